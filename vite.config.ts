@@ -1,0 +1,51 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+
+// Two builds from one config: the page (`vite build`) and the command line (`vite build --mode cli`), which
+// bundles the same engine, shaders included, into one file that Node and Deno both run.
+export default defineConfig(({ mode }) =>
+  mode === 'cli'
+    ? {
+        publicDir: false,
+        build: {
+          ssr: 'src/cli/papilio.ts',
+          outDir: 'dist-cli',
+          target: 'es2023',
+          rollupOptions: { output: { entryFileNames: 'papilio.mjs', codeSplitting: false } },
+        },
+        ssr: { noExternal: true, external: ['webgpu', 'onnxruntime-web', 'deno'] },
+      }
+    : {
+        base: './',
+        plugins: [react()],
+        worker: { format: 'es' as const },
+        build: { target: 'es2023', chunkSizeWarningLimit: 1600 },
+        test: {
+          projects: [
+            { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], environment: 'node' } },
+            {
+              extends: true,
+              test: {
+                name: 'gpu',
+                include: ['test/gpu/**/*.test.ts'],
+                environment: 'node',
+                fileParallelism: false,
+                testTimeout: 300_000,
+                hookTimeout: 120_000,
+              },
+            },
+            {
+              extends: true,
+              test: {
+                name: 'e2e',
+                include: ['test/e2e/**/*.test.ts'],
+                environment: 'node',
+                fileParallelism: false,
+                testTimeout: 600_000,
+                hookTimeout: 180_000,
+              },
+            },
+          ],
+        },
+      },
+);
