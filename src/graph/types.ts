@@ -1,0 +1,184 @@
+/**
+ * The vocabulary of the graph compiler: tensors, values, nodes, ops, kernels as data. This file knows no op and no GPU.
+ *
+ * Shapes are static (the importer fixes every dynamic dimension from the batch). ONNX int64 and bool become i32.
+ * Weights are [out, in] everywhere inside the engine.
+ */
+
+export type DType = 'f32' | 'f16' | 'i32' | 'u32';
+
+/** Bytes of one element. */
+export const bytesOf: Readonly<Record<DType, number>> = { f32: 4, f16: 2, i32: 4, u32: 4 };
+
+export interface TensorType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** A tensor on the CPU. References compute in float64 whatever the dtype says; i32 and u32 hold whole numbers. */
+export interface Tensor extends TensorType {
+  readonly data: Float64Array;
+}
+
+/** Data as it goes to the device: f32, f16 (as its 16-bit patterns), i32 or u32. */
+export type DeviceData = Float32Array | Uint16Array | Int32Array | Uint32Array;
+
+/** Where the first contents of a persistent value come from; called once, when its buffer is made. */
+export type TensorSource = () => DeviceData;
+
+/**
+ * What a value is to the programs of one family (training, evaluation, the short last batch):
+ * `input`     written from the CPU before a run;
+ * `constant`  read-only, belongs to one program (folded shape arithmetic, masks, tables);
+ * `parameter` read-only, shared by name over the family (the frozen model);
+ * `state`     shared by name and mutable (trained parameters, moments, accumulators);
+ * `temporary` made by a node, written once.
+ */
+export type Role = 'input' | 'constant' | 'parameter' | 'state' | 'temporary';
+
+export interface Value extends TensorType {
+  readonly id: number;
+  /** For inputs, parameters and states this is the key under which the family shares it. */
+  readonly name: string;
+  readonly role: Role;
+  readonly producer: Node | null;
+  readonly source?: TensorSource;
+}
+
+export interface Node<A = unknown> {
+  readonly id: number;
+  readonly op: Op<A>;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly attrs: A;
+  /** The PyTorch module this node belongs to (`encoder.layer.0.attention.attention.query`), where known. */
+  readonly module?: string;
+}
+
+export interface Graph {
+  /** In an order in which every producer precedes its consumers, and writers of state stand where they must run. */
+  readonly nodes: readonly Node[];
+  readonly inputs: readonly Value[];
+  readonly outputs: Readonly<Record<string, Value>>;
+}
+
+// ---- ops ------------------------------------------------------------------------------------------------------------
+
+/** What the device offers; kernels choose variants by it. A kernel must work with every optional feature off. */
+export interface Caps {
+  readonly f16: boolean;
+  readonly subgroups: boolean;
+  readonly maxWorkgroupStorageBytes: number;
+  readonly maxInvocationsPerWorkgroup: number;
+  readonly maxStorageBindingBytes: number;
+  readonly maxStorageBuffersPerStage: number;
+}
+
+/** The limits that WebGPU guarantees, without optional features: what a kernel may always assume. */
+export const baseCaps: Caps = {
+  f16: false,
+  subgroups: false,
+  maxWorkgroupStorageBytes: 16384,
+  maxInvocationsPerWorkgroup: 256,
+  maxStorageBindingBytes: 128 * 1024 * 1024,
+  maxStorageBuffersPerStage: 8,
+};
+
+/** The node as a kernel sees it: types and attributes, no values. */
+export interface KernelNode<A> {
+  readonly inputs: readonly TensorType[];
+  readonly outputs: readonly TensorType[];
+  readonly attrs: A;
+}
+
+/** One storage binding: an input, an output or a scratch buffer of the node, or a 256-byte-aligned part of it. */
+export interface Ref {
+  readonly in?: number;
+  readonly out?: number;
+  readonly scratch?: number;
+  readonly offsetBytes?: number;
+  readonly sizeBytes?: number;
+}
+
+/** One field of a shader's `Params` struct. Whole numbers travel as u32 (`-1` as its two's complement), `{ f32 }` as f32. */
+export type Param = number | { readonly f32: number };
+
+/**
+ * One dispatch as data. `@group(0) @binding(0)` is the uniform `Params`; `bindings[i]` is `@binding(i + 1)`.
+ * Sizes that many nodes share a pipeline for go into `params`; tile sizes, block sizes and loop bounds that the compiler
+ * should see go into `constants` (WGSL `override`); `conditions` are WESL's `@if` switches.
+ */
+export interface Dispatch {
+  readonly shader: string;
+  readonly entry: string;
+  readonly conditions?: Readonly<Record<string, boolean>>;
+  readonly constants?: Readonly<Record<string, number>>;
+  readonly params: readonly Param[];
+  readonly bindings: readonly Ref[];
+  readonly workgroups: readonly [number, number, number];
+}
+
+export interface Kernel {
+  /** Sizes in bytes of buffers that live only during this node. */
+  readonly scratchBytes?: readonly number[];
+  readonly dispatches: readonly Dispatch[];
+}
+
+/**
+ * How an op that moves no data shares storage. `view`: the output is `byteOffset` into input 0 (the planner copies when that is not
+ * a multiple of 256). `pack`: input i is written straight to `byteOffsets[i]` of the output (the planner copies where it cannot be).
+ */
+export type Alias =
+  | { readonly kind: 'view'; readonly byteOffset: number }
+  | { readonly kind: 'pack'; readonly byteOffsets: readonly number[] };
+
+/** What a gradient rule may do: emit further nodes. */
+export interface Emitter {
+  emit<A>(op: Op<A>, inputs: readonly Value[], attrs: A, module?: string): readonly Value[];
+  constant(type: TensorType, data: DeviceData, name?: string): Value;
+}
+
+/**
+ * The gradient of a node. `dOut[i]` is the gradient of output i, or null where nothing depends on it; `wants[i]` says whether the
+ * gradient of input i is needed. Returns one gradient per input (null: none wanted, or not differentiable in it).
+ */
+export type GradientRule<A> = (
+  g: Emitter,
+  node: Node<A>,
+  dOut: readonly (Value | null)[],
+  wants: readonly boolean[],
+) => readonly (Value | null)[];
+
+/** A shape an op is tested at. Inputs are drawn at random (seeded) from `range` unless `data` gives them. */
+export interface OpCase<A> {
+  readonly name: string;
+  readonly inputs: readonly (TensorType & {
+    readonly data?: readonly number[];
+    readonly range?: readonly [number, number];
+  })[];
+  readonly attrs: A;
+  /** Relative tolerance of GPU against float64 reference (over max|reference|); default 2e-5. */
+  readonly tolerance?: number;
+  /** Inputs whose gradient is checked against finite differences; default: every f32 input, when the op has a gradient. */
+  readonly gradientInputs?: readonly number[];
+}
+
+/** `any` on purpose: a table of ops holds ops of many attribute types; each op is typed where it is defined and emitted. */
+// biome-ignore lint/suspicious/noExplicitAny: see above
+export type AnyOp = Op<any>;
+
+export interface Op<A = unknown> {
+  readonly name: string;
+  /** Output types, or a throw of PapilioError('shape') that names the op, the operand and the shape. */
+  readonly infer: (inputs: readonly TensorType[], attrs: A) => readonly TensorType[];
+  /** Null: not differentiable (optimisers, projections); then it is tested against its reference alone. */
+  readonly gradient: GradientRule<A> | null;
+  /** Exactly one of `kernel` and `alias`. */
+  readonly kernel?: (node: KernelNode<A>, caps: Caps) => Kernel;
+  readonly alias?: (node: KernelNode<A>) => Alias;
+  /** Indices of inputs (role `state`) that the kernel writes in place. */
+  readonly mutates?: readonly number[];
+  /** Plain loops in float64: the outputs, then the new contents of every mutated input in order. */
+  readonly reference: (inputs: readonly Tensor[], attrs: A) => readonly Tensor[];
+  readonly cases: readonly OpCase<A>[];
+}

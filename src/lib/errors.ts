@@ -1,0 +1,43 @@
+/**
+ * The one error type that reaches people. `kind` is stable (tests, the page's actions and exit codes read it); `message` is one
+ * sentence that says what is wrong, where, and what to do.
+ */
+export type ErrorKind =
+  | 'malformed-onnx'
+  | 'unsupported-onnx'
+  | 'malformed-file'
+  | 'malformed-adapter'
+  | 'unsupported-adapter'
+  | 'illegal-config'
+  | 'no-target'
+  | 'bad-data'
+  | 'bad-argument'
+  | 'shape'
+  | 'not-found'
+  | 'no-webgpu'
+  | 'no-adapter'
+  | 'limit'
+  | 'out-of-memory'
+  | 'device-lost'
+  | 'non-finite'
+  | 'quota'
+  | 'network'
+  | 'checkpoint'
+  | 'internal';
+
+export class PapilioError extends Error {
+  override readonly name = 'PapilioError';
+  readonly kind: ErrorKind;
+  /** Machine-readable facts behind the sentence: the nodes of an unsupported graph, the row of a bad line. */
+  readonly details: Readonly<Record<string, unknown>>;
+  constructor(kind: ErrorKind, message: string, details: Readonly<Record<string, unknown>> = {}) {
+    super(message);
+    this.kind = kind;
+    this.details = details;
+  }
+}
+
+/** Throws a {@link PapilioError}; an expression, so that it can stand after `??`. */
+export function fail(kind: ErrorKind, message: string, details: Readonly<Record<string, unknown>> = {}): never {
+  throw new PapilioError(kind, message, details);
+}
