@@ -125,11 +125,11 @@ export interface Kernel {
 }
 
 /**
- * How an op that moves no data shares storage. `view`: the output is `byteOffset` into input 0 (the planner copies when that is not
- * a multiple of 256). `pack`: input i is written straight to `byteOffsets[i]` of the output (the planner copies where it cannot be).
+ * How an op that moves no data shares storage. `view`: output i is `byteOffsets[i]` into input 0 (the planner copies where that is
+ * not a multiple of 256). `pack`: input i is written straight to `byteOffsets[i]` of the output (the planner copies where it cannot be).
  */
 export type Alias =
-  | { readonly kind: 'view'; readonly byteOffset: number }
+  | { readonly kind: 'view'; readonly byteOffsets: readonly number[] }
   | { readonly kind: 'pack'; readonly byteOffsets: readonly number[] };
 
 /** What a gradient rule may do: emit further nodes. */
