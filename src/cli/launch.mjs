@@ -1,0 +1,97 @@
+/**
+ * `npm run -s papilio -- …`: builds the command line when its sources are newer than the last build, chooses the runtime
+ * (`--runtime auto|node|deno`), and passes arguments, terminal and exit code through.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { argv, env, execPath, exit, pid } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { commandFor, denoBinary, findAdapters } from './adapters.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const bundle = join(root, 'dist-cli', 'papilio.mjs');
+
+const { runtime, rest } = takeRuntime(argv.slice(2));
+build();
+const way = await chooseWay(runtime, rest);
+const { command, args, env: environment } = commandFor(root, way.runtime, bundle, way.driver);
+const child = spawn(command, [...args, ...rest], {
+  stdio: 'inherit',
+  env: { ...environment, PAPILIO_ROOT: root },
+});
+// The terminal sends Ctrl-C to the child as well, which saves its work and decides the exit code.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => child.kill('SIGTERM'));
+child.on('error', (error) => stop(`${way.runtime} could not be started: ${error.message}.`));
+child.on('exit', (code, signal) => exit(code ?? 128 + (constants.signals[signal] ?? 0)));
+
+/** Splits `--runtime X` (or `--runtime=X`, or PAPILIO_RUNTIME) from the arguments of the command itself. */
+function takeRuntime(all) {
+  const rest = [];
+  let runtime = env.PAPILIO_RUNTIME ?? 'auto';
+  for (let i = 0; i < all.length; i++) {
+    if (all[i] === '--runtime') runtime = all[++i] ?? '';
+    else if (all[i].startsWith('--runtime=')) runtime = all[i].slice('--runtime='.length);
+    else rest.push(all[i]);
+  }
+  if (!['auto', 'node', 'deno'].includes(runtime))
+    stop(`--runtime must be auto, node or deno, not "${runtime}".`);
+  return { runtime, rest };
+}
+
+/** Which runtime, with which driver; ends with exit code 2 when nothing here can run WebGPU. */
+async function chooseWay(runtime, rest) {
+  const needsNoGpu =
+    rest.length === 0 || rest[0] === 'help' || rest.includes('--help') || rest.includes('--version');
+  if (runtime === 'deno' && !denoBinary(root))
+    stop('The deno package has no binary for this machine; run npm ci, or use --runtime node.');
+  if (needsNoGpu) return { runtime: runtime === 'deno' ? 'deno' : 'node' };
+  const ways = await findAdapters(root);
+  const chosen = ways.find((way) => runtime === 'auto' || way.runtime === runtime);
+  if (chosen) return chosen;
+  if (ways.length > 0) {
+    const other = ways[0].runtime;
+    stop(
+      `${runtime} finds no WebGPU adapter here, but ${other} does: use --runtime ${other}, or install ${wanted(runtime)}.`,
+    );
+  }
+  return stop(`No WebGPU adapter: install your GPU's Vulkan driver, or ${wanted(runtime)}.`);
+}
+
+function wanted(runtime) {
+  const software =
+    runtime === 'node'
+      ? 'Chromium, which brings one (Debian: apt-get install chromium)'
+      : 'Mesa (Debian: apt-get install mesa-vulkan-drivers)';
+  return `a software driver: ${software}`;
+}
+
+/** Builds dist-cli/papilio.mjs beside the old one and renames it into place, so that a command already running is not disturbed. */
+function build() {
+  const sources = ['src', 'shaders', 'vite.config.ts', 'package-lock.json'].map((path) => join(root, path));
+  if (existsSync(bundle) && Math.max(...sources.map(newest)) <= statSync(bundle).mtimeMs) return;
+  const folder = join(root, 'dist-cli', `building-${pid}`);
+  mkdirSync(folder, { recursive: true });
+  const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
+  if (!existsSync(vite)) stop('The packages are not installed: run npm ci first.');
+  const buildArguments = [vite, 'build', '--mode', 'cli', '--logLevel', 'error', '--outDir', folder];
+  const result = spawnSync(execPath, buildArguments, { cwd: root, encoding: 'utf8' });
+  if (result.status === 0)
+    for (const file of readdirSync(folder)) renameSync(join(folder, file), join(root, 'dist-cli', file));
+  rmSync(folder, { recursive: true, force: true });
+  if (result.status !== 0) stop(`The command line could not be built.\n${result.stdout}${result.stderr}`, 1);
+}
+
+/** Latest modification time (ms) of a file or of anything in a folder. */
+function newest(path) {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
+}
+
+function stop(sentence, code = 2) {
+  process.stderr.write(`${sentence}\n`);
+  exit(code);
+}
