@@ -1,0 +1,277 @@
+/**
+ * What passes between the page (or the command line) and the trainer. The page talks to {@link TrainerApi} in a worker through
+ * comlink; events come back through one callback. Types only: the page may import this file freely.
+ */
+
+import type { MethodId, ParameterCount } from '../adapters/types.ts';
+import type { ErrorKind } from '../lib/errors.ts';
+import type { TrainingSettings } from './settings.ts';
+
+/** A file by name; bytes travel as transferables. */
+export interface NamedFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** Embedded by name, or the files a user dropped (an .onnx, its external data, config.json, tokenizer.json). */
+export type ModelSource =
+  | { readonly kind: 'embedded'; readonly name: string }
+  | { readonly kind: 'files'; readonly files: readonly NamedFile[] };
+
+/** Embedded by name, dropped files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
+export type DataSource =
+  | { readonly kind: 'embedded'; readonly name: string }
+  | { readonly kind: 'files'; readonly files: readonly NamedFile[] }
+  | { readonly kind: 'text'; readonly text: string }
+  | {
+      readonly kind: 'drawings';
+      readonly size: number;
+      readonly classes: readonly { readonly label: string; readonly images: readonly Float32Array[] }[];
+    };
+
+/** Everything that decides a run: with the same request, device and kernel choices, the same curve bit for bit. */
+export interface RunRequest {
+  readonly model: ModelSource;
+  readonly data: DataSource;
+  readonly method: MethodId;
+  /** PEFT's configuration of the method, as adapter_config.json would hold it (validated by the method's schema). */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: TrainingSettings;
+}
+
+export interface ModuleRow {
+  /** PyTorch module path. */
+  readonly name: string;
+  readonly kind: 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'norm' | 'other';
+  readonly in: number;
+  readonly out: number;
+  readonly hasBias: boolean;
+  /** Numbers in the module's own parameters. */
+  readonly parameters: number;
+}
+
+export interface ModelReport {
+  readonly name: string;
+  readonly family: string;
+  readonly task: 'image-classification' | 'causal-lm' | 'masked-lm' | 'text-classification' | 'other';
+  readonly opset: number;
+  readonly parameters: number;
+  readonly bytes: number;
+  readonly modules: readonly ModuleRow[];
+}
+
+export interface DataReport {
+  readonly name: string;
+  readonly kind: 'image' | 'text' | 'text-class';
+  readonly labels: readonly string[];
+  readonly trainExamples: number;
+  readonly heldExamples: number;
+  /** What was dropped, truncated or assumed while reading: sentences. */
+  readonly notes: readonly string[];
+}
+
+export interface DeviceReport {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+  readonly isSoftware: boolean;
+  readonly features: readonly string[];
+}
+
+export type Progress =
+  | {
+      readonly clock: 'download';
+      readonly doneBytes: number;
+      readonly totalBytes: number;
+      readonly what: string;
+    }
+  | { readonly clock: 'compile'; readonly done: number; readonly total: number }
+  | { readonly clock: 'train'; readonly done: number; readonly total: number };
+
+/** One update. `gradNorm` is before clipping. */
+export interface StepMetric {
+  readonly step: number;
+  readonly loss: number;
+  readonly learningRate: number;
+  readonly gradNorm: number;
+  readonly examples: number;
+  readonly tokens: number;
+  /** Seconds since the run began, pauses left out. */
+  readonly seconds: number;
+}
+
+export interface EvalMetric {
+  readonly step: number;
+  readonly metric: 'accuracy' | 'perplexity';
+  readonly value: number;
+  readonly loss: number;
+  readonly examples: number;
+}
+
+export interface RunCounts {
+  readonly trainable: ParameterCount;
+  readonly dispatchesPerStep: number;
+  readonly submitsPerStep: number;
+  /** Bytes of GPU buffers held by this run. */
+  readonly gpuBytes: number;
+  readonly peakBytes: number;
+}
+
+export type RunState =
+  | 'idle'
+  | 'loading'
+  | 'compiling'
+  | 'ready'
+  | 'running'
+  | 'paused'
+  | 'finished'
+  | 'failed';
+
+export interface ErrorReport {
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** Every event carries the run it belongs to; events of an older run are to be dropped. */
+export type TrainerEvent = { readonly runId: number } & (
+  | { readonly type: 'state'; readonly state: RunState }
+  | { readonly type: 'progress'; readonly progress: Progress }
+  | { readonly type: 'step'; readonly metric: StepMetric }
+  | { readonly type: 'eval'; readonly metric: EvalMetric }
+  | { readonly type: 'checkpoint'; readonly step: number; readonly bytes: number }
+  | { readonly type: 'error'; readonly error: ErrorReport; readonly resumable: boolean }
+);
+
+export interface OpenReport {
+  readonly runId: number;
+  readonly model: ModelReport;
+  readonly data: DataReport;
+  readonly device: DeviceReport;
+  readonly counts: RunCounts;
+  readonly totalSteps: number;
+  /** Set when the run was opened from a checkpoint: the curve so far. */
+  readonly resumedAt: number;
+  readonly history: { readonly steps: readonly StepMetric[]; readonly evals: readonly EvalMetric[] };
+  readonly warnings: readonly string[];
+}
+
+/** Base and adapted model on the same held-out examples. Probabilities are softmaxes of the logits read from the GPU. */
+export interface ImageComparison {
+  readonly kind: 'image';
+  readonly labels: readonly string[];
+  readonly examples: readonly {
+    readonly width: number;
+    readonly height: number;
+    /** Grey, 0 … 255. */
+    readonly pixels: Uint8Array;
+    readonly label: number;
+    readonly before: Float32Array;
+    readonly after: Float32Array;
+  }[];
+}
+
+export interface TextComparison {
+  readonly kind: 'text';
+  readonly prompt: string;
+  readonly before: string;
+  readonly after: string;
+  readonly seed: number;
+  readonly temperature: number;
+}
+
+export interface TextClassComparison {
+  readonly kind: 'text-class';
+  readonly labels: readonly string[];
+  readonly examples: readonly {
+    readonly text: string;
+    readonly label: number;
+    readonly before: Float32Array;
+    readonly after: Float32Array;
+  }[];
+}
+
+export type Comparison = ImageComparison | TextComparison | TextClassComparison;
+
+/** A look inside one adapted module, computed on the device by the same graph that trains. */
+export interface Inspection {
+  readonly module: string;
+  readonly method: MethodId;
+  /** R (input side rotation, [in, in]) for OFT and BOFT. */
+  readonly rotation?: {
+    readonly size: number;
+    readonly data: Float32Array;
+    readonly orthogonality: number;
+    readonly maxAngle: number;
+  };
+  /** BOFT's factors B_0 … B_{m-1} as dense [in, in] matrices (permuted block-diagonals). */
+  readonly factors?: readonly { readonly size: number; readonly data: Float32Array }[];
+  /** W' − W [out, in] for every method, with ‖ΔW‖_F / ‖W‖_F. */
+  readonly delta: {
+    readonly rows: number;
+    readonly columns: number;
+    readonly data: Float32Array;
+    readonly relative: number;
+  };
+  /** FourierFT's frequencies and coefficients. */
+  readonly spectrum?: {
+    readonly rows: Int32Array;
+    readonly columns: Int32Array;
+    readonly values: Float32Array;
+  };
+}
+
+export interface MergeReport {
+  readonly onnx: Uint8Array;
+  readonly external?: NamedFile;
+  readonly changedInitializers: readonly string[];
+}
+
+/** The trainer, one run at a time. Every method rejects with an {@link ErrorReport}-like PapilioError. */
+export interface TrainerApi {
+  /** Reads a model's modules without starting a run. */
+  describe(model: ModelSource): Promise<ModelReport>;
+  /** Loads, compiles, evaluates the base; the run is then `ready`. `checkpoint` continues a stored run bit for bit. */
+  open(
+    request: RunRequest,
+    events: (event: TrainerEvent) => void,
+    checkpoint?: Uint8Array,
+  ): Promise<OpenReport>;
+  play(): Promise<void>;
+  /** Resolves when the last step in flight has ended (at most two). */
+  pause(): Promise<void>;
+  step(): Promise<void>;
+  stop(): Promise<void>;
+  evaluate(): Promise<EvalMetric>;
+  checkpoint(): Promise<Uint8Array>;
+  compare(options: {
+    readonly prompt?: string;
+    readonly seed: number;
+    readonly temperature?: number;
+    readonly maxTokens?: number;
+    readonly examples?: number;
+  }): Promise<Comparison>;
+  /** Probabilities of base and adapted model on one picture [size × size], 0 … 1. */
+  classify(pixels: Float32Array): Promise<{ readonly before: Float32Array; readonly after: Float32Array }>;
+  inspect(module: string): Promise<Inspection>;
+  /** adapter_config.json, adapter_model.safetensors, and sentences worth showing. */
+  exportAdapter(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
+  merge(): Promise<MergeReport>;
+  /** The trainer's own logits and the inputs they came from, for parity with onnxruntime. */
+  paritySample(): Promise<{
+    readonly inputs: Readonly<
+      Record<
+        string,
+        {
+          readonly dtype: 'float32' | 'int32';
+          readonly dims: readonly number[];
+          readonly data: Float32Array | Int32Array;
+        }
+      >
+    >;
+    readonly output: string;
+    readonly logits: Float32Array;
+  }>;
+  metricsCsv(): Promise<string>;
+  close(): Promise<void>;
+}

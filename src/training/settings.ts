@@ -1,0 +1,116 @@
+/** What a training run is told besides model, data and adapter: one zod schema for form, URL, command line and checkpoint. */
+import { z } from 'zod';
+
+export const OPTIMIZERS = ['adamw', 'sgd'] as const;
+export const SCHEDULES = ['constant', 'linear', 'cosine'] as const;
+
+const number = (
+  initial: number,
+  title: string,
+  description: string,
+  range: { min?: number; max?: number } = {},
+) => {
+  let schema = z.number();
+  if (range.min !== undefined) schema = schema.min(range.min);
+  if (range.max !== undefined) schema = schema.max(range.max);
+  return schema.default(initial).meta({ title, description, ...range });
+};
+const whole = (
+  initial: number,
+  title: string,
+  description: string,
+  range: { min?: number; max?: number } = {},
+) => {
+  let schema = z.int();
+  if (range.min !== undefined) schema = schema.min(range.min);
+  if (range.max !== undefined) schema = schema.max(range.max);
+  return schema.default(initial).meta({ title, description, ...range });
+};
+
+export const trainingSchema = z
+  .strictObject({
+    optimizer: z.enum(OPTIMIZERS).default('adamw').meta({
+      title: 'Optimiser',
+      description: 'AdamW as in PyTorch (decoupled weight decay), or SGD with momentum.',
+    }),
+    learningRate: number(2e-3, 'Learning rate', 'Peak step size; the schedule multiplies it.', {
+      min: 0,
+      max: 10,
+    }),
+    schedule: z.enum(SCHEDULES).default('cosine').meta({
+      title: 'Schedule',
+      description:
+        'How the learning rate falls after the warm-up: not at all, on a line, or on half a cosine, to zero.',
+    }),
+    warmupSteps: whole(20, 'Warm-up steps', 'Steps over which the learning rate rises from zero.', {
+      min: 0,
+      max: 100000,
+    }),
+    weightDecay: number(
+      0,
+      'Weight decay',
+      'Share of each trained weight removed per unit of learning rate.',
+      { min: 0, max: 1 },
+    ),
+    beta1: number(0.9, 'β₁', "AdamW's memory of the gradient.", { min: 0, max: 0.9999 }),
+    beta2: number(0.999, 'β₂', "AdamW's memory of the squared gradient.", { min: 0, max: 0.99999 }),
+    epsilon: number(1e-8, 'ε', "Keeps AdamW's division finite.", { min: 1e-12, max: 1 }),
+    momentum: number(0.9, 'Momentum', "SGD's memory of the gradient.", { min: 0, max: 0.9999 }),
+    maxGradNorm: number(1, 'Clip norm', 'The gradient is scaled down to this norm; 0 turns clipping off.', {
+      min: 0,
+      max: 1e6,
+    }),
+    batchSize: whole(16, 'Batch size', 'Examples per forward pass.', { min: 1, max: 1024 }),
+    gradientAccumulation: whole(
+      1,
+      'Accumulation',
+      'Forward passes whose gradients are added before one update.',
+      {
+        min: 1,
+        max: 1024,
+      },
+    ),
+    sequenceLength: whole(128, 'Sequence length', 'Tokens per example of a language model.', {
+      min: 2,
+      max: 8192,
+    }),
+    steps: whole(300, 'Steps', 'Updates in this run; ignored when epochs is above 0.', {
+      min: 1,
+      max: 10_000_000,
+    }),
+    epochs: number(0, 'Epochs', 'Passes over the training examples; 0 counts in steps.', {
+      min: 0,
+      max: 10000,
+    }),
+    evalEvery: whole(
+      50,
+      'Evaluate every',
+      'Steps between evaluations on held-out examples; 0 evaluates only before and after.',
+      {
+        min: 0,
+        max: 1_000_000,
+      },
+    ),
+    evalExamples: whole(512, 'Evaluation examples', 'Held-out examples per evaluation; 0 takes all.', {
+      min: 0,
+      max: 10_000_000,
+    }),
+    seed: whole(1, 'Seed', 'Starts every random choice: initial adapter, order of examples, dropout.', {
+      min: 0,
+      max: 4294967295,
+    }),
+  })
+  .meta({ title: 'Training' });
+
+export type TrainingSettings = z.output<typeof trainingSchema>;
+
+/** Learning rate of update `step` (0-based) out of `total`: linear warm-up from 0, then the schedule down to 0. */
+export function learningRateAt(settings: TrainingSettings, step: number, total: number): number {
+  const { learningRate, schedule, warmupSteps } = settings;
+  if (step < warmupSteps) return (learningRate * (step + 1)) / (warmupSteps + 1);
+  if (schedule === 'constant') return learningRate;
+  const progress = Math.min(1, (step - warmupSteps) / Math.max(1, total - warmupSteps));
+  return schedule === 'linear'
+    ? learningRate * (1 - progress)
+    : (learningRate * (1 + Math.cos(Math.PI * progress))) / 2;
+}
