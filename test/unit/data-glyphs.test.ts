@@ -1,0 +1,90 @@
+// Drawn glyphs: a pure function of seed and number, balanced, varied, told apart by their shapes, and quick enough.
+import { describe, expect, it } from 'vitest';
+import { type GlyphSet, glyphDataset } from '../../src/data/glyphs/dataset.ts';
+import type { ImageDataset } from '../../src/data/types.ts';
+
+const names: readonly GlyphSet[] = ['digits', 'letters', 'wild-digits'];
+
+/** Share of held examples whose nearest neighbour among `count` training examples has their label. */
+function nearestNeighbour(train: ImageDataset, held: ImageDataset, count: number, tried: number): number {
+  const known = Array.from({ length: count }, (_, i) => train.train.pixels(i));
+  let right = 0;
+  for (let i = 0; i < tried; i++) {
+    const x = held.held.pixels(i);
+    let best = Number.POSITIVE_INFINITY;
+    let label = -1;
+    known.forEach((y, k) => {
+      let d = 0;
+      for (let p = 0; p < y.length && d < best; p++) d += (x[p]! - y[p]!) ** 2;
+      if (d < best) {
+        best = d;
+        label = train.train.label(k);
+      }
+    });
+    if (label === held.held.label(i)) right++;
+  }
+  return right / tried;
+}
+
+describe.each(names)('%s', (name) => {
+  const set = glyphDataset(name, { seed: 4 });
+
+  it('draws example i the same each time and in any order', () => {
+    const first = set.train.pixels(17).slice();
+    set.train.pixels(3);
+    expect(glyphDataset(name, { seed: 4 }).train.pixels(17)).toEqual(first);
+    expect(glyphDataset(name, { seed: 5 }).train.pixels(17)).not.toEqual(first);
+    expect(set.held.pixels(17)).not.toEqual(first);
+  });
+
+  it('stays in 0 … 1 with a stroke to be seen, and never draws the same twice', () => {
+    const seen = new Set<string>();
+    for (let i = 0; i < 400; i++) {
+      const pixels = set.train.pixels(i);
+      expect(pixels.length).toBe(32 * 32);
+      const low = pixels.reduce((a, b) => Math.min(a, b), 1);
+      const high = pixels.reduce((a, b) => Math.max(a, b), 0);
+      expect(low).toBeGreaterThanOrEqual(0);
+      expect(high).toBeLessThanOrEqual(1);
+      expect(high - low).toBeGreaterThan(0.3);
+      seen.add(pixels.slice(300, 700).join());
+    }
+    expect(seen.size).toBe(400);
+  });
+
+  it('has every class equally often', () => {
+    const counts = new Map<number, number>();
+    const round = set.labels.length * 7;
+    for (let i = 0; i < round; i++) counts.set(set.held.label(i), (counts.get(set.held.label(i)) ?? 0) + 1);
+    expect([...counts.values()]).toEqual(set.labels.map(() => 7));
+  });
+});
+
+describe('glyphs', () => {
+  // Raw pixels one against one, the weakest of readers: chance is 0.1 and 0.04, measured 0.7 and 0.6.
+  it('are classes a reader can tell apart, and wild ones do not follow from plain ones', () => {
+    const plain = glyphDataset('digits');
+    const wild = glyphDataset('wild-digits');
+    expect(nearestNeighbour(plain, plain, 2000, 150)).toBeGreaterThan(0.6);
+    expect(nearestNeighbour(glyphDataset('letters'), glyphDataset('letters'), 2600, 130)).toBeGreaterThan(
+      0.65,
+    );
+    expect(nearestNeighbour(plain, wild, 1500, 150)).toBeLessThan(0.45);
+  });
+
+  it('are drawn at 2,000 a second or more', () => {
+    const set = glyphDataset('wild-digits');
+    // The best of five rounds: a machine that is busy elsewhere is no slower pen.
+    const rounds = Array.from({ length: 5 }, () => {
+      const start = performance.now();
+      for (let i = 0; i < 200; i++) set.train.pixels(i);
+      return (200 * 1000) / (performance.now() - start);
+    });
+    expect(Math.max(...rounds)).toBeGreaterThan(2000);
+  });
+
+  it('know ten digits and 26 letters', () => {
+    expect(glyphDataset('digits').labels.join('')).toBe('0123456789');
+    expect(glyphDataset('letters').labels.join('')).toBe('ABCDEFGHIJKLMNOPQRSTUVWXYZ');
+  });
+});
