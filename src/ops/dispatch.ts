@@ -1,0 +1,99 @@
+/** Helpers for kernels as data: workgroup counts, index layouts, the shapes of `Params`. */
+import { broadcastStrides, sizeOf } from '../graph/shape.ts';
+import type { Param } from '../graph/types.ts';
+
+/** Threads per workgroup of the elementwise kernels; `override WG` in their shaders. */
+export const WORKGROUP = 64;
+
+/** WebGPU's guaranteed limit of workgroups along one axis. */
+const MAX_GROUPS = 65535;
+
+/**
+ * Lays `workgroups` workgroups out over x and y. In the shader:
+ * `let i = gid.x + gid.y * groups.x * WG` (groups = `@builtin(num_workgroups)`), guarded by the count.
+ */
+export function spread(workgroups: number): [number, number, number] {
+  const y = Math.max(1, Math.ceil(workgroups / MAX_GROUPS));
+  return [Math.max(1, Math.ceil(workgroups / y)), y, 1];
+}
+
+/** Workgroup counts for one thread per element. */
+export const perElement = (elements: number, width: number = WORKGROUP): [number, number, number] =>
+  spread(Math.ceil(elements / width));
+
+/** Largest rank after merging axes that the strided kernels take (two vec4u in a uniform). */
+export const MAX_RANK = 8;
+
+/** An iteration space and the element strides of each operand in it, adjacent axes merged where every operand allows. */
+export interface Strided {
+  readonly shape: readonly number[];
+  readonly strides: readonly (readonly number[])[];
+}
+
+/** Merges adjacent axes over which every operand steps uniformly; drops axes of size 1. The result has rank 1 or more. */
+export function mergeAxes(shape: readonly number[], strides: readonly (readonly number[])[]): Strided {
+  const outShape: number[] = [];
+  const outStrides: number[][] = strides.map(() => []);
+  for (let axis = 0; axis < shape.length; axis++) {
+    const size = shape[axis]!;
+    if (size === 1) continue;
+    const last = outShape.length - 1;
+    if (last >= 0 && strides.every((s, k) => outStrides[k]![last] === s[axis]! * size)) {
+      outShape[last] = outShape[last]! * size;
+      strides.forEach((s, k) => {
+        outStrides[k]![last] = s[axis]!;
+      });
+    } else {
+      outShape.push(size);
+      strides.forEach((s, k) => {
+        outStrides[k]!.push(s[axis]!);
+      });
+    }
+  }
+  if (outShape.length === 0) {
+    outShape.push(1);
+    for (const s of outStrides) s.push(0);
+  }
+  return { shape: outShape, strides: outStrides };
+}
+
+/** The merged iteration space of operands broadcast to `to`. */
+export const mergeBroadcast = (to: readonly number[], ...operands: readonly (readonly number[])[]): Strided =>
+  mergeAxes(
+    to,
+    operands.map((shape) => broadcastStrides(shape, to)),
+  );
+
+/** Eight u32 (two vec4u of a uniform): `values` filled up with `fill`. */
+export function eight(values: readonly number[], fill = 0): Param[] {
+  const out: Param[] = new Array<number>(MAX_RANK).fill(fill);
+  values.forEach((v, i) => {
+    out[i] = v;
+  });
+  return out;
+}
+
+/** Calls `visit(index, offsets)` for every element of the space in row-major order; the reference loops of strided ops. */
+export function forEachStrided(
+  shape: readonly number[],
+  strides: readonly (readonly number[])[],
+  visit: (index: number, offsets: readonly number[]) => void,
+): void {
+  const n = sizeOf(shape);
+  const at = new Array<number>(shape.length).fill(0);
+  const offsets = strides.map(() => 0);
+  for (let i = 0; i < n; i++) {
+    visit(i, offsets);
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at[axis] = at[axis]! + 1;
+      strides.forEach((s, k) => {
+        offsets[k] = offsets[k]! + s[axis]!;
+      });
+      if (at[axis]! < shape[axis]!) break;
+      strides.forEach((s, k) => {
+        offsets[k] = offsets[k]! - s[axis]! * shape[axis]!;
+      });
+      at[axis] = 0;
+    }
+  }
+}
