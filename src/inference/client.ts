@@ -1,0 +1,74 @@
+/** The page's side of the inference worker: the same sessions, in a worker that starts when needed and can be ended at any time. */
+import { type Remote, wrap } from 'comlink';
+import { PapilioError } from '../lib/errors.ts';
+import { type Answer, type InferenceService, unwrap } from './service.ts';
+import type { OpenOptions, OrtSession } from './session.ts';
+
+export interface InferenceClient {
+  /** Opens a model in the worker, as {@link openSession} does; the bytes are copied, the caller keeps its own. */
+  open(model: Uint8Array, options?: OpenOptions): Promise<OrtSession>;
+  /**
+   * Ends the worker and gives its memory back. Calls under way, and later calls on its sessions, reject with 'internal';
+   * the next `open` starts a new worker.
+   */
+  end(): void;
+}
+
+interface Running {
+  readonly worker: Worker;
+  readonly service: Remote<InferenceService>;
+  /** Rejects when the worker is ended or breaks; a terminated worker never answers by itself. */
+  readonly over: Promise<never>;
+  readonly finish: (reason: string) => void;
+}
+
+export function inferenceClient(): InferenceClient {
+  let running: Running | undefined;
+
+  function start(): Running {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'inference' });
+    let reject: (error: PapilioError) => void = () => {};
+    const over = new Promise<never>((_, no) => {
+      reject = no;
+    });
+    over.catch(() => {});
+    const started: Running = {
+      worker,
+      service: wrap<InferenceService>(worker),
+      over,
+      finish(reason) {
+        worker.terminate();
+        reject(new PapilioError('internal', reason));
+        if (running === started) running = undefined;
+      },
+    };
+    worker.addEventListener('error', (event) => {
+      started.finish(
+        `The inference worker stopped: ${event.message || 'it could not be loaded'}; open the model again.`,
+      );
+    });
+    return started;
+  }
+
+  async function ask<T>(owner: Running, call: Promise<Answer<T>>): Promise<T> {
+    return unwrap(await Promise.race([call, owner.over]));
+  }
+
+  return {
+    async open(model, options = {}) {
+      running ??= start();
+      const owner = running;
+      const { id, ...facts } = await ask(owner, owner.service.open(model, options));
+      return {
+        ...facts,
+        run: (feeds, outputs) => ask(owner, owner.service.run(id, feeds, outputs)),
+        release: async () => {
+          await ask(owner, owner.service.release(id));
+        },
+      };
+    },
+    end() {
+      running?.finish('The inference worker was ended; open the model again.');
+    },
+  };
+}

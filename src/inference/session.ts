@@ -1,0 +1,170 @@
+/**
+ * onnxruntime-web sessions. One queue holds every create and run of the process, because two overlapping runs on the WebGPU provider
+ * freeze the thread for good. In a page's worker the WebGPU provider is tried first; in Node and Deno there is the wasm one, on a
+ * single thread (its threaded build starts workers from blob addresses, which neither runtime accepts).
+ */
+import type { InferenceSession, Tensor } from 'onnxruntime-web';
+import { fail, PapilioError } from '../lib/errors.ts';
+import { type FeedTensor, fromOrt, type HostTensor, type TensorDtype, toOrt } from './tensor.ts';
+
+export type Provider = 'webgpu' | 'wasm';
+
+export interface OpenOptions {
+  /** External data by the location that the model names. */
+  readonly external?: Readonly<Record<string, Uint8Array>>;
+  /** Providers in the order to try; by default WebGPU then wasm where there is WebGPU in a page, else wasm. */
+  readonly providers?: readonly Provider[];
+}
+
+/** An input or output; a dim is a number or the name of a free one. */
+export interface ValueInfo {
+  readonly name: string;
+  readonly dtype: TensorDtype;
+  readonly dims: readonly (number | string)[];
+}
+
+export interface OrtSession {
+  readonly provider: Provider;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /**
+   * Runs once. Feeds are converted to the element type that the model declares; outputs are copies.
+   * `outputs` narrows what is computed and returned. Throws 'not-found' for a missing or unknown name, 'shape' for a wrong count.
+   */
+  run(
+    feeds: Readonly<Record<string, FeedTensor>>,
+    outputs?: readonly string[],
+  ): Promise<Record<string, HostTensor>>;
+  /** Frees the session's memory; it cannot run afterwards. */
+  release(): Promise<void>;
+}
+
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Runs `task` after everything queued before it, whether that succeeded or not. */
+function enqueue<T>(task: () => Promise<T>): Promise<T> {
+  const result = queue.then(task, task);
+  queue = result.catch(() => undefined);
+  return result;
+}
+
+type Ort = typeof import('onnxruntime-web');
+let loading: Promise<Ort> | undefined;
+
+function loadOrt(): Promise<Ort> {
+  loading ??= (async () => {
+    const ort = await (import.meta.env.SSR
+      ? import('onnxruntime-web/wasm')
+      : import('onnxruntime-web/webgpu'));
+    if (import.meta.env.SSR || !globalThis.crossOriginIsolated) ort.env.wasm.numThreads = 1;
+    ort.env.logLevel = 'error';
+    return ort;
+  })();
+  return loading;
+}
+
+function defaultProviders(): readonly Provider[] {
+  return !import.meta.env.SSR && globalThis.navigator?.gpu ? ['webgpu', 'wasm'] : ['wasm'];
+}
+
+/**
+ * Opens a model. Throws 'unsupported-onnx' with onnxruntime's reason when every provider refuses it, 'out-of-memory' when it does
+ * not fit.
+ */
+export function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<OrtSession> {
+  return enqueue(async () => {
+    const ort = await loadOrt();
+    const externalData = Object.entries(options.external ?? {}).map(([path, data]) => ({ path, data }));
+    const reasons: string[] = [];
+    for (const provider of options.providers ?? defaultProviders()) {
+      try {
+        const session = await ort.InferenceSession.create(model, {
+          executionProviders: [provider],
+          logSeverityLevel: 3,
+          ...(externalData.length > 0 ? { externalData } : {}),
+        });
+        return wrap(ort, session, provider);
+      } catch (error) {
+        reasons.push(`${provider}: ${reasonOf(error)}`);
+      }
+    }
+    const why = reasons.join('; ');
+    if (isMemory(why)) fail('out-of-memory', `onnxruntime has no room for the model (${why}).`);
+    return fail('unsupported-onnx', `onnxruntime cannot open the model (${why}).`);
+  });
+}
+
+function wrap(ort: Ort, session: InferenceSession, provider: Provider): OrtSession {
+  const inputs = session.inputMetadata.map(valueInfo);
+  const outputs = session.outputMetadata.map(valueInfo);
+  let released = false;
+
+  async function runNow(
+    feeds: Readonly<Record<string, FeedTensor>>,
+    wanted?: readonly string[],
+  ): Promise<Record<string, HostTensor>> {
+    if (released) fail('internal', 'This onnxruntime session has been released; open the model again.');
+    const ortFeeds: Record<string, Tensor> = {};
+    for (const input of inputs) {
+      const feed = feeds[input.name];
+      if (!feed) fail('not-found', `The model wants the input ${input.name}, which was not given.`);
+      ortFeeds[input.name] = toOrt(ort.Tensor, input.name, feed, input.dtype);
+    }
+    const unknown = Object.keys(feeds).find((name) => !inputs.some((input) => input.name === name));
+    if (unknown !== undefined) fail('not-found', `The model has no input ${unknown}.`);
+    const missing = wanted?.find((name) => !session.outputNames.includes(name));
+    if (missing !== undefined) fail('not-found', `The model has no output ${missing}.`);
+    const results = await (wanted ? session.run(ortFeeds, [...wanted]) : session.run(ortFeeds));
+    const copies: Record<string, HostTensor> = {};
+    for (const [name, tensor] of Object.entries(results)) {
+      copies[name] = await fromOrt(name, tensor);
+      tensor.dispose();
+    }
+    return copies;
+  }
+
+  return {
+    provider,
+    inputs,
+    outputs,
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    run: (feeds, wanted) =>
+      enqueue(async () => {
+        try {
+          return await runNow(feeds, wanted);
+        } catch (error) {
+          if (error instanceof PapilioError) throw error;
+          const why = reasonOf(error);
+          return fail(
+            isMemory(why) ? 'out-of-memory' : 'bad-data',
+            `onnxruntime could not run the model: ${why}.`,
+          );
+        }
+      }),
+    release: () =>
+      enqueue(async () => {
+        if (released) return;
+        released = true;
+        await session.release();
+      }),
+  };
+}
+
+function valueInfo(meta: InferenceSession.ValueMetadata): ValueInfo {
+  if (!meta.isTensor) fail('unsupported-onnx', `${meta.name} is not a tensor but a sequence or a map.`);
+  return { name: meta.name, dtype: meta.type as TensorDtype, dims: [...meta.shape] };
+}
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/\s+/g, ' ').trim().replace(/\.$/, '');
+}
+
+function isMemory(reason: string): boolean {
+  return /out of memory|bad_alloc|failed to allocate|Array buffer allocation|memory access out of bounds/i.test(
+    reason,
+  );
+}

@@ -1,0 +1,38 @@
+/** Worker that holds onnxruntime-web away from the page and from the trainer, so that it can be ended when it is stuck. */
+import { expose, transfer } from 'comlink';
+import { fail } from '../lib/errors.ts';
+import { answer, type InferenceService } from './service.ts';
+import { type OrtSession, openSession } from './session.ts';
+
+const sessions = new Map<number, OrtSession>();
+let nextId = 1;
+
+function sessionOf(id: number): OrtSession {
+  return (
+    sessions.get(id) ?? fail('internal', 'This onnxruntime session has been released; open the model again.')
+  );
+}
+
+const service: InferenceService = {
+  open: (model, options) =>
+    answer(async () => {
+      const session = await openSession(model, options);
+      const id = nextId++;
+      sessions.set(id, session);
+      const { provider, inputs, outputs, inputNames, outputNames } = session;
+      return { id, provider, inputs, outputs, inputNames, outputNames };
+    }),
+  async run(id, feeds, outputs) {
+    const result = await answer(() => sessionOf(id).run(feeds, outputs));
+    const buffers = result.ok ? Object.values(result.value).map((tensor) => tensor.data.buffer) : [];
+    return transfer(result, buffers);
+  },
+  release: (id) =>
+    answer(async () => {
+      await sessions.get(id)?.release();
+      sessions.delete(id);
+      return null;
+    }),
+};
+
+expose(service);
