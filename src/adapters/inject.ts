@@ -1,0 +1,112 @@
+/**
+ * Rewrites a frozen model's graph so that the planned modules run through their adapters and saved parameters come from the packed
+ * trainable buffer. The same function serves training, evaluation and merging.
+ */
+import type { Builder } from '../graph/builder.ts';
+import { rewrite } from '../graph/rewrite.ts';
+import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { gather } from '../ops/gather.ts';
+import { linear } from '../ops/linear.ts';
+import { projectRows } from '../ops/projectRows.ts';
+import { split } from '../ops/split.ts';
+import { graphHalves } from './graphHalves.ts';
+import type { AdapterScope, LayerAdapter, StepFill, Weights } from './graphTypes.ts';
+import type { AdapterPlan, TrainableEntry } from './plan.ts';
+
+/** An input that the trainer draws before every step. */
+export interface StepInput {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly fill: StepFill;
+}
+
+export interface Trainables {
+  /** The packed buffer. */
+  readonly packed: Value;
+  /** Its tensors, in the order of `plan.entries`. */
+  readonly leaves: readonly Value[];
+  readonly adapters: ReadonlyMap<string, LayerAdapter>;
+  readonly saved: ReadonlyMap<string, Value>;
+  readonly stepInputs: readonly StepInput[];
+}
+
+/** Name of the i32 [4] input whose first word seeds what the GPU draws in a step. */
+export const STEP_SEED = 'stepSeed';
+/** Name of the packed buffer in the program family. */
+export const TRAINABLE = 'trainable';
+
+/** Emits the trainable tensors and every group's shared work. `initial` gives the packed buffer's first contents. */
+export function emitTrainables(
+  g: Builder,
+  plan: AdapterPlan,
+  options: { readonly training: boolean; readonly initial: () => Float32Array },
+): Trainables {
+  const half = graphHalves[plan.method.id];
+  const packed = g.state(TRAINABLE, { dtype: 'f32', shape: [plan.size] }, options.initial);
+  for (const group of plan.groups) {
+    for (const tensor of group.tensors) {
+      const limit = half.rowLimit?.(plan.config, tensor.spec);
+      if (limit !== undefined && limit !== null) {
+        const columns = tensor.spec.shape.at(-1)!;
+        const rows = tensor.shape.reduce((n, d) => n * d, 1) / columns;
+        projectRows(g, packed, { offset: tensor.offset, rows, columns, limit });
+      }
+    }
+  }
+  const leaves = split(
+    g,
+    packed,
+    plan.entries.map((e) => ({ offset: e.offset, shape: e.shape })),
+  );
+  const leafOf = new Map<TrainableEntry, Value>(plan.entries.map((e, i) => [e, leaves[i]!]));
+
+  const stepInputs: StepInput[] = [];
+  const scope: AdapterScope = {
+    g,
+    training: options.training,
+    stepInput(name, type, fill) {
+      stepInputs.push({ name, type, fill });
+      return g.input(name, type);
+    },
+    stepSeed: () => g.input(STEP_SEED, { dtype: 'i32', shape: [4] }),
+  };
+  const adapters = new Map<string, LayerAdapter>();
+  for (const group of plan.groups) {
+    const params = Object.fromEntries(group.tensors.map((t) => [t.spec.name, leafOf.get(t)!]));
+    const opened = half.open(scope, { id: group.id, layers: group.layers, config: plan.config, params });
+    group.layers.forEach((layer, i) => {
+      adapters.set(layer.name, opened[i]!);
+    });
+  }
+  const saved = new Map(plan.saved.map((e) => [e.name, leafOf.get(e)!]));
+  return { packed, leaves, adapters, saved, stepInputs };
+}
+
+/** Copies `base` into `g` with the adapters in place. */
+export function inject(base: Graph, g: Builder, trainables: Trainables): (old: Value) => Value {
+  const { adapters, saved } = trainables;
+
+  const adapted = (node: Node, inputs: readonly Value[]): Value | null => {
+    const adapter = node.module === undefined ? undefined : adapters.get(node.module);
+    if (!adapter) return null;
+    if (node.op.name === 'linear') {
+      const [x, W, bias] = inputs;
+      const weights: Weights = { W: W!, bias: bias ?? null };
+      if (adapter.apply) return adapter.apply(x!, weights);
+      const changed = adapter.adapt(weights);
+      return linear(g, x!, changed.W, changed.bias);
+    }
+    if (node.op.name === 'gather')
+      return gather(g, adapter.adapt({ W: inputs[0]!, bias: null }).W, inputs[1]!);
+    return fail('internal', `Module ${node.module} is a target but runs as ${node.op.name}.`);
+  };
+
+  return rewrite(base, g, {
+    leaf: (v) => (v.role === 'parameter' ? (saved.get(v.name) ?? null) : null),
+    node: (node, inputs) => {
+      const y = adapted(node, inputs);
+      return y && [y];
+    },
+  });
+}

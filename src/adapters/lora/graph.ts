@@ -1,0 +1,88 @@
+/** LoRA on the graph: a low-rank path beside the frozen layer; DoRA learns the rows' lengths as well. */
+import type { Builder } from '../../graph/builder.ts';
+import type { Value } from '../../graph/types.ts';
+import { binary } from '../../ops/binary.ts';
+import { detach } from '../../ops/detach.ts';
+import { dropout } from '../../ops/dropout.ts';
+import { linear } from '../../ops/linear.ts';
+import { matmul } from '../../ops/matmul.ts';
+import { reduce } from '../../ops/reduce.ts';
+import { scale } from '../../ops/scale.ts';
+import { split } from '../../ops/split.ts';
+import { transpose } from '../../ops/transpose.ts';
+import { unary } from '../../ops/unary.ts';
+import { view } from '../../ops/view.ts';
+import type { GraphHalf, LayerAdapter, LayerGroup, Weights } from '../graphTypes.ts';
+import { type LoraConfig, loraScale } from './index.ts';
+
+/** Layer i's part of every stacked tensor of the group. */
+function perLayer(
+  g: Builder,
+  { layers, params }: LayerGroup<LoraConfig>,
+): readonly Readonly<Record<string, Value>>[] {
+  const parts = Object.entries(params).map(([name, stacked]) => {
+    const shape = stacked.shape.slice(1);
+    const size = shape.reduce((n, d) => n * d, 1);
+    return [
+      name,
+      split(
+        g,
+        stacked,
+        layers.map((_, i) => ({ offset: i * size, shape })),
+      ),
+    ] as const;
+  });
+  return layers.map((_, i) => Object.fromEntries(parts.map(([name, values]) => [name, values[i]!])));
+}
+
+/** V scaled so that its rows have the learned lengths; the rows' own lengths count as constants in the gradient. */
+function withMagnitude(g: Builder, V: Value, magnitude: Value): Value {
+  const out = V.shape[0]!;
+  const squared = reduce(g, unary(g, V, { fn: 'square' }), { fn: 'sum', axes: [1], keepdims: true });
+  const lengths = detach(g, unary(g, squared, { fn: 'sqrt' }));
+  return binary(g, V, binary(g, view(g, magnitude, [out, 1]), lengths, { fn: 'div' }), { fn: 'mul' });
+}
+
+export const loraGraph: GraphHalf<LoraConfig> = {
+  open(scope, group) {
+    const { g, training } = scope;
+    const { config, layers } = group;
+    return perLayer(g, group).map((params, i): LayerAdapter => {
+      const layer = layers[i]!;
+      const { scaling } = loraScale(layer, config);
+      const isEmbedding = layer.kind === 'embedding';
+      const A = params[isEmbedding ? 'lora_embedding_A' : 'lora_A.weight']!;
+      const B = params[isEmbedding ? 'lora_embedding_B' : 'lora_B.weight']!;
+      const addedBias = params['lora_B.bias'];
+      const magnitude = params.lora_magnitude_vector;
+
+      const adaptBias = (bias: Value | null): Value | null => {
+        if (!addedBias) return bias;
+        const added = scale(g, addedBias, { by: scaling });
+        return bias ? binary(g, bias, added, { fn: 'add' }) : added;
+      };
+      const adapt = ({ W, bias }: Weights): Weights => {
+        const delta = scale(g, matmul(g, B, A, {}), { by: scaling });
+        const V = binary(g, W, isEmbedding ? transpose(g, delta, { perm: [1, 0] }) : delta, { fn: 'add' });
+        return { W: magnitude ? withMagnitude(g, V, magnitude) : V, bias: adaptBias(bias) };
+      };
+      if (isEmbedding) return { adapt };
+
+      const drop = (x: Value) =>
+        training && config.lora_dropout > 0
+          ? dropout(g, x, scope.stepSeed(), { p: config.lora_dropout, salt: i })
+          : x;
+      const apply = (x: Value, weights: Weights): Value => {
+        const dropped = drop(x);
+        if (magnitude) {
+          const { W, bias } = adapt(weights);
+          return linear(g, dropped, W, bias);
+        }
+        const low = scale(g, linear(g, dropped, A, null), { by: scaling });
+        const update = linear(g, low, B, addedBias ? scale(g, addedBias, { by: scaling }) : null);
+        return binary(g, linear(g, x, weights.W, weights.bias), update, { fn: 'add' });
+      };
+      return { adapt, apply };
+    });
+  },
+};

@@ -1,0 +1,47 @@
+/** OFT on the graph: blocks of skew numbers → rotations (one Cayley for the whole group) → turned inputs. */
+import type { Value } from '../../graph/types.ts';
+import { butterfly } from '../../ops/butterfly.ts';
+import { cayley } from '../../ops/cayley.ts';
+import { linear } from '../../ops/linear.ts';
+import { split } from '../../ops/split.ts';
+import { view } from '../../ops/view.ts';
+import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
+import type { OftConfig } from './index.ts';
+import { oftBlocks, triangleSize } from './rule.ts';
+
+const unchanged: LayerAdapter = { adapt: (weights) => weights };
+
+export const oftGraph: GraphHalf<OftConfig> = {
+  open({ g }, { layers, config, params }) {
+    const first = layers[0]!;
+    const isEmbedding = first.kind === 'embedding';
+    const q = params[isEmbedding ? 'oft_embedding_R.weight' : 'oft_R.weight'];
+    // A block size adjusted to 1 has no parameters: PEFT's permanent identity.
+    if (!q) return layers.map(() => unchanged);
+
+    const { block: b, stored } = oftBlocks(isEmbedding ? first.out : first.in, config);
+    const blocks = layers.length * stored;
+    const R = cayley(g, view(g, q, [blocks, triangleSize(b)]), {
+      b,
+      kind: config.use_cayley_neumann ? 'neumann' : 'exact',
+      terms: config.num_cayley_neumann_terms,
+    });
+    const perLayer = split(
+      g,
+      R,
+      layers.map((_, i) => ({ offset: i * stored * b * b, shape: [1, stored, b, b] })),
+    );
+    return layers.map((_, i): LayerAdapter => {
+      const turn = (x: Value, transpose: boolean) => butterfly(g, x, perLayer[i]!, { transpose });
+      if (isEmbedding) return { adapt: ({ W, bias }) => ({ W: turn(W, false), bias }) };
+      return {
+        adapt: ({ W, bias }) => ({ W: turn(W, true), bias }),
+        apply: (x, { W, bias }) => linear(g, turn(x, false), W, bias),
+        rotate: (x) => turn(x, false),
+      };
+    });
+  },
+
+  // ‖Q‖_F = √2 ‖row‖, so the limit on the row is eps / √rows / √2 (SEMANTICS of COFT: the radius is shared by the blocks).
+  rowLimit: (config, spec) => (config.coft ? config.eps / Math.sqrt(2 * spec.shape[0]!) : null),
+};

@@ -1,0 +1,213 @@
+/**
+ * From a method, its configuration and the matched modules to one packed buffer of trainable numbers: which layers are stacked
+ * into groups, where every tensor starts, and what it starts with. No graph and no GPU.
+ */
+import { fail } from '../lib/errors.ts';
+import { rng } from '../lib/rng.ts';
+import type { CommonConfig } from './fields.ts';
+import type { AdapterMethod, Layer, ModuleTensors, TensorInit, TensorSpec } from './types.ts';
+
+/** A frozen parameter of the base model, by PyTorch name (`classifier.weight`), in the engine's layout. */
+export interface BaseParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly load: () => Float32Array;
+}
+
+/** One tensor inside the packed buffer; for a group, all its layers' tensors stacked. Offsets in elements, multiples of 64. */
+export interface TrainableEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+}
+
+export interface GroupTensor extends TrainableEntry {
+  readonly spec: TensorSpec;
+}
+
+export interface AdapterGroup {
+  readonly id: string;
+  readonly layers: readonly Layer[];
+  readonly tensors: readonly GroupTensor[];
+}
+
+export interface AdapterPlan {
+  readonly method: AdapterMethod;
+  readonly config: CommonConfig;
+  readonly groups: readonly AdapterGroup[];
+  /** Base parameters that are trained as they are: modules_to_save, biases, or all of them. Named like the parameter. */
+  readonly saved: readonly TrainableEntry[];
+  /** Groups' tensors, then saved parameters: the order of the packed buffer. */
+  readonly entries: readonly TrainableEntry[];
+  /** Elements of the packed buffer, padding included. */
+  readonly size: number;
+}
+
+const elements = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
+
+/** WebGPU binds buffers at multiples of 256 bytes. */
+const aligned = (n: number) => Math.ceil(n / 64) * 64;
+
+/**
+ * @param layers the modules that the method adapts
+ * @param saved base parameters trained in full
+ * @throws PapilioError('no-target') when nothing would be trained
+ */
+export function planAdapter(
+  method: AdapterMethod,
+  config: CommonConfig,
+  layers: readonly Layer[],
+  saved: readonly BaseParameter[],
+): AdapterPlan {
+  let offset = 0;
+  const place = (name: string, shape: readonly number[]): TrainableEntry => {
+    const entry = { name, shape, offset };
+    offset += aligned(elements(shape));
+    return entry;
+  };
+
+  const alike = new Map<string, { layers: Layer[]; specs: readonly TensorSpec[] }>();
+  for (const layer of layers) {
+    const specs = method.tensors(layer, config).filter((s) => elements(s.shape) > 0);
+    const key = JSON.stringify([layer.kind, layer.in, layer.out, specs.map((s) => [s.name, s.shape])]);
+    const group = alike.get(key);
+    if (group) group.layers.push(layer);
+    else alike.set(key, { layers: [layer], specs });
+  }
+  const groups = [...alike.values()].map((group, i): AdapterGroup => {
+    const id = `group${i}`;
+    const tensors = group.specs.map((spec) => ({
+      ...place(`${id}.${spec.name}`, [group.layers.length, ...spec.shape]),
+      spec,
+    }));
+    return { id, layers: group.layers, tensors };
+  });
+  const savedEntries = saved.map((p) => place(p.name, p.shape));
+  if (offset === 0) {
+    fail(
+      'no-target',
+      `Nothing would be trained: ${method.title} has no parameter on the chosen modules. Choose other modules or sizes.`,
+    );
+  }
+  return {
+    method,
+    config,
+    groups,
+    saved: savedEntries,
+    entries: [...groups.flatMap((g) => g.tensors), ...savedEntries],
+    size: offset,
+  };
+}
+
+/** A stable number from a name, for a random stream of its own. */
+function streamOf(name: string): number {
+  let h = 2166136261;
+  for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 16777619);
+  return h >>> 0;
+}
+
+function fill(
+  out: Float32Array,
+  init: TensorInit,
+  seed: number,
+  name: string,
+  base: () => Float32Array,
+): void {
+  const random = rng(seed, streamOf(name));
+  switch (init.kind) {
+    case 'zeros':
+      return;
+    case 'ones':
+      out.fill(1);
+      return;
+    case 'normal':
+      for (let i = 0; i < out.length; i++) out[i] = init.mean + init.std * random.normal();
+      return;
+    case 'uniform':
+      for (let i = 0; i < out.length; i++) out[i] = random.between(init.low, init.high);
+      return;
+    case 'base':
+      out.set(base());
+      return;
+    case 'row-norms': {
+      const weight = base();
+      const columns = weight.length / out.length;
+      for (let r = 0; r < out.length; r++) {
+        let sum = 0;
+        for (let c = 0; c < columns; c++) sum += weight[r * columns + c]! ** 2;
+        out[r] = Math.sqrt(sum);
+      }
+    }
+  }
+}
+
+/**
+ * First contents of the packed buffer: from `loaded` adapter tensors where there are any, else as the method begins.
+ * @param parameters base parameters by name, for saved ones and for inits that read the weight
+ */
+export function initialValues(
+  plan: AdapterPlan,
+  seed: number,
+  parameters: ReadonlyMap<string, BaseParameter>,
+  loaded?: {
+    readonly tensors: ReadonlyMap<string, ModuleTensors>;
+    readonly saved: ReadonlyMap<string, Float32Array>;
+  },
+): Float32Array {
+  const out = new Float32Array(plan.size);
+  const base = (name: string) =>
+    (parameters.get(name) ?? fail('internal', `Base parameter ${name} is missing.`)).load();
+  for (const group of plan.groups) {
+    for (const tensor of group.tensors) {
+      const size = elements(tensor.spec.shape);
+      group.layers.forEach((layer, i) => {
+        const slice = out.subarray(tensor.offset + i * size, tensor.offset + (i + 1) * size);
+        const given = loaded?.tensors.get(layer.name)?.get(tensor.spec.name);
+        if (given) slice.set(given.data);
+        else
+          fill(slice, tensor.spec.init, seed, `${layer.name}.${tensor.spec.name}`, () =>
+            base(`${layer.name}.weight`),
+          );
+      });
+    }
+  }
+  for (const entry of plan.saved) {
+    out.set(loaded?.saved.get(entry.name) ?? base(entry.name), entry.offset);
+  }
+  return out;
+}
+
+/** The tensors of every adapted module, cut out of the packed buffer (views, not copies). */
+export function moduleTensors(
+  plan: AdapterPlan,
+  packed: Float32Array,
+): Map<string, Map<string, { shape: readonly number[]; data: Float32Array }>> {
+  const modules = new Map<string, Map<string, { shape: readonly number[]; data: Float32Array }>>();
+  for (const group of plan.groups) {
+    group.layers.forEach((layer, i) => {
+      const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+      for (const { spec, offset } of group.tensors) {
+        const size = elements(spec.shape);
+        tensors.set(spec.name, {
+          shape: spec.shape,
+          data: packed.subarray(offset + i * size, offset + (i + 1) * size),
+        });
+      }
+      modules.set(layer.name, tensors);
+    });
+  }
+  return modules;
+}
+
+/** The parameters trained in full, by name. */
+export function savedParameters(
+  plan: AdapterPlan,
+  packed: Float32Array,
+): Map<string, { shape: readonly number[]; data: Float32Array }> {
+  return new Map(
+    plan.saved.map((e) => [
+      e.name,
+      { shape: e.shape, data: packed.subarray(e.offset, e.offset + elements(e.shape)) },
+    ]),
+  );
+}
