@@ -1,0 +1,73 @@
+/** BOFT's integers: block number and size, the rules PEFT applies to them, and the butterfly permutations. */
+
+export interface BoftBlocks {
+  readonly block: number;
+  readonly number: number;
+  readonly factors: number;
+}
+
+interface BoftSizes {
+  readonly boft_block_size: number;
+  readonly boft_block_num: number;
+  readonly boft_n_butterfly_factor: number;
+}
+
+/** The blocks of a layer with `dimension` inputs; only meaningful where {@link refuseBlocks} says null. */
+export function boftBlocks(dimension: number, config: BoftSizes): BoftBlocks {
+  const block = config.boft_block_size > 0 ? config.boft_block_size : dimension / config.boft_block_num;
+  return { block, number: dimension / block, factors: config.boft_n_butterfly_factor };
+}
+
+/** Why PEFT refuses these blocks on `dimension` inputs, in its words and its order, or null. */
+export function refuseBlocks(dimension: number, config: BoftSizes): string | null {
+  const { boft_block_num: number, boft_block_size: size, boft_n_butterfly_factor: factors } = config;
+  if (factors < 1)
+    return `You can only specify boft_n_butterfly_factor ${factors} to be a positive integer number.`;
+  // In PEFT's messages the factor number is already one less inside, and printed one more again.
+  const strides = 2 ** (factors - 1);
+  if (number !== 0) {
+    if (dimension % number !== 0)
+      return `in_features (${dimension}) must be divisible by boft_block_num (${number})!`;
+    if (factors > 1) {
+      if (factors - 1 > Math.floor(Math.log2(number))) {
+        return `Invalid combination of boft_n_butterfly_factor (${factors}) and boft_block_num (${number})!`;
+      }
+      if (number % strides !== 0) {
+        return `boft_block_num (${number}) must be a multiple of 2 raised to the power of boft_n_butterfly_factor (${factors})!`;
+      }
+    }
+  } else {
+    if (dimension % size !== 0)
+      return `in_features (${dimension}) must be divisible by boft_block_size (${size})!`;
+    if (factors > 1 && (dimension < size * strides || dimension % (size * strides) !== 0)) {
+      return `Invalid combination of in_features (${dimension}), boft_n_butterfly_factor (${factors}) and boft_block_size (${size})!`;
+    }
+  }
+  if (factors > 1) {
+    const blocks = boftBlocks(dimension, config);
+    if (blocks.number % 2 !== 0) return `boft_block_num (${blocks.number}) must be an even number!`;
+    if (blocks.block % 2 !== 0) return `boft_block_size (${blocks.block}) must be an even number!`;
+  }
+  return null;
+}
+
+/**
+ * Permutation of factor `index`: element k of the input goes to place `perm[k]`, blocks act on consecutive places, and the result is
+ * gathered back. Within superblocks of b*2^index elements the even half-blocks come first, then the odd ones; factor 0 is the identity.
+ */
+export function butterflyPermutation(dimension: number, block: number, index: number): Uint32Array {
+  const perm = new Uint32Array(dimension);
+  if (index === 0) return perm.map((_, k) => k);
+  const half = block / 2;
+  const superblock = block * 2 ** index;
+  const halves = superblock / half;
+  let k = 0;
+  for (let start = 0; start < dimension; start += superblock) {
+    for (const parity of [0, 1]) {
+      for (let j = parity; j < halves; j += 2) {
+        for (let e = 0; e < half; e++) perm[k++] = start + j * half + e;
+      }
+    }
+  }
+  return perm;
+}

@@ -1,0 +1,84 @@
+/**
+ * From untrusted JSON (a form, `--config`, adapter_config.json) to a method's configuration: types and defaults by its schema, rules
+ * in PEFT's words, unknown keys named.
+ */
+import type { z } from 'zod';
+import { fail } from '../lib/errors.ts';
+import type { CommonConfig } from './fields.ts';
+import { closest } from './nearest.ts';
+import { refuseCommon } from './rules.ts';
+import type { AdapterMethod } from './types.ts';
+
+export interface ValidConfig {
+  readonly config: CommonConfig;
+  readonly warnings: readonly string[];
+}
+
+/** Keys of every adapter_config.json that are not settings. */
+const FILE_KEYS = ['peft_type', 'peft_version', 'runtime_config'];
+
+/** A method's configuration with every field at PEFT's default. Does not check rules: some methods need at least one choice. */
+export function defaultConfig(method: AdapterMethod): CommonConfig {
+  return method.schema.parse({});
+}
+
+/**
+ * Checks a configuration and fills in PEFT's defaults.
+ *
+ * @param input parsed JSON; must be an object.
+ * @throws PapilioError 'illegal-config' with the field and PEFT's reason; 'unsupported-adapter' for PEFT features Papilio lacks.
+ */
+export function validateConfig(method: AdapterMethod, input: unknown): ValidConfig {
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    fail(
+      'illegal-config',
+      `The ${method.title} configuration must be a JSON object of PEFT's fields, e.g. {"target_modules": ["query"]}.`,
+    );
+  }
+  const given = input as Record<string, unknown>;
+  const peftType = given.peft_type;
+  if (peftType !== undefined && String(peftType).toUpperCase() !== method.peftType) {
+    fail(
+      'illegal-config',
+      `The configuration is for ${JSON.stringify(peftType)}, not for ${method.peftType}; choose that method or remove peft_type.`,
+    );
+  }
+  refuseFixed(method, given);
+  const parsed = method.schema.safeParse(given);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    fail('illegal-config', `${method.title} configuration, ${issue.path.join('.')}: ${explain(issue)}.`, {
+      path: issue.path,
+    });
+  }
+  const reason = method.refuse(parsed.data) ?? refuseCommon(parsed.data);
+  if (reason !== null) fail('illegal-config', `${method.title} configuration: ${reason.trim()}`, { reason });
+  return { config: parsed.data, warnings: unknownKeys(method, given) };
+}
+
+function refuseFixed(method: AdapterMethod, given: Readonly<Record<string, unknown>>): void {
+  for (const [key, value] of Object.entries(method.fixed)) {
+    if (Object.hasOwn(given, key) && JSON.stringify(given[key]) !== JSON.stringify(value)) {
+      fail(
+        'unsupported-adapter',
+        `${method.title} configuration: ${key} is ${JSON.stringify(given[key])}, a PEFT feature that Papilio does not have; it must be ${JSON.stringify(value)} or left out.`,
+        { key },
+      );
+    }
+  }
+}
+
+function explain(issue: z.core.$ZodIssue): string {
+  const text = issue.code === 'invalid_union' ? 'none of the accepted types fits this value' : issue.message;
+  return text.replace(/^Invalid input: /, '').replace(/\.$/, '');
+}
+
+function unknownKeys(method: AdapterMethod, given: Readonly<Record<string, unknown>>): string[] {
+  const known = [...Object.keys(method.schema.shape), ...Object.keys(method.fixed), ...FILE_KEYS];
+  return Object.keys(given)
+    .filter((key) => !known.includes(key))
+    .map((key) => {
+      const near = closest(key, known)[0];
+      return `${method.title} has no setting ${JSON.stringify(key)}; it is ignored${near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`}.`;
+    });
+}

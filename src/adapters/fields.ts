@@ -1,0 +1,143 @@
+/**
+ * The configuration fields that every method shares, and how a field describes itself to forms, tables and URLs. Names and defaults
+ * are PEFT's.
+ */
+import { z } from 'zod';
+
+/** What a form needs to know of a field beyond its type. */
+export interface FieldMeta {
+  readonly title: string;
+  readonly description: string;
+  /** The papers' symbol, as KaTeX. */
+  readonly symbol?: string;
+  /** Where a form shows it: with the method, under "advanced", with the module tree, or nowhere (it belongs to the file). */
+  readonly group: 'main' | 'advanced' | 'targets' | 'file';
+  /** Values worth offering; the rules decide which are legal. */
+  readonly options?: readonly (string | number | boolean)[];
+  readonly min?: number;
+  readonly max?: number;
+  readonly step?: number;
+}
+
+/** Gives a schema its default and its description. */
+export function field<T extends z.ZodType>(
+  schema: T,
+  initial: z.util.NoUndefined<z.output<T>>,
+  meta: FieldMeta,
+) {
+  return schema.default(() => structuredClone(initial) as z.util.NoUndefined<z.output<T>>).meta({ ...meta });
+}
+
+/** The description that {@link field} attached. */
+export function fieldMeta(schema: z.ZodType): FieldMeta | undefined {
+  return schema.meta() as FieldMeta | undefined;
+}
+
+const names = z.union([z.array(z.string()), z.string()]).nullable();
+const nameList = z.array(z.string()).nullable();
+const indices = z.union([z.array(z.int().min(0)), z.int().min(0)]).nullable();
+const file = (description: string): FieldMeta => ({ title: '', description, group: 'file' });
+
+export const TASK_TYPES = [
+  'SEQ_CLS',
+  'SEQ_2_SEQ_LM',
+  'CAUSAL_LM',
+  'TOKEN_CLS',
+  'QUESTION_ANS',
+  'FEATURE_EXTRACTION',
+];
+
+/** Fields of every adapter_config.json. */
+export const fileFields = {
+  task_type: field(z.string().nullable(), null, {
+    title: 'Task type',
+    description:
+      'What the model is for. SEQ_CLS and TOKEN_CLS also train and save the classifier, QUESTION_ANS the answer head.',
+    group: 'advanced',
+    options: TASK_TYPES,
+  }),
+  auto_mapping: field(
+    z.record(z.string(), z.unknown()).nullable(),
+    null,
+    file('The class of the base model, for PEFT.'),
+  ),
+  base_model_name_or_path: field(
+    z.string().nullable(),
+    null,
+    file('The base model that the adapter belongs to.'),
+  ),
+  revision: field(z.string().nullable(), null, file('The revision of the base model.')),
+  inference_mode: field(
+    z.boolean(),
+    false,
+    file('Written as true: an adapter file is loaded frozen unless asked otherwise.'),
+  ),
+  modules_to_save: field(nameList, null, {
+    title: 'Modules to save',
+    description:
+      'Modules trained in full and stored beside the adapter: every module whose name ends with one of these.',
+    group: 'targets',
+  }),
+};
+
+/** Fields of methods that adapt chosen modules. */
+export const targetFields = {
+  target_modules: field(names, null, {
+    title: 'Target modules',
+    description:
+      'A list of names (a module matches if its name is an entry or ends with "." and an entry), or one regular expression for whole names, or "all-linear".',
+    group: 'targets',
+  }),
+  exclude_modules: field(names, null, {
+    title: 'Excluded modules',
+    description: 'Modules left alone even if they match: names or one regular expression, as above.',
+    group: 'targets',
+  }),
+};
+
+/** Fields of PEFT's weight methods. */
+export const layerFields = {
+  ...targetFields,
+  layers_to_transform: field(indices, null, {
+    title: 'Layers',
+    description:
+      'Only adapt layers with these numbers. Applies to list entries that match as a suffix; full names and expressions bypass it.',
+    group: 'targets',
+  }),
+  layers_pattern: field(z.union([z.array(z.string()), z.string()]).nullable(), null, {
+    title: 'Layers pattern',
+    description:
+      'The name before the layer number (e.g. "layers" or "h") if the first number in a module name is not the layer.',
+    group: 'targets',
+  }),
+  fan_in_fan_out: field(z.boolean(), false, {
+    title: 'Fan in, fan out',
+    description: 'PEFT sets it by itself: true for layers stored as (in, out) as in GPT-2, false for others.',
+    group: 'file',
+  }),
+};
+
+/** The bias setting; `only` is the method's documented `…_only` value. */
+export function biasField(only: string) {
+  return field(z.string(), 'none', {
+    title: 'Bias',
+    description: `Which biases train too: none, all of the model's, or those of adapted layers (${only}).`,
+    group: 'main',
+    options: ['none', 'all', only],
+  });
+}
+
+/** The part of a configuration that target matching and files read, whatever the method. */
+export interface CommonConfig {
+  readonly task_type: string | null;
+  readonly auto_mapping: Record<string, unknown> | null;
+  readonly base_model_name_or_path: string | null;
+  readonly revision: string | null;
+  readonly inference_mode: boolean;
+  readonly modules_to_save: string[] | null;
+  readonly target_modules?: string[] | string | null;
+  readonly exclude_modules?: string[] | string | null;
+  readonly layers_to_transform?: number[] | number | null;
+  readonly layers_pattern?: string[] | string | null;
+  readonly bias?: string;
+}

@@ -1,0 +1,121 @@
+/** FourierFT as PEFT has it: the weight update is the inverse Fourier transform of a few learned real coefficients. */
+import { z } from 'zod';
+import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { lookupFrequencyPattern } from '../patterns.ts';
+import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
+import type { AdapterMethod, Layer } from '../types.ts';
+import { fourierLocations } from './locations.ts';
+
+const schema = z.object({
+  ...fileFields,
+  ...layerFields,
+  n_frequency: field(z.int(), 1000, {
+    title: 'Frequencies',
+    description: 'Learned coefficients per layer, at most inputs times outputs.',
+    symbol: 'n',
+    group: 'main',
+    min: 1,
+    max: 10000,
+    step: 1,
+  }),
+  scaling: field(z.number(), 150, {
+    title: 'Scaling',
+    description: 'Factor on the update; it acts like a learning rate of the adapter.',
+    symbol: '\\alpha',
+    group: 'main',
+    min: 0,
+  }),
+  random_loc_seed: field(z.int().nullable(), 777, {
+    title: 'Location seed',
+    description: 'Chooses which frequencies are learned; the same places as in PEFT for the same seed.',
+    group: 'advanced',
+  }),
+  n_frequency_pattern: field(
+    z.record(z.string(), z.int()),
+    {},
+    {
+      title: 'Frequencies by module',
+      description: 'Module name or expression to its own number of frequencies.',
+      group: 'advanced',
+    },
+  ),
+  bias: biasField('fourier_only'),
+  init_weights: field(z.boolean(), false, {
+    title: 'Start at zero',
+    description:
+      'true: the adapter starts without effect; false (the paper): random coefficients, so the model changes at once.',
+    group: 'advanced',
+  }),
+});
+
+export type FourierftConfig = z.output<typeof schema>;
+
+/** Coefficients of a layer, its n_frequency_pattern entry considered. */
+export function frequencyCount(layer: Layer, config: FourierftConfig): number {
+  return lookupFrequencyPattern(config.n_frequency_pattern, layer.name, config.n_frequency);
+}
+
+export const fourierft: AdapterMethod<FourierftConfig> = {
+  id: 'fourierft',
+  peftType: 'FOURIERFT',
+  title: 'FourierFT',
+  card: {
+    idea: 'Treat the weight update as a picture and learn a handful of its frequencies. Very few numbers touch every entry of the weight.',
+    formula:
+      '\\Delta W_{pq} = \\frac{\\alpha}{d_{out} d_{in}} \\sum_{k=1}^{n} s_k \\cos 2\\pi\\Bigl(\\frac{p\\,u_k}{d_{out}} + \\frac{q\\,v_k}{d_{in}}\\Bigr)',
+    tryThis:
+      'Use n = 10 and look at the update: single waves. Then n = 1000, and raise the scaling until training becomes unstable.',
+    paper:
+      'Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, 2024 (arXiv:2405.03003)',
+  },
+  schema,
+  fixed: {},
+  requiredInFile: [],
+  targets: 'required',
+  fileNames: ['fourierft_spectrum'],
+  refuse(config) {
+    if (config.random_loc_seed === null) return 'manual_seed expected a long, but got NoneType';
+    return refuseLayersWithExpression(config);
+  },
+  check(layer, config) {
+    if (layer.kind === 'embedding' || layer.kind === 'conv2d') {
+      return `Target module ${describeModule(layer)} is not supported. Currently, only the following modules are supported: \`torch.nn.Linear\`.`;
+    }
+    const n = frequencyCount(layer, config);
+    if (n <= 0) return `\`n_frequency\` should be a positive integer value but the value passed is ${n}`;
+    const entries = layer.in * layer.out;
+    if (n > entries) {
+      return `\`n_frequency\` should be less than or equal to the product of the input and output dimensions but the value passed is ${n} and the product is ${entries}`;
+    }
+    return null;
+  },
+  notice: (layer, config) => noticeFanInFanOut(layer, config.fan_in_fan_out),
+  count(layer, config) {
+    const n = frequencyCount(layer, config);
+    return { stored: n, free: n };
+  },
+  pattern(layer, config) {
+    const { row, column } = fourierLocations(
+      layer.out,
+      layer.in,
+      frequencyCount(layer, config),
+      config.random_loc_seed ?? 0,
+    );
+    return {
+      role: 'update',
+      factors: [{ kind: 'points', label: 'S', rows: layer.out, columns: layer.in, row, column }],
+    };
+  },
+  tensors(layer, config) {
+    return [
+      {
+        name: 'fourierft_spectrum',
+        shape: [frequencyCount(layer, config)],
+        trainable: true,
+        init: config.init_weights ? { kind: 'zeros' } : { kind: 'normal', mean: 0, std: 1 },
+      },
+    ];
+  },
+  onRead: (config) => ({ config, warnings: [] }),
+  onWrite: () => [],
+};

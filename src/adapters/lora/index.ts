@@ -1,0 +1,230 @@
+/** LoRA as PEFT has it, with rsLoRA, DoRA, lora_bias and pattern dictionaries: the yardstick beside the orthogonal methods. */
+import { z } from 'zod';
+import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { lookupPattern } from '../patterns.ts';
+import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
+import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
+
+const schema = z.object({
+  ...fileFields,
+  ...layerFields,
+  r: field(z.int(), 8, {
+    title: 'Rank',
+    description: 'Columns of B and rows of A.',
+    symbol: 'r',
+    group: 'main',
+    min: 1,
+    max: 256,
+    step: 1,
+  }),
+  lora_alpha: field(z.number(), 8, {
+    title: 'Alpha',
+    description: 'The update is scaled by alpha / r.',
+    symbol: '\\alpha',
+    group: 'main',
+    min: 0,
+  }),
+  lora_dropout: field(z.number().min(0).max(1), 0, {
+    title: 'Dropout',
+    description: 'Dropout on the inputs of the update while training.',
+    symbol: 'p',
+    group: 'main',
+    min: 0,
+    max: 0.9,
+    step: 0.05,
+  }),
+  bias: biasField('lora_only'),
+  use_rslora: field(z.boolean(), false, {
+    title: 'Rank-stabilised scaling',
+    description: 'Scales by alpha / sqrt(r) instead, so that high ranks still learn.',
+    group: 'advanced',
+  }),
+  use_dora: field(z.boolean(), false, {
+    title: 'DoRA',
+    description: 'Learns the length of each weight row separately from its direction.',
+    group: 'advanced',
+  }),
+  lora_bias: field(z.boolean(), false, {
+    title: 'Bias in B',
+    description: 'Gives the update a bias of its own.',
+    group: 'advanced',
+  }),
+  init_lora_weights: field(z.union([z.boolean(), z.string()]), true, {
+    title: 'Initialisation',
+    description:
+      'true: A random, B zero, so no effect at the start; "gaussian": A normal; false: both random.',
+    group: 'advanced',
+    options: [true, false, 'gaussian'],
+  }),
+  rank_pattern: field(
+    z.record(z.string(), z.int()),
+    {},
+    {
+      title: 'Rank by module',
+      description: 'Module name or expression to its own rank; the first that matches counts.',
+      group: 'advanced',
+    },
+  ),
+  alpha_pattern: field(
+    z.record(z.string(), z.number()),
+    {},
+    {
+      title: 'Alpha by module',
+      description: 'Module name or expression to its own alpha; the first that matches counts.',
+      group: 'advanced',
+    },
+  ),
+});
+
+export type LoraConfig = z.output<typeof schema>;
+
+/** Initialisations of PEFT that rewrite the base weight or need a pass over data. */
+const FOREIGN_INIT = /^(olora|pissa(_niter_\d+)?|corda|loftq|eva|orthogonal|lora_ga|mica)$/;
+
+/** Rank and scaling of one layer: alpha / r, or alpha / sqrt(r) with rsLoRA. */
+export function loraScale(
+  layer: Layer,
+  config: LoraConfig,
+): { readonly rank: number; readonly scaling: number } {
+  const rank = lookupPattern(config.rank_pattern, layer.name, config.r);
+  const alpha = lookupPattern(config.alpha_pattern, layer.name, config.lora_alpha);
+  return { rank, scaling: alpha / (config.use_rslora ? Math.sqrt(rank) : rank) };
+}
+
+function uniform(bound: number): TensorInit {
+  return { kind: 'uniform', low: -bound, high: bound };
+}
+
+/** A and B of an embedding; their roles at the start are reversed, so that B is the random one. */
+function embeddingTensors(layer: Layer, rank: number, config: LoraConfig): TensorSpec[] {
+  const normal: TensorInit = { kind: 'normal', mean: 0, std: 1 };
+  const start: TensorInit = config.init_lora_weights === false ? normal : { kind: 'zeros' };
+  return [
+    { name: 'lora_embedding_A', shape: [rank, layer.in], trainable: true, init: start },
+    { name: 'lora_embedding_B', shape: [layer.out, rank], trainable: true, init: normal },
+  ];
+}
+
+function linearTensors(layer: Layer, rank: number, config: LoraConfig): TensorSpec[] {
+  const random = config.init_lora_weights === false;
+  const startA: TensorInit =
+    config.init_lora_weights === 'gaussian'
+      ? { kind: 'normal', mean: 0, std: 1 / rank }
+      : uniform(1 / Math.sqrt(layer.in));
+  const startB: TensorInit = random ? uniform(1 / Math.sqrt(rank)) : { kind: 'zeros' };
+  const tensors: TensorSpec[] = [
+    { name: 'lora_A.weight', shape: [rank, layer.in], trainable: true, init: startA },
+    { name: 'lora_B.weight', shape: [layer.out, rank], trainable: true, init: startB },
+  ];
+  if (config.lora_bias)
+    tensors.push({ name: 'lora_B.bias', shape: [layer.out], trainable: true, init: startB });
+  if (config.use_dora) {
+    tensors.push({
+      name: 'lora_magnitude_vector',
+      shape: [layer.out],
+      trainable: true,
+      init: { kind: 'row-norms' },
+    });
+  }
+  return tensors;
+}
+
+function tensors(layer: Layer, config: LoraConfig): readonly TensorSpec[] {
+  const { rank } = loraScale(layer, config);
+  return layer.kind === 'embedding'
+    ? embeddingTensors(layer, rank, config)
+    : linearTensors(layer, rank, config);
+}
+
+export const lora: AdapterMethod<LoraConfig> = {
+  id: 'lora',
+  peftType: 'LORA',
+  title: 'LoRA',
+  card: {
+    idea: 'Add a low-rank matrix, written as a tall one times a wide one. The yardstick that every other method is held against.',
+    formula:
+      'y = Wx + \\tfrac{\\alpha}{r}\\,B A x + b,\\quad A \\in \\mathbb{R}^{r \\times d_{in}},\\ B \\in \\mathbb{R}^{d_{out} \\times r}',
+    tryThis: 'Choose the rank whose parameter count is nearest to your BOFT run and compare the two curves.',
+    paper: 'Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021 (arXiv:2106.09685)',
+  },
+  schema,
+  fixed: {
+    megatron_config: null,
+    megatron_core: 'megatron.core',
+    trainable_token_indices: null,
+    loftq_config: {},
+    eva_config: null,
+    corda_config: null,
+    lora_ga_config: null,
+    velora_config: null,
+    alora_invocation_tokens: null,
+    use_qalora: false,
+    qalora_group_size: 16,
+    monteclora_config: null,
+    layer_replication: null,
+    target_parameters: null,
+    use_bdlora: null,
+    arrow_config: null,
+    kasa_config: null,
+    ensure_weight_tying: false,
+  },
+  requiredInFile: [],
+  targets: 'required',
+  fileNames: [
+    'lora_A.weight',
+    'lora_B.weight',
+    'lora_B.bias',
+    'lora_magnitude_vector',
+    'lora_embedding_A',
+    'lora_embedding_B',
+  ],
+  refuse(config) {
+    const init = config.init_lora_weights;
+    const filtered = refuseLayersWithExpression(config);
+    if (filtered !== null) return filtered;
+    if (config.lora_bias && typeof init !== 'boolean') {
+      return `The argument lora_bias=True is only supported with init_lora_weights=True or False, got init_lora_weights=${init} instead.`;
+    }
+    if (config.lora_bias && config.use_dora) {
+      return 'The argument lora_bias=True is not supported for DoRA, please pass use_dora=False';
+    }
+    if (init === 'loftq') return "`loftq_config` must be specified when `init_lora_weights` is 'loftq'.";
+    if (typeof init === 'string' && FOREIGN_INIT.test(init)) {
+      return `init_lora_weights='${init}' rewrites the base weights or needs a pass over data first, which Papilio does not do; use true, false or 'gaussian'.`;
+    }
+    if (typeof init === 'string' && init !== 'gaussian')
+      return `Unknown initialization init_lora_weights='${init}'`;
+    return null;
+  },
+  check(layer, config) {
+    if (layer.kind === 'conv2d')
+      return `LoRA on ${describeModule(layer)} is not available in Papilio; choose linear or embedding layers.`;
+    if (layer.kind === 'embedding' && config.lora_bias)
+      return 'lora_bias=True is not supported for Embedding.';
+    if (layer.kind === 'embedding' && config.use_dora)
+      return 'DoRA on embeddings is not available in Papilio; set use_dora to false or leave the embedding out.';
+    const { rank } = loraScale(layer, config);
+    return rank <= 0 ? `\`r\` should be a positive integer value but the value passed is ${rank}` : null;
+  },
+  notice: (layer, config) => noticeFanInFanOut(layer, config.fan_in_fan_out),
+  count(layer, config) {
+    const stored = tensors(layer, config).reduce(
+      (sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1),
+      0,
+    );
+    return { stored, free: stored };
+  },
+  pattern(layer, config) {
+    const { rank } = loraScale(layer, config);
+    return {
+      role: 'update',
+      factors: [
+        { kind: 'dense', label: 'B', rows: layer.out, columns: rank },
+        { kind: 'dense', label: 'A', rows: rank, columns: layer.in },
+      ],
+    };
+  },
+  tensors,
+  onRead: (config) => ({ config, warnings: [] }),
+  onWrite: () => [],
+};

@@ -1,0 +1,33 @@
+/** Every method, one line each. Forms, URLs, tables, files and suites follow from this list. */
+import { fail } from '../lib/errors.ts';
+import { boft } from './boft/index.ts';
+import { fourierft } from './fourierft/index.ts';
+import { full } from './full/index.ts';
+import { head } from './head/index.ts';
+import { lora } from './lora/index.ts';
+import { oft } from './oft/index.ts';
+import type { AdapterMethod, MethodId } from './types.ts';
+
+export const METHODS: Readonly<Record<MethodId, AdapterMethod>> = {
+  oft,
+  boft,
+  fourierft,
+  lora,
+  head,
+  full,
+};
+
+/** The method of a name as in `--method` or a URL. Throws PapilioError 'bad-argument' with the names there are. */
+export function methodById(id: string): AdapterMethod {
+  if (Object.hasOwn(METHODS, id)) return METHODS[id as MethodId];
+  return fail(
+    'bad-argument',
+    `There is no method "${id}"; choose one of ${Object.keys(METHODS).join(', ')}.`,
+    { id },
+  );
+}
+
+/** The method of a `peft_type`, or null. PEFT accepts any case. */
+export function methodByPeftType(peftType: string): AdapterMethod | null {
+  return Object.values(METHODS).find((method) => method.peftType === peftType.toUpperCase()) ?? null;
+}

@@ -1,0 +1,59 @@
+/** Reasons that several methods share, in PEFT's words. */
+import { type CommonConfig, TASK_TYPES } from './fields.ts';
+import type { Layer } from './types.ts';
+
+/** How PEFT prints a module in its messages. */
+export function describeModule(layer: Layer): string {
+  switch (layer.kind) {
+    case 'conv1d':
+      return 'Conv1D()';
+    case 'embedding':
+      return `Embedding(${layer.in}, ${layer.out})`;
+    case 'conv2d':
+      return `Conv2d with ${layer.in} inputs per patch and ${layer.out} outputs`;
+    case 'linear':
+      return `Linear(in_features=${layer.in}, out_features=${layer.out}, bias=${layer.hasBias ? 'True' : 'False'})`;
+  }
+}
+
+/** The rules every PEFT config class applies. */
+export function refuseCommon(config: CommonConfig): string | null {
+  if (config.task_type !== null && !TASK_TYPES.includes(config.task_type)) {
+    return `Invalid task type: '${config.task_type}'. Must be one of the following task types: ${TASK_TYPES.join(', ')}.`;
+  }
+  if (truthy(config.layers_pattern) && (config.layers_to_transform ?? null) === null) {
+    return 'When `layers_pattern` is specified, `layers_to_transform` must also be specified. ';
+  }
+  if (config.bias !== undefined && !['none', 'all'].includes(config.bias) && !config.bias.endsWith('_only')) {
+    return `Requested bias: ${config.bias}, is not implemented.`;
+  }
+  return null;
+}
+
+/** LoRA and FourierFT refuse layer filters beside a regular expression; OFT and BOFT ignore the filter. */
+export function refuseLayersWithExpression(config: CommonConfig): string | null {
+  if (typeof config.target_modules !== 'string') return null;
+  if ((config.layers_to_transform ?? null) !== null)
+    return '`layers_to_transform` cannot be used when `target_modules` is a str.';
+  if (truthy(config.layers_pattern)) return '`layers_pattern` cannot be used when `target_modules` is a str.';
+  return null;
+}
+
+export function refuseInit(value: unknown, name = 'init_weights'): string | null {
+  return typeof value === 'boolean' ? null : `Unknown initialization ${name}='${value}'`;
+}
+
+/** PEFT's note when it corrects fan_in_fan_out for a layer. */
+export function noticeFanInFanOut(layer: Layer, value: boolean): string | null {
+  if (layer.kind === 'linear' && value) {
+    return 'fan_in_fan_out is set to True but the target module is `torch.nn.Linear`. Setting fan_in_fan_out to False.';
+  }
+  if (layer.kind === 'conv1d' && !value) {
+    return 'fan_in_fan_out is set to False but the target module is `Conv1D`. Setting fan_in_fan_out to True.';
+  }
+  return null;
+}
+
+function truthy(value: string[] | string | null | undefined): boolean {
+  return value !== null && value !== undefined && value.length > 0;
+}

@@ -1,0 +1,270 @@
+/**
+ * Which modules of a model a configuration adapts, saves whole, or leaves; how much each entry matched; and a helpful sentence when
+ * nothing did.
+ */
+import { fail } from '../lib/errors.ts';
+import type { CommonConfig } from './fields.ts';
+import { entryMatcher, moduleMatcher, savedEntries, savedTest } from './matching.ts';
+import { closest } from './nearest.ts';
+import type { AdapterMethod, Layer } from './types.ts';
+
+/** What matching needs to know of a model. */
+export interface TargetModel {
+  readonly layers: readonly Layer[];
+  /** Module name of the language-model head, which "all-linear" leaves out; null if there is none. */
+  readonly outputEmbedding?: string | null;
+  /** False for a plain module, where "all-linear" really means all. */
+  readonly pretrained?: boolean;
+  /** `model_type` of config.json, which decides the targets if none are given. */
+  readonly modelType?: string | null;
+}
+
+export interface Selection {
+  /** Modules that are adapted, in the model's order. */
+  readonly targets: readonly string[];
+  /** Modules that are trained and saved whole. */
+  readonly saved: readonly string[];
+  /** Modules excluded by exclude_modules or modules_to_save. */
+  readonly excluded: readonly string[];
+  /** Every list entry (or the one expression) and how many modules it matches. */
+  readonly entries: readonly { readonly entry: string; readonly count: number }[];
+  /** Entries that match nothing. */
+  readonly unmatched: readonly string[];
+  /** Targets that the method cannot adapt, with its reason. */
+  readonly illegal: readonly { readonly name: string; readonly reason: string }[];
+  /** What else should be said: silent corrections, entries without effect. */
+  readonly warnings: readonly string[];
+}
+
+const ATTENTION_QV = ['q_proj', 'v_proj'];
+const BERT_QV = ['query', 'value'];
+
+/** PEFT's targets for the model families Papilio imports, used where target_modules is null. */
+const DEFAULT_TARGETS: Readonly<Record<string, readonly string[]>> = {
+  bert: BERT_QV,
+  roberta: BERT_QV,
+  'xlm-roberta': BERT_QV,
+  electra: BERT_QV,
+  gpt2: ['c_attn'],
+  gpt_neo: ATTENTION_QV,
+  gpt_neox: ['query_key_value'],
+  opt: ATTENTION_QV,
+  bart: ATTENTION_QV,
+  t5: ['q', 'v'],
+  mt5: ['q', 'v'],
+  llama: ATTENTION_QV,
+  mistral: ATTENTION_QV,
+  gemma: ATTENTION_QV,
+  gemma2: ATTENTION_QV,
+  qwen2: ATTENTION_QV,
+  qwen3: ATTENTION_QV,
+  phi: [...ATTENTION_QV, 'fc1', 'fc2'],
+};
+
+/** The list or expression that really applies: "all-linear" and null are replaced. */
+export function resolveTargets(
+  method: AdapterMethod,
+  config: CommonConfig,
+  model: TargetModel,
+): string[] | string {
+  const given = config.target_modules ?? null;
+  if (method.targets === 'none') return [];
+  if (typeof given === 'string')
+    return given.toLowerCase() === 'all-linear' ? allLinear(config, model) : given;
+  if (given !== null) return given;
+  if (method.targets === 'optional') return model.layers.map(({ name }) => name);
+  const type = model.modelType ?? '';
+  if (method.id === 'fourierft' && type === 'gpt2') return ['mlp.c_proj'];
+  return [...(Object.hasOwn(DEFAULT_TARGETS, type) ? DEFAULT_TARGETS[type]! : [])];
+}
+
+function allLinear(config: CommonConfig, model: TargetModel): string[] {
+  const linear = model.layers
+    .filter(({ kind }) => kind === 'linear' || kind === 'conv1d')
+    .map(({ name }) => name);
+  if (model.pretrained === false) return linear;
+  const classifier =
+    config.task_type === 'SEQ_CLS'
+      ? ['score', 'classifier'].find((name) => hasModule(model, name))
+      : undefined;
+  const left = model.outputEmbedding ?? classifier;
+  return linear.filter((name) => name !== left);
+}
+
+function hasModule(model: TargetModel, name: string): boolean {
+  return model.layers.some((layer) => layer.name === name || layer.name.startsWith(`${name}.`));
+}
+
+/**
+ * Applies a configuration to a model without judging the result.
+ *
+ * @throws PapilioError 'illegal-config' for an expression that cannot be read.
+ */
+export function selectTargets(method: AdapterMethod, config: CommonConfig, model: TargetModel): Selection {
+  const resolved = resolveTargets(method, config, model);
+  const effective: CommonConfig = { ...config, target_modules: resolved };
+  const match = moduleMatcher(effective);
+  const isSaved = savedTest(savedEntries(config));
+  const names = model.layers.map(({ name }) => name);
+  const saved = names.filter(isSaved);
+  const targets = names.filter((name) => match(name) === 'target' && !isSaved(name));
+  const entries = countEntries(config, resolved, effective, names, targets);
+  const unmatched = entries.filter(({ count }) => count === 0).map(({ entry }) => entry);
+  const chosen = new Set(targets);
+  const adapted = model.layers.filter(({ name }) => chosen.has(name));
+  const illegal = adapted.flatMap((layer) => {
+    const reason = method.check(layer, config);
+    return reason === null ? [] : [{ name: layer.name, reason }];
+  });
+  const excluded = names.filter((name) => match(name) === 'excluded');
+  return {
+    targets,
+    saved,
+    excluded,
+    entries,
+    unmatched,
+    illegal,
+    warnings: [...unmatchedWarnings(config, names, unmatched, targets), ...notices(method, config, adapted)],
+  };
+}
+
+/**
+ * As {@link selectTargets}, but refuses what PEFT refuses.
+ *
+ * @throws PapilioError 'no-target' if nothing is matched, with suggestions; 'illegal-config' if the method cannot adapt a target.
+ */
+export function requireTargets(method: AdapterMethod, config: CommonConfig, model: TargetModel): Selection {
+  const selection = selectTargets(method, config, model);
+  const bad = selection.illegal[0];
+  if (bad)
+    fail('illegal-config', `${method.title} cannot adapt ${bad.name}: ${bad.reason}`, {
+      illegal: selection.illegal,
+    });
+  const trained = method.targets === 'none' ? selection.saved : selection.targets;
+  if (trained.length === 0)
+    fail('no-target', noTargetSentence(method, config, model, selection), { entries: selection.entries });
+  return selection;
+}
+
+/** Modules whose bias trains under the `bias` setting; `biased` are all modules that have one, norms included. */
+export function trainableBiases(
+  config: CommonConfig,
+  targets: readonly string[],
+  biased: readonly string[],
+): string[] {
+  if (config.bias === 'all') return [...biased];
+  if (config.bias === undefined || config.bias === 'none') return [];
+  const adapted = new Set(targets);
+  return biased.filter((name) => adapted.has(name));
+}
+
+function countEntries(
+  config: CommonConfig,
+  resolved: string[] | string,
+  effective: CommonConfig,
+  names: readonly string[],
+  targets: readonly string[],
+): { entry: string; count: number }[] {
+  if (typeof config.target_modules === 'string')
+    return [{ entry: config.target_modules, count: targets.length }];
+  if (typeof resolved === 'string' || (config.target_modules ?? null) === null) return [];
+  return resolved.map((entry) => ({ entry, count: names.filter(entryMatcher(entry, effective)).length }));
+}
+
+function unmatchedWarnings(
+  config: CommonConfig,
+  names: readonly string[],
+  unmatched: readonly string[],
+  targets: readonly string[],
+): string[] {
+  const warnings =
+    targets.length === 0
+      ? []
+      : unmatched.map(
+          (entry) => `target_modules: ${quote(entry)} matches no module.${didYouMean(entry, names)}`,
+        );
+  for (const entry of config.modules_to_save ?? []) {
+    if (!names.some(savedTest([entry])))
+      warnings.push(
+        `modules_to_save: no module's name ends with ${quote(entry)}.${didYouMean(entry, names)}`,
+      );
+  }
+  const exclude = config.exclude_modules ?? [];
+  const byExclude = moduleMatcher({ ...config, target_modules: [], modules_to_save: null, task_type: null });
+  if (exclude.length > 0 && !names.some((name) => byExclude(name) === 'excluded')) {
+    warnings.push('exclude_modules is given, but it excludes nothing.');
+  }
+  return warnings;
+}
+
+/** PEFT's silent corrections, each once with how many modules it concerns. */
+function notices(method: AdapterMethod, config: CommonConfig, adapted: readonly Layer[]): string[] {
+  const modules = new Map<string, string[]>();
+  for (const layer of adapted) {
+    if (method.check(layer, config) !== null) continue;
+    const notice = method.notice(layer, config);
+    if (notice !== null) modules.set(notice, [...(modules.get(notice) ?? []), layer.name]);
+  }
+  return [...modules].map(
+    ([notice, names]) => `${notice} (${names.length === 1 ? names[0] : `${names.length} modules`})`,
+  );
+}
+
+function noTargetSentence(
+  method: AdapterMethod,
+  config: CommonConfig,
+  model: TargetModel,
+  selection: Selection,
+): string {
+  const names = model.layers.map(({ name }) => name);
+  if (names.length === 0)
+    return 'The model has no module with a weight matrix, so there is nothing to adapt.';
+  if (method.targets === 'none') {
+    const entries = config.modules_to_save ?? [];
+    return `No module's name ends with an entry of modules_to_save (${entries.map(quote).join(', ')}).${suggestions(entries, names)}`;
+  }
+  if (selection.excluded.length === names.length) {
+    return 'All modules were excluded. This is likely unintended. Check your `target_modules`, `exclude_modules` and `modules_to_save` configuration.';
+  }
+  const given = config.target_modules ?? null;
+  if (given === null) {
+    return `target_modules is not given and there is no default for model type ${quote(model.modelType ?? 'unknown')}; name the modules to adapt.${suggestions([], names)}`;
+  }
+  if (given.length === 0)
+    return `target_modules is empty; name the modules to adapt.${suggestions([], names)}`;
+  const filtered =
+    (config.layers_to_transform ?? null) !== null ? ' in the layers of layers_to_transform' : '';
+  if (typeof given === 'string') {
+    const plain = /^[\w.]+$/.test(given);
+    const hint = plain
+      ? ` A text is an expression for the whole module name; write [${quote(given)}] as a list to match name endings.`
+      : ' The expression must match the whole module name.';
+    return `Target modules ${quote(given)} not found in the base model${filtered}.${hint}${suggestions(plain ? [given] : [], names)}`;
+  }
+  return `Target modules ${given.map(quote).join(', ')} not found in the base model${filtered}: a module matches if its name is an entry or ends with "." and an entry.${suggestions(given, names)}`;
+}
+
+function suggestions(entries: readonly string[], names: readonly string[]): string {
+  const near = entries.map((entry) => didYouMean(entry, names)).find((text) => text !== '');
+  if (near !== undefined) return near;
+  const endings = [...new Set(names.map((name) => name.slice(name.lastIndexOf('.') + 1)))];
+  return ` Modules of this model end in ${endings.slice(0, 8).map(quote).join(', ')}${endings.length > 8 ? ' and others' : ''}.`;
+}
+
+function didYouMean(entry: string, names: readonly string[]): string {
+  const near = closest(entry, /\.\d+\./.test(entry) ? names : names.flatMap(endings));
+  return near.length === 0 ? '' : ` Did you mean ${near.map(quote).join(' or ')}?`;
+}
+
+/** Dotted endings of a name up to its last number: `layer.0.output.dense` gives `dense` and `output.dense`. */
+function endings(name: string): string[] {
+  const segments = name.split('.');
+  const result: string[] = [];
+  for (let start = segments.length - 1; start >= 0 && !/^\d+$/.test(segments[start]!); start--)
+    result.push(segments.slice(start).join('.'));
+  return result;
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

@@ -1,0 +1,141 @@
+/**
+ * The page half of the adapter-method contract: everything about a method that needs no GPU and no graph - its settings, which
+ * layers it may touch, how many parameters it has, what its factors look like, and which tensors it keeps. The graph half lives in
+ * `graph.ts` of the same folder and is loaded by the trainer only.
+ */
+import type { z } from 'zod';
+import type { CommonConfig } from './fields.ts';
+
+/** `conv1d` is GPT-2's linear layer stored as (in, out); `conv2d` counts one patch, in = channels * kernel height * width. */
+export type LayerKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d';
+
+/** One module of the base model that holds a weight matrix. */
+export interface Layer {
+  /** PyTorch module path, e.g. `encoder.layer.0.attention.attention.query`. */
+  readonly name: string;
+  readonly kind: LayerKind;
+  /** in_features; for an embedding the number of rows (num_embeddings). */
+  readonly in: number;
+  /** out_features; for an embedding the embedding dimension. */
+  readonly out: number;
+  readonly hasBias: boolean;
+}
+
+/** The methods' stable names: folder, URL value and `--method` argument. */
+export type MethodId = 'oft' | 'boft' | 'fourierft' | 'lora' | 'head' | 'full';
+
+/** How a tensor starts. `row-norms` and `base` are read from the base weight. */
+export type TensorInit =
+  | { readonly kind: 'zeros' }
+  | { readonly kind: 'ones' }
+  | { readonly kind: 'normal'; readonly mean: number; readonly std: number }
+  | { readonly kind: 'uniform'; readonly low: number; readonly high: number }
+  /** The Euclidean norm of each output row of the base weight (DoRA's magnitude). */
+  | { readonly kind: 'row-norms' }
+  /** A copy of the base parameter itself. */
+  | { readonly kind: 'base' };
+
+/** One tensor that a method keeps per layer. */
+export interface TensorSpec {
+  /** Name after the module path in the adapter file, e.g. `oft_R.weight`. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly trainable: boolean;
+  readonly init: TensorInit;
+}
+
+/**
+ * Parameters per layer: `stored` as kept in memory and in the file; `free` leaves out numbers that cannot have an effect (of a block
+ * stored as b*b numbers only the b(b-1)/2 of its skew part count).
+ */
+export interface ParameterCount {
+  readonly stored: number;
+  readonly free: number;
+}
+
+/** The sparsity of one factor, small enough to send anywhere and exact enough to draw. */
+export type Factor =
+  | {
+      /** Square, P * blockdiag(blocks) * P^T: entry (r, c) can be non-zero iff rows r and c are in the same group. */
+      readonly kind: 'blocks';
+      readonly label: string;
+      readonly size: number;
+      readonly block: number;
+      /** Block that row (and column) r belongs to. */
+      readonly group: Uint32Array;
+      /** All blocks are one and the same matrix. */
+      readonly shared: boolean;
+    }
+  | { readonly kind: 'dense'; readonly label: string; readonly rows: number; readonly columns: number }
+  | {
+      /** Only these entries are non-zero. */
+      readonly kind: 'points';
+      readonly label: string;
+      readonly rows: number;
+      readonly columns: number;
+      readonly row: Uint32Array;
+      readonly column: Uint32Array;
+    };
+
+/** The factors of one layer, in the order of their indices (factor 0 first). */
+export interface Pattern {
+  /** rotation: the product of the factors turns the input; update: it is added to the weight; weight: it replaces the weight. */
+  readonly role: 'rotation' | 'update' | 'weight' | 'none';
+  readonly factors: readonly Factor[];
+}
+
+export interface MethodCard {
+  /** One or two sentences for someone who has never heard of it. */
+  readonly idea: string;
+  /** KaTeX source. */
+  readonly formula: string;
+  /** An experiment worth five minutes. */
+  readonly tryThis: string;
+  readonly paper: string;
+}
+
+/** What a reader of adapter files may correct after seeing the tensors. */
+export interface Reading<C> {
+  readonly config: C;
+  readonly warnings: readonly string[];
+}
+
+/** The tensors of one module, by parameter name. */
+export type ModuleTensors = ReadonlyMap<string, AdapterTensor>;
+
+export interface AdapterTensor {
+  readonly shape: readonly number[];
+  readonly data: Float32Array;
+}
+
+/** Page half of a method. Methods are written against their own config type; the registry sees only {@link CommonConfig}. */
+export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
+  readonly id: MethodId;
+  /** `peft_type` in adapter_config.json. */
+  readonly peftType: string;
+  readonly title: string;
+  readonly card: MethodCard;
+  /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
+  readonly schema: z.ZodType<C> & { readonly shape: Readonly<Record<string, z.ZodType>> };
+  /** PEFT fields that this method writes at these values and refuses at others, because it does not do what they ask. */
+  readonly fixed: Readonly<Record<string, unknown>>;
+  /** Fields without which PEFT refuses to load a file. */
+  readonly requiredInFile: readonly string[];
+  /** Whether modules must be chosen, may be chosen (all if not), or are never adapted. */
+  readonly targets: 'required' | 'optional' | 'none';
+  /** Parameter names that the method owns in files; 'any' for every parameter of a module. */
+  readonly fileNames: readonly string[] | 'any';
+  /** Why this configuration is illegal on any model, in PEFT's words, or null. */
+  refuse(config: C): string | null;
+  /** Why this configuration is illegal on this layer, in PEFT's words, or null. */
+  check(layer: Layer, config: C): string | null;
+  /** Something PEFT would change silently or with a warning on this layer, or null. */
+  notice(layer: Layer, config: C): string | null;
+  count(layer: Layer, config: C): ParameterCount;
+  pattern(layer: Layer, config: C): Pattern;
+  tensors(layer: Layer, config: C): readonly TensorSpec[];
+  /** Corrections and warnings once a file's tensors are known. */
+  onRead(config: C, tensors: ReadonlyMap<string, ModuleTensors>): Reading<C>;
+  /** Sentences to show beside a saved file. */
+  onWrite(config: C): readonly string[];
+}
