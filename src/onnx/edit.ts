@@ -1,0 +1,169 @@
+/**
+ * Edits of a decoded model: new values for weights, a weight of its own for one node, an additional initialiser. Each returns a new
+ * model that shares all else with the old one; values are written in the file's own element type.
+ */
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import {
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  TensorProtoSchema,
+} from 'onnx-buf';
+import { fail } from '../lib/errors.ts';
+import { valueInfoProto, withAttribute, withFields, withRawData } from './proto.ts';
+import { viewTensor } from './tensor.ts';
+import type { OnnxDType, OnnxModel, OnnxTensor } from './types.ts';
+import { numbersToRaw, tensorToF32 } from './values.ts';
+import { viewModel } from './view.ts';
+
+/** New elements of a tensor, row-major in the file's own layout. */
+export interface NewValues {
+  readonly data: Float32Array | Float64Array | readonly number[];
+}
+
+const WRITABLE: ReadonlySet<OnnxDType> = new Set<OnnxDType>(['float32', 'float16', 'bfloat16', 'double']);
+
+function withGraph(model: OnnxModel, fields: Partial<GraphProto>): OnnxModel {
+  const graph = withFields(GraphProtoSchema, model.graph.proto, fields);
+  return viewModel(withFields(ModelProtoSchema, model.proto, { graph }), model.external);
+}
+
+/** The values in raw layout, refused if they do not fit the tensor. */
+function rawValues(name: string, tensor: OnnxTensor, { data }: NewValues): Uint8Array<ArrayBuffer> {
+  if (!WRITABLE.has(tensor.dtype))
+    fail(
+      'unsupported-onnx',
+      `Weight "${name}" is stored as ${tensor.dtype}; Papilio can only write floating-point weights back.`,
+    );
+  if (data.length !== tensor.size)
+    fail(
+      'shape',
+      `Weight "${name}" of shape [${tensor.dims.join(', ')}] takes ${tensor.size} values but was given ${data.length}.`,
+    );
+  const bytes = numbersToRaw(tensor.dtype, data);
+  if (tensor.dtype === 'float16' || tensor.dtype === 'bfloat16') {
+    const written = tensorToF32({ ...tensor, bytes: () => bytes });
+    const lost = written.findIndex((value, i) => Number.isFinite(data[i]!) && !Number.isFinite(value));
+    if (lost >= 0)
+      fail(
+        'non-finite',
+        `Weight "${name}" has the value ${data[lost]} at position ${lost}, which ${tensor.dtype} cannot hold; use the f32 file of this model.`,
+      );
+  }
+  // The caller's array may be reused for the next weight, while the model lives on.
+  return bytes.buffer === (data as Partial<Float32Array>).buffer ? bytes.slice() : bytes;
+}
+
+function replaceConstant(node: NodeProto, name: string, tensor: OnnxTensor, values: NewValues): NodeProto {
+  const raw = rawValues(name, tensor, values);
+  if (node.attribute.some((attribute) => attribute.name === 'value'))
+    return withAttribute(node, 'value', (attribute) =>
+      withFields(AttributeProtoSchema, attribute, { t: withRawData(attribute.t!, raw) }),
+    );
+  const floats = Array.from(tensorToF32({ ...tensor, bytes: () => raw }));
+  return tensor.dims.length === 0
+    ? withAttribute(node, 'value_float', (attribute) =>
+        withFields(AttributeProtoSchema, attribute, { f: floats[0]! }),
+      )
+    : withAttribute(node, 'value_floats', (attribute) =>
+        withFields(AttributeProtoSchema, attribute, { floats }),
+      );
+}
+
+/**
+ * New values for initialisers and for the outputs of Constant nodes, by name. The shape stays; f16 and bf16 files get values rounded
+ * to nearest even. Values are copied.
+ * @throws PapilioError not-found for a name that is neither, shape for a wrong count, unsupported-onnx for a weight that is no float,
+ * non-finite for a finite value beyond the range of the file's type
+ */
+export function replaceInitializers(model: OnnxModel, values: ReadonlyMap<string, NewValues>): OnnxModel {
+  const { initializers, constants, proto } = model.graph;
+  for (const name of values.keys())
+    if (!initializers.has(name) && !constants.has(name))
+      fail('not-found', `The model has no weight called "${name}".`, { name });
+  const initializer = proto.initializer.map((tensor) => {
+    const change = values.get(tensor.name);
+    return change
+      ? withRawData(tensor, rawValues(tensor.name, initializers.get(tensor.name)!, change))
+      : tensor;
+  });
+  const node = proto.node.map((item) => {
+    const name = item.output[0] ?? '';
+    const change = item.opType === 'Constant' && !initializers.has(name) ? values.get(name) : undefined;
+    return change ? replaceConstant(item, name, constants.get(name)!, change) : item;
+  });
+  return withGraph(model, { initializer, node });
+}
+
+/** Every name that a value of the graph has; a new one must differ from all. */
+function takenNames({ proto }: OnnxModel['graph']): Set<string> {
+  const names = new Set<string>();
+  for (const { name } of [...proto.input, ...proto.initializer]) names.add(name);
+  for (const { output } of proto.node) for (const name of output) names.add(name);
+  return names;
+}
+
+/** `base`, or the first of base_1, base_2 … that no value of the graph has. */
+export function freeName(model: OnnxModel, base: string): string {
+  const taken = takenNames(model.graph);
+  let name = base;
+  for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
+  return name;
+}
+
+/**
+ * Adds an initialiser.
+ * @throws PapilioError bad-argument if a value of that name exists (see {@link freeName})
+ */
+export function addInitializer(model: OnnxModel, tensor: OnnxTensor): OnnxModel {
+  const { proto } = model.graph;
+  if (tensor.name === '' || takenNames(model.graph).has(tensor.name))
+    fail('bad-argument', `The model already has a value called "${tensor.name}"; choose another name.`);
+  const fields: Partial<GraphProto> = { initializer: [...proto.initializer, selfContained(tensor)] };
+  // Before IR 4 every initialiser must be a graph input as well.
+  if (model.irVersion < 4)
+    fields.input = [...proto.input, valueInfoProto(tensor.name, tensor.proto.dataType, tensor.dims)];
+  return withGraph(model, fields);
+}
+
+/** The message of a tensor, with external data taken in: the other model may not have that file. */
+const selfContained = (tensor: OnnxTensor) =>
+  tensor.proto.externalData.length > 0 ? withRawData(tensor.proto, tensor.bytes()) : tensor.proto;
+
+/**
+ * Gives one input of one node a tensor of its own, added under the tensor's name: for a weight that several nodes share and only one
+ * of them changes.
+ * @throws PapilioError bad-argument for an unknown node or input, or a name that is taken
+ */
+export function rewireInput(
+  model: OnnxModel,
+  nodeIndex: number,
+  inputIndex: number,
+  tensor: OnnxTensor,
+): OnnxModel {
+  const node = model.graph.nodes[nodeIndex];
+  if (node?.inputs[inputIndex] === undefined)
+    fail(
+      'bad-argument',
+      `The model has no input ${inputIndex} of node ${nodeIndex} to connect "${tensor.name}" to.`,
+    );
+  const added = addInitializer(model, tensor);
+  const nodes = added.graph.proto.node.map((item, i) =>
+    i === nodeIndex
+      ? withFields(NodeProtoSchema, item, { input: item.input.with(inputIndex, tensor.name) })
+      : item,
+  );
+  return withGraph(added, { node: nodes });
+}
+
+/**
+ * A tensor like `model`'s `like` - same shape, element type and metadata - with another name and other values.
+ * @throws PapilioError as {@link replaceInitializers}
+ */
+export function tensorLike(like: OnnxTensor, name: string, values: NewValues): OnnxTensor {
+  const proto = withFields(TensorProtoSchema, withRawData(like.proto, rawValues(name, like, values)), {
+    name,
+  });
+  return viewTensor(proto, `tensor "${name}"`);
+}
