@@ -84,7 +84,7 @@ export function emitTrainables(
 }
 
 /** Copies `base` into `g` with the adapters in place. */
-export function inject(base: Graph, g: Builder, trainables: Trainables): (old: Value) => Value {
+export function inject(base: Graph, g: Builder, trainables: Pick<Trainables, 'adapters' | 'saved'>): (old: Value) => Value {
   const { adapters, saved } = trainables;
 
   const adapted = (node: Node, inputs: readonly Value[]): Value | null => {

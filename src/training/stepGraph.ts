@@ -1,0 +1,118 @@
+/**
+ * The graphs of a run over one family of weights, adapters and states: a training step, its parts when gradients are accumulated,
+ * and evaluation with or without the adapter.
+ */
+import { emitTrainables, inject, type StepInput } from '../adapters/inject.ts';
+import type { AdapterPlan } from '../adapters/plan.ts';
+import { type Builder, createBuilder } from '../graph/builder.ts';
+import { differentiate } from '../graph/differentiate.ts';
+import { sizeOf } from '../graph/shape.ts';
+import type { Graph, Value } from '../graph/types.ts';
+import { adamw } from '../ops/adamw.ts';
+import { addN } from '../ops/addN.ts';
+import { axpy } from '../ops/axpy.ts';
+import { fuse } from '../ops/fuse.ts';
+import { pack } from '../ops/pack.ts';
+import { sgd } from '../ops/sgd.ts';
+import { sumSquares } from '../ops/sumSquares.ts';
+import { emitLossSum } from './loss.ts';
+import type { TrainingSettings } from './settings.ts';
+import { STEP_SCALARS } from './stepScalars.ts';
+
+/** Names of the inputs, states and outputs that the loop reads and writes. */
+export const names = {
+  labels: 'labels',
+  lossScale: 'lossScale',
+  step: 'step',
+  keepGradients: 'keepGradients',
+  gradients: 'gradients',
+  loss: 'loss',
+  normSquared: 'normSquared',
+  logits: 'logits',
+} as const;
+
+/** A frozen model at fixed sizes, as the importer builds it. */
+export interface BaseGraph {
+  readonly graph: Graph;
+  /** The output that the task is scored on: [B, classes] or [B, S, vocabulary]. */
+  readonly logits: Value;
+}
+
+export interface StepGraph {
+  readonly graph: Graph;
+  readonly stepInputs: readonly StepInput[];
+}
+
+const zeros = (size: number) => () => new Float32Array(size);
+
+/** Emits the update of the packed parameters by packed gradients; returns their squared norm [1]. */
+function emitUpdate(g: Builder, params: Value, grads: Value, settings: TrainingSettings): Value {
+  const size = sizeOf(params.shape);
+  const moment = (name: string) => g.state(name, { dtype: 'f32', shape: [size] }, zeros(size));
+  const step = g.input(names.step, { dtype: 'f32', shape: [STEP_SCALARS] });
+  const normSquared = sumSquares(g, grads);
+  if (settings.optimizer === 'adamw') {
+    adamw(g, { params, grads, m: moment('adamw.m'), v: moment('adamw.v'), step, normSquared });
+  } else {
+    sgd(g, { params, grads, velocity: moment('sgd.velocity'), step, normSquared });
+  }
+  return normSquared;
+}
+
+/** Names of the states that a checkpoint must hold besides the packed parameters. */
+export const optimizerStates = (settings: TrainingSettings): readonly string[] =>
+  settings.optimizer === 'adamw' ? ['adamw.m', 'adamw.v'] : ['sgd.velocity'];
+
+/**
+ * Forward, loss and gradients of one batch. Without accumulation the update follows in the same graph; with it, the gradients are
+ * added to the state `gradients` (input `keepGradients` = 0 starts afresh) and {@link updateGraph} applies them.
+ */
+export function trainingGraph(
+  base: BaseGraph,
+  plan: AdapterPlan,
+  settings: TrainingSettings,
+  initial: () => Float32Array,
+): StepGraph {
+  const g = createBuilder();
+  const trainables = emitTrainables(g, plan, { training: true, initial });
+  const value = inject(base.graph, g, trainables);
+  const logits = value(base.logits);
+  const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
+  const loss = emitLossSum(g, logits, labels);
+  const lossScale = g.input(names.lossScale, { dtype: 'f32', shape: [1] });
+  const gradients = differentiate(g, { of: loss, seed: lossScale, wrt: trainables.leaves, sum: addN });
+  const parts = trainables.leaves.map(
+    (leaf) => gradients.get(leaf) ?? g.constant(leaf, new Float32Array(sizeOf(leaf.shape)), 'noGradient'),
+  );
+  const packed = pack(g, parts, { offsets: plan.entries.map((e) => e.offset), size: plan.size });
+
+  if (settings.gradientAccumulation === 1) {
+    const normSquared = emitUpdate(g, trainables.packed, packed, settings);
+    return { graph: fuse(g.finish({ loss, normSquared })), stepInputs: trainables.stepInputs };
+  }
+  const sum = g.state(names.gradients, { dtype: 'f32', shape: [plan.size] }, zeros(plan.size));
+  axpy(g, sum, packed, g.input(names.keepGradients, { dtype: 'f32', shape: [1] }));
+  return { graph: fuse(g.finish({ loss })), stepInputs: trainables.stepInputs };
+}
+
+/** The update by accumulated gradients. */
+export function updateGraph(plan: AdapterPlan, settings: TrainingSettings, initial: () => Float32Array): Graph {
+  const g = createBuilder();
+  const type = { dtype: 'f32', shape: [plan.size] } as const;
+  const params = g.state('trainable', type, initial);
+  const grads = g.state(names.gradients, type, zeros(plan.size));
+  return g.finish({ normSquared: emitUpdate(g, params, grads, settings) });
+}
+
+/** Logits and loss sum of one batch; `plan` null evaluates the base model. */
+export function evaluationGraph(base: BaseGraph, plan: AdapterPlan | null, initial: () => Float32Array): Graph {
+  const g = createBuilder();
+  const value = plan
+    ? inject(base.graph, g, emitTrainables(g, plan, { training: false, initial }))
+    : inject(base.graph, g, noTrainables);
+  const logits = value(base.logits);
+  const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
+  return fuse(g.finish({ loss: emitLossSum(g, logits, labels), logits }));
+}
+
+const noTrainables = { adapters: new Map(), saved: new Map() };
