@@ -3,12 +3,13 @@
  * (`--runtime auto|node|deno`), and passes arguments, terminal and exit code through.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { argv, env, execPath, exit, pid } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { commandFor, denoBinary, findAdapters } from './adapters.mjs';
+import { isStale } from './stale.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const bundle = join(root, 'dist-cli', 'papilio.mjs');
@@ -71,7 +72,7 @@ function wanted(runtime) {
 /** Builds dist-cli/papilio.mjs beside the old one and renames it into place, so that a command already running is not disturbed. */
 function build() {
   const sources = ['src', 'shaders', 'vite.config.ts', 'package-lock.json'].map((path) => join(root, path));
-  if (existsSync(bundle) && Math.max(...sources.map(newest)) <= statSync(bundle).mtimeMs) return;
+  if (!isStale(bundle, sources)) return;
   const folder = join(root, 'dist-cli', `building-${pid}`);
   mkdirSync(folder, { recursive: true });
   const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
@@ -82,13 +83,6 @@ function build() {
     for (const file of readdirSync(folder)) renameSync(join(folder, file), join(root, 'dist-cli', file));
   rmSync(folder, { recursive: true, force: true });
   if (result.status !== 0) stop(`The command line could not be built.\n${result.stdout}${result.stderr}`, 1);
-}
-
-/** Latest modification time (ms) of a file or of anything in a folder. */
-function newest(path) {
-  const stat = statSync(path);
-  if (!stat.isDirectory()) return stat.mtimeMs;
-  return Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
 function stop(sentence, code = 2) {

@@ -1,0 +1,63 @@
+/** Browsers with WebGPU for the end-to-end tests: on the machine's GPU where there is one, else on the processor. */
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, launch } from 'puppeteer-core';
+import { type BrowserKind, findBrowser } from './machine.mjs';
+
+const chromeArguments = [
+  '--no-sandbox',
+  '--enable-unsafe-webgpu',
+  '--ignore-gpu-blocklist',
+  '--enable-features=Vulkan',
+  '--disable-dev-shm-usage',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-background-timer-throttling',
+  '--disable-renderer-backgrounding',
+  '--no-first-run',
+];
+
+const firefoxPreferences = {
+  'dom.webgpu.enabled': true,
+  'dom.webgpu.workers.enabled': true,
+  'gfx.webgpu.ignore-blocklist': true,
+  'app.update.enabled': false,
+  'toolkit.telemetry.reportingpolicy.firstRun': false,
+  'datareporting.policy.dataSubmissionEnabled': false,
+  'dom.max_script_run_time': 0,
+};
+
+/** Folder that a browser saves downloads in, empty at first. */
+export async function downloadFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'papilio-downloads-'));
+}
+
+/**
+ * Starts a headless browser of the kind; downloads go to `downloads` when given.
+ * Throws when the machine has none, naming what to install: a test never passes by not running.
+ */
+export async function openBrowser(kind: BrowserKind, downloads?: string): Promise<Browser> {
+  const executablePath = findBrowser(kind);
+  if (!executablePath) {
+    const want = kind === 'chrome' ? 'Chromium, Chrome or Edge' : 'Firefox';
+    throw new Error(`No ${want} was found: install it, or name it in ${kind.toUpperCase()}_PATH.`);
+  }
+  const common = { executablePath, headless: true, timeout: 120_000, protocolTimeout: 600_000 } as const;
+  if (kind === 'chrome') {
+    const downloadBehavior = downloads ? { policy: 'allow' as const, downloadPath: downloads } : undefined;
+    return launch({ ...common, args: chromeArguments, ...(downloadBehavior ? { downloadBehavior } : {}) });
+  }
+  const downloadPreferences = downloads
+    ? {
+        'browser.download.folderList': 2,
+        'browser.download.dir': downloads,
+        'browser.download.useDownloadDir': true,
+      }
+    : {};
+  return launch({
+    ...common,
+    browser: 'firefox',
+    extraPrefsFirefox: { ...firefoxPreferences, ...downloadPreferences },
+  });
+}

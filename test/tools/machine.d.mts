@@ -1,0 +1,4 @@
+/** Types of machine.mjs. */
+export type BrowserKind = 'chrome' | 'firefox';
+export function findBrowser(kind: BrowserKind): string | undefined;
+export function prepareMachine(log: (line: string) => void): string[];

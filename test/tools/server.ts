@@ -1,0 +1,36 @@
+/** The production page as `npm start` serves it, on a free port. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+export interface PageServer {
+  /** Address with a slash at the end. */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Starts `npm start`'s own script, which builds the page when needed. Throws with its words when it ends instead. */
+export async function servePage(): Promise<PageServer> {
+  const script = fileURLToPath(new URL('../../src/cli/serve.mjs', import.meta.url));
+  const child = spawn(process.execPath, [script], { env: { ...process.env, PORT: '0' } });
+  const exited = once(child, 'exit');
+  let said = '';
+  const url = await new Promise<string>((resolve, reject) => {
+    const listen = (chunk: Buffer) => {
+      said += chunk.toString();
+      const address = /http:\/\/\S+\//.exec(said)?.[0];
+      if (address) resolve(address);
+    };
+    child.stdout.on('data', listen);
+    child.stderr.on('data', listen);
+    child.on('exit', () => reject(new Error(`The page server ended: ${said}`)));
+  });
+  return {
+    url,
+    async close() {
+      child.kill();
+      await exited;
+    },
+  };
+}
