@@ -135,7 +135,7 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   pattern(layer: Layer, config: C): Pattern;
   tensors(layer: Layer, config: C): readonly TensorSpec[];
   /** Corrections and warnings once a file's tensors are known. */
-  onRead(config: C, tensors: ReadonlyMap<string, ModuleTensors>): Reading<C>;
+  onRead(config: C, tensors: ReadonlyMap<string, ModuleTensors>, peftVersion: string | null): Reading<C>;
   /** Sentences to show beside a saved file. */
   onWrite(config: C): readonly string[];
 }

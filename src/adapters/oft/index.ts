@@ -152,6 +152,15 @@ export const oft: AdapterMethod<OftConfig> = {
       },
     ];
   },
-  onRead: (config) => ({ config, warnings: [] }),
+  onRead(config, _tensors, peftVersion) {
+    const current = peftVersion !== null && !/^0\.([0-9]|1[0-7])(\.|$)/.test(peftVersion);
+    if (!config.use_cayley_neumann || current) return { config, warnings: [] };
+    return {
+      config,
+      warnings: [
+        "This adapter was saved by a PEFT before 0.18, which summed the Cayley-Neumann series a little differently; like today's PEFT, Papilio reads it with the new series, so its outputs differ slightly.",
+      ],
+    };
+  },
   onWrite: () => [],
 };

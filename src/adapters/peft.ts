@@ -1,0 +1,232 @@
+/**
+ * PEFT's adapter folder both ways: adapter_config.json and adapter_model.safetensors, with PEFT's keys, names and shapes. Methods
+ * that PEFT does not know (head, full) use the same two files and say that PEFT cannot load them.
+ */
+import { fail } from '../lib/errors.ts';
+import { validateConfig } from './config.ts';
+import type { CommonConfig } from './fields.ts';
+import { savedEntries, savedTest } from './matching.ts';
+import { METHODS, methodByPeftType } from './registry.ts';
+import { readSafetensors, tensorFloats, writeSafetensors } from './safetensors.ts';
+import type { AdapterMethod, AdapterTensor, ModuleTensors } from './types.ts';
+
+/** The version whose file layout is written. */
+const PEFT_VERSION = '0.18.0';
+const PREFIX = 'base_model.model.';
+/** The wrapped layer's own parameters, e.g. its trained bias. */
+const BASE_LAYER = '.base_layer.';
+
+/** An adapter, wherever it came from. */
+export interface Adapter {
+  readonly method: AdapterMethod;
+  readonly config: CommonConfig;
+  /** The method's tensors by module path and parameter name (`oft_R.weight`). */
+  readonly tensors: ReadonlyMap<string, ModuleTensors>;
+  /** Base parameters trained as they are (modules_to_save and biases), by PyTorch name (`classifier.weight`). */
+  readonly parameters: ReadonlyMap<string, AdapterTensor>;
+}
+
+export interface LoadedAdapter extends Adapter {
+  readonly warnings: readonly string[];
+}
+
+export interface AdapterFiles {
+  readonly 'adapter_config.json': string;
+  readonly 'adapter_model.safetensors': Uint8Array<ArrayBuffer>;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads an adapter folder's two files.
+ *
+ * @throws PapilioError 'malformed-adapter' (files that are none, or another tool's), 'unsupported-adapter' (a method or PEFT feature
+ * that Papilio lacks), 'illegal-config' (what PEFT refuses, in its words).
+ */
+export function readAdapter(configJson: string, safetensors: Uint8Array): LoadedAdapter {
+  const json = parseConfig(configJson);
+  const method = methodOf(json);
+  for (const key of method.requiredInFile) {
+    if (!Object.hasOwn(json, key)) {
+      fail(
+        'malformed-adapter',
+        `adapter_config.json has no ${key}: this ${method.title} adapter was saved by a PEFT before 0.14, whose tensors mean something else; train it anew.`,
+      );
+    }
+  }
+  const { config, warnings } = validateConfig(method, json);
+  const sorted = sortTensors(method, config, safetensors);
+  const version = typeof json.peft_version === 'string' ? json.peft_version : null;
+  const reading = method.onRead(config, sorted.tensors, version);
+  return {
+    method,
+    config: reading.config,
+    tensors: sorted.tensors,
+    parameters: sorted.parameters,
+    warnings: [...warnings, ...sorted.warnings, ...reading.warnings],
+  };
+}
+
+function parseConfig(text: string): Record<string, unknown> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    fail('malformed-adapter', 'adapter_config.json is not JSON.');
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    fail('malformed-adapter', 'adapter_config.json is not a JSON object.');
+  }
+  return json as Record<string, unknown>;
+}
+
+function methodOf(json: Readonly<Record<string, unknown>>): AdapterMethod {
+  const type = json.peft_type;
+  if (typeof type !== 'string') {
+    fail(
+      'malformed-adapter',
+      'adapter_config.json has no peft_type, so it is no PEFT adapter; it would be for example "BOFT" or "LORA".',
+    );
+  }
+  const known = Object.values(METHODS).map((method) => method.peftType);
+  return (
+    methodByPeftType(type) ??
+    fail(
+      'unsupported-adapter',
+      `The adapter's peft_type is ${JSON.stringify(type)}; Papilio reads ${known.join(', ')}.`,
+      { type },
+    )
+  );
+}
+
+interface Sorted {
+  readonly tensors: Map<string, Map<string, AdapterTensor>>;
+  readonly parameters: Map<string, AdapterTensor>;
+  readonly warnings: string[];
+}
+
+/** Sorts a file's tensors into the method's own and the base parameters that were trained beside them. */
+function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Array): Sorted {
+  const stored = readSafetensors(file).tensors;
+  const sorted: Sorted = { tensors: new Map(), parameters: new Map(), warnings: [] };
+  const isSaved = savedTest(savedEntries(config));
+  const foreign: string[] = [];
+  const extra: string[] = [];
+  refuseForeign(method, [...stored.keys()]);
+  for (const [name, tensor] of stored) {
+    if (!name.startsWith(PREFIX)) {
+      foreign.push(name);
+      continue;
+    }
+    const path = name.slice(PREFIX.length);
+    const place = placeOf(method, path, isSaved);
+    if (place === null) {
+      // PEFT up to 0.12 stored BOFT's permutations; they follow from the configuration.
+      if (!path.endsWith('.boft_P')) extra.push(name);
+      continue;
+    }
+    const value: AdapterTensor = { shape: tensor.shape, data: tensorFloats(name, tensor) };
+    if (place.module !== null) {
+      const params = sorted.tensors.get(place.module) ?? new Map<string, AdapterTensor>();
+      sorted.tensors.set(place.module, params.set(place.param, value));
+    }
+    if (place.parameter !== null) sorted.parameters.set(place.parameter, value);
+  }
+  if (foreign.length > 0) {
+    sorted.warnings.push(
+      `${list(foreign)} ignored: PEFT reads only names that begin with ${PREFIX.slice(0, -1)}.`,
+    );
+  }
+  if (extra.length > 0)
+    sorted.warnings.push(`${list(extra)} ignored: no tensor of ${method.title} or of a saved module.`);
+  return sorted;
+}
+
+type Place =
+  | { readonly module: string; readonly param: string; readonly parameter: string | null }
+  | { readonly module: null; readonly parameter: string };
+
+function placeOf(method: AdapterMethod, path: string, isSaved: (module: string) => boolean): Place | null {
+  const dot = path.lastIndexOf('.');
+  if (dot <= 0) return null;
+  if (method.fileNames === 'any')
+    return { module: path.slice(0, dot), param: path.slice(dot + 1), parameter: path };
+  const own = method.fileNames.find((suffix) => path.endsWith(`.${suffix}`));
+  if (own !== undefined) return { module: path.slice(0, -own.length - 1), param: own, parameter: null };
+  if (path.includes(BASE_LAYER)) return { module: null, parameter: path.replace(BASE_LAYER, '.') };
+  if (path.endsWith('.bias') || isSaved(path.slice(0, dot))) return { module: null, parameter: path };
+  return null;
+}
+
+/** Names what other tools and old versions write, instead of silently loading nothing. */
+function refuseForeign(method: AdapterMethod, names: readonly string[]): void {
+  const old = names.find(
+    (name) => name.includes('.oft_r.') || name.endsWith('.oft_r') || name.endsWith('.oft_s'),
+  );
+  if (old !== undefined) {
+    fail(
+      'malformed-adapter',
+      `The tensor ${old} belongs to OFT as PEFT stored it before 0.16, which cannot be converted; train the adapter anew.`,
+    );
+  }
+  const kohya = names.find((name) =>
+    /^lora_(unet|te\d?)_|\.lora_(down|up)\.weight$|\.oft_blocks$/.test(name),
+  );
+  if (kohya !== undefined) {
+    fail(
+      'malformed-adapter',
+      `The tensor ${kohya} is named as kohya's sd-scripts or ComfyUI name them; Papilio reads PEFT's names (${PREFIX}<module>.<parameter>).`,
+    );
+  }
+  if (names.length > 0 && !names.some((name) => name.startsWith(PREFIX))) {
+    fail(
+      'malformed-adapter',
+      `None of the ${names.length} tensor names begins with ${PREFIX} (the first is ${names[0]}), so PEFT would load nothing from this ${method.title} adapter; save it with PeftModel.save_pretrained.`,
+    );
+  }
+}
+
+function list(names: readonly string[]): string {
+  const shown = names.slice(0, 3).join(', ');
+  return names.length > 3
+    ? `${shown} and ${names.length - 3} more tensors are`
+    : names.length === 1
+      ? `${shown} is`
+      : `${shown} are`;
+}
+
+/**
+ * Writes the two files as `save_pretrained` does.
+ *
+ * @param targetModules what target_modules became on the model, where the configuration says null or "all-linear".
+ * @throws PapilioError 'shape' if a tensor's data does not fill its shape.
+ */
+export function writeAdapter(adapter: Adapter, targetModules?: readonly string[] | string): AdapterFiles {
+  const { method, config } = adapter;
+  const named = new Map<string, AdapterTensor>();
+  for (const [module, params] of adapter.tensors) {
+    for (const [param, tensor] of params) named.set(`${PREFIX}${module}.${param}`, tensor);
+  }
+  for (const [name, tensor] of adapter.parameters) {
+    const dot = name.lastIndexOf('.');
+    const module = name.slice(0, dot);
+    // An adapted layer keeps its own parameters inside the wrapper; 'any' methods wrap nothing.
+    const wrapped = method.fileNames !== 'any' && adapter.tensors.has(module);
+    named.set(PREFIX + (wrapped ? module + BASE_LAYER + name.slice(dot + 1) : name), tensor);
+  }
+  const saved = savedEntries(config);
+  const json: Record<string, unknown> = {
+    ...method.fixed,
+    ...config,
+    modules_to_save: saved.length > 0 ? saved : config.modules_to_save,
+    peft_type: method.peftType,
+    peft_version: PEFT_VERSION,
+    inference_mode: true,
+  };
+  if (targetModules !== undefined) json.target_modules = targetModules;
+  const sorted = Object.fromEntries(Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return {
+    'adapter_config.json': JSON.stringify(sorted, null, 2),
+    'adapter_model.safetensors': writeSafetensors(named),
+    warnings: method.onWrite(config),
+  };
+}
