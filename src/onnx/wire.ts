@@ -156,8 +156,11 @@ export function scanWire(schema: DescMessage, bytes: Uint8Array): void {
     if (wireType === 0) skipVarint(end, where);
     else if (wireType === 1) skipFixed(8, end, where);
     else if (wireType === 5) skipFixed(4, end, where);
-    else if (wireType === 2) pos += length(end, where);
-    else
+    else if (wireType === 2) {
+      // Not `pos += length(...)`, which would read pos before length moves it.
+      const n = length(end, where);
+      pos += n;
+    } else
       damaged(where, 'there is a field of a kind that ONNX does not use; it may be a file of another format');
   };
 
