@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest';
+import { generate, sample } from '../../src/inference/generate.ts';
+import { nextTokenLogits } from '../../src/inference/languageModel.ts';
+import { openSession } from '../../src/inference/session.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { graphBuilder } from '../../src/onnx/build.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+
+/** Counts how often each token is drawn, as shares. */
+function shares(logits: number[], options: Parameters<typeof sample>[1], draws = 4000): number[] {
+  const random = rng(7);
+  const counts = logits.map(() => 0);
+  for (let i = 0; i < draws; i++) {
+    const token = sample(Float32Array.from(logits), { ...options, rng: random });
+    counts[token] = counts[token]! + 1;
+  }
+  return counts.map((count) => count / draws);
+}
+
+const logits = [Math.log(0.1), Math.log(0.4), Math.log(0.2), Math.log(0.3)];
+
+describe('sample', () => {
+  it('takes the first of the likeliest tokens at temperature 0', () => {
+    expect(sample(Float32Array.of(1, 5, 5, 2))).toBe(1);
+    expect(sample(Float32Array.of(-3, -1, -2))).toBe(1);
+  });
+
+  it('draws in proportion to the softmax', () => {
+    for (const [i, share] of shares(logits, { temperature: 1 }).entries()) {
+      expect(share).toBeCloseTo(Math.exp(logits[i]!), 1);
+    }
+    // Temperature 1/2 squares the probabilities: 0.01, 0.16, 0.04, 0.09 of 0.3.
+    expect(shares(logits, { temperature: 0.5 })[1]).toBeCloseTo(0.16 / 0.3, 1);
+  });
+
+  it('keeps the k likeliest, and the fewest that reach p', () => {
+    const two = shares(logits, { temperature: 1, topK: 2 });
+    expect([two[0], two[2]]).toEqual([0, 0]);
+    expect(two[1]).toBeCloseTo(4 / 7, 1);
+    // 0.4 + 0.3 is not yet 0.75, so the third is kept as well.
+    const three = shares(logits, { temperature: 1, topP: 0.75 });
+    expect(three[0]).toBe(0);
+    expect(three[2]).toBeCloseTo(2 / 9, 1);
+    expect(shares(logits, { temperature: 1, topP: 1e-9 })[1]).toBe(1);
+  });
+
+  it('refuses NaN and senseless settings', () => {
+    expect(() => sample(Float32Array.of(0, Number.NaN))).toThrowError(
+      expect.objectContaining({ kind: 'non-finite' }),
+    );
+    const bad = { kind: 'bad-argument' };
+    expect(() => sample(Float32Array.of(0), { temperature: 1 })).toThrowError(expect.objectContaining(bad));
+    expect(() => sample(Float32Array.of(0), { temperature: -1 })).toThrowError(expect.objectContaining(bad));
+    expect(() => sample(Float32Array.of(0), { temperature: 1, topP: 0 })).toThrowError(
+      expect.objectContaining(bad),
+    );
+  });
+});
+
+/** A model whose next token is always the last one plus 1, modulo 8. */
+function successor(ids: readonly number[]): Float32Array {
+  const next = new Float32Array(8);
+  next[(ids.at(-1)! + 1) % 8] = 1;
+  return next;
+}
+
+async function collect(options: Parameters<typeof generate>[0]): Promise<number[]> {
+  const tokens: number[] = [];
+  for await (const token of generate(options)) tokens.push(token);
+  return tokens;
+}
+
+describe('generate', () => {
+  it('ends at the count, at a stop token, and at the signal', async () => {
+    expect(await collect({ ids: [3], maxNewTokens: 4, logits: successor })).toEqual([4, 5, 6, 7]);
+    expect(await collect({ ids: [3], maxNewTokens: 9, logits: successor, stop: new Set([6]) })).toEqual([
+      4, 5,
+    ]);
+    const abort = new AbortController();
+    const slow = async (ids: readonly number[]) => {
+      if (ids.length === 3) abort.abort();
+      return successor(ids);
+    };
+    expect(await collect({ ids: [1], maxNewTokens: 9, logits: slow, signal: abort.signal })).toEqual([
+      2, 3, 4,
+    ]);
+  });
+
+  it('never feeds more than the context', async () => {
+    const seen: number[][] = [];
+    const watch = (ids: readonly number[]) => {
+      seen.push([...ids]);
+      return successor(ids);
+    };
+    await collect({ ids: [1, 2, 3], maxNewTokens: 2, logits: watch, context: 2 });
+    expect(seen).toEqual([
+      [2, 3],
+      [3, 4],
+    ]);
+  });
+
+  it('gives the same text for the same seed and another for another', async () => {
+    const flat = () => new Float32Array(50);
+    const draw = (seed: number) =>
+      collect({ ids: [0], maxNewTokens: 20, logits: flat, temperature: 1, rng: rng(seed) });
+    expect(await draw(1)).toEqual(await draw(1));
+    expect(await draw(1)).not.toEqual(await draw(2));
+  });
+});
+
+describe('nextTokenLogits', () => {
+  it('feeds what a decoder export asks for and returns the last position', async () => {
+    const g = graphBuilder();
+    const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+    const mask = g.input('attention_mask', 'int64', ['batch', 'total']);
+    const past = g.input('past_key_values.0.key', 'float32', ['batch', 2, 'past', 4]);
+    const table = Float32Array.from({ length: 64 }, (_, i) => successor([Math.floor(i / 8)])[i % 8]!);
+    const rows = g.op('Gather', [g.weight('table', [8, 8], table), ids]);
+    const total = g.op('Cast', [g.op('ReduceSum', [mask], { keepdims: 0 })], { to: 1 });
+    g.output(g.op('Mul', [rows, total], {}, { outputs: ['logits'] }), 'float32', ['batch', 'sequence', 8]);
+    g.output(g.op('Identity', [past], {}, { outputs: ['present'] }), 'float32', ['batch', 2, 'past', 4]);
+    const session = await openSession(encodeModel(g.build()));
+    const next = nextTokenLogits(session);
+    expect(await next([5, 1, 2])).toEqual(Float32Array.of(0, 0, 0, 3, 0, 0, 0, 0));
+    expect(await collect({ ids: [6], maxNewTokens: 3, logits: next })).toEqual([7, 0, 1]);
+    await session.release();
+  });
+
+  it('names an input that it does not know', async () => {
+    const g = graphBuilder();
+    g.output(g.op('Identity', [g.input('pixel_values', 'float32', [1])]), 'float32', [1]);
+    const session = await openSession(encodeModel(g.build()));
+    await expect(nextTokenLogits(session)([1])).rejects.toThrowError(/pixel_values/);
+    await session.release();
+  });
+});
