@@ -1,12 +1,12 @@
 /** Runs a graph on the CPU in float64 from each op's `reference`: the oracle for every kernel and for whole models. */
 import { fail } from '../lib/errors.ts';
-import { halfToFloat } from '../lib/half.ts';
+import { fromHalf } from '../lib/half.ts';
 import type { DeviceData, Graph, Tensor, TensorType, Value } from './types.ts';
 
 /** Device data as a float64 tensor. */
 export function toTensor(type: TensorType, data: DeviceData): Tensor {
   const out = new Float64Array(data.length);
-  if (type.dtype === 'f16') for (let i = 0; i < data.length; i++) out[i] = halfToFloat(data[i]!);
+  if (type.dtype === 'f16') for (let i = 0; i < data.length; i++) out[i] = fromHalf(data[i]!);
   else out.set(data);
   return { dtype: type.dtype, shape: type.shape, data: out };
 }

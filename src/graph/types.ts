@@ -161,6 +161,8 @@ export interface OpCase<A> {
   readonly tolerance?: number;
   /** Inputs whose gradient is checked against finite differences; default: every f32 input, when the op has a gradient. */
   readonly gradientInputs?: readonly number[];
+  /** Outputs whose upstream gradient is not null in that check; default: all of an alias, else the first. */
+  readonly gradientOutputs?: readonly number[];
 }
 
 /** `any` on purpose: a table of ops holds ops of many attribute types; each op is typed where it is defined and emitted. */

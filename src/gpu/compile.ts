@@ -1,0 +1,187 @@
+/**
+ * Makes a plan runnable: pipelines, buffers, one uniform buffer for all parameters, bind groups. Everything a run needs is made here,
+ * so that a run only encodes and submits.
+ */
+import type { DispatchStep, Plan } from '../graph/plan.ts';
+import type { Param } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import type { Device } from './device.ts';
+import type { Recorded } from './encode.ts';
+import { type Pipeline, type PipelineRequest, pipelineKey } from './pipelines.ts';
+import { createProgram, type Program } from './program.ts';
+import { checkData, type Store, storageUsage, writeData } from './store.ts';
+
+export interface CompileOptions {
+  /** Called as pipelines become ready: `done` of `total`. */
+  readonly onPipeline?: (done: number, total: number) => void;
+  /** How long one submit may keep the GPU busy, in ms; default 100. */
+  readonly submitBudgetMs?: number;
+}
+
+const uniformAlignment = 256;
+/** UNIFORM | COPY_DST. */
+const uniformUsage = 0x40 | 0x08;
+
+function encodeParams(params: readonly Param[]): Uint8Array {
+  const bytes = new Uint8Array(Math.max(16, Math.ceil(params.length / 4) * 16));
+  const view = new DataView(bytes.buffer);
+  params.forEach((p, i) => {
+    if (typeof p === 'object') view.setFloat32(i * 4, p.f32, true);
+    else view.setUint32(i * 4, p >>> 0, true);
+  });
+  return bytes;
+}
+
+/**
+ * @throws PapilioError: 'limit' or 'out-of-memory' with what did not fit, 'device-lost', 'internal' when a kernel's description and
+ * its shader disagree (the message names both)
+ */
+export async function compile(
+  device: Device,
+  store: Store,
+  plan: Plan,
+  options: CompileOptions = {},
+): Promise<Program> {
+  const requests = new Map<string, PipelineRequest>();
+  for (const step of plan.steps) {
+    if (step.kind === 'dispatch') requests.set(pipelineKey(step.dispatch), step.dispatch);
+  }
+  let done = 0;
+  const pipelines = new Map<string, Pipeline>();
+  const ready = Promise.all(
+    [...requests].map(async ([key, request]) => {
+      pipelines.set(key, await device.pipelines.get(request));
+      options.onPipeline?.(++done, requests.size);
+    }),
+  );
+
+  const owned: GPUBuffer[] = [];
+  const own = (label: string, bytes: number, usage: number): GPUBuffer => {
+    const buffer = device.buffer(label, bytes, usage);
+    owned.push(buffer);
+    return buffer;
+  };
+  try {
+    const buffers = plan.buffers.map(({ label, bytes, persistent: value }) => {
+      if (value && (value.role === 'parameter' || value.role === 'state')) return store.ensure(value);
+      const buffer = own(label, bytes, storageUsage);
+      if (value?.role === 'constant') {
+        const data = value.source!();
+        checkData(label, value, data);
+        writeData(device, buffer, data);
+      }
+      return buffer;
+    });
+
+    // Equal parameters share their place in the uniform buffer.
+    const places = new Map<string, number>();
+    const texts: Uint8Array[] = [];
+    const placeOf = (step: DispatchStep): { offset: number; size: number } => {
+      const bytes = encodeParams(step.dispatch.params);
+      const key = bytes.join();
+      let offset = places.get(key);
+      if (offset === undefined) {
+        offset = texts.reduce((n, b) => n + Math.ceil(b.length / uniformAlignment) * uniformAlignment, 0);
+        places.set(key, offset);
+        texts.push(bytes);
+      }
+      return { offset, size: bytes.length };
+    };
+    const params = plan.steps.map((step) => (step.kind === 'dispatch' ? placeOf(step) : null));
+    const packed = new Uint8Array(
+      Math.max(
+        16,
+        texts.reduce((n, b) => n + Math.ceil(b.length / uniformAlignment) * uniformAlignment, 0),
+      ),
+    );
+    texts.forEach((bytes, i) => {
+      packed.set(bytes, [...places.values()][i]!);
+    });
+    const uniforms = own('parameters of the kernels', packed.length, uniformUsage);
+    device.raw.queue.writeBuffer(uniforms, 0, packed);
+
+    await ready;
+    await device.settle();
+
+    const groups = new Map<string, GPUBindGroup>();
+    const layoutIds = new Map<GPUBindGroupLayout, number>();
+    device.raw.pushErrorScope('validation');
+    const steps = plan.steps.map((step, i): Recorded => {
+      if (step.kind === 'copy') {
+        return {
+          kind: 'copy',
+          label: step.label,
+          from: buffers[step.from.buffer]!,
+          fromOffset: step.from.offset,
+          to: buffers[step.to.buffer]!,
+          toOffset: step.to.offset,
+          bytes: step.from.bytes,
+        };
+      }
+      const pipeline = pipelines.get(pipelineKey(step.dispatch))!;
+      const entries = entriesOf(step, pipeline, buffers, { buffer: uniforms, ...params[i]! });
+      if (!layoutIds.has(pipeline.layout)) layoutIds.set(pipeline.layout, layoutIds.size);
+      const key = JSON.stringify([
+        layoutIds.get(pipeline.layout),
+        params[i],
+        ...step.bindings.map((b) => [b.buffer, b.offset, b.bytes]),
+      ]);
+      let group = groups.get(key);
+      if (!group) {
+        group = device.raw.createBindGroup({ label: step.label, layout: pipeline.layout, entries });
+        groups.set(key, group);
+      }
+      return {
+        kind: 'dispatch',
+        label: step.label,
+        shader: step.dispatch.shader,
+        entry: step.dispatch.entry,
+        pipeline: pipeline.raw,
+        group,
+        workgroups: step.dispatch.workgroups,
+      };
+    });
+    const invalid = await device.raw.popErrorScope();
+    if (invalid) fail('internal', `A kernel's bindings were refused: ${invalid.message}`);
+    return createProgram({
+      device,
+      plan,
+      buffers,
+      steps,
+      pipelines: pipelines.size,
+      ...(options.submitBudgetMs === undefined ? {} : { submitBudgetMs: options.submitBudgetMs }),
+      release: () => {
+        for (const buffer of owned) device.release(buffer);
+      },
+    });
+  } catch (error) {
+    await ready.catch(() => {});
+    for (const buffer of owned) device.release(buffer);
+    throw error;
+  }
+}
+
+/** The bind group entries of a dispatch: those its entry point uses. Bindings of the kernel that it does not use are left out. */
+function entriesOf(
+  step: DispatchStep,
+  pipeline: Pipeline,
+  buffers: readonly GPUBuffer[],
+  uniform: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number },
+): GPUBindGroupEntry[] {
+  const where = `${step.label}: shader ${step.dispatch.shader}, entry point ${step.dispatch.entry}`;
+  return pipeline.bindings.map(({ binding, type }) => {
+    if (binding === 0) {
+      if (type !== 'uniform') fail('internal', `${where} binds no uniform at 0.`);
+      return { binding, resource: uniform };
+    }
+    const range = step.bindings[binding - 1];
+    if (!range) return fail('internal', `${where} uses binding ${binding}, which the kernel does not give.`);
+    if (type === 'storage' && !range.writable) {
+      fail(
+        'internal',
+        `${where} declares binding ${binding} read_write, but it is an input that the op does not mutate.`,
+      );
+    }
+    return { binding, resource: { buffer: buffers[range.buffer]!, offset: range.offset, size: range.bytes } };
+  });
+}

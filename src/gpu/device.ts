@@ -1,0 +1,168 @@
+/**
+ * Opens a WebGPU device with everything the adapter offers, and turns what can go wrong on it into PapilioErrors: no adapter, memory
+ * that is not there, limits, a lost device.
+ */
+import type { Caps } from '../graph/types.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
+import { createPipelines, type Pipelines } from './pipelines.ts';
+
+export interface DeviceInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly description: string;
+}
+
+export interface OpenOptions {
+  /** Features to leave off although the adapter has them, for tests of the variants. */
+  readonly without?: readonly ('shader-f16' | 'subgroups' | 'timestamp-query')[];
+}
+
+export interface Device {
+  readonly raw: GPUDevice;
+  readonly caps: Caps;
+  readonly info: DeviceInfo;
+  readonly timestamps: boolean;
+  readonly pipelines: Pipelines;
+  /** Resolves with the error when the device is lost other than by {@link Device.destroy}. */
+  readonly lost: Promise<PapilioError>;
+  /** Throws 'device-lost' once the device is gone. */
+  assertAlive(): void;
+  /**
+   * A buffer, zero at first. The promise of `settle` must be awaited before its contents are trusted.
+   * @throws PapilioError('limit') before anything is allocated when it is larger than the device allows
+   */
+  buffer(label: string, bytes: number, usage: GPUBufferUsageFlags): GPUBuffer;
+  /** Waits until all buffers asked for are known to exist. @throws PapilioError('out-of-memory') naming the first that does not */
+  settle(): Promise<void>;
+  /** Bytes of the buffers made here and not destroyed yet. */
+  bytes(): number;
+  /** Destroys one of the device's buffers. */
+  release(buffer: GPUBuffer): void;
+  destroy(): void;
+}
+
+const megabytes = (bytes: number): string => `${(bytes / 1048576).toFixed(1)} MiB`;
+
+/**
+ * @throws PapilioError('no-adapter') when the browser has WebGPU but no usable GPU;
+ * 'no-webgpu' when the adapter refuses a device
+ */
+export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<Device> {
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter)
+    return fail('no-adapter', 'WebGPU is there but offers no adapter: check the graphics driver.');
+  const features = (['shader-f16', 'subgroups', 'timestamp-query'] as const).filter(
+    (name) => adapter.features.has(name) && !options.without?.includes(name),
+  );
+  const has = (name: string): boolean => (features as readonly string[]).includes(name);
+  const wanted = [
+    'maxBufferSize',
+    'maxStorageBufferBindingSize',
+    'maxStorageBuffersPerShaderStage',
+    'maxComputeWorkgroupStorageSize',
+    'maxComputeInvocationsPerWorkgroup',
+    'maxComputeWorkgroupSizeX',
+    'maxComputeWorkgroupSizeY',
+  ] as const;
+  const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]));
+  let raw: GPUDevice;
+  try {
+    raw = await adapter.requestDevice({ requiredFeatures: [...features], requiredLimits });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return fail('no-webgpu', `The adapter gives no device: ${reason}.`);
+  }
+
+  let gone: PapilioError | null = null;
+  let closed = false;
+  let total = 0;
+  let pending: Promise<void>[] = [];
+  const lost = new Promise<PapilioError>((resolve) => {
+    void raw.lost.then((info) => {
+      const why = info.message ? ` (${info.message.split('\n')[0]})` : '';
+      gone = new PapilioError(
+        'device-lost',
+        `The GPU device was lost${why}: reload the page to continue from the last checkpoint.`,
+        { reason: info.reason ?? 'unknown' },
+      );
+      if (!closed) resolve(gone);
+    });
+  });
+  const assertAlive = (): void => {
+    if (gone) throw gone;
+  };
+
+  const device: Device = {
+    raw,
+    caps: {
+      f16: has('shader-f16'),
+      subgroups: has('subgroups'),
+      maxWorkgroupStorageBytes: raw.limits.maxComputeWorkgroupStorageSize,
+      maxInvocationsPerWorkgroup: raw.limits.maxComputeInvocationsPerWorkgroup,
+      maxStorageBindingBytes: raw.limits.maxStorageBufferBindingSize,
+      maxStorageBuffersPerStage: raw.limits.maxStorageBuffersPerShaderStage,
+    },
+    info: {
+      vendor: adapter.info.vendor,
+      architecture: adapter.info.architecture,
+      description: adapter.info.description,
+    },
+    timestamps: has('timestamp-query'),
+    pipelines: createPipelines(raw),
+    lost,
+    assertAlive,
+    buffer(label, bytes, usage) {
+      assertAlive();
+      if (bytes > raw.limits.maxBufferSize) {
+        fail(
+          'limit',
+          `${label} needs a buffer of ${megabytes(bytes)}, but this device allows ${megabytes(raw.limits.maxBufferSize)}: use a smaller batch, sequence or model.`,
+          { label, bytes, limit: raw.limits.maxBufferSize },
+        );
+      }
+      raw.pushErrorScope('out-of-memory');
+      raw.pushErrorScope('validation');
+      const buffer = raw.createBuffer({ label, size: bytes, usage });
+      const invalid = raw.popErrorScope();
+      const short = raw.popErrorScope();
+      total += bytes;
+      const held = total;
+      const made = Promise.all([invalid, short]).then(([validation, memory]) => {
+        if (memory) {
+          throw new PapilioError(
+            'out-of-memory',
+            `The GPU has no ${megabytes(bytes)} left for ${label} (${megabytes(held)} in use with it): use a smaller batch, sequence or model.`,
+            { label, bytes, total: held },
+          );
+        }
+        if (validation)
+          throw new PapilioError('internal', `The buffer for ${label} was refused: ${validation.message}`);
+      });
+      // `settle` reports it; until then it must not count as unhandled.
+      made.catch(() => {});
+      pending.push(made);
+      return buffer;
+    },
+    async settle() {
+      const waiting = pending;
+      pending = [];
+      const results = await Promise.allSettled(waiting);
+      assertAlive();
+      for (const r of results) if (r.status === 'rejected') throw r.reason;
+    },
+    bytes: () => total,
+    release(buffer) {
+      total -= buffer.size;
+      buffer.destroy();
+    },
+    destroy() {
+      closed = true;
+      raw.destroy();
+    },
+  };
+  // Dawn for Node frees the instance with its GPU object, so the device keeps it.
+  owners.set(raw, gpu);
+  return device;
+}
+
+const owners = new WeakMap<GPUDevice, GPU>();

@@ -1,0 +1,155 @@
+/** A compiled plan: write inputs, run, read outputs. A run encodes recorded steps and submits them; it makes no GPU object. */
+import type { Plan } from '../graph/plan.ts';
+import type { DeviceData } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import type { Device } from './device.ts';
+import { encodeSteps, type Recorded } from './encode.ts';
+import { createPacing } from './pacing.ts';
+import { type DispatchTime, profileSteps } from './profile.ts';
+import { type BufferRange, createRing, type Ring, readBuffer } from './readback.ts';
+import { checkData, writeData } from './store.ts';
+
+export interface ProgramStats {
+  readonly dispatches: number;
+  readonly copies: number;
+  /** Submits of the latest run. */
+  readonly submits: number;
+  readonly pipelines: number;
+  readonly buffers: number;
+  /** Bytes of all buffers the program uses, shared ones included. */
+  readonly peakBytes: number;
+}
+
+export interface Program {
+  /** Sets an input for the runs that follow; a name that the live graph does not read is ignored. */
+  write(input: string, data: DeviceData): void;
+  /** Encodes and submits one run; with a ring, its outputs are collected under `tag`. Does not wait. */
+  run<T>(collect?: { readonly ring: Ring<T>; readonly tag: T }): void;
+  /** Resolves when at most `inFlight` runs are unfinished (0: all work is done). @throws PapilioError('device-lost') */
+  idle(inFlight?: number): Promise<void>;
+  /** An output after all runs so far; waits for them. */
+  read(output: string): Promise<DeviceData>;
+  /** A ring of `slots` staging buffers for some outputs, to be made before training starts. */
+  ring<T>(outputs: readonly string[], slots?: number): Promise<Ring<T>>;
+  /** GPU time of every step of one run, in order; null when the device has no timestamps. States advance as in any run. */
+  profile(): Promise<readonly DispatchTime[] | null>;
+  readonly stats: ProgramStats;
+  destroy(): void;
+}
+
+export interface ProgramParts {
+  readonly device: Device;
+  readonly plan: Plan;
+  readonly buffers: readonly GPUBuffer[];
+  readonly steps: readonly Recorded[];
+  readonly pipelines: number;
+  readonly submitBudgetMs?: number;
+  readonly release: () => void;
+}
+
+export function createProgram(parts: ProgramParts): Program {
+  const { device, plan, buffers, steps } = parts;
+  const { queue } = device.raw;
+  const pacing = createPacing(
+    plan.steps.map((s) => s.work),
+    parts.submitBudgetMs,
+  );
+  const rings = new Set<Ring<never>>();
+  let unfinished = 0;
+  let waiting: { limit: number; wake: () => void }[] = [];
+  let submits = 0;
+  let lastDone = 0;
+  let destroyed = false;
+
+  const finished = (): void => {
+    unfinished--;
+    const ready = waiting.filter((w) => unfinished <= w.limit);
+    waiting = waiting.filter((w) => unfinished > w.limit);
+    for (const w of ready) w.wake();
+  };
+
+  const outputRange = (name: string): BufferRange => {
+    const output = plan.outputs[name];
+    if (!output) return fail('internal', `The program has no output ${name}.`);
+    return { buffer: buffers[output.buffer]!, offset: output.offset, type: output.type };
+  };
+
+  const submit = (encoder: GPUCommandEncoder, from: number, to: number): void => {
+    const queued = performance.now();
+    queue.submit([encoder.finish()]);
+    submits++;
+    const done = (): void => {
+      const now = performance.now();
+      // The GPU worked on this submit from its arrival or from the end of the one before, whichever came later.
+      pacing.measured(from, to, now - Math.max(queued, lastDone));
+      lastDone = now;
+      if (to === steps.length) finished();
+    };
+    queue.onSubmittedWorkDone().then(done, () => {
+      if (to === steps.length) finished();
+    });
+  };
+
+  return {
+    write(input, data) {
+      const place = plan.inputs[input];
+      if (!place) return;
+      device.assertAlive();
+      checkData(`Input ${input}`, place.type, data);
+      writeData(device, buffers[place.buffer]!, data, place.offset);
+    },
+    run(collect) {
+      device.assertAlive();
+      if (destroyed) fail('internal', 'The program was destroyed.');
+      unfinished++;
+      submits = 0;
+      let from = 0;
+      for (const to of pacing.cuts()) {
+        const encoder = device.raw.createCommandEncoder();
+        encodeSteps(encoder, steps, from, to);
+        if (to === steps.length && collect && !collect.ring.encode(encoder, collect.tag)) {
+          fail('internal', 'The read-back ring is full: wait with idle() for earlier runs.');
+        }
+        submit(encoder, from, to);
+        from = to;
+      }
+      collect?.ring.submitted();
+    },
+    async idle(inFlight = 0) {
+      if (unfinished > inFlight) await new Promise<void>((wake) => waiting.push({ limit: inFlight, wake }));
+      device.assertAlive();
+    },
+    read(output) {
+      device.assertAlive();
+      return readBuffer(device, outputRange(output));
+    },
+    async ring<T>(outputs: readonly string[], slots?: number) {
+      const ring = createRing<T>(
+        device,
+        Object.fromEntries(outputs.map((name) => [name, outputRange(name)])),
+        slots,
+      );
+      rings.add(ring as unknown as Ring<never>);
+      await device.settle();
+      return ring;
+    },
+    profile: () => profileSteps(device, steps),
+    get stats() {
+      const dispatches = steps.filter((s) => s.kind === 'dispatch').length;
+      return {
+        dispatches,
+        copies: steps.length - dispatches,
+        submits,
+        pipelines: parts.pipelines,
+        buffers: plan.buffers.length,
+        peakBytes: plan.peakBytes,
+      };
+    },
+    destroy() {
+      if (destroyed) return;
+      destroyed = true;
+      for (const ring of rings) ring.destroy();
+      parts.release();
+    },
+  };
+}

@@ -1,0 +1,176 @@
+/**
+ * Links a kernel's WGSL file with the library functions it imports, under given conditions, and reads off the linked text what each
+ * entry point binds. Conditions must be declared in a file's head comment (`// conditions: F16 SUBGROUPS`): a misspelt one
+ * would silently count as false.
+ */
+import type { LinkedWesl } from 'wesl/core';
+import { linkWithResolver, RecordResolver } from 'wesl/core';
+import { fail } from '../lib/errors.ts';
+
+const files: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+});
+
+/** Texts by name: `softmax`, `lib/reduce`. */
+const texts = new Map(
+  Object.entries(files).map(([path, text]) => [
+    path.replace(/^\/shaders\//, '').replace(/\.wgsl$/, ''),
+    text,
+  ]),
+);
+const resolver = new RecordResolver(
+  Object.fromEntries([...texts].map(([name, text]) => [`${name}.wgsl`, text])),
+  { keepComments: false },
+);
+
+/** Names of all kernels' files, libraries excluded. */
+export const shaderNames: readonly string[] = [...texts.keys()]
+  .filter((name) => !name.startsWith('lib/'))
+  .sort();
+
+export interface BindingDeclaration {
+  readonly binding: number;
+  readonly type: 'uniform' | 'storage' | 'read-only-storage';
+}
+
+export interface LinkedShader {
+  readonly name: string;
+  readonly code: string;
+  /** Line and file of the source behind a position of `code`. */
+  readonly sourceOf: (offset: number) => string;
+}
+
+/** The files a kernel's text reaches through imports and inline paths, itself included. */
+function reachable(name: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(name)) return seen;
+  seen.add(name);
+  for (const [, file] of (texts.get(name) ?? '').matchAll(/package::lib::(\w+)/g))
+    reachable(`lib/${file}`, seen);
+  return seen;
+}
+
+/** The conditions that a kernel's file and its libraries declare. */
+export function declaredConditions(name: string): ReadonlySet<string> {
+  const declared = new Set<string>();
+  for (const file of reachable(name)) {
+    const head = /^\/\/ conditions:([^\n]*)/m.exec(texts.get(file) ?? '');
+    for (const word of head?.[1]?.trim().split(/[\s,]+/) ?? []) if (word) declared.add(word);
+  }
+  return declared;
+}
+
+function checkConditions(name: string, conditions: Readonly<Record<string, boolean>>): void {
+  const declared = declaredConditions(name);
+  for (const key of Object.keys(conditions)) {
+    if (!declared.has(key))
+      fail('internal', `Shader ${name} does not declare the condition ${key} in its head comment.`);
+  }
+  for (const file of reachable(name)) {
+    for (const [, expression] of (texts.get(file) ?? '').matchAll(/@(?:if|elif)\(([^)]*)\)/g)) {
+      for (const [word] of (expression ?? '').matchAll(/[A-Za-z_]\w*/g)) {
+        if (word === 'true' || word === 'false' || declared.has(word)) continue;
+        fail(
+          'internal',
+          `Shader ${file} uses the condition ${word} without declaring it in its head comment.`,
+        );
+      }
+    }
+  }
+}
+
+/**
+ * @param file the name under shaders/, with or without `.wgsl`
+ * @throws PapilioError('internal') naming the shader for a missing file, an undeclared condition or text that does not link
+ */
+export async function linkShader(
+  file: string,
+  conditions: Readonly<Record<string, boolean>>,
+): Promise<LinkedShader> {
+  const name = file.replace(/\.wgsl$/, '');
+  if (!texts.has(name)) fail('internal', `There is no shader shaders/${name}.wgsl.`);
+  checkConditions(name, conditions);
+  let linked: LinkedWesl;
+  try {
+    linked = await linkWithResolver({
+      resolver,
+      rootModuleName: `${name}.wgsl`,
+      conditions: { ...conditions },
+    });
+  } catch (error) {
+    return fail(
+      'internal',
+      `Shader ${name} does not link: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  const code = linked.dest;
+  return {
+    name,
+    code,
+    sourceOf: (offset) => {
+      try {
+        const at = linked.sourceMap.destToSrc(offset);
+        const line = at.src.text.slice(0, at.position).split('\n').length;
+        return `${at.src.path ?? name}:${line}`;
+      } catch {
+        return `${name} (linked text, line ${code.slice(0, offset).split('\n').length})`;
+      }
+    },
+  };
+}
+
+/** Names of the entry points of a linked text. */
+export function entryPoints(code: string): string[] {
+  return [...code.matchAll(/@compute[\s\S]*?\bfn\s+(\w+)/g)].map(([, name]) => name!);
+}
+
+/** Whether the linked text declares an `override` of this name. */
+export const hasOverride = (code: string, name: string): boolean =>
+  new RegExp(`\\boverride\\s+${name}\\b`).test(code);
+
+/**
+ * What `entry` binds in group 0: the declarations it reaches, itself or through the functions it calls. Declarations of a file that
+ * the entry point does not use are no part of its layout.
+ */
+export function bindingsOf(code: string, entry: string): BindingDeclaration[] {
+  const functions = new Map<string, string>();
+  for (const match of code.matchAll(/\bfn\s+(\w+)\s*\(/g)) {
+    const open = code.indexOf('{', match.index + match[0].length);
+    let depth = 0;
+    let end = open;
+    do {
+      if (code[end] === '{') depth++;
+      else if (code[end] === '}') depth--;
+      end++;
+    } while (depth > 0 && end < code.length);
+    functions.set(match[1]!, code.slice(match.index, end));
+  }
+  const words = new Set<string>();
+  const visit = (name: string): void => {
+    for (const [word] of functions.get(name)!.matchAll(/[A-Za-z_]\w*/g)) {
+      if (words.has(word)) continue;
+      words.add(word);
+      if (functions.has(word)) visit(word);
+    }
+  };
+  if (!functions.has(entry)) fail('internal', `The shader has no entry point ${entry}.`);
+  visit(entry);
+
+  const found: BindingDeclaration[] = [];
+  for (const [, attributes, space, name] of code.matchAll(
+    /((?:@(?:group|binding)\(\s*\d+u?\s*\)\s*){2})var<([^>]*)>\s*(\w+)/g,
+  )) {
+    if (!words.has(name!)) continue;
+    const binding = Number(/@binding\(\s*(\d+)/.exec(attributes!)![1]);
+    const type = space!.includes('uniform')
+      ? 'uniform'
+      : space!.includes('read_write')
+        ? 'storage'
+        : 'read-only-storage';
+    if (found.some((b) => b.binding === binding))
+      fail('internal', `Entry point ${entry} uses binding ${binding} twice.`);
+    found.push({ binding, type });
+  }
+  return found.sort((a, b) => a.binding - b.binding);
+}

@@ -1,0 +1,20 @@
+/** Every op of the table through the one suite. `OPS=softmax,linear` in the environment narrows it. */
+import { expect, test } from 'vitest';
+import { checkOp, describe } from '../../src/gpu/check.ts';
+import { ops } from '../../src/ops/index.ts';
+import { testDevice } from './device.ts';
+
+const only = process.env.OPS?.split(',');
+const chosen = ops.filter((op) => !only || only.includes(op.name));
+
+test('the filter names ops that exist', () => {
+  expect((only ?? []).filter((name) => !ops.some((op) => op.name === name))).toEqual([]);
+});
+
+for (const op of chosen) {
+  test(op.name, async () => {
+    const results = await checkOp(await testDevice(), op);
+    expect(results.filter((r) => !r.ok).map(describe)).toEqual([]);
+    expect(results.length).toBeGreaterThan(0);
+  });
+}
