@@ -5,7 +5,8 @@
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { CommonConfig } from './fields.ts';
-import type { AdapterMethod, Layer, ModuleTensors, TensorInit, TensorSpec } from './types.ts';
+import type { Adapter } from './peft.ts';
+import type { AdapterMethod, AdapterTensor, Layer, TensorInit, TensorSpec } from './types.ts';
 
 /** A frozen parameter of the base model, by PyTorch name (`classifier.weight`), in the engine's layout. */
 export interface BaseParameter {
@@ -149,10 +150,7 @@ export function initialValues(
   plan: AdapterPlan,
   seed: number,
   parameters: ReadonlyMap<string, BaseParameter>,
-  loaded?: {
-    readonly tensors: ReadonlyMap<string, ModuleTensors>;
-    readonly saved: ReadonlyMap<string, Float32Array>;
-  },
+  loaded?: Pick<Adapter, 'tensors' | 'parameters'>,
 ): Float32Array {
   const out = new Float32Array(plan.size);
   const base = (name: string) =>
@@ -172,7 +170,7 @@ export function initialValues(
     }
   }
   for (const entry of plan.saved) {
-    out.set(loaded?.saved.get(entry.name) ?? base(entry.name), entry.offset);
+    out.set(loaded?.parameters.get(entry.name)?.data ?? base(entry.name), entry.offset);
   }
   return out;
 }
@@ -181,11 +179,11 @@ export function initialValues(
 export function moduleTensors(
   plan: AdapterPlan,
   packed: Float32Array,
-): Map<string, Map<string, { shape: readonly number[]; data: Float32Array }>> {
-  const modules = new Map<string, Map<string, { shape: readonly number[]; data: Float32Array }>>();
+): Map<string, Map<string, AdapterTensor>> {
+  const modules = new Map<string, Map<string, AdapterTensor>>();
   for (const group of plan.groups) {
     group.layers.forEach((layer, i) => {
-      const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+      const tensors = new Map<string, AdapterTensor>();
       for (const { spec, offset } of group.tensors) {
         const size = elements(spec.shape);
         tensors.set(spec.name, {
@@ -200,10 +198,7 @@ export function moduleTensors(
 }
 
 /** The parameters trained in full, by name. */
-export function savedParameters(
-  plan: AdapterPlan,
-  packed: Float32Array,
-): Map<string, { shape: readonly number[]; data: Float32Array }> {
+export function savedParameters(plan: AdapterPlan, packed: Float32Array): Map<string, AdapterTensor> {
   return new Map(
     plan.saved.map((e) => [
       e.name,

@@ -96,7 +96,11 @@ export function trainingGraph(
 }
 
 /** The update by accumulated gradients. */
-export function updateGraph(plan: AdapterPlan, settings: TrainingSettings, initial: () => Float32Array): Graph {
+export function updateGraph(
+  plan: AdapterPlan,
+  settings: TrainingSettings,
+  initial: () => Float32Array,
+): Graph {
   const g = createBuilder();
   const type = { dtype: 'f32', shape: [plan.size] } as const;
   const params = g.state('trainable', type, initial);
@@ -104,15 +108,24 @@ export function updateGraph(plan: AdapterPlan, settings: TrainingSettings, initi
   return g.finish({ normSquared: emitUpdate(g, params, grads, settings) });
 }
 
-/** Logits and loss sum of one batch; `plan` null evaluates the base model. */
-export function evaluationGraph(base: BaseGraph, plan: AdapterPlan | null, initial: () => Float32Array): Graph {
+/**
+ * Loss sum of one batch and, if asked for, its logits, which otherwise need not exist as a whole. `plan` null evaluates the base
+ * model.
+ */
+export function evaluationGraph(
+  base: BaseGraph,
+  plan: AdapterPlan | null,
+  initial: () => Float32Array,
+  withLogits: boolean,
+): Graph {
   const g = createBuilder();
   const value = plan
     ? inject(base.graph, g, emitTrainables(g, plan, { training: false, initial }))
     : inject(base.graph, g, noTrainables);
   const logits = value(base.logits);
   const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
-  return fuse(g.finish({ loss: emitLossSum(g, logits, labels), logits }));
+  const loss = emitLossSum(g, logits, labels);
+  return fuse(g.finish(withLogits ? { loss, logits } : { loss }));
 }
 
 const noTrainables = { adapters: new Map(), saved: new Map() };

@@ -1,0 +1,79 @@
+/**
+ * A run as bytes, from which it continues bit for bit: the packed parameters and optimiser states, the number of the next update (the
+ * order of examples and every random draw follow from it and the seed), the curve so far, and hashes of what it was trained on.
+ * The container is a safetensors file whose metadata holds the rest, so any safetensors reader can open it.
+ */
+import { readSafetensors, tensorFloats, writeSafetensors } from '../adapters/safetensors.ts';
+import { fail } from '../lib/errors.ts';
+import type { EvalMetric, RunRequest, StepMetric } from './protocol.ts';
+
+const VERSION = 1;
+
+export interface Checkpoint {
+  /** The next update. */
+  readonly step: number;
+  /** What was asked for, without the bytes of dropped files. */
+  readonly settings: Pick<RunRequest, 'method' | 'config' | 'training'>;
+  /** SHA-256 of the model file and of the data, in hex. */
+  readonly modelHash: string;
+  readonly dataHash: string;
+  readonly steps: readonly StepMetric[];
+  readonly evals: readonly EvalMetric[];
+  /** Seconds of training so far. */
+  readonly seconds: number;
+  readonly states: ReadonlyMap<string, Float32Array>;
+}
+
+export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  const { states, ...rest } = checkpoint;
+  return writeSafetensors(
+    new Map([...states].map(([name, data]) => [name, { shape: [data.length], data }])),
+    { format: 'papilio-checkpoint', version: String(VERSION), run: JSON.stringify(rest) },
+  );
+}
+
+/** @throws PapilioError('checkpoint') when it is none, or of another version */
+export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
+  const { tensors, metadata } = (() => {
+    try {
+      return readSafetensors(bytes);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return fail('checkpoint', `The checkpoint cannot be read, start a new run instead: ${why}`);
+    }
+  })();
+  const run = metadata.get('run');
+  if (metadata.get('format') !== 'papilio-checkpoint' || run === undefined) {
+    fail('checkpoint', 'The file is no Papilio checkpoint; choose one that was saved from a run here.');
+  }
+  if (metadata.get('version') !== String(VERSION)) {
+    fail(
+      'checkpoint',
+      `The checkpoint has version ${metadata.get('version')}, this program reads version ${VERSION}; start a new run.`,
+    );
+  }
+  const rest = JSON.parse(run) as Omit<Checkpoint, 'states'>;
+  return { ...rest, states: new Map([...tensors].map(([name, t]) => [name, tensorFloats(name, t)])) };
+}
+
+/** Refuses a checkpoint that belongs to another model or other data. @throws PapilioError('checkpoint') */
+export function requireSameRun(checkpoint: Checkpoint, modelHash: string, dataHash: string): void {
+  const changed =
+    checkpoint.modelHash !== modelHash ? 'model' : checkpoint.dataHash !== dataHash ? 'data' : null;
+  if (changed) {
+    fail(
+      'checkpoint',
+      `The checkpoint was made with another ${changed}; choose the ${changed} it was made with, or start a new run.`,
+    );
+  }
+}
+
+/** SHA-256 in hex. */
+export async function hashOf(parts: readonly Uint8Array[]): Promise<string> {
+  const digests: string[] = [];
+  for (const part of parts) {
+    const digest = await crypto.subtle.digest('SHA-256', part as Uint8Array<ArrayBuffer>);
+    digests.push([...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, '0')).join(''));
+  }
+  return digests.join('-');
+}

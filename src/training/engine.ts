@@ -1,0 +1,276 @@
+/**
+ * The programs of one run on one device: train a step, evaluate, read logits. All share the frozen weights, the packed adapter and the
+ * optimiser's state through one store. Knows nothing of pages, files or when to stop.
+ */
+import { STEP_SEED, type StepInput, TRAINABLE } from '../adapters/inject.ts';
+import type { AdapterPlan } from '../adapters/plan.ts';
+import { compile } from '../gpu/compile.ts';
+import type { Device } from '../gpu/device.ts';
+import type { Program, ProgramStats } from '../gpu/program.ts';
+import type { Ring } from '../gpu/readback.ts';
+import { createStore } from '../gpu/store.ts';
+import { createBuilder } from '../graph/builder.ts';
+import { schedule } from '../graph/schedule.ts';
+import type { DeviceData, Graph, Value } from '../graph/types.ts';
+import { rng } from '../lib/rng.ts';
+import type { FullBatch } from './batchPlan.ts';
+import { learningRateAt, type TrainingSettings } from './settings.ts';
+import {
+  type BaseGraph,
+  evaluationGraph,
+  names,
+  optimizerStates,
+  trainingGraph,
+  updateGraph,
+} from './stepGraph.ts';
+import { stepScalars } from './stepScalars.ts';
+
+/** Which weights a forward pass uses. */
+export type Which = 'base' | 'adapted';
+
+export interface StepResult {
+  readonly step: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly learningRate: number;
+}
+
+export interface EngineOptions {
+  readonly device: Device;
+  /** Builds the frozen model at a batch size and, for text, a sequence length. */
+  readonly build: (batch: number, sequence: number) => BaseGraph;
+  readonly plan: AdapterPlan;
+  readonly settings: TrainingSettings;
+  readonly totalSteps: number;
+  readonly initial: () => Float32Array;
+  readonly onCompile: (done: number, total: number) => void;
+}
+
+export interface Engine {
+  /** Submits update `step`; `onResult` hears of it once the numbers are back, in order. Waits while two steps are in flight. */
+  train(step: number, batches: readonly FullBatch[]): Promise<void>;
+  onResult(listener: (result: StepResult) => void): void;
+  /** Waits until every submitted step is done and heard of. */
+  settle(): Promise<void>;
+  /** Loss sum of a batch; with `logits`, the whole output as well. */
+  evaluate(
+    which: Which,
+    batch: FullBatch,
+    logits: boolean,
+  ): Promise<{ readonly loss: number; readonly logits: Float32Array | null }>;
+  /** Logits [rows, vocabulary] of one sequence of any length up to the training length, for generation. */
+  logits(which: Which, ids: readonly number[]): Promise<Float32Array>;
+  /** Runs a graph once over the same weights and reads its outputs. */
+  once(graph: Graph): Promise<Readonly<Record<string, Float32Array>>>;
+  readState(name: string): Promise<Float32Array>;
+  writeState(name: string, data: Float32Array): void;
+  readonly stateNames: readonly string[];
+  readonly stats: {
+    readonly training: ProgramStats;
+    readonly submitsPerStep: number;
+    readonly dispatchesPerStep: number;
+  };
+  readonly gpuBytes: number;
+  readonly peakBytes: number;
+  destroy(): void;
+}
+
+interface StepTag {
+  readonly step: number;
+  readonly learningRate: number;
+  readonly valid: number;
+  readonly lastOfUpdate: boolean;
+}
+
+const RING_SLOTS = 8;
+
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { device, build, plan, settings, initial } = options;
+  const store = createStore(device);
+  const accumulate = settings.gradientAccumulation > 1;
+  const programs: Program[] = [];
+  let peakBytes = 0;
+
+  const compiled = async (graph: Graph): Promise<Program> => {
+    const program = await compile(device, store, schedule(graph, device.caps), {
+      onPipeline: options.onCompile,
+    });
+    programs.push(program);
+    peakBytes = Math.max(peakBytes, device.bytes());
+    return program;
+  };
+
+  const base = build(settings.batchSize, settings.sequenceLength);
+  const training = trainingGraph(base, plan, settings, initial);
+  const step = await compiled(training.graph);
+  const update = accumulate ? await compiled(updateGraph(plan, settings, initial)) : null;
+  const ring: Ring<StepTag> = await step.ring(
+    accumulate ? [names.loss] : [names.loss, names.normSquared],
+    RING_SLOTS,
+  );
+  const updateRing: Ring<StepTag> | null = update ? await update.ring([names.normSquared], RING_SLOTS) : null;
+
+  const listeners: ((result: StepResult) => void)[] = [];
+  let collecting = 0;
+  let lossSum = 0;
+  const report = (tag: StepTag, normSquared: number) => {
+    const result = {
+      step: tag.step,
+      loss: lossSum / tag.valid,
+      gradNorm: Math.sqrt(normSquared),
+      learningRate: tag.learningRate,
+    };
+    lossSum = 0;
+    for (const listener of listeners) listener(result);
+  };
+  ring.onValue(({ tag, data }) => {
+    collecting--;
+    lossSum += data[names.loss]![0]!;
+    if (!accumulate) report(tag, data[names.normSquared]![0]!);
+  });
+  updateRing?.onValue(({ tag, data }) => {
+    collecting--;
+    report(tag, data[names.normSquared]![0]!);
+  });
+
+  const stepInput = (input: StepInput, seed: number): DeviceData => {
+    const data = new Float32Array(input.type.shape.reduce((n, d) => n * d, 1));
+    input.fill(data, seed);
+    return data;
+  };
+
+  const writeBatch = (program: Program, batch: FullBatch): void => {
+    for (const [name, tensor] of Object.entries(batch.inputs)) program.write(name, tensor.data);
+    program.write(names.labels, batch.labels);
+  };
+
+  const room = async (program: Program): Promise<void> => {
+    await program.idle(1);
+    if (collecting >= RING_SLOTS - 1) {
+      await ring.drain();
+      await updateRing?.drain();
+    }
+  };
+
+  const evaluations = new Map<string, Promise<Program>>();
+  const evaluation = (
+    which: Which,
+    logits: boolean,
+    batch = settings.batchSize,
+    sequence = settings.sequenceLength,
+  ) => {
+    const key = `${which} ${logits} ${batch} ${sequence}`;
+    let program = evaluations.get(key);
+    if (!program) {
+      const at =
+        batch === settings.batchSize && sequence === settings.sequenceLength ? base : build(batch, sequence);
+      program = compiled(evaluationGraph(at, which === 'base' ? null : plan, initial, logits));
+      evaluations.set(key, program);
+      program.catch(() => evaluations.delete(key));
+    }
+    return program;
+  };
+
+  return {
+    async train(number, batches) {
+      const valid = batches.reduce((n, b) => n + b.validLabels, 0);
+      const learningRate = learningRateAt(settings, number, options.totalSteps);
+      const scalars = stepScalars(settings, number, learningRate);
+      const lossScale = Float32Array.of(1 / Math.max(1, valid));
+      for (const [micro, batch] of batches.entries()) {
+        await room(step);
+        const seed = rng(settings.seed, number).fork(micro).next();
+        writeBatch(step, batch);
+        step.write(names.lossScale, lossScale);
+        step.write(names.step, scalars);
+        step.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
+        step.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
+        for (const input of training.stepInputs) step.write(input.name, stepInput(input, seed));
+        const lastOfUpdate = micro === batches.length - 1;
+        collecting++;
+        step.run({ ring, tag: { step: number, learningRate, valid, lastOfUpdate } });
+      }
+      if (update && updateRing) {
+        await room(update);
+        update.write(names.step, scalars);
+        collecting++;
+        update.run({ ring: updateRing, tag: { step: number, learningRate, valid, lastOfUpdate: true } });
+      }
+    },
+    onResult(listener) {
+      listeners.push(listener);
+    },
+    async settle() {
+      await step.idle(0);
+      await update?.idle(0);
+      await ring.drain();
+      await updateRing?.drain();
+    },
+    async evaluate(which, batch, logits) {
+      const program = await evaluation(which, logits);
+      writeBatch(program, batch);
+      program.run();
+      const loss = (await program.read(names.loss))[0]!;
+      return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
+    },
+    async logits(which, ids) {
+      const sequence = settings.sequenceLength;
+      const program = await evaluation(which, true, 1, sequence);
+      const padded = new Int32Array(sequence);
+      padded.set(ids);
+      program.write('input_ids', padded);
+      program.write('attention_mask', new Int32Array(sequence).fill(1));
+      program.write(names.labels, new Int32Array(sequence).fill(-100));
+      program.run();
+      return (await program.read(names.logits)) as Float32Array;
+    },
+    async once(graph) {
+      const program = await compiled(graph);
+      try {
+        program.run();
+        const outputs: Record<string, Float32Array> = {};
+        for (const name of Object.keys(graph.outputs))
+          outputs[name] = (await program.read(name)) as Float32Array;
+        return outputs;
+      } finally {
+        programs.splice(programs.indexOf(program), 1);
+        program.destroy();
+      }
+    },
+    async readState(name) {
+      return (await store.read(name, 'state')) as Float32Array;
+    },
+    writeState: (name, data) => store.write(name, data, 'state'),
+    stateNames: [TRAINABLE, ...optimizerStates(settings)],
+    get stats() {
+      const s = step.stats;
+      const u = update?.stats;
+      const k = settings.gradientAccumulation;
+      return {
+        training: s,
+        submitsPerStep: s.submits * k + (u?.submits ?? 0),
+        dispatchesPerStep: s.dispatches * k + (u?.dispatches ?? 0),
+      };
+    },
+    get gpuBytes() {
+      return device.bytes();
+    },
+    get peakBytes() {
+      return peakBytes;
+    },
+    destroy() {
+      for (const program of programs) program.destroy();
+      store.destroy();
+    },
+  };
+}
+
+/** The importer's result at fixed sizes, with the output that is scored. */
+export function baseGraph(
+  emit: (g: ReturnType<typeof createBuilder>) => Readonly<Record<string, Value>>,
+): BaseGraph {
+  const g = createBuilder();
+  const outputs = emit(g);
+  const logits = outputs.logits ?? Object.values(outputs)[0]!;
+  return { graph: g.finish({ logits }), logits };
+}
