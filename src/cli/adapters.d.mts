@@ -1,6 +1,6 @@
 /** Types of adapters.mjs, which stays plain JavaScript so that it runs before anything is built. */
-export type Runtime = 'node' | 'deno';
-export interface AdapterFacts {
+type Runtime = 'node' | 'deno';
+interface AdapterFacts {
   readonly vendor: string;
   readonly architecture: string;
   readonly device: string;
@@ -8,7 +8,7 @@ export interface AdapterFacts {
   readonly isFallback: boolean;
   readonly f16: boolean;
 }
-export interface WayToRun {
+interface WayToRun {
   readonly runtime: Runtime;
   readonly driver?: string;
   readonly adapter: AdapterFacts;
@@ -22,5 +22,4 @@ export function commandFor(
   script: string,
   driver?: string,
 ): { command: string; args: string[]; env: Record<string, string | undefined> };
-export function isSoftware(adapter: AdapterFacts): boolean;
 export function findAdapters(root: string): Promise<WayToRun[]>;

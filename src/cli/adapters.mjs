@@ -67,7 +67,7 @@ export function commandFor(root, runtime, script, driver) {
 }
 
 /** Whether an adapter's own words say that it computes on the processor. */
-export function isSoftware(adapter) {
+function isSoftware(adapter) {
   const words = `${adapter.vendor} ${adapter.architecture} ${adapter.device} ${adapter.description}`;
   return adapter.isFallback || /swiftshader|llvmpipe|lavapipe|softpipe|basic render|software/i.test(words);
 }

@@ -3,7 +3,7 @@
  * (`--runtime auto|node|deno`), and passes arguments, terminal and exit code through.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { argv, env, execPath, exit, pid } from 'node:process';
@@ -73,14 +73,18 @@ function wanted(runtime) {
 function build() {
   const sources = ['src', 'shaders', 'vite.config.ts', 'package-lock.json'].map((path) => join(root, path));
   if (!isStale(bundle, sources)) return;
+  const begun = new Date();
   const folder = join(root, 'dist-cli', `building-${pid}`);
   mkdirSync(folder, { recursive: true });
   const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
   if (!existsSync(vite)) stop('The packages are not installed: run npm ci first.');
   const buildArguments = [vite, 'build', '--mode', 'cli', '--logLevel', 'error', '--outDir', folder];
   const result = spawnSync(execPath, buildArguments, { cwd: root, encoding: 'utf8' });
-  if (result.status === 0)
+  if (result.status === 0) {
     for (const file of readdirSync(folder)) renameSync(join(folder, file), join(root, 'dist-cli', file));
+    // A source that changed while the build ran must count as newer than it.
+    utimesSync(bundle, begun, begun);
+  }
   rmSync(folder, { recursive: true, force: true });
   if (result.status !== 0) stop(`The command line could not be built.\n${result.stdout}${result.stderr}`, 1);
 }

@@ -80,7 +80,6 @@ function missingPackages() {
   if (!findBrowser('chrome') || !swiftShaderIcd()) missing.push('chromium');
   if (!findBrowser('firefox')) missing.push('firefox-esr');
   if (!hasLavapipe()) missing.push('mesa-vulkan-drivers');
-  if (!existsSync('/usr/bin/python3')) missing.push('python3-onnx');
   return missing;
 }
 
