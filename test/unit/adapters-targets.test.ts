@@ -1,0 +1,202 @@
+/**
+ * Target matching against PEFT's own tables, counters, and the sentences for configurations that match nothing.
+ * Seen to fail: suffix without its dot; full names sent through the layer filter; expressions matched anywhere instead of in full;
+ * SEQ_CLS heads kept by "all-linear"; `]` first in a class left as JavaScript reads it; suggestions sorted by name.
+ */
+import { describe, expect, it } from 'vitest';
+import { validateConfig } from '../../src/adapters/config.ts';
+import { countTrainable } from '../../src/adapters/count.ts';
+import { moduleMatcher, savedEntries } from '../../src/adapters/matching.ts';
+import { editDistance } from '../../src/adapters/nearest.ts';
+import { fullMatcher } from '../../src/adapters/pythonRegex.ts';
+import { METHODS } from '../../src/adapters/registry.ts';
+import {
+  requireTargets,
+  resolveTargets,
+  selectTargets,
+  trainableBiases,
+} from '../../src/adapters/targets.ts';
+import type { LayerKind } from '../../src/adapters/types.ts';
+import { figures, layer } from './adapters-fixtures.ts';
+
+const { oft, boft, lora, head, full, fourierft } = METHODS;
+const matching = figures<{
+  key_sets: Record<string, string[]>;
+  rows: { keys: string; config: Record<string, unknown>; matched: string[]; excluded: string[] }[];
+}>('target_matching');
+
+const bert = matching.key_sets.bert!.map((name) =>
+  layer(name, 32, 32, name.includes('embeddings') ? 'embedding' : 'linear'),
+);
+
+describe('matching', () => {
+  it.each(matching.rows)('$config in $keys', ({ keys, config, matched, excluded }) => {
+    const match = moduleMatcher(validateConfig(oft, config).config);
+    const names = matching.key_sets[keys]!;
+    expect(names.filter((name) => match(name) === 'target')).toEqual(matched);
+    expect(names.filter((name) => match(name) === 'excluded')).toEqual(excluded);
+  });
+
+  it.each(
+    figures<{
+      rows: {
+        model: string;
+        modules: Record<string, string>;
+        task_type: string | null;
+        resolved_target_modules: string[];
+      }[];
+    }>('all_linear').rows,
+  )('all-linear on $model', ({ model, modules, task_type, resolved_target_modules }) => {
+    const kinds: Record<string, LayerKind> = {
+      Linear: 'linear',
+      Conv1D: 'conv1d',
+      Embedding: 'embedding',
+      Conv2d: 'conv2d',
+    };
+    const layers = Object.entries(modules).flatMap(([name, type]) =>
+      kinds[type] ? [layer(name, 8, 8, kinds[type])] : [],
+    );
+    const { config } = validateConfig(lora, { target_modules: 'All-Linear', task_type });
+    const resolved = resolveTargets(lora, config, {
+      layers,
+      pretrained: !model.startsWith('plain'),
+      outputEmbedding: model.includes('output embeddings lm_head') ? 'lm_head' : null,
+    });
+    expect([...resolved].sort()).toEqual(resolved_target_modules);
+  });
+
+  it('takes PEFT’s default targets for a known model type, or asks', () => {
+    const { config } = validateConfig(oft, {});
+    expect(requireTargets(oft, config, { layers: bert, modelType: 'bert' }).targets).toHaveLength(6);
+    expect(resolveTargets(fourierft, config, { layers: [], modelType: 'gpt2' })).toEqual(['mlp.c_proj']);
+    expect(() => requireTargets(oft, config, { layers: bert, modelType: 'constructor' })).toThrow(
+      /no default for model type "constructor"/,
+    );
+  });
+
+  it('saves modules whose name merely ends with an entry, and never adapts them', () => {
+    const { config } = validateConfig(oft, {
+      target_modules: ['dense', 'classifier'],
+      modules_to_save: ['ooler.dense'],
+      task_type: 'SEQ_CLS',
+    });
+    const selection = selectTargets(oft, config, { layers: bert });
+    expect(savedEntries(config)).toEqual(['ooler.dense', 'classifier', 'score']);
+    expect(selection.saved).toEqual(['bert.pooler.dense', 'classifier']);
+    expect(selection.targets).not.toContain('bert.pooler.dense');
+    expect(selection.targets).toHaveLength(9);
+  });
+});
+
+describe('counts and reasons', () => {
+  it('counts what each entry matches and names those without a match', () => {
+    const { config } = validateConfig(oft, {
+      target_modules: ['query', 'valu', 'output.dense'],
+      exclude_modules: ['nothing'],
+      oft_block_size: 8,
+    });
+    const selection = selectTargets(oft, config, { layers: bert });
+    expect(selection.entries).toEqual([
+      { entry: 'query', count: 3 },
+      { entry: 'valu', count: 0 },
+      { entry: 'output.dense', count: 6 },
+    ]);
+    expect(selection.unmatched).toEqual(['valu']);
+    expect(selection.warnings[0]).toBe('target_modules: "valu" matches no module. Did you mean "value"?');
+    expect(selection.warnings[1]).toMatch(/exclude_modules is given, but/);
+  });
+
+  it('adds up adapters, biases and saved modules', () => {
+    const { config } = validateConfig(boft, {
+      boft_block_size: 4,
+      boft_n_butterfly_factor: 2,
+      target_modules: ['query'],
+      bias: 'boft_only',
+      modules_to_save: ['classifier'],
+    });
+    const selection = requireTargets(boft, config, { layers: bert });
+    const norms = new Map([['bert.norm', 32]]);
+    const adapter = 3 * (2 * 8 * 16 + 32);
+    expect(countTrainable(boft, config, bert, selection, norms)).toEqual({
+      adapter,
+      saved: 32 * 33,
+      bias: 96,
+      stored: adapter + 32 * 33 + 96,
+      free: 3 * (2 * 8 * 6 + 32) + 32 * 33 + 96,
+    });
+    const all = countTrainable(boft, { ...config, bias: 'all' }, bert, selection, norms);
+    expect(all.bias).toBe((bert.length - 1) * 32 + 32);
+    expect(trainableBiases({ ...config, bias: 'none' }, selection.targets, ['classifier'])).toEqual([]);
+  });
+
+  it('refuses a target the method cannot adapt, by name', () => {
+    const { config } = validateConfig(boft, { target_modules: ['word_embeddings', 'query'] });
+    expect(() => requireTargets(boft, config, { layers: bert })).toThrow(
+      /BOFT cannot adapt bert\.embeddings\.word_embeddings: Target module Embedding\(32, 32\) is not supported/,
+    );
+  });
+
+  it('trains everything with full, only saved modules with head', () => {
+    const none = validateConfig(full, {}).config;
+    expect(requireTargets(full, none, { layers: bert }).targets).toHaveLength(bert.length);
+    const saved = validateConfig(head, { modules_to_save: ['classifier'] }).config;
+    expect(requireTargets(head, saved, { layers: bert })).toMatchObject({
+      targets: [],
+      saved: ['classifier'],
+    });
+    expect(() => validateConfig(head, {})).toThrow(/none are listed/);
+  });
+});
+
+describe('nothing matched', () => {
+  const attempt = (config: Record<string, unknown>) => () => {
+    requireTargets(lora, validateConfig(lora, config).config, { layers: bert });
+  };
+
+  it.each([
+    [{ target_modules: ['qurey'] }, /"qurey" not found in the base model.*Did you mean "query"/],
+    [{ target_modules: ['nope'] }, /Modules of this model end in "query", "key", "value", "dense"/],
+    [{ target_modules: 'query' }, /write \["query"\] as a list/],
+    [{ target_modules: '.*\\.(quary|kee)' }, /must match the whole module name/],
+    [{ target_modules: [] }, /target_modules is empty/],
+    [{ target_modules: ['query'], layers_to_transform: [7] }, /in the layers of layers_to_transform/],
+    [
+      { target_modules: ['bert.encoder.layer.0.attention.self.quer'] },
+      /Did you mean "bert.encoder.layer.0.attention.self.query"/,
+    ],
+    [{ target_modules: ['query'], exclude_modules: '.*' }, /All modules were excluded/],
+  ])('%j', (config, sentence) => {
+    expect(attempt(config)).toThrow(
+      expect.objectContaining({ kind: 'no-target', message: expect.stringMatching(sentence) }),
+    );
+  });
+
+  it('measures edits', () => {
+    expect(editDistance('kitten', 'sitting')).toBe(3);
+    expect(editDistance('', 'abc')).toBe(3);
+  });
+});
+
+describe('Python expressions', () => {
+  it.each([
+    ['(?P<side>q|k)_(?P=side)', 'q_q', true],
+    ['(?P<side>q|k)_(?P=side)', 'q_k', false],
+    ['(?i)QUERY', 'query', true],
+    ['[]x]', ']', true],
+    ['[^]x]', 'a', true],
+    ['a{,2}b', 'aab', true],
+    ['a{,2}b', 'aaab', false],
+    ['\\Aab\\Z', 'ab', true],
+    ['q|k', 'qk', false],
+    ['(?#comment)q', 'q', true],
+    ['(?:q|k)(?!x).*', 'kx', false],
+  ])('%s on %s: %s', (pattern, text, matches) => {
+    expect(fullMatcher(pattern, 'target_modules')(text)).toBe(matches);
+  });
+
+  it.each(['(', 'a)(b', '*a', '(?x)a', '[a', 'a\\', '\\h', '(?>a)', '(?<n>a)'])('refuses %s', (pattern) => {
+    expect(() => fullMatcher(pattern, 'target_modules')).toThrow(
+      expect.objectContaining({ kind: 'illegal-config' }),
+    );
+  });
+});
