@@ -1,4 +1,29 @@
 /** Every op of the house: what the suites sweep and what the documentation lists. */
 import type { AnyOp } from '../graph/types.ts';
+import { adamwOp } from './adamw.ts';
+import { axpyOp } from './axpy.ts';
+import { cayleyGradOp, cayleyOp } from './cayley.ts';
+import { crossEntropyGradOp, crossEntropyOp } from './crossEntropy.ts';
+import { projectRowsOp } from './projectRows.ts';
+import { sgdOp } from './sgd.ts';
+import { sumSquaresOp } from './sumSquares.ts';
 
-export const ops: readonly AnyOp[] = [];
+export * from './adamw.ts';
+export * from './axpy.ts';
+export * from './cayley.ts';
+export * from './crossEntropy.ts';
+export * from './projectRows.ts';
+export * from './sgd.ts';
+export * from './sumSquares.ts';
+
+export const ops: readonly AnyOp[] = [
+  adamwOp,
+  axpyOp,
+  cayleyOp,
+  cayleyGradOp,
+  crossEntropyOp,
+  crossEntropyGradOp,
+  projectRowsOp,
+  sgdOp,
+  sumSquaresOp,
+];

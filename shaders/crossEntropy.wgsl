@@ -1,0 +1,115 @@
+// Softmax cross-entropy with ignored rows.
+//   loss = sum over valid rows n of lse[n] - logits[n, labels[n]],   lse[n] = log sum_v exp(logits[n, v])
+//   dLogits[n, v] = valid(n) * dLoss * (softmax(logits[n])[v] - [v == labels[n]])
+// logits, dLogits [N, V]; labels [N]; lse, rowLoss [N]; loss, dLoss [1]. A row is valid if its label is in 0 .. V-1 and is not `ignore`.
+
+struct Params {
+  rows: u32,
+  classes: u32,
+  ignore: i32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<i32>;
+@group(0) @binding(3) var<storage, read_write> lse: array<f32>;
+@group(0) @binding(4) var<storage, read_write> row_loss: array<f32>;
+
+override WG: u32 = 64u;
+
+var<workgroup> part: array<vec2f, WG>;
+
+fn valid(label: i32) -> bool {
+  return label != p.ignore && label >= 0 && label < i32(p.classes);
+}
+
+// Joins two (maximum, sum of exp(x - maximum)).
+fn join(a: vec2f, b: vec2f) -> vec2f {
+  let m = max(a.x, b.x);
+  return vec2f(m, a.y * exp(a.x - m) + b.y * exp(b.x - m));
+}
+
+fn accumulate(row: u32, first: u32, step: u32) -> vec2f {
+  var state = vec2f(-3.0e38, 0.0);
+  for (var v = first; v < p.classes; v += step) {
+    let x = logits[row * p.classes + v];
+    if (x > state.x) {
+      state = vec2f(x, state.y * exp(state.x - x) + 1.0);
+    } else {
+      state.y += exp(x - state.x);
+    }
+  }
+  return state;
+}
+
+fn store(row: u32, state: vec2f) {
+  let value = state.x + log(state.y);
+  lse[row] = value;
+  let label = labels[row];
+  if (valid(label)) {
+    row_loss[row] = value - logits[row * p.classes + u32(label)];
+  } else {
+    row_loss[row] = 0.0;
+  }
+}
+
+// Many classes: one workgroup per row.
+@compute @workgroup_size(WG)
+fn rows_wide(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = group.x + group.y * groups.x;
+  if (row >= p.rows) { return; }
+  part[lane] = accumulate(row, lane, WG);
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier(); // the parts of the previous level are written
+    if (lane < half) { part[lane] = join(part[lane], part[lane + half]); }
+  }
+  if (lane == 0u) { store(row, part[0]); }
+}
+
+// Few classes: one thread per row.
+@compute @workgroup_size(WG)
+fn rows_narrow(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let row = id.x + id.y * groups.x * WG;
+  if (row >= p.rows) { return; }
+  store(row, accumulate(row, 0u, 1u));
+}
+
+@group(0) @binding(1) var<storage, read> losses: array<f32>;
+@group(0) @binding(2) var<storage, read_write> loss: array<f32>;
+
+var<workgroup> sums: array<f32, WG>;
+
+// One workgroup adds all rows, always in the same order.
+@compute @workgroup_size(WG)
+fn total(@builtin(local_invocation_index) lane: u32) {
+  var sum = 0.0;
+  for (var row = lane; row < p.rows; row += WG) { sum += losses[row]; }
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier(); // the sums of the previous level are written
+    if (lane < half) { sums[lane] += sums[lane + half]; }
+  }
+  if (lane == 0u) { loss[0] = sums[0]; }
+}
+
+@group(0) @binding(3) var<storage, read> row_lse: array<f32>;
+@group(0) @binding(4) var<storage, read> d_loss: array<f32>;
+@group(0) @binding(5) var<storage, read_write> d_logits: array<f32>;
+
+@compute @workgroup_size(WG)
+fn backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + id.y * groups.x * WG;
+  if (i >= p.rows * p.classes) { return; }
+  let row = i / p.classes;
+  let label = labels[row];
+  if (valid(label)) {
+    let hit = select(0.0, 1.0, i - row * p.classes == u32(label));
+    d_logits[i] = d_loss[0] * (exp(logits[i] - row_lse[row]) - hit);
+  } else {
+    d_logits[i] = 0.0;
+  }
+}
