@@ -1,0 +1,62 @@
+/** `papilio check [--ops a,b] [--json]`: the adapter, and every op's kernels and gradients on it, with the worst error of each. */
+import { parseArgs } from 'node:util';
+import { type CheckResult, checkOp, describe } from '../gpu/check.ts';
+import { openDevice } from '../gpu/device.ts';
+import { fail } from '../lib/errors.ts';
+import { ops } from '../ops/index.ts';
+import { openGpu, runtimeName } from './runtime.ts';
+
+const whats: readonly CheckResult['what'][] = ['compiles', 'forward', 'gradient-reference', 'gradient-gpu'];
+
+/** Worst error of each kind of check, or null where the op has none. */
+function worst(results: readonly CheckResult[]): Record<string, number | null> {
+  return Object.fromEntries(
+    whats.map((what) => {
+      const errors = results.filter((r) => r.what === what).map((r) => r.error);
+      return [what, errors.length ? Math.max(...errors) : null];
+    }),
+  );
+}
+
+/** @returns the exit code: 1 when an op fails */
+export async function checkCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: { ops: { type: 'string' }, json: { type: 'boolean', default: false } },
+  });
+  const wanted = values.ops?.split(',');
+  const unknown = wanted?.filter((name) => !ops.some((op) => op.name === name)) ?? [];
+  if (unknown.length)
+    fail('bad-argument', `There is no op ${unknown.join(', ')}; --ops takes names of src/ops.`);
+  const device = await openDevice(await openGpu());
+  const say = (line: string): void => {
+    if (!values.json) process.stdout.write(`${line}\n`);
+  };
+  say(
+    `${runtimeName}: ${[device.info.vendor, device.info.architecture, device.info.description].filter(Boolean).join(', ')}`,
+  );
+  say(
+    `f16 ${device.caps.f16 ? 'yes' : 'no'}, subgroups ${device.caps.subgroups ? 'yes' : 'no'}, timestamps ${device.timestamps ? 'yes' : 'no'}, bindings up to ${device.caps.maxStorageBindingBytes / 1048576} MiB`,
+  );
+  const failures: CheckResult[] = [];
+  const report: Record<string, unknown> = {};
+  for (const op of ops) {
+    if (wanted && !wanted.includes(op.name)) continue;
+    const results = await checkOp(device, op);
+    const failed = results.filter((r) => !r.ok);
+    failures.push(...failed);
+    const errors = worst(results);
+    report[op.name] = { checks: results.length, failed: failed.length, worst: errors };
+    const figures = whats
+      .slice(1)
+      .map((what) => (errors[what] == null ? '-' : errors[what].toExponential(1)).padStart(9));
+    say(`${failed.length ? 'FAIL' : 'ok  '} ${op.name.padEnd(24)} ${figures.join(' ')}`);
+    for (const r of failed) say(`     ${describe(r)}`);
+  }
+  if (values.json) {
+    const adapter = { ...device.info, ...device.caps, runtime: runtimeName };
+    process.stdout.write(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describe) })}\n`);
+  } else say(failures.length ? `${failures.length} checks failed.` : 'Every check passed.');
+  device.destroy();
+  return failures.length ? 1 : 0;
+}

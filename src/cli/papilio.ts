@@ -1,0 +1,52 @@
+/** The command line: finds the command, runs it, and turns errors into one sentence and an exit code. */
+import process from 'node:process';
+import { PapilioError } from '../lib/errors.ts';
+
+/** A command takes its arguments and resolves with the exit code. */
+type Command = (args: readonly string[]) => Promise<number>;
+
+/** Loaded when called, so that one command does not pay for another's imports. */
+const commands: Readonly<
+  Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>
+> = {
+  check: {
+    summary: 'the adapter, and every kernel and gradient on it against float64 references',
+    load: () => import('./check.ts').then((m) => m.checkCommand),
+  },
+};
+
+function usage(): string {
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
+  return `papilio COMMAND [options] [--runtime auto|node|deno]\n\n${lines.join('\n')}\n`;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === 'help' || name === '--help') {
+    process.stdout.write(usage());
+    return 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) {
+    process.stderr.write(`There is no command "${name}".\n\n${usage()}`);
+    return 2;
+  }
+  try {
+    return await (await command.load())(rest);
+  } catch (error) {
+    if (error instanceof PapilioError && error.kind !== 'internal') {
+      process.stderr.write(`${error.message}\n`);
+      return 2;
+    }
+    if (error instanceof TypeError && (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
+      process.stderr.write(`${error.message}\n`);
+      return 2;
+    }
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 1;
+  }
+}
+
+const code = await main(process.argv.slice(2));
+// A GPU instance keeps the event loop alive.
+process.exit(code);
