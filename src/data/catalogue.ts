@@ -1,12 +1,79 @@
 /** The datasets that come with the project, by name; all are made on the spot from a seed, none is downloaded. */
 import { fail } from '../lib/errors.ts';
-import { type GlyphOptions, glyphDataset } from './glyphs/dataset.ts';
-import type { ImageDataset } from './types.ts';
+import { rng } from '../lib/rng.ts';
+import { glyphDataset } from './glyphs/dataset.ts';
+import { recipe } from './tales/recipes.ts';
+import { tale } from './tales/tale.ts';
+import { documentsDataset } from './text.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import type { ImageDataset, SplitName, TextDataset } from './types.ts';
 
-const glyphNames = ['digits', 'letters', 'wild-digits'] as const;
+export interface EmbeddedOptions {
+  /** Needed by the texts: the tokenizer of the model that reads them. */
+  readonly tokenizer?: Tokenizer;
+  readonly seed?: number;
+  /** Examples (pictures or texts) in each split; default 20,000 and 2,000 pictures, 2,000 and 200 texts. */
+  readonly trainCount?: number;
+  readonly heldCount?: number;
+}
 
-export function embeddedDataset(name: string, options: GlyphOptions = {}): ImageDataset {
-  const glyph = glyphNames.find((known) => known === name);
-  if (glyph) return glyphDataset(glyph, options);
-  return fail('not-found', `There is no embedded dataset "${name}"; there are ${glyphNames.join(', ')}.`);
+export interface EmbeddedEntry {
+  readonly name: string;
+  readonly kind: 'image' | 'text';
+  readonly title: string;
+  readonly about: string;
+}
+
+export const embeddedDatasets: readonly EmbeddedEntry[] = [
+  { name: 'digits', kind: 'image', title: 'Digits', about: 'Drawn digits 0 to 9, light on dark, 32 × 32.' },
+  {
+    name: 'letters',
+    kind: 'image',
+    title: 'Letters',
+    about: 'Drawn capital letters A to Z, by the same pen.',
+  },
+  {
+    name: 'wild-digits',
+    kind: 'image',
+    title: 'Wild digits',
+    about: 'Digits that are hollow, dotted, turned, inverted or on patterned ground.',
+  },
+  { name: 'tales', kind: 'text', title: 'Tales', about: 'Short tales from a grammar.' },
+  {
+    name: 'recipes',
+    kind: 'text',
+    title: 'Recipes',
+    about: 'Recipes from another grammar: quantities, steps, times.',
+  },
+];
+
+const grammars = { tales: tale, recipes: recipe } as const;
+const STREAMS: Readonly<Record<SplitName, number>> = { train: 1, held: 2 };
+
+/** The first `count` texts of a split; text i is a function of (seed, split, i) alone. */
+export function embeddedTexts(
+  name: 'tales' | 'recipes',
+  split: SplitName,
+  count: number,
+  seed = 0,
+): string[] {
+  const source = rng(seed, STREAMS[split]);
+  return Array.from({ length: count }, (_, i) => grammars[name](source.fork(i)));
+}
+
+/** A dataset of {@link embeddedDatasets}. Throws 'not-found', or 'bad-argument' for a text without a tokenizer. */
+export function embeddedDataset(name: string, options: EmbeddedOptions = {}): ImageDataset | TextDataset {
+  const { tokenizer, seed = 0, trainCount = 2_000, heldCount = 200 } = options;
+  if (name === 'digits' || name === 'letters' || name === 'wild-digits') return glyphDataset(name, options);
+  if (name === 'tales' || name === 'recipes') {
+    if (!tokenizer)
+      return fail(
+        'bad-argument',
+        `The dataset "${name}" is text and needs a model with a tokenizer.json beside it.`,
+      );
+    const texts = (split: SplitName, count: number) => embeddedTexts(name, split, count, seed);
+    return documentsDataset(name, texts('train', trainCount), texts('held', heldCount), tokenizer);
+  }
+  const names = embeddedDatasets.map((entry) => entry.name).join(', ');
+  return fail('not-found', `There is no embedded dataset "${name}"; there are ${names}.`);
 }

@@ -1,0 +1,95 @@
+/** Files as they come from a disk, a drop or a zip: names and bytes, unpacked with a bound on what they may grow to. */
+import { Gunzip, unzipSync } from 'fflate';
+import { fail, PapilioError } from '../../lib/errors.ts';
+
+export interface DataFile {
+  /** Path with forward slashes, relative to what was opened: `cats/1.png`. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What a packed file may hold unpacked. */
+export const MAX_UNPACKED_BYTES = 1 << 30;
+
+const tooLarge = (name: string): never =>
+  fail('bad-data', `${name} unpacks to more than ${MAX_UNPACKED_BYTES >> 20} MiB; give a smaller file.`);
+
+/** Unpacks .gz. */
+export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
+  const parts: Uint8Array[] = [];
+  let total = 0;
+  let ended = false;
+  const stream = new Gunzip((part, last) => {
+    total += part.length;
+    if (total > MAX_UNPACKED_BYTES) tooLarge(name);
+    parts.push(part);
+    ended ||= last;
+  });
+  try {
+    // In pieces, so that the bound is seen before everything is unpacked.
+    for (let at = 0; at < bytes.length; at += 65536) {
+      stream.push(bytes.subarray(at, at + 65536), at + 65536 >= bytes.length);
+    }
+  } catch (cause) {
+    if (cause instanceof PapilioError) throw cause;
+    fail('bad-data', `${name} is not a complete gzip file (${(cause as Error).message}).`);
+  }
+  if (!ended) fail('bad-data', `${name} is cut short: the gzip data ends too early.`);
+  const out = new Uint8Array(total);
+  let at = 0;
+  for (const part of parts) {
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** Unpacks .zip; folders and the files that macOS adds are left out. */
+export function unpackZip(bytes: Uint8Array, name: string): DataFile[] {
+  let total = 0;
+  try {
+    const entries = unzipSync(bytes, {
+      filter: (file) => {
+        if (file.name.endsWith('/') || isHidden(file.name)) return false;
+        total += file.originalSize;
+        if (total > MAX_UNPACKED_BYTES) tooLarge(name);
+        return true;
+      },
+    });
+    return Object.entries(entries).map(([path, data]) => ({ path, bytes: data }));
+  } catch (cause) {
+    if (cause instanceof PapilioError) throw cause;
+    return fail('bad-data', `${name} is not a readable zip file (${(cause as Error).message}).`);
+  }
+}
+
+/** Files nobody means: `.DS_Store`, `__MACOSX/…`, `Thumbs.db`. */
+export const isHidden = (path: string): boolean =>
+  path.split('/').some((part) => part.startsWith('.') || part === '__MACOSX' || part === 'Thumbs.db');
+
+/** A text file: UTF-8, or UTF-16 with its byte-order mark. Throws 'bad-data' on anything else. */
+export function readText(bytes: Uint8Array, name: string): string {
+  if (bytes.length === 0) fail('bad-data', `${name} is empty.`);
+  const encoding =
+    bytes[0] === 0xff && bytes[1] === 0xfe
+      ? 'utf-16le'
+      : bytes[0] === 0xfe && bytes[1] === 0xff
+        ? 'utf-16be'
+        : 'utf-8';
+  let text: string;
+  try {
+    text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    return fail(
+      'bad-data',
+      `${name} is not ${encoding.toUpperCase()} text; save it as UTF-8 and open it again.`,
+    );
+  }
+  if (text.includes('\u0000'))
+    fail('bad-data', `${name} holds zero bytes, so it is not a text; save it as UTF-8 text.`);
+  if (text.trim() === '') fail('bad-data', `${name} holds nothing but white space.`);
+  return text;
+}
+
+export const extension = (path: string): string => /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
+export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

@@ -1,0 +1,151 @@
+/**
+ * IDX files, as MNIST and its relatives are published: two zero bytes, the element type (8 = unsigned byte), the number
+ * of dimensions, each dimension as a big-endian 32-bit number, then the elements. Pairs `…-images…` and `…-labels…`.
+ */
+import { fail } from '../../lib/errors.ts';
+import { type PictureSize, packedSplit, resizePlane } from '../pictures.ts';
+import { orderLabels, requireHeld, stratifiedSplit } from '../split.ts';
+import type { ImageDataset } from '../types.ts';
+import { baseName, type DataFile, extension, gunzip } from './bytes.ts';
+
+export interface IdxArray {
+  readonly shape: readonly number[];
+  readonly data: Uint8Array;
+}
+
+/** Reads unsigned bytes of 1 to 4 dimensions; the file must be exactly as long as its header says. */
+export function readIdx(bytes: Uint8Array, name: string): IdxArray {
+  if (bytes.length < 8 || bytes[0] !== 0 || bytes[1] !== 0)
+    fail('bad-data', `${name} does not begin as an IDX file does.`);
+  if (bytes[2] !== 8)
+    fail('bad-data', `${name} holds elements of IDX type ${bytes[2]}; only unsigned bytes (8) are read.`);
+  const rank = bytes[3]!;
+  if (rank < 1 || rank > 4)
+    fail('bad-data', `${name} has ${rank} dimensions; labels have 1, pictures 3 or 4.`);
+  const start = 4 + 4 * rank;
+  if (bytes.length < start) fail('bad-data', `${name} is cut short in its header.`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const shape = Array.from({ length: rank }, (_, d) => view.getUint32(4 + 4 * d));
+  const count = shape.reduce((a, b) => a * b, 1);
+  if (count !== bytes.length - start)
+    fail(
+      'bad-data',
+      `${name} should hold ${shape.join(' × ')} bytes but has ${bytes.length - start}; download it again.`,
+    );
+  return { shape, data: bytes.subarray(start) };
+}
+
+export const isIdxName = (path: string): boolean =>
+  /idx\d[-.]?ubyte(\.gz)?$/i.test(path) || /\.idx(\.gz)?$/i.test(path);
+
+interface Pair {
+  readonly prefix: string;
+  readonly images: IdxArray;
+  readonly labels: IdxArray;
+}
+
+/**
+ * A dataset from one pair, split by seed, or from two (`train-…` and `t10k-…` or `test-…`), the second held.
+ * Pictures a little smaller than the model's size are framed with zeros, others resized.
+ */
+export function idxDataset(
+  name: string,
+  files: readonly DataFile[],
+  size: PictureSize,
+  options: { readonly seed: number; readonly labels?: readonly string[] },
+): ImageDataset {
+  const pairs = readPairs(files);
+  const heldPair = pairs.length > 1 ? pairs.find((p) => /^(t10k|test|val)/i.test(p.prefix)) : undefined;
+  const trainPair = pairs.find((p) => p !== heldPair)!;
+  const stride = size.channels * size.width * size.height;
+  const first = fit(trainPair, size);
+  const seen = (pair: Pair): string[] => [...new Set(pair.labels.data)].map(String);
+  const names = orderLabels([...seen(trainPair), ...(heldPair ? seen(heldPair) : [])], name, options.labels);
+  const numbers = new Map(names.map((label, i) => [Number(label), i]));
+  const labelsOf = (pair: Pair): Uint32Array => Uint32Array.from(pair.labels.data, (v) => numbers.get(v)!);
+  const labels = labelsOf(trainPair);
+  const base = { kind: 'image', name, ...size, labels: names } as const;
+  if (heldPair) {
+    const all = (n: number): Uint32Array => Uint32Array.from({ length: n }, (_, i) => i);
+    return {
+      ...base,
+      train: packedSplit(first, stride, labels, all(labels.length)),
+      held: packedSplit(fit(heldPair, size), stride, labelsOf(heldPair), all(heldPair.labels.data.length)),
+    };
+  }
+  const split = requireHeld(stratifiedSplit(labels, options.seed), name);
+  return {
+    ...base,
+    train: packedSplit(first, stride, labels, split.train),
+    held: packedSplit(first, stride, labels, split.held),
+  };
+}
+
+function readPairs(files: readonly DataFile[]): Pair[] {
+  const read = (file: DataFile): IdxArray =>
+    readIdx(extension(file.path) === 'gz' ? gunzip(file.bytes, file.path) : file.bytes, file.path);
+  const idx = files.filter((file) => isIdxName(file.path));
+  const pairs = idx.flatMap((file): Pair[] => {
+    const at = baseName(file.path).search(/[-_.]?images/i);
+    if (at < 0) return [];
+    const prefix = baseName(file.path).slice(0, at);
+    const partner = idx.find((other) =>
+      baseName(other.path).toLowerCase().startsWith(`${prefix}-labels`.toLowerCase()),
+    );
+    if (!partner)
+      return fail(
+        'bad-data',
+        `${file.path} has no labels: put the file ${prefix}-labels-idx1-ubyte beside it.`,
+      );
+    const [images, labels] = [read(file), read(partner)];
+    if (images.shape.length < 3)
+      fail('bad-data', `${file.path} holds no pictures: it has ${images.shape.length} dimension(s).`);
+    if (labels.shape.length !== 1)
+      fail('bad-data', `${partner.path} holds no labels: it has ${labels.shape.length} dimensions.`);
+    if (images.shape[0] !== labels.shape[0])
+      fail(
+        'bad-data',
+        `${file.path} has ${images.shape[0]} pictures but ${partner.path} has ${labels.shape[0]} labels.`,
+      );
+    if (images.shape[0] === 0) fail('bad-data', `${file.path} is empty: it holds no picture.`);
+    return [{ prefix, images, labels }];
+  });
+  if (pairs.length === 0)
+    fail('bad-data', 'There are IDX files but none named "…-images…"; keep the published names.');
+  return pairs;
+}
+
+/** All pictures of a pair as bytes [N, C, H, W] at the model's size. */
+function fit(pair: Pair, size: PictureSize): Uint8Array {
+  const [n = 0, h = 0, w = 0, depth = 1] = pair.images.shape;
+  if (h === 0 || w === 0 || (depth !== 1 && depth !== 3))
+    fail(
+      'bad-data',
+      `The pictures of ${pair.prefix} are ${h} × ${w} × ${depth}; they need pixels and one or three channels.`,
+    );
+  const area = size.width * size.height;
+  const out = new Uint8Array(n * size.channels * area);
+  const framed = w <= size.width && h <= size.height && w * 4 >= size.width * 3 && h * 4 >= size.height * 3;
+  const left = (size.width - w) >> 1;
+  const top = (size.height - h) >> 1;
+  const plane = new Float32Array(h * w);
+  for (let i = 0; i < n; i++) {
+    for (let c = 0; c < size.channels; c++) {
+      for (let p = 0; p < h * w; p++) {
+        const at = (i * h * w + p) * depth;
+        const { data } = pair.images;
+        // Three channels into one by luma, one into three by repeating it.
+        if (depth === 3 && size.channels === 1)
+          plane[p] = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
+        else plane[p] = data[at + (depth === 3 ? c : 0)]!;
+      }
+      const to = (i * size.channels + c) * area;
+      if (framed) {
+        for (let p = 0; p < h * w; p++) {
+          out[to + (top + Math.floor(p / w)) * size.width + left + (p % w)] = Math.round(plane[p]!);
+        }
+      } else out.set(resizePlane(plane, w, h, size.width, size.height).map(Math.round), to);
+    }
+  }
+  return out;
+}

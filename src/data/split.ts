@@ -1,0 +1,54 @@
+/** Which examples are held: a seeded draw per class, so that every class is in both splits where it has two examples. */
+import { fail } from '../lib/errors.ts';
+import { rng } from '../lib/rng.ts';
+
+/** The share of labelled examples that is held. */
+export const HELD_EXAMPLES_SHARE = 0.15;
+
+export interface Split {
+  readonly train: Uint32Array;
+  readonly held: Uint32Array;
+}
+
+/** Splits examples by their class numbers; pure in (labels, seed, share). */
+export function stratifiedSplit(labels: ArrayLike<number>, seed: number, share = HELD_EXAMPLES_SHARE): Split {
+  const byClass = new Map<number, number[]>();
+  for (let i = 0; i < labels.length; i++) {
+    const known = byClass.get(labels[i]!);
+    if (known) known.push(i);
+    else byClass.set(labels[i]!, [i]);
+  }
+  const train: number[] = [];
+  const held: number[] = [];
+  for (const [label, members] of [...byClass].sort(([a], [b]) => a - b)) {
+    rng(seed, 0x5b117).fork(label).shuffle(members);
+    const count =
+      members.length < 2 ? 0 : Math.min(members.length - 1, Math.max(1, Math.round(members.length * share)));
+    held.push(...members.slice(0, count));
+    train.push(...members.slice(count));
+  }
+  return { train: Uint32Array.from(train).sort(), held: Uint32Array.from(held).sort() };
+}
+
+/**
+ * The class names in order: the model's own where every found name is one of them, else numbers by size and the rest
+ * by alphabet. Throws 'bad-data' when there is only one class.
+ */
+export function orderLabels(found: Iterable<string>, name: string, known?: readonly string[]): string[] {
+  const names = [...new Set(found)];
+  if (names.length < 2)
+    fail('bad-data', `${name} has only one class ("${names[0] ?? ''}"); a classifier needs at least two.`);
+  if (known && names.every((label) => known.includes(label))) return [...known];
+  const numeric = names.every((label) => label.trim() !== '' && Number.isFinite(Number(label)));
+  return names.sort((a, b) => (numeric ? Number(a) - Number(b) : a < b ? -1 : a > b ? 1 : 0));
+}
+
+/** Throws 'bad-data' unless something is left to measure on. */
+export function requireHeld(split: Split, name: string): Split {
+  if (split.held.length === 0)
+    fail(
+      'bad-data',
+      `${name} has one example per class, so none can be held for measuring; add at least one more.`,
+    );
+  return split;
+}

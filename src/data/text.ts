@@ -1,0 +1,70 @@
+/** Text for language models: one stream of ids, its last part held. */
+import { fail } from '../lib/errors.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import type { TextDataset } from './types.ts';
+
+/** The share of a user's text that is held, from its end. */
+export const HELD_SHARE = 0.1;
+
+const LEAST_TOKENS = 32;
+
+/** A running text; the last `heldShare` of its tokens is held. Throws 'bad-data' when there is too little of it. */
+export function textDataset(
+  name: string,
+  text: string,
+  tokenizer: Tokenizer,
+  options: { readonly heldShare?: number } = {},
+): TextDataset {
+  const { heldShare = HELD_SHARE } = options;
+  if (!(heldShare > 0 && heldShare < 1))
+    fail('bad-argument', `A held share of ${heldShare} cannot be used; give a number between 0 and 1.`);
+  const tokens = Int32Array.from(tokenizer.encode(text));
+  if (tokens.length < LEAST_TOKENS)
+    fail(
+      'bad-data',
+      `${name} has only ${tokens.length} tokens; give at least ${LEAST_TOKENS}, better some thousands.`,
+    );
+  const cut = tokens.length - Math.max(2, Math.round(tokens.length * heldShare));
+  return {
+    kind: 'text',
+    name,
+    heldShare,
+    prefix: tokenizer.prefix,
+    vocabSize: tokenizer.vocabSize,
+    train: { tokens: tokens.subarray(0, cut) },
+    held: { tokens: tokens.subarray(cut) },
+  };
+}
+
+/** Documents that are split already; each is followed by the tokenizer's end token, or a blank line without one. */
+export function documentsDataset(
+  name: string,
+  train: readonly string[],
+  held: readonly string[],
+  tokenizer: Tokenizer,
+): TextDataset {
+  const stream = (documents: readonly string[]): Int32Array => {
+    const ids: number[] = [];
+    for (const document of documents) {
+      for (const id of tokenizer.encode(tokenizer.eos === undefined ? `${document}\n\n` : document))
+        ids.push(id);
+      if (tokenizer.eos !== undefined) ids.push(tokenizer.eos);
+    }
+    return Int32Array.from(ids);
+  };
+  const [a, b] = [stream(train), stream(held)];
+  if (a.length < LEAST_TOKENS || b.length < 2)
+    fail(
+      'bad-data',
+      `${name} has only ${a.length + b.length} tokens in ${train.length + held.length} texts; give more text.`,
+    );
+  return {
+    kind: 'text',
+    name,
+    heldShare: held.length / (train.length + held.length),
+    prefix: tokenizer.prefix,
+    vocabSize: tokenizer.vocabSize,
+    train: { tokens: a },
+    held: { tokens: b },
+  };
+}
