@@ -1,13 +1,13 @@
 /**
  * Page halves against PEFT: defaults, tensor shapes of every reference layer, block adjustment, permutations, pattern dictionaries,
  * refusals; counts against the shapes; composed patterns against dense boolean products.
- * Seen to fail: ties of the adjustment taken upwards; perm used without its inverse in the groups; `$` dropped from rank_pattern;
- * boft_s left out of the count; the sentence for an even block number; a default changed in a schema.
+ * Seen to fail: ties of the adjustment taken upwards; a row's group taken from its place in the block; factors multiplied in the other
+ * order; `$` dropped from rank_pattern; boft_s left out of the count; skew blocks counted whole as free; a default changed; defaults
+ * shared between configurations; the common rules before the method's own; the sentence for an odd block size.
  */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { butterflyPermutation } from '../../src/adapters/boft/butterfly.ts';
-import { boft } from '../../src/adapters/boft/index.ts';
 import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';
 import { fieldMeta } from '../../src/adapters/fields.ts';
 import { adjustToDivisor, triangleIndex, triangleSize } from '../../src/adapters/oft/rule.ts';
@@ -18,6 +18,8 @@ import { requireTargets } from '../../src/adapters/targets.ts';
 import type { LayerKind } from '../../src/adapters/types.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { figures, layer } from './adapters-fixtures.ts';
+
+const { boft } = METHODS;
 
 interface Case {
   name: string;
@@ -253,6 +255,35 @@ describe('patterns', () => {
       expect(composed.rows.every((row) => row.length === block * 2 ** (k - 1))).toBe(true);
       expect(composed.fill).toBeCloseTo((block * 2 ** (k - 1)) / d, 12);
     }
+  });
+
+  it('multiplies a rotation’s last factor first', () => {
+    const factor = (group: number[]) => ({
+      kind: 'blocks' as const,
+      label: '',
+      size: 4,
+      block: 2,
+      group: Uint32Array.from(group),
+      shared: false,
+    });
+    const pattern = { role: 'rotation' as const, factors: [factor([0, 0, 1, 1]), factor([0, 1, 1, 0])] };
+    const chain = {
+      ...pattern,
+      factors: [
+        {
+          kind: 'points' as const,
+          label: '',
+          rows: 4,
+          columns: 4,
+          row: Uint32Array.of(0),
+          column: Uint32Array.of(0),
+        },
+        pattern.factors[1]!,
+      ],
+    };
+    // Row 3 reaches column 0 through the group {0, 3} of the last factor, and only column 0 survives the first.
+    expect(composedPattern(chain).rows.map((row) => [...row])).toEqual([[0], [], [], [0]]);
+    expect(composedPattern(pattern).fill).toBe(1);
   });
 
   it.each(Object.values(METHODS))('of $id fits the layer', (method) => {

@@ -1,7 +1,7 @@
 /**
  * Adapter folders: PEFT's own fixtures in and out unchanged, files that PEFT refuses, files that belong to another model.
  * Seen to fail: base_layer left out of an adapted layer's bias; keys unsorted; m taken from the configuration; the saved-module check
- * removed; `inference_mode` written as false; the kohya check removed.
+ * removed; `inference_mode` written as false; the kohya check removed; shapes compared by rank only.
  */
 import { describe, expect, it } from 'vitest';
 import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';

@@ -1,6 +1,7 @@
 /**
  * The safetensors container: round trip, views, narrow floats, and every way a file can be wrong, 10,000 mutated files included.
- * Seen to fail: overlap check removed; header length unchecked; the shape-times-dtype check removed; an unaligned view returned.
+ * Seen to fail: overlap check removed; header length unchecked; the shape-times-dtype check removed; an unaligned view
+ * returned; a copy returned where a view was possible.
  */
 import { describe, expect, it } from 'vitest';
 import { readSafetensors, tensorFloats, writeSafetensors } from '../../src/adapters/safetensors.ts';

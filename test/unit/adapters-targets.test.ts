@@ -1,7 +1,8 @@
 /**
  * Target matching against PEFT's own tables, counters, and the sentences for configurations that match nothing.
  * Seen to fail: suffix without its dot; full names sent through the layer filter; expressions matched anywhere instead of in full;
- * SEQ_CLS heads kept by "all-linear"; `]` first in a class left as JavaScript reads it; suggestions sorted by name.
+ * SEQ_CLS heads kept by "all-linear"; `]` first in a class left as JavaScript reads it; brackets paired with our own; suggestions sorted
+ * by name; saved modules matched by equality; biases of saved modules counted twice.
  */
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
