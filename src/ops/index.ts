@@ -1,6 +1,7 @@
 /** Every op of the house: what the suites sweep and what the documentation lists. */
 import type { AnyOp } from '../graph/types.ts';
 import { adamwOp } from './adamw.ts';
+import { attentionGradOp, attentionOp } from './attention.ts';
 import { axpyOp } from './axpy.ts';
 import { cayleyGradOp, cayleyOp } from './cayley.ts';
 import { crossEntropyGradOp, crossEntropyOp } from './crossEntropy.ts';
@@ -9,6 +10,7 @@ import { sgdOp } from './sgd.ts';
 import { sumSquaresOp } from './sumSquares.ts';
 
 export * from './adamw.ts';
+export * from './attention.ts';
 export * from './axpy.ts';
 export * from './cayley.ts';
 export * from './crossEntropy.ts';
@@ -26,4 +28,6 @@ export const ops: readonly AnyOp[] = [
   projectRowsOp,
   sgdOp,
   sumSquaresOp,
+  attentionOp,
+  attentionGradOp,
 ];

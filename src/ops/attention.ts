@@ -1,0 +1,306 @@
+/**
+ * Scaled dot-product attention over heads that lie side by side in the last axis, as the projections leave them: no transposes.
+ * The forward pass keeps only the log-sum-exp of each row; the backward pass recomputes the probabilities pair by pair.
+ */
+import { defineOp } from '../graph/defineOp.ts';
+import { broadcastStrides } from '../graph/shape.ts';
+import type { Dispatch, Emitter, KernelNode, Param, TensorType, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { attend, attendGradient } from './attentionReference.ts';
+import { perElement, WORKGROUP } from './dispatch.ts';
+
+export interface AttentionAttrs {
+  readonly heads: number;
+  /** Heads of keys and values; divides `heads` (grouped-query attention). */
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  /** Query i sees the keys up to i + Sk − Sq. */
+  readonly causal: boolean;
+}
+
+export interface AttentionSizes {
+  readonly batch: number;
+  readonly queries: number;
+  readonly keys: number;
+  /** Strides of the mask along batch, head, query, key; zero where broadcast. */
+  readonly maskStrides: readonly number[];
+}
+
+const SHADER = 'attention.wgsl';
+/** Most bytes of probabilities kept at once in the backward pass. */
+const SCRATCH_BYTES = 64 * 1024 * 1024;
+const ROWS = 4;
+const MAX_HEAD = 256;
+
+function sizes(
+  name: string,
+  [q, k, v]: readonly TensorType[],
+  mask: TensorType | undefined,
+  attrs: AttentionAttrs,
+): AttentionSizes {
+  const { heads, kvHeads, headDim } = attrs;
+  const [batch, queries] = [q!.shape[0]!, q!.shape[1]!];
+  const keys = k!.shape[1]!;
+  const expected = [`${[batch, queries, heads * headDim]}`, `${[batch, keys, kvHeads * headDim]}`];
+  if (
+    heads % kvHeads !== 0 ||
+    q!.shape.join() !== expected[0] ||
+    k!.shape.join() !== expected[1] ||
+    v!.shape.join() !== expected[1]
+  ) {
+    fail(
+      'shape',
+      `${name}: q [${q!.shape}], k [${k!.shape}], v [${v!.shape}] are not [B, S, heads·${headDim}] with ${heads} and ${kvHeads} heads.`,
+    );
+  }
+  if (headDim > MAX_HEAD)
+    fail('shape', `${name}: heads of ${headDim} numbers; at most ${MAX_HEAD} are supported.`);
+  const scoreShape = [batch, heads, queries, keys];
+  if (mask && (mask.shape.length > 4 || mask.shape.at(-1) !== keys)) {
+    fail(
+      'shape',
+      `${name}: the mask [${mask.shape}] must broadcast to [${scoreShape}] and have ${keys} keys.`,
+    );
+  }
+  return {
+    batch,
+    queries,
+    keys,
+    maskStrides: mask ? broadcastStrides(mask.shape, scoreShape) : [0, 0, 0, 0],
+  };
+}
+
+/** What the three kernels share. */
+function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean) {
+  const { heads, kvHeads, headDim, scale, causal } = attrs;
+  const vec4 = headDim % 4 === 0;
+  const elements = vec4 ? headDim / 4 : headDim;
+  const conditions = {
+    VEC4: vec4,
+    MASK: masked,
+    CAUSAL: causal,
+    D32: elements <= 8,
+    D64: elements > 8 && elements <= 16,
+    D128: elements > 16 && elements <= 32,
+  };
+  // The private arrays hold 64 elements at most: enough for vec4 heads of 256, and for odd heads of 64.
+  if (elements > 64) fail('shape', `attention: heads of ${headDim} numbers must be a multiple of 4.`);
+  const params = (first: number, pairs: number): Param[] => [
+    size.batch,
+    heads,
+    kvHeads,
+    size.queries,
+    size.keys,
+    { f32: scale },
+    ...size.maskStrides.slice(0, 3),
+    first,
+    pairs,
+  ];
+  return {
+    elements,
+    params,
+    shared: { shader: SHADER, conditions, constants: { DE: elements, WG: WORKGROUP } },
+  };
+}
+
+/** q [B, Sq, heads·D], k, v [B, Sk, kvHeads·D], mask? f32 broadcast to [B, heads, Sq, Sk] → out [B, Sq, heads·D], lse [B, heads, Sq]. */
+export const attentionOp = defineOp<AttentionAttrs>({
+  name: 'attention',
+  infer: (inputs, attrs) => {
+    const { batch, queries } = sizes('attention', inputs, inputs[3], attrs);
+    return [
+      { dtype: 'f32', shape: [...inputs[0]!.shape] },
+      { dtype: 'f32', shape: [batch, attrs.heads, queries] },
+    ];
+  },
+  gradient: (g, node, [dOut, dLse]) => {
+    if (dLse) fail('internal', 'attention: the log-sum-exp beside the output is not differentiable.');
+    const [q, k, v, mask] = node.inputs;
+    if (!dOut) return node.inputs.map(() => null);
+    const known = [q!, k!, v!, node.outputs[0]!, node.outputs[1]!, dOut];
+    const d = g.emit(attentionGradOp, mask ? [...known, mask] : known, node.attrs);
+    return mask ? [...d, null] : d;
+  },
+  kernel: ({ inputs, attrs }) => {
+    const size = sizes('attention', inputs, inputs[3], attrs);
+    const { params, shared } = common(attrs, size, inputs.length > 3);
+    return {
+      dispatches: [
+        {
+          ...shared,
+          entry: 'forward',
+          params: params(0, 0),
+          bindings: [
+            { in: 0 },
+            { in: 1 },
+            { in: 2 },
+            { out: 0 },
+            { out: 1 },
+            ...(inputs[3] ? [{ in: 3 }] : []),
+          ],
+          workgroups: perElement(size.batch * attrs.heads * size.queries),
+        },
+      ],
+    };
+  },
+  reference: (inputs, attrs) => attend(inputs, attrs, sizes('attention', inputs, inputs[3], attrs)),
+  cases: [
+    attentionCase('two heads', [2, 5, 5], { heads: 2, kvHeads: 2, headDim: 8, scale: 0.35, causal: false }),
+    attentionCase('causal, more keys than queries', [1, 3, 6], {
+      heads: 3,
+      kvHeads: 3,
+      headDim: 4,
+      scale: 0.5,
+      causal: true,
+    }),
+    attentionCase('grouped queries, causal', [2, 9, 9], {
+      heads: 4,
+      kvHeads: 2,
+      headDim: 8,
+      scale: 0.3,
+      causal: true,
+    }),
+    attentionCase('head of 5', [1, 4, 7], { heads: 2, kvHeads: 1, headDim: 5, scale: 0.4, causal: false }),
+    attentionCase(
+      'padding mask',
+      [2, 3, 4],
+      { heads: 2, kvHeads: 2, headDim: 4, scale: 0.5, causal: false },
+      {
+        shape: [2, 1, 1, 4],
+        data: [0, 0, -3.4e38, -3.4e38, 0, 0.5, 0, -3.4e38],
+      },
+    ),
+    attentionCase(
+      'full mask with an empty row',
+      [1, 2, 3],
+      { heads: 2, kvHeads: 2, headDim: 4, scale: 1, causal: false },
+      {
+        shape: [1, 2, 2, 3],
+        data: [0, -1, 1, -3.4e38, -3.4e38, -3.4e38, 0.3, 0, 0, 0, -3.4e38, 0],
+      },
+    ),
+    attentionCase('causal, more queries than keys', [1, 5, 3], {
+      heads: 1,
+      kvHeads: 1,
+      headDim: 4,
+      scale: 1,
+      causal: true,
+    }),
+    attentionCase(
+      'large scores, 65 tokens',
+      [1, 65, 65],
+      { heads: 1, kvHeads: 1, headDim: 32, scale: 6, causal: false },
+      undefined,
+      true,
+    ),
+    attentionCase('heads of 64', [1, 3, 5], {
+      heads: 2,
+      kvHeads: 2,
+      headDim: 64,
+      scale: 0.125,
+      causal: false,
+    }),
+    attentionCase('heads of 128', [1, 2, 3], {
+      heads: 1,
+      kvHeads: 1,
+      headDim: 128,
+      scale: 0.09,
+      causal: false,
+    }),
+  ],
+});
+
+function attentionCase(
+  name: string,
+  [batch, queries, keys]: readonly [number, number, number],
+  attrs: AttentionAttrs,
+  mask?: { readonly shape: readonly number[]; readonly data: readonly number[] },
+  forwardOnly = false,
+) {
+  const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
+  const kv = f32(batch, keys, attrs.kvHeads * attrs.headDim);
+  const inputs = [f32(batch, queries, attrs.heads * attrs.headDim), kv, kv];
+  return {
+    name,
+    inputs: mask ? [...inputs, { dtype: 'f32' as const, ...mask }] : inputs,
+    attrs,
+    gradientInputs: forwardOnly ? [] : [0, 1, 2],
+  };
+}
+
+function backward({ inputs, attrs }: KernelNode<AttentionAttrs>) {
+  const mask = inputs[6];
+  const size = sizes('attentionGrad', inputs, mask, attrs);
+  const { elements, params, shared } = common(attrs, size, mask !== undefined);
+  const perPair = attrs.heads / attrs.kvHeads;
+  const pairs = size.batch * attrs.kvHeads;
+  const pairBytes = 8 * perPair * size.queries * size.keys;
+  const atOnce = Math.max(1, Math.min(pairs, Math.floor(SCRATCH_BYTES / pairBytes)));
+  const dispatches: Dispatch[] = [];
+  for (let first = 0; first < pairs; first += atOnce) {
+    const here = Math.min(atOnce, pairs - first);
+    const queryThreads = here * perPair * Math.ceil(size.queries / ROWS) * elements;
+    const keyThreads = here * Math.ceil(size.keys / ROWS) * elements;
+    dispatches.push(
+      {
+        ...shared,
+        entry: 'scores',
+        params: params(first, here),
+        bindings: [
+          ...[0, 1, 2, 3, 5, 4].map((i) => ({ in: i })),
+          { scratch: 0 },
+          ...(mask ? [{ in: 6 }] : []),
+        ],
+        workgroups: perElement(here * perPair * size.queries * Math.ceil(size.keys / ROWS)),
+      },
+      {
+        ...shared,
+        entry: 'gradients',
+        params: params(first, here),
+        bindings: [{ in: 0 }, { in: 1 }, { scratch: 0 }, { in: 5 }, { out: 0 }, { out: 1 }, { out: 2 }],
+        workgroups: perElement(queryThreads + keyThreads),
+      },
+    );
+  }
+  return { scratchBytes: [atOnce * pairBytes], dispatches };
+}
+
+/** q, k, v, out, lse, dOut, mask? → dQ, dK, dV. */
+export const attentionGradOp = defineOp<AttentionAttrs>({
+  name: 'attentionGrad',
+  infer: (inputs, attrs) => {
+    sizes('attentionGrad', inputs, inputs[6], attrs);
+    return inputs.slice(0, 3).map((t) => ({ dtype: 'f32', shape: [...t.shape] }));
+  },
+  gradient: null,
+  kernel: backward,
+  reference: (inputs, attrs) =>
+    attendGradient(inputs, attrs, sizes('attentionGrad', inputs, inputs[6], attrs)),
+  cases: [
+    {
+      name: 'grouped queries, 70 keys',
+      inputs: [
+        { dtype: 'f32', shape: [2, 6, 32] },
+        { dtype: 'f32', shape: [2, 70, 16] },
+        { dtype: 'f32', shape: [2, 70, 16] },
+        { dtype: 'f32', shape: [2, 6, 32] },
+        { dtype: 'f32', shape: [2, 4, 6], range: [4, 5] },
+        { dtype: 'f32', shape: [2, 6, 32] },
+      ],
+      attrs: { heads: 4, kvHeads: 2, headDim: 8, scale: 0.35, causal: true },
+    },
+  ],
+});
+
+/** @returns out [B, Sq, heads·D]. */
+export function attention(
+  g: Emitter,
+  q: Value,
+  k: Value,
+  v: Value,
+  mask: Value | null,
+  attrs: AttentionAttrs,
+): Value {
+  return g.emit(attentionOp, mask ? [q, k, v, mask] : [q, k, v], attrs)[0]!;
+}
