@@ -91,7 +91,10 @@ describe('loadTokenizer', () => {
     expect(llama.prefix).toEqual([0]);
     expect(llama.eos).toBe(1024);
     expect(llama.pad).toBe(1024);
-    expect(llama.encode('x', { specials: true })[0]).toBe(0);
+    const ids = llama.encode('x', { specials: true });
+    expect(ids[0]).toBe(0);
+    expect(llama.decode(ids)).toBe('x');
+    expect(llama.decode(ids, { specials: true })).toBe('<s>x');
   });
 
   it.each([

@@ -1,0 +1,42 @@
+// Embedded datasets by name: pictures at once, texts through a tokenizer, held texts never in train.
+import { describe, expect, it } from 'vitest';
+import { batch, exampleCount } from '../../src/data/batches.ts';
+import { trainBpe } from '../../src/data/bpe.ts';
+import { embeddedDataset, embeddedDatasets, embeddedTexts } from '../../src/data/catalogue.ts';
+import { loadTokenizer } from '../../src/data/tokenizer.ts';
+
+const tokenizer = loadTokenizer(trainBpe(embeddedTexts('tales', 'train', 200), { vocabSize: 600 }));
+
+describe('embeddedDataset', () => {
+  it.each(embeddedDatasets.map((entry) => [entry.name, entry.kind] as const))(
+    '%s gives batches',
+    (name, kind) => {
+      const set = embeddedDataset(name, { tokenizer, seed: 1, trainCount: 60, heldCount: 20 });
+      expect(set.kind).toBe(kind);
+      expect(set.name).toBe(name);
+      for (const split of ['train', 'held'] as const) {
+        const b = batch(set, split, [0, exampleCount(set, split) - 1]);
+        expect(b.size).toBe(2);
+        expect(b.labels.shape[0]).toBe(2);
+        const data = Object.values(b.inputs)[0]!.data;
+        expect(new Set(data).size).toBeGreaterThan(5);
+      }
+    },
+  );
+
+  it('keeps held texts apart and divides texts by the end token', () => {
+    for (const name of ['tales', 'recipes'] as const) {
+      const train = new Set(embeddedTexts(name, 'train', 3000, 5));
+      expect(embeddedTexts(name, 'held', 300, 5).filter((text) => train.has(text))).toEqual([]);
+    }
+    const set = embeddedDataset('recipes', { tokenizer, trainCount: 30, heldCount: 5 });
+    if (set.kind !== 'text') throw new Error('not a text');
+    expect(set.train.tokens.filter((id) => id === tokenizer.eos).length).toBe(30);
+    expect(tokenizer.decode(set.held.tokens)).toBe(embeddedTexts('recipes', 'held', 5).join(''));
+  });
+
+  it('names what is missing', () => {
+    expect(() => embeddedDataset('cats')).toThrow(/no embedded dataset "cats"; there are digits, letters/);
+    expect(() => embeddedDataset('tales')).toThrow(/tokenizer\.json/);
+  });
+});
