@@ -5,6 +5,7 @@
 import type { Caps } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { createPipelines, type Pipelines } from './pipelines.ts';
+import { type ShaderLibrary, shaderLibrary } from './shaders.ts';
 
 export interface DeviceInfo {
   readonly vendor: string;
@@ -15,6 +16,8 @@ export interface DeviceInfo {
 export interface OpenOptions {
   /** Features to leave off although the adapter has them, for tests of the variants. */
   readonly without?: readonly ('shader-f16' | 'subgroups' | 'timestamp-query')[];
+  /** Kernels to use in place of the project's, for tests. */
+  readonly shaders?: ShaderLibrary;
 }
 
 export interface Device {
@@ -108,7 +111,7 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       description: adapter.info.description,
     },
     timestamps: has('timestamp-query'),
-    pipelines: createPipelines(raw),
+    pipelines: createPipelines(raw, options.shaders ?? shaderLibrary),
     lost,
     assertAlive,
     buffer(label, bytes, usage) {

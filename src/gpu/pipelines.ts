@@ -6,7 +6,7 @@ import {
   bindingsOf,
   hasOverride,
   type LinkedShader,
-  linkShader,
+  type ShaderLibrary,
 } from './shaders.ts';
 
 export interface Pipeline {
@@ -38,7 +38,7 @@ interface Module {
   readonly raw: GPUShaderModule;
 }
 
-export function createPipelines(device: GPUDevice): Pipelines {
+export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipelines {
   const modules = new Map<string, Promise<Module>>();
   const layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
   const pipelines = new Map<string, Promise<Pipeline>>();
@@ -47,7 +47,7 @@ export function createPipelines(device: GPUDevice): Pipelines {
     const key = `${r.shader} ${sorted(r.conditions)}`;
     let module = modules.get(key);
     if (!module) {
-      module = linkShader(r.shader, r.conditions ?? {}).then((shader) => {
+      module = library.link(r.shader, r.conditions ?? {}).then((shader) => {
         // A text that does not compile is reported by `messagesOf`; the scope keeps it out of the console.
         device.pushErrorScope('validation');
         const raw = device.createShaderModule({ label: r.shader, code: shader.code });

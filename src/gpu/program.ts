@@ -74,19 +74,15 @@ export function createProgram(parts: ProgramParts): Program {
     return { buffer: buffers[output.buffer]!, offset: output.offset, type: output.type };
   };
 
-  const submit = (encoder: GPUCommandEncoder, from: number, to: number): void => {
+  const submit = (encoder: GPUCommandEncoder, from: number, to: number): Promise<void> => {
     const queued = performance.now();
     queue.submit([encoder.finish()]);
     submits++;
-    const done = (): void => {
+    return queue.onSubmittedWorkDone().then(() => {
       const now = performance.now();
       // The GPU worked on this submit from its arrival or from the end of the one before, whichever came later.
       pacing.measured(from, to, now - Math.max(queued, lastDone));
       lastDone = now;
-      if (to === steps.length) finished();
-    };
-    queue.onSubmittedWorkDone().then(done, () => {
-      if (to === steps.length) finished();
     });
   };
 
@@ -101,19 +97,22 @@ export function createProgram(parts: ProgramParts): Program {
     run(collect) {
       device.assertAlive();
       if (destroyed) fail('internal', 'The program was destroyed.');
+      if (collect?.ring.free === 0)
+        fail('internal', 'The read-back ring is full: wait with idle() for earlier runs.');
       unfinished++;
       submits = 0;
       let from = 0;
+      let done: Promise<unknown> = Promise.resolve();
       for (const to of pacing.cuts()) {
         const encoder = device.raw.createCommandEncoder();
         encodeSteps(encoder, steps, from, to);
-        if (to === steps.length && collect && !collect.ring.encode(encoder, collect.tag)) {
-          fail('internal', 'The read-back ring is full: wait with idle() for earlier runs.');
-        }
-        submit(encoder, from, to);
+        if (to === steps.length) collect?.ring.encode(encoder, collect.tag);
+        done = submit(encoder, from, to);
+        done.catch(() => {});
         from = to;
       }
-      collect?.ring.submitted();
+      // A run counts as finished once its values are delivered, so that waiting for it frees its slot of the ring.
+      Promise.all([done, collect?.ring.submitted()]).then(finished, finished);
     },
     async idle(inFlight = 0) {
       if (unfinished > inFlight) await new Promise<void>((wake) => waiting.push({ limit: inFlight, wake }));

@@ -1,6 +1,7 @@
 /** Brings buffers back to the CPU: one at a time, or through a ring of staging buffers that never makes a step wait. */
 import { byteSizeOf } from '../graph/shape.ts';
 import type { DeviceData, TensorType } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
 
 export interface BufferRange {
@@ -66,10 +67,12 @@ export interface RingValue<T> {
  * runs go on. Values arrive in the order of their runs.
  */
 export interface Ring<T> {
-  /** Adds the copies to an encoder; false when all slots are still under way, and nothing was added. */
-  encode(encoder: GPUCommandEncoder, tag: T): boolean;
-  /** To be called after the encoder was submitted. */
-  submitted(): void;
+  /** Slots that are not under way. */
+  readonly free: number;
+  /** Adds the copies to an encoder. @throws PapilioError('internal') when no slot is free */
+  encode(encoder: GPUCommandEncoder, tag: T): void;
+  /** To be called after the encoder was submitted; resolves when what it collected has been delivered. */
+  submitted(): Promise<void>;
   onValue(listener: (value: RingValue<T>) => void): void;
   /** Resolves when every value collected so far has been delivered. */
   drain(): Promise<void>;
@@ -98,15 +101,17 @@ export function createRing<T>(
   let destroyed = false;
 
   return {
+    get free() {
+      return free.length;
+    },
     encode(encoder, tag) {
-      const buffer = free.shift();
-      if (!buffer) return false;
+      const buffer =
+        free.shift() ?? fail('internal', 'The read-back ring is full: wait with idle() for earlier runs.');
       names.forEach((name, i) => {
         const { buffer: from, offset, type } = ranges[name]!;
         encoder.copyBufferToBuffer(from, offset, buffer, starts[i]!, padded(type));
       });
       encoded.push({ buffer, tag });
-      return true;
     },
     submitted() {
       for (const { buffer, tag } of encoded.splice(0)) {
@@ -126,6 +131,7 @@ export function createRing<T>(
         tail.catch(() => {});
         mapped.catch(() => {});
       }
+      return tail;
     },
     onValue(listener) {
       listeners.push(listener);

@@ -7,29 +7,6 @@ import type { LinkedWesl } from 'wesl/core';
 import { linkWithResolver, RecordResolver } from 'wesl/core';
 import { fail } from '../lib/errors.ts';
 
-const files: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {
-  query: '?raw',
-  import: 'default',
-  eager: true,
-});
-
-/** Texts by name: `softmax`, `lib/reduce`. */
-const texts = new Map(
-  Object.entries(files).map(([path, text]) => [
-    path.replace(/^\/shaders\//, '').replace(/\.wgsl$/, ''),
-    text,
-  ]),
-);
-const resolver = new RecordResolver(
-  Object.fromEntries([...texts].map(([name, text]) => [`${name}.wgsl`, text])),
-  { keepComments: false },
-);
-
-/** Names of all kernels' files, libraries excluded. */
-export const shaderNames: readonly string[] = [...texts.keys()]
-  .filter((name) => !name.startsWith('lib/'))
-  .sort();
-
 export interface BindingDeclaration {
   readonly binding: number;
   readonly type: 'uniform' | 'storage' | 'read-only-storage';
@@ -38,87 +15,109 @@ export interface BindingDeclaration {
 export interface LinkedShader {
   readonly name: string;
   readonly code: string;
-  /** Line and file of the source behind a position of `code`. */
+  /** `softmax.wgsl:12`: file and line of the source behind a position of `code`. */
   readonly sourceOf: (offset: number) => string;
 }
 
-/** The files a kernel's text reaches through imports and inline paths, itself included. */
-function reachable(name: string, seen = new Set<string>()): Set<string> {
-  if (seen.has(name)) return seen;
-  seen.add(name);
-  for (const [, file] of (texts.get(name) ?? '').matchAll(/package::lib::(\w+)/g))
-    reachable(`lib/${file}`, seen);
-  return seen;
+export interface ShaderLibrary {
+  /** Names of all kernels' files without `.wgsl`, the functions' files in lib/ excluded. */
+  readonly names: readonly string[];
+  /** The conditions that a kernel's file and its libraries declare. */
+  conditions(name: string): ReadonlySet<string>;
+  /**
+   * @param file the name under shaders/, with or without `.wgsl`
+   * @throws PapilioError('internal') naming the shader for a missing file, an undeclared condition or text that does not link
+   */
+  link(file: string, conditions: Readonly<Record<string, boolean>>): Promise<LinkedShader>;
 }
 
-/** The conditions that a kernel's file and its libraries declare. */
-export function declaredConditions(name: string): ReadonlySet<string> {
-  const declared = new Set<string>();
-  for (const file of reachable(name)) {
-    const head = /^\/\/ conditions:([^\n]*)/m.exec(texts.get(file) ?? '');
-    for (const word of head?.[1]?.trim().split(/[\s,]+/) ?? []) if (word) declared.add(word);
-  }
-  return declared;
-}
+/** @param files texts by path below the root of the shaders: `softmax.wgsl`, `lib/reduce.wgsl` */
+export function createShaderLibrary(files: Readonly<Record<string, string>>): ShaderLibrary {
+  const texts = new Map(Object.entries(files).map(([path, text]) => [path.replace(/\.wgsl$/, ''), text]));
+  const resolver = new RecordResolver({ ...files }, { keepComments: false });
 
-function checkConditions(name: string, conditions: Readonly<Record<string, boolean>>): void {
-  const declared = declaredConditions(name);
-  for (const key of Object.keys(conditions)) {
-    if (!declared.has(key))
-      fail('internal', `Shader ${name} does not declare the condition ${key} in its head comment.`);
-  }
-  for (const file of reachable(name)) {
-    for (const [, expression] of (texts.get(file) ?? '').matchAll(/@(?:if|elif)\(([^)]*)\)/g)) {
-      for (const [word] of (expression ?? '').matchAll(/[A-Za-z_]\w*/g)) {
-        if (word === 'true' || word === 'false' || declared.has(word)) continue;
-        fail(
-          'internal',
-          `Shader ${file} uses the condition ${word} without declaring it in its head comment.`,
-        );
+  /** The files a kernel's text reaches through imports and inline paths, itself included. */
+  const reachable = (name: string, seen = new Set<string>()): Set<string> => {
+    if (seen.has(name)) return seen;
+    seen.add(name);
+    for (const [, file] of (texts.get(name) ?? '').matchAll(/package::lib::(\w+)/g))
+      reachable(`lib/${file}`, seen);
+    return seen;
+  };
+
+  const declared = (name: string): ReadonlySet<string> => {
+    const words = new Set<string>();
+    for (const file of reachable(name)) {
+      const head = /^\/\/ conditions:([^\n]*)/m.exec(texts.get(file) ?? '');
+      for (const word of head?.[1]?.trim().split(/[\s,]+/) ?? []) if (word) words.add(word);
+    }
+    return words;
+  };
+
+  const check = (name: string, conditions: Readonly<Record<string, boolean>>): void => {
+    const known = declared(name);
+    for (const key of Object.keys(conditions)) {
+      if (!known.has(key))
+        fail('internal', `Shader ${name} does not declare the condition ${key} in its head comment.`);
+    }
+    for (const file of reachable(name)) {
+      for (const [, expression] of (texts.get(file) ?? '').matchAll(/@(?:if|elif)\(([^)]*)\)/g)) {
+        for (const [word] of (expression ?? '').matchAll(/[A-Za-z_]\w*/g)) {
+          if (word === 'true' || word === 'false' || known.has(word)) continue;
+          fail(
+            'internal',
+            `Shader ${file} uses the condition ${word} without declaring it in its head comment.`,
+          );
+        }
       }
     }
-  }
-}
+  };
 
-/**
- * @param file the name under shaders/, with or without `.wgsl`
- * @throws PapilioError('internal') naming the shader for a missing file, an undeclared condition or text that does not link
- */
-export async function linkShader(
-  file: string,
-  conditions: Readonly<Record<string, boolean>>,
-): Promise<LinkedShader> {
-  const name = file.replace(/\.wgsl$/, '');
-  if (!texts.has(name)) fail('internal', `There is no shader shaders/${name}.wgsl.`);
-  checkConditions(name, conditions);
-  let linked: LinkedWesl;
-  try {
-    linked = await linkWithResolver({
-      resolver,
-      rootModuleName: `${name}.wgsl`,
-      conditions: { ...conditions },
-    });
-  } catch (error) {
-    return fail(
-      'internal',
-      `Shader ${name} does not link: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
-  const code = linked.dest;
   return {
-    name,
-    code,
-    sourceOf: (offset) => {
+    names: [...texts.keys()].filter((name) => !name.startsWith('lib/')).sort(),
+    conditions: declared,
+    async link(file, conditions) {
+      const name = file.replace(/\.wgsl$/, '');
+      if (!texts.has(name)) fail('internal', `There is no shader shaders/${name}.wgsl.`);
+      check(name, conditions);
+      let linked: LinkedWesl;
       try {
-        const at = linked.sourceMap.destToSrc(offset);
-        const line = at.src.text.slice(0, at.position).split('\n').length;
-        return `${at.src.path ?? name}:${line}`;
-      } catch {
-        return `${name} (linked text, line ${code.slice(0, offset).split('\n').length})`;
+        linked = await linkWithResolver({
+          resolver,
+          rootModuleName: `${name}.wgsl`,
+          conditions: { ...conditions },
+        });
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        return fail('internal', `Shader ${name} does not link: ${reason}`);
       }
+      const code = linked.dest;
+      return { name, code, sourceOf: (offset) => sourceOf(linked, name, offset) };
     },
   };
 }
+
+function sourceOf(linked: LinkedWesl, name: string, offset: number): string {
+  const line = (text: string, end: number): number => text.slice(0, end).split('\n').length;
+  try {
+    const at = linked.sourceMap.destToSrc(offset);
+    return `${at.src.path ?? name}:${line(at.src.text, at.position)}`;
+  } catch {
+    // Text that the linker made has no source.
+    return `${name}, line ${line(linked.dest, offset)} of the linked text`;
+  }
+}
+
+const bundled: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+});
+
+/** The kernels of this project. */
+export const shaderLibrary: ShaderLibrary = createShaderLibrary(
+  Object.fromEntries(Object.entries(bundled).map(([path, text]) => [path.replace(/^\/shaders\//, ''), text])),
+);
 
 /** Names of the entry points of a linked text. */
 export function entryPoints(code: string): string[] {

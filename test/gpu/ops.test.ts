@@ -4,7 +4,7 @@ import { checkOp, describe } from '../../src/gpu/check.ts';
 import { ops } from '../../src/ops/index.ts';
 import { testDevice } from './device.ts';
 
-const only = process.env.OPS?.split(',');
+const only = (process.env.OPS || undefined)?.split(',');
 const chosen = ops.filter((op) => !only || only.includes(op.name));
 
 test('the filter names ops that exist', () => {

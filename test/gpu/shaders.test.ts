@@ -1,0 +1,74 @@
+/**
+ * Every variant of every kernel compiles without a warning and binds what its kernel gives, checked on Dawn's null backend: it has
+ * every optional feature and only the limits that WebGPU guarantees, and needs no GPU. And no shader is without an op.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { create, globals } from 'webgpu';
+import { variantsOf } from '../../src/gpu/check.ts';
+import { compile } from '../../src/gpu/compile.ts';
+import { type Device, openDevice } from '../../src/gpu/device.ts';
+import { entryPoints, shaderLibrary } from '../../src/gpu/shaders.ts';
+import { createStore } from '../../src/gpu/store.ts';
+import { createBuilder } from '../../src/graph/builder.ts';
+import { schedule } from '../../src/graph/schedule.ts';
+import { sizeOf } from '../../src/graph/shape.ts';
+import type { Value } from '../../src/graph/types.ts';
+import { ops } from '../../src/ops/index.ts';
+
+Object.assign(globalThis, globals);
+const arrays = { f32: Float32Array, f16: Uint16Array, i32: Int32Array, u32: Uint32Array };
+const used = new Set<string>();
+let device: Device;
+
+beforeAll(async () => {
+  device = await openDevice(create(['backend=null', 'enable-dawn-features=allow_unsafe_apis']));
+});
+afterAll(() => device.destroy());
+
+test('the null backend offers every optional feature', () => {
+  expect(device.caps).toMatchObject({ f16: true, subgroups: true });
+});
+
+for (const op of ops) {
+  test(`${op.name} compiles in every variant`, async () => {
+    const problems: string[] = [];
+    for (const { name, caps } of variantsOf(device.caps)) {
+      for (const c of op.cases) {
+        const g = createBuilder();
+        const inputs = c.inputs.map(
+          (t, i): Value =>
+            op.mutates?.includes(i)
+              ? g.state(`in${i}`, t, () => new arrays[t.dtype](sizeOf(t.shape)))
+              : g.input(`in${i}`, t),
+        );
+        const outputs = g.emit(op, inputs, c.attrs);
+        const plan = schedule(g.finish(Object.fromEntries(outputs.map((v, i) => [`${i}`, v]))), caps);
+        const store = createStore(device);
+        try {
+          const program = await compile(device, store, plan);
+          for (const step of plan.steps) {
+            if (step.kind !== 'dispatch') continue;
+            used.add(`${step.dispatch.shader.replace(/\.wgsl$/, '')}/${step.dispatch.entry}`);
+            problems.push(
+              ...(await device.pipelines.messages(step.dispatch)).map((m) => `${name}, ${c.name}: ${m}`),
+            );
+          }
+          program.destroy();
+        } catch (error) {
+          problems.push(`${name}, ${c.name}: ${error instanceof Error ? error.message : error}`);
+        }
+        store.destroy();
+      }
+    }
+    expect([...new Set(problems)]).toEqual([]);
+  });
+}
+
+test('every entry point of every shader belongs to a case of an op', async () => {
+  const unused: string[] = [];
+  for (const name of shaderLibrary.names) {
+    const { code } = await shaderLibrary.link(name, {});
+    for (const entry of entryPoints(code)) if (!used.has(`${name}/${entry}`)) unused.push(`${name}/${entry}`);
+  }
+  expect(unused).toEqual([]);
+});
