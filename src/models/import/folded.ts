@@ -1,0 +1,137 @@
+/**
+ * The importer's own graph: ONNX nodes after shapes were fixed and everything constant was folded. Ops are ONNX's, in one canonical
+ * spelling (shapes and axes as attributes, never as inputs), plus the fused ones that the fusions make of them. Mutable on purpose:
+ * the stages rewrite it in place before anything is emitted into a `Graph`.
+ */
+import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
+
+/** A tensor known at import time. Whole numbers, booleans and floats alike are doubles; float32 contents were rounded to float32. */
+export interface Known {
+  readonly dtype: OnnxDType;
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
+/** A float tensor of the file that may be trained: an initialiser, or the value of a Constant node. */
+export interface Weight {
+  /** Name in the file. */
+  readonly name: string;
+  readonly tensor: OnnxTensor;
+}
+
+export interface FoldedValue {
+  readonly name: string;
+  readonly dtype: OnnxDType;
+  readonly shape: readonly number[];
+  /** Contents, where they depend on no input; read lazily because weights are large. */
+  readonly known: (() => Float64Array) | null;
+  readonly weight: Weight | null;
+  /** True for graph inputs that stay inputs. */
+  readonly input: boolean;
+  producer: FoldedNode | null;
+}
+
+export type Attr = number | string | boolean | readonly number[];
+
+export interface FoldedNode {
+  op: string;
+  inputs: (FoldedValue | null)[];
+  outputs: FoldedValue[];
+  attrs: Readonly<Record<string, Attr>>;
+  /** The node of the file it came from; for a fused node the one that names it. */
+  origin: OnnxNode | null;
+}
+
+export interface FoldedGraph {
+  nodes: FoldedNode[];
+  inputs: FoldedValue[];
+  outputs: { name: string; value: FoldedValue }[];
+}
+
+export const isFloat = (dtype: OnnxDType): boolean =>
+  dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'double';
+
+export function makeValue(
+  name: string,
+  dtype: OnnxDType,
+  shape: readonly number[],
+  more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'input'>> = {},
+): FoldedValue {
+  return { name, dtype, shape, known: null, weight: null, input: false, producer: null, ...more };
+}
+
+export function knownValue(name: string, k: Known): FoldedValue {
+  return makeValue(name, k.dtype, k.shape, { known: () => k.data });
+}
+
+export const scalar = (value: number, dtype: OnnxDType = 'float32'): FoldedValue =>
+  knownValue(`scalar ${value}`, { dtype, shape: [], data: Float64Array.of(value) });
+
+export function makeNode(
+  op: string,
+  inputs: (FoldedValue | null)[],
+  attrs: Readonly<Record<string, Attr>>,
+  outputs: FoldedValue[],
+  origin: OnnxNode | null,
+): FoldedNode {
+  const node: FoldedNode = { op, inputs, outputs, attrs, origin };
+  for (const v of outputs) v.producer = node;
+  return node;
+}
+
+/** The number a value is, if it is one known number (of any rank), else null. Weights of one element count too. */
+export function scalarOf(v: FoldedValue | null | undefined): number | null {
+  if (!v?.known || v.shape.some((d) => d !== 1)) return null;
+  return v.known()[0] ?? null;
+}
+
+export const numbers = (a: Attr | undefined): readonly number[] =>
+  Array.isArray(a) ? (a as readonly number[]) : [];
+
+/** Consumers of every value; graph outputs count as one more. */
+export function countUses(graph: FoldedGraph): Map<FoldedValue, FoldedNode[]> {
+  const uses = new Map<FoldedValue, FoldedNode[]>();
+  for (const node of graph.nodes) {
+    for (const v of node.inputs) {
+      if (!v) continue;
+      const list = uses.get(v);
+      if (list) list.push(node);
+      else uses.set(v, [node]);
+    }
+  }
+  return uses;
+}
+
+/** Puts `to` wherever `from` is read. */
+export function replaceUses(graph: FoldedGraph, from: FoldedValue, to: FoldedValue): void {
+  for (const node of graph.nodes) {
+    for (let i = 0; i < node.inputs.length; i++) if (node.inputs[i] === from) node.inputs[i] = to;
+  }
+  for (const out of graph.outputs) if (out.value === from) out.value = to;
+}
+
+/** Drops nodes that reach no output, and sorts the rest so that producers come first. */
+export function prune(graph: FoldedGraph): void {
+  const order: FoldedNode[] = [];
+  const done = new Set<FoldedNode>();
+  // An explicit stack: deep models would overflow the call stack.
+  const stack: { node: FoldedNode; next: number }[] = [];
+  const visit = (v: FoldedValue | null): void => {
+    if (v?.producer && !done.has(v.producer)) {
+      done.add(v.producer);
+      stack.push({ node: v.producer, next: 0 });
+    }
+  };
+  for (const out of graph.outputs) {
+    visit(out.value);
+    while (stack.length > 0) {
+      const top = stack[stack.length - 1]!;
+      if (top.next < top.node.inputs.length) visit(top.node.inputs[top.next++]!);
+      else {
+        order.push(top.node);
+        stack.pop();
+      }
+    }
+  }
+  graph.nodes = order;
+}

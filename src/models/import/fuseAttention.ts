@@ -1,0 +1,222 @@
+/**
+ * Stage 2d: rotary embeddings and scaled-dot-product attention. Both come out in the engine's layout [B, S, H·D] between transposes
+ * that cancel against those of the export; where they do not cancel, the graph is still right.
+ */
+import { broadcastShapes, sameShape } from '../../graph/shape.ts';
+import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
+import { numbers, scalar, scalarOf } from './folded.ts';
+import { combineMasks } from './masks.ts';
+import { become, derive, reshapeOf, transposeOf } from './simplify.ts';
+
+/** [B, H, S, D] → [B, S, H·D]. */
+function rows(v: FoldedValue): FoldedValue {
+  const [b, h, s, d] = v.shape as [number, number, number, number];
+  return reshapeOf(transposeOf(v, [0, 2, 1, 3]), [b, s, h * d]);
+}
+
+/** Makes `node` the [B, H, S, D] view of `v` [B, S, H·D]. */
+function becomeHeads(node: FoldedNode, v: FoldedValue): void {
+  const [b, h, s, d] = node.outputs[0]!.shape as [number, number, number, number];
+  become(node, 'Transpose', [reshapeOf(v, [b, s, h, d])], { perm: [0, 2, 1, 3] });
+}
+
+/** `v` as a run of another value's last axis: which, from where, how many. */
+function lastAxisPart(v: FoldedValue): { of: FoldedValue; from: number; size: number } | null {
+  const node = v.producer;
+  if (!node) return null;
+  const of = node.inputs[0]!;
+  const last = of.shape.length - 1;
+  if (node.op === 'Split' && node.attrs.axis === last) {
+    const sizes = numbers(node.attrs.sizes);
+    const i = node.outputs.indexOf(v);
+    return { of, from: sizes.slice(0, i).reduce((n, s) => n + s, 0), size: sizes[i]! };
+  }
+  if (node.op !== 'Slice' || !numbers(node.attrs.steps).every((s) => s === 1)) return null;
+  if (!v.shape.every((d, i) => i === last || d === of.shape[i])) return null;
+  return { of, from: numbers(node.attrs.starts)[last]!, size: v.shape[last]! };
+}
+
+/** For concat(−x[D/2:], x[:D/2]): x. */
+function rotatedHalf(v: FoldedValue): FoldedValue | null {
+  const node = v.producer;
+  if (node?.op !== 'Concat' || node.inputs.length !== 2 || node.attrs.axis !== v.shape.length - 1)
+    return null;
+  const negative = node.inputs[0]!.producer;
+  if (negative?.op !== 'Scale' || negative.attrs.by !== -1) return null;
+  const second = lastAxisPart(negative.inputs[0]!);
+  const first = lastAxisPart(node.inputs[1]!);
+  if (!first || !second || first.of !== second.of || first.from !== 0 || first.size !== second.from)
+    return null;
+  return second.from + second.size === first.of.shape.at(-1) && first.size === second.size ? first.of : null;
+}
+
+const rank4 = (shape: readonly number[]): number[] => [
+  ...Array.from({ length: 4 - shape.length }, () => 1),
+  ...shape,
+];
+
+function fuseRope(node: FoldedNode): void {
+  if (node.op !== 'Add' || node.outputs[0]!.shape.length !== 4) return;
+  const [straight, turned] = node.inputs.map((v) => (v?.producer?.op === 'Mul' ? v.producer : null));
+  if (!straight || !turned) return;
+  for (const [a, b] of [
+    [straight, turned],
+    [turned, straight],
+  ] as const) {
+    for (const i of [0, 1]) {
+      const x = rotatedHalf(b.inputs[i]!);
+      const j = x ? a.inputs.indexOf(x) : -1;
+      if (!x || j < 0) continue;
+      const cos = a.inputs[1 - j]!;
+      const sin = b.inputs[1 - i]!;
+      const table = rank4(cos.shape);
+      const [batch, one, two, dim] = table as [number, number, number, number];
+      if (!sameShape(table, rank4(sin.shape)) || dim !== x.shape[3] || (one !== 1 && two !== 1)) return;
+      // Heads before positions is the usual order; some exports rotate before the transpose.
+      const headsFirst = one === 1 && two === x.shape[2];
+      if (!headsFirst && !(two === 1 && one === x.shape[1])) return;
+      const [heads, length] = headsFirst ? [x.shape[1]!, two] : [x.shape[2]!, one];
+      const flat = headsFirst ? rows(x) : reshapeOf(x, [x.shape[0]!, length, heads * dim]);
+      const tables = [cos, sin].map((t) => reshapeOf(t, [batch, length, dim]));
+      const y = derive('Rope', [flat, ...tables], { heads, headDim: dim }, flat.shape, node.origin);
+      if (headsFirst) becomeHeads(node, y);
+      else become(node, 'Reshape', [y], { shape: node.outputs[0]!.shape });
+      return;
+    }
+  }
+}
+
+interface Scores {
+  readonly q: FoldedValue;
+  /** [B, H, D, Sk]. */
+  readonly kT: FoldedValue;
+  readonly scale: number;
+  /** Added to the scaled scores. */
+  readonly masks: readonly FoldedValue[];
+}
+
+const VERY_NEGATIVE = -1e4;
+
+/** Reads softmax's input back to q·kᵀ, collecting scale and masks. */
+function readScores(v: FoldedValue): Scores | null {
+  const node = v.producer;
+  if (!node) return null;
+  const [a, b, c] = node.inputs;
+  switch (node.op) {
+    case 'MatMul':
+      return { q: a!, kT: b!, scale: 1, masks: [] };
+    case 'Scale': {
+      const inner = readScores(a!);
+      return inner && inner.masks.length === 0
+        ? { ...inner, scale: inner.scale * (node.attrs.by as number) }
+        : null;
+    }
+    case 'Add': {
+      for (const [s, m] of [
+        [a!, b!],
+        [b!, a!],
+      ] as const) {
+        const inner = sameShape(s.shape, v.shape) ? readScores(s) : null;
+        if (inner) return { ...inner, masks: [...inner.masks, m] };
+      }
+      return null;
+    }
+    case 'Max': {
+      // A floor at the smallest number, against overflow of masks.
+      const s = scalarOf(b);
+      return s !== null && s < -1e30 ? readScores(a!) : null;
+    }
+    case 'Where': {
+      for (const [s, fill, masked] of [
+        [b!, c!, false],
+        [c!, b!, true],
+      ] as const) {
+        const value = scalarOf(fill);
+        if (value === null || value > VERY_NEGATIVE || !sameShape(s.shape, v.shape)) continue;
+        const inner = readScores(s);
+        if (!inner) continue;
+        const low = scalar(value);
+        const zero = scalar(0);
+        const mask = derive('Where', masked ? [a!, low, zero] : [a!, zero, low], {}, a!.shape);
+        return { ...inner, masks: [...inner.masks, mask] };
+      }
+      return null;
+    }
+    default:
+      return null;
+  }
+}
+
+/** Softmax's output through the guard that turns the NaN of a fully masked row into 0. */
+function probabilities(v: FoldedValue): FoldedNode | null {
+  const node = v.producer;
+  if (node?.op === 'Where' && node.inputs[0]?.producer?.op === 'IsNaN' && scalarOf(node.inputs[1]) === 0) {
+    return node.inputs[0].producer.inputs[0] === node.inputs[2] ? probabilities(node.inputs[2]!) : null;
+  }
+  return node?.op === 'Softmax' && node.attrs.axis === v.shape.length - 1 ? node : null;
+}
+
+/** Keys or values before they were repeated for the query heads that share them. */
+function beforeRepeat(v: FoldedValue): FoldedValue {
+  const [b, h, s, d] = v.shape as [number, number, number, number];
+  if (v.producer?.op === 'Expand' && v.producer.inputs[0]!.shape[1] === 1) {
+    const x = v.producer.inputs[0]!;
+    return sameShape(x.shape, [b, 1, s, d]) ? x : v;
+  }
+  const expand = v.producer?.op === 'Reshape' ? v.producer.inputs[0]!.producer : null;
+  if (expand?.op !== 'Expand') return v;
+  const [eb, kv, n, es, ed] = expand.outputs[0]!.shape;
+  const x = expand.inputs[0]!;
+  const fits = x.shape.length === 5 && x.shape[2] === 1 && eb === b && kv! * n! === h && es === s && ed === d;
+  return fits && sameShape(x.shape, [b, kv!, 1, s, d]) ? reshapeOf(x, [b, kv!, s, d]) : v;
+}
+
+/** Takes number factors off an operand. */
+function unscaled(v: FoldedValue): { v: FoldedValue; by: number } {
+  let by = 1;
+  let at = v;
+  while (at.producer?.op === 'Scale') {
+    by *= at.producer.attrs.by as number;
+    at = at.producer.inputs[0]!;
+  }
+  return { v: at, by };
+}
+
+function fuseOne(node: FoldedNode): void {
+  if (node.op !== 'MatMul' || node.outputs[0]!.shape.length !== 4) return;
+  const softmax = probabilities(node.inputs[0]!);
+  const scores = softmax && readScores(softmax.inputs[0]!);
+  if (scores?.q.shape.length !== 4 || scores.kT.shape.length !== 4) return;
+  const q = unscaled(scores.q);
+  const kT = unscaled(scores.kT);
+  let transposed = transposeOf(kT.v, [0, 1, 3, 2]);
+  const inner = unscaled(transposed);
+  transposed = inner.v;
+  const k = beforeRepeat(transposed);
+  const v = beforeRepeat(node.inputs[1]!);
+  const [batch, heads, length, headDim] = q.v.shape as [number, number, number, number];
+  const kvHeads = k.shape[1]!;
+  const keys = k.shape[2]!;
+  if (k.shape[0] !== batch || v.shape[0] !== batch || v.shape[1] !== kvHeads || v.shape[3] !== headDim)
+    return;
+  const full = [batch, heads, length, keys];
+  if (
+    scores.masks.some((m) => m.shape.length > 4 || !sameShape(broadcastShapes('mask', m.shape, full), full))
+  )
+    return;
+  const { mask, causal } = combineMasks(scores.masks, full);
+  const attrs = { heads, kvHeads, headDim, scale: scores.scale * q.by * kT.by * inner.by, causal };
+  const y = derive(
+    'Attention',
+    [rows(q.v), rows(k), rows(v), mask],
+    attrs,
+    [batch, length, heads * headDim],
+    node.origin,
+  );
+  becomeHeads(node, y);
+}
+
+export function fuseAttention(graph: FoldedGraph): void {
+  for (const node of graph.nodes) fuseRope(node);
+  for (const node of graph.nodes) fuseOne(node);
+}

@@ -1,0 +1,68 @@
+/**
+ * Which PyTorch module a node belongs to, and what its parameters are called: from, in order, the exporter's metadata, the node's
+ * path, the weight's name, the bias's name.
+ */
+import type { OnnxNode } from '../../onnx/types.ts';
+import type { Weight } from './folded.ts';
+
+/** `['', 'encoder', …, 'encoder.layer.4.output.dense', 'linear_29']` → the second-last entry. */
+function fromScopes(node: OnnxNode): string | null {
+  const text = node.metadata.get('pkg.torch.onnx.name_scopes');
+  if (text === undefined) return null;
+  const parts = [...text.matchAll(/'([^']*)'|"([^"]*)"/g)].map((m) => m[1] ?? m[2] ?? '');
+  const module = parts.at(-2);
+  return module ? module : null;
+}
+
+/** `/bert/encoder/layer.0/query/MatMul` → `bert.encoder.layer.0.query`; also onnxruntime-genai's `.../q_proj/MatMul_Q4`. */
+function fromPath(node: OnnxNode): string | null {
+  if (!node.name.startsWith('/')) return null;
+  const parts = node.name.slice(1).split('/');
+  if (parts.length < 2) return null;
+  return parts.slice(0, -1).join('.');
+}
+
+/** The module of a tensor named as PyTorch names parameters, or null for names that exporters make up. */
+export function ownerOf(name: string): { module: string; parameter: string } | null {
+  const m = /^([A-Za-z_][\w.-]*)\.([A-Za-z_]\w*)$/.exec(name);
+  if (!m || /_output_\d+$/.test(name)) return null;
+  // onnxruntime-genai's builder: `model.layers.0.attn.q_proj.MatMul.weight`.
+  return { module: m[1]!.replace(/\.(MatMul|Gemm|Conv)$/, ''), parameter: m[2]! };
+}
+
+/**
+ * A prefix that node paths lack although parameters have it (an export of a wrapped model): found where a node's path is a suffix of
+ * its own parameter's module, and used only if every such node agrees.
+ */
+export function missingPrefix(nodes: readonly OnnxNode[], weights: ReadonlySet<string>): string {
+  const prefixes = new Set<string>();
+  for (const node of nodes) {
+    const path = fromPath(node);
+    if (!path) continue;
+    for (const input of node.inputs) {
+      const owner = weights.has(input) ? ownerOf(input) : null;
+      if (!owner) continue;
+      if (owner.module === path) prefixes.add('');
+      else if (owner.module.endsWith(`.${path}`)) prefixes.add(owner.module.slice(0, -path.length));
+    }
+  }
+  return prefixes.size === 1 ? [...prefixes][0]! : '';
+}
+
+/** The module of a layer with weights. Always a name, if need be one made from the tensor's. */
+export function moduleOf(
+  origin: OnnxNode | null,
+  weight: Weight,
+  bias: Weight | null,
+  prefix: string,
+): string {
+  const scoped = origin && fromScopes(origin);
+  if (scoped) return scoped;
+  const path = origin && fromPath(origin);
+  if (path) return prefix + path;
+  return (
+    ownerOf(weight.name)?.module ??
+    (bias && ownerOf(bias.name)?.module) ??
+    `layer.${weight.name.replace(/\W+/g, '_')}`
+  );
+}

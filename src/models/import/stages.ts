@@ -1,0 +1,40 @@
+/** The stages between an ONNX graph and the engine's, in order: fold at fixed sizes, simplify, fuse, simplify again. */
+import type { OnnxGraph } from '../../onnx/types.ts';
+import type { Missing } from './fold.ts';
+import { fold } from './fold.ts';
+import type { FoldedGraph, FoldedValue } from './folded.ts';
+import { fuseAttention } from './fuseAttention.ts';
+import { fuseConv, fuseLinear, fuseNorms } from './fuseLayers.ts';
+import { fuseActivations } from './fusePointwise.ts';
+import { simplify } from './simplify.ts';
+
+export interface Prepared {
+  readonly graph: FoldedGraph;
+  readonly missing: readonly Missing[];
+}
+
+/**
+ * @param fuse false leaves everything as the file spells it (linear layers and patch convolutions excepted: they carry the modules)
+ */
+export function prepare(
+  onnx: OnnxGraph,
+  opset: number,
+  bindings: ReadonlyMap<string, FoldedValue>,
+  outputs: readonly string[],
+  fuse = true,
+): Prepared {
+  const { graph, missing } = fold(onnx, opset, bindings, outputs);
+  simplify(graph);
+  fuseConv(graph);
+  fuseLinear(graph);
+  simplify(graph);
+  if (fuse) {
+    fuseNorms(graph);
+    simplify(graph);
+    fuseActivations(graph);
+    simplify(graph);
+    fuseAttention(graph);
+  }
+  simplify(graph, true);
+  return { graph, missing };
+}
