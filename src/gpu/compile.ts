@@ -6,7 +6,7 @@ import type { DispatchStep, Plan } from '../graph/plan.ts';
 import type { Param } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
-import type { Recorded } from './encode.ts';
+import { encodeSteps, type Recorded } from './encode.ts';
 import { type Pipeline, type PipelineRequest, pipelineKey } from './pipelines.ts';
 import { createProgram, type Program } from './program.ts';
 import { checkData, type Store, storageUsage, writeData } from './store.ts';
@@ -143,6 +143,7 @@ export async function compile(
     });
     const invalid = await device.raw.popErrorScope();
     if (invalid) fail('internal', `A kernel's bindings were refused: ${invalid.message}`);
+    await rehearse(device, steps);
     return createProgram({
       device,
       plan,
@@ -157,7 +158,29 @@ export async function compile(
   } catch (error) {
     await ready.catch(() => {});
     for (const buffer of owned) device.release(buffer);
+    // A device that was lost meanwhile explains whatever failed.
+    device.assertAlive();
     throw error;
+  }
+}
+
+/**
+ * Encodes the steps once without submitting them: WebGPU checks binding sizes and aliasing only then. If it refuses, the steps are
+ * tried one by one, to name the first at fault.
+ */
+async function rehearse(device: Device, steps: readonly Recorded[]): Promise<void> {
+  const refusal = async (from: number, to: number): Promise<string | null> => {
+    device.raw.pushErrorScope('validation');
+    const encoder = device.raw.createCommandEncoder();
+    encodeSteps(encoder, steps, from, to);
+    encoder.finish();
+    return (await device.raw.popErrorScope())?.message ?? null;
+  };
+  if ((await refusal(0, steps.length)) === null) return;
+  for (const [i, step] of steps.entries()) {
+    const message = await refusal(i, i + 1);
+    const shader = step.kind === 'dispatch' ? `, shader ${step.shader}/${step.entry}` : '';
+    if (message) fail('internal', `${step.label}${shader} was refused: ${message}`);
   }
 }
 

@@ -28,8 +28,10 @@ export interface Device {
   readonly pipelines: Pipelines;
   /** Resolves with the error when the device is lost other than by {@link Device.destroy}. */
   readonly lost: Promise<PapilioError>;
-  /** Throws 'device-lost' once the device is gone. */
+  /** Throws 'device-lost' once the device is gone, and the first error that WebGPU reported outside of any call's own check. */
   assertAlive(): void;
+  /** When the latest submit was seen to finish, by `performance.now()`; programs on one queue share it to time their submits. */
+  lastDone: number;
   /**
    * A buffer, zero at first. The promise of `settle` must be awaited before its contents are trusted.
    * @throws PapilioError('limit') before anything is allocated when it is larger than the device allows
@@ -91,8 +93,15 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       if (!closed) resolve(gone);
     });
   });
+  let refused: PapilioError | null = null;
+  raw.onuncapturederror = (event) => {
+    // The first error is the cause; what follows usually only repeats that something is invalid.
+    refused ??= new PapilioError('internal', `WebGPU refused a command: ${event.error.message}`);
+    event.preventDefault?.();
+  };
   const assertAlive = (): void => {
     if (gone) throw gone;
+    if (refused) throw refused;
   };
 
   const device: Device = {
@@ -114,6 +123,7 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
     pipelines: createPipelines(raw, options.shaders ?? shaderLibrary),
     lost,
     assertAlive,
+    lastDone: 0,
     buffer(label, bytes, usage) {
       assertAlive();
       if (bytes > raw.limits.maxBufferSize) {

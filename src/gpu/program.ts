@@ -58,7 +58,6 @@ export function createProgram(parts: ProgramParts): Program {
   let unfinished = 0;
   let waiting: { limit: number; wake: () => void }[] = [];
   let submits = 0;
-  let lastDone = 0;
   let destroyed = false;
 
   const finished = (): void => {
@@ -81,8 +80,8 @@ export function createProgram(parts: ProgramParts): Program {
     return queue.onSubmittedWorkDone().then(() => {
       const now = performance.now();
       // The GPU worked on this submit from its arrival or from the end of the one before, whichever came later.
-      pacing.measured(from, to, now - Math.max(queued, lastDone));
-      lastDone = now;
+      pacing.measured(from, to, now - Math.max(queued, device.lastDone));
+      device.lastDone = now;
     });
   };
 

@@ -147,7 +147,8 @@ export function bindingsOf(code: string, entry: string): BindingDeclaration[] {
   }
   const words = new Set<string>();
   const visit = (name: string): void => {
-    for (const [word] of functions.get(name)!.matchAll(/[A-Za-z_]\w*/g)) {
+    // A word after a dot is a member or a component, never a binding.
+    for (const [word] of functions.get(name)!.matchAll(/(?<![\w.])[A-Za-z_]\w*/g)) {
       if (words.has(word)) continue;
       words.add(word);
       if (functions.has(word)) visit(word);

@@ -193,6 +193,25 @@ describe('errors', () => {
     expect(writes!.message).toMatch(/declares binding 1 read_write/);
   });
 
+  test('a binding too small for its shader is refused before the first run, with node and shader', async () => {
+    const wide = toyFiles['add.wgsl']!.replace('a: array<f32>', 'a: array<mat4x4f>').replace(
+      'a[i] +',
+      'a[i][0][0] +',
+    );
+    const error = await failure({ 'add.wgsl': wide });
+    expect(error!.message).toMatch(
+      /^add #0 \(encoder\.layer\.1\), shader add\/main was refused: .*too small/s,
+    );
+  });
+
+  test('what WebGPU refuses outside of any check is reported by the next call', async () => {
+    const own = await open();
+    own.raw.createBuffer({ size: 4, usage: 0x01 | 0x80 });
+    await own.raw.queue.onSubmittedWorkDone();
+    expect(() => own.assertAlive()).toThrow(/WebGPU refused a command/);
+    own.destroy();
+  });
+
   test('a buffer over the limit is refused before it is made', () => {
     const bytes = device.raw.limits.maxBufferSize + 4;
     expect(() => device.buffer('state embeddings', bytes, 0x80)).toThrow(

@@ -67,8 +67,14 @@ for (const op of ops) {
 test('every entry point of every shader belongs to a case of an op', async () => {
   const unused: string[] = [];
   for (const name of shaderLibrary.names) {
-    const { code } = await shaderLibrary.link(name, {});
-    for (const entry of entryPoints(code)) if (!used.has(`${name}/${entry}`)) unused.push(`${name}/${entry}`);
+    const everything = Object.fromEntries(
+      [...shaderLibrary.conditions(name)].map((condition) => [condition, true]),
+    );
+    for (const conditions of [{}, everything]) {
+      const { code } = await shaderLibrary.link(name, conditions);
+      for (const entry of entryPoints(code))
+        if (!used.has(`${name}/${entry}`)) unused.push(`${name}/${entry}`);
+    }
   }
   expect(unused).toEqual([]);
 });

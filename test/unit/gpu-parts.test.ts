@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { createPacing } from '../../src/gpu/pacing.ts';
+import { bindingsOf, createShaderLibrary, entryPoints } from '../../src/gpu/shaders.ts';
+
+describe('pacing', () => {
+  const million = 1e6;
+
+  test('cheap steps share one submit; expensive ones are spread under the budget', () => {
+    expect(createPacing(new Array(50).fill(1000)).cuts()).toEqual([50]);
+    // 40 ms each by the first estimate: two fit into 100 ms.
+    expect(createPacing(new Array(5).fill(40 * million), 100).cuts()).toEqual([2, 4, 5]);
+    expect(createPacing([], 100).cuts()).toEqual([0]);
+  });
+
+  test('measured times move the cuts towards the budget from both sides', () => {
+    const truth = [10, 10, 10, 300, 10, 10];
+    const pacing = createPacing(new Array(6).fill(40 * million), 100);
+    for (let run = 0; run < 30; run++) {
+      let from = 0;
+      for (const to of pacing.cuts()) {
+        pacing.measured(
+          from,
+          to,
+          truth.slice(from, to).reduce((a, b) => a + b, 0),
+        );
+        from = to;
+      }
+    }
+    let from = 0;
+    for (const to of pacing.cuts()) {
+      const ms = truth.slice(from, to).reduce((a, b) => a + b, 0);
+      // A single step cannot be cut; what stands with it must not add much.
+      expect(ms).toBeLessThanOrEqual(to - from === 1 ? 300 : 330);
+      from = to;
+    }
+    const fast = createPacing(new Array(6).fill(40 * million), 100);
+    expect(fast.cuts().length).toBe(3);
+    for (let run = 0; run < 10; run++) {
+      let at = 0;
+      for (const to of [...fast.cuts()]) {
+        fast.measured(at, to, (to - at) * 0.1);
+        at = to;
+      }
+    }
+    expect(fast.cuts()).toEqual([6]);
+  });
+});
+
+describe('shaders', () => {
+  const code = `struct Params { n: u32, }
+@group(0) @binding(0) var<uniform> params: Params;
+@binding(1) @group(0) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage> z: array<f32>;
+fn helper(i: u32) -> f32 { if (i > 0) { return x[i]; } return 0; }
+@compute @workgroup_size(64) fn first(@builtin(global_invocation_id) id: vec3u) { y[id.x] = helper(params.n); }
+@compute
+@workgroup_size(64)
+fn second(@builtin(global_invocation_id) id: vec3u) { if (z[0] > 0 || f32(id.x) < z.y) { return; } }`;
+
+  test('an entry point binds what it and its callees use', () => {
+    expect(entryPoints(code)).toEqual(['first', 'second']);
+    expect(bindingsOf(code, 'first')).toEqual([
+      { binding: 0, type: 'uniform' },
+      { binding: 1, type: 'read-only-storage' },
+      { binding: 2, type: 'storage' },
+    ]);
+    expect(bindingsOf(code, 'second')).toEqual([{ binding: 2, type: 'read-only-storage' }]);
+  });
+
+  test('conditions must be declared, in the kernel or the library that uses them', async () => {
+    const library = createShaderLibrary({
+      'a.wgsl':
+        '// conditions: FAST\nimport package::lib::b::two;\n@if(FAST) const n = 1;\n@else const n = two;\n',
+      'lib/b.wgsl': '// conditions: WIDE\n@if(WIDE) const two = 4;\n@else const two = 2;\n',
+      'c.wgsl': '@if(SECRET) const n = 1;\n',
+    });
+    expect(library.names).toEqual(['a', 'c']);
+    expect((await library.link('a.wgsl', { WIDE: true })).code).toMatch(/two = 4/);
+    await expect(library.link('a', { FAST: true, SLOW: false })).rejects.toThrow(
+      /does not declare the condition SLOW/,
+    );
+    await expect(library.link('c', {})).rejects.toThrow(/c uses the condition SECRET/);
+    await expect(library.link('d', {})).rejects.toThrow(/no shader shaders\/d\.wgsl/);
+  });
+});
