@@ -10,6 +10,8 @@ import { drawingsDataset, resizePlane, toPixels } from '../../src/data/pictures.
 import { stratifiedSplit } from '../../src/data/split.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import type { ImageDataset, TextClassDataset, TextDataset } from '../../src/data/types.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import { rng } from '../../src/lib/rng.ts';
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 const file = (path: string, content: string | Uint8Array): DataFile => ({
@@ -299,6 +301,14 @@ describe('tables', () => {
     expect(await open(['b', 'x'], ['c', 'b', 'a'])).toEqual(['b', 'x']);
   });
 
+  it('may be divided by semicolons or tabs, whatever the texts contain', async () => {
+    for (const mark of [';', '\t']) {
+      const lines = [`text${mark}label`, ...[1, 2, 3, 4].map((i) => `a, b, c, ${i}${mark}${i % 2}`)];
+      const set = (await openDataset([file('r.tsv', lines.join('\n'))], asClasses)) as TextClassDataset;
+      expect(tokenizer.decode(set.train.ids(0))).toMatch(/^a, b, c, \d$/);
+    }
+  });
+
   it.each([
     ['a.csv', 'text,label\nx,1\ny,\nz,2\nw,\n', /no label in rows 3, 5;/],
     ['a.csv', 'text,label\nx,1\n,2\n', /no text in row 3;/],
@@ -359,6 +369,41 @@ describe('text', () => {
 
   it('needs the tokenizer of the model', async () => {
     await expect(openDataset([file('a.txt', 'x')], { task: 'text' })).rejects.toThrow(/tokenizer\.json/);
+  });
+});
+
+describe('broken bytes', () => {
+  it('end in a sentence or in data, never in another error', async () => {
+    const r = rng(11);
+    const rows = Array.from({ length: 8 }, (_, y) => Array.from({ length: 24 }, (_, x) => (x * y) & 255));
+    const picture = png(8, 8, { colour: 2, rows, filters: [0, 1, 2, 3, 4, 4, 3, 2] });
+    const zip = zipSync({ 'a/1.png': picture, 'a/2.png': picture, 'b/1.png': picture, 'b/2.png': picture });
+    const labels = file('train-labels-idx1-ubyte', idx([6], [3, 7, 3, 7, 3, 7]));
+    const images = gzipSync(
+      idx(
+        [6, 3, 3],
+        Array.from({ length: 54 }, (_, i) => i),
+      ),
+    );
+    const table = utf8('text,label\n"a, b",1\nc,2\n"d ""e""",1\nf,2\n');
+    const kinds: readonly (readonly [string, Uint8Array, OpenOptions, readonly DataFile[]])[] = [
+      ['p.zip', zip, asPictures, []],
+      ['train-images-idx3-ubyte.gz', images, asPictures, [labels]],
+      ['t.csv', table, asClasses, []],
+    ];
+    let refused = 0;
+    for (let k = 0; k < 1500; k++) {
+      const [path, source, options, beside] = r.pick(kinds);
+      const bytes = source.slice(0, r.chance(0.3) ? r.int(source.length) : source.length);
+      for (let m = r.int(4); m >= 0 && bytes.length > 0; m--) bytes[r.int(bytes.length)] = r.int(256);
+      try {
+        await openDataset([{ path, bytes }, ...beside], options);
+      } catch (error) {
+        expect(error).toBeInstanceOf(PapilioError);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(300);
   });
 });
 

@@ -71,7 +71,11 @@ export function readTable(file: DataFile, options: TableOptions): TableRow[] {
 }
 
 function readCsv(text: string, path: string): { columns: string[]; rows: Numbered[] } {
-  const parsed = Papa.parse<string[]>(text.replace(/^\ufeff/, ''), { skipEmptyLines: false });
+  // The header tells the delimiter: a guess from the rows is led astray by what the texts contain.
+  const header = text.slice(0, text.search(/[\r\n]|$/));
+  const count = (mark: string): number => header.split(mark).length;
+  const delimiter = [',', ';', '\t'].reduce((best, mark) => (count(mark) > count(best) ? mark : best));
+  const parsed = Papa.parse<string[]>(text.replace(/^\ufeff/, ''), { delimiter, skipEmptyLines: false });
   const unquoted = parsed.errors.find((error) => error.type === 'Quotes');
   if (unquoted)
     fail(
