@@ -1,0 +1,98 @@
+/** What every file of the repository keeps to: its length, and no word of the machine it was written on. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+const MOST_LINES = 300;
+
+/** Longer files; each says in its head comment, after "Long because", why it is one file. */
+const LONG: readonly string[] = [];
+
+const ignored = new Set(['node_modules', '.git', ...ignoredFolders()]);
+
+/** The folders that .gitignore names: what builds and runs leave behind. */
+function ignoredFolders(): string[] {
+  return readFileSync('.gitignore', 'utf8')
+    .split('\n')
+    .filter((line) => line.endsWith('/'))
+    .map((line) => line.replaceAll('/', ''));
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (ignored.has(entry.name)) return [];
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesBelow(path) : [path.replaceAll('\\', '/')];
+  });
+}
+
+/** Text files: no zero byte near the start. */
+const texts = new Map(
+  filesBelow('.')
+    .filter((path) => statSync(path).size < 4_000_000)
+    .map((path) => [path, readFileSync(path)] as const)
+    .filter(([, bytes]) => !bytes.subarray(0, 8192).includes(0))
+    .map(([path, bytes]) => [path, bytes.toString('utf8')] as const),
+);
+
+const isCode = (path: string) => /^(src|test|shaders)\/.*\.(tsx?|mjs|wgsl|css)$/.test(path);
+const linesOf = (text: string) => text.replace(/\n$/, '').split('\n').length;
+
+describe('source files', () => {
+  it(`have at most ${MOST_LINES} lines, or a reason`, () => {
+    const long = [...texts].filter(([path, text]) => isCode(path) && linesOf(text) > MOST_LINES);
+    expect(
+      long
+        .map(([path, text]) => `${path}: ${linesOf(text)}`)
+        .filter((l) => !LONG.some((p) => l.startsWith(`${p}:`))),
+    ).toEqual([]);
+    expect(LONG.filter((path) => !/Long because/.test(texts.get(path)?.slice(0, 1500) ?? ''))).toEqual([]);
+    expect(LONG.filter((path) => !long.some(([name]) => name === path))).toEqual([]);
+  });
+
+  it('begin with a comment that says what they are', () => {
+    const silent = [...texts].filter(
+      ([path, text]) =>
+        isCode(path) && !path.startsWith('test/') && !/^(#![^\n]*\n)?\s*(\/\*|\/\/)/.test(text),
+    );
+    expect(silent.map(([path]) => path)).toEqual([]);
+  });
+
+  it('hold no loose ends', () => {
+    const words = new RegExp(
+      `\\b(${['TO', 'FIX', 'XX'].map((w, i) => w + ['DO', 'ME', 'X'][i]).join('|')})\\b`,
+    );
+    const loose = [...texts].filter(([path, text]) => isCode(path) && words.test(text));
+    expect(loose.map(([path]) => path)).toEqual([]);
+  });
+});
+
+describe('the repository', () => {
+  // Spelt in two parts, so that this file does not mention them itself.
+  const words = [
+    ['..', '/shared'],
+    ['/wo', 'rk/'],
+    ['/ro', 'ot/'],
+    ['/ho', 'me/'],
+    ['/Use', 'rs/'],
+  ].map((parts) => parts.join(''));
+
+  it('mentions no path of a machine', () => {
+    const found = [...texts].flatMap(([path, text]) =>
+      text
+        .split('\n')
+        .flatMap((line, i) =>
+          words.filter((word) => line.includes(word)).map((word) => `${path}:${i + 1}: ${word}`),
+        ),
+    );
+    expect(found).toEqual([]);
+  });
+
+  it('installs from the public registry alone', () => {
+    const hosts = new Set(
+      [...texts.get('package-lock.json')!.matchAll(/"resolved": "https?:\/\/([^/"]+)/g)].map((m) => m[1]),
+    );
+    hosts.delete('registry.npmjs.org');
+    expect([...hosts]).toEqual([]);
+  });
+});

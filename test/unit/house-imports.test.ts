@@ -1,0 +1,152 @@
+/** Imports run only downwards, and the page begins without the engine: rule 1 of docs/architecture.md, read off the sources. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { parseSync } from 'vite';
+import { describe, expect, it } from 'vitest';
+
+/** What each room may import besides itself. `*` is every room below the command line. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  onnx: ['lib'],
+  graph: ['lib'],
+  ops: ['graph', 'lib'],
+  models: ['onnx', 'ops', 'graph', 'lib'],
+  adapters: ['onnx', 'ops', 'graph', 'lib'],
+  gpu: ['graph', 'lib'],
+  data: ['lib'],
+  training: ['lib', 'onnx', 'graph', 'ops', 'models', 'adapters', 'gpu', 'data'],
+  inference: ['onnx', 'data', 'lib'],
+  app: ['adapters', 'data', 'inference', 'models', 'training', 'lib'],
+  ui: ['app', 'adapters', 'data', 'inference', 'training', 'lib'],
+  cli: ['lib', 'onnx', 'graph', 'ops', 'models', 'adapters', 'gpu', 'data', 'training', 'inference', 'app'],
+  /** src/main.tsx */
+  '': ['app', 'ui'],
+};
+
+/** Rooms and packages that the page may only load later. */
+const LATER_ROOMS = ['gpu', 'graph', 'ops'];
+const LATER_PACKAGES = ['onnxruntime-web', 'plotly.js-cartesian-dist-min', 'katex', 'wesl', '@jax-js/jax'];
+
+type EdgeKind = 'static' | 'type' | 'dynamic' | 'url';
+
+interface Edge {
+  readonly kind: EdgeKind;
+  /** Path from the root for files of the project, else the package's name. */
+  readonly to: string;
+  readonly package: boolean;
+}
+
+const packageOf = (specifier: string) =>
+  specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+
+/** What a module refers to. `import type` and imports of types alone vanish in the build and count as 'type'. */
+function edgesOf(path: string, text: string): Edge[] {
+  const { module, errors } = parseSync(path, text);
+  expect(errors, path).toEqual([]);
+  const edges: Edge[] = [];
+  const add = (kind: EdgeKind, specifier: string) => {
+    const [bare = '', query] = specifier.split('?');
+    // `?worker` and `?url` make a chunk of their own.
+    const at = query === 'worker' || query === 'url' ? 'url' : kind;
+    if (bare.startsWith('.'))
+      edges.push({ kind: at, to: normalize(join(dirname(path), bare)), package: false });
+    else if (bare.startsWith('/')) edges.push({ kind: at, to: bare.slice(1), package: false });
+    else edges.push({ kind: at, to: packageOf(bare), package: true });
+  };
+  for (const { moduleRequest, entries } of module.staticImports) {
+    const types = entries.length > 0 && entries.every((e) => e.isType);
+    add(types ? 'type' : 'static', moduleRequest.value);
+  }
+  for (const { entries } of module.staticExports) {
+    for (const e of entries) if (e.moduleRequest) add(e.isType ? 'type' : 'static', e.moduleRequest.value);
+  }
+  for (const { moduleRequest } of module.dynamicImports) {
+    const literal = /^['"]([^'"]+)['"]$/.exec(text.slice(moduleRequest.start, moduleRequest.end));
+    if (literal) add('dynamic', literal[1]!);
+  }
+  for (const [, specifier] of text.matchAll(/new URL\(\s*['"](\.[^'"]+\.[mc]?[jt]sx?)['"]/g))
+    add('url', specifier!);
+  return edges;
+}
+
+const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .map((path) => join('src', path).replaceAll('\\', '/'))
+  .filter((path) => /\.(tsx?|mjs)$/.test(path) && !/\.d\.[mc]?ts$/.test(path))
+  .sort();
+const graph = new Map(sources.map((path) => [path, edgesOf(path, readFileSync(path, 'utf8'))]));
+
+const roomOf = (path: string) => (path.split('/').length > 2 ? path.split('/')[1]! : '');
+
+/** Every module that starts with `entry`, with the way to it. */
+function closure(entry: string): Map<string, string> {
+  const ways = new Map<string, string>();
+  const visit = (path: string, way: string): void => {
+    if (ways.has(path)) return;
+    ways.set(path, way);
+    for (const edge of graph.get(path) ?? [])
+      if (edge.kind === 'static') visit(edge.to, `${way} → ${edge.to}`);
+  };
+  visit(entry, entry);
+  return ways;
+}
+
+describe('rooms', () => {
+  it('are all in the table', () => {
+    const rooms = new Set(sources.map(roomOf));
+    expect([...rooms].filter((room) => !Object.hasOwn(ROOMS, room))).toEqual([]);
+  });
+
+  it('import only what lies below them', () => {
+    const upwards: string[] = [];
+    for (const [path, edges] of graph) {
+      const room = roomOf(path);
+      for (const edge of edges) {
+        if (edge.package || !edge.to.startsWith('src/')) continue;
+        const target = roomOf(edge.to);
+        if (target !== room && !ROOMS[room]?.includes(target)) upwards.push(`${path} → ${edge.to}`);
+      }
+    }
+    expect(upwards).toEqual([]);
+  });
+
+  it('import only files that exist', () => {
+    const missing: string[] = [];
+    for (const [path, edges] of graph)
+      for (const edge of edges)
+        if (!edge.package && !existsSync(edge.to)) missing.push(`${path} → ${edge.to}`);
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('the page', () => {
+  it('starts without the engine and the large packages', () => {
+    const begun = closure('src/main.tsx');
+    expect(begun.size).toBeGreaterThan(10);
+    const early: string[] = [];
+    for (const [path, way] of begun) {
+      if (LATER_ROOMS.includes(roomOf(path)) || LATER_PACKAGES.includes(path)) early.push(way);
+    }
+    expect(early).toEqual([]);
+  });
+});
+
+describe('page halves of methods', () => {
+  it('reach no graph and no GPU', () => {
+    const reached = [...closure('src/adapters/registry.ts')];
+    expect(reached.filter(([path]) => LATER_ROOMS.includes(roomOf(path))).map(([, way]) => way)).toEqual([]);
+  });
+});
+
+describe('the command line', () => {
+  it('loads the peer of the benchmark only when that runs', () => {
+    const reached = closure('src/cli/papilio.ts');
+    expect(reached.get('@jax-js/jax')).toBeUndefined();
+    const users = [...graph].filter(([, edges]) =>
+      edges.some((e) => e.to === '@jax-js/jax' && e.kind !== 'type'),
+    );
+    expect(users.map(([path]) => path).filter((path) => !path.startsWith('src/cli/bench'))).toEqual([]);
+  });
+});

@@ -1,0 +1,123 @@
+/** Every op has its shader, every shader its op, and every method of the registry its graph half. */
+import { describe, expect, it } from 'vitest';
+import { graphHalves } from '../../src/adapters/graphHalves.ts';
+import { METHODS } from '../../src/adapters/registry.ts';
+import { entryPoints, hasOverride, shaderLibrary } from '../../src/gpu/shaders.ts';
+import { type AnyOp, baseCaps, type Caps, type Dispatch } from '../../src/graph/types.ts';
+import { ops } from '../../src/ops/index.ts';
+
+const modules: Record<string, Record<string, unknown>> = import.meta.glob('/src/ops/*.ts', { eager: true });
+const files: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+});
+
+const isOp = (thing: unknown): thing is AnyOp =>
+  typeof thing === 'object' && thing !== null && 'infer' in thing && 'reference' in thing && 'cases' in thing;
+
+/** Devices that kernels choose variants by: every feature on and off, the least limits and generous ones. */
+const devices: readonly Caps[] = [false, true].flatMap((f16) =>
+  [false, true].flatMap((subgroups) => [
+    { ...baseCaps, f16, subgroups },
+    { ...baseCaps, f16, subgroups, maxWorkgroupStorageBytes: 65536, maxInvocationsPerWorkgroup: 1024 },
+  ]),
+);
+
+/** Every dispatch that an op's cases lead to on any device. */
+function dispatchesOf(op: AnyOp): Dispatch[] {
+  if (!op.kernel) return [];
+  return op.cases.flatMap((c) => {
+    const node = { inputs: c.inputs, outputs: op.infer(c.inputs, c.attrs), attrs: c.attrs };
+    return devices.flatMap((caps) => op.kernel!(node, caps).dispatches);
+  });
+}
+
+const dispatches = ops.flatMap((op) => dispatchesOf(op).map((dispatch) => ({ op: op.name, ...dispatch })));
+const bare = (file: string) => file.replace(/\.wgsl$/, '');
+
+describe('the table of ops', () => {
+  it('holds every op that is defined', () => {
+    const defined = Object.values(modules).flatMap((m) => Object.values(m).filter(isOp));
+    expect(defined.length).toBeGreaterThan(20);
+    expect([...new Set(defined)].filter((op) => !ops.includes(op)).map((op) => op.name)).toEqual([]);
+  });
+
+  it('holds each name once', () => {
+    const names = ops.map((op) => op.name);
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([]);
+  });
+});
+
+describe('shaders', () => {
+  it('exist for every op that computes, with its entry points', async () => {
+    const wrong: string[] = [];
+    const linked = new Map<string, { entries: string[]; code: string }>();
+    for (const d of dispatches) {
+      const key = `${d.shader} ${JSON.stringify(d.conditions ?? {})}`;
+      if (!linked.has(key)) {
+        // Refuses a missing file and an undeclared condition.
+        const { code } = await shaderLibrary.link(d.shader, d.conditions ?? {});
+        linked.set(key, { entries: entryPoints(code), code });
+      }
+      const { entries, code } = linked.get(key)!;
+      if (!entries.includes(d.entry)) wrong.push(`${d.op}: ${d.shader} has no ${d.entry}`);
+      for (const name of Object.keys(d.constants ?? {}))
+        if (!hasOverride(code, name)) wrong.push(`${d.op}: ${d.shader} has no override ${name}`);
+    }
+    expect([...new Set(wrong)]).toEqual([]);
+  });
+
+  it('are each used by an op', () => {
+    const used = new Set(dispatches.map((d) => bare(d.shader)));
+    expect(shaderLibrary.names.filter((name) => !used.has(name))).toEqual([]);
+  });
+
+  it('have no entry point without a use', async () => {
+    const unused: string[] = [];
+    for (const name of shaderLibrary.names) {
+      const uses = new Set(dispatches.filter((d) => bare(d.shader) === name).map((d) => d.entry));
+      const text = files[`/shaders/${name}.wgsl`]!;
+      for (const entry of new Set(entryPoints(text))) if (!uses.has(entry)) unused.push(`${name}: ${entry}`);
+    }
+    expect(unused).toEqual([]);
+  });
+
+  it('declare no condition that nothing asks for', () => {
+    const idle: string[] = [];
+    for (const name of shaderLibrary.names) {
+      const asked = new Set(
+        dispatches
+          .filter((d) => bare(d.shader) === name)
+          .flatMap((d) => Object.entries(d.conditions ?? {}).flatMap(([key, on]) => (on ? [key] : []))),
+      );
+      for (const word of shaderLibrary.conditions(name)) if (!asked.has(word)) idle.push(`${name}: ${word}`);
+    }
+    expect(idle).toEqual([]);
+  });
+
+  it('import every file of shaders/lib', () => {
+    const all = Object.values(files).join('\n');
+    const libraries = Object.keys(files)
+      .filter((path) => path.startsWith('/shaders/lib/'))
+      .map((path) => bare(path.slice('/shaders/lib/'.length)));
+    expect(libraries.filter((name) => !all.includes(`package::lib::${name}`))).toEqual([]);
+  });
+});
+
+describe('methods', () => {
+  it('have a graph half each, and no half stands alone', () => {
+    expect(Object.keys(graphHalves).sort()).toEqual(Object.keys(METHODS).sort());
+  });
+
+  it('are registered under their own name', () => {
+    expect(Object.entries(METHODS).filter(([key, { id }]) => key !== id)).toEqual([]);
+  });
+
+  it('have a folder each', () => {
+    const folders = Object.keys(import.meta.glob('/src/adapters/*/index.ts')).map(
+      (path) => path.split('/')[3],
+    );
+    expect(folders.sort()).toEqual(Object.keys(METHODS).sort());
+  });
+});
