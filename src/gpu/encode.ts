@@ -28,6 +28,7 @@ export function encodeSteps(
   to: number,
 ): void {
   let pass: GPUComputePassEncoder | null = null;
+  let pipeline: GPUComputePipeline | null = null;
   for (let i = from; i < to; i++) {
     const step = steps[i]!;
     if (step.kind === 'copy') {
@@ -36,8 +37,12 @@ export function encodeSteps(
       encoder.copyBufferToBuffer(step.from, step.fromOffset, step.to, step.toOffset, step.bytes);
       continue;
     }
-    pass ??= encoder.beginComputePass();
-    pass.setPipeline(step.pipeline);
+    if (!pass) {
+      pass = encoder.beginComputePass();
+      pipeline = null;
+    }
+    if (pipeline !== step.pipeline) pass.setPipeline(step.pipeline);
+    pipeline = step.pipeline;
     pass.setBindGroup(0, step.group);
     pass.dispatchWorkgroups(...step.workgroups);
   }

@@ -15,7 +15,7 @@ export interface BindingDeclaration {
 export interface LinkedShader {
   readonly name: string;
   readonly code: string;
-  /** `softmax.wgsl:12`: file and line of the source behind a position of `code`. */
+  /** `shaders/softmax.wgsl:12`: file and line of the source behind a position of `code`. */
   readonly sourceOf: (offset: number) => string;
 }
 
@@ -101,7 +101,9 @@ function sourceOf(linked: LinkedWesl, name: string, offset: number): string {
   const line = (text: string, end: number): number => text.slice(0, end).split('\n').length;
   try {
     const at = linked.sourceMap.destToSrc(offset);
-    return `${at.src.path ?? name}:${line(at.src.text, at.position)}`;
+    // The linker calls every file .wesl.
+    const path = (at.src.path ?? name).replace(/^\.\//, '').replace(/(\.\w+)?$/, '.wgsl');
+    return `shaders/${path}:${line(at.src.text, at.position)}`;
   } catch {
     // Text that the linker made has no source.
     return `${name}, line ${line(linked.dest, offset)} of the linked text`;

@@ -174,7 +174,7 @@ describe('errors', () => {
     const text = `import package::lib::twice::twice;\n${toyFiles['add.wgsl']!.replace('2 * b[i]', 'twice(b[i])')}`;
     const error = await failure({ 'add.wgsl': text, 'lib/twice.wgsl': library });
     expect(error).toMatchObject({ kind: 'internal' });
-    expect(error!.message).toMatch(/add\/main.*lib\/twice\.w[eg]sl:2: error: .*no matching overload/s);
+    expect(error!.message).toMatch(/add\/main.*shaders\/lib\/twice\.wgsl:2: error: .*no matching overload/s);
   });
 
   test('undeclared conditions and overrides, missing bindings and writable inputs are refused by name', async () => {
