@@ -3,6 +3,8 @@ import type { AnyOp } from '../graph/types.ts';
 import { adamwOp } from './adamw.ts';
 import { attentionGradOp, attentionOp } from './attention.ts';
 import { axpyOp } from './axpy.ts';
+import { butterflyOp } from './butterfly.ts';
+import { butterflyGradOp } from './butterflyGrad.ts';
 import { cayleyGradOp, cayleyOp } from './cayley.ts';
 import { crossEntropyGradOp, crossEntropyOp } from './crossEntropy.ts';
 import { projectRowsOp } from './projectRows.ts';
@@ -12,6 +14,8 @@ import { sumSquaresOp } from './sumSquares.ts';
 export * from './adamw.ts';
 export * from './attention.ts';
 export * from './axpy.ts';
+export * from './butterfly.ts';
+export * from './butterflyGrad.ts';
 export * from './cayley.ts';
 export * from './crossEntropy.ts';
 export * from './projectRows.ts';
@@ -30,4 +34,6 @@ export const ops: readonly AnyOp[] = [
   sumSquaresOp,
   attentionOp,
   attentionGradOp,
+  butterflyOp,
+  butterflyGradOp,
 ];
