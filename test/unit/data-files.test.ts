@@ -93,6 +93,20 @@ describe('png', () => {
     expect(values).toEqual([10, 20, 30, 5, 10, 15, 12, 18, 24, 7, 13, 19, 9, 15, 21]);
   });
 
+  it('takes the corner for its guess where Paeth says so', () => {
+    const { rgba } = decodePng(
+      png(2, 2, {
+        colour: 0,
+        rows: [
+          [20, 30],
+          [246, 5],
+        ],
+        filters: [0, 4],
+      }),
+    );
+    expect([rgba[8], rgba[12]]).toEqual([10, 25]);
+  });
+
   it('reads colour, grey with alpha, palettes with transparency, packed bits and 16 bits', () => {
     const pixels = (bytes: Uint8Array) => [...decodePng(bytes).rgba];
     expect(pixels(png(1, 1, { colour: 2, rows: [[1, 2, 3]] }))).toEqual([1, 2, 3, 255]);
@@ -253,6 +267,10 @@ describe('idx', () => {
         file('train-labels-idx1-ubyte', labels),
       ],
       /cut short|not a complete/,
+    ],
+    [
+      [file('train-images-idx3-ubyte.gz', new Uint8Array()), file('train-labels-idx1-ubyte', labels)],
+      /the gzip data ends too early/,
     ],
     [[file('train-labels-idx1-ubyte', labels)], /none named/],
   ])('refuses (%#)', async (files, sentence) => {
