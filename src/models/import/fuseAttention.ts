@@ -97,6 +97,11 @@ interface Scores {
 
 const VERY_NEGATIVE = -1e4;
 
+/** A mask before it was stretched over heads and queries: the kernel broadcasts it. */
+function unstretched(v: FoldedValue): FoldedValue {
+  return v.producer?.op === 'Expand' ? unstretched(v.producer.inputs[0]!) : v;
+}
+
 /** Reads softmax's input back to q·kᵀ, collecting scale and masks. */
 function readScores(v: FoldedValue): Scores | null {
   const node = v.producer;
@@ -117,7 +122,7 @@ function readScores(v: FoldedValue): Scores | null {
         [b!, a!],
       ] as const) {
         const inner = sameShape(s.shape, v.shape) ? readScores(s) : null;
-        if (inner) return { ...inner, masks: [...inner.masks, m] };
+        if (inner) return { ...inner, masks: [...inner.masks, unstretched(m)] };
       }
       return null;
     }
@@ -137,7 +142,8 @@ function readScores(v: FoldedValue): Scores | null {
         if (!inner) continue;
         const low = scalar(value);
         const zero = scalar(0);
-        const mask = derive('Where', masked ? [a!, low, zero] : [a!, zero, low], {}, a!.shape);
+        const cond = unstretched(a!);
+        const mask = derive('Where', masked ? [cond, low, zero] : [cond, zero, low], {}, cond.shape);
         return { ...inner, masks: [...inner.masks, mask] };
       }
       return null;

@@ -62,7 +62,10 @@ export function fuseLinear(graph: FoldedGraph): void {
       break;
     }
   }
-  // Rows may be flattened around the layer (GPT-2's Conv1D): the layer does not mind, and equal inputs stay one value.
+}
+
+/** Rows may be flattened around the layer (GPT-2's Conv1D): the layer does not mind, and equal inputs stay one value. */
+export function liftReshapes(graph: FoldedGraph): void {
   for (const node of graph.nodes) {
     const x = node.inputs[0];
     const source = x?.producer?.op === 'Reshape' ? x.producer.inputs[0]! : null;

@@ -37,11 +37,16 @@ export interface ModuleInfo {
   readonly parameters: Readonly<Record<string, ParamOrigin>>;
 }
 
+export interface EngineParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
 /** Names by weight and orientation; the same for every build of a model. */
 export interface ModuleTable {
   readonly modules: readonly ModuleInfo[];
   /** The engine's parameter for a weight that a node reads. */
-  parameter(weight: FoldedValue, transposed: boolean): { readonly name: string } | null;
+  parameter(weight: FoldedValue, transposed: boolean): EngineParameter | null;
   /** The module of a layer node (Linear). */
   module(node: FoldedNode): string | undefined;
 }
@@ -93,9 +98,11 @@ function sizes(kind: ModuleKind, shape: readonly number[]): { in: number; out: n
   return { in: sizeOf(shape), out: sizeOf(shape) };
 }
 
-/** Shape of a weight in the engine. */
+/** Shape of a weight in the engine: matrices [out, in], kernels [out, in·kh·kw], the vectors of layers flat. */
 export function engineShape(node: FoldedNode, v: FoldedValue, transposed: boolean): readonly number[] {
-  if (node.op !== 'Linear' || v !== node.inputs[1]) return v.shape;
+  if (node.op === 'LayerNorm' || node.op === 'RmsNorm') return [sizeOf(v.shape)];
+  if (node.op !== 'Linear') return v.shape;
+  if (v !== node.inputs[1]) return [sizeOf(v.shape)];
   if (v.shape.length > 2) return [v.shape[0]!, sizeOf(v.shape.slice(1))];
   return transposed ? [v.shape[1]!, v.shape[0]!] : v.shape;
 }
@@ -106,7 +113,7 @@ export function isTransposed(node: FoldedNode, input: number): boolean {
 
 export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
   const drafts = new Map<string, Draft>();
-  const names = new Map<string, string>();
+  const names = new Map<string, EngineParameter>();
   const taken = new Set<string>();
   const moduleByOrigin = new Map<OnnxNode, string>();
   const readers = new Map<string, { node: OnnxNode; input: number }[]>();
@@ -142,12 +149,12 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
       const named = kind !== 'linear' && kind !== 'conv1d' && own && node.op !== 'Linear' ? own.module : name;
       const label = parameter ?? own?.parameter ?? weight.name;
       const key = keyOf(v, transposed);
-      let value = names.get(key);
+      let value = names.get(key)?.name;
       if (value === undefined) {
         value = `${named}.${label}`;
         for (let n = 2; taken.has(value); n++) value = `${named}.${label}#${n}`;
         taken.add(value);
-        names.set(key, value);
+        names.set(key, { name: value, shape });
       }
       let draft = drafts.get(named);
       if (!draft) drafts.set(named, (draft = { name: named, kind, ...sizes(kind, shape), parameters: {} }));
@@ -166,10 +173,7 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
   }
   return {
     modules: [...drafts.values()],
-    parameter: (v, transposed) => {
-      const name = v.weight ? names.get(keyOf(v, transposed)) : undefined;
-      return name === undefined ? null : { name };
-    },
+    parameter: (v, transposed) => names.get(keyOf(v, transposed)) ?? null,
     module: (node) => (node.origin ? moduleByOrigin.get(node.origin) : undefined),
   };
 }

@@ -4,7 +4,7 @@ import type { Missing } from './fold.ts';
 import { fold } from './fold.ts';
 import type { FoldedGraph, FoldedValue } from './folded.ts';
 import { fuseAttention } from './fuseAttention.ts';
-import { fuseConv, fuseLinear, fuseNorms } from './fuseLayers.ts';
+import { fuseConv, fuseLinear, fuseNorms, liftReshapes } from './fuseLayers.ts';
 import { fuseActivations } from './fusePointwise.ts';
 import { simplify } from './simplify.ts';
 
@@ -27,6 +27,7 @@ export function prepare(
   simplify(graph);
   fuseConv(graph);
   fuseLinear(graph);
+  liftReshapes(graph);
   simplify(graph);
   if (fuse) {
     fuseNorms(graph);
@@ -34,6 +35,8 @@ export function prepare(
     fuseActivations(graph);
     simplify(graph);
     fuseAttention(graph);
+    simplify(graph);
+    liftReshapes(graph);
   }
   simplify(graph, true);
   return { graph, missing };

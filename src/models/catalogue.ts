@@ -1,0 +1,40 @@
+/** The models that come with the page: files under public/models/<name>/, made by `papilio pretrain <name>`. */
+import { fail } from '../lib/errors.ts';
+
+export type EmbeddedName = 'glyphs-vit' | 'tales-gpt';
+
+export interface EmbeddedModel {
+  readonly name: EmbeddedName;
+  readonly title: string;
+  /** One sentence for the list of models. */
+  readonly about: string;
+  /** File names in its folder. */
+  readonly files: readonly string[];
+}
+
+export const embeddedModels: readonly EmbeddedModel[] = [
+  {
+    name: 'glyphs-vit',
+    title: 'Glyphs ViT',
+    about:
+      'A small vision transformer (Dinov2 layout, 4 layers × 128) that reads hand-drawn digits of 32×32 pixels.',
+    files: ['model.onnx', 'config.json', 'card.json'],
+  },
+  {
+    name: 'tales-gpt',
+    title: 'Tales GPT',
+    about: 'A small language model (Llama layout, 4 layers × 128, context 128) that writes short tales.',
+    files: ['model.onnx', 'config.json', 'tokenizer.json', 'tokenizer_config.json', 'card.json'],
+  },
+];
+
+/** The files of an embedded model, with their paths under public/. @throws PapilioError 'not-found' */
+export function embeddedFiles(name: string): { readonly name: string; readonly path: string }[] {
+  const model =
+    embeddedModels.find((m) => m.name === name) ??
+    fail(
+      'not-found',
+      `There is no embedded model "${name}"; there are ${embeddedModels.map((m) => m.name).join(' and ')}.`,
+    );
+  return model.files.map((file) => ({ name: file, path: `models/${model.name}/${file}` }));
+}

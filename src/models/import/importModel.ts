@@ -1,0 +1,159 @@
+/** An ONNX model as a PyTorch-like module tree and a function that builds its graph at any sizes. */
+import type { Builder } from '../../graph/builder.ts';
+import type { Value } from '../../graph/types.ts';
+import { PapilioError } from '../../lib/errors.ts';
+import type { OnnxModel } from '../../onnx/types.ts';
+import type { BuildDims, InputSpec, SizeHints } from './bind.ts';
+import { bindInputs, defaultData, inputSpecs } from './bind.ts';
+import { canEmit, emitGraph } from './emit.ts';
+import type { Missing } from './fold.ts';
+import type { FoldedGraph } from './folded.ts';
+import type { ModuleInfo, ModuleTable } from './modules.ts';
+import { tabulate } from './modules.ts';
+import { prepare } from './stages.ts';
+
+export interface BuildOptions {
+  /**
+   * Names of the inputs that are fed at every run. Unless given: token ids, pictures, and the attention mask of encoders; a decoder
+   * gets a full mask and positions in order, every model segment 0 and an empty cache, and all of that folds away.
+   */
+  readonly data?: readonly string[];
+  /** Contents of inputs that are not fed, row-major, in place of the usual ones. */
+  readonly fixed?: ReadonlyMap<string, ArrayLike<number>>;
+  /** Graph outputs wanted; unless given, all but the cache. */
+  readonly outputs?: readonly string[];
+  /** False leaves the graph as the file spells it: slower, and what the fusions are tested against. */
+  readonly fuse?: boolean;
+}
+
+export interface BuiltModel {
+  readonly inputs: Readonly<Record<string, Value>>;
+  readonly outputs: Readonly<Record<string, Value>>;
+}
+
+export interface ImportedModel {
+  /** model_type of config.json, or guessed from the modules: bert, vit, gpt2, llama, … */
+  readonly family: string;
+  /** Attends to earlier positions only. */
+  readonly decoder: boolean;
+  readonly modules: readonly ModuleInfo[];
+  readonly inputs: readonly InputSpec[];
+  /** Names of the graph outputs without the cache. */
+  readonly outputs: readonly string[];
+  readonly onnx: OnnxModel;
+  /**
+   * Emits the model into `g`; parameters are named `<module>.<parameter>`.
+   * @throws PapilioError 'bad-argument' for a size that is not known, 'shape' for one the file does not take, 'unsupported-onnx' for
+   * what cannot run at these sizes
+   */
+  build(g: Builder, dims: BuildDims, options?: BuildOptions): BuiltModel;
+}
+
+export interface Sidecar {
+  /** config.json as Hugging Face writes it. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
+/** Sizes at which a model is looked at for its modules; small, and different from each other. */
+const PROBE = { batch: 2, sequence: 6 };
+
+function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
+  const number = (...keys: string[]): number | undefined =>
+    keys.map((k) => config[k]).find((v): v is number => typeof v === 'number');
+  const heads = number('num_attention_heads', 'n_head');
+  const width = number('hidden_size', 'n_embd');
+  const headDim = number('head_dim') ?? (heads && width ? width / heads : undefined);
+  const kvHeads = number('num_key_value_heads') ?? heads;
+  return {
+    imageSize: number('image_size') ?? 224,
+    channels: number('num_channels') ?? 3,
+    ...(kvHeads === undefined ? {} : { kvHeads }),
+    ...(headDim === undefined ? {} : { headDim }),
+  };
+}
+
+/** By the names of modules that only one family has. */
+const signs: readonly (readonly [RegExp, string])[] = [
+  [/(^|\.)distilbert\.|\.q_lin$/, 'distilbert'],
+  [/(^|\.)roberta\./, 'roberta'],
+  [/(^|\.)bert\.|attention\.self\.query$/, 'bert'],
+  [/layer_scale1$/, 'dinov2'],
+  [/(^|\.)vit\.|layernorm_before$/, 'vit'],
+  [/\bh\.\d+\.attn\.c_attn$/, 'gpt2'],
+  [/self_attn\.q_proj$/, 'llama'],
+];
+
+function familyOf(config: Readonly<Record<string, unknown>>, modules: readonly ModuleInfo[]): string {
+  if (typeof config.model_type === 'string') return config.model_type;
+  const guess = signs.find(([sign]) => modules.some(({ name }) => sign.test(name)))?.[1];
+  if (guess !== 'llama') return guess ?? 'unknown';
+  // Qwen2 is Llama with biases on q, k and v.
+  const q = modules.find(({ name }) => name.endsWith('self_attn.q_proj'));
+  return q?.parameters.bias ? 'qwen2' : 'llama';
+}
+
+function refuse(missing: readonly Missing[]): never {
+  const kinds = [...new Set(missing.map((m) => m.op))];
+  const shown = missing.slice(0, 5).map((m) => `${m.op} at "${m.node}" (${m.reason})`);
+  const more = missing.length > shown.length ? ` and ${missing.length - shown.length} more` : '';
+  throw new PapilioError(
+    'unsupported-onnx',
+    `The model uses ${kinds.length === 1 ? 'an operator' : `${kinds.length} operators`} that Papilio cannot train through: ${shown.join(', ')}${more}. Export it again without them, or pick another file of the same model.`,
+    { missing },
+  );
+}
+
+/** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details.missing` lists them all */
+export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
+  const config = sidecar.config ?? {};
+  const inputs = inputSpecs(onnx.graph);
+  const hints = hintsOf(config);
+  const outputs = onnx.graph.outputs.map(({ name }) => name).filter((name) => !/^present/.test(name));
+
+  const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): FoldedGraph => {
+    const bindings = bindInputs(onnx.graph, inputs, dims, hints, new Set(data), options.fixed);
+    const { graph, missing } = prepare(
+      onnx.graph,
+      onnx.opset,
+      bindings,
+      options.outputs ?? outputs,
+      options.fuse,
+    );
+    const stuck = graph.nodes
+      .filter((node) => !canEmit(node))
+      .map((node) => ({ op: node.op, node: node.origin?.name ?? '', reason: 'it has no kernel' }));
+    if (missing.length + stuck.length > 0) refuse([...missing, ...stuck]);
+    return graph;
+  };
+
+  const probe = probeDims(inputs);
+  // Looked at with full masks first: only then does a causal mask show as such.
+  const folded = prepared(probe, {}, defaultData(inputs, true));
+  const decoder = folded.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
+  const usualData = defaultData(inputs, decoder);
+  const table: ModuleTable = tabulate(decoder ? folded : prepared(probe, {}, usualData), onnx.graph);
+
+  return {
+    family: familyOf(config, table.modules),
+    decoder,
+    modules: table.modules,
+    inputs,
+    outputs,
+    onnx,
+    build(g, dims, options = {}) {
+      return emitGraph(prepared(dims, options, options.data ?? usualData), g, table);
+    },
+  };
+}
+
+/** The probe's sizes, where the file does not fix them. */
+function probeDims(inputs: readonly InputSpec[]): BuildDims {
+  const fixed = (axis: number, kinds: readonly string[]): number | undefined => {
+    const d = inputs.find(({ kind }) => kinds.includes(kind))?.dims[axis];
+    return typeof d === 'number' ? d : undefined;
+  };
+  return {
+    batch: fixed(0, ['input_ids', 'pixel_values', 'other']) ?? PROBE.batch,
+    sequence: fixed(1, ['input_ids']) ?? PROBE.sequence,
+  };
+}
