@@ -1,0 +1,272 @@
+/**
+ * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
+ * a trainer, so that it is tested with a trainer made for the purpose.
+ */
+import { type ErrorKind, PapilioError } from '../lib/errors.ts';
+import type { RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
+import { runRequest } from './request.ts';
+import { addRun, newRun, type RunRecord } from './runs.ts';
+import type { Sessions } from './sessions.ts';
+import { type PageSettings, sameValue } from './settings.ts';
+import { emptyRun, type Stores } from './stores.ts';
+import { asPapilioError } from './trainerClient.ts';
+
+const CHECKPOINT_EVERY_MS = 20_000;
+const CHECKPOINT_EVERY_STEPS = 100;
+
+export interface Controller {
+  /** Starts, continues or pauses, whichever makes sense now. */
+  toggle(): Promise<void>;
+  pause(): Promise<void>;
+  step(): Promise<void>;
+  /** Ends the run; it stays in the comparison and can be taken back. */
+  reset(): Promise<void>;
+  restart(): Promise<void>;
+  undoReset(): Promise<void>;
+  resumeSaved(): Promise<void>;
+  forgetSaved(): Promise<void>;
+  /** Continues from the newest checkpoint of this run, if wanted with changed training settings. */
+  resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void>;
+  /** Takes a checkpoint now and keeps it in the browser. */
+  save(): Promise<void>;
+  fail(error: unknown, canResume?: boolean): void;
+  /** Called after the run has opened, been evaluated, paused or ended. */
+  onSettled(listener: (event: 'open' | 'eval' | 'still') => void): void;
+}
+
+export function createController(
+  { choice, run, ui }: Stores,
+  trainer: TrainerApi,
+  sessions: Sessions,
+  now: () => number = Date.now,
+): Controller {
+  const settled: ((event: 'open' | 'eval' | 'still') => void)[] = [];
+  let nextId = Math.floor(now() / 1000) % 256;
+  let savedAt = 0;
+  let isSaving = false;
+  const tell = (event: 'open' | 'eval' | 'still') => {
+    for (const listener of settled) listener(event);
+  };
+
+  function fail(error: unknown, canResume = false): void {
+    const { kind, message, details } = asPapilioError(error);
+    const report = { kind, message, details };
+    run.setState((s) => ({
+      error: { report, canResume: canResume || (details.crashed === true && s.checkpoint !== null) },
+      busy: null,
+      state: details.crashed === true || isFatal(kind) ? 'failed' : s.state,
+    }));
+  }
+
+  function onEvent(record: RunRecord, event: TrainerEvent): void {
+    switch (event.type) {
+      case 'state':
+        run.setState({ state: event.state });
+        if (event.state === 'finished') void still();
+        break;
+      case 'progress':
+        run.setState((s) => ({ progress: { ...s.progress, [event.progress.clock]: event.progress } }));
+        break;
+      case 'step':
+        record.series.add(event.metric);
+        if (event.metric.step % CHECKPOINT_EVERY_STEPS === 0 || now() - savedAt > CHECKPOINT_EVERY_MS)
+          void save();
+        break;
+      case 'eval':
+        record.series.addEval(event.metric);
+        tell('eval');
+        break;
+      case 'error':
+        run.setState({ state: 'failed', error: { report: event.error, canResume: event.resumable } });
+        break;
+      case 'checkpoint':
+        break;
+    }
+  }
+
+  async function open(
+    record: RunRecord,
+    request: RunRequest,
+    checkpoint?: Uint8Array,
+    isKnown = false,
+  ): Promise<void> {
+    const { runs } = run.getState();
+    run.setState({
+      ...emptyRun,
+      current: record,
+      request,
+      runs: runs.some(({ id }) => id === record.id) || isKnown ? runs : addRun(runs, record),
+      state: 'loading',
+    });
+    savedAt = now();
+    const report = await trainer.open(request, (event) => onEvent(record, event), checkpoint);
+    if (run.getState().current?.id !== record.id) return;
+    // A run that continues brings its curve; events may already have brought the first evaluation.
+    if (record.series.length === 0) for (const metric of report.history.steps) record.series.add(metric);
+    if (record.series.evals.length === 0)
+      for (const metric of report.history.evals) record.series.addEval(metric);
+    run.setState({
+      open: report,
+      state: 'ready',
+      since: record.series.length,
+      ...(checkpoint === undefined
+        ? {}
+        : { checkpoint: { bytes: checkpoint, step: report.resumedAt, at: now() } }),
+    });
+    tell('open');
+  }
+
+  async function begin(): Promise<void> {
+    const state = choice.getState();
+    const request = runRequest(state);
+    await open(newRun(nextId++, state.settings), request);
+  }
+
+  async function play(): Promise<void> {
+    run.setState((s) => ({ since: s.current?.series.length ?? 0, error: null, state: 'running' }));
+    await trainer.play();
+  }
+
+  async function still(): Promise<void> {
+    await save();
+    tell('still');
+  }
+
+  async function save(): Promise<void> {
+    const { current, request, open: report } = run.getState();
+    if (isSaving || current === null || request === null || report === null) return;
+    if (current.series.length === 0) return;
+    isSaving = true;
+    savedAt = now();
+    try {
+      const bytes = await trainer.checkpoint();
+      const step = current.series.column('step').at(-1)!;
+      if (run.getState().current?.id !== current.id) return;
+      run.setState({ checkpoint: { bytes, step, at: now() } });
+      await sessions.save({
+        name: current.name,
+        step,
+        totalSteps: report.totalSteps,
+        savedAt: now(),
+        settings: current.settings,
+        request,
+        checkpoint: bytes,
+      });
+    } catch (error) {
+      // Training goes on without a checkpoint; only a full browser is worth a word.
+      if (error instanceof PapilioError && error.kind === 'quota') fail(error);
+    } finally {
+      isSaving = false;
+    }
+  }
+
+  const guarded =
+    (task: () => Promise<void>): (() => Promise<void>) =>
+    async () => {
+      try {
+        await task();
+      } catch (error) {
+        const { open: report, state } = run.getState();
+        fail(error);
+        if (report === null && state !== 'idle') run.setState({ state: 'failed' });
+      }
+    };
+
+  async function pause(): Promise<void> {
+    await trainer.pause();
+    if (run.getState().state === 'running') run.setState({ state: 'paused' });
+    await still();
+  }
+
+  const isBusy = () => ['loading', 'compiling'].includes(run.getState().state);
+
+  async function reset(): Promise<void> {
+    const { current, request, state } = run.getState();
+    if (current === null) return;
+    if (state === 'running') await trainer.pause();
+    const step = current.series.column('step').at(-1) ?? 0;
+    const bytes = current.series.length > 0 && state !== 'failed' ? await trainer.checkpoint() : undefined;
+    const kept = bytes ?? run.getState().checkpoint?.bytes;
+    await trainer.close();
+    run.setState({
+      ...emptyRun,
+      undo: kept === undefined || request === null ? null : { run: current, request, checkpoint: kept, step },
+    });
+    if (kept !== undefined) ui.setState({ notice: `${current.name} was reset at step ${step}.` });
+  }
+
+  async function resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void> {
+    const { current, request, checkpoint } = run.getState();
+    if (current === null || request === null) return;
+    const settings = change?.(current.settings) ?? current.settings;
+    const isChanged = !sameValue(settings, current.settings);
+    if (isChanged) choice.setState({ settings });
+    const record = newRun(nextId++, settings, isChanged ? undefined : current.name);
+    if (!isChanged) run.setState((s) => ({ runs: s.runs.filter(({ id }) => id !== current.id) }));
+    await open(record, { ...request, training: settings.training }, checkpoint?.bytes);
+    await play();
+  }
+
+  return {
+    fail,
+    save,
+    onSettled: (listener) => {
+      settled.push(listener);
+    },
+    toggle: guarded(async () => {
+      const { state, open: report } = run.getState();
+      if (isBusy()) return;
+      if (state === 'running') return pause();
+      if (report === null || state === 'failed') await begin();
+      await play();
+    }),
+    pause: guarded(pause),
+    step: guarded(async () => {
+      const { state, open: report } = run.getState();
+      if (isBusy() || state === 'finished') return;
+      if (state === 'running') return pause();
+      if (report === null || state === 'failed') await begin();
+      await trainer.step();
+      run.setState((s) => ({ state: s.state === 'finished' ? 'finished' : 'paused' }));
+      await still();
+    }),
+    reset: guarded(reset),
+    restart: guarded(async () => {
+      await reset();
+      await begin();
+      await play();
+    }),
+    undoReset: guarded(async () => {
+      const { undo } = run.getState();
+      if (undo === null) return;
+      ui.setState({ notice: null });
+      choice.setState({ settings: undo.run.settings });
+      await open(undo.run, undo.request, undo.checkpoint);
+      run.setState({ state: 'paused' });
+    }),
+    resumeSaved: guarded(async () => {
+      const { saved } = run.getState();
+      if (saved === null) return;
+      const { model, data } = saved.request;
+      choice.setState({
+        settings: saved.settings,
+        ...(model.kind === 'files' ? { modelFiles: model.files } : {}),
+        ...(data.kind === 'files' ? { dataFiles: data.files } : {}),
+        ...(data.kind === 'text' ? { text: data.text } : {}),
+        ...(data.kind === 'drawings' ? { drawings: data.classes } : {}),
+      });
+      await open(newRun(nextId++, saved.settings, saved.name), saved.request, saved.checkpoint);
+      run.setState({ saved: null, state: 'paused' });
+    }),
+    forgetSaved: guarded(async () => {
+      run.setState({ saved: null });
+      await sessions.clear();
+    }),
+    resumeRun: (change) => guarded(() => resumeRun(change))(),
+  };
+}
+
+/** Kinds after which the trainer's run is gone. */
+function isFatal(kind: ErrorKind): boolean {
+  return ['device-lost', 'out-of-memory', 'non-finite'].includes(kind);
+}

@@ -1,0 +1,126 @@
+/**
+ * Everything that follows from settings and a model's modules, by integer arithmetic alone: what is targeted, what is illegal and why,
+ * how many parameters train, how many bytes they take. No GPU, no worker.
+ */
+import { countTrainable, type TrainableCount } from '../adapters/count.ts';
+import { METHODS } from '../adapters/registry.ts';
+import { requireTargets, type Selection, selectTargets, type TargetModel } from '../adapters/targets.ts';
+import type { Layer, ParameterCount } from '../adapters/types.ts';
+import { PapilioError } from '../lib/errors.ts';
+import type { ModelReport } from '../training/protocol.ts';
+import { fullConfig, type PageSettings, refuseConfig } from './settings.ts';
+
+export interface LayerRow {
+  readonly layer: Layer;
+  readonly isTarget: boolean;
+  readonly isSaved: boolean;
+  /** Why the method cannot adapt this layer, or null. */
+  readonly reason: string | null;
+  readonly count: ParameterCount | null;
+}
+
+export interface Derived {
+  readonly rows: readonly LayerRow[];
+  readonly selection: Selection | null;
+  readonly count: TrainableCount | null;
+  /** Share of the base model's parameters that train, 0 … 1. */
+  readonly share: number;
+  readonly adapterBytes: number;
+  readonly optimizerBytes: number;
+  /** What keeps a run from starting, in one sentence, or null. */
+  readonly problem: string | null;
+  readonly warnings: readonly string[];
+}
+
+const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
+
+export function layersOf(report: ModelReport): Layer[] {
+  return report.modules
+    .filter(({ kind }) => LAYER_KINDS.includes(kind))
+    .map((row) => ({
+      name: row.name,
+      kind: row.kind as Layer['kind'],
+      in: row.in,
+      out: row.out,
+      hasBias: row.hasBias,
+    }));
+}
+
+export function targetModel(report: ModelReport): TargetModel {
+  const layers = layersOf(report);
+  const head = layers.find(({ name }) => /(^|\.)(lm_head|embed_out)$/.test(name));
+  return { layers, outputEmbedding: head?.name ?? null, pretrained: true, modelType: report.family };
+}
+
+/** The derived facts; a broken expression becomes `problem`, never an exception. */
+export function derive(settings: PageSettings, report: ModelReport | null): Derived {
+  const method = METHODS[settings.method];
+  const illegal = refuseConfig(settings);
+  const nothing = {
+    rows: [],
+    selection: null,
+    count: null,
+    share: 0,
+    adapterBytes: 0,
+    optimizerBytes: 0,
+    warnings: [],
+  };
+  if (report === null) return { ...nothing, problem: illegal };
+  const config = fullConfig(settings);
+  const model = targetModel(report);
+  let selection: Selection;
+  try {
+    selection = selectTargets(method, config, model);
+  } catch (error) {
+    if (!(error instanceof PapilioError)) throw error;
+    const rows = model.layers.map((layer) => row(layer, null));
+    return { ...nothing, rows, problem: error.message };
+  }
+  const targets = new Set(selection.targets);
+  const saved = new Set(selection.saved);
+  function row(layer: Layer, chosen: ReadonlySet<string> | null): LayerRow {
+    const reason = illegal === null && method.targets !== 'none' ? method.check(layer, config) : null;
+    const usable = illegal === null && reason === null && method.targets !== 'none';
+    return {
+      layer,
+      isTarget: chosen?.has(layer.name) ?? false,
+      isSaved: saved.has(layer.name),
+      reason,
+      count: usable ? method.count(layer, config) : null,
+    };
+  }
+  const rows = model.layers.map((layer) => row(layer, targets));
+  const problem = illegal ?? problemOf(settings, model);
+  const count =
+    illegal === null ? countTrainable(method, config, model.layers, selection, normBiases(report)) : null;
+  const stored = count?.stored ?? 0;
+  return {
+    rows,
+    selection,
+    count,
+    share: report.parameters > 0 ? stored / report.parameters : 0,
+    adapterBytes: stored * 4,
+    optimizerBytes: stored * 4 * (settings.training.optimizer === 'adamw' ? 2 : 1),
+    problem,
+    warnings: selection.warnings,
+  };
+}
+
+function normBiases(report: ModelReport): Map<string, number> {
+  return new Map(
+    report.modules
+      .filter(({ kind, hasBias }) => kind === 'norm' && hasBias)
+      .map(({ name, out }) => [name, out] as const),
+  );
+}
+
+/** The sentence with which a run would be refused, or null. */
+function problemOf(settings: PageSettings, model: TargetModel): string | null {
+  try {
+    requireTargets(METHODS[settings.method], fullConfig(settings), model);
+    return null;
+  } catch (error) {
+    if (error instanceof PapilioError) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+/** Numbers as people read them. */
+
+const group = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+
+export const whole = (n: number): string => group.format(n);
+
+/** 1,234 · 1.41 M */
+export function count(n: number): string {
+  if (Math.abs(n) < 1e6) return group.format(n);
+  return `${(n / 1e6).toFixed(n < 1e8 ? 2 : 0)} M`;
+}
+
+/** Bytes in powers of 1024. */
+export function bytes(n: number): string {
+  if (n < 1024) return `${n} B`;
+  const units = ['kB', 'MB', 'GB'];
+  let value = n / 1024;
+  let i = 0;
+  while (value >= 1024 && i < units.length - 1) {
+    value /= 1024;
+    i++;
+  }
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${units[i]}`;
+}
+
+export function percent(share: number): string {
+  const value = share * 100;
+  return `${value >= 99.95 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} %`;
+}
+
+/** A loss or norm: four significant figures, tiny and huge ones in powers of ten. */
+export function real(x: number): string {
+  if (!Number.isFinite(x)) return String(x);
+  const size = Math.abs(x);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return x.toExponential(2).replace('e', ' e');
+  return x.toPrecision(4);
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 1) return '< 1 s';
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+export function ago(milliseconds: number): string {
+  const seconds = Math.max(0, milliseconds / 1000);
+  if (seconds < 50) return 'just now';
+  if (seconds < 3000) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
+  if (seconds < 80_000) return `${Math.round(seconds / 3600)} h ago`;
+  return `${Math.round(seconds / 86_400)} days ago`;
+}

@@ -1,0 +1,183 @@
+/** The page put together: stores, trainer, controller, and what changes settings. React only shows this and calls it. */
+import type { MethodId } from '../adapters/types.ts';
+import type { InferenceClient } from '../inference/client.ts';
+import type { NamedFile, TrainerApi } from '../training/protocol.ts';
+import { type Controller, createController } from './controller.ts';
+import { type Derived, derive } from './derive.ts';
+import { createLooking, type Looking } from './looking.ts';
+import { embeddedCard } from './modelCards.ts';
+import type { Sessions } from './sessions.ts';
+import {
+  baseSettings,
+  configShape,
+  type PageSettings,
+  refuseValue,
+  sameValue,
+  trainingShape,
+} from './settings.ts';
+import { createStores, type Stores } from './stores.ts';
+import { asPapilioError } from './trainerClient.ts';
+import { decodeHash, encodeHash } from './url.ts';
+
+export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | 'training';
+
+export interface Page extends Stores {
+  readonly controller: Controller;
+  readonly looking: Looking;
+  /** What follows from the current settings; computed once per change. */
+  derived(): Derived;
+  canTrain(): boolean;
+  /** Whether the settings are no longer those of the current run. */
+  isChanged(): boolean;
+  setSettings(settings: PageSettings): void;
+  choosePreset(id: string): void;
+  choose(change: { readonly model?: string; readonly data?: string; readonly method?: MethodId }): void;
+  /** Sets one field; returns why it is refused, or null. */
+  setConfig(key: string, value: unknown): string | null;
+  setTraining(key: string, value: unknown): string | null;
+  openModel(files: readonly NamedFile[]): Promise<void>;
+  link(): string;
+  /** Opens a section of Choose and moves the focus to an element of it. */
+  show(section: SectionName, elementId?: string): void;
+  onShow(listener: (section: SectionName) => void): () => void;
+  moveFactors(by: number): void;
+}
+
+export interface Parts {
+  readonly trainer: TrainerApi & { onCrash?: (listener: (message: string) => void) => void };
+  readonly sessions: Sessions;
+  readonly inference: () => Promise<InferenceClient>;
+  /** Address of the folder that holds the embedded models, with a slash at the end. */
+  readonly root: string;
+}
+
+export function createPage({ trainer, sessions, inference, root }: Parts): Page {
+  const stores = createStores();
+  const { choice, run, ui } = stores;
+  const controller = createController(stores, trainer, sessions);
+  const looking = createLooking(stores, trainer, controller, inference);
+  const showListeners = new Set<(section: SectionName) => void>();
+  trainer.onCrash?.((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
+
+  let last: { settings: PageSettings; report: unknown; derived: Derived } | undefined;
+  function derived(): Derived {
+    const { settings, report } = choice.getState();
+    if (last === undefined || last.settings !== settings || last.report !== report)
+      last = { settings, report, derived: derive(settings, report) };
+    return last.derived;
+  }
+
+  async function loadReport(): Promise<void> {
+    const { settings, modelFiles } = choice.getState();
+    const { model } = settings;
+    if (model === 'own' && modelFiles.length === 0) {
+      choice.setState({ report: null, reportError: null });
+      return;
+    }
+    try {
+      const report =
+        model === 'own'
+          ? await trainer.describe({ kind: 'files', files: modelFiles })
+          : await embeddedCard(model, root);
+      if (choice.getState().settings.model === model) choice.setState({ report, reportError: null });
+    } catch (error) {
+      const { kind, message, details } = asPapilioError(error);
+      choice.setState({ report: null, reportError: { kind, message, details } });
+    }
+  }
+
+  function setSettings(settings: PageSettings): void {
+    const before = choice.getState();
+    choice.setState({ settings });
+    if (before.settings.model !== settings.model || before.report === null) {
+      choice.setState({ report: null });
+      void loadReport();
+    }
+  }
+
+  function setField(part: 'config' | 'training', key: string, value: unknown): string | null {
+    const { settings } = choice.getState();
+    const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
+    if (reason === null) setSettings({ ...settings, [part]: { ...settings[part], [key]: value } });
+    return reason;
+  }
+
+  return {
+    ...stores,
+    controller,
+    looking,
+    derived,
+    canTrain() {
+      const { state } = run.getState();
+      if (ui.getState().gpu?.state !== 'ready' || state === 'loading' || state === 'compiling') return false;
+      return run.getState().open !== null || derived().problem === null;
+    },
+    isChanged() {
+      const { current } = run.getState();
+      return current !== null && !sameValue(current.settings, choice.getState().settings);
+    },
+    setSettings,
+    choosePreset(id) {
+      const { training } = choice.getState().settings;
+      const base = baseSettings(id);
+      setSettings({ ...base, training: { ...base.training, seed: training.seed } });
+    },
+    choose(change) {
+      const { settings } = choice.getState();
+      const { model, data, method } = settings;
+      setSettings(baseSettings(settings.preset, { model, data, method, ...change }));
+    },
+    setConfig: (key, value) => setField('config', key, value),
+    setTraining: (key, value) => setField('training', key, value),
+    async openModel(files) {
+      const kept = files.some(({ name }) => name.endsWith('.onnx')) ? [] : choice.getState().modelFiles;
+      choice.setState({ modelFiles: [...kept, ...files] });
+      await loadReport();
+    },
+    link: () =>
+      `${location.origin}${location.pathname}${location.search}#${encodeHash(choice.getState().settings)}`,
+    show(section, elementId) {
+      ui.setState({ panel: 'choose' });
+      for (const listener of showListeners) listener(section);
+      if (elementId !== undefined)
+        requestAnimationFrame(() => {
+          const element = document.getElementById(elementId);
+          element?.scrollIntoView({ block: 'center' });
+          element?.focus();
+        });
+    },
+    onShow(listener) {
+      showListeners.add(listener);
+      return () => showListeners.delete(listener);
+    },
+    moveFactors(by) {
+      const { settings } = choice.getState();
+      const m = Number((settings.config.boft_n_butterfly_factor as number | undefined) ?? 1);
+      ui.setState((s) => ({ factors: Math.min(m, Math.max(1, (s.factors ?? m) + by)) }));
+    },
+  };
+}
+
+/** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden. Returns when all are read. */
+export async function connectPage(page: Page, sessions: Sessions): Promise<void> {
+  const read = () => {
+    const { settings, problems } = decodeHash(location.hash);
+    page.choice.setState({ problems });
+    page.setSettings(settings);
+  };
+  read();
+  window.addEventListener('hashchange', () => {
+    if (location.hash !== `#${encodeHash(page.choice.getState().settings)}`) read();
+  });
+  let written = page.choice.getState().settings;
+  page.choice.subscribe(({ settings }) => {
+    if (settings === written) return;
+    written = settings;
+    history.replaceState(null, '', `#${encodeHash(settings)}`);
+  });
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) void page.controller.save();
+  });
+  const saved = await sessions.load();
+  if (saved !== null && page.run.getState().current === null) page.run.setState({ saved });
+}

@@ -1,0 +1,145 @@
+/**
+ * The presets: partial settings laid over the defaults, each with the question it answers. Pure data; the command line reads them too.
+ * Also where a method starts when it is chosen by hand.
+ */
+import type { MethodId } from '../adapters/types.ts';
+import type { TrainingSettings } from '../training/settings.ts';
+
+export interface Preset {
+  readonly id: string;
+  readonly title: string;
+  readonly question: string;
+  /** An embedded model, or "own". */
+  readonly model: string;
+  /** An embedded dataset, or "text", "files", "drawings". */
+  readonly data: string;
+  readonly method: MethodId;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: Partial<TrainingSettings>;
+}
+
+export const GUIDE_TARGETS = ['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'];
+const LLAMA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
+
+/** The configuration of PEFT's BOFT guide, word for word. */
+const GUIDE_BOFT = {
+  boft_block_size: 4,
+  boft_n_butterfly_factor: 2,
+  target_modules: GUIDE_TARGETS,
+  boft_dropout: 0.1,
+  bias: 'boft_only',
+  modules_to_save: ['classifier'],
+};
+
+export const PRESETS: readonly Preset[] = [
+  {
+    id: 'letters-boft',
+    title: 'Digits to letters',
+    question: 'Can sparse rotations teach a model that has only seen digits to read letters?',
+    model: 'glyphs-vit',
+    data: 'letters',
+    method: 'boft',
+    config: GUIDE_BOFT,
+    training: { learningRate: 4e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+  },
+  {
+    id: 'oft-equal-budget',
+    title: 'OFT at BOFT’s budget',
+    question: 'With about as many numbers, does it matter how a rotation is wired?',
+    model: 'glyphs-vit',
+    data: 'letters',
+    method: 'oft',
+    config: { oft_block_size: 8, target_modules: GUIDE_TARGETS, modules_to_save: ['classifier'] },
+    training: { learningRate: 4e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+  },
+  {
+    id: 'fourier-few',
+    title: 'A handful of waves',
+    question: 'How few frequencies per layer are enough to learn a new alphabet?',
+    model: 'glyphs-vit',
+    data: 'letters',
+    method: 'fourierft',
+    config: {
+      n_frequency: 200,
+      scaling: 50,
+      init_weights: true,
+      target_modules: GUIDE_TARGETS,
+      modules_to_save: ['classifier'],
+    },
+    training: { learningRate: 2e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+  },
+  {
+    id: 'tales-recipes',
+    title: 'Tales to recipes',
+    question: 'How soon does a storyteller pick up the voice of a cookbook?',
+    model: 'tales-gpt',
+    data: 'recipes',
+    method: 'oft',
+    config: { oft_block_size: 16, target_modules: LLAMA_TARGETS },
+    training: { learningRate: 4e-3, steps: 200, batchSize: 8, evalEvery: 25, evalExamples: 64 },
+  },
+  {
+    id: 'wild-digits',
+    title: 'The same digits, wilder',
+    question: 'If only the style changes, how small may the adapter be?',
+    model: 'glyphs-vit',
+    data: 'wild-digits',
+    method: 'boft',
+    config: {
+      boft_block_size: 4,
+      boft_n_butterfly_factor: 1,
+      target_modules: ['query', 'value'],
+      modules_to_save: ['classifier'],
+    },
+    training: { learningRate: 4e-3, steps: 200, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+  },
+  {
+    id: 'own-model',
+    title: 'Bring your own ONNX',
+    question: 'Does it work on your model and your data? Nothing is uploaded.',
+    model: 'own',
+    data: 'files',
+    method: 'boft',
+    config: { boft_block_size: 4, boft_n_butterfly_factor: 2, target_modules: 'all-linear' },
+    training: { learningRate: 1e-3, steps: 200, batchSize: 8 },
+  },
+];
+
+/** Where a method starts on a model when it is not the preset's: PEFT's fields, and a learning rate that suits it. */
+export function startOf(
+  method: MethodId,
+  model: string,
+): { readonly config: Record<string, unknown>; readonly learningRate: number } {
+  const language = model === 'tales-gpt';
+  const targets = language ? LLAMA_TARGETS : model === 'own' ? 'all-linear' : GUIDE_TARGETS;
+  const head = language ? ['lm_head'] : ['classifier'];
+  const adapted = {
+    target_modules: targets,
+    ...(model === 'glyphs-vit' ? { modules_to_save: head } : {}),
+  };
+  switch (method) {
+    case 'boft':
+      return {
+        config: { ...adapted, boft_block_size: 4, boft_n_butterfly_factor: 2, bias: 'boft_only' },
+        learningRate: 4e-3,
+      };
+    case 'oft':
+      return { config: { ...adapted, oft_block_size: language ? 16 : 8 }, learningRate: 4e-3 };
+    case 'fourierft':
+      return {
+        config: { ...adapted, n_frequency: 500, scaling: 50, init_weights: true },
+        learningRate: 2e-2,
+      };
+    case 'lora':
+      return { config: { ...adapted, r: 4, lora_alpha: 8 }, learningRate: 2e-3 };
+    case 'head':
+      return { config: { modules_to_save: head }, learningRate: 4e-3 };
+    case 'full':
+      return { config: {}, learningRate: 5e-4 };
+  }
+}
+
+/** A preset by id, or the first. */
+export function presetById(id: string): Preset {
+  return PRESETS.find((preset) => preset.id === id) ?? PRESETS[0]!;
+}

@@ -1,0 +1,60 @@
+/** From what is chosen on the page to what the trainer is asked for. */
+import { fail } from '../lib/errors.ts';
+import type { DataSource, ModelSource, RunRequest } from '../training/protocol.ts';
+import { fullConfig } from './settings.ts';
+import type { ChoiceState } from './stores.ts';
+
+export const DRAWING_SIZE = 32;
+
+function modelSource({ settings, modelFiles }: ChoiceState): ModelSource {
+  if (settings.model !== 'own') return { kind: 'embedded', name: settings.model };
+  if (!modelFiles.some(({ name }) => name.endsWith('.onnx')))
+    fail(
+      'malformed-onnx',
+      'No model has been opened yet: drop an .onnx file (and the files beside it) under Model.',
+    );
+  return { kind: 'files', files: modelFiles };
+}
+
+function dataSource({ settings, dataFiles, text, drawings }: ChoiceState): DataSource {
+  switch (settings.data) {
+    case 'files':
+      if (dataFiles.length === 0)
+        fail(
+          'bad-data',
+          'No data has been dropped yet: add files under Data, or choose data that comes with Papilio.',
+        );
+      return { kind: 'files', files: dataFiles };
+    case 'text':
+      if (text.trim() === '') fail('bad-data', 'There is no text yet: paste some under Data.');
+      return { kind: 'text', text };
+    case 'drawings': {
+      const classes = drawings.filter(({ images }) => images.length > 0);
+      if (classes.length < 2)
+        fail(
+          'bad-data',
+          'Draw at least two classes, each a few times, so that there is something to tell apart.',
+        );
+      if (classes.some(({ images }) => images.length < 2))
+        fail(
+          'bad-data',
+          'Each class needs at least two drawings: one to learn from and one to be tested on.',
+        );
+      return { kind: 'drawings', size: DRAWING_SIZE, classes };
+    }
+    default:
+      return { kind: 'embedded', name: settings.data };
+  }
+}
+
+/** @throws PapilioError 'bad-data' or 'malformed-onnx' when something is still missing. */
+export function runRequest(choice: ChoiceState): RunRequest {
+  const { settings } = choice;
+  return {
+    model: modelSource(choice),
+    data: dataSource(choice),
+    method: settings.method,
+    config: fullConfig(settings) as unknown as Record<string, unknown>,
+    training: settings.training,
+  };
+}

@@ -1,0 +1,119 @@
+/** Runs to compare: a name made of words, what differs from the base settings, and the curve. */
+
+import { type FieldMeta, fieldMeta } from '../adapters/fields.ts';
+import { METHODS } from '../adapters/registry.ts';
+import { createSeries, type Series } from './series.ts';
+import {
+  baseOf,
+  configShape,
+  differingFields,
+  fullConfig,
+  type PageSettings,
+  trainingShape,
+} from './settings.ts';
+
+export interface RunRecord {
+  readonly id: number;
+  readonly name: string;
+  readonly settings: PageSettings;
+  readonly series: Series;
+  readonly isPinned: boolean;
+  readonly isShown: boolean;
+  /** 0 … 5: which line colour and dash it is drawn with. */
+  readonly look: number;
+}
+
+const ADJECTIVES = [
+  'amber',
+  'brave',
+  'calm',
+  'deft',
+  'early',
+  'fleet',
+  'gilded',
+  'hazel',
+  'keen',
+  'lucid',
+  'mellow',
+  'nimble',
+  'quiet',
+  'russet',
+  'silver',
+  'vivid',
+];
+const BUTTERFLIES = [
+  'admiral',
+  'apollo',
+  'argus',
+  'brimstone',
+  'comma',
+  'copper',
+  'grayling',
+  'hairstreak',
+  'heath',
+  'machaon',
+  'monarch',
+  'morpho',
+  'peacock',
+  'ringlet',
+  'skipper',
+  'sulphur',
+];
+
+/** Names in a fixed shuffled order: 256 runs without a repeat. */
+export function runName(id: number): string {
+  const place = (id * 37 + 11) % 256;
+  return `${ADJECTIVES[place % 16]}-${BUTTERFLIES[(place >> 4) % 16]}`;
+}
+
+export const LOOKS = 6;
+const KEPT = 5;
+
+export function newRun(id: number, settings: PageSettings, name = runName(id)): RunRecord {
+  return {
+    id,
+    name,
+    settings,
+    series: createSeries(),
+    isPinned: false,
+    isShown: true,
+    look: id % LOOKS,
+  };
+}
+
+/** Adds a run; of the older ones the pinned stay and the last few others. */
+export function addRun(runs: readonly RunRecord[], run: RunRecord): RunRecord[] {
+  const all = [...runs, run];
+  const loose = all.filter(({ isPinned }) => !isPinned).slice(-KEPT);
+  return all.filter((one) => one.isPinned || loose.includes(one));
+}
+
+const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
+
+function label(meta: FieldMeta | undefined, key: string): string {
+  const symbol = meta?.symbol;
+  if (symbol !== undefined) return GREEK[symbol] ?? symbol;
+  return meta?.title.toLowerCase() || key;
+}
+
+function brief(value: unknown): string {
+  if (Array.isArray(value)) return value.length > 2 ? `${value.length} names` : value.join(', ') || 'none';
+  if (value === null) return 'none';
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** What a run's settings change, e.g. "OFT, b 8→4, seed 1→2". */
+export function describeRun(settings: PageSettings): string {
+  const base = baseOf(settings);
+  const a = fullConfig(base) as unknown as Record<string, unknown>;
+  const b = fullConfig(settings) as unknown as Record<string, unknown>;
+  const config = differingFields(a, b).map(
+    (key) => `${label(fieldMeta(configShape(settings.method)[key]!), key)} ${brief(a[key])}→${brief(b[key])}`,
+  );
+  const ta = { ...base.training } as Record<string, unknown>;
+  const tb = { ...settings.training } as Record<string, unknown>;
+  const training = differingFields(ta, tb).map(
+    (key) => `${label(fieldMeta(trainingShape[key]!), key)} ${brief(ta[key])}→${brief(tb[key])}`,
+  );
+  return [METHODS[settings.method].title, settings.data, ...config, ...training].join(', ');
+}

@@ -1,0 +1,153 @@
+/**
+ * What the page is set to, as values: preset and choices give a base, the rest is what differs from it. The one validator here serves
+ * the form and the URL, so neither can let in what the other refuses.
+ */
+import type { z } from 'zod';
+import type { CommonConfig } from '../adapters/fields.ts';
+import { METHODS } from '../adapters/registry.ts';
+import { refuseCommon } from '../adapters/rules.ts';
+import type { MethodId } from '../adapters/types.ts';
+import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import { PRESETS, presetById, startOf } from './presets.ts';
+
+export interface PageSettings {
+  readonly preset: string;
+  readonly model: string;
+  readonly data: string;
+  readonly method: MethodId;
+  /** PEFT's fields as given; fields left out are at PEFT's defaults. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: TrainingSettings;
+}
+
+export type Choices = Partial<Pick<PageSettings, 'model' | 'data' | 'method'>>;
+
+/** Embedded models and the data that suits each; "own" takes anything. */
+export const MODELS: Readonly<Record<string, { readonly title: string; readonly data: readonly string[] }>> =
+  {
+    'glyphs-vit': {
+      title: 'glyphs-vit',
+      data: ['letters', 'wild-digits', 'drawings', 'files'],
+    },
+    'tales-gpt': { title: 'tales-gpt', data: ['recipes', 'text', 'files'] },
+    own: { title: 'Your own ONNX', data: ['files', 'text', 'drawings'] },
+  };
+
+/** Settings before anything is changed: the preset, or the start of another model, dataset or method. */
+export function baseSettings(presetId: string, choices: Choices = {}): PageSettings {
+  const preset = presetById(presetId);
+  const model = choices.model ?? preset.model;
+  const method = choices.method ?? preset.method;
+  const offered = MODELS[model]!.data;
+  const wanted = choices.data ?? preset.data;
+  const data = offered.includes(wanted) ? wanted : offered[0]!;
+  const isPreset = model === preset.model && method === preset.method;
+  const start = startOf(method, model);
+  return {
+    preset: preset.id,
+    model,
+    data,
+    method,
+    config: isPreset ? preset.config : start.config,
+    training: trainingSchema.parse({
+      ...preset.training,
+      ...(isPreset ? {} : { learningRate: start.learningRate }),
+    }),
+  };
+}
+
+/** The base that `settings` differ from. */
+export function baseOf(settings: PageSettings): PageSettings {
+  return baseSettings(settings.preset, settings);
+}
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+/** Why a value may not stand in a field, or null. */
+export function refuseValue(shape: Shape, key: string, value: unknown): string | null {
+  const schema = Object.hasOwn(shape, key) ? shape[key] : undefined;
+  if (schema === undefined) return 'there is no such setting';
+  const result = schema.safeParse(value);
+  if (result.success) return null;
+  return result.error.issues[0]!.message.replace(/^Invalid input: /, '');
+}
+
+export function configShape(method: MethodId): Shape {
+  return METHODS[method].schema.shape;
+}
+
+export const trainingShape: Shape = trainingSchema.shape;
+
+/** The whole configuration with PEFT's defaults filled in. Every field of `settings.config` has passed {@link refuseValue}. */
+export function fullConfig(settings: PageSettings): CommonConfig {
+  return METHODS[settings.method].schema.parse(settings.config);
+}
+
+/** Why the fields together are illegal, in PEFT's words, or null. */
+export function refuseConfig(settings: PageSettings): string | null {
+  const config = fullConfig(settings);
+  return METHODS[settings.method].refuse(config) ?? refuseCommon(config);
+}
+
+/** Settings from untrusted text: unknown or illegal parts fall back to the base, each with a sentence. */
+export function validateSettings(input: {
+  readonly preset?: string | undefined;
+  readonly model?: string | undefined;
+  readonly data?: string | undefined;
+  readonly method?: string | undefined;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: Readonly<Record<string, unknown>>;
+}): { readonly settings: PageSettings; readonly problems: readonly string[] } {
+  const problems: string[] = [];
+  const known = (what: string, value: string | undefined, names: readonly string[]): string | undefined => {
+    if (value === undefined || names.includes(value)) return value;
+    problems.push(`There is no ${what} “${value}”; the default is used.`);
+    return undefined;
+  };
+  const preset =
+    known(
+      'preset',
+      input.preset,
+      PRESETS.map(({ id }) => id),
+    ) ?? PRESETS[0]!.id;
+  const model = known('model', input.model, Object.keys(MODELS));
+  const method = known('method', input.method, Object.keys(METHODS)) as MethodId | undefined;
+  const choices: Choices = {
+    ...(model === undefined ? {} : { model }),
+    ...(method === undefined ? {} : { method }),
+  };
+  const offered = MODELS[baseSettings(preset, choices).model]!.data;
+  const data = known('data of this model', input.data, offered);
+  const base = baseSettings(preset, data === undefined ? choices : { ...choices, data });
+
+  const accept = (shape: Shape, values: Readonly<Record<string, unknown>>): Record<string, unknown> => {
+    const kept: Record<string, unknown> = {};
+    for (const [key, value] of Object.entries(values)) {
+      const reason = refuseValue(shape, key, value);
+      if (reason === null) kept[key] = value;
+      else problems.push(`${key} = ${JSON.stringify(value)} is not used: ${reason}.`);
+    }
+    return kept;
+  };
+  const training = { ...base.training, ...accept(trainingShape, input.training) } as TrainingSettings;
+  const settings = {
+    ...base,
+    training,
+    config: { ...base.config, ...accept(configShape(base.method), input.config) },
+  };
+  const reason = refuseConfig(settings);
+  if (reason === null) return { settings, problems };
+  problems.push(`The method’s settings go back to their defaults: ${reason.trim()}`);
+  return { settings: { ...settings, config: base.config }, problems };
+}
+
+export const sameValue = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Fields of `b` that differ from `a`, defaults filled in on both sides. */
+export function differingFields(
+  a: Readonly<Record<string, unknown>>,
+  b: Readonly<Record<string, unknown>>,
+): string[] {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...keys].filter((key) => !sameValue(a[key], b[key]));
+}

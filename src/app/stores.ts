@@ -1,0 +1,152 @@
+/** The page's state, three vanilla stores readable without React. Curves live in each run's series, never in a store. */
+import { createStore } from 'zustand/vanilla';
+import type {
+  Comparison,
+  ErrorReport,
+  Inspection,
+  ModelReport,
+  NamedFile,
+  OpenReport,
+  Progress,
+  RunRequest,
+  RunState,
+} from '../training/protocol.ts';
+import { PRESETS } from './presets.ts';
+import type { RunRecord } from './runs.ts';
+import type { SavedSession } from './sessions.ts';
+import { baseSettings, type PageSettings } from './settings.ts';
+import type { GpuSupport } from './webgpu.ts';
+
+/** Drawn examples of one class, 32 × 32, 0 … 1, bright strokes on dark. */
+export interface DrawnClass {
+  readonly label: string;
+  readonly images: readonly Float32Array[];
+}
+
+export interface ChoiceState {
+  readonly settings: PageSettings;
+  readonly modelFiles: readonly NamedFile[];
+  readonly dataFiles: readonly NamedFile[];
+  readonly text: string;
+  readonly drawings: readonly DrawnClass[];
+  /** Modules of the chosen model; null while unknown. */
+  readonly report: ModelReport | null;
+  /** Why the modules are unknown. */
+  readonly reportError: ErrorReport | null;
+  /** What was refused in the link that opened the page. */
+  readonly problems: readonly string[];
+}
+
+export interface MergeResult {
+  readonly onnx: Uint8Array;
+  readonly external: NamedFile | null;
+  readonly changed: readonly string[];
+  readonly parity: { readonly maxAbs: number; readonly maxRel: number; readonly provider: string } | null;
+  readonly step: number;
+}
+
+export interface ErrorView {
+  readonly report: ErrorReport;
+  readonly canResume: boolean;
+}
+
+/** A run as it was before it was reset. */
+export interface UndoView {
+  readonly run: RunRecord;
+  readonly request: RunRequest;
+  readonly checkpoint: Uint8Array;
+  readonly step: number;
+}
+
+export interface RunView {
+  readonly state: RunState;
+  readonly current: RunRecord | null;
+  readonly request: RunRequest | null;
+  readonly open: OpenReport | null;
+  readonly runs: readonly RunRecord[];
+  readonly progress: Readonly<Partial<Record<Progress['clock'], Progress>>>;
+  readonly error: ErrorView | null;
+  /** What the trainer is asked for besides training, e.g. "Merging". */
+  readonly busy: string | null;
+  readonly comparison: { readonly value: Comparison; readonly step: number } | null;
+  readonly inspection: { readonly value: Inspection; readonly step: number } | null;
+  readonly merged: MergeResult | null;
+  readonly checkpoint: { readonly bytes: Uint8Array; readonly step: number; readonly at: number } | null;
+  readonly saved: SavedSession | null;
+  readonly undo: UndoView | null;
+  /** Length of the series when training last began in this sitting; the steps after it warm up. */
+  readonly since: number;
+}
+
+export type PanelName = 'choose' | 'train' | 'see';
+export type SeeTab = 'compare' | 'inside' | 'merge';
+export type XAxis = 'step' | 'examples' | 'seconds';
+
+export interface UiState {
+  readonly panel: PanelName;
+  readonly seeTab: SeeTab;
+  readonly theme: 'system' | 'light' | 'dark';
+  readonly isHelpOpen: boolean;
+  readonly smoothing: number;
+  readonly isLogY: boolean;
+  readonly xAxis: XAxis;
+  /** Module shown inside; null: the first target. */
+  readonly module: string | null;
+  /** How many factors are multiplied in the composed picture; null: all. */
+  readonly factors: number | null;
+  readonly prompt: string;
+  readonly sampleSeed: number;
+  readonly temperature: number;
+  readonly gpu: GpuSupport | null;
+  /** A short message and, if it can be undone, that. */
+  readonly notice: string | null;
+}
+
+export const emptyRun: Omit<RunView, 'runs' | 'saved'> = {
+  state: 'idle',
+  current: null,
+  request: null,
+  open: null,
+  progress: {},
+  error: null,
+  busy: null,
+  comparison: null,
+  inspection: null,
+  merged: null,
+  checkpoint: null,
+  undo: null,
+  since: 0,
+};
+
+export function createStores() {
+  const choice = createStore<ChoiceState>(() => ({
+    settings: baseSettings(PRESETS[0]!.id),
+    modelFiles: [],
+    dataFiles: [],
+    text: '',
+    drawings: [],
+    report: null,
+    reportError: null,
+    problems: [],
+  }));
+  const run = createStore<RunView>(() => ({ ...emptyRun, runs: [], saved: null }));
+  const ui = createStore<UiState>(() => ({
+    panel: 'train',
+    seeTab: 'compare',
+    theme: 'system',
+    isHelpOpen: false,
+    smoothing: 0.9,
+    isLogY: false,
+    xAxis: 'step',
+    module: null,
+    factors: null,
+    prompt: '',
+    sampleSeed: 1,
+    temperature: 0.8,
+    gpu: null,
+    notice: null,
+  }));
+  return { choice, run, ui };
+}
+
+export type Stores = ReturnType<typeof createStores>;

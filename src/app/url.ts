@@ -1,0 +1,68 @@
+/**
+ * The address's hash: schema version, preset, seed, and only what differs from them. Reading goes through the form's validator, so a
+ * link can say nothing that the form would refuse.
+ */
+
+import { presetById } from './presets.ts';
+import { baseOf, differingFields, fullConfig, type PageSettings, validateSettings } from './settings.ts';
+
+const VERSION = '1';
+
+/** A value as short as it can be read back: text as it is unless it looks like JSON. */
+function encodeValue(value: unknown): string {
+  return typeof value === 'string' && asJson(value) === undefined ? value : JSON.stringify(value);
+}
+
+function asJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The hash without its "#". Dropped files and pasted text stay out: a link carries settings, never data. */
+export function encodeHash(settings: PageSettings): string {
+  const preset = presetById(settings.preset);
+  const base = baseOf(settings);
+  const out = new URLSearchParams({ v: VERSION, preset: settings.preset });
+  for (const key of ['model', 'data', 'method'] as const)
+    if (settings[key] !== preset[key]) out.set(key, settings[key]);
+  const config = fullConfig(settings) as unknown as Record<string, unknown>;
+  const baseConfig = fullConfig(base) as unknown as Record<string, unknown>;
+  for (const key of differingFields(baseConfig, config)) out.set(`c.${key}`, encodeValue(config[key]));
+  for (const key of differingFields({ ...base.training }, { ...settings.training }))
+    if (key !== 'seed') out.set(`t.${key}`, encodeValue(settings.training[key as 'steps']));
+  out.set('seed', String(settings.training.seed));
+  return out.toString();
+}
+
+/** Settings of a hash (with or without "#"), and a sentence for everything in it that could not be used. */
+export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
+  const params = new URLSearchParams(hash.replace(/^#/, ''));
+  const config: Record<string, unknown> = {};
+  const training: Record<string, unknown> = {};
+  const strange: string[] = [];
+  for (const [key, text] of params) {
+    const value = asJson(text) === undefined ? text : asJson(text);
+    if (key.startsWith('c.')) config[key.slice(2)] = value;
+    else if (key.startsWith('t.')) training[key.slice(2)] = value;
+    else if (key === 'seed') training.seed = value;
+    else if (!['v', 'preset', 'model', 'data', 'method'].includes(key))
+      strange.push(`The link’s “${key}” means nothing here and is ignored.`);
+  }
+  const version = params.get('v');
+  if (version !== null && version !== VERSION)
+    strange.push(
+      `The link is of version ${version}; this page reads version ${VERSION} and takes what it knows.`,
+    );
+  const { settings, problems } = validateSettings({
+    preset: params.get('preset') ?? undefined,
+    model: params.get('model') ?? undefined,
+    data: params.get('data') ?? undefined,
+    method: params.get('method') ?? undefined,
+    config,
+    training,
+  });
+  return { settings, problems: [...strange, ...problems] };
+}

@@ -1,0 +1,57 @@
+/** Whether this browser can train, found out without making a device, and what to do where it cannot. */
+
+export type GpuSupport =
+  | { readonly state: 'ready'; readonly isSoftware: boolean; readonly name: string }
+  | { readonly state: 'no-webgpu' | 'no-adapter' | 'insecure'; readonly steps: readonly string[] };
+
+/** Asks for an adapter once; nothing is allocated. */
+export async function detectGpu(navigator: Navigator, isSecure: boolean): Promise<GpuSupport> {
+  const steps = (isBlocked: boolean) => stepsFor(navigator.userAgent, isBlocked);
+  if (!isSecure)
+    return {
+      state: 'insecure',
+      steps: ['WebGPU needs a secure address: open the page at https:// or at http://localhost.'],
+    };
+  const gpu = navigator.gpu as GPU | undefined;
+  if (gpu === undefined) return { state: 'no-webgpu', steps: steps(false) };
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
+  if (adapter === null) return { state: 'no-adapter', steps: steps(true) };
+  const { vendor, architecture, description } = adapter.info;
+  const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+  const isSoftware =
+    adapter.info.isFallbackAdapter ||
+    /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${architecture} ${name}`);
+  return { state: 'ready', isSoftware, name };
+}
+
+/** Steps for the browser at hand, by its user agent. */
+export function stepsFor(agent: string, isBlocked: boolean): string[] {
+  const isLinux = /Linux/.test(agent) && !/Android/.test(agent);
+  if (/Firefox\//.test(agent)) {
+    return [
+      'Update Firefox: WebGPU is on by default from version 141 on Windows and 145 on Apple computers.',
+      'Elsewhere open about:config, set dom.webgpu.enabled to true and, if it stays blocked, gfx.webgpu.ignore-blocklist too.',
+      'Restart Firefox and reload this page.',
+    ];
+  }
+  if (/Edg\/|Chrome\/|Chromium\//.test(agent)) {
+    const browser = /Edg\//.test(agent) ? 'edge' : 'chrome';
+    return [
+      'Update the browser to version 113 or later (121 on Android).',
+      `Open ${browser}://settings/system and turn on graphics acceleration.`,
+      ...(isLinux || isBlocked
+        ? [
+            `Open ${browser}://flags, enable “Unsafe WebGPU Support”${isLinux ? ' and “Vulkan”' : ''}, and relaunch.`,
+          ]
+        : []),
+      `Open ${browser}://gpu to see why the GPU is blocked.`,
+    ];
+  }
+  if (/Safari\//.test(agent)) {
+    return [
+      'WebGPU is on by default from Safari 26 (macOS 26, iOS 26): update the system.',
+      'On older systems: Settings, Safari, Advanced, Feature Flags, WebGPU.',
+    ];
+  }
+  return ['Open this page in a recent Chrome, Edge, Firefox or Safari.'];
+}
