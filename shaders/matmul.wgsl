@@ -1,0 +1,219 @@
+// C[z] = epilogue(alpha * A[z] B[z]):  A [M, K] (stored [K, M] with TRANS_A), B [K, N] (stored [N, K] with TRANS_B), C [M, N].
+// epilogue(v) = activate(v + bias[n]); KEEP_PRE also writes v + bias. With splits > 1 (no epilogue), C is [splits, batch, M, N]
+// and each split sums its own range of k; matmulSplit.wgsl adds them up.
+// Each thread owns a block of C, 4 columns by 4 rows (8 with TALL). `direct` reads operands straight from memory; `tiled` stages
+// them in workgroup memory. VEC_A, VEC_B, VEC_C: the contiguous axis of that tensor is a multiple of 4. B_F16: B holds pairs of f16.
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 BIAS KEEP_PRE TALL
+import package::lib::activation::activate;
+
+struct Params {
+  m: u32,
+  n: u32,
+  k: u32,
+  chunk: u32, // k per split, a multiple of 16
+  splits: u32,
+  alpha: f32,
+  batch1: u32, // sizes of the two inner batch axes
+  batch2: u32,
+  batches: u32,
+  a_strides: vec4u, // elements per step of batch axes 0, 1, 2
+  b_strides: vec4u,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@if(VEC_A) @group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@else @group(0) @binding(1) var<storage, read> a: array<f32>;
+@if(VEC_B && B_F16) @group(0) @binding(2) var<storage, read> b: array<vec2u>;
+@elif(B_F16) @group(0) @binding(2) var<storage, read> b: array<u32>;
+@elif(VEC_B) @group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@else @group(0) @binding(2) var<storage, read> b: array<f32>;
+@if(VEC_C) alias element = vec4f;
+@else alias element = f32;
+@group(0) @binding(3) var<storage, read_write> c: array<element>;
+@if(BIAS) @group(0) @binding(4) var<storage, read> bias: array<element>;
+@if(KEEP_PRE && BIAS) @group(0) @binding(5) var<storage, read_write> pre: array<element>;
+@if(KEEP_PRE && !BIAS) @group(0) @binding(4) var<storage, read_write> pre: array<element>;
+
+override TX: u32 = 8u; // threads along n
+override TY: u32 = 8u; // threads along m
+override ACTIVATION: u32 = 0u;
+
+// Four consecutive elements of a stored row; zero beyond its ends.
+fn read_a(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
+  let at = base + min(row, rows - 1u) * columns + min(column, columns - 1u);
+  @if(VEC_A) { return select(vec4f(), a[at / 4u], row < rows && column < columns); }
+  @else {
+    let inside = vec4<bool>(true, column + 1u < columns, column + 2u < columns, column + 3u < columns);
+    let last = base + rows * columns - 1u;
+    let v = vec4f(a[at], a[min(at + 1u, last)], a[min(at + 2u, last)], a[min(at + 3u, last)]);
+    return select(vec4f(), v, inside & vec4<bool>(row < rows && column < columns));
+  }
+}
+
+@if(B_F16 && !VEC_B) fn half_b(at: u32) -> f32 {
+  return unpack2x16float(b[at / 2u])[at % 2u];
+}
+
+fn read_b(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
+  let at = base + min(row, rows - 1u) * columns + min(column, columns - 1u);
+  @if(VEC_B && B_F16) {
+    let pair = b[at / 4u];
+    return select(vec4f(), vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y)), row < rows && column < columns);
+  }
+  @elif(VEC_B) { return select(vec4f(), b[at / 4u], row < rows && column < columns); }
+  @else {
+    let inside = vec4<bool>(true, column + 1u < columns, column + 2u < columns, column + 3u < columns);
+    let last = base + rows * columns - 1u;
+    @if(B_F16) let v = vec4f(half_b(at), half_b(min(at + 1u, last)), half_b(min(at + 2u, last)), half_b(min(at + 3u, last)));
+    @else let v = vec4f(b[at], b[min(at + 1u, last)], b[min(at + 2u, last)], b[min(at + 3u, last)]);
+    return select(vec4f(), v, inside & vec4<bool>(row < rows && column < columns));
+  }
+}
+
+// Rows m .. m+3 of A at k .. k+3: column r of the matrix is row m + r.
+fn block_a(base: u32, m: u32, k: u32, k_end: u32) -> mat4x4f {
+  @if(TRANS_A) {
+    return transpose(mat4x4f(
+      read_a(base, k, k_end, m, p.m), read_a(base, k + 1u, k_end, m, p.m),
+      read_a(base, k + 2u, k_end, m, p.m), read_a(base, k + 3u, k_end, m, p.m),
+    ));
+  }
+  @else {
+    return mat4x4f(
+      read_a(base, m, p.m, k, p.k), read_a(base, m + 1u, p.m, k, p.k),
+      read_a(base, m + 2u, p.m, k, p.k), read_a(base, m + 3u, p.m, k, p.k),
+    );
+  }
+}
+
+// Columns n .. n+3 of B at k .. k+3: column i of the matrix is row k + i.
+fn block_b(base: u32, k: u32, k_end: u32, n: u32) -> mat4x4f {
+  @if(TRANS_B) {
+    return transpose(mat4x4f(
+      read_b(base, n, p.n, k, p.k), read_b(base, n + 1u, p.n, k, p.k),
+      read_b(base, n + 2u, p.n, k, p.k), read_b(base, n + 3u, p.n, k, p.k),
+    ));
+  }
+  @else {
+    return mat4x4f(
+      read_b(base, k, k_end, n, p.n), read_b(base, k + 1u, k_end, n, p.n),
+      read_b(base, k + 2u, k_end, n, p.n), read_b(base, k + 3u, k_end, n, p.n),
+    );
+  }
+}
+
+fn batch_offset(z: u32, strides: vec4u) -> u32 {
+  let i2 = z % p.batch2;
+  let i1 = (z / p.batch2) % p.batch1;
+  return (z / p.batch2 / p.batch1) * strides.x + i1 * strides.y + i2 * strides.z;
+}
+
+fn store(base: u32, m: u32, n: u32, sum: vec4f) {
+  if (m >= p.m || n >= p.n) { return; }
+  let at = base + m * p.n + n;
+  @if(VEC_C) {
+    var v = p.alpha * sum;
+    @if(BIAS) v += bias[n / 4u];
+    @if(KEEP_PRE) pre[at / 4u] = v;
+    c[at / 4u] = vec4f(activate(ACTIVATION, v.x), activate(ACTIVATION, v.y), activate(ACTIVATION, v.z), activate(ACTIVATION, v.w));
+  }
+  @else {
+    for (var i = 0u; i < min(4u, p.n - n); i++) {
+      var v = p.alpha * sum[i];
+      @if(BIAS) v += bias[n + i];
+      @if(KEEP_PRE) pre[at + i] = v;
+      c[at + i] = activate(ACTIVATION, v);
+    }
+  }
+}
+
+fn store_block(base: u32, m: u32, n: u32, rows: mat4x4f) {
+  store(base, m, n, rows[0]);
+  store(base, m + 1u, n, rows[1]);
+  store(base, m + 2u, n, rows[2]);
+  store(base, m + 3u, n, rows[3]);
+}
+
+@compute @workgroup_size(TX, TY)
+fn direct(@builtin(global_invocation_id) gid: vec3u) {
+  let n = gid.x * 4u;
+  @if(TALL) let m = gid.y * 8u;
+  @else let m = gid.y * 4u;
+  if (n >= p.n || m >= p.m) { return; }
+  let batch = gid.z / p.splits;
+  let k_start = (gid.z % p.splits) * p.chunk;
+  let k_end = min(p.k, k_start + p.chunk);
+  let a_base = batch_offset(batch, p.a_strides);
+  let b_base = batch_offset(batch, p.b_strides);
+  var low = mat4x4f();
+  @if(TALL) var high = mat4x4f();
+  for (var k = k_start; k < k_end; k += 4u) {
+    let block = block_b(b_base, k, k_end, n);
+    low += block * block_a(a_base, m, k, k_end);
+    @if(TALL) high += block * block_a(a_base, m + 4u, k, k_end);
+  }
+  let c_base = ((gid.z % p.splits) * p.batches + batch) * p.m * p.n;
+  store_block(c_base, m, n, low);
+  @if(TALL) store_block(c_base, m + 4u, n, high);
+}
+
+const DEPTH = 16u; // k staged at a time
+@if(TALL) const HEIGHT = 2u;
+@else const HEIGHT = 1u;
+override ROWS_A: u32 = TY * HEIGHT; // vec4 along m in the tile
+override TILE_A: u32 = ROWS_A * DEPTH;
+override TILE_B: u32 = TX * DEPTH;
+var<workgroup> tile_a: array<vec4f, TILE_A>; // [k][m / 4]
+var<workgroup> tile_b: array<vec4f, TILE_B>; // [k][n / 4]
+
+@compute @workgroup_size(TX, TY)
+fn tiled(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) id: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let m0 = group.y * ROWS_A * 4u;
+  let n0 = group.x * TX * 4u;
+  let batch = group.z / p.splits;
+  let k_start = (group.z % p.splits) * p.chunk;
+  let k_end = min(p.k, k_start + p.chunk);
+  let a_base = batch_offset(batch, p.a_strides);
+  let b_base = batch_offset(batch, p.b_strides);
+  var low = mat4x4f();
+  @if(TALL) var high = mat4x4f();
+  for (var k0 = k_start; k0 < k_end; k0 += DEPTH) {
+    for (var i = lane; i < ROWS_A * 4u; i += TX * TY) {
+      @if(TRANS_A) let at = vec2u(i % ROWS_A, i / ROWS_A);
+      @else let at = vec2u(i / 4u, i % 4u);
+      let block = transpose(block_a(a_base, m0 + at.x * 4u, k0 + at.y * 4u, k_end));
+      for (var j = 0u; j < 4u; j++) { tile_a[(at.y * 4u + j) * ROWS_A + at.x] = block[j]; }
+    }
+    for (var i = lane; i < TX * 4u; i += TX * TY) {
+      @if(TRANS_B) let at = vec2u(i / 4u, i % 4u);
+      @else let at = vec2u(i % TX, i / TX);
+      let block = block_b(b_base, k0 + at.y * 4u, k_end, n0 + at.x * 4u);
+      for (var j = 0u; j < 4u; j++) { tile_b[(at.y * 4u + j) * TX + at.x] = block[j]; }
+    }
+    workgroupBarrier(); // the tiles are whole before anyone reads them
+    for (var k = 0u; k < DEPTH; k += 4u) {
+      let block = mat4x4f(
+        tile_b[k * TX + id.x], tile_b[(k + 1u) * TX + id.x], tile_b[(k + 2u) * TX + id.x], tile_b[(k + 3u) * TX + id.x],
+      );
+      let at = id.y * HEIGHT;
+      low += block * transpose(mat4x4f(
+        tile_a[k * ROWS_A + at], tile_a[(k + 1u) * ROWS_A + at],
+        tile_a[(k + 2u) * ROWS_A + at], tile_a[(k + 3u) * ROWS_A + at],
+      ));
+      @if(TALL) high += block * transpose(mat4x4f(
+        tile_a[k * ROWS_A + at + 1u], tile_a[(k + 1u) * ROWS_A + at + 1u],
+        tile_a[(k + 2u) * ROWS_A + at + 1u], tile_a[(k + 3u) * ROWS_A + at + 1u],
+      ));
+    }
+    workgroupBarrier(); // everyone has read the tiles before the next ones overwrite them
+  }
+  let c_base = ((group.z % p.splits) * p.batches + batch) * p.m * p.n;
+  let n = n0 + id.x * 4u;
+  let m = m0 + id.y * HEIGHT * 4u;
+  store_block(c_base, m, n, low);
+  @if(TALL) store_block(c_base, m + 4u, n, high);
+}

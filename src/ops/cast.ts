@@ -1,0 +1,75 @@
+/** cast: f32 ↔ i32 (towards zero), f32 ↔ f16. */
+import { defineOp } from '../graph/defineOp.ts';
+import { sizeOf } from '../graph/shape.ts';
+import type { DType, Emitter, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { perElement, WORKGROUP } from './dispatch.ts';
+
+export interface CastAttrs {
+  readonly to: DType;
+}
+
+const ENTRIES: Readonly<Record<string, string>> = {
+  'f32 i32': 'to_whole',
+  'i32 f32': 'to_floats',
+  'f16 f32': 'from_halves',
+  'f32 f16': 'to_halves',
+};
+
+export const castOp = defineOp<CastAttrs>({
+  name: 'cast',
+  infer([x], { to }) {
+    if (!ENTRIES[`${x!.dtype} ${to}`]) fail('shape', `cast: ${x!.dtype} to ${to} is not possible.`);
+    return [{ dtype: to, shape: x!.shape }];
+  },
+  gradient(g, node, [dY], wants) {
+    const from = node.inputs[0]!.dtype;
+    if (!wants[0] || from === 'i32' || node.attrs.to === 'i32') return [null];
+    return [cast(g, dY!, { to: from })];
+  },
+  kernel({ inputs, attrs }) {
+    const { dtype, shape } = inputs[0]!;
+    const n = sizeOf(shape);
+    return {
+      dispatches: [
+        {
+          shader: 'cast.wgsl',
+          entry: ENTRIES[`${dtype} ${attrs.to}`]!,
+          constants: { WG: WORKGROUP },
+          params: [n],
+          bindings: [{ in: 0 }, { out: 0 }],
+          workgroups: perElement(attrs.to === 'f16' ? Math.ceil(n / 2) : n),
+        },
+      ],
+    };
+  },
+  // Rounding to f16 is the device's business: the reference keeps its float64, as for every narrower type.
+  reference([x], { to }) {
+    return [{ dtype: to, shape: x!.shape, data: to === 'i32' ? x!.data.map(Math.trunc) : x!.data }];
+  },
+  cases: [
+    {
+      name: 'to i32, towards zero',
+      inputs: [{ dtype: 'f32', shape: [5], data: [-1.7, -0.2, 0.9, 2, 1000.5] }],
+      attrs: { to: 'i32' },
+      gradientInputs: [],
+    },
+    {
+      name: 'i32 to f32',
+      inputs: [{ dtype: 'i32', shape: [3], data: [-3, 0, 70000] }],
+      attrs: { to: 'f32' },
+    },
+    { name: 'f16 to f32', inputs: [{ dtype: 'f16', shape: [7] }], attrs: { to: 'f32' }, gradientInputs: [] },
+    {
+      name: 'f32 to f16',
+      inputs: [{ dtype: 'f32', shape: [7] }],
+      attrs: { to: 'f16' },
+      tolerance: 1e-3,
+      gradientInputs: [],
+    },
+  ],
+});
+
+/** x in another type; x itself when it has it. */
+export const cast = (g: Emitter, x: Value, attrs: CastAttrs): Value =>
+  x.dtype === attrs.to ? x : g.emit(castOp, [x], attrs)[0]!;

@@ -1,0 +1,139 @@
+/** Lowers one matrix product, batched and with its epilogue, to dispatches of matmul.wgsl; chooses among its variants. */
+
+import type { Caps, Dispatch, Kernel, Param, Ref } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { mergeAxes, perElement } from './dispatch.ts';
+import type { Activation } from './scalar.ts';
+import { scalarFunction } from './scalar.ts';
+
+/** How the work is cut: an entry of matmul.wgsl, threads along n and m, rows per thread (columns are always 4). */
+export interface GemmVariant {
+  readonly entry: 'direct' | 'tiled';
+  readonly threads: readonly [number, number];
+  readonly tall: boolean;
+}
+
+/** The choices a tuner has, by name. Workgroup memory of the tiled ones: 64 bytes per row and column of the tile. */
+export const gemmVariants = {
+  /** No workgroup memory, no barrier: small outputs, CPU adapters. */
+  direct4: { entry: 'direct', threads: [8, 8], tall: false },
+  direct8: { entry: 'direct', threads: [8, 8], tall: true },
+  tiled32: { entry: 'tiled', threads: [8, 8], tall: false },
+  tiled64: { entry: 'tiled', threads: [16, 16], tall: false },
+  tiled128: { entry: 'tiled', threads: [16, 16], tall: true },
+} as const satisfies Record<string, GemmVariant>;
+
+export type GemmVariantName = keyof typeof gemmVariants;
+
+export interface Gemm {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** Batch axes of the result, and the steps of A and B along them in elements (0: broadcast). */
+  readonly batch: readonly number[];
+  readonly aStrides: readonly number[];
+  readonly bStrides: readonly number[];
+  readonly transA: boolean;
+  readonly transB: boolean;
+  readonly alpha: number;
+  /** B is stored as f16. */
+  readonly bHalf: boolean;
+  readonly a: Ref;
+  readonly b: Ref;
+  readonly c: Ref;
+  readonly bias: Ref | null;
+  readonly pre: Ref | null;
+  readonly activation: Activation;
+  readonly variant?: GemmVariantName | undefined;
+}
+
+/** A pure choice by shape class and limits, so that a plan is the same wherever it is made. */
+export function chooseVariant(m: number, n: number, k: number, batches: number, caps: Caps): GemmVariantName {
+  const fits = (name: GemmVariantName): boolean => {
+    const { threads, tall } = gemmVariants[name];
+    return (
+      threads[0] * threads[1] <= caps.maxInvocationsPerWorkgroup &&
+      (threads[0] + threads[1] * (tall ? 2 : 1)) * 256 <= caps.maxWorkgroupStorageBytes
+    );
+  };
+  const blocks = (rows: number, columns: number): number =>
+    Math.ceil(m / rows) * Math.ceil(n / columns) * batches;
+  if (k < 16 || m < 16 || n < 16) return 'direct4';
+  if (blocks(128, 64) >= 256 && k >= 64 && fits('tiled128')) return 'tiled128';
+  if (blocks(64, 64) >= 128 && fits('tiled64')) return 'tiled64';
+  return fits('tiled32') ? 'tiled32' : 'direct4';
+}
+
+/** Splits of k: only where the result is too small to fill a device and k is long (dW over many tokens). */
+export function chooseSplits(m: number, n: number, k: number, batches: number): number {
+  const blocks = Math.ceil(m / 32) * Math.ceil(n / 32) * batches;
+  if (blocks >= 64 || k < 512) return 1;
+  return Math.max(1, Math.min(Math.ceil(64 / blocks), Math.floor(k / 128), 16));
+}
+
+export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
+  const { m, n, k } = gemm;
+  const merged = mergeAxes(gemm.batch, [gemm.aStrides, gemm.bStrides]);
+  if (merged.shape.length > 3) fail('shape', `matmul: batch axes [${gemm.batch}] do not merge into three.`);
+  const pad = (values: readonly number[], fill: number): number[] => [
+    ...new Array<number>(3 - values.length).fill(fill),
+    ...values,
+  ];
+  const shape = pad(merged.shape, 1);
+  const batches = shape[0]! * shape[1]! * shape[2]!;
+  const name = gemm.variant ?? chooseVariant(m, n, k, batches, caps);
+  const variant = gemmVariants[name];
+  const splits = chooseSplits(m, n, k, batches);
+  const chunk = Math.ceil(k / splits / 16) * 16;
+  const used = Math.max(1, Math.ceil(k / chunk));
+  const epilogue = used === 1;
+  const [tx, ty] = variant.threads;
+  const vector = (size: number): boolean => size % 4 === 0;
+  const pre = epilogue ? gemm.pre : null;
+  const bias = epilogue ? gemm.bias : null;
+  const main: Dispatch = {
+    shader: 'matmul.wgsl',
+    entry: variant.entry,
+    conditions: {
+      TRANS_A: gemm.transA,
+      TRANS_B: gemm.transB,
+      VEC_A: vector(gemm.transA ? m : k),
+      VEC_B: vector(gemm.transB ? k : n),
+      VEC_C: vector(n),
+      B_F16: gemm.bHalf,
+      BIAS: bias !== null,
+      KEEP_PRE: pre !== null,
+      TALL: variant.tall,
+    },
+    constants: { TX: tx, TY: ty, ACTIVATION: epilogue ? scalarFunction(gemm.activation).code : 0 },
+    params: [
+      ...[m, n, k, chunk, used],
+      { f32: gemm.alpha },
+      ...[shape[1]!, shape[2]!, batches, 0, 0, 0],
+      ...[...pad(merged.strides[0]!, 0), 0],
+      ...[...pad(merged.strides[1]!, 0), 0],
+    ],
+    bindings: [
+      gemm.a,
+      gemm.b,
+      epilogue ? gemm.c : { scratch: 0 },
+      ...(bias ? [bias] : []),
+      ...(pre ? [pre] : []),
+    ],
+    workgroups: [Math.ceil(n / (tx * 4)), Math.ceil(m / (ty * (variant.tall ? 8 : 4))), batches * used],
+  };
+  if (epilogue) return { dispatches: [main] };
+  const total = batches * m * n;
+  const width = vector(n) ? 4 : 1;
+  const params: Param[] = [total / width, n / width, used];
+  const sum: Dispatch = {
+    shader: 'matmulSplit.wgsl',
+    entry: 'sum_splits',
+    conditions: { VEC_C: vector(n), BIAS: gemm.bias !== null, KEEP_PRE: gemm.pre !== null },
+    constants: { ACTIVATION: scalarFunction(gemm.activation).code },
+    params,
+    bindings: [{ scratch: 0 }, gemm.c, ...(gemm.bias ? [gemm.bias] : []), ...(gemm.pre ? [gemm.pre] : [])],
+    workgroups: perElement(total / width),
+  };
+  return { scratchBytes: [total * used * 4], dispatches: [main, sum] };
+}

@@ -1,0 +1,148 @@
+/** unfold: pictures cut into (overlapping) windows, so that a convolution becomes a linear layer; fold is its adjoint. */
+import { defineOp } from '../graph/defineOp.ts';
+import { sizeOf } from '../graph/shape.ts';
+import type { Emitter, KernelNode, Param, Tensor, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { perElement, WORKGROUP } from './dispatch.ts';
+import { emptyTensor } from './reference.ts';
+
+export interface UnfoldAttrs {
+  readonly kernel: readonly [number, number];
+  readonly stride: readonly [number, number];
+  /** ONNX's order: top, left, bottom, right. */
+  readonly pads: readonly [number, number, number, number];
+}
+
+export interface FoldAttrs extends UnfoldAttrs {
+  /** [B, C, H, W] of the picture. */
+  readonly shape: readonly number[];
+}
+
+/** Windows down and across. */
+function windows(
+  [, , height, width]: readonly number[],
+  { kernel, stride, pads }: UnfoldAttrs,
+): [number, number] {
+  return [
+    Math.floor((height! + pads[0] + pads[2] - kernel[0]) / stride[0]) + 1,
+    Math.floor((width! + pads[1] + pads[3] - kernel[1]) / stride[1]) + 1,
+  ];
+}
+
+function patchShape(shape: readonly number[], attrs: UnfoldAttrs): number[] {
+  const [down, across] = windows(shape, attrs);
+  if (shape.length !== 4 || down < 1 || across < 1) {
+    fail('shape', `unfold: windows of [${attrs.kernel}] do not fit into [${shape}].`);
+  }
+  return [shape[0]!, down * across, shape[1]! * attrs.kernel[0] * attrs.kernel[1]];
+}
+
+const params = (count: number, shape: readonly number[], attrs: UnfoldAttrs): Param[] => [
+  count,
+  ...shape.slice(1),
+  ...attrs.kernel,
+  ...attrs.stride,
+  ...attrs.pads.slice(0, 2),
+  ...windows(shape, attrs),
+];
+
+/** Calls `visit(patch element, pixel)` for every pair that lies inside the picture. */
+function eachPair(
+  shape: readonly number[],
+  attrs: UnfoldAttrs,
+  visit: (element: number, pixel: number) => void,
+): void {
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const [down, across] = windows(shape, attrs);
+  let element = 0;
+  for (let n = 0; n < batch; n++) {
+    for (let window = 0; window < down * across; window++) {
+      const top = Math.floor(window / across) * attrs.stride[0] - attrs.pads[0];
+      const left = (window % across) * attrs.stride[1] - attrs.pads[1];
+      for (let c = 0; c < channels; c++) {
+        for (let row = 0; row < attrs.kernel[0]; row++) {
+          for (let column = 0; column < attrs.kernel[1]; column++, element++) {
+            const h = top + row;
+            const w = left + column;
+            if (h < 0 || w < 0 || h >= height || w >= width) continue;
+            visit(element, ((n * channels + c) * height + h) * width + w);
+          }
+        }
+      }
+    }
+  }
+}
+
+const kernelOf = (entry: string, node: KernelNode<UnfoldAttrs>, picture: readonly number[]) => {
+  const count = sizeOf(node.outputs[0]!.shape);
+  return {
+    dispatches: [
+      {
+        shader: 'unfold.wgsl',
+        entry,
+        constants: { WG: WORKGROUP },
+        params: params(count, picture, node.attrs),
+        bindings: [{ in: 0 }, { out: 0 }],
+        workgroups: perElement(count),
+      },
+    ],
+  };
+};
+
+export const unfoldOp = defineOp<UnfoldAttrs>({
+  name: 'unfold',
+  infer([x], attrs) {
+    if (x!.dtype !== 'f32') fail('shape', `unfold: takes f32, not ${x!.dtype}.`);
+    return [{ dtype: 'f32', shape: patchShape(x!.shape, attrs) }];
+  },
+  gradient: (g, node, [dY]) => [g.emit(foldOp, [dY!], { ...node.attrs, shape: node.inputs[0]!.shape })[0]!],
+  kernel: (node) => kernelOf('unfold', node, node.inputs[0]!.shape),
+  reference([x], attrs): readonly Tensor[] {
+    const y = emptyTensor('f32', patchShape(x!.shape, attrs));
+    eachPair(x!.shape, attrs, (element, pixel) => {
+      y.data[element] = x!.data[pixel]!;
+    });
+    return [y];
+  },
+  cases: [
+    {
+      name: 'patches',
+      inputs: [{ dtype: 'f32', shape: [2, 3, 8, 8] }],
+      attrs: { kernel: [4, 4], stride: [4, 4], pads: [0, 0, 0, 0] },
+    },
+    {
+      name: 'overlapping, padded, odd',
+      inputs: [{ dtype: 'f32', shape: [1, 2, 7, 6] }],
+      attrs: { kernel: [3, 2], stride: [2, 1], pads: [1, 0, 1, 1] },
+    },
+  ],
+});
+
+export const foldOp = defineOp<FoldAttrs>({
+  name: 'fold',
+  infer([patches], attrs) {
+    if (patches!.shape.join() !== patchShape(attrs.shape, attrs).join()) {
+      fail('shape', `fold: patches [${patches!.shape}] are not those of [${attrs.shape}].`);
+    }
+    return [{ dtype: 'f32', shape: attrs.shape }];
+  },
+  gradient: null,
+  kernel: (node) => kernelOf('fold', node, node.attrs.shape),
+  reference([patches], attrs) {
+    const x = emptyTensor('f32', attrs.shape);
+    eachPair(attrs.shape, attrs, (element, pixel) => {
+      x.data[pixel] = x.data[pixel]! + patches!.data[element]!;
+    });
+    return [x];
+  },
+  cases: [
+    {
+      name: 'overlapping, padded, odd',
+      inputs: [{ dtype: 'f32', shape: [1, 24, 12] }],
+      attrs: { kernel: [3, 2], stride: [2, 1], pads: [1, 0, 1, 1], shape: [1, 2, 7, 6] },
+    },
+  ],
+});
+
+/** x [B, C, H, W] → windows [B, L, C·kh·kw]. */
+export const unfold = (g: Emitter, x: Value, attrs: UnfoldAttrs): Value => g.emit(unfoldOp, [x], attrs)[0]!;
