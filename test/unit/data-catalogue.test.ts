@@ -7,7 +7,7 @@ import { loadTokenizer } from '../../src/data/tokenizer.ts';
 
 const tokenizer = loadTokenizer(trainBpe(embeddedTexts('tales', 'train', 200), { vocabSize: 600 }));
 
-describe('embeddedDataset', () => {
+describe('embeddedDataset', { timeout: 60_000 }, () => {
   it.each(embeddedDatasets.map((entry) => [entry.name, entry.kind] as const))(
     '%s gives batches',
     (name, kind) => {

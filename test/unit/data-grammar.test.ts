@@ -7,7 +7,7 @@ import { rng } from '../../src/lib/rng.ts';
 
 const wordsOf = (text: string) => text.toLowerCase().match(/[a-z]+/g) ?? [];
 
-describe('grammar', () => {
+describe('grammar', { timeout: 60_000 }, () => {
   it('expands choices, slots and articles', () => {
     const r = rng(1);
     const slots = { thing: 'owl', bag: 'brown bag' };
@@ -46,7 +46,7 @@ describe.each([
   });
 });
 
-describe('tales', () => {
+describe('tales', { timeout: 60_000 }, () => {
   it('speak of their hero with one pronoun when hero and friend agree', () => {
     // A tale with only women or girls in it never says "he" or "his", and the other way round.
     const texts = Array.from({ length: 600 }, (_, i) => tale(rng(2, i)));

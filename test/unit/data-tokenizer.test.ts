@@ -10,7 +10,7 @@ const texts = Array.from({ length: 1500 }, (_, i) => (i % 4 === 3 ? recipe(rng(1
 const trained = trainBpe(texts, { vocabSize: 1024 });
 const tokenizer = loadTokenizer(JSON.stringify(trained));
 
-describe('trainBpe', () => {
+describe('trainBpe', { timeout: 60_000 }, () => {
   it('writes as many entries as asked, ids without a gap', () => {
     const ids = Object.values(trained.model.vocab).sort((a, b) => a - b);
     expect(ids).toEqual(Array.from({ length: 1024 }, (_, i) => i));
@@ -64,7 +64,7 @@ describe('trainBpe', () => {
   });
 });
 
-describe('loadTokenizer', () => {
+describe('loadTokenizer', { timeout: 60_000 }, () => {
   it('encodes long texts in parts without losing a character', () => {
     const text = `${'one line of words, and another\n'.repeat(14_000)}end`;
     const ids = tokenizer.encode(text);

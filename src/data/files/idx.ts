@@ -58,7 +58,7 @@ export function idxDataset(
   const heldPair = pairs.length > 1 ? pairs.find((p) => /^(t10k|test|val)/i.test(p.prefix)) : undefined;
   const trainPair = pairs.find((p) => p !== heldPair)!;
   const stride = size.channels * size.width * size.height;
-  const first = fit(trainPair, size);
+  const first = atModelSize(trainPair, size);
   const seen = (pair: Pair): string[] => [...new Set(pair.labels.data)].map(String);
   const names = orderLabels([...seen(trainPair), ...(heldPair ? seen(heldPair) : [])], name, options.labels);
   const numbers = new Map(names.map((label, i) => [Number(label), i]));
@@ -70,7 +70,12 @@ export function idxDataset(
     return {
       ...base,
       train: packedSplit(first, stride, labels, all(labels.length)),
-      held: packedSplit(fit(heldPair, size), stride, labelsOf(heldPair), all(heldPair.labels.data.length)),
+      held: packedSplit(
+        atModelSize(heldPair, size),
+        stride,
+        labelsOf(heldPair),
+        all(heldPair.labels.data.length),
+      ),
     };
   }
   const split = requireHeld(stratifiedSplit(labels, options.seed), name);
@@ -116,7 +121,7 @@ function readPairs(files: readonly DataFile[]): Pair[] {
 }
 
 /** All pictures of a pair as bytes [N, C, H, W] at the model's size. */
-function fit(pair: Pair, size: PictureSize): Uint8Array {
+function atModelSize(pair: Pair, size: PictureSize): Uint8Array {
   const [n = 0, h = 0, w = 0, depth = 1] = pair.images.shape;
   if (h === 0 || w === 0 || (depth !== 1 && depth !== 3))
     fail(

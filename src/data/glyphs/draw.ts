@@ -38,7 +38,7 @@ export function drawGlyph(out: Float32Array, size: number, skeleton: Skeleton, h
   for (let p = 0; p < out.length; p++) {
     // A sum of two uniforms: near enough to grain, and no logarithm a pixel.
     const v = grain === 0 ? out[p]! : out[p]! + grain * 2.4 * (r.uniform() + r.uniform() - 1);
-    out[p] = v < 0 ? 0 : v > 1 ? 1 : v;
+    out[p] = Math.min(1, Math.max(0, v));
   }
 }
 

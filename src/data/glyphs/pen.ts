@@ -37,7 +37,7 @@ export function addSegment(
   }
 }
 
-const clamp01 = (x: number): number => (x < 0 ? 0 : x > 1 ? 1 : x);
+const clamp01 = (x: number): number => Math.min(1, Math.max(0, x));
 
 /** Ink of a solid nib at field value f. */
 export const solid = (f: number): number => clamp01(0.5 - f);

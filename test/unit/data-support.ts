@@ -1,0 +1,71 @@
+// Small files made by hand for the reader tests: pictures, IDX arrays, a tokenizer.
+import { zlibSync } from 'fflate';
+import { trainBpe } from '../../src/data/bpe.ts';
+import type { DataFile } from '../../src/data/files/bytes.ts';
+import type { OpenOptions } from '../../src/data/files/open.ts';
+import { loadTokenizer } from '../../src/data/tokenizer.ts';
+
+export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
+export const file = (path: string, content: string | Uint8Array): DataFile => ({
+  path,
+  bytes: typeof content === 'string' ? utf8(content) : content,
+});
+export const tokenizer = loadTokenizer(trainBpe(['a tale of words and more words'], { vocabSize: 300 }));
+export const size = { width: 4, height: 4, channels: 1 };
+export const asText: OpenOptions = { task: 'text', tokenizer };
+export const asClasses: OpenOptions = { task: 'text-class', tokenizer };
+export const asPictures: OpenOptions = { task: 'image', size };
+
+/** A PNG of `rows` bytes per line, one filter byte per line given. */
+export function png(
+  width: number,
+  height: number,
+  options: {
+    depth?: number;
+    colour: number;
+    rows: number[][];
+    filters?: number[];
+    palette?: number[];
+    alpha?: number[];
+    interlace?: number;
+  },
+): Uint8Array {
+  const chunk = (type: string, body: Uint8Array): number[] => {
+    const head = new Uint8Array(8);
+    new DataView(head.buffer).setUint32(0, body.length);
+    head.set(utf8(type), 4);
+    return [...head, ...body, 0, 0, 0, 0];
+  };
+  const header = new Uint8Array(13);
+  new DataView(header.buffer).setUint32(0, width);
+  new DataView(header.buffer).setUint32(4, height);
+  header.set([options.depth ?? 8, options.colour, 0, 0, options.interlace ?? 0], 8);
+  const raw = options.rows.flatMap((row, y) => [options.filters?.[y] ?? 0, ...row]);
+  return Uint8Array.from([
+    ...[137, 80, 78, 71, 13, 10, 26, 10],
+    ...chunk('IHDR', header),
+    ...(options.palette ? chunk('PLTE', Uint8Array.from(options.palette)) : []),
+    ...(options.alpha ? chunk('tRNS', Uint8Array.from(options.alpha)) : []),
+    ...chunk('IDAT', zlibSync(Uint8Array.from(raw))),
+    ...chunk('IEND', new Uint8Array()),
+  ]);
+}
+
+export function idx(shape: number[], data: number[]): Uint8Array {
+  const out = new Uint8Array(4 + 4 * shape.length + data.length);
+  out.set([0, 0, 8, shape.length]);
+  shape.forEach((d, i) => {
+    new DataView(out.buffer).setUint32(4 + 4 * i, d);
+  });
+  out.set(data, 4 + 4 * shape.length);
+  return out;
+}
+
+export const grey = (value: number) =>
+  png(2, 2, {
+    colour: 0,
+    rows: [
+      [value, value],
+      [value, value],
+    ],
+  });
