@@ -61,6 +61,16 @@ function binaryCase(fn: BinaryName, a: number[], b: number[], range?: [number, n
   };
 }
 
+/** Values far enough apart for finite differences not to cross a kink. */
+const extremeCase = (fn: 'min' | 'max', b: number[]): OpCase<BinaryAttrs> => ({
+  name: `${fn} [3,5] [${b}]`,
+  inputs: [
+    { dtype: 'f32', shape: [3, 5], data: Array.from({ length: 15 }, (_, i) => ((i * 7) % 15) / 5 - 1.4) },
+    { dtype: 'f32', shape: b, data: Array.from({ length: sizeOf(b) }, (_, i) => ((i * 3) % 5) / 5 - 0.5) },
+  ],
+  attrs: { fn },
+});
+
 const wholeCase = (fn: BinaryName, a: number[], b: number[]): OpCase<BinaryAttrs> => ({
   name: `${fn} of i32`,
   inputs: [
@@ -181,8 +191,8 @@ export const binaryOp = defineOp<BinaryAttrs>({
     binaryCase('mul', [7], []),
     binaryCase('div', [5, 6], [5, 1], [0.5, 2]),
     binaryCase('pow', [3, 5], [3, 5], [0.5, 2]),
-    binaryCase('min', [3, 5], [5]),
-    binaryCase('max', [3, 5], [3, 1]),
+    extremeCase('min', [5]),
+    extremeCase('max', [3, 1]),
     binaryCase('less', [3, 5], [5]),
     binaryCase('greater', [3, 5], [5]),
     binaryCase('lessEqual', [2, 1, 3, 1, 2], [3, 1, 2, 1]),

@@ -8,6 +8,8 @@ export interface ScalarFunction {
   readonly slope: ((x: number) => number) | null;
   /** Arguments that tests draw from. */
   readonly range: readonly [number, number];
+  /** Test tolerance where WGSL promises less than usual: sin and cos to 2^-11 only. */
+  readonly tolerance?: number;
 }
 
 /** Error function, to about 1e-15: its series near zero, the continued fraction of erfc beyond. */
@@ -73,8 +75,8 @@ export const scalarFunctions = {
   sigmoid: { code: 13, value: sigmoid, slope: (x) => sigmoid(x) * (1 - sigmoid(x)), range: [-6, 6] },
   erf: { code: 14, value: erf, slope: (x) => (2 / Math.sqrt(Math.PI)) * Math.exp(-x * x), range: [-3, 3] },
   abs: { code: 15, value: Math.abs, slope: Math.sign, range: [-3, 3] },
-  sin: { code: 16, value: Math.sin, slope: Math.cos, range: [-3, 3] },
-  cos: { code: 17, value: Math.cos, slope: (x) => -Math.sin(x), range: [-3, 3] },
+  sin: { code: 16, value: Math.sin, slope: Math.cos, range: [-3, 3], tolerance: 5e-4 },
+  cos: { code: 17, value: Math.cos, slope: (x) => -Math.sin(x), range: [-3, 3], tolerance: 5e-4 },
   square: { code: 18, value: (x) => x * x, slope: (x) => 2 * x, range: [-3, 3] },
   floor: { code: 19, value: Math.floor, slope: null, range: [-3.3, 3.4] },
   ceil: { code: 20, value: Math.ceil, slope: null, range: [-3.3, 3.4] },

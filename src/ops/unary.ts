@@ -26,11 +26,12 @@ const floatNames = (Object.keys(scalarFunctions) as ScalarName[]).filter(
 ) as UnaryGradAttrs['fn'][];
 
 const floatCase = (fn: UnaryGradAttrs['fn']): OpCase<UnaryAttrs> => {
-  const { range, slope } = scalarFunction(fn);
+  const { range, slope, tolerance } = scalarFunction(fn);
   return {
     name: fn,
     inputs: [{ dtype: 'f32', shape: [3, 67], range }],
     attrs: { fn },
+    ...(tolerance ? { tolerance } : {}),
     ...(slope ? {} : { gradientInputs: [] }),
   };
 };
@@ -154,6 +155,7 @@ export const unaryGradOp = defineOp<UnaryGradAttrs>({
         { dtype: 'f32' as const, shape: [71] },
       ],
       attrs: { fn },
+      tolerance: scalarFunction(fn).tolerance ?? 2e-5,
     })),
 });
 
