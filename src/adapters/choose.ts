@@ -1,7 +1,8 @@
 /** From a configuration and a model's modules and parameters to the plan of what trains. */
-import { requireTargets, type TargetModel, trainableBiases } from './targets.ts';
+
 import type { CommonConfig } from './fields.ts';
 import { type AdapterPlan, type BaseParameter, planAdapter } from './plan.ts';
+import { requireTargets, type TargetModel, trainableBiases } from './targets.ts';
 import type { AdapterMethod } from './types.ts';
 
 export interface ChosenAdapter {
@@ -28,7 +29,11 @@ export function chooseAdapter(
   const wholeModules = new Set([...selection.saved, ...(trainsWhole ? selection.targets : [])]);
   const moduleOf = (name: string) => name.slice(0, name.lastIndexOf('.'));
   const biased = parameters.filter((p) => p.name.endsWith('.bias')).map((p) => moduleOf(p.name));
-  const biases = new Set(trainableBiases(config, selection.targets, biased).map((module) => `${module}.bias`));
-  const saved = parameters.filter((p) => everything || wholeModules.has(moduleOf(p.name)) || biases.has(p.name));
+  const biases = new Set(
+    trainableBiases(config, selection.targets, biased).map((module) => `${module}.bias`),
+  );
+  const saved = parameters.filter(
+    (p) => everything || wholeModules.has(moduleOf(p.name)) || biases.has(p.name),
+  );
   return { plan: planAdapter(method, config, layers, saved), warnings: selection.warnings };
 }

@@ -39,6 +39,8 @@ export interface LayerAdapter {
   adapt(weights: Weights): Weights;
   /** y of the adapted layer for x [..., in] by the cheaper route; agrees with `adapt`. Without it `adapt` is used. */
   apply?(x: Value, weights: Weights): Value;
+  /** What an additive method adds to W [out, in], as PEFT's get_delta_weight gives it. */
+  update?(): Value;
   /** Turns the last axis of x [..., d] as the method turns a layer's input; for the views. Rotating the identity gives M. */
   rotate?(x: Value): Value;
   /** BOFT: the same for one factor alone. */

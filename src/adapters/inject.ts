@@ -9,7 +9,7 @@ import { fail } from '../lib/errors.ts';
 import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 import { projectRows } from '../ops/projectRows.ts';
-import { split } from '../ops/split.ts';
+import { split } from '../ops/view.ts';
 import { graphHalves } from './graphHalves.ts';
 import type { AdapterScope, LayerAdapter, StepFill, Weights } from './graphTypes.ts';
 import type { AdapterPlan, TrainableEntry } from './plan.ts';
@@ -83,12 +83,22 @@ export function emitTrainables(
   return { packed, leaves, adapters, saved, stepInputs };
 }
 
+/** A layer carries its module; an embedding is known by its table. */
+function moduleOf(node: Node): string | undefined {
+  if (node.op.name === 'gather') return node.inputs[0]!.name.replace(/\.weight$/, '');
+  return node.module;
+}
+
 /** Copies `base` into `g` with the adapters in place. */
-export function inject(base: Graph, g: Builder, trainables: Pick<Trainables, 'adapters' | 'saved'>): (old: Value) => Value {
+export function inject(
+  base: Graph,
+  g: Builder,
+  trainables: Pick<Trainables, 'adapters' | 'saved'>,
+): (old: Value) => Value {
   const { adapters, saved } = trainables;
 
   const adapted = (node: Node, inputs: readonly Value[]): Value | null => {
-    const adapter = node.module === undefined ? undefined : adapters.get(node.module);
+    const adapter = adapters.get(moduleOf(node) ?? '');
     if (!adapter) return null;
     if (node.op.name === 'linear') {
       const [x, W, bias] = inputs;

@@ -6,7 +6,7 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { CommonConfig } from './fields.ts';
 import type { Adapter } from './peft.ts';
-import type { AdapterMethod, AdapterTensor, Layer, TensorInit, TensorSpec } from './types.ts';
+import type { AdapterMethod, AdapterTensor, Layer, ParameterCount, TensorInit, TensorSpec } from './types.ts';
 
 /** A frozen parameter of the base model, by PyTorch name (`classifier.weight`), in the engine's layout. */
 export interface BaseParameter {
@@ -98,6 +98,17 @@ export function planAdapter(
     entries: [...groups.flatMap((g) => g.tensors), ...savedEntries],
     size: offset,
   };
+}
+
+/** Numbers that train: kept, and the dimension of what they can express. */
+export function countPlan(plan: AdapterPlan): ParameterCount {
+  let stored = 0;
+  for (const entry of plan.entries) stored += elements(entry.shape);
+  let free = 0;
+  for (const entry of plan.saved) free += elements(entry.shape);
+  for (const group of plan.groups)
+    for (const layer of group.layers) free += plan.method.count(layer, plan.config).free;
+  return { stored, free };
 }
 
 /** A stable number from a name, for a random stream of its own. */

@@ -9,6 +9,22 @@ type Command = (args: readonly string[]) => Promise<number>;
 const commands: Readonly<
   Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>
 > = {
+  finetune: {
+    summary: 'train an adapter on a model and data, merge it, write adapter, merged model and figures',
+    load: () => import('./finetune.ts').then((m) => m.finetuneCommand),
+  },
+  merge: {
+    summary: 'merge an adapter folder into an ONNX model',
+    load: () => import('./merge.ts').then((m) => m.mergeCommand),
+  },
+  verify: {
+    summary: 'hold adapters or models against figures that others computed',
+    load: () => import('./verify.ts').then((m) => m.verifyCommand),
+  },
+  pretrain: {
+    summary: 'make one of the embedded models from nothing',
+    load: () => import('./pretrain.ts').then((m) => m.pretrainCommand),
+  },
   check: {
     summary: 'the adapter, and every kernel and gradient on it against float64 references',
     load: () => import('./check.ts').then((m) => m.checkCommand),

@@ -16,6 +16,9 @@ export interface BatchPlan {
   /** Held-out batches in their own order, at most `examples` of them (0: all). */
   held(examples: number): readonly Uint32Array[];
   load(split: SplitName, indices: ArrayLike<number>): FullBatch;
+  /** A batch from elsewhere, filled up. */
+  fill(batch: Batch): FullBatch;
+  readonly batchSize: number;
 }
 
 /** A batch of the full size; the first `count` rows are real. */
@@ -88,5 +91,7 @@ export function planBatches(
       return Array.from({ length: order.count }, (_, i) => order.indices(i));
     },
     load,
+    fill: (b) => fullBatch(b, batchSize),
+    batchSize,
   };
 }

@@ -223,7 +223,6 @@ export interface Inspection {
 
 export interface MergeReport {
   readonly onnx: Uint8Array;
-  readonly external?: NamedFile;
   readonly changedInitializers: readonly string[];
 }
 

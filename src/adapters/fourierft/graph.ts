@@ -1,7 +1,7 @@
 /** FourierFT on the graph: the spectra of a whole group → their ΔW by one sparse inverse transform → W + ΔW. */
 import { binary } from '../../ops/binary.ts';
 import { sparseIdft } from '../../ops/sparseIdft.ts';
-import { split } from '../../ops/split.ts';
+import { split } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
 import { type FourierftConfig, frequencyCount } from './index.ts';
 import { fourierLocations } from './locations.ts';
@@ -30,6 +30,7 @@ export const fourierftGraph: GraphHalf<FourierftConfig> = {
     return layers.map(
       (_, i): LayerAdapter => ({
         adapt: ({ W, bias }) => ({ W: binary(g, W, deltas[i]!, { fn: 'add' }), bias }),
+        update: () => deltas[i]!,
       }),
     );
   },

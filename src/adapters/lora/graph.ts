@@ -2,16 +2,14 @@
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { binary } from '../../ops/binary.ts';
-import { detach } from '../../ops/detach.ts';
 import { dropout } from '../../ops/dropout.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { reduce } from '../../ops/reduce.ts';
 import { scale } from '../../ops/scale.ts';
-import { split } from '../../ops/split.ts';
 import { transpose } from '../../ops/transpose.ts';
 import { unary } from '../../ops/unary.ts';
-import { view } from '../../ops/view.ts';
+import { detach, split, view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter, LayerGroup, Weights } from '../graphTypes.ts';
 import { type LoraConfig, loraScale } from './index.ts';
 
@@ -56,17 +54,20 @@ export const loraGraph: GraphHalf<LoraConfig> = {
       const addedBias = params['lora_B.bias'];
       const magnitude = params.lora_magnitude_vector;
 
+      const update = (): Value => {
+        const delta = scale(g, matmul(g, B, A, {}), { by: scaling });
+        return isEmbedding ? transpose(g, delta, { perm: [1, 0] }) : delta;
+      };
       const adaptBias = (bias: Value | null): Value | null => {
         if (!addedBias) return bias;
         const added = scale(g, addedBias, { by: scaling });
         return bias ? binary(g, bias, added, { fn: 'add' }) : added;
       };
       const adapt = ({ W, bias }: Weights): Weights => {
-        const delta = scale(g, matmul(g, B, A, {}), { by: scaling });
-        const V = binary(g, W, isEmbedding ? transpose(g, delta, { perm: [1, 0] }) : delta, { fn: 'add' });
+        const V = binary(g, W, update(), { fn: 'add' });
         return { W: magnitude ? withMagnitude(g, V, magnitude) : V, bias: adaptBias(bias) };
       };
-      if (isEmbedding) return { adapt };
+      if (isEmbedding) return { adapt, update };
 
       const drop = (x: Value) =>
         training && config.lora_dropout > 0
@@ -79,10 +80,10 @@ export const loraGraph: GraphHalf<LoraConfig> = {
           return linear(g, dropped, W, bias);
         }
         const low = scale(g, linear(g, dropped, A, null), { by: scaling });
-        const update = linear(g, low, B, addedBias ? scale(g, addedBias, { by: scaling }) : null);
-        return binary(g, linear(g, x, weights.W, weights.bias), update, { fn: 'add' });
+        const added = linear(g, low, B, addedBias ? scale(g, addedBias, { by: scaling }) : null);
+        return binary(g, linear(g, x, weights.W, weights.bias), added, { fn: 'add' });
       };
-      return { adapt, apply };
+      return { adapt, apply, update };
     });
   },
 };

@@ -3,8 +3,7 @@ import type { Value } from '../../graph/types.ts';
 import { butterfly } from '../../ops/butterfly.ts';
 import { cayley } from '../../ops/cayley.ts';
 import { linear } from '../../ops/linear.ts';
-import { split } from '../../ops/split.ts';
-import { view } from '../../ops/view.ts';
+import { split, view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
 import type { OftConfig } from './index.ts';
 import { oftBlocks, triangleSize } from './rule.ts';
@@ -33,11 +32,12 @@ export const oftGraph: GraphHalf<OftConfig> = {
     );
     return layers.map((_, i): LayerAdapter => {
       const turn = (x: Value, transpose: boolean) => butterfly(g, x, perLayer[i]!, { transpose });
-      if (isEmbedding) return { adapt: ({ W, bias }) => ({ W: turn(W, false), bias }) };
+      const rotate = (x: Value) => turn(x, false);
+      if (isEmbedding) return { adapt: ({ W, bias }) => ({ W: rotate(W), bias }), rotate };
       return {
         adapt: ({ W, bias }) => ({ W: turn(W, true), bias }),
-        apply: (x, { W, bias }) => linear(g, turn(x, false), W, bias),
-        rotate: (x) => turn(x, false),
+        apply: (x, { W, bias }) => linear(g, rotate(x), W, bias),
+        rotate,
       };
     });
   },

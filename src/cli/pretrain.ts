@@ -1,0 +1,158 @@
+/** `papilio pretrain NAME`: makes an embedded model from nothing - architecture, tokenizer, training on its own generator. */
+import { join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { trainBpe } from '../data/bpe.ts';
+import { embeddedTexts } from '../data/catalogue.ts';
+import { openDevice } from '../gpu/device.ts';
+import { fail } from '../lib/errors.ts';
+import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../models/architectures/glyphsVit.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../models/architectures/talesGpt.ts';
+import type { EmbeddedName } from '../models/catalogue.ts';
+import { encodeModel } from '../onnx/encode.ts';
+import type { NamedFile, RunRequest } from '../training/protocol.ts';
+import { reportModel } from '../training/reports.ts';
+import { openSession } from '../training/session.ts';
+import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import { openModel } from '../training/source.ts';
+import { progressBar } from './progress.ts';
+import { openGpu, runtimeName, writeBytes } from './runtime.ts';
+import { surroundings } from './sources.ts';
+
+interface Recipe {
+  readonly data: string;
+  readonly training: Partial<TrainingSettings>;
+  /** The untrained model with its sidecars. */
+  readonly files: (seed: number) => readonly NamedFile[];
+}
+
+const text = (name: string, value: unknown): NamedFile => ({
+  name,
+  bytes: new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`),
+});
+
+/** Texts that the tokenizer learns its pieces from: both styles, so that recipes are not spelt out byte by byte. */
+const TOKENIZER_TEXTS = 1500;
+
+const recipes: Readonly<Record<EmbeddedName, Recipe>> = {
+  'glyphs-vit': {
+    data: 'digits',
+    training: {
+      learningRate: 1e-3,
+      weightDecay: 0.05,
+      batchSize: 32,
+      steps: 1500,
+      warmupSteps: 100,
+      evalEvery: 250,
+      evalExamples: 2000,
+    },
+    files: (seed) => [
+      { name: 'model.onnx', bytes: encodeModel(glyphsVit({ seed })) },
+      text('config.json', glyphsVitConfig(glyphsVitDefaults, [...'0123456789'])),
+    ],
+  },
+  'tales-gpt': {
+    data: 'tales',
+    training: {
+      learningRate: 2e-3,
+      weightDecay: 0.05,
+      batchSize: 16,
+      steps: 1500,
+      warmupSteps: 100,
+      evalEvery: 250,
+      evalExamples: 256,
+      sequenceLength: 128,
+    },
+    files: (seed) => {
+      const { vocabulary: vocabSize } = talesGptDefaults;
+      const samples = (['tales', 'recipes'] as const).flatMap((name) =>
+        embeddedTexts(name, 'train', TOKENIZER_TEXTS, seed),
+      );
+      const tokenizer = trainBpe(samples, { vocabSize });
+      return [
+        { name: 'model.onnx', bytes: encodeModel(talesGpt({ seed })) },
+        text('config.json', talesGptConfig(talesGptDefaults)),
+        { name: 'tokenizer.json', bytes: new TextEncoder().encode(`${JSON.stringify(tokenizer)}\n`) },
+        text('tokenizer_config.json', {
+          tokenizer_class: 'PreTrainedTokenizerFast',
+          eos_token: '<|endoftext|>',
+          model_max_length: talesGptDefaults.context,
+        }),
+      ];
+    },
+  },
+};
+
+export async function pretrainCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: 'string', default: '1' },
+      steps: { type: 'string' },
+      'batch-size': { type: 'string' },
+      lr: { type: 'string' },
+      out: { type: 'string' },
+    },
+    allowPositionals: true,
+  });
+  const name = positionals[0] as EmbeddedName;
+  const recipe = Object.hasOwn(recipes, name ?? '') ? recipes[name] : undefined;
+  if (!recipe) return fail('bad-argument', `pretrain needs a name: ${Object.keys(recipes).join(' or ')}.`);
+  const seed = Number(values.seed);
+  const training = trainingSchema.parse({
+    ...recipe.training,
+    seed,
+    ...(values.steps ? { steps: Number(values.steps) } : {}),
+    ...(values['batch-size'] ? { batchSize: Number(values['batch-size']) } : {}),
+    ...(values.lr ? { learningRate: Number(values.lr) } : {}),
+  });
+  const files = recipe.files(seed);
+  const request: RunRequest = {
+    model: { kind: 'files', files },
+    data: { kind: 'embedded', name: recipe.data },
+    method: 'full',
+    config: {},
+    training,
+  };
+  const device = await openDevice(await openGpu());
+  const bar = progressBar(name);
+  const started = performance.now();
+  const session = await openSession(device, request, surroundings, {
+    onBytes: () => {},
+    onCompile: () => {},
+    onStep: (m) => {
+      bar.update(m.step, training.steps, `loss ${m.loss.toFixed(4)}`);
+      if (!process.stderr.isTTY && m.step % 50 === 0) {
+        process.stderr.write(`step ${m.step} loss ${m.loss.toFixed(4)} ${m.seconds.toFixed(0)} s\n`);
+      }
+    },
+    onEval: (e) => bar.log(`step ${e.step}: held-out ${e.metric} ${e.value.toFixed(4)}`),
+    onEnd: () => {},
+  });
+  await session.play();
+  bar.end();
+  const merged = await session.merge();
+  const out = values.out ?? join('public', 'models', name);
+  const finished = files.map((f) => (f.name === 'model.onnx' ? { ...f, bytes: merged.onnx } : f));
+  const report = reportModel(await openModel({ kind: 'files', files: finished }, surroundings), name);
+  const made = {
+    command: `npm run -s papilio -- pretrain ${[name, ...args.filter((a) => a !== name)].join(' ')}`,
+    seed,
+    training,
+    data: recipe.data,
+    evaluations: session.history.evals,
+    lastLoss: session.history.steps.at(-1)?.loss,
+    seconds: Math.round((performance.now() - started) / 1000),
+    runtime: runtimeName,
+    device: device.info,
+  };
+  for (const file of finished) await writeBytes(join(out, file.name), file.bytes);
+  await writeBytes(join(out, 'card.json'), `${JSON.stringify({ ...report, made }, null, 2)}\n`);
+  const last = session.history.evals.at(-1)!;
+  process.stdout.write(
+    `${name}: held-out ${last.metric} ${last.value.toFixed(4)} on ${last.examples} examples; written to ${out}\n`,
+  );
+  session.destroy();
+  device.destroy();
+  return 0;
+}

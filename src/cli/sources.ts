@@ -1,0 +1,93 @@
+/** From the command line's words to sources: embedded names, files with what lies beside them, folders. */
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { decodePng } from '../data/files/png.ts';
+import { fail } from '../lib/errors.ts';
+import { externalFiles } from '../onnx/decode.ts';
+import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
+import type { Surroundings } from '../training/source.ts';
+import { kindOf, listFiles, listFolder, openGpu, readBytes } from './runtime.ts';
+
+const EMBEDDED = 'embedded:';
+const SIDECARS = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'preprocessor_config.json',
+  'generation_config.json',
+];
+
+/** The .onnx file of a folder: `model.onnx`, `onnx/model.onnx`, or the only one there is. */
+async function modelFile(path: string): Promise<string> {
+  const kind = await kindOf(path);
+  if (kind === null)
+    return fail(
+      'not-found',
+      `${path} does not exist; give an .onnx file, a folder with one, or embedded:NAME.`,
+    );
+  if (kind === 'file') return path;
+  const files = (await listFiles(path)).filter((f) => f.endsWith('.onnx'));
+  const usual = ['model.onnx', 'onnx/model.onnx'].find((f) => files.includes(f));
+  const chosen = usual ?? (files.length === 1 ? files[0] : undefined);
+  if (chosen === undefined) {
+    return fail(
+      'not-found',
+      `${path} holds ${files.length === 0 ? 'no .onnx file' : `${files.length} .onnx files`}; name one file.`,
+    );
+  }
+  return join(path, chosen);
+}
+
+/** Reads a model file, its external data and its sidecars (beside it, or one folder up as on the Hub). */
+export async function modelSource(word: string): Promise<ModelSource> {
+  if (word.startsWith(EMBEDDED)) return { kind: 'embedded', name: word.slice(EMBEDDED.length) };
+  const path = await modelFile(word);
+  const folder = dirname(path);
+  const bytes = await readBytes(path);
+  const files: NamedFile[] = [{ name: basename(path), bytes }];
+  for (const name of externalFiles(bytes)) files.push({ name, bytes: await readBytes(join(folder, name)) });
+  for (const name of SIDECARS) {
+    for (const beside of [folder, ...(basename(folder) === 'onnx' ? [dirname(folder)] : [])]) {
+      if ((await kindOf(join(beside, name))) === 'file') {
+        files.push({ name, bytes: await readBytes(join(beside, name)) });
+        break;
+      }
+    }
+  }
+  return { kind: 'files', files };
+}
+
+export async function dataSource(word: string): Promise<DataSource> {
+  if (word.startsWith(EMBEDDED)) return { kind: 'embedded', name: word.slice(EMBEDDED.length) };
+  const kind = await kindOf(word);
+  if (kind === null)
+    return fail('not-found', `${word} does not exist; give a data file, a folder, or embedded:NAME.`);
+  if (kind === 'file')
+    return { kind: 'files', files: [{ name: basename(word), bytes: await readBytes(word) }] };
+  const names = await listFiles(word);
+  return {
+    kind: 'files',
+    files: await Promise.all(names.map(async (name) => ({ name, bytes: await readBytes(join(word, name)) }))),
+  };
+}
+
+/** The project's `public/` folder: beside the bundle's folder, and beside `src/` when run from there. */
+async function publicFolder(): Promise<string> {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  for (let up = 0; up < 4; up++) {
+    const names = (await kindOf(folder)) === 'folder' ? await listFolder(folder) : [];
+    if (names.includes('public') && names.includes('package.json')) return join(folder, 'public');
+    folder = dirname(folder);
+  }
+  return fail('not-found', 'The public folder with the embedded models is not beside the program.');
+}
+
+export const surroundings: Surroundings = {
+  gpu: openGpu,
+  async readPublic(path, onBytes) {
+    const bytes = await readBytes(join(await publicFolder(), path));
+    onBytes(bytes.length, bytes.length);
+    return bytes;
+  },
+  decodeImage: decodePng,
+};

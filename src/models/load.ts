@@ -1,0 +1,206 @@
+/**
+ * A model as the trainer takes it: the ONNX file with Hugging Face's sidecar files, what it is for, its layers and parameters by PyTorch
+ * name, and a function that builds its graph at any batch size.
+ */
+import { createBuilder } from '../graph/builder.ts';
+import type { Graph, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { decodeModel } from '../onnx/decode.ts';
+import type { OnnxModel } from '../onnx/types.ts';
+import { importModel } from './import/importModel.ts';
+import type { ModuleInfo } from './import/modules.ts';
+import { resizeHead } from './resizeHead.ts';
+
+export type ModelTask = 'image-classification' | 'causal-lm' | 'masked-lm' | 'text-classification' | 'other';
+
+/** A file beside others, by its name alone. */
+export interface ModelFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface ModelLayer {
+  readonly name: string;
+  readonly kind: 'linear' | 'conv1d' | 'embedding' | 'conv2d';
+  readonly in: number;
+  readonly out: number;
+  readonly hasBias: boolean;
+}
+
+export interface ModelParameter {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly load: () => Float32Array;
+}
+
+export interface LoadedModel {
+  readonly onnx: OnnxModel;
+  readonly family: string;
+  readonly task: ModelTask;
+  readonly modules: readonly ModuleInfo[];
+  readonly parameters: readonly ModelParameter[];
+  /** What target matching reads. */
+  readonly targets: {
+    readonly layers: readonly ModelLayer[];
+    readonly outputEmbedding: string | null;
+    readonly modelType: string | null;
+  };
+  /** Class names of config.json, where the model is a classifier. */
+  readonly labels: readonly string[] | null;
+  /** Picture size that the model takes. */
+  readonly image: { readonly width: number; readonly height: number; readonly channels: number } | null;
+  /** preprocessor_config.json's mean and standard deviation. */
+  readonly normalisation: {
+    readonly mean?: number | readonly number[];
+    readonly std?: number | readonly number[];
+  };
+  /** Name of the scored output and of the module that computes it. */
+  readonly output: string;
+  readonly head: string | null;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly warnings: readonly string[];
+  build(batch: number, sequence: number): { readonly graph: Graph; readonly logits: Value };
+  /** The same model for these classes: itself if it has as many, else with a new, random head. */
+  withClasses(labels: readonly string[], seed: number): LoadedModel;
+}
+
+function parseJson(files: readonly ModelFile[], name: string): Record<string, unknown> {
+  const file = files.find((f) => f.name === name);
+  if (!file) return {};
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(file.bytes));
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // The sentence below says it.
+  }
+  return fail(
+    'malformed-file',
+    `${name} is no JSON object; take it anew from where the model came from, or leave it out.`,
+  );
+}
+
+const isLayer = (kind: string): kind is ModelLayer['kind'] =>
+  kind === 'linear' || kind === 'conv1d' || kind === 'embedding' || kind === 'conv2d';
+
+/** @throws PapilioError 'malformed-onnx' or 'unsupported-onnx' */
+export function loadModel(files: readonly ModelFile[]): LoadedModel {
+  const file =
+    files.find((f) => f.name.endsWith('.onnx')) ??
+    fail('not-found', 'There is no .onnx file among the files of the model; add it.');
+  const external = new Map(
+    files.filter((f) => f !== file && !f.name.endsWith('.json')).map((f) => [f.name, f.bytes]),
+  );
+  const onnx = decodeModel(file.bytes, external);
+  return describeModel(
+    onnx,
+    parseJson(files, 'config.json'),
+    parseJson(files, 'preprocessor_config.json'),
+    [],
+  );
+}
+
+function describeModel(
+  onnx: OnnxModel,
+  config: Readonly<Record<string, unknown>>,
+  preprocessor: Readonly<Record<string, unknown>>,
+  warnings: readonly string[],
+): LoadedModel {
+  const imported = importModel(onnx, { config });
+  const pixels = imported.inputs.find((i) => i.kind === 'pixel_values');
+  const [channels, height, width] = (pixels?.dims.slice(1) ?? []).map((d) =>
+    typeof d === 'number' ? d : null,
+  );
+  const side = typeof config.image_size === 'number' ? config.image_size : 224;
+  const image = pixels ? { channels: channels ?? 3, height: height ?? side, width: width ?? side } : null;
+
+  const build = (batch: number, sequence: number) => {
+    const g = createBuilder();
+    const { outputs } = imported.build(g, {
+      batch,
+      sequence,
+      ...(image ? { height: image.height, width: image.width } : {}),
+    });
+    const logits =
+      outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
+    return { graph: g.finish({ logits }), logits };
+  };
+  const output = imported.outputs.includes('logits') ? 'logits' : imported.outputs[0]!;
+  const probe = build(1, 8);
+  const rank = probe.logits.shape.length;
+  const task: ModelTask = pixels
+    ? rank === 2
+      ? 'image-classification'
+      : 'other'
+    : rank === 3
+      ? imported.decoder
+        ? 'causal-lm'
+        : 'masked-lm'
+      : 'text-classification';
+  const head = headOf(probe.logits);
+  const headModule = imported.modules.find((m) => m.name === head) ?? null;
+
+  const parameters: ModelParameter[] = [];
+  const known = new Map<string, Value>();
+  for (const node of probe.graph.nodes)
+    for (const v of node.inputs) if (v.role === 'parameter') known.set(v.name, v);
+  for (const [name, v] of known) {
+    if (v.dtype === 'f32') parameters.push({ name, shape: v.shape, load: () => v.source!() as Float32Array });
+  }
+
+  const layers = imported.modules.flatMap((m): ModelLayer[] =>
+    isLayer(m.kind) && m.parameters.weight
+      ? [{ name: m.name, kind: m.kind, in: m.in, out: m.out, hasBias: m.parameters.bias !== undefined }]
+      : [],
+  );
+  const id2label = config.id2label as Record<string, string> | undefined;
+  const classes = probe.logits.shape.at(-1)!;
+  const labels =
+    rank === 2 && id2label && Object.keys(id2label).length === classes
+      ? Array.from({ length: classes }, (_, i) => String(id2label[i] ?? i))
+      : null;
+  const mean = preprocessor.image_mean as number[] | undefined;
+  const std = preprocessor.image_std as number[] | undefined;
+
+  return {
+    onnx,
+    family: imported.family,
+    task,
+    modules: imported.modules,
+    parameters,
+    targets: {
+      layers,
+      outputEmbedding: task === 'causal-lm' || task === 'masked-lm' ? head : null,
+      modelType: typeof config.model_type === 'string' ? config.model_type : null,
+    },
+    labels,
+    image,
+    normalisation: { ...(mean ? { mean } : {}), ...(std ? { std } : {}) },
+    output,
+    head,
+    config,
+    warnings,
+    build,
+    withClasses(wanted, seed) {
+      if (wanted.length === classes) return this;
+      if (!headModule) {
+        return fail(
+          'unsupported-onnx',
+          `The model gives ${classes} classes but the data has ${wanted.length}, and its last layer was not recognised; export it with a linear classifier.`,
+        );
+      }
+      const named = Object.fromEntries(wanted.map((label, i) => [i, label]));
+      const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
+      return describeModel(resized, { ...config, id2label: named }, preprocessor, [
+        ...warnings,
+        `The classifier ${head} is new: ${wanted.length} classes instead of ${classes}, starting at random. List it in modules_to_save so that it trains.`,
+      ]);
+    },
+  };
+}
+
+/** The module of the linear layer whose output the logits are. */
+function headOf(logits: Value): string | null {
+  let value = logits;
+  while (value.producer?.op.name === 'view') value = value.producer.inputs[0]!;
+  return value.producer?.op.name === 'linear' ? (value.producer.module ?? null) : null;
+}

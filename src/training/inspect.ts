@@ -1,0 +1,86 @@
+/** A look inside one adapted module, by the graph that trains: rotations applied to the identity, adapted minus base weight. */
+import { emitTrainables } from '../adapters/inject.ts';
+import type { AdapterPlan, BaseParameter } from '../adapters/plan.ts';
+import { createBuilder } from '../graph/builder.ts';
+import type { Graph, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { binary } from '../ops/binary.ts';
+import { frobenius, maxRotationAngle, orthogonalityDefect } from './orthogonality.ts';
+import type { Inspection } from './protocol.ts';
+
+export interface InspectOptions {
+  readonly plan: AdapterPlan;
+  readonly parameters: ReadonlyMap<string, BaseParameter>;
+  readonly initial: () => Float32Array;
+  readonly module: string;
+  /** Runs a graph once over the run's weights. */
+  readonly once: (graph: Graph) => Promise<Readonly<Record<string, Float32Array>>>;
+  readonly packed: Float32Array;
+}
+
+/** @throws PapilioError('not-found') when the module is not adapted */
+export async function inspectModule(options: InspectOptions): Promise<Inspection> {
+  const { plan, parameters, module } = options;
+  const group = plan.groups.find((g) => g.layers.some((l) => l.name === module));
+  const layer = group?.layers.find((l) => l.name === module);
+  if (!group || !layer)
+    return fail('not-found', `${module} is not adapted in this run; choose one of its target modules.`);
+  const size = layer.kind === 'embedding' ? layer.out : layer.in;
+  const base = parameters.get(`${module}.weight`) ?? fail('internal', `The weight of ${module} is missing.`);
+
+  const g = createBuilder();
+  const { adapters } = emitTrainables(g, plan, { training: false, initial: options.initial });
+  const adapter = adapters.get(module)!;
+  const W = g.parameter(base.name, { dtype: 'f32', shape: base.shape }, base.load);
+  const outputs: Record<string, Value> = {
+    delta: binary(g, adapter.adapt({ W, bias: null }).W, W, { fn: 'sub' }),
+  };
+  const identity = new Float32Array(size * size);
+  for (let i = 0; i < size; i++) identity[i * size + i] = 1;
+  const eye = g.constant({ dtype: 'f32', shape: [size, size] }, identity);
+  if (adapter.rotate) outputs.rotation = adapter.rotate(eye);
+  const factors = adapter.rotateBy ? group.tensors[0]!.spec.shape[0]! : 0;
+  for (let i = 0; i < factors; i++) outputs[`factor${i}`] = adapter.rotateBy!(i, eye);
+
+  const data = await options.once(g.finish(outputs));
+  const [rows, columns] = base.shape as [number, number];
+  const inspection: Inspection = {
+    module,
+    method: plan.method.id,
+    delta: { rows, columns, data: data.delta!, relative: frobenius(data.delta!) / frobenius(base.load()) },
+  };
+  const rotation = data.rotation && {
+    size,
+    data: data.rotation,
+    orthogonality: orthogonalityDefect(data.rotation, size),
+    maxAngle: maxRotationAngle(data.rotation, size),
+  };
+  const spectrum = spectrumOf(options, module);
+  return {
+    ...inspection,
+    ...(rotation ? { rotation } : {}),
+    ...(factors > 0
+      ? { factors: Array.from({ length: factors }, (_, i) => ({ size, data: data[`factor${i}`]! })) }
+      : {}),
+    ...(spectrum ? { spectrum } : {}),
+  };
+}
+
+/** FourierFT's frequencies with their learned coefficients. */
+function spectrumOf({ plan, packed }: InspectOptions, module: string): Inspection['spectrum'] | null {
+  for (const group of plan.groups) {
+    const index = group.layers.findIndex((l) => l.name === module);
+    const tensor = group.tensors[0];
+    if (index < 0 || !tensor) continue;
+    const [factor] = plan.method.pattern(group.layers[index]!, plan.config).factors;
+    if (factor?.kind !== 'points') return null;
+    const n = factor.row.length;
+    const start = tensor.offset + index * n;
+    return {
+      rows: Int32Array.from(factor.row),
+      columns: Int32Array.from(factor.column),
+      values: packed.slice(start, start + n),
+    };
+  }
+  return null;
+}

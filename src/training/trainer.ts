@@ -1,0 +1,210 @@
+/** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
+import type { Device } from '../gpu/device.ts';
+import { openDevice } from '../gpu/device.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
+import { classifyPixels, compare } from './compare.ts';
+import { paritySample } from './parity.ts';
+import type { ErrorReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
+import { reportModel } from './reports.ts';
+import { metricsCsv, openSession, type Session } from './session.ts';
+import { openModel, reportData, type Surroundings } from './source.ts';
+
+export function errorReport(error: unknown): ErrorReport {
+  if (error instanceof PapilioError)
+    return { kind: error.kind, message: error.message, details: error.details };
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'internal', message: `Something went wrong inside Papilio: ${message}`, details: {} };
+}
+
+/** An event without its run's number, for each member of the union. */
+type EventBody = TrainerEvent extends infer E ? (E extends TrainerEvent ? Omit<E, 'runId'> : never) : never;
+
+export function createTrainer(around: Surroundings): TrainerApi {
+  let device: Device | null = null;
+  let session: Session | null = null;
+  let runId = 0;
+  let send: (event: EventBody) => void = () => {};
+
+  const current = (): Session =>
+    session ?? fail('bad-argument', 'There is no open run; press Train to start one.');
+  const state = (to: RunState): void => send({ type: 'state', state: to });
+
+  const openGpuDevice = async (): Promise<Device> => {
+    if (device) return device;
+    const opened = await openDevice(await around.gpu());
+    device = opened;
+    void opened.lost.then((error) => {
+      if (device === opened) device = null;
+      session = null;
+      send({ type: 'error', error: errorReport(error), resumable: true });
+      state('failed');
+    });
+    return opened;
+  };
+
+  const run = (steps?: number): void => {
+    const running = current();
+    state('running');
+    running.play(steps).then(
+      () => {
+        if (session !== running) return;
+        const { step, total } = running.position();
+        state(step >= total ? 'finished' : 'paused');
+      },
+      (error: unknown) => {
+        if (session !== running) return;
+        send({ type: 'error', error: errorReport(error), resumable: true });
+        state('paused');
+      },
+    );
+  };
+
+  return {
+    async describe(source) {
+      return reportModel(await openModel(source, around));
+    },
+
+    async open(request, events, checkpoint) {
+      const id = ++runId;
+      send = (event) => {
+        if (id === runId) events({ runId: id, ...event } as TrainerEvent);
+      };
+      await session?.pause();
+      session?.destroy();
+      session = null;
+      try {
+        state('loading');
+        const gpu = await openGpuDevice();
+        let compiling = false;
+        const opened = await openSession(
+          gpu,
+          request,
+          around,
+          {
+            onBytes: (doneBytes, totalBytes, what) =>
+              send({ type: 'progress', progress: { clock: 'download', doneBytes, totalBytes, what } }),
+            onCompile: (done, total) => {
+              if (!compiling) state('compiling');
+              compiling = true;
+              send({ type: 'progress', progress: { clock: 'compile', done, total } });
+            },
+            onStep: (metric) => {
+              send({ type: 'step', metric });
+              send({
+                type: 'progress',
+                progress: { clock: 'train', done: metric.step, total: opened.position().total },
+              });
+            },
+            onEval: (metric) => send({ type: 'eval', metric }),
+            onEnd: () => {},
+          },
+          checkpoint ? { checkpoint } : {},
+        );
+        session = opened;
+        if (opened.position().step === 0 && opened.history.evals.length === 0) {
+          const before = await opened.evaluate('base');
+          opened.history.evals.push(before);
+          send({ type: 'eval', metric: before });
+        }
+        state('ready');
+        const { step, total } = opened.position();
+        const { stats } = opened.engine;
+        return {
+          runId: id,
+          model: reportModel(opened.opened),
+          data: reportData(opened.dataset, opened.batches.options),
+          device: {
+            ...gpu.info,
+            isSoftware: /swiftshader|llvmpipe|lavapipe/i.test(
+              `${gpu.info.architecture} ${gpu.info.description}`,
+            ),
+            features: [gpu.caps.f16 ? 'shader-f16' : '', gpu.caps.subgroups ? 'subgroups' : ''].filter(
+              Boolean,
+            ),
+          },
+          counts: {
+            trainable: opened.counts,
+            dispatchesPerStep: stats.dispatchesPerStep,
+            submitsPerStep: Math.max(1, stats.submitsPerStep),
+            gpuBytes: opened.engine.gpuBytes,
+            peakBytes: opened.engine.peakBytes,
+          },
+          totalSteps: total,
+          resumedAt: step,
+          history: { steps: [...opened.history.steps], evals: [...opened.history.evals] },
+          warnings: opened.warnings,
+        };
+      } catch (error) {
+        state('failed');
+        throw error;
+      }
+    },
+
+    async play() {
+      run();
+    },
+    async pause() {
+      await current().pause();
+      state('paused');
+    },
+    async step() {
+      run(1);
+    },
+    async stop() {
+      await session?.pause();
+      state('idle');
+    },
+    async evaluate() {
+      const running = current();
+      await running.pause();
+      return running.evaluate('adapted');
+    },
+    async checkpoint() {
+      const bytes = await current().checkpoint();
+      send({ type: 'checkpoint', step: current().position().step, bytes: bytes.length });
+      return bytes;
+    },
+
+    compare: (options) => compare(current(), options),
+    classify: (pixels) => classifyPixels(current(), pixels),
+    inspect: (module) => current().inspect(module),
+    async exportAdapter() {
+      const { warnings, ...files } = await current().exportAdapter();
+      return {
+        files: Object.entries(files).map(([name, content]) => ({
+          name,
+          bytes: typeof content === 'string' ? new TextEncoder().encode(content) : content,
+        })),
+        warnings,
+      };
+    },
+    merge: () => current().merge(),
+    async paritySample() {
+      const sample = await paritySample(current());
+      return {
+        output: sample.output,
+        logits: sample.logits,
+        inputs: Object.fromEntries(
+          Object.entries(sample.inputs).map(([name, t]) => [
+            name,
+            t.dtype === 'float32'
+              ? { dtype: 'float32' as const, dims: t.dims, data: t.data as Float32Array }
+              : { dtype: 'int32' as const, dims: t.dims, data: t.data as Int32Array },
+          ]),
+        ),
+      };
+    },
+    async metricsCsv() {
+      const { steps, evals } = current().history;
+      return metricsCsv(steps, evals);
+    },
+    async close() {
+      await session?.pause();
+      session?.destroy();
+      session = null;
+      const closing = device;
+      device = null;
+      closing?.destroy();
+    },
+  };
+}

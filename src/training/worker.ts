@@ -1,0 +1,87 @@
+/** The page's training worker: a trainer behind comlink. Errors cross as plain values, since comlink drops an Error's own fields. */
+import { expose, transfer } from 'comlink';
+import { fail } from '../lib/errors.ts';
+import type { TrainerApi } from './protocol.ts';
+import type { Surroundings } from './source.ts';
+import { createTrainer, errorReport } from './trainer.ts';
+
+const around: Surroundings = {
+  async gpu() {
+    return (
+      navigator.gpu ??
+      fail('no-webgpu', 'This browser has no WebGPU: use a recent Chrome, Edge, Firefox or Safari.')
+    );
+  },
+
+  async readPublic(path, onBytes) {
+    // The worker's script lies in assets/ of the page's folder when built, and in src/ when served for development.
+    const url = new URL(path, new URL(import.meta.env.DEV ? '/' : '../', self.location.href));
+    const response = await fetch(url).catch(() => null);
+    if (!response?.ok || !response.body) {
+      return fail(
+        'network',
+        `${path} could not be fetched${response ? ` (status ${response.status})` : ''}; check the connection and try again.`,
+        { path },
+      );
+    }
+    const total = Number(response.headers.get('content-length') ?? 0);
+    const chunks: Uint8Array[] = [];
+    let done = 0;
+    for (const reader = response.body.getReader(); ; ) {
+      const { value, done: over } = await reader.read();
+      if (over) break;
+      chunks.push(value);
+      done += value.length;
+      onBytes(done, Math.max(total, done));
+    }
+    const bytes = new Uint8Array(done);
+    let at = 0;
+    for (const chunk of chunks) {
+      bytes.set(chunk, at);
+      at += chunk.length;
+    }
+    return bytes;
+  },
+
+  async decodeImage(bytes) {
+    const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>])).catch(() => null);
+    if (!bitmap) return fail('bad-data', 'A picture could not be decoded; use PNG, JPEG or WebP.');
+    const { width, height } = bitmap;
+    const context = new OffscreenCanvas(width, height).getContext('2d')!;
+    context.drawImage(bitmap, 0, 0);
+    return { width, height, rgba: context.getImageData(0, 0, width, height).data };
+  },
+};
+
+/** Large results travel without a copy. */
+function transferables(value: unknown): Transferable[] {
+  const found = new Set<Transferable>();
+  const visit = (v: unknown, depth: number): void => {
+    if (v instanceof Uint8Array || v instanceof Float32Array || v instanceof Int32Array) {
+      if (v.byteLength === v.buffer.byteLength) found.add(v.buffer as ArrayBuffer);
+    } else if (typeof v === 'object' && v !== null && depth < 4) {
+      for (const inner of Object.values(v)) visit(inner, depth + 1);
+    }
+  };
+  visit(value, 0);
+  return [...found];
+}
+
+/** Results that are made for the caller alone; others still belong to the run. */
+const GIVEN_AWAY: readonly (keyof TrainerApi)[] = ['checkpoint', 'merge', 'inspect', 'exportAdapter'];
+
+const trainer = createTrainer(around);
+const exposed = Object.fromEntries(
+  (Object.keys(trainer) as (keyof TrainerApi)[]).map((name) => [
+    name,
+    async (...args: unknown[]) => {
+      try {
+        const result = await (trainer[name] as (...a: unknown[]) => Promise<unknown>)(...args);
+        return GIVEN_AWAY.includes(name) ? transfer(result as object, transferables(result)) : result;
+      } catch (error) {
+        throw errorReport(error);
+      }
+    },
+  ]),
+);
+expose(exposed);
