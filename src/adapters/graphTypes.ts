@@ -51,7 +51,8 @@ export interface GraphHalf<C> {
   /** Emits the group's shared work once and returns one adapter per layer, in the group's order. */
   open(scope: AdapterScope, group: LayerGroup<C>): readonly LayerAdapter[];
   /**
-   * The largest Euclidean norm of a tensor's rows, enforced in place before every forward (COFT), or null for no limit.
+   * The largest ‖Q‖_F of the skew matrices whose upper triangles a tensor's rows are, enforced in place before every forward (COFT), or
+   * null for no limit.
    * No derivative runs through it.
    */
   rowLimit?(config: C, spec: TensorSpec): number | null;

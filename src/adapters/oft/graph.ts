@@ -42,6 +42,6 @@ export const oftGraph: GraphHalf<OftConfig> = {
     });
   },
 
-  // ‖Q‖_F = √2 ‖row‖, so the limit on the row is eps / √rows / √2 (SEMANTICS of COFT: the radius is shared by the blocks).
-  rowLimit: (config, spec) => (config.coft ? config.eps / Math.sqrt(2 * spec.shape[0]!) : null),
+  // The radius is shared by the stored blocks.
+  rowLimit: (config, spec) => (config.coft ? config.eps / Math.sqrt(spec.shape[0]!) : null),
 };
