@@ -11,8 +11,8 @@ import { binaryFns, comparisons, map1, map2, matmul, roundTo, unaryFns, where } 
 import * as moves from './evaluateMoves.ts';
 import type { Attr, FoldedGraph, FoldedNode, FoldedValue, Known } from './folded.ts';
 import { isFloat, knownValue, makeNode, makeValue, numbers } from './folded.ts';
-import type { Lowered } from './lower.ts';
 import { lower } from './lower.ts';
+import type { Lowered } from './lowering.ts';
 
 /** A node that cannot be imported, and why. */
 export interface Missing {

@@ -188,6 +188,11 @@ function unscaled(v: FoldedValue): { v: FoldedValue; by: number } {
   return { v: at, by };
 }
 
+/** Whether something that may be trained lies above a value (T5's relative position bias). */
+function isLearned(v: FoldedValue): boolean {
+  return v.weight !== null || (v.producer?.inputs.some((u) => u !== null && isLearned(u)) ?? false);
+}
+
 function fuseOne(node: FoldedNode): void {
   if (node.op !== 'MatMul' || node.outputs[0]!.shape.length !== 4) return;
   const softmax = probabilities(node.inputs[0]!);
@@ -210,6 +215,8 @@ function fuseOne(node: FoldedNode): void {
     scores.masks.some((m) => m.shape.length > 4 || !sameShape(broadcastShapes('mask', m.shape, full), full))
   )
     return;
+  // The kernel's gradient stops at the mask, so a learned one must stay visible.
+  if (scores.masks.some(isLearned)) return;
   const { mask, causal } = combineMasks(scores.masks, full);
   const attrs = { heads, kvHeads, headDim, scale: scores.scale * q.by * kT.by * inner.by, causal };
   const y = derive(

@@ -1,24 +1,3 @@
-export * from '../../ops/addN.ts';
-export * from '../../ops/attention.ts';
-export * from '../../ops/binary.ts';
-export * from '../../ops/cast.ts';
-export * from '../../ops/concat.ts';
-export * from '../../ops/expand.ts';
-export * from '../../ops/gather.ts';
-export * from '../../ops/layerNorm.ts';
-export * from '../../ops/linear.ts';
-export * from '../../ops/matmul.ts';
-export * from '../../ops/reduce.ts';
-export * from '../../ops/rmsNorm.ts';
-export * from '../../ops/scale.ts';
-export * from '../../ops/slice.ts';
-export * from '../../ops/softmax.ts';
-export * from '../../ops/transpose.ts';
-export * from '../../ops/unary.ts';
-export * from '../../ops/unfold.ts';
-export * from '../../ops/view.ts';
-export * from '../../ops/where.ts';
-
 import type { Emitter, Value } from '../../graph/types.ts';
 import { binary as bin } from '../../ops/binary.ts';
 import { concat as cat } from '../../ops/concat.ts';

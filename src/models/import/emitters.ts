@@ -1,0 +1,260 @@
+/** The import table: how every canonical or fused node becomes ops of the engine. */
+import type { Builder } from '../../graph/builder.ts';
+import { sizeOf } from '../../graph/shape.ts';
+import type { DType, Value } from '../../graph/types.ts';
+import * as op from '../../ops/index.ts';
+import type { Attr, FoldedNode, FoldedValue } from './folded.ts';
+import { isFloat, numbers } from './folded.ts';
+import { rope } from './ops.ts';
+
+/** Inputs and attributes of the node at hand, as engine values. */
+export interface Emission {
+  readonly g: Builder;
+  readonly node: FoldedNode;
+  readonly attrs: Readonly<Record<string, Attr>>;
+  readonly shape: readonly number[];
+  readonly module: string | undefined;
+  /** Operand i; fails where it was left out. */
+  x(i: number): Value;
+  optional(i: number): Value | null;
+}
+
+export const dtypeOf = (v: FoldedValue): DType => (isFloat(v.dtype) ? 'f32' : 'i32');
+
+const unary =
+  (fn: op.UnaryName) =>
+  ({ g, x }: Emission): Value =>
+    op.unary(g, x(0), { fn });
+
+const binary =
+  (fn: op.BinaryName) =>
+  ({ g, x }: Emission): Value =>
+    op.binary(g, x(0), x(1), { fn });
+
+const number = (g: Builder, value: number): Value =>
+  g.constant({ dtype: 'f32', shape: [1] }, Float32Array.of(value), 'number');
+const whole = (g: Builder, value: number): Value =>
+  g.constant({ dtype: 'i32', shape: [1] }, Int32Array.of(value), 'number');
+
+/** A permutation that swaps `axis` with the last one. */
+function swapLast(rank: number, axis: number): number[] {
+  return Array.from({ length: rank }, (_, i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i));
+}
+
+/** Applies an op of the last axis along another one. */
+function alongAxis(e: Emission, f: (x: Value) => Value): Value {
+  const { g, x, shape, attrs } = e;
+  const axis = attrs.axis as number;
+  if (axis === shape.length - 1) return f(x(0));
+  const perm = swapLast(shape.length, axis);
+  return op.transpose(g, f(op.transpose(g, x(0), { perm })), { perm });
+}
+
+function cast({ g, x, node, attrs }: Emission): Value {
+  const to = attrs.to as FoldedValue['dtype'];
+  const v = x(0);
+  if (to === 'bool') {
+    const zero = v.dtype === 'f32' ? number(g, 0) : whole(g, 0);
+    return op.unary(g, op.binary(g, v, zero, { fn: 'equal' }), { fn: 'not' });
+  }
+  return op.cast(g, v, { to: dtypeOf(node.outputs[0]!) });
+}
+
+function matmul({ g, node, x }: Emission): Value {
+  // Σ over the last axis of both operands, where an export transposed the second for it.
+  const b = x(1);
+  const source = b.producer;
+  const rank = b.shape.length;
+  const perm = source?.op.name === 'transpose' ? (source.attrs as { perm: readonly number[] }).perm : null;
+  if (perm && node.outputs[0]!.shape.length >= 2 && perm.every((p, i) => p === swapLast(rank, rank - 2)[i])) {
+    return op.matmul(g, x(0), source!.inputs[0]!, { transB: true });
+  }
+  return op.matmul(g, x(0), b);
+}
+
+function gemm({ g, x, optional, attrs }: Emission): Value {
+  const product = op.matmul(g, x(0), x(1), {
+    transA: attrs.transA as boolean,
+    transB: attrs.transB as boolean,
+    alpha: attrs.alpha as number,
+  });
+  const c = optional(2);
+  if (!c) return product;
+  return op.binary(g, product, attrs.beta === 1 ? c : op.scale(g, c, { by: attrs.beta as number }), {
+    fn: 'add',
+  });
+}
+
+function gather({ g, x, node, attrs }: Emission): Value {
+  const axis = attrs.axis as number;
+  const [table, ids] = [x(0), x(1)];
+  if (axis === 0) return op.gather(g, table, ids);
+  // Rows of another axis: bring it to the front and put it back.
+  const rank = table.shape.length;
+  const front = [axis, ...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis)];
+  const rows = op.gather(g, op.transpose(g, table, { perm: front }), ids);
+  const n = node.inputs[1]!.shape.length;
+  const back = Array.from({ length: rank - 1 + n }, (_, i) =>
+    i < axis ? n + i : i < axis + n ? i - axis : i,
+  );
+  return op.transpose(g, rows, { perm: back });
+}
+
+function slice({ g, x, attrs, shape }: Emission): Value {
+  const starts = numbers(attrs.starts);
+  const steps = numbers(attrs.steps);
+  return op.slice(g, x(0), { starts, steps, ends: sliceEnds(starts, steps, shape) });
+}
+
+export const sliceEnds = (
+  starts: readonly number[],
+  steps: readonly number[],
+  shape: readonly number[],
+): number[] => starts.map((s, i) => Math.max(-1, s + shape[i]! * steps[i]!));
+
+/** Running sums along an axis as a product with a triangle of ones; exact for the counts they are used for. */
+function cumSum(e: Emission): Value {
+  const { g, x, attrs, shape, node } = e;
+  const axis = attrs.axis as number;
+  const n = shape[axis]!;
+  const ones = new Float32Array(n * n);
+  for (let from = 0; from < n; from++) {
+    for (let to = 0; to < n; to++) {
+      const distance = attrs.reverse ? from - to : to - from;
+      if (attrs.exclusive ? distance > 0 : distance >= 0) ones[from * n + to] = 1;
+    }
+  }
+  const triangle = g.constant({ dtype: 'f32', shape: [n, n] }, ones, 'triangle');
+  const source = x(0);
+  const sums = alongAxis({ ...e, x: () => op.cast(g, source, { to: 'f32' }) }, (v) => {
+    const flat = op.view(g, v, [sizeOf(v.shape) / n, n]);
+    return op.view(g, op.matmul(g, flat, triangle), v.shape);
+  });
+  return op.cast(g, sums, { to: dtypeOf(node.outputs[0]!) });
+}
+
+function trilu({ g, x, attrs, shape }: Emission): Value {
+  const [rows, columns] = [shape.at(-2)!, shape.at(-1)!];
+  const k = attrs.k as number;
+  const kept = Int32Array.from({ length: rows * columns }, (_, i) => {
+    const d = (i % columns) - Math.floor(i / columns);
+    return Number(attrs.upper ? d >= k : d <= k);
+  });
+  const v = x(0);
+  const zero = v.dtype === 'f32' ? number(g, 0) : whole(g, 0);
+  return op.where(g, g.constant({ dtype: 'i32', shape: [rows, columns] }, kept, 'triangle'), v, zero);
+}
+
+function tile({ g, x, attrs, shape }: Emission): Value {
+  const v = x(0);
+  const repeats = numbers(attrs.repeats);
+  const spread = op.view(
+    g,
+    v,
+    v.shape.flatMap((d) => [1, d]),
+  );
+  return op.view(g, op.expand(g, spread, { shape: v.shape.flatMap((d, i) => [repeats[i]!, d]) }), shape);
+}
+
+function clip({ g, x, attrs }: Emission): Value {
+  let v = x(0);
+  const bound = (n: number): Value => (v.dtype === 'f32' ? number(g, n) : whole(g, n));
+  if (attrs.min !== Number.NEGATIVE_INFINITY) v = op.binary(g, v, bound(attrs.min as number), { fn: 'max' });
+  if (attrs.max !== Number.POSITIVE_INFINITY) v = op.binary(g, v, bound(attrs.max as number), { fn: 'min' });
+  return v;
+}
+
+export const emitters: Readonly<Record<string, (e: Emission) => Value>> = {
+  Reshape: ({ g, x, shape }) => op.view(g, x(0), shape),
+  Expand: ({ g, x, shape }) => op.expand(g, x(0), { shape }),
+  Cast: cast,
+  Transpose: ({ g, x, attrs }) => op.transpose(g, x(0), { perm: numbers(attrs.perm) }),
+  Slice: slice,
+  Concat: ({ g, x, node, attrs }) =>
+    op.concat(
+      g,
+      node.inputs.map((_, i) => x(i)),
+      { axis: attrs.axis as number },
+    ),
+  Gather: gather,
+  Where: ({ g, x }) => op.where(g, x(0), x(1), x(2)),
+  Trilu: trilu,
+  Tile: tile,
+  CumSum: cumSum,
+  Clip: clip,
+  MatMul: matmul,
+  Gemm: gemm,
+  Softmax: (e) => alongAxis(e, (v) => op.softmax(e.g, v)),
+  LogSoftmax: (e) => alongAxis(e, (v) => op.logSoftmax(e.g, v)),
+  Reduce: ({ g, x, attrs }) =>
+    op.reduce(g, x(0), {
+      fn: attrs.fn as op.ReduceName,
+      axes: numbers(attrs.axes),
+      keepdims: attrs.keepdims as boolean,
+    }),
+  LayerNorm: ({ g, x, optional, attrs }) =>
+    op.layerNorm(g, x(0), optional(1), optional(2), { eps: attrs.eps as number })[0],
+  RmsNorm: ({ g, x, optional, attrs }) => op.rmsNorm(g, x(0), optional(1), { eps: attrs.eps as number })[0],
+  Linear: ({ g, x, optional, module }) =>
+    op.linear(g, x(0), x(1), optional(2), module === undefined ? {} : { module }),
+  Unfold: ({ g, x, attrs }) =>
+    op.unfold(g, x(0), { kernel: pair(attrs.kernel), stride: pair(attrs.stride), pads: four(attrs.pads) }),
+  Rope: ({ g, x, attrs }) =>
+    rope(g, x(0), x(1), x(2), { heads: attrs.heads as number, headDim: attrs.headDim as number }),
+  Attention: ({ g, x, optional, attrs }) =>
+    op.attention(g, x(0), x(1), x(2), optional(3), {
+      heads: attrs.heads as number,
+      kvHeads: attrs.kvHeads as number,
+      headDim: attrs.headDim as number,
+      scale: attrs.scale as number,
+      causal: attrs.causal as boolean,
+    }),
+  Scale: ({ g, x, attrs }) => op.scale(g, x(0), { by: attrs.by as number }),
+  Gelu: unary('gelu'),
+  GeluTanh: unary('geluTanh'),
+  Silu: unary('silu'),
+  QuickGelu: unary('quickGelu'),
+  Square: unary('square'),
+  Rsqrt: unary('rsqrt'),
+  Sqrt: unary('sqrt'),
+  Reciprocal: unary('reciprocal'),
+  Neg: unary('neg'),
+  Abs: unary('abs'),
+  Exp: unary('exp'),
+  Log: unary('log'),
+  Erf: unary('erf'),
+  Tanh: unary('tanh'),
+  Sigmoid: unary('sigmoid'),
+  Relu: unary('relu'),
+  Sin: unary('sin'),
+  Cos: unary('cos'),
+  Floor: unary('floor'),
+  Ceil: unary('ceil'),
+  Not: unary('not'),
+  IsNaN: unary('isNaN'),
+  Add: binary('add'),
+  Sub: binary('sub'),
+  Mul: binary('mul'),
+  Div: binary('div'),
+  Pow: binary('pow'),
+  Min: binary('min'),
+  Max: binary('max'),
+  Mod: binary('mod'),
+  Equal: binary('equal'),
+  Less: binary('less'),
+  Greater: binary('greater'),
+  LessOrEqual: binary('lessEqual'),
+  GreaterOrEqual: binary('greaterEqual'),
+  And: binary('and'),
+  Or: binary('or'),
+};
+
+const pair = (a: Attr | undefined): [number, number] => [numbers(a)[0]!, numbers(a)[1]!];
+const four = (a: Attr | undefined): [number, number, number, number] =>
+  numbers(a).slice(0, 4) as [number, number, number, number];
+
+/** Whether the table has the op (Split aside, which has several outputs). */
+export const canEmit = (node: FoldedNode): boolean => {
+  if (node.op === 'Reduce') return node.attrs.fn !== 'prod';
+  return node.op === 'Split' || node.op in emitters;
+};
