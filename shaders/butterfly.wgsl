@@ -31,8 +31,7 @@ struct Params {
 @if(MASK && !(KEEP && LAST)) @group(0) @binding(4) var<storage, read> keep: array<f32>;
 
 override B: u32 = 4u;
-override ROWS: u32 = 4u; // rows of x per workgroup in sweep
-override WIDTH: u32 = 128u; // = d in sweep
+override LENGTH: u32 = 8u; // columns that the factors of a sweep mix
 override WG: u32 = 64u;
 
 fn kept(stack: u32, factor: u32, c: u32) -> bool {
@@ -79,58 +78,64 @@ fn single(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gro
   }
 }
 
-var<workgroup> tile: array<f32, 2u * ROWS * WIDTH>;
-
-// Several factors in workgroup memory, ROWS (at most four) rows per workgroup. With KEEP the row after each factor but the last is kept in
-// stages[s, stack, row]; without LAST the last one too.
+// Several factors in registers: they mix only within superblocks of LENGTH = B * 2^(m-1) <= 16 columns, so that one thread takes four
+// rows of a superblock through all of them. With KEEP the rows after each factor but the last are kept in stages[s, stack, row];
+// without LAST the last ones too.
 @compute @workgroup_size(WG)
-fn sweep(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(num_workgroups) groups: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row_groups = (p.rows + ROWS - 1u) / ROWS;
-  let at = group.x + group.y * groups.x;
-  let stack = at / row_groups;
+fn sweep(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * WG;
+  let row_groups = (p.rows + 3u) / 4u;
+  let row = (at % row_groups) * 4u;
+  let superblock = at / row_groups % (p.d / LENGTH);
+  let stack = at / (row_groups * (p.d / LENGTH));
   if (stack >= p.stack) { return; }
-  let row = (at % row_groups) * ROWS;
-  let rows = min(ROWS, p.rows - row);
-  for (var k = lane; k < rows * WIDTH; k += WG) { tile[k] = source[stack * p.x_stack + row * WIDTH + k]; }
+  let last = min(4u, p.rows - row) - 1u;
+  let x_at = stack * p.x_stack + row * p.d + superblock * LENGTH;
   // Offsets of the second to fourth row; a missing row repeats the last one.
-  let o1 = min(1u, rows - 1u) * WIDTH;
-  let o2 = min(2u, rows - 1u) * WIDTH;
-  let o3 = (rows - 1u) * WIDTH;
-  var old = 0u;
+  let o1 = min(1u, last) * p.d;
+  let o2 = min(2u, last) * p.d;
+  let o3 = last * p.d;
+  var u: array<vec4f, 16>;
+  var v: array<vec4f, 16>;
+  for (var k = 0u; k < LENGTH; k++) {
+    let x = x_at + k;
+    u[k] = vec4f(source[x], source[x + o1], source[x + o2], source[x + o3]);
+  }
+  let y_at = (stack * p.rows + row) * p.d + superblock * LENGTH;
   for (var s = 0u; s < p.count; s++) {
-    workgroupBarrier(); // the rows before this factor are written, and nobody reads the other half any more
     let factor = select(p.first - s, p.first + s, p.transposed == 1u);
     let width = 1u << factor;
-    for (var column = lane; column < WIDTH; column += WG) {
-      let place = locate(column, B, width);
-      let entry = block_at(stack, factor, place.x) + select(place.y, place.y * B, p.transposed == 1u);
-      let step = select(B, 1u, p.transposed == 1u);
-      var sum = vec4f(0.0);
-      if (kept(stack, factor, place.x)) {
-        for (var e = 0u; e < B; e++) {
-          let k = old + position(place.x, e, B, width);
-          sum += blocks[entry + e * step] * vec4f(tile[k], tile[k + o1], tile[k + o2], tile[k + o3]);
+    let across = select(1u, B, p.transposed == 1u); // steps in a block along the new column and along the sum
+    let along = select(B, 1u, p.transposed == 1u);
+    for (var c = 0u; c < LENGTH / B; c++) {
+      let block = superblock * (LENGTH / B) + c;
+      let entry = block_at(stack, factor, block);
+      let turn = kept(stack, factor, block);
+      for (var column = 0u; column < B; column++) {
+        let to = position(c, column, B, width);
+        if (!turn) {
+          v[to] = u[to];
+          continue;
         }
-      } else {
-        let k = old + column;
-        sum = vec4f(tile[k], tile[k + o1], tile[k + o2], tile[k + o3]);
+        var sum = vec4f(0.0);
+        for (var e = 0u; e < B; e++) {
+          sum += blocks[entry + column * across + e * along] * u[position(c, e, B, width)];
+        }
+        v[to] = sum;
       }
-      for (var n = 0u; n < rows; n++) {
-        let to = (stack * p.rows + row + n) * WIDTH + column;
+    }
+    u = v;
+    for (var k = 0u; k < LENGTH; k++) {
+      for (var n = 0u; n <= last; n++) {
+        let to = y_at + n * p.d + k;
         if (s + 1u < p.count) {
-          tile[ROWS * WIDTH - old + n * WIDTH + column] = sum[n];
-          @if(KEEP) { stages[s * p.stack * p.rows * WIDTH + to] = sum[n]; }
+          @if(KEEP) { stages[s * p.stack * p.rows * p.d + to] = u[k][n]; }
         } else {
-          @if(LAST) { result[to] = sum[n]; }
-          @if(KEEP && !LAST) { stages[s * p.stack * p.rows * WIDTH + to] = sum[n]; }
+          @if(LAST) { result[to] = u[k][n]; }
+          @if(KEEP && !LAST) { stages[s * p.stack * p.rows * p.d + to] = u[k][n]; }
         }
       }
     }
-    old = ROWS * WIDTH - old;
   }
 }
 

@@ -299,7 +299,7 @@ export function attention(
   q: Value,
   k: Value,
   v: Value,
-  mask: Value | null,
+  mask: Value | null | undefined,
   attrs: AttentionAttrs,
 ): Value {
   return g.emit(attentionOp, mask ? [q, k, v, mask] : [q, k, v], attrs)[0]!;

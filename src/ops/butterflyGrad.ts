@@ -1,12 +1,12 @@
 /**
  * Gradient of a butterfly product y = x B_(m−1) … B_0 in its blocks, and on the way in x. Rows between the factors are recomputed
- * in workgroup memory; the blocks' gradient needs rows · d · b multiply-adds per factor, never a d × d matrix.
+ * in registers where they fit; the blocks' gradient needs rows · d · b multiply-adds per factor, never a d × d matrix.
  */
 import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { Caps, Dispatch, Kernel, KernelNode, Ref, TensorType } from '../graph/types.ts';
+import type { Dispatch, Kernel, KernelNode, Ref, TensorType } from '../graph/types.ts';
 import { addBlockGradient, applyAll, type ButterflySizes, factorsOf } from './butterflyReference.ts';
-import { addStack, paramsOf, type Run, SHADER, single, sizesOf, sweep, sweepRows } from './butterflyShape.ts';
+import { addStack, fitsSweep, paramsOf, type Run, SHADER, single, sizesOf, sweep } from './butterflyShape.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 
 export interface ButterflyGradAttrs {
@@ -42,7 +42,7 @@ function layout([x, blocks, upstream, mask]: readonly TensorType[], { shared }: 
   };
 }
 
-function backward({ inputs, attrs }: KernelNode<ButterflyGradAttrs>, caps: Caps): Kernel {
+function backward({ inputs, attrs }: KernelNode<ButterflyGradAttrs>): Kernel {
   const { size, xStack, gStack } = layout(inputs, attrs);
   const { rows, d, m, b, stack, stored } = size;
   const [x, blocks, upstream] = [{ in: 0 }, { in: 1 }, { in: 2 }];
@@ -77,17 +77,17 @@ function backward({ inputs, attrs }: KernelNode<ButterflyGradAttrs>, caps: Caps)
   if (m === 1) {
     if (dX) dispatches.push(single(size, up, upstream, blocks, dX, keep));
     sums(0, 1, {}, [x, upstream]);
-  } else if (sweepRows(size, caps) > 0) {
+  } else if (fitsSweep(size)) {
     const before = makeScratch((m - 1) * stack * each);
     const after = makeScratch((m - 1) * stack * each);
     const down = { ...run, first: m - 1, count: m - 1 };
     dispatches.push(
-      sweep(size, caps, down, x, blocks, null, before, keep),
-      sweep(size, caps, dX ? up : { ...up, count: m - 1 }, upstream, blocks, dX, after, keep),
+      sweep(size, down, x, blocks, null, before, keep),
+      sweep(size, dX ? up : { ...up, count: m - 1 }, upstream, blocks, dX, after, keep),
     );
     sums(0, m, {}, [x, upstream, before, after]);
   } else {
-    // Rows too long for workgroup memory: one dispatch per factor, one buffer per row of the chain.
+    // Superblocks too long for registers: one dispatch per factor, one buffer per row of the chain.
     const before: Ref[] = [];
     before[m - 1] = x;
     for (let f = m - 1; f > 0; f--) {
@@ -163,8 +163,8 @@ export const butterflyGradOp = defineOp<ButterflyGradAttrs>({
       attrs: { wantX: true, shared: 'none' },
     },
     {
-      name: 'rows beyond workgroup memory, three factors',
-      inputs: [f32(3, 8448), { ...f32(3, 4224, 2, 2), range: [-0.7, 0.7] }, f32(3, 8448)],
+      name: 'superblocks beyond registers, three factors',
+      inputs: [f32(3, 24), f32(3, 4, 6, 6), f32(3, 24)],
       attrs: { wantX: true, shared: 'none' },
     },
     {

@@ -1,13 +1,13 @@
 /** Sizes of butterfly products from the shapes of their operands, and the dispatches that apply a run of factors. */
-import type { Caps, Dispatch, Param, Ref, TensorType } from '../graph/types.ts';
+import type { Dispatch, Param, Ref, TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { ButterflySizes } from './butterflyReference.ts';
-import { perElement, spread, WORKGROUP } from './dispatch.ts';
+import { perElement, WORKGROUP } from './dispatch.ts';
 
 export const SHADER = 'butterfly.wgsl';
 
-/** Largest number of rows that a workgroup of `sweep` holds. */
-const SWEEP_ROWS = 4;
+/** Longest superblock of `sweep`, whose threads hold it in registers for four rows. */
+const SWEEP_LENGTH = 16;
 
 /** From R [T?, m, num | 1, b, b], the width of the rotated axis and the number of rows per entry of the stack. */
 export function sizesOf(
@@ -58,9 +58,11 @@ export const paramsOf = (size: ButterflySizes, run: Run): Param[] => [
   run.chunks,
 ];
 
-/** Rows that fit into workgroup memory twice; 0 where not even one does. */
-export const sweepRows = (size: ButterflySizes, caps: Caps): number =>
-  Math.min(SWEEP_ROWS, Math.floor(caps.maxWorkgroupStorageBytes / (8 * size.d)));
+/** Columns that m factors mix: the superblock of the widest one. */
+const mixed = (size: ButterflySizes): number => size.b * 2 ** (size.m - 1);
+
+/** Whether one thread can take a superblock through all factors in registers. */
+export const fitsSweep = (size: ButterflySizes): boolean => mixed(size) <= SWEEP_LENGTH;
 
 /** One factor, buffer to buffer. */
 export function single(
@@ -83,12 +85,11 @@ export function single(
 }
 
 /**
- * Several factors in workgroup memory.
+ * Several factors in registers.
  * @param result where the last row goes (null: to the stages) @param stages where the rows between go (null: nowhere)
  */
 export function sweep(
   size: ButterflySizes,
-  caps: Caps,
   run: Run,
   source: Ref,
   blocks: Ref,
@@ -96,16 +97,15 @@ export function sweep(
   stages: Ref | null,
   keep: Ref | null,
 ): Dispatch {
-  const rows = sweepRows(size, caps);
   const outputs = [...(result ? [result] : []), ...(stages ? [stages] : [])];
   return {
     shader: SHADER,
     entry: 'sweep',
     conditions: { MASK: keep !== null, KEEP: stages !== null, LAST: result !== null, MULTI: false },
-    constants: { B: size.b, ROWS: rows, WIDTH: size.d, WG: size.d <= 64 ? 64 : size.d <= 256 ? 128 : 256 },
+    constants: { B: size.b, LENGTH: mixed(size), WG: WORKGROUP },
     params: paramsOf(size, run),
     bindings: [source, blocks, ...outputs, ...(keep ? [keep] : [])],
-    workgroups: spread(size.stack * Math.ceil(size.rows / rows)),
+    workgroups: perElement((size.stack * Math.ceil(size.rows / 4) * size.d) / mixed(size)),
   };
 }
 

@@ -21,10 +21,12 @@ import { matmulOp } from './matmul.ts';
 import { projectRowsOp } from './projectRows.ts';
 import { reduceOp } from './reduce.ts';
 import { rmsNormGradOp, rmsNormGradWeightsOp, rmsNormOp } from './rmsNorm.ts';
+import { ropeOp } from './rope.ts';
 import { scaleByOp, scaleOp } from './scale.ts';
 import { sgdOp } from './sgd.ts';
 import { sliceOp, unsliceOp } from './slice.ts';
 import { logSoftmaxOp, softmaxGradOp, softmaxOp } from './softmax.ts';
+import { sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
 import { sumSquaresOp } from './sumSquares.ts';
 import { sumToOp } from './sumTo.ts';
 import { takeGradOp, takeOp } from './take.ts';
@@ -56,11 +58,13 @@ export * from './matmul.ts';
 export * from './projectRows.ts';
 export * from './reduce.ts';
 export * from './rmsNorm.ts';
+export * from './rope.ts';
 export * from './scalar.ts';
 export * from './scale.ts';
 export * from './sgd.ts';
 export * from './slice.ts';
 export * from './softmax.ts';
+export * from './sparseIdft.ts';
 export * from './sumSquares.ts';
 export * from './sumTo.ts';
 export * from './take.ts';
@@ -122,4 +126,7 @@ export const ops: readonly AnyOp[] = [
   unsliceOp,
   viewOp,
   whereOp,
+  sparseIdftOp,
+  sparseDftOp,
+  ropeOp,
 ];

@@ -1,0 +1,165 @@
+/** Rotary position embedding over heads that lie side by side in the last axis: half-split (Llama) or interleaved (GPT-J) pairs. */
+import { defineOp } from '../graph/defineOp.ts';
+import { sizeOf } from '../graph/shape.ts';
+import type { Emitter, Op, TensorType, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { perElement, WORKGROUP } from './dispatch.ts';
+
+export interface RopeAttrs {
+  readonly heads: number;
+  readonly headDim: number;
+  /** The first numbers of a head that are rotated; even, at most headDim. */
+  readonly rotaryDim: number;
+  /** Pairs (2i, 2i + 1) instead of (i, i + rotaryDim/2). */
+  readonly interleaved: boolean;
+  /** Applies the transpose. */
+  readonly inverse: boolean;
+}
+
+interface Laid {
+  readonly sequence: number;
+  /** Numbers per position in the tables: rotaryDim, or half of it. */
+  readonly table: number;
+  readonly tableBatch: number;
+}
+
+function layout([x, cos, sin]: readonly TensorType[], { heads, headDim, rotaryDim }: RopeAttrs): Laid {
+  const [batch, sequence, width] = x!.shape as [number, number, number];
+  const table = cos!.shape.at(-1)!;
+  const tableRows = cos!.shape.length === 3 ? cos!.shape[0]! : 1;
+  const positions = cos!.shape.at(-2);
+  if (
+    x!.shape.length !== 3 ||
+    width !== heads * headDim ||
+    rotaryDim > headDim ||
+    rotaryDim % 2 !== 0 ||
+    cos!.shape.join() !== sin!.shape.join() ||
+    (table !== rotaryDim && table !== rotaryDim / 2) ||
+    positions !== sequence ||
+    (tableRows !== 1 && tableRows !== batch)
+  ) {
+    fail(
+      'shape',
+      `rope: x [${x!.shape}], cos [${cos!.shape}], sin [${sin!.shape}] do not fit ${heads} heads of ${headDim} with ${rotaryDim} rotated.`,
+    );
+  }
+  return { sequence, table, tableBatch: tableRows === 1 ? 0 : sequence * table };
+}
+
+const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
+
+/** x f32 [B, S, heads·D], cos and sin f32 [B | 1, S, rotaryDim | rotaryDim/2] (or without the batch axis) → y like x. */
+export const ropeOp: Op<RopeAttrs> = defineOp({
+  name: 'rope',
+  infer: (inputs, attrs) => {
+    layout(inputs, attrs);
+    return [{ dtype: 'f32', shape: [...inputs[0]!.shape] }];
+  },
+  gradient: (g, node, [dY], [wantX, ...tables]) => {
+    if (tables.includes(true)) fail('internal', 'rope: the angle tables are not differentiable.');
+    const [, cos, sin] = node.inputs;
+    const attrs = { ...node.attrs, inverse: !node.attrs.inverse };
+    return [dY && wantX ? g.emit<RopeAttrs>(ropeOp, [dY, cos!, sin!], attrs)[0]! : null, null, null];
+  },
+  kernel: ({ inputs, attrs }) => {
+    const { sequence, table, tableBatch } = layout(inputs, attrs);
+    const size = sizeOf(inputs[0]!.shape);
+    const flag = (on: boolean) => (on ? 1 : 0);
+    return {
+      dispatches: [
+        {
+          shader: 'rope.wgsl',
+          entry: 'rotate',
+          constants: { WG: WORKGROUP },
+          params: [
+            size,
+            sequence,
+            attrs.heads,
+            attrs.headDim,
+            attrs.rotaryDim,
+            table,
+            tableBatch,
+            flag(attrs.interleaved),
+            flag(attrs.inverse),
+          ],
+          bindings: [{ in: 0 }, { in: 1 }, { in: 2 }, { out: 0 }],
+          workgroups: perElement(size),
+        },
+      ],
+    };
+  },
+  reference: (inputs, attrs) => {
+    const { heads, headDim, rotaryDim, interleaved, inverse } = attrs;
+    const { sequence, table, tableBatch } = layout(inputs, attrs);
+    const [x, cos, sin] = inputs.map((t) => t.data);
+    const data = x!.slice();
+    for (let head = 0; head < x!.length / headDim; head++) {
+      const token = Math.floor(head / heads);
+      const row = Math.floor(token / sequence) * tableBatch + (token % sequence) * table;
+      for (let i = 0; i < rotaryDim / 2; i++) {
+        const [a, b] = interleaved ? [2 * i, 2 * i + 1] : [i, i + rotaryDim / 2];
+        const [ta, tb] = table === rotaryDim ? [row + a, row + b] : [row + i, row + i];
+        const [xa, xb] = [x![head * headDim + a]!, x![head * headDim + b]!];
+        const [sa, sb] = inverse ? [-sin![tb]!, -sin![ta]!] : [sin![ta]!, sin![tb]!];
+        data[head * headDim + a] = xa * cos![ta]! - xb * sa;
+        data[head * headDim + b] = xb * cos![tb]! + xa * sb;
+      }
+    }
+    return [{ ...inputs[0]!, data }];
+  },
+  cases: [
+    ropeCase('half-split, one table', [2, 3, 16], [1, 3, 8], { heads: 2, headDim: 8, rotaryDim: 8 }),
+    ropeCase('half-split, a table per row, one value per pair', [2, 3, 16], [2, 3, 4], {
+      heads: 2,
+      headDim: 8,
+      rotaryDim: 8,
+    }),
+    ropeCase('part of the head', [1, 5, 18], [5, 4], { heads: 3, headDim: 6, rotaryDim: 4 }),
+    ropeCase('interleaved', [1, 4, 12], [1, 4, 3], { heads: 2, headDim: 6, rotaryDim: 6, interleaved: true }),
+    ropeCase('interleaved, full table', [2, 2, 8], [2, 2, 6], {
+      heads: 1,
+      headDim: 8,
+      rotaryDim: 6,
+      interleaved: true,
+    }),
+  ],
+});
+
+function ropeCase(
+  name: string,
+  x: readonly number[],
+  table: readonly number[],
+  attrs: {
+    readonly heads: number;
+    readonly headDim: number;
+    readonly rotaryDim: number;
+    readonly interleaved?: boolean;
+  },
+) {
+  return {
+    name,
+    inputs: [f32(...x), f32(...table), f32(...table)],
+    attrs: { interleaved: false, inverse: false, ...attrs },
+    gradientInputs: [0],
+  };
+}
+
+export interface RopeOptions {
+  readonly heads: number;
+  readonly headDim: number;
+  /** All of the head by default. */
+  readonly rotaryDim?: number;
+  readonly interleaved?: boolean;
+}
+
+/** Rotates queries or keys by their positions. */
+export function rope(g: Emitter, x: Value, cos: Value, sin: Value, options: RopeOptions): Value {
+  const { heads, headDim, rotaryDim = headDim, interleaved = false } = options;
+  return g.emit<RopeAttrs>(ropeOp, [x, cos, sin], {
+    heads,
+    headDim,
+    rotaryDim,
+    interleaved,
+    inverse: false,
+  })[0]!;
+}

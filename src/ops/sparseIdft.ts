@@ -1,0 +1,232 @@
+/**
+ * FourierFT's ΔW: the real part of the inverse 2-D DFT of a matrix that has n non-zero entries at places shared by a whole stack,
+ * and its adjoint. One radix step along the rows (out = P1·P2) keeps the work far below n terms per element; 768², n = 1000 takes
+ * some 60 instead of 1000.
+ */
+import { defineOp } from '../graph/defineOp.ts';
+import type { Dispatch, Emitter, Kernel, Ref, Tensor, TensorType, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { perElement, spread, WORKGROUP } from './dispatch.ts';
+import { frequencyTables, radix } from './frequencyTables.ts';
+
+export interface SparseIdftAttrs {
+  readonly out: number;
+  readonly in: number;
+  /** PEFT's `scaling`; the transform divides by out·in besides. */
+  readonly scaling: number;
+}
+
+const SHADER = 'sparseIdft.wgsl';
+/** Most bytes of intermediate sums at once; longer stacks go through in parts. */
+const SCRATCH_BYTES = 64 * 1024 * 1024;
+/** Matrices per thread of `spread_entries`. */
+const TOGETHER = 4;
+
+/** Sizes from the inputs of both ops: the first operand, then rows, columns, order, starts, turns. */
+function dims(
+  name: string,
+  inputs: readonly TensorType[],
+  attrs: SparseIdftAttrs,
+  adjoint: boolean,
+): [stack: number, n: number] {
+  const first = inputs[0]!.shape;
+  const n = inputs[1]!.shape[0]!;
+  const { out, in: width } = attrs;
+  const expected = adjoint ? [first[0], out, width] : [first[0], n];
+  if (inputs.length !== 6 || first.join() !== expected.join()) {
+    fail('shape', `${name}: [${first}] is not [${expected}] for ${n} frequencies of ${out} × ${width}.`);
+  }
+  // Products of indices are reduced as u32.
+  if (out > 65535 || width > 65535)
+    fail('limit', `${name}: ${out} × ${width} exceeds 65535 rows or columns.`);
+  return [first[0]!, n];
+}
+
+/** The dispatches for every part of the stack that fits into the scratch buffer. */
+function inParts(
+  stack: number,
+  n: number,
+  attrs: SparseIdftAttrs,
+  part: (
+    shared: Pick<Dispatch, 'shader' | 'constants' | 'params'>,
+    count: number,
+    p1: number,
+    p2: number,
+  ) => Dispatch[],
+): Kernel {
+  const { out, in: width, scaling } = attrs;
+  const [p1, p2] = radix(out, n);
+  const bytes = 8 * out * width;
+  const fits = Math.max(1, Math.floor(SCRATCH_BYTES / bytes));
+  const atOnce = fits >= stack ? stack : Math.max(1, fits - (fits % TOGETHER));
+  const dispatches: Dispatch[] = [];
+  for (let first = 0; first < stack; first += atOnce) {
+    const count = Math.min(atOnce, stack - first);
+    const params = [first, count, n, out, width, p1, p2, { f32: scaling / (out * width) }];
+    dispatches.push(...part({ shader: SHADER, constants: { WG: WORKGROUP }, params }, count, p1, p2));
+  }
+  return { scratchBytes: [atOnce * bytes], dispatches };
+}
+
+/** Entry (p, q) of the transform's kernel for one frequency. */
+const wave = (
+  p: number,
+  row: number,
+  q: number,
+  column: number,
+  { out, in: width }: SparseIdftAttrs,
+): number => Math.cos(2 * Math.PI * (((p * row) % out) / out + ((q * column) % width) / width));
+
+/** rows, columns, turns, order, starts: the shader's order. */
+const tables: readonly Ref[] = [1, 2, 5, 3, 4].map((i) => ({ in: i }));
+
+/** spectrum f32 [T, n], rows, columns, order i32 [n], starts i32 [P2 + 1], turns f32 [out + in, 2] (`frequencyTables`) → ΔW [T, out, in]. */
+export const sparseIdftOp = defineOp<SparseIdftAttrs>({
+  name: 'sparseIdft',
+  infer: (inputs, attrs) => {
+    const [stack] = dims('sparseIdft', inputs, attrs, false);
+    return [{ dtype: 'f32', shape: [stack, attrs.out, attrs.in] }];
+  },
+  gradient: (g, node, [dDelta]) => {
+    const others = node.inputs.slice(1);
+    return [
+      dDelta ? g.emit(sparseDftOp, [dDelta, ...others], node.attrs)[0]! : null,
+      ...others.map(() => null),
+    ];
+  },
+  kernel: ({ inputs, attrs }) => {
+    const [stack, n] = dims('sparseIdft', inputs, attrs, false);
+    return inParts(stack, n, attrs, (shared, count, p1, p2) => [
+      {
+        ...shared,
+        entry: 'spread_entries',
+        bindings: [{ in: 0 }, ...tables, { scratch: 0 }],
+        workgroups: perElement(attrs.out * attrs.in * Math.ceil(count / TOGETHER)),
+      },
+      {
+        ...shared,
+        entry: 'combine',
+        bindings: [{ scratch: 0 }, { in: 5 }, { out: 0 }],
+        workgroups: perElement(attrs.in * p1 * Math.ceil(p2 / 4) * count),
+      },
+    ]);
+  },
+  reference: ([spectrum, rows, columns], attrs) => {
+    const { out, in: width, scaling } = attrs;
+    const [stack, n] = spectrum!.shape as [number, number];
+    const data = new Float64Array(stack * out * width);
+    const factor = scaling / (out * width);
+    for (let t = 0; t < stack; t++) {
+      for (let k = 0; k < n; k++) {
+        const s = factor * spectrum!.data[t * n + k]!;
+        for (let p = 0; p < out; p++) {
+          for (let q = 0; q < width; q++) {
+            data[(t * out + p) * width + q]! += s * wave(p, rows!.data[k]!, q, columns!.data[k]!, attrs);
+          }
+        }
+      }
+    }
+    return [{ dtype: 'f32', shape: [stack, out, width], data } satisfies Tensor];
+  },
+  cases: [
+    frequencyCase('a stack of 6', 6, 12, 10, 9, false),
+    frequencyCase('prime number of rows', 1, 7, 5, 12, false),
+    frequencyCase('every frequency', 2, 6, 4, 24, false),
+    frequencyCase('more rows than entries', 1, 36, 8, 3, false),
+    frequencyCase('wide', 3, 48, 70, 100, false),
+  ],
+});
+
+/** dΔ f32 [T, out, in] and the tables of sparseIdft → the gradient of the spectrum [T, n]: n entries of the forward transform. */
+export const sparseDftOp = defineOp<SparseIdftAttrs>({
+  name: 'sparseDft',
+  infer: (inputs, attrs) => {
+    const [stack, n] = dims('sparseDft', inputs, attrs, true);
+    return [{ dtype: 'f32', shape: [stack, n] }];
+  },
+  gradient: null,
+  kernel: ({ inputs, attrs }) => {
+    const [stack, n] = dims('sparseDft', inputs, attrs, true);
+    return inParts(stack, n, attrs, (shared, count, p1, p2) => [
+      {
+        ...shared,
+        entry: 'separate',
+        bindings: [{ in: 0 }, { in: 5 }, { scratch: 0 }],
+        workgroups: perElement(attrs.in * p1 * Math.ceil(p2 / 4) * count),
+      },
+      {
+        ...shared,
+        entry: 'gather_entries',
+        bindings: [{ scratch: 0 }, { in: 1 }, { in: 2 }, { in: 5 }, { out: 0 }],
+        workgroups: spread(n * count),
+      },
+    ]);
+  },
+  reference: ([dDelta, rows, columns], attrs) => {
+    const { out, in: width, scaling } = attrs;
+    const stack = dDelta!.shape[0]!;
+    const n = rows!.shape[0]!;
+    const data = new Float64Array(stack * n);
+    for (let t = 0; t < stack; t++) {
+      for (let k = 0; k < n; k++) {
+        let sum = 0;
+        for (let p = 0; p < out; p++) {
+          for (let q = 0; q < width; q++) {
+            sum +=
+              dDelta!.data[(t * out + p) * width + q]! * wave(p, rows!.data[k]!, q, columns!.data[k]!, attrs);
+          }
+        }
+        data[t * n + k] = (scaling / (out * width)) * sum;
+      }
+    }
+    return [{ dtype: 'f32', shape: [stack, n], data } satisfies Tensor];
+  },
+  cases: [frequencyCase('a stack of 2', 2, 24, 18, 31, true)],
+});
+
+function frequencyCase(name: string, stack: number, out: number, width: number, n: number, adjoint: boolean) {
+  // Places that are all different and in no order: a step that shares no factor with the number of entries.
+  const places = Array.from({ length: n }, (_, k) => (k * 577 + 3) % (out * width));
+  const rows = Int32Array.from(places, (at) => Math.floor(at / width));
+  const columns = Int32Array.from(places, (at) => at % width);
+  const { order, starts, turns } = frequencyTables(rows, out, width);
+  const i32 = (data: Int32Array) => ({ dtype: 'i32' as const, shape: [data.length], data: [...data] });
+  return {
+    name,
+    inputs: [
+      { dtype: 'f32' as const, shape: adjoint ? [stack, out, width] : [stack, n] },
+      i32(rows),
+      i32(columns),
+      i32(order),
+      i32(starts),
+      { dtype: 'f32' as const, shape: [out + width, 2], data: [...turns] },
+    ],
+    attrs: { out, in: width, scaling: 150 },
+    gradientInputs: n < 50 ? [0] : [],
+  };
+}
+
+/**
+ * ΔW of a stack of FourierFT layers of one shape.
+ * @param spectrum f32 [T, n] @param attrs the entries' places (whole numbers below out and in) and PEFT's scaling
+ * @returns [T, out, in]
+ */
+export function sparseIdft(
+  g: Emitter,
+  spectrum: Value,
+  attrs: SparseIdftAttrs & { readonly rows: Int32Array; readonly columns: Int32Array },
+): Value {
+  const { rows, columns, out, in: width, scaling } = attrs;
+  const { order, starts, turns } = frequencyTables(rows, out, width);
+  const i32 = (data: Int32Array, name: string) =>
+    g.constant({ dtype: 'i32', shape: [data.length] }, data, name);
+  const inputs = [
+    spectrum,
+    i32(rows, 'frequency rows'),
+    i32(columns, 'frequency columns'),
+    i32(order, 'frequency order'),
+    i32(starts, 'frequency starts'),
+    g.constant({ dtype: 'f32', shape: [out + width, 2] }, turns, 'turns'),
+  ];
+  return g.emit<SparseIdftAttrs>(sparseIdftOp, inputs, { out, in: width, scaling })[0]!;
+}
