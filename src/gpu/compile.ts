@@ -176,12 +176,14 @@ async function rehearse(device: Device, steps: readonly Recorded[]): Promise<voi
     encoder.finish();
     return (await device.raw.popErrorScope())?.message ?? null;
   };
-  if ((await refusal(0, steps.length)) === null) return;
+  const whole = await refusal(0, steps.length);
+  if (whole === null) return;
   for (const [i, step] of steps.entries()) {
     const message = await refusal(i, i + 1);
     const shader = step.kind === 'dispatch' ? `, shader ${step.shader}/${step.entry}` : '';
     if (message) fail('internal', `${step.label}${shader} was refused: ${message}`);
   }
+  fail('internal', `The program was refused: ${whole}`);
 }
 
 /** The bind group entries of a dispatch: those its entry point uses. Bindings of the kernel that it does not use are left out. */

@@ -28,7 +28,7 @@ export interface Device {
   readonly pipelines: Pipelines;
   /** Resolves with the error when the device is lost other than by {@link Device.destroy}. */
   readonly lost: Promise<PapilioError>;
-  /** Throws 'device-lost' once the device is gone, and the first error that WebGPU reported outside of any call's own check. */
+  /** Throws 'device-lost' once the device is gone, and once what WebGPU reported outside of any call's own check. */
   assertAlive(): void;
   /** When the latest submit was seen to finish, by `performance.now()`; programs on one queue share it to time their submits. */
   lastDone: number;
@@ -101,7 +101,11 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
   };
   const assertAlive = (): void => {
     if (gone) throw gone;
-    if (refused) throw refused;
+    if (refused) {
+      const error = refused;
+      refused = null;
+      throw error;
+    }
   };
 
   const device: Device = {

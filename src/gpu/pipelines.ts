@@ -40,7 +40,7 @@ interface Module {
 
 export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipelines {
   const modules = new Map<string, Promise<Module>>();
-  const layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>();
+  const layouts = new Map<string, GPUBindGroupLayout>();
   const pipelines = new Map<string, Promise<Pipeline>>();
 
   const moduleOf = (r: PipelineRequest): Promise<Module> => {
@@ -73,15 +73,14 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
       });
   };
 
-  const layoutOf = (bindings: readonly BindingDeclaration[]) => {
+  const layoutOf = (bindings: readonly BindingDeclaration[]): GPUBindGroupLayout => {
     const key = JSON.stringify(bindings);
     let layout = layouts.get(key);
     if (!layout) {
-      const group = device.createBindGroupLayout({
+      layout = device.createBindGroupLayout({
         // 4 is GPUShaderStage.COMPUTE, which is no global in Node.
         entries: bindings.map(({ binding, type }) => ({ binding, visibility: 4, buffer: { type } })),
       });
-      layout = { group, pipeline: device.createPipelineLayout({ bindGroupLayouts: [group] }) };
       layouts.set(key, layout);
     }
     return layout;
@@ -98,10 +97,11 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
     try {
       const raw = await device.createComputePipelineAsync({
         label: `${r.shader}/${r.entry}`,
-        layout: layout.pipeline,
+        // One for each pipeline: wgpu holds a dispatch to the previous pipeline's buffer sizes when two share a pipeline layout.
+        layout: device.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module: module.raw, entryPoint: r.entry, constants: { ...r.constants } },
       });
-      return { raw, layout: layout.group, bindings };
+      return { raw, layout, bindings };
     } catch (error) {
       const messages = await messagesOf(module);
       const reason = messages.length
