@@ -13,7 +13,7 @@ export default defineConfig(({ mode }) =>
           target: 'es2023',
           rollupOptions: { output: { entryFileNames: 'papilio.mjs', codeSplitting: false } },
         },
-        ssr: { noExternal: true, external: ['webgpu', 'onnxruntime-web', 'deno'] },
+        ssr: { noExternal: true, external: ['webgpu', 'onnxruntime-web', 'deno', '@jax-js/jax'] },
       }
     : {
         base: './',

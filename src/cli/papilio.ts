@@ -25,6 +25,10 @@ const commands: Readonly<
     summary: 'make one of the embedded models from nothing',
     load: () => import('./pretrain.ts').then((m) => m.pretrainCommand),
   },
+  bench: {
+    summary: 'speed and cost of a training step, beside LoRA and beside another engine',
+    load: () => import('./bench.ts').then((m) => m.benchCommand),
+  },
   check: {
     summary: 'the adapter, and every kernel and gradient on it against float64 references',
     load: () => import('./check.ts').then((m) => m.checkCommand),

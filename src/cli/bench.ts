@@ -1,0 +1,78 @@
+/**
+ * `papilio bench`: speed and cost of a training step for every method, beside LoRA with as many parameters and beside @jax-js/jax making
+ * the same LoRA step in the same run. A table, and JSON on request.
+ */
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { METHODS } from '../adapters/registry.ts';
+import type { MethodId } from '../adapters/types.ts';
+import { openDevice } from '../gpu/device.ts';
+import { fail } from '../lib/errors.ts';
+import { benchSubject } from './bench/measure.ts';
+import { openPeer } from './bench/peer.ts';
+import { openSubject, SUBJECTS, type SubjectName } from './bench/subjects.ts';
+import { tableOf } from './bench/table.ts';
+import { openGpu, runtimeName, writeBytes } from './runtime.ts';
+
+const options = {
+  json: { type: 'boolean', default: false },
+  steps: { type: 'string', default: '10' },
+  only: { type: 'string', multiple: true },
+  methods: { type: 'string' },
+  layers: { type: 'string' },
+  'no-peer': { type: 'boolean', default: false },
+  out: { type: 'string' },
+} as const;
+
+function wholeNumber(flag: string, word: string): number {
+  const n = Number(word);
+  if (!Number.isInteger(n) || n < 1)
+    fail('bad-argument', `--${flag} takes a whole number above 0, not "${word}".`);
+  return n;
+}
+
+/** The names given, checked against those there are; all of them when none is given. */
+function chosen<T extends string>(
+  flag: string,
+  given: readonly string[] | undefined,
+  all: readonly T[],
+): T[] {
+  const unknown = given?.find((name) => !all.includes(name as T));
+  if (unknown !== undefined) fail('bad-argument', `--${flag} takes ${all.join(', ')}, not "${unknown}".`);
+  return all.filter((name) => !given || given.includes(name));
+}
+
+export async function benchCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options });
+  const steps = wholeNumber('steps', values.steps);
+  const names = chosen<SubjectName>('only', values.only, SUBJECTS);
+  const methods = chosen<MethodId>('methods', values.methods?.split(','), Object.keys(METHODS) as MethodId[]);
+  const layers = values.layers === undefined ? {} : { layers: wholeNumber('layers', values.layers) };
+
+  const gpu = await openGpu();
+  const device = await openDevice(gpu);
+  const { vendor, architecture, description } = device.info;
+  const words = [vendor, architecture, description].filter(Boolean).join(', ');
+  const software = /swiftshader|llvmpipe|lavapipe|software/i.test(words);
+  const peer = values['no-peer'] ? null : await openPeer(gpu);
+  const say = (line: string): void => {
+    if (!values.json) process.stdout.write(`${line}\n`);
+  };
+  const date = new Date().toISOString();
+  say(`${runtimeName} on ${words}${software ? ' (a software adapter)' : ''}, ${date}`);
+  say(`median of ${steps} steps, lanes that are compared taking turns`);
+
+  const subjects = [];
+  for (const name of names) {
+    const subject = await openSubject(name, { caps: device.caps, software, ...layers });
+    say(`\n${subject.name}: ${subject.about}`);
+    const result = await benchSubject({ device, peer, subject, methods, steps });
+    for (const line of tableOf(result)) say(line);
+    subjects.push(result);
+  }
+  const report = { date, runtime: runtimeName, adapter: { ...device.info, software }, steps, subjects };
+  if (values.out !== undefined) await writeBytes(values.out, `${JSON.stringify(report, null, 2)}\n`);
+  if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  device.destroy();
+  return 0;
+}
