@@ -3,6 +3,8 @@
 //   dLogits[n, v] = valid(n) * dLoss * (softmax(logits[n])[v] - [v == labels[n]])
 // logits, dLogits [N, V]; labels [N]; lse, rowLoss [N]; loss, dLoss [1]. A row is valid if its label is in 0 .. V-1 and is not `ignore`.
 
+import package::lib::logSumExp::{join, include, counts};
+
 struct Params {
   rows: u32,
   classes: u32,
@@ -19,25 +21,10 @@ override WG: u32 = 64u;
 
 var<workgroup> part: array<vec2f, WG>;
 
-fn valid(label: i32) -> bool {
-  return label != p.ignore && label >= 0 && label < i32(p.classes);
-}
-
-// Joins two (maximum, sum of exp(x - maximum)).
-fn join(a: vec2f, b: vec2f) -> vec2f {
-  let m = max(a.x, b.x);
-  return vec2f(m, a.y * exp(a.x - m) + b.y * exp(b.x - m));
-}
-
 fn accumulate(row: u32, first: u32, step: u32) -> vec2f {
   var state = vec2f(-3.0e38, 0.0);
   for (var v = first; v < p.classes; v += step) {
-    let x = logits[row * p.classes + v];
-    if (x > state.x) {
-      state = vec2f(x, state.y * exp(state.x - x) + 1.0);
-    } else {
-      state.y += exp(x - state.x);
-    }
+    state = include(state, logits[row * p.classes + v]);
   }
   return state;
 }
@@ -46,7 +33,7 @@ fn store(row: u32, state: vec2f) {
   let value = state.x + log(state.y);
   lse[row] = value;
   let label = labels[row];
-  if (valid(label)) {
+  if (counts(label, p.classes, p.ignore)) {
     row_loss[row] = value - logits[row * p.classes + u32(label)];
   } else {
     row_loss[row] = 0.0;
@@ -106,7 +93,7 @@ fn backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) g
   if (i >= p.rows * p.classes) { return; }
   let row = i / p.classes;
   let label = labels[row];
-  if (valid(label)) {
+  if (counts(label, p.classes, p.ignore)) {
     let hit = select(0.0, 1.0, i - row * p.classes == u32(label));
     d_logits[i] = d_loss[0] * (exp(logits[i] - row_lse[row]) - hit);
   } else {

@@ -17,6 +17,7 @@ import { expandOp } from './expand.ts';
 import { gatherOp, scatterAddRowsOp } from './gather.ts';
 import { layerNormGradOp, layerNormGradWeightsOp, layerNormOp } from './layerNorm.ts';
 import { linearOp } from './linear.ts';
+import { linearCrossEntropyOp } from './linearCrossEntropy.ts';
 import { matmulOp } from './matmul.ts';
 import { projectRowsOp } from './projectRows.ts';
 import { reduceOp } from './reduce.ts';
@@ -54,6 +55,7 @@ export * from './gather.ts';
 export * from './gemm.ts';
 export * from './layerNorm.ts';
 export * from './linear.ts';
+export * from './linearCrossEntropy.ts';
 export * from './matmul.ts';
 export * from './projectRows.ts';
 export * from './reduce.ts';
@@ -129,4 +131,5 @@ export const ops: readonly AnyOp[] = [
   sparseIdftOp,
   sparseDftOp,
   ropeOp,
+  linearCrossEntropyOp,
 ];
