@@ -42,7 +42,9 @@ export function controlOf(
     case 'string':
       return { kind: 'text' };
     case 'union':
-      return def.options!.some((one) => defOf(one).type === 'boolean') ? { kind: 'switch' } : { kind: 'json' };
+      return def.options!.some((one) => defOf(one).type === 'boolean')
+        ? { kind: 'switch' }
+        : { kind: 'json' };
     default:
       return { kind: 'json' };
   }

@@ -94,21 +94,20 @@ export function createLooking(
         const merged = await trainer.merge();
         const base = {
           onnx: merged.onnx,
-          external: merged.external ?? null,
           changed: merged.changedInitializers,
           step: step(),
         };
         run.setState({ merged: { ...base, parity: null }, busy: 'Running the merged file in onnxruntime' });
         const client = await inference();
-        const { parity } = await import('../inference/parity.ts');
-        const session = await client.open(merged.onnx, {
-          providers: ['wasm'],
-          ...(merged.external === undefined
-            ? {}
-            : { external: { [merged.external.name]: merged.external.bytes } }),
-        });
+        const [{ parity }, { completeFeeds }] = await Promise.all([
+          import('../inference/parity.ts'),
+          import('../inference/feeds.ts'),
+        ]);
+        const session = await client.open(merged.onnx, { providers: ['wasm'] });
         const sample = await trainer.paritySample();
-        const outputs = await session.run(sample.inputs, [sample.output]);
+        const known = Object.entries(sample.inputs).filter(([name]) => session.inputNames.includes(name));
+        const feeds = completeFeeds(session.inputs, Object.fromEntries(known));
+        const outputs = await session.run(feeds, [sample.output]);
         const figures = parity(sample.logits, outputs[sample.output]!.data);
         await session.release();
         run.setState({ merged: { ...base, parity: { ...figures, provider: session.provider } } });

@@ -39,7 +39,6 @@ export interface ChoiceState {
 
 export interface MergeResult {
   readonly onnx: Uint8Array;
-  readonly external: NamedFile | null;
   readonly changed: readonly string[];
   readonly parity: { readonly maxAbs: number; readonly maxRel: number; readonly provider: string } | null;
   readonly step: number;
@@ -86,6 +85,8 @@ export interface UiState {
   readonly panel: PanelName;
   readonly seeTab: SeeTab;
   readonly theme: 'system' | 'light' | 'dark';
+  /** The theme in force. */
+  readonly scheme: 'light' | 'dark';
   readonly isHelpOpen: boolean;
   readonly smoothing: number;
   readonly isLogY: boolean;
@@ -134,6 +135,7 @@ export function createStores() {
     panel: 'train',
     seeTab: 'compare',
     theme: 'system',
+    scheme: 'light',
     isHelpOpen: false,
     smoothing: 0.9,
     isLogY: false,

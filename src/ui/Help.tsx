@@ -1,0 +1,38 @@
+/** The keyboard sheet, written by the command table. */
+import { Button, Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
+import { COMMANDS } from '../app/commands.ts';
+import { Icon } from './parts/Icon.tsx';
+import { usePage, useUi } from './usePage.ts';
+
+export function Help() {
+  const page = usePage();
+  const isOpen = useUi((s) => s.isHelpOpen);
+  return (
+    <ModalOverlay
+      className="overlay"
+      isDismissable
+      isOpen={isOpen}
+      onOpenChange={(open) => page.ui.setState({ isHelpOpen: open })}
+    >
+      <Modal className="modal">
+        <Dialog className="dialog">
+          <Heading slot="title">Keyboard</Heading>
+          <Button slot="close" className="icon-button dialog-close" aria-label="Close">
+            <Icon name="cross" />
+          </Button>
+          <dl className="keys">
+            {COMMANDS.map(({ id, keyLabel, label }) => (
+              <div key={id}>
+                <dt>
+                  <kbd>{keyLabel}</kbd>
+                </dt>
+                <dd>{label}</dd>
+              </div>
+            ))}
+          </dl>
+          <p className="hint">Keys are left alone while you type in a box or move a slider.</p>
+        </Dialog>
+      </Modal>
+    </ModalOverlay>
+  );
+}

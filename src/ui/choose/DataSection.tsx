@@ -1,0 +1,75 @@
+/** The data: tasks that come with the model, text, files, or drawings made here. */
+import { lazy, Suspense } from 'react';
+import { whole } from '../../app/format.ts';
+import { MODELS } from '../../app/settings.ts';
+import { FileDrop } from '../parts/FileDrop.tsx';
+import { Picker } from '../parts/Picker.tsx';
+import { Section } from '../parts/Section.tsx';
+import { useChoice, usePage, useRun } from '../usePage.ts';
+
+const Drawings = lazy(() => import('./Drawings.tsx').then(({ Drawings }) => ({ default: Drawings })));
+
+const DATA: Readonly<Record<string, { readonly title: string; readonly detail: string }>> = {
+  letters: { title: 'letters', detail: 'Capital letters in the hand that drew the digits' },
+  'wild-digits': { title: 'wild-digits', detail: 'Digits in a style the model never saw' },
+  recipes: { title: 'recipes', detail: 'Short recipes from a grammar of their own' },
+  drawings: { title: 'Your drawings', detail: 'Name classes and draw a few of each, right here' },
+  text: { title: 'Your text', detail: 'Paste or type anything' },
+  files: { title: 'Your files', detail: '.txt, .csv, .jsonl, a .zip or folder of pictures by class, IDX' },
+};
+
+export function DataSection() {
+  const page = usePage();
+  const { model, data } = useChoice((s) => s.settings);
+  const files = useChoice((s) => s.dataFiles);
+  const text = useChoice((s) => s.text);
+  const report = useRun((s) => s.open?.data ?? null);
+  const items = MODELS[model]!.data.map((id) => ({ id, ...DATA[id]! }));
+  return (
+    <Section name="data" title="Data" summary={DATA[data]!.title}>
+      <Picker label="Data" value={data} items={items} onChange={(id) => page.choose({ data: id })} />
+      <p className="hint">{DATA[data]!.detail}.</p>
+      {data === 'files' ? (
+        <FileDrop
+          label="Drop your data"
+          hint="Tables need the columns text and label. A part is held aside and only that part is scored. Nothing leaves this tab."
+          accepts={['.txt', '.csv', '.jsonl', '.zip', '.png', '.jpg', '.jpeg', '.gz', '.idx']}
+          files={files}
+          onFiles={(dropped) => page.choice.setState({ dataFiles: [...files, ...dropped] })}
+          onClear={() => page.choice.setState({ dataFiles: [] })}
+        />
+      ) : null}
+      {data === 'text' ? (
+        <label className="field">
+          <span className="field-label">Text to learn from</span>
+          <textarea
+            className="box text-area"
+            rows={7}
+            placeholder="Paste a few pages. The last part is held aside and only that part is scored."
+            value={text}
+            onChange={(event) => page.choice.setState({ text: event.target.value })}
+          />
+          <span className="hint">{whole(text.length)} characters</span>
+        </label>
+      ) : null}
+      {data === 'drawings' ? (
+        <Suspense fallback={null}>
+          <Drawings />
+        </Suspense>
+      ) : null}
+      {report === null ? null : (
+        <dl className="facts">
+          <dt>In this run</dt>
+          <dd>
+            {whole(report.trainExamples)} to learn from, {whole(report.heldExamples)} held aside
+          </dd>
+          {report.notes.map((note) => (
+            <dd key={note} className="facts-wide">
+              {note}
+            </dd>
+          ))}
+        </dl>
+      )}
+    </Section>
+  );
+}

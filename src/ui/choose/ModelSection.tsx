@@ -1,0 +1,56 @@
+/** The model: an embedded one, or files from this machine. */
+import { bytes, count, whole } from '../../app/format.ts';
+import { MODELS } from '../../app/settings.ts';
+import { ErrorText } from '../parts/ErrorCard.tsx';
+import { FileDrop } from '../parts/FileDrop.tsx';
+import { Picker } from '../parts/Picker.tsx';
+import { Section } from '../parts/Section.tsx';
+import { useChoice, usePage } from '../usePage.ts';
+
+const DETAILS: Readonly<Record<string, string>> = {
+  'glyphs-vit': 'A vision transformer that reads digits; module names of Hugging Face’s Dinov2',
+  'tales-gpt': 'A decoder that tells short tales; module names of Hugging Face’s Llama',
+  own: 'An .onnx file from your machine',
+};
+
+export function ModelSection() {
+  const page = usePage();
+  const model = useChoice((s) => s.settings.model);
+  const report = useChoice((s) => s.report);
+  const error = useChoice((s) => s.reportError);
+  const files = useChoice((s) => s.modelFiles);
+  const items = Object.entries(MODELS).map(([id, { title }]) => ({ id, title, detail: DETAILS[id]! }));
+  const summary = report === null ? MODELS[model]!.title : `${report.name} · ${count(report.parameters)}`;
+  return (
+    <Section name="model" title="Model" summary={summary}>
+      <Picker label="Model" value={model} items={items} onChange={(id) => page.choose({ model: id })} />
+      {model === 'own' ? (
+        <FileDrop
+          label="Drop an .onnx file and the files beside it"
+          hint="config.json, tokenizer.json and external data belong to it. Nothing leaves this tab."
+          accepts={['.onnx', '.json', '.data', '.bin', '.onnx_data']}
+          files={files}
+          onFiles={(dropped) => void page.openModel(dropped)}
+          onClear={() => page.choice.setState({ modelFiles: [], report: null, reportError: null })}
+        />
+      ) : (
+        <p className="hint">{DETAILS[model]}.</p>
+      )}
+      {error === null ? null : <ErrorText report={error} />}
+      {report === null ? null : (
+        <dl className="facts">
+          <dt>Family</dt>
+          <dd>{report.family}</dd>
+          <dt>Parameters</dt>
+          <dd>{whole(report.parameters)}</dd>
+          <dt>File</dt>
+          <dd>
+            {bytes(report.bytes)}, opset {report.opset}
+          </dd>
+          <dt>Modules</dt>
+          <dd>{report.modules.length}</dd>
+        </dl>
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,138 @@
+/**
+ * Curves. Plotly arrives when there is something to draw; at most five drawings a second, none while the chart cannot be seen. What is
+ * drawn comes from a function, so that no point ever passes through React.
+ */
+import { useEffect, useRef } from 'react';
+import { useUi } from '../usePage.ts';
+import { cssColor } from './colors.ts';
+
+export interface ChartLine {
+  readonly name: string;
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+  /** A CSS variable, e.g. `--line-0`. */
+  readonly color: string;
+  readonly width: number;
+  readonly opacity?: number;
+  readonly dash?: 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash';
+  readonly hasMarkers?: boolean;
+  readonly axis?: 'left' | 'right';
+  readonly isQuiet?: boolean;
+}
+
+export interface ChartSpec {
+  readonly lines: readonly ChartLine[];
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly rightTitle?: string;
+  readonly rightIsShare?: boolean;
+  readonly isLog: boolean;
+}
+
+interface Source {
+  subscribe(listener: () => void): () => void;
+}
+
+const EVERY_MS = 200;
+
+function axis(title: string, grid: string): object {
+  return {
+    title: { text: title, standoff: 8 },
+    gridcolor: grid,
+    zeroline: false,
+    linecolor: grid,
+    ticks: '',
+    automargin: true,
+    exponentformat: 'power',
+    nticks: 6,
+  };
+}
+
+function toPlotly(spec: ChartSpec): { readonly data: object[]; readonly layout: object } {
+  const ink = cssColor('--ink-2');
+  const grid = cssColor('--line');
+  return {
+    data: spec.lines.map((line) => ({
+      type: 'scatter',
+      name: line.name,
+      x: line.x,
+      y: line.y,
+      mode: line.hasMarkers ? 'lines+markers' : 'lines',
+      opacity: line.opacity ?? 1,
+      line: { color: cssColor(line.color), width: line.width, dash: line.dash ?? 'solid' },
+      marker: { size: 6, color: cssColor(line.color) },
+      hoverinfo: line.isQuiet ? 'skip' : 'all',
+      yaxis: line.axis === 'right' ? 'y2' : 'y',
+    })),
+    layout: {
+      uirevision: 'same',
+      font: { family: 'inherit', size: 11.5, color: ink },
+      paper_bgcolor: 'rgba(0,0,0,0)',
+      plot_bgcolor: 'rgba(0,0,0,0)',
+      margin: { l: 44, r: spec.rightTitle ? 40 : 10, t: 8, b: 34 },
+      showlegend: false,
+      hovermode: 'x unified',
+      hoverlabel: { bgcolor: cssColor('--surface'), bordercolor: grid, font: { color: cssColor('--ink') } },
+      xaxis: axis(spec.xTitle, grid),
+      yaxis: { ...axis(spec.yTitle, grid), type: spec.isLog ? 'log' : 'linear' },
+      yaxis2: {
+        ...axis(spec.rightTitle ?? '', grid),
+        overlaying: 'y',
+        side: 'right',
+        showgrid: false,
+        ...(spec.rightIsShare ? { tickformat: '.0%', range: [0, 1.02] } : {}),
+      },
+    },
+  };
+}
+
+export function Chart(props: {
+  readonly spec: () => ChartSpec;
+  readonly sources: readonly Source[];
+  readonly label: string;
+  readonly height: number;
+}) {
+  const { spec, sources, label, height } = props;
+  const scheme = useUi((s) => s.scheme);
+  const host = useRef<HTMLDivElement>(null);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new scheme changes the colours that drawing reads.
+  useEffect(() => {
+    const element = host.current;
+    if (element === null) return;
+    let isSeen = false;
+    let isAlive = true;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let last = 0;
+    const draw = async () => {
+      timer = undefined;
+      if (!isAlive || !isSeen || document.hidden) return;
+      last = performance.now();
+      const { default: plotly } = await import('plotly.js-cartesian-dist-min');
+      if (!isAlive) return;
+      const { data, layout } = toPlotly(spec());
+      await plotly.react(element, data, layout, {
+        displayModeBar: false,
+        responsive: true,
+        doubleClick: 'reset',
+      });
+    };
+    const wish = () => {
+      timer ??= setTimeout(() => void draw(), Math.max(0, last + EVERY_MS - performance.now()));
+    };
+    const watch = new IntersectionObserver(([entry]) => {
+      isSeen = entry?.isIntersecting ?? false;
+      if (isSeen) wish();
+    });
+    watch.observe(element);
+    document.addEventListener('visibilitychange', wish);
+    const ends = sources.map((source) => source.subscribe(wish));
+    return () => {
+      isAlive = false;
+      clearTimeout(timer);
+      watch.disconnect();
+      document.removeEventListener('visibilitychange', wish);
+      for (const end of ends) end();
+    };
+  }, [spec, sources, scheme]);
+  return <div ref={host} className="chart" style={{ height }} role="img" aria-label={label} />;
+}

@@ -1,0 +1,108 @@
+/** What went wrong, in one sentence, with the ways on. */
+import { Button } from 'react-aria-components';
+import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../../app/errorGuide.ts';
+import { saveFile } from '../../app/exports.ts';
+import type { Page } from '../../app/page.ts';
+import type { PanelName } from '../../app/stores.ts';
+import type { ErrorReport } from '../../training/protocol.ts';
+import { usePage, useRun } from '../usePage.ts';
+import { Icon } from './Icon.tsx';
+
+/** An error that needs no button. */
+export function ErrorText({ report }: { readonly report: ErrorReport }) {
+  return (
+    <p className="error-text" role="alert">
+      <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
+    </p>
+  );
+}
+
+function act(page: Page, action: ActionId, report: ErrorReport): void {
+  const { controller } = page;
+  const { checkpoint, current } = page.run.getState();
+  const close = () => page.run.setState({ error: null });
+  switch (action) {
+    case 'resume':
+      return void controller.resumeRun();
+    case 'halve-rate':
+      return void controller.resumeRun((s) => ({
+        ...s,
+        training: { ...s.training, learningRate: s.training.learningRate / 2 },
+      }));
+    case 'halve-batch': {
+      const { batchSize } = page.choice.getState().settings.training;
+      page.setTraining('batchSize', Math.max(1, batchSize >> 1));
+      return void controller.restart();
+    }
+    case 'download-checkpoint':
+      if (checkpoint !== null)
+        saveFile(`${current?.name ?? 'run'}-step${checkpoint.step}.safetensors`, checkpoint.bytes);
+      return;
+    case 'retry':
+      close();
+      return void controller.toggle();
+    case 'reset':
+      return void controller.reset();
+    case 'copy':
+      return void navigator.clipboard.writeText(
+        JSON.stringify({ ...report, browser: navigator.userAgent }, null, 2),
+      );
+    case 'show-model':
+    case 'show-data':
+    case 'show-targets':
+    case 'show-method':
+    case 'show-training':
+      close();
+      page.show(action.slice(5) as 'model');
+  }
+}
+
+/** The current error, on the panel where it belongs. */
+export function ErrorCard({ panel }: { readonly panel: PanelName }) {
+  const page = usePage();
+  const error = useRun((s) => s.error);
+  const hasCheckpoint = useRun((s) => s.checkpoint !== null);
+  if (error === null) return null;
+  const { report, canResume } = error;
+  const guide = ERROR_GUIDE[report.kind];
+  if (guide.panel !== panel) return null;
+  const actions = guide.actions.filter(
+    (action) =>
+      (action !== 'resume' || (canResume && hasCheckpoint)) &&
+      (action !== 'download-checkpoint' || hasCheckpoint),
+  );
+  const missing = Array.isArray(report.details.missing) ? report.details.missing : [];
+  return (
+    <section className="error-card" role="alert">
+      <Button
+        className="icon-button error-close"
+        aria-label="Close"
+        onPress={() => page.run.setState({ error: null })}
+      >
+        <Icon name="cross" />
+      </Button>
+      <h3>{guide.title}</h3>
+      <p>{report.message}</p>
+      {missing.length > 0 ? (
+        <ul>
+          {missing.slice(0, 12).map((one) => (
+            <li key={JSON.stringify(one)}>
+              <code>{typeof one === 'string' ? one : JSON.stringify(one)}</code>
+            </li>
+          ))}
+        </ul>
+      ) : null}
+      <p className="error-actions">
+        {actions.map((action, i) => (
+          <Button
+            key={action}
+            className={i === 0 ? 'button button-strong' : 'button'}
+            onPress={() => act(page, action, report)}
+          >
+            {ACTION_LABELS[action]}
+          </Button>
+        ))}
+      </p>
+    </section>
+  );
+}

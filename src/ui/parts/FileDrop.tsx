@@ -1,0 +1,79 @@
+/** A place to drop files on or pick them from a dialog; they are read into memory and stay in this tab. */
+import { Button, DropZone, FileTrigger } from 'react-aria-components';
+import { bytes } from '../../app/format.ts';
+import type { NamedFile } from '../../training/protocol.ts';
+import { Icon } from './Icon.tsx';
+
+interface Entry {
+  readonly kind: string;
+}
+interface FileEntry extends Entry {
+  readonly kind: 'file';
+  getFile(): Promise<File>;
+}
+interface FolderEntry extends Entry {
+  readonly kind: 'directory';
+  readonly name: string;
+  getEntries(): AsyncIterable<Entry>;
+}
+
+/** Files of dropped entries; those in folders keep their path, whose last folder is the class of a picture. */
+async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: string): Promise<NamedFile[]> {
+  const out: NamedFile[] = [];
+  for await (const entry of entries) {
+    if (entry.kind === 'file') {
+      const file = await (entry as FileEntry).getFile();
+      out.push({ name: path + file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
+    } else if (entry.kind === 'directory') {
+      const folder = entry as FolderEntry;
+      out.push(...(await collect(folder.getEntries(), `${path}${folder.name}/`)));
+    }
+  }
+  return out;
+}
+
+export function FileDrop(props: {
+  readonly label: string;
+  readonly hint: string;
+  readonly accepts: readonly string[];
+  readonly files: readonly NamedFile[];
+  readonly onFiles: (files: NamedFile[]) => void;
+  readonly onClear: () => void;
+}) {
+  const { label, hint, accepts, files, onFiles, onClear } = props;
+  return (
+    <DropZone
+      className="drop"
+      aria-label={label}
+      onDrop={(event) => void collect(event.items as Iterable<Entry>, '').then(onFiles)}
+    >
+      <p className="drop-label">{label}</p>
+      <FileTrigger
+        allowsMultiple
+        acceptedFileTypes={accepts}
+        onSelect={(list) => {
+          const picked = [...(list ?? [])].map((file) => ({ kind: 'file', getFile: async () => file }));
+          void collect(picked, '').then(onFiles);
+        }}
+      >
+        <Button className="button">Choose files</Button>
+      </FileTrigger>
+      <p className="hint">{hint}</p>
+      {files.length > 0 ? (
+        <ul className="drop-files">
+          {files.slice(0, 6).map((file) => (
+            <li key={file.name}>
+              <code>{file.name}</code> {bytes(file.bytes.length)}
+            </li>
+          ))}
+          {files.length > 6 ? <li>and {files.length - 6} more</li> : null}
+          <li>
+            <Button className="text-button" onPress={onClear}>
+              <Icon name="cross" /> remove
+            </Button>
+          </li>
+        </ul>
+      ) : null}
+    </DropZone>
+  );
+}

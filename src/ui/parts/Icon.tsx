@@ -1,0 +1,37 @@
+/** The page's few icons, drawn on a 16-pixel grid with the current colour. */
+const PATHS = {
+  play: 'M4.5 2.8v10.4L13 8z',
+  pause: 'M4 3h3v10H4zM9 3h3v10H9z',
+  step: 'M3 3v10l6-5zM10.5 3h2v10h-2z',
+  reset: 'M8 2.5a5.5 5.5 0 1 0 5.4 6.6h-1.6A4 4 0 1 1 8 4v2.3L11.6 3.2 8 .2z',
+  check: 'M6.3 12.4 2.4 8.5l1.2-1.2 2.7 2.7 6.1-6.2 1.2 1.2z',
+  cross: 'm8 6.8 3.6-3.6 1.2 1.2L9.2 8l3.6 3.6-1.2 1.2L8 9.2l-3.6 3.6-1.2-1.2L6.8 8 3.2 4.4l1.2-1.2z',
+  chevron: 'm6 3.4 4.6 4.6L6 12.6l-1-1L8.6 8 5 4.4z',
+  sun: 'M8 5a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM7.3 1h1.4v2.2H7.3zM7.3 12.8h1.4V15H7.3zM1 7.3h2.2v1.4H1zM12.8 7.3H15v1.4h-2.2zM2.6 3.6l1-1 1.5 1.5-1 1zM10.9 11.9l1-1 1.5 1.5-1 1zM2.6 12.4l1.5-1.5 1 1-1.5 1.5zM10.9 4.1l1.5-1.5 1 1-1.5 1.5z',
+  moon: 'M6.2 1.6a6.5 6.5 0 1 0 8.2 8.2A5.4 5.4 0 0 1 6.2 1.6z',
+  auto: 'M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM8 3v10A5 5 0 0 0 8 3z',
+  link: 'M6.5 9.5 9.5 6.5M7 4.5 8.8 2.7a3 3 0 0 1 4.4 4.4L11.5 9M9 11.5 7.2 13.3a3 3 0 0 1-4.4-4.4L4.5 7',
+  keys: 'M1.5 4h13v8h-13zM4 6.5h1M7.5 6.5h1M11 6.5h1M4 9.5h8',
+  info: 'M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM8 7v4.5M8 4.4v1.2',
+  pin: 'M5 2h6l-1 4 2 2.5H8.7V13L8 14.5 7.3 13V8.5H4L6 6z',
+  download: 'M7.2 2h1.6v6.2l2.3-2.3 1.1 1.1L8 11.2 3.8 7l1.1-1.1 2.3 2.3zM2.5 12.4h11V14h-11z',
+  trash: 'M6 2h4v1.2h3.4v1.5H2.6V3.2H6zM3.6 5.8h8.8L11.7 14H4.3z',
+} as const;
+
+export type IconName = keyof typeof PATHS;
+const STROKED: readonly IconName[] = ['link', 'keys', 'info'];
+
+export function Icon({ name }: { readonly name: IconName }) {
+  const isStroked = STROKED.includes(name);
+  return (
+    <svg className="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+      <path
+        d={PATHS[name]}
+        fill={isStroked ? 'none' : 'currentColor'}
+        stroke={isStroked ? 'currentColor' : 'none'}
+        strokeWidth="1.4"
+        strokeLinecap="round"
+      />
+    </svg>
+  );
+}

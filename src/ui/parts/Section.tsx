@@ -1,0 +1,46 @@
+/** One foldable part of Choose: its name, what is chosen now, and the controls. */
+import { type ReactNode, useEffect, useState } from 'react';
+import { Button, Disclosure, DisclosurePanel, Heading } from 'react-aria-components';
+import type { SectionName } from '../../app/page.ts';
+import { usePage } from '../usePage.ts';
+import { Icon } from './Icon.tsx';
+
+export function Section(props: {
+  readonly name: SectionName;
+  readonly title: string;
+  readonly summary: ReactNode;
+  readonly isOpenAtFirst?: boolean;
+  readonly children: ReactNode;
+}) {
+  const { name, title, summary, isOpenAtFirst = false, children } = props;
+  const page = usePage();
+  const [isOpen, setOpen] = useState(isOpenAtFirst);
+  useEffect(
+    () =>
+      page.onShow((shown) => {
+        if (shown !== name) return;
+        setOpen(true);
+        requestAnimationFrame(() => {
+          const section = document.getElementById(`section-${name}`);
+          section?.scrollIntoView({ block: 'nearest' });
+          section?.classList.remove('flash');
+          // Reading the layout lets the animation start over.
+          void section?.offsetWidth;
+          section?.classList.add('flash');
+        });
+      }),
+    [page, name],
+  );
+  return (
+    <Disclosure id={`section-${name}`} className="section" isExpanded={isOpen} onExpandedChange={setOpen}>
+      <Heading level={3} className="section-head">
+        <Button slot="trigger" className="section-button">
+          <Icon name="chevron" />
+          <span className="section-title">{title}</span>
+          <span className="section-summary">{summary}</span>
+        </Button>
+      </Heading>
+      <DisclosurePanel className="section-panel">{isOpen ? children : null}</DisclosurePanel>
+    </Disclosure>
+  );
+}

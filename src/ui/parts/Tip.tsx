@@ -1,0 +1,18 @@
+/** A small "i" with an explanation that opens on hover and focus. */
+
+import type { ReactNode } from 'react';
+import { Button, Tooltip, TooltipTrigger } from 'react-aria-components';
+import { Icon } from './Icon.tsx';
+
+export function Tip({ about, children }: { readonly about: string; readonly children: ReactNode }) {
+  return (
+    <TooltipTrigger delay={250} closeDelay={80}>
+      <Button className="tip-button" aria-label={`About ${about}`}>
+        <Icon name="info" />
+      </Button>
+      <Tooltip className="tip" offset={6}>
+        {children}
+      </Tooltip>
+    </TooltipTrigger>
+  );
+}

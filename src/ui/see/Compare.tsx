@@ -1,0 +1,239 @@
+/** The base and the adapted model on the same held-out inputs. */
+
+import { useState } from 'react';
+import { Button } from 'react-aria-components';
+import { percent } from '../../app/format.ts';
+import { DRAWING_SIZE } from '../../app/request.ts';
+import type { ImageComparison, TextClassComparison, TextComparison } from '../../training/protocol.ts';
+import { DrawPad } from '../parts/DrawPad.tsx';
+import { GreyPicture } from '../parts/GreyPicture.tsx';
+import { Icon } from '../parts/Icon.tsx';
+import { usePage, useRun, useUi } from '../usePage.ts';
+
+export function Compare() {
+  const page = usePage();
+  const comparison = useRun((s) => s.comparison);
+  const hasRun = useRun((s) => s.open !== null);
+  if (!hasRun || comparison === null) {
+    return (
+      <p className="empty">
+        {hasRun
+          ? 'Asking both models …'
+          : 'Before and after on the same held-out inputs: what the model says now, and what it says once it has learnt. It fills as soon as a run begins.'}
+      </p>
+    );
+  }
+  const { value, step } = comparison;
+  return (
+    <>
+      <div className="see-head">
+        <span className="hint">
+          Held-out inputs, base model and step {step}.{' '}
+          {value.kind === 'text' ? 'Same prompt, same seed.' : ''}
+        </span>
+        <Button className="button" onPress={() => void page.looking.compare()}>
+          Compare now
+        </Button>
+      </div>
+      {value.kind === 'image' ? (
+        <Images comparison={value} />
+      ) : value.kind === 'text' ? (
+        <Texts comparison={value} />
+      ) : (
+        <TextClasses comparison={value} />
+      )}
+    </>
+  );
+}
+
+/** The likeliest classes as bars; the true one is marked by word and colour. */
+function Bars(props: {
+  readonly title: string;
+  readonly labels: readonly string[];
+  readonly values: Float32Array;
+  readonly truth: number | null;
+}) {
+  const { title, labels, values, truth } = props;
+  const top = [...values.keys()].sort((a, b) => values[b]! - values[a]!).slice(0, 3);
+  const isRight = top[0] === truth;
+  return (
+    <div className="bars">
+      <span className={`bars-title ${truth === null ? '' : isRight ? 'is-right' : 'is-wrong'}`}>
+        {title}
+        {truth === null ? null : <Icon name={isRight ? 'check' : 'cross'} />}
+        {truth === null ? null : <span className="hidden">{isRight ? 'right' : 'wrong'}</span>}
+      </span>
+      {top.map((i) => (
+        <span key={i} className={`bar ${i === truth ? 'is-truth' : ''}`}>
+          <span className="bar-label">{labels[i] ?? i}</span>
+          <span className="bar-track">
+            <span style={{ transform: `scaleX(${values[i]})` }} />
+          </span>
+          <span className="bar-value">{Math.round(values[i]! * 100)}</span>
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function Images({ comparison }: { readonly comparison: ImageComparison }) {
+  const { labels, examples } = comparison;
+  const best = (values: Float32Array) => values.indexOf(Math.max(...values));
+  const right = (side: 'before' | 'after') => examples.filter((one) => best(one[side]) === one.label).length;
+  return (
+    <>
+      <p className="tally">
+        Right before: <b>{right('before')}</b> of {examples.length}. Right after: <b>{right('after')}</b> of{' '}
+        {examples.length}.
+      </p>
+      <ul className="examples">
+        {examples.map((one, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: examples are the same held-out ones, in their order.
+          <li key={i} className="example">
+            <figure>
+              <GreyPicture
+                pixels={one.pixels}
+                width={one.width}
+                height={one.height}
+                label={`a ${labels[one.label]}`}
+              />
+              <figcaption>{labels[one.label]}</figcaption>
+            </figure>
+            <Bars title="before" labels={labels} values={one.before} truth={one.label} />
+            <Bars title="after" labels={labels} values={one.after} truth={one.label} />
+          </li>
+        ))}
+      </ul>
+      {examples[0]?.width === DRAWING_SIZE && examples[0].height === DRAWING_SIZE ? (
+        <TryDrawing labels={labels} />
+      ) : null}
+    </>
+  );
+}
+
+function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
+  const page = usePage();
+  const [answer, setAnswer] = useState<{
+    readonly before: Float32Array;
+    readonly after: Float32Array;
+  } | null>(null);
+  return (
+    <section className="block try-drawing" aria-label="Try your own drawing">
+      <h3>Draw one yourself</h3>
+      <div className="try-row">
+        <DrawPad
+          size={DRAWING_SIZE}
+          label="Draw something for both models to read"
+          action="Ask both models"
+          keepsDrawing
+          onDone={(pixels) => void page.looking.classify(pixels).then(setAnswer)}
+        />
+        {answer === null ? null : (
+          <div className="try-answer">
+            <Bars title="before" labels={labels} values={answer.before} truth={null} />
+            <Bars title="after" labels={labels} values={answer.after} truth={null} />
+          </div>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function commonLength(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && a[n] === b[n]) n++;
+  return n;
+}
+
+function Texts({ comparison }: { readonly comparison: TextComparison }) {
+  const page = usePage();
+  const prompt = useUi((s) => s.prompt);
+  const seed = useUi((s) => s.sampleSeed);
+  const temperature = useUi((s) => s.temperature);
+  const same = commonLength(comparison.before, comparison.after);
+  const side = (title: string, text: string) => (
+    <section className="text-side" aria-label={title}>
+      <h4>{title}</h4>
+      <p>
+        <b>{comparison.prompt}</b>
+        <span className="text-same">{text.slice(0, same)}</span>
+        {text.slice(same)}
+      </p>
+    </section>
+  );
+  return (
+    <>
+      <form
+        className="prompt"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void page.looking.compare();
+        }}
+      >
+        <label className="prompt-text">
+          <span className="field-label">Prompt</span>
+          <input
+            className="box"
+            value={prompt}
+            placeholder={comparison.prompt}
+            onChange={(event) => page.ui.setState({ prompt: event.target.value })}
+          />
+        </label>
+        <label>
+          <span className="field-label">Seed</span>
+          <input
+            className="box box-number"
+            type="number"
+            min={0}
+            value={seed}
+            onChange={(event) =>
+              page.ui.setState({ sampleSeed: Math.max(0, Math.floor(Number(event.target.value) || 0)) })
+            }
+          />
+        </label>
+        <label>
+          <span className="field-label">Temperature</span>
+          <input
+            className="box box-number"
+            type="number"
+            min={0}
+            max={3}
+            step={0.1}
+            value={temperature}
+            onChange={(event) =>
+              page.ui.setState({ temperature: Math.max(0, Number(event.target.value) || 0) })
+            }
+          />
+        </label>
+        <Button type="submit" className="button">
+          Write
+        </Button>
+      </form>
+      <div className="texts">
+        {side('before', comparison.before)}
+        {side('after', comparison.after)}
+      </div>
+    </>
+  );
+}
+
+function TextClasses({ comparison }: { readonly comparison: TextClassComparison }) {
+  const { labels, examples } = comparison;
+  return (
+    <ul className="examples">
+      {examples.map((one, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: examples are the same held-out ones, in their order.
+        <li key={i} className="example example-text">
+          <p>
+            {one.text}{' '}
+            <span className="hint">
+              {percent(one.after[one.label] ?? 0)} on “{labels[one.label]}” now
+            </span>
+          </p>
+          <Bars title="before" labels={labels} values={one.before} truth={one.label} />
+          <Bars title="after" labels={labels} values={one.after} truth={one.label} />
+        </li>
+      ))}
+    </ul>
+  );
+}

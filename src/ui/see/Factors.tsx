@@ -1,0 +1,119 @@
+/** The strip of factors, and the product of the first k of them with how full it is. */
+import { useMemo } from 'react';
+import { composedPattern, factorNonZeros, factorSize } from '../../adapters/sparsity.ts';
+import type { Pattern } from '../../adapters/types.ts';
+import { percent, whole } from '../../app/format.ts';
+import type { Inspection } from '../../training/protocol.ts';
+import { Range } from '../parts/Range.tsx';
+import { usePage, useUi } from '../usePage.ts';
+import { MatrixCanvas } from './MatrixCanvas.tsx';
+import { composedPainter, factorPainter, valuePainter } from './painters.ts';
+import { Scale } from './Scale.tsx';
+import { useMapColors } from './useMapColors.ts';
+
+const FACTOR_LIMIT = 0.2;
+const SUBSCRIPTS = '₀₁₂₃₄₅₆₇₈₉';
+const pretty = (label: string): string => label.replace(/_(\d)/g, (_, digit) => SUBSCRIPTS[Number(digit)]!);
+
+export function Factors({
+  pattern,
+  inspection,
+}: {
+  readonly pattern: Pattern;
+  readonly inspection: Inspection | null;
+}) {
+  const colors = useMapColors();
+  const live = inspection?.factors?.length === pattern.factors.length ? inspection.factors : null;
+  const painters = useMemo(
+    () =>
+      pattern.factors.map((factor, i) => {
+        const values = live?.[i];
+        return values === undefined
+          ? factorPainter(factor, colors)
+          : valuePainter(values.data, values.size, values.size, FACTOR_LIMIT, colors, true);
+      }),
+    [pattern, live, colors],
+  );
+  return (
+    <section className="block" aria-label="Factors">
+      <div className="block-head">
+        <h3>{pattern.factors.length === 1 ? 'The factor' : `${pattern.factors.length} factors`}</h3>
+        {live === null ? (
+          <span className="hint">where it can differ from zero</span>
+        ) : (
+          <span className="hint">
+            learnt part, B − I <Scale limit={FACTOR_LIMIT} />
+          </span>
+        )}
+      </div>
+      <div className={`strip strip-${Math.min(4, pattern.factors.length)}`}>
+        {pattern.factors.map((factor, i) => {
+          const [rows, columns] = factorSize(factor);
+          const filled = factorNonZeros(factor);
+          return (
+            <MatrixCanvas
+              // biome-ignore lint/suspicious/noArrayIndexKey: a factor is its index.
+              key={i}
+              painter={painters[i]!}
+              label={`Factor ${factor.label}, ${rows} by ${columns}, ${whole(filled)} entries`}
+              caption={`${pretty(factor.label)} · ${rows} × ${columns} · ${whole(filled)} entries, ${percent(filled / (rows * columns))}`}
+            />
+          );
+        })}
+      </div>
+      {pattern.role === 'rotation' && pattern.factors.length > 0 ? <Composed pattern={pattern} /> : null}
+    </section>
+  );
+}
+
+function Composed({ pattern }: { readonly pattern: Pattern }) {
+  const page = usePage();
+  const colors = useMapColors();
+  const wanted = useUi((s) => s.factors);
+  const m = pattern.factors.length;
+  const k = Math.min(m, wanted ?? m);
+  const size = factorSize(pattern.factors[0]!)[0];
+  const composed = useMemo(() => composedPattern(pattern, k), [pattern, k]);
+  const denseAt = useMemo(() => {
+    for (let n = 1; n <= m; n++) if (composedPattern(pattern, n).fill === 1) return n;
+    return null;
+  }, [pattern, m]);
+  const painter = useMemo(() => composedPainter(composed, size, colors), [composed, size, colors]);
+  const reach = composed.rows[0]?.length ?? 0;
+  const first = pattern.factors
+    .slice(0, k)
+    .map(({ label }) => pretty(label))
+    .reverse()
+    .join(' ');
+  return (
+    <div className="composed">
+      <MatrixCanvas
+        painter={painter}
+        label={`Product of ${k} factors, ${percent(composed.fill)} filled`}
+        caption={`${first} · ${percent(composed.fill)} filled`}
+      />
+      <div className="composed-text">
+        <h4>Their product</h4>
+        <Range
+          label="Factors multiplied"
+          value={k}
+          min={1}
+          max={m}
+          step={1}
+          onChange={(value) => page.ui.setState({ factors: value })}
+        />
+        <p>
+          Each input reaches <b>{reach}</b> of <b>{size}</b> outputs; <b>{percent(composed.fill)}</b> of the
+          product can differ from zero.
+        </p>
+        <p className="hint">
+          {denseAt !== null
+            ? `Dense from ${denseAt} ${denseAt === 1 ? 'factor' : 'factors'} on.`
+            : m > 1
+              ? 'Not dense: more factors would let every input reach every output.'
+              : 'One factor mixes inputs within a block only; butterfly factors reach further.'}
+        </p>
+      </div>
+    </div>
+  );
+}

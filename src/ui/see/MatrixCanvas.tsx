@@ -1,0 +1,78 @@
+/**
+ * A matrix as a picture, a pixel an entry, drawn by a function of (row, column) → colour. Large ones are reduced: a pixel then shows the
+ * entry of the largest weight among those it stands for. Pointing at it says what is there.
+ */
+import { type PointerEvent, useEffect, useRef, useState } from 'react';
+
+export interface Painter {
+  readonly rows: number;
+  readonly columns: number;
+  color(row: number, column: number): readonly [number, number, number];
+  /** Which of several entries under one pixel is shown: the one of the largest weight. */
+  weight(row: number, column: number): number;
+  describe(row: number, column: number): string;
+}
+
+const LIMIT = 256;
+
+export function MatrixCanvas(props: {
+  readonly painter: Painter;
+  readonly label: string;
+  readonly caption?: string;
+}) {
+  const { painter, label, caption } = props;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const [hover, setHover] = useState<string | null>(null);
+  const { rows, columns } = painter;
+  const scale = Math.ceil(Math.max(rows, columns) / LIMIT);
+  const width = Math.ceil(columns / scale);
+  const height = Math.ceil(rows / scale);
+  useEffect(() => {
+    const context = canvas.current?.getContext('2d');
+    if (!context) return;
+    const image = context.createImageData(width, height);
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        let row = y * scale;
+        let column = x * scale;
+        let best = painter.weight(row, column);
+        for (let r = y * scale; r < Math.min(rows, (y + 1) * scale); r++) {
+          for (let c = x * scale; c < Math.min(columns, (x + 1) * scale); c++) {
+            const weight = painter.weight(r, c);
+            if (weight > best) {
+              best = weight;
+              row = r;
+              column = c;
+            }
+          }
+        }
+        const [red, green, blue] = painter.color(row, column);
+        image.data.set([red, green, blue, 255], 4 * (y * width + x));
+      }
+    }
+    context.putImageData(image, 0, 0);
+  }, [painter, rows, columns, width, height, scale]);
+  const point = (event: PointerEvent<HTMLCanvasElement>) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    const row = Math.min(rows - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * rows)));
+    const column = Math.min(
+      columns - 1,
+      Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * columns)),
+    );
+    setHover(painter.describe(row, column));
+  };
+  return (
+    <figure className="matrix">
+      <canvas
+        ref={canvas}
+        width={width}
+        height={height}
+        role="img"
+        aria-label={label}
+        onPointerMove={point}
+        onPointerLeave={() => setHover(null)}
+      />
+      <figcaption>{hover ?? caption ?? label}</figcaption>
+    </figure>
+  );
+}

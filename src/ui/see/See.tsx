@@ -1,0 +1,44 @@
+/** The third area: what training changes - answers, factors, and the merged file. */
+import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
+import type { SeeTab } from '../../app/stores.ts';
+import { ErrorCard } from '../parts/ErrorCard.tsx';
+import { usePage, useUi } from '../usePage.ts';
+import { Compare } from './Compare.tsx';
+import { Inside } from './Inside.tsx';
+import { Merge } from './Merge.tsx';
+
+export function See() {
+  const page = usePage();
+  const tab = useUi((s) => s.seeTab);
+  return (
+    <div className="panel-scroll">
+      <ErrorCard panel="see" />
+      <Tabs
+        className="see-tabs"
+        selectedKey={tab}
+        onSelectionChange={(key) => page.ui.setState({ seeTab: key as SeeTab })}
+      >
+        <TabList className="tablist" aria-label="What to see">
+          <Tab id="compare" className="tab">
+            Before and after
+          </Tab>
+          <Tab id="inside" className="tab">
+            Inside
+          </Tab>
+          <Tab id="merge" className="tab">
+            Merge
+          </Tab>
+        </TabList>
+        <TabPanel id="compare" className="tabpanel">
+          <Compare />
+        </TabPanel>
+        <TabPanel id="inside" className="tabpanel">
+          <Inside />
+        </TabPanel>
+        <TabPanel id="merge" className="tabpanel">
+          <Merge />
+        </TabPanel>
+      </Tabs>
+    </div>
+  );
+}

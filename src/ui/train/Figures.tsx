@@ -1,0 +1,104 @@
+/** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
+import { bytes, duration, percent, real, whole } from '../../app/format.ts';
+import { secondsPerStep, smooth } from '../../app/series.ts';
+import type { EvalMetric } from '../../training/protocol.ts';
+import { useRun, useUi } from '../usePage.ts';
+import { useSeries } from './useSeries.ts';
+
+export const scoreText = ({ metric, value }: EvalMetric): string =>
+  metric === 'accuracy' ? percent(value) : real(value);
+
+export function Figures() {
+  const current = useRun((s) => s.current);
+  const open = useRun((s) => s.open);
+  const since = useRun((s) => s.since);
+  const state = useRun((s) => s.state);
+  const smoothing = useUi((s) => s.smoothing);
+  useSeries(current?.series ?? null);
+  const series = current?.series;
+  const loss = series?.column('loss');
+  const smoothed = loss && loss.length > 0 ? smooth(loss, smoothing).at(-1)! : null;
+  const first = series?.evals[0];
+  const now = series?.evals.at(-1);
+  const pace = series ? secondsPerStep(series.column('seconds'), since) : null;
+  const step = series?.column('step').at(-1) ?? 0;
+  const total = open?.totalSteps ?? null;
+  const left = pace !== null && total !== null && state === 'running' ? pace * (total - step) : null;
+  const tokens = series?.column('tokens');
+  const perStep = tokens && tokens.length > 1 ? tokens.at(-1)! - tokens.at(-2)! : 0;
+  return (
+    <>
+      <dl className="figures">
+        <Figure
+          name="Loss"
+          value={smoothed === null ? '–' : real(smoothed)}
+          note={smoothed === null ? '' : 'smoothed'}
+        />
+        <Figure
+          name={now === undefined ? 'Held out' : `Held-out ${now.metric}`}
+          value={now === undefined ? '–' : scoreText(now)}
+          note={
+            first !== undefined && now !== first
+              ? `from ${scoreText(first)}`
+              : now
+                ? `on ${whole(now.examples)} examples`
+                : ''
+          }
+          isStrong
+        />
+        <Figure
+          name="Pace"
+          value={
+            pace === null ? '–' : pace < 1 ? `${(1 / pace).toFixed(1)} steps/s` : `${pace.toFixed(1)} s/step`
+          }
+          note={
+            pace === null
+              ? state === 'running'
+                ? 'after 10 steps'
+                : ''
+              : perStep > 0
+                ? `${whole(perStep / pace)} tokens/s`
+                : ''
+          }
+        />
+        <Figure
+          name="Time left"
+          value={left === null ? '–' : duration(left)}
+          note={total === null ? '' : `step ${whole(step)} of ${whole(total)}`}
+        />
+      </dl>
+      {open === null ? null : (
+        <p className="machine">
+          <span>{open.device.description || `${open.device.vendor} ${open.device.architecture}`}</span>
+          {open.device.isSoftware ? <span className="tag">software adapter</span> : null}
+          <span>{bytes(open.counts.gpuBytes)} on the GPU</span>
+          <span>{whole(open.counts.dispatchesPerStep)} dispatches</span>
+          <span>
+            {whole(open.counts.submitsPerStep)} {open.counts.submitsPerStep === 1 ? 'submit' : 'submits'} a
+            step
+          </span>
+        </p>
+      )}
+      {open?.warnings.map((warning) => (
+        <p key={warning} className="warning">
+          {warning}
+        </p>
+      ))}
+    </>
+  );
+}
+
+function Figure(props: {
+  readonly name: string;
+  readonly value: string;
+  readonly note: string;
+  readonly isStrong?: boolean;
+}) {
+  return (
+    <div className={props.isStrong ? 'figure is-strong' : 'figure'}>
+      <dt>{props.name}</dt>
+      <dd>{props.value}</dd>
+      <dd className="figure-note">{props.note}</dd>
+    </div>
+  );
+}
