@@ -1,9 +1,9 @@
 // C[z] = epilogue(alpha * A[z] B[z]):  A [M, K] (stored [K, M] with TRANS_A), B [K, N] (stored [N, K] with TRANS_B), C [M, N].
 // epilogue(v) = activate(v + bias[n]); KEEP_PRE also writes v + bias. With splits > 1 (no epilogue), C is [splits, batch, M, N]
 // and each split sums its own range of k; matmulSplit.wgsl adds them up.
-// Each thread owns a block of C, 4 columns by 4 rows (8 with TALL). `direct` reads operands straight from memory; `tiled` stages
-// them in workgroup memory. VEC_A, VEC_B, VEC_C: the contiguous axis of that tensor is a multiple of 4. B_F16: B holds pairs of f16.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 BIAS KEEP_PRE TALL
+// Each thread owns a block of C, 4 rows by 4 columns (8 by 4 with TALL, 16 by 8 with HUGE, which only `direct` takes). `direct` reads
+// operands straight from memory; `tiled` stages them in workgroup memory. VEC_A, VEC_B, VEC_C: the contiguous axis of that tensor is a multiple of 4. B_F16: B holds pairs of f16.
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD BIAS KEEP_PRE ACTIVATE TALL HUGE
 import package::lib::activation::activate;
 
 struct Params {
@@ -38,15 +38,15 @@ override TX: u32 = 8u; // threads along n
 override TY: u32 = 8u; // threads along m
 override ACTIVATION: u32 = 0u;
 
-// Four consecutive elements of a stored row; zero beyond its ends.
+// Four consecutive elements of a stored row. Rows and columns of C beyond its ends read whatever robust access gives and are never
+// stored; beyond the end of k the values must be zero, which GUARD sees to where k is no multiple of the step.
 fn read_a(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
-  let at = base + min(row, rows - 1u) * columns + min(column, columns - 1u);
-  @if(VEC_A) { return select(vec4f(), a[at / 4u], row < rows && column < columns); }
+  let at = base + row * columns + column;
+  @if(VEC_A && !GUARD) { return a[at / 4u]; }
+  @elif(VEC_A) { return select(vec4f(), a[at / 4u], row < rows && column < columns); }
   @else {
-    let inside = vec4<bool>(true, column + 1u < columns, column + 2u < columns, column + 3u < columns);
-    let last = base + rows * columns - 1u;
-    let v = vec4f(a[at], a[min(at + 1u, last)], a[min(at + 2u, last)], a[min(at + 3u, last)]);
-    return select(vec4f(), v, inside & vec4<bool>(row < rows && column < columns));
+    let inside = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(columns);
+    return select(vec4f(), vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]), inside & vec4<bool>(row < rows));
   }
 }
 
@@ -55,18 +55,19 @@ fn read_a(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
 }
 
 fn read_b(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
-  let at = base + min(row, rows - 1u) * columns + min(column, columns - 1u);
-  @if(VEC_B && B_F16) {
-    let pair = b[at / 4u];
-    return select(vec4f(), vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y)), row < rows && column < columns);
+  let at = base + row * columns + column;
+  @if(VEC_B) {
+    @if(B_F16) let pair = b[at / 4u];
+    @if(B_F16) let v = vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+    @else let v = b[at / 4u];
+    @if(GUARD) { return select(vec4f(), v, row < rows && column < columns); }
+    @else { return v; }
   }
-  @elif(VEC_B) { return select(vec4f(), b[at / 4u], row < rows && column < columns); }
   @else {
-    let inside = vec4<bool>(true, column + 1u < columns, column + 2u < columns, column + 3u < columns);
-    let last = base + rows * columns - 1u;
-    @if(B_F16) let v = vec4f(half_b(at), half_b(min(at + 1u, last)), half_b(min(at + 2u, last)), half_b(min(at + 3u, last)));
-    @else let v = vec4f(b[at], b[min(at + 1u, last)], b[min(at + 2u, last)], b[min(at + 3u, last)]);
-    return select(vec4f(), v, inside & vec4<bool>(row < rows && column < columns));
+    let inside = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(columns);
+    @if(B_F16) let v = vec4f(half_b(at), half_b(at + 1u), half_b(at + 2u), half_b(at + 3u));
+    @else let v = vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
+    return select(vec4f(), v, inside & vec4<bool>(row < rows));
   }
 }
 
@@ -115,29 +116,26 @@ fn store(base: u32, m: u32, n: u32, sum: vec4f) {
     var v = p.alpha * sum;
     @if(BIAS) v += bias[n / 4u];
     @if(KEEP_PRE) pre[at / 4u] = v;
-    c[at / 4u] = vec4f(activate(ACTIVATION, v.x), activate(ACTIVATION, v.y), activate(ACTIVATION, v.z), activate(ACTIVATION, v.w));
+    @if(ACTIVATE) v = vec4f(activate(ACTIVATION, v.x), activate(ACTIVATION, v.y), activate(ACTIVATION, v.z), activate(ACTIVATION, v.w));
+    c[at / 4u] = v;
   }
   @else {
     for (var i = 0u; i < min(4u, p.n - n); i++) {
       var v = p.alpha * sum[i];
       @if(BIAS) v += bias[n + i];
       @if(KEEP_PRE) pre[at + i] = v;
-      c[at + i] = activate(ACTIVATION, v);
+      @if(ACTIVATE) v = activate(ACTIVATION, v);
+      c[at + i] = v;
     }
   }
 }
 
-fn store_block(base: u32, m: u32, n: u32, rows: mat4x4f) {
-  store(base, m, n, rows[0]);
-  store(base, m + 1u, n, rows[1]);
-  store(base, m + 2u, n, rows[2]);
-  store(base, m + 3u, n, rows[3]);
-}
-
 @compute @workgroup_size(TX, TY)
 fn direct(@builtin(global_invocation_id) gid: vec3u) {
-  let n = gid.x * 4u;
-  @if(TALL) let m = gid.y * 8u;
+  @if(HUGE) let n = gid.x * 8u;
+  @else let n = gid.x * 4u;
+  @if(HUGE) let m = gid.y * 16u;
+  @elif(TALL) let m = gid.y * 8u;
   @else let m = gid.y * 4u;
   if (n >= p.n || m >= p.m) { return; }
   let batch = gid.z / p.splits;
@@ -145,16 +143,52 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   let k_end = min(p.k, k_start + p.chunk);
   let a_base = batch_offset(batch, p.a_strides);
   let b_base = batch_offset(batch, p.b_strides);
-  var low = mat4x4f();
-  @if(TALL) var high = mat4x4f();
+  // c_RC: rows 4R to 4R + 3, columns 4C to 4C + 3 of the thread's block.
+  var c_00 = mat4x4f();
+  @if(TALL || HUGE) var c_10 = mat4x4f();
+  @if(HUGE) var c_20 = mat4x4f();
+  @if(HUGE) var c_30 = mat4x4f();
+  @if(HUGE) var c_01 = mat4x4f();
+  @if(HUGE) var c_11 = mat4x4f();
+  @if(HUGE) var c_21 = mat4x4f();
+  @if(HUGE) var c_31 = mat4x4f();
   for (var k = k_start; k < k_end; k += 4u) {
-    let block = block_b(b_base, k, k_end, n);
-    low += block * block_a(a_base, m, k, k_end);
-    @if(TALL) high += block * block_a(a_base, m + 4u, k, k_end);
+    let b_0 = block_b(b_base, k, k_end, n);
+    let a_0 = block_a(a_base, m, k, k_end);
+    c_00 += b_0 * a_0;
+    @if(TALL || HUGE) let a_1 = block_a(a_base, m + 4u, k, k_end);
+    @if(TALL || HUGE) c_10 += b_0 * a_1;
+    @if(HUGE) {
+      let b_1 = block_b(b_base, k, k_end, n + 4u);
+      let a_2 = block_a(a_base, m + 8u, k, k_end);
+      let a_3 = block_a(a_base, m + 12u, k, k_end);
+      c_20 += b_0 * a_2;
+      c_30 += b_0 * a_3;
+      c_01 += b_1 * a_0;
+      c_11 += b_1 * a_1;
+      c_21 += b_1 * a_2;
+      c_31 += b_1 * a_3;
+    }
   }
   let c_base = ((gid.z % p.splits) * p.batches + batch) * p.m * p.n;
-  store_block(c_base, m, n, low);
-  @if(TALL) store_block(c_base, m + 4u, n, high);
+  // Rolled up, since a compiler that inlines everything would meet the epilogue once per row.
+  @if(HUGE) {
+    var rows = array<vec4f, 32>(
+      c_00[0], c_00[1], c_00[2], c_00[3], c_10[0], c_10[1], c_10[2], c_10[3],
+      c_20[0], c_20[1], c_20[2], c_20[3], c_30[0], c_30[1], c_30[2], c_30[3],
+      c_01[0], c_01[1], c_01[2], c_01[3], c_11[0], c_11[1], c_11[2], c_11[3],
+      c_21[0], c_21[1], c_21[2], c_21[3], c_31[0], c_31[1], c_31[2], c_31[3],
+    );
+    for (var i = 0u; i < 32u; i++) { store(c_base, m + i % 16u, n + (i / 16u) * 4u, rows[i]); }
+  }
+  @elif(TALL) {
+    var rows = array<vec4f, 8>(c_00[0], c_00[1], c_00[2], c_00[3], c_10[0], c_10[1], c_10[2], c_10[3]);
+    for (var i = 0u; i < 8u; i++) { store(c_base, m + i, n, rows[i]); }
+  }
+  @else {
+    var rows = array<vec4f, 4>(c_00[0], c_00[1], c_00[2], c_00[3]);
+    for (var i = 0u; i < 4u; i++) { store(c_base, m + i, n, rows[i]); }
+  }
 }
 
 const DEPTH = 16u; // k staged at a time
@@ -214,6 +248,7 @@ fn tiled(
   let c_base = ((group.z % p.splits) * p.batches + batch) * p.m * p.n;
   let n = n0 + id.x * 4u;
   let m = m0 + id.y * HEIGHT * 4u;
-  store_block(c_base, m, n, low);
-  @if(TALL) store_block(c_base, m + 4u, n, high);
+  @if(TALL) var rows = array<vec4f, 8>(low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]);
+  @else var rows = array<vec4f, 4>(low[0], low[1], low[2], low[3]);
+  for (var i = 0u; i < HEIGHT * 4u; i++) { store(c_base, m + i, n, rows[i]); }
 }

@@ -6,24 +6,29 @@ import { mergeAxes, perElement } from './dispatch.ts';
 import type { Activation } from './scalar.ts';
 import { scalarFunction } from './scalar.ts';
 
-/** How the work is cut: an entry of matmul.wgsl, threads along n and m, rows per thread (columns are always 4). */
+/** How the work is cut: an entry of matmul.wgsl, threads along n and m, columns and rows of C per thread. */
 export interface GemmVariant {
   readonly entry: 'direct' | 'tiled';
   readonly threads: readonly [number, number];
-  readonly tall: boolean;
+  readonly block: readonly [4 | 8, 4 | 8 | 16];
 }
 
 /** The choices a tuner has, by name. Workgroup memory of the tiled ones: 64 bytes per row and column of the tile. */
 export const gemmVariants = {
-  /** No workgroup memory, no barrier: small outputs, CPU adapters. */
-  direct4: { entry: 'direct', threads: [8, 8], tall: false },
-  direct8: { entry: 'direct', threads: [8, 8], tall: true },
-  tiled32: { entry: 'tiled', threads: [8, 8], tall: false },
-  tiled64: { entry: 'tiled', threads: [16, 16], tall: false },
-  tiled128: { entry: 'tiled', threads: [16, 16], tall: true },
+  /** No workgroup memory, no barrier: small results. */
+  direct4: { entry: 'direct', threads: [8, 8], block: [4, 4] },
+  direct8: { entry: 'direct', threads: [8, 8], block: [4, 8] },
+  /** For adapters on a CPU, where a load costs as much as thirty multiplications and registers spill cheaply. */
+  direct16: { entry: 'direct', threads: [8, 1], block: [8, 16] },
+  tiled32: { entry: 'tiled', threads: [8, 8], block: [4, 4] },
+  tiled64: { entry: 'tiled', threads: [16, 16], block: [4, 4] },
+  tiled128: { entry: 'tiled', threads: [16, 16], block: [4, 8] },
 } as const satisfies Record<string, GemmVariant>;
 
 export type GemmVariantName = keyof typeof gemmVariants;
+
+/** Limits and features, and whether the adapter is a CPU that pretends (SwiftShader, llvmpipe). */
+export type GemmCaps = Caps & { readonly software?: boolean };
 
 export interface Gemm {
   readonly m: number;
@@ -48,16 +53,23 @@ export interface Gemm {
 }
 
 /** A pure choice by shape class and limits, so that a plan is the same wherever it is made. */
-export function chooseVariant(m: number, n: number, k: number, batches: number, caps: Caps): GemmVariantName {
+export function chooseVariant(
+  m: number,
+  n: number,
+  k: number,
+  batches: number,
+  caps: GemmCaps,
+): GemmVariantName {
   const fits = (name: GemmVariantName): boolean => {
-    const { threads, tall } = gemmVariants[name];
+    const { threads, block } = gemmVariants[name];
     return (
       threads[0] * threads[1] <= caps.maxInvocationsPerWorkgroup &&
-      (threads[0] + threads[1] * (tall ? 2 : 1)) * 256 <= caps.maxWorkgroupStorageBytes
+      (threads[0] * block[0] + threads[1] * block[1]) * 64 <= caps.maxWorkgroupStorageBytes
     );
   };
   const blocks = (rows: number, columns: number): number =>
     Math.ceil(m / rows) * Math.ceil(n / columns) * batches;
+  if (caps.software) return m >= 16 && n >= 8 ? 'direct16' : 'direct4';
   if (k < 16 || m < 16 || n < 16) return 'direct4';
   if (blocks(128, 64) >= 256 && k >= 64 && fits('tiled128')) return 'tiled128';
   if (blocks(64, 64) >= 128 && fits('tiled64')) return 'tiled64';
@@ -71,7 +83,7 @@ export function chooseSplits(m: number, n: number, k: number, batches: number): 
   return Math.max(1, Math.min(Math.ceil(64 / blocks), Math.floor(k / 128), 16));
 }
 
-export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
+export function gemmKernel(gemm: Gemm, caps: GemmCaps): Kernel {
   const { m, n, k } = gemm;
   const merged = mergeAxes(gemm.batch, [gemm.aStrides, gemm.bStrides]);
   if (merged.shape.length > 3) fail('shape', `matmul: batch axes [${gemm.batch}] do not merge into three.`);
@@ -88,7 +100,9 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const used = Math.max(1, Math.ceil(k / chunk));
   const epilogue = used === 1;
   const [tx, ty] = variant.threads;
+  const [columns, rows] = variant.block;
   const vector = (size: number): boolean => size % 4 === 0;
+  const activation = epilogue ? gemm.activation : 'none';
   const pre = epilogue ? gemm.pre : null;
   const bias = epilogue ? gemm.bias : null;
   const main: Dispatch = {
@@ -101,11 +115,14 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
       VEC_B: vector(gemm.transB ? k : n),
       VEC_C: vector(n),
       B_F16: gemm.bHalf,
+      GUARD: k % (variant.entry === 'tiled' ? 16 : 4) !== 0,
       BIAS: bias !== null,
       KEEP_PRE: pre !== null,
-      TALL: variant.tall,
+      ACTIVATE: activation !== 'none',
+      TALL: rows === 8,
+      HUGE: rows === 16,
     },
-    constants: { TX: tx, TY: ty, ACTIVATION: epilogue ? scalarFunction(gemm.activation).code : 0 },
+    constants: { TX: tx, TY: ty, ACTIVATION: scalarFunction(activation).code },
     params: [
       ...[m, n, k, chunk, used],
       { f32: gemm.alpha },
@@ -120,7 +137,7 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
       ...(bias ? [bias] : []),
       ...(pre ? [pre] : []),
     ],
-    workgroups: [Math.ceil(n / (tx * 4)), Math.ceil(m / (ty * (variant.tall ? 8 : 4))), batches * used],
+    workgroups: [Math.ceil(n / (tx * columns)), Math.ceil(m / (ty * rows)), batches * used],
   };
   if (epilogue) return { dispatches: [main] };
   const total = batches * m * n;

@@ -179,7 +179,7 @@ export const matmulOp = defineOp<MatmulAttrs>({
       attrs: { transA: true, transB: false, alpha: 1 },
       gradientInputs: [],
     },
-    ...(['direct4', 'direct8', 'tiled32', 'tiled64', 'tiled128'] as const).map((variant) => ({
+    ...(['direct4', 'direct8', 'direct16', 'tiled32', 'tiled64', 'tiled128'] as const).map((variant) => ({
       name: `variant ${variant}`,
       inputs: [
         { dtype: 'f32' as const, shape: [70, 37] },
