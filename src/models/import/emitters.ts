@@ -5,7 +5,6 @@ import type { DType, Value } from '../../graph/types.ts';
 import * as op from '../../ops/index.ts';
 import type { Attr, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, numbers } from './folded.ts';
-import { rope } from './ops.ts';
 
 /** Inputs and attributes of the node at hand, as engine values. */
 export interface Emission {
@@ -200,7 +199,7 @@ export const emitters: Readonly<Record<string, (e: Emission) => Value>> = {
   Unfold: ({ g, x, attrs }) =>
     op.unfold(g, x(0), { kernel: pair(attrs.kernel), stride: pair(attrs.stride), pads: four(attrs.pads) }),
   Rope: ({ g, x, attrs }) =>
-    rope(g, x(0), x(1), x(2), { heads: attrs.heads as number, headDim: attrs.headDim as number }),
+    op.rope(g, x(0), x(1), x(2), { heads: attrs.heads as number, headDim: attrs.headDim as number }),
   Attention: ({ g, x, optional, attrs }) =>
     op.attention(g, x(0), x(1), x(2), optional(3), {
       heads: attrs.heads as number,

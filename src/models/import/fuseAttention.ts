@@ -3,9 +3,10 @@
  * that cancel against those of the export; where they do not cancel, the graph is still right.
  */
 import { broadcastShapes, sameShape } from '../../graph/shape.ts';
+import { toKnown } from './fold.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { numbers, scalar, scalarOf } from './folded.ts';
-import { combineMasks } from './masks.ts';
+import { knownValue, numbers, scalar, scalarOf } from './folded.ts';
+import { combineMasks, squeezeLeading } from './masks.ts';
 import { become, derive, reshapeOf, transposeOf } from './simplify.ts';
 
 /** [B, H, S, D] → [B, S, H·D]. */
@@ -55,6 +56,10 @@ const rank4 = (shape: readonly number[]): number[] => [
   ...shape,
 ];
 
+/** A known table is kept once when all examples have the same positions. */
+const perPosition = (t: FoldedValue): FoldedValue =>
+  t.known ? knownValue(t.name, squeezeLeading(toKnown(t))) : t;
+
 function fuseRope(node: FoldedNode): void {
   if (node.op !== 'Add' || node.outputs[0]!.shape.length !== 4) return;
   const [straight, turned] = node.inputs.map((v) => (v?.producer?.op === 'Mul' ? v.producer : null));
@@ -77,7 +82,7 @@ function fuseRope(node: FoldedNode): void {
       if (!headsFirst && !(two === 1 && one === x.shape[1])) return;
       const [heads, length] = headsFirst ? [x.shape[1]!, two] : [x.shape[2]!, one];
       const flat = headsFirst ? rows(x) : reshapeOf(x, [x.shape[0]!, length, heads * dim]);
-      const tables = [cos, sin].map((t) => reshapeOf(t, [batch, length, dim]));
+      const tables = [cos, sin].map((t) => perPosition(reshapeOf(t, [batch, length, dim])));
       const y = derive('Rope', [flat, ...tables], { heads, headDim: dim }, flat.shape, node.origin);
       if (headsFirst) becomeHeads(node, y);
       else become(node, 'Reshape', [y], { shape: node.outputs[0]!.shape });

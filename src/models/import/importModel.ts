@@ -53,6 +53,8 @@ export interface ImportedModel {
 export interface Sidecar {
   /** config.json as Hugging Face writes it. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Sizes of free dimensions that no convention tells, by the file's names for them. */
+  readonly dims?: Readonly<Record<string, number>>;
 }
 
 /** Sizes at which a model is looked at for its modules; small, and different from each other. */
@@ -127,10 +129,12 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     return graph;
   };
 
-  const probe = probeDims(inputs);
+  const probe = { ...probeDims(inputs), ...sidecar.dims };
   // Looked at with full masks first: only then does a causal mask show as such.
   const folded = prepared(probe, {}, defaultData(inputs, true));
-  const decoder = folded.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
+  const decoder =
+    inputs.some(({ kind }) => kind === 'past') ||
+    folded.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
   const table: ModuleTable = tabulate(decoder ? folded : prepared(probe, {}, usualData), onnx.graph);
 

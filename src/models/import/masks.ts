@@ -22,10 +22,10 @@ function add(a: Known, b: Known): Known {
   return { dtype: 'float32', shape, data };
 }
 
-/** Every batch row (and head) the same: one of them is enough. */
-function squeezeLeading(k: Known): Known {
+/** Every batch row (and then every row of the second axis) the same: one of them is enough. */
+export function squeezeLeading(k: Known): Known {
   let { shape, data } = k;
-  for (const axis of [0, 1]) {
+  for (const axis of [0, 1].slice(0, k.shape.length - 2)) {
     const n = shape[axis]!;
     // Axis 1 is only looked at once axis 0 is 1, so its copies are consecutive.
     if (n === 1 || shape.slice(0, axis).some((d) => d !== 1)) continue;
