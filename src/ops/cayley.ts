@@ -25,6 +25,8 @@ const WG = 64;
 const SMALL = 8;
 /** Largest block whose matrix fits into the 16 KiB of workgroup memory that WebGPU guarantees. */
 const TILE = 64;
+/** Numbers of workgroup memory that several blocks may fill together; some drivers clear it slowly. */
+const SHARED = 1024;
 
 const sourceShape = (lead: readonly number[], { b, form }: CayleyAttrs): number[] =>
   form === 'packed' ? [...lead, (b * (b - 1)) / 2] : [...lead, b, b];
@@ -80,7 +82,7 @@ function forward(source: TensorType, attrs: CayleyAttrs): Kernel {
     };
   }
   if (b <= TILE) {
-    const per = Math.max(1, Math.floor(WG / b));
+    const per = Math.max(1, Math.min(Math.floor(WG / b), Math.floor(SHARED / (b * b))));
     const constants = { B: b, PER: per };
     return {
       dispatches: [
