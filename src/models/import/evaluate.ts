@@ -2,18 +2,17 @@
  * Evaluates ONNX nodes on the CPU for constant folding: element by element. The data-moving ops are in evaluateMoves.ts.
  * float32 results are rounded to float32 so that overflow to infinity happens where the exporter's runtime had it.
  */
-import { broadcastShapes, broadcastStrides, sizeOf } from '../../graph/shape.ts';
+import { broadcastShapes, broadcastStrides, sameShape, sizeOf } from '../../graph/shape.ts';
 import type { OnnxDType } from '../../onnx/types.ts';
 import { erf } from '../../ops/scalar.ts';
 import type { Known } from './folded.ts';
 import { isFloat } from './folded.ts';
 
-/** Rounds to what `dtype` can hold (float32 and coarser as float32; whole numbers truncate). */
-export function roundTo(dtype: OnnxDType, x: number): number {
-  if (dtype === 'double') return x;
-  if (isFloat(dtype)) return Math.fround(x);
-  if (dtype === 'bool') return x !== 0 ? 1 : 0;
-  return Math.trunc(x);
+/** Rounds to what a type can hold: float32 and coarser as float32; whole numbers truncate. */
+export function rounding(dtype: OnnxDType): (x: number) => number {
+  if (dtype === 'double') return (x) => x;
+  if (isFloat(dtype)) return Math.fround;
+  return dtype === 'bool' ? (x) => (x !== 0 ? 1 : 0) : Math.trunc;
 }
 
 /** Half to even, as ONNX's Round. */
@@ -77,30 +76,37 @@ export const comparisons: ReadonlySet<string> = new Set([
 
 export function map1(dtype: OnnxDType, x: Known, f: (x: number) => number): Known {
   const data = new Float64Array(x.data.length);
-  for (let i = 0; i < data.length; i++) data[i] = roundTo(dtype, f(x.data[i]!));
+  const round = rounding(dtype);
+  for (let i = 0; i < data.length; i++) data[i] = round(f(x.data[i]!));
   return { dtype, shape: x.shape, data };
 }
 
-/** Calls `f` with the flat index of the result and of each broadcast operand. */
-export function forEachBroadcast(
-  shape: readonly number[],
-  operands: readonly (readonly number[])[],
-  f: (out: number, at: readonly number[]) => void,
-): void {
-  const strides = operands.map((s) => broadcastStrides(s, shape));
-  const at = operands.map(() => 0);
-  const index = shape.map(() => 0);
-  const size = sizeOf(shape);
-  for (let o = 0; o < size; o++) {
-    f(o, at);
-    for (let d = shape.length - 1; d >= 0; d--) {
-      index[d]!++;
-      for (let k = 0; k < at.length; k++) at[k]! += strides[k]![d]!;
-      if (index[d]! < shape[d]!) break;
-      for (let k = 0; k < at.length; k++) at[k]! -= strides[k]![d]! * shape[d]!;
-      index[d] = 0;
+/** Flat positions base + Σ index·stride of every index of `shape`, in row-major order. */
+export function stridedPositions(shape: readonly number[], strides: readonly number[], base = 0): Int32Array {
+  const positions = new Int32Array(sizeOf(shape));
+  if (positions.length === 0) return positions;
+  positions[0] = base;
+  // From the last axis outwards, each axis repeats what stands so far at its stride.
+  let length = 1;
+  for (let d = shape.length - 1; d >= 0; d--) {
+    const n = shape[d]!;
+    const stride = strides[d]!;
+    for (let i = 1; i < n; i++) {
+      const to = i * length;
+      for (let j = 0; j < length; j++) positions[to + j] = positions[j]! + i * stride;
     }
+    length *= n;
   }
+  return positions;
+}
+
+/** The data of `x` stretched to `shape`; itself where it has that shape. */
+export function broadcastData(x: Known, shape: readonly number[]): Float64Array {
+  if (sameShape(x.shape, shape)) return x.data;
+  const positions = stridedPositions(shape, broadcastStrides(x.shape, shape));
+  const data = new Float64Array(positions.length);
+  for (let i = 0; i < data.length; i++) data[i] = x.data[positions[i]!]!;
+  return data;
 }
 
 export function map2(
@@ -111,19 +117,23 @@ export function map2(
   f: (a: number, b: number) => number,
 ): Known {
   const shape = broadcastShapes(op, a.shape, b.shape);
-  const data = new Float64Array(sizeOf(shape));
-  forEachBroadcast(shape, [a.shape, b.shape], (o, at) => {
-    data[o] = roundTo(dtype, f(a.data[at[0]!]!, b.data[at[1]!]!));
-  });
+  const left = broadcastData(a, shape);
+  const right = broadcastData(b, shape);
+  const data = new Float64Array(left.length);
+  const round = rounding(dtype);
+  for (let i = 0; i < data.length; i++) data[i] = round(f(left[i]!, right[i]!));
   return { dtype, shape, data };
 }
 
 export function where(cond: Known, a: Known, b: Known): Known {
   const shape = broadcastShapes('Where', cond.shape, a.shape, b.shape);
-  const data = new Float64Array(sizeOf(shape));
-  forEachBroadcast(shape, [cond.shape, a.shape, b.shape], (o, at) => {
-    data[o] = cond.data[at[0]!] !== 0 ? a.data[at[1]!]! : b.data[at[2]!]!;
-  });
+  const [c, yes, no] = [cond, a, b].map((k) => broadcastData(k, shape)) as [
+    Float64Array,
+    Float64Array,
+    Float64Array,
+  ];
+  const data = new Float64Array(c.length);
+  for (let i = 0; i < data.length; i++) data[i] = c[i] !== 0 ? yes[i]! : no[i]!;
   return { dtype: a.dtype, shape, data };
 }
 
@@ -133,15 +143,21 @@ export function matmul(a: Known, b: Known): Known {
   const n = b.shape.at(-1) ?? 1;
   const batch = broadcastShapes('MatMul', a.shape.slice(0, -2), b.shape.slice(0, -2));
   const data = new Float64Array(sizeOf(batch) * m * n);
-  forEachBroadcast(batch, [a.shape.slice(0, -2), b.shape.slice(0, -2)], (o, at) => {
+  const round = rounding(a.dtype);
+  const starts = [a, b].map((x) => {
+    const lead = x.shape.slice(0, -2);
+    return stridedPositions(batch, broadcastStrides(lead, batch));
+  }) as [Int32Array, Int32Array];
+  for (let o = 0; o < starts[0].length; o++) {
+    const left = starts[0][o]! * m * k;
+    const right = starts[1][o]! * k * n;
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
         let sum = 0;
-        for (let t = 0; t < k; t++)
-          sum += a.data[at[0]! * m * k + i * k + t]! * b.data[at[1]! * k * n + t * n + j]!;
-        data[o * m * n + i * n + j] = roundTo(a.dtype, sum);
+        for (let t = 0; t < k; t++) sum += a.data[left + i * k + t]! * b.data[right + t * n + j]!;
+        data[o * m * n + i * n + j] = round(sum);
       }
     }
-  });
+  }
   return { dtype: a.dtype, shape: [...batch, m, n], data };
 }

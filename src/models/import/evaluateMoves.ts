@@ -1,6 +1,6 @@
 /** Constant folding of ops that select, move, count or reduce. All axes are normalised (not negative) by the caller. */
-import { sizeOf, stridesOf } from '../../graph/shape.ts';
-import { forEachBroadcast, roundTo } from './evaluate.ts';
+import { sameShape, sizeOf, stridesOf } from '../../graph/shape.ts';
+import { broadcastData, rounding, stridedPositions } from './evaluate.ts';
 import type { Known } from './folded.ts';
 
 export const reshaped = (x: Known, shape: readonly number[]): Known => ({
@@ -22,31 +22,25 @@ function forEachIndex(shape: readonly number[], f: (index: readonly number[], fl
   }
 }
 
-/** Result of `shape` whose element at `index` is `x` at the flat position `at(index)`. */
-function pick(x: Known, shape: readonly number[], at: (index: readonly number[]) => number): Known {
-  const data = new Float64Array(sizeOf(shape));
-  forEachIndex(shape, (index, o) => {
-    data[o] = x.data[at(index)]!;
-  });
+/** The elements of `x` at the given positions. */
+function pick(x: Known, shape: readonly number[], positions: Int32Array): Known {
+  const data = new Float64Array(positions.length);
+  for (let i = 0; i < data.length; i++) data[i] = x.data[positions[i]!]!;
   return { dtype: x.dtype, shape, data };
 }
 
 export function transpose(x: Known, perm: readonly number[]): Known {
   const strides = stridesOf(x.shape);
-  return pick(
-    x,
-    perm.map((p) => x.shape[p]!),
-    (index) => perm.reduce((n, p, i) => n + index[i]! * strides[p]!, 0),
-  );
+  const shape = perm.map((p) => x.shape[p]!);
+  const turned = perm.map((p) => strides[p]!);
+  return pick(x, shape, stridedPositions(shape, turned));
 }
 
-export function expand(x: Known, shape: readonly number[]): Known {
-  const data = new Float64Array(sizeOf(shape));
-  forEachBroadcast(shape, [x.shape], (o, at) => {
-    data[o] = x.data[at[0]!]!;
-  });
-  return { dtype: x.dtype, shape, data };
-}
+export const expand = (x: Known, shape: readonly number[]): Known => ({
+  dtype: x.dtype,
+  shape,
+  data: broadcastData(x, shape),
+});
 
 export function slice(
   x: Known,
@@ -54,10 +48,11 @@ export function slice(
   steps: readonly number[],
   shape: readonly number[],
 ): Known {
+  if (sameShape(shape, x.shape) && steps.every((s) => s === 1)) return x;
   const strides = stridesOf(x.shape);
-  return pick(x, shape, (index) =>
-    index.reduce((n, i, d) => n + (starts[d]! + i * steps[d]!) * strides[d]!, 0),
-  );
+  const base = starts.reduce((n, s, d) => n + s * strides[d]!, 0);
+  const stepped = strides.map((s, d) => s * steps[d]!);
+  return pick(x, shape, stridedPositions(shape, stepped, base));
 }
 
 export function concat(parts: readonly Known[], axis: number): Known {
@@ -70,7 +65,9 @@ export function concat(parts: readonly Known[], axis: number): Known {
   for (let o = 0; o < outer; o++) {
     for (const p of parts) {
       const run = p.shape[axis]! * inner;
-      data.set(p.data.subarray(o * run, (o + 1) * run), at);
+      // Calls cost more than copying when the runs are short.
+      if (run > 16) data.set(p.data.subarray(o * run, (o + 1) * run), at);
+      else for (let i = 0; i < run; i++) data[at + i] = p.data[o * run + i]!;
       at += run;
     }
   }
@@ -78,20 +75,19 @@ export function concat(parts: readonly Known[], axis: number): Known {
 }
 
 export function gather(x: Known, ids: Known, axis: number): Known {
-  const strides = stridesOf(x.shape);
-  const rank = ids.shape.length;
-  const idStrides = stridesOf(ids.shape);
+  const n = x.shape[axis]!;
+  const outer = sizeOf(x.shape.slice(0, axis));
+  const run = sizeOf(x.shape.slice(axis + 1));
   const shape = [...x.shape.slice(0, axis), ...ids.shape, ...x.shape.slice(axis + 1)];
-  return pick(x, shape, (index) => {
-    let at = 0;
-    for (let d = 0; d < axis; d++) at += index[d]! * strides[d]!;
-    let id = 0;
-    for (let d = 0; d < rank; d++) id += index[axis + d]! * idStrides[d]!;
-    const i = ids.data[id]!;
-    at += (i < 0 ? i + x.shape[axis]! : i) * strides[axis]!;
-    for (let d = axis + 1; d < x.shape.length; d++) at += index[d + rank - 1]! * strides[d]!;
-    return at;
-  });
+  const data = new Float64Array(sizeOf(shape));
+  let at = 0;
+  for (let o = 0; o < outer; o++) {
+    for (const id of ids.data) {
+      const from = (o * n + (id < 0 ? id + n : id)) * run;
+      for (let i = 0; i < run; i++) data[at++] = x.data[from + i]!;
+    }
+  }
+  return { dtype: x.dtype, shape, data };
 }
 
 export function gatherNd(x: Known, ids: Known): Known {
@@ -124,7 +120,7 @@ export function scatterNd(x: Known, ids: Known, updates: Known): Known {
       const i = ids.data[r * depth + d]!;
       at += (i < 0 ? i + x.shape[d]! : i) * strides[d]!;
     }
-    data.set(updates.data.subarray(r * run, (r + 1) * run), at);
+    for (let i = 0; i < run; i++) data[at + i] = updates.data[r * run + i]!;
   }
   return { dtype: x.dtype, shape: x.shape, data };
 }
@@ -165,7 +161,7 @@ export function cumSum(x: Known, axis: number, exclusive: boolean, reverse: bool
         const at = (o * n + (reverse ? n - 1 - t : t)) * inner + i;
         const before = sum;
         sum += x.data[at]!;
-        data[at] = roundTo(x.dtype, exclusive ? before : sum);
+        data[at] = rounding(x.dtype)(exclusive ? before : sum);
       }
     }
   }
@@ -173,11 +169,17 @@ export function cumSum(x: Known, axis: number, exclusive: boolean, reverse: bool
 }
 
 export function tile(x: Known, repeats: readonly number[]): Known {
+  // Each axis d becomes [repeats, d] with stride 0 for the repeats.
   const strides = stridesOf(x.shape);
+  const spread = x.shape.flatMap((d, i) => [repeats[i]!, d]);
+  const positions = stridedPositions(
+    spread,
+    strides.flatMap((s) => [0, s]),
+  );
   return pick(
     x,
     x.shape.map((d, i) => d * repeats[i]!),
-    (index) => index.reduce((n, i, d) => n + (i % x.shape[d]!) * strides[d]!, 0),
+    positions,
   );
 }
 
@@ -216,7 +218,7 @@ export function reduce(x: Known, fn: string, axes: readonly number[], keepdims: 
   });
   const count = sizeOf(axes.map((a) => x.shape[a]!));
   for (let i = 0; i < data.length; i++)
-    data[i] = roundTo(x.dtype, fn === 'mean' ? data[i]! / count : data[i]!);
+    data[i] = rounding(x.dtype)(fn === 'mean' ? data[i]! / count : data[i]!);
   return { dtype: x.dtype, shape: keepdims ? kept : x.shape.filter((_, i) => !axes.includes(i)), data };
 }
 

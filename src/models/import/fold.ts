@@ -7,7 +7,7 @@ import { sizeOf } from '../../graph/shape.ts';
 import { PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import { tensorToNumbers } from '../../onnx/values.ts';
-import { binaryFns, comparisons, map1, map2, matmul, roundTo, unaryFns, where } from './evaluate.ts';
+import { binaryFns, comparisons, map1, map2, matmul, rounding, unaryFns, where } from './evaluate.ts';
 import * as moves from './evaluateMoves.ts';
 import type { Attr, FoldedGraph, FoldedNode, FoldedValue, Known } from './folded.ts';
 import { isFloat, knownValue, makeNode, makeValue, numbers } from './folded.ts';
@@ -234,5 +234,5 @@ export function fold(
 export const filled = (dtype: Known['dtype'], shape: readonly number[], value: number): Known => ({
   dtype,
   shape,
-  data: new Float64Array(sizeOf(shape)).fill(roundTo(dtype, value)),
+  data: new Float64Array(sizeOf(shape)).fill(rounding(dtype)(value)),
 });

@@ -1,6 +1,6 @@
 /** Attention masks: sums the additive masks of one attention, and recognises the causal one so that no [S, S] table is needed. */
 import { broadcastShapes } from '../../graph/shape.ts';
-import { forEachBroadcast } from './evaluate.ts';
+import { map2 } from './evaluate.ts';
 import { toKnown } from './fold.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { knownValue } from './folded.ts';
@@ -13,14 +13,7 @@ const MASKED = -1e4;
 const rank4 = (v: FoldedValue): FoldedValue =>
   reshapeOf(v, [...Array.from({ length: 4 - v.shape.length }, () => 1), ...v.shape]);
 
-function add(a: Known, b: Known): Known {
-  const shape = broadcastShapes('mask', a.shape, b.shape);
-  const data = new Float64Array(shape.reduce((n, d) => n * d, 1));
-  forEachBroadcast(shape, [a.shape, b.shape], (o, at) => {
-    data[o] = Math.max(FLOOR, a.data[at[0]!]! + b.data[at[1]!]!);
-  });
-  return { dtype: 'float32', shape, data };
-}
+const add = (a: Known, b: Known): Known => map2('float32', 'mask', a, b, (x, y) => Math.max(FLOOR, x + y));
 
 /** Every batch row (and then every row of the second axis) the same: one of them is enough. */
 export function squeezeLeading(k: Known): Known {
