@@ -224,23 +224,33 @@ fn series_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgr
   if (block >= p.blocks) { return; }
   let size = p.blocks * B * B;
   let base = block * B * B;
+  let q = block * triangle();
+  // The first step, from P = last I and S = 0.
   for (var i = 0u; i < B; i++) {
-    work[base + i * B + j] = p.last * unit(i, j);
-    work[2u * size + base + i * B + j] = 0.0;
+    work[size + base + i * B + j] = select(2.0, 1.0, p.degree == 1u) * unit(i, j) - p.last * skew(block, i, j);
+    work[3u * size + base + i * B + j] = p.last * g[base + i * B + j];
   }
-  for (var s = 0u; s < p.degree; s++) {
+  for (var s = 1u; s < p.degree; s++) {
     let c = select(2.0, 1.0, s + 1u == p.degree);
     let p_old = (s & 1u) * size + base + j;
     let p_new = (1u - (s & 1u)) * size + base + j;
     for (var i = 0u; i < B; i++) {
       var p_sum = c * unit(i, j);
       var s_sum = 0.0;
-      for (var l = 0u; l < B; l++) {
-        let n = -skew(block, i, l);
-        let p_l = work[p_old + l * B];
-        p_sum += n * p_l;
-        s_sum += n * work[2u * size + p_old + l * B] + g[base + i * B + l] * p_l;
+      // N[i][l] = -Q[i][l]: of the triangle, column i above the diagonal, then row i.
+      var at_q = q + i - 1u; // of (0, i)
+      for (var l = 0u; l < i; l++) {
+        p_sum += source[at_q] * work[p_old + l * B];
+        s_sum += source[at_q] * work[2u * size + p_old + l * B];
+        at_q += B - l - 2u;
       }
+      at_q = q + upper(i, i + 1u);
+      for (var l = i + 1u; l < B; l++) {
+        p_sum -= source[at_q] * work[p_old + l * B];
+        s_sum -= source[at_q] * work[2u * size + p_old + l * B];
+        at_q++;
+      }
+      for (var l = 0u; l < B; l++) { s_sum += g[base + i * B + l] * work[p_old + l * B]; }
       work[p_new + i * B] = p_sum;
       work[2u * size + p_new + i * B] = s_sum;
     }

@@ -29,10 +29,20 @@ struct Params {
 
 override WG: u32 = 64u;
 
+// x mod n. Integer division is slow on many devices; for x below 2^24 a float quotient is off by one at most.
+fn modulo(x: u32, n: u32) -> u32 {
+  if (n > 4096u) { return x % n; }
+  let r = i32(x) - i32(n) * i32(f32(x) / f32(n));
+  return u32(select(select(r, r - i32(n), r >= i32(n)), r + i32(n), r < 0));
+}
+
+// Angles below n + n, back below n.
+fn wrap(turn: vec4u, n: u32) -> vec4u { return select(turn, turn - n, turn >= vec4u(n)); }
+
 // cis of the angle p1 row / OUT + q column / IN (in turns).
 fn cis(p1: u32, row: u32, q: u32, column: u32) -> vec2f {
-  let a = turns[(p1 * row) % p.out_size];
-  let b = turns[p.out_size + (q * column) % p.in_size];
+  let a = turns[modulo(p1 * row, p.out_size)];
+  let b = turns[p.out_size + modulo(q * column, p.in_size)];
   return vec2f(a.x * b.x - a.y * b.y, a.x * b.y + a.y * b.x);
 }
 
@@ -82,7 +92,7 @@ fn combine(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
   let from_row = t * size + p1 * p.p2 * p.in_size + q;
   var sum = vec4f(0.0);
   var turn = vec4u(0u);
-  let step = (vec4u(p2) + vec4u(0u, 1u, 2u, 3u)) * p.p1; // below OUT + 4 P1; reduced at each use
+  let step = ((vec4u(p2) + vec4u(0u, 1u, 2u, 3u)) * p.p1) % p.out_size;
   for (var r2 = 0u; r2 < p.p2; r2++) {
     let value = middle[from_row + r2 * p.in_size];
     let a = angles[turn.x];
@@ -90,7 +100,7 @@ fn combine(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
     let c = angles[turn.z];
     let d = angles[turn.w];
     sum += vec4f(a.x, b.x, c.x, d.x) * value.x - vec4f(a.y, b.y, c.y, d.y) * value.y;
-    turn = (turn + step) % p.out_size;
+    turn = wrap(turn + step, p.out_size);
   }
   let last = min(4u, p.p2 - p2) - 1u;
   for (var n = 0u; n <= last; n++) {
@@ -116,7 +126,7 @@ fn separate(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) g
   var re = vec4f(0.0);
   var im = vec4f(0.0);
   var turn = vec4u(0u);
-  let step = (vec4u(r2) + vec4u(0u, 1u, 2u, 3u)) * p.p1;
+  let step = ((vec4u(r2) + vec4u(0u, 1u, 2u, 3u)) * p.p1) % p.out_size;
   for (var p2 = 0u; p2 < p.p2; p2++) {
     let value = d_delta[from_row + p2 * p.p1 * p.in_size];
     let a = angles[turn.x];
@@ -125,7 +135,7 @@ fn separate(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) g
     let d = angles[turn.w];
     re += vec4f(a.x, b.x, c.x, d.x) * value;
     im += vec4f(a.y, b.y, c.y, d.y) * value;
-    turn = (turn + step) % p.out_size;
+    turn = wrap(turn + step, p.out_size);
   }
   let last = min(4u, p.p2 - r2) - 1u;
   for (var n = 0u; n <= last; n++) {
