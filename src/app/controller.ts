@@ -3,9 +3,9 @@
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
 import { type ErrorKind, PapilioError } from '../lib/errors.ts';
-import type { RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
+import type { Progress, RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
 import { runRequest } from './request.ts';
-import { addRun, newRun, type RunRecord } from './runs.ts';
+import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
 import { type PageSettings, sameValue } from './settings.ts';
 import { emptyRun, type Stores } from './stores.ts';
@@ -42,11 +42,25 @@ export function createController(
 ): Controller {
   const settled: ((event: 'open' | 'eval' | 'still') => void)[] = [];
   let nextId = Math.floor(now() / 1000) % 256;
+  const downloads = new Map<string, Progress & { readonly clock: 'download' }>();
   let savedAt = 0;
   let isSaving = false;
   const tell = (event: 'open' | 'eval' | 'still') => {
     for (const listener of settled) listener(event);
   };
+
+  /** Downloads of a run as one: bytes of all its files so far. */
+  function gather(progress: Progress): Progress {
+    if (progress.clock !== 'download') return progress;
+    downloads.set(progress.what, progress);
+    const all = [...downloads.values()];
+    return {
+      clock: 'download',
+      doneBytes: all.reduce((n, { doneBytes }) => n + doneBytes, 0),
+      totalBytes: all.reduce((n, { totalBytes }) => n + totalBytes, 0),
+      what: progress.what,
+    };
+  }
 
   function fail(error: unknown, canResume = false): void {
     const { kind, message, details } = asPapilioError(error);
@@ -65,7 +79,9 @@ export function createController(
         if (event.state === 'finished') void still();
         break;
       case 'progress':
-        run.setState((s) => ({ progress: { ...s.progress, [event.progress.clock]: event.progress } }));
+        run.setState((s) => ({
+          progress: { ...s.progress, [event.progress.clock]: gather(event.progress) },
+        }));
         break;
       case 'step':
         record.series.add(event.metric);
@@ -99,6 +115,7 @@ export function createController(
       state: 'loading',
     });
     savedAt = now();
+    downloads.clear();
     const report = await trainer.open(request, (event) => onEvent(record, event), checkpoint);
     if (run.getState().current?.id !== record.id) return;
     // A run that continues brings its curve; events may already have brought the first evaluation.
@@ -116,10 +133,12 @@ export function createController(
     tell('open');
   }
 
+  const look = () => freeLook(run.getState().runs);
+
   async function begin(): Promise<void> {
     const state = choice.getState();
     const request = runRequest(state);
-    await open(newRun(nextId++, state.settings), request);
+    await open(newRun(nextId++, state.settings, look()), request);
   }
 
   async function play(): Promise<void> {
@@ -201,7 +220,12 @@ export function createController(
     const settings = change?.(current.settings) ?? current.settings;
     const isChanged = !sameValue(settings, current.settings);
     if (isChanged) choice.setState({ settings });
-    const record = newRun(nextId++, settings, isChanged ? undefined : current.name);
+    const record = newRun(
+      nextId++,
+      settings,
+      isChanged ? look() : current.look,
+      isChanged ? undefined : current.name,
+    );
     if (!isChanged) run.setState((s) => ({ runs: s.runs.filter(({ id }) => id !== current.id) }));
     await open(record, { ...request, training: settings.training }, checkpoint?.bytes);
     await play();
@@ -255,7 +279,7 @@ export function createController(
         ...(data.kind === 'text' ? { text: data.text } : {}),
         ...(data.kind === 'drawings' ? { drawings: data.classes } : {}),
       });
-      await open(newRun(nextId++, saved.settings, saved.name), saved.request, saved.checkpoint);
+      await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, saved.checkpoint);
       run.setState({ saved: null, state: 'paused' });
     }),
     forgetSaved: guarded(async () => {

@@ -80,7 +80,10 @@ export function createLooking(
     });
   };
 
+  let isMerging = false;
   controller.onSettled((event) => {
+    // A merge goes first; the pictures follow when it is done.
+    if (isMerging) return;
     if (event !== 'eval' || took.compare < CHEAP_MS) void compare();
     if (event !== 'eval' || took.inspect < CHEAP_MS) void inspect();
   });
@@ -89,6 +92,8 @@ export function createLooking(
     compare,
     inspect,
     async merge() {
+      isMerging = true;
+      run.setState({ busy: 'Pausing' });
       if (run.getState().state === 'running') await controller.pause();
       await ask('Merging', async () => {
         const merged = await trainer.merge();
@@ -112,6 +117,10 @@ export function createLooking(
         await session.release();
         run.setState({ merged: { ...base, parity: { ...figures, provider: session.provider } } });
       });
+      isMerging = false;
+      run.setState({ busy: null });
+      void compare();
+      void inspect();
     },
     classify: (pixels) => ask(null, () => trainer.classify(pixels)),
     async saveAdapter() {

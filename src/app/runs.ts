@@ -66,10 +66,17 @@ export function runName(id: number): string {
   return `${ADJECTIVES[place % 16]}-${BUTTERFLIES[(place >> 4) % 16]}`;
 }
 
-export const LOOKS = 6;
+const LOOKS = 6;
 const KEPT = 5;
 
-export function newRun(id: number, settings: PageSettings, name = runName(id)): RunRecord {
+/** The first look that no other run has. */
+export function freeLook(runs: readonly RunRecord[]): number {
+  const used = new Set(runs.map(({ look }) => look));
+  for (let look = 0; look < LOOKS; look++) if (!used.has(look)) return look;
+  return runs.length % LOOKS;
+}
+
+export function newRun(id: number, settings: PageSettings, look: number, name = runName(id)): RunRecord {
   return {
     id,
     name,
@@ -77,7 +84,7 @@ export function newRun(id: number, settings: PageSettings, name = runName(id)): 
     series: createSeries(),
     isPinned: false,
     isShown: true,
-    look: id % LOOKS,
+    look,
   };
 }
 

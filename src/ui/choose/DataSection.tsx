@@ -2,7 +2,6 @@
 import { lazy, Suspense } from 'react';
 import { whole } from '../../app/format.ts';
 import { MODELS } from '../../app/settings.ts';
-import { FileDrop } from '../parts/FileDrop.tsx';
 import { Picker } from '../parts/Picker.tsx';
 import { Section } from '../parts/Section.tsx';
 import { useChoice, usePage, useRun } from '../usePage.ts';
@@ -18,6 +17,8 @@ const DATA: Readonly<Record<string, { readonly title: string; readonly detail: s
   files: { title: 'Your files', detail: '.txt, .csv, .jsonl, a .zip or folder of pictures by class, IDX' },
 };
 
+const FileDrop = lazy(() => import('../parts/FileDrop.tsx').then(({ FileDrop }) => ({ default: FileDrop })));
+
 export function DataSection() {
   const page = usePage();
   const { model, data } = useChoice((s) => s.settings);
@@ -30,14 +31,16 @@ export function DataSection() {
       <Picker label="Data" value={data} items={items} onChange={(id) => page.choose({ data: id })} />
       <p className="hint">{DATA[data]!.detail}.</p>
       {data === 'files' ? (
-        <FileDrop
-          label="Drop your data"
-          hint="Tables need the columns text and label. A part is held aside and only that part is scored. Nothing leaves this tab."
-          accepts={['.txt', '.csv', '.jsonl', '.zip', '.png', '.jpg', '.jpeg', '.gz', '.idx']}
-          files={files}
-          onFiles={(dropped) => page.choice.setState({ dataFiles: [...files, ...dropped] })}
-          onClear={() => page.choice.setState({ dataFiles: [] })}
-        />
+        <Suspense fallback={null}>
+          <FileDrop
+            label="Drop your data"
+            hint="Tables need the columns text and label. A part is held aside and only that part is scored. Nothing leaves this tab."
+            accepts={['.txt', '.csv', '.jsonl', '.zip', '.png', '.jpg', '.jpeg', '.gz', '.idx']}
+            files={files}
+            onFiles={(dropped) => page.choice.setState({ dataFiles: [...files, ...dropped] })}
+            onClear={() => page.choice.setState({ dataFiles: [] })}
+          />
+        </Suspense>
       ) : null}
       {data === 'text' ? (
         <label className="field">

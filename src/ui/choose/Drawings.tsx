@@ -56,7 +56,6 @@ export function Drawings() {
           </Button>
           <span className="drawn-images">
             {one.images.map((image, i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: drawings are only ever appended.
               <GreyPicture
                 key={i}
                 pixels={image}

@@ -1,8 +1,8 @@
 /** The model: an embedded one, or files from this machine. */
+import { lazy, Suspense } from 'react';
 import { bytes, count, whole } from '../../app/format.ts';
 import { MODELS } from '../../app/settings.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
-import { FileDrop } from '../parts/FileDrop.tsx';
 import { Picker } from '../parts/Picker.tsx';
 import { Section } from '../parts/Section.tsx';
 import { useChoice, usePage } from '../usePage.ts';
@@ -12,6 +12,8 @@ const DETAILS: Readonly<Record<string, string>> = {
   'tales-gpt': 'A decoder that tells short tales; module names of Hugging Face’s Llama',
   own: 'An .onnx file from your machine',
 };
+
+const FileDrop = lazy(() => import('../parts/FileDrop.tsx').then(({ FileDrop }) => ({ default: FileDrop })));
 
 export function ModelSection() {
   const page = usePage();
@@ -25,14 +27,16 @@ export function ModelSection() {
     <Section name="model" title="Model" summary={summary}>
       <Picker label="Model" value={model} items={items} onChange={(id) => page.choose({ model: id })} />
       {model === 'own' ? (
-        <FileDrop
-          label="Drop an .onnx file and the files beside it"
-          hint="config.json, tokenizer.json and external data belong to it. Nothing leaves this tab."
-          accepts={['.onnx', '.json', '.data', '.bin', '.onnx_data']}
-          files={files}
-          onFiles={(dropped) => void page.openModel(dropped)}
-          onClear={() => page.choice.setState({ modelFiles: [], report: null, reportError: null })}
-        />
+        <Suspense fallback={null}>
+          <FileDrop
+            label="Drop an .onnx file and the files beside it"
+            hint="config.json, tokenizer.json and external data belong to it. Nothing leaves this tab."
+            accepts={['.onnx', '.json', '.data', '.bin', '.onnx_data']}
+            files={files}
+            onFiles={(dropped) => void page.openModel(dropped)}
+            onClear={() => page.choice.setState({ modelFiles: [], report: null, reportError: null })}
+          />
+        </Suspense>
       ) : (
         <p className="hint">{DETAILS[model]}.</p>
       )}

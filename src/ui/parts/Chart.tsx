@@ -16,7 +16,6 @@ export interface ChartLine {
   readonly opacity?: number;
   readonly dash?: 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash';
   readonly hasMarkers?: boolean;
-  readonly axis?: 'left' | 'right';
   readonly isQuiet?: boolean;
 }
 
@@ -24,8 +23,7 @@ export interface ChartSpec {
   readonly lines: readonly ChartLine[];
   readonly xTitle: string;
   readonly yTitle: string;
-  readonly rightTitle?: string;
-  readonly rightIsShare?: boolean;
+  readonly isShare?: boolean;
   readonly isLog: boolean;
 }
 
@@ -35,20 +33,20 @@ interface Source {
 
 const EVERY_MS = 200;
 
-function axis(title: string, grid: string): object {
+function axis(title: string, grid: string, ticks: number): object {
   return {
-    title: { text: title, standoff: 8 },
+    ...(title === '' ? {} : { title: { text: title, standoff: 6, font: { size: 11.5 } } }),
     gridcolor: grid,
     zeroline: false,
     linecolor: grid,
     ticks: '',
     automargin: true,
     exponentformat: 'power',
-    nticks: 6,
+    nticks: ticks,
   };
 }
 
-function toPlotly(spec: ChartSpec): { readonly data: object[]; readonly layout: object } {
+function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[]; readonly layout: object } {
   const ink = cssColor('--ink-2');
   const grid = cssColor('--line');
   return {
@@ -62,25 +60,21 @@ function toPlotly(spec: ChartSpec): { readonly data: object[]; readonly layout: 
       line: { color: cssColor(line.color), width: line.width, dash: line.dash ?? 'solid' },
       marker: { size: 6, color: cssColor(line.color) },
       hoverinfo: line.isQuiet ? 'skip' : 'all',
-      yaxis: line.axis === 'right' ? 'y2' : 'y',
     })),
     layout: {
       uirevision: 'same',
-      font: { family: 'inherit', size: 11.5, color: ink },
+      font: { family: getComputedStyle(document.body).fontFamily, size: isSmall ? 10.5 : 11.5, color: ink },
       paper_bgcolor: 'rgba(0,0,0,0)',
       plot_bgcolor: 'rgba(0,0,0,0)',
-      margin: { l: 44, r: spec.rightTitle ? 40 : 10, t: 8, b: 34 },
+      margin: isSmall ? { l: 30, r: 6, t: 6, b: 18 } : { l: 38, r: 8, t: 8, b: 32 },
       showlegend: false,
       hovermode: 'x unified',
       hoverlabel: { bgcolor: cssColor('--surface'), bordercolor: grid, font: { color: cssColor('--ink') } },
-      xaxis: axis(spec.xTitle, grid),
-      yaxis: { ...axis(spec.yTitle, grid), type: spec.isLog ? 'log' : 'linear' },
-      yaxis2: {
-        ...axis(spec.rightTitle ?? '', grid),
-        overlaying: 'y',
-        side: 'right',
-        showgrid: false,
-        ...(spec.rightIsShare ? { tickformat: '.0%', range: [0, 1.02] } : {}),
+      xaxis: { ...axis(spec.xTitle, grid, isSmall ? 4 : 8), showgrid: !isSmall },
+      yaxis: {
+        ...axis(spec.yTitle, grid, isSmall ? 4 : 6),
+        type: spec.isLog ? 'log' : 'linear',
+        ...(spec.isShare ? { tickformat: '.0%' } : {}),
       },
     },
   };
@@ -109,7 +103,7 @@ export function Chart(props: {
       last = performance.now();
       const { default: plotly } = await import('plotly.js-cartesian-dist-min');
       if (!isAlive) return;
-      const { data, layout } = toPlotly(spec());
+      const { data, layout } = toPlotly(spec(), height < 200);
       await plotly.react(element, data, layout, {
         displayModeBar: false,
         responsive: true,
@@ -133,6 +127,6 @@ export function Chart(props: {
       document.removeEventListener('visibilitychange', wish);
       for (const end of ends) end();
     };
-  }, [spec, sources, scheme]);
+  }, [spec, sources, scheme, height]);
   return <div ref={host} className="chart" style={{ height }} role="img" aria-label={label} />;
 }

@@ -7,7 +7,7 @@ import type { Inspection } from '../../training/protocol.ts';
 import { Range } from '../parts/Range.tsx';
 import { usePage, useUi } from '../usePage.ts';
 import { MatrixCanvas } from './MatrixCanvas.tsx';
-import { composedPainter, factorPainter, valuePainter } from './painters.ts';
+import { composedPainter, factorPainter, learntFactorPainter } from './painters.ts';
 import { Scale } from './Scale.tsx';
 import { useMapColors } from './useMapColors.ts';
 
@@ -30,7 +30,7 @@ export function Factors({
         const values = live?.[i];
         return values === undefined
           ? factorPainter(factor, colors)
-          : valuePainter(values.data, values.size, values.size, FACTOR_LIMIT, colors, true);
+          : learntFactorPainter(factor, values.data, FACTOR_LIMIT, colors);
       }),
     [pattern, live, colors],
   );

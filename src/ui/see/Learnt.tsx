@@ -8,7 +8,7 @@ import { Scale } from './Scale.tsx';
 import { diverging, type MapColors, useMapColors } from './useMapColors.ts';
 
 const ROTATION_LIMIT = 0.2;
-const DELTA_LIMIT = 0.05;
+const DELTA_LIMIT = 0.1;
 
 export function Learnt({ inspection }: { readonly inspection: Inspection }) {
   const colors = useMapColors();

@@ -1,12 +1,13 @@
 /** The key to a diverging colour scale. */
-import { real } from '../../app/format.ts';
-
 export function Scale({ limit }: { readonly limit: number }) {
   return (
     <span className="scale">
-      −{real(limit)}
+      −{figure(limit)}
       <i className="scale-bar" />
-      {real(limit)}
+      {figure(limit)}
     </span>
   );
 }
+
+const figure = (value: number): string =>
+  value >= 0.01 ? String(Number(value.toPrecision(2))) : value.toExponential(0);

@@ -28,12 +28,7 @@ export function factorPainter(factor: Factor, colors: MapColors): Painter {
       describe: (r, c) => `${factor.label}: row ${r}, column ${c}`,
     };
   }
-  const places = new Set(
-    factor.row.reduce<number[]>(
-      (all, row, k) => (all.push(row * factor.columns + factor.column[k]!), all),
-      [],
-    ),
-  );
+  const places = new Set(Array.from(factor.row, (row, k) => row * factor.columns + factor.column[k]!));
   const isIn = (r: number, c: number) => places.has(r * factor.columns + c);
   return {
     rows: factor.rows,
@@ -76,5 +71,22 @@ export function valuePainter(
     color: (r, c) => diverging(at(r, c), limit, colors),
     weight: (r, c) => Math.abs(at(r, c)),
     describe: (r, c) => `row ${r}, column ${c}: ${real(at(r, c))}`,
+  };
+}
+
+/** A factor's learnt part, B − I, on the ground of where it may differ from zero. */
+export function learntFactorPainter(
+  factor: Factor,
+  data: Float32Array,
+  limit: number,
+  colors: MapColors,
+): Painter {
+  const structure = factorPainter(factor, colors);
+  const ground = { ...colors, zero: colors.still };
+  const values = valuePainter(data, structure.rows, structure.columns, limit, ground, true);
+  return {
+    ...values,
+    color: (r, c) => (structure.weight(r, c) === 0 ? colors.zero : values.color(r, c)),
+    weight: (r, c) => structure.weight(r, c) + values.weight(r, c),
   };
 }

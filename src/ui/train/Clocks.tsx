@@ -13,8 +13,7 @@ function share(progress: Progress): number {
 }
 
 function text(progress: Progress): string {
-  if (progress.clock === 'download')
-    return `${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}${progress.what ? `, ${progress.what}` : ''}`;
+  if (progress.clock === 'download') return `${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}`;
   const what = progress.clock === 'compile' ? 'pipelines' : 'steps';
   return `${whole(progress.done)} of ${whole(progress.total)} ${what}`;
 }

@@ -35,13 +35,13 @@ export function Figures() {
           note={smoothed === null ? '' : 'smoothed'}
         />
         <Figure
-          name={now === undefined ? 'Held out' : `Held-out ${now.metric}`}
+          name={now?.metric === 'perplexity' ? 'Perplexity' : 'Accuracy'}
           value={now === undefined ? '–' : scoreText(now)}
           note={
             first !== undefined && now !== first
-              ? `from ${scoreText(first)}`
+              ? `held out, was ${scoreText(first)}`
               : now
-                ? `on ${whole(now.examples)} examples`
+                ? `held out, ${whole(now.examples)} examples`
                 : ''
           }
           isStrong
@@ -72,10 +72,9 @@ export function Figures() {
           <span>{open.device.description || `${open.device.vendor} ${open.device.architecture}`}</span>
           {open.device.isSoftware ? <span className="tag">software adapter</span> : null}
           <span>{bytes(open.counts.gpuBytes)} on the GPU</span>
-          <span>{whole(open.counts.dispatchesPerStep)} dispatches</span>
           <span>
-            {whole(open.counts.submitsPerStep)} {open.counts.submitsPerStep === 1 ? 'submit' : 'submits'} a
-            step
+            {whole(open.counts.dispatchesPerStep)} dispatches, {whole(open.counts.submitsPerStep)}{' '}
+            {open.counts.submitsPerStep === 1 ? 'submit' : 'submits'} a step
           </span>
         </p>
       )}

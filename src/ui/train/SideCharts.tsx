@@ -42,6 +42,7 @@ export function SideCharts() {
       xTitle: '',
       yTitle: '',
       isLog: false,
+      isShare: runs.some((run) => run.series.evals[0]?.metric === 'accuracy'),
     }),
     [runs, current],
   );
@@ -52,7 +53,13 @@ export function SideCharts() {
       return {
         lines: [
           { name: 'planned', ...planned, color: '--ink-3', width: 1.2, dash: 'dot' },
-          { name: 'used', x: current?.series.column('step') ?? [], y: used, color: '--line-0', width: 2 },
+          {
+            name: 'used',
+            x: current?.series.column('step') ?? [],
+            y: used,
+            color: `--line-${current?.look ?? 0}`,
+            width: 2,
+          },
         ],
         xTitle: '',
         yTitle: '',
@@ -70,7 +77,13 @@ export function SideCharts() {
       const x = places.map((i) => steps[i]!);
       return {
         lines: [
-          { name: 'before clipping', x, y: places.map((i) => values[i]!), color: '--line-0', width: 1.6 },
+          {
+            name: 'before clipping',
+            x,
+            y: places.map((i) => values[i]!),
+            color: `--line-${current?.look ?? 0}`,
+            width: 1.6,
+          },
           ...(clip > 0 && x.length > 1
             ? [
                 {
@@ -86,7 +99,7 @@ export function SideCharts() {
         ],
         xTitle: '',
         yTitle: '',
-        isLog: true,
+        isLog: false,
       };
     },
     [settings, current],
