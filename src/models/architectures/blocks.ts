@@ -64,7 +64,7 @@ export interface BlockOptions {
 }
 
 /** `encoder.layer.0.query` → `/encoder/layer.0/query`: indices stay with the list they index. */
-export function pathOf(module: string): string {
+function pathOf(module: string): string {
   return module === '' ? '' : `/${module.replaceAll('.', '/').replace(/\/(\d+)(?=\/|$)/g, '.$1')}`;
 }
 

@@ -93,7 +93,7 @@ function rotaryTables(
 }
 
 /** x cos + rotate_half(x) sin on [B, H, S, D]. */
-export function rotate(
+function rotate(
   b: Blocks,
   module: string,
   x: string,

@@ -6,7 +6,7 @@ import { filled } from './fold.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { isFloat, knownValue, makeValue } from './folded.ts';
 
-export type InputKind =
+type InputKind =
   | 'input_ids'
   | 'attention_mask'
   | 'token_type_ids'

@@ -102,14 +102,6 @@ export function countUses(graph: FoldedGraph): Map<FoldedValue, FoldedNode[]> {
   return uses;
 }
 
-/** Puts `to` wherever `from` is read. */
-export function replaceUses(graph: FoldedGraph, from: FoldedValue, to: FoldedValue): void {
-  for (const node of graph.nodes) {
-    for (let i = 0; i < node.inputs.length; i++) if (node.inputs[i] === from) node.inputs[i] = to;
-  }
-  for (const out of graph.outputs) if (out.value === from) out.value = to;
-}
-
 /** Drops nodes that reach no output, and sorts the rest so that producers come first. */
 export function prune(graph: FoldedGraph): void {
   const order: FoldedNode[] = [];

@@ -25,7 +25,7 @@ const flat = (v: FoldedValue): FoldedValue =>
   v.weight && v.shape.length > 1 ? v : reshapeOf(v, [sizeOf(v.shape)]);
 
 /** Whether an exporter made the name up, so that the tensor need not be stored as PyTorch keeps it. */
-export const isAnonymous = (name: string): boolean => !/^[A-Za-z_][\w.]*\.(weight|bias)$/.test(name);
+const isAnonymous = (name: string): boolean => !/^[A-Za-z_][\w.]*\.(weight|bias)$/.test(name);
 
 function linearOf(node: FoldedNode): void {
   const [a, b, c] = node.inputs;

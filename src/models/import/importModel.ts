@@ -13,7 +13,7 @@ import type { ModuleInfo, ModuleTable } from './modules.ts';
 import { tabulate } from './modules.ts';
 import { prepare } from './stages.ts';
 
-export interface BuildOptions {
+interface BuildOptions {
   /**
    * Names of the inputs that are fed at every run. Unless given: token ids, pictures, and the attention mask of encoders; a decoder
    * gets a full mask and positions in order, every model segment 0 and an empty cache, and all of that folds away.
@@ -27,7 +27,7 @@ export interface BuildOptions {
   readonly fuse?: boolean;
 }
 
-export interface BuiltModel {
+interface BuiltModel {
   readonly inputs: Readonly<Record<string, Value>>;
   readonly outputs: Readonly<Record<string, Value>>;
 }

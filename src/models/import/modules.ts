@@ -7,7 +7,7 @@ import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { missingPrefix, moduleOf, ownerOf } from './names.ts';
 
-export type ModuleKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'layernorm' | 'other';
+type ModuleKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'layernorm' | 'other';
 
 /** Where a parameter lies in the file. */
 export interface ParamOrigin {
@@ -37,7 +37,7 @@ export interface ModuleInfo {
   readonly parameters: Readonly<Record<string, ParamOrigin>>;
 }
 
-export interface EngineParameter {
+interface EngineParameter {
   readonly name: string;
   readonly shape: readonly number[];
 }
