@@ -1,7 +1,7 @@
 /** The models that come with the page: files under public/models/<name>/, made by `papilio pretrain <name>`. */
 import { fail } from '../lib/errors.ts';
 
-type EmbeddedName = 'glyphs-vit' | 'tales-gpt';
+export type EmbeddedName = 'glyphs-vit' | 'tales-gpt';
 
 export interface EmbeddedModel {
   readonly name: EmbeddedName;
