@@ -93,14 +93,7 @@ function rotaryTables(
 }
 
 /** x cos + rotate_half(x) sin on [B, H, S, D]. */
-function rotate(
-  b: Blocks,
-  module: string,
-  x: string,
-  cos: string,
-  sin: string,
-  headDim: number,
-): string {
+function rotate(b: Blocks, module: string, x: string, cos: string, sin: string, headDim: number): string {
   const { g, op } = b;
   const end = 2 ** 31 - 1;
   const first = op(module, 'Slice', [x, g.ints([0]), g.ints([headDim / 2]), g.ints([3]), g.ints([1])]);
