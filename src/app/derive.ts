@@ -3,9 +3,10 @@
  * how many parameters train, how many bytes they take. No GPU, no worker.
  */
 import { countTrainable, type TrainableCount } from '../adapters/count.ts';
+import type { CommonConfig } from '../adapters/fields.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { requireTargets, type Selection, selectTargets, type TargetModel } from '../adapters/targets.ts';
-import type { Layer, ParameterCount } from '../adapters/types.ts';
+import type { AdapterMethod, Layer, ParameterCount } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
 import { fullConfig, type PageSettings, refuseConfig } from './settings.ts';
@@ -68,34 +69,21 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
   if (report === null) return { ...nothing, problem: illegal };
   const config = fullConfig(settings);
   const model = targetModel(report);
+  const rowsOf = (chosen: Selection | null) =>
+    layerRows(method, config, model.layers, illegal === null, chosen);
   let selection: Selection;
   try {
     selection = selectTargets(method, config, model);
   } catch (error) {
     if (!(error instanceof PapilioError)) throw error;
-    const rows = model.layers.map((layer) => row(layer, null));
-    return { ...nothing, rows, problem: error.message };
+    return { ...nothing, rows: rowsOf(null), problem: error.message };
   }
-  const targets = new Set(selection.targets);
-  const saved = new Set(selection.saved);
-  function row(layer: Layer, chosen: ReadonlySet<string> | null): LayerRow {
-    const reason = illegal === null && method.targets !== 'none' ? method.check(layer, config) : null;
-    const usable = illegal === null && reason === null && method.targets !== 'none';
-    return {
-      layer,
-      isTarget: chosen?.has(layer.name) ?? false,
-      isSaved: saved.has(layer.name),
-      reason,
-      count: usable ? method.count(layer, config) : null,
-    };
-  }
-  const rows = model.layers.map((layer) => row(layer, targets));
   const problem = illegal ?? problemOf(settings, model);
   const count =
     illegal === null ? countTrainable(method, config, model.layers, selection, normBiases(report)) : null;
   const stored = count?.stored ?? 0;
   return {
-    rows,
+    rows: rowsOf(selection),
     selection,
     count,
     share: report.parameters > 0 ? stored / report.parameters : 0,
@@ -104,6 +92,28 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
     problem,
     warnings: selection.warnings,
   };
+}
+
+function layerRows(
+  method: AdapterMethod,
+  config: CommonConfig,
+  layers: readonly Layer[],
+  isLegal: boolean,
+  selection: Selection | null,
+): LayerRow[] {
+  const targets = new Set(selection?.targets);
+  const saved = new Set(selection?.saved);
+  const adapts = isLegal && method.targets !== 'none';
+  return layers.map((layer) => {
+    const reason = adapts ? method.check(layer, config) : null;
+    return {
+      layer,
+      isTarget: targets.has(layer.name),
+      isSaved: saved.has(layer.name),
+      reason,
+      count: adapts && reason === null ? method.count(layer, config) : null,
+    };
+  });
 }
 
 function normBiases(report: ModelReport): Map<string, number> {

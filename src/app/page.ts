@@ -17,7 +17,7 @@ import {
 } from './settings.ts';
 import { createStores, type Stores } from './stores.ts';
 import { asPapilioError } from './trainerClient.ts';
-import { decodeHash, encodeHash } from './url.ts';
+import { encodeHash } from './url.ts';
 
 export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | 'training';
 
@@ -156,28 +156,4 @@ export function createPage({ trainer, sessions, inference, root }: Parts): Page 
       ui.setState((s) => ({ factors: Math.min(m, Math.max(1, (s.factors ?? m) + by)) }));
     },
   };
-}
-
-/** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden. Returns when all are read. */
-export async function connectPage(page: Page, sessions: Sessions): Promise<void> {
-  const read = () => {
-    const { settings, problems } = decodeHash(location.hash);
-    page.choice.setState({ problems });
-    page.setSettings(settings);
-  };
-  read();
-  window.addEventListener('hashchange', () => {
-    if (location.hash !== `#${encodeHash(page.choice.getState().settings)}`) read();
-  });
-  let written = page.choice.getState().settings;
-  page.choice.subscribe(({ settings }) => {
-    if (settings === written) return;
-    written = settings;
-    history.replaceState(null, '', `#${encodeHash(settings)}`);
-  });
-  document.addEventListener('visibilitychange', () => {
-    if (document.hidden) void page.controller.save();
-  });
-  const saved = await sessions.load();
-  if (saved !== null && page.run.getState().current === null) page.run.setState({ saved });
 }

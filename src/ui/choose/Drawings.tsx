@@ -57,6 +57,7 @@ export function Drawings() {
           <span className="drawn-images">
             {one.images.map((image, i) => (
               <GreyPicture
+                // biome-ignore lint/suspicious/noArrayIndexKey: drawings are only ever appended.
                 key={i}
                 pixels={image}
                 width={DRAWING_SIZE}

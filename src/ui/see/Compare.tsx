@@ -154,7 +154,7 @@ function Texts({ comparison }: { readonly comparison: TextComparison }) {
   const side = (title: string, text: string) => (
     <section className="text-side" aria-label={title}>
       <h4>{title}</h4>
-      <p>
+      <p className="text-body">
         <b>{comparison.prompt}</b>
         <span className="text-same">{text.slice(0, same)}</span>
         {text.slice(same)}
@@ -224,7 +224,7 @@ function TextClasses({ comparison }: { readonly comparison: TextClassComparison 
       {examples.map((one, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: examples are the same held-out ones, in their order.
         <li key={i} className="example example-text">
-          <p>
+          <p className="example-text-body">
             {one.text}{' '}
             <span className="hint">
               {percent(one.after[one.label] ?? 0)} on “{labels[one.label]}” now

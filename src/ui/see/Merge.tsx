@@ -131,7 +131,7 @@ function Item(props: {
       <Button className="download" isDisabled={props.isDisabled ?? false} onPress={props.onPress}>
         <Icon name="download" />
         <b>{props.title}</b>
-        <span>{props.detail}</span>
+        <span className="download-detail">{props.detail}</span>
       </Button>
     </li>
   );

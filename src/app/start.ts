@@ -1,0 +1,44 @@
+/** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
+import { createPage, type Page } from './page.ts';
+import { browserSessions, type Sessions } from './sessions.ts';
+import { trainerClient } from './trainerClient.ts';
+import { decodeHash, encodeHash } from './url.ts';
+import { detectGpu } from './webgpu.ts';
+
+/** @param root address of the folder that holds the embedded models, with a slash at the end */
+export function startPage(root: string): Page {
+  const sessions = browserSessions();
+  const page = createPage({
+    trainer: trainerClient(),
+    sessions,
+    inference: async () => (await import('../inference/client.ts')).inferenceClient(),
+    root,
+  });
+  void connectPage(page, sessions);
+  void detectGpu(navigator, isSecureContext).then((gpu) => page.ui.setState({ gpu }));
+  return page;
+}
+
+/** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
+async function connectPage(page: Page, sessions: Sessions): Promise<void> {
+  const read = () => {
+    const { settings, problems } = decodeHash(location.hash);
+    page.choice.setState({ problems });
+    page.setSettings(settings);
+  };
+  read();
+  window.addEventListener('hashchange', () => {
+    if (location.hash !== `#${encodeHash(page.choice.getState().settings)}`) read();
+  });
+  let written = page.choice.getState().settings;
+  page.choice.subscribe(({ settings }) => {
+    if (settings === written) return;
+    written = settings;
+    history.replaceState(null, '', `#${encodeHash(settings)}`);
+  });
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) void page.controller.save();
+  });
+  const saved = await sessions.load();
+  if (saved !== null && page.run.getState().current === null) page.run.setState({ saved });
+}

@@ -1,0 +1,167 @@
+/**
+ * The run as the page drives it, with a trainer that records what it is asked. Seen to fail: a reset without a checkpoint, a resume with
+ * the old learning rate, a checkpoint that is not kept on pause.
+ */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createController } from '../../src/app/controller.ts';
+import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
+import { createStores } from '../../src/app/stores.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import { fakeTrainer, stepMetric } from './app-fixtures.ts';
+
+function setUp() {
+  const stores = createStores();
+  const trainer = fakeTrainer();
+  let kept: SavedSession | null = null;
+  let refusal: PapilioError | null = null;
+  const clock = { now: 1000 };
+  const sessions: Sessions = {
+    save: async (session) => {
+      if (refusal) throw refusal;
+      kept = session;
+    },
+    load: async () => kept,
+    clear: async () => {
+      kept = null;
+    },
+  };
+  const controller = createController(stores, trainer, sessions, () => clock.now);
+  return {
+    ...stores,
+    trainer,
+    controller,
+    clock,
+    kept: () => kept,
+    refuseSaving: (error: PapilioError) => {
+      refusal = error;
+    },
+  };
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+describe('a run', () => {
+  let page: ReturnType<typeof setUp>;
+  beforeEach(() => {
+    page = setUp();
+  });
+  const train = async (steps: number) => {
+    await page.controller.toggle();
+    for (let step = 1; step <= steps; step++) page.trainer.send({ type: 'step', metric: stepMetric(step) });
+  };
+
+  test('one press opens and plays, the next pauses and keeps a checkpoint', async () => {
+    await train(3);
+    expect(page.trainer.calls).toEqual(['open', 'play']);
+    expect(page.run.getState().state).toBe('running');
+    await page.controller.toggle();
+    expect(page.trainer.calls).toEqual(['open', 'play', 'pause', 'checkpoint']);
+    expect(page.run.getState().state).toBe('paused');
+    expect(page.kept()?.step).toBe(3);
+    await page.controller.toggle();
+    expect(page.trainer.calls.at(-1)).toBe('play');
+  });
+
+  test('a checkpoint is kept every hundred steps and every twenty seconds', async () => {
+    await train(99);
+    await settle();
+    expect(page.kept()).toBeNull();
+    page.trainer.send({ type: 'step', metric: stepMetric(100) });
+    await settle();
+    expect(page.kept()?.step).toBe(100);
+    page.clock.now += 20_001;
+    page.trainer.send({ type: 'step', metric: stepMetric(101) });
+    await settle();
+    expect(page.kept()?.step).toBe(101);
+  });
+
+  test('a reset can be taken back with its curve', async () => {
+    await train(5);
+    const { current } = page.run.getState();
+    await page.controller.reset();
+    expect(page.run.getState().current).toBeNull();
+    expect(page.run.getState().runs).toHaveLength(1);
+    await page.controller.undoReset();
+    expect(page.trainer.requests.at(-1)?.checkpoint).toEqual(Uint8Array.of(5));
+    expect(page.run.getState().current?.name).toBe(current?.name);
+    expect(page.run.getState().current?.series.length).toBe(5);
+    expect(page.run.getState().state).toBe('paused');
+  });
+
+  test('a saved session comes back with settings, curve and checkpoint', async () => {
+    await train(4);
+    await page.controller.pause();
+    const later = setUp();
+    later.run.setState({ saved: page.kept() });
+    await later.controller.resumeSaved();
+    expect(later.run.getState().current?.name).toBe(page.kept()?.name);
+    expect(later.run.getState().current?.series.length).toBe(4);
+    expect(later.trainer.requests[0]?.request).toEqual(page.trainer.requests[0]?.request);
+    expect(later.run.getState().saved).toBeNull();
+  });
+
+  test('after a divergence the way on halves the rate and starts from the checkpoint', async () => {
+    await train(2);
+    await page.controller.save();
+    page.trainer.send({
+      type: 'error',
+      error: { kind: 'non-finite', message: 'The loss is NaN.', details: {} },
+      resumable: true,
+    });
+    expect(page.run.getState().state).toBe('failed');
+    const { learningRate } = page.choice.getState().settings.training;
+    await page.controller.resumeRun((s) => ({
+      ...s,
+      training: { ...s.training, learningRate: learningRate / 2 },
+    }));
+    const last = page.trainer.requests.at(-1);
+    expect(last?.request.training.learningRate).toBe(learningRate / 2);
+    expect(last?.checkpoint).toEqual(Uint8Array.of(2));
+    expect(page.run.getState().error).toBeNull();
+    expect(page.run.getState().runs).toHaveLength(2);
+  });
+
+  test('a lost device resumes the same run', async () => {
+    await train(2);
+    await page.controller.save();
+    page.trainer.send({
+      type: 'error',
+      error: { kind: 'device-lost', message: 'The device was lost.', details: {} },
+      resumable: true,
+    });
+    await page.controller.resumeRun();
+    expect(page.run.getState().runs).toHaveLength(1);
+    expect(page.run.getState().current?.series.length).toBe(2);
+  });
+
+  test('a refused run says why and can be tried again', async () => {
+    page.trainer.refuseOpen({ kind: 'unsupported-onnx', message: 'Op X is missing.', details: {} });
+    await page.controller.toggle();
+    expect(page.run.getState().error?.report).toEqual({
+      kind: 'unsupported-onnx',
+      message: 'Op X is missing.',
+      details: {},
+    });
+    expect(page.run.getState().state).toBe('failed');
+    await page.controller.toggle();
+    expect(page.run.getState().error).toBeNull();
+    expect(page.run.getState().state).toBe('running');
+  });
+
+  test('a full browser is told, and training goes on', async () => {
+    page.refuseSaving(new PapilioError('quota', 'No room.'));
+    await train(100);
+    await settle();
+    expect(page.run.getState().error?.report.kind).toBe('quota');
+    expect(page.run.getState().state).toBe('running');
+    expect(page.run.getState().checkpoint?.step).toBe(100);
+  });
+
+  test('data that is missing never reaches the trainer', async () => {
+    const { settings } = page.choice.getState();
+    page.choice.setState({ settings: { ...settings, data: 'drawings' } });
+    await page.controller.toggle();
+    expect(page.trainer.calls).toEqual([]);
+    expect(page.run.getState().error?.report.kind).toBe('bad-data');
+  });
+});

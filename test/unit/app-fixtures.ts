@@ -1,0 +1,143 @@
+/** A small model's report and a trainer made of plain figures, for tests of the page's state. Nothing of it is shipped. */
+import type {
+  ModelReport,
+  ModuleRow,
+  OpenReport,
+  RunRequest,
+  TrainerApi,
+  TrainerEvent,
+} from '../../src/training/protocol.ts';
+
+const linear = (name: string, inputs: number, out: number): ModuleRow => ({
+  name,
+  kind: 'linear',
+  in: inputs,
+  out,
+  hasBias: true,
+  parameters: inputs * out + out,
+});
+
+/** Two blocks of a vision transformer of width 128. */
+export function visionReport(): ModelReport {
+  const modules: ModuleRow[] = [];
+  for (const layer of [0, 1]) {
+    const path = `dinov2.encoder.layer.${layer}`;
+    for (const name of ['query', 'key', 'value'])
+      modules.push(linear(`${path}.attention.attention.${name}`, 128, 128));
+    modules.push(
+      linear(`${path}.attention.output.dense`, 128, 128),
+      { name: `${path}.norm2`, kind: 'norm', in: 128, out: 128, hasBias: true, parameters: 256 },
+      linear(`${path}.mlp.fc1`, 128, 512),
+      linear(`${path}.mlp.fc2`, 512, 128),
+    );
+  }
+  modules.push(linear('classifier', 256, 10));
+  return {
+    name: 'glyphs-vit',
+    family: 'dinov2',
+    task: 'image-classification',
+    opset: 17,
+    parameters: modules.reduce((sum, { parameters }) => sum + parameters, 0),
+    bytes: 1_000_000,
+    modules,
+  };
+}
+
+export interface FakeTrainer extends TrainerApi {
+  readonly calls: string[];
+  readonly requests: { readonly request: RunRequest; readonly checkpoint: Uint8Array | undefined }[];
+  /** Sends an event of the open run. */
+  send(
+    event: TrainerEvent extends infer E ? (E extends { runId: number } ? Omit<E, 'runId'> : never) : never,
+  ): void;
+  refuseOpen(error: unknown): void;
+}
+
+export const stepMetric = (step: number, loss = 1 / step) => ({
+  step,
+  loss,
+  learningRate: 1e-3,
+  gradNorm: 1,
+  examples: 16 * step,
+  tokens: 0,
+  seconds: step / 10,
+});
+
+/** Records what it is asked; its checkpoints hold the number of the last step sent. */
+export function fakeTrainer(): FakeTrainer {
+  const calls: string[] = [];
+  const requests: FakeTrainer['requests'] = [];
+  let events: (event: TrainerEvent) => void = () => {};
+  let runId = 0;
+  let step = 0;
+  let refusal: unknown;
+  const noted = <T>(name: string, value: T) => {
+    calls.push(name);
+    return Promise.resolve(value);
+  };
+  const unused = () => Promise.reject(new Error('not used in these tests'));
+  return {
+    calls,
+    requests,
+    send: (event) => {
+      if (event.type === 'step') step = event.metric.step;
+      events({ ...event, runId } as TrainerEvent);
+    },
+    refuseOpen: (error) => {
+      refusal = error;
+    },
+    open(request, listener, checkpoint) {
+      calls.push('open');
+      requests.push({ request, checkpoint });
+      if (refusal !== undefined) {
+        const error = refusal;
+        refusal = undefined;
+        return Promise.reject(error);
+      }
+      events = listener;
+      runId++;
+      step = checkpoint?.[0] ?? 0;
+      const steps = Array.from({ length: step }, (_, i) => stepMetric(i + 1));
+      const report: OpenReport = {
+        runId,
+        model: visionReport(),
+        data: {
+          name: 'letters',
+          kind: 'image',
+          labels: ['A', 'B'],
+          trainExamples: 100,
+          heldExamples: 20,
+          notes: [],
+        },
+        device: { vendor: 'v', architecture: 'a', description: 'd', isSoftware: true, features: [] },
+        counts: {
+          trainable: { stored: 1, free: 1 },
+          dispatchesPerStep: 1,
+          submitsPerStep: 1,
+          gpuBytes: 1,
+          peakBytes: 1,
+        },
+        totalSteps: request.training.steps,
+        resumedAt: step,
+        history: { steps, evals: [] },
+        warnings: [],
+      };
+      return Promise.resolve(report);
+    },
+    play: () => noted('play', undefined),
+    pause: () => noted('pause', undefined),
+    step: () => noted('step', undefined),
+    stop: () => noted('stop', undefined),
+    close: () => noted('close', undefined),
+    checkpoint: () => noted('checkpoint', Uint8Array.of(step)),
+    describe: unused,
+    evaluate: unused,
+    compare: unused,
+    classify: unused,
+    inspect: unused,
+    exportAdapter: unused,
+    merge: unused,
+    paritySample: unused,
+    metricsCsv: unused,
+  };
+}

@@ -1,0 +1,66 @@
+/** Curves: smoothing, thinning, pace. Seen to fail: an average without the bias correction, thinning that loses a spike. */
+import { expect, test } from 'vitest';
+import { metricsCsv } from '../../src/app/exports.ts';
+import { newRun } from '../../src/app/runs.ts';
+import { createSeries, secondsPerStep, smooth, thin } from '../../src/app/series.ts';
+import { baseSettings } from '../../src/app/settings.ts';
+import { stepMetric } from './app-fixtures.ts';
+
+test('columns grow and keep every value', () => {
+  const series = createSeries();
+  for (let step = 1; step <= 1000; step++) series.add(stepMetric(step, step * 2));
+  expect(series.length).toBe(1000);
+  expect(series.column('loss')[999]).toBe(2000);
+  expect(series.column('step').every((step, i) => step === i + 1)).toBe(true);
+});
+
+test('the average of a constant is that constant from the first point on', () => {
+  const out = smooth(new Float64Array(50).fill(3), 0.95);
+  for (const value of out) expect(value).toBeCloseTo(3, 12);
+});
+
+test('smoothing does not change what is already drawn', () => {
+  const values = Float64Array.from({ length: 40 }, (_, i) => Math.sin(i));
+  expect(smooth(values.subarray(0, 20), 0.9)).toEqual(smooth(values, 0.9).subarray(0, 20));
+});
+
+test('a NaN does not poison the average', () => {
+  expect(smooth(Float64Array.of(1, Number.NaN, 1), 0.5)[2]).toBeCloseTo(1, 12);
+});
+
+test('thinning keeps both ends and every spike', () => {
+  const values = new Float64Array(20_000).fill(1);
+  values[7777] = 50;
+  values[12_345] = -50;
+  const kept = thin(values, 1500);
+  expect(kept.length).toBeLessThanOrEqual(1500);
+  expect(kept[0]).toBe(0);
+  expect(kept.at(-1)).toBe(19_999);
+  expect(kept).toContain(7777);
+  expect(kept).toContain(12_345);
+  expect(kept.every((place, i) => i === 0 || place > kept[i - 1]!)).toBe(true);
+});
+
+test('the pace is hidden for ten steps, then the median of the last twenty', () => {
+  const seconds = Float64Array.from({ length: 40 }, (_, i) => i * 0.5 + (i >= 30 ? 10 : 0));
+  expect(secondsPerStep(seconds.subarray(0, 10))).toBeNull();
+  expect(secondsPerStep(seconds)).toBeCloseTo(0.5, 12);
+  expect(secondsPerStep(seconds, 35)).toBeNull();
+});
+
+test('the table holds raw and smoothed values and evaluations at their steps', () => {
+  const run = newRun(1, baseSettings('letters-boft'), 0);
+  run.series.addEval({ step: 0, metric: 'accuracy', value: 0.1, loss: 3, examples: 20 });
+  run.series.add(stepMetric(1, 4));
+  run.series.add(stepMetric(2, 2));
+  run.series.addEval({ step: 2, metric: 'accuracy', value: 0.5, loss: 2, examples: 20 });
+  const [head, zero, one, two] = metricsCsv(run, 0.5)
+    .trim()
+    .split('\n')
+    .map((line) => line.split(','));
+  expect(head).toHaveLength(11);
+  expect(zero).toEqual(['0', '', '', '', '', '', '', '', 'accuracy', '0.1', '3']);
+  expect(one?.slice(0, 3)).toEqual(['1', '4', '4']);
+  expect(Number(two?.[2])).toBeCloseTo(2 + 2 / 3, 12);
+  expect(two?.slice(8)).toEqual(['accuracy', '0.5', '2']);
+});

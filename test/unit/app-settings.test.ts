@@ -1,0 +1,184 @@
+/**
+ * Settings, links and counts of the page. Seen to fail: a link that lets an unknown field through, a tick that loses a module, a free
+ * count that equals the stored one.
+ */
+import { describe, expect, test } from 'vitest';
+import { controlOf, stopsOf } from '../../src/app/controls.ts';
+import { derive, layersOf } from '../../src/app/derive.ts';
+import { PRESETS } from '../../src/app/presets.ts';
+import { describeRun } from '../../src/app/runs.ts';
+import { baseSettings, configShape, fullConfig, refuseConfig, refuseValue } from '../../src/app/settings.ts';
+import { groupLayers, inQuickSet, namesToList, splitName } from '../../src/app/targetEdit.ts';
+import { decodeHash, encodeHash } from '../../src/app/url.ts';
+import { visionReport } from './app-fixtures.ts';
+
+describe('presets', () => {
+  test.each(PRESETS.map(({ id }) => id))('%s is legal by the form’s own rules', (id) => {
+    const settings = baseSettings(id);
+    for (const [key, value] of Object.entries(settings.config))
+      expect(refuseValue(configShape(settings.method), key, value), key).toBeNull();
+    expect(refuseConfig(settings)).toBeNull();
+  });
+
+  test('the default is the configuration of PEFT’s BOFT guide', () => {
+    expect(baseSettings('letters-boft').config).toEqual({
+      boft_block_size: 4,
+      boft_n_butterfly_factor: 2,
+      target_modules: ['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'],
+      boft_dropout: 0.1,
+      bias: 'boft_only',
+      modules_to_save: ['classifier'],
+    });
+  });
+});
+
+describe('links', () => {
+  test.each(PRESETS.map(({ id }) => id))('%s alone is short and comes back', (id) => {
+    const settings = baseSettings(id);
+    const hash = encodeHash(settings);
+    expect(hash).toBe(`v=1&preset=${id}&seed=${settings.training.seed}`);
+    expect(decodeHash(`#${hash}`)).toEqual({ settings, problems: [] });
+  });
+
+  test('carry what differs, whatever its type', () => {
+    const base = baseSettings('letters-boft', { method: 'lora' });
+    const settings = {
+      ...base,
+      config: { ...base.config, r: 3, target_modules: '.*\\.query', bias: 'all', rank_pattern: { key: 2 } },
+      training: { ...base.training, learningRate: 0.25, seed: 9, schedule: 'linear' as const },
+    };
+    const back = decodeHash(encodeHash(settings));
+    expect(back.problems).toEqual([]);
+    expect(fullConfig(back.settings)).toEqual(fullConfig(settings));
+    expect(back.settings.training).toEqual(settings.training);
+    expect(back.settings.method).toBe('lora');
+  });
+
+  test('illegal values become the default, each with a sentence', () => {
+    const { settings, problems } = decodeHash(
+      'preset=letters-boft&t.steps=-3&t.learningRate=fast&c.boft_block_size="x"&c.nothing=1&method=magic&weird=2&seed=1.5',
+    );
+    expect(settings).toEqual(baseSettings('letters-boft'));
+    expect(
+      problems
+        .map((text) => /steps|learningRate|boft_block_size|nothing|magic|weird|seed/.exec(text)?.[0])
+        .sort(),
+    ).toEqual(['boft_block_size', 'learningRate', 'magic', 'nothing', 'seed', 'steps', 'weird'].sort());
+  });
+
+  test('fields that contradict each other fall back together', () => {
+    const { settings, problems } = decodeHash('preset=letters-boft&c.boft_block_num=8');
+    expect(settings.config.boft_block_num).toBeUndefined();
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain('both simultaneously');
+  });
+
+  test('data that the model cannot take is refused', () => {
+    const { settings, problems } = decodeHash('preset=tales-recipes&data=letters');
+    expect(settings.data).toBe('recipes');
+    expect(problems).toHaveLength(1);
+  });
+});
+
+describe('counts', () => {
+  test('the guide’s configuration: stored whole blocks, free skew parts', () => {
+    const { count, problem, selection } = derive(baseSettings('letters-boft'), visionReport());
+    expect(problem).toBeNull();
+    expect(selection?.targets).toHaveLength(12);
+    // Per layer m·(d/b)·b² + out stored, m·(d/b)·b(b−1)/2 + out free; the classifier whole; biases of targets.
+    const dims = [128, 128, 128, 128, 128, 512];
+    const outs = [128, 128, 128, 128, 512, 128];
+    const stored = 2 * dims.reduce((sum, d, i) => sum + 2 * (d / 4) * 16 + outs[i]!, 0);
+    const free = 2 * dims.reduce((sum, d, i) => sum + 2 * (d / 4) * 6 + outs[i]!, 0);
+    const others = 256 * 10 + 10 + 2 * outs.reduce((sum, out) => sum + out, 0);
+    expect(count?.stored).toBe(stored + others);
+    expect(count?.free).toBe(free + others);
+  });
+
+  test('illegal layers are named with PEFT’s reason', () => {
+    const settings = { ...baseSettings('letters-boft') };
+    const derived = derive(
+      { ...settings, config: { ...settings.config, boft_block_size: 48 } },
+      visionReport(),
+    );
+    expect(derived.problem).toContain('must be divisible by boft_block_size (48)');
+    expect(derived.rows.every(({ reason }) => reason !== null)).toBe(true);
+  });
+
+  test('a list that matches nothing is a problem with a suggestion, a broken expression too', () => {
+    const settings = baseSettings('letters-boft');
+    const withTargets = (target_modules: unknown) =>
+      derive({ ...settings, config: { ...settings.config, target_modules } }, visionReport());
+    expect(withTargets(['qury']).problem).toMatch(/Did you mean "query"/);
+    expect(withTargets('(').problem).not.toBeNull();
+    expect(withTargets(['query', 'qury']).selection?.unmatched).toEqual(['qury']);
+  });
+});
+
+describe('the tree', () => {
+  const layers = layersOf(visionReport());
+
+  test('groups by block', () => {
+    expect(groupLayers(layers).map(({ path, names }) => [path, names.length])).toEqual([
+      ['dinov2.encoder.layer.0', 6],
+      ['dinov2.encoder.layer.1', 6],
+      ['', 1],
+    ]);
+    expect(splitName('dinov2.encoder.layer.0.attention.attention.query').ending).toBe(
+      'attention.attention.query',
+    );
+  });
+
+  test('boxes become the shortest list that matches just them', () => {
+    const names = layers.map(({ name }) => name);
+    const both = new Set(names.filter((name) => name.endsWith('query')));
+    expect(namesToList(both, layers)).toEqual(['attention.attention.query']);
+    const one = 'dinov2.encoder.layer.1.mlp.fc1';
+    expect(namesToList(new Set([one]), layers)).toEqual([one]);
+  });
+
+  test('quick sets part attention from MLP', () => {
+    const of = (set: 'attention' | 'mlp') =>
+      layers.filter((layer) => inQuickSet(set, layer)).map(({ name }) => splitName(name).ending);
+    expect(new Set(of('attention'))).toEqual(
+      new Set([
+        'attention.attention.query',
+        'attention.attention.key',
+        'attention.attention.value',
+        'attention.output.dense',
+      ]),
+    );
+    expect(new Set(of('mlp'))).toEqual(new Set(['mlp.fc1', 'mlp.fc2']));
+  });
+});
+
+describe('forms', () => {
+  test('every field of every method has a control', () => {
+    for (const method of ['oft', 'boft', 'fourierft', 'lora', 'head', 'full'] as const)
+      for (const schema of Object.values(configShape(method)))
+        expect(controlOf(schema, undefined).kind).toBeTruthy();
+    expect(controlOf(configShape('boft').boft_block_size!, undefined)).toEqual({
+      kind: 'number',
+      isWhole: true,
+    });
+    expect(controlOf(configShape('boft').boft_dropout!, undefined)).toEqual({
+      kind: 'number',
+      isWhole: false,
+    });
+    expect(controlOf(configShape('oft').init_weights!, undefined)).toEqual({ kind: 'switch' });
+  });
+
+  test('stops: each of a few, powers of two of many', () => {
+    expect(stopsOf(1, 4)).toEqual([1, 2, 3, 4]);
+    expect(stopsOf(2, 128)).toEqual([2, 4, 8, 16, 32, 64, 128]);
+    expect(stopsOf(1, 10_000)).toEqual([]);
+  });
+
+  test('a run says what it changes', () => {
+    const base = baseSettings('letters-boft');
+    expect(describeRun(base)).toBe('BOFT, letters');
+    expect(describeRun({ ...base, config: { ...base.config, boft_block_size: 8 } })).toBe(
+      'BOFT, letters, b 4→8',
+    );
+  });
+});
