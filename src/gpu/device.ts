@@ -111,6 +111,11 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
   const device: Device = {
     raw,
     caps: {
+      software:
+        adapter.info.isFallbackAdapter === true ||
+        /swiftshader|llvmpipe|lavapipe/i.test(
+          `${adapter.info.vendor} ${adapter.info.architecture} ${adapter.info.device} ${adapter.info.description}`,
+        ),
       f16: has('shader-f16'),
       subgroups: has('subgroups'),
       maxWorkgroupStorageBytes: raw.limits.maxComputeWorkgroupStorageSize,

@@ -66,6 +66,8 @@ export interface Graph {
 
 /** What the device offers; kernels choose variants by it. A kernel must work with every optional feature off. */
 export interface Caps {
+  /** The adapter runs on the CPU: kernels that block registers instead of sharing workgroup memory are faster there. */
+  readonly software?: boolean;
   readonly f16: boolean;
   readonly subgroups: boolean;
   readonly maxWorkgroupStorageBytes: number;
