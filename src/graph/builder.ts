@@ -19,7 +19,13 @@ export function createBuilder(): Builder {
   const named = new Map<string, Value>();
   let nextValue = 0;
 
-  const make = (role: Role, name: string, type: TensorType, producer: Node | null, source?: TensorSource): Value => ({
+  const make = (
+    role: Role,
+    name: string,
+    type: TensorType,
+    producer: Node | null,
+    source?: TensorSource,
+  ): Value => ({
     id: nextValue++,
     name,
     role,
@@ -56,7 +62,14 @@ export function createBuilder(): Builder {
     emit<A>(op: Op<A>, inputs: readonly Value[], attrs: A, module?: string) {
       const types = op.infer(inputs, attrs);
       const outputs: Value[] = [];
-      const node: Node<A> = { id: nodes.length, op, inputs, outputs, attrs, ...(module === undefined ? {} : { module }) };
+      const node: Node<A> = {
+        id: nodes.length,
+        op,
+        inputs,
+        outputs,
+        attrs,
+        ...(module === undefined ? {} : { module }),
+      };
       for (const type of types) outputs.push(make('temporary', op.name, type, node as Node));
       nodes.push(node as Node);
       return outputs;

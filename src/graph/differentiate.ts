@@ -43,7 +43,8 @@ export function differentiate(g: Builder, options: DifferentiateOptions): Readon
     if (!node.outputs.some((v) => terms.has(v) && needs.has(v) && !leaves.has(v))) continue;
     const wants = node.inputs.map((v) => needs.has(v));
     if (!wants.includes(true)) continue;
-    if (!node.op.gradient) fail('internal', `${node.op.name} is not differentiable but lies between a target and the loss.`);
+    if (!node.op.gradient)
+      fail('internal', `${node.op.name} is not differentiable but lies between a target and the loss.`);
     const dInputs = node.op.gradient(g, node, node.outputs.map(total), wants);
     node.inputs.forEach((v, k) => {
       const d = dInputs[k];

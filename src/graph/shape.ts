@@ -31,7 +31,10 @@ export function broadcastShapes(op: string, ...shapes: readonly (readonly number
       const d = shape[i]!;
       if (d === 1 || d === out[at]) continue;
       if (out[at] !== 1) {
-        fail('shape', `${op}: shapes ${shapes.map((s) => `[${s.join(', ')}]`).join(' and ')} do not broadcast.`);
+        fail(
+          'shape',
+          `${op}: shapes ${shapes.map((s) => `[${s.join(', ')}]`).join(' and ')} do not broadcast.`,
+        );
       }
       out[at] = d;
     }
