@@ -28,7 +28,10 @@ export function TargetBox() {
     setText(next);
     page.setConfig('target_modules', expression ? next : words(next));
   };
-  const endings = [...new Set(rows.map(({ layer }) => splitName(layer.name).ending))];
+  const endings = rows.flatMap(({ layer }) => {
+    const parts = splitName(layer.name).ending.split('.');
+    return parts.map((_, i) => parts.slice(i).join('.'));
+  });
   return (
     <div className="target-box">
       <div className="field-head">
@@ -74,7 +77,7 @@ export function TargetBox() {
                 <code>{entry}</code> {count}
               </span>
             );
-          const near = isExpression ? undefined : closest(entry, endings, 1)[0];
+          const near = isExpression ? undefined : closest(entry, new Set(endings), 1)[0];
           return (
             <span key={entry} className="entry is-missing">
               <code>{entry}</code> matches nothing

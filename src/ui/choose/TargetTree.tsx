@@ -79,7 +79,9 @@ function Row(props: {
           disabled={isOff && !isTarget}
           onChange={(event) => onChange(event.target.checked)}
         />
-        <code className="tree-name">{splitName(layer.name).ending}</code>
+        <code className="tree-name">
+          <bdi dir="ltr">{splitName(layer.name).ending}</bdi>
+        </code>
         <span className="tree-shape">
           {layer.in} → {layer.out}
         </span>

@@ -2,6 +2,12 @@
 import katex from 'katex';
 import 'katex/dist/katex.min.css';
 
+/** Formulas joined by `,\\quad` stand below each other, so that they fit a narrow column. */
 export function typeset(source: string): string {
-  return katex.renderToString(source, { displayMode: true, throwOnError: false, output: 'htmlAndMathml' });
+  return source
+    .split(/,\s*\\quad\s*/)
+    .map((part) =>
+      katex.renderToString(part, { displayMode: true, throwOnError: false, output: 'htmlAndMathml' }),
+    )
+    .join('');
 }

@@ -61,7 +61,8 @@ export function Factors({
           );
         })}
       </div>
-      {pattern.role === 'rotation' && pattern.factors.length > 0 ? <Composed pattern={pattern} /> : null}
+      {pattern.role === 'rotation' && pattern.factors.length > 1 ? <Composed pattern={pattern} /> : null}
+      {pattern.role === 'rotation' && pattern.factors.length === 1 ? <Alone pattern={pattern} /> : null}
     </section>
   );
 }
@@ -107,13 +108,22 @@ function Composed({ pattern }: { readonly pattern: Pattern }) {
           product can differ from zero.
         </p>
         <p className="hint">
-          {denseAt !== null
-            ? `Dense from ${denseAt} ${denseAt === 1 ? 'factor' : 'factors'} on.`
-            : m > 1
-              ? 'Not dense: more factors would let every input reach every output.'
-              : 'One factor mixes inputs within a block only; butterfly factors reach further.'}
+          {denseAt === null
+            ? 'Not dense: more factors would let every input reach every output.'
+            : `Dense from ${denseAt} factors on.`}
         </p>
       </div>
     </div>
+  );
+}
+
+/** A single factor is its own product. */
+function Alone({ pattern }: { readonly pattern: Pattern }) {
+  const { rows, fill } = composedPattern(pattern);
+  return (
+    <p className="hint">
+      Each input reaches <b>{rows[0]?.length ?? 0}</b> of <b>{rows.length}</b> outputs ({percent(fill)}): one
+      factor mixes inputs within a block only. Butterfly factors reach further.
+    </p>
   );
 }

@@ -2,7 +2,7 @@
 import { bytes, duration, percent, real, whole } from '../../app/format.ts';
 import { secondsPerStep, smooth } from '../../app/series.ts';
 import type { EvalMetric } from '../../training/protocol.ts';
-import { useRun, useUi } from '../usePage.ts';
+import { useChoice, useRun, useUi } from '../usePage.ts';
 import { useSeries } from './useSeries.ts';
 
 export const scoreText = ({ metric, value }: EvalMetric): string =>
@@ -14,6 +14,7 @@ export function Figures() {
   const since = useRun((s) => s.since);
   const state = useRun((s) => s.state);
   const smoothing = useUi((s) => s.smoothing);
+  const wanted = useChoice((s) => (s.report?.task.endsWith('-lm') ? 'perplexity' : 'accuracy'));
   useSeries(current?.series ?? null);
   const series = current?.series;
   const loss = series?.column('loss');
@@ -35,7 +36,7 @@ export function Figures() {
           note={smoothed === null ? '' : 'smoothed'}
         />
         <Figure
-          name={now?.metric === 'perplexity' ? 'Perplexity' : 'Accuracy'}
+          name={(now?.metric ?? wanted) === 'perplexity' ? 'Perplexity' : 'Accuracy'}
           value={now === undefined ? '–' : scoreText(now)}
           note={
             first !== undefined && now !== first
