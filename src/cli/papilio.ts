@@ -17,6 +17,10 @@ const commands: Readonly<
     summary: 'merge an adapter folder into an ONNX model',
     load: () => import('./merge.ts').then((m) => m.mergeCommand),
   },
+  generate: {
+    summary: 'write text with a language model, through the trainer itself',
+    load: () => import('./generate.ts').then((m) => m.generateCommand),
+  },
   verify: {
     summary: 'hold adapters or models against figures that others computed',
     load: () => import('./verify.ts').then((m) => m.verifyCommand),

@@ -46,6 +46,19 @@ export interface Device {
   destroy(): void;
 }
 
+/** wgpu gives the number that the vendor has in PCI and Vulkan; Dawn gives the name. */
+const VENDORS: Readonly<Record<string, string>> = {
+  '4098': 'amd',
+  '4203': 'apple',
+  '4318': 'nvidia',
+  '5045': 'arm',
+  '6880': 'google',
+  '20803': 'qualcomm',
+  '32902': 'intel',
+  '65541': 'mesa',
+};
+const vendorName = (vendor: string): string => VENDORS[vendor] ?? vendor;
+
 const megabytes = (bytes: number): string => `${(bytes / 1048576).toFixed(1)} MiB`;
 
 /**
@@ -124,8 +137,8 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       maxStorageBuffersPerStage: raw.limits.maxStorageBuffersPerShaderStage,
     },
     info: {
-      vendor: adapter.info.vendor,
-      architecture: adapter.info.architecture,
+      vendor: vendorName(adapter.info.vendor),
+      architecture: adapter.info.architecture || adapter.info.device || adapter.info.description,
       description: adapter.info.description,
     },
     timestamps: has('timestamp-query'),

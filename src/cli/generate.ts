@@ -1,0 +1,107 @@
+/** `papilio generate`: text from a language model through the trainer's own forward pass, greedy unless a temperature is given. */
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { compile } from '../gpu/compile.ts';
+import { type Device, openDevice } from '../gpu/device.ts';
+import { createStore } from '../gpu/store.ts';
+import { schedule } from '../graph/schedule.ts';
+import { generate } from '../inference/generate.ts';
+import { fail } from '../lib/errors.ts';
+import { rng } from '../lib/rng.ts';
+import type { LoadedModel } from '../models/load.ts';
+import { openModel, taskOf } from '../training/source.ts';
+import { openGpu } from './runtime.ts';
+import { modelSource, surroundings } from './sources.ts';
+
+export interface Logits {
+  /** Logits [vocabulary] of the token after `ids`. */
+  next(ids: readonly number[]): Promise<Float32Array>;
+  destroy(): void;
+}
+
+/** The model's forward pass at one length; shorter inputs are padded behind, which a causal model does not see. */
+export async function forwardPass(device: Device, model: LoadedModel, length: number): Promise<Logits> {
+  const store = createStore(device);
+  const { graph } = model.build(1, length);
+  const program = await compile(device, store, schedule(graph, device.caps));
+  return {
+    async next(ids) {
+      const padded = new Int32Array(length);
+      padded.set(ids);
+      program.write('input_ids', padded);
+      program.run();
+      const logits = (await program.read('logits')) as Float32Array;
+      const vocabulary = logits.length / length;
+      return logits.subarray((ids.length - 1) * vocabulary, ids.length * vocabulary);
+    },
+    destroy() {
+      program.destroy();
+      store.destroy();
+    },
+  };
+}
+
+export async function generateCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      model: { type: 'string' },
+      prompt: { type: 'string', default: '' },
+      'max-tokens': { type: 'string', default: '100' },
+      temperature: { type: 'string', default: '0' },
+      'top-p': { type: 'string', default: '1' },
+      seed: { type: 'string', default: '1' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  if (values.model === undefined)
+    return fail('bad-argument', 'generate needs --model FILE, FOLDER or embedded:NAME.');
+  const numbers = Object.fromEntries(
+    (['max-tokens', 'temperature', 'top-p', 'seed'] as const).map((flag) => {
+      const value = Number(values[flag]);
+      return [
+        flag,
+        Number.isFinite(value)
+          ? value
+          : fail('bad-argument', `--${flag} takes a number, not "${values[flag]}".`),
+      ];
+    }),
+  ) as Record<'max-tokens' | 'temperature' | 'top-p' | 'seed', number>;
+  const opened = await openModel(await modelSource(values.model), surroundings);
+  if (taskOf(opened) !== 'causal-lm')
+    return fail('bad-argument', `${opened.name} is no language model and writes no text.`);
+  const tokenizer =
+    opened.tokenizer ??
+    fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${opened.name}.`);
+  const prompt = [...tokenizer.prefix, ...tokenizer.encode(values.prompt)];
+  const ids = prompt.length > 0 ? prompt : [tokenizer.eos ?? 0];
+  const positions = Number(
+    opened.model.config.max_position_embeddings ?? opened.model.config.n_positions ?? 0,
+  );
+  const wanted = ids.length + numbers['max-tokens'];
+  const context = positions > 0 ? Math.min(positions, wanted) : wanted;
+  if (ids.length >= context)
+    return fail(
+      'bad-argument',
+      `The prompt has ${ids.length} tokens, but the model reads ${context}; shorten it.`,
+    );
+
+  const device = await openDevice(await openGpu());
+  const forward = await forwardPass(device, opened.model, context);
+  const made: number[] = [];
+  const tokens = generate({
+    ids,
+    maxNewTokens: context - ids.length,
+    logits: forward.next,
+    temperature: numbers.temperature,
+    topP: numbers['top-p'],
+    rng: rng(numbers.seed),
+    ...(tokenizer.eos === undefined ? {} : { stop: new Set([tokenizer.eos]) }),
+  });
+  for await (const id of tokens) made.push(id);
+  const text = tokenizer.decode([...ids, ...made]);
+  process.stdout.write(values.json ? `${JSON.stringify({ ids: [...ids, ...made], text })}\n` : `${text}\n`);
+  forward.destroy();
+  device.destroy();
+  return 0;
+}
