@@ -25,6 +25,10 @@ const commands: Readonly<
     summary: 'hold adapters or models against figures that others computed',
     load: () => import('./verify.ts').then((m) => m.verifyCommand),
   },
+  reproduce: {
+    summary: 'run the presets and record their figures in docs/',
+    load: () => import('./reproduce.ts').then((m) => m.reproduceCommand),
+  },
   pretrain: {
     summary: 'make one of the embedded models from nothing',
     load: () => import('./pretrain.ts').then((m) => m.pretrainCommand),

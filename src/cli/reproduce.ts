@@ -1,0 +1,179 @@
+/**
+ * `papilio reproduce [NAME …]`: runs the presets and the methods side by side as `finetune` does, and records what came out, with
+ * settings and runtime, in docs/figures.json and docs/figures.md.
+ */
+import { join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import type { MethodId } from '../adapters/types.ts';
+import { PRESETS, startOf } from '../app/presets.ts';
+import { fail } from '../lib/errors.ts';
+import type { TrainingSettings } from '../training/settings.ts';
+import { finetuneCommand } from './finetune.ts';
+import { kindOf, readText, writeBytes } from './runtime.ts';
+
+interface Trial {
+  readonly name: string;
+  readonly model: string;
+  readonly data: string;
+  readonly method: MethodId;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: Partial<TrainingSettings>;
+}
+
+const METHODS: readonly MethodId[] = ['oft', 'fourierft', 'lora', 'head'];
+const LONG = { steps: 1000, batchSize: 16, evalEvery: 250, evalExamples: 1040 };
+
+/** The presets, and beside the first one every other method at its start on the same task for as many steps. */
+function trials(): Trial[] {
+  const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
+  const guide = { ...own[0]!, name: 'letters-boft-1000', training: { ...own[0]!.training, ...LONG } };
+  const beside = (
+    data: string,
+    model: string,
+    training: Partial<TrainingSettings>,
+    methods: readonly MethodId[],
+  ) =>
+    methods.map((method): Trial => {
+      const { config, learningRate } = startOf(method, model);
+      return {
+        name: `${data}-${method}-${training.steps}`,
+        model,
+        data,
+        method,
+        config,
+        training: { ...training, learningRate },
+      };
+    });
+  return [
+    guide,
+    ...beside('letters', 'glyphs-vit', LONG, METHODS),
+    ...beside('recipes', 'tales-gpt', { steps: 300, batchSize: 8, evalEvery: 100, evalExamples: 128 }, [
+      'boft',
+      'oft',
+      'fourierft',
+      'lora',
+    ]),
+    ...own,
+  ];
+}
+
+const FLAGS: Partial<Record<keyof TrainingSettings, string>> = {
+  learningRate: 'lr',
+  steps: 'steps',
+  batchSize: 'batch-size',
+  evalEvery: 'eval-every',
+  evalExamples: 'eval-examples',
+  warmupSteps: 'warmup',
+  schedule: 'schedule',
+  sequenceLength: 'sequence-length',
+  weightDecay: 'weight-decay',
+  seed: 'seed',
+};
+
+interface Figure {
+  readonly name: string;
+  readonly model: string;
+  readonly data: string;
+  readonly method: string;
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly metric: string;
+  readonly before: number;
+  readonly after: number;
+  readonly examples: number;
+  readonly stored: number;
+  readonly free: number;
+  readonly secondsPerStep: number;
+  readonly maxRel: number;
+  readonly runtime: string;
+  readonly date: string;
+}
+
+async function known(path: string): Promise<Figure[]> {
+  return (await kindOf(path)) === 'file' ? (JSON.parse(await readText(path)) as Figure[]) : [];
+}
+
+function table(figures: readonly Figure[]): string {
+  const rows = figures.map((f) => {
+    const show = (v: number) => (f.metric === 'accuracy' ? `${(100 * v).toFixed(1)} %` : v.toFixed(2));
+    return `| ${f.name} | ${f.model} | ${f.data} | ${f.method} | ${f.steps} | ${f.learningRate} | ${f.metric} | ${show(f.before)} | ${show(f.after)} | ${f.examples} | ${f.stored} / ${f.free} | ${f.secondsPerStep.toFixed(2)} | ${f.maxRel.toExponential(1)} | ${f.runtime} | ${f.date} |`;
+  });
+  return [
+    '# Figures',
+    '',
+    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only. Settings not shown are those of the preset or of `startOf` in `src/app/presets.ts`.',
+    '',
+    '| run | model | data | method | steps | learning rate | metric | before | after | examples | trainable stored / free | s/step | parity maxRel | runtime | date |',
+    '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+export async function reproduceCommand(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    options: {
+      out: { type: 'string', default: 'out/reproduce' },
+      docs: { type: 'string', default: 'docs' },
+      steps: { type: 'string' },
+    },
+    allowPositionals: true,
+  });
+  const all = trials();
+  const unknown = positionals.filter((name) => !all.some((t) => t.name === name));
+  if (unknown.length > 0)
+    fail(
+      'bad-argument',
+      `There is no run ${unknown.join(', ')}; there are ${all.map((t) => t.name).join(', ')}.`,
+    );
+  const wanted = positionals.length > 0 ? all.filter((t) => positionals.includes(t.name)) : all;
+  const json = join(values.docs, 'figures.json');
+  for (const trial of wanted) {
+    const out = join(values.out, trial.name);
+    process.stderr.write(`${trial.name}\n`);
+    const training = {
+      ...trial.training,
+      ...(values.steps === undefined ? {} : { steps: Number(values.steps) }),
+    };
+    const flags = Object.entries(training).flatMap(([field, value]) => {
+      const flag = FLAGS[field as keyof TrainingSettings] ?? fail('internal', `No flag for ${field}.`);
+      return [`--${flag}`, String(value)];
+    });
+    const code = await finetuneCommand([
+      ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],
+      ...['--config', JSON.stringify(trial.config), '--out', out, ...flags],
+    ]);
+    if (code !== 0) return code;
+    const run = JSON.parse(await readText(join(out, 'run.json'))) as {
+      steps: number;
+      eval: { metric: string; before: number; after: number; examples: number };
+      trainable: { stored: number; free: number };
+      secondsPerStep: number;
+      parity: { maxRel: number };
+      training: TrainingSettings;
+      runtime: string;
+      device: { description: string };
+      date: string;
+    };
+    const figure: Figure = {
+      name: trial.name,
+      model: trial.model,
+      data: trial.data,
+      method: trial.method,
+      steps: run.steps,
+      learningRate: run.training.learningRate,
+      ...run.eval,
+      ...run.trainable,
+      secondsPerStep: run.secondsPerStep,
+      maxRel: run.parity.maxRel,
+      runtime: `${run.runtime}, ${run.device.description}`,
+      date: run.date.slice(0, 10),
+    };
+    const figures = [...(await known(json)).filter((f) => f.name !== trial.name), figure];
+    await writeBytes(json, `${JSON.stringify(figures, null, 2)}\n`);
+    await writeBytes(join(values.docs, 'figures.md'), table(figures));
+  }
+  return 0;
+}
