@@ -33,7 +33,7 @@ export const COMMANDS: readonly Command[] = [
     label: 'Train or pause',
     key: ' ',
     keyLabel: 'Space',
-    isEnabled: (page) => page.canTrain(),
+    isEnabled: (page) => page.canTrain() && page.run.getState().state !== 'finished',
     run: (page) => void page.controller.toggle(),
   },
   {

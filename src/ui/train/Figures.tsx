@@ -25,8 +25,9 @@ export function Figures() {
   const step = series?.column('step').at(-1) ?? 0;
   const total = open?.totalSteps ?? null;
   const left = pace !== null && total !== null && state === 'running' ? pace * (total - step) : null;
-  const tokens = series?.column('tokens');
-  const perStep = tokens && tokens.length > 1 ? tokens.at(-1)! - tokens.at(-2)! : 0;
+  const unit = open?.data.kind === 'image' ? 'examples' : 'tokens';
+  const done = series?.column(unit);
+  const perStep = done && done.length > 1 ? done.at(-1)! - done.at(-2)! : 0;
   return (
     <>
       <dl className="figures">
@@ -36,13 +37,13 @@ export function Figures() {
           note={smoothed === null ? '' : 'smoothed'}
         />
         <Figure
-          name={(now?.metric ?? wanted) === 'perplexity' ? 'Perplexity' : 'Accuracy'}
+          name={`Held-out ${now?.metric ?? wanted}`}
           value={now === undefined ? '–' : scoreText(now)}
           note={
             first !== undefined && now !== first
-              ? `held out, was ${scoreText(first)}`
+              ? `was ${scoreText(first)}`
               : now
-                ? `held out, ${whole(now.examples)} examples`
+                ? `${whole(now.examples)} examples`
                 : ''
           }
           isStrong
@@ -58,7 +59,7 @@ export function Figures() {
                 ? 'after 10 steps'
                 : ''
               : perStep > 0
-                ? `${whole(perStep / pace)} tokens/s`
+                ? `${real(perStep / pace)} ${unit}/s`
                 : ''
           }
         />

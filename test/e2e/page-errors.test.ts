@@ -1,0 +1,123 @@
+/** What goes wrong is said in a sentence with a way on, and nothing is lost: each state seen on the page. */
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Page } from 'puppeteer-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openBrowser } from '../tools/browser.ts';
+import { type PageServer, servePage } from '../tools/server.ts';
+import { openPage, press, SMALL, until, untilState, words } from './page-tools.ts';
+
+let server: PageServer;
+let browser: Browser;
+
+beforeAll(async () => {
+  server = await servePage();
+  browser = await openBrowser('chrome');
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** Opens a part of Choose. */
+async function unfold(page: Page, title: string): Promise<void> {
+  await page.evaluate((wanted) => {
+    for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
+      if (button.querySelector('.section-title')?.textContent === wanted) button.click();
+  }, title);
+}
+
+async function give(page: Page, name: string, content: string): Promise<void> {
+  const path = join(await mkdtemp(join(tmpdir(), 'papilio-file-')), name);
+  await writeFile(path, content);
+  const input = await until(() => page.$('.drop input[type=file]'), 'the file input', 20);
+  await (input as unknown as { uploadFile(path: string): Promise<void> }).uploadFile(path);
+}
+
+test('a link with illegal values: defaults, and a sentence for each', async () => {
+  const { page } = await openPage(
+    browser,
+    server.url,
+    `${SMALL}&t.steps=-1&c.boft_block_size="four"&method=magic`,
+  );
+  const notice = await until(() => words(page, '.notice-card'), 'the notice', 20);
+  for (const part of ['steps = -1', 'boft_block_size', 'magic']) expect(notice).toContain(part);
+  expect(await words(page, '.totals')).toContain('trainable');
+  await page.close();
+});
+
+test('targets that match nothing: red, with a suggestion, and Train waits', async () => {
+  const { page } = await openPage(browser, server.url, `${SMALL}&c.target_modules=["qury"]`);
+  await unfold(page, 'Targets');
+  const entry = await until(() => words(page, '.entry.is-missing'), 'the red entry', 20);
+  expect(entry).toMatch(/qury\s+matches nothing/);
+  expect(await page.$('.button-train[data-disabled]')).not.toBeNull();
+  await press(page, 'use query');
+  await page.waitForSelector('.button-train:not([data-disabled])');
+  await page.close();
+});
+
+test('an illegal block size: the reason in PEFT’s words, the illegal stops greyed', async () => {
+  const { page } = await openPage(browser, server.url, `${SMALL}&c.boft_block_size=48`);
+  await until(
+    async () => (await words(page, '.totals')).includes('must be divisible by boft_block_size (48)'),
+    'the reason',
+    20,
+  );
+  await unfold(page, 'Method');
+  await page.waitForSelector('.stop[aria-disabled=true]');
+  expect(await page.$('.button-train[data-disabled]')).not.toBeNull();
+  await page.close();
+});
+
+test('a file that is no ONNX', async () => {
+  const { page } = await openPage(browser, server.url, 'v=1&preset=own-model&seed=1');
+  await unfold(page, 'Model');
+  await give(page, 'model.onnx', 'this is not a model');
+  const sentence = await until(() => words(page, '.error-text'), 'the sentence', 60);
+  expect(sentence).toMatch(/not a readable ONNX file/i);
+  await page.close();
+});
+
+test('data without labels', async () => {
+  const { page } = await openPage(browser, server.url, `${SMALL}&data=files&t.steps=2`);
+  await unfold(page, 'Data');
+  await give(page, 'data.csv', 'text\nhello\nworld\n');
+  await page.waitForSelector('.button-train:not([data-disabled])');
+  await press(page, 'Train');
+  const card = await until(() => words(page, '.error-card'), 'the sentence', 60);
+  expect(card).toMatch(/label|picture|image/i);
+  expect(card).toContain('Change the data');
+  await page.close();
+});
+
+test('a learning rate that diverges: training stops, and the way back halves it', async () => {
+  const { page } = await openPage(
+    browser,
+    server.url,
+    `${SMALL}&method=full&t.learningRate=10&t.optimizer=sgd&t.maxGradNorm=0&t.warmupSteps=0&t.schedule=constant&t.steps=40&t.evalEvery=0`,
+  );
+  await page.waitForSelector('.button-train:not([data-disabled])');
+  await press(page, 'Train');
+  await untilState(page, 'failed');
+  const card = await until(() => words(page, '.error-card'), 'the sentence', 30);
+  expect(card).toContain('Training diverged');
+  await press(page, 'Go back and halve the learning rate');
+  await untilState(page, 'running');
+  expect(page.url()).toContain('t.learningRate=5');
+  await page.close();
+});
+
+test('no WebGPU: steps for this browser, and counts and patterns all the same', async () => {
+  const page = await browser.newPage();
+  await page.evaluateOnNewDocument(() => {
+    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
+  });
+  await page.goto(server.url, { waitUntil: 'load' });
+  const reader = await until(() => words(page, '.reader'), 'reader mode', 20);
+  expect(reader).toMatch(/no WebGPU[\s\S]*chrome:\/\//);
+  await until(async () => /48,\d{3}/.test(await words(page, '.totals')), 'the counts', 20);
+  await page.waitForSelector('.matrix canvas');
+  await page.close();
+});

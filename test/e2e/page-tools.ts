@@ -1,0 +1,91 @@
+/** Driving the page as a person would: by what is written on it. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Browser, Page } from 'puppeteer-core';
+
+/** A small run: the default preset unless the link says more. */
+export const SMALL =
+  'v=1&preset=letters-boft&seed=1&t.batchSize=4&t.evalEvery=3&t.evalExamples=16&t.warmupSteps=1';
+
+export const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** Opens the page at a hash; errors that reach its console are kept in `errors`. */
+export async function openPage(browser: Browser, url: string, hash: string, width = 1280) {
+  const page = await browser.newPage();
+  const errors: string[] = [];
+  page.on('pageerror', (error) => errors.push(String(error)));
+  await page.setViewport({ width, height: 900 });
+  await page.goto(`${url}#${hash}`, { waitUntil: 'load' });
+  await page.waitForSelector('.panel-title');
+  return { page, errors };
+}
+
+/** The words inside the first element that a selector matches; '' while there is none. */
+export const words = (page: Page, selector: string): Promise<string> =>
+  // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant, line by line.
+  page.evaluate((s) => (document.querySelector(s) as HTMLElement | null)?.innerText ?? '', selector);
+
+/** Waits until `read` gives a value that is not empty. */
+export async function until<T>(read: () => Promise<T>, what: string, seconds = 240): Promise<NonNullable<T>> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await pause(250)) {
+    const value = await read();
+    if (value) return value as NonNullable<T>;
+  }
+  throw new Error(`Waited ${seconds} s for ${what}.`);
+}
+
+/** Presses a button by its name. */
+export async function press(page: Page, name: string): Promise<void> {
+  const button = await until(
+    () => page.$(`::-p-aria([name="${name}"][role="button"])`),
+    `the button ${name}`,
+    30,
+  );
+  await button.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+  await button.click();
+}
+
+export async function openTab(page: Page, name: string): Promise<void> {
+  const tab = await until(() => page.$(`::-p-aria([name="${name}"][role="tab"])`), `the tab ${name}`, 30);
+  await tab.click();
+}
+
+/** Waits for a state of the run; an error on screen ends the wait with its words. */
+export async function untilState(page: Page, wanted: string): Promise<void> {
+  await until(async () => {
+    const trouble = await words(page, '.error-card');
+    if (trouble !== '' && wanted !== 'failed') throw new Error(`The page says: ${trouble}`);
+    return page.$(`.transport-state[data-state="${wanted}"]`);
+  }, `the run to be ${wanted}`);
+}
+
+/** Starts the run on screen and waits for its end. */
+export async function trainToTheEnd(page: Page): Promise<void> {
+  await page.waitForSelector('.button-train:not([data-disabled])', { timeout: 60_000 });
+  await press(page, 'Train');
+  await untilState(page, 'finished');
+}
+
+/** The file that a download leaves, once it is whole. */
+export async function downloaded(folder: string, ending: string): Promise<string> {
+  const name = await until(
+    async () => (await readdir(folder)).find((file) => file.endsWith(ending)),
+    `a download ending in ${ending}`,
+    60,
+  );
+  return join(folder, name);
+}
+
+/** The step of the checkpoint that the browser keeps; null while it keeps none. */
+export const keptStep = (page: Page): Promise<number | null> =>
+  page.evaluate(
+    () =>
+      new Promise<number | null>((resolve) => {
+        const opening = indexedDB.open('papilio', 1);
+        opening.onerror = () => resolve(null);
+        opening.onsuccess = () => {
+          const reading = opening.result.transaction('sessions').objectStore('sessions').get('last');
+          reading.onsuccess = () => resolve((reading.result as { step: number } | undefined)?.step ?? null);
+        };
+      }),
+  );

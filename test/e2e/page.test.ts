@@ -1,0 +1,175 @@
+/**
+ * The product's promise in Chromium: open, train on one press, compare, merge, parity, download, open the download again; pause, reload
+ * and resume bit for bit. Runs are small, since the adapter may be the processor.
+ */
+import { readFile } from 'node:fs/promises';
+import { unzipSync } from 'fflate';
+import type { Browser } from 'puppeteer-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readAdapter } from '../../src/adapters/peft.ts';
+import { openSession } from '../../src/inference/session.ts';
+import { downloadFolder, openBrowser } from '../tools/browser.ts';
+import { type PageServer, servePage } from '../tools/server.ts';
+import {
+  downloaded,
+  openPage,
+  openTab,
+  press,
+  SMALL,
+  trainToTheEnd,
+  until,
+  untilState,
+  words,
+} from './page-tools.ts';
+
+let server: PageServer;
+let browser: Browser;
+let folder: string;
+
+beforeAll(async () => {
+  server = await servePage();
+  folder = await downloadFolder();
+  browser = await openBrowser('chrome', folder);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+test('the first paint is quick, and everything has a name', async () => {
+  const paints: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const context = await browser.createBrowserContext();
+    const page = await context.newPage();
+    await page.goto(server.url, { waitUntil: 'load' });
+    await page.waitForSelector('.button-train');
+    paints.push(
+      await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 9999),
+    );
+    if (i === 2) {
+      const tree = await page.accessibility.snapshot({ interestingOnly: true });
+      const nameless: string[] = [];
+      const visit = (node: typeof tree): void => {
+        if (node === null) return;
+        const isControl = [
+          'button',
+          'checkbox',
+          'radio',
+          'slider',
+          'textbox',
+          'combobox',
+          'switch',
+          'tab',
+        ].includes(node.role);
+        if (isControl && !node.name) nameless.push(node.role);
+        for (const child of node.children ?? []) visit(child);
+      };
+      visit(tree);
+      expect(nameless).toEqual([]);
+    }
+    await context.close();
+  }
+  expect(Math.min(...paints)).toBeLessThan(1500);
+});
+
+test('one press trains; answers, parity and files follow', async () => {
+  const { page, errors } = await openPage(browser, server.url, `${SMALL}&t.steps=6`);
+  await trainToTheEnd(page);
+  expect(await words(page, '.figures')).toMatch(/Held-out accuracy\s+[\d.]+ %/i);
+  await until(() => page.$('.example'), 'pictures before and after');
+  expect(await page.title()).toMatch(/^100 % – loss \d/);
+
+  await openTab(page, 'Inside');
+  await until(async () => /RᵀR − I/.test(await words(page, '.panel-see')), 'a look inside');
+
+  await openTab(page, 'Merge');
+  await press(page, 'Merge and check');
+  const verdict = await until(() => words(page, '.verdict'), 'the verdict on parity');
+  expect(verdict).toContain('answers as the trained model does');
+
+  await page.click('.downloads li:nth-child(1) button');
+  const onnx = await readFile(await downloaded(folder, '.onnx'));
+  const session = await openSession(new Uint8Array(onnx));
+  const pixels = { dtype: 'float32' as const, dims: [1, 1, 32, 32], data: new Float32Array(1024) };
+  const { logits } = await session.run({ pixel_values: pixels });
+  expect(logits?.dims).toEqual([1, 26]);
+  expect(logits?.data.every((x) => Number.isFinite(x))).toBe(true);
+  await session.release();
+
+  await page.click('.downloads li:nth-child(2) button');
+  const files = unzipSync(new Uint8Array(await readFile(await downloaded(folder, '-adapter.zip'))));
+  const adapter = readAdapter(
+    new TextDecoder().decode(files['adapter_config.json']),
+    files['adapter_model.safetensors']!,
+  );
+  expect(adapter.method.id).toBe('boft');
+  expect(adapter.tensors.size).toBe(24);
+
+  await page.click('.downloads li:nth-child(3) button');
+  const csv = await readFile(await downloaded(folder, '-metrics.csv'), 'utf8');
+  expect(csv.trim().split('\n')).toHaveLength(1 + 6 + 1);
+  expect(errors).toEqual([]);
+  await page.close();
+});
+
+/** The losses that the page has on record, read from the table it offers for download. */
+async function losses(page: Awaited<ReturnType<typeof openPage>>['page']): Promise<string[]> {
+  const into = await downloadFolder();
+  const client = await page.createCDPSession();
+  await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: into });
+  await openTab(page, 'Merge');
+  await page.click('.downloads li:nth-child(3) button');
+  const csv = await readFile(await downloaded(into, '-metrics.csv'), 'utf8');
+  return csv
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split(',').slice(0, 2).join(' '));
+}
+
+test('paused, reloaded and resumed, the curve is the same bit for bit', async () => {
+  const hash = `${SMALL}&t.steps=5&seed=4&t.evalEvery=0`;
+  const whole = await openPage(browser, server.url, hash);
+  await trainToTheEnd(whole.page);
+  const expected = await losses(whole.page);
+  await whole.page.close();
+
+  const { page } = await openPage(browser, server.url, hash);
+  await press(page, 'forget it');
+  await page.waitForSelector('.button-train:not([data-disabled])');
+  await press(page, 'Step');
+  await untilState(page, 'paused');
+  await until(async () => /step 1 of 5/.test(await words(page, '.figures')), 'the first step');
+  await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
+  await page.reload({ waitUntil: 'load' });
+  await page.waitForSelector('.resume');
+  await press(page, 'Resume');
+  await untilState(page, 'paused');
+  await press(page, 'Continue');
+  await untilState(page, 'finished');
+  expect(await losses(page)).toEqual(expected);
+  await page.close();
+});
+
+test.each(['oft', 'fourierft', 'lora', 'head', 'full'])('%s trains from a link', async (method) => {
+  const { page, errors } = await openPage(
+    browser,
+    server.url,
+    `${SMALL}&method=${method}&t.steps=2&t.evalEvery=0`,
+  );
+  await trainToTheEnd(page);
+  expect(await words(page, '.clocks')).toContain('2 of 2 steps');
+  expect(errors).toEqual([]);
+  await page.close();
+});
+
+test('a language model trains and writes', async () => {
+  const hash =
+    'v=1&preset=tales-recipes&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=4';
+  const { page } = await openPage(browser, server.url, hash);
+  await trainToTheEnd(page);
+  expect(await words(page, '.figures')).toMatch(/Held-out perplexity\s+[\d.]+/i);
+  const text = await until(() => words(page, '.texts'), 'texts side by side');
+  expect(text).toMatch(/before[\s\S]+after/);
+  await page.close();
+});
