@@ -192,7 +192,7 @@ function describeModel(
       const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
       return describeModel(resized, { ...config, id2label: named }, preprocessor, [
         ...warnings,
-        `The classifier ${head} is new: ${wanted.length} classes instead of ${classes}, starting at random. List it in modules_to_save so that it trains.`,
+        `The classifier ${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`,
       ]);
     },
   };

@@ -23,16 +23,22 @@ function frozenHead(logits: Value): { readonly x: Value; readonly W: Value } | n
  * Sum over valid labels of −log softmax(logits)[label].
  * @param logits [..., classes]
  * @param labels i32, one per row of logits; −100 is ignored
+ * @param options.withGradient false where nothing will be differentiated, which saves the fused loss half its work
  * @returns [1]
  */
-export function emitLossSum(g: Builder, logits: Value, labels: Value): Value {
+export function emitLossSum(
+  g: Builder,
+  logits: Value,
+  labels: Value,
+  options: { readonly withGradient: boolean } = { withGradient: true },
+): Value {
   const classes = logits.shape.at(-1)!;
   const rows = sizeOf(logits.shape) / classes;
   const flatLabels = view(g, labels, [rows]);
   const head = sizeOf(logits.shape) > WHOLE_LOGITS ? frozenHead(logits) : null;
   if (head) {
     const x = view(g, head.x, [rows, head.x.shape.at(-1)!]);
-    return linearCrossEntropy(g, x, head.W, flatLabels).loss;
+    return linearCrossEntropy(g, x, head.W, flatLabels, options).loss;
   }
   return crossEntropy(g, view(g, logits, [rows, classes]), flatLabels).loss;
 }
