@@ -53,7 +53,7 @@ export async function benchCommand(args: readonly string[]): Promise<number> {
   const device = await openDevice(gpu);
   const { vendor, architecture, description } = device.info;
   const words = [vendor, architecture, description].filter(Boolean).join(', ');
-  const software = /swiftshader|llvmpipe|lavapipe|software/i.test(words);
+  const software = device.caps.software === true;
   const peer = values['no-peer'] ? null : await openPeer(gpu);
   const say = (line: string): void => {
     if (!values.json) process.stdout.write(`${line}\n`);

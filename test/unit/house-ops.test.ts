@@ -18,10 +18,19 @@ const isOp = (thing: unknown): thing is AnyOp =>
 
 /** Devices that kernels choose variants by: every feature on and off, the least limits and generous ones. */
 const devices: readonly Caps[] = [false, true].flatMap((f16) =>
-  [false, true].flatMap((subgroups) => [
-    { ...baseCaps, f16, subgroups },
-    { ...baseCaps, f16, subgroups, maxWorkgroupStorageBytes: 65536, maxInvocationsPerWorkgroup: 1024 },
-  ]),
+  [false, true].flatMap((subgroups) =>
+    [false, true].flatMap((software) => [
+      { ...baseCaps, f16, subgroups, software },
+      {
+        ...baseCaps,
+        f16,
+        subgroups,
+        software,
+        maxWorkgroupStorageBytes: 65536,
+        maxInvocationsPerWorkgroup: 1024,
+      },
+    ]),
+  ),
 );
 
 /** Every dispatch that an op's cases lead to on any device. */

@@ -83,8 +83,7 @@ async function embedded(name: string): Promise<LoadedModel> {
 
 const number = (config: Readonly<Record<string, unknown>>, key: string): number => Number(config[key]);
 
-async function glyphsVit(): Promise<Subject> {
-  const model = await embedded('glyphs-vit');
+export function glyphsVit(model: LoadedModel): Subject {
   const { config } = model;
   const { width, height, channels } = model.image!;
   const [batchSize, patch] = [16, number(config, 'patch_size')];
@@ -134,8 +133,7 @@ function rotaryTables(sequence: number, headDim: number, theta: number): Map<str
   ]);
 }
 
-async function talesGpt(): Promise<Subject> {
-  const model = await embedded('tales-gpt');
+export function talesGpt(model: LoadedModel): Subject {
   const { config } = model;
   const [batchSize, sequence] = [8, 128];
   const batch = textBatch(batchSize, sequence, number(config, 'vocab_size'));
@@ -193,9 +191,9 @@ function gpt2Subject({ caps, software, layers: wanted }: SubjectOptions): Subjec
 export async function openSubject(name: SubjectName, options: SubjectOptions): Promise<Subject> {
   switch (name) {
     case 'glyphs-vit':
-      return glyphsVit();
+      return glyphsVit(await embedded(name));
     case 'tales-gpt':
-      return talesGpt();
+      return talesGpt(await embedded(name));
     case 'gpt2':
       return gpt2Subject(options);
   }
