@@ -92,11 +92,11 @@ test('data without labels', async () => {
   await page.close();
 });
 
-test('a learning rate that diverges: training stops, and the way back halves it', async () => {
+test('a run that diverges: training stops, and the way back halves it', async () => {
   const { page } = await openPage(
     browser,
     server.url,
-    `${SMALL}&method=full&t.learningRate=10&t.optimizer=sgd&t.maxGradNorm=0&t.warmupSteps=0&t.schedule=constant&t.steps=40&t.evalEvery=0`,
+    `${SMALL}&method=fourierft&c.scaling=1e30&t.learningRate=10&t.warmupSteps=0&t.steps=40&t.evalEvery=0`,
   );
   await page.waitForSelector('.button-train:not([data-disabled])');
   await press(page, 'Train');

@@ -12,6 +12,7 @@ import { downloadFolder, openBrowser } from '../tools/browser.ts';
 import { type PageServer, servePage } from '../tools/server.ts';
 import {
   downloaded,
+  keptStep,
   openPage,
   openTab,
   press,
