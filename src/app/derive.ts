@@ -47,7 +47,7 @@ export function layersOf(report: ModelReport): Layer[] {
     }));
 }
 
-export function targetModel(report: ModelReport): TargetModel {
+function targetModel(report: ModelReport): TargetModel {
   const layers = layersOf(report);
   const head = layers.find(({ name }) => /(^|\.)(lm_head|embed_out)$/.test(name));
   return { layers, outputEmbedding: head?.name ?? null, pretrained: true, modelType: report.family };

@@ -18,7 +18,7 @@ export interface Preset {
   readonly training: Partial<TrainingSettings>;
 }
 
-export const GUIDE_TARGETS = ['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'];
+const GUIDE_TARGETS = ['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'];
 const LLAMA_TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
 
 /** The configuration of PEFT's BOFT guide, word for word. */

@@ -61,7 +61,7 @@ const BUTTERFLIES = [
 ];
 
 /** Names in a fixed shuffled order: 256 runs without a repeat. */
-export function runName(id: number): string {
+function runName(id: number): string {
   const place = (id * 37 + 11) % 256;
   return `${ADJECTIVES[place % 16]}-${BUTTERFLIES[(place >> 4) % 16]}`;
 }

@@ -4,7 +4,7 @@
  */
 import type { EvalMetric, StepMetric } from '../training/protocol.ts';
 
-export type StepColumn = 'step' | 'loss' | 'learningRate' | 'gradNorm' | 'examples' | 'tokens' | 'seconds';
+type StepColumn = 'step' | 'loss' | 'learningRate' | 'gradNorm' | 'examples' | 'tokens' | 'seconds';
 const COLUMNS: readonly StepColumn[] = [
   'step',
   'loss',

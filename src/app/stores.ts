@@ -18,7 +18,7 @@ import { baseSettings, type PageSettings } from './settings.ts';
 import type { GpuSupport } from './webgpu.ts';
 
 /** Drawn examples of one class, 32 × 32, 0 … 1, bright strokes on dark. */
-export interface DrawnClass {
+interface DrawnClass {
   readonly label: string;
   readonly images: readonly Float32Array[];
 }
@@ -37,20 +37,20 @@ export interface ChoiceState {
   readonly problems: readonly string[];
 }
 
-export interface MergeResult {
+interface MergeResult {
   readonly onnx: Uint8Array;
   readonly changed: readonly string[];
   readonly parity: { readonly maxAbs: number; readonly maxRel: number; readonly provider: string } | null;
   readonly step: number;
 }
 
-export interface ErrorView {
+interface ErrorView {
   readonly report: ErrorReport;
   readonly canResume: boolean;
 }
 
 /** A run as it was before it was reset. */
-export interface UndoView {
+interface UndoView {
   readonly run: RunRecord;
   readonly request: RunRequest;
   readonly checkpoint: Uint8Array;

@@ -25,7 +25,7 @@ export async function detectGpu(navigator: Navigator, isSecure: boolean): Promis
 }
 
 /** Steps for the browser at hand, by its user agent. */
-export function stepsFor(agent: string, isBlocked: boolean): string[] {
+function stepsFor(agent: string, isBlocked: boolean): string[] {
   const isLinux = /Linux/.test(agent) && !/Android/.test(agent);
   if (/Firefox\//.test(agent)) {
     return [

@@ -7,7 +7,7 @@ import type { Browser, Page } from 'puppeteer-core';
 export const SMALL =
   'v=1&preset=letters-boft&seed=1&t.batchSize=4&t.evalEvery=3&t.evalExamples=16&t.warmupSteps=1';
 
-export const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Opens the page at a hash; errors that reach its console are kept in `errors`. */
 export async function openPage(browser: Browser, url: string, hash: string, width = 1280) {

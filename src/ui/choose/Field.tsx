@@ -133,7 +133,7 @@ function parse(text: string): unknown {
 }
 
 /** A text box that hands over its text when it is left or Enter is pressed, and while it is a different valid number. */
-export function TextBox(props: {
+function TextBox(props: {
   readonly id: string;
   readonly value: string;
   readonly isNumber?: boolean;

@@ -63,7 +63,7 @@ export function Inside() {
         </span>
       </div>
       <Factors pattern={pattern} inspection={shown?.value ?? null} />
-      {shown === null ? null : <Learnt inspection={shown.value} />}
+      {shown === null ? null : <Learnt inspection={shown.value} step={shown.step} />}
     </>
   );
 }

@@ -7,10 +7,12 @@ import { valuePainter } from './painters.ts';
 import { Scale } from './Scale.tsx';
 import { diverging, type MapColors, useMapColors } from './useMapColors.ts';
 
+/** Steps after which an unchanged weight is worth a word. */
+const STILL_AFTER = 20;
 const ROTATION_LIMIT = 0.2;
 const DELTA_LIMIT = 0.1;
 
-export function Learnt({ inspection }: { readonly inspection: Inspection }) {
+export function Learnt({ inspection, step }: { readonly inspection: Inspection; readonly step: number }) {
   const colors = useMapColors();
   const { rotation, delta, spectrum } = inspection;
   const rotationPainter = useMemo(
@@ -85,10 +87,10 @@ export function Learnt({ inspection }: { readonly inspection: Inspection }) {
           <Scale limit={DELTA_LIMIT} />
         </div>
       </div>
-      {delta.relative === 0 ? (
+      {delta.relative === 0 && step >= STILL_AFTER ? (
         <p className="warning">
-          The weight has not changed at all. After 20 steps that means a learning rate of 0 or a module out of
-          reach.
+          After {step} steps the weight has not changed at all: the learning rate is 0, or no gradient reaches
+          this module.
         </p>
       ) : null}
     </section>

@@ -10,6 +10,7 @@ import { Picker } from '../parts/Picker.tsx';
 import { Range } from '../parts/Range.tsx';
 import { Tip } from '../parts/Tip.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
+import { CurveTable } from './CurveTable.tsx';
 
 const X_TITLES: Readonly<Record<XAxis, string>> = { step: 'step', examples: 'examples', seconds: 'seconds' };
 
@@ -25,7 +26,7 @@ function evalX(run: RunRecord, step: number, axis: XAxis): number {
   return i < 0 ? 0 : run.series.column(axis)[i]!;
 }
 
-export function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis): ChartLine[] {
+function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis): ChartLine[] {
   const loss = run.series.column('loss');
   const x = run.series.column(axis);
   const smoothed = smooth(loss, beta);
@@ -143,6 +144,7 @@ export function LossChart() {
           log scale
         </Switch>
       </div>
+      <CurveTable />
     </section>
   );
 }
