@@ -1,4 +1,7 @@
-/** A graph of GPT-2's shape with weights drawn on the spot, module for module as GPT2LMHeadModel is exported: Conv1D as Gemm on rows. */
+/**
+ * A graph of GPT-2's shape with weights drawn on the spot, its modules named as in GPT2LMHeadModel. They are Linear where Hugging Face
+ * has Conv1D, which PEFT's OFT and BOFT refuse: every method is to run on it.
+ */
 import { type Blocks, blocks } from '../../models/architectures/blocks.ts';
 import { normalInit } from '../../models/architectures/init.ts';
 import { graphBuilder } from '../../onnx/build.ts';
@@ -14,18 +17,6 @@ export interface Gpt2Shape {
 
 const EPS = 1e-5;
 const MASKED = -3.4028234663852886e38;
-
-/** Hugging Face's Conv1D: y = x W + b with W [in, out]. */
-function conv1d(b: Blocks, module: string, x: string, inputs: number, outputs: number): string {
-  const rows = b.reshape(module, x, [-1, inputs]);
-  const weight = b.weight('linear', `${module}.weight`, [inputs, outputs]);
-  const one = { kind: 'float', value: 1 } as const;
-  const bias = b.weight('bias', `${module}.bias`, [outputs]);
-  const y = b.op(module, 'Gemm', [rows, weight, bias], { alpha: one, beta: one });
-  const shape = b.op(module, 'Shape', [x]);
-  const leading = b.op(module, 'Slice', [shape, b.g.ints([0]), b.g.ints([2])]);
-  return b.op(module, 'Reshape', [y, b.op(module, 'Concat', [leading, b.g.ints([outputs])], { axis: 0 })]);
-}
 
 /** 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), spelled out as the exporter does. */
 function geluNew(b: Blocks, module: string, x: string): string {
@@ -54,15 +45,15 @@ export function gpt2Model(shape: Gpt2Shape, seed = 1): OnnxModel {
     const layer = `${root}.h.${i}`;
     const attention = `${layer}.attn`;
     const n1 = b.layerNorm(`${layer}.ln_1`, x, d, EPS);
-    const qkv = conv1d(b, `${attention}.c_attn`, n1, d, 3 * d);
+    const qkv = b.linear(`${attention}.c_attn`, n1, d, 3 * d);
     const [q, k, v] = b
       .ops(3, attention, 'Split', [qkv, g.ints([d, d, d])], { axis: 2 })
       .map((part) => b.heads(attention, part, heads, d / heads)) as [string, string, string];
     const context = b.attend(attention, q, k, v, heads, d / heads, mask);
-    x = b.op(layer, 'Add', [conv1d(b, `${attention}.c_proj`, context, d, d), x]);
+    x = b.op(layer, 'Add', [b.linear(`${attention}.c_proj`, context, d, d), x]);
     const n2 = b.layerNorm(`${layer}.ln_2`, x, d, EPS);
-    const hidden = geluNew(b, `${layer}.mlp.act`, conv1d(b, `${layer}.mlp.c_fc`, n2, d, 4 * d));
-    x = b.op(layer, 'Add', [x, conv1d(b, `${layer}.mlp.c_proj`, hidden, 4 * d, d)]);
+    const hidden = geluNew(b, `${layer}.mlp.act`, b.linear(`${layer}.mlp.c_fc`, n2, d, 4 * d));
+    x = b.op(layer, 'Add', [x, b.linear(`${layer}.mlp.c_proj`, hidden, 4 * d, d)]);
   }
   const y = b.layerNorm(`${root}.ln_f`, x, d, EPS);
   const logits = b.op('lm_head', 'MatMul', [y, b.op('lm_head', 'Transpose', [table], { perm: [1, 0] })]);

@@ -34,7 +34,7 @@ export interface EngineLane extends Lane {
 const STEPS_AHEAD = 1_000_000;
 
 /** The same update on both sides: AdamW with decay, without clipping or schedule. */
-export function benchSettings({ batchSize, sequence }: Subject): TrainingSettings {
+function benchSettings({ batchSize, sequence }: Subject): TrainingSettings {
   return trainingSchema.parse({
     learningRate: 1e-3,
     schedule: 'constant',

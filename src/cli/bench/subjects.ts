@@ -83,7 +83,7 @@ async function embedded(name: string): Promise<LoadedModel> {
 
 const number = (config: Readonly<Record<string, unknown>>, key: string): number => Number(config[key]);
 
-export function glyphsVit(model: LoadedModel): Subject {
+function glyphsVit(model: LoadedModel): Subject {
   const { config } = model;
   const { width, height, channels } = model.image!;
   const [batchSize, patch] = [16, number(config, 'patch_size')];
@@ -133,7 +133,7 @@ function rotaryTables(sequence: number, headDim: number, theta: number): Map<str
   ]);
 }
 
-export function talesGpt(model: LoadedModel): Subject {
+function talesGpt(model: LoadedModel): Subject {
   const { config } = model;
   const [batchSize, sequence] = [8, 128];
   const batch = textBatch(batchSize, sequence, number(config, 'vocab_size'));
