@@ -1,7 +1,7 @@
 /**
  * Cuts a step into submits that each keep the GPU busy for less than a budget, so that the page can draw in between. The cut only
- * decides where one submit ends and the next begins; order and results stay the same. Costs start from each step's operations at the
- * speed of a slow software adapter and follow the measured durations.
+ * decides where one submit ends and the next begins; order and results stay the same. Costs start from each step's operations at a
+ * speed that the slowest adapters of a kind reach, and follow the measured durations.
  */
 export interface Pacing {
   /** Positions after which a submit ends; the last is the number of steps. */
@@ -10,11 +10,16 @@ export interface Pacing {
   measured(from: number, to: number, ms: number): void;
 }
 
-const operationsPerMs = 1e6;
+/** Multiply-adds per millisecond: of a processor that plays GPU, and of an old integrated GPU. */
+export const FIRST_SPEED = { software: 1e6, hardware: 5e7 } as const;
 /** A dispatch costs at least this much however small it is. */
 const floorMs = 0.01;
 
-export function createPacing(work: readonly number[], budgetMs = 100): Pacing {
+export function createPacing(
+  work: readonly number[],
+  budgetMs = 100,
+  operationsPerMs: number = FIRST_SPEED.software,
+): Pacing {
   const costs = work.map((w) => floorMs + w / operationsPerMs);
   let known: number[] | null = null;
 

@@ -4,7 +4,7 @@ import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
 import { encodeSteps, type Recorded } from './encode.ts';
-import { createPacing } from './pacing.ts';
+import { createPacing, FIRST_SPEED } from './pacing.ts';
 import { type DispatchTime, profileSteps } from './profile.ts';
 import { type BufferRange, createRing, type Ring, readBuffer } from './readback.ts';
 import { checkData, writeData } from './store.ts';
@@ -53,6 +53,7 @@ export function createProgram(parts: ProgramParts): Program {
   const pacing = createPacing(
     plan.steps.map((s) => s.work),
     parts.submitBudgetMs,
+    device.caps.software ? FIRST_SPEED.software : FIRST_SPEED.hardware,
   );
   const rings = new Set<Ring<never>>();
   let unfinished = 0;

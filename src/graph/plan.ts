@@ -59,3 +59,10 @@ export interface Plan {
   /** Bytes of the temporaries' pool alone. */
   readonly temporaryBytes: number;
 }
+
+/** Operations as if the three largest operands were the matrices of a product: exact for one, an upper bound for the rest. */
+export function workOf(operandBytes: readonly number[]): number {
+  const sizes = operandBytes.map((bytes) => bytes / 4).sort((a, b) => b - a);
+  const [a = 1, b = 1, c = 1] = sizes;
+  return Math.sqrt(a * b * c) + a;
+}

@@ -6,7 +6,7 @@
  * 256 bytes. Where sharing would break the first, the operand that is read is copied; where a view breaks the second, the view is.
  */
 import { fail } from '../lib/errors.ts';
-import type { Plan, PlanBinding, PlanOutput, PlanRange, Step } from './plan.ts';
+import { type Plan, type PlanBinding, type PlanOutput, type PlanRange, type Step, workOf } from './plan.ts';
 import { bindingAlignment, placeIntoPacks } from './scheduleAlias.ts';
 import { liveNodes, usesOf } from './scheduleLive.ts';
 import { assignPool, type Slot } from './schedulePool.ts';
@@ -136,13 +136,15 @@ export function schedule(graph: Graph, caps: Caps): Plan {
     if (node.op.alias) {
       const alias = aliasOf(node);
       if (alias.kind === 'pack') {
-        const slot = packSlot(node.outputs[0]!);
+        const output = node.outputs[0]!;
+        const { pack, offset } = placements.of.get(output) ?? { pack: output, offset: 0 };
+        const slot = packSlot(pack);
         const direct = placements.direct.get(node)!;
         node.inputs.forEach((v, k) => {
           if (direct.has(k)) return;
-          copy(label, place(v), { slot, offset: alias.byteOffsets[k]! }, boundBytes(v), position);
+          copy(label, place(v), { slot, offset: offset + alias.byteOffsets[k]! }, boundBytes(v), position);
         });
-        places.set(node.outputs[0]!, { slot, offset: 0 });
+        places.set(output, { slot, offset });
       } else {
         const source = place(node.inputs[0]!);
         node.outputs.forEach((v, k) => {
@@ -278,7 +280,7 @@ export function schedule(graph: Graph, caps: Caps): Plan {
               label: d.label,
               dispatch: d.dispatch,
               bindings: d.operands.map((o): PlanBinding => ({ ...range(o, o.bytes), writable: o.writable })),
-              work: workOf(d.operands),
+              work: workOf(d.operands.map((o) => o.bytes)),
             },
     ),
     inputs: Object.fromEntries(
@@ -291,10 +293,3 @@ export function schedule(graph: Graph, caps: Caps): Plan {
 }
 
 const boundOf = (bytes: number): number => Math.max(4, roundUp(bytes, 4));
-
-/** Operations as if the three largest operands were the matrices of a product: exact for one, an upper bound for the rest. */
-function workOf(operands: readonly Operand[]): number {
-  const sizes = operands.map((o) => o.bytes / 4).sort((a, b) => b - a);
-  const [a = 1, b = 1, c = 1] = sizes;
-  return Math.sqrt(a * b * c) + a;
-}

@@ -108,6 +108,21 @@ describe('packs', () => {
     expect(copies(plan)).toBe(1);
   });
 
+  test('a pack within a pack is a part of the outer one, unless it has gaps or stands off the alignment', () => {
+    const build = (innerSize: number, at: number) => {
+      const g = createBuilder();
+      const x = g.input('x', f32(64));
+      const doubled = () => emit(g, addOp, [x, x]);
+      const inner = emit(g, packOp, [doubled(), doubled()], { offsets: [0, 64], size: innerSize });
+      const flat = emit(g, partOp, [inner], { shape: [2, innerSize / 2], offset: 0 });
+      const outer = emit(g, packOp, [doubled(), flat], { offsets: [0, at], size: at + innerSize });
+      return copies(expectAgreement(g.finish({ outer })));
+    };
+    expect(build(128, 64)).toBe(0);
+    expect(build(192, 64)).toBe(1);
+    expect(build(128, 66)).toBe(1);
+  });
+
   test('what lies between the parts stays zero although buffers are reused', () => {
     const g = createBuilder();
     const x = g.input('x', f32(128));
