@@ -176,7 +176,7 @@ function gpt2Subject({ caps, software, layers: wanted }: SubjectOptions): Subjec
   const batch = textBatch(batchSize, sequence, vocabulary);
   return {
     name: 'gpt2',
-    about: `${layers} layers × ${width}, vocabulary ${vocabulary}, batch ${batchSize} × ${sequence} tokens, random weights`,
+    about: `${layers} ${layers === 1 ? 'layer' : 'layers'} × ${width}, vocabulary ${vocabulary}, batch ${batchSize} × ${sequence} tokens, random weights`,
     model,
     batch,
     batchSize,
