@@ -15,6 +15,8 @@ import { reportModel } from '../training/reports.ts';
 import { openSession } from '../training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { openModel } from '../training/source.ts';
+import { ortEngines } from './pretrain/ortEngine.ts';
+import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar } from './progress.ts';
 import { openGpu, runtimeName, writeBytes } from './runtime.ts';
 import { surroundings } from './sources.ts';
@@ -41,9 +43,9 @@ const recipes: Readonly<Record<EmbeddedName, Recipe>> = {
       learningRate: 1e-3,
       weightDecay: 0.05,
       batchSize: 32,
-      steps: 1500,
+      steps: 2400,
       warmupSteps: 100,
-      evalEvery: 250,
+      evalEvery: 300,
       evalExamples: 2000,
     },
     files: (seed) => [
@@ -57,9 +59,9 @@ const recipes: Readonly<Record<EmbeddedName, Recipe>> = {
       learningRate: 2e-3,
       weightDecay: 0.05,
       batchSize: 16,
-      steps: 1500,
+      steps: 2000,
       warmupSteps: 100,
-      evalEvery: 250,
+      evalEvery: 200,
       evalExamples: 256,
       sequenceLength: 128,
     },
@@ -92,12 +94,17 @@ export async function pretrainCommand(args: readonly string[]): Promise<number> 
       'batch-size': { type: 'string' },
       lr: { type: 'string' },
       out: { type: 'string' },
+      executor: { type: 'string', default: 'webgpu' },
+      'executor-path': { type: 'string' },
+      threads: { type: 'string' },
     },
     allowPositionals: true,
   });
   const name = positionals[0] as EmbeddedName;
   const recipe = Object.hasOwn(recipes, name ?? '') ? recipes[name] : undefined;
   if (!recipe) return fail('bad-argument', `pretrain needs a name: ${Object.keys(recipes).join(' or ')}.`);
+  if (values.executor !== 'webgpu' && values.executor !== 'onnxruntime')
+    return fail('bad-argument', `--executor must be webgpu or onnxruntime, not "${values.executor}".`);
   const seed = Number(values.seed);
   const training = trainingSchema.parse({
     ...recipe.training,
@@ -114,10 +121,18 @@ export async function pretrainCommand(args: readonly string[]): Promise<number> 
     config: {},
     training,
   };
-  const device = await openDevice(await openGpu());
+  const ort =
+    values.executor === 'onnxruntime'
+      ? loadOrtRuntime(
+          values['executor-path'],
+          values.threads === undefined ? undefined : Number(values.threads),
+        )
+      : null;
+  const device = ort ? null : await openDevice(await openGpu());
   const bar = progressBar(name);
   const started = performance.now();
-  const session = await openSession(device, request, surroundings, {
+  let saved: Promise<void> = Promise.resolve();
+  const session = await openSession(ort ? ortEngines(ort) : device!, request, surroundings, {
     onBytes: () => {},
     onCompile: () => {},
     onStep: (m) => {
@@ -126,33 +141,42 @@ export async function pretrainCommand(args: readonly string[]): Promise<number> 
         process.stderr.write(`step ${m.step} loss ${m.loss.toFixed(4)} ${m.seconds.toFixed(0)} s\n`);
       }
     },
-    onEval: (e) => bar.log(`step ${e.step}: held-out ${e.metric} ${e.value.toFixed(4)}`),
+    onEval: (e) => {
+      bar.log(`step ${e.step}: held-out ${e.metric} ${e.value.toFixed(4)}`);
+      // Long runs are worth keeping when they are stopped early.
+      saved = saved.then(save);
+    },
     onEnd: () => {},
   });
+  const out = values.out ?? join('public', 'models', name);
+  const save = async (): Promise<void> => {
+    const { onnx } = await session.merge();
+    const finished = files.map((f) => (f.name === 'model.onnx' ? { ...f, bytes: onnx } : f));
+    const report = reportModel(await openModel({ kind: 'files', files: finished }, surroundings), name);
+    const made = {
+      command: `npm run -s papilio -- pretrain ${[name, ...args.filter((a) => a !== name)].join(' ')}`,
+      seed,
+      training,
+      data: recipe.data,
+      steps: session.history.steps.length,
+      evaluations: session.history.evals,
+      lastLoss: session.history.steps.at(-1)?.loss,
+      seconds: Math.round((performance.now() - started) / 1000),
+      executor: ort
+        ? { name: ort.name, version: ort.version, cpu: ort.cpu, threads: ort.threads }
+        : { name: runtimeName, device: device!.info },
+    };
+    for (const file of finished) await writeBytes(join(out, file.name), file.bytes);
+    await writeBytes(join(out, 'card.json'), `${JSON.stringify({ ...report, made }, null, 2)}\n`);
+  };
   await session.play();
   bar.end();
-  const merged = await session.merge();
-  const out = values.out ?? join('public', 'models', name);
-  const finished = files.map((f) => (f.name === 'model.onnx' ? { ...f, bytes: merged.onnx } : f));
-  const report = reportModel(await openModel({ kind: 'files', files: finished }, surroundings), name);
-  const made = {
-    command: `npm run -s papilio -- pretrain ${[name, ...args.filter((a) => a !== name)].join(' ')}`,
-    seed,
-    training,
-    data: recipe.data,
-    evaluations: session.history.evals,
-    lastLoss: session.history.steps.at(-1)?.loss,
-    seconds: Math.round((performance.now() - started) / 1000),
-    runtime: runtimeName,
-    device: device.info,
-  };
-  for (const file of finished) await writeBytes(join(out, file.name), file.bytes);
-  await writeBytes(join(out, 'card.json'), `${JSON.stringify({ ...report, made }, null, 2)}\n`);
+  await saved;
   const last = session.history.evals.at(-1)!;
   process.stdout.write(
     `${name}: held-out ${last.metric} ${last.value.toFixed(4)} on ${last.examples} examples; written to ${out}\n`,
   );
   session.destroy();
-  device.destroy();
+  device?.destroy();
   return 0;
 }

@@ -35,8 +35,8 @@ export interface StepResult {
   readonly learningRate: number;
 }
 
-export interface EngineOptions {
-  readonly device: Device;
+/** What a run asks of its engine, whatever executes it. */
+export interface EngineRequest {
   /** Builds the frozen model at a batch size and, for text, a sequence length. */
   readonly build: (batch: number, sequence: number) => BaseGraph;
   readonly plan: AdapterPlan;
@@ -45,6 +45,13 @@ export interface EngineOptions {
   readonly initial: () => Float32Array;
   readonly onCompile: (done: number, total: number) => void;
 }
+
+export interface EngineOptions extends EngineRequest {
+  readonly device: Device;
+}
+
+/** Makes an engine that needs no device of ours. */
+export type MakeEngine = (request: EngineRequest) => Promise<Engine>;
 
 export interface Engine {
   /** Submits update `step`; `onResult` hears of it once the numbers are back, in order. Waits while two steps are in flight. */

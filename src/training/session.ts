@@ -18,13 +18,13 @@ import {
 import { methodById } from '../adapters/registry.ts';
 import type { Dataset } from '../data/types.ts';
 import type { Device } from '../gpu/device.ts';
-import { fail, PapilioError } from '../lib/errors.ts';
+import { PapilioError } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { mergeWeights } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { type BatchPlan, type FullBatch, planBatches } from './batchPlan.ts';
 import { type Checkpoint, decodeCheckpoint, encodeCheckpoint, hashOf, requireSameRun } from './checkpoint.ts';
-import { createEngine, type Engine, type Which } from './engine.ts';
+import { createEngine, type Engine, type MakeEngine, type Which } from './engine.ts';
 import { inspectModule } from './inspect.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
 import { type OpenedModel, openData, openModel, type Surroundings, taskOf } from './source.ts';
@@ -68,8 +68,9 @@ export interface Session {
   destroy(): void;
 }
 
+/** @param on the GPU, or what makes an engine that executes elsewhere */
 export async function openSession(
-  device: Device,
+  on: Device | MakeEngine,
   request: RunRequest,
   around: Surroundings,
   events: SessionEvents,
@@ -99,15 +100,17 @@ export async function openSession(
   if (resumed) requireSameRun(resumed, modelHash, dataHash);
 
   const initial = () => initialValues(plan, training.seed, parameters, options.adapter);
-  const engine = await createEngine({
-    device,
+  const engineRequest = {
     build: model.build,
     plan,
     settings: training,
     totalSteps: batches.totalSteps,
     initial,
     onCompile: events.onCompile,
-  });
+  };
+  const engine = await (typeof on === 'function'
+    ? on(engineRequest)
+    : createEngine({ device: on, ...engineRequest }));
   for (const [name, data] of resumed?.states ?? []) engine.writeState(name, data);
 
   const steps: StepMetric[] = [...(resumed?.steps ?? [])];
@@ -220,7 +223,12 @@ export async function openSession(
     batches,
     plan,
     engine,
-    warnings: [...configWarnings, ...warnings, ...model.warnings],
+    warnings: [
+      ...configWarnings,
+      ...warnings,
+      ...model.warnings,
+      ...staysRandom(model !== first.model, model.head, plan),
+    ],
     counts: countPlan(plan),
     position: () => ({ step: next, total }),
     history: { steps, evals },
@@ -280,6 +288,14 @@ export async function openSession(
     },
     destroy: () => engine.destroy(),
   };
+}
+
+/** A new head that nothing trains makes every answer a guess. */
+function staysRandom(isNew: boolean, head: string | null, plan: AdapterPlan): string[] {
+  const trains = plan.saved.some((p) => p.name === `${head}.weight`);
+  return isNew && !trains
+    ? [`It stays random: list ${head?.split('.').at(-1)} in modules_to_save so that it trains.`]
+    : [];
 }
 
 /** What "all-linear" and null became, for the file; lists and expressions are written as they were given. */

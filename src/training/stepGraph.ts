@@ -63,17 +63,22 @@ function emitUpdate(g: Builder, params: Value, grads: Value, settings: TrainingS
 export const optimizerStates = (settings: TrainingSettings): readonly string[] =>
   settings.optimizer === 'adamw' ? ['adamw.m', 'adamw.v'] : ['sgd.velocity'];
 
-/**
- * Forward, loss and gradients of one batch. Without accumulation the update follows in the same graph; with it, the gradients are
- * added to the state `gradients` (input `keepGradients` = 0 starts afresh) and {@link updateGraph} applies them.
- */
-export function trainingGraph(
+export interface LossAndGradients {
+  /** Sum over the labels that count [1]. */
+  readonly loss: Value;
+  /** The packed trainable state and its gradient times the input `lossScale`, both [plan.size]. */
+  readonly params: Value;
+  readonly gradients: Value;
+  readonly stepInputs: readonly StepInput[];
+}
+
+/** Emits forward, loss and gradients of one batch, the same whoever applies the update. */
+export function lossAndGradients(
+  g: Builder,
   base: BaseGraph,
   plan: AdapterPlan,
-  settings: TrainingSettings,
   initial: () => Float32Array,
-): StepGraph {
-  const g = createBuilder();
+): LossAndGradients {
   const trainables = emitTrainables(g, plan, { training: true, initial });
   const value = inject(base.graph, g, trainables);
   const logits = value(base.logits);
@@ -85,14 +90,28 @@ export function trainingGraph(
     (leaf) => gradients.get(leaf) ?? g.constant(leaf, new Float32Array(sizeOf(leaf.shape)), 'noGradient'),
   );
   const packed = pack(g, parts, { offsets: plan.entries.map((e) => e.offset), size: plan.size });
+  return { loss, params: trainables.packed, gradients: packed, stepInputs: trainables.stepInputs };
+}
 
+/**
+ * Forward, loss and gradients of one batch. Without accumulation the update follows in the same graph; with it, the gradients are
+ * added to the state `gradients` (input `keepGradients` = 0 starts afresh) and {@link updateGraph} applies them.
+ */
+export function trainingGraph(
+  base: BaseGraph,
+  plan: AdapterPlan,
+  settings: TrainingSettings,
+  initial: () => Float32Array,
+): StepGraph {
+  const g = createBuilder();
+  const { loss, params, gradients, stepInputs } = lossAndGradients(g, base, plan, initial);
   if (settings.gradientAccumulation === 1) {
-    const normSquared = emitUpdate(g, trainables.packed, packed, settings);
-    return { graph: fuse(g.finish({ loss, normSquared })), stepInputs: trainables.stepInputs };
+    const normSquared = emitUpdate(g, params, gradients, settings);
+    return { graph: fuse(g.finish({ loss, normSquared })), stepInputs };
   }
   const sum = g.state(names.gradients, { dtype: 'f32', shape: [plan.size] }, zeros(plan.size));
-  axpy(g, sum, packed, g.input(names.keepGradients, { dtype: 'f32', shape: [1] }));
-  return { graph: fuse(g.finish({ loss })), stepInputs: trainables.stepInputs };
+  axpy(g, sum, gradients, g.input(names.keepGradients, { dtype: 'f32', shape: [1] }));
+  return { graph: fuse(g.finish({ loss })), stepInputs };
 }
 
 /** The update by accumulated gradients. */
@@ -124,7 +143,7 @@ export function evaluationGraph(
     : inject(base.graph, g, noTrainables);
   const logits = value(base.logits);
   const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
-  const loss = emitLossSum(g, logits, labels);
+  const loss = emitLossSum(g, logits, labels, { withGradient: false });
   return fuse(g.finish(withLogits ? { loss, logits } : { loss }));
 }
 

@@ -18,7 +18,7 @@ export function drawGlyph(out: Float32Array, size: number, skeleton: Skeleton, h
     ? r.pick(['solid', 'hollow', 'hollow', 'dotted', 'broad', 'shadow', 'beads'] as const)
     : 'solid';
   const half = wild ? r.between(0.7, 1.5) + (nib === 'hollow' ? 0.9 : 0) : r.between(0.55, 1.9);
-  const lines = place(skeleton, size, r, wild ? 0.55 : 0.26, wild ? 0.3 : 0.36, wild ? 0.03 : 0.027);
+  const lines = place(skeleton, size, r, wild ? 0.55 : 0.18, wild ? 0.3 : 0.32, wild ? 0.03 : 0.022);
 
   const field = new Float32Array(size * size).fill(FAR);
   for (const points of lines) trace(field, size, points, nib, half, r.between(0, Math.PI));
@@ -51,16 +51,16 @@ function place(
   slantMost: number,
   jitter: number,
 ): number[][] {
-  const height = size * r.between(0.54, 0.84);
-  const width = height * r.between(0.58, 0.98);
+  const height = size * r.between(0.6, 0.84);
+  const width = height * r.between(0.62, 0.98);
   const turn = r.between(-turnMost, turnMost);
   const slant = r.between(-0.12, slantMost);
   const cos = Math.cos(turn);
   const sin = Math.sin(turn);
   const slackX = Math.max(0, size - width) / 2;
   const slackY = Math.max(0, size - height) / 2;
-  const x0 = size / 2 + slackX * r.between(-0.45, 0.45);
-  const y0 = size / 2 + slackY * r.between(-0.6, 0.6);
+  const x0 = size / 2 + slackX * r.between(-0.3, 0.3);
+  const y0 = size / 2 + slackY * r.between(-0.45, 0.45);
   const bend = r.between(-0.05, 0.05);
   const wave = r.between(-0.035, 0.035);
   const phase = r.between(0, 6.283);

@@ -1,0 +1,120 @@
+/** Elementwise ops, reductions and matrix products in ONNX. The formulas are those of each op's `reference`. */
+import { sizeOf } from '../../graph/shape.ts';
+import { fail } from '../../lib/errors.ts';
+import type { BinaryAttrs } from '../../ops/binary.ts';
+import type { LinearAttrs } from '../../ops/linear.ts';
+import type { MatmulAttrs } from '../../ops/matmul.ts';
+import type { ReduceAttrs } from '../../ops/reduce.ts';
+import type { ScaleAttrs } from '../../ops/scale.ts';
+import type { UnaryAttrs, UnaryGradAttrs } from '../../ops/unary.ts';
+import { type Lowering, lowering, type OnnxEmitter } from './emitter.ts';
+
+const SQRT_HALF = Math.SQRT1_2;
+const GAUSS = 1 / Math.sqrt(2 * Math.PI);
+
+/** Φ(x), the share of a normal variable below x. */
+const normalShare = (e: OnnxEmitter, x: string): string =>
+  e.op('Mul', [
+    e.op('Add', [e.op('Erf', [e.op('Mul', [x, e.scalar(SQRT_HALF)])]), e.scalar(1)]),
+    e.scalar(0.5),
+  ]);
+
+/** y = f(x). */
+const values: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = {
+  none: (_e, x) => x,
+  relu: (e, x) => e.op('Relu', [x]),
+  gelu: (e, x) => e.op('Mul', [x, normalShare(e, x)]),
+  silu: (e, x) => e.op('Mul', [x, e.op('Sigmoid', [x])]),
+  neg: (e, x) => e.op('Neg', [x]),
+  exp: (e, x) => e.op('Exp', [x]),
+  log: (e, x) => e.op('Log', [x]),
+  sqrt: (e, x) => e.op('Sqrt', [x]),
+  rsqrt: (e, x) => e.op('Reciprocal', [e.op('Sqrt', [x])]),
+  reciprocal: (e, x) => e.op('Reciprocal', [x]),
+  tanh: (e, x) => e.op('Tanh', [x]),
+  sigmoid: (e, x) => e.op('Sigmoid', [x]),
+  square: (e, x) => e.op('Mul', [x, x]),
+};
+
+/** f'(x). */
+const slopes: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = {
+  gelu(e, x) {
+    const density = e.op('Exp', [e.op('Mul', [e.op('Mul', [x, x]), e.scalar(-0.5)])]);
+    const slope = e.op('Mul', [e.op('Mul', [x, density]), e.scalar(GAUSS)]);
+    return e.op('Add', [normalShare(e, x), slope]);
+  },
+  silu(e, x) {
+    const s = e.op('Sigmoid', [x]);
+    const rest = e.op('Sub', [e.scalar(1), s]);
+    return e.op('Mul', [s, e.op('Add', [e.op('Mul', [x, rest]), e.scalar(1)])]);
+  },
+};
+
+const named = <T>(known: Readonly<Record<string, T>>, op: string, fn: string): T =>
+  known[fn] ?? fail('unsupported-onnx', `The op ${op} with the function ${fn} has no translation to ONNX.`);
+
+const binaryOps: Readonly<Record<string, string>> = {
+  add: 'Add',
+  sub: 'Sub',
+  mul: 'Mul',
+  div: 'Div',
+  pow: 'Pow',
+  min: 'Min',
+  max: 'Max',
+};
+
+const reduceOps: Readonly<Record<ReduceAttrs['fn'], string>> = {
+  sum: 'ReduceSum',
+  mean: 'ReduceMean',
+  max: 'ReduceMax',
+  min: 'ReduceMin',
+};
+
+/** Axes along which `to` was stretched to `from`. */
+const stretched = (from: readonly number[], to: readonly number[]): number[] => {
+  const lead = from.length - to.length;
+  return from.flatMap((d, i) => (i < lead || (to[i - lead] === 1 && d !== 1) ? [i] : []));
+};
+
+/** The last two axes exchanged. */
+const swapped = (e: OnnxEmitter, x: string, rank: number): string =>
+  e.transpose(x, [...Array.from({ length: rank - 2 }, (_, i) => i), rank - 1, rank - 2]);
+
+export const pointwise: Readonly<Record<string, Lowering>> = {
+  unary: lowering<UnaryAttrs>((e, [x], { attrs }) => [named(values, 'unary', attrs.fn)(e, x!)]),
+  unaryGrad: lowering<UnaryGradAttrs>((e, [x, dy], { attrs }) => [
+    e.op('Mul', [dy!, named(slopes, 'unaryGrad', attrs.fn)(e, x!)]),
+  ]),
+  binary: lowering<BinaryAttrs>((e, inputs, { attrs }) => [
+    e.op(named(binaryOps, 'binary', attrs.fn), inputs),
+  ]),
+  addN: (e, inputs) => [inputs.reduce((sum, x) => e.op('Add', [sum, x]))],
+  scale: lowering<ScaleAttrs>((e, [x], { attrs }) => [e.op('Mul', [x!, e.scalar(attrs.by)])]),
+  scaleBy: (e, [x, s]) => [e.op('Mul', [x!, e.reshape(s!, [])])],
+  reduce: lowering<ReduceAttrs>((e, [x], { attrs: { fn, axes, keepdims } }) => [
+    e.op(reduceOps[fn], [x!, e.ints(axes)], { keepdims: keepdims ? 1 : 0, noop_with_empty_axes: 1 }),
+  ]),
+  sumTo: (e, [x], { inputs, outputs }) => {
+    const axes = stretched(inputs[0]!.shape, outputs[0]!.shape);
+    return [e.reshape(e.reduce('ReduceSum', x!, axes), outputs[0]!.shape)];
+  },
+  linear: lowering<LinearAttrs>((e, [x, w, b], { inputs, outputs, attrs }) => {
+    const inner = inputs[1]!.shape[1]!;
+    const flat = e.reshape(x!, [sizeOf(inputs[0]!.shape) / inner, inner]);
+    const product = e.op('Gemm', b === undefined ? [flat, w!] : [flat, w!, b], { transB: 1 });
+    const pre = e.reshape(product, outputs[0]!.shape);
+    return [named(values, 'linear', attrs.activation)(e, pre), pre];
+  }),
+  matmul: lowering<MatmulAttrs>((e, [a, b], { inputs, attrs: { transA, transB, alpha } }) => {
+    const [aRank, bRank] = inputs.map((v) => v.shape.length) as [number, number];
+    if (aRank === 2 && bRank === 2) {
+      const attributes = { transA: Number(transA), transB: Number(transB) };
+      return [e.op('Gemm', [a!, b!], { ...attributes, alpha: { kind: 'float', value: alpha } })];
+    }
+    const product = e.op('MatMul', [
+      transA ? swapped(e, a!, aRank) : a!,
+      transB ? swapped(e, b!, bRank) : b!,
+    ]);
+    return [alpha === 1 ? product : e.op('Mul', [product, e.scalar(alpha)])];
+  }),
+};

@@ -1,0 +1,158 @@
+/** The training graphs of the embedded models as ONNX: onnxruntime's loss and gradients against the float64 interpreter. */
+import { describe, expect, it } from 'vitest';
+import { chooseAdapter } from '../../src/adapters/choose.ts';
+import { validateConfig } from '../../src/adapters/config.ts';
+import { initialValues } from '../../src/adapters/plan.ts';
+import { methodById } from '../../src/adapters/registry.ts';
+import { applyAdamw } from '../../src/cli/pretrain/adamw.ts';
+import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
+import { createBuilder } from '../../src/graph/builder.ts';
+import { interpret } from '../../src/graph/interpret.ts';
+import { sizeOf } from '../../src/graph/shape.ts';
+import type { Tensor } from '../../src/graph/types.ts';
+import { openSession } from '../../src/inference/session.ts';
+import type { FeedTensor } from '../../src/inference/tensor.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../../src/models/architectures/glyphsVit.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
+import { loadModel } from '../../src/models/load.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import type { OnnxModel } from '../../src/onnx/types.ts';
+import { adamwOp } from '../../src/ops/adamw.ts';
+import { unary } from '../../src/ops/unary.ts';
+import { lossAndGradients } from '../../src/training/stepGraph.ts';
+
+const BATCH = 3;
+const SEQUENCE = 7;
+
+function trainingOf(onnx: OnnxModel, config: Record<string, unknown>) {
+  const bytes = new TextEncoder().encode(JSON.stringify(config));
+  const model = loadModel([
+    { name: 'model.onnx', bytes: encodeModel(onnx) },
+    { name: 'config.json', bytes },
+  ]);
+  const method = methodById('full');
+  const { plan } = chooseAdapter(method, validateConfig(method, {}).config, model.targets, model.parameters);
+  const parameters = new Map(model.parameters.map((p) => [p.name, p]));
+  const random = rng(5);
+  const initial = initialValues(plan, 1, parameters).map((x) => x + 0.3 * random.normal());
+  const g = createBuilder();
+  const { loss, gradients } = lossAndGradients(g, model.build(BATCH, SEQUENCE), plan, () => initial);
+  return { graph: g.finish({ loss, gradients }), loss, gradients, initial };
+}
+
+type Data = Readonly<Record<string, readonly number[]>>;
+
+async function compare(onnx: OnnxModel, config: Record<string, unknown>, data: Data) {
+  const { graph, loss, gradients, initial } = trainingOf(onnx, config);
+  const tensors = new Map<string, Tensor>(
+    graph.inputs.map((v) => [v.name, { ...v, data: Float64Array.from(data[v.name]!) }]),
+  );
+  const exact = interpret(graph, tensors);
+  const { model, inputs } = toOnnx(graph);
+  const session = await openSession(encodeModel(model), { providers: ['wasm'] });
+  const feeds: Record<string, FeedTensor> = {};
+  for (const [name, v] of inputs) {
+    const dtype = v.dtype === 'i32' ? 'int32' : 'float32';
+    feeds[name] = { dtype, dims: v.shape, data: v.role === 'state' ? initial : data[v.name]! };
+  }
+  const ran = await session.run(feeds);
+  await session.release();
+
+  const expected = exact.get(gradients).data;
+  const largest = expected.reduce((m, x) => Math.max(m, Math.abs(x)), 0);
+  expect(largest).toBeGreaterThan(1e-3);
+  const got = ran.gradients!.data;
+  expect(got.length).toBe(expected.length);
+  const worst = expected.reduce((m, x, i) => Math.max(m, Math.abs(x - got[i]!)), 0);
+  expect(worst / largest).toBeLessThan(1e-4);
+  const exactLoss = exact.get(loss).data[0]!;
+  expect(Math.abs(ran.loss!.data[0]! - exactLoss) / exactLoss).toBeLessThan(1e-4);
+}
+
+const draw = (count: number, value: (i: number) => number) =>
+  Array.from({ length: count }, (_, i) => value(i));
+
+describe('training graphs as ONNX', { timeout: 60_000 }, () => {
+  it('give the loss and the gradients of the picture model', async () => {
+    const options = {
+      ...glyphsVitDefaults,
+      classes: 4,
+      imageSize: 8,
+      width: 12,
+      layers: 2,
+      heads: 3,
+      mlpRatio: 2,
+    };
+    const random = rng(3);
+    await compare(glyphsVit(options), glyphsVitConfig(options, ['a', 'b', 'c', 'd']), {
+      pixel_values: draw(sizeOf([BATCH, 1, 8, 8]), () => random.normal()),
+      labels: [2, -100, 0],
+      lossScale: [0.5],
+    });
+  });
+
+  it('give the loss and the gradients of the language model, with heads that share keys', async () => {
+    const options = {
+      ...talesGptDefaults,
+      vocabulary: 11,
+      width: 16,
+      feedForward: 20,
+      layers: 2,
+      heads: 4,
+      kvHeads: 2,
+    };
+    const random = rng(4);
+    const ids = draw(BATCH * SEQUENCE, () => random.int(11));
+    await compare(talesGpt(options), talesGptConfig(options), {
+      input_ids: ids,
+      labels: ids.map((_, i) => (i % SEQUENCE === SEQUENCE - 1 ? -100 : ids[i + 1]!)),
+      lossScale: [1 / 18],
+    });
+  });
+
+  it('name the op or the function that has no translation', () => {
+    const g = createBuilder();
+    const x = g.input('x', { dtype: 'f32', shape: [3] });
+    const y = unary(g, x, { fn: 'ceil' });
+    expect(() => toOnnx(g.finish({ y }))).toThrow(/unary with the function ceil/);
+  });
+});
+
+describe('AdamW on the CPU', () => {
+  const size = 50;
+  const random = rng(9);
+  const drawn = (value: () => number) => Float32Array.from({ length: size }, value);
+  const scalars = Float32Array.of(0.01, 0.271, 0.002997, 0.9, 0.999, 1e-8, 0.1, 0.5, ...new Array(8).fill(0));
+  const tensor = (data: Float32Array): Tensor => ({
+    dtype: 'f32',
+    shape: [data.length],
+    data: Float64Array.from(data),
+  });
+  const buffers = (grads: Float32Array) => ({
+    params: drawn(() => random.normal()),
+    grads,
+    m: drawn(() => random.normal()),
+    v: drawn(() => random.uniform()),
+  });
+
+  it('is the update of the op adamw, with clipping and weight decay', () => {
+    const b = buffers(drawn(() => random.normal()));
+    const normSquared = b.grads.reduce((s, x) => s + x * x, 0);
+    const operands = [b.params, b.grads, b.m, b.v, scalars, Float32Array.of(normSquared)];
+    const expected = adamwOp.reference(operands.map(tensor), { clip: true, decay: false });
+    expect(applyAdamw(b, scalars) / normSquared).toBeCloseTo(1, 5);
+    [b.params, b.m, b.v].forEach((got, k) => {
+      got.forEach((x, i) => {
+        expect(x).toBeCloseTo(expected[k]!.data[i]!, 5);
+      });
+    });
+  });
+
+  it('changes nothing when a gradient is not a number', () => {
+    const b = buffers(new Float32Array(size).fill(Number.NaN));
+    const before = b.params.slice();
+    expect(applyAdamw(b, scalars)).toBeNaN();
+    expect(b.params).toEqual(before);
+  });
+});
