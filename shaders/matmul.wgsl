@@ -1,10 +1,10 @@
 // C[z] = epilogue(alpha * A[z] B[z]):  A [M, K] (stored [K, M] with TRANS_A), B [K, N] (stored [N, K] with TRANS_B), C [M, N].
-// epilogue(v) = activate(v + bias[n]); KEEP_PRE also writes v + bias. With splits > 1 (no epilogue), C is [splits, batch, M, N]
-// and each split sums its own range of k; matmulSplit.wgsl adds them up.
+// The epilogue and its operands: lib/epilogue.wgsl. With splits > 1 (no epilogue), C is [splits, batch, M, N] and each split sums its
+// own range of k; matmulSplit.wgsl adds them up.
 // Each thread owns a block of C, 4 rows by 4 columns (8 by 4 with TALL, 16 by 8 with HUGE, which only `direct` takes). `direct` reads
 // operands straight from memory; `tiled` stages them in workgroup memory. VEC_A, VEC_B, VEC_C: the contiguous axis of that tensor is a multiple of 4. B_F16: B holds pairs of f16.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD BIAS KEEP_PRE ACTIVATE TALL HUGE
-import package::lib::activation::activate;
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE
+import package::lib::epilogue::store_element;
 
 struct Params {
   m: u32,
@@ -27,16 +27,9 @@ struct Params {
 @elif(B_F16) @group(0) @binding(2) var<storage, read> b: array<u32>;
 @elif(VEC_B) @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @else @group(0) @binding(2) var<storage, read> b: array<f32>;
-@if(VEC_C) alias element = vec4f;
-@else alias element = f32;
-@group(0) @binding(3) var<storage, read_write> c: array<element>;
-@if(BIAS) @group(0) @binding(4) var<storage, read> bias: array<element>;
-@if(KEEP_PRE && BIAS) @group(0) @binding(5) var<storage, read_write> pre: array<element>;
-@if(KEEP_PRE && !BIAS) @group(0) @binding(4) var<storage, read_write> pre: array<element>;
 
 override TX: u32 = 8u; // threads along n
 override TY: u32 = 8u; // threads along m
-override ACTIVATION: u32 = 0u;
 
 // Four consecutive elements of a stored row. Rows and columns of C beyond its ends read whatever robust access gives and are never
 // stored; beyond the end of k the values must be zero, which GUARD sees to where k is no multiple of the step.
@@ -112,21 +105,9 @@ fn batch_offset(z: u32, strides: vec4u) -> u32 {
 fn store(base: u32, m: u32, n: u32, sum: vec4f) {
   if (m >= p.m || n >= p.n) { return; }
   let at = base + m * p.n + n;
-  @if(VEC_C) {
-    var v = p.alpha * sum;
-    @if(BIAS) v += bias[n / 4u];
-    @if(KEEP_PRE) pre[at / 4u] = v;
-    @if(ACTIVATE) v = vec4f(activate(ACTIVATION, v.x), activate(ACTIVATION, v.y), activate(ACTIVATION, v.z), activate(ACTIVATION, v.w));
-    c[at / 4u] = v;
-  }
+  @if(VEC_C) { store_element(p.alpha * sum, at / 4u, n / 4u); }
   @else {
-    for (var i = 0u; i < min(4u, p.n - n); i++) {
-      var v = p.alpha * sum[i];
-      @if(BIAS) v += bias[n + i];
-      @if(KEEP_PRE) pre[at + i] = v;
-      @if(ACTIVATE) v = activate(ACTIVATION, v);
-      c[at + i] = v;
-    }
+    for (var i = 0u; i < min(4u, p.n - n); i++) { store_element(p.alpha * sum[i], at + i, n + i); }
   }
 }
 

@@ -1,7 +1,7 @@
-// Sums the partial products of a split matmul in order, then its epilogue: C = activate(sum over s of partial[s] + bias).
-// partial [splits, count], C, pre [count]; in vec4 with VEC_C. bias [width of a row].
-// conditions: VEC_C BIAS KEEP_PRE
-import package::lib::activation::activate;
+// Sums the partial products of a split matmul in order, then its epilogue (lib/epilogue.wgsl): C = epilogue(sum over s of partial[s]).
+// partial [splits, count], C [count]; in vec4 with VEC_C.
+// conditions: VEC_C
+import package::lib::epilogue::store_element;
 import package::lib::index::flat;
 
 struct Params {
@@ -10,17 +10,11 @@ struct Params {
   splits: u32,
 }
 
-@if(VEC_C) alias element = vec4f;
-@else alias element = f32;
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> partial: array<element>;
-@group(0) @binding(2) var<storage, read_write> c: array<element>;
-@if(BIAS) @group(0) @binding(3) var<storage, read> bias: array<element>;
-@if(KEEP_PRE && BIAS) @group(0) @binding(4) var<storage, read_write> pre: array<element>;
-@if(KEEP_PRE && !BIAS) @group(0) @binding(3) var<storage, read_write> pre: array<element>;
+@if(VEC_C) @group(0) @binding(1) var<storage, read> partial: array<vec4f>;
+@else @group(0) @binding(1) var<storage, read> partial: array<f32>;
 
 override WG: u32 = 64u;
-override ACTIVATION: u32 = 0u;
 
 @compute @workgroup_size(WG)
 fn sum_splits(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -28,10 +22,5 @@ fn sum_splits(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups
   if (i >= p.count) { return; }
   var v = partial[i];
   for (var s = 1u; s < p.splits; s++) { v += partial[s * p.count + i]; }
-  @if(BIAS) v += bias[i % p.columns];
-  @if(KEEP_PRE) pre[i] = v;
-  @if(VEC_C) {
-    c[i] = vec4f(activate(ACTIVATION, v.x), activate(ACTIVATION, v.y), activate(ACTIVATION, v.z), activate(ACTIVATION, v.w));
-  }
-  @else { c[i] = activate(ACTIVATION, v); }
+  store_element(v, i, i % p.columns);
 }

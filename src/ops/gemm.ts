@@ -30,6 +30,51 @@ export type GemmVariantName = keyof typeof gemmVariants;
 /** Limits and features, and whether the adapter is a CPU that pretends (SwiftShader, llvmpipe). */
 export type GemmCaps = Caps & { readonly software?: boolean };
 
+/** What happens to an element of the product before it is stored, in this order. Results of the shape of C, except where noted. */
+export interface Epilogue {
+  /** Gets the product as it is. */
+  readonly raw?: Ref | undefined;
+  /** [n], multiplies the columns; never with `slope`. */
+  readonly scale?: Ref | undefined;
+  /** [n], is added to the columns. */
+  readonly bias?: Ref | undefined;
+  /** Gets the value before the activation. */
+  readonly pre?: Ref | undefined;
+  readonly activation?: Activation;
+  /** Multiplies by the slope of `of` at the given values; never with an activation. */
+  readonly slope?: { readonly at: Ref; readonly of: Activation } | undefined;
+  readonly add?: Ref | undefined;
+}
+
+/** Conditions, constants and bindings from 3 on of a kernel that ends in lib/epilogue.wgsl. What it does not use is bound to `spare`. */
+function epilogueParts(
+  c: Ref,
+  epilogue: Epilogue,
+  vector: boolean,
+  spare: Ref,
+): Required<Pick<Dispatch, 'conditions' | 'constants' | 'bindings'>> {
+  const { raw, scale, bias, pre, activation = 'none', slope, add } = epilogue;
+  const curve = slope?.of ?? activation;
+  const conditions: Record<string, boolean> = {
+    VEC_C: vector,
+    RAW: raw !== undefined,
+    SCALE: scale !== undefined,
+    BIAS: bias !== undefined,
+    KEEP_PRE: pre !== undefined,
+    ACTIVATE: activation !== 'none',
+    SLOPE: slope !== undefined,
+    ADD: add !== undefined,
+  };
+  const slots = [c, scale ?? slope?.at, bias, pre, raw, add];
+  const used = slots.findLastIndex((ref) => ref !== undefined) + 1;
+  return {
+    conditions,
+    // Without either, the linked shader has no such constant.
+    constants: curve === 'none' ? {} : { ACTIVATION: scalarFunction(curve).code },
+    bindings: slots.slice(0, used).map((ref) => ref ?? spare),
+  };
+}
+
 export interface Gemm {
   readonly m: number;
   readonly n: number;
@@ -46,9 +91,7 @@ export interface Gemm {
   readonly a: Ref;
   readonly b: Ref;
   readonly c: Ref;
-  readonly bias: Ref | null;
-  readonly pre: Ref | null;
-  readonly activation: Activation;
+  readonly epilogue?: Epilogue;
   readonly variant?: GemmVariantName | undefined;
 }
 
@@ -98,13 +141,16 @@ export function gemmKernel(gemm: Gemm, caps: GemmCaps): Kernel {
   const splits = chooseSplits(m, n, k, batches);
   const chunk = Math.ceil(k / splits / 16) * 16;
   const used = Math.max(1, Math.ceil(k / chunk));
-  const epilogue = used === 1;
   const [tx, ty] = variant.threads;
   const [columns, rows] = variant.block;
   const vector = (size: number): boolean => size % 4 === 0;
-  const activation = epilogue ? gemm.activation : 'none';
-  const pre = epilogue ? gemm.pre : null;
-  const bias = epilogue ? gemm.bias : null;
+  const whole = used === 1;
+  const end = epilogueParts(
+    whole ? gemm.c : { scratch: 0 },
+    whole ? (gemm.epilogue ?? {}) : {},
+    vector(n),
+    gemm.a,
+  );
   const main: Dispatch = {
     shader: 'matmul.wgsl',
     entry: variant.entry,
@@ -113,16 +159,13 @@ export function gemmKernel(gemm: Gemm, caps: GemmCaps): Kernel {
       TRANS_B: gemm.transB,
       VEC_A: vector(gemm.transA ? m : k),
       VEC_B: vector(gemm.transB ? k : n),
-      VEC_C: vector(n),
       B_F16: gemm.bHalf,
       GUARD: k % (variant.entry === 'tiled' ? 16 : 4) !== 0,
-      BIAS: bias !== null,
-      KEEP_PRE: pre !== null,
-      ACTIVATE: activation !== 'none',
       TALL: rows === 8,
       HUGE: rows === 16,
+      ...end.conditions,
     },
-    constants: { TX: tx, TY: ty, ACTIVATION: scalarFunction(activation).code },
+    constants: { TX: tx, TY: ty, ...end.constants },
     params: [
       ...[m, n, k, chunk, used],
       { f32: gemm.alpha },
@@ -130,26 +173,21 @@ export function gemmKernel(gemm: Gemm, caps: GemmCaps): Kernel {
       ...[...pad(merged.strides[0]!, 0), 0],
       ...[...pad(merged.strides[1]!, 0), 0],
     ],
-    bindings: [
-      gemm.a,
-      gemm.b,
-      epilogue ? gemm.c : { scratch: 0 },
-      ...(bias ? [bias] : []),
-      ...(pre ? [pre] : []),
-    ],
+    bindings: [gemm.a, gemm.b, ...end.bindings],
     workgroups: [Math.ceil(n / (tx * columns)), Math.ceil(m / (ty * rows)), batches * used],
   };
-  if (epilogue) return { dispatches: [main] };
+  if (whole) return { dispatches: [main] };
   const total = batches * m * n;
   const width = vector(n) ? 4 : 1;
   const params: Param[] = [total / width, n / width, used];
+  const last = epilogueParts(gemm.c, gemm.epilogue ?? {}, vector(n), { scratch: 0 });
   const sum: Dispatch = {
     shader: 'matmulSplit.wgsl',
     entry: 'sum_splits',
-    conditions: { VEC_C: vector(n), BIAS: gemm.bias !== null, KEEP_PRE: gemm.pre !== null },
-    constants: { ACTIVATION: scalarFunction(gemm.activation).code },
+    conditions: last.conditions,
+    constants: last.constants,
     params,
-    bindings: [{ scratch: 0 }, gemm.c, ...(gemm.bias ? [gemm.bias] : []), ...(gemm.pre ? [gemm.pre] : [])],
+    bindings: [{ scratch: 0 }, { scratch: 0 }, ...last.bindings],
     workgroups: perElement(total / width),
   };
   return { scratchBytes: [total * used * 4], dispatches: [main, sum] };

@@ -19,6 +19,7 @@ import { layerNormGradOp, layerNormGradWeightsOp, layerNormOp } from './layerNor
 import { linearOp } from './linear.ts';
 import { linearCrossEntropyOp } from './linearCrossEntropy.ts';
 import { matmulOp } from './matmul.ts';
+import { productOp } from './product.ts';
 import { projectRowsOp } from './projectRows.ts';
 import { reduceOp } from './reduce.ts';
 import { rmsNormGradOp, rmsNormGradWeightsOp, rmsNormOp } from './rmsNorm.ts';
@@ -57,6 +58,7 @@ export * from './layerNorm.ts';
 export * from './linear.ts';
 export * from './linearCrossEntropy.ts';
 export * from './matmul.ts';
+export * from './product.ts';
 export * from './projectRows.ts';
 export * from './reduce.ts';
 export * from './rmsNorm.ts';
@@ -104,6 +106,7 @@ export const ops: readonly AnyOp[] = [
   logSoftmaxOp,
   matmulOp,
   packOp,
+  productOp,
   projectRowsOp,
   reduceOp,
   rmsNormGradOp,

@@ -75,9 +75,6 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
           alpha: 1,
           bHalf: inputs[1]!.dtype === 'f16',
           b: { in: 1 },
-          bias: null,
-          pre: null,
-          activation: 'none',
         },
         caps,
       );
