@@ -35,7 +35,15 @@ function mapWeights(
       return [name, module ? change(tensor, module) : tensor];
     }),
   );
-  return { ...adapter, parameters };
+  // A method that trains whole weights keeps them among its modules' tensors too.
+  const tensors = new Map(
+    [...adapter.tensors].map(([name, own]) => {
+      const module = foreign.get(`${name}.weight`);
+      const weight = own.get('weight');
+      return [name, module && weight ? new Map(own).set('weight', change(weight, module)) : own];
+    }),
+  );
+  return { ...adapter, parameters, tensors };
 }
 
 function transpose(data: Float32Array, rows: number, columns: number): Float32Array {
