@@ -9,7 +9,13 @@ import { describe, expect, it } from 'vitest';
 import { adaptGraph } from '../../src/adapters/adaptGraph.ts';
 import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';
 import { emitTrainables, inject, TRAINABLE } from '../../src/adapters/inject.ts';
-import { type AdapterPlan, type BaseParameter, initialValues, planAdapter } from '../../src/adapters/plan.ts';
+import {
+  type AdapterGroup,
+  type AdapterPlan,
+  type BaseParameter,
+  initialValues,
+  planAdapter,
+} from '../../src/adapters/plan.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import type { AdapterMethod, Layer, LayerKind, MethodId } from '../../src/adapters/types.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
@@ -163,6 +169,17 @@ function randomState(plan: AdapterPlan, seed: number): Float64Array {
   return packed;
 }
 
+/** Other numbers in the tensors of one layer of a group. */
+function otherTensors(group: AdapterGroup, layer: number, packed: Float64Array): Float64Array {
+  const state = packed.slice();
+  for (const { spec, offset } of group.tensors) {
+    const size = sizeOf(spec.shape);
+    const start = offset + layer * size;
+    for (let k = start; k < start + size; k++) state[k] = 0.9 * state[k]! + 0.02;
+  }
+  return state;
+}
+
 function legalLayers(method: AdapterMethod, config: Variant['config']): readonly Layer[] {
   const valid = validateConfig(method, { target_modules: ['a'], ...config }).config;
   return layers.filter((l) => method.check(l, valid) === null);
@@ -223,6 +240,17 @@ describe.each(adapting.map((m) => [m.id, m] as const))('%s', (id, method) => {
       expect(distance(y(l.name), outputOf(l, W, read(`${l.name}.bias`))), l.name).toBeLessThan(1e-12);
       // Otherwise agreement says nothing.
       expect(distance(y(l.name), plain.get(base.outputs.get(l.name)!).data), l.name).toBeGreaterThan(1e-3);
+    }
+
+    // Every layer reads its own tensors and nobody else's.
+    for (const group of plan.groups.filter((g) => g.layers.length > 1)) {
+      group.layers.forEach((l, i) => {
+        const changed = interpret(forward, at(otherTensors(group, i, packed)));
+        const moved = group.layers.filter(
+          ({ name }) => distance(changed.get(forward.outputs[name]!).data, y(name)) > 0,
+        );
+        expect(moved).toEqual([l]);
+      });
     }
 
     // Layers that are no targets are the same, to the last bit and the last node.
