@@ -44,6 +44,9 @@ function takeRuntime(all) {
 
 /** Which runtime, with which driver; ends with exit code 2 when nothing here can run WebGPU. */
 async function chooseWay(runtime, rest) {
+  // onnxruntime's native build is a module for Node, and computes on the CPU.
+  if (runtime !== 'deno' && rest.some((word) => /^(--executor=)?onnxruntime$/.test(word)))
+    return { runtime: 'node' };
   const needsNoGpu =
     rest.length === 0 || rest[0] === 'help' || rest.includes('--help') || rest.includes('--version');
   if (runtime === 'deno' && !denoBinary(root))

@@ -1,6 +1,7 @@
 /**
  * A training engine that executes on onnxruntime's CPU provider: our own forward, loss and gradients as ONNX, AdamW over the
- * packed parameters here. For pretraining on machines whose WebGPU is software, some twenty times faster there.
+ * packed parameters here.
+ * For pretraining on machines whose WebGPU is software.
  */
 import { STEP_SEED, type StepInput, TRAINABLE } from '../../adapters/inject.ts';
 import { createBuilder } from '../../graph/builder.ts';
