@@ -5,97 +5,16 @@ import { parseArgs } from 'node:util';
 import { methodById } from '../adapters/registry.ts';
 import { openDevice } from '../gpu/device.ts';
 import { openSession as openOrt } from '../inference/session.ts';
-import { fail } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
+import { metricsCsv } from '../training/evaluation.ts';
 import { checkParity, paritySample } from '../training/parity.ts';
 import type { RunRequest } from '../training/protocol.ts';
-import { metricsCsv, openSession } from '../training/session.ts';
-import { defaultsFor, type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import { openSession, type Session } from '../training/session.ts';
+import { adapterConfig, options, required, trainingSettings } from './finetuneOptions.ts';
+import { saveUnfinished, trainInParts } from './finetuneParts.ts';
 import { progressBar } from './progress.ts';
-import { openGpu, readText, runtimeName, writeBytes } from './runtime.ts';
+import { openGpu, readBytes, runtimeName, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
-
-const options = {
-  model: { type: 'string' },
-  data: { type: 'string' },
-  method: { type: 'string' },
-  config: { type: 'string' },
-  steps: { type: 'string' },
-  epochs: { type: 'string' },
-  'batch-size': { type: 'string' },
-  lr: { type: 'string' },
-  seed: { type: 'string' },
-  out: { type: 'string' },
-  schedule: { type: 'string' },
-  warmup: { type: 'string' },
-  optimizer: { type: 'string' },
-  'weight-decay': { type: 'string' },
-  momentum: { type: 'string' },
-  'max-grad-norm': { type: 'string' },
-  accumulate: { type: 'string' },
-  'sequence-length': { type: 'string' },
-  'eval-every': { type: 'string' },
-  'eval-examples': { type: 'string' },
-  json: { type: 'boolean', default: false },
-} as const;
-
-type Values = Readonly<Record<string, string | boolean | undefined>>;
-
-function required(values: Values, name: string): string {
-  const value = values[name];
-  return typeof value === 'string'
-    ? value
-    : fail('bad-argument', `finetune needs --${name}; see the README for an example.`);
-}
-
-/** Settings from flags over the method's defaults. */
-function trainingSettings(values: Values, method: string): TrainingSettings {
-  const flags: readonly (readonly [keyof TrainingSettings, string])[] = [
-    ['steps', 'steps'],
-    ['epochs', 'epochs'],
-    ['batchSize', 'batch-size'],
-    ['learningRate', 'lr'],
-    ['seed', 'seed'],
-    ['warmupSteps', 'warmup'],
-    ['weightDecay', 'weight-decay'],
-    ['momentum', 'momentum'],
-    ['maxGradNorm', 'max-grad-norm'],
-    ['gradientAccumulation', 'accumulate'],
-    ['sequenceLength', 'sequence-length'],
-    ['evalEvery', 'eval-every'],
-    ['evalExamples', 'eval-examples'],
-  ];
-  const given: Record<string, unknown> = {};
-  for (const [field, flag] of flags) {
-    const word = values[flag];
-    if (typeof word !== 'string') continue;
-    const number = Number(word);
-    if (word.trim() === '' || !Number.isFinite(number))
-      fail('bad-argument', `--${flag} takes a number, not "${word}".`);
-    given[field] = number;
-  }
-  if (typeof values.schedule === 'string') given.schedule = values.schedule;
-  if (typeof values.optimizer === 'string') given.optimizer = values.optimizer;
-  const parsed = trainingSchema.safeParse({ ...defaultsFor(methodById(method).id), ...given });
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0]!;
-  const field = String(issue.path[0]);
-  const flag = flags.find(([f]) => f === field)?.[1] ?? field;
-  return fail('bad-argument', `--${flag}: ${issue.message}.`);
-}
-
-async function adapterConfig(word: string | undefined): Promise<Record<string, unknown>> {
-  if (word === undefined) return {};
-  const text = word.trimStart().startsWith('{') ? word : await readText(word);
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch (error) {
-    return fail(
-      'bad-argument',
-      `--config is no JSON (${(error as Error).message}); give an object such as {"target_modules": ["query"]}, or a file with one.`,
-    );
-  }
-}
 
 export async function finetuneCommand(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options });
@@ -110,19 +29,26 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     config: await adapterConfig(values.config),
     training,
   };
+  const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
   const device = await openDevice(await openGpu());
   const bar = progressBar('train');
   const say = (line: string): void => {
     if (!values.json) process.stdout.write(`${line}\n`);
   };
-  const session = await openSession(device, request, surroundings, {
-    onBytes: () => {},
-    onCompile: () => {},
-    onStep: (m) => bar.update(m.step, total, `loss ${m.loss.toFixed(4)}`),
-    onEval: (e) =>
-      bar.log(`step ${e.step}: held-out ${e.metric} ${e.value.toFixed(4)} on ${e.examples} examples`),
-    onEnd: () => {},
-  });
+  const session = await openSession(
+    device,
+    request,
+    surroundings,
+    {
+      onBytes: () => {},
+      onCompile: () => {},
+      onStep: (m) => bar.update(m.step, total, `loss ${m.loss.toFixed(4)}`),
+      onEval: (e) =>
+        bar.log(`step ${e.step}: held-out ${e.metric} ${e.value.toFixed(4)} on ${e.examples} examples`),
+      onEnd: () => {},
+    },
+    checkpoint ? { checkpoint } : {},
+  );
   const { total } = session.position();
   for (const warning of session.warnings) process.stderr.write(`${warning}\n`);
   say(
@@ -131,8 +57,21 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
 
   const before = await session.evaluate('base');
   say(`before: held-out ${before.metric} ${before.value.toFixed(4)} on ${before.examples} examples`);
-  await session.play();
+  const ended = await trainInParts(session, training.evalEvery);
   bar.end();
+  if (ended.kind !== 'finished') {
+    const run = { method: methodWord, model: modelWord, data: dataWord, config: request.config, training };
+    const code = await saveUnfinished(session, ended, out, {
+      ...run,
+      evaluations: [before, ...session.history.evals],
+      runtime: runtimeName,
+      device: device.info,
+      date: new Date().toISOString(),
+    });
+    session.destroy();
+    device.destroy();
+    return code;
+  }
   const after = session.history.evals.at(-1) ?? (await session.evaluate('adapted'));
   const { steps } = session.history;
   const curve = steps.map((s) => s.loss);
@@ -180,6 +119,9 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, session.history.evals));
   await writeBytes(join(out, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
   for (const file of session.opened.sidecars) await writeBytes(join(out, file.name), file.bytes);
+  // The classes may be new; the file beside the model has to name them.
+  if (session.opened.sidecars.some((file) => file.name === 'config.json'))
+    await writeBytes(join(out, 'config.json'), configJson(session));
   for (const warning of adapter.warnings) process.stderr.write(`${warning}\n`);
   say(`after:  held-out ${after.metric} ${after.value.toFixed(4)} on ${after.examples} examples`);
   say(
@@ -190,4 +132,11 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   session.destroy();
   device.destroy();
   return 0;
+}
+
+/** config.json with the labels of the model as it is now. */
+function configJson(session: Session): string {
+  const { config, labels } = session.model;
+  const named = labels ? { label2id: Object.fromEntries(labels.map((label, i) => [label, i])) } : {};
+  return `${JSON.stringify({ ...config, ...named }, null, 2)}\n`;
 }

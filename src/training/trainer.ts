@@ -3,10 +3,11 @@ import type { Device } from '../gpu/device.ts';
 import { openDevice } from '../gpu/device.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { classifyPixels, compare } from './compare.ts';
+import { metricsCsv } from './evaluation.ts';
 import { paritySample } from './parity.ts';
 import type { ErrorReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { reportModel } from './reports.ts';
-import { metricsCsv, openSession, type Session } from './session.ts';
+import { openSession, type Session } from './session.ts';
 import { openModel, reportData, type Surroundings } from './source.ts';
 
 export function errorReport(error: unknown): ErrorReport {

@@ -206,7 +206,7 @@ describe('a learning rate that is far too high', () => {
       const session = await start(run);
       await expect(session.play()).rejects.toMatchObject({
         kind: 'non-finite',
-        message: expect.stringMatching(/not a number at step \d+: .* lower the learning rate/),
+        message: expect.stringMatching(/not a number at step \d+, .* lower the learning rate/),
       });
       const { step } = session.position();
       expect(step).toBeGreaterThan(0);
