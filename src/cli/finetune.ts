@@ -61,16 +61,16 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   bar.end();
   if (ended.kind !== 'finished') {
     const run = { method: methodWord, model: modelWord, data: dataWord, config: request.config, training };
-    const code = await saveUnfinished(session, ended, out, {
+    return saveUnfinished(session, ended, out, {
       ...run,
       evaluations: [before, ...session.history.evals],
       runtime: runtimeName,
       device: device.info,
       date: new Date().toISOString(),
+    }).finally(() => {
+      session.destroy();
+      device.destroy();
     });
-    session.destroy();
-    device.destroy();
-    return code;
   }
   const after = session.history.evals.at(-1) ?? (await session.evaluate('adapted'));
   const { steps } = session.history;

@@ -1,0 +1,90 @@
+/** From the flags of `papilio finetune` to settings and the adapter's configuration. */
+import { methodById } from '../adapters/registry.ts';
+import { fail } from '../lib/errors.ts';
+import { defaultsFor, type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import { readText } from './runtime.ts';
+
+/** The flags of `finetune`. */
+export const options = {
+  model: { type: 'string' },
+  data: { type: 'string' },
+  method: { type: 'string' },
+  config: { type: 'string' },
+  steps: { type: 'string' },
+  epochs: { type: 'string' },
+  'batch-size': { type: 'string' },
+  lr: { type: 'string' },
+  seed: { type: 'string' },
+  out: { type: 'string' },
+  resume: { type: 'string' },
+  schedule: { type: 'string' },
+  warmup: { type: 'string' },
+  optimizer: { type: 'string' },
+  'weight-decay': { type: 'string' },
+  momentum: { type: 'string' },
+  'max-grad-norm': { type: 'string' },
+  accumulate: { type: 'string' },
+  'sequence-length': { type: 'string' },
+  'eval-every': { type: 'string' },
+  'eval-examples': { type: 'string' },
+  json: { type: 'boolean', default: false },
+} as const;
+
+export type Values = Readonly<Record<string, string | boolean | undefined>>;
+
+export function required(values: Values, name: string): string {
+  const value = values[name];
+  return typeof value === 'string'
+    ? value
+    : fail('bad-argument', `finetune needs --${name}; see the README for an example.`);
+}
+
+/** Settings from flags over the method's defaults. */
+export function trainingSettings(values: Values, method: string): TrainingSettings {
+  const flags: readonly (readonly [keyof TrainingSettings, string])[] = [
+    ['steps', 'steps'],
+    ['epochs', 'epochs'],
+    ['batchSize', 'batch-size'],
+    ['learningRate', 'lr'],
+    ['seed', 'seed'],
+    ['warmupSteps', 'warmup'],
+    ['weightDecay', 'weight-decay'],
+    ['momentum', 'momentum'],
+    ['maxGradNorm', 'max-grad-norm'],
+    ['gradientAccumulation', 'accumulate'],
+    ['sequenceLength', 'sequence-length'],
+    ['evalEvery', 'eval-every'],
+    ['evalExamples', 'eval-examples'],
+  ];
+  const given: Record<string, unknown> = {};
+  for (const [field, flag] of flags) {
+    const word = values[flag];
+    if (typeof word !== 'string') continue;
+    const number = Number(word);
+    if (word.trim() === '' || !Number.isFinite(number))
+      fail('bad-argument', `--${flag} takes a number, not "${word}".`);
+    given[field] = number;
+  }
+  if (typeof values.schedule === 'string') given.schedule = values.schedule;
+  if (typeof values.optimizer === 'string') given.optimizer = values.optimizer;
+  const parsed = trainingSchema.safeParse({ ...defaultsFor(methodById(method).id), ...given });
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  const field = String(issue.path[0]);
+  const flag = flags.find(([f]) => f === field)?.[1] ?? field;
+  return fail('bad-argument', `--${flag}: ${issue.message}.`);
+}
+
+export async function adapterConfig(word: string | undefined): Promise<Record<string, unknown>> {
+  if (word === undefined) return {};
+  const text = word.trimStart().startsWith('{') ? word : await readText(word);
+  try {
+    // Whether it is an object, and with what in it, the method says.
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch (error) {
+    return fail(
+      'bad-argument',
+      `--config is no JSON (${(error as Error).message}); give an object such as {"target_modules": ["query"]}, or a file with one.`,
+    );
+  }
+}
