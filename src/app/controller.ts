@@ -75,6 +75,8 @@ export function createController(
   function onEvent(record: RunRecord, event: TrainerEvent): void {
     switch (event.type) {
       case 'state':
+        // The worker's answers and its events come by different ways: a late "ready" must not hide what came after it.
+        if (event.state === 'ready' && run.getState().open !== null) break;
         run.setState({ state: event.state });
         if (event.state === 'finished') void still();
         break;
@@ -100,18 +102,13 @@ export function createController(
     }
   }
 
-  async function open(
-    record: RunRecord,
-    request: RunRequest,
-    checkpoint?: Uint8Array,
-    isKnown = false,
-  ): Promise<void> {
+  async function open(record: RunRecord, request: RunRequest, checkpoint?: Uint8Array): Promise<void> {
     const { runs } = run.getState();
     run.setState({
       ...emptyRun,
       current: record,
       request,
-      runs: runs.some(({ id }) => id === record.id) || isKnown ? runs : addRun(runs, record),
+      runs: runs.some(({ id }) => id === record.id) ? runs : addRun(runs, record),
       state: 'loading',
     });
     savedAt = now();
@@ -124,7 +121,7 @@ export function createController(
       for (const metric of report.history.evals) record.series.addEval(metric);
     run.setState({
       open: report,
-      state: 'ready',
+      state: checkpoint === undefined ? 'ready' : 'paused',
       since: record.series.length,
       ...(checkpoint === undefined
         ? {}
@@ -266,7 +263,6 @@ export function createController(
       ui.setState({ notice: null });
       choice.setState({ settings: undo.run.settings });
       await open(undo.run, undo.request, undo.checkpoint);
-      run.setState({ state: 'paused' });
     }),
     resumeSaved: guarded(async () => {
       const { saved } = run.getState();
@@ -280,7 +276,7 @@ export function createController(
         ...(data.kind === 'drawings' ? { drawings: data.classes } : {}),
       });
       await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, saved.checkpoint);
-      run.setState({ saved: null, state: 'paused' });
+      run.setState({ saved: null });
     }),
     forgetSaved: guarded(async () => {
       run.setState({ saved: null });

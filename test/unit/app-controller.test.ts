@@ -98,6 +98,9 @@ describe('a run', () => {
     expect(later.run.getState().current?.series.length).toBe(4);
     expect(later.trainer.requests[0]?.request).toEqual(page.trainer.requests[0]?.request);
     expect(later.run.getState().saved).toBeNull();
+    expect(later.run.getState().state).toBe('paused');
+    later.trainer.send({ type: 'state', state: 'ready' });
+    expect(later.run.getState().state).toBe('paused');
   });
 
   test('after a divergence the way on halves the rate and starts from the checkpoint', async () => {
