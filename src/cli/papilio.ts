@@ -67,7 +67,7 @@ async function main(args: readonly string[]): Promise<number> {
       return 2;
     }
     if (error instanceof TypeError && (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
-      process.stderr.write(`${error.message}\n`);
+      process.stderr.write(`${error.message.replace(/\.$/, '')}; the README lists the options of ${name}.\n`);
       return 2;
     }
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
