@@ -1,7 +1,7 @@
 // y = (x - mean) * rstd * w + b over rows of `columns` elements, one workgroup each; mean and rstd = 1 / sqrt(var + eps) are kept.
-// backward_input: dx = rstd * (h - mean(h) - n * mean(h * n)), h = dy * w, n = (x - mean) * rstd.
+// backward_input: dx = added + rstd * (h - mean(h) - n * mean(h * n)), h = dy * w, n = (x - mean) * rstd.
 // backward_weights: per range of rows, dw = sum of dy * n, db = sum of dy; finish adds the ranges up in order.
-// conditions: WEIGHT BIAS
+// conditions: WEIGHT BIAS ADD
 import package::lib::index::flat;
 import package::lib::rows::{row_sum, WG};
 
@@ -57,6 +57,8 @@ fn forward(
 @group(0) @binding(4) var<storage, read> rstd_in: array<f32>;
 @if(WEIGHT) @group(0) @binding(6) var<storage, read_write> dx_out: array<f32>;
 @else @group(0) @binding(5) var<storage, read_write> dx_out: array<f32>;
+@if(ADD && WEIGHT) @group(0) @binding(7) var<storage, read> added: array<f32>;
+@if(ADD && !WEIGHT) @group(0) @binding(6) var<storage, read> added: array<f32>;
 
 fn upstream(at: u32, c: u32) -> f32 {
   @if(WEIGHT) { return dy_in[at] * weight[c]; }
@@ -85,7 +87,9 @@ fn backward_input(
   let average = row_sum(sum, lane) / width;
   let projection = row_sum(dot, lane) * rstd * rstd / width;
   for (var c = lane; c < p.columns; c += WG) {
-    dx_out[base + c] = rstd * (upstream(base + c, c) - average - (x_in[base + c] - mean) * projection);
+    var dx = rstd * (upstream(base + c, c) - average - (x_in[base + c] - mean) * projection);
+    @if(ADD) dx += added[base + c];
+    dx_out[base + c] = dx;
   }
 }
 

@@ -1,7 +1,7 @@
 // y = x * rstd * w over rows of `columns` elements, one workgroup each; rstd = 1 / sqrt(mean(x²) + eps) is kept.
-// backward_input: dx = rstd * (h - n * mean(h * n)), h = dy * w, n = x * rstd.
+// backward_input: dx = added + rstd * (h - n * mean(h * n)), h = dy * w, n = x * rstd.
 // backward_weights: per range of rows, dw = sum of dy * n; finish adds the ranges up in order.
-// conditions: WEIGHT
+// conditions: WEIGHT ADD
 import package::lib::index::flat;
 import package::lib::rows::{row_sum, WG};
 
@@ -43,6 +43,8 @@ fn forward(
 @group(0) @binding(3) var<storage, read> rstd_in: array<f32>;
 @if(WEIGHT) @group(0) @binding(5) var<storage, read_write> dx_out: array<f32>;
 @else @group(0) @binding(4) var<storage, read_write> dx_out: array<f32>;
+@if(ADD && WEIGHT) @group(0) @binding(6) var<storage, read> added: array<f32>;
+@if(ADD && !WEIGHT) @group(0) @binding(5) var<storage, read> added: array<f32>;
 
 fn upstream(at: u32, c: u32) -> f32 {
   @if(WEIGHT) { return dy_in[at] * weight[c]; }
@@ -63,7 +65,9 @@ fn backward_input(
   for (var c = lane; c < p.columns; c += WG) { dot += upstream(base + c, c) * x_in[base + c]; }
   let projection = row_sum(dot, lane) * rstd * rstd / f32(p.columns);
   for (var c = lane; c < p.columns; c += WG) {
-    dx_out[base + c] = rstd * (upstream(base + c, c) - x_in[base + c] * projection);
+    var dx = rstd * (upstream(base + c, c) - x_in[base + c] * projection);
+    @if(ADD) dx += added[base + c];
+    dx_out[base + c] = dx;
   }
 }
 

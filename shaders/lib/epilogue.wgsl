@@ -1,5 +1,5 @@
 // What happens to an element of a product before it is stored, in this order, each step under its condition:
-//   raw = v; v *= scale[column]; v += bias[column]; pre = v; v = activate(v); v *= slope(at); v += addend(at); c = v.
+//   raw = v; v *= scale[column]; v += bias[column]; v += addend[at]; pre = v; v = activate(v); v *= slope(at); c = v.
 // conditions: VEC_C RAW SCALE BIAS KEEP_PRE ACTIVATE SLOPE ADD
 import package::lib::activation::{activate, activate_slope};
 
@@ -36,9 +36,9 @@ fn store_element(product: element, at: u32, column: u32) {
   @if(RAW) raw[at] = v;
   @if(SCALE) v *= scale[column];
   @if(BIAS) v += bias[column];
+  @if(ADD) v += addend[at];
   @if(KEEP_PRE) pre[at] = v;
   @if(ACTIVATE) v = bend(v);
   @if(SLOPE) v *= slope_of(slope_at[at]);
-  @if(ADD) v += addend[at];
   c[at] = v;
 }

@@ -97,9 +97,10 @@ export function inject(
 ): (old: Value) => Value {
   const { adapters, saved } = trainables;
 
-  const adapted = (node: Node, inputs: readonly Value[]): Value | null => {
+  const adapted = (node: Node, value: (old: Value) => Value): Value | null => {
     const adapter = adapters.get(moduleOf(node) ?? '');
     if (!adapter) return null;
+    const inputs = node.inputs.map(value);
     if (node.op.name === 'linear') {
       const [x, W, bias] = inputs;
       const weights: Weights = { W: W!, bias: bias ?? null };
@@ -114,8 +115,8 @@ export function inject(
 
   return rewrite(base, g, {
     leaf: (v) => (v.role === 'parameter' ? (saved.get(v.name) ?? null) : null),
-    node: (node, inputs) => {
-      const y = adapted(node, inputs);
+    node: (node, { value }) => {
+      const y = adapted(node, value);
       return y && [y];
     },
   });

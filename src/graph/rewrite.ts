@@ -5,8 +5,15 @@ import type { Graph, Node, Value } from './types.ts';
 export interface Rewriter {
   /** Replaces an input, parameter or state by name; null keeps it. */
   leaf?(value: Value): Value | null;
-  /** Emits something else for a node, given its inputs in the new graph; null copies the node. */
-  node?(node: Node, inputs: readonly Value[]): readonly Value[] | null;
+  /** Emits something else for a node and gives its outputs, none where nothing reads them any more; null copies the node. */
+  node?(node: Node, copying: Copying): readonly Value[] | null;
+}
+
+export interface Copying {
+  /** The new value of an old one. */
+  value(old: Value): Value;
+  /** What an earlier node's output has become. */
+  replace(old: Value, by: Value): void;
 }
 
 /** Returns the new value of every value of `graph`. Constants keep their data. */
@@ -35,9 +42,15 @@ export function rewrite(graph: Graph, g: Builder, rewriter: Rewriter): (old: Val
     return copy;
   };
 
+  const copying: Copying = {
+    value: mapped,
+    replace(old, by) {
+      copies.set(old, by);
+    },
+  };
   for (const node of graph.nodes) {
-    const inputs = node.inputs.map(mapped);
-    const outputs = rewriter.node?.(node, inputs) ?? g.emit(node.op, inputs, node.attrs, node.module);
+    const outputs =
+      rewriter.node?.(node, copying) ?? g.emit(node.op, node.inputs.map(mapped), node.attrs, node.module);
     node.outputs.forEach((v, i) => {
       if (outputs[i]) copies.set(v, outputs[i]);
     });

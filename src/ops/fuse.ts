@@ -1,54 +1,102 @@
 /**
- * Joins what one kernel can do: an activation that follows a linear layer moves into the product's epilogue. Runs on finished graphs,
- * after differentiation, so gradients that read the value before the activation find it as the layer's second output.
+ * Joins what one kernel can do: products with their scale, bias, activation or an activation's slope, and sums of products. Runs on
+ * finished graphs, after differentiation, so gradients that read a value on the way find it as a further output.
  */
-import { createBuilder } from '../graph/builder.ts';
-import { rewrite } from '../graph/rewrite.ts';
+import { type Builder, createBuilder } from '../graph/builder.ts';
+import { type Copying, rewrite } from '../graph/rewrite.ts';
 import type { Graph, Node, Value } from '../graph/types.ts';
+import { addN } from './addN.ts';
+import { findSums, type Product, type Sum } from './fuse/sums.ts';
 import { type LinearAttrs, linearOp } from './linear.ts';
-import type { Activation } from './scalar.ts';
-
-const activations: readonly unknown[] = ['relu', 'gelu', 'geluTanh', 'silu', 'quickGelu'] satisfies Activation[];
-const isActivation = (fn: unknown): fn is Activation => activations.includes(fn);
+import { type MatmulAttrs, matmulOp } from './matmul.ts';
+import type { NormGradAttrs } from './norm.ts';
+import { EXTRAS, type Extra, productOp } from './product.ts';
+import { view } from './view.ts';
 
 export function fuse(graph: Graph): Graph {
-  const consumers = new Map<Value, Node[]>();
-  for (const node of graph.nodes) {
-    for (const v of new Set(node.inputs)) {
-      const list = consumers.get(v);
-      if (list) list.push(node);
-      else consumers.set(v, [node]);
-    }
-  }
-  const wanted = new Set(Object.values(graph.outputs));
-
-  // The first activation of every plain linear layer, and whether anyone else reads what comes before it.
-  const fused = new Map<Node, { readonly activation: Node; readonly keepPre: boolean }>();
-  for (const node of graph.nodes) {
-    if (node.op !== linearOp || (node.attrs as LinearAttrs).activation !== 'none') continue;
-    const y = node.outputs[0]!;
-    const readers = consumers.get(y) ?? [];
-    const activation = readers.find((n) => n.op.name === 'unary' && isActivation((n.attrs as { fn: unknown }).fn));
-    if (activation) fused.set(node, { activation, keepPre: readers.length > 1 || wanted.has(y) });
-  }
-  if (fused.size === 0) return graph;
+  const sums = findSums(graph);
+  if (sums.length === 0) return graph;
+  const ends = new Map<Node, Sum>(sums.map((sum) => [sum.nodes.at(-1)!, sum]));
+  const gone = new Set<Node>(sums.flatMap((sum) => sum.nodes));
 
   const g = createBuilder();
-  const done = new Map<Node, Value>();
   const value = rewrite(graph, g, {
-    node(node, inputs) {
-      const joint = fused.get(node);
-      if (joint) {
-        const { fn } = joint.activation.attrs as { fn: Activation };
-        const attrs: LinearAttrs = { ...(node.attrs as LinearAttrs), activation: fn, keepPre: joint.keepPre };
-        const [y, pre] = g.emit(linearOp, inputs, attrs, node.module);
-        done.set(joint.activation, y!);
-        // Without a reader of the value before the activation there is nothing to hand on in its place.
-        return pre ? [pre] : [y!];
-      }
-      const y = done.get(node);
-      return y ? [y] : null;
+    node(node, copying) {
+      const sum = ends.get(node);
+      if (sum) return [view(g, emitSum(g, sum, copying), sum.y.shape)];
+      return gone.has(node) ? [] : null;
     },
   });
   return g.finish(Object.fromEntries(Object.entries(graph.outputs).map(([name, v]) => [name, value(v)])));
+}
+
+function emitSum(g: Builder, sum: Sum, copying: Copying): Value {
+  const rest = sum.rest.map(copying.value);
+  let total: Value | null =
+    rest.length > 0
+      ? addN(
+          g,
+          rest.map((v) => view(g, v, sum.rest[0]!.shape)),
+        )
+      : null;
+  for (const norm of sum.norms) {
+    const inputs = norm.inputs.map(copying.value);
+    const x = inputs[0]!;
+    const added = total ? [view(g, total, x.shape)] : [];
+    const attrs: NormGradAttrs = { ...(norm.attrs as NormGradAttrs), add: added.length > 0 };
+    total = g.emit(norm.op, [...inputs, ...added], attrs)[0]!;
+  }
+  sum.products.forEach((product, i) => {
+    total = emitProduct(g, product, total, i === sum.products.length - 1 ? sum : null, copying);
+  });
+  return total!;
+}
+
+/** One product of a sum, `added` being the sum so far; the last one does what `end` does to the whole. */
+function emitProduct(
+  g: Builder,
+  product: Product,
+  added: Value | null,
+  end: Sum | null,
+  copying: Copying,
+): Value {
+  const { root, alpha, scale, bias, raw } = product;
+  const [a, b] = root.inputs.map(copying.value) as [Value, Value];
+  const activation = end?.activation ?? 'none';
+  const pre = end?.pre ?? null;
+  const slope = end?.slope ?? null;
+  const given: Readonly<Record<Extra, Value | null>> = {
+    scale: scale && copying.value(scale),
+    bias: bias && copying.value(bias),
+    add: added,
+    slope: slope && copying.value(slope.at),
+  };
+  const extras = EXTRAS.filter((extra) => given[extra] !== null);
+  const plain = !raw && extras.every((extra) => extra === 'bias');
+
+  if (plain && root.op === linearOp && alpha === 1) {
+    const attrs: LinearAttrs = { activation, keepPre: pre !== null };
+    const [y, kept] = g.emit(linearOp, [a, b, ...(given.bias ? [given.bias] : [])], attrs, root.module);
+    if (pre) copying.replace(pre, view(g, kept!, pre.shape));
+    return y!;
+  }
+  const layout =
+    root.op === matmulOp ? (root.attrs as MatmulAttrs) : { transA: false, transB: true, alpha: 1 };
+  const { transA, transB } = layout;
+  if (plain && !given.bias && activation === 'none')
+    return g.emit(matmulOp, [a, b], { transA, transB, alpha }, root.module)[0]!;
+  const [y, ...kept] = g.emit(
+    productOp,
+    [a, b, ...extras.map((extra) => given[extra]!)],
+    {
+      ...{ transA, transB, alpha, activation, extras },
+      slope: slope?.of ?? 'none',
+      keepPre: pre !== null,
+      keepRaw: raw !== null,
+    },
+    root.module,
+  );
+  if (pre) copying.replace(pre, view(g, kept.shift()!, pre.shape));
+  if (raw) copying.replace(raw, view(g, kept.shift()!, raw.shape));
+  return y!;
 }

@@ -38,12 +38,12 @@ export interface Epilogue {
   readonly scale?: Ref | undefined;
   /** [n], is added to the columns. */
   readonly bias?: Ref | undefined;
+  readonly add?: Ref | undefined;
   /** Gets the value before the activation. */
   readonly pre?: Ref | undefined;
   readonly activation?: Activation;
   /** Multiplies by the slope of `of` at the given values; never with an activation. */
   readonly slope?: { readonly at: Ref; readonly of: Activation } | undefined;
-  readonly add?: Ref | undefined;
 }
 
 /** Conditions, constants and bindings from 3 on of a kernel that ends in lib/epilogue.wgsl. What it does not use is bound to `spare`. */

@@ -9,6 +9,7 @@ import { butterflyOp } from './butterfly.ts';
 import { butterflyGradOp } from './butterflyGrad.ts';
 import { castOp } from './cast.ts';
 import { cayleyGradOp, cayleyOp } from './cayley.ts';
+import { columnScaleGradOp, columnScaleOp } from './columnScale.ts';
 import { concatOp } from './concat.ts';
 import { crossEntropyGradOp, crossEntropyOp } from './crossEntropy.ts';
 import { dropoutOp } from './dropout.ts';
@@ -47,6 +48,7 @@ export * from './butterfly.ts';
 export * from './butterflyGrad.ts';
 export * from './cast.ts';
 export * from './cayley.ts';
+export * from './columnScale.ts';
 export * from './concat.ts';
 export * from './crossEntropy.ts';
 export * from './dropout.ts';
@@ -90,6 +92,8 @@ export const ops: readonly AnyOp[] = [
   castOp,
   cayleyGradOp,
   cayleyOp,
+  columnScaleOp,
+  columnScaleGradOp,
   concatOp,
   crossEntropyGradOp,
   crossEntropyOp,

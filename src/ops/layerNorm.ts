@@ -1,9 +1,11 @@
 /** layerNorm over the last axis, and its two backward kernels: for the input, and for weight and bias. */
 import { defineOp } from '../graph/defineOp.ts';
+import { sameShape } from '../graph/shape.ts';
 import type { Emitter, Param, TensorType, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
-import type { NormAttrs, NormRows } from './norm.ts';
-import { normRows, rowChunks } from './norm.ts';
+import type { NormAttrs, NormGradAttrs, NormRows } from './norm.ts';
+import { normRows, optionalOperands, rowChunks } from './norm.ts';
 import { emptyTensor } from './reference.ts';
 
 const SHADER = 'layerNorm.wgsl';
@@ -30,7 +32,7 @@ export const layerNormOp = defineOp<NormAttrs>({
     const [, mean, rstd] = node.outputs as [Value, Value, Value];
     if (!dY) return node.inputs.map(() => null);
     const dx = wants[0]
-      ? g.emit(layerNormGradOp, w ? [x, dY, mean, rstd, w] : [x, dY, mean, rstd], node.attrs)[0]!
+      ? g.emit(layerNormGradOp, [x, dY, mean, rstd, ...(w ? [w] : [])], { ...node.attrs, add: false })[0]!
       : null;
     const [dw, db] =
       wants[1] || wants[2] ? g.emit(layerNormGradWeightsOp, [x, dY, mean, rstd], node.attrs) : [null, null];
@@ -102,32 +104,48 @@ const normalised = (
   return (x[i]! - mean[r]!) * rstd[r]!;
 };
 
-/** x, dy, mean, rstd, w? → dx. */
-export const layerNormGradOp = defineOp<NormAttrs>({
+/** x, dy, mean, rstd, w?, added? → dx, plus what is added. */
+export const layerNormGradOp = defineOp<NormGradAttrs>({
   name: 'layerNormGrad',
-  infer([x, , , , w]) {
-    normRows('layerNormGrad', x!, w);
+  infer(inputs, attrs) {
+    const x = inputs[0];
+    const { weight, added } = optionalOperands(inputs, 2, attrs);
+    normRows('layerNormGrad', x!, weight);
+    if (added && !sameShape(added.shape, x!.shape)) {
+      fail('shape', `layerNormGrad: what is added [${added.shape}] is not of x's shape [${x!.shape}].`);
+    }
     return [{ dtype: 'f32', shape: x!.shape }];
   },
   gradient: null,
   kernel({ inputs, attrs }) {
     const size = normRows('layerNormGrad', inputs[0]!);
-    const weight = inputs.length > 4;
+    const { weight, added } = optionalOperands(
+      inputs.map((_, i) => ({ in: i })),
+      2,
+      attrs,
+    );
     return {
       dispatches: [
         {
           shader: SHADER,
           entry: 'backward_input',
-          conditions: { WEIGHT: weight, BIAS: false },
+          conditions: { WEIGHT: weight !== undefined, BIAS: false, ADD: attrs.add },
           constants: { WG: WORKGROUP },
           params: params(size, attrs.eps),
-          bindings: [...inputs.map((_, i) => ({ in: i })), { out: 0 }],
+          bindings: [
+            ...[{ in: 0 }, { in: 1 }, { in: 2 }, { in: 3 }],
+            ...(weight ? [weight] : []),
+            { out: 0 },
+            ...(added ? [added] : []),
+          ],
           workgroups: spread(size.rows),
         },
       ],
     };
   },
-  reference([x, dy, mean, rstd, w]) {
+  reference(inputs, attrs) {
+    const [x, dy, mean, rstd] = inputs;
+    const { weight: w, added } = optionalOperands(inputs, 2, attrs);
     const { rows, columns } = normRows('layerNormGrad', x!);
     const dx = emptyTensor('f32', x!.shape);
     const n = (i: number) => normalised(x!.data, mean!.data, rstd!.data, i, columns);
@@ -141,14 +159,29 @@ export const layerNormGradOp = defineOp<NormAttrs>({
       }
       for (let c = 0; c < columns; c++) {
         dx.data[r * columns + c] =
-          rstd!.data[r]! * (h(c) - sum / columns - (n(r * columns + c) * dot) / columns);
+          rstd!.data[r]! * (h(c) - sum / columns - (n(r * columns + c) * dot) / columns) +
+          (added ? added.data[r * columns + c]! : 0);
       }
     }
     return [dx];
   },
   cases: [
-    { name: 'with weight', inputs: [f32(3, 70), f32(3, 70), f32(3), f32(3), f32(70)], attrs: { eps: 1e-5 } },
-    { name: 'without', inputs: [f32(4, 9), f32(4, 9), f32(4), f32(4)], attrs: { eps: 1e-5 } },
+    {
+      name: 'with weight',
+      inputs: [f32(3, 70), f32(3, 70), f32(3), f32(3), f32(70)],
+      attrs: { eps: 1e-5, add: false },
+    },
+    { name: 'without', inputs: [f32(4, 9), f32(4, 9), f32(4), f32(4)], attrs: { eps: 1e-5, add: false } },
+    {
+      name: 'with weight, added to',
+      inputs: [f32(3, 70), f32(3, 70), f32(3), f32(3), f32(70), f32(3, 70)],
+      attrs: { eps: 1e-5, add: true },
+    },
+    {
+      name: 'added to',
+      inputs: [f32(4, 9), f32(4, 9), f32(4), f32(4), f32(4, 9)],
+      attrs: { eps: 1e-5, add: true },
+    },
   ],
 });
 

@@ -7,6 +7,12 @@ export interface NormAttrs {
   readonly eps: number;
 }
 
+/** Of the gradient in the input. */
+export interface NormGradAttrs extends NormAttrs {
+  /** The last operand is added to the result: what the same value's other readers contribute. */
+  readonly add: boolean;
+}
+
 export interface NormRows {
   readonly rows: number;
   readonly columns: number;
@@ -34,4 +40,17 @@ export function rowChunks({ rows, columns }: NormRows): { chunk: number; chunks:
   const wanted = Math.max(1, Math.min(Math.ceil(4096 / columns), Math.floor(rows / 32)));
   const chunk = Math.ceil(rows / wanted);
   return { chunk, chunks: Math.ceil(rows / chunk) };
+}
+
+/** The optional operands of a gradient in the input, which follow x, dy and `statistics` of the rows: the weight, what is added. */
+export function optionalOperands<T>(
+  inputs: readonly T[],
+  statistics: number,
+  { add }: NormGradAttrs,
+): { readonly weight: T | undefined; readonly added: T | undefined } {
+  const before = inputs.length - (add ? 1 : 0);
+  return {
+    weight: before > 2 + statistics ? inputs[2 + statistics] : undefined,
+    added: add ? inputs.at(-1) : undefined,
+  };
 }

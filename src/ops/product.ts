@@ -1,5 +1,5 @@
 /**
- * product: a matrix product with everything its epilogue can do: y = activate(alpha · op(a) op(b) ⊙ scale + bias) · slope(at) + add.
+ * product: a matrix product with everything its epilogue can do: y = activate(alpha · op(a) op(b) ⊙ scale + bias + add) · slope(at).
  * The fuse pass makes it of products and what follows them, after differentiation, so it has no gradient. Kernel: gemm.ts.
  */
 import { defineOp } from '../graph/defineOp.ts';
@@ -11,8 +11,8 @@ import { emptyTensor } from './reference.ts';
 import type { Activation } from './scalar.ts';
 import { scalarFunction } from './scalar.ts';
 
-/** Operands beyond a and b, in the order of the inputs: scale, bias [n]; slope, add of the shape of the result. */
-export const EXTRAS = ['scale', 'bias', 'slope', 'add'] as const;
+/** Operands beyond a and b, in the order of the inputs: scale, bias [n]; add, slope as large as the result. */
+export const EXTRAS = ['scale', 'bias', 'add', 'slope'] as const;
 export type Extra = (typeof EXTRAS)[number];
 
 export interface ProductAttrs {
@@ -132,7 +132,7 @@ export const productOp = defineOp<ProductAttrs>({
     const { m, n, k, shape } = sizesOf(inputs, attrs);
     const [a, b] = [inputs[0]!.data, inputs[1]!.data];
     const operand = (extra: Extra) => inputs[position(attrs, extra) ?? -1]?.data;
-    const [scale, bias, at, add] = EXTRAS.map(operand);
+    const [scale, bias, add, at] = EXTRAS.map(operand);
     const { value } = scalarFunction(attrs.activation);
     const slope = scalarFunction(attrs.slope).slope!;
     const [am, ak] = attrs.transA ? [1, m] : [k, 1];
@@ -147,10 +147,10 @@ export const productOp = defineOp<ProductAttrs>({
         raw.data[here] = v;
         if (scale) v *= scale[j]!;
         if (bias) v += bias[j]!;
+        if (add) v += add[here]!;
         pre.data[here] = v;
         v = value(v);
         if (at) v *= slope(at[here]!);
-        if (add) v += add[here]!;
         y.data[here] = v;
       }
     }
@@ -166,7 +166,7 @@ export const productOp = defineOp<ProductAttrs>({
     productCase('added to', [7, 9], 6, ['bias', 'add'], {}),
     productCase('all in front of a sum', [5, 7], 7, ['scale', 'bias', 'add'], { activation: 'silu' }),
     productCase('times a slope', [6, 9], 8, ['slope'], { slope: 'gelu', transB: false }),
-    productCase('times a slope, added to, odd', [5, 6], 7, ['slope', 'add'], {
+    productCase('times a slope, added to, odd', [5, 6], 7, ['add', 'slope'], {
       slope: 'silu',
       transB: false,
     }),
@@ -176,7 +176,7 @@ export const productOp = defineOp<ProductAttrs>({
       keepPre: true,
       keepRaw: true,
     }),
-    productCase('split, odd', [6, 600], 7, ['slope', 'add'], { slope: 'geluTanh', transB: false }),
+    productCase('split, odd', [6, 600], 7, ['add', 'slope'], { slope: 'geluTanh', transB: false }),
     {
       name: 'transposed, added to',
       inputs: [f32(9, 5), f32(9, 7), f32(5, 7)],

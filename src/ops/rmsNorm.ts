@@ -1,9 +1,11 @@
 /** rmsNorm over the last axis, and its two backward kernels: for the input, and for the weight. */
 import { defineOp } from '../graph/defineOp.ts';
+import { sameShape } from '../graph/shape.ts';
 import type { Emitter, Param, TensorType, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
-import type { NormAttrs, NormRows } from './norm.ts';
-import { normRows, rowChunks } from './norm.ts';
+import type { NormAttrs, NormGradAttrs, NormRows } from './norm.ts';
+import { normRows, optionalOperands, rowChunks } from './norm.ts';
 import { emptyTensor } from './reference.ts';
 
 const SHADER = 'rmsNorm.wgsl';
@@ -28,7 +30,9 @@ export const rmsNormOp = defineOp<NormAttrs>({
     const [x, w] = node.inputs as [Value, Value | undefined];
     const rstd = node.outputs[1]!;
     if (!dY) return node.inputs.map(() => null);
-    const dx = wants[0] ? g.emit(rmsNormGradOp, w ? [x, dY, rstd, w] : [x, dY, rstd], node.attrs)[0]! : null;
+    const dx = wants[0]
+      ? g.emit(rmsNormGradOp, [x, dY, rstd, ...(w ? [w] : [])], { ...node.attrs, add: false })[0]!
+      : null;
     const dw = wants[1] ? g.emit(rmsNormGradWeightsOp, [x, dY, rstd], node.attrs)[0]! : null;
     return w ? [dx, dw] : [dx];
   },
@@ -70,31 +74,48 @@ export const rmsNormOp = defineOp<NormAttrs>({
   ],
 });
 
-/** x, dy, rstd, w? → dx. */
-export const rmsNormGradOp = defineOp<NormAttrs>({
+/** x, dy, rstd, w?, added? → dx, plus what is added. */
+export const rmsNormGradOp = defineOp<NormGradAttrs>({
   name: 'rmsNormGrad',
-  infer([x, , , w]) {
-    normRows('rmsNormGrad', x!, w);
+  infer(inputs, attrs) {
+    const x = inputs[0];
+    const { weight, added } = optionalOperands(inputs, 1, attrs);
+    normRows('rmsNormGrad', x!, weight);
+    if (added && !sameShape(added.shape, x!.shape)) {
+      fail('shape', `rmsNormGrad: what is added [${added.shape}] is not of x's shape [${x!.shape}].`);
+    }
     return [{ dtype: 'f32', shape: x!.shape }];
   },
   gradient: null,
   kernel({ inputs, attrs }) {
     const size = normRows('rmsNormGrad', inputs[0]!);
+    const { weight, added } = optionalOperands(
+      inputs.map((_, i) => ({ in: i })),
+      1,
+      attrs,
+    );
     return {
       dispatches: [
         {
           shader: SHADER,
           entry: 'backward_input',
-          conditions: { WEIGHT: inputs.length > 3 },
+          conditions: { WEIGHT: weight !== undefined, ADD: attrs.add },
           constants: { WG: WORKGROUP },
           params: params(size, attrs.eps),
-          bindings: [...inputs.map((_, i) => ({ in: i })), { out: 0 }],
+          bindings: [
+            ...[{ in: 0 }, { in: 1 }, { in: 2 }],
+            ...(weight ? [weight] : []),
+            { out: 0 },
+            ...(added ? [added] : []),
+          ],
           workgroups: spread(size.rows),
         },
       ],
     };
   },
-  reference([x, dy, rstd, w]) {
+  reference(inputs, attrs) {
+    const [x, dy, rstd] = inputs;
+    const { weight: w, added } = optionalOperands(inputs, 1, attrs);
     const { rows, columns } = normRows('rmsNormGrad', x!);
     const dx = emptyTensor('f32', x!.shape);
     for (let r = 0; r < rows; r++) {
@@ -103,13 +124,26 @@ export const rmsNormGradOp = defineOp<NormAttrs>({
       const h = (c: number) => dy!.data[r * columns + c]! * (w ? w.data[c]! : 1);
       let dot = 0;
       for (let c = 0; c < columns; c++) dot += h(c) * n(c);
-      for (let c = 0; c < columns; c++) dx.data[r * columns + c] = scale * (h(c) - (n(c) * dot) / columns);
+      for (let c = 0; c < columns; c++) {
+        const at = r * columns + c;
+        dx.data[at] = scale * (h(c) - (n(c) * dot) / columns) + (added ? added.data[at]! : 0);
+      }
     }
     return [dx];
   },
   cases: [
-    { name: 'with weight', inputs: [f32(3, 70), f32(3, 70), f32(3), f32(70)], attrs: { eps: 1e-5 } },
-    { name: 'without', inputs: [f32(4, 9), f32(4, 9), f32(4)], attrs: { eps: 1e-5 } },
+    {
+      name: 'with weight',
+      inputs: [f32(3, 70), f32(3, 70), f32(3), f32(70)],
+      attrs: { eps: 1e-5, add: false },
+    },
+    { name: 'without', inputs: [f32(4, 9), f32(4, 9), f32(4)], attrs: { eps: 1e-5, add: false } },
+    {
+      name: 'with weight, added to',
+      inputs: [f32(3, 70), f32(3, 70), f32(3), f32(70), f32(3, 70)],
+      attrs: { eps: 1e-5, add: true },
+    },
+    { name: 'added to', inputs: [f32(4, 9), f32(4, 9), f32(4), f32(4, 9)], attrs: { eps: 1e-5, add: true } },
   ],
 });
 

@@ -4,6 +4,7 @@ import { rng } from '../../lib/rng.ts';
 import { binary } from '../../ops/binary.ts';
 import { butterfly } from '../../ops/butterfly.ts';
 import { cayleyFull } from '../../ops/cayley.ts';
+import { columnScale } from '../../ops/columnScale.ts';
 import { linear } from '../../ops/linear.ts';
 import { split, view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter, StepFill } from '../graphTypes.ts';
@@ -60,7 +61,7 @@ export const boftGraph: GraphHalf<BoftConfig> = {
       return {
         adapt: ({ W, bias }) => ({ W: binary(g, turn(W, true), view(g, s, [out, 1]), { fn: 'mul' }), bias }),
         apply: (x, { W, bias }) => {
-          const scaled = binary(g, linear(g, turn(x, false, true), W, null), s, { fn: 'mul' });
+          const scaled = columnScale(g, linear(g, turn(x, false, true), W, null), s);
           return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
         },
         rotate: (x) => turn(x, false),

@@ -1,0 +1,152 @@
+/**
+ * Fusing keeps every value and gradient and shortens what training runs. Catches: a term added twice or lost, a value that others read
+ * handed on after the wrong step, a product moved past a reader or a write of the state it reads.
+ */
+import { describe, expect, it } from 'vitest';
+import { type Builder, createBuilder } from '../../src/graph/builder.ts';
+import { differentiate } from '../../src/graph/differentiate.ts';
+import { interpret } from '../../src/graph/interpret.ts';
+import { sizeOf } from '../../src/graph/shape.ts';
+import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { addN } from '../../src/ops/addN.ts';
+import { axpy } from '../../src/ops/axpy.ts';
+import { binary } from '../../src/ops/binary.ts';
+import { columnScale } from '../../src/ops/columnScale.ts';
+import { fuse } from '../../src/ops/fuse.ts';
+import { layerNorm } from '../../src/ops/layerNorm.ts';
+import { linear } from '../../src/ops/linear.ts';
+import { rmsNorm } from '../../src/ops/rmsNorm.ts';
+import { scale } from '../../src/ops/scale.ts';
+import { unary } from '../../src/ops/unary.ts';
+import { view } from '../../src/ops/view.ts';
+
+const draw = (n: number, seed: number) => {
+  const random = rng(seed, 0);
+  return Float32Array.from({ length: n }, () => random.between(-1, 1));
+};
+
+/** Named tensors of a test network; every state is trained. */
+function network(build: (g: Builder, weight: (...shape: number[]) => Value, x: Value) => Value): Graph {
+  const g = createBuilder();
+  const weights: Value[] = [];
+  const weight = (...shape: number[]): Value => {
+    const i = weights.length;
+    const value = g.state(`w${i}`, { dtype: 'f32', shape }, () => draw(sizeOf(shape), i + 1));
+    weights.push(value);
+    return value;
+  };
+  const x = g.input('x', { dtype: 'f32', shape: [2, 3, 8] });
+  const y = build(g, weight, x);
+  const seed = g.constant(y, draw(sizeOf(y.shape), 99));
+  const gradients = differentiate(g, { of: y, seed, wrt: [x, ...weights], sum: addN });
+  const outputs: Record<string, Value> = { y };
+  for (const [v, d] of gradients) outputs[`d_${v.name}`] = d;
+  return g.finish(outputs);
+}
+
+const feeds = new Map<string, Tensor>([
+  ['x', { dtype: 'f32', shape: [2, 3, 8], data: Float64Array.from(draw(48, 7)) }],
+]);
+
+/** The fused graph, after a check that it computes what `before` does. */
+function fused(before: Graph): Graph {
+  const after = fuse(before);
+  const [a, b] = [interpret(before, feeds), interpret(after, feeds)];
+  expect(Object.keys(after.outputs)).toEqual(Object.keys(before.outputs));
+  for (const [name, v] of Object.entries(before.outputs)) {
+    const [want, have] = [a.get(v), b.get(after.outputs[name]!)];
+    expect(have.shape, name).toEqual(want.shape);
+    want.data.forEach((value, i) => {
+      expect(Math.abs(have.data[i]! - value), `${name} at ${i}`).toBeLessThan(1e-12 * (1 + Math.abs(value)));
+    });
+  }
+  return after;
+}
+
+const count = (graph: Graph, ...names: string[]) =>
+  graph.nodes.filter((n) => names.includes(n.op.name)).length;
+
+describe('fuse', () => {
+  it('makes a low-rank path two products and folds its activation', () => {
+    const after = fused(
+      network((g, weight, x) => {
+        const low = scale(g, linear(g, x, weight(2, 8), null), { by: 3 });
+        const main = linear(g, x, weight(12, 8), weight(12));
+        return unary(g, binary(g, main, linear(g, low, weight(12, 2), null), { fn: 'add' }), { fn: 'gelu' });
+      }),
+    );
+    expect(count(after, 'scale', 'binary', 'unary')).toBe(0);
+  });
+
+  it('folds a scale of columns and the bias after it, and keeps the product for the gradient', () => {
+    const after = fused(
+      network((g, weight, x) => {
+        const z = columnScale(g, linear(g, x, weight(12, 8), null), weight(12));
+        return unary(g, binary(g, z, weight(12), { fn: 'add' }), { fn: 'silu' });
+      }),
+    );
+    expect(count(after, 'columnScale', 'binary', 'unary')).toBe(0);
+    expect(after.nodes.find((n) => n.op.name === 'product')?.attrs).toMatchObject({
+      keepPre: true,
+      keepRaw: true,
+      extras: ['scale', 'bias'],
+    });
+  });
+
+  it.each(['layerNorm', 'rmsNorm'] as const)('adds residuals and their gradients on the way (%s)', (kind) => {
+    const after = fused(
+      network((g, weight, x) => {
+        let h = x;
+        for (let i = 0; i < 2; i++) {
+          const n =
+            kind === 'layerNorm'
+              ? layerNorm(g, h, weight(8), weight(8), { eps: 1e-5 })[0]
+              : rmsNorm(g, h, weight(8), { eps: 1e-5 })[0];
+          const up = unary(g, linear(g, n, weight(16, 8), null), { fn: 'relu' });
+          h = binary(g, h, linear(g, up, weight(8, 16), weight(8)), { fn: 'add' });
+        }
+        return h;
+      }),
+    );
+    expect(count(after, 'addN', 'binary', 'unary', 'unaryGrad')).toBe(0);
+  });
+
+  it('adds three readers of one value without a sum of its own', () => {
+    const after = fused(
+      network((g, weight, x) => {
+        const flat = view(g, x, [6, 8]);
+        const [q, k, v] = [0, 1, 2].map(() => linear(g, flat, weight(4, 8), null)) as [Value, Value, Value];
+        return binary(g, binary(g, q, k, { fn: 'mul' }), v, { fn: 'mul' });
+      }),
+    );
+    expect(count(after, 'addN')).toBe(0);
+  });
+
+  it('does not move a product past a reader of what it keeps', () => {
+    fused(
+      network((g, weight, x) => {
+        const z = linear(g, x, weight(8, 8), null);
+        const early = unary(g, z, { fn: 'sigmoid' });
+        const late = unary(g, z, { fn: 'silu' });
+        return binary(g, binary(g, early, late, { fn: 'mul' }), x, { fn: 'add' });
+      }),
+    );
+    fused(
+      network((g, weight, x) => {
+        const z = linear(g, x, weight(8, 8), null);
+        return binary(g, binary(g, z, unary(g, z, { fn: 'tanh' }), { fn: 'mul' }), z, { fn: 'add' });
+      }),
+    );
+  });
+
+  it('does not move a product past a write of the state it reads', () => {
+    const g = createBuilder();
+    const x = g.input('x', { dtype: 'f32', shape: [2, 3, 8] });
+    const W = g.state('W', { dtype: 'f32', shape: [8, 8] }, () => draw(64, 3));
+    const y = linear(g, x, W, null);
+    axpy(g, W, W, g.constant({ dtype: 'f32', shape: [1] }, Float32Array.of(1)));
+    const z = binary(g, y, x, { fn: 'add' });
+    expect(count(fused(g.finish({ z })), 'binary')).toBe(1);
+  });
+});
