@@ -20,7 +20,7 @@ export interface Logits {
 }
 
 /** The model's forward pass at one length; shorter inputs are padded behind, which a causal model does not see. */
-export async function forwardPass(device: Device, model: LoadedModel, length: number): Promise<Logits> {
+async function forwardPass(device: Device, model: LoadedModel, length: number): Promise<Logits> {
   const store = createStore(device);
   const { graph } = model.build(1, length);
   const program = await compile(device, store, schedule(graph, device.caps));

@@ -111,12 +111,10 @@ export async function checkPeftCase(device: Device, c: PeftCase): Promise<readon
 
   const tensors = new Map<string, Map<string, AdapterTensor>>([[module, new Map()]]);
   for (const [name, t] of Object.entries(c.adapter)) {
-    tensors
-      .get(module)!
-      .set(name.slice(PREFIX.length + module.length + 1), {
-        shape: t.shape,
-        data: Float32Array.from(t.data),
-      });
+    tensors.get(module)!.set(name.slice(PREFIX.length + module.length + 1), {
+      shape: t.shape,
+      data: Float32Array.from(t.data),
+    });
   }
   const read = method.onRead(config, tensors, null);
   const layers = method.check(layer, read.config) === null ? [layer] : [];

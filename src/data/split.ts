@@ -3,7 +3,7 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 
 /** The share of labelled examples that is held. */
-export const HELD_EXAMPLES_SHARE = 0.15;
+const HELD_EXAMPLES_SHARE = 0.15;
 
 export interface Split {
   readonly train: Uint32Array;

@@ -4,7 +4,7 @@ import { fromHalf } from '../lib/half.ts';
 import type { DeviceData, Graph, Tensor, TensorType, Value } from './types.ts';
 
 /** Device data as a float64 tensor. */
-export function toTensor(type: TensorType, data: DeviceData): Tensor {
+function toTensor(type: TensorType, data: DeviceData): Tensor {
   const out = new Float64Array(data.length);
   if (type.dtype === 'f16') for (let i = 0; i < data.length; i++) out[i] = fromHalf(data[i]!);
   else out.set(data);

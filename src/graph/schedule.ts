@@ -36,7 +36,7 @@ const boundBytes = (v: Value): number => Math.max(4, roundUp(byteSizeOf(v), 4));
 const kernelNode = (node: Node): KernelNode<unknown> => node;
 
 /** `softmax #12 (encoder.layer.0.attention)`: how steps and errors name a node. */
-export const labelOf = (node: Node): string =>
+const labelOf = (node: Node): string =>
   `${node.op.name} #${node.id}${node.module ? ` (${node.module})` : ''}`;
 
 /**

@@ -38,6 +38,10 @@ export class PapilioError extends Error {
 }
 
 /** Throws a {@link PapilioError}; an expression, so that it can stand after `??`. */
-export function fail(kind: ErrorKind, message: string, details: Readonly<Record<string, unknown>> = {}): never {
+export function fail(
+  kind: ErrorKind,
+  message: string,
+  details: Readonly<Record<string, unknown>> = {},
+): never {
   throw new PapilioError(kind, message, details);
 }

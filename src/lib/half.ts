@@ -46,12 +46,6 @@ export function toBfloat16(value: number): number {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
 }
 
-/** The value of bfloat16 bits; exact. */
-export function fromBfloat16(bits: number): number {
-  scratchBits[0] = bits << 16;
-  return scratch[0]!;
-}
-
 let halfTable: Float32Array<ArrayBuffer> | undefined;
 
 /** Widens binary16 bits to f32, through a table of all 65,536 values made on first use. */

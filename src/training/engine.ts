@@ -9,9 +9,8 @@ import type { Device } from '../gpu/device.ts';
 import type { Program, ProgramStats } from '../gpu/program.ts';
 import type { Ring } from '../gpu/readback.ts';
 import { createStore } from '../gpu/store.ts';
-import { createBuilder } from '../graph/builder.ts';
 import { schedule } from '../graph/schedule.ts';
-import type { DeviceData, Graph, Value } from '../graph/types.ts';
+import type { DeviceData, Graph } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import type { FullBatch } from './batchPlan.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
@@ -270,14 +269,4 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       store.destroy();
     },
   };
-}
-
-/** The importer's result at fixed sizes, with the output that is scored. */
-export function baseGraph(
-  emit: (g: ReturnType<typeof createBuilder>) => Readonly<Record<string, Value>>,
-): BaseGraph {
-  const g = createBuilder();
-  const outputs = emit(g);
-  const logits = outputs.logits ?? Object.values(outputs)[0]!;
-  return { graph: g.finish({ logits }), logits };
 }

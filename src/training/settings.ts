@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import type { MethodId } from '../adapters/types.ts';
 
-export const OPTIMIZERS = ['adamw', 'sgd'] as const;
+const OPTIMIZERS = ['adamw', 'sgd'] as const;
 export const SCHEDULES = ['constant', 'linear', 'cosine'] as const;
 
 const number = (

@@ -44,7 +44,7 @@ export function tinyVision(classes = 3): ModelSource & { kind: 'files' } {
 }
 
 /** Bars at one of three heights under noise. */
-export function bars(): DataSource {
+function bars(): DataSource {
   const random = rng(7);
   const classes = [0, 1, 2].map((k) => ({
     label: `class ${k}`,
@@ -85,7 +85,7 @@ export function tinyLanguage(): ModelSource & { kind: 'files' } {
 }
 export const tinyText: DataSource = { kind: 'text', text: TEXT };
 
-export const surroundings: Surroundings = {
+const surroundings: Surroundings = {
   gpu: async () => fail('internal', 'The session gets its device from the test.'),
   readPublic: async (path) => fail('internal', `No test reads ${path}.`),
   decodeImage: decodePng,
@@ -99,7 +99,7 @@ export interface TinyRun {
   readonly data?: DataSource;
 }
 
-export function tinyRequest(run: TinyRun): RunRequest {
+function tinyRequest(run: TinyRun): RunRequest {
   return {
     model: run.model ?? tinyVision(),
     data: run.data ?? bars(),

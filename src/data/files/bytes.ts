@@ -9,7 +9,7 @@ export interface DataFile {
 }
 
 /** What a packed file may hold unpacked. */
-export const MAX_UNPACKED_BYTES = 1 << 30;
+const MAX_UNPACKED_BYTES = 1 << 30;
 
 const tooLarge = (name: string): never =>
   fail('bad-data', `${name} unpacks to more than ${MAX_UNPACKED_BYTES >> 20} MiB; give a smaller file.`);

@@ -16,7 +16,7 @@ export interface DecodedImage {
 export type ImageDecoder = (bytes: Uint8Array, name: string) => DecodedImage | Promise<DecodedImage>;
 
 /** Larger pictures are refused before memory is taken. */
-export const MAX_PIXELS = 1 << 24;
+const MAX_PIXELS = 1 << 24;
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };

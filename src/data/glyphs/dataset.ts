@@ -17,7 +17,7 @@ export interface GlyphOptions {
   readonly heldCount?: number;
 }
 
-export const GLYPH_SIZE = 32;
+const GLYPH_SIZE = 32;
 
 const sets: Readonly<
   Record<GlyphSet, { readonly glyphs: Readonly<Record<string, readonly Skeleton[]>>; readonly hand: Hand }>
