@@ -2,8 +2,9 @@
  * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
-import { type ErrorKind, PapilioError } from '../lib/errors.ts';
+import { PapilioError } from '../lib/errors.ts';
 import type { Progress, RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
+import { isFatal } from './errorGuide.ts';
 import { runRequest } from './request.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
@@ -25,7 +26,7 @@ export interface Controller {
   undoReset(): Promise<void>;
   resumeSaved(): Promise<void>;
   forgetSaved(): Promise<void>;
-  /** Continues from the newest checkpoint of this run, if wanted with changed training settings. */
+  /** Continues from the last update of a paused run, else from its newest checkpoint; if wanted with changed training settings. */
   resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void>;
   /** Takes a checkpoint now and keeps it in the browser. */
   save(): Promise<void>;
@@ -44,7 +45,7 @@ export function createController(
   let nextId = Math.floor(now() / 1000) % 256;
   const downloads = new Map<string, Progress & { readonly clock: 'download' }>();
   let savedAt = 0;
-  let isSaving = false;
+  let saving: Promise<void> | null = null;
   const tell = (event: 'open' | 'eval' | 'still') => {
     for (const listener of settled) listener(event);
   };
@@ -77,6 +78,8 @@ export function createController(
       case 'state':
         // The worker's answers and its events come by different ways: a late "ready" must not hide what came after it.
         if (event.state === 'ready' && run.getState().open !== null) break;
+        // The trainer calls every run that stopped paused; one whose device or memory is gone cannot go on.
+        if (event.state === 'paused' && run.getState().state === 'failed') break;
         run.setState({ state: event.state });
         if (event.state === 'finished') void still();
         break;
@@ -95,7 +98,10 @@ export function createController(
         tell('eval');
         break;
       case 'error':
-        run.setState({ state: 'failed', error: { report: event.error, canResume: event.resumable } });
+        run.setState((s) => ({
+          state: isFatal(event.error.kind) ? 'failed' : s.state,
+          error: { report: event.error, canResume: event.resumable },
+        }));
         break;
       case 'checkpoint':
         break;
@@ -148,11 +154,16 @@ export function createController(
     tell('still');
   }
 
-  async function save(): Promise<void> {
+  function save(): Promise<void> {
+    saving ??= keep().finally(() => {
+      saving = null;
+    });
+    return saving;
+  }
+
+  async function keep(): Promise<void> {
     const { current, request, open: report } = run.getState();
-    if (isSaving || current === null || request === null || report === null) return;
-    if (current.series.length === 0) return;
-    isSaving = true;
+    if (current === null || request === null || report === null || current.series.length === 0) return;
     savedAt = now();
     try {
       const bytes = await trainer.checkpoint();
@@ -171,8 +182,6 @@ export function createController(
     } catch (error) {
       // Training goes on without a checkpoint; only a full browser is worth a word.
       if (error instanceof PapilioError && error.kind === 'quota') fail(error);
-    } finally {
-      isSaving = false;
     }
   }
 
@@ -212,6 +221,8 @@ export function createController(
   }
 
   async function resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void> {
+    // Nothing is lost: it goes on from the last update, not from the last checkpoint of before.
+    if (run.getState().state === 'paused') await Promise.resolve(saving).then(save);
     const { current, request, checkpoint } = run.getState();
     if (current === null || request === null) return;
     const settings = change?.(current.settings) ?? current.settings;
@@ -284,9 +295,4 @@ export function createController(
     }),
     resumeRun: (change) => guarded(() => resumeRun(change))(),
   };
-}
-
-/** Kinds after which the trainer's run is gone. */
-function isFatal(kind: ErrorKind): boolean {
-  return ['device-lost', 'out-of-memory', 'non-finite'].includes(kind);
 }

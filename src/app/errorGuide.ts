@@ -24,7 +24,7 @@ export interface Guide {
 
 export const ACTION_LABELS: Readonly<Record<ActionId, string>> = {
   resume: 'Resume from the last checkpoint',
-  'halve-rate': 'Go back and halve the learning rate',
+  'halve-rate': 'Halve the learning rate and go on',
   'halve-batch': 'Halve the batch and start again',
   'download-checkpoint': 'Download the checkpoint',
   retry: 'Try again',
@@ -62,3 +62,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorKind, Guide>> = {
   checkpoint: guide('The checkpoint does not fit', 'train', 'reset'),
   internal: guide('Something broke', 'train', 'resume', 'retry', 'copy'),
 };
+
+/** Kinds after which the trainer's run is gone. A divergence is none: the update that went wrong was left out. */
+export function isFatal(kind: ErrorKind): boolean {
+  return ['device-lost', 'out-of-memory'].includes(kind);
+}

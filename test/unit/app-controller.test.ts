@@ -103,15 +103,18 @@ describe('a run', () => {
     expect(later.run.getState().state).toBe('paused');
   });
 
-  test('after a divergence the way on halves the rate and starts from the checkpoint', async () => {
+  test('after a divergence the way on halves the rate and goes on from the last update', async () => {
     await train(2);
     await page.controller.save();
+    page.trainer.send({ type: 'step', metric: stepMetric(3) });
     page.trainer.send({
       type: 'error',
       error: { kind: 'non-finite', message: 'The loss is NaN.', details: {} },
       resumable: true,
     });
-    expect(page.run.getState().state).toBe('failed');
+    page.trainer.send({ type: 'state', state: 'paused' });
+    expect(page.run.getState().state).toBe('paused');
+    expect(page.run.getState().error?.report.kind).toBe('non-finite');
     const { learningRate } = page.choice.getState().settings.training;
     await page.controller.resumeRun((s) => ({
       ...s,
@@ -119,7 +122,7 @@ describe('a run', () => {
     }));
     const last = page.trainer.requests.at(-1);
     expect(last?.request.training.learningRate).toBe(learningRate / 2);
-    expect(last?.checkpoint).toEqual(Uint8Array.of(2));
+    expect(last?.checkpoint).toEqual(Uint8Array.of(3));
     expect(page.run.getState().error).toBeNull();
     expect(page.run.getState().runs).toHaveLength(2);
   });
@@ -132,6 +135,8 @@ describe('a run', () => {
       error: { kind: 'device-lost', message: 'The device was lost.', details: {} },
       resumable: true,
     });
+    page.trainer.send({ type: 'state', state: 'paused' });
+    expect(page.run.getState().state).toBe('failed');
     await page.controller.resumeRun();
     expect(page.run.getState().runs).toHaveLength(1);
     expect(page.run.getState().current?.series.length).toBe(2);
