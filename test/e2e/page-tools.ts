@@ -2,10 +2,15 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Browser, Page } from 'puppeteer-core';
+import { expect } from 'vitest';
 
 /** A small run: the default preset unless the link says more. */
 export const SMALL =
   'v=1&preset=letters-boft&seed=1&t.batchSize=4&t.evalEvery=3&t.evalExamples=16&t.warmupSteps=1';
+
+/** The default preset with fewer steps and smaller batches: enough to see that it learns. */
+export const LEARNING =
+  'v=1&preset=letters-boft&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=64';
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -52,11 +57,15 @@ export async function openTab(page: Page, name: string): Promise<void> {
 
 /** Waits for a state of the run; an error on screen ends the wait with its words. */
 export async function untilState(page: Page, wanted: string): Promise<void> {
-  await until(async () => {
-    const trouble = await words(page, '.error-card');
-    if (trouble !== '' && wanted !== 'failed') throw new Error(`The page says: ${trouble}`);
-    return page.$(`.transport-state[data-state="${wanted}"]`);
-  }, `the run to be ${wanted}`);
+  await until(
+    async () => {
+      const trouble = await words(page, '.error-card');
+      if (trouble !== '' && wanted !== 'failed') throw new Error(`The page says: ${trouble}`);
+      return page.$(`.transport-state[data-state="${wanted}"]`);
+    },
+    `the run to be ${wanted}`,
+    480,
+  );
 }
 
 /** Starts the run on screen and waits for its end. */
@@ -64,6 +73,34 @@ export async function trainToTheEnd(page: Page): Promise<void> {
   await page.waitForSelector('.button-train:not([data-disabled])', { timeout: 60_000 });
   await press(page, 'Train');
   await untilState(page, 'finished');
+}
+
+/** The held-out accuracy on screen, in per cent: now, and before training. */
+async function heldOut(page: Page): Promise<{ now: number; before: number }> {
+  const said = await until(
+    async () => /([\d.]+) %\s+was ([\d.]+) %/.exec(await words(page, '.figures')),
+    'held-out accuracy before and after',
+    60,
+  );
+  return { now: Number(said[1]), before: Number(said[2]) };
+}
+
+/** After {@link LEARNING}: what was near chance among 26 letters (3.8 %) is known far better. */
+export async function expectLearning(page: Page): Promise<void> {
+  const { now, before } = await heldOut(page);
+  expect(before).toBeLessThan(15);
+  expect(now).toBeGreaterThan(before + 15);
+}
+
+/** Merges the run on screen; the page's figure for parity with onnxruntime is at most 1e-4. */
+export async function mergeAndCheck(page: Page): Promise<void> {
+  await openTab(page, 'Merge');
+  await press(page, 'Merge and check');
+  const verdict = await until(() => words(page, '.verdict'), 'the verdict on parity');
+  expect(verdict).toContain('answers as the trained model does');
+  const figures = await words(page, '.figures-small');
+  const parity = /max \|a−b\| \/ max \|b\|\s+([\d.]+ e-?\d+)/i.exec(figures)?.[1];
+  expect(Number(parity?.replace(' ', ''))).toBeLessThanOrEqual(1e-4);
 }
 
 /** The file that a download leaves, once it is whole. */
