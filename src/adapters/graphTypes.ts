@@ -16,6 +16,8 @@ export interface AdapterScope {
   readonly training: boolean;
   /** An input of the training program that the CPU draws before every step. */
   stepInput(name: string, type: TensorType, fill: StepFill): Value;
+  /** What each module of the frozen model reads, where it reads one value once: modules with the same entry can share work on it. */
+  readonly reads: ReadonlyMap<string, unknown>;
   /** i32 [4]: word 0 is the seed of this step, for dropout on the GPU. */
   stepSeed(): Value;
 }

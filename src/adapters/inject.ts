@@ -36,12 +36,29 @@ export const STEP_SEED = 'stepSeed';
 /** Name of the packed buffer in the program family. */
 export const TRAINABLE = 'trainable';
 
-/** Emits the trainable tensors and every group's shared work. `initial` gives the packed buffer's first contents. */
-export function emitTrainables(
-  g: Builder,
-  plan: AdapterPlan,
-  options: { readonly training: boolean; readonly initial: () => Float32Array },
-): Trainables {
+/** The input of every linear layer that runs once, by module. */
+function readsOf(base: Graph): Map<string, Value> {
+  const reads = new Map<string, Value>();
+  const again = new Set<string>();
+  for (const { op, module, inputs } of base.nodes) {
+    if (op.name !== 'linear' || module === undefined) continue;
+    if (reads.has(module)) again.add(module);
+    reads.set(module, inputs[0]!);
+  }
+  for (const module of again) reads.delete(module);
+  return reads;
+}
+
+export interface TrainableOptions {
+  readonly training: boolean;
+  /** First contents of the packed buffer. */
+  readonly initial: () => Float32Array;
+  /** The frozen model that the adapters are for: layers that read one value then share the work on it. */
+  readonly base?: Graph;
+}
+
+/** Emits the trainable tensors and every group's shared work. */
+export function emitTrainables(g: Builder, plan: AdapterPlan, options: TrainableOptions): Trainables {
   const half = graphHalves[plan.method.id];
   const packed = g.state(TRAINABLE, { dtype: 'f32', shape: [plan.size] }, options.initial);
   for (const group of plan.groups) {
@@ -65,6 +82,7 @@ export function emitTrainables(
   const scope: AdapterScope = {
     g,
     training: options.training,
+    reads: options.base ? readsOf(options.base) : new Map(),
     stepInput(name, type, fill) {
       stepInputs.push({ name, type, fill });
       return g.input(name, type);

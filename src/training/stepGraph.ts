@@ -79,7 +79,7 @@ export function lossAndGradients(
   plan: AdapterPlan,
   initial: () => Float32Array,
 ): LossAndGradients {
-  const trainables = emitTrainables(g, plan, { training: true, initial });
+  const trainables = emitTrainables(g, plan, { training: true, initial, base: base.graph });
   const value = inject(base.graph, g, trainables);
   const logits = value(base.logits);
   const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
@@ -139,7 +139,7 @@ export function evaluationGraph(
 ): Graph {
   const g = createBuilder();
   const value = plan
-    ? inject(base.graph, g, emitTrainables(g, plan, { training: false, initial }))
+    ? inject(base.graph, g, emitTrainables(g, plan, { training: false, initial, base: base.graph }))
     : inject(base.graph, g, noTrainables);
   const logits = value(base.logits);
   const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });

@@ -1,13 +1,12 @@
 /** BOFT on the graph: full square blocks → rotations (one Cayley for the whole group) → butterfly-turned inputs, scaled outputs. */
-import type { Value } from '../../graph/types.ts';
 import { rng } from '../../lib/rng.ts';
 import { binary } from '../../ops/binary.ts';
-import { butterfly } from '../../ops/butterfly.ts';
 import { cayleyFull } from '../../ops/cayley.ts';
 import { columnScale } from '../../ops/columnScale.ts';
 import { linear } from '../../ops/linear.ts';
 import { split, view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter, StepFill } from '../graphTypes.ts';
+import { rotationsOf } from '../rotations.ts';
 import { boftBlocks } from './butterfly.ts';
 import type { BoftConfig } from './index.ts';
 
@@ -26,52 +25,45 @@ function dropBlocks(layers: number, factors: number, blocks: number, p: number, 
 }
 
 export const boftGraph: GraphHalf<BoftConfig> = {
-  open({ g, training, stepInput }, { id, layers, config, params }) {
+  open({ g, training, stepInput, reads }, { id, layers, config, params }) {
     const { in: inputs, out } = layers[0]!;
     const { block: b, number, factors: m } = boftBlocks(inputs, config);
     const n = layers.length;
     const R = cayleyFull(g, view(g, params.boft_R!, [n * m * number, b, b]), { b });
-    const rotations = split(
-      g,
-      R,
-      layers.map((_, i) => ({ offset: i * m * number * b * b, shape: [m, number, b, b] })),
-    );
     const scales = split(
       g,
       params.boft_s!,
       layers.map((_, i) => ({ offset: i * out, shape: [out] })),
     );
     const drops = training && Math.floor(config.boft_dropout * number) > 0;
-    const masks = drops
-      ? split(
-          g,
-          stepInput(
-            `boftMask.${id}`,
-            { dtype: 'f32', shape: [n, m, number] },
-            dropBlocks(n, m, number, config.boft_dropout, Number(id.replace(/\D/g, ''))),
-          ),
-          layers.map((_, i) => ({ offset: i * m * number, shape: [m, number] })),
+    const mask = drops
+      ? stepInput(
+          `boftMask.${id}`,
+          { dtype: 'f32', shape: [n, m, number] },
+          dropBlocks(n, m, number, config.boft_dropout, Number(id.replace(/\D/g, ''))),
         )
       : null;
 
-    return layers.map((_, i): LayerAdapter => {
-      const turn = (x: Value, transpose: boolean, dropping = false) =>
-        butterfly(g, x, rotations[i]!, { transpose }, dropping ? masks?.[i] : undefined);
-      const s = scales[i]!;
-      return {
-        adapt: ({ W, bias }) => ({ W: binary(g, turn(W, true), view(g, s, [out, 1]), { fn: 'mul' }), bias }),
-        apply: (x, { W, bias }) => {
-          const scaled = columnScale(g, linear(g, turn(x, false, true), W, null), s);
-          return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
-        },
-        rotate: (x) => turn(x, false),
-        rotateBy: (factor, x) => {
-          const only = new Float32Array(m * number);
-          only.fill(1, factor * number, (factor + 1) * number);
-          const mask = g.constant({ dtype: 'f32', shape: [m, number] }, only);
-          return butterfly(g, x, rotations[i]!, { transpose: false }, mask);
-        },
-      };
-    });
+    return rotationsOf(g, reads, layers, R, [m, number, b, b], mask).map(
+      ({ input, turn }, i): LayerAdapter => {
+        const s = scales[i]!;
+        return {
+          adapt: ({ W, bias }) => ({
+            W: binary(g, turn(W, true), view(g, s, [out, 1]), { fn: 'mul' }),
+            bias,
+          }),
+          apply: (x, { W, bias }) => {
+            const scaled = columnScale(g, linear(g, input(x), W, null), s);
+            return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
+          },
+          rotate: (x) => turn(x, false),
+          rotateBy: (factor, x) => {
+            const only = new Float32Array(m * number);
+            only.fill(1, factor * number, (factor + 1) * number);
+            return turn(x, false, g.constant({ dtype: 'f32', shape: [m, number] }, only));
+          },
+        };
+      },
+    );
   },
 };

@@ -1,17 +1,17 @@
 /** OFT on the graph: blocks of skew numbers → rotations (one Cayley for the whole group) → turned inputs. */
 import type { Value } from '../../graph/types.ts';
-import { butterfly } from '../../ops/butterfly.ts';
 import { cayley } from '../../ops/cayley.ts';
 import { linear } from '../../ops/linear.ts';
-import { split, view } from '../../ops/view.ts';
+import { view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
+import { rotationsOf } from '../rotations.ts';
 import type { OftConfig } from './index.ts';
 import { oftBlocks, triangleSize } from './rule.ts';
 
 const unchanged: LayerAdapter = { adapt: (weights) => weights };
 
 export const oftGraph: GraphHalf<OftConfig> = {
-  open({ g }, { layers, config, params }) {
+  open({ g, reads }, { layers, config, params }) {
     const first = layers[0]!;
     const isEmbedding = first.kind === 'embedding';
     const q = params[isEmbedding ? 'oft_embedding_R.weight' : 'oft_R.weight'];
@@ -25,18 +25,12 @@ export const oftGraph: GraphHalf<OftConfig> = {
       kind: config.use_cayley_neumann ? 'neumann' : 'exact',
       terms: config.num_cayley_neumann_terms,
     });
-    const perLayer = split(
-      g,
-      R,
-      layers.map((_, i) => ({ offset: i * stored * b * b, shape: [1, stored, b, b] })),
-    );
-    return layers.map((_, i): LayerAdapter => {
-      const turn = (x: Value, transpose: boolean) => butterfly(g, x, perLayer[i]!, { transpose });
+    return rotationsOf(g, reads, layers, R, [1, stored, b, b]).map(({ input, turn }): LayerAdapter => {
       const rotate = (x: Value) => turn(x, false);
       if (isEmbedding) return { adapt: ({ W, bias }) => ({ W: rotate(W), bias }), rotate };
       return {
         adapt: ({ W, bias }) => ({ W: turn(W, true), bias }),
-        apply: (x, { W, bias }) => linear(g, rotate(x), W, bias),
+        apply: (x, { W, bias }) => linear(g, input(x), W, bias),
         rotate,
       };
     });
