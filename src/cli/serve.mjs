@@ -44,7 +44,12 @@ try {
 
 function build() {
   stdout.write('Building the page …\n');
-  const result = spawnSync(execPath, [vite, 'build', '--logLevel', 'error'], { cwd: root, encoding: 'utf8' });
+  // Whatever NODE_ENV is outside (vitest sets "test"), the page is React's production build.
+  const result = spawnSync(execPath, [vite, 'build', '--logLevel', 'error'], {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...env, NODE_ENV: 'production' },
+  });
   if (result.status !== 0) stop(`The page could not be built.\n${result.stdout}${result.stderr}`);
 }
 
