@@ -36,7 +36,13 @@ export default defineConfig(({ mode }) =>
           projects: [
             {
               extends: true,
-              test: { name: 'unit', include: ['test/unit/**/*.test.ts'], environment: 'node' },
+              test: {
+                name: 'unit',
+                include: ['test/unit/**/*.test.ts'],
+                environment: 'node',
+                // Some take seconds, and many times that on a busy machine.
+                testTimeout: 120_000,
+              },
             },
             {
               extends: true,

@@ -75,11 +75,11 @@ describe('glyphs', { timeout: 60_000 }, () => {
 
   it('are drawn at 2,000 a second or more', () => {
     const set = glyphDataset('wild-digits');
-    // The best of five rounds: a machine that is busy elsewhere is no slower pen.
+    // The best of five rounds in CPU seconds: a machine that is busy elsewhere is no slower pen.
     const rounds = Array.from({ length: 5 }, () => {
-      const start = performance.now();
+      const start = process.cpuUsage();
       for (let i = 0; i < 200; i++) set.train.pixels(i);
-      return (200 * 1000) / (performance.now() - start);
+      return (200 * 1e6) / process.cpuUsage(start).user;
     });
     expect(Math.max(...rounds)).toBeGreaterThan(2000);
   });
