@@ -1,12 +1,16 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
 import { bytes, duration, percent, real, whole } from '../../app/format.ts';
 import { secondsPerStep, smooth } from '../../app/series.ts';
-import type { EvalMetric } from '../../training/protocol.ts';
+import type { EvalMetric, OpenReport } from '../../training/protocol.ts';
 import { useChoice, useRun, useUi } from '../usePage.ts';
 import { useSeries } from './useSeries.ts';
 
 export const scoreText = ({ metric, value }: EvalMetric): string =>
   metric === 'accuracy' ? percent(value) : real(value);
+
+/** What the browser calls the device; Firefox keeps it to itself. */
+const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>
+  description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
 
 export function Figures() {
   const current = useRun((s) => s.current);
@@ -71,7 +75,7 @@ export function Figures() {
       </dl>
       {open === null ? null : (
         <p className="machine">
-          <span>{open.device.description || `${open.device.vendor} ${open.device.architecture}`}</span>
+          <span>{deviceName(open.device)}</span>
           {open.device.isSoftware ? <span className="tag">software adapter</span> : null}
           <span>{bytes(open.counts.gpuBytes)} on the GPU</span>
           <span>
