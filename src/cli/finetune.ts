@@ -3,15 +3,19 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { methodById } from '../adapters/registry.ts';
-import { openDevice } from '../gpu/device.ts';
+import { type Device, type DeviceInfo, openDevice } from '../gpu/device.ts';
 import { openSession as openOrt } from '../inference/session.ts';
+import { fail } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
+import type { MakeEngine } from '../training/engine.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import { checkParity, paritySample } from '../training/parity.ts';
 import type { RunRequest } from '../training/protocol.ts';
 import { openSession, type Session } from '../training/session.ts';
-import { adapterConfig, options, required, trainingSettings } from './finetuneOptions.ts';
+import { adapterConfig, options, required, trainingSettings, type Values } from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
+import { ortEngines } from './pretrain/ortEngine.ts';
+import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar } from './progress.ts';
 import { openGpu, readBytes, runtimeName, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
@@ -30,13 +34,13 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     training,
   };
   const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
-  const device = await openDevice(await openGpu());
+  const on = await openExecutor(values);
   const bar = progressBar('train');
   const say = (line: string): void => {
     if (!values.json) process.stdout.write(`${line}\n`);
   };
   const session = await openSession(
-    device,
+    on.engines,
     request,
     surroundings,
     {
@@ -64,12 +68,12 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     return saveUnfinished(session, ended, out, {
       ...run,
       evaluations: [before, ...session.history.evals],
-      runtime: runtimeName,
-      device: device.info,
+      runtime: on.runtime,
+      device: on.info,
       date: new Date().toISOString(),
     }).finally(() => {
       session.destroy();
-      device.destroy();
+      on.close();
     });
   }
   const after = session.history.evals.at(-1) ?? (await session.evaluate('adapted'));
@@ -99,7 +103,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     submitsPerStep: stats.submitsPerStep,
     peakBytes: session.engine.peakBytes,
     parity,
-    adapter: { vendor: device.info.vendor, architecture: device.info.architecture },
+    adapter: { vendor: on.info.vendor, architecture: on.info.architecture },
     out,
   };
   const run = {
@@ -109,8 +113,8 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     evaluations: session.history.evals,
     changedInitializers: merged.changedInitializers,
     warnings: [...session.warnings, ...adapter.warnings],
-    runtime: runtimeName,
-    device: device.info,
+    runtime: on.runtime,
+    device: on.info,
     date: new Date().toISOString(),
   };
   await writeBytes(join(out, 'adapter_config.json'), adapter['adapter_config.json']);
@@ -130,8 +134,32 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   say(`written to ${out}`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   session.destroy();
-  device.destroy();
+  on.close();
   return 0;
+}
+
+interface Executor {
+  readonly engines: Device | MakeEngine;
+  readonly info: DeviceInfo;
+  readonly runtime: string;
+  close(): void;
+}
+
+/** The GPU, or onnxruntime's native CPU build for machines whose WebGPU is software. */
+async function openExecutor(values: Values): Promise<Executor> {
+  if (values.executor === 'onnxruntime') {
+    const folder = values['executor-path'];
+    const ort = loadOrtRuntime(
+      typeof folder === 'string' ? folder : undefined,
+      values.threads === undefined ? undefined : Number(values.threads),
+    );
+    const info = { vendor: 'cpu', architecture: ort.cpu, description: `${ort.threads} threads` };
+    return { engines: ortEngines(ort), info, runtime: `${ort.name} ${ort.version}`, close: () => {} };
+  }
+  if (values.executor !== 'webgpu')
+    return fail('bad-argument', `--executor must be webgpu or onnxruntime, not "${values.executor}".`);
+  const device = await openDevice(await openGpu());
+  return { engines: device, info: device.info, runtime: runtimeName, close: () => device.destroy() };
 }
 
 /** config.json with the labels of the model as it is now. */

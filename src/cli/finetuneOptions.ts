@@ -27,6 +27,10 @@ export const options = {
   'sequence-length': { type: 'string' },
   'eval-every': { type: 'string' },
   'eval-examples': { type: 'string' },
+  /** `webgpu`, or `onnxruntime`: the same graphs on its native CPU build, for machines without a GPU. */
+  executor: { type: 'string', default: 'webgpu' },
+  'executor-path': { type: 'string' },
+  threads: { type: 'string' },
   json: { type: 'boolean', default: false },
 } as const;
 

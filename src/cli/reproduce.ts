@@ -118,6 +118,8 @@ export async function reproduceCommand(args: readonly string[]): Promise<number>
       out: { type: 'string', default: 'out/reproduce' },
       docs: { type: 'string', default: 'docs' },
       steps: { type: 'string' },
+      executor: { type: 'string', default: 'webgpu' },
+      'executor-path': { type: 'string', default: '.' },
     },
     allowPositionals: true,
   });
@@ -144,6 +146,7 @@ export async function reproduceCommand(args: readonly string[]): Promise<number>
     const code = await finetuneCommand([
       ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],
       ...['--config', JSON.stringify(trial.config), '--out', out, ...flags],
+      ...['--executor', values.executor, '--executor-path', values['executor-path']],
     ]);
     if (code !== 0) return code;
     const run = JSON.parse(await readText(join(out, 'run.json'))) as {

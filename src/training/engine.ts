@@ -12,6 +12,7 @@ import { createStore } from '../gpu/store.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { DeviceData, Graph } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
+import { fuse } from '../ops/fuse.ts';
 import type { FullBatch } from './batchPlan.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
 import {
@@ -98,7 +99,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let peakBytes = 0;
 
   const compiled = async (graph: Graph): Promise<Program> => {
-    const program = await compile(device, store, schedule(graph, device.caps), {
+    const program = await compile(device, store, schedule(fuse(graph), device.caps), {
       onPipeline: options.onCompile,
     });
     programs.push(program);

@@ -11,7 +11,6 @@ import type { Graph, Value } from '../graph/types.ts';
 import { adamw } from '../ops/adamw.ts';
 import { addN } from '../ops/addN.ts';
 import { axpy } from '../ops/axpy.ts';
-import { fuse } from '../ops/fuse.ts';
 import { sgd } from '../ops/sgd.ts';
 import { sumSquares } from '../ops/sumSquares.ts';
 import { pack } from '../ops/view.ts';
@@ -107,11 +106,11 @@ export function trainingGraph(
   const { loss, params, gradients, stepInputs } = lossAndGradients(g, base, plan, initial);
   if (settings.gradientAccumulation === 1) {
     const normSquared = emitUpdate(g, params, gradients, settings);
-    return { graph: fuse(g.finish({ loss, normSquared })), stepInputs };
+    return { graph: g.finish({ loss, normSquared }), stepInputs };
   }
   const sum = g.state(names.gradients, { dtype: 'f32', shape: [plan.size] }, zeros(plan.size));
   axpy(g, sum, gradients, g.input(names.keepGradients, { dtype: 'f32', shape: [1] }));
-  return { graph: fuse(g.finish({ loss })), stepInputs };
+  return { graph: g.finish({ loss }), stepInputs };
 }
 
 /** The update by accumulated gradients. */
@@ -144,7 +143,7 @@ export function evaluationGraph(
   const logits = value(base.logits);
   const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
   const loss = emitLossSum(g, logits, labels, { withGradient: false });
-  return fuse(g.finish(withLogits ? { loss, logits } : { loss }));
+  return g.finish(withLogits ? { loss, logits } : { loss });
 }
 
 const noTrainables = { adapters: new Map(), saved: new Map() };

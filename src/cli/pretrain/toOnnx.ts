@@ -6,11 +6,12 @@ import type { Graph, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import { createEmitter, type Lowering, onnxType } from './emitter.ts';
+import { adapters } from './onnxAdapters.ts';
 import { layers } from './onnxLayers.ts';
 import { moves } from './onnxMoves.ts';
 import { pointwise } from './onnxPointwise.ts';
 
-const table: Readonly<Record<string, Lowering>> = { ...pointwise, ...moves, ...layers };
+const table: Readonly<Record<string, Lowering>> = { ...pointwise, ...moves, ...layers, ...adapters };
 
 export interface TranslatedGraph {
   readonly model: OnnxModel;
