@@ -1,6 +1,6 @@
 // What happens to an element of a product before it is stored, in this order, each step under its condition:
-//   raw = v; v *= scale[column]; v += bias[column]; v += addend[at]; pre = v; v = activate(v); v *= slope(at); c = v.
-// conditions: VEC_C RAW SCALE BIAS KEEP_PRE ACTIVATE SLOPE ADD
+//   raw = v; v *= scale[column]; v += bias[column]; v *= gain[column]; v += addend[at]; pre = v; v = activate(v); v *= slope(at); c = v.
+// conditions: VEC_C RAW SCALE BIAS GAIN KEEP_PRE ACTIVATE SLOPE ADD
 import package::lib::activation::{activate, activate_slope};
 
 @if(VEC_C) alias element = vec4f;
@@ -10,6 +10,7 @@ import package::lib::activation::{activate, activate_slope};
 @if(SLOPE) @group(0) @binding(4) var<storage, read> slope_at: array<element>;
 @if(BIAS) @group(0) @binding(5) var<storage, read> bias: array<element>;
 @if(KEEP_PRE) @group(0) @binding(6) var<storage, read_write> pre: array<element>;
+@if(GAIN) @group(0) @binding(6) var<storage, read> gain: array<element>;
 @if(RAW) @group(0) @binding(7) var<storage, read_write> raw: array<element>;
 @if(ADD) @group(0) @binding(8) var<storage, read> addend: array<element>;
 
@@ -36,6 +37,7 @@ fn store_element(product: element, at: u32, column: u32) {
   @if(RAW) raw[at] = v;
   @if(SCALE) v *= scale[column];
   @if(BIAS) v += bias[column];
+  @if(GAIN) v *= gain[column];
   @if(ADD) v += addend[at];
   @if(KEEP_PRE) pre[at] = v;
   @if(ACTIVATE) v = bend(v);

@@ -60,7 +60,7 @@ function emitProduct(
   end: Sum | null,
   copying: Copying,
 ): Value {
-  const { root, alpha, scale, bias, raw } = product;
+  const { root, alpha, scale, bias, gain, raw } = product;
   const [a, b] = root.inputs.map(copying.value) as [Value, Value];
   const activation = end?.activation ?? 'none';
   const pre = end?.pre ?? null;
@@ -68,6 +68,7 @@ function emitProduct(
   const given: Readonly<Record<Extra, Value | null>> = {
     scale: scale && copying.value(scale),
     bias: bias && copying.value(bias),
+    gain: gain && copying.value(gain),
     add: added,
     slope: slope && copying.value(slope.at),
   };

@@ -38,6 +38,8 @@ export interface Epilogue {
   readonly scale?: Ref | undefined;
   /** [n], is added to the columns. */
   readonly bias?: Ref | undefined;
+  /** [n], multiplies the columns after the bias; never with `pre`. */
+  readonly gain?: Ref | undefined;
   readonly add?: Ref | undefined;
   /** Gets the value before the activation. */
   readonly pre?: Ref | undefined;
@@ -53,19 +55,20 @@ function epilogueParts(
   vector: boolean,
   spare: Ref,
 ): Required<Pick<Dispatch, 'conditions' | 'constants' | 'bindings'>> {
-  const { raw, scale, bias, pre, activation = 'none', slope, add } = epilogue;
+  const { raw, scale, bias, gain, pre, activation = 'none', slope, add } = epilogue;
   const curve = slope?.of ?? activation;
   const conditions: Record<string, boolean> = {
     VEC_C: vector,
     RAW: raw !== undefined,
     SCALE: scale !== undefined,
     BIAS: bias !== undefined,
+    GAIN: gain !== undefined,
     KEEP_PRE: pre !== undefined,
     ACTIVATE: activation !== 'none',
     SLOPE: slope !== undefined,
     ADD: add !== undefined,
   };
-  const slots = [c, scale ?? slope?.at, bias, pre, raw, add];
+  const slots = [c, scale ?? slope?.at, bias, pre ?? gain, raw, add];
   const used = slots.findLastIndex((ref) => ref !== undefined) + 1;
   return {
     conditions,

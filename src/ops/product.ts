@@ -1,5 +1,5 @@
 /**
- * product: a matrix product with everything its epilogue can do: y = activate(alpha · op(a) op(b) ⊙ scale + bias + add) · slope(at).
+ * product: a matrix product with everything its epilogue can do: y = activate((alpha · op(a) op(b) ⊙ scale + bias) ⊙ gain + add) · slope(at).
  * The fuse pass makes it of products and what follows them, after differentiation, so it has no gradient. Kernel: gemm.ts.
  */
 import { defineOp } from '../graph/defineOp.ts';
@@ -11,8 +11,8 @@ import { emptyTensor } from './reference.ts';
 import type { Activation } from './scalar.ts';
 import { scalarFunction } from './scalar.ts';
 
-/** Operands beyond a and b, in the order of the inputs: scale, bias [n]; add, slope as large as the result. */
-export const EXTRAS = ['scale', 'bias', 'add', 'slope'] as const;
+/** Operands beyond a and b, in the order of the inputs: scale, bias, gain [n]; add, slope as large as the result. */
+export const EXTRAS = ['scale', 'bias', 'gain', 'add', 'slope'] as const;
 export type Extra = (typeof EXTRAS)[number];
 
 export interface ProductAttrs {
@@ -47,6 +47,9 @@ function sizesOf(inputs: readonly TensorType[], attrs: ProductAttrs): Sizes {
   return { m: sizeOf(leading), n, k, shape: [...leading, n] };
 }
 
+/** One number per column. */
+const ofColumns = (extra: Extra): boolean => extra === 'scale' || extra === 'bias' || extra === 'gain';
+
 /** Position of an operand among the inputs, or undefined. */
 const position = (attrs: ProductAttrs, extra: Extra): number | undefined => {
   const at = attrs.extras.indexOf(extra);
@@ -76,7 +79,7 @@ function productCase(
   const all = { ...plain, ...attrs, extras };
   const k = a.at(-1)!;
   const result = [...a.slice(0, -1), n];
-  const operands = extras.map((extra) => (extra === 'scale' || extra === 'bias' ? f32(n) : f32(...result)));
+  const operands = extras.map((extra) => (ofColumns(extra) ? f32(n) : f32(...result)));
   return { name, inputs: [f32(...a), all.transB ? f32(n, k) : f32(k, n), ...operands], attrs: all };
 }
 
@@ -88,12 +91,13 @@ export const productOp = defineOp<ProductAttrs>({
       fail('shape', `product: ${inputs.length} operands, not ${attrs.extras.length + 2}.`);
     attrs.extras.forEach((extra, i) => {
       const t = inputs[i + 2]!;
-      const fits =
-        extra === 'scale' || extra === 'bias' ? sameShape(t.shape, [n]) : sizeOf(t.shape) === m * n;
+      const fits = ofColumns(extra) ? sameShape(t.shape, [n]) : sizeOf(t.shape) === m * n;
       if (!fits) fail('shape', `product: ${extra} [${t.shape}] does not go with a result of [${shape}].`);
     });
     if (attrs.extras.includes('slope') && (attrs.extras.includes('scale') || attrs.activation !== 'none'))
       fail('shape', 'product: a slope goes with neither a scale nor an activation.');
+    if (attrs.extras.includes('gain') && attrs.keepPre)
+      fail('shape', 'product: with a gain, the value before the activation cannot be kept.');
     const y = { dtype: 'f32', shape } as const;
     return [y, ...(attrs.keepPre ? [y] : []), ...(attrs.keepRaw ? [y] : [])];
   },
@@ -118,6 +122,7 @@ export const productOp = defineOp<ProductAttrs>({
         epilogue: {
           scale: ref('scale'),
           bias: ref('bias'),
+          gain: ref('gain'),
           pre: attrs.keepPre ? { out: 1 } : undefined,
           raw: attrs.keepRaw ? { out: attrs.keepPre ? 2 : 1 } : undefined,
           activation: attrs.activation,
@@ -132,7 +137,7 @@ export const productOp = defineOp<ProductAttrs>({
     const { m, n, k, shape } = sizesOf(inputs, attrs);
     const [a, b] = [inputs[0]!.data, inputs[1]!.data];
     const operand = (extra: Extra) => inputs[position(attrs, extra) ?? -1]?.data;
-    const [scale, bias, add, at] = EXTRAS.map(operand);
+    const [scale, bias, gain, add, at] = EXTRAS.map(operand);
     const { value } = scalarFunction(attrs.activation);
     const slope = scalarFunction(attrs.slope).slope!;
     const [am, ak] = attrs.transA ? [1, m] : [k, 1];
@@ -147,6 +152,7 @@ export const productOp = defineOp<ProductAttrs>({
         raw.data[here] = v;
         if (scale) v *= scale[j]!;
         if (bias) v += bias[j]!;
+        if (gain) v *= gain[j]!;
         if (add) v += add[here]!;
         pre.data[here] = v;
         v = value(v);
@@ -163,6 +169,8 @@ export const productOp = defineOp<ProductAttrs>({
       keepRaw: true,
     }),
     productCase('scaled, odd', [2, 3, 7], 5, ['scale'], { keepRaw: true, alpha: 0.5 }),
+    productCase('gain after the bias', [5, 8], 8, ['scale', 'bias', 'gain', 'add'], { activation: 'gelu' }),
+    productCase('gain, split, odd', [6, 600], 7, ['bias', 'gain'], { keepRaw: true }),
     productCase('added to', [7, 9], 6, ['bias', 'add'], {}),
     productCase('all in front of a sum', [5, 7], 7, ['scale', 'bias', 'add'], { activation: 'silu' }),
     productCase('times a slope', [6, 9], 8, ['slope'], { slope: 'gelu', transB: false }),

@@ -94,6 +94,36 @@ describe('fuse', () => {
     });
   });
 
+  it('folds a frozen scale after the bias in front of a residual, but not one whose gradient is wanted', () => {
+    const build = (frozen: boolean) =>
+      network((g, weight, x) => {
+        const lengths = frozen
+          ? g.parameter('lambda', { dtype: 'f32', shape: [8] }, () => draw(8, 60))
+          : weight(8);
+        const branch = binary(g, linear(g, x, weight(8, 8), weight(8)), lengths, { fn: 'mul' });
+        return binary(g, x, branch, { fn: 'add' });
+      });
+    const products = (frozen: boolean) =>
+      fused(build(frozen))
+        .nodes.filter((n) => n.op.name === 'product')
+        .map((n) => n.attrs);
+    expect(products(true)).toContainEqual(expect.objectContaining({ extras: ['bias', 'gain', 'add'] }));
+    expect(products(false)).not.toContainEqual(expect.objectContaining({ extras: ['bias', 'gain', 'add'] }));
+  });
+
+  it('gives every product of a sum the scale that follows it', () => {
+    const after = fused(
+      network((g, weight, x) => {
+        const lengths = g.parameter('lambda', { dtype: 'f32', shape: [8] }, () => draw(8, 60));
+        const low = linear(g, linear(g, x, weight(2, 8), null), weight(8, 2), null);
+        const branch = binary(g, linear(g, x, weight(8, 8), weight(8)), low, { fn: 'add' });
+        return binary(g, x, binary(g, branch, lengths, { fn: 'mul' }), { fn: 'add' });
+      }),
+    );
+    // Only the gradient still multiplies on its own.
+    expect(count(after, 'binary')).toBe(1);
+  });
+
   it.each(['layerNorm', 'rmsNorm'] as const)('adds residuals and their gradients on the way (%s)', (kind) => {
     const after = fused(
       network((g, weight, x) => {

@@ -34,6 +34,8 @@ export interface Product {
   alpha: number;
   scale: Value | null;
   bias: Value | null;
+  /** Multiplies the columns after the bias. */
+  gain: Value | null;
   /** The value before the scale, where others read it. */
   raw: Value | null;
 }
@@ -86,7 +88,7 @@ function rootSum(node: Node): Sum | null {
   const y = node.outputs[0]!;
   const product = (bias: Value | null, alpha: number): Sum => ({
     ...emptySum(y, node),
-    products: [{ root: node, alpha, scale: null, bias, raw: null }],
+    products: [{ root: node, alpha, scale: null, bias, gain: null, raw: null }],
   });
   if (node.op === linearOp) {
     const { activation, keepPre, variant } = node.attrs as LinearAttrs;
@@ -143,16 +145,22 @@ function extended(node: Node, at: Map<Value, Sum>, links: Links): Sum | null {
   if (node.op === scaleOp) {
     const sum = open(first);
     const product = sum && lone(sum);
-    if (!product || product.bias || product.scale || !links.onlyFor(first, node)) return null;
+    if (!product || product.bias || product.scale || product.gain || !links.onlyFor(first, node)) return null;
     product.alpha *= (node.attrs as ScaleAttrs).by;
     return join(sum);
   }
   const factor = columnFactor(node, at);
   if (factor) {
     const sum = open(factor.of);
-    const product = sum && lone(sum);
-    if (!product || product.bias || product.scale || columnsOf(product) !== sizeOf(factor.by.shape))
-      return null;
+    const [product, ...others] = sum?.products ?? [];
+    if (!sum || !product || sum.rest.length + sum.norms.length > 0) return null;
+    if (sum.products.some((p) => p.gain || columnsOf(p) !== sizeOf(factor.by.shape))) return null;
+    if (product.bias || product.scale || others.length > 0) {
+      // Each product takes the factor as its gain; what is before a gain cannot be kept.
+      if (!links.onlyFor(factor.of, node)) return null;
+      for (const p of sum.products) p.gain = factor.by;
+      return join(sum);
+    }
     const joined = joinKeeping(sum, (v) => {
       product.raw = v;
     });
@@ -163,6 +171,8 @@ function extended(node: Node, at: Map<Value, Sum>, links: Links): Sum | null {
     const { fn } = node.attrs as { fn: unknown };
     const sum = open(first);
     if (!sum || sum.products.length === 0 || !isActivation(fn)) return null;
+    // The value before the activation and a gain share a binding.
+    if (sum.products.at(-1)!.gain && !links.onlyFor(first, node)) return null;
     const joined = joinKeeping(sum, (v) => {
       sum.pre = v;
     });
@@ -222,7 +232,8 @@ function added(node: Node, at: Map<Value, Sum>, links: Links): Sum | null {
   const vector = node.inputs.find((v) => !sameShape(v.shape, y.shape));
   if (vector) {
     const product = lone(joined);
-    if (!product || product.bias || !sameShape(vector.shape, [columnsOf(product)])) return null;
+    if (!product || product.bias || product.gain || !sameShape(vector.shape, [columnsOf(product)]))
+      return null;
     if (y.shape.at(-1) !== columnsOf(product)) return null;
     product.bias = vector;
   } else {
