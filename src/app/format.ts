@@ -36,6 +36,9 @@ export function real(x: number): string {
   return x.toPrecision(4);
 }
 
+/** So many a second, short enough for a narrow column. */
+export const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(1) : whole(perSecond));
+
 export function duration(seconds: number): string {
   if (seconds < 1) return '< 1 s';
   if (seconds < 60) return `${Math.round(seconds)} s`;

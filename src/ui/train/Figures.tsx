@@ -1,5 +1,5 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
-import { bytes, duration, percent, real, whole } from '../../app/format.ts';
+import { bytes, duration, percent, rate, real, whole } from '../../app/format.ts';
 import { secondsPerStep, smooth } from '../../app/series.ts';
 import type { EvalMetric, OpenReport } from '../../training/protocol.ts';
 import { useChoice, useRun, useUi } from '../usePage.ts';
@@ -63,7 +63,7 @@ export function Figures() {
                 ? 'after 10 steps'
                 : ''
               : perStep > 0
-                ? `${real(perStep / pace)} ${unit}/s`
+                ? `${rate(perStep / pace)} ${unit}/s`
                 : ''
           }
         />
