@@ -1,7 +1,6 @@
 /**
  * The command line as a user meets it: wrong input ends with exit code 2 and one sentence that says what, where and what to do; a run that is
- * stopped, diverges or loses its device leaves what it had, and goes on from there. Seen to fail with: errors printed with their stacks, exit
- * code 1, a diverged run that writes nothing, a checkpoint that is not read, a lost device that is waited for.
+ * stopped, diverges or loses its device leaves what it had, and goes on from there. Seen to fail with: errors printed with their stacks, exit code 1, a diverged run that writes no adapter, a checkpoint that is not read, a lost device that is asked for its state.
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -201,6 +200,8 @@ describe('a run', () => {
     const more = finetune({
       out: at('resumed'),
       steps: String(steps + 3),
+      // Another seed: without the checkpoint the curve would begin otherwise.
+      seed: '9',
       resume: join(out, 'checkpoint.safetensors'),
     });
     const resumed = await papilio([...more, '--json']);

@@ -1,6 +1,6 @@
 /**
  * One adapted layer at a time against figures that PEFT computed: forward, gradients, rotation or update, merged weight. Figures:
- * test/fixtures/peft/cases. That a wrong figure is noticed is itself a test; seen to fail as well with the sign of the Cayley series turned.
+ * test/fixtures/peft/cases. That a wrong figure is noticed is itself a test; seen to fail as well with OFT's rotation transposed.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
