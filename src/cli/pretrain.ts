@@ -51,6 +51,16 @@ const recipes: Readonly<Record<EmbeddedName, Recipe>> = {
     files: (seed) => [
       { name: 'model.onnx', bytes: encodeModel(glyphsVit({ seed })) },
       text('config.json', glyphsVitConfig(glyphsVitDefaults, [...'0123456789'])),
+      // Grey values 0 … 255 become −1 … 1, as the batches here make them.
+      text('preprocessor_config.json', {
+        image_processor_type: 'BitImageProcessor',
+        do_rescale: true,
+        rescale_factor: 1 / 255,
+        do_normalize: true,
+        image_mean: [0.5],
+        image_std: [0.5],
+        size: { height: glyphsVitDefaults.imageSize, width: glyphsVitDefaults.imageSize },
+      }),
     ],
   },
   'tales-gpt': {

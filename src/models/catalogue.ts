@@ -18,7 +18,7 @@ export const embeddedModels: readonly EmbeddedModel[] = [
     title: 'Glyphs ViT',
     about:
       'A small vision transformer (Dinov2 layout, 4 layers × 128) that reads hand-drawn digits of 32×32 pixels.',
-    files: ['model.onnx', 'config.json', 'card.json'],
+    files: ['model.onnx', 'config.json', 'preprocessor_config.json', 'card.json'],
   },
   {
     name: 'tales-gpt',
