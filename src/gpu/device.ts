@@ -126,6 +126,8 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
     caps: {
       software:
         adapter.info.isFallbackAdapter === true ||
+        // Where older browsers have it.
+        (adapter as { readonly isFallbackAdapter?: boolean }).isFallbackAdapter === true ||
         /swiftshader|llvmpipe|lavapipe/i.test(
           `${adapter.info.vendor} ${adapter.info.architecture} ${adapter.info.device} ${adapter.info.description}`,
         ),
