@@ -1,6 +1,9 @@
 /**
  * The command line as a user meets it: wrong input ends with exit code 2 and one sentence that says what, where and what to do; a run that is
- * stopped, diverges or loses its device leaves what it had, and goes on from there. Seen to fail with: errors printed with their stacks, exit code 1, a diverged run that writes no adapter, a checkpoint that is not read, a lost device that is asked for its state.
+ * stopped, diverges or loses its device leaves what it had, and goes on from there.
+ *
+ * Seen to fail with: errors printed with their stacks, exit code 1, a diverged run that writes no adapter, a checkpoint that is not read, a
+ * lost device that is asked for its state.
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
