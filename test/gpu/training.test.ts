@@ -77,8 +77,9 @@ describe('a step', () => {
       return original.apply(this, args);
     };
     try {
-      await train(1, update(1));
-      await train(2, update(2));
+      const submitted = train(1, update(1)).then(() => train(2, update(2)));
+      const waited = new Promise((resolve) => setTimeout(resolve, 20_000, 'waited for numbers'));
+      expect(await Promise.race([submitted.then(() => 'submitted'), waited])).toBe('submitted');
       expect(heard).toEqual([0]);
       let third = false;
       const waiting = train(3, update(3)).then(() => {
@@ -91,6 +92,7 @@ describe('a step', () => {
       await session.engine.settle();
       expect(heard).toEqual([0, 1, 2, 3]);
     } finally {
+      openGate();
       prototype.mapAsync = original;
     }
   });
