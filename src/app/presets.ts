@@ -40,7 +40,7 @@ export const PRESETS: readonly Preset[] = [
     data: 'letters',
     method: 'boft',
     config: GUIDE_BOFT,
-    training: { learningRate: 4e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 1e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
   },
   {
     id: 'oft-equal-budget',

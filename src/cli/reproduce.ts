@@ -27,7 +27,7 @@ const LONG = { steps: 1000, batchSize: 16, evalEvery: 250, evalExamples: 1040 };
 /** The presets, and beside the first one every other method at its start on the same task for as many steps. */
 function trials(): Trial[] {
   const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
-  const guide = { ...own[0]!, name: 'letters-boft-1000', training: { ...own[0]!.training, ...LONG } };
+  const guide = { ...own[0]!, name: 'letters-guide', training: { ...own[0]!.training, ...LONG } };
   const beside = (
     data: string,
     model: string,
@@ -37,7 +37,7 @@ function trials(): Trial[] {
     methods.map((method): Trial => {
       const { config, learningRate } = startOf(method, model);
       return {
-        name: `${data}-${method}-${training.steps}`,
+        name: `${data}-${method}`,
         model,
         data,
         method,

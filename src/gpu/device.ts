@@ -140,7 +140,7 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
     },
     info: {
       vendor: vendorName(adapter.info.vendor),
-      architecture: adapter.info.architecture || adapter.info.device || adapter.info.description,
+      architecture: adapter.info.architecture || adapter.info.description,
       description: adapter.info.description,
     },
     timestamps: has('timestamp-query'),
