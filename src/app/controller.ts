@@ -81,7 +81,8 @@ export function createController(
         // The trainer calls every run that stopped paused; one whose device or memory is gone cannot go on.
         if (event.state === 'paused' && run.getState().state === 'failed') break;
         run.setState({ state: event.state });
-        if (event.state === 'finished') void still();
+        // Events come in their order: the last step has been heard of by now.
+        if (event.state === 'finished' || event.state === 'paused') void still();
         break;
       case 'progress':
         run.setState((s) => ({

@@ -21,6 +21,9 @@ export interface InspectOptions {
 /** @throws PapilioError('not-found') when the module is not adapted */
 export async function inspectModule(options: InspectOptions): Promise<Inspection> {
   const { plan, parameters, module } = options;
+  const whole = plan.saved.find((e) => e.name === `${module}.weight`);
+  const frozen = parameters.get(`${module}.weight`);
+  if (whole && frozen) return inspectWhole(options, whole.offset, frozen);
   const group = plan.groups.find((g) => g.layers.some((l) => l.name === module));
   const layer = group?.layers.find((l) => l.name === module);
   if (!group || !layer)
@@ -64,6 +67,19 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
       : {}),
     ...(spectrum ? { spectrum } : {}),
   };
+}
+
+/** A weight trained in full: what it has become, minus what it was. */
+function inspectWhole(
+  { plan, module, packed }: InspectOptions,
+  offset: number,
+  base: BaseParameter,
+): Inspection {
+  const before = base.load();
+  const data = packed.slice(offset, offset + before.length).map((v, i) => v - before[i]!);
+  const rows = base.shape[0]!;
+  const delta = { rows, columns: before.length / rows, data, relative: frobenius(data) / frobenius(before) };
+  return { module, method: plan.method.id, delta };
 }
 
 /** FourierFT's frequencies with their learned coefficients. */
