@@ -86,7 +86,6 @@ interface StepTag {
   readonly step: number;
   readonly learningRate: number;
   readonly valid: number;
-  readonly lastOfUpdate: boolean;
 }
 
 const RING_SLOTS = 8;
@@ -193,15 +192,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         step.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
         step.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
         for (const input of training.stepInputs) step.write(input.name, stepInput(input, seed));
-        const lastOfUpdate = micro === batches.length - 1;
         collecting++;
-        step.run({ ring, tag: { step: number, learningRate, valid, lastOfUpdate } });
+        step.run({ ring, tag: { step: number, learningRate, valid } });
       }
       if (update && updateRing) {
         await room(update);
         update.write(names.step, scalars);
         collecting++;
-        update.run({ ring: updateRing, tag: { step: number, learningRate, valid, lastOfUpdate: true } });
+        update.run({ ring: updateRing, tag: { step: number, learningRate, valid } });
       }
     },
     onResult(listener) {

@@ -2,7 +2,7 @@
  * The graphs of a run over one family of weights, adapters and states: a training step, its parts when gradients are accumulated,
  * and evaluation with or without the adapter.
  */
-import { emitTrainables, inject, type StepInput } from '../adapters/inject.ts';
+import { emitTrainables, inject, type StepInput, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import { differentiate } from '../graph/differentiate.ts';
@@ -121,7 +121,7 @@ export function updateGraph(
 ): Graph {
   const g = createBuilder();
   const type = { dtype: 'f32', shape: [plan.size] } as const;
-  const params = g.state('trainable', type, initial);
+  const params = g.state(TRAINABLE, type, initial);
   const grads = g.state(names.gradients, type, zeros(plan.size));
   return g.finish({ normSquared: emitUpdate(g, params, grads, settings) });
 }
