@@ -91,6 +91,7 @@ export function createController(
         break;
       case 'step':
         record.series.add(event.metric);
+        run.setState({ submits: event.submits });
         if (event.metric.step % CHECKPOINT_EVERY_STEPS === 0 || now() - savedAt > CHECKPOINT_EVERY_MS)
           void save();
         break;

@@ -62,6 +62,8 @@ export interface RunView {
   readonly current: RunRecord | null;
   readonly request: RunRequest | null;
   readonly open: OpenReport | null;
+  /** Submits of the latest step heard of. */
+  readonly submits: number | null;
   readonly runs: readonly RunRecord[];
   readonly progress: Readonly<Partial<Record<Progress['clock'], Progress>>>;
   readonly error: ErrorView | null;
@@ -108,6 +110,7 @@ export const emptyRun: Omit<RunView, 'runs' | 'saved'> = {
   current: null,
   request: null,
   open: null,
+  submits: null,
   progress: {},
   error: null,
   busy: null,

@@ -2,18 +2,19 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { adaptGraph } from '../adapters/adaptGraph.ts';
 import { chooseAdapter } from '../adapters/choose.ts';
 import { fitAdapter } from '../adapters/fit.ts';
 import { readAdapter } from '../adapters/peft.ts';
 import { initialValues } from '../adapters/plan.ts';
 import { compile } from '../gpu/compile.ts';
-import { openDevice } from '../gpu/device.ts';
+import { type Device, openDevice } from '../gpu/device.ts';
 import { createStore } from '../gpu/store.ts';
 import { schedule } from '../graph/schedule.ts';
+import type { Graph } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { mergeWeights } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import { mergedWeights } from '../training/mergedWeights.ts';
 import { openModel } from '../training/source.ts';
 import { fromTorch } from '../training/torchLayout.ts';
 import { openGpu, readBytes, readText, writeBytes } from './runtime.ts';
@@ -55,27 +56,9 @@ export async function mergeCommand(args: readonly string[]): Promise<number> {
     new Map(model.parameters.map((p) => [p.name, p.shape])),
   );
   const { plan } = chooseAdapter(read.method, read.config, model.targets, model.parameters);
-  const initial = () => initialValues(plan, 0, parameters, adapter);
 
-  const weights = new Map<string, Float32Array>();
-  const modules = plan.groups.flatMap((g) => g.layers.map((l) => l.name));
-  if (modules.length > 0) {
-    const device = await openDevice(await openGpu());
-    const store = createStore(device);
-    for (const module of modules) {
-      const graph = adaptGraph(plan, parameters, initial, [module]);
-      const program = await compile(device, store, schedule(graph, device.caps));
-      program.run();
-      for (const name of Object.keys(graph.outputs))
-        weights.set(name, (await program.read(name)) as Float32Array);
-      program.destroy();
-    }
-    device.destroy();
-  }
-  for (const entry of plan.saved) {
-    const given = adapter.parameters.get(entry.name);
-    if (given && !weights.has(entry.name)) weights.set(entry.name, given.data);
-  }
+  const packed = initialValues(plan, 0, parameters, adapter);
+  const weights = await mergedWeights(plan, parameters, runOnce, packed);
   const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
   await writeBytes(out, encodeModel(onnx));
   for (const warning of [...read.warnings, ...warnings]) process.stderr.write(`${warning}\n`);
@@ -86,4 +69,19 @@ export async function mergeCommand(args: readonly string[]): Promise<number> {
       : `${changed.length} initialisers changed; written to ${out}\n`,
   );
   return 0;
+}
+
+let opened: Promise<Device> | undefined;
+
+/** Runs a graph on one device, opened at the first call: a file that only holds whole modules needs none. */
+async function runOnce(graph: Graph): Promise<Record<string, Float32Array>> {
+  const device = await (opened ??= openGpu().then((gpu) => openDevice(gpu)));
+  const store = createStore(device);
+  const program = await compile(device, store, schedule(graph, device.caps));
+  program.run();
+  const outputs: Record<string, Float32Array> = {};
+  for (const name of Object.keys(graph.outputs)) outputs[name] = (await program.read(name)) as Float32Array;
+  program.destroy();
+  store.destroy();
+  return outputs;
 }

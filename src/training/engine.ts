@@ -72,14 +72,19 @@ export interface Engine {
   readState(name: string): Promise<Float32Array>;
   writeState(name: string, data: Float32Array): void;
   readonly stateNames: readonly string[];
-  readonly stats: {
-    readonly training: ProgramStats;
-    readonly submitsPerStep: number;
-    readonly dispatchesPerStep: number;
-  };
+  /** What a step costs on the GPU; null for an engine that executes elsewhere. */
+  readonly stats: EngineStats | null;
+  destroy(): void;
+}
+
+export interface EngineStats {
+  readonly training: ProgramStats;
+  readonly dispatchesPerStep: number;
+  /** Of the latest step; 0 before the first. */
+  readonly submitsPerStep: number;
+  /** Bytes of buffers held now, and at most so far. */
   readonly gpuBytes: number;
   readonly peakBytes: number;
-  destroy(): void;
 }
 
 interface StepTag {
@@ -255,13 +260,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         training: s,
         submitsPerStep: s.submits * k + (u?.submits ?? 0),
         dispatchesPerStep: s.dispatches * k + (u?.dispatches ?? 0),
+        gpuBytes: device.bytes(),
+        peakBytes,
       };
-    },
-    get gpuBytes() {
-      return device.bytes();
-    },
-    get peakBytes() {
-      return peakBytes;
     },
     destroy() {
       for (const program of programs) program.destroy();

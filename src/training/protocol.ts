@@ -111,7 +111,6 @@ export interface EvalMetric {
 export interface RunCounts {
   readonly trainable: ParameterCount;
   readonly dispatchesPerStep: number;
-  readonly submitsPerStep: number;
   /** Bytes of GPU buffers held by this run. */
   readonly gpuBytes: number;
   readonly peakBytes: number;
@@ -137,7 +136,8 @@ export interface ErrorReport {
 export type TrainerEvent = { readonly runId: number } & (
   | { readonly type: 'state'; readonly state: RunState }
   | { readonly type: 'progress'; readonly progress: Progress }
-  | { readonly type: 'step'; readonly metric: StepMetric }
+  /** `submits` is what this step took. */
+  | { readonly type: 'step'; readonly metric: StepMetric; readonly submits: number }
   | { readonly type: 'eval'; readonly metric: EvalMetric }
   | { readonly type: 'checkpoint'; readonly step: number; readonly bytes: number }
   | { readonly type: 'error'; readonly error: ErrorReport; readonly resumable: boolean }

@@ -2,7 +2,6 @@
  * One run from a request: opens model and data, compiles, trains under control of play, pause, step and stop, evaluates, looks inside,
  * merges. The page's worker and the command line both hold one; it knows neither.
  */
-import { adaptGraph } from '../adapters/adaptGraph.ts';
 import { chooseAdapter } from '../adapters/choose.ts';
 import { validateConfig } from '../adapters/config.ts';
 import { TRAINABLE } from '../adapters/inject.ts';
@@ -28,6 +27,7 @@ import { createEngine, type Engine, type MakeEngine, type Which } from './engine
 import { evaluateHeld } from './evaluation.ts';
 import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
+import { mergedWeights } from './mergedWeights.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
 import { type OpenedModel, openData, openModel, type Surroundings, taskOf } from './source.ts';
 import { toTorch } from './torchLayout.ts';
@@ -174,16 +174,7 @@ export async function openSession(
     merge: () =>
       lock(async () => {
         await engine.settle();
-        const weights = new Map<string, Float32Array>();
-        for (const group of plan.groups) {
-          for (const layer of group.layers) {
-            const outputs = await engine.once(adaptGraph(plan, parameters, initial, [layer.name]));
-            for (const [name, data] of Object.entries(outputs)) weights.set(name, data);
-          }
-        }
-        for (const [name, tensor] of savedParameters(plan, await packed())) {
-          if (!weights.has(name)) weights.set(name, tensor.data);
-        }
+        const weights = await mergedWeights(plan, parameters, engine.once, await packed());
         const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
         return { onnx: encodeModel(onnx), changedInitializers: changed };
       }),

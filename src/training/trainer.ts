@@ -90,7 +90,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
               send({ type: 'progress', progress: { clock: 'compile', done, total } });
             },
             onStep: (metric) => {
-              send({ type: 'step', metric });
+              send({ type: 'step', metric, submits: opened.engine.stats?.submitsPerStep ?? 0 });
               send({
                 type: 'progress',
                 progress: { clock: 'train', done: metric.step, total: opened.position().total },
@@ -109,7 +109,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
         }
         state('ready');
         const { step, total } = opened.position();
-        const { stats } = opened.engine;
+        const stats = opened.engine.stats ?? fail('internal', 'The trainer runs on a GPU.');
         return {
           runId: id,
           model: reportModel(opened.opened),
@@ -126,9 +126,8 @@ export function createTrainer(around: Surroundings): TrainerApi {
           counts: {
             trainable: opened.counts,
             dispatchesPerStep: stats.dispatchesPerStep,
-            submitsPerStep: Math.max(1, stats.submitsPerStep),
-            gpuBytes: opened.engine.gpuBytes,
-            peakBytes: opened.engine.peakBytes,
+            gpuBytes: stats.gpuBytes,
+            peakBytes: stats.peakBytes,
           },
           totalSteps: total,
           resumedAt: step,

@@ -47,7 +47,8 @@ describe('a run', () => {
   });
   const train = async (steps: number) => {
     await page.controller.toggle();
-    for (let step = 1; step <= steps; step++) page.trainer.send({ type: 'step', metric: stepMetric(step) });
+    for (let step = 1; step <= steps; step++)
+      page.trainer.send({ type: 'step', metric: stepMetric(step), submits: 1 });
   };
 
   test('one press opens and plays, the next pauses and keeps a checkpoint', async () => {
@@ -66,11 +67,11 @@ describe('a run', () => {
     await train(99);
     await settle();
     expect(page.kept()).toBeNull();
-    page.trainer.send({ type: 'step', metric: stepMetric(100) });
+    page.trainer.send({ type: 'step', metric: stepMetric(100), submits: 1 });
     await settle();
     expect(page.kept()?.step).toBe(100);
     page.clock.now += 20_001;
-    page.trainer.send({ type: 'step', metric: stepMetric(101) });
+    page.trainer.send({ type: 'step', metric: stepMetric(101), submits: 1 });
     await settle();
     expect(page.kept()?.step).toBe(101);
   });
@@ -106,7 +107,7 @@ describe('a run', () => {
   test('after a divergence the way on halves the rate and goes on from the last update', async () => {
     await train(2);
     await page.controller.save();
-    page.trainer.send({ type: 'step', metric: stepMetric(3) });
+    page.trainer.send({ type: 'step', metric: stepMetric(3), submits: 1 });
     page.trainer.send({
       type: 'error',
       error: { kind: 'non-finite', message: 'The loss is NaN.', details: {} },

@@ -113,7 +113,6 @@ export function fakeTrainer(): FakeTrainer {
         counts: {
           trainable: { stored: 1, free: 1 },
           dispatchesPerStep: 1,
-          submitsPerStep: 1,
           gpuBytes: 1,
           peakBytes: 1,
         },

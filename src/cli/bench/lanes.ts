@@ -79,11 +79,10 @@ export async function engineLane(device: Device, subject: Subject, plan: Adapter
       await engine.settle();
       return losses;
     },
-    cost: () => ({
-      dispatches: engine.stats.dispatchesPerStep,
-      submits: engine.stats.submitsPerStep,
-      peakBytes: engine.stats.training.peakBytes,
-    }),
+    cost: () => {
+      const { dispatchesPerStep, submitsPerStep, training } = engine.stats!;
+      return { dispatches: dispatchesPerStep, submits: submitsPerStep, peakBytes: training.peakBytes };
+    },
     dispose: () => engine.destroy(),
   };
 }

@@ -147,13 +147,7 @@ export const ortEngines =
       readState: async (name) => states.get(name)!.slice(),
       writeState: (name, data) => states.get(name)!.set(data),
       stateNames: [...states.keys()],
-      stats: {
-        training: { dispatches: 0, copies: 0, submits: 0, pipelines: 0, buffers: 0, peakBytes: 0 },
-        submitsPerStep: 0,
-        dispatchesPerStep: 0,
-      },
-      gpuBytes: 0,
-      peakBytes: 0,
+      stats: null,
       destroy() {
         for (const session of sessions) void session.release();
       },

@@ -15,6 +15,7 @@ const deviceName = ({ description, vendor, architecture }: OpenReport['device'])
 export function Figures() {
   const current = useRun((s) => s.current);
   const open = useRun((s) => s.open);
+  const submits = useRun((s) => s.submits);
   const since = useRun((s) => s.since);
   const state = useRun((s) => s.state);
   const smoothing = useUi((s) => s.smoothing);
@@ -79,8 +80,8 @@ export function Figures() {
           {open.device.isSoftware ? <span className="tag">software adapter</span> : null}
           <span>{bytes(open.counts.gpuBytes)} on the GPU</span>
           <span>
-            {whole(open.counts.dispatchesPerStep)} dispatches, {whole(open.counts.submitsPerStep)}{' '}
-            {open.counts.submitsPerStep === 1 ? 'submit' : 'submits'} a step
+            {whole(open.counts.dispatchesPerStep)} dispatches
+            {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
           </span>
         </p>
       )}

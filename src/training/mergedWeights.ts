@@ -1,0 +1,29 @@
+/** Every parameter that a run or an adapter file changes, as it stands after merging. */
+import { adaptGraph } from '../adapters/adaptGraph.ts';
+import { type AdapterPlan, type BaseParameter, savedParameters } from '../adapters/plan.ts';
+import type { Graph } from '../graph/types.ts';
+
+/**
+ * One layer at a time, so that only one adapted weight is on the device.
+ * @param once runs a graph and reads its outputs
+ * @param packed the trained numbers
+ * @returns by PyTorch name, in the engine's layout
+ */
+export async function mergedWeights(
+  plan: AdapterPlan,
+  parameters: ReadonlyMap<string, BaseParameter>,
+  once: (graph: Graph) => Promise<Readonly<Record<string, Float32Array>>>,
+  packed: Float32Array,
+): Promise<Map<string, Float32Array>> {
+  const weights = new Map<string, Float32Array>();
+  for (const { layers } of plan.groups) {
+    for (const { name: module } of layers) {
+      const outputs = await once(adaptGraph(plan, parameters, () => packed, [module]));
+      for (const [name, data] of Object.entries(outputs)) weights.set(name, data);
+    }
+  }
+  for (const [name, { data }] of savedParameters(plan, packed)) {
+    if (!weights.has(name)) weights.set(name, data);
+  }
+  return weights;
+}
