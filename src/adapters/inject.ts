@@ -10,7 +10,7 @@ import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 import { projectRows } from '../ops/projectRows.ts';
 import { split } from '../ops/view.ts';
-import { graphHalves } from './graphHalves.ts';
+import { graphHalf } from './graphHalves.ts';
 import type { AdapterScope, LayerAdapter, StepFill, Weights } from './graphTypes.ts';
 import type { AdapterPlan, TrainableEntry } from './plan.ts';
 
@@ -59,7 +59,7 @@ export interface TrainableOptions {
 
 /** Emits the trainable tensors and every group's shared work. */
 export function emitTrainables(g: Builder, plan: AdapterPlan, options: TrainableOptions): Trainables {
-  const half = graphHalves[plan.method.id];
+  const half = graphHalf(plan.method.id);
   const packed = g.state(TRAINABLE, { dtype: 'f32', shape: [plan.size] }, options.initial);
   for (const group of plan.groups) {
     for (const tensor of group.tensors) {

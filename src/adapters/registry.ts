@@ -6,20 +6,18 @@ import { full } from './full/index.ts';
 import { head } from './head/index.ts';
 import { lora } from './lora/index.ts';
 import { oft } from './oft/index.ts';
-import type { AdapterMethod, MethodId } from './types.ts';
+import type { AdapterMethod } from './types.ts';
 
-export const METHODS: Readonly<Record<MethodId, AdapterMethod>> = {
-  oft,
-  boft,
-  fourierft,
-  lora,
-  head,
-  full,
-};
+const table = { oft, boft, fourierft, lora, head, full };
+
+/** The methods' stable names: folder, URL value and `--method` argument. */
+export type MethodId = keyof typeof table;
+
+export const METHODS: Readonly<Record<MethodId, AdapterMethod>> = table;
 
 /** The method of a name as in `--method` or a URL. Throws PapilioError 'bad-argument' with the names there are. */
-export function methodById(id: string): AdapterMethod {
-  if (Object.hasOwn(METHODS, id)) return METHODS[id as MethodId];
+export function methodById(id: string): AdapterMethod & { readonly id: MethodId } {
+  if (Object.hasOwn(METHODS, id)) return METHODS[id as MethodId] as AdapterMethod & { readonly id: MethodId };
   return fail(
     'bad-argument',
     `There is no method "${id}"; choose one of ${Object.keys(METHODS).join(', ')}.`,

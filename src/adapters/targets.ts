@@ -74,8 +74,8 @@ export function resolveTargets(
   if (given !== null) return given;
   if (method.targets === 'optional') return model.layers.map(({ name }) => name);
   const type = model.modelType ?? '';
-  if (method.id === 'fourierft' && type === 'gpt2') return ['mlp.c_proj'];
-  return [...(Object.hasOwn(DEFAULT_TARGETS, type) ? DEFAULT_TARGETS[type]! : [])];
+  const table = { ...DEFAULT_TARGETS, ...method.defaultTargets };
+  return [...(Object.hasOwn(table, type) ? table[type]! : [])];
 }
 
 function allLinear(config: CommonConfig, model: TargetModel): string[] {

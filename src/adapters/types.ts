@@ -21,9 +21,6 @@ export interface Layer {
   readonly hasBias: boolean;
 }
 
-/** The methods' stable names: folder, URL value and `--method` argument. */
-export type MethodId = 'oft' | 'boft' | 'fourierft' | 'lora' | 'head' | 'full';
-
 /** How a tensor starts. `row-norms` and `base` are read from the base weight. */
 export type TensorInit =
   | { readonly kind: 'zeros' }
@@ -42,6 +39,14 @@ export interface TensorSpec {
   readonly shape: readonly number[];
   readonly trainable: boolean;
   readonly init: TensorInit;
+}
+
+/** A frozen tensor of the model rather than of a layer. */
+export interface SharedSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Its numbers where no file gives them. */
+  readonly make: () => Float32Array;
 }
 
 /**
@@ -84,6 +89,21 @@ export interface Pattern {
   readonly factors: readonly Factor[];
 }
 
+/** A configuration worth trying on layers of odd sizes: what the conformance suites work through (`cases.ts` of every method). */
+export interface MethodCase {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The adapter has no effect before training. */
+  readonly startsAsIdentity: boolean;
+  /** Part of the forward counts as a constant in the gradient, so finite differences do not apply. */
+  readonly detaches?: boolean;
+}
+
+/** A case that has no effect at the start. */
+export const identity = (config: MethodCase['config'] = {}): MethodCase => ({
+  config,
+  startsAsIdentity: true,
+});
+
 export interface MethodCard {
   /** One or two sentences for someone who has never heard of it. */
   readonly idea: string;
@@ -110,12 +130,15 @@ export interface AdapterTensor {
 
 /** Page half of a method. Methods are written against their own config type; the registry sees only {@link CommonConfig}. */
 export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
-  readonly id: MethodId;
+  /** Stable name: folder, URL value and `--method` argument; a {@link MethodId} once registered. */
+  readonly id: string;
   /** `peft_type` in adapter_config.json. */
   readonly peftType: string;
   readonly title: string;
   readonly card: MethodCard;
   /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
+  /** Where the method starts when it is chosen by hand: fields other than PEFT's defaults, and a learning rate for small models. */
+  readonly start: { readonly config: Readonly<Record<string, unknown>>; readonly learningRate: number };
   readonly schema: z.ZodType<C> & { readonly shape: Readonly<Record<string, z.ZodType>> };
   /** PEFT fields that this method writes at these values and refuses at others, because it does not do what they ask. */
   readonly fixed: Readonly<Record<string, unknown>>;
@@ -123,6 +146,8 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly requiredInFile: readonly string[];
   /** Whether modules must be chosen, may be chosen (all if not), or are never adapted. */
   readonly targets: 'required' | 'optional' | 'none';
+  /** PEFT's own default targets by model_type, where they differ from LoRA's. */
+  readonly defaultTargets?: Readonly<Record<string, readonly string[]>>;
   /** Parameter names that the method owns in files; 'any' for every parameter of a module. */
   readonly fileNames: readonly string[] | 'any';
   /** Why this configuration is illegal on any model, in PEFT's words, or null. */
@@ -134,6 +159,8 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   count(layer: Layer, config: C): ParameterCount;
   pattern(layer: Layer, config: C): Pattern;
   tensors(layer: Layer, config: C): readonly TensorSpec[];
+  /** Frozen tensors that all adapted layers share (VeRA's projections), stored as `base_model.<name>`. */
+  shared?(layers: readonly Layer[], config: C): readonly SharedSpec[];
   /** Corrections and warnings once a file's tensors are known. */
   onRead(config: C, tensors: ReadonlyMap<string, ModuleTensors>, peftVersion: string | null): Reading<C>;
   /** Sentences to show beside a saved file. */

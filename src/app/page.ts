@@ -1,5 +1,5 @@
 /** The page put together: stores, trainer, controller, and what changes settings. React only shows this and calls it. */
-import type { MethodId } from '../adapters/types.ts';
+import type { MethodId } from '../adapters/registry.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import type { NamedFile, TrainerApi } from '../training/protocol.ts';
 import { type Controller, createController } from './controller.ts';

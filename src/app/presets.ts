@@ -2,7 +2,7 @@
  * The presets: partial settings laid over the defaults, each with the question it answers. Pure data; the command line reads them too.
  * Also where a method starts when it is chosen by hand.
  */
-import type { MethodId } from '../adapters/types.ts';
+import { METHODS, type MethodId } from '../adapters/registry.ts';
 import type { TrainingSettings } from '../training/settings.ts';
 
 export interface Preset {
@@ -117,26 +117,9 @@ export function startOf(
     target_modules: targets,
     ...(model === 'glyphs-vit' ? { modules_to_save: head } : {}),
   };
-  switch (method) {
-    case 'boft':
-      return {
-        config: { ...adapted, boft_block_size: 4, boft_n_butterfly_factor: 2, bias: 'boft_only' },
-        learningRate: 4e-3,
-      };
-    case 'oft':
-      return { config: { ...adapted, oft_block_size: language ? 16 : 8 }, learningRate: 4e-3 };
-    case 'fourierft':
-      return {
-        config: { ...adapted, n_frequency: 500, scaling: 50, init_weights: true },
-        learningRate: 2e-2,
-      };
-    case 'lora':
-      return { config: { ...adapted, r: 4, lora_alpha: 8 }, learningRate: 2e-3 };
-    case 'head':
-      return { config: { modules_to_save: head }, learningRate: 4e-3 };
-    case 'full':
-      return { config: {}, learningRate: 5e-4 };
-  }
+  const { targets: kind, start } = METHODS[method];
+  const where = kind === 'required' ? adapted : kind === 'none' ? { modules_to_save: head } : {};
+  return { config: { ...where, ...start.config }, learningRate: start.learningRate };
 }
 
 /** A preset by id, or the first. */

@@ -4,9 +4,9 @@
  */
 import type { z } from 'zod';
 import type { CommonConfig } from '../adapters/fields.ts';
+import type { MethodId } from '../adapters/registry.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { refuseCommon } from '../adapters/rules.ts';
-import type { MethodId } from '../adapters/types.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { PRESETS, presetById, startOf } from './presets.ts';
 

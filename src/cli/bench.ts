@@ -5,7 +5,7 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { METHODS } from '../adapters/registry.ts';
-import type { MethodId } from '../adapters/types.ts';
+import type { MethodId } from '../adapters/registry.ts';
 import { openDevice } from '../gpu/device.ts';
 import { fail } from '../lib/errors.ts';
 import { benchSubject } from './bench/measure.ts';

@@ -1,7 +1,7 @@
 /** From the flags of `papilio finetune` to settings and the adapter's configuration. */
 import { methodById } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
-import { defaultsFor, type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { readText } from './runtime.ts';
 
 /** The flags of `finetune`. */
@@ -71,7 +71,7 @@ export function trainingSettings(values: Values, method: string): TrainingSettin
   }
   if (typeof values.schedule === 'string') given.schedule = values.schedule;
   if (typeof values.optimizer === 'string') given.optimizer = values.optimizer;
-  const parsed = trainingSchema.safeParse({ ...defaultsFor(methodById(method).id), ...given });
+  const parsed = trainingSchema.safeParse({ learningRate: methodById(method).start.learningRate, ...given });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const field = String(issue.path[0]);

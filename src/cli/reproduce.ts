@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import type { MethodId } from '../adapters/types.ts';
+import type { MethodId } from '../adapters/registry.ts';
 import { PRESETS, startOf } from '../app/presets.ts';
 import { fail } from '../lib/errors.ts';
 import type { TrainingSettings } from '../training/settings.ts';

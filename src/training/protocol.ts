@@ -3,7 +3,8 @@
  * comlink; events come back through one callback. Types only: the page may import this file freely.
  */
 
-import type { MethodId, ParameterCount } from '../adapters/types.ts';
+import type { MethodId } from '../adapters/registry.ts';
+import type { ParameterCount } from '../adapters/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -37,6 +38,8 @@ export interface RunRequest {
   /** PEFT's configuration of the method, as adapter_config.json would hold it (validated by the method's schema). */
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
+  /** adapter_config.json and adapter_model.safetensors of an adapter to go on from; `method` and `config` must be its own. */
+  readonly adapter?: readonly NamedFile[];
 }
 
 export interface ModuleRow {
@@ -196,7 +199,7 @@ export type Comparison = ImageComparison | TextComparison | TextClassComparison;
 /** A look inside one adapted module, computed on the device by the same graph that trains. */
 export interface Inspection {
   readonly module: string;
-  readonly method: MethodId;
+  readonly method: string;
   /** R (input side rotation, [in, in]) for OFT and BOFT. */
   readonly rotation?: {
     readonly size: number;

@@ -1,6 +1,5 @@
 /** What a training run is told besides model, data and adapter: one zod schema for form, URL, command line and checkpoint. */
 import { z } from 'zod';
-import type { MethodId } from '../adapters/types.ts';
 
 const OPTIMIZERS = ['adamw', 'sgd'] as const;
 export const SCHEDULES = ['constant', 'linear', 'cosine'] as const;
@@ -114,18 +113,4 @@ export function learningRateAt(settings: TrainingSettings, step: number, total: 
   return schedule === 'linear'
     ? learningRate * (1 - progress)
     : (learningRate * (1 + Math.cos(Math.PI * progress))) / 2;
-}
-
-/** Learning rates that suit each method on models like the embedded ones; everything else as the schema's defaults. */
-const LEARNING_RATES: Readonly<Record<MethodId, number>> = {
-  oft: 4e-3,
-  boft: 4e-3,
-  fourierft: 2e-2,
-  lora: 2e-3,
-  head: 5e-3,
-  full: 1e-3,
-};
-
-export function defaultsFor(method: MethodId): Partial<TrainingSettings> {
-  return { learningRate: LEARNING_RATES[method] };
 }

@@ -1,6 +1,6 @@
 /** Runs small enough for a software adapter: one-layer models made on the spot, data that can be learnt in some twenty steps. */
 
-import type { MethodId } from '../../src/adapters/types.ts';
+import type { MethodId } from '../../src/adapters/registry.ts';
 import { trainBpe } from '../../src/data/bpe.ts';
 import { decodePng } from '../../src/data/files/png.ts';
 import { fail } from '../../src/lib/errors.ts';

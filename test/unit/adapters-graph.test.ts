@@ -18,6 +18,7 @@ import { sizeOf } from '../../src/graph/shape.ts';
 import { checkGradients } from './adapters-gradients.ts';
 import {
   base,
+  casesOf,
   distance,
   draw,
   inputs,
@@ -30,13 +31,12 @@ import {
   randomState,
   tensor,
   untouched,
-  variants,
 } from './adapters-layers.ts';
 
 const adapting = Object.values(METHODS).filter((m) => m.fileNames !== 'any' && m.targets !== 'none');
 
 describe.each(adapting.map((m) => [m.id, m] as const))('%s', (id, method) => {
-  const table = variants[id].map((v) => [JSON.stringify(v.config), v] as const);
+  const table = casesOf(id).map((v) => [JSON.stringify(v.config), v] as const);
 
   it.each(table)('%s', (_name, variant) => {
     const { config } = validateConfig(method, { target_modules: ['a'], ...variant.config });
@@ -122,7 +122,7 @@ describe.each(
 )('%s', (id, method) => {
   it('puts no adapter on any layer and trains saved parameters in their place', () => {
     const saved = [parameters.get('b.other.weight')!, parameters.get('a.up.bias')!];
-    for (const { config } of variants[id]) {
+    for (const { config } of casesOf(id)) {
       const plan = planAdapter(method, { ...defaultConfig(method), ...config }, [], saved);
       expect(plan.groups).toEqual([]);
       const initial = () => initialValues(plan, 5, parameters);

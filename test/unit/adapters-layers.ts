@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
 import type { AdapterGroup, AdapterPlan, BaseParameter } from '../../src/adapters/plan.ts';
-import type { AdapterMethod, Layer, LayerKind, MethodId } from '../../src/adapters/types.ts';
+import type { AdapterMethod, Layer, LayerKind, MethodCase } from '../../src/adapters/types.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
@@ -10,47 +10,16 @@ import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { gather, linear } from '../../src/ops/index.ts';
 
-export interface Variant {
-  readonly config: Readonly<Record<string, unknown>>;
-  /** The adapter has no effect before training. */
-  readonly startsAsIdentity: boolean;
-  /** Part of the forward counts as a constant in the gradient, so finite differences do not apply. */
-  readonly detaches?: boolean;
-}
+const found = import.meta.glob<readonly MethodCase[]>('/src/adapters/*/cases.ts', {
+  eager: true,
+  import: 'cases',
+});
 
-const identity = (config: Variant['config'] = {}): Variant => ({ config, startsAsIdentity: true });
-
-/** What each method can do to a layer. The registry's type asks for a line of every method. */
-export const variants: Readonly<Record<MethodId, readonly Variant[]>> = {
-  oft: [
-    identity(),
-    identity({ oft_block_size: 4, use_cayley_neumann: false }),
-    identity({ oft_block_size: 3, num_cayley_neumann_terms: 4 }),
-    identity({ oft_block_size: 0, r: 4 }),
-    identity({ oft_block_size: 6, block_share: true, use_cayley_neumann: false }),
-    // So large a radius that the projection does nothing, which no derivative runs through.
-    identity({ oft_block_size: 4, coft: true, eps: 100 }),
-  ],
-  boft: [
-    identity(),
-    identity({ boft_block_size: 4, boft_n_butterfly_factor: 2 }),
-    identity({ boft_block_size: 2, boft_n_butterfly_factor: 3, boft_dropout: 0.5 }),
-    identity({ boft_block_size: 0, boft_block_num: 3 }),
-    { config: { boft_block_size: 4, init_weights: false }, startsAsIdentity: false },
-  ],
-  fourierft: [
-    { config: { n_frequency: 5 }, startsAsIdentity: false },
-    identity({ n_frequency: 60, scaling: 3, init_weights: true, random_loc_seed: 4 }),
-  ],
-  lora: [
-    identity(),
-    identity({ r: 3, lora_alpha: 7, lora_bias: true, lora_dropout: 0.3 }),
-    identity({ r: 2, use_rslora: true, lora_alpha: 5, init_lora_weights: 'gaussian' }),
-    { config: { r: 2, init_lora_weights: false }, startsAsIdentity: false },
-    { config: { r: 2, use_dora: true }, startsAsIdentity: true, detaches: true },
-  ],
-  head: [identity()],
-  full: [identity()],
+/** What each method is tried at: its folder's cases. */
+export const casesOf = (id: string): readonly MethodCase[] => {
+  const cases = found[`/src/adapters/${id}/cases.ts`];
+  if (!cases) throw new Error(`src/adapters/${id} has no cases.ts.`);
+  return cases;
 };
 
 const layer = (
@@ -171,7 +140,7 @@ export function otherTensors(group: AdapterGroup, layer: number, packed: Float64
   return state;
 }
 
-export function legalLayers(method: AdapterMethod, config: Variant['config']): readonly Layer[] {
+export function legalLayers(method: AdapterMethod, config: MethodCase['config']): readonly Layer[] {
   const valid = validateConfig(method, { target_modules: ['a'], ...config }).config;
   return layers.filter((l) => method.check(l, valid) === null);
 }

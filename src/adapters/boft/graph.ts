@@ -24,7 +24,7 @@ function dropBlocks(layers: number, factors: number, blocks: number, p: number, 
   };
 }
 
-export const boftGraph: GraphHalf<BoftConfig> = {
+export const graph: GraphHalf<BoftConfig> = {
   open({ g, training, stepInput, reads }, { id, layers, config, params }) {
     const { in: inputs, out } = layers[0]!;
     const { block: b, number, factors: m } = boftBlocks(inputs, config);

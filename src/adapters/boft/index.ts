@@ -80,6 +80,10 @@ export const boft: AdapterMethod<BoftConfig> = {
     paper:
       'Liu et al., Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization, 2023 (arXiv:2311.06243)',
   },
+  start: {
+    config: { boft_block_size: 4, boft_n_butterfly_factor: 2, bias: 'boft_only' },
+    learningRate: 4e-3,
+  },
   schema,
   fixed: {},
   requiredInFile: [],

@@ -6,7 +6,7 @@ import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
 import { type FourierftConfig, frequencyCount } from './index.ts';
 import { fourierLocations } from './locations.ts';
 
-export const fourierftGraph: GraphHalf<FourierftConfig> = {
+export const graph: GraphHalf<FourierftConfig> = {
   open({ g }, { layers, config, params }) {
     const first = layers[0]!;
     const { row, column } = fourierLocations(

@@ -68,10 +68,12 @@ export const fourierft: AdapterMethod<FourierftConfig> = {
     paper:
       'Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, 2024 (arXiv:2405.03003)',
   },
+  start: { config: { n_frequency: 500, scaling: 50, init_weights: true }, learningRate: 2e-2 },
   schema,
   fixed: {},
   requiredInFile: [],
   targets: 'required',
+  defaultTargets: { gpt2: ['mlp.c_proj'], gpt_bigcode: ['mlp.c_proj'] },
   fileNames: ['fourierft_spectrum'],
   refuse(config) {
     if (config.random_loc_seed === null) return 'manual_seed expected a long, but got NoneType';

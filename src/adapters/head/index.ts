@@ -17,6 +17,7 @@ export const head: AdapterMethod<HeadConfig> = {
     tryThis: 'Run it first on your task: what an adapter adds is the distance to this curve.',
     paper: 'Baseline (linear probing)',
   },
+  start: { config: {}, learningRate: 4e-3 },
   schema,
   fixed: {},
   requiredInFile: [],

@@ -41,7 +41,7 @@ function withMagnitude(g: Builder, V: Value, magnitude: Value): Value {
   return binary(g, V, binary(g, view(g, magnitude, [out, 1]), lengths, { fn: 'div' }), { fn: 'mul' });
 }
 
-export const loraGraph: GraphHalf<LoraConfig> = {
+export const graph: GraphHalf<LoraConfig> = {
   open(scope, group) {
     const { g, training } = scope;
     const { config, layers } = group;

@@ -10,7 +10,7 @@ import { oftBlocks, triangleSize } from './rule.ts';
 
 const unchanged: LayerAdapter = { adapt: (weights) => weights };
 
-export const oftGraph: GraphHalf<OftConfig> = {
+export const graph: GraphHalf<OftConfig> = {
   open({ g, reads }, { layers, config, params }) {
     const first = layers[0]!;
     const isEmbedding = first.kind === 'embedding';

@@ -93,6 +93,7 @@ export const oft: AdapterMethod<OftConfig> = {
     paper:
       'Qiu et al., Controlling Text-to-Image Diffusion by Orthogonal Finetuning, 2023 (arXiv:2306.07280)',
   },
+  start: { config: { oft_block_size: 8 }, learningRate: 4e-3 },
   schema,
   fixed: {},
   requiredInFile: ['oft_block_size'],

@@ -1,6 +1,6 @@
 /** All figures of one subject: each method beside LoRA at the nearest parameter count, LoRA beside the peer. */
 import type { AdapterPlan } from '../../adapters/plan.ts';
-import type { MethodId } from '../../adapters/types.ts';
+import type { MethodId } from '../../adapters/registry.ts';
 import type { Device } from '../../gpu/device.ts';
 import { engineLane, type Lane, peerLane, planFor, race, type StepCost } from './lanes.ts';
 import type { Peer } from './peer.ts';

@@ -1,5 +1,5 @@
 /** What is measured: the embedded models and a graph of GPT-2's shape, each with a batch, the methods' settings and its twin for the peer. */
-import type { MethodId } from '../../adapters/types.ts';
+import type { MethodId } from '../../adapters/registry.ts';
 import { IGNORED_LABEL } from '../../data/batches.ts';
 import type { Caps } from '../../graph/types.ts';
 import { rng } from '../../lib/rng.ts';

@@ -2,7 +2,7 @@
 import { Radio, RadioGroup } from 'react-aria-components';
 import { fieldMeta } from '../../adapters/fields.ts';
 import { METHODS } from '../../adapters/registry.ts';
-import type { MethodId } from '../../adapters/types.ts';
+import type { MethodId } from '../../adapters/registry.ts';
 import { controlOf, stopsOf } from '../../app/controls.ts';
 import { derive } from '../../app/derive.ts';
 import { baseOf, configShape, fullConfig } from '../../app/settings.ts';
