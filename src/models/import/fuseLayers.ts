@@ -83,12 +83,16 @@ export function fuseConv(graph: FoldedGraph): void {
   for (const node of graph.nodes) {
     if (node.op !== 'Conv' || !node.inputs[1]?.weight) continue;
     const [x, w, bias] = node.inputs as [FoldedValue, FoldedValue, FoldedValue | null];
-    const [batch, channels, height, width] = node.outputs[0]!.shape as [number, number, number, number];
-    const depth = sizeOf(w.shape.slice(1));
-    const patches = derive('Unfold', [x], node.attrs, [batch, height * width, depth]);
-    const attrs = { stored: 'out-in', kind: 'conv2d' };
-    const y = derive('Linear', [patches, w, bias], attrs, [batch, height * width, channels], node.origin);
-    const turned = derive('Transpose', [y], { perm: [0, 2, 1] }, [batch, channels, height * width]);
+    const [batch, channels, ...places] = node.outputs[0]!.shape as [number, number, ...number[]];
+    const count = sizeOf(places);
+    const [b, c, ...pixels] = x.shape as [number, number, ...number[]];
+    const sequence = pixels.length === 1;
+    const picture = sequence ? reshapeOf(x, [b, c, 1, pixels[0]!]) : x;
+    const patches = derive('Unfold', [picture], node.attrs, [batch, count, sizeOf(w.shape.slice(1))]);
+    // A kernel over a sequence is no layer that adapters know.
+    const attrs = { stored: 'out-in', kind: sequence ? 'other' : 'conv2d' };
+    const y = derive('Linear', [patches, w, bias], attrs, [batch, count, channels], node.origin);
+    const turned = derive('Transpose', [y], { perm: [0, 2, 1] }, [batch, channels, count]);
     become(node, 'Reshape', [turned], { shape: node.outputs[0]!.shape });
   }
 }

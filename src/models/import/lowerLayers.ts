@@ -30,25 +30,28 @@ export function variadic(op: string): (c: Context) => Lowered {
   };
 }
 
+/** Convolutions over a sequence are pictures of height 1 here: kernel, stride and padding always have two axes. */
 export function conv(c: Context): Lowered {
   const [x, w] = [input(c, 0), input(c, 1)];
   const spatial = w.shape.length - 2;
-  if (spatial !== 2) return refuse(`it is a convolution over ${spatial} dimension(s); two are supported`);
+  if (spatial !== 1 && spatial !== 2)
+    return refuse(`it is a convolution over ${spatial} dimensions; one and two are supported`);
   if (int(c, 'group', 1) !== 1) return refuse('it is a grouped convolution');
   if ((ints(c, 'dilations') ?? []).some((d) => d !== 1)) return refuse('it is a dilated convolution');
-  const stride = ints(c, 'strides') ?? [1, 1];
+  const strides = ints(c, 'strides') ?? w.shape.slice(2).map(() => 1);
   const auto = text(c, 'auto_pad', 'NOTSET');
   if (auto !== 'NOTSET' && auto !== 'VALID') return refuse(`it pads by ${auto}`);
-  const pads = ints(c, 'pads') ?? [0, 0, 0, 0];
-  const kernel = w.shape.slice(2);
-  const out = kernel.map(
-    (k, i) => Math.floor((x.shape[2 + i]! + pads[i]! + pads[2 + i]! - k) / stride[i]!) + 1,
-  );
-  return one('Conv', [x, w, c.inputs[2] ?? null], { kernel, stride, pads }, x.dtype, [
-    x.shape[0]!,
-    w.shape[0]!,
-    ...out,
-  ]);
+  const padding = ints(c, 'pads') ?? [...strides, ...strides].map(() => 0);
+  const out = w.shape
+    .slice(2)
+    .map((k, i) => Math.floor((x.shape[2 + i]! + padding[i]! + padding[spatial + i]! - k) / strides[i]!) + 1);
+  const flat = spatial === 1;
+  const attrs = {
+    kernel: flat ? [1, w.shape[2]!] : w.shape.slice(2),
+    stride: flat ? [1, strides[0]!] : strides,
+    pads: flat ? [0, padding[0]!, 0, padding[1]!] : padding,
+  };
+  return one('Conv', [x, w, c.inputs[2] ?? null], attrs, x.dtype, [x.shape[0]!, w.shape[0]!, ...out]);
 }
 
 export function resize(c: Context): Lowered {
