@@ -2,7 +2,7 @@
 import type { DType } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import type { Dim, OnnxGraph, ValueInfo } from '../../onnx/types.ts';
-import { filled } from './fold.ts';
+import { filled } from './evaluateOps.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { isFloat, knownValue, makeValue } from './folded.ts';
 

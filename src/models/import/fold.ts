@@ -2,15 +2,12 @@
  * Stage 1 of the import: walks the ONNX graph at fixed input shapes, evaluates on the CPU whatever depends on no input, follows the
  * branch of an If whose condition is known, and leaves the rest as canonical nodes. Everything that cannot be imported is collected.
  */
-
-import { sizeOf } from '../../graph/shape.ts';
 import { PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import { tensorToNumbers } from '../../onnx/values.ts';
-import { binaryFns, comparisons, map1, map2, matmul, rounding, unaryFns, where } from './evaluate.ts';
-import * as moves from './evaluateMoves.ts';
-import type { Attr, FoldedGraph, FoldedNode, FoldedValue, Known } from './folded.ts';
-import { isFloat, knownValue, makeNode, makeValue, numbers } from './folded.ts';
+import { evaluate, toKnown } from './evaluateOps.ts';
+import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
+import { isFloat, knownValue, makeNode, makeValue } from './folded.ts';
 import { lower } from './lower.ts';
 import type { Lowered } from './lowering.ts';
 
@@ -25,60 +22,6 @@ export interface Folding {
   readonly graph: FoldedGraph;
   readonly missing: readonly Missing[];
 }
-
-type Attrs = Readonly<Record<string, Attr>>;
-
-const integerDivision = (a: number, b: number): number => Math.trunc(a / b);
-
-const evaluators: Readonly<Record<string, (x: readonly Known[], a: Attrs) => Known[]>> = {
-  Reshape: ([x], a) => [moves.reshaped(x!, numbers(a.shape))],
-  Expand: ([x], a) => [moves.expand(x!, numbers(a.shape))],
-  Cast: ([x], a) => [map1(a.to as Known['dtype'], x!, (v) => v)],
-  Transpose: ([x], a) => [moves.transpose(x!, numbers(a.perm))],
-  Slice: ([x], a) => [moves.slice(x!, numbers(a.starts), numbers(a.steps), numbers(a.shape))],
-  Split: ([x], a) => {
-    let at = 0;
-    return numbers(a.sizes).map((n) => {
-      const axis = a.axis as number;
-      const starts = x!.shape.map((_, i) => (i === axis ? at : 0));
-      at += n;
-      return moves.slice(
-        x!,
-        starts,
-        x!.shape.map(() => 1),
-        x!.shape.map((d, i) => (i === axis ? n : d)),
-      );
-    });
-  },
-  Concat: (xs, a) => [moves.concat(xs, a.axis as number)],
-  Gather: ([x, ids], a) => [moves.gather(x!, ids!, a.axis as number)],
-  GatherND: ([x, ids]) => [moves.gatherNd(x!, ids!)],
-  ScatterND: ([x, ids, u]) => [moves.scatterNd(x!, ids!, u!)],
-  Where: ([c, x, y]) => [where(c!, x!, y!)],
-  Trilu: ([x], a) => [moves.trilu(x!, a.k as number, a.upper as boolean)],
-  Tile: ([x], a) => [moves.tile(x!, numbers(a.repeats))],
-  CumSum: ([x], a) => [moves.cumSum(x!, a.axis as number, a.exclusive as boolean, a.reverse as boolean)],
-  ArgMax: ([x], a) => [moves.argMax(x!, a.axis as number, a.keepdims as boolean)],
-  NonZero: ([x]) => [moves.nonZero(x!)],
-  Clip: ([x], a) => [map1(x!.dtype, x!, (v) => Math.min(Math.max(v, a.min as number), a.max as number))],
-  MatMul: ([x, y]) => [matmul(x!, y!)],
-  Reduce: ([x], a) => [moves.reduce(x!, a.fn as string, numbers(a.axes), a.keepdims as boolean)],
-};
-
-/** The results of a canonical node on known operands, or null where this op is not evaluated here. */
-export function evaluate(op: string, xs: readonly Known[], attrs: Attrs): Known[] | null {
-  const unary = unaryFns[op];
-  if (unary) return [map1(op === 'Not' || op === 'IsNaN' ? 'bool' : xs[0]!.dtype, xs[0]!, unary)];
-  const binary = binaryFns[op];
-  if (binary) {
-    const { dtype } = xs[0]!;
-    const f = op === 'Div' && !isFloat(dtype) ? integerDivision : binary;
-    return [map2(comparisons.has(op) ? 'bool' : dtype, op, xs[0]!, xs[1]!, f)];
-  }
-  return evaluators[op]?.(xs, attrs) ?? null;
-}
-
-export const toKnown = (v: FoldedValue): Known => ({ dtype: v.dtype, shape: v.shape, data: v.known!() });
 
 /**
  * Whether a tensor of the file looks like a module's own parameter. Exporters give folded constants made-up names (`onnx::Expand_210`,
@@ -229,10 +172,3 @@ export function fold(
     missing,
   };
 }
-
-/** A known tensor of one repeated number. */
-export const filled = (dtype: Known['dtype'], shape: readonly number[], value: number): Known => ({
-  dtype,
-  shape,
-  data: new Float64Array(sizeOf(shape)).fill(rounding(dtype)(value)),
-});

@@ -3,11 +3,11 @@
  * that cancel against those of the export; where they do not cancel, the graph is still right.
  */
 import { broadcastShapes, sameShape } from '../../graph/shape.ts';
-import { toKnown } from './fold.ts';
+import { become, derive, reshapeOf, transposeOf } from './derive.ts';
+import { toKnown } from './evaluateOps.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { knownValue, numbers, scalar, scalarOf } from './folded.ts';
 import { combineMasks, squeezeLeading } from './masks.ts';
-import { become, derive, reshapeOf, transposeOf } from './simplify.ts';
 
 /** [B, H, S, D] → [B, S, H·D]. */
 function rows(v: FoldedValue): FoldedValue {

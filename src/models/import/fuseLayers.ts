@@ -1,8 +1,8 @@
 /** Stage 2b: linear layers with their bias, patch convolutions, LayerNorm and RMSNorm. */
 import { sizeOf } from '../../graph/shape.ts';
+import { become, derive, reshapeOf } from './derive.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { countUses, makeValue, numbers, scalarOf } from './folded.ts';
-import { become, derive, reshapeOf } from './simplify.ts';
 
 const isMatrix = (v: FoldedValue): boolean => v.weight !== null && v.shape.length === 2;
 

@@ -4,10 +4,10 @@
  */
 import { sameShape } from '../../graph/shape.ts';
 import { scalarFunctions } from '../../ops/scalar.ts';
+import { become } from './derive.ts';
 import { binaryFns, unaryFns } from './evaluate.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { countUses, scalarOf } from './folded.ts';
-import { become } from './simplify.ts';
 
 const functions = {
   Gelu: scalarFunctions.gelu.value,

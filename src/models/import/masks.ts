@@ -1,10 +1,10 @@
 /** Attention masks: sums the additive masks of one attention, and recognises the causal one so that no [S, S] table is needed. */
 import { broadcastShapes } from '../../graph/shape.ts';
+import { derive, reshapeOf } from './derive.ts';
 import { map2 } from './evaluate.ts';
-import { toKnown } from './fold.ts';
+import { toKnown } from './evaluateOps.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { knownValue } from './folded.ts';
-import { derive, reshapeOf } from './simplify.ts';
 
 /** Low enough to vanish in any softmax, high enough that two of them do not overflow. */
 const FLOOR = -1e30;

@@ -3,63 +3,11 @@
  * 1/√x → Rsqrt; equal nodes → one), so that the fusions after it have few spellings to know.
  */
 import { sameShape, sizeOf } from '../../graph/shape.ts';
+import { become, derive, reshapeOf } from './derive.ts';
 import { coversAll } from './evaluateMoves.ts';
-import { evaluate, toKnown } from './fold.ts';
-import type { Attr, FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { isFloat, knownValue, makeNode, makeValue, numbers, prune, scalarOf } from './folded.ts';
-
-type Attrs = Readonly<Record<string, Attr>>;
-
-/** A new value computed by a new node; the node joins the graph at the next prune. */
-export function derive(
-  op: string,
-  inputs: (FoldedValue | null)[],
-  attrs: Attrs,
-  shape: readonly number[],
-  origin: FoldedNode['origin'] = null,
-): FoldedValue {
-  const typed = op === 'Where' ? inputs[1]! : inputs.find((v) => v !== null)!;
-  const constant =
-    inputs.every((v) => v === null || (v.known && !v.weight)) &&
-    evaluate(op, inputs.filter((v) => v !== null).map(toKnown), attrs);
-  if (constant) return knownValue(op, constant[0]!);
-  const out = makeValue(`${typed.name}:${op}`, typed.dtype, shape);
-  makeNode(op, inputs, attrs, [out], origin);
-  return out;
-}
-
-export const reshapeOf = (v: FoldedValue, shape: readonly number[]): FoldedValue =>
-  sameShape(v.shape, shape) ? v : derive('Reshape', [v], { shape }, shape);
-
-export function transposeOf(v: FoldedValue, perm: readonly number[]): FoldedValue {
-  if (perm.every((p, i) => p === i)) return v;
-  const inner = v.producer?.op === 'Transpose' ? v.producer : null;
-  if (inner) {
-    const first = numbers(inner.attrs.perm);
-    return transposeOf(
-      inner.inputs[0]!,
-      perm.map((p) => first[p]!),
-    );
-  }
-  return derive(
-    'Transpose',
-    [v],
-    { perm },
-    perm.map((p) => v.shape[p]!),
-  );
-}
-
-/** Turns `node` into another one with the same outputs. */
-export function become(
-  node: FoldedNode,
-  op: string,
-  inputs: (FoldedValue | null)[],
-  attrs: Attrs = {},
-): void {
-  node.op = op;
-  node.inputs = inputs;
-  node.attrs = attrs;
-}
+import { evaluate, toKnown } from './evaluateOps.ts';
+import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
+import { isFloat, knownValue, numbers, prune, scalarOf } from './folded.ts';
 
 /** What `node`'s only output may be replaced by, or null; may also rewrite the node in place. */
 function rule(node: FoldedNode, final: boolean): FoldedValue | null {
