@@ -3,7 +3,7 @@
 import type { CommonConfig } from './fields.ts';
 import { type AdapterPlan, type BaseParameter, planAdapter } from './plan.ts';
 import { requireTargets, type TargetModel, trainableBiases } from './targets.ts';
-import type { AdapterMethod } from './types.ts';
+import type { AdapterMethod, AdapterTensor } from './types.ts';
 
 export interface ChosenAdapter {
   readonly plan: AdapterPlan;
@@ -12,6 +12,7 @@ export interface ChosenAdapter {
 
 /**
  * @param parameters every float parameter of the model, by PyTorch name
+ * @param shared the shared tensors of a loaded adapter
  * @throws PapilioError 'no-target' or 'illegal-config' with PEFT's reason
  */
 export function chooseAdapter(
@@ -19,6 +20,7 @@ export function chooseAdapter(
   config: CommonConfig,
   model: TargetModel,
   parameters: readonly BaseParameter[],
+  shared?: ReadonlyMap<string, AdapterTensor>,
 ): ChosenAdapter {
   const selection = requireTargets(method, config, model);
   const chosen = new Set(selection.targets);
@@ -35,5 +37,5 @@ export function chooseAdapter(
   const saved = parameters.filter(
     (p) => everything || wholeModules.has(moduleOf(p.name)) || biases.has(p.name),
   );
-  return { plan: planAdapter(method, config, layers, saved), warnings: selection.warnings };
+  return { plan: planAdapter(method, config, layers, saved, shared), warnings: selection.warnings };
 }

@@ -1,6 +1,7 @@
 /** Does a loaded adapter belong to this model? What PEFT refuses is refused, what it only warns of is warned of. */
 import { fail } from '../lib/errors.ts';
 import type { LoadedAdapter } from './peft.ts';
+import { sharedTensors } from './shared.ts';
 import { requireTargets, type Selection, type TargetModel } from './targets.ts';
 
 export interface Fit {
@@ -30,6 +31,12 @@ export function fitAdapter(
       else if (!spec.shape.includes(0)) missing.push(`${name}.${spec.name}`);
     }
   }
+  sharedTensors(
+    method,
+    config,
+    selection.targets.map((name) => layers.get(name)!),
+    adapter.shared,
+  );
   for (const name of selection.saved) {
     if (!adapter.parameters.has(`${name}.weight`)) {
       fail(

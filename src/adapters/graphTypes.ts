@@ -18,6 +18,8 @@ export interface AdapterScope {
   stepInput(name: string, type: TensorType, fill: StepFill): Value;
   /** What each module of the frozen model reads, where it reads one value once: modules with the same entry can share work on it. */
   readonly reads: ReadonlyMap<string, unknown>;
+  /** A frozen tensor that all layers of the method share, by its name in `shared` of the page half. */
+  shared(name: string): Value;
   /** i32 [4]: word 0 is the seed of this step, for dropout on the GPU. */
   stepSeed(): Value;
 }

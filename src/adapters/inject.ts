@@ -87,6 +87,11 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
       stepInputs.push({ name, type, fill });
       return g.input(name, type);
     },
+    shared(name) {
+      const tensor = plan.shared.find((s) => s.name === name);
+      if (!tensor) return fail('internal', `${plan.method.title} has no shared tensor ${name}.`);
+      return g.parameter(`base_model.${name}`, { dtype: 'f32', shape: tensor.shape }, tensor.load);
+    },
     stepSeed: () => g.input(STEP_SEED, { dtype: 'i32', shape: [4] }),
   };
   const adapters = new Map<string, LayerAdapter>();

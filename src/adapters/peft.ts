@@ -13,6 +13,8 @@ import type { AdapterMethod, AdapterTensor, ModuleTensors } from './types.ts';
 /** The version whose file layout is written. */
 const PEFT_VERSION = '0.18.0';
 const PREFIX = 'base_model.model.';
+/** Before the names of tensors that belong to no module. */
+const SHARED_PREFIX = 'base_model.';
 /** The wrapped layer's own parameters, e.g. its trained bias. */
 const BASE_LAYER = '.base_layer.';
 
@@ -24,6 +26,8 @@ export interface Adapter {
   readonly tensors: ReadonlyMap<string, ModuleTensors>;
   /** Base parameters trained as they are (modules_to_save and biases), by PyTorch name (`classifier.weight`). */
   readonly parameters: ReadonlyMap<string, AdapterTensor>;
+  /** Frozen tensors that all layers share (`vera_A`), where the method has any. */
+  readonly shared?: ReadonlyMap<string, AdapterTensor>;
 }
 
 export interface LoadedAdapter extends Adapter {
@@ -56,12 +60,13 @@ export function readAdapter(configJson: string, safetensors: Uint8Array): Loaded
   const { config, warnings } = validateConfig(method, json);
   const sorted = sortTensors(method, config, safetensors);
   const version = typeof json.peft_version === 'string' ? json.peft_version : null;
-  const reading = method.onRead(config, sorted.tensors, version);
+  const reading = method.onRead(config, sorted.tensors, version, sorted.shared);
   return {
     method,
     config: reading.config,
     tensors: sorted.tensors,
     parameters: sorted.parameters,
+    shared: sorted.shared,
     warnings: [...warnings, ...sorted.warnings, ...reading.warnings],
   };
 }
@@ -101,18 +106,24 @@ function methodOf(json: Readonly<Record<string, unknown>>): AdapterMethod {
 interface Sorted {
   readonly tensors: Map<string, Map<string, AdapterTensor>>;
   readonly parameters: Map<string, AdapterTensor>;
+  readonly shared: Map<string, AdapterTensor>;
   readonly warnings: string[];
 }
 
 /** Sorts a file's tensors into the method's own and the base parameters that were trained beside them. */
 function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Array): Sorted {
   const stored = readSafetensors(file).tensors;
-  const sorted: Sorted = { tensors: new Map(), parameters: new Map(), warnings: [] };
+  const sorted: Sorted = { tensors: new Map(), parameters: new Map(), shared: new Map(), warnings: [] };
   const isSaved = savedTest(savedEntries(config));
   const foreign: string[] = [];
   const extra: string[] = [];
   refuseForeign(method, [...stored.keys()]);
   for (const [name, tensor] of stored) {
+    const own = method.sharedNames?.find((shared) => name === SHARED_PREFIX + shared);
+    if (own !== undefined) {
+      sorted.shared.set(own, { shape: tensor.shape, data: tensorFloats(name, tensor) });
+      continue;
+    }
     if (!name.startsWith(PREFIX)) {
       foreign.push(name);
       continue;
@@ -212,6 +223,9 @@ export function writeAdapter(adapter: Adapter, targetModules?: readonly string[]
     // An adapted layer keeps its own parameters inside the wrapper; 'any' methods wrap nothing.
     const wrapped = method.fileNames !== 'any' && adapter.tensors.has(module);
     named.set(PREFIX + (wrapped ? module + BASE_LAYER + name.slice(dot + 1) : name), tensor);
+  }
+  if (method.writesShared?.(config) ?? true) {
+    for (const [name, tensor] of adapter.shared ?? []) named.set(SHARED_PREFIX + name, tensor);
   }
   const saved = savedEntries(config);
   const json: Record<string, unknown> = {

@@ -6,6 +6,7 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { CommonConfig } from './fields.ts';
 import type { Adapter } from './peft.ts';
+import { type SharedTensor, sharedTensors } from './shared.ts';
 import type { AdapterMethod, AdapterTensor, Layer, ParameterCount, TensorInit, TensorSpec } from './types.ts';
 
 /** A frozen parameter of the base model, by PyTorch name (`classifier.weight`), in the engine's layout. */
@@ -38,6 +39,8 @@ export interface AdapterPlan {
   readonly groups: readonly AdapterGroup[];
   /** Base parameters that are trained as they are: modules_to_save, biases, or all of them. Named like the parameter. */
   readonly saved: readonly TrainableEntry[];
+  /** Frozen tensors that belong to the adapter and not to a layer. */
+  readonly shared: readonly SharedTensor[];
   /** Groups' tensors, then saved parameters: the order of the packed buffer. */
   readonly entries: readonly TrainableEntry[];
   /** Elements of the packed buffer, padding included. */
@@ -52,6 +55,7 @@ const aligned = (n: number) => Math.ceil(n / 64) * 64;
 /**
  * @param layers the modules that the method adapts
  * @param saved base parameters trained in full
+ * @param shared the shared tensors of a loaded adapter
  * @throws PapilioError('no-target') when nothing would be trained
  */
 export function planAdapter(
@@ -59,6 +63,7 @@ export function planAdapter(
   config: CommonConfig,
   layers: readonly Layer[],
   saved: readonly BaseParameter[],
+  shared?: ReadonlyMap<string, AdapterTensor>,
 ): AdapterPlan {
   let offset = 0;
   const place = (name: string, shape: readonly number[]): TrainableEntry => {
@@ -95,6 +100,7 @@ export function planAdapter(
     config,
     groups,
     saved: savedEntries,
+    shared: sharedTensors(method, config, layers, shared),
     entries: [...groups.flatMap((g) => g.tensors), ...savedEntries],
     size: offset,
   };
@@ -206,6 +212,11 @@ export function moduleTensors(
     });
   }
   return modules;
+}
+
+/** The tensors that all layers share, as an adapter holds them. */
+export function sharedOf(plan: AdapterPlan): Map<string, AdapterTensor> {
+  return new Map(plan.shared.map(({ name, shape, load }) => [name, { shape, data: load() }]));
 }
 
 /** The parameters trained in full, by name. */

@@ -159,10 +159,19 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   count(layer: Layer, config: C): ParameterCount;
   pattern(layer: Layer, config: C): Pattern;
   tensors(layer: Layer, config: C): readonly TensorSpec[];
-  /** Frozen tensors that all adapted layers share (VeRA's projections), stored as `base_model.<name>`. */
+  /** Frozen tensors that all adapted layers share (VeRA's projections), of the shapes that these layers need. */
   shared?(layers: readonly Layer[], config: C): readonly SharedSpec[];
+  /** Names of the shared tensors; a file stores them as `base_model.<name>`. */
+  readonly sharedNames?: readonly string[];
+  /** Whether a file stores them; absent: always. */
+  writesShared?(config: C): boolean;
   /** Corrections and warnings once a file's tensors are known. */
-  onRead(config: C, tensors: ReadonlyMap<string, ModuleTensors>, peftVersion: string | null): Reading<C>;
+  onRead(
+    config: C,
+    tensors: ReadonlyMap<string, ModuleTensors>,
+    peftVersion: string | null,
+    shared: ReadonlyMap<string, AdapterTensor>,
+  ): Reading<C>;
   /** Sentences to show beside a saved file. */
   onWrite(config: C): readonly string[];
 }

@@ -55,7 +55,7 @@ export async function mergeCommand(args: readonly string[]): Promise<number> {
     model.targets,
     new Map(model.parameters.map((p) => [p.name, p.shape])),
   );
-  const { plan } = chooseAdapter(read.method, read.config, model.targets, model.parameters);
+  const { plan } = chooseAdapter(read.method, read.config, model.targets, model.parameters, read.shared);
 
   const packed = initialValues(plan, 0, parameters, adapter);
   const weights = await mergedWeights(plan, parameters, runOnce, packed);

@@ -110,16 +110,17 @@ export async function checkPeftCase(device: Device, c: PeftCase): Promise<readon
   const parameters = new Map([[`${module}.weight`, { name: `${module}.weight`, shape, load: () => weight }]]);
 
   const tensors = new Map<string, Map<string, AdapterTensor>>([[module, new Map()]]);
+  const shared = new Map<string, AdapterTensor>();
   for (const [name, t] of Object.entries(c.adapter)) {
-    tensors.get(module)!.set(name.slice(PREFIX.length + module.length + 1), {
-      shape: t.shape,
-      data: Float32Array.from(t.data),
-    });
+    const tensor = { shape: t.shape, data: Float32Array.from(t.data) };
+    if (name.startsWith(PREFIX))
+      tensors.get(module)!.set(name.slice(PREFIX.length + module.length + 1), tensor);
+    else shared.set(name.slice('base_model.'.length), tensor);
   }
-  const read = method.onRead(config, tensors, null);
+  const read = method.onRead(config, tensors, null, shared);
   const layers = method.check(layer, read.config) === null ? [layer] : [];
   if (layers.length === 0) fail('illegal-config', method.check(layer, read.config)!);
-  const plan = planAdapterOrEmpty(() => planAdapter(method, read.config, layers, []));
+  const plan = planAdapterOrEmpty(() => planAdapter(method, read.config, layers, [], shared));
 
   // Base graph: one module.
   const b = createBuilder();

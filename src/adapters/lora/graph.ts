@@ -9,29 +9,10 @@ import { reduce } from '../../ops/reduce.ts';
 import { scale } from '../../ops/scale.ts';
 import { transpose } from '../../ops/transpose.ts';
 import { unary } from '../../ops/unary.ts';
-import { detach, split, view } from '../../ops/view.ts';
-import type { GraphHalf, LayerAdapter, LayerGroup, Weights } from '../graphTypes.ts';
+import { detach, view } from '../../ops/view.ts';
+import type { GraphHalf, LayerAdapter, Weights } from '../graphTypes.ts';
+import { layerParts } from '../layerParts.ts';
 import { type LoraConfig, loraScale } from './index.ts';
-
-/** Layer i's part of every stacked tensor of the group. */
-function perLayer(
-  g: Builder,
-  { layers, params }: LayerGroup<LoraConfig>,
-): readonly Readonly<Record<string, Value>>[] {
-  const parts = Object.entries(params).map(([name, stacked]) => {
-    const shape = stacked.shape.slice(1);
-    const size = shape.reduce((n, d) => n * d, 1);
-    return [
-      name,
-      split(
-        g,
-        stacked,
-        layers.map((_, i) => ({ offset: i * size, shape })),
-      ),
-    ] as const;
-  });
-  return layers.map((_, i) => Object.fromEntries(parts.map(([name, values]) => [name, values[i]!])));
-}
 
 /** V scaled so that its rows have the learned lengths; the rows' own lengths count as constants in the gradient. */
 function withMagnitude(g: Builder, V: Value, magnitude: Value): Value {
@@ -45,7 +26,7 @@ export const graph: GraphHalf<LoraConfig> = {
   open(scope, group) {
     const { g, training } = scope;
     const { config, layers } = group;
-    return perLayer(g, group).map((params, i): LayerAdapter => {
+    return layerParts(g, group).map((params, i): LayerAdapter => {
       const layer = layers[i]!;
       const { scaling } = loraScale(layer, config);
       const isEmbedding = layer.kind === 'embedding';
