@@ -199,7 +199,12 @@ export const emitters: Readonly<Record<string, (e: Emission) => Value>> = {
   Unfold: ({ g, x, attrs }) =>
     op.unfold(g, x(0), { kernel: pair(attrs.kernel), stride: pair(attrs.stride), pads: four(attrs.pads) }),
   Rope: ({ g, x, attrs }) =>
-    op.rope(g, x(0), x(1), x(2), { heads: attrs.heads as number, headDim: attrs.headDim as number }),
+    op.rope(g, x(0), x(1), x(2), {
+      heads: attrs.heads as number,
+      headDim: attrs.headDim as number,
+      rotaryDim: (attrs.rotaryDim ?? attrs.headDim) as number,
+      interleaved: attrs.interleaved === true,
+    }),
   Attention: ({ g, x, optional, attrs }) =>
     op.attention(g, x(0), x(1), x(2), optional(3), {
       heads: attrs.heads as number,

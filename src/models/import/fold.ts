@@ -6,6 +6,7 @@ import { PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import { tensorToNumbers } from '../../onnx/values.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
+import { canExpand, expand } from './expand.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, knownValue, makeNode, makeValue } from './folded.ts';
 import { lower } from './lower.ts';
@@ -100,7 +101,12 @@ export function fold(
       });
       return;
     }
+    const expands = canExpand({ node });
     if (broken) {
+      if (expands) {
+        for (const name of node.outputs) scope.set(name, null);
+        return;
+      }
       const probe = lower({ node, inputs: [], opset });
       if ('refusal' in probe && probe.refusal === 'the operator is not supported') lose(probe.refusal);
       for (const name of node.outputs) scope.set(name, null);
@@ -108,6 +114,17 @@ export function fold(
     }
     let lowered: Lowered;
     try {
+      if (expands) {
+        const made = expand({ node, inputs, opset });
+        if ('refusal' in made) {
+          lose(made.refusal);
+          return;
+        }
+        node.outputs.forEach((name, i) => {
+          if (name !== '') scope.set(name, made[i] ?? null);
+        });
+        return;
+      }
       const result = lower({ node, inputs, opset });
       if ('refusal' in result) {
         lose(result.refusal);

@@ -3,17 +3,12 @@
  * that cancel against those of the export; where they do not cancel, the graph is still right.
  */
 import { broadcastShapes, sameShape } from '../../graph/shape.ts';
+import { fitsKernel, isLearned, rowsOf } from './attend.ts';
 import { become, derive, reshapeOf, transposeOf } from './derive.ts';
 import { toKnown } from './evaluateOps.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { knownValue, numbers, scalar, scalarOf } from './folded.ts';
 import { combineMasks, squeezeLeading } from './masks.ts';
-
-/** [B, H, S, D] → [B, S, H·D]. */
-function rows(v: FoldedValue): FoldedValue {
-  const [b, h, s, d] = v.shape as [number, number, number, number];
-  return reshapeOf(transposeOf(v, [0, 2, 1, 3]), [b, s, h * d]);
-}
 
 /** Makes `node` the [B, H, S, D] view of `v` [B, S, H·D]. */
 function becomeHeads(node: FoldedNode, v: FoldedValue): void {
@@ -81,7 +76,7 @@ function fuseRope(node: FoldedNode): void {
       const headsFirst = one === 1 && two === x.shape[2];
       if (!headsFirst && !(two === 1 && one === x.shape[1])) return;
       const [heads, length] = headsFirst ? [x.shape[1]!, two] : [x.shape[2]!, one];
-      const flat = headsFirst ? rows(x) : reshapeOf(x, [x.shape[0]!, length, heads * dim]);
+      const flat = headsFirst ? rowsOf(x) : reshapeOf(x, [x.shape[0]!, length, heads * dim]);
       const tables = [cos, sin].map((t) => perPosition(reshapeOf(t, [batch, length, dim])));
       const y = derive('Rope', [flat, ...tables], { heads, headDim: dim }, flat.shape, node.origin);
       if (headsFirst) becomeHeads(node, y);
@@ -193,11 +188,6 @@ function unscaled(v: FoldedValue): { v: FoldedValue; by: number } {
   return { v: at, by };
 }
 
-/** Whether something that may be trained lies above a value (T5's relative position bias). */
-function isLearned(v: FoldedValue): boolean {
-  return v.weight !== null || (v.producer?.inputs.some((u) => u !== null && isLearned(u)) ?? false);
-}
-
 function fuseOne(node: FoldedNode): void {
   if (node.op !== 'MatMul' || node.outputs[0]!.shape.length !== 4) return;
   const softmax = probabilities(node.inputs[0]!);
@@ -221,12 +211,12 @@ function fuseOne(node: FoldedNode): void {
   )
     return;
   // The kernel's gradient stops at the mask, so a learned one must stay visible.
-  if (scores.masks.some(isLearned)) return;
+  if (!fitsKernel(headDim) || scores.masks.some((m) => isLearned(m))) return;
   const { mask, causal } = combineMasks(scores.masks, full);
   const attrs = { heads, kvHeads, headDim, scale: scores.scale * q.by * kT.by * inner.by, causal };
   const y = derive(
     'Attention',
-    [rows(q.v), rows(k), rows(v), mask],
+    [rowsOf(q.v), rowsOf(k), rowsOf(v), mask],
     attrs,
     [batch, length, heads * headDim],
     node.origin,

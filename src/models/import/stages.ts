@@ -1,5 +1,6 @@
 /** The stages between an ONNX graph and the engine's, in order: fold at fixed sizes, simplify, fuse, simplify again. */
 import type { OnnxGraph } from '../../onnx/types.ts';
+import { spellAttention } from './attend.ts';
 import type { Missing } from './fold.ts';
 import { fold } from './fold.ts';
 import type { FoldedGraph, FoldedValue } from './folded.ts';
@@ -24,6 +25,8 @@ export function prepare(
   fuse = true,
 ): Prepared {
   const { graph, missing } = fold(onnx, opset, bindings, outputs);
+  simplify(graph);
+  spellAttention(graph, !fuse);
   simplify(graph);
   fuseConv(graph);
   fuseLinear(graph);

@@ -1,0 +1,61 @@
+/**
+ * Ops that are several canonical ones: onnxruntime's fused operators and the large ones of newer opsets. Each becomes nodes that the
+ * rest of the import knows already, so that masks fold, biases join their layer and the fused products show as the layer they are.
+ */
+
+import { groupQueryAttention, onnxAttention } from './expandAttention.ts';
+import { contribAttention, multiHeadAttention } from './expandContrib.ts';
+import {
+  biasGelu,
+  embedLayerNorm,
+  fusedGemm,
+  fusedMatMul,
+  reduced,
+  skipNorm,
+  swish,
+} from './expandLayers.ts';
+import type { FoldedValue } from './folded.ts';
+import type { Context, Refusal } from './lowering.ts';
+import { Refused } from './lowering.ts';
+import { rotaryEmbedding } from './rotary.ts';
+
+type Expander = (c: Context) => readonly (FoldedValue | null)[];
+
+const MICROSOFT = 'com.microsoft';
+
+const expanders: Readonly<Record<string, Expander>> = {
+  Attention: onnxAttention,
+  RotaryEmbedding: rotaryEmbedding({ cos: 1, sin: 2, positions: 3 }),
+  Swish: swish(1),
+  ReduceL2: reduced('ReduceL2'),
+  ReduceSumSquare: reduced('ReduceSumSquare'),
+  [`${MICROSOFT}.Attention`]: contribAttention,
+  [`${MICROSOFT}.MultiHeadAttention`]: multiHeadAttention,
+  [`${MICROSOFT}.GroupQueryAttention`]: groupQueryAttention,
+  [`${MICROSOFT}.RotaryEmbedding`]: rotaryEmbedding({ positions: 1, cos: 2, sin: 3 }),
+  [`${MICROSOFT}.SkipLayerNormalization`]: skipNorm('LayerNorm'),
+  [`${MICROSOFT}.SkipSimplifiedLayerNormalization`]: skipNorm('RmsNorm'),
+  [`${MICROSOFT}.EmbedLayerNormalization`]: embedLayerNorm,
+  [`${MICROSOFT}.BiasGelu`]: biasGelu('Gelu'),
+  [`${MICROSOFT}.Gelu`]: biasGelu('Gelu'),
+  [`${MICROSOFT}.FastGelu`]: biasGelu('GeluTanh'),
+  [`${MICROSOFT}.QuickGelu`]: swish(1.702),
+  [`${MICROSOFT}.FusedMatMul`]: fusedMatMul,
+  [`${MICROSOFT}.TransposeMatMul`]: fusedMatMul,
+  [`${MICROSOFT}.FusedGemm`]: fusedGemm,
+};
+
+const keyOf = ({ node }: Pick<Context, 'node'>): string =>
+  node.domain ? `${node.domain}.${node.opType}` : node.opType;
+
+export const canExpand = (c: Pick<Context, 'node'>): boolean => Object.hasOwn(expanders, keyOf(c));
+
+/** The node's outputs (null: none there), or why it cannot be imported. */
+export function expand(c: Context): readonly (FoldedValue | null)[] | Refusal {
+  try {
+    return expanders[keyOf(c)]!(c);
+  } catch (error) {
+    if (error instanceof Refused) return { refusal: error.message };
+    throw error;
+  }
+}
