@@ -24,10 +24,13 @@ export interface BatchPlan {
 /** A batch of the full size; the first `count` rows are real. */
 export interface FullBatch {
   readonly inputs: Batch['inputs'];
-  readonly labels: Int32Array;
+  /** Class numbers, −100 where none counts; for numbers to be predicted f32 [2, batch], values above weights. */
+  readonly labels: Int32Array | Float32Array;
   readonly count: number;
   /** Labels that count in the loss. */
   readonly validLabels: number;
+  /** Tokens per example where it differs from the run's; see {@link BatchPlan.sequence}. */
+  readonly sequence?: number;
 }
 
 function padRows<T extends FloatTensor | IntTensor>(tensor: T, size: number): T {

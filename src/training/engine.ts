@@ -23,6 +23,7 @@ import {
   trainingGraph,
   updateGraph,
 } from './stepGraph.ts';
+import { createReports, createSteppers, type Pending } from './steppers.ts';
 import { stepScalars } from './stepScalars.ts';
 
 /** Which weights a forward pass uses. */
@@ -42,6 +43,8 @@ export interface EngineRequest {
   readonly plan: AdapterPlan;
   readonly settings: TrainingSettings;
   readonly totalSteps: number;
+  /** Tokens per example of the longest batches, for text (default: the settings'); shorter batches get programs of their own when they first come. */
+  readonly sequence?: number;
   readonly initial: () => Float32Array;
   readonly onCompile: (done: number, total: number) => void;
 }
@@ -87,16 +90,11 @@ export interface EngineStats {
   readonly peakBytes: number;
 }
 
-interface StepTag {
-  readonly step: number;
-  readonly learningRate: number;
-  readonly valid: number;
-}
-
 const RING_SLOTS = 8;
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { device, build, plan, settings, initial } = options;
+  const { sequence = settings.sequenceLength } = options;
   const store = createStore(device);
   const accumulate = settings.gradientAccumulation > 1;
   const programs: Program[] = [];
@@ -111,37 +109,34 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     return program;
   };
 
-  const base = build(settings.batchSize, settings.sequenceLength);
-  const training = trainingGraph(base, plan, settings, initial);
-  const step = await compiled(training.graph);
-  const update = accumulate ? await compiled(updateGraph(plan, settings, initial)) : null;
-  const ring: Ring<StepTag> = await step.ring(
-    accumulate ? [names.loss] : [names.loss, names.normSquared],
-    RING_SLOTS,
-  );
-  const updateRing: Ring<StepTag> | null = update ? await update.ring([names.normSquared], RING_SLOTS) : null;
-
-  const listeners: ((result: StepResult) => void)[] = [];
-  let collecting = 0;
-  let lossSum = 0;
-  const report = (tag: StepTag, normSquared: number) => {
-    const result = {
-      step: tag.step,
-      loss: lossSum / tag.valid,
-      gradNorm: Math.sqrt(normSquared),
-      learningRate: tag.learningRate,
-    };
-    lossSum = 0;
-    for (const listener of listeners) listener(result);
+  const bases = new Map<string, BaseGraph>();
+  const baseAt = (batch: number, sequence: number): BaseGraph => {
+    const key = `${batch} ${sequence}`;
+    const base = bases.get(key) ?? build(batch, sequence);
+    bases.set(key, base);
+    return base;
   };
-  ring.onValue(({ tag, data }) => {
+
+  let collecting = 0;
+  const reports = createReports();
+  const arrived = (update: Pending): void => {
     collecting--;
-    lossSum += data[names.loss]![0]!;
-    if (!accumulate) report(tag, data[names.normSquared]![0]!);
+    reports.arrived(update);
+  };
+  const steppers = createSteppers({
+    graph: (length) => trainingGraph(baseAt(settings.batchSize, length), plan, settings, initial),
+    compiled,
+    slots: RING_SLOTS,
+    onValue: arrived,
   });
+  /** The stepper of the latest run. */
+  let latest = await steppers.at(sequence);
+
+  const update = accumulate ? await compiled(updateGraph(plan, settings, initial)) : null;
+  const updateRing: Ring<Pending> | null = update ? await update.ring([names.normSquared], RING_SLOTS) : null;
   updateRing?.onValue(({ tag, data }) => {
-    collecting--;
-    report(tag, data[names.normSquared]![0]!);
+    tag.normSquared = data[names.normSquared]![0]!;
+    arrived(tag);
   });
 
   const stepInput = (input: StepInput, seed: number): DeviceData => {
@@ -155,26 +150,24 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     program.write(names.labels, batch.labels);
   };
 
+  const drain = async (): Promise<void> => {
+    await steppers.drain();
+    await updateRing?.drain();
+  };
+
+  /** Waits until `program` may run. Steps of two lengths do not overlap, so that at most two are in flight. */
   const room = async (program: Program): Promise<void> => {
+    if (program !== update && program !== latest.program) await latest.program.idle(0);
     await program.idle(1);
-    if (collecting >= RING_SLOTS - 1) {
-      await ring.drain();
-      await updateRing?.drain();
-    }
+    if (collecting >= RING_SLOTS - 1) await drain();
   };
 
   const evaluations = new Map<string, Promise<Program>>();
-  const evaluation = (
-    which: Which,
-    logits: boolean,
-    batch = settings.batchSize,
-    sequence = settings.sequenceLength,
-  ) => {
+  const evaluation = (which: Which, logits: boolean, batch: number, sequence: number) => {
     const key = `${which} ${logits} ${batch} ${sequence}`;
     let program = evaluations.get(key);
     if (!program) {
-      const at =
-        batch === settings.batchSize && sequence === settings.sequenceLength ? base : build(batch, sequence);
+      const at = baseAt(batch, sequence);
       program = compiled(evaluationGraph(at, which === 'base' ? null : plan, initial, logits));
       evaluations.set(key, program);
       program.catch(() => evaluations.delete(key));
@@ -188,49 +181,52 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const learningRate = learningRateAt(settings, number, options.totalSteps);
       const scalars = stepScalars(settings, number, learningRate);
       const lossScale = Float32Array.of(1 / Math.max(1, valid));
+      const runs = batches.length + (update ? 1 : 0);
+      const tag = reports.expect({ step: number, learningRate, valid }, runs);
       for (const [micro, batch] of batches.entries()) {
+        const stepper = await steppers.at(batch.sequence ?? sequence);
+        const { program: step, ring } = stepper;
         await room(step);
+        latest = stepper;
         const seed = rng(settings.seed, number).fork(micro).next();
         writeBatch(step, batch);
         step.write(names.lossScale, lossScale);
         step.write(names.step, scalars);
         step.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
         step.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
-        for (const input of training.stepInputs) step.write(input.name, stepInput(input, seed));
+        for (const input of stepper.stepInputs) step.write(input.name, stepInput(input, seed));
         collecting++;
-        step.run({ ring, tag: { step: number, learningRate, valid } });
+        step.run({ ring, tag });
       }
       if (update && updateRing) {
         await room(update);
         update.write(names.step, scalars);
         collecting++;
-        update.run({ ring: updateRing, tag: { step: number, learningRate, valid } });
+        update.run({ ring: updateRing, tag });
       }
     },
-    onResult(listener) {
-      listeners.push(listener);
-    },
+    onResult: reports.listen,
     async settle() {
-      await step.idle(0);
+      await latest.program.idle(0);
       await update?.idle(0);
-      await ring.drain();
-      await updateRing?.drain();
+      await drain();
     },
     async evaluate(which, batch, logits) {
-      const program = await evaluation(which, logits);
+      const length = batch.sequence ?? sequence;
+      const program = await evaluation(which, logits, settings.batchSize, length);
       writeBatch(program, batch);
       program.run();
       const loss = (await program.read(names.loss))[0]!;
       return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
     },
     async logits(which, ids) {
-      const sequence = settings.sequenceLength;
-      const program = await evaluation(which, true, 1, sequence);
-      const padded = new Int32Array(sequence);
+      const length = settings.sequenceLength;
+      const program = await evaluation(which, true, 1, length);
+      const padded = new Int32Array(length);
       padded.set(ids);
       program.write('input_ids', padded);
-      program.write('attention_mask', new Int32Array(sequence).fill(1));
-      program.write(names.labels, new Int32Array(sequence).fill(-100));
+      program.write('attention_mask', new Int32Array(length).fill(1));
+      program.write(names.labels, new Int32Array(length).fill(-100));
       program.run();
       return (await program.read(names.logits)) as Float32Array;
     },
@@ -253,7 +249,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     writeState: (name, data) => store.write(name, data, 'state'),
     stateNames: [TRAINABLE, ...optimizerStates(settings)],
     get stats() {
-      const s = step.stats;
+      const s = latest.program.stats;
       const u = update?.stats;
       const k = settings.gradientAccumulation;
       return {

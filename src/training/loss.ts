@@ -1,10 +1,23 @@
-/** The loss of a task, emitted onto an adapted graph: cross-entropy summed over the labels that count. */
+/** The loss of a task, emitted onto an adapted graph and summed over what counts: cross-entropy of labels, or squared error of numbers. */
 import type { Builder } from '../graph/builder.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { Value } from '../graph/types.ts';
+import type { TensorType, Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { binary } from '../ops/binary.ts';
 import { crossEntropy } from '../ops/crossEntropy.ts';
 import { linearCrossEntropy } from '../ops/linearCrossEntropy.ts';
+import { reduce } from '../ops/reduce.ts';
+import { slice } from '../ops/slice.ts';
 import { view } from '../ops/view.ts';
+
+export type LossKind = 'cross-entropy' | 'squared-error';
+
+/** The input that a loss compares logits [..., C] with: i32 [...], or for numbers f32 [2, B], values above weights (0 = no example). */
+export function labelsType(logits: Value, kind: LossKind = 'cross-entropy'): TensorType {
+  return kind === 'cross-entropy'
+    ? { dtype: 'i32', shape: logits.shape.slice(0, -1) }
+    : { dtype: 'f32', shape: [2, logits.shape[0]!] };
+}
 
 /** Above this many logits a frozen output layer is fused into the loss, chunk by chunk, and its logits are never whole. */
 const WHOLE_LOGITS = 1 << 22;
@@ -20,9 +33,9 @@ function frozenHead(logits: Value): { readonly x: Value; readonly W: Value } | n
 }
 
 /**
- * Sum over valid labels of −log softmax(logits)[label].
- * @param logits [..., classes]
- * @param labels i32, one per row of logits; −100 is ignored
+ * Sum over valid labels of −log softmax(logits)[label], or over examples of (output − value)².
+ * @param logits [..., classes]; [B, 1] for the squared error
+ * @param labels as {@link labelsType} has it; −100 is ignored
  * @param options.withGradient false where nothing will be differentiated, which saves the fused loss half its work
  * @returns [1]
  */
@@ -30,8 +43,9 @@ export function emitLossSum(
   g: Builder,
   logits: Value,
   labels: Value,
-  options: { readonly withGradient: boolean } = { withGradient: true },
+  options: { readonly kind: LossKind | undefined; readonly withGradient: boolean },
 ): Value {
+  if (options.kind === 'squared-error') return squaredErrorSum(g, logits, labels);
   const classes = logits.shape.at(-1)!;
   const rows = sizeOf(logits.shape) / classes;
   const flatLabels = view(g, labels, [rows]);
@@ -41,4 +55,15 @@ export function emitLossSum(
     return linearCrossEntropy(g, x, head.W, flatLabels, options).loss;
   }
   return crossEntropy(g, view(g, logits, [rows, classes]), flatLabels).loss;
+}
+
+function squaredErrorSum(g: Builder, logits: Value, labels: Value): Value {
+  const batch = logits.shape[0]!;
+  if (sizeOf(logits.shape) !== batch)
+    fail('shape', `The squared error needs one output per example, not [${logits.shape}].`);
+  const row = (k: number): Value =>
+    view(g, slice(g, labels, { starts: [k, 0], ends: [k + 1, batch], steps: [1, 1] }), [batch]);
+  const error = binary(g, view(g, logits, [batch]), row(0), { fn: 'sub' });
+  const counted = binary(g, binary(g, error, error, { fn: 'mul' }), row(1), { fn: 'mul' });
+  return view(g, reduce(g, counted, { fn: 'sum', axes: [0] }), [1]);
 }

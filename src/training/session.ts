@@ -13,6 +13,7 @@ import {
   initialValues,
   moduleTensors,
   savedParameters,
+  sharedOf,
 } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import type { Dataset } from '../data/types.ts';
@@ -89,7 +90,13 @@ export async function openSession(
   const model = labels ? first.model.withClasses(labels, training.seed) : first.model;
   const opened = { ...first, model };
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
-  const { plan, warnings } = chooseAdapter(method, config, model.targets, model.parameters);
+  const { plan, warnings } = chooseAdapter(
+    method,
+    config,
+    model.targets,
+    model.parameters,
+    options.adapter?.shared,
+  );
   const batches = planBatches(dataset, training, model.normalisation);
 
   const modelHash = await hashOf(opened.bytes);
@@ -103,6 +110,7 @@ export async function openSession(
     plan,
     settings: training,
     totalSteps: batches.totalSteps,
+    sequence: training.sequenceLength,
     initial,
     onCompile: events.onCompile,
   };
@@ -129,7 +137,13 @@ export async function openSession(
   const packed = () => engine.readState(TRAINABLE);
   const adapter = async (): Promise<Adapter> => {
     const data = await packed();
-    return { method, config, tensors: moduleTensors(plan, data), parameters: savedParameters(plan, data) };
+    return {
+      method,
+      config: plan.config,
+      tensors: moduleTensors(plan, data),
+      parameters: savedParameters(plan, data),
+      shared: sharedOf(plan),
+    };
   };
 
   return {

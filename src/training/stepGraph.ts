@@ -14,7 +14,7 @@ import { axpy } from '../ops/axpy.ts';
 import { sgd } from '../ops/sgd.ts';
 import { sumSquares } from '../ops/sumSquares.ts';
 import { pack } from '../ops/view.ts';
-import { emitLossSum } from './loss.ts';
+import { emitLossSum, type LossKind, labelsType } from './loss.ts';
 import type { TrainingSettings } from './settings.ts';
 import { STEP_SCALARS } from './stepScalars.ts';
 
@@ -35,6 +35,8 @@ export interface BaseGraph {
   readonly graph: Graph;
   /** The output that the task is scored on: [B, classes] or [B, S, vocabulary]. */
   readonly logits: Value;
+  /** How it is scored; cross-entropy unless said otherwise. */
+  readonly loss?: LossKind;
 }
 
 export interface StepGraph {
@@ -81,8 +83,8 @@ export function lossAndGradients(
   const trainables = emitTrainables(g, plan, { training: true, initial, base: base.graph });
   const value = inject(base.graph, g, trainables);
   const logits = value(base.logits);
-  const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
-  const loss = emitLossSum(g, logits, labels);
+  const labels = g.input(names.labels, labelsType(logits, base.loss));
+  const loss = emitLossSum(g, logits, labels, { kind: base.loss, withGradient: true });
   const lossScale = g.input(names.lossScale, { dtype: 'f32', shape: [1] });
   const gradients = differentiate(g, { of: loss, seed: lossScale, wrt: trainables.leaves, sum: addN });
   const parts = trainables.leaves.map(
@@ -141,8 +143,8 @@ export function evaluationGraph(
     ? inject(base.graph, g, emitTrainables(g, plan, { training: false, initial, base: base.graph }))
     : inject(base.graph, g, noTrainables);
   const logits = value(base.logits);
-  const labels = g.input(names.labels, { dtype: 'i32', shape: logits.shape.slice(0, -1) });
-  const loss = emitLossSum(g, logits, labels, { withGradient: false });
+  const labels = g.input(names.labels, labelsType(logits, base.loss));
+  const loss = emitLossSum(g, logits, labels, { kind: base.loss, withGradient: false });
   return g.finish(withLogits ? { loss, logits } : { loss });
 }
 

@@ -17,7 +17,7 @@ export interface Subject {
   /** Sizes in words, for the table's heading. */
   readonly about: string;
   readonly model: LoadedModel;
-  readonly batch: FullBatch;
+  readonly batch: FullBatch & { readonly labels: Int32Array };
   readonly batchSize: number;
   readonly sequence: number;
   /** Positions that a step passes through the transformer. */
@@ -64,7 +64,7 @@ function randomIds(count: number, below: number): Int32Array {
 }
 
 /** Random token windows; labels are the ids moved one to the left, as in training. */
-function textBatch(batch: number, sequence: number, vocabulary: number): FullBatch {
+function textBatch(batch: number, sequence: number, vocabulary: number): Subject['batch'] {
   const ids = randomIds(batch * sequence, vocabulary);
   const labels = new Int32Array(ids.length).fill(IGNORED_LABEL);
   for (let i = 0; i < ids.length; i++) if ((i + 1) % sequence !== 0) labels[i] = ids[i + 1]!;

@@ -25,7 +25,7 @@ interface Runner {
 /** Engines on the given onnxruntime. */
 export const ortEngines =
   (ort: OrtRuntime): MakeEngine =>
-  async ({ build, plan, settings, totalSteps, initial }) => {
+  async ({ build, plan, settings, totalSteps, sequence: longest = settings.sequenceLength, initial }) => {
     if (settings.optimizer !== 'adamw')
       return fail('bad-argument', `onnxruntime trains with adamw only, not with ${settings.optimizer}.`);
     const params = initial();
@@ -59,26 +59,29 @@ export const ortEngines =
       };
     };
 
-    const base = build(settings.batchSize, settings.sequenceLength);
-    const g = createBuilder();
-    const { loss, gradients, stepInputs } = lossAndGradients(g, base, plan, initial);
-    const training = await runner(g.finish({ loss, gradients }));
+    const steppers = new Map<number, Promise<{ run: Runner['run']; stepInputs: readonly StepInput[] }>>();
+    const createStepper = async (sequence: number) => {
+      const g = createBuilder();
+      const base = build(settings.batchSize, sequence);
+      const { loss, gradients, stepInputs } = lossAndGradients(g, base, plan, initial);
+      const { run } = await runner(g.finish({ loss, gradients }));
+      return { run, stepInputs };
+    };
+    const stepperFor = (sequence: number) => {
+      const made = steppers.get(sequence) ?? createStepper(sequence);
+      steppers.set(sequence, made);
+      return made;
+    };
+    await stepperFor(longest);
 
     const evaluations = new Map<string, Promise<Runner>>();
-    const evaluation = (
-      which: Which,
-      logits: boolean,
-      batch = settings.batchSize,
-      sequence = settings.sequenceLength,
-    ) => {
+    const evaluation = (which: Which, logits: boolean, batch: number, sequence: number) => {
       const key = `${which} ${logits} ${batch} ${sequence}`;
       let made = evaluations.get(key);
       if (!made) {
-        const at =
-          batch === settings.batchSize && sequence === settings.sequenceLength
-            ? base
-            : build(batch, sequence);
-        made = runner(evaluationGraph(at, which === 'base' ? null : plan, initial, logits));
+        made = runner(
+          evaluationGraph(build(batch, sequence), which === 'base' ? null : plan, initial, logits),
+        );
         evaluations.set(key, made);
         made.catch(() => evaluations.delete(key));
       }
@@ -105,12 +108,13 @@ export const ortEngines =
         const sum = zeros();
         let lossSum = 0;
         for (const [micro, batch] of batches.entries()) {
+          const { run, stepInputs } = await stepperFor(batch.sequence ?? longest);
           const seed = rng(settings.seed, step).fork(micro).next();
           const feeds = feedsOf(batch);
           feeds.set(names.lossScale, Float32Array.of(1 / Math.max(1, valid)));
           feeds.set(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
           for (const input of stepInputs) feeds.set(input.name, drawn(input, seed));
-          const out = await training.run(feeds);
+          const out = await run(feeds);
           lossSum += out.loss![0]!;
           const part = out.gradients!;
           for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + part[i]!;
@@ -127,7 +131,9 @@ export const ortEngines =
       },
       settle: async () => {},
       async evaluate(which, batch, logits) {
-        const out = await (await evaluation(which, logits)).run(feedsOf(batch));
+        const sequence = batch.sequence ?? longest;
+        const program = await evaluation(which, logits, settings.batchSize, sequence);
+        const out = await program.run(feedsOf(batch));
         return { loss: out.loss![0]!, logits: logits ? out.logits! : null };
       },
       async logits(which, ids) {
@@ -139,7 +145,7 @@ export const ortEngines =
           ['attention_mask', new Int32Array(sequence).fill(1)],
           [names.labels, new Int32Array(sequence).fill(-100)],
         ]);
-        return (await (await evaluation(which, true, 1)).run(feeds)).logits!;
+        return (await (await evaluation(which, true, 1, sequence)).run(feeds)).logits!;
       },
       async once(graph) {
         return (await runner(graph)).run(new Map());
