@@ -1,23 +1,32 @@
 // gather: y[n] = table[ids[n]], rows of `columns` elements; negative ids count from the end, others are clamped to the table.
-// F16: the table holds pairs of f16 and y is f32; else four-byte elements copied as bits.
+// F16: the table holds pairs of f16 and y is f32; QUANT: it is packed (src/ops/quantised.ts); else four-byte elements copied as bits.
+// Of a table beyond the binding limit each dispatch sees rows `first` to `end` and leaves the other ids alone.
 // Its adjoint adds rows of dy [N, columns] up by id in the order of n, without atomics: `clear` zeroes dTable, `links` finds for each
 // n the next one with the same id and whether it is the first, `add_rows` lets each first one walk its chain.
-// conditions: F16
+// conditions: F16 QUANT ZERO_BYTES ZERO_FLOATS
 import package::lib::index::flat;
+import package::lib::quantised::{four_codes, byte_of};
 
 struct Params {
   count: u32, // ids
   columns: u32,
   rows: u32, // of the table
+  first: u32,
+  end: u32,
+  pad0: u32,
+  pad1: u32,
+  pad2: u32,
+  quant: vec4u, // stride, block, scales, zeros
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> table: array<u32>;
 @group(0) @binding(2) var<storage, read> ids: array<i32>;
-@if(F16) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@if(F16 || QUANT) @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 @else @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
 override WG: u32 = 64u;
+@if(QUANT) override BITS: u32 = 4u;
 
 fn row_of(id: i32) -> u32 {
   let wrapped = select(id, id + i32(p.rows), id < 0);
@@ -28,9 +37,24 @@ fn row_of(id: i32) -> u32 {
 fn gather(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
   if (i >= p.count * p.columns) { return; }
-  let at = row_of(ids[i / p.columns]) * p.columns + i % p.columns;
-  @if(F16) { y[i] = unpack2x16float(table[at / 2u])[at % 2u]; }
-  @else { y[i] = table[at]; }
+  let row = row_of(ids[i / p.columns]);
+  if (row < p.first || row >= p.end) { return; }
+  let column = i % p.columns;
+  @if(QUANT) {
+    let start = (row - p.first) * p.quant.x;
+    let group = column / p.quant.y;
+    let scale = bitcast<f32>(table[start + p.quant.z + group]);
+    @if(ZERO_BYTES) let zero = byte_of(table[start + p.quant.w + group / 4u], group);
+    @elif(ZERO_FLOATS) let zero = bitcast<f32>(table[start + p.quant.w + group]);
+    @else let zero = f32(1u << (BITS - 1u));
+    let four = four_codes(table[start + column * BITS / 32u], column - column % 4u, BITS);
+    y[i] = (four[column % 4u] - zero) * scale;
+  }
+  @else {
+    let at = (row - p.first) * p.columns + column;
+    @if(F16) { y[i] = unpack2x16float(table[at / 2u])[at % 2u]; }
+    @else { y[i] = table[at]; }
+  }
 }
 
 @group(0) @binding(1) var<storage, read_write> d_table: array<f32>;

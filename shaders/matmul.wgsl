@@ -3,33 +3,46 @@
 // own range of k; matmulSplit.wgsl adds them up.
 // Each thread owns a block of C, 4 rows by 4 columns (8 by 4 with TALL, 16 by 8 with HUGE, which only `direct` takes). `direct` reads
 // operands straight from memory; `tiled` stages them in workgroup memory. VEC_A, VEC_B, VEC_C: the contiguous axis of that tensor is a multiple of 4. B_F16: B holds pairs of f16.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE
+// QUANT: B is packed (src/ops/quantised.ts). Of a B beyond the binding limit each dispatch sees some rows: columns n_first to n_end of C
+// with TRANS_B, else the part k_first to k_end of the sum, which is a split of its own.
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE QUANT ZERO_BYTES ZERO_FLOATS
 import package::lib::epilogue::store_element;
+import package::lib::quantised::{four_codes, byte_of};
 
 struct Params {
   m: u32,
   n: u32,
   k: u32,
   chunk: u32, // k per split, a multiple of 16
-  splits: u32,
+  splits: u32, // of this dispatch
   alpha: f32,
   batch1: u32, // sizes of the two inner batch axes
   batch2: u32,
   batches: u32,
+  n_first: u32,
+  n_end: u32,
+  k_first: u32,
   a_strides: vec4u, // elements per step of batch axes 0, 1, 2
   b_strides: vec4u,
+  k_end: u32,
+  split_first: u32, // splits before this dispatch's
+  b_shift: u32, // elements of B (words with QUANT) before the bound part
+  pad: u32,
+  quant: vec4u, // stride, block, scales, zeros
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @if(VEC_A) @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @else @group(0) @binding(1) var<storage, read> a: array<f32>;
-@if(VEC_B && B_F16) @group(0) @binding(2) var<storage, read> b: array<vec2u>;
+@if(QUANT) @group(0) @binding(2) var<storage, read> b: array<u32>;
+@elif(VEC_B && B_F16) @group(0) @binding(2) var<storage, read> b: array<vec2u>;
 @elif(B_F16) @group(0) @binding(2) var<storage, read> b: array<u32>;
 @elif(VEC_B) @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @else @group(0) @binding(2) var<storage, read> b: array<f32>;
 
 override TX: u32 = 8u; // threads along n
 override TY: u32 = 8u; // threads along m
+@if(QUANT) override BITS: u32 = 4u;
 
 // Four consecutive elements of a stored row. Rows and columns of C beyond its ends read whatever robust access gives and are never
 // stored; beyond the end of k the values must be zero, which GUARD sees to where k is no multiple of the step.
@@ -47,7 +60,18 @@ fn read_a(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
   return unpack2x16float(b[at / 2u])[at % 2u];
 }
 
-fn read_b(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
+@if(QUANT) fn read_b(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
+  let at = base + row * p.quant.x;
+  let group = column / p.quant.y;
+  let scale = bitcast<f32>(b[at + p.quant.z + group]);
+  @if(ZERO_BYTES) let zero = byte_of(b[at + p.quant.w + group / 4u], group);
+  @elif(ZERO_FLOATS) let zero = bitcast<f32>(b[at + p.quant.w + group]);
+  @else let zero = f32(1u << (BITS - 1u));
+  let v = (four_codes(b[at + column * BITS / 32u], column, BITS) - zero) * scale;
+  let inside = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(columns);
+  return select(vec4f(), v, inside & vec4<bool>(row < rows));
+}
+@else fn read_b(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
   let at = base + row * columns + column;
   @if(VEC_B) {
     @if(B_F16) let pair = b[at / 4u];
@@ -103,27 +127,27 @@ fn batch_offset(z: u32, strides: vec4u) -> u32 {
 }
 
 fn store(base: u32, m: u32, n: u32, sum: vec4f) {
-  if (m >= p.m || n >= p.n) { return; }
+  if (m >= p.m || n >= p.n_end) { return; }
   let at = base + m * p.n + n;
   @if(VEC_C) { store_element(p.alpha * sum, at / 4u, n / 4u); }
   @else {
-    for (var i = 0u; i < min(4u, p.n - n); i++) { store_element(p.alpha * sum[i], at + i, n + i); }
+    for (var i = 0u; i < min(4u, p.n_end - n); i++) { store_element(p.alpha * sum[i], at + i, n + i); }
   }
 }
 
 @compute @workgroup_size(TX, TY)
 fn direct(@builtin(global_invocation_id) gid: vec3u) {
-  @if(HUGE) let n = gid.x * 8u;
-  @else let n = gid.x * 4u;
+  @if(HUGE) let n = p.n_first + gid.x * 8u;
+  @else let n = p.n_first + gid.x * 4u;
   @if(HUGE) let m = gid.y * 16u;
   @elif(TALL) let m = gid.y * 8u;
   @else let m = gid.y * 4u;
-  if (n >= p.n || m >= p.m) { return; }
+  if (n >= p.n_end || m >= p.m) { return; }
   let batch = gid.z / p.splits;
-  let k_start = (gid.z % p.splits) * p.chunk;
-  let k_end = min(p.k, k_start + p.chunk);
+  let k_start = p.k_first + (gid.z % p.splits) * p.chunk;
+  let k_end = min(p.k_end, k_start + p.chunk);
   let a_base = batch_offset(batch, p.a_strides);
-  let b_base = batch_offset(batch, p.b_strides);
+  let b_base = batch_offset(batch, p.b_strides) - p.b_shift;
   // c_RC: rows 4R to 4R + 3, columns 4C to 4C + 3 of the thread's block.
   var c_00 = mat4x4f();
   @if(TALL || HUGE) var c_10 = mat4x4f();
@@ -151,7 +175,7 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
       c_31 += b_1 * a_3;
     }
   }
-  let c_base = ((gid.z % p.splits) * p.batches + batch) * p.m * p.n;
+  let c_base = ((p.split_first + gid.z % p.splits) * p.batches + batch) * p.m * p.n;
   // Rolled up, since a compiler that inlines everything would meet the epilogue once per row.
   @if(HUGE) {
     var rows = array<vec4f, 32>(
@@ -188,12 +212,12 @@ fn tiled(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let m0 = group.y * ROWS_A * 4u;
-  let n0 = group.x * TX * 4u;
+  let n0 = p.n_first + group.x * TX * 4u;
   let batch = group.z / p.splits;
-  let k_start = (group.z % p.splits) * p.chunk;
-  let k_end = min(p.k, k_start + p.chunk);
+  let k_start = p.k_first + (group.z % p.splits) * p.chunk;
+  let k_end = min(p.k_end, k_start + p.chunk);
   let a_base = batch_offset(batch, p.a_strides);
-  let b_base = batch_offset(batch, p.b_strides);
+  let b_base = batch_offset(batch, p.b_strides) - p.b_shift;
   var low = mat4x4f();
   @if(TALL) var high = mat4x4f();
   for (var k0 = k_start; k0 < k_end; k0 += DEPTH) {
@@ -226,7 +250,7 @@ fn tiled(
     }
     workgroupBarrier(); // everyone has read the tiles before the next ones overwrite them
   }
-  let c_base = ((group.z % p.splits) * p.batches + batch) * p.m * p.n;
+  let c_base = ((p.split_first + group.z % p.splits) * p.batches + batch) * p.m * p.n;
   let n = n0 + id.x * 4u;
   let m = m0 + id.y * HEIGHT * 4u;
   @if(TALL) var rows = array<vec4f, 8>(low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]);

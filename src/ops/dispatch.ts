@@ -1,6 +1,6 @@
 /** Helpers for kernels as data: workgroup counts, index layouts, the shapes of `Params`. */
 import { broadcastStrides, sizeOf } from '../graph/shape.ts';
-import type { Param } from '../graph/types.ts';
+import type { Param, Ref } from '../graph/types.ts';
 
 /** Threads per workgroup of the elementwise kernels; `override WG` in their shaders. */
 export const WORKGROUP = 64;
@@ -96,4 +96,32 @@ export function forEachStrided(
       at[axis] = 0;
     }
   }
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+/** Bindings start at multiples of 256 bytes, and products step through 16 rows at a time. */
+const ALIGNED_BYTES = 256;
+const ALIGNED_ROWS = 16;
+
+/** A matrix's rows in parts that can each be bound: one part where it is within the limit. */
+export function rowParts(
+  ref: Ref,
+  rows: number,
+  rowBytes: number,
+  limitBytes: number,
+): { readonly first: number; readonly end: number; readonly ref: Ref }[] {
+  if (rows * rowBytes <= limitBytes) return [{ first: 0, end: rows, ref }];
+  const unit = Math.max(ALIGNED_ROWS, ALIGNED_BYTES / gcd(ALIGNED_BYTES, rowBytes));
+  const each = Math.max(unit, Math.floor(limitBytes / rowBytes / unit) * unit);
+  return Array.from({ length: Math.ceil(rows / each) }, (_, i) => {
+    const first = i * each;
+    const end = Math.min(rows, first + each);
+    const bytes = Math.ceil(((end - first) * rowBytes) / 4) * 4;
+    return {
+      first,
+      end,
+      ref: { ...ref, offsetBytes: (ref.offsetBytes ?? 0) + first * rowBytes, sizeBytes: bytes },
+    };
+  });
 }

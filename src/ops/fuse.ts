@@ -1,11 +1,13 @@
 /**
- * Joins what one kernel can do: products with their scale, bias, activation or an activation's slope, and sums of products. Runs on
- * finished graphs, after differentiation, so gradients that read a value on the way find it as a further output.
+ * Joins what one kernel can do: products with their scale, bias, activation or an activation's slope, and sums of products; and
+ * products and gathers with the stored form of their weight. Runs on finished graphs, after differentiation, so gradients that read a
+ * value on the way find it as a further output.
  */
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import { type Copying, rewrite } from '../graph/rewrite.ts';
 import type { Graph, Node, Value } from '../graph/types.ts';
 import { addN } from './addN.ts';
+import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
 import { type LinearAttrs, linearOp } from './linear.ts';
 import { type MatmulAttrs, matmulOp } from './matmul.ts';
@@ -14,6 +16,10 @@ import { EXTRAS, type Extra, productOp } from './product.ts';
 import { view } from './view.ts';
 
 export function fuse(graph: Graph): Graph {
+  return readStored(joinSums(graph));
+}
+
+function joinSums(graph: Graph): Graph {
   const sums = findSums(graph);
   if (sums.length === 0) return graph;
   const ends = new Map<Node, Sum>(sums.map((sum) => [sum.nodes.at(-1)!, sum]));

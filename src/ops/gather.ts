@@ -1,10 +1,25 @@
 /** gather: rows of a table by number (embeddings); scatterAddRows, its gradient, in a fixed order and without atomics. */
 import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { Emitter, TensorType, Value } from '../graph/types.ts';
+import { bytesOf, type Emitter, type TensorType, type Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { perElement, WORKGROUP } from './dispatch.ts';
+import { perElement, rowParts, WORKGROUP } from './dispatch.ts';
+import {
+  logicalMatrix,
+  type QuantFormat,
+  quantCase,
+  quantConditions,
+  quantConstants,
+  quantLayout,
+  quantParams,
+  unpackTensor,
+} from './quantised.ts';
 import { emptyTensor } from './reference.ts';
+
+export interface GatherAttrs {
+  /** The table is packed (u32); made by the fuse pass. */
+  readonly packed?: QuantFormat;
+}
 
 export interface ScatterAddRowsAttrs {
   /** Rows of the table. */
@@ -16,44 +31,49 @@ function rowOf(id: number, rows: number): number {
   return Math.min(Math.max(id < 0 ? id + rows : id, 0), rows - 1);
 }
 
-export const gatherOp = defineOp<Record<never, never>>({
+export const gatherOp = defineOp<GatherAttrs>({
   name: 'gather',
-  infer([table, ids]) {
-    if (table!.shape.length < 1 || ids!.dtype !== 'i32') {
-      fail('shape', `gather: takes a table of rows and i32 ids, not [${table!.shape}] and ${ids!.dtype}.`);
+  infer([stored, ids], { packed }) {
+    const table = logicalMatrix(stored!, packed, 'gather');
+    if (table.shape.length < 1 || ids!.dtype !== 'i32') {
+      fail('shape', `gather: takes a table of rows and i32 ids, not [${table.shape}] and ${ids!.dtype}.`);
     }
-    const dtype = table!.dtype === 'f16' ? 'f32' : table!.dtype;
-    return [{ dtype, shape: [...ids!.shape, ...table!.shape.slice(1)] }];
+    const dtype = table.dtype === 'f16' ? 'f32' : table.dtype;
+    return [{ dtype, shape: [...ids!.shape, ...table.shape.slice(1)] }];
   },
   gradient(g, node, [dY], wants) {
     const [table, ids] = node.inputs as [Value, Value];
     return [wants[0] ? scatterAddRows(g, dY!, ids, table.shape[0]!) : null, null];
   },
-  kernel({ inputs }) {
-    const [table, ids] = inputs as [TensorType, TensorType];
+  kernel({ inputs, attrs: { packed } }, caps) {
+    const [stored, ids] = inputs as [TensorType, TensorType];
+    const table = logicalMatrix(stored, packed, 'gather');
+    const rows = table.shape[0]!;
     const columns = sizeOf(table.shape.slice(1));
     const count = sizeOf(ids.shape);
+    const rowBytes = packed ? 4 * quantLayout(packed).stride : columns * bytesOf[table.dtype];
     return {
-      dispatches: [
-        {
+      dispatches: rowParts({ in: 0 }, rows, rowBytes, caps.maxStorageBindingBytes).map(
+        ({ first, end, ref }) => ({
           shader: 'gather.wgsl',
           entry: 'gather',
-          conditions: { F16: table.dtype === 'f16' },
-          constants: { WG: WORKGROUP },
-          params: [count, columns, table.shape[0]!],
-          bindings: [{ in: 0 }, { in: 1 }, { out: 0 }],
+          conditions: { F16: table.dtype === 'f16', ...quantConditions(packed) },
+          constants: { WG: WORKGROUP, ...quantConstants(packed) },
+          params: [count, columns, rows, first, end, 0, 0, 0, ...quantParams(packed)],
+          bindings: [ref, { in: 1 }, { out: 0 }],
           workgroups: perElement(count * columns),
-        },
-      ],
+        }),
+      ),
     };
   },
-  reference([table, ids]) {
-    const columns = sizeOf(table!.shape.slice(1));
-    const dtype = table!.dtype === 'f16' ? 'f32' : table!.dtype;
-    const y = emptyTensor(dtype, [...ids!.shape, ...table!.shape.slice(1)]);
+  reference([stored, ids], { packed }) {
+    const table = unpackTensor(stored!, packed, 'gather');
+    const columns = sizeOf(table.shape.slice(1));
+    const dtype = table.dtype === 'f16' ? 'f32' : table.dtype;
+    const y = emptyTensor(dtype, [...ids!.shape, ...table.shape.slice(1)]);
     ids!.data.forEach((id, n) => {
-      const at = rowOf(id, table!.shape[0]!) * columns;
-      y.data.set(table!.data.subarray(at, at + columns), n * columns);
+      const at = rowOf(id, table.shape[0]!) * columns;
+      y.data.set(table.data.subarray(at, at + columns), n * columns);
     });
     return [y];
   },
@@ -91,6 +111,18 @@ export const gatherOp = defineOp<Record<never, never>>({
       attrs: {},
       gradientInputs: [],
     },
+    ...(
+      [
+        { bits: 4, columns: 40, block: 16, zeros: 'middle' },
+        { bits: 4, columns: 37, block: 16, zeros: 'bytes' },
+        { bits: 8, columns: 5, block: 8, zeros: 'floats' },
+      ] as const
+    ).map((packed) => ({
+      name: `packed table, ${packed.bits} bits, ${packed.zeros}`,
+      inputs: [quantCase(6, packed), { dtype: 'i32' as const, shape: [4], data: [5, 0, -2, 3] }],
+      attrs: { packed },
+      gradientInputs: [],
+    })),
   ],
 });
 
@@ -113,9 +145,9 @@ export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
     const columns = sizeOf(dY!.shape) / count;
     const common = {
       shader: 'gather.wgsl',
-      conditions: { F16: false },
+      conditions: { F16: false, ...quantConditions(undefined) },
       constants: { WG: WORKGROUP },
-      params: [count, columns, rows],
+      params: [count, columns, rows, 0, rows, 0, 0, 0, ...quantParams(undefined)],
     };
     return {
       scratchBytes: [count * 8],

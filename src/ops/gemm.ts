@@ -2,7 +2,8 @@
 
 import type { Caps, Dispatch, Kernel, Param, Ref } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { mergeAxes, perElement } from './dispatch.ts';
+import { mergeAxes, perElement, rowParts } from './dispatch.ts';
+import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
 import type { Activation } from './scalar.ts';
 import { scalarFunction } from './scalar.ts';
 
@@ -91,6 +92,8 @@ export interface Gemm {
   readonly alpha: number;
   /** B is stored as f16. */
   readonly bHalf: boolean;
+  /** B is packed codes; then it is one matrix for all batches. */
+  readonly bQuant?: QuantFormat | undefined;
   readonly a: Ref;
   readonly b: Ref;
   readonly c: Ref;
@@ -141,9 +144,13 @@ export function gemmKernel(gemm: Gemm, caps: GemmCaps): Kernel {
   const batches = shape[0]! * shape[1]! * shape[2]!;
   const name = gemm.variant ?? chooseVariant(m, n, k, batches, caps);
   const variant = gemmVariants[name];
-  const splits = chooseSplits(m, n, k, batches);
-  const chunk = Math.ceil(k / splits / 16) * 16;
-  const used = Math.max(1, Math.ceil(k / chunk));
+  const parts = partsOf(gemm, caps);
+  const { bQuant } = gemm;
+  // Parts of B along k are splits already.
+  const inParts = parts.length > 1 && !gemm.transB;
+  const splits = inParts ? 1 : chooseSplits(m, n, k, batches);
+  const chunk = inParts ? Math.ceil(k / 16) * 16 : Math.ceil(k / splits / 16) * 16;
+  const used = inParts ? parts.length : Math.max(1, Math.ceil(k / chunk));
   const [tx, ty] = variant.threads;
   const [columns, rows] = variant.block;
   const vector = (size: number): boolean => size % 4 === 0;
@@ -154,32 +161,43 @@ export function gemmKernel(gemm: Gemm, caps: GemmCaps): Kernel {
     vector(n),
     gemm.a,
   );
-  const main: Dispatch = {
-    shader: 'matmul.wgsl',
-    entry: variant.entry,
-    conditions: {
-      TRANS_A: gemm.transA,
-      TRANS_B: gemm.transB,
-      VEC_A: vector(gemm.transA ? m : k),
-      VEC_B: vector(gemm.transB ? k : n),
-      B_F16: gemm.bHalf,
-      GUARD: k % (variant.entry === 'tiled' ? 16 : 4) !== 0,
-      TALL: rows === 8,
-      HUGE: rows === 16,
-      ...end.conditions,
-    },
-    constants: { TX: tx, TY: ty, ...end.constants },
-    params: [
-      ...[m, n, k, chunk, used],
-      { f32: gemm.alpha },
-      ...[shape[1]!, shape[2]!, batches, 0, 0, 0],
-      ...[...pad(merged.strides[0]!, 0), 0],
-      ...[...pad(merged.strides[1]!, 0), 0],
-    ],
-    bindings: [gemm.a, gemm.b, ...end.bindings],
-    workgroups: [Math.ceil(n / (tx * columns)), Math.ceil(m / (ty * rows)), batches * used],
-  };
-  if (whole) return { dispatches: [main] };
+  const main = parts.map(({ first, end: last, ref }, i): Dispatch => {
+    const along = gemm.transB ? { n: [first, last], k: [0, k] } : { n: [0, n], k: [first, last] };
+    const here = inParts ? 1 : used;
+    return {
+      shader: 'matmul.wgsl',
+      entry: variant.entry,
+      conditions: {
+        TRANS_A: gemm.transA,
+        TRANS_B: gemm.transB,
+        VEC_A: vector(gemm.transA ? m : k),
+        VEC_B: !bQuant && vector(gemm.transB ? k : n),
+        B_F16: gemm.bHalf,
+        GUARD: k % (variant.entry === 'tiled' ? 16 : 4) !== 0,
+        TALL: rows === 8,
+        HUGE: rows === 16,
+        ...quantConditions(bQuant),
+        ...end.conditions,
+      },
+      constants: { TX: tx, TY: ty, ...quantConstants(bQuant), ...end.constants },
+      params: [
+        ...[m, n, k, chunk, here],
+        { f32: gemm.alpha },
+        ...[shape[1]!, shape[2]!, batches, along.n[0]!, along.n[1]!, along.k[0]!],
+        ...[...pad(merged.strides[0]!, 0), 0],
+        ...[...pad(merged.strides[1]!, 0), 0],
+        ...[along.k[1]!, inParts ? i : 0, first * rowElements(gemm), 0],
+        ...quantParams(bQuant),
+      ],
+      bindings: [gemm.a, ref, ...end.bindings],
+      workgroups: [
+        Math.ceil((along.n[1]! - along.n[0]!) / (tx * columns)),
+        Math.ceil(m / (ty * rows)),
+        batches * here,
+      ],
+    };
+  });
+  if (whole) return { dispatches: main };
   const total = batches * m * n;
   const width = vector(n) ? 4 : 1;
   const params: Param[] = [total / width, n / width, used];
@@ -193,5 +211,16 @@ export function gemmKernel(gemm: Gemm, caps: GemmCaps): Kernel {
     bindings: [{ scratch: 0 }, { scratch: 0 }, ...last.bindings],
     workgroups: perElement(total / width),
   };
-  return { scratchBytes: [total * used * 4], dispatches: [main, sum] };
+  return { scratchBytes: [total * used * 4], dispatches: [...main, sum] };
+}
+
+/** Elements of a stored row of B; words where it is packed. */
+const rowElements = ({ bQuant, transB, k, n }: Gemm): number =>
+  bQuant ? quantLayout(bQuant).stride : transB ? k : n;
+
+/** B's rows as they can be bound: all at once, unless it is one matrix beyond the binding limit. */
+function partsOf(gemm: Gemm, caps: GemmCaps): { first: number; end: number; ref: Ref }[] {
+  const rows = gemm.transB ? gemm.n : gemm.k;
+  if (gemm.batch.length > 0) return [{ first: 0, end: rows, ref: gemm.b }];
+  return rowParts(gemm.b, rows, rowElements(gemm) * (gemm.bHalf ? 2 : 4), caps.maxStorageBindingBytes);
 }

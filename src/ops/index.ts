@@ -12,6 +12,7 @@ import { cayleyGradOp, cayleyOp } from './cayley.ts';
 import { columnScaleGradOp, columnScaleOp } from './columnScale.ts';
 import { concatOp } from './concat.ts';
 import { crossEntropyGradOp, crossEntropyOp } from './crossEntropy.ts';
+import { dequantizeOp } from './dequantize.ts';
 import { dropoutOp } from './dropout.ts';
 import { embedPartOp } from './embedPart.ts';
 import { expandOp } from './expand.ts';
@@ -51,6 +52,7 @@ export * from './cayley.ts';
 export * from './columnScale.ts';
 export * from './concat.ts';
 export * from './crossEntropy.ts';
+export * from './dequantize.ts';
 export * from './dropout.ts';
 export * from './embedPart.ts';
 export * from './expand.ts';
@@ -62,6 +64,7 @@ export * from './linearCrossEntropy.ts';
 export * from './matmul.ts';
 export * from './product.ts';
 export * from './projectRows.ts';
+export * from './quantised.ts';
 export * from './reduce.ts';
 export * from './rmsNorm.ts';
 export * from './rope.ts';
@@ -97,6 +100,7 @@ export const ops: readonly AnyOp[] = [
   concatOp,
   crossEntropyGradOp,
   crossEntropyOp,
+  dequantizeOp,
   detachOp,
   dropoutOp,
   embedPartOp,

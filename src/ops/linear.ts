@@ -10,6 +10,7 @@ import { addN } from './addN.ts';
 import type { GemmVariantName } from './gemm.ts';
 import { gemmKernel } from './gemm.ts';
 import { matmul } from './matmul.ts';
+import { logicalMatrix, type QuantFormat, quantCase, unpackTensor } from './quantised.ts';
 import { reduce } from './reduce.ts';
 import { emptyTensor } from './reference.ts';
 import type { Activation } from './scalar.ts';
@@ -23,21 +24,24 @@ export interface LinearAttrs {
   readonly keepPre: boolean;
   /** A tuner's choice; absent: by shape class. */
   readonly variant?: GemmVariantName;
+  /** The weight is packed (u32); made by the fuse pass, after differentiation. */
+  readonly packed?: QuantFormat;
 }
 
 export const linearOp = defineOp<LinearAttrs>({
   name: 'linear',
-  infer([x, w, b], attrs) {
-    if (w!.shape.length !== 2 || x!.shape.length < 1 || x!.shape.at(-1) !== w!.shape[1]) {
-      fail('shape', `linear: input [${x!.shape}] does not go with the weight [${w!.shape}] ([out, in]).`);
+  infer([x, stored, b], attrs) {
+    const w = logicalMatrix(stored!, attrs.packed, 'linear');
+    if (w.shape.length !== 2 || x!.shape.length < 1 || x!.shape.at(-1) !== w.shape[1]) {
+      fail('shape', `linear: input [${x!.shape}] does not go with the weight [${w.shape}] ([out, in]).`);
     }
-    if (x!.dtype !== 'f32' || (w!.dtype !== 'f32' && w!.dtype !== 'f16')) {
-      fail('shape', `linear: takes an f32 input and an f32 or f16 weight, not ${x!.dtype} and ${w!.dtype}.`);
+    if (x!.dtype !== 'f32' || (w.dtype !== 'f32' && w.dtype !== 'f16')) {
+      fail('shape', `linear: takes an f32 input and an f32 or f16 weight, not ${x!.dtype} and ${w.dtype}.`);
     }
-    if (b && !sameShape(b.shape, [w!.shape[0]!])) {
-      fail('shape', `linear: bias [${b.shape}] does not go with the weight [${w!.shape}].`);
+    if (b && !sameShape(b.shape, [w.shape[0]!])) {
+      fail('shape', `linear: bias [${b.shape}] does not go with the weight [${w.shape}].`);
     }
-    const y: TensorType = { dtype: 'f32', shape: [...x!.shape.slice(0, -1), w!.shape[0]!] };
+    const y: TensorType = { dtype: 'f32', shape: [...x!.shape.slice(0, -1), w.shape[0]!] };
     return attrs.keepPre ? [y, y] : [y];
   },
   gradient(g, node, [dY, dPreOut], wants) {
@@ -66,7 +70,8 @@ export const linearOp = defineOp<LinearAttrs>({
     ];
   },
   kernel({ inputs, attrs }, caps) {
-    const [x, w, b] = inputs as [TensorType, TensorType, TensorType | undefined];
+    const [x, stored, b] = inputs as [TensorType, TensorType, TensorType | undefined];
+    const w = logicalMatrix(stored, attrs.packed, 'linear');
     const [n, k] = w.shape as [number, number];
     return gemmKernel(
       {
@@ -75,6 +80,7 @@ export const linearOp = defineOp<LinearAttrs>({
         transB: true,
         alpha: 1,
         bHalf: w.dtype === 'f16',
+        bQuant: attrs.packed,
         a: { in: 0 },
         b: { in: 1 },
         c: { out: 0 },
@@ -88,8 +94,9 @@ export const linearOp = defineOp<LinearAttrs>({
       caps,
     );
   },
-  reference([x, w, b], attrs) {
-    const [n, k] = w!.shape as [number, number];
+  reference([x, stored, b], attrs) {
+    const w = unpackTensor(stored!, attrs.packed, 'linear');
+    const [n, k] = w.shape as [number, number];
     const rows = sizeOf(x!.shape) / k;
     const y = emptyTensor('f32', [...x!.shape.slice(0, -1), n]);
     const pre = emptyTensor('f32', y.shape);
@@ -97,7 +104,7 @@ export const linearOp = defineOp<LinearAttrs>({
     for (let i = 0; i < rows; i++) {
       for (let j = 0; j < n; j++) {
         let sum = b ? b.data[j]! : 0;
-        for (let l = 0; l < k; l++) sum += x!.data[i * k + l]! * w!.data[j * k + l]!;
+        for (let l = 0; l < k; l++) sum += x!.data[i * k + l]! * w.data[j * k + l]!;
         pre.data[i * n + j] = sum;
         y.data[i * n + j] = value(sum);
       }
@@ -126,8 +133,27 @@ export const linearOp = defineOp<LinearAttrs>({
       attrs: { activation: 'none', keepPre: false },
       gradientInputs: [0, 2],
     },
+    packedCase('4 bit', [5, 64], 12, { bits: 4, columns: 64, block: 32, zeros: 'middle' }),
+    packedCase('4 bit, odd, bytes', [3, 37], 7, { bits: 4, columns: 37, block: 16, zeros: 'bytes' }),
+    packedCase('8 bit, one block, floats', [2, 18], 20, { bits: 8, columns: 18, block: 20, zeros: 'floats' }),
+    packedCase('4 bit, tiles', [70, 64], 68, { bits: 4, columns: 64, block: 16, zeros: 'bytes' }),
+    packedCase('8 bit, split', [6, 600], 10, { bits: 8, columns: 600, block: 32, zeros: 'middle' }),
   ],
 });
+
+/** Packed weights come after differentiation, so there is no gradient to check. */
+function packedCase(name: string, x: number[], out: number, packed: QuantFormat) {
+  return {
+    name,
+    inputs: [
+      { dtype: 'f32' as const, shape: x },
+      quantCase(out, packed),
+      { dtype: 'f32' as const, shape: [out] },
+    ],
+    attrs: { activation: 'gelu' as const, keepPre: true, packed },
+    gradientInputs: [],
+  };
+}
 
 function linearCase(
   name: string,

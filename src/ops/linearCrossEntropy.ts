@@ -9,6 +9,7 @@ import { crossEntropyGradOp, crossEntropyOp } from './crossEntropy.ts';
 import { spread } from './dispatch.ts';
 import { type Gemm, gemmKernel } from './gemm.ts';
 import { matmulOp } from './matmul.ts';
+import { logicalMatrix, type QuantFormat, quantCase, unpackTensor } from './quantised.ts';
 import { scaleBy } from './scale.ts';
 
 export interface LinearCrossEntropyAttrs {
@@ -17,6 +18,8 @@ export interface LinearCrossEntropyAttrs {
   readonly chunkRows: number;
   /** Whether dX is wanted; evaluation saves that product. */
   readonly withGradient: boolean;
+  /** W is packed (u32); made by the fuse pass. */
+  readonly packed?: QuantFormat;
 }
 
 const WG = 64;
@@ -24,27 +27,31 @@ const WG = 64;
 const CHUNK_BYTES = 32 * 1024 * 1024;
 const ALIGNED_ROWS = 64;
 
-function dims([x, w, labels]: readonly TensorType[]): [rows: number, width: number, classes: number] {
+function dims(
+  [x, stored, labels]: readonly TensorType[],
+  packed: QuantFormat | undefined,
+): [rows: number, width: number, classes: number] {
+  const w = logicalMatrix(stored!, packed, 'linearCrossEntropy');
   const [rows, width] = x!.shape as [number, number];
   if (
     x!.shape.length !== 2 ||
-    w!.shape.length !== 2 ||
-    w!.shape[1] !== width ||
+    w.shape.length !== 2 ||
+    w.shape[1] !== width ||
     labels!.shape.join() !== `${rows}`
   ) {
     fail(
       'shape',
-      `linearCrossEntropy: x [${x!.shape}], W [${w!.shape}], labels [${labels!.shape}] must be [N, D], [V, D], [N].`,
+      `linearCrossEntropy: x [${x!.shape}], W [${w.shape}], labels [${labels!.shape}] must be [N, D], [V, D], [N].`,
     );
   }
-  return [rows, width, w!.shape[0]!];
+  return [rows, width, w.shape[0]!];
 }
 
 /** x f32 [N, D], W f32 or f16 [V, D] (frozen), labels i32 [N] → lossSum [1], and dX [N, D] for a loss gradient of 1. */
 export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
   name: 'linearCrossEntropy',
-  infer: (inputs, { chunkRows, withGradient }) => {
-    const [rows, width] = dims(inputs);
+  infer: (inputs, { chunkRows, withGradient, packed }) => {
+    const [rows, width] = dims(inputs, packed);
     if (chunkRows % ALIGNED_ROWS !== 0)
       fail('shape', `linearCrossEntropy: ${chunkRows} rows are no multiple of ${ALIGNED_ROWS}.`);
     const loss = { dtype: 'f32' as const, shape: [1] };
@@ -58,7 +65,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
     return [dLoss && wantX ? scaleBy(g, dX, dLoss) : null, null, null];
   },
   kernel: ({ inputs, attrs }, caps) => {
-    const [rows, width, classes] = dims(inputs);
+    const [rows, width, classes] = dims(inputs, attrs.packed);
     const chunk = Math.min(rows, attrs.chunkRows);
     // 0: partial sums of the products, 1: logits of a chunk, 2: loss of every row.
     const logits: Ref = { scratch: 1 };
@@ -74,6 +81,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
           transA: false,
           alpha: 1,
           bHalf: inputs[1]!.dtype === 'f16',
+          bQuant: attrs.packed,
           b: { in: 1 },
         },
         caps,
@@ -108,21 +116,33 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
     });
     return { scratchBytes: [splitBytes, 4 * chunk * classes, 4 * rows], dispatches };
   },
-  reference: ([x, w, labels], { ignoreIndex, withGradient }) => {
-    const logits = matmulOp.reference([x!, w!], { transA: false, transB: true, alpha: 1 })[0]!;
+  reference: ([x, stored, labels], { ignoreIndex, withGradient, packed }) => {
+    const w = unpackTensor(stored!, packed, 'linearCrossEntropy');
+    const logits = matmulOp.reference([x!, w], { transA: false, transB: true, alpha: 1 })[0]!;
     const [loss, lse] = crossEntropyOp.reference([logits, labels!], { ignoreIndex });
     if (!withGradient) return [loss!];
     const one = { dtype: 'f32' as const, shape: [1], data: Float64Array.of(1) };
     const dLogits = crossEntropyGradOp.reference([logits, labels!, lse!, one], { ignoreIndex })[0]!;
-    return [loss!, matmulOp.reference([dLogits, w!], { transA: false, transB: false, alpha: 1 })[0]!];
+    return [loss!, matmulOp.reference([dLogits, w], { transA: false, transB: false, alpha: 1 })[0]!];
   },
   cases: [
     lossCase('one chunk, ignored label', 5, 8, 13, true, [3, -100, 12, 0, 13]),
     lossCase('two chunks', 70, 7, 33, true),
     lossCase('three chunks without gradient', 130, 4, 70, false),
     lossCase('half-precision weights', 66, 8, 20, true, [0, 1, 19], 'f16'),
+    packedCase({ bits: 4, columns: 32, block: 16, zeros: 'middle' }),
   ],
 });
+
+function packedCase(packed: QuantFormat) {
+  const whole = lossCase('packed weights', 70, packed.columns, 20, true);
+  return {
+    ...whole,
+    inputs: [whole.inputs[0]!, quantCase(20, packed), whole.inputs[2]!],
+    attrs: { ...whole.attrs, packed },
+    gradientInputs: [],
+  };
+}
 
 function lossCase(
   name: string,

@@ -5,6 +5,7 @@ import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { GemmVariantName } from './gemm.ts';
 import { gemmKernel } from './gemm.ts';
+import { logicalMatrix, type QuantFormat, quantCase, unpackTensor } from './quantised.ts';
 import { emptyTensor } from './reference.ts';
 import { sumTo } from './sumTo.ts';
 import { view } from './view.ts';
@@ -15,6 +16,8 @@ export interface MatmulAttrs {
   readonly alpha: number;
   /** A tuner's choice; absent: by shape class. */
   readonly variant?: GemmVariantName;
+  /** B is packed (u32); made by the fuse pass, after differentiation. */
+  readonly packed?: QuantFormat;
 }
 
 interface MatmulSizes {
@@ -52,11 +55,12 @@ function sizes(a: TensorType, b: TensorType, attrs: MatmulAttrs): MatmulSizes {
 
 export const matmulOp = defineOp<MatmulAttrs>({
   name: 'matmul',
-  infer([a, b], attrs) {
-    if (a!.dtype !== 'f32' || (b!.dtype !== 'f32' && b!.dtype !== 'f16')) {
-      fail('shape', `matmul: takes f32 times f32 or f16, not ${a!.dtype} times ${b!.dtype}.`);
+  infer([a, stored], attrs) {
+    const b = logicalMatrix(stored!, attrs.packed, 'matmul');
+    if (a!.dtype !== 'f32' || (b.dtype !== 'f32' && b.dtype !== 'f16')) {
+      fail('shape', `matmul: takes f32 times f32 or f16, not ${a!.dtype} times ${b.dtype}.`);
     }
-    const { m, n, batch } = sizes(a!, b!, attrs);
+    const { m, n, batch } = sizes(a!, b, attrs);
     return [{ dtype: 'f32', shape: [...batch, m, n] }];
   },
   gradient(g, node, [dC], wants) {
@@ -85,7 +89,8 @@ export const matmulOp = defineOp<MatmulAttrs>({
     return [dA, dB];
   },
   kernel({ inputs, attrs }, caps) {
-    const [a, b] = inputs as [TensorType, TensorType];
+    const a = inputs[0]!;
+    const b = logicalMatrix(inputs[1]!, attrs.packed, 'matmul');
     let { m, n, k, batch, aStrides, bStrides } = sizes(a, b, attrs);
     if (!attrs.transA && bStrides.every((s) => s === 0) && sizeOf(batch) * m * k === sizeOf(a.shape)) {
       m *= sizeOf(batch);
@@ -100,6 +105,7 @@ export const matmulOp = defineOp<MatmulAttrs>({
         transB: attrs.transB,
         alpha: attrs.alpha,
         bHalf: b.dtype === 'f16',
+        bQuant: attrs.packed,
         a: { in: 0 },
         b: { in: 1 },
         c: { out: 0 },
@@ -108,8 +114,9 @@ export const matmulOp = defineOp<MatmulAttrs>({
       caps,
     );
   },
-  reference([a, b], attrs) {
-    const { m, n, k, batch, aStrides, bStrides } = sizes(a!, b!, attrs);
+  reference([a, stored], attrs) {
+    const b = unpackTensor(stored!, attrs.packed, 'matmul');
+    const { m, n, k, batch, aStrides, bStrides } = sizes(a!, b, attrs);
     const out = emptyTensor('f32', [...batch, m, n]);
     const [am, ak] = attrs.transA ? [1, m] : [k, 1];
     const [bk, bn] = attrs.transB ? [1, k] : [n, 1];
@@ -128,7 +135,7 @@ export const matmulOp = defineOp<MatmulAttrs>({
         for (let j = 0; j < n; j++) {
           let sum = 0;
           for (let l = 0; l < k; l++) {
-            sum += a!.data[aBase + i * am + l * ak]! * b!.data[bBase + l * bk + j * bn]!;
+            sum += a!.data[aBase + i * am + l * ak]! * b.data[bBase + l * bk + j * bn]!;
           }
           out.data[(z * m + i) * n + j] = attrs.alpha * sum;
         }
@@ -203,6 +210,18 @@ export const matmulOp = defineOp<MatmulAttrs>({
       attrs: { transA: false, transB: true, alpha: 1 },
       gradientInputs: [0],
     },
+    ...(
+      [
+        { bits: 4, columns: 64, block: 32, zeros: 'middle' },
+        { bits: 4, columns: 37, block: 16, zeros: 'bytes' },
+        { bits: 8, columns: 18, block: 20, zeros: 'floats' },
+      ] as const
+    ).map((packed) => ({
+      name: `packed B, ${packed.bits} bits, ${packed.zeros}`,
+      inputs: [{ dtype: 'f32' as const, shape: [2, 5, 20] }, quantCase(20, packed)],
+      attrs: { transA: false, transB: false, alpha: 0.5, packed },
+      gradientInputs: [],
+    })),
   ],
 });
 

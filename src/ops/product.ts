@@ -7,6 +7,7 @@ import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { OpCase, Tensor, TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { gemmKernel } from './gemm.ts';
+import { logicalMatrix, type QuantFormat, quantCase, unpackTensor } from './quantised.ts';
 import { emptyTensor } from './reference.ts';
 import type { Activation } from './scalar.ts';
 import { scalarFunction } from './scalar.ts';
@@ -27,6 +28,8 @@ export interface ProductAttrs {
   /** Further outputs: the value before the activation, the product alone. */
   readonly keepPre: boolean;
   readonly keepRaw: boolean;
+  /** b is packed (u32). */
+  readonly packed?: QuantFormat;
 }
 
 interface Sizes {
@@ -37,7 +40,8 @@ interface Sizes {
 }
 
 function sizesOf(inputs: readonly TensorType[], attrs: ProductAttrs): Sizes {
-  const [a, b] = inputs as [TensorType, TensorType];
+  const a = inputs[0]!;
+  const b = logicalMatrix(inputs[1]!, attrs.packed, 'product');
   const inner = attrs.transA ? a.shape[0]! : a.shape.at(-1)!;
   const leading = attrs.transA ? [a.shape[1]!] : a.shape.slice(0, -1);
   const [n, k] = attrs.transB ? [b.shape[0]!, b.shape[1]!] : [b.shape[1]!, b.shape[0]!];
@@ -83,6 +87,19 @@ function productCase(
   return { name, inputs: [f32(...a), all.transB ? f32(n, k) : f32(k, n), ...operands], attrs: all };
 }
 
+function packedCase(name: string, packed: QuantFormat): OpCase<ProductAttrs> {
+  const whole = productCase(name, [7, packed.columns], 12, ['scale', 'bias', 'add'], {
+    activation: 'gelu',
+    keepPre: true,
+    keepRaw: true,
+  });
+  return {
+    ...whole,
+    inputs: whole.inputs.with(1, quantCase(12, packed)),
+    attrs: { ...whole.attrs, packed },
+  };
+}
+
 export const productOp = defineOp<ProductAttrs>({
   name: 'product',
   infer(inputs, attrs) {
@@ -116,6 +133,7 @@ export const productOp = defineOp<ProductAttrs>({
         transB: attrs.transB,
         alpha: attrs.alpha,
         bHalf: inputs[1]!.dtype === 'f16',
+        bQuant: attrs.packed,
         a: { in: 0 },
         b: { in: 1 },
         c: { out: 0 },
@@ -135,7 +153,7 @@ export const productOp = defineOp<ProductAttrs>({
   },
   reference(inputs, attrs) {
     const { m, n, k, shape } = sizesOf(inputs, attrs);
-    const [a, b] = [inputs[0]!.data, inputs[1]!.data];
+    const [a, b] = [inputs[0]!.data, unpackTensor(inputs[1]!, attrs.packed, 'product').data];
     const operand = (extra: Extra) => inputs[position(attrs, extra) ?? -1]?.data;
     const [scale, bias, gain, add, at] = EXTRAS.map(operand);
     const { value } = scalarFunction(attrs.activation);
@@ -185,6 +203,8 @@ export const productOp = defineOp<ProductAttrs>({
       keepRaw: true,
     }),
     productCase('split, odd', [6, 600], 7, ['add', 'slope'], { slope: 'geluTanh', transB: false }),
+    packedCase('packed, everything', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
+    packedCase('packed, 8 bits, floats', { bits: 8, columns: 40, block: 40, zeros: 'floats' }),
     {
       name: 'transposed, added to',
       inputs: [f32(9, 5), f32(9, 7), f32(5, 7)],
