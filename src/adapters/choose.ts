@@ -2,7 +2,7 @@
 
 import type { CommonConfig } from './fields.ts';
 import { type AdapterPlan, type BaseParameter, planAdapter } from './plan.ts';
-import { requireTargets, type TargetModel, trainableBiases } from './targets.ts';
+import { completeConfig, requireTargets, type TargetModel, trainableBiases } from './targets.ts';
 import type { AdapterMethod, AdapterTensor } from './types.ts';
 
 export interface ChosenAdapter {
@@ -17,11 +17,12 @@ export interface ChosenAdapter {
  */
 export function chooseAdapter(
   method: AdapterMethod,
-  config: CommonConfig,
+  given: CommonConfig,
   model: TargetModel,
   parameters: readonly BaseParameter[],
   shared?: ReadonlyMap<string, AdapterTensor>,
 ): ChosenAdapter {
+  const config = completeConfig(method, given, model);
   const selection = requireTargets(method, config, model);
   const chosen = new Set(selection.targets);
   const trainsWhole = method.fileNames === 'any';

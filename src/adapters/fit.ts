@@ -2,7 +2,7 @@
 import { fail } from '../lib/errors.ts';
 import type { LoadedAdapter } from './peft.ts';
 import { sharedTensors } from './shared.ts';
-import { requireTargets, type Selection, type TargetModel } from './targets.ts';
+import { completeConfig, requireTargets, type Selection, type TargetModel } from './targets.ts';
 
 export interface Fit {
   readonly selection: Selection;
@@ -20,7 +20,8 @@ export function fitAdapter(
   model: TargetModel,
   parameters: ReadonlyMap<string, readonly number[]> = new Map(),
 ): Fit {
-  const { method, config } = adapter;
+  const { method } = adapter;
+  const config = completeConfig(method, adapter.config, model);
   const selection = requireTargets(method, config, model);
   const layers = new Map(model.layers.map((layer) => [layer.name, layer]));
   const missing: string[] = [];

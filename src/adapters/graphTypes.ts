@@ -5,10 +5,11 @@
  */
 import type { Builder } from '../graph/builder.ts';
 import type { TensorType, Value } from '../graph/types.ts';
+import type { TrainableEntry } from './plan.ts';
 import type { Layer, TensorSpec } from './types.ts';
 
-/** Fills an input that is drawn anew at every training step; `seed` is a pure function of run seed and step. */
-export type StepFill = (out: Float32Array, seed: number) => void;
+/** Fills an input anew at every update, `step` from 0 on; `seed` is a pure function of run seed, step and micro-batch. */
+export type StepFill = (out: Float32Array, seed: number, step: number) => void;
 
 export interface AdapterScope {
   readonly g: Builder;
@@ -32,6 +33,28 @@ export interface LayerGroup<C> {
   readonly params: Readonly<Record<string, Value>>;
 }
 
+/** Where a method acts on what has just been updated: in the graph of the optimiser, after it. */
+export interface UpdateScope {
+  readonly g: Builder;
+  /** All trained numbers, updated: the packed state [N]. */
+  readonly packed: Value;
+  /** The gradients of that update before clipping [N], their squared norm [1], the step scalars [16]. */
+  readonly gradients: Value;
+  readonly normSquared: Value;
+  readonly step: Value;
+  /** As in {@link AdapterScope}. */
+  stepInput(name: string, type: TensorType, fill: StepFill): Value;
+  /** A state [size] of the method's own, kept in checkpoints; every entry starts at `initial`. */
+  state(name: string, size: number, initial: number): Value;
+}
+
+export interface UpdateGroup<C> {
+  readonly layers: readonly Layer[];
+  readonly config: C;
+  /** Places in the packed buffer, by parameter name in the file; shapes are stacked: [layers, ...shape]. */
+  readonly places: Readonly<Record<string, TrainableEntry>>;
+}
+
 /** Weight [out, in] and bias [out] of a layer. */
 export interface Weights {
   readonly W: Value;
@@ -39,10 +62,23 @@ export interface Weights {
 }
 
 export interface LayerAdapter {
-  /** The adapted weights: what merging writes. */
-  adapt(weights: Weights): Weights;
+  /**
+   * The adapted weights: what merging writes.
+   * @param untouched W before any adapter, where several follow each other in a forward pass: there DoRA measures its rows
+   */
+  adapt(weights: Weights, untouched?: Value): Weights;
   /** y of the adapted layer for x [..., in] by the cheaper route; agrees with `adapt`. Without it `adapt` is used. */
-  apply?(x: Value, weights: Weights): Value;
+  apply?(x: Value, weights: Weights, untouched?: Value): Value;
+  /**
+   * Takes a merged adapter out of the weights again, as PEFT does. Without it an update is subtracted, and a rotation undone by the
+   * inverse of its blocks.
+   * @param kept what `keep` gave before merging, flat
+   */
+  unadapt?(weights: Weights, kept: Value | null): Weights;
+  /** What `unadapt` needs to know of the weights before they are merged. */
+  keep?(weights: Weights): Value;
+  /** The weights before `adapt`, as PEFT's unmerge computes them, where that is neither subtracting `update` nor turning back. */
+  undo?(merged: Weights): Weights;
   /** What an additive method adds to W [out, in], as PEFT's get_delta_weight gives it. */
   update?(): Value;
   /** Turns the last axis of x [..., d] as the method turns a layer's input; for the views. Rotating the identity gives M. */
@@ -52,6 +88,11 @@ export interface LayerAdapter {
 }
 
 export interface GraphHalf<C> {
+  /**
+   * Of several active adapters the first turns the input first, so the forward pass adapts the weights in the reverse order, unlike merging
+   * (OFT: x M1 M2 Wᵀ, merged x M2 M1 Wᵀ, a difference that PEFT has).
+   */
+  readonly forwardReversed?: boolean;
   /** Emits the group's shared work once and returns one adapter per layer, in the group's order. */
   open(scope: AdapterScope, group: LayerGroup<C>): readonly LayerAdapter[];
   /**
@@ -60,4 +101,11 @@ export interface GraphHalf<C> {
    * No derivative runs through it.
    */
   rowLimit?(config: C, spec: TensorSpec): number | null;
+  /** What training minimises besides the mean loss: a scalar [1] over all groups, or null for nothing. Curves do not contain it. */
+  penalty?(scope: AdapterScope, groups: readonly LayerGroup<C>[]): Value | null;
+  /**
+   * Emits nodes that run after every update, on the GPU like the update itself. An update whose gradient norm is not finite did not
+   * happen: then they must leave everything as it is.
+   */
+  afterStep?(scope: UpdateScope, groups: readonly UpdateGroup<C>[]): void;
 }

@@ -61,6 +61,15 @@ const DEFAULT_TARGETS: Readonly<Record<string, readonly string[]>> = {
   phi: [...ATTENTION_QV, 'fc1', 'fc2'],
 };
 
+/** The configuration with what PEFT fills in from the model's type. */
+export function completeConfig(
+  method: AdapterMethod,
+  config: CommonConfig,
+  model: TargetModel,
+): CommonConfig {
+  return method.complete?.(config, model.modelType ?? null) ?? config;
+}
+
 /** The list or expression that really applies: "all-linear" and null are replaced. */
 export function resolveTargets(
   method: AdapterMethod,
@@ -100,7 +109,8 @@ function hasModule(model: TargetModel, name: string): boolean {
  *
  * @throws PapilioError 'illegal-config' for an expression that cannot be read.
  */
-export function selectTargets(method: AdapterMethod, config: CommonConfig, model: TargetModel): Selection {
+export function selectTargets(method: AdapterMethod, given: CommonConfig, model: TargetModel): Selection {
+  const config = completeConfig(method, given, model);
   const resolved = resolveTargets(method, config, model);
   const effective: CommonConfig = { ...config, target_modules: resolved };
   const match = moduleMatcher(effective);

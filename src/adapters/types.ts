@@ -84,8 +84,12 @@ export type Factor =
 
 /** The factors of one layer, in the order of their indices (factor 0 first). */
 export interface Pattern {
-  /** rotation: the product of the factors turns the input; update: it is added to the weight; weight: it replaces the weight. */
-  readonly role: 'rotation' | 'update' | 'weight' | 'none';
+  /**
+   * rotation: the product of the factors turns the input; update: it is added to the weight; hadamard: two products, of factors 0, 1 and
+   * 2, 3, are multiplied entry by entry and added; kronecker: factors 0 and 1 give an update of which every entry is a product of one
+   * entry each; scaling: a diagonal that multiplies inputs or outputs; weight: the factor replaces the weight.
+   */
+  readonly role: 'rotation' | 'update' | 'hadamard' | 'kronecker' | 'scaling' | 'weight' | 'none';
   readonly factors: readonly Factor[];
 }
 
@@ -150,6 +154,8 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly defaultTargets?: Readonly<Record<string, readonly string[]>>;
   /** Parameter names that the method owns in files; 'any' for every parameter of a module. */
   readonly fileNames: readonly string[] | 'any';
+  /** PEFT's completion of a configuration on a model of this type (`model_type` of config.json). */
+  complete?(config: C, modelType: string | null): C;
   /** Why this configuration is illegal on any model, in PEFT's words, or null. */
   refuse(config: C): string | null;
   /** Why this configuration is illegal on this layer, in PEFT's words, or null. */

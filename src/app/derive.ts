@@ -5,7 +5,13 @@
 import { countTrainable, type TrainableCount } from '../adapters/count.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { METHODS } from '../adapters/registry.ts';
-import { requireTargets, type Selection, selectTargets, type TargetModel } from '../adapters/targets.ts';
+import {
+  completeConfig,
+  requireTargets,
+  type Selection,
+  selectTargets,
+  type TargetModel,
+} from '../adapters/targets.ts';
 import type { AdapterMethod, Layer, ParameterCount } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
@@ -67,8 +73,8 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
     warnings: [],
   };
   if (report === null) return { ...nothing, problem: illegal };
-  const config = fullConfig(settings);
   const model = targetModel(report);
+  const config = completeConfig(method, fullConfig(settings), model);
   const rowsOf = (chosen: Selection | null) =>
     layerRows(method, config, model.layers, illegal === null, chosen);
   let selection: Selection;
