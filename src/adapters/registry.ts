@@ -7,8 +7,9 @@ import { head } from './head/index.ts';
 import { lora } from './lora/index.ts';
 import { oft } from './oft/index.ts';
 import type { AdapterMethod } from './types.ts';
+import { vera } from './vera/index.ts';
 
-const table = { oft, boft, fourierft, lora, head, full };
+const table = { oft, boft, fourierft, lora, vera, head, full };
 
 /** The methods' stable names: folder, URL value and `--method` argument. */
 export type MethodId = keyof typeof table;
