@@ -1,26 +1,33 @@
-/** `papilio generate`: text from a language model through the trainer's own forward pass, greedy unless a temperature is given. */
+/**
+ * `papilio generate`: text from a language model, greedy unless a temperature is given; by the trainer's own forward pass or, with
+ * `--engine onnxruntime`, by onnxruntime-web with the file's key-value cache.
+ */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { compile } from '../gpu/compile.ts';
-import { type Device, openDevice } from '../gpu/device.ts';
+import { openDevice } from '../gpu/device.ts';
 import { createStore } from '../gpu/store.ts';
 import { schedule } from '../graph/schedule.ts';
 import { generate } from '../inference/generate.ts';
+import { nextTokenLogits } from '../inference/languageModel.ts';
+import { openSession } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { LoadedModel } from '../models/load.ts';
+import { encodeModel } from '../onnx/encode.ts';
 import { openModel, taskOf } from '../training/source.ts';
 import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 
-export interface Logits {
+interface Logits {
   /** Logits [vocabulary] of the token after `ids`. */
   next(ids: readonly number[]): Promise<Float32Array>;
   destroy(): void;
 }
 
 /** The model's forward pass at one length; shorter inputs are padded behind, which a causal model does not see. */
-async function forwardPass(device: Device, model: LoadedModel, length: number): Promise<Logits> {
+async function forwardPass(model: LoadedModel, length: number): Promise<Logits> {
+  const device = await openDevice(await openGpu());
   const store = createStore(device);
   const { graph } = model.build(1, length);
   const program = await compile(device, store, schedule(graph, device.caps));
@@ -37,8 +44,15 @@ async function forwardPass(device: Device, model: LoadedModel, length: number): 
     destroy() {
       program.destroy();
       store.destroy();
+      device.destroy();
     },
   };
+}
+
+/** The file itself in onnxruntime-web. */
+async function ortPass(model: LoadedModel): Promise<Logits> {
+  const session = await openSession(encodeModel(model.onnx));
+  return { next: nextTokenLogits(session), destroy: () => void session.release() };
 }
 
 export async function generateCommand(args: readonly string[]): Promise<number> {
@@ -51,6 +65,7 @@ export async function generateCommand(args: readonly string[]): Promise<number> 
       temperature: { type: 'string', default: '0' },
       'top-p': { type: 'string', default: '1' },
       seed: { type: 'string', default: '1' },
+      engine: { type: 'string', default: 'webgpu' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -67,6 +82,9 @@ export async function generateCommand(args: readonly string[]): Promise<number> 
       ];
     }),
   ) as Record<'max-tokens' | 'temperature' | 'top-p' | 'seed', number>;
+  if (!['webgpu', 'onnxruntime'].includes(values.engine))
+    return fail('bad-argument', `--engine must be webgpu or onnxruntime, not "${values.engine}".`);
+  const isOrt = values.engine === 'onnxruntime';
   const opened = await openModel(await modelSource(values.model), surroundings);
   if (taskOf(opened) !== 'causal-lm')
     return fail('bad-argument', `${opened.name} is no language model and writes no text.`);
@@ -86,8 +104,7 @@ export async function generateCommand(args: readonly string[]): Promise<number> 
       `The prompt has ${ids.length} tokens, but the model reads ${context}; shorten it.`,
     );
 
-  const device = await openDevice(await openGpu());
-  const forward = await forwardPass(device, opened.model, context);
+  const forward = isOrt ? await ortPass(opened.model) : await forwardPass(opened.model, context);
   const made: number[] = [];
   const tokens = generate({
     ids,
@@ -102,6 +119,5 @@ export async function generateCommand(args: readonly string[]): Promise<number> 
   const text = tokenizer.decode([...ids, ...made]);
   process.stdout.write(values.json ? `${JSON.stringify({ ids: [...ids, ...made], text })}\n` : `${text}\n`);
   forward.destroy();
-  device.destroy();
   return 0;
 }

@@ -126,6 +126,58 @@ describe('nextTokenLogits', () => {
     await session.release();
   });
 
+  /** Next token: the sum of all tokens so far modulo 16, known only from the cache, which holds every token read. */
+  function summing(past: string, present: string, dims: readonly (number | string)[]) {
+    const g = graphBuilder();
+    const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+    const cache = g.input(past, 'float32', [...dims]);
+    const isGpt2 = dims.length === 5;
+    const read = g.op('Unsqueeze', [g.op('Cast', [ids], { to: 1 }), g.ints(isGpt2 ? [0, 2, 4] : [1, 3])]);
+    const both = isGpt2 ? g.op('Concat', [read, read], { axis: 0 }) : read;
+    const now = g.op('Concat', [cache, both], { axis: dims.length - 2 }, { outputs: [present] });
+    const all = g.op('ReduceSum', [isGpt2 ? g.op('ReduceMean', [now], { axes: [0], keepdims: 0 }) : now], {
+      keepdims: 0,
+    });
+    const rest = g.op('Mod', [all, g.weight('sixteen', [], [16])], { fmod: 1 });
+    const away = g.op('Abs', [
+      g.op('Sub', [
+        g.weight(
+          'tokens',
+          [1, 1, 16],
+          Array.from({ length: 16 }, (_, i) => i),
+        ),
+        rest,
+      ]),
+    ]);
+    g.output(g.op('Neg', [away], {}, { outputs: ['logits'] }), 'float32', ['batch', 1, 16]);
+    g.output(present, 'float32', [...dims.map((d) => (d === 'past' ? 'total' : d))]);
+    return encodeModel(g.build());
+  }
+
+  it.each([
+    ['past_key_values.0.key', 'present.0.key', ['batch', 1, 'past', 1]],
+    ['past_0', 'present_0', [2, 'batch', 1, 'past', 1]],
+  ] as const)('keeps the cache %s from token to token', async (past, present, dims) => {
+    const session = await openSession(summing(past, present, dims));
+    const lengths: number[] = [];
+    const watched: typeof session = {
+      ...session,
+      run: (feeds, outputs) => {
+        lengths.push(feeds.input_ids!.dims[1]!);
+        return session.run(feeds, outputs);
+      },
+    };
+    const next = nextTokenLogits(watched);
+    // 1+2 = 3, then 6, 12, 24 mod 16 = 8, 16 mod 16 = 0.
+    expect(await collect({ ids: [1, 2], maxNewTokens: 5, logits: next })).toEqual([3, 6, 12, 8, 0]);
+    expect(lengths).toEqual([2, 1, 1, 1, 1]);
+    // Another text starts afresh; the same one again too, since its last token's logits are wanted.
+    expect(await collect({ ids: [5], maxNewTokens: 2, logits: next })).toEqual([5, 10]);
+    expect(await collect({ ids: [5], maxNewTokens: 2, logits: next })).toEqual([5, 10]);
+    expect(lengths.slice(5)).toEqual([1, 1, 1, 1]);
+    await session.release();
+  });
+
   it('names an input that it does not know', async () => {
     const g = graphBuilder();
     g.output(g.op('Identity', [g.input('pixel_values', 'float32', [1])]), 'float32', [1]);
