@@ -241,7 +241,9 @@ export function graphBuilder(options: ModelOptions = {}): GraphBuilder {
     { outputs: named, ...rest } = {},
   ) => {
     const to: string[] = [];
-    for (let i = 0; i < count; i++) to.push(claim(named?.[i] ?? fresh(`${rest.name ?? opType}_output`)));
+    // '' stands for an output that nobody wants.
+    for (let i = 0; i < count; i++)
+      to.push(named?.[i] === '' ? '' : claim(named?.[i] ?? fresh(`${rest.name ?? opType}_output`)));
     nodes.push({ opType, inputs: from, outputs: to, attributes, ...rest });
     return to;
   };

@@ -15,8 +15,8 @@ const MASKED = -3.4028234663852886e38;
 /** Spread-out weights: zeros and ones would hide mistakes. */
 const init = normalInit(7, 0.15, true);
 
-export function start(name: string, opset: number): Blocks {
-  return blocks(graphBuilder({ opset, name }), { init, opset });
+export function start(name: string, opset: number, opsets: Readonly<Record<string, number>> = {}): Blocks {
+  return blocks(graphBuilder({ opset, name, opsets }), { init, opset });
 }
 
 const tokens = ['batch_size', 'sequence_length'];

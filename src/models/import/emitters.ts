@@ -132,6 +132,17 @@ function cumSum(e: Emission): Value {
   return op.cast(g, sums, { to: dtypeOf(node.outputs[0]!) });
 }
 
+/** Whole numbers are counted as floats: exact up to 2^24. */
+function reduce({ g, x, attrs }: Emission): Value {
+  const v = x(0);
+  const y = op.reduce(g, v.dtype === 'f32' ? v : op.cast(g, v, { to: 'f32' }), {
+    fn: attrs.fn as op.ReduceName,
+    axes: numbers(attrs.axes),
+    keepdims: attrs.keepdims as boolean,
+  });
+  return v.dtype === 'f32' ? y : op.cast(g, y, { to: v.dtype });
+}
+
 function trilu({ g, x, attrs, shape }: Emission): Value {
   const [rows, columns] = [shape.at(-2)!, shape.at(-1)!];
   const k = attrs.k as number;
@@ -185,12 +196,7 @@ export const emitters: Readonly<Record<string, (e: Emission) => Value>> = {
   Gemm: gemm,
   Softmax: (e) => alongAxis(e, (v) => op.softmax(e.g, v)),
   LogSoftmax: (e) => alongAxis(e, (v) => op.logSoftmax(e.g, v)),
-  Reduce: ({ g, x, attrs }) =>
-    op.reduce(g, x(0), {
-      fn: attrs.fn as op.ReduceName,
-      axes: numbers(attrs.axes),
-      keepdims: attrs.keepdims as boolean,
-    }),
+  Reduce: reduce,
   LayerNorm: ({ g, x, optional, attrs }) =>
     op.layerNorm(g, x(0), optional(1), optional(2), { eps: attrs.eps as number })[0],
   RmsNorm: ({ g, x, optional, attrs }) => op.rmsNorm(g, x(0), optional(1), { eps: attrs.eps as number })[0],

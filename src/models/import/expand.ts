@@ -17,6 +17,7 @@ import {
 import type { FoldedValue } from './folded.ts';
 import type { Context, Refusal } from './lowering.ts';
 import { Refused } from './lowering.ts';
+import * as quant from './quantOps.ts';
 import { rotaryEmbedding } from './rotary.ts';
 
 type Expander = (c: Context) => readonly (FoldedValue | null)[];
@@ -43,6 +44,16 @@ const expanders: Readonly<Record<string, Expander>> = {
   [`${MICROSOFT}.FusedMatMul`]: fusedMatMul,
   [`${MICROSOFT}.TransposeMatMul`]: fusedMatMul,
   [`${MICROSOFT}.FusedGemm`]: fusedGemm,
+  DequantizeLinear: quant.dequantizeLinear,
+  QuantizeLinear: quant.quantizeLinear,
+  DynamicQuantizeLinear: quant.dynamicQuantizeLinear,
+  MatMulInteger: quant.matMulInteger,
+  [`${MICROSOFT}.DequantizeLinear`]: quant.dequantizeLinear,
+  [`${MICROSOFT}.QuantizeLinear`]: quant.quantizeLinear,
+  [`${MICROSOFT}.MatMulIntegerToFloat`]: quant.matMulIntegerToFloat,
+  [`${MICROSOFT}.DynamicQuantizeMatMul`]: quant.dynamicQuantizeMatMul,
+  [`${MICROSOFT}.MatMulNBits`]: quant.matMulNBits,
+  [`${MICROSOFT}.GatherBlockQuantized`]: quant.gatherBlockQuantized,
 };
 
 const keyOf = ({ node }: Pick<Context, 'node'>): string =>

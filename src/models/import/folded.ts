@@ -4,6 +4,7 @@
  * the stages rewrite it in place before anything is emitted into a `Graph`.
  */
 import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
+import type { QuantSource } from './quant.ts';
 
 /** A tensor known at import time. Whole numbers, booleans and floats alike are doubles; float32 contents were rounded to float32. */
 export interface Known {
@@ -17,6 +18,8 @@ export interface Weight {
   /** Name in the file. */
   readonly name: string;
   readonly tensor: OnnxTensor;
+  /** Set where `tensor` holds codes. */
+  readonly quant?: QuantSource;
 }
 
 export interface FoldedValue {
@@ -26,6 +29,8 @@ export interface FoldedValue {
   /** Contents, where they depend on no input; read lazily because weights are large. */
   readonly known: (() => Float64Array) | null;
   readonly weight: Weight | null;
+  /** The file's tensor that this is, unchanged. */
+  readonly tensor: OnnxTensor | null;
   /** True for graph inputs that stay inputs. */
   readonly input: boolean;
   producer: FoldedNode | null;
@@ -55,9 +60,9 @@ export function makeValue(
   name: string,
   dtype: OnnxDType,
   shape: readonly number[],
-  more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'input'>> = {},
+  more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'tensor' | 'input'>> = {},
 ): FoldedValue {
-  return { name, dtype, shape, known: null, weight: null, input: false, producer: null, ...more };
+  return { name, dtype, shape, known: null, weight: null, tensor: null, input: false, producer: null, ...more };
 }
 
 export function knownValue(name: string, k: Known): FoldedValue {

@@ -5,7 +5,8 @@
 import { sizeOf } from '../../graph/shape.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { missingPrefix, moduleOf, ownerOf } from './names.ts';
+import { countUses } from './folded.ts';
+import { missingPrefix, moduleOf, ownerOf, packedModule } from './names.ts';
 
 type ModuleKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'layernorm' | 'other';
 
@@ -126,6 +127,8 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
   }
   const prefix = missingPrefix(file.nodes, new Set([...file.initializers.keys(), ...file.constants.keys()]));
 
+  const uses = countUses(graph);
+
   for (const node of graph.nodes) {
     const { kind, inputs } = roles(node);
     const present = inputs.flatMap(([i, parameter]) => {
@@ -137,7 +140,10 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
     if (present.length === 0) continue;
     const first = present[0]!.v.weight!;
     const module =
-      kind === 'other' ? null : moduleOf(node.origin, first, present[1]?.v.weight ?? null, prefix);
+      kind === 'other'
+        ? null
+        : (packedModule(node, uses, prefix) ??
+          moduleOf(node.origin, first, present[1]?.v.weight ?? null, prefix));
     if (module !== null && node.origin && kind !== 'embedding') moduleByOrigin.set(node.origin, module);
     for (const { i, v, parameter } of present) {
       const weight = v.weight!;

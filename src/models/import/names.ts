@@ -3,7 +3,7 @@
  * path, the weight's name, the bias's name.
  */
 import type { OnnxNode } from '../../onnx/types.ts';
-import type { Weight } from './folded.ts';
+import type { FoldedNode, FoldedValue, Weight } from './folded.ts';
 
 /** `['', 'encoder', …, 'encoder.layer.4.output.dense', 'linear_29']` → the second-last entry. */
 function fromScopes(node: OnnxNode): string | null {
@@ -49,20 +49,46 @@ export function missingPrefix(nodes: readonly OnnxNode[], weights: ReadonlySet<s
   return prefixes.size === 1 ? [...prefixes][0]! : '';
 }
 
-/** The module of a layer with weights. Always a name, if need be one made from the tensor's. */
-export function moduleOf(
+/** The module of a layer with weights, where the file tells it. */
+function toldModule(
   origin: OnnxNode | null,
   weight: Weight,
   bias: Weight | null,
   prefix: string,
-): string {
+): string | null {
   const scoped = origin && fromScopes(origin);
   if (scoped) return scoped;
   const path = origin && fromPath(origin);
   if (path) return prefix + path;
-  return (
-    ownerOf(weight.name)?.module ??
-    (bias && ownerOf(bias.name)?.module) ??
-    `layer.${weight.name.replace(/\W+/g, '_')}`
-  );
+  return ownerOf(weight.name)?.module ?? (bias && ownerOf(bias.name)?.module) ?? null;
+}
+
+/** The module of a layer with weights. Always a name, if need be one made from the tensor's. */
+export const moduleOf = (...of: Parameters<typeof toldModule>): string =>
+  toldModule(...of) ?? `layer.${of[1].name.replace(/\W+/g, '_')}`;
+
+/**
+ * The optimiser's one product for q, k and v has a name of its own making, but the projection after the attention kept its module:
+ * `….attention.output.dense` → `….attention.self.qkv`, `….self_attn.out_proj` → `….self_attn.qkv`.
+ */
+export function packedModule(
+  node: FoldedNode,
+  uses: ReadonlyMap<FoldedValue, readonly FoldedNode[]>,
+  prefix: string,
+): string | null {
+  const { origin } = node;
+  if (origin?.domain !== 'com.microsoft' || origin.opType !== 'Attention') return null;
+  if (toldModule(origin, node.inputs[1]!.weight!, node.inputs[2]?.weight ?? null, prefix)) return null;
+  let level = node.outputs;
+  for (let depth = 0; depth < 6; depth++) {
+    const readers = level.flatMap((v) => uses.get(v) ?? []);
+    const next = readers.find((r) => r.op === 'Linear' && r.inputs[1]?.weight);
+    if (next) {
+      const after = toldModule(next.origin, next.inputs[1]!.weight!, next.inputs[2]?.weight ?? null, prefix);
+      const parent = after && /^(.+?)(\.output)?\.\w+$/.exec(after);
+      return parent ? `${parent[1]}${parent[2] ? '.self' : ''}.qkv` : null;
+    }
+    level = readers.flatMap((r) => r.outputs);
+  }
+  return null;
 }

@@ -7,6 +7,7 @@ import type { FoldedGraph, FoldedValue } from './folded.ts';
 import { fuseAttention } from './fuseAttention.ts';
 import { fuseConv, fuseLinear, fuseNorms, liftReshapes } from './fuseLayers.ts';
 import { fuseActivations } from './fusePointwise.ts';
+import { absorbScales } from './quantOps.ts';
 import { simplify } from './simplify.ts';
 
 export interface Prepared {
@@ -26,6 +27,7 @@ export function prepare(
 ): Prepared {
   const { graph, missing } = fold(onnx, opset, bindings, outputs);
   simplify(graph);
+  absorbScales(graph);
   spellAttention(graph, !fuse);
   simplify(graph);
   fuseConv(graph);

@@ -1,0 +1,83 @@
+/** Graphs of onnxruntime's optimiser and of the genai model builder: the runtime's answers, the gradients' slopes, PyTorch's names. */
+import { describe, expect, test } from 'vitest';
+import { parity } from '../../src/inference/parity.ts';
+import { importModel } from '../../src/models/import/importModel.ts';
+import type { OnnxModel } from '../../src/onnx/types.ts';
+import { optimisedBert, optimisedGpt2, relativeAttention } from '../tools/graphsContrib.ts';
+import { gradientError, inRuntime, run, slopeError } from '../tools/importRun.ts';
+
+interface Style {
+  readonly model: () => OnnxModel;
+  readonly modules: readonly string[];
+  readonly family: string;
+  /** Kernels of attention; 0 where it must stay spelled out. */
+  readonly attention: number;
+}
+
+const bertModules = [
+  'bert.embeddings.word_embeddings',
+  'bert.encoder.layer.0.attention.output.dense',
+  'bert.encoder.layer.1.intermediate.dense',
+  'bert.pooler.dense',
+];
+
+const styles: Readonly<Record<string, Style>> = {
+  'BERT at O2, counted mask': {
+    model: () => optimisedBert({ mask: 'counted' }),
+    family: 'bert',
+    modules: [...bertModules, 'bert.encoder.layer.0.attention.self.qkv'],
+    attention: 2,
+  },
+  'BERT at O2, raw mask': {
+    model: () => optimisedBert({ mask: 'raw' }),
+    family: 'bert',
+    modules: bertModules,
+    attention: 2,
+  },
+  'BERT at O2, bounds of the tokens': {
+    model: () => optimisedBert({ mask: 'bounds' }),
+    family: 'bert',
+    modules: bertModules,
+    attention: 2,
+  },
+  'BERT, MultiHeadAttention': {
+    model: () => optimisedBert({ mask: 'counted', attention: 'multi-head' }),
+    family: 'bert',
+    modules: [...bertModules, 'bert.encoder.layer.0.attention.self.query'],
+    attention: 2,
+  },
+  'GPT-2 with its cache in one tensor': {
+    model: optimisedGpt2,
+    family: 'gpt2',
+    modules: ['transformer.h.0.attn.c_attn', 'transformer.h.1.mlp.c_proj', 'transformer.wte'],
+    attention: 2,
+  },
+  'a learned bias over distances': {
+    model: relativeAttention,
+    family: 'unknown',
+    modules: ['encoder.attention.relative_attention_bias', 'encoder.attention.q', 'lm_head'],
+    attention: 0,
+  },
+};
+
+describe.each(Object.entries(styles))('%s', { timeout: 60_000 }, (_name, s) => {
+  const model = s.model();
+
+  test('gives the answers of onnxruntime', async () => {
+    expect(parity(run(model, true).logits.data, await inRuntime(model)).maxRel).toBeLessThan(2e-5);
+  });
+
+  test('has the gradients of the spelled form and of differences', () => {
+    const fused = run(model, true);
+    expect(gradientError(fused, run(model, false))).toBeLessThan(1e-6);
+    expect(slopeError(fused)).toBeLessThan(1e-5);
+    expect(fused.ops.filter((op) => op === 'attention')).toHaveLength(s.attention);
+  });
+
+  test('is named as in PyTorch', () => {
+    const imported = importModel(model);
+    const names = imported.modules.map((m) => m.name);
+    for (const module of s.modules) expect(names).toContain(module);
+    expect(imported.family).toBe(s.family);
+  });
+});
