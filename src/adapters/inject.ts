@@ -10,8 +10,9 @@ import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 import { projectRows } from '../ops/projectRows.ts';
 import { split } from '../ops/view.ts';
+import type { CommonConfig } from './fields.ts';
 import { graphHalf } from './graphHalves.ts';
-import type { AdapterScope, LayerAdapter, StepFill, Weights } from './graphTypes.ts';
+import type { AdapterScope, LayerAdapter, LayerGroup, StepFill, Weights } from './graphTypes.ts';
 import type { AdapterPlan, TrainableEntry } from './plan.ts';
 
 /** An input that the trainer draws before every step. */
@@ -28,6 +29,8 @@ export interface Trainables {
   readonly leaves: readonly Value[];
   readonly adapters: ReadonlyMap<string, LayerAdapter>;
   readonly saved: ReadonlyMap<string, Value>;
+  /** The method's own term of the loss [1], while training. */
+  readonly penalty: Value | null;
   readonly stepInputs: readonly StepInput[];
 }
 
@@ -55,12 +58,14 @@ export interface TrainableOptions {
   readonly initial: () => Float32Array;
   /** The frozen model that the adapters are for: layers that read one value then share the work on it. */
   readonly base?: Graph;
+  /** Name of the packed buffer where several adapters share a graph; default {@link TRAINABLE}. */
+  readonly as?: string;
 }
 
 /** Emits the trainable tensors and every group's shared work. */
 export function emitTrainables(g: Builder, plan: AdapterPlan, options: TrainableOptions): Trainables {
   const half = graphHalf(plan.method.id);
-  const packed = g.state(TRAINABLE, { dtype: 'f32', shape: [plan.size] }, options.initial);
+  const packed = g.state(options.as ?? TRAINABLE, { dtype: 'f32', shape: [plan.size] }, options.initial);
   for (const group of plan.groups) {
     for (const tensor of group.tensors) {
       const limit = half.rowLimit?.(plan.config, tensor.spec);
@@ -90,20 +95,25 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
     shared(name) {
       const tensor = plan.shared.find((s) => s.name === name);
       if (!tensor) return fail('internal', `${plan.method.title} has no shared tensor ${name}.`);
-      return g.parameter(`base_model.${name}`, { dtype: 'f32', shape: tensor.shape }, tensor.load);
+      const unique = options.as === undefined ? `base_model.${name}` : `${options.as}.${name}`;
+      return g.parameter(unique, { dtype: 'f32', shape: tensor.shape }, tensor.load);
     },
     stepSeed: () => g.input(STEP_SEED, { dtype: 'i32', shape: [4] }),
   };
+  const groups = plan.groups.map(({ id, layers, tensors }): LayerGroup<CommonConfig> => {
+    const params = Object.fromEntries(tensors.map((t) => [t.spec.name, leafOf.get(t)!]));
+    return { id, layers, config: plan.config, params };
+  });
   const adapters = new Map<string, LayerAdapter>();
-  for (const group of plan.groups) {
-    const params = Object.fromEntries(group.tensors.map((t) => [t.spec.name, leafOf.get(t)!]));
-    const opened = half.open(scope, { id: group.id, layers: group.layers, config: plan.config, params });
+  for (const group of groups) {
+    const opened = half.open(scope, group);
     group.layers.forEach((layer, i) => {
       adapters.set(layer.name, opened[i]!);
     });
   }
+  const penalty = (options.training && half.penalty?.(scope, groups)) || null;
   const saved = new Map(plan.saved.map((e) => [e.name, leafOf.get(e)!]));
-  return { packed, leaves, adapters, saved, stepInputs };
+  return { packed, leaves, adapters, saved, penalty, stepInputs };
 }
 
 /** A layer carries its module; an embedding is known by its table. */

@@ -16,7 +16,7 @@ import { addN } from '../ops/addN.ts';
 import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 
-interface CaseTensor {
+export interface CaseTensor {
   readonly shape: readonly number[];
   readonly data: readonly number[];
 }
@@ -73,7 +73,8 @@ const transposed = (t: CaseTensor): Float32Array => {
   );
 };
 
-function compare(what: string, a: ArrayLike<number>, b: ArrayLike<number>, noise = 0): Deviation {
+/** Whether two lists of numbers agree within the tolerance of the figures' README. */
+export function compare(what: string, a: ArrayLike<number>, b: ArrayLike<number>, noise = 0): Deviation {
   let worst = a.length === b.length ? 0 : Number.POSITIVE_INFINITY;
   let scale = 0;
   for (let i = 0; i < b.length; i++) {

@@ -62,7 +62,8 @@ export function mt19937(seed: number): Mt19937 {
 
 /**
  * The first `count` entries of `torch.randperm(n, generator=torch.Generator().manual_seed(seed))`, in O(count) time and memory:
- * the forward shuffle moves only the entries it touches, so the displaced ones are kept in a map instead of the whole range.
+ * the forward shuffle moves only the entries it touches, so where few are wanted the displaced ones are kept in a map instead of the whole
+ * range.
  *
  * @throws PapilioError 'limit' where torch versions disagree about the permutation (n of 214 748 364 and more).
  */
@@ -75,6 +76,7 @@ export function randpermFirst(seed: number, n: number, count: number): Uint32Arr
     );
   }
   const { draw32 } = mt19937(seed);
+  if (count > n / 8) return shuffledRange(draw32, n).slice(0, count);
   const first = new Uint32Array(Math.min(count, n));
   const displaced = new Map<number, number>();
   for (let i = 0; i < first.length; i++) {
@@ -85,4 +87,17 @@ export function randpermFirst(seed: number, n: number, count: number): Uint32Arr
     displaced.delete(i);
   }
   return first;
+}
+
+/** The whole permutation of 0 … n-1. */
+function shuffledRange(draw32: () => number, n: number): Uint32Array<ArrayBuffer> {
+  const range = new Uint32Array(n);
+  for (let i = 0; i < n; i++) range[i] = i;
+  for (let i = 0; i < n - 1; i++) {
+    const chosen = i + (draw32() % (n - i));
+    const kept = range[i]!;
+    range[i] = range[chosen]!;
+    range[chosen] = kept;
+  }
+  return range;
 }

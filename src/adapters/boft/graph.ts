@@ -52,6 +52,10 @@ export const graph: GraphHalf<BoftConfig> = {
             W: binary(g, turn(W, true), view(g, s, [out, 1]), { fn: 'mul' }),
             bias,
           }),
+          unadapt: ({ W, bias }) => ({
+            W: binary(g, turn(W, false), view(g, s, [out, 1]), { fn: 'div' }),
+            bias,
+          }),
           apply: (x, { W, bias }) => {
             const scaled = columnScale(g, linear(g, input(x), W, null), s);
             return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;

@@ -14,12 +14,15 @@ import type { GraphHalf, LayerAdapter, Weights } from '../graphTypes.ts';
 import { layerParts } from '../layerParts.ts';
 import { type LoraConfig, loraScale } from './index.ts';
 
-/** V scaled so that its rows have the learned lengths; the rows' own lengths count as constants in the gradient. */
-function withMagnitude(g: Builder, V: Value, magnitude: Value): Value {
-  const out = V.shape[0]!;
+/** Euclidean lengths [out, 1] of the rows of V; they count as constants in the gradient. */
+function rowLengths(g: Builder, V: Value): Value {
   const squared = reduce(g, unary(g, V, { fn: 'square' }), { fn: 'sum', axes: [1], keepdims: true });
-  const lengths = detach(g, unary(g, squared, { fn: 'sqrt' }));
-  return binary(g, V, binary(g, view(g, magnitude, [out, 1]), lengths, { fn: 'div' }), { fn: 'mul' });
+  return detach(g, unary(g, squared, { fn: 'sqrt' }));
+}
+
+/** V scaled by how much longer each row shall be than `lengths`. */
+function withMagnitude(g: Builder, V: Value, magnitude: Value, lengths: Value): Value {
+  return binary(g, V, binary(g, view(g, magnitude, lengths.shape), lengths, { fn: 'div' }), { fn: 'mul' });
 }
 
 export const graph: GraphHalf<LoraConfig> = {
@@ -44,27 +47,47 @@ export const graph: GraphHalf<LoraConfig> = {
         const added = scale(g, addedBias, { by: scaling });
         return bias ? binary(g, bias, added, { fn: 'add' }) : added;
       };
-      const adapt = ({ W, bias }: Weights): Weights => {
-        const V = binary(g, W, update(), { fn: 'add' });
-        return { W: magnitude ? withMagnitude(g, V, magnitude) : V, bias: adaptBias(bias) };
+      const updated = (W: Value): Value => binary(g, W, update(), { fn: 'add' });
+      const adapt = ({ W, bias }: Weights, untouched?: Value): Weights => {
+        const V = updated(W);
+        if (!magnitude) return { W: V, bias: adaptBias(bias) };
+        const lengths = rowLengths(g, untouched ? updated(untouched) : V);
+        return { W: withMagnitude(g, V, magnitude, lengths), bias: adaptBias(bias) };
       };
       if (isEmbedding) return { adapt, update };
+      const unadapt = ({ W, bias }: Weights, kept: Value | null): Weights => {
+        const V =
+          magnitude && kept
+            ? binary(g, W, binary(g, kept, view(g, magnitude, kept.shape), { fn: 'div' }), { fn: 'mul' })
+            : W;
+        const added = addedBias && scale(g, addedBias, { by: scaling });
+        return {
+          W: binary(g, V, update(), { fn: 'sub' }),
+          bias: bias && added ? binary(g, bias, added, { fn: 'sub' }) : bias,
+        };
+      };
 
       const drop = (x: Value) =>
         training && config.lora_dropout > 0
           ? dropout(g, x, scope.stepSeed(), { p: config.lora_dropout, salt: i })
           : x;
-      const apply = (x: Value, weights: Weights): Value => {
+      const apply = (x: Value, weights: Weights, untouched?: Value): Value => {
         const dropped = drop(x);
         if (magnitude) {
-          const { W, bias } = adapt(weights);
+          const { W, bias } = adapt(weights, untouched);
           return linear(g, dropped, W, bias);
         }
         const low = scale(g, linear(g, dropped, A, null), { by: scaling });
         const added = linear(g, low, B, addedBias ? scale(g, addedBias, { by: scaling }) : null);
         return binary(g, linear(g, x, weights.W, weights.bias), added, { fn: 'add' });
       };
-      return { adapt, apply, update };
+      return {
+        adapt,
+        apply,
+        update,
+        unadapt,
+        ...(magnitude && { keep: ({ W }: Weights) => rowLengths(g, updated(W)) }),
+      };
     });
   },
 };

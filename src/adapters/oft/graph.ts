@@ -11,6 +11,8 @@ import { oftBlocks, triangleSize } from './rule.ts';
 const unchanged: LayerAdapter = { adapt: (weights) => weights };
 
 export const graph: GraphHalf<OftConfig> = {
+  forwardReversed: true,
+
   open({ g, reads }, { layers, config, params }) {
     const first = layers[0]!;
     const isEmbedding = first.kind === 'embedding';

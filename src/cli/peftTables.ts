@@ -1,0 +1,228 @@
+/**
+ * The tables of a folder of PEFT figures that need no GPU: matching, adjustment, permutations, factorisation, configuration classes. Every row is
+ * one check; a row gives the reason it fails, or null.
+ */
+import { butterflyPermutation } from '../adapters/boft/butterfly.ts';
+import { defaultConfig, validateConfig } from '../adapters/config.ts';
+import type { CommonConfig } from '../adapters/fields.ts';
+import { moduleMatcher } from '../adapters/matching.ts';
+import { adjustToDivisor } from '../adapters/oft/rule.ts';
+import { lookupFrequencyPattern, lookupPattern } from '../adapters/patterns.ts';
+import { METHODS, methodByPeftType } from '../adapters/registry.ts';
+import { resolveTargets } from '../adapters/targets.ts';
+import type { AdapterMethod, Layer, LayerKind } from '../adapters/types.ts';
+import { fail } from '../lib/errors.ts';
+import { mt19937, randpermFirst } from '../lib/mt19937.ts';
+import { checkBehaviour } from './peftBehaviour.ts';
+import { refusalOf } from './peftRefusal.ts';
+
+/** One row: what it is called, and why it fails. */
+export interface RowResult {
+  readonly row: string;
+  readonly reason: string | null;
+}
+
+type Table = (json: never) => Iterable<RowResult> | AsyncIterable<RowResult>;
+
+const same = (given: unknown, expected: unknown): string | null => {
+  const [a, b] = [JSON.stringify(given), JSON.stringify(expected)];
+  return a === b ? null : `${clip(a)} instead of ${clip(b)}`;
+};
+const clip = (text: string | undefined) => String(text).slice(0, 200);
+
+function methodOf(peftType: string): AdapterMethod {
+  return methodByPeftType(peftType) ?? fail('unsupported-adapter', `${peftType} is not supported.`);
+}
+
+const layer = (name: string, inputs: number, out: number, kind: LayerKind = 'linear'): Layer => ({
+  name,
+  kind,
+  in: inputs,
+  out,
+  hasBias: true,
+});
+
+function* adjustments(json: { rows: readonly [number, number, number][] }): Iterable<RowResult> {
+  for (const [dimension, requested, effective] of json.rows)
+    yield {
+      row: `${dimension}, ${requested}`,
+      reason: same(adjustToDivisor(dimension, requested), effective),
+    };
+}
+
+interface PermutationEntry {
+  readonly in_features: number;
+  readonly boft_block_size: number;
+  readonly boft_n_butterfly_factor: number;
+  readonly factor_index: number;
+  readonly perm: readonly number[];
+}
+
+function* permutations(json: { entries: readonly PermutationEntry[] }): Iterable<RowResult> {
+  for (const entry of json.entries) {
+    const { in_features: d, boft_block_size: b, boft_n_butterfly_factor: m, factor_index: i } = entry;
+    const perm = m === 1 ? butterflyPermutation(d, b, 0) : butterflyPermutation(d, b, i);
+    yield { row: `${d}, b ${b}, m ${m}, factor ${i}`, reason: same([...perm], entry.perm) };
+  }
+}
+
+/** LoKr's factors as the shapes of its tensors show them: w1 (out_l, in_m), w2 (out_k, in_n), kept whole at this rank. */
+function* factorizations(json: { rows: readonly [number, number, number, number][] }): Iterable<RowResult> {
+  const lokr = methodOf('LOKR');
+  for (const [dimension, factor, m, n] of json.rows) {
+    const { config } = validateConfig(lokr, {
+      target_modules: ['lin'],
+      r: 1_000_000,
+      decompose_factor: factor,
+    });
+    const specs = lokr.tensors(layer('lin', dimension, dimension), config);
+    const columns = ['lokr_w1', 'lokr_w2'].map((name) => specs.find((s) => s.name === name)?.shape[1]);
+    yield { row: `${dimension}, ${factor}`, reason: same(columns, [m, n]) };
+  }
+}
+
+interface MatchingRow {
+  readonly keys: string;
+  readonly config: Record<string, unknown>;
+  readonly matched: readonly string[];
+  readonly excluded: readonly string[];
+}
+
+function* targetMatching(json: {
+  key_sets: Record<string, readonly string[]>;
+  rows: readonly MatchingRow[];
+}): Iterable<RowResult> {
+  for (const { keys, config, matched, excluded } of json.rows) {
+    const match = moduleMatcher(validateConfig(METHODS.oft, config).config);
+    const names = json.key_sets[keys]!;
+    const found = [
+      names.filter((name) => match(name) === 'target'),
+      names.filter((name) => match(name) === 'excluded'),
+    ];
+    yield { row: `${keys} ${JSON.stringify(config)}`, reason: same(found, [matched, excluded]) };
+  }
+}
+
+interface AllLinearRow {
+  readonly model: string;
+  readonly modules: Record<string, string>;
+  readonly task_type: string | null;
+  readonly resolved_target_modules: readonly string[];
+}
+
+const KINDS: Readonly<Record<string, LayerKind>> = {
+  Linear: 'linear',
+  Conv1D: 'conv1d',
+  Embedding: 'embedding',
+  Conv2d: 'conv2d',
+};
+
+function* allLinear(json: { rows: readonly AllLinearRow[] }): Iterable<RowResult> {
+  for (const { model, modules, task_type, resolved_target_modules } of json.rows) {
+    const { config } = validateConfig(METHODS.lora, { target_modules: 'all-linear', task_type });
+    const layers = Object.entries(modules).flatMap(([name, type]) =>
+      KINDS[type] ? [layer(name, 8, 8, KINDS[type])] : [],
+    );
+    const resolved = resolveTargets(METHODS.lora, config, {
+      layers,
+      pretrained: !model.startsWith('plain'),
+      outputEmbedding: model.includes('output embeddings lm_head') ? 'lm_head' : null,
+    });
+    yield { row: model, reason: same([...resolved].sort(), [...resolved_target_modules].sort()) };
+  }
+}
+
+interface PatternRow {
+  readonly pattern_dict: Record<string, number>;
+  readonly key: string;
+  readonly lora_like_value_or_null: number | null;
+  readonly fourierft_value_or_null: number | null;
+}
+
+function* patternMatching(json: { rows: readonly PatternRow[] }): Iterable<RowResult> {
+  for (const row of json.rows) {
+    const found = [
+      lookupPattern(row.pattern_dict, row.key, Number.NaN),
+      lookupFrequencyPattern(row.pattern_dict, row.key, Number.NaN),
+    ];
+    yield {
+      row: `${JSON.stringify(row.pattern_dict)} on ${row.key}`,
+      // JSON writes NaN as null.
+      reason: same(found, [row.lora_like_value_or_null, row.fourierft_value_or_null]),
+    };
+  }
+}
+
+interface RandpermFigures {
+  readonly entries: readonly {
+    readonly seed: number;
+    readonly numel: number;
+    readonly first32: readonly number[];
+    readonly last4: readonly number[];
+    readonly full_sha256: string;
+  }[];
+  readonly draws_mod_2_31: Record<string, readonly number[]>;
+  readonly small_full: readonly { seed: number; numel: number; perm: readonly number[] }[];
+  readonly negative_seed: readonly { seed: number; numel: number; perm: readonly number[] }[];
+}
+
+async function* randperm(json: RandpermFigures): AsyncIterable<RowResult> {
+  for (const { seed, numel, first32, last4, full_sha256 } of json.entries) {
+    const whole = randpermFirst(seed, numel, numel);
+    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', whole));
+    const hash = [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+    // Few entries go another way than all of them.
+    const few = randpermFirst(seed, numel, 32);
+    const found = [[...few], [...whole.slice(0, 32)], [...whole.slice(-4)], hash];
+    yield { row: `seed ${seed}, ${numel}`, reason: same(found, [first32, first32, last4, full_sha256]) };
+  }
+  for (const [seed, draws] of Object.entries(json.draws_mod_2_31)) {
+    const { draw32 } = mt19937(Number(seed));
+    yield {
+      row: `draws of ${seed}`,
+      reason: same(
+        draws.map(() => draw32() % 2 ** 31),
+        draws,
+      ),
+    };
+  }
+  for (const { seed, numel, perm } of [...json.small_full, ...json.negative_seed])
+    yield { row: `seed ${seed}, all ${numel}`, reason: same([...randpermFirst(seed, numel, numel)], perm) };
+}
+
+const PROMPTS = ['PROMPT_TUNING', 'PREFIX_TUNING', 'P_TUNING'];
+
+/** Keys and defaults of PEFT's classes; methods that change no weights must be refused by name. */
+function* configDefaults(json: { defaults: Record<string, Record<string, unknown>> }): Iterable<RowResult> {
+  for (const [row, { peft_version: _, ...defaults }] of Object.entries(json.defaults)) {
+    const type = String(defaults.peft_type);
+    if (PROMPTS.includes(type)) {
+      const refusal = refusalOf(defaults);
+      yield { row, reason: refusal?.includes(type) ? null : `not refused by its name: ${refusal}` };
+      continue;
+    }
+    const method = methodOf(type);
+    // A class that cannot be made without a choice is in the table with that choice.
+    const choice = Object.hasOwn(defaults, 'total_step') ? { total_step: defaults.total_step } : {};
+    const own: CommonConfig = { ...defaultConfig(method), ...choice };
+    yield {
+      row,
+      reason: same(sorted({ ...method.fixed, ...own, peft_type: method.peftType }), sorted(defaults)),
+    };
+  }
+}
+
+const sorted = (record: object) => Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** The checks by the file they read. */
+export const TABLES: Readonly<Record<string, Table>> = {
+  'randperm.json': randperm,
+  'target_matching.json': targetMatching,
+  'all_linear.json': allLinear,
+  'pattern_matching.json': patternMatching,
+  'oft_adjust.json': adjustments,
+  'boft_permutations.json': permutations,
+  'lokr_factorization.json': factorizations,
+  'config_behaviour.json': checkBehaviour,
+  'config_defaults.json': configDefaults,
+};

@@ -1,0 +1,31 @@
+/** Runs single graphs on a device and reads their outputs, for merging and for checks. */
+import { compile } from '../gpu/compile.ts';
+import type { Device } from '../gpu/device.ts';
+import { createStore } from '../gpu/store.ts';
+import { schedule } from '../graph/schedule.ts';
+import type { Graph } from '../graph/types.ts';
+
+export type RunGraph = (
+  graph: Graph,
+  inputs?: Readonly<Record<string, Float32Array | Int32Array>>,
+) => Promise<Record<string, Float32Array>>;
+
+/** @param device asked for at the first run, so that work without graphs needs none */
+export function graphRunner(device: () => Promise<Device>): RunGraph {
+  return async (graph, inputs = {}) => {
+    const opened = await device();
+    const store = createStore(opened);
+    const program = await compile(opened, store, schedule(graph, opened.caps));
+    try {
+      for (const [name, data] of Object.entries(inputs)) program.write(name, data);
+      program.run();
+      const outputs: Record<string, Float32Array> = {};
+      for (const name of Object.keys(graph.outputs))
+        outputs[name] = (await program.read(name)) as Float32Array;
+      return outputs;
+    } finally {
+      program.destroy();
+      store.destroy();
+    }
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * `papilio verify peft DIR` for a folder that holds PEFT's figures of every kind: cases/, fixtures/, several adapters on one layer, and the
+ * tables of its helpers. Whatever of them is there is checked, row by row.
+ */
+import { join } from 'node:path';
+import process from 'node:process';
+import { openDevice } from '../gpu/device.ts';
+import { caseSummary, checkCases } from './peftCases.ts';
+import { checkFixtures } from './peftFixtures.ts';
+import { checkMultiAdapter } from './peftMulti.ts';
+import { type RowResult, TABLES } from './peftTables.ts';
+import { graphRunner } from './runGraph.ts';
+import { kindOf, listFolder, openGpu, readText } from './runtime.ts';
+
+interface Checked {
+  passed: number;
+  failed: number;
+  readonly failures: { row: string; reason: string }[];
+}
+
+/** @returns the exit code */
+export async function verifyPeftRoot(folder: string, json: boolean): Promise<number> {
+  const say = json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`);
+  const device = await openDevice(await openGpu());
+  const run = graphRunner(async () => device);
+  const parts: Record<string, Checked> = {};
+  const check = async (name: string, rows: Iterable<RowResult> | AsyncIterable<RowResult>) => {
+    const part: Checked = { passed: 0, failed: 0, failures: [] };
+    try {
+      for await (const { row, reason } of rows) {
+        if (reason === null) part.passed++;
+        else part.failures.push({ row, reason });
+      }
+    } catch (error) {
+      part.failures.push({ row: 'run', reason: error instanceof Error ? error.message : String(error) });
+    }
+    if (part.passed + part.failures.length === 0)
+      part.failures.push({ row: 'run', reason: 'it holds nothing to check' });
+    part.failed = part.failures.length;
+    parts[name] = part;
+    say(
+      `${part.failed === 0 ? 'ok  ' : 'FAIL'} ${name.padEnd(26)} ${part.passed} of ${part.passed + part.failed}`,
+    );
+    for (const { row, reason } of part.failures) say(`     ${row}: ${reason}`);
+  };
+
+  const cases = await checkCases(device, join(folder, 'cases'), say);
+  for (const line of caseSummary(cases)) say(line);
+  const unknown: string[] = [];
+  for (const name of await listFolder(folder)) {
+    const path = join(folder, name);
+    const table = TABLES[name];
+    if (name === 'fixtures') await check(name, checkFixtures(path, run));
+    else if (name === 'multi_adapter.json') {
+      const figures = JSON.parse(await readText(path)) as Parameters<typeof checkMultiAdapter>[0];
+      await check(name, checkMultiAdapter(figures, run));
+    } else if (table) await check(name, table(JSON.parse(await readText(path)) as never));
+    else if (name !== 'cases' && (name.endsWith('.json') || (await kindOf(path)) === 'folder'))
+      unknown.push(name);
+  }
+  device.destroy();
+  for (const name of unknown) say(`NONE ${name}: there is no check for it`);
+  const failed =
+    cases.failed + cases.unsupported + Object.values(parts).reduce((sum, part) => sum + part.failed, 0);
+  const passed = cases.passed + Object.values(parts).reduce((sum, part) => sum + part.passed, 0);
+  if (json) process.stdout.write(`${JSON.stringify({ passed, failed, cases, parts, unchecked: unknown })}\n`);
+  else say(`${passed} passed, ${failed} failed, ${unknown.length} without a check.`);
+  return failed + unknown.length > 0 ? 1 : 0;
+}
