@@ -90,6 +90,7 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
     classify: (pixels) => ask((api) => api.classify(pixels)),
     inspect: (module) => ask((api) => api.inspect(module)),
     exportAdapter: () => ask((api) => api.exportAdapter()),
+    continueInPython: () => ask((api) => api.continueInPython()),
     merge: () => ask((api) => api.merge()),
     paritySample: () => ask((api) => api.paritySample()),
     metricsCsv: () => ask((api) => api.metricsCsv()),

@@ -11,12 +11,14 @@ import type { MakeEngine } from '../training/engine.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import { checkParity, paritySample } from '../training/parity.ts';
 import type { RunRequest } from '../training/protocol.ts';
+import { sessionProject } from '../training/python.ts';
 import { openSession, type Session } from '../training/session.ts';
 import { adapterConfig, options, required, trainingSettings, type Values } from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
 import { ortEngines } from './pretrain/ortEngine.ts';
 import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar } from './progress.ts';
+import { writeProject } from './python.ts';
 import { openGpu, readBytes, runtimeName, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 
@@ -127,6 +129,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   if (session.opened.sidecars.some((file) => file.name === 'config.json'))
     await writeBytes(join(out, 'config.json'), configJson(session));
   for (const warning of adapter.warnings) process.stderr.write(`${warning}\n`);
+  if (values.python !== undefined) await writeProject(await sessionProject(session, training), values.python);
   say(`after:  held-out ${after.metric} ${after.value.toFixed(4)} on ${after.examples} examples`);
   say(
     `parity with onnxruntime: max|a−b| ${parity.maxAbs.toExponential(1)}, relative ${parity.maxRel.toExponential(1)}`,

@@ -17,6 +17,8 @@ export const options = {
   seed: { type: 'string' },
   out: { type: 'string' },
   resume: { type: 'string' },
+  /** A folder for the Python project that goes on with the run. */
+  python: { type: 'string' },
   schedule: { type: 'string' },
   warmup: { type: 'string' },
   optimizer: { type: 'string' },

@@ -17,6 +17,10 @@ const commands: Readonly<
     summary: 'merge an adapter folder into an ONNX model',
     load: () => import('./merge.ts').then((m) => m.mergeCommand),
   },
+  python: {
+    summary: 'write the Python project that goes on with a run of finetune',
+    load: () => import('./python.ts').then((m) => m.pythonCommand),
+  },
   generate: {
     summary: 'write text with a language model, through the trainer itself',
     load: () => import('./generate.ts').then((m) => m.generateCommand),

@@ -258,6 +258,8 @@ export interface TrainerApi {
   inspect(module: string): Promise<Inspection>;
   /** adapter_config.json, adapter_model.safetensors, and sentences worth showing. */
   exportAdapter(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
+  /** The Python project that goes on with the run: files by path, and what cannot carry over. */
+  continueInPython(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
   merge(): Promise<MergeReport>;
   /** The trainer's own logits and the inputs they came from, for parity with onnxruntime. */
   paritySample(): Promise<{

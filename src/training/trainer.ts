@@ -6,8 +6,10 @@ import { classifyPixels, compare } from './compare.ts';
 import { metricsCsv } from './evaluation.ts';
 import { paritySample } from './parity.ts';
 import type { ErrorReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
+import { sessionProject } from './python.ts';
 import { reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
+import type { TrainingSettings } from './settings.ts';
 import { openModel, reportData, type Surroundings } from './source.ts';
 
 export function errorReport(error: unknown): ErrorReport {
@@ -23,6 +25,7 @@ type EventBody = TrainerEvent extends infer E ? (E extends TrainerEvent ? Omit<E
 export function createTrainer(around: Surroundings): TrainerApi {
   let device: Device | null = null;
   let session: Session | null = null;
+  let settings: TrainingSettings | null = null;
   let runId = 0;
   let send: (event: EventBody) => void = () => {};
 
@@ -102,6 +105,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
           checkpoint ? { checkpoint } : {},
         );
         session = opened;
+        settings = request.training;
         if (opened.position().step === 0 && opened.history.evals.length === 0) {
           const before = await opened.evaluate('base');
           opened.history.evals.push(before);
@@ -178,6 +182,8 @@ export function createTrainer(around: Surroundings): TrainerApi {
         warnings,
       };
     },
+    continueInPython: () =>
+      sessionProject(current(), settings ?? fail('internal', 'The run has no settings.')),
     merge: () => current().merge(),
     async paritySample() {
       const sample = await paritySample(current());

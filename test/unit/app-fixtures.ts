@@ -135,6 +135,7 @@ export function fakeTrainer(): FakeTrainer {
     classify: unused,
     inspect: unused,
     exportAdapter: unused,
+    continueInPython: unused,
     merge: unused,
     paritySample: unused,
     metricsCsv: unused,

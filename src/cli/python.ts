@@ -1,0 +1,79 @@
+/** `papilio python --run DIR --out DIR`: the Python project that goes on with a run that `finetune` left in a folder. */
+import { join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import { methodById } from '../adapters/registry.ts';
+import { fail } from '../lib/errors.ts';
+import type { PythonProject } from '../python/types.ts';
+import type { EvalMetric } from '../training/protocol.ts';
+import { storedProject } from '../training/python.ts';
+import { trainingSchema } from '../training/settings.ts';
+import { readBytes, readText, writeBytes } from './runtime.ts';
+import { dataSource, modelSource, surroundings } from './sources.ts';
+
+/** What `finetune` notes of a run, as far as it decides the project. */
+interface StoredRun {
+  readonly model: string;
+  readonly data: string;
+  readonly method: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: unknown;
+  readonly steps: number;
+  readonly evaluations: readonly EvalMetric[];
+}
+
+async function storedRun(folder: string): Promise<StoredRun> {
+  const path = join(folder, 'run.json');
+  const text = await readText(path);
+  try {
+    return JSON.parse(text) as StoredRun;
+  } catch {
+    return fail('malformed-file', `${path} is no JSON; give a folder that finetune has written.`);
+  }
+}
+
+/** Writes a project's files below a folder. */
+export async function writeProject(project: PythonProject, out: string): Promise<void> {
+  for (const { name, bytes } of project.files) await writeBytes(join(out, name), bytes);
+}
+
+export async function pythonCommand(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      run: { type: 'string' },
+      out: { type: 'string' },
+      /** Where they lie now, if not where the run found them. */
+      model: { type: 'string' },
+      data: { type: 'string' },
+    },
+  });
+  const { run: folder, out } = values;
+  if (folder === undefined || out === undefined)
+    return fail('bad-argument', 'python needs --run DIR, the folder that finetune wrote, and --out DIR.');
+  const run = await storedRun(folder);
+  const training = trainingSchema.safeParse(run.training);
+  if (!training.success)
+    return fail('malformed-file', `The training settings in ${join(folder, 'run.json')} are not complete.`);
+  const files = ['adapter_config.json', 'adapter_model.safetensors'];
+  const project = await storedProject(
+    {
+      model: await modelSource(values.model ?? run.model),
+      data: await dataSource(values.data ?? run.data),
+      method: methodById(run.method).id,
+      config: run.config,
+      training: training.data,
+    },
+    surroundings,
+    {
+      adapter: await Promise.all(
+        files.map(async (name) => ({ name, bytes: await readBytes(join(folder, name)) })),
+      ),
+      quality: run.evaluations.findLast((e) => e.step === run.steps) ?? null,
+    },
+  );
+  await writeProject(project, out);
+  for (const warning of project.warnings) process.stderr.write(`${warning}\n`);
+  process.stdout.write(`written to ${out}; start with its README.md\n`);
+  return 0;
+}

@@ -1,0 +1,104 @@
+/** The base model as a folder that transformers opens: config.json, model.safetensors with PyTorch's names and shapes, tokenizer files. */
+import { writeSafetensors } from '../adapters/safetensors.ts';
+import type { AdapterTensor } from '../adapters/types.ts';
+import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
+import type { LoadedModel } from '../models/load.ts';
+import { tensorToF32 } from '../onnx/values.ts';
+import type { ProjectFile } from './types.ts';
+
+/** Fields of sidecar files that name a place on someone's machine or give access to it. */
+const PRIVATE = /^_?name_or_path$|^((hf|auth|use_auth|access|api)_)?token$|cache_dir$/;
+
+const FLOATS = new Set<string>(['float32', 'float16', 'bfloat16', 'float64']);
+
+/** A weight as PyTorch keeps it. GPT-2's Conv1D is (in, out) there, all other matrices are the engine's [out, in]. */
+function torchTensor(module: ModuleInfo, origin: ParamOrigin): AdapterTensor {
+  const { tensor } = origin;
+  const data = tensorToF32(tensor);
+  if (tensor.dims.length !== 2) return { shape: tensor.dims, data };
+  // The file holds the transpose of the engine's matrix, or the matrix itself.
+  const wanted = module.kind === 'conv1d';
+  if (origin.transposed === wanted) return { shape: tensor.dims, data };
+  const [rows, columns] = tensor.dims as [number, number];
+  const turned = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) turned[c * rows + r] = data[r * columns + c]!;
+  return { shape: [columns, rows], data: turned };
+}
+
+export type Base =
+  | { readonly kind: 'folder'; readonly files: readonly ProjectFile[] }
+  | { readonly kind: 'named'; readonly name: string }
+  /** Neither: why. */
+  | { readonly kind: 'none'; readonly reason: string };
+
+/** True for `owner/name` or `name` as on the Hub; paths and addresses are none. */
+export const isHubName = (name: unknown): name is string =>
+  typeof name === 'string' &&
+  name.length <= 96 &&
+  /^[\w][\w.-]*(\/[\w][\w.-]*)?$/.test(name) &&
+  !/\.onnx$/.test(name);
+
+/** JSON without what is private to a machine or an account. */
+export function withoutPrivate(json: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(json).filter(([key]) => !PRIVATE.test(key)));
+}
+
+const text = (name: string, value: unknown): ProjectFile => ({
+  name,
+  bytes: new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`),
+});
+
+/** Why the weights of a model cannot be written as PyTorch's, or null. */
+function refuse(model: LoadedModel): string | null {
+  if (typeof model.config.model_type !== 'string')
+    return 'there is no config.json with a model_type beside the ONNX file';
+  for (const module of model.modules)
+    for (const [name, { tensor }] of Object.entries(module.parameters))
+      if (!FLOATS.has(tensor.dtype))
+        return `${module.name}.${name} is kept as ${tensor.dtype} in the ONNX file`;
+  return null;
+}
+
+/** config.json for transformers: with the model's labels, and without what an ONNX graph does not have. */
+function baseConfig({ config, labels }: LoadedModel): Record<string, unknown> {
+  const own = withoutPrivate(config);
+  if (labels) {
+    own.id2label = Object.fromEntries(labels.map((label, i) => [i, label]));
+    own.label2id = Object.fromEntries(labels.map((label, i) => [label, i]));
+  }
+  // Only pretraining uses it, so no exported graph holds it.
+  if (config.model_type === 'dinov2') own.use_mask_token = false;
+  return own;
+}
+
+/**
+ * @param named the name that the adapter's configuration gives the base model, if any
+ * @param sidecars the model's JSON files
+ */
+export function baseOf(model: LoadedModel, named: unknown, sidecars: readonly ProjectFile[]): Base {
+  if (isHubName(named)) return { kind: 'named', name: named };
+  const reason = refuse(model);
+  if (reason !== null) return { kind: 'none', reason };
+  const tensors = new Map<string, AdapterTensor>();
+  for (const module of model.modules)
+    for (const [name, origin] of Object.entries(module.parameters))
+      tensors.set(`${module.name}.${name}`, torchTensor(module, origin));
+  const others = sidecars
+    .filter(({ name }) => name !== 'config.json')
+    .map(({ name, bytes }) => {
+      const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
+      const isPlain = name !== 'tokenizer.json' && typeof json === 'object' && json !== null;
+      return isPlain
+        ? text(`base/${name}`, withoutPrivate(json as Record<string, unknown>))
+        : { name: `base/${name}`, bytes };
+    });
+  return {
+    kind: 'folder',
+    files: [
+      text('base/config.json', baseConfig(model)),
+      { name: 'base/model.safetensors', bytes: writeSafetensors(tensors, { format: 'pt' }) },
+      ...others,
+    ],
+  };
+}

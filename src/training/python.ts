@@ -1,0 +1,102 @@
+/** "Continue in Python": what a run in this room is to the project that goes on with it. */
+import { chooseAdapter } from '../adapters/choose.ts';
+import { validateConfig } from '../adapters/config.ts';
+import { countPlan } from '../adapters/plan.ts';
+import { methodById } from '../adapters/registry.ts';
+import type { AdapterMethod } from '../adapters/types.ts';
+import type { Dataset } from '../data/types.ts';
+import type { LoadedModel } from '../models/load.ts';
+import { pythonProject } from '../python/project.ts';
+import type { PythonProject } from '../python/types.ts';
+import { type BatchPlan, planBatches } from './batchPlan.ts';
+import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
+import type { Session } from './session.ts';
+import type { TrainingSettings } from './settings.ts';
+import { type OpenedModel, openData, openModel, type Surroundings, taskOf } from './source.ts';
+
+interface RunParts {
+  readonly opened: OpenedModel;
+  /** With the classes of the data. */
+  readonly model: LoadedModel;
+  readonly dataset: Dataset;
+  readonly batches: BatchPlan;
+  readonly method: AdapterMethod;
+  readonly settings: TrainingSettings;
+  readonly adapter: readonly NamedFile[];
+  readonly trainable: number;
+  /** Evaluated with the adapter's present weights; null where it was not. */
+  readonly quality: EvalMetric | null;
+}
+
+/** The project of a run that is kept as parts, without a device. */
+function projectOf(parts: RunParts): PythonProject {
+  const { opened, model, dataset, batches, quality } = parts;
+  const { tokenizer } = opened;
+  return pythonProject({
+    modelName: opened.name,
+    model,
+    sidecars: opened.sidecars,
+    dataset,
+    batchOptions: batches.options,
+    method: parts.method,
+    settings: parts.settings,
+    adapter: parts.adapter,
+    trainable: parts.trainable,
+    metric: quality?.metric ?? (dataset.kind === 'text' ? 'perplexity' : 'accuracy'),
+    recorded: quality === null ? null : { ...quality },
+    decode: tokenizer ? (ids) => tokenizer.decode(ids, { specials: true }) : null,
+  });
+}
+
+/** The parts of a run that is kept as files: its request, its adapter, and its last evaluation if that was at the end. */
+export async function storedProject(
+  request: RunRequest,
+  around: Surroundings,
+  end: { readonly adapter: readonly NamedFile[]; readonly quality: EvalMetric | null },
+): Promise<PythonProject> {
+  const { training } = request;
+  const method = methodById(request.method);
+  const opened = await openModel(request.model, around);
+  const { dataset } = await openData(request.data, opened, taskOf(opened), training.seed, around);
+  const labels = 'labels' in dataset && dataset.labels.length > 0 ? dataset.labels : null;
+  const model = labels ? opened.model.withClasses(labels, training.seed) : opened.model;
+  const { config } = validateConfig(method, request.config);
+  const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+  return projectOf({
+    opened,
+    model,
+    dataset,
+    batches: planBatches(dataset, training, model.normalisation),
+    method,
+    settings: training,
+    trainable: countPlan(plan).stored,
+    ...end,
+  });
+}
+
+/** Files as the export of an adapter gives them. */
+const adapterFiles = (files: {
+  readonly 'adapter_config.json': string;
+  readonly 'adapter_model.safetensors': Uint8Array;
+}): NamedFile[] => [
+  { name: 'adapter_config.json', bytes: new TextEncoder().encode(files['adapter_config.json']) },
+  { name: 'adapter_model.safetensors', bytes: files['adapter_model.safetensors'] },
+];
+
+/** The project of an open run as it stands; it should not be playing. */
+export async function sessionProject(session: Session, settings: TrainingSettings): Promise<PythonProject> {
+  const { opened, model, dataset, batches, plan } = session;
+  const { step } = session.position();
+  const quality = session.history.evals.findLast((e) => e.step === step) ?? null;
+  return projectOf({
+    opened,
+    model,
+    dataset,
+    batches,
+    method: plan.method,
+    settings,
+    adapter: adapterFiles(await session.exportAdapter()),
+    trainable: session.counts.stored,
+    quality: step === 0 ? null : quality,
+  });
+}
