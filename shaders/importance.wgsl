@@ -29,7 +29,7 @@ fn measure(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
   if (i >= p.count) { return; }
   if (on[0] == 0.0 || !finite(norm2[0])) { return; }
   let s = abs(params[i] * (grads[i] * clip_factor(norm2[0], step[MAX_NORM])));
-  let smooth = p.beta1 * importance[i] + (1.0 - p.beta1) * s;
-  importance[i] = smooth;
-  uncertainty[i] = p.beta2 * uncertainty[i] + (1.0 - p.beta2) * abs(s - smooth);
+  let mean = p.beta1 * importance[i] + (1.0 - p.beta1) * s;
+  importance[i] = mean;
+  uncertainty[i] = p.beta2 * uncertainty[i] + (1.0 - p.beta2) * abs(s - mean);
 }

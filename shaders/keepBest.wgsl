@@ -12,7 +12,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read_write> target_values: array<f32>; // the mask, or the packed buffer
+@group(0) @binding(1) var<storage, read_write> changed: array<f32>; // the mask, or the packed buffer
 @group(0) @binding(2) var<storage, read> source: array<f32>; // the scores, or the mask
 @group(0) @binding(3) var<storage, read> control: array<f32>; // drop, or on
 @group(0) @binding(4) var<storage, read> norm2: array<f32>;
@@ -29,7 +29,7 @@ fn choose(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gro
   for (var j = 0u; j < p.count; j++) {
     if (source[j] < own) { smaller++; }
   }
-  target_values[i] = select(1.0, 0.0, f32(smaller) < control[0]);
+  changed[i] = select(1.0, 0.0, f32(smaller) < control[0]);
 }
 
 @compute @workgroup_size(WG)
@@ -37,5 +37,5 @@ fn zero(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let i = id.x + id.y * groups.x * WG;
   if (i >= p.count) { return; }
   if (control[0] == 0.0 || !finite(norm2[0])) { return; }
-  if (source[p.first + i] == 0.0) { target_values[p.offset + i] = 0.0; }
+  if (source[p.first + i] == 0.0) { changed[p.offset + i] = 0.0; }
 }

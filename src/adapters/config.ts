@@ -56,6 +56,14 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   return { config: parsed.data, warnings: unknownKeys(method, given) };
 }
 
+/** As {@link validateConfig}, for a run of `totalSteps` updates. */
+export function validateForRun(method: AdapterMethod, input: unknown, totalSteps: number): ValidConfig {
+  const isObject = typeof input === 'object' && input !== null && !Array.isArray(input);
+  if (!isObject || !method.forRun) return validateConfig(method, input);
+  const given = input as Record<string, unknown>;
+  return validateConfig(method, { ...given, ...method.forRun(given, totalSteps) });
+}
+
 function refuseFixed(method: AdapterMethod, given: Readonly<Record<string, unknown>>): void {
   for (const [key, value] of Object.entries(method.fixed)) {
     if (Object.hasOwn(given, key) && JSON.stringify(given[key]) !== JSON.stringify(value)) {

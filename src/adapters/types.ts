@@ -124,6 +124,16 @@ export interface Reading<C> {
   readonly warnings: readonly string[];
 }
 
+/** What a method may change of its adapter before it becomes a file. */
+export interface Saving<C> {
+  readonly config: C;
+  readonly layers: readonly Layer[];
+  /** By module, in the order of the packed buffer. */
+  readonly tensors: ReadonlyMap<string, ModuleTensors>;
+  /** Reads a state that the method's `afterStep` keeps. */
+  readonly state: (name: string) => Promise<Float32Array>;
+}
+
 /** The tensors of one module, by parameter name. */
 export type ModuleTensors = ReadonlyMap<string, AdapterTensor>;
 
@@ -178,6 +188,10 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
     peftVersion: string | null,
     shared: ReadonlyMap<string, AdapterTensor>,
   ): Reading<C>;
+  /** Fields that a run of `totalSteps` updates decides where the configuration leaves them open. */
+  forRun?(config: Readonly<Record<string, unknown>>, totalSteps: number): Readonly<Record<string, unknown>>;
+  /** The adapter as its file holds it; absent: just as it was trained. */
+  beforeSave?(saving: Saving<C>): Promise<Pick<Saving<C>, 'config' | 'tensors'>>;
   /** Sentences to show beside a saved file. */
   onWrite(config: C): readonly string[];
 }

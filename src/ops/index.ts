@@ -17,6 +17,8 @@ import { dropoutOp } from './dropout.ts';
 import { embedPartOp } from './embedPart.ts';
 import { expandOp } from './expand.ts';
 import { gatherOp, scatterAddRowsOp } from './gather.ts';
+import { importanceOp } from './importance.ts';
+import { keepBestOp, zeroDroppedOp } from './keepBest.ts';
 import { layerNormGradOp, layerNormGradWeightsOp, layerNormOp } from './layerNorm.ts';
 import { linearOp } from './linear.ts';
 import { linearCrossEntropyOp } from './linearCrossEntropy.ts';
@@ -58,6 +60,8 @@ export * from './embedPart.ts';
 export * from './expand.ts';
 export * from './gather.ts';
 export * from './gemm.ts';
+export * from './importance.ts';
+export * from './keepBest.ts';
 export * from './layerNorm.ts';
 export * from './linear.ts';
 export * from './linearCrossEntropy.ts';
@@ -107,6 +111,8 @@ export const ops: readonly AnyOp[] = [
   expandOp,
   foldOp,
   gatherOp,
+  importanceOp,
+  keepBestOp,
   layerNormGradOp,
   layerNormGradWeightsOp,
   layerNormOp,
@@ -139,6 +145,7 @@ export const ops: readonly AnyOp[] = [
   unsliceOp,
   viewOp,
   whereOp,
+  zeroDroppedOp,
   sparseIdftOp,
   sparseDftOp,
   ropeOp,

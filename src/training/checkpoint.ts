@@ -6,17 +6,20 @@
 import { readSafetensors, tensorFloats, writeSafetensors } from '../adapters/safetensors.ts';
 import { fail } from '../lib/errors.ts';
 import type { EvalMetric, RunRequest, StepMetric } from './protocol.ts';
+import type { TrainingSettings } from './settings.ts';
 
 const VERSION = 1;
 
 export interface Checkpoint {
   /** The next update. */
   readonly step: number;
-  /** What was asked for, without the bytes of dropped files. */
+  /** What was asked for, without the bytes of dropped files; the configuration with every field filled in. */
   readonly settings: Pick<RunRequest, 'method' | 'config' | 'training'>;
   /** SHA-256 of the model file and of the data, in hex. */
   readonly modelHash: string;
   readonly dataHash: string;
+  /** Of the adapter that the run went on from, or null. */
+  readonly adapterHash: string | null;
   readonly steps: readonly StepMetric[];
   readonly evals: readonly EvalMetric[];
   /** Seconds of training so far. */
@@ -56,16 +59,53 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   return { ...rest, states: new Map([...tensors].map(([name, t]) => [name, tensorFloats(name, t)])) };
 }
 
-/** Refuses a checkpoint that belongs to another model or other data. @throws PapilioError('checkpoint') */
-export function requireSameRun(checkpoint: Checkpoint, modelHash: string, dataHash: string): void {
-  const changed =
-    checkpoint.modelHash !== modelHash ? 'model' : checkpoint.dataHash !== dataHash ? 'data' : null;
-  if (changed) {
+/** Settings that decide which examples come next and what the states mean; others, such as the learning rate, may change on the way. */
+const FIXED_SETTINGS = [
+  'optimizer',
+  'batchSize',
+  'gradientAccumulation',
+  'sequenceLength',
+  'seed',
+] as const satisfies readonly (keyof TrainingSettings)[];
+
+export type RunIdentity = Pick<Checkpoint, 'settings' | 'modelHash' | 'dataHash' | 'adapterHash'>;
+
+/** Refuses a checkpoint of another run: other model, data, method, configuration or order of examples. @throws PapilioError('checkpoint') */
+export function requireSameRun(checkpoint: RunIdentity, run: RunIdentity): void {
+  const refuse = (what: string): never =>
     fail(
       'checkpoint',
-      `The checkpoint was made with another ${changed}; choose the ${changed} it was made with, or start a new run.`,
+      `The checkpoint was made with another ${what}; go on with the ${what} it was made with, or start a new run.`,
+    );
+  if (checkpoint.modelHash !== run.modelHash) refuse('model');
+  if (checkpoint.dataHash !== run.dataHash) refuse('data');
+  const [was, is] = [checkpoint.settings, run.settings];
+  if (was.method !== is.method) {
+    fail(
+      'checkpoint',
+      `The checkpoint is of a run with ${was.method}, not with ${is.method}; go on with ${was.method}, or start a new run.`,
     );
   }
+  if ((checkpoint.adapterHash ?? null) !== run.adapterHash) refuse('adapter to go on from');
+  const other = [
+    ...differing(was.config, is.config, Object.keys({ ...was.config, ...is.config })),
+    ...differing(was.training, is.training, FIXED_SETTINGS),
+  ];
+  if (other.length > 0) {
+    fail(
+      'checkpoint',
+      `The checkpoint was made with other settings: ${other.join('; ')}. Go on with those it was made with, or start a new run.`,
+    );
+  }
+}
+
+/** `r was 8 and is 4`, for the fields that differ. */
+function differing(was: object, is: object, fields: readonly string[]): string[] {
+  const text = (from: object, field: string) =>
+    JSON.stringify((from as Record<string, unknown>)[field] ?? null);
+  return fields
+    .filter((field) => text(was, field) !== text(is, field))
+    .map((field) => `${field} was ${text(was, field)} and is ${text(is, field)}`);
 }
 
 /** SHA-256 in hex. */

@@ -10,19 +10,12 @@ import type { Program, ProgramStats } from '../gpu/program.ts';
 import type { Ring } from '../gpu/readback.ts';
 import { createStore } from '../gpu/store.ts';
 import { schedule } from '../graph/schedule.ts';
-import type { DeviceData, Graph } from '../graph/types.ts';
+import type { Graph } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { FullBatch } from './batchPlan.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
-import {
-  type BaseGraph,
-  evaluationGraph,
-  names,
-  optimizerStates,
-  trainingGraph,
-  updateGraph,
-} from './stepGraph.ts';
+import { type BaseGraph, evaluationGraph, names, trainingGraph, updateGraph } from './stepGraph.ts';
 import { createReports, createSteppers, type Pending } from './steppers.ts';
 import { stepScalars } from './stepScalars.ts';
 
@@ -132,17 +125,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   /** The stepper of the latest run. */
   let latest = await steppers.at(sequence);
 
-  const update = accumulate ? await compiled(updateGraph(plan, settings, initial)) : null;
+  const applying = accumulate ? updateGraph(plan, settings, initial) : null;
+  const update = applying ? await compiled(applying.graph) : null;
   const updateRing: Ring<Pending> | null = update ? await update.ring([names.normSquared], RING_SLOTS) : null;
   updateRing?.onValue(({ tag, data }) => {
     tag.normSquared = data[names.normSquared]![0]!;
     arrived(tag);
   });
 
-  const stepInput = (input: StepInput, seed: number): DeviceData => {
-    const data = new Float32Array(input.type.shape.reduce((n, d) => n * d, 1));
-    input.fill(data, seed);
-    return data;
+  const writeDrawn = (program: Program, inputs: readonly StepInput[], seed: number, number: number): void => {
+    for (const { name, type, fill } of inputs) {
+      const data = new Float32Array(type.shape.reduce((n, d) => n * d, 1));
+      fill(data, seed, number);
+      program.write(name, data);
+    }
   };
 
   const writeBatch = (program: Program, batch: FullBatch): void => {
@@ -194,13 +190,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         step.write(names.step, scalars);
         step.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
         step.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
-        for (const input of stepper.stepInputs) step.write(input.name, stepInput(input, seed));
+        writeDrawn(step, stepper.stepInputs, seed, number);
         collecting++;
         step.run({ ring, tag });
       }
-      if (update && updateRing) {
+      if (update && applying && updateRing) {
         await room(update);
         update.write(names.step, scalars);
+        writeDrawn(update, applying.stepInputs, rng(settings.seed, number).next(), number);
         collecting++;
         update.run({ ring: updateRing, tag });
       }
@@ -247,7 +244,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return (await store.read(name, 'state')) as Float32Array;
     },
     writeState: (name, data) => store.write(name, data, 'state'),
-    stateNames: [TRAINABLE, ...optimizerStates(settings)],
+    stateNames: [TRAINABLE, ...(applying ?? latest).states],
     get stats() {
       const s = latest.program.stats;
       const u = update?.stats;

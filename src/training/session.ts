@@ -3,7 +3,7 @@
  * merges. The page's worker and the command line both hold one; it knows neither.
  */
 import { chooseAdapter } from '../adapters/choose.ts';
-import { validateConfig } from '../adapters/config.ts';
+import { validateForRun } from '../adapters/config.ts';
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type Adapter, writeAdapter } from '../adapters/peft.ts';
 import {
@@ -23,7 +23,13 @@ import type { LoadedModel } from '../models/load.ts';
 import { mergeWeights } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { type BatchPlan, type FullBatch, planBatches } from './batchPlan.ts';
-import { decodeCheckpoint, encodeCheckpoint, hashOf, requireSameRun } from './checkpoint.ts';
+import {
+  decodeCheckpoint,
+  encodeCheckpoint,
+  hashOf,
+  type RunIdentity,
+  requireSameRun,
+} from './checkpoint.ts';
 import { createEngine, type Engine, type MakeEngine, type Which } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
 import { inspectModule } from './inspect.ts';
@@ -31,6 +37,7 @@ import { createLoop, type LoopEvents } from './loop.ts';
 import { mergedWeights } from './mergedWeights.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
 import { type OpenedModel, openData, openModel, type Surroundings, taskOf } from './source.ts';
+import { fitStart, readStart } from './startAdapter.ts';
 import { toTorch } from './torchLayout.ts';
 
 export interface SessionEvents extends LoopEvents {
@@ -73,11 +80,11 @@ export async function openSession(
   request: RunRequest,
   around: Surroundings,
   events: SessionEvents,
-  options: { readonly checkpoint?: Uint8Array; readonly adapter?: Adapter } = {},
+  options: { readonly checkpoint?: Uint8Array } = {},
 ): Promise<Session> {
   const { training } = request;
   const method = methodById(request.method);
-  const { config, warnings: configWarnings } = validateConfig(method, request.config);
+  const start = await readStart(request);
   const first = await openModel(request.model, around, events.onBytes);
   const { dataset, bytes: dataBytes } = await openData(
     request.data,
@@ -90,21 +97,29 @@ export async function openSession(
   const model = labels ? first.model.withClasses(labels, training.seed) : first.model;
   const opened = { ...first, model };
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
+  const batches = planBatches(dataset, training, model.normalisation);
+  const { config, warnings: configWarnings } = start
+    ? { config: start.loaded.config, warnings: [] }
+    : validateForRun(method, request.config, batches.totalSteps);
+  const fitted = start && fitStart(start, model);
   const { plan, warnings } = chooseAdapter(
     method,
     config,
     model.targets,
     model.parameters,
-    options.adapter?.shared,
+    fitted?.adapter.shared,
   );
-  const batches = planBatches(dataset, training, model.normalisation);
 
-  const modelHash = await hashOf(opened.bytes);
-  const dataHash = await hashOf(dataBytes);
+  const identity: RunIdentity = {
+    settings: { method: request.method, config: { ...config }, training },
+    modelHash: await hashOf(opened.bytes),
+    dataHash: await hashOf(dataBytes),
+    adapterHash: start?.hash ?? null,
+  };
   const resumed = options.checkpoint ? decodeCheckpoint(options.checkpoint) : null;
-  if (resumed) requireSameRun(resumed, modelHash, dataHash);
+  if (resumed) requireSameRun(resumed, identity);
 
-  const initial = () => initialValues(plan, training.seed, parameters, options.adapter);
+  const initial = () => initialValues(plan, training.seed, parameters, fitted?.adapter);
   const engineRequest = {
     build: model.build,
     plan,
@@ -135,16 +150,20 @@ export async function openSession(
   const { history } = loop;
 
   const packed = () => engine.readState(TRAINABLE);
-  const adapter = async (): Promise<Adapter> => {
-    const data = await packed();
-    return {
-      method,
-      config: plan.config,
-      tensors: moduleTensors(plan, data),
-      parameters: savedParameters(plan, data),
-      shared: sharedOf(plan),
-    };
-  };
+  const adapter = () =>
+    lock(async (): Promise<Adapter> => {
+      await engine.settle();
+      const data = await packed();
+      const trained = { config: plan.config, tensors: moduleTensors(plan, data) };
+      const layers = plan.groups.flatMap((g) => g.layers);
+      const saved = await method.beforeSave?.({ ...trained, layers, state: engine.readState });
+      return {
+        method,
+        ...(saved ?? trained),
+        parameters: savedParameters(plan, data),
+        shared: sharedOf(plan),
+      };
+    });
 
   return {
     opened,
@@ -155,6 +174,7 @@ export async function openSession(
     engine,
     warnings: [
       ...configWarnings,
+      ...(fitted?.warnings ?? []),
       ...warnings,
       ...model.warnings,
       ...staysRandom(model !== first.model, model.head, plan),
@@ -174,8 +194,7 @@ export async function openSession(
         const { step, seconds } = loop.position();
         const states = new Map<string, Float32Array>();
         for (const name of engine.stateNames) states.set(name, await engine.readState(name));
-        const settings = { method: request.method, config: request.config, training };
-        return encodeCheckpoint({ step, settings, modelHash, dataHash, ...history, seconds, states });
+        return encodeCheckpoint({ step, ...identity, ...history, seconds, states });
       }),
     inspect: (module) =>
       lock(async () =>

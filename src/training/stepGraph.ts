@@ -2,6 +2,7 @@
  * The graphs of a run over one family of weights, adapters and states: a training step, its parts when gradients are accumulated,
  * and evaluation with or without the adapter.
  */
+import { emitAfterStep } from '../adapters/afterStep.ts';
 import { emitTrainables, inject, type StepInput, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
@@ -42,12 +43,27 @@ export interface BaseGraph {
 export interface StepGraph {
   readonly graph: Graph;
   readonly stepInputs: readonly StepInput[];
+  /** States that a checkpoint must hold besides the packed parameters: the optimiser's and the method's own. */
+  readonly states: readonly string[];
 }
 
 const zeros = (size: number) => () => new Float32Array(size);
 
-/** Emits the update of the packed parameters by packed gradients; returns their squared norm [1]. */
-function emitUpdate(g: Builder, params: Value, grads: Value, settings: TrainingSettings): Value {
+interface Update {
+  /** Squared norm of the gradients [1]. */
+  readonly normSquared: Value;
+  readonly stepInputs: readonly StepInput[];
+  readonly states: readonly string[];
+}
+
+/** Emits the update of the packed parameters by packed gradients, and what the method does after it. */
+function emitUpdate(
+  g: Builder,
+  plan: AdapterPlan,
+  params: Value,
+  grads: Value,
+  settings: TrainingSettings,
+): Update {
   const size = sizeOf(params.shape);
   const moment = (name: string) => g.state(name, { dtype: 'f32', shape: [size] }, zeros(size));
   const step = g.input(names.step, { dtype: 'f32', shape: [STEP_SCALARS] });
@@ -57,10 +73,11 @@ function emitUpdate(g: Builder, params: Value, grads: Value, settings: TrainingS
   } else {
     sgd(g, { params, grads, velocity: moment('sgd.velocity'), step, normSquared });
   }
-  return normSquared;
+  const after = emitAfterStep(g, plan, { packed: params, gradients: grads, normSquared, step });
+  return { ...after, normSquared, states: [...optimizerStates(settings), ...after.states] };
 }
 
-/** Names of the states that a checkpoint must hold besides the packed parameters. */
+/** Names of the optimiser's states. */
 export const optimizerStates = (settings: TrainingSettings): readonly string[] =>
   settings.optimizer === 'adamw' ? ['adamw.m', 'adamw.v'] : ['sgd.velocity'];
 
@@ -73,11 +90,15 @@ export interface LossAndGradients {
   readonly stepInputs: readonly StepInput[];
 }
 
-/** Emits forward, loss and gradients of one batch, the same whoever applies the update. */
+/**
+ * Emits forward, loss and gradients of one batch, the same whoever applies the update. A method's own term of the loss counts once per
+ * update, beside the mean loss: each of `parts` batches that an update adds up brings its share.
+ */
 export function lossAndGradients(
   g: Builder,
   base: BaseGraph,
   plan: AdapterPlan,
+  parts: number,
   initial: () => Float32Array,
 ): LossAndGradients {
   const trainables = emitTrainables(g, plan, { training: true, initial, base: base.graph });
@@ -86,11 +107,18 @@ export function lossAndGradients(
   const labels = g.input(names.labels, labelsType(logits, base.loss));
   const loss = emitLossSum(g, logits, labels, { kind: base.loss, withGradient: true });
   const lossScale = g.input(names.lossScale, { dtype: 'f32', shape: [1] });
-  const gradients = differentiate(g, { of: loss, seed: lossScale, wrt: trainables.leaves, sum: addN });
-  const parts = trainables.leaves.map(
-    (leaf) => gradients.get(leaf) ?? g.constant(leaf, new Float32Array(sizeOf(leaf.shape)), 'noGradient'),
-  );
-  const packed = pack(g, parts, { offsets: plan.entries.map((e) => e.offset), size: plan.size });
+  const { leaves, penalty } = trainables;
+  const terms = [differentiate(g, { of: loss, seed: lossScale, wrt: leaves, sum: addN })];
+  if (penalty) {
+    const share = g.constant({ dtype: 'f32', shape: [1] }, Float32Array.of(1 / parts), 'share');
+    terms.push(differentiate(g, { of: penalty, seed: share, wrt: leaves, sum: addN }));
+  }
+  const gradients = leaves.map((leaf) => {
+    const own = terms.flatMap((term) => term.get(leaf) ?? []);
+    if (own.length > 1) return addN(g, own);
+    return own[0] ?? g.constant(leaf, new Float32Array(sizeOf(leaf.shape)), 'noGradient');
+  });
+  const packed = pack(g, gradients, { offsets: plan.entries.map((e) => e.offset), size: plan.size });
   return { loss, params: trainables.packed, gradients: packed, stepInputs: trainables.stepInputs };
 }
 
@@ -105,14 +133,19 @@ export function trainingGraph(
   initial: () => Float32Array,
 ): StepGraph {
   const g = createBuilder();
-  const { loss, params, gradients, stepInputs } = lossAndGradients(g, base, plan, initial);
-  if (settings.gradientAccumulation === 1) {
-    const normSquared = emitUpdate(g, params, gradients, settings);
-    return { graph: g.finish({ loss, normSquared }), stepInputs };
+  const micro = settings.gradientAccumulation;
+  const { loss, params, gradients, stepInputs } = lossAndGradients(g, base, plan, micro, initial);
+  if (micro === 1) {
+    const update = emitUpdate(g, plan, params, gradients, settings);
+    return {
+      graph: g.finish({ loss, normSquared: update.normSquared }),
+      stepInputs: [...stepInputs, ...update.stepInputs],
+      states: update.states,
+    };
   }
   const sum = g.state(names.gradients, { dtype: 'f32', shape: [plan.size] }, zeros(plan.size));
   axpy(g, sum, gradients, g.input(names.keepGradients, { dtype: 'f32', shape: [1] }));
-  return { graph: g.finish({ loss }), stepInputs };
+  return { graph: g.finish({ loss }), stepInputs, states: [] };
 }
 
 /** The update by accumulated gradients. */
@@ -120,12 +153,13 @@ export function updateGraph(
   plan: AdapterPlan,
   settings: TrainingSettings,
   initial: () => Float32Array,
-): Graph {
+): StepGraph {
   const g = createBuilder();
   const type = { dtype: 'f32', shape: [plan.size] } as const;
   const params = g.state(TRAINABLE, type, initial);
   const grads = g.state(names.gradients, type, zeros(plan.size));
-  return g.finish({ normSquared: emitUpdate(g, params, grads, settings) });
+  const { normSquared, stepInputs, states } = emitUpdate(g, plan, params, grads, settings);
+  return { graph: g.finish({ normSquared }), stepInputs, states };
 }
 
 /**

@@ -56,6 +56,7 @@ export interface Stepper {
   readonly program: Program;
   readonly ring: Ring<Pending>;
   readonly stepInputs: readonly StepInput[];
+  readonly states: readonly string[];
 }
 
 export interface Steppers {
@@ -73,7 +74,7 @@ export function createSteppers(options: {
 }): Steppers {
   const made = new Map<number, Promise<Stepper>>();
   const create = async (sequence: number): Promise<Stepper> => {
-    const { graph, stepInputs } = options.graph(sequence);
+    const { graph, stepInputs, states } = options.graph(sequence);
     const program = await options.compiled(graph);
     const outputs = [names.loss, names.normSquared].filter((name) => graph.outputs[name] !== undefined);
     const ring = await program.ring<Pending>(outputs, options.slots);
@@ -83,7 +84,7 @@ export function createSteppers(options: {
       if (normSquared) tag.normSquared = normSquared[0]!;
       options.onValue(tag);
     });
-    return { program, ring, stepInputs };
+    return { program, ring, stepInputs, states };
   };
   return {
     at(sequence) {

@@ -74,7 +74,7 @@ describe.each([
     ]);
     for (const { name, type, fill } of trainables.stepInputs) {
       const data = new Float32Array(sizeOf(type.shape));
-      fill(data, 3);
+      fill(data, 3, 0);
       expect(data).toContain(0);
       feeds.set(name, tensor(type.shape, Float64Array.from(data)));
     }

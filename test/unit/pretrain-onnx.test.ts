@@ -37,7 +37,7 @@ function trainingOf(onnx: OnnxModel, config: Record<string, unknown>) {
   const random = rng(5);
   const initial = initialValues(plan, 1, parameters).map((x) => x + 0.3 * random.normal());
   const g = createBuilder();
-  const { loss, gradients } = lossAndGradients(g, model.build(BATCH, SEQUENCE), plan, () => initial);
+  const { loss, gradients } = lossAndGradients(g, model.build(BATCH, SEQUENCE), plan, 1, () => initial);
   return { graph: g.finish({ loss, gradients }), loss, gradients, initial };
 }
 

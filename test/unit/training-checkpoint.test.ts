@@ -1,5 +1,6 @@
 /**
- * Checkpoints as bytes. Seen to fail with: states written as another type, a version that is not compared, hashes that are not compared.
+ * Checkpoints as bytes. Seen to fail with: states written as another type, a version that is not compared, hashes that are not compared,
+ * a configuration that is not compared.
  */
 import { describe, expect, it } from 'vitest';
 import { writeSafetensors } from '../../src/adapters/safetensors.ts';
@@ -21,6 +22,7 @@ const checkpoint: Checkpoint = {
   },
   modelHash: 'aa',
   dataHash: 'bb',
+  adapterHash: null,
   steps: [
     { step: 1, loss: 2.5, learningRate: 1e-3, gradNorm: 0.7, examples: 16, tokens: 16, seconds: 0.123456789 },
   ],
@@ -63,12 +65,32 @@ describe('checkpoint', () => {
     );
   });
 
-  it('belongs to one model and one dataset', () => {
-    requireSameRun(checkpoint, 'aa', 'bb');
-    const other = (what: string) =>
-      expect.objectContaining({ kind: 'checkpoint', message: expect.stringContaining(`another ${what}`) });
-    expect(() => requireSameRun(checkpoint, 'ax', 'bb')).toThrowError(other('model'));
-    expect(() => requireSameRun(checkpoint, 'aa', 'bx')).toThrowError(other('data'));
+  it('belongs to one model, dataset, adapter, method, configuration and order of examples', () => {
+    const { settings } = checkpoint;
+    const refusal = (changed: Partial<Checkpoint>): string => {
+      try {
+        requireSameRun(checkpoint, { ...checkpoint, ...changed });
+        return '';
+      } catch (error) {
+        expect(error).toMatchObject({ kind: 'checkpoint' });
+        return (error as Error).message;
+      }
+    };
+    expect(refusal({})).toBe('');
+    expect(refusal({ modelHash: 'ax' })).toContain('another model');
+    expect(refusal({ dataHash: 'bx' })).toContain('another data');
+    expect(refusal({ adapterHash: 'cc' })).toContain('another adapter to go on from');
+    expect(refusal({ settings: { ...settings, method: 'oft' } })).toContain('with boft, not with oft');
+    const config = { ...settings.config, boft_block_size: 8 };
+    expect(refusal({ settings: { ...settings, config } })).toContain('boft_block_size was 4 and is 8');
+    const training = { ...settings.training, seed: 3, batchSize: 4 };
+    expect(refusal({ settings: { ...settings, training } })).toContain(
+      'batchSize was 16 and is 4; seed was 9 and is 3',
+    );
+    // A diverged run goes on at half the rate.
+    expect(refusal({ settings: { ...settings, training: { ...settings.training, learningRate: 1 } } })).toBe(
+      '',
+    );
   });
 
   it('knows files by their contents', async () => {

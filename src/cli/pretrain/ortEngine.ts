@@ -15,6 +15,7 @@ import { learningRateAt } from '../../training/settings.ts';
 import { evaluationGraph, lossAndGradients, names, optimizerStates } from '../../training/stepGraph.ts';
 import { stepScalars } from '../../training/stepScalars.ts';
 import { applyAdamw } from './adamw.ts';
+import { createAfterStep } from './afterStep.ts';
 import type { OrtModelSession, OrtRuntime } from './ortRuntime.ts';
 import { toOnnx } from './toOnnx.ts';
 
@@ -32,11 +33,8 @@ export const ortEngines =
     const zeros = () => new Float32Array(plan.size);
     const [m, v] = [zeros(), zeros()];
     const [first, second] = optimizerStates(settings) as [string, string];
-    const states = new Map([
-      [TRAINABLE, params],
-      [first, m],
-      [second, v],
-    ]);
+    const afterStep = createAfterStep(plan, initial);
+    const states = new Map([[TRAINABLE, params], [first, m], [second, v], ...afterStep.states]);
     const sessions: OrtModelSession[] = [];
     const contents = (value: Value): DeviceData =>
       value.role === 'parameter' ? value.source!() : states.get(value.name)!;
@@ -63,7 +61,13 @@ export const ortEngines =
     const createStepper = async (sequence: number) => {
       const g = createBuilder();
       const base = build(settings.batchSize, sequence);
-      const { loss, gradients, stepInputs } = lossAndGradients(g, base, plan, initial);
+      const { loss, gradients, stepInputs } = lossAndGradients(
+        g,
+        base,
+        plan,
+        settings.gradientAccumulation,
+        initial,
+      );
       const { run } = await runner(g.finish({ loss, gradients }));
       return { run, stepInputs };
     };
@@ -94,9 +98,9 @@ export const ortEngines =
       return feeds;
     };
 
-    const drawn = (input: StepInput, seed: number): DeviceData => {
+    const drawn = (input: StepInput, seed: number, step: number): DeviceData => {
       const data = new Float32Array(input.type.shape.reduce((n, d) => n * d, 1));
-      input.fill(data, seed);
+      input.fill(data, seed, step);
       return data;
     };
 
@@ -113,16 +117,16 @@ export const ortEngines =
           const feeds = feedsOf(batch);
           feeds.set(names.lossScale, Float32Array.of(1 / Math.max(1, valid)));
           feeds.set(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
-          for (const input of stepInputs) feeds.set(input.name, drawn(input, seed));
+          for (const input of stepInputs) feeds.set(input.name, drawn(input, seed, step));
           const out = await run(feeds);
           lossSum += out.loss![0]!;
           const part = out.gradients!;
           for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + part[i]!;
         }
-        const normSquared = applyAdamw(
-          { params, grads: sum, m, v },
-          stepScalars(settings, step, learningRate),
-        );
+        const scalars = stepScalars(settings, step, learningRate);
+        const normSquared = applyAdamw({ params, grads: sum, m, v }, scalars);
+        const seed = rng(settings.seed, step).next();
+        afterStep.run({ params, gradients: sum, normSquared, scalars, seed, step });
         const result = { step, loss: lossSum / valid, gradNorm: Math.sqrt(normSquared), learningRate };
         for (const listener of listeners) listener(result);
       },
