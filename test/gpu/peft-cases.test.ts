@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { METHODS } from '../../src/adapters/registry.ts';
 import { checkPeftCase, type PeftCase } from '../../src/cli/peftCase.ts';
 import { testDevice } from './device.ts';
 
@@ -21,8 +22,9 @@ test.each(cases.map((c) => [c.name, c] as const))('%s', async (_name, c) => {
   for (const name of Object.keys(c.expected.grad)) expect(compared).toContain(`grad:${name}`);
 });
 
-test('every method with figures is among the cases', () => {
-  expect([...new Set(cases.map((c) => c.method))].sort()).toEqual(['BOFT', 'FOURIERFT', 'LORA', 'OFT']);
+test('every method that PEFT knows is among the cases', () => {
+  const known = Object.values(METHODS).filter((m) => m.fileNames !== 'any' && m.targets !== 'none');
+  expect([...new Set(cases.map((c) => c.method))].sort()).toEqual(known.map((m) => m.peftType).sort());
 });
 
 describe('a wrong figure is noticed', () => {

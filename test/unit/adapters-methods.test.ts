@@ -156,10 +156,9 @@ const behaviour = figures<{ rows: Behaviour[] }>('config_behaviour').rows.filter
 );
 
 describe('refusals and corrections', () => {
-  it('covers all four methods', () => {
-    expect(new Set(behaviour.map(({ method }) => method))).toEqual(
-      new Set(['OFT', 'BOFT', 'FOURIERFT', 'LORA']),
-    );
+  it('covers every method that PEFT knows', () => {
+    const known = Object.values(METHODS).filter((m) => m.fileNames !== 'any' && m.targets !== 'none');
+    expect(new Set(behaviour.map(({ method }) => method))).toEqual(new Set(known.map((m) => m.peftType)));
   });
 
   it.each(behaviour)('$method $config on $layer $in -> $out: $stage', (row) => {

@@ -4,6 +4,7 @@ import { validateConfig } from '../../src/adapters/config.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { composedPattern, factorNonZeros, factorRows, factorSize } from '../../src/adapters/sparsity.ts';
 import { layer } from './adapters-fixtures.ts';
+import { casesOf } from './adapters-layers.ts';
 
 const { boft } = METHODS;
 
@@ -70,25 +71,13 @@ describe('patterns', () => {
     expect(composedPattern(pattern).fill).toBe(1);
   });
 
-  it.each(Object.values(METHODS))('of $id fits the layer', (method) => {
-    const settings = {
-      oft_block_size: 4,
-      boft_block_size: 4,
-      n_frequency: 20,
-      r: 3,
-      modules_to_save: ['q'],
-      target_modules: ['q'],
-    };
-    const { schema } = method;
-    const config = validateConfig(
-      method,
-      Object.fromEntries(
-        Object.entries(method.id === 'lora' ? settings : { ...settings, r: 0 }).filter(
-          ([key]) => key in schema.shape,
-        ),
-      ),
-    ).config;
-    const pattern = method.pattern(layer('q', 16, 12), config);
+  const tried = Object.values(METHODS).flatMap((method) =>
+    casesOf(method.id).map(({ config }) => [method.id, JSON.stringify(config), method, config] as const),
+  );
+
+  it.each(tried)('of %s with %s fits the layer', (_id, _name, method, settings) => {
+    const { config } = validateConfig(method, { modules_to_save: ['q'], target_modules: ['q'], ...settings });
+    const pattern = method.pattern(layer('q', 24, 12), config);
     for (const factor of pattern.factors) {
       const rows = factorRows(factor);
       const [height, width] = factorSize(factor);

@@ -146,7 +146,7 @@ describe('files that are refused', () => {
     ['{', tensors, 'malformed-adapter', /not JSON/],
     ['[]', tensors, 'malformed-adapter', /not a JSON object/],
     ['{}', tensors, 'malformed-adapter', /no peft_type/],
-    ['{"peft_type": "LOHA"}', tensors, 'unsupported-adapter', /"LOHA"; Papilio reads OFT, BOFT/],
+    ['{"peft_type": "VBLORA"}', tensors, 'unsupported-adapter', /"VBLORA"; Papilio reads OFT, BOFT/],
     [JSON.stringify(withoutSize), tensors, 'malformed-adapter', /no oft_block_size.*before 0\.14/],
     [
       JSON.stringify({ ...JSON.parse(config), r: 4 }),

@@ -1,0 +1,8 @@
+/** Every method, one line each. Forms, URLs, tables, files and suites follow from this list. */
+export { boft } from './boft/index.ts';
+export { fourierft } from './fourierft/index.ts';
+export { full } from './full/index.ts';
+export { head } from './head/index.ts';
+export { lora } from './lora/index.ts';
+export { oft } from './oft/index.ts';
+export { vera } from './vera/index.ts';
