@@ -1,0 +1,107 @@
+/** What LoHa and LoKr share in PEFT: the fields beside their own, rank and scale of a layer, which layers they take. */
+import { z } from 'zod';
+import { field, fileFields, layerFields } from './fields.ts';
+import { lookupPattern } from './patterns.ts';
+import type { Layer, TensorInit } from './types.ts';
+
+const { fan_in_fan_out: _notTheirs, ...targets } = layerFields;
+
+const chance = z.number().min(0).max(1);
+
+/** @param rank what the rank means to the method */
+export const lycorisFields = (rank: string) => ({
+  ...fileFields,
+  ...targets,
+  r: field(z.int(), 8, {
+    title: 'Rank',
+    description: rank,
+    symbol: 'r',
+    group: 'main',
+    min: 1,
+    max: 256,
+    step: 1,
+  }),
+  alpha: field(z.number(), 8, {
+    title: 'Alpha',
+    description: 'The update is scaled by alpha / r.',
+    symbol: '\\alpha',
+    group: 'main',
+    min: 0,
+  }),
+  rank_dropout: field(chance, 0, {
+    title: 'Rank dropout',
+    description: 'In training, the share of rows of the update that are left out at random.',
+    group: 'advanced',
+    min: 0,
+    max: 0.9,
+    step: 0.05,
+  }),
+  module_dropout: field(chance, 0, {
+    title: 'Module dropout',
+    description: 'In training, how often the update of a whole layer is left out.',
+    group: 'advanced',
+    min: 0,
+    max: 0.9,
+    step: 0.05,
+  }),
+  rank_pattern: field(
+    z.record(z.string(), z.int()),
+    {},
+    {
+      title: 'Rank by module',
+      description: 'Module name or expression to its own rank; the first that matches counts.',
+      group: 'advanced',
+    },
+  ),
+  alpha_pattern: field(
+    z.record(z.string(), z.number()),
+    {},
+    {
+      title: 'Alpha by module',
+      description: 'Module name or expression to its own alpha; the first that matches counts.',
+      group: 'advanced',
+    },
+  ),
+  use_effective_conv2d: field(z.boolean(), false, {
+    title: 'Effective convolution',
+    description: 'Decomposes convolutions along their kernel too. It changes nothing on linear layers.',
+    group: 'file',
+  }),
+});
+
+interface Ranks {
+  readonly r: number;
+  readonly alpha: number;
+  readonly rank_pattern: Readonly<Record<string, number>>;
+  readonly alpha_pattern: Readonly<Record<string, number>>;
+}
+
+/** Rank of a layer and the factor on its update, alpha / r. */
+export function lycorisScale(
+  layer: Layer,
+  config: Ranks,
+): { readonly rank: number; readonly scaling: number } {
+  const rank = lookupPattern(config.rank_pattern, layer.name, config.r);
+  return { rank, scaling: lookupPattern(config.alpha_pattern, layer.name, config.alpha) / rank };
+}
+
+const CLASSES: Readonly<Partial<Record<Layer['kind'], string>>> = {
+  conv1d: 'transformers.pytorch_utils.Conv1D',
+  embedding: 'torch.nn.modules.sparse.Embedding',
+};
+
+/** Why PEFT refuses the layer or its rank, or null. */
+export function refuseLycoris(layer: Layer, config: Ranks): string | null {
+  const name = CLASSES[layer.kind];
+  if (name !== undefined)
+    return `Target module of type <class '${name}'> not supported, currently only adapters for Conv2d, Conv1d, Linear are supported`;
+  const { rank } = lycorisScale(layer, config);
+  return rank <= 0 ? `\`r\` should be a positive integer value but the value passed is ${rank}` : null;
+}
+
+/** torch's kaiming_uniform_(a = √5) of a matrix with so many columns. */
+export const kaiming = (columns: number): TensorInit => ({
+  kind: 'uniform',
+  low: -1 / Math.sqrt(columns),
+  high: 1 / Math.sqrt(columns),
+});
