@@ -4,6 +4,7 @@ export { fourierft } from './fourierft/index.ts';
 export { full } from './full/index.ts';
 export { head } from './head/index.ts';
 export { loha } from './loha/index.ts';
+export { lokr } from './lokr/index.ts';
 export { lora } from './lora/index.ts';
 export { oft } from './oft/index.ts';
 export { vera } from './vera/index.ts';

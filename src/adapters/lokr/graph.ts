@@ -1,0 +1,52 @@
+/** LoKr on the graph: the Kronecker product is never written out for activations, which meet one factor after the other. */
+import { sizeOf } from '../../graph/shape.ts';
+import type { Value } from '../../graph/types.ts';
+import { binary } from '../../ops/binary.ts';
+import { columnScale } from '../../ops/columnScale.ts';
+import { linear } from '../../ops/linear.ts';
+import { matmul } from '../../ops/matmul.ts';
+import { scale } from '../../ops/scale.ts';
+import { transpose } from '../../ops/transpose.ts';
+import { view } from '../../ops/view.ts';
+import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
+import { layerParts } from '../layerParts.ts';
+import { lycorisScale } from '../lycoris.ts';
+import { updateMask } from '../updateMask.ts';
+import { kroneckerShape } from './factorise.ts';
+import type { LokrConfig } from './index.ts';
+
+export const graph: GraphHalf<LokrConfig> = {
+  open(scope, group) {
+    const { g } = scope;
+    const { config, layers } = group;
+    const mask = updateMask(scope, group, config.rank_dropout_scale);
+    return layerParts(g, group).map((params, i): LayerAdapter => {
+      const layer = layers[i]!;
+      const { rank, scaling } = lycorisScale(layer, config);
+      const { outL, outK, inM, inN } = kroneckerShape(layer.in, layer.out, rank, config);
+      const factor = (name: string): Value =>
+        params[name] ?? matmul(g, params[`${name}_a`]!, params[`${name}_b`]!, {});
+      const w1 = scale(g, factor('lokr_w1'), { by: scaling });
+      const w2 = factor('lokr_w2');
+
+      const update = (): Value =>
+        view(g, binary(g, view(g, w1, [outL, 1, inM, 1]), view(g, w2, [1, outK, 1, inN]), { fn: 'mul' }), [
+          layer.out,
+          layer.in,
+        ]);
+      /** x (w1 ⊗ w2)ᵀ: as a matrix [inM, inN], every input meets w2 along its rows, then w1 along its columns. */
+      const added = (x: Value): Value => {
+        const rows = sizeOf(x.shape) / layer.in;
+        const inner = view(g, linear(g, view(g, x, [rows * inM, inN]), w2, null), [rows, inM, outK]);
+        const outer = linear(g, transpose(g, inner, { perm: [0, 2, 1] }), w1, null);
+        const y = view(g, transpose(g, outer, { perm: [0, 2, 1] }), [...x.shape.slice(0, -1), layer.out]);
+        return mask ? columnScale(g, y, view(g, mask, [layer.out], i * layer.out)) : y;
+      };
+      return {
+        adapt: ({ W, bias }) => ({ W: binary(g, W, update(), { fn: 'add' }), bias }),
+        apply: (x, { W, bias }) => binary(g, linear(g, x, W, bias), added(x), { fn: 'add' }),
+        update,
+      };
+    });
+  },
+};
