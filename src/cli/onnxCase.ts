@@ -21,6 +21,7 @@ import { importModel } from '../models/import/importModel.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { addN } from '../ops/addN.ts';
 import { binary } from '../ops/binary.ts';
+import { readStored, storedParameter } from '../ops/fuse/stored.ts';
 import { reduce } from '../ops/reduce.ts';
 import { type FileGradients, matchGradients } from './onnxGradients.ts';
 import { lossGradient } from './onnxLoss.ts';
@@ -103,8 +104,9 @@ function trace(model: ImportedModel, figures: OnnxFigures): Traced {
 /** Weights of the graph, and constants that stand in for a weight the exporter folded (a position table cut in two). */
 function trainable(g: Builder, grads: FileGradients): Value[] {
   const read = [...new Set(g.nodes.flatMap((n) => n.inputs))];
-  const parameters = read.filter((v) => v.role === 'parameter');
-  const known = new Set(parameters.map((v) => v.name));
+  // What is stored in fewer bits is looked at where it is wide.
+  const parameters = read.filter((v) => v.dtype === 'f32' && storedParameter(v) !== null);
+  const known = new Set(parameters.map((v) => storedParameter(v)!.name));
   const stand = Object.entries(grads).flatMap(([name, { shape }]) => {
     const same = known.has(name)
       ? []
@@ -211,7 +213,7 @@ export async function checkOnnxCase(
   const store = createStore(device);
   let dispatches = 0;
   try {
-    const program = await compile(device, store, schedule(graph, device.caps));
+    const program = await compile(device, store, schedule(readStored(graph), device.caps));
     for (const v of graph.inputs) program.write(v.name, onDevice(v, feeds.get(v.name)!.data));
     program.run();
     dispatches = program.stats.dispatches;
@@ -238,7 +240,7 @@ export async function checkOnnxCase(
         expected.reduce((m, x) => Math.max(m, Math.abs(x)), 0),
       );
       const error = expected.reduce((m, x, k) => Math.max(m, Math.abs(x - got[k]!)), 0) / scale;
-      compare(`gradient ${v.name}, GPU against interpreter`, error, GRADIENT_TOLERANCE);
+      compare(`gradient ${storedParameter(v)?.name ?? v.name}, GPU against interpreter`, error, GRADIENT_TOLERANCE);
     }
     program.destroy();
   } finally {

@@ -1,6 +1,7 @@
 /** Compares gradients per engine parameter with a file's gradients per PyTorch parameter. */
 import type { Value } from '../graph/types.ts';
 import type { ImportedModel } from '../models/import/importModel.ts';
+import { storedParameter } from '../ops/fuse/stored.ts';
 
 export type FileGradients = Readonly<
   Record<
@@ -55,7 +56,7 @@ export function matchGradients(
   );
   return Object.entries(grads).flatMap(([name, expected]) => {
     const owner =
-      [...gradients.keys()].find((v) => v.role === 'parameter' && v.name === name) ??
+      [...gradients.keys()].find((v) => storedParameter(v)?.name === name) ??
       [...gradients.keys()].find((v) => v.role === 'constant' && v.shape.join() === expected.shape.join());
     if (!owner) return [{ name, error: Number.POSITIVE_INFINITY }];
     const data = Float64Array.from(gradients.get(owner)!);

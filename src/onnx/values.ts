@@ -106,6 +106,14 @@ export function tensorToF32(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
     : Float32Array.from(source);
 }
 
+/** The binary16 patterns of a float16 tensor; a view of the file where it is aligned - do not write to it. */
+export function halfBits(tensor: OnnxTensor): Uint16Array<ArrayBuffer> {
+  if (tensor.dtype !== 'float16')
+    fail('internal', `Tensor "${tensor.name}" is ${tensor.dtype}, not float16.`);
+  const { buffer, offset, length } = aligned(tensor.bytes(), 2);
+  return new Uint16Array(buffer, offset, length);
+}
+
 /**
  * The elements as numbers, row-major; for shapes, axes and other small tensors.
  * @param beyond what to do with a 64-bit integer beyond ±(2^53 - 1): refuse it, or saturate it there (right for the "to the end"

@@ -2,26 +2,16 @@
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
-import { tensorToF32 } from '../../onnx/values.ts';
 import { slice, view } from '../../ops/index.ts';
 import { dtypeOf, type Emission, emitters, sliceEnds } from './emitters.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat } from './folded.ts';
 import type { ModuleTable } from './modules.ts';
 import { engineShape, isTransposed } from './modules.ts';
+import { type Precision, weightStore } from './quantStore.ts';
 
 const MAX_F32 = 3.4028234663852886e38;
 const MAX_I32 = 2 ** 31 - 1;
-
-/** A weight's contents in the engine's layout. */
-function weightData(v: FoldedValue, transposed: boolean): Float32Array {
-  const data = tensorToF32(v.weight!.tensor);
-  if (!transposed) return data;
-  const [rows, columns] = v.shape as [number, number];
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
-  return out;
-}
 
 function constantData(v: FoldedValue): Float32Array | Int32Array {
   const data = v.known!();
@@ -35,8 +25,11 @@ export function emitGraph(
   graph: FoldedGraph,
   g: Builder,
   modules: ModuleTable,
+  precision: Precision = 'file',
 ): { inputs: Record<string, Value>; outputs: Record<string, Value> } {
   const values = new Map<FoldedValue, Value>();
+  const store = weightStore(graph, precision);
+  const weights = new Map<string, Value>();
   const inputs: Record<string, Value> = {};
   for (const v of graph.inputs) {
     const value = g.input(v.name, { dtype: dtypeOf(v), shape: v.shape });
@@ -48,9 +41,12 @@ export function emitGraph(
     const transposed = node ? isTransposed(node, i) : false;
     const known = v.weight ? modules.parameter(v, transposed) : null;
     if (known) {
-      const type = { dtype: 'f32', shape: known.shape } as const;
-      const parameter = g.parameter(known.name, type, () => weightData(v, transposed));
-      return view(g, parameter, node ? engineShape(node, v, transposed) : v.shape);
+      let weight = weights.get(known.name);
+      if (!weight) {
+        weight = store.emit(g, v, transposed, known.name, known.shape);
+        weights.set(known.name, weight);
+      }
+      return view(g, weight, node ? engineShape(node, v, transposed) : v.shape);
     }
     let value = values.get(v);
     if (!value) {

@@ -42,7 +42,11 @@ function weightValue(name: string, t: OnnxTensor): FoldedValue {
   };
   // One number is a constant of the formula, unless a module owns it by name (the bias of a single output).
   const trainable = isFloat(t.dtype) && (t.size > 1 || /\.(weight|bias)$/.test(name));
-  return makeValue(name, t.dtype, t.dims, { known, tensor: t, weight: trainable ? { name, tensor: t } : null });
+  return makeValue(name, t.dtype, t.dims, {
+    known,
+    tensor: t,
+    weight: trainable ? { name, tensor: t } : null,
+  });
 }
 
 type Scope = Map<string, FoldedValue | null>;

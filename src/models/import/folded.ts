@@ -62,7 +62,17 @@ export function makeValue(
   shape: readonly number[],
   more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'tensor' | 'input'>> = {},
 ): FoldedValue {
-  return { name, dtype, shape, known: null, weight: null, tensor: null, input: false, producer: null, ...more };
+  return {
+    name,
+    dtype,
+    shape,
+    known: null,
+    weight: null,
+    tensor: null,
+    input: false,
+    producer: null,
+    ...more,
+  };
 }
 
 export function knownValue(name: string, k: Known): FoldedValue {

@@ -7,10 +7,13 @@ import type { BuildDims, InputSpec, SizeHints } from './bind.ts';
 import { bindInputs, defaultData, inputSpecs } from './bind.ts';
 import { emitGraph } from './emit.ts';
 import { canEmit } from './emitters.ts';
+import { familyOf } from './families.ts';
 import type { Missing } from './fold.ts';
 import type { FoldedGraph } from './folded.ts';
 import type { ModuleInfo, ModuleTable } from './modules.ts';
 import { tabulate } from './modules.ts';
+import { quantNotes } from './quantOps.ts';
+import type { Precision } from './quantStore.ts';
 import { prepare } from './stages.ts';
 
 interface BuildOptions {
@@ -23,6 +26,8 @@ interface BuildOptions {
   readonly fixed?: ReadonlyMap<string, ArrayLike<number>>;
   /** Graph outputs wanted; unless given, all but the cache. */
   readonly outputs?: readonly string[];
+  /** What weights are rounded to; unless given, nothing. */
+  readonly precision?: Precision;
   /** False leaves the graph as the file spells it: slower, and what the fusions are tested against. */
   readonly fuse?: boolean;
 }
@@ -42,6 +47,8 @@ export interface ImportedModel {
   /** Names of the graph outputs without the cache. */
   readonly outputs: readonly string[];
   readonly onnx: OnnxModel;
+  /** What of the file is computed otherwise here: sentences. */
+  readonly notes: readonly string[];
   /**
    * Emits the model into `g`; parameters are named `<module>.<parameter>`.
    * @throws PapilioError 'bad-argument' for a size that is not known, 'shape' for one the file does not take, 'unsupported-onnx' for
@@ -73,26 +80,6 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
     ...(kvHeads === undefined ? {} : { kvHeads }),
     ...(headDim === undefined ? {} : { headDim }),
   };
-}
-
-/** By the names of modules that only one family has. */
-const signs: readonly (readonly [RegExp, string])[] = [
-  [/(^|\.)distilbert\.|\.q_lin$/, 'distilbert'],
-  [/(^|\.)roberta\./, 'roberta'],
-  [/(^|\.)bert\.|attention\.self\.query$/, 'bert'],
-  [/layer_scale1$/, 'dinov2'],
-  [/(^|\.)vit\.|layernorm_before$/, 'vit'],
-  [/\bh\.\d+\.attn\.c_attn$/, 'gpt2'],
-  [/self_attn\.q_proj$/, 'llama'],
-];
-
-function familyOf(config: Readonly<Record<string, unknown>>, modules: readonly ModuleInfo[]): string {
-  if (typeof config.model_type === 'string') return config.model_type;
-  const guess = signs.find(([sign]) => modules.some(({ name }) => sign.test(name)))?.[1];
-  if (guess !== 'llama') return guess ?? 'unknown';
-  // Qwen2 is Llama with biases on q, k and v.
-  const q = modules.find(({ name }) => name.endsWith('self_attn.q_proj'));
-  return q?.parameters.bias ? 'qwen2' : 'llama';
 }
 
 function refuse(missing: readonly Missing[]): never {
@@ -145,8 +132,9 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     inputs,
     outputs,
     onnx,
+    notes: quantNotes(onnx.graph),
     build(g, dims, options = {}) {
-      return emitGraph(prepared(dims, options, options.data ?? usualData), g, table);
+      return emitGraph(prepared(dims, options, options.data ?? usualData), g, table, options.precision);
     },
   };
 }

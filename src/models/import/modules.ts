@@ -7,6 +7,7 @@ import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { countUses } from './folded.ts';
 import { missingPrefix, moduleOf, ownerOf, packedModule } from './names.ts';
+import type { QuantSource } from './quant.ts';
 
 type ModuleKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'layernorm' | 'other';
 
@@ -25,6 +26,8 @@ export interface ParamOrigin {
   readonly value: string;
   /** As the file stores it. */
   readonly tensor: OnnxTensor;
+  /** Set where the file stores codes. */
+  readonly quant?: QuantSource;
 }
 
 export interface ModuleInfo {
@@ -174,6 +177,7 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
         shape,
         value,
         tensor: weight.tensor,
+        ...(weight.quant ? { quant: weight.quant } : {}),
       };
     }
   }

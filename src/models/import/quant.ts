@@ -1,0 +1,214 @@
+/**
+ * Quantised matrices as ONNX files keep them: MatMulNBits' rows of blobs, and the tensors of DequantizeLinear and the integer products
+ * with one scale, one per row or column, or one per block. One description for all of them, read number by number, so that packing for
+ * the device, dequantising and writing back each exist once.
+ */
+import { sizeOf } from '../../graph/shape.ts';
+import type { OnnxDType, OnnxTensor } from '../../onnx/types.ts';
+import { tensorToF32 } from '../../onnx/values.ts';
+import { packMatrix, type QuantFormat, quantLayout } from '../../ops/quantised.ts';
+
+/** How the file reads the matrix, which is how it is written back. */
+type QuantForm = 'nbits' | 'linear' | 'gather' | 'integer';
+
+export interface QuantSource {
+  readonly form: QuantForm;
+  /** As the graph sees it. */
+  readonly shape: readonly number[];
+  readonly codes: OnnxTensor;
+  /** Null: 1 everywhere. */
+  readonly scales: OnnxTensor | null;
+  readonly zeros: OnnxTensor | null;
+  readonly bits: 4 | 8 | 32;
+  /** Codes per stored row, filled-up ones included. */
+  readonly rowCodes: number;
+  /** Rows and columns that share a scale, and scales per row of blocks. */
+  readonly block: readonly [rows: number, columns: number];
+  readonly blockColumns: number;
+  /** Zero points lie packed row by row, each row filled up to a byte. */
+  readonly zerosByRow: boolean;
+}
+
+const BITS: Partial<Record<OnnxDType, 4 | 8 | 32>> = { int4: 4, uint4: 4, int8: 8, uint8: 8, int32: 32 };
+
+/** Bits of a code of this element type, or null for one that holds no codes. */
+export const codeBits = (dtype: OnnxDType): 4 | 8 | 32 | null => BITS[dtype] ?? null;
+
+const isSigned = ({ codes }: QuantSource): boolean => codes.dtype.startsWith('int');
+
+/** Rows and columns of the tensor seen as a matrix. */
+export function matrixOf(shape: readonly number[]): readonly [number, number] {
+  return shape.length < 2 ? [1, sizeOf(shape)] : [shape[0]!, sizeOf(shape.slice(1))];
+}
+
+/** Signed codes count from the lowest one, as unsigned ones do. */
+const unsignedOffset = (source: QuantSource): number => (isSigned(source) ? 2 ** (source.bits - 1) : 0);
+
+const scaleCount = (source: QuantSource): number => {
+  const [rows] = matrixOf(source.shape);
+  return Math.ceil(rows / source.block[0]) * source.blockColumns;
+};
+
+/** Index of the scale that element (row, column) has. */
+const scaleAt = (source: QuantSource, row: number, column: number): number =>
+  Math.floor(row / source.block[0]) * source.blockColumns + Math.floor(column / source.block[1]);
+
+/** Reads the codes as counted from the lowest one. */
+export function codeReader(source: QuantSource): (row: number, column: number) => number {
+  const { bits, codes, rowCodes } = source;
+  const bytes = codes.bytes();
+  const offset = unsignedOffset(source);
+  if (bits === 32) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    return (r, c) => view.getInt32((r * rowCodes + c) * 4, true) + offset;
+  }
+  const flip = offset;
+  if (bits === 8) return (r, c) => bytes[r * rowCodes + c]! ^ flip;
+  return (r, c) => {
+    const at = r * rowCodes + c;
+    return ((bytes[at >> 1]! >> ((at & 1) * 4)) & 15) ^ flip;
+  };
+}
+
+/** Zero points as counted from the lowest code, one per scale. */
+function zeroValues(source: QuantSource): ArrayLike<number> | null {
+  const { zeros, bits, zerosByRow, blockColumns } = source;
+  if (!zeros) return null;
+  if (zeros.dtype === 'float32' || zeros.dtype === 'float16' || zeros.dtype === 'bfloat16')
+    return tensorToF32(zeros);
+  const count = zerosByRow ? scaleCount(source) : zeros.size;
+  const offset = unsignedOffset(source);
+  const bytes = zeros.bytes();
+  if (bits === 32) return tensorToF32(zeros).map((z) => z + offset);
+  const perByte = 8 / bits;
+  const rowBytes = Math.ceil(blockColumns / perByte);
+  const out = new Uint8Array(count);
+  for (let i = 0; i < count; i++) {
+    const [byte, slot] = zerosByRow
+      ? [
+          Math.floor(i / blockColumns) * rowBytes + Math.floor((i % blockColumns) / perByte),
+          (i % blockColumns) % perByte,
+        ]
+      : [Math.floor(i / perByte), i % perByte];
+    out[i] = ((bytes[byte]! >> (slot * bits)) & (2 ** bits - 1)) ^ offset;
+  }
+  return out;
+}
+
+interface Steps {
+  scale(row: number, column: number): number;
+  /** Counted from the lowest code, like the codes. */
+  zero(row: number, column: number): number;
+  readonly wholeZeros: boolean;
+  /** Every zero point is the middle code. */
+  readonly middle: boolean;
+}
+
+/** Scale and zero point by element. */
+function stepsOf(source: QuantSource): Steps {
+  const scales = source.scales ? tensorToF32(source.scales) : null;
+  const zeros = zeroValues(source);
+  const half = 2 ** (source.bits - 1);
+  // Without zero points MatMulNBits and GatherBlockQuantized mean the middle; DequantizeLinear means 0.
+  const otherwise = source.form === 'nbits' || source.form === 'gather' ? half : unsignedOffset(source);
+  // One scale may serve many zero points, and the other way round.
+  const of = (values: ArrayLike<number>, i: number, j: number): number =>
+    values[values.length === 1 ? 0 : scaleAt(source, i, j)]!;
+  const every = (test: (z: number) => boolean): boolean =>
+    zeros ? Array.prototype.every.call(zeros, test) : test(otherwise);
+  return {
+    scale: (i, j) => (scales ? of(scales, i, j) : 1),
+    zero: (i, j) => (zeros ? of(zeros, i, j) : otherwise),
+    wholeZeros: every(Number.isInteger),
+    middle: every((z) => z === half),
+  };
+}
+
+/** The matrix in numbers, row-major as the graph sees it. */
+export function dequantised<T extends Float32Array | Float64Array>(source: QuantSource, out: T): T {
+  const [rows, columns] = matrixOf(source.shape);
+  const code = codeReader(source);
+  const { scale, zero } = stepsOf(source);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++)
+      out[i * columns + j] = Math.fround((code(i, j) - zero(i, j)) * scale(i, j));
+  }
+  return out;
+}
+
+/** How the device would keep the matrix or its transpose, or null where blocks do not lie along its rows. */
+export function packedFormat(source: QuantSource, transposed: boolean): QuantFormat | null {
+  const { bits } = source;
+  if (bits === 32 || source.shape.length < 2) return null;
+  const [d0, d1] = matrixOf(source.shape);
+  const [columns, along] = transposed ? [d0, source.block[0]] : [d1, source.block[1]];
+  const block = along >= columns ? Math.ceil(columns / 4) * 4 : along;
+  if (block % 4 !== 0) return null;
+  const { middle, wholeZeros } = stepsOf(source);
+  return { bits, columns, block, zeros: middle ? 'middle' : wholeZeros ? 'bytes' : 'floats' };
+}
+
+/** The matrix (or its transpose) as the device keeps it; codes are moved, never rounded. */
+export function packed(
+  source: QuantSource,
+  format: QuantFormat,
+  transposed: boolean,
+): Uint32Array<ArrayBuffer> {
+  const [d0, d1] = matrixOf(source.shape);
+  const code = codeReader(source);
+  const { scale, zero } = stepsOf(source);
+  const at = (row: number, column: number): [number, number] => (transposed ? [column, row] : [row, column]);
+  const first = (block: number): number => block * format.block;
+  return packMatrix(transposed ? d1 : d0, format, {
+    code: (r, c) => code(...at(r, c)),
+    scale: (r, b) => scale(...at(r, first(b))),
+    zero: (r, b) => zero(...at(r, first(b))),
+  });
+}
+
+/** Columns that share a scale in a matrix that is rounded to 4 bits while loading; MatMulNBits' usual block. */
+const LOAD_BLOCK = 32;
+
+export const loadFormat = (columns: number): QuantFormat => ({
+  bits: 4,
+  columns,
+  block: LOAD_BLOCK,
+  zeros: 'bytes',
+});
+
+/** Scale and zero point that put [low, high] and 0 on the codes 0 … top. */
+export function asymmetricStep(low: number, high: number, top: number): { scale: number; zero: number } {
+  const from = Math.min(low, 0);
+  const scale = Math.fround((Math.max(high, 0) - from) / top);
+  return scale > 0 ? { scale, zero: Math.round(-from / scale) } : { scale: 1, zero: 0 };
+}
+
+/** Rounds a float matrix [rows, columns] to {@link loadFormat}, block by block between its least and largest number. */
+export function quantiseMatrix(
+  data: ArrayLike<number>,
+  rows: number,
+  columns: number,
+): Uint32Array<ArrayBuffer> {
+  const format = loadFormat(columns);
+  const { blocks } = quantLayout(format);
+  const steps = Array.from({ length: rows * blocks }, (_, i) => {
+    const row = Math.floor(i / blocks) * columns;
+    const first = (i % blocks) * LOAD_BLOCK;
+    let low = 0;
+    let high = 0;
+    for (let c = first; c < Math.min(columns, first + LOAD_BLOCK); c++) {
+      low = Math.min(low, data[row + c]!);
+      high = Math.max(high, data[row + c]!);
+    }
+    return asymmetricStep(low, high, 15);
+  });
+  const step = (row: number, block: number) => steps[row * blocks + block]!;
+  return packMatrix(rows, format, {
+    code: (r, c) => {
+      const { scale, zero } = step(r, Math.floor(c / LOAD_BLOCK));
+      return Math.min(15, Math.max(0, Math.round(data[r * columns + c]! / scale) + zero));
+    },
+    scale: (r, b) => step(r, b).scale,
+    zero: (r, b) => step(r, b).zero,
+  });
+}
