@@ -18,6 +18,9 @@ export const BATCH = 2;
 export const LENGTH = 7;
 const PADDED_FROM = 5;
 
+/** Whether a token, counted over all examples, is padding. */
+export const isPadding = (token: number): boolean => token >= LENGTH && token % LENGTH >= PADDED_FROM;
+
 /** Sizes of the cache, which is empty. */
 interface CacheSizes {
   readonly heads: number;
@@ -41,7 +44,7 @@ export function contents(spec: InputSpec, cache = usualCache): { dims: number[];
   const random = rng(3, name.length);
   const data = Array.from({ length: sizeOf(dims) }, (_, i) => {
     const column = i % LENGTH;
-    const padding = i >= LENGTH && column >= PADDED_FROM;
+    const padding = isPadding(i);
     switch (kind) {
       case 'input_ids':
         return padding ? 1 : 2 + random.int(VOCABULARY - 2);

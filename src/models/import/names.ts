@@ -19,7 +19,17 @@ function fromPath(node: OnnxNode): string | null {
   if (!node.name.startsWith('/')) return null;
   const parts = node.name.slice(1).split('/');
   if (parts.length < 2) return null;
-  return parts.slice(0, -1).join('.');
+  return unshortened(parts.slice(0, -1).join('.'));
+}
+
+/** The genai builder shortens PyTorch's names in a few places. */
+function unshortened(module: string): string {
+  return module
+    .replace(
+      /(^|\.)(layers\.\d+)\.attn\.((?:q|k|v|o|qkv)_proj|[qk]_norm)(\.layernorm)?$/,
+      '$1$2.self_attn.$3',
+    )
+    .replace(/(^|\.)layers\.\d+\.final_norm_layernorm$/, '$1norm');
 }
 
 /** The module of a tensor named as PyTorch names parameters, or null for names that exporters make up. */
@@ -27,7 +37,7 @@ export function ownerOf(name: string): { module: string; parameter: string } | n
   const m = /^([A-Za-z_][\w.-]*)\.([A-Za-z_]\w*)$/.exec(name);
   if (!m || /_output_\d+$/.test(name)) return null;
   // onnxruntime-genai's builder: `model.layers.0.attn.q_proj.MatMul.weight`.
-  return { module: m[1]!.replace(/\.(MatMul|Gemm|Conv)$/, ''), parameter: m[2]! };
+  return { module: unshortened(m[1]!.replace(/\.(MatMul|Gemm|Conv)$/, '')), parameter: m[2]! };
 }
 
 /**
