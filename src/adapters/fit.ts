@@ -39,10 +39,12 @@ export function fitAdapter(
     adapter.shared,
   );
   for (const name of selection.saved) {
-    if (!adapter.parameters.has(`${name}.weight`)) {
+    const needed = [`${name}.weight`, ...(layers.get(name)!.hasBias ? [`${name}.bias`] : [])];
+    const absent = needed.find((parameter) => !adapter.parameters.has(parameter));
+    if (absent !== undefined) {
       fail(
         'malformed-adapter',
-        `modules_to_save covers ${name}, but the file has no ${name}.weight; PEFT refuses such an adapter too. Save it again with that module, or remove it from modules_to_save.`,
+        `modules_to_save covers ${name}, but the file has no ${absent}; PEFT refuses such an adapter too. Save it again with that module, or remove it from modules_to_save.`,
         { name },
       );
     }

@@ -5,14 +5,14 @@
 import { fail } from '../lib/errors.ts';
 import { validateConfig } from './config.ts';
 import type { CommonConfig } from './fields.ts';
+import { PREFIX, refuseForeignBytes, refuseForeignNames } from './foreign.ts';
 import { savedEntries, savedTest } from './matching.ts';
 import { METHODS, methodByPeftType } from './registry.ts';
-import { readSafetensors, tensorFloats, writeSafetensors } from './safetensors.ts';
+import { adapterTensor, readSafetensors, writeSafetensors } from './safetensors.ts';
 import type { AdapterMethod, AdapterTensor, ModuleTensors } from './types.ts';
 
 /** The version whose file layout is written. */
 const PEFT_VERSION = '0.18.0';
-const PREFIX = 'base_model.model.';
 /** Before the names of tensors that belong to no module. */
 const SHARED_PREFIX = 'base_model.';
 /** The wrapped layer's own parameters, e.g. its trained bias. */
@@ -31,6 +31,8 @@ export interface Adapter {
 }
 
 export interface LoadedAdapter extends Adapter {
+  /** What the file's configuration says beside the method's own settings: its version, and keys that Papilio does not know. */
+  readonly kept: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
 }
 
@@ -67,8 +69,15 @@ export function readAdapter(configJson: string, safetensors: Uint8Array): Loaded
     tensors: sorted.tensors,
     parameters: sorted.parameters,
     shared: sorted.shared,
+    kept: keptKeys(method, json),
     warnings: [...warnings, ...sorted.warnings, ...reading.warnings],
   };
+}
+
+/** Saved again unchanged, an adapter is the same file, newer PEFT versions' keys included. */
+function keptKeys(method: AdapterMethod, json: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const known = new Set([...Object.keys(method.schema.shape), ...Object.keys(method.fixed), 'peft_type']);
+  return Object.fromEntries(Object.entries(json).filter(([key]) => !known.has(key)));
 }
 
 function parseConfig(text: string): Record<string, unknown> {
@@ -112,16 +121,17 @@ interface Sorted {
 
 /** Sorts a file's tensors into the method's own and the base parameters that were trained beside them. */
 function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Array): Sorted {
+  refuseForeignBytes(file);
   const stored = readSafetensors(file).tensors;
   const sorted: Sorted = { tensors: new Map(), parameters: new Map(), shared: new Map(), warnings: [] };
   const isSaved = savedTest(savedEntries(config));
   const foreign: string[] = [];
   const extra: string[] = [];
-  refuseForeign(method, [...stored.keys()]);
+  refuseForeignNames(method.title, [...stored.keys()]);
   for (const [name, tensor] of stored) {
     const own = method.sharedNames?.find((shared) => name === SHARED_PREFIX + shared);
     if (own !== undefined) {
-      sorted.shared.set(own, { shape: tensor.shape, data: tensorFloats(name, tensor) });
+      sorted.shared.set(own, adapterTensor(name, tensor));
       continue;
     }
     if (!name.startsWith(PREFIX)) {
@@ -135,7 +145,7 @@ function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Arr
       if (!path.endsWith('.boft_P')) extra.push(name);
       continue;
     }
-    const value: AdapterTensor = { shape: tensor.shape, data: tensorFloats(name, tensor) };
+    const value = adapterTensor(name, tensor);
     if (place.module !== null) {
       const params = sorted.tensors.get(place.module) ?? new Map<string, AdapterTensor>();
       sorted.tensors.set(place.module, params.set(place.param, value));
@@ -168,34 +178,6 @@ function placeOf(method: AdapterMethod, path: string, isSaved: (module: string) 
   return null;
 }
 
-/** Names what other tools and old versions write, instead of silently loading nothing. */
-function refuseForeign(method: AdapterMethod, names: readonly string[]): void {
-  const old = names.find(
-    (name) => name.includes('.oft_r.') || name.endsWith('.oft_r') || name.endsWith('.oft_s'),
-  );
-  if (old !== undefined) {
-    fail(
-      'malformed-adapter',
-      `The tensor ${old} belongs to OFT as PEFT stored it before 0.16, which cannot be converted; train the adapter anew.`,
-    );
-  }
-  const kohya = names.find((name) =>
-    /^lora_(unet|te\d?)_|\.lora_(down|up)\.weight$|\.oft_blocks$/.test(name),
-  );
-  if (kohya !== undefined) {
-    fail(
-      'malformed-adapter',
-      `The tensor ${kohya} is named as kohya's sd-scripts or ComfyUI name them; Papilio reads PEFT's names (${PREFIX}<module>.<parameter>).`,
-    );
-  }
-  if (names.length > 0 && !names.some((name) => name.startsWith(PREFIX))) {
-    fail(
-      'malformed-adapter',
-      `None of the ${names.length} tensor names begins with ${PREFIX} (the first is ${names[0]}), so PEFT would load nothing from this ${method.title} adapter; save it with PeftModel.save_pretrained.`,
-    );
-  }
-}
-
 function list(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');
   return names.length > 3
@@ -206,12 +188,15 @@ function list(names: readonly string[]): string {
 }
 
 /**
- * Writes the two files as `save_pretrained` does.
+ * Writes the two files as `save_pretrained` does. An adapter as it was loaded keeps its version and its unknown keys.
  *
  * @param targetModules what target_modules became on the model, where the configuration says null or "all-linear".
  * @throws PapilioError 'shape' if a tensor's data does not fill its shape.
  */
-export function writeAdapter(adapter: Adapter, targetModules?: readonly string[] | string): AdapterFiles {
+export function writeAdapter(
+  adapter: Adapter & Partial<Pick<LoadedAdapter, 'kept'>>,
+  targetModules?: readonly string[] | string,
+): AdapterFiles {
   const { method, config } = adapter;
   const named = new Map<string, AdapterTensor>();
   for (const [module, params] of adapter.tensors) {
@@ -234,6 +219,7 @@ export function writeAdapter(adapter: Adapter, targetModules?: readonly string[]
     modules_to_save: saved.length > 0 ? saved : config.modules_to_save,
     peft_type: method.peftType,
     peft_version: PEFT_VERSION,
+    ...adapter.kept,
     inference_mode: true,
   };
   if (targetModules !== undefined) json.target_modules = targetModules;

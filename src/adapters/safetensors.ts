@@ -5,7 +5,8 @@
  * Source: the format description of huggingface/safetensors.
  */
 import { fail } from '../lib/errors.ts';
-import { bfloat16ToFloat32, halfToFloat32 } from '../lib/half.ts';
+import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import type { AdapterTensor } from './types.ts';
 
 const ELEMENT_BYTES = {
   BOOL: 1,
@@ -167,26 +168,41 @@ export function tensorFloats(name: string, tensor: StoredTensor): Float32Array {
 }
 
 /**
- * Writes float32 tensors in the order of their names, data aligned to 8 bytes.
+ * A stored tensor with its numbers; a narrow type is remembered, so that it can be written as it was.
+ *
+ * @throws PapilioError as {@link tensorFloats}.
+ */
+export function adapterTensor(name: string, tensor: StoredTensor): AdapterTensor {
+  const { dtype, shape } = tensor;
+  const data = tensorFloats(name, tensor);
+  return dtype === 'F16' || dtype === 'BF16' ? { shape, data, dtype } : { shape, data };
+}
+
+/**
+ * Writes tensors in the order of their names, data aligned to 8 bytes; F32 unless a tensor says otherwise.
  *
  * @throws PapilioError 'shape' if a tensor's data does not fill its shape.
  */
 export function writeSafetensors(
-  tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: Float32Array }>,
+  tensors: ReadonlyMap<string, AdapterTensor>,
   metadata: Readonly<Record<string, string>> = { format: 'pt' },
 ): Uint8Array<ArrayBuffer> {
   const names = [...tensors.keys()].sort();
   const header: [string, unknown][] = [['__metadata__', metadata]];
+  const parts: Uint8Array[] = [];
   let at = 0;
   for (const name of names) {
-    const { shape, data } = tensors.get(name)!;
+    const tensor = tensors.get(name)!;
+    const { shape, data, dtype = 'F32' } = tensor;
     if (elementCount(shape) !== data.length) {
       fail('shape', `The tensor ${name} of shape [${shape.join(', ')}] has ${data.length} numbers.`, {
         name,
       });
     }
-    header.push([name, { dtype: 'F32', shape, data_offsets: [at, at + data.byteLength] }]);
-    at += data.byteLength;
+    const part = storedBytes(tensor);
+    header.push([name, { dtype, shape, data_offsets: [at, at + part.length] }]);
+    parts.push(part);
+    at += part.length;
   }
   const text = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
   const headerBytes = Math.ceil(text.length / 8) * 8;
@@ -194,10 +210,14 @@ export function writeSafetensors(
   new DataView(file.buffer).setBigUint64(0, BigInt(headerBytes), true);
   file.set(text, 8);
   let cursor = 8 + headerBytes;
-  for (const name of names) {
-    const { data } = tensors.get(name)!;
-    file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), cursor);
-    cursor += data.byteLength;
+  for (const part of parts) {
+    file.set(part, cursor);
+    cursor += part.length;
   }
   return file;
+}
+
+function storedBytes({ data, dtype }: AdapterTensor): Uint8Array {
+  const stored = dtype === 'F16' ? float32ToHalf(data) : dtype === 'BF16' ? float32ToBfloat16(data) : data;
+  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
 }

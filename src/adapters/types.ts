@@ -140,6 +140,8 @@ export type ModuleTensors = ReadonlyMap<string, AdapterTensor>;
 export interface AdapterTensor {
   readonly shape: readonly number[];
   readonly data: Float32Array;
+  /** The narrow type that the file stores these very numbers in; absent: F32. */
+  readonly dtype?: 'F16' | 'BF16';
 }
 
 /** Page half of a method. Methods are written against their own config type; the registry sees only {@link CommonConfig}. */

@@ -1,0 +1,149 @@
+/**
+ * Folders and zips of adapters: PEFT puts the adapter named "default" into the folder itself and every other one into a subfolder of its
+ * name. Files travel as a map from path to bytes, so that the page and the command line share everything but the disk.
+ */
+import { type UnzipFileInfo, unzipSync, type Zippable, zipSync } from 'fflate';
+import { fail, PapilioError } from '../lib/errors.ts';
+import { refuseForeignBytes, refuseForeignNames } from './foreign.ts';
+import { type Adapter, type LoadedAdapter, readAdapter, writeAdapter } from './peft.ts';
+import { readSafetensors } from './safetensors.ts';
+
+/** Contents by path, with forward slashes. */
+export type Files = ReadonlyMap<string, Uint8Array>;
+
+export const CONFIG_FILE = 'adapter_config.json';
+export const TENSOR_FILE = 'adapter_model.safetensors';
+/** PEFT's name for the adapter that lies in the folder itself. */
+export const DEFAULT_NAME = 'default';
+
+/** Deflate cannot shrink further than this, so an entry that claims more is lying. */
+const MAX_RATIO = 1032;
+
+/** Whether these bytes are a zip. */
+export function isZip(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x50 && bytes[1] === 0x4b && (bytes[2] === 3 || bytes[2] === 5);
+}
+
+/** Whether a folder's file is worth reading for its adapters. */
+export function isAdapterFile(path: string): boolean {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  return name === CONFIG_FILE || /\.(safetensors|bin|pt|gguf)$/.test(name);
+}
+
+/**
+ * The adapter files in a zip; others are not unpacked.
+ *
+ * @throws PapilioError 'malformed-adapter' if it is damaged or claims more than it can hold.
+ */
+export function filesFromZip(zip: Uint8Array): Map<string, Uint8Array> {
+  const wanted = ({ name, size, originalSize }: UnzipFileInfo): boolean => {
+    if (name.startsWith('__MACOSX/') || !isAdapterFile(name)) return false;
+    if (size > zip.length || originalSize > MAX_RATIO * size + 64) {
+      fail(
+        'malformed-adapter',
+        `The zip says that ${name} unpacks from ${size} to ${originalSize} bytes, which cannot be; pack the folder again.`,
+      );
+    }
+    return true;
+  };
+  try {
+    return new Map(Object.entries(unzipSync(zip, { filter: wanted })));
+  } catch (error) {
+    if (error instanceof PapilioError) throw error;
+    return fail(
+      'malformed-adapter',
+      `The zip cannot be unpacked (${error instanceof Error ? error.message : String(error)}); it may be cut short. Pack the folder again.`,
+    );
+  }
+}
+
+/** A zip of these files, the same bytes whenever it is made. */
+export function zipOf(files: Files): Uint8Array<ArrayBuffer> {
+  const entries: Zippable = {};
+  for (const [path, bytes] of files) entries[path] = [bytes, { mtime: '1980-01-01T00:00:00' }];
+  return zipSync(entries, { level: 6 });
+}
+
+/**
+ * Every adapter in a folder, by name: "default" for the one in the folder itself, the subfolder's path for others.
+ *
+ * @throws PapilioError 'not-found' where there is none, with what was found instead; as {@link readAdapter} otherwise.
+ */
+export function readFolder(files: Files): Map<string, LoadedAdapter> {
+  const folders = [...files.keys()]
+    .filter((path) => path === CONFIG_FILE || path.endsWith(`/${CONFIG_FILE}`))
+    .map((path) => path.slice(0, -CONFIG_FILE.length))
+    .sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+  if (folders.length === 0) refuseWithout(files);
+  const root = rootOf(folders);
+  return new Map(
+    folders.map((folder) => {
+      const name = folder === root ? DEFAULT_NAME : folder.slice(root.length, -1);
+      return [name, named(name, folders.length, () => readOne(files, folder))];
+    }),
+  );
+}
+
+/** The folder that all others lie in; of a single one the folder above it, as its name tells which adapter it is. */
+function rootOf(folders: readonly string[]): string {
+  const [first = ''] = folders;
+  if (folders.length > 1 && folders.every((folder) => folder.startsWith(first))) return first;
+  let above = first.slice(0, first.lastIndexOf('/', first.length - 2) + 1);
+  while (above !== '' && !folders.every((folder) => folder.startsWith(above)))
+    above = above.slice(0, above.lastIndexOf('/', above.length - 2) + 1);
+  return above;
+}
+
+/** Where there are several adapters, errors say which one they mean. */
+function named<T>(name: string, count: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof PapilioError) || count === 1) throw error;
+    throw new PapilioError(error.kind, `Adapter ${name}: ${error.message}`, error.details);
+  }
+}
+
+function readOne(files: Files, folder: string): LoadedAdapter {
+  const config = new TextDecoder().decode(files.get(folder + CONFIG_FILE)!);
+  const tensors = files.get(folder + TENSOR_FILE);
+  if (tensors) return readAdapter(config, tensors);
+  const other = ['adapter_model.bin', 'adapter_model.pt']
+    .map((name) => folder + name)
+    .find((p) => files.has(p));
+  if (other !== undefined) refuseForeignBytes(files.get(other)!);
+  return fail(
+    'not-found',
+    `Beside ${folder}${CONFIG_FILE} there is no ${TENSOR_FILE}; an adapter is both files, as PeftModel.save_pretrained writes them.`,
+  );
+}
+
+/** No configuration: other tools write a single file, whose names tell which. */
+function refuseWithout(files: Files): never {
+  for (const [path, bytes] of files) {
+    if (!isAdapterFile(path)) continue;
+    refuseForeignBytes(bytes);
+    refuseForeignNames('', [...readSafetensors(bytes).tensors.keys()]);
+  }
+  return fail(
+    'not-found',
+    `There is no ${CONFIG_FILE}, so this is no PEFT adapter; an adapter is ${CONFIG_FILE} and ${TENSOR_FILE}, as PeftModel.save_pretrained writes them.`,
+  );
+}
+
+/** The files of adapters by name, as PEFT lays them out. */
+export function folderOf(adapters: ReadonlyMap<string, Adapter>): Map<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, adapter] of adapters) {
+    if (name === '' || name.split('/').some((part) => part === '' || part === '..' || part === '.'))
+      fail(
+        'bad-argument',
+        `${JSON.stringify(name)} cannot be the name of an adapter: it is a folder's name.`,
+      );
+    const folder = name === DEFAULT_NAME ? '' : `${name}/`;
+    const written = writeAdapter(adapter);
+    files.set(folder + CONFIG_FILE, new TextEncoder().encode(written[CONFIG_FILE]));
+    files.set(folder + TENSOR_FILE, written[TENSOR_FILE]);
+  }
+  return files;
+}
