@@ -59,6 +59,8 @@ export const ERROR_GUIDE: Readonly<Record<ErrorKind, Guide>> = {
   'non-finite': guide('Training diverged', 'train', 'halve-rate', 'show-training'),
   quota: guide('The browser has no room for checkpoints', 'train', 'download-checkpoint'),
   network: guide('A file could not be fetched', 'train', 'retry'),
+  forbidden: guide('A file is not open to everyone', 'choose', 'show-model', 'show-data'),
+  aborted: guide('The download was broken off', 'train', 'retry'),
   checkpoint: guide('The checkpoint does not fit', 'train', 'reset'),
   internal: guide('Something broke', 'train', 'resume', 'retry', 'copy'),
 };

@@ -1,11 +1,17 @@
-/** From the command line's words to sources: embedded names, files with what lies beside them, folders. */
+/** From the command line's words to sources: embedded names, files with what lies beside them, folders, the Hub, addresses. */
 import { basename, dirname, join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { decodePng } from '../data/files/png.ts';
+import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
+import { openSource, pin } from '../hub/open.ts';
+import type { Around, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { externalFiles } from '../onnx/decode.ts';
 import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
 import type { Surroundings } from '../training/source.ts';
+import { cacheFolder, folderStore } from './hubFolder.ts';
+import { progressBar } from './progress.ts';
 import { kindOf, listFiles, listFolder, openGpu, readBytes } from './runtime.ts';
 
 const EMBEDDED = 'embedded:';
@@ -17,13 +23,46 @@ const SIDECARS = [
   'generation_config.json',
 ];
 
+/** The Hub with the names that its own tools use for the environment: HF_ENDPOINT, HF_TOKEN. */
+async function hub(): Promise<Around> {
+  const { HF_ENDPOINT, HF_TOKEN } = process.env;
+  return {
+    store: folderStore(cacheFolder()),
+    fetch,
+    hub: hubAddress(HF_ENDPOINT ?? HUB_ADDRESS),
+    ...(HF_TOKEN === undefined || HF_TOKEN === '' ? {} : { token: HF_TOKEN }),
+  };
+}
+
+/** Whether a word names something to be fetched. */
+const isRemote = (word: string): boolean => /^(hub:|https?:\/\/)/.test(word);
+
+/** Pins what a word names and fetches it, telling how far it is; the run then finds everything kept. */
+async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | UrlSource> {
+  const around = await hub();
+  const named = parseSource(word, kind, around.hub);
+  let source = named;
+  if (named.kind === 'hub') {
+    const pinned = await pin(named, kind, around);
+    source = pinned.source;
+    for (const note of pinned.notes) process.stderr.write(`${note}\n`);
+  }
+  const bar = progressBar('fetch');
+  const { files } = await openSource(source, kind, around, {
+    onBytes: (done, total, what) => bar.update(done, total, what),
+  });
+  bar.end();
+  process.stderr.write(`${nameOf(source)}: ${files.map(({ path }) => path).join(', ')}\n`);
+  return source;
+}
+
 /** The .onnx file of a folder: `model.onnx`, `onnx/model.onnx`, or the only one there is. */
 async function modelFile(path: string): Promise<string> {
   const kind = await kindOf(path);
   if (kind === null)
     return fail(
       'not-found',
-      `${path} does not exist; give an .onnx file, a folder with one, or embedded:NAME.`,
+      `${path} does not exist; give an .onnx file, a folder with one, embedded:NAME or hub:OWNER/NAME.`,
     );
   if (kind === 'file') return path;
   const files = (await listFiles(path)).filter((f) => f.endsWith('.onnx'));
@@ -41,6 +80,7 @@ async function modelFile(path: string): Promise<string> {
 /** Reads a model file, its external data and its sidecars (beside it, or one folder up as on the Hub). */
 export async function modelSource(word: string): Promise<ModelSource> {
   if (word.startsWith(EMBEDDED)) return { kind: 'embedded', name: word.slice(EMBEDDED.length) };
+  if (isRemote(word)) return fetchNamed(word, 'model');
   const path = await modelFile(word);
   const folder = dirname(path);
   const bytes = await readBytes(path);
@@ -59,9 +99,13 @@ export async function modelSource(word: string): Promise<ModelSource> {
 
 export async function dataSource(word: string): Promise<DataSource> {
   if (word.startsWith(EMBEDDED)) return { kind: 'embedded', name: word.slice(EMBEDDED.length) };
+  if (isRemote(word)) return fetchNamed(word, 'dataset');
   const kind = await kindOf(word);
   if (kind === null)
-    return fail('not-found', `${word} does not exist; give a data file, a folder, or embedded:NAME.`);
+    return fail(
+      'not-found',
+      `${word} does not exist; give a data file, a folder, embedded:NAME or hub:OWNER/NAME.`,
+    );
   if (kind === 'file')
     return { kind: 'files', files: [{ name: basename(word), bytes: await readBytes(word) }] };
   const names = await listFiles(word);
@@ -90,4 +134,5 @@ export const surroundings: Surroundings = {
     return bytes;
   },
   decodeImage: decodePng,
+  hub,
 };

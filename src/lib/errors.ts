@@ -22,6 +22,10 @@ export type ErrorKind =
   | 'non-finite'
   | 'quota'
   | 'network'
+  /** A licence to accept or a token to give first. */
+  | 'forbidden'
+  /** Broken off by the user. */
+  | 'aborted'
   | 'checkpoint'
   | 'internal';
 

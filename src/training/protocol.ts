@@ -5,7 +5,9 @@
 
 import type { MethodId } from '../adapters/registry.ts';
 import type { ParameterCount } from '../adapters/types.ts';
+import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
+import type { Precision } from '../models/import/quantStore.ts';
 import type { TrainingSettings } from './settings.ts';
 
 /** A file by name; bytes travel as transferables. */
@@ -14,15 +16,23 @@ export interface NamedFile {
   readonly bytes: Uint8Array;
 }
 
-/** Embedded by name, or the files a user dropped (an .onnx, its external data, config.json, tokenizer.json). */
-export type ModelSource =
+/** Embedded by name, the files a user dropped (an .onnx, its external data, config.json, tokenizer.json), or fetched and kept. */
+export type ModelSource = (
   | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly NamedFile[] };
+  | { readonly kind: 'files'; readonly files: readonly NamedFile[] }
+  | HubSource
+  | UrlSource
+) & {
+  /** What the weights are rounded to while loading; as the file has them, unless given. */
+  readonly precision?: Precision;
+};
 
-/** Embedded by name, dropped files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
+/** Embedded by name, dropped or fetched files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
 export type DataSource =
   | { readonly kind: 'embedded'; readonly name: string }
   | { readonly kind: 'files'; readonly files: readonly NamedFile[] }
+  | HubSource
+  | UrlSource
   | { readonly kind: 'text'; readonly text: string }
   | {
       readonly kind: 'drawings';

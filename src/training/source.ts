@@ -7,9 +7,12 @@ import { drawingsDataset } from '../data/pictures.ts';
 import { textDataset } from '../data/text.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { Dataset } from '../data/types.ts';
+import { baseName } from '../hub/names.ts';
+import type { Around } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
+import { fetchData, fetchModel } from './fetched.ts';
 import type { DataReport, DataSource, ModelSource, NamedFile } from './protocol.ts';
 
 /** What the surroundings provide: reading embedded files, decoding pictures. */
@@ -18,6 +21,8 @@ export interface Surroundings {
   /** Reads a file of the project's `public/` folder. */
   readonly readPublic: (path: string, onBytes: (done: number, total: number) => void) => Promise<Uint8Array>;
   readonly decodeImage: ImageDecoder;
+  /** The Hub and what is kept of it, where there is a place to keep it. */
+  readonly hub?: () => Promise<Around>;
 }
 
 export interface OpenedModel {
@@ -30,24 +35,34 @@ export interface OpenedModel {
   readonly sidecars: readonly NamedFile[];
 }
 
+/** Files that go with a model but hold no weights. */
+const isSidecar = (name: string): boolean => /\.(json|jinja|txt)$/.test(name);
+
+async function modelFiles(
+  source: ModelSource,
+  around: Surroundings,
+  onBytes: (done: number, total: number, what: string) => void,
+): Promise<NamedFile[]> {
+  if (source.kind === 'files') return [...source.files];
+  if (source.kind !== 'embedded') return fetchModel(source, around.hub, onBytes);
+  return Promise.all(
+    embeddedFiles(source.name).map(async ({ name, path }) => ({
+      name,
+      bytes: await around.readPublic(path, (done, total) => onBytes(done, total, name)),
+    })),
+  );
+}
+
 export async function openModel(
   source: ModelSource,
   around: Surroundings,
   onBytes: (done: number, total: number, what: string) => void = () => {},
 ): Promise<OpenedModel> {
-  const files: NamedFile[] =
-    source.kind === 'files'
-      ? [...source.files]
-      : await Promise.all(
-          embeddedFiles(source.name).map(async ({ name, path }) => ({
-            name,
-            bytes: await around.readPublic(path, (done, total) => onBytes(done, total, name)),
-          })),
-        );
+  const files = await modelFiles(source, around, onBytes);
   const onnx =
     files.find((f) => f.name.endsWith('.onnx')) ??
     fail('not-found', 'There is no .onnx file among the files of the model.');
-  const model = loadModel(files);
+  const model = loadModel(files, source.precision ? { precision: source.precision } : {});
   const text = (name: string) => {
     const file = files.find((f) => f.name === name);
     return file ? new TextDecoder().decode(file.bytes) : null;
@@ -62,11 +77,12 @@ export async function openModel(
           tokenizerConfig === null ? undefined : JSON.parse(tokenizerConfig),
         );
   return {
-    name: source.kind === 'embedded' ? source.name : onnx.name,
+    name:
+      source.kind === 'embedded' ? source.name : source.kind === 'hub' ? baseName(source.repo) : onnx.name,
     model,
     tokenizer,
-    bytes: files.filter((f) => !f.name.endsWith('.json')).map((f) => f.bytes),
-    sidecars: files.filter((f) => f.name.endsWith('.json') && f.name !== 'card.json'),
+    bytes: files.filter((f) => !isSidecar(f.name)).map((f) => f.bytes),
+    sidecars: files.filter((f) => isSidecar(f.name) && f.name !== 'card.json'),
   };
 }
 
@@ -98,13 +114,17 @@ export interface OpenedData {
 }
 
 export async function openData(
-  source: DataSource,
+  from: DataSource,
   opened: OpenedModel,
   task: Task,
   seed: number,
-  around: Pick<Surroundings, 'decodeImage'>,
+  around: Pick<Surroundings, 'decodeImage' | 'hub'>,
 ): Promise<OpenedData> {
   const { model, tokenizer } = opened;
+  const source =
+    from.kind === 'hub' || from.kind === 'url'
+      ? { kind: 'files' as const, files: await fetchData(from, around.hub, () => {}) }
+      : from;
   const needTokenizer = () =>
     tokenizer ?? fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${opened.name}.`);
   const encoded = (text: string) => [new TextEncoder().encode(text)];

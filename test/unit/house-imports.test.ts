@@ -14,11 +14,24 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   adapters: ['onnx', 'ops', 'graph', 'lib'],
   gpu: ['graph', 'lib'],
   data: ['lib'],
-  python: ['lib', 'onnx', 'models', 'adapters', 'data'],
-  training: ['lib', 'onnx', 'graph', 'ops', 'models', 'adapters', 'gpu', 'data', 'inference', 'python'],
+  hub: ['lib'],
+  python: ['lib', 'onnx', 'models', 'adapters', 'data', 'hub'],
+  training: [
+    'lib',
+    'onnx',
+    'graph',
+    'ops',
+    'models',
+    'adapters',
+    'gpu',
+    'data',
+    'hub',
+    'inference',
+    'python',
+  ],
   inference: ['onnx', 'data', 'lib'],
-  app: ['adapters', 'data', 'inference', 'models', 'training', 'lib'],
-  ui: ['app', 'adapters', 'data', 'inference', 'training', 'lib'],
+  app: ['adapters', 'data', 'hub', 'inference', 'models', 'training', 'lib'],
+  ui: ['app', 'adapters', 'data', 'hub', 'inference', 'training', 'lib'],
   cli: [
     'lib',
     'onnx',
@@ -39,7 +52,14 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Rooms and packages that the page may only load later. */
 const LATER_ROOMS = ['gpu', 'graph', 'ops'];
-const LATER_PACKAGES = ['onnxruntime-web', 'plotly.js-cartesian-dist-min', 'katex', 'wesl', '@jax-js/jax'];
+const LATER_PACKAGES = [
+  'onnxruntime-web',
+  'plotly.js-cartesian-dist-min',
+  'katex',
+  'wesl',
+  '@jax-js/jax',
+  '@huggingface/hub',
+];
 
 type EdgeKind = 'static' | 'type' | 'dynamic' | 'url';
 

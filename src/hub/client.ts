@@ -1,0 +1,105 @@
+/** Asking the Hub: search, and what a repository holds at a commit. Paging and parameters are `@huggingface/hub`'s, loaded when first needed. */
+import { PapilioError } from '../lib/errors.ts';
+import { isCommit, isRepoName } from './names.ts';
+import { type Asked, aborted, isAbort, refuse, refuseAnswer, unreachable } from './refusals.ts';
+import type { Around, FoundRepo, Listing, RepoKind } from './types.ts';
+
+const MOST_HITS = 12;
+const library = () => import('@huggingface/hub');
+
+/** What the library takes beside its own parameters; refusals become sentences before it sees them. */
+function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?: AbortSignal) {
+  const { hub, token } = around;
+  if (token !== undefined && !token.startsWith('hf_'))
+    refuse('forbidden', 'token', 'This is no access token of the Hub: those begin with "hf_".');
+  const checked: typeof fetch = async (input, init) => {
+    const url = String(input instanceof Request ? input.url : input);
+    let response: Response;
+    try {
+      response = await around.fetch(url, { ...init, ...(signal === undefined ? {} : { signal }) });
+    } catch (error) {
+      throw isAbort(error) ? aborted('The search') : unreachable(url);
+    }
+    return response.ok ? response : refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
+  };
+  return { hubUrl: hub, fetch: checked, ...(token === undefined ? {} : { accessToken: token }) };
+}
+
+/** Models with ONNX files, or datasets, whose name has the words in it; the most fetched first. */
+export async function searchRepos(
+  words: string,
+  kind: RepoKind,
+  around: Around,
+  signal?: AbortSignal,
+): Promise<FoundRepo[]> {
+  const { listModels, listDatasets } = await library();
+  const common = {
+    ...access(around, { kind, repo: words }, signal),
+    sort: 'downloads' as const,
+    limit: MOST_HITS,
+  };
+  const hits =
+    kind === 'model'
+      ? listModels({ ...common, search: { query: words, tags: ['onnx'] } })
+      : listDatasets({ ...common, search: { query: words } });
+  const found: FoundRepo[] = [];
+  for await (const hit of hits) {
+    const task = 'task' in hit && typeof hit.task === 'string' ? hit.task : null;
+    found.push({ repo: hit.name, downloads: hit.downloads, isGated: Boolean(hit.gated), task });
+  }
+  return found.sort((a, b) => b.downloads - a.downloads);
+}
+
+/** Repositories named like one, for a sentence; none when the search fails as well. */
+export async function namesLike(repo: string, kind: RepoKind, around: Around): Promise<string[]> {
+  const name = repo.slice(repo.indexOf('/') + 1).replace(/-onnx$/i, '');
+  // A part of the name finds what a slip at its end or its size hides.
+  for (const words of [name, name.split(/[-_.]/).slice(0, 2).join('-'), name.split(/[-_.]/)[0]!]) {
+    const found = words.length < 2 ? [] : await searchRepos(words, kind, around).catch(() => []);
+    const others = found.map((hit) => hit.repo).filter((other) => other !== repo);
+    if (others.length > 0) return others.slice(0, 3);
+  }
+  return [];
+}
+
+/**
+ * The files of a repository; the revision is looked up and pinned to its commit.
+ *
+ * @throws PapilioError 'not-found' (with names that are near), 'forbidden', 'network', 'aborted', 'bad-argument'
+ */
+export async function askListing(
+  kind: RepoKind,
+  repo: string,
+  revision: string,
+  around: Around,
+  signal?: AbortSignal,
+): Promise<Listing> {
+  if (!isRepoName(repo))
+    refuse('bad-argument', 'choose', `"${repo}" names no repository; write owner/name as the Hub shows it.`);
+  const { modelInfo, datasetInfo, listFiles } = await library();
+  const common = access(around, { kind, repo, revision }, signal);
+  try {
+    const request = { ...common, name: repo, revision, additionalFields: ['sha' as const] };
+    const { sha, gated } = await (kind === 'model' ? modelInfo(request) : datasetInfo(request));
+    if (!isCommit(sha)) refuse('network', 'choose', `The Hub gives no commit for ${repo}@${revision}.`);
+    const files: Listing['files'][number][] = [];
+    for await (const { type, path, size, oid, lfs } of listFiles({
+      ...common,
+      repo: { type: kind, name: repo },
+      revision: sha,
+      recursive: true,
+    })) {
+      if (type === 'file')
+        files.push({ path, size: lfs?.size ?? size, sha256: lfs?.oid ?? null, oid: oid ?? '' });
+    }
+    return { hub: around.hub, kind, repo, revision, commit: sha, isGated: Boolean(gated), files };
+  } catch (error) {
+    if (!(error instanceof PapilioError) || error.details.isMissing !== true) throw error;
+    const near = await namesLike(repo, kind, around);
+    if (near.length === 0) throw error;
+    throw new PapilioError(error.kind, `${error.message} Near to it: ${near.join(', ')}.`, {
+      ...error.details,
+      near,
+    });
+  }
+}

@@ -1,0 +1,202 @@
+/** Files of a repository or an address, from the store where they are there and else from the web: listed, weighed, fetched, read. */
+import { createSha256 } from '../lib/sha256.ts';
+import { contentName, knownListing, readUrlFacts, rememberListing, writeUrlFacts } from './cache.ts';
+import { askListing } from './client.ts';
+import { fetchFile, haveOf, type Wanted } from './download.ts';
+import { baseName, fileAddress, folderName, folderOf, isCommit, webAddress } from './names.ts';
+import { refuse, refuseAnswer, refuseUrl } from './refusals.ts';
+import type { Around, FetchedFile, Listing, RepoFile, RepoKind, Transfer } from './types.ts';
+
+/** A listing; `isOld` when the Hub did not answer and it is what was last known. */
+export interface FoundListing {
+  readonly listing: Listing;
+  readonly isOld: boolean;
+}
+
+/**
+ * What a repository holds. A commit that is known is not asked for again; a branch is, and without a connection what it last stood for is
+ * taken.
+ *
+ * @throws PapilioError as {@link askListing}
+ */
+export async function findListing(
+  kind: RepoKind,
+  repo: string,
+  revision: string,
+  around: Around,
+  signal?: AbortSignal,
+): Promise<FoundListing> {
+  const known = await knownListing(around.store, around.hub, kind, repo, revision);
+  if (known !== null && isCommit(revision)) return { listing: known, isOld: false };
+  try {
+    const listing = await askListing(kind, repo, revision, around, signal);
+    await rememberListing(around.store, listing);
+    return { listing, isOld: false };
+  } catch (error) {
+    const isOffline = (error as { kind?: string }).kind === 'network';
+    if (known === null || !isOffline) throw error;
+    return { listing: known, isOld: true };
+  }
+}
+
+/** How much of some files is here. */
+export async function weigh(
+  listing: Listing,
+  files: readonly RepoFile[],
+  around: Around,
+): Promise<{ readonly done: number; readonly total: number; readonly isWhole: boolean }> {
+  const folder = folderOf(listing.hub, listing.kind, listing.repo);
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  let done = 0;
+  let isWhole = true;
+  for (const file of files) {
+    const have = await haveOf(around.store, { folder, name: contentName(file), size: file.size });
+    done += Math.min(have.bytes, file.size);
+    isWhole &&= have.isWhole;
+  }
+  return { done, total, isWhole };
+}
+
+const inMegabytes = (bytes: number): string =>
+  `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
+
+/** @throws PapilioError 'quota' where less room is left than will be written */
+async function requireRoom(bytes: number, what: string, around: Around): Promise<void> {
+  const room = await around.store.room();
+  if (room === null || bytes <= room) return;
+  refuse(
+    'quota',
+    'free',
+    `${what} needs ${inMegabytes(bytes)} more, and there is room for ${inMegabytes(Math.max(0, room))}; free something that is kept, or choose smaller files.`,
+    { needed: bytes, room },
+  );
+}
+
+/**
+ * Brings files of a repository into the store; those that are there cost nothing.
+ *
+ * @throws PapilioError as {@link fetchFile}, and 'quota' before anything is fetched that has no room
+ */
+export async function bringFiles(
+  listing: Listing,
+  files: readonly RepoFile[],
+  around: Around,
+  transfer: Transfer = {},
+): Promise<void> {
+  const { hub, kind, repo, commit, revision } = listing;
+  const { token, store } = around;
+  const folder = folderOf(hub, kind, repo);
+  const { done: already, total, isWhole } = await weigh(listing, files, around);
+  if (isWhole) return transfer.onBytes?.(total, total, repo);
+  await requireRoom(total - already, repo, around);
+  await rememberListing(store, listing);
+  let before = 0;
+  for (const file of files) {
+    const { path, size, sha256, oid } = file;
+    const asked = { hub, kind, repo, path, revision, hasToken: token !== undefined };
+    const wanted: Wanted = {
+      url: fileAddress(hub, kind, repo, commit, path),
+      folder,
+      name: contentName(file),
+      label: baseName(path),
+      size,
+      sha256,
+      oid: oid === '' ? null : oid,
+      ...(token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } }),
+      refuse: (response) => refuseAnswer(response, asked),
+    };
+    const start = before;
+    await fetchFile(wanted, around, {
+      ...transfer,
+      onBytes: (done, _, what) => transfer.onBytes?.(start + done, total, what),
+    });
+    before += size;
+    transfer.onBytes?.(before, total, baseName(path));
+  }
+}
+
+/** Reads files that are in the store. @throws PapilioError 'not-found' naming what is not */
+export async function readFiles(
+  listing: Listing,
+  files: readonly RepoFile[],
+  around: Around,
+): Promise<FetchedFile[]> {
+  const folder = folderOf(listing.hub, listing.kind, listing.repo);
+  const out: FetchedFile[] = [];
+  for (const file of files) {
+    const bytes = await around.store.read(folder, contentName(file));
+    if (bytes === null || bytes.length !== file.size)
+      return refuse(
+        'not-found',
+        'again',
+        `${file.path} of ${listing.repo} is no longer kept; download it again.`,
+      );
+    out.push({ path: file.path, bytes });
+  }
+  return out;
+}
+
+/** The folder of everything that belongs to one address. */
+const urlFolder = (url: string): string => {
+  const hash = createSha256();
+  hash.update(new TextEncoder().encode(url));
+  return `url--${hash.hex().slice(0, 32)}`;
+};
+
+/**
+ * A file by its address and, under the same roof, files beside it: `names` relative to its folder ("config.json", "../config.json"). What was
+ * fetched once is not asked for again, nor what did not exist. Those that do not exist are left out, unless `isNeeded`.
+ */
+export async function bringUrl(
+  url: string,
+  names: readonly string[],
+  isNeeded: boolean,
+  around: Around,
+  transfer: Transfer = {},
+): Promise<FetchedFile[]> {
+  const home = webAddress(url);
+  const folder = urlFolder(url);
+  const { store } = around;
+  let facts = (await readUrlFacts(store, folder)) ?? { url, files: {} };
+  const out: FetchedFile[] = [];
+  for (const name of names) {
+    const address = new URL(home);
+    address.pathname = new URL(name, `https://x${folderName(home.pathname)}`).pathname;
+    const kept = facts.files[name];
+    if (kept === null) continue;
+    const stored = kept ?? `file-${Object.keys(facts.files).length}`;
+    if (kept === undefined) {
+      facts = { ...facts, files: { ...facts.files, [name]: stored } };
+      await writeUrlFacts(store, folder, facts);
+    }
+    const isMissing = await fetchFile(
+      {
+        url: address.href,
+        folder,
+        name: stored,
+        label: baseName(name),
+        size: null,
+        sha256: null,
+        oid: null,
+        refuse: (response) => refuseUrl(response, address.href),
+      },
+      around,
+      transfer,
+    ).then(
+      () => false,
+      (error: { kind?: string }) => {
+        // A server may refuse what it does not have instead of saying so.
+        if (isNeeded || (error.kind !== 'not-found' && error.kind !== 'forbidden')) throw error;
+        return true;
+      },
+    );
+    if (isMissing) {
+      facts = { ...facts, files: { ...facts.files, [name]: null } };
+      await writeUrlFacts(store, folder, facts);
+      continue;
+    }
+    const bytes = await store.read(folder, stored);
+    if (bytes !== null) out.push({ path: name, bytes });
+  }
+  return out;
+}

@@ -1,0 +1,170 @@
+/**
+ * What lies in a repository: its .onnx files by part and precision, the external data and sidecars that belong to each, and the splits of a
+ * dataset. Names alone decide, as Optimum, transformers.js, sentence-transformers and onnxruntime-genai choose them.
+ */
+import { baseName, folderName, isOnnx } from './names.ts';
+import type { RepoFile } from './types.ts';
+
+export interface Variant {
+  /** Paths of the .onnx files: one, or encoder and decoder. */
+  readonly onnx: readonly string[];
+  /** "model", "decoder_model_merged", "vision_model", "encoder + decoder" … with the folder where that tells more. */
+  readonly part: string;
+  readonly precision: Precision;
+  /** The .onnx files, their external data and the sidecars. */
+  readonly files: readonly RepoFile[];
+  readonly bytes: number;
+}
+
+export type Precision =
+  | 'f32'
+  | 'f16'
+  | 'bf16'
+  | 'q8'
+  | 'int8'
+  | 'uint8'
+  | 'q4'
+  | 'q4f16'
+  | 'bnb4'
+  | 'q2'
+  | 'q1';
+
+/** What each is, in a few words. */
+export const PRECISIONS: Readonly<Record<Precision, string>> = {
+  f32: '32-bit floats',
+  f16: '16-bit floats',
+  bf16: 'bfloat16',
+  q8: '8-bit weights, activations quantised as it runs',
+  int8: '8-bit signed weights',
+  uint8: '8-bit unsigned weights',
+  q4: '4-bit weights in blocks, 32-bit elsewhere',
+  q4f16: '4-bit weights in blocks, 16-bit elsewhere',
+  bnb4: '4-bit weights by bitsandbytes',
+  q2: '2-bit weights',
+  q1: '1-bit weights',
+};
+
+const SUFFIXES: readonly (readonly [RegExp, Precision])[] = [
+  [/[_.-](fp16|f16|float16)$/, 'f16'],
+  [/[_.-](bf16|bfloat16)$/, 'bf16'],
+  [/[_.-](q4f16|int4f16)$/, 'q4f16'],
+  [/[_.-](q4|int4|uint4)$/, 'q4'],
+  [/[_.-](bnb4|nf4)$/, 'bnb4'],
+  [/[_.-]q2(f16)?$/, 'q2'],
+  [/[_.-]q1(f16)?$/, 'q1'],
+  [/[_.-](quantized|q8|quant)$/, 'q8'],
+  [/[_.-]q?u(int)?8(_[a-z0-9_]+)?$/, 'uint8'],
+  [/[_.-]q?int8(_[a-z0-9_]+)?$/, 'int8'],
+  [/[_.-](fp32|f32|float32)$/, 'f32'],
+];
+
+/** What onnxruntime-genai's builder puts into folder names, as "cpu-int4-rtn-block-32". */
+const FOLDERS: readonly (readonly [RegExp, Precision])[] = [
+  [/(^|[-_])int4([-_]|$)/, 'q4'],
+  [/(^|[-_])int8([-_]|$)/, 'int8'],
+  [/(^|[-_])fp16([-_]|$)/, 'f16'],
+];
+
+function precisionOf(path: string): { readonly part: string; readonly precision: Precision } {
+  const stem = baseName(path).replace(/\.onnx$/, '');
+  for (const [suffix, precision] of SUFFIXES)
+    if (suffix.test(stem)) return { part: stem.replace(suffix, ''), precision };
+  const folder = folderName(path).split('/').at(-2) ?? '';
+  const found = FOLDERS.find(([word]) => word.test(folder));
+  return { part: stem, precision: found?.[1] ?? 'f32' };
+}
+
+/** Files beside a model that say what it is; weights and pictures are none. */
+const SIDECARS = new Set([
+  'config.json',
+  'generation_config.json',
+  'genai_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'vocab.txt',
+  'merges.txt',
+  'preprocessor_config.json',
+  'processor_config.json',
+  'chat_template.jinja',
+  'chat_template.json',
+]);
+
+/** Sidecar names worth asking for where no listing tells which exist. */
+export const USUAL_SIDECARS: readonly string[] = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'preprocessor_config.json',
+  'chat_template.jinja',
+];
+
+/** Whether `path` holds tensors of the model `onnx`: model.onnx_data, model.onnx_data_1, model.onnx.data, model.data. */
+function isDataOf(path: string, onnx: string): boolean {
+  if (!path.startsWith(onnx.slice(0, -'.onnx'.length)) || path.includes('/', onnx.length)) return false;
+  const rest = path.slice(onnx.length - '.onnx'.length);
+  return /^(\.onnx)?[._]data(_\d+)?$/.test(rest);
+}
+
+/** The sidecars of a model: the nearest of each name, in its folder or in those above. */
+function sidecarsOf(path: string, files: readonly RepoFile[]): RepoFile[] {
+  const nearest = new Map<string, RepoFile>();
+  const depth = (file: RepoFile) => folderName(file.path).length;
+  for (const file of files) {
+    const name = baseName(file.path);
+    if (!SIDECARS.has(name) || !folderName(path).startsWith(folderName(file.path))) continue;
+    const known = nearest.get(name);
+    if (known === undefined || depth(known) < depth(file)) nearest.set(name, file);
+  }
+  return [...nearest.values()];
+}
+
+/** The files that belong to some .onnx files of a repository. */
+export function filesOf(onnx: readonly string[], files: readonly RepoFile[]): RepoFile[] {
+  const wanted = new Map<string, RepoFile>();
+  for (const path of onnx)
+    for (const file of files)
+      if (file.path === path || isDataOf(file.path, path)) wanted.set(file.path, file);
+  for (const file of sidecarsOf(onnx[0]!, files)) wanted.set(file.path, file);
+  return [...wanted.values()];
+}
+
+const ORDER = Object.keys(PRECISIONS) as Precision[];
+const ENCODER = 'encoder_model';
+/** Preferred first. */
+const DECODERS = ['decoder_model', 'decoder_model_merged'];
+
+/**
+ * The models of a repository, those that the trainer likes best first: whole models before parts, then by precision. Encoder and decoder
+ * in two files are offered as one, and each alone.
+ */
+export function variantsOf(files: readonly RepoFile[]): Variant[] {
+  const single = files
+    .filter(({ path }) => isOnnx(path))
+    .map(({ path }) => ({ path, folder: folderName(path), ...precisionOf(path) }));
+  const variant = (onnx: readonly string[], part: string, precision: Precision): Variant => {
+    const own = filesOf(onnx, files);
+    return { onnx, part, precision, files: own, bytes: own.reduce((sum, { size }) => sum + size, 0) };
+  };
+  const pairs = single
+    .filter(({ part }) => part === ENCODER)
+    .flatMap((encoder) => {
+      const decoder = DECODERS.map((name) =>
+        single.find(
+          ({ folder, part, precision }) =>
+            part === name && folder === encoder.folder && precision === encoder.precision,
+        ),
+      ).find((found) => found !== undefined);
+      return decoder === undefined
+        ? []
+        : [variant([encoder.path, decoder.path], 'encoder + decoder', encoder.precision)];
+    });
+  const rank = ({ part, precision }: Variant) =>
+    (part === 'encoder + decoder' ? 0 : /(^|\/)model$/.test(part) ? 1 : 2) * 100 + ORDER.indexOf(precision);
+  const alone = single.map(({ path, folder, part, precision }) =>
+    variant([path], `${folder.replace(/^onnx\//, '')}${part}`, precision),
+  );
+  return [...pairs, ...alone].sort((a, b) => rank(a) - rank(b) || (a.onnx[0]! < b.onnx[0]! ? -1 : 1));
+}

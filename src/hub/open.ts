@@ -1,0 +1,173 @@
+/** From what a model or dataset is named by to its files: revision pinned, files chosen, everything fetched that is not there yet. */
+import { namesLike } from './client.ts';
+import { bringFiles, bringUrl, findListing, readFiles } from './fetching.ts';
+import { filesOf, USUAL_SIDECARS, type Variant, variantsOf } from './layout.ts';
+import { baseName, folderName, isOnnx } from './names.ts';
+import { refuse } from './refusals.ts';
+import { splitsOf, usualSplit } from './splits.ts';
+import type {
+  Around,
+  FetchedFile,
+  HubSource,
+  Listing,
+  RepoFile,
+  RepoKind,
+  Transfer,
+  UrlSource,
+} from './types.ts';
+
+/** What a source stands for, exactly: a commit and the files of it, or an address. */
+export interface Pinned {
+  readonly listing: Listing;
+  readonly files: readonly RepoFile[];
+  readonly source: HubSource;
+  /** Sentences worth showing. */
+  readonly notes: readonly string[];
+}
+
+export interface OpenedFiles {
+  /** As {@link FetchedFile}, by path. */
+  readonly files: readonly FetchedFile[];
+  readonly notes: readonly string[];
+  /** Further files beside the first .onnx, as the model itself names them. @throws PapilioError 'not-found' */
+  readonly beside: (names: readonly string[]) => Promise<readonly FetchedFile[]>;
+}
+
+const inMegabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+
+/** The variants of a model's repository. @throws PapilioError 'not-found' with repositories that have some */
+export async function requireVariants(listing: Listing, around: Around): Promise<Variant[]> {
+  const variants = variantsOf(listing.files);
+  if (variants.length > 0) return variants;
+  const near = await namesLike(listing.repo, 'model', around);
+  const name = baseName(listing.repo);
+  return refuse(
+    'not-found',
+    'choose',
+    `${listing.repo} holds no .onnx file${near.length > 0 ? `; these do: ${near.join(', ')}` : `; exports are often called onnx-community/${name}-ONNX`}.`,
+    { near: near.length > 0 ? near : [`onnx-community/${name}-ONNX`] },
+  );
+}
+
+/** The model that is meant when a repository is named without a file. */
+function usualVariant(variants: readonly Variant[], repo: string): Variant {
+  const first = variants[0]!;
+  if (first.part === 'model' || first.part === 'encoder + decoder' || variants.length === 1) return first;
+  const offers = variants
+    .slice(0, 8)
+    .map(({ onnx, bytes }) => `${onnx[0]} (${inMegabytes(bytes)})`)
+    .join(', ');
+  return refuse('bad-argument', 'choose', `${repo} holds several models; name one of ${offers}.`);
+}
+
+function chosenFiles(listing: Listing, paths: readonly string[], kind: RepoKind): RepoFile[] {
+  const missing = paths.filter((path) => !listing.files.some((file) => file.path === path));
+  if (missing.length > 0)
+    refuse(
+      'not-found',
+      'choose',
+      `${listing.repo} has no file ${missing.join(', ')} at ${listing.revision}.`,
+    );
+  const onnx = kind === 'model' ? paths.filter(isOnnx) : [];
+  const own = onnx.length > 0 ? filesOf(onnx, listing.files) : [];
+  const others = listing.files.filter(
+    ({ path }) => paths.includes(path) && !own.some((f) => f.path === path),
+  );
+  return [...own, ...others];
+}
+
+/**
+ * Looks up what a source stands for; nothing but listings is fetched.
+ *
+ * @throws PapilioError 'not-found', 'forbidden', 'network', 'bad-argument', 'aborted'
+ */
+export async function pin(
+  source: HubSource,
+  kind: RepoKind,
+  around: Around,
+  signal?: AbortSignal,
+): Promise<Pinned> {
+  const revision = source.revision ?? 'main';
+  const at = { ...around, hub: source.hub ?? around.hub };
+  const { listing, isOld } = await findListing(kind, source.repo, revision, at, signal);
+  const notes = isOld
+    ? [
+        `The Hub cannot be reached: ${source.repo} is taken as it was last seen (${listing.commit.slice(0, 7)}).`,
+      ]
+    : [];
+  let paths = source.files ?? [];
+  if (paths.length === 0 && kind === 'model')
+    paths = usualVariant(await requireVariants(listing, at), source.repo).onnx;
+  if (paths.length === 0) {
+    const split = usualSplit(splitsOf(listing.files));
+    if (split === undefined)
+      return refuse(
+        'not-found',
+        'choose',
+        `${source.repo} holds no .parquet, .jsonl, .csv or .txt file; its revision refs/convert/parquet may.`,
+      );
+    paths = split.files.map(({ path }) => path);
+  }
+  return {
+    listing,
+    files: chosenFiles(listing, paths, kind),
+    source: { ...source, revision: listing.commit, files: paths },
+    notes,
+  };
+}
+
+/**
+ * The files of a source, fetched where they are not kept.
+ *
+ * @throws PapilioError as {@link pin} and the download do
+ */
+export async function openSource(
+  source: HubSource | UrlSource,
+  kind: RepoKind,
+  around: Around,
+  transfer: Transfer = {},
+): Promise<OpenedFiles> {
+  if (source.kind === 'url') return openUrl(source, kind, around, transfer);
+  const { listing, files, notes } = await pin(source, kind, around, transfer.signal);
+  const at = { ...around, hub: listing.hub };
+  await bringFiles(listing, files, at, transfer);
+  const first = folderName(files.find(({ path }) => isOnnx(path))?.path ?? '');
+  return {
+    files: await readFiles(listing, files, at),
+    notes,
+    async beside(names) {
+      const more = chosenFiles(
+        listing,
+        names.map((name) => first + name),
+        'dataset',
+      );
+      await bringFiles(listing, more, at, transfer);
+      return readFiles(listing, more, at);
+    },
+  };
+}
+
+async function openUrl(
+  { url }: UrlSource,
+  kind: RepoKind,
+  around: Around,
+  transfer: Transfer,
+): Promise<OpenedFiles> {
+  const name = baseName(new URL(url).pathname);
+  const beside = (names: readonly string[]) => bringUrl(url, names, true, around, transfer);
+  const own = await beside([name]);
+  if (kind === 'dataset' || !isOnnx(name)) return { files: own, notes: [], beside };
+  const inOnnxFolder = new URL(url).pathname.endsWith(`/onnx/${name}`);
+  const near = await bringUrl(url, USUAL_SIDECARS, false, around, transfer);
+  const missing = USUAL_SIDECARS.filter((sidecar) => !near.some(({ path }) => path === sidecar));
+  const above = inOnnxFolder
+    ? await bringUrl(
+        url,
+        missing.map((sidecar) => `../${sidecar}`),
+        false,
+        around,
+        transfer,
+      )
+    : [];
+  return { files: [...own, ...near, ...above], notes: [], beside };
+}
