@@ -3,6 +3,7 @@ export { boft } from './boft/index.ts';
 export { fourierft } from './fourierft/index.ts';
 export { full } from './full/index.ts';
 export { head } from './head/index.ts';
+export { ia3 } from './ia3/index.ts';
 export { loha } from './loha/index.ts';
 export { lokr } from './lokr/index.ts';
 export { lora } from './lora/index.ts';

@@ -1,0 +1,45 @@
+/** IA3 on the graph: one learned factor per input (feed-forward) or per output, the bias included. */
+import type { Value } from '../../graph/types.ts';
+import { binary } from '../../ops/binary.ts';
+import { columnScale } from '../../ops/columnScale.ts';
+import { linear } from '../../ops/linear.ts';
+import { unary } from '../../ops/unary.ts';
+import { view } from '../../ops/view.ts';
+import type { GraphHalf, LayerAdapter, Weights } from '../graphTypes.ts';
+import { layerParts } from '../layerParts.ts';
+import { type Ia3Config, isFeedForward } from './index.ts';
+
+/** PEFT adds it to the factors before it divides by them. */
+const TOLERANCE = 1e-8;
+
+export const graph: GraphHalf<Ia3Config> = {
+  open({ g }, group) {
+    const { config, layers } = group;
+    return layerParts(g, group).map((params, i): LayerAdapter => {
+      const layer = layers[i]!;
+      const byInput = isFeedForward(layer, config);
+      const l = params.ia3_l!;
+      const vector = view(g, l, [byInput ? layer.in : layer.out]);
+      const times =
+        (factors: Value, bias: Value) =>
+        (weights: Weights): Weights => ({
+          W: binary(g, weights.W, factors, { fn: 'mul' }),
+          bias:
+            byInput || weights.bias === null ? weights.bias : binary(g, weights.bias, bias, { fn: 'mul' }),
+        });
+      return {
+        adapt: times(l, vector),
+        apply: (x, { W, bias }) =>
+          byInput
+            ? linear(g, columnScale(g, x, vector), W, bias)
+            : columnScale(g, linear(g, x, W, bias), vector),
+        undo(merged) {
+          const tolerance = g.constant({ dtype: 'f32', shape: [1] }, Float32Array.of(TOLERANCE));
+          const inverse = (v: Value) =>
+            unary(g, binary(g, v, tolerance, { fn: 'add' }), { fn: 'reciprocal' });
+          return times(inverse(l), inverse(vector))(merged);
+        },
+      };
+    });
+  },
+};
