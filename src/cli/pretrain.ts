@@ -54,6 +54,10 @@ const recipes: Readonly<Record<EmbeddedName, Recipe>> = {
       // Grey values 0 … 255 become −1 … 1, as the batches here make them.
       text('preprocessor_config.json', {
         image_processor_type: 'BitImageProcessor',
+        do_convert_rgb: false,
+        do_convert_grayscale: true,
+        do_resize: true,
+        resample: 3,
         do_rescale: true,
         rescale_factor: 1 / 255,
         do_normalize: true,

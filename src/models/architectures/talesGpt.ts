@@ -1,6 +1,6 @@
 /**
- * The architecture of the embedded language model: Hugging Face's LlamaForCausalLM in small, exported without a cache, with the three
- * inputs that such files have.
+ * The architecture of the embedded language model: Hugging Face's LlamaForCausalLM in small, exported as optimum does, with its
+ * key-value cache; the tests' decoders may leave the cache out.
  */
 import { graphBuilder } from '../../onnx/build.ts';
 import { f32Tensor } from '../../onnx/tensor.ts';
@@ -62,12 +62,15 @@ export function talesGptConfig(
   };
 }
 
-/** Additive mask [B, 1, S, S]: later positions and padding get the smallest float32. */
-function causalMask(b: Blocks, ids: string, attentionMask: string): string {
+/** Additive mask [B, 1, S, P + S] after P cached positions: later positions and padding get the smallest float32. */
+function causalMask(b: Blocks, ids: string, attentionMask: string, past: string | null): string {
   const { g, op, unsqueeze } = b;
   const length = b.size('model', ids, 1);
-  const range = op('model', 'Range', [g.ints([0], []), length, g.ints([1], [])]);
-  const later = op('model', 'Greater', [unsqueeze('model', range, [0]), unsqueeze('model', range, [1])]);
+  const first = past === null ? g.ints([0], []) : b.size('model', past, 2);
+  const end = past === null ? length : op('model', 'Add', [first, length]);
+  const queries = op('model', 'Range', [first, end, g.ints([1], [])]);
+  const keys = past === null ? queries : op('model', 'Range', [g.ints([0], []), end, g.ints([1], [])]);
+  const later = op('model', 'Greater', [unsqueeze('model', keys, [0]), unsqueeze('model', queries, [1])]);
   const padding = unsqueeze('model', op('model', 'Equal', [attentionMask, g.ints([0], [])]), [1, 2]);
   return op('model', 'Where', [op('model', 'Or', [later, padding]), g.scalar(MASKED), g.scalar(0)]);
 }
@@ -130,17 +133,27 @@ function repeatKv(
   ]);
 }
 
-/** Writes the decoder into `b`; `bias` puts biases on q, k and v (Qwen2). */
-export function llamaDecoder(b: Blocks, o: TalesGptOptions, bias = false): void {
+/** Writes the decoder into `b`; `bias` puts biases on q, k and v (Qwen2), `cached` gives it inputs and outputs for a key-value cache. */
+export function llamaDecoder(b: Blocks, o: TalesGptOptions, bias = false, cached = false): void {
   const { g, op } = b;
   const d = o.width;
   const headDim = d / o.heads;
   const dims = ['batch_size', 'sequence_length'];
   const ids = g.input('input_ids', 'int64', dims);
-  const attentionMask = g.input('attention_mask', 'int64', dims);
+  const attentionMask = g.input(
+    'attention_mask',
+    'int64',
+    cached ? ['batch_size', 'total_sequence_length'] : dims,
+  );
   const positions = g.input('position_ids', 'int64', dims);
+  const cacheDims = (length: string) => ['batch_size', o.kvHeads, length, headDim];
+  const pasts = Array.from({ length: cached ? o.layers : 0 }, (_, i) =>
+    (['key', 'value'] as const).map((kind) =>
+      g.input(`past_key_values.${i}.${kind}`, 'float32', cacheDims('past_sequence_length')),
+    ),
+  );
   let x = b.embedding('model.embed_tokens', ids, o.vocabulary, d);
-  const mask = causalMask(b, ids, attentionMask);
+  const mask = causalMask(b, ids, attentionMask, pasts[0]?.[0] ?? null);
   const { cos, sin } = rotaryTables(b, positions, headDim, o.ropeTheta);
 
   for (let i = 0; i < o.layers; i++) {
@@ -150,8 +163,16 @@ export function llamaDecoder(b: Blocks, o: TalesGptOptions, bias = false): void 
     const project = (name: string, heads: number): string =>
       b.heads(attention, b.linear(`${attention}.${name}`, n1, d, heads * headDim, bias), heads, headDim);
     const q = rotate(b, attention, project('q_proj', o.heads), cos, sin, headDim);
-    const k = rotate(b, attention, project('k_proj', o.kvHeads), cos, sin, headDim);
-    const v = project('v_proj', o.kvHeads);
+    const known = (kind: 'key' | 'value', now: string): string => {
+      const past = pasts[i]?.[kind === 'key' ? 0 : 1];
+      if (past === undefined) return now;
+      const present = `present.${i}.${kind}`;
+      const all = op(attention, 'Concat', [past, now], { axis: 2 });
+      g.output(all, 'float32', cacheDims('total_sequence_length'), present);
+      return all;
+    };
+    const k = known('key', rotate(b, attention, project('k_proj', o.kvHeads), cos, sin, headDim));
+    const v = known('value', project('v_proj', o.kvHeads));
     const wide = (y: string): string => repeatKv(b, attention, y, o.kvHeads, o.heads, headDim);
     const context = b.attend(attention, q, wide(k), wide(v), o.heads, headDim, mask);
     x = op(layer, 'Add', [x, b.linear(`${attention}.o_proj`, context, d, d, false)]);
@@ -175,10 +196,10 @@ export function llamaDecoder(b: Blocks, o: TalesGptOptions, bias = false): void 
   g.output(logits, 'float32', [...dims, o.vocabulary], 'logits');
 }
 
-/** input_ids, attention_mask, position_ids [batch, sequence] → logits [batch, sequence, vocabulary]; freshly drawn weights. Opset 17. */
+/** input_ids, attention_mask, position_ids [batch, sequence] and the cache → logits [batch, sequence, vocabulary]; freshly drawn weights. Opset 17. */
 export function talesGpt(partial: Partial<TalesGptOptions> = {}): OnnxModel {
   const o = { ...talesGptDefaults, ...partial };
   const g = graphBuilder({ opset: 17, name: 'tales-gpt', producer: { name: 'papilio' } });
-  llamaDecoder(blocks(g, { init: normalInit(o.seed), opset: 17 }), o);
+  llamaDecoder(blocks(g, { init: normalInit(o.seed), opset: 17 }), o, false, true);
   return g.build();
 }
