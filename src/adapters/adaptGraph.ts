@@ -3,7 +3,7 @@ import { createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { emitTrainables } from './inject.ts';
-import type { AdapterPlan, BaseParameter } from './plan.ts';
+import { type AdapterPlan, type BaseParameter, emitBase } from './plan.ts';
 
 /**
  * Outputs named like the parameters they replace (`encoder.layer.0.attention.attention.query.weight`), shapes as in the engine.
@@ -21,9 +21,7 @@ export function adaptGraph(
   const outputs: Record<string, Value> = {};
   const parameter = (name: string): Value | null => {
     const base = parameters.get(name);
-    return (
-      saved.get(name) ?? (base ? g.parameter(name, { dtype: 'f32', shape: base.shape }, base.load) : null)
-    );
+    return saved.get(name) ?? (base ? emitBase(g, base) : null);
   };
   for (const module of modules) {
     const W = parameter(`${module}.weight`) ?? fail('internal', `The weight of ${module} is missing.`);

@@ -6,6 +6,7 @@ import type { Builder } from '../graph/builder.ts';
 import { rewrite } from '../graph/rewrite.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { storedParameter } from '../ops/fuse/stored.ts';
 import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 import { projectRows } from '../ops/projectRows.ts';
@@ -118,7 +119,8 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
 
 /** A layer carries its module; an embedding is known by its table. */
 function moduleOf(node: Node): string | undefined {
-  if (node.op.name === 'gather') return node.inputs[0]!.name.replace(/\.weight$/, '');
+  if (node.op.name === 'gather')
+    return (storedParameter(node.inputs[0]!) ?? node.inputs[0]!).name.replace(/\.weight$/, '');
   return node.module;
 }
 
@@ -147,8 +149,12 @@ export function inject(
   };
 
   return rewrite(base, g, {
-    leaf: (v) => (v.role === 'parameter' ? (saved.get(v.name) ?? null) : null),
+    leaf: (v) => (v.role === 'parameter' && v.dtype === 'f32' ? (saved.get(v.name) ?? null) : null),
     node: (node, { value }) => {
+      // A weight that trains takes the place of the frozen one where that would be widened.
+      const stored = node.outputs.length === 1 ? storedParameter(node.outputs[0]!) : null;
+      const trained = stored && saved.get(stored.name);
+      if (trained) return [trained];
       const y = adapted(node, value);
       return y && [y];
     },

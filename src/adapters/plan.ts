@@ -2,6 +2,8 @@
  * From a method, its configuration and the matched modules to one packed buffer of trainable numbers: which layers are stacked
  * into groups, where every tensor starts, and what it starts with. No graph and no GPU.
  */
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { CommonConfig } from './fields.ts';
@@ -14,7 +16,13 @@ export interface BaseParameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly load: () => Float32Array;
+  /** Emits it widened from the form it is stored in; absent where it is simply f32. */
+  readonly emit?: (g: Builder) => Value;
 }
+
+/** The parameter as an f32 value of a graph. */
+export const emitBase = (g: Builder, { name, shape, load, emit }: BaseParameter): Value =>
+  emit ? emit(g) : g.parameter(name, { dtype: 'f32', shape }, load);
 
 /** One tensor inside the packed buffer; for a group, all its layers' tensors stacked. Offsets in elements, multiples of 64. */
 export interface TrainableEntry {

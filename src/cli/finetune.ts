@@ -13,7 +13,14 @@ import { checkParity, paritySample } from '../training/parity.ts';
 import type { RunRequest } from '../training/protocol.ts';
 import { sessionProject } from '../training/python.ts';
 import { openSession, type Session } from '../training/session.ts';
-import { adapterConfig, options, required, trainingSettings, type Values } from './finetuneOptions.ts';
+import {
+  adapterConfig,
+  options,
+  precisionOf,
+  required,
+  trainingSettings,
+  type Values,
+} from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
 import { ortEngines } from './pretrain/ortEngine.ts';
 import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
@@ -29,7 +36,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   ) as [string, string, string, string];
   const training = trainingSettings(values, methodWord);
   const request: RunRequest = {
-    model: await modelSource(modelWord),
+    model: { ...(await modelSource(modelWord)), precision: precisionOf(values.precision) },
     data: await dataSource(dataWord),
     method: methodById(methodWord).id,
     config: await adapterConfig(values.config),

@@ -1,6 +1,7 @@
 /** From the flags of `papilio finetune` to settings and the adapter's configuration. */
 import { methodById } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
+import type { Precision } from '../models/import/quantStore.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { readText } from './runtime.ts';
 
@@ -33,6 +34,8 @@ export const options = {
   executor: { type: 'string', default: 'webgpu' },
   'executor-path': { type: 'string' },
   threads: { type: 'string' },
+  /** `file`, `f16` or `q4`: what the weights are rounded to while loading. */
+  precision: { type: 'string', default: 'file' },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -79,6 +82,11 @@ export function trainingSettings(values: Values, method: string): TrainingSettin
   const field = String(issue.path[0]);
   const flag = flags.find(([f]) => f === field)?.[1] ?? field;
   return fail('bad-argument', `--${flag}: ${issue.message}.`);
+}
+
+export function precisionOf(word: unknown): Precision {
+  if (word === 'file' || word === 'f16' || word === 'q4') return word;
+  return fail('bad-argument', `--precision must be file, f16 or q4, not "${String(word)}".`);
 }
 
 export async function adapterConfig(word: string | undefined): Promise<Record<string, unknown>> {

@@ -2,13 +2,15 @@
  * A model as the trainer takes it: the ONNX file with Hugging Face's sidecar files, what it is for, its layers and parameters by PyTorch
  * name, and a function that builds its graph at any batch size.
  */
-import { createBuilder } from '../graph/builder.ts';
+import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { decodeModel } from '../onnx/decode.ts';
 import type { OnnxModel } from '../onnx/types.ts';
+import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { importModel } from './import/importModel.ts';
 import type { ModuleInfo } from './import/modules.ts';
+import type { Precision } from './import/quantStore.ts';
 import { resizeHead } from './resizeHead.ts';
 
 export type ModelTask = 'image-classification' | 'causal-lm' | 'masked-lm' | 'text-classification' | 'other';
@@ -30,11 +32,18 @@ export interface ModelLayer {
 export interface ModelParameter {
   readonly name: string;
   readonly shape: readonly number[];
+  /** In numbers, as the engine computes with them: rounded, where the weight is kept in fewer bits. */
   readonly load: () => Float32Array;
+  /** Emits the parameter as f32, widened from the form it is stored in. */
+  readonly emit: (g: Builder) => Value;
+  /** The engine keeps it in fewer bits than the file. */
+  readonly rounded: boolean;
 }
 
 export interface LoadedModel {
   readonly onnx: OnnxModel;
+  /** What the weights were loaded as. */
+  readonly precision: Precision;
   readonly family: string;
   readonly task: ModelTask;
   readonly modules: readonly ModuleInfo[];
@@ -83,7 +92,10 @@ const isLayer = (kind: string): kind is ModelLayer['kind'] =>
   kind === 'linear' || kind === 'conv1d' || kind === 'embedding' || kind === 'conv2d';
 
 /** @throws PapilioError 'malformed-onnx' or 'unsupported-onnx' */
-export function loadModel(files: readonly ModelFile[]): LoadedModel {
+export function loadModel(
+  files: readonly ModelFile[],
+  options: { readonly precision?: Precision } = {},
+): LoadedModel {
   const file =
     files.find((f) => f.name.endsWith('.onnx')) ??
     fail('not-found', 'There is no .onnx file among the files of the model; add it.');
@@ -95,6 +107,7 @@ export function loadModel(files: readonly ModelFile[]): LoadedModel {
     onnx,
     parseJson(files, 'config.json'),
     parseJson(files, 'preprocessor_config.json'),
+    options.precision ?? 'file',
     [],
   );
 }
@@ -103,6 +116,7 @@ function describeModel(
   onnx: OnnxModel,
   config: Readonly<Record<string, unknown>>,
   preprocessor: Readonly<Record<string, unknown>>,
+  precision: Precision,
   warnings: readonly string[],
 ): LoadedModel {
   const imported = importModel(onnx, { config });
@@ -115,11 +129,8 @@ function describeModel(
 
   const build = (batch: number, sequence: number) => {
     const g = createBuilder();
-    const { outputs } = imported.build(g, {
-      batch,
-      sequence,
-      ...(image ? { height: image.height, width: image.width } : {}),
-    });
+    const dims = { batch, sequence, ...(image ? { height: image.height, width: image.width } : {}) };
+    const { outputs } = imported.build(g, dims, { precision });
     const logits =
       outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
     return { graph: g.finish({ logits }), logits };
@@ -139,13 +150,7 @@ function describeModel(
   const head = headOf(probe.logits);
   const headModule = imported.modules.find((m) => m.name === head) ?? null;
 
-  const parameters: ModelParameter[] = [];
-  const known = new Map<string, Value>();
-  for (const node of probe.graph.nodes)
-    for (const v of node.inputs) if (v.role === 'parameter') known.set(v.name, v);
-  for (const [name, v] of known) {
-    if (v.dtype === 'f32') parameters.push({ name, shape: v.shape, load: () => v.source!() as Float32Array });
-  }
+  const parameters = parametersOf(probe.graph, imported.modules);
 
   const layers = imported.modules.flatMap((m): ModelLayer[] =>
     isLayer(m.kind) && m.parameters.weight
@@ -178,7 +183,8 @@ function describeModel(
     output,
     head,
     config,
-    warnings,
+    precision,
+    warnings: [...warnings, ...imported.notes],
     build,
     withClasses(wanted, seed) {
       if (wanted.length === classes) return this;
@@ -190,7 +196,7 @@ function describeModel(
       }
       const named = Object.fromEntries(wanted.map((label, i) => [i, label]));
       const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
-      return describeModel(resized, { ...config, id2label: named }, preprocessor, [
+      return describeModel(resized, { ...config, id2label: named }, preprocessor, precision, [
         ...warnings,
         `The classifier ${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`,
       ]);
@@ -203,4 +209,29 @@ function headOf(logits: Value): string | null {
   let value = logits;
   while (value.producer?.op.name === 'view') value = value.producer.inputs[0]!;
   return value.producer?.op.name === 'linear' ? (value.producer.module ?? null) : null;
+}
+
+/** Every weight that the graph reads, as the float matrix or vector that it stands for. */
+function parametersOf(graph: Graph, modules: readonly ModuleInfo[]): ModelParameter[] {
+  const kept = new Map(
+    modules.flatMap((m) =>
+      Object.values(m.parameters).map((p) => [p.value, p.quant ?? p.tensor.dtype] as const),
+    ),
+  );
+  const known = new Map<string, Value>();
+  for (const v of graph.nodes.flatMap((node) => node.inputs)) {
+    const stored = v.dtype === 'f32' ? storedParameter(v) : null;
+    if (stored) known.set(stored.name, v);
+  }
+  return [...known].map(([name, v]) => ({
+    name,
+    shape: v.shape,
+    load: () => storedNumbers(v),
+    emit: (g) => emitStored(g, v),
+    rounded:
+      storedParameter(v) !== v &&
+      (kept.get(name) === 'float32' ||
+        kept.get(name) === 'double' ||
+        (kept.get(name) === 'float16' && storedParameter(v)!.dtype === 'u32')),
+  }));
 }

@@ -1,6 +1,6 @@
 /** A look inside one adapted module, by the graph that trains: rotations applied to the identity, adapted minus base weight. */
 import { emitTrainables } from '../adapters/inject.ts';
-import type { AdapterPlan, BaseParameter } from '../adapters/plan.ts';
+import { type AdapterPlan, type BaseParameter, emitBase } from '../adapters/plan.ts';
 import { createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
@@ -34,7 +34,7 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
   const g = createBuilder();
   const { adapters } = emitTrainables(g, plan, { training: false, initial: options.initial });
   const adapter = adapters.get(module)!;
-  const W = g.parameter(base.name, { dtype: 'f32', shape: base.shape }, base.load);
+  const W = emitBase(g, base);
   const outputs: Record<string, Value> = {
     delta: binary(g, adapter.adapt({ W, bias: null }).W, W, { fn: 'sub' }),
   };

@@ -5,6 +5,7 @@ import type { TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { binary } from '../ops/binary.ts';
 import { crossEntropy } from '../ops/crossEntropy.ts';
+import { storedParameter } from '../ops/fuse/stored.ts';
 import { linearCrossEntropy } from '../ops/linearCrossEntropy.ts';
 import { reduce } from '../ops/reduce.ts';
 import { slice } from '../ops/slice.ts';
@@ -29,7 +30,7 @@ function frozenHead(logits: Value): { readonly x: Value; readonly W: Value } | n
   const node = value.producer;
   if (node?.op.name !== 'linear' || node.inputs.length !== 2) return null;
   const [x, W] = node.inputs;
-  return W!.role === 'parameter' ? { x: x!, W: W! } : null;
+  return storedParameter(W!) ? { x: x!, W: W! } : null;
 }
 
 /**

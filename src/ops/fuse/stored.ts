@@ -2,9 +2,11 @@
  * Lets products and gathers read a weight as it is stored: f16, or packed codes. Until here the graph widens such a weight first, so that
  * adapters and gradients see one kind of matrix; a widening that nothing else reads then never runs, and no wide copy is in memory.
  */
-import { createBuilder } from '../../graph/builder.ts';
+import { type Builder, createBuilder } from '../../graph/builder.ts';
 import { rewrite } from '../../graph/rewrite.ts';
+import { sizeOf } from '../../graph/shape.ts';
 import type { AnyOp, Graph, Node, Value } from '../../graph/types.ts';
+import { halfToFloat32 } from '../../lib/half.ts';
 import { castOp } from '../cast.ts';
 import { type DequantizeAttrs, dequantizeOp } from '../dequantize.ts';
 import { gatherOp } from '../gather.ts';
@@ -12,6 +14,7 @@ import { linearOp } from '../linear.ts';
 import { linearCrossEntropyOp } from '../linearCrossEntropy.ts';
 import { matmulOp } from '../matmul.ts';
 import { productOp } from '../product.ts';
+import { unpackMatrix } from '../quantised.ts';
 
 /** Where each op takes its weight. */
 const weightInput: ReadonlyMap<AnyOp, number> = new Map<AnyOp, number>([
@@ -36,6 +39,26 @@ const widening = (v: Value): Node | null => {
 export function storedParameter(v: Value): Value | null {
   const behind = v.role === 'parameter' ? v : widening(v)?.inputs[0];
   return behind?.role === 'parameter' ? behind : null;
+}
+
+/**
+ * The numbers of a weight whose {@link storedParameter} is known, whatever it is stored as; for f32 what the source gives, which may be
+ * a view of the file.
+ */
+export function storedNumbers(v: Value): Float32Array {
+  const data = storedParameter(v)!.source!();
+  if (data instanceof Float32Array) return data;
+  if (data instanceof Uint16Array) return halfToFloat32(data);
+  const out = new Float32Array(sizeOf(v.shape));
+  unpackMatrix(data, v.shape[0]!, (v.producer!.attrs as DequantizeAttrs).packed, out);
+  return out;
+}
+
+/** Emits such a weight into another graph, with its widening. */
+export function emitStored(g: Builder, v: Value): Value {
+  const stored = storedParameter(v)!;
+  const parameter = g.parameter(stored.name, stored, stored.source!);
+  return stored === v ? parameter : g.emit(v.producer!.op, [parameter], v.producer!.attrs)[0]!;
 }
 
 export function readStored(graph: Graph): Graph {
