@@ -74,11 +74,9 @@ export interface LayerAdapter {
    * inverse of its blocks.
    * @param kept what `keep` gave before merging, flat
    */
-  unadapt?(weights: Weights, kept: Value | null): Weights;
-  /** What `unadapt` needs to know of the weights before they are merged. */
+  undo?(merged: Weights, kept?: Value | null): Weights;
+  /** What `undo` needs to know of the weights before they are merged. */
   keep?(weights: Weights): Value;
-  /** The weights before `adapt`, as PEFT's unmerge computes them, where that is neither subtracting `update` nor turning back. */
-  undo?(merged: Weights): Weights;
   /** What an additive method adds to W [out, in], as PEFT's get_delta_weight gives it. */
   update?(): Value;
   /** Turns the last axis of x [..., d] as the method turns a layer's input; for the views. Rotating the identity gives M. */

@@ -52,7 +52,7 @@ export const graph: GraphHalf<BoftConfig> = {
             W: binary(g, turn(W, true), view(g, s, [out, 1]), { fn: 'mul' }),
             bias,
           }),
-          unadapt: ({ W, bias }) => ({
+          undo: ({ W, bias }) => ({
             W: binary(g, turn(W, false), view(g, s, [out, 1]), { fn: 'div' }),
             bias,
           }),

@@ -55,7 +55,7 @@ export const graph: GraphHalf<LoraConfig> = {
         return { W: withMagnitude(g, V, magnitude, lengths), bias: adaptBias(bias) };
       };
       if (isEmbedding) return { adapt, update };
-      const unadapt = ({ W, bias }: Weights, kept: Value | null): Weights => {
+      const undo = ({ W, bias }: Weights, kept?: Value | null): Weights => {
         const V =
           magnitude && kept
             ? binary(g, W, binary(g, kept, view(g, magnitude, kept.shape), { fn: 'div' }), { fn: 'mul' })
@@ -85,7 +85,7 @@ export const graph: GraphHalf<LoraConfig> = {
         adapt,
         apply,
         update,
-        unadapt,
+        undo,
         ...(magnitude && { keep: ({ W }: Weights) => rowLengths(g, updated(W)) }),
       };
     });

@@ -8,7 +8,7 @@ import { fail } from '../../lib/errors.ts';
 import { binary } from '../../ops/binary.ts';
 import { adaptGraph } from '../adaptGraph.ts';
 import { emitTrainables } from '../inject.ts';
-import type { BaseParameter } from '../plan.ts';
+import { type BaseParameter, emitBase } from '../plan.ts';
 import type { Layer } from '../types.ts';
 import type { Member } from './forward.ts';
 import { undoRotation } from './inverse.ts';
@@ -85,7 +85,7 @@ async function mergeMember(
 async function unmergeMember(state: WeightState, member: Member, once: RunOnce): Promise<WeightState> {
   const changes = new Map<string, Float32Array>();
   for (const layer of layersOf(member)) {
-    const graph = unadaptGraph(state, member, layer);
+    const graph = undoGraph(state, member, layer);
     if (!graph) continue;
     const { rotation, ...outputs } = await once(graph);
     for (const [name, data] of Object.entries(outputs)) changes.set(name, data);
@@ -104,7 +104,10 @@ async function unmergeMember(state: WeightState, member: Member, once: RunOnce):
 
 function changed(state: WeightState, changes: ReadonlyMap<string, Float32Array>): WeightState {
   const parameters = new Map(state.parameters);
-  for (const [name, data] of changes) parameters.set(name, { ...parameterOf(state, name), load: () => data });
+  for (const [name, data] of changes) {
+    const { shape } = parameterOf(state, name);
+    parameters.set(name, { name, shape, load: () => data });
+  }
   return { ...state, parameters, touched: new Set([...state.touched, ...changes.keys()]) };
 }
 
@@ -118,7 +121,7 @@ function openLayer(state: WeightState, member: Member, layer: Layer) {
   const { adapters } = emitTrainables(g, member.plan, { training: false, initial: () => member.packed });
   const parameter = (name: string): Value | null => {
     const found = state.parameters.get(name);
-    return found ? g.parameter(name, { dtype: 'f32', shape: found.shape }, found.load) : null;
+    return found ? emitBase(g, found) : null;
   };
   const W = parameter(`${layer.name}.weight`) ?? fail('internal', `The weight of ${layer.name} is missing.`);
   return { g, adapter: adapters.get(layer.name)!, weights: { W, bias: parameter(`${layer.name}.bias`) } };
@@ -130,13 +133,13 @@ function keepGraph(state: WeightState, member: Member, layer: Layer): Graph | nu
 }
 
 /** Null for an adapter without numbers, which changes nothing. */
-function unadaptGraph(state: WeightState, member: Member, layer: Layer): Graph | null {
+function undoGraph(state: WeightState, member: Member, layer: Layer): Graph | null {
   const { g, adapter, weights } = openLayer(state, member, layer);
   const outputs: Record<string, Value> = {};
-  if (adapter.unadapt) {
+  if (adapter.undo) {
     const kept = state.kept.get(member.name)?.get(layer.name);
     const rows = weights.W.shape[0]!;
-    const before = adapter.unadapt(
+    const before = adapter.undo(
       weights,
       kept ? g.constant({ dtype: 'f32', shape: [rows, kept.length / rows] }, kept) : null,
     );
