@@ -12,7 +12,8 @@ import { metricsCsv } from '../training/evaluation.ts';
 import { checkParity, paritySample } from '../training/parity.ts';
 import type { RunRequest } from '../training/protocol.ts';
 import { sessionProject } from '../training/python.ts';
-import { openSession, type Session } from '../training/session.ts';
+import { openSession } from '../training/session.ts';
+import { hubFolder } from '../training/sidecars.ts';
 import {
   adapterConfig,
   options,
@@ -131,10 +132,11 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   await writeBytes(join(out, 'model.onnx'), merged.onnx);
   await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, session.history.evals));
   await writeBytes(join(out, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
-  for (const file of session.opened.sidecars) await writeBytes(join(out, file.name), file.bytes);
-  // The classes may be new; the file beside the model has to name them.
-  if (session.opened.sidecars.some((file) => file.name === 'config.json'))
-    await writeBytes(join(out, 'config.json'), configJson(session));
+  for (const file of merged.sidecars) await writeBytes(join(out, file.name), file.bytes);
+  if (values.folder !== undefined) {
+    for (const file of hubFolder(merged.onnx, merged.sidecars))
+      await writeBytes(join(values.folder, file.name), file.bytes);
+  }
   for (const warning of adapter.warnings) process.stderr.write(`${warning}\n`);
   if (values.python !== undefined) await writeProject(await sessionProject(session, training), values.python);
   say(`after:  held-out ${after.metric} ${after.value.toFixed(4)} on ${after.examples} examples`);
@@ -170,11 +172,4 @@ async function openExecutor(values: Values): Promise<Executor> {
     return fail('bad-argument', `--executor must be webgpu or onnxruntime, not "${values.executor}".`);
   const device = await openDevice(await openGpu());
   return { engines: device, info: device.info, runtime: runtimeName, close: () => device.destroy() };
-}
-
-/** config.json with the labels of the model as it is now. */
-function configJson(session: Session): string {
-  const { config, labels } = session.model;
-  const named = labels ? { label2id: Object.fromEntries(labels.map((label, i) => [label, i])) } : {};
-  return `${JSON.stringify({ ...config, ...named }, null, 2)}\n`;
 }

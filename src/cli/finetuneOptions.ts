@@ -20,6 +20,8 @@ export const options = {
   resume: { type: 'string' },
   /** A folder for the Python project that goes on with the run. */
   python: { type: 'string' },
+  /** A folder for the merged model in the Hub's layout, as transformers.js opens it. */
+  folder: { type: 'string' },
   schedule: { type: 'string' },
   warmup: { type: 'string' },
   optimizer: { type: 'string' },

@@ -36,7 +36,8 @@ import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
 import { mergedWeights } from './mergedWeights.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
-import { type OpenedModel, openData, openModel, type Surroundings, taskOf } from './source.ts';
+import { sidecarsOf } from './sidecars.ts';
+import { type OpenedData, type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
 import { fitStart, readStart } from './startAdapter.ts';
 import { toTorch } from './torchLayout.ts';
 
@@ -86,18 +87,12 @@ export async function openSession(
   const method = methodById(request.method);
   const start = await readStart(request);
   const first = await openModel(request.model, around, events.onBytes);
-  const { dataset, bytes: dataBytes } = await openData(
-    request.data,
-    first,
-    taskOf(first),
-    training.seed,
-    around,
-  );
-  const labels = dataset.kind === 'text' ? null : dataset.labels;
-  const model = labels ? first.model.withClasses(labels, training.seed) : first.model;
+  const data = await openData(request.data, first, training, around);
+  const { dataset } = data;
+  const model = withHeadFor(first.model, dataset, training.seed);
   const opened = { ...first, model };
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
-  const batches = planBatches(dataset, training, model.normalisation);
+  const batches = planBatches(dataset, training, model.normalisation, request.data.options?.padding);
   const { config, warnings: configWarnings } = start
     ? { config: start.loaded.config, warnings: [] }
     : validateForRun(method, request.config, batches.totalSteps);
@@ -113,7 +108,7 @@ export async function openSession(
   const identity: RunIdentity = {
     settings: { method: request.method, config: { ...config }, training },
     modelHash: await hashOf(opened.bytes),
-    dataHash: await hashOf(dataBytes),
+    dataHash: await hashOf(data.bytes),
     adapterHash: start?.hash ?? null,
   };
   const resumed = options.checkpoint ? decodeCheckpoint(options.checkpoint) : null;
@@ -125,7 +120,7 @@ export async function openSession(
     plan,
     settings: training,
     totalSteps: batches.totalSteps,
-    sequence: training.sequenceLength,
+    sequence: batches.sequence,
     initial,
     onCompile: events.onCompile,
   };
@@ -209,7 +204,7 @@ export async function openSession(
         await engine.settle();
         const weights = await mergedWeights(plan, parameters, engine.once, await packed());
         const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
-        return { onnx: encodeModel(onnx), changedInitializers: changed };
+        return { onnx: encodeModel(onnx), changedInitializers: changed, sidecars: sidecarsOf(opened) };
       }),
     destroy: () => engine.destroy(),
   };
