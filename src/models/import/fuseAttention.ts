@@ -86,6 +86,34 @@ function fuseRope(node: FoldedNode): void {
   }
 }
 
+/** Only the first numbers of a head turn (Phi): the rest was cut off before and joined again after. */
+function fusePartialRope(node: FoldedNode): void {
+  const out = node.outputs[0]!;
+  if (node.op !== 'Concat' || node.inputs.length !== 2 || out.shape.length !== 4 || node.attrs.axis !== 3)
+    return;
+  // [B, H, S, R] is the transposed view of a rotary's rows, which were made of such a view.
+  const rowsBehind = (v: FoldedValue | null | undefined): FoldedValue | null => {
+    const turned = v?.producer?.op === 'Transpose' && isHeadsPerm(v.producer) ? v.producer.inputs[0]! : null;
+    return turned?.producer?.op === 'Reshape' ? turned.producer.inputs[0]! : null;
+  };
+  const rope = rowsBehind(node.inputs[0])?.producer;
+  if (rope?.op !== 'Rope' || rope.attrs.rotaryDim !== undefined) return;
+  const flat = rope.inputs[0]!.producer;
+  const heads = flat?.op === 'Reshape' ? flat.inputs[0]!.producer : null;
+  if (heads?.op !== 'Transpose' || !isHeadsPerm(heads)) return;
+  const first = lastAxisPart(heads.inputs[0]!);
+  const rest = lastAxisPart(node.inputs[1]!);
+  if (!first || !rest || first.of !== rest.of || first.from !== 0 || first.size !== rest.from) return;
+  if (rest.from + rest.size !== out.shape[3] || !sameShape(first.of.shape, out.shape)) return;
+  const [, count, , headDim] = out.shape as [number, number, number, number];
+  const attrs = { heads: count, headDim, rotaryDim: first.size };
+  const x = rowsOf(first.of);
+  const y = derive('Rope', [x, rope.inputs[1]!, rope.inputs[2]!], attrs, x.shape, node.origin);
+  becomeHeads(node, y);
+}
+
+const isHeadsPerm = (node: FoldedNode): boolean => numbers(node.attrs.perm).join() === '0,2,1,3';
+
 interface Scores {
   readonly q: FoldedValue;
   /** [B, H, D, Sk]. */
@@ -226,5 +254,6 @@ function fuseOne(node: FoldedNode): void {
 
 export function fuseAttention(graph: FoldedGraph): void {
   for (const node of graph.nodes) fuseRope(node);
+  for (const node of graph.nodes) fusePartialRope(node);
   for (const node of graph.nodes) fuseOne(node);
 }

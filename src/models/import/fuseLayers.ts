@@ -17,8 +17,16 @@ function weightOperand(v: FoldedValue): { weight: FoldedValue; stored: 'in-out' 
 }
 
 /** A known vector of `n` numbers (a weight or not), whatever its leading ones. */
-function isVector(v: FoldedValue | null | undefined, n: number): v is FoldedValue {
+function isVector(v: FoldedValue | null | undefined, n: number): boolean {
   return v?.known != null && v.shape.at(-1) === n && sizeOf(v.shape) === n && (v.weight !== null || n > 1);
+}
+
+/** A vector of `n` numbers that no input changes: of the file, or made of such (Gemma's 1 + weight). */
+function isFixedVector(v: FoldedValue, n: number): boolean {
+  if (isVector(v, n)) return true;
+  const { producer, shape }: FoldedValue = v;
+  if (!producer || shape.at(-1) !== n || sizeOf(shape) !== n) return false;
+  return producer.inputs.every((u) => u === null || u.known !== null || isFixedVector(u, n));
 }
 
 const flat = (v: FoldedValue): FoldedValue =>
@@ -157,7 +165,8 @@ export function fuseNorms(graph: FoldedGraph): void {
       const norm = y.producer;
       if ((norm?.op !== 'LayerNorm' && norm?.op !== 'RmsNorm') || uses.get(y)?.length !== 1 || outputs.has(y))
         continue;
-      if (!isVector(vector, y.shape.at(-1)!) || node.outputs[0]!.shape.length !== y.shape.length) continue;
+      if (!isFixedVector(vector, y.shape.at(-1)!) || node.outputs[0]!.shape.length !== y.shape.length)
+        continue;
       const [x, w, b] = norm.inputs;
       if (node.op === 'Mul' && !w && !b)
         become(node, norm.op, [x!, flat(vector), ...(norm.op === 'LayerNorm' ? [null] : [])], norm.attrs);

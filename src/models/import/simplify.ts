@@ -9,6 +9,19 @@ import { evaluate, toKnown } from './evaluateOps.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, knownValue, numbers, prune, scalarOf } from './folded.ts';
 
+/** Matrices turned with their leading axes flattened for it: one Transpose of the whole. */
+function turnedMatrices(node: FoldedNode): void {
+  const transpose = node.inputs[0]!.producer;
+  const flat = transpose?.op === 'Transpose' ? transpose.inputs[0]!.producer : null;
+  if (flat?.op !== 'Reshape' || numbers(transpose!.attrs.perm).join() !== '0,2,1') return;
+  const [rows, columns] = flat.outputs[0]!.shape.slice(-2) as [number, number];
+  const out = node.outputs[0]!.shape;
+  if (out.at(-2) !== columns || out.at(-1) !== rows) return;
+  const lead = out.slice(0, -2);
+  const perm = [...lead.keys(), lead.length + 1, lead.length];
+  become(node, 'Transpose', [reshapeOf(flat.inputs[0]!, [...lead, rows, columns])], { perm });
+}
+
 /** What `node`'s only output may be replaced by, or null; may also rewrite the node in place. */
 function rule(node: FoldedNode, final: boolean): FoldedValue | null {
   const [x, y] = node.inputs as [FoldedValue, FoldedValue | undefined];
@@ -21,6 +34,7 @@ function rule(node: FoldedNode, final: boolean): FoldedValue | null {
     case 'Reshape':
       if (keepsShape(x)) return x;
       if (x.producer?.op === 'Reshape') node.inputs = [x.producer.inputs[0]!];
+      else turnedMatrices(node);
       return null;
     case 'Cast': {
       const to = node.attrs.to as FoldedValue['dtype'];
