@@ -8,6 +8,7 @@ import { openSource, pin } from '../hub/open.ts';
 import type { Around, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { externalFiles } from '../onnx/decode.ts';
+import { bringModel } from '../training/fetched.ts';
 import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
 import type { Surroundings } from '../training/source.ts';
 import { cacheFolder, folderStore } from './hubFolder.ts';
@@ -48,11 +49,12 @@ async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | Url
     for (const note of pinned.notes) process.stderr.write(`${note}\n`);
   }
   const bar = progressBar('fetch');
-  const { files } = await openSource(source, kind, around, {
-    onBytes: (done, total, what) => bar.update(done, total, what),
-  });
+  const transfer = { onBytes: (done: number, total: number, what: string) => bar.update(done, total, what) };
+  await (kind === 'model'
+    ? bringModel(source, around, transfer)
+    : openSource(source, kind, around, transfer));
   bar.end();
-  process.stderr.write(`${nameOf(source)}: ${files.map(({ path }) => path).join(', ')}\n`);
+  process.stderr.write(`${nameOf(source)}\n`);
   return source;
 }
 

@@ -5,7 +5,7 @@ import { askListing } from './client.ts';
 import { fetchFile, haveOf, type Wanted } from './download.ts';
 import { baseName, fileAddress, folderName, folderOf, isCommit, webAddress } from './names.ts';
 import { refuse, refuseAnswer, refuseUrl } from './refusals.ts';
-import type { Around, FetchedFile, Listing, RepoFile, RepoKind, Transfer } from './types.ts';
+import type { Around, KeptFile, Listing, RepoFile, RepoKind, Transfer } from './types.ts';
 
 /** A listing; `isOld` when the Hub did not answer and it is what was last known. */
 export interface FoundListing {
@@ -115,26 +115,20 @@ export async function bringFiles(
   }
 }
 
-/** Reads files that are in the store. @throws PapilioError 'not-found' naming what is not */
-export async function readFiles(
-  listing: Listing,
-  files: readonly RepoFile[],
-  around: Around,
-): Promise<FetchedFile[]> {
+/** Files of a repository that were brought into the store. */
+export function keptFiles(listing: Listing, files: readonly RepoFile[], { store }: Around): KeptFile[] {
   const folder = folderOf(listing.hub, listing.kind, listing.repo);
-  const out: FetchedFile[] = [];
-  for (const file of files) {
-    const bytes = await around.store.read(folder, contentName(file));
-    if (bytes === null || bytes.length !== file.size)
-      return refuse(
-        'not-found',
-        'again',
-        `${file.path} of ${listing.repo} is no longer kept; download it again.`,
-      );
-    out.push({ path: file.path, bytes });
-  }
-  return out;
+  return files.map((file) => ({
+    path: file.path,
+    async read() {
+      const bytes = await store.read(folder, contentName(file));
+      return bytes?.length === file.size ? bytes : gone(`${file.path} of ${listing.repo}`);
+    },
+  }));
 }
+
+const gone = (what: string): never =>
+  refuse('not-found', 'again', `${what} is no longer kept; download it again.`);
 
 /** The folder of everything that belongs to one address. */
 const urlFolder = (url: string): string => {
@@ -153,12 +147,12 @@ export async function bringUrl(
   isNeeded: boolean,
   around: Around,
   transfer: Transfer = {},
-): Promise<FetchedFile[]> {
+): Promise<KeptFile[]> {
   const home = webAddress(url);
   const folder = urlFolder(url);
   const { store } = around;
   let facts = (await readUrlFacts(store, folder)) ?? { url, files: {} };
-  const out: FetchedFile[] = [];
+  const out: KeptFile[] = [];
   for (const name of names) {
     const address = new URL(home);
     address.pathname = new URL(name, `https://x${folderName(home.pathname)}`).pathname;
@@ -195,8 +189,7 @@ export async function bringUrl(
       await writeUrlFacts(store, folder, facts);
       continue;
     }
-    const bytes = await store.read(folder, stored);
-    if (bytes !== null) out.push({ path: name, bytes });
+    out.push({ path: name, read: async () => (await store.read(folder, stored)) ?? gone(address.href) });
   }
   return out;
 }

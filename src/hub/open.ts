@@ -1,14 +1,14 @@
 /** From what a model or dataset is named by to its files: revision pinned, files chosen, everything fetched that is not there yet. */
 import { namesLike } from './client.ts';
-import { bringFiles, bringUrl, findListing, readFiles } from './fetching.ts';
+import { bringFiles, bringUrl, findListing, keptFiles } from './fetching.ts';
 import { filesOf, USUAL_SIDECARS, type Variant, variantsOf } from './layout.ts';
 import { baseName, folderName, isOnnx } from './names.ts';
 import { refuse } from './refusals.ts';
 import { splitsOf, usualSplit } from './splits.ts';
 import type {
   Around,
-  FetchedFile,
   HubSource,
+  KeptFile,
   Listing,
   RepoFile,
   RepoKind,
@@ -26,14 +26,20 @@ export interface Pinned {
 }
 
 export interface OpenedFiles {
-  /** As {@link FetchedFile}, by path. */
-  readonly files: readonly FetchedFile[];
+  readonly files: readonly KeptFile[];
   readonly notes: readonly string[];
   /** Further files beside the first .onnx, as the model itself names them. @throws PapilioError 'not-found' */
-  readonly beside: (names: readonly string[]) => Promise<readonly FetchedFile[]>;
+  readonly beside: (names: readonly string[]) => Promise<readonly KeptFile[]>;
 }
 
 const inMegabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+
+/** The same at another Hub, to which the token does not belong. */
+function atHub(around: Around, hub: string = around.hub): Around {
+  if (hub === around.hub) return around;
+  const { token: _, ...others } = around;
+  return { ...others, hub };
+}
 
 /** The variants of a model's repository. @throws PapilioError 'not-found' with repositories that have some */
 export async function requireVariants(listing: Listing, around: Around): Promise<Variant[]> {
@@ -88,7 +94,7 @@ export async function pin(
   signal?: AbortSignal,
 ): Promise<Pinned> {
   const revision = source.revision ?? 'main';
-  const at = { ...around, hub: source.hub ?? around.hub };
+  const at = atHub(around, source.hub);
   const { listing, isOld } = await findListing(kind, source.repo, revision, at, signal);
   const notes = isOld
     ? [
@@ -129,11 +135,11 @@ export async function openSource(
 ): Promise<OpenedFiles> {
   if (source.kind === 'url') return openUrl(source, kind, around, transfer);
   const { listing, files, notes } = await pin(source, kind, around, transfer.signal);
-  const at = { ...around, hub: listing.hub };
+  const at = atHub(around, listing.hub);
   await bringFiles(listing, files, at, transfer);
   const first = folderName(files.find(({ path }) => isOnnx(path))?.path ?? '');
   return {
-    files: await readFiles(listing, files, at),
+    files: keptFiles(listing, files, at),
     notes,
     async beside(names) {
       const more = chosenFiles(
@@ -142,7 +148,7 @@ export async function openSource(
         'dataset',
       );
       await bringFiles(listing, more, at, transfer);
-      return readFiles(listing, more, at);
+      return keptFiles(listing, more, at);
     },
   };
 }

@@ -46,10 +46,11 @@ export interface UrlSource {
   readonly url: string;
 }
 
-/** Bytes with the path they have in their repository or archive. */
-export interface FetchedFile {
+/** A file that is kept, with the path it has in its repository or beside its address. */
+export interface KeptFile {
   readonly path: string;
-  readonly bytes: Uint8Array;
+  /** @throws PapilioError 'not-found' when it was freed meanwhile */
+  readonly read: () => Promise<Uint8Array>;
 }
 
 /** One hit of a search. */

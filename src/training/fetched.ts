@@ -1,42 +1,45 @@
 /** Models and data that are named and not given: from the Hub or an address, through what is kept. */
-
 import { baseName, isOnnx } from '../hub/names.ts';
 import { openSource } from '../hub/open.ts';
-import type { Around, FetchedFile, HubSource, UrlSource } from '../hub/types.ts';
-import { fail } from '../lib/errors.ts';
+import type { Around, HubSource, KeptFile, Transfer, UrlSource } from '../hub/types.ts';
 import { externalFiles } from '../onnx/decode.ts';
 import type { NamedFile } from './protocol.ts';
 
-type OnBytes = (done: number, total: number, what: string) => void;
-type GetAround = (() => Promise<Around>) | undefined;
-
-const require = (around: GetAround): Promise<Around> =>
-  around?.() ?? fail('bad-argument', 'Nothing can be fetched here; give files.');
-
-/** A model by its last names, as its tensors name each other, with all external data that the .onnx files ask for. */
-export async function fetchModel(
+/**
+ * Brings a model: its .onnx files, sidecars, and all external data that the .onnx files ask for by name. Nothing is read but the .onnx
+ * files. Files are called by their last names, as a model's tensors call them.
+ */
+export async function bringModel(
   source: HubSource | UrlSource,
-  around: GetAround,
-  onBytes: OnBytes,
-): Promise<NamedFile[]> {
-  const { files, beside } = await openSource(source, 'model', await require(around), { onBytes });
-  const named = (file: FetchedFile): NamedFile => ({ name: baseName(file.path), bytes: file.bytes });
-  const out = files.map(named);
-  const wanted = new Set(
-    files.filter(({ path }) => isOnnx(path)).flatMap(({ bytes }) => externalFiles(bytes)),
-  );
+  around: Around,
+  transfer: Transfer = {},
+): Promise<{ readonly name: string; readonly read: KeptFile['read'] }[]> {
+  const { files, beside } = await openSource(source, 'model', around, transfer);
+  const out = files.map(({ path, read }) => ({ name: baseName(path), read }));
+  const wanted = new Set<string>();
+  for (const { path, read } of files)
+    if (isOnnx(path)) for (const name of externalFiles(await read())) wanted.add(name);
   const missing = [...wanted].filter((name) => !out.some((file) => file.name === name));
   if (missing.length === 0) return out;
   const more = await beside(missing);
-  return [...out, ...more.map(({ bytes }, i) => ({ name: missing[i]!, bytes }))];
+  return [...out, ...more.map(({ read }, i) => ({ name: missing[i]!, read }))];
+}
+
+export async function fetchModel(
+  source: HubSource | UrlSource,
+  around: Around,
+  transfer: Transfer,
+): Promise<NamedFile[]> {
+  const out: NamedFile[] = [];
+  for (const { name, read } of await bringModel(source, around, transfer))
+    out.push({ name, bytes: await read() });
+  return out;
 }
 
 /** Data files by their paths, which may name classes and splits. */
-export async function fetchData(
-  source: HubSource | UrlSource,
-  around: GetAround,
-  onBytes: OnBytes,
-): Promise<NamedFile[]> {
-  const { files } = await openSource(source, 'dataset', await require(around), { onBytes });
-  return files.map(({ path, bytes }) => ({ name: path, bytes }));
+export async function fetchData(source: HubSource | UrlSource, around: Around): Promise<NamedFile[]> {
+  const { files } = await openSource(source, 'dataset', around);
+  const out: NamedFile[] = [];
+  for (const { path, read } of files) out.push({ name: path, bytes: await read() });
+  return out;
 }

@@ -1,23 +1,17 @@
 /** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
 import type { Device } from '../gpu/device.ts';
 import { openDevice } from '../gpu/device.ts';
-import { fail, PapilioError } from '../lib/errors.ts';
+import { fail } from '../lib/errors.ts';
 import { classifyPixels, compare } from './compare.ts';
+import { errorReport } from './errorReport.ts';
 import { metricsCsv } from './evaluation.ts';
 import { paritySample } from './parity.ts';
-import type { ErrorReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
+import type { RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
 import { openModel, reportData, type Surroundings } from './source.ts';
-
-export function errorReport(error: unknown): ErrorReport {
-  if (error instanceof PapilioError)
-    return { kind: error.kind, message: error.message, details: error.details };
-  const message = error instanceof Error ? error.message : String(error);
-  return { kind: 'internal', message: `Something went wrong inside Papilio: ${message}`, details: {} };
-}
 
 /** An event without its run's number, for each member of the union. */
 type EventBody = TrainerEvent extends infer E ? (E extends TrainerEvent ? Omit<E, 'runId'> : never) : never;

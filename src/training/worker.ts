@@ -1,9 +1,12 @@
 /** The page's training worker: a trainer behind comlink. Errors cross as plain values, since comlink drops an Error's own fields. */
 import { expose, transfer } from 'comlink';
+import { browserStore } from '../hub/browserStore.ts';
+import { HUB_ADDRESS } from '../hub/names.ts';
 import { fail } from '../lib/errors.ts';
+import { errorReport } from './errorReport.ts';
 import type { TrainerApi } from './protocol.ts';
 import type { Surroundings } from './source.ts';
-import { createTrainer, errorReport } from './trainer.ts';
+import { createTrainer } from './trainer.ts';
 
 const around: Surroundings = {
   async gpu() {
@@ -51,6 +54,9 @@ const around: Surroundings = {
     context.drawImage(bitmap, 0, 0);
     return { width, height, rgba: context.getImageData(0, 0, width, height).data };
   },
+
+  // What was freed meanwhile is fetched again, without a token: those stay with the page.
+  hub: async () => ({ store: browserStore(), fetch: (...args) => fetch(...args), hub: HUB_ADDRESS }),
 };
 
 /** Large results travel without a copy. */

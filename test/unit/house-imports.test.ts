@@ -15,7 +15,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   gpu: ['graph', 'lib'],
   data: ['lib'],
   hub: ['lib'],
-  python: ['lib', 'onnx', 'models', 'adapters', 'data', 'hub'],
+  python: ['lib', 'onnx', 'models', 'adapters', 'data'],
   training: [
     'lib',
     'onnx',
@@ -41,6 +41,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'adapters',
     'gpu',
     'data',
+    'hub',
     'training',
     'inference',
     'app',

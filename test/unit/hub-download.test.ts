@@ -8,7 +8,15 @@ import { listKept } from '../../src/hub/cache.ts';
 import { searchRepos } from '../../src/hub/client.ts';
 import { weigh } from '../../src/hub/fetching.ts';
 import { openSource, pin, requireVariants } from '../../src/hub/open.ts';
-import type { Around, FileStore, HubSource } from '../../src/hub/types.ts';
+import type {
+  Around,
+  FileStore,
+  HubSource,
+  KeptFile,
+  RepoKind,
+  Transfer,
+  UrlSource,
+} from '../../src/hub/types.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { type HubServer, startHub } from '../tools/hub.ts';
 
@@ -61,8 +69,24 @@ afterEach(async () => {
 });
 
 const tiny: HubSource = { kind: 'hub', repo: 'makers/Tiny-ONNX', files: ['onnx/model.onnx'] };
-const open = (source: HubSource = tiny, change: Partial<Around> = {}, transfer = {}) =>
-  openSource(source, 'model', { ...around, ...change }, transfer);
+/** Opens a source and reads all of its files. */
+async function openAll(
+  source: HubSource | UrlSource,
+  kind: RepoKind = 'model',
+  change: Partial<Around> = {},
+  transfer: Transfer = {},
+) {
+  const { files, notes, beside } = await openSource(source, kind, { ...around, ...change }, transfer);
+  const read = (kept: readonly KeptFile[]) =>
+    Promise.all(kept.map(async ({ path, read: bytes }) => ({ path, bytes: await bytes() })));
+  return {
+    files: await read(files),
+    notes,
+    beside: async (names: readonly string[]) => read(await beside(names)),
+  };
+}
+const open = (source: HubSource = tiny, change: Partial<Around> = {}, transfer: Transfer = {}) =>
+  openAll(source, 'model', change, transfer);
 
 /** The error that a task ends in. */
 async function refusal(task: Promise<unknown>): Promise<PapilioError> {
@@ -250,7 +274,7 @@ describe('fetching', () => {
   });
 
   it('reads the files of a dataset’s training split', async () => {
-    const { files } = await openSource({ kind: 'hub', repo: 'makers/rows' }, 'dataset', around);
+    const { files } = await openAll({ kind: 'hub', repo: 'makers/rows' }, 'dataset');
     expect(files.map(({ path }) => path)).toEqual(['data/train.jsonl']);
   });
 
@@ -332,7 +356,7 @@ describe('room', () => {
 
   it('is freed folder by folder', async () => {
     await open();
-    await openSource({ kind: 'hub', repo: 'makers/rows' }, 'dataset', around);
+    await openAll({ kind: 'hub', repo: 'makers/rows' }, 'dataset');
     const kept = await listKept(store);
     expect(kept.map(({ name, kind }) => `${kind} ${name}`)).toEqual([
       'model makers/Tiny-ONNX',
@@ -359,22 +383,22 @@ describe('addresses', () => {
 
   it('bring the file and the sidecars beside and above it, once', async () => {
     const source = { kind: 'url', url: address() } as const;
-    const { files, beside } = await openSource(source, 'model', around);
+    const { files, beside } = await openAll(source);
     expect(files.map(({ path }) => path)).toEqual(['model.onnx', '../config.json', '../tokenizer.json']);
     expect(Buffer.compare(files[0]!.bytes, MODEL)).toBe(0);
     expect(Buffer.compare((await beside(['model.onnx_data']))[0]!.bytes, DATA)).toBe(0);
     hub.requests.length = 0;
-    expect((await openSource(source, 'model', around)).files).toHaveLength(3);
+    expect((await openAll(source)).files).toHaveLength(3);
     expect(hub.requests).toEqual([]);
     expect((await listKept(store))[0]).toMatchObject({ kind: 'url', name: source.url });
   });
 
   it('that lead nowhere or to no one', async () => {
     const gone = { kind: 'url', url: `${hub.url}/cdn/none/x.onnx` } as const;
-    expect((await refusal(openSource(gone, 'model', around))).message).toMatch(/There is nothing at .*404/);
+    expect((await refusal(openAll(gone, 'model'))).message).toMatch(/There is nothing at .*404/);
     const { url } = hub;
     await hub.close();
-    const error = await refusal(openSource({ kind: 'url', url: `${url}/x.onnx` }, 'model', around));
+    const error = await refusal(openAll({ kind: 'url', url: `${url}/x.onnx` }, 'model'));
     expect(error.message).toMatch(/cannot be reached.*\(CORS\)/);
     hub = await startHub([]);
   });
@@ -382,12 +406,12 @@ describe('addresses', () => {
   it('whose file changed between two tries are fetched anew', async () => {
     const source = { kind: 'url', url: address() } as const;
     hub.faults.set('onnx/model.onnx', { kind: 'cut', after: 30_000 });
-    await refusal(openSource(source, 'model', around));
+    await refusal(openAll(source));
     hub.faults.clear();
     // Another content under the same address: its ETag differs, so the part is of no use.
     const [folder] = (await store.folders()).filter((name) => name.startsWith('url--'));
     await store.write(folder!, 'file-0.part', text(JSON.stringify({ etag: 'older', size: null })));
-    const { files } = await openSource(source, 'model', around);
+    const { files } = await openAll(source);
     expect(Buffer.compare(files[0]!.bytes, MODEL)).toBe(0);
   });
 });
