@@ -85,8 +85,12 @@ export function fullConfig(settings: PageSettings): CommonConfig {
 
 /** Why the fields together are illegal, in PEFT's words, or null. */
 export function refuseConfig(settings: PageSettings): string | null {
-  const config = fullConfig(settings);
-  return METHODS[settings.method].refuse(config) ?? refuseCommon(config);
+  const method = METHODS[settings.method];
+  const given = fullConfig(settings);
+  // A run counted in epochs knows its steps only once its data is open; then it decides again.
+  const decided = method.forRun?.({ ...given }, settings.training.steps);
+  const config = { ...given, ...decided };
+  return method.refuse(config) ?? refuseCommon(config);
 }
 
 /** Settings from untrusted text: unknown or illegal parts fall back to the base, each with a sentence. */
