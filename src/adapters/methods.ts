@@ -1,4 +1,5 @@
 /** Every method, one line each. Forms, URLs, tables, files and suites follow from this list. */
+export { adalora } from './adalora/index.ts';
 export { boft } from './boft/index.ts';
 export { fourierft } from './fourierft/index.ts';
 export { full } from './full/index.ts';
