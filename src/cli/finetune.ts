@@ -16,8 +16,10 @@ import { openSession } from '../training/session.ts';
 import { hubFolder } from '../training/sidecars.ts';
 import {
   adapterConfig,
+  describeWritten,
   options,
   precisionOf,
+  quantisedOf,
   required,
   trainingSettings,
   type Values,
@@ -92,7 +94,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   const gaps = steps.slice(1).map((s, i) => s.seconds - steps[i]!.seconds);
 
   const adapter = await session.exportAdapter();
-  const merged = await session.merge();
+  const merged = await session.merge(quantisedOf(values.quantised));
   const sample = await paritySample(session);
   const ort = await openOrt(merged.onnx, { providers: ['wasm'] });
   const parity = await checkParity(sample, ort);
@@ -122,6 +124,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     training,
     evaluations: session.history.evals,
     changedInitializers: merged.changedInitializers,
+    written: merged.written,
     warnings: [...session.warnings, ...adapter.warnings],
     runtime: on.runtime,
     device: on.info,
@@ -143,6 +146,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   say(
     `parity with onnxruntime: max|a−b| ${parity.maxAbs.toExponential(1)}, relative ${parity.maxRel.toExponential(1)}`,
   );
+  for (const line of describeWritten(merged.written)) say(line);
   say(`written to ${out}`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   session.destroy();

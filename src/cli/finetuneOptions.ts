@@ -2,6 +2,7 @@
 import { methodById } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
 import type { Precision } from '../models/import/quantStore.ts';
+import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { readText } from './runtime.ts';
 
@@ -38,6 +39,8 @@ export const options = {
   threads: { type: 'string' },
   /** `file`, `f16` or `q4`: what the weights are rounded to while loading. */
   precision: { type: 'string', default: 'file' },
+  /** `requantise` or `float`: what becomes of changed weights that the file keeps in codes. */
+  quantised: { type: 'string', default: 'requantise' },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -89,6 +92,22 @@ export function trainingSettings(values: Values, method: string): TrainingSettin
 export function precisionOf(word: unknown): Precision {
   if (word === 'file' || word === 'f16' || word === 'q4') return word;
   return fail('bad-argument', `--precision must be file, f16 or q4, not "${String(word)}".`);
+}
+
+export function quantisedOf(word: unknown): QuantisedMerge {
+  if (word === 'requantise' || word === 'float') return word;
+  return fail('bad-argument', `--quantised must be requantise or float, not "${String(word)}".`);
+}
+
+/** What rounding did to the merged weights; nothing where they were written exactly. */
+export function describeWritten(written: readonly WrittenWeight[]): string[] {
+  const rounded = written.filter((w) => w.relativeError > 0);
+  const worst = rounded.toSorted((a, b) => b.relativeError - a.relativeError)[0];
+  if (!worst) return [];
+  const how = worst.how === 'requantised' ? 'rounded to codes again' : 'rounded to f16';
+  return [
+    `${rounded.length} merged weights were ${how}; the worst is ${worst.name}: max ${worst.maxError.toExponential(1)}, relative ${worst.relativeError.toExponential(1)}`,
+  ];
 }
 
 export async function adapterConfig(word: string | undefined): Promise<Record<string, unknown>> {

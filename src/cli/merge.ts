@@ -1,23 +1,24 @@
-/** `papilio merge --model FILE --adapter DIR --out FILE`: an adapter folder merged into a model, without training. */
-import { join } from 'node:path';
+/**
+ * `papilio merge --model FILE --adapter DIR [--adapter DIR2 …] --out FILE`: adapters merged into a model, without training. Several are merged in the
+ * order given, each into the weights that the one before left.
+ */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { chooseAdapter } from '../adapters/choose.ts';
 import { fitAdapter } from '../adapters/fit.ts';
-import { readAdapter } from '../adapters/peft.ts';
-import { initialValues } from '../adapters/plan.ts';
-import { compile } from '../gpu/compile.ts';
+import type { LoadedAdapter } from '../adapters/peft.ts';
+import { type BaseParameter, initialValues } from '../adapters/plan.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
-import { createStore } from '../gpu/store.ts';
-import { schedule } from '../graph/schedule.ts';
-import type { Graph } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import type { LoadedModel } from '../models/load.ts';
 import { mergeWeights } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { mergedWeights } from '../training/mergedWeights.ts';
 import { openModel } from '../training/source.ts';
 import { fromTorch } from '../training/torchLayout.ts';
-import { openGpu, readBytes, readText, writeBytes } from './runtime.ts';
+import { readOneAdapter } from './adapterFiles.ts';
+import { graphRunner } from './runGraph.ts';
+import { openGpu, writeBytes } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 
 export async function mergeCommand(args: readonly string[]): Promise<number> {
@@ -25,44 +26,47 @@ export async function mergeCommand(args: readonly string[]): Promise<number> {
     args: [...args],
     options: {
       model: { type: 'string' },
-      adapter: { type: 'string' },
+      adapter: { type: 'string', multiple: true, default: [] },
       out: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
-  const { model: modelWord, adapter: folder, out } = values;
-  if (modelWord === undefined || folder === undefined || out === undefined) {
-    return fail('bad-argument', 'merge needs --model FILE, --adapter DIR and --out FILE.');
+  const { model: modelWord, adapter: words, out } = values;
+  if (modelWord === undefined || words.length === 0 || out === undefined) {
+    return fail(
+      'bad-argument',
+      'merge needs --model FILE, --adapter DIR (once for each adapter, in order) and --out FILE.',
+    );
   }
   const opened = await openModel(await modelSource(modelWord), surroundings);
-  const read = readAdapter(
-    await readText(join(folder, 'adapter_config.json')),
-    await readBytes(join(folder, 'adapter_model.safetensors')),
-  );
-  const classes = opened.model.head
-    ? read.parameters.get(`${opened.model.head}.weight`)?.shape[0]
-    : undefined;
-  const model = classes
-    ? opened.model.withClasses(
-        Array.from({ length: classes }, (_, i) => String(i)),
-        0,
-      )
-    : opened.model;
-  const adapter = fromTorch(read, model.modules);
-  const parameters = new Map(model.parameters.map((p) => [p.name, p]));
-  const { warnings } = fitAdapter(
-    { ...read, ...adapter },
-    model.targets,
-    new Map(model.parameters.map((p) => [p.name, p.shape])),
-  );
-  const { plan } = chooseAdapter(read.method, read.config, model.targets, model.parameters, read.shared);
-
-  const packed = initialValues(plan, 0, parameters, adapter);
-  const weights = await mergedWeights(plan, parameters, runOnce, packed);
+  const adapters: LoadedAdapter[] = [];
+  for (const word of words) adapters.push(await readOneAdapter(word));
+  const model = withHeadOf(opened.model, adapters);
+  const warnings = adapters.flatMap((adapter) => adapter.warnings);
+  const parameters = new Map<string, BaseParameter>(model.parameters.map((p) => [p.name, p]));
+  const weights = new Map<string, Float32Array>();
+  for (const read of adapters) {
+    const adapter = fromTorch(read, model.modules);
+    const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+    warnings.push(...fitAdapter({ ...read, ...adapter }, model.targets, shapes).warnings);
+    const { plan } = chooseAdapter(
+      read.method,
+      read.config,
+      model.targets,
+      [...parameters.values()],
+      read.shared,
+    );
+    const packed = initialValues(plan, 0, parameters, adapter);
+    for (const [name, data] of await mergedWeights(plan, parameters, run, packed)) {
+      weights.set(name, data);
+      parameters.set(name, { name, shape: parameters.get(name)!.shape, load: () => data });
+    }
+  }
   const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
   await writeBytes(out, encodeModel(onnx));
-  for (const warning of [...read.warnings, ...warnings]) process.stderr.write(`${warning}\n`);
-  const result = { method: read.method.id, changedInitializers: changed, out };
+  for (const warning of warnings) process.stderr.write(`${warning}\n`);
+  const methods = adapters.map(({ method }) => method.id);
+  const result = { method: methods.join('+'), methods, changedInitializers: changed, out };
   process.stdout.write(
     values.json
       ? `${JSON.stringify(result)}\n`
@@ -71,17 +75,27 @@ export async function mergeCommand(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-let opened: Promise<Device> | undefined;
-
-/** Runs a graph on one device, opened at the first call: a file that only holds whole modules needs none. */
-async function runOnce(graph: Graph): Promise<Record<string, Float32Array>> {
-  const device = await (opened ??= openGpu().then((gpu) => openDevice(gpu)));
-  const store = createStore(device);
-  const program = await compile(device, store, schedule(graph, device.caps));
-  program.run();
-  const outputs: Record<string, Float32Array> = {};
-  for (const name of Object.keys(graph.outputs)) outputs[name] = (await program.read(name)) as Float32Array;
-  program.destroy();
-  store.destroy();
-  return outputs;
+/** The model with a head of as many classes as the adapters bring, where they bring one. */
+function withHeadOf(model: LoadedModel, adapters: readonly LoadedAdapter[]): LoadedModel {
+  const sizes = model.head
+    ? adapters.flatMap(({ parameters }) => parameters.get(`${model.head}.weight`)?.shape[0] ?? [])
+    : [];
+  const [classes] = sizes;
+  if (classes === undefined) return model;
+  const other = sizes.find((size) => size !== classes);
+  if (other !== undefined) {
+    fail(
+      'malformed-adapter',
+      `One adapter brings a head of ${classes} classes and another one of ${other}; merge adapters that were trained for the same classes.`,
+    );
+  }
+  return model.withClasses(
+    Array.from({ length: classes }, (_, i) => String(i)),
+    0,
+  );
 }
+
+let device: Promise<Device> | undefined;
+
+/** Opens a device at the first graph: a file that only holds whole modules needs none. */
+const run = graphRunner(() => (device ??= openGpu().then((gpu) => openDevice(gpu))));

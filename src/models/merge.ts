@@ -1,13 +1,35 @@
-/** Writes changed parameters back into the ONNX file: the layout the file had, its element type, and only the tensors that changed. */
+/**
+ * Writes changed parameters back into the ONNX file: the layout the file had, its element type, and only the tensors that changed.
+ * Quantised weights are rounded to codes again or become float, as the user chose; what rounding did to each weight is reported.
+ */
 import { fail } from '../lib/errors.ts';
-import { freeName, replaceInitializers, rewireInput, tensorLike } from '../onnx/edit.ts';
+import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { freeName, replaceInitializers, replaceRaw, rewireInput, tensorLike } from '../onnx/edit.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import type { ModuleInfo, ParamOrigin } from './import/modules.ts';
+import type { QuantSource } from './import/quant.ts';
+import { requantise } from './import/quantWrite.ts';
+import { codesReader, integerChain, toFloat } from './mergeFloat.ts';
+
+/** What becomes of a changed weight that the file keeps in codes. */
+export type QuantisedMerge = 'requantise' | 'float';
+
+/** What writing a weight did to its numbers. */
+export interface WrittenWeight {
+  /** PyTorch name of the parameter. */
+  readonly name: string;
+  /** `exact` in float32, `f16` rounded, `requantised` to the file's codes, `float` in place of codes. */
+  readonly how: 'exact' | 'f16' | 'requantised' | 'float';
+  /** max|written − merged|, and the Frobenius norm of the difference over that of the weight. */
+  readonly maxError: number;
+  readonly relativeError: number;
+}
 
 export interface Merged {
   readonly onnx: OnnxModel;
-  /** Initialisers with new contents, and clones made for a layer that shared its weight with another. */
+  /** Initialisers with new contents, new ones, and clones made for a layer that shared its weight with another. */
   readonly changed: readonly string[];
+  readonly written: readonly WrittenWeight[];
 }
 
 /** The engine's [out, in] back to the file's order. */
@@ -19,37 +41,79 @@ function fileLayout(data: Float32Array, origin: ParamOrigin): Float32Array {
   return out;
 }
 
+function written(
+  name: string,
+  how: WrittenWeight['how'],
+  data: Float32Array,
+  kept: Float32Array | null,
+): WrittenWeight {
+  if (!kept) return { name, how, maxError: 0, relativeError: 0 };
+  let largest = 0;
+  let error = 0;
+  let norm = 0;
+  data.forEach((v, i) => {
+    const d = kept[i]! - v;
+    largest = Math.max(largest, Math.abs(d));
+    error += d * d;
+    norm += v * v;
+  });
+  return { name, how, maxError: largest, relativeError: norm > 0 ? Math.sqrt(error / norm) : 0 };
+}
+
 /**
- * @param weights by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's layout
+ * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's layout
  * @throws PapilioError('non-finite') for a weight that is no number: nothing is written then
  */
 export function mergeWeights(
   onnx: OnnxModel,
   modules: readonly ModuleInfo[],
   weights: ReadonlyMap<string, Float32Array>,
+  options: {
+    readonly quantised?: QuantisedMerge;
+    /** Frozen weights that were rounded while loading, written as they were used; readers that share one get it together. */
+    readonly rounded?: ReadonlyMap<string, Float32Array>;
+  } = {},
 ): Merged {
   const origins = new Map<string, ParamOrigin>();
   const readers = new Map<string, number>();
   for (const module of modules) {
     for (const [param, origin] of Object.entries(module.parameters)) {
       origins.set(`${module.name}.${param}`, origin);
+      if (!origins.has(origin.value)) origins.set(origin.value, origin);
       readers.set(origin.initializer, (readers.get(origin.initializer) ?? 0) + 1);
     }
   }
   const inPlace = new Map<string, { data: Float32Array }>();
   const clones: { name: string; origin: ParamOrigin; data: Float32Array }[] = [];
+  const codes: { name: string; source: QuantSource; data: Float32Array }[] = [];
+  const report: WrittenWeight[] = [];
+  const originOf = (name: string): ParamOrigin =>
+    origins.get(name) ?? fail('internal', `Parameter ${name} has no place in the file.`);
+  for (const [name, data] of options.rounded ?? []) {
+    const origin = originOf(name);
+    inPlace.set(origin.initializer, { data: fileLayout(data, origin) });
+  }
   for (const [name, data] of weights) {
-    const origin = origins.get(name) ?? fail('internal', `Parameter ${name} has no place in the file.`);
-    const bad = data.findIndex((v) => !Number.isFinite(v));
-    if (bad >= 0) {
-      fail(
-        'non-finite',
-        `The merged weight ${name} would hold ${data[bad]} at position ${bad}, so nothing was written; go back to an earlier checkpoint or lower the learning rate.`,
-        { name },
-      );
-    }
+    const origin = originOf(name);
+    requireFinite(name, data);
     const file = fileLayout(data, origin);
-    if ((readers.get(origin.initializer) ?? 1) > 1) clones.push({ name, origin, data: file });
+    const shared = (readers.get(origin.initializer) ?? 1) > 1;
+    if (origin.quant) {
+      if (shared) {
+        fail(
+          'unsupported-onnx',
+          `The quantised weight of ${name} is shared with another layer and cannot be changed for one alone; export the adapter instead.`,
+          { name },
+        );
+      }
+      codes.push({ name, source: origin.quant, data: file });
+      continue;
+    }
+    const half = origin.tensor.dtype === 'float16';
+    report.push(
+      written(name, half ? 'f16' : 'exact', file, half ? halfToFloat32(float32ToHalf(file)) : null),
+    );
+    if (shared) clones.push({ name, origin, data: file });
     else inPlace.set(origin.initializer, { data: file });
   }
   let result = replaceInitializers(onnx, inPlace);
@@ -65,5 +129,47 @@ export function mergeWeights(
     result = rewireInput(result, origin.node, origin.inputIndex, tensorLike(origin.tensor, clone, { data }));
     changed.push(clone);
   }
-  return { onnx: result, changed };
+  for (const { name, source, data } of codes) {
+    if (options.quantised === 'float') {
+      const made = toFloat(result, source, data, name);
+      result = made.onnx;
+      changed.push(made.added);
+      const kept = source.scales?.dtype === 'float16' ? halfToFloat32(float32ToHalf(data)) : null;
+      report.push(written(name, 'float', data, kept));
+      continue;
+    }
+    const { tensors, values } = requantise(withFileScales(result, source), data);
+    result = replaceRaw(result, tensors);
+    changed.push(...tensors.keys());
+    report.push(written(name, 'requantised', data, values));
+  }
+  return { onnx: result, changed, written: report };
+}
+
+function requireFinite(name: string, data: Float32Array): void {
+  const bad = data.findIndex((v) => !Number.isFinite(v));
+  if (bad >= 0) {
+    fail(
+      'non-finite',
+      `The merged weight ${name} would hold ${data[bad]} at position ${bad}, so nothing was written; go back to an earlier checkpoint or lower the learning rate.`,
+      { name },
+    );
+  }
+}
+
+/** The scale of an integer product stands behind it in the file; the import only knows its value. */
+function withFileScales(onnx: OnnxModel, source: QuantSource): QuantSource {
+  if (source.form !== 'integer') return source;
+  const node = codesReader(onnx.graph, source);
+  if (node.opType !== 'MatMulInteger') return source;
+  const chain = integerChain(onnx.graph, node);
+  const scales = chain && onnx.graph.initializers.get(chain.scale);
+  return (
+    (scales && { ...source, scales }) ||
+    fail(
+      'unsupported-onnx',
+      `The scale of ${source.codes.name} was not found in the file; write its layer as a float product instead.`,
+      { name: source.codes.name },
+    )
+  );
 }

@@ -2,6 +2,7 @@
  * Edits of a decoded model: new values for weights, a weight of its own for one node, an additional initialiser. Each returns a new
  * model that shares all else with the old one; values are written in the file's own element type.
  */
+import { create } from '@bufbuild/protobuf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import {
   AttributeProtoSchema,
@@ -95,6 +96,70 @@ export function replaceInitializers(model: OnnxModel, values: ReadonlyMap<string
   });
   return withGraph(model, { initializer, node });
 }
+
+/**
+ * New raw contents for initialisers, by name: codes and scales of quantised weights. Kept, not copied.
+ * @throws PapilioError not-found for a name that is no initialiser, shape for a wrong length
+ */
+export function replaceRaw(
+  model: OnnxModel,
+  contents: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+): OnnxModel {
+  for (const [name, bytes] of contents) {
+    const tensor =
+      model.graph.initializers.get(name) ??
+      fail('not-found', `The model has no initialiser called "${name}".`, { name });
+    if (bytes.length !== tensor.byteLength)
+      fail('shape', `Initialiser "${name}" takes ${tensor.byteLength} bytes but was given ${bytes.length}.`);
+  }
+  const initializer = model.graph.proto.initializer.map((tensor) => {
+    const bytes = contents.get(tensor.name);
+    return bytes ? withRawData(tensor, bytes) : tensor;
+  });
+  return withGraph(model, { initializer });
+}
+
+/** A node's replacement: the nodes that stand in its place, none to drop it. */
+export type NewNodes = readonly {
+  readonly opType: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly name?: string;
+}[];
+
+/**
+ * Puts other nodes (of the default domain, without attributes) in the place of some, and drops initialisers that nothing reads any more.
+ */
+export function replaceNodes(model: OnnxModel, byIndex: ReadonlyMap<number, NewNodes>): OnnxModel {
+  const { proto } = model.graph;
+  const node = proto.node.flatMap((item, i) => {
+    const made = byIndex.get(i);
+    if (!made) return [item];
+    return made.map(({ opType, inputs, outputs, name }) =>
+      create(NodeProtoSchema, {
+        opType,
+        input: [...inputs],
+        output: [...outputs],
+        ...(name === undefined ? {} : { name }),
+      }),
+    );
+  });
+  const gone = new Set(
+    [...byIndex.keys()].flatMap((i) => proto.node[i]!.input).filter((name) => !readsName(node, name)),
+  );
+  const kept = new Set(proto.output.map((o) => o.name));
+  return withGraph(model, {
+    node,
+    initializer: proto.initializer.filter((t) => kept.has(t.name) || !gone.has(t.name)),
+    input: proto.input.filter((v) => !gone.has(v.name) || !model.graph.initializers.has(v.name)),
+  });
+}
+
+/** Whether a node, or a subgraph of one, reads a value of that name. */
+const readsName = (nodes: readonly NodeProto[], name: string): boolean =>
+  nodes.some(
+    (n) => n.input.includes(name) || n.attribute.some((a) => a.g !== undefined && readsName(a.g.node, name)),
+  );
 
 /** Every name that a value of the graph has; a new one must differ from all. */
 function takenNames({ proto }: OnnxModel['graph']): Set<string> {

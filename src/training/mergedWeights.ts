@@ -2,6 +2,8 @@
 import { adaptGraph } from '../adapters/adaptGraph.ts';
 import { type AdapterPlan, type BaseParameter, savedParameters } from '../adapters/plan.ts';
 import type { Graph } from '../graph/types.ts';
+import type { LoadedModel } from '../models/load.ts';
+import { type Merged, mergeWeights, type QuantisedMerge } from '../models/merge.ts';
 
 /**
  * One layer at a time, so that only one adapted weight is on the device.
@@ -26,4 +28,16 @@ export async function mergedWeights(
     if (!weights.has(name)) weights.set(name, data);
   }
   return weights;
+}
+
+/** The model's file with everything that training changed, and what writing did to each weight. */
+export function mergeModel(
+  model: LoadedModel,
+  weights: ReadonlyMap<string, Float32Array>,
+  quantised: QuantisedMerge,
+): Merged {
+  const rounded = new Map(
+    model.parameters.filter((p) => p.rounded && !weights.has(p.name)).map((p) => [p.name, p.load()]),
+  );
+  return mergeWeights(model.onnx, model.modules, weights, { quantised, rounded });
 }

@@ -34,7 +34,8 @@ const BITS: Partial<Record<OnnxDType, 4 | 8 | 32>> = { int4: 4, uint4: 4, int8: 
 /** Bits of a code of this element type, or null for one that holds no codes. */
 export const codeBits = (dtype: OnnxDType): 4 | 8 | 32 | null => BITS[dtype] ?? null;
 
-const isSigned = ({ codes }: QuantSource): boolean => codes.dtype.startsWith('int');
+/** Whether codes and zero points of the file count from below 0. */
+export const isSigned = ({ codes }: QuantSource): boolean => codes.dtype.startsWith('int');
 
 /** Rows and columns of the tensor seen as a matrix. */
 export function matrixOf(shape: readonly number[]): readonly [number, number] {
@@ -71,7 +72,7 @@ export function codeReader(source: QuantSource): (row: number, column: number) =
 }
 
 /** Zero points as counted from the lowest code, one per scale. */
-function zeroValues(source: QuantSource): ArrayLike<number> | null {
+export function zeroValues(source: QuantSource): ArrayLike<number> | null {
   const { zeros, bits, zerosByRow, blockColumns } = source;
   if (!zeros) return null;
   if (zeros.dtype === 'float32' || zeros.dtype === 'float16' || zeros.dtype === 'bfloat16')
