@@ -116,7 +116,7 @@ describe('rank and module dropout', () => {
   const drawn = (change: Partial<typeof drops>, seed = 4) => {
     const settings = { ...drops, ...change };
     const mask = new Float32Array(settings.layers * settings.rows);
-    drawMask(settings, 2)(mask, seed);
+    drawMask(settings, 2)(mask, seed, 0);
     return mask;
   };
   const mean = (values: Float32Array) => values.reduce((a, b) => a + b, 0) / values.length;

@@ -38,6 +38,8 @@ const values: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = 
 
 /** f'(x). */
 const slopes: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = {
+  square: (e, x) => e.op('Add', [x, x]),
+  sqrt: (e, x) => e.op('Div', [e.scalar(0.5), e.op('Sqrt', [x])]),
   gelu(e, x) {
     const density = e.op('Exp', [e.op('Mul', [e.op('Mul', [x, x]), e.scalar(-0.5)])]);
     const slope = e.op('Mul', [e.op('Mul', [x, density]), e.scalar(GAUSS)]);

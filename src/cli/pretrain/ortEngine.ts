@@ -9,6 +9,7 @@ import type { DeviceData, Graph, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { rng } from '../../lib/rng.ts';
 import { encodeModel } from '../../onnx/encode.ts';
+import { projectRowsOp } from '../../ops/projectRows.ts';
 import type { FullBatch } from '../../training/batchPlan.ts';
 import type { Engine, MakeEngine, StepResult, Which } from '../../training/engine.ts';
 import { learningRateAt } from '../../training/settings.ts';
@@ -40,11 +41,15 @@ export const ortEngines =
       value.role === 'parameter' ? value.source!() : states.get(value.name)!;
 
     const runner = async (graph: Graph): Promise<Runner> => {
-      const { model, inputs } = toOnnx(graph);
+      const { model, inputs, projections } = toOnnx(graph);
       const session = await ort.open(encodeModel(model));
       sessions.push(session);
       return {
         async run(feeds) {
+          for (const attrs of projections) {
+            const state = { dtype: 'f32' as const, shape: [plan.size], data: Float64Array.from(params) };
+            params.set(projectRowsOp.reference([state], attrs)[0]!.data);
+          }
           const tensors = new Map(
             [...inputs].map(([name, value]) => {
               const data = value.role === 'input' ? feeds.get(value.name) : contents(value);

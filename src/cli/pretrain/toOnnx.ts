@@ -5,18 +5,28 @@
 import type { Graph, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
+import { type ProjectRowsAttrs, projectRowsOp } from '../../ops/projectRows.ts';
 import { createEmitter, type Lowering, onnxType } from './emitter.ts';
 import { adapters } from './onnxAdapters.ts';
+import { dropouts } from './onnxDropout.ts';
 import { layers } from './onnxLayers.ts';
 import { moves } from './onnxMoves.ts';
 import { pointwise } from './onnxPointwise.ts';
 
-const table: Readonly<Record<string, Lowering>> = { ...pointwise, ...moves, ...layers, ...adapters };
+const table: Readonly<Record<string, Lowering>> = {
+  ...pointwise,
+  ...moves,
+  ...layers,
+  ...adapters,
+  ...dropouts,
+};
 
 export interface TranslatedGraph {
   readonly model: OnnxModel;
   /** The model's inputs: those of the graph, and the parameters and states it reads. */
   readonly inputs: ReadonlyMap<string, Value>;
+  /** COFT's projections of the packed state, which whoever runs the model does before: ONNX writes nothing in place. */
+  readonly projections: readonly ProjectRowsAttrs[];
 }
 
 /** @throws PapilioError('unsupported-onnx') naming the op that has no translation */
@@ -36,7 +46,12 @@ export function toOnnx(graph: Graph): TranslatedGraph {
     return name;
   };
 
+  const projections: ProjectRowsAttrs[] = [];
   for (const node of graph.nodes) {
+    if (node.op === projectRowsOp) {
+      projections.push(node.attrs as ProjectRowsAttrs);
+      continue;
+    }
     const write = Object.hasOwn(table, node.op.name) ? table[node.op.name] : undefined;
     if (!write) return fail('unsupported-onnx', `The op ${node.op.name} has no translation to ONNX.`);
     const made = write(emitter, node.inputs.map(nameOf), node);
@@ -51,5 +66,5 @@ export function toOnnx(graph: Graph): TranslatedGraph {
     new Map(outputs),
   );
   const live = new Set(model.graph.inputs.map(({ name }) => name));
-  return { model, inputs: new Map([...inputs].filter(([name]) => live.has(name))) };
+  return { model, inputs: new Map([...inputs].filter(([name]) => live.has(name))), projections };
 }
