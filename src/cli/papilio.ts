@@ -14,8 +14,17 @@ const commands: Readonly<
     load: () => import('./finetune.ts').then((m) => m.finetuneCommand),
   },
   merge: {
-    summary: 'merge an adapter folder into an ONNX model',
+    summary: 'merge adapters (folders or zips), one after the other, into an ONNX model',
     load: () => import('./merge.ts').then((m) => m.mergeCommand),
+  },
+  combine: {
+    summary:
+      'combine adapters of one method into a new one: linear, cat, ties, dare_linear, dare_ties, magnitude_prune',
+    load: () => import('./combine.ts').then((m) => m.combineCommand),
+  },
+  adapters: {
+    summary: 'what an adapter folder or zip holds: method, targets, parameters, warnings',
+    load: () => import('./listAdapters.ts').then((m) => m.adaptersCommand),
   },
   python: {
     summary: 'write the Python project that goes on with a run of finetune',
