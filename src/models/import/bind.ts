@@ -43,11 +43,18 @@ function kindOf(name: string): InputKind {
   if (/position_ids$/.test(name)) return 'position_ids';
   if (/pixel_values$/.test(name)) return 'pixel_values';
   if (/^past/.test(name)) return 'past';
-  if (/^(use_cache_branch|num_logits_to_keep)$/.test(name)) return 'flag';
+  if (/^(use_cache_branch|(num_)?logits_to_keep)$/.test(name)) return 'flag';
   return 'other';
 }
 
 export function inputSpecs(graph: OnnxGraph): InputSpec[] {
+  const states = graph.inputs.filter(({ name }) => /^past_(conv|ssm|recurrent)/.test(name));
+  if (states.length > 0) {
+    fail(
+      'unsupported-onnx',
+      `The model keeps states of convolutions or recurrences (${states[0]!.name}), and Papilio trains only transformers whose cache is keys and values; pick a model without such layers.`,
+    );
+  }
   return graph.inputs.map((v) => {
     if (v.dtype === null || v.dims === null) {
       fail(
@@ -59,15 +66,20 @@ export function inputSpecs(graph: OnnxGraph): InputSpec[] {
   });
 }
 
-/** Inputs that stay inputs unless the caller says otherwise: what differs between examples. */
+/**
+ * Inputs that stay inputs unless the caller says otherwise: what differs between examples. A decoder's tokens have no padding before
+ * them, so that its mask is full; what an encoder before it reads may have.
+ */
 export function defaultData(specs: readonly InputSpec[], decoder: boolean): string[] {
+  const both = specs.some(({ name }) => /^decoder_input_ids$|^encoder_hidden_states$/.test(name));
+  const full = ({ name }: InputSpec): boolean => decoder && !(both && !name.startsWith('decoder_'));
   return specs
     .filter(
-      ({ kind }) =>
-        kind === 'input_ids' ||
-        kind === 'pixel_values' ||
-        kind === 'other' ||
-        (kind === 'attention_mask' && !decoder),
+      (spec) =>
+        spec.kind === 'input_ids' ||
+        spec.kind === 'pixel_values' ||
+        spec.kind === 'other' ||
+        (spec.kind === 'attention_mask' && !full(spec)),
     )
     .map(({ name }) => name);
 }
@@ -95,6 +107,9 @@ function sizeOfDim(
   const sequence = (): number =>
     dims.sequence ?? fail('bad-argument', `Input ${spec.name} needs a sequence length; give sequence.`);
   const byKind = (): number | undefined => {
+    // onnxruntime's GPT-2 keeps keys and values in one tensor [2, B, heads, past, D].
+    const pair = spec.kind === 'past' && spec.dims.length === 5;
+    if (pair) return [2, dims.batch, hints.kvHeads, past, hints.headDim][axis];
     if (axis === 0 && spec.kind !== 'flag') return dims.batch;
     switch (spec.kind) {
       case 'input_ids':

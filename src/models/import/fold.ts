@@ -22,6 +22,10 @@ export interface Missing {
 export interface Folding {
   readonly graph: FoldedGraph;
   readonly missing: readonly Missing[];
+  /** Nodes of the file that were looked at, constants aside. */
+  readonly visited: number;
+  /** Everything that could be computed, wanted or not. */
+  readonly values: readonly FoldedValue[];
 }
 
 /**
@@ -31,7 +35,7 @@ export interface Folding {
 function isParameter(name: string, t: OnnxTensor): boolean {
   if (!isFloat(t.dtype) || t.size <= 1) return false;
   if (/^(onnx::|val_\d|\d+$|ints_|scalar_|_tensor_constant|_v_)|_output_\d+$/.test(name)) return false;
-  return !/inv_freq|rotary|cos_cached|sin_cached|masked_bias|position_ids/.test(name);
+  return !/inv_freq|rotary|(cos|sin)_cache|masked_bias|position_ids/.test(name);
 }
 
 function weightValue(name: string, t: OnnxTensor): FoldedValue {
@@ -64,6 +68,7 @@ export function fold(
   const nodes: FoldedNode[] = [];
   const missing: Missing[] = [];
   const parameters = new Set<FoldedValue>();
+  let visited = 0;
 
   const declare = (scope: Scope, g: OnnxGraph): void => {
     for (const [name, t] of [...g.initializers, ...g.constants]) {
@@ -178,7 +183,11 @@ export function fold(
 
   const walk = (g: OnnxGraph, scope: Scope): void => {
     declare(scope, g);
-    for (const node of g.nodes) if (node.opType !== 'Constant' || node.domain !== '') visit(node, scope);
+    for (const node of g.nodes) {
+      if (node.opType === 'Constant' && node.domain === '') continue;
+      visited++;
+      visit(node, scope);
+    }
   };
 
   const scope: Scope = new Map(bindings);
@@ -191,5 +200,7 @@ export function fold(
   return {
     graph: { nodes, inputs: [...bindings.values()].filter((v) => v.input), outputs: results },
     missing,
+    visited,
+    values: [...scope.values()].filter((v) => v?.producer != null) as FoldedValue[],
   };
 }

@@ -1,19 +1,18 @@
 /** An ONNX model as a PyTorch-like module tree and a function that builds its graph at any sizes. */
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
-import { PapilioError } from '../../lib/errors.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import type { BuildDims, InputSpec, SizeHints } from './bind.ts';
 import { bindInputs, defaultData, inputSpecs } from './bind.ts';
 import { emitGraph } from './emit.ts';
 import { canEmit } from './emitters.ts';
 import { familyOf } from './families.ts';
-import type { Missing } from './fold.ts';
 import type { FoldedGraph } from './folded.ts';
 import type { ModuleInfo, ModuleTable } from './modules.ts';
 import { tabulate } from './modules.ts';
 import { quantNotes } from './quantOps.ts';
 import type { Precision } from './quantStore.ts';
+import { refuse } from './refuse.ts';
 import { prepare } from './stages.ts';
 
 interface BuildOptions {
@@ -82,18 +81,7 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
   };
 }
 
-function refuse(missing: readonly Missing[]): never {
-  const kinds = [...new Set(missing.map((m) => m.op))];
-  const shown = missing.slice(0, 5).map((m) => `${m.op} at "${m.node}" (${m.reason})`);
-  const more = missing.length > shown.length ? ` and ${missing.length - shown.length} more` : '';
-  throw new PapilioError(
-    'unsupported-onnx',
-    `The model uses ${kinds.length === 1 ? 'an operator' : `${kinds.length} operators`} that Papilio cannot train through: ${shown.join(', ')}${more}. Export it again without them, or pick another file of the same model.`,
-    { missing },
-  );
-}
-
-/** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details.missing` lists them all */
+/** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
 export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
   const config = sidecar.config ?? {};
   const inputs = inputSpecs(onnx.graph);
@@ -102,28 +90,33 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
 
   const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): FoldedGraph => {
     const bindings = bindInputs(onnx.graph, inputs, dims, hints, new Set(data), options.fixed);
-    const { graph, missing } = prepare(
+    const { graph, folding } = prepare(
       onnx.graph,
       onnx.opset,
       bindings,
       options.outputs ?? outputs,
       options.fuse,
     );
+    if (folding.missing.length > 0) refuse(folding.missing, folding, null, onnx.graph, config);
     const stuck = graph.nodes
       .filter((node) => !canEmit(node))
       .map((node) => ({ op: node.op, node: node.origin?.name ?? '', reason: 'it has no kernel' }));
-    if (missing.length + stuck.length > 0) refuse([...missing, ...stuck]);
+    if (stuck.length > 0) refuse(stuck, folding, graph, onnx.graph, config);
     return graph;
   };
 
   const probe = { ...probeDims(inputs), ...sidecar.dims };
   // Looked at with full masks first: only then does a causal mask show as such.
-  const folded = prepared(probe, {}, defaultData(inputs, true));
+  const fullMasks = defaultData(inputs, true);
+  const folded = prepared(probe, {}, fullMasks);
   const decoder =
     inputs.some(({ kind }) => kind === 'past') ||
     folded.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
-  const table: ModuleTable = tabulate(decoder ? folded : prepared(probe, {}, usualData), onnx.graph);
+  const table: ModuleTable = tabulate(
+    usualData.join() === fullMasks.join() ? folded : prepared(probe, {}, usualData),
+    onnx.graph,
+  );
 
   return {
     family: familyOf(config, table.modules),

@@ -1,7 +1,7 @@
 /** The stages between an ONNX graph and the engine's, in order: fold at fixed sizes, simplify, fuse, simplify again. */
 import type { OnnxGraph } from '../../onnx/types.ts';
 import { spellAttention } from './attend.ts';
-import type { Missing } from './fold.ts';
+import type { Folding } from './fold.ts';
 import { fold } from './fold.ts';
 import type { FoldedGraph, FoldedValue } from './folded.ts';
 import { fuseAttention } from './fuseAttention.ts';
@@ -12,7 +12,7 @@ import { simplify } from './simplify.ts';
 
 export interface Prepared {
   readonly graph: FoldedGraph;
-  readonly missing: readonly Missing[];
+  readonly folding: Folding;
 }
 
 /**
@@ -25,7 +25,10 @@ export function prepare(
   outputs: readonly string[],
   fuse = true,
 ): Prepared {
-  const { graph, missing } = fold(onnx, opset, bindings, outputs);
+  const folding = fold(onnx, opset, bindings, outputs);
+  const { graph } = folding;
+  // What is missing is told of the graph as it is.
+  if (folding.missing.length > 0) return { graph, folding };
   simplify(graph);
   absorbScales(graph);
   spellAttention(graph, !fuse);
@@ -44,5 +47,5 @@ export function prepare(
     liftReshapes(graph);
   }
   simplify(graph, true);
-  return { graph, missing };
+  return { graph, folding };
 }
