@@ -96,6 +96,12 @@ export function zeroValues(source: QuantSource): ArrayLike<number> | null {
   return out;
 }
 
+/** Without zero points, bytes that hold packed codes mean the middle, and typed codes mean 0. */
+export const usualZero = (source: QuantSource): number =>
+  source.form === 'nbits' || (source.form === 'gather' && source.codes.dtype === 'uint8')
+    ? 2 ** (source.bits - 1)
+    : unsignedOffset(source);
+
 interface Steps {
   scale(row: number, column: number): number;
   /** Counted from the lowest code, like the codes. */
@@ -110,8 +116,7 @@ function stepsOf(source: QuantSource): Steps {
   const scales = source.scales ? tensorToF32(source.scales) : null;
   const zeros = zeroValues(source);
   const half = 2 ** (source.bits - 1);
-  // Without zero points MatMulNBits and GatherBlockQuantized mean the middle; DequantizeLinear means 0.
-  const otherwise = source.form === 'nbits' || source.form === 'gather' ? half : unsignedOffset(source);
+  const otherwise = usualZero(source);
   // One scale may serve many zero points, and the other way round.
   const of = (values: ArrayLike<number>, i: number, j: number): number =>
     values[values.length === 1 ? 0 : scaleAt(source, i, j)]!;

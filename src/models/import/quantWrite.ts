@@ -10,6 +10,7 @@ import {
   isSigned,
   matrixOf,
   type QuantSource,
+  usualZero,
   zeroValues,
 } from './quant.ts';
 
@@ -116,7 +117,7 @@ function fixedStep(source: QuantSource, low: number, high: number, given: number
     const largest = -low > high ? low : high;
     return { scale: largest === 0 ? 1 : Math.fround(largest / -half), zero: half };
   }
-  const zero = given ?? (source.form === 'gather' || isSigned(source) ? half : 0);
+  const zero = given ?? usualZero(source);
   const scale = Math.max(zero > 0 ? -low / zero : 0, top > zero ? high / (top - zero) : 0);
   return { scale: scale > 0 ? Math.fround(scale) : 1, zero };
 }

@@ -1,0 +1,102 @@
+/** Quantised graphs of every form: the runtime's answers, packed weights, and merged files in both ways. */
+import { describe, expect, test } from 'vitest';
+import { createBuilder } from '../../src/graph/builder.ts';
+import { interpret } from '../../src/graph/interpret.ts';
+import { sizeOf } from '../../src/graph/shape.ts';
+import type { Tensor } from '../../src/graph/types.ts';
+import { parity } from '../../src/inference/parity.ts';
+import { openSession } from '../../src/inference/session.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { importModel } from '../../src/models/import/importModel.ts';
+import { mergeWeights } from '../../src/models/merge.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import type { OnnxModel } from '../../src/onnx/types.ts';
+import { storedNumbers, storedParameter } from '../../src/ops/fuse/stored.ts';
+import { fuse } from '../../src/ops/fuse.ts';
+import { type QuantGraph, quantGraphs, ROWS, VOCABULARY, WIDTH } from '../tools/graphsQuant.ts';
+
+const random = rng(21);
+const x = Float32Array.from({ length: ROWS * WIDTH }, () => random.normal());
+const ids = Int32Array.from({ length: 6 }, () => random.int(VOCABULARY));
+
+function read(model: OnnxModel) {
+  const g = createBuilder();
+  const imported = importModel(model);
+  const { outputs } = imported.build(g, { batch: ROWS, sequence: 2 }, { data: ['x', 'input_ids'] });
+  const graph = g.finish(outputs);
+  const feeds = new Map<string, Tensor>(
+    graph.inputs.map((v) => [
+      v.name,
+      { dtype: v.dtype, shape: v.shape, data: Float64Array.from(v.name === 'x' ? x : ids) },
+    ]),
+  );
+  return { imported, graph, logits: (at = graph) => interpret(at, feeds).get(at.outputs.logits!).data };
+}
+
+async function inRuntime({ model }: Pick<QuantGraph, 'model'>): Promise<ArrayLike<number>> {
+  const session = await openSession(encodeModel(model), { providers: ['wasm'] });
+  const info = session.inputs[0]!;
+  const feed =
+    info.name === 'x'
+      ? { dtype: 'float32' as const, dims: [ROWS, WIDTH], data: x }
+      : { dtype: 'int64' as const, dims: [ROWS, 2], data: ids };
+  const result = await session.run({ [info.name]: feed }, ['logits']);
+  await session.release();
+  return result.logits!.data;
+}
+
+describe.each(Object.entries(quantGraphs))('%s', (name, make) => {
+  const graph = make();
+  const tolerance = name.endsWith('f16') ? 2e-3 : graph.roundsActivations ? 3e-2 : 1e-5;
+
+  test('says what the runtime says, in plain and in packed kernels', async () => {
+    const { graph: built, logits } = read(graph.model);
+    const expected = await inRuntime(graph);
+    expect(parity(logits(), expected).maxRel).toBeLessThan(tolerance);
+    const packed = fuse(built);
+    expect(parity(logits(packed), logits()).maxRel).toBeLessThan(1e-12);
+    const reader = packed.nodes.find((n) => n.op.name === (graph.lookUp ? 'gather' : 'linear'))!;
+    expect(reader.inputs.map((v) => v.dtype)).toContain('u32');
+  });
+
+  test('shows the layer by its name', () => {
+    const { imported, graph: built } = read(graph.model);
+    const module = imported.modules.find((m) => `${m.name}.weight` === graph.weight)!;
+    expect(module.parameters.weight!.quant).toBeDefined();
+    const names = built.nodes.flatMap((n) => n.inputs.map((v) => storedParameter(v)?.name));
+    expect(names).toContain(graph.weight);
+    expect(imported.notes.length > 0).toBe(graph.roundsActivations === true);
+  });
+
+  test.each(['requantise', 'float'] as const)('is merged: %s', async (quantised) => {
+    const { imported, graph: built } = read(graph.model);
+    const W = built.nodes
+      .flatMap((n) => n.inputs)
+      .find((v) => storedParameter(v)?.name === graph.weight && v.dtype === 'f32')!;
+    const before = storedNumbers(W);
+    const noise = rng(33);
+    const after = before.map((v) => v * 0.9 + 0.02 * noise.normal());
+    const merged = mergeWeights(imported.onnx, imported.modules, new Map([[graph.weight, after]]), {
+      quantised,
+    });
+    const again = read(merged.onnx);
+    const W2 = again.graph.nodes
+      .flatMap((n) => n.inputs)
+      .find((v) => v.dtype === 'f32' && storedParameter(v)?.name === graph.weight)!;
+    const written = storedNumbers(W2);
+    const [report] = merged.written;
+    const { bits } = imported.modules.find((m) => `${m.name}.weight` === graph.weight)!.parameters.weight!
+      .quant!;
+    expect(sizeOf(W2.shape)).toBe(after.length);
+    const largest = Math.max(...written.map((v, i) => Math.abs(v - after[i]!)));
+    // The file holds what the report says, and the runtime computes with that.
+    expect(largest).toBeCloseTo(report!.maxError, 6);
+    expect(report!.relativeError).toBeLessThan(quantised === 'float' ? 1e-3 : bits === 4 ? 0.12 : 0.02);
+    if (quantised === 'requantise') expect(report!.relativeError).toBeGreaterThan(0);
+    const expected = await inRuntime({ model: merged.onnx });
+    expect(parity(again.logits(), expected).maxRel).toBeLessThan(
+      quantised === 'float' && !name.endsWith('f16') && !name.includes('activations') ? 1e-5 : tolerance,
+    );
+    expect(parity(again.logits(), read(graph.model).logits()).maxRel).toBeGreaterThan(1e-3);
+  });
+});
