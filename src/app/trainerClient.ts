@@ -80,6 +80,7 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
   return {
     open,
     describe: (model) => ask((api) => api.describe(model)),
+    preview: (model, data, settings) => ask((api) => api.preview(model, data, settings)),
     play: () => ask((api) => api.play()),
     pause: () => ask((api) => api.pause()),
     step: () => ask((api) => api.step()),
@@ -91,9 +92,11 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
     inspect: (module) => ask((api) => api.inspect(module)),
     exportAdapter: () => ask((api) => api.exportAdapter()),
     continueInPython: () => ask((api) => api.continueInPython()),
-    merge: () => ask((api) => api.merge()),
+    merge: (quantised) => ask((api) => api.merge(quantised)),
     paritySample: () => ask((api) => api.paritySample()),
     metricsCsv: () => ask((api) => api.metricsCsv()),
+    sweepMethods: (request, events) => ask((api) => api.sweepMethods(request, proxy(events))),
+    stopSweep: () => ask((api) => api.stopSweep()),
     async close() {
       generation++;
       if (running !== undefined) await ask((api) => api.close());

@@ -2,20 +2,19 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { methodById } from '../adapters/registry.ts';
-import { type Device, type DeviceInfo, openDevice } from '../gpu/device.ts';
 import { openSession as openOrt } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
-import type { MakeEngine } from '../training/engine.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import { checkParity, paritySample } from '../training/parity.ts';
 import type { RunRequest } from '../training/protocol.ts';
 import { sessionProject } from '../training/python.ts';
 import { openSession } from '../training/session.ts';
 import { hubFolder } from '../training/sidecars.ts';
+import { reportData } from '../training/source.ts';
+import { dataOptions, finetuneHelp } from './dataOptions.ts';
+import { openExecutor } from './executor.ts';
 import {
-  adapterConfig,
   describeWritten,
   options,
   precisionOf,
@@ -25,24 +24,30 @@ import {
   type Values,
 } from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
-import { ortEngines } from './pretrain/ortEngine.ts';
-import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar } from './progress.ts';
 import { writeProject } from './python.ts';
-import { openGpu, readBytes, runtimeName, writeBytes } from './runtime.ts';
+import { readBytes, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
+import { startFrom } from './startFrom.ts';
 
 export async function finetuneCommand(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options });
-  const [modelWord, dataWord, methodWord, out] = ['model', 'data', 'method', 'out'].map((n) =>
-    required(values, n),
-  ) as [string, string, string, string];
+  if (values.help) {
+    process.stdout.write(finetuneHelp);
+    return 0;
+  }
+  const [modelWord, dataWord, out] = ['model', 'data', 'out'].map((n) => required(values, n)) as [
+    string,
+    string,
+    string,
+  ];
+  const start = await startFrom(values);
+  const methodWord = start.method;
   const training = trainingSettings(values, methodWord);
   const request: RunRequest = {
     model: { ...(await modelSource(modelWord)), precision: precisionOf(values.precision) },
-    data: await dataSource(dataWord),
-    method: methodById(methodWord).id,
-    config: await adapterConfig(values.config),
+    data: { ...(await dataSource(dataWord)), ...dataOptions(values) },
+    ...start,
     training,
   };
   const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
@@ -66,7 +71,8 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     checkpoint ? { checkpoint } : {},
   );
   const { total } = session.position();
-  for (const warning of session.warnings) process.stderr.write(`${warning}\n`);
+  const data = reportData(session.data, session.batches.options);
+  for (const line of [...data.notes, ...session.warnings]) process.stderr.write(`${line}\n`);
   say(
     `${session.counts.stored} trainable numbers (${session.counts.free} free), ${total} steps of ${training.batchSize * training.gradientAccumulation}`,
   );
@@ -108,7 +114,13 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     seed: training.seed,
     steps: total,
     loss: { first: curve[0] ?? null, last: curve.at(-1) ?? null, curve },
-    eval: { metric: after.metric, before: before.value, after: after.value, examples: after.examples },
+    eval: {
+      metric: after.metric,
+      before: before.value,
+      after: after.value,
+      examples: after.examples,
+      ...(after.others ? { others: { before: before.others, after: after.others } } : {}),
+    },
     trainable: session.counts,
     secondsPerStep: gaps.length > 0 ? median(gaps) : (steps[0]?.seconds ?? 0),
     dispatchesPerStep: stats?.dispatchesPerStep ?? null,
@@ -122,6 +134,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     ...result,
     config: request.config,
     training,
+    dataset: data,
     evaluations: session.history.evals,
     changedInitializers: merged.changedInitializers,
     written: merged.written,
@@ -152,28 +165,4 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   session.destroy();
   on.close();
   return 0;
-}
-
-interface Executor {
-  readonly engines: Device | MakeEngine;
-  readonly info: DeviceInfo;
-  readonly runtime: string;
-  close(): void;
-}
-
-/** The GPU, or onnxruntime's native CPU build for machines whose WebGPU is software. */
-async function openExecutor(values: Values): Promise<Executor> {
-  if (values.executor === 'onnxruntime') {
-    const folder = values['executor-path'];
-    const ort = loadOrtRuntime(
-      typeof folder === 'string' ? folder : undefined,
-      values.threads === undefined ? undefined : Number(values.threads),
-    );
-    const info = { vendor: 'cpu', architecture: ort.cpu, description: `${ort.threads} threads` };
-    return { engines: ortEngines(ort), info, runtime: `${ort.name} ${ort.version}`, close: () => {} };
-  }
-  if (values.executor !== 'webgpu')
-    return fail('bad-argument', `--executor must be webgpu or onnxruntime, not "${values.executor}".`);
-  const device = await openDevice(await openGpu());
-  return { engines: device, info: device.info, runtime: runtimeName, close: () => device.destroy() };
 }

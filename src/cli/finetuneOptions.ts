@@ -10,8 +10,16 @@ import { readText } from './runtime.ts';
 export const options = {
   model: { type: 'string' },
   data: { type: 'string' },
+  /** How data is read: see dataOptions.ts. */
+  columns: { type: 'string' },
+  task: { type: 'string' },
+  'keep-classes': { type: 'boolean', default: false },
+  padding: { type: 'string' },
+  help: { type: 'boolean', default: false },
   method: { type: 'string' },
   config: { type: 'string' },
+  /** A folder with an adapter to go on from, instead of a method and its configuration. */
+  adapter: { type: 'string' },
   steps: { type: 'string' },
   epochs: { type: 'string' },
   'batch-size': { type: 'string' },

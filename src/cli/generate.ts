@@ -15,7 +15,8 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import { openModel, taskOf } from '../training/source.ts';
+import { openModel } from '../training/source.ts';
+import { taskOf } from '../training/tasks.ts';
 import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 

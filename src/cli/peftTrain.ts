@@ -187,6 +187,7 @@ function wholeBatch({ x, target }: TrainCase): FullBatch {
     labels,
     count: x.shape[0]!,
     validLabels: count,
+    tokens: count,
   };
 }
 

@@ -4,18 +4,8 @@
  */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
-import type {
-  Batch,
-  Dataset,
-  ImageDataset,
-  IntTensor,
-  SplitName,
-  TextClassDataset,
-  TextDataset,
-} from './types.ts';
-
-/** The label that the loss skips (PyTorch's ignore_index). */
-export const IGNORED_LABEL = -100;
+import { bodyOf, rowBatch, textBatch, windowOf } from './tensors.ts';
+import type { Batch, Dataset, ImageDataset, MaskedTextDataset, SplitName, TextDataset } from './types.ts';
 
 export interface BatchOptions {
   /** Tokens per example. Text: the window, default 128. Classes: the longest allowed, default 128. */
@@ -23,8 +13,10 @@ export interface BatchOptions {
   /** Pictures: x → (x − mean) / std per channel or for all; default 0.5 and 0.5, that is −1 … 1. */
   readonly mean?: number | readonly number[];
   readonly std?: number | readonly number[];
-  /** Classes: pad to `sequenceLength` (one plan) or to the batch's longest, rounded up to 16. Default 'fixed'. */
-  readonly padTo?: 'fixed' | 'longest';
+  /** Rows of tokens: lengths to choose from, ascending; a batch is padded to the first that all its rows fit in. Default: `sequenceLength`. */
+  readonly lengths?: readonly number[];
+  /** Masked text: which draw of hidden tokens; the same number hides the same tokens. Default 0. */
+  readonly draw?: number;
 }
 
 export interface EpochOrder {
@@ -34,47 +26,39 @@ export interface EpochOrder {
   indices(batch: number): Uint32Array;
 }
 
-const windowOf = (options: BatchOptions): number => {
-  const length = options.sequenceLength ?? 128;
-  if (!Number.isInteger(length) || length < 2)
-    fail('bad-argument', `A sequence length of ${length} cannot be used; give a whole number of at least 2.`);
-  return length;
-};
+const isText = (dataset: Dataset): dataset is TextDataset | MaskedTextDataset => 'tokens' in dataset.train;
 
-const bodyOf = (dataset: TextDataset, options: BatchOptions): number => {
-  const body = windowOf(options) - dataset.prefix.length;
-  if (body < 1)
-    fail(
-      'bad-argument',
-      `The sequence length leaves no room after ${dataset.prefix.length} prefix token(s).`,
-    );
-  return body;
-};
-
-/** Examples in a split: pictures, labelled texts, or windows of `sequenceLength` tokens. */
+/** Examples in a split: pictures, rows, or windows of `sequenceLength` tokens. */
 export function exampleCount(dataset: Dataset, split: SplitName, options: BatchOptions = {}): number {
-  if (dataset.kind !== 'text') return dataset[split].count;
+  if (!isText(dataset)) return dataset[split].count;
   const tokens = dataset[split].tokens.length;
-  const body = bodyOf(dataset, options);
+  const body = bodyOf(dataset, windowOf(options.sequenceLength));
   // A tail of one token has nothing to predict.
   return Math.floor(tokens / body) + (tokens % body > 1 ? 1 : 0);
 }
 
-/** The order of one epoch: shuffled by (seed, epoch), or as it comes with `shuffle: false` (evaluation). */
-export function batches(
-  count: number,
-  options: {
-    readonly batchSize: number;
-    readonly seed: number;
-    readonly epoch: number;
-    readonly shuffle?: boolean;
-  },
-): EpochOrder {
+export interface OrderOptions {
+  readonly batchSize: number;
+  readonly seed: number;
+  readonly epoch: number;
+  /** false: as they come (evaluation). */
+  readonly shuffle?: boolean;
+}
+
+/** The numbers 0 … count − 1 shuffled by (seed, epoch). */
+export function orderOf(count: number, options: OrderOptions): Uint32Array {
   const { batchSize, seed, epoch } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1)
     fail('bad-argument', `A batch size of ${batchSize} cannot be used; give a whole number of at least 1.`);
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   if (options.shuffle !== false) rng(seed, 0x0e90c).fork(epoch).shuffle(order);
+  return order;
+}
+
+/** The order of one epoch. */
+export function batches(count: number, options: OrderOptions): EpochOrder {
+  const { batchSize } = options;
+  const order = orderOf(count, options);
   return {
     count: Math.ceil(count / batchSize),
     indices: (batch) => order.subarray(batch * batchSize, (batch + 1) * batchSize),
@@ -94,11 +78,10 @@ export function batch(
     if (!(i >= 0 && i < count)) fail('bad-argument', `Example ${i} is not one of the ${count} in ${split}.`);
   }
   if (dataset.kind === 'image') return imageBatch(dataset, split, indices, options);
-  if (dataset.kind === 'text') return textBatch(dataset, split, indices, options);
-  return textClassBatch(dataset, split, indices, options);
+  const longest = windowOf(options.sequenceLength);
+  if (isText(dataset)) return textBatch(dataset, split, indices, longest, options.draw ?? 0);
+  return rowBatch(dataset, split, indices, options.lengths ?? [longest]);
 }
-
-const ints = (shape: readonly number[], data: Int32Array): IntTensor => ({ dtype: 'int32', shape, data });
 
 function imageBatch(
   dataset: ImageDataset,
@@ -127,65 +110,6 @@ function imageBatch(
   return {
     size,
     inputs: { pixel_values: { dtype: 'float32', shape: [size, channels, height, width], data } },
-    labels: ints([size], labels),
-  };
-}
-
-function textBatch(
-  dataset: TextDataset,
-  split: SplitName,
-  indices: ArrayLike<number>,
-  options: BatchOptions,
-): Batch {
-  const size = indices.length;
-  const length = windowOf(options);
-  const body = bodyOf(dataset, options);
-  const { prefix } = dataset;
-  const { tokens } = dataset[split];
-  const ids = new Int32Array(size * length);
-  const mask = new Int32Array(size * length);
-  const labels = new Int32Array(size * length).fill(IGNORED_LABEL);
-  for (let k = 0; k < size; k++) {
-    const start = indices[k]! * body;
-    const window = tokens.subarray(start, Math.min(start + body, tokens.length));
-    const row = k * length;
-    const used = prefix.length + window.length;
-    ids.set(prefix, row);
-    ids.set(window, row + prefix.length);
-    mask.fill(1, row, row + used);
-    labels.set(ids.subarray(row + 1, row + used), row);
-  }
-  const shape = [size, length];
-  return {
-    size,
-    inputs: { input_ids: ints(shape, ids), attention_mask: ints(shape, mask) },
-    labels: ints(shape, labels),
-  };
-}
-
-function textClassBatch(
-  dataset: TextClassDataset,
-  split: SplitName,
-  indices: ArrayLike<number>,
-  options: BatchOptions,
-): Batch {
-  const size = indices.length;
-  const longest = windowOf(options);
-  const rows = Array.from({ length: size }, (_, k) => dataset[split].ids(indices[k]!).subarray(0, longest));
-  const needed = rows.reduce((most, row) => Math.max(most, row.length), 1);
-  const length = options.padTo === 'longest' ? Math.min(longest, Math.ceil(needed / 16) * 16) : longest;
-  const ids = new Int32Array(size * length).fill(dataset.padId);
-  const mask = new Int32Array(size * length);
-  const labels = new Int32Array(size);
-  rows.forEach((row, k) => {
-    ids.set(row, k * length);
-    mask.fill(1, k * length, k * length + row.length);
-    labels[k] = dataset[split].label(indices[k]!);
-  });
-  const shape = [size, length];
-  return {
-    size,
-    inputs: { input_ids: ints(shape, ids), attention_mask: ints(shape, mask) },
-    labels: ints([size], labels),
+    labels: { dtype: 'int32', shape: [size], data: labels },
   };
 }

@@ -1,8 +1,8 @@
 /** Pictures of any size → the model's size and channels, and packed picture datasets. */
 import { fail } from '../lib/errors.ts';
 import type { DecodedImage } from './files/png.ts';
-import { orderLabels, requireHeld, type Split, stratifiedSplit } from './split.ts';
-import type { ImageDataset, ImageSplit } from './types.ts';
+import { chooseSplit, orderLabels } from './split.ts';
+import type { ImageDataset, ImageSplit, SplitName } from './types.ts';
 
 export interface PictureSize {
   readonly width: number;
@@ -107,7 +107,7 @@ export interface LabelledPicture {
   readonly pixels: Float32Array;
   readonly label: string;
   /** Where the file's folders say it; else drawn by seed. */
-  readonly split?: 'train' | 'held';
+  readonly split?: SplitName;
 }
 
 /** A dataset of pictures that are all in memory. Throws 'bad-data' for one class or nothing to hold. */
@@ -132,15 +132,12 @@ export function picturesDataset(
     for (let k = 0; k < stride; k++)
       bytes[i * stride + k] = Math.round(Math.min(1, Math.max(0, p.pixels[k]!)) * 255);
   });
-  const given = (which: 'train' | 'held') =>
-    Uint32Array.from(pictures.flatMap((p, i) => (p.split === which ? [i] : [])));
-  const stated: Split = { train: given('train'), held: given('held') };
-  const split =
-    stated.train.length > 0 &&
-    stated.held.length > 0 &&
-    stated.train.length + stated.held.length === pictures.length
-      ? stated
-      : requireHeld(stratifiedSplit(labels, options.seed), name);
+  const split = chooseSplit(
+    pictures.map((p) => p.split),
+    labels,
+    options.seed,
+    name,
+  );
   return {
     kind: 'image',
     name,

@@ -1,6 +1,7 @@
 /** Which examples are held: a seeded draw per class, so that every class is in both splits where it has two examples. */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import type { SplitName } from './types.ts';
 
 /** The share of labelled examples that is held. */
 const HELD_EXAMPLES_SHARE = 0.15;
@@ -28,6 +29,22 @@ export function stratifiedSplit(labels: ArrayLike<number>, seed: number, share =
     train.push(...members.slice(count));
   }
   return { train: Uint32Array.from(train).sort(), held: Uint32Array.from(held).sort() };
+}
+
+/**
+ * The split that the files state, where they state it for every example and both parts have some; else a draw by seed, per class where there are
+ * classes. Throws 'bad-data' when nothing can be held.
+ */
+export function chooseSplit(
+  stated: readonly (SplitName | undefined)[],
+  labels: ArrayLike<number> | null,
+  seed: number,
+  name: string,
+): Split {
+  const given = (which: SplitName) => Uint32Array.from(stated.flatMap((s, i) => (s === which ? [i] : [])));
+  const split = { train: given('train'), held: given('held') };
+  if (split.train.length > 0 && split.held.length > 0 && !stated.includes(undefined)) return split;
+  return requireHeld(stratifiedSplit(labels ?? new Uint8Array(stated.length), seed), name);
 }
 
 /**

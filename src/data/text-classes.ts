@@ -1,35 +1,99 @@
-/** Labelled texts for a classifier, split by a seeded draw per class. */
-import { orderLabels, requireHeld, stratifiedSplit } from './split.ts';
+/** Labelled texts for a classifier, and texts with a number to be predicted, split by seed. */
+import type { Origin } from './notes.ts';
+import { cutNote, frame, type RowOptions, rowSplit, type Source } from './rows.ts';
+import { chooseSplit, orderLabels } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import type { TextClassDataset, TextClassSplit } from './types.ts';
+import type { TextClassDataset, TextValueDataset } from './types.ts';
+
+export interface TextRow extends Source {
+  readonly text: string;
+  /** A second text that is read together with the first. */
+  readonly pair?: string;
+}
+
+export interface ClassRow extends TextRow {
+  readonly label: string;
+}
+
+export interface ValueRow extends TextRow {
+  readonly value: number;
+}
+
+/** The rows as tokens; those that were cut are noted. */
+function tokenise<R extends TextRow>(
+  rows: readonly R[],
+  tokenizer: Tokenizer,
+  options: RowOptions,
+  notes: string[],
+): (R & { readonly ids: Int32Array })[] {
+  const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
+  const cut: Origin[] = [];
+  const examples = rows.map((row) => {
+    const { ids, isCut } = frame(tokenizer, row.text, row.pair, most);
+    if (isCut) cut.push(row.origin);
+    return { ...row, ids };
+  });
+  notes.push(...cutNote(cut, rows.length, most));
+  return examples;
+}
 
 /** Rows of text and label → a dataset. Throws 'bad-data' for one class or nothing to hold. */
 export function textClassDataset(
   name: string,
-  rows: readonly { readonly text: string; readonly label?: string }[],
+  rows: readonly ClassRow[],
   tokenizer: Tokenizer,
-  options: { readonly seed: number; readonly labels?: readonly string[] },
+  options: RowOptions & { readonly labels?: readonly string[] },
+  notes: string[] = [],
 ): TextClassDataset {
   const labels = orderLabels(
-    rows.map((row) => row.label ?? ''),
+    rows.map((row) => row.label),
     name,
     options.labels,
   );
-  const numbers = Int32Array.from(rows, (row) => labels.indexOf(row.label ?? ''));
-  const ids = rows.map((row) => Int32Array.from(tokenizer.encode(row.text, { specials: true })));
-  const split = requireHeld(stratifiedSplit(numbers, options.seed), name);
-  const part = (members: Uint32Array): TextClassSplit => ({
-    count: members.length,
-    ids: (i) => ids[members[i]!]!,
-    label: (i) => numbers[members[i]!]!,
-  });
-  return {
-    kind: 'text-class',
+  const numberOf = new Map(labels.map((label, i) => [label, i]));
+  const numbers = Int32Array.from(rows, (row) => numberOf.get(row.label)!);
+  const examples = tokenise(rows, tokenizer, options, notes);
+  const split = chooseSplit(
+    rows.map((row) => row.split),
+    numbers,
+    options.seed,
     name,
-    labels,
-    padId: tokenizer.pad,
-    vocabSize: tokenizer.vocabSize,
-    train: part(split.train),
-    held: part(split.held),
-  };
+  );
+  const part = (members: Uint32Array) => ({
+    ...rowSplit(examples, members),
+    label: (i: number) => numbers[members[i]!]!,
+  });
+  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
+  return { kind: 'text-class', ...base, labels, train: part(split.train), held: part(split.held) };
+}
+
+/** Numbers further from 0 than this train badly at usual learning rates. */
+const LARGE = 100;
+
+/** Rows of text and number → a dataset. Throws 'bad-data' when there is nothing to hold. */
+export function textValueDataset(
+  name: string,
+  rows: readonly ValueRow[],
+  tokenizer: Tokenizer,
+  options: RowOptions,
+  notes: string[] = [],
+): TextValueDataset {
+  const examples = tokenise(rows, tokenizer, options, notes);
+  const values = rows.map((row) => row.value);
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  notes.push(
+    `The numbers lie between ${least} and ${most}.${Math.max(-least, most) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
+  );
+  const split = chooseSplit(
+    rows.map((row) => row.split),
+    null,
+    options.seed,
+    name,
+  );
+  const part = (members: Uint32Array) => ({
+    ...rowSplit(examples, members),
+    value: (i: number) => values[members[i]!]!,
+  });
+  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
+  return { kind: 'text-value', ...base, train: part(split.train), held: part(split.held) };
 }

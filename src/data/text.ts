@@ -1,7 +1,7 @@
 /** Text for language models: one stream of ids, its last part held. */
 import { fail } from '../lib/errors.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import type { TextDataset } from './types.ts';
+import type { MaskedTextDataset, TextDataset } from './types.ts';
 
 /** The share of a user's text that is held, from its end. */
 export const HELD_SHARE = 0.1;
@@ -67,4 +67,15 @@ export function documentsDataset(
     train: { tokens: a },
     held: { tokens: b },
   };
+}
+
+/** A running text for a masked language model. @throws PapilioError 'bad-data' for a tokenizer without a mask token */
+export function maskedText(dataset: TextDataset, tokenizer: Tokenizer): MaskedTextDataset {
+  const { mask, specials, suffix, pad } = tokenizer;
+  if (mask === undefined)
+    return fail(
+      'bad-data',
+      "The model's tokenizer has no mask token, so its model cannot guess hidden words; put its tokenizer_config.json beside it, or choose another model.",
+    );
+  return { ...dataset, kind: 'masked-text', masking: { id: mask, specials, suffix, padId: pad } };
 }

@@ -5,6 +5,8 @@ import { PapilioError } from '../lib/errors.ts';
 export interface EncodeOptions {
   /** With the special tokens that the model expects around a text (`<s>`, `[CLS]` … `[SEP]`). Default false. */
   readonly specials?: boolean;
+  /** The text goes on from another one: without the space that some normalisers put before a text. Default false. */
+  readonly continues?: boolean;
 }
 
 export interface Tokenizer {
@@ -19,8 +21,17 @@ export interface Tokenizer {
   readonly eos?: number;
   /** What fills a padded batch: the pad token, else `eos`, else 0. */
   readonly pad: number;
-  /** The special ids that go before a text, such as Llama's `<s>`. */
+  /** The special ids that go before a text, such as Llama's `<s>`, and after it, such as BERT's `[SEP]`. */
   readonly prefix: readonly number[];
+  readonly suffix: readonly number[];
+  /** The special ids between two texts that are read together. */
+  readonly middle: readonly number[];
+  /** The id that hides a token from a masked language model, if there is one. */
+  readonly mask?: number;
+  /** Ids that stand for no text: begin, end, padding, mask and their like. */
+  readonly specials: ReadonlySet<number>;
+  /** Whether a word inside a text is encoded with the space before it (GPT-2's vocabularies). */
+  readonly spaced: boolean;
 }
 
 /**
@@ -31,6 +42,7 @@ const PART_CHARACTERS = 8_000;
 
 const EOS_NAMES = ['<|endoftext|>', '</s>', '<|end_of_text|>', '<|im_end|>', '<eos>', '[SEP]'];
 const PAD_NAMES = ['<pad>', '[PAD]', '<|pad|>'];
+const MASK_NAMES = ['[MASK]', '<mask>', '<|mask|>'];
 
 function parse(text: string, file: string): Record<string, unknown> {
   let value: unknown;
@@ -63,9 +75,11 @@ export function loadTokenizer(
   ) as Record<string, unknown>;
   let inner: HfTokenizer;
   let vocabSize = 0;
+  const specials = new Set<number>();
   try {
     inner = new HfTokenizer(json, config);
     for (const id of inner.get_vocab(true).values()) vocabSize = Math.max(vocabSize, id + 1);
+    for (const [id, token] of inner.get_added_tokens_decoder()) if (token.special) specials.add(id);
     if (vocabSize === 0) throw new Error('the vocabulary is empty');
   } catch (cause) {
     throw new PapilioError(
@@ -94,16 +108,24 @@ export function loadTokenizer(
   const at = bare.length === 0 ? -1 : dressed.indexOf(bare[0]!);
   const prefix = at > 0 ? dressed.slice(0, at) : [];
   const suffix = at >= 0 ? dressed.slice(at + bare.length) : [];
+  const paired = inner.encode('a', { text_pair: 'a', add_special_tokens: true }).ids;
+  const middle =
+    at >= 0 ? paired.slice(prefix.length + bare.length, paired.length - suffix.length - bare.length) : [];
+  const spacedWord = plain(' a');
+  const isSpaced = !sameIds(spacedWord, bare) && sameIds(plain('a a'), [...bare, ...spacedWord]);
   const encode = (text: string, options: EncodeOptions = {}): number[] => {
-    if (text.length <= PART_CHARACTERS)
+    if (text.length <= PART_CHARACTERS && options.continues !== true)
       return inner.encode(text, { add_special_tokens: options.specials === true }).ids;
     const ids: number[] = [];
     cut(text).forEach((part, k) => {
-      for (const id of k === 0 ? plain(part) : continued(part)) ids.push(id);
+      for (const id of k === 0 && options.continues !== true ? plain(part) : continued(part)) ids.push(id);
     });
     return options.specials === true ? [...prefix, ...ids, ...suffix] : ids;
   };
   const eos = named('eos_token', EOS_NAMES);
+  const mask = named('mask_token', MASK_NAMES);
+  for (const id of [eos, named('pad_token', PAD_NAMES), mask, ...prefix, ...suffix])
+    if (id !== undefined) specials.add(id);
   return {
     encode,
     decode: (ids, options = {}) =>
@@ -115,8 +137,16 @@ export function loadTokenizer(
     ...(eos === undefined ? {} : { eos }),
     pad: named('pad_token', PAD_NAMES) ?? eos ?? 0,
     prefix,
+    suffix,
+    middle,
+    ...(mask === undefined ? {} : { mask }),
+    specials,
+    spaced: isSpaced,
   };
 }
+
+const sameIds = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((id, k) => id === b[k]);
 
 function cut(text: string): string[] {
   const parts: string[] = [];

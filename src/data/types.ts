@@ -39,24 +39,90 @@ export interface TextDataset {
   readonly held: TextSplit;
 }
 
-export interface TextClassSplit {
+/** How a masked language model's inputs are hidden. */
+export interface Masking {
+  /** The id of the mask token. */
+  readonly id: number;
+  /** Ids that are never hidden and never drawn. */
+  readonly specials: ReadonlySet<number>;
+  readonly suffix: readonly number[];
+  readonly padId: number;
+}
+
+/** A running text for a masked language model, windows framed by `prefix` and `suffix`. */
+export interface MaskedTextDataset extends Omit<TextDataset, 'kind'> {
+  readonly kind: 'masked-text';
+  readonly masking: Masking;
+}
+
+/** Examples of tokens, not padded, with their special tokens. */
+export interface RowSplit {
   readonly count: number;
-  /** Token ids with the tokenizer's special tokens, not padded. */
   ids(i: number): Int32Array;
+  /** Where example i came from: `row 12 of a.csv`. */
+  origin(i: number): string;
+}
+
+export interface TextClassSplit extends RowSplit {
   label(i: number): number;
 }
 
-export interface TextClassDataset {
-  readonly kind: 'text-class';
+export interface RowDataset {
   readonly name: string;
-  readonly labels: readonly string[];
   readonly padId: number;
   readonly vocabSize: number;
+}
+
+export interface TextClassDataset extends RowDataset {
+  readonly kind: 'text-class';
+  readonly labels: readonly string[];
   readonly train: TextClassSplit;
   readonly held: TextClassSplit;
 }
 
-export type Dataset = ImageDataset | TextDataset | TextClassDataset;
+export interface TextValueSplit extends RowSplit {
+  value(i: number): number;
+}
+
+/** Texts with a number to be predicted. */
+export interface TextValueDataset extends RowDataset {
+  readonly kind: 'text-value';
+  readonly train: TextValueSplit;
+  readonly held: TextValueSplit;
+}
+
+export interface TokenClassSplit extends RowSplit {
+  /** A class for the first token of every word, −100 for the other tokens. */
+  labels(i: number): Int32Array;
+}
+
+/** Words with a class each. */
+export interface TokenClassDataset extends RowDataset {
+  readonly kind: 'token-class';
+  readonly labels: readonly string[];
+  readonly train: TokenClassSplit;
+  readonly held: TokenClassSplit;
+}
+
+export interface InstructionSplit extends RowSplit {
+  /** 1 for the tokens that are learnt (the answers), 0 for those that are only read. */
+  learnt(i: number): Uint8Array;
+}
+
+/** Prompts with answers, in the model's own chat format. */
+export interface InstructionDataset extends RowDataset {
+  readonly kind: 'instruction';
+  /** The ids of a prompt up to where the answer begins. */
+  readonly prompt: (text: string) => number[];
+  readonly train: InstructionSplit;
+  readonly held: InstructionSplit;
+}
+
+/** Datasets whose examples have lengths of their own. */
+export type Rows = TextClassDataset | TextValueDataset | TokenClassDataset | InstructionDataset;
+export type Dataset = ImageDataset | TextDataset | MaskedTextDataset | Rows;
+
+export const isRows = (dataset: Dataset): dataset is Rows => 'ids' in dataset.train;
 export type SplitName = 'train' | 'held';
 
 export interface FloatTensor {
@@ -76,10 +142,14 @@ export interface IntTensor {
  * - image: `pixel_values` [B, C, H, W]; labels [B]
  * - text: `input_ids`, `attention_mask` [B, S]; labels [B, S] are the ids moved one to the left, −100 where there is
  *   nothing to predict (the last position, padding)
+ * - masked-text: the same inputs with tokens hidden; labels [B, S] are the hidden ids, −100 elsewhere
+ * - instruction: like text, −100 also where the prompt goes on
+ * - token-class: labels [B, S], −100 for all but the first token of each word
  * - text-class: `input_ids`, `attention_mask` [B, S]; labels [B]
+ * - text-value: labels f32 [2, B], values above weights (1 for every example)
  */
 export interface Batch {
   readonly size: number;
   readonly inputs: Readonly<Record<string, FloatTensor | IntTensor>>;
-  readonly labels: IntTensor;
+  readonly labels: IntTensor | FloatTensor;
 }

@@ -1,5 +1,6 @@
 /** The examples of a dataset as lines of JSON: pictures as PNG, texts as the very ids that the run saw. */
-import { type BatchOptions, batch, exampleCount, IGNORED_LABEL } from '../data/batches.ts';
+import { type BatchOptions, batch, exampleCount } from '../data/batches.ts';
+import { IGNORED_LABEL } from '../data/tensors.ts';
 import type { Dataset, ImageDataset, SplitName } from '../data/types.ts';
 import { encodePng } from './png.ts';
 
@@ -63,7 +64,6 @@ export function datasetRows(
   dataset: Dataset,
   split: SplitName,
   options: BatchOptions,
-  isCausal: boolean,
   decode: ((ids: ArrayLike<number>) => string) | null,
 ): Rows {
   if (dataset.kind === 'image') return imageRows(dataset, split);
@@ -79,10 +79,9 @@ export function datasetRows(
     for (const [name, tensor] of Object.entries(inputs))
       if (name.endsWith('_ids') && name !== 'input_ids') row[name] = cut(tensor.data);
     const ids = row.input_ids as number[];
-    if (labels.shape.length === 1) {
-      const label = labels.data[0]!;
-      row.label = names.length > 0 ? names[label] : label;
-    } else if (isCausal) {
+    if (dataset.kind === 'text-class') row.label = names[labels.data[0]!];
+    else if (dataset.kind === 'text-value') row.label = labels.data[0];
+    else if (dataset.kind === 'text' || dataset.kind === 'instruction') {
       const own = ids.map((_, t) => (t === 0 ? IGNORED_LABEL : labels.data[t - 1]!));
       if (own.some((label, t) => t > 0 && label !== ids[t])) row.labels = own;
     } else row.labels = cut(labels.data);

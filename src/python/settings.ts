@@ -1,5 +1,6 @@
 /** settings.py: everything that decided the run, as constants that its scripts read. */
 import { exampleCount } from '../data/batches.ts';
+import type { Dataset } from '../data/types.ts';
 import type { Base } from './base.ts';
 import type { PythonRun } from './types.ts';
 
@@ -26,10 +27,23 @@ export function literal(value: Constant): string {
 /** learningRate → LEARNING_RATE. */
 export const constantName = (field: string) => field.replace(/([A-Z])/g, '_$1').toUpperCase();
 
-/** What transformers calls the task. */
-export function pythonTask({ model, dataset }: Pick<PythonRun, 'model' | 'dataset'>): string {
-  if (model.task !== 'text-classification') return model.task;
-  return 'labels' in dataset && dataset.labels.length > 0 ? 'text-classification' : 'regression';
+const TASKS: Readonly<Record<Dataset['kind'], string>> = {
+  image: 'image-classification',
+  text: 'causal-lm',
+  instruction: 'causal-lm',
+  'masked-text': 'masked-lm',
+  'text-class': 'text-classification',
+  'text-value': 'regression',
+  'token-class': 'token-classification',
+};
+
+/** The task as model.py names it. */
+export const pythonTask = ({ dataset }: Pick<PythonRun, 'dataset'>) => TASKS[dataset.kind];
+
+/** What fills rows up; running texts are whole windows but for the last. */
+function padId(dataset: Dataset): number {
+  if (dataset.kind === 'masked-text') return dataset.masking.padId;
+  return 'padId' in dataset ? dataset.padId : 0;
 }
 
 /** Whether PEFT knows the method; head and full train whole weights. */
@@ -54,7 +68,10 @@ export function constants(
           IMAGE_MEAN: perChannel(batchOptions.mean, dataset.channels),
           IMAGE_STD: perChannel(batchOptions.std, dataset.channels),
         }
-      : { PAD_ID: 'padId' in dataset ? dataset.padId : 0, PAD_TO: batchOptions.padTo ?? 'fixed' };
+      : {
+          PAD_ID: padId(dataset),
+          PAD_LENGTHS: [...(batchOptions.lengths ?? [settings.sequenceLength])],
+        };
   const labels = 'labels' in dataset && dataset.labels.length > 0 ? dataset.labels : null;
   return [
     [

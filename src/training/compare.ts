@@ -1,87 +1,118 @@
 /** Base and adapted model side by side on the same inputs: held-out examples, or text from the same prompt and seed. */
 import { batch as loadBatch } from '../data/batches.ts';
+import type {
+  ImageDataset,
+  InstructionDataset,
+  TextClassDataset,
+  TextDataset,
+  TextValueDataset,
+} from '../data/types.ts';
 import { generate } from '../inference/generate.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { FullBatch } from './batchPlan.ts';
+import { answers, type CompareOptions, draw, probabilities } from './compareDraw.ts';
+import { compareHidden, compareTags } from './compareTokens.ts';
 import type { Which } from './engine.ts';
-import type { Comparison, TrainerApi } from './protocol.ts';
+import type { Comparison, TextValueComparison } from './protocol.ts';
 import type { Session } from './session.ts';
 
-type Options = Parameters<TrainerApi['compare']>[0];
-
-const DEFAULT_EXAMPLES = 12;
 const DEFAULT_TOKENS = 80;
 const DEFAULT_TEMPERATURE = 0.7;
 
-export async function compare(session: Session, options: Options): Promise<Comparison> {
-  return session.dataset.kind === 'text' ? compareText(session, options) : compareClasses(session, options);
-}
-
-/** Softmax of each row. */
-function probabilities(logits: Float32Array, classes: number): Float32Array[] {
-  return Array.from({ length: logits.length / classes }, (_, row) => {
-    const part = logits.subarray(row * classes, (row + 1) * classes);
-    const top = part.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    const weights = part.map((v) => Math.exp(v - top));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return weights.map((w) => w / sum);
-  });
-}
-
-async function compareClasses(session: Session, options: Options): Promise<Comparison> {
-  const { dataset, batches } = session;
-  if (dataset.kind === 'text') return fail('internal', 'A text has no classes to compare.');
-  const wanted = options.examples ?? DEFAULT_EXAMPLES;
-  const random = rng(options.seed, 0xc0);
-  const count = dataset.held.count;
-  const chosen = Uint32Array.from(
-    random.shuffle(Array.from({ length: count }, (_, i) => i)).slice(0, wanted),
-  );
-  const classes = dataset.labels.length;
-  const both = { base: [] as Float32Array[], adapted: [] as Float32Array[] };
-  const size = batches.batchSize;
-  for (let at = 0; at < chosen.length; at += size) {
-    const batch = batches.load('held', chosen.subarray(at, at + size));
-    for (const which of ['base', 'adapted'] as const) {
-      both[which].push(...probabilities(await session.logits(which, batch), classes).slice(0, batch.count));
-    }
+export async function compare(session: Session, options: CompareOptions): Promise<Comparison> {
+  const { dataset } = session;
+  switch (dataset.kind) {
+    case 'text':
+    case 'instruction':
+      return compareText(session, dataset, options);
+    case 'masked-text':
+      return compareHidden(session, dataset, options);
+    case 'token-class':
+      return compareTags(session, dataset, options);
+    case 'text-value':
+      return compareValues(session, dataset, options);
+    default:
+      return compareClasses(session, dataset, options);
   }
-  const at = (i: number) => ({ before: both.base[i]!, after: both.adapted[i]! });
+}
+
+async function compareClasses(
+  session: Session,
+  dataset: ImageDataset | TextClassDataset,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const classes = dataset.labels.length;
+  const found: { index: number; before: Float32Array; after: Float32Array }[] = [];
+  for await (const { base, adapted, members } of answers(session, draw(session, options))) {
+    const [before, after] = [probabilities(base, classes), probabilities(adapted, classes)];
+    members.forEach((index, i) => {
+      found.push({ index, before: before[i]!, after: after[i]! });
+    });
+  }
+  const { labels } = dataset;
   if (dataset.kind === 'image') {
-    const examples = [...chosen].map((index, i) => ({
+    const examples = found.map(({ index, ...both }) => ({
       width: dataset.width,
       height: dataset.height,
       pixels: Uint8Array.from(dataset.held.pixels(index).subarray(0, dataset.width * dataset.height), (v) =>
         Math.round(v * 255),
       ),
       label: dataset.held.label(index),
-      ...at(i),
+      ...both,
     }));
-    return { kind: 'image', labels: dataset.labels, examples };
+    return { kind: 'image', labels, examples };
   }
   const { tokenizer } = session.opened;
-  const examples = [...chosen].map((index, i) => ({
+  const examples = found.map(({ index, ...both }) => ({
     text: tokenizer?.decode(dataset.held.ids(index)) ?? '',
     label: dataset.held.label(index),
-    ...at(i),
+    ...both,
   }));
-  return { kind: 'text-class', labels: dataset.labels, examples };
+  return { kind: 'text-class', labels, examples };
 }
 
-async function compareText(session: Session, options: Options): Promise<Comparison> {
-  const { dataset, opened, batches } = session;
-  const tokenizer = opened.tokenizer;
-  if (dataset.kind !== 'text' || !tokenizer)
-    return fail('bad-data', "Text needs the model's tokenizer.json.");
+async function compareValues(
+  session: Session,
+  dataset: TextValueDataset,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { tokenizer } = session.opened;
+  const examples: TextValueComparison['examples'][number][] = [];
+  for await (const { base, adapted, members } of answers(session, draw(session, options))) {
+    members.forEach((index, i) => {
+      const text = tokenizer?.decode(dataset.held.ids(index)) ?? '';
+      examples.push({ text, value: dataset.held.value(index), before: base[i]!, after: adapted[i]! });
+    });
+  }
+  return { kind: 'text-value', examples };
+}
+
+/** The ids of a held-out beginning: of the text, or the first prompt. */
+function heldPrompt(dataset: TextDataset | InstructionDataset): number[] {
+  if (dataset.kind === 'text') return [...dataset.prefix, ...dataset.held.tokens.subarray(0, 8)];
+  const begins = dataset.held.learnt(0).indexOf(1);
+  return [...dataset.held.ids(0).subarray(0, begins)];
+}
+
+async function compareText(
+  session: Session,
+  dataset: TextDataset | InstructionDataset,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { opened, batches } = session;
+  const { tokenizer } = opened;
+  if (!tokenizer) return fail('bad-data', "Text needs the model's tokenizer.json.");
   const temperature = options.temperature ?? DEFAULT_TEMPERATURE;
   const context = batches.options.sequenceLength ?? 128;
+  const { prompt } = options;
   // Without a prompt both continue the same held-out beginning.
-  const prompt =
-    options.prompt === undefined || options.prompt === ''
-      ? [...dataset.held.tokens.subarray(0, 8)]
-      : tokenizer.encode(options.prompt);
-  const start = [...dataset.prefix, ...prompt];
+  const start =
+    prompt === undefined || prompt === ''
+      ? heldPrompt(dataset)
+      : dataset.kind === 'text'
+        ? [...dataset.prefix, ...tokenizer.encode(prompt)]
+        : dataset.prompt(prompt);
   const limit = Math.max(1, Math.min(options.maxTokens ?? DEFAULT_TOKENS, context - start.length));
   if (start.length >= context)
     fail(
@@ -106,11 +137,12 @@ async function compareText(session: Session, options: Options): Promise<Comparis
     })) {
       ids.push(id);
     }
-    return tokenizer.decode(ids.slice(dataset.prefix.length));
+    // A chat's answer stands alone, a text goes on.
+    return tokenizer.decode(ids.slice(dataset.kind === 'text' ? dataset.prefix.length : start.length));
   };
   return {
     kind: 'text',
-    prompt: tokenizer.decode(prompt),
+    prompt: tokenizer.decode(start),
     before: await write('base'),
     after: await write('adapted'),
     seed: options.seed,

@@ -17,8 +17,6 @@ export interface LoopOptions {
   readonly engine: Engine;
   readonly batches: BatchPlan;
   readonly settings: TrainingSettings;
-  /** Tokens per example; 1 for pictures. */
-  readonly tokensPerExample: number;
   /** Held while an update is submitted, so that others see all states at one and the same update. */
   readonly lock: Lock;
   readonly evaluate: (step: number) => Promise<EvalMetric>;
@@ -46,9 +44,10 @@ export interface Loop {
 export function createLoop(options: LoopOptions): Loop {
   const { engine, batches, settings, events, lock } = options;
   const total = batches.totalSteps;
-  const examplesPerStep = settings.batchSize * settings.gradientAccumulation;
   const steps = [...options.start.steps];
   const evals = [...options.start.evals];
+  /** What the updates in flight hold: filled-up rows and padding are no examples and no tokens. */
+  const held = new Map<number, { readonly examples: number; readonly tokens: number }>();
   let next = options.start.step;
   let seconds = options.start.seconds;
   let startedMs = 0;
@@ -68,14 +67,16 @@ export function createLoop(options: LoopOptions): Loop {
       );
       return;
     }
-    const examples = (step + 1) * examplesPerStep;
+    const before = steps.at(-1) ?? { examples: 0, tokens: 0 };
+    const own = held.get(step) ?? { examples: 0, tokens: 0 };
+    held.delete(step);
     const metric: StepMetric = {
       step: step + 1,
       loss,
       learningRate,
       gradNorm,
-      examples,
-      tokens: examples * options.tokensPerExample,
+      examples: before.examples + own.examples,
+      tokens: before.tokens + own.tokens,
       seconds: elapsed(),
     };
     steps.push(metric);
@@ -98,6 +99,10 @@ export function createLoop(options: LoopOptions): Loop {
     try {
       while (next < until && !stopping && !failure) {
         const batch = batches.update(next);
+        held.set(next, {
+          examples: batch.reduce((n, b) => n + b.count, 0),
+          tokens: batch.reduce((n, b) => n + b.tokens, 0),
+        });
         await lock(async () => {
           await engine.train(next, batch);
           next++;

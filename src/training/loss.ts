@@ -44,7 +44,7 @@ export function emitLossSum(
   g: Builder,
   logits: Value,
   labels: Value,
-  options: { readonly kind: LossKind | undefined; readonly withGradient: boolean },
+  options: { readonly kind?: LossKind | undefined; readonly withGradient: boolean } = { withGradient: true },
 ): Value {
   if (options.kind === 'squared-error') return squaredErrorSum(g, logits, labels);
   const classes = logits.shape.at(-1)!;

@@ -5,10 +5,15 @@
 
 import type { MethodId } from '../adapters/registry.ts';
 import type { ParameterCount } from '../adapters/types.ts';
+import type { ColumnMapping } from '../data/files/columns.ts';
+import type { ExamplePreview } from '../data/preview.ts';
+import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
 import type { Precision } from '../models/import/quantStore.ts';
+import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { TrainingSettings } from './settings.ts';
+import type { SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
 
 /** A file by name; bytes travel as transferables. */
 export interface NamedFile {
@@ -27,8 +32,28 @@ export type ModelSource = (
   readonly precision?: Precision;
 };
 
+/** What a model can be trained for. A model's own task follows from what it takes and gives; some take another with a new head. */
+export type Task =
+  | 'image-classification'
+  | 'text-classification'
+  | 'token-classification'
+  | 'regression'
+  | 'masked-lm'
+  | 'causal-lm';
+
+/** How files are read. What is left out is guessed, and the guess is noted. */
+export interface DataOptions {
+  /** Which column is text, label, prompt …: `{"text": "review", "label": "stars"}`. */
+  readonly mapping?: ColumnMapping;
+  readonly task?: Task;
+  /** Labels that the model does not have are errors, instead of reason for a new classifier. */
+  readonly keepClasses?: boolean;
+  /** Rows are padded with others of their length ('length'), or all to the longest. Default 'length'. */
+  readonly padding?: 'length' | 'longest';
+}
+
 /** Embedded by name, dropped or fetched files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
-export type DataSource =
+export type DataSource = (
   | { readonly kind: 'embedded'; readonly name: string }
   | { readonly kind: 'files'; readonly files: readonly NamedFile[] }
   | HubSource
@@ -38,7 +63,8 @@ export type DataSource =
       readonly kind: 'drawings';
       readonly size: number;
       readonly classes: readonly { readonly label: string; readonly images: readonly Float32Array[] }[];
-    };
+    }
+) & { readonly options?: DataOptions };
 
 /** Everything that decides a run: with the same request, device and kernel choices, the same curve bit for bit. */
 export interface RunRequest {
@@ -48,7 +74,7 @@ export interface RunRequest {
   /** PEFT's configuration of the method, as adapter_config.json would hold it (validated by the method's schema). */
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
-  /** adapter_config.json and adapter_model.safetensors of an adapter to go on from; `method` and `config` must be its own. */
+  /** adapter_config.json and adapter_model.safetensors of an adapter to go on from; `method` must be its own, its file's configuration counts. */
   readonly adapter?: readonly NamedFile[];
 }
 
@@ -73,9 +99,11 @@ export interface ModelReport {
   readonly modules: readonly ModuleRow[];
 }
 
+type DatasetKind = Dataset['kind'];
+
 export interface DataReport {
   readonly name: string;
-  readonly kind: 'image' | 'text' | 'text-class';
+  readonly kind: DatasetKind;
   readonly labels: readonly string[];
   readonly trainExamples: number;
   readonly heldExamples: number;
@@ -115,10 +143,13 @@ export interface StepMetric {
 
 export interface EvalMetric {
   readonly step: number;
-  readonly metric: 'accuracy' | 'perplexity';
+  /** `pseudo-perplexity` is exp of the mean loss of hidden tokens; `rmse` is in the unit of the numbers. */
+  readonly metric: 'accuracy' | 'perplexity' | 'pseudo-perplexity' | 'rmse';
   readonly value: number;
   readonly loss: number;
   readonly examples: number;
+  /** Further figures by name: `macroF1` of tags, `accuracy` on hidden tokens, `r2` and `pearson` of numbers. */
+  readonly others?: Readonly<Record<string, number>>;
 }
 
 export interface RunCounts {
@@ -204,7 +235,28 @@ export interface TextClassComparison {
   }[];
 }
 
-export type Comparison = ImageComparison | TextComparison | TextClassComparison;
+/** Numbers predicted for held-out texts. */
+export interface TextValueComparison {
+  readonly kind: 'text-value';
+  readonly examples: readonly {
+    readonly text: string;
+    readonly value: number;
+    readonly before: number;
+    readonly after: number;
+  }[];
+}
+
+export type Comparison = ImageComparison | TextComparison | TextClassComparison | TextValueComparison;
+
+/** Data as it will be trained on, before a run: what was found in the files, and the first examples as tokens with their loss mask. */
+export interface DataPreview {
+  readonly report: DataReport;
+  readonly task: Task;
+  /** The table's columns and which is read as what; empty without a table. */
+  readonly columns: readonly string[];
+  readonly mapping: ColumnMapping;
+  readonly examples: readonly ExamplePreview[];
+}
 
 /** A look inside one adapted module, computed on the device by the same graph that trains. */
 export interface Inspection {
@@ -237,12 +289,22 @@ export interface Inspection {
 export interface MergeReport {
   readonly onnx: Uint8Array;
   readonly changedInitializers: readonly string[];
+  /** What writing did to each changed weight: exact, rounded, or in codes again. */
+  readonly written: readonly WrittenWeight[];
+  /** config.json, tokenizer and preprocessor as they go with the merged model. */
+  readonly sidecars: readonly NamedFile[];
 }
 
 /** The trainer, one run at a time. Every method rejects with an {@link ErrorReport}-like PapilioError. */
 export interface TrainerApi {
   /** Reads a model's modules without starting a run. */
   describe(model: ModelSource): Promise<ModelReport>;
+  /** Reads data for a model without starting a run. */
+  preview(
+    model: ModelSource,
+    data: DataSource,
+    settings: Pick<TrainingSettings, 'seed' | 'sequenceLength' | 'batchSize'>,
+  ): Promise<DataPreview>;
   /** Loads, compiles, evaluates the base; the run is then `ready`. `checkpoint` continues a stored run bit for bit. */
   open(
     request: RunRequest,
@@ -270,7 +332,8 @@ export interface TrainerApi {
   exportAdapter(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
   /** The Python project that goes on with the run: files by path, and what cannot carry over. */
   continueInPython(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
-  merge(): Promise<MergeReport>;
+  /** `quantised` says what becomes of changed weights that the file keeps in codes; requantised unless given. */
+  merge(quantised?: QuantisedMerge): Promise<MergeReport>;
   /** The trainer's own logits and the inputs they came from, for parity with onnxruntime. */
   paritySample(): Promise<{
     readonly inputs: Readonly<
@@ -287,5 +350,11 @@ export interface TrainerApi {
     readonly logits: Float32Array;
   }>;
   metricsCsv(): Promise<string>;
+  /**
+   * Methods at equal parameters, beside the open run, which is paused and otherwise left alone. Resolves at the end, or early after
+   * {@link TrainerApi.stopSweep} or when a run is opened, played or closed; what was finished has been told by then.
+   */
+  sweepMethods(request: SweepRequest, events: (event: SweepEvent) => void): Promise<SweepReport>;
+  stopSweep(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /** "Continue in Python": what a run in this room is to the project that goes on with it. */
 import { chooseAdapter } from '../adapters/choose.ts';
-import { validateConfig } from '../adapters/config.ts';
+import { validateForRun } from '../adapters/config.ts';
 import { countPlan } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
@@ -12,7 +12,8 @@ import { type BatchPlan, planBatches } from './batchPlan.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
-import { type OpenedModel, openData, openModel, type Surroundings, taskOf } from './source.ts';
+import { type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
+import { withHeadFor } from './tasks.ts';
 
 interface RunParts {
   readonly opened: OpenedModel;
@@ -26,6 +27,13 @@ interface RunParts {
   readonly trainable: number;
   /** Evaluated with the adapter's present weights; null where it was not. */
   readonly quality: EvalMetric | null;
+}
+
+/** What {@link evaluateHeld} measures on this data. */
+function metricOf({ kind }: Dataset): EvalMetric['metric'] {
+  if (kind === 'text' || kind === 'instruction') return 'perplexity';
+  if (kind === 'masked-text') return 'pseudo-perplexity';
+  return kind === 'text-value' ? 'rmse' : 'accuracy';
 }
 
 /** The project of a run that is kept as parts, without a device. */
@@ -42,8 +50,14 @@ function projectOf(parts: RunParts): PythonProject {
     settings: parts.settings,
     adapter: parts.adapter,
     trainable: parts.trainable,
-    metric: quality?.metric ?? (dataset.kind === 'text' ? 'perplexity' : 'accuracy'),
-    recorded: quality === null ? null : { ...quality },
+    metric: metricOf(dataset),
+    recorded: quality && {
+      metric: quality.metric,
+      value: quality.value,
+      loss: quality.loss,
+      step: quality.step,
+      examples: quality.examples,
+    },
     decode: tokenizer ? (ids) => tokenizer.decode(ids, { specials: true }) : null,
   });
 }
@@ -57,16 +71,16 @@ export async function storedProject(
   const { training } = request;
   const method = methodById(request.method);
   const opened = await openModel(request.model, around);
-  const { dataset } = await openData(request.data, opened, taskOf(opened), training.seed, around);
-  const labels = 'labels' in dataset && dataset.labels.length > 0 ? dataset.labels : null;
-  const model = labels ? opened.model.withClasses(labels, training.seed) : opened.model;
-  const { config } = validateConfig(method, request.config);
+  const { dataset } = await openData(request.data, opened, training, around);
+  const model = withHeadFor(opened.model, dataset, training.seed);
+  const batches = planBatches(dataset, training, model.normalisation, request.data.options?.padding);
+  const { config } = validateForRun(method, request.config, batches.totalSteps);
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
   return projectOf({
     opened,
     model,
     dataset,
-    batches: planBatches(dataset, training, model.normalisation),
+    batches,
     method,
     settings: training,
     trainable: countPlan(plan).stored,

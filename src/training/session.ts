@@ -20,7 +20,7 @@ import type { Dataset } from '../data/types.ts';
 import type { Device } from '../gpu/device.ts';
 import { createLock } from '../lib/lock.ts';
 import type { LoadedModel } from '../models/load.ts';
-import { mergeWeights } from '../models/merge.ts';
+import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { type BatchPlan, type FullBatch, planBatches } from './batchPlan.ts';
 import {
@@ -34,11 +34,12 @@ import { createEngine, type Engine, type MakeEngine, type Which } from './engine
 import { evaluateHeld } from './evaluation.ts';
 import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
-import { mergedWeights } from './mergedWeights.ts';
+import { mergedWeights, mergeModel } from './mergedWeights.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
 import { sidecarsOf } from './sidecars.ts';
 import { type OpenedData, type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
 import { fitStart, readStart } from './startAdapter.ts';
+import { lossOf, withHeadFor } from './tasks.ts';
 import { toTorch } from './torchLayout.ts';
 
 export interface SessionEvents extends LoopEvents {
@@ -50,6 +51,7 @@ export interface Session {
   readonly opened: OpenedModel;
   readonly model: LoadedModel;
   readonly dataset: Dataset;
+  readonly data: OpenedData;
   readonly batches: BatchPlan;
   readonly plan: AdapterPlan;
   readonly engine: Engine;
@@ -71,7 +73,9 @@ export interface Session {
   adapter(): Promise<Adapter>;
   exportAdapter(): Promise<ReturnType<typeof writeAdapter>>;
   /** @throws PapilioError('non-finite') rather than write a weight that is not a number */
-  merge(): Promise<MergeReport>;
+  merge(quantised?: QuantisedMerge): Promise<MergeReport>;
+  /** The same before it is encoded: its weights are views of the file, but for those that changed. */
+  mergeModel(quantised?: QuantisedMerge): Promise<Merged>;
   destroy(): void;
 }
 
@@ -116,7 +120,10 @@ export async function openSession(
 
   const initial = () => initialValues(plan, training.seed, parameters, fitted?.adapter);
   const engineRequest = {
-    build: model.build,
+    build: (batch: number, sequence: number) => ({
+      ...model.build(batch, sequence),
+      loss: lossOf(dataset),
+    }),
     plan,
     settings: training,
     totalSteps: batches.totalSteps,
@@ -136,7 +143,6 @@ export async function openSession(
     engine,
     batches,
     settings: training,
-    tokensPerExample: dataset.kind === 'image' ? 1 : training.sequenceLength,
     lock,
     evaluate: (step) => evaluate('adapted', step),
     events,
@@ -160,10 +166,17 @@ export async function openSession(
       };
     });
 
+  const merged = (quantised: QuantisedMerge = 'requantise'): Promise<Merged> =>
+    lock(async () => {
+      await engine.settle();
+      return mergeModel(model, await mergedWeights(plan, parameters, engine.once, await packed()), quantised);
+    });
+
   return {
     opened,
     model,
     dataset,
+    data,
     batches,
     plan,
     engine,
@@ -172,7 +185,7 @@ export async function openSession(
       ...(fitted?.warnings ?? []),
       ...warnings,
       ...model.warnings,
-      ...staysRandom(model !== first.model, model.head, plan),
+      ...staysRandom(model.onnx !== first.model.onnx, model.head, plan),
     ],
     counts: countPlan(plan),
     position: () => ({ step: loop.position().step, total: batches.totalSteps }),
@@ -199,13 +212,11 @@ export async function openSession(
     async exportAdapter() {
       return writeAdapter(toTorch(await adapter(), model.modules), chosenTargets(plan));
     },
-    merge: () =>
-      lock(async () => {
-        await engine.settle();
-        const weights = await mergedWeights(plan, parameters, engine.once, await packed());
-        const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
-        return { onnx: encodeModel(onnx), changedInitializers: changed, sidecars: sidecarsOf(opened) };
-      }),
+    mergeModel: merged,
+    async merge(quantised) {
+      const { onnx, changed, written } = await merged(quantised);
+      return { onnx: encodeModel(onnx), changedInitializers: changed, written, sidecars: sidecarsOf(opened) };
+    },
     destroy: () => engine.destroy(),
   };
 }

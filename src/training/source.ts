@@ -1,19 +1,22 @@
 /** Opens what a run is made of: the model with its sidecar files, and the dataset in the model's own terms. */
 import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { embeddedDataset } from '../data/catalogue.ts';
-import { openDataset } from '../data/files/open.ts';
+import { type ChatFormat, chatFormat } from '../data/chat.ts';
+import { checkMapping } from '../data/files/columns.ts';
+import { type Found, type OpenOptions, openDataset } from '../data/files/open.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
 import { drawingsDataset } from '../data/pictures.ts';
-import { textDataset } from '../data/text.ts';
+import { maskedText, textDataset } from '../data/text.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
-import type { Dataset } from '../data/types.ts';
+import type { Dataset, TextDataset } from '../data/types.ts';
 import { baseName } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
 import { fetchData, fetchModel } from './fetched.ts';
-import type { DataReport, DataSource, ModelSource, NamedFile } from './protocol.ts';
+import type { DataOptions, DataReport, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
+import { classNames, dataTasks, labelsOf, taskOf } from './tasks.ts';
 
 /** What the surroundings provide: reading embedded files, decoding pictures. */
 export interface Surroundings {
@@ -29,6 +32,8 @@ export interface OpenedModel {
   readonly name: string;
   readonly model: LoadedModel;
   readonly tokenizer: Tokenizer | null;
+  /** The model's chat template, or a plain format. @throws PapilioError 'malformed-file' */
+  readonly chat: () => ChatFormat;
   /** The .onnx bytes and external data, for hashes. */
   readonly bytes: readonly Uint8Array[];
   /** config.json, tokenizer.json and their like, which go with the merged model. */
@@ -38,13 +43,16 @@ export interface OpenedModel {
 /** Files that go with a model but hold no weights. */
 const isSidecar = (name: string): boolean => /\.(json|jinja|txt)$/.test(name);
 
+const needHub = ({ hub }: Pick<Surroundings, 'hub'>): Promise<Around> =>
+  hub?.() ?? fail('bad-argument', 'Nothing can be fetched here; give files.');
+
 async function modelFiles(
   source: ModelSource,
   around: Surroundings,
   onBytes: (done: number, total: number, what: string) => void,
 ): Promise<NamedFile[]> {
   if (source.kind === 'files') return [...source.files];
-  if (source.kind !== 'embedded') return fetchModel(source, around.hub, onBytes);
+  if (source.kind !== 'embedded') return fetchModel(source, await needHub(around), { onBytes });
   return Promise.all(
     embeddedFiles(source.name).map(async ({ name, path }) => ({
       name,
@@ -70,73 +78,59 @@ export async function openModel(
   const tokenizerJson = text('tokenizer.json');
   const tokenizerConfig = text('tokenizer_config.json');
   const tokenizer =
-    tokenizerJson === null
-      ? null
-      : loadTokenizer(
-          JSON.parse(tokenizerJson),
-          tokenizerConfig === null ? undefined : JSON.parse(tokenizerConfig),
-        );
+    tokenizerJson === null ? null : loadTokenizer(tokenizerJson, tokenizerConfig ?? undefined);
   return {
     name:
       source.kind === 'embedded' ? source.name : source.kind === 'hub' ? baseName(source.repo) : onnx.name,
     model,
     tokenizer,
+    chat: () => chatFormat(JSON.parse(tokenizerConfig ?? '{}'), text('chat_template.jinja')),
     bytes: files.filter((f) => !isSidecar(f.name)).map((f) => f.bytes),
     sidecars: files.filter((f) => isSidecar(f.name) && f.name !== 'card.json'),
   };
 }
 
-/** What a model can be trained on, from what it takes and gives. */
-export type Task = 'image-classification' | 'causal-lm' | 'text-classification';
-
-const kindOf: Readonly<Record<Task, Dataset['kind']>> = {
-  'image-classification': 'image',
-  'causal-lm': 'text',
-  'text-classification': 'text-class',
-};
-
-/** @throws PapilioError('unsupported-onnx') for a model that no dataset here fits */
-export function taskOf({ name, model }: OpenedModel): Task {
-  const { task } = model;
-  if (task === 'masked-lm' || task === 'other') {
-    return fail(
-      'unsupported-onnx',
-      `${name} gives ${task === 'other' ? 'neither class nor token scores' : 'scores of masked tokens'}; choose a classifier or a causal language model to train.`,
-    );
-  }
-  return task;
-}
-
+/** A dataset with what was found out while reading it. */
 export interface OpenedData {
   readonly dataset: Dataset;
+  readonly task: Task;
   /** What the dataset's hash is taken of. */
   readonly bytes: readonly Uint8Array[];
+  readonly found: Found;
 }
 
+/** @throws PapilioError 'bad-data' on data that cannot be used or does not fit the model */
 export async function openData(
   from: DataSource,
   opened: OpenedModel,
-  task: Task,
-  seed: number,
+  settings: { readonly seed: number; readonly sequenceLength: number },
   around: Pick<Surroundings, 'decodeImage' | 'hub'>,
 ): Promise<OpenedData> {
-  const { model, tokenizer } = opened;
+  const { tokenizer } = opened;
+  const { seed } = settings;
+  const task = taskOf(opened, from.options?.task);
   const source =
     from.kind === 'hub' || from.kind === 'url'
-      ? { kind: 'files' as const, files: await fetchData(from, around.hub, () => {}) }
+      ? { kind: 'files' as const, files: await fetchData(from, await needHub(around)) }
       : from;
   const needTokenizer = () =>
     tokenizer ?? fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${opened.name}.`);
   const encoded = (text: string) => [new TextEncoder().encode(text)];
+  const found: Found = { notes: [] };
+  /** A running text as the model reads it. */
+  const asText = (dataset: TextDataset): Dataset =>
+    task === 'masked-lm' ? maskedText(dataset, needTokenizer()) : dataset;
   let dataset: Dataset;
   let bytes: readonly Uint8Array[];
   switch (source.kind) {
-    case 'embedded':
-      dataset = embeddedDataset(source.name, { seed: 0, ...(tokenizer ? { tokenizer } : {}) });
+    case 'embedded': {
+      const given = embeddedDataset(source.name, { seed: 0, ...(tokenizer ? { tokenizer } : {}) });
+      dataset = given.kind === 'text' ? asText(given) : given;
       bytes = encoded(source.name);
       break;
+    }
     case 'text':
-      dataset = textDataset('Your text', source.text, needTokenizer());
+      dataset = asText(textDataset('Your text', source.text, needTokenizer()));
       bytes = encoded(source.text);
       break;
     case 'drawings':
@@ -153,38 +147,68 @@ export async function openData(
     case 'files':
       dataset = await openDataset(
         source.files.map((f) => ({ path: f.name, bytes: f.bytes })),
-        {
-          task: kindOf[task],
-          seed,
-          decodeImage: around.decodeImage,
-          ...(task === 'image-classification' && model.image ? { size: model.image } : {}),
-          ...(tokenizer ? { tokenizer } : {}),
-          ...(model.labels ? { labels: model.labels } : {}),
-        },
+        openOptions(opened, task, settings, from.options ?? {}, around.decodeImage),
+        found,
       );
-      bytes = source.files.map((f) => f.bytes);
+      bytes = [
+        ...source.files.map((f) => f.bytes),
+        ...(from.options ? encoded(JSON.stringify(from.options)) : []),
+      ];
       break;
   }
-  if (dataset.kind !== kindOf[task]) {
+  const wanted = dataTasks[task];
+  if (dataset.kind !== wanted && !(wanted === 'text' && dataset.kind === 'instruction')) {
     fail(
       'bad-data',
       `${opened.name} is made for ${task}, but ${dataset.name} is ${dataset.kind} data; choose data or model to match.`,
     );
   }
-  return { dataset, bytes };
+  return { dataset, task, bytes, found };
 }
 
-export function reportData(dataset: Dataset, options: BatchOptions): DataReport {
-  const notes =
-    dataset.kind === 'text'
-      ? [`${dataset.train.tokens.length} tokens to learn from, ${dataset.held.tokens.length} held out.`]
-      : [];
+function openOptions(
+  opened: OpenedModel,
+  task: Task,
+  settings: { readonly seed: number; readonly sequenceLength: number },
+  { mapping, keepClasses }: DataOptions,
+  decodeImage: ImageDecoder,
+): OpenOptions {
+  const { model, tokenizer } = opened;
+  const labels = classNames(model);
   return {
-    name: dataset.name,
-    kind: dataset.kind,
-    labels: dataset.kind === 'text' ? [] : dataset.labels,
-    trainExamples: exampleCount(dataset, 'train', options),
-    heldExamples: exampleCount(dataset, 'held', options),
-    notes,
+    task: dataTasks[task],
+    ...settings,
+    decodeImage,
+    ...(task === 'image-classification' && model.image ? { size: model.image } : {}),
+    ...(tokenizer ? { tokenizer } : {}),
+    ...(task === 'causal-lm' ? { chat: opened.chat() } : {}),
+    ...(labels ? { labels } : {}),
+    ...(mapping ? { mapping: checkMapping(mapping) } : {}),
+    ...(keepClasses ? { keepClasses } : {}),
   };
+}
+
+const NAMED_CLASSES = 20;
+
+/** What the data is, in figures and sentences. */
+export function reportData({ dataset, found }: OpenedData, options: BatchOptions): DataReport {
+  const labels = labelsOf(dataset);
+  const [trainExamples, heldExamples] = (['train', 'held'] as const).map((split) =>
+    exampleCount(dataset, split, options),
+  ) as [number, number];
+  const notes = [...found.notes];
+  if ('tokens' in dataset.train && 'tokens' in dataset.held)
+    notes.push(
+      `${dataset.train.tokens.length} tokens to learn from, ${dataset.held.tokens.length} held out, in windows of ${options.sequenceLength}.`,
+    );
+  else notes.push(`${trainExamples} examples to learn from, ${heldExamples} held out.`);
+  if (options.lengths && options.lengths.length > 1)
+    notes.push(
+      `Batches are padded to ${options.lengths.join(', ')} tokens, by the length of their examples.`,
+    );
+  if (labels.length > 0)
+    notes.push(
+      `${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
+    );
+  return { name: dataset.name, kind: dataset.kind, labels, trainExamples, heldExamples, notes };
 }

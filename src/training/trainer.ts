@@ -7,10 +7,12 @@ import { errorReport } from './errorReport.ts';
 import { metricsCsv } from './evaluation.ts';
 import { paritySample } from './parity.ts';
 import type { RunState, TrainerApi, TrainerEvent } from './protocol.ts';
+import { previewData } from './previewData.ts';
 import { sessionProject } from './python.ts';
 import { reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
+import { runSweep } from './sweep.ts';
 import { openModel, reportData, type Surroundings } from './source.ts';
 
 /** An event without its run's number, for each member of the union. */
@@ -40,8 +42,12 @@ export function createTrainer(around: Surroundings): TrainerApi {
     return opened;
   };
 
+  /** What is measured beside the run gives way to it. */
+  let sweeping: AbortController | null = null;
+
   const run = (steps?: number): void => {
     const running = current();
+    sweeping?.abort();
     state('running');
     running.play(steps).then(
       () => {
@@ -62,8 +68,13 @@ export function createTrainer(around: Surroundings): TrainerApi {
       return reportModel(await openModel(source, around));
     },
 
+    async preview(model, data, training) {
+      return previewData(await openModel(model, around), data, training, around);
+    },
+
     async open(request, events, checkpoint) {
       const id = ++runId;
+      sweeping?.abort();
       send = (event) => {
         if (id === runId) events({ runId: id, ...event } as TrainerEvent);
       };
@@ -111,7 +122,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
         return {
           runId: id,
           model: reportModel(opened.opened),
-          data: reportData(opened.dataset, opened.batches.options),
+          data: reportData(opened.data, opened.batches.options),
           device: {
             ...gpu.info,
             isSoftware: /swiftshader|llvmpipe|lavapipe/i.test(
@@ -178,7 +189,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
     },
     continueInPython: () =>
       sessionProject(current(), settings ?? fail('internal', 'The run has no settings.')),
-    merge: () => current().merge(),
+    merge: (quantised) => current().merge(quantised),
     async paritySample() {
       const sample = await paritySample(current());
       return {
@@ -198,7 +209,24 @@ export function createTrainer(around: Surroundings): TrainerApi {
       const { steps, evals } = current().history;
       return metricsCsv(steps, evals);
     },
+    async sweepMethods(request, events) {
+      sweeping?.abort();
+      const mine = new AbortController();
+      sweeping = mine;
+      if (session?.isRunning()) {
+        await session.pause();
+        state('paused');
+      }
+      const on = await openGpuDevice();
+      const { vendor, architecture, description } = on.info;
+      const where = [vendor, architecture, description].filter(Boolean).join(', ') || 'this device';
+      return runSweep(request, { on, where, around, signal: mine.signal }, events);
+    },
+    async stopSweep() {
+      sweeping?.abort();
+    },
     async close() {
+      sweeping?.abort();
       await session?.pause();
       session?.destroy();
       session = null;

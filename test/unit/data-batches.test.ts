@@ -86,7 +86,7 @@ describe('batch', () => {
 
   it('pads and masks labelled texts', () => {
     const rows = [Int32Array.from([1, 2, 3]), Int32Array.from({ length: 20 }, (_, i) => i)];
-    const split = { count: 2, ids: (i: number) => rows[i]!, label: (i: number) => i };
+    const split = { count: 2, ids: (i: number) => rows[i]!, origin: () => '', label: (i: number) => i };
     const set: TextClassDataset = {
       kind: 'text-class',
       name: 't',
@@ -99,7 +99,7 @@ describe('batch', () => {
     const fixed = batch(set, 'train', [0], { sequenceLength: 5 });
     expect([...fixed.inputs.input_ids!.data]).toEqual([1, 2, 3, 7, 7]);
     expect([...fixed.inputs.attention_mask!.data]).toEqual([1, 1, 1, 0, 0]);
-    expect(batch(set, 'train', [0, 1], { padTo: 'longest' }).inputs.input_ids!.shape).toEqual([2, 32]);
+    expect(batch(set, 'train', [0, 1], { lengths: [4, 24, 32] }).inputs.input_ids!.shape).toEqual([2, 24]);
     expect(batch(set, 'train', [0, 1], { sequenceLength: 18 }).inputs.input_ids!.shape).toEqual([2, 18]);
   });
 });

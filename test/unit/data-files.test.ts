@@ -1,7 +1,8 @@
 // Text and tables → datasets: how they are split, broken bytes, and the sentence for each way a file can be wrong.
 import { gzipSync, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { type DataFile, readText } from '../../src/data/files/bytes.ts';
+import type { DataFile } from '../../src/data/files/bytes.ts';
+import { readText } from '../../src/data/files/encoding.ts';
 import { type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import { stratifiedSplit } from '../../src/data/split.ts';
 import type { TextClassDataset, TextDataset } from '../../src/data/types.ts';
@@ -58,7 +59,7 @@ describe('tables', () => {
     ['a.csv', 'text,label\n"x,1\n', /quotation mark .* row 2/],
     ['a.csv', 'text,label\n', /no rows/],
     ['a.csv', 'text,score\nx,1\n', /no labels: no column "label"; it has "text", "score"/],
-    ['a.csv', 'body,label\nx,1\n', /no column "text"/],
+    ['a.csv', 'thing,label\nx,1\n', /no column "text"/],
     ['a.csv', 'text,text\nx,1\n', /twice/],
     ['a.csv', 'text,label\nx,1\ny,1\n', /only one class \("1"\)/],
     ['a.csv', 'text,label\nx,1\ny,2\n', /one example per class/],

@@ -1,6 +1,6 @@
 /** What is measured: the embedded models and a graph of GPT-2's shape, each with a batch, the methods' settings and its twin for the peer. */
 import type { MethodId } from '../../adapters/registry.ts';
-import { IGNORED_LABEL } from '../../data/batches.ts';
+import { IGNORED_LABEL } from '../../data/tensors.ts';
 import type { Caps } from '../../graph/types.ts';
 import { rng } from '../../lib/rng.ts';
 import { type LoadedModel, loadModel } from '../../models/load.ts';
@@ -74,6 +74,7 @@ function textBatch(batch: number, sequence: number, vocabulary: number): Subject
     labels,
     count: batch,
     validLabels: batch * (sequence - 1),
+    tokens: batch * sequence,
   };
 }
 
@@ -104,6 +105,7 @@ function glyphsVit(model: LoadedModel): Subject {
       labels,
       count: batchSize,
       validLabels: batchSize,
+      tokens: batchSize,
     },
     batchSize,
     sequence: 128,

@@ -67,29 +67,5 @@ export function unpackZip(bytes: Uint8Array, name: string): DataFile[] {
 export const isHidden = (path: string): boolean =>
   path.split('/').some((part) => part.startsWith('.') || part === '__MACOSX' || part === 'Thumbs.db');
 
-/** A text file: UTF-8, or UTF-16 with its byte-order mark. Throws 'bad-data' on anything else. */
-export function readText(bytes: Uint8Array, name: string): string {
-  if (bytes.length === 0) fail('bad-data', `${name} is empty.`);
-  const encoding =
-    bytes[0] === 0xff && bytes[1] === 0xfe
-      ? 'utf-16le'
-      : bytes[0] === 0xfe && bytes[1] === 0xff
-        ? 'utf-16be'
-        : 'utf-8';
-  let text: string;
-  try {
-    text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
-  } catch {
-    return fail(
-      'bad-data',
-      `${name} is not ${encoding.toUpperCase()} text; save it as UTF-8 and open it again.`,
-    );
-  }
-  if (text.includes('\u0000'))
-    fail('bad-data', `${name} holds zero bytes, so it is not a text; save it as UTF-8 text.`);
-  if (text.trim() === '') fail('bad-data', `${name} holds nothing but white space.`);
-  return text;
-}
-
 export const extension = (path: string): string => /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? '';
 export const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);

@@ -1,44 +1,81 @@
 /**
- * Whatever the user dropped, pasted or named → a dataset: text, tables of text and label, pictures by class folder, IDX
- * files, or a zip of any of these. Every way of going wrong is a 'bad-data' sentence.
+ * Whatever the user dropped, pasted or named → a dataset for a task: text, tables (CSV, TSV, JSON, JSONL, Parquet, CoNLL), pictures by folder or
+ * table, IDX files, or a zip of any of these. Every way of going wrong is a 'bad-data' sentence, and what is left out is noted.
  */
 import { fail } from '../../lib/errors.ts';
-import { type LabelledPicture, type PictureSize, picturesDataset, toPixels } from '../pictures.ts';
-import { documentsDataset, HELD_SHARE, textDataset } from '../text.ts';
-import { textClassDataset } from '../text-classes.ts';
+import { type ChatFormat, chatFormat } from '../chat.ts';
+import { instructionDataset } from '../instructions.ts';
+import { createDrops } from '../notes.ts';
+import type { PictureSize } from '../pictures.ts';
+import { documentsDataset, HELD_SHARE, maskedText, textDataset } from '../text.ts';
+import { textClassDataset, textValueDataset } from '../text-classes.ts';
+import { tokenClassDataset } from '../token-classes.ts';
 import type { Tokenizer } from '../tokenizer.ts';
-import type { Dataset, ImageDataset } from '../types.ts';
-import { type DataFile, extension, gunzip, isHidden, readText, unpackZip } from './bytes.ts';
+import type { Dataset, TextDataset } from '../types.ts';
+import { type DataFile, extension, gunzip, isHidden, unpackZip } from './bytes.ts';
+import { type ColumnMapping, describeMapping, mapColumns, type Role } from './columns.ts';
+import { CONLL, readConll } from './conll.ts';
+import { readText } from './encoding.ts';
 import { idxDataset, isIdxName } from './idx.ts';
-import { decodePng, type ImageDecoder, isPng } from './png.ts';
-import { readTable, type TableRow } from './table.ts';
+import { PICTURES, picturesByFolder, picturesByTable } from './pictureFiles.ts';
+import { decodePng, type ImageDecoder } from './png.ts';
+import * as rows from './rowsOf.ts';
+import { isTest, isValidation, splitOfPath } from './splits.ts';
+import { readTable, TABLES, type Table } from './table.ts';
+
+/** `text` is a language model's: running text, documents, or prompts with answers, whichever the columns say. */
+export type DataTask = 'text' | 'masked-text' | 'text-class' | 'text-value' | 'token-class' | 'image';
 
 export interface OpenOptions {
-  /** What the model learns: `text` = language model, `text-class` and `image` = classifier. */
-  readonly task: 'text' | 'text-class' | 'image';
+  readonly task: DataTask;
   readonly name?: string;
   readonly seed?: number;
-  /** The model's tokenizer; needed for both text tasks. */
+  /** The model's tokenizer; needed for all but pictures. */
   readonly tokenizer?: Tokenizer;
+  /** The model's chat format, for prompts with answers; without it a plain one. */
+  readonly chat?: ChatFormat;
   /** The model's picture size; needed for `image`. */
   readonly size?: PictureSize;
   /** The model's own class names, used where all found labels are among them. */
   readonly labels?: readonly string[];
-  readonly textColumn?: string;
-  readonly labelColumn?: string;
+  /** Labels that the model does not have are errors, instead of reason for a new classifier. */
+  readonly keepClasses?: boolean;
+  /** Which column is what; what is not told is guessed. */
+  readonly mapping?: ColumnMapping;
+  /** Longer examples are cut. */
+  readonly sequenceLength?: number;
   /** Share of a running text that is held. */
   readonly heldShare?: number;
   /** Decodes pictures; without it PNG only. */
   readonly decodeImage?: ImageDecoder;
 }
 
-const PICTURES = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp'];
-const TABLES = ['csv', 'tsv', 'jsonl'];
+/** What opening finds out besides the data. */
+export interface Found {
+  /** What was left out, cut or assumed: sentences. */
+  readonly notes: string[];
+  /** The columns of the table, and which is read as what. */
+  columns?: readonly string[];
+  mapping?: ColumnMapping;
+}
+
 const TEXTS = ['txt', 'md', 'text'];
 
-/** Opens files as a dataset for `task`. Throws 'bad-data', or 'bad-argument' where the caller gave too little. */
-export async function openDataset(given: readonly DataFile[], options: OpenOptions): Promise<Dataset> {
-  const files = given
+/** Opens files as a dataset. @throws PapilioError 'bad-data', or 'bad-argument' where the caller gave too little */
+export async function openDataset(
+  given: readonly DataFile[],
+  options: OpenOptions,
+  found: Found = { notes: [] },
+): Promise<Dataset> {
+  const files = unpack(given);
+  if (files.length === 0) fail('bad-data', 'There are no files in what was opened.');
+  const name = options.name ?? (given.length === 1 ? given[0]!.path : commonName(given));
+  const opening = { name, files: withoutTests(files, found.notes), options, found };
+  return options.task === 'image' ? openPictures(opening) : openTexts(opening);
+}
+
+function unpack(given: readonly DataFile[]): DataFile[] {
+  return given
     .filter((file) => !isHidden(file.path))
     .flatMap((file) => (extension(file.path) === 'zip' ? unpackZip(file.bytes, file.path) : [file]))
     .map((file) =>
@@ -47,116 +84,214 @@ export async function openDataset(given: readonly DataFile[], options: OpenOptio
         : file,
     )
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  if (files.length === 0) fail('bad-data', 'There are no files in what was opened.');
-  const name = options.name ?? given[0]!.path;
-  const byKind = (kinds: readonly string[]) => files.filter((file) => kinds.includes(extension(file.path)));
-  const seen = [...new Set(files.map((file) => extension(file.path) || 'no extension'))]
-    .slice(0, 6)
-    .join(', ');
+}
 
-  if (options.task === 'image') {
-    const { size } = options;
-    if (!size) return fail('bad-argument', 'Pictures need the size that the model takes.');
-    const common = { seed: options.seed ?? 0, ...(options.labels ? { labels: options.labels } : {}) };
-    if (files.some((file) => isIdxName(file.path))) return idxDataset(name, files, size, common);
-    const pictures = byKind(PICTURES);
-    if (pictures.length === 0)
-      fail(
-        'bad-data',
-        `${name} holds no pictures (found: ${seen}); give a folder or .zip with one folder per class, or IDX files.`,
-      );
-    return openPictures(name, pictures, size, { ...common, decodeImage: options.decodeImage ?? decodePng });
+const commonName = (files: readonly DataFile[]): string => {
+  const folder = files[0]!.path.split('/')[0]!;
+  return files.every((f) => f.path.startsWith(`${folder}/`)) ? folder : files[0]!.path;
+};
+
+/** Where there is a validation split, the test split is not touched. */
+function withoutTests(files: readonly DataFile[], notes: string[]): readonly DataFile[] {
+  const tests = files.filter((file) => isTest(file.path));
+  if (tests.length === 0 || !files.some((file) => isValidation(file.path))) return files;
+  notes.push(
+    `Quality is measured on the validation split; ${tests.length === 1 ? `${tests[0]!.path} is` : `${tests.length} files of the test split are`} left out.`,
+  );
+  return files.filter((file) => !tests.includes(file));
+}
+
+interface Opening {
+  readonly name: string;
+  readonly files: readonly DataFile[];
+  readonly options: OpenOptions;
+  readonly found: Found;
+}
+
+const ofKinds = (files: readonly DataFile[], kinds: readonly string[]) =>
+  files.filter((file) => kinds.includes(extension(file.path)));
+
+const kindsSeen = (files: readonly DataFile[]): string =>
+  [...new Set(files.map((file) => extension(file.path) || 'no extension'))].slice(0, 6).join(', ');
+
+function readingOf({ options, found }: Opening): rows.Reading {
+  return {
+    drops: createDrops(),
+    notes: found.notes,
+    ...(options.labels ? { labels: options.labels } : {}),
+    ...(options.keepClasses ? { keepClasses: true } : {}),
+  };
+}
+
+/** Says what lies beside the files that are used. */
+function noteUnused({ files, found }: Opening, used: readonly DataFile[]): void {
+  const rest = files.filter((file) => !used.includes(file));
+  if (rest.length > 0)
+    found.notes.push(`${rest.length} file(s) of other kinds are not used (${kindsSeen(rest)}).`);
+}
+
+async function openPictures(opening: Opening): Promise<Dataset> {
+  const { name, files, options } = opening;
+  const { size, seed = 0, decodeImage = decodePng } = options;
+  if (!size) return fail('bad-argument', 'Pictures need the size that the model takes.');
+  if (files.some((file) => isIdxName(file.path)))
+    return idxDataset(name, files, size, { seed, ...(options.labels ? { labels: options.labels } : {}) });
+  const pictures = ofKinds(files, PICTURES);
+  const tables = ofKinds(files, TABLES);
+  const reading = readingOf(opening);
+  if (tables.length > 0) {
+    noteUnused(opening, [...tables, ...pictures]);
+    const { entries } = await readTables(opening, tables, reading, () => ({ needed: ['image', 'label'] }));
+    return picturesByTable(name, entries, files, { size, seed, decodeImage }, reading);
   }
+  if (pictures.length === 0)
+    fail(
+      'bad-data',
+      `${name} holds no pictures (found: ${kindsSeen(files)}); give a folder or .zip with one folder per class, a table of pictures, or IDX files.`,
+    );
+  noteUnused(opening, pictures);
+  return picturesByFolder(name, pictures, { size, seed, decodeImage }, reading);
+}
 
-  const { tokenizer } = options;
+type Roles = { readonly needed: readonly Role[]; readonly optional?: readonly Role[] };
+
+/** All rows of the tables, their values by role. */
+async function readTables(
+  opening: Opening,
+  files: readonly DataFile[],
+  reading: rows.Reading,
+  rolesOf: (columns: readonly string[]) => Roles,
+): Promise<{ readonly entries: rows.Entry[]; readonly total: number }> {
+  const { found, options } = opening;
+  const entries: rows.Entry[] = [];
+  let total = 0;
+  for (const file of files) {
+    const table: Table =
+      CONLL.includes(extension(file.path)) || extension(file.path) === 'txt'
+        ? readConll(readText(file.bytes, file.path, found.notes), file.path, reading)
+        : await readTable(file, reading);
+    total += table.total;
+    const roles = rolesOf(table.columns);
+    // A file all of whose rows are bad has no columns to ask about.
+    if (table.rows.length === 0) continue;
+    const mapping = mapColumns(file.path, table.columns, options.mapping ?? {}, roles);
+    if (!found.mapping) {
+      found.columns = table.columns;
+      found.mapping = mapping;
+      found.notes.push(`Columns: ${describeMapping(mapping)}.`);
+    }
+    const named = mapping.label ?? mapping.tags;
+    const names = named === undefined ? undefined : table.classNames[named];
+    const byFile = splitOfPath(file.path);
+    for (const row of table.rows) {
+      entries.push({
+        origin: { file: file.path, row: row.row },
+        split: row.split ?? byFile,
+        values: Object.fromEntries(Object.entries(mapping).map(([role, c]) => [role, row.values[c]])),
+        ...(names ? { names } : {}),
+      });
+    }
+  }
+  if (entries.length === 0) reading.drops.settle(total);
+  return { entries, total };
+}
+
+async function openTexts(opening: Opening): Promise<Dataset> {
+  const { name, files, options, found } = opening;
+  const { tokenizer, task } = options;
   if (!tokenizer)
     return fail(
       'bad-argument',
       'Text needs the tokenizer of the model: put its tokenizer.json beside the .onnx.',
     );
-  const tables = byKind(TABLES);
-  const rows = (needLabels: boolean): TableRow[] =>
-    tables.flatMap((file) =>
-      readTable(file, {
-        needLabels,
-        ...(options.textColumn === undefined ? {} : { textColumn: options.textColumn }),
-        ...(options.labelColumn === undefined ? {} : { labelColumn: options.labelColumn }),
-      }),
-    );
-  if (options.task === 'text-class') {
+  const reading = readingOf(opening);
+  const { drops, notes } = reading;
+  const rowOptions = {
+    seed: options.seed ?? 0,
+    ...(options.sequenceLength === undefined ? {} : { sequenceLength: options.sequenceLength }),
+  };
+  const classOptions = { ...rowOptions, ...(options.labels ? { labels: options.labels } : {}) };
+  const settle = (total: number) => notes.push(...drops.settle(total));
+  if (task === 'text-class' || task === 'text-value' || task === 'token-class') {
+    const tables = ofKinds(files, task === 'token-class' ? [...TABLES, ...CONLL, 'txt'] : TABLES);
     if (tables.length === 0)
-      fail(
-        'bad-data',
-        `${name} holds no .csv or .jsonl (found: ${seen}); a text classifier needs rows of text and label.`,
-      );
-    return textClassDataset(name, rows(true), tokenizer, {
-      seed: options.seed ?? 0,
-      ...(options.labels ? { labels: options.labels } : {}),
-    });
+      fail('bad-data', `${name} holds no .csv or .jsonl (found: ${kindsSeen(files)}); ${NEEDS[task]}.`);
+    noteUnused(opening, tables);
+    const { entries, total } = await readTables(opening, tables, reading, () => ROLES[task]);
+    if (task === 'text-class') {
+      const labelled = rows.classRows(entries, reading);
+      settle(total);
+      return textClassDataset(name, labelled, tokenizer, classOptions, notes);
+    }
+    if (task === 'text-value') {
+      const valued = rows.valueRows(entries, reading);
+      settle(total);
+      return textValueDataset(name, valued, tokenizer, rowOptions, notes);
+    }
+    const tagged = rows.taggedRows(entries, reading);
+    settle(total);
+    return tokenClassDataset(name, tagged, tokenizer, classOptions, notes);
   }
-  const texts = byKind(TEXTS);
+  const whole = (dataset: TextDataset): Dataset =>
+    task === 'masked-text' ? maskedText(dataset, tokenizer) : dataset;
+  const texts = ofKinds(files, TEXTS);
+  const share = options.heldShare === undefined ? {} : { heldShare: options.heldShare };
   if (texts.length > 0) {
-    const text = texts.map((file) => readText(file.bytes, file.path)).join('\n\n');
-    return textDataset(
-      name,
-      text,
-      tokenizer,
-      options.heldShare === undefined ? {} : { heldShare: options.heldShare },
-    );
+    noteUnused(opening, texts);
+    const read = texts.map((file) => ({
+      text: readText(file.bytes, file.path, notes),
+      split: splitOfPath(file.path),
+    }));
+    const of = (split: 'train' | 'held') => read.filter((r) => r.split === split).map((r) => r.text);
+    if (of('train').length > 0 && of('held').length > 0 && read.every((r) => r.split))
+      return whole(documentsDataset(name, of('train'), of('held'), tokenizer));
+    return whole(textDataset(name, read.map((r) => r.text).join('\n\n'), tokenizer, share));
   }
+  const tables = ofKinds(files, TABLES);
   if (tables.length === 0)
     fail(
       'bad-data',
-      `${name} holds no text (found: ${seen}); give .txt, or .jsonl or .csv with a text column.`,
+      `${name} holds no text (found: ${kindsSeen(files)}); give .txt, or .jsonl or .csv with a text column.`,
     );
-  const documents = rows(false).map((row) => row.text);
-  const cut =
-    documents.length - Math.max(1, Math.round(documents.length * (options.heldShare ?? HELD_SHARE)));
-  return documentsDataset(name, documents.slice(0, cut), documents.slice(cut), tokenizer);
+  noteUnused(opening, tables);
+  const mapping = options.mapping ?? {};
+  const asChats = (columns: readonly string[]) => task === 'text' && rows.holdsChats(columns, mapping);
+  const { entries, total } = await readTables(opening, tables, reading, (columns) =>
+    asChats(columns) ? rows.chatRoles(columns, mapping) : { needed: ['text'] },
+  );
+  if (asChats(found.columns ?? [])) {
+    const chats = rows.chatRows(entries, reading);
+    const chat = options.chat ?? chatFormat({});
+    return instructionDataset(name, chats, tokenizer, chat, { ...rowOptions, drops, total }, notes);
+  }
+  const documents = rows.documentRows(entries, reading);
+  settle(total);
+  return whole(splitDocuments(name, documents, tokenizer, options.heldShare ?? HELD_SHARE));
 }
 
-/** Folders that name a split instead of a class. */
-const SPLITS: Readonly<Record<string, 'train' | 'held'>> = {
-  train: 'train',
-  training: 'train',
-  test: 'held',
-  val: 'held',
-  valid: 'held',
-  validation: 'held',
-  held: 'held',
+const NEEDS = {
+  'text-class': 'a text classifier needs rows of text and label',
+  'text-value': 'a regression needs rows of text and number',
+  'token-class': 'a tagger needs rows of tokens and tags',
+} as const;
+
+const ROLES: Readonly<Record<keyof typeof NEEDS, Roles>> = {
+  'text-class': { needed: ['text', 'label'], optional: ['pair'] },
+  'text-value': { needed: ['text', 'value'], optional: ['pair'] },
+  'token-class': { needed: ['tokens', 'tags'] },
 };
 
-async function openPictures(
+/** Documents as the files split them, else the last ones held. */
+function splitDocuments(
   name: string,
-  files: readonly DataFile[],
-  size: PictureSize,
-  options: { readonly seed: number; readonly labels?: readonly string[]; readonly decodeImage: ImageDecoder },
-): Promise<ImageDataset> {
-  const pictures: LabelledPicture[] = [];
-  for (const file of files) {
-    const folders = file.path.split('/').slice(0, -1);
-    const label = folders.at(-1);
-    const split = folders
-      .slice(0, -1)
-      .map((folder) => SPLITS[folder.toLowerCase()])
-      .find((s) => s !== undefined);
-    if (label === undefined)
-      fail(
-        'bad-data',
-        `${file.path} has no label: it lies in no folder; put each class into a folder of its name.`,
-      );
-    if (!isPng(file.bytes) && options.decodeImage === decodePng)
-      fail(
-        'bad-data',
-        `${file.path} is not a PNG; outside the browser only PNG is read, so convert it or use the page.`,
-      );
-    let image: Awaited<ReturnType<ImageDecoder>>;
-    try {
-      image = await options.decodeImage(file.bytes, file.path);
-    } catch (cause) {
-      return fail('bad-data', `${file.path} cannot be read as a picture: ${(cause as Error).message}`);
-    }
-    pictures.push({ pixels: toPixels(image, size), label: label!, ...(split ? { split } : {}) });
-  }
-  return picturesDataset(name, pictures, size, options);
+  documents: readonly { readonly text: string; readonly split?: 'train' | 'held' | undefined }[],
+  tokenizer: Tokenizer,
+  share: number,
+): TextDataset {
+  const of = (split: 'train' | 'held') => documents.filter((d) => d.split === split).map((d) => d.text);
+  if (of('train').length > 0 && of('held').length > 0 && documents.every((d) => d.split))
+    return documentsDataset(name, of('train'), of('held'), tokenizer);
+  const texts = documents.map((d) => d.text);
+  const cut = texts.length - Math.max(1, Math.round(texts.length * share));
+  return documentsDataset(name, texts.slice(0, cut), texts.slice(cut), tokenizer);
 }

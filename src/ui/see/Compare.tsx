@@ -2,9 +2,14 @@
 
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
-import { percent } from '../../app/format.ts';
+import { percent, real } from '../../app/format.ts';
 import { DRAWING_SIZE } from '../../app/request.ts';
-import type { ImageComparison, TextClassComparison, TextComparison } from '../../training/protocol.ts';
+import type {
+  ImageComparison,
+  TextClassComparison,
+  TextComparison,
+  TextValueComparison,
+} from '../../training/protocol.ts';
 import { DrawPad } from '../parts/DrawPad.tsx';
 import { GreyPicture } from '../parts/GreyPicture.tsx';
 import { Icon } from '../parts/Icon.tsx';
@@ -39,6 +44,8 @@ export function Compare() {
         <Images comparison={value} />
       ) : value.kind === 'text' ? (
         <Texts comparison={value} />
+      ) : value.kind === 'text-value' ? (
+        <TextValues comparison={value} />
       ) : (
         <TextClasses comparison={value} />
       )}
@@ -232,6 +239,24 @@ function TextClasses({ comparison }: { readonly comparison: TextClassComparison 
           </p>
           <Bars title="before" labels={labels} values={one.before} truth={one.label} />
           <Bars title="after" labels={labels} values={one.after} truth={one.label} />
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+function TextValues({ comparison }: { readonly comparison: TextValueComparison }) {
+  return (
+    <ul className="examples">
+      {comparison.examples.map((one, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: examples are the same held-out ones, in their order.
+        <li key={i} className="example example-text">
+          <p className="example-text-body">
+            {one.text}{' '}
+            <span className="hint">
+              {real(one.value)} in the data, {real(one.before)} before, {real(one.after)} now
+            </span>
+          </p>
         </li>
       ))}
     </ul>

@@ -1,0 +1,85 @@
+/**
+ * Text from bytes: UTF-8, UTF-16 with or without its byte-order mark, and Windows-1252 (Latin-1) where the bytes look like it. What was not
+ * UTF-8 is said in a note; what is none of these is refused with its line.
+ */
+import { fail } from '../../lib/errors.ts';
+
+type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252';
+
+/** Bytes that are looked at to guess an encoding. */
+const SAMPLE = 65_536;
+/** Western text in Latin-1 has letters beyond ASCII, but not many, and not in rows. */
+const MOST_ACCENTS = 0.2;
+
+/**
+ * The text of a file.
+ * @param notes hears of every encoding but UTF-8
+ * @throws PapilioError 'bad-data' on empty files and bytes that are no text
+ */
+export function readText(bytes: Uint8Array, name: string, notes: string[] = []): string {
+  if (bytes.length === 0) fail('bad-data', `${name} is empty.`);
+  const encoding = markOf(bytes) ?? utf16Without(bytes) ?? 'utf-8';
+  let text: string;
+  try {
+    text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch {
+    text = encoding === 'utf-8' ? latin1(bytes, name, notes) : refuse(encoding, name);
+  }
+  if (encoding !== 'utf-8') notes.push(`${name} is ${encoding.toUpperCase()} and was read as such.`);
+  if (text.includes('\u0000'))
+    fail('bad-data', `${name} holds zero bytes, so it is not a text; save it as UTF-8 text.`);
+  if (text.trim() === '') fail('bad-data', `${name} holds nothing but white space.`);
+  return text;
+}
+
+const refuse = (encoding: string, name: string, where = ''): never =>
+  fail(
+    'bad-data',
+    `${name} is not ${encoding.toUpperCase()} text${where}; save it as UTF-8 and open it again.`,
+  );
+
+function markOf(bytes: Uint8Array): Encoding | undefined {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return 'utf-16le';
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? 'utf-16be' : undefined;
+}
+
+/** UTF-16 of mostly Western text has a zero in every other byte. */
+function utf16Without(bytes: Uint8Array): Encoding | undefined {
+  const length = Math.min(bytes.length, SAMPLE) & ~1;
+  if (length < 4 || bytes.length % 2 !== 0) return undefined;
+  const zeros = [0, 0];
+  for (let i = 0; i < length; i++) if (bytes[i] === 0) zeros[i & 1]!++;
+  const [even = 0, odd = 0] = zeros;
+  const most = length * 0.35;
+  if (odd > most && even < length * 0.02) return 'utf-16le';
+  return even > most && odd < length * 0.02 ? 'utf-16be' : undefined;
+}
+
+/** The text of bytes that are no UTF-8, if they look like Windows-1252. */
+function latin1(bytes: Uint8Array, name: string, notes: string[]): string {
+  const lenient = new TextDecoder('utf-8').decode(bytes);
+  const at = lenient.indexOf('\ufffd');
+  const line = lenient.slice(0, at).split('\n').length;
+  let high = 0;
+  let inRows = 0;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]!;
+    if (byte < 0x80) continue;
+    high++;
+    if ((bytes[i - 1] ?? 0) >= 0x80) inRows++;
+  }
+  let multibyte = 0;
+  for (const character of lenient) if (character > '\u007f' && character !== '\ufffd') multibyte++;
+  const isWestern =
+    multibyte === 0 &&
+    high <= bytes.length * MOST_ACCENTS &&
+    inRows <= high * MOST_ACCENTS &&
+    !bytes.some(
+      (b) => (b < 0x20 && ![9, 10, 12, 13].includes(b)) || [0x81, 0x8d, 0x8f, 0x90, 0x9d].includes(b),
+    );
+  if (!isWestern) return refuse('utf-8', name, ` (line ${line} holds bytes that are none)`);
+  notes.push(
+    `${name} is not UTF-8 (line ${line}) and was read as Windows-1252 (Latin-1), ${high} accented letter(s); check them, or save it as UTF-8.`,
+  );
+  return new TextDecoder('windows-1252').decode(bytes);
+}

@@ -1,0 +1,85 @@
+/** Parquet files, with every codec of the format, lists and structs, and the class names that Hugging Face's datasets keep in the footer. */
+import { type FileMetaData, parquetMetadata, parquetReadObjects, parquetSchema } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { fail, PapilioError } from '../../lib/errors.ts';
+import type { DataFile } from './bytes.ts';
+import type { Table } from './table.ts';
+
+/** Rows of one file; more belong into several. */
+const MAX_ROWS = 2_000_000;
+
+/** @throws PapilioError 'bad-data' naming the file */
+export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+  if (bytes.length === 0) fail('bad-data', `${path} is empty.`);
+  let metadata: FileMetaData;
+  let columns: string[];
+  try {
+    metadata = parquetMetadata(file);
+    columns = parquetSchema(metadata).children.map((child) => child.element.name);
+  } catch (cause) {
+    return fail(
+      'bad-data',
+      `${path} is no readable Parquet file (${(cause as Error).message}); download it again.`,
+    );
+  }
+  const total = Number(metadata.num_rows);
+  if (total > MAX_ROWS) fail('bad-data', `${path} has ${total} rows; give a file of at most ${MAX_ROWS}.`);
+  let rows: Record<string, unknown>[];
+  try {
+    rows = await parquetReadObjects({ file, metadata, compressors, utf8: false });
+  } catch (cause) {
+    if (cause instanceof PapilioError) throw cause;
+    const codecs = [...new Set(metadata.row_groups.flatMap((g) => g.columns.map((c) => c.meta_data?.codec)))];
+    return fail(
+      'bad-data',
+      `${path} (codec ${codecs.join(', ')}) cannot be read (${(cause as Error).message}); write it again with snappy, zstd or no compression.`,
+    );
+  }
+  return {
+    file: path,
+    columns,
+    rows: rows.map((values, i) => ({ row: i + 1, values: plainValues(values) })),
+    total,
+    classNames: classNamesOf(metadata),
+  };
+}
+
+const plainValues = (values: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, plain(value)]));
+
+/** 64-bit numbers as numbers where they fit, typed lists as lists; bytes stay bytes. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint')
+    return Number.isSafeInteger(Number(value)) ? Number(value) : value.toString();
+  if (value instanceof Uint8Array || value instanceof Date) return value;
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>, plain);
+  if (Array.isArray(value)) return value.map(plain);
+  return typeof value === 'object' && value !== null ? plainValues(value as Record<string, unknown>) : value;
+}
+
+/** `{"info": {"features": {"label": {"names": […], "_type": "ClassLabel"}}}}`, also inside a sequence. */
+function classNamesOf(metadata: FileMetaData): Record<string, readonly string[]> {
+  const text = metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
+  if (text === undefined) return {};
+  interface Feature {
+    readonly names?: readonly string[];
+    readonly feature?: Feature;
+  }
+  try {
+    const { info } = JSON.parse(text) as {
+      info?: { features?: Readonly<Record<string, Feature | readonly Feature[]>> };
+    };
+    const namesOf = (feature: Feature): readonly string[] | undefined =>
+      feature.names ?? (feature.feature ? namesOf(feature.feature) : undefined);
+    return Object.fromEntries(
+      Object.entries(info?.features ?? {}).flatMap(([column, feature]) => {
+        const names = namesOf((Array.isArray(feature) ? feature[0] : feature) as Feature);
+        return Array.isArray(names) ? [[column, names.map(String)]] : [];
+      }),
+    );
+  } catch {
+    // A footer that is no JSON names no classes; the numbers stay.
+    return {};
+  }
+}

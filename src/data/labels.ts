@@ -1,0 +1,112 @@
+/** Class names found in rows: as they stand, by the dataset's own list of names, or as numbers of the model's classes. */
+import { type Drops, type Origin, originList } from './notes.ts';
+
+export interface LabelOptions {
+  /** The model's own classes. */
+  readonly known?: readonly string[];
+  /** Names of numbered classes, where the file keeps them. */
+  readonly names?: readonly string[];
+  /** Rows with classes that the model does not have are bad, instead of reason for a new classifier. */
+  readonly keepClasses?: boolean;
+}
+
+const WHOLE = /^-?\d+$/;
+/** What Hugging Face calls classes that nobody named. */
+const PLACEHOLDER = /^LABEL_\d+$/;
+
+const scalar = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+    ? String(value).trim()
+    : '';
+
+/**
+ * One class name per value, null for rows that were dropped.
+ * @param values as the rows hold them
+ * @param what is labelled, for complaints: `label`
+ */
+export function readLabels(
+  values: readonly unknown[],
+  origins: readonly Origin[],
+  options: LabelOptions,
+  drops: Drops,
+  notes: string[],
+): (string | null)[] {
+  const { known, names } = options;
+  const words = values.map(scalar);
+  const given = words.filter((word) => word !== '');
+  const numbered = given.length > 0 && given.every((word) => WHOLE.test(word));
+  // −1 is how published datasets mark rows without a label, where the others count from 0.
+  const hasUnlabelled = numbered && given.includes('-1') && !given.includes('-2');
+  const highest = numbered ? given.reduce((most, word) => Math.max(most, Number(word)), 0) : 0;
+  const isKnown = (word: string) => known?.includes(word) === true;
+  const asNumbers =
+    numbered &&
+    !names &&
+    known !== undefined &&
+    !given.every(isKnown) &&
+    highest < known.length &&
+    (known.every((name) => PLACEHOLDER.test(name)) || highest === known.length - 1);
+  const out = words.map((word, i): string | null => {
+    const origin = origins[i]!;
+    if (word === '') {
+      drops.add(origin, { what: 'has no label', advice: 'fill or delete what is incomplete' });
+      return null;
+    }
+    if (hasUnlabelled && word === '-1') {
+      drops.add(origin, {
+        what: 'has the label -1, which means none,',
+        advice: 'give a split that is labelled',
+      });
+      return null;
+    }
+    if (names && numbered) {
+      const name = names[Number(word)];
+      if (name !== undefined) return name;
+      drops.add(origin, {
+        what: `has a label outside the ${names.length} classes that it names (0 … ${names.length - 1})`,
+        advice: 'mend or delete it',
+      });
+      return null;
+    }
+    return asNumbers ? known[Number(word)]! : word;
+  });
+  if (asNumbers)
+    notes.push(`The labels are read as numbers of the model's classes (0 … ${known.length - 1}).`);
+  return withinKnown(out, origins, options, drops, notes);
+}
+
+/** Says, or with `keepClasses` leaves out, what the model has no class for. */
+function withinKnown(
+  found: readonly (string | null)[],
+  origins: readonly Origin[],
+  { known, keepClasses }: LabelOptions,
+  drops: Drops,
+  notes: string[],
+): (string | null)[] {
+  if (!known) return [...found];
+  const outside = new Map<string, Origin[]>();
+  found.forEach((name, i) => {
+    if (name !== null && !known.includes(name))
+      outside.set(name, [...(outside.get(name) ?? []), origins[i]!]);
+  });
+  if (outside.size === 0) return [...found];
+  const classes = `${known.slice(0, 8).join(', ')}${known.length > 8 ? ', …' : ''}`;
+  if (keepClasses) {
+    return found.map((name, i) => {
+      if (name === null || known.includes(name)) return name;
+      drops.add(origins[i]!, {
+        what: `has a label outside the model's ${known.length} classes (${classes})`,
+        advice: 'mend it, or let the model get a new classifier',
+      });
+      return null;
+    });
+  }
+  const inside = found.some((name) => name !== null && known.includes(name));
+  if (inside) {
+    const listed = [...outside].slice(0, 5).map(([name, where]) => `"${name}" (${originList(where)})`);
+    notes.push(
+      `The model's ${known.length} classes (${classes}) do not have ${listed.join(', ')}${outside.size > 5 ? ` and ${outside.size - 5} more` : ''}: the classifier is made anew for the classes of the data.`,
+    );
+  }
+  return [...found];
+}

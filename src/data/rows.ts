@@ -1,0 +1,67 @@
+/** Examples of tokens as they come from rows: framed by special tokens, cut to the longest length with a note, kept as a split. */
+import { type Origin, originList } from './notes.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import type { RowSplit, SplitName } from './types.ts';
+
+/** What every reader of rows is told. */
+export interface RowOptions {
+  readonly seed: number;
+  /** Longer examples are cut, which is said. Default: none is. */
+  readonly sequenceLength?: number;
+}
+
+export interface Source {
+  readonly origin: Origin;
+  readonly split?: SplitName | undefined;
+}
+
+/**
+ * The tokens of a text, or of two that are read together, with the special tokens around them, at most `most` in all: the longer text loses its
+ * end first.
+ */
+export function frame(
+  tokenizer: Tokenizer,
+  text: string,
+  pair: string | undefined,
+  most: number,
+): { readonly ids: Int32Array; readonly isCut: boolean } {
+  const { prefix, middle, suffix } = tokenizer;
+  const first = tokenizer.encode(text);
+  const second = pair === undefined ? [] : tokenizer.encode(pair);
+  const between = pair === undefined ? [] : middle;
+  const room = Math.max(1, most - prefix.length - between.length - suffix.length);
+  let [a, b] = [first.length, second.length];
+  if (a + b > room) {
+    const half = Math.floor(room / 2);
+    if (b <= half) a = room - b;
+    else if (a <= room - half) b = room - a;
+    else [a, b] = [room - half, half];
+  }
+  return {
+    ids: Int32Array.from([...prefix, ...first.slice(0, a), ...between, ...second.slice(0, b), ...suffix]),
+    isCut: a + b < first.length + second.length,
+  };
+}
+
+/** The sentence on examples that were cut. */
+export function cutNote(cut: readonly Origin[], total: number, length: number): string[] {
+  return cut.length === 0
+    ? []
+    : [
+        `${cut.length} of ${total} examples are longer than ${length} tokens and lose their end: ${originList(cut)}.`,
+      ];
+}
+
+/** The part of `examples` that `members` names. */
+export function rowSplit<E extends Source & { readonly ids: Int32Array }>(
+  examples: readonly E[],
+  members: Uint32Array,
+): RowSplit & { readonly at: (i: number) => E } {
+  const at = (i: number): E => examples[members[i]!]!;
+  return {
+    count: members.length,
+    at,
+    ids: (i) => at(i).ids,
+    origin: (i) => originList([at(i).origin]),
+  };
+}

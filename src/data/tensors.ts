@@ -1,0 +1,136 @@
+/** The tensors of token examples: windows of a running text, whole or with hidden tokens, and padded rows. */
+import { fail } from '../lib/errors.ts';
+import { hideTokens } from './masking.ts';
+import type {
+  Batch,
+  FloatTensor,
+  IntTensor,
+  MaskedTextDataset,
+  Rows,
+  SplitName,
+  TextDataset,
+} from './types.ts';
+
+/** The label that the loss skips (PyTorch's ignore_index). */
+export const IGNORED_LABEL = -100;
+
+/** @throws PapilioError 'bad-argument' */
+export function windowOf(sequenceLength = 128): number {
+  if (!Number.isInteger(sequenceLength) || sequenceLength < 2)
+    fail(
+      'bad-argument',
+      `A sequence length of ${sequenceLength} cannot be used; give a whole number of at least 2.`,
+    );
+  return sequenceLength;
+}
+
+/** Tokens of the text in a window of `length`. */
+export function bodyOf(dataset: TextDataset | MaskedTextDataset, length: number): number {
+  const around = dataset.prefix.length + (dataset.kind === 'masked-text' ? dataset.masking.suffix.length : 0);
+  if (length - around < 1)
+    fail('bad-argument', `The sequence length leaves no room after ${around} prefix token(s).`);
+  return length - around;
+}
+
+const ints = (shape: readonly number[], data: Int32Array): IntTensor => ({ dtype: 'int32', shape, data });
+
+/** Windows: labels are the ids moved one to the left, or the hidden ids of a masked text. */
+export function textBatch(
+  dataset: TextDataset | MaskedTextDataset,
+  split: SplitName,
+  indices: ArrayLike<number>,
+  length: number,
+  draw: number,
+): Batch {
+  const size = indices.length;
+  const body = bodyOf(dataset, length);
+  const { prefix } = dataset;
+  const masking = dataset.kind === 'masked-text' ? dataset.masking : null;
+  const { tokens } = dataset[split];
+  const ids = new Int32Array(size * length).fill(masking?.padId ?? 0);
+  const mask = new Int32Array(size * length);
+  const labels = new Int32Array(size * length).fill(IGNORED_LABEL);
+  for (let k = 0; k < size; k++) {
+    const start = indices[k]! * body;
+    const window = tokens.subarray(start, Math.min(start + body, tokens.length));
+    const row = k * length;
+    const from = row + prefix.length;
+    const end = from + window.length;
+    const used = end + (masking?.suffix.length ?? 0);
+    ids.set(prefix, row);
+    ids.set(window, from);
+    mask.fill(1, row, used);
+    if (masking) {
+      ids.set(masking.suffix, end);
+      const which = { split, example: indices[k]!, draw };
+      hideTokens(ids.subarray(from, end), labels.subarray(from, end), masking, dataset.vocabSize, which);
+    } else labels.set(ids.subarray(row + 1, end), row);
+  }
+  const shape = [size, length];
+  return {
+    size,
+    inputs: { input_ids: ints(shape, ids), attention_mask: ints(shape, mask) },
+    labels: ints(shape, labels),
+  };
+}
+
+/** Rows padded to the first of `lengths` that all fit in; what is longer than the last is cut. */
+export function rowBatch(
+  dataset: Rows,
+  split: SplitName,
+  indices: ArrayLike<number>,
+  lengths: readonly number[],
+): Batch {
+  const size = indices.length;
+  const longest = lengths.at(-1)!;
+  const rows = Array.from({ length: size }, (_, k) => dataset[split].ids(indices[k]!).subarray(0, longest));
+  const needed = rows.reduce((most, row) => Math.max(most, row.length), 1);
+  const length = lengths.find((l) => l >= needed) ?? longest;
+  const ids = new Int32Array(size * length).fill(dataset.padId);
+  const mask = new Int32Array(size * length);
+  rows.forEach((row, k) => {
+    ids.set(row, k * length);
+    mask.fill(1, k * length, k * length + row.length);
+  });
+  const shape = [size, length];
+  return {
+    size,
+    inputs: { input_ids: ints(shape, ids), attention_mask: ints(shape, mask) },
+    labels: rowLabels(dataset, split, indices, length),
+  };
+}
+
+function rowLabels(
+  dataset: Rows,
+  split: SplitName,
+  indices: ArrayLike<number>,
+  length: number,
+): IntTensor | FloatTensor {
+  const size = indices.length;
+  if (dataset.kind === 'text-class') {
+    const part = dataset[split];
+    return ints(
+      [size],
+      Int32Array.from(indices, (i) => part.label(i)),
+    );
+  }
+  if (dataset.kind === 'text-value') {
+    const part = dataset[split];
+    const data = new Float32Array(2 * size).fill(1);
+    for (let k = 0; k < size; k++) data[k] = part.value(indices[k]!);
+    return { dtype: 'float32', shape: [2, size], data };
+  }
+  const labels = new Int32Array(size * length).fill(IGNORED_LABEL);
+  for (let k = 0; k < size; k++) {
+    const i = indices[k]!;
+    const own = labels.subarray(k * length, (k + 1) * length);
+    if (dataset.kind === 'token-class') own.set(dataset[split].labels(i).subarray(0, length));
+    else {
+      const ids = dataset[split].ids(i);
+      const learnt = dataset[split].learnt(i);
+      for (let t = 0; t + 1 < Math.min(ids.length, length); t++)
+        if (learnt[t + 1] === 1) own[t] = ids[t + 1]!;
+    }
+  }
+  return ints([size, length], labels);
+}
