@@ -73,7 +73,7 @@ export function readFolder(files: Files): Map<string, LoadedAdapter> {
   const folders = [...files.keys()]
     .filter((path) => path === CONFIG_FILE || path.endsWith(`/${CONFIG_FILE}`))
     .map((path) => path.slice(0, -CONFIG_FILE.length))
-    .sort((a, b) => a.length - b.length || (a < b ? -1 : 1));
+    .sort();
   if (folders.length === 0) refuseWithout(files);
   const root = rootOf(folders);
   return new Map(

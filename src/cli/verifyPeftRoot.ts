@@ -1,14 +1,15 @@
 /**
- * `papilio verify peft DIR` for a folder that holds PEFT's figures of every kind: cases/, fixtures/, several adapters on one layer, and the
+ * `papilio verify peft DIR` for a folder that holds PEFT's figures of every kind: cases/, train/, fixtures/, several adapters on one layer, and the
  * tables of its helpers. Whatever of them is there is checked, row by row.
  */
 import { join } from 'node:path';
 import process from 'node:process';
-import { openDevice } from '../gpu/device.ts';
+import { type Device, openDevice } from '../gpu/device.ts';
 import { caseSummary, checkCases } from './peftCases.ts';
 import { checkFixtures } from './peftFixtures.ts';
 import { checkMultiAdapter } from './peftMulti.ts';
 import { type RowResult, TABLES } from './peftTables.ts';
+import { checkPeftTrain } from './peftTrain.ts';
 import { graphRunner } from './runGraph.ts';
 import { kindOf, listFolder, openGpu, readText } from './runtime.ts';
 
@@ -51,6 +52,7 @@ export async function verifyPeftRoot(folder: string, json: boolean): Promise<num
     const path = join(folder, name);
     const table = TABLES[name];
     if (name === 'fixtures') await check(name, checkFixtures(path, run));
+    else if (name === 'train') await check(name, checkTraining(device, path));
     else if (name === 'multi_adapter.json') {
       const figures = JSON.parse(await readText(path)) as Parameters<typeof checkMultiAdapter>[0];
       await check(name, checkMultiAdapter(figures, run));
@@ -66,4 +68,19 @@ export async function verifyPeftRoot(folder: string, json: boolean): Promise<num
   if (json) process.stdout.write(`${JSON.stringify({ passed, failed, cases, parts, unchecked: unknown })}\n`);
   else say(`${passed} passed, ${failed} failed, ${unknown.length} without a check.`);
   return failed + unknown.length > 0 ? 1 : 0;
+}
+
+async function* checkTraining(device: Device, folder: string): AsyncIterable<RowResult> {
+  for (const name of await listFolder(folder)) {
+    if (!name.endsWith('.json')) continue;
+    let reason: string | null;
+    try {
+      const results = await checkPeftTrain(device, JSON.parse(await readText(join(folder, name))));
+      const bad = results.find(({ ok }) => !ok);
+      reason = bad ? `${bad.what} is off by ${bad.error}` : null;
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    yield { row: name, reason };
+  }
 }
