@@ -105,10 +105,13 @@ export type EncoderFamily = 'bert' | 'roberta' | 'distilbert';
 export interface EncoderOptions {
   readonly family: EncoderFamily;
   readonly opset?: number;
-  readonly head?: 'classifier' | 'masked-lm';
+  readonly head?: 'classifier' | 'masked-lm' | 'tagger';
 }
 
-/** input_ids, attention_mask (and token_type_ids for BERT) → logits [B, 3], or [B, S, vocabulary] for a masked-LM head tied to the table. */
+/**
+ * input_ids, attention_mask (and token_type_ids for BERT) → logits [B, 3], [B, S, 3] for a tagger, or [B, S, vocabulary] for a masked-LM head tied
+ * to the table.
+ */
 export function encoder({ family, opset = 14, head = 'classifier' }: EncoderOptions): OnnxModel {
   const b = start(family, opset);
   const { g } = b;
@@ -145,6 +148,10 @@ export function encoder({ family, opset = 14, head = 'classifier' }: EncoderOpti
       [...tokens, VOCABULARY],
       'logits',
     );
+    return g.build();
+  }
+  if (head === 'tagger') {
+    g.output(b.linear('classifier', y, WIDTH, 3), 'float32', [...tokens, 3], 'logits');
     return g.build();
   }
   const first = b.op(family, 'Gather', [y, g.ints([0], [])], { axis: 1 });

@@ -247,6 +247,7 @@ export async function startHub(repos: readonly HubRepo[]): Promise<HubServer> {
       return filesAt(repo, revision)!.commit;
     },
     async close() {
+      if (!server.listening) return;
       server.closeAllConnections();
       server.close();
       await once(server, 'close');

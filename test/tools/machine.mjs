@@ -50,6 +50,13 @@ export function findBrowser(kind) {
   return [...onPath, ...fixedPlaces[kind]].find(isExecutable);
 }
 
+/** Path of Python 3, which compiles the projects that go on with a run. */
+export function findPython() {
+  const folders = (env.PATH ?? '').split(delimiter).filter(Boolean);
+  const files = platform === 'win32' ? ['python3.exe', 'python.exe'] : ['python3'];
+  return folders.flatMap((folder) => files.map((name) => join(folder, name))).find(isExecutable);
+}
+
 function isExecutable(path) {
   try {
     accessSync(path, constants.X_OK);
@@ -80,6 +87,7 @@ function missingPackages() {
   if (!findBrowser('chrome') || !swiftShaderIcd()) missing.push('chromium');
   if (!findBrowser('firefox')) missing.push('firefox-esr');
   if (!hasLavapipe()) missing.push('mesa-vulkan-drivers');
+  if (!findPython()) missing.push('python3');
   return missing;
 }
 
@@ -102,6 +110,7 @@ export function prepareMachine(log) {
       'a browser with WebGPU: Chromium, Chrome, Edge or Firefox (or CHROME_PATH, FIREFOX_PATH naming one)',
     );
   }
+  if (!findPython()) wanted.push('Python 3 (Debian: apt-get install python3)');
   if (platform === 'linux' && !swiftShaderIcd() && !existsSync('/dev/dri')) {
     wanted.push('a Vulkan driver for Node: Chromium brings SwiftShader (Debian: apt-get install chromium)');
   }

@@ -1,9 +1,8 @@
-/** The importer's own promises: what is missing is named at once, branches and caches fold away, origins lead back into the file. */
+/** The importer's own promises: branches and caches fold away, origins lead back into the file. */
 import { describe, expect, test } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import type { Tensor } from '../../src/graph/types.ts';
-import { PapilioError } from '../../src/lib/errors.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
@@ -12,16 +11,6 @@ import { encoder, gpt2, llama } from '../tools/graphs.ts';
 
 const ramp = (n: number, by = 0.1): Float32Array =>
   Float32Array.from({ length: n }, (_, i) => Math.fround((i % 7) * by - 0.2));
-
-function thrown(f: () => unknown): PapilioError {
-  try {
-    f();
-  } catch (error) {
-    if (error instanceof PapilioError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 function outputOf(
   model: OnnxModel,
@@ -36,59 +25,6 @@ function outputOf(
   const [value] = Object.values(outputs);
   return interpret(g.finish(outputs), tensors).get(value!);
 }
-
-describe('what is missing', () => {
-  test('is named with its node, all at once', () => {
-    const g = graphBuilder({ opset: 17, opsets: { 'com.microsoft': 1 } });
-    const x = g.input('input_ids', 'float32', ['batch', 4]);
-    const a = g.op('LRN', [x], { size: 1 }, { name: '/a/LRN' });
-    const b = g.op('Tanh', [a], {}, { name: '/b/Tanh' });
-    const c = g.op('FusedMatMul', [b, b], {}, { name: '/c/FusedMatMul', domain: 'com.microsoft' });
-    g.output(g.op('Hardmax', [c], {}, { name: '/d/Hardmax' }), 'float32', ['batch', 4]);
-    const error = thrown(() => importModel(g.build()));
-    expect(error.kind).toBe('unsupported-onnx');
-    for (const part of [
-      'LRN at "/a/LRN"',
-      'com.microsoft.FusedMatMul at "/c/FusedMatMul"',
-      'Hardmax at "/d/Hardmax"',
-    ]) {
-      expect(error.message).toContain(part);
-    }
-    expect((error.details.missing as { op: string }[]).map((m) => m.op)).toEqual([
-      'LRN',
-      'com.microsoft.FusedMatMul',
-      'Hardmax',
-    ]);
-  });
-
-  test('says why a supported operator is refused', () => {
-    const g = graphBuilder();
-    const x = g.input('pixel_values', 'float32', ['batch', 2, 8, 8]);
-    const w = g.weight('conv.weight', [2, 1, 3, 3], ramp(18));
-    g.output(g.op('Conv', [x, w], { group: 2 }, { name: '/conv/Conv' }), 'float32', ['batch', 2, 6, 6]);
-    expect(thrown(() => importModel(g.build())).message).toContain(
-      'Conv at "/conv/Conv" (it is a grouped convolution)',
-    );
-  });
-
-  test('an unknown free dimension asks for its size by name', () => {
-    const g = graphBuilder();
-    const x = g.input('features', 'float32', ['batch', 'frames']);
-    g.output(g.op('Relu', [x]), 'float32', ['batch', 'frames']);
-    const error = thrown(() => importModel(g.build()));
-    expect(error.kind).toBe('bad-argument');
-    expect(error.message).toContain('the free dimension frames');
-    expect(importModel(g.build(), { dims: { frames: 4 } }).outputs).toEqual(['Relu_output_1']);
-  });
-
-  test('a file with a fixed batch refuses another', () => {
-    const g = graphBuilder();
-    const x = g.input('features', 'float32', [3, 2]);
-    g.output(g.op('Relu', [x]), 'float32', [3, 2]);
-    const model = importModel(g.build());
-    expect(thrown(() => model.build(createBuilder(), { batch: 2 })).message).toContain('at 3');
-  });
-});
 
 describe('merged decoders', () => {
   const ids = { input_ids: { shape: [1, 3], data: [1, 4, 2] } };

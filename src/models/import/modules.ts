@@ -115,13 +115,40 @@ export function isTransposed(node: FoldedNode, input: number): boolean {
   return node.op === 'Linear' && input === 1 && node.attrs.stored === 'in-out';
 }
 
+interface Reading {
+  readonly node: OnnxNode;
+  readonly input: number;
+}
+
+/** The reading of a weight that leads to `origin`, straight or through a Transpose or Cast of the file; else the first. */
+function readingOf(
+  readings: readonly Reading[],
+  origin: OnnxNode | null,
+  producers: ReadonlyMap<string, OnnxNode>,
+): Reading | undefined {
+  let level = origin ? [origin] : [];
+  for (let depth = 0; depth < 4 && level.length > 0; depth++) {
+    const found = readings.find((r) => level.includes(r.node));
+    if (found) return found;
+    level = level.flatMap((n) =>
+      n.inputs.flatMap((name) => {
+        const from = producers.get(name);
+        return from && /^(Transpose|Cast|Identity|Reshape)$/.test(from.opType) ? [from] : [];
+      }),
+    );
+  }
+  return readings[0];
+}
+
 export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
   const drafts = new Map<string, Draft>();
   const names = new Map<string, EngineParameter>();
   const taken = new Set<string>();
   const moduleByOrigin = new Map<OnnxNode, string>();
-  const readers = new Map<string, { node: OnnxNode; input: number }[]>();
+  const readers = new Map<string, Reading[]>();
+  const producers = new Map<string, OnnxNode>();
   for (const node of file.nodes) {
+    for (const name of node.outputs) producers.set(name, node);
     node.inputs.forEach((name, input) => {
       const list = readers.get(name);
       if (list) list.push({ node, input });
@@ -168,7 +195,7 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
       let draft = drafts.get(named);
       if (!draft) drafts.set(named, (draft = { name: named, kind, ...sizes(kind, shape), parameters: {} }));
       const reading = readers.get(weight.name) ?? [];
-      const at = reading.find((r) => r.node === node.origin) ?? reading[0];
+      const at = readingOf(reading, node.origin, producers);
       draft.parameters[label] ??= {
         initializer: weight.name,
         node: at?.node.index ?? -1,

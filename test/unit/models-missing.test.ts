@@ -1,0 +1,99 @@
+/** Models that cannot be imported: what is missing is named at once, beside what was recognised. */
+import { describe, expect, test } from 'vitest';
+import { createBuilder } from '../../src/graph/builder.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import { importModel } from '../../src/models/import/importModel.ts';
+import type { Recognised } from '../../src/models/import/refuse.ts';
+import { graphBuilder } from '../../src/onnx/build.ts';
+import { withOp } from '../tools/graphForms.ts';
+import { encoder } from '../tools/graphs.ts';
+
+const ramp = (n: number): Float32Array => Float32Array.from({ length: n }, (_, i) => (i % 7) / 10 - 0.2);
+
+function thrown(f: () => unknown): PapilioError {
+  try {
+    f();
+  } catch (error) {
+    if (error instanceof PapilioError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+describe('what is missing', () => {
+  test('is named with its node, all at once', () => {
+    const g = graphBuilder({ opset: 17, opsets: { 'com.microsoft': 1 } });
+    const x = g.input('input_ids', 'float32', ['batch', 4]);
+    const a = g.op('LRN', [x], { size: 1 }, { name: '/a/LRN' });
+    const b = g.op('Tanh', [a], {}, { name: '/b/Tanh' });
+    const c = g.op('SparseAttention', [b, b], {}, { name: '/c/SparseAttention', domain: 'com.microsoft' });
+    g.output(g.op('Hardmax', [c], {}, { name: '/d/Hardmax' }), 'float32', ['batch', 4]);
+    const error = thrown(() => importModel(g.build()));
+    expect(error.kind).toBe('unsupported-onnx');
+    for (const part of [
+      'LRN at "/a/LRN"',
+      'com.microsoft.SparseAttention at "/c/SparseAttention"',
+      'Hardmax at "/d/Hardmax"',
+    ]) {
+      expect(error.message).toContain(part);
+    }
+    expect((error.details.missing as { op: string }[]).map((m) => m.op)).toEqual([
+      'LRN',
+      'com.microsoft.SparseAttention',
+      'Hardmax',
+    ]);
+  });
+
+  test('stands beside what was recognised', () => {
+    const model = encoder({ family: 'bert' });
+    const broken = withOp(model, '/bert/Tanh', 'Hardmax');
+    const error = thrown(() => importModel(broken));
+    const { family, modules, nodes } = error.details.recognised as Recognised;
+    expect(family).toBe('bert');
+    const total = broken.graph.nodes.filter((n) => n.opType !== 'Constant').length;
+    expect(nodes).toEqual({ total, supported: total - 1 });
+    expect(modules).toContainEqual({ name: 'bert.encoder.layer.1.output.dense', kind: 'linear' });
+    expect(modules).toContainEqual({ name: 'bert.embeddings.LayerNorm', kind: 'layernorm' });
+    const linear = modules.filter((m) => m.kind === 'linear').length;
+    expect(error.message).toContain('Hardmax at "/bert/Tanh"');
+    expect(error.message).toContain(
+      `The other ${total - 1} of ${total} nodes of a bert model were recognised, with ${linear} linear layers among ${modules.length} modules.`,
+    );
+  });
+
+  test('stands beside the whole where only a kernel is missing', () => {
+    const error = thrown(() => importModel(withOp(encoder({ family: 'bert' }), '/bert/Tanh', 'Sign')));
+    const { modules, nodes } = error.details.recognised as Recognised;
+    expect(error.message).toContain('Sign at "/bert/Tanh" (it has no kernel)');
+    expect(nodes.total - nodes.supported).toBe(1);
+    expect(modules.map((m) => m.name)).toContain('classifier');
+  });
+
+  test('says why a supported operator is refused', () => {
+    const g = graphBuilder();
+    const x = g.input('pixel_values', 'float32', ['batch', 2, 8, 8]);
+    const w = g.weight('conv.weight', [2, 1, 3, 3], ramp(18));
+    g.output(g.op('Conv', [x, w], { group: 2 }, { name: '/conv/Conv' }), 'float32', ['batch', 2, 6, 6]);
+    expect(thrown(() => importModel(g.build())).message).toContain(
+      'Conv at "/conv/Conv" (it is a grouped convolution)',
+    );
+  });
+
+  test('an unknown free dimension asks for its size by name', () => {
+    const g = graphBuilder();
+    const x = g.input('features', 'float32', ['batch', 'frames']);
+    g.output(g.op('Relu', [x]), 'float32', ['batch', 'frames']);
+    const error = thrown(() => importModel(g.build()));
+    expect(error.kind).toBe('bad-argument');
+    expect(error.message).toContain('the free dimension frames');
+    expect(importModel(g.build(), { dims: { frames: 4 } }).outputs).toEqual(['Relu_output_1']);
+  });
+
+  test('a file with a fixed batch refuses another', () => {
+    const g = graphBuilder();
+    const x = g.input('features', 'float32', [3, 2]);
+    g.output(g.op('Relu', [x]), 'float32', [3, 2]);
+    const model = importModel(g.build());
+    expect(thrown(() => model.build(createBuilder(), { batch: 2 })).message).toContain('at 3');
+  });
+});
