@@ -1,9 +1,11 @@
 /** The page put together: stores, trainer, controller, and what changes settings. React only shows this and calls it. */
 import type { MethodId } from '../adapters/registry.ts';
+import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import type { NamedFile, TrainerApi } from '../training/protocol.ts';
 import { type Controller, createController } from './controller.ts';
 import { type Derived, derive } from './derive.ts';
+import type { HubDesk } from './hub.ts';
 import { createLooking, type Looking } from './looking.ts';
 import { embeddedCard } from './modelCards.ts';
 import type { Sessions } from './sessions.ts';
@@ -36,6 +38,8 @@ export interface Page extends Stores {
   setConfig(key: string, value: unknown): string | null;
   setTraining(key: string, value: unknown): string | null;
   openModel(files: readonly NamedFile[]): Promise<void>;
+  /** Models and data from elsewhere; loaded when first asked for. */
+  hub(): Promise<HubDesk>;
   link(): string;
   /** Opens a section of Choose and moves the focus to an element of it. */
   show(section: SectionName, elementId?: string): void;
@@ -47,11 +51,12 @@ export interface Parts {
   readonly trainer: TrainerApi & { onCrash?: (listener: (message: string) => void) => void };
   readonly sessions: Sessions;
   readonly inference: () => Promise<InferenceClient>;
+  readonly hub: (take: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubDesk>;
   /** Address of the folder that holds the embedded models, with a slash at the end. */
   readonly root: string;
 }
 
-export function createPage({ trainer, sessions, inference, root }: Parts): Page {
+export function createPage({ trainer, sessions, inference, hub, root }: Parts): Page {
   const stores = createStores();
   const { choice, run, ui } = stores;
   const controller = createController(stores, trainer, sessions);
@@ -68,21 +73,25 @@ export function createPage({ trainer, sessions, inference, root }: Parts): Page 
   }
 
   async function loadReport(): Promise<void> {
-    const { settings, modelFiles } = choice.getState();
+    const { settings, modelFiles, fetchedModel } = choice.getState();
     const { model } = settings;
-    if (model === 'own' && modelFiles.length === 0) {
+    if ((model === 'own' && modelFiles.length === 0) || (model === 'hub' && fetchedModel === null)) {
       choice.setState({ report: null, reportError: null });
       return;
     }
+    const isCurrent = () =>
+      choice.getState().settings.model === model && choice.getState().fetchedModel === fetchedModel;
     try {
       const report =
         model === 'own'
           ? await trainer.describe({ kind: 'files', files: modelFiles })
-          : await embeddedCard(model, root);
-      if (choice.getState().settings.model === model) choice.setState({ report, reportError: null });
+          : model === 'hub' && fetchedModel !== null
+            ? await trainer.describe(fetchedModel)
+            : await embeddedCard(model, root);
+      if (isCurrent()) choice.setState({ report, reportError: null });
     } catch (error) {
       const { kind, message, details } = asPapilioError(error);
-      choice.setState({ report: null, reportError: { kind, message, details } });
+      if (isCurrent()) choice.setState({ report: null, reportError: { kind, message, details } });
     }
   }
 
@@ -100,6 +109,16 @@ export function createPage({ trainer, sessions, inference, root }: Parts): Page 
     const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
     if (reason === null) setSettings({ ...settings, [part]: { ...settings[part], [key]: value } });
     return reason;
+  }
+
+  let desk: Promise<HubDesk> | undefined;
+  function take(kind: RepoKind, source: HubSource | UrlSource): void {
+    if (kind === 'dataset') {
+      choice.setState({ fetchedData: source });
+      return;
+    }
+    choice.setState({ fetchedModel: source, report: null, reportError: null });
+    void loadReport();
   }
 
   return {
@@ -133,6 +152,10 @@ export function createPage({ trainer, sessions, inference, root }: Parts): Page 
       const kept = files.some(({ name }) => name.endsWith('.onnx')) ? [] : choice.getState().modelFiles;
       choice.setState({ modelFiles: [...kept, ...files] });
       await loadReport();
+    },
+    hub() {
+      desk ??= hub(take);
+      return desk;
     },
     link: () =>
       `${location.origin}${location.pathname}${location.search}#${encodeHash(choice.getState().settings)}`,

@@ -111,7 +111,11 @@ export function startOf(
   model: string,
 ): { readonly config: Record<string, unknown>; readonly learningRate: number } {
   const language = model === 'tales-gpt';
-  const targets = language ? LLAMA_TARGETS : model === 'own' ? 'all-linear' : GUIDE_TARGETS;
+  const targets = language
+    ? LLAMA_TARGETS
+    : model === 'own' || model === 'hub'
+      ? 'all-linear'
+      : GUIDE_TARGETS;
   const head = language ? ['lm_head'] : ['classifier'];
   const adapted = {
     target_modules: targets,

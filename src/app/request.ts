@@ -6,7 +6,9 @@ import type { ChoiceState } from './stores.ts';
 
 export const DRAWING_SIZE = 32;
 
-function modelSource({ settings, modelFiles }: ChoiceState): ModelSource {
+function modelSource({ settings, modelFiles, fetchedModel }: ChoiceState): ModelSource {
+  if (settings.model === 'hub')
+    return fetchedModel ?? fail('not-found', 'No model has been fetched yet: find one under Model.');
   if (settings.model !== 'own') return { kind: 'embedded', name: settings.model };
   if (!modelFiles.some(({ name }) => name.endsWith('.onnx')))
     fail(
@@ -16,7 +18,7 @@ function modelSource({ settings, modelFiles }: ChoiceState): ModelSource {
   return { kind: 'files', files: modelFiles };
 }
 
-function dataSource({ settings, dataFiles, text, drawings }: ChoiceState): DataSource {
+function dataSource({ settings, dataFiles, fetchedData, text, drawings }: ChoiceState): DataSource {
   switch (settings.data) {
     case 'files':
       if (dataFiles.length === 0)
@@ -25,6 +27,8 @@ function dataSource({ settings, dataFiles, text, drawings }: ChoiceState): DataS
           'No data has been dropped yet: add files under Data, or choose data that comes with Papilio.',
         );
       return { kind: 'files', files: dataFiles };
+    case 'hub':
+      return fetchedData ?? fail('not-found', 'No data has been fetched yet: find some under Data.');
     case 'text':
       if (text.trim() === '') fail('bad-data', 'There is no text yet: paste some under Data.');
       return { kind: 'text', text };

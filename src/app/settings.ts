@@ -22,15 +22,16 @@ export interface PageSettings {
 
 export type Choices = Partial<Pick<PageSettings, 'model' | 'data' | 'method'>>;
 
-/** Embedded models and the data that suits each; "own" takes anything. */
+/** Embedded models and the data that suits each; "own" and "hub" take anything. */
 export const MODELS: Readonly<Record<string, { readonly title: string; readonly data: readonly string[] }>> =
   {
     'glyphs-vit': {
       title: 'glyphs-vit',
-      data: ['letters', 'wild-digits', 'drawings', 'files'],
+      data: ['letters', 'wild-digits', 'drawings', 'files', 'hub'],
     },
-    'tales-gpt': { title: 'tales-gpt', data: ['recipes', 'text', 'files'] },
-    own: { title: 'Your own ONNX', data: ['files', 'text', 'drawings'] },
+    'tales-gpt': { title: 'tales-gpt', data: ['recipes', 'text', 'files', 'hub'] },
+    hub: { title: 'From the Hub or an address', data: ['files', 'hub', 'text', 'drawings'] },
+    own: { title: 'Your own ONNX', data: ['files', 'text', 'drawings', 'hub'] },
   };
 
 /** Settings before anything is changed: the preset, or the start of another model, dataset or method. */

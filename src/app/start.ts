@@ -11,6 +11,13 @@ export function startPage(root: string): Page {
   const page = createPage({
     trainer: trainerClient(),
     sessions,
+    async hub(take) {
+      const [{ createHubDesk }, { sourceClient }] = await Promise.all([
+        import('./hub.ts'),
+        import('./sourceClient.ts'),
+      ]);
+      return createHubDesk(sourceClient(), take, localStorage);
+    },
     inference: async () => (await import('../inference/client.ts')).inferenceClient(),
     root,
   });

@@ -1,5 +1,6 @@
 /** The page's state, three vanilla stores readable without React. Curves live in each run's series, never in a store. */
 import { createStore } from 'zustand/vanilla';
+import type { HubSource, UrlSource } from '../hub/types.ts';
 import type {
   Comparison,
   ErrorReport,
@@ -27,6 +28,9 @@ export interface ChoiceState {
   readonly settings: PageSettings;
   readonly modelFiles: readonly NamedFile[];
   readonly dataFiles: readonly NamedFile[];
+  /** What was chosen from the Hub or an address, where settings say "hub". */
+  readonly fetchedModel: HubSource | UrlSource | null;
+  readonly fetchedData: HubSource | UrlSource | null;
   readonly text: string;
   readonly drawings: readonly DrawnClass[];
   /** Modules of the chosen model; null while unknown. */
@@ -127,6 +131,8 @@ export function createStores() {
     settings: baseSettings(PRESETS[0]!.id),
     modelFiles: [],
     dataFiles: [],
+    fetchedModel: null,
+    fetchedData: null,
     text: '',
     drawings: [],
     report: null,

@@ -12,11 +12,13 @@ const DATA: Readonly<Record<string, { readonly title: string; readonly detail: s
   letters: { title: 'letters', detail: 'Capital letters in the hand that drew the digits' },
   'wild-digits': { title: 'wild-digits', detail: 'Digits in a style the model never saw' },
   recipes: { title: 'recipes', detail: 'Short recipes from a grammar of their own' },
+  hub: { title: 'From the Hub or an address', detail: 'A dataset by its name, or any https address' },
   drawings: { title: 'Your drawings', detail: 'Name classes and draw a few of each, right here' },
   text: { title: 'Your text', detail: 'Paste or type anything' },
   files: { title: 'Your files', detail: '.txt, .csv, .jsonl, a .zip or folder of pictures by class, IDX' },
 };
 
+const HubSection = lazy(() => import('./HubSection.tsx').then(({ HubSection }) => ({ default: HubSection })));
 const FileDrop = lazy(() => import('../parts/FileDrop.tsx').then(({ FileDrop }) => ({ default: FileDrop })));
 
 export function DataSection() {
@@ -40,6 +42,11 @@ export function DataSection() {
             onFiles={(dropped) => page.choice.setState({ dataFiles: [...files, ...dropped] })}
             onClear={() => page.choice.setState({ dataFiles: [] })}
           />
+        </Suspense>
+      ) : null}
+      {data === 'hub' ? (
+        <Suspense fallback={null}>
+          <HubSection kind="dataset" />
         </Suspense>
       ) : null}
       {data === 'text' ? (

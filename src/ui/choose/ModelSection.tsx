@@ -10,9 +10,11 @@ import { useChoice, usePage } from '../usePage.ts';
 const DETAILS: Readonly<Record<string, string>> = {
   'glyphs-vit': 'A vision transformer that reads digits; module names of Hugging Face’s Dinov2',
   'tales-gpt': 'A decoder that tells short tales; module names of Hugging Face’s Llama',
+  hub: 'By its name on the Hub, or any https address',
   own: 'An .onnx file from your machine',
 };
 
+const HubSection = lazy(() => import('./HubSection.tsx').then(({ HubSection }) => ({ default: HubSection })));
 const FileDrop = lazy(() => import('../parts/FileDrop.tsx').then(({ FileDrop }) => ({ default: FileDrop })));
 
 export function ModelSection() {
@@ -40,6 +42,11 @@ export function ModelSection() {
       ) : (
         <p className="hint">{DETAILS[model]}.</p>
       )}
+      {model === 'hub' ? (
+        <Suspense fallback={null}>
+          <HubSection kind="model" />
+        </Suspense>
+      ) : null}
       {error === null ? null : <ErrorText report={error} />}
       {report === null ? null : (
         <dl className="facts">

@@ -1,0 +1,116 @@
+/**
+ * The page's worker for what comes from elsewhere: searches, lists, fetches into the browser's private file system, and frees. A worker of
+ * its own, since downloads go on while a run trains, and since only workers may write files as they stream.
+ */
+import { expose } from 'comlink';
+import { browserStore } from '../hub/browserStore.ts';
+import { type Kept, listKept } from '../hub/cache.ts';
+import { searchRepos } from '../hub/client.ts';
+import { type FoundListing, findListing, weigh } from '../hub/fetching.ts';
+import { openSource, requireVariants } from '../hub/open.ts';
+import type { Around, FoundRepo, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
+import { errorReport } from './errorReport.ts';
+import { bringModel } from './fetched.ts';
+
+/** Which Hub, and in whose name. */
+export interface Access {
+  readonly hub: string;
+  readonly token: string;
+}
+
+export interface Shelf {
+  readonly kept: readonly Kept[];
+  /** Bytes that the browser still allows; null when it does not say. */
+  readonly room: number | null;
+}
+
+const store = browserStore();
+const jobs = new Map<number, AbortController>();
+/** Milliseconds between two words on how far a download is. */
+const TELL_EVERY = 100;
+
+const around = ({ hub, token }: Access): Around => ({
+  store,
+  fetch: (...args) => fetch(...args),
+  hub,
+  ...(token === '' ? {} : { token }),
+});
+
+const api = {
+  search: (words: string, kind: RepoKind, access: Access): Promise<FoundRepo[]> =>
+    searchRepos(words, kind, around(access)),
+
+  /** A listing; of a model one that holds .onnx files. */
+  async list(repo: string, revision: string, kind: RepoKind, access: Access): Promise<FoundListing> {
+    const found = await findListing(kind, repo, revision, around(access));
+    if (kind === 'model') await requireVariants(found.listing, around(access));
+    return found;
+  },
+
+  /** How much is here of each group of files. */
+  async weigh({ listing }: FoundListing, groups: readonly (readonly string[])[]) {
+    const out: Awaited<ReturnType<typeof weigh>>[] = [];
+    for (const paths of groups) {
+      const files = listing.files.filter(({ path }) => paths.includes(path));
+      out.push(await weigh(listing, files, around({ hub: listing.hub, token: '' })));
+    }
+    return out;
+  },
+
+  async bring(
+    job: number,
+    source: HubSource | UrlSource,
+    kind: RepoKind,
+    access: Access,
+    onBytes: (done: number, total: number, what: string) => void,
+  ): Promise<void> {
+    const stop = new AbortController();
+    jobs.set(job, stop);
+    let told = 0;
+    try {
+      const transfer = {
+        signal: stop.signal,
+        onBytes: (done: number, total: number, what: string) => {
+          const now = performance.now();
+          if (now - told < TELL_EVERY && done < total) return;
+          told = now;
+          onBytes(done, total, what);
+        },
+      };
+      await (kind === 'model'
+        ? bringModel(source, around(access), transfer)
+        : openSource(source, kind, around(access), transfer));
+    } finally {
+      jobs.delete(job);
+    }
+  },
+
+  /** Breaks a download off; what has come stays. */
+  async stop(job: number): Promise<void> {
+    jobs.get(job)?.abort();
+  },
+
+  async shelf(): Promise<Shelf> {
+    return { kept: await listKept(store), room: await store.room() };
+  },
+
+  free: (folder: string): Promise<void> => store.remove(folder),
+};
+
+export type SourceApi = typeof api;
+
+// comlink drops an Error's own fields: errors cross as plain values.
+expose(
+  Object.fromEntries(
+    Object.entries(api).map(([name, call]) => [
+      name,
+      async (...args: unknown[]) => {
+        try {
+          return await (call as (...a: unknown[]) => Promise<unknown>)(...args);
+        } catch (error) {
+          throw errorReport(error);
+        }
+      },
+    ]),
+  ),
+);
