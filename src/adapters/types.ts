@@ -19,6 +19,8 @@ export interface Layer {
   /** out_features; for an embedding the embedding dimension. */
   readonly out: number;
   readonly hasBias: boolean;
+  /** Of a convolution: height and width. */
+  readonly kernel?: readonly [number, number];
 }
 
 /** How a tensor starts. `row-norms` and `base` are read from the base weight. */
@@ -144,6 +146,15 @@ export interface AdapterTensor {
   readonly dtype?: 'F16' | 'BF16';
 }
 
+/** A setting that makes an adapter larger or smaller, with the values worth trying. */
+export interface SizeField {
+  readonly field: string;
+  /** All of them, or every whole number of a range over which the adapter never shrinks. */
+  readonly values: readonly number[] | { readonly min: number; readonly max: number };
+  /** Fields that keep their ratio to it, so that the adapter's scale stays as it was. */
+  readonly alongside?: readonly string[];
+}
+
 /** Page half of a method. Methods are written against their own config type; the registry sees only {@link CommonConfig}. */
 export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   /** Stable name: folder, URL value and `--method` argument; a {@link MethodId} once registered. */
@@ -155,6 +166,8 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
   /** Where the method starts when it is chosen by hand: fields other than PEFT's defaults, and a learning rate for small models. */
   readonly start: { readonly config: Readonly<Record<string, unknown>>; readonly learningRate: number };
+  /** What to turn for a comparison at equal parameters; a range comes last. Absent where the modules decide the size. */
+  readonly size?: readonly SizeField[];
   readonly schema: z.ZodType<C> & { readonly shape: Readonly<Record<string, z.ZodType>> };
   /** PEFT fields that this method writes at these values and refuses at others, because it does not do what they ask. */
   readonly fixed: Readonly<Record<string, unknown>>;

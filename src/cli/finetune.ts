@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { openSession as openOrt } from '../inference/session.ts';
-import { fail } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import { checkParity, paritySample } from '../training/parity.ts';
@@ -21,7 +20,6 @@ import {
   quantisedOf,
   required,
   trainingSettings,
-  type Values,
 } from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
 import { progressBar } from './progress.ts';

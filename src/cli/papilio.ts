@@ -26,6 +26,10 @@ const commands: Readonly<
     summary: 'what an adapter folder or zip holds: method, targets, parameters, warnings',
     load: () => import('./listAdapters.ts').then((m) => m.adaptersCommand),
   },
+  compare: {
+    summary: 'methods on one task at equal trainable parameters, side by side',
+    load: () => import('./compare.ts').then((m) => m.compareCommand),
+  },
   python: {
     summary: 'write the Python project that goes on with a run of finetune',
     load: () => import('./python.ts').then((m) => m.pythonCommand),

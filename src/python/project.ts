@@ -53,15 +53,9 @@ function randomHead({ model }: PythonRun, saved: readonly string[], names: reado
   return saved.some((entry) => model.head!.endsWith(entry)) ? null : model.head;
 }
 
-/** @throws PapilioError 'not-found' without the adapter's files, 'unsupported-onnx' for a model whose task transformers has no class for */
+/** @throws PapilioError 'not-found' without the adapter's files */
 export function pythonProject(run: PythonRun): PythonProject {
   const { dataset, batchOptions, model } = run;
-  if (model.task === 'other') {
-    fail(
-      'unsupported-onnx',
-      `${run.modelName} gives neither class nor token scores, so transformers has no class to train it with.`,
-    );
-  }
   const config = adapterConfig(run);
   const weights =
     run.adapter.find((f) => f.name === 'adapter_model.safetensors') ??
@@ -76,9 +70,8 @@ export function pythonProject(run: PythonRun): PythonProject {
       (name) =>
         entries.some((entry) => name.endsWith(entry)) && names.some((n) => n.startsWith(`${PREFIX}${name}.`)),
     );
-  const isCausal = model.task === 'causal-lm';
-  const train = datasetRows(dataset, 'train', batchOptions, isCausal, run.decode);
-  const held = datasetRows(dataset, 'held', batchOptions, isCausal, run.decode);
+  const train = datasetRows(dataset, 'train', batchOptions, run.decode);
+  const held = datasetRows(dataset, 'held', batchOptions, run.decode);
   const warnings = limits(run, base, {
     rounding: Math.max(train.rounding, held.rounding),
     randomHead: randomHead(run, entries, names),

@@ -3,7 +3,10 @@ import type { Base } from './base.ts';
 import { isPeft, pythonTask } from './settings.ts';
 import type { PythonRun } from './types.ts';
 
-/** The versions that the scripts were run with. Adapters keep PEFT's format of 0.18 and later. */
+/**
+ * The versions that the scripts were run with. Adapters keep PEFT's format of 0.18 and later; transformers 5 has renamed modules of
+ * several families (DINOv2's query is q_proj there), so that adapters and ONNX files from before no longer match.
+ */
 export const REQUIREMENTS: Readonly<Record<string, string>> = {
   accelerate: '1.15.0',
   numpy: '2.4.6',
@@ -11,7 +14,7 @@ export const REQUIREMENTS: Readonly<Record<string, string>> = {
   pillow: '12.3.0',
   safetensors: '0.8.0',
   torch: '2.13.0',
-  transformers: '5.18.0',
+  transformers: '4.57.6',
 };
 
 export const requirementsFile = () =>
@@ -36,6 +39,7 @@ export function limits(
     'The curve goes on but not bit for bit: the order of examples, dropout and the rounding of sums come from PyTorch and from the number of machines.',
     `The optimiser starts with empty moments and the schedule starts anew: ${settings.warmupSteps} warm-up steps, then the same ${settings.schedule} over another run of the same length.`,
     'Weights and sums are float32 as in the browser; another precision is the choice of `accelerate launch --mixed_precision`.',
+    'requirements.txt names transformers 4, because version 5 has renamed modules that adapters and ONNX files know by their names of before.',
     "Dropout inside the base model stays off, since the ONNX graph has none; only the adapter's own dropout acts.",
   ];
   if (base.kind === 'folder')

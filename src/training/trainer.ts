@@ -6,14 +6,14 @@ import { classifyPixels, compare } from './compare.ts';
 import { errorReport } from './errorReport.ts';
 import { metricsCsv } from './evaluation.ts';
 import { paritySample } from './parity.ts';
-import type { RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { previewData } from './previewData.ts';
+import type { RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
-import { runSweep } from './sweep.ts';
 import { openModel, reportData, type Surroundings } from './source.ts';
+import { runSweep } from './sweep.ts';
 
 /** An event without its run's number, for each member of the union. */
 type EventBody = TrainerEvent extends infer E ? (E extends TrainerEvent ? Omit<E, 'runId'> : never) : never;

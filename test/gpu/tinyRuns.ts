@@ -85,7 +85,7 @@ export function tinyLanguage(): ModelSource & { kind: 'files' } {
 }
 export const tinyText: DataSource = { kind: 'text', text: TEXT };
 
-const surroundings: Surroundings = {
+export const surroundings: Surroundings = {
   gpu: async () => fail('internal', 'The session gets its device from the test.'),
   readPublic: async (path) => fail('internal', `No test reads ${path}.`),
   decodeImage: decodePng,
@@ -97,14 +97,17 @@ export interface TinyRun {
   readonly training?: Partial<TrainingSettings>;
   readonly model?: ModelSource;
   readonly data?: DataSource;
+  /** Files of an adapter to go on from. */
+  readonly adapter?: readonly NamedFile[];
 }
 
-function tinyRequest(run: TinyRun): RunRequest {
+export function tinyRequest(run: TinyRun): RunRequest {
   return {
     model: run.model ?? tinyVision(),
     data: run.data ?? bars(),
     method: run.method,
     config: run.config,
+    ...(run.adapter ? { adapter: run.adapter } : {}),
     training: {
       ...trainingSchema.parse({
         batchSize: 8,

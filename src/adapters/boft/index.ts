@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { biasField, field, fileFields, layerFields } from '../fields.ts';
 import { triangleSize } from '../oft/rule.ts';
+import { patchOf } from '../patches.ts';
 import { describeModule, noticeFanInFanOut, refuseInit } from '../rules.ts';
 import type { AdapterMethod, ModuleTensors, TensorInit } from '../types.ts';
 import { boftBlocks, butterflyPermutation, refuseBlocks } from './butterfly.ts';
@@ -84,6 +85,10 @@ export const boft: AdapterMethod<BoftConfig> = {
     config: { boft_block_size: 4, boft_n_butterfly_factor: 2, bias: 'boft_only' },
     learningRate: 4e-3,
   },
+  size: [
+    { field: 'boft_block_size', values: [2, 4, 8, 16, 32] },
+    { field: 'boft_n_butterfly_factor', values: [1, 2, 3, 4, 5, 6] },
+  ],
   schema,
   fixed: {},
   requiredInFile: [],
@@ -103,11 +108,16 @@ export const boft: AdapterMethod<BoftConfig> = {
     if (layer.kind === 'conv1d' || layer.kind === 'embedding') {
       return `Target module ${describeModule(layer)} is not supported. Currently, only \`torch.nn.Linear\` and \`torch.nn.Conv2d\` (optionally quantized) are supported.`;
     }
-    if (layer.kind === 'conv2d')
-      return 'BOFT on convolutions is not available in Papilio; choose linear layers.';
-    return refuseBlocks(layer.in, config);
+    if (layer.kind !== 'conv2d') return refuseBlocks(layer.in, config);
+    const { kernel } = patchOf(layer);
+    if (kernel[0] !== kernel[1])
+      return `PEFT's BOFT takes the kernel of a convolution to be square, and that of ${describeModule(layer)} is not; choose other layers.`;
+    return refuseBlocks(layer.in, config, 'convolutional kernel dimension');
   },
-  notice: (layer, config) => noticeFanInFanOut(layer, config.fan_in_fan_out),
+  notice: (layer, config) =>
+    layer.kind === 'conv2d'
+      ? "PEFT's BOFT takes the weight of a convolution for one of [in, out] without transposing it, so it turns a mixture of inputs and outputs; Papilio does the same."
+      : noticeFanInFanOut(layer, config.fan_in_fan_out),
   count(layer, config) {
     const { block, number, factors } = boftBlocks(layer.in, config);
     return {
@@ -142,7 +152,7 @@ export const boft: AdapterMethod<BoftConfig> = {
       },
       {
         name: 'boft_s',
-        shape: [layer.out, 1],
+        shape: layer.kind === 'conv2d' ? [1, layer.out] : [layer.out, 1],
         trainable: true,
         init: identity ? { kind: 'ones' } : normal(1),
       },

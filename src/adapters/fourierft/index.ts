@@ -69,6 +69,7 @@ export const fourierft: AdapterMethod<FourierftConfig> = {
       'Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, 2024 (arXiv:2405.03003)',
   },
   start: { config: { n_frequency: 500, scaling: 50, init_weights: true }, learningRate: 2e-2 },
+  size: [{ field: 'n_frequency', values: { min: 1, max: 1_000_000 } }],
   schema,
   fixed: {},
   requiredInFile: [],

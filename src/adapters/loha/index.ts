@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { field } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale, refuseLycoris } from '../lycoris.ts';
-import { describeModule } from '../rules.ts';
 import type { AdapterMethod, Layer, TensorSpec } from '../types.ts';
 
 const schema = z.object({
@@ -42,6 +41,7 @@ export const loha: AdapterMethod<LohaConfig> = {
       'Hyeon-Woo et al., FedPara: Low-Rank Hadamard Product for Communication-Efficient Federated Learning, 2021 (arXiv:2108.06098)',
   },
   start: { config: { r: 4, alpha: 8 }, learningRate: 5e-3 },
+  size: [{ field: 'r', values: { min: 1, max: 1024 }, alongside: ['alpha'] }],
   schema,
   fixed: {},
   requiredInFile: [],
@@ -49,8 +49,6 @@ export const loha: AdapterMethod<LohaConfig> = {
   fileNames: ['hada_w1_a', 'hada_w1_b', 'hada_w2_a', 'hada_w2_b'],
   refuse: () => null,
   check(layer, config) {
-    if (layer.kind === 'conv2d')
-      return `LoHa on ${describeModule(layer)} is not available in Papilio; choose linear layers.`;
     return refuseLycoris(layer, config);
   },
   notice: () => null,

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { field } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale, refuseLycoris } from '../lycoris.ts';
-import { describeModule } from '../rules.ts';
+import { patchOf } from '../patches.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
 import { kroneckerShape } from './factorise.ts';
 
@@ -42,21 +42,22 @@ export type LokrConfig = z.output<typeof schema>;
 
 function tensors(layer: Layer, config: LokrConfig): readonly TensorSpec[] {
   const { rank } = lycorisScale(layer, config);
-  const { outL, outK, inM, inN, whole1, whole2 } = kroneckerShape(layer.in, layer.out, rank, config);
+  const { outL, outK, inM, inN, whole1, whole2 } = kroneckerShape(layer, rank, config);
+  const { kernel, area } = patchOf(layer);
   const zeros: TensorInit = { kind: 'zeros' };
   const zeroFirst = config.init_weights === true;
   const zeroSecond = config.init_weights === 'lycoris';
-  const tensor = (name: string, shape: readonly [number, number], isZero: boolean): TensorSpec => ({
+  const tensor = (name: string, shape: readonly number[], isZero: boolean): TensorSpec => ({
     name,
     shape,
     trainable: true,
-    init: isZero ? zeros : kaiming(shape[1]),
+    init: isZero ? zeros : kaiming(shape.slice(1).reduce((n, d) => n * d, 1)),
   });
   const first = whole1
     ? [tensor('lokr_w1', [outL, inM], zeroFirst)]
     : [tensor('lokr_w1_a', [outL, rank], zeroFirst), tensor('lokr_w1_b', [rank, inM], false)];
   const second = whole2
-    ? [tensor('lokr_w2', [outK, inN], zeroSecond)]
+    ? [tensor('lokr_w2', layer.kind === 'conv2d' ? [outK, inN / area, ...kernel] : [outK, inN], zeroSecond)]
     : [tensor('lokr_w2_a', [outK, rank], false), tensor('lokr_w2_b', [rank, inN], zeroSecond)];
   return [...first, ...second];
 }
@@ -75,6 +76,7 @@ export const lokr: AdapterMethod<LokrConfig> = {
       'Yeh et al., Navigating Text-To-Image Customization: From LyCORIS Fine-Tuning to Model Evaluation, 2023 (arXiv:2309.14859)',
   },
   start: { config: { r: 8, alpha: 16 }, learningRate: 1e-2 },
+  size: [{ field: 'r', values: Array.from({ length: 64 }, (_, i) => i + 1), alongside: ['alpha'] }],
   schema,
   fixed: {},
   requiredInFile: [],
@@ -82,22 +84,18 @@ export const lokr: AdapterMethod<LokrConfig> = {
   fileNames: ['lokr_w1', 'lokr_w1_a', 'lokr_w1_b', 'lokr_w2', 'lokr_w2_a', 'lokr_w2_b'],
   refuse: () => null,
   check(layer, config) {
-    if (layer.kind === 'conv2d')
-      return `LoKr on ${describeModule(layer)} is not available in Papilio; choose linear layers.`;
     return refuseLycoris(layer, config);
   },
   notice: () => null,
   count(layer, config) {
-    const stored = tensors(layer, config).reduce((sum, { shape }) => sum + shape[0]! * shape[1]!, 0);
+    const stored = tensors(layer, config).reduce(
+      (sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1),
+      0,
+    );
     return { stored, free: stored };
   },
   pattern(layer, config) {
-    const { outL, outK, inM, inN } = kroneckerShape(
-      layer.in,
-      layer.out,
-      lycorisScale(layer, config).rank,
-      config,
-    );
+    const { outL, outK, inM, inN } = kroneckerShape(layer, lycorisScale(layer, config).rank, config);
     return {
       role: 'kronecker',
       factors: [

@@ -1,8 +1,9 @@
 /** LoRA as PEFT has it, with rsLoRA, DoRA, lora_bias and pattern dictionaries: the yardstick beside the orthogonal methods. */
 import { z } from 'zod';
 import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { patchOf } from '../patches.ts';
 import { lookupPattern } from '../patterns.ts';
-import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
+import { noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
 
 const schema = z.object({
@@ -112,16 +113,28 @@ function linearTensors(layer: Layer, rank: number, config: LoraConfig): TensorSp
       ? { kind: 'normal', mean: 0, std: 1 / rank }
       : uniform(1 / Math.sqrt(layer.in));
   const startB: TensorInit = random ? uniform(1 / Math.sqrt(rank)) : { kind: 'zeros' };
+  const isPatch = layer.kind === 'conv2d';
+  const { channels, kernel } = patchOf(layer);
   const tensors: TensorSpec[] = [
-    { name: 'lora_A.weight', shape: [rank, layer.in], trainable: true, init: startA },
-    { name: 'lora_B.weight', shape: [layer.out, rank], trainable: true, init: startB },
+    {
+      name: 'lora_A.weight',
+      shape: isPatch ? [rank, channels, ...kernel] : [rank, layer.in],
+      trainable: true,
+      init: startA,
+    },
+    {
+      name: 'lora_B.weight',
+      shape: isPatch ? [layer.out, rank, 1, 1] : [layer.out, rank],
+      trainable: true,
+      init: startB,
+    },
   ];
   if (config.lora_bias)
     tensors.push({ name: 'lora_B.bias', shape: [layer.out], trainable: true, init: startB });
   if (config.use_dora) {
     tensors.push({
       name: 'lora_magnitude_vector',
-      shape: [layer.out],
+      shape: isPatch ? [1, layer.out, 1, 1] : [layer.out],
       trainable: true,
       init: { kind: 'row-norms' },
     });
@@ -148,6 +161,7 @@ export const lora: AdapterMethod<LoraConfig> = {
     paper: 'Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021 (arXiv:2106.09685)',
   },
   start: { config: { r: 4, lora_alpha: 8 }, learningRate: 2e-3 },
+  size: [{ field: 'r', values: { min: 1, max: 1024 }, alongside: ['lora_alpha'] }],
   schema,
   fixed: {
     megatron_config: null,
@@ -198,8 +212,6 @@ export const lora: AdapterMethod<LoraConfig> = {
     return null;
   },
   check(layer, config) {
-    if (layer.kind === 'conv2d')
-      return `LoRA on ${describeModule(layer)} is not available in Papilio; choose linear or embedding layers.`;
     if (layer.kind === 'embedding' && config.lora_bias)
       return 'lora_bias=True is not supported for Embedding.';
     if (layer.kind === 'embedding' && config.use_dora)

@@ -1,6 +1,7 @@
 /** OFT as PEFT has it: the inputs of a layer are turned, block by block, by learned rotations. */
 import { z } from 'zod';
 import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { patchOf } from '../patches.ts';
 import { describeModule, noticeFanInFanOut, refuseInit } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
 import { adjustToDivisor, oftBlocks, triangleSize } from './rule.ts';
@@ -94,6 +95,7 @@ export const oft: AdapterMethod<OftConfig> = {
       'Qiu et al., Controlling Text-to-Image Diffusion by Orthogonal Finetuning, 2023 (arXiv:2306.07280)',
   },
   start: { config: { oft_block_size: 8 }, learningRate: 4e-3 },
+  size: [{ field: 'oft_block_size', values: [2, 4, 8, 16, 32, 64, 128] }],
   schema,
   fixed: {},
   requiredInFile: ['oft_block_size'],
@@ -112,8 +114,8 @@ export const oft: AdapterMethod<OftConfig> = {
     if (layer.kind === 'conv1d') {
       return `Target module ${describeModule(layer)} is not supported. Currently, only the following modules are supported: \`torch.nn.Linear\`, \`torch.nn.Conv2d\`.`;
     }
-    if (layer.kind === 'conv2d') {
-      return 'OFT on a convolution sums overlapping patches without normalising, so it is neither the identity at the start nor equal to its own merge; choose linear layers.';
+    if (layer.kind === 'conv2d' && patchOf(layer).area > 1) {
+      return 'OFT turns every patch of a convolution with stride 1 and sums them where they overlap, without normalising, so it is neither the identity at the start nor equal to its own merge; choose linear layers or convolutions with a kernel of 1.';
     }
     return null;
   },

@@ -100,6 +100,7 @@ export const vera: AdapterMethod<VeraConfig> = {
     paper: 'Kopiczko et al., VeRA: Vector-based Random Matrix Adaptation, 2023 (arXiv:2310.11454)',
   },
   start: { config: { r: 64 }, learningRate: 2e-2 },
+  size: [{ field: 'r', values: { min: 1, max: 4096 } }],
   schema,
   fixed: {},
   requiredInFile: [],

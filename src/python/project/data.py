@@ -60,10 +60,8 @@ def collate(rows):
     if settings.TASK == "image-classification":
         inputs = {"pixel_values": torch.stack([pixels(row) for row in rows])}
         return {"inputs": inputs, "labels": torch.tensor([single_label(row) for row in rows])}
-    length = settings.SEQUENCE_LENGTH
-    if settings.PAD_TO == "longest":
-        longest = max(len(row["input_ids"]) for row in rows)
-        length = min(length, -(-longest // 16) * 16)
+    longest = max(len(row["input_ids"]) for row in rows)
+    length = next((size for size in settings.PAD_LENGTHS if size >= longest), settings.PAD_LENGTHS[-1])
     mask = [{"mask": [1] * len(row["input_ids"])} for row in rows]
     inputs = {
         "input_ids": padded(rows, "input_ids", settings.PAD_ID, length),

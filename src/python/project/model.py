@@ -68,7 +68,8 @@ def with_adapter(base):
     if settings.METHOD == "boft":
         import peft.tuners.boft.layer as boft
 
-        if not boft.get_fbd_cuda():
+        # Asked without CUDA, PEFT would say that it trains one factor.
+        if not torch.cuda.is_available() or not boft.get_fbd_cuda():
             boft.get_fbd_cuda = lambda: True
             boft.FastBlockDiag = PlainBlockDiag
     model = PeftModel.from_pretrained(base, folder, is_trainable=True)

@@ -91,7 +91,7 @@ def counting(batch):
 
 @torch.no_grad()
 def evaluate(accelerator, model, loader):
-    """{loss, metric} on the held-out examples: accuracy, perplexity, or the mean loss."""
+    """{loss, value} on the held-out examples; the value is the accuracy, the root of the mean squared error, or exp(loss)."""
     model.eval()
     loss, count, hits = 0.0, 0, 0
     for batch in loader:
@@ -102,8 +102,9 @@ def evaluate(accelerator, model, loader):
         count += int(row_count.sum())
         hits += int(row_hit.sum())
     mean = loss / max(1, count)
-    value = {"accuracy": hits / max(1, count), "perplexity": math.exp(min(mean, 700))}
-    return {"loss": mean, "value": value.get(settings.METRIC, mean)}
+    if settings.METRIC == "accuracy":
+        return {"loss": mean, "value": hits / max(1, count)}
+    return {"loss": mean, "value": math.sqrt(mean) if settings.METRIC == "rmse" else math.exp(min(mean, 700))}
 
 
 def endless(loader):

@@ -1,0 +1,122 @@
+/** Solves a method's size setting for a number of parameters, so that methods can be compared at (nearly) equal ones. Integers only. */
+import { validateForRun } from './config.ts';
+import { countTrainable, type TrainableCount } from './count.ts';
+import type { CommonConfig } from './fields.ts';
+import { selectTargets, type TargetModel } from './targets.ts';
+import type { AdapterMethod, SizeField } from './types.ts';
+
+export interface Sized {
+  /** The method's start on the given targets, at the size found. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The fields that were turned. */
+  readonly turned: Readonly<Record<string, number>>;
+  /** `adapter` is what the budget was held against; the rest trains beside it whatever the method. */
+  readonly count: TrainableCount;
+}
+
+/** The method cannot take part; why. */
+export interface Unsized {
+  readonly reason: string;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** The setting at `value`, and the fields alongside in their old ratio to it, whole where they were whole. */
+function turn(config: Fields, { field, alongside = [] }: SizeField, value: number): Fields {
+  const before = Number(config[field]);
+  const following = alongside.flatMap((name) => {
+    const old = config[name];
+    if (typeof old !== 'number' || !(before > 0)) return [];
+    const next = (old * value) / before;
+    return [[name, Number.isInteger(old) ? Math.max(1, Math.round(next)) : next] as const];
+  });
+  return { ...config, ...Object.fromEntries(following), [field]: value };
+}
+
+/** The whole number in [min, max] whose count is nearest to the budget, for a count that does not fall. */
+function nearestIn(
+  min: number,
+  max: number,
+  countAt: (value: number) => number | null,
+  budget: number,
+): number {
+  let [low, high] = [min, max];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    // What is too large to be legal counts as above.
+    const count = countAt(middle);
+    if (count !== null && count <= budget) low = middle;
+    else high = middle;
+  }
+  const distance = (value: number) => {
+    const count = countAt(value);
+    return count === null ? Number.POSITIVE_INFINITY : Math.abs(count - budget);
+  };
+  return distance(high) < distance(low) ? high : low;
+}
+
+/**
+ * The size at which the method keeps nearest to `budget` numbers on the targets that `where` names; of two that are equally near, the
+ * first in the order of the method's list.
+ * @param where target_modules, modules_to_save and the like, laid over the method's start where the method has them
+ */
+export function sizeFor(
+  method: AdapterMethod,
+  where: Fields,
+  model: TargetModel,
+  budget: number,
+  run: { readonly totalSteps: number },
+): Sized | Unsized {
+  const known = Object.entries(where).filter(([key]) => Object.hasOwn(method.schema.shape, key));
+  let reason: string | null = null;
+  const tried = new Map<string, Sized | null>();
+  const attempt = (config: Fields, turned: Readonly<Record<string, number>>): Sized | null => {
+    const key = JSON.stringify(turned);
+    const before = tried.get(key);
+    if (before !== undefined) return before;
+    let sized: Sized | null = null;
+    try {
+      const parsed: CommonConfig = validateForRun(method, config, run.totalSteps).config;
+      const selection = selectTargets(method, parsed, model);
+      const bad = selection.illegal[0];
+      if (bad) reason ??= `${bad.name}: ${bad.reason}`;
+      else sized = { config, turned, count: countTrainable(method, parsed, model.layers, selection) };
+    } catch (error) {
+      reason ??= error instanceof Error ? error.message : String(error);
+    }
+    tried.set(key, sized);
+    return sized;
+  };
+
+  /** Every combination of the listed values; of a range, the value nearest to the budget. */
+  function* candidates(
+    config: Fields,
+    turned: Readonly<Record<string, number>>,
+    fields: readonly SizeField[],
+  ): Generator<Sized | null> {
+    const [field, ...rest] = fields;
+    if (field === undefined) {
+      yield attempt(config, turned);
+      return;
+    }
+    const at = (value: number): [Fields, Readonly<Record<string, number>>] => [
+      turn(config, field, value),
+      { ...turned, [field.field]: value },
+    ];
+    const { values } = field;
+    if ('min' in values) {
+      const countAt = (value: number) => attempt(...at(value))?.count.adapter ?? null;
+      yield attempt(...at(nearestIn(values.min, values.max, countAt, budget)));
+    } else for (const value of values) yield* candidates(...at(value), rest);
+  }
+
+  const distance = ({ count }: Sized) => Math.abs(count.adapter - budget);
+  let best: Sized | null = null;
+  for (const candidate of candidates(
+    { ...method.start.config, ...Object.fromEntries(known) },
+    {},
+    method.size ?? [],
+  ))
+    if (candidate !== null && (best === null || distance(candidate) < distance(best))) best = candidate;
+  return best ?? { reason: reason ?? `${method.title} has no size that fits.` };
+}

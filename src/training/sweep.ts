@@ -1,0 +1,186 @@
+/**
+ * Several methods on one task at (nearly) equal trainable parameters: each is sized for the budget, trained in turn with the same seed, order of
+ * examples and settings, and measured. Beside whatever run is open: it holds sessions of its own.
+ */
+
+import { METHODS, type MethodId } from '../adapters/registry.ts';
+import { type Sized, sizeFor } from '../adapters/size.ts';
+import type { Device } from '../gpu/device.ts';
+import { PapilioError } from '../lib/errors.ts';
+import { median } from '../lib/statistics.ts';
+import { planBatches } from './batchPlan.ts';
+import type { MakeEngine } from './engine.ts';
+import type { EvalMetric } from './protocol.ts';
+import { openSession, type SessionEvents } from './session.ts';
+import { openData, openModel, type Surroundings } from './source.ts';
+import type { MethodRow, SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
+import { withHeadFor } from './tasks.ts';
+
+export interface SweepOptions {
+  readonly on: Device | MakeEngine;
+  /** What ran it, for the sentence on how a number was got: "NVIDIA …, deno 2.9.6". */
+  readonly where: string;
+  readonly around: Surroundings;
+  readonly signal: AbortSignal;
+}
+
+/** How each column of a table was got, in words. */
+function provenance(where: string): Readonly<Record<string, string>> {
+  return {
+    settings:
+      'derived: the value of the size setting whose count is nearest to the budget; everything else is the method’s start.',
+    adapter: 'derived from the shapes of the adapter’s tensors: what the budget was held against.',
+    stored: 'derived: the adapter’s numbers with the modules and biases that train beside it.',
+    free: 'derived: the same without numbers that have no effect.',
+    before: `measured in this run on ${where}, on held-out examples, without the adapter.`,
+    after: `measured in this run on ${where}, on the same held-out examples, after the last step.`,
+    secondsPerStep: `measured in this run on ${where}: the median of the times between two steps.`,
+    peakBytes: 'derived from the plan that ran: bytes of all buffers that it holds at once.',
+    dispatchesPerStep: 'counted in the program that ran.',
+  };
+}
+
+const silent: SessionEvents = {
+  onBytes: () => {},
+  onCompile: () => {},
+  onStep: () => {},
+  onEval: () => {},
+  onEnd: () => {},
+};
+
+/** The methods sized on the request's model, without a device. */
+async function sizes(
+  request: SweepRequest,
+  around: Surroundings,
+): Promise<{ readonly method: MethodId; readonly sized: Sized | null; readonly reason: string | null }[]> {
+  const opened = await openModel(request.model, around);
+  const { dataset } = await openData(request.data, opened, request.training, around);
+  const model = withHeadFor(opened.model, dataset, request.training.seed);
+  const { totalSteps } = planBatches(
+    dataset,
+    request.training,
+    model.normalisation,
+    request.data.options?.padding,
+  );
+  return request.methods.map((method) => {
+    const found = sizeFor(
+      METHODS[method],
+      { ...request.where, bias: 'none' },
+      model.targets,
+      request.budget,
+      {
+        totalSteps,
+      },
+    );
+    return 'reason' in found
+      ? { method, sized: null, reason: found.reason }
+      : { method, sized: found, reason: null };
+  });
+}
+
+async function measure(
+  request: SweepRequest,
+  { on, around, signal }: SweepOptions,
+  method: MethodId,
+  sized: Sized,
+  known: EvalMetric | null,
+  onStep: (step: number, total: number) => void,
+): Promise<{ readonly row: MethodRow; readonly before: EvalMetric }> {
+  const learningRate = request.learningRates?.[method] ?? METHODS[method].start.learningRate;
+  let total = 0;
+  const session = await openSession(
+    on,
+    {
+      model: request.model,
+      data: request.data,
+      method,
+      config: sized.config,
+      // Evaluations between would be left out of the times, but not out of the wait.
+      training: { ...request.training, learningRate, evalEvery: 0 },
+    },
+    around,
+    { ...silent, onStep: ({ step }) => onStep(step, total) },
+  );
+  const stop = () => void session.pause();
+  try {
+    total = session.position().total;
+    // The base is the same for all: seed, data and head are.
+    const before = known ?? (await session.evaluate('base'));
+    signal.addEventListener('abort', stop);
+    if (!signal.aborted) await session.play();
+    signal.throwIfAborted();
+    const after = session.history.evals.at(-1) ?? (await session.evaluate('adapted'));
+    const { steps } = session.history;
+    const gaps = steps.slice(1).map((s, i) => s.seconds - steps[i]!.seconds);
+    const { stats } = session.engine;
+    const row: MethodRow = {
+      method,
+      settings: sized.turned,
+      config: sized.config,
+      learningRate,
+      adapter: sized.count.adapter,
+      trainable: session.counts,
+      metric: after.metric,
+      before: before.value,
+      after: after.value,
+      examples: after.examples,
+      steps: steps.length,
+      secondsPerStep: gaps.length > 0 ? median(gaps) : null,
+      peakBytes: stats?.peakBytes ?? null,
+      dispatchesPerStep: stats?.dispatchesPerStep ?? null,
+    };
+    return { row, before };
+  } finally {
+    signal.removeEventListener('abort', stop);
+    session.destroy();
+  }
+}
+
+/** The whole comparison, its events told as they come. */
+export async function runSweep(
+  request: SweepRequest,
+  options: SweepOptions,
+  events: (event: SweepEvent) => void,
+): Promise<SweepReport> {
+  const rows: MethodRow[] = [];
+  const onStep = (method: MethodId, step: number, total: number) =>
+    events({ type: 'step', method, step, total });
+  for await (const event of sweep(request, options, onStep)) {
+    if (event.type === 'row') rows.push(event.row);
+    events(event);
+  }
+  return { rows, provenance: provenance(options.where), isWhole: !options.signal.aborted };
+}
+
+/**
+ * Runs the comparison; an event for every start, step, finished row and method that cannot take part. Ends early, without an error, once
+ * `signal` is aborted: what is finished has been told.
+ * @throws PapilioError what ends all runs: a lost device, a model or data that cannot be opened
+ */
+async function* sweep(
+  request: SweepRequest,
+  options: SweepOptions,
+  onStep: (method: MethodId, step: number, total: number) => void,
+): AsyncGenerator<SweepEvent> {
+  const { signal } = options;
+  let before: EvalMetric | null = null;
+  for (const { method, sized, reason } of await sizes(request, options.around)) {
+    if (signal.aborted) return;
+    if (sized === null) {
+      yield { type: 'refused', method, reason: reason ?? '' };
+      continue;
+    }
+    yield { type: 'start', method, settings: sized.turned, adapter: sized.count.adapter };
+    try {
+      const tell = (step: number, total: number) => onStep(method, step, total);
+      const done = await measure(request, options, method, sized, before, tell);
+      before = done.before;
+      yield { type: 'row', row: done.row };
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!(error instanceof PapilioError) || error.kind === 'device-lost' || error.kind === 'internal')
+        throw error;
+      yield { type: 'refused', method, reason: error.message };
+    }
+  }
+}
