@@ -1,7 +1,9 @@
 /** What LoHa and LoKr share in PEFT: the fields beside their own, rank and scale of a layer, which layers they take. */
 import { z } from 'zod';
 import { field, fileFields, layerFields } from './fields.ts';
+import { patchOf } from './patches.ts';
 import { lookupPattern } from './patterns.ts';
+import { describeModule } from './rules.ts';
 import type { Layer, TensorInit } from './types.ts';
 
 const { fan_in_fan_out: _notTheirs, ...targets } = layerFields;
@@ -74,6 +76,7 @@ interface Ranks {
   readonly alpha: number;
   readonly rank_pattern: Readonly<Record<string, number>>;
   readonly alpha_pattern: Readonly<Record<string, number>>;
+  readonly use_effective_conv2d: boolean;
 }
 
 /** Rank of a layer and the factor on its update, alpha / r. */
@@ -95,6 +98,8 @@ export function refuseLycoris(layer: Layer, config: Ranks): string | null {
   const name = CLASSES[layer.kind];
   if (name !== undefined)
     return `Target module of type <class '${name}'> not supported, currently only adapters for Conv2d, Conv1d, Linear are supported`;
+  if (config.use_effective_conv2d && patchOf(layer).area > 1)
+    return `use_effective_conv2d on ${describeModule(layer)} splits the kernel's axes off, which Papilio does not do; set it to false.`;
   const { rank } = lycorisScale(layer, config);
   return rank <= 0 ? `\`r\` should be a positive integer value but the value passed is ${rank}` : null;
 }

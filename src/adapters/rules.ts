@@ -1,5 +1,6 @@
 /** Reasons that several methods share, in PEFT's words. */
 import { type CommonConfig, TASK_TYPES } from './fields.ts';
+import { patchOf } from './patches.ts';
 import type { Layer } from './types.ts';
 
 /** How PEFT prints a module in its messages. */
@@ -10,7 +11,7 @@ export function describeModule(layer: Layer): string {
     case 'embedding':
       return `Embedding(${layer.in}, ${layer.out})`;
     case 'conv2d':
-      return `Conv2d with ${layer.in} inputs per patch and ${layer.out} outputs`;
+      return `Conv2d(${patchOf(layer).channels}, ${layer.out}, kernel_size=(${patchOf(layer).kernel.join(', ')}))`;
     case 'linear':
       return `Linear(in_features=${layer.in}, out_features=${layer.out}, bias=${layer.hasBias ? 'True' : 'False'})`;
   }

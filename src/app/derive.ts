@@ -50,6 +50,7 @@ export function layersOf(report: ModelReport): Layer[] {
       in: row.in,
       out: row.out,
       hasBias: row.hasBias,
+      ...(row.kernel && { kernel: row.kernel }),
     }));
 }
 

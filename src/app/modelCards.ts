@@ -17,6 +17,7 @@ const cardSchema = z.object({
       in: z.number(),
       out: z.number(),
       hasBias: z.boolean(),
+      kernel: z.tuple([z.number(), z.number()]).exactOptional(),
       parameters: z.number(),
     }),
   ),

@@ -27,6 +27,8 @@ export interface ModelLayer {
   readonly in: number;
   readonly out: number;
   readonly hasBias: boolean;
+  /** Of a convolution: height and width. */
+  readonly kernel?: readonly [number, number];
 }
 
 export interface ModelParameter {
@@ -86,6 +88,12 @@ function parseJson(files: readonly ModelFile[], name: string): Record<string, un
     'malformed-file',
     `${name} is no JSON object; take it anew from where the model came from, or leave it out.`,
   );
+}
+
+/** A convolution's kernel, as the file's weight [out, channels, kh, kw] tells it. */
+export function kernelOf({ kind, parameters }: ModuleInfo): { readonly kernel?: readonly [number, number] } {
+  const [, , height, width] = parameters.weight?.tensor.dims ?? [];
+  return kind === 'conv2d' && height !== undefined && width !== undefined ? { kernel: [height, width] } : {};
 }
 
 const isLayer = (kind: string): kind is ModelLayer['kind'] =>
@@ -154,7 +162,13 @@ function describeModel(
 
   const layers = imported.modules.flatMap((m): ModelLayer[] =>
     isLayer(m.kind) && m.parameters.weight
-      ? [{ name: m.name, kind: m.kind, in: m.in, out: m.out, hasBias: m.parameters.bias !== undefined }]
+      ? [
+          {
+            ...{ name: m.name, kind: m.kind, in: m.in, out: m.out },
+            hasBias: m.parameters.bias !== undefined,
+            ...kernelOf(m),
+          },
+        ]
       : [],
   );
   const id2label = config.id2label as Record<string, string> | undefined;

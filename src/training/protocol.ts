@@ -85,6 +85,8 @@ export interface ModuleRow {
   readonly in: number;
   readonly out: number;
   readonly hasBias: boolean;
+  /** Of a convolution: height and width. */
+  readonly kernel?: readonly [number, number];
   /** Numbers in the module's own parameters. */
   readonly parameters: number;
 }

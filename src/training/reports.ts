@@ -1,4 +1,5 @@
 /** What the page shows of a model, from the loaded model itself. */
+import { kernelOf } from '../models/load.ts';
 import type { ModelReport, ModuleRow } from './protocol.ts';
 import type { OpenedModel } from './source.ts';
 
@@ -13,6 +14,7 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
       in: m.in,
       out: m.out,
       hasBias: m.parameters.bias !== undefined,
+      ...kernelOf(m),
       parameters: Object.values(m.parameters).reduce((n, p) => n + size(p.shape), 0),
     }),
   );

@@ -44,6 +44,8 @@ export const layers: readonly Layer[] = [
   layer('a.up', 12, 5),
   layer('a.conv', 12, 9, 'conv1d'),
   layer('a.table', 11, 12, 'embedding', false),
+  { ...layer('a.patch', 24, 8, 'conv2d'), kernel: [2, 2] },
+  layer('a.point', 12, 6, 'conv2d', false),
 ];
 export const untouched = layer('b.other', 12, 4);
 const BATCH = [2, 3] as const;

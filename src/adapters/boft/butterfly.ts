@@ -18,16 +18,20 @@ export function boftBlocks(dimension: number, config: BoftSizes): BoftBlocks {
   return { block, number: dimension / block, factors: config.boft_n_butterfly_factor };
 }
 
-/** Why PEFT refuses these blocks on `dimension` inputs, in its words and its order, or null. */
-export function refuseBlocks(dimension: number, config: BoftSizes): string | null {
+/**
+ * Why PEFT refuses these blocks on `dimension` inputs, in its words and its order, or null.
+ * @param what its name for the dimension
+ */
+export function refuseBlocks(dimension: number, config: BoftSizes, what = 'in_features'): string | null {
   const { boft_block_num: number, boft_block_size: size, boft_n_butterfly_factor: factors } = config;
   if (factors < 1)
     return `You can only specify boft_n_butterfly_factor ${factors} to be a positive integer number.`;
   // In PEFT's messages the factor number is already one less inside, and printed one more again.
   const strides = 2 ** (factors - 1);
+  const sentence = what === 'in_features' ? what : what[0]!.toUpperCase() + what.slice(1);
   if (number !== 0) {
     if (dimension % number !== 0)
-      return `in_features (${dimension}) must be divisible by boft_block_num (${number})!`;
+      return `${sentence} (${dimension}) must be divisible by boft_block_num (${number})!`;
     if (factors > 1) {
       if (factors - 1 > Math.floor(Math.log2(number))) {
         return `Invalid combination of boft_n_butterfly_factor (${factors}) and boft_block_num (${number})!`;
@@ -38,9 +42,9 @@ export function refuseBlocks(dimension: number, config: BoftSizes): string | nul
     }
   } else {
     if (dimension % size !== 0)
-      return `in_features (${dimension}) must be divisible by boft_block_size (${size})!`;
+      return `${sentence} (${dimension}) must be divisible by boft_block_size (${size})!`;
     if (factors > 1 && (dimension < size * strides || dimension % (size * strides) !== 0)) {
-      return `Invalid combination of in_features (${dimension}), boft_n_butterfly_factor (${factors}) and boft_block_size (${size})!`;
+      return `Invalid combination of ${what} (${dimension}), boft_n_butterfly_factor (${factors}) and boft_block_size (${size})!`;
     }
   }
   // PEFT also wants an even number of blocks, which the rules above already imply.

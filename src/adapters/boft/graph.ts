@@ -1,9 +1,11 @@
 /** BOFT on the graph: full square blocks → rotations (one Cayley for the whole group) → butterfly-turned inputs, scaled outputs. */
+import type { Value } from '../../graph/types.ts';
 import { rng } from '../../lib/rng.ts';
 import { binary } from '../../ops/binary.ts';
 import { cayleyFull } from '../../ops/cayley.ts';
 import { columnScale } from '../../ops/columnScale.ts';
 import { linear } from '../../ops/linear.ts';
+import { transpose } from '../../ops/transpose.ts';
 import { split, view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter, StepFill } from '../graphTypes.ts';
 import { rotationsOf } from '../rotations.ts';
@@ -28,6 +30,7 @@ export const graph: GraphHalf<BoftConfig> = {
   open({ g, training, stepInput, reads }, { id, layers, config, params }) {
     const { in: inputs, out } = layers[0]!;
     const { block: b, number, factors: m } = boftBlocks(inputs, config);
+    const isPatch = layers[0]!.kind === 'conv2d';
     const n = layers.length;
     const R = cayleyFull(g, view(g, params.boft_R!, [n * m * number, b, b]), { b });
     const scales = split(
@@ -47,25 +50,48 @@ export const graph: GraphHalf<BoftConfig> = {
     return rotationsOf(g, reads, layers, R, [m, number, b, b], mask).map(
       ({ input, turn }, i): LayerAdapter => {
         const s = scales[i]!;
+        const views = {
+          rotate: (x: Value) => turn(x, false),
+          rotateBy: (factor: number, x: Value) => {
+            const only = new Float32Array(m * number);
+            only.fill(1, factor * number, (factor + 1) * number);
+            return turn(x, false, g.constant({ dtype: 'f32', shape: [m, number] }, only));
+          },
+        };
+        const column = view(g, s, [out, 1]);
+        if (isPatch) {
+          const kept = mask ? view(g, mask, [m, number], i * m * number) : undefined;
+          // PEFT takes the numbers of [out, in] as they lie for a matrix [in, out], and back.
+          const through = (W: Value, change: (rows: Value) => Value): Value => {
+            const rows = transpose(g, view(g, W, [inputs, out]), { perm: [1, 0] });
+            return view(g, transpose(g, change(rows), { perm: [1, 0] }), [out, inputs]);
+          };
+          return {
+            adapt: ({ W, bias }) => ({
+              W: through(W, (rows) => binary(g, turn(rows, true, kept), column, { fn: 'mul' })),
+              bias,
+            }),
+            undo: ({ W, bias }) => ({
+              W: through(W, (rows) => binary(g, turn(rows, false), column, { fn: 'div' })),
+              bias,
+            }),
+            ...views,
+          };
+        }
         return {
           adapt: ({ W, bias }) => ({
-            W: binary(g, turn(W, true), view(g, s, [out, 1]), { fn: 'mul' }),
+            W: binary(g, turn(W, true), column, { fn: 'mul' }),
             bias,
           }),
           undo: ({ W, bias }) => ({
-            W: binary(g, turn(W, false), view(g, s, [out, 1]), { fn: 'div' }),
+            W: binary(g, turn(W, false), column, { fn: 'div' }),
             bias,
           }),
           apply: (x, { W, bias }) => {
             const scaled = columnScale(g, linear(g, input(x), W, null), s);
             return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
           },
-          rotate: (x) => turn(x, false),
-          rotateBy: (factor, x) => {
-            const only = new Float32Array(m * number);
-            only.fill(1, factor * number, (factor + 1) * number);
-            return turn(x, false, g.constant({ dtype: 'f32', shape: [m, number] }, only));
-          },
+          ...views,
         };
       },
     );

@@ -2,11 +2,13 @@
 import type { Value } from '../../graph/types.ts';
 import { binary } from '../../ops/binary.ts';
 import { columnScale } from '../../ops/columnScale.ts';
+import { expand } from '../../ops/expand.ts';
 import { linear } from '../../ops/linear.ts';
 import { unary } from '../../ops/unary.ts';
 import { view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter, Weights } from '../graphTypes.ts';
 import { layerParts } from '../layerParts.ts';
+import { patchOf } from '../patches.ts';
 import { type Ia3Config, isFeedForward } from './index.ts';
 
 /** PEFT adds it to the factors before it divides by them. */
@@ -18,8 +20,12 @@ export const graph: GraphHalf<Ia3Config> = {
     return layerParts(g, group).map((params, i): LayerAdapter => {
       const layer = layers[i]!;
       const byInput = isFeedForward(layer, config);
-      const l = params.ia3_l!;
-      const vector = view(g, l, [byInput ? layer.in : layer.out]);
+      const { channels, area } = patchOf(layer);
+      const spread = (l: Value): Value =>
+        area > 1 ? view(g, expand(g, view(g, l, [channels, 1]), { shape: [channels, area] }), [layer.in]) : l;
+      const flat = view(g, params.ia3_l!, [byInput ? channels : layer.out]);
+      const vector = byInput ? spread(flat) : flat;
+      const l = view(g, vector, byInput ? [1, layer.in] : [layer.out, 1]);
       const times =
         (factors: Value, bias: Value) =>
         (weights: Weights): Weights => ({

@@ -1,6 +1,7 @@
 /** IA3 as PEFT has it: learned factors that damp or amplify a layer's outputs, or the inputs of a feed-forward layer. */
 import { z } from 'zod';
 import { field, fileFields, layerFields, targetFields } from '../fields.ts';
+import { patchOf } from '../patches.ts';
 import { fullMatcher } from '../pythonRegex.ts';
 import { describeModule, noticeFanInFanOut } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
@@ -33,8 +34,9 @@ export function isFeedForward(layer: Layer, config: Ia3Config): boolean {
     : entries.some((entry) => layer.name.endsWith(entry));
 }
 
+/** A convolution scales whole channels. */
 const size = (layer: Layer, config: Ia3Config): number =>
-  isFeedForward(layer, config) ? layer.in : layer.out;
+  isFeedForward(layer, config) ? patchOf(layer).channels : layer.out;
 
 export const ia3: AdapterMethod<Ia3Config> = {
   id: 'ia3',
@@ -75,8 +77,6 @@ export const ia3: AdapterMethod<Ia3Config> = {
     if (config.feedforward_modules === null) return 'Please specify `feedforward_modules` in `peft_config`';
     if (layer.kind === 'embedding')
       return `Target module ${describeModule(layer)} is not supported. Currently, only \`torch.nn.Linear\`, \`torch.nn.Conv2d\`, and \`Conv1D\` are supported.`;
-    if (layer.kind === 'conv2d')
-      return `IA3 on ${describeModule(layer)} is not available in Papilio; choose linear layers.`;
     return null;
   },
   notice: (layer, config) => noticeFanInFanOut(layer, config.fan_in_fan_out),
@@ -93,11 +93,12 @@ export const ia3: AdapterMethod<Ia3Config> = {
     };
   },
   tensors(layer, config) {
-    const byInput = isFeedForward(layer, config);
+    const side = size(layer, config);
+    const linear = isFeedForward(layer, config) ? [1, side] : [side, 1];
     return [
       {
         name: 'ia3_l',
-        shape: byInput ? [1, layer.in] : [layer.out, 1],
+        shape: layer.kind === 'conv2d' ? [1, side, 1, 1] : linear,
         trainable: true,
         init: config.init_ia3_weights ? { kind: 'ones' } : { kind: 'normal', mean: 0, std: 1 },
       },

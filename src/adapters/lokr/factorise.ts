@@ -1,4 +1,6 @@
 /** How LoKr splits a dimension, and which of its factors are stored whole. */
+import { patchOf } from '../patches.ts';
+import type { Layer } from '../types.ts';
 
 /** PEFT's split of `dimension` near `factor`; -1 asks for the two closest divisors. */
 export function factorise(dimension: number, factor: number): readonly [number, number] {
@@ -18,7 +20,7 @@ export function factorise(dimension: number, factor: number): readonly [number, 
   return m > n ? [n, m] : [m, n];
 }
 
-/** ΔW [outL·outK, inM·inN] = w1 [outL, inM] ⊗ w2 [outK, inN]. */
+/** ΔW [outL·outK, inM·inN] = w1 [outL, inM] ⊗ w2 [outK, inN]; a convolution's channels are split, and the kernel belongs to w2. */
 export interface KroneckerShape {
   readonly outL: number;
   readonly outK: number;
@@ -30,15 +32,15 @@ export interface KroneckerShape {
 }
 
 export function kroneckerShape(
-  inputs: number,
-  out: number,
+  layer: Layer,
   rank: number,
   config: { readonly decompose_both: boolean; readonly decompose_factor: number },
 ): KroneckerShape {
-  const [inM, inN] = factorise(inputs, config.decompose_factor);
-  const [outL, outK] = factorise(out, config.decompose_factor);
+  const { channels, area } = patchOf(layer);
+  const [inM, inN] = factorise(channels, config.decompose_factor);
+  const [outL, outK] = factorise(layer.out, config.decompose_factor);
   return {
-    ...{ outL, outK, inM, inN },
+    ...{ outL, outK, inM, inN: inN * area },
     whole1: !(config.decompose_both && rank < Math.max(outL, inM) / 2),
     whole2: !(rank < Math.max(outK, inN) / 2),
   };

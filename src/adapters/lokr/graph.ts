@@ -23,11 +23,11 @@ export const graph: GraphHalf<LokrConfig> = {
     return layerParts(g, group).map((params, i): LayerAdapter => {
       const layer = layers[i]!;
       const { rank, scaling } = lycorisScale(layer, config);
-      const { outL, outK, inM, inN } = kroneckerShape(layer.in, layer.out, rank, config);
+      const { outL, outK, inM, inN } = kroneckerShape(layer, rank, config);
       const factor = (name: string): Value =>
         params[name] ?? matmul(g, params[`${name}_a`]!, params[`${name}_b`]!, {});
       const w1 = scale(g, factor('lokr_w1'), { by: scaling });
-      const w2 = factor('lokr_w2');
+      const w2 = view(g, factor('lokr_w2'), [outK, inN]);
 
       const update = (): Value =>
         view(g, binary(g, view(g, w1, [outL, 1, inM, 1]), view(g, w2, [1, outK, 1, inN]), { fn: 'mul' }), [

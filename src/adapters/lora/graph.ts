@@ -31,10 +31,11 @@ export const graph: GraphHalf<LoraConfig> = {
     const { config, layers } = group;
     return layerParts(g, group).map((params, i): LayerAdapter => {
       const layer = layers[i]!;
-      const { scaling } = loraScale(layer, config);
+      const { rank, scaling } = loraScale(layer, config);
       const isEmbedding = layer.kind === 'embedding';
-      const A = params[isEmbedding ? 'lora_embedding_A' : 'lora_A.weight']!;
-      const B = params[isEmbedding ? 'lora_embedding_B' : 'lora_B.weight']!;
+      // A convolution's have its kernel's axes as well.
+      const A = view(g, params[isEmbedding ? 'lora_embedding_A' : 'lora_A.weight']!, [rank, layer.in]);
+      const B = view(g, params[isEmbedding ? 'lora_embedding_B' : 'lora_B.weight']!, [layer.out, rank]);
       const addedBias = params['lora_B.bias'];
       const magnitude = params.lora_magnitude_vector;
 
