@@ -1,0 +1,96 @@
+/** Methods at equal parameters, trained side by side on a model small enough for a software adapter. */
+import { afterAll, describe, expect, it } from 'vitest';
+import { sweepMarkdown } from '../../src/cli/compare.ts';
+import { runSweep } from '../../src/training/sweep.ts';
+import type { SweepEvent, SweepRequest } from '../../src/training/sweepTypes.ts';
+import { testDevice } from './device.ts';
+import { losses, openTiny, surroundings, tinyRequest } from './tinyRuns.ts';
+
+const { model, data, training } = tinyRequest({ method: 'lora', config: {} });
+const request: SweepRequest = {
+  model,
+  data,
+  training: { ...training, steps: 12 },
+  methods: ['oft', 'lora', 'fourierft'],
+  budget: 300,
+  where: { target_modules: ['query', 'value', 'mlp.fc1'], modules_to_save: ['classifier'] },
+};
+
+const options = async (signal = new AbortController().signal) => ({
+  on: await testDevice(),
+  where: 'the test’s device',
+  around: surroundings,
+  signal,
+});
+
+afterAll(async () => (await testDevice()).destroy());
+
+describe('a comparison of methods', () => {
+  it('gives a row for each, measured with the same data, near the same size', async () => {
+    const events: SweepEvent[] = [];
+    const { rows, isWhole, provenance } = await runSweep(request, await options(), (e) => events.push(e));
+    expect(isWhole).toBe(true);
+    expect(rows.map((r) => r.method)).toEqual(request.methods);
+    for (const row of rows) {
+      expect(Math.abs(row.adapter - 300), row.method).toBeLessThan(120);
+      // The classifier of 3 × 32 numbers and 3 biases trains beside every adapter.
+      expect(row.trainable.stored, row.method).toBe(row.adapter + 99);
+      expect(row.before, row.method).toBe(rows[0]!.before);
+      expect(row.after, row.method).toBeGreaterThan(row.before);
+      expect(row.steps).toBe(12);
+      expect(row.secondsPerStep).toBeGreaterThan(0);
+      expect(row.peakBytes).toBeGreaterThan(0);
+      expect(row.dispatchesPerStep).toBeGreaterThan(10);
+      expect(events.filter((e) => e.type === 'step' && e.method === row.method)).toHaveLength(12);
+    }
+    const table = sweepMarkdown({ rows, isWhole, provenance });
+    for (const row of rows) expect(table).toContain(`| ${row.adapter} |`);
+    for (const words of Object.values(provenance)) expect(table).toContain(words);
+  });
+
+  it('leaves an open run as it was', async () => {
+    const run = {
+      method: 'lora' as const,
+      config: { r: 2, target_modules: ['query'], modules_to_save: ['classifier'] },
+    };
+    const alone = await openTiny(run);
+    await alone.play(6);
+    const beside = await openTiny(run);
+    await beside.play(3);
+    await runSweep(
+      { ...request, methods: ['oft'], training: { ...training, steps: 2 } },
+      await options(),
+      () => {},
+    );
+    await beside.play(3);
+    expect(losses(beside)).toEqual(losses(alone));
+    alone.destroy();
+    beside.destroy();
+  });
+
+  it('stops when asked to and keeps what was finished', async () => {
+    const stop = new AbortController();
+    const { rows, isWhole } = await runSweep(request, await options(stop.signal), (event) => {
+      if (event.type === 'step' && event.method === 'lora' && event.step === 2) stop.abort();
+    });
+    expect(isWhole).toBe(false);
+    expect(rows.map((r) => r.method)).toEqual(['oft']);
+  });
+
+  it('says why a method takes no part, and goes on', async () => {
+    const events: SweepEvent[] = [];
+    const where = { ...request.where, target_modules: ['query', 'patch_embeddings.projection'] };
+    const short = {
+      ...request,
+      where,
+      methods: ['oft', 'lora'] as const,
+      training: { ...training, steps: 2 },
+    };
+    const { rows } = await runSweep(short, await options(), (e) => events.push(e));
+    expect(events.find((e) => e.type === 'refused')).toMatchObject({
+      method: 'oft',
+      reason: expect.stringContaining('convolution'),
+    });
+    expect(rows.length + events.filter((e) => e.type === 'refused').length).toBe(2);
+  });
+});
