@@ -48,10 +48,14 @@ export function toBfloat16(value: number): number {
 
 let halfTable: Float32Array<ArrayBuffer> | undefined;
 
-/** Widens binary16 bits to f32, through a table of all 65,536 values made on first use. */
+/** Widens binary16 bits to f32, long arrays through a table of all 65,536 values made on first use. */
 export function halfToFloat32(bits: Uint16Array): Float32Array<ArrayBuffer> {
-  const table = (halfTable ??= Float32Array.from({ length: 65536 }, (_, i) => fromHalf(i)));
   const out = new Float32Array(bits.length);
+  if (bits.length < 65536) {
+    for (let i = 0; i < bits.length; i++) out[i] = fromHalf(bits[i]!);
+    return out;
+  }
+  const table = (halfTable ??= Float32Array.from({ length: 65536 }, (_, i) => fromHalf(i)));
   for (let i = 0; i < bits.length; i++) out[i] = table[bits[i]!]!;
   return out;
 }
