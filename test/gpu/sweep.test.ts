@@ -1,5 +1,6 @@
 /** Methods at equal parameters, trained side by side on a model small enough for a software adapter. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { METHODS } from '../../src/adapters/registry.ts';
 import { sweepMarkdown } from '../../src/cli/compare.ts';
 import { runSweep } from '../../src/training/sweep.ts';
 import type { SweepEvent, SweepRequest } from '../../src/training/sweepTypes.ts';
@@ -13,6 +14,8 @@ const request: SweepRequest = {
   training: { ...training, steps: 12 },
   methods: ['oft', 'lora', 'fourierft'],
   budget: 300,
+  // So few steps are too few for LoRA's own.
+  learningRates: { lora: 0.03 },
   where: { target_modules: ['query', 'value', 'mlp.fc1'], modules_to_save: ['classifier'] },
 };
 
@@ -38,6 +41,7 @@ describe('a comparison of methods', () => {
       expect(row.before, row.method).toBe(rows[0]!.before);
       expect(row.after, row.method).toBeGreaterThan(row.before);
       expect(row.steps).toBe(12);
+      expect(row.learningRate).toBe(row.method === 'lora' ? 0.03 : METHODS[row.method].start.learningRate);
       expect(row.secondsPerStep).toBeGreaterThan(0);
       expect(row.peakBytes).toBeGreaterThan(0);
       expect(row.dispatchesPerStep).toBeGreaterThan(10);
