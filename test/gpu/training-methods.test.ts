@@ -16,6 +16,8 @@ import { mergeCommand } from '../../src/cli/merge.ts';
 import { writeBytes } from '../../src/cli/runtime.ts';
 import { openSession as openOrt } from '../../src/inference/session.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
+import type { OnnxModel } from '../../src/onnx/types.ts';
+import { tensorToF32 } from '../../src/onnx/values.ts';
 import { checkParity, paritySample } from '../../src/training/parity.ts';
 import type { Session } from '../../src/training/session.ts';
 import { losses, openTiny, type TinyRun, tinyLanguage, tinyText, tinyVision } from './tinyRuns.ts';
@@ -89,12 +91,26 @@ const special: readonly Case[] = [
     changes: ['query.bias', 'classifier.weight'],
   },
   {
+    what: 'on the convolution that cuts the picture into patches',
+    method: 'lokr',
+    config: { target_modules: ['projection', 'fc1'], r: 2, decompose_both: true, ...saved },
+    training: { learningRate: 0.02 },
+    changes: ['projection.weight', 'classifier.weight'],
+  },
+  {
     what: 'on a language model',
     method: 'lora',
     config: { target_modules: ['q_proj', 'up_proj', 'lm_head', 'embed_tokens'], r: 4, lora_dropout: 0.1 },
     training: { learningRate: 0.02 },
     changes: [],
     ...language,
+  },
+  {
+    what: 'on four layers, of which some may lose every triplet',
+    method: 'adalora',
+    config: { target_modules: ['query', 'value', 'fc1', 'fc2'], init_r: 6, target_r: 4, ...saved },
+    training: { learningRate: 0.02 },
+    changes: ['classifier.weight'],
   },
   {
     what: 'alone',
@@ -122,7 +138,7 @@ const cases: readonly Case[] = [
       method: id as MethodId,
       config: { ...start.config, target_modules: ['query', 'value', 'fc1', 'fc2'], ...saved },
       training: { learningRate: 0.02 },
-      changes: ['classifier.weight', 'fc1.weight'],
+      changes: ['classifier.weight'],
     })),
 ];
 
@@ -156,6 +172,18 @@ test.each(cases)('$method $what', async (run) => {
   }
 });
 
+/** The largest difference between equally named float initialisers, over the largest entry of each. */
+function farthest(a: OnnxModel, b: OnnxModel): number {
+  const distances = [...b.graph.initializers]
+    .filter(([, tensor]) => tensor.dtype === 'float32')
+    .map(([name, tensor]) => {
+      const [x, y] = [tensorToF32(a.graph.initializers.get(name)!), tensorToF32(tensor)];
+      const largest = y.reduce((m, v) => Math.max(m, Math.abs(v)), 1e-30);
+      return y.reduce((m, v, i) => Math.max(m, Math.abs(v - x[i]!)), 0) / largest;
+    });
+  return Math.max(...distances);
+}
+
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
 async function checkMerge(run: Case, session: Session): Promise<void> {
@@ -173,7 +201,14 @@ async function checkMerge(run: Case, session: Session): Promise<void> {
   for (const [name, tensor] of merged) {
     if (Buffer.compare(tensor.bytes(), base.get(name)!.bytes()) !== 0) differing.push(name);
   }
-  expect(differing.sort()).toEqual([...changedInitializers].sort());
+  // A bias of zeros stays one when it is scaled.
+  const zeros = (name: string) =>
+    merged
+      .get(name)!
+      .bytes()
+      .every((byte) => byte === 0);
+  const written = changedInitializers.filter((name) => differing.includes(name) || !zeros(name));
+  expect(differing.sort()).toEqual(written.sort());
   for (const ending of run.changes) {
     expect(
       differing.some((name) => name.endsWith(ending)),
@@ -198,5 +233,8 @@ async function checkMerge(run: Case, session: Session): Promise<void> {
   } finally {
     said.mockRestore();
   }
-  expect(Buffer.compare(await readFile(out), onnx)).toBe(0);
+  const again = new Uint8Array(await readFile(out));
+  if (!METHODS[run.method].beforeSave) expect(Buffer.compare(again, onnx)).toBe(0);
+  // Sums over fewer rows: equal but for their rounding.
+  else expect(farthest(decodeModel(again), decodeModel(onnx))).toBeLessThan(1e-6);
 }
