@@ -8,7 +8,8 @@ import { readAdapter } from '../../src/adapters/peft.ts';
 import { moduleTensors } from '../../src/adapters/plan.ts';
 import { decodeCheckpoint } from '../../src/training/checkpoint.ts';
 import { createEngine } from '../../src/training/engine.ts';
-import { simulate, toyBase, toyBatches, toyInitial, toyPlan, toySettings } from '../tools/adaloraToy.ts';
+import { simulate } from '../tools/adaloraLoops.ts';
+import { toyBase, toyBatches, toyInitial, toyPlan, toySettings } from '../tools/adaloraToy.ts';
 import { testDevice } from './device.ts';
 import { losses, openTiny, type TinyRun } from './tinyRuns.ts';
 

@@ -18,7 +18,8 @@ import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { names, type StepGraph, trainingGraph, updateGraph } from '../../src/training/stepGraph.ts';
 import { stepScalars } from '../../src/training/stepScalars.ts';
-import { simulate, toyBase, toyBatches, toyInitial, toyPlan, toySettings } from '../tools/adaloraToy.ts';
+import { simulate } from '../tools/adaloraLoops.ts';
+import { toyBase, toyBatches, toyInitial, toyPlan, toySettings } from '../tools/adaloraToy.ts';
 import { layer } from './adapters-fixtures.ts';
 
 const tensor = (shape: readonly number[], data: ArrayLike<number>): Tensor => ({
