@@ -80,8 +80,6 @@ export function limits(
     );
   if (pythonTask(run) === 'masked-lm')
     found.push('Which tokens are masked is fixed in data/: the same at every pass.');
-  if (settings.optimizer === 'sgd' && settings.maxGradNorm !== 0)
-    found.push('Clipping comes before weight decay is added, as in the browser.');
   return found;
 }
 
