@@ -80,6 +80,7 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
   return {
     open,
     describe: (model) => ask((api) => api.describe(model)),
+    forecast: (request, budgetBytes) => ask((api) => api.forecast(request, budgetBytes)),
     preview: (model, data, settings) => ask((api) => api.preview(model, data, settings)),
     play: () => ask((api) => api.play()),
     pause: () => ask((api) => api.pause()),

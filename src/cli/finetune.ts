@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { openSession as openOrt } from '../inference/session.ts';
+import { fail } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import { checkParity, paritySample } from '../training/parity.ts';
@@ -14,6 +15,7 @@ import { reportData } from '../training/source.ts';
 import { dataOptions, finetuneHelp } from './dataOptions.ts';
 import { openExecutor } from './executor.ts';
 import {
+  budgetOf,
   describeWritten,
   options,
   precisionOf,
@@ -22,6 +24,7 @@ import {
   trainingSettings,
 } from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
+import { describeForecast, forecastBefore, forecastOf, sideBySide } from './forecast.ts';
 import { progressBar } from './progress.ts';
 import { writeProject } from './python.ts';
 import { readBytes, writeBytes } from './runtime.ts';
@@ -54,6 +57,15 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   const say = (line: string): void => {
     if (!values.json) process.stdout.write(`${line}\n`);
   };
+  if (values.forecast) {
+    if (typeof on.engines === 'function') return fail('bad-argument', '--forecast needs --executor webgpu.');
+    const report = await forecastOf(on.engines, request, budgetOf(values.budget));
+    process.stdout.write(
+      values.json ? `${JSON.stringify(report)}\n` : `${describeForecast(report).join('\n')}\n`,
+    );
+    on.close();
+    return report.refusal === null ? 0 : 1;
+  }
   const session = await openSession(
     on.engines,
     request,
@@ -75,6 +87,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     `${session.counts.stored} trainable numbers (${session.counts.free} free), ${total} steps of ${training.batchSize * training.gradientAccumulation}`,
   );
 
+  const forecast = typeof on.engines === 'function' ? null : await forecastBefore(on.engines, session.setup);
   const before = await session.evaluate('base');
   say(`before: held-out ${before.metric} ${before.value.toFixed(4)} on ${before.examples} examples`);
   const ended = await trainInParts(session, training.evalEvery);
@@ -97,6 +110,8 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   const curve = steps.map((s) => s.loss);
   const gaps = steps.slice(1).map((s, i) => s.seconds - steps[i]!.seconds);
 
+  // Before merging, which needs programs of its own.
+  const trainedPeak = session.engine.stats?.peakBytes ?? 0;
   const adapter = await session.exportAdapter();
   const merged = await session.merge(quantisedOf(values.quantised));
   const sample = await paritySample(session);
@@ -124,6 +139,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     dispatchesPerStep: stats?.dispatchesPerStep ?? null,
     submitsPerStep: stats?.submitsPerStep ?? null,
     peakBytes: stats?.peakBytes ?? null,
+    forecast,
     parity,
     adapter: { vendor: on.info.vendor, architecture: on.info.architecture },
     out,
@@ -157,6 +173,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   say(
     `parity with onnxruntime: max|a−b| ${parity.maxAbs.toExponential(1)}, relative ${parity.maxRel.toExponential(1)}`,
   );
+  if (forecast) say(sideBySide(forecast, { peakBytes: trainedPeak, secondsPerStep: result.secondsPerStep }));
   for (const line of describeWritten(merged.written)) say(line);
   say(`written to ${out}`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);

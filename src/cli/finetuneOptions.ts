@@ -47,6 +47,9 @@ export const options = {
   threads: { type: 'string' },
   /** `file`, `f16` or `q4`: what the weights are rounded to while loading. */
   precision: { type: 'string', default: 'file' },
+  /** Says what the run would take and does not start it; `budget` is the GPU memory it may take, in MiB. */
+  forecast: { type: 'boolean', default: false },
+  budget: { type: 'string' },
   /** `requantise` or `float`: what becomes of changed weights that the file keeps in codes. */
   quantised: { type: 'string', default: 'requantise' },
   json: { type: 'boolean', default: false },
@@ -100,6 +103,13 @@ export function trainingSettings(values: Values, method: string): TrainingSettin
 export function precisionOf(word: unknown): Precision {
   if (word === 'file' || word === 'f16' || word === 'q4') return word;
   return fail('bad-argument', `--precision must be file, f16 or q4, not "${String(word)}".`);
+}
+
+/** MiB, or nothing. */
+export function budgetOf(word: unknown): number | undefined {
+  if (typeof word !== 'string') return undefined;
+  const budget = Number(word);
+  return budget > 0 ? budget : fail('bad-argument', `--budget takes a number of MiB, not "${word}".`);
 }
 
 export function quantisedOf(word: unknown): QuantisedMerge {

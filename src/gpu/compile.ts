@@ -32,6 +32,39 @@ function encodeParams(params: readonly Param[]): Uint8Array {
   return bytes;
 }
 
+/** All kernels' parameters in one buffer; equal ones share their place. */
+function packParams(plan: Plan): {
+  readonly params: readonly ({ readonly offset: number; readonly size: number } | null)[];
+  readonly packed: Uint8Array;
+} {
+  const places = new Map<string, number>();
+  const texts: { readonly offset: number; readonly bytes: Uint8Array }[] = [];
+  let end = 0;
+  const params = plan.steps.map((step) => {
+    if (step.kind !== 'dispatch') return null;
+    const bytes = encodeParams(step.dispatch.params);
+    const key = bytes.join();
+    let offset = places.get(key);
+    if (offset === undefined) {
+      offset = end;
+      end += Math.ceil(bytes.length / uniformAlignment) * uniformAlignment;
+      places.set(key, offset);
+      texts.push({ offset, bytes });
+    }
+    return { offset, size: bytes.length };
+  });
+  const packed = new Uint8Array(Math.max(16, end));
+  for (const { offset, bytes } of texts) packed.set(bytes, offset);
+  return { params, packed };
+}
+
+/** Bytes of the buffers that a compiled plan has for itself: all but parameters and states, which programs share. */
+export const programBytes = (plan: Plan): number =>
+  plan.buffers.reduce(
+    (n, { bytes, persistent: v }) => (v?.role === 'parameter' || v?.role === 'state' ? n : n + bytes),
+    packParams(plan).packed.length,
+  );
+
 /**
  * @throws PapilioError: 'limit' or 'out-of-memory' with what did not fit, 'device-lost', 'internal' when a kernel's description and
  * its shader disagree (the message names both)
@@ -73,30 +106,7 @@ export async function compile(
       return buffer;
     });
 
-    // Equal parameters share their place in the uniform buffer.
-    const places = new Map<string, number>();
-    const texts: Uint8Array[] = [];
-    const placeOf = (step: DispatchStep): { offset: number; size: number } => {
-      const bytes = encodeParams(step.dispatch.params);
-      const key = bytes.join();
-      let offset = places.get(key);
-      if (offset === undefined) {
-        offset = texts.reduce((n, b) => n + Math.ceil(b.length / uniformAlignment) * uniformAlignment, 0);
-        places.set(key, offset);
-        texts.push(bytes);
-      }
-      return { offset, size: bytes.length };
-    };
-    const params = plan.steps.map((step) => (step.kind === 'dispatch' ? placeOf(step) : null));
-    const packed = new Uint8Array(
-      Math.max(
-        16,
-        texts.reduce((n, b) => n + Math.ceil(b.length / uniformAlignment) * uniformAlignment, 0),
-      ),
-    );
-    texts.forEach((bytes, i) => {
-      packed.set(bytes, [...places.values()][i]!);
-    });
+    const { params, packed } = packParams(plan);
     const uniforms = own('parameters of the kernels', packed.length, uniformUsage);
     device.raw.queue.writeBuffer(uniforms, 0, packed);
 

@@ -79,6 +79,14 @@ export interface Ring<T> {
   destroy(): void;
 }
 
+/** Bytes that a ring of these outputs takes. */
+export const ringBytes = (types: readonly TensorType[], slots: number): number =>
+  slots *
+  Math.max(
+    4,
+    types.reduce((n, type) => n + padded(type), 0),
+  );
+
 export function createRing<T>(
   device: Device,
   ranges: Readonly<Record<string, BufferRange>>,

@@ -71,6 +71,8 @@ export interface LoadedModel {
   readonly config: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
   build(batch: number, sequence: number): { readonly graph: Graph; readonly logits: Value };
+  /** The same model rounded to another precision; nothing is read again. */
+  at(precision: Precision): LoadedModel;
   /** The same model for these classes: itself if it has as many, else with a new, random head. */
   withClasses(labels: readonly string[], seed: number): LoadedModel;
 }
@@ -200,6 +202,7 @@ function describeModel(
     precision,
     warnings: [...warnings, ...imported.notes],
     build,
+    at: (other) => describeModel(onnx, config, preprocessor, other, warnings),
     withClasses(wanted, seed) {
       if (wanted.length === classes) return this;
       if (!headModule) {

@@ -83,7 +83,8 @@ export interface EngineStats {
   readonly peakBytes: number;
 }
 
-const RING_SLOTS = 8;
+/** Steps whose numbers may be on their way. */
+export const RING_SLOTS = 8;
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { device, build, plan, settings, initial } = options;

@@ -12,6 +12,7 @@ import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
+import type { ForecastReport } from './forecastReport.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
 
@@ -307,6 +308,8 @@ export interface TrainerApi {
     data: DataSource,
     settings: Pick<TrainingSettings, 'seed' | 'sequenceLength' | 'batchSize'>,
   ): Promise<DataPreview>;
+  /** Plans a run without starting it; `budgetBytes` is the GPU memory it may take, which WebGPU does not tell. */
+  forecast(request: RunRequest, budgetBytes?: number): Promise<ForecastReport>;
   /** Loads, compiles, evaluates the base; the run is then `ready`. `checkpoint` continues a stored run bit for bit. */
   open(
     request: RunRequest,

@@ -2,27 +2,16 @@
  * One run from a request: opens model and data, compiles, trains under control of play, pause, step and stop, evaluates, looks inside,
  * merges. The page's worker and the command line both hold one; it knows neither.
  */
-import { chooseAdapter } from '../adapters/choose.ts';
-import { validateForRun } from '../adapters/config.ts';
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type Adapter, writeAdapter } from '../adapters/peft.ts';
-import {
-  type AdapterPlan,
-  type BaseParameter,
-  countPlan,
-  initialValues,
-  moduleTensors,
-  savedParameters,
-  sharedOf,
-} from '../adapters/plan.ts';
-import { methodById } from '../adapters/registry.ts';
+import { type AdapterPlan, countPlan, moduleTensors, savedParameters, sharedOf } from '../adapters/plan.ts';
 import type { Dataset } from '../data/types.ts';
 import type { Device } from '../gpu/device.ts';
 import { createLock } from '../lib/lock.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import { type BatchPlan, type FullBatch, planBatches } from './batchPlan.ts';
+import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -36,10 +25,9 @@ import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
 import { mergedWeights, mergeModel } from './mergedWeights.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
+import { type RunSetup, setUpRun } from './setup.ts';
 import { sidecarsOf } from './sidecars.ts';
-import { type OpenedData, type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
-import { fitStart, readStart } from './startAdapter.ts';
-import { lossOf, withHeadFor } from './tasks.ts';
+import type { OpenedData, OpenedModel, Surroundings } from './source.ts';
 import { toTorch } from './torchLayout.ts';
 
 export interface SessionEvents extends LoopEvents {
@@ -48,6 +36,7 @@ export interface SessionEvents extends LoopEvents {
 }
 
 export interface Session {
+  readonly setup: RunSetup;
   readonly opened: OpenedModel;
   readonly model: LoadedModel;
   readonly dataset: Dataset;
@@ -88,49 +77,19 @@ export async function openSession(
   options: { readonly checkpoint?: Uint8Array } = {},
 ): Promise<Session> {
   const { training } = request;
-  const method = methodById(request.method);
-  const start = await readStart(request);
-  const first = await openModel(request.model, around, events.onBytes);
-  const data = await openData(request.data, first, training, around);
-  const { dataset } = data;
-  const model = withHeadFor(first.model, dataset, training.seed);
-  const opened = { ...first, model };
-  const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
-  const batches = planBatches(dataset, training, model.normalisation, request.data.options?.padding);
-  const { config, warnings: configWarnings } = start
-    ? { config: start.loaded.config, warnings: [] }
-    : validateForRun(method, request.config, batches.totalSteps);
-  const fitted = start && fitStart(start, model);
-  const { plan, warnings } = chooseAdapter(
-    method,
-    config,
-    model.targets,
-    model.parameters,
-    fitted?.adapter.shared,
-  );
+  const setup = await setUpRun(request, around, events.onBytes);
+  const { method, opened, first, model, data, dataset, batches, plan, parameters, initial } = setup;
 
   const identity: RunIdentity = {
-    settings: { method: request.method, config: { ...config }, training },
+    settings: { method: request.method, config: { ...setup.config }, training },
     modelHash: await hashOf(opened.bytes),
     dataHash: await hashOf(data.bytes),
-    adapterHash: start?.hash ?? null,
+    adapterHash: setup.adapterHash,
   };
   const resumed = options.checkpoint ? decodeCheckpoint(options.checkpoint) : null;
   if (resumed) requireSameRun(resumed, identity);
 
-  const initial = () => initialValues(plan, training.seed, parameters, fitted?.adapter);
-  const engineRequest = {
-    build: (batch: number, sequence: number) => ({
-      ...model.build(batch, sequence),
-      loss: lossOf(dataset),
-    }),
-    plan,
-    settings: training,
-    totalSteps: batches.totalSteps,
-    sequence: batches.sequence,
-    initial,
-    onCompile: events.onCompile,
-  };
+  const engineRequest = { ...setup.engine, onCompile: events.onCompile };
   const engine = await (typeof on === 'function'
     ? on(engineRequest)
     : createEngine({ device: on, ...engineRequest }));
@@ -173,6 +132,7 @@ export async function openSession(
     });
 
   return {
+    setup,
     opened,
     model,
     dataset,
@@ -180,13 +140,7 @@ export async function openSession(
     batches,
     plan,
     engine,
-    warnings: [
-      ...configWarnings,
-      ...(fitted?.warnings ?? []),
-      ...warnings,
-      ...model.warnings,
-      ...staysRandom(model.onnx !== first.model.onnx, model.head, plan),
-    ],
+    warnings: [...setup.warnings, ...staysRandom(model.onnx !== first.model.onnx, model.head, plan)],
     counts: countPlan(plan),
     position: () => ({ step: loop.position().step, total: batches.totalSteps }),
     history,

@@ -5,8 +5,11 @@ import { fail } from '../lib/errors.ts';
 import { classifyPixels, compare } from './compare.ts';
 import { errorReport } from './errorReport.ts';
 import { metricsCsv } from './evaluation.ts';
+import { forecastReport } from './fitting.ts';
+import { limitsOf } from './forecast.ts';
 import { paritySample } from './parity.ts';
 import { previewData } from './previewData.ts';
+import { probeSpeed } from './probe.ts';
 import type { RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { reportModel } from './reports.ts';
@@ -70,6 +73,11 @@ export function createTrainer(around: Surroundings): TrainerApi {
 
     async preview(model, data, training) {
       return previewData(await openModel(model, around), data, training, around);
+    },
+
+    async forecast(request, budgetBytes) {
+      const gpu = await openGpuDevice();
+      return forecastReport(request, around, limitsOf(gpu, budgetBytes), await probeSpeed(gpu));
     },
 
     async open(request, events, checkpoint) {

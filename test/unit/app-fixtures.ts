@@ -130,6 +130,7 @@ export function fakeTrainer(): FakeTrainer {
     close: () => noted('close', undefined),
     checkpoint: () => noted('checkpoint', Uint8Array.of(step)),
     describe: unused,
+    forecast: unused,
     preview: unused,
     evaluate: unused,
     compare: unused,
