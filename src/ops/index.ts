@@ -36,6 +36,7 @@ import { sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
 import { sumSquaresOp } from './sumSquares.ts';
 import { sumToOp } from './sumTo.ts';
 import { takeGradOp, takeOp } from './take.ts';
+import { takeAlongGradOp, takeAlongOp } from './takeAlong.ts';
 import { transposeOp } from './transpose.ts';
 import { unaryGradOp, unaryOp } from './unary.ts';
 import { foldOp, unfoldOp } from './unfold.ts';
@@ -81,6 +82,7 @@ export * from './sparseIdft.ts';
 export * from './sumSquares.ts';
 export * from './sumTo.ts';
 export * from './take.ts';
+export * from './takeAlong.ts';
 export * from './transpose.ts';
 export * from './unary.ts';
 export * from './unfold.ts';
@@ -138,6 +140,8 @@ export const ops: readonly AnyOp[] = [
   sumToOp,
   takeGradOp,
   takeOp,
+  takeAlongGradOp,
+  takeAlongOp,
   transposeOp,
   unaryGradOp,
   unaryOp,

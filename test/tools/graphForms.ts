@@ -22,8 +22,6 @@ const valuesOf = (values: OnnxGraph['inputs']) =>
 /** The model with another operator at one node. */
 export function withOp(model: OnnxModel, node: string, opType: string): OnnxModel {
   const { graph } = model;
-  const values = (list: typeof graph.inputs) =>
-    list.map((v) => ({ name: v.name, dtype: v.dtype!, dims: v.dims }));
   return buildModel({
     opset: model.opset,
     inputs: valuesOf(graph.inputs),

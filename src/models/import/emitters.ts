@@ -3,6 +3,7 @@ import type { Builder } from '../../graph/builder.ts';
 import { sizeOf } from '../../graph/shape.ts';
 import type { DType, Value } from '../../graph/types.ts';
 import * as op from '../../ops/index.ts';
+import { argMax, gatherElements, gatherNd } from './emittersIndex.ts';
 import type { Attr, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, numbers } from './folded.ts';
 
@@ -187,6 +188,9 @@ export const emitters: Readonly<Record<string, (e: Emission) => Value>> = {
       { axis: attrs.axis as number },
     ),
   Gather: gather,
+  GatherND: gatherNd,
+  GatherElements: gatherElements,
+  ArgMax: argMax,
   Where: ({ g, x }) => op.where(g, x(0), x(1), x(2)),
   Trilu: trilu,
   Tile: tile,

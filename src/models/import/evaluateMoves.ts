@@ -90,6 +90,13 @@ export function gather(x: Known, ids: Known, axis: number): Known {
   return { dtype: x.dtype, shape, data };
 }
 
+/** Entries of the last axis, row by row. */
+export function gatherElements(x: Known, ids: Known): Known {
+  const [length, taken] = [x.shape.at(-1)!, ids.shape.at(-1)!];
+  const data = ids.data.map((id, i) => x.data[Math.floor(i / taken) * length + (id < 0 ? id + length : id)]!);
+  return { dtype: x.dtype, shape: ids.shape, data };
+}
+
 export function gatherNd(x: Known, ids: Known): Known {
   const depth = ids.shape.at(-1)!;
   const strides = stridesOf(x.shape);

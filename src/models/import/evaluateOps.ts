@@ -31,6 +31,7 @@ const evaluators: Readonly<Record<string, (x: readonly Known[], a: Attrs) => Kno
   },
   Concat: (xs, a) => [moves.concat(xs, a.axis as number)],
   Gather: ([x, ids], a) => [moves.gather(x!, ids!, a.axis as number)],
+  GatherElements: ([x, ids]) => [moves.gatherElements(x!, ids!)],
   GatherND: ([x, ids]) => [moves.gatherNd(x!, ids!)],
   ScatterND: ([x, ids, u]) => [moves.scatterNd(x!, ids!, u!)],
   Where: ([c, x, y]) => [where(c!, x!, y!)],

@@ -24,6 +24,8 @@ export interface Folding {
   readonly missing: readonly Missing[];
   /** Nodes of the file that were looked at, constants aside. */
   readonly visited: number;
+  /** Nodes among them that could not be judged, because they need what is missing. */
+  readonly waiting: number;
   /** Everything that could be computed, wanted or not. */
   readonly values: readonly FoldedValue[];
 }
@@ -69,6 +71,7 @@ export function fold(
   const missing: Missing[] = [];
   const parameters = new Set<FoldedValue>();
   let visited = 0;
+  let waiting = 0;
 
   const declare = (scope: Scope, g: OnnxGraph): void => {
     for (const [name, t] of [...g.initializers, ...g.constants]) {
@@ -83,7 +86,9 @@ export function fold(
     // A value that could not be imported is null; what hangs on it is not reported again, unless its own op is unknown too.
     const inputs = node.inputs.map((name) => (name === '' ? null : (scope.get(name) ?? null)));
     const broken = node.inputs.some((name, i) => name !== '' && inputs[i] === null);
+    if (broken) waiting++;
     const lose = (reason: string): void => {
+      if (broken) waiting--;
       missing.push({
         op: node.domain ? `${node.domain}.${node.opType}` : node.opType,
         node: node.name || node.outputs[0] || '',
@@ -201,6 +206,7 @@ export function fold(
     graph: { nodes, inputs: [...bindings.values()].filter((v) => v.input), outputs: results },
     missing,
     visited,
+    waiting,
     values: [...scope.values()].filter((v) => v?.producer != null) as FoldedValue[],
   };
 }

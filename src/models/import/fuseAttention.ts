@@ -3,7 +3,7 @@
  * that cancel against those of the export; where they do not cancel, the graph is still right.
  */
 import { broadcastShapes, sameShape } from '../../graph/shape.ts';
-import { fitsKernel, isLearned, rowsOf } from './attend.ts';
+import { fitsKernel, headsOf, isLearned, rowsOf } from './attend.ts';
 import { become, derive, reshapeOf, transposeOf } from './derive.ts';
 import { toKnown } from './evaluateOps.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
@@ -115,13 +115,20 @@ function fusePartialRope(node: FoldedNode): void {
 const isHeadsPerm = (node: FoldedNode): boolean => numbers(node.attrs.perm).join() === '0,2,1,3';
 
 interface Scores {
+  /** [B, H, Sq, D] or, multiplied by bmm, [B·H, Sq, D]. */
   readonly q: FoldedValue;
-  /** [B, H, D, Sk]. */
+  /** [B, H, D, Sk] or [B·H, D, Sk]. */
   readonly kT: FoldedValue;
   readonly scale: number;
-  /** Added to the scaled scores. */
-  readonly masks: readonly FoldedValue[];
+  /** Added to the scaled scores; `flat`: where examples and heads were one axis. */
+  readonly masks: readonly { readonly mask: FoldedValue; readonly flat: boolean }[];
 }
+
+/** A Reshape of the axes before the last two. */
+const keepsMatrices = (node: FoldedNode): boolean =>
+  node.op === 'Reshape' &&
+  node.inputs[0]!.shape.length > 2 &&
+  node.inputs[0]!.shape.slice(-2).join() === node.outputs[0]!.shape.slice(-2).join();
 
 const VERY_NEGATIVE = -1e4;
 
@@ -138,6 +145,8 @@ function readScores(v: FoldedValue): Scores | null {
   switch (node.op) {
     case 'MatMul':
       return { q: a!, kT: b!, scale: 1, masks: [] };
+    case 'Reshape':
+      return keepsMatrices(node) ? readScores(a!) : null;
     case 'Scale': {
       const inner = readScores(a!);
       return inner && inner.masks.length === 0
@@ -150,7 +159,8 @@ function readScores(v: FoldedValue): Scores | null {
         [b!, a!],
       ] as const) {
         const inner = sameShape(s.shape, v.shape) ? readScores(s) : null;
-        if (inner) return { ...inner, masks: [...inner.masks, unstretched(m)] };
+        const flat = v.shape.length === 3;
+        if (inner) return { ...inner, masks: [...inner.masks, { mask: unstretched(m), flat }] };
       }
       return null;
     }
@@ -172,7 +182,7 @@ function readScores(v: FoldedValue): Scores | null {
         const zero = scalar(0);
         const cond = unstretched(a!);
         const mask = derive('Where', masked ? [cond, low, zero] : [cond, zero, low], {}, cond.shape);
-        return { ...inner, masks: [...inner.masks, mask] };
+        return { ...inner, masks: [...inner.masks, { mask, flat: v.shape.length === 3 }] };
       }
       return null;
     }
@@ -187,6 +197,7 @@ function probabilities(v: FoldedValue): FoldedNode | null {
   if (node?.op === 'Where' && node.inputs[0]?.producer?.op === 'IsNaN' && scalarOf(node.inputs[1]) === 0) {
     return node.inputs[0].producer.inputs[0] === node.inputs[2] ? probabilities(node.inputs[2]!) : null;
   }
+  if (node && keepsMatrices(node)) return probabilities(node.inputs[0]!);
   return node?.op === 'Softmax' && node.attrs.axis === v.shape.length - 1 ? node : null;
 }
 
@@ -216,40 +227,54 @@ function unscaled(v: FoldedValue): { v: FoldedValue; by: number } {
   return { v: at, by };
 }
 
+/** Examples and heads, where bmm had them in one axis: from the Reshape that joined them. */
+function leadOf(q: FoldedValue): readonly [number, number] | null {
+  const from =
+    q.shape.length === 4 ? q : q.producer && keepsMatrices(q.producer) ? q.producer.inputs[0]! : null;
+  return from?.shape.length === 4 ? [from.shape[0]!, from.shape[1]!] : null;
+}
+
 function fuseOne(node: FoldedNode): void {
-  if (node.op !== 'MatMul' || node.outputs[0]!.shape.length !== 4) return;
+  const rank = node.outputs[0]!.shape.length;
+  if (node.op !== 'MatMul' || (rank !== 4 && rank !== 3)) return;
   const softmax = probabilities(node.inputs[0]!);
   const scores = softmax && readScores(softmax.inputs[0]!);
-  if (scores?.q.shape.length !== 4 || scores.kT.shape.length !== 4) return;
+  if (scores?.q.shape.length !== rank || scores.kT.shape.length !== rank) return;
   const q = unscaled(scores.q);
   const kT = unscaled(scores.kT);
-  let transposed = transposeOf(kT.v, [0, 1, 3, 2]);
-  const inner = unscaled(transposed);
-  transposed = inner.v;
-  const k = beforeRepeat(transposed);
-  const v = beforeRepeat(node.inputs[1]!);
-  const [batch, heads, length, headDim] = q.v.shape as [number, number, number, number];
+  const inner = unscaled(transposeOf(kT.v, rank === 4 ? [0, 1, 3, 2] : [0, 2, 1]));
+  const lead = leadOf(q.v);
+  if (!lead) return;
+  const whole = (v: FoldedValue): FoldedValue =>
+    v.shape.length === 4 ? v : reshapeOf(v, [...lead, ...v.shape.slice(1)]);
+  if (rank === 3 && [inner.v, node.inputs[1]!].some((v) => v.shape[0] !== lead[0] * lead[1])) return;
+  const queries = whole(q.v);
+  const k = beforeRepeat(whole(inner.v));
+  const v = beforeRepeat(whole(node.inputs[1]!));
+  const [batch, heads, length, headDim] = queries.shape as [number, number, number, number];
   const kvHeads = k.shape[1]!;
   const keys = k.shape[2]!;
   if (k.shape[0] !== batch || v.shape[0] !== batch || v.shape[1] !== kvHeads || v.shape[3] !== headDim)
     return;
   const full = [batch, heads, length, keys];
-  if (
-    scores.masks.some((m) => m.shape.length > 4 || !sameShape(broadcastShapes('mask', m.shape, full), full))
-  )
+  const masks = scores.masks.map(({ mask, flat }) =>
+    flat && mask.shape.length === 3 && mask.shape[0] !== 1 ? whole(mask) : mask,
+  );
+  if (masks.some((m) => m.shape.length > 4 || !sameShape(broadcastShapes('mask', m.shape, full), full)))
     return;
   // The kernel's gradient stops at the mask, so a learned one must stay visible.
-  if (!fitsKernel(headDim) || scores.masks.some((m) => isLearned(m))) return;
-  const { mask, causal } = combineMasks(scores.masks, full);
+  if (!fitsKernel(headDim) || masks.some((m) => isLearned(m))) return;
+  const { mask, causal } = combineMasks(masks, full);
   const attrs = { heads, kvHeads, headDim, scale: scores.scale * q.by * kT.by * inner.by, causal };
   const y = derive(
     'Attention',
-    [rowsOf(q.v), rowsOf(k), rowsOf(v), mask],
+    [rowsOf(queries), rowsOf(k), rowsOf(v), mask],
     attrs,
     [batch, length, heads * headDim],
     node.origin,
   );
-  becomeHeads(node, y);
+  if (rank === 4) becomeHeads(node, y);
+  else become(node, 'Reshape', [headsOf(y, heads)], { shape: node.outputs[0]!.shape });
 }
 
 export function fuseAttention(graph: FoldedGraph): void {

@@ -28,6 +28,7 @@ import {
   constantOfShape,
   expandRule,
   gather,
+  gatherElements,
   gatherNd,
   range,
   reshapeRule,
@@ -70,6 +71,7 @@ const rules: Record<string, (c: Context) => Lowered> = {
   Concat: concatRule,
   Gather: gather,
   GatherND: gatherNd,
+  GatherElements: gatherElements,
   ScatterND: (c) => {
     if (text(c, 'reduction', 'none') !== 'none') return refuse('it reduces while scattering');
     return one(

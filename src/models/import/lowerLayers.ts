@@ -141,6 +141,7 @@ export function cumSum(c: Context): Lowered {
 
 export function argMax(c: Context): Lowered {
   const x = input(c, 0);
+  if (int(c, 'select_last_index', 0) === 1) return refuse('it looks for the last of equal entries');
   const axis = axisOf(int(c, 'axis', 0), x.shape.length);
   const keepdims = int(c, 'keepdims', 1) === 1;
   const shape = x.shape.map((d, i) => (i === axis ? 1 : d)).filter((_, i) => keepdims || i !== axis);

@@ -131,6 +131,16 @@ export function gather(c: Context): Lowered {
   return one('Gather', [x, ids], { axis }, x.dtype, shape);
 }
 
+export function gatherElements(c: Context): Lowered {
+  const [x, ids] = [input(c, 0), input(c, 1)];
+  const last = x.shape.length - 1;
+  if (axisOf(int(c, 'axis', 0), x.shape.length) !== last)
+    return refuse('it takes along another axis than the last');
+  if (x.shape.some((d, i) => i !== last && d !== ids.shape[i]))
+    return refuse(`its indices [${ids.shape}] leave out rows of [${x.shape}]`);
+  return one('GatherElements', [x, ids], {}, x.dtype, ids.shape);
+}
+
 export function gatherNd(c: Context): Lowered {
   const [x, ids] = [input(c, 0), input(c, 1)];
   if (int(c, 'batch_dims', 0) !== 0) return refuse('it has batch dimensions');

@@ -15,8 +15,8 @@ export interface Recognised {
   /** By config.json or by the names of the modules that were found; 'unknown' if neither tells. */
   readonly family: string;
   readonly modules: readonly { readonly name: string; readonly kind: ModuleInfo['kind'] }[];
-  /** Nodes that were looked at, and those among them that raise no objection. */
-  readonly nodes: { readonly total: number; readonly supported: number };
+  /** Nodes that were looked at, those among them that can be imported, and those that wait for what is missing. */
+  readonly nodes: { readonly total: number; readonly supported: number; readonly waiting: number };
 }
 
 /** The modules of what was imported: everything that no other imported node reads stands in for the outputs. */
@@ -35,22 +35,22 @@ function modulesOf(folding: Folding, file: OnnxGraph): readonly ModuleInfo[] {
 }
 
 /** Modules that the file's tensors are named after, wherever they are read. */
-const namedIn = (file: OnnxGraph): ModuleInfo[] =>
-  [...file.initializers.keys()].flatMap((tensor) => {
-    const name = ownerOf(tensor)?.module;
-    return name ? [{ name, kind: 'other', in: 0, out: 0, parameters: {} }] : [];
-  });
+function namedIn(file: OnnxGraph): ModuleInfo[] {
+  const names = new Set([...file.initializers.keys()].flatMap((tensor) => ownerOf(tensor)?.module ?? []));
+  return [...names].map((name) => ({ name, kind: 'other', in: 0, out: 0, parameters: {} }));
+}
 
 const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
 function summary({ family, modules, nodes }: Recognised): string {
   const layers = modules.filter(({ kind }) => kind === 'linear' || kind === 'conv1d').length;
   const of = family === 'unknown' ? '' : ` of a ${family} model`;
-  const named =
+  const waiting = nodes.waiting > 0 ? `, ${nodes.waiting} wait for what is missing` : '';
+  const found =
     modules.length > 0
-      ? `, with ${counted(layers, 'linear layer')} among ${counted(modules.length, 'module')}`
+      ? `, ${counted(layers, 'linear layer')} among ${counted(modules.length, 'module')}`
       : '';
-  return `The other ${nodes.supported} of ${nodes.total} nodes${of} were recognised${named}.`;
+  return `Recognised: ${nodes.supported} of ${nodes.total} nodes${of}${found}${waiting}.`;
 }
 
 /**
@@ -64,12 +64,15 @@ export function refuse(
   file: OnnxGraph,
   config: Readonly<Record<string, unknown>>,
 ): never {
-  const modules = whole ? tabulate(whole, file).modules : modulesOf(folding, file);
+  const found = whole ? tabulate(whole, file).modules : modulesOf(folding, file);
+  const known = new Set(found.map(({ name }) => name));
+  const modules = [...found, ...namedIn(file).filter(({ name }) => !known.has(name))];
   const blocked = new Set(missing.map(({ node }) => node)).size;
+  const { visited: total, waiting } = folding;
   const recognised: Recognised = {
-    family: familyOf(config, [...modules, ...namedIn(file)]),
+    family: familyOf(config, modules),
     modules: modules.map(({ name, kind }) => ({ name, kind })),
-    nodes: { total: folding.visited, supported: folding.visited - Math.min(blocked, folding.visited) },
+    nodes: { total, supported: Math.max(0, total - waiting - blocked), waiting },
   };
   const kinds = [...new Set(missing.map((m) => m.op))];
   const shown = missing.slice(0, 5).map((m) => `${m.op} at "${m.node}" (${m.reason})`);
