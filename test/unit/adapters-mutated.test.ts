@@ -2,7 +2,8 @@
  * 10,000 damaged adapter files, the same ones every time: bytes flipped, cut and inserted, headers and configurations rewritten as JSON. Each
  * is read and held against its model, or refused by a sentence; nothing else may happen, and no more memory is asked for than the file has
  * (twice for narrow floats, which are widened).
- * Seen to fail: the header's length unchecked before its text is cut; shapes trusted before offsets; a zip's claims believed.
+ * Seen to fail: a header that is no JSON let through; memory taken for a shape before its bytes are counted; a zip's claims believed; the unpacker's own
+ * errors let through.
  */
 import { zipSync } from 'fflate';
 import { afterEach, describe, expect, it, vi } from 'vitest';
