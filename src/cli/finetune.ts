@@ -93,7 +93,14 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   const ended = await trainInParts(session, training.evalEvery);
   bar.end();
   if (ended.kind !== 'finished') {
-    const run = { method: methodWord, model: modelWord, data: dataWord, config: request.config, training };
+    const run = {
+      method: methodWord,
+      model: modelWord,
+      data: dataWord,
+      dataOptions: request.data.options ?? {},
+      config: request.config,
+      training,
+    };
     return saveUnfinished(session, ended, out, {
       ...run,
       evaluations: [before, ...session.history.evals],
@@ -146,6 +153,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   };
   const run = {
     ...result,
+    dataOptions: request.data.options ?? {},
     config: request.config,
     training,
     dataset: data,

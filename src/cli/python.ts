@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { methodById } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
 import type { PythonProject } from '../python/types.ts';
-import type { EvalMetric } from '../training/protocol.ts';
+import type { DataOptions, EvalMetric } from '../training/protocol.ts';
 import { storedProject } from '../training/python.ts';
 import { trainingSchema } from '../training/settings.ts';
 import { readBytes, readText, writeBytes } from './runtime.ts';
@@ -15,6 +15,8 @@ import { dataSource, modelSource, surroundings } from './sources.ts';
 interface StoredRun {
   readonly model: string;
   readonly data: string;
+  /** How the data was read; absent in runs of older versions. */
+  readonly dataOptions?: DataOptions;
   readonly method: string;
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: unknown;
@@ -59,7 +61,7 @@ export async function pythonCommand(args: readonly string[]): Promise<number> {
   const project = await storedProject(
     {
       model: await modelSource(values.model ?? run.model),
-      data: await dataSource(values.data ?? run.data),
+      data: { ...(await dataSource(values.data ?? run.data)), options: run.dataOptions ?? {} },
       method: methodById(run.method).id,
       config: run.config,
       training: training.data,

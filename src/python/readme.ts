@@ -7,7 +7,7 @@ import type { PythonRun } from './types.ts';
  * The versions that the scripts were run with. Adapters keep PEFT's format of 0.18 and later; transformers 5 has renamed modules of
  * several families (DINOv2's query is q_proj there), so that adapters and ONNX files from before no longer match.
  */
-export const REQUIREMENTS: Readonly<Record<string, string>> = {
+const REQUIREMENTS: Readonly<Record<string, string>> = {
   accelerate: '1.15.0',
   numpy: '2.4.6',
   peft: '0.21.0',

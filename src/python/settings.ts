@@ -25,7 +25,7 @@ export function literal(value: Constant): string {
 }
 
 /** learningRate → LEARNING_RATE. */
-export const constantName = (field: string) => field.replace(/([A-Z])/g, '_$1').toUpperCase();
+const constantName = (field: string) => field.replace(/([A-Z])/g, '_$1').toUpperCase();
 
 const TASKS: Readonly<Record<Dataset['kind'], string>> = {
   image: 'image-classification',
@@ -53,7 +53,7 @@ const perChannel = (value: number | readonly number[] | undefined, channels: num
   Array.from({ length: channels }, (_, c) => (typeof value === 'number' ? value : (value?.[c] ?? 0.5)));
 
 /** The constants by name, with the sentence that stands above each group. */
-export function constants(
+function constants(
   run: PythonRun,
   base: Base,
   saved: readonly string[],
