@@ -1,15 +1,15 @@
-/** The training graphs of the embedded models as ONNX: onnxruntime's loss and gradients against the float64 interpreter. */
+/** The training graphs of the embedded models, and of every method, as ONNX: onnxruntime's loss and gradients against the float64 interpreter. */
 import { describe, expect, it } from 'vitest';
 import { chooseAdapter } from '../../src/adapters/choose.ts';
-import { validateConfig } from '../../src/adapters/config.ts';
+import { validateForRun } from '../../src/adapters/config.ts';
 import { initialValues } from '../../src/adapters/plan.ts';
-import { methodById } from '../../src/adapters/registry.ts';
+import { METHODS, methodById } from '../../src/adapters/registry.ts';
 import { applyAdamw } from '../../src/cli/pretrain/adamw.ts';
 import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
-import type { Tensor } from '../../src/graph/types.ts';
+import type { Tensor, Value } from '../../src/graph/types.ts';
 import { openSession } from '../../src/inference/session.ts';
 import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { rng } from '../../src/lib/rng.ts';
@@ -25,14 +25,21 @@ import { lossAndGradients } from '../../src/training/stepGraph.ts';
 const BATCH = 3;
 const SEQUENCE = 7;
 
-function trainingOf(onnx: OnnxModel, config: Record<string, unknown>) {
+interface Trained {
+  readonly id: string;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+const everything: Trained = { id: 'full', config: {} };
+
+function trainingOf(onnx: OnnxModel, config: Record<string, unknown>, { id, config: own }: Trained) {
   const bytes = new TextEncoder().encode(JSON.stringify(config));
   const model = loadModel([
     { name: 'model.onnx', bytes: encodeModel(onnx) },
     { name: 'config.json', bytes },
   ]);
-  const method = methodById('full');
-  const { plan } = chooseAdapter(method, validateConfig(method, {}).config, model.targets, model.parameters);
+  const method = methodById(id);
+  const valid = validateForRun(method, own, 10).config;
+  const { plan } = chooseAdapter(method, valid, model.targets, model.parameters);
   const parameters = new Map(model.parameters.map((p) => [p.name, p]));
   const random = rng(5);
   const initial = initialValues(plan, 1, parameters).map((x) => x + 0.3 * random.normal());
@@ -43,18 +50,25 @@ function trainingOf(onnx: OnnxModel, config: Record<string, unknown>) {
 
 type Data = Readonly<Record<string, readonly number[]>>;
 
-async function compare(onnx: OnnxModel, config: Record<string, unknown>, data: Data) {
-  const { graph, loss, gradients, initial } = trainingOf(onnx, config);
+async function compare(
+  onnx: OnnxModel,
+  config: Record<string, unknown>,
+  data: Data,
+  trained: Trained = everything,
+) {
+  const { graph, loss, gradients, initial } = trainingOf(onnx, config, trained);
   const tensors = new Map<string, Tensor>(
     graph.inputs.map((v) => [v.name, { ...v, data: Float64Array.from(data[v.name]!) }]),
   );
   const exact = interpret(graph, tensors);
   const { model, inputs } = toOnnx(graph);
   const session = await openSession(encodeModel(model), { providers: ['wasm'] });
+  const given = ({ role, name, source }: Value) =>
+    role === 'state' ? initial : role === 'parameter' ? (source!() as Float32Array) : data[name]!;
   const feeds: Record<string, FeedTensor> = {};
   for (const [name, v] of inputs) {
     const dtype = v.dtype === 'i32' ? 'int32' : 'float32';
-    feeds[name] = { dtype, dims: v.shape, data: v.role === 'state' ? initial : data[v.name]! };
+    feeds[name] = { dtype, dims: v.shape, data: given(v) };
   }
   const ran = await session.run(feeds);
   await session.release();
@@ -74,23 +88,32 @@ const draw = (count: number, value: (i: number) => number) =>
   Array.from({ length: count }, (_, i) => value(i));
 
 describe('training graphs as ONNX', { timeout: 60_000 }, () => {
-  it('give the loss and the gradients of the picture model', async () => {
-    const options = {
-      ...glyphsVitDefaults,
-      classes: 4,
-      imageSize: 8,
-      width: 12,
-      layers: 2,
-      heads: 3,
-      mlpRatio: 2,
-    };
-    const random = rng(3);
-    await compare(glyphsVit(options), glyphsVitConfig(options, ['a', 'b', 'c', 'd']), {
-      pixel_values: draw(sizeOf([BATCH, 1, 8, 8]), () => random.normal()),
-      labels: [2, -100, 0],
-      lossScale: [0.5],
-    });
-  });
+  const picture = {
+    ...glyphsVitDefaults,
+    classes: 4,
+    imageSize: 8,
+    width: 24,
+    layers: 2,
+    heads: 3,
+    mlpRatio: 2,
+  };
+  const pixels = rng(3);
+  const seen = {
+    pixel_values: draw(sizeOf([BATCH, 1, 8, 8]), () => pixels.normal()),
+    labels: [2, -100, 0],
+    lossScale: [0.5],
+  };
+  const told = glyphsVitConfig(picture, ['a', 'b', 'c', 'd']);
+
+  it('give the loss and the gradients of the picture model', () => compare(glyphsVit(picture), told, seen));
+
+  const adapting = Object.values(METHODS).filter((m) => m.targets === 'required');
+  it.each(adapting.map((m) => [m.id, m] as const))('give those of %s', (id, { start }) =>
+    compare(glyphsVit(picture), told, seen, {
+      id,
+      config: { ...start.config, target_modules: ['query', 'fc1'], modules_to_save: ['classifier'] },
+    }),
+  );
 
   it('give the loss and the gradients of the language model, with heads that share keys', async () => {
     const options = {
