@@ -23,17 +23,18 @@ export const lengthsOf = (dataset: Rows, split: 'train' | 'held'): Int32Array =>
  */
 export function bucketLengths(lengths: Int32Array, batchSize: number, longest: number): number[] {
   const rounded = (n: number): number => Math.min(longest, Math.max(2, Math.ceil(n / STEP) * STEP));
-  const most = rounded(lengths.reduce((a, b) => Math.max(a, b), 1));
-  const buckets = [most];
-  for (let half = most / 2; buckets.length < MOST_BUCKETS && half >= STEP; half /= 2) {
-    const bound = rounded(half);
-    const inside = lengths.reduce((n, length) => n + (length <= bound ? 1 : 0), 0);
-    const least = Math.max(batchSize, lengths.length * LEAST_SHARE);
+  const longestOf = (some: Int32Array): number => rounded(some.reduce((a, b) => Math.max(a, b), 1));
+  const least = Math.max(batchSize, lengths.length * LEAST_SHARE);
+  const buckets = [longestOf(lengths)];
+  for (let half = buckets[0]! / 2; buckets.length < MOST_BUCKETS && half >= STEP / 2; half /= 2) {
+    const inside = lengths.filter((length) => length <= half);
+    if (inside.length < least) break;
+    const bound = longestOf(inside);
+    if (bound >= buckets[0]!) continue;
     const above = lengths.reduce((n, length) => n + (length > bound && length <= buckets[0]! ? 1 : 0), 0);
-    if (inside < least) break;
-    // A bucket that would be left without examples of its own gives way to the shorter one.
+    // A bucket that would be left with few examples of its own gives way to the shorter one.
     if (above < least && buckets.length > 1) buckets[0] = bound;
-    else if (bound < buckets[0]!) buckets.unshift(bound);
+    else buckets.unshift(bound);
   }
   return buckets;
 }

@@ -1,0 +1,131 @@
+/** Models for the tests of tasks: small encoders with a vocabulary of whole words, and a decoder with a chat template. */
+import { trainBpe } from '../../src/data/bpe.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import type { DataOptions, DataSource, ModelSource, NamedFile } from '../../src/training/protocol.ts';
+import { encoder, VOCABULARY } from '../tools/graphs.ts';
+
+const bytesOf = (content: string | Uint8Array): Uint8Array =>
+  typeof content === 'string' ? new TextEncoder().encode(content) : content;
+
+/** Files by name as a data source. */
+export const dataFiles = (
+  files: Readonly<Record<string, string | Uint8Array>>,
+  options?: DataOptions,
+): DataSource => ({
+  kind: 'files',
+  files: Object.entries(files).map(([name, content]): NamedFile => ({ name, bytes: bytesOf(content) })),
+  ...(options ? { options } : {}),
+});
+
+const SPECIALS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]'];
+
+/** A WordPiece vocabulary of these words, each one token, framed by [CLS] and [SEP]. */
+function wordTokenizer(words: readonly string[]): string {
+  const vocabulary = [...SPECIALS, ...new Set(words)];
+  if (vocabulary.length > VOCABULARY) throw new Error(`${vocabulary.length} words are too many.`);
+  return JSON.stringify({
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: SPECIALS.map((content, id) => ({
+      id,
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    })),
+    normalizer: {
+      type: 'BertNormalizer',
+      clean_text: true,
+      handle_chinese_chars: true,
+      strip_accents: null,
+      lowercase: true,
+    },
+    pre_tokenizer: { type: 'BertPreTokenizer' },
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [
+        { SpecialToken: { id: '[CLS]', type_id: 0 } },
+        { Sequence: { id: 'A', type_id: 0 } },
+        { SpecialToken: { id: '[SEP]', type_id: 0 } },
+      ],
+      pair: [
+        { SpecialToken: { id: '[CLS]', type_id: 0 } },
+        { Sequence: { id: 'A', type_id: 0 } },
+        { SpecialToken: { id: '[SEP]', type_id: 0 } },
+        { Sequence: { id: 'B', type_id: 1 } },
+        { SpecialToken: { id: '[SEP]', type_id: 1 } },
+      ],
+      special_tokens: Object.fromEntries(
+        ['[CLS]', '[SEP]'].map((t) => [t, { id: t, ids: [SPECIALS.indexOf(t)], tokens: [t] }]),
+      ),
+    },
+    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+    model: {
+      type: 'WordPiece',
+      unk_token: '[UNK]',
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 100,
+      vocab: Object.fromEntries(vocabulary.map((word, id) => [word, id])),
+    },
+  });
+}
+
+/** A BERT of two layers whose vocabulary is these words. */
+export function tinyBert(
+  head: 'classifier' | 'masked-lm' | 'tagger',
+  words: readonly string[],
+  labels?: readonly string[],
+): ModelSource {
+  return {
+    kind: 'files',
+    files: [
+      { name: 'model.onnx', bytes: encodeModel(encoder({ family: 'bert', head })) },
+      {
+        name: 'config.json',
+        bytes: bytesOf(
+          JSON.stringify({
+            model_type: 'bert',
+            ...(labels ? { id2label: Object.fromEntries(labels.map((l, i) => [i, l])) } : {}),
+          }),
+        ),
+      },
+      { name: 'tokenizer.json', bytes: bytesOf(wordTokenizer(words)) },
+    ],
+  };
+}
+
+const TEMPLATE =
+  "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+
+/** A decoder of one layer that knows a chat template; without `template` it has none. */
+export function tinyChat(corpus: string, template: string | null = TEMPLATE): ModelSource {
+  const specials = ['<|endoftext|>', '<|im_start|>', '<|im_end|>'];
+  const tokenizer = trainBpe([`user assistant\n${corpus}`.repeat(4)], { vocabSize: 330, specials });
+  const o = {
+    ...talesGptDefaults,
+    vocabulary: Object.keys(tokenizer.model.vocab).length + 1,
+    context: 64,
+    width: 16,
+    feedForward: 24,
+    layers: 1,
+    heads: 2,
+    kvHeads: 1,
+  };
+  const json = (name: string, value: unknown): NamedFile => ({ name, bytes: bytesOf(JSON.stringify(value)) });
+  return {
+    kind: 'files',
+    files: [
+      { name: 'model.onnx', bytes: encodeModel(talesGpt(o)) },
+      json('config.json', talesGptConfig(o)),
+      json('tokenizer.json', tokenizer),
+      json('tokenizer_config.json', {
+        eos_token: '<|im_end|>',
+        ...(template === null ? {} : { chat_template: template }),
+      }),
+    ],
+  };
+}
