@@ -40,6 +40,9 @@ function provenance(where: string): Readonly<Record<string, string>> {
   };
 }
 
+/** Results come two steps late and the last ones together, so that fewer times between them say nothing. */
+const FEWEST_GAPS = 5;
+
 const silent: SessionEvents = {
   onBytes: () => {},
   onCompile: () => {},
@@ -125,7 +128,7 @@ async function measure(
       after: after.value,
       examples: after.examples,
       steps: steps.length,
-      secondsPerStep: gaps.length > 0 ? median(gaps) : null,
+      secondsPerStep: gaps.length >= FEWEST_GAPS ? median(gaps) : null,
       peakBytes: stats?.peakBytes ?? null,
       dispatchesPerStep: stats?.dispatchesPerStep ?? null,
     };

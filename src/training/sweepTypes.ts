@@ -28,7 +28,7 @@ export interface MethodRow {
   readonly after: number;
   readonly examples: number;
   readonly steps: number;
-  /** Null where nothing was measured: a run of one step, an engine off the GPU. */
+  /** Null where nothing was measured: a run of very few steps, an engine off the GPU. */
   readonly secondsPerStep: number | null;
   readonly peakBytes: number | null;
   readonly dispatchesPerStep: number | null;
