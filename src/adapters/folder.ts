@@ -11,8 +11,8 @@ import { readSafetensors } from './safetensors.ts';
 /** Contents by path, with forward slashes. */
 export type Files = ReadonlyMap<string, Uint8Array>;
 
-export const CONFIG_FILE = 'adapter_config.json';
-export const TENSOR_FILE = 'adapter_model.safetensors';
+const CONFIG_FILE = 'adapter_config.json';
+const TENSOR_FILE = 'adapter_model.safetensors';
 /** PEFT's name for the adapter that lies in the folder itself. */
 export const DEFAULT_NAME = 'default';
 

@@ -5,13 +5,8 @@ import { PapilioError } from '../lib/errors.ts';
 
 /** Null if it is not refused. */
 export function refusalOf(config: Readonly<Record<string, unknown>>): string | null {
-  return messageOf(() => readAdapter(JSON.stringify(config), writeSafetensors(new Map())));
-}
-
-/** The message of the PapilioError that `attempt` throws, or null. */
-export function messageOf(attempt: () => unknown): string | null {
   try {
-    attempt();
+    readAdapter(JSON.stringify(config), writeSafetensors(new Map()));
     return null;
   } catch (error) {
     if (error instanceof PapilioError) return error.message;

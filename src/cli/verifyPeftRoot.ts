@@ -62,12 +62,17 @@ export async function verifyPeftRoot(folder: string, json: boolean): Promise<num
   }
   device.destroy();
   for (const name of unknown) say(`NONE ${name}: there is no check for it`);
-  const failed =
-    cases.failed + cases.unsupported + Object.values(parts).reduce((sum, part) => sum + part.failed, 0);
-  const passed = cases.passed + Object.values(parts).reduce((sum, part) => sum + part.passed, 0);
-  if (json) process.stdout.write(`${JSON.stringify({ passed, failed, cases, parts, unchecked: unknown })}\n`);
-  else say(`${passed} passed, ${failed} failed, ${unknown.length} without a check.`);
-  return failed + unknown.length > 0 ? 1 : 0;
+  const total = (key: 'passed' | 'failed') =>
+    cases[key] + Object.values(parts).reduce((sum, part) => sum + part[key], 0);
+  const [passed, failed] = [total('passed'), total('failed')];
+  const { unsupported } = cases;
+  if (json)
+    process.stdout.write(
+      `${JSON.stringify({ passed, failed, unsupported, unchecked: unknown, cases, parts })}\n`,
+    );
+  else
+    say(`${passed} passed, ${failed} failed, ${unsupported} unsupported, ${unknown.length} without a check.`);
+  return failed + unsupported + unknown.length > 0 ? 1 : 0;
 }
 
 async function* checkTraining(device: Device, folder: string): AsyncIterable<RowResult> {
