@@ -1,5 +1,5 @@
 /** What the command line takes from the runtime below it, Node or Deno alike: the GPU, files, and the terminal. */
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fail } from '../lib/errors.ts';
@@ -82,6 +82,18 @@ export async function writeBytes(path: string, data: Uint8Array | string): Promi
     await writeFile(path, data);
   } catch (error) {
     fail('bad-argument', `${path} cannot be written: ${reason(error)}.`, { path });
+  }
+}
+
+/** Writes a file piece by piece, so that its contents need not be joined. */
+export async function writeChunks(path: string, chunks: readonly Uint8Array[]): Promise<void> {
+  await writeBytes(path, new Uint8Array(0));
+  for (const chunk of chunks) {
+    try {
+      await appendFile(path, chunk);
+    } catch (error) {
+      fail('bad-argument', `${path} cannot be written: ${reason(error)}.`, { path });
+    }
   }
 }
 

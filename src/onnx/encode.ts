@@ -150,7 +150,7 @@ export function encodeModel(model: OnnxModel): Uint8Array<ArrayBuffer> {
  * @param location name of the data file beside the model, e.g. 'model.onnx_data'
  * @throws PapilioError malformed-onnx if `location` is not a plain relative path
  */
-function encodeExternalChunks(
+export function encodeExternalChunks(
   model: OnnxModel,
   location: string,
 ): { proto: Uint8Array<ArrayBuffer>[]; data: Uint8Array<ArrayBuffer>[] } {

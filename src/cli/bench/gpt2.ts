@@ -2,7 +2,7 @@
  * A graph of GPT-2's shape with weights drawn on the spot, its modules named as in GPT2LMHeadModel. They are Linear where Hugging Face
  * has Conv1D, which PEFT's OFT and BOFT refuse: every method is to run on it.
  */
-import { type Blocks, blocks } from '../../models/architectures/blocks.ts';
+import { type Blocks, blocks, type Init } from '../../models/architectures/blocks.ts';
 import { normalInit } from '../../models/architectures/init.ts';
 import { graphBuilder } from '../../onnx/build.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
@@ -28,10 +28,10 @@ function geluNew(b: Blocks, module: string, x: string): string {
 }
 
 /** input_ids [batch, sequence] → logits [batch, sequence, vocabulary], the head tied to the embedding. */
-export function gpt2Model(shape: Gpt2Shape, seed = 1): OnnxModel {
+export function gpt2Model(shape: Gpt2Shape, init: Init = normalInit(1)): OnnxModel {
   const { layers, width: d, heads, vocabulary, context } = shape;
   const g = graphBuilder({ opset: 17, name: 'gpt2', producer: { name: 'papilio' } });
-  const b = blocks(g, { init: normalInit(seed), opset: 17 });
+  const b = blocks(g, { init, opset: 17 });
   const root = 'transformer';
   const ids = g.input('input_ids', 'int64', ['batch_size', 'sequence_length']);
   const table = b.weight('embedding', `${root}.wte.weight`, [vocabulary, d]);
