@@ -57,7 +57,7 @@ export const ERROR_GUIDE: Readonly<Record<ErrorKind, Guide>> = {
   'out-of-memory': guide('The GPU ran out of memory', 'train', 'halve-batch', 'show-targets', 'resume'),
   'device-lost': guide('The GPU device was lost', 'train', 'resume', 'copy'),
   'non-finite': guide('Training diverged', 'train', 'halve-rate', 'show-training'),
-  quota: guide('The browser has no room for checkpoints', 'train', 'download-checkpoint'),
+  quota: guide('There is no room left', 'train', 'download-checkpoint'),
   network: guide('A file could not be fetched', 'train', 'retry'),
   forbidden: guide('A file is not open to everyone', 'choose', 'show-model', 'show-data'),
   aborted: guide('The download was broken off', 'train', 'retry'),

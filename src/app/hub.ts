@@ -25,6 +25,8 @@ export interface FinderView {
   readonly offers: readonly Offer[];
   readonly progress: { readonly done: number; readonly total: number; readonly what: string } | null;
   readonly error: ErrorReport | null;
+  /** What ended in the error. */
+  readonly failed: FinderView['busy'];
   /** The offer that was taken last. */
   readonly taken: string | null;
 }
@@ -69,6 +71,7 @@ const nothing: FinderView = {
   offers: [],
   progress: null,
   error: null,
+  failed: null,
   taken: null,
 };
 
@@ -122,7 +125,7 @@ export function createHubDesk(
         await task(isLatest);
       } catch (error) {
         const { kind: what, message, details } = asPapilioError(error);
-        if (isLatest()) view.setState({ error: { kind: what, message, details } });
+        if (isLatest()) view.setState({ error: { kind: what, message, details }, failed: busy });
       } finally {
         if (isLatest()) view.setState({ busy: null, progress: null });
         void refresh();

@@ -85,6 +85,8 @@ export async function listKept(store: FileStore): Promise<Kept[]> {
     const names = [...files.keys()];
     const bytes = sum(names);
     const partBytes = sum(names.filter(isPart));
+    // Of what was only looked at, nothing is worth a line.
+    if (!names.some((name) => !/\.(json|part)$/.test(name))) continue;
     const facts = await readUrlFacts(store, folder);
     if (facts !== null) {
       kept.push({ folder, kind: 'url', name: facts.url, hub: null, bytes, partBytes, commits: [] });

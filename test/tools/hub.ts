@@ -50,6 +50,8 @@ export interface HubServer {
 /** Larger files are kept by LFS, as on the Hub. */
 const LFS_FROM = 1000;
 const TOKEN = 'hf_standin';
+/** A reader throws away what it has not read when the line is cut: on a busy machine it needs a moment. */
+const CUT_AFTER_MS = 250;
 
 const sha1 = (data: Uint8Array | string) => createHash('sha1').update(data).digest('hex');
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
@@ -69,16 +71,17 @@ function commitOf(repo: HubRepo, revision: string): string | null {
   );
 }
 
-export async function startHub(repos: readonly HubRepo[]): Promise<HubServer> {
+/** @param port that of a stand-in which was closed, to come back where it was */
+export async function startHub(repos: readonly HubRepo[], port = 0): Promise<HubServer> {
   const byName = new Map(repos.map((repo) => [repo.name, repo]));
-  /** Content at every commit that was ever asked for: commits do not change when their branch does. */
+  /** Content at every commit there ever was: commits do not change when their branch does. */
   const history = new Map<string, Readonly<Record<string, Uint8Array>>>();
   const faults = new Map<string, Fault>();
   const requests: string[] = [];
   const server = createServer((request, response) => {
     void answer(request, response).catch(() => response.destroy());
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
@@ -89,6 +92,9 @@ export async function startHub(repos: readonly HubRepo[]): Promise<HubServer> {
     const files = history.get(commit);
     return files === undefined ? null : { commit, files };
   };
+
+  for (const repo of repos)
+    for (const revision of ['main', ...Object.keys(repo.revisions ?? {})]) filesAt(repo, revision);
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname, searchParams } = new URL(request.url!, url);
@@ -222,7 +228,7 @@ export async function startHub(repos: readonly HubRepo[]): Promise<HubServer> {
         : { 'Content-Range': `bytes ${start}-${bytes.length - 1}/${bytes.length}` }),
     });
     if (fault?.kind === 'cut') {
-      response.write(rest.subarray(0, fault.after), () => setTimeout(() => response.destroy(), 20));
+      response.write(rest.subarray(0, fault.after), () => setTimeout(() => response.destroy(), CUT_AFTER_MS));
       return;
     }
     if (fault?.kind === 'slow') {

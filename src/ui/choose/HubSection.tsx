@@ -47,7 +47,7 @@ function HubFinder(props: { readonly desk: HubDesk; readonly finder: Finder; rea
   const [words, setWords] = useState('');
   const id = `hub-${kind}`;
   return (
-    <div className="hub">
+    <div className="hub" data-kind={kind}>
       <form
         className="hub-search"
         onSubmit={(event) => {
@@ -131,7 +131,7 @@ function OpenRepo(props: {
       <p>
         <a href={pageAddress(hub, kind, repo.name)} target="_blank" rel="noreferrer">
           {repo.name}
-        </a>
+        </a>{' '}
         {repo.isGated ? <span className="tag">gated</span> : null}
       </p>
       <form

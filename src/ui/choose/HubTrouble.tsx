@@ -20,6 +20,7 @@ export function HubTrouble(props: {
   readonly onWords: (words: string) => void;
 }) {
   const { desk, finder, report, onWords } = props;
+  const failed = useStore(finder.view, (s) => s.failed);
   const way = String(report.details.way ?? '');
   const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
   return (
@@ -44,7 +45,7 @@ export function HubTrouble(props: {
         ))}
         {AGAIN[way] === undefined ? null : (
           <Button className="button button-strong" onPress={() => void finder.retry()}>
-            {AGAIN[way]}
+            {failed === 'download' ? AGAIN[way] : 'Try again'}
           </Button>
         )}
       </p>

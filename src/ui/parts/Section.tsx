@@ -1,5 +1,5 @@
 /** One foldable part of Choose: its name, what is chosen now, and the controls. */
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { Button, Disclosure, DisclosurePanel, Heading } from 'react-aria-components';
 import type { SectionName } from '../../app/page.ts';
 import { usePage } from '../usePage.ts';
@@ -15,13 +15,14 @@ export function Section(props: {
   const { name, title, summary, isOpenAtFirst = false, children } = props;
   const page = usePage();
   const [isOpen, setOpen] = useState(isOpenAtFirst);
+  const own = useRef<HTMLDivElement>(null);
   useEffect(
     () =>
       page.onShow((shown) => {
         if (shown !== name) return;
         setOpen(true);
         requestAnimationFrame(() => {
-          const section = document.getElementById(`section-${name}`);
+          const section = own.current;
           section?.scrollIntoView({ block: 'nearest' });
           section?.classList.remove('flash');
           // Reading the layout lets the animation start over.
@@ -32,7 +33,7 @@ export function Section(props: {
     [page, name],
   );
   return (
-    <Disclosure id={`section-${name}`} className="section" isExpanded={isOpen} onExpandedChange={setOpen}>
+    <Disclosure ref={own} className="section" isExpanded={isOpen} onExpandedChange={setOpen}>
       <Heading level={3} className="section-head">
         <Button slot="trigger" className="section-button">
           <Icon name="chevron" />

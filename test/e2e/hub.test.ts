@@ -1,0 +1,204 @@
+/**
+ * A model and data by name, in Chromium against a stand-in of the Hub: listed, fetched with progress, broken off, resumed, kept, and trained with the
+ * Hub gone; and what goes wrong ends in a sentence with a way on.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Browser, Page } from 'puppeteer-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openBrowser } from '../tools/browser.ts';
+import { type HubRepo, type HubServer, startHub } from '../tools/hub.ts';
+import { type PageServer, servePage } from '../tools/server.ts';
+import { press, until, untilState, words } from './page-tools.ts';
+
+const LINK =
+  'v=1&preset=own-model&model=hub&data=hub&method=oft&c.oft_block_size=16&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
+const MODEL = 'onnx/model.onnx';
+const MODEL_PART = '.hub[data-kind=model]';
+const DATA_PART = '.hub[data-kind=dataset]';
+const SLOW = { kind: 'slow', bytes: 100_000, pauseMs: 60 } as const;
+
+let server: PageServer;
+let browser: Browser;
+let hub: HubServer;
+let repos: HubRepo[];
+
+beforeAll(async () => {
+  const read = (name: string) => readFile(`public/models/tales-gpt/${name}`).then((b) => new Uint8Array(b));
+  const files = {
+    'config.json': await read('config.json'),
+    'tokenizer.json': await read('tokenizer.json'),
+    'tokenizer_config.json': await read('tokenizer_config.json'),
+    [MODEL]: await read('model.onnx'),
+  };
+  const text = Array.from({ length: 300 }, (_, i) => `The ${i}th day was warm, and the fox ran home.`);
+  repos = [
+    { kind: 'model', name: 'makers/Tales-ONNX', files, tags: ['onnx'], downloads: 9 },
+    { kind: 'model', name: 'makers/Tales', files: { 'model.safetensors': files[MODEL] } },
+    { kind: 'model', name: 'makers/closed-ONNX', files, tags: ['onnx'], isGated: true },
+    {
+      kind: 'dataset',
+      name: 'makers/days',
+      files: { 'data/train.txt': new TextEncoder().encode(text.join('\n')) },
+    },
+  ];
+  hub = await startHub(repos);
+  server = await servePage();
+  browser = await openBrowser('chrome');
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+  await hub?.close();
+});
+
+/** A page of its own storage that asks the stand-in: its user has set the address, a link could not. */
+async function openHere(): Promise<Page> {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.setViewport({ width: 1280, height: 900 });
+  await page.evaluateOnNewDocument((url) => localStorage.setItem('papilio.hub', url), hub.url);
+  await load(page);
+  return page;
+}
+
+async function load(page: Page): Promise<void> {
+  await page.goto('about:blank');
+  await page.goto(`${server.url}#${LINK}`, { waitUntil: 'load' });
+  await page.waitForSelector('.panel-title');
+  for (const title of ['Model', 'Data'])
+    await page.evaluate((wanted) => {
+      for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
+        if (button.querySelector('.section-title')?.textContent === wanted) button.click();
+    }, title);
+  await page.waitForSelector('#hub-model');
+  await page.waitForSelector('#hub-dataset');
+}
+
+async function find(page: Page, what: 'model' | 'dataset', name: string): Promise<void> {
+  await page.$eval(`#hub-${what}`, (box) => (box as HTMLInputElement).select());
+  await page.type(`#hub-${what}`, name);
+  await page.keyboard.press('Enter');
+}
+
+/** Waits for words in an element; what stands there instead is in the error. */
+async function shown(page: Page, part: RegExp | string, where = MODEL_PART): Promise<string> {
+  let said = '';
+  const wait = until(
+    async () => {
+      said = await words(page, where);
+      return said.match(part) ? said : '';
+    },
+    `${part}`,
+    30,
+  );
+  return wait.catch((error: Error) => {
+    throw new Error(`${error.message} ${where} says: ${said}`);
+  });
+}
+const trouble = (page: Page, part: RegExp | string) => shown(page, part, '.hub-trouble');
+const DOWNLOAD = 'Download f32 · model';
+
+async function comeBack(): Promise<void> {
+  hub = await startHub(repos, Number(new URL(hub.url).port));
+}
+
+test('found by name, fetched, broken off, resumed, kept; trained with the Hub gone', async () => {
+  const page = await openHere();
+  await find(page, 'model', 'tales');
+  await press(page, 'makers/Tales-ONNX');
+  await shown(page, /f32 · model[\s\S]*onnx\/model\.onnx\s+3\.6 MB/);
+  await shown(page, new RegExp(`commit\\s+${hub.commitOf('makers/Tales-ONNX').slice(0, 7)}`));
+
+  hub.faults.set(MODEL, SLOW);
+  await press(page, DOWNLOAD);
+  await shown(page, /model\.onnx: [1-9][\d.]* [kM]B of 3\.6 MB/);
+  await press(page, 'Stop');
+  await trouble(page, 'broken off; what has arrived is kept');
+  await shown(page, /[1-9]\d* % here/);
+  await press(page, 'Resume');
+  await until(
+    async () => hub.requests.some((line) => /model\.onnx bytes=[1-9]/.test(line)),
+    'the rest to be asked for',
+    20,
+  );
+  await hub.close();
+  await trouble(page, /cannot be reached|connection ended/);
+
+  await comeBack();
+  await press(page, 'Resume');
+  await shown(page, /In use: hub:makers\/Tales-ONNX@[0-9a-f]{40}\/onnx\/model\.onnx/);
+  expect(hub.requests.find((line) => /model\.onnx bytes=/.test(line))).toMatch(/bytes=[1-9]\d{4,}-/);
+  await shown(page, /Family\s+llama[\s\S]*3\.6 MB/i, '.facts');
+
+  await find(page, 'dataset', 'makers/days');
+  await press(page, 'Download train');
+  await shown(page, /In use: hub:makers\/days@/, DATA_PART);
+  await hub.close();
+
+  // The page anew, and no Hub: what is kept is enough.
+  await load(page);
+  for (const [name, use, section] of [
+    ['makers/Tales-ONNX', 'Use f32 · model', MODEL_PART],
+    ['makers/days', 'Use train', DATA_PART],
+  ] as const) {
+    await press(page, name);
+    await press(page, use);
+    await shown(page, new RegExp(`In use: hub:${name}`), section);
+  }
+  await page.waitForSelector('.button-train:not([data-disabled])', { timeout: 30_000 });
+  await press(page, 'Train');
+  await untilState(page, 'finished');
+  expect(await page.title()).toMatch(/^100 % – loss \d/);
+  await comeBack();
+  await page.browserContext().close();
+});
+
+test('what goes wrong ends in a sentence and a way on', async () => {
+  const page = await openHere();
+  await find(page, 'model', 'makers/Tales-ONX');
+  await trouble(page, /no model makers\/Tales-ONX[\s\S]*Near to it: makers\/Tales-ONNX/);
+  await find(page, 'model', 'makers/Tales');
+  await trouble(page, /holds no \.onnx file; these do: makers\/Tales-ONNX/);
+  await press(page, 'Open makers/Tales-ONNX');
+  await shown(page, /f32 · model/);
+
+  hub.faults.set(MODEL, { kind: 'short', by: 1000 });
+  await press(page, DOWNLOAD);
+  await trouble(page, /where \d+ were promised[\s\S]*Download again/);
+  hub.faults.set(MODEL, { kind: 'wrong' });
+  await press(page, 'Download again');
+  await trouble(page, /SHA-256 does not fit[\s\S]*Download again/);
+  hub.faults.clear();
+
+  const client = await page.createCDPSession();
+  const { origin } = new URL(server.url);
+  const quota = (quotaSize?: number) =>
+    client.send('Storage.overrideQuotaForOrigin', {
+      origin,
+      ...(quotaSize === undefined ? {} : { quotaSize }),
+    });
+  hub.faults.set(MODEL, SLOW);
+  await press(page, 'Download again');
+  await shown(page, /model\.onnx: [1-9][\d.]* [kM]B of 3\.6 MB/);
+  await quota(1_500_000);
+  await trouble(page, /no more room for this page/);
+  await quota();
+  hub.faults.clear();
+  await press(page, 'Try again');
+  await shown(page, /In use: hub:makers\/Tales-ONNX/);
+  // The trainer reads it; what is freed under its hands it would fetch again.
+  await shown(page, /Family/, '.facts');
+  await press(page, 'Free makers/Tales-ONNX');
+  await shown(page, /Kept in this browser: 0 B/);
+
+  await find(page, 'model', 'makers/closed-ONNX');
+  await shown(page, /makers\/closed-ONNX\s+gated/);
+  await press(page, DOWNLOAD);
+  await trouble(page, 'accept its licence on');
+  await page.type('.hub-trouble input[type=password]', hub.token);
+  await press(page, 'Try again');
+  await shown(page, /In use: hub:makers\/closed-ONNX/);
+  const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }) + location.href);
+  expect(kept).not.toContain(hub.token);
+  await page.browserContext().close();
+});
