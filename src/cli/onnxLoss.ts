@@ -29,8 +29,8 @@ function crossEntropy(logits: Tensor, labels: readonly number[]): { value: numbe
 }
 
 /**
- * @param of the loss in the words of the file: cross entropy against labels, next-token cross entropy, or (anything else) the sum over
- * outputs of mean(output²)
+ * @param of the loss in the words of the file: cross entropy against labels, next-token cross entropy, nothing (a sum of the outputs with
+ * uneven weights, which no normalisation makes flat), or (anything else) the sum over outputs of mean(output²)
  * @param input the first input, whose next tokens are the labels of a language model
  */
 export function lossGradient(
@@ -51,6 +51,12 @@ export function lossGradient(
   let value = 0;
   const gradients = new Map<string, Float64Array>();
   for (const [output, { data }] of outputs) {
+    if (of === '') {
+      const weights = data.map((_, i) => (1 + Math.cos(i)) / data.length);
+      value += data.reduce((s, x, i) => s + x * weights[i]!, 0);
+      gradients.set(output, weights);
+      continue;
+    }
     value += data.reduce((s, x) => s + x * x, 0) / data.length;
     gradients.set(
       output,

@@ -105,11 +105,11 @@ export type EncoderFamily = 'bert' | 'roberta' | 'distilbert';
 export interface EncoderOptions {
   readonly family: EncoderFamily;
   readonly opset?: number;
-  readonly head?: 'classifier' | 'masked-lm' | 'tagger';
+  readonly head?: 'classifier' | 'sum' | 'masked-lm' | 'tagger';
 }
 
 /**
- * input_ids, attention_mask (and token_type_ids for BERT) → logits [B, 3], [B, S, 3] for a tagger, or [B, S, vocabulary] for a masked-LM head tied
+ * input_ids, attention_mask (and token_type_ids for BERT) → logits [B, 3] (`sum`: of all tokens' states instead of the first's), [B, S, 3] for a tagger, or [B, S, vocabulary] for a masked-LM head tied
  * to the table.
  */
 export function encoder({ family, opset = 14, head = 'classifier' }: EncoderOptions): OnnxModel {
@@ -152,6 +152,13 @@ export function encoder({ family, opset = 14, head = 'classifier' }: EncoderOpti
   }
   if (head === 'tagger') {
     g.output(b.linear('classifier', y, WIDTH, 3), 'float32', [...tokens, 3], 'logits');
+    return g.build();
+  }
+  if (head === 'sum') {
+    const real = b.op(family, 'Cast', [b.unsqueeze(family, maskInput, [2])], { to: 1 });
+    const axes = opset >= 13 ? [g.ints([1])] : [];
+    const sum = b.op(family, 'ReduceSum', [b.op(family, 'Mul', [y, real]), ...axes], { keepdims: 0 });
+    g.output(b.gemm('classifier', sum, WIDTH, 3), 'float32', ['batch_size', 3], 'logits');
     return g.build();
   }
   const first = b.op(family, 'Gather', [y, g.ints([0], [])], { axis: 1 });

@@ -53,7 +53,7 @@ export function geluTanh(b: Blocks, module: string, x: string): string {
 }
 
 /** `x[..., from : to]`. */
-export function cut(b: Blocks, module: string, x: string, from: number, to: number, axis = -1): string {
+function cut(b: Blocks, module: string, x: string, from: number, to: number, axis = -1): string {
   const { g } = b;
   return b.op(module, 'Slice', [x, g.ints([from]), g.ints([to]), g.ints([axis]), g.ints([1])]);
 }

@@ -14,8 +14,8 @@ import type { OnnxModel } from '../../src/onnx/types.ts';
 import { addN } from '../../src/ops/index.ts';
 import { VOCABULARY } from './graphs.ts';
 
-export const BATCH = 2;
-export const LENGTH = 7;
+const BATCH = 2;
+const LENGTH = 7;
 const PADDED_FROM = 5;
 
 /** Whether a token, counted over all examples, is padding. */
