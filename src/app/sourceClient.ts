@@ -1,10 +1,10 @@
 /** The page's side of the worker that fetches: started when first needed, errors with their kinds, a new one after a crash. */
 import { proxy, type Remote, wrap } from 'comlink';
 import { PapilioError } from '../lib/errors.ts';
-import type { Access, Shelf, SourceApi } from '../training/sourceWorker.ts';
+import type { Shelf, SourceApi } from '../training/sourceWorker.ts';
 import { asPapilioError } from './trainerClient.ts';
 
-export type { Access, Shelf };
+export type { Shelf };
 export type SourceClient = SourceApi;
 
 const startWorker = (): Worker =>
