@@ -98,6 +98,11 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
     metricsCsv: () => ask((api) => api.metricsCsv()),
     sweepMethods: (request, events) => ask((api) => api.sweepMethods(request, proxy(events))),
     stopSweep: () => ask((api) => api.stopSweep()),
+    shelf: (command) => ask((api) => api.shelf(command)),
+    shelfScore: (names) => ask((api) => api.shelfScore(names)),
+    shelfInspect: (name, module) => ask((api) => api.shelfInspect(name, module)),
+    shelfMerge: () => ask((api) => api.shelfMerge()),
+    shelfFiles: (names) => ask((api) => api.shelfFiles(names)),
     async close() {
       generation++;
       if (running !== undefined) await ask((api) => api.close());

@@ -17,7 +17,7 @@ import { mergedWeights } from '../training/mergedWeights.ts';
 import { openModel } from '../training/source.ts';
 import { fromTorch } from '../training/torchLayout.ts';
 import { readOneAdapter } from './adapterFiles.ts';
-import { graphRunner } from './runGraph.ts';
+import { graphRunner } from '../training/runGraph.ts';
 import { openGpu, writeBytes } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 

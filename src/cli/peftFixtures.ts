@@ -12,7 +12,7 @@ import { linear } from '../ops/linear.ts';
 import { unary } from '../ops/unary.ts';
 import { type CaseTensor, compare } from './peftCase.ts';
 import type { RowResult } from './peftTables.ts';
-import type { RunGraph } from './runGraph.ts';
+import type { RunGraph } from '../training/runGraph.ts';
 import { kindOf, listFolder, readBytes, readText } from './runtime.ts';
 
 /** y = fc2(tanh(fc1(x))). */

@@ -21,7 +21,7 @@ import { fail } from '../lib/errors.ts';
 import { linear } from '../ops/linear.ts';
 import { type CaseTensor, compare } from './peftCase.ts';
 import type { RowResult } from './peftTables.ts';
-import type { RunGraph } from './runGraph.ts';
+import type { RunGraph } from '../training/runGraph.ts';
 
 interface MultiCase {
   readonly name: string;

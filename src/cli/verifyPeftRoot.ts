@@ -10,7 +10,7 @@ import { checkFixtures } from './peftFixtures.ts';
 import { checkMultiAdapter } from './peftMulti.ts';
 import { type RowResult, TABLES } from './peftTables.ts';
 import { checkPeftTrain } from './peftTrain.ts';
-import { graphRunner } from './runGraph.ts';
+import { graphRunner } from '../training/runGraph.ts';
 import { kindOf, listFolder, openGpu, readText } from './runtime.ts';
 
 interface Checked {

@@ -19,7 +19,7 @@ interface Tally {
 
 /** The task's own measure over at most `limit` held-out examples (0: all). */
 export async function evaluateHeld(
-  engine: Engine,
+  engine: Pick<Engine, 'evaluate'>,
   dataset: Dataset,
   batches: BatchPlan,
   which: Which,

@@ -14,6 +14,7 @@ import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { ForecastReport } from './forecastReport.ts';
 import type { TrainingSettings } from './settings.ts';
+import type { ShelfCommand, ShelfReport, ShelfScore } from './shelf/types.ts';
 import type { SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
 
 /** A file by name; bytes travel as transferables. */
@@ -361,5 +362,14 @@ export interface TrainerApi {
    */
   sweepMethods(request: SweepRequest, events: (event: SweepEvent) => void): Promise<SweepReport>;
   stopSweep(): Promise<void>;
+  /** Opened adapters beside the run: commands change all or nothing and tell what there is then. */
+  shelf(command: ShelfCommand): Promise<ShelfReport>;
+  /** Of these adapters alone, or of everything as it stands (null), on the bound model's held-out examples. */
+  shelfScore(names: readonly string[] | null): Promise<ShelfScore>;
+  shelfInspect(name: string, module: string): Promise<Inspection>;
+  /** The bound model's file with what is merged, or, if nothing is, with the active adapters. */
+  shelfMerge(): Promise<MergeReport>;
+  /** PEFT's folder of one adapter; of several, each in a subfolder. */
+  shelfFiles(names: readonly string[]): Promise<readonly NamedFile[]>;
   close(): Promise<void>;
 }

@@ -15,6 +15,7 @@ import { sessionProject } from './python.ts';
 import { reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
+import { createShelf } from './shelf/shelf.ts';
 import { openModel, reportData, type Surroundings } from './source.ts';
 import { runSweep } from './sweep.ts';
 
@@ -65,6 +66,8 @@ export function createTrainer(around: Surroundings): TrainerApi {
       },
     );
   };
+
+  const shelf = createShelf(around, openGpuDevice);
 
   return {
     async describe(source) {
@@ -233,6 +236,11 @@ export function createTrainer(around: Surroundings): TrainerApi {
     async stopSweep() {
       sweeping?.abort();
     },
+    shelf: shelf.run,
+    shelfScore: shelf.score,
+    shelfInspect: shelf.inspect,
+    shelfMerge: shelf.mergeOut,
+    shelfFiles: shelf.files,
     async close() {
       sweeping?.abort();
       await session?.pause();

@@ -74,7 +74,15 @@ function transferables(value: unknown): Transferable[] {
 }
 
 /** Results that are made for the caller alone; others still belong to the run. */
-const GIVEN_AWAY: readonly (keyof TrainerApi)[] = ['checkpoint', 'merge', 'inspect', 'exportAdapter'];
+const GIVEN_AWAY: readonly (keyof TrainerApi)[] = [
+  'checkpoint',
+  'merge',
+  'inspect',
+  'exportAdapter',
+  'shelfMerge',
+  'shelfInspect',
+  'shelfFiles',
+];
 
 const trainer = createTrainer(around);
 const exposed = Object.fromEntries(

@@ -141,6 +141,11 @@ export function fakeTrainer(): FakeTrainer {
     sweepMethods: unused,
     stopSweep: unused,
     merge: unused,
+    shelf: unused,
+    shelfScore: unused,
+    shelfInspect: unused,
+    shelfMerge: unused,
+    shelfFiles: unused,
     paritySample: unused,
     metricsCsv: unused,
   };

@@ -1,4 +1,4 @@
-/** Runs single graphs on a device and reads their outputs, for merging and for checks. */
+/** Runs single graphs on a device and reads their outputs: merging, looking inside, checks. */
 import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
 import { createStore } from '../gpu/store.ts';

@@ -1,0 +1,56 @@
+/** A model with its data that adapters are held against: which fit, their plans and numbers in the engine's layout. */
+import { chooseAdapter } from '../../adapters/choose.ts';
+import { fitAdapter } from '../../adapters/fit.ts';
+import type { LoadedAdapter } from '../../adapters/peft.ts';
+import { type BaseParameter, initialValues } from '../../adapters/plan.ts';
+import type { Member } from '../../adapters/set/forward.ts';
+import type { Dataset } from '../../data/types.ts';
+import type { LoadedModel } from '../../models/load.ts';
+import { type BatchPlan, planBatches } from '../batchPlan.ts';
+import { type OpenedModel, openData, openModel, type Surroundings } from '../source.ts';
+import { withHeadFor } from '../tasks.ts';
+import { fromTorch } from '../torchLayout.ts';
+import type { ShelfTask } from './types.ts';
+
+export interface Bound {
+  readonly task: ShelfTask;
+  readonly opened: OpenedModel;
+  /** With a head for the data's classes. */
+  readonly model: LoadedModel;
+  readonly dataset: Dataset;
+  readonly batches: BatchPlan;
+  readonly parameters: ReadonlyMap<string, BaseParameter>;
+}
+
+export async function openBound(task: ShelfTask, around: Surroundings): Promise<Bound> {
+  const first = await openModel(task.model, around);
+  const { dataset } = await openData(task.data, first, task.training, around);
+  const model = withHeadFor(first.model, dataset, task.training.seed);
+  return {
+    task,
+    opened: { ...first, model },
+    model,
+    dataset,
+    batches: planBatches(dataset, task.training, model.normalisation, task.data.options?.padding),
+    parameters: new Map(model.parameters.map((p) => [p.name, p])),
+  };
+}
+
+/** @throws PapilioError with the reason why it does not belong to the model */
+export function fitToBound(adapter: LoadedAdapter, { model }: Bound): readonly string[] {
+  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+  return fitAdapter({ ...adapter, ...fromTorch(adapter, model.modules) }, model.targets, shapes).warnings;
+}
+
+/** The adapter with its numbers as the engine runs it. */
+export function memberOf(name: string, adapter: LoadedAdapter, { model, parameters }: Bound): Member {
+  const { plan } = chooseAdapter(
+    adapter.method,
+    adapter.config,
+    model.targets,
+    model.parameters,
+    adapter.shared,
+  );
+  const own = fromTorch(adapter, model.modules);
+  return { name, plan, packed: initialValues(plan, 0, parameters, own) };
+}
