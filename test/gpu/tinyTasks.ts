@@ -76,7 +76,7 @@ function wordTokenizer(words: readonly string[]): string {
 
 /** A BERT of two layers whose vocabulary is these words. */
 export function tinyBert(
-  head: 'classifier' | 'masked-lm' | 'tagger',
+  head: 'sum' | 'masked-lm' | 'tagger',
   words: readonly string[],
   labels?: readonly string[],
 ): ModelSource {

@@ -7,7 +7,7 @@ import { fail } from '../../lib/errors.ts';
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252';
 
 /** Bytes that are looked at to guess an encoding. */
-const SAMPLE = 65_536;
+const SAMPLE = 32_768;
 /** Western text in Latin-1 has letters beyond ASCII, but not many, and not in rows. */
 const MOST_ACCENTS = 0.2;
 
@@ -81,5 +81,16 @@ function latin1(bytes: Uint8Array, name: string, notes: string[]): string {
   notes.push(
     `${name} is not UTF-8 (line ${line}) and was read as Windows-1252 (Latin-1), ${high} accented letter(s); check them, or save it as UTF-8.`,
   );
-  return new TextDecoder('windows-1252').decode(bytes);
+  const parts: string[] = [];
+  for (let at = 0; at < bytes.length; at += SAMPLE)
+    parts.push(
+      String.fromCharCode(...bytes.subarray(at, at + SAMPLE)).replace(
+        /[\u0080-\u009f]/g,
+        (c) => WINDOWS_1252[c.charCodeAt(0) - 0x80]!,
+      ),
+    );
+  return parts.join('');
 }
+
+/** Bytes 0x80 to 0x9f; the others are Latin-1. Node's own decoder of this name leaves them as control characters. */
+const WINDOWS_1252 = '€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008dŽ\u008f\u0090‘’“”•–—˜™š›œ\u009džŸ';

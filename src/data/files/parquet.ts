@@ -1,5 +1,11 @@
 /** Parquet files, with every codec of the format, lists and structs, and the class names that Hugging Face's datasets keep in the footer. */
-import { type FileMetaData, parquetMetadata, parquetReadObjects, parquetSchema } from 'hyparquet';
+import {
+  type FileMetaData,
+  parquetMetadata,
+  parquetReadObjects,
+  parquetSchema,
+  type SchemaTree,
+} from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import type { DataFile } from './bytes.ts';
@@ -16,7 +22,9 @@ export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
   let columns: string[];
   try {
     metadata = parquetMetadata(file);
-    columns = parquetSchema(metadata).children.map((child) => child.element.name);
+    const schema = parquetSchema(metadata);
+    columns = schema.children.map((child) => child.element.name);
+    checkColumns(metadata, schema);
   } catch (cause) {
     return fail(
       'bad-data',
@@ -36,6 +44,8 @@ export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
       `${path} (codec ${codecs.join(', ')}) cannot be read (${(cause as Error).message}); write it again with snappy, zstd or no compression.`,
     );
   }
+  if (rows.length !== total)
+    fail('bad-data', `${path} should hold ${total} rows but has ${rows.length}; download it again.`);
   return {
     file: path,
     columns,
@@ -43,6 +53,17 @@ export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
     total,
     classNames: classNamesOf(metadata),
   };
+}
+
+/** The columns of every part must be those of the schema; the reader would start on others and never wait for them. */
+function checkColumns(metadata: FileMetaData, schema: SchemaTree): void {
+  const leaves = (tree: SchemaTree): string[] =>
+    tree.children.length === 0 ? [tree.path.join('.')] : tree.children.flatMap(leaves);
+  const wanted = leaves(schema).join('\n');
+  for (const { columns } of metadata.row_groups) {
+    if (columns.map((c) => c.meta_data?.path_in_schema.join('.')).join('\n') !== wanted)
+      throw new Error('its columns are not those of its schema');
+  }
 }
 
 const plainValues = (values: Readonly<Record<string, unknown>>): Record<string, unknown> =>
