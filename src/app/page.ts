@@ -5,6 +5,7 @@ import type { InferenceClient } from '../inference/client.ts';
 import type { NamedFile, TrainerApi } from '../training/protocol.ts';
 import { type Controller, createController } from './controller.ts';
 import { type Derived, derive } from './derive.ts';
+import { flatModel } from './dropped.ts';
 import type { HubDesk } from './hub.ts';
 import { createLooking, type Looking } from './looking.ts';
 import { embeddedCard } from './modelCards.ts';
@@ -17,7 +18,9 @@ import {
   sameValue,
   trainingShape,
 } from './settings.ts';
+import { createShelfDesk, type ShelfDesk } from './shelf.ts';
 import { createStores, type Stores } from './stores.ts';
+import { createSweepDesk, type SweepDesk } from './sweep.ts';
 import { asPapilioError } from './trainerClient.ts';
 import { encodeHash } from './url.ts';
 
@@ -38,6 +41,12 @@ export interface Page extends Stores {
   setConfig(key: string, value: unknown): string | null;
   setTraining(key: string, value: unknown): string | null;
   openModel(files: readonly NamedFile[]): Promise<void>;
+  /** The next run begins as its method does, with the settings that are chosen. */
+  startAfresh(): void;
+  /** Opened adapters. */
+  readonly shelf: ShelfDesk;
+  /** Methods side by side at one budget. */
+  readonly sweep: SweepDesk;
   /** Models and data from elsewhere; loaded when first asked for. */
   hub(): Promise<HubDesk>;
   link(): string;
@@ -61,6 +70,18 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
   const { choice, run, ui } = stores;
   const controller = createController(stores, trainer, sessions);
   const looking = createLooking(stores, trainer, controller, inference);
+  const shelf = createShelfDesk(stores, trainer, (row, files) => {
+    const { model, data, preset } = choice.getState().settings;
+    const base = baseSettings(preset, { model, data, method: row.method });
+    const config = Object.fromEntries(
+      Object.entries(row.config).filter(
+        ([key, value]) => refuseValue(configShape(row.method), key, value) === null,
+      ),
+    );
+    choice.setState({ startFrom: { name: row.name, method: row.method, files } });
+    setSettings({ ...base, config });
+  });
+  const sweep = createSweepDesk(stores, trainer);
   const showListeners = new Set<(section: SectionName) => void>();
   trainer.onCrash?.((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
 
@@ -106,6 +127,9 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
 
   function setField(part: 'config' | 'training', key: string, value: unknown): string | null {
     const { settings } = choice.getState();
+    const { startFrom } = choice.getState();
+    if (part === 'config' && startFrom !== null)
+      return `the run goes on from ${startFrom.name}, whose own configuration counts`;
     const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
     if (reason === null) setSettings({ ...settings, [part]: { ...settings[part], [key]: value } });
     return reason;
@@ -132,23 +156,41 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
       return run.getState().open !== null || derived().problem === null;
     },
     isChanged() {
-      const { current } = run.getState();
-      return current !== null && !sameValue(current.settings, choice.getState().settings);
+      const { current, request } = run.getState();
+      const { settings, startFrom } = choice.getState();
+      return (
+        current !== null && (!sameValue(current.settings, settings) || request?.adapter !== startFrom?.files)
+      );
     },
     setSettings,
     choosePreset(id) {
       const { training } = choice.getState().settings;
       const base = baseSettings(id);
+      choice.setState({ startFrom: null });
       setSettings({ ...base, training: { ...base.training, seed: training.seed } });
     },
     choose(change) {
       const { settings } = choice.getState();
       const { model, data, method } = settings;
+      // The data may change under an adapter; its method may not, and its model is another one's.
+      if (change.data === undefined) choice.setState({ startFrom: null });
+      const { startFrom } = choice.getState();
+      if (startFrom !== null) {
+        setSettings({
+          ...baseSettings(settings.preset, { model, method, ...change }),
+          config: settings.config,
+        });
+        return;
+      }
       setSettings(baseSettings(settings.preset, { model, data, method, ...change }));
     },
+    startAfresh: () => choice.setState({ startFrom: null }),
+    shelf,
+    sweep,
     setConfig: (key, value) => setField('config', key, value),
     setTraining: (key, value) => setField('training', key, value),
-    async openModel(files) {
+    async openModel(given) {
+      const files = flatModel(given);
       const kept = files.some(({ name }) => name.endsWith('.onnx')) ? [] : choice.getState().modelFiles;
       choice.setState({ modelFiles: [...kept, ...files] });
       await loadReport();

@@ -31,9 +31,9 @@ export function ModelSection() {
       {model === 'own' ? (
         <Suspense fallback={null}>
           <FileDrop
-            label="Drop an .onnx file and the files beside it"
+            label="Drop an .onnx file and the files beside it, or their folder"
             hint="config.json, tokenizer.json and external data belong to it. Nothing leaves this tab."
-            accepts={['.onnx', '.json', '.data', '.bin', '.onnx_data']}
+            accepts={['.onnx', '.json', '.jinja', '.data', '.bin', '.onnx_data']}
             files={files}
             onFiles={(dropped) => void page.openModel(dropped)}
             onClear={() => page.choice.setState({ modelFiles: [], report: null, reportError: null })}

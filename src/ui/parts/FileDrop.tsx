@@ -32,6 +32,17 @@ async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: st
   return out;
 }
 
+/** Files of a chosen folder with their paths; those of kinds that are not asked for are not read. */
+async function readFolder(files: readonly File[], accepts: readonly string[]): Promise<NamedFile[]> {
+  const wanted = files.filter(({ name }) => accepts.some((ending) => name.toLowerCase().includes(ending)));
+  return Promise.all(
+    wanted.map(async (file) => ({
+      name: file.webkitRelativePath || file.name,
+      bytes: new Uint8Array(await file.arrayBuffer()),
+    })),
+  );
+}
+
 export function FileDrop(props: {
   readonly label: string;
   readonly hint: string;
@@ -57,6 +68,12 @@ export function FileDrop(props: {
         }}
       >
         <Button className="button">Choose files</Button>
+      </FileTrigger>{' '}
+      <FileTrigger
+        acceptDirectory
+        onSelect={(list) => void readFolder([...(list ?? [])], accepts).then(onFiles)}
+      >
+        <Button className="button">Choose a folder</Button>
       </FileTrigger>
       <p className="hint">{hint}</p>
       {files.length > 0 ? (
