@@ -36,6 +36,8 @@ interface MemoryReport {
   readonly fileBytes: number;
   /** Peak of JavaScript's memory, array buffers included, over what there was before the model was read. */
   readonly heapBytes: number;
+  /** What was going on at that peak. */
+  readonly heapDuring: string;
   readonly gpuBytes: number;
   readonly forecastBytes: number;
   readonly losses: readonly number[];
@@ -85,12 +87,15 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
   const device = await openDevice(await openGpu());
   collectGarbage();
   const start = held();
-  let peak = 0;
+  let peak = { bytes: 0, during: '' };
+  let stage = 'read';
   const sample = (): void => {
-    peak = Math.max(peak, held() - start);
+    const bytes = held() - start;
+    if (bytes > peak.bytes) peak = { bytes, during: stage };
   };
   const seconds: Record<string, number> = {};
   const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
+    stage = what;
     const from = performance.now();
     const result = await work();
     seconds[what] = (performance.now() - from) / 1000;
@@ -164,7 +169,8 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
   );
   engine.destroy();
   device.destroy();
-  return { fileBytes, heapBytes: peak, gpuBytes, forecastBytes: forecast.bytes.peak, losses, seconds };
+  const [heapBytes, heapDuring] = [peak.bytes, peak.during];
+  return { fileBytes, heapBytes, heapDuring, gpuBytes, forecastBytes: forecast.bytes.peak, losses, seconds };
 }
 
 /** Tells of every weight when it has just been read, which is when most is held. */
@@ -172,8 +178,8 @@ function watchSources(graph: Graph, sample: () => void): void {
   for (const v of new Set(graph.nodes.flatMap((n) => n.inputs))) {
     const { source } = v;
     if (v.role !== 'parameter' || !source) continue;
-    const watched: TensorSource = () => {
-      const data = source();
+    const watched: TensorSource = (room) => {
+      const data = source(room);
       sample();
       return data;
     };
@@ -193,7 +199,7 @@ function randomBatch(vocabulary: number): FullBatch {
 async function mergeTo(
   folder: string,
   model: LoadedModel,
-  weights: () => Promise<ReadonlyMap<string, Float32Array>>,
+  weights: () => Promise<Map<string, Float32Array>>,
   sample: () => void,
 ): Promise<void> {
   const { onnx } = mergeModel(model, await weights(), 'requantise');
@@ -216,7 +222,7 @@ export async function verifyMemory(folder: string, json: boolean): Promise<numbe
     const seconds = Object.entries(report.seconds).map(([what, s]) => `${what} ${s.toFixed(1)} s`);
     const lines = [
       `${ok ? 'ok  ' : 'FAIL'} files of ${mebibytes(report.fileBytes)}`,
-      `     JavaScript's peak ${mebibytes(report.heapBytes)}, ${heap.toFixed(2)} times the files (at most ${HEAP_BOUND})`,
+      `     JavaScript's peak ${mebibytes(report.heapBytes)}, ${heap.toFixed(2)} times the files (at most ${HEAP_BOUND}), during: ${report.heapDuring}`,
       `     GPU peak ${mebibytes(report.gpuBytes)}, forecast ${mebibytes(report.forecastBytes)}, off by ${(100 * off).toFixed(1)} %`,
       `     loss before and after a step ${before.toFixed(4)}, ${after.toFixed(4)}; ${seconds.join(', ')}`,
     ];

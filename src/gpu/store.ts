@@ -72,9 +72,20 @@ export function checkData(
   }
 }
 
+/** Bytes that are kept for rearranging one weight after the other. */
+const KEPT_ROOM = 1 << 25;
+
 export function createStore(device: Device): Store {
   const buffers = new Map<string, GPUBuffer>();
   const values = new Map<string, StoredValue>();
+  let held = new ArrayBuffer(0);
+  const room = (bytes: number): ArrayBuffer => {
+    if (held.byteLength >= bytes) return held;
+    const made = new ArrayBuffer(bytes);
+    // What is rarely needed is not kept.
+    if (bytes <= KEPT_ROOM) held = made;
+    return made;
+  };
   const find = (
     name: string,
     role?: StoredValue['role'],
@@ -103,7 +114,7 @@ export function createStore(device: Device): Store {
         }
         return buffers.get(key)!;
       }
-      const data = value.source?.();
+      const data = value.source?.(room);
       if (!data) return fail('internal', `${role} ${name} has no source.`);
       checkData(`${role} ${name}`, value, data);
       const bytes = Math.max(16, Math.ceil(byteSizeOf(value) / 16) * 16);

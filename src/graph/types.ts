@@ -23,8 +23,14 @@ export interface Tensor extends TensorType {
 /** Data as it goes to the device: f32, f16 (as its 16-bit patterns), i32 or u32. */
 export type DeviceData = Float32Array | Uint16Array | Int32Array | Uint32Array;
 
-/** Where the first contents of a persistent value come from; called once, when its buffer is made. */
-export type TensorSource = () => DeviceData;
+/** Memory of so many bytes at least, which the next call may hand out again. */
+export type Room = (bytes: number) => ArrayBuffer;
+
+/**
+ * Where the first contents of a persistent value come from; called when its buffer is made. A caller that is done with the data before
+ * it asks for more gives `room`, so that contents which must be rearranged need no memory of their own.
+ */
+export type TensorSource = (room?: Room) => DeviceData;
 
 /**
  * What a value is to the programs of one family (training, evaluation, the short last batch):

@@ -61,17 +61,18 @@ function written(
 }
 
 /**
+ * Both maps of weights are emptied on the way and their arrays given to the model, so that no weight is held twice.
  * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's layout
  * @throws PapilioError('non-finite') for a weight that is no number: nothing is written then
  */
 export function mergeWeights(
   onnx: OnnxModel,
   modules: readonly ModuleInfo[],
-  weights: ReadonlyMap<string, Float32Array>,
+  weights: Map<string, Float32Array>,
   options: {
     readonly quantised?: QuantisedMerge;
     /** Frozen weights that were rounded while loading, written as they were used; readers that share one get it together. */
-    readonly rounded?: ReadonlyMap<string, Float32Array>;
+    readonly rounded?: Map<string, Float32Array>;
   } = {},
 ): Merged {
   const origins = new Map<string, ParamOrigin>();
@@ -83,7 +84,7 @@ export function mergeWeights(
       readers.set(origin.initializer, (readers.get(origin.initializer) ?? 0) + 1);
     }
   }
-  const inPlace = new Map<string, { data: Float32Array }>();
+  const inPlace = new Map<string, { data: Float32Array; given: boolean }>();
   const clones: { name: string; origin: ParamOrigin; data: Float32Array }[] = [];
   const codes: { name: string; source: QuantSource; data: Float32Array }[] = [];
   const report: WrittenWeight[] = [];
@@ -91,11 +92,13 @@ export function mergeWeights(
     origins.get(name) ?? fail('internal', `Parameter ${name} has no place in the file.`);
   for (const [name, data] of options.rounded ?? []) {
     const origin = originOf(name);
-    inPlace.set(origin.initializer, { data: fileLayout(data, origin) });
+    options.rounded!.delete(name);
+    inPlace.set(origin.initializer, { data: fileLayout(data, origin), given: true });
   }
   for (const [name, data] of weights) {
     const origin = originOf(name);
     requireFinite(name, data);
+    weights.delete(name);
     const file = fileLayout(data, origin);
     const shared = (readers.get(origin.initializer) ?? 1) > 1;
     if (origin.quant) {
@@ -114,7 +117,7 @@ export function mergeWeights(
       written(name, half ? 'f16' : 'exact', file, half ? halfToFloat32(float32ToHalf(file)) : null),
     );
     if (shared) clones.push({ name, origin, data: file });
-    else inPlace.set(origin.initializer, { data: file });
+    else inPlace.set(origin.initializer, { data: file, given: true });
   }
   let result = replaceInitializers(onnx, inPlace);
   const changed = [...inPlace.keys()];
@@ -126,7 +129,12 @@ export function mergeWeights(
       );
     }
     const clone = freeName(result, name);
-    result = rewireInput(result, origin.node, origin.inputIndex, tensorLike(origin.tensor, clone, { data }));
+    result = rewireInput(
+      result,
+      origin.node,
+      origin.inputIndex,
+      tensorLike(origin.tensor, clone, { data, given: true }),
+    );
     changed.push(clone);
   }
   for (const { name, source, data } of codes) {

@@ -33,7 +33,7 @@ export async function mergedWeights(
 /** The model's file with everything that training changed, and what writing did to each weight. */
 export function mergeModel(
   model: LoadedModel,
-  weights: ReadonlyMap<string, Float32Array>,
+  weights: Map<string, Float32Array>,
   quantised: QuantisedMerge,
 ): Merged {
   const rounded = new Map(

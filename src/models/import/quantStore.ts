@@ -4,7 +4,7 @@
  */
 import type { Builder } from '../../graph/builder.ts';
 import { sizeOf } from '../../graph/shape.ts';
-import type { TensorSource, Value } from '../../graph/types.ts';
+import type { Room, TensorSource, Value } from '../../graph/types.ts';
 import { float32ToHalf } from '../../lib/half.ts';
 import { halfBits, tensorToF32 } from '../../onnx/values.ts';
 import { cast } from '../../ops/cast.ts';
@@ -69,20 +69,24 @@ export function weightStore(graph: FoldedGraph, precision: Precision): WeightSto
         if (format) return inCodes(format, () => packed(quant, format, transposed));
         return inFloats(() => {
           const data = dequantised(quant, new Float32Array(sizeOf(shape)));
-          return transposed ? transpose(data, v.shape) : data;
+          return transposed ? transpose(data, v.shape, new Float32Array(data.length)) : data;
         });
       }
-      const floats = (): Float32Array => {
+      const floats = (room?: Room): Float32Array => {
         const data = tensorToF32(tensor);
-        return transposed ? transpose(data, v.shape) : data;
+        return transposed
+          ? transpose(data, v.shape, new Float32Array(placeFor(data, room), 0, data.length))
+          : data;
       };
       const large = rows * columns >= LEAST_SIZE;
       if (isMatrix && large && precision === 'q4' && read.product && columns >= LEAST_COLUMNS)
         return inCodes(loadFormat(columns), () => quantiseMatrix(floats(), rows, columns));
       if (isMatrix && tensor.dtype === 'float16') {
-        return inHalves(() => {
+        return inHalves((room) => {
           const bits = halfBits(tensor);
-          return transposed ? transpose(bits, v.shape) : bits;
+          return transposed
+            ? transpose(bits, v.shape, new Uint16Array(placeFor(bits, room), 0, bits.length))
+            : bits;
         });
       }
       if (isMatrix && large && precision !== 'file') return inHalves(() => float32ToHalf(floats()));
@@ -91,10 +95,12 @@ export function weightStore(graph: FoldedGraph, precision: Precision): WeightSto
   };
 }
 
+const placeFor = ({ byteLength }: ArrayBufferView, room: Room | undefined): ArrayBuffer =>
+  room ? room(byteLength) : new ArrayBuffer(byteLength);
+
 /** Row-major [rows, columns] → [columns, rows]. */
-function transpose<T extends Float32Array | Uint16Array>(data: T, shape: readonly number[]): T {
+function transpose<T extends Float32Array | Uint16Array>(data: T, shape: readonly number[], out: T): T {
   const [rows, columns] = shape as [number, number];
-  const out = data.slice() as T;
   for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
   return out;
 }
