@@ -33,9 +33,17 @@ export function prefixMatcher(
   return (text) => search(text) !== null;
 }
 
+/** `(.*)*`, `(?:\w+)+`: as many ways to match as there are subsets of the characters, all tried before it fails. */
+const REPEATED_REPETITION = /\((?:\?:|\?<\w+>)?(?:\\?[^()[\]]|\[[^\]]*\])[*+]\)(?:[*+]|\{\d*,\})/;
+
 function compile(pattern: string, where: string, before: string, after: string): RegExp {
   try {
     const { source, flags } = translate(pattern);
+    if (REPEATED_REPETITION.test(source)) {
+      throw new SyntaxError(
+        'a repetition of a repetition can take forever on a long name; leave one of them out',
+      );
+    }
     // The pattern must stand on its own: "a)(b" would otherwise pair its brackets with ours.
     new RegExp(source, flags);
     return new RegExp(before + source + after, flags);
