@@ -2,6 +2,7 @@
  * `papilio merge --model FILE --adapter DIR [--adapter DIR2 …] --out FILE`: adapters merged into a model, without training. Several are merged in the
  * order given, each into the weights that the one before left.
  */
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { chooseAdapter } from '../adapters/choose.ts';
@@ -14,10 +15,10 @@ import type { LoadedModel } from '../models/load.ts';
 import { mergeWeights } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { mergedWeights } from '../training/mergedWeights.ts';
+import { graphRunner } from '../training/runGraph.ts';
 import { openModel } from '../training/source.ts';
 import { fromTorch } from '../training/torchLayout.ts';
 import { readOneAdapter } from './adapterFiles.ts';
-import { graphRunner } from '../training/runGraph.ts';
 import { openGpu, writeBytes } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 
@@ -63,14 +64,19 @@ export async function mergeCommand(args: readonly string[]): Promise<number> {
     }
   }
   const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
-  await writeBytes(out, encodeModel(onnx));
+  // An encoder and its decoder go back into two files, beside each other as they came.
+  const written = model
+    .separate?.(onnx)
+    .map((part) => ({ ...part, name: join(dirname(out), basename(part.name)) }));
+  for (const part of written ?? [{ name: out, onnx }]) await writeBytes(part.name, encodeModel(part.onnx));
   for (const warning of warnings) process.stderr.write(`${warning}\n`);
   const methods = adapters.map(({ method }) => method.id);
-  const result = { method: methods.join('+'), methods, changedInitializers: changed, out };
+  const files = written?.map(({ name }) => name).join(' and ') ?? out;
+  const result = { method: methods.join('+'), methods, changedInitializers: changed, out: files };
   process.stdout.write(
     values.json
       ? `${JSON.stringify(result)}\n`
-      : `${changed.length} initialisers changed; written to ${out}\n`,
+      : `${changed.length} initialisers changed; written to ${files}\n`,
   );
   return 0;
 }

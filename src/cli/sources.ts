@@ -7,6 +7,7 @@ import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import { openSource, pin } from '../hub/open.ts';
 import type { Around, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
+import { halfOf } from '../models/readOnnx.ts';
 import { externalFiles } from '../onnx/decode.ts';
 import { bringModel } from '../training/fetched.ts';
 import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
@@ -58,36 +59,40 @@ async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | Url
   return source;
 }
 
-/** The .onnx file of a folder: `model.onnx`, `onnx/model.onnx`, or the only one there is. */
-async function modelFile(path: string): Promise<string> {
+/** The .onnx file of a folder: `model.onnx`, `onnx/model.onnx`, the two of an encoder and its decoder, or the only one there is. */
+async function modelFile(path: string): Promise<string[]> {
   const kind = await kindOf(path);
   if (kind === null)
     return fail(
       'not-found',
       `${path} does not exist; give an .onnx file, a folder with one, embedded:NAME or hub:OWNER/NAME.`,
     );
-  if (kind === 'file') return path;
+  if (kind === 'file') return [path];
   const files = (await listFiles(path)).filter((f) => f.endsWith('.onnx'));
   const usual = ['model.onnx', 'onnx/model.onnx'].find((f) => files.includes(f));
-  const chosen = usual ?? (files.length === 1 ? files[0] : undefined);
-  if (chosen === undefined) {
+  const halves = [halfOf(files, 'encoder'), halfOf(files, 'decoder')].filter((f) => f !== undefined);
+  const chosen = usual ? [usual] : halves.length === 2 ? halves : files;
+  if (chosen !== halves && chosen.length !== 1) {
     return fail(
       'not-found',
       `${path} holds ${files.length === 0 ? 'no .onnx file' : `${files.length} .onnx files`}; name one file.`,
     );
   }
-  return join(path, chosen);
+  return chosen.map((f) => join(path, f));
 }
 
 /** Reads a model file, its external data and its sidecars (beside it, or one folder up as on the Hub). */
 export async function modelSource(word: string): Promise<ModelSource> {
   if (word.startsWith(EMBEDDED)) return { kind: 'embedded', name: word.slice(EMBEDDED.length) };
   if (isRemote(word)) return fetchNamed(word, 'model');
-  const path = await modelFile(word);
-  const folder = dirname(path);
-  const bytes = await readBytes(path);
-  const files: NamedFile[] = [{ name: basename(path), bytes }];
-  for (const name of externalFiles(bytes)) files.push({ name, bytes: await readBytes(join(folder, name)) });
+  const paths = await modelFile(word);
+  const folder = dirname(paths[0]!);
+  const files: NamedFile[] = [];
+  for (const path of paths) {
+    const bytes = await readBytes(path);
+    files.push({ name: basename(path), bytes });
+    for (const name of externalFiles(bytes)) files.push({ name, bytes: await readBytes(join(folder, name)) });
+  }
   for (const name of SIDECARS) {
     for (const beside of [folder, ...(basename(folder) === 'onnx' ? [dirname(folder)] : [])]) {
       if ((await kindOf(join(beside, name))) === 'file') {

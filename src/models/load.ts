@@ -5,12 +5,12 @@
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { decodeModel } from '../onnx/decode.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { importModel } from './import/importModel.ts';
 import type { ModuleInfo } from './import/modules.ts';
 import type { Precision } from './import/quantStore.ts';
+import { type ReadModel, readOnnx } from './readOnnx.ts';
 import { resizeHead } from './resizeHead.ts';
 
 export type ModelTask = 'image-classification' | 'causal-lm' | 'masked-lm' | 'text-classification' | 'other';
@@ -44,6 +44,8 @@ export interface ModelParameter {
 
 export interface LoadedModel {
   readonly onnx: OnnxModel;
+  /** Where `onnx` was joined of an encoder's and a decoder's file: the two again, with the weights of a changed model. */
+  readonly separate: ReadModel['separate'];
   /** What the weights were loaded as. */
   readonly precision: Precision;
   readonly family: string;
@@ -106,19 +108,14 @@ export function loadModel(
   files: readonly ModelFile[],
   options: { readonly precision?: Precision } = {},
 ): LoadedModel {
-  const file =
-    files.find((f) => f.name.endsWith('.onnx')) ??
-    fail('not-found', 'There is no .onnx file among the files of the model; add it.');
-  const external = new Map(
-    files.filter((f) => f !== file && !f.name.endsWith('.json')).map((f) => [f.name, f.bytes]),
-  );
-  const onnx = decodeModel(file.bytes, external);
+  const { onnx, separate } = readOnnx(files);
   return describeModel(
     onnx,
     parseJson(files, 'config.json'),
     parseJson(files, 'preprocessor_config.json'),
     options.precision ?? 'file',
     [],
+    separate,
   );
 }
 
@@ -128,6 +125,7 @@ function describeModel(
   preprocessor: Readonly<Record<string, unknown>>,
   precision: Precision,
   warnings: readonly string[],
+  separate: ReadModel['separate'],
 ): LoadedModel {
   const imported = importModel(onnx, { config });
   const pixels = imported.inputs.find((i) => i.kind === 'pixel_values');
@@ -148,15 +146,19 @@ function describeModel(
   const output = imported.outputs.includes('logits') ? 'logits' : imported.outputs[0]!;
   const probe = build(1, 8);
   const rank = probe.logits.shape.length;
-  const task: ModelTask = pixels
-    ? rank === 2
-      ? 'image-classification'
-      : 'other'
-    : rank === 3
-      ? imported.decoder
-        ? 'causal-lm'
-        : 'masked-lm'
-      : 'text-classification';
+  // Sound, or tokens for two halves: there is no data for these.
+  const strange = imported.inputs.some(({ name, kind }) => kind === 'other' || name === 'decoder_input_ids');
+  const task: ModelTask = strange
+    ? 'other'
+    : pixels
+      ? rank === 2
+        ? 'image-classification'
+        : 'other'
+      : rank === 3
+        ? imported.decoder
+          ? 'causal-lm'
+          : 'masked-lm'
+        : 'text-classification';
   const head = headOf(probe.logits);
   const headModule = imported.modules.find((m) => m.name === head) ?? null;
 
@@ -200,9 +202,10 @@ function describeModel(
     head,
     config,
     precision,
+    separate,
     warnings: [...warnings, ...imported.notes],
     build,
-    at: (other) => describeModel(onnx, config, preprocessor, other, warnings),
+    at: (other) => describeModel(onnx, config, preprocessor, other, warnings, separate),
     withClasses(wanted, seed) {
       if (wanted.length === classes) return this;
       if (!headModule) {
@@ -213,10 +216,9 @@ function describeModel(
       }
       const named = Object.fromEntries(wanted.map((label, i) => [i, label]));
       const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
-      return describeModel(resized, { ...config, id2label: named }, preprocessor, precision, [
-        ...warnings,
-        `The classifier ${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`,
-      ]);
+      const note = `The classifier ${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`;
+      const changed = { ...config, id2label: named };
+      return describeModel(resized, changed, preprocessor, precision, [...warnings, note], separate);
     },
   };
 }

@@ -48,7 +48,7 @@ function ownTask({ name, model, tokenizer }: OpenedModel): Task {
   if (task === 'other')
     return fail(
       'unsupported-onnx',
-      `${name} gives neither class nor token scores; choose a classifier, a tagger or a language model to train.`,
+      `${name} gives neither class nor token scores of a text or a picture alone; choose a classifier, a tagger or a language model to train.`,
     );
   if (task === 'text-classification') return outputs === 1 ? 'regression' : task;
   if (task !== 'masked-lm') return task;

@@ -6,6 +6,7 @@ import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { joinEncoderDecoder, separateEncoderDecoder } from '../../src/models/import/join.ts';
+import { loadModel } from '../../src/models/load.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
@@ -69,6 +70,21 @@ test('changed and taken apart, both files have the new weights and their own nam
   const { logits } = run(merged, true);
   expect(parity(logits.data, before.logits.data).maxRel).toBeGreaterThan(1e-2);
   expect(parity(logits.data, await inTwo(apart)).maxRel).toBeLessThan(2e-5);
+});
+
+test('two files are loaded as one model, which no task of one text or picture trains, and separate again', () => {
+  const { encoder, decoder } = whisperHalves();
+  const files = [
+    { name: 'decoder_model_merged.onnx', bytes: encodeModel(decoder) },
+    { name: 'encoder_model.onnx', bytes: encodeModel(encoder) },
+  ];
+  const model = loadModel(files);
+  expect(model.modules.map((m) => m.name)).toContain('model.encoder.layers.1.fc2');
+  expect([model.family, model.task, model.targets.layers.length]).toEqual(['whisper', 'other', 34]);
+  const again = model.separate!(model.onnx);
+  expect(again.map(({ name }) => name)).toEqual(['encoder_model.onnx', 'decoder_model_merged.onnx']);
+  expect(again.map(({ onnx }) => encodeModel(onnx))).toEqual([encodeModel(encoder), encodeModel(decoder)]);
+  expect(loadModel(files.slice(1)).separate).toBeNull();
 });
 
 test('a file that is no decoder of the other is refused', () => {

@@ -1,0 +1,45 @@
+/** The graph among the files of a model: of its one .onnx file, or of an encoder's and a decoder's, joined. */
+import { fail } from '../lib/errors.ts';
+import { decodeModel } from '../onnx/decode.ts';
+import type { OnnxModel } from '../onnx/types.ts';
+import { joinEncoderDecoder, separateEncoderDecoder } from './import/join.ts';
+import type { ModelFile } from './load.ts';
+
+export interface ReadModel {
+  readonly onnx: OnnxModel;
+  /** Where two files were joined: each of them again, with the weights that `changed` has. */
+  readonly separate:
+    | ((changed: OnnxModel) => readonly { readonly name: string; readonly onnx: OnnxModel }[])
+    | null;
+}
+
+/** The name of the file that holds one half of an encoder-decoder, as optimum names them. */
+export const halfOf = (names: readonly string[], half: 'encoder' | 'decoder'): string | undefined =>
+  names.find((name) => new RegExp(`(^|/)${half}_model[^/]*\\.onnx$`).test(name));
+
+/** @throws PapilioError 'not-found' without an .onnx file, 'malformed-onnx', 'unsupported-onnx' for halves that do not fit together */
+export function readOnnx(files: readonly ModelFile[]): ReadModel {
+  const names = files.map(({ name }) => name);
+  const external = new Map(
+    files.filter(({ name }) => !/\.(onnx|json)$/.test(name)).map(({ name, bytes }) => [name, bytes]),
+  );
+  const read = (name: string): OnnxModel => decodeModel(files.find((f) => f.name === name)!.bytes, external);
+  const [encoder, decoder] = [halfOf(names, 'encoder'), halfOf(names, 'decoder')];
+  if (encoder !== undefined && decoder !== undefined) {
+    const parts = { encoder: read(encoder), decoder: read(decoder) };
+    return {
+      onnx: joinEncoderDecoder(parts),
+      separate: (changed) => {
+        const apart = separateEncoderDecoder(changed, parts);
+        return [
+          { name: encoder, onnx: apart.encoder },
+          { name: decoder, onnx: apart.decoder },
+        ];
+      },
+    };
+  }
+  const only =
+    names.find((name) => name.endsWith('.onnx')) ??
+    fail('not-found', 'There is no .onnx file among the files of the model; add it.');
+  return { onnx: read(only), separate: null };
+}
