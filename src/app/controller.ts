@@ -5,7 +5,7 @@
 import { PapilioError } from '../lib/errors.ts';
 import type { Progress, RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
 import { isFatal } from './errorGuide.ts';
-import { runRequest } from './request.ts';
+import { runRequest, startOf } from './request.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
 import { type PageSettings, sameValue } from './settings.ts';
@@ -274,7 +274,7 @@ export function createController(
       const { undo } = run.getState();
       if (undo === null) return;
       ui.setState({ notice: null });
-      choice.setState({ settings: undo.run.settings });
+      choice.setState({ settings: undo.run.settings, startFrom: startOf(undo.request, undo.run.name) });
       await open(undo.run, undo.request, undo.checkpoint);
     }),
     resumeSaved: guarded(async () => {
@@ -283,6 +283,7 @@ export function createController(
       const { model, data } = saved.request;
       choice.setState({
         settings: saved.settings,
+        startFrom: startOf(saved.request, saved.name),
         ...(model.kind === 'files' ? { modelFiles: model.files } : {}),
         ...(data.kind === 'files' ? { dataFiles: data.files } : {}),
         ...(data.kind === 'text' ? { text: data.text } : {}),

@@ -14,6 +14,9 @@ export interface Looking {
     pixels: Float32Array,
   ): Promise<{ readonly before: Float32Array; readonly after: Float32Array } | null>;
   saveAdapter(): Promise<void>;
+  /** Writes the Python project; it is saved once its reader has seen what cannot carry over. */
+  writePython(): Promise<void>;
+  savePython(): Promise<void>;
 }
 
 /** A look that took longer is not repeated while training runs. */
@@ -123,6 +126,19 @@ export function createLooking(
       void inspect();
     },
     classify: (pixels) => ask(null, () => trainer.classify(pixels)),
+    async writePython() {
+      if (run.getState().state === 'running') await controller.pause();
+      await ask('Writing the project', async () => {
+        run.setState({ python: { ...(await trainer.continueInPython()), step: step() } });
+      });
+    },
+    async savePython() {
+      const { python, current } = run.getState();
+      if (python === null) return;
+      const folder = `${current?.name ?? 'run'}-python`;
+      const files = python.files.map(({ name, bytes }) => ({ name: `${folder}/${name}`, bytes }));
+      saveFile(`${folder}.zip`, await zipOf(files), 'application/zip');
+    },
     async saveAdapter() {
       await ask('Packing the adapter', async () => {
         const { files, warnings } = await trainer.exportAdapter();

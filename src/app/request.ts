@@ -2,7 +2,7 @@
 import { fail } from '../lib/errors.ts';
 import type { DataSource, ModelSource, RunRequest } from '../training/protocol.ts';
 import { fullConfig } from './settings.ts';
-import type { ChoiceState } from './stores.ts';
+import type { ChoiceState, StartFrom } from './stores.ts';
 
 export const DRAWING_SIZE = 32;
 
@@ -53,12 +53,17 @@ function dataSource({ settings, dataFiles, fetchedData, text, drawings }: Choice
 
 /** @throws PapilioError 'bad-data' or 'malformed-onnx' when something is still missing. */
 export function runRequest(choice: ChoiceState): RunRequest {
-  const { settings } = choice;
+  const { settings, startFrom } = choice;
   return {
     model: modelSource(choice),
     data: dataSource(choice),
     method: settings.method,
     config: fullConfig(settings) as unknown as Record<string, unknown>,
     training: settings.training,
+    ...(startFrom?.method === settings.method ? { adapter: startFrom.files } : {}),
   };
 }
+
+/** The adapter that a run went on from, as the page chooses one. */
+export const startOf = ({ adapter, method }: RunRequest, run: string): StartFrom | null =>
+  adapter ? { name: `the adapter of ${run}`, method, files: adapter } : null;

@@ -1,5 +1,6 @@
 /** The page's state, three vanilla stores readable without React. Curves live in each run's series, never in a store. */
 import { createStore } from 'zustand/vanilla';
+import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type {
   Comparison,
@@ -11,6 +12,7 @@ import type {
   Progress,
   RunRequest,
   RunState,
+  TrainerApi,
 } from '../training/protocol.ts';
 import { PRESETS } from './presets.ts';
 import type { RunRecord } from './runs.ts';
@@ -24,6 +26,13 @@ interface DrawnClass {
   readonly images: readonly Float32Array[];
 }
 
+/** Where a run begins that goes on from an adapter: its method, and its folder's files, whose configuration counts. */
+export interface StartFrom {
+  readonly name: string;
+  readonly method: MethodId;
+  readonly files: readonly NamedFile[];
+}
+
 export interface ChoiceState {
   readonly settings: PageSettings;
   readonly modelFiles: readonly NamedFile[];
@@ -33,6 +42,7 @@ export interface ChoiceState {
   readonly fetchedData: HubSource | UrlSource | null;
   readonly text: string;
   readonly drawings: readonly DrawnClass[];
+  readonly startFrom: StartFrom | null;
   /** Modules of the chosen model; null while unknown. */
   readonly report: ModelReport | null;
   /** Why the modules are unknown. */
@@ -76,6 +86,8 @@ export interface RunView {
   readonly comparison: { readonly value: Comparison; readonly step: number } | null;
   readonly inspection: { readonly value: Inspection; readonly step: number } | null;
   readonly merged: MergeResult | null;
+  /** The Python project, to be read about before it is saved. */
+  readonly python: (Awaited<ReturnType<TrainerApi['continueInPython']>> & { readonly step: number }) | null;
   readonly checkpoint: { readonly bytes: Uint8Array; readonly step: number; readonly at: number } | null;
   readonly saved: SavedSession | null;
   readonly undo: UndoView | null;
@@ -84,7 +96,7 @@ export interface RunView {
 }
 
 export type PanelName = 'choose' | 'train' | 'see';
-export type SeeTab = 'compare' | 'inside' | 'merge';
+export type SeeTab = 'compare' | 'inside' | 'merge' | 'adapters' | 'methods';
 export type XAxis = 'step' | 'examples' | 'seconds';
 
 export interface UiState {
@@ -121,6 +133,7 @@ export const emptyRun: Omit<RunView, 'runs' | 'saved'> = {
   comparison: null,
   inspection: null,
   merged: null,
+  python: null,
   checkpoint: null,
   undo: null,
   since: 0,
@@ -135,6 +148,7 @@ export function createStores() {
     fetchedData: null,
     text: '',
     drawings: [],
+    startFrom: null,
     report: null,
     reportError: null,
     problems: [],

@@ -17,6 +17,8 @@ export interface ChartLine {
   readonly dash?: 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash';
   readonly hasMarkers?: boolean;
   readonly isQuiet?: boolean;
+  /** Written beside the points. */
+  readonly text?: string;
 }
 
 export interface ChartSpec {
@@ -55,7 +57,11 @@ function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[];
       name: line.name,
       x: line.x,
       y: line.y,
-      mode: line.hasMarkers ? 'lines+markers' : 'lines',
+      mode: `${line.width === 0 ? '' : 'lines+'}${line.hasMarkers ? 'markers' : ''}${line.text === undefined ? '' : '+text'}`.replace(
+        /\+$/,
+        '',
+      ),
+      ...(line.text === undefined ? {} : { text: line.text, textposition: 'top center', cliponaxis: false }),
       opacity: line.opacity ?? 1,
       line: { color: cssColor(line.color), width: line.width, dash: line.dash ?? 'solid' },
       marker: { size: 6, color: cssColor(line.color) },

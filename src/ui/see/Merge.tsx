@@ -4,6 +4,7 @@ import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../app/exports.
 import { bytes } from '../../app/format.ts';
 import { Icon } from '../parts/Icon.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
+import { Python } from './Python.tsx';
 
 /** Parity that a merged file should reach: max|a−b| / max|b|. */
 const WANTED = 1e-4;
@@ -116,6 +117,7 @@ function Downloads() {
           copy
         </Button>
       </details>
+      <Python />
     </section>
   );
 }

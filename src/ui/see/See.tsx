@@ -1,11 +1,13 @@
-/** The third area: what training changes - answers, factors, and the merged file. */
+/** The third area: what training changes - answers, factors, the merged file - and adapters and methods beside each other. */
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
 import type { SeeTab } from '../../app/stores.ts';
 import { ErrorCard } from '../parts/ErrorCard.tsx';
 import { usePage, useUi } from '../usePage.ts';
+import { Adapters } from './Adapters.tsx';
 import { Compare } from './Compare.tsx';
 import { Inside } from './Inside.tsx';
 import { Merge } from './Merge.tsx';
+import { Methods } from './Methods.tsx';
 
 export function See() {
   const page = usePage();
@@ -28,6 +30,12 @@ export function See() {
           <Tab id="merge" className="tab">
             Merge
           </Tab>
+          <Tab id="adapters" className="tab">
+            Adapters
+          </Tab>
+          <Tab id="methods" className="tab">
+            Methods
+          </Tab>
         </TabList>
         <TabPanel id="compare" className="tabpanel">
           <Compare />
@@ -37,6 +45,12 @@ export function See() {
         </TabPanel>
         <TabPanel id="merge" className="tabpanel">
           <Merge />
+        </TabPanel>
+        <TabPanel id="adapters" className="tabpanel">
+          <Adapters />
+        </TabPanel>
+        <TabPanel id="methods" className="tabpanel">
+          <Methods />
         </TabPanel>
       </Tabs>
     </div>

@@ -1,0 +1,224 @@
+/**
+ * Opened adapters on the page: what the trainer's shelf holds, which are ticked, scores, looks inside, files. Everything that reads or computes is
+ * asked of the trainer.
+ */
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { CombineOptions } from '../adapters/combine.ts';
+import { PapilioError } from '../lib/errors.ts';
+import type { ErrorReport, Inspection, NamedFile, TrainerApi } from '../training/protocol.ts';
+import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from '../training/shelf/types.ts';
+import { saveFile, zipOf } from './exports.ts';
+import { runRequest } from './request.ts';
+import type { ChoiceState, Stores } from './stores.ts';
+import { asPapilioError } from './trainerClient.ts';
+
+export interface ShelfView extends ShelfReport {
+  /** Names in the order they were ticked, which is the order of merging. */
+  readonly ticked: readonly string[];
+  readonly busy: string | null;
+  readonly error: ErrorReport | null;
+  /** Of each adapter alone. */
+  readonly scores: Readonly<Record<string, ShelfScore>>;
+  /** Of everything as it stands; null once that has changed. */
+  readonly standing: ShelfScore | null;
+  readonly look: { readonly name: string; readonly module: string; readonly value: Inspection | null } | null;
+}
+
+export interface ShelfDesk {
+  readonly view: StoreApi<ShelfView>;
+  open(files: readonly NamedFile[], name?: string): Promise<void>;
+  /** Takes the adapter of the open run onto the shelf, under the run's name. */
+  takeRun(): Promise<void>;
+  tick(name: string, isOn: boolean): void;
+  activate(names: readonly string[]): Promise<void>;
+  setEnabled(isOn: boolean): Promise<void>;
+  remove(name: string): Promise<void>;
+  merge(names: readonly string[]): Promise<void>;
+  unmerge(): Promise<void>;
+  combine(name: string, names: readonly string[], options: CombineOptions): Promise<void>;
+  scoreEach(names: readonly string[]): Promise<void>;
+  scoreStanding(): Promise<void>;
+  inspect(name: string, module?: string): Promise<void>;
+  saveMerged(): Promise<void>;
+  saveZip(names: readonly string[]): Promise<void>;
+  /** The next run begins where this adapter ended, with its method and configuration. */
+  goOn(name: string): Promise<void>;
+}
+
+const empty: ShelfView = {
+  rows: [],
+  active: [],
+  enabled: true,
+  merged: [],
+  warnings: [],
+  ticked: [],
+  busy: null,
+  error: null,
+  scores: {},
+  standing: null,
+  look: null,
+};
+
+/** What decides the model that adapters are held against, and the examples they are scored on. */
+function keyOf(choice: ChoiceState): readonly unknown[] {
+  const { settings, modelFiles, dataFiles, fetchedModel, fetchedData, text, drawings } = choice;
+  const { seed, batchSize, sequenceLength, evalExamples } = settings.training;
+  const own = [modelFiles, dataFiles, fetchedModel, fetchedData, text, drawings];
+  return [settings.model, settings.data, seed, batchSize, sequenceLength, evalExamples, ...own];
+}
+
+const same = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
+
+export function createShelfDesk(
+  { choice, run, ui }: Stores,
+  trainer: TrainerApi,
+  choose: (row: ShelfRow, files: readonly NamedFile[]) => void,
+): ShelfDesk {
+  const view = createStore<ShelfView>(() => empty);
+  let queue: Promise<unknown> = Promise.resolve();
+  let bound: readonly unknown[] = [];
+
+  /** One task after the other; what goes wrong is shown where adapters are dropped, and nothing else changes. */
+  function ask(busy: string, task: () => Promise<void>): Promise<void> {
+    const result = queue.then(async () => {
+      view.setState({ busy, error: null });
+      try {
+        await task();
+      } catch (error) {
+        const { kind, message, details } = asPapilioError(error);
+        // The worker that held them is gone.
+        if (details.crashed === true) forget();
+        view.setState({ error: { kind, message, details } });
+      } finally {
+        view.setState({ busy: null });
+      }
+    });
+    queue = result;
+    return result;
+  }
+
+  function forget(): void {
+    bound = [];
+    view.setState(empty);
+  }
+
+  async function command(asked: ShelfCommand): Promise<void> {
+    const report = await trainer.shelf(asked);
+    const names = new Set(report.rows.map(({ name }) => name));
+    view.setState(({ ticked, scores, look }) => ({
+      ...report,
+      ticked: ticked.filter((name) => names.has(name)),
+      scores: Object.fromEntries(Object.entries(scores).filter(([name]) => names.has(name))),
+      standing: null,
+      look: look && names.has(look.name) ? look : null,
+    }));
+  }
+
+  /** Holds the adapters against what is chosen now. */
+  async function bind(): Promise<void> {
+    const key = keyOf(choice.getState());
+    if (same(key, bound)) return;
+    let task = null;
+    try {
+      const { model, data, training } = runRequest(choice.getState());
+      task = { model, data, training };
+    } catch (error) {
+      // Model or data are still missing: adapters can be opened and combined without.
+      if (!(error instanceof PapilioError)) throw error;
+    }
+    bound = key;
+    view.setState({ scores: {}, look: null });
+    await command({ kind: 'bind', task });
+  }
+
+  const obey = (busy: string, asked: ShelfCommand) =>
+    ask(busy, async () => {
+      await bind();
+      await command(asked);
+    });
+
+  choice.subscribe((now, before) => {
+    const isOther = (['modelFiles', 'dataFiles', 'fetchedModel', 'fetchedData'] as const).some(
+      (key) => now[key] !== before[key],
+    );
+    const { model, data } = now.settings;
+    const isChosen = model !== before.settings.model || data !== before.settings.data;
+    if ((isOther || isChosen) && view.getState().rows.length > 0) void ask('Reading the model', bind);
+  });
+
+  const rowOf = (name: string): ShelfRow | undefined => view.getState().rows.find((row) => row.name === name);
+
+  async function take(files: readonly NamedFile[], name?: string): Promise<void> {
+    await command({ kind: 'open', files, ...(name === undefined ? {} : { name }) });
+    await bind();
+  }
+
+  return {
+    view,
+    open: (files, name) => ask('Reading', () => take(files, name)),
+    takeRun: () =>
+      ask('Reading', async () => {
+        const { files } = await trainer.exportAdapter();
+        await take(files, run.getState().current?.name);
+      }),
+    tick: (name, isOn) =>
+      view.setState(({ ticked }) => {
+        const others = ticked.filter((one) => one !== name);
+        return { ticked: isOn ? [...others, name] : others };
+      }),
+    activate: (names) => obey('Activating', { kind: 'activate', names }),
+    setEnabled: (isOn) =>
+      obey(isOn ? 'Switching on' : 'Switching off', { kind: isOn ? 'enable' : 'disable' }),
+    remove: (name) => ask('Removing', () => command({ kind: 'delete', name })),
+    merge: (names) => obey('Merging', { kind: 'merge', names }),
+    unmerge: () => obey('Taking out', { kind: 'unmerge' }),
+    combine: (name, names, options) =>
+      ask('Combining', async () => {
+        await command({ kind: 'combine', name, names, options });
+        await bind();
+      }),
+    scoreEach: (names) =>
+      ask('Scoring', async () => {
+        await bind();
+        for (const name of names) {
+          view.setState({ busy: `Scoring ${name}` });
+          const score = await trainer.shelfScore([name]);
+          view.setState((s) => ({ scores: { ...s.scores, [name]: score } }));
+        }
+      }),
+    scoreStanding: () =>
+      ask('Scoring', async () => {
+        await bind();
+        view.setState({ standing: await trainer.shelfScore(null) });
+      }),
+    inspect: (name, module) =>
+      ask('Looking inside', async () => {
+        await bind();
+        const chosen = module ?? rowOf(name)?.modules[0];
+        if (chosen === undefined) return;
+        view.setState({ look: { name, module: chosen, value: null } });
+        const value = await trainer.shelfInspect(name, chosen);
+        view.setState({ look: { name, module: chosen, value } });
+      }),
+    saveMerged: () =>
+      ask('Merging', async () => {
+        await bind();
+        const { onnx } = await trainer.shelfMerge();
+        const { merged, active } = view.getState();
+        saveFile(`${(merged.length > 0 ? merged : active).join('+')}.onnx`, onnx);
+      }),
+    saveZip: (names) =>
+      ask('Packing', async () => {
+        const files = await trainer.shelfFiles(names);
+        saveFile(`${names.length === 1 ? names[0] : 'adapters'}.zip`, await zipOf(files), 'application/zip');
+      }),
+    goOn: (name) =>
+      ask('Reading', async () => {
+        const row = rowOf(name);
+        if (row === undefined) return;
+        choose(row, await trainer.shelfFiles([name]));
+        ui.setState({ notice: `The next run goes on from ${name}.` });
+      }),
+  };
+}
