@@ -3,7 +3,8 @@
  * its first batch, held-out examples that are shuffled or cut.
  */
 import { describe, expect, it } from 'vitest';
-import type { ImageDataset, TextDataset } from '../../src/data/types.ts';
+import { bucketedBatches, bucketLengths } from '../../src/data/lengths.ts';
+import type { ImageDataset, TextClassDataset, TextDataset, TextValueDataset } from '../../src/data/types.ts';
 import { type FullBatch, planBatches } from '../../src/training/batchPlan.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 
@@ -115,5 +116,90 @@ describe('held-out batches', () => {
     ]);
     expect(p.held(5).map((b) => [...b])).toEqual([[0, 1, 2, 3], [4]]);
     expect(p.held(100)).toHaveLength(2);
+  });
+});
+
+/** Example i has lengths[i] tokens, all of them i + 1. */
+const rowsOf = (lengths: readonly number[]) => ({
+  count: lengths.length,
+  ids: (i: number) => new Int32Array(lengths[i]!).fill(i + 1),
+  origin: (i: number) => `row ${i + 1}`,
+});
+const base = { name: 'rows', padId: 0, vocabSize: 200 };
+
+describe('length buckets', () => {
+  const lengths = upTo(64).map((i) => (i % 4 === 0 ? 30 + (i % 8) : 5 + (i % 3)));
+  const dataset: TextClassDataset = {
+    ...base,
+    kind: 'text-class',
+    labels: ['a', 'b'],
+    train: { ...rowsOf(lengths), label: (i) => i % 2 },
+    held: { ...rowsOf([5, 34, 6, 5, 7]), label: (i) => i % 2 },
+  };
+  const p = planBatches(dataset, settings({ batchSize: 4, sequenceLength: 64, seed: 2 }));
+
+  it('are few, end at the longest example in them, and are worth their program', () => {
+    expect(p.options.lengths).toEqual([8, 40]);
+    expect(p.sequence).toBe(40);
+    expect(bucketLengths(Int32Array.from([3, 9, 20, 90]), 1, 64)).toEqual([8, 16, 24, 64]);
+    expect(bucketLengths(Int32Array.from([3, 9, 20, 90]), 8, 64)).toEqual([64]);
+    expect(bucketLengths(new Int32Array(100).fill(20), 4, 128)).toEqual([24]);
+    const spread = Int32Array.from(upTo(1000), (i) => 1 + (i % 500));
+    expect(bucketLengths(spread, 4, 512).length).toBeLessThanOrEqual(4);
+  });
+
+  it('pass every example once per epoch, each batch as short as its bucket', () => {
+    const epoch = (e: number) => upTo(p.batchesPerEpoch).flatMap((i) => p.update(p.batchesPerEpoch * e + i));
+    const seen = (e: number) =>
+      epoch(e).flatMap((b) => upTo(b.count).map((k) => b.inputs.input_ids!.data[k * b.sequence!]! - 1));
+    expect(ascending(seen(0))).toEqual(upTo(64));
+    expect(ascending(seen(1))).toEqual(upTo(64));
+    expect(seen(1)).not.toEqual(seen(0));
+    const short = epoch(0).filter((b) => b.sequence === 8);
+    expect(short).toHaveLength(12);
+    for (const b of epoch(0)) {
+      expect(b.inputs.input_ids!.shape).toEqual([4, b.sequence]);
+      const mask = b.inputs.attention_mask!.data;
+      expect(b.tokens).toBe([...mask].reduce((n, v) => n + v, 0));
+    }
+    // Shuffled: short and long ones take turns.
+    expect(epoch(0).map((b) => b.sequence)).not.toEqual(
+      epoch(0)
+        .map((b) => b.sequence)
+        .sort(),
+    );
+  });
+
+  it('give what is left of one to the next, so that one batch only is short', () => {
+    const order = bucketedBatches(Int32Array.from([5, 5, 5, 30, 30, 30, 5]), [8, 32], {
+      batchSize: 3,
+      seed: 1,
+      epoch: 0,
+    });
+    const sizes = upTo(order.count).map((i) => order.indices(i).length);
+    expect(ascending(sizes)).toEqual([1, 3, 3]);
+  });
+
+  it('order held-out examples by length, and all rows at one length without them', () => {
+    expect(p.held(0).map((b) => [...b])).toEqual([[0, 2, 3, 4], [1]]);
+    expect(p.load('held', p.held(0)[0]!).sequence).toBe(8);
+    const equal = planBatches(dataset, settings({ batchSize: 4, sequenceLength: 64 }), {}, 'longest');
+    expect(equal.options.lengths).toEqual([40]);
+    expect(equal.update(0)[0]!.sequence).toBe(40);
+  });
+});
+
+describe('numbers to be predicted', () => {
+  it('stand above weights, which are 0 for rows that only fill up', () => {
+    const dataset: TextValueDataset = {
+      ...base,
+      kind: 'text-value',
+      train: { ...rowsOf([3, 3, 3]), value: (i) => 1.5 * i },
+      held: { ...rowsOf([3]), value: () => 7 },
+    };
+    const p = planBatches(dataset, settings({ batchSize: 4, sequenceLength: 8 }));
+    const { labels, validLabels, count } = p.load('train', [2, 0]);
+    expect([...labels]).toEqual([3, 0, 0, 0, 1, 1, 0, 0]);
+    expect([validLabels, count]).toEqual([2, 2]);
   });
 });
