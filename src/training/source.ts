@@ -9,7 +9,7 @@ import { drawingsDataset } from '../data/pictures.ts';
 import { maskedText, textDataset } from '../data/text.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { Dataset, TextDataset } from '../data/types.ts';
-import { baseName } from '../hub/names.ts';
+import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
@@ -52,7 +52,13 @@ async function modelFiles(
   onBytes: (done: number, total: number, what: string) => void,
 ): Promise<NamedFile[]> {
   if (source.kind === 'files') return [...source.files];
-  if (source.kind !== 'embedded') return fetchModel(source, await needHub(around), { onBytes });
+  if (source.kind !== 'embedded') {
+    // One download of several files: its totals are those of all.
+    const name = nameOf(source);
+    return fetchModel(source, await needHub(around), {
+      onBytes: (done, total) => onBytes(done, total, name),
+    });
+  }
   return Promise.all(
     embeddedFiles(source.name).map(async ({ name, path }) => ({
       name,
