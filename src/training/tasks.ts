@@ -1,6 +1,6 @@
 /** What a model can be trained for, what data that takes, how it is scored, and the model with the head that the data asks for. */
 import type { DataTask } from '../data/files/open.ts';
-import { type Dataset, isRows } from '../data/types.ts';
+import type { Dataset } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { LossKind } from './loss.ts';
@@ -74,14 +74,19 @@ export function taskOf(opened: OpenedModel, asked?: Task): Task {
   );
 }
 
+/** The tasks that a model can be trained for, its own first. @throws PapilioError 'unsupported-onnx' as {@link taskOf} */
+export function tasksOf(opened: OpenedModel): readonly Task[] {
+  const own = ownTask(opened);
+  return [own, ...RELATED.filter((group) => group.includes(own)).flat()].filter(
+    (task, i, all) => all.indexOf(task) === i,
+  );
+}
+
 /** The classes of a dataset; null for data without. */
 export const labelsOf = (dataset: Dataset): readonly string[] => ('labels' in dataset ? dataset.labels : []);
 
 export const lossOf = (dataset: Dataset): LossKind =>
   dataset.kind === 'text-value' ? 'squared-error' : 'cross-entropy';
-
-/** Whether examples are pictures, so that a sequence length means nothing. */
-export const hasTokens = (dataset: Dataset): boolean => isRows(dataset) || dataset.kind !== 'image';
 
 /** The model for the classes of the data, named by them; with a new, random head where their number differs. */
 export function withHeadFor(model: LoadedModel, dataset: Dataset, seed: number): LoadedModel {

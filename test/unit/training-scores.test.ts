@@ -30,7 +30,7 @@ describe('squared error', () => {
     const loss = emitLossSum(g, logits, labels, { kind: 'squared-error', withGradient: true });
     const seed = g.input('seed', { dtype: 'f32', shape: [1] });
     const gradient = differentiate(g, { of: loss, seed, wrt: [logits], sum: addN }).get(logits)!;
-    const { outputs: out } = interpret(
+    const out = interpret(
       g.finish({ loss, gradient }),
       new Map([
         ['logits', f32([3, 1], [1, -2, 5])],
@@ -39,9 +39,9 @@ describe('squared error', () => {
         ['seed', f32([1], [0.5])],
       ]),
     );
-    expect([...out.loss!.data]).toEqual([4 + 6.25]);
-    expect([...out.gradient!.data]).toEqual([-2, -2.5, 0]);
-    expect(out.gradient!.shape).toEqual([3, 1]);
+    expect([...out.get(loss).data]).toEqual([4 + 6.25]);
+    expect([...out.get(gradient).data]).toEqual([-2, -2.5, 0]);
+    expect(out.get(gradient).shape).toEqual([3, 1]);
   });
 
   it('needs one output per example', () => {
