@@ -21,6 +21,8 @@ const SIDECARS = [
   'config.json',
   'tokenizer.json',
   'tokenizer_config.json',
+  'chat_template.jinja',
+  'special_tokens_map.json',
   'preprocessor_config.json',
   'generation_config.json',
 ];

@@ -5,17 +5,19 @@
 
 import type { MethodId } from '../adapters/registry.ts';
 import type { ParameterCount } from '../adapters/types.ts';
-import type { ColumnMapping } from '../data/files/columns.ts';
-import type { ExamplePreview } from '../data/preview.ts';
-import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
+import type { Comparison } from './compareProtocol.ts';
+import type { DataPreview, DataReport, DataSource } from './dataProtocol.ts';
 import type { ForecastReport } from './forecastReport.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { ShelfCommand, ShelfReport, ShelfScore } from './shelf/types.ts';
 import type { SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
+
+export type * from './compareProtocol.ts';
+export type * from './dataProtocol.ts';
 
 /** A file by name; bytes travel as transferables. */
 export interface NamedFile {
@@ -33,40 +35,6 @@ export type ModelSource = (
   /** What the weights are rounded to while loading; as the file has them, unless given. */
   readonly precision?: Precision;
 };
-
-/** What a model can be trained for. A model's own task follows from what it takes and gives; some take another with a new head. */
-export type Task =
-  | 'image-classification'
-  | 'text-classification'
-  | 'token-classification'
-  | 'regression'
-  | 'masked-lm'
-  | 'causal-lm';
-
-/** How files are read. What is left out is guessed, and the guess is noted. */
-export interface DataOptions {
-  /** Which column is text, label, prompt …: `{"text": "review", "label": "stars"}`. */
-  readonly mapping?: ColumnMapping;
-  readonly task?: Task;
-  /** Labels that the model does not have are errors, instead of reason for a new classifier. */
-  readonly keepClasses?: boolean;
-  /** Rows are padded with others of their length ('length'), or all to the longest. Default 'length'. */
-  readonly padding?: 'length' | 'longest';
-}
-
-/** Embedded by name, dropped or fetched files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
-export type DataSource = (
-  | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly NamedFile[] }
-  | HubSource
-  | UrlSource
-  | { readonly kind: 'text'; readonly text: string }
-  | {
-      readonly kind: 'drawings';
-      readonly size: number;
-      readonly classes: readonly { readonly label: string; readonly images: readonly Float32Array[] }[];
-    }
-) & { readonly options?: DataOptions };
 
 /** Everything that decides a run: with the same request, device and kernel choices, the same curve bit for bit. */
 export interface RunRequest {
@@ -101,18 +69,6 @@ export interface ModelReport {
   readonly parameters: number;
   readonly bytes: number;
   readonly modules: readonly ModuleRow[];
-}
-
-type DatasetKind = Dataset['kind'];
-
-export interface DataReport {
-  readonly name: string;
-  readonly kind: DatasetKind;
-  readonly labels: readonly string[];
-  readonly trainExamples: number;
-  readonly heldExamples: number;
-  /** What was dropped, truncated or assumed while reading: sentences. */
-  readonly notes: readonly string[];
 }
 
 export interface DeviceReport {
@@ -204,64 +160,6 @@ export interface OpenReport {
   readonly warnings: readonly string[];
 }
 
-/** Base and adapted model on the same held-out examples. Probabilities are softmaxes of the logits read from the GPU. */
-export interface ImageComparison {
-  readonly kind: 'image';
-  readonly labels: readonly string[];
-  readonly examples: readonly {
-    readonly width: number;
-    readonly height: number;
-    /** Grey, 0 … 255. */
-    readonly pixels: Uint8Array;
-    readonly label: number;
-    readonly before: Float32Array;
-    readonly after: Float32Array;
-  }[];
-}
-
-export interface TextComparison {
-  readonly kind: 'text';
-  readonly prompt: string;
-  readonly before: string;
-  readonly after: string;
-  readonly seed: number;
-  readonly temperature: number;
-}
-
-export interface TextClassComparison {
-  readonly kind: 'text-class';
-  readonly labels: readonly string[];
-  readonly examples: readonly {
-    readonly text: string;
-    readonly label: number;
-    readonly before: Float32Array;
-    readonly after: Float32Array;
-  }[];
-}
-
-/** Numbers predicted for held-out texts. */
-export interface TextValueComparison {
-  readonly kind: 'text-value';
-  readonly examples: readonly {
-    readonly text: string;
-    readonly value: number;
-    readonly before: number;
-    readonly after: number;
-  }[];
-}
-
-export type Comparison = ImageComparison | TextComparison | TextClassComparison | TextValueComparison;
-
-/** Data as it will be trained on, before a run: what was found in the files, and the first examples as tokens with their loss mask. */
-export interface DataPreview {
-  readonly report: DataReport;
-  readonly task: Task;
-  /** The table's columns and which is read as what; empty without a table. */
-  readonly columns: readonly string[];
-  readonly mapping: ColumnMapping;
-  readonly examples: readonly ExamplePreview[];
-}
-
 /** A look inside one adapted module, computed on the device by the same graph that trains. */
 export interface Inspection {
   readonly module: string;
@@ -340,6 +238,8 @@ export interface TrainerApi {
   continueInPython(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
   /** `quantised` says what becomes of changed weights that the file keeps in codes; requantised unless given. */
   merge(quantised?: QuantisedMerge): Promise<MergeReport>;
+  /** The file that training began from, weights inside, with the head that the data asked for; that is new where the classes are others. */
+  baseModel(): Promise<{ readonly onnx: Uint8Array; readonly hasNewHead: boolean }>;
   /** The trainer's own logits and the inputs they came from, for parity with onnxruntime. */
   paritySample(): Promise<{
     readonly inputs: Readonly<
