@@ -94,6 +94,7 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
     exportAdapter: () => ask((api) => api.exportAdapter()),
     continueInPython: () => ask((api) => api.continueInPython()),
     merge: (quantised) => ask((api) => api.merge(quantised)),
+    baseModel: () => ask((api) => api.baseModel()),
     paritySample: () => ask((api) => api.paritySample()),
     metricsCsv: () => ask((api) => api.metricsCsv()),
     sweepMethods: (request, events) => ask((api) => api.sweepMethods(request, proxy(events))),

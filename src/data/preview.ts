@@ -21,6 +21,13 @@ export interface ExamplePreview {
   readonly tokens: readonly TokenPreview[];
   /** Class or number of the whole example. */
   readonly label?: string;
+  /** As the model sees it before normalising: [channels, height, width], 0 … 255. */
+  readonly picture?: {
+    readonly width: number;
+    readonly height: number;
+    readonly channels: number;
+    readonly pixels: Uint8Array;
+  };
 }
 
 /**
@@ -39,6 +46,12 @@ export function previewExamples(
       origin: '',
       tokens: [],
       label: dataset.labels[dataset.train.label(i)]!,
+      picture: {
+        width: dataset.width,
+        height: dataset.height,
+        channels: dataset.channels,
+        pixels: Uint8Array.from(dataset.train.pixels(i), (v) => Math.round(v * 255)),
+      },
     }));
   return Array.from({ length: count }, (_, i) => {
     const { inputs, labels } = batch(dataset, 'train', [i], options);

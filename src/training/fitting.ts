@@ -1,7 +1,8 @@
 /** A run's forecast with the three cheapest ways to make it fit, each planned like the run itself. */
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { planAdapter } from '../adapters/plan.ts';
-import { type ForecastLimits, type ForecastRequest, forecastRun } from './forecast.ts';
+import type { Precision } from '../models/import/quantStore.ts';
+import { type ForecastLimits, type ForecastRequest, forecastRun, weightBytes } from './forecast.ts';
 import type { Forecast, ForecastReport, WayToFit } from './forecastReport.ts';
 import type { DeviceSpeed } from './probe.ts';
 import type { RunRequest } from './protocol.ts';
@@ -23,9 +24,13 @@ export async function forecastReport(
 ): Promise<ForecastReport> {
   const setup = await setUpRun(request, around);
   const forecast = forecastRun(changed(setup, {}), limits, speed);
+  const weights = (precision: Precision): number | null =>
+    weightBytes(changed(setup, { precision }), limits.caps);
   return {
     ...forecast,
     limitBytes: limits.budgetBytes ?? null,
+    bufferLimitBytes: limits.maxBufferBytes,
+    weightBytes: { file: weights('file'), f16: weights('f16'), q4: weights('q4') },
     ways: forecast.refusal === null ? [] : waysToFit(setup, limits),
   };
 }
@@ -56,6 +61,7 @@ function changed(setup: RunSetup, change: Change): ForecastRequest {
     plan: change.modules ? planOf(setup.plan, change.modules, setup) : setup.plan,
     settings,
     sequence,
+    recompute: change.recompute ?? engine.recompute,
     readsLogits: dataset.kind !== 'text',
   };
 }
@@ -95,12 +101,20 @@ function waysToFit(setup: RunSetup, limits: ForecastLimits): WayToFit[] {
     .slice(Math.ceil(layers.length / 2));
   const kinds: readonly (readonly Change[])[] = [
     batches,
+    setup.engine.recompute ? [] : [{ recompute: true }],
     narrower.slice(0, 1).map((precision) => ({ precision })),
     upper.length > 0 ? [{ modules: upper }] : [],
     shorter,
     narrower.slice(1).map((precision) => ({ precision })),
     // Nothing alone is enough: everything together.
-    [{ ...batches.at(-1), ...shorter.at(-1), ...(narrower.at(-1) ? { precision: narrower.at(-1)! } : {}) }],
+    [
+      {
+        recompute: true,
+        ...batches.at(-1),
+        ...shorter.at(-1),
+        ...(narrower.at(-1) ? { precision: narrower.at(-1)! } : {}),
+      },
+    ],
   ];
   const ways: WayToFit[] = [];
   for (const [k, kind] of kinds.entries()) {
@@ -121,6 +135,7 @@ function sentence(change: Change): string {
     parts.push(
       `a batch of ${change.batchSize}, accumulated over ${change.gradientAccumulation} (the same updates)`,
     );
+  if (change.recompute) parts.push('activations computed again (the same numbers, more time)');
   if (change.precision === 'f16') parts.push('weights in f16');
   if (change.precision === 'q4') parts.push('weights in 4 bits');
   if (change.modules) parts.push(`the upper ${change.modules.length} target layers only`);

@@ -15,6 +15,7 @@ import { fuse } from '../ops/fuse.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
 import type { Forecast } from './forecastReport.ts';
 import type { DeviceSpeed } from './probe.ts';
+import { recomputed } from './recomputed.ts';
 import { evaluationGraph, names, trainingGraph, updateGraph } from './stepGraph.ts';
 
 export interface ForecastLimits {
@@ -30,7 +31,10 @@ export const limitsOf = (device: Device, budgetBytes?: number): ForecastLimits =
   budgetBytes,
 });
 
-export type ForecastRequest = Pick<EngineRequest, 'build' | 'plan' | 'settings' | 'sequence'> & {
+export type ForecastRequest = Pick<
+  EngineRequest,
+  'build' | 'plan' | 'settings' | 'sequence' | 'recompute'
+> & {
   /** Classifiers are scored by their logits, which are then read as a whole. */
   readonly readsLogits: boolean;
 };
@@ -45,7 +49,8 @@ function plansOf(request: ForecastRequest, caps: Caps): { plans: Plan[]; rings: 
   // Contents do not matter to a plan.
   const empty = () => new Float32Array(plan.size);
   const planned = (graph: Graph): Plan => schedule(fuse(graph), caps);
-  const step = planned(trainingGraph(base, plan, settings, empty).graph);
+  const whole = trainingGraph(base, plan, settings, empty);
+  const step = planned((request.recompute ? recomputed(whole, caps) : whole).graph);
   const accumulates = settings.gradientAccumulation > 1;
   const update = accumulates ? planned(updateGraph(plan, settings, empty).graph) : null;
   const evaluated = (adapter: AdapterPlan | null): Plan =>
@@ -63,6 +68,25 @@ function plansOf(request: ForecastRequest, caps: Caps): { plans: Plan[]; rings: 
     steps: [step, ...(update ? [update] : [])],
     rings,
   };
+}
+
+/** What the frozen weights take on the GPU; null where the model cannot be planned. */
+export function weightBytes(request: ForecastRequest, caps: Caps): number | null {
+  const { settings, sequence = settings.sequenceLength } = request;
+  try {
+    const base = request.build(settings.batchSize, sequence);
+    const { buffers } = schedule(
+      evaluationGraph(base, null, () => new Float32Array(), false),
+      caps,
+    );
+    return buffers.reduce(
+      (n, { persistent, bytes }) => (persistent?.role === 'parameter' ? n + storedBytes(bytes) : n),
+      0,
+    );
+  } catch (error) {
+    if (error instanceof PapilioError) return null;
+    throw error;
+  }
 }
 
 /** @throws PapilioError other than 'limit', as building and planning the run would */

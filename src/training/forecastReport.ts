@@ -31,6 +31,10 @@ export interface Forecast {
 export interface ForecastReport extends Forecast {
   /** The memory it was told it may take. */
   readonly limitBytes: number | null;
+  /** The largest buffer that the device allows. */
+  readonly bufferLimitBytes: number;
+  /** What the frozen weights take in each precision; null where the model cannot be planned in it. */
+  readonly weightBytes: Readonly<Record<Precision, number | null>>;
   /** Where it does not fit: up to three ways that do, the cheapest first. */
   readonly ways: readonly WayToFit[];
 }
@@ -38,6 +42,7 @@ export interface ForecastReport extends Forecast {
 export interface WayToFit {
   readonly what: string;
   readonly change: {
+    readonly recompute?: boolean;
     readonly batchSize?: number;
     readonly gradientAccumulation?: number;
     readonly sequenceLength?: number;

@@ -15,7 +15,8 @@ export function sidecarsOf({ model, sidecars }: Pick<OpenedModel, 'model' | 'sid
     bytes:
       name === 'config.json'
         ? new TextEncoder().encode(`${JSON.stringify({ ...config, ...label2id }, null, 2)}\n`)
-        : bytes,
+        : // Who gets them may give them on to another worker; the run keeps its own.
+          bytes.slice(),
   }));
 }
 

@@ -2,6 +2,7 @@
 import type { Device } from '../gpu/device.ts';
 import { openDevice } from '../gpu/device.ts';
 import { fail } from '../lib/errors.ts';
+import { encodeModel } from '../onnx/encode.ts';
 import { classifyPixels, compare } from './compare.ts';
 import { errorReport } from './errorReport.ts';
 import { metricsCsv } from './evaluation.ts';
@@ -201,6 +202,10 @@ export function createTrainer(around: Surroundings): TrainerApi {
     continueInPython: () =>
       sessionProject(current(), settings ?? fail('internal', 'The run has no settings.')),
     merge: (quantised) => current().merge(quantised),
+    async baseModel() {
+      const { model, setup } = current();
+      return { onnx: encodeModel(model.onnx), hasNewHead: model.onnx !== setup.first.model.onnx };
+    },
     async paritySample() {
       const sample = await paritySample(current());
       return {

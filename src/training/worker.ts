@@ -77,6 +77,7 @@ function transferables(value: unknown): Transferable[] {
 const GIVEN_AWAY: readonly (keyof TrainerApi)[] = [
   'checkpoint',
   'merge',
+  'baseModel',
   'inspect',
   'exportAdapter',
   'shelfMerge',

@@ -146,6 +146,7 @@ export function fakeTrainer(): FakeTrainer {
     shelfInspect: unused,
     shelfMerge: unused,
     shelfFiles: unused,
+    baseModel: unused,
     paritySample: unused,
     metricsCsv: unused,
   };

@@ -48,6 +48,7 @@ const NAMES = {
 } as const satisfies Readonly<Record<string, readonly string[]>>;
 
 export type Role = keyof typeof NAMES;
+/** A column by role; '' for an optional role that no column has, whatever its name. */
 export type ColumnMapping = { readonly [R in Role]?: string };
 
 const ROLES = Object.keys(NAMES) as Role[];
@@ -62,7 +63,7 @@ export function checkMapping(value: unknown): ColumnMapping {
   for (const [role, column] of Object.entries(value)) {
     if (!ROLES.includes(role as Role))
       fail('bad-argument', `A column cannot be mapped to "${role}"; choose among ${ROLES.join(', ')}.`);
-    if (typeof column !== 'string' || column === '')
+    if (typeof column !== 'string')
       fail('bad-argument', `The column for "${role}" must be its name, not ${JSON.stringify(column)}.`);
   }
   return value as ColumnMapping;
@@ -84,12 +85,13 @@ export function mapColumns(
   const found: Partial<Record<Role, string>> = {};
   for (const [role, name] of Object.entries(given) as [Role, string][]) {
     if (!roles.needed.includes(role) && !roles.optional?.includes(role)) continue;
+    if (name === '') continue;
     if (!columns.includes(name)) fail('bad-data', `${file} has no column "${name}"; ${has}.`);
     found[role] = name;
   }
   const taken = new Set(Object.values(found));
   for (const role of [...roles.needed, ...(roles.optional ?? [])]) {
-    if (found[role] !== undefined) continue;
+    if (found[role] !== undefined || (given[role] === '' && !roles.needed.includes(role))) continue;
     const guess = guessColumn(columns, role, taken);
     if (guess !== undefined) {
       found[role] = guess;
@@ -120,9 +122,7 @@ export function hasColumns(
   given: ColumnMapping,
   roles: readonly Role[],
 ): boolean {
-  return roles.every(
-    (role) => given[role] !== undefined || guessColumn(columns, role, new Set()) !== undefined,
-  );
+  return roles.every((role) => (given[role] ?? guessColumn(columns, role, new Set()) ?? '') !== '');
 }
 
 /** `"review" as text and "stars" as label`. */

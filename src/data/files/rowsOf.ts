@@ -147,14 +147,14 @@ export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedR
 
 /** Whether the columns hold prompts with answers, or conversations. */
 export const holdsChats = (columns: readonly string[], given: ColumnMapping): boolean =>
-  given.text === undefined &&
+  !given.text &&
   (hasColumns(columns, given, ['messages']) || hasColumns(columns, given, ['prompt', 'answer']));
 
 export const chatRoles = (
   columns: readonly string[],
   given: ColumnMapping,
 ): { needed: Role[]; optional: Role[] } =>
-  hasColumns(columns, given, ['messages']) && given.prompt === undefined
+  hasColumns(columns, given, ['messages']) && !given.prompt
     ? { needed: ['messages'], optional: [] }
     : { needed: ['prompt', 'answer'], optional: ['context', 'system'] };
 
