@@ -76,15 +76,16 @@ export function attend(h: Heads, origin: OnnxNode): FoldedValue {
   const headDim = width / h.heads;
   const valueDim = h.v.shape[2]! / h.kvHeads;
   const masks = [...h.masks];
-  const causal = h.causal || (h.window ?? null) !== null;
-  if (causal) masks.push(triangle(queries, keys, keys - queries, h.window ?? null));
+  // A table only where a flag does not say it: at 2,048 positions it is 32 MB of numbers.
+  const window = h.window != null && h.window < keys ? h.window : null;
+  if (window !== null) masks.push(triangle(queries, keys, keys - queries, window));
   const combined = combineMasks(masks, [batch, h.heads, queries, keys]);
   const attrs = {
     heads: h.heads,
     kvHeads: h.kvHeads,
     headDim,
     scale: h.scale,
-    causal: combined.causal,
+    causal: combined.causal || (h.causal && window === null),
     softcap: h.softcap ?? 0,
   };
   const shape = [batch, queries, h.heads * valueDim];

@@ -20,6 +20,24 @@ function constantData(v: FoldedValue): Float32Array | Int32Array {
   return Float32Array.from(data, (x) => (Number.isFinite(x) ? Math.min(MAX_F32, Math.max(-MAX_F32, x)) : x));
 }
 
+/** Constants of equal contents are one: every layer brings its own mask and rotary tables. */
+function sharedConstants(g: Builder): (v: FoldedValue) => Value {
+  const made = new Map<string, { readonly value: Value; readonly data: Float32Array | Int32Array }[]>();
+  return (v) => {
+    const data = constantData(v);
+    const type = { dtype: dtypeOf(v), shape: v.shape };
+    // Alike at a few places is worth a look at all.
+    const sample = [0, 0.3, 0.6, 1].map((at) => data[Math.floor(at * (data.length - 1))]);
+    const key = `${type.dtype}|${v.shape}|${sample}`;
+    const alike = made.get(key) ?? [];
+    const twin = alike.find((other) => other.data.every((x, i) => Object.is(x, data[i])));
+    if (twin) return twin.value;
+    const value = g.constant(type, data, 'constant');
+    made.set(key, [...alike, { value, data }]);
+    return value;
+  };
+}
+
 /** @returns the values of the graph's inputs and outputs by name */
 export function emitGraph(
   graph: FoldedGraph,
@@ -30,6 +48,7 @@ export function emitGraph(
   const values = new Map<FoldedValue, Value>();
   const store = weightStore(graph, precision);
   const weights = new Map<string, Value>();
+  const constant = sharedConstants(g);
   const inputs: Record<string, Value> = {};
   for (const v of graph.inputs) {
     const value = g.input(v.name, { dtype: dtypeOf(v), shape: v.shape });
@@ -51,7 +70,7 @@ export function emitGraph(
     let value = values.get(v);
     if (!value) {
       if (!v.known) return fail('internal', `import: ${v.name} is read before it is made.`);
-      value = g.constant({ dtype: dtypeOf(v), shape: v.shape }, constantData(v), 'constant');
+      value = constant(v);
       values.set(v, value);
     }
     return value;

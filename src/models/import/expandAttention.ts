@@ -93,7 +93,9 @@ export function onnxAttention(c: Context): readonly (FoldedValue | null)[] {
   if (c.inputs[3]) masks.push(stretched(asAdditive(c.inputs[3]), sk));
   if (c.inputs[6]) masks.push(withinLength(c.inputs[6], sk));
   const before = past?.shape[2] ?? 0;
-  if (int(c, 'is_causal', 0) === 1) masks.push(triangle(sq, sk, before, null));
+  const causal = int(c, 'is_causal', 0) === 1;
+  const aligned = sk - sq === before;
+  if (causal && !aligned) masks.push(triangle(sq, sk, before, null));
   const scale = float(c, 'scale', 0);
   const y = attend(
     {
@@ -103,7 +105,7 @@ export function onnxAttention(c: Context): readonly (FoldedValue | null)[] {
       heads,
       kvHeads,
       scale: scale === 0 ? Math.sqrt(heads / queries.shape[2]!) : scale,
-      causal: false,
+      causal: causal && aligned,
       softcap: float(c, 'softcap', 0),
       masks,
     },
