@@ -120,6 +120,16 @@ export interface MethodCard {
   readonly paper: string;
 }
 
+/** What a method is made of; lists show the methods by it, in this order. */
+export const FAMILIES = {
+  rotation: 'Rotations',
+  spectral: 'Spectral',
+  'low-rank': 'Low rank',
+  product: 'Products',
+  scale: 'Scales',
+  baseline: 'Baselines',
+} as const;
+
 /** What a reader of adapter files may correct after seeing the tensors. */
 export interface Reading<C> {
   readonly config: C;
@@ -162,6 +172,7 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   /** `peft_type` in adapter_config.json. */
   readonly peftType: string;
   readonly title: string;
+  readonly family: keyof typeof FAMILIES;
   readonly card: MethodCard;
   /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
   /** Where the method starts when it is chosen by hand: fields other than PEFT's defaults, and a learning rate for small models. */

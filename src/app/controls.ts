@@ -6,12 +6,18 @@ export type Control =
   | { readonly kind: 'number'; readonly isWhole: boolean }
   | { readonly kind: 'choice'; readonly options: readonly (string | number | boolean)[] }
   | { readonly kind: 'text' }
-  /** Lists, dictionaries and anything else: edited as JSON. */
+  /** Words or numbers in a row; with `orOne`, a single expression may stand in their place. */
+  | { readonly kind: 'list'; readonly of: 'text' | 'number'; readonly orOne: boolean }
+  /** Numbers by name or expression. */
+  | { readonly kind: 'table' }
+  /** Anything else, edited as JSON. */
   | { readonly kind: 'json' };
 
 interface Def {
   readonly type: string;
   readonly innerType?: z.ZodType;
+  readonly element?: z.ZodType;
+  readonly valueType?: z.ZodType;
   readonly options?: readonly z.ZodType[];
   readonly entries?: Readonly<Record<string, string>>;
   readonly format?: string;
@@ -19,10 +25,28 @@ interface Def {
 
 const defOf = (schema: z.ZodType): Def => schema.def as unknown as Def;
 
-/** The schema under its defaults. */
+/** The schema under its default and beside null. */
 function inner(schema: z.ZodType): z.ZodType {
   const def = defOf(schema);
-  return def.type === 'default' || def.type === 'optional' ? inner(def.innerType!) : schema;
+  return ['default', 'optional', 'nullable'].includes(def.type) ? inner(def.innerType!) : schema;
+}
+
+function listOf(def: Def, orOne: boolean): Control {
+  const of = defOf(inner(def.element!)).type;
+  return of === 'string' || of === 'number'
+    ? { kind: 'list', of: of === 'number' ? 'number' : 'text', orOne }
+    : { kind: 'json' };
+}
+
+/** A list that may also be a single one, or a switch with further values. */
+function controlOfUnion(options: readonly Def[]): Control {
+  const list = options.find(({ type }) => type === 'array');
+  if (list)
+    return listOf(
+      list,
+      options.some(({ type }) => type === 'string'),
+    );
+  return options.some(({ type }) => type === 'boolean') ? { kind: 'switch' } : { kind: 'json' };
 }
 
 export function controlOf(
@@ -41,10 +65,12 @@ export function controlOf(
       return { kind: 'number', isWhole: def.format !== undefined };
     case 'string':
       return { kind: 'text' };
+    case 'array':
+      return listOf(def, false);
+    case 'record':
+      return defOf(inner(def.valueType!)).type === 'number' ? { kind: 'table' } : { kind: 'json' };
     case 'union':
-      return def.options!.some((one) => defOf(one).type === 'boolean')
-        ? { kind: 'switch' }
-        : { kind: 'json' };
+      return controlOfUnion(def.options!.map(defOf));
     default:
       return { kind: 'json' };
   }

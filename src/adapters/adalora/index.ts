@@ -145,6 +145,7 @@ export const adalora: AdapterMethod<AdaloraConfig> = {
   id: 'adalora',
   peftType: 'ADALORA',
   title: 'AdaLoRA',
+  family: 'low-rank',
   card: {
     idea: 'LoRA that begins with more rank than it may keep: while training, the least important directions of all layers are dropped, so that rank ends up where it is needed.',
     formula:

@@ -72,6 +72,7 @@ export const boft: AdapterMethod<BoftConfig> = {
   id: 'boft',
   peftType: 'BOFT',
   title: 'BOFT',
+  family: 'rotation',
   card: {
     idea: 'A dense rotation written as a product of sparse ones, wired like a fast Fourier transform: few parameters, yet every input can reach every output.',
     formula:

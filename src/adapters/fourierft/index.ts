@@ -59,6 +59,7 @@ export const fourierft: AdapterMethod<FourierftConfig> = {
   id: 'fourierft',
   peftType: 'FOURIERFT',
   title: 'FourierFT',
+  family: 'spectral',
   card: {
     idea: 'Treat the weight update as a picture and learn a handful of its frequencies. Very few numbers touch every entry of the weight.',
     formula:

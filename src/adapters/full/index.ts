@@ -18,6 +18,7 @@ export const full: AdapterMethod<FullConfig> = {
   id: 'full',
   peftType: 'PAPILIO_FULL',
   title: 'Full fine-tuning',
+  family: 'baseline',
   card: {
     idea: 'Train every weight. The most freedom and the most memory; the upper end of every comparison.',
     formula: 'W \\leftarrow W - \\eta\\,\\nabla_W L',

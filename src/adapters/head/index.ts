@@ -11,6 +11,7 @@ export const head: AdapterMethod<HeadConfig> = {
   id: 'head',
   peftType: 'PAPILIO_HEAD',
   title: 'Head only',
+  family: 'baseline',
   card: {
     idea: 'Train only the modules listed in modules_to_save, usually the classifier, and leave the rest as it is.',
     formula: 'y = W_{head}\\,f(x) + b_{head},\\quad f \\text{ frozen}',

@@ -42,6 +42,7 @@ export const ia3: AdapterMethod<Ia3Config> = {
   id: 'ia3',
   peftType: 'IA3',
   title: 'IA3',
+  family: 'scale',
   card: {
     idea: 'Learn one factor per output of a layer, or per input of a feed-forward layer: the model keeps what it computes, and only its parts get louder or softer.',
     formula: 'y = l \\odot (Wx + b)\\quad\\text{or, feed-forward,}\\quad y = W(l \\odot x) + b',

@@ -31,6 +31,7 @@ export const loha: AdapterMethod<LohaConfig> = {
   id: 'loha',
   peftType: 'LOHA',
   title: 'LoHa',
+  family: 'product',
   card: {
     idea: 'Multiply two low-rank matrices entry by entry. With the numbers of a rank-2r LoRA the update can reach rank r squared.',
     formula:

@@ -66,6 +66,7 @@ export const lokr: AdapterMethod<LokrConfig> = {
   id: 'lokr',
   peftType: 'LOKR',
   title: 'LoKr',
+  family: 'product',
   card: {
     idea: 'Build a large update from a small matrix and a second one that it repeats like a stamp, scaled by each of its entries. Few numbers, yet the update can have full rank.',
     formula:

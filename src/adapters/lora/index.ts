@@ -153,6 +153,7 @@ export const lora: AdapterMethod<LoraConfig> = {
   id: 'lora',
   peftType: 'LORA',
   title: 'LoRA',
+  family: 'low-rank',
   card: {
     idea: 'Add a low-rank matrix, written as a tall one times a wide one. The yardstick that every other method is held against.',
     formula:

@@ -85,6 +85,7 @@ export const oft: AdapterMethod<OftConfig> = {
   id: 'oft',
   peftType: 'OFT',
   title: 'OFT',
+  family: 'rotation',
   card: {
     idea: 'Turn the inputs of a layer instead of adding to its weight. Rotations keep lengths and angles, so what the model knows is moved, not overwritten.',
     formula:

@@ -91,6 +91,7 @@ export const vera: AdapterMethod<VeraConfig> = {
   id: 'vera',
   peftType: 'VERA',
   title: 'VeRA',
+  family: 'low-rank',
   card: {
     idea: 'LoRA with its two matrices drawn at random, frozen, and shared by all layers. Only two vectors per layer are learned, which scale what the matrices mix.',
     formula:

@@ -1,11 +1,12 @@
 /** One setting: label with symbol and explanation, the control its schema asks for, its default, and the way back to it. */
-import { type ReactNode, useEffect, useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { Button, Switch } from 'react-aria-components';
 import type { Control } from '../../app/controls.ts';
 import { sameValue } from '../../app/settings.ts';
 import { Icon } from '../parts/Icon.tsx';
 import { Picker } from '../parts/Picker.tsx';
 import { Tip } from '../parts/Tip.tsx';
+import { ListBox, TableBox, TextBox, words } from './boxes.tsx';
 
 export interface FieldProps {
   readonly id: string;
@@ -15,6 +16,8 @@ export interface FieldProps {
   readonly control: Control;
   readonly value: unknown;
   readonly initial: unknown;
+  /** What fills the value in where it is left open. */
+  readonly filled?: string | undefined;
   /** Values to offer beside the box, with the reason why one is illegal now. */
   readonly stops?: readonly { readonly value: number; readonly reason: string | null }[];
   /** Sets the value; returns why it is refused, or null. */
@@ -33,7 +36,7 @@ const show = (value: unknown): string =>
         : JSON.stringify(value);
 
 export function Field(props: FieldProps) {
-  const { id, title, symbol, description, control, value, initial, stops = [], onChange } = props;
+  const { id, title, symbol, description, control, value, initial, filled, stops = [], onChange } = props;
   const [refusal, setRefusal] = useState<string | null>(null);
   const set = (next: unknown) => setRefusal(onChange(next));
   const isChanged = !sameValue(value, initial);
@@ -63,6 +66,7 @@ export function Field(props: FieldProps) {
         <ControlOf id={id} title={title} control={control} value={value} onChange={set} />
         {stops.length > 0 ? <Stops title={title} stops={stops} value={value} onChange={set} /> : null}
       </div>
+      {filled === undefined ? null : <p className="hint">{filled}</p>}
       {refusal === null ? null : (
         <p className="field-refusal" role="alert">
           Not used: {refusal}.
@@ -118,6 +122,10 @@ function ControlOf(props: {
           onCommit={(text) => onChange(text === '' ? null : text)}
         />
       );
+    case 'list':
+      return <ListBox id={id} control={control} value={value} onChange={onChange} />;
+    case 'table':
+      return <TableBox id={id} title={title} value={value} onChange={onChange} />;
     case 'json':
       return <TextBox id={id} value={JSON.stringify(value)} onCommit={(text) => onChange(parse(text))} />;
   }
@@ -128,40 +136,8 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return text.split(/[\s,]+/).filter(Boolean);
+    return words(text);
   }
-}
-
-/** A text box that hands over its text when it is left or Enter is pressed, and while it is a different valid number. */
-function TextBox(props: {
-  readonly id: string;
-  readonly value: string;
-  readonly isNumber?: boolean;
-  readonly onCommit: (text: string) => void;
-}) {
-  const { id, value, isNumber = false, onCommit } = props;
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  const commit = () => {
-    if (text.trim() !== value) onCommit(text.trim());
-  };
-  return (
-    <input
-      id={id}
-      className={isNumber ? 'box box-number' : 'box'}
-      type="text"
-      inputMode={isNumber ? 'decimal' : 'text'}
-      spellCheck={false}
-      autoComplete="off"
-      value={text}
-      onChange={(event) => setText(event.target.value)}
-      onBlur={commit}
-      onKeyDown={(event) => {
-        if (event.key === 'Enter') commit();
-        if (event.key === 'Escape') setText(value);
-      }}
-    />
-  );
 }
 
 function Stops(props: {

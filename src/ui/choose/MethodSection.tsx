@@ -1,8 +1,9 @@
 /** The method: which, what it is, and its settings as its schema describes them. */
-import { Radio, RadioGroup } from 'react-aria-components';
+import { Button, Radio, RadioGroup } from 'react-aria-components';
 import { fieldMeta } from '../../adapters/fields.ts';
-import { METHODS } from '../../adapters/registry.ts';
 import type { MethodId } from '../../adapters/registry.ts';
+import { METHODS } from '../../adapters/registry.ts';
+import { FAMILIES } from '../../adapters/types.ts';
 import { controlOf, stopsOf } from '../../app/controls.ts';
 import { derive } from '../../app/derive.ts';
 import { baseOf, configShape, fullConfig } from '../../app/settings.ts';
@@ -13,6 +14,11 @@ import { Advanced, Field } from './Field.tsx';
 
 const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
 
+const GROUPS = Object.entries(FAMILIES).map(([id, family]) => ({
+  family,
+  methods: Object.values(METHODS).filter((method) => method.family === id),
+}));
+
 export function MethodSection() {
   const page = usePage();
   const method = useChoice((s) => s.settings.method);
@@ -20,17 +26,25 @@ export function MethodSection() {
   return (
     <Section name="method" title="Method" summary={METHODS[method].title}>
       <RadioGroup
-        className="segments"
+        className="families"
         aria-label="Method"
         value={method}
         onChange={(id) => page.choose({ method: id as MethodId })}
       >
-        {Object.values(METHODS).map(({ id, title }) => (
-          <Radio key={id} value={id} className="segment">
-            {title}
-          </Radio>
+        {GROUPS.map(({ family, methods }) => (
+          <div key={family} className="family">
+            <span className="family-name">{family}</span>
+            <span className="segments">
+              {methods.map(({ id, title }) => (
+                <Radio key={id} value={id} className="segment">
+                  {title}
+                </Radio>
+              ))}
+            </span>
+          </div>
         ))}
       </RadioGroup>
+      <StartNote />
       <div className="method-card">
         <p>{card.idea}</p>
         <Formula source={card.formula} />
@@ -41,6 +55,29 @@ export function MethodSection() {
       </div>
       <MethodForm />
     </Section>
+  );
+}
+
+/** A run that goes on from an adapter: which, and the way back. */
+function StartNote() {
+  const page = usePage();
+  const startFrom = useChoice((s) => s.startFrom);
+  if (startFrom === null)
+    return (
+      <Button className="text-button" onPress={() => page.ui.setState({ panel: 'see', seeTab: 'adapters' })}>
+        or go on from an adapter
+      </Button>
+    );
+  return (
+    <section className="notice-card start-note" aria-label="Where the run begins">
+      <p>
+        Goes on from <b>{startFrom.name}</b>: its method, targets and settings count; data and training are
+        yours to choose.
+      </p>
+      <Button className="text-button" onPress={() => page.startAfresh()}>
+        start afresh instead
+      </Button>
+    </section>
   );
 }
 
@@ -55,6 +92,14 @@ function MethodForm() {
   const reasonFor = (key: string, value: number): string | null => {
     const { problem } = derive({ ...settings, config: { ...settings.config, [key]: value } }, report);
     return problem;
+  };
+  const { steps, epochs } = settings.training;
+  const decided = METHODS[settings.method].forRun?.(config, steps) ?? {};
+  const filledBy = (key: string): string | undefined => {
+    if (!Object.hasOwn(decided, key)) return undefined;
+    return epochs > 0
+      ? 'Left open: the run fills in its own steps, once its data is open.'
+      : `Left open: filled in by the run, ${String(decided[key])}.`;
   };
   const field = (key: string) => {
     const schema = shape[key]!;
@@ -71,6 +116,7 @@ function MethodForm() {
         control={control}
         value={config[key]}
         initial={initial[key]}
+        filled={filledBy(key)}
         stops={stops.map((value) => ({ value, reason: reasonFor(key, value) }))}
         onChange={(value) => page.setConfig(key, value)}
       />
