@@ -50,6 +50,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
     data: { ...(await dataSource(dataWord)), ...dataOptions(values) },
     ...start,
     training,
+    ...(values.recompute ? { recompute: true } : {}),
   };
   const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
   const on = await openExecutor(values);

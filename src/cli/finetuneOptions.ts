@@ -47,6 +47,8 @@ export const options = {
   threads: { type: 'string' },
   /** `file`, `f16` or `q4`: what the weights are rounded to while loading. */
   precision: { type: 'string', default: 'file' },
+  /** Computes activations again instead of keeping them. */
+  recompute: { type: 'boolean', default: false },
   /** Says what the run would take and does not start it; `budget` is the GPU memory it may take, in MiB. */
   forecast: { type: 'boolean', default: false },
   budget: { type: 'string' },

@@ -32,13 +32,18 @@ export interface Merged {
   readonly written: readonly WrittenWeight[];
 }
 
-/** The engine's [out, in] back to the file's order. */
-function fileLayout(data: Float32Array, origin: ParamOrigin): Float32Array {
-  if (!origin.transposed) return data;
-  const [rows, columns] = origin.shape as [number, number];
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
-  return out;
+/** The engine's [out, in] back to the file's order, in the same memory: a copy of one weight at a time is all that it takes. */
+function createLayouts(): (data: Float32Array, origin: ParamOrigin) => Float32Array {
+  let copy = new Float32Array(0);
+  return (data, origin) => {
+    if (!origin.transposed) return data;
+    const [rows, columns] = origin.shape as [number, number];
+    if (copy.length < data.length) copy = new Float32Array(data.length);
+    copy.set(data);
+    for (let r = 0; r < rows; r++)
+      for (let c = 0; c < columns; c++) data[c * rows + r] = copy[r * columns + c]!;
+    return data;
+  };
 }
 
 function written(
@@ -61,7 +66,7 @@ function written(
 }
 
 /**
- * Both maps of weights are emptied on the way and their arrays given to the model, so that no weight is held twice.
+ * Both maps of weights are emptied on the way and their arrays, rearranged, given to the model: no weight is held twice.
  * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's layout
  * @throws PapilioError('non-finite') for a weight that is no number: nothing is written then
  */
@@ -75,6 +80,7 @@ export function mergeWeights(
     readonly rounded?: Map<string, Float32Array>;
   } = {},
 ): Merged {
+  const fileLayout = createLayouts();
   const origins = new Map<string, ParamOrigin>();
   const readers = new Map<string, number>();
   for (const module of modules) {

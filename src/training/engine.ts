@@ -14,6 +14,7 @@ import type { Graph } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { FullBatch } from './batchPlan.ts';
+import { recomputed } from './recomputed.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
 import { type BaseGraph, evaluationGraph, names, trainingGraph, updateGraph } from './stepGraph.ts';
 import { createReports, createSteppers, type Pending } from './steppers.ts';
@@ -39,6 +40,8 @@ export interface EngineRequest {
   /** Tokens per example of the longest batches, for text (default: the settings'); shorter batches get programs of their own when they first come. */
   readonly sequence?: number;
   readonly initial: () => Float32Array;
+  /** Computes activations again in the backward pass where that takes less memory: the same numbers, more time. */
+  readonly recompute?: boolean | undefined;
   readonly onCompile: (done: number, total: number) => void;
 }
 
@@ -118,7 +121,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     reports.arrived(update);
   };
   const steppers = createSteppers({
-    graph: (length) => trainingGraph(baseAt(settings.batchSize, length), plan, settings, initial),
+    graph: (length) => {
+      const step = trainingGraph(baseAt(settings.batchSize, length), plan, settings, initial);
+      return options.recompute ? recomputed(step, device.caps) : step;
+    },
     compiled,
     slots: RING_SLOTS,
     onValue: arrived,

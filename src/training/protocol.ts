@@ -44,6 +44,8 @@ export interface RunRequest {
   /** PEFT's configuration of the method, as adapter_config.json would hold it (validated by the method's schema). */
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
+  /** Computes activations again in the backward pass instead of keeping them: the same numbers in less memory and more time. */
+  readonly recompute?: boolean;
   /** adapter_config.json and adapter_model.safetensors of an adapter to go on from; `method` must be its own, its file's configuration counts. */
   readonly adapter?: readonly NamedFile[];
 }

@@ -78,6 +78,7 @@ export async function setUpRun(
       totalSteps: batches.totalSteps,
       sequence: batches.sequence,
       initial,
+      recompute: request.recompute,
     },
     adapterHash: start?.hash ?? null,
     warnings: [...configWarnings, ...(fitted?.warnings ?? []), ...warnings, ...model.warnings],

@@ -99,6 +99,7 @@ export interface TinyRun {
   readonly data?: DataSource;
   /** Files of an adapter to go on from. */
   readonly adapter?: readonly NamedFile[];
+  readonly recompute?: boolean;
 }
 
 export function tinyRequest(run: TinyRun): RunRequest {
@@ -108,6 +109,7 @@ export function tinyRequest(run: TinyRun): RunRequest {
     method: run.method,
     config: run.config,
     ...(run.adapter ? { adapter: run.adapter } : {}),
+    ...(run.recompute ? { recompute: true } : {}),
     training: {
       ...trainingSchema.parse({
         batchSize: 8,

@@ -76,7 +76,7 @@ describe.each(Object.entries(quantGraphs))('%s', (name, make) => {
     const before = storedNumbers(W);
     const noise = rng(33);
     const after = before.map((v) => v * 0.9 + 0.02 * noise.normal());
-    const merged = mergeWeights(imported.onnx, imported.modules, new Map([[graph.weight, after]]), {
+    const merged = mergeWeights(imported.onnx, imported.modules, new Map([[graph.weight, after.slice()]]), {
       quantised,
     });
     const again = read(merged.onnx);
