@@ -5,7 +5,7 @@
 import { PapilioError } from '../lib/errors.ts';
 import type { Progress, RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
 import { isFatal } from './errorGuide.ts';
-import { runRequest, startOf } from './request.ts';
+import { choicesOf, runRequest } from './request.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
 import { type PageSettings, sameValue } from './settings.ts';
@@ -274,21 +274,13 @@ export function createController(
       const { undo } = run.getState();
       if (undo === null) return;
       ui.setState({ notice: null });
-      choice.setState({ settings: undo.run.settings, startFrom: startOf(undo.request, undo.run.name) });
+      choice.setState({ settings: undo.run.settings, ...choicesOf(undo.request, undo.run.name) });
       await open(undo.run, undo.request, undo.checkpoint);
     }),
     resumeSaved: guarded(async () => {
       const { saved } = run.getState();
       if (saved === null) return;
-      const { model, data } = saved.request;
-      choice.setState({
-        settings: saved.settings,
-        startFrom: startOf(saved.request, saved.name),
-        ...(model.kind === 'files' ? { modelFiles: model.files } : {}),
-        ...(data.kind === 'files' ? { dataFiles: data.files } : {}),
-        ...(data.kind === 'text' ? { text: data.text } : {}),
-        ...(data.kind === 'drawings' ? { drawings: data.classes } : {}),
-      });
+      choice.setState({ settings: saved.settings, ...choicesOf(saved.request, saved.name) });
       await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, saved.checkpoint);
       run.setState({ saved: null });
     }),

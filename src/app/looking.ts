@@ -99,10 +99,12 @@ export function createLooking(
       run.setState({ busy: 'Pausing' });
       if (run.getState().state === 'running') await controller.pause();
       await ask('Merging', async () => {
-        const merged = await trainer.merge();
+        const merged = await trainer.merge(choice.getState().quantised);
         const base = {
           onnx: merged.onnx,
           changed: merged.changedInitializers,
+          written: merged.written,
+          sidecars: merged.sidecars,
           step: step(),
         };
         run.setState({ merged: { ...base, parity: null }, busy: 'Running the merged file in onnxruntime' });

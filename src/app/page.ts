@@ -4,11 +4,15 @@ import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import type { NamedFile, TrainerApi } from '../training/protocol.ts';
 import { type Controller, createController } from './controller.ts';
+import { createDataDesk, type DataDesk } from './data.ts';
 import { type Derived, derive } from './derive.ts';
 import { flatModel } from './dropped.ts';
+import { createForecastDesk, type ForecastDesk } from './forecast.ts';
 import type { HubDesk } from './hub.ts';
 import { createLooking, type Looking } from './looking.ts';
 import { embeddedCard } from './modelCards.ts';
+import { readsOtherwise } from './request.ts';
+import { createRunningDesk, type RunningDesk } from './running.ts';
 import type { Sessions } from './sessions.ts';
 import {
   baseSettings,
@@ -45,6 +49,11 @@ export interface Page extends Stores {
   startAfresh(): void;
   /** Opened adapters. */
   readonly shelf: ShelfDesk;
+  /** The data as it will be trained on. */
+  readonly data: DataDesk;
+  readonly forecast: ForecastDesk;
+  /** The merged file and the one before it, run side by side. */
+  readonly running: RunningDesk;
   /** Methods side by side at one budget. */
   readonly sweep: SweepDesk;
   /** Models and data from elsewhere; loaded when first asked for. */
@@ -82,6 +91,9 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
     setSettings({ ...base, config });
   });
   const sweep = createSweepDesk(stores, trainer);
+  const data = createDataDesk(stores, trainer);
+  const forecast = createForecastDesk(stores, trainer);
+  const running = createRunningDesk(stores, trainer, inference);
   const showListeners = new Set<(section: SectionName) => void>();
   trainer.onCrash?.((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
 
@@ -159,7 +171,10 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
       const { current, request } = run.getState();
       const { settings, startFrom } = choice.getState();
       return (
-        current !== null && (!sameValue(current.settings, settings) || request?.adapter !== startFrom?.files)
+        current !== null &&
+        (!sameValue(current.settings, settings) ||
+          request?.adapter !== startFrom?.files ||
+          (request !== null && readsOtherwise(request, choice.getState())))
       );
     },
     setSettings,
@@ -187,6 +202,9 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
     startAfresh: () => choice.setState({ startFrom: null }),
     shelf,
     sweep,
+    data,
+    forecast,
+    running,
     setConfig: (key, value) => setField('config', key, value),
     setTraining: (key, value) => setField('training', key, value),
     async openModel(given) {

@@ -1,8 +1,8 @@
 /** From what is chosen on the page to what the trainer is asked for. */
 import { fail } from '../lib/errors.ts';
-import type { DataSource, ModelSource, RunRequest } from '../training/protocol.ts';
-import { fullConfig } from './settings.ts';
-import type { ChoiceState, StartFrom } from './stores.ts';
+import type { DataOptions, DataSource, ModelSource, RunRequest } from '../training/protocol.ts';
+import { fullConfig, sameValue } from './settings.ts';
+import type { ChoiceState } from './stores.ts';
 
 export const DRAWING_SIZE = 32;
 
@@ -51,12 +51,29 @@ function dataSource({ settings, dataFiles, fetchedData, text, drawings }: Choice
   }
 }
 
+/** What dropped and fetched data is read with; other data needs no telling. */
+const optionsOf = ({ settings, dataOptions }: ChoiceState): DataOptions =>
+  settings.data === 'files' || settings.data === 'hub' ? dataOptions : {};
+
+/** Model and data as chosen. @throws PapilioError as {@link runRequest} */
+export function sources(choice: ChoiceState): Pick<RunRequest, 'model' | 'data'> {
+  const { precision } = choice;
+  const options = optionsOf(choice);
+  return {
+    model: { ...modelSource(choice), ...(precision === 'file' ? {} : { precision }) },
+    data: { ...dataSource(choice), ...(Object.keys(options).length === 0 ? {} : { options }) },
+  };
+}
+
+/** Whether a request reads its model and data otherwise than is chosen now. */
+export const readsOtherwise = ({ model, data }: RunRequest, choice: ChoiceState): boolean =>
+  (model.precision ?? 'file') !== choice.precision || !sameValue(data.options ?? {}, optionsOf(choice));
+
 /** @throws PapilioError 'bad-data' or 'malformed-onnx' when something is still missing. */
 export function runRequest(choice: ChoiceState): RunRequest {
   const { settings, startFrom } = choice;
   return {
-    model: modelSource(choice),
-    data: dataSource(choice),
+    ...sources(choice),
     method: settings.method,
     config: fullConfig(settings) as unknown as Record<string, unknown>,
     training: settings.training,
@@ -64,6 +81,20 @@ export function runRequest(choice: ChoiceState): RunRequest {
   };
 }
 
-/** The adapter that a run went on from, as the page chooses one. */
-export const startOf = ({ adapter, method }: RunRequest, run: string): StartFrom | null =>
-  adapter ? { name: `the adapter of ${run}`, method, files: adapter } : null;
+/** What the page has to choose so that its next request is this one, settings left out. */
+export function choicesOf(request: RunRequest, run: string): Partial<ChoiceState> {
+  const { adapter, method } = request;
+  const { precision = 'file', ...model } = request.model;
+  const { options = {}, ...data } = request.data;
+  return {
+    startFrom: adapter ? { name: `the adapter of ${run}`, method, files: adapter } : null,
+    precision,
+    dataOptions: options,
+    ...(model.kind === 'files' ? { modelFiles: model.files } : {}),
+    ...(data.kind === 'files' ? { dataFiles: data.files } : {}),
+    ...(data.kind === 'text' ? { text: data.text } : {}),
+    ...(data.kind === 'drawings' ? { drawings: data.classes } : {}),
+    ...(model.kind === 'hub' || model.kind === 'url' ? { fetchedModel: model } : {}),
+    ...(data.kind === 'hub' || data.kind === 'url' ? { fetchedData: data } : {}),
+  };
+}

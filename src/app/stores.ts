@@ -2,10 +2,14 @@
 import { createStore } from 'zustand/vanilla';
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
+import type { Precision } from '../models/import/quantStore.ts';
+import type { QuantisedMerge } from '../models/merge.ts';
 import type {
   Comparison,
+  DataOptions,
   ErrorReport,
   Inspection,
+  MergeReport,
   ModelReport,
   NamedFile,
   OpenReport,
@@ -42,6 +46,12 @@ export interface ChoiceState {
   readonly fetchedData: HubSource | UrlSource | null;
   readonly text: string;
   readonly drawings: readonly DrawnClass[];
+  /** How dropped or fetched data is read; what is left out is guessed. */
+  readonly dataOptions: DataOptions;
+  /** What the weights are rounded to while loading. */
+  readonly precision: Precision;
+  /** What merging does to weights that the file keeps in codes. */
+  readonly quantised: QuantisedMerge;
   readonly startFrom: StartFrom | null;
   /** Modules of the chosen model; null while unknown. */
   readonly report: ModelReport | null;
@@ -51,8 +61,10 @@ export interface ChoiceState {
   readonly problems: readonly string[];
 }
 
-interface MergeResult {
+export interface MergeResult {
   readonly onnx: Uint8Array;
+  readonly written: MergeReport['written'];
+  readonly sidecars: readonly NamedFile[];
   readonly changed: readonly string[];
   readonly parity: { readonly maxAbs: number; readonly maxRel: number; readonly provider: string } | null;
   readonly step: number;
@@ -148,6 +160,9 @@ export function createStores() {
     fetchedData: null,
     text: '',
     drawings: [],
+    dataOptions: {},
+    precision: 'file',
+    quantised: 'requantise',
     startFrom: null,
     report: null,
     reportError: null,

@@ -1,0 +1,220 @@
+/**
+ * The data as it will be trained on, before a run: asked anew when model, data or how it is read change, as long as somebody looks. Says which
+ * column is read as what, and takes the user's word on it.
+ */
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { ColumnMapping } from '../data/files/columns.ts';
+import type { DataOptions, DataPreview, ErrorReport, Task, TrainerApi } from '../training/protocol.ts';
+import { sources } from './request.ts';
+import type { ChoiceState, Stores } from './stores.ts';
+import { asPapilioError } from './trainerClient.ts';
+
+export type Role = keyof ColumnMapping;
+
+/** What columns can be, by task, in groups that exclude each other. */
+const ROLES: Readonly<Record<Task, readonly (readonly Role[])[]>> = {
+  'text-classification': [['text', 'pair', 'label']],
+  regression: [['text', 'pair', 'value']],
+  'token-classification': [['tokens', 'tags']],
+  'masked-lm': [['text']],
+  'causal-lm': [['text'], ['prompt', 'context', 'answer', 'system'], ['messages']],
+  'image-classification': [['image', 'label']],
+};
+const OPTIONAL: readonly Role[] = ['pair', 'context', 'system'];
+
+export interface ColumnRow {
+  readonly column: string;
+  readonly role: Role | null;
+  /** By the column's name; nobody said so. */
+  readonly isGuess: boolean;
+  /** Whether it can be left out. */
+  readonly canDrop: boolean;
+}
+
+export interface DataView {
+  readonly isBusy: boolean;
+  readonly preview: DataPreview | null;
+  /** Why there is no preview. */
+  readonly error: ErrorReport | null;
+}
+
+export interface DataDesk {
+  readonly view: StoreApi<DataView>;
+  /** Keeps the preview current until the returned function is called. */
+  watch(): () => void;
+  setColumn(column: string, role: Role | null): void;
+  setTask(task: Task): void;
+  setPadding(padding: NonNullable<DataOptions['padding']>): void;
+}
+
+const nothing: DataView = { isBusy: false, preview: null, error: null };
+
+/** Task and columns as far as they are known, also where the data could not be read. */
+function known({ preview, error }: DataView) {
+  const details = error?.details ?? {};
+  const list = <T extends string>(value: unknown): readonly T[] =>
+    Array.isArray(value) ? (value as readonly T[]) : [];
+  return {
+    task: preview?.task ?? (typeof details.task === 'string' ? (details.task as Task) : null),
+    tasks: preview?.tasks ?? list<Task>(details.tasks),
+    columns: preview?.columns ?? list<string>(details.columns),
+    mapping: preview?.mapping ?? {},
+  };
+}
+
+/** The task that is prepared for, and all that the model can be trained for. */
+export const tasksIn = (view: DataView): Pick<ReturnType<typeof known>, 'task' | 'tasks'> => known(view);
+
+export const rolesIn = (view: DataView): readonly Role[] => {
+  const { task } = known(view);
+  return task === null ? [] : ROLES[task].flat();
+};
+
+/** Every column with what it is read as: what was told goes before what was guessed. */
+export function columnRows(view: DataView, told: ColumnMapping = {}): ColumnRow[] {
+  const { columns, mapping } = known(view);
+  const roles = rolesIn(view);
+  return columns.map((column) => {
+    const isTold = (role: Role) => told[role] === column;
+    const role =
+      roles.find(isTold) ?? roles.find((r) => mapping[r] === column && told[r] === undefined) ?? null;
+    const isGuess = role !== null && !isTold(role);
+    return { column, role, isGuess, canDrop: role === null || !isGuess || OPTIONAL.includes(role) };
+  });
+}
+
+/** What a mapping lacks to have an effect, as a sentence. */
+export function incomplete(view: DataView, told: ColumnMapping = {}): string | null {
+  const { task, mapping } = known(view);
+  if (task !== 'causal-lm' || mapping.answer !== undefined) return null;
+  const given = (['prompt', 'answer', 'context', 'system'] as const).filter((role) => told[role]);
+  if (given.length === 0) return null;
+  return 'A prompt and an answer belong together: say which columns hold both.';
+}
+
+/** The mapping after a column was given a role, or none. */
+function remap(
+  told: ColumnMapping,
+  rows: readonly ColumnRow[],
+  column: string,
+  role: Role | null,
+  task: Task,
+) {
+  const next: Partial<Record<Role, string>> = { ...told };
+  const before = rows.find((row) => row.column === column)?.role ?? null;
+  if (before !== null) {
+    delete next[before];
+    // Left out for good, not guessed again by its name.
+    if (OPTIONAL.includes(before)) next[before] = '';
+  }
+  if (role === null) return next;
+  next[role] = column;
+  for (const group of ROLES[task]) if (!group.includes(role)) for (const other of group) delete next[other];
+  return next;
+}
+
+/** Everything that a preview follows from; compared part by part. */
+function inputsOf(choice: ChoiceState): readonly unknown[] {
+  const { settings, modelFiles, dataFiles, fetchedModel, fetchedData, text, drawings, dataOptions } = choice;
+  const { seed, sequenceLength, batchSize } = settings.training;
+  return [
+    settings.model,
+    settings.data,
+    modelFiles,
+    dataFiles,
+    fetchedModel,
+    fetchedData,
+    text,
+    drawings,
+    JSON.stringify(dataOptions),
+    seed,
+    sequenceLength,
+    batchSize,
+  ];
+}
+
+const same = (a: readonly unknown[], b: readonly unknown[]): boolean => a.every((one, i) => one === b[i]);
+
+/** @param delayMs time without a change before the trainer is asked */
+export function createDataDesk(
+  { choice }: Stores,
+  trainer: Pick<TrainerApi, 'preview'>,
+  delayMs = 350,
+): DataDesk {
+  const view = createStore<DataView>(() => nothing);
+  let watchers = 0;
+  let latest = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let inputs: readonly unknown[] = [];
+
+  async function ask(): Promise<void> {
+    const mine = ++latest;
+    const state = choice.getState();
+    let request: ReturnType<typeof sources>;
+    try {
+      request = sources(state);
+    } catch {
+      // Model or data are still to be chosen, which the page shows by itself.
+      view.setState(nothing);
+      return;
+    }
+    view.setState({ isBusy: true });
+    const { seed, sequenceLength, batchSize } = state.settings.training;
+    try {
+      const preview = await trainer.preview(request.model, request.data, { seed, sequenceLength, batchSize });
+      if (mine === latest) view.setState({ isBusy: false, preview, error: null });
+    } catch (error) {
+      const { kind, message, details } = asPapilioError(error);
+      if (mine === latest) view.setState({ isBusy: false, preview: null, error: { kind, message, details } });
+    }
+  }
+
+  function refresh(): void {
+    if (watchers === 0) return;
+    const now = inputsOf(choice.getState());
+    if (inputs.length > 0 && same(now, inputs)) return;
+    inputs = now;
+    clearTimeout(timer);
+    timer = setTimeout(() => void ask(), delayMs);
+  }
+
+  const setOptions = (change: DataOptions): void =>
+    choice.setState((s) => ({ dataOptions: { ...s.dataOptions, ...change } }));
+
+  choice.subscribe((now, before) => {
+    const isOther =
+      now.settings.data !== before.settings.data ||
+      now.dataFiles !== before.dataFiles ||
+      now.fetchedData !== before.fetchedData;
+    const isOtherModel = now.settings.model !== before.settings.model || now.modelFiles !== before.modelFiles;
+    // What was said of other data means nothing here, unless it was said in the same breath.
+    if ((isOther || isOtherModel) && now.dataOptions === before.dataOptions) {
+      const { mapping, task, ...kept } = now.dataOptions;
+      if (mapping !== undefined || task !== undefined) choice.setState({ dataOptions: kept });
+      if (isOther) view.setState({ preview: null, error: null });
+    }
+    refresh();
+  });
+
+  return {
+    view,
+    watch() {
+      watchers++;
+      refresh();
+      return () => {
+        watchers--;
+      };
+    },
+    setColumn(column, role) {
+      const { mapping = {} } = choice.getState().dataOptions;
+      const { task } = known(view.getState());
+      if (task === null) return;
+      setOptions({ mapping: remap(mapping, columnRows(view.getState(), mapping), column, role, task) });
+    },
+    setTask(task) {
+      const { mapping: _, ...kept } = choice.getState().dataOptions;
+      choice.setState({ dataOptions: { ...kept, task } });
+    },
+    setPadding: (padding) => setOptions({ padding }),
+  };
+}

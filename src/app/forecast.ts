@@ -1,0 +1,161 @@
+/**
+ * What the next run will take, asked of the trainer before it begins: by itself for a person's own models, else when wanted. Ways to make
+ * it fit are put into the settings; the forecast of the run that then begins is kept to stand beside what is measured.
+ */
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { ForecastReport, WayToFit } from '../training/forecastReport.ts';
+import type { ErrorReport, TrainerApi } from '../training/protocol.ts';
+import { runRequest } from './request.ts';
+import type { ChoiceState, Stores } from './stores.ts';
+import { asPapilioError } from './trainerClient.ts';
+
+export interface ForecastView {
+  readonly isBusy: boolean;
+  readonly report: ForecastReport | null;
+  readonly error: ErrorReport | null;
+  /** Something was changed since. */
+  readonly isStale: boolean;
+  /** GPU memory that a run may take; null: whatever the device gives. */
+  readonly budgetBytes: number | null;
+  /** The forecast that a run began with. */
+  readonly ofRun: { readonly id: number; readonly report: ForecastReport } | null;
+}
+
+export interface ForecastDesk {
+  readonly view: StoreApi<ForecastView>;
+  ask(): Promise<void>;
+  setBudget(bytes: number | null): void;
+  apply(way: WayToFit): void;
+}
+
+/** Everything that a forecast follows from; compared part by part. */
+function inputsOf(choice: ChoiceState): readonly unknown[] {
+  const { settings, modelFiles, dataFiles, fetchedModel, fetchedData, text, drawings, startFrom } = choice;
+  const { model, data, method, config, training } = settings;
+  return [
+    JSON.stringify([model, data, method, config, training, choice.precision, choice.dataOptions]),
+    modelFiles,
+    dataFiles,
+    fetchedModel,
+    fetchedData,
+    text,
+    drawings,
+    startFrom,
+  ];
+}
+
+const same = (a: readonly unknown[], b: readonly unknown[]): boolean =>
+  a.length === b.length && a.every((one, i) => one === b[i]);
+
+/** @param delayMs time without a change before the trainer is asked unasked */
+export function createForecastDesk(
+  { choice, run, ui }: Stores,
+  trainer: Pick<TrainerApi, 'forecast'>,
+  delayMs = 700,
+): ForecastDesk {
+  const view = createStore<ForecastView>(() => ({
+    isBusy: false,
+    report: null,
+    error: null,
+    isStale: false,
+    budgetBytes: null,
+    ofRun: null,
+  }));
+  let latest = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** What the shown forecast, or its refusal, is of. */
+  let inputs: readonly unknown[] = [];
+
+  async function ask(): Promise<void> {
+    const mine = ++latest;
+    clearTimeout(timer);
+    const state = choice.getState();
+    inputs = inputsOf(state);
+    view.setState({ isBusy: true, isStale: false });
+    try {
+      const { budgetBytes } = view.getState();
+      const report = await trainer.forecast(runRequest(state), budgetBytes ?? undefined);
+      if (mine === latest) view.setState({ isBusy: false, report, error: null });
+    } catch (error) {
+      const { kind, message, details } = asPapilioError(error);
+      if (mine === latest) view.setState({ isBusy: false, report: null, error: { kind, message, details } });
+    }
+  }
+
+  /** Own models are forecast unasked, and what is on screen follows the settings; a run is left alone. */
+  function asksItself(): boolean {
+    const state = choice.getState();
+    const { report } = view.getState();
+    const isOwn = state.settings.model === 'own' || state.settings.model === 'hub';
+    if ((!isOwn && report === null) || state.report === null) return false;
+    if (ui.getState().gpu?.state !== 'ready' || run.getState().current !== null) return false;
+    try {
+      runRequest(state);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  function refresh(): void {
+    const isOther = !same(inputsOf(choice.getState()), inputs);
+    if (!isOther) return;
+    if (inputs.length > 0) view.setState({ isStale: true });
+    clearTimeout(timer);
+    if (asksItself())
+      timer = setTimeout(() => {
+        if (asksItself()) void ask();
+      }, delayMs);
+  }
+
+  choice.subscribe((now, before) => {
+    const isOther =
+      now.settings.model !== before.settings.model ||
+      now.modelFiles !== before.modelFiles ||
+      now.fetchedModel !== before.fetchedModel;
+    if (isOther) {
+      latest++;
+      inputs = [];
+      view.setState({ isBusy: false, report: null, error: null, isStale: false });
+      // Rounding was chosen for the other model, unless it comes with this one.
+      if (now.precision === before.precision && now.precision !== 'file') {
+        choice.setState({ precision: 'file' });
+        return;
+      }
+    }
+    refresh();
+  });
+  ui.subscribe((now, before) => {
+    if (now.gpu !== before.gpu) refresh();
+  });
+  run.subscribe(({ current }, before) => {
+    if (current === null || current.id === before.current?.id) return;
+    clearTimeout(timer);
+    const { report, isStale, isBusy } = view.getState();
+    const isOfIt = report !== null && !isStale && !isBusy && same(inputsOf(choice.getState()), inputs);
+    view.setState({ ofRun: isOfIt ? { id: current.id, report } : null });
+  });
+
+  return {
+    view,
+    ask,
+    setBudget(budgetBytes) {
+      view.setState({ budgetBytes });
+      if (view.getState().report !== null) void ask();
+    },
+    apply({ change }) {
+      const { precision, modules, ...training } = change;
+      choice.setState((s) => ({
+        ...(precision === undefined ? {} : { precision }),
+        settings: {
+          ...s.settings,
+          training: { ...s.settings.training, ...training },
+          config:
+            modules === undefined
+              ? s.settings.config
+              : { ...s.settings.config, target_modules: [...modules] },
+        },
+      }));
+    },
+  };
+}

@@ -1,0 +1,163 @@
+/**
+ * The merged file and the one before it, run in onnxruntime-web: text from both on the same prompt, or both answers to the same text or
+ * drawing. One worker of its own, ended when it has to stop; the trainer has no part in it but to hand the file that training began from.
+ */
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { InferenceClient } from '../inference/client.ts';
+import type { OrtSession } from '../inference/session.ts';
+import type { DataReport, ErrorReport, NamedFile, TrainerApi } from '../training/protocol.ts';
+import { saveFile } from './exports.ts';
+import { DRAWING_SIZE } from './request.ts';
+import type { Answer, Question, Settings } from './runningAnswers.ts';
+import type { WriteOptions, Writing } from './runningText.ts';
+import type { MergeResult, Stores } from './stores.ts';
+import { asPapilioError } from './trainerClient.ts';
+
+export type Side = 'before' | 'after';
+export const SIDES: readonly Side[] = ['before', 'after'];
+
+/** What a merged file of this data is asked: to write, or for an answer to a text or a picture. */
+export const asksFor = (kind: DataReport['kind']): 'writing' | 'text' | 'picture' =>
+  kind === 'text' || kind === 'instruction' ? 'writing' : kind === 'image' ? 'picture' : 'text';
+
+/** The side of the square pictures that a model takes, by its config.json. */
+export function drawingSize(sidecars: readonly NamedFile[]): number {
+  const file = sidecars.find(({ name }) => name === 'config.json');
+  const config = file ? (JSON.parse(new TextDecoder().decode(file.bytes)) as Record<string, unknown>) : {};
+  return typeof config.image_size === 'number' ? config.image_size : DRAWING_SIZE;
+}
+
+export interface RunningView {
+  /** What is being done. */
+  readonly busy: string | null;
+  readonly error: ErrorReport | null;
+  /** onnxruntime's provider; null until both files are open. */
+  readonly provider: string | null;
+  /** The file before has a classifier that was made anew for the data and never trained. */
+  readonly hasNewHead: boolean;
+  readonly writing: Readonly<Record<Side, Writing>> | null;
+  readonly answer: Answer | null;
+}
+
+export interface RunningDesk {
+  readonly view: StoreApi<RunningView>;
+  write(options: WriteOptions): Promise<void>;
+  ask(question: Question): Promise<void>;
+  /** Ends what runs after the token it is at. */
+  stop(): void;
+  /** Saves the folder that transformers.js opens, as a zip. */
+  saveFolder(): Promise<void>;
+}
+
+interface Both {
+  readonly of: MergeResult;
+  readonly sessions: Readonly<Record<Side, OrtSession>>;
+}
+
+const nothing: RunningView = {
+  busy: null,
+  error: null,
+  provider: null,
+  hasNewHead: false,
+  writing: null,
+  answer: null,
+};
+
+export function createRunningDesk(
+  { run }: Pick<Stores, 'run'>,
+  trainer: Pick<TrainerApi, 'baseModel'>,
+  inference: () => Promise<InferenceClient>,
+): RunningDesk {
+  const view = createStore<RunningView>(() => nothing);
+  let client: InferenceClient | null = null;
+  let both: Both | null = null;
+  let stopping = new AbortController();
+
+  async function opened(merged: MergeResult): Promise<Both> {
+    if (both?.of === merged) return both;
+    close();
+    client = await inference();
+    const { onnx, hasNewHead } = await trainer.baseModel();
+    const before = await client.open(onnx);
+    const after = await client.open(merged.onnx);
+    both = { of: merged, sessions: { before, after } };
+    view.setState({ hasNewHead, provider: after.provider });
+    return both;
+  }
+
+  /** Ends the worker: its memory goes back at once. */
+  function close(): void {
+    client?.end();
+    client = null;
+    both = null;
+  }
+
+  run.subscribe((now, before) => {
+    // Another merge or run: what both files said was said by others.
+    if (now.merged?.onnx === before.merged?.onnx) return;
+    stopping.abort();
+    close();
+    view.setState(nothing);
+  });
+
+  async function during(
+    task: (both: Both, settings: Settings, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const { merged, open, request } = run.getState();
+    if (merged === null || open === null || request === null || view.getState().busy !== null) return;
+    stopping = new AbortController();
+    const { signal } = stopping;
+    const tell = (change: Partial<RunningView>) => {
+      if (run.getState().merged?.onnx === merged.onnx) view.setState(change);
+    };
+    tell({ busy: 'Opening both files in onnxruntime', error: null });
+    try {
+      const settings = await (await import('./runningAnswers.ts')).settingsOf(merged.sidecars, open.data);
+      const pair = await opened(merged);
+      tell({ busy: 'Running both files' });
+      if (!signal.aborted) await task(pair, settings, signal);
+    } catch (error) {
+      const { kind, message, details } = asPapilioError(error);
+      tell({ error: { kind, message, details } });
+      // A worker that failed is not asked again.
+      close();
+    }
+    tell({ busy: null });
+  }
+
+  return {
+    view,
+    write: (options) =>
+      during(async ({ sessions }, settings, signal) => {
+        view.setState({ writing: null });
+        const { writeBoth } = await import('./runningText.ts');
+        for await (const writing of writeBoth(sessions, settings, { ...options, signal }))
+          view.setState({ writing });
+      }),
+    ask: (question) =>
+      during(async ({ sessions }, settings) => {
+        const { answerOf } = await import('./runningAnswers.ts');
+        view.setState({ answer: await answerOf(sessions, settings, question) });
+      }),
+    stop: () => stopping.abort(),
+    async saveFolder() {
+      const { merged, current } = run.getState();
+      if (merged === null) return;
+      const [{ zipSync }, { hubFolder }] = await Promise.all([
+        import('fflate'),
+        import('../training/sidecars.ts'),
+      ]);
+      const name = current?.name ?? 'model';
+      // Weights do not shrink; only the small files are worth it.
+      const files = hubFolder(merged.onnx, merged.sidecars).map(
+        (file) =>
+          [`${name}/${file.name}`, [file.bytes, { level: file.name.endsWith('.onnx') ? 0 : 6 }]] as const,
+      );
+      saveFile(
+        `${name}.zip`,
+        zipSync(Object.fromEntries(files) as Parameters<typeof zipSync>[0]),
+        'application/zip',
+      );
+    },
+  };
+}

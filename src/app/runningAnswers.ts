@@ -1,0 +1,164 @@
+/** Both files' answers to one text or drawing: probabilities of classes, a number, tags of tokens, guesses of hidden tokens. */
+import { frame } from '../data/rows.ts';
+import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { completeFeeds } from '../inference/feeds.ts';
+import type { OrtSession } from '../inference/session.ts';
+import type { FeedTensor } from '../inference/tensor.ts';
+import { fail } from '../lib/errors.ts';
+import type { DataReport, NamedFile } from '../training/protocol.ts';
+import type { Side } from './running.ts';
+
+/** What the small files beside a model say, and what data it was trained on. */
+export interface Settings {
+  readonly kind: DataReport['kind'];
+  readonly labels: readonly string[];
+  readonly tokenizer: Tokenizer | null;
+  readonly tokenizerConfig: Readonly<Record<string, unknown>>;
+  readonly chatTemplate: string | null;
+  /** Tokens that the model can read at once, where it says so. */
+  readonly positions: number | null;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export type Question =
+  | { readonly text: string; readonly pair?: string }
+  /** A square drawing, 0 … 1. */
+  | { readonly pixels: Float32Array; readonly size: number };
+
+export type Answer =
+  | {
+      readonly kind: 'classes';
+      /** One for the whole input, or one a token. */
+      readonly rows: readonly {
+        readonly title: string;
+        readonly labels: readonly string[];
+        readonly before: Float32Array;
+        readonly after: Float32Array;
+      }[];
+    }
+  | { readonly kind: 'number'; readonly before: number; readonly after: number };
+
+const LIKELIEST = 3;
+
+export function settingsOf(
+  sidecars: readonly NamedFile[],
+  { kind, labels }: Pick<DataReport, 'kind' | 'labels'>,
+): Settings {
+  const text = (name: string): string | null => {
+    const file = sidecars.find((f) => f.name === name);
+    return file ? new TextDecoder().decode(file.bytes) : null;
+  };
+  const json = (name: string) => JSON.parse(text(name) ?? '{}') as Record<string, unknown>;
+  const config = json('config.json');
+  const preprocessor = json('preprocessor_config.json');
+  const tokenizer = text('tokenizer.json');
+  const numbers = (value: unknown, otherwise: number): readonly number[] =>
+    Array.isArray(value) ? (value as number[]) : [typeof value === 'number' ? value : otherwise];
+  return {
+    kind,
+    labels,
+    tokenizer:
+      tokenizer === null ? null : loadTokenizer(tokenizer, text('tokenizer_config.json') ?? undefined),
+    tokenizerConfig: json('tokenizer_config.json'),
+    chatTemplate: text('chat_template.jinja'),
+    positions: Number(config.max_position_embeddings ?? config.n_positions ?? 0) || null,
+    mean: numbers(preprocessor.image_mean, 0),
+    std: numbers(preprocessor.image_std, 1),
+  };
+}
+
+/** Softmax. */
+function probabilities(logits: Float32Array): Float32Array {
+  const top = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const weights = logits.map((v) => Math.exp(v - top));
+  const sum = weights.reduce((a, b) => a + b, 0);
+  return weights.map((w) => w / sum);
+}
+
+async function logitsOf(
+  session: OrtSession,
+  given: Readonly<Record<string, FeedTensor>>,
+): Promise<Float32Array> {
+  const output = session.outputNames.includes('logits') ? 'logits' : session.outputNames[0]!;
+  const known = Object.fromEntries(
+    Object.entries(given).filter(([name]) => session.inputNames.includes(name)),
+  );
+  const { [output]: found } = await session.run(completeFeeds(session.inputs, known), [output]);
+  return Float32Array.from(found!.data);
+}
+
+/** One grey drawing as the model reads pictures: the same in every channel, normalised. */
+function picture(session: OrtSession, settings: Settings, pixels: Float32Array, size: number): FeedTensor {
+  const declared = session.inputs.find(({ name }) => name === 'pixel_values')?.dims[1];
+  const channels = typeof declared === 'number' ? declared : settings.mean.length;
+  const data = new Float32Array(channels * pixels.length);
+  for (let c = 0; c < channels; c++) {
+    const mean = settings.mean[c] ?? settings.mean[0]!;
+    const std = settings.std[c] ?? settings.std[0]!;
+    pixels.forEach((v, i) => {
+      data[c * pixels.length + i] = (v - mean) / std;
+    });
+  }
+  return { dtype: 'float32', dims: [1, channels, size, size], data };
+}
+
+/** @throws PapilioError 'bad-data' where a text cannot be read */
+export async function answerOf(
+  sessions: Readonly<Record<Side, OrtSession>>,
+  settings: Settings,
+  question: Question,
+): Promise<Answer> {
+  const { labels, tokenizer } = settings;
+  if ('pixels' in question) {
+    const feed = picture(sessions.after, settings, question.pixels, question.size);
+    const before = probabilities(await logitsOf(sessions.before, { pixel_values: feed }));
+    const after = probabilities(await logitsOf(sessions.after, { pixel_values: feed }));
+    return { kind: 'classes', rows: [{ title: 'drawing', labels, before, after }] };
+  }
+  if (tokenizer === null) return fail('bad-data', 'Reading text needs the tokenizer.json of the model.');
+  const most = settings.positions ?? Number.POSITIVE_INFINITY;
+  const { ids } = frame(tokenizer, question.text, question.pair, most);
+  const feeds = { input_ids: { dtype: 'int64' as const, dims: [1, ids.length], data: ids } };
+  const before = await logitsOf(sessions.before, feeds);
+  const after = await logitsOf(sessions.after, feeds);
+  if (settings.kind === 'text-value') return { kind: 'number', before: before[0]!, after: after[0]! };
+  if (settings.kind === 'text-class')
+    return {
+      kind: 'classes',
+      rows: [{ title: 'text', labels, before: probabilities(before), after: probabilities(after) }],
+    };
+  return { kind: 'classes', rows: tokenRows(settings, tokenizer, ids, before, after) };
+}
+
+/** A row for every token that is tagged, or for every hidden one. */
+function tokenRows(
+  settings: Settings,
+  tokenizer: Tokenizer,
+  ids: Int32Array,
+  before: Float32Array,
+  after: Float32Array,
+): Extract<Answer, { kind: 'classes' }>['rows'] {
+  const isTagged = settings.kind === 'token-class';
+  const at = (logits: Float32Array, t: number): Float32Array => {
+    const classes = logits.length / ids.length;
+    return probabilities(logits.subarray(t * classes, (t + 1) * classes));
+  };
+  const wanted = [...ids.keys()].filter((t) =>
+    isTagged ? !tokenizer.specials.has(ids[t]!) : ids[t] === tokenizer.mask,
+  );
+  if (wanted.length === 0 && !isTagged)
+    fail(
+      'bad-data',
+      `Hide a word: write ${tokenizer.mask === undefined ? 'the mask token' : tokenizer.token(tokenizer.mask)} in its place.`,
+    );
+  return wanted.map((t) => {
+    const [b, a] = [at(before, t), at(after, t)];
+    const title = tokenizer.decode([ids[t]!], { specials: true }).trim();
+    if (isTagged) return { title, labels: settings.labels, before: b, after: a };
+    const likeliest = (p: Float32Array) => [...p.keys()].sort((x, y) => p[y]! - p[x]!).slice(0, LIKELIEST);
+    const shown = [...new Set([...likeliest(a), ...likeliest(b)])];
+    const pick = (p: Float32Array) => Float32Array.from(shown, (id) => p[id]!);
+    return { title, labels: shown.map((id) => tokenizer.decode([id])), before: pick(b), after: pick(a) };
+  });
+}
