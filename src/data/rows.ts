@@ -24,7 +24,7 @@ export function frame(
   text: string,
   pair: string | undefined,
   most: number,
-): { readonly ids: Int32Array; readonly isCut: boolean } {
+): { readonly ids: Int32Array; readonly segments: Int32Array; readonly isCut: boolean } {
   const { prefix, middle, suffix } = tokenizer;
   const first = tokenizer.encode(text);
   const second = pair === undefined ? [] : tokenizer.encode(pair);
@@ -37,8 +37,18 @@ export function frame(
     else if (a <= room - half) b = room - a;
     else [a, b] = [room - half, half];
   }
+  const ids = Int32Array.from([
+    ...prefix,
+    ...first.slice(0, a),
+    ...between,
+    ...second.slice(0, b),
+    ...suffix,
+  ]);
+  // As in BERT: what ends the second text belongs to it.
+  const secondAt = pair === undefined ? ids.length : prefix.length + a + between.length;
   return {
-    ids: Int32Array.from([...prefix, ...first.slice(0, a), ...between, ...second.slice(0, b), ...suffix]),
+    ids,
+    segments: ids.map((_, t) => (t >= secondAt ? 1 : 0)),
     isCut: a + b < first.length + second.length,
   };
 }

@@ -93,9 +93,17 @@ export function rowBatch(
     mask.fill(1, k * length, k * length + row.length);
   });
   const shape = [size, length];
+  const { segments } = dataset[split];
+  const types = new Int32Array(segments ? size * length : 0);
+  if (segments)
+    for (let k = 0; k < size; k++) types.set(segments(indices[k]!).subarray(0, length), k * length);
   return {
     size,
-    inputs: { input_ids: ints(shape, ids), attention_mask: ints(shape, mask) },
+    inputs: {
+      input_ids: ints(shape, ids),
+      attention_mask: ints(shape, mask),
+      ...(segments ? { token_type_ids: ints(shape, types) } : {}),
+    },
     labels: rowLabels(dataset, split, indices, length),
   };
 }

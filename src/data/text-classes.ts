@@ -3,7 +3,7 @@ import type { Origin } from './notes.ts';
 import { cutNote, frame, type RowOptions, rowSplit, type Source } from './rows.ts';
 import { chooseSplit, orderLabels } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import type { TextClassDataset, TextValueDataset } from './types.ts';
+import type { RowSplit, TextClassDataset, TextValueDataset } from './types.ts';
 
 export interface TextRow extends Source {
   readonly text: string;
@@ -25,16 +25,26 @@ function tokenise<R extends TextRow>(
   tokenizer: Tokenizer,
   options: RowOptions,
   notes: string[],
-): (R & { readonly ids: Int32Array })[] {
+): (R & { readonly ids: Int32Array; readonly segments: Int32Array })[] {
   const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
   const cut: Origin[] = [];
   const examples = rows.map((row) => {
-    const { ids, isCut } = frame(tokenizer, row.text, row.pair, most);
+    const { ids, segments, isCut } = frame(tokenizer, row.text, row.pair, most);
     if (isCut) cut.push(row.origin);
-    return { ...row, ids };
+    return { ...row, ids, segments };
   });
   notes.push(...cutNote(cut, rows.length, most));
   return examples;
+}
+
+/** Examples of one split, with their segments where texts come in pairs. */
+function textSplit<R extends TextRow & { readonly ids: Int32Array; readonly segments: Int32Array }>(
+  examples: readonly R[],
+  members: Uint32Array,
+): RowSplit {
+  const split = rowSplit(examples, members);
+  const hasPairs = examples.some((example) => example.pair !== undefined);
+  return { ...split, ...(hasPairs ? { segments: (i: number) => split.at(i).segments } : {}) };
 }
 
 /** Rows of text and label → a dataset. Throws 'bad-data' for one class or nothing to hold. */
@@ -60,7 +70,7 @@ export function textClassDataset(
     name,
   );
   const part = (members: Uint32Array) => ({
-    ...rowSplit(examples, members),
+    ...textSplit(examples, members),
     label: (i: number) => numbers[members[i]!]!,
   });
   const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
@@ -91,7 +101,7 @@ export function textValueDataset(
     name,
   );
   const part = (members: Uint32Array) => ({
-    ...rowSplit(examples, members),
+    ...textSplit(examples, members),
     value: (i: number) => values[members[i]!]!,
   });
   const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };

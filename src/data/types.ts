@@ -61,6 +61,8 @@ export interface RowSplit {
   ids(i: number): Int32Array;
   /** Where example i came from: `row 12 of a.csv`. */
   origin(i: number): string;
+  /** 0 for the tokens of the first text, 1 for those of the second; absent where texts stand alone. */
+  readonly segments?: (i: number) => Int32Array;
 }
 
 export interface TextClassSplit extends RowSplit {
@@ -145,7 +147,7 @@ export interface IntTensor {
  * - masked-text: the same inputs with tokens hidden; labels [B, S] are the hidden ids, −100 elsewhere
  * - instruction: like text, −100 also where the prompt goes on
  * - token-class: labels [B, S], −100 for all but the first token of each word
- * - text-class: `input_ids`, `attention_mask` [B, S]; labels [B]
+ * - text-class: `input_ids`, `attention_mask` [B, S], for pairs `token_type_ids`; labels [B]
  * - text-value: labels f32 [2, B], values above weights (1 for every example)
  */
 export interface Batch {

@@ -72,7 +72,12 @@ export interface LoadedModel {
   readonly head: string | null;
   readonly config: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
-  build(batch: number, sequence: number): { readonly graph: Graph; readonly logits: Value };
+  /** The frozen graph; `also` names inputs that are fed besides the usual ones. */
+  build(
+    batch: number,
+    sequence: number,
+    also?: readonly string[],
+  ): { readonly graph: Graph; readonly logits: Value };
   /** The same model rounded to another precision; nothing is read again. */
   at(precision: Precision): LoadedModel;
   /** The same model for these classes: itself if it has as many, else with a new, random head. */
@@ -135,10 +140,10 @@ function describeModel(
   const side = typeof config.image_size === 'number' ? config.image_size : 224;
   const image = pixels ? { channels: channels ?? 3, height: height ?? side, width: width ?? side } : null;
 
-  const build = (batch: number, sequence: number) => {
+  const build = (batch: number, sequence: number, also: readonly string[] = []) => {
     const g = createBuilder();
     const dims = { batch, sequence, ...(image ? { height: image.height, width: image.width } : {}) };
-    const { outputs } = imported.build(g, dims, { precision });
+    const { outputs } = imported.build(g, dims, { precision, also });
     const logits =
       outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
     return { graph: g.finish({ logits }), logits };

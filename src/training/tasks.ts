@@ -1,6 +1,6 @@
 /** What a model can be trained for, what data that takes, how it is scored, and the model with the head that the data asks for. */
 import type { DataTask } from '../data/files/open.ts';
-import type { Dataset } from '../data/types.ts';
+import { type Dataset, isRows } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { LossKind } from './loss.ts';
@@ -88,8 +88,25 @@ export const labelsOf = (dataset: Dataset): readonly string[] => ('labels' in da
 export const lossOf = (dataset: Dataset): LossKind =>
   dataset.kind === 'text-value' ? 'squared-error' : 'cross-entropy';
 
+const SEGMENTS = 'token_type_ids';
+
+/** The model that is told which of two texts each token belongs to, where the data has pairs and the model asks for it. */
+function withSegments(model: LoadedModel, dataset: Dataset): LoadedModel {
+  const asks = model.onnx.graph.inputs.some(({ name }) => name === SEGMENTS);
+  if (!asks || !isRows(dataset) || !dataset.train.segments) return model;
+  return {
+    ...model,
+    build: (batch, sequence) => model.build(batch, sequence, [SEGMENTS]),
+    at: (precision) => withSegments(model.at(precision), dataset),
+  };
+}
+
 /** The model for the classes of the data, named by them; with a new, random head where their number differs. */
 export function withHeadFor(model: LoadedModel, dataset: Dataset, seed: number): LoadedModel {
+  return withSegments(withClassesOf(model, dataset, seed), dataset);
+}
+
+function withClassesOf(model: LoadedModel, dataset: Dataset, seed: number): LoadedModel {
   if (dataset.kind === 'text-value') {
     const resized = model.withClasses(['LABEL_0'], seed);
     return { ...resized, config: { ...resized.config, problem_type: 'regression' } };

@@ -108,6 +108,22 @@ describe('sequence classification', () => {
   });
 });
 
+test('pairs of texts are told apart: the model hears which token belongs to which', async () => {
+  const rows = range(48).map((i) => ({ sentence1: 'a day', sentence2: review(i), label: i % 2 }));
+  const data = dataFiles({ 'p.jsonl': rows.map((row) => JSON.stringify(row)).join('\n') });
+  const { session, before, after } = await train(head, tinyBert('sum', reviewWords), data, { steps: 36 });
+  expect(after.value).toBeGreaterThan(before.value);
+  const batch = session.batches.load('held', [0]);
+  const types = batch.inputs.token_type_ids!;
+  expect([...types.data.subarray(0, 8)]).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+  const alone = {
+    ...batch,
+    inputs: { ...batch.inputs, token_type_ids: { ...types, data: types.data.map(() => 0) } },
+  };
+  const logits = async (b: typeof batch) => (await session.logits('base', b))[0]!;
+  expect(await logits(alone as typeof batch)).not.toBeCloseTo(await logits(batch), 3);
+});
+
 test('token classification from Parquet with snappy, and from CoNLL lines', async () => {
   const words = ['ada', 'bert', 'cleo', 'rome', 'oslo', 'lima', 'saw', 'in', 'was'];
   const conll = range(24)
@@ -117,7 +133,7 @@ test('token classification from Parquet with snappy, and from CoNLL lines', asyn
     [dataFiles({ 't.parquet': fixture('tags-snappy.parquet') }), ['LOC', 'O', 'PER']],
     [dataFiles({ 't.conll': conll }), ['B-LOC', 'B-PER', 'O']],
   ] as const) {
-    const { session, before, after } = await train(every, tinyBert('tagger', words), data, {
+    const { session, before, after } = await train(head, tinyBert('tagger', words), data, {
       steps: 20,
     });
     expect(session.model.labels).toEqual(labels);

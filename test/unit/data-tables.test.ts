@@ -130,6 +130,10 @@ describe('columns', () => {
       sequenceLength: 24,
     });
     const whole = tokenizer.encode('more 0').length;
+    expect([...set.train.segments!(0)]).toEqual([
+      ...new Array(24 - whole).fill(0),
+      ...new Array(whole).fill(1),
+    ]);
     expect(set.train.ids(0).length).toBe(24);
     expect(tokenizer.decode(set.train.ids(0).subarray(24 - whole))).toMatch(/^more \d$/);
     expect(notes).toMatch(

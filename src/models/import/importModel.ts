@@ -21,6 +21,8 @@ interface BuildOptions {
    * gets a full mask and positions in order, every model segment 0 and an empty cache, and all of that folds away.
    */
   readonly data?: readonly string[];
+  /** Names of inputs that are fed besides these. */
+  readonly also?: readonly string[];
   /** Contents of inputs that are not fed, row-major, in place of the usual ones. */
   readonly fixed?: ReadonlyMap<string, ArrayLike<number>>;
   /** Graph outputs wanted; unless given, all but the cache. */
@@ -127,7 +129,8 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     onnx,
     notes: quantNotes(onnx.graph),
     build(g, dims, options = {}) {
-      return emitGraph(prepared(dims, options, options.data ?? usualData), g, table, options.precision);
+      const data = [...(options.data ?? usualData), ...(options.also ?? [])];
+      return emitGraph(prepared(dims, options, data), g, table, options.precision);
     },
   };
 }
