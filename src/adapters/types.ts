@@ -73,7 +73,14 @@ export type Factor =
       /** All blocks are one and the same matrix. */
       readonly shared: boolean;
     }
-  | { readonly kind: 'dense'; readonly label: string; readonly rows: number; readonly columns: number }
+  | {
+      readonly kind: 'dense';
+      readonly label: string;
+      readonly rows: number;
+      readonly columns: number;
+      /** Drawn once and never trained. */
+      readonly frozen?: true;
+    }
   | {
       /** Only these entries are non-zero. */
       readonly kind: 'points';

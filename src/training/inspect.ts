@@ -1,6 +1,6 @@
 /** A look inside one adapted module, by the graph that trains: rotations applied to the identity, adapted minus base weight. */
 import { emitTrainables } from '../adapters/inject.ts';
-import { type AdapterPlan, type BaseParameter, emitBase } from '../adapters/plan.ts';
+import { type AdapterPlan, type BaseParameter, emitBase, moduleTensors } from '../adapters/plan.ts';
 import { createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
@@ -61,6 +61,7 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
   const spectrum = spectrumOf(options, module);
   return {
     ...inspection,
+    tensors: tensorsOf(plan, options.packed, module),
     ...(rotation ? { rotation } : {}),
     ...(factors > 0
       ? { factors: Array.from({ length: factors }, (_, i) => ({ size, data: data[`factor${i}`]! })) }
@@ -80,6 +81,14 @@ function inspectWhole(
   const rows = base.shape[0]!;
   const delta = { rows, columns: before.length / rows, data, relative: frobenius(data) / frobenius(before) };
   return { module, method: plan.method.id, delta };
+}
+
+/** Copies, since the packed numbers go on changing. */
+function tensorsOf(plan: AdapterPlan, packed: Float32Array, module: string): Inspection['tensors'] & object {
+  return [...(moduleTensors(plan, packed).get(module) ?? [])].map(([name, { shape, data }]) => {
+    const rows = shape[0] ?? 1;
+    return { name, rows, columns: data.length / rows, data: data.slice() };
+  });
 }
 
 /** FourierFT's frequencies with their learned coefficients. */

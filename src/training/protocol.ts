@@ -182,6 +182,13 @@ export interface Inspection {
     readonly data: Float32Array;
     readonly relative: number;
   };
+  /** The module's own tensors by PEFT's names, as matrices; vectors have one column. */
+  readonly tensors?: readonly {
+    readonly name: string;
+    readonly rows: number;
+    readonly columns: number;
+    readonly data: Float32Array;
+  }[];
   /** FourierFT's frequencies and coefficients. */
   readonly spectrum?: {
     readonly rows: Int32Array;

@@ -45,7 +45,7 @@ export const ia3: AdapterMethod<Ia3Config> = {
   family: 'scale',
   card: {
     idea: 'Learn one factor per output of a layer, or per input of a feed-forward layer: the model keeps what it computes, and only its parts get louder or softer.',
-    formula: 'y = l \\odot (Wx + b)\\quad\\text{or, feed-forward,}\\quad y = W(l \\odot x) + b',
+    formula: 'y = l \\odot (Wx + b),\\quad y = W(l \\odot x) + b\\ \\text{ (feed-forward)}',
     tryThis:
       'Target only the values, then only the keys: with so few numbers you can see which of them the task needs.',
     paper:

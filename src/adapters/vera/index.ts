@@ -131,9 +131,9 @@ export const vera: AdapterMethod<VeraConfig> = {
     role: 'update',
     factors: [
       diagonal('Λ_b', layer.out),
-      { kind: 'dense', label: 'B', rows: layer.out, columns: config.r },
+      { kind: 'dense', label: 'B', rows: layer.out, columns: config.r, frozen: true },
       diagonal('Λ_d', config.r),
-      { kind: 'dense', label: 'A', rows: config.r, columns: layer.in },
+      { kind: 'dense', label: 'A', rows: config.r, columns: layer.in, frozen: true },
     ],
   }),
   tensors: (layer, config) => [

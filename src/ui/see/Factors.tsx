@@ -6,14 +6,14 @@ import { percent, whole } from '../../app/format.ts';
 import type { Inspection } from '../../training/protocol.ts';
 import { Range } from '../parts/Range.tsx';
 import { usePage, useUi } from '../usePage.ts';
+import { Equation, isEquation } from './Equation.tsx';
 import { MatrixCanvas } from './MatrixCanvas.tsx';
 import { composedPainter, factorPainter, learntFactorPainter } from './painters.ts';
+import { pretty } from './pretty.ts';
 import { Scale } from './Scale.tsx';
 import { useMapColors } from './useMapColors.ts';
 
 const FACTOR_LIMIT = 0.2;
-const SUBSCRIPTS = '₀₁₂₃₄₅₆₇₈₉';
-const pretty = (label: string): string => label.replace(/_(\d)/g, (_, digit) => SUBSCRIPTS[Number(digit)]!);
 
 export function Factors({
   pattern,
@@ -23,6 +23,7 @@ export function Factors({
   readonly inspection: Inspection | null;
 }) {
   const colors = useMapColors();
+  const asShapes = isEquation(pattern);
   const live = inspection?.factors?.length === pattern.factors.length ? inspection.factors : null;
   const painters = useMemo(
     () =>
@@ -39,14 +40,15 @@ export function Factors({
       <div className="block-head">
         <h3>{pattern.factors.length === 1 ? 'The factor' : `${pattern.factors.length} factors`}</h3>
         {live === null ? (
-          <span className="hint">where it can differ from zero</span>
+          <span className="hint">{asShapes ? 'drawn to scale' : 'where it can differ from zero'}</span>
         ) : (
           <span className="hint">
             learnt part, B − I <Scale limit={FACTOR_LIMIT} />
           </span>
         )}
       </div>
-      <div className={`strip strip-${Math.min(4, pattern.factors.length)}`}>
+      {asShapes ? <Equation pattern={pattern} /> : null}
+      <div hidden={asShapes} className={`strip strip-${Math.min(4, pattern.factors.length)}`}>
         {pattern.factors.map((factor, i) => {
           const [rows, columns] = factorSize(factor);
           const filled = factorNonZeros(factor);

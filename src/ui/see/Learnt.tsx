@@ -5,6 +5,7 @@ import type { Inspection } from '../../training/protocol.ts';
 import { MatrixCanvas, type Painter } from './MatrixCanvas.tsx';
 import { valuePainter } from './painters.ts';
 import { Scale } from './Scale.tsx';
+import { Tensors } from './Tensors.tsx';
 import { diverging, type MapColors, useMapColors } from './useMapColors.ts';
 
 /** Steps after which an unchanged weight is worth a word. */
@@ -14,7 +15,7 @@ const DELTA_LIMIT = 0.1;
 
 export function Learnt({ inspection, step }: { readonly inspection: Inspection; readonly step: number }) {
   const colors = useMapColors();
-  const { rotation, delta, spectrum } = inspection;
+  const { rotation, delta, spectrum, tensors } = inspection;
   const rotationPainter = useMemo(
     () =>
       rotation
@@ -87,6 +88,7 @@ export function Learnt({ inspection, step }: { readonly inspection: Inspection; 
           <Scale limit={DELTA_LIMIT} />
         </div>
       </div>
+      {tensors === undefined || rotation || spectrum ? null : <Tensors tensors={tensors} />}
       {delta.relative === 0 && step >= STILL_AFTER ? (
         <p className="warning">
           After {step} steps the weight has not changed at all: the learning rate is 0, or no gradient reaches
