@@ -4,9 +4,10 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import { valueInfoProto, withFields } from '../onnx/proto.ts';
 import { makeTensor } from '../onnx/tensor.ts';
-import type { OnnxModel } from '../onnx/types.ts';
+import type { OnnxModel, OnnxTensor } from '../onnx/types.ts';
 import { viewModel } from '../onnx/view.ts';
-import type { ModuleInfo } from './import/modules.ts';
+import type { ModuleInfo, ParamOrigin } from './import/modules.ts';
+import { toFloat } from './mergeFloat.ts';
 
 /** Standard deviation of Hugging Face's new heads (`initializer_range`). */
 const INIT_STD = 0.02;
@@ -16,7 +17,7 @@ const INIT_STD = 0.02;
  * @param output name of the logits among the model's outputs
  */
 export function resizeHead(
-  onnx: OnnxModel,
+  file: OnnxModel,
   head: ModuleInfo,
   output: string,
   classes: number,
@@ -32,13 +33,15 @@ export function resizeHead(
   const random = rng(seed, 0x4ead);
   const dims = weight.transposed ? [head.in, classes] : [classes, head.in];
   const values = Float32Array.from({ length: classes * head.in }, () => INIT_STD * random.normal());
-  const replaced = new Map([
-    [weight.initializer, makeTensor(weight.initializer, weight.tensor.dtype, dims, values)],
-  ]);
-  if (bias) {
-    const zeros = new Float32Array(classes);
-    replaced.set(bias.initializer, makeTensor(bias.initializer, bias.tensor.dtype, [classes], zeros));
-  }
+  const replaced = new Map<string, OnnxTensor>();
+  let onnx = file;
+  const replace = (name: string, origin: ParamOrigin, shape: readonly number[], data: Float32Array): void => {
+    // What was kept in codes is new and small, so it becomes float.
+    if (origin.quant) onnx = toFloat(onnx, { ...origin.quant, shape }, data, `${head.name}.${name}`).onnx;
+    else replaced.set(origin.initializer, makeTensor(origin.initializer, origin.tensor.dtype, shape, data));
+  };
+  replace('weight', weight, dims, values);
+  if (bias) replace('bias', bias, [classes], new Float32Array(classes));
   const { proto } = onnx.graph;
   const missing = [...replaced.keys()].find((name) => !onnx.graph.initializers.has(name));
   if (missing)

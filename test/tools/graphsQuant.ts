@@ -7,7 +7,7 @@ import type { OnnxDType, OnnxModel } from '../../src/onnx/types.ts';
 export const ROWS = 3;
 /** Columns of x; no multiple of the blocks, where the form allows. */
 export const WIDTH = 40;
-export const OUT = 12;
+const OUT = 12;
 export const VOCABULARY = 20;
 
 const bytes = (count: number, seed: number): Uint8Array<ArrayBuffer> => {

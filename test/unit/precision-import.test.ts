@@ -9,6 +9,7 @@ import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
+import { resizeHead } from '../../src/models/resizeHead.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { storedNumbers, storedParameter } from '../../src/ops/fuse/stored.ts';
@@ -99,4 +100,18 @@ describe.each(Object.entries(quantGraphs))('%s', (name, make) => {
     );
     expect(parity(again.logits(), read(graph.model).logits()).maxRel).toBeGreaterThan(1e-3);
   });
+});
+
+/** Those with a linear layer whose weight only holds codes. */
+const layers = Object.entries(quantGraphs).filter(([, make]) => !make().lookUp);
+
+test.each(layers)('%s gets a new head for other classes', async (name, make) => {
+  const { model } = make();
+  const imported = importModel(model);
+  const head = imported.modules.find((m) => m.kind === 'linear')!;
+  const resized = resizeHead(model, head, 'logits', 5, 1);
+  const { graph, logits } = read(resized);
+  expect(graph.outputs.logits!.shape).toEqual([ROWS, 5]);
+  const tolerance = name.endsWith('f16') ? 2e-3 : name.includes('activations') ? 3e-2 : 1e-5;
+  expect(parity(logits(), await inRuntime({ model: resized })).maxRel).toBeLessThan(tolerance);
 });

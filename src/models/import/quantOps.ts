@@ -13,7 +13,7 @@ import { axisOf, input, int, refuse } from './lowering.ts';
 import { codeBits, dequantised, matrixOf, type QuantSource } from './quant.ts';
 
 /** A weight that is kept in codes. */
-export function quantWeight(quant: QuantSource): FoldedValue {
+function quantWeight(quant: QuantSource): FoldedValue {
   let data: Float64Array | null = null;
   const { name } = quant.codes;
   return makeValue(name, 'float32', quant.shape, {
