@@ -90,7 +90,8 @@ export function textValueDataset(
 ): TextValueDataset {
   const examples = tokenise(rows, tokenizer, options, notes);
   const values = rows.map((row) => row.value);
-  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const least = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   notes.push(
     `The numbers lie between ${least} and ${most}.${Math.max(-least, most) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
   );
