@@ -12,11 +12,16 @@ import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
 import { asPapilioError } from './trainerClient.ts';
 
+/** Where the page shows what went wrong. */
+export type ShelfPlace = 'open' | 'model' | 'combine';
+
 export interface ShelfView extends ShelfReport {
   /** Names in the order they were ticked, which is the order of merging. */
   readonly ticked: readonly string[];
   readonly busy: string | null;
   readonly error: ErrorReport | null;
+  /** What was asked for when the error came. */
+  readonly errorAt: ShelfPlace;
   /** Of each adapter alone. */
   readonly scores: Readonly<Record<string, ShelfScore>>;
   /** Of everything as it stands; null once that has changed. */
@@ -54,6 +59,7 @@ const empty: ShelfView = {
   ticked: [],
   busy: null,
   error: null,
+  errorAt: 'open',
   scores: {},
   standing: null,
   look: null,
@@ -79,10 +85,10 @@ export function createShelfDesk(
   let queue: Promise<unknown> = Promise.resolve();
   let bound: readonly unknown[] = [];
 
-  /** One task after the other; what goes wrong is shown where adapters are dropped, and nothing else changes. */
-  function ask(busy: string, task: () => Promise<void>): Promise<void> {
+  /** One task after the other; what goes wrong is shown where it was asked for, and nothing else changes. */
+  function ask(busy: string, task: () => Promise<void>, errorAt: ShelfPlace = 'model'): Promise<void> {
     const result = queue.then(async () => {
-      view.setState({ busy, error: null });
+      view.setState({ busy, error: null, errorAt });
       try {
         await task();
       } catch (error) {
@@ -156,12 +162,16 @@ export function createShelfDesk(
 
   return {
     view,
-    open: (files, name) => ask('Reading', () => take(files, name)),
+    open: (files, name) => ask('Reading', () => take(files, name), 'open'),
     takeRun: () =>
-      ask('Reading', async () => {
-        const { files } = await trainer.exportAdapter();
-        await take(files, run.getState().current?.name);
-      }),
+      ask(
+        'Reading',
+        async () => {
+          const { files } = await trainer.exportAdapter();
+          await take(files, run.getState().current?.name);
+        },
+        'open',
+      ),
     tick: (name, isOn) =>
       view.setState(({ ticked }) => {
         const others = ticked.filter((one) => one !== name);
@@ -174,10 +184,14 @@ export function createShelfDesk(
     merge: (names) => obey('Merging', { kind: 'merge', names }),
     unmerge: () => obey('Taking out', { kind: 'unmerge' }),
     combine: (name, names, options) =>
-      ask('Combining', async () => {
-        await command({ kind: 'combine', name, names, options });
-        await bind();
-      }),
+      ask(
+        'Combining',
+        async () => {
+          await command({ kind: 'combine', name, names, options });
+          await bind();
+        },
+        'combine',
+      ),
     scoreEach: (names) =>
       ask('Scoring', async () => {
         await bind();
@@ -198,7 +212,10 @@ export function createShelfDesk(
         const chosen = module ?? rowOf(name)?.modules[0];
         if (chosen === undefined) return;
         view.setState({ look: { name, module: chosen, value: null } });
-        const value = await trainer.shelfInspect(name, chosen);
+        const value = await trainer.shelfInspect(name, chosen).catch((error: unknown) => {
+          view.setState({ look: null });
+          throw error;
+        });
         view.setState({ look: { name, module: chosen, value } });
       }),
     saveMerged: () =>

@@ -2,13 +2,13 @@
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import type { ShelfView } from '../../app/shelf.ts';
-import { ErrorText } from '../parts/ErrorCard.tsx';
 import { FileDrop } from '../parts/FileDrop.tsx';
 import { scoreText } from '../train/Figures.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 import { AdapterItem } from './AdapterItem.tsx';
 import { AdapterLook } from './AdapterLook.tsx';
 import { Combine } from './Combine.tsx';
+import { ShelfError } from './ShelfError.tsx';
 
 export function Adapters() {
   const { shelf } = usePage();
@@ -29,7 +29,7 @@ export function Adapters() {
           add the adapter of {run}
         </Button>
       )}
-      {view.error === null ? null : <ErrorText report={view.error} />}
+      <ShelfError view={view} at="open" />
       <p className="hint shelf-busy" aria-live="polite">
         {view.busy === null ? '' : `${view.busy} …`}
       </p>
@@ -127,6 +127,7 @@ function Together({ view }: { readonly view: ShelfView }) {
           </p>
         </>
       ) : null}
+      <ShelfError view={view} at="model" />
       {warnings.map((warning) => (
         <p key={warning} className="warning">
           {warning}

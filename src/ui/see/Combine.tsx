@@ -5,6 +5,7 @@ import { COMBINATIONS, type Combination } from '../../adapters/combineTensors.ts
 import type { ShelfView } from '../../app/shelf.ts';
 import { Picker } from '../parts/Picker.tsx';
 import { usePage } from '../usePage.ts';
+import { ShelfError } from './ShelfError.tsx';
 
 const KINDS: Readonly<Record<Combination, { readonly title: string; readonly detail: string }>> = {
   linear: { title: 'Linear', detail: 'the weighted sum' },
@@ -85,6 +86,7 @@ export function Combine({ view }: { readonly view: ShelfView }) {
           </p>
         </>
       )}
+      <ShelfError view={view} at="combine" />
     </section>
   );
 }

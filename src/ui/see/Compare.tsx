@@ -54,7 +54,7 @@ export function Compare() {
 }
 
 /** The likeliest classes as bars; the true one is marked by word and colour. */
-function Bars(props: {
+export function Bars(props: {
   readonly title: string;
   readonly labels: readonly string[];
   readonly values: Float32Array;

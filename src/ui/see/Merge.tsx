@@ -2,12 +2,42 @@
 import { Button } from 'react-aria-components';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../app/exports.ts';
 import { bytes } from '../../app/format.ts';
+import type { MergeResult } from '../../app/stores.ts';
 import { Icon } from '../parts/Icon.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 import { Python } from './Python.tsx';
+import { RunIt } from './RunIt.tsx';
+import { Written } from './Written.tsx';
 
-/** Parity that a merged file should reach: max|a−b| / max|b|. */
-const WANTED = 1e-4;
+/** Parity that a merged file should reach, max|a−b| / max|b|: files of 16 bits compute in them, and codes are rounded once more. */
+const WANTED = { exact: 1e-4, f16: 1e-2 } as const;
+
+function wantedOf(written: MergeResult['written']): number | null {
+  if (written.some(({ how }) => how === 'requantised')) return null;
+  return written.some(({ how }) => how !== 'exact') ? WANTED.f16 : WANTED.exact;
+}
+
+function Verdict({ merged }: { readonly merged: MergeResult }) {
+  if (merged.parity === null) return null;
+  const { maxRel, provider } = merged.parity;
+  const wanted = wantedOf(merged.written);
+  if (wanted === null)
+    return (
+      <p className="verdict">
+        Requantising moved the answers by {maxRel.toExponential(1).replace('e', ' e')} of their largest
+        (onnxruntime {provider}); layers kept in floats would not move them.
+      </p>
+    );
+  const isGood = maxRel <= wanted;
+  return (
+    <p className={isGood ? 'verdict is-good' : 'verdict is-bad'}>
+      <Icon name={isGood ? 'check' : 'cross'} />
+      {isGood
+        ? `The merged file answers as the trained model does (within ${wanted === WANTED.exact ? '1e-4' : '1e-2'}, onnxruntime ${provider}).`
+        : `The merged file differs by more than ${wanted === WANTED.exact ? '1e-4' : '1e-2'}; do not rely on it and please report this.`}
+    </p>
+  );
+}
 
 export function Merge() {
   const page = usePage();
@@ -52,12 +82,8 @@ export function Merge() {
                   <dd>{merged.changed.length}</dd>
                 </div>
               </dl>
-              <p className={merged.parity.maxRel <= WANTED ? 'verdict is-good' : 'verdict is-bad'}>
-                <Icon name={merged.parity.maxRel <= WANTED ? 'check' : 'cross'} />
-                {merged.parity.maxRel <= WANTED
-                  ? `The merged file answers as the trained model does (within 1e-4, onnxruntime ${merged.parity.provider}).`
-                  : `The merged file differs by more than 1e-4; do not rely on it and please report this.`}
-              </p>
+              <Verdict merged={merged} />
+              <Written written={merged.written} />
               {merged.step === step ? null : (
                 <p className="warning">
                   Merged at step {merged.step}; the run is at step {step} now.
@@ -67,6 +93,7 @@ export function Merge() {
           )}
         </section>
       )}
+      <RunIt />
       <Downloads />
     </>
   );
@@ -91,6 +118,16 @@ function Downloads() {
           detail={merged === null ? 'after merging' : `${current.name}.onnx, ${bytes(merged.onnx.length)}`}
           isDisabled={merged === null}
           onPress={() => merged !== null && saveFile(`${current.name}.onnx`, merged.onnx)}
+        />
+        <Item
+          title="Folder"
+          detail={
+            merged === null
+              ? 'after merging'
+              : 'for transformers.js and the Hub: onnx/model.onnx, config.json, tokenizer'
+          }
+          isDisabled={merged === null}
+          onPress={() => void page.running.saveFolder()}
         />
         <Item
           title="Adapter"

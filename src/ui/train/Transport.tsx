@@ -46,8 +46,9 @@ export function Transport() {
   // These decide which buttons are enabled.
   useDerived();
   useUi((s) => s.gpu);
-  const settings = useChoice((s) => s.settings);
-  const isChanged = current !== null && current.settings !== settings && page.isChanged();
+  useChoice((s) => s.settings);
+  useChoice((s) => s.startFrom);
+  const isChanged = page.isChanged();
   const label =
     state === 'running'
       ? 'Pause'

@@ -1,0 +1,106 @@
+/**
+ * Adapters in the page: one from a short run is dropped as a zip, listed, merged, packed again, trained further; a broken zip says why and changes
+ * nothing. One run of one step each way, since the adapter may be the processor.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { unzipSync } from 'fflate';
+import type { Browser, ElementHandle, Page } from 'puppeteer-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type LoadedAdapter, readAdapter } from '../../src/adapters/peft.ts';
+import { downloadFolder, openBrowser } from '../tools/browser.ts';
+import { type PageServer, servePage } from '../tools/server.ts';
+import {
+  downloaded,
+  openPage,
+  openTab,
+  press,
+  SMALL,
+  trainToTheEnd,
+  until,
+  untilState,
+  words,
+} from './page-tools.ts';
+
+let server: PageServer;
+let browser: Browser;
+let folder: string;
+
+beforeAll(async () => {
+  server = await servePage();
+  folder = await downloadFolder();
+  browser = await openBrowser('chrome', folder);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+const ONE_STEP = `${SMALL}&method=lora&c.target_modules=["query"]&c.r=2&t.steps=1&t.evalEvery=0`;
+
+function adapterIn(zip: Uint8Array): LoadedAdapter {
+  const files = unzipSync(zip);
+  return readAdapter(
+    new TextDecoder().decode(files['adapter_config.json']),
+    files['adapter_model.safetensors']!,
+  );
+}
+
+async function drop(page: Page, path: string): Promise<void> {
+  const box = (await page.$('.panel-see .drop input[type=file]')) as ElementHandle<HTMLInputElement>;
+  await box.uploadFile(path);
+}
+
+test('an adapter is opened, merged, packed again and trained further; a broken one says why', async () => {
+  const { page, errors } = await openPage(browser, server.url, ONE_STEP);
+  await trainToTheEnd(page);
+  await openTab(page, 'Merge');
+  await page.click('.downloads li:nth-child(2) button');
+  const path = await downloaded(folder, '-adapter.zip');
+  const zip = new Uint8Array(await readFile(path));
+
+  await openTab(page, 'Adapters');
+  const broken = join(folder, 'broken.zip');
+  await writeFile(broken, zip.subarray(0, zip.length >> 1));
+  await drop(page, broken);
+  const sentence = await until(
+    () => words(page, '.panel-see .error-text'),
+    'the sentence of a broken zip',
+    30,
+  );
+  expect(sentence).toMatch(/The zip cannot be unpacked .*Pack the folder again/);
+  expect(await page.$('.shelf-item')).toBeNull();
+  expect(await words(page, '.transport-state')).toContain('finished');
+
+  await drop(page, path);
+  const item = await until(() => words(page, '.shelf-item'), 'the adapter in the list', 60);
+  expect(item).toMatch(/LoRA[\s\S]+4 modules: query[\s\S]+classifier/);
+  await until(
+    async () => !/does not fit|Choose a model/i.test(await words(page, '.shelf-item')),
+    'the fit',
+    60,
+  );
+  expect(await words(page, '.panel-see .error-text')).toBe('');
+  const name = await words(page, '.shelf-name');
+
+  await page.click('.shelf-item input[type=checkbox]');
+  await press(page, 'Merge');
+  const state = await until(() => words(page, '.shelf-state'), 'the adapter to be merged');
+  expect(state).toContain(`Merged into the weights: ${name}`);
+
+  await press(page, 'Save as zip');
+  const again = await downloaded(folder, `${name}.zip`);
+  const [first, second] = [adapterIn(zip), adapterIn(new Uint8Array(await readFile(again)))];
+  expect(second.method.id).toBe('lora');
+  expect([...second.tensors.keys()]).toEqual([...first.tensors.keys()]);
+  expect(second.tensors).toEqual(first.tensors);
+
+  await press(page, `Train ${name} further`);
+  await page.waitForSelector('.start-note');
+  await press(page, 'Restart with changes');
+  await untilState(page, 'loading');
+  await untilState(page, 'finished');
+  expect(await words(page, '.clocks')).toContain('1 of 1 steps');
+  expect(errors).toEqual([]);
+  await page.close();
+});
