@@ -15,9 +15,20 @@ const MAX_I32 = 2 ** 31 - 1;
 
 function constantData(v: FoldedValue): Float32Array | Int32Array {
   const data = v.known!();
-  if (!isFloat(v.dtype)) return Int32Array.from(data, (x) => Math.min(MAX_I32, Math.max(-MAX_I32 - 1, x)));
-  // Doubles beyond float32 are the exporter's idea of minus infinity.
-  return Float32Array.from(data, (x) => (Number.isFinite(x) ? Math.min(MAX_F32, Math.max(-MAX_F32, x)) : x));
+  const whole = !isFloat(v.dtype);
+  const out = whole ? new Int32Array(data.length) : new Float32Array(data.length);
+  // Doubles beyond float32 are the exporter's idea of minus infinity; a true infinity stays one.
+  const [least, most] = whole ? [-MAX_I32 - 1, MAX_I32] : [-MAX_F32, MAX_F32];
+  for (let i = 0; i < out.length; i++) {
+    const x = data[i]!;
+    out[i] = !whole && !Number.isFinite(x) ? x : Math.min(most, Math.max(least, x));
+  }
+  return out;
+}
+
+function equalData(a: Float32Array | Int32Array, b: Float32Array | Int32Array): boolean {
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
+  return true;
 }
 
 /** Constants of equal contents are one: every layer brings its own mask and rotary tables. */
@@ -30,7 +41,7 @@ function sharedConstants(g: Builder): (v: FoldedValue) => Value {
     const sample = [0, 0.3, 0.6, 1].map((at) => data[Math.floor(at * (data.length - 1))]);
     const key = `${type.dtype}|${v.shape}|${sample}`;
     const alike = made.get(key) ?? [];
-    const twin = alike.find((other) => other.data.every((x, i) => Object.is(x, data[i])));
+    const twin = alike.find((other) => equalData(other.data, data));
     if (twin) return twin.value;
     const value = g.constant(type, data, 'constant');
     made.set(key, [...alike, { value, data }]);

@@ -74,11 +74,29 @@ export const comparisons: ReadonlySet<string> = new Set([
   'Xor',
 ]);
 
+/** Whether the numbers repeat after `run` of them. */
+export function repeats(data: Float64Array, run: number): boolean {
+  for (let i = run; i < data.length; i++) if (!Object.is(data[i], data[i - run])) return false;
+  return true;
+}
+
+/** Masks of millions of entries are the same for every example: one is computed and the others copied. */
+const LARGE = 1 << 16;
+
 export function map1(dtype: OnnxDType, x: Known, f: (x: number) => number): Known {
-  const data = new Float64Array(x.data.length);
   const round = rounding(dtype);
-  for (let i = 0; i < data.length; i++) data[i] = round(f(x.data[i]!));
+  const run = x.data.length / (x.shape[0] ?? 1);
+  const once = x.data.length >= LARGE && run < x.data.length && repeats(x.data, run) ? run : x.data.length;
+  const data = new Float64Array(x.data.length);
+  for (let i = 0; i < once; i++) data[i] = round(f(x.data[i]!));
+  for (let at = once; at < data.length; at += once) data.copyWithin(at, 0, once);
   return { dtype, shape: x.shape, data };
+}
+
+/** A tensor of one repeated number, as that number: `shape` of ones. */
+function condensed(x: Known): Known {
+  if (x.data.length < 2 || !repeats(x.data, 1)) return x;
+  return { dtype: x.dtype, shape: x.shape.map(() => 1), data: x.data.subarray(0, 1) };
 }
 
 /** Flat positions base + Σ index·stride of every index of `shape`, in row-major order. */
@@ -103,6 +121,16 @@ export function stridedPositions(shape: readonly number[], strides: readonly num
 /** The data of `x` stretched to `shape`; itself where it has that shape. */
 export function broadcastData(x: Known, shape: readonly number[]): Float64Array {
   if (sameShape(x.shape, shape)) return x.data;
+  const size = sizeOf(shape);
+  const first = x.shape.findIndex((d) => d !== 1);
+  const inner = first < 0 ? [] : x.shape.slice(first);
+  if (sameShape(inner, shape.slice(shape.length - inner.length))) {
+    // Whole copies one after the other.
+    const data = new Float64Array(size);
+    if (x.data.length === 1) return data.fill(x.data[0]!);
+    if (x.data.length > 0) for (let at = 0; at < size; at += x.data.length) data.set(x.data, at);
+    return data;
+  }
   const positions = stridedPositions(shape, broadcastStrides(x.shape, shape));
   const data = new Float64Array(positions.length);
   for (let i = 0; i < data.length; i++) data[i] = x.data[positions[i]!]!;
@@ -117,24 +145,28 @@ export function map2(
   f: (a: number, b: number) => number,
 ): Known {
   const shape = broadcastShapes(op, a.shape, b.shape);
-  const left = broadcastData(a, shape);
-  const right = broadcastData(b, shape);
+  const [x, y] = [condensed(a), condensed(b)];
+  const least = broadcastShapes(op, x.shape, y.shape);
+  const left = broadcastData(x, least);
+  const right = broadcastData(y, least);
   const data = new Float64Array(left.length);
   const round = rounding(dtype);
   for (let i = 0; i < data.length; i++) data[i] = round(f(left[i]!, right[i]!));
-  return { dtype, shape, data };
+  return { dtype, shape, data: broadcastData({ dtype, shape: least, data }, shape) };
 }
 
 export function where(cond: Known, a: Known, b: Known): Known {
   const shape = broadcastShapes('Where', cond.shape, a.shape, b.shape);
-  const [c, yes, no] = [cond, a, b].map((k) => broadcastData(k, shape)) as [
+  const parts = [cond, a, b].map(condensed) as [Known, Known, Known];
+  const least = broadcastShapes('Where', ...(parts.map((k) => k.shape) as [number[], number[], number[]]));
+  const [c, yes, no] = parts.map((k) => broadcastData(k, least)) as [
     Float64Array,
     Float64Array,
     Float64Array,
   ];
   const data = new Float64Array(c.length);
   for (let i = 0; i < data.length; i++) data[i] = c[i] !== 0 ? yes[i]! : no[i]!;
-  return { dtype: a.dtype, shape, data };
+  return { dtype: a.dtype, shape, data: broadcastData({ dtype: a.dtype, shape: least, data }, shape) };
 }
 
 export function matmul(a: Known, b: Known): Known {

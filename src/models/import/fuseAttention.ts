@@ -51,9 +51,19 @@ const rank4 = (shape: readonly number[]): number[] => [
   ...shape,
 ];
 
-/** A known table is kept once when all examples have the same positions. */
-const perPosition = (t: FoldedValue): FoldedValue =>
-  t.known ? knownValue(t.name, squeezeLeading(toKnown(t))) : t;
+/** Tables already cut to rows: every layer turns by the same ones. */
+const cut = new WeakMap<FoldedValue, Map<string, FoldedValue>>();
+
+/** A table as [B | 1, S, D]; a known one is kept once when all examples have the same positions. */
+function perPosition(table: FoldedValue, shape: readonly number[]): FoldedValue {
+  const v = reshapeOf(table, shape);
+  if (!v.known) return v;
+  const known = cut.get(table) ?? new Map<string, FoldedValue>();
+  cut.set(table, known);
+  const rows = known.get(`${shape}`) ?? knownValue(v.name, squeezeLeading(toKnown(v)));
+  known.set(`${shape}`, rows);
+  return rows;
+}
 
 function fuseRope(node: FoldedNode): void {
   if (node.op !== 'Add' || node.outputs[0]!.shape.length !== 4) return;
@@ -77,7 +87,7 @@ function fuseRope(node: FoldedNode): void {
       if (!headsFirst && !(two === 1 && one === x.shape[1])) return;
       const [heads, length] = headsFirst ? [x.shape[1]!, two] : [x.shape[2]!, one];
       const flat = headsFirst ? rowsOf(x) : reshapeOf(x, [x.shape[0]!, length, heads * dim]);
-      const tables = [cos, sin].map((t) => perPosition(reshapeOf(t, [batch, length, dim])));
+      const tables = [cos, sin].map((t) => perPosition(t, [batch, length, dim]));
       const y = derive('Rope', [flat, ...tables], { heads, headDim: dim }, flat.shape, node.origin);
       if (headsFirst) becomeHeads(node, y);
       else become(node, 'Reshape', [y], { shape: node.outputs[0]!.shape });

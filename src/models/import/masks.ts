@@ -1,7 +1,7 @@
 /** Attention masks: sums the additive masks of one attention, and recognises the causal one so that no [S, S] table is needed. */
 import { broadcastShapes } from '../../graph/shape.ts';
 import { derive, reshapeOf } from './derive.ts';
-import { map2 } from './evaluate.ts';
+import { map2, repeats } from './evaluate.ts';
 import { toKnown } from './evaluateOps.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { knownValue } from './folded.ts';
@@ -13,6 +13,16 @@ const MASKED = -1e4;
 const rank4 = (v: FoldedValue): FoldedValue =>
   reshapeOf(v, [...Array.from({ length: 4 - v.shape.length }, () => 1), ...v.shape]);
 
+/** Every layer asks about the same mask, which may have millions of entries. */
+function remembered<K extends object, V>(compute: (key: K) => V): (key: K) => V {
+  const results = new WeakMap<K, V>();
+  return (key) => {
+    let result = results.get(key);
+    if (result === undefined) results.set(key, (result = compute(key)));
+    return result;
+  };
+}
+
 const add = (a: Known, b: Known): Known => map2('float32', 'mask', a, b, (x, y) => Math.max(FLOOR, x + y));
 
 /** Every batch row (and then every row of the second axis) the same: one of them is enough. */
@@ -23,19 +33,42 @@ export function squeezeLeading(k: Known): Known {
     // Axis 1 is only looked at once axis 0 is 1, so its copies are consecutive.
     if (n === 1 || shape.slice(0, axis).some((d) => d !== 1)) continue;
     const run = data.length / n;
-    if (!data.every((v, i) => v === data[i % run])) continue;
+    if (!repeats(data, run)) continue;
     shape = shape.map((d, i) => (i === axis ? 1 : d));
-    data = data.slice(0, run);
+    data = data.subarray(0, run);
   }
   return { dtype: k.dtype, shape, data };
 }
 
-function isCausal(k: Known, full: readonly number[]): boolean {
+/** The mask of rank 4 without copies, its entries no lower than the floor. */
+const squeezed = remembered((m: FoldedValue): Known => {
+  const { dtype, shape, data } = squeezeLeading(toKnown(m));
+  const whole = [...Array.from({ length: 4 - shape.length }, () => 1), ...shape];
+  return squeezeLeading({ dtype, shape: whole, data: data.map((v) => Math.max(FLOOR, v)) });
+});
+
+/** Per row, how many keys are seen where those are the first ones and seen fully; null where a row is otherwise. */
+const staircase = remembered((k: Known): readonly number[] | 'no' => {
   const [b, h, rows, columns] = k.shape as [number, number, number, number];
-  if (b !== 1 || h !== 1 || rows !== full[2] || columns !== full[3] || rows > columns) return false;
-  return k.data.every((v, i) =>
-    i % columns <= Math.floor(i / columns) + columns - rows ? v === 0 : v <= MASKED,
-  );
+  if (b !== 1 || h !== 1) return 'no';
+  const seen: number[] = [];
+  for (let r = 0; r < rows; r++) {
+    const from = r * columns;
+    let n = 0;
+    while (n < columns && k.data[from + n] === 0) n++;
+    for (let c = n; c < columns; c++) if (!(k.data[from + c]! <= MASKED)) return 'no';
+    seen.push(n);
+  }
+  return seen;
+});
+
+const allZero = remembered((k: Known): boolean => k.data.every((v) => v === 0));
+
+function isCausal(k: Known, full: readonly number[]): boolean {
+  const [, , rows, columns] = k.shape as [number, number, number, number];
+  if (rows !== full[2] || columns !== full[3] || rows > columns) return false;
+  const seen = staircase(k);
+  return seen !== 'no' && seen.every((n, r) => n === r + 1 + columns - rows);
 }
 
 /**
@@ -48,13 +81,12 @@ export function combineMasks(
 ): { mask: FoldedValue | null; causal: boolean } {
   let known: Known | null = null;
   let unknown: FoldedValue | null = null;
-  for (const m of masks.map(rank4)) {
-    if (m.known && !m.weight) {
-      const k = toKnown(m);
-      known = known
-        ? add(known, k)
-        : add(k, { dtype: 'float32', shape: [1, 1, 1, 1], data: Float64Array.of(0) });
+  for (const mask of masks) {
+    if (mask.known && !mask.weight) {
+      const k = squeezed(mask);
+      known = known ? add(known, k) : k;
     } else {
+      const m = rank4(mask);
       unknown = unknown
         ? derive('Add', [unknown, m], {}, broadcastShapes('mask', unknown.shape, m.shape))
         : m;
@@ -62,7 +94,7 @@ export function combineMasks(
   }
   if (known) known = squeezeLeading(known);
   const causal = known !== null && isCausal(known, full);
-  if (causal || known?.data.every((v) => v === 0)) known = null;
+  if (causal || (known && allZero(known))) known = null;
   let mask = unknown;
   if (known) {
     const k = knownValue('mask', known);
