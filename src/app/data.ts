@@ -31,7 +31,7 @@ export interface ColumnRow {
   readonly canDrop: boolean;
 }
 
-export interface DataView {
+export interface DataLook {
   readonly isBusy: boolean;
   readonly preview: DataPreview | null;
   /** Why there is no preview. */
@@ -39,7 +39,7 @@ export interface DataView {
 }
 
 export interface DataDesk {
-  readonly view: StoreApi<DataView>;
+  readonly view: StoreApi<DataLook>;
   /** Keeps the preview current until the returned function is called. */
   watch(): () => void;
   setColumn(column: string, role: Role | null): void;
@@ -47,10 +47,10 @@ export interface DataDesk {
   setPadding(padding: NonNullable<DataOptions['padding']>): void;
 }
 
-const nothing: DataView = { isBusy: false, preview: null, error: null };
+const nothing: DataLook = { isBusy: false, preview: null, error: null };
 
 /** Task and columns as far as they are known, also where the data could not be read. */
-function known({ preview, error }: DataView) {
+function known({ preview, error }: DataLook) {
   const details = error?.details ?? {};
   const list = <T extends string>(value: unknown): readonly T[] =>
     Array.isArray(value) ? (value as readonly T[]) : [];
@@ -63,15 +63,15 @@ function known({ preview, error }: DataView) {
 }
 
 /** The task that is prepared for, and all that the model can be trained for. */
-export const tasksIn = (view: DataView): Pick<ReturnType<typeof known>, 'task' | 'tasks'> => known(view);
+export const tasksIn = (view: DataLook): Pick<ReturnType<typeof known>, 'task' | 'tasks'> => known(view);
 
-export const rolesIn = (view: DataView): readonly Role[] => {
+export const rolesIn = (view: DataLook): readonly Role[] => {
   const { task } = known(view);
   return task === null ? [] : ROLES[task].flat();
 };
 
 /** Every column with what it is read as: what was told goes before what was guessed. */
-export function columnRows(view: DataView, told: ColumnMapping = {}): ColumnRow[] {
+export function columnRows(view: DataLook, told: ColumnMapping = {}): ColumnRow[] {
   const { columns, mapping } = known(view);
   const roles = rolesIn(view);
   return columns.map((column) => {
@@ -84,7 +84,7 @@ export function columnRows(view: DataView, told: ColumnMapping = {}): ColumnRow[
 }
 
 /** What a mapping lacks to have an effect, as a sentence. */
-export function incomplete(view: DataView, told: ColumnMapping = {}): string | null {
+export function incomplete(view: DataLook, told: ColumnMapping = {}): string | null {
   const { task, mapping } = known(view);
   if (task !== 'causal-lm' || mapping.answer !== undefined) return null;
   const given = (['prompt', 'answer', 'context', 'system'] as const).filter((role) => told[role]);
@@ -141,7 +141,7 @@ export function createDataDesk(
   trainer: Pick<TrainerApi, 'preview'>,
   delayMs = 350,
 ): DataDesk {
-  const view = createStore<DataView>(() => nothing);
+  const view = createStore<DataLook>(() => nothing);
   let watchers = 0;
   let latest = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,5 +1,6 @@
 /** The data: tasks that come with the model, text, files, or drawings made here. */
 import { lazy, Suspense } from 'react';
+import { useStore } from 'zustand';
 import { whole } from '../../app/format.ts';
 import { MODELS } from '../../app/settings.ts';
 import { Picker } from '../parts/Picker.tsx';
@@ -15,9 +16,22 @@ const DATA: Readonly<Record<string, { readonly title: string; readonly detail: s
   hub: { title: 'From the Hub or an address', detail: 'A dataset by its name, or any https address' },
   drawings: { title: 'Your drawings', detail: 'Name classes and draw a few of each, right here' },
   text: { title: 'Your text', detail: 'Paste or type anything' },
-  files: { title: 'Your files', detail: '.txt, .csv, .jsonl, a .zip or folder of pictures by class, IDX' },
+  files: {
+    title: 'Your files',
+    detail: 'Text, CSV, TSV, JSON, JSONL, Parquet, CoNLL, pictures by class in a folder or .zip, IDX',
+  },
 };
 
+/** Endings of data; the last is that of IDX files without a dot. */
+const ACCEPTS = [
+  ...['.txt', '.md', '.text', '.csv', '.tsv', '.json', '.jsonl', '.ndjson', '.parquet'],
+  ...['.conll', '.bio', '.iob', '.iob2', '.zip', '.gz'],
+  ...['.png', '.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.idx', '.idx1-ubyte', '.idx3-ubyte', 'ubyte'],
+];
+
+const DataPreview = lazy(() =>
+  import('./DataPreview.tsx').then(({ DataPreview }) => ({ default: DataPreview })),
+);
 const HubSection = lazy(() => import('./HubSection.tsx').then(({ HubSection }) => ({ default: HubSection })));
 const FileDrop = lazy(() => import('../parts/FileDrop.tsx').then(({ FileDrop }) => ({ default: FileDrop })));
 
@@ -27,6 +41,7 @@ export function DataSection() {
   const files = useChoice((s) => s.dataFiles);
   const text = useChoice((s) => s.text);
   const report = useRun((s) => s.open?.data ?? null);
+  const hasPreview = useStore(page.data.view, (s) => s.preview !== null || s.error !== null);
   const items = MODELS[model]!.data.map((id) => ({ id, ...DATA[id]! }));
   return (
     <Section name="data" title="Data" summary={DATA[data]!.title}>
@@ -36,8 +51,8 @@ export function DataSection() {
         <Suspense fallback={null}>
           <FileDrop
             label="Drop your data"
-            hint="Tables need the columns text and label. A part is held aside and only that part is scored. Nothing leaves this tab."
-            accepts={['.txt', '.csv', '.jsonl', '.zip', '.png', '.jpg', '.jpeg', '.gz', '.idx']}
+            hint="Text, CSV, TSV, JSON, JSONL, Parquet, CoNLL; pictures in a folder or .zip with a folder for each class, or IDX. A part is held aside and only that part is scored. Nothing leaves this tab."
+            accepts={ACCEPTS}
             files={files}
             onFiles={(dropped) => page.choice.setState({ dataFiles: [...files, ...dropped] })}
             onClear={() => page.choice.setState({ dataFiles: [] })}
@@ -67,7 +82,10 @@ export function DataSection() {
           <Drawings />
         </Suspense>
       ) : null}
-      {report === null ? null : (
+      <Suspense fallback={null}>
+        <DataPreview />
+      </Suspense>
+      {report === null || hasPreview ? null : (
         <dl className="facts">
           <dt>In this run</dt>
           <dd>

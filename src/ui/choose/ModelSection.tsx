@@ -6,6 +6,7 @@ import { ErrorText } from '../parts/ErrorCard.tsx';
 import { Picker } from '../parts/Picker.tsx';
 import { Section } from '../parts/Section.tsx';
 import { useChoice, usePage } from '../usePage.ts';
+import { Precision } from './Precision.tsx';
 
 const DETAILS: Readonly<Record<string, string>> = {
   'glyphs-vit': 'A vision transformer that reads digits; module names of Hugging Face’s Dinov2',
@@ -21,6 +22,7 @@ export function ModelSection() {
   const page = usePage();
   const model = useChoice((s) => s.settings.model);
   const report = useChoice((s) => s.report);
+  const precision = useChoice((s) => s.precision);
   const error = useChoice((s) => s.reportError);
   const files = useChoice((s) => s.modelFiles);
   const items = Object.entries(MODELS).map(([id, { title }]) => ({ id, title, detail: DETAILS[id]! }));
@@ -48,6 +50,7 @@ export function ModelSection() {
         </Suspense>
       ) : null}
       {error === null ? null : <ErrorText report={error} />}
+      {model === 'own' || model === 'hub' || precision !== 'file' ? <Precision /> : null}
       {report === null ? null : (
         <dl className="facts">
           <dt>Family</dt>

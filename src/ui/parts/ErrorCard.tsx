@@ -7,13 +7,15 @@ import type { PanelName } from '../../app/stores.ts';
 import type { ErrorReport } from '../../training/protocol.ts';
 import { usePage, useRun } from '../usePage.ts';
 import { Icon } from './Icon.tsx';
+import { MissingOps } from './MissingOps.tsx';
 
 /** An error that needs no button. */
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
   return (
-    <p className="error-text" role="alert">
+    <div className="error-text" role="alert">
       <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
-    </p>
+      <MissingOps report={report} />
+    </div>
   );
 }
 
@@ -71,7 +73,6 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
       (action !== 'resume' || (canResume && hasCheckpoint)) &&
       (action !== 'download-checkpoint' || hasCheckpoint),
   );
-  const missing = Array.isArray(report.details.missing) ? report.details.missing : [];
   return (
     <section className="error-card" role="alert">
       <Button
@@ -83,15 +84,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
       </Button>
       <h3>{guide.title}</h3>
       <p>{report.message}</p>
-      {missing.length > 0 ? (
-        <ul>
-          {missing.slice(0, 12).map((one) => (
-            <li key={JSON.stringify(one)}>
-              <code>{typeof one === 'string' ? one : JSON.stringify(one)}</code>
-            </li>
-          ))}
-        </ul>
-      ) : null}
+      <MissingOps report={report} />
       <p className="error-actions">
         {actions.map((action, i) => (
           <Button

@@ -61,7 +61,7 @@ export function FileDrop(props: {
       <p className="drop-label">{label}</p>
       <FileTrigger
         allowsMultiple
-        acceptedFileTypes={accepts}
+        acceptedFileTypes={accepts.filter((ending) => ending.startsWith('.'))}
         onSelect={(list) => {
           const picked = [...(list ?? [])].map((file) => ({ kind: 'file', getFile: async () => file }));
           void collect(picked, '').then(onFiles);

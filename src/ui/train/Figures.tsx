@@ -3,6 +3,7 @@ import { bytes, duration, percent, rate, real, whole } from '../../app/format.ts
 import { secondsPerStep, smooth } from '../../app/series.ts';
 import type { EvalMetric, OpenReport } from '../../training/protocol.ts';
 import { useChoice, useRun, useUi } from '../usePage.ts';
+import { ForecastBeside } from './Forecast.tsx';
 import { useSeries } from './useSeries.ts';
 
 export const scoreText = ({ metric, value }: EvalMetric): string =>
@@ -85,6 +86,7 @@ export function Figures() {
           </span>
         </p>
       )}
+      <ForecastBeside pace={pace} />
       {open?.warnings.map((warning) => (
         <p key={warning} className="warning">
           {warning}

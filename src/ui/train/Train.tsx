@@ -6,6 +6,7 @@ import { useChoice } from '../usePage.ts';
 import { ReaderBanner, ResumeBanner } from './Banners.tsx';
 import { Clocks } from './Clocks.tsx';
 import { Figures } from './Figures.tsx';
+import { Forecast } from './Forecast.tsx';
 import { LossChart } from './LossChart.tsx';
 import { Runs } from './Runs.tsx';
 import { SideCharts } from './SideCharts.tsx';
@@ -17,6 +18,7 @@ export function Train() {
     <div className="panel-scroll">
       <p className="question">{presetById(preset).question}</p>
       <Transport />
+      <Forecast />
       <ReaderBanner />
       <ResumeBanner />
       <ErrorCard panel="train" />

@@ -1,0 +1,54 @@
+/** The columns of a table, each with what it is read as; guesses are called so. */
+import { type ColumnRow, type DataLook, incomplete, type Role } from '../../app/data.ts';
+import { Picker } from '../parts/Picker.tsx';
+import { useChoice } from '../usePage.ts';
+
+const ROLE_WORDS: Readonly<Record<Role, string>> = {
+  text: 'text',
+  pair: 'second text',
+  label: 'label',
+  value: 'number to predict',
+  prompt: 'prompt',
+  context: 'context, below the prompt',
+  answer: 'answer',
+  system: 'system message',
+  messages: 'conversation',
+  tokens: 'words',
+  tags: 'tags',
+  image: 'picture',
+};
+
+const UNUSED = 'unused';
+
+export function Columns(props: {
+  readonly view: DataLook;
+  readonly rows: readonly ColumnRow[];
+  readonly roles: readonly Role[];
+  readonly onChange: (column: string, role: Role | null) => void;
+}) {
+  const { view, rows, roles, onChange } = props;
+  const mapping = useChoice((s) => s.dataOptions.mapping);
+  const lack = incomplete(view, mapping);
+  return (
+    <fieldset className="columns">
+      <legend className="field-label">Columns</legend>
+      {rows.map(({ column, role, isGuess, canDrop }) => (
+        <div key={column} className="column">
+          <code className="column-name">{column}</code>
+          <Picker
+            label={`What the column ${column} is`}
+            isLabelHidden
+            value={role ?? UNUSED}
+            items={[
+              ...(canDrop ? [{ id: UNUSED, title: 'not used' }] : []),
+              ...roles.map((id) => ({ id, title: ROLE_WORDS[id] })),
+            ]}
+            onChange={(id) => onChange(column, id === UNUSED ? null : (id as Role))}
+          />
+          <span className="column-guess">{isGuess ? 'guessed by its name' : ''}</span>
+        </div>
+      ))}
+      {lack === null ? null : <p className="warning">{lack}</p>}
+    </fieldset>
+  );
+}
