@@ -224,3 +224,12 @@ function partsOf(gemm: Gemm, caps: GemmCaps): { first: number; end: number; ref:
   if (gemm.batch.length > 0) return [{ first: 0, end: rows, ref: gemm.b }];
   return rowParts(gemm.b, rows, rowElements(gemm) * (gemm.bHalf ? 2 : 4), caps.maxStorageBindingBytes);
 }
+
+/** Multiplications of a product's dispatch; null for any other. */
+export function gemmWork({ shader, params }: Dispatch): number | null {
+  if (shader !== 'matmul.wgsl') return null;
+  // As `main` above lays them out: m, n, k, …, batches, the columns and the part of the sum that this dispatch is for.
+  const [m, , , , , , , , batches, nFirst, nEnd, kFirst] = params as number[];
+  const kEnd = params[20] as number;
+  return m! * (nEnd! - nFirst!) * (kEnd - kFirst!) * batches!;
+}

@@ -7,11 +7,12 @@ import type { AdapterPlan } from '../adapters/plan.ts';
 import { programBytes } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
 import { ringBytes } from '../gpu/readback.ts';
-import type { Plan } from '../graph/plan.ts';
+import type { Plan, Step } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { fuse } from '../ops/fuse.ts';
+import { gemmWork } from '../ops/gemm.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
 import type { Forecast } from './forecastReport.ts';
 import type { DeviceSpeed } from './probe.ts';
@@ -127,15 +128,27 @@ export function forecastRun(
   const { gradientAccumulation: micro } = request.settings;
   const perStep = (of: (p: Plan) => number): number => of(steps[0]!) * micro + (steps[1] ? of(steps[1]) : 0);
   const dispatchesPerStep = perStep((p) => p.steps.filter((s) => s.kind === 'dispatch').length);
-  const work = perStep((p) => p.steps.reduce((n, s) => n + s.work, 0));
   return {
     bytes: { weights, adapter, optimiser, activations, other, peak },
     dispatchesPerStep,
-    secondsPerStep: speed && work * speed.secondsPerWork + dispatchesPerStep * speed.secondsPerDispatch,
+    secondsPerStep: speed && perStep((p) => p.steps.reduce((n, s) => n + secondsOf(s, speed), 0)),
     largest,
     refusal: refusalOf(peak, largest, limits),
   };
 }
+
+/** Products by their multiplications, attention by the scores it looks at again and again, all else by the numbers it touches. */
+function secondsOf(step: Step, speed: DeviceSpeed): number {
+  if (step.kind === 'copy') return (step.from.bytes / 4) * speed.secondsPerElement;
+  const product = gemmWork(step.dispatch);
+  if (product !== null) return product * speed.secondsPerWork + speed.secondsPerDispatch;
+  const elements = step.bindings.reduce((n, b) => n + b.bytes / 4, 0);
+  const passes = step.dispatch.shader === 'attention.wgsl' ? ATTENTION_PASSES : 1;
+  return elements * passes * speed.secondsPerElement + speed.secondsPerDispatch;
+}
+
+/** A score takes as many multiplications as a head is wide, about this many times the work of touching a number. */
+const ATTENTION_PASSES = 8;
 
 export const mebibytes = (bytes: number): string =>
   `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 24 ? 1 : 0)} MiB`;

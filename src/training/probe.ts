@@ -1,4 +1,4 @@
-/** How fast a device is, from two programs of a few milliseconds: a matrix product, and a chain of kernels with nothing to do. */
+/** How fast a device is, from three programs of a few milliseconds: products, sums of long vectors, kernels with nothing to do. */
 import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Program } from '../gpu/program.ts';
@@ -7,38 +7,51 @@ import { createBuilder } from '../graph/builder.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Graph } from '../graph/types.ts';
 import { median } from '../lib/statistics.ts';
+import { binary } from '../ops/binary.ts';
 import { matmul } from '../ops/matmul.ts';
 import { scale } from '../ops/scale.ts';
 
 export interface DeviceSpeed {
-  /** Per unit of a plan's work: a multiplication with its addition. */
+  /** Per multiplication of a matrix product, with its addition. */
   readonly secondsPerWork: number;
+  /** Per number that an elementwise kernel reads or writes. */
+  readonly secondsPerElement: number;
   readonly secondsPerDispatch: number;
 }
 
 /** Square matrices that keep a large device busy and a slow one no longer than it can wait. */
 const SIZE = 256;
+const LENGTH = 1 << 20;
 const CHAIN = 64;
+const REPEATS = 4;
 const RUNS = 5;
 
 /** Measured now, on this device, as it is loaded now. */
 export async function probeSpeed(device: Device): Promise<DeviceSpeed> {
   const dispatch = (await secondsOf(device, chain())) / CHAIN;
   const product = await secondsOf(device, products());
-  const work = CHAIN_OF_PRODUCTS * SIZE ** 3;
+  const sum = await secondsOf(device, sums());
+  const net = (seconds: number, work: number) => Math.max(0, seconds - REPEATS * dispatch) / (REPEATS * work);
   return {
-    secondsPerWork: Math.max(0, product - CHAIN_OF_PRODUCTS * dispatch) / work,
+    secondsPerWork: net(product, SIZE ** 3),
+    secondsPerElement: net(sum, 3 * LENGTH),
     secondsPerDispatch: dispatch,
   };
 }
-
-const CHAIN_OF_PRODUCTS = 4;
 
 function products(): Graph {
   const g = createBuilder();
   let x = g.input('x', { dtype: 'f32', shape: [SIZE, SIZE] });
   const w = g.input('w', { dtype: 'f32', shape: [SIZE, SIZE] });
-  for (let i = 0; i < CHAIN_OF_PRODUCTS; i++) x = matmul(g, x, w);
+  for (let i = 0; i < REPEATS; i++) x = matmul(g, x, w);
+  return g.finish({ x });
+}
+
+function sums(): Graph {
+  const g = createBuilder();
+  let x = g.input('x', { dtype: 'f32', shape: [LENGTH] });
+  const y = g.input('y', { dtype: 'f32', shape: [LENGTH] });
+  for (let i = 0; i < REPEATS; i++) x = binary(g, x, y, { fn: 'add' });
   return g.finish({ x });
 }
 

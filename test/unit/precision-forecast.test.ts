@@ -36,7 +36,7 @@ describe('a forecast', () => {
   });
 
   test('counts time by work and dispatches', async () => {
-    const speed = { secondsPerWork: 1e-9, secondsPerDispatch: 1e-4 };
+    const speed = { secondsPerWork: 1e-9, secondsPerElement: 1e-9, secondsPerDispatch: 1e-4 };
     const one = await forecastReport(request(), surroundings, limits(), speed);
     const two = await forecastReport(
       request({ batchSize: 4, gradientAccumulation: 2 }),
@@ -45,6 +45,11 @@ describe('a forecast', () => {
       speed,
     );
     expect(one.secondsPerStep!).toBeGreaterThan(one.dispatchesPerStep * 1e-4);
+    // A product counts by its multiplications: twice as dear, and only they cost more.
+    const dearer = { ...speed, secondsPerWork: 2e-9 };
+    const three = await forecastReport(request(), surroundings, limits(), dearer);
+    expect(three.secondsPerStep!).toBeGreaterThan(one.secondsPerStep!);
+    expect(three.secondsPerStep!).toBeLessThan(2 * one.secondsPerStep!);
     expect(two.dispatchesPerStep).toBeGreaterThan(1.5 * one.dispatchesPerStep);
   });
 
