@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import type { Tensor } from '../../src/graph/types.ts';
+import { defaultData } from '../../src/models/import/bind.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
@@ -136,6 +137,20 @@ describe('what folds', () => {
     // Cosines and sines, for both layers' queries and keys.
     expect(constants.size).toBe(2);
     for (const v of constants) expect(v.shape[0]).toBe(1);
+  });
+
+  test('before a decoder, an encoder keeps the mask of what it reads', () => {
+    const specs = ['input_ids', 'attention_mask', 'decoder_input_ids', 'decoder_attention_mask'].map(
+      (name) => ({
+        name,
+        kind: name.endsWith('mask') ? ('attention_mask' as const) : ('input_ids' as const),
+        dtype: 'i32' as const,
+        dims: ['batch', 'sequence'],
+      }),
+    );
+    expect(defaultData(specs, true)).toEqual(['input_ids', 'attention_mask', 'decoder_input_ids']);
+    expect(defaultData(specs.slice(0, 2), true)).toEqual(['input_ids']);
+    expect(defaultData(specs.slice(0, 2), false)).toEqual(['input_ids', 'attention_mask']);
   });
 
   test('an encoder keeps its attention mask as an input', () => {
