@@ -34,7 +34,7 @@ function trials(): Trial[] {
     (Object.keys(METHODS) as MethodId[]).map((method): Trial => {
       const { config, learningRate } = startOf(method, model);
       return {
-        name: `${data}-${method}`,
+        name: `${method}-${data}`,
         model,
         data,
         method,
