@@ -2,7 +2,7 @@
  * Adapters in the page: one from a short run is dropped as a zip, listed, merged, packed again, trained further; a broken zip says why and changes
  * nothing. One run of one step each way, since the adapter may be the processor.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
 import type { Browser, ElementHandle, Page } from 'puppeteer-core';
@@ -54,12 +54,16 @@ async function drop(page: Page, path: string): Promise<void> {
 test('an adapter is opened, merged, packed again and trained further; a broken one says why', async () => {
   const { page, errors } = await openPage(browser, server.url, ONE_STEP);
   await trainToTheEnd(page);
-  await openTab(page, 'Merge');
-  await page.click('.downloads li:nth-child(2) button');
-  const path = await downloaded(folder, '-adapter.zip');
-  const zip = new Uint8Array(await readFile(path));
-
   await openTab(page, 'Adapters');
+  const run = await words(page, '.transport-state b');
+  await press(page, `add the adapter of ${run}`);
+  await press(page, `Save ${run}`);
+  const path = await downloaded(folder, `${run}.zip`);
+  const zip = new Uint8Array(await readFile(path));
+  await rename(path, join(folder, 'mine.zip'));
+  await press(page, `Remove ${run}`);
+  await until(async () => (await page.$('.shelf-item')) === null, 'an empty list', 30);
+
   const broken = join(folder, 'broken.zip');
   await writeFile(broken, zip.subarray(0, zip.length >> 1));
   await drop(page, broken);
@@ -72,7 +76,7 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   expect(await page.$('.shelf-item')).toBeNull();
   expect(await words(page, '.transport-state')).toContain('finished');
 
-  await drop(page, path);
+  await drop(page, join(folder, 'mine.zip'));
   const item = await until(() => words(page, '.shelf-item'), 'the adapter in the list', 60);
   expect(item).toMatch(/LoRA[\s\S]+4 modules: query[\s\S]+classifier/);
   await until(
@@ -88,8 +92,10 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   const state = await until(() => words(page, '.shelf-state'), 'the adapter to be merged');
   expect(state).toContain(`Merged into the weights: ${name}`);
 
+  expect(name).toBe('mine');
+  await rename(join(folder, 'mine.zip'), join(folder, 'dropped.zip'));
   await press(page, 'Save as zip');
-  const again = await downloaded(folder, `${name}.zip`);
+  const again = await downloaded(folder, 'mine.zip');
   const [first, second] = [adapterIn(zip), adapterIn(new Uint8Array(await readFile(again)))];
   expect(second.method.id).toBe('lora');
   expect([...second.tensors.keys()]).toEqual([...first.tensors.keys()]);

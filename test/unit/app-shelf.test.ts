@@ -1,0 +1,218 @@
+/**
+ * Opened adapters and compared methods as the page drives them, with trainers made for the purpose. Seen to fail: an error that empties the
+ * list, a model that is bound twice for one choice, a run that goes on with the page's configuration, rows that come after a stop.
+ */
+import { describe, expect, test } from 'vitest';
+import { createPage } from '../../src/app/page.ts';
+import { runRequest } from '../../src/app/request.ts';
+import type { Sessions } from '../../src/app/sessions.ts';
+import { sweepCsv } from '../../src/app/sweep.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import type { NamedFile } from '../../src/training/protocol.ts';
+import type { ShelfCommand, ShelfReport, ShelfRow } from '../../src/training/shelf/types.ts';
+import type { MethodRow, SweepEvent, SweepRequest } from '../../src/training/sweepTypes.ts';
+import { fakeTrainer, visionReport } from './app-fixtures.ts';
+
+const row = (name: string): ShelfRow => ({
+  name,
+  method: 'lora',
+  title: 'LoRA',
+  modules: ['a.query'],
+  saved: [],
+  parameters: 12,
+  config: { r: 3, lora_alpha: 5, target_modules: ['query'], peft_type: 'LORA' },
+  warnings: [],
+  fit: { reason: null, warnings: [] },
+});
+
+const measured: MethodRow = {
+  method: 'oft',
+  settings: { oft_block_size: 8 },
+  config: {},
+  learningRate: 4e-3,
+  adapter: 300,
+  trainable: { stored: 399, free: 399 },
+  metric: 'accuracy',
+  before: 0.25,
+  after: 0.5,
+  examples: 16,
+  steps: 4,
+  secondsPerStep: null,
+  peakBytes: 1000,
+  dispatchesPerStep: 20,
+};
+
+const files: readonly NamedFile[] = [
+  { name: 'adapter_config.json', bytes: Uint8Array.of(1) },
+  { name: 'adapter_model.safetensors', bytes: Uint8Array.of(2) },
+];
+
+const noSessions: Sessions = { save: async () => {}, load: async () => null, clear: async () => {} };
+const unused = () => Promise.reject(new Error('not used in these tests'));
+
+function setUp() {
+  const asked: ShelfCommand[] = [];
+  const sweeps: SweepRequest[] = [];
+  let rows: readonly ShelfRow[] = [];
+  let refusal: PapilioError | null = null;
+  let tell: (event: SweepEvent) => void = () => {};
+  let endSweep: () => void = () => {};
+  const trainer = {
+    ...fakeTrainer(),
+    async shelf(command: ShelfCommand): Promise<ShelfReport> {
+      asked.push(command);
+      if (refusal && command.kind === 'open') throw refusal;
+      if (command.kind === 'open') rows = [...rows, row(command.name ?? `adapter-${rows.length + 1}`)];
+      if (command.kind === 'delete') rows = rows.filter(({ name }) => name !== command.name);
+      const merged = command.kind === 'merge' ? command.names : [];
+      return { rows, active: [], enabled: true, merged, warnings: [] };
+    },
+    shelfFiles: async () => files,
+    async sweepMethods(request: SweepRequest, events: (event: SweepEvent) => void) {
+      sweeps.push(request);
+      tell = events;
+      await new Promise<void>((resolve) => {
+        endSweep = resolve;
+      });
+      return { rows: [measured], provenance: { after: 'measured' }, isWhole: true };
+    },
+    stopSweep: async () => endSweep(),
+  };
+  const page = createPage({ trainer, sessions: noSessions, inference: unused, hub: unused, root: '/' });
+  page.choice.setState({ report: visionReport() });
+  return {
+    page,
+    asked,
+    sweeps,
+    trainer,
+    tell: (event: SweepEvent) => tell(event),
+    end: () => endSweep(),
+    refuse: (error: PapilioError | null) => {
+      refusal = error;
+    },
+  };
+}
+
+const kinds = (asked: readonly ShelfCommand[]) => asked.map(({ kind }) => kind);
+
+describe('opened adapters', () => {
+  test('are held against the chosen model, once until it changes', async () => {
+    const { page, asked } = setUp();
+    await page.shelf.open(files);
+    await page.shelf.open(files);
+    expect(kinds(asked)).toEqual(['open', 'bind', 'open']);
+    expect(asked[1]).toMatchObject({ task: { model: { kind: 'embedded', name: 'glyphs-vit' } } });
+    page.choose({ model: 'tales-gpt' });
+    await page.shelf.merge(['adapter-2', 'adapter-1']);
+    expect(kinds(asked)).toEqual(['open', 'bind', 'open', 'bind', 'merge']);
+    expect(page.shelf.view.getState().merged).toEqual(['adapter-2', 'adapter-1']);
+  });
+
+  test('stay as they were when files are wrong, and the sentence stands where they were dropped', async () => {
+    const { page, refuse } = setUp();
+    await page.shelf.open(files);
+    page.shelf.tick('adapter-1', true);
+    const before = page.shelf.view.getState();
+    refuse(new PapilioError('malformed-adapter', 'The zip cannot be unpacked.'));
+    await page.shelf.open(files);
+    const after = page.shelf.view.getState();
+    expect(after).toEqual({
+      ...before,
+      error: { kind: 'malformed-adapter', message: 'The zip cannot be unpacked.', details: {} },
+      errorAt: 'open',
+    });
+    refuse(null);
+    await page.shelf.open(files);
+    expect(page.shelf.view.getState()).toMatchObject({ error: null, rows: [{}, {}], ticked: ['adapter-1'] });
+  });
+
+  test('are ticked in an order, and forgotten with what was removed', async () => {
+    const { page } = setUp();
+    await page.shelf.open(files);
+    await page.shelf.open(files);
+    page.shelf.tick('adapter-2', true);
+    page.shelf.tick('adapter-1', true);
+    expect(page.shelf.view.getState().ticked).toEqual(['adapter-2', 'adapter-1']);
+    await page.shelf.remove('adapter-2');
+    expect(page.shelf.view.getState()).toMatchObject({
+      ticked: ['adapter-1'],
+      rows: [{ name: 'adapter-1' }],
+    });
+  });
+
+  test('can be gone on from: method and settings are theirs, the rest is free, and the way back is short', async () => {
+    const { page } = setUp();
+    await page.shelf.open(files);
+    await page.shelf.goOn('adapter-1');
+    const { settings, startFrom } = page.choice.getState();
+    expect(settings).toMatchObject({
+      method: 'lora',
+      config: { r: 3, lora_alpha: 5, target_modules: ['query'] },
+    });
+    expect(settings.config).not.toHaveProperty('peft_type');
+    expect(startFrom?.files).toBe(files);
+    expect(runRequest(page.choice.getState())).toMatchObject({ method: 'lora', adapter: files });
+    expect(page.setConfig('r', 4)).toMatch(/goes on from adapter-1/);
+    expect(page.setTraining('steps', 9)).toBeNull();
+    await page.controller.toggle();
+    expect(page.isChanged()).toBe(false);
+    page.startAfresh();
+    expect(page.isChanged()).toBe(true);
+    expect(runRequest(page.choice.getState())).not.toHaveProperty('adapter');
+    expect(page.setConfig('r', 4)).toBeNull();
+    await page.shelf.goOn('adapter-1');
+    page.choose({ method: 'oft' });
+    expect(page.choice.getState().startFrom).toBeNull();
+  });
+
+  test('the adapter of a reset run comes back with it', async () => {
+    const { page, trainer } = setUp();
+    await page.shelf.open(files);
+    await page.shelf.goOn('adapter-1');
+    await page.controller.toggle();
+    trainer.send({
+      type: 'step',
+      metric: { step: 1, loss: 1, learningRate: 1, gradNorm: 1, examples: 1, tokens: 0, seconds: 1 },
+      submits: 1,
+    });
+    await page.controller.reset();
+    page.startAfresh();
+    await page.controller.undoReset();
+    expect(page.choice.getState().startFrom?.files).toBe(files);
+    expect(trainer.requests.at(-1)?.request.adapter).toBe(files);
+  });
+});
+
+describe('methods side by side', () => {
+  test('rows fill in as they come; budget and targets are those that are chosen', async () => {
+    const { page, sweeps, tell, end } = setUp();
+    const budget = page.sweep.budget()!;
+    expect(budget).toBe(page.derived().count?.adapter);
+    const running = page.sweep.start({ methods: ['oft', 'lora'], budget, steps: 4 });
+    expect(sweeps[0]).toMatchObject({
+      methods: ['oft', 'lora'],
+      budget,
+      training: { steps: 4, epochs: 0 },
+      where: { target_modules: ['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'] },
+    });
+    tell({ type: 'start', method: 'oft', settings: {}, adapter: 300 });
+    tell({ type: 'step', method: 'oft', step: 3, total: 4 });
+    expect(page.sweep.view.getState()).toMatchObject({ isRunning: true, now: { method: 'oft', step: 3 } });
+    tell({ type: 'row', row: measured });
+    tell({ type: 'refused', method: 'lora', reason: 'No size fits.' });
+    expect(page.sweep.view.getState()).toMatchObject({ rows: [measured], refused: [{ method: 'lora' }] });
+    end();
+    await running;
+    tell({ type: 'row', row: measured });
+    expect(page.sweep.view.getState()).toMatchObject({ isRunning: false, now: null, rows: [measured] });
+  });
+
+  test('as CSV, what was not measured is empty', () => {
+    const [head, line] = sweepCsv([measured])
+      .split('\n')
+      .map((text) => text.split(','));
+    expect(line).toHaveLength(head!.length);
+    expect(line![head!.indexOf('seconds per step')]).toBe('');
+    expect(line![head!.indexOf('after')]).toBe('0.5');
+  });
+});
