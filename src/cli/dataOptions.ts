@@ -60,6 +60,12 @@ Data
 
 Training
   --steps, --epochs, --batch-size, --accumulate, --lr, --schedule, --warmup, --optimizer, --weight-decay,
-  --momentum, --max-grad-norm, --eval-every, --eval-examples, --seed, --resume, --precision, --quantised,
+  --momentum, --max-grad-norm, --eval-every, --eval-examples, --seed, --resume,
   --python, --folder, --executor, --threads, --runtime, --json
+
+Memory
+  --precision        file (default), f16 or q4: what the base is rounded to while loading; quantised files stay as they are
+  --quantised        requantise (default) or float: how changed layers of a quantised file are written
+  --forecast         says what the run would take, and how it would fit into --budget MIB, without starting it
+  --recompute        computes activations again instead of keeping them: the same numbers in less memory and more time
 `;
