@@ -40,7 +40,8 @@ export function createLooking(
       try {
         return await task();
       } catch (error) {
-        controller.fail(error);
+        // What was asked of a run that has ended since is no trouble.
+        if (run.getState().open === open) controller.fail(error);
         return null;
       } finally {
         if (busy !== null) run.setState({ busy: null });

@@ -44,7 +44,10 @@ export function App() {
     if (errorKind !== null) page.ui.setState({ panel: ERROR_GUIDE[errorKind].panel });
   }, [page, errorKind]);
   useEffect(() => {
-    page.ui.setState({ seeTab: hasRun ? 'compare' : 'inside' });
+    // Adapters and methods are not about the run: whoever looks at them goes on looking.
+    page.ui.setState(({ seeTab }) =>
+      seeTab === 'adapters' || seeTab === 'methods' ? {} : { seeTab: hasRun ? 'compare' : 'inside' },
+    );
   }, [page, hasRun]);
 
   return (

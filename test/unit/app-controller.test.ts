@@ -4,6 +4,7 @@
  */
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createController } from '../../src/app/controller.ts';
+import { createLooking } from '../../src/app/looking.ts';
 import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
@@ -164,6 +165,22 @@ describe('a run', () => {
     expect(page.run.getState().error?.report.kind).toBe('quota');
     expect(page.run.getState().state).toBe('running');
     expect(page.run.getState().checkpoint?.step).toBe(100);
+  });
+
+  test('a question that a reset cuts off is no trouble', async () => {
+    let cut: (error: unknown) => void = () => {};
+    const slow = {
+      ...page.trainer,
+      compare: () => new Promise<never>((_, reject) => (cut = reject)),
+    };
+    createLooking(page, slow, page.controller, () => Promise.reject(new Error('not used')));
+    const lost = { kind: 'device-lost', message: 'Device was destroyed.', details: {} };
+    page.trainer.onClose(() => setTimeout(() => cut(lost), 5));
+    await train(1);
+    await settle();
+    await page.controller.reset();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(page.run.getState().error).toBeNull();
   });
 
   test('data that is missing never reaches the trainer', async () => {

@@ -51,6 +51,8 @@ export interface FakeTrainer extends TrainerApi {
     event: TrainerEvent extends infer E ? (E extends { runId: number } ? Omit<E, 'runId'> : never) : never,
   ): void;
   refuseOpen(error: unknown): void;
+  /** Called while it closes. */
+  onClose(listener: () => void): void;
 }
 
 export const stepMetric = (step: number, loss = 1 / step) => ({
@@ -71,6 +73,7 @@ export function fakeTrainer(): FakeTrainer {
   let runId = 0;
   let step = 0;
   let refusal: unknown;
+  let closing: () => void = () => {};
   const noted = <T>(name: string, value: T) => {
     calls.push(name);
     return Promise.resolve(value);
@@ -127,7 +130,14 @@ export function fakeTrainer(): FakeTrainer {
     pause: () => noted('pause', undefined),
     step: () => noted('step', undefined),
     stop: () => noted('stop', undefined),
-    close: () => noted('close', undefined),
+    onClose: (listener) => {
+      closing = listener;
+    },
+    async close() {
+      calls.push('close');
+      closing();
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    },
     checkpoint: () => noted('checkpoint', Uint8Array.of(step)),
     describe: unused,
     forecast: unused,
