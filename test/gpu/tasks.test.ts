@@ -1,70 +1,33 @@
 /**
  * Every data format and every task from the bytes of files to a model that is better on held-out examples than before.
  *
- * Seen to fail with: labels that are not shifted for answers, a mask that hides nothing, weights of numbers left at zero, tags on every token,
- * a bucket's program that is not the batch's, IDX labels one too high.
+ * Seen to fail with: IDX labels that are others, segments that are not fed, answers' labels that are not shifted.
  */
 import { readFileSync } from 'node:fs';
 import { zipSync } from 'fflate';
 import { afterEach, describe, expect, test } from 'vitest';
 import { compare } from '../../src/training/compare.ts';
-import type { DataSource, EvalMetric, ModelSource } from '../../src/training/protocol.ts';
-import type { Session } from '../../src/training/session.ts';
-import type { TrainingSettings } from '../../src/training/settings.ts';
-import { reportData } from '../../src/training/source.ts';
+import type { DataSource, ModelSource } from '../../src/training/protocol.ts';
 import { idx, png } from '../unit/data-support.ts';
-import { openTiny, tinyLanguage, tinyVision } from './tinyRuns.ts';
-import { dataFiles, tinyBert, tinyChat } from './tinyTasks.ts';
+import { tinyLanguage, tinyVision } from './tinyRuns.ts';
+import {
+  closeAll,
+  dataFiles,
+  every,
+  head,
+  range,
+  review,
+  reviewWords,
+  tinyBert,
+  tinyChat,
+  train,
+} from './tinyTasks.ts';
 
-const open: Session[] = [];
-afterEach(() => {
-  for (const session of open.splice(0)) session.destroy();
-});
-
-interface Trained {
-  readonly session: Session;
-  readonly before: EvalMetric;
-  readonly after: EvalMetric;
-  readonly notes: string;
-}
-
-/** The classifier alone is enough where its inputs tell words apart. */
-const head = { method: 'head', config: { modules_to_save: ['classifier'] } } as const;
-const every = { method: 'full', config: {} } as const;
-
-/** Trains models that know nothing yet. */
-async function train(
-  what: typeof head | typeof every,
-  model: ModelSource,
-  data: DataSource,
-  training: Partial<TrainingSettings> = {},
-): Promise<Trained> {
-  const settings = {
-    steps: 24,
-    batchSize: 8,
-    learningRate: what === head ? 0.05 : 0.01,
-    sequenceLength: 16,
-    ...training,
-  };
-  const session = await openTiny({ ...what, model, data, training: settings });
-  open.push(session);
-  const before = await session.evaluate('base');
-  await session.play();
-  const after = session.history.evals.at(-1)!;
-  const notes = reportData(session.data, session.batches.options).notes.join('\n');
-  return { session, before, after, notes };
-}
+afterEach(closeAll);
 
 const fixture = (name: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../fixtures/data/${name}`, import.meta.url)));
 
-const range = (n: number) => Array.from({ length: n }, (_, i) => i);
-
-const GOOD = ['lovely', 'bright', 'splendid'];
-const BAD = ['dreary', 'awful', 'dull'];
-/** Review i: good where i is odd. */
-const review = (i: number): string => `a ${(i % 2 === 1 ? GOOD : BAD)[i % 3]} day`;
-const reviewWords = ['a', 'day', 'and', 'long', 'night', ...GOOD, ...BAD];
 const labelled = range(48).map((i) => ({ text: review(i), label: i % 2 === 1 ? 'positive' : 'negative' }));
 
 describe('sequence classification', () => {
@@ -281,43 +244,5 @@ describe('instructions', () => {
     const shown = await compare(session, { seed: 1, prompt: 'ab and uv', maxTokens: 3 });
     if (shown.kind !== 'text') throw new Error(shown.kind);
     expect(shown.prompt).toContain('ab and uv');
-  });
-});
-
-test('short rows do not pay for long ones: each length has its own program, and the curve is that of equal padding', async () => {
-  const long = 'and a long night and a day '.repeat(4);
-  const rows = range(64).map((i) => ({
-    text: i % 4 === 0 ? `${review(i)} ${long}` : review(i),
-    label: i % 2 === 1 ? 'positive' : 'negative',
-  }));
-  const jsonl = rows.map((r) => JSON.stringify(r)).join('\n');
-  const settings = { sequenceLength: 40, steps: 40 };
-  const bucketed = await train(head, tinyBert('sum', reviewWords), dataFiles({ 'r.jsonl': jsonl }), settings);
-  const lengths = range(8).map((i) => bucketed.session.batches.update(i)[0]!.sequence);
-  expect(new Set(lengths)).toEqual(new Set([8, 40]));
-  expect(bucketed.notes).toContain('padded to 8, 40 tokens');
-  expect(bucketed.after.value).toBeGreaterThanOrEqual(0.9);
-  const steps = bucketed.session.history.steps.map((s) => s.step);
-  expect(steps).toEqual(range(40).map((i) => i + 1));
-  // The same examples at the longest length say the same.
-  const { batches, engine } = bucketed.session;
-  const short = range(8)
-    .map((i) => batches.update(i)[0]!)
-    .find((b) => b.sequence === 8)!;
-  const padded = (tensor: { readonly data: Float32Array | Int32Array }) => {
-    const data = new Int32Array(8 * 40);
-    for (let r = 0; r < 8; r++) data.set(tensor.data.subarray(r * 8, r * 8 + 8) as Int32Array, r * 40);
-    return { dtype: 'int32' as const, shape: [8, 40], data };
-  };
-  const wide = {
-    ...short,
-    sequence: 40,
-    inputs: Object.fromEntries(Object.entries(short.inputs).map(([n, t]) => [n, padded(t)])),
-  };
-  const a = await engine.evaluate('adapted', short, true);
-  const b = await engine.evaluate('adapted', wide, true);
-  expect(Math.abs(a.loss - b.loss)).toBeLessThan(1e-4 * Math.max(1, Math.abs(b.loss)));
-  a.logits!.forEach((v, i) => {
-    expect(Math.abs(v - b.logits![i]!)).toBeLessThan(1e-4);
   });
 });

@@ -2,8 +2,18 @@
 import { trainBpe } from '../../src/data/bpe.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import type { DataOptions, DataSource, ModelSource, NamedFile } from '../../src/training/protocol.ts';
+import type {
+  DataOptions,
+  DataSource,
+  EvalMetric,
+  ModelSource,
+  NamedFile,
+} from '../../src/training/protocol.ts';
+import type { Session } from '../../src/training/session.ts';
+import type { TrainingSettings } from '../../src/training/settings.ts';
+import { reportData } from '../../src/training/source.ts';
 import { encoder, VOCABULARY } from '../tools/graphs.ts';
+import { openTiny } from './tinyRuns.ts';
 
 const bytesOf = (content: string | Uint8Array): Uint8Array =>
   typeof content === 'string' ? new TextEncoder().encode(content) : content;
@@ -129,3 +139,52 @@ export function tinyChat(corpus: string, template: string | null = TEMPLATE): Mo
     ],
   };
 }
+
+const open: Session[] = [];
+/** Ends the sessions of a test. */
+export function closeAll(): void {
+  for (const session of open.splice(0)) session.destroy();
+}
+
+interface Trained {
+  readonly session: Session;
+  readonly before: EvalMetric;
+  readonly after: EvalMetric;
+  readonly notes: string;
+}
+
+/** The classifier alone is enough where its inputs tell words apart. */
+export const head = { method: 'head', config: { modules_to_save: ['classifier'] } } as const;
+export const every = { method: 'full', config: {} } as const;
+
+/** Trains models that know nothing yet. */
+export async function train(
+  what: typeof head | typeof every,
+  model: ModelSource,
+  data: DataSource,
+  training: Partial<TrainingSettings> = {},
+): Promise<Trained> {
+  const settings = {
+    steps: 24,
+    batchSize: 8,
+    learningRate: what === head ? 0.05 : 0.01,
+    sequenceLength: 16,
+    ...training,
+  };
+  const session = await openTiny({ ...what, model, data, training: settings });
+  open.push(session);
+  const before = await session.evaluate('base');
+  await session.play();
+  const after = session.history.evals.at(-1)!;
+  const notes = reportData(session.data, session.batches.options).notes.join('\n');
+  return { session, before, after, notes };
+}
+
+const GOOD = ['lovely', 'bright', 'splendid'];
+const BAD = ['dreary', 'awful', 'dull'];
+
+/** Review i: good where i is odd. */
+export const review = (i: number): string => `a ${(i % 2 === 1 ? GOOD : BAD)[i % 3]} day`;
+export const reviewWords = ['a', 'day', 'and', 'long', 'night', ...GOOD, ...BAD];
+
+export const range = (n: number) => Array.from({ length: n }, (_, i) => i);
