@@ -65,6 +65,14 @@ export function createForecastDesk(
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** What the shown forecast, or its refusal, is of. */
   let inputs: readonly unknown[] = [];
+  let started: { readonly id: number; readonly inputs: readonly unknown[] } | null = null;
+
+  /** The forecast of the run that has begun, if it is of the same settings; it may come after the run was asked for. */
+  function settle(): void {
+    const { report, isBusy, ofRun } = view.getState();
+    if (started === null || ofRun !== null || report === null || isBusy) return;
+    if (same(started.inputs, inputs)) view.setState({ ofRun: { id: started.id, report } });
+  }
 
   async function ask(): Promise<void> {
     const mine = ++latest;
@@ -76,6 +84,7 @@ export function createForecastDesk(
       const { budgetBytes } = view.getState();
       const report = await trainer.forecast(runRequest(state), budgetBytes ?? undefined);
       if (mine === latest) view.setState({ isBusy: false, report, error: null });
+      settle();
     } catch (error) {
       const { kind, message, details } = asPapilioError(error);
       if (mine === latest) view.setState({ isBusy: false, report: null, error: { kind, message, details } });
@@ -131,9 +140,9 @@ export function createForecastDesk(
   run.subscribe(({ current }, before) => {
     if (current === null || current.id === before.current?.id) return;
     clearTimeout(timer);
-    const { report, isStale, isBusy } = view.getState();
-    const isOfIt = report !== null && !isStale && !isBusy && same(inputsOf(choice.getState()), inputs);
-    view.setState({ ofRun: isOfIt ? { id: current.id, report } : null });
+    started = { id: current.id, inputs: inputsOf(choice.getState()) };
+    view.setState({ ofRun: null });
+    settle();
   });
 
   return {

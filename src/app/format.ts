@@ -46,6 +46,10 @@ export function duration(seconds: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
+/** A time that was measured or forecast: milliseconds below a second. */
+export const brief = (seconds: number): string =>
+  seconds < 1 ? `${Number((seconds * 1000).toPrecision(3))} ms` : `${Number(seconds.toPrecision(3))} s`;
+
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds / 1000);
   if (seconds < 50) return 'just now';

@@ -2,7 +2,7 @@
 import { type FormEvent, useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
-import { real } from '../../app/format.ts';
+import { brief, rate, real } from '../../app/format.ts';
 import { asksFor, drawingSize, type RunningView, SIDES, type Side } from '../../app/running.ts';
 import type { Writing } from '../../app/runningText.ts';
 import { DrawPad } from '../parts/DrawPad.tsx';
@@ -164,8 +164,8 @@ function Written({ title, writing }: { readonly title: string; readonly writing:
         {isDone ? null : <span className="caret" aria-hidden="true" />}
       </p>
       <p className="hint">
-        {promptSeconds === null ? '' : `${promptTokens} prompt tokens in ${real(promptSeconds)} s`}
-        {tokensPerSecond === null ? '' : `, then ${real(tokensPerSecond)} tokens/s`}, {tokens} new,{' '}
+        {promptSeconds === null ? '' : `${promptTokens} prompt tokens in ${brief(promptSeconds)}`}
+        {tokensPerSecond === null ? '' : `, then ${rate(tokensPerSecond)} tokens/s`}, {tokens} new,{' '}
         {isCached ? 'with the file’s cache' : 'without a cache: the file has none'}
       </p>
     </div>

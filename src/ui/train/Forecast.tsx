@@ -2,7 +2,7 @@
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
-import { bytes, real, whole } from '../../app/format.ts';
+import { brief, bytes, whole } from '../../app/format.ts';
 import type { ForecastReport } from '../../training/forecastReport.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
 import { Icon } from '../parts/Icon.tsx';
@@ -71,7 +71,7 @@ function Report({ report }: { readonly report: ForecastReport }) {
           <p className="hint">
             {secondsPerStep === null
               ? ''
-              : `About ${stepTime(secondsPerStep)} a step, from a short probe of this device and ${whole(dispatchesPerStep)} dispatches. `}
+              : `About ${brief(secondsPerStep)} a step, from a short probe of this device and ${whole(dispatchesPerStep)} dispatches. `}
             Largest buffer {bytes(largest.bytes)}; this device allows {bytes(report.bufferLimitBytes)}.
           </p>
         </>
@@ -138,9 +138,6 @@ function Budget() {
   );
 }
 
-const stepTime = (seconds: number): string =>
-  seconds < 1 ? `${real(seconds * 1000)} ms` : `${real(seconds)} s`;
-
 /** Forecast and measurement of the run on screen. */
 export function ForecastBeside({ pace }: { readonly pace: number | null }) {
   const page = usePage();
@@ -166,8 +163,8 @@ export function ForecastBeside({ pace }: { readonly pace: number | null }) {
         </tr>
         <tr>
           <th scope="row">A step</th>
-          <td>{secondsPerStep === null ? '–' : stepTime(secondsPerStep)}</td>
-          <td>{pace === null ? 'after 10 steps' : stepTime(pace)}</td>
+          <td>{secondsPerStep === null ? '–' : brief(secondsPerStep)}</td>
+          <td>{pace === null ? 'after 10 steps' : brief(pace)}</td>
         </tr>
       </tbody>
     </table>
