@@ -33,7 +33,16 @@ function inputsOf(choice: ChoiceState): readonly unknown[] {
   const { settings, modelFiles, dataFiles, fetchedModel, fetchedData, text, drawings, startFrom } = choice;
   const { model, data, method, config, training } = settings;
   return [
-    JSON.stringify([model, data, method, config, training, choice.precision, choice.dataOptions]),
+    JSON.stringify([
+      model,
+      data,
+      method,
+      config,
+      training,
+      choice.precision,
+      choice.recompute,
+      choice.dataOptions,
+    ]),
     modelFiles,
     dataFiles,
     fetchedModel,
@@ -126,9 +135,10 @@ export function createForecastDesk(
       latest++;
       inputs = [];
       view.setState({ isBusy: false, report: null, error: null, isStale: false });
-      // Rounding was chosen for the other model, unless it comes with this one.
-      if (now.precision === before.precision && now.precision !== 'file') {
-        choice.setState({ precision: 'file' });
+      // These were chosen for the other model, unless they come with this one.
+      const isKept = now.precision === before.precision && now.recompute === before.recompute;
+      if (isKept && (now.precision !== 'file' || now.recompute)) {
+        choice.setState({ precision: 'file', recompute: false });
         return;
       }
     }
@@ -153,9 +163,10 @@ export function createForecastDesk(
       if (view.getState().report !== null) void ask();
     },
     apply({ change }) {
-      const { precision, modules, ...training } = change;
+      const { precision, recompute, modules, ...training } = change;
       choice.setState((s) => ({
         ...(precision === undefined ? {} : { precision }),
+        ...(recompute === undefined ? {} : { recompute }),
         settings: {
           ...s.settings,
           training: { ...s.settings.training, ...training },

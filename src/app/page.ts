@@ -11,7 +11,7 @@ import { createForecastDesk, type ForecastDesk } from './forecast.ts';
 import type { HubDesk } from './hub.ts';
 import { createLooking, type Looking } from './looking.ts';
 import { embeddedCard } from './modelCards.ts';
-import { readsOtherwise } from './request.ts';
+import { runsOtherwise } from './request.ts';
 import { createRunningDesk, type RunningDesk } from './running.ts';
 import type { Sessions } from './sessions.ts';
 import {
@@ -174,7 +174,7 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
         current !== null &&
         (!sameValue(current.settings, settings) ||
           request?.adapter !== startFrom?.files ||
-          (request !== null && readsOtherwise(request, choice.getState())))
+          (request !== null && runsOtherwise(request, choice.getState())))
       );
     },
     setSettings,

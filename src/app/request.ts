@@ -65,9 +65,11 @@ export function sources(choice: ChoiceState): Pick<RunRequest, 'model' | 'data'>
   };
 }
 
-/** Whether a request reads its model and data otherwise than is chosen now. */
-export const readsOtherwise = ({ model, data }: RunRequest, choice: ChoiceState): boolean =>
-  (model.precision ?? 'file') !== choice.precision || !sameValue(data.options ?? {}, optionsOf(choice));
+/** Whether a request reads its model and data, or computes, otherwise than is chosen now; settings left out. */
+export const runsOtherwise = ({ model, data, recompute = false }: RunRequest, choice: ChoiceState): boolean =>
+  recompute !== choice.recompute ||
+  (model.precision ?? 'file') !== choice.precision ||
+  !sameValue(data.options ?? {}, optionsOf(choice));
 
 /** @throws PapilioError 'bad-data' or 'malformed-onnx' when something is still missing. */
 export function runRequest(choice: ChoiceState): RunRequest {
@@ -77,6 +79,7 @@ export function runRequest(choice: ChoiceState): RunRequest {
     method: settings.method,
     config: fullConfig(settings) as unknown as Record<string, unknown>,
     training: settings.training,
+    ...(choice.recompute ? { recompute: true } : {}),
     ...(startFrom?.method === settings.method ? { adapter: startFrom.files } : {}),
   };
 }
@@ -89,6 +92,7 @@ export function choicesOf(request: RunRequest, run: string): Partial<ChoiceState
   return {
     startFrom: adapter ? { name: `the adapter of ${run}`, method, files: adapter } : null,
     precision,
+    recompute: request.recompute ?? false,
     dataOptions: options,
     ...(model.kind === 'files' ? { modelFiles: model.files } : {}),
     ...(data.kind === 'files' ? { dataFiles: data.files } : {}),

@@ -50,6 +50,8 @@ export interface ChoiceState {
   readonly dataOptions: DataOptions;
   /** What the weights are rounded to while loading. */
   readonly precision: Precision;
+  /** Activations are computed again in the backward pass instead of being kept. */
+  readonly recompute: boolean;
   /** What merging does to weights that the file keeps in codes. */
   readonly quantised: QuantisedMerge;
   readonly startFrom: StartFrom | null;
@@ -162,6 +164,7 @@ export function createStores() {
     drawings: [],
     dataOptions: {},
     precision: 'file',
+    recompute: false,
     quantised: 'requantise',
     startFrom: null,
     report: null,

@@ -76,6 +76,7 @@ function Report({ report }: { readonly report: ForecastReport }) {
           </p>
         </>
       ) : null}
+      <Recompute />
       <Budget />
       {refusal === null ? (
         <p className="verdict is-good">
@@ -107,6 +108,20 @@ function Report({ report }: { readonly report: ForecastReport }) {
         </div>
       )}
     </>
+  );
+}
+
+function Recompute() {
+  const page = usePage();
+  const isOn = useChoice((s) => s.recompute);
+  if (!isOn) return null;
+  return (
+    <p className="hint">
+      Activations are computed again in the backward pass, in less memory and more time.{' '}
+      <Button className="text-button" onPress={() => page.choice.setState({ recompute: false })}>
+        keep them
+      </Button>
+    </p>
   );
 }
 
