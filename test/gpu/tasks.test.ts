@@ -1,7 +1,5 @@
 /**
  * Every data format and every task from the bytes of files to a model that is better on held-out examples than before.
- *
- * Seen to fail with: IDX labels that are others, segments that are not fed, answers' labels that are not shifted.
  */
 import { readFileSync } from 'node:fs';
 import { zipSync } from 'fflate';
