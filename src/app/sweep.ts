@@ -1,6 +1,6 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { METHODS, type MethodId } from '../adapters/registry.ts';
+import type { MethodId } from '../adapters/registry.ts';
 import type { ErrorReport, TrainerApi } from '../training/protocol.ts';
 import type { MethodRow, SweepReport } from '../training/sweepTypes.ts';
 import { derive } from './derive.ts';
@@ -108,42 +108,6 @@ export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepD
   };
 }
 
-export interface SweepColumn {
-  readonly title: string;
-  /** Which sentence of the report tells how it was got. */
-  readonly source: string;
-  readonly isNumber: boolean;
-  /** As it is written in files; empty where nothing was measured. */
-  value(row: MethodRow): string | number;
-}
-
-const orNothing = (value: number | null): string | number => value ?? '';
-
-/** The table's columns, once for the page and for files. */
-export const SWEEP_COLUMNS: readonly SweepColumn[] = [
-  { title: 'method', source: 'settings', isNumber: false, value: (row) => METHODS[row.method].title },
-  { title: 'size', source: 'settings', isNumber: false, value: settingsText },
-  { title: 'learning rate', source: 'settings', isNumber: true, value: (row) => row.learningRate },
-  { title: 'adapter', source: 'adapter', isNumber: true, value: (row) => row.adapter },
-  { title: 'stored', source: 'stored', isNumber: true, value: (row) => row.trainable.stored },
-  { title: 'free', source: 'free', isNumber: true, value: (row) => row.trainable.free },
-  { title: 'before', source: 'before', isNumber: true, value: (row) => row.before },
-  { title: 'after', source: 'after', isNumber: true, value: (row) => row.after },
-  {
-    title: 'seconds per step',
-    source: 'secondsPerStep',
-    isNumber: true,
-    value: (row) => orNothing(row.secondsPerStep),
-  },
-  { title: 'peak bytes', source: 'peakBytes', isNumber: true, value: (row) => orNothing(row.peakBytes) },
-  {
-    title: 'dispatches per step',
-    source: 'dispatchesPerStep',
-    isNumber: true,
-    value: (row) => orNothing(row.dispatchesPerStep),
-  },
-];
-
 export function settingsText({ settings }: MethodRow): string {
   return Object.entries(settings)
     .map(([field, value]) => `${field} ${value}`)
@@ -153,29 +117,29 @@ export function settingsText({ settings }: MethodRow): string {
 const cell = (value: string | number): string =>
   typeof value === 'string' && /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : String(value);
 
-export function sweepCsv(rows: readonly MethodRow[]): string {
-  const metric = rows[0]?.metric ?? '';
-  const head = [...SWEEP_COLUMNS.map(({ title }) => title), 'metric', 'held-out examples', 'steps'];
-  const lines = rows.map((row) =>
-    [...SWEEP_COLUMNS.map(({ value }) => value(row)), metric, row.examples, row.steps].map(cell).join(','),
-  );
-  return `${[head.join(','), ...lines].join('\n')}\n`;
-}
+/** Columns by name; what was not measured is empty. */
+const CSV: Readonly<Record<string, (row: MethodRow) => string | number | null>> = {
+  method: (row) => row.method,
+  size: settingsText,
+  learning_rate: (row) => row.learningRate,
+  adapter: (row) => row.adapter,
+  stored: (row) => row.trainable.stored,
+  free: (row) => row.trainable.free,
+  metric: (row) => row.metric,
+  before: (row) => row.before,
+  after: (row) => row.after,
+  held_out_examples: (row) => row.examples,
+  steps: (row) => row.steps,
+  seconds_per_step: (row) => row.secondsPerStep,
+  peak_bytes: (row) => row.peakBytes,
+  dispatches_per_step: (row) => row.dispatchesPerStep,
+};
 
-/** The table, and beneath it how each column was got. */
-export function sweepMarkdown({ rows, provenance, isWhole }: SweepReport): string {
-  const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
-  const first = rows[0];
-  return [
-    ...(first
-      ? [`Held-out ${first.metric} on ${first.examples} examples, ${first.steps} steps each.`, '']
-      : []),
-    line(SWEEP_COLUMNS.map(({ title }) => title)),
-    line(SWEEP_COLUMNS.map(() => '---')),
-    ...rows.map((row) => line(SWEEP_COLUMNS.map(({ value }) => value(row)))),
-    '',
-    ...Object.entries(provenance).map(([column, words]) => `- ${column}: ${words}`),
-    ...(isWhole ? [] : ['', 'Stopped before the last method.']),
-    '',
-  ].join('\n');
+export function sweepCsv(rows: readonly MethodRow[]): string {
+  const lines = rows.map((row) =>
+    Object.values(CSV)
+      .map((value) => cell(value(row) ?? ''))
+      .join(','),
+  );
+  return `${[Object.keys(CSV).join(','), ...lines].join('\n')}\n`;
 }

@@ -212,7 +212,7 @@ describe('methods side by side', () => {
       .split('\n')
       .map((text) => text.split(','));
     expect(line).toHaveLength(head!.length);
-    expect(line![head!.indexOf('seconds per step')]).toBe('');
+    expect(line![head!.indexOf('seconds_per_step')]).toBe('');
     expect(line![head!.indexOf('after')]).toBe('0.5');
   });
 });
