@@ -208,7 +208,7 @@ function describeModel(
     config,
     precision,
     separate,
-    warnings: [...warnings, ...imported.notes],
+    warnings: [...warnings, ...imported.notes, ...roundingNotes(precision, parameters)],
     build,
     at: (other) => describeModel(onnx, config, preprocessor, other, warnings, separate),
     withClasses(wanted, seed) {
@@ -258,4 +258,13 @@ function parametersOf(graph: Graph, modules: readonly ModuleInfo[]): ModelParame
         kept.get(name) === 'double' ||
         (kept.get(name) === 'float16' && storedParameter(v)!.dtype === 'u32')),
   }));
+}
+
+/** What rounding while loading means for the merged file. */
+function roundingNotes(precision: Precision, parameters: readonly ModelParameter[]): string[] {
+  const count = parameters.filter((p) => p.rounded).length;
+  if (count === 0) return [];
+  return [
+    `${count} weights were rounded to ${precision === 'q4' ? '4 bits (look-up tables to f16)' : 'f16'} while loading; a merged file holds them rounded, in its own type, as the adapter was trained on them.`,
+  ];
 }

@@ -80,7 +80,7 @@ const fourierft = {
   learningRate: 0.02,
 } as const;
 
-const f16 = { form: 'f32', precision: 'f16', quantised: 'requantise', tolerance: 1e-4 } as const;
+const f16 = { form: 'f32', precision: 'f16', quantised: 'requantise', tolerance: 2e-5 } as const;
 const q4 = { ...f16, precision: 'q4' } as const;
 const floated = { form: 'q4 file', precision: 'file', quantised: 'float', tolerance: 1e-4 } as const;
 // What the codes cannot hold is lost again on writing.
