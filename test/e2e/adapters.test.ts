@@ -104,7 +104,7 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   await press(page, `Train ${name} further`);
   await page.waitForSelector('.start-note');
   await press(page, 'Restart with changes');
-  await untilState(page, 'loading');
+  await until(async () => ![run, ''].includes(await words(page, '.transport-state b')), 'a new run');
   await untilState(page, 'finished');
   expect(await words(page, '.clocks')).toContain('1 of 1 steps');
   expect(errors).toEqual([]);
