@@ -1,0 +1,180 @@
+/**
+ * Data before a run, as the page holds it: what each column is, what was told and what was guessed. Seen to fail: a second text that is
+ * guessed again after it was left out, a mapping that outlives its file, an old answer that overtakes a new one.
+ */
+import { describe, expect, test } from 'vitest';
+import { columnRows, createDataDesk, incomplete, rolesIn, tasksIn } from '../../src/app/data.ts';
+import { sources } from '../../src/app/request.ts';
+import { baseSettings } from '../../src/app/settings.ts';
+import { createStores } from '../../src/app/stores.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import type { DataPreview, DataSource } from '../../src/training/protocol.ts';
+
+const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
+const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const previewOf = (parts: Partial<DataPreview>): DataPreview => ({
+  report: { name: 'a.csv', kind: 'text-class', labels: [], trainExamples: 8, heldExamples: 2, notes: [] },
+  task: 'text-classification',
+  tasks: ['text-classification', 'regression'],
+  columns: ['text', 'text2', 'stars'],
+  mapping: { text: 'text', pair: 'text2', label: 'stars' },
+  examples: [],
+  ...parts,
+});
+
+function setUp(answer: (data: DataSource) => Promise<DataPreview>) {
+  const stores = createStores();
+  const asked: DataSource[] = [];
+  const desk = createDataDesk(
+    stores,
+    {
+      preview: (_model, data) => {
+        asked.push(data);
+        return answer(data);
+      },
+    },
+    0,
+  );
+  stores.choice.setState({
+    settings: baseSettings('own-model'),
+    modelFiles: [file('model.onnx')],
+    dataFiles: [file('a.csv')],
+  });
+  return { ...stores, desk, asked };
+}
+
+describe('the preview', () => {
+  test('is asked for while somebody looks, and again when what it follows from changes', async () => {
+    const { desk, asked, choice } = setUp(() => Promise.resolve(previewOf({})));
+    await settle();
+    expect(asked).toHaveLength(0);
+    const leave = desk.watch();
+    await settle();
+    expect(asked).toHaveLength(1);
+    choice.setState((s) => ({
+      settings: { ...s.settings, training: { ...s.settings.training, learningRate: 1 } },
+    }));
+    await settle();
+    expect(asked).toHaveLength(1);
+    choice.setState((s) => ({
+      settings: { ...s.settings, training: { ...s.settings.training, sequenceLength: 32 } },
+    }));
+    await settle();
+    expect(asked).toHaveLength(2);
+    leave();
+    choice.setState({ dataFiles: [file('b.csv')] });
+    await settle();
+    expect(asked).toHaveLength(2);
+  });
+
+  test('shows the latest answer, whatever comes last', async () => {
+    const waiting: ((preview: DataPreview) => void)[] = [];
+    const { desk, choice } = setUp(() => new Promise((resolve) => waiting.push(resolve)));
+    desk.watch();
+    await settle();
+    choice.setState({ dataFiles: [file('b.csv')] });
+    await settle();
+    waiting[1]!(previewOf({ columns: ['new'] }));
+    waiting[0]!(previewOf({ columns: ['old'] }));
+    await settle();
+    expect(desk.view.getState().preview?.columns).toEqual(['new']);
+  });
+
+  test('of data that cannot be read is its sentence, and the columns are still there to map', async () => {
+    const { desk, choice } = setUp((data) =>
+      data.options?.mapping
+        ? Promise.resolve(previewOf({ mapping: { text: 'kommentar', label: 'note' } }))
+        : Promise.reject(
+            new PapilioError('bad-data', 'a.csv has no column "text".', {
+              columns: ['kommentar', 'note'],
+              task: 'text-classification',
+              tasks: ['text-classification', 'regression'],
+            }),
+          ),
+    );
+    desk.watch();
+    await settle();
+    const view = desk.view.getState();
+    expect(view.error?.message).toBe('a.csv has no column "text".');
+    expect(choice.getState().dataFiles).toHaveLength(1);
+    expect(tasksIn(view).tasks).toEqual(['text-classification', 'regression']);
+    expect(columnRows(view).map(({ column, role }) => [column, role])).toEqual([
+      ['kommentar', null],
+      ['note', null],
+    ]);
+    desk.setColumn('kommentar', 'text');
+    await settle();
+    expect(desk.view.getState().error).toBeNull();
+    expect(choice.getState().dataOptions.mapping).toEqual({ text: 'kommentar' });
+  });
+
+  test('is not asked for before there is data', async () => {
+    const { desk, asked, choice } = setUp(() => Promise.resolve(previewOf({})));
+    choice.setState({ dataFiles: [] });
+    desk.watch();
+    await settle();
+    expect(asked).toHaveLength(0);
+    expect(desk.view.getState()).toEqual({ isBusy: false, preview: null, error: null });
+  });
+});
+
+describe('columns', () => {
+  const view = { isBusy: false, preview: previewOf({}), error: null };
+
+  test('that nobody named are guesses; those one cannot do without stay', () => {
+    expect(columnRows(view, { label: 'stars' })).toEqual([
+      { column: 'text', role: 'text', isGuess: true, canDrop: false },
+      { column: 'text2', role: 'pair', isGuess: true, canDrop: true },
+      { column: 'stars', role: 'label', isGuess: false, canDrop: true },
+    ]);
+  });
+
+  test('that are left out are not guessed again', async () => {
+    const { desk, choice } = setUp(() => Promise.resolve(previewOf({})));
+    desk.watch();
+    await settle();
+    desk.setColumn('text2', null);
+    expect(choice.getState().dataOptions.mapping).toEqual({ pair: '' });
+    expect(columnRows(view, { pair: '' })[1]).toMatchObject({ role: null });
+    expect(sources(choice.getState()).data.options).toEqual({ mapping: { pair: '' } });
+  });
+
+  test('take a role from another, and exclude ways of reading that do not go together', async () => {
+    const chat = previewOf({
+      task: 'causal-lm',
+      tasks: ['causal-lm'],
+      columns: ['q', 'a', 'story'],
+      mapping: { text: 'story' },
+    });
+    const { desk, choice } = setUp(() => Promise.resolve(chat));
+    desk.watch();
+    await settle();
+    desk.setColumn('story', 'text');
+    desk.setColumn('q', 'prompt');
+    expect(choice.getState().dataOptions.mapping).toEqual({ prompt: 'q' });
+    const seen = { isBusy: false, preview: chat, error: null };
+    expect(incomplete(seen, { prompt: 'q' })).toMatch(/answer/);
+    desk.setColumn('a', 'answer');
+    expect(choice.getState().dataOptions.mapping).toEqual({ prompt: 'q', answer: 'a' });
+    expect(
+      incomplete({ ...seen, preview: { ...chat, mapping: { prompt: 'q', answer: 'a' } } }, {}),
+    ).toBeNull();
+    expect(rolesIn(seen)).toContain('messages');
+  });
+
+  test('are forgotten with their file; padding is not', async () => {
+    const { desk, choice } = setUp(() => Promise.resolve(previewOf({})));
+    desk.watch();
+    await settle();
+    desk.setColumn('text2', 'text');
+    desk.setTask('regression');
+    desk.setPadding('longest');
+    expect(choice.getState().dataOptions).toEqual({ task: 'regression', padding: 'longest' });
+    choice.setState({ dataFiles: [file('b.csv')] });
+    expect(choice.getState().dataOptions).toEqual({ padding: 'longest' });
+    // A resumed run brings its files and their reading together.
+    choice.setState({ dataFiles: [file('c.csv')], dataOptions: { mapping: { text: 'x' } } });
+    expect(choice.getState().dataOptions).toEqual({ mapping: { text: 'x' } });
+  });
+});
