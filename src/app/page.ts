@@ -80,7 +80,7 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
   const controller = createController(stores, trainer, sessions);
   const looking = createLooking(stores, trainer, controller, inference);
   const shelf = createShelfDesk(stores, trainer, (row, files) => {
-    const { model, data, preset } = choice.getState().settings;
+    const { model, data, preset, training } = choice.getState().settings;
     const base = baseSettings(preset, { model, data, method: row.method });
     const config = Object.fromEntries(
       Object.entries(row.config).filter(
@@ -88,7 +88,7 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
       ),
     );
     choice.setState({ startFrom: { name: row.name, method: row.method, files } });
-    setSettings({ ...base, config });
+    setSettings({ ...base, config, training });
   });
   const sweep = createSweepDesk(stores, trainer);
   const data = createDataDesk(stores, trainer);

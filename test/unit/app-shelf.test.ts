@@ -143,7 +143,9 @@ describe('opened adapters', () => {
   test('can be gone on from: method and settings are theirs, the rest is free, and the way back is short', async () => {
     const { page } = setUp();
     await page.shelf.open(files);
+    page.setTraining('steps', 7);
     await page.shelf.goOn('adapter-1');
+    expect(page.choice.getState().settings.training.steps).toBe(7);
     const { settings, startFrom } = page.choice.getState();
     expect(settings).toMatchObject({
       method: 'lora',
