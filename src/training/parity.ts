@@ -13,13 +13,16 @@ export interface ParitySample {
   readonly logits: Float32Array;
 }
 
-/** A held-out batch with the trainer's adapted logits. Every position counts, padded ones too. */
+/**
+ * A held-out batch with the trainer's adapted logits. Every position counts, padded ones too: a decoder is fed a full mask, since what comes
+ * after a text is nothing to it in training.
+ */
 export async function paritySample(session: Session): Promise<ParitySample> {
   const { batches, dataset } = session;
   const first = batches.load('held', batches.held(0)[0]!);
   const mask = first.inputs.attention_mask;
   const batch: FullBatch =
-    dataset.kind === 'text' && mask
+    (dataset.kind === 'text' || dataset.kind === 'instruction') && mask
       ? {
           ...first,
           inputs: {

@@ -1,0 +1,141 @@
+/**
+ * A person's own table in Chromium: a CSV whose columns no one can guess is refused in a sentence, its columns are named, the preview follows,
+ * two steps train, the merged file and the one before it write side by side. Seen to fail: padded rows
+ * compared under a mask that the trainer does not use, a dropped row that is not told.
+ */
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { unzipSync } from 'fflate';
+import type { Browser, ElementHandle, Page } from 'puppeteer-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { downloadFolder, openBrowser } from '../tools/browser.ts';
+import { type PageServer, servePage } from '../tools/server.ts';
+import { downloaded, mergeAndCheck, openPage, press, trainToTheEnd, until, words } from './page-tools.ts';
+
+const LINK =
+  'v=1&preset=tales-recipes&data=files&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
+
+let server: PageServer;
+let browser: Browser;
+let folder: string;
+let table: string;
+
+beforeAll(async () => {
+  const rows = Array.from({ length: 24 }, (_, i) =>
+    i === 4 ? '"Where did nobody go?",""' : `"Where did fox ${i} go?","Fox ${i} ran home to the river."`,
+  );
+  table = join(await mkdtemp(join(tmpdir(), 'papilio-table-')), 'odd.csv');
+  await writeFile(table, ['frage,erwiderung', ...rows].join('\n'));
+  server = await servePage();
+  folder = await downloadFolder();
+  browser = await openBrowser('chrome', folder);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** Says what a column is, as a person does: opens its list and takes a line of it. */
+async function pick(page: Page, column: string, what: string): Promise<void> {
+  const list = await until(
+    () =>
+      page
+        .evaluateHandle((name) => {
+          const row = [...document.querySelectorAll('.column')].find(
+            (one) => one.querySelector('code')?.textContent === name,
+          );
+          return row?.querySelector<HTMLElement>('.picker-button') ?? null;
+        }, column)
+        .then((handle) => handle.asElement() as ElementHandle<HTMLElement> | null),
+    `the column ${column}`,
+    30,
+  );
+  await list.evaluate((button) => button.scrollIntoView({ block: 'center' }));
+  await list.click();
+  const line = await until(() => page.$(`::-p-aria([name="${what}"][role="option"])`), what, 30);
+  await line.click();
+}
+
+const preview = (page: Page, wanted: RegExp) =>
+  until(
+    async () => (wanted.test(await words(page, '.data-preview')) ? words(page, '.data-preview') : ''),
+    `${wanted}`,
+    30,
+  );
+
+test('a table with odd columns is mapped, trained on, merged, and both files write', async () => {
+  const { page, errors } = await openPage(browser, server.url, LINK, 1440);
+  await page.evaluate(() => {
+    for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
+      if (button.querySelector('.section-title')?.textContent === 'Data') button.click();
+  });
+  const input = await page.waitForSelector('.drop input[type=file]');
+  expect(await input!.evaluate((box) => (box as HTMLInputElement).accept)).toContain('.parquet');
+  await (input as ElementHandle<HTMLInputElement>).uploadFile(table);
+
+  expect(await preview(page, /no column "text"/)).toContain('it has "frage", "erwiderung"');
+  expect(await words(page, '.drop-files')).toContain('odd.csv');
+
+  await pick(page, 'erwiderung', 'text');
+  const asText = await preview(page, /windows of 32/);
+  expect(asText).toMatch(/Texts are packed/);
+  expect(asText).not.toMatch(/frage" as/);
+
+  await pick(page, 'frage', 'prompt');
+  await preview(page, /belong together/);
+  await pick(page, 'erwiderung', 'answer');
+  const asChat = await preview(page, /the prompt is only read/);
+  expect(asChat).toMatch(/"frage" as prompt, "erwiderung" as answer/);
+  expect(asChat).toMatch(/row 6/);
+  const counted = await page.$$eval('.token-examples li:first-child mark', (all) =>
+    all.map((one) => one.textContent).join(''),
+  );
+  expect(counted).toMatch(/^Fox␣\d+␣ran␣home/);
+
+  await press(page, 'Forecast memory and time');
+  const forecast = await until(
+    async () => /Peak\s+([\d.]+ [kM]B)/.exec(await words(page, '.forecast'))?.[1],
+    'a forecast',
+    60,
+  );
+
+  await trainToTheEnd(page);
+  const beside = await words(page, '.panel-train .beside');
+  expect(beside).toContain(forecast);
+  expect(beside).toMatch(/GPU memory, peak\s+\S+ [kM]B\s+\S+ [kM]B/);
+
+  await mergeAndCheck(page);
+  await page.type('.run-it textarea', 'Where did fox 3 go?');
+  await page.$eval('.run-it .box-number', (box) => (box as HTMLInputElement).select());
+  await page.type('.run-it .box-number', '12');
+  await press(page, 'Write with both files');
+  const sides = await until(
+    async () => {
+      const all = await page.$$eval('.run-it .text-side[aria-busy=false]', (both) =>
+        both.map((one) => one.textContent ?? ''),
+      );
+      return all.length === 2 ? all : null;
+    },
+    'both files’ texts',
+    60,
+  );
+  for (const side of sides)
+    expect(side).toMatch(/prompt tokens in [\d.]+ m?s.*\d+ new, with the file’s cache/s);
+  expect(sides[0]).toMatch(/^before/);
+  expect(sides[1]).toMatch(/^merged/);
+
+  await page.$$eval('.download', (all) =>
+    all.find((one) => one.textContent?.startsWith('Folder'))!.scrollIntoView(),
+  );
+  await page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>('.download')]
+      .find((one) => one.textContent?.startsWith('Folder'))!
+      .click(),
+  );
+  const zip = unzipSync(new Uint8Array(await readFile(await downloaded(folder, '.zip'))));
+  const names = Object.keys(zip).map((name) => name.slice(name.indexOf('/') + 1));
+  expect(names).toEqual(expect.arrayContaining(['onnx/model.onnx', 'config.json', 'tokenizer.json']));
+  expect(errors).toEqual([]);
+  await page.close();
+});
