@@ -51,17 +51,30 @@ async function drop(page: Page, path: string): Promise<void> {
   await box.uploadFile(path);
 }
 
+/** Waits until the list is at rest, then presses: what is under way disables the buttons. */
+async function pressShelf(page: Page, name: string): Promise<void> {
+  await until(
+    async () => {
+      const button = await page.$(`::-p-aria([name="${name}"][role="button"])`);
+      return button?.evaluate((element) => !element.hasAttribute('data-disabled'));
+    },
+    `the button ${name} to be enabled`,
+    120,
+  );
+  await press(page, name);
+}
+
 test('an adapter is opened, merged, packed again and trained further; a broken one says why', async () => {
   const { page, errors } = await openPage(browser, server.url, ONE_STEP);
   await trainToTheEnd(page);
   await openTab(page, 'Adapters');
   const run = await words(page, '.transport-state b');
   await press(page, `add the adapter of ${run}`);
-  await press(page, `Save ${run}`);
+  await pressShelf(page, `Save ${run}`);
   const path = await downloaded(folder, `${run}.zip`);
   const zip = new Uint8Array(await readFile(path));
   await rename(path, join(folder, 'mine.zip'));
-  await press(page, `Remove ${run}`);
+  await pressShelf(page, `Remove ${run}`);
   await until(async () => (await page.$('.shelf-item')) === null, 'an empty list', 30);
 
   const broken = join(folder, 'broken.zip');
@@ -88,20 +101,20 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   const name = await words(page, '.shelf-name');
 
   await page.click('.shelf-item input[type=checkbox]');
-  await press(page, 'Merge');
+  await pressShelf(page, 'Merge');
   const state = await until(() => words(page, '.shelf-state'), 'the adapter to be merged');
   expect(state).toContain(`Merged into the weights: ${name}`);
 
   expect(name).toBe('mine');
   await rename(join(folder, 'mine.zip'), join(folder, 'dropped.zip'));
-  await press(page, 'Save as zip');
+  await pressShelf(page, 'Save as zip');
   const again = await downloaded(folder, 'mine.zip');
   const [first, second] = [adapterIn(zip), adapterIn(new Uint8Array(await readFile(again)))];
   expect(second.method.id).toBe('lora');
   expect([...second.tensors.keys()]).toEqual([...first.tensors.keys()]);
   expect(second.tensors).toEqual(first.tensors);
 
-  await press(page, `Train ${name} further`);
+  await pressShelf(page, `Train ${name} further`);
   await page.waitForSelector('.start-note');
   await press(page, 'Restart with changes');
   await until(async () => ![run, ''].includes(await words(page, '.transport-state b')), 'a new run');
