@@ -4,8 +4,8 @@
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { METHODS } from '../adapters/registry.ts';
 import type { MethodId } from '../adapters/registry.ts';
+import { METHODS } from '../adapters/registry.ts';
 import { openDevice } from '../gpu/device.ts';
 import { fail } from '../lib/errors.ts';
 import { benchSubject } from './bench/measure.ts';

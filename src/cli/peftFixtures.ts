@@ -10,9 +10,9 @@ import type { Layer } from '../adapters/types.ts';
 import { createBuilder } from '../graph/builder.ts';
 import { linear } from '../ops/linear.ts';
 import { unary } from '../ops/unary.ts';
+import type { RunGraph } from '../training/runGraph.ts';
 import { type CaseTensor, compare } from './peftCase.ts';
 import type { RowResult } from './peftTables.ts';
-import type { RunGraph } from '../training/runGraph.ts';
 import { kindOf, listFolder, readBytes, readText } from './runtime.ts';
 
 /** y = fc2(tanh(fc1(x))). */

@@ -19,9 +19,9 @@ import type { AdapterTensor, Layer } from '../adapters/types.ts';
 import { createBuilder } from '../graph/builder.ts';
 import { fail } from '../lib/errors.ts';
 import { linear } from '../ops/linear.ts';
+import type { RunGraph } from '../training/runGraph.ts';
 import { type CaseTensor, compare } from './peftCase.ts';
 import type { RowResult } from './peftTables.ts';
-import type { RunGraph } from '../training/runGraph.ts';
 
 interface MultiCase {
   readonly name: string;

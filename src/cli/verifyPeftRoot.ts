@@ -5,12 +5,12 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { type Device, openDevice } from '../gpu/device.ts';
+import { graphRunner } from '../training/runGraph.ts';
 import { caseSummary, checkCases } from './peftCases.ts';
 import { checkFixtures } from './peftFixtures.ts';
 import { checkMultiAdapter } from './peftMulti.ts';
 import { type RowResult, TABLES } from './peftTables.ts';
 import { checkPeftTrain } from './peftTrain.ts';
-import { graphRunner } from '../training/runGraph.ts';
 import { kindOf, listFolder, openGpu, readText } from './runtime.ts';
 
 interface Checked {

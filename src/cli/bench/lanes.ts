@@ -2,8 +2,8 @@
 import { chooseAdapter } from '../../adapters/choose.ts';
 import { validateConfig } from '../../adapters/config.ts';
 import { type AdapterPlan, countPlan, initialValues, moduleTensors } from '../../adapters/plan.ts';
-import { methodById } from '../../adapters/registry.ts';
 import type { MethodId } from '../../adapters/registry.ts';
+import { methodById } from '../../adapters/registry.ts';
 import type { Device } from '../../gpu/device.ts';
 import { fail } from '../../lib/errors.ts';
 import { median } from '../../lib/statistics.ts';
