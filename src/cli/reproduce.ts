@@ -94,7 +94,7 @@ function table(figures: readonly Figure[]): string {
   return [
     '# Figures',
     '',
-    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only. Settings not shown are those of the preset or of `startOf` in `src/app/presets.ts`. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno.',
+    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only. Settings not shown are those of the preset or of `startOf` in `src/app/presets.ts`. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
     '',
     '| run | model | data | method | steps | learning rate | metric | before | after | examples | trainable stored / free | s/step | parity maxRel | runtime | date |',
     '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',
