@@ -66,6 +66,7 @@ Training
 Memory
   --precision        file (default), f16 or q4: what the base is rounded to while loading; quantised files stay as they are
   --quantised        requantise (default) or float: how changed layers of a quantised file are written
-  --forecast         says what the run would take, and how it would fit into --budget MIB, without starting it
+  --budget MIB       GPU memory that the run may take: activations are computed again where it fits only so
+  --forecast         says what the run would take, and how it would fit into the budget, without starting it
   --recompute        computes activations again instead of keeping them: the same numbers in less memory and more time
 `;

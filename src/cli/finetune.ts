@@ -45,12 +45,14 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   const start = await startFrom(values);
   const methodWord = start.method;
   const training = trainingSettings(values, methodWord);
+  const budget = budgetOf(values.budget);
   const request: RunRequest = {
     model: { ...(await modelSource(modelWord)), precision: precisionOf(values.precision) },
     data: { ...(await dataSource(dataWord)), ...dataOptions(values) },
     ...start,
     training,
     ...(values.recompute ? { recompute: true } : {}),
+    ...(budget === undefined ? {} : { budgetBytes: budget * 2 ** 20 }),
   };
   const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
   const on = await openExecutor(values);
@@ -60,7 +62,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   };
   if (values.forecast) {
     if (typeof on.engines === 'function') return fail('bad-argument', '--forecast needs --executor webgpu.');
-    const report = await forecastOf(on.engines, request, budgetOf(values.budget));
+    const report = await forecastOf(on.engines, request, budget);
     process.stdout.write(
       values.json ? `${JSON.stringify(report)}\n` : `${describeForecast(report).join('\n')}\n`,
     );

@@ -49,8 +49,9 @@ export const options = {
   precision: { type: 'string', default: 'file' },
   /** Computes activations again instead of keeping them. */
   recompute: { type: 'boolean', default: false },
-  /** Says what the run would take and does not start it; `budget` is the GPU memory it may take, in MiB. */
+  /** Says what the run would take and does not start it. */
   forecast: { type: 'boolean', default: false },
+  /** The GPU memory that the run may take, in MiB. */
   budget: { type: 'string' },
   /** `requantise` or `float`: what becomes of changed weights that the file keeps in codes. */
   quantised: { type: 'string', default: 'requantise' },

@@ -1,6 +1,7 @@
 /** A run's forecast with the three cheapest ways to make it fit, each planned like the run itself. */
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { planAdapter } from '../adapters/plan.ts';
+import { fail } from '../lib/errors.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import { type ForecastLimits, type ForecastRequest, forecastRun, weightBytes } from './forecast.ts';
 import type { Forecast, ForecastReport, WayToFit } from './forecastReport.ts';
@@ -64,6 +65,18 @@ function changed(setup: RunSetup, change: Change): ForecastRequest {
     recompute: change.recompute ?? engine.recompute,
     readsLogits: dataset.kind !== 'text',
   };
+}
+
+/**
+ * Whether a run has to compute activations again to stay within its memory; the numbers stay the same.
+ * @throws PapilioError('limit') when it does not fit even so
+ */
+export function mustRecompute(setup: RunSetup, limits: ForecastLimits): boolean {
+  if (setup.engine.recompute || forecastRun(changed(setup, {}), limits).refusal === null) return false;
+  const { refusal } = forecastRun(changed(setup, { recompute: true }), limits);
+  return refusal === null
+    ? true
+    : fail('limit', `${refusal} Ask for the forecast: it names what would make it fit.`);
 }
 
 /** The same method on fewer layers. */

@@ -46,6 +46,8 @@ export interface RunRequest {
   readonly training: TrainingSettings;
   /** Computes activations again in the backward pass instead of keeping them: the same numbers in less memory and more time. */
   readonly recompute?: boolean;
+  /** GPU memory that the run may take. Where it only fits with activations computed again, that is done, and said. */
+  readonly budgetBytes?: number;
   /** adapter_config.json and adapter_model.safetensors of an adapter to go on from; `method` must be its own, its file's configuration counts. */
   readonly adapter?: readonly NamedFile[];
 }

@@ -21,6 +21,8 @@ import {
 } from './checkpoint.ts';
 import { createEngine, type Engine, type MakeEngine, type Which } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
+import { mustRecompute } from './fitting.ts';
+import { limitsOf } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
 import { mergedWeights, mergeModel } from './mergedWeights.ts';
@@ -77,7 +79,12 @@ export async function openSession(
   options: { readonly checkpoint?: Uint8Array } = {},
 ): Promise<Session> {
   const { training } = request;
-  const setup = await setUpRun(request, around, events.onBytes);
+  const asked = await setUpRun(request, around, events.onBytes);
+  const isTight =
+    typeof on !== 'function' &&
+    request.budgetBytes !== undefined &&
+    mustRecompute(asked, limitsOf(on, request.budgetBytes));
+  const setup = isTight ? computedAgain(asked) : asked;
   const { method, opened, first, model, data, dataset, batches, plan, parameters, initial } = setup;
 
   const identity: RunIdentity = {
@@ -174,6 +181,16 @@ export async function openSession(
     destroy: () => engine.destroy(),
   };
 }
+
+/** The same run with its activations computed again. */
+const computedAgain = (setup: RunSetup): RunSetup => ({
+  ...setup,
+  engine: { ...setup.engine, recompute: true },
+  warnings: [
+    ...setup.warnings,
+    'To stay within the memory it may take, the run computes activations again in the backward pass: the same numbers, more time.',
+  ],
+});
 
 /** A new head that nothing trains makes every answer a guess. */
 function staysRandom(isNew: boolean, head: string | null, plan: AdapterPlan): string[] {

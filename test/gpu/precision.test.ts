@@ -33,7 +33,7 @@ import { losses, openTiny } from './tinyRuns.ts';
 const TEXT = 'the cat sat on the mat and the dog ran to the cat. '.repeat(40);
 
 /** A decoder wide enough for blocks of 32. */
-function model(form: 'f32' | 'q4 file', precision: Precision): ModelSource {
+function model(form: 'f32' | 'q4 file', precision: Precision, layers = 1): ModelSource {
   const tokenizer = trainBpe([TEXT], { vocabSize: 270 });
   const shape = {
     ...talesGptDefaults,
@@ -41,7 +41,7 @@ function model(form: 'f32' | 'q4 file', precision: Precision): ModelSource {
     context: 12,
     width: 32,
     feedForward: 64,
-    layers: 1,
+    layers,
     heads: 2,
     kvHeads: 2,
   };
@@ -128,10 +128,10 @@ test.each(cases)('$method on $form loaded as $precision, $quantised', async (run
   }
 });
 
-test('activations computed again give the same losses', async () => {
+test('activations are computed again where the budget asks for it, and give the same losses', async () => {
   const run = {
     ...oft,
-    model: model('f32', 'q4'),
+    model: model('f32', 'q4', 4),
     data: { kind: 'text', text: TEXT },
     training: { learningRate: 0.02, steps: 4 },
   } as const;
@@ -139,7 +139,20 @@ test('activations computed again give the same losses', async () => {
   await plain.play();
   const curve = losses(plain);
   plain.destroy();
-  const again = await openTiny({ ...run, recompute: true });
+
+  const limits = limitsOf(await testDevice());
+  const { setup } = plain;
+  const { peak } = forecastSetup(setup, limits).bytes;
+  const least = forecastSetup({ ...setup, engine: { ...setup.engine, recompute: true } }, limits).bytes.peak;
+  expect(least).toBeLessThan(peak);
+  const roomy = await openTiny({ ...run, budgetBytes: peak });
+  expect(roomy.setup.engine.recompute).toBeFalsy();
+  roomy.destroy();
+  await expect(openTiny({ ...run, budgetBytes: least - 1 })).rejects.toMatchObject({ kind: 'limit' });
+
+  const again = await openTiny({ ...run, budgetBytes: least });
+  expect(again.setup.engine.recompute).toBe(true);
+  expect(again.warnings.join()).toMatch(/computes activations again/);
   await again.play();
   expect(losses(again)).toEqual(curve);
   again.destroy();

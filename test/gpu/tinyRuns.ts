@@ -100,6 +100,7 @@ export interface TinyRun {
   /** Files of an adapter to go on from. */
   readonly adapter?: readonly NamedFile[];
   readonly recompute?: boolean;
+  readonly budgetBytes?: number;
 }
 
 export function tinyRequest(run: TinyRun): RunRequest {
@@ -110,6 +111,7 @@ export function tinyRequest(run: TinyRun): RunRequest {
     config: run.config,
     ...(run.adapter ? { adapter: run.adapter } : {}),
     ...(run.recompute ? { recompute: true } : {}),
+    ...(run.budgetBytes === undefined ? {} : { budgetBytes: run.budgetBytes }),
     training: {
       ...trainingSchema.parse({
         batchSize: 8,
