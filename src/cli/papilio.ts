@@ -38,6 +38,10 @@ const commands: Readonly<
     summary: 'write text with a language model, through the trainer itself',
     load: () => import('./generate.ts').then((m) => m.generateCommand),
   },
+  embed: {
+    summary: 'texts as vectors by an encoder, and how near they are to each other',
+    load: () => import('./embed.ts').then((m) => m.embedCommand),
+  },
   verify: {
     summary: 'hold adapters or models against figures that others computed',
     load: () => import('./verify.ts').then((m) => m.verifyCommand),
