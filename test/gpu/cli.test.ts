@@ -134,11 +134,15 @@ describe('wrong input', () => {
       () => finetune({ model: at('bert'), data: at('unlabelled.csv') }),
       /unlabelled\.csv.*label/,
     ],
-    ['a table where pictures are needed', () => finetune({ data: at('unlabelled.csv') }), /picture/],
+    [
+      'a table where pictures are needed',
+      () => finetune({ data: at('unlabelled.csv') }),
+      /no column "image"; it has "text"/,
+    ],
     ['a missing model', () => finetune({ model: at('none.onnx') }), /none\.onnx does not exist/],
     ['missing data', () => finetune({ data: at('none.csv') }), /none\.csv does not exist/],
     ['a configuration that is no JSON', () => finetune({ config: '{target_modules' }), /--config is no JSON/],
-    ['an unknown method', () => finetune({ method: 'loha' }), /no method "loha"; choose one of oft, boft/],
+    ['an unknown method', () => finetune({ method: 'mora' }), /no method "mora"; choose one of oft, boft/],
     ['a number that is none', () => finetune({ lr: 'fast' }), /--lr takes a number, not "fast"/],
     ['a number out of range', () => finetune({ 'batch-size': '0' }), /--batch-size/],
     ['a schedule that is none', () => finetune({ schedule: 'stairs' }), /--schedule/],
@@ -148,7 +152,7 @@ describe('wrong input', () => {
     [
       'an adapter folder that is none',
       () => ['merge', '--model', at('vision'), '--adapter', at('none'), '--out', at('x.onnx')],
-      /adapter_config\.json cannot be read/,
+      /none does not exist; give an adapter's folder or a zip/,
     ],
     ['nothing to verify', () => ['verify', 'peft'], /verify needs what to verify and a folder/],
   ])('%s', async (_what, args, says) => {
@@ -203,8 +207,8 @@ describe('a run', () => {
     const more = finetune({
       out: at('resumed'),
       steps: String(steps + 3),
-      // Another seed: without the checkpoint the curve would begin otherwise.
-      seed: '9',
+      // Another rate, which a resumed run may have: without the checkpoint the curve would begin otherwise.
+      lr: '0.05',
       resume: join(out, 'checkpoint.safetensors'),
     });
     const resumed = await papilio([...more, '--json']);
