@@ -50,6 +50,16 @@ export async function press(page: Page, name: string): Promise<void> {
   await button.click();
 }
 
+/** Takes away the file of this title from the Merge tab. */
+export async function takeAway(page: Page, title: string): Promise<void> {
+  const item = await until(
+    () => page.$(`.downloads ::-p-xpath(.//button[b[text()="${title}"]])`),
+    `the download ${title}`,
+    30,
+  );
+  await item.click();
+}
+
 export async function openTab(page: Page, name: string): Promise<void> {
   const tab = await until(() => page.$(`::-p-aria([name="${name}"][role="tab"])`), `the tab ${name}`, 30);
   await tab.click();

@@ -20,6 +20,7 @@ import {
   openTab,
   press,
   SMALL,
+  takeAway,
   trainToTheEnd,
   until,
   untilState,
@@ -88,7 +89,7 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await until(async () => /RᵀR − I/.test(await words(page, '.panel-see')), 'a look inside');
 
   await mergeAndCheck(page);
-  await page.click('.downloads li:nth-child(1) button');
+  await takeAway(page, 'Merged model');
   const onnx = await readFile(await downloaded(folder, '.onnx'));
   const session = await openSession(new Uint8Array(onnx));
   const pixels = { dtype: 'float32' as const, dims: [1, 1, 32, 32], data: new Float32Array(1024) };
@@ -97,7 +98,7 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   expect(logits?.data.every((x) => Number.isFinite(x))).toBe(true);
   await session.release();
 
-  await page.click('.downloads li:nth-child(2) button');
+  await takeAway(page, 'Adapter');
   const files = unzipSync(new Uint8Array(await readFile(await downloaded(folder, '-adapter.zip'))));
   const adapter = readAdapter(
     new TextDecoder().decode(files['adapter_config.json']),
@@ -106,7 +107,7 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   expect(adapter.method.id).toBe('boft');
   expect(adapter.tensors.size).toBe(24);
 
-  await page.click('.downloads li:nth-child(3) button');
+  await takeAway(page, 'Metrics');
   const csv = await readFile(await downloaded(folder, '-metrics.csv'), 'utf8');
   expect(csv.trim().split('\n')).toHaveLength(1 + 16 + 1);
   expect(errors).toEqual([]);
@@ -119,7 +120,7 @@ async function losses(page: Awaited<ReturnType<typeof openPage>>['page']): Promi
   const client = await page.createCDPSession();
   await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: into });
   await openTab(page, 'Merge');
-  await page.click('.downloads li:nth-child(3) button');
+  await takeAway(page, 'Metrics');
   const csv = await readFile(await downloaded(into, '-metrics.csv'), 'utf8');
   return csv
     .trim()
