@@ -230,8 +230,6 @@ export interface TrainerApi {
   /** Resolves when the last step in flight has ended (at most two). */
   pause(): Promise<void>;
   step(): Promise<void>;
-  stop(): Promise<void>;
-  evaluate(): Promise<EvalMetric>;
   checkpoint(): Promise<Uint8Array>;
   compare(options: {
     readonly prompt?: string;
@@ -266,7 +264,6 @@ export interface TrainerApi {
     readonly output: string;
     readonly logits: Float32Array;
   }>;
-  metricsCsv(): Promise<string>;
   /**
    * Methods at equal parameters, beside the open run, which is paused and otherwise left alone. Resolves at the end, or early after
    * {@link TrainerApi.stopSweep} or when a run is opened, played or closed; what was finished has been told by then.

@@ -5,7 +5,6 @@ import { fail } from '../lib/errors.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { classifyPixels, compare } from './compare.ts';
 import { errorReport } from './errorReport.ts';
-import { metricsCsv } from './evaluation.ts';
 import { forecastReport } from './fitting.ts';
 import { limitsOf } from './forecast.ts';
 import { paritySample } from './parity.ts';
@@ -171,15 +170,6 @@ export function createTrainer(around: Surroundings): TrainerApi {
     async step() {
       run(1);
     },
-    async stop() {
-      await session?.pause();
-      state('idle');
-    },
-    async evaluate() {
-      const running = current();
-      await running.pause();
-      return running.evaluate('adapted');
-    },
     async checkpoint() {
       const bytes = await current().checkpoint();
       send({ type: 'checkpoint', step: current().position().step, bytes: bytes.length });
@@ -220,10 +210,6 @@ export function createTrainer(around: Surroundings): TrainerApi {
           ]),
         ),
       };
-    },
-    async metricsCsv() {
-      const { steps, evals } = current().history;
-      return metricsCsv(steps, evals);
     },
     async sweepMethods(request, events) {
       sweeping?.abort();

@@ -129,7 +129,6 @@ export function fakeTrainer(): FakeTrainer {
     play: () => noted('play', undefined),
     pause: () => noted('pause', undefined),
     step: () => noted('step', undefined),
-    stop: () => noted('stop', undefined),
     onClose: (listener) => {
       closing = listener;
     },
@@ -142,7 +141,6 @@ export function fakeTrainer(): FakeTrainer {
     describe: unused,
     forecast: unused,
     preview: unused,
-    evaluate: unused,
     compare: unused,
     classify: unused,
     inspect: unused,
@@ -158,6 +156,5 @@ export function fakeTrainer(): FakeTrainer {
     shelfFiles: unused,
     baseModel: unused,
     paritySample: unused,
-    metricsCsv: unused,
   };
 }

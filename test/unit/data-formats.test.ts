@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { DataFile } from '../../src/data/files/bytes.ts';
 import { readText } from '../../src/data/files/encoding.ts';
-import { type Found, type OpenOptions, openDataset } from '../../src/data/files/open.ts';
+import { openDataset } from '../../src/data/files/open.ts';
 import type {
   TextClassDataset,
   TextDataset,
@@ -17,26 +17,23 @@ import type {
 } from '../../src/data/types.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { asClasses, asPictures, asText, file, grey, tokenizer, utf8 } from './data-support.ts';
+import {
+  asClasses,
+  asPictures,
+  asText,
+  file,
+  grey,
+  lines,
+  opened,
+  rows,
+  tokenizer,
+  utf8,
+} from './data-support.ts';
 
 const fixture = (name: string): DataFile => ({
   path: name,
   bytes: new Uint8Array(readFileSync(new URL(`../fixtures/data/${name}`, import.meta.url))),
 });
-
-/** A dataset with the notes that reading it left. */
-async function opened<T>(
-  files: readonly DataFile[],
-  options: OpenOptions,
-): Promise<{ set: T; notes: string; found: Found }> {
-  const found: Found = { notes: [] };
-  const set = (await openDataset(files, options, found)) as T;
-  return { set, notes: found.notes.join('\n'), found };
-}
-
-const rows = (n: number) =>
-  Array.from({ length: n }, (_, i) => ({ text: `text ${i}`, label: `class ${i % 2}` }));
-const lines = (n: number) => rows(n).map((row) => JSON.stringify(row));
 
 describe('JSON', () => {
   it.each<[string, unknown]>([

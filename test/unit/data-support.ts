@@ -2,7 +2,7 @@
 import { zlibSync } from 'fflate';
 import { trainBpe } from '../../src/data/bpe.ts';
 import type { DataFile } from '../../src/data/files/bytes.ts';
-import type { OpenOptions } from '../../src/data/files/open.ts';
+import { type Found, type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -69,3 +69,18 @@ export const grey = (value: number) =>
       [value, value],
     ],
   });
+
+/** A dataset with the notes that reading it left. */
+export async function opened<T>(
+  files: readonly DataFile[],
+  options: OpenOptions,
+): Promise<{ set: T; notes: string; found: Found }> {
+  const found: Found = { notes: [] };
+  const set = (await openDataset(files, options, found)) as T;
+  return { set, notes: found.notes.join('\n'), found };
+}
+
+/** A table of two classes, and the same as lines of JSON. */
+export const rows = (n: number) =>
+  Array.from({ length: n }, (_, i) => ({ text: `text ${i}`, label: `class ${i % 2}` }));
+export const lines = (n: number) => rows(n).map((row) => JSON.stringify(row));

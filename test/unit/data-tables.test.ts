@@ -1,35 +1,8 @@
-/**
- * Tables: which columns are taken, what is left out and said with its row, and the sentence for each way a file can be wrong.
- *
- * Seen to fail with: rows counted from 0, a limit on bad rows that is never reached, a mapping that is not looked at,
- * a second text without its segment, −1 as a class, classes kept that the model does not have.
- */
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { DataFile } from '../../src/data/files/bytes.ts';
 import { checkMapping } from '../../src/data/files/columns.ts';
-import { type Found, type OpenOptions, openDataset } from '../../src/data/files/open.ts';
+import { type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import type { TextClassDataset } from '../../src/data/types.ts';
-import { asClasses, file, tokenizer } from './data-support.ts';
-
-const _fixture = (name: string): DataFile => ({
-  path: name,
-  bytes: new Uint8Array(readFileSync(new URL(`../fixtures/data/${name}`, import.meta.url))),
-});
-
-/** A dataset with the notes that reading it left. */
-async function opened<T>(
-  files: readonly DataFile[],
-  options: OpenOptions,
-): Promise<{ set: T; notes: string; found: Found }> {
-  const found: Found = { notes: [] };
-  const set = (await openDataset(files, options, found)) as T;
-  return { set, notes: found.notes.join('\n'), found };
-}
-
-const rows = (n: number) =>
-  Array.from({ length: n }, (_, i) => ({ text: `text ${i}`, label: `class ${i % 2}` }));
-const lines = (n: number) => rows(n).map((row) => JSON.stringify(row));
+import { asClasses, file, lines, opened, rows, tokenizer } from './data-support.ts';
 
 describe('rows that are bad', () => {
   it('are left out when they are few, each kind named with its rows', async () => {
