@@ -127,6 +127,41 @@ export function biasField(only: string) {
   });
 }
 
+/** Dropout on the inputs of an additive update. */
+export function dropoutField() {
+  return field(z.number().min(0).max(1), 0, {
+    title: 'Dropout',
+    description: 'Dropout on the inputs of the update while training.',
+    symbol: 'p',
+    group: 'main',
+    min: 0,
+    max: 0.9,
+    step: 0.05,
+  });
+}
+
+/** Ranks and alphas of single modules, where a method has both. */
+export const patternFields = {
+  rank_pattern: field(
+    z.record(z.string(), z.int()),
+    {},
+    {
+      title: 'Rank by module',
+      description: 'Module name or expression to its own rank; the first that matches counts.',
+      group: 'advanced',
+    },
+  ),
+  alpha_pattern: field(
+    z.record(z.string(), z.number()),
+    {},
+    {
+      title: 'Alpha by module',
+      description: 'Module name or expression to its own alpha; the first that matches counts.',
+      group: 'advanced',
+    },
+  ),
+};
+
 /** The part of a configuration that target matching and files read, whatever the method. */
 export interface CommonConfig {
   readonly task_type: string | null;

@@ -1,6 +1,6 @@
 /** What LoHa and LoKr share in PEFT: the fields beside their own, rank and scale of a layer, which layers they take. */
 import { z } from 'zod';
-import { field, fileFields, layerFields } from './fields.ts';
+import { field, fileFields, layerFields, patternFields } from './fields.ts';
 import { patchOf } from './patches.ts';
 import { lookupPattern } from './patterns.ts';
 import { describeModule } from './rules.ts';
@@ -46,24 +46,7 @@ export const lycorisFields = (rank: string) => ({
     max: 0.9,
     step: 0.05,
   }),
-  rank_pattern: field(
-    z.record(z.string(), z.int()),
-    {},
-    {
-      title: 'Rank by module',
-      description: 'Module name or expression to its own rank; the first that matches counts.',
-      group: 'advanced',
-    },
-  ),
-  alpha_pattern: field(
-    z.record(z.string(), z.number()),
-    {},
-    {
-      title: 'Alpha by module',
-      description: 'Module name or expression to its own alpha; the first that matches counts.',
-      group: 'advanced',
-    },
-  ),
+  ...patternFields,
   use_effective_conv2d: field(z.boolean(), false, {
     title: 'Effective convolution',
     description: 'Decomposes convolutions along their kernel too. It changes nothing on linear layers.',

@@ -1,6 +1,6 @@
 /** AdaLoRA's measure of what each trained number matters: smoothed |p·∂p| and how much that varies, after every update. */
 import { defineOp } from '../graph/defineOp.ts';
-import type { Emitter, TensorType, Value } from '../graph/types.ts';
+import type { Emitter, OpCase, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { stepCase } from './optimiserAttrs.ts';
@@ -13,6 +13,34 @@ export interface ImportanceAttrs {
 
 const f32 = (n: number) => ({ dtype: 'f32' as const, shape: [n] });
 const old = (n: number) => ({ ...f32(n), range: [0, 1] as const });
+
+/** `size` entries are scored, of `whole` that train. */
+function opCase(
+  name: string,
+  size: number,
+  whole: number,
+  given: {
+    readonly step?: readonly number[];
+    readonly norm2?: number;
+    readonly on?: number;
+    readonly attrs?: ImportanceAttrs;
+  },
+): OpCase<ImportanceAttrs> {
+  const { step = stepCase(), norm2 = 16, on = 1, attrs = { beta1: 0.5, beta2: 0.85 } } = given;
+  return {
+    name,
+    inputs: [
+      old(size),
+      old(size),
+      f32(whole),
+      f32(whole),
+      { ...f32(16), data: step },
+      { ...f32(1), data: [norm2] },
+      { ...f32(1), data: [on] },
+    ],
+    attrs,
+  };
+}
 
 function check(inputs: readonly TensorType[]): number {
   const [importance, uncertainty, params, grads, step, norm2, on] = inputs.map((t) => t.shape.join());
@@ -72,58 +100,10 @@ export const importanceOp = defineOp<ImportanceAttrs>({
     ];
   },
   cases: [
-    {
-      name: 'clipped',
-      inputs: [
-        old(67),
-        old(67),
-        f32(67),
-        f32(67),
-        { ...f32(16), data: stepCase({ 7: 1 }) },
-        { ...f32(1), data: [16] },
-        { ...f32(1), data: [1] },
-      ],
-      attrs: { beta1: 0.85, beta2: 0.6 },
-    },
-    {
-      name: 'the first of a longer buffer, no clipping',
-      inputs: [
-        old(5),
-        old(5),
-        f32(9),
-        f32(9),
-        { ...f32(16), data: stepCase() },
-        { ...f32(1), data: [16] },
-        { ...f32(1), data: [1] },
-      ],
-      attrs: { beta1: 0.5, beta2: 0.85 },
-    },
-    {
-      name: 'switched off',
-      inputs: [
-        old(5),
-        old(5),
-        f32(5),
-        f32(5),
-        { ...f32(16), data: stepCase() },
-        { ...f32(1), data: [16] },
-        { ...f32(1), data: [0] },
-      ],
-      attrs: { beta1: 0.5, beta2: 0.85 },
-    },
-    {
-      name: 'a norm that is not a number changes nothing',
-      inputs: [
-        old(5),
-        old(5),
-        f32(5),
-        f32(5),
-        { ...f32(16), data: stepCase() },
-        { ...f32(1), data: [Number.NaN] },
-        { ...f32(1), data: [1] },
-      ],
-      attrs: { beta1: 0.5, beta2: 0.85 },
-    },
+    opCase('clipped', 67, 67, { step: stepCase({ 7: 1 }), attrs: { beta1: 0.85, beta2: 0.6 } }),
+    opCase('the first of a longer buffer, no clipping', 5, 9, {}),
+    opCase('switched off', 5, 5, { on: 0 }),
+    opCase('a norm that is not a number changes nothing', 5, 5, { norm2: Number.NaN }),
   ],
 });
 

@@ -66,21 +66,26 @@ const api = {
   ): Promise<void> {
     const stop = new AbortController();
     jobs.set(job, stop);
-    let told = 0;
+    // The newest is told, also when nothing follows it: a line that has stopped shows how far it came.
+    let newest: readonly [number, number, string] | null = null;
+    const tell = () => {
+      if (newest !== null) onBytes(...newest);
+      newest = null;
+    };
+    const telling = setInterval(tell, TELL_EVERY);
     try {
       const transfer = {
         signal: stop.signal,
-        onBytes: (done: number, total: number, what: string) => {
-          const now = performance.now();
-          if (now - told < TELL_EVERY && done < total) return;
-          told = now;
-          onBytes(done, total, what);
+        onBytes: (...now: readonly [number, number, string]) => {
+          newest = now;
         },
       };
       await (kind === 'model'
         ? bringModel(source, around(access), transfer)
         : openSource(source, kind, around(access), transfer));
+      tell();
     } finally {
+      clearInterval(telling);
       jobs.delete(job);
     }
   },

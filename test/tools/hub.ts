@@ -32,6 +32,8 @@ export type Fault =
   | { readonly kind: 'status'; readonly status: number }
   /** So many bytes at a time, with pauses between, milliseconds. */
   | { readonly kind: 'slow'; readonly bytes: number; readonly pauseMs: number }
+  /** An answer stops after so many bytes and goes on when `until` resolves: never, if there is none. */
+  | { readonly kind: 'hold'; readonly after: number; readonly until?: Promise<unknown> }
   /** The whole file, whatever range was asked for. */
   | { readonly kind: 'no-ranges' };
 
@@ -237,6 +239,12 @@ export async function startHub(repos: readonly HubRepo[], port = 0): Promise<Hub
         await new Promise((resolve) => setTimeout(resolve, fault.pauseMs));
       }
       response.end();
+      return;
+    }
+    if (fault?.kind === 'hold') {
+      response.write(rest.subarray(0, fault.after));
+      await (fault.until ?? once(response, 'close'));
+      response.end(rest.subarray(fault.after));
       return;
     }
     response.end(rest);

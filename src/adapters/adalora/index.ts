@@ -1,6 +1,6 @@
 /** AdaLoRA as PEFT has it: LoRA with a diagonal, whose ranks are shared out between the layers while training. */
 import { z } from 'zod';
-import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, dropoutField, field, fileFields, layerFields } from '../fields.ts';
 import { lora } from '../lora/index.ts';
 import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
@@ -46,15 +46,7 @@ const schema = z.object({
     group: 'main',
     min: 0,
   }),
-  lora_dropout: field(z.number().min(0).max(1), 0, {
-    title: 'Dropout',
-    description: 'Dropout on the inputs of the update while training.',
-    symbol: 'p',
-    group: 'main',
-    min: 0,
-    max: 0.9,
-    step: 0.05,
-  }),
+  lora_dropout: dropoutField(),
   orth_reg_weight: field(z.number(), 0.5, {
     title: 'Orthogonality',
     description:

@@ -1,6 +1,6 @@
 /** LoRA as PEFT has it, with rsLoRA, DoRA, lora_bias and pattern dictionaries: the yardstick beside the orthogonal methods. */
 import { z } from 'zod';
-import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, dropoutField, field, fileFields, layerFields, patternFields } from '../fields.ts';
 import { patchOf } from '../patches.ts';
 import { lookupPattern } from '../patterns.ts';
 import { noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
@@ -25,15 +25,7 @@ const schema = z.object({
     group: 'main',
     min: 0,
   }),
-  lora_dropout: field(z.number().min(0).max(1), 0, {
-    title: 'Dropout',
-    description: 'Dropout on the inputs of the update while training.',
-    symbol: 'p',
-    group: 'main',
-    min: 0,
-    max: 0.9,
-    step: 0.05,
-  }),
+  lora_dropout: dropoutField(),
   bias: biasField('lora_only'),
   use_rslora: field(z.boolean(), false, {
     title: 'Rank-stabilised scaling',
@@ -57,24 +49,7 @@ const schema = z.object({
     group: 'advanced',
     options: [true, false, 'gaussian'],
   }),
-  rank_pattern: field(
-    z.record(z.string(), z.int()),
-    {},
-    {
-      title: 'Rank by module',
-      description: 'Module name or expression to its own rank; the first that matches counts.',
-      group: 'advanced',
-    },
-  ),
-  alpha_pattern: field(
-    z.record(z.string(), z.number()),
-    {},
-    {
-      title: 'Alpha by module',
-      description: 'Module name or expression to its own alpha; the first that matches counts.',
-      group: 'advanced',
-    },
-  ),
+  ...patternFields,
 });
 
 export type LoraConfig = z.output<typeof schema>;

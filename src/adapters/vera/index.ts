@@ -1,7 +1,7 @@
 /** VeRA as PEFT has it: one pair of frozen random matrices for the whole model, and two learned vectors per layer that scale them. */
 import { z } from 'zod';
 import { fail } from '../../lib/errors.ts';
-import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, dropoutField, field, fileFields, layerFields } from '../fields.ts';
 import { describeModule, noticeFanInFanOut } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
 import { drawProjections } from './projections.ts';
@@ -31,15 +31,7 @@ const schema = z.object({
       'Store the frozen matrices in the adapter file too; otherwise they are drawn again from the seed.',
     group: 'advanced',
   }),
-  vera_dropout: field(z.number().min(0).max(1), 0, {
-    title: 'Dropout',
-    description: 'Dropout on the inputs of the update while training.',
-    symbol: 'p',
-    group: 'main',
-    min: 0,
-    max: 0.9,
-    step: 0.05,
-  }),
+  vera_dropout: dropoutField(),
   d_initial: field(z.number(), 0.1, {
     title: 'First scale',
     description: 'What every entry of the inner vector starts with.',
