@@ -10,7 +10,7 @@ import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
 import { type PageSettings, sameValue } from './settings.ts';
 import { emptyRun, type Stores } from './stores.ts';
-import { asPapilioError } from './trainerClient.ts';
+import { asPapilioError } from './workerClient.ts';
 
 const CHECKPOINT_EVERY_MS = 20_000;
 const CHECKPOINT_EVERY_STEPS = 100;

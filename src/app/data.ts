@@ -2,12 +2,13 @@
  * The data as it will be trained on, before a run: asked anew when model, data or how it is read change, as long as somebody looks. Says which
  * column is read as what, and takes the user's word on it.
  */
+import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ColumnMapping } from '../data/files/columns.ts';
 import type { DataOptions, DataPreview, ErrorReport, Task, TrainerApi } from '../training/protocol.ts';
 import { sources } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
-import { asPapilioError } from './trainerClient.ts';
+import { asPapilioError } from './workerClient.ts';
 
 export type Role = keyof ColumnMapping;
 
@@ -133,8 +134,6 @@ function inputsOf(choice: ChoiceState): readonly unknown[] {
   ];
 }
 
-const same = (a: readonly unknown[], b: readonly unknown[]): boolean => a.every((one, i) => one === b[i]);
-
 /** @param delayMs time without a change before the trainer is asked */
 export function createDataDesk(
   { choice }: Stores,
@@ -172,7 +171,7 @@ export function createDataDesk(
   function refresh(): void {
     if (watchers === 0) return;
     const now = inputsOf(choice.getState());
-    if (inputs.length > 0 && same(now, inputs)) return;
+    if (shallow(now, inputs)) return;
     inputs = now;
     clearTimeout(timer);
     timer = setTimeout(() => void ask(), delayMs);

@@ -2,12 +2,13 @@
  * What the next run will take, asked of the trainer before it begins: by itself for a person's own models, else when wanted. Ways to make
  * it fit are put into the settings; the forecast of the run that then begins is kept to stand beside what is measured.
  */
+import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ForecastReport, WayToFit } from '../training/forecastReport.ts';
 import type { ErrorReport, TrainerApi } from '../training/protocol.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
-import { asPapilioError } from './trainerClient.ts';
+import { asPapilioError } from './workerClient.ts';
 
 export interface ForecastView {
   readonly isBusy: boolean;
@@ -53,9 +54,6 @@ function inputsOf(choice: ChoiceState): readonly unknown[] {
   ];
 }
 
-const same = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((one, i) => one === b[i]);
-
 /** @param delayMs time without a change before the trainer is asked unasked */
 export function createForecastDesk(
   { choice, run, ui }: Stores,
@@ -80,7 +78,7 @@ export function createForecastDesk(
   function settle(): void {
     const { report, isBusy, ofRun } = view.getState();
     if (started === null || ofRun !== null || report === null || isBusy) return;
-    if (same(started.inputs, inputs)) view.setState({ ofRun: { id: started.id, report } });
+    if (shallow(started.inputs, inputs)) view.setState({ ofRun: { id: started.id, report } });
   }
 
   async function ask(): Promise<void> {
@@ -116,7 +114,7 @@ export function createForecastDesk(
   }
 
   function refresh(): void {
-    const isOther = !same(inputsOf(choice.getState()), inputs);
+    const isOther = !shallow(inputsOf(choice.getState()), inputs);
     if (!isOther) return;
     if (inputs.length > 0) view.setState({ isStale: true });
     clearTimeout(timer);

@@ -8,7 +8,7 @@ import type { FoundRepo, HubSource, RepoKind, UrlSource } from '../hub/types.ts'
 import type { ErrorReport } from '../training/protocol.ts';
 import { type Offer, offerAt, offerOf, partsOf } from './hubOffers.ts';
 import type { Shelf, SourceClient } from './sourceClient.ts';
-import { asPapilioError } from './trainerClient.ts';
+import { asPapilioError } from './workerClient.ts';
 
 export interface FinderView {
   readonly busy: 'search' | 'list' | 'download' | null;

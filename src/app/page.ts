@@ -25,8 +25,8 @@ import {
 import { createShelfDesk, type ShelfDesk } from './shelf.ts';
 import { createStores, type Stores } from './stores.ts';
 import { createSweepDesk, type SweepDesk } from './sweep.ts';
-import { asPapilioError } from './trainerClient.ts';
 import { encodeHash } from './url.ts';
+import { asPapilioError } from './workerClient.ts';
 
 export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | 'training';
 

@@ -11,7 +11,7 @@ import { DRAWING_SIZE } from './request.ts';
 import type { Answer, Question, Settings } from './runningAnswers.ts';
 import type { WriteOptions, Writing } from './runningText.ts';
 import type { MergeResult, Stores } from './stores.ts';
-import { asPapilioError } from './trainerClient.ts';
+import { asPapilioError } from './workerClient.ts';
 
 export type Side = 'before' | 'after';
 export const SIDES: readonly Side[] = ['before', 'after'];

@@ -2,6 +2,7 @@
  * Opened adapters on the page: what the trainer's shelf holds, which are ticked, scores, looks inside, files. Everything that reads or computes is
  * asked of the trainer.
  */
+import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { CombineOptions } from '../adapters/combine.ts';
 import { PapilioError } from '../lib/errors.ts';
@@ -10,7 +11,7 @@ import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from '../trainin
 import { saveFile, zipOf } from './exports.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
-import { asPapilioError } from './trainerClient.ts';
+import { asPapilioError } from './workerClient.ts';
 
 /** Where the page shows what went wrong. */
 export type ShelfPlace = 'open' | 'model' | 'combine';
@@ -73,9 +74,6 @@ function keyOf(choice: ChoiceState): readonly unknown[] {
   return [settings.model, settings.data, seed, batchSize, sequenceLength, evalExamples, ...own];
 }
 
-const same = (a: readonly unknown[], b: readonly unknown[]): boolean =>
-  a.length === b.length && a.every((value, i) => Object.is(value, b[i]));
-
 export function createShelfDesk(
   { choice, run, ui }: Stores,
   trainer: TrainerApi,
@@ -124,7 +122,7 @@ export function createShelfDesk(
   /** Holds the adapters against what is chosen now. */
   async function bind(): Promise<void> {
     const key = keyOf(choice.getState());
-    if (same(key, bound)) return;
+    if (shallow(key, bound)) return;
     let task = null;
     try {
       const { model, data, training } = runRequest(choice.getState());

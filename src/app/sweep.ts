@@ -7,7 +7,7 @@ import { derive } from './derive.ts';
 import { runRequest } from './request.ts';
 import { fullConfig } from './settings.ts';
 import type { Stores } from './stores.ts';
-import { asPapilioError } from './trainerClient.ts';
+import { asPapilioError } from './workerClient.ts';
 
 export interface SweepView {
   readonly isRunning: boolean;

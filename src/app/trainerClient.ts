@@ -1,67 +1,24 @@
-/**
- * The page's side of the trainer worker: starts it when first needed, turns what it rejects with back into PapilioErrors, drops events
- * of runs that are over, and starts a new worker after a crash.
- */
-import { proxy, type Remote, wrap } from 'comlink';
-import { type ErrorKind, PapilioError } from '../lib/errors.ts';
+/** The page's side of the trainer worker: drops events of runs that are over. */
+import { proxy } from 'comlink';
 import type { OpenReport, RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
+import { workerClient } from './workerClient.ts';
 
 export interface TrainerClient extends TrainerApi {
   /** Hears of a worker that broke; calls under way have been rejected, the next call starts a new one. */
   onCrash(listener: (message: string) => void): void;
 }
 
-interface Running {
-  readonly worker: Worker;
-  readonly api: Remote<TrainerApi>;
-  readonly over: Promise<never>;
-}
-
 const startWorker = (): Worker =>
   new Worker(new URL('../training/worker.ts', import.meta.url), { type: 'module', name: 'trainer' });
 
-/** What crossed the worker's boundary, as an error with its kind. */
-export function asPapilioError(reason: unknown): PapilioError {
-  if (reason instanceof PapilioError) return reason;
-  const given = (reason ?? {}) as { kind?: ErrorKind; message?: string; details?: Record<string, unknown> };
-  const message = given.message ?? String(reason);
-  return new PapilioError(given.kind ?? 'internal', message, given.details ?? {});
-}
-
 export function trainerClient(start: () => Worker = startWorker): TrainerClient {
-  let running: Running | undefined;
   let generation = 0;
   const crashListeners: ((message: string) => void)[] = [];
-
-  function ensure(): Running {
-    if (running !== undefined) return running;
-    const worker = start();
-    let reject: (error: PapilioError) => void = () => {};
-    const over = new Promise<never>((_, no) => {
-      reject = no;
-    });
-    over.catch(() => {});
-    const started: Running = { worker, api: wrap<TrainerApi>(worker), over };
-    worker.addEventListener('error', (event) => {
-      const message = `The training worker stopped: ${event.message || 'it could not be loaded'}.`;
-      worker.terminate();
-      if (running === started) running = undefined;
-      generation++;
-      reject(new PapilioError('internal', message, { crashed: true }));
-      for (const listener of crashListeners) listener(message);
-    });
-    running = started;
-    return started;
-  }
-
-  async function ask<T>(call: (api: Remote<TrainerApi>) => Promise<unknown>): Promise<T> {
-    const { api, over } = ensure();
-    try {
-      return (await Promise.race([call(api), over])) as T;
-    } catch (error) {
-      throw asPapilioError(error);
-    }
-  }
+  const worker = workerClient<TrainerApi>(start, 'The training worker', { crashed: true }, (message) => {
+    generation++;
+    for (const listener of crashListeners) listener(message);
+  });
+  const { ask } = worker;
 
   function open(
     request: RunRequest,
@@ -103,7 +60,7 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
     shelfFiles: (names) => ask((api) => api.shelfFiles(names)),
     async close() {
       generation++;
-      if (running !== undefined) await ask((api) => api.close());
+      if (worker.isRunning) await ask((api) => api.close());
     },
     onCrash(listener) {
       crashListeners.push(listener);

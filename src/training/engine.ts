@@ -15,6 +15,7 @@ import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { FullBatch } from './batchPlan.ts';
 import { recomputed } from './recomputed.ts';
+import { readOutputs } from './runGraph.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
 import { type BaseGraph, evaluationGraph, names, trainingGraph, updateGraph } from './stepGraph.ts';
 import { createReports, createSteppers, type Pending } from './steppers.ts';
@@ -238,10 +239,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       const program = await compiled(graph);
       try {
         program.run();
-        const outputs: Record<string, Float32Array> = {};
-        for (const name of Object.keys(graph.outputs))
-          outputs[name] = (await program.read(name)) as Float32Array;
-        return outputs;
+        return await readOutputs(program, graph);
       } finally {
         programs.splice(programs.indexOf(program), 1);
         program.destroy();

@@ -37,6 +37,15 @@ export interface SessionEvents extends LoopEvents {
   onCompile(done: number, total: number): void;
 }
 
+/** For runs that nobody watches. */
+export const silentEvents: SessionEvents = {
+  onBytes: () => {},
+  onCompile: () => {},
+  onStep: () => {},
+  onEval: () => {},
+  onEnd: () => {},
+};
+
 export interface Session {
   readonly setup: RunSetup;
   readonly opened: OpenedModel;

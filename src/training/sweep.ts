@@ -2,7 +2,6 @@
  * Several methods on one task at (nearly) equal trainable parameters: each is sized for the budget, trained in turn with the same seed, order of
  * examples and settings, and measured. Beside whatever run is open: it holds sessions of its own.
  */
-
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import { type Sized, sizeFor } from '../adapters/size.ts';
 import type { Device } from '../gpu/device.ts';
@@ -11,7 +10,7 @@ import { median } from '../lib/statistics.ts';
 import { planBatches } from './batchPlan.ts';
 import type { MakeEngine } from './engine.ts';
 import type { EvalMetric } from './protocol.ts';
-import { openSession, type SessionEvents } from './session.ts';
+import { openSession, silentEvents } from './session.ts';
 import { openData, openModel, type Surroundings } from './source.ts';
 import type { MethodRow, SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
 import { withHeadFor } from './tasks.ts';
@@ -42,14 +41,6 @@ function provenance(where: string): Readonly<Record<string, string>> {
 
 /** Results come two steps late and the last ones together, so that fewer times between them say nothing. */
 const FEWEST_GAPS = 5;
-
-const silent: SessionEvents = {
-  onBytes: () => {},
-  onCompile: () => {},
-  onStep: () => {},
-  onEval: () => {},
-  onEnd: () => {},
-};
 
 /** The methods sized on the request's model, without a device. */
 async function sizes(
@@ -102,7 +93,7 @@ async function measure(
       training: { ...request.training, learningRate, evalEvery: 0 },
     },
     around,
-    { ...silent, onStep: ({ step }) => onStep(step, total) },
+    { ...silentEvents, onStep: ({ step }) => onStep(step, total) },
   );
   const stop = () => void session.pause();
   try {

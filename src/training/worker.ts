@@ -1,5 +1,6 @@
 /** The page's training worker: a trainer behind comlink. Errors cross as plain values, since comlink drops an Error's own fields. */
 import { expose, transfer } from 'comlink';
+import { MAX_PIXELS } from '../data/files/png.ts';
 import { browserStore } from '../hub/browserStore.ts';
 import { HUB_ADDRESS } from '../hub/names.ts';
 import { fail } from '../lib/errors.ts';
@@ -46,12 +47,15 @@ const around: Surroundings = {
     return bytes;
   },
 
-  async decodeImage(bytes) {
+  async decodeImage(bytes, name) {
     const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>])).catch(() => null);
-    if (!bitmap) return fail('bad-data', 'A picture could not be decoded; use PNG, JPEG or WebP.');
-    const { width, height } = bitmap;
+    if (!bitmap) return fail('bad-data', `${name} is no PNG, JPEG or WebP that this browser can read.`);
+    const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height)));
+    const width = Math.max(1, Math.floor(bitmap.width * scale));
+    const height = Math.max(1, Math.floor(bitmap.height * scale));
     const context = new OffscreenCanvas(width, height).getContext('2d')!;
-    context.drawImage(bitmap, 0, 0);
+    context.drawImage(bitmap, 0, 0, width, height);
+    bitmap.close();
     return { width, height, rgba: context.getImageData(0, 0, width, height).data };
   },
 

@@ -5,11 +5,9 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
-import type { Browser, ElementHandle, Page } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ElementHandle, Page } from 'puppeteer-core';
+import { expect, test } from 'vitest';
 import { type LoadedAdapter, readAdapter } from '../../src/adapters/peft.ts';
-import { downloadFolder, openBrowser } from '../tools/browser.ts';
-import { type PageServer, servePage } from '../tools/server.ts';
 import {
   downloaded,
   openPage,
@@ -21,20 +19,9 @@ import {
   untilState,
   words,
 } from './page-tools.ts';
+import { setStage } from './stage.ts';
 
-let server: PageServer;
-let browser: Browser;
-let folder: string;
-
-beforeAll(async () => {
-  server = await servePage();
-  folder = await downloadFolder();
-  browser = await openBrowser('chrome', folder);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const stage = setStage();
 
 const ONE_STEP = `${SMALL}&method=lora&c.target_modules=["query"]&c.r=2&t.steps=1&t.evalEvery=0`;
 
@@ -65,19 +52,19 @@ async function pressShelf(page: Page, name: string): Promise<void> {
 }
 
 test('an adapter is opened, merged, packed again and trained further; a broken one says why', async () => {
-  const { page, errors } = await openPage(browser, server.url, ONE_STEP);
+  const { page, errors } = await openPage(stage, ONE_STEP);
   await trainToTheEnd(page);
   await openTab(page, 'Adapters');
   const run = await words(page, '.transport-state b');
   await press(page, `add the adapter of ${run}`);
   await pressShelf(page, `Save ${run}`);
-  const path = await downloaded(folder, `${run}.zip`);
+  const path = await downloaded(stage.downloads, `${run}.zip`);
   const zip = new Uint8Array(await readFile(path));
-  await rename(path, join(folder, 'mine.zip'));
+  await rename(path, join(stage.downloads, 'mine.zip'));
   await pressShelf(page, `Remove ${run}`);
   await until(async () => (await page.$('.shelf-item')) === null, 'an empty list', 30);
 
-  const broken = join(folder, 'broken.zip');
+  const broken = join(stage.downloads, 'broken.zip');
   await writeFile(broken, zip.subarray(0, zip.length >> 1));
   await drop(page, broken);
   const sentence = await until(
@@ -89,7 +76,7 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   expect(await page.$('.shelf-item')).toBeNull();
   expect(await words(page, '.transport-state')).toContain('finished');
 
-  await drop(page, join(folder, 'mine.zip'));
+  await drop(page, join(stage.downloads, 'mine.zip'));
   const item = await until(() => words(page, '.shelf-item'), 'the adapter in the list', 60);
   expect(item).toMatch(/LoRA[\s\S]+4 modules: query[\s\S]+classifier/);
   await until(
@@ -106,9 +93,9 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   expect(state).toContain(`Merged into the weights: ${name}`);
 
   expect(name).toBe('mine');
-  await rename(join(folder, 'mine.zip'), join(folder, 'dropped.zip'));
+  await rename(join(stage.downloads, 'mine.zip'), join(stage.downloads, 'dropped.zip'));
   await pressShelf(page, 'Save as zip');
-  const again = await downloaded(folder, 'mine.zip');
+  const again = await downloaded(stage.downloads, 'mine.zip');
   const [first, second] = [adapterIn(zip), adapterIn(new Uint8Array(await readFile(again)))];
   expect(second.method.id).toBe('lora');
   expect([...second.tensors.keys()]).toEqual([...first.tensors.keys()]);

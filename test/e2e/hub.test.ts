@@ -3,12 +3,11 @@
  * Hub gone; and what goes wrong ends in a sentence with a way on.
  */
 import { readFile } from 'node:fs/promises';
-import type { Browser, Page } from 'puppeteer-core';
+import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { openBrowser } from '../tools/browser.ts';
 import { type HubRepo, type HubServer, startHub } from '../tools/hub.ts';
-import { type PageServer, servePage } from '../tools/server.ts';
-import { press, until, untilState, words } from './page-tools.ts';
+import { press, unfold, until, untilState, words } from './page-tools.ts';
+import { setStage } from './stage.ts';
 
 const LINK =
   'v=1&preset=own-model&model=hub&data=hub&method=oft&c.oft_block_size=16&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
@@ -18,8 +17,7 @@ const DATA_PART = '.hub[data-kind=dataset]';
 /** A piece of the model arrives, and the rest waits: nothing depends on who is quicker. */
 const HOLD = { kind: 'hold', after: 800_000 } as const;
 
-let server: PageServer;
-let browser: Browser;
+const stage = setStage();
 let hub: HubServer;
 let repos: HubRepo[];
 
@@ -43,18 +41,14 @@ beforeAll(async () => {
     },
   ];
   hub = await startHub(repos);
-  server = await servePage();
-  browser = await openBrowser('chrome');
 });
 afterAll(async () => {
-  await browser?.close();
-  await server?.close();
   await hub?.close();
 });
 
 /** A page of its own storage that asks the stand-in: its user has set the address, a link could not. */
 async function openHere(): Promise<Page> {
-  const context = await browser.createBrowserContext();
+  const context = await stage.browser.createBrowserContext();
   const page = await context.newPage();
   await page.setViewport({ width: 1280, height: 900 });
   await page.evaluateOnNewDocument((url) => localStorage.setItem('papilio.hub', url), hub.url);
@@ -64,13 +58,9 @@ async function openHere(): Promise<Page> {
 
 async function load(page: Page): Promise<void> {
   await page.goto('about:blank');
-  await page.goto(`${server.url}#${LINK}`, { waitUntil: 'load' });
+  await page.goto(`${stage.url}#${LINK}`, { waitUntil: 'load' });
   await page.waitForSelector('.panel-title');
-  for (const title of ['Model', 'Data'])
-    await page.evaluate((wanted) => {
-      for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
-        if (button.querySelector('.section-title')?.textContent === wanted) button.click();
-    }, title);
+  for (const title of ['Model', 'Data']) await unfold(page, title);
   await page.waitForSelector('#hub-model');
   await page.waitForSelector('#hub-dataset');
 }
@@ -142,14 +132,14 @@ test('found by name, fetched, broken off, resumed, kept; trained with the Hub go
 
   // The page anew, and no Hub: what is kept is enough.
   await load(page);
-  for (const [name, use, section] of [
-    ['makers/Tales-ONNX', 'Use f32 · model', MODEL_PART],
-    ['makers/days', 'Use train', DATA_PART],
-  ] as const) {
-    await press(page, name);
-    await press(page, use);
-    await shown(page, new RegExp(`In use: hub:${name}`), section);
-  }
+  await press(page, 'makers/Tales-ONNX');
+  await press(page, 'Use f32 · model');
+  await shown(page, /In use: hub:makers\/Tales-ONNX/);
+  // What it is appears above the data, and would push the next button away.
+  await shown(page, /Family/, '.facts');
+  await press(page, 'makers/days');
+  await press(page, 'Use train');
+  await shown(page, /In use: hub:makers\/days/, DATA_PART);
   await page.waitForSelector('.button-train:not([data-disabled])', { timeout: 120_000 });
   await press(page, 'Train');
   await untilState(page, 'finished');
@@ -175,7 +165,7 @@ test('what goes wrong ends in a sentence and a way on', async () => {
   hub.faults.clear();
 
   const client = await page.createCDPSession();
-  const { origin } = new URL(server.url);
+  const { origin } = new URL(stage.url);
   const quota = (quotaSize?: number) =>
     client.send('Storage.overrideQuotaForOrigin', {
       origin,

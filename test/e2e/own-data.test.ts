@@ -7,18 +7,25 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { unzipSync } from 'fflate';
-import type { Browser, ElementHandle, Page } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { downloadFolder, openBrowser } from '../tools/browser.ts';
-import { type PageServer, servePage } from '../tools/server.ts';
-import { downloaded, mergeAndCheck, openPage, press, trainToTheEnd, until, words } from './page-tools.ts';
+import type { ElementHandle, Page } from 'puppeteer-core';
+import { beforeAll, expect, test } from 'vitest';
+import {
+  click,
+  downloaded,
+  mergeAndCheck,
+  openPage,
+  press,
+  trainToTheEnd,
+  unfold,
+  until,
+  words,
+} from './page-tools.ts';
+import { setStage } from './stage.ts';
 
 const LINK =
   'v=1&preset=tales-recipes&data=files&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
 
-let server: PageServer;
-let browser: Browser;
-let folder: string;
+const stage = setStage();
 let table: string;
 
 beforeAll(async () => {
@@ -27,13 +34,6 @@ beforeAll(async () => {
   );
   table = join(await mkdtemp(join(tmpdir(), 'papilio-table-')), 'odd.csv');
   await writeFile(table, ['frage,erwiderung', ...rows].join('\n'));
-  server = await servePage();
-  folder = await downloadFolder();
-  browser = await openBrowser('chrome', folder);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
 });
 
 /** Says what a column is, as a person does: opens its list and takes a line of it. */
@@ -51,10 +51,9 @@ async function pick(page: Page, column: string, what: string): Promise<void> {
     `the column ${column}`,
     30,
   );
-  await list.evaluate((button) => button.scrollIntoView({ block: 'center' }));
-  await list.click();
+  await click(list);
   const line = await until(() => page.$(`::-p-aria([name="${what}"][role="option"])`), what, 30);
-  await line.click();
+  await click(line);
 }
 
 const preview = (page: Page, wanted: RegExp) =>
@@ -65,11 +64,8 @@ const preview = (page: Page, wanted: RegExp) =>
   );
 
 test('a table with odd columns is mapped, trained on, merged, and both files write', async () => {
-  const { page, errors } = await openPage(browser, server.url, LINK, 1440);
-  await page.evaluate(() => {
-    for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
-      if (button.querySelector('.section-title')?.textContent === 'Data') button.click();
-  });
+  const { page, errors } = await openPage(stage, LINK, 1440);
+  await unfold(page, 'Data');
   const input = await page.waitForSelector('.drop input[type=file]');
   expect(await input!.evaluate((box) => (box as HTMLInputElement).accept)).toContain('.parquet');
   await (input as ElementHandle<HTMLInputElement>).uploadFile(table);
@@ -133,7 +129,7 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
       .find((one) => one.textContent?.startsWith('Folder'))!
       .click(),
   );
-  const zip = unzipSync(new Uint8Array(await readFile(await downloaded(folder, '.zip'))));
+  const zip = unzipSync(new Uint8Array(await readFile(await downloaded(stage.downloads, '.zip'))));
   const names = Object.keys(zip).map((name) => name.slice(name.indexOf('/') + 1));
   expect(names).toEqual(expect.arrayContaining(['onnx/model.onnx', 'config.json', 'tokenizer.json']));
   expect(errors).toEqual([]);

@@ -2,31 +2,12 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Browser, Page } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openBrowser } from '../tools/browser.ts';
-import { type PageServer, servePage } from '../tools/server.ts';
-import { openPage, press, SMALL, until, words } from './page-tools.ts';
+import type { Page } from 'puppeteer-core';
+import { expect, test } from 'vitest';
+import { openPage, press, SMALL, unfold, until, words } from './page-tools.ts';
+import { setStage } from './stage.ts';
 
-let server: PageServer;
-let browser: Browser;
-
-beforeAll(async () => {
-  server = await servePage();
-  browser = await openBrowser('chrome');
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
-
-/** Opens a part of Choose. */
-async function unfold(page: Page, title: string): Promise<void> {
-  await page.evaluate((wanted) => {
-    for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
-      if (button.querySelector('.section-title')?.textContent === wanted) button.click();
-  }, title);
-}
+const stage = setStage();
 
 async function give(page: Page, name: string, content: string): Promise<void> {
   const path = join(await mkdtemp(join(tmpdir(), 'papilio-file-')), name);
@@ -36,11 +17,7 @@ async function give(page: Page, name: string, content: string): Promise<void> {
 }
 
 test('a link with illegal values: defaults, and a sentence for each', async () => {
-  const { page } = await openPage(
-    browser,
-    server.url,
-    `${SMALL}&t.steps=-1&c.boft_block_size="four"&method=magic`,
-  );
+  const { page } = await openPage(stage, `${SMALL}&t.steps=-1&c.boft_block_size="four"&method=magic`);
   const notice = await until(() => words(page, '.notice-card'), 'the notice', 20);
   for (const part of ['steps = -1', 'boft_block_size', 'magic']) expect(notice).toContain(part);
   expect(await words(page, '.totals')).toContain('trainable');
@@ -48,7 +25,7 @@ test('a link with illegal values: defaults, and a sentence for each', async () =
 });
 
 test('targets that match nothing: red, with a suggestion, and Train waits', async () => {
-  const { page } = await openPage(browser, server.url, `${SMALL}&c.target_modules=["qury"]`);
+  const { page } = await openPage(stage, `${SMALL}&c.target_modules=["qury"]`);
   await unfold(page, 'Targets');
   const entry = await until(() => words(page, '.entry.is-missing'), 'the red entry', 20);
   expect(entry).toMatch(/qury\s+matches nothing/);
@@ -59,7 +36,7 @@ test('targets that match nothing: red, with a suggestion, and Train waits', asyn
 });
 
 test('an illegal block size: the reason in PEFT’s words, the illegal stops greyed', async () => {
-  const { page } = await openPage(browser, server.url, `${SMALL}&c.boft_block_size=48`);
+  const { page } = await openPage(stage, `${SMALL}&c.boft_block_size=48`);
   await until(
     async () => (await words(page, '.totals')).includes('must be divisible by boft_block_size (48)'),
     'the reason',
@@ -72,7 +49,7 @@ test('an illegal block size: the reason in PEFT’s words, the illegal stops gre
 });
 
 test('a file that is no ONNX', async () => {
-  const { page } = await openPage(browser, server.url, 'v=1&preset=own-model&seed=1');
+  const { page } = await openPage(stage, 'v=1&preset=own-model&seed=1');
   await unfold(page, 'Model');
   await give(page, 'model.onnx', 'this is not a model');
   const sentence = await until(() => words(page, '.error-text'), 'the sentence', 60);
@@ -81,7 +58,7 @@ test('a file that is no ONNX', async () => {
 });
 
 test('data without labels', async () => {
-  const { page } = await openPage(browser, server.url, `${SMALL}&data=files&t.steps=2`);
+  const { page } = await openPage(stage, `${SMALL}&data=files&t.steps=2`);
   await unfold(page, 'Data');
   await give(page, 'data.csv', 'text\nhello\nworld\n');
   await page.waitForSelector('.button-train:not([data-disabled])');
@@ -94,8 +71,7 @@ test('data without labels', async () => {
 
 test('a run that diverges: training pauses, and the way on halves the rate', async () => {
   const { page } = await openPage(
-    browser,
-    server.url,
+    stage,
     `${SMALL}&method=fourierft&c.scaling=1e30&t.learningRate=10&t.warmupSteps=0&t.steps=40&t.evalEvery=0`,
   );
   await page.waitForSelector('.button-train:not([data-disabled])');
@@ -117,11 +93,11 @@ test('a run that diverges: training pauses, and the way on halves the rate', asy
 });
 
 test('no WebGPU: steps for this browser, and counts and patterns all the same', async () => {
-  const page = await browser.newPage();
+  const page = await stage.browser.newPage();
   await page.evaluateOnNewDocument(() => {
     Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
   });
-  await page.goto(server.url, { waitUntil: 'load' });
+  await page.goto(stage.url, { waitUntil: 'load' });
   const reader = await until(() => words(page, '.reader'), 'reader mode', 20);
   expect(reader).toMatch(/no WebGPU[\s\S]*chrome:\/\//);
   await until(async () => /48,\d{3}/.test(await words(page, '.totals')), 'the counts', 20);

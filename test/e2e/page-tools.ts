@@ -1,8 +1,9 @@
 /** Driving the page as a person would: by what is written on it. */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Browser, Page } from 'puppeteer-core';
+import type { ElementHandle, Page } from 'puppeteer-core';
 import { expect } from 'vitest';
+import type { Stage } from './stage.ts';
 
 /** A small run: the default preset unless the link says more. */
 export const SMALL =
@@ -15,7 +16,7 @@ export const LEARNING =
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Opens the page at a hash; errors that reach its console are kept in `errors`. */
-export async function openPage(browser: Browser, url: string, hash: string, width = 1280) {
+export async function openPage({ browser, url }: Stage, hash: string, width = 1280) {
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
@@ -39,6 +40,12 @@ export async function until<T>(read: () => Promise<T>, what: string, seconds = 2
   throw new Error(`Waited ${seconds} s for ${what}.`);
 }
 
+/** Clicks where an element is, once it stands still: what appears above it pushes it away from under the mouse. */
+export async function click(element: ElementHandle<Element>): Promise<void> {
+  await element.evaluate((one) => one.scrollIntoView({ block: 'center' }));
+  await element.asLocator().setTimeout(30_000).click();
+}
+
 /** Presses a button by its name. */
 export async function press(page: Page, name: string): Promise<void> {
   const button = await until(
@@ -46,8 +53,15 @@ export async function press(page: Page, name: string): Promise<void> {
     `the button ${name}`,
     30,
   );
-  await button.evaluate((element) => element.scrollIntoView({ block: 'center' }));
-  await button.click();
+  await click(button);
+}
+
+/** Opens or shuts a part of Choose. */
+export async function unfold(page: Page, title: string): Promise<void> {
+  await page.evaluate((wanted) => {
+    for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
+      if (button.querySelector('.section-title')?.textContent === wanted) button.click();
+  }, title);
 }
 
 /** Takes away the file of this title from the Merge tab. */
@@ -57,12 +71,12 @@ export async function takeAway(page: Page, title: string): Promise<void> {
     `the download ${title}`,
     30,
   );
-  await item.click();
+  await click(item);
 }
 
 export async function openTab(page: Page, name: string): Promise<void> {
   const tab = await until(() => page.$(`::-p-aria([name="${name}"][role="tab"])`), `the tab ${name}`, 30);
-  await tab.click();
+  await click(tab);
 }
 
 /** Waits for a state of the run; an error on screen ends the wait with its words. */

@@ -4,12 +4,10 @@
  */
 import { readFile } from 'node:fs/promises';
 import { unzipSync } from 'fflate';
-import type { Browser } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readAdapter } from '../../src/adapters/peft.ts';
 import { openSession } from '../../src/inference/session.ts';
-import { downloadFolder, openBrowser } from '../tools/browser.ts';
-import { type PageServer, servePage } from '../tools/server.ts';
+import { downloadFolder } from '../tools/browser.ts';
 import {
   downloaded,
   expectLearning,
@@ -26,27 +24,16 @@ import {
   untilState,
   words,
 } from './page-tools.ts';
+import { setStage } from './stage.ts';
 
-let server: PageServer;
-let browser: Browser;
-let folder: string;
-
-beforeAll(async () => {
-  server = await servePage();
-  folder = await downloadFolder();
-  browser = await openBrowser('chrome', folder);
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.close();
-});
+const stage = setStage();
 
 test('the first paint is quick, and everything has a name', async () => {
   const paints: number[] = [];
   for (let i = 0; i < 3; i++) {
-    const context = await browser.createBrowserContext();
+    const context = await stage.browser.createBrowserContext();
     const page = await context.newPage();
-    await page.goto(server.url, { waitUntil: 'load' });
+    await page.goto(stage.url, { waitUntil: 'load' });
     await page.waitForSelector('.button-train');
     paints.push(
       await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 9999),
@@ -78,7 +65,7 @@ test('the first paint is quick, and everything has a name', async () => {
 });
 
 test('one press trains: unseen letters are read; answers, parity and files follow', async () => {
-  const { page, errors } = await openPage(browser, server.url, LEARNING);
+  const { page, errors } = await openPage(stage, LEARNING);
   await trainToTheEnd(page);
   await expectLearning(page);
   expect(await words(page, '.figures')).toMatch(/[\d.]+ examples\/s/);
@@ -90,7 +77,7 @@ test('one press trains: unseen letters are read; answers, parity and files follo
 
   await mergeAndCheck(page);
   await takeAway(page, 'Merged model');
-  const onnx = await readFile(await downloaded(folder, '.onnx'));
+  const onnx = await readFile(await downloaded(stage.downloads, '.onnx'));
   const session = await openSession(new Uint8Array(onnx));
   const pixels = { dtype: 'float32' as const, dims: [1, 1, 32, 32], data: new Float32Array(1024) };
   const { logits } = await session.run({ pixel_values: pixels });
@@ -99,7 +86,7 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await session.release();
 
   await takeAway(page, 'Adapter');
-  const files = unzipSync(new Uint8Array(await readFile(await downloaded(folder, '-adapter.zip'))));
+  const files = unzipSync(new Uint8Array(await readFile(await downloaded(stage.downloads, '-adapter.zip'))));
   const adapter = readAdapter(
     new TextDecoder().decode(files['adapter_config.json']),
     files['adapter_model.safetensors']!,
@@ -108,7 +95,7 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   expect(adapter.tensors.size).toBe(24);
 
   await takeAway(page, 'Metrics');
-  const csv = await readFile(await downloaded(folder, '-metrics.csv'), 'utf8');
+  const csv = await readFile(await downloaded(stage.downloads, '-metrics.csv'), 'utf8');
   expect(csv.trim().split('\n')).toHaveLength(1 + 16 + 1);
   expect(errors).toEqual([]);
   await page.close();
@@ -131,12 +118,12 @@ async function losses(page: Awaited<ReturnType<typeof openPage>>['page']): Promi
 
 test('paused, reloaded and resumed, the curve is the same bit for bit', async () => {
   const hash = `${SMALL}&t.steps=4&seed=4&t.evalEvery=0`;
-  const whole = await openPage(browser, server.url, hash);
+  const whole = await openPage(stage, hash);
   await trainToTheEnd(whole.page);
   const expected = await losses(whole.page);
   await whole.page.close();
 
-  const { page } = await openPage(browser, server.url, hash);
+  const { page } = await openPage(stage, hash);
   await press(page, 'forget it');
   await page.waitForSelector('.button-train:not([data-disabled])');
   await press(page, 'Step');
@@ -154,11 +141,7 @@ test('paused, reloaded and resumed, the curve is the same bit for bit', async ()
 });
 
 test.each(['oft', 'fourierft', 'lora', 'head', 'full'])('%s trains from a link', async (method) => {
-  const { page, errors } = await openPage(
-    browser,
-    server.url,
-    `${SMALL}&method=${method}&t.steps=3&t.evalEvery=0`,
-  );
+  const { page, errors } = await openPage(stage, `${SMALL}&method=${method}&t.steps=3&t.evalEvery=0`);
   await trainToTheEnd(page);
   expect(await words(page, '.clocks')).toContain('3 of 3 steps');
   expect(errors).toEqual([]);
@@ -168,7 +151,7 @@ test.each(['oft', 'fourierft', 'lora', 'head', 'full'])('%s trains from a link',
 test('a language model trains and writes', async () => {
   const hash =
     'v=1&preset=tales-recipes&seed=1&t.steps=3&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=4';
-  const { page } = await openPage(browser, server.url, hash);
+  const { page } = await openPage(stage, hash);
   await trainToTheEnd(page);
   expect(await words(page, '.figures')).toMatch(/Held-out perplexity\s+[\d.]+/i);
   const text = await until(() => words(page, '.texts'), 'texts side by side');

@@ -1,5 +1,4 @@
 /** Runs small enough for a software adapter: one-layer models made on the spot, data that can be learnt in some twenty steps. */
-
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { trainBpe } from '../../src/data/bpe.ts';
 import { decodePng } from '../../src/data/files/png.ts';
@@ -9,7 +8,7 @@ import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../../src/models/
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { DataSource, ModelSource, NamedFile, RunRequest } from '../../src/training/protocol.ts';
-import { openSession, type Session, type SessionEvents } from '../../src/training/session.ts';
+import { openSession, type Session, silentEvents } from '../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
 import type { Surroundings } from '../../src/training/source.ts';
 import { testDevice } from './device.ts';
@@ -126,20 +125,12 @@ export function tinyRequest(run: TinyRun): RunRequest {
   };
 }
 
-const silent: SessionEvents = {
-  onBytes: () => {},
-  onCompile: () => {},
-  onStep: () => {},
-  onEval: () => {},
-  onEnd: () => {},
-};
-
 export async function openTiny(run: TinyRun, checkpoint?: Uint8Array): Promise<Session> {
   return openSession(
     await testDevice(),
     tinyRequest(run),
     surroundings,
-    silent,
+    silentEvents,
     checkpoint ? { checkpoint } : {},
   );
 }

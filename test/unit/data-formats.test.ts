@@ -234,4 +234,18 @@ describe('pictures in tables', () => {
     const { notes } = await opened([...files, file('a/broken.png', grey(1).slice(0, 40))], asPictures);
     expect(notes).toMatch(/a\/broken\.png cannot be read as a picture \(.*\): left out\./);
   });
+
+  it('that the browser cannot decode are left out alike; what the model demands is another matter', async () => {
+    const files = Array.from({ length: 24 }, (_, i) => file(`${i % 2 ? 'a' : 'b'}/${i}.jpg`, 'jpeg'));
+    const decodeImage = async (_: Uint8Array, name: string) => {
+      if (name === 'a/5.jpg') throw new Error('The browser says something of its own.');
+      return { width: 1, height: 1, rgba: new Uint8Array(4) };
+    };
+    const { notes } = await opened(files, { ...asPictures, decodeImage });
+    expect(notes).toContain(
+      'a/5.jpg cannot be read as a picture (The browser says something of its own): left out.',
+    );
+    const strange = { ...asPictures, size: { width: 4, height: 4, channels: 2 }, decodeImage };
+    await expect(opened(files, strange)).rejects.toThrow(/The model wants 2 channels/);
+  });
 });

@@ -1,9 +1,9 @@
 /** Pictures from files: by the folders they lie in, or by a table that names or holds them. */
-import { fail, PapilioError } from '../../lib/errors.ts';
+import { fail } from '../../lib/errors.ts';
 import { type LabelledPicture, type PictureSize, picturesDataset, toPixels } from '../pictures.ts';
 import type { ImageDataset } from '../types.ts';
 import type { DataFile } from './bytes.ts';
-import { decodePng, type ImageDecoder, isPng } from './png.ts';
+import { type DecodedImage, decodePng, type ImageDecoder, isPng } from './png.ts';
 import { type Entry, labelsOf, type Reading } from './rowsOf.ts';
 import { splitNamed } from './splits.ts';
 
@@ -21,14 +21,15 @@ const UNREADABLE = 'convert or delete it';
 async function decode(bytes: Uint8Array, path: string, options: PictureOptions) {
   if (!isPng(bytes) && options.decodeImage === decodePng)
     return 'is not a PNG; outside the browser only PNG is read';
+  let image: DecodedImage;
   try {
-    return toPixels(await options.decodeImage(bytes, path), options.size);
+    image = await options.decodeImage(bytes, path);
   } catch (cause) {
-    // The model's own demands are no fault of the picture.
-    if (cause instanceof PapilioError && !cause.message.startsWith(path)) throw cause;
     const why = (cause as Error).message.replace(`${path} `, '');
     return `cannot be read as a picture (${why.replace(/\.$/, '')})`;
   }
+  // Outside: what the model demands is no fault of the picture.
+  return toPixels(image, options.size);
 }
 
 /** One folder per class, splits by the folders above. @throws PapilioError 'bad-data' */

@@ -12,11 +12,14 @@ export interface DecodedImage {
   readonly rgba: Uint8Array | Uint8ClampedArray;
 }
 
-/** Makes pixels of an encoded picture; {@link decodePng}, or the browser's own decoder, which knows JPEG too. */
+/**
+ * Makes pixels of an encoded picture; {@link decodePng}, or the browser's own decoder, which knows JPEG too.
+ * @throws when it is none; the message begins with `name`
+ */
 export type ImageDecoder = (bytes: Uint8Array, name: string) => DecodedImage | Promise<DecodedImage>;
 
-/** Larger pictures are refused before memory is taken. */
-const MAX_PIXELS = 1 << 24;
+/** Larger pictures are refused, or made smaller, before memory is taken for their pixels. */
+export const MAX_PIXELS = 1 << 24;
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
