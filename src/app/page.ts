@@ -11,7 +11,7 @@ import { createForecastDesk, type ForecastDesk } from './forecast.ts';
 import type { HubDesk } from './hub.ts';
 import { createLooking, type Looking } from './looking.ts';
 import { embeddedCard } from './modelCards.ts';
-import { runsOtherwise } from './request.ts';
+import { obstacle, runsOtherwise } from './request.ts';
 import { createRunningDesk, type RunningDesk } from './running.ts';
 import type { Sessions } from './sessions.ts';
 import {
@@ -36,6 +36,8 @@ export interface Page extends Stores {
   /** What follows from the current settings; computed once per change. */
   derived(): Derived;
   canTrain(): boolean;
+  /** What keeps a new run from starting; null when nothing does. */
+  obstacle(): string | null;
   /** Whether the settings are no longer those of the current run. */
   isChanged(): boolean;
   setSettings(settings: PageSettings): void;
@@ -162,10 +164,11 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
     controller,
     looking,
     derived,
+    obstacle: () => obstacle(choice.getState(), derived().problem),
     canTrain() {
       const { state } = run.getState();
       if (ui.getState().gpu?.state !== 'ready' || state === 'loading' || state === 'compiling') return false;
-      return run.getState().open !== null || derived().problem === null;
+      return run.getState().open !== null || this.obstacle() === null;
     },
     isChanged() {
       const { current, request } = run.getState();

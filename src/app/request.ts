@@ -51,6 +51,26 @@ function dataSource({ settings, dataFiles, fetchedData, text, drawings }: Choice
   }
 }
 
+/** Whether the model, or the data, is still to be chosen. */
+export function isMissing(part: 'model' | 'data', choice: ChoiceState): boolean {
+  try {
+    (part === 'model' ? modelSource : dataSource)(choice);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** What keeps a run from starting, in the few words that stand beside the button; null when nothing does. */
+export function obstacle(choice: ChoiceState, problem: string | null): string | null {
+  if (isMissing('model', choice)) return 'waiting for a model';
+  // Others may pass: a line that was down.
+  if (['malformed-onnx', 'unsupported-onnx'].includes(choice.reportError?.kind ?? ''))
+    return 'this model cannot be trained';
+  if (isMissing('data', choice)) return 'waiting for data';
+  return problem === null ? null : 'settings need a look';
+}
+
 /** What dropped and fetched data is read with; other data needs no telling. */
 const optionsOf = ({ settings, dataOptions }: ChoiceState): DataOptions =>
   settings.data === 'files' || settings.data === 'hub' ? dataOptions : {};

@@ -31,7 +31,7 @@ export interface ExamplePreview {
 }
 
 /**
- * The first `n` training examples, padding left out. Pure in its arguments.
+ * The first `n` training examples, padding left out, or `n` pictures from all over the training set. Pure in its arguments.
  * @param tokenizer null for pictures
  */
 export function previewExamples(
@@ -42,17 +42,21 @@ export function previewExamples(
 ): ExamplePreview[] {
   const count = Math.min(n, exampleCount(dataset, 'train', options));
   if (dataset.kind === 'image')
-    return Array.from({ length: count }, (_, i) => ({
-      origin: '',
-      tokens: [],
-      label: dataset.labels[dataset.train.label(i)]!,
-      picture: {
-        width: dataset.width,
-        height: dataset.height,
-        channels: dataset.channels,
-        pixels: Uint8Array.from(dataset.train.pixels(i), (v) => Math.round(v * 255)),
-      },
-    }));
+    return Array.from({ length: count }, (_, i) => {
+      // Folders come class by class: from all over the set, or they would all be alike.
+      const at = Math.floor((i * dataset.train.count) / count);
+      return {
+        origin: '',
+        tokens: [],
+        label: dataset.labels[dataset.train.label(at)]!,
+        picture: {
+          width: dataset.width,
+          height: dataset.height,
+          channels: dataset.channels,
+          pixels: Uint8Array.from(dataset.train.pixels(at), (v) => Math.round(v * 255)),
+        },
+      };
+    });
   return Array.from({ length: count }, (_, i) => {
     const { inputs, labels } = batch(dataset, 'train', [i], options);
     const ids = inputs.input_ids!.data as Int32Array;

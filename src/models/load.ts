@@ -221,7 +221,7 @@ function describeModel(
       }
       const named = Object.fromEntries(wanted.map((label, i) => [i, label]));
       const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
-      const note = `The classifier ${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`;
+      const note = `${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`;
       const changed = { ...config, id2label: named };
       return describeModel(resized, changed, preprocessor, precision, [...warnings, note], separate);
     },

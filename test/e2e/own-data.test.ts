@@ -89,6 +89,9 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   );
   expect(counted).toMatch(/^Fox␣\d+␣ran␣home/);
 
+  // Areas scroll, the page does not: once it grew by what they hid.
+  expect(await page.evaluate(() => document.documentElement.scrollHeight - innerHeight)).toBe(0);
+
   await press(page, 'Forecast memory and time');
   const forecast = await until(
     async () => /Peak\s+([\d.]+ [kM]B)/.exec(await words(page, '.forecast'))?.[1],

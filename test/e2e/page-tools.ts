@@ -56,11 +56,12 @@ export async function press(page: Page, name: string): Promise<void> {
   await click(button);
 }
 
-/** Opens or shuts a part of Choose. */
+/** Opens a part of Choose. */
 export async function unfold(page: Page, title: string): Promise<void> {
   await page.evaluate((wanted) => {
     for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
-      if (button.querySelector('.section-title')?.textContent === wanted) button.click();
+      if (button.querySelector('.section-title')?.textContent === wanted && button.ariaExpanded !== 'true')
+        button.click();
   }, title);
 }
 

@@ -2,9 +2,11 @@
  * The run as the page drives it, with a trainer that records what it is asked. Seen to fail: a reset without a checkpoint, a resume with
  * the old learning rate, a checkpoint that is not kept on pause.
  */
+
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createController } from '../../src/app/controller.ts';
 import { createLooking } from '../../src/app/looking.ts';
+import { obstacle } from '../../src/app/request.ts';
 import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
@@ -189,5 +191,25 @@ describe('a run', () => {
     await page.controller.toggle();
     expect(page.trainer.calls).toEqual([]);
     expect(page.run.getState().error?.report.kind).toBe('bad-data');
+  });
+
+  test('says what a start waits for', () => {
+    const now = () => obstacle(page.choice.getState(), null);
+    const choose = (change: object) => {
+      const { settings } = page.choice.getState();
+      page.choice.setState({ settings: { ...settings, ...change } });
+      return now();
+    };
+    expect(now()).toBeNull();
+    expect(choose({ data: 'text' })).toBe('waiting for data');
+    page.choice.setState({ text: 'Once.' });
+    expect(now()).toBeNull();
+    expect(choose({ model: 'own' })).toBe('waiting for a model');
+    page.choice.setState({ modelFiles: [{ name: 'a.onnx', bytes: new Uint8Array(1) }] });
+    expect(now()).toBeNull();
+    page.choice.setState({ reportError: { kind: 'unsupported-onnx', message: 'No.', details: {} } });
+    expect(now()).toBe('this model cannot be trained');
+    page.choice.setState({ reportError: null });
+    expect(obstacle(page.choice.getState(), 'No module.')).toBe('settings need a look');
   });
 });

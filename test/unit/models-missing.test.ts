@@ -44,6 +44,16 @@ describe('what is missing', () => {
     ]);
   });
 
+  test('is counted where it comes again', () => {
+    const g = graphBuilder({ opset: 17 });
+    let x = g.input('input_ids', 'float32', ['batch', 4]);
+    for (const name of ['a', 'b', 'c']) x = g.op('LRN', [x], { size: 1 }, { name: `/${name}/LRN` });
+    g.output(g.op('Hardmax', [x], {}, { name: '/d/Hardmax' }), 'float32', ['batch', 4]);
+    expect(thrown(() => importModel(g.build())).message).toContain(
+      '2 operators that Papilio cannot train through: LRN at 3 nodes, first "/a/LRN"; Hardmax at "/d/Hardmax". ',
+    );
+  });
+
   test('stands beside what was recognised', () => {
     const model = encoder({ family: 'bert' });
     const broken = withOp(model, '/bert/Tanh', 'Hardmax');

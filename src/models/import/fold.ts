@@ -9,7 +9,7 @@ import { evaluate, toKnown } from './evaluateOps.ts';
 import { canExpand, expand } from './expand.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, knownValue, makeNode, makeValue } from './folded.ts';
-import { lower } from './lower.ts';
+import { lower, NO_RULE } from './lower.ts';
 import type { Lowered } from './lowering.ts';
 
 /** A node that cannot be imported, and why. */
@@ -122,7 +122,7 @@ export function fold(
         return;
       }
       const probe = lower({ node, inputs: [], opset });
-      if ('refusal' in probe && probe.refusal === 'the operator is not supported') lose(probe.refusal);
+      if ('refusal' in probe && probe.refusal === NO_RULE) lose(probe.refusal);
       for (const name of node.outputs) scope.set(name, null);
       return;
     }

@@ -6,6 +6,7 @@ import type { Folding, Missing } from './fold.ts';
 import type { FoldedGraph } from './folded.ts';
 import { countUses } from './folded.ts';
 import { fuseConv, fuseLinear, fuseNorms } from './fuseLayers.ts';
+import { NO_RULE } from './lower.ts';
 import { type ModuleInfo, tabulate } from './modules.ts';
 import { ownerOf } from './names.ts';
 import { simplify } from './simplify.ts';
@@ -53,6 +54,17 @@ function summary({ family, modules, nodes }: Recognised): string {
   return `Recognised: ${nodes.supported} of ${nodes.total} nodes${of}${found}${waiting}.`;
 }
 
+/** Operators that a sentence names. */
+const SHOWN = 5;
+
+/** `Hardmax at "a"`, `acme.Swirl at 4 nodes, first "b"`, with what is wrong where they are known but cannot be used. */
+function placed(op: string, nodes: readonly Missing[]): string {
+  const [first] = nodes;
+  const where = nodes.length === 1 ? `"${first!.node}"` : `${nodes.length} nodes, first "${first!.node}"`;
+  const reasons = [...new Set(nodes.map(({ reason }) => reason))].filter((why) => why !== NO_RULE);
+  return `${op} at ${where}${reasons.length === 0 ? '' : ` (${reasons.join('; ')})`}`;
+}
+
 /**
  * @param whole the prepared graph, where only kernels are missing
  * @throws PapilioError 'unsupported-onnx'; `details` holds `missing`, all of them, and `recognised`
@@ -74,12 +86,14 @@ export function refuse(
     modules: modules.map(({ name, kind }) => ({ name, kind })),
     nodes: { total, supported: Math.max(0, total - waiting - blocked), waiting },
   };
-  const kinds = [...new Set(missing.map((m) => m.op))];
-  const shown = missing.slice(0, 5).map((m) => `${m.op} at "${m.node}" (${m.reason})`);
-  const more = missing.length > shown.length ? ` and ${missing.length - shown.length} more` : '';
+  const byOp = new Map<string, Missing[]>();
+  for (const one of missing) byOp.set(one.op, [...(byOp.get(one.op) ?? []), one]);
+  const kinds = [...byOp].map(([op, nodes]) => placed(op, nodes));
+  const shown = kinds.slice(0, SHOWN).join('; ');
+  const more = kinds.length > SHOWN ? `; and ${kinds.length - SHOWN} more` : '';
   throw new PapilioError(
     'unsupported-onnx',
-    `The model uses ${kinds.length === 1 ? 'an operator' : `${kinds.length} operators`} that Papilio cannot train through: ${shown.join(', ')}${more}. ${summary(recognised)} Export it again without them, or pick another file of the same model.`,
+    `The model uses ${kinds.length === 1 ? 'an operator' : `${kinds.length} operators`} that Papilio cannot train through: ${shown}${more}. ${summary(recognised)} Export it again without them, or pick another file of the same model.`,
     { missing, recognised },
   );
 }

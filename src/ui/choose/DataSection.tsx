@@ -2,6 +2,7 @@
 import { lazy, Suspense } from 'react';
 import { useStore } from 'zustand';
 import { whole } from '../../app/format.ts';
+import { isMissing } from '../../app/request.ts';
 import { MODELS } from '../../app/settings.ts';
 import { Picker } from '../parts/Picker.tsx';
 import { Section } from '../parts/Section.tsx';
@@ -42,11 +43,11 @@ export function DataSection() {
   const text = useChoice((s) => s.text);
   const report = useRun((s) => s.open?.data ?? null);
   const hasPreview = useStore(page.data.view, (s) => s.preview !== null || s.error !== null);
+  const isWaiting = useChoice((s) => isMissing('data', s));
   const items = MODELS[model]!.data.map((id) => ({ id, ...DATA[id]! }));
   return (
-    <Section name="data" title="Data" summary={DATA[data]!.title}>
+    <Section name="data" title="Data" summary={DATA[data]!.title} isWaiting={isWaiting}>
       <Picker label="Data" value={data} items={items} onChange={(id) => page.choose({ data: id })} />
-      <p className="hint">{DATA[data]!.detail}.</p>
       {data === 'files' ? (
         <Suspense fallback={null}>
           <FileDrop
@@ -58,7 +59,9 @@ export function DataSection() {
             onClear={() => page.choice.setState({ dataFiles: [] })}
           />
         </Suspense>
-      ) : null}
+      ) : (
+        <p className="hint">{DATA[data]!.detail}.</p>
+      )}
       {data === 'hub' ? (
         <Suspense fallback={null}>
           <HubSection kind="dataset" />

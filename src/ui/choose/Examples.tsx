@@ -20,7 +20,7 @@ export function Examples({ preview }: { readonly preview: DataPreview }) {
   if (examples.length === 0) return null;
   return (
     <div className="previews">
-      <h4>The first examples</h4>
+      <h4>{report.kind === 'image' ? 'Some of the examples' : 'The first examples'}</h4>
       {report.kind === 'image' ? (
         <ul className="thumbnails">
           {examples.map((example, i) => (

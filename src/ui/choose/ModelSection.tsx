@@ -1,6 +1,7 @@
 /** The model: an embedded one, or files from this machine. */
 import { lazy, Suspense } from 'react';
 import { bytes, count, whole } from '../../app/format.ts';
+import { isMissing } from '../../app/request.ts';
 import { MODELS } from '../../app/settings.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
 import { Picker } from '../parts/Picker.tsx';
@@ -25,10 +26,11 @@ export function ModelSection() {
   const precision = useChoice((s) => s.precision);
   const error = useChoice((s) => s.reportError);
   const files = useChoice((s) => s.modelFiles);
+  const isWaiting = useChoice((s) => isMissing('model', s));
   const items = Object.entries(MODELS).map(([id, { title }]) => ({ id, title, detail: DETAILS[id]! }));
   const summary = report === null ? MODELS[model]!.title : `${report.name} · ${count(report.parameters)}`;
   return (
-    <Section name="model" title="Model" summary={summary}>
+    <Section name="model" title="Model" summary={summary} isWaiting={isWaiting}>
       <Picker label="Model" value={model} items={items} onChange={(id) => page.choose({ model: id })} />
       {model === 'own' ? (
         <Suspense fallback={null}>

@@ -1,4 +1,5 @@
 /** What went wrong, in one sentence, with the ways on. */
+import { useEffect, useRef } from 'react';
 import { Button } from 'react-aria-components';
 import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../../app/errorGuide.ts';
 import { saveFile } from '../../app/exports.ts';
@@ -64,17 +65,24 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
   const page = usePage();
   const error = useRun((s) => s.error);
   const hasCheckpoint = useRun((s) => s.checkpoint !== null);
-  if (error === null) return null;
+  const card = useRef<HTMLElement>(null);
+  const isHere = error !== null && ERROR_GUIDE[error.report.kind].panel === panel;
+  // It may have come where nobody looks: behind another panel, or above what is scrolled to.
+  useEffect(() => {
+    if (error === null || !isHere) return;
+    page.ui.setState({ panel });
+    requestAnimationFrame(() => card.current?.scrollIntoView({ block: 'nearest' }));
+  }, [page, panel, error, isHere]);
+  if (!isHere) return null;
   const { report, canResume } = error;
   const guide = ERROR_GUIDE[report.kind];
-  if (guide.panel !== panel) return null;
   const actions = guide.actions.filter(
     (action) =>
       (action !== 'resume' || (canResume && hasCheckpoint)) &&
       (action !== 'download-checkpoint' || hasCheckpoint),
   );
   return (
-    <section className="error-card" role="alert">
+    <section ref={card} className="error-card" role="alert">
       <Button
         className="icon-button error-close"
         aria-label="Close"

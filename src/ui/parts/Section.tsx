@@ -10,11 +10,16 @@ export function Section(props: {
   readonly title: string;
   readonly summary: ReactNode;
   readonly isOpenAtFirst?: boolean;
+  /** Something in it is still to be chosen: then it opens by itself. */
+  readonly isWaiting?: boolean;
   readonly children: ReactNode;
 }) {
-  const { name, title, summary, isOpenAtFirst = false, children } = props;
+  const { name, title, summary, isOpenAtFirst = false, isWaiting = false, children } = props;
   const page = usePage();
   const [isOpen, setOpen] = useState(isOpenAtFirst);
+  useEffect(() => {
+    if (isWaiting) setOpen(true);
+  }, [isWaiting]);
   const own = useRef<HTMLDivElement>(null);
   useEffect(
     () =>

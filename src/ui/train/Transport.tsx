@@ -46,7 +46,7 @@ export function Transport() {
   // These decide which buttons are enabled.
   useDerived();
   useUi((s) => s.gpu);
-  useChoice((s) => s.settings);
+  const obstacle = useChoice(() => page.obstacle());
   useChoice((s) => s.startFrom);
   const isChanged = page.isChanged();
   const label =
@@ -83,7 +83,7 @@ export function Transport() {
       </div>
       <p className="transport-state" data-state={state}>
         <i className="state-dot" />
-        {busy ?? STATES[state]}
+        {busy ?? (state === 'idle' ? (obstacle ?? STATES.idle) : STATES[state])}
         {current === null ? null : <b>{current.name}</b>}
       </p>
     </div>
