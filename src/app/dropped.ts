@@ -1,19 +1,17 @@
 /** A dropped folder of a model, as the Hub's are laid out, to the flat files that a model is loaded from. */
 import { filesOf, variantsOf } from '../hub/layout.ts';
 import { baseName } from '../hub/names.ts';
-import type { NamedFile } from '../training/protocol.ts';
+import { sizeOf } from '../training/givenFiles.ts';
+import type { GivenFile } from '../training/protocol.ts';
 
 /**
  * Files with folders in their names: the most exact model of them with its external data and the nearest sidecars, by their last names. Files
  * without folders are taken as they are, since a person chose each.
  */
-export function flatModel(files: readonly NamedFile[]): NamedFile[] {
+export function flatModel<File extends GivenFile>(files: readonly File[]): File[] {
   if (!files.some(({ name }) => name.includes('/'))) return [...files];
-  const listed = files.map(({ name, bytes }) => ({ path: name, size: bytes.length, sha256: null, oid: '' }));
+  const listed = files.map((file) => ({ path: file.name, size: sizeOf(file), sha256: null, oid: '' }));
   const [best] = variantsOf(listed);
   const wanted = best === undefined ? listed : filesOf(best.onnx, listed);
-  return wanted.map(({ path }) => ({
-    name: baseName(path),
-    bytes: files.find(({ name }) => name === path)!.bytes,
-  }));
+  return wanted.map(({ path }) => ({ ...files.find(({ name }) => name === path)!, name: baseName(path) }));
 }

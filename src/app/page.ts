@@ -2,7 +2,7 @@
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
-import type { NamedFile, TrainerApi } from '../training/protocol.ts';
+import type { GivenFile, TrainerApi } from '../training/protocol.ts';
 import { type Controller, createController } from './controller.ts';
 import { createDataDesk, type DataDesk } from './data.ts';
 import { type Derived, derive } from './derive.ts';
@@ -46,7 +46,7 @@ export interface Page extends Stores {
   /** Sets one field; returns why it is refused, or null. */
   setConfig(key: string, value: unknown): string | null;
   setTraining(key: string, value: unknown): string | null;
-  openModel(files: readonly NamedFile[]): Promise<void>;
+  openModel(files: readonly GivenFile[]): Promise<void>;
   /** The next run begins as its method does, with the settings that are chosen. */
   startAfresh(): void;
   /** Opened adapters. */

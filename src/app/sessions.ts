@@ -11,7 +11,7 @@ export interface SavedSession {
   /** Milliseconds since 1970. */
   readonly savedAt: number;
   readonly settings: PageSettings;
-  /** With the bytes of dropped files, so that the run needs nothing else to continue. */
+  /** With dropped files, so that the run needs nothing else to continue. */
   readonly request: RunRequest;
   readonly checkpoint: Uint8Array;
 }
@@ -23,24 +23,37 @@ export interface Sessions {
   clear(): Promise<void>;
 }
 
+/** The request may hold files of any size: it stands by itself and is written once a run, not with every checkpoint. */
 interface Schema extends DBSchema {
-  sessions: { key: string; value: SavedSession };
+  sessions: { key: 'last'; value: Omit<SavedSession, 'request'> };
+  requests: { key: 'last'; value: RunRequest };
 }
 
 export function browserSessions(): Sessions {
   let opened: Promise<IDBPDatabase<Schema>> | undefined;
+  let written: RunRequest | null = null;
   const db = () => {
-    opened ??= openDB<Schema>('papilio', 1, {
+    opened ??= openDB<Schema>('papilio', 2, {
       upgrade: (database) => {
+        // A session of before held everything in one; it cannot be resumed.
+        for (const name of database.objectStoreNames) database.deleteObjectStore(name);
         database.createObjectStore('sessions');
+        database.createObjectStore('requests');
       },
     });
     return opened;
   };
   return {
-    async save(session) {
+    async save({ request, ...session }) {
       try {
-        await (await db()).put('sessions', session, 'last');
+        const change = (await db()).transaction(['sessions', 'requests'], 'readwrite');
+        // Both or none: a checkpoint never stands beside another run's files.
+        await Promise.all([
+          change.objectStore('sessions').put(session, 'last'),
+          ...(request === written ? [] : [change.objectStore('requests').put(request, 'last')]),
+          change.done,
+        ]);
+        written = request;
       } catch (error) {
         const reason = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
         throw new PapilioError(
@@ -51,14 +64,20 @@ export function browserSessions(): Sessions {
     },
     async load() {
       try {
-        return (await (await db()).get('sessions', 'last')) ?? null;
+        const stored = await db();
+        const session = await stored.get('sessions', 'last');
+        const request = await stored.get('requests', 'last');
+        return session && request ? { ...session, request } : null;
       } catch {
         // A browser that keeps nothing (private windows) has nothing to resume; saving will say so.
         return null;
       }
     },
     async clear() {
-      await (await db()).delete('sessions', 'last');
+      const stored = await db();
+      await stored.delete('sessions', 'last');
+      await stored.delete('requests', 'last');
+      written = null;
     },
   };
 }

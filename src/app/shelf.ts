@@ -6,7 +6,7 @@ import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { CombineOptions } from '../adapters/combine.ts';
 import { PapilioError } from '../lib/errors.ts';
-import type { ErrorReport, Inspection, NamedFile, TrainerApi } from '../training/protocol.ts';
+import type { ErrorReport, GivenFile, Inspection, NamedFile, TrainerApi } from '../training/protocol.ts';
 import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from '../training/shelf/types.ts';
 import { saveFile, zipOf } from './exports.ts';
 import { runRequest } from './request.ts';
@@ -32,7 +32,7 @@ export interface ShelfView extends ShelfReport {
 
 export interface ShelfDesk {
   readonly view: StoreApi<ShelfView>;
-  open(files: readonly NamedFile[], name?: string): Promise<void>;
+  open(files: readonly GivenFile[], name?: string): Promise<void>;
   /** Takes the adapter of the open run onto the shelf, under the run's name. */
   takeRun(): Promise<void>;
   tick(name: string, isOn: boolean): void;
@@ -153,7 +153,7 @@ export function createShelfDesk(
 
   const rowOf = (name: string): ShelfRow | undefined => view.getState().rows.find((row) => row.name === name);
 
-  async function take(files: readonly NamedFile[], name?: string): Promise<void> {
+  async function take(files: readonly GivenFile[], name?: string): Promise<void> {
     await command({ kind: 'open', files, ...(name === undefined ? {} : { name }) });
     await bind();
   }

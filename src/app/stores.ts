@@ -8,6 +8,7 @@ import type {
   Comparison,
   DataOptions,
   ErrorReport,
+  GivenFile,
   Inspection,
   MergeReport,
   ModelReport,
@@ -39,8 +40,8 @@ export interface StartFrom {
 
 export interface ChoiceState {
   readonly settings: PageSettings;
-  readonly modelFiles: readonly NamedFile[];
-  readonly dataFiles: readonly NamedFile[];
+  readonly modelFiles: readonly GivenFile[];
+  readonly dataFiles: readonly GivenFile[];
   /** What was chosen from the Hub or an address, where settings say "hub". */
   readonly fetchedModel: HubSource | UrlSource | null;
   readonly fetchedData: HubSource | UrlSource | null;

@@ -3,7 +3,7 @@ import type { ColumnMapping } from '../data/files/columns.ts';
 import type { ExamplePreview } from '../data/preview.ts';
 import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
-import type { NamedFile } from './protocol.ts';
+import type { GivenFile } from './protocol.ts';
 
 /** What a model can be trained for. A model's own task follows from what it takes and gives; some take another with a new head. */
 export type Task =
@@ -28,7 +28,7 @@ export interface DataOptions {
 /** Embedded by name, dropped or fetched files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
 export type DataSource = (
   | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly NamedFile[] }
+  | { readonly kind: 'files'; readonly files: readonly GivenFile[] }
   | HubSource
   | UrlSource
   | { readonly kind: 'text'; readonly text: string }

@@ -25,10 +25,16 @@ export interface NamedFile {
   readonly bytes: Uint8Array;
 }
 
+/** A file that a user gave: its bytes, or a handle that crosses to a worker, or into the browser's store, without being read. */
+export interface GivenFile {
+  readonly name: string;
+  readonly bytes: Uint8Array | Blob;
+}
+
 /** Embedded by name, the files a user dropped (an .onnx, its external data, config.json, tokenizer.json), or fetched and kept. */
 export type ModelSource = (
   | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly NamedFile[] }
+  | { readonly kind: 'files'; readonly files: readonly GivenFile[] }
   | HubSource
   | UrlSource
 ) & {

@@ -15,6 +15,8 @@ import { fail } from '../lib/errors.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
 import { fetchData, fetchModel } from './fetched.ts';
+import { readGiven } from './givenFiles.ts';
+import { keyOf, type LastModel } from './lastModel.ts';
 import type { DataOptions, DataReport, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
 import { classNames, dataTasks, labelsOf, taskOf } from './tasks.ts';
 
@@ -26,6 +28,8 @@ export interface Surroundings {
   readonly decodeImage: ImageDecoder;
   /** The Hub and what is kept of it, where there is a place to keep it. */
   readonly hub?: () => Promise<Around>;
+  /** Keeps the model that was opened last, where several questions are asked of it. */
+  readonly lastModel?: LastModel;
 }
 
 export interface OpenedModel {
@@ -51,7 +55,7 @@ async function modelFiles(
   around: Surroundings,
   onBytes: (done: number, total: number, what: string) => void,
 ): Promise<NamedFile[]> {
-  if (source.kind === 'files') return [...source.files];
+  if (source.kind === 'files') return readGiven(source.files);
   if (source.kind !== 'embedded') {
     // One download of several files: its totals are those of all.
     const name = nameOf(source);
@@ -67,16 +71,36 @@ async function modelFiles(
   );
 }
 
+/** @throws PapilioError as reading and importing the files do */
 export async function openModel(
   source: ModelSource,
   around: Surroundings,
   onBytes: (done: number, total: number, what: string) => void = () => {},
 ): Promise<OpenedModel> {
+  let isRead = false;
+  const read = () => {
+    isRead = true;
+    return readModel(source, around, onBytes);
+  };
+  const opened = await (around.lastModel ? around.lastModel(keyOf(source), read) : read());
+  if (!isRead && source.kind !== 'files') {
+    const total = opened.bytes.reduce((sum, { length }) => sum + length, 0);
+    onBytes(total, total, opened.name);
+  }
+  const { precision = 'file' } = source;
+  return precision === 'file' ? opened : { ...opened, model: opened.model.at(precision) };
+}
+
+async function readModel(
+  source: ModelSource,
+  around: Surroundings,
+  onBytes: (done: number, total: number, what: string) => void,
+): Promise<OpenedModel> {
   const files = await modelFiles(source, around, onBytes);
   const onnx =
     files.find((f) => f.name.endsWith('.onnx')) ??
     fail('not-found', 'There is no .onnx file among the files of the model.');
-  const model = loadModel(files, source.precision ? { precision: source.precision } : {});
+  const model = loadModel(files);
   const text = (name: string) => {
     const file = files.find((f) => f.name === name);
     return file ? new TextDecoder().decode(file.bytes) : null;
@@ -150,17 +174,16 @@ export async function openData(
         ...c.images.map((i) => new Uint8Array(i.buffer, i.byteOffset, i.byteLength)),
       ]);
       break;
-    case 'files':
+    case 'files': {
+      const files = await readGiven(source.files);
       dataset = await openDataset(
-        source.files.map((f) => ({ path: f.name, bytes: f.bytes })),
+        files.map((f) => ({ path: f.name, bytes: f.bytes })),
         openOptions(opened, task, settings, from.options ?? {}, around.decodeImage),
         found,
       );
-      bytes = [
-        ...source.files.map((f) => f.bytes),
-        ...(from.options ? encoded(JSON.stringify(from.options)) : []),
-      ];
+      bytes = [...files.map((f) => f.bytes), ...(from.options ? encoded(JSON.stringify(from.options)) : [])];
       break;
+    }
   }
   const wanted = dataTasks[task];
   if (dataset.kind !== wanted && !(wanted === 'text' && dataset.kind === 'instruction')) {

@@ -5,6 +5,7 @@ import { browserStore } from '../hub/browserStore.ts';
 import { HUB_ADDRESS } from '../hub/names.ts';
 import { fail } from '../lib/errors.ts';
 import { errorReport } from './errorReport.ts';
+import { lastModel } from './lastModel.ts';
 import type { TrainerApi } from './protocol.ts';
 import type { Surroundings } from './source.ts';
 import { createTrainer } from './trainer.ts';
@@ -89,7 +90,7 @@ const GIVEN_AWAY: readonly (keyof TrainerApi)[] = [
   'shelfFiles',
 ];
 
-const trainer = createTrainer(around);
+const trainer = createTrainer({ ...around, lastModel: lastModel() });
 const exposed = Object.fromEntries(
   (Object.keys(trainer) as (keyof TrainerApi)[]).map((name) => [
     name,

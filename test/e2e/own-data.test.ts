@@ -12,6 +12,7 @@ import { beforeAll, expect, test } from 'vitest';
 import {
   click,
   downloaded,
+  keptStep,
   mergeAndCheck,
   openPage,
   press,
@@ -135,6 +136,13 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   const zip = unzipSync(new Uint8Array(await readFile(await downloaded(stage.downloads, '.zip'))));
   const names = Object.keys(zip).map((name) => name.slice(name.indexOf('/') + 1));
   expect(names).toEqual(expect.arrayContaining(['onnx/model.onnx', 'config.json', 'tokenizer.json']));
+
+  // The page anew: the browser keeps the run with the table it was made of.
+  await until(async () => (await keptStep(page)) === 2, 'the last checkpoint', 20);
+  await page.reload({ waitUntil: 'load' });
+  await press(page, 'Resume');
+  await until(async () => /step 2 of 2/.test(await words(page, '.figures')), 'the resumed run', 60);
+  expect(await words(page, '.drop-files')).toContain('odd.csv');
   expect(errors).toEqual([]);
   await page.close();
 });

@@ -143,7 +143,7 @@ export const keptStep = (page: Page): Promise<number | null> =>
   page.evaluate(
     () =>
       new Promise<number | null>((resolve) => {
-        const opening = indexedDB.open('papilio', 1);
+        const opening = indexedDB.open('papilio');
         opening.onerror = () => resolve(null);
         opening.onsuccess = () => {
           const reading = opening.result.transaction('sessions').objectStore('sessions').get('last');

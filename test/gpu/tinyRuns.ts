@@ -21,7 +21,7 @@ const json = (name: string, value: unknown): NamedFile => ({
 const SIZE = 8;
 
 /** A vision transformer of one layer for `classes` classes of 8 × 8 pictures. */
-export function tinyVision(classes = 3): ModelSource & { kind: 'files' } {
+export function tinyVision(classes = 3): { readonly kind: 'files'; readonly files: readonly NamedFile[] } {
   const o = {
     ...glyphsVitDefaults,
     imageSize: SIZE,
@@ -60,7 +60,7 @@ function bars(): DataSource {
 const TEXT = 'the cat sat on the mat and the dog ran to the cat. '.repeat(40);
 
 /** A decoder of one layer with a tokenizer made from the text itself. */
-export function tinyLanguage(): ModelSource & { kind: 'files' } {
+export function tinyLanguage(): { readonly kind: 'files'; readonly files: readonly NamedFile[] } {
   const tokenizer = trainBpe([TEXT], { vocabSize: 270 });
   const vocabulary = Object.keys(tokenizer.model.vocab).length + 1;
   const o = {

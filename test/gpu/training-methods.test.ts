@@ -18,6 +18,7 @@ import { openSession as openOrt } from '../../src/inference/session.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { tensorToF32 } from '../../src/onnx/values.ts';
+import { readGiven } from '../../src/training/givenFiles.ts';
 import { checkParity, paritySample } from '../../src/training/parity.ts';
 import type { Session } from '../../src/training/session.ts';
 import { losses, openTiny, type TinyRun, tinyLanguage, tinyText, tinyVision } from './tinyRuns.ts';
@@ -224,7 +225,8 @@ async function checkMerge(run: Case, session: Session): Promise<void> {
   await writeBytes(join(place, 'adapter_model.safetensors'), files['adapter_model.safetensors']);
   const model = run.model ?? tinyVision();
   if (model.kind === 'files') {
-    for (const file of model.files) await writeBytes(join(place, 'base', file.name), file.bytes);
+    for (const file of await readGiven(model.files))
+      await writeBytes(join(place, 'base', file.name), file.bytes);
   }
   const out = join(place, 'merged.onnx');
   const said = vi.spyOn(process.stdout, 'write').mockReturnValue(true);

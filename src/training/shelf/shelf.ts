@@ -24,6 +24,7 @@ import { doSteps, startWeights, type WeightState } from '../../adapters/set/weig
 import type { Device } from '../../gpu/device.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import { encodeModel } from '../../onnx/encode.ts';
+import { readGiven } from '../givenFiles.ts';
 import { inspectModule } from '../inspect.ts';
 import { mergeModel } from '../mergedWeights.ts';
 import type { EvalMetric, Inspection, MergeReport, NamedFile } from '../protocol.ts';
@@ -137,7 +138,11 @@ export function createShelf(around: Surroundings, device: () => Promise<Device>)
         return forgotten.length > 0 ? [`${forgotten.join(', ')} had been merged into another model.`] : [];
       }
       case 'open': {
-        const found = readDropped(command.files, command.name ?? 'adapter', new Set(state.adapters.keys()));
+        const found = readDropped(
+          await readGiven(command.files),
+          command.name ?? 'adapter',
+          new Set(state.adapters.keys()),
+        );
         state = { ...state, adapters: new Map([...state.adapters, ...found]) };
         return [];
       }

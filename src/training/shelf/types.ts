@@ -1,7 +1,7 @@
 /** Opened adapters, as the page sees them: what is asked of them and what is told. Types only: the page may import this file freely. */
 import type { CombineOptions } from '../../adapters/combine.ts';
 import type { MethodId } from '../../adapters/registry.ts';
-import type { EvalMetric, NamedFile, RunRequest } from '../protocol.ts';
+import type { EvalMetric, GivenFile, RunRequest } from '../protocol.ts';
 
 /** The model that adapters are held against, and the data they are scored on. */
 export type ShelfTask = Pick<RunRequest, 'model' | 'data' | 'training'>;
@@ -10,7 +10,7 @@ export type ShelfCommand =
   /** Holds all adapters against this model; merged weights are forgotten. Null: against none. */
   | { readonly kind: 'bind'; readonly task: ShelfTask | null }
   /** Folders, loose files and zips. All of them are taken, or none. `name` is for an adapter without a folder's name. */
-  | { readonly kind: 'open'; readonly files: readonly NamedFile[]; readonly name?: string }
+  | { readonly kind: 'open'; readonly files: readonly GivenFile[]; readonly name?: string }
   | { readonly kind: 'activate'; readonly names: readonly string[] }
   | { readonly kind: 'enable' }
   | { readonly kind: 'disable' }

@@ -1,7 +1,8 @@
-/** A place to drop files on or pick them from a dialog; they are read into memory and stay in this tab. */
+/** A place to drop files on or pick them from a dialog; they stay where they are and are read, in this tab, when they are used. */
 import { Button, DropZone, FileTrigger } from 'react-aria-components';
 import { bytes } from '../../app/format.ts';
-import type { NamedFile } from '../../training/protocol.ts';
+import { sizeOf } from '../../training/givenFiles.ts';
+import type { GivenFile } from '../../training/protocol.ts';
 import { Icon } from './Icon.tsx';
 
 interface Entry {
@@ -18,12 +19,12 @@ interface FolderEntry extends Entry {
 }
 
 /** Files of dropped entries; those in folders keep their path, whose last folder is the class of a picture. */
-async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: string): Promise<NamedFile[]> {
-  const out: NamedFile[] = [];
+async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: string): Promise<GivenFile[]> {
+  const out: GivenFile[] = [];
   for await (const entry of entries) {
     if (entry.kind === 'file') {
       const file = await (entry as FileEntry).getFile();
-      out.push({ name: path + file.name, bytes: new Uint8Array(await file.arrayBuffer()) });
+      out.push({ name: path + file.name, bytes: file });
     } else if (entry.kind === 'directory') {
       const folder = entry as FolderEntry;
       out.push(...(await collect(folder.getEntries(), `${path}${folder.name}/`)));
@@ -32,23 +33,18 @@ async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: st
   return out;
 }
 
-/** Files of a chosen folder with their paths; those of kinds that are not asked for are not read. */
-async function readFolder(files: readonly File[], accepts: readonly string[]): Promise<NamedFile[]> {
-  const wanted = files.filter(({ name }) => accepts.some((ending) => name.toLowerCase().includes(ending)));
-  return Promise.all(
-    wanted.map(async (file) => ({
-      name: file.webkitRelativePath || file.name,
-      bytes: new Uint8Array(await file.arrayBuffer()),
-    })),
-  );
-}
+/** Files of a chosen folder with their paths, of the kinds that are asked for. */
+const inFolder = (files: readonly File[], accepts: readonly string[]): GivenFile[] =>
+  files
+    .filter(({ name }) => accepts.some((ending) => name.toLowerCase().includes(ending)))
+    .map((file) => ({ name: file.webkitRelativePath || file.name, bytes: file }));
 
 export function FileDrop(props: {
   readonly label: string;
   readonly hint: string;
   readonly accepts: readonly string[];
-  readonly files: readonly NamedFile[];
-  readonly onFiles: (files: NamedFile[]) => void;
+  readonly files: readonly GivenFile[];
+  readonly onFiles: (files: GivenFile[]) => void;
   readonly onClear: () => void;
 }) {
   const { label, hint, accepts, files, onFiles, onClear } = props;
@@ -69,10 +65,7 @@ export function FileDrop(props: {
       >
         <Button className="button">Choose files</Button>
       </FileTrigger>{' '}
-      <FileTrigger
-        acceptDirectory
-        onSelect={(list) => void readFolder([...(list ?? [])], accepts).then(onFiles)}
-      >
+      <FileTrigger acceptDirectory onSelect={(list) => onFiles(inFolder([...(list ?? [])], accepts))}>
         <Button className="button">Choose a folder</Button>
       </FileTrigger>
       <p className="hint">{hint}</p>
@@ -80,7 +73,7 @@ export function FileDrop(props: {
         <ul className="drop-files">
           {files.slice(0, 6).map((file) => (
             <li key={file.name}>
-              <code>{file.name}</code> {bytes(file.bytes.length)}
+              <code>{file.name}</code> {bytes(sizeOf(file))}
             </li>
           ))}
           {files.length > 6 ? <li>and {files.length - 6} more</li> : null}
