@@ -1,5 +1,5 @@
 /** Files to take away: names, contents, and the browser's save. */
-import type { NamedFile } from '../training/protocol.ts';
+import type { GivenFile } from '../training/protocol.ts';
 import type { RunRecord } from './runs.ts';
 import { smooth } from './series.ts';
 import { fullConfig } from './settings.ts';
@@ -62,18 +62,39 @@ export function pythonSnippet(run: RunRecord, inputs: readonly string[]): string
   return lines.join('\n');
 }
 
-export async function zipOf(files: readonly NamedFile[]): Promise<Uint8Array> {
-  const { zipSync } = await import('fflate');
-  return zipSync(Object.fromEntries(files.map(({ name, bytes }) => [name, bytes])), { level: 6 });
+/** Weights do not shrink. */
+const STORED = /\.(onnx|onnx_data|safetensors)$/;
+
+/** A zip where the browser keeps it: files pass through in pieces, so that no large one is in memory whole for it. */
+export async function zipOf(files: readonly GivenFile[]): Promise<Blob> {
+  const { Zip, ZipDeflate, ZipPassThrough } = await import('fflate');
+  const parts: Blob[] = [];
+  let problem: Error | null = null;
+  const zip = new Zip((error, piece) => {
+    if (error) problem = error;
+    else parts.push(new Blob([piece as BlobPart]));
+  });
+  for (const { name, bytes } of files) {
+    const entry = STORED.test(name) ? new ZipPassThrough(name) : new ZipDeflate(name, { level: 6 });
+    zip.add(entry);
+    const reader = new Blob([bytes as BlobPart]).stream().getReader();
+    for (let { value } = await reader.read(); value !== undefined; { value } = await reader.read())
+      entry.push(value);
+    entry.push(new Uint8Array(0), true);
+  }
+  zip.end();
+  if (problem !== null) throw problem;
+  return new Blob(parts, { type: 'application/zip' });
 }
 
-/** Lets the browser save bytes or text under a name. */
+/** Lets the browser save something under a name. */
 export function saveFile(
   name: string,
-  content: Uint8Array | string,
+  content: Uint8Array | Blob | string,
   type = 'application/octet-stream',
 ): void {
-  const url = URL.createObjectURL(new Blob([content as BlobPart], { type }));
+  const kept = content instanceof Blob ? content : new Blob([content as BlobPart], { type });
+  const url = URL.createObjectURL(kept);
   const link = document.createElement('a');
   link.href = url;
   link.download = name;

@@ -140,7 +140,7 @@ export function createLooking(
       if (python === null) return;
       const folder = `${current?.name ?? 'run'}-python`;
       const files = python.files.map(({ name, bytes }) => ({ name: `${folder}/${name}`, bytes }));
-      saveFile(`${folder}.zip`, await zipOf(files), 'application/zip');
+      saveFile(`${folder}.zip`, await zipOf(files));
     },
     async saveAdapter() {
       await ask('Packing the adapter', async () => {
@@ -151,7 +151,7 @@ export function createLooking(
           current === null
             ? files
             : [...files, { name: 'run.json', bytes: new TextEncoder().encode(runJson(current)) }];
-        saveFile(`${name}-adapter.zip`, await zipOf(all), 'application/zip');
+        saveFile(`${name}-adapter.zip`, await zipOf(all));
         if (warnings.length > 0) ui.setState({ notice: warnings.join(' ') });
       });
     },

@@ -6,7 +6,7 @@ import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { InferenceClient } from '../inference/client.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { DataReport, ErrorReport, NamedFile, TrainerApi } from '../training/protocol.ts';
-import { saveFile } from './exports.ts';
+import { saveFile, zipOf } from './exports.ts';
 import { DRAWING_SIZE } from './request.ts';
 import type { Answer, Question, Settings } from './runningAnswers.ts';
 import type { WriteOptions, Writing } from './runningText.ts';
@@ -143,21 +143,10 @@ export function createRunningDesk(
     async saveFolder() {
       const { merged, current } = run.getState();
       if (merged === null) return;
-      const [{ zipSync }, { hubFolder }] = await Promise.all([
-        import('fflate'),
-        import('../training/sidecars.ts'),
-      ]);
+      const { hubFolder } = await import('../training/sidecars.ts');
       const name = current?.name ?? 'model';
-      // Weights do not shrink; only the small files are worth it.
-      const files = hubFolder(merged.onnx, merged.sidecars).map(
-        (file) =>
-          [`${name}/${file.name}`, [file.bytes, { level: file.name.endsWith('.onnx') ? 0 : 6 }]] as const,
-      );
-      saveFile(
-        `${name}.zip`,
-        zipSync(Object.fromEntries(files) as Parameters<typeof zipSync>[0]),
-        'application/zip',
-      );
+      const files = hubFolder(merged.onnx, merged.sidecars);
+      saveFile(`${name}.zip`, await zipOf(files.map((file) => ({ ...file, name: `${name}/${file.name}` }))));
     },
   };
 }

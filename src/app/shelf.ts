@@ -226,7 +226,7 @@ export function createShelfDesk(
     saveZip: (names) =>
       ask('Packing', async () => {
         const files = await trainer.shelfFiles(names);
-        saveFile(`${names.length === 1 ? names[0] : 'adapters'}.zip`, await zipOf(files), 'application/zip');
+        saveFile(`${names.length === 1 ? names[0] : 'adapters'}.zip`, await zipOf(files));
       }),
     goOn: (name) =>
       ask('Reading', async () => {

@@ -65,7 +65,7 @@ export interface ChoiceState {
 }
 
 export interface MergeResult {
-  readonly onnx: Uint8Array;
+  readonly onnx: Blob;
   readonly written: MergeReport['written'];
   readonly sidecars: readonly NamedFile[];
   readonly changed: readonly string[];

@@ -5,8 +5,8 @@ import { type Answer, type InferenceService, unwrap } from './service.ts';
 import type { OpenOptions, OrtSession } from './session.ts';
 
 export interface InferenceClient {
-  /** Opens a model in the worker, as {@link openSession} does; the bytes are copied, the caller keeps its own. */
-  open(model: Uint8Array, options?: OpenOptions): Promise<OrtSession>;
+  /** Opens a model in the worker, as {@link openSession} does; the caller keeps what it gives: bytes are copied, a Blob is read there. */
+  open(model: Uint8Array | Blob, options?: OpenOptions): Promise<OrtSession>;
   /**
    * Ends the worker and gives its memory back. Calls under way, and later calls on its sessions, reject with 'internal';
    * the next `open` starts a new worker.

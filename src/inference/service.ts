@@ -15,7 +15,10 @@ export type Answer<T> =
     };
 
 export interface InferenceService {
-  open(model: Uint8Array, options: OpenOptions): Promise<Answer<SessionFacts & { readonly id: number }>>;
+  open(
+    model: Uint8Array | Blob,
+    options: OpenOptions,
+  ): Promise<Answer<SessionFacts & { readonly id: number }>>;
   run(
     id: number,
     feeds: Readonly<Record<string, FeedTensor>>,

@@ -16,7 +16,8 @@ function sessionOf(id: number): OrtSession {
 const service: InferenceService = {
   open: (model, options) =>
     answer(async () => {
-      const session = await openSession(model, options);
+      const bytes = model instanceof Blob ? new Uint8Array(await model.arrayBuffer()) : model;
+      const session = await openSession(bytes, options);
       const id = nextId++;
       sessions.set(id, session);
       const { provider, inputs, outputs, inputNames, outputNames } = session;

@@ -206,7 +206,7 @@ export interface Inspection {
 }
 
 export interface MergeReport {
-  readonly onnx: Uint8Array;
+  readonly onnx: Blob;
   readonly changedInitializers: readonly string[];
   /** What writing did to each changed weight: exact, rounded, or in codes again. */
   readonly written: readonly WrittenWeight[];
@@ -254,7 +254,7 @@ export interface TrainerApi {
   /** `quantised` says what becomes of changed weights that the file keeps in codes; requantised unless given. */
   merge(quantised?: QuantisedMerge): Promise<MergeReport>;
   /** The file that training began from, weights inside, with the head that the data asked for; that is new where the classes are others. */
-  baseModel(): Promise<{ readonly onnx: Uint8Array; readonly hasNewHead: boolean }>;
+  baseModel(): Promise<{ readonly onnx: Blob; readonly hasNewHead: boolean }>;
   /** The trainer's own logits and the inputs they came from, for parity with onnxruntime. */
   paritySample(): Promise<{
     readonly inputs: Readonly<

@@ -32,6 +32,9 @@ import { sidecarsOf } from './sidecars.ts';
 import type { OpenedData, OpenedModel, Surroundings } from './source.ts';
 import { toTorch } from './torchLayout.ts';
 
+/** As {@link MergeReport}, where bytes are wanted at once. */
+export type MergedFile = Omit<MergeReport, 'onnx'> & { readonly onnx: Uint8Array };
+
 export interface SessionEvents extends LoopEvents {
   onBytes(done: number, total: number, what: string): void;
   onCompile(done: number, total: number): void;
@@ -73,7 +76,8 @@ export interface Session {
   adapter(): Promise<Adapter>;
   exportAdapter(): Promise<ReturnType<typeof writeAdapter>>;
   /** @throws PapilioError('non-finite') rather than write a weight that is not a number */
-  merge(quantised?: QuantisedMerge): Promise<MergeReport>;
+  /** The merged file as one array, with its sidecars. */
+  merge(quantised?: QuantisedMerge): Promise<MergedFile>;
   /** The same before it is encoded: its weights are views of the file, but for those that changed. */
   mergeModel(quantised?: QuantisedMerge): Promise<Merged>;
   destroy(): void;

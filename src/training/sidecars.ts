@@ -21,6 +21,10 @@ export function sidecarsOf({ model, sidecars }: Pick<OpenedModel, 'model' | 'sid
 }
 
 /** Paths of a model folder on the Hub: the model under onnx/, everything else beside it. */
-export function hubFolder(onnx: Uint8Array, sidecars: readonly File[]): File[] {
-  return [{ name: 'onnx/model.onnx', bytes: onnx }, ...sidecars];
-}
+export const hubFolder = <Bytes>(
+  onnx: Bytes,
+  sidecars: readonly File[],
+): { readonly name: string; readonly bytes: Bytes | Uint8Array }[] => [
+  { name: 'onnx/model.onnx', bytes: onnx },
+  ...sidecars,
+];

@@ -2,11 +2,11 @@
 import type { Device } from '../gpu/device.ts';
 import { openDevice } from '../gpu/device.ts';
 import { fail } from '../lib/errors.ts';
-import { encodeModel } from '../onnx/encode.ts';
 import { classifyPixels, compare } from './compare.ts';
 import { errorReport } from './errorReport.ts';
 import { forecastReport } from './fitting.ts';
 import { limitsOf } from './forecast.ts';
+import { fileOf, mergeReport } from './mergeReport.ts';
 import { paritySample } from './parity.ts';
 import { previewData } from './previewData.ts';
 import { probeSpeed } from './probe.ts';
@@ -191,10 +191,13 @@ export function createTrainer(around: Surroundings): TrainerApi {
     },
     continueInPython: () =>
       sessionProject(current(), settings ?? fail('internal', 'The run has no settings.')),
-    merge: (quantised) => current().merge(quantised),
+    async merge(quantised) {
+      const session = current();
+      return mergeReport(session.opened, await session.mergeModel(quantised));
+    },
     async baseModel() {
       const { model, setup } = current();
-      return { onnx: encodeModel(model.onnx), hasNewHead: model.onnx !== setup.first.model.onnx };
+      return { onnx: fileOf(model.onnx), hasNewHead: model.onnx !== setup.first.model.onnx };
     },
     async paritySample() {
       const sample = await paritySample(current());

@@ -81,11 +81,8 @@ function transferables(value: unknown): Transferable[] {
 /** Results that are made for the caller alone; others still belong to the run. */
 const GIVEN_AWAY: readonly (keyof TrainerApi)[] = [
   'checkpoint',
-  'merge',
-  'baseModel',
   'inspect',
   'exportAdapter',
-  'shelfMerge',
   'shelfInspect',
   'shelfFiles',
 ];

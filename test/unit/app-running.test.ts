@@ -183,17 +183,21 @@ test('both files are opened once a merge, and their worker ends with it', async 
   let ended = 0;
   const client: InferenceClient = {
     open: async (model) => {
-      opened.push(model[0]!);
+      opened.push((model as Blob).size);
       return session(() => ({ dims: [1, 1], data: Float32Array.of(1) }), 1, 'pixel_values');
     },
     end: () => {
       ended++;
     },
   };
-  const trainer = { ...fakeTrainer(), baseModel: async () => ({ onnx: Uint8Array.of(7), hasNewHead: true }) };
+  const trainer = {
+    ...fakeTrainer(),
+    baseModel: async () => ({ onnx: new Blob(['.'.repeat(7)]), hasNewHead: true }),
+  };
   const desk = createRunningDesk(stores, trainer, async () => client);
-  const merged = (first: number): MergeResult => ({
-    onnx: Uint8Array.of(first),
+  // Files are told apart by their sizes here.
+  const merged = (size: number): MergeResult => ({
+    onnx: new Blob(['.'.repeat(size)]),
     changed: [],
     written: [],
     sidecars: [],

@@ -14,7 +14,8 @@ class FakeWorker extends EventTarget {
     const service: InferenceService = {
       open: (model) =>
         answer(async () => {
-          if (model.length === 0) fail('unsupported-onnx', 'The model is empty.', { bytes: 0 });
+          if (model instanceof Blob || model.length === 0)
+            fail('unsupported-onnx', 'The model is empty.', { bytes: 0 });
           const names = { inputNames: ['x'], outputNames: ['y'], inputs: [], outputs: [] };
           return { id: started, provider: 'wasm' as const, ...names };
         }),

@@ -23,13 +23,12 @@ import {
 import { doSteps, startWeights, type WeightState } from '../../adapters/set/weights.ts';
 import type { Device } from '../../gpu/device.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
-import { encodeModel } from '../../onnx/encode.ts';
 import { readGiven } from '../givenFiles.ts';
 import { inspectModule } from '../inspect.ts';
 import { mergeModel } from '../mergedWeights.ts';
+import { mergeReport } from '../mergeReport.ts';
 import type { EvalMetric, Inspection, MergeReport, NamedFile } from '../protocol.ts';
 import { graphRunner } from '../runGraph.ts';
-import { sidecarsOf } from '../sidecars.ts';
 import type { Surroundings } from '../source.ts';
 import { type Bound, fitToBound, memberOf, openBound } from './bound.ts';
 import { freeName, readDropped } from './reading.ts';
@@ -247,13 +246,7 @@ export function createShelf(around: Surroundings, device: () => Promise<Device>)
           how = { ...how, weights: await doSteps(start, steps, members, once) };
         } else if (state.set.merged.length === 0)
           fail('bad-argument', 'No adapter is active or merged, so the model would be as it was.');
-        const { onnx, changed, written } = mergeModel(model, replaced(how), 'requantise');
-        return {
-          onnx: encodeModel(onnx),
-          changedInitializers: changed,
-          written,
-          sidecars: sidecarsOf(opened),
-        };
+        return mergeReport(opened, mergeModel(model, replaced(how), 'requantise'));
       }),
     files: (names) =>
       inTurn(async () => {

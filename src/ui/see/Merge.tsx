@@ -115,7 +115,7 @@ function Downloads() {
       <ul className="downloads">
         <Item
           title="Merged model"
-          detail={merged === null ? 'after merging' : `${current.name}.onnx, ${bytes(merged.onnx.length)}`}
+          detail={merged === null ? 'after merging' : `${current.name}.onnx, ${bytes(merged.onnx.size)}`}
           isDisabled={merged === null}
           onPress={() => merged !== null && saveFile(`${current.name}.onnx`, merged.onnx)}
         />
