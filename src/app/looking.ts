@@ -4,7 +4,7 @@ import type { TrainerApi } from '../training/protocol.ts';
 import type { Controller } from './controller.ts';
 import { derive } from './derive.ts';
 import { runJson, saveFile, zipOf } from './exports.ts';
-import type { Stores } from './stores.ts';
+import type { MergeResult, Stores } from './stores.ts';
 
 export interface Looking {
   compare(): Promise<void>;
@@ -92,6 +92,26 @@ export function createLooking(
     if (event !== 'eval' || took.inspect < CHEAP_MS) void inspect();
   });
 
+  /** How far the merged file, run by onnxruntime, is from what the trainer has just answered. */
+  async function parityOf(onnx: Blob): Promise<MergeResult['parity']> {
+    const client = await inference();
+    const [{ parity }, { completeFeeds }] = await Promise.all([
+      import('../inference/parity.ts'),
+      import('../inference/feeds.ts'),
+    ]);
+    try {
+      const session = await client.open(onnx, { providers: ['wasm'] });
+      const sample = await trainer.paritySample();
+      const known = Object.entries(sample.inputs).filter(([name]) => session.inputNames.includes(name));
+      const feeds = completeFeeds(session.inputs, Object.fromEntries(known));
+      const outputs = await session.run(feeds, [sample.output]);
+      return { ...parity(sample.logits, outputs[sample.output]!.data), provider: session.provider };
+    } finally {
+      // A released session would leave its memory with the worker.
+      client.end();
+    }
+  }
+
   return {
     compare,
     inspect,
@@ -109,19 +129,7 @@ export function createLooking(
           step: step(),
         };
         run.setState({ merged: { ...base, parity: null }, busy: 'Running the merged file in onnxruntime' });
-        const client = await inference();
-        const [{ parity }, { completeFeeds }] = await Promise.all([
-          import('../inference/parity.ts'),
-          import('../inference/feeds.ts'),
-        ]);
-        const session = await client.open(merged.onnx, { providers: ['wasm'] });
-        const sample = await trainer.paritySample();
-        const known = Object.entries(sample.inputs).filter(([name]) => session.inputNames.includes(name));
-        const feeds = completeFeeds(session.inputs, Object.fromEntries(known));
-        const outputs = await session.run(feeds, [sample.output]);
-        const figures = parity(sample.logits, outputs[sample.output]!.data);
-        await session.release();
-        run.setState({ merged: { ...base, parity: { ...figures, provider: session.provider } } });
+        run.setState({ merged: { ...base, parity: await parityOf(merged.onnx) } });
       });
       isMerging = false;
       run.setState({ busy: null });

@@ -18,12 +18,16 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
       parameters: Object.values(m.parameters).reduce((n, p) => n + size(p.shape), 0),
     }),
   );
+  const weights = new Map(
+    model.modules.flatMap((m) => Object.values(m.parameters).map((p) => [p.tensor, size(p.shape)])),
+  );
   return {
     name,
     family: model.family,
     task: model.task,
     opset: model.onnx.opset,
-    parameters: modules.reduce((n, m) => n + m.parameters, 0),
+    // A tied head is the embedding once more, and counts once, as in PyTorch.
+    parameters: [...weights.values()].reduce((n, count) => n + count, 0),
     bytes: opened.bytes.reduce((n, b) => n + b.length, 0),
     modules,
   };
