@@ -57,15 +57,15 @@ test('a file that is no ONNX', async () => {
   await page.close();
 });
 
-test('data without labels', async () => {
-  const { page } = await openPage(stage, `${SMALL}&data=files&t.steps=2`);
-  await unfold(page, 'Data');
+test('data without labels, in a narrow window: the sentence comes to the front', async () => {
+  const { page } = await openPage(stage, `${SMALL}&data=files&t.steps=2`, 390);
   await give(page, 'data.csv', 'text\nhello\nworld\n');
   await page.waitForSelector('.button-train:not([data-disabled])');
-  await press(page, 'Train');
+  await page.click('.button-train');
   const card = await until(() => words(page, '.error-card'), 'the sentence', 60);
   expect(card).toMatch(/label|picture|image/i);
   expect(card).toContain('Change the data');
+  await page.waitForSelector('.page[data-panel=choose] .error-card', { visible: true });
   await page.close();
 });
 
