@@ -95,17 +95,10 @@ export function createLooking(
   /** How far the merged file, run by onnxruntime, is from what the trainer has just answered. */
   async function parityOf(onnx: Blob): Promise<MergeResult['parity']> {
     const client = await inference();
-    const [{ parity }, { completeFeeds }] = await Promise.all([
-      import('../inference/parity.ts'),
-      import('../inference/feeds.ts'),
-    ]);
+    const { checkParity } = await import('../training/parity.ts');
     try {
       const session = await client.open(onnx, { providers: ['wasm'] });
-      const sample = await trainer.paritySample();
-      const known = Object.entries(sample.inputs).filter(([name]) => session.inputNames.includes(name));
-      const feeds = completeFeeds(session.inputs, Object.fromEntries(known));
-      const outputs = await session.run(feeds, [sample.output]);
-      return { ...parity(sample.logits, outputs[sample.output]!.data), provider: session.provider };
+      return { ...(await checkParity(await trainer.paritySample(), session)), provider: session.provider };
     } finally {
       // A released session would leave its memory with the worker.
       client.end();

@@ -107,6 +107,8 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
     return last.derived;
   }
 
+  const hindrance = (): string | null => obstacle(choice.getState(), derived().problem);
+
   async function loadReport(): Promise<void> {
     const { settings, modelFiles, fetchedModel } = choice.getState();
     const { model } = settings;
@@ -164,11 +166,11 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
     controller,
     looking,
     derived,
-    obstacle: () => obstacle(choice.getState(), derived().problem),
+    obstacle: hindrance,
     canTrain() {
       const { state } = run.getState();
       if (ui.getState().gpu?.state !== 'ready' || state === 'loading' || state === 'compiling') return false;
-      return run.getState().open !== null || this.obstacle() === null;
+      return run.getState().open !== null || hindrance() === null;
     },
     isChanged() {
       const { current, request } = run.getState();

@@ -5,7 +5,7 @@ import { cosine, embed } from '../inference/embeddings.ts';
 import { openSession } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import { openModel } from '../training/source.ts';
+import { openModel, tokenizerOf } from '../training/source.ts';
 import { modelSource, surroundings } from './sources.ts';
 
 export async function embedCommand(args: readonly string[]): Promise<number> {
@@ -19,9 +19,9 @@ export async function embedCommand(args: readonly string[]): Promise<number> {
   });
   if (values.model === undefined || values.text.length === 0)
     return fail('bad-argument', 'embed needs --model and --text, the latter once for each text.');
-  const { model, name, tokenizer } = await openModel(await modelSource(values.model), surroundings);
-  if (!tokenizer) return fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${name}.`);
-  const session = await openSession(encodeModel(model.onnx));
+  const opened = await openModel(await modelSource(values.model), surroundings);
+  const tokenizer = tokenizerOf(opened);
+  const session = await openSession(encodeModel(opened.model.onnx));
   const vectors: Float32Array[] = [];
   for (const text of values.text)
     vectors.push(await embed(session, tokenizer.encode(text, { specials: true })));

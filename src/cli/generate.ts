@@ -15,7 +15,7 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import { openModel } from '../training/source.ts';
+import { openModel, tokenizerOf } from '../training/source.ts';
 import { taskOf } from '../training/tasks.ts';
 import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
@@ -89,9 +89,7 @@ export async function generateCommand(args: readonly string[]): Promise<number> 
   const opened = await openModel(await modelSource(values.model), surroundings);
   if (taskOf(opened) !== 'causal-lm')
     return fail('bad-argument', `${opened.name} is no language model and writes no text.`);
-  const tokenizer =
-    opened.tokenizer ??
-    fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${opened.name}.`);
+  const tokenizer = tokenizerOf(opened);
   const prompt = [...tokenizer.prefix, ...tokenizer.encode(values.prompt)];
   const ids = prompt.length > 0 ? prompt : [tokenizer.eos ?? 0];
   const positions = Number(

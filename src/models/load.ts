@@ -109,16 +109,13 @@ const isLayer = (kind: string): kind is ModelLayer['kind'] =>
   kind === 'linear' || kind === 'conv1d' || kind === 'embedding' || kind === 'conv2d';
 
 /** @throws PapilioError 'malformed-onnx' or 'unsupported-onnx' */
-export function loadModel(
-  files: readonly ModelFile[],
-  options: { readonly precision?: Precision } = {},
-): LoadedModel {
+export function loadModel(files: readonly ModelFile[]): LoadedModel {
   const { onnx, separate } = readOnnx(files);
   return describeModel(
     onnx,
     parseJson(files, 'config.json'),
     parseJson(files, 'preprocessor_config.json'),
-    options.precision ?? 'file',
+    'file',
     [],
     separate,
   );

@@ -26,9 +26,9 @@ import { limitsOf } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
 import { mergedWeights, mergeModel } from './mergedWeights.ts';
+import { mergeReport } from './mergeReport.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
-import { sidecarsOf } from './sidecars.ts';
 import type { OpenedData, OpenedModel, Surroundings } from './source.ts';
 import { toTorch } from './torchLayout.ts';
 
@@ -188,8 +188,7 @@ export async function openSession(
     },
     mergeModel: merged,
     async merge(quantised) {
-      const { onnx, changed, written } = await merged(quantised);
-      return { onnx: encodeModel(onnx), changedInitializers: changed, written, sidecars: sidecarsOf(opened) };
+      return mergeReport(opened, await merged(quantised), encodeModel);
     },
     destroy: () => engine.destroy(),
   };

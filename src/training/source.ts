@@ -120,6 +120,10 @@ async function readModel(
   };
 }
 
+/** @throws PapilioError 'bad-data' for a model that came without one */
+export const tokenizerOf = ({ tokenizer, name }: Pick<OpenedModel, 'tokenizer' | 'name'>): Tokenizer =>
+  tokenizer ?? fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${name}.`);
+
 /** A dataset with what was found out while reading it. */
 export interface OpenedData {
   readonly dataset: Dataset;
@@ -143,8 +147,7 @@ export async function openData(
     from.kind === 'hub' || from.kind === 'url'
       ? { kind: 'files' as const, files: await fetchData(from, await needHub(around)) }
       : from;
-  const needTokenizer = () =>
-    tokenizer ?? fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${opened.name}.`);
+  const needTokenizer = () => tokenizerOf(opened);
   const encoded = (text: string) => [new TextEncoder().encode(text)];
   const found: Found = { notes: [] };
   /** A running text as the model reads it. */

@@ -193,7 +193,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
       sessionProject(current(), settings ?? fail('internal', 'The run has no settings.')),
     async merge(quantised) {
       const session = current();
-      return mergeReport(session.opened, await session.mergeModel(quantised));
+      return mergeReport(session.opened, await session.mergeModel(quantised), fileOf);
     },
     async baseModel() {
       const { model, setup } = current();

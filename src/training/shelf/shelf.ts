@@ -26,7 +26,7 @@ import { fail, PapilioError } from '../../lib/errors.ts';
 import { readGiven } from '../givenFiles.ts';
 import { inspectModule } from '../inspect.ts';
 import { mergeModel } from '../mergedWeights.ts';
-import { mergeReport } from '../mergeReport.ts';
+import { fileOf, mergeReport } from '../mergeReport.ts';
 import type { EvalMetric, Inspection, MergeReport, NamedFile } from '../protocol.ts';
 import { graphRunner } from '../runGraph.ts';
 import type { Surroundings } from '../source.ts';
@@ -246,7 +246,7 @@ export function createShelf(around: Surroundings, device: () => Promise<Device>)
           how = { ...how, weights: await doSteps(start, steps, members, once) };
         } else if (state.set.merged.length === 0)
           fail('bad-argument', 'No adapter is active or merged, so the model would be as it was.');
-        return mergeReport(opened, mergeModel(model, replaced(how), 'requantise'));
+        return mergeReport(opened, mergeModel(model, replaced(how), 'requantise'), fileOf);
       }),
     files: (names) =>
       inTurn(async () => {
