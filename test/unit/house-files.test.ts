@@ -1,12 +1,7 @@
-/** What every file of the repository keeps to: its length, and no word of the machine it was written on. */
+/** What every file of the repository keeps to: a head comment, no loose ends, and no word of the machine it was written on. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-
-const MOST_LINES = 300;
-
-/** Longer files; each says in its head comment, after "Long because", why it is one file. */
-const LONG: readonly string[] = [];
 
 const ignored = new Set(['node_modules', '.git', ...ignoredFolders()]);
 
@@ -36,20 +31,8 @@ const texts = new Map(
 );
 
 const isCode = (path: string) => /^(src|test|shaders)\/.*\.(tsx?|mjs|wgsl|css)$/.test(path);
-const linesOf = (text: string) => text.replace(/\n$/, '').split('\n').length;
 
 describe('source files', () => {
-  it(`have at most ${MOST_LINES} lines, or a reason`, () => {
-    const long = [...texts].filter(([path, text]) => isCode(path) && linesOf(text) > MOST_LINES);
-    expect(
-      long
-        .map(([path, text]) => `${path}: ${linesOf(text)}`)
-        .filter((l) => !LONG.some((p) => l.startsWith(`${p}:`))),
-    ).toEqual([]);
-    expect(LONG.filter((path) => !/Long because/.test(texts.get(path)?.slice(0, 1500) ?? ''))).toEqual([]);
-    expect(LONG.filter((path) => !long.some(([name]) => name === path))).toEqual([]);
-  });
-
   it('begin with a comment that says what they are', () => {
     const silent = [...texts].filter(
       ([path, text]) =>
