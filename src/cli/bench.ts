@@ -3,7 +3,6 @@
  * the same LoRA step in the same run. A table, and JSON on request.
  */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import type { MethodId } from '../adapters/registry.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -12,23 +11,33 @@ import { benchSubject } from './bench/measure.ts';
 import { openPeer } from './bench/peer.ts';
 import { openSubject, SUBJECTS, type SubjectName } from './bench/subjects.ts';
 import { tableOf } from './bench/table.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu, runtimeName, writeBytes } from './runtime.ts';
 
 const options = {
-  json: { type: 'boolean', default: false },
-  steps: { type: 'string', default: '10' },
-  only: { type: 'string', multiple: true },
-  methods: { type: 'string' },
-  layers: { type: 'string' },
-  'no-peer': { type: 'boolean', default: false },
-  out: { type: 'string' },
-} as const;
+  only: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME',
+    about: `one of ${SUBJECTS.join(', ')}`,
+    otherwise: 'all',
+  },
+  methods: { type: 'string', value: 'a,b', about: 'methods with commas between them', otherwise: 'all' },
+  steps: { type: 'number', default: 10, about: 'steps of which the median is taken' },
+  layers: {
+    type: 'number',
+    about: 'layers of the models that are made for this',
+    otherwise: "the models' own",
+  },
+  'no-peer': { type: 'boolean', about: 'leaves @jax-js/jax out' },
+  out: { type: 'string', value: 'FILE', about: 'where all figures go, as JSON' },
+  json: { type: 'boolean', about: 'one line of figures instead of the table' },
+} as const satisfies OptionTable;
 
-function wholeNumber(flag: string, word: string): number {
-  const n = Number(word);
-  if (!Number.isInteger(n) || n < 1)
-    fail('bad-argument', `--${flag} takes a whole number above 0, not "${word}".`);
-  return n;
+function wholeNumber(flag: string, n: number): number {
+  return Number.isInteger(n) && n >= 1
+    ? n
+    : fail('bad-argument', `--${flag} takes a whole number above 0, not "${n}".`);
 }
 
 /** The names given, checked against those there are; all of them when none is given. */
@@ -42,10 +51,19 @@ function chosen<T extends string>(
   return all.filter((name) => !given || given.includes(name));
 }
 
-export async function benchCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options });
+export const benchCommand = command(
+  {
+    name: 'bench',
+    about:
+      'Speed, dispatches, submits and memory of a training step for every method, beside LoRA at the nearest parameter count and beside @jax-js/jax.',
+    options,
+  },
+  bench,
+);
+
+async function bench(values: Values<typeof options>): Promise<number> {
   const steps = wholeNumber('steps', values.steps);
-  const names = chosen<SubjectName>('only', values.only, SUBJECTS);
+  const names = chosen<SubjectName>('only', values.only.length > 0 ? values.only : undefined, SUBJECTS);
   const methods = chosen<MethodId>('methods', values.methods?.split(','), Object.keys(METHODS) as MethodId[]);
   const layers = values.layers === undefined ? {} : { layers: wholeNumber('layers', values.layers) };
 

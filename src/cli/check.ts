@@ -1,9 +1,9 @@
 /** `papilio check [--ops a,b] [--json]`: the adapter, and every op's kernels and gradients on it, with the worst error of each. */
-import { parseArgs } from 'node:util';
 import { type CheckResult, checkOp, describe } from '../gpu/check.ts';
 import { openDevice } from '../gpu/device.ts';
 import { fail } from '../lib/errors.ts';
 import { ops } from '../ops/index.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu, runtimeName } from './runtime.ts';
 
 const whats: readonly CheckResult['what'][] = ['compiles', 'forward', 'gradient-reference', 'gradient-gpu'];
@@ -18,12 +18,22 @@ function worst(results: readonly CheckResult[]): Record<string, number | null> {
   );
 }
 
+const options = {
+  ops: { type: 'string', value: 'a,b', about: 'only these ops', otherwise: 'all' },
+  json: { type: 'boolean', about: 'one line of figures instead of words' },
+} as const satisfies OptionTable;
+
+export const checkCommand = command(
+  {
+    name: 'check',
+    about: 'Checks the adapter, and every kernel and gradient on it against float64 references.',
+    options,
+  },
+  check,
+);
+
 /** @returns the exit code: 1 when an op fails */
-export async function checkCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: { ops: { type: 'string' }, json: { type: 'boolean', default: false } },
-  });
+async function check(values: Values<typeof options>): Promise<number> {
   const wanted = values.ops?.split(',');
   const unknown = wanted?.filter((name) => !ops.some((op) => op.name === name)) ?? [];
   if (unknown.length)

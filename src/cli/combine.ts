@@ -4,46 +4,70 @@
  */
 import { join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { combineAdapters } from '../adapters/combine.ts';
-import { COMBINATIONS, type Combination } from '../adapters/combineTensors.ts';
+import { COMBINATIONS } from '../adapters/combineTensors.ts';
 import { DEFAULT_NAME, folderOf, zipOf } from '../adapters/folder.ts';
 import { fail } from '../lib/errors.ts';
 import { readOneAdapter } from './adapterFiles.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { writeBytes } from './runtime.ts';
 
-export async function combineCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      adapter: { type: 'string', multiple: true, default: [] },
-      weights: { type: 'string' },
-      type: { type: 'string', default: 'linear' },
-      density: { type: 'string' },
-      'majority-sign-method': { type: 'string', default: 'total' },
-      seed: { type: 'string', default: '0' },
-      out: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    },
-  });
-  const { adapter: words, out } = values;
-  if (words.length === 0 || out === undefined) {
-    fail('bad-argument', 'combine needs --adapter DIR, once for each adapter, and --out DIR.');
-  }
+const options = {
+  adapter: {
+    type: 'string',
+    required: true,
+    multiple: true,
+    value: 'DIR',
+    about: "an adapter's folder or zip; DIR#NAME picks one of several in it",
+  },
+  weights: {
+    type: 'string',
+    value: 'A,B',
+    about: 'one number for each adapter, with commas between them',
+    otherwise: '1 for each',
+  },
+  type: {
+    type: 'string',
+    choices: COMBINATIONS,
+    default: 'linear',
+    about: 'how they are combined, as in PEFT',
+  },
+  density: { type: 'number', about: 'the share of values that ties, dare and magnitude_prune keep' },
+  'majority-sign-method': {
+    type: 'string',
+    choices: ['total', 'frequency'],
+    default: 'total',
+    about: 'how ties settles a sign',
+  },
+  seed: { type: 'number', default: 0, about: 'starts the draws of dare' },
+  out: {
+    type: 'string',
+    required: true,
+    value: 'DIR',
+    about: 'where the new adapter goes; a name that ends in .zip is a zip',
+  },
+  json: { type: 'boolean', about: 'one line of figures instead of words' },
+} as const satisfies OptionTable;
+
+export const combineCommand = command(
+  {
+    name: 'combine',
+    about: "Makes one adapter of several of one method, as PEFT's add_weighted_adapter does.",
+    options,
+  },
+  combine,
+);
+
+async function combine(values: Values<typeof options>): Promise<number> {
+  const { adapter: words, out, type, density, seed } = values;
   const adapters = [];
   for (const word of words) adapters.push(await readOneAdapter(word));
   const { adapter, warnings } = combineAdapters(adapters, {
-    weights:
-      values.weights === undefined
-        ? words.map(() => 1)
-        : values.weights.split(',').map((w) => number('weights', w)),
-    type: oneOf('type', values.type, COMBINATIONS) satisfies Combination,
-    ...(values.density !== undefined && { density: number('density', values.density) }),
-    majoritySign: oneOf('majority-sign-method', values['majority-sign-method'], [
-      'total',
-      'frequency',
-    ] as const),
-    seed: number('seed', values.seed),
+    weights: values.weights === undefined ? words.map(() => 1) : values.weights.split(',').map(weight),
+    type,
+    ...(density !== undefined && { density }),
+    majoritySign: values['majority-sign-method'],
+    seed,
   });
   const files = folderOf(new Map([[DEFAULT_NAME, adapter]]));
   if (out.endsWith('.zip')) await writeBytes(out, zipOf(files));
@@ -53,22 +77,15 @@ export async function combineCommand(args: readonly string[]): Promise<number> {
   const modules = adapter.tensors.size;
   process.stdout.write(
     values.json
-      ? `${JSON.stringify({ method: adapter.method.id, type: values.type, modules, out })}\n`
+      ? `${JSON.stringify({ method: adapter.method.id, type, modules, out })}\n`
       : `${words.length} ${adapter.method.title} adapters combined on ${modules} modules; written to ${out}\n`,
   );
   return 0;
 }
 
-function number(option: string, text: string): number {
+function weight(text: string): number {
   const value = Number(text);
   return text.trim() !== '' && Number.isFinite(value)
     ? value
-    : fail('bad-argument', `--${option} must be a number, not "${text}".`);
-}
-
-function oneOf<const T extends string>(option: string, text: string, choices: readonly T[]): T {
-  return (
-    choices.find((choice) => choice === text) ??
-    fail('bad-argument', `--${option} must be one of ${choices.join(', ')}, not "${text}".`)
-  );
+    : fail('bad-argument', `--weights takes numbers with commas between them, not "${text}".`);
 }

@@ -4,37 +4,67 @@
  */
 import { join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { METHODS, type MethodId, methodById } from '../adapters/registry.ts';
 import { startOf } from '../app/presets.ts';
 import { fail } from '../lib/errors.ts';
 import { runSweep } from '../training/sweep.ts';
 import { sweepMarkdown } from '../training/sweepTable.ts';
 import type { SweepRequest } from '../training/sweepTypes.ts';
+import { DATA_NOTES, dataOptions, dataTable } from './dataOptions.ts';
 import { openExecutor } from './executor.ts';
-import { adapterConfig, options as finetuneOptions, required, trainingSettings } from './finetuneOptions.ts';
+import {
+  adapterConfig,
+  executorOptions,
+  taskOptions,
+  trainingOptions,
+  trainingSettings,
+} from './finetuneOptions.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { progressBar } from './progress.ts';
 import { writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 
 const options = {
-  ...finetuneOptions,
-  budget: { type: 'string' },
-  methods: { type: 'string' },
-} as const;
+  ...taskOptions,
+  ...dataTable,
+  methods: {
+    type: 'string',
+    default: 'oft,boft,fourierft,lora',
+    about: 'the methods, with commas between them',
+    group: 'Model',
+  },
+  budget: {
+    type: 'number',
+    required: true,
+    about: 'trainable parameters of each method, as nearly as it can',
+    group: 'Model',
+  },
+  ...trainingOptions,
+  out: { type: 'string', value: 'DIR', about: 'where methods.md and methods.json go', group: 'Output' },
+  json: { type: 'boolean', about: 'one line of figures instead of the table', group: 'Output' },
+  ...executorOptions,
+} as const satisfies OptionTable;
 
-export async function compareCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options });
-  const [modelWord, dataWord] = [required(values, 'model'), required(values, 'data')];
-  const budget = Number(required(values, 'budget'));
+export const compareCommand = command(
+  {
+    name: 'compare',
+    about: 'Trains several methods on one task at equal trainable parameters, side by side.',
+    options,
+    notes: DATA_NOTES,
+  },
+  compare,
+);
+
+async function compare(values: Values<typeof options>): Promise<number> {
+  const { model: modelWord, data: dataWord, budget } = values;
   if (!Number.isInteger(budget) || budget < 1)
-    fail('bad-argument', `--budget takes a number of parameters, not "${values.budget}".`);
-  const methods = (values.methods ?? 'oft,boft,fourierft,lora').split(',').map((word) => methodById(word).id);
+    fail('bad-argument', `--budget takes a number of parameters, not "${budget}".`);
+  const methods = values.methods.split(',').map((word) => methodById(word).id);
   const given = await adapterConfig(values.config);
   const { target_modules, modules_to_save } = startOf('oft', modelWord.replace(/^embedded:/, '')).config;
   const request: SweepRequest = {
     model: await modelSource(modelWord),
-    data: await dataSource(dataWord),
+    data: { ...(await dataSource(dataWord)), ...dataOptions(values) },
     methods,
     budget,
     where: {
@@ -45,7 +75,7 @@ export async function compareCommand(args: readonly string[]): Promise<number> {
     training: trainingSettings(values, methods[0]!),
     ...(values.lr === undefined
       ? {}
-      : { learningRates: Object.fromEntries(methods.map((m) => [m, Number(values.lr)])) }),
+      : { learningRates: Object.fromEntries(methods.map((m) => [m, values.lr!])) }),
   };
   const on = await openExecutor(values);
   const stopping = new AbortController();

@@ -1,24 +1,34 @@
 /** `papilio embed`: texts as vectors by an encoder, merged or not, in onnxruntime-web; how near they are to each other. */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { cosine, embed } from '../inference/embeddings.ts';
 import { openSession } from '../inference/session.ts';
-import { fail } from '../lib/errors.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { openModel, tokenizerOf } from '../training/source.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { modelSource, surroundings } from './sources.ts';
 
-export async function embedCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      model: { type: 'string' },
-      text: { type: 'string', multiple: true, default: [] },
-      json: { type: 'boolean', default: false },
-    },
-  });
-  if (values.model === undefined || values.text.length === 0)
-    return fail('bad-argument', 'embed needs --model and --text, the latter once for each text.');
+const options = {
+  model: {
+    type: 'string',
+    required: true,
+    value: 'ENCODER',
+    about: 'an .onnx file, a folder with one, hub:OWNER/NAME or an https address',
+  },
+  text: { type: 'string', required: true, multiple: true, about: 'a text' },
+  json: { type: 'boolean', about: 'vectors and cosines as JSON' },
+} as const satisfies OptionTable;
+
+export const embedCommand = command(
+  {
+    name: 'embed',
+    about:
+      'Texts as unit vectors, the mean of the last hidden states, by onnxruntime-web; and how near they are to each other.',
+    options,
+  },
+  embedTexts,
+);
+
+async function embedTexts(values: Values<typeof options>): Promise<number> {
   const opened = await openModel(await modelSource(values.model), surroundings);
   const tokenizer = tokenizerOf(opened);
   const session = await openSession(encodeModel(opened.model.onnx));

@@ -1,7 +1,6 @@
 /** `papilio finetune`: the whole loop without a page - open, train, evaluate, merge, check against onnxruntime, write. */
 import { join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { openSession as openOrt } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
@@ -12,47 +11,48 @@ import { sessionProject } from '../training/python.ts';
 import { openSession } from '../training/session.ts';
 import { hubFolder } from '../training/sidecars.ts';
 import { reportData } from '../training/source.ts';
-import { dataOptions, finetuneHelp } from './dataOptions.ts';
+import { DATA_NOTES, dataOptions } from './dataOptions.ts';
 import { openExecutor } from './executor.ts';
 import {
-  budgetOf,
+  budgetBytes,
   describeWritten,
+  type FinetuneValues,
   options,
-  precisionOf,
-  quantisedOf,
-  required,
   trainingSettings,
 } from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
 import { describeForecast, forecastBefore, forecastOf, sideBySide } from './forecast.ts';
+import { command } from './options.ts';
 import { progressBar } from './progress.ts';
 import { writeProject } from './python.ts';
 import { readBytes, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 import { startFrom } from './startFrom.ts';
 
-export async function finetuneCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options });
-  if (values.help) {
-    process.stdout.write(finetuneHelp);
-    return 0;
-  }
-  const [modelWord, dataWord, out] = ['model', 'data', 'out'].map((n) => required(values, n)) as [
-    string,
-    string,
-    string,
-  ];
+export const finetuneCommand = command(
+  {
+    name: 'finetune',
+    about:
+      'Trains an adapter, evaluates on held-out examples, merges it and checks the merged file against onnxruntime.',
+    options,
+    notes: DATA_NOTES,
+  },
+  finetune,
+);
+
+async function finetune(values: FinetuneValues): Promise<number> {
+  const { model: modelWord, data: dataWord, out } = values;
   const start = await startFrom(values);
   const methodWord = start.method;
   const training = trainingSettings(values, methodWord);
-  const budget = budgetOf(values.budget);
+  const budget = budgetBytes(values.budget);
   const request: RunRequest = {
-    model: { ...(await modelSource(modelWord)), precision: precisionOf(values.precision) },
+    model: { ...(await modelSource(modelWord)), precision: values.precision },
     data: { ...(await dataSource(dataWord)), ...dataOptions(values) },
     ...start,
     training,
     ...(values.recompute ? { recompute: true } : {}),
-    ...(budget === undefined ? {} : { budgetBytes: budget * 2 ** 20 }),
+    ...(budget === undefined ? {} : { budgetBytes: budget }),
   };
   const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
   const on = await openExecutor(values);
@@ -123,7 +123,7 @@ export async function finetuneCommand(args: readonly string[]): Promise<number> 
   // Before merging, which needs programs of its own.
   const trainedPeak = session.engine.stats?.peakBytes ?? 0;
   const adapter = await session.exportAdapter();
-  const merged = await session.merge(quantisedOf(values.quantised));
+  const merged = await session.merge(values.quantised);
   const sample = await paritySample(session);
   const ort = await openOrt(merged.onnx, { providers: ['wasm'] });
   const parity = await checkParity(sample, ort);

@@ -1,123 +1,228 @@
-/** From the flags of `papilio finetune` to settings and the adapter's configuration. */
+/** The flags of `papilio finetune`, and from them to settings and the adapter's configuration. */
 import { methodById } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
-import type { Precision } from '../models/import/quantStore.ts';
-import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
-import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import type { WrittenWeight } from '../models/merge.ts';
+import { OPTIMIZERS, SCHEDULES, type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import { dataTable } from './dataOptions.ts';
+import type { OptionTable, Values } from './options.ts';
 import { readText } from './runtime.ts';
+
+/** Where `finetune`, `compare` and others execute. */
+export const executorOptions = {
+  executor: {
+    type: 'string',
+    choices: ['webgpu', 'onnxruntime'],
+    default: 'webgpu',
+    about:
+      'where it computes; onnxruntime: the same graphs on its native CPU build, for machines without a GPU',
+    group: 'Execution',
+  },
+  'executor-path': {
+    type: 'string',
+    value: 'DIR',
+    about: 'the folder whose node_modules holds onnxruntime-node',
+    otherwise: 'the current folder',
+    group: 'Execution',
+  },
+  threads: {
+    type: 'number',
+    about: 'threads of onnxruntime',
+    otherwise: 'as many as there are',
+    group: 'Execution',
+  },
+} as const satisfies OptionTable;
+
+/** Flags of training settings that the schema describes, by field. */
+const TRAINING_FLAGS = {
+  steps: 'steps',
+  epochs: 'epochs',
+  batchSize: 'batch-size',
+  gradientAccumulation: 'accumulate',
+  learningRate: 'lr',
+  schedule: 'schedule',
+  warmupSteps: 'warmup',
+  optimizer: 'optimizer',
+  weightDecay: 'weight-decay',
+  momentum: 'momentum',
+  maxGradNorm: 'max-grad-norm',
+  sequenceLength: 'sequence-length',
+  evalEvery: 'eval-every',
+  evalExamples: 'eval-examples',
+  seed: 'seed',
+} as const satisfies Partial<Record<keyof TrainingSettings, string>>;
+
+type TrainingField = keyof typeof TRAINING_FLAGS;
+
+/** The settings as flags of the command line, `--batch-size 4`. */
+export const trainingFlags = (settings: Partial<TrainingSettings>): string[] =>
+  Object.entries(settings).flatMap(([field, value]) => {
+    const flag = TRAINING_FLAGS[field as TrainingField] ?? fail('internal', `No flag for ${field}.`);
+    return [`--${flag}`, String(value)];
+  });
+
+const defaults = trainingSchema.parse({});
+
+/** What the schema says of a setting. */
+function setting<const Type extends 'number' | 'string'>(
+  field: TrainingField,
+  type: Type,
+  otherwise?: string,
+) {
+  const { description = field } = trainingSchema.shape[field].meta() ?? {};
+  return {
+    type,
+    about: description.charAt(0).toLowerCase() + description.slice(1).replace(/\.$/, ''),
+    otherwise: otherwise ?? String(defaults[field]),
+    group: 'Training',
+  };
+}
+
+export const trainingOptions = {
+  steps: setting('steps', 'number'),
+  epochs: setting('epochs', 'number'),
+  'batch-size': setting('batchSize', 'number'),
+  accumulate: setting('gradientAccumulation', 'number'),
+  lr: setting('learningRate', 'number', "the method's own"),
+  schedule: { ...setting('schedule', 'string'), value: 'NAME', choices: SCHEDULES },
+  warmup: setting('warmupSteps', 'number'),
+  optimizer: { ...setting('optimizer', 'string'), value: 'NAME', choices: OPTIMIZERS },
+  'weight-decay': setting('weightDecay', 'number'),
+  momentum: setting('momentum', 'number'),
+  'max-grad-norm': setting('maxGradNorm', 'number'),
+  'sequence-length': setting('sequenceLength', 'number'),
+  'eval-every': setting('evalEvery', 'number'),
+  'eval-examples': setting('evalExamples', 'number'),
+  seed: setting('seed', 'number'),
+} as const satisfies OptionTable;
+
+/** Model, data and how it is read: what `finetune` and `compare` share with training and execution. */
+export const taskOptions = {
+  model: {
+    type: 'string',
+    required: true,
+    value: 'MODEL',
+    about:
+      'an .onnx file, a folder with one, embedded:NAME, hub:OWNER/NAME[@REVISION][/FILE] or an https address',
+    group: 'Model',
+  },
+  config: {
+    type: 'string',
+    value: 'JSON',
+    about: "the method's settings as PEFT's adapter_config.json has them, or a file with them",
+    group: 'Model',
+  },
+  data: {
+    type: 'string',
+    required: true,
+    value: 'DATA',
+    about:
+      'a file, a folder, a .zip, embedded:NAME, hub:OWNER/NAME or an https address; kinds of files below',
+    group: 'Data',
+  },
+} as const satisfies OptionTable;
 
 /** The flags of `finetune`. */
 export const options = {
-  model: { type: 'string' },
-  data: { type: 'string' },
-  /** How data is read: see dataOptions.ts. */
-  columns: { type: 'string' },
-  task: { type: 'string' },
-  'keep-classes': { type: 'boolean', default: false },
-  padding: { type: 'string' },
-  help: { type: 'boolean', default: false },
-  method: { type: 'string' },
-  config: { type: 'string' },
-  /** A folder with an adapter to go on from, instead of a method and its configuration. */
-  adapter: { type: 'string' },
-  steps: { type: 'string' },
-  epochs: { type: 'string' },
-  'batch-size': { type: 'string' },
-  lr: { type: 'string' },
-  seed: { type: 'string' },
-  out: { type: 'string' },
-  resume: { type: 'string' },
-  /** A folder for the Python project that goes on with the run. */
-  python: { type: 'string' },
-  /** A folder for the merged model in the Hub's layout, as transformers.js opens it. */
-  folder: { type: 'string' },
-  schedule: { type: 'string' },
-  warmup: { type: 'string' },
-  optimizer: { type: 'string' },
-  'weight-decay': { type: 'string' },
-  momentum: { type: 'string' },
-  'max-grad-norm': { type: 'string' },
-  accumulate: { type: 'string' },
-  'sequence-length': { type: 'string' },
-  'eval-every': { type: 'string' },
-  'eval-examples': { type: 'string' },
-  /** `webgpu`, or `onnxruntime`: the same graphs on its native CPU build, for machines without a GPU. */
-  executor: { type: 'string', default: 'webgpu' },
-  'executor-path': { type: 'string' },
-  threads: { type: 'string' },
-  /** `file`, `f16` or `q4`: what the weights are rounded to while loading. */
-  precision: { type: 'string', default: 'file' },
-  /** Computes activations again instead of keeping them. */
-  recompute: { type: 'boolean', default: false },
-  /** Says what the run would take and does not start it. */
-  forecast: { type: 'boolean', default: false },
-  /** The GPU memory that the run may take, in MiB. */
-  budget: { type: 'string' },
-  /** `requantise` or `float`: what becomes of changed weights that the file keeps in codes. */
-  quantised: { type: 'string', default: 'requantise' },
-  json: { type: 'boolean', default: false },
-} as const;
+  ...taskOptions,
+  method: {
+    type: 'string',
+    value: 'NAME',
+    about: 'oft, boft, fourierft, lora, …; an unknown name lists them all; needed unless --adapter is given',
+    group: 'Model',
+  },
+  adapter: {
+    type: 'string',
+    value: 'DIR',
+    about:
+      'instead of --method and --config: a folder with an adapter to go on from (adapter_config.json, adapter_model.safetensors)',
+    group: 'Model',
+  },
+  ...dataTable,
+  ...trainingOptions,
+  resume: {
+    type: 'string',
+    value: 'FILE',
+    about: 'a checkpoint of the same run to go on from',
+    group: 'Training',
+  },
+  out: {
+    type: 'string',
+    required: true,
+    value: 'DIR',
+    about: 'where adapter, model.onnx, metrics.csv and run.json go',
+    group: 'Output',
+  },
+  folder: {
+    type: 'string',
+    value: 'DIR',
+    about: "a folder for the merged model in the Hub's layout, as transformers.js opens it",
+    group: 'Output',
+  },
+  python: {
+    type: 'string',
+    value: 'DIR',
+    about: 'a folder for the Python project that goes on with the run',
+    group: 'Output',
+  },
+  json: { type: 'boolean', about: 'one line of figures at the end instead of words', group: 'Output' },
+  precision: {
+    type: 'string',
+    choices: ['file', 'f16', 'q4'],
+    default: 'file',
+    about: 'what the base is rounded to while loading; quantised files stay as they are',
+    group: 'Memory',
+  },
+  quantised: {
+    type: 'string',
+    choices: ['requantise', 'float'],
+    default: 'requantise',
+    about: 'how changed layers of a quantised file are written',
+    group: 'Memory',
+  },
+  budget: {
+    type: 'number',
+    value: 'MIB',
+    about: 'GPU memory that the run may take: activations are computed again where it fits only so',
+    group: 'Memory',
+  },
+  forecast: {
+    type: 'boolean',
+    about: 'says what the run would take, and how it would fit into the budget, without starting it',
+    group: 'Memory',
+  },
+  recompute: {
+    type: 'boolean',
+    about:
+      'computes activations again instead of keeping them: the same numbers in less memory and more time',
+    group: 'Memory',
+  },
+  ...executorOptions,
+} as const satisfies OptionTable;
 
-export type Values = Readonly<Record<string, string | boolean | undefined>>;
-
-export function required(values: Values, name: string): string {
-  const value = values[name];
-  return typeof value === 'string'
-    ? value
-    : fail('bad-argument', `finetune needs --${name}; see the README for an example.`);
-}
+export type FinetuneValues = Values<typeof options>;
 
 /** Settings from flags over the method's defaults. */
-export function trainingSettings(values: Values, method: string): TrainingSettings {
-  const flags: readonly (readonly [keyof TrainingSettings, string])[] = [
-    ['steps', 'steps'],
-    ['epochs', 'epochs'],
-    ['batchSize', 'batch-size'],
-    ['learningRate', 'lr'],
-    ['seed', 'seed'],
-    ['warmupSteps', 'warmup'],
-    ['weightDecay', 'weight-decay'],
-    ['momentum', 'momentum'],
-    ['maxGradNorm', 'max-grad-norm'],
-    ['gradientAccumulation', 'accumulate'],
-    ['sequenceLength', 'sequence-length'],
-    ['evalEvery', 'eval-every'],
-    ['evalExamples', 'eval-examples'],
-  ];
-  const given: Record<string, unknown> = {};
-  for (const [field, flag] of flags) {
-    const word = values[flag];
-    if (typeof word !== 'string') continue;
-    const number = Number(word);
-    if (word.trim() === '' || !Number.isFinite(number))
-      fail('bad-argument', `--${flag} takes a number, not "${word}".`);
-    given[field] = number;
-  }
-  if (typeof values.schedule === 'string') given.schedule = values.schedule;
-  if (typeof values.optimizer === 'string') given.optimizer = values.optimizer;
-  const parsed = trainingSchema.safeParse({ learningRate: methodById(method).start.learningRate, ...given });
+export function trainingSettings(
+  values: Partial<Values<typeof trainingOptions>>,
+  method: string,
+): TrainingSettings {
+  const given = Object.entries(TRAINING_FLAGS).flatMap(([field, flag]) =>
+    values[flag] === undefined ? [] : [[field, values[flag]] as const],
+  );
+  const parsed = trainingSchema.safeParse({
+    learningRate: methodById(method).start.learningRate,
+    ...Object.fromEntries(given),
+  });
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
   const field = String(issue.path[0]);
-  const flag = flags.find(([f]) => f === field)?.[1] ?? field;
-  return fail('bad-argument', `--${flag}: ${issue.message}.`);
+  return fail('bad-argument', `--${TRAINING_FLAGS[field as TrainingField] ?? field}: ${issue.message}.`);
 }
 
-export function precisionOf(word: unknown): Precision {
-  if (word === 'file' || word === 'f16' || word === 'q4') return word;
-  return fail('bad-argument', `--precision must be file, f16 or q4, not "${String(word)}".`);
-}
-
-/** MiB, or nothing. */
-export function budgetOf(word: unknown): number | undefined {
-  if (typeof word !== 'string') return undefined;
-  const budget = Number(word);
-  return budget > 0 ? budget : fail('bad-argument', `--budget takes a number of MiB, not "${word}".`);
-}
-
-export function quantisedOf(word: unknown): QuantisedMerge {
-  if (word === 'requantise' || word === 'float') return word;
-  return fail('bad-argument', `--quantised must be requantise or float, not "${String(word)}".`);
+/** Bytes, of MiB. */
+export function budgetBytes(budget: number | undefined): number | undefined {
+  if (budget === undefined || budget > 0) return budget && budget * 2 ** 20;
+  return fail('bad-argument', `--budget takes a number of MiB above 0, not "${budget}".`);
 }
 
 /** What rounding did to the merged weights; nothing where they were written exactly. */

@@ -8,13 +8,13 @@ import type { RunRequest } from '../training/protocol.ts';
 import type { RunSetup } from '../training/setup.ts';
 import { surroundings } from './sources.ts';
 
-/** @param budget MiB, as the flag gives it */
+/** @param budget in bytes */
 export async function forecastOf(
   device: Device,
   request: RunRequest,
   budget: number | undefined,
 ): Promise<ForecastReport> {
-  const limits = limitsOf(device, budget === undefined ? undefined : budget * 2 ** 20);
+  const limits = limitsOf(device, budget);
   return forecastReport(request, surroundings, limits, await probeSpeed(device));
 }
 

@@ -3,7 +3,6 @@
  * `--engine onnxruntime`, by onnxruntime-web with the file's key-value cache.
  */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { compile } from '../gpu/compile.ts';
 import { openDevice } from '../gpu/device.ts';
 import { createStore } from '../gpu/store.ts';
@@ -17,6 +16,7 @@ import type { LoadedModel } from '../models/load.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { openModel, tokenizerOf } from '../training/source.ts';
 import { taskOf } from '../training/tasks.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 
@@ -56,35 +56,33 @@ async function ortPass(model: LoadedModel): Promise<Logits> {
   return { next: nextTokenLogits(session), destroy: () => void session.release() };
 }
 
-export async function generateCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      model: { type: 'string' },
-      prompt: { type: 'string', default: '' },
-      'max-tokens': { type: 'string', default: '100' },
-      temperature: { type: 'string', default: '0' },
-      'top-p': { type: 'string', default: '1' },
-      seed: { type: 'string', default: '1' },
-      engine: { type: 'string', default: 'webgpu' },
-      json: { type: 'boolean', default: false },
-    },
-  });
-  if (values.model === undefined)
-    return fail('bad-argument', 'generate needs --model FILE, FOLDER or embedded:NAME.');
-  const numbers = Object.fromEntries(
-    (['max-tokens', 'temperature', 'top-p', 'seed'] as const).map((flag) => {
-      const value = Number(values[flag]);
-      return [
-        flag,
-        Number.isFinite(value)
-          ? value
-          : fail('bad-argument', `--${flag} takes a number, not "${values[flag]}".`),
-      ];
-    }),
-  ) as Record<'max-tokens' | 'temperature' | 'top-p' | 'seed', number>;
-  if (!['webgpu', 'onnxruntime'].includes(values.engine))
-    return fail('bad-argument', `--engine must be webgpu or onnxruntime, not "${values.engine}".`);
+const options = {
+  model: {
+    type: 'string',
+    required: true,
+    value: 'MODEL',
+    about: 'an .onnx file, a folder with one, embedded:NAME, hub:OWNER/NAME or an https address',
+  },
+  prompt: { type: 'string', default: '', about: 'what the text begins with' },
+  'max-tokens': { type: 'number', default: 100, about: 'tokens to write at most' },
+  temperature: { type: 'number', default: 0, about: '0 always takes the likeliest token' },
+  'top-p': { type: 'number', default: 1, about: 'draws among the likeliest tokens that sum up to this' },
+  seed: { type: 'number', default: 1, about: 'starts the draws' },
+  engine: {
+    type: 'string',
+    choices: ['webgpu', 'onnxruntime'],
+    default: 'webgpu',
+    about: "the trainer's own forward pass, or onnxruntime-web with the file's key-value cache",
+  },
+  json: { type: 'boolean', about: 'token ids and text as JSON' },
+} as const satisfies OptionTable;
+
+export const generateCommand = command(
+  { name: 'generate', about: 'Writes text with a language model.', options },
+  write,
+);
+
+async function write(values: Values<typeof options>): Promise<number> {
   const isOrt = values.engine === 'onnxruntime';
   const opened = await openModel(await modelSource(values.model), surroundings);
   if (taskOf(opened) !== 'causal-lm')
@@ -95,7 +93,7 @@ export async function generateCommand(args: readonly string[]): Promise<number> 
   const positions = Number(
     opened.model.config.max_position_embeddings ?? opened.model.config.n_positions ?? 0,
   );
-  const wanted = ids.length + numbers['max-tokens'];
+  const wanted = ids.length + values['max-tokens'];
   const context = positions > 0 ? Math.min(positions, wanted) : wanted;
   if (ids.length >= context)
     return fail(
@@ -109,9 +107,9 @@ export async function generateCommand(args: readonly string[]): Promise<number> 
     ids,
     maxNewTokens: context - ids.length,
     logits: forward.next,
-    temperature: numbers.temperature,
-    topP: numbers['top-p'],
-    rng: rng(numbers.seed),
+    temperature: values.temperature,
+    topP: values['top-p'],
+    rng: rng(values.seed),
     ...(tokenizer.eos === undefined ? {} : { stop: new Set([tokenizer.eos]) }),
   });
   for await (const id of tokens) made.push(id);

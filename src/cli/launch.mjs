@@ -48,7 +48,7 @@ async function chooseWay(runtime, rest) {
   if (runtime !== 'deno' && rest.some((word) => /^(--executor=)?onnxruntime$/.test(word)))
     return { runtime: 'node' };
   const needsNoGpu =
-    rest.length === 0 || rest[0] === 'help' || rest.includes('--help') || rest.includes('--version');
+    rest.length === 0 || rest[0] === 'help' || rest.includes('--help') || rest.includes('-h');
   if (runtime === 'deno' && !denoBinary(root))
     stop('The deno package has no binary for this machine; run npm ci, or use --runtime node.');
   if (needsNoGpu) return { runtime: runtime === 'deno' ? 'deno' : 'node' };

@@ -1,18 +1,28 @@
 /** `papilio adapters DIR|ZIP [--json]`: what a folder or zip holds - every adapter's method, targets, numbers and what is odd about it. */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import type { LoadedAdapter } from '../adapters/peft.ts';
 import { writeAdapter } from '../adapters/peft.ts';
 import type { AdapterTensor } from '../adapters/types.ts';
 import { fail } from '../lib/errors.ts';
 import { readAdapters } from './adapterFiles.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 
-export async function adaptersCommand(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { json: { type: 'boolean', default: false } },
-    allowPositionals: true,
-  });
+const options = {
+  json: { type: 'boolean', about: 'the same as JSON' },
+} as const satisfies OptionTable;
+
+export const adaptersCommand = command(
+  {
+    name: 'adapters',
+    about:
+      "Says what an adapter folder or zip holds: every adapter's method, targets, numbers and what is odd about it.",
+    positionals: 'DIR|ZIP',
+    options,
+  },
+  adapters,
+);
+
+async function adapters(values: Values<typeof options>, positionals: readonly string[]): Promise<number> {
   const [path] = positionals;
   if (path === undefined || positionals.length > 1)
     return fail('bad-argument', 'adapters needs one folder or zip: papilio adapters DIR.');

@@ -4,7 +4,6 @@
  */
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { chooseAdapter } from '../adapters/choose.ts';
 import { fitAdapter } from '../adapters/fit.ts';
 import type { LoadedAdapter } from '../adapters/peft.ts';
@@ -19,26 +18,39 @@ import { graphRunner } from '../training/runGraph.ts';
 import { openModel } from '../training/source.ts';
 import { fromTorch } from '../training/torchLayout.ts';
 import { readOneAdapter } from './adapterFiles.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu, writeBytes } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 
-export async function mergeCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      model: { type: 'string' },
-      adapter: { type: 'string', multiple: true, default: [] },
-      out: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    },
-  });
+const options = {
+  model: {
+    type: 'string',
+    required: true,
+    value: 'MODEL',
+    about: 'an .onnx file, a folder with one, embedded:NAME, hub:OWNER/NAME or an https address',
+  },
+  adapter: {
+    type: 'string',
+    required: true,
+    multiple: true,
+    value: 'DIR',
+    about: "an adapter's folder or zip; DIR#NAME picks one of several in it; merged in the order given",
+  },
+  out: { type: 'string', required: true, value: 'FILE', about: 'where the merged model goes' },
+  json: { type: 'boolean', about: 'one line of figures instead of words' },
+} as const satisfies OptionTable;
+
+export const mergeCommand = command(
+  {
+    name: 'merge',
+    about: 'Merges PEFT adapters into an ONNX model, one after the other, without training.',
+    options,
+  },
+  merge,
+);
+
+async function merge(values: Values<typeof options>): Promise<number> {
   const { model: modelWord, adapter: words, out } = values;
-  if (modelWord === undefined || words.length === 0 || out === undefined) {
-    return fail(
-      'bad-argument',
-      'merge needs --model FILE, --adapter DIR (once for each adapter, in order) and --out FILE.',
-    );
-  }
   const opened = await openModel(await modelSource(modelWord), surroundings);
   const adapters: LoadedAdapter[] = [];
   for (const word of words) adapters.push(await readOneAdapter(word));

@@ -1,7 +1,6 @@
 /** `papilio pretrain NAME`: makes an embedded model from nothing - architecture, tokenizer, training on its own generator. */
 import { join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { trainBpe } from '../data/bpe.ts';
 import { embeddedTexts } from '../data/catalogue.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -15,6 +14,8 @@ import { reportModel } from '../training/reports.ts';
 import { openSession } from '../training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { openModel } from '../training/source.ts';
+import { executorOptions } from './finetuneOptions.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { ortEngines } from './pretrain/ortEngine.ts';
 import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar } from './progress.ts';
@@ -99,33 +100,40 @@ const recipes: Readonly<Record<EmbeddedName, Recipe>> = {
   },
 };
 
-export async function pretrainCommand(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: {
-      seed: { type: 'string', default: '1' },
-      steps: { type: 'string' },
-      'batch-size': { type: 'string' },
-      lr: { type: 'string' },
-      out: { type: 'string' },
-      executor: { type: 'string', default: 'webgpu' },
-      'executor-path': { type: 'string' },
-      threads: { type: 'string' },
-    },
-    allowPositionals: true,
-  });
+const options = {
+  steps: { type: 'number', about: 'updates', otherwise: "the recipe's own" },
+  'batch-size': { type: 'number', about: 'examples per update', otherwise: "the recipe's own" },
+  lr: { type: 'number', about: 'learning rate', otherwise: "the recipe's own" },
+  seed: { type: 'number', default: 1, about: 'starts every random choice' },
+  out: { type: 'string', value: 'DIR', about: 'where the model goes', otherwise: 'public/models/NAME' },
+  ...executorOptions,
+} as const satisfies OptionTable;
+
+export const pretrainCommand = command(
+  {
+    name: 'pretrain',
+    about: 'Makes an embedded model from nothing: architecture, tokenizer, training on its own generator.',
+    positionals: Object.keys(recipes).join('|'),
+    options,
+  },
+  pretrain,
+);
+
+async function pretrain(
+  values: Values<typeof options>,
+  positionals: readonly string[],
+  args: readonly string[],
+): Promise<number> {
   const name = positionals[0] as EmbeddedName;
   const recipe = Object.hasOwn(recipes, name ?? '') ? recipes[name] : undefined;
   if (!recipe) return fail('bad-argument', `pretrain needs a name: ${Object.keys(recipes).join(' or ')}.`);
-  if (values.executor !== 'webgpu' && values.executor !== 'onnxruntime')
-    return fail('bad-argument', `--executor must be webgpu or onnxruntime, not "${values.executor}".`);
-  const seed = Number(values.seed);
+  const { seed, steps, lr } = values;
   const training = trainingSchema.parse({
     ...recipe.training,
     seed,
-    ...(values.steps ? { steps: Number(values.steps) } : {}),
-    ...(values['batch-size'] ? { batchSize: Number(values['batch-size']) } : {}),
-    ...(values.lr ? { learningRate: Number(values.lr) } : {}),
+    ...(steps === undefined ? {} : { steps }),
+    ...(values['batch-size'] === undefined ? {} : { batchSize: values['batch-size'] }),
+    ...(lr === undefined ? {} : { learningRate: lr }),
   });
   const files = recipe.files(seed);
   const request: RunRequest = {
@@ -136,12 +144,7 @@ export async function pretrainCommand(args: readonly string[]): Promise<number> 
     training,
   };
   const ort =
-    values.executor === 'onnxruntime'
-      ? loadOrtRuntime(
-          values['executor-path'],
-          values.threads === undefined ? undefined : Number(values.threads),
-        )
-      : null;
+    values.executor === 'onnxruntime' ? loadOrtRuntime(values['executor-path'], values.threads) : null;
   const device = ort ? null : await openDevice(await openGpu());
   const bar = progressBar(name);
   const started = performance.now();

@@ -1,13 +1,13 @@
 /** `papilio python --run DIR --out DIR`: the Python project that goes on with a run that `finetune` left in a folder. */
 import { join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { methodById } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
 import type { PythonProject } from '../python/types.ts';
 import type { DataOptions, EvalMetric } from '../training/protocol.ts';
 import { storedProject } from '../training/python.ts';
 import { trainingSchema } from '../training/settings.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { readBytes, readText, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 
@@ -39,20 +39,25 @@ export async function writeProject(project: PythonProject, out: string): Promise
   for (const { name, bytes } of project.files) await writeBytes(join(out, name), bytes);
 }
 
-export async function pythonCommand(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      run: { type: 'string' },
-      out: { type: 'string' },
-      /** Where they lie now, if not where the run found them. */
-      model: { type: 'string' },
-      data: { type: 'string' },
-    },
-  });
+const options = {
+  run: { type: 'string', required: true, value: 'DIR', about: 'the folder that finetune wrote' },
+  out: { type: 'string', required: true, value: 'DIR', about: 'where the project goes' },
+  model: { type: 'string', about: 'where the model lies now', otherwise: 'where the run found it' },
+  data: { type: 'string', about: 'where the data lie now', otherwise: 'where the run found them' },
+} as const satisfies OptionTable;
+
+export const pythonCommand = command(
+  {
+    name: 'python',
+    about:
+      'Writes the Python project that goes on with a run of finetune: scripts with transformers, peft and accelerate, the adapter, the data, the base model.',
+    options,
+  },
+  python,
+);
+
+async function python(values: Values<typeof options>): Promise<number> {
   const { run: folder, out } = values;
-  if (folder === undefined || out === undefined)
-    return fail('bad-argument', 'python needs --run DIR, the folder that finetune wrote, and --out DIR.');
   const run = await storedRun(folder);
   const training = trainingSchema.safeParse(run.training);
   if (!training.success)

@@ -4,12 +4,13 @@
  */
 import { join } from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import { PRESETS, startOf } from '../app/presets.ts';
 import { fail } from '../lib/errors.ts';
 import type { TrainingSettings } from '../training/settings.ts';
 import { finetuneCommand } from './finetune.ts';
+import { executorOptions, trainingFlags } from './finetuneOptions.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 import { kindOf, readText, writeBytes } from './runtime.ts';
 
 interface Trial {
@@ -49,19 +50,6 @@ function trials(): Trial[] {
     ...own,
   ];
 }
-
-const FLAGS: Partial<Record<keyof TrainingSettings, string>> = {
-  learningRate: 'lr',
-  steps: 'steps',
-  batchSize: 'batch-size',
-  evalEvery: 'eval-every',
-  evalExamples: 'eval-examples',
-  warmupSteps: 'warmup',
-  schedule: 'schedule',
-  sequenceLength: 'sequence-length',
-  weightDecay: 'weight-decay',
-  seed: 'seed',
-};
 
 interface Figure {
   readonly name: string;
@@ -103,18 +91,26 @@ function table(figures: readonly Figure[]): string {
   ].join('\n');
 }
 
-export async function reproduceCommand(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: {
-      out: { type: 'string', default: 'out/reproduce' },
-      docs: { type: 'string', default: 'docs' },
-      steps: { type: 'string' },
-      executor: { type: 'string', default: 'webgpu' },
-      'executor-path': { type: 'string', default: '.' },
-    },
-    allowPositionals: true,
-  });
+const options = {
+  out: { type: 'string', value: 'DIR', default: 'out/reproduce', about: 'where the runs go' },
+  docs: { type: 'string', value: 'DIR', default: 'docs', about: 'where figures.json and figures.md are' },
+  steps: { type: 'number', about: 'steps of every run', otherwise: "the run's own" },
+  executor: executorOptions.executor,
+  'executor-path': executorOptions['executor-path'],
+} as const satisfies OptionTable;
+
+export const reproduceCommand = command(
+  {
+    name: 'reproduce',
+    about:
+      'Runs the presets and the methods side by side, and records what came out; all of them unless some are named.',
+    positionals: '[NAME …]',
+    options,
+  },
+  reproduce,
+);
+
+async function reproduce(values: Values<typeof options>, positionals: readonly string[]): Promise<number> {
   const all = trials();
   const unknown = positionals.filter((name) => !all.some((t) => t.name === name));
   if (unknown.length > 0)
@@ -129,16 +125,13 @@ export async function reproduceCommand(args: readonly string[]): Promise<number>
     process.stderr.write(`${trial.name}\n`);
     const training = {
       ...trial.training,
-      ...(values.steps === undefined ? {} : { steps: Number(values.steps) }),
+      ...(values.steps === undefined ? {} : { steps: values.steps }),
     };
-    const flags = Object.entries(training).flatMap(([field, value]) => {
-      const flag = FLAGS[field as keyof TrainingSettings] ?? fail('internal', `No flag for ${field}.`);
-      return [`--${flag}`, String(value)];
-    });
     const code = await finetuneCommand([
       ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],
-      ...['--config', JSON.stringify(trial.config), '--out', out, ...flags],
-      ...['--executor', values.executor, '--executor-path', values['executor-path']],
+      ...['--config', JSON.stringify(trial.config), '--out', out, ...trainingFlags(training)],
+      ...['--executor', values.executor],
+      ...(values['executor-path'] === undefined ? [] : ['--executor-path', values['executor-path']]),
     ]);
     if (code !== 0) return code;
     const run = JSON.parse(await readText(join(out, 'run.json'))) as {

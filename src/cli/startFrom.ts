@@ -4,17 +4,19 @@ import { readAdapter } from '../adapters/peft.ts';
 import { methodById } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
 import type { NamedFile, RunRequest } from '../training/protocol.ts';
-import { adapterConfig, required, type Values } from './finetuneOptions.ts';
+import { adapterConfig, type FinetuneValues } from './finetuneOptions.ts';
 import { readBytes } from './runtime.ts';
 
 /** @throws PapilioError 'bad-argument' for flags that contradict each other; as reading an adapter does */
-export async function startFrom(values: Values): Promise<Pick<RunRequest, 'method' | 'config' | 'adapter'>> {
+export async function startFrom(
+  values: Pick<FinetuneValues, 'adapter' | 'method' | 'config'>,
+): Promise<Pick<RunRequest, 'method' | 'config' | 'adapter'>> {
   const { adapter: folder, method, config } = values;
-  if (typeof folder !== 'string')
-    return {
-      method: methodById(required(values, 'method')).id,
-      config: await adapterConfig(typeof config === 'string' ? config : undefined),
-    };
+  if (folder === undefined) {
+    if (method === undefined)
+      return fail('bad-argument', 'finetune needs --method NAME, or --adapter DIR to go on from one.');
+    return { method: methodById(method).id, config: await adapterConfig(config) };
+  }
   if (config !== undefined)
     return fail(
       'bad-argument',

@@ -1,6 +1,6 @@
 /** `papilio verify peft|onnx|memory DIR [--json]`: holds the engine against figures that others computed, and its memory against bounds. */
-import { parseArgs } from 'node:util';
 import { fail } from '../lib/errors.ts';
+import { command, type OptionTable, type Values } from './options.ts';
 
 const suites: Readonly<Record<string, () => Promise<(folder: string, json: boolean) => Promise<number>>>> = {
   peft: () => import('./verifyPeft.ts').then((m) => m.verifyPeft),
@@ -8,12 +8,22 @@ const suites: Readonly<Record<string, () => Promise<(folder: string, json: boole
   memory: () => import('./verifyMemory.ts').then((m) => m.verifyMemory),
 };
 
-export async function verifyCommand(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    options: { json: { type: 'boolean', default: false } },
-    allowPositionals: true,
-  });
+const options = {
+  json: { type: 'boolean', about: 'one line of figures instead of words' },
+} as const satisfies OptionTable;
+
+export const verifyCommand = command(
+  {
+    name: 'verify',
+    about:
+      'Holds adapters (peft), or models and their gradients (onnx), against figures that others computed; memory writes a model of the size of GPT-2 into the folder and measures a step and a merge.',
+    positionals: 'peft|onnx|memory DIR',
+    options,
+  },
+  verify,
+);
+
+async function verify(values: Values<typeof options>, positionals: readonly string[]): Promise<number> {
   const [what, folder] = positionals;
   const suite = what !== undefined && Object.hasOwn(suites, what) ? suites[what] : undefined;
   if (!suite || folder === undefined) {

@@ -1,7 +1,7 @@
 /** What a training run is told besides model, data and adapter: one zod schema for form, URL, command line and checkpoint. */
 import { z } from 'zod';
 
-const OPTIMIZERS = ['adamw', 'sgd'] as const;
+export const OPTIMIZERS = ['adamw', 'sgd'] as const;
 export const SCHEDULES = ['constant', 'linear', 'cosine'] as const;
 
 const number = (

@@ -1,0 +1,98 @@
+/** The commands: finds the one that is asked for, runs it, and turns errors into one sentence and an exit code. */
+import process from 'node:process';
+import { closest } from '../adapters/nearest.ts';
+import { PapilioError } from '../lib/errors.ts';
+import type { SpecifiedCommand } from './options.ts';
+
+/** Loaded when called, so that one command does not pay for another's imports. */
+export const commands: Readonly<
+  Record<string, { readonly summary: string; readonly load: () => Promise<SpecifiedCommand> }>
+> = {
+  finetune: {
+    summary: 'train an adapter on a model and data, merge it, write adapter, merged model and figures',
+    load: () => import('./finetune.ts').then((m) => m.finetuneCommand),
+  },
+  merge: {
+    summary: 'merge adapters (folders or zips), one after the other, into an ONNX model',
+    load: () => import('./merge.ts').then((m) => m.mergeCommand),
+  },
+  combine: {
+    summary:
+      'combine adapters of one method into a new one: linear, cat, ties, dare_linear, dare_ties, magnitude_prune',
+    load: () => import('./combine.ts').then((m) => m.combineCommand),
+  },
+  adapters: {
+    summary: 'what an adapter folder or zip holds: method, targets, parameters, warnings',
+    load: () => import('./listAdapters.ts').then((m) => m.adaptersCommand),
+  },
+  compare: {
+    summary: 'methods on one task at equal trainable parameters, side by side',
+    load: () => import('./compare.ts').then((m) => m.compareCommand),
+  },
+  python: {
+    summary: 'write the Python project that goes on with a run of finetune',
+    load: () => import('./python.ts').then((m) => m.pythonCommand),
+  },
+  generate: {
+    summary: 'write text with a language model, through the trainer itself',
+    load: () => import('./generate.ts').then((m) => m.generateCommand),
+  },
+  embed: {
+    summary: 'texts as vectors by an encoder, and how near they are to each other',
+    load: () => import('./embed.ts').then((m) => m.embedCommand),
+  },
+  verify: {
+    summary: 'hold adapters or models against figures that others computed',
+    load: () => import('./verify.ts').then((m) => m.verifyCommand),
+  },
+  reproduce: {
+    summary: 'run the presets and record their figures in docs/',
+    load: () => import('./reproduce.ts').then((m) => m.reproduceCommand),
+  },
+  pretrain: {
+    summary: 'make one of the embedded models from nothing',
+    load: () => import('./pretrain.ts').then((m) => m.pretrainCommand),
+  },
+  bench: {
+    summary: 'speed and cost of a training step, beside LoRA and beside another engine',
+    load: () => import('./bench.ts').then((m) => m.benchCommand),
+  },
+  check: {
+    summary: 'the adapter, and every kernel and gradient on it against float64 references',
+    load: () => import('./check.ts').then((m) => m.checkCommand),
+  },
+};
+
+function usage(): string {
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
+  return `papilio COMMAND [options] [--runtime auto|node|deno]\n\n${lines.join('\n')}\n\npapilio COMMAND --help lists its options.\n`;
+}
+
+const HELP = ['help', '--help', '-h'];
+
+/** @returns the exit code */
+export async function runCommand(args: readonly string[]): Promise<number> {
+  // `papilio help merge` is `papilio merge --help`.
+  const [name, ...rest] = HELP.includes(args[0] ?? '') && args[1] !== undefined ? [args[1], '--help'] : args;
+  if (name === undefined || HELP.includes(name)) {
+    process.stdout.write(usage());
+    return 0;
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (!command) {
+    const [near] = closest(name, Object.keys(commands), 1);
+    const guess = near === undefined ? '' : ` Did you mean ${near}?`;
+    process.stderr.write(`There is no command "${name}".${guess} papilio --help lists them.\n`);
+    return 2;
+  }
+  try {
+    return await (await command.load())(rest);
+  } catch (error) {
+    if (error instanceof PapilioError && error.kind !== 'internal') {
+      process.stderr.write(`${error.message}\n`);
+      return 2;
+    }
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return 1;
+  }
+}
