@@ -71,7 +71,9 @@ function setting<const Type extends 'number' | 'string'>(
   const { description = field } = trainingSchema.shape[field].meta() ?? {};
   return {
     type,
-    about: description.charAt(0).toLowerCase() + description.slice(1).replace(/\.$/, ''),
+    about: description
+      .replace(/^[A-Z](?![A-Z]|\w*[A-Z])/, (letter) => letter.toLowerCase())
+      .replace(/\.$/, ''),
     otherwise: otherwise ?? String(defaults[field]),
     group: 'Training',
   };
@@ -83,9 +85,9 @@ export const trainingOptions = {
   'batch-size': setting('batchSize', 'number'),
   accumulate: setting('gradientAccumulation', 'number'),
   lr: setting('learningRate', 'number', "the method's own"),
-  schedule: { ...setting('schedule', 'string'), value: 'NAME', choices: SCHEDULES },
+  schedule: { ...setting('schedule', 'string'), choices: SCHEDULES },
   warmup: setting('warmupSteps', 'number'),
-  optimizer: { ...setting('optimizer', 'string'), value: 'NAME', choices: OPTIMIZERS },
+  optimizer: { ...setting('optimizer', 'string'), choices: OPTIMIZERS },
   'weight-decay': setting('weightDecay', 'number'),
   momentum: setting('momentum', 'number'),
   'max-grad-norm': setting('maxGradNorm', 'number'),

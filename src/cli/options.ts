@@ -179,10 +179,11 @@ const needed = (options: OptionTable): string =>
   );
 
 /** `a, b or c`. */
-export const listed = (words: readonly string[], last: 'and' | 'or'): string =>
+const listed = (words: readonly string[], last: 'and' | 'or'): string =>
   words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
 
-const placeholder = ({ type, value }: Option): string => value ?? (type === 'number' ? 'N' : 'TEXT');
+const placeholder = ({ type, choices, value }: Option): string =>
+  value ?? (type === 'number' ? 'N' : choices ? 'NAME' : 'TEXT');
 
 const WIDTH = 100;
 
@@ -197,14 +198,17 @@ export function helpOf({ name, about, positionals, options, notes = [] }: Comman
     ...wrapped(about, 0),
   ];
   const left = ([n, o]: [string, Option]) => `--${n}${o.type === 'boolean' ? '' : ` ${placeholder(o)}`}`;
-  const column = Math.max(...all.map((one) => left(one).length), '--help'.length) + 4;
+  const column = Math.max(...all.map((one) => left(one).length), '--runtime NAME'.length) + 4;
   for (const group of new Set(all.map(([, o]) => o.group ?? 'Options'))) {
     lines.push('', group);
     for (const one of all.filter(([, o]) => (o.group ?? 'Options') === group))
       lines.push(...row(left(one), column, described(one[1])));
   }
-  if (all.length === 0) lines.push('', 'Options');
-  lines.push(...row('--help', column, 'prints this'));
+  lines.push(
+    '',
+    ...row('--runtime NAME', column, 'what it runs in (auto, node or deno; default: auto)'),
+    ...row('--help', column, 'prints this'),
+  );
   if (notes.length > 0) lines.push('', ...notes);
   return `${lines.join('\n')}\n`;
 }

@@ -126,12 +126,14 @@ describe('a table', () => {
 Folds.
 
 Options
-  --paper TEXT  what is folded (needed)
-  --times N     how often (default: 3)
-  --edge TEXT   the edge (sharp or soft; default: as it comes)
-  --note TEXT   a note (may be repeated)
-  --wet         with water
-  --help        prints this
+  --paper TEXT    what is folded (needed)
+  --times N       how often (default: 3)
+  --edge NAME     the edge (sharp or soft; default: as it comes)
+  --note TEXT     a note (may be repeated)
+  --wet           with water
+
+  --runtime NAME  what it runs in (auto, node or deno; default: auto)
+  --help          prints this
 `);
   });
 
