@@ -9,7 +9,8 @@ function aligned(
   bytes: Uint8Array<ArrayBuffer>,
   width: number,
 ): { buffer: ArrayBuffer; offset: number; length: number } {
-  const source = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  // Not bytes.slice(): Node's Buffer, which a caller may bring, gives a view for that.
+  const source = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
   return { buffer: source.buffer, offset: source.byteOffset, length: bytes.length / width };
 }
 

@@ -48,10 +48,13 @@ const expanders: Readonly<Record<string, Expander>> = {
   QuantizeLinear: quant.quantizeLinear,
   DynamicQuantizeLinear: quant.dynamicQuantizeLinear,
   MatMulInteger: quant.matMulInteger,
+  ConvInteger: quant.convInteger,
   [`${MICROSOFT}.DequantizeLinear`]: quant.dequantizeLinear,
   [`${MICROSOFT}.QuantizeLinear`]: quant.quantizeLinear,
   [`${MICROSOFT}.MatMulIntegerToFloat`]: quant.matMulIntegerToFloat,
   [`${MICROSOFT}.DynamicQuantizeMatMul`]: quant.dynamicQuantizeMatMul,
+  [`${MICROSOFT}.QAttention`]: quant.qAttention,
+  [`${MICROSOFT}.QEmbedLayerNormalization`]: quant.qEmbedLayerNorm,
   [`${MICROSOFT}.MatMulNBits`]: quant.matMulNBits,
   [`${MICROSOFT}.GatherBlockQuantized`]: quant.gatherBlockQuantized,
 };

@@ -8,7 +8,7 @@ import { tensorToNumbers } from '../../onnx/values.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
 import { canExpand, expand } from './expand.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { isFloat, knownValue, makeNode, makeValue } from './folded.ts';
+import { isCode, isFloat, knownValue, MOVES, makeNode, makeValue } from './folded.ts';
 import { lower, NO_RULE } from './lower.ts';
 import type { Lowered } from './lowering.ts';
 
@@ -53,6 +53,25 @@ function weightValue(name: string, t: OnnxTensor): FoldedValue {
     tensor: t,
     weight: trainable ? { name, tensor: t } : null,
   });
+}
+
+/** Whether a node moves a tensor of codes, which a DequantizeLinear behind it must still find. */
+function movesCodes({ op, inputs }: Lowered): boolean {
+  const codes = inputs[0];
+  return MOVES.has(op) && codes != null && (codes.tensor ?? codes.moved) !== null && isCode(codes.dtype);
+}
+
+/** Codes at other places; computed only if somebody reads them as numbers. */
+function movedCodes(
+  name: string,
+  dtype: FoldedValue['dtype'],
+  shape: readonly number[],
+  moved: FoldedNode,
+): FoldedValue {
+  let data: Float64Array | null = null;
+  const known = (): Float64Array =>
+    (data ??= evaluate(moved.op, moved.inputs.filter((v) => v !== null).map(toKnown), moved.attrs)![0]!.data);
+  return makeValue(name, dtype, shape, { known, moved });
 }
 
 type Scope = Map<string, FoldedValue | null>;
@@ -160,6 +179,14 @@ export function fold(
         return;
       }
     }
+    if (
+      whole?.tensor &&
+      lowered.op === 'Reshape' &&
+      whole.shape.join() === lowered.outputs[0]!.shape.join()
+    ) {
+      scope.set(node.outputs[0]!, whole);
+      return;
+    }
     const matrix = whole?.weight && whole.shape.length === 2 && Math.min(...whole.shape) > 1;
     const embedding =
       lowered.op === 'Gather' &&
@@ -170,6 +197,13 @@ export function fold(
       values.every((v) => v.known && !parameters.has(v)) &&
       !embedding &&
       !(matrix && lowered.op === 'Transpose');
+    if (foldable && movesCodes(lowered)) {
+      const [{ dtype, shape }] = lowered.outputs as [Lowered['outputs'][number]];
+      const name = node.outputs[0]!;
+      const moved = makeNode(lowered.op, [...lowered.inputs], lowered.attrs, [], node);
+      scope.set(name, movedCodes(name, dtype, shape, moved));
+      return;
+    }
     const results = foldable ? evaluate(lowered.op, values.map(toKnown), lowered.attrs) : null;
     if (results) {
       node.outputs.forEach((name, i) => {

@@ -34,6 +34,8 @@ export interface FoldedValue {
   /** True for graph inputs that stay inputs. */
   readonly input: boolean;
   producer: FoldedNode | null;
+  /** Of codes that folding moved (the rows of a table at known positions): the node that moved them. It is in no graph. */
+  readonly moved: FoldedNode | null;
 }
 
 export type Attr = number | string | boolean | readonly number[];
@@ -56,11 +58,17 @@ export interface FoldedGraph {
 export const isFloat = (dtype: OnnxDType): boolean =>
   dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'double';
 
+/** Ops that move the elements of their first operand and change none. */
+export const MOVES: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Gather', 'Slice', 'Expand']);
+
+/** Element types of quantised weights; int32, the type of quantised biases, is left out: shapes have it too. */
+export const isCode = (dtype: OnnxDType): boolean => /^u?int[48]$/.test(dtype);
+
 export function makeValue(
   name: string,
   dtype: OnnxDType,
   shape: readonly number[],
-  more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'tensor' | 'input'>> = {},
+  more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'tensor' | 'input' | 'moved'>> = {},
 ): FoldedValue {
   return {
     name,
@@ -71,6 +79,7 @@ export function makeValue(
     tensor: null,
     input: false,
     producer: null,
+    moved: null,
     ...more,
   };
 }

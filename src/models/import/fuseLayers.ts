@@ -86,8 +86,36 @@ export function liftReshapes(graph: FoldedGraph): void {
   }
 }
 
+/** The vector of `n` numbers, one per channel, that a bias behind a convolution is: flat, or turned to [1, n, 1, 1]. */
+function channelBias(v: FoldedValue, n: number, rank: number): FoldedValue | null {
+  const inner = v.producer?.op === 'Reshape' ? v.producer.inputs[0]! : v;
+  if (sizeOf(v.shape) !== n || v.shape.at(1 - rank) !== n || !inner.known) return null;
+  return inner.weight || n > 1 ? flat(inner) : null;
+}
+
+/** A bias that is added behind a convolution (by onnxruntime's quantiser, by TensorFlow's exporter) joins it. */
+function joinConvBias(graph: FoldedGraph): void {
+  const uses = countUses(graph);
+  const outputs = new Set(graph.outputs.map((o) => o.value));
+  for (const node of graph.nodes) {
+    if (node.op !== 'Add') continue;
+    for (const [y, other] of [node.inputs, [...node.inputs].reverse()] as [FoldedValue, FoldedValue][]) {
+      const conv = y.producer;
+      if (conv?.op !== 'Conv' || conv.inputs[2] || !conv.inputs[1]?.weight) continue;
+      if (uses.get(y)?.length !== 1 || outputs.has(y)) continue;
+      const bias = channelBias(other, y.shape[1]!, y.shape.length);
+      if (!bias) continue;
+      const { origin } = conv;
+      become(node, 'Conv', [conv.inputs[0]!, conv.inputs[1], bias], conv.attrs);
+      node.origin = origin;
+      break;
+    }
+  }
+}
+
 /** Conv on patches → Patches (unfold) + Linear over [C·kh·kw], put back to [B, out, H, W]. */
 export function fuseConv(graph: FoldedGraph): void {
+  joinConvBias(graph);
   for (const node of graph.nodes) {
     if (node.op !== 'Conv' || !node.inputs[1]?.weight) continue;
     const [x, w, bias] = node.inputs as [FoldedValue, FoldedValue, FoldedValue | null];

@@ -10,7 +10,7 @@ import { familyOf } from './families.ts';
 import type { FoldedGraph } from './folded.ts';
 import type { ModuleInfo, ModuleTable } from './modules.ts';
 import { tabulate } from './modules.ts';
-import { quantNotes } from './quantOps.ts';
+import { type ActivationRounding, activationRounding, quantNotes } from './quantOps.ts';
 import type { Precision } from './quantStore.ts';
 import { refuse } from './refuse.ts';
 import { prepare } from './stages.ts';
@@ -50,6 +50,8 @@ export interface ImportedModel {
   readonly onnx: OnnxModel;
   /** What of the file is computed otherwise here: sentences. */
   readonly notes: readonly string[];
+  /** When onnxruntime rounds the activations of this file, which stay float here. */
+  readonly activationsQuantised: ActivationRounding;
   /**
    * Emits the model into `g`; parameters are named `<module>.<parameter>`.
    * @throws PapilioError 'bad-argument' for a size that is not known, 'shape' for one the file does not take, 'unsupported-onnx' for
@@ -128,6 +130,7 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     outputs,
     onnx,
     notes: quantNotes(onnx.graph),
+    activationsQuantised: activationRounding(onnx.graph),
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
       return emitGraph(prepared(dims, options, data), g, table, options.precision);

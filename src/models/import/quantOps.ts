@@ -4,12 +4,15 @@
  */
 import { sizeOf } from '../../graph/shape.ts';
 import { f32Tensor } from '../../onnx/tensor.ts';
-import type { OnnxGraph, OnnxTensor } from '../../onnx/types.ts';
+import type { OnnxDType, OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import { become, derive } from './derive.ts';
-import type { FoldedGraph, FoldedValue } from './folded.ts';
-import { countUses, isFloat, makeValue, scalar, scalarOf } from './folded.ts';
+import { contribAttention } from './expandContrib.ts';
+import { embedLayerNorm } from './expandLayers.ts';
+import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
+import { countUses, isFloat, MOVES, makeValue, scalar, scalarOf } from './folded.ts';
 import type { Context } from './lowering.ts';
 import { axisOf, input, int, refuse } from './lowering.ts';
+import { conv, matmul } from './lowerLayers.ts';
 import { codeBits, dequantised, matrixOf, type QuantSource } from './quant.ts';
 
 /** A weight that is kept in codes. */
@@ -53,6 +56,10 @@ export function matMulNBits(c: Context): readonly FoldedValue[] {
   return [linear(c, x, w, 'out-in', c.inputs[5] ?? null)];
 }
 
+/** GPT-2's Conv1D, the one layer whose own weight is [in, out]; exporters spell it as Gemm, and the quantiser keeps that in the name. */
+const isConv1d = ({ name }: OnnxNode, codes: string): boolean =>
+  /Gemm/.test(name) && /\b(c_attn|c_proj|c_fc|q_attn)\.weight_quantized$/.test(codes);
+
 function linear(
   c: Context,
   x: FoldedValue,
@@ -61,7 +68,8 @@ function linear(
   bias: FoldedValue | null,
 ): FoldedValue {
   const out = w.shape[stored === 'out-in' ? 0 : 1]!;
-  return derive('Linear', [x, w, bias], { stored, kind: 'linear' }, [...x.shape.slice(0, -1), out], c.node);
+  const kind = isConv1d(c.node, w.name) ? 'conv1d' : 'linear';
+  return derive('Linear', [x, w, bias], { stored, kind }, [...x.shape.slice(0, -1), out], c.node);
 }
 
 /** Codes with scale and zero points along an axis, in blocks of it, or for the whole. */
@@ -104,26 +112,82 @@ function alongAxis(
   return refuse(`its scales lie along axis ${axis} of [${codes.dims}]; the first axis is supported`);
 }
 
+/** A move of elements that lies between a tensor of the file and a value. */
+interface Move {
+  readonly node: FoldedNode;
+  /** After it. */
+  readonly shape: readonly number[];
+}
+
+/** The tensor of codes that a value is, with the moves since, first one first; null for what is computed. */
+function codesOf(v: FoldedValue): { readonly tensor: OnnxTensor; readonly moves: readonly Move[] } | null {
+  const moves: Move[] = [];
+  let at = v;
+  while (!at.tensor) {
+    const node = at.producer ?? at.moved;
+    if (!node || !MOVES.has(node.op)) return null;
+    moves.unshift({ node, shape: at.shape });
+    at = node.inputs[0]!;
+  }
+  return codeBits(at.dtype) === null ? null : { tensor: at.tensor, moves };
+}
+
+/** The same moves of the dequantised tensor. */
+const replay = (weight: FoldedValue, moves: readonly Move[]): FoldedValue =>
+  moves.reduce(
+    (v, { node, shape }) => derive(node.op, [v, ...node.inputs.slice(1)], node.attrs, shape, node.origin),
+    weight,
+  );
+
+/** Whole rows of a table are taken, so that its last axis stays the last. */
+const takesRows = (moves: readonly Move[]): boolean =>
+  moves.every(({ node }) => node.op === 'Gather' && node.attrs.axis === 0);
+
 export function dequantizeLinear(c: Context): readonly FoldedValue[] {
   const x = input(c, 0);
   const at = { axis: int(c, 'axis', 1), block: int(c, 'block_size', 0) };
-  const scales = (): OnnxTensor => requiredTensor(c, 1, 'scales');
-  const zeros = (): OnnxTensor | null => tensorOf(c.inputs[2], 'zero points');
-  if (x.tensor && codeBits(x.dtype) !== null)
-    return [quantWeight(alongAxis('linear', x.tensor, scales(), zeros(), at))];
-  const from = x.producer;
-  if (from?.op === 'Gather' && from.inputs[0]!.tensor && codeBits(x.dtype) !== null) {
-    // Rows of a table that is dequantised afterwards: the rows of the dequantised table.
-    if (scales().size !== 1) return refuse('it dequantises gathered rows by more than one scale');
-    const table = quantWeight(alongAxis('linear', from.inputs[0]!.tensor, scales(), zeros(), at));
-    return [derive('Gather', [table, from.inputs[1]!], from.attrs, x.shape, from.origin)];
+  const codes = codesOf(x);
+  if (!codes) {
+    // What QuantizeLinear was given.
+    return isFloat(x.dtype) ? [x] : refuse('its input is neither a weight nor what QuantizeLinear gave');
   }
-  // What QuantizeLinear was given.
-  return isFloat(x.dtype) ? [x] : refuse('its input is neither a weight nor what QuantizeLinear gave');
+  const scales = requiredTensor(c, 1, 'scales');
+  const zeros = tensorOf(c.inputs[2], 'zero points');
+  const { tensor, moves } = codes;
+  if (moves.length > 0 && Math.max(scales.size, zeros?.size ?? 1) > 1) {
+    // Scales along the rows that were taken are scales along the table's.
+    if (!takesRows(moves) || at.block > 0 || axisOf(at.axis, x.shape.length) !== x.shape.length - 1)
+      return refuse('it dequantises codes that were moved by more than one scale');
+    at.axis = tensor.dims.length - 1;
+  }
+  return [replay(quantWeight(alongAxis('linear', tensor, scales, zeros, at)), moves)];
 }
 
-/** Activations stay as they are. */
-export const quantizeLinear = (c: Context): readonly FoldedValue[] => [input(c, 0)];
+/** Ops whose results are never negative. */
+const NOT_NEGATIVE = new Set(['Softmax', 'Relu', 'Sigmoid', 'Exp', 'Square', 'Abs', 'Sqrt']);
+
+const CODE_RANGES: Partial<Record<OnnxDType, readonly [number, number]>> = {
+  uint8: [0, 255],
+  int8: [-128, 127],
+  uint16: [0, 65535],
+  int16: [-32768, 32767],
+};
+
+/**
+ * Activations stay float. But where no code stands for a negative number, rounding is a Relu as well: onnxruntime's quantiser takes the
+ * model's own out, since the codes do its work.
+ */
+export function quantizeLinear(c: Context): readonly FoldedValue[] {
+  const x = input(c, 0);
+  const scale = scalarOf(c.inputs[1]);
+  const zero = c.inputs[2] ? scalarOf(c.inputs[2]) : 0;
+  const range = CODE_RANGES[c.inputs[2]?.dtype ?? 'uint8'];
+  if (scale === null || zero === null || !range || x.known) return [x];
+  const [min, max] = range.map((code) => (code - zero) * scale) as [number, number];
+  if (min !== 0 && max !== 0) return [x];
+  if (min === 0 && x.producer && NOT_NEGATIVE.has(x.producer.op)) return [x];
+  return [derive('Clip', [x], { min, max }, x.shape, c.node)];
+}
 
 export const dynamicQuantizeLinear = (c: Context): readonly FoldedValue[] => [
   input(c, 0),
@@ -133,26 +197,84 @@ export const dynamicQuantizeLinear = (c: Context): readonly FoldedValue[] => [
 
 /** x (W − zero) without scale: it comes as a factor behind, which {@link absorbScales} takes in. */
 export function matMulInteger(c: Context): readonly FoldedValue[] {
-  const x = input(c, 0);
+  const [x, y] = [input(c, 0), input(c, 1)];
   if (!isFloat(x.dtype)) return refuse('its left operand is not what DynamicQuantizeLinear gave');
-  return [linear(c, x, integerMatrix(c, 1, null, 3), 'in-out', null)];
+  if (isFloat(y.dtype)) {
+    // Both sides are activations, as in attention.
+    const made = matmul(c);
+    return [derive('MatMul', [x, y], {}, made.outputs[0]!.shape, c.node)];
+  }
+  const { w, stored } = integerMatrix(c, 1, null, 3);
+  return [linear(c, x, w, stored, null)];
 }
 
-function integerMatrix(c: Context, at: number, scaleAt: number | null, zeroAt: number): FoldedValue {
-  const codes = requiredTensor(c, at, 'weights');
-  if (codes.dims.length !== 2) return refuse('its right operand is no matrix');
+/** The convolution without scale, as {@link matMulInteger}. */
+export function convInteger(c: Context): readonly FoldedValue[] {
+  const x = input(c, 0);
+  if (!isFloat(x.dtype)) return refuse('its input is not what DynamicQuantizeLinear gave');
+  const codes = requiredTensor(c, 1, 'weights');
+  const w = quantWeight(
+    alongAxis('integer', codes, null, tensorOf(c.inputs[3], 'zero points'), { axis: 0, block: 0 }),
+  );
+  const made = conv({ ...c, inputs: [x, w] });
+  return [derive('Conv', [x, w, null], made.attrs, made.outputs[0]!.shape, c.node)];
+}
+
+interface IntegerMatrix {
+  readonly w: FoldedValue;
+  readonly stored: 'in-out' | 'out-in';
+}
+
+function integerMatrix(c: Context, at: number, scaleAt: number | null, zeroAt: number): IntegerMatrix {
+  const codes = codesOf(input(c, at)) ?? refuse('its weights are computed');
+  const { tensor, moves } = codes;
+  // Optimum keeps a tied head as the table, turned; the quantiser turns the codes.
+  const turned = moves.length === 1 && moves[0]!.node.op === 'Transpose';
+  if (tensor.dims.length !== 2 || (moves.length > 0 && !turned))
+    return refuse('its right operand is no matrix of the file');
   const scales = scaleAt === null ? null : requiredTensor(c, scaleAt, 'scales');
   const zeros = tensorOf(c.inputs[zeroAt], 'zero points');
-  return quantWeight(alongAxis('integer', codes, scales, zeros, { axis: 1, block: 0 }));
+  const axis = turned ? 0 : 1;
+  return {
+    w: quantWeight(alongAxis('integer', tensor, scales, zeros, { axis, block: 0 })),
+    stored: turned ? 'out-in' : 'in-out',
+  };
 }
 
 /** com.microsoft: the integer product with scales and bias inside. */
-export const matMulIntegerToFloat = (c: Context): readonly FoldedValue[] => [
-  linear(c, input(c, 0), integerMatrix(c, 1, 3, 5), 'in-out', c.inputs[6] ?? null),
-];
-export const dynamicQuantizeMatMul = (c: Context): readonly FoldedValue[] => [
-  linear(c, input(c, 0), integerMatrix(c, 1, 2, 3), 'in-out', c.inputs[4] ?? null),
-];
+export function matMulIntegerToFloat(c: Context): readonly FoldedValue[] {
+  const { w, stored } = integerMatrix(c, 1, 3, 5);
+  return [linear(c, input(c, 0), w, stored, c.inputs[6] ?? null)];
+}
+export function dynamicQuantizeMatMul(c: Context): readonly FoldedValue[] {
+  const { w, stored } = integerMatrix(c, 1, 2, 3);
+  return [linear(c, input(c, 0), w, stored, c.inputs[4] ?? null)];
+}
+
+/** com.microsoft.QAttention: Attention with the packed projection in codes. */
+export function qAttention(c: Context): readonly (FoldedValue | null)[] {
+  const x = input(c, 0);
+  if (!isFloat(x.dtype)) return refuse('its input is not what DynamicQuantizeLinear gave');
+  const { w, stored } = integerMatrix(c, 1, 4, 7);
+  if (stored === 'out-in') return refuse('its weights are turned');
+  const [bias, mask, past] = [2, 5, 8].map((i) => c.inputs[i] ?? null);
+  return contribAttention({ ...c, inputs: [x, w, bias!, mask!, past!] });
+}
+
+/** Where com.microsoft.QEmbedLayerNormalization has its tables, gamma and beta; their scales and zero points follow in this order. */
+const EMBED_CODES = [2, 3, 4, 5, 6] as const;
+
+/** com.microsoft.QEmbedLayerNormalization: every table in codes, gamma and beta too. */
+export function qEmbedLayerNorm(c: Context): readonly (FoldedValue | null)[] {
+  const inputs = [...c.inputs.slice(0, 8)];
+  EMBED_CODES.forEach((at, i) => {
+    if (!c.inputs[at]) return;
+    const codes = requiredTensor(c, at, 'tables');
+    const [scales, zeros] = [requiredTensor(c, 8 + i, 'scales'), tensorOf(c.inputs[13 + i], 'zero points')];
+    inputs[at] = quantWeight(alongAxis('linear', codes, scales, zeros, { axis: 0, block: 0 }));
+  });
+  return embedLayerNorm({ ...c, inputs });
+}
 
 /** com.microsoft.GatherBlockQuantized: rows of a table in blocks along its last axis. */
 export function gatherBlockQuantized(c: Context): readonly FoldedValue[] {
@@ -188,55 +310,76 @@ export function absorbScales(graph: FoldedGraph): void {
     if (node.op !== 'Mul' && node.op !== 'Scale') continue;
     for (const [y, factor] of [node.inputs, [...node.inputs].reverse()] as [FoldedValue, FoldedValue?][]) {
       const product = y.producer;
-      const quant = product?.op === 'Linear' ? product.inputs[1]!.weight?.quant : undefined;
-      if (!product || quant?.form !== 'integer' || quant.scales) continue;
+      if (product?.op !== 'Linear' && product?.op !== 'Conv') continue;
+      const quant = product.inputs[1]!.weight?.quant;
+      if (quant?.form !== 'integer' || quant.scales) continue;
       if (uses.get(y)?.length !== 1 || outputs.has(y)) continue;
       const by = node.op === 'Scale' ? (node.attrs.by as number) : scalarOf(factor);
-      const scales = scaleTensor(quant, by, factor);
+      const scales = scaleTensor(quant, by, factor, product);
       if (!scales) continue;
-      const w = quantWeight(withScales(quant, scales));
+      const w = quantWeight(withScales(quant, scales, outputAxis(product)));
       const { origin } = product;
-      become(node, 'Linear', [product.inputs[0]!, w, product.inputs[2] ?? null], product.attrs);
+      become(node, product.op, [product.inputs[0]!, w, product.inputs[2] ?? null], product.attrs);
       node.origin = origin;
       break;
     }
   }
 }
 
+/** Axis of the weight that counts the product's outputs. */
+const outputAxis = ({ op, attrs }: FoldedNode): 0 | 1 =>
+  op === 'Linear' && attrs.stored === 'in-out' ? 1 : 0;
+
 function scaleTensor(
   quant: QuantSource,
   by: number | null,
   factor: FoldedValue | undefined,
+  product: FoldedNode,
 ): OnnxTensor | null {
-  if (factor?.tensor) return factor.tensor;
-  if (by !== null) return f32Tensor(`${quant.codes.name} scale`, [], [by]);
-  const out = quant.shape[1]!;
-  return factor?.known && sizeOf(factor.shape) === out && factor.shape.at(-1) === out
-    ? f32Tensor(`${quant.codes.name} scale`, [out], factor.known())
-    : null;
+  if (by !== null) return factor?.tensor ?? f32Tensor(`${quant.codes.name} scale`, [], [by]);
+  if (!factor?.known) return null;
+  const out = quant.shape[outputAxis(product)]!;
+  const channel = product.op === 'Linear' ? 1 : product.outputs[0]!.shape.length - 1;
+  if (sizeOf(factor.shape) !== out || factor.shape.at(-channel) !== out) return null;
+  return factor.tensor ?? f32Tensor(`${quant.codes.name} scale`, [out], factor.known());
 }
 
-/** One scale for the whole, or one per column. */
-function withScales(quant: QuantSource, scales: OnnxTensor): QuantSource {
+/** One scale for the whole, or one per output. */
+function withScales(quant: QuantSource, scales: OnnxTensor, axis: 0 | 1): QuantSource {
   const [rows, columns] = matrixOf(quant.shape);
-  return scales.size === 1 && (quant.zeros?.size ?? 1) === 1
-    ? { ...quant, scales }
-    : { ...quant, scales, block: [rows, 1], blockColumns: columns };
+  if (scales.size === 1 && (quant.zeros?.size ?? 1) === 1) return { ...quant, scales };
+  return axis === 1
+    ? { ...quant, scales, block: [rows, 1], blockColumns: columns }
+    : { ...quant, scales, block: [1, columns], blockColumns: 1 };
 }
 
-const ROUNDS_ACTIVATIONS = new Set([
-  'DynamicQuantizeLinear',
-  'MatMulInteger',
-  'QuantizeLinear',
-  'MatMulIntegerToFloat',
-  'DynamicQuantizeMatMul',
-]);
+/** When onnxruntime rounds the activations of a file to 8 bits: by scales that the file holds, or by each run's own; null: never. */
+export type ActivationRounding = 'static' | 'dynamic' | null;
+
+const ROUNDS_DYNAMICALLY = new Set(['DynamicQuantizeLinear', 'DynamicQuantizeMatMul']);
+
+export function activationRounding(graph: OnnxGraph): ActivationRounding {
+  let found: ActivationRounding = null;
+  const look = ({ nodes, initializers, constants }: OnnxGraph): void => {
+    for (const node of nodes) {
+      if (ROUNDS_DYNAMICALLY.has(node.opType)) found ??= 'dynamic';
+      const from = node.inputs[0] ?? '';
+      // A weight that is rounded while the model runs is no activation.
+      const fixed = initializers.has(from) || constants.has(from);
+      if (node.opType === 'QuantizeLinear' && !fixed) found = 'static';
+      for (const attribute of node.attributes.values()) if (attribute.kind === 'graph') look(attribute.value);
+    }
+  };
+  look(graph);
+  return found;
+}
 
 /** What of a file's quantisation the engine does not do; sentences for the user. */
 export function quantNotes(graph: OnnxGraph): readonly string[] {
-  return graph.nodes.some((n) => ROUNDS_ACTIVATIONS.has(n.opType))
-    ? [
-        'The file rounds activations to 8 bits while it runs; here its weights are dequantised and activations stay float, so scores differ slightly from onnxruntime, before and after merging.',
-      ]
-    : [];
+  const rounding = activationRounding(graph);
+  if (rounding === null) return [];
+  const how = rounding === 'static' ? 'by scales that it holds' : 'by the range that each run has';
+  return [
+    `The file rounds activations to 8 bits while it runs, ${how}; here its weights are dequantised and activations stay float, so scores differ from onnxruntime's, before and after merging.`,
+  ];
 }
