@@ -7,7 +7,6 @@ import type { InferenceClient } from '../inference/client.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { DataReport, ErrorReport, NamedFile, TrainerApi } from '../training/protocol.ts';
 import { saveFile, zipOf } from './exports.ts';
-import { DRAWING_SIZE } from './request.ts';
 import type { Answer, Question, Settings } from './runningAnswers.ts';
 import type { WriteOptions, Writing } from './runningText.ts';
 import type { MergeResult, Stores } from './stores.ts';
@@ -19,13 +18,6 @@ export const SIDES: readonly Side[] = ['before', 'after'];
 /** What a merged file of this data is asked: to write, or for an answer to a text or a picture. */
 export const asksFor = (kind: DataReport['kind']): 'writing' | 'text' | 'picture' =>
   kind === 'text' || kind === 'instruction' ? 'writing' : kind === 'image' ? 'picture' : 'text';
-
-/** The side of the square pictures that a model takes, by its config.json. */
-export function drawingSize(sidecars: readonly NamedFile[]): number {
-  const file = sidecars.find(({ name }) => name === 'config.json');
-  const config = file ? (JSON.parse(new TextDecoder().decode(file.bytes)) as Record<string, unknown>) : {};
-  return typeof config.image_size === 'number' ? config.image_size : DRAWING_SIZE;
-}
 
 export interface RunningView {
   /** What is being done. */

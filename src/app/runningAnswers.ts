@@ -1,4 +1,5 @@
 /** Both files' answers to one text or drawing: probabilities of classes, a number, tags of tokens, guesses of hidden tokens. */
+import { fitted } from '../data/pictures.ts';
 import { frame } from '../data/rows.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { completeFeeds } from '../inference/feeds.ts';
@@ -17,8 +18,8 @@ export interface Settings {
   readonly chatTemplate: string | null;
   /** Tokens that the model can read at once, where it says so. */
   readonly positions: number | null;
-  readonly mean: readonly number[];
-  readonly std: readonly number[];
+  /** What the run fed the model with, where it was pictures. */
+  readonly picture: DataReport['picture'] | null;
 }
 
 export type Question =
@@ -43,7 +44,7 @@ const LIKELIEST = 3;
 
 export function settingsOf(
   sidecars: readonly NamedFile[],
-  { kind, labels }: Pick<DataReport, 'kind' | 'labels'>,
+  { kind, labels, picture }: Pick<DataReport, 'kind' | 'labels' | 'picture'>,
 ): Settings {
   const text = (name: string): string | null => {
     const file = sidecars.find((f) => f.name === name);
@@ -51,10 +52,7 @@ export function settingsOf(
   };
   const json = (name: string) => JSON.parse(text(name) ?? '{}') as Record<string, unknown>;
   const config = json('config.json');
-  const preprocessor = json('preprocessor_config.json');
   const tokenizer = text('tokenizer.json');
-  const numbers = (value: unknown, otherwise: number): readonly number[] =>
-    Array.isArray(value) ? (value as number[]) : [typeof value === 'number' ? value : otherwise];
   return {
     kind,
     labels,
@@ -63,8 +61,7 @@ export function settingsOf(
     tokenizerConfig: json('tokenizer_config.json'),
     chatTemplate: text('chat_template.jinja'),
     positions: Number(config.max_position_embeddings ?? config.n_positions ?? 0) || null,
-    mean: numbers(preprocessor.image_mean, 0),
-    std: numbers(preprocessor.image_std, 1),
+    picture: picture ?? null,
   };
 }
 
@@ -88,19 +85,17 @@ async function logitsOf(
   return Float32Array.from(found!.data);
 }
 
-/** One grey drawing as the model reads pictures: the same in every channel, normalised. */
-function picture(session: OrtSession, settings: Settings, pixels: Float32Array, size: number): FeedTensor {
-  const declared = session.inputs.find(({ name }) => name === 'pixel_values')?.dims[1];
-  const channels = typeof declared === 'number' ? declared : settings.mean.length;
-  const data = new Float32Array(channels * pixels.length);
-  for (let c = 0; c < channels; c++) {
-    const mean = settings.mean[c] ?? settings.mean[0]!;
-    const std = settings.std[c] ?? settings.std[0]!;
-    pixels.forEach((v, i) => {
-      data[c * pixels.length + i] = (v - mean) / std;
-    });
-  }
-  return { dtype: 'float32', dims: [1, channels, size, size], data };
+/** One grey drawing [size, size] as the run fed the model: at its size, the same in every channel, normalised. */
+function drawing({ picture }: Settings, pixels: Float32Array, size: number): FeedTensor {
+  if (!picture) return fail('internal', 'A drawing was asked about, but the run was not on pictures.');
+  const { width, height, channels, mean, std } = picture;
+  const bytes = fitted(pixels, { width: size, height: size, channels: 1 }, picture);
+  const area = width * height;
+  const data = Float32Array.from(bytes, (v, i) => {
+    const c = Math.floor(i / area);
+    return (v / 255 - mean[c]!) / std[c]!;
+  });
+  return { dtype: 'float32', dims: [1, channels, height, width], data };
 }
 
 /** @throws PapilioError 'bad-data' where a text cannot be read */
@@ -111,7 +106,7 @@ export async function answerOf(
 ): Promise<Answer> {
   const { labels, tokenizer } = settings;
   if ('pixels' in question) {
-    const feed = picture(sessions.after, settings, question.pixels, question.size);
+    const feed = drawing(settings, question.pixels, question.size);
     const before = probabilities(await logitsOf(sessions.before, { pixel_values: feed }));
     const after = probabilities(await logitsOf(sessions.after, { pixel_values: feed }));
     return { kind: 'classes', rows: [{ title: 'drawing', labels, before, after }] };

@@ -2,7 +2,7 @@
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { decodePng } from '../data/files/png.ts';
+import { decodePicture } from '../data/files/decodePicture.ts';
 import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import { openSource, pin } from '../hub/open.ts';
 import type { Around, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
@@ -142,6 +142,6 @@ export const surroundings: Surroundings = {
     onBytes(bytes.length, bytes.length);
     return bytes;
   },
-  decodeImage: decodePng,
+  decodeImage: decodePicture,
   hub,
 };

@@ -10,9 +10,9 @@ import type { Batch, Dataset, ImageDataset, MaskedTextDataset, SplitName, TextDa
 export interface BatchOptions {
   /** Tokens per example. Text: the window, default 128. Classes: the longest allowed, default 128. */
   readonly sequenceLength?: number;
-  /** Pictures: x → (x − mean) / std per channel or for all; default 0.5 and 0.5, that is −1 … 1. */
-  readonly mean?: number | readonly number[];
-  readonly std?: number | readonly number[];
+  /** Pictures: x → (x − mean) / std per channel, as the model's preprocessing has it; without it they stay 0 … 1. */
+  readonly mean?: readonly number[];
+  readonly std?: readonly number[];
   /** Rows of tokens: lengths to choose from, ascending; a batch is padded to the first that all its rows fit in. Default: `sequenceLength`. */
   readonly lengths?: readonly number[];
   /** Masked text: which draw of hidden tokens; the same number hides the same tokens. Default 0. */
@@ -94,14 +94,12 @@ function imageBatch(
   const plane = height * width;
   const data = new Float32Array(size * channels * plane);
   const labels = new Int32Array(size);
-  const perChannel = (value: number | readonly number[] | undefined, c: number): number =>
-    typeof value === 'number' ? value : (value?.[c] ?? 0.5);
   for (let k = 0; k < size; k++) {
     const pixels = dataset[split].pixels(indices[k]!);
     labels[k] = dataset[split].label(indices[k]!);
     for (let c = 0; c < channels; c++) {
-      const scale = 1 / perChannel(options.std, c);
-      const shift = -perChannel(options.mean, c) * scale;
+      const scale = 1 / (options.std?.[c] ?? 1);
+      const shift = -(options.mean?.[c] ?? 0) * scale;
       const from = c * plane;
       const to = (k * channels + c) * plane;
       for (let p = 0; p < plane; p++) data[to + p] = pixels[from + p]! * scale + shift;

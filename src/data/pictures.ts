@@ -1,6 +1,8 @@
-/** Pictures of any size → the model's size and channels, and packed picture datasets. */
+/** Decoded pictures → the bytes that a model takes, and packed picture datasets. */
 import { fail } from '../lib/errors.ts';
 import type { DecodedImage } from './files/png.ts';
+import type { Preprocessing, Resize } from './preprocessing.ts';
+import { type Resample, resample } from './resample.ts';
 import { chooseSplit, orderLabels } from './split.ts';
 import type { ImageDataset, ImageSplit, SplitName } from './types.ts';
 
@@ -11,77 +13,96 @@ export interface PictureSize {
   readonly channels: number;
 }
 
-/** Weights of a triangle filter that shrinks without aliasing: for each output, its first input and the weights. */
-function taps(from: number, to: number): { first: number; weights: number[] }[] {
-  const scale = from / to;
-  const support = Math.max(1, scale);
-  return Array.from({ length: to }, (_, o) => {
-    const centre = (o + 0.5) * scale;
-    const first = Math.max(0, Math.floor(centre - support));
-    const last = Math.min(from - 1, Math.ceil(centre + support) - 1);
-    const weights: number[] = [];
-    for (let i = first; i <= last; i++) weights.push(Math.max(0, 1 - Math.abs((i + 0.5 - centre) / support)));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return { first, weights: weights.map((w) => w / sum) };
-  });
-}
-
-/** Resizes one plane [fromHeight, fromWidth] → [height, width] (bilinear, area-true when shrinking). */
-export function resizePlane(
-  plane: ArrayLike<number>,
-  fromWidth: number,
-  fromHeight: number,
-  width: number,
-  height: number,
-): Float32Array {
-  const across = taps(fromWidth, width);
-  const down = taps(fromHeight, height);
-  const rows = new Float32Array(fromHeight * width);
-  for (let y = 0; y < fromHeight; y++) {
-    across.forEach(({ first, weights }, x) => {
-      let sum = 0;
-      for (let k = 0; k < weights.length; k++) sum += weights[k]! * plane[y * fromWidth + first + k]!;
-      rows[y * width + x] = sum;
-    });
-  }
-  const out = new Float32Array(height * width);
-  down.forEach(({ first, weights }, y) => {
-    for (let x = 0; x < width; x++) {
-      let sum = 0;
-      for (let k = 0; k < weights.length; k++) sum += weights[k]! * rows[(first + k) * width + x]!;
-      out[y * width + x] = sum;
-    }
-  });
-  return out;
-}
-
-/** A decoded picture → [C, H, W] in 0 … 1; what is transparent lies on white. */
-export function toPixels(image: DecodedImage, size: PictureSize): Float32Array {
-  const { width, height, channels } = size;
+/** A decoded picture's planes [H, W] each: grey by PIL's luma, or red, green, blue; what is transparent lies on white. */
+function planesOf({ width, height, rgba }: DecodedImage, channels: number): Uint8Array[] {
   if (channels !== 1 && channels !== 3)
     fail(
       'bad-data',
       `The model wants ${channels} channels; pictures have one (grey) or three (red, green, blue).`,
     );
-  const count = image.width * image.height;
-  const out = new Float32Array(channels * width * height);
-  const plane = new Float32Array(count);
-  const weights =
-    channels === 1
-      ? [[0.299, 0.587, 0.114]]
-      : [
-          [1, 0, 0],
-          [0, 1, 0],
-          [0, 0, 1],
-        ];
-  weights.forEach(([r = 0, g = 0, b = 0], c) => {
+  const count = width * height;
+  const colours = [0, 1, 2].map((c) => {
+    const plane = new Uint8Array(count);
     for (let p = 0; p < count; p++) {
-      const alpha = image.rgba[4 * p + 3]! / 255;
-      const value = r * image.rgba[4 * p]! + g * image.rgba[4 * p + 1]! + b * image.rgba[4 * p + 2]!;
-      plane[p] = 1 - alpha + (alpha * value) / 255;
+      const alpha = rgba[4 * p + 3]!;
+      plane[p] = 255 - alpha + Math.round((alpha * rgba[4 * p + c]!) / 255);
     }
-    out.set(resizePlane(plane, image.width, image.height, width, height), c * width * height);
+    return plane;
   });
+  return channels === 3 ? colours : [luma(colours)];
+}
+
+/** Red, green and blue → grey by Pillow's L24: luma in 16 bits, rounded. */
+function luma([red, green, blue]: readonly Uint8Array[]): Uint8Array {
+  return red!.map((r, p) => (r * 19595 + green![p]! * 38470 + blue![p]! * 7471 + 0x8000) >> 16);
+}
+
+/** Width and height after resizing; transformers' get_resize_output_image_size, whole numbers by cutting. */
+export function resizedSize(
+  width: number,
+  height: number,
+  resize: Resize | null,
+): { readonly width: number; readonly height: number } {
+  if (resize === null) return { width, height };
+  if (resize.to === 'exact') return resize;
+  const [short, long] = width <= height ? [width, height] : [height, width];
+  let newShort = resize.edge;
+  let newLong = Math.trunc((resize.edge * long) / short);
+  if (resize.longest !== undefined && newLong > resize.longest) {
+    newShort = Math.max(1, Math.trunc((resize.longest * newShort) / newLong));
+    newLong = resize.longest;
+  }
+  return width <= height ? { width: newShort, height: newLong } : { width: newLong, height: newShort };
+}
+
+/** The middle of a plane, with 0 where it is smaller; transformers' center_crop. */
+function centre(plane: Uint8Array, from: Size, to: Size): Uint8Array {
+  if (from.width === to.width && from.height === to.height) return plane;
+  const out = new Uint8Array(to.width * to.height);
+  const start = (whole: number, part: number) =>
+    whole >= part ? (whole - part) >> 1 : -Math.ceil((part - whole) / 2);
+  const [left, top] = [start(from.width, to.width), start(from.height, to.height)];
+  for (let y = Math.max(0, -top); y < to.height && y + top < from.height; y++)
+    for (let x = Math.max(0, -left); x < to.width && x + left < from.width; x++)
+      out[y * to.width + x] = plane[(y + top) * from.width + x + left]!;
+  return out;
+}
+
+type Size = Pick<PictureSize, 'width' | 'height'>;
+
+/** A decoded picture as the model's own preprocessing has it before rescaling: bytes [C, H, W]. */
+export function prepared(image: DecodedImage, steps: Preprocessing): Uint8Array {
+  const size = resizedSize(image.width, image.height, steps.resize);
+  const planes = planesOf(image, steps.channels);
+  if (steps.bgr) planes.reverse();
+  const area = steps.width * steps.height;
+  const out = new Uint8Array(steps.channels * area);
+  planes.forEach((plane, c) => {
+    const resized = resample(plane, image.width, image.height, size.width, size.height, steps.resample);
+    out.set(centre(resized, size, steps), c * area);
+  });
+  return out;
+}
+
+/** Grey values 0 … 1 or bytes [channels, height, width] at the model's size and channels, nothing cut away; for what is drawn or made. */
+export function fitted(
+  pixels: Uint8Array | Float32Array,
+  from: PictureSize,
+  to: PictureSize,
+  how: Resample = 'bilinear',
+): Uint8Array {
+  const bytes =
+    pixels instanceof Uint8Array
+      ? pixels
+      : Uint8Array.from(pixels, (v) => Math.round(255 * Math.min(1, Math.max(0, v))));
+  const area = from.width * from.height;
+  const planes = Array.from({ length: from.channels }, (_, c) => bytes.subarray(c * area, (c + 1) * area));
+  const out = new Uint8Array(to.channels * to.width * to.height);
+  const wanted = from.channels === 3 && to.channels === 1 ? [luma(planes)] : planes;
+  for (let c = 0; c < to.channels; c++) {
+    const plane = wanted[c] ?? wanted[0]!;
+    out.set(resample(plane, from.width, from.height, to.width, to.height, how), c * to.width * to.height);
+  }
   return out;
 }
 
@@ -103,8 +124,8 @@ export function packedSplit(
 }
 
 export interface LabelledPicture {
-  /** [C, H, W] in 0 … 1. */
-  readonly pixels: Float32Array;
+  /** Bytes [C, H, W]. */
+  readonly pixels: Uint8Array;
   readonly label: string;
   /** Where the file's folders say it; else drawn by seed. */
   readonly split?: SplitName;
@@ -129,8 +150,7 @@ export function picturesDataset(
   pictures.forEach((p, i) => {
     if (p.pixels.length !== stride)
       fail('shape', `Picture ${i + 1} of ${name} has ${p.pixels.length} values, not ${stride}.`);
-    for (let k = 0; k < stride; k++)
-      bytes[i * stride + k] = Math.round(Math.min(1, Math.max(0, p.pixels[k]!)) * 255);
+    bytes.set(p.pixels, i * stride);
   });
   const split = chooseSplit(
     pictures.map((p) => p.split),
@@ -141,26 +161,43 @@ export function picturesDataset(
   return {
     kind: 'image',
     name,
-    ...size,
+    width: size.width,
+    height: size.height,
+    channels: size.channels,
     labels: names,
     train: packedSplit(bytes, stride, labels, split.train),
     held: packedSplit(bytes, stride, labels, split.held),
   };
 }
 
-/** What the user drew: classes with pictures [C·H·W] in 0 … 1 at the model's size; one in seven or so is held. */
+/** The same examples at the model's size and in its channels: the dataset itself where it is so already. */
+export function atSize(dataset: ImageDataset, size: PictureSize): ImageDataset {
+  if (dataset.width === size.width && dataset.height === size.height && dataset.channels === size.channels)
+    return dataset;
+  const split = (from: ImageSplit): ImageSplit => ({
+    ...from,
+    pixels: (i) => Float32Array.from(fitted(from.pixels(i), dataset, size), (v) => v / 255),
+  });
+  const { width, height, channels } = size;
+  return { ...dataset, width, height, channels, train: split(dataset.train), held: split(dataset.held) };
+}
+
+/** What the user drew: classes with grey pictures [side·side] in 0 … 1; one in seven or so is held. */
 export function drawingsDataset(
   classes: readonly { readonly label: string; readonly images: readonly Float32Array[] }[],
-  size: PictureSize,
+  side: number,
   options: { readonly seed?: number; readonly name?: string } = {},
 ): ImageDataset {
   const { seed = 0, name = 'Your drawings' } = options;
+  const size = { width: side, height: side, channels: 1 };
   const short = classes.find((c) => c.images.length < 2);
   if (short)
     fail(
       'bad-data',
       `The class "${short.label}" has ${short.images.length} drawing(s); draw at least two, one is held for measuring.`,
     );
-  const pictures = classes.flatMap(({ label, images }) => images.map((pixels) => ({ pixels, label })));
+  const pictures = classes.flatMap(({ label, images }) =>
+    images.map((pixels) => ({ pixels: fitted(pixels, size, size), label })),
+  );
   return picturesDataset(name, pictures, size, { seed });
 }

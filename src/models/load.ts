@@ -2,6 +2,7 @@
  * A model as the trainer takes it: the ONNX file with Hugging Face's sidecar files, what it is for, its layers and parameters by PyTorch
  * name, and a function that builds its graph at any batch size.
  */
+import { type Preprocessing, preprocessingOf } from '../data/preprocessing.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
@@ -60,13 +61,8 @@ export interface LoadedModel {
   };
   /** Class names of config.json, where the model is a classifier. */
   readonly labels: readonly string[] | null;
-  /** Picture size that the model takes. */
-  readonly image: { readonly width: number; readonly height: number; readonly channels: number } | null;
-  /** preprocessor_config.json's mean and standard deviation. */
-  readonly normalisation: {
-    readonly mean?: number | readonly number[];
-    readonly std?: number | readonly number[];
-  };
+  /** Size and channels of the pictures that the model takes, and what makes such of any other. */
+  readonly image: Preprocessing | null;
   /** Name of the scored output and of the module that computes it. */
   readonly output: string;
   readonly head: string | null;
@@ -134,8 +130,13 @@ function describeModel(
   const [channels, height, width] = (pixels?.dims.slice(1) ?? []).map((d) =>
     typeof d === 'number' ? d : null,
   );
-  const side = typeof config.image_size === 'number' ? config.image_size : 224;
-  const image = pixels ? { channels: channels ?? 3, height: height ?? side, width: width ?? side } : null;
+  const image = pixels
+    ? preprocessingOf(preprocessor, config, {
+        channels: channels ?? (config.num_channels === 1 ? 1 : 3),
+        height: height ?? null,
+        width: width ?? null,
+      })
+    : null;
 
   const build = (batch: number, sequence: number, also: readonly string[] = []) => {
     const g = createBuilder();
@@ -183,8 +184,6 @@ function describeModel(
     rank === 2 && id2label && Object.keys(id2label).length === classes
       ? Array.from({ length: classes }, (_, i) => String(id2label[i] ?? i))
       : null;
-  const mean = preprocessor.image_mean as number[] | undefined;
-  const std = preprocessor.image_std as number[] | undefined;
 
   return {
     onnx,
@@ -199,7 +198,6 @@ function describeModel(
     },
     labels,
     image,
-    normalisation: { ...(mean ? { mean } : {}), ...(std ? { std } : {}) },
     output,
     head,
     config,

@@ -49,9 +49,6 @@ function padId(dataset: Dataset): number {
 /** Whether PEFT knows the method; head and full train whole weights. */
 export const isPeft = ({ method }: Pick<PythonRun, 'method'>) => !method.peftType.startsWith('PAPILIO');
 
-const perChannel = (value: number | readonly number[] | undefined, channels: number): number[] =>
-  Array.from({ length: channels }, (_, c) => (typeof value === 'number' ? value : (value?.[c] ?? 0.5)));
-
 /** The constants by name, with the sentence that stands above each group. */
 function constants(
   run: PythonRun,
@@ -65,8 +62,8 @@ function constants(
           IMAGE_CHANNELS: dataset.channels,
           IMAGE_WIDTH: dataset.width,
           IMAGE_HEIGHT: dataset.height,
-          IMAGE_MEAN: perChannel(batchOptions.mean, dataset.channels),
-          IMAGE_STD: perChannel(batchOptions.std, dataset.channels),
+          IMAGE_MEAN: batchOptions.mean ?? Array.from({ length: dataset.channels }, () => 0),
+          IMAGE_STD: batchOptions.std ?? Array.from({ length: dataset.channels }, () => 1),
         }
       : {
           PAD_ID: padId(dataset),

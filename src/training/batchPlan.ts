@@ -4,6 +4,7 @@
  */
 import { type BatchOptions, batch, batches, type EpochOrder, exampleCount } from '../data/batches.ts';
 import { bucketedBatches, bucketLengths, lengthsOf } from '../data/lengths.ts';
+import type { Preprocessing } from '../data/preprocessing.ts';
 import { IGNORED_LABEL } from '../data/tensors.ts';
 import {
   type Batch,
@@ -84,10 +85,11 @@ function fullLabels(b: Batch, size: number): Pick<FullBatch, 'labels' | 'validLa
 /** How rows are padded: with others of their length, or all to the longest. */
 export type Padding = 'length' | 'longest';
 
+/** @param pictures how the model's own preprocessing normalises; null for texts */
 export function planBatches(
   dataset: Dataset,
   settings: TrainingSettings,
-  normal: BatchOptions = {},
+  pictures: Pick<Preprocessing, 'mean' | 'std'> | null = null,
   padding: Padding = 'length',
 ): BatchPlan {
   const { batchSize, seed, gradientAccumulation, sequenceLength } = settings;
@@ -95,7 +97,8 @@ export function planBatches(
   const buckets = lengths ? bucketLengths(lengths, batchSize, sequenceLength) : [sequenceLength];
   const sequence = buckets.at(-1)!;
   const used = padding === 'length' ? buckets : [sequence];
-  const options = { ...normal, sequenceLength, ...(lengths ? { lengths: used } : {}) };
+  const normal = pictures ? { mean: pictures.mean, std: pictures.std } : {};
+  const options: BatchOptions = { ...normal, sequenceLength, ...(lengths ? { lengths: used } : {}) };
   const count = exampleCount(dataset, 'train', options);
   const batchesPerEpoch = Math.ceil(count / batchSize);
   const loadDraw = (split: SplitName, indices: ArrayLike<number>, draw: number): FullBatch => {

@@ -1,5 +1,6 @@
 /** Base and adapted model side by side on the same inputs: held-out examples, or text from the same prompt and seed. */
 import { batch as loadBatch } from '../data/batches.ts';
+import { fitted } from '../data/pictures.ts';
 import type {
   ImageDataset,
   InstructionDataset,
@@ -150,20 +151,19 @@ async function compareText(
   };
 }
 
-/** Probabilities of one picture [C·H·W] in 0 … 1. */
+/** Probabilities of one grey square drawing [side·side] in 0 … 1, at whatever size it was drawn. */
 export async function classifyPixels(
   session: Session,
   pixels: Float32Array,
 ): Promise<{ before: Float32Array; after: Float32Array }> {
   const { dataset, batches } = session;
   if (dataset.kind !== 'image') return fail('bad-data', 'This run has no pictures to classify.');
-  if (pixels.length !== dataset.channels * dataset.width * dataset.height) {
-    fail(
-      'shape',
-      `A picture here has ${dataset.channels}×${dataset.height}×${dataset.width} values, not ${pixels.length}.`,
-    );
-  }
-  const one = { ...dataset, held: { count: 1, pixels: () => pixels, label: () => 0 } };
+  const side = Math.sqrt(pixels.length);
+  if (!Number.isInteger(side) || side === 0)
+    fail('shape', `A drawing is square, but this one has ${pixels.length} values.`);
+  const bytes = fitted(pixels, { width: side, height: side, channels: 1 }, dataset);
+  const asFed = Float32Array.from(bytes, (v) => v / 255);
+  const one = { ...dataset, held: { count: 1, pixels: () => asFed, label: () => 0 } };
   const { inputs } = loadBatch(one, 'held', [0], batches.options);
   const batch: FullBatch = batches.fill({
     size: 1,

@@ -47,6 +47,14 @@ export interface DataReport {
   readonly labels: readonly string[];
   readonly trainExamples: number;
   readonly heldExamples: number;
+  /** Of pictures: what the model is fed, (x − mean) / std per channel for x in 0 … 1. */
+  readonly picture?: {
+    readonly width: number;
+    readonly height: number;
+    readonly channels: number;
+    readonly mean: readonly number[];
+    readonly std: readonly number[];
+  };
   /** What was dropped, truncated or assumed while reading: sentences. */
   readonly notes: readonly string[];
 }

@@ -24,12 +24,7 @@ export async function previewData(
     throw new PapilioError(error.kind, error.message, { ...error.details, task, tasks });
   });
   const training = trainingSchema.parse({ ...settings });
-  const { options } = planBatches(
-    data.dataset,
-    training,
-    opened.model.normalisation,
-    source.options?.padding,
-  );
+  const { options } = planBatches(data.dataset, training, opened.model.image, source.options?.padding);
   return {
     report: reportData(data, options),
     task: data.task,

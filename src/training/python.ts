@@ -73,7 +73,7 @@ export async function storedProject(
   const opened = await openModel(request.model, around);
   const { dataset } = await openData(request.data, opened, training, around);
   const model = withHeadFor(opened.model, dataset, training.seed);
-  const batches = planBatches(dataset, training, model.normalisation, request.data.options?.padding);
+  const batches = planBatches(dataset, training, model.image, request.data.options?.padding);
   const { config } = validateForRun(method, request.config, batches.totalSteps);
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
   return projectOf({

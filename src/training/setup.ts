@@ -46,7 +46,7 @@ export async function setUpRun(
   const { dataset } = data;
   const model = withHeadFor(first.model, dataset, training.seed);
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
-  const batches = planBatches(dataset, training, model.normalisation, request.data.options?.padding);
+  const batches = planBatches(dataset, training, model.image, request.data.options?.padding);
   const { config, warnings: configWarnings } = start
     ? { config: start.loaded.config, warnings: [] }
     : validateForRun(method, request.config, batches.totalSteps);

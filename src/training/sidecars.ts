@@ -1,4 +1,5 @@
 /** The small files that go with a merged model, as they must be now, and the folder that transformers.js and the Hub expect. */
+import { preprocessorConfig } from '../data/preprocessing.ts';
 import type { OpenedModel } from './source.ts';
 
 interface File {
@@ -6,18 +7,27 @@ interface File {
   readonly bytes: Uint8Array;
 }
 
-/** config.json names the classes that the model has now; tokenizer, preprocessor and the rest stay as they came. */
+const PREPROCESSOR = 'preprocessor_config.json';
+
+const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+
+/**
+ * config.json names the classes that the model has now; a preprocessor is added, or put in place of one that says something else, where
+ * the pictures that the run was fed need it; tokenizer and the rest stay as they came.
+ */
 export function sidecarsOf({ model, sidecars }: Pick<OpenedModel, 'model' | 'sidecars'>): File[] {
-  const { config, labels } = model;
+  const { config, labels, image } = model;
   const label2id = labels ? { label2id: Object.fromEntries(labels.map((label, i) => [label, i])) } : {};
-  return sidecars.map(({ name, bytes }) => ({
-    name,
-    bytes:
-      name === 'config.json'
-        ? new TextEncoder().encode(`${JSON.stringify({ ...config, ...label2id }, null, 2)}\n`)
-        : // Who gets them may give them on to another worker; the run keeps its own.
-          bytes.slice(),
-  }));
+  const own = image?.isAssumed ? [{ name: PREPROCESSOR, bytes: json(preprocessorConfig(image)) }] : [];
+  const kept = sidecars.filter(({ name }) => !own.some((file) => file.name === name));
+  return [
+    ...kept.map(({ name, bytes }) => ({
+      name,
+      // Who gets them may give them on to another worker; the run keeps its own.
+      bytes: name === 'config.json' ? json({ ...config, ...label2id }) : bytes.slice(),
+    })),
+    ...own,
+  ];
 }
 
 /** Paths of a model folder on the Hub: the model under onnx/, everything else beside it. */

@@ -5,7 +5,7 @@ import { type ChatFormat, chatFormat } from '../data/chat.ts';
 import { checkMapping } from '../data/files/columns.ts';
 import { type Found, type OpenOptions, openDataset } from '../data/files/open.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
-import { drawingsDataset } from '../data/pictures.ts';
+import { atSize, drawingsDataset } from '../data/pictures.ts';
 import { maskedText, textDataset } from '../data/text.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import type { Dataset, TextDataset } from '../data/types.ts';
@@ -153,12 +153,15 @@ export async function openData(
   /** A running text as the model reads it. */
   const asText = (dataset: TextDataset): Dataset =>
     task === 'masked-lm' ? maskedText(dataset, needTokenizer()) : dataset;
+  /** Pictures that are no files come as the model takes them: at its size, nothing cut away. */
+  const sized = (dataset: Dataset): Dataset =>
+    dataset.kind === 'image' && opened.model.image ? atSize(dataset, opened.model.image) : dataset;
   let dataset: Dataset;
   let bytes: readonly Uint8Array[];
   switch (source.kind) {
     case 'embedded': {
       const given = embeddedDataset(source.name, { seed: 0, ...(tokenizer ? { tokenizer } : {}) });
-      dataset = given.kind === 'text' ? asText(given) : given;
+      dataset = given.kind === 'text' ? asText(given) : sized(given);
       bytes = encoded(source.name);
       break;
     }
@@ -167,11 +170,7 @@ export async function openData(
       bytes = encoded(source.text);
       break;
     case 'drawings':
-      dataset = drawingsDataset(
-        source.classes,
-        { width: source.size, height: source.size, channels: 1 },
-        { seed },
-      );
+      dataset = sized(drawingsDataset(source.classes, source.size, { seed }));
       bytes = source.classes.flatMap((c) => [
         ...encoded(c.label),
         ...c.images.map((i) => new Uint8Array(i.buffer, i.byteOffset, i.byteLength)),
@@ -211,7 +210,7 @@ function openOptions(
     task: dataTasks[task],
     ...settings,
     decodeImage,
-    ...(task === 'image-classification' && model.image ? { size: model.image } : {}),
+    ...(task === 'image-classification' && model.image ? { preprocessing: model.image } : {}),
     ...(tokenizer ? { tokenizer } : {}),
     ...(task === 'causal-lm' ? { chat: opened.chat() } : {}),
     ...(labels ? { labels } : {}),
@@ -242,5 +241,14 @@ export function reportData({ dataset, found }: OpenedData, options: BatchOptions
     notes.push(
       `${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
     );
-  return { name: dataset.name, kind: dataset.kind, labels, trainExamples, heldExamples, notes };
+  const picture =
+    dataset.kind === 'image' && options.mean && options.std
+      ? {
+          picture: {
+            ...{ width: dataset.width, height: dataset.height, channels: dataset.channels },
+            ...{ mean: options.mean, std: options.std },
+          },
+        }
+      : {};
+  return { name: dataset.name, kind: dataset.kind, labels, trainExamples, heldExamples, ...picture, notes };
 }

@@ -50,12 +50,7 @@ async function sizes(
   const opened = await openModel(request.model, around);
   const { dataset } = await openData(request.data, opened, request.training, around);
   const model = withHeadFor(opened.model, dataset, request.training.seed);
-  const { totalSteps } = planBatches(
-    dataset,
-    request.training,
-    model.normalisation,
-    request.data.options?.padding,
-  );
+  const { totalSteps } = planBatches(dataset, request.training, model.image, request.data.options?.padding);
   return request.methods.map((method) => {
     const found = sizeFor(
       METHODS[method],

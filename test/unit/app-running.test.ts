@@ -3,7 +3,7 @@
  * files changed over, a worker that is not ended with its merge.
  */
 import { describe, expect, test } from 'vitest';
-import { asksFor, createRunningDesk, drawingSize } from '../../src/app/running.ts';
+import { asksFor, createRunningDesk } from '../../src/app/running.ts';
 import { answerOf, type Settings, settingsOf } from '../../src/app/runningAnswers.ts';
 import { writeBoth } from '../../src/app/runningText.ts';
 import { createStores, emptyRun, type MergeResult } from '../../src/app/stores.ts';
@@ -51,8 +51,7 @@ const settings: Settings = {
   tokenizerConfig: {},
   chatTemplate: null,
   positions: 64,
-  mean: [0.5],
-  std: [0.25],
+  picture: { width: 2, height: 2, channels: 1, mean: [0.5], std: [0.25] },
 };
 const options = { prompt: 'a tale', maxTokens: 5, temperature: 0, topP: 1, seed: 1 };
 const letter = (text: string) => tokenizer.encode(text)[0]!;
@@ -136,7 +135,8 @@ describe('answers', () => {
       pixels: Float32Array.of(0, 1, 0.5, 0),
       size: 2,
     });
-    expect(fed).toEqual([-2, 2, 0, -2]);
+    // Drawings are bytes, as pictures from files are: 0.5 is 128 of 255.
+    expect(fed.map((v) => Number(v.toFixed(3)))).toEqual([-2, 2, 0.008, -2]);
   });
 
   test('for tags come a row a token', async () => {
@@ -155,7 +155,7 @@ describe('answers', () => {
   });
 });
 
-test('the small files say how to read and draw', () => {
+test('texts are read as the small files say, drawings as the run was fed', () => {
   const json = (name: string, value: object) => ({
     name,
     bytes: new TextEncoder().encode(JSON.stringify(value)),
@@ -164,12 +164,10 @@ test('the small files say how to read and draw', () => {
     json('config.json', { image_size: 28, n_positions: 77 }),
     json('preprocessor_config.json', { image_mean: [0.5], image_std: [0.2] }),
   ];
-  expect(drawingSize(sidecars)).toBe(28);
-  expect(drawingSize([])).toBe(32);
-  expect(settingsOf(sidecars, { kind: 'image', labels: ['a'] })).toMatchObject({
+  const picture = { width: 12, height: 12, channels: 3, mean: [0.1, 0.2, 0.3], std: [1, 1, 2] };
+  expect(settingsOf(sidecars, { kind: 'image', labels: ['a'], picture })).toMatchObject({
     positions: 77,
-    mean: [0.5],
-    std: [0.2],
+    picture,
     tokenizer: null,
   });
   expect(asksFor('instruction')).toBe('writing');
@@ -212,7 +210,9 @@ test('both files are opened once a merge, and their worker ends with it', async 
   expect(opened).toEqual([7, 8]);
   expect(desk.view.getState().hasNewHead).toBe(true);
   expect(ended).toBe(1);
-  stores.run.setState({ open: { data: { kind: 'image', labels: ['a'] } } as never });
+  stores.run.setState({
+    open: { data: { kind: 'image', labels: ['a'], picture: settings.picture } } as never,
+  });
   for (const _ of ['once', 'again']) await desk.ask({ pixels: new Float32Array(4), size: 2 });
   expect(desk.view.getState().error).toBeNull();
   expect(opened).toEqual([7, 8, 7, 8]);

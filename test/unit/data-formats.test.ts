@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import type { DataFile } from '../../src/data/files/bytes.ts';
 import { readText } from '../../src/data/files/encoding.ts';
 import { openDataset } from '../../src/data/files/open.ts';
+import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import type {
   TextClassDataset,
   TextDataset,
@@ -245,7 +246,8 @@ describe('pictures in tables', () => {
     expect(notes).toContain(
       'a/5.jpg cannot be read as a picture (The browser says something of its own): left out.',
     );
-    const strange = { ...asPictures, size: { width: 4, height: 4, channels: 2 }, decodeImage };
+    const preprocessing = preprocessingOf({}, {}, { width: 4, height: 4, channels: 2 });
+    const strange = { ...asPictures, preprocessing, decodeImage };
     await expect(opened(files, strange)).rejects.toThrow(/The model wants 2 channels/);
   });
 });

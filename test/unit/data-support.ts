@@ -3,6 +3,7 @@ import { zlibSync } from 'fflate';
 import { trainBpe } from '../../src/data/bpe.ts';
 import type { DataFile } from '../../src/data/files/bytes.ts';
 import { type Found, type OpenOptions, openDataset } from '../../src/data/files/open.ts';
+import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -14,7 +15,7 @@ export const tokenizer = loadTokenizer(trainBpe(['a tale of words and more words
 export const size = { width: 4, height: 4, channels: 1 };
 export const asText: OpenOptions = { task: 'text', tokenizer };
 export const asClasses: OpenOptions = { task: 'text-class', tokenizer };
-export const asPictures: OpenOptions = { task: 'image', size };
+export const asPictures: OpenOptions = { task: 'image', preprocessing: preprocessingOf({}, {}, size) };
 
 /** A PNG of `rows` bytes per line, one filter byte per line given. */
 export function png(

@@ -10,7 +10,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   onnx: ['lib'],
   graph: ['lib'],
   ops: ['graph', 'lib'],
-  models: ['onnx', 'ops', 'graph', 'lib'],
+  models: ['onnx', 'ops', 'graph', 'data', 'lib'],
   adapters: ['onnx', 'ops', 'graph', 'lib'],
   gpu: ['graph', 'lib'],
   data: ['lib'],

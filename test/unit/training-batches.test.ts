@@ -27,7 +27,7 @@ const numbered = (train: number, held: number): ImageDataset => {
   };
 };
 const settings = (changes: Record<string, unknown>) => trainingSchema.parse(changes);
-const exact = { mean: 0, std: 1 };
+const exact = { mean: [0], std: [1] };
 const plan = (train: number, changes: Record<string, unknown>, held = 5) =>
   planBatches(numbered(train, held), settings(changes), exact);
 const examplesOf = (batch: FullBatch) => [...batch.inputs.pixel_values!.data].slice(0, batch.count);
@@ -183,7 +183,7 @@ describe('length buckets', () => {
   it('order held-out examples by length, and all rows at one length without them', () => {
     expect(p.held(0).map((b) => [...b])).toEqual([[0, 2, 3, 4], [1]]);
     expect(p.load('held', p.held(0)[0]!).sequence).toBe(8);
-    const equal = planBatches(dataset, settings({ batchSize: 4, sequenceLength: 64 }), {}, 'longest');
+    const equal = planBatches(dataset, settings({ batchSize: 4, sequenceLength: 64 }), null, 'longest');
     expect(equal.options.lengths).toEqual([40]);
     expect(equal.update(0)[0]!.sequence).toBe(40);
   });

@@ -3,7 +3,8 @@
  * of dimensions, each dimension as a big-endian 32-bit number, then the elements. Pairs `…-images…` and `…-labels…`.
  */
 import { fail } from '../../lib/errors.ts';
-import { type PictureSize, packedSplit, resizePlane } from '../pictures.ts';
+import { packedSplit, prepared } from '../pictures.ts';
+import type { Preprocessing } from '../preprocessing.ts';
 import { orderLabels, requireHeld, stratifiedSplit } from '../split.ts';
 import type { ImageDataset } from '../types.ts';
 import { baseName, type DataFile, extension, gunzip } from './bytes.ts';
@@ -46,32 +47,32 @@ interface Pair {
 
 /**
  * A dataset from one pair, split by seed, or from two (`train-…` and `t10k-…` or `test-…`), the second held.
- * Pictures a little smaller than the model's size are framed with zeros, others resized.
  */
 export function idxDataset(
   name: string,
   files: readonly DataFile[],
-  size: PictureSize,
+  steps: Preprocessing,
   options: { readonly seed: number; readonly labels?: readonly string[] },
 ): ImageDataset {
   const pairs = readPairs(files);
   const heldPair = pairs.length > 1 ? pairs.find((p) => /^(t10k|test|val)/i.test(p.prefix)) : undefined;
   const trainPair = pairs.find((p) => p !== heldPair)!;
-  const stride = size.channels * size.width * size.height;
-  const first = atModelSize(trainPair, size);
+  const { width, height, channels } = steps;
+  const stride = channels * width * height;
+  const first = atModelSize(trainPair, steps);
   const seen = (pair: Pair): string[] => [...new Set(pair.labels.data)].map(String);
   const names = orderLabels([...seen(trainPair), ...(heldPair ? seen(heldPair) : [])], name, options.labels);
   const numbers = new Map(names.map((label, i) => [Number(label), i]));
   const labelsOf = (pair: Pair): Uint32Array => Uint32Array.from(pair.labels.data, (v) => numbers.get(v)!);
   const labels = labelsOf(trainPair);
-  const base = { kind: 'image', name, ...size, labels: names } as const;
+  const base = { kind: 'image', name, width, height, channels, labels: names } as const;
   if (heldPair) {
     const all = (n: number): Uint32Array => Uint32Array.from({ length: n }, (_, i) => i);
     return {
       ...base,
       train: packedSplit(first, stride, labels, all(labels.length)),
       held: packedSplit(
-        atModelSize(heldPair, size),
+        atModelSize(heldPair, steps),
         stride,
         labelsOf(heldPair),
         all(heldPair.labels.data.length),
@@ -120,37 +121,23 @@ function readPairs(files: readonly DataFile[]): Pair[] {
   return pairs;
 }
 
-/** All pictures of a pair as bytes [N, C, H, W] at the model's size. */
-function atModelSize(pair: Pair, size: PictureSize): Uint8Array {
-  const [n = 0, h = 0, w = 0, depth = 1] = pair.images.shape;
-  if (h === 0 || w === 0 || (depth !== 1 && depth !== 3))
+/** All pictures of a pair as bytes [N, C, H, W], through the model's own preprocessing. */
+function atModelSize(pair: Pair, steps: Preprocessing): Uint8Array {
+  const [n = 0, height = 0, width = 0, depth = 1] = pair.images.shape;
+  if (height === 0 || width === 0 || (depth !== 1 && depth !== 3))
     fail(
       'bad-data',
-      `The pictures of ${pair.prefix} are ${h} × ${w} × ${depth}; they need pixels and one or three channels.`,
+      `The pictures of ${pair.prefix} are ${height} × ${width} × ${depth}; they need pixels and one or three channels.`,
     );
-  const area = size.width * size.height;
-  const out = new Uint8Array(n * size.channels * area);
-  const framed = w <= size.width && h <= size.height && w * 4 >= size.width * 3 && h * 4 >= size.height * 3;
-  const left = (size.width - w) >> 1;
-  const top = (size.height - h) >> 1;
-  const plane = new Float32Array(h * w);
+  const stride = steps.channels * steps.width * steps.height;
+  const area = height * width;
+  const out = new Uint8Array(n * stride);
+  const rgba = new Uint8Array(4 * area).fill(255);
   for (let i = 0; i < n; i++) {
-    for (let c = 0; c < size.channels; c++) {
-      for (let p = 0; p < h * w; p++) {
-        const at = (i * h * w + p) * depth;
-        const { data } = pair.images;
-        // Three channels into one by luma, one into three by repeating it.
-        if (depth === 3 && size.channels === 1)
-          plane[p] = 0.299 * data[at]! + 0.587 * data[at + 1]! + 0.114 * data[at + 2]!;
-        else plane[p] = data[at + (depth === 3 ? c : 0)]!;
-      }
-      const to = (i * size.channels + c) * area;
-      if (framed) {
-        for (let p = 0; p < h * w; p++) {
-          out[to + (top + Math.floor(p / w)) * size.width + left + (p % w)] = Math.round(plane[p]!);
-        }
-      } else out.set(resizePlane(plane, w, h, size.width, size.height).map(Math.round), to);
-    }
+    const from = pair.images.data.subarray(i * area * depth, (i + 1) * area * depth);
+    for (let p = 0; p < area; p++)
+      for (let c = 0; c < 3; c++) rgba[4 * p + c] = from[p * depth + (depth === 3 ? c : 0)]!;
+    out.set(prepared({ width, height, rgba }, steps), i * stride);
   }
   return out;
 }

@@ -6,7 +6,7 @@ import { fail } from '../../lib/errors.ts';
 import { type ChatFormat, chatFormat } from '../chat.ts';
 import { instructionDataset } from '../instructions.ts';
 import { createDrops } from '../notes.ts';
-import type { PictureSize } from '../pictures.ts';
+import { describePreprocessing, type Preprocessing } from '../preprocessing.ts';
 import { documentsDataset, HELD_SHARE, maskedText, textDataset } from '../text.ts';
 import { textClassDataset, textValueDataset } from '../text-classes.ts';
 import { tokenClassDataset } from '../token-classes.ts';
@@ -15,10 +15,11 @@ import type { Dataset, TextDataset } from '../types.ts';
 import { type DataFile, extension, gunzip, isHidden, unpackZip } from './bytes.ts';
 import { type ColumnMapping, describeMapping, mapColumns, type Role } from './columns.ts';
 import { CONLL, readConll } from './conll.ts';
+import { decodePicture } from './decodePicture.ts';
 import { readText } from './encoding.ts';
 import { idxDataset, isIdxName } from './idx.ts';
 import { PICTURES, picturesByFolder, picturesByTable } from './pictureFiles.ts';
-import { decodePng, type ImageDecoder } from './png.ts';
+import type { ImageDecoder } from './png.ts';
 import * as rows from './rowsOf.ts';
 import { isTest, isValidation, splitOfPath } from './splits.ts';
 import { readTable, TABLES, type Table } from './table.ts';
@@ -34,8 +35,8 @@ export interface OpenOptions {
   readonly tokenizer?: Tokenizer;
   /** The model's chat format, for prompts with answers; without it a plain one. */
   readonly chat?: ChatFormat;
-  /** The model's picture size; needed for `image`. */
-  readonly size?: PictureSize;
+  /** What the model's own preprocessing does; needed for `image`. */
+  readonly preprocessing?: Preprocessing;
   /** The model's own class names, used where all found labels are among them. */
   readonly labels?: readonly string[];
   /** Labels that the model does not have are errors, instead of reason for a new classifier. */
@@ -46,7 +47,7 @@ export interface OpenOptions {
   readonly sequenceLength?: number;
   /** Share of a running text that is held. */
   readonly heldShare?: number;
-  /** Decodes pictures; without it PNG only. */
+  /** Decodes pictures; without it PNG and JPEG only. */
   readonly decodeImage?: ImageDecoder;
 }
 
@@ -132,17 +133,18 @@ function noteUnused({ files, found }: Opening, used: readonly DataFile[]): void 
 
 async function openPictures(opening: Opening): Promise<Dataset> {
   const { name, files, options } = opening;
-  const { size, seed = 0, decodeImage = decodePng } = options;
-  if (!size) return fail('bad-argument', 'Pictures need the size that the model takes.');
+  const { preprocessing: steps, seed = 0, decodeImage = decodePicture } = options;
+  if (!steps) return fail('bad-argument', 'Pictures need the size that the model takes.');
+  opening.found.notes.push(describePreprocessing(steps), ...steps.notes);
   if (files.some((file) => isIdxName(file.path)))
-    return idxDataset(name, files, size, { seed, ...(options.labels ? { labels: options.labels } : {}) });
+    return idxDataset(name, files, steps, { seed, ...(options.labels ? { labels: options.labels } : {}) });
   const pictures = ofKinds(files, PICTURES);
   const tables = ofKinds(files, TABLES);
   const reading = readingOf(opening);
   if (tables.length > 0) {
     noteUnused(opening, [...tables, ...pictures]);
     const { entries } = await readTables(opening, tables, reading, () => ({ needed: ['image', 'label'] }));
-    return picturesByTable(name, entries, files, { size, seed, decodeImage }, reading);
+    return picturesByTable(name, entries, files, { steps, seed, decodeImage }, reading);
   }
   if (pictures.length === 0)
     fail(
@@ -150,7 +152,7 @@ async function openPictures(opening: Opening): Promise<Dataset> {
       `${name} holds no pictures (found: ${kindsSeen(files)}); give a folder or .zip with one folder per class, a table of pictures, or IDX files.`,
     );
   noteUnused(opening, pictures);
-  return picturesByFolder(name, pictures, { size, seed, decodeImage }, reading);
+  return picturesByFolder(name, pictures, { steps, seed, decodeImage }, reading);
 }
 
 type Roles = { readonly needed: readonly Role[]; readonly optional?: readonly Role[] };

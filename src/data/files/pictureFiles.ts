@@ -1,26 +1,25 @@
 /** Pictures from files: by the folders they lie in, or by a table that names or holds them. */
 import { fail } from '../../lib/errors.ts';
-import { type LabelledPicture, type PictureSize, picturesDataset, toPixels } from '../pictures.ts';
+import { type LabelledPicture, picturesDataset, prepared } from '../pictures.ts';
+import type { Preprocessing } from '../preprocessing.ts';
 import type { ImageDataset } from '../types.ts';
 import type { DataFile } from './bytes.ts';
-import { type DecodedImage, decodePng, type ImageDecoder, isPng } from './png.ts';
+import type { DecodedImage, ImageDecoder } from './png.ts';
 import { type Entry, labelsOf, type Reading } from './rowsOf.ts';
-import { splitNamed } from './splits.ts';
+import { splitNamed, splitOfPath } from './splits.ts';
 
 export const PICTURES = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp'];
 
 export interface PictureOptions {
-  readonly size: PictureSize;
+  readonly steps: Preprocessing;
   readonly seed: number;
   readonly decodeImage: ImageDecoder;
 }
 
 const UNREADABLE = 'convert or delete it';
 
-/** Pixels at the model's size, or why there are none. */
+/** Bytes as the model takes them, or why there are none. */
 async function decode(bytes: Uint8Array, path: string, options: PictureOptions) {
-  if (!isPng(bytes) && options.decodeImage === decodePng)
-    return 'is not a PNG; outside the browser only PNG is read';
   let image: DecodedImage;
   try {
     image = await options.decodeImage(bytes, path);
@@ -29,7 +28,30 @@ async function decode(bytes: Uint8Array, path: string, options: PictureOptions) 
     return `cannot be read as a picture (${why.replace(/\.$/, '')})`;
   }
   // Outside: what the model demands is no fault of the picture.
-  return toPixels(image, options.size);
+  return prepared(image, options.steps);
+}
+
+/** Folders that say what files are and not what they show. */
+const PLAIN = /^(images?|imgs?|pictures?|pics?|photos?|jpe?gs?|pngs?|jpegimages|files|raw)$/i;
+
+/** For every path, how many of its folders lead up to the one that names its class; 0 where none does. */
+function classDepths(paths: readonly (readonly string[])[]): number[] {
+  const labels = (depths: readonly number[]) => new Set(depths.map((depth, i) => paths[i]![depth - 1]));
+  const own = paths.map((folders) => folders.length);
+  const isClass = (folder: string) => splitNamed(folder) === undefined;
+  const above = paths.map((folders) => {
+    let depth = folders.length;
+    while (depth > 1 && PLAIN.test(folders[depth - 1]!)) depth--;
+    return depth;
+  });
+  // class/images/1.png, unless that is what tells the classes apart: photos/1.png and drawings/1.png.
+  const chosen =
+    labels(above).size > 1 && above.every((d, i) => d === 0 || isClass(paths[i]![d - 1]!)) ? above : own;
+  if (labels(chosen).size > 1) return chosen;
+  // Every picture lies in a folder of one name: the one above it may tell more.
+  const higher = chosen.map((depth) => depth - 1);
+  const isBetter = higher.every((depth) => depth >= 1) && labels(higher).size > 1;
+  return isBetter && higher.every((depth, i) => isClass(paths[i]![depth - 1]!)) ? higher : chosen;
 }
 
 /** One folder per class, splits by the folders above. @throws PapilioError 'bad-data' */
@@ -39,20 +61,24 @@ export async function picturesByFolder(
   options: PictureOptions,
   reading: Reading,
 ): Promise<ImageDataset> {
-  const entries: Entry[] = files.map((file) => {
-    const folders = file.path.split('/').slice(0, -1);
-    const label = folders.at(-1);
+  const paths = files.map((file) => file.path.split('/').slice(0, -1));
+  const depths = classDepths(paths);
+  const entries: Entry[] = files.map((file, i) => {
+    const folders = paths[i]!;
+    const label = folders[depths[i]! - 1];
     if (label === undefined)
       fail(
         'bad-data',
         `${file.path} has no label: it lies in no folder; put each class into a folder of its name, or add a table with the columns file_name and label.`,
       );
-    const split = folders
-      .slice(0, -1)
-      .map(splitNamed)
-      .find((s) => s !== undefined);
+    const above = folders.slice(0, depths[i]! - 1);
+    const split = above.length > 0 ? splitOfPath([...above, 'picture'].join('/')) : undefined;
     return { origin: { file: file.path }, split, values: { label, image: file.bytes } };
   });
+  if (depths.some((depth, i) => depth < paths[i]!.length))
+    reading.notes.push(
+      `Classes are named by the folder above ${JSON.stringify(paths.find((p, i) => depths[i]! < p.length)!.at(-1))}, which is the same for all.`,
+    );
   return dataset(name, entries, options, reading);
 }
 
@@ -64,17 +90,49 @@ export async function picturesByTable(
   options: PictureOptions,
   reading: Reading,
 ): Promise<ImageDataset> {
-  const byPath = new Map(files.map((file) => [file.path, file.bytes]));
+  const find = finder(files);
   const found = entries.map((entry): Entry => {
     const { image } = entry.values;
     const held = imageBytes(image);
     if (held) return { ...entry, values: { ...entry.values, image: held } };
-    const path = typeof image === 'string' ? image.replace(/^\.?\//, '') : '';
-    const folder = entry.origin.file.split('/').slice(0, -1).join('/');
-    const bytes = byPath.get(folder === '' ? path : `${folder}/${path}`) ?? byPath.get(path);
-    return { ...entry, values: { ...entry.values, image: bytes ?? path } };
+    const path = pathIn(image);
+    return { ...entry, values: { ...entry.values, image: find(path, entry.origin.file) ?? path } };
   });
   return dataset(name, found, options, reading);
+}
+
+/** The path that a cell names, as files are named here: `.\\img\\1.png` → `img/1.png`. */
+function pathIn(cell: unknown): string {
+  const named = typeof cell === 'object' && cell !== null ? (cell as { readonly path?: unknown }).path : cell;
+  return typeof named === 'string'
+    ? named
+        .trim()
+        .replaceAll('\\', '/')
+        .replace(/^(\.?\/)+/, '')
+    : '';
+}
+
+/** Finds a picture by its path beside the table, from the top, or by as much of its path as no other picture ends in. */
+function finder(files: readonly DataFile[]): (path: string, table: string) => Uint8Array | undefined {
+  const byPath = new Map(files.map((file) => [file.path, file.bytes]));
+  const byEnding = new Map<string, Uint8Array | null>();
+  for (const { path, bytes } of files) {
+    const parts = path.split('/');
+    for (let i = parts.length - 1; i > 0; i--) {
+      const ending = parts.slice(i).join('/');
+      byEnding.set(ending, byEnding.has(ending) ? null : bytes);
+    }
+  }
+  return (path, table) => {
+    const folder = table.split('/').slice(0, -1).join('/');
+    return (
+      byPath.get(folder === '' ? path : `${folder}/${path}`) ??
+      byPath.get(path) ??
+      byEnding.get(path) ??
+      byEnding.get(path.split('/').at(-1)!) ??
+      undefined
+    );
+  };
 }
 
 /** Bytes as they stand, in Hugging Face's `{bytes, path}`, or as a data URL. */
@@ -94,7 +152,7 @@ async function dataset(
   options: PictureOptions,
   reading: Reading,
 ): Promise<ImageDataset> {
-  const pictures: { readonly entry: Entry; readonly pixels: Float32Array }[] = [];
+  const pictures: { readonly entry: Entry; readonly pixels: Uint8Array }[] = [];
   for (const entry of entries) {
     const { image } = entry.values;
     const pixels =
@@ -115,7 +173,7 @@ async function dataset(
   const labelled = pictures.flatMap(({ entry, pixels }, i): LabelledPicture[] =>
     labels[i] === null ? [] : [{ pixels, label: labels[i]!, ...(entry.split ? { split: entry.split } : {}) }],
   );
-  return picturesDataset(name, labelled, options.size, {
+  return picturesDataset(name, labelled, options.steps, {
     seed: options.seed,
     ...(reading.labels ? { labels: reading.labels } : {}),
   });

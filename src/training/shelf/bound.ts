@@ -31,7 +31,7 @@ export async function openBound(task: ShelfTask, around: Surroundings): Promise<
     opened: { ...first, model },
     model,
     dataset,
-    batches: planBatches(dataset, task.training, model.normalisation, task.data.options?.padding),
+    batches: planBatches(dataset, task.training, model.image, task.data.options?.padding),
     parameters: new Map(model.parameters.map((p) => [p.name, p])),
   };
 }

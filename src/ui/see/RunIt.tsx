@@ -3,7 +3,7 @@ import { type FormEvent, useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { brief, rate, real } from '../../app/format.ts';
-import { asksFor, drawingSize, type RunningView, SIDES, type Side } from '../../app/running.ts';
+import { asksFor, type RunningView, SIDES, type Side } from '../../app/running.ts';
 import type { Writing } from '../../app/runningText.ts';
 import { DrawPad } from '../parts/DrawPad.tsx';
 import { ErrorText } from '../parts/ErrorCard.tsx';
@@ -16,6 +16,7 @@ export function RunIt() {
   const page = usePage();
   const merged = useRun((s) => s.merged);
   const kind = useRun((s) => s.open?.data.kind ?? null);
+  const picture = useRun((s) => s.open?.data.picture ?? null);
   const { busy, error, hasNewHead, provider, writing, answer } = useStore(page.running.view);
   // The parity check uses onnxruntime first.
   const isChecking = useRun((s) => s.busy !== null);
@@ -32,14 +33,16 @@ export function RunIt() {
       </p>
       {asks === 'writing' ? <WriteForm isBusy={isBusy} /> : null}
       {asks === 'text' ? <TextForm isBusy={isBusy} kind={kind} /> : null}
-      {asks === 'picture' ? (
+      {asks === 'picture' && picture !== null ? (
         <DrawPad
-          size={drawingSize(merged.sidecars)}
+          size={Math.max(picture.width, picture.height)}
           label="Draw something for both files to read"
           action="Ask both files"
           keepsDrawing
           isDisabled={isBusy}
-          onDone={(pixels) => void page.running.ask({ pixels, size: drawingSize(merged.sidecars) })}
+          onDone={(pixels) =>
+            void page.running.ask({ pixels, size: Math.max(picture.width, picture.height) })
+          }
         />
       ) : null}
       <p className="run-state" role="status">

@@ -1,0 +1,334 @@
+/**
+ * What a model's own preprocessing does to a picture, read from preprocessor_config.json (and from timm's config.json) as transformers'
+ * image processors read it: resize, centre crop, rescale, normalise. Training, "Run it", the Python project and the folder for
+ * transformers.js all take it from here.
+ */
+import { fail } from '../lib/errors.ts';
+import { RESAMPLES, type Resample } from './resample.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+export type Resize =
+  | { readonly to: 'exact'; readonly width: number; readonly height: number }
+  /** The shorter side to `edge`, the longer one in proportion, at most `longest`. */
+  | { readonly to: 'shorter'; readonly edge: number; readonly longest?: number };
+
+export interface Preprocessing {
+  /** What comes out, and the model takes: width, height, 1 (grey) or 3 channels. */
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  /** Null: pictures keep their size and are only cut. */
+  readonly resize: Resize | null;
+  readonly resample: Resample;
+  /** A rectangle of width × height is cut from the middle; what lies outside the picture is 0. */
+  readonly crop: boolean;
+  /** Blue, green, red instead of red, green, blue. */
+  readonly bgr: boolean;
+  /** x → (x − mean) / std per channel, for x in 0 … 1; rescaling is part of both. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  /** What was assumed, or could not be done as the file asks: sentences. */
+  readonly notes: readonly string[];
+  /** The files say something else, or nothing: a config of these steps has to go with the model. */
+  readonly isAssumed: boolean;
+}
+
+/** What an image processor of transformers does where its config is silent (image_processing_*.py). */
+interface Defaults {
+  readonly size: number;
+  /** A number as `size` is the shorter side, not a square. */
+  readonly byShorterSide?: boolean;
+  readonly resample: Resample;
+  readonly crop?: number;
+  readonly cropShare?: number;
+  readonly mean?: readonly number[] | null;
+  readonly std?: readonly number[];
+  readonly bgr?: boolean;
+}
+
+const HALF = [0.5, 0.5, 0.5];
+const IMAGENET = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
+const CLIP = { mean: [0.48145466, 0.4578275, 0.40821073], std: [0.26862954, 0.26130258, 0.27577711] };
+const VIT: Defaults = { size: 224, resample: 'bilinear' };
+const CLIP_LIKE: Defaults = { size: 224, byShorterSide: true, resample: 'bicubic', crop: 224, ...CLIP };
+const MOBILE: Defaults = { size: 256, byShorterSide: true, resample: 'bilinear', crop: 224 };
+
+const PROCESSORS: Readonly<Record<string, Defaults>> = {
+  ViT: VIT,
+  Siglip: { size: 224, resample: 'bicubic' },
+  DeiT: { size: 256, resample: 'bicubic', crop: 224 },
+  Beit: { size: 256, resample: 'bicubic', crop: 224 },
+  CLIP: CLIP_LIKE,
+  ChineseCLIP: CLIP_LIKE,
+  Bit: CLIP_LIKE,
+  ConvNext: { size: 384, byShorterSide: true, resample: 'bilinear', cropShare: 224 / 256 },
+  Levit: { size: 224, byShorterSide: true, resample: 'bicubic', crop: 224, ...IMAGENET },
+  PoolFormer: {
+    size: 224,
+    byShorterSide: true,
+    resample: 'bicubic',
+    crop: 224,
+    cropShare: 0.9,
+    ...IMAGENET,
+  },
+  MobileNetV1: MOBILE,
+  MobileNetV2: MOBILE,
+  MobileViT: { size: 224, byShorterSide: true, resample: 'bilinear', crop: 256, mean: null, bgr: true },
+  EfficientNet: { size: 346, resample: 'nearest' },
+  Pvt: { ...VIT, ...IMAGENET },
+  ViTMSN: VIT,
+};
+
+/** Steps that are asked for and not done here. */
+const OTHER_STEPS: Readonly<Record<string, string>> = {
+  do_pad: 'padding',
+  do_thumbnail: 'thumbnails',
+  do_align_long_axis: 'turning of the long axis',
+  do_image_splitting: 'splitting into tiles',
+  do_pan_and_scan: 'pan and scan',
+};
+
+const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+const isSide = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 1;
+const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
+
+interface Frame {
+  readonly width: number;
+  readonly height: number;
+}
+
+function frameOf(value: unknown): Frame | null {
+  if (isSide(value)) return { width: value, height: value };
+  if (Array.isArray(value) && value.length === 2 && value.every(isSide))
+    return { height: value[0] as number, width: value[1] as number };
+  const { width, height } = object(value);
+  return isSide(width) && isSide(height) ? { width, height } : null;
+}
+
+/** Name of the processor's class without its suffixes: `CLIPFeatureExtractor` → `CLIP`. */
+const classOf = (config: Json): string =>
+  String(config.image_processor_type ?? config.feature_extractor_type ?? '').replace(
+    /(ImageProcessor|FeatureExtractor|Processor)(Fast|Pil)?$/,
+    '',
+  );
+
+/** A config as transformers writes it, of what timm says in its model's config.json; null where it says nothing. */
+function fromTimm(config: Json): Json | null {
+  const timm = object(config.pretrained_cfg);
+  const [, height, width] = Array.isArray(timm.input_size) ? (timm.input_size as unknown[]) : [];
+  if (!isSide(height) || !isSide(width)) return null;
+  const share = isNumber(timm.crop_pct) && timm.crop_pct > 0 ? timm.crop_pct : 0.875;
+  const resample = RESAMPLES.indexOf(timm.interpolation as Resample);
+  return {
+    image_processor_type: 'BitImageProcessor',
+    size: { shortest_edge: Math.floor(Math.min(width, height) / share) },
+    crop_size: { width, height },
+    resample: resample < 0 ? RESAMPLES.indexOf('bicubic') : resample,
+    image_mean: timm.mean ?? IMAGENET.mean,
+    image_std: timm.std ?? IMAGENET.std,
+  };
+}
+
+/** `size` and `crop_pct` → how to resize; null: so that no size of its own follows. */
+function resizeOf(config: Json, defaults: Defaults, notes: string[]): Resize | null {
+  const isOn = config.do_resize ?? true;
+  if (isOn !== true) return null;
+  const size = config.size ?? defaults.size;
+  const { shortest_edge, longest_edge } = object(size);
+  const edge = isSide(shortest_edge)
+    ? shortest_edge
+    : isSide(size) && defaults.byShorterSide === true
+      ? size
+      : null;
+  if (edge !== null)
+    return { to: 'shorter', edge, ...(isSide(longest_edge) ? { longest: longest_edge } : {}) };
+  const frame = frameOf(size);
+  if (frame) return { to: 'exact', ...frame };
+  notes.push(
+    `preprocessor_config.json's size ${JSON.stringify(size)} leaves pictures of unequal sizes, which cannot be batched; they are resized to the model's size instead.`,
+  );
+  return null;
+}
+
+/** The frame that is cut out, and the resizing before it, of processors that tell both by one number. */
+function cropOf(
+  config: Json,
+  defaults: Defaults,
+  resize: Resize | null,
+): { readonly resize: Resize | null; readonly crop: Frame | null } {
+  const share = isNumber(config.crop_pct) ? config.crop_pct : defaults.cropShare;
+  const kind = classOf(config);
+  if (kind === 'ConvNext' && resize?.to === 'shorter') {
+    // Small sizes are cut out of a larger picture, large ones are squeezed.
+    const crop = { width: resize.edge, height: resize.edge };
+    if (resize.edge >= 384) return { resize: { to: 'exact', ...crop }, crop: null };
+    return { resize: { to: 'shorter', edge: Math.floor(resize.edge / (share ?? 1)) }, crop };
+  }
+  const isOn = config.do_center_crop ?? defaults.crop !== undefined;
+  const crop = isOn === true ? frameOf(config.crop_size ?? defaults.crop) : null;
+  if (resize?.to !== 'shorter') return { resize, crop };
+  if (kind === 'Levit') return { resize: { ...resize, edge: Math.floor((256 / 224) * resize.edge) }, crop };
+  if (kind === 'PoolFormer' && share !== undefined)
+    return { resize: { ...resize, edge: Math.floor(resize.edge / share) }, crop };
+  return { resize, crop };
+}
+
+/** Mean and standard deviation for values of 0 … 1, rescaling included. */
+function normalisationOf(config: Json, defaults: Defaults, channels: number, notes: string[]) {
+  const rescales = (config.do_rescale ?? true) === true;
+  const factor = rescales ? (isNumber(config.rescale_factor) ? config.rescale_factor : 1 / 255) : 1;
+  // 0.00392156862745098 means 1 / 255.
+  const top = Math.abs(factor * 255 - 1) < 1e-6 ? 1 : factor * 255;
+  const offset = rescales && config.rescale_offset === true ? 1 : 0;
+  const normalises = (config.do_normalize ?? defaults.mean !== null) === true;
+  const perChannel = (name: string, otherwise: readonly number[]): readonly number[] => {
+    const value = config[name] ?? otherwise;
+    const found = isNumber(value) ? [value] : Array.isArray(value) ? value.filter(isNumber) : [];
+    if (found.length === 0)
+      return fail(
+        'malformed-file',
+        `preprocessor_config.json's ${name} holds no numbers; mend it or leave it out.`,
+      );
+    if (found.length === channels || new Set(found).size === 1)
+      return Array.from({ length: channels }, (_, c) => found[c] ?? found[0]!);
+    notes.push(
+      `preprocessor_config.json's ${name} is for ${found.length} channels, the model takes ${channels}; the mean of its numbers is used.`,
+    );
+    return Array.from({ length: channels }, () => found.reduce((a, b) => a + b, 0) / found.length);
+  };
+  const mean = normalises ? perChannel('image_mean', defaults.mean ?? HALF) : [];
+  const std = normalises ? perChannel('image_std', defaults.std ?? HALF) : [];
+  if (std.includes(0))
+    fail(
+      'malformed-file',
+      "preprocessor_config.json's image_std holds a 0, by which nothing can be divided; mend it.",
+    );
+  return {
+    mean: Array.from({ length: channels }, (_, c) => ((mean[c] ?? 0) + offset) / top),
+    std: Array.from({ length: channels }, (_, c) => (std[c] ?? 1) / top),
+  };
+}
+
+/** Of what the ONNX file fixes itself. */
+export interface PictureInput {
+  readonly channels: number;
+  /** Null where the file leaves the size open. */
+  readonly width: number | null;
+  readonly height: number | null;
+}
+
+/**
+ * @param preprocessor preprocessor_config.json, {} where there is none
+ * @param config config.json
+ */
+export function preprocessingOf(preprocessor: Json, config: Json, input: PictureInput): Preprocessing {
+  const notes: string[] = [];
+  const inner = object(preprocessor.image_processor);
+  const own = Object.keys(inner).length > 0 ? inner : preprocessor;
+  const given = Object.keys(own).length > 0 ? own : fromTimm(config);
+  const steps = given ?? {};
+  const defaults = PROCESSORS[classOf(steps)] ?? VIT;
+  const { channels } = input;
+  const { resize, crop } = cropOf(steps, defaults, resizeOf(steps, defaults, notes));
+  const made = crop ?? (resize?.to === 'exact' ? resize : null);
+  // Without a config the model's own size is all there is.
+  const told = given === null ? null : made;
+  const declared = frameOf(config.image_size) ?? frameOf(object(config.vision_config).image_size);
+  const size = {
+    width: input.width ?? told?.width ?? declared?.width ?? VIT.size,
+    height: input.height ?? told?.height ?? declared?.height ?? VIT.size,
+  };
+  for (const [step, what] of Object.entries(OTHER_STEPS))
+    if (steps[step] === true)
+      notes.push(`preprocessor_config.json asks for ${what} (${step}), which is not done.`);
+  const fits = told !== null && told.width === size.width && told.height === size.height;
+  if (told !== null && !fits)
+    notes.push(
+      `preprocessor_config.json makes pictures of ${told.width} × ${told.height}, but the model takes ${size.width} × ${size.height}: the same steps are done at that size.`,
+    );
+  const fitted = given === null ? fitTo(size, null, null) : fitTo(size, resize, crop);
+  const { mean, std } = normalisationOf(steps, defaults, channels, notes);
+  if (given === null)
+    notes.push(
+      `There is no preprocessor_config.json: pictures are resized to ${size.width} × ${size.height} and normalised with mean ${list(mean)} and std ${list(std)}, as ViT's are; put the model's own beside it if it wants others.`,
+    );
+  return {
+    ...size,
+    channels,
+    ...fitted,
+    resample: RESAMPLES[Number(steps.resample ?? -1)] ?? defaults.resample,
+    bgr: channels === 3 && (steps.do_flip_channel_order ?? defaults.bgr ?? false) === true,
+    mean,
+    std,
+    notes,
+    isAssumed: given !== own || !fits,
+  };
+}
+
+/** The same steps so that pictures of `size` come out. */
+function fitTo(
+  size: Frame,
+  resize: Resize | null,
+  crop: Frame | null,
+): Pick<Preprocessing, 'resize' | 'crop'> {
+  if (resize?.to === 'shorter' && crop === null)
+    // Without a crop pictures keep their shapes; the middle is what all of them have.
+    return { resize: { ...resize, edge: Math.max(size.width, size.height) }, crop: true };
+  if (crop === null) return { resize: { to: 'exact', ...size }, crop: false };
+  if (resize === null) return { resize: null, crop: true };
+  const [wider, higher] = [size.width / crop.width, size.height / crop.height];
+  if (resize.to === 'shorter')
+    return { resize: { ...resize, edge: Math.round(resize.edge * Math.max(wider, higher)) }, crop: true };
+  return {
+    resize: {
+      to: 'exact',
+      width: Math.round(resize.width * wider),
+      height: Math.round(resize.height * higher),
+    },
+    crop: true,
+  };
+}
+
+const list = (values: readonly number[]) =>
+  [...new Set(values.map((v) => String(Number(v.toPrecision(4)))))].join(', ');
+
+/** The steps in one sentence. */
+export function describePreprocessing(steps: Preprocessing): string {
+  const { width, height, resize, resample, crop, mean, std, bgr } = steps;
+  const resized =
+    resize === null
+      ? 'kept at their size'
+      : resize.to === 'exact'
+        ? `resized to ${resize.width} × ${resize.height}`
+        : `resized to a shorter side of ${resize.edge}${resize.longest === undefined ? '' : `, a longer one of at most ${resize.longest}`}`;
+  return `Pictures are ${resized}${resize === null ? '' : ` (${resample})`}${crop ? `, the middle ${width} × ${height} cut out` : ''}${bgr ? ', blue first' : ''}, normalised with mean ${list(mean)} and std ${list(std)}.`;
+}
+
+const sizeConfig = (resize: Resize) =>
+  resize.to === 'exact'
+    ? { height: resize.height, width: resize.width }
+    : {
+        shortest_edge: resize.edge,
+        ...(resize.longest === undefined ? {} : { longest_edge: resize.longest }),
+      };
+
+/** preprocessor_config.json of these steps, for a model that came without one that says them. */
+export function preprocessorConfig(steps: Preprocessing): Readonly<Record<string, unknown>> {
+  const { width, height, channels, resize, resample, crop, mean, std, bgr } = steps;
+  return {
+    image_processor_type: 'BitImageProcessor',
+    do_resize: resize !== null,
+    ...(resize === null ? {} : { size: sizeConfig(resize) }),
+    resample: RESAMPLES.indexOf(resample),
+    do_center_crop: crop,
+    ...(crop ? { crop_size: { height, width } } : {}),
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+    do_normalize: true,
+    image_mean: mean,
+    image_std: std,
+    ...(channels === 1 ? { do_convert_rgb: false, do_convert_grayscale: true } : { do_convert_rgb: true }),
+    ...(bgr ? { do_flip_channel_order: true } : {}),
+  };
+}
