@@ -65,7 +65,7 @@ describe('batch', () => {
     expect(off.length).toBe(8);
     expect(Math.max(...off)).toBeLessThan(1e-5);
     expect([...b.labels.data]).toEqual([0, 1]);
-    expect(batch(images, 'held', [0]).inputs.pixel_values!.data[0]).toBe(-1);
+    expect(batch(images, 'held', [0]).inputs.pixel_values!.data[0]).toBe(0);
   });
 
   it('shifts labels to the left and pads the last window', () => {
