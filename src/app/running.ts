@@ -5,7 +5,7 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { InferenceClient } from '../inference/client.ts';
 import type { OrtSession } from '../inference/session.ts';
-import type { DataReport, ErrorReport, NamedFile, TrainerApi } from '../training/protocol.ts';
+import type { DataReport, ErrorReport, TrainerApi } from '../training/protocol.ts';
 import { saveFile, zipOf } from './exports.ts';
 import type { Answer, Question, Settings } from './runningAnswers.ts';
 import type { WriteOptions, Writing } from './runningText.ts';

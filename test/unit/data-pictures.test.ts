@@ -7,7 +7,7 @@ import { decodePng } from '../../src/data/files/png.ts';
 import { drawingsDataset, prepared } from '../../src/data/pictures.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import type { ImageDataset } from '../../src/data/types.ts';
-import { asPictures, file, grey, idx, png, size, utf8 } from './data-support.ts';
+import { asPictures, file, grey, idx, png, utf8 } from './data-support.ts';
 
 describe('png', () => {
   it('undoes every filter', () => {

@@ -2,8 +2,7 @@
 import { fail } from '../../lib/errors.ts';
 import { type DecodedImage, decodePng, isPng, MAX_PIXELS } from './png.ts';
 
-const isJpeg = (bytes: Uint8Array): boolean =>
-  bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
+const isJpeg = (bytes: Uint8Array): boolean => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
 
 /** @throws PapilioError 'bad-data' when it is neither, or cannot be read; the message begins with `name` */
 export async function decodePicture(bytes: Uint8Array, name = 'The picture'): Promise<DecodedImage> {
