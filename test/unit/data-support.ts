@@ -12,7 +12,7 @@ export const file = (path: string, content: string | Uint8Array): DataFile => ({
   bytes: typeof content === 'string' ? utf8(content) : content,
 });
 export const tokenizer = loadTokenizer(trainBpe(['a tale of words and more words'], { vocabSize: 300 }));
-export const size = { width: 4, height: 4, channels: 1 };
+const size = { width: 4, height: 4, channels: 1 };
 export const asText: OpenOptions = { task: 'text', tokenizer };
 export const asClasses: OpenOptions = { task: 'text-class', tokenizer };
 export const asPictures: OpenOptions = { task: 'image', preprocessing: preprocessingOf({}, {}, size) };
