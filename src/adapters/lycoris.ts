@@ -71,16 +71,16 @@ export function lycorisScale(
   return { rank, scaling: lookupPattern(config.alpha_pattern, layer.name, config.alpha) / rank };
 }
 
-const CLASSES: Readonly<Partial<Record<Layer['kind'], string>>> = {
-  conv1d: 'transformers.pytorch_utils.Conv1D',
-  embedding: 'torch.nn.modules.sparse.Embedding',
-};
+const refusedClass = (name: string): string =>
+  `Target module of type <class '${name}'> not supported, currently only adapters for Conv2d, Conv1d, Linear are supported`;
 
-/** Why PEFT refuses the layer or its rank, or null. */
+/** What PEFT says of a layer that it does not adapt though it is a matrix like any other. */
+export const peftRefusesLycoris = (layer: Layer): string | null =>
+  layer.kind === 'conv1d' ? refusedClass('transformers.pytorch_utils.Conv1D') : null;
+
+/** Why the layer or its rank is refused, or null. */
 export function refuseLycoris(layer: Layer, config: Ranks): string | null {
-  const name = CLASSES[layer.kind];
-  if (name !== undefined)
-    return `Target module of type <class '${name}'> not supported, currently only adapters for Conv2d, Conv1d, Linear are supported`;
+  if (layer.kind === 'embedding') return refusedClass('torch.nn.modules.sparse.Embedding');
   if (config.use_effective_conv2d && patchOf(layer).area > 1)
     return `use_effective_conv2d on ${describeModule(layer)} splits the kernel's axes off, which Papilio does not do; set it to false.`;
   const { rank } = lycorisScale(layer, config);

@@ -17,7 +17,7 @@ const TASK_HEADS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** modules_to_save with what the task adds, each once. */
-export function savedEntries(config: CommonConfig): string[] {
+export function savedEntries(config: Pick<CommonConfig, 'modules_to_save' | 'task_type'>): string[] {
   return [...new Set([...(config.modules_to_save ?? []), ...(TASK_HEADS[config.task_type ?? ''] ?? [])])];
 }
 

@@ -1,9 +1,9 @@
 /** Solves a method's size setting for a number of parameters, so that methods can be compared at (nearly) equal ones. Integers only. */
-import { validateForRun } from './config.ts';
+import { defaultConfig, validateForRun } from './config.ts';
 import { countTrainable, type TrainableCount } from './count.ts';
 import type { CommonConfig } from './fields.ts';
 import { selectTargets, type TargetModel } from './targets.ts';
-import type { AdapterMethod, SizeField } from './types.ts';
+import type { AdapterMethod, Layer, SizeField } from './types.ts';
 
 export interface Sized {
   /** The method's start on the given targets, at the size found. */
@@ -55,6 +55,19 @@ function nearestIn(
   return distance(high) < distance(low) ? high : low;
 }
 
+const fieldsOf = (config: object, keys: readonly string[]): Fields =>
+  Object.fromEntries(Object.entries(config).filter(([key]) => keys.includes(key)));
+
+/** The layers that the given targets name; none where they cannot be read, which the attempts say. */
+function layersOf(method: AdapterMethod, known: Fields, model: TargetModel): readonly Layer[] {
+  try {
+    const { targets } = selectTargets(method, method.schema.parse(known), model);
+    return model.layers.filter(({ name }) => targets.includes(name));
+  } catch {
+    return [];
+  }
+}
+
 /**
  * The size at which the method keeps nearest to `budget` numbers on the targets that `where` names; of two that are equally near, the
  * first in the order of the method's list.
@@ -67,7 +80,12 @@ export function sizeFor(
   budget: number,
   run: { readonly totalSteps: number },
 ): Sized | Unsized {
-  const known = Object.entries(where).filter(([key]) => Object.hasOwn(method.schema.shape, key));
+  const known = Object.fromEntries(
+    Object.entries(where).filter(([key]) => Object.hasOwn(method.schema.shape, key)),
+  );
+  const layers = layersOf(method, known, model);
+  /** What has no default to keep a ratio to is at the start that suits the rest. */
+  const started = (config: Fields): Fields => ({ ...method.start.config(layers, config), ...config });
   let reason: string | null = null;
   const tried = new Map<string, Sized | null>();
   const attempt = (config: Fields, turned: Readonly<Record<string, number>>): Sized | null => {
@@ -96,7 +114,7 @@ export function sizeFor(
   ): Generator<Sized | null> {
     const [field, ...rest] = fields;
     if (field === undefined) {
-      yield attempt(config, turned);
+      yield attempt(started(config), turned);
       return;
     }
     const at = (value: number): [Fields, Readonly<Record<string, number>>] => [
@@ -105,18 +123,27 @@ export function sizeFor(
     ];
     const { values } = field;
     if ('min' in values) {
-      const countAt = (value: number) => attempt(...at(value))?.count.adapter ?? null;
-      yield attempt(...at(nearestIn(values.min, values.max, countAt, budget)));
+      const tryAt = (value: number) => {
+        const [changed, sizes] = at(value);
+        return attempt(started(changed), sizes);
+      };
+      const countAt = (value: number) => tryAt(value)?.count.adapter ?? null;
+      yield tryAt(nearestIn(values.min, values.max, countAt, budget));
     } else for (const value of values) yield* candidates(...at(value), rest);
   }
 
   const distance = ({ count }: Sized) => Math.abs(count.adapter - budget);
   let best: Sized | null = null;
-  for (const candidate of candidates(
-    { ...method.start.config, ...Object.fromEntries(known) },
-    {},
-    method.size ?? [],
-  ))
+  const sizes = method.size ?? [];
+  const ratios = sizes.flatMap(({ field, alongside = [] }) =>
+    alongside.length > 0 ? [field, ...alongside] : [],
+  );
+  const begin = {
+    ...fieldsOf(defaultConfig(method), ratios),
+    ...fieldsOf(started(known), ratios),
+    ...known,
+  };
+  for (const candidate of candidates(begin, {}, sizes))
     if (candidate !== null && (best === null || distance(candidate) < distance(best))) best = candidate;
   return best ?? { reason: reason ?? `${method.title} has no size that fits.` };
 }

@@ -3,6 +3,7 @@
  * nothing did.
  */
 import { fail } from '../lib/errors.ts';
+import { LORA_TARGETS, targetsOf } from './defaultTargets.ts';
 import type { CommonConfig } from './fields.ts';
 import { entryMatcher, moduleMatcher, savedEntries, savedTest } from './matching.ts';
 import { closest } from './nearest.ts';
@@ -36,31 +37,6 @@ export interface Selection {
   readonly warnings: readonly string[];
 }
 
-const ATTENTION_QV = ['q_proj', 'v_proj'];
-const BERT_QV = ['query', 'value'];
-
-/** PEFT's targets for the model families Papilio imports, used where target_modules is null. */
-const DEFAULT_TARGETS: Readonly<Record<string, readonly string[]>> = {
-  bert: BERT_QV,
-  roberta: BERT_QV,
-  'xlm-roberta': BERT_QV,
-  electra: BERT_QV,
-  gpt2: ['c_attn'],
-  gpt_neo: ATTENTION_QV,
-  gpt_neox: ['query_key_value'],
-  opt: ATTENTION_QV,
-  bart: ATTENTION_QV,
-  t5: ['q', 'v'],
-  mt5: ['q', 'v'],
-  llama: ATTENTION_QV,
-  mistral: ATTENTION_QV,
-  gemma: ATTENTION_QV,
-  gemma2: ATTENTION_QV,
-  qwen2: ATTENTION_QV,
-  qwen3: ATTENTION_QV,
-  phi: [...ATTENTION_QV, 'fc1', 'fc2'],
-};
-
 /** The configuration with what PEFT fills in from the model's type. */
 export function completeConfig(
   method: AdapterMethod,
@@ -82,9 +58,7 @@ export function resolveTargets(
     return given.toLowerCase() === 'all-linear' ? allLinear(config, model) : given;
   if (given !== null) return given;
   if (method.targets === 'optional') return model.layers.map(({ name }) => name);
-  const type = model.modelType ?? '';
-  const table = { ...DEFAULT_TARGETS, ...method.defaultTargets };
-  return [...(Object.hasOwn(table, type) ? table[type]! : [])];
+  return [...(targetsOf(method.defaultTargets ?? LORA_TARGETS, model.modelType) ?? [])];
 }
 
 function allLinear(config: CommonConfig, model: TargetModel): string[] {
@@ -207,13 +181,16 @@ function unmatchedWarnings(
   return warnings;
 }
 
-/** PEFT's silent corrections, each once with how many modules it concerns. */
+/** PEFT's silent corrections, and what it does not take at all, each once with how many modules it concerns. */
 function notices(method: AdapterMethod, config: CommonConfig, adapted: readonly Layer[]): string[] {
   const modules = new Map<string, string[]>();
   for (const layer of adapted) {
     if (method.check(layer, config) !== null) continue;
-    const notice = method.notice(layer, config);
-    if (notice !== null) modules.set(notice, [...(modules.get(notice) ?? []), layer.name]);
+    const beyond = method.peftRefuses?.(layer, config) ?? null;
+    const unloadable =
+      beyond && `PEFT cannot load this adapter (the merged model is not affected): ${beyond}`;
+    for (const notice of [unloadable, method.notice(layer, config)])
+      if (notice !== null) modules.set(notice, [...(modules.get(notice) ?? []), layer.name]);
   }
   return [...modules].map(
     ([notice, names]) => `${notice} (${names.length === 1 ? names[0] : `${names.length} modules`})`,
@@ -251,7 +228,7 @@ function noTargetSentence(
       : ' The expression must match the whole module name.';
     return `Target modules ${quote(given)} not found in the base model${filtered}.${hint}${suggestions(plain ? [given] : [], names)}`;
   }
-  return `Target modules ${given.map(quote).join(', ')} not found in the base model${filtered}: a module matches if its name is an entry or ends with "." and an entry.${suggestions(given, names)}`;
+  return `Target modules ${pythonSet(given)} not found in the base model${filtered}: a module matches if its name is an entry or ends with "." and an entry.${suggestions(given, names)}`;
 }
 
 function suggestions(entries: readonly string[], names: readonly string[]): string {
@@ -274,6 +251,10 @@ function endings(name: string): string[] {
     result.push(segments.slice(start).join('.'));
   return result;
 }
+
+/** Names as PEFT prints its set of targets. */
+const pythonSet = (entries: readonly string[]): string =>
+  `{${entries.map((entry) => `'${entry}'`).join(', ')}}`;
 
 function quote(text: string): string {
   return JSON.stringify(text);

@@ -172,6 +172,24 @@ export interface SizeField {
   readonly alongside?: readonly string[];
 }
 
+/**
+ * Where the method begins when a person chooses it. `start.ts` says what the rates aim at.
+ */
+export interface MethodStart {
+  /** For Adam, at any size of model. */
+  readonly learningRate: number;
+  /**
+   * The fields whose PEFT default does not suit layers of every size.
+   *
+   * @param layers those that the method will adapt
+   * @param given what is already chosen, which the fields have to fit
+   */
+  config(
+    layers: readonly Layer[],
+    given: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, unknown>>;
+}
+
 /** Page half of a method. Methods are written against their own config type; the registry sees only {@link CommonConfig}. */
 export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   /** Stable name: folder, URL value and `--method` argument; a {@link MethodId} once registered. */
@@ -182,8 +200,7 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly family: keyof typeof FAMILIES;
   readonly card: MethodCard;
   /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
-  /** Where the method starts when it is chosen by hand: fields other than PEFT's defaults, and a learning rate for small models. */
-  readonly start: { readonly config: Readonly<Record<string, unknown>>; readonly learningRate: number };
+  readonly start: MethodStart;
   /** What to turn for a comparison at equal parameters; a range comes last. Absent where the modules decide the size. */
   readonly size?: readonly SizeField[];
   readonly schema: z.ZodType<C> & { readonly shape: Readonly<Record<string, z.ZodType>> };
@@ -193,7 +210,7 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly requiredInFile: readonly string[];
   /** Whether modules must be chosen, may be chosen (all if not), or are never adapted. */
   readonly targets: 'required' | 'optional' | 'none';
-  /** PEFT's own default targets by model_type, where they differ from LoRA's. */
+  /** PEFT's default targets by model_type, where the method has another table than LoRA's. */
   readonly defaultTargets?: Readonly<Record<string, readonly string[]>>;
   /** Parameter names that the method owns in files; 'any' for every parameter of a module. */
   readonly fileNames: readonly string[] | 'any';
@@ -203,6 +220,8 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   refuse(config: C): string | null;
   /** Why this configuration is illegal on this layer, in PEFT's words, or null. */
   check(layer: Layer, config: C): string | null;
+  /** Why PEFT refuses a layer that Papilio adapts all the same, in PEFT's words, or null. */
+  peftRefuses?(layer: Layer, config: C): string | null;
   /** Something PEFT would change silently or with a warning on this layer, or null. */
   notice(layer: Layer, config: C): string | null;
   count(layer: Layer, config: C): ParameterCount;

@@ -15,7 +15,7 @@ import {
 import type { AdapterMethod, Layer, ParameterCount } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
-import { fullConfig, type PageSettings, refuseConfig } from './settings.ts';
+import { type PageSettings, refuseConfig, startedConfig, targetModel } from './settings.ts';
 
 export interface LayerRow {
   readonly layer: Layer;
@@ -39,27 +39,6 @@ export interface Derived {
   readonly warnings: readonly string[];
 }
 
-const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
-
-export function layersOf(report: ModelReport): Layer[] {
-  return report.modules
-    .filter(({ kind }) => LAYER_KINDS.includes(kind))
-    .map((row) => ({
-      name: row.name,
-      kind: row.kind as Layer['kind'],
-      in: row.in,
-      out: row.out,
-      hasBias: row.hasBias,
-      ...(row.kernel && { kernel: row.kernel }),
-    }));
-}
-
-function targetModel(report: ModelReport): TargetModel {
-  const layers = layersOf(report);
-  const head = layers.find(({ name }) => /(^|\.)(lm_head|embed_out)$/.test(name));
-  return { layers, outputEmbedding: head?.name ?? null, pretrained: true, modelType: report.family };
-}
-
 /** The derived facts; a broken expression becomes `problem`, never an exception. */
 export function derive(settings: PageSettings, report: ModelReport | null): Derived {
   const method = METHODS[settings.method];
@@ -75,7 +54,8 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
   };
   if (report === null) return { ...nothing, problem: illegal };
   const model = targetModel(report);
-  const config = completeConfig(method, fullConfig(settings), model);
+  const started = startedConfig(settings, report);
+  const config = completeConfig(method, started.config, model);
   const rowsOf = (chosen: Selection | null) =>
     layerRows(method, config, model.layers, illegal === null, chosen);
   let selection: Selection;
@@ -85,7 +65,7 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
     if (!(error instanceof PapilioError)) throw error;
     return { ...nothing, rows: rowsOf(null), problem: error.message };
   }
-  const problem = illegal ?? problemOf(settings, model);
+  const problem = illegal ?? problemOf(method, config, model);
   const count =
     illegal === null ? countTrainable(method, config, model.layers, selection, normBiases(report)) : null;
   const stored = count?.stored ?? 0;
@@ -97,7 +77,7 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
     adapterBytes: stored * 4,
     optimizerBytes: stored * 4 * (settings.training.optimizer === 'adamw' ? 2 : 1),
     problem,
-    warnings: selection.warnings,
+    warnings: [...started.notes, ...selection.warnings],
   };
 }
 
@@ -132,9 +112,9 @@ function normBiases(report: ModelReport): Map<string, number> {
 }
 
 /** The sentence with which a run would be refused, or null. */
-function problemOf(settings: PageSettings, model: TargetModel): string | null {
+function problemOf(method: AdapterMethod, config: CommonConfig, model: TargetModel): string | null {
   try {
-    requireTargets(METHODS[settings.method], fullConfig(settings), model);
+    requireTargets(method, config, model);
     return null;
   } catch (error) {
     if (error instanceof PapilioError) return error.message;

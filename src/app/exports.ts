@@ -2,7 +2,6 @@
 import type { GivenFile } from '../training/protocol.ts';
 import type { RunRecord } from './runs.ts';
 import { smooth } from './series.ts';
-import { fullConfig } from './settings.ts';
 
 /** Raw and smoothed, evaluations on the rows of their steps. */
 export function metricsCsv(run: RunRecord, beta: number): string {
@@ -37,8 +36,8 @@ export function metricsCsv(run: RunRecord, beta: number): string {
 
 /** Everything that decides the run, as JSON that the command line's --config understands in its `config`. */
 export function runJson(run: RunRecord): string {
-  const { preset, model, data, method, training } = run.settings;
-  return `${JSON.stringify({ name: run.name, preset, model, data, method, config: fullConfig(run.settings), training }, null, 2)}\n`;
+  const { preset, model, data, method, config, training } = run.settings;
+  return `${JSON.stringify({ name: run.name, preset, model, data, method, config, training }, null, 2)}\n`;
 }
 
 /** Loads the merged file and, for PEFT's methods, the adapter in Python. */

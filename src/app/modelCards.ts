@@ -7,6 +7,18 @@ const cardSchema = z.object({
   name: z.string(),
   family: z.string(),
   task: z.enum(['image-classification', 'causal-lm', 'masked-lm', 'text-classification', 'other']),
+  modelType: z.string().nullable(),
+  head: z.string().nullable(),
+  trains: z
+    .enum([
+      'image-classification',
+      'text-classification',
+      'token-classification',
+      'regression',
+      'masked-lm',
+      'causal-lm',
+    ])
+    .nullable(),
   opset: z.number(),
   parameters: z.number(),
   bytes: z.number(),

@@ -21,6 +21,7 @@ import {
   refuseValue,
   sameValue,
   trainingShape,
+  withField,
 } from './settings.ts';
 import { createShelfDesk, type ShelfDesk } from './shelf.ts';
 import { createStores, type Stores } from './stores.ts';
@@ -147,7 +148,12 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
     if (part === 'config' && startFrom !== null)
       return `the run goes on from ${startFrom.name}, whose own configuration counts`;
     const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
-    if (reason === null) setSettings({ ...settings, [part]: { ...settings[part], [key]: value } });
+    if (reason !== null) return reason;
+    setSettings(
+      part === 'config'
+        ? withField(settings, choice.getState().report, key, value)
+        : { ...settings, training: { ...settings.training, [key]: value } },
+    );
     return reason;
   }
 

@@ -1,8 +1,8 @@
 /**
  * The presets: partial settings laid over the defaults, each with the question it answers. Pure data; the command line reads them too.
- * Also where a method starts when it is chosen by hand.
  */
-import { METHODS, type MethodId } from '../adapters/registry.ts';
+import type { MethodId } from '../adapters/registry.ts';
+import { DEFAULT_METHOD } from '../adapters/start.ts';
 import type { TrainingSettings } from '../training/settings.ts';
 
 export interface Preset {
@@ -99,32 +99,11 @@ export const PRESETS: readonly Preset[] = [
     question: 'Does it work on your model and your data? Nothing is uploaded.',
     model: 'own',
     data: 'files',
-    method: 'boft',
-    config: { boft_block_size: 4, boft_n_butterfly_factor: 2, target_modules: 'all-linear' },
-    training: { learningRate: 1e-3, steps: 200, batchSize: 8 },
+    method: DEFAULT_METHOD,
+    config: {},
+    training: { steps: 200, batchSize: 8 },
   },
 ];
-
-/** Where a method starts on a model when it is not the preset's: PEFT's fields, and a learning rate that suits it. */
-export function startOf(
-  method: MethodId,
-  model: string,
-): { readonly config: Record<string, unknown>; readonly learningRate: number } {
-  const language = model === 'tales-gpt';
-  const targets = language
-    ? LLAMA_TARGETS
-    : model === 'own' || model === 'hub'
-      ? 'all-linear'
-      : GUIDE_TARGETS;
-  const head = language ? ['lm_head'] : ['classifier'];
-  const adapted = {
-    target_modules: targets,
-    ...(model === 'glyphs-vit' ? { modules_to_save: head } : {}),
-  };
-  const { targets: kind, start } = METHODS[method];
-  const where = kind === 'required' ? adapted : kind === 'none' ? { modules_to_save: head } : {};
-  return { config: { ...where, ...start.config }, learningRate: start.learningRate };
-}
 
 /** A preset by id, or the first. */
 export function presetById(id: string): Preset {

@@ -1,7 +1,7 @@
 /** From what is chosen on the page to what the trainer is asked for. */
 import { fail } from '../lib/errors.ts';
 import type { DataOptions, DataSource, ModelSource, RunRequest } from '../training/protocol.ts';
-import { fullConfig, sameValue } from './settings.ts';
+import { sameValue } from './settings.ts';
 import type { ChoiceState } from './stores.ts';
 
 export const DRAWING_SIZE = 32;
@@ -97,7 +97,7 @@ export function runRequest(choice: ChoiceState): RunRequest {
   return {
     ...sources(choice),
     method: settings.method,
-    config: fullConfig(settings) as unknown as Record<string, unknown>,
+    config: settings.config,
     training: settings.training,
     ...(choice.recompute ? { recompute: true } : {}),
     ...(startFrom?.method === settings.method ? { adapter: startFrom.files } : {}),

@@ -112,9 +112,9 @@ function brief(value: unknown): string {
 /** What a run's settings change, e.g. "OFT, b 8→4, seed 1→2". */
 export function describeRun(settings: PageSettings): string {
   const base = baseOf(settings);
-  const a = fullConfig(base) as unknown as Record<string, unknown>;
-  const b = fullConfig(settings) as unknown as Record<string, unknown>;
-  const config = differingFields(a, b).map(
+  const a = fullConfig(base, null) as unknown as Record<string, unknown>;
+  const b = fullConfig(settings, null) as unknown as Record<string, unknown>;
+  const config = differingFields(base.config, settings.config).map(
     (key) => `${label(fieldMeta(configShape(settings.method)[key]!), key)} ${brief(a[key])}→${brief(b[key])}`,
   );
   const ta = { ...base.training } as Record<string, unknown>;

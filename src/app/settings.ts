@@ -7,15 +7,20 @@ import type { CommonConfig } from '../adapters/fields.ts';
 import type { MethodId } from '../adapters/registry.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { refuseCommon } from '../adapters/rules.ts';
+import { startConfig } from '../adapters/start.ts';
+import type { TargetModel } from '../adapters/targets.ts';
+import type { Layer } from '../adapters/types.ts';
+import { PapilioError } from '../lib/errors.ts';
+import type { ModelReport } from '../training/protocol.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
-import { PRESETS, presetById, startOf } from './presets.ts';
+import { PRESETS, presetById } from './presets.ts';
 
 export interface PageSettings {
   readonly preset: string;
   readonly model: string;
   readonly data: string;
   readonly method: MethodId;
-  /** PEFT's fields as given; fields left out are at PEFT's defaults. */
+  /** PEFT's fields as given; those left out are where a run starts on the model. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
 }
@@ -43,16 +48,16 @@ export function baseSettings(presetId: string, choices: Choices = {}): PageSetti
   const wanted = choices.data ?? preset.data;
   const data = offered.includes(wanted) ? wanted : offered[0]!;
   const isPreset = model === preset.model && method === preset.method;
-  const start = startOf(method, model);
   return {
     preset: preset.id,
     model,
     data,
     method,
-    config: isPreset ? preset.config : start.config,
+    config: isPreset ? preset.config : {},
     training: trainingSchema.parse({
+      learningRate: METHODS[method].start.learningRate,
       ...preset.training,
-      ...(isPreset ? {} : { learningRate: start.learningRate }),
+      ...(isPreset ? {} : { learningRate: METHODS[method].start.learningRate }),
     }),
   };
 }
@@ -79,15 +84,81 @@ export function configShape(method: MethodId): Shape {
 
 export const trainingShape: Shape = trainingSchema.shape;
 
-/** The whole configuration with PEFT's defaults filled in. Every field of `settings.config` has passed {@link refuseValue}. */
-export function fullConfig(settings: PageSettings): CommonConfig {
-  return METHODS[settings.method].schema.parse(settings.config);
+/**
+ * The whole configuration: what is given, what a run starts with on this model, and PEFT's defaults. Every field of `settings.config` has
+ * passed {@link refuseValue}.
+ *
+ * @param report the model, once it is known
+ */
+export function fullConfig(settings: PageSettings, report: ModelReport | null): CommonConfig {
+  return startedConfig(settings, report).config;
+}
+
+/** As {@link fullConfig}, with a sentence for what was filled in. */
+export function startedConfig(
+  settings: PageSettings,
+  report: ModelReport | null,
+): { readonly config: CommonConfig; readonly notes: readonly string[] } {
+  const { config } = settings;
+  const method = METHODS[settings.method];
+  if (report === null)
+    return { config: method.schema.parse({ ...method.start.config([], config), ...config }), notes: [] };
+  const task = report.trains ?? (report.task === 'other' ? 'masked-lm' : report.task);
+  try {
+    const started = startConfig(method, config, { ...targetModel(report), head: report.head }, task);
+    return { config: method.schema.parse(started.config), notes: started.notes };
+  } catch (error) {
+    // An expression that cannot be read yet; whoever matches targets says so.
+    if (error instanceof PapilioError) return startedConfig(settings, null);
+    throw error;
+  }
+}
+
+const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
+
+export function layersOf(report: ModelReport): Layer[] {
+  return report.modules
+    .filter(({ kind }) => LAYER_KINDS.includes(kind))
+    .map((row) => ({
+      name: row.name,
+      kind: row.kind as Layer['kind'],
+      in: row.in,
+      out: row.out,
+      hasBias: row.hasBias,
+      ...(row.kernel && { kernel: row.kernel }),
+    }));
+}
+
+/** What target matching reads of a model. */
+export function targetModel(report: ModelReport): TargetModel {
+  const language = report.task === 'causal-lm' || report.task === 'masked-lm';
+  return {
+    layers: layersOf(report),
+    outputEmbedding: language ? report.head : null,
+    pretrained: true,
+    modelType: report.modelType,
+  };
+}
+
+/** The settings with one field of the configuration set; a field set to where the run starts is no longer given. */
+export function withField(
+  settings: PageSettings,
+  report: ModelReport | null,
+  key: string,
+  value: unknown,
+): PageSettings {
+  const base = baseOf(settings);
+  const { [key]: _, ...others } = settings.config;
+  const rest = { ...settings, config: others };
+  const atStart = (fullConfig(rest, report) as unknown as Record<string, unknown>)[key];
+  const isOpen = !Object.hasOwn(base.config, key) && sameValue(atStart, value);
+  return isOpen ? rest : { ...settings, config: { ...settings.config, [key]: value } };
 }
 
 /** Why the fields together are illegal, in PEFT's words, or null. */
 export function refuseConfig(settings: PageSettings): string | null {
   const method = METHODS[settings.method];
-  const given = fullConfig(settings);
+  const given = fullConfig(settings, null);
   // A run counted in epochs knows its steps only once its data is open; then it decides again.
   const decided = method.forRun?.({ ...given }, settings.training.steps);
   const config = { ...given, ...decided };

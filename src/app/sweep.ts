@@ -63,12 +63,12 @@ export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepD
     },
     async start({ methods, budget, steps }) {
       if (view.getState().isRunning) return;
-      const { settings } = choice.getState();
+      const { settings, report: card } = choice.getState();
       const about = { model: settings.model, data: settings.data, budget };
       view.setState({ ...empty, isRunning: true, about });
       try {
         const { model, data, training } = runRequest(choice.getState());
-        const config = { ...fullConfig(settings) } as Readonly<Record<string, unknown>>;
+        const config = { ...fullConfig(settings, card) } as Readonly<Record<string, unknown>>;
         const where = Object.fromEntries(
           WHERE.filter((key) => key in config).map((key) => [key, config[key]]),
         );
@@ -79,7 +79,7 @@ export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepD
             training: { ...training, steps, epochs: 0 },
             methods,
             budget,
-            where: { ...where, target_modules: where.target_modules ?? 'all-linear' },
+            where,
           },
           (event) => {
             if (!view.getState().isRunning) return;

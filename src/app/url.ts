@@ -4,7 +4,7 @@
  */
 
 import { presetById } from './presets.ts';
-import { baseOf, differingFields, fullConfig, type PageSettings, validateSettings } from './settings.ts';
+import { baseOf, differingFields, type PageSettings, validateSettings } from './settings.ts';
 
 const VERSION = '1';
 
@@ -28,9 +28,9 @@ export function encodeHash(settings: PageSettings): string {
   const out = new URLSearchParams({ v: VERSION, preset: settings.preset });
   for (const key of ['model', 'data', 'method'] as const)
     if (settings[key] !== preset[key]) out.set(key, settings[key]);
-  const config = fullConfig(settings) as unknown as Record<string, unknown>;
-  const baseConfig = fullConfig(base) as unknown as Record<string, unknown>;
-  for (const key of differingFields(baseConfig, config)) out.set(`c.${key}`, encodeValue(config[key]));
+  // Only what is given: what is left open is where a run starts, which depends on the model.
+  for (const key of differingFields(base.config, settings.config))
+    out.set(`c.${key}`, encodeValue(settings.config[key]));
   for (const key of differingFields({ ...base.training }, { ...settings.training }))
     if (key !== 'seed') out.set(`t.${key}`, encodeValue(settings.training[key as 'steps']));
   out.set('seed', String(settings.training.seed));

@@ -5,7 +5,6 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { METHODS, type MethodId, methodById } from '../adapters/registry.ts';
-import { startOf } from '../app/presets.ts';
 import { fail } from '../lib/errors.ts';
 import { runSweep } from '../training/sweep.ts';
 import { sweepMarkdown } from '../training/sweepTable.ts';
@@ -61,17 +60,12 @@ async function compare(values: Values<typeof options>): Promise<number> {
     fail('bad-argument', `--budget takes a number of parameters, not "${budget}".`);
   const methods = values.methods.split(',').map((word) => methodById(word).id);
   const given = await adapterConfig(values.config);
-  const { target_modules, modules_to_save } = startOf('oft', modelWord.replace(/^embedded:/, '')).config;
   const request: SweepRequest = {
     model: await modelSource(modelWord),
     data: { ...(await dataSource(dataWord)), ...dataOptions(values) },
     methods,
     budget,
-    where: {
-      target_modules: target_modules ?? 'all-linear',
-      ...(modules_to_save ? { modules_to_save } : {}),
-      ...given,
-    },
+    where: given,
     training: trainingSettings(values, methods[0]!),
     ...(values.lr === undefined
       ? {}

@@ -87,7 +87,7 @@ async function finetune(values: FinetuneValues): Promise<number> {
   const data = reportData(session.data, session.batches.options);
   for (const line of [...data.notes, ...session.warnings]) process.stderr.write(`${line}\n`);
   say(
-    `${session.counts.stored} trainable numbers (${session.counts.free} free), ${total} steps of ${training.batchSize * training.gradientAccumulation}`,
+    `${methodWord}${start.adapter === undefined && values.method === undefined ? ' (no --method given)' : ''}: ${session.counts.stored} trainable numbers (${session.counts.free} free), ${total} steps of ${training.batchSize * training.gradientAccumulation} at rate ${training.learningRate}`,
   );
 
   const forecast = typeof on.engines === 'function' ? null : await forecastBefore(on.engines, session.setup);

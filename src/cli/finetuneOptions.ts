@@ -1,5 +1,6 @@
 /** The flags of `papilio finetune`, and from them to settings and the adapter's configuration. */
 import { methodById } from '../adapters/registry.ts';
+import { DEFAULT_METHOD } from '../adapters/start.ts';
 import { fail } from '../lib/errors.ts';
 import type { WrittenWeight } from '../models/merge.ts';
 import { OPTIMIZERS, SCHEDULES, type TrainingSettings, trainingSchema } from '../training/settings.ts';
@@ -110,7 +111,8 @@ export const taskOptions = {
   config: {
     type: 'string',
     value: 'JSON',
-    about: "the method's settings as PEFT's adapter_config.json has them, or a file with them",
+    about:
+      "the method's settings as PEFT's adapter_config.json has them, or a file with them; what is left out suits the model",
     group: 'Model',
   },
   data: {
@@ -129,7 +131,7 @@ export const options = {
   method: {
     type: 'string',
     value: 'NAME',
-    about: 'oft, boft, fourierft, lora, …; an unknown name lists them all; needed unless --adapter is given',
+    about: `oft, boft, fourierft, lora, …; an unknown name lists them all; ${DEFAULT_METHOD} if neither it nor --adapter is given`,
     group: 'Model',
   },
   adapter: {

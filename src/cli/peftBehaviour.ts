@@ -41,6 +41,8 @@ function check(row: BehaviourRow): string | null {
   try {
     const { config } = validateConfig(method, { target_modules: ['lin'], ...asBuilt(row) });
     const selection = requireTargets(method, config, { layers: [target] });
+    const beyond = method.peftRefuses?.(target, config) ?? null;
+    if (beyond !== null) return refusalSaid(row, beyond);
     if (row.stage !== 'ok') return `accepted, though PEFT says: ${row.message}`;
     const found: Record<string, readonly number[]> = {};
     for (const { name, shape } of method.tensors(target, config))
@@ -62,6 +64,14 @@ function check(row: BehaviourRow): string | null {
       : `"${error.message}" instead of "${row.message}"`;
   }
 }
+
+/** Papilio adapts the layer and says that PEFT does not: in these words? */
+const refusalSaid = (row: BehaviourRow, said: string): string | null =>
+  row.stage === 'ok'
+    ? `says that PEFT refuses, which it does not: ${said}`
+    : said.includes(wording(row.message ?? ''))
+      ? null
+      : `"${said}" instead of "${row.message}"`;
 
 /** PEFT's reason; where it prints a Python set and no advice, Papilio lists and suggests. */
 function wording(message: string): string {

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { METHODS, type MethodId } from '../adapters/registry.ts';
-import { PRESETS, startOf } from '../app/presets.ts';
+import { PRESETS } from '../app/presets.ts';
 import { fail } from '../lib/errors.ts';
 import type { TrainingSettings } from '../training/settings.ts';
 import { finetuneCommand } from './finetune.ts';
@@ -33,13 +33,13 @@ function trials(): Trial[] {
   const guide = { ...own[0]!, name: 'letters-guide', training: { ...own[0]!.training, ...LONG } };
   const beside = (data: string, model: string, training: Partial<TrainingSettings>) =>
     (Object.keys(METHODS) as MethodId[]).map((method): Trial => {
-      const { config, learningRate } = startOf(method, model);
+      const { learningRate } = METHODS[method].start;
       return {
         name: `${method}-${data}`,
         model,
         data,
         method,
-        config,
+        config: {},
         training: { ...training, learningRate },
       };
     });
@@ -82,7 +82,7 @@ function table(figures: readonly Figure[]): string {
   return [
     '# Figures',
     '',
-    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only. Settings not shown are those of the preset or of `startOf` in `src/app/presets.ts`. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
+    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only. Settings not shown are those of the preset or of `src/adapters/start.ts`. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
     '',
     '| run | model | data | method | steps | learning rate | metric | before | after | examples | trainable stored / free | s/step | parity maxRel | runtime | date |',
     '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { readAdapter } from '../adapters/peft.ts';
 import { methodById } from '../adapters/registry.ts';
+import { DEFAULT_METHOD } from '../adapters/start.ts';
 import { fail } from '../lib/errors.ts';
 import type { NamedFile, RunRequest } from '../training/protocol.ts';
 import { adapterConfig, type FinetuneValues } from './finetuneOptions.ts';
@@ -12,11 +13,11 @@ export async function startFrom(
   values: Pick<FinetuneValues, 'adapter' | 'method' | 'config'>,
 ): Promise<Pick<RunRequest, 'method' | 'config' | 'adapter'>> {
   const { adapter: folder, method, config } = values;
-  if (folder === undefined) {
-    if (method === undefined)
-      return fail('bad-argument', 'finetune needs --method NAME, or --adapter DIR to go on from one.');
-    return { method: methodById(method).id, config: await adapterConfig(config) };
-  }
+  if (folder === undefined)
+    return {
+      method: method === undefined ? DEFAULT_METHOD : methodById(method).id,
+      config: await adapterConfig(config),
+    };
   if (config !== undefined)
     return fail(
       'bad-argument',

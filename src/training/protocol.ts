@@ -4,6 +4,7 @@
  */
 
 import type { MethodId } from '../adapters/registry.ts';
+import type { StartTask } from '../adapters/start.ts';
 import type { ParameterCount } from '../adapters/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
@@ -75,6 +76,11 @@ export interface ModelReport {
   readonly name: string;
   readonly family: string;
   readonly task: 'image-classification' | 'causal-lm' | 'masked-lm' | 'text-classification' | 'other';
+  /** `model_type` of config.json. */
+  readonly modelType: string | null;
+  /** The module that gives the scores, and the task that the model is made for, where they are known. */
+  readonly head: string | null;
+  readonly trains: StartTask | null;
   readonly opset: number;
   readonly parameters: number;
   readonly bytes: number;

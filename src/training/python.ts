@@ -12,6 +12,7 @@ import { type BatchPlan, planBatches } from './batchPlan.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
+import { beginsWith } from './setup.ts';
 import { type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
 import { withHeadFor } from './tasks.ts';
 
@@ -71,10 +72,10 @@ export async function storedProject(
   const { training } = request;
   const method = methodById(request.method);
   const opened = await openModel(request.model, around);
-  const { dataset } = await openData(request.data, opened, training, around);
+  const { dataset, task } = await openData(request.data, opened, training, around);
   const model = withHeadFor(opened.model, dataset, training.seed);
   const batches = planBatches(dataset, training, model.image, request.data.options?.padding);
-  const { config } = validateForRun(method, request.config, batches.totalSteps);
+  const { config } = validateForRun(method, beginsWith(request, model, task).config, batches.totalSteps);
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
   return projectOf({
     opened,

@@ -2,6 +2,7 @@
 import { kernelOf } from '../models/load.ts';
 import type { ModelReport, ModuleRow } from './protocol.ts';
 import type { OpenedModel } from './source.ts';
+import { tasksOf } from './tasks.ts';
 
 const size = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
 
@@ -25,6 +26,9 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
     name,
     family: model.family,
     task: model.task,
+    modelType: model.targets.modelType,
+    head: model.head,
+    trains: model.task === 'other' ? null : (tasksOf(opened)[0] ?? null),
     opset: model.onnx.opset,
     // A tied head is the embedding once more, and counts once, as in PyTorch.
     parameters: [...weights.values()].reduce((n, count) => n + count, 0),

@@ -42,10 +42,15 @@ export const trainingSchema = z
       description:
         'How the learning rate falls after the warm-up: not at all, on a line, or on half a cosine, to zero.',
     }),
-    warmupSteps: whole(20, 'Warm-up steps', 'Steps over which the learning rate rises from zero.', {
-      min: 0,
-      max: 100000,
-    }),
+    warmupSteps: whole(
+      20,
+      'Warm-up steps',
+      'Steps over which the learning rate rises from zero; at most a fifth of the run.',
+      {
+        min: 0,
+        max: 100000,
+      },
+    ),
     weightDecay: number(
       0,
       'Weight decay',
@@ -104,9 +109,14 @@ export const trainingSchema = z
 
 export type TrainingSettings = z.output<typeof trainingSchema>;
 
+/** The warm-up of a run of `total` steps: a short run, too, spends most of its steps at its rate. */
+export const warmupOf = ({ warmupSteps }: TrainingSettings, total: number): number =>
+  Math.min(warmupSteps, Math.floor(total / 5));
+
 /** Learning rate of update `step` (0-based) out of `total`: linear warm-up from 0, then the schedule down to 0. */
 export function learningRateAt(settings: TrainingSettings, step: number, total: number): number {
-  const { learningRate, schedule, warmupSteps } = settings;
+  const { learningRate, schedule } = settings;
+  const warmupSteps = warmupOf(settings, total);
   if (step < warmupSteps) return (learningRate * (step + 1)) / (warmupSteps + 1);
   if (schedule === 'constant') return learningRate;
   const progress = Math.min(1, (step - warmupSteps) / Math.max(1, total - warmupSteps));

@@ -4,12 +4,13 @@ import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { type AdapterPlan, type BaseParameter, initialValues } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
+import { type Started, startConfig } from '../adapters/start.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
 import type { Dataset } from '../data/types.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { type BatchPlan, planBatches } from './batchPlan.ts';
 import type { EngineRequest } from './engine.ts';
-import type { RunRequest } from './protocol.ts';
+import type { RunRequest, Task } from './protocol.ts';
 import { type OpenedData, type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
 import { fitStart, readStart } from './startAdapter.ts';
 import { lossOf, withHeadFor } from './tasks.ts';
@@ -33,6 +34,11 @@ export interface RunSetup {
   readonly warnings: readonly string[];
 }
 
+/** The configuration of a request with what it leaves open filled in for this model and task. */
+export function beginsWith({ method, config }: RunRequest, model: LoadedModel, task: Task): Started {
+  return startConfig(methodById(method), config, { ...model.targets, head: model.head }, task);
+}
+
 export async function setUpRun(
   request: RunRequest,
   around: Surroundings,
@@ -47,9 +53,10 @@ export async function setUpRun(
   const model = withHeadFor(first.model, dataset, training.seed);
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
   const batches = planBatches(dataset, training, model.image, request.data.options?.padding);
+  const begun = start ? null : beginsWith(request, model, data.task);
   const { config, warnings: configWarnings } = start
     ? { config: start.loaded.config, warnings: [] }
-    : validateForRun(method, request.config, batches.totalSteps);
+    : validateForRun(method, begun?.config, batches.totalSteps);
   const fitted = start && fitStart(start, model);
   const { plan, warnings } = chooseAdapter(
     method,
@@ -81,6 +88,12 @@ export async function setUpRun(
       recompute: request.recompute,
     },
     adapterHash: start?.hash ?? null,
-    warnings: [...configWarnings, ...(fitted?.warnings ?? []), ...warnings, ...model.warnings],
+    warnings: [
+      ...(begun?.notes ?? []),
+      ...configWarnings,
+      ...(fitted?.warnings ?? []),
+      ...warnings,
+      ...model.warnings,
+    ],
   };
 }

@@ -4,6 +4,7 @@
  */
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import { type Sized, sizeFor } from '../adapters/size.ts';
+import { DEFAULT_METHOD, startPlaces } from '../adapters/start.ts';
 import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
@@ -48,19 +49,16 @@ async function sizes(
   around: Surroundings,
 ): Promise<{ readonly method: MethodId; readonly sized: Sized | null; readonly reason: string | null }[]> {
   const opened = await openModel(request.model, around);
-  const { dataset } = await openData(request.data, opened, request.training, around);
+  const { dataset, task } = await openData(request.data, opened, request.training, around);
   const model = withHeadFor(opened.model, dataset, request.training.seed);
   const { totalSteps } = planBatches(dataset, request.training, model.image, request.data.options?.padding);
+  // The same places for all: PEFT's tables differ between methods.
+  const places = { ...model.targets, head: model.head };
+  const where = startPlaces(METHODS[DEFAULT_METHOD], request.where, places, task).config;
   return request.methods.map((method) => {
-    const found = sizeFor(
-      METHODS[method],
-      { ...request.where, bias: 'none' },
-      model.targets,
-      request.budget,
-      {
-        totalSteps,
-      },
-    );
+    const found = sizeFor(METHODS[method], { ...where, bias: 'none' }, model.targets, request.budget, {
+      totalSteps,
+    });
     return 'reason' in found
       ? { method, sized: null, reason: found.reason }
       : { method, sized: found, reason: null };

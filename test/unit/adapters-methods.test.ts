@@ -14,7 +14,7 @@ import { adjustToDivisor, triangleIndex, triangleSize } from '../../src/adapters
 import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/patterns.ts';
 import { METHODS, methodById, methodByPeftType } from '../../src/adapters/registry.ts';
 import { requireTargets } from '../../src/adapters/targets.ts';
-import type { LayerKind } from '../../src/adapters/types.ts';
+import type { AdapterMethod, LayerKind } from '../../src/adapters/types.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { figures, layer } from './adapters-fixtures.ts';
 
@@ -157,6 +157,8 @@ const behaviour = figures<{ rows: Behaviour[] }>('config_behaviour').rows.filter
   (row) => row.cuda_ext_available || !usesFactors(row),
 );
 
+const attemptedConfig = (method: AdapterMethod, row: Behaviour) => method.schema.parse({ ...row.config });
+
 describe('refusals and corrections', () => {
   it('covers every method that PEFT knows', () => {
     const known = Object.values(METHODS).filter((m) => m.fileNames !== 'any' && m.targets !== 'none');
@@ -170,6 +172,15 @@ describe('refusals and corrections', () => {
       const { config } = validateConfig(method, { target_modules: ['lin'], ...row.config });
       return { config, selection: requireTargets(method, config, { layers: [target] }) };
     };
+    const beyond = method.peftRefuses?.(target, attemptedConfig(method, row)) ?? null;
+    if (beyond !== null) {
+      // Adapted all the same, with PEFT's refusal as a remark.
+      expect(row.stage).toBe('inject');
+      expect(beyond).toBe(row.message);
+      expect(attempt().selection.warnings.join()).toContain(`PEFT cannot load this adapter`);
+      expect(attempt().selection.warnings.join()).toContain(row.message);
+      return;
+    }
     if (row.stage !== 'ok') {
       let error: unknown;
       try {

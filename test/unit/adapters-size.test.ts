@@ -60,7 +60,13 @@ describe.each(turned)('%s', (method) => {
 describe('a size', () => {
   it('takes the fields along that keep its scale', () => {
     const { config } = solved('lora', 20_000);
-    expect((config.lora_alpha as number) / (config.r as number)).toBe(2);
+    expect((config.lora_alpha as number) / (config.r as number)).toBe(1);
+    // FourierFT's update grows with the root of its frequencies, which its scaling takes back.
+    const [few, many] = [solved('fourierft', 500), solved('fourierft', 8_000)].map((s) => s.config);
+    const ratio = (few!.scaling as number) / (many!.scaling as number);
+    const frequencies = (many!.n_frequency as number) / (few!.n_frequency as number);
+    expect(frequencies).toBeGreaterThan(4);
+    expect(ratio / Math.sqrt(frequencies)).toBeCloseTo(1, 1);
   });
 
   it('is searched over all combinations of BOFT’s two settings', () => {

@@ -17,7 +17,7 @@ import {
   selectTargets,
   trainableBiases,
 } from '../../src/adapters/targets.ts';
-import type { LayerKind } from '../../src/adapters/types.ts';
+import type { AdapterMethod, LayerKind } from '../../src/adapters/types.ts';
 import { figures, layer } from './adapters-fixtures.ts';
 
 const { oft, boft, lora, head, full, fourierft } = METHODS;
@@ -69,7 +69,24 @@ describe('matching', () => {
   it('takes PEFT’s default targets for a known model type, or asks', () => {
     const { config } = validateConfig(oft, {});
     expect(requireTargets(oft, config, { layers: bert, modelType: 'bert' }).targets).toHaveLength(6);
-    expect(resolveTargets(fourierft, config, { layers: [], modelType: 'gpt2' })).toEqual(['mlp.c_proj']);
+    const of = (method: AdapterMethod, modelType: string) =>
+      resolveTargets(method, config, { layers: [], modelType });
+    expect(of(fourierft, 'gpt2')).toEqual(['mlp.c_proj']);
+    expect(of(lora, 'gpt2')).toEqual(['c_attn']);
+    expect(of(boft, 'gemma3_text')).toEqual(['q_proj', 'v_proj']);
+    expect(of(lora, 'deberta-v2')).toEqual(['query_proj', 'value_proj']);
+    expect(of(oft, 'deberta')).toEqual(['in_proj']);
+    expect(of(METHODS.vera, 'phi')).toEqual(['q_proj', 'v_proj']);
+    expect(of(METHODS.adalora, 'roberta')).toEqual(['query', 'key', 'value', 'dense']);
+    // AdaLoRA's and IA3's own tables leave these out.
+    expect(of(METHODS.adalora, 'mistral')).toEqual([]);
+    expect(of(METHODS.ia3, 'electra')).toEqual([]);
+    expect(of(METHODS.ia3, 'deberta-v2')).toEqual(['key_proj', 'value_proj', 'output.dense']);
+    // A family of the table whose names this model does not have.
+    const { config: named } = validateConfig(oft, { target_modules: of(oft, 'deberta-v2') });
+    expect(() => requireTargets(oft, named, { layers: bert, modelType: 'deberta-v2' })).toThrow(
+      /^Target modules \{'query_proj', 'value_proj'\} not found in the base model/,
+    );
     expect(() => requireTargets(oft, config, { layers: bert, modelType: 'constructor' })).toThrow(
       /no default for model type "constructor"/,
     );
@@ -155,7 +172,10 @@ describe('nothing matched', () => {
   };
 
   it.each([
-    [{ target_modules: ['qurey'] }, /"qurey" not found in the base model.*Did you mean "query"/],
+    [
+      { target_modules: ['qurey'] },
+      /Target modules \{'qurey'\} not found in the base model.*Did you mean "query"/,
+    ],
     [{ target_modules: ['nope'] }, /Modules of this model end in "query", "key", "value", "dense"/],
     [{ target_modules: 'query' }, /write \["query"\] as a list/],
     [{ target_modules: '.*\\.(quary|kee)' }, /must match the whole module name/],

@@ -4,10 +4,17 @@
  */
 import { describe, expect, test } from 'vitest';
 import { controlOf, stopsOf } from '../../src/app/controls.ts';
-import { derive, layersOf } from '../../src/app/derive.ts';
+import { derive } from '../../src/app/derive.ts';
 import { PRESETS } from '../../src/app/presets.ts';
 import { describeRun } from '../../src/app/runs.ts';
-import { baseSettings, configShape, fullConfig, refuseConfig, refuseValue } from '../../src/app/settings.ts';
+import {
+  baseSettings,
+  configShape,
+  fullConfig,
+  layersOf,
+  refuseConfig,
+  refuseValue,
+} from '../../src/app/settings.ts';
 import { groupLayers, inQuickSet, namesToList, splitName } from '../../src/app/targetEdit.ts';
 import { decodeHash, encodeHash } from '../../src/app/url.ts';
 import { visionReport } from './app-fixtures.ts';
@@ -49,7 +56,7 @@ describe('links', () => {
     };
     const back = decodeHash(encodeHash(settings));
     expect(back.problems).toEqual([]);
-    expect(fullConfig(back.settings)).toEqual(fullConfig(settings));
+    expect(fullConfig(back.settings, null)).toEqual(fullConfig(settings, null));
     expect(back.settings.training).toEqual(settings.training);
     expect(back.settings.method).toBe('lora');
   });

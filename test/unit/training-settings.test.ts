@@ -9,8 +9,8 @@ import { STEP_SCALARS, stepScalars } from '../../src/training/stepScalars.ts';
 
 const settings = (changes: Record<string, unknown> = {}) =>
   trainingSchema.parse({ learningRate: 0.4, warmupSteps: 3, ...changes });
-const curve = (changes: Record<string, unknown>, total: number) =>
-  Array.from({ length: total }, (_, step) => learningRateAt(settings(changes), step, total));
+const curve = (changes: Record<string, unknown>, total: number, shown = total) =>
+  Array.from({ length: shown }, (_, step) => learningRateAt(settings(changes), step, total));
 const near = (got: readonly number[], want: readonly number[]) => {
   expect(got).toHaveLength(want.length);
   got.forEach((v, i) => {
@@ -20,11 +20,22 @@ const near = (got: readonly number[], want: readonly number[]) => {
 
 describe('learning rate', () => {
   it('rises on a line, never from zero, then stays, falls on a line or on half a cosine', () => {
-    near(curve({ schedule: 'constant' }, 6), [0.1, 0.2, 0.3, 0.4, 0.4, 0.4]);
-    near(curve({ schedule: 'linear' }, 7), [0.1, 0.2, 0.3, 0.4, 0.3, 0.2, 0.1]);
+    near(curve({ schedule: 'constant' }, 20, 6), [0.1, 0.2, 0.3, 0.4, 0.4, 0.4]);
+    near(curve({ schedule: 'linear', warmupSteps: 1 }, 5), [0.2, 0.4, 0.3, 0.2, 0.1]);
     const half = 0.2;
     const root = Math.SQRT1_2;
-    near(curve({ schedule: 'cosine' }, 7), [0.1, 0.2, 0.3, 0.4, half * (1 + root), half, half * (1 - root)]);
+    near(curve({ schedule: 'cosine', warmupSteps: 1 }, 5), [
+      0.2,
+      0.4,
+      half * (1 + root),
+      half,
+      half * (1 - root),
+    ]);
+  });
+
+  it('spends at most a fifth of a run on the warm-up', () => {
+    near(curve({ schedule: 'constant', warmupSteps: 20 }, 10), [0.4 / 3, 0.8 / 3, ...Array(8).fill(0.4)]);
+    near(curve({ schedule: 'linear', warmupSteps: 20 }, 4), [0.4, 0.3, 0.2, 0.1]);
   });
 
   it.each(SCHEDULES)('%s never exceeds its peak nor falls below zero, also past the end', (schedule) => {

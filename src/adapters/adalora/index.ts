@@ -1,5 +1,6 @@
 /** AdaLoRA as PEFT has it: LoRA with a diagonal, whose ranks are shared out between the layers while training. */
 import { z } from 'zod';
+import { ADALORA_TARGETS } from '../defaultTargets.ts';
 import { biasField, dropoutField, field, fileFields, layerFields } from '../fields.ts';
 import { lora } from '../lora/index.ts';
 import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
@@ -147,24 +148,13 @@ export const adalora: AdapterMethod<AdaloraConfig> = {
     paper:
       'Zhang et al., Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, 2023 (arXiv:2303.10512)',
   },
-  start: { config: { init_r: 6, target_r: 4, lora_alpha: 12 }, learningRate: 5e-3 },
+  start: { learningRate: 5e-3, config: () => ({ lora_alpha: 24 }) },
   size: [{ field: 'init_r', values: { min: 1, max: 1024 }, alongside: ['target_r', 'lora_alpha'] }],
   schema,
   fixed: lora.fixed,
   requiredInFile: [],
   targets: 'required',
-  defaultTargets: {
-    t5: ['q', 'k', 'v', 'o', 'wi', 'wo'],
-    mt5: ['q', 'k', 'v', 'o', 'wi_0', 'wi_1', 'wo'],
-    bart: ['q_proj', 'k_proj', 'v_proj', 'out_proj', 'fc1', 'fc2'],
-    opt: ['q_proj', 'k_proj', 'v_proj', 'out_proj', 'fc1', 'fc2'],
-    roberta: ['query', 'key', 'value', 'dense'],
-    // PEFT has a default for these with LoRA only.
-    'xlm-roberta': [],
-    electra: [],
-    mistral: [],
-    phi: [],
-  },
+  defaultTargets: ADALORA_TARGETS,
   fileNames: ['lora_A', 'lora_B', 'lora_E'],
   refuse(config) {
     const { total_step, tinit, tfinal, beta1, beta2, orth_reg_weight } = config;

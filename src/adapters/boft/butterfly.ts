@@ -73,3 +73,16 @@ export function butterflyPermutation(dimension: number, block: number, index: nu
   }
   return perm;
 }
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+/** Sides of a block that are worth starting with, PEFT's default first. */
+const STARTS = [4, 2, 3, 5, 7, 11, 13];
+
+/**
+ * A block size that divides every dimension: PEFT's 4 where it does, else the nearest small one; 1, which turns nothing, where the
+ * dimensions have no small factor in common.
+ */
+export function blockFor(dimensions: readonly number[]): number {
+  const common = dimensions.reduce(gcd, 0);
+  return common === 0 ? STARTS[0]! : (STARTS.find((side) => common % side === 0) ?? 1);
+}

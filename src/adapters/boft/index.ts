@@ -4,8 +4,8 @@ import { biasField, field, fileFields, layerFields } from '../fields.ts';
 import { triangleSize } from '../oft/rule.ts';
 import { patchOf } from '../patches.ts';
 import { describeModule, noticeFanInFanOut, refuseInit } from '../rules.ts';
-import type { AdapterMethod, ModuleTensors, TensorInit } from '../types.ts';
-import { boftBlocks, butterflyPermutation, refuseBlocks } from './butterfly.ts';
+import type { AdapterMethod, Layer, ModuleTensors, TensorInit } from '../types.ts';
+import { blockFor, boftBlocks, butterflyPermutation, refuseBlocks } from './butterfly.ts';
 
 const schema = z.object({
   ...fileFields,
@@ -56,6 +56,9 @@ const schema = z.object({
 
 export type BoftConfig = z.output<typeof schema>;
 
+const refusedModule = (layer: Layer): string =>
+  `Target module ${describeModule(layer)} is not supported. Currently, only \`torch.nn.Linear\` and \`torch.nn.Conv2d\` (optionally quantized) are supported.`;
+
 /** The number of factors in a file is the first dimension of boft_R: PEFT without its CUDA extension trains one, whatever the config says. */
 function factorsInFile(tensors: ReadonlyMap<string, ModuleTensors>): number | null {
   let factors: number | null = null;
@@ -83,8 +86,9 @@ export const boft: AdapterMethod<BoftConfig> = {
       'Liu et al., Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization, 2023 (arXiv:2311.06243)',
   },
   start: {
-    config: { boft_block_size: 4, boft_n_butterfly_factor: 2, bias: 'boft_only' },
     learningRate: 4e-3,
+    config: (layers, { boft_block_num }) =>
+      (boft_block_num ?? 0) === 0 ? { boft_block_size: blockFor(layers.map((layer) => layer.in)) } : {},
   },
   size: [
     { field: 'boft_block_size', values: [2, 4, 8, 16, 32] },
@@ -105,9 +109,10 @@ export const boft: AdapterMethod<BoftConfig> = {
     }
     return refuseInit(config.init_weights);
   },
+  peftRefuses: (layer) => (layer.kind === 'conv1d' ? refusedModule(layer) : null),
   check(layer, config) {
-    if (layer.kind === 'conv1d' || layer.kind === 'embedding') {
-      return `Target module ${describeModule(layer)} is not supported. Currently, only \`torch.nn.Linear\` and \`torch.nn.Conv2d\` (optionally quantized) are supported.`;
+    if (layer.kind === 'embedding') {
+      return refusedModule(layer);
     }
     if (layer.kind !== 'conv2d') return refuseBlocks(layer.in, config);
     const { kernel } = patchOf(layer);

@@ -1,5 +1,6 @@
 /** FourierFT as PEFT has it: the weight update is the inverse Fourier transform of a few learned real coefficients. */
 import { z } from 'zod';
+import { FOURIERFT_TARGETS } from '../defaultTargets.ts';
 import { biasField, field, fileFields, layerFields } from '../fields.ts';
 import { lookupFrequencyPattern } from '../patterns.ts';
 import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
@@ -55,6 +56,30 @@ export function frequencyCount(layer: Layer, config: FourierftConfig): number {
   return lookupFrequencyPattern(config.n_frequency_pattern, layer.name, config.n_frequency);
 }
 
+/**
+ * What the paper trains: squares of width 768, 1000 frequencies, a scaling of 150 at a rate of 5e-2. Ten times the scaling at a tenth of the
+ * rate is the same update, at a rate that also suits a head that trains beside it.
+ */
+const PAPER = { width: 768, frequencies: 1000, scaling: 1500 };
+
+/**
+ * Frequencies and scaling for layers of these sizes, beginning without effect.
+ *
+ * With n coefficients of size s, an entry of ΔW has size α s √(n/2) / (d_out d_in), while one of W has about 1 / √d_in. So the share of
+ * W that a step of Adam changes is proportional to α √n / (d_out √d_in); α keeps it what it is for the paper's sizes. Unchanged it would be 40
+ * times too much for a model of width 64. Layers of several sizes share one α: their geometric mean counts.
+ */
+function fourierStart(layers: readonly Layer[], given: Readonly<Record<string, unknown>>) {
+  const { width, frequencies, scaling } = PAPER;
+  const fewest = Math.min(frequencies, ...layers.map((layer) => layer.in * layer.out));
+  const n = typeof given.n_frequency === 'number' ? given.n_frequency : fewest;
+  const sizes = layers.map((layer) => Math.log(layer.out * Math.sqrt(layer.in)));
+  const mean =
+    layers.length === 0 ? width ** 1.5 : Math.exp(sizes.reduce((a, b) => a + b, 0) / layers.length);
+  const suited = scaling * (mean / width ** 1.5) * Math.sqrt(frequencies / Math.max(1, n));
+  return { n_frequency: fewest, scaling: Number(suited.toPrecision(2)), init_weights: true };
+}
+
 export const fourierft: AdapterMethod<FourierftConfig> = {
   id: 'fourierft',
   peftType: 'FOURIERFT',
@@ -69,13 +94,13 @@ export const fourierft: AdapterMethod<FourierftConfig> = {
     paper:
       'Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, 2024 (arXiv:2405.03003)',
   },
-  start: { config: { n_frequency: 500, scaling: 50, init_weights: true }, learningRate: 2e-2 },
+  start: { learningRate: 5e-3, config: fourierStart },
   size: [{ field: 'n_frequency', values: { min: 1, max: 1_000_000 } }],
   schema,
   fixed: {},
   requiredInFile: [],
   targets: 'required',
-  defaultTargets: { gpt2: ['mlp.c_proj'], gpt_bigcode: ['mlp.c_proj'] },
+  defaultTargets: FOURIERFT_TARGETS,
   fileNames: ['fourierft_spectrum'],
   refuse(config) {
     if (config.random_loc_seed === null) return 'manual_seed expected a long, but got NoneType';

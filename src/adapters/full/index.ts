@@ -25,7 +25,7 @@ export const full: AdapterMethod<FullConfig> = {
     tryThis: 'Compare its parameter count and its held-out score with an adapter of a hundredth of the size.',
     paper: 'Baseline',
   },
-  start: { config: {}, learningRate: 5e-4 },
+  start: { learningRate: 5e-4, config: () => ({}) },
   schema,
   fixed: {},
   requiredInFile: [],

@@ -18,7 +18,7 @@ export const head: AdapterMethod<HeadConfig> = {
     tryThis: 'Run it first on your task: what an adapter adds is the distance to this curve.',
     paper: 'Baseline (linear probing)',
   },
-  start: { config: {}, learningRate: 4e-3 },
+  start: { learningRate: 4e-3, config: () => ({}) },
   schema,
   fixed: {},
   requiredInFile: [],

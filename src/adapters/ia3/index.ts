@@ -52,8 +52,12 @@ export const ia3: AdapterMethod<Ia3Config> = {
       'Liu et al., Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning, 2022 (arXiv:2205.05638)',
   },
   start: {
-    config: { feedforward_modules: '.*\\.(fc2|down_proj|wo|output\\.dense|mlp\\.c_proj)' },
-    learningRate: 2e-2,
+    learningRate: 1e-2,
+    // PEFT's table has its own for the families it knows; these are the same layers of others.
+    config: (_layers, { target_modules }) =>
+      target_modules === 'all-linear'
+        ? { feedforward_modules: '.*\\.(fc2|down_proj|wo|output\\.dense|mlp\\.c_proj)' }
+        : {},
   },
   schema,
   fixed: {},
@@ -65,7 +69,7 @@ export const ia3: AdapterMethod<Ia3Config> = {
   fileNames: ['ia3_l'],
   complete(config, modelType) {
     const known = Object.hasOwn(IA3_DEFAULTS, modelType ?? '') ? IA3_DEFAULTS[modelType!] : undefined;
-    return config.feedforward_modules !== null || known === undefined || known.target.length === 0
+    return config.feedforward_modules !== null || known === undefined
       ? config
       : { ...config, feedforward_modules: [...known.feedforward] };
   },

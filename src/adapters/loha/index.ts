@@ -1,7 +1,7 @@
 /** LoHa as PEFT has it: the update is the entrywise product of two low-rank matrices, whose rank can reach r squared. */
 import { z } from 'zod';
 import { field } from '../fields.ts';
-import { kaiming, lycorisFields, lycorisScale, refuseLycoris } from '../lycoris.ts';
+import { kaiming, lycorisFields, lycorisScale, peftRefusesLycoris, refuseLycoris } from '../lycoris.ts';
 import type { AdapterMethod, Layer, TensorSpec } from '../types.ts';
 
 const schema = z.object({
@@ -41,7 +41,7 @@ export const loha: AdapterMethod<LohaConfig> = {
     paper:
       'Hyeon-Woo et al., FedPara: Low-Rank Hadamard Product for Communication-Efficient Federated Learning, 2021 (arXiv:2108.06098)',
   },
-  start: { config: { r: 4, alpha: 8 }, learningRate: 5e-3 },
+  start: { learningRate: 5e-3, config: () => ({}) },
   size: [{ field: 'r', values: { min: 1, max: 1024 }, alongside: ['alpha'] }],
   schema,
   fixed: {},
@@ -49,9 +49,8 @@ export const loha: AdapterMethod<LohaConfig> = {
   targets: 'required',
   fileNames: ['hada_w1_a', 'hada_w1_b', 'hada_w2_a', 'hada_w2_b'],
   refuse: () => null,
-  check(layer, config) {
-    return refuseLycoris(layer, config);
-  },
+  peftRefuses: peftRefusesLycoris,
+  check: refuseLycoris,
   notice: () => null,
   count(layer, config) {
     const stored = 2 * lycorisScale(layer, config).rank * (layer.in + layer.out);

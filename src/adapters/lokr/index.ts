@@ -1,7 +1,7 @@
 /** LoKr as PEFT has it: the update is the Kronecker product of a small matrix and one that is whole or of low rank. */
 import { z } from 'zod';
 import { field } from '../fields.ts';
-import { kaiming, lycorisFields, lycorisScale, refuseLycoris } from '../lycoris.ts';
+import { kaiming, lycorisFields, lycorisScale, peftRefusesLycoris, refuseLycoris } from '../lycoris.ts';
 import { patchOf } from '../patches.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
 import { kroneckerShape } from './factorise.ts';
@@ -76,7 +76,7 @@ export const lokr: AdapterMethod<LokrConfig> = {
     paper:
       'Yeh et al., Navigating Text-To-Image Customization: From LyCORIS Fine-Tuning to Model Evaluation, 2023 (arXiv:2309.14859)',
   },
-  start: { config: { r: 8, alpha: 16 }, learningRate: 1e-2 },
+  start: { learningRate: 1e-2, config: () => ({}) },
   size: [{ field: 'r', values: Array.from({ length: 64 }, (_, i) => i + 1), alongside: ['alpha'] }],
   schema,
   fixed: {},
@@ -84,9 +84,8 @@ export const lokr: AdapterMethod<LokrConfig> = {
   targets: 'required',
   fileNames: ['lokr_w1', 'lokr_w1_a', 'lokr_w1_b', 'lokr_w2', 'lokr_w2_a', 'lokr_w2_b'],
   refuse: () => null,
-  check(layer, config) {
-    return refuseLycoris(layer, config);
-  },
+  peftRefuses: peftRefusesLycoris,
+  check: refuseLycoris,
   notice: () => null,
   count(layer, config) {
     const stored = tensors(layer, config).reduce(

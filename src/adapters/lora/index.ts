@@ -136,7 +136,7 @@ export const lora: AdapterMethod<LoraConfig> = {
     tryThis: 'Choose the rank whose parameter count is nearest to your BOFT run and compare the two curves.',
     paper: 'Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021 (arXiv:2106.09685)',
   },
-  start: { config: { r: 4, lora_alpha: 8 }, learningRate: 2e-3 },
+  start: { learningRate: 4e-3, config: () => ({}) },
   size: [{ field: 'r', values: { min: 1, max: 1024 }, alongside: ['lora_alpha'] }],
   schema,
   fixed: {

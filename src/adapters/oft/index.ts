@@ -95,7 +95,7 @@ export const oft: AdapterMethod<OftConfig> = {
     paper:
       'Qiu et al., Controlling Text-to-Image Diffusion by Orthogonal Finetuning, 2023 (arXiv:2306.07280)',
   },
-  start: { config: { oft_block_size: 8 }, learningRate: 4e-3 },
+  start: { learningRate: 2e-3, config: () => ({}) },
   size: [{ field: 'oft_block_size', values: [2, 4, 8, 16, 32, 64, 128] }],
   schema,
   fixed: {},
@@ -112,14 +112,15 @@ export const oft: AdapterMethod<OftConfig> = {
     return refuseInit(config.init_weights);
   },
   check(layer) {
-    if (layer.kind === 'conv1d') {
-      return `Target module ${describeModule(layer)} is not supported. Currently, only the following modules are supported: \`torch.nn.Linear\`, \`torch.nn.Conv2d\`.`;
-    }
     if (layer.kind === 'conv2d' && patchOf(layer).area > 1) {
       return 'OFT turns every patch of a convolution with stride 1 and sums them where they overlap, without normalising, so it is neither the identity at the start nor equal to its own merge; choose linear layers or convolutions with a kernel of 1.';
     }
     return null;
   },
+  peftRefuses: (layer) =>
+    layer.kind === 'conv1d'
+      ? `Target module ${describeModule(layer)} is not supported. Currently, only the following modules are supported: \`torch.nn.Linear\`, \`torch.nn.Conv2d\`.`
+      : null,
   notice(layer, config) {
     const dimension = rotated(layer);
     const [name, requested] =
@@ -127,9 +128,13 @@ export const oft: AdapterMethod<OftConfig> = {
         ? (['oft_block_size', config.oft_block_size] as const)
         : (['r', config.r] as const);
     const adjusted = adjustToDivisor(dimension, requested);
-    if (adjusted !== requested)
-      return `Invalid \`${name}\` (${requested})! Adjusted \`${name}\` to (${adjusted}).`;
-    return noticeFanInFanOut(layer, config.fan_in_fan_out);
+    const { block } = oftBlocks(dimension, config);
+    const nothing = block === 1 ? 'A block of 1 is the identity: no numbers train there.' : null;
+    if (adjusted !== requested) {
+      const said = `Invalid \`${name}\` (${requested})! Adjusted \`${name}\` to (${adjusted}).`;
+      return nothing === null ? said : `${said} ${nothing}`;
+    }
+    return nothing ?? noticeFanInFanOut(layer, config.fan_in_fan_out);
   },
   count(layer, config) {
     const { block, stored } = oftBlocks(rotated(layer), config);

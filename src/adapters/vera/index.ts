@@ -1,6 +1,7 @@
 /** VeRA as PEFT has it: one pair of frozen random matrices for the whole model, and two learned vectors per layer that scale them. */
 import { z } from 'zod';
 import { fail } from '../../lib/errors.ts';
+import { VERA_TARGETS } from '../defaultTargets.ts';
 import { biasField, dropoutField, field, fileFields, layerFields } from '../fields.ts';
 import { describeModule, noticeFanInFanOut } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
@@ -92,13 +93,13 @@ export const vera: AdapterMethod<VeraConfig> = {
       'Double the rank: each layer gains only that many numbers, as A and B do not train. Then change the projection seed and see how little it matters.',
     paper: 'Kopiczko et al., VeRA: Vector-based Random Matrix Adaptation, 2023 (arXiv:2310.11454)',
   },
-  start: { config: { r: 64 }, learningRate: 2e-2 },
+  start: { learningRate: 1e-2, config: () => ({}) },
   size: [{ field: 'r', values: { min: 1, max: 4096 } }],
   schema,
   fixed: {},
   requiredInFile: [],
   targets: 'required',
-  defaultTargets: { phi: ['q_proj', 'v_proj'] },
+  defaultTargets: VERA_TARGETS,
   fileNames: ['vera_lambda_b', 'vera_lambda_d'],
   sharedNames: ['vera_A', 'vera_B'],
   refuse(config) {

@@ -31,12 +31,13 @@ def arguments():
 
 
 def learning_rate_at(step, total, peak):
-    """Rate of the 0-based update `step`: a linear rise over WARMUP_STEPS that starts above 0, then the schedule down to 0."""
-    if step < settings.WARMUP_STEPS:
-        return peak * (step + 1) / (settings.WARMUP_STEPS + 1)
+    """Rate of the 0-based update `step`: a linear rise over WARMUP_STEPS, at most a fifth of the run, that starts above 0, then the schedule down to 0."""
+    warmup = min(settings.WARMUP_STEPS, total // 5)
+    if step < warmup:
+        return peak * (step + 1) / (warmup + 1)
     if settings.SCHEDULE == "constant":
         return peak
-    progress = min(1.0, (step - settings.WARMUP_STEPS) / max(1, total - settings.WARMUP_STEPS))
+    progress = min(1.0, (step - warmup) / max(1, total - warmup))
     if settings.SCHEDULE == "linear":
         return peak * (1 - progress)
     return peak * (1 + math.cos(math.pi * progress)) / 2

@@ -6,7 +6,7 @@ import { METHODS } from '../../adapters/registry.ts';
 import { FAMILIES } from '../../adapters/types.ts';
 import { controlOf, stopsOf } from '../../app/controls.ts';
 import { derive } from '../../app/derive.ts';
-import { baseOf, configShape, fullConfig } from '../../app/settings.ts';
+import { baseOf, configShape, fullConfig, withField } from '../../app/settings.ts';
 import { Formula } from '../parts/Formula.tsx';
 import { Section } from '../parts/Section.tsx';
 import { useChoice, usePage } from '../usePage.ts';
@@ -86,11 +86,11 @@ function MethodForm() {
   const settings = useChoice((s) => s.settings);
   const report = useChoice((s) => s.report);
   const shape = configShape(settings.method);
-  const config = fullConfig(settings) as unknown as Record<string, unknown>;
-  const initial = fullConfig(baseOf(settings)) as unknown as Record<string, unknown>;
+  const config = fullConfig(settings, report) as unknown as Record<string, unknown>;
+  const initial = fullConfig(baseOf(settings), report) as unknown as Record<string, unknown>;
   /** Why a value is illegal with everything else as it is. */
   const reasonFor = (key: string, value: number): string | null => {
-    const { problem } = derive({ ...settings, config: { ...settings.config, [key]: value } }, report);
+    const { problem } = derive(withField(settings, report, key, value), report);
     return problem;
   };
   const { steps, epochs } = settings.training;

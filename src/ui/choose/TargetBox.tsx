@@ -14,8 +14,9 @@ const words = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
 export function TargetBox() {
   const page = usePage();
   const settings = useChoice((s) => s.settings);
+  const report = useChoice((s) => s.report);
   const { selection, rows, problem } = useDerived();
-  const given = fullConfig(settings).target_modules ?? null;
+  const given = fullConfig(settings, report).target_modules ?? null;
   const isExpression = typeof given === 'string';
   const [text, setText] = useState(asText(given));
   const outside = JSON.stringify(given);

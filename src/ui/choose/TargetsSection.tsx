@@ -23,23 +23,24 @@ const QUICK: readonly { readonly set: QuickSet; readonly title: string }[] = [
 export function TargetsSection() {
   const page = usePage();
   const settings = useChoice((s) => s.settings);
+  const report = useChoice((s) => s.report);
   const derived = useDerived();
   const method = METHODS[settings.method];
+  const config = fullConfig(settings, report) as unknown as Record<string, unknown>;
+  const initial = fullConfig(baseOf(settings), report) as unknown as Record<string, unknown>;
   const layers = derived.rows.map(({ layer }) => layer);
   const selected = derived.selection?.targets.length ?? 0;
   const saved = derived.selection?.saved.length ?? 0;
 
   const setNames = (chosen: ReadonlySet<string>) => {
     page.setConfig('target_modules', namesToList(chosen, layers));
-    if (fullConfig(settings).layers_to_transform != null) page.setConfig('layers_to_transform', null);
+    if (config.layers_to_transform != null) page.setConfig('layers_to_transform', null);
   };
   const quick = (set: QuickSet) => {
     if (set === 'all-linear') return page.setConfig('target_modules', 'all-linear');
     return setNames(new Set(layers.filter((layer: Layer) => inQuickSet(set, layer)).map(({ name }) => name)));
   };
   const shape = configShape(settings.method);
-  const config = fullConfig(settings) as unknown as Record<string, unknown>;
-  const initial = fullConfig(baseOf(settings)) as unknown as Record<string, unknown>;
   const others = Object.keys(shape).filter(
     (key) => fieldMeta(shape[key]!)?.group === 'targets' && key !== 'target_modules',
   );

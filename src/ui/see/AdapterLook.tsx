@@ -1,7 +1,7 @@
 /** A look inside an opened adapter: its factors and what it does to one module's weight. */
 import { useMemo } from 'react';
 import { METHODS } from '../../adapters/registry.ts';
-import { layersOf } from '../../app/derive.ts';
+import { layersOf } from '../../app/settings.ts';
 import type { ShelfView } from '../../app/shelf.ts';
 import type { ShelfRow } from '../../training/shelf/types.ts';
 import { Picker } from '../parts/Picker.tsx';

@@ -10,6 +10,7 @@ import { Learnt } from './Learnt.tsx';
 export function Inside() {
   const page = usePage();
   const settings = useChoice((s) => s.settings);
+  const report = useChoice((s) => s.report);
   const derived = useDerived();
   const wanted = useUi((s) => s.module);
   const inspection = useRun((s) => s.inspection);
@@ -22,8 +23,8 @@ export function Inside() {
   const layer = targets.find(({ name }) => name === wanted) ?? targets[0];
   const method = METHODS[settings.method];
   const pattern = useMemo(
-    () => (layer === undefined ? null : method.pattern(layer, fullConfig(settings))),
-    [layer, method, settings],
+    () => (layer === undefined ? null : method.pattern(layer, fullConfig(settings, report))),
+    [layer, method, settings, report],
   );
   if (layer === undefined || pattern === null || pattern.role === 'none') {
     return (

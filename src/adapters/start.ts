@@ -1,0 +1,184 @@
+/**
+ * Where a run begins that a person starts: what a configuration leaves open is filled in so that the first try works on this model -
+ * targets, the head that trains beside the adapter, the task, and the few fields whose PEFT default does not suit every size. Page and
+ * command line both begin here. A configuration that is read (an adapter_config.json) is not changed: there PEFT's defaults stand.
+ */
+import type { CommonConfig } from './fields.ts';
+import { savedEntries, savedTest } from './matching.ts';
+import type { MethodId } from './registry.ts';
+import { resolveTargets, selectTargets, type TargetModel } from './targets.ts';
+import type { AdapterMethod, Layer } from './types.ts';
+
+/** What a run trains a model for. */
+export type StartTask =
+  | 'image-classification'
+  | 'text-classification'
+  | 'token-classification'
+  | 'regression'
+  | 'masked-lm'
+  | 'causal-lm';
+
+export interface StartModel extends TargetModel {
+  /** The module that gives the scores, where it is known. */
+  readonly head: string | null;
+}
+
+/** A configuration as it was given: PEFT's fields, those left out open. */
+export type Given = Readonly<Record<string, unknown>>;
+
+export interface Started {
+  /** The given fields and those that were filled in. */
+  readonly config: Given;
+  /** What was filled in, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/** The method of a run that names none. */
+export const DEFAULT_METHOD: MethodId = 'oft';
+
+/** What PEFT calls the tasks that it knows. */
+const PEFT_TASKS: Readonly<Record<StartTask, string | null>> = {
+  'text-classification': 'SEQ_CLS',
+  regression: 'SEQ_CLS',
+  'token-classification': 'TOKEN_CLS',
+  'causal-lm': 'CAUSAL_LM',
+  'masked-lm': null,
+  'image-classification': null,
+};
+
+const CLASSIFIES: readonly StartTask[] = [
+  'text-classification',
+  'regression',
+  'token-classification',
+  'image-classification',
+];
+
+const isOpen = (given: Given, key: string): boolean => !Object.hasOwn(given, key);
+const isUnset = (given: Given, key: string): boolean => (given[key] ?? null) === null;
+
+/** Whether entries of modules_to_save, with what the task adds to them, cover a module. */
+const saves = (entries: unknown, task: string | null, module: string): boolean =>
+  savedTest(
+    savedEntries({ modules_to_save: Array.isArray(entries) ? entries.map(String) : null, task_type: task }),
+  )(module);
+
+/**
+ * The head of a classifier trains whole and is saved beside the adapter, as PEFT has it for SEQ_CLS and TOKEN_CLS; of a picture model,
+ * for which PEFT knows no task, the same. Not where modules_to_save or task_type is given (an empty list leaves the head as it is), nor
+ * where target_modules names the head, so that the adapter itself adapts it. The task is written as PEFT names it, where it says no
+ * more than the configuration does.
+ *
+ * @param targetsHead whether target_modules was given and matches the head
+ */
+export function withTaskHead(
+  method: Pick<AdapterMethod, 'targets'>,
+  given: Given,
+  task: StartTask,
+  head: string | null,
+  targetsHead = false,
+): Started {
+  const peft = PEFT_TASKS[task];
+  const classifies = CLASSIFIES.includes(task);
+  const wantsHead = head !== null && (classifies || method.targets === 'none');
+  if (!isOpen(given, 'task_type') && !wantsHead) return { config: given, notes: [] };
+  const asTask = isOpen(given, 'task_type') && peft !== null ? { task_type: peft } : {};
+  if (!wantsHead || targetsHead) return { config: classifies ? given : { ...given, ...asTask }, notes: [] };
+
+  if (!isOpen(given, 'modules_to_save')) {
+    const whole = saves(given.modules_to_save, null, head);
+    return { config: whole || !classifies ? { ...given, ...asTask } : given, notes: [] };
+  }
+  // A task that was given says what trains; the method "head" has nothing else to train.
+  if (!isOpen(given, 'task_type') && method.targets !== 'none') return { config: given, notes: [] };
+  const config = { ...given, ...asTask };
+  const covered = saves(null, String(config.task_type ?? ''), head);
+  return {
+    config: covered ? config : { ...config, modules_to_save: [head] },
+    notes:
+      method.targets === 'none'
+        ? []
+        : [
+            `The head ${head} trains whole beside the adapter and is saved with it${peft !== null && covered ? `, as PEFT does for ${peft}` : ''}; "modules_to_save": [] leaves it as it is.`,
+          ],
+  };
+}
+
+/** Targets for a configuration that names none: PEFT's for the model's family, else all linear layers but the head. */
+function withTargets(method: AdapterMethod, given: Given, model: StartModel): Started {
+  if (method.targets !== 'required' || !isUnset(given, 'target_modules')) return { config: given, notes: [] };
+  const family = model.modelType ?? null;
+  const table = resolveTargets(method, open(method, given), model);
+  if (table.length > 0)
+    return {
+      config: { ...given, target_modules: table },
+      notes: [
+        `Target modules: ${typeof table === 'string' ? table : table.join(', ')}, PEFT's for model type ${JSON.stringify(family)}.`,
+      ],
+    };
+  const { head } = model;
+  const left = head === null || model.outputEmbedding === head || isSaved(given, head) ? null : head;
+  const exclude = left === null || !isUnset(given, 'exclude_modules') ? {} : { exclude_modules: [left] };
+  return {
+    config: { ...given, target_modules: 'all-linear', ...exclude },
+    notes: [
+      `Target modules: all linear layers${head === null ? '' : ' but the head'}; PEFT has no default for model type ${JSON.stringify(family ?? 'unknown')}.`,
+    ],
+  };
+}
+
+const isSaved = (given: Given, module: string): boolean =>
+  saves(given.modules_to_save, typeof given.task_type === 'string' ? given.task_type : null, module);
+
+/** The configuration as far as target matching reads it; nothing is judged yet. */
+function open(method: AdapterMethod, given: Given): CommonConfig {
+  const known = Object.entries(given).filter(
+    ([key, value]) => method.schema.shape[key]?.safeParse(value).success,
+  );
+  return method.schema.parse(Object.fromEntries(known));
+}
+
+function targetLayers(method: AdapterMethod, given: Given, model: StartModel): readonly Layer[] {
+  if (method.targets !== 'required') return [];
+  const names = new Set(selectTargets(method, open(method, given), model).targets);
+  return model.layers.filter(({ name }) => names.has(name));
+}
+
+const isObject = (given: unknown): boolean =>
+  typeof given === 'object' && given !== null && !Array.isArray(given);
+
+/** Where the method acts: targets and head, the fields of the method itself left open. */
+export function startPlaces(
+  method: AdapterMethod,
+  given: Given,
+  model: StartModel,
+  task: StartTask,
+): Started {
+  const named = isUnset(given, 'target_modules') ? [] : targetLayers(method, given, model);
+  const isWide = String(given.target_modules).toLowerCase() === 'all-linear';
+  const namesHead = !isWide && named.some(({ name }) => name === model.head);
+  const headed = withTaskHead(method, given, task, model.head, namesHead);
+  const placed = withTargets(method, headed.config, model);
+  return { config: placed.config, notes: [...placed.notes, ...headed.notes] };
+}
+
+/**
+ * Fills in what a run's configuration leaves open. A configuration with a `peft_type` is an adapter_config.json: of it only targets are
+ * filled in.
+ *
+ * @param given PEFT's fields as a person gave them; not judged here
+ * @throws PapilioError 'illegal-config' for an expression of targets that cannot be read
+ */
+export function startConfig(
+  method: AdapterMethod,
+  given: Given,
+  model: StartModel,
+  task: StartTask,
+): Started {
+  // What is no object is refused where configurations are checked.
+  if (!isObject(given)) return { config: given, notes: [] };
+  if (!isOpen(given, 'peft_type')) return withTargets(method, given, model);
+  const { config, notes } = startPlaces(method, given, model, task);
+  const fields = method.start.config(targetLayers(method, config, model), config);
+  const filled = Object.entries(fields).filter(([key]) => isOpen(given, key));
+  return { config: { ...Object.fromEntries(filled), ...config }, notes };
+}
