@@ -70,7 +70,7 @@ const saves = (entries: unknown, task: string | null, module: string): boolean =
  *
  * @param targetsHead whether target_modules was given and matches the head
  */
-export function withTaskHead(
+function withTaskHead(
   method: Pick<AdapterMethod, 'targets'>,
   given: Given,
   task: StartTask,

@@ -110,7 +110,7 @@ export const trainingSchema = z
 export type TrainingSettings = z.output<typeof trainingSchema>;
 
 /** The warm-up of a run of `total` steps: a short run, too, spends most of its steps at its rate. */
-export const warmupOf = ({ warmupSteps }: TrainingSettings, total: number): number =>
+const warmupOf = ({ warmupSteps }: TrainingSettings, total: number): number =>
   Math.min(warmupSteps, Math.floor(total / 5));
 
 /** Learning rate of update `step` (0-based) out of `total`: linear warm-up from 0, then the schedule down to 0. */
