@@ -2,6 +2,7 @@
 import { fitted } from '../data/pictures.ts';
 import { frame } from '../data/rows.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { tokenizerSettings } from '../data/tokenizerSettings.ts';
 import { completeFeeds } from '../inference/feeds.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
@@ -53,13 +54,13 @@ export function settingsOf(
   const json = (name: string) => JSON.parse(text(name) ?? '{}') as Record<string, unknown>;
   const config = json('config.json');
   const tokenizer = text('tokenizer.json');
+  const { config: tokenizerConfig, template } = tokenizerSettings(text);
   return {
     kind,
     labels,
-    tokenizer:
-      tokenizer === null ? null : loadTokenizer(tokenizer, text('tokenizer_config.json') ?? undefined),
-    tokenizerConfig: json('tokenizer_config.json'),
-    chatTemplate: text('chat_template.jinja'),
+    tokenizer: tokenizer === null ? null : loadTokenizer(tokenizer, tokenizerConfig),
+    tokenizerConfig,
+    chatTemplate: template,
     positions: Number(config.max_position_embeddings ?? config.n_positions ?? 0) || null,
     picture: picture ?? null,
   };

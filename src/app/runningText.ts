@@ -1,6 +1,8 @@
 /**
  * Text from two sessions on the same prompt and seed, token by token in turns, so that both stream and neither's time holds the other's.
  */
+import { promptIds, stopIds } from '../data/instructions.ts';
+import { endOf } from '../data/tokenizer.ts';
 import { generate } from '../inference/generate.ts';
 import { nextTokenLogits } from '../inference/languageModel.ts';
 import type { OrtSession } from '../inference/session.ts';
@@ -33,20 +35,23 @@ export interface Writing {
   readonly isDone: boolean;
 }
 
-/** The prompt's tokens as in training: a conversation's beginning where conversations were learnt, else the text itself. */
-async function promptIds(settings: Settings, prompt: string): Promise<number[]> {
+/** The prompt's tokens as in training: a conversation's beginning where conversations were learnt, else the text itself; and what ends the answer. */
+async function asked(
+  settings: Settings,
+  prompt: string,
+): Promise<{ readonly ids: number[]; readonly stop: ReadonlySet<number> }> {
   const { tokenizer } = settings;
   if (tokenizer === null) return fail('bad-data', 'Writing needs the tokenizer.json of the model.');
   if (settings.kind !== 'instruction') {
     const ids = [...tokenizer.prefix, ...tokenizer.encode(prompt)];
-    return ids.length > 0 ? ids : [tokenizer.eos ?? 0];
+    return {
+      ids: ids.length > 0 ? ids : [tokenizer.eos ?? 0],
+      stop: new Set(tokenizer.eos === undefined ? [] : [tokenizer.eos]),
+    };
   }
   const { chatFormat } = await import('../data/chat.ts');
-  const format = chatFormat(settings.tokenizerConfig, settings.chatTemplate);
-  return [
-    ...(format.kind === 'plain' ? tokenizer.prefix : []),
-    ...tokenizer.encode(format.prompt([{ role: 'user', content: prompt }])),
-  ];
+  const format = chatFormat(settings.tokenizerConfig, settings.chatTemplate, endOf(tokenizer));
+  return { ids: promptIds(format, tokenizer, prompt), stop: stopIds(format, tokenizer) };
 }
 
 /** @throws PapilioError 'bad-argument' for a prompt that leaves no room */
@@ -56,7 +61,7 @@ export async function* writeBoth(
   options: WriteOptions,
   now: () => number = () => performance.now(),
 ): AsyncGenerator<Readonly<Record<Side, Writing>>, void> {
-  const ids = await promptIds(settings, options.prompt);
+  const { ids, stop } = await asked(settings, options.prompt);
   const tokenizer = settings.tokenizer!;
   const context = settings.positions ?? ids.length + options.maxTokens;
   if (ids.length >= context)
@@ -81,7 +86,7 @@ export async function* writeBoth(
       temperature: options.temperature,
       topP: options.topP,
       rng: rng(options.seed),
-      ...(tokenizer.eos === undefined ? {} : { stop: new Set([tokenizer.eos]) }),
+      stop,
       ...(options.signal ? { signal: options.signal } : {}),
     });
     const made: number[] = [];

@@ -22,6 +22,7 @@ const SIDECARS = [
   'tokenizer.json',
   'tokenizer_config.json',
   'chat_template.jinja',
+  'chat_template.json',
   'special_tokens_map.json',
   'preprocessor_config.json',
   'generation_config.json',

@@ -1,68 +1,79 @@
 /**
- * The model's own chat format: Hugging Face's Jinja template renders the messages, and what the assistant says in them is told from what it only
- * reads. A model without a template gets a plain one, which is said.
+ * The model's own chat format: Hugging Face's Jinja template renders the conversation as a whole, and where the template puts each message's words
+ * tells what the assistant says in it: all from where generation would begin to the mark that ends the turn. A model without a template gets a
+ * plain format, which is said.
  */
-import { Template } from '@huggingface/jinja';
 import { fail } from '../lib/errors.ts';
+import { compileTemplate, type Mark, type Rendering } from './chatTemplate.ts';
+import { type Message, THOUGHTS, wordsOf } from './messages.ts';
+import { tokenText } from './tokenizerSettings.ts';
+import type { Span } from './types.ts';
 
-export interface Message {
-  readonly role: 'system' | 'user' | 'assistant' | 'tool';
-  readonly content: string;
-}
-
-/** A piece of a rendered conversation; `learnt` is what the assistant says, with the sign that ends it. */
-export interface Segment {
+/** A rendered conversation. */
+export interface Rendered {
+  /** The whole, as the template writes it. */
   readonly text: string;
-  readonly learnt: boolean;
+  /** What the assistant says in it, with the marks that end its turns. */
+  readonly learnt: readonly Span[];
+  /** Of whom the template left something out. */
+  readonly unread: readonly string[];
 }
 
 export interface ChatFormat {
   /** `template` = the model's own. */
   readonly kind: 'template' | 'plain';
-  /** The conversation in order. @throws PapilioError 'bad-data' when the template refuses it */
-  segments(messages: readonly Message[]): Segment[];
+  /**
+   * The whole conversation. `tools`: what the dataset says of the tools that may be called.
+   * @throws PapilioError 'bad-data' when the template refuses it or leaves an answer out
+   */
+  render(messages: readonly Message[], tools?: unknown): Rendered;
   /** The text up to where the assistant begins to speak. */
-  prompt(messages: readonly Message[]): string;
+  prompt(messages: readonly Message[], tools?: unknown): string;
 }
 
-/** Texts of the model's special tokens, as templates name them. */
-export interface SpecialTokens {
-  readonly bos: string;
-  readonly eos: string;
-}
-
-type TokenEntry = string | { readonly content?: string } | null | undefined;
-const tokenText = (entry: unknown): string => {
-  const value = entry as TokenEntry;
-  return typeof value === 'string' ? value : (value?.content ?? '');
-};
+type Config = Readonly<Record<string, unknown>>;
 
 /**
  * The format of a model.
  * @param config tokenizer_config.json's value; its chat_template is a text or a list of named ones
- * @param template chat_template.jinja's text, which goes before
+ * @param template a template in a file of its own, which goes before
+ * @param end the token that ends a text, where the config does not name it
  * @throws PapilioError 'malformed-file' for a template that is no Jinja
  */
-export function chatFormat(
-  config: Readonly<Record<string, unknown>>,
-  template: string | null = null,
-): ChatFormat {
-  const specials = { bos: tokenText(config.bos_token), eos: tokenText(config.eos_token) };
-  const source = template ?? templateOf(config.chat_template);
-  return source === null ? plainFormat(specials) : templateFormat(source, specials);
+export function chatFormat(config: Config, template: string | null = null, end = ''): ChatFormat {
+  const named = template === null ? templatesOf(config.chat_template) : { default: template };
+  const { default: usual, tool_use } = named;
+  if (usual === undefined) return plainFormat(tokenText(config.eos_token) || end);
+  const format = templateFormat(usual, config);
+  if (tool_use === undefined) return format;
+  const withTools = templateFormat(tool_use, config);
+  const chosen = (tools: unknown) => (tools === undefined || tools === null ? format : withTools);
+  return {
+    kind: 'template',
+    render: (messages, tools) => chosen(tools).render(messages, tools),
+    prompt: (messages, tools) => chosen(tools).prompt(messages, tools),
+  };
 }
 
-function templateOf(entry: unknown): string | null {
-  if (typeof entry === 'string') return entry;
-  if (!Array.isArray(entry)) return null;
-  const named = entry as readonly { readonly name?: string; readonly template?: string }[];
-  return (named.find(({ name }) => name === 'default') ?? named[0])?.template ?? null;
+/** Templates by name; of several without a `default`, the first is that. */
+function templatesOf(entry: unknown): Readonly<Record<string, string | undefined>> {
+  if (typeof entry === 'string') return { default: entry };
+  if (typeof entry !== 'object' || entry === null) return {};
+  const list = (
+    Array.isArray(entry) ? entry : Object.entries(entry).map(([name, template]) => ({ name, template }))
+  ) as readonly { readonly name: string; readonly template: string }[];
+  return { default: list[0]?.template, ...Object.fromEntries(list.map((t) => [t.name, t.template])) };
 }
 
-function templateFormat(source: string, { bos, eos }: SpecialTokens): ChatFormat {
+/** What a template is given beside the messages. */
+interface Around {
+  readonly [name: string]: unknown;
+}
+
+function templateFormat(source: string, config: Config): ChatFormat {
   const compiled = (() => {
     try {
-      return new Template(source);
+      return compileTemplate(source);
     } catch (cause) {
       return fail(
         'malformed-file',
@@ -70,14 +81,18 @@ function templateFormat(source: string, { bos, eos }: SpecialTokens): ChatFormat
       );
     }
   })();
-  const render = (messages: readonly Message[], begins: boolean): string => {
+  const specials: Around = Object.fromEntries(
+    Object.entries(config)
+      .filter(([name, value]) => name.endsWith('_token') && tokenText(value) !== '')
+      .map(([name, value]) => [name, tokenText(value)]),
+  );
+  const around = { bos_token: '', eos_token: '', ...specials, documents: null };
+  const run = (messages: readonly Message[], begins: boolean, tools: unknown): Rendering => {
     try {
-      return compiled.render({
-        messages: messages.map((m) => ({ ...m })),
-        add_generation_prompt: begins,
-        bos_token: bos,
-        eos_token: eos,
-      });
+      return compiled(
+        messages.map((message) => asTemplateTakes(message, source, form())),
+        { ...around, tools: tools ?? null, add_generation_prompt: begins },
+      );
     } catch (cause) {
       return fail(
         'bad-data',
@@ -85,109 +100,259 @@ function templateFormat(source: string, { bos, eos }: SpecialTokens): ChatFormat
       );
     }
   };
+  let known: ContentForm | undefined;
+  const form = (): ContentForm => {
+    known ??= contentForm(compiled, around);
+    return known;
+  };
   return {
     kind: 'template',
-    prompt: (messages) => render(messages, true),
-    segments(messages) {
-      const whole = render(messages, false);
-      const segments: Segment[] = [];
-      let at = 0;
-      const add = (to: number, learnt: boolean): void => {
-        if (to > at) segments.push({ text: whole.slice(at, to), learnt });
-        at = Math.max(at, to);
+    prompt: (messages, tools) => run(messages, true, tools).text,
+    render: (messages, tools) => {
+      const rendering = run(messages, false, tools);
+      const reading: Reading = {
+        messages,
+        rendering,
+        run: (some, begins) => run(some, begins, tools),
+        eos: tokenText(config.eos_token),
+        bos: tokenText(config.bos_token),
       };
-      messages.forEach((message, k) => {
-        if (message.role !== 'assistant') return;
-        const before = render(messages.slice(0, k), true);
-        const after = k + 1 === messages.length ? whole : render(messages.slice(0, k + 1), false);
-        if (whole.startsWith(before) && whole.startsWith(after) && after.length > before.length) {
-          add(before.length, false);
-          add(after.length, true);
-          return;
-        }
-        // Templates that rewrite earlier turns, or begin the answer with what it then leaves out: look for the words themselves.
-        const found = whole.indexOf(message.content.trim(), at);
-        if (found < 0)
-          fail('bad-data', "The conversation has an answer that the model's chat template changes");
-        add(found, false);
-        const next = messages[k + 1];
-        const end = next
-          ? whole.indexOf(next.content.trim(), found + message.content.trim().length)
-          : whole.length;
-        const said = found + message.content.trim().length;
-        const close = eos !== '' && whole.startsWith(eos, said) ? said + eos.length : said;
-        add(next && end >= 0 ? close : whole.length, true);
-      });
-      add(whole.length, false);
-      return segments;
+      return { text: rendering.text, learnt: learntSpans(reading), unread: unreadRoles(reading, source) };
     },
   };
+}
+
+/** Whether a template takes content as text, in parts, or both. */
+type ContentForm = 'text' | 'parts' | 'both';
+
+function contentForm(compiled: ReturnType<typeof compileTemplate>, around: Around): ContentForm {
+  const isRead = (content: unknown): boolean => {
+    try {
+      const { text, marks } = compiled([{ role: 'user', content }], {
+        ...around,
+        tools: null,
+        add_generation_prompt: true,
+      });
+      return marks.some((mark) => text.slice(mark.start, mark.end) === 'words');
+    } catch {
+      return false;
+    }
+  };
+  const parts = isRead([{ type: 'text', text: 'words' }]);
+  return parts && isRead('words') ? 'both' : parts ? 'parts' : 'text';
+}
+
+/** A message as the template takes it: roles, thinking, calls and parts under the names that stand in its source. */
+function asTemplateTakes(message: Message, source: string, form: ContentForm): Record<string, unknown> {
+  const { role, content, thought, tool_calls, callWords, more } = message;
+  const calls = tool_calls !== undefined && source.includes('tool_calls');
+  if (tool_calls !== undefined && !calls && callWords === undefined)
+    throw new Error('it writes no tool calls');
+  const said = tool_calls !== undefined && !calls ? callWords! : content;
+  const thinks =
+    thought &&
+    (THOUGHTS.find((t) => t === thought.name && source.includes(t)) ??
+      THOUGHTS.find((t) => source.includes(t)));
+  return {
+    ...more,
+    role: role === 'developer' && !source.includes('developer') ? 'system' : role,
+    content:
+      typeof said === 'string' && form === 'parts'
+        ? [{ type: 'text', text: said }]
+        : Array.isArray(said) && form === 'text'
+          ? wordsOf(message)
+          : said,
+    ...(thinks ? { [thinks]: thought.text } : {}),
+    ...(calls ? { tool_calls } : {}),
+  };
+}
+
+/** What the spans of a conversation are found from. */
+interface Reading {
+  readonly messages: readonly Message[];
+  readonly rendering: Rendering;
+  /** Renders other messages with the same template. */
+  readonly run: (messages: readonly Message[], begins: boolean) => Rendering;
+  readonly bos: string;
+  readonly eos: string;
+}
+
+const isSaid = (message: Message): boolean =>
+  wordsOf(message).trim() !== '' || message.tool_calls !== undefined;
+
+/** A turn of the assistant in the rendering: its words from first to last, and all that the template wrote for it, where a loop tells. */
+interface Turn {
+  readonly first: number;
+  readonly last: number;
+  readonly whole: Span | undefined;
+}
+
+function learntSpans(reading: Reading): Span[] {
+  const { messages, rendering } = reading;
+  const spans = messages.flatMap((message, k): { span: Span; isBare: boolean; end: number }[] => {
+    if (message.role !== 'assistant' || message.isLearnt === false) return [];
+    const turn = turnOf(rendering, k);
+    if (!turn) {
+      if (isSaid(message))
+        fail(
+          'bad-data',
+          "The conversation has an answer that the model's chat template leaves out or writes in another way",
+        );
+      return [];
+    }
+    const start = beginningOf(reading, k, turn);
+    const { end, isBare } = endOf(reading, k, turn);
+    return [{ span: { start, end }, isBare, end: Math.max(turn.last, start) }];
+  });
+  // A line break that ends a turn is its end only in a format that has no other.
+  const areAllBare = spans.every((s) => s.isBare);
+  return spans.map(({ span, isBare, end }) => (isBare && !areAllBare ? { ...span, end } : span));
+}
+
+function turnOf({ marks, turns }: Rendering, k: number): Turn | null {
+  const own = marks.filter((mark) => mark.message === k);
+  if (own.length === 0) return null;
+  const first = own.reduce((least, mark) => Math.min(least, mark.start), Number.POSITIVE_INFINITY);
+  const last = own.reduce((most, mark) => Math.max(most, mark.end), 0);
+  const others = marks.filter((mark) => mark.message !== k);
+  const whole = turns
+    .filter(({ start, end }) => start <= first && last <= end)
+    .filter(({ start, end }) => others.every((mark) => mark.end <= start || mark.start >= end))
+    .reduce<Span | undefined>(
+      (widest, turn) => (widest && widest.end - widest.start >= turn.end - turn.start ? widest : turn),
+      undefined,
+    );
+  return { first, last, whole };
+}
+
+/** Where the words end that stand before position `at`. */
+const wordsBefore = (marks: readonly Mark[], at: number, k: number): number =>
+  marks.reduce((most, m) => (m.message !== k && m.end <= at ? Math.max(most, m.end) : most), 0);
+
+const tail = ({ text, marks }: Rendering): string =>
+  text.slice(marks.reduce((most, m) => Math.max(most, m.end), 0));
+
+/** What two texts begin with; a sign in angle brackets is shared whole or not at all. */
+function shared(a: string, b: string): string {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  const text = a.slice(0, length);
+  return length === a.length || length === b.length ? text : text.replace(/<[^<>]*$/, '');
+}
+
+/** A rendering that the template may refuse. */
+function attempt<T>(make: () => T): T | null {
+  try {
+    return make();
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Where the model begins to speak: after the text that a generation would be asked with. Where the template writes earlier turns in another way, or
+ * asks without a header, after what it writes before plain words.
+ */
+function beginningOf({ messages, rendering, run }: Reading, k: number, turn: Turn): number {
+  const before = wordsBefore(rendering.marks, turn.first, k);
+  const gap = rendering.text.slice(before, turn.first);
+  const asked = messages.slice(0, k);
+  const prompt = attempt(() => tail(run(asked, true)));
+  const silent = attempt(() => tail(run(asked, false)));
+  if (prompt !== null && prompt !== silent && gap.startsWith(prompt)) return before + prompt.length;
+  const plain: Message = { role: 'assistant', content: 'x' };
+  const header = attempt(() => {
+    const probe = run(
+      messages.map((message, i) => (i === k ? plain : message)),
+      false,
+    );
+    const at = turnOf(probe, k)!;
+    return probe.text.slice(wordsBefore(probe.marks, at.first, k), at.first);
+  });
+  const begins = before + (header === null ? gap : shared(gap, header)).length;
+  return Math.max(begins, Math.min(turn.whole?.start ?? 0, turn.first));
+}
+
+/** The end of a text without the spaces and the sign of a beginning that stand there. */
+function trimmedEnd(text: string, bos: string): string {
+  const cut = text.trimEnd();
+  return bos !== '' && cut.length > bos.length && cut.endsWith(bos)
+    ? trimmedEnd(cut.slice(0, -bos.length), bos)
+    : cut;
+}
+
+/** Where the turn ends: after the mark that the template puts behind the words; bare where that is nothing but spaces. */
+function endOf(reading: Reading, k: number, turn: Turn): { end: number; isBare: boolean } {
+  const { rendering, messages, run, eos, bos } = reading;
+  const { text, marks } = rendering;
+  const next = marks.reduce(
+    (least, m) => (m.message !== k && m.start >= turn.last ? Math.min(least, m.start) : least),
+    text.length,
+  );
+  const isLast = !marks.some((m) => m.message !== k && m.start >= turn.last);
+  const behind = text.slice(turn.last, next);
+  let mark = turn.whole ? text.slice(turn.last, turn.whole.end) : behind;
+  if (isLast) {
+    // After the last turn some templates end the text; others ask for an answer that nobody gave.
+    const rest = behind.slice(mark.length);
+    const asks = () => attempt(() => tail(run(messages, true))) === behind;
+    const isEnd = eos !== '' && rest.trimStart().startsWith(eos);
+    if (rest.trim() !== '' && (isEnd || !asks())) mark = behind;
+  } else if (!turn.whole) {
+    const alone = attempt(() => tail(run(messages.slice(0, k + 1), false))) ?? '';
+    const closes = eos === '' ? -1 : behind.indexOf(eos);
+    const own = shared(behind, alone);
+    mark = behind.slice(0, Math.max(own.length, closes < 0 ? 0 : closes + eos.length));
+  }
+  const kept = trimmedEnd(mark, bos);
+  return { end: turn.last + (kept === '' ? mark : kept).length, isBare: kept === '' };
+}
+
+/** Whose words, besides the assistant's answers, the template does not write. */
+function unreadRoles({ messages, rendering }: Reading, source: string): string[] {
+  const read = new Set(rendering.marks.map((mark) => mark.message));
+  const unread = messages.flatMap((message, k) => [
+    ...(wordsOf(message).trim() !== '' && !read.has(k) ? [message.role] : []),
+    ...(message.thought && !THOUGHTS.some((name) => source.includes(name)) ? ['thinking'] : []),
+  ]);
+  return [...new Set(unread)];
 }
 
 const TITLES: Readonly<Record<Message['role'], string>> = {
   system: '',
-  user: 'User: ',
-  assistant: 'Assistant: ',
-  tool: 'Tool: ',
+  developer: '',
+  user: 'User:',
+  assistant: 'Assistant:',
+  tool: 'Tool:',
 };
 
-/** A pair as prompt, line break, answer; longer conversations with the speakers' names. */
-function plainFormat({ eos }: SpecialTokens): ChatFormat {
-  const isPair = (messages: readonly Message[]): boolean =>
-    messages.filter((m) => m.role === 'user').length <= 1 && messages.every((m) => m.role !== 'tool');
-  const line = (message: Message, named: boolean): string =>
-    `${named ? TITLES[message.role] : ''}${message.content}\n`;
+/** A pair as prompt, line break, answer; longer conversations with the speakers' names, whose answers begin with the space after the name. */
+function plainFormat(eos: string): ChatFormat {
+  const isNamed = (messages: readonly Message[]): boolean =>
+    messages.filter((m) => m.role === 'user').length > 1 || messages.some((m) => m.role === 'tool');
+  const saidBy = (message: Message, named: boolean): string => {
+    const words = message.callWords ?? wordsOf(message);
+    if (message.tool_calls && message.callWords === undefined)
+      fail('bad-data', 'The conversation has tool calls, for which the model has no chat template');
+    return named && TITLES[message.role] !== '' ? ` ${words}` : words;
+  };
+  const title = (role: Message['role'], named: boolean) => (named ? TITLES[role] : '');
+  const render = (messages: readonly Message[]): Rendered => {
+    const named = isNamed(messages);
+    const learnt: Span[] = [];
+    let text = '';
+    for (const message of messages) {
+      text += title(message.role, named);
+      const start = text.length;
+      text += saidBy(message, named) + (message.role === 'assistant' && eos !== '' ? eos : '\n');
+      if (message.role === 'assistant' && message.isLearnt !== false)
+        learnt.push({ start, end: text.length });
+    }
+    return { text, learnt, unread: messages.some((m) => m.thought) ? ['thinking'] : [] };
+  };
   return {
     kind: 'plain',
-    segments(messages) {
-      const named = !isPair(messages);
-      return messages.flatMap((message): Segment[] =>
-        message.role === 'assistant'
-          ? [
-              ...(named ? [{ text: TITLES.assistant, learnt: false }] : []),
-              { text: `${message.content}${eos === '' ? '\n' : eos}`, learnt: true },
-            ]
-          : [{ text: line(message, named), learnt: false }],
-      );
-    },
-    prompt(messages) {
-      const named = !isPair(messages);
-      return `${messages.map((m) => line(m, named)).join('')}${named ? TITLES.assistant : ''}`;
-    },
+    render,
+    prompt: (messages) => render(messages).text + title('assistant', isNamed(messages)),
   };
-}
-
-const ROLES: Readonly<Record<string, Message['role']>> = {
-  system: 'system',
-  developer: 'system',
-  user: 'user',
-  human: 'user',
-  prompter: 'user',
-  assistant: 'assistant',
-  gpt: 'assistant',
-  model: 'assistant',
-  bot: 'assistant',
-  chatgpt: 'assistant',
-  tool: 'tool',
-  function: 'tool',
-};
-
-/** A conversation as datasets have it: `{role, content}` or `{from, value}`, also as JSON text; null if it is none. */
-export function readMessages(value: unknown): Message[] | null {
-  if (typeof value === 'string') {
-    try {
-      return readMessages(JSON.parse(value));
-    } catch {
-      return null;
-    }
-  }
-  if (!Array.isArray(value) || value.length === 0) return null;
-  const messages = value.map((entry: unknown): Message | null => {
-    if (typeof entry !== 'object' || entry === null) return null;
-    const { role, from, content, value: said } = entry as Readonly<Record<string, unknown>>;
-    const who = ROLES[String(role ?? from).toLowerCase()];
-    const what = content ?? said;
-    return who && typeof what === 'string' ? { role: who, content: what } : null;
-  });
-  return messages.includes(null) ? null : (messages as Message[]);
 }

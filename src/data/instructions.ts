@@ -1,8 +1,9 @@
 /** Prompts and answers, or whole conversations, in the model's chat format; the loss counts what the assistant says. */
 
 import { PapilioError } from '../lib/errors.ts';
-import type { ChatFormat, Message } from './chat.ts';
-import type { Drops, Origin } from './notes.ts';
+import type { ChatFormat } from './chat.ts';
+import type { Message } from './messages.ts';
+import { type Drops, type Origin, originList } from './notes.ts';
 import { cutNote, type RowOptions, rowSplit, type Source } from './rows.ts';
 import { chooseSplit } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -10,26 +11,65 @@ import type { InstructionDataset } from './types.ts';
 
 export interface ChatRow extends Source {
   readonly messages: readonly Message[];
+  /** What the dataset says of the tools that may be called. */
+  readonly tools?: unknown;
 }
 
 interface Encoded {
   readonly ids: Int32Array;
   readonly learnt: Uint8Array;
+  /** Whose words the template leaves out. */
+  readonly unread: readonly string[];
 }
 
-/**
- * Encodes a conversation piece by piece: the prompt's tokens are then those that the model sees when it is asked, whatever the answer.
- */
-function encodeChat(format: ChatFormat, tokenizer: Tokenizer, messages: readonly Message[]): Encoded {
-  const ids: number[] = format.kind === 'plain' ? [...tokenizer.prefix] : [];
-  const learnt: number[] = ids.map(() => 0);
-  format.segments(messages).forEach((segment, k) => {
-    for (const id of tokenizer.encode(segment.text, { continues: k > 0 })) {
-      ids.push(id);
-      learnt.push(segment.learnt ? 1 : 0);
+/** Templates write the token that begins a text themselves; before a plain format's text it is put. */
+const prefixOf = (format: ChatFormat, tokenizer: Tokenizer): readonly number[] =>
+  format.kind === 'plain' ? tokenizer.prefix : [];
+
+/** Encodes a conversation as transformers' `apply_chat_template` does: the whole rendering at once. */
+export function encodeChat(
+  format: ChatFormat,
+  tokenizer: Tokenizer,
+  messages: readonly Message[],
+  tools?: unknown,
+): Encoded {
+  const { text, learnt, unread } = format.render(messages, tools);
+  const tokens = tokenizer.encodeSpans(text, learnt);
+  const prefix = prefixOf(format, tokenizer);
+  return {
+    ids: Int32Array.from([...prefix, ...tokens.ids]),
+    learnt: Uint8Array.from([...prefix.map(() => 0), ...tokens.inside]),
+    unread,
+  };
+}
+
+/** The ids that ask the model for an answer to `text`. */
+export const promptIds = (format: ChatFormat, tokenizer: Tokenizer, text: string): number[] => [
+  ...prefixOf(format, tokenizer),
+  ...tokenizer.encode(format.prompt([{ role: 'user', content: text }])),
+];
+
+/** The ids that end an answer: the tokenizer's own, and the special tokens with which the format ends a turn. */
+export function stopIds(format: ChatFormat, tokenizer: Tokenizer): Set<number> {
+  const stop = new Set(tokenizer.eos === undefined ? [] : [tokenizer.eos]);
+  let end: number | undefined;
+  try {
+    const { ids, learnt } = encodeChat(format, tokenizer, [
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: 'a' },
+    ]);
+    // The first special token of those that stand, with spaces between them, behind the words.
+    for (let t = ids.length - 1; t >= 0; t--) {
+      const id = ids[t]!;
+      if (learnt[t] === 0) continue;
+      if (!tokenizer.specials.has(id) && tokenizer.decode([id]).trim() !== '') break;
+      if (tokenizer.specials.has(id)) end = id;
     }
-  });
-  return { ids: Int32Array.from(ids), learnt: Uint8Array.from(learnt) };
+    if (end !== undefined) stop.add(end);
+  } catch (error) {
+    if (!(error instanceof PapilioError)) throw error;
+  }
+  return stop;
 }
 
 /**
@@ -46,10 +86,11 @@ export function instructionDataset(
 ): InstructionDataset {
   const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
   const cut: Origin[] = [];
+  const unread = new Map<string, Origin[]>();
   const examples = rows.flatMap((row) => {
     let whole: Encoded;
     try {
-      whole = encodeChat(format, tokenizer, row.messages);
+      whole = encodeChat(format, tokenizer, row.messages, row.tools);
     } catch (error) {
       if (!(error instanceof PapilioError)) throw error;
       options.drops.add(row.origin, {
@@ -58,13 +99,16 @@ export function instructionDataset(
       });
       return [];
     }
+    for (const who of whole.unread) unread.set(who, [...(unread.get(who) ?? []), row.origin]);
     const ids = whole.ids.subarray(0, Math.min(whole.ids.length, most));
     const learnt = whole.learnt.subarray(0, ids.length);
     // The first token has nothing before it that it could be predicted from.
     if (!learnt.subarray(1).includes(1)) {
       options.drops.add(row.origin, {
         what:
-          ids.length < whole.ids.length ? `has a prompt of ${most} tokens or more` : 'has an empty answer',
+          ids.length < whole.ids.length
+            ? `has a prompt of ${most} tokens or more`
+            : 'has no answer to be learnt',
         advice: 'train with longer sequences, or shorten it',
       });
       return [];
@@ -75,6 +119,10 @@ export function instructionDataset(
   if (format.kind === 'plain')
     notes.push(
       "The model has no chat template: a prompt is followed by a line break, the answer and the model's end token.",
+    );
+  for (const [who, origins] of unread)
+    notes.push(
+      `The model's chat template does not write ${who === 'thinking' ? 'thinking' : `messages of the role ${who}`}: ${originList(origins)} ${origins.length === 1 ? 'is' : 'are'} learnt without.`,
     );
   notes.push(...cutNote(cut, rows.length, most));
   notes.push(...options.drops.settle(options.total));
@@ -93,10 +141,8 @@ export function instructionDataset(
     name,
     padId: tokenizer.pad,
     vocabSize: tokenizer.vocabSize,
-    prompt: (text) => [
-      ...(format.kind === 'plain' ? tokenizer.prefix : []),
-      ...tokenizer.encode(format.prompt([{ role: 'user', content: text }])),
-    ],
+    prompt: (text) => promptIds(format, tokenizer, text),
+    stop: stopIds(format, tokenizer),
     train: part(split.train),
     held: part(split.held),
   };

@@ -1,16 +1,20 @@
 /** A model's own tokenizer, from Hugging Face's tokenizer.json, as the trainer and the generator need it. */
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { PapilioError } from '../lib/errors.ts';
+import { mendTokenizer, readable } from './tokenizerMends.ts';
+import { tokenText } from './tokenizerSettings.ts';
+import { encodeSpans, type SpannedTokens } from './tokenSpans.ts';
+import type { Span } from './types.ts';
 
 export interface EncodeOptions {
   /** With the special tokens that the model expects around a text (`<s>`, `[CLS]` … `[SEP]`). Default false. */
   readonly specials?: boolean;
-  /** The text goes on from another one: without the space that some normalisers put before a text. Default false. */
-  readonly continues?: boolean;
 }
 
 export interface Tokenizer {
   encode(text: string, options?: EncodeOptions): number[];
+  /** The ids of `encode(text)`, and which of them have letters in one of the spans. */
+  encodeSpans(text: string, spans: readonly Span[]): SpannedTokens;
   /** The text of `ids`; special tokens are left out unless asked for. */
   decode(ids: ArrayLike<number>, options?: EncodeOptions): string;
   /** The token as it stands in the vocabulary, or undefined. */
@@ -33,12 +37,6 @@ export interface Tokenizer {
   /** Whether a word inside a text is encoded with the space before it (GPT-2's vocabularies). */
   readonly spaced: boolean;
 }
-
-/**
- * Longer texts are encoded in parts of this many characters, cut after a line break: models without a pre-tokenizer
- * (Llama's) merge over the whole text, which takes more than twice as long for twice the length.
- */
-const PART_CHARACTERS = 8_000;
 
 const EOS_NAMES = ['<|endoftext|>', '</s>', '<|end_of_text|>', '<|im_end|>', '<eos>', '[SEP]'];
 const PAD_NAMES = ['<pad>', '[PAD]', '<|pad|>'];
@@ -77,7 +75,8 @@ export function loadTokenizer(
   let vocabSize = 0;
   const specials = new Set<number>();
   try {
-    inner = new HfTokenizer(json, config);
+    inner = new HfTokenizer(readable(json), withPlainTokens(config));
+    mendTokenizer(inner);
     for (const id of inner.get_vocab(true).values()) vocabSize = Math.max(vocabSize, id + 1);
     for (const [id, token] of inner.get_added_tokens_decoder()) if (token.special) specials.add(id);
     if (vocabSize === 0) throw new Error('the vocabulary is empty');
@@ -88,21 +87,16 @@ export function loadTokenizer(
     );
   }
   const named = (key: string, fallbacks: readonly string[]): number | undefined => {
-    const entry = config[key] as string | { content?: string } | null | undefined;
-    const name = typeof entry === 'string' ? entry : entry?.content;
-    for (const candidate of name === undefined ? fallbacks : [name]) {
+    const name = tokenText(config[key]);
+    for (const candidate of name === '' ? fallbacks : [name]) {
       const id = inner.token_to_id(candidate);
       if (id !== undefined) return id;
     }
     return undefined;
   };
+  const encode = (text: string, options: EncodeOptions = {}): number[] =>
+    checked(inner.encode(text, { add_special_tokens: options.specials === true }).ids);
   const plain = (text: string): number[] => inner.encode(text, { add_special_tokens: false }).ids;
-  const lineBreak = plain('\n');
-  /** The ids of a part inside a text: without the space that some normalisers put before a text. */
-  const continued = (part: string): number[] => {
-    const ids = plain(`\n${part}`);
-    return lineBreak.every((id, k) => ids[k] === id) ? ids.slice(lineBreak.length) : plain(part);
-  };
   const bare = plain('a');
   const dressed = inner.encode('a', { add_special_tokens: true }).ids;
   const at = bare.length === 0 ? -1 : dressed.indexOf(bare[0]!);
@@ -113,21 +107,17 @@ export function loadTokenizer(
     at >= 0 ? paired.slice(prefix.length + bare.length, paired.length - suffix.length - bare.length) : [];
   const spacedWord = plain(' a');
   const isSpaced = !sameIds(spacedWord, bare) && sameIds(plain('a a'), [...bare, ...spacedWord]);
-  const encode = (text: string, options: EncodeOptions = {}): number[] => {
-    if (text.length <= PART_CHARACTERS && options.continues !== true)
-      return inner.encode(text, { add_special_tokens: options.specials === true }).ids;
-    const ids: number[] = [];
-    cut(text).forEach((part, k) => {
-      for (const id of k === 0 && options.continues !== true ? plain(part) : continued(part)) ids.push(id);
-    });
-    return options.specials === true ? [...prefix, ...ids, ...suffix] : ids;
-  };
   const eos = named('eos_token', EOS_NAMES);
   const mask = named('mask_token', MASK_NAMES);
   for (const id of [eos, named('pad_token', PAD_NAMES), mask, ...prefix, ...suffix])
     if (id !== undefined) specials.add(id);
   return {
     encode,
+    encodeSpans: (text, spans) => {
+      const tokens = encodeSpans(inner, text, spans);
+      checked(tokens.ids);
+      return tokens;
+    },
     decode: (ids, options = {}) =>
       ids.length === 0
         ? ''
@@ -145,21 +135,28 @@ export function loadTokenizer(
   };
 }
 
+/** The token that ends a text, as a text; empty where there is none. */
+export const endOf = (tokenizer: Tokenizer | null): string =>
+  tokenizer?.eos === undefined ? '' : (tokenizer.token(tokenizer.eos) ?? '');
+
 const sameIds = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((id, k) => id === b[k]);
 
-function cut(text: string): string[] {
-  const parts: string[] = [];
-  for (let start = 0; start < text.length; ) {
-    let end = Math.min(text.length, start + PART_CHARACTERS);
-    if (end < text.length) {
-      const lineBreak = text.lastIndexOf('\n', end);
-      if (lineBreak > start) end = lineBreak + 1;
-      // Never between the halves of a surrogate pair.
-      else if (/[\uD800-\uDBFF]/.test(text.charAt(end - 1))) end--;
-    }
-    parts.push(text.slice(start, end));
-    start = end;
-  }
-  return parts;
+/** @throws PapilioError 'bad-data' for a text with words for which the vocabulary has neither a token nor an unknown token */
+function checked(ids: number[]): number[] {
+  if (ids.every((id) => id >= 0)) return ids;
+  throw new PapilioError(
+    'bad-data',
+    "The text has words that the model's vocabulary does not know, and it has no token for what is unknown; take other text or another model.",
+  );
 }
+
+/** The configuration with special tokens as texts, as the library takes them. */
+const withPlainTokens = (config: Readonly<Record<string, unknown>>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(config).map(([key, value]) => {
+      if (key.endsWith('_token') && typeof value === 'object') return [key, tokenText(value) || null];
+      if (key === 'additional_special_tokens' && Array.isArray(value)) return [key, value.map(tokenText)];
+      return [key, value];
+    }),
+  );

@@ -116,6 +116,8 @@ export interface InstructionDataset extends RowDataset {
   readonly kind: 'instruction';
   /** The ids of a prompt up to where the answer begins. */
   readonly prompt: (text: string) => number[];
+  /** The ids that end an answer. */
+  readonly stop: ReadonlySet<number>;
   readonly train: InstructionSplit;
   readonly held: InstructionSplit;
 }
@@ -126,6 +128,12 @@ export type Dataset = ImageDataset | TextDataset | MaskedTextDataset | Rows;
 
 export const isRows = (dataset: Dataset): dataset is Rows => 'ids' in dataset.train;
 export type SplitName = 'train' | 'held';
+
+/** A stretch of a text, in UTF-16 units; `end` is not part of it. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
 
 export interface FloatTensor {
   readonly dtype: 'float32';

@@ -134,7 +134,10 @@ async function compareText(
       maxNewTokens: limit,
       temperature,
       rng: random,
-      ...(tokenizer.eos === undefined ? {} : { stop: new Set([tokenizer.eos]) }),
+      stop:
+        dataset.kind === 'instruction'
+          ? dataset.stop
+          : new Set(tokenizer.eos === undefined ? [] : [tokenizer.eos]),
     })) {
       ids.push(id);
     }

@@ -7,7 +7,8 @@ import { type Found, type OpenOptions, openDataset } from '../data/files/open.ts
 import type { ImageDecoder } from '../data/files/png.ts';
 import { atSize, drawingsDataset } from '../data/pictures.ts';
 import { maskedText, textDataset } from '../data/text.ts';
-import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { endOf, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
+import { tokenizerSettings } from '../data/tokenizerSettings.ts';
 import type { Dataset, TextDataset } from '../data/types.ts';
 import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
@@ -106,15 +107,14 @@ async function readModel(
     return file ? new TextDecoder().decode(file.bytes) : null;
   };
   const tokenizerJson = text('tokenizer.json');
-  const tokenizerConfig = text('tokenizer_config.json');
-  const tokenizer =
-    tokenizerJson === null ? null : loadTokenizer(tokenizerJson, tokenizerConfig ?? undefined);
+  const { config, template } = tokenizerSettings(text);
+  const tokenizer = tokenizerJson === null ? null : loadTokenizer(tokenizerJson, config);
   return {
     name:
       source.kind === 'embedded' ? source.name : source.kind === 'hub' ? baseName(source.repo) : onnx.name,
     model,
     tokenizer,
-    chat: () => chatFormat(JSON.parse(tokenizerConfig ?? '{}'), text('chat_template.jinja')),
+    chat: () => chatFormat(config, template, endOf(tokenizer)),
     bytes: files.filter((f) => !isSidecar(f.name)).map((f) => f.bytes),
     sidecars: files.filter((f) => isSidecar(f.name) && f.name !== 'card.json'),
   };

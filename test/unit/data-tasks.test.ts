@@ -7,8 +7,9 @@
 import { describe, expect, it } from 'vitest';
 import { batch } from '../../src/data/batches.ts';
 import { trainBpe } from '../../src/data/bpe.ts';
-import { chatFormat, type Message, readMessages } from '../../src/data/chat.ts';
+import { chatFormat } from '../../src/data/chat.ts';
 import { type Found, openDataset } from '../../src/data/files/open.ts';
+import { type Message, readMessages } from '../../src/data/messages.ts';
 import { previewExamples } from '../../src/data/preview.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import type { InstructionDataset, TokenClassDataset } from '../../src/data/types.ts';
@@ -26,17 +27,19 @@ const chatml = chatFormat({ chat_template: TEMPLATE, eos_token: '<|im_end|>' });
 const user = (content: string): Message => ({ role: 'user', content });
 const assistant = (content: string): Message => ({ role: 'assistant', content });
 
-/** The learnt pieces in brackets. */
-const shown = (format: ReturnType<typeof chatFormat>, messages: readonly Message[]): string =>
-  format
-    .segments(messages)
-    .map(({ text, learnt }) => (learnt ? `[${text}]` : text))
-    .join('');
+/** The rendering, what is learnt in brackets. */
+const shown = (format: ReturnType<typeof chatFormat>, messages: readonly Message[]): string => {
+  const { text, learnt } = format.render(messages);
+  return learnt.reduceRight(
+    (so, { start, end }) => `${so.slice(0, start)}[${so.slice(start, end)}]${so.slice(end)}`,
+    text,
+  );
+};
 
 describe('chat format', () => {
   it('tells what the assistant says, and its end, from what it reads', () => {
     expect(shown(chatml, [user('hi'), assistant('yes'), user('and'), assistant('no')])).toBe(
-      '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yes<|im_end|>\n]<|im_start|>user\nand<|im_end|>\n<|im_start|>assistant\n[no<|im_end|>\n]',
+      '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yes<|im_end|>]\n<|im_start|>user\nand<|im_end|>\n<|im_start|>assistant\n[no<|im_end|>]\n',
     );
     expect(chatml.prompt([user('hi')])).toBe('<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n');
   });
@@ -47,7 +50,7 @@ describe('chat format', () => {
       eos_token: { content: '<|im_end|>' },
     });
     expect(shown(thinking, [user('hi'), assistant('yes'), user('so'), assistant('no')])).toBe(
-      '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yes<|im_end|>]\n<|im_start|>user\nso<|im_end|>\n<|im_start|>assistant\n[no<|im_end|>\n]',
+      '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n[yes<|im_end|>]\n<|im_start|>user\nso<|im_end|>\n<|im_start|>assistant\n[no<|im_end|>]\n',
     );
   });
 
@@ -66,7 +69,7 @@ describe('chat format', () => {
     expect(plain.kind).toBe('plain');
     expect(shown(plain, [user('why?'), assistant('so')])).toBe('why?\n[so</s>]');
     expect(shown(plain, [user('a'), assistant('b'), user('c'), assistant('d')])).toBe(
-      'User: a\nAssistant: [b</s>]User: c\nAssistant: [d</s>]',
+      'User: a\nAssistant:[ b</s>]User: c\nAssistant:[ d</s>]',
     );
   });
 
@@ -75,7 +78,7 @@ describe('chat format', () => {
     const strict = chatFormat({
       chat_template: "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}x",
     });
-    expect(() => strict.segments([{ role: 'system', content: 's' }, assistant('b')])).toThrow(
+    expect(() => strict.render([{ role: 'system', content: 's' }, assistant('b')])).toThrow(
       /refused by the model's chat template \(.*no system/,
     );
   });
@@ -89,7 +92,7 @@ describe('chat format', () => {
     ).toEqual([user('a'), assistant('b')]);
     expect(readMessages('[{"role": "user", "content": "a"}]')).toEqual([user('a')]);
     for (const value of [[], 'no', 3, [{ role: 'user' }], [{ role: 'nobody', content: 'x' }]])
-      expect(readMessages(value)).toBeNull();
+      expect(readMessages(value)).toMatch(/^has /);
   });
 });
 
@@ -114,7 +117,7 @@ describe('instructions', () => {
     const { inputs, labels } = batch(set, 'train', [0], { sequenceLength: 96 });
     const ids = [...inputs.input_ids!.data];
     const learnt = [...labels.data].filter((l) => l !== -100);
-    expect(tokenizer.decode(learnt, { specials: true })).toMatch(/^more \d+<\|im_end\|>\n$/);
+    expect(tokenizer.decode(learnt, { specials: true })).toMatch(/^more \d+<\|im_end\|>$/);
     expect(tokenizer.decode(ids.slice(0, set.train.ids(0).length), { specials: true })).toMatch(
       /^<\|im_start\|>user\ntale \d+\n\nof words<\|im_end\|>\n<\|im_start\|>assistant\nmore \d+<\|im_end\|>\n$/,
     );
@@ -250,7 +253,7 @@ describe('preview', () => {
         .filter((t) => t.counts)
         .map((t) => t.text)
         .join(''),
-    ).toBe('words<|im_end|>\n');
+    ).toBe('words<|im_end|>');
     expect(chat!.tokens.map((t) => t.text).join('')).toContain('user\na<|im_end|>');
     expect(chat!.origin).toMatch(/^row \d of a\.jsonl$/);
     const [text] = await preview('a.txt', 'a tale of words '.repeat(40), 'text');

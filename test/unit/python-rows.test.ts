@@ -36,6 +36,7 @@ const kinds: readonly (readonly [string, Dataset, Record<string, unknown>])[] = 
       ...common,
       kind: 'instruction',
       prompt: () => [],
+      stop: new Set<number>(),
       ...both({ ...split, learnt: () => Uint8Array.from([0, 0, 1, 1]) }),
     },
     // At the token itself: transformers' own convention, where the model's output is moved and not the labels.

@@ -42,6 +42,10 @@ const NAMES = {
   answer: ['answer', 'response', 'completion', 'output', 'target', 'assistant', 'chosen', 'answers', 'reply'],
   system: ['system', 'system_prompt'],
   messages: ['messages', 'conversations', 'conversation', 'chat', 'dialog'],
+  /** What is said of the tools that a conversation may call. */
+  tools: ['tools'],
+  /** The answer that was liked less. */
+  rejected: ['rejected'],
   tokens: ['tokens', 'words'],
   tags: ['tags', 'ner_tags', 'labels', 'pos_tags', 'upos', 'label', 'chunk_tags', 'ner'],
   image: ['image', 'img', 'file_name', 'picture', 'image_path', 'path', 'filename', 'image_file', 'file'],

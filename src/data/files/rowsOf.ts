@@ -1,7 +1,7 @@
 /** Rows of tables as examples of a task: texts with classes or numbers, words with tags, conversations, documents. What a row lacks is noted. */
-import { type Message, readMessages } from '../chat.ts';
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
+import { listOfMessages, type Message, readMessages } from '../messages.ts';
 import type { Drops, Origin } from '../notes.ts';
 import type { Source } from '../rows.ts';
 import type { ClassRow, TextRow, ValueRow } from '../text-classes.ts';
@@ -148,39 +148,93 @@ export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedR
 /** Whether the columns hold prompts with answers, or conversations. */
 export const holdsChats = (columns: readonly string[], given: ColumnMapping): boolean =>
   !given.text &&
-  (hasColumns(columns, given, ['messages']) || hasColumns(columns, given, ['prompt', 'answer']));
+  (hasColumns(columns, given, ['messages']) ||
+    hasColumns(columns, given, ['prompt', 'answer']) ||
+    hasColumns(columns, given, ['answer', 'rejected']));
 
-export const chatRoles = (
+export function chatRoles(
   columns: readonly string[],
   given: ColumnMapping,
-): { needed: Role[]; optional: Role[] } =>
-  hasColumns(columns, given, ['messages']) && !given.prompt
-    ? { needed: ['messages'], optional: [] }
-    : { needed: ['prompt', 'answer'], optional: ['context', 'system'] };
+): { needed: Role[]; optional: Role[] } {
+  if (hasColumns(columns, given, ['messages']) && !given.prompt)
+    return { needed: ['messages'], optional: ['system', 'tools'] };
+  const optional: Role[] = ['context', 'system', 'tools', 'rejected'];
+  return hasColumns(columns, given, ['prompt', 'answer'])
+    ? { needed: ['prompt', 'answer'], optional }
+    : { needed: ['answer'], optional };
+}
 
-export function chatRows(entries: readonly Entry[], { drops }: Reading): ChatRow[] {
+export function chatRows(entries: readonly Entry[], { drops, notes }: Reading): ChatRow[] {
+  if (entries.some(({ values }) => values.rejected !== undefined))
+    notes.push('Of two answers the chosen one is learnt; the rejected one is not used.');
   const made = keep(entries, drops, ({ values, origin, split }): ChatRow | string => {
-    if ('messages' in values) {
-      const messages = readMessages(values.messages);
-      if (!messages) return 'has no conversation of {role, content}';
-      if (!messages.some((m) => m.role === 'assistant')) return 'has no answer in its conversation';
-      return { messages, origin, split };
-    }
-    const prompt = textOf(values.prompt);
-    // Some datasets keep several right answers; the first is learnt.
-    const first = Array.isArray(values.answer) ? values.answer[0] : values.answer;
-    const answer = textOf(first);
-    if (prompt === null) return 'has no prompt';
-    if (answer === null) return 'has no answer';
-    const system = textOf(values.system);
-    const context = textOf(values.context);
-    const asked: Message[] = [
-      ...(system === null ? [] : [{ role: 'system' as const, content: system }]),
-      { role: 'user', content: context === null ? prompt : `${prompt}\n\n${context}` },
-    ];
-    return { messages: [...asked, { role: 'assistant', content: answer }], origin, split };
+    const messages = 'messages' in values ? conversationOf(values) : pairOf(values);
+    if (typeof messages === 'string') return messages;
+    if (!messages.some((m) => m.role === 'assistant' && m.isLearnt !== false))
+      return 'has no answer in its conversation';
+    const tools = toolsOf(values.tools);
+    return { messages, ...(tools === null ? {} : { tools }), origin, split };
   });
   return made.map((m) => m.made);
+}
+
+/** A list of tools, also as JSON text; null where there are none. */
+function toolsOf(value: unknown): readonly unknown[] | null {
+  const list = listOfMessages(value);
+  return list && typeof list[0] === 'object' ? list : null;
+}
+
+const systemTurn = (value: unknown): Message[] => {
+  const system = textOf(value);
+  return system === null ? [] : [{ role: 'system', content: system }];
+};
+
+function conversationOf({ messages, system }: Entry['values']): Message[] | string {
+  const read = readMessages(messages);
+  if (typeof read === 'string') return read;
+  return read[0]!.role === 'system' ? read : [...systemTurn(system), ...read];
+}
+
+const isMessageList = (value: unknown): boolean => {
+  const first = listOfMessages(value)?.[0];
+  return typeof first === 'object' && first !== null && ('role' in first || 'from' in first);
+};
+
+/** All answers are only read, but those that `isLearnt` names. */
+const onlyRead = (messages: readonly Message[], isLearnt: (k: number) => boolean = () => false): Message[] =>
+  messages.map((m, k) => (m.role === 'assistant' && !isLearnt(k) ? { ...m, isLearnt: false } : m));
+
+/** A prompt and an answer, each a text or a list of messages; what stands in the prompt is not learnt. */
+function pairOf(values: Entry['values']): Message[] | string {
+  const asked = promptOf(values);
+  if (typeof asked === 'string') return asked;
+  // Some datasets keep several right answers; the first is learnt.
+  const { answer } = values;
+  const first = Array.isArray(answer) && !isMessageList(answer) ? (answer as unknown[])[0] : answer;
+  if (!isMessageList(first)) {
+    const text = textOf(first);
+    if (text === null) return 'has no answer';
+    return asked.length === 0 ? 'has no prompt' : [...asked, { role: 'assistant', content: text }];
+  }
+  const said = readMessages(first);
+  if (typeof said === 'string') return said;
+  if (said[0]!.role === 'assistant' || said[0]!.role === 'tool') return [...asked, ...said];
+  // A chosen conversation holds its prompt; what it shares with the rejected one is all but its last answer.
+  const system = said[0]!.role === 'system' ? [] : asked.filter((m) => m.role === 'system');
+  return [...system, ...onlyRead(said, (k) => k === said.length - 1)];
+}
+
+function promptOf({ prompt, context, system }: Entry['values']): Message[] | string {
+  if (prompt === undefined) return [];
+  if (isMessageList(prompt)) {
+    const read = readMessages(prompt);
+    if (typeof read === 'string') return read;
+    return onlyRead(read[0]!.role === 'system' ? read : [...systemTurn(system), ...read]);
+  }
+  const text = textOf(prompt);
+  if (text === null) return 'has no prompt';
+  const below = textOf(context);
+  return [...systemTurn(system), { role: 'user', content: below === null ? text : `${text}\n\n${below}` }];
 }
 
 export const documentRows = (entries: readonly Entry[], { drops }: Reading): TextRow[] =>

@@ -13,6 +13,8 @@ const ROLE_WORDS: Readonly<Record<Role, string>> = {
   answer: 'answer',
   system: 'system message',
   messages: 'conversation',
+  tools: 'tools',
+  rejected: 'rejected answer',
   tokens: 'words',
   tags: 'tags',
   image: 'picture',
