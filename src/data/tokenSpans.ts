@@ -70,9 +70,10 @@ function sectionsOf(
   });
   sections.forEach(({ added: token }, i) => {
     const [before, after] = [sections[i - 1], sections[i + 1]];
-    if (token?.lstrip && before) sections[i - 1] = { ...before, text: before.text.trimEnd() };
+    if (token?.lstrip && before)
+      sections[i - 1] = { ...before, text: before.text.replace(/\p{White_Space}+$/u, '') };
     if (token?.rstrip && after) {
-      const kept = after.text.trimStart();
+      const kept = after.text.replace(/^\p{White_Space}+/u, '');
       sections[i + 1] = { ...after, text: kept, start: after.start + after.text.length - kept.length };
     }
   });

@@ -63,7 +63,7 @@ export function mendTokenizer(inner: HfTokenizer): void {
 
 /** Letters of any script make words in Python's `\w`, in JavaScript's only those of English. */
 const WORDS =
-  /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\s]+/gu;
+  /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu;
 
 function mendWords(part: PreTokenizer, config: Json | null): void {
   const inside = config?.pretokenizers as readonly Json[] | undefined;
