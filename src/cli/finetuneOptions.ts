@@ -229,15 +229,23 @@ export function budgetBytes(budget: number | undefined): number | undefined {
   return fail('bad-argument', `--budget takes a number of MiB above 0, not "${budget}".`);
 }
 
-/** What rounding did to the merged weights; nothing where they were written exactly. */
+const ROUNDED: Readonly<Record<WrittenWeight['how'], string>> = {
+  exact: 'rounded',
+  f16: 'rounded to f16',
+  bf16: 'rounded to bfloat16',
+  requantised: 'rounded to codes again',
+  float: 'written as floats of the file’s own type',
+};
+
+/** What rounding did to the merged weights, a line for each way; nothing where they were written exactly. */
 export function describeWritten(written: readonly WrittenWeight[]): string[] {
   const rounded = written.filter((w) => w.relativeError > 0);
-  const worst = rounded.toSorted((a, b) => b.relativeError - a.relativeError)[0];
-  if (!worst) return [];
-  const how = worst.how === 'requantised' ? 'rounded to codes again' : 'rounded to f16';
-  return [
-    `${rounded.length} merged weights were ${how}; the worst is ${worst.name}: max ${worst.maxError.toExponential(1)}, relative ${worst.relativeError.toExponential(1)}`,
-  ];
+  return [...new Set(rounded.map((w) => w.how))].map((how) => {
+    const these = rounded.filter((w) => w.how === how).toSorted((a, b) => b.relativeError - a.relativeError);
+    const worst = these[0]!;
+    const count = these.length === 1 ? '1 merged weight was' : `${these.length} merged weights were`;
+    return `${count} ${ROUNDED[how]}; the worst is ${worst.name}: max ${worst.maxError.toExponential(1)}, relative ${worst.relativeError.toExponential(1)}`;
+  });
 }
 
 export async function adapterConfig(word: string | undefined): Promise<Record<string, unknown>> {

@@ -8,7 +8,7 @@ import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
-import { importModel } from './import/importModel.ts';
+import { type ImportedModel, importModel } from './import/importModel.ts';
 import type { ModuleInfo } from './import/modules.ts';
 import type { Precision } from './import/quantStore.ts';
 import { type ReadModel, readOnnx } from './readOnnx.ts';
@@ -68,6 +68,8 @@ export interface LoadedModel {
   readonly head: string | null;
   readonly config: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
+  /** When onnxruntime rounds the activations of this file to 8 bits, which stay float here: what a comparison of the two must allow for. */
+  readonly activationsQuantised: ImportedModel['activationsQuantised'];
   /** The frozen graph; `also` names inputs that are fed besides the usual ones. */
   build(
     batch: number,
@@ -203,6 +205,7 @@ function describeModel(
     config,
     precision,
     separate,
+    activationsQuantised: imported.activationsQuantised,
     warnings: [...warnings, ...imported.notes, ...roundingNotes(precision, parameters)],
     build,
     at: (other) => describeModel(onnx, config, preprocessor, other, warnings, separate),

@@ -3,13 +3,13 @@
  * Quantised weights are rounded to codes again or become float, as the user chose; what rounding did to each weight is reported.
  */
 import { fail } from '../lib/errors.ts';
-import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import { freeName, replaceInitializers, replaceRaw, rewireInput, tensorLike } from '../onnx/edit.ts';
-import type { OnnxModel } from '../onnx/types.ts';
+import type { OnnxDType, OnnxModel } from '../onnx/types.ts';
 import type { ModuleInfo, ParamOrigin } from './import/modules.ts';
 import type { QuantSource } from './import/quant.ts';
 import { requantise } from './import/quantWrite.ts';
-import { codesReader, integerChain, toFloat } from './mergeFloat.ts';
+import { asInFile, ownScales, toFloat, withBiasScale, withFileScales } from './mergeFloat.ts';
 
 /** What becomes of a changed weight that the file keeps in codes. */
 export type QuantisedMerge = 'requantise' | 'float';
@@ -18,8 +18,8 @@ export type QuantisedMerge = 'requantise' | 'float';
 export interface WrittenWeight {
   /** PyTorch name of the parameter. */
   readonly name: string;
-  /** `exact` in float32, `f16` rounded, `requantised` to the file's codes, `float` in place of codes. */
-  readonly how: 'exact' | 'f16' | 'requantised' | 'float';
+  /** `exact` in float32 and float64, `f16` and `bf16` rounded, `requantised` to the file's codes, `float` in place of codes. */
+  readonly how: 'exact' | 'f16' | 'bf16' | 'requantised' | 'float';
   /** max|written − merged|, and the Frobenius norm of the difference over that of the weight. */
   readonly maxError: number;
   readonly relativeError: number;
@@ -118,10 +118,7 @@ export function mergeWeights(
       codes.push({ name, source: origin.quant, data: file });
       continue;
     }
-    const half = origin.tensor.dtype === 'float16';
-    report.push(
-      written(name, half ? 'f16' : 'exact', file, half ? halfToFloat32(float32ToHalf(file)) : null),
-    );
+    report.push(written(name, ...roundedTo(origin.tensor.dtype, file)));
     if (shared) clones.push({ name, origin, data: file });
     else inPlace.set(origin.initializer, { data: file, given: true });
   }
@@ -148,16 +145,27 @@ export function mergeWeights(
       const made = toFloat(result, source, data, name);
       result = made.onnx;
       changed.push(made.added);
-      const kept = source.scales?.dtype === 'float16' ? halfToFloat32(float32ToHalf(data)) : null;
-      report.push(written(name, 'float', data, kept));
+      const [, ...rounded] = roundedTo(source.scales?.dtype ?? 'float32', data);
+      report.push(written(name, 'float', ...rounded));
       continue;
     }
-    const { tensors, values } = requantise(withFileScales(result, source), data);
-    result = replaceRaw(result, tensors);
+    const own = ownScales(result, withFileScales(result, asInFile(result, source)));
+    const { tensors, values } = requantise(own.source, data);
+    result = withBiasScale(replaceRaw(own.onnx, tensors), source);
     changed.push(...tensors.keys());
     report.push(written(name, 'requantised', data, values));
   }
   return { onnx: result, changed, written: report };
+}
+
+/** How a float type of the file keeps a weight, the weight, and what it then stands for; null: the same. */
+function roundedTo(
+  dtype: OnnxDType,
+  data: Float32Array,
+): [how: 'exact' | 'f16' | 'bf16', data: Float32Array, kept: Float32Array | null] {
+  if (dtype === 'float16') return ['f16', data, halfToFloat32(float32ToHalf(data))];
+  if (dtype === 'bfloat16') return ['bf16', data, bfloat16ToFloat32(float32ToBfloat16(data))];
+  return ['exact', data, null];
 }
 
 function requireFinite(name: string, data: Float32Array): void {
@@ -169,21 +177,4 @@ function requireFinite(name: string, data: Float32Array): void {
       { name },
     );
   }
-}
-
-/** The scale of an integer product stands behind it in the file; the import only knows its value. */
-function withFileScales(onnx: OnnxModel, source: QuantSource): QuantSource {
-  if (source.form !== 'integer') return source;
-  const node = codesReader(onnx.graph, source);
-  if (node.opType !== 'MatMulInteger') return source;
-  const chain = integerChain(onnx.graph, node);
-  const scales = chain && onnx.graph.initializers.get(chain.scale);
-  return (
-    (scales && { ...source, scales }) ||
-    fail(
-      'unsupported-onnx',
-      `The scale of ${source.codes.name} was not found in the file; write its layer as a float product instead.`,
-      { name: source.codes.name },
-    )
-  );
 }

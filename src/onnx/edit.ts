@@ -5,6 +5,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import {
+  AttributeProto_AttributeType,
   AttributeProtoSchema,
   GraphProtoSchema,
   ModelProtoSchema,
@@ -100,25 +101,38 @@ export function replaceInitializers(model: OnnxModel, values: ReadonlyMap<string
 }
 
 /**
- * New raw contents for initialisers, by name: codes and scales of quantised weights. Kept, not copied.
- * @throws PapilioError not-found for a name that is no initialiser, shape for a wrong length
+ * New raw contents for initialisers and Constant nodes, by name: codes and scales of quantised weights. Kept, not copied.
+ * @throws PapilioError not-found for a name that is neither, shape for a wrong length
  */
 export function replaceRaw(
   model: OnnxModel,
   contents: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
 ): OnnxModel {
+  const { initializers, constants, proto } = model.graph;
   for (const [name, bytes] of contents) {
     const tensor =
-      model.graph.initializers.get(name) ??
+      initializers.get(name) ??
+      constants.get(name) ??
       fail('not-found', `The model has no initialiser called "${name}".`, { name });
     if (bytes.length !== tensor.byteLength)
       fail('shape', `Initialiser "${name}" takes ${tensor.byteLength} bytes but was given ${bytes.length}.`);
   }
-  const initializer = model.graph.proto.initializer.map((tensor) => {
+  const initializer = proto.initializer.map((tensor) => {
     const bytes = contents.get(tensor.name);
     return bytes ? withRawData(tensor, bytes) : tensor;
   });
-  return withGraph(model, { initializer });
+  const node = proto.node.map((item) => {
+    const name = item.output[0] ?? '';
+    const bytes = item.opType === 'Constant' && !initializers.has(name) ? contents.get(name) : undefined;
+    if (!bytes) return item;
+    // Some spell one float as an attribute of its own (value_float): a tensor says the same.
+    const t = withRawData(constants.get(name)!.proto, bytes);
+    const type = AttributeProto_AttributeType.TENSOR;
+    return withFields(NodeProtoSchema, item, {
+      attribute: [create(AttributeProtoSchema, { name: 'value', type, t })],
+    });
+  });
+  return withGraph(model, { initializer, node });
 }
 
 /** A node's replacement: the nodes that stand in its place, none to drop it. */
@@ -127,31 +141,40 @@ export type NewNodes = readonly {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly name?: string;
+  /** The default domain unless told. */
+  readonly domain?: string;
+  /** Whose attributes it has; unless told, none. */
+  readonly like?: NodeProto;
 }[];
 
 /**
- * Puts other nodes (of the default domain, without attributes) in the place of some, and drops initialisers that nothing reads any more.
+ * Puts other nodes in the place of some, and drops initialisers that nothing reads any more. What the file notes of the types of their
+ * values goes too: it may be so no longer, and every runtime infers it.
  */
 export function replaceNodes(model: OnnxModel, byIndex: ReadonlyMap<number, NewNodes>): OnnxModel {
   const { proto } = model.graph;
   const node = proto.node.flatMap((item, i) => {
     const made = byIndex.get(i);
     if (!made) return [item];
-    return made.map(({ opType, inputs, outputs, name }) =>
+    return made.map(({ opType, inputs, outputs, name, domain, like }) =>
       create(NodeProtoSchema, {
         opType,
         input: [...inputs],
         output: [...outputs],
         ...(name === undefined ? {} : { name }),
+        ...(domain ? { domain } : {}),
+        ...(like ? { attribute: like.attribute, metadataProps: like.metadataProps } : {}),
       }),
     );
   });
+  const touched = new Set([...byIndex.keys()].flatMap((i) => proto.node[i]!.output));
   const gone = new Set(
     [...byIndex.keys()].flatMap((i) => proto.node[i]!.input).filter((name) => !readsName(node, name)),
   );
   const kept = new Set(proto.output.map((o) => o.name));
   return withGraph(model, {
     node,
+    valueInfo: proto.valueInfo.filter((v) => !touched.has(v.name)),
     initializer: proto.initializer.filter((t) => kept.has(t.name) || !gone.has(t.name)),
     input: proto.input.filter((v) => !gone.has(v.name) || !model.graph.initializers.has(v.name)),
   });
@@ -222,6 +245,31 @@ export function rewireInput(
       : item,
   );
   return withGraph(added, { node: nodes });
+}
+
+/**
+ * Gives every reading of a value by some nodes of the main graph a tensor of their own, added under the tensor's name; the old one goes
+ * where nobody else reads it.
+ */
+export function rewireReaders(
+  model: OnnxModel,
+  nodes: ReadonlySet<number>,
+  from: string,
+  tensor: OnnxTensor,
+): OnnxModel {
+  const added = addInitializer(model, tensor);
+  const node = added.graph.proto.node.map((item, i) =>
+    nodes.has(i)
+      ? withFields(NodeProtoSchema, item, { input: item.input.map((n) => (n === from ? tensor.name : n)) })
+      : item,
+  );
+  const { initializer, input, output } = added.graph.proto;
+  const idle = !readsName(node, from) && !output.some(({ name }) => name === from);
+  return withGraph(added, {
+    node,
+    initializer: initializer.filter((t) => !idle || t.name !== from),
+    input: input.filter((v) => !idle || v.name !== from || !model.graph.initializers.has(from)),
+  });
 }
 
 /**

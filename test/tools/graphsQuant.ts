@@ -27,6 +27,8 @@ export interface QuantGraph {
   readonly roundsActivations?: boolean;
   /** A table that is looked up instead of a layer. */
   readonly lookUp?: boolean;
+  /** Its layer gives no scores. */
+  readonly inner?: boolean;
 }
 
 const contrib = { opset: 21, opsets: { 'com.microsoft': 1 } } as const;
@@ -143,28 +145,173 @@ function qdq({ dtype, scale, zeros, transposed, activations }: Qdq): QuantGraph 
   );
 }
 
+interface Codes {
+  readonly dtype: 'int8' | 'uint8';
+  readonly dims: readonly number[];
+  /** Scales along an axis of this many; one unless told. */
+  readonly channels?: number;
+  /** Zero points anywhere, not in the middle. */
+  readonly free?: boolean;
+  /** One bit of each code is left free. */
+  readonly reduced?: boolean;
+}
+
+/** Codes, scale and zero point as onnxruntime's quantiser names them. */
+function quantised(g: GraphBuilder, name: string, { dtype, dims, channels, free, reduced }: Codes) {
+  const size = dims.reduce((n, d) => n * d, 1);
+  const count = channels ?? 1;
+  const steps = channels === undefined ? [] : [channels];
+  const random = rng(size, count);
+  const low = dtype === 'int8' ? -64 : 0;
+  const codes = reduced
+    ? Uint8Array.from({ length: size }, () => low + random.int(dtype === 'int8' ? 129 : 128))
+    : bytes(size, size);
+  const zeros = Uint8Array.from({ length: count }, () =>
+    free ? 100 + random.int(40) : dtype === 'int8' ? 0 : 128,
+  );
+  return {
+    codes: g.initializer(rawTensor(`${name}_quantized`, dtype, dims, codes)),
+    scale: g.initializer(makeTensor(`${name}_scale`, 'float32', steps, scales(count, size + 1, 0.001))),
+    zero: g.initializer(rawTensor(`${name}_zero_point`, dtype, steps, zeros)),
+  };
+}
+
+/** The integer product of a node, with the scales behind it, as quantize_dynamic writes it. */
+function integerProduct(
+  g: GraphBuilder,
+  opType: 'MatMulInteger' | 'ConvInteger',
+  path: string,
+  x: string,
+  w: ReturnType<typeof quantised>,
+  attributes = {},
+): string {
+  const [q, scale, zero] = g.ops(3, 'DynamicQuantizeLinear', [x], {}, { name: `${path}_QuantizeLinear` });
+  const named = (part: string) => ({ name: `${path}_${part}` });
+  const sum = g.op(opType, [q!, w.codes, zero!, w.zero], attributes, named('quant'));
+  const cast = g.op('Cast', [sum], { to: 1 }, named('cast'));
+  const factor = g.op('Mul', [scale!, w.scale], {}, named('quant_scales_mul'));
+  return g.op('Mul', [cast, factor], {}, named('quant_output_scale_mul'));
+}
+
 /** As onnxruntime's quantize_dynamic writes a layer. */
-function dynamic(perChannel: boolean, dtype: 'int8' | 'uint8'): QuantGraph {
-  return layer(
+const dynamic = (perChannel: boolean, dtype: 'int8' | 'uint8', more: Partial<Codes> = {}): QuantGraph =>
+  layer(
     (g, x) => {
-      const [q, scale, zero] = g.ops(3, 'DynamicQuantizeLinear', [x], {}, { name: 'x_QuantizeLinear' });
-      const steps = perChannel ? [OUT] : [];
-      const count = perChannel ? OUT : 1;
-      // Signed codes count from 0; unsigned ones from the middle.
-      const zeros = new Uint8Array(count).fill(dtype === 'int8' ? 0 : 128);
-      const w = g.initializer(rawTensor('body.weight_quantized', dtype, [WIDTH, OUT], bytes(OUT * WIDTH, 8)));
-      const wScale = g.initializer(
-        makeTensor('body.weight_scale', 'float32', steps, scales(count, 9, 0.001)),
-      );
-      const wZero = g.initializer(rawTensor('body.weight_zero_point', dtype, steps, zeros));
-      const named = (part: string) => ({ name: `/body/MatMul_${part}` });
-      const sum = g.op('MatMulInteger', [q!, w, zero!, wZero], {}, named('quant'));
-      const cast = g.op('Cast', [sum], { to: 1 }, named('cast'));
-      const factor = g.op('Mul', [scale!, wScale], {}, named('quant_scales_mul'));
-      return g.op('Mul', [cast, factor], {}, named('quant_output_scale_mul'));
+      const dims = [WIDTH, OUT];
+      const w = quantised(g, 'body.weight', {
+        dtype,
+        dims,
+        ...(perChannel ? { channels: OUT } : {}),
+        ...more,
+      });
+      return integerProduct(g, 'MatMulInteger', '/body/MatMul', x, w);
     },
     { roundsActivations: true },
   );
+
+/** A tied head: the table's codes, turned. */
+const turnedCodes = (): QuantGraph =>
+  layer(
+    (g, x) => {
+      const w = quantised(g, 'body.weight', { dtype: 'uint8', dims: [OUT, WIDTH], free: true });
+      const turned = g.op('Transpose', [w.codes], { perm: [1, 0] }, { name: '/body/Transpose' });
+      return integerProduct(g, 'MatMulInteger', '/body/MatMul', x, { ...w, codes: turned });
+    },
+    { roundsActivations: true },
+  );
+
+/** A convolution over pictures of 5 × 8 (or over 20 places of 2 channels), its bias added behind it. */
+function convolution(flat: boolean): QuantGraph {
+  const g = graphBuilder(contrib);
+  const x = g.input('x', 'float32', [ROWS, WIDTH]);
+  const picture = g.op('Reshape', [x, g.ints(flat ? [ROWS, 2, 20] : [ROWS, 1, 5, 8])]);
+  const kernel = flat ? [5] : [2, 4];
+  const w = quantised(g, 'body.weight', {
+    dtype: flat ? 'int8' : 'uint8',
+    dims: [4, flat ? 2 : 1, ...kernel],
+  });
+  const attributes = {
+    kernel_shape: kernel,
+    strides: flat ? [3] : [2, 4],
+    pads: flat ? [1, 1] : [0, 0, 1, 0],
+    group: 1,
+  };
+  const y = integerProduct(g, 'ConvInteger', '/body/Conv', picture, w, attributes);
+  const bias = g.weight('body.bias', [4], [0.3, -0.2, 0.1, 0.4]);
+  const turned = g.op('Reshape', [bias, g.ints([1, -1, ...kernel.map(() => 1)])]);
+  const sum = g.op('Add', [y, turned], {}, { name: '/body/Conv_bias_add' });
+  g.output(g.op('Flatten', [sum]), 'float32', [ROWS, 24], 'logits');
+  return { model: g.build(), weight: 'body.weight', roundsActivations: true, inner: true };
+}
+
+/** onnxruntime's optimiser and then its quantiser: q, k and v in one product of codes. */
+function qAttention(perChannel: boolean): QuantGraph {
+  const g = graphBuilder(contrib);
+  const x = g.input('x', 'float32', [ROWS, WIDTH]);
+  const dims = [WIDTH, 3 * WIDTH];
+  const channels = perChannel ? { channels: 3 * WIDTH } : {};
+  const w = quantised(g, 'body.weight', { dtype: 'int8', dims, reduced: true, ...channels });
+  const random = rng(17);
+  const bias = g.weight(
+    'body.bias',
+    [3 * WIDTH],
+    Float32Array.from({ length: 3 * WIDTH }, () => 0.1 * random.normal()),
+  );
+  const rows = g.op('Reshape', [x, g.ints([1, ROWS, WIDTH])]);
+  const [q, scale, zero] = g.ops(3, 'DynamicQuantizeLinear', [rows], {}, { name: 'x_QuantizeLinear' });
+  const inputs = [q!, w.codes, bias, scale!, w.scale, '', zero!, w.zero, ''];
+  const y = g.op(
+    'QAttention',
+    inputs,
+    { num_heads: 4 },
+    { name: '/body/Attention', domain: 'com.microsoft' },
+  );
+  g.output(g.op('Reshape', [y, g.ints([ROWS, WIDTH])]), 'float32', [ROWS, WIDTH], 'logits');
+  return { model: g.build(), weight: 'body.weight', roundsActivations: true, inner: true };
+}
+
+/** A static file's Gemm: codes of the weight, of the input, and a bias of 32 bits whose scale is the product of theirs. */
+function gemmWithBias(): QuantGraph {
+  const g = graphBuilder(contrib);
+  const x = g.input('x', 'float32', [ROWS, WIDTH]);
+  const at = [g.scalar(0.03), g.initializer(rawTensor('x_zero', 'uint8', [], Uint8Array.of(120)))];
+  const rounded = g.op('DequantizeLinear', [g.op('QuantizeLinear', [x, ...at]), ...at]);
+  const w = quantised(g, 'body.weight', { dtype: 'int8', dims: [OUT, WIDTH] });
+  const matrix = g.op('DequantizeLinear', [w.codes, w.scale, w.zero]);
+  const wScale = scales(1, OUT * WIDTH + 1, 0.001)[0]!;
+  const codes = Array.from({ length: OUT }, (_, i) => 4000 * (i - 5));
+  const bias = g.op('DequantizeLinear', [
+    g.initializer(makeTensor('body.bias_quantized', 'int32', [OUT], codes)),
+    g.initializer(makeTensor('body.bias_quantized_scale', 'float32', [1], [0.03 * wScale])),
+    g.initializer(makeTensor('body.bias_zero', 'int32', [1], [0])),
+  ]);
+  const y = g.op('Gemm', [rounded, matrix, bias], { transB: 1 }, { name: '/body/Gemm' });
+  const out = [g.scalar(0.02), g.initializer(rawTensor('y_zero', 'uint8', [], Uint8Array.of(128)))];
+  const said = g.op('DequantizeLinear', [g.op('QuantizeLinear', [y, ...out]), ...out]);
+  g.output(said, 'float32', [ROWS, OUT], 'logits');
+  return { model: g.build(), weight: 'body.weight', roundsActivations: true };
+}
+
+/** A static file without its Relu: the codes of the layer's output begin at 0. */
+function reluInCodes(): QuantGraph {
+  const made = layer(
+    (g, x) => {
+      const dims = [WIDTH, OUT];
+      const w = quantised(g, 'body.weight', { dtype: 'int8', dims });
+      const y = g.op(
+        'MatMul',
+        [x, g.op('DequantizeLinear', [w.codes, w.scale, w.zero])],
+        {},
+        {
+          name: '/body/MatMul',
+        },
+      );
+      const at = [g.scalar(0.01), g.initializer(rawTensor('y_zero', 'uint8', [], Uint8Array.of(0)))];
+      return g.op('DequantizeLinear', [g.op('QuantizeLinear', [y, ...at]), ...at]);
+    },
+    { roundsActivations: true },
+  );
+  return made;
 }
 
 /** Rows of a table by token ids. */
@@ -221,6 +368,37 @@ const dynamicTable = (): QuantGraph =>
     return g.op('DequantizeLinear', [rows, g.scalar(0.013), zero], {}, { name: '/embed/DequantizeLinear' });
   });
 
+/** Rows of a table that no input chooses, as learned positions are, turned or not before they are dequantised. */
+const knownRows = (turned: boolean): QuantGraph =>
+  lookUp((g, ids) => {
+    const w = quantised(g, 'embed.weight', { dtype: 'int8', dims: [VOCABULARY, WIDTH] });
+    let rows = g.op('Gather', [w.codes, g.ints([3, 0], [1, 2])], {}, { name: '/embed/Gather' });
+    if (turned) rows = g.op('Transpose', [rows], { perm: [0, 2, 1] });
+    let floats = g.op('DequantizeLinear', [rows, w.scale, w.zero], {}, { name: '/embed/DequantizeLinear' });
+    if (turned) floats = g.op('Transpose', [floats], { perm: [0, 2, 1] });
+    const real = g.op('Cast', [ids], { to: 1 });
+    return g.op('Add', [floats, g.op('Unsqueeze', [real, g.ints([2])])]);
+  });
+
+/** As the optimiser and then the quantiser write embeddings: every table, gamma and beta in codes. */
+const qEmbedding = (): QuantGraph =>
+  lookUp((g, ids) => {
+    const whole = g.op('Cast', [ids], { to: 6 });
+    const none = g.op('Sub', [whole, whole]);
+    const tables = [
+      quantised(g, 'embed.weight', { dtype: 'uint8', dims: [VOCABULARY, WIDTH], free: true }),
+      quantised(g, 'positions.weight', { dtype: 'uint8', dims: [9, WIDTH] }),
+      quantised(g, 'segments.weight', { dtype: 'uint8', dims: [2, WIDTH], free: true }),
+      quantised(g, 'norm.weight', { dtype: 'uint8', dims: [WIDTH], free: true }),
+      quantised(g, 'norm.bias', { dtype: 'uint8', dims: [WIDTH], free: true, channels: 1 }),
+    ].map((t, i) => ({ ...t, i }));
+    const inputs = [whole, none, ...tables.map((t) => t.codes), '', ...tables.map((t) => t.scale)];
+    const attributes = { epsilon: 1e-5 };
+    const options = { name: '/embed/EmbedLayerNormalization', domain: 'com.microsoft' };
+    const all = [...inputs, ...tables.map((t) => t.zero)];
+    return g.ops(2, 'QEmbedLayerNormalization', all, attributes, options)[0]!;
+  });
+
 export const quantGraphs: Readonly<Record<string, () => QuantGraph>> = {
   'MatMulNBits, 4 bits': () => nbits({ bits: 4, block: 16 }),
   'MatMulNBits, 4 bits, zero points': () => nbits({ bits: 4, block: 32, zeros: 'packed' }),
@@ -238,6 +416,19 @@ export const quantGraphs: Readonly<Record<string, () => QuantGraph>> = {
   'QDQ, activations too': () => qdq({ dtype: 'int8', scale: 'tensor', activations: true }),
   'dynamic, int8': () => dynamic(false, 'int8'),
   'dynamic, uint8 per channel': () => dynamic(true, 'uint8'),
+  'dynamic, uint8, zero points anywhere': () => dynamic(false, 'uint8', { free: true }),
+  'dynamic, int8 of 7 bits': () => dynamic(true, 'int8', { reduced: true }),
+  'dynamic, uint8 of 7 bits': () => dynamic(false, 'uint8', { reduced: true, free: true }),
+  'dynamic, the codes turned': turnedCodes,
+  'dynamic, a convolution over pictures': () => convolution(false),
+  'dynamic, a convolution over places': () => convolution(true),
+  'dynamic, QAttention': () => qAttention(false),
+  'dynamic, QAttention per channel': () => qAttention(true),
+  'QDQ, activations and a bias of 32 bits': gemmWithBias,
+  'QDQ, activations with a Relu in their codes': reluInCodes,
+  'known rows before DequantizeLinear': () => knownRows(false),
+  'known rows, turned, before DequantizeLinear': () => knownRows(true),
+  QEmbedLayerNormalization: qEmbedding,
   'GatherBlockQuantized, uint4': () => blockTable('uint4', false),
   'GatherBlockQuantized, int4': () => blockTable('int4', false),
   'GatherBlockQuantized, bytes': () => blockTable('uint8', false),

@@ -3,6 +3,7 @@ import { sizeOf } from '../../graph/shape.ts';
 import { become, derive, reshapeOf } from './derive.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { countUses, makeValue, numbers, scalarOf } from './folded.ts';
+import { isConv1d, unquantised } from './names.ts';
 
 const isMatrix = (v: FoldedValue): boolean => v.weight !== null && v.shape.length === 2;
 
@@ -33,13 +34,15 @@ const flat = (v: FoldedValue): FoldedValue =>
   v.weight && v.shape.length > 1 ? v : reshapeOf(v, [sizeOf(v.shape)]);
 
 /** Whether an exporter made the name up, so that the tensor need not be stored as PyTorch keeps it. */
-const isAnonymous = (name: string): boolean => !/^[A-Za-z_][\w.]*\.(weight|bias)$/.test(name);
+const isAnonymous = (name: string): boolean => !/^[A-Za-z_][\w.]*\.(weight|bias)$/.test(unquantised(name));
 
 function linearOf(node: FoldedNode): void {
   const [a, b, c] = node.inputs;
   if (node.op === 'MatMul') {
     const w = weightOperand(b!);
-    if (w) become(node, 'Linear', [a!, w.weight, null], { stored: w.stored, kind: 'linear' });
+    // onnxruntime's optimiser turns the Gemm of a Conv1D into a MatMul.
+    const kind = w?.stored === 'in-out' && isConv1d(w.weight.name) ? 'conv1d' : 'linear';
+    if (w) become(node, 'Linear', [a!, w.weight, null], { stored: w.stored, kind });
     return;
   }
   if (node.op !== 'Gemm' || !b || !isMatrix(b) || node.attrs.transA || node.attrs.alpha !== 1) return;

@@ -32,8 +32,12 @@ function unshortened(module: string): string {
     .replace(/(^|\.)layers\.\d+\.final_norm_layernorm$/, '$1norm');
 }
 
+/** The name that a tensor had before onnxruntime's quantiser put codes in its place. */
+export const unquantised = (tensor: string): string => tensor.replace(/_quantized$/, '');
+
 /** The module of a tensor named as PyTorch names parameters, or null for names that exporters make up. */
-export function ownerOf(name: string): { module: string; parameter: string } | null {
+export function ownerOf(tensor: string): { module: string; parameter: string } | null {
+  const name = unquantised(tensor);
   const m = /^([A-Za-z_][\w.-]*)\.([A-Za-z_]\w*)$/.exec(name);
   if (!m || /_output_\d+$/.test(name)) return null;
   // onnxruntime-genai's builder: `model.layers.0.attn.q_proj.MatMul.weight`.
@@ -102,3 +106,10 @@ export function packedModule(
   }
   return null;
 }
+
+/**
+ * Whether a matrix that the file keeps [in, out] under this name is GPT-2's Conv1D, the one layer whose own weight lies so; the same
+ * layers as nn.Linear (nanoGPT) come as transposed copies without their name.
+ */
+export const isConv1d = (tensor: string): boolean =>
+  /(^|\.)(c_attn|q_attn|c_proj|c_fc)\.weight$/.test(unquantised(tensor));

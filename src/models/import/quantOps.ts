@@ -4,7 +4,7 @@
  */
 import { sizeOf } from '../../graph/shape.ts';
 import { f32Tensor } from '../../onnx/tensor.ts';
-import type { OnnxDType, OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
+import type { OnnxDType, OnnxGraph, OnnxTensor } from '../../onnx/types.ts';
 import { become, derive } from './derive.ts';
 import { contribAttention } from './expandContrib.ts';
 import { embedLayerNorm } from './expandLayers.ts';
@@ -13,6 +13,7 @@ import { countUses, isFloat, MOVES, makeValue, scalar, scalarOf } from './folded
 import type { Context } from './lowering.ts';
 import { axisOf, input, int, refuse } from './lowering.ts';
 import { conv, matmul } from './lowerLayers.ts';
+import { isConv1d } from './names.ts';
 import { codeBits, dequantised, matrixOf, type QuantSource } from './quant.ts';
 
 /** A weight that is kept in codes. */
@@ -56,10 +57,6 @@ export function matMulNBits(c: Context): readonly FoldedValue[] {
   return [linear(c, x, w, 'out-in', c.inputs[5] ?? null)];
 }
 
-/** GPT-2's Conv1D, the one layer whose own weight is [in, out]; exporters spell it as Gemm, and the quantiser keeps that in the name. */
-const isConv1d = ({ name }: OnnxNode, codes: string): boolean =>
-  /Gemm/.test(name) && /\b(c_attn|c_proj|c_fc|q_attn)\.weight_quantized$/.test(codes);
-
 function linear(
   c: Context,
   x: FoldedValue,
@@ -68,7 +65,7 @@ function linear(
   bias: FoldedValue | null,
 ): FoldedValue {
   const out = w.shape[stored === 'out-in' ? 0 : 1]!;
-  const kind = isConv1d(c.node, w.name) ? 'conv1d' : 'linear';
+  const kind = isConv1d(w.name) ? 'conv1d' : 'linear';
   return derive('Linear', [x, w, bias], { stored, kind }, [...x.shape.slice(0, -1), out], c.node);
 }
 
@@ -163,8 +160,23 @@ export function dequantizeLinear(c: Context): readonly FoldedValue[] {
   return [replay(quantWeight(alongAxis('linear', tensor, scales, zeros, at)), moves)];
 }
 
-/** Ops whose results are never negative. */
-const NOT_NEGATIVE = new Set(['Softmax', 'Relu', 'Sigmoid', 'Exp', 'Square', 'Abs', 'Sqrt']);
+/** Ops whose results are never negative, and those whose results are not where their operands are not. */
+const NOT_NEGATIVE = new Set(['Softmax', 'Relu', 'Sigmoid', 'Exp', 'Square', 'Abs', 'Sqrt', 'Rsqrt']);
+const KEEPS_SIGN = new Set([...MOVES, 'Reduce', 'Add', 'Mul', 'Div', 'Max', 'Concat', 'Cast']);
+
+/** Whether no number of a value can be negative, as far as a look at what makes it tells. */
+function isNotNegative(v: FoldedValue | null, depth = 4): boolean {
+  if (!v || depth === 0) return false;
+  if (v.known && !v.producer) return sizeOf(v.shape) <= 1024 && v.known().every((x) => x >= 0);
+  const { producer } = v;
+  if (!producer) return false;
+  const { op, attrs, inputs } = producer;
+  if (NOT_NEGATIVE.has(op) || (op === 'Clip' && (attrs.min as number) >= 0)) return true;
+  if (op === 'Pow') return (scalarOf(inputs[1]) ?? 1) % 2 === 0;
+  if (op === 'Mul' && inputs[0] === inputs[1]) return true;
+  const operands = MOVES.has(op) ? inputs.slice(0, 1) : inputs;
+  return KEEPS_SIGN.has(op) && operands.every((x) => isNotNegative(x, depth - 1));
+}
 
 const CODE_RANGES: Partial<Record<OnnxDType, readonly [number, number]>> = {
   uint8: [0, 255],
@@ -185,7 +197,7 @@ export function quantizeLinear(c: Context): readonly FoldedValue[] {
   if (scale === null || zero === null || !range || x.known) return [x];
   const [min, max] = range.map((code) => (code - zero) * scale) as [number, number];
   if (min !== 0 && max !== 0) return [x];
-  if (min === 0 && x.producer && NOT_NEGATIVE.has(x.producer.op)) return [x];
+  if (min === 0 && isNotNegative(x)) return [x];
   return [derive('Clip', [x], { min, max }, x.shape, c.node)];
 }
 

@@ -2,7 +2,7 @@
 import { fail } from '../../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../../lib/half.ts';
 import type { OnnxTensor } from '../../onnx/types.ts';
-import { numbersToRaw } from '../../onnx/values.ts';
+import { numbersToRaw, tensorToF32 } from '../../onnx/values.ts';
 import {
   asymmetricStep,
   codeReader,
@@ -21,6 +21,31 @@ export interface Requantised {
   readonly values: Float32Array;
 }
 
+/** Codes that are used, counted from the lowest one there is. */
+interface CodeRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * Integer products of processors without VNNI overflow where weights use all 8 bits, so onnxruntime's quantiser can leave one free
+ * (reduce_range): codes within ±64, or 0 … 127 without a sign. A file that does so goes on doing so.
+ */
+function codeRange(source: QuantSource): CodeRange {
+  const top = 2 ** source.bits - 1;
+  if (source.form !== 'integer' || source.bits !== 8) return { low: 0, high: top };
+  const reduced = isSigned(source) ? { low: 64, high: 192 } : { low: 0, high: 127 };
+  const [rows, columns] = matrixOf(source.shape);
+  const code = codeReader(source);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) {
+      const c = code(i, j);
+      if (c < reduced.low || c > reduced.high) return { low: 0, high: top };
+    }
+  }
+  return reduced;
+}
+
 interface Step {
   scale: number;
   /** Counted from the lowest code. */
@@ -32,7 +57,7 @@ interface Step {
  * @throws PapilioError('unsupported-onnx') where several zero points share a scale
  */
 export function requantise(source: QuantSource, data: ArrayLike<number>): Requantised {
-  const { bits, scales, zeros, codes } = source;
+  const { scales, zeros, codes } = source;
   const [rows, columns] = matrixOf(source.shape);
   const count = scales?.size ?? 1;
   if (!scales || (zeros && !source.zerosByRow && zeros.size !== count && zeros.size !== 1))
@@ -58,21 +83,26 @@ export function requantise(source: QuantSource, data: ArrayLike<number>): Requan
 
   const old = zeroValues(source);
   const anew = old !== null && writesZeros(source, old);
+  const range = codeRange(source);
+  const given = tensorToF32(scales);
   const steps = Array.from({ length: count }, (_, k) => {
     const zero = old === null ? null : old[old.length === 1 ? 0 : k]!;
-    return anew ? freeStep(source, low[k]!, high[k]!) : fixedStep(source, low[k]!, high[k]!, zero);
+    // A bias in 32 bits has the scale of its layer's input times its weight's, and room enough.
+    if (source.bits === 32) return { scale: given[k]!, zero: zero ?? usualZero(source) };
+    return anew
+      ? freeStep(source, low[k]!, high[k]!, range)
+      : fixedStep(source, low[k]!, high[k]!, zero, range);
   });
   if (scales.dtype === 'float16') {
     for (const step of steps) step.scale = halfToFloat32(float32ToHalf([step.scale]))[0]! || 2 ** -24;
   }
-  const top = 2 ** bits - 1;
   const bytes = new Uint8Array(codes.byteLength);
   const put = codeWriter(source, bytes);
   if (source.form === 'nbits') fillPadding(source, bytes);
   for (let i = 0; i < rows; i++) {
     for (let j = 0; j < columns; j++) {
       const { scale, zero } = steps[groupOf(i, j)]!;
-      put(i, j, Math.min(top, Math.max(0, Math.round(data[i * columns + j]! / scale + zero))));
+      put(i, j, Math.min(range.high, Math.max(range.low, Math.round(data[i * columns + j]! / scale + zero))));
     }
   }
   const tensors = new Map<string, Uint8Array<ArrayBuffer>>([[codes.name, bytes]]);
@@ -103,14 +133,19 @@ function writesZeros(source: QuantSource, zeros: ArrayLike<number>): boolean {
 }
 
 /** Scale and zero point that fit the block's numbers. */
-function freeStep(source: QuantSource, low: number, high: number): Step {
-  const step = asymmetricStep(low, high, 2 ** source.bits - 1);
-  return isFloatTensor(source.zeros!) ? { ...step, zero: -Math.min(low, 0) / step.scale } : step;
+function freeStep(source: QuantSource, low: number, high: number, range: CodeRange): Step {
+  const { scale, zero } = asymmetricStep(low, high, range.high - range.low);
+  return { scale, zero: range.low + (isFloatTensor(source.zeros!) ? -Math.min(low, 0) / scale : zero) };
 }
 
 /** The scale that fits where the zero point is given. */
-function fixedStep(source: QuantSource, low: number, high: number, given: number | null): Step {
-  const top = 2 ** source.bits - 1;
+function fixedStep(
+  source: QuantSource,
+  low: number,
+  high: number,
+  given: number | null,
+  range: CodeRange,
+): Step {
   const half = 2 ** (source.bits - 1);
   if (given === null && source.form === 'nbits') {
     // The end with one code more takes the larger magnitude, as onnxruntime's own quantiser has it.
@@ -118,7 +153,10 @@ function fixedStep(source: QuantSource, low: number, high: number, given: number
     return { scale: largest === 0 ? 1 : Math.fround(largest / -half), zero: half };
   }
   const zero = given ?? usualZero(source);
-  const scale = Math.max(zero > 0 ? -low / zero : 0, top > zero ? high / (top - zero) : 0);
+  const scale = Math.max(
+    zero > range.low ? -low / (zero - range.low) : 0,
+    range.high > zero ? high / (range.high - zero) : 0,
+  );
   return { scale: scale > 0 ? Math.fround(scale) : 1, zero };
 }
 

@@ -10,6 +10,7 @@ type Quantised = 'requantise' | 'float';
 const HOW = {
   exact: 'exact',
   f16: 'rounded to 16 bits',
+  bf16: 'rounded to bfloat16',
   requantised: 'in codes again',
   float: 'in floats',
 } as const;
