@@ -143,6 +143,7 @@ describe('what folds', () => {
     const specs = ['input_ids', 'attention_mask', 'decoder_input_ids', 'decoder_attention_mask'].map(
       (name) => ({
         name,
+        feed: name,
         kind: name.endsWith('mask') ? ('attention_mask' as const) : ('input_ids' as const),
         dtype: 'i32' as const,
         dims: ['batch', 'sequence'],

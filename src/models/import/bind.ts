@@ -5,19 +5,12 @@ import type { Dim, OnnxGraph, ValueInfo } from '../../onnx/types.ts';
 import { filled } from './evaluateOps.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { isFloat, knownValue, makeValue } from './folded.ts';
-
-type InputKind =
-  | 'input_ids'
-  | 'attention_mask'
-  | 'token_type_ids'
-  | 'position_ids'
-  | 'pixel_values'
-  | 'past'
-  | 'flag'
-  | 'other';
+import { feedNames, type InputKind, inputKinds } from './inputRoles.ts';
 
 export interface InputSpec {
   readonly name: string;
+  /** The name that batches give it, and the built graph's input has. */
+  readonly feed: string;
   readonly kind: InputKind;
   readonly dtype: DType;
   /** As the file declares them: sizes, symbols, or null. */
@@ -36,18 +29,8 @@ export interface BuildDims {
   readonly [symbol: string]: number | undefined;
 }
 
-function kindOf(name: string): InputKind {
-  if (/(^|\.|_)input_ids$/.test(name)) return 'input_ids';
-  if (/attention_mask$/.test(name)) return 'attention_mask';
-  if (/(token_type|segment)_ids$/.test(name)) return 'token_type_ids';
-  if (/position_ids$/.test(name)) return 'position_ids';
-  if (/pixel_values$/.test(name)) return 'pixel_values';
-  if (/^past/.test(name)) return 'past';
-  if (/^(use_cache_branch|(num_)?logits_to_keep)$/.test(name)) return 'flag';
-  return 'other';
-}
-
-export function inputSpecs(graph: OnnxGraph): InputSpec[] {
+/** @throws PapilioError 'unsupported-onnx' for inputs that no batch can be fed into */
+export function inputSpecs(graph: OnnxGraph, config: Readonly<Record<string, unknown>> = {}): InputSpec[] {
   const states = graph.inputs.filter(({ name }) => /^past_(conv|ssm|recurrent)/.test(name));
   if (states.length > 0) {
     fail(
@@ -55,6 +38,8 @@ export function inputSpecs(graph: OnnxGraph): InputSpec[] {
       `The model keeps states of convolutions or recurrences (${states[0]!.name}), and Papilio trains only transformers whose cache is keys and values; pick a model without such layers.`,
     );
   }
+  const kinds = inputKinds(graph, config);
+  const feeds = feedNames(kinds);
   return graph.inputs.map((v) => {
     if (v.dtype === null || v.dims === null) {
       fail(
@@ -62,7 +47,13 @@ export function inputSpecs(graph: OnnxGraph): InputSpec[] {
         `Input ${v.name} is not a tensor of known rank; export the model with its input shapes.`,
       );
     }
-    return { name: v.name, kind: kindOf(v.name), dtype: isFloat(v.dtype) ? 'f32' : 'i32', dims: v.dims };
+    return {
+      name: v.name,
+      feed: feeds.get(v.name)!,
+      kind: kinds.get(v.name)!,
+      dtype: isFloat(v.dtype) ? 'f32' : 'i32',
+      dims: v.dims,
+    };
   });
 }
 
@@ -190,7 +181,7 @@ export function bindInputs(
     }
     const dtype = info.dtype!;
     const contents = fixed.get(spec.name);
-    if (data.has(spec.name)) bindings.set(spec.name, makeValue(spec.name, dtype, shape, { input: true }));
+    if (data.has(spec.name)) bindings.set(spec.name, makeValue(spec.feed, dtype, shape, { input: true }));
     else if (contents)
       bindings.set(spec.name, knownValue(spec.name, { dtype, shape, data: Float64Array.from(contents) }));
     else bindings.set(spec.name, knownValue(spec.name, usual(spec, info, shape, dims.past ?? 0)));

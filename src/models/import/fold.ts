@@ -76,15 +76,20 @@ function movedCodes(
 
 type Scope = Map<string, FoldedValue | null>;
 
+/** Hears of every node in its canonical spelling, before it is computed or kept. */
+export type FoldObserver = (node: OnnxNode, lowered: Lowered) => void;
+
 /**
  * @param bindings every graph input by name: an input value, or a known one
  * @param outputs names of the wanted graph outputs
+ * @param observe hears of every node in its canonical spelling
  */
 export function fold(
   graph: OnnxGraph,
   opset: number,
   bindings: ReadonlyMap<string, FoldedValue>,
   outputs: readonly string[],
+  observe: FoldObserver = () => {},
 ): Folding {
   const nodes: FoldedNode[] = [];
   const missing: Missing[] = [];
@@ -164,6 +169,7 @@ export function fold(
         return;
       }
       lowered = result;
+      observe(node, lowered);
     } catch (error) {
       if (!(error instanceof PapilioError) || error.kind !== 'shape') throw error;
       lose(error.message);

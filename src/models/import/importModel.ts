@@ -1,19 +1,22 @@
 /** An ONNX model as a PyTorch-like module tree and a function that builds its graph at any sizes. */
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
+import { PapilioError } from '../../lib/errors.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import type { BuildDims, InputSpec, SizeHints } from './bind.ts';
 import { bindInputs, defaultData, inputSpecs } from './bind.ts';
 import { emitGraph } from './emit.ts';
 import { canEmit } from './emitters.ts';
 import { familyOf } from './families.ts';
-import type { FoldedGraph } from './folded.ts';
+import type { FoldedGraph, FoldedValue } from './folded.ts';
+import { roleNotes } from './inputRoles.ts';
 import type { ModuleInfo, ModuleTable } from './modules.ts';
 import { tabulate } from './modules.ts';
 import { type ActivationRounding, activationRounding, quantNotes } from './quantOps.ts';
 import type { Precision } from './quantStore.ts';
 import { refuse } from './refuse.ts';
 import { prepare } from './stages.ts';
+import { NO_TABLES, readTables, type Tables } from './tables.ts';
 
 interface BuildOptions {
   /**
@@ -52,6 +55,8 @@ export interface ImportedModel {
   readonly notes: readonly string[];
   /** When onnxruntime rounds the activations of this file, which stay float here. */
   readonly activationsQuantised: ActivationRounding;
+  /** What token ids and positions are looked up in; empty where there are none, or where the graph does not show it. */
+  readonly tables: () => Tables;
   /**
    * Emits the model into `g`; parameters are named `<module>.<parameter>`.
    * @throws PapilioError 'bad-argument' for a size that is not known, 'shape' for one the file does not take, 'unsupported-onnx' for
@@ -88,7 +93,7 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
 /** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
 export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
   const config = sidecar.config ?? {};
-  const inputs = inputSpecs(onnx.graph);
+  const inputs = inputSpecs(onnx.graph, config);
   const hints = hintsOf(config);
   const outputs = onnx.graph.outputs.map(({ name }) => name).filter((name) => !/^present/.test(name));
 
@@ -129,13 +134,40 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     inputs,
     outputs,
     onnx,
-    notes: quantNotes(onnx.graph),
     activationsQuantised: activationRounding(onnx.graph),
+    notes: [...roleNotes(new Map(inputs.map(({ name, kind }) => [name, kind]))), ...quantNotes(onnx.graph)],
+    tables: () => tablesOf(onnx, inputs, outputs, config, (dims) =>
+      bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
+    ),
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
       return emitGraph(prepared(dims, options, data), g, table, options.precision);
     },
   };
+}
+
+function tablesOf(
+  { graph, opset }: OnnxModel,
+  inputs: readonly InputSpec[],
+  outputs: readonly string[],
+  config: Readonly<Record<string, unknown>>,
+  bind: (dims: BuildDims) => ReadonlyMap<string, FoldedValue>,
+): Tables {
+  const { batch } = probeDims(inputs);
+  if (!inputs.some(({ kind }) => kind === 'input_ids')) return NO_TABLES;
+  try {
+    return readTables({
+      graph,
+      opset,
+      outputs,
+      bind: (sequence) => bind({ batch, sequence }),
+      kinds: new Map(inputs.map(({ feed, kind }) => [feed, kind])),
+      padId: typeof config.pad_token_id === 'number' ? config.pad_token_id : null,
+    });
+  } catch (error) {
+    if (error instanceof PapilioError) return NO_TABLES;
+    throw error;
+  }
 }
 
 /** The probe's sizes, where the file does not fix them. */
