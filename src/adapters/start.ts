@@ -21,6 +21,8 @@ export type StartTask =
 export interface StartModel extends TargetModel {
   /** The module that gives the scores, where it is known. */
   readonly head: string | null;
+  /** Modules that start at random and so must train. */
+  readonly fresh?: readonly string[];
 }
 
 /** A configuration as it was given: PEFT's fields, those left out open. */
@@ -74,7 +76,7 @@ function withTaskHead(
   method: Pick<AdapterMethod, 'targets'>,
   given: Given,
   task: StartTask,
-  head: string | null,
+  { head, fresh = [] }: Pick<StartModel, 'head' | 'fresh'>,
   targetsHead = false,
 ): Started {
   const peft = PEFT_TASKS[task];
@@ -92,8 +94,12 @@ function withTaskHead(
   if (!isOpen(given, 'task_type') && method.targets !== 'none') return { config: given, notes: [] };
   const config = { ...given, ...asTask };
   const covered = saves(null, String(config.task_type ?? ''), head);
+  // What starts at random trains with the head that it is part of.
+  const named = [...fresh, head].filter(
+    (module, i, all) => all.indexOf(module) === i && !saves(null, String(config.task_type ?? ''), module),
+  );
   return {
-    config: covered ? config : { ...config, modules_to_save: [head] },
+    config: named.length === 0 ? config : { ...config, modules_to_save: named },
     notes:
       method.targets === 'none'
         ? []
@@ -156,7 +162,7 @@ export function startPlaces(
   const named = isUnset(given, 'target_modules') ? [] : targetLayers(method, given, model);
   const isWide = String(given.target_modules).toLowerCase() === 'all-linear';
   const namesHead = !isWide && named.some(({ name }) => name === model.head);
-  const headed = withTaskHead(method, given, task, model.head, namesHead);
+  const headed = withTaskHead(method, given, task, model, namesHead);
   const placed = withTargets(method, headed.config, model);
   return { config: placed.config, notes: [...placed.notes, ...headed.notes] };
 }

@@ -19,6 +19,8 @@ const cardSchema = z.object({
       'causal-lm',
     ])
     .nullable(),
+  limit: z.object({ tokens: z.number(), because: z.string() }).nullable().default(null),
+  feeds: z.record(z.string(), z.string()).default({}),
   opset: z.number(),
   parameters: z.number(),
   bytes: z.number(),

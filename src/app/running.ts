@@ -104,7 +104,11 @@ export function createRunningDesk(
     };
     tell({ busy: 'Opening both files in onnxruntime', error: null });
     try {
-      const settings = await (await import('./runningAnswers.ts')).settingsOf(merged.sidecars, open.data);
+      const settings = await (await import('./runningAnswers.ts')).settingsOf(
+        merged.sidecars,
+        open.data,
+        open.model,
+      );
       const pair = await opened(merged);
       tell({ busy: 'Running both files' });
       if (!signal.aborted) await task(pair, settings, signal);

@@ -3,11 +3,11 @@ import { fitted } from '../data/pictures.ts';
 import { frame } from '../data/rows.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { tokenizerSettings } from '../data/tokenizerSettings.ts';
-import { completeFeeds } from '../inference/feeds.ts';
+import { completeFeeds, type FeedNames } from '../inference/feeds.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
 import { fail } from '../lib/errors.ts';
-import type { DataReport, NamedFile } from '../training/protocol.ts';
+import type { DataReport, ModelReport, NamedFile } from '../training/protocol.ts';
 import type { Side } from './running.ts';
 
 /** What the small files beside a model say, and what data it was trained on. */
@@ -17,8 +17,10 @@ export interface Settings {
   readonly tokenizer: Tokenizer | null;
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
   readonly chatTemplate: string | null;
-  /** Tokens that the model can read at once, where it says so. */
+  /** Tokens that the model can read at once; null where nothing says so. */
   readonly positions: number | null;
+  /** Inputs that the file calls otherwise. */
+  readonly feeds: FeedNames;
   /** What the run fed the model with, where it was pictures. */
   readonly picture: DataReport['picture'] | null;
 }
@@ -46,13 +48,12 @@ const LIKELIEST = 3;
 export function settingsOf(
   sidecars: readonly NamedFile[],
   { kind, labels, picture }: Pick<DataReport, 'kind' | 'labels' | 'picture'>,
+  { limit, feeds }: Pick<ModelReport, 'limit' | 'feeds'>,
 ): Settings {
   const text = (name: string): string | null => {
     const file = sidecars.find((f) => f.name === name);
     return file ? new TextDecoder().decode(file.bytes) : null;
   };
-  const json = (name: string) => JSON.parse(text(name) ?? '{}') as Record<string, unknown>;
-  const config = json('config.json');
   const tokenizer = text('tokenizer.json');
   const { config: tokenizerConfig, template } = tokenizerSettings(text);
   return {
@@ -61,7 +62,8 @@ export function settingsOf(
     tokenizer: tokenizer === null ? null : loadTokenizer(tokenizer, tokenizerConfig),
     tokenizerConfig,
     chatTemplate: template,
-    positions: Number(config.max_position_embeddings ?? config.n_positions ?? 0) || null,
+    positions: limit?.tokens ?? null,
+    feeds,
     picture: picture ?? null,
   };
 }
@@ -77,12 +79,11 @@ function probabilities(logits: Float32Array): Float32Array {
 async function logitsOf(
   session: OrtSession,
   given: Readonly<Record<string, FeedTensor>>,
+  names: FeedNames,
 ): Promise<Float32Array> {
   const output = session.outputNames.includes('logits') ? 'logits' : session.outputNames[0]!;
-  const known = Object.fromEntries(
-    Object.entries(given).filter(([name]) => session.inputNames.includes(name)),
-  );
-  const { [output]: found } = await session.run(completeFeeds(session.inputs, known), [output]);
+  const feeds = completeFeeds(session.inputs, given, undefined, names);
+  const { [output]: found } = await session.run(feeds, [output]);
   return Float32Array.from(found!.data);
 }
 
@@ -108,16 +109,16 @@ export async function answerOf(
   const { labels, tokenizer } = settings;
   if ('pixels' in question) {
     const feed = drawing(settings, question.pixels, question.size);
-    const before = probabilities(await logitsOf(sessions.before, { pixel_values: feed }));
-    const after = probabilities(await logitsOf(sessions.after, { pixel_values: feed }));
+    const before = probabilities(await logitsOf(sessions.before, { pixel_values: feed }, settings.feeds));
+    const after = probabilities(await logitsOf(sessions.after, { pixel_values: feed }, settings.feeds));
     return { kind: 'classes', rows: [{ title: 'drawing', labels, before, after }] };
   }
   if (tokenizer === null) return fail('bad-data', 'Reading text needs the tokenizer.json of the model.');
   const most = settings.positions ?? Number.POSITIVE_INFINITY;
   const { ids } = frame(tokenizer, question.text, question.pair, most);
   const feeds = { input_ids: { dtype: 'int64' as const, dims: [1, ids.length], data: ids } };
-  const before = await logitsOf(sessions.before, feeds);
-  const after = await logitsOf(sessions.after, feeds);
+  const before = await logitsOf(sessions.before, feeds, settings.feeds);
+  const after = await logitsOf(sessions.after, feeds, settings.feeds);
   if (settings.kind === 'text-value') return { kind: 'number', before: before[0]!, after: after[0]! };
   if (settings.kind === 'text-class')
     return {

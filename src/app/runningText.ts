@@ -71,7 +71,7 @@ export async function* writeBoth(
   const head = settings.kind === 'instruction' ? [] : ids.slice(tokenizer.prefix.length);
   const writers = (['before', 'after'] as const).map((side) => {
     const session = sessions[side];
-    const logits = nextTokenLogits(session);
+    const logits = nextTokenLogits(session, settings.feeds);
     const times: number[] = [];
     const timed = async (so: readonly number[]): Promise<Float32Array> => {
       const from = now();

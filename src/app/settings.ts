@@ -103,7 +103,7 @@ export function startedConfig(
   const method = METHODS[settings.method];
   if (report === null)
     return { config: method.schema.parse({ ...method.start.config([], config), ...config }), notes: [] };
-  const task = report.trains ?? (report.task === 'other' ? 'masked-lm' : report.task);
+  const task = report.trains ?? 'masked-lm';
   try {
     const started = startConfig(method, config, { ...targetModel(report), head: report.head }, task);
     return { config: method.schema.parse(started.config), notes: started.notes };

@@ -179,7 +179,7 @@ async function finetune(values: FinetuneValues): Promise<number> {
       await writeBytes(join(values.folder, file.name), file.bytes);
   }
   for (const warning of adapter.warnings) process.stderr.write(`${warning}\n`);
-  if (values.python !== undefined) await writeProject(await sessionProject(session, training), values.python);
+  if (values.python !== undefined) await writeProject(await sessionProject(session), values.python);
   say(`after:  held-out ${after.metric} ${after.value.toFixed(4)} on ${after.examples} examples`);
   say(
     `parity with onnxruntime: max|a−b| ${parity.maxAbs.toExponential(1)}, relative ${parity.maxRel.toExponential(1)}`,

@@ -1,6 +1,6 @@
 /** Texts as vectors, by an encoder's onnxruntime session: the mean of its last hidden states over the text's tokens, at length 1. */
 import { fail } from '../lib/errors.ts';
-import { completeFeeds } from './feeds.ts';
+import { completeFeeds, type FeedNames } from './feeds.ts';
 import type { OrtSession } from './session.ts';
 
 /** Outputs that hold hidden states [batch, sequence, width] or one vector for each text [batch, width], the best first. */
@@ -17,7 +17,11 @@ const HIDDEN = [
  * @param ids tokens with the special ones that the model expects, at least one
  * @throws PapilioError('unsupported-onnx') for a model without hidden states among its outputs
  */
-export async function embed(session: OrtSession, ids: readonly number[]): Promise<Float32Array> {
+export async function embed(
+  session: OrtSession,
+  ids: readonly number[],
+  names: FeedNames = {},
+): Promise<Float32Array> {
   const output =
     HIDDEN.find((name) => session.outputNames.includes(name)) ??
     fail(
@@ -26,7 +30,9 @@ export async function embed(session: OrtSession, ids: readonly number[]): Promis
     );
   if (ids.length === 0) fail('bad-argument', 'An embedding needs a text of at least one token.');
   const given = { input_ids: { dtype: 'int64', dims: [1, ids.length], data: ids } } as const;
-  const { dims, data } = (await session.run(completeFeeds(session.inputs, given), [output]))[output]!;
+  const { dims, data } = (
+    await session.run(completeFeeds(session.inputs, given, undefined, names), [output])
+  )[output]!;
   const width = dims.at(-1)!;
   const mean = new Float32Array(width);
   for (let i = 0; i < data.length; i++) mean[i % width]! += data[i]!;

@@ -2,7 +2,7 @@
  * A decoder's onnxruntime session as a function from tokens to the next token's logits, whatever side inputs its export has. Exports
  * with a key-value cache keep it from call to call, so that a new token costs one position and not the whole text.
  */
-import { completeFeeds, type Past } from './feeds.ts';
+import { completeFeeds, type FeedNames, type Past } from './feeds.ts';
 import type { OrtSession } from './session.ts';
 import type { FeedTensor } from './tensor.ts';
 
@@ -17,7 +17,10 @@ function presentOf(past: string, outputs: readonly string[]): string | null {
  * the model asks for them. Text that continues what was asked before costs its new tokens only; any other starts afresh.
  * Throws 'unsupported-onnx' naming an input that it does not know.
  */
-export function nextTokenLogits(session: OrtSession): (ids: readonly number[]) => Promise<Float32Array> {
+export function nextTokenLogits(
+  session: OrtSession,
+  names: FeedNames = {},
+): (ids: readonly number[]) => Promise<Float32Array> {
   const output = session.outputNames.includes('logits') ? 'logits' : session.outputNames[0]!;
   const caches = session.inputNames
     .filter((name) => /^past/.test(name))
@@ -33,7 +36,10 @@ export function nextTokenLogits(session: OrtSession): (ids: readonly number[]) =
       continues && read.length > 0 ? { length: read.length, tensors } : { length: 0, tensors: {} };
     const fresh = ids.slice(past.length);
     const given: FeedTensor = { dtype: 'int64', dims: [1, fresh.length], data: fresh };
-    const results = await session.run(completeFeeds(session.inputs, { input_ids: given }, past), wanted);
+    const results = await session.run(
+      completeFeeds(session.inputs, { input_ids: given }, past, names),
+      wanted,
+    );
     if (isCached) {
       tensors = Object.fromEntries(caches.map((c) => [c.past, results[c.present!]!]));
       read = [...ids];

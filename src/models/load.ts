@@ -8,13 +8,22 @@ import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
-import { type ImportedModel, importModel } from './import/importModel.ts';
+import { type Contract, contractOf, leastLimit } from './contract.ts';
+import { endOf, type Gives, type ModelTask, whatItGives } from './gives.ts';
+import type { InputSpec } from './import/bind.ts';
+import { type ImportedModel, importModel, type Sidecar } from './import/importModel.ts';
+import { KNOWN_INPUTS } from './import/inputRoles.ts';
 import type { ModuleInfo } from './import/modules.ts';
 import type { Precision } from './import/quantStore.ts';
+import type { Tables } from './import/tables.ts';
+import { addHead, addTiedHead, type BareModel, describeHead, headModules, headRecipe } from './newHead.ts';
 import { type ReadModel, readOnnx } from './readOnnx.ts';
 import { resizeHead } from './resizeHead.ts';
 
-export type ModelTask = 'image-classification' | 'causal-lm' | 'masked-lm' | 'text-classification' | 'other';
+export type { ModelTask };
+
+/** Where sentence-transformers keeps how it pools. */
+export const SENTENCE_POOLING = '1_Pooling/config.json';
 
 /** A file beside others, by its name alone. */
 export interface ModelFile {
@@ -51,6 +60,15 @@ export interface LoadedModel {
   readonly precision: Precision;
   readonly family: string;
   readonly task: ModelTask;
+  /** Tasks that it may just as well be for; empty where the file is clear. */
+  readonly orElse: readonly ModelTask[];
+  /** For the task "other": what the file gives or wants instead, as a sentence without its subject. */
+  readonly instead: string;
+  /** What its inputs are looked up in and how many tokens it reads. */
+  readonly contract: Contract;
+  readonly inputs: readonly InputSpec[];
+  /** Inputs of the file that batches and feeds know by another name: by the file's name. */
+  readonly feeds: Readonly<Record<string, string>>;
   readonly modules: readonly ModuleInfo[];
   readonly parameters: readonly ModelParameter[];
   /** What target matching reads. */
@@ -66,6 +84,10 @@ export interface LoadedModel {
   /** Name of the scored output and of the module that computes it. */
   readonly output: string;
   readonly head: string | null;
+  /** Scores of the scored output: words, classes, or 1. */
+  readonly scores: number;
+  /** Modules of a new head, which start at random. */
+  readonly fresh: readonly string[];
   readonly config: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
   /** When onnxruntime rounds the activations of this file to 8 bits, which stay float here: what a comparison of the two must allow for. */
@@ -78,8 +100,17 @@ export interface LoadedModel {
   ): { readonly graph: Graph; readonly logits: Value };
   /** The same model rounded to another precision; nothing is read again. */
   at(precision: Precision): LoadedModel;
-  /** The same model for these classes: itself if it has as many, else with a new, random head. */
-  withClasses(labels: readonly string[], seed: number): LoadedModel;
+  /**
+   * The same model for these classes: itself if it has as many, else with a new, random last layer; a model that gives hidden states
+   * gets a whole head, for each text or picture or, with `byToken`, for each token.
+   */
+  withClasses(labels: readonly string[], seed: number, wanted?: NewHead): LoadedModel;
+}
+
+export interface NewHead {
+  readonly byToken?: boolean;
+  /** A head behind the hidden states, where the file may also be read as giving scores. */
+  readonly anew?: boolean;
 }
 
 function parseJson(files: readonly ModelFile[], name: string): Record<string, unknown> {
@@ -109,67 +140,113 @@ const isLayer = (kind: string): kind is ModelLayer['kind'] =>
 /** @throws PapilioError 'malformed-onnx' or 'unsupported-onnx' */
 export function loadModel(files: readonly ModelFile[]): LoadedModel {
   const { onnx, separate } = readOnnx(files);
-  return describeModel(
+  const source = {
     onnx,
-    parseJson(files, 'config.json'),
-    parseJson(files, 'preprocessor_config.json'),
-    'file',
-    [],
     separate,
-  );
+    config: parseJson(files, 'config.json'),
+    preprocessor: parseJson(files, 'preprocessor_config.json'),
+    sentencePooling: sentencePooling(files),
+    precision: 'file' as const,
+    warnings: [],
+    fresh: [],
+  };
+  const model = describeModel(source);
+  return model.task === 'bare-decoder' ? withTiedHead(source, model) : model;
 }
 
-function describeModel(
-  onnx: OnnxModel,
-  config: Readonly<Record<string, unknown>>,
-  preprocessor: Readonly<Record<string, unknown>>,
-  precision: Precision,
-  warnings: readonly string[],
-  separate: ReadModel['separate'],
-): LoadedModel {
-  const imported = importModel(onnx, { config });
-  const pixels = imported.inputs.find((i) => i.kind === 'pixel_values');
-  const [channels, height, width] = (pixels?.dims.slice(1) ?? []).map((d) =>
-    typeof d === 'number' ? d : null,
-  );
-  const image = pixels
-    ? preprocessingOf(preprocessor, config, {
-        channels: channels ?? (config.num_channels === 1 ? 1 : 3),
-        height: height ?? null,
-        width: width ?? null,
-      })
-    : null;
+/** All that a model is described from. */
+interface Source {
+  readonly onnx: OnnxModel;
+  readonly separate: ReadModel['separate'];
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly preprocessor: Readonly<Record<string, unknown>>;
+  readonly sentencePooling: BareModel['sentencePooling'];
+  readonly precision: Precision;
+  readonly warnings: readonly string[];
+  readonly fresh: readonly string[];
+  /** What was found in the file's graph, where it was looked at before. */
+  readonly tables?: Tables;
+  readonly prefix?: Sidecar['prefix'];
+}
 
-  const build = (batch: number, sequence: number, also: readonly string[] = []) => {
-    const g = createBuilder();
-    const dims = { batch, sequence, ...(image ? { height: image.height, width: image.width } : {}) };
-    const { outputs } = imported.build(g, dims, { precision, also });
-    const logits =
-      outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
-    return { graph: g.finish({ logits }), logits };
-  };
-  const output = imported.outputs.includes('logits') ? 'logits' : imported.outputs[0]!;
-  const probe = build(1, 8);
-  const rank = probe.logits.shape.length;
-  // Sound, or tokens for two halves: there is no data for these.
-  const strange = imported.inputs.some(({ name, kind }) => kind === 'other' || name === 'decoder_input_ids');
-  const task: ModelTask = strange
-    ? 'other'
-    : pixels
-      ? rank === 2
-        ? 'image-classification'
-        : 'other'
-      : rank === 3
-        ? imported.decoder
-          ? 'causal-lm'
-          : 'masked-lm'
-        : 'text-classification';
-  const head = headOf(probe.logits);
-  const headModule = imported.modules.find((m) => m.name === head) ?? null;
+/** Pooling of sentence-transformers, by the file 1_Pooling/config.json. */
+function sentencePooling(files: readonly ModelFile[]): BareModel['sentencePooling'] {
+  const pooling = parseJson(files, SENTENCE_POOLING);
+  if (pooling.pooling_mode_cls_token === true) return 'first';
+  return pooling.pooling_mode_mean_tokens === true ? 'mean' : null;
+}
 
-  const parameters = parametersOf(probe.graph, imported.modules);
+/** Families whose configurations tie the head unless they say otherwise. */
+const TIED = /^(gpt2|gpt_neo|gptj|opt|bloom|gemma\w*|openai-gpt)$/;
 
-  const layers = imported.modules.flatMap((m): ModelLayer[] =>
+/** A language model that was exported without its head, with the head that its configuration ties to the token table. */
+function withTiedHead(source: Source, model: LoadedModel): LoadedModel {
+  const { config } = source;
+  const said = config.tie_word_embeddings;
+  const table = model.contract.tokens;
+  if (table === null || !(said === true || (said === undefined && TIED.test(model.family)))) return model;
+  const onnx = addTiedHead(source.onnx, model.output, table.tensor);
+  const why = said === true ? 'config.json ties it' : `the head of ${model.family} is tied`;
+  const note = `The file ends in hidden states (${model.output}); its scores are made with the token table, since ${why} to that.`;
+  return describeModel({
+    ...source,
+    onnx,
+    warnings: [note],
+    ...withPrefix(source, model, 'transformer', ['lm_head']),
+  });
+}
+
+/** A prefix for modules that are named as in the bare model, none for others. */
+function withPrefix(
+  source: Source,
+  { modules }: Pick<LoadedModel, 'modules'>,
+  prefix: string,
+  except: readonly string[],
+): Pick<Source, 'prefix'> {
+  const isBare = modules.some(({ name }) => /^(embeddings|encoder|transformer|wte|h\.\d)/.test(name));
+  const has =
+    prefix === '' ||
+    modules.some(({ name }) => name.startsWith(`${prefix}.`) && !/^transformer\.layer/.test(name));
+  return isBare && !has ? { prefix: { prefix, except } } : source.prefix ? { prefix: source.prefix } : {};
+}
+
+/** Sizes at which a model is looked at. */
+function probeSizes(
+  { inputs }: ImportedModel,
+  contract: Contract,
+): readonly [batch: number, sequence: number] {
+  const fixed = inputs.find(({ kind }) => kind === 'input_ids' || kind === 'pixel_values')?.dims[0];
+  const most = leastLimit(contract.limits)?.tokens ?? PROBE_LENGTH;
+  return [typeof fixed === 'number' ? fixed : 1, contract.exactly ?? Math.min(PROBE_LENGTH, most)];
+}
+
+const PROBE_LENGTH = 8;
+
+/** Why a model's inputs cannot be fed, or null. */
+function strangeInputs({ inputs }: ImportedModel): string | null {
+  if (inputs.some(({ name }) => name === 'decoder_input_ids'))
+    return 'reads one text and writes another (an encoder with a decoder)';
+  const unknown = inputs.filter(({ kind }) => kind === 'other').map(({ name }) => name);
+  const towers =
+    inputs.some(({ kind }) => kind === 'pixel_values') && inputs.some(({ kind }) => kind === 'input_ids');
+  if (towers) return 'reads pictures and texts together';
+  if (unknown.length === 0) return null;
+  return `has ${unknown.length === 1 ? 'the input' : 'the inputs'} ${unknown.join(', ')}, of which neither name nor use in the graph says what to feed (known are ${KNOWN_INPUTS.join(', ')})`;
+}
+
+function imageOf({ inputs }: ImportedModel, { preprocessor, config }: Source): Preprocessing | null {
+  const pixels = inputs.find((i) => i.kind === 'pixel_values');
+  if (!pixels) return null;
+  const [channels, height, width] = pixels.dims.slice(1).map((d) => (typeof d === 'number' ? d : null));
+  return preprocessingOf(preprocessor, config, {
+    channels: channels ?? (config.num_channels === 1 ? 1 : 3),
+    height: height ?? null,
+    width: width ?? null,
+  });
+}
+
+function layersOf(modules: readonly ModuleInfo[]): ModelLayer[] {
+  return modules.flatMap((m): ModelLayer[] =>
     isLayer(m.kind) && m.parameters.weight
       ? [
           {
@@ -180,21 +257,90 @@ function describeModel(
         ]
       : [],
   );
+}
+
+/** Outputs that a new head could read. */
+function bareOf(
+  imported: ImportedModel,
+  outputs: Readonly<Record<string, Value>>,
+  gives: Gives,
+  source: Source,
+): BareModel {
+  const byRank = (rank: number, wanted: RegExp) => {
+    const found = Object.entries(outputs)
+      .filter(([name, { shape }]) => shape.length === rank && (name === gives.output || wanted.test(name)))
+      .map(([name, { shape }]) => ({ name, width: shape.at(-1)! }));
+    return found.find(({ name }) => name === gives.output) ?? found[0] ?? null;
+  };
+  return {
+    family: imported.family,
+    reads: imported.inputs.some(({ kind }) => kind === 'pixel_values') ? 'picture' : 'text',
+    hidden: byRank(3, /^last_hidden_state$|^token_embeddings$/),
+    pooled: byRank(2, /pooler_output|sentence_embedding|image_embeds|text_embeds/),
+    mask: imported.inputs.find(({ kind }) => kind === 'attention_mask')?.name ?? null,
+    sentencePooling: source.sentencePooling,
+  };
+}
+
+function describeModel(source: Source): LoadedModel {
+  const { onnx, config, precision, warnings, separate } = source;
+  const imported = importModel(onnx, { config, ...(source.prefix ? { prefix: source.prefix } : {}) });
+  const tables = source.tables ?? imported.tables();
+  const contract = contractOf(tables, imported.inputs, config);
+  const image = imageOf(imported, source);
+  const built = (batch: number, sequence: number, also: readonly string[] = []) => {
+    const g = createBuilder();
+    const dims = { batch, sequence, ...(image ? { height: image.height, width: image.width } : {}) };
+    return { g, outputs: imported.build(g, dims, { precision, also }).outputs };
+  };
+  const looked = built(...probeSizes(imported, contract));
+  const strange = strangeInputs(imported);
+  const gives: Gives = strange
+    ? { task: 'other', orElse: [], output: imported.outputs[0]!, instead: strange }
+    : whatItGives({
+        outputs: Object.entries(looked.outputs).map(([name, value]) => ({ name, value })),
+        config,
+        tokens: tables.tokens,
+        decoder: imported.decoder,
+        reads: image ? 'picture' : 'text',
+      });
+  const { task } = gives;
+  const output = looked.outputs[gives.output] ? gives.output : imported.outputs[0]!;
+  const build = (batch: number, sequence: number, also: readonly string[] = []) => {
+    const { g, outputs } = built(batch, sequence, also);
+    const logits =
+      outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
+    return { graph: g.finish({ logits }), logits };
+  };
+  const logits = looked.outputs[output]!;
+  const probe = { graph: looked.g.finish({ logits }), logits };
+  const isBare = task.startsWith('bare-');
+  const head = isBare ? null : endOf(logits).module;
+  const headModule = imported.modules.find((m) => m.name === head) ?? null;
+  const parameters = parametersOf(probe.graph, imported.modules);
   const id2label = config.id2label as Record<string, string> | undefined;
-  const classes = probe.logits.shape.at(-1)!;
+  const classes = logits.shape.at(-1)!;
   const labels =
-    rank === 2 && id2label && Object.keys(id2label).length === classes
+    logits.shape.length === 2 && !isBare && id2label && Object.keys(id2label).length === classes
       ? Array.from({ length: classes }, (_, i) => String(id2label[i] ?? i))
       : null;
+  const again = { ...source, tables };
 
-  return {
+  const model: LoadedModel = {
     onnx,
     family: imported.family,
     task,
+    orElse: gives.orElse,
+    instead: strange ?? (gives.instead === '' ? '' : `gives ${gives.instead}`),
+    contract,
+    inputs: imported.inputs,
+    feeds: Object.fromEntries(
+      imported.inputs.filter(({ name, feed }) => feed !== name).map(({ name, feed }) => [name, feed]),
+    ),
     modules: imported.modules,
     parameters,
     targets: {
-      layers,
+      layers: layersOf(imported.modules),
       outputEmbedding: task === 'causal-lm' || task === 'masked-lm' ? head : null,
       modelType: typeof config.model_type === 'string' ? config.model_type : null,
     },
@@ -202,35 +348,70 @@ function describeModel(
     image,
     output,
     head,
+    scores: classes,
+    fresh: source.fresh,
     config,
     precision,
     separate,
     activationsQuantised: imported.activationsQuantised,
     warnings: [...warnings, ...imported.notes, ...roundingNotes(precision, parameters)],
     build,
-    at: (other) => describeModel(onnx, config, preprocessor, other, warnings, separate),
-    withClasses(wanted, seed) {
-      if (wanted.length === classes) return this;
+    at: (other) => describeModel({ ...again, precision: other }),
+    withClasses(wanted, seed, { byToken = false, anew = false } = {}) {
+      if (isBare || anew)
+        return withNewHead(again, model, bareOf(imported, looked.outputs, gives, source), wanted, {
+          seed,
+          byToken,
+        });
+      if (wanted.length === classes) return model;
       if (!headModule) {
         return fail(
           'unsupported-onnx',
           `The model gives ${classes} classes but the data has ${wanted.length}, and its last layer was not recognised; export it with a linear classifier.`,
         );
       }
-      const named = Object.fromEntries(wanted.map((label, i) => [i, label]));
       const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
       const note = `${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`;
-      const changed = { ...config, id2label: named };
-      return describeModel(resized, changed, preprocessor, precision, [...warnings, note], separate);
+      return describeModel({
+        ...again,
+        onnx: resized,
+        config: { ...config, id2label: named(wanted) },
+        warnings: [...warnings, note],
+        fresh: [head!],
+      });
     },
   };
+  return model;
 }
 
-/** The module of the linear layer whose output the logits are. */
-function headOf(logits: Value): string | null {
-  let value = logits;
-  while (value.producer?.op.name === 'view') value = value.producer.inputs[0]!;
-  return value.producer?.op.name === 'linear' ? (value.producer.module ?? null) : null;
+const named = (labels: readonly string[]): Readonly<Record<string, string>> =>
+  Object.fromEntries(labels.map((label, i) => [i, label]));
+
+/** The model with a head of its family's kind behind its hidden states. */
+function withNewHead(
+  source: Source,
+  model: LoadedModel,
+  bare: BareModel,
+  labels: readonly string[],
+  { seed, byToken }: { readonly seed: number; readonly byToken: boolean },
+): LoadedModel {
+  const recipe = headRecipe(bare, byToken ? 'tokens' : 'whole');
+  const fresh = headModules(recipe);
+  const onnx = addHead(source.onnx, bare, recipe, labels.length, seed);
+  const scores = labels.length === 1 ? 'one number' : `${labels.length} classes`;
+  const note = `The file gives hidden states (${model.output}) and no scores, so it gets a new head for ${scores}: ${describeHead(recipe, bare)}. It starts at random.`;
+  return describeModel({
+    ...source,
+    onnx,
+    config: {
+      ...source.config,
+      id2label: named(labels),
+      ...(recipe.architecture ? { architectures: [recipe.architecture] } : {}),
+    },
+    warnings: [...source.warnings, note],
+    fresh,
+    ...withPrefix(source, model, recipe.prefix, fresh),
+  });
 }
 
 /** Every weight that the graph reads, as the float matrix or vector that it stands for. */

@@ -129,7 +129,8 @@ function attributeProto(name: string, input: AttributeInput): AttributeProto {
   }
 }
 
-function nodeProto(node: NodeInput): NodeProto {
+/** The message of a node. */
+export function nodeProto(node: NodeInput): NodeProto {
   return create(NodeProtoSchema, {
     opType: node.opType,
     input: [...node.inputs],

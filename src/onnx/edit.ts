@@ -186,6 +186,42 @@ const readsName = (nodes: readonly NodeProto[], name: string): boolean =>
     (n) => n.input.includes(name) || n.attribute.some((a) => a.g !== undefined && readsName(a.g.node, name)),
   );
 
+/** Names that a node reads, in its subgraphs too. */
+const namesRead = (node: NodeProto): string[] => [
+  ...node.input,
+  ...node.attribute.flatMap(({ g }) =>
+    g ? [...g.node.flatMap(namesRead), ...g.output.map((o) => o.name)] : [],
+  ),
+];
+
+/**
+ * Adds nodes and initialisers behind a graph and gives it other outputs; nodes and initialisers that lead to none of them go. Inputs stay.
+ * @throws PapilioError bad-argument if a new initialiser's name is taken
+ */
+export function extendGraph(
+  model: OnnxModel,
+  nodes: readonly NodeProto[],
+  tensors: readonly OnnxTensor[],
+  outputs: GraphProto['output'],
+): OnnxModel {
+  const { proto } = tensors.reduce(addInitializer, model).graph;
+  const wanted = new Set(outputs.map((o) => o.name));
+  const kept: NodeProto[] = [];
+  for (const node of [...proto.node, ...nodes].toReversed()) {
+    if (!node.output.some((name) => wanted.has(name))) continue;
+    kept.push(node);
+    for (const name of namesRead(node)) wanted.add(name);
+  }
+  const gone = new Set(proto.initializer.map((t) => t.name).filter((name) => !wanted.has(name)));
+  return withGraph(model, {
+    node: kept.toReversed(),
+    output: outputs,
+    initializer: proto.initializer.filter((t) => !gone.has(t.name)),
+    input: proto.input.filter((v) => !gone.has(v.name)),
+    valueInfo: proto.valueInfo.filter((v) => wanted.has(v.name)),
+  });
+}
+
 /** Every name that a value of the graph has; a new one must differ from all. */
 function takenNames({ proto }: OnnxModel['graph']): Set<string> {
   const names = new Set<string>();

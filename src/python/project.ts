@@ -46,11 +46,10 @@ function trainedWeights(safetensors: Uint8Array): Uint8Array {
   );
 }
 
-/** The head when it is new and nothing trains it. */
+/** Of the modules that started at random, the first that nothing trains. */
 function randomHead({ model }: PythonRun, saved: readonly string[], names: readonly string[]): string | null {
-  const isNew = model.head !== null && model.warnings.some((w) => w.includes(`${model.head} is new`));
-  if (!isNew || names.some((name) => name.startsWith(`${PREFIX}${model.head}.`))) return null;
-  return saved.some((entry) => model.head!.endsWith(entry)) ? null : model.head;
+  const isStored = (module: string) => names.some((name) => name.startsWith(`${PREFIX}${module}.`));
+  return model.fresh.find((m) => !isStored(m) && !saved.some((entry) => m.endsWith(entry))) ?? null;
 }
 
 /** @throws PapilioError 'not-found' without the adapter's files */

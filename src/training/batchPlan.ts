@@ -85,16 +85,21 @@ function fullLabels(b: Batch, size: number): Pick<FullBatch, 'labels' | 'validLa
 /** How rows are padded: with others of their length, or all to the longest. */
 export type Padding = 'length' | 'longest';
 
-/** @param pictures how the model's own preprocessing normalises; null for texts */
+/**
+ * @param pictures how the model's own preprocessing normalises; null for texts
+ * @param exactly the one length that every batch has, where the file takes no other
+ */
 export function planBatches(
   dataset: Dataset,
   settings: TrainingSettings,
   pictures: Pick<Preprocessing, 'mean' | 'std'> | null = null,
   padding: Padding = 'length',
+  exactly: number | null = null,
 ): BatchPlan {
   const { batchSize, seed, gradientAccumulation, sequenceLength } = settings;
   const lengths = isRows(dataset) ? lengthsOf(dataset, 'train') : null;
-  const buckets = lengths ? bucketLengths(lengths, batchSize, sequenceLength) : [sequenceLength];
+  const isFree = lengths !== null && exactly === null;
+  const buckets = isFree ? bucketLengths(lengths, batchSize, sequenceLength) : [exactly ?? sequenceLength];
   const sequence = buckets.at(-1)!;
   const used = padding === 'length' ? buckets : [sequence];
   const normal = pictures ? { mean: pictures.mean, std: pictures.std } : {};

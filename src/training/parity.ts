@@ -1,5 +1,5 @@
 /** Trainer against onnxruntime on the same inputs: the check that a merged file says what the trainer says. */
-import { completeFeeds } from '../inference/feeds.ts';
+import { completeFeeds, type FeedNames } from '../inference/feeds.ts';
 import { type Parity, parity } from '../inference/parity.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
@@ -11,6 +11,8 @@ export interface ParitySample {
   /** Name of the compared output. */
   readonly output: string;
   readonly logits: Float32Array;
+  /** Inputs that the file calls otherwise. */
+  readonly names: FeedNames;
 }
 
 /**
@@ -41,13 +43,12 @@ export async function paritySample(session: Session): Promise<ParitySample> {
       { dtype: t.dtype, dims: t.shape, data: t.data },
     ]),
   );
-  return { inputs, output: session.model.output, logits: await session.logits('adapted', batch) };
+  const { output, feeds: names } = session.model;
+  return { inputs, output, names, logits: await session.logits('adapted', batch) };
 }
 
 export async function checkParity(sample: ParitySample, ort: OrtSession): Promise<Parity> {
-  const known = Object.fromEntries(
-    Object.entries(sample.inputs).filter(([name]) => ort.inputNames.includes(name)),
-  );
-  const outputs = await ort.run(completeFeeds(ort.inputs, known), [sample.output]);
+  const feeds = completeFeeds(ort.inputs, sample.inputs, undefined, sample.names);
+  const outputs = await ort.run(feeds, [sample.output]);
   return parity(sample.logits, outputs[sample.output]!.data);
 }

@@ -1,10 +1,10 @@
 /** Data as a model will be trained on it, before a run. */
 import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
-import { planBatches } from './batchPlan.ts';
 import type { DataPreview, DataSource } from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
-import { type OpenedModel, openData, reportData, type Surroundings } from './source.ts';
+import { type OpenedModel, reportData, type Surroundings } from './source.ts';
+import { prepareTask } from './task.ts';
 import { tasksOf } from './tasks.ts';
 
 /** Examples that a preview shows: texts, and pictures. */
@@ -18,15 +18,17 @@ export async function previewData(
   around: Pick<Surroundings, 'decodeImage' | 'hub'>,
 ): Promise<DataPreview> {
   const tasks = tasksOf(opened);
-  const data = await openData(source, opened, settings, around).catch((error: unknown) => {
+  const asked = trainingSchema.parse({ ...settings });
+  const prepared = await prepareTask(opened, source, asked, around).catch((error: unknown) => {
     if (!(error instanceof PapilioError)) throw error;
     const task = source.options?.task ?? tasks[0];
     throw new PapilioError(error.kind, error.message, { ...error.details, task, tasks });
   });
-  const training = trainingSchema.parse({ ...settings });
-  const { options } = planBatches(data.dataset, training, opened.model.image, source.options?.padding);
+  const { data, batches, notes } = prepared;
+  const { options } = batches;
+  const report = reportData(data, options);
   return {
-    report: reportData(data, options),
+    report: { ...report, notes: [...notes, ...report.notes] },
     task: data.task,
     tasks,
     columns: data.found.columns ?? [],

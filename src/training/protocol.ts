@@ -8,6 +8,7 @@ import type { StartTask } from '../adapters/start.ts';
 import type { ParameterCount } from '../adapters/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
+import type { ModelTask } from '../models/gives.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { Comparison } from './compareProtocol.ts';
@@ -75,12 +76,17 @@ export interface ModuleRow {
 export interface ModelReport {
   readonly name: string;
   readonly family: string;
-  readonly task: 'image-classification' | 'causal-lm' | 'masked-lm' | 'text-classification' | 'other';
+  /** What the file gives; the task that data is opened for is in its {@link DataPreview}. */
+  readonly task: ModelTask;
   /** `model_type` of config.json. */
   readonly modelType: string | null;
   /** The module that gives the scores, and the task that the model is made for, where they are known. */
   readonly head: string | null;
   readonly trains: StartTask | null;
+  /** Tokens of a text that it reads at most, and why; null where nothing limits them. */
+  readonly limit: { readonly tokens: number; readonly because: string } | null;
+  /** Inputs of the file under other names than Hugging Face's: what each is for. */
+  readonly feeds: Readonly<Record<string, string>>;
   readonly opset: number;
   readonly parameters: number;
   readonly bytes: number;
@@ -274,6 +280,8 @@ export interface TrainerApi {
       >
     >;
     readonly output: string;
+    /** Inputs that the file calls otherwise. */
+    readonly names: Readonly<Record<string, string>>;
     readonly logits: Float32Array;
   }>;
   /**

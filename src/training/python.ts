@@ -8,13 +8,13 @@ import type { Dataset } from '../data/types.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { pythonProject } from '../python/project.ts';
 import type { PythonProject } from '../python/types.ts';
-import { type BatchPlan, planBatches } from './batchPlan.ts';
+import type { BatchPlan } from './batchPlan.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
 import { beginsWith } from './setup.ts';
-import { type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
-import { withHeadFor } from './tasks.ts';
+import { type OpenedModel, openModel, type Surroundings } from './source.ts';
+import { prepareTask } from './task.ts';
 
 interface RunParts {
   readonly opened: OpenedModel;
@@ -69,13 +69,15 @@ export async function storedProject(
   around: Surroundings,
   end: { readonly adapter: readonly NamedFile[]; readonly quality: EvalMetric | null },
 ): Promise<PythonProject> {
-  const { training } = request;
   const method = methodById(request.method);
-  const opened = await openModel(request.model, around);
-  const { dataset, task } = await openData(request.data, opened, training, around);
-  const model = withHeadFor(opened.model, dataset, training.seed);
-  const batches = planBatches(dataset, training, model.image, request.data.options?.padding);
-  const { config } = validateForRun(method, beginsWith(request, model, task).config, batches.totalSteps);
+  const first = await openModel(request.model, around);
+  const { opened, model, data, dataset, batches, training } = await prepareTask(
+    first,
+    request.data,
+    request.training,
+    around,
+  );
+  const { config } = validateForRun(method, beginsWith(request, model, data.task).config, batches.totalSteps);
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
   return projectOf({
     opened,
@@ -99,7 +101,7 @@ const adapterFiles = (files: {
 ];
 
 /** The project of an open run as it stands; it should not be playing. */
-export async function sessionProject(session: Session, settings: TrainingSettings): Promise<PythonProject> {
+export async function sessionProject(session: Session): Promise<PythonProject> {
   const { opened, model, dataset, batches, plan } = session;
   const { step } = session.position();
   const quality = session.history.evals.findLast((e) => e.step === step) ?? null;
@@ -109,7 +111,7 @@ export async function sessionProject(session: Session, settings: TrainingSetting
     dataset,
     batches,
     method: plan.method,
-    settings,
+    settings: session.setup.training,
     adapter: adapterFiles(await session.exportAdapter()),
     trainable: session.counts.stored,
     quality: step === 0 ? null : quality,

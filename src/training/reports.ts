@@ -1,6 +1,7 @@
 /** What the page shows of a model, from the loaded model itself. */
 import { kernelOf } from '../models/load.ts';
-import type { ModelReport, ModuleRow } from './protocol.ts';
+import { mostTokens } from './contract.ts';
+import type { ModelReport, ModuleRow, Task } from './protocol.ts';
 import type { OpenedModel } from './source.ts';
 import { tasksOf } from './tasks.ts';
 
@@ -28,11 +29,18 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
     task: model.task,
     modelType: model.targets.modelType,
     head: model.head,
-    trains: model.task === 'other' ? null : (tasksOf(opened)[0] ?? null),
+    trains: trainable(opened)[0] ?? null,
+    limit: mostTokens(opened),
+    feeds: model.feeds,
     opset: model.onnx.opset,
     // A tied head is the embedding once more, and counts once, as in PyTorch.
     parameters: [...weights.values()].reduce((n, count) => n + count, 0),
     bytes: opened.bytes.reduce((n, b) => n + b.length, 0),
     modules,
   };
+}
+
+/** The tasks that a model can be trained for; none for one that no data here fits. */
+function trainable(opened: OpenedModel): readonly Task[] {
+  return opened.model.task === 'other' || opened.model.task === 'bare-decoder' ? [] : tasksOf(opened);
 }

@@ -91,14 +91,14 @@ export async function openSession(
   events: SessionEvents,
   options: { readonly checkpoint?: Uint8Array } = {},
 ): Promise<Session> {
-  const { training } = request;
   const asked = await setUpRun(request, around, events.onBytes);
   const isTight =
     typeof on !== 'function' &&
     request.budgetBytes !== undefined &&
     mustRecompute(asked, limitsOf(on, request.budgetBytes));
   const setup = isTight ? computedAgain(asked) : asked;
-  const { method, opened, first, model, data, dataset, batches, plan, parameters, initial } = setup;
+  const { method, opened, model, data, dataset, training, batches } = setup;
+  const { plan, parameters, initial } = setup;
 
   const identity: RunIdentity = {
     settings: { method: request.method, config: { ...setup.config }, training },
@@ -160,7 +160,7 @@ export async function openSession(
     batches,
     plan,
     engine,
-    warnings: [...setup.warnings, ...staysRandom(model.onnx !== first.model.onnx, model.head, plan)],
+    warnings: [...setup.warnings, ...staysRandom(model, plan)],
     counts: countPlan(plan),
     position: () => ({ step: loop.position().step, total: batches.totalSteps }),
     history,
@@ -205,11 +205,17 @@ const computedAgain = (setup: RunSetup): RunSetup => ({
 });
 
 /** A new head that nothing trains makes every answer a guess. */
-function staysRandom(isNew: boolean, head: string | null, plan: AdapterPlan): string[] {
-  const trains = plan.saved.some((p) => p.name === `${head}.weight`);
-  return isNew && !trains
-    ? [`It stays random: list ${head?.split('.').at(-1)} in modules_to_save so that it trains.`]
-    : [];
+function staysRandom({ fresh }: LoadedModel, plan: AdapterPlan): string[] {
+  const trained = new Set([
+    ...plan.saved.map(({ name }) => name.slice(0, name.lastIndexOf('.'))),
+    ...plan.groups.flatMap((g) => g.layers.map((l) => l.name)),
+  ]);
+  const left = fresh.filter((module) => !trained.has(module));
+  if (left.length === 0) return [];
+  const words = left.length === 1 ? ['stays', 'it trains'] : ['stay', 'they train'];
+  return [
+    `${left.join(' and ')} ${words[0]} random: list ${left.map((name) => name.split('.').slice(-2).join('.')).join(' and ')} in modules_to_save so that ${words[1]}.`,
+  ];
 }
 
 /** What "all-linear" and null became, for the file; lists and expressions are written as they were given. */

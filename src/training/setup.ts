@@ -6,25 +6,17 @@ import { type AdapterPlan, type BaseParameter, initialValues } from '../adapters
 import { methodById } from '../adapters/registry.ts';
 import { type Started, startConfig } from '../adapters/start.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
-import type { Dataset } from '../data/types.ts';
 import type { LoadedModel } from '../models/load.ts';
-import { type BatchPlan, planBatches } from './batchPlan.ts';
 import type { EngineRequest } from './engine.ts';
 import type { RunRequest, Task } from './protocol.ts';
-import { type OpenedData, type OpenedModel, openData, openModel, type Surroundings } from './source.ts';
+import { openModel, type Surroundings } from './source.ts';
 import { fitStart, readStart } from './startAdapter.ts';
-import { lossOf, withHeadFor } from './tasks.ts';
+import { type PreparedTask, prepareTask } from './task.ts';
+import { lossOf } from './tasks.ts';
 
-export interface RunSetup {
+export interface RunSetup extends PreparedTask {
   readonly method: AdapterMethod;
   readonly config: CommonConfig;
-  /** As it was opened, and with a head for the data's classes. */
-  readonly first: OpenedModel;
-  readonly opened: OpenedModel;
-  readonly model: LoadedModel;
-  readonly data: OpenedData;
-  readonly dataset: Dataset;
-  readonly batches: BatchPlan;
   readonly parameters: ReadonlyMap<string, BaseParameter>;
   readonly plan: AdapterPlan;
   readonly initial: () => Float32Array;
@@ -36,7 +28,12 @@ export interface RunSetup {
 
 /** The configuration of a request with what it leaves open filled in for this model and task. */
 export function beginsWith({ method, config }: RunRequest, model: LoadedModel, task: Task): Started {
-  return startConfig(methodById(method), config, { ...model.targets, head: model.head }, task);
+  return startConfig(
+    methodById(method),
+    config,
+    { ...model.targets, head: model.head, fresh: model.fresh },
+    task,
+  );
 }
 
 export async function setUpRun(
@@ -44,16 +41,17 @@ export async function setUpRun(
   around: Surroundings,
   onBytes: (done: number, total: number, what: string) => void = () => {},
 ): Promise<RunSetup> {
-  const { training } = request;
   const method = methodById(request.method);
   const start = await readStart(request);
-  const first = await openModel(request.model, around, onBytes);
-  const data = await openData(request.data, first, training, around);
-  const { dataset } = data;
-  const model = withHeadFor(first.model, dataset, training.seed);
+  const task = await prepareTask(
+    await openModel(request.model, around, onBytes),
+    request.data,
+    request.training,
+    around,
+  );
+  const { training, model, dataset, batches } = task;
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
-  const batches = planBatches(dataset, training, model.image, request.data.options?.padding);
-  const begun = start ? null : beginsWith(request, model, data.task);
+  const begun = start ? null : beginsWith(request, model, task.data.task);
   const { config, warnings: configWarnings } = start
     ? { config: start.loaded.config, warnings: [] }
     : validateForRun(method, begun?.config, batches.totalSteps);
@@ -69,12 +67,7 @@ export async function setUpRun(
   return {
     method,
     config,
-    first,
-    opened: { ...first, model },
-    model,
-    data,
-    dataset,
-    batches,
+    ...task,
     parameters,
     plan,
     initial,
@@ -89,6 +82,7 @@ export async function setUpRun(
     },
     adapterHash: start?.hash ?? null,
     warnings: [
+      ...task.notes,
       ...(begun?.notes ?? []),
       ...configWarnings,
       ...(fitted?.warnings ?? []),

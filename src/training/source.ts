@@ -14,6 +14,7 @@ import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
+import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
 import { fetchData, fetchModel } from './fetched.ts';
 import { readGiven } from './givenFiles.ts';
@@ -37,6 +38,8 @@ export interface OpenedModel {
   readonly name: string;
   readonly model: LoadedModel;
   readonly tokenizer: Tokenizer | null;
+  /** What the tokenizer's files say of the length of a text. */
+  readonly limits: readonly Limit[];
   /** The model's chat template, or a plain format. @throws PapilioError 'malformed-file' */
   readonly chat: () => ChatFormat;
   /** The .onnx bytes and external data, for hashes. */
@@ -114,10 +117,25 @@ async function readModel(
       source.kind === 'embedded' ? source.name : source.kind === 'hub' ? baseName(source.repo) : onnx.name,
     model,
     tokenizer,
+    limits: tokenizerLimits({
+      tokenizer: object(tokenizerJson),
+      tokenizerConfig: config,
+      sentenceConfig: object(text('sentence_bert_config.json')),
+    }),
     chat: () => chatFormat(config, template, endOf(tokenizer)),
     bytes: files.filter((f) => !isSidecar(f.name)).map((f) => f.bytes),
     sidecars: files.filter((f) => isSidecar(f.name) && f.name !== 'card.json'),
   };
+}
+
+/** A JSON object; what is none is complained of by who needs it. */
+function object(text: string | null): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text ?? '{}');
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
 }
 
 /** @throws PapilioError 'bad-data' for a model that came without one */

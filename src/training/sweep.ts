@@ -8,13 +8,12 @@ import { DEFAULT_METHOD, startPlaces } from '../adapters/start.ts';
 import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
-import { planBatches } from './batchPlan.ts';
 import type { MakeEngine } from './engine.ts';
 import type { EvalMetric } from './protocol.ts';
 import { openSession, silentEvents } from './session.ts';
-import { openData, openModel, type Surroundings } from './source.ts';
+import { openModel, type Surroundings } from './source.ts';
 import type { MethodRow, SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
-import { withHeadFor } from './tasks.ts';
+import { prepareTask } from './task.ts';
 
 export interface SweepOptions {
   readonly on: Device | MakeEngine;
@@ -49,12 +48,11 @@ async function sizes(
   around: Surroundings,
 ): Promise<{ readonly method: MethodId; readonly sized: Sized | null; readonly reason: string | null }[]> {
   const opened = await openModel(request.model, around);
-  const { dataset, task } = await openData(request.data, opened, request.training, around);
-  const model = withHeadFor(opened.model, dataset, request.training.seed);
-  const { totalSteps } = planBatches(dataset, request.training, model.image, request.data.options?.padding);
+  const { model, batches, data } = await prepareTask(opened, request.data, request.training, around);
+  const { totalSteps } = batches;
   // The same places for all: PEFT's tables differ between methods.
-  const places = { ...model.targets, head: model.head };
-  const where = startPlaces(METHODS[DEFAULT_METHOD], request.where, places, task).config;
+  const places = { ...model.targets, head: model.head, fresh: model.fresh };
+  const where = startPlaces(METHODS[DEFAULT_METHOD], request.where, places, data.task).config;
   return request.methods.map((method) => {
     const found = sizeFor(METHODS[method], { ...where, bias: 'none' }, model.targets, request.budget, {
       totalSteps,

@@ -2,7 +2,7 @@
 import type { DataTask } from '../data/files/open.ts';
 import { type Dataset, isRows } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
-import type { LoadedModel } from '../models/load.ts';
+import type { LoadedModel, ModelTask } from '../models/load.ts';
 import type { LossKind } from './loss.ts';
 import type { Task } from './protocol.ts';
 import type { OpenedModel } from './source.ts';
@@ -30,7 +30,7 @@ export function checkTask(word: string): Task {
 }
 
 const outputsOf = (model: LoadedModel): number | undefined =>
-  model.modules.find((m) => m.name === model.head)?.out;
+  model.task.startsWith('bare-') ? undefined : model.scores;
 
 /** Class names of config.json, if there is one for each output. */
 export function classNames(model: LoadedModel): readonly string[] | null {
@@ -42,21 +42,59 @@ export function classNames(model: LoadedModel): readonly string[] | null {
     : null;
 }
 
-function ownTask({ name, model, tokenizer }: OpenedModel): Task {
-  const { task, config } = model;
-  const outputs = outputsOf(model);
-  if (task === 'other')
+/** What can be trained on a model that is read as one kind, the usual first. */
+function tasksOfKind(kind: ModelTask, model: LoadedModel): readonly Task[] {
+  if (kind === 'bare-text') return ['text-classification', 'token-classification', 'regression'];
+  if (kind === 'bare-pictures') return ['image-classification'];
+  if (kind === 'bare-decoder' || kind === 'other') return [];
+  if (kind === 'text-classification' && model.config.problem_type === 'regression')
+    return ['regression', 'text-classification'];
+  return [kind, ...RELATED.filter((group) => group.includes(kind)).flat()];
+}
+
+const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];
+
+/** In the words of a sentence: what a file may give. */
+const WORDS: Readonly<Record<ModelTask, string>> = {
+  'image-classification': 'scores of classes of pictures',
+  'causal-lm': 'scores of words',
+  'masked-lm': 'scores of words',
+  'token-classification': 'scores of classes of words',
+  'text-classification': 'scores of classes of texts',
+  regression: 'a number',
+  'bare-text': 'hidden states',
+  'bare-decoder': 'hidden states',
+  'bare-pictures': 'hidden states',
+  other: 'something else',
+};
+
+function refuseKind({ name, model }: OpenedModel): never {
+  if (model.task === 'bare-decoder')
     return fail(
       'unsupported-onnx',
-      `${name} gives neither class nor token scores of a text or a picture alone; choose a classifier, a tagger or a language model to train.`,
+      `${name} ends in hidden states (${model.output}) without the language-model head, and config.json ties none to its token table; export the model with its head (for instance with Optimum's task text-generation).`,
     );
-  if (task === 'text-classification') return outputs === 1 ? 'regression' : task;
-  if (task !== 'masked-lm') return task;
-  const architectures = Array.isArray(config.architectures) ? config.architectures.map(String) : [];
-  if (architectures.some((a) => a.endsWith('ForTokenClassification'))) return 'token-classification';
-  if (architectures.some((a) => a.endsWith('ForMaskedLM'))) return 'masked-lm';
-  const vocabulary = tokenizer?.vocabSize ?? Number(config.vocab_size);
-  return outputs !== undefined && outputs * 2 < vocabulary ? 'token-classification' : 'masked-lm';
+  return fail(
+    'unsupported-onnx',
+    `${name} ${model.instead}, so it cannot be trained here; choose a classifier, a tagger or a language model of texts or pictures alone.`,
+  );
+}
+
+/** The tasks that a model can be trained for, its own first. @throws PapilioError 'unsupported-onnx' for a model that no data here fits */
+export function tasksOf(opened: OpenedModel): readonly Task[] {
+  const { model } = opened;
+  const tasks = distinct([model.task, ...model.orElse].flatMap((kind) => tasksOfKind(kind, model)));
+  return tasks.length === 0 ? refuseKind(opened) : tasks;
+}
+
+/** The task of a file that may be read in several ways, if the tokenizer or the classes named in config.json settle it. */
+function settled({ model, tokenizer }: OpenedModel): Task | null {
+  const may = [model.task, ...model.orElse];
+  const words = may.find((kind) => kind === 'masked-lm' || kind === 'causal-lm');
+  if (words && tokenizer && tokenizer.vocabSize === model.scores) return words as Task;
+  return may.includes('token-classification') && words && tokenizer && model.scores * 2 < tokenizer.vocabSize
+    ? 'token-classification'
+    : null;
 }
 
 /**
@@ -65,24 +103,30 @@ function ownTask({ name, model, tokenizer }: OpenedModel): Task {
  * @throws PapilioError 'unsupported-onnx' for a model that no dataset here fits, 'bad-argument' for a task that is not the model's
  */
 export function taskOf(opened: OpenedModel, asked?: Task): Task {
-  const own = ownTask(opened);
-  if (asked === undefined || asked === own) return own;
-  if (RELATED.some((group) => group.includes(own) && group.includes(asked))) return asked;
+  const { name, model } = opened;
+  const tasks = tasksOf(opened);
+  if (asked === undefined) {
+    if (model.orElse.length === 0) return tasks[0]!;
+    const may = distinct([model.task, ...model.orElse].map((kind) => WORDS[kind])).join(' or ');
+    return (
+      settled(opened) ??
+      fail(
+        'bad-argument',
+        `${name} gives ${model.output} of width ${model.scores}, which may be ${may}, and neither names nor config.json say which; choose the task: ${tasks.map((task) => `--task ${task}`).join(', ')}.`,
+      )
+    );
+  }
+  if (tasks.includes(asked)) return asked;
+  const own = model.task.startsWith('bare-')
+    ? `gives ${WORDS[model.task]} and can be trained for ${tasks.join(', ')}`
+    : `is made for ${tasks[0]}`;
   return fail(
     'bad-argument',
-    `${opened.name} is made for ${own} and cannot be trained for ${asked}; choose the task ${own}, or a model made for ${asked}.`,
+    `${name} ${own}; it cannot be trained for ${asked}. Choose the task ${tasks[0]}, or a model made for ${asked}.`,
   );
 }
 
-/** The tasks that a model can be trained for, its own first. @throws PapilioError 'unsupported-onnx' as {@link taskOf} */
-export function tasksOf(opened: OpenedModel): readonly Task[] {
-  const own = ownTask(opened);
-  return [own, ...RELATED.filter((group) => group.includes(own)).flat()].filter(
-    (task, i, all) => all.indexOf(task) === i,
-  );
-}
-
-/** The classes of a dataset; null for data without. */
+/** The classes of a dataset; none for data without. */
 export const labelsOf = (dataset: Dataset): readonly string[] => ('labels' in dataset ? dataset.labels : []);
 
 export const lossOf = (dataset: Dataset): LossKind =>
@@ -92,28 +136,57 @@ const SEGMENTS = 'token_type_ids';
 
 /** The model that is told which of two texts each token belongs to, where the data has pairs and the model asks for it. */
 function withSegments(model: LoadedModel, dataset: Dataset): LoadedModel {
-  const asks = model.onnx.graph.inputs.some(({ name }) => name === SEGMENTS);
-  if (!asks || !isRows(dataset) || !dataset.train.segments) return model;
+  const asks = model.inputs.find(({ feed }) => feed === SEGMENTS)?.name;
+  if (asks === undefined || !isRows(dataset) || !dataset.train.segments) return model;
   return {
     ...model,
-    build: (batch, sequence) => model.build(batch, sequence, [SEGMENTS]),
+    build: (batch, sequence) => model.build(batch, sequence, [asks]),
     at: (precision) => withSegments(model.at(precision), dataset),
   };
 }
 
-/** The model for the classes of the data, named by them; with a new, random head where their number differs. */
+/**
+ * The model for the classes of the data, named by them; with a new, random head where it has none or their number differs.
+ * @throws PapilioError 'unsupported-onnx' where no such head can be made
+ */
 export function withHeadFor(model: LoadedModel, dataset: Dataset, seed: number): LoadedModel {
   return withSegments(withClassesOf(model, dataset, seed), dataset);
 }
 
+/** Whether data of this kind needs a head that the file, read as it is, does not have. */
+function needsHead(model: LoadedModel, { kind }: Dataset): boolean {
+  const reads = [model.task, ...model.orElse];
+  if (!reads.some((task) => task.startsWith('bare-'))) return false;
+  if (kind === 'token-class') return !reads.includes('token-classification');
+  if (kind === 'text-class') return !reads.includes('text-classification');
+  return kind === 'text-value' ? !reads.includes('regression') : kind === 'image';
+}
+
 function withClassesOf(model: LoadedModel, dataset: Dataset, seed: number): LoadedModel {
+  const head = { anew: needsHead(model, dataset), byToken: dataset.kind === 'token-class' };
   if (dataset.kind === 'text-value') {
-    const resized = model.withClasses(['LABEL_0'], seed);
+    const resized = model.withClasses(['LABEL_0'], seed, head);
     return { ...resized, config: { ...resized.config, problem_type: 'regression' } };
   }
   const labels = labelsOf(dataset);
   if (labels.length === 0) return model;
-  const resized = model.withClasses(labels, seed);
+  const resized = model.withClasses(labels, seed, head);
   const id2label = Object.fromEntries(labels.map((label, i) => [i, label]));
-  return { ...resized, labels, config: { ...resized.config, id2label } };
+  const { problem_type: problem, ...config } = resized.config;
+  const warnings =
+    typeof problem === 'string' && problem !== 'single_label_classification'
+      ? [
+          `config.json says problem_type ${problem}; the data has one label for each example, so it is trained with one label each (softmax and cross-entropy), and the merged config.json says so.`,
+        ]
+      : [];
+  return {
+    ...resized,
+    labels,
+    config: {
+      ...config,
+      id2label,
+      ...(problem === undefined ? {} : { problem_type: 'single_label_classification' }),
+    },
+    warnings: [...resized.warnings, ...warnings],
+  };
 }

@@ -14,7 +14,6 @@ import type { RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
-import type { TrainingSettings } from './settings.ts';
 import { createShelf } from './shelf/shelf.ts';
 import { openModel, reportData, type Surroundings } from './source.ts';
 import { runSweep } from './sweep.ts';
@@ -25,7 +24,6 @@ type EventBody = TrainerEvent extends infer E ? (E extends TrainerEvent ? Omit<E
 export function createTrainer(around: Surroundings): TrainerApi {
   let device: Device | null = null;
   let session: Session | null = null;
-  let settings: TrainingSettings | null = null;
   let runId = 0;
   let send: (event: EventBody) => void = () => {};
 
@@ -121,7 +119,6 @@ export function createTrainer(around: Surroundings): TrainerApi {
           checkpoint ? { checkpoint } : {},
         );
         session = opened;
-        settings = request.training;
         if (opened.position().step === 0 && opened.history.evals.length === 0) {
           const before = await opened.evaluate('base');
           opened.history.evals.push(before);
@@ -189,8 +186,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
         warnings,
       };
     },
-    continueInPython: () =>
-      sessionProject(current(), settings ?? fail('internal', 'The run has no settings.')),
+    continueInPython: () => sessionProject(current()),
     async merge(quantised) {
       const session = current();
       return mergeReport(session.opened, await session.mergeModel(quantised), fileOf);
@@ -203,6 +199,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
       const sample = await paritySample(current());
       return {
         output: sample.output,
+        names: sample.names,
         logits: sample.logits,
         inputs: Object.fromEntries(
           Object.entries(sample.inputs).map(([name, t]) => [

@@ -39,6 +39,8 @@ export function visionReport(): ModelReport {
     modelType: 'dinov2',
     head: 'classifier',
     trains: 'image-classification',
+    limit: null,
+    feeds: {},
     opset: 17,
     parameters: modules.reduce((sum, { parameters }) => sum + parameters, 0),
     bytes: 1_000_000,

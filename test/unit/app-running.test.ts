@@ -52,6 +52,7 @@ const settings: Settings = {
   chatTemplate: null,
   positions: 64,
   picture: { width: 2, height: 2, channels: 1, mean: [0.5], std: [0.25] },
+  feeds: {},
 };
 const options = { prompt: 'a tale', maxTokens: 5, temperature: 0, topP: 1, seed: 1 };
 const letter = (text: string) => tokenizer.encode(text)[0]!;
@@ -161,11 +162,13 @@ test('texts are read as the small files say, drawings as the run was fed', () =>
     bytes: new TextEncoder().encode(JSON.stringify(value)),
   });
   const sidecars = [
-    json('config.json', { image_size: 28, n_positions: 77 }),
+    json('config.json', { image_size: 28 }),
     json('preprocessor_config.json', { image_mean: [0.5], image_std: [0.2] }),
   ];
   const picture = { width: 12, height: 12, channels: 3, mean: [0.1, 0.2, 0.3], std: [1, 1, 2] };
-  expect(settingsOf(sidecars, { kind: 'image', labels: ['a'], picture })).toMatchObject({
+  const model = { limit: { tokens: 77, because: '' }, feeds: { x: 'input_ids' } };
+  expect(settingsOf(sidecars, { kind: 'image', labels: ['a'], picture }, model)).toMatchObject({
+    feeds: { x: 'input_ids' },
     positions: 77,
     picture,
     tokenizer: null,

@@ -44,7 +44,7 @@ async function projectOf(request: RunRequest) {
   const none = () => {};
   const events = { onBytes: none, onCompile: none, onStep: none, onEval: none, onEnd: none };
   const session = await openSession(idle, request, surroundings, events);
-  return sessionProject(session, request.training);
+  return sessionProject(session);
 }
 
 const vision = ['query', 'value', 'mlp.fc1'];

@@ -11,7 +11,7 @@ import { familyOf } from './families.ts';
 import type { FoldedGraph, FoldedValue } from './folded.ts';
 import { roleNotes } from './inputRoles.ts';
 import type { ModuleInfo, ModuleTable } from './modules.ts';
-import { tabulate } from './modules.ts';
+import { prefixed, tabulate } from './modules.ts';
 import { type ActivationRounding, activationRounding, quantNotes } from './quantOps.ts';
 import type { Precision } from './quantStore.ts';
 import { refuse } from './refuse.ts';
@@ -70,6 +70,8 @@ export interface Sidecar {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Sizes of free dimensions that no convention tells, by the file's names for them. */
   readonly dims?: Readonly<Record<string, number>>;
+  /** Put before the names of all modules but those of a new head: what a bare model is called inside a model with one. */
+  readonly prefix?: { readonly prefix: string; readonly except: readonly string[] };
 }
 
 /** Sizes at which a model is looked at for its modules; small, and different from each other. */
@@ -122,10 +124,11 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     inputs.some(({ kind }) => kind === 'past') ||
     folded.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
-  const table: ModuleTable = tabulate(
+  const ownNames: ModuleTable = tabulate(
     usualData.join() === fullMasks.join() ? folded : prepared(probe, {}, usualData),
     onnx.graph,
   );
+  const table = sidecar.prefix ? prefixed(ownNames, sidecar.prefix) : ownNames;
 
   return {
     family: familyOf(config, table.modules),
@@ -136,9 +139,10 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     onnx,
     activationsQuantised: activationRounding(onnx.graph),
     notes: [...roleNotes(new Map(inputs.map(({ name, kind }) => [name, kind]))), ...quantNotes(onnx.graph)],
-    tables: () => tablesOf(onnx, inputs, outputs, config, (dims) =>
-      bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
-    ),
+    tables: () =>
+      tablesOf(onnx, inputs, outputs, config, (dims) =>
+        bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
+      ),
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
       return emitGraph(prepared(dims, options, data), g, table, options.precision);

@@ -233,10 +233,6 @@ export function roleNotes(kinds: ReadonlyMap<string, InputKind>): string[] {
   );
 }
 
-/** Names of inputs that nobody knows what to feed, and that the model cannot do without. */
-export const unknownInputs = (kinds: ReadonlyMap<string, InputKind>): string[] =>
-  [...kinds].filter(([, kind]) => kind === 'other').map(([name]) => name);
-
 /**
  * The name by which batches and feeds give an input: Hugging Face's, where only one input of the file is of that kind and it is not
  * one half of two models.

@@ -214,3 +214,29 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
     module: (node) => (node.origin ? moduleByOrigin.get(node.origin) : undefined),
   };
 }
+
+/** The same table with `prefix` before the names of all modules but those of `except`. */
+export function prefixed(
+  table: ModuleTable,
+  { prefix, except }: { readonly prefix: string; readonly except: readonly string[] },
+): ModuleTable {
+  const isHead = (name: string): boolean => except.some((own) => name === own || name.startsWith(`${own}.`));
+  const named = (name: string): string => (isHead(name) ? name : `${prefix}.${name}`);
+  return {
+    modules: table.modules.map((m) => ({
+      ...m,
+      name: named(m.name),
+      parameters: Object.fromEntries(
+        Object.entries(m.parameters).map(([label, p]) => [label, { ...p, value: named(p.value) }]),
+      ),
+    })),
+    parameter(v, transposed) {
+      const own = table.parameter(v, transposed);
+      return own && { ...own, name: named(own.name) };
+    },
+    module(node) {
+      const own = table.module(node);
+      return own === undefined ? undefined : named(own);
+    },
+  };
+}

@@ -21,7 +21,7 @@ export interface Table {
 
 /** A tensor of the file that ends at some length. */
 export interface Reach {
-  readonly kind: 'position table' | 'causal buffer' | 'rotary table' | 'buffer';
+  readonly kind: 'position table' | 'causal buffer' | 'rotary table';
   /** Of the tensor along the sequence. */
   readonly rows: number;
   /** Tokens that it is enough for: the rows without those before the first position. */
@@ -181,7 +181,7 @@ function rotaryTables({ nodes, initializers, constants }: OnnxGraph): Reach[] {
 }
 
 function reachKind(look: Look): Reach['kind'] {
-  if (!look.isFloat) return look.shape.length >= 3 ? 'causal buffer' : 'buffer';
+  if (!look.isFloat) return look.shape.length >= 3 ? 'causal buffer' : 'position table';
   if (/cos|sin|rotary|freqs/i.test(look.name)) return 'rotary table';
   const [rows, columns] = look.shape.slice(-2);
   if (look.shape.length >= 3 && rows === columns && rows! > 1) return 'causal buffer';

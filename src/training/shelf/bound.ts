@@ -6,9 +6,9 @@ import { type BaseParameter, initialValues } from '../../adapters/plan.ts';
 import type { Member } from '../../adapters/set/forward.ts';
 import type { Dataset } from '../../data/types.ts';
 import type { LoadedModel } from '../../models/load.ts';
-import { type BatchPlan, planBatches } from '../batchPlan.ts';
-import { type OpenedModel, openData, openModel, type Surroundings } from '../source.ts';
-import { withHeadFor } from '../tasks.ts';
+import type { BatchPlan } from '../batchPlan.ts';
+import { type OpenedModel, openModel, type Surroundings } from '../source.ts';
+import { prepareTask } from '../task.ts';
 import { fromTorch } from '../torchLayout.ts';
 import type { ShelfTask } from './types.ts';
 
@@ -24,14 +24,15 @@ export interface Bound {
 
 export async function openBound(task: ShelfTask, around: Surroundings): Promise<Bound> {
   const first = await openModel(task.model, around);
-  const { dataset } = await openData(task.data, first, task.training, around);
-  const model = withHeadFor(first.model, dataset, task.training.seed);
+  const { opened, model, dataset, batches, training } = await prepareTask(
+    first,
+    task.data,
+    task.training,
+    around,
+  );
   return {
-    task,
-    opened: { ...first, model },
-    model,
-    dataset,
-    batches: planBatches(dataset, task.training, model.image, task.data.options?.padding),
+    task: { ...task, training },
+    ...{ opened, model, dataset, batches },
     parameters: new Map(model.parameters.map((p) => [p.name, p])),
   };
 }
