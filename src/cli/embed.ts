@@ -1,8 +1,10 @@
 /** `papilio embed`: texts as vectors by an encoder, merged or not, in onnxruntime-web; how near they are to each other. */
 import process from 'node:process';
+import { frame } from '../data/rows.ts';
 import { cosine, embed } from '../inference/embeddings.ts';
 import { openSession } from '../inference/session.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import { checkText, mostTokens } from '../training/contract.ts';
 import { openModel, tokenizerOf } from '../training/source.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { modelSource, surroundings } from './sources.ts';
@@ -33,8 +35,14 @@ async function embedTexts(values: Values<typeof options>): Promise<number> {
   const tokenizer = tokenizerOf(opened);
   const session = await openSession(encodeModel(opened.model.onnx));
   const vectors: Float32Array[] = [];
-  for (const text of values.text)
-    vectors.push(await embed(session, tokenizer.encode(text, { specials: true })));
+  const limit = mostTokens(opened);
+  for (const text of values.text) {
+    const { ids, isCut } = frame(tokenizer, text, undefined, limit?.tokens ?? Number.POSITIVE_INFINITY);
+    checkText(opened, ids, `of "${text.slice(0, 40)}"`);
+    if (isCut && limit)
+      process.stderr.write(`"${text.slice(0, 40)}…" is cut at ${limit.tokens} tokens: ${limit.because}.\n`);
+    vectors.push(await embed(session, [...ids], opened.model.feeds));
+  }
   await session.release();
   const cosines = vectors.map((a) => vectors.map((b) => cosine(a, b)));
   if (values.json) {

@@ -14,6 +14,7 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import { checkText, mostTokens } from '../training/contract.ts';
 import { openModel, tokenizerOf } from '../training/source.ts';
 import { taskOf } from '../training/tasks.ts';
 import { command, type OptionTable, type Values } from './options.ts';
@@ -53,7 +54,7 @@ async function forwardPass(model: LoadedModel, length: number): Promise<Logits> 
 /** The file itself in onnxruntime-web. */
 async function ortPass(model: LoadedModel): Promise<Logits> {
   const session = await openSession(encodeModel(model.onnx));
-  return { next: nextTokenLogits(session), destroy: () => void session.release() };
+  return { next: nextTokenLogits(session, model.feeds), destroy: () => void session.release() };
 }
 
 const options = {
@@ -90,18 +91,22 @@ async function write(values: Values<typeof options>): Promise<number> {
   const tokenizer = tokenizerOf(opened);
   const prompt = [...tokenizer.prefix, ...tokenizer.encode(values.prompt)];
   const ids = prompt.length > 0 ? prompt : [tokenizer.eos ?? 0];
-  const positions = Number(
-    opened.model.config.max_position_embeddings ?? opened.model.config.n_positions ?? 0,
-  );
+  checkText(opened, ids, 'of the prompt');
+  const limit = mostTokens(opened);
   const wanted = ids.length + values['max-tokens'];
-  const context = positions > 0 ? Math.min(positions, wanted) : wanted;
+  const context = Math.min(limit?.tokens ?? wanted, opened.model.contract.exactly ?? wanted, wanted);
   if (ids.length >= context)
     return fail(
       'bad-argument',
-      `The prompt has ${ids.length} tokens, but the model reads ${context}; shorten it.`,
+      `The prompt has ${ids.length} tokens, but the model reads ${context}${limit ? ` (${limit.because})` : ''}; shorten it.`,
+    );
+  if (context < wanted)
+    process.stderr.write(
+      `The text ends after ${context} tokens, the prompt's ${ids.length} among them: ${limit?.because ?? 'the file takes no more'}.\n`,
     );
 
-  const forward = isOrt ? await ortPass(opened.model) : await forwardPass(opened.model, context);
+  const length = opened.model.contract.exactly ?? context;
+  const forward = isOrt ? await ortPass(opened.model) : await forwardPass(opened.model, length);
   const made: number[] = [];
   const tokens = generate({
     ids,

@@ -7,6 +7,7 @@ import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import { openSource, pin } from '../hub/open.ts';
 import type { Around, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
+import { SENTENCE_POOLING } from '../models/load.ts';
 import { halfOf } from '../models/readOnnx.ts';
 import { externalFiles } from '../onnx/decode.ts';
 import { bringModel } from '../training/fetched.ts';
@@ -26,6 +27,8 @@ const SIDECARS = [
   'special_tokens_map.json',
   'preprocessor_config.json',
   'generation_config.json',
+  'sentence_bert_config.json',
+  SENTENCE_POOLING,
 ];
 
 /** The Hub with the names that its own tools use for the environment: HF_ENDPOINT, HF_TOKEN. */

@@ -147,15 +147,8 @@ function checkIds(
   ];
   for (const { rows, what } of tables) {
     const unit = what.endsWith('has') ? 'rows' : 'tokens';
-    const advice =
-      'take the tokenizer that belongs to the model, leave such tokens out, or export the model with its embeddings resized';
     const place = firstOf(dataset, tokenizer, length, (id) => id >= rows || id < 0);
-    if (place)
-      fail(
-        'bad-data',
-        `The tokenizer gives ${shown(tokenizer, place.id)} the id ${place.id} (${place.where}), but ${what} ${rows} ${unit} (ids 0 to ${rows - 1}); ${advice}.`,
-        { id: place.id, rows },
-      );
+    if (place) failToken(tokenizer, place, rows, what, unit);
     if (unit === 'tokens') continue;
     const added = addedIds(dataset).find(({ id }) => id >= rows);
     if (added)
@@ -165,6 +158,32 @@ function checkIds(
         { id: added.id, rows },
       );
   }
+}
+
+/** The ids of one text that somebody gives. @throws PapilioError 'bad-data' as {@link checkData} */
+export function checkText(
+  { model, tokenizer }: { readonly model: LoadedModel; readonly tokenizer: Tokenizer | null },
+  ids: ArrayLike<number>,
+  where: string,
+): void {
+  const rows = model.contract.tokens?.rows ?? Number.POSITIVE_INFINITY;
+  const bad = Array.from(ids).find((id) => id >= rows || id < 0);
+  if (bad !== undefined)
+    failToken(tokenizer, { id: bad, where }, rows, "the model's token table has", 'rows');
+}
+
+function failToken(
+  tokenizer: Tokenizer | null,
+  { id, where }: Place,
+  rows: number,
+  what: string,
+  unit: string,
+): never {
+  return fail(
+    'bad-data',
+    `The tokenizer gives ${shown(tokenizer, id)} the id ${id} (${where}), but ${what} ${rows} ${unit} (ids 0 to ${rows - 1}); take the tokenizer that belongs to the model, leave such tokens out, or export the model with its embeddings resized.`,
+    { id, rows },
+  );
 }
 
 function checkSegments({ contract, inputs }: LoadedModel, dataset: Dataset): void {

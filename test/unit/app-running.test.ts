@@ -205,7 +205,7 @@ test('both files are opened once a merge, and their worker ends with it', async 
     parity: null,
     step: 1,
   });
-  const open = { data: { kind: 'text-value', labels: [] } } as never;
+  const open = { data: { kind: 'text-value', labels: [] }, model: { limit: null, feeds: {} } } as never;
   stores.run.setState({ open, request: {} as never, merged: merged(8) });
   await desk.ask({ text: 'a' });
   // Without a tokenizer nothing is read: the sentence is there, and the worker is given back.
@@ -214,7 +214,10 @@ test('both files are opened once a merge, and their worker ends with it', async 
   expect(desk.view.getState().hasNewHead).toBe(true);
   expect(ended).toBe(1);
   stores.run.setState({
-    open: { data: { kind: 'image', labels: ['a'], picture: settings.picture } } as never,
+    open: {
+      data: { kind: 'image', labels: ['a'], picture: settings.picture },
+      model: { limit: null, feeds: {} },
+    } as never,
   });
   for (const _ of ['once', 'again']) await desk.ask({ pixels: new Float32Array(4), size: 2 });
   expect(desk.view.getState().error).toBeNull();

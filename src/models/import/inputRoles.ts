@@ -26,7 +26,7 @@ export const KNOWN_INPUTS = [
 ] as const;
 
 /** What a name says. */
-export function kindByName(name: string): InputKind {
+function kindByName(name: string): InputKind {
   if (/(^|\.|_)input_ids$/.test(name)) return 'input_ids';
   if (/attention_mask$/.test(name)) return 'attention_mask';
   if (/(token_type|segment)_ids$/.test(name)) return 'token_type_ids';
@@ -60,7 +60,7 @@ interface Reading {
 type Readers = ReadonlyMap<string, readonly Reading[]>;
 
 /** Every node of the graph by the values it reads. */
-export function readersOf(graph: OnnxGraph): Readers {
+function readersOf(graph: OnnxGraph): Readers {
   const readers = new Map<string, Reading[]>();
   for (const node of graph.nodes)
     node.inputs.forEach((name, input) => {
