@@ -121,19 +121,27 @@ function addSection(
     return parts.normalizer === null ? spaced : parts.normalizer.normalize(spaced);
   };
   const text = normalised(section.text);
+  // Most sections lie in a span as a whole, or in none.
+  const sectionEnd = section.start + section.text.length;
+  const isWhole = spans.every(({ start, end }) => start <= section.start && end >= sectionEnd);
   const moved = spans.map(({ start, end }) => ({
     start: placeIn(text, section.text, start - section.start, normalised),
     end: placeIn(text, section.text, end - section.start, normalised),
   }));
   for (const part of sectionsOf(text, (t) => parts.splitter_normalized.split(t), added)) {
     const isInside = (token: Span) =>
-      moved.some((span) => touches({ start: token.start + part.start, end: token.end + part.start }, span));
+      isWhole
+        ? spans.length > 0
+        : moved.some((span) =>
+            touches({ start: token.start + part.start, end: token.end + part.start }, span),
+          );
     if (part.added) {
       add(part.added.id, isInside({ start: 0, end: part.text.length }));
       continue;
     }
     const pieces = parts.pre_tokenizer?.pre_tokenize(part.text, { section_index: index }) ?? [part.text];
-    for (const token of fused(placed(pieces, part.text, model), model))
+    const tokens = isWhole ? unplaced(pieces, model) : placed(pieces, part.text, model);
+    for (const token of fused(tokens, model))
       add(
         added.get(token.token)?.id ?? model.tokens_to_ids.get(token.token) ?? model.unk_token_id ?? -1,
         isInside(token),
@@ -174,66 +182,83 @@ function placed(pieces: readonly string[], text: string, model: Model): Placed[]
   const tokens: Placed[] = [];
   let cursor = 0;
   for (const piece of pieces) {
-    const { start, places } = placePiece(piece, letters, cursor);
+    const { start, floor, ceil } = placePiece(piece, letters, cursor);
     for (const token of tokensOf(piece, model))
       tokens.push({
         token: token.token,
-        start: start + places.floor(token.start),
-        end: start + places.ceil(token.end),
+        start: start + floor(token.start),
+        end: start + ceil(token.end),
       });
-    cursor = start + places.ceil(piece.length);
+    cursor = start + ceil(piece.length);
   }
   return tokens;
 }
 
-/** From positions in a piece to positions in the letters that it stands for. */
-interface Places {
+/** The tokens of all pieces, wherever they are. */
+const unplaced = (pieces: readonly string[], model: Model): Placed[] =>
+  pieces.flatMap((piece) => model.encode([piece]).map((token) => ({ token, start: 0, end: 0 })));
+
+/** Where a piece begins in the letters, and from positions in it to positions behind that, for the start and the end of a token. */
+interface Place {
+  readonly start: number;
   readonly floor: (at: number) => number;
   readonly ceil: (at: number) => number;
 }
 
 /** Finds a piece at the cursor or behind spaces that the pre-tokenizer dropped. It may have a space that the text has not, and be in bytes. */
-function placePiece(piece: string, letters: string, cursor: number): { start: number; places: Places } {
-  const forms = [plain(piece), bytesAsText(piece)].filter((form) => form !== null);
+function placePiece(piece: string, letters: string, cursor: number): Place {
+  const asIs = plain(piece);
+  let asBytes: string | null | undefined;
   for (let at = cursor; at <= letters.length; at++) {
-    for (const form of forms) {
-      const isByteForm = form !== forms[0];
-      for (const dropped of form.startsWith(' ') ? [0, 1] : [0])
-        if (letters.startsWith(form.slice(dropped), at))
-          return { start: at, places: isByteForm ? bytePlaces(form, dropped) : charPlaces(dropped) };
-    }
+    const there = dropsAt(asIs, letters, at);
+    if (there >= 0) return { start: at, ...charPlaces(there) };
+    asBytes ??= bytesAsText(piece);
+    const bytes = asBytes === null ? -1 : dropsAt(asBytes, letters, at);
+    // Letters of one byte each have the places of letters.
+    if (bytes >= 0)
+      return {
+        start: at,
+        ...(asBytes!.length === piece.length ? charPlaces(bytes) : bytePlaces(asBytes!, bytes)),
+      };
     if (at < letters.length && !/\s/.test(letters[at]!)) break;
   }
   // Rewritten by the pre-tokenizer: it takes as many letters as it has.
   const end = Math.max(0, letters.length - cursor);
   const clamp = (at: number) => Math.min(at, end);
-  return { start: cursor, places: { floor: clamp, ceil: clamp } };
+  return { start: cursor, floor: clamp, ceil: clamp };
 }
 
-const charPlaces = (dropped: number): Places => {
+/** 0 where `form` stands at `at`, 1 where it does without the space in front, else −1. */
+function dropsAt(form: string, letters: string, at: number): number {
+  if (letters.startsWith(form, at)) return 0;
+  return form.startsWith(' ') && letters.startsWith(form.slice(1), at) ? 1 : -1;
+}
+
+function charPlaces(dropped: number): Pick<Place, 'floor' | 'ceil'> {
   const at = (p: number) => Math.max(0, p - dropped);
   return { floor: at, ceil: at };
-};
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A piece in GPT-2's alphabet of bytes as text; null for one that is none. */
 function bytesAsText(piece: string): string | null {
   const bytes = Array.from(piece, (c) => BYTE_OF.get(c));
   if (bytes.includes(undefined)) return null;
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
-      Uint8Array.from(bytes as number[]),
-    );
+    return decoder.decode(Uint8Array.from(bytes as number[]));
   } catch {
     return null;
   }
 }
 
-function bytePlaces(form: string, dropped: number): Places {
+function bytePlaces(form: string, dropped: number): Pick<Place, 'floor' | 'ceil'> {
   const starts: number[] = [];
   const ends: number[] = [0];
   let at = 0;
   for (const character of form) {
-    for (const _ of new TextEncoder().encode(character)) {
+    for (const _ of encoder.encode(character)) {
       starts.push(at);
       ends.push(at + character.length);
     }
@@ -266,7 +291,7 @@ function tokensOf(piece: string, model: Model): Placed[] {
       result.push({ token, start: at, end: at + words.length });
       at += words.length;
     } else if (/^<0x[0-9A-F]{2}>$/.test(token)) {
-      if (bytesLeft === 0) bytesLeft = new TextEncoder().encode(letter).length;
+      if (bytesLeft === 0) bytesLeft = encoder.encode(letter).length;
       result.push({ token, start: at, end: at + letter.length });
       bytesLeft--;
       if (bytesLeft === 0) at += letter.length;
