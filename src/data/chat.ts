@@ -15,8 +15,8 @@ export interface Rendered {
   readonly text: string;
   /** What the assistant says in it, with the marks that end its turns. */
   readonly learnt: readonly Span[];
-  /** Of whom the template left something out. */
-  readonly unread: readonly string[];
+  /** What the template writes in another way than the conversation has it; each goes on "The model's chat template". */
+  readonly remarks: readonly string[];
 }
 
 export interface ChatFormat {
@@ -70,10 +70,12 @@ interface Around {
   readonly [name: string]: unknown;
 }
 
-function templateFormat(source: string, config: Config): ChatFormat {
+function templateFormat(given: string, config: Config): ChatFormat {
+  // What is said of roles and keys in comments is not known.
+  const source = given.replace(/\{#[\s\S]*?#\}/g, '');
   const compiled = (() => {
     try {
-      return compileTemplate(source);
+      return compileTemplate(given);
     } catch (cause) {
       return fail(
         'malformed-file',
@@ -117,7 +119,11 @@ function templateFormat(source: string, config: Config): ChatFormat {
         eos: tokenText(config.eos_token),
         bos: tokenText(config.bos_token),
       };
-      return { text: rendering.text, learnt: learntSpans(reading), unread: unreadRoles(reading, source) };
+      return {
+        text: rendering.text,
+        learnt: learntSpans(reading),
+        remarks: remarksOn(reading, source, form()),
+      };
     },
   };
 }
@@ -308,14 +314,26 @@ function endOf(reading: Reading, k: number, turn: Turn): { end: number; isBare: 
   return { end: turn.last + (kept === '' ? mark : kept).length, isBare: kept === '' };
 }
 
-/** Whose words, besides the assistant's answers, the template does not write. */
-function unreadRoles({ messages, rendering }: Reading, source: string): string[] {
+const NO_THINKING = 'does not write thinking';
+
+function remarksOn({ messages, rendering }: Reading, source: string, form: ContentForm): string[] {
   const read = new Set(rendering.marks.map((mark) => mark.message));
-  const unread = messages.flatMap((message, k) => [
-    ...(wordsOf(message).trim() !== '' && !read.has(k) ? [message.role] : []),
-    ...(message.thought && !THOUGHTS.some((name) => source.includes(name)) ? ['thinking'] : []),
+  const remarks = messages.flatMap((message, k) => [
+    ...(wordsOf(message).trim() !== '' && !read.has(k)
+      ? [`does not write messages of the role ${message.role}`]
+      : []),
+    ...(message.role === 'developer' && !source.includes('developer')
+      ? ['knows no developer: such messages are written as those of the system']
+      : []),
+    ...(message.thought && !THOUGHTS.some((name) => source.includes(name)) ? [NO_THINKING] : []),
+    ...(form === 'text' && Array.isArray(message.content) && message.content.length > 1
+      ? ['takes no content in parts: they are joined by line breaks']
+      : []),
+    ...(message.callWords !== undefined && !source.includes('tool_calls')
+      ? ['writes no tool calls: their JSON is taken as what the assistant says']
+      : []),
   ]);
-  return [...new Set(unread)];
+  return [...new Set(remarks)];
 }
 
 const TITLES: Readonly<Record<Message['role'], string>> = {
@@ -348,7 +366,7 @@ function plainFormat(eos: string): ChatFormat {
       if (message.role === 'assistant' && message.isLearnt !== false)
         learnt.push({ start, end: text.length });
     }
-    return { text, learnt, unread: messages.some((m) => m.thought) ? ['thinking'] : [] };
+    return { text, learnt, remarks: [] };
   };
   return {
     kind: 'plain',

@@ -18,8 +18,7 @@ export interface ChatRow extends Source {
 interface Encoded {
   readonly ids: Int32Array;
   readonly learnt: Uint8Array;
-  /** Whose words the template leaves out. */
-  readonly unread: readonly string[];
+  readonly remarks: readonly string[];
 }
 
 /** Templates write the token that begins a text themselves; before a plain format's text it is put. */
@@ -33,13 +32,13 @@ export function encodeChat(
   messages: readonly Message[],
   tools?: unknown,
 ): Encoded {
-  const { text, learnt, unread } = format.render(messages, tools);
+  const { text, learnt, remarks } = format.render(messages, tools);
   const tokens = tokenizer.encodeSpans(text, learnt);
   const prefix = prefixOf(format, tokenizer);
   return {
     ids: Int32Array.from([...prefix, ...tokens.ids]),
     learnt: Uint8Array.from([...prefix.map(() => 0), ...tokens.inside]),
-    unread,
+    remarks,
   };
 }
 
@@ -86,7 +85,7 @@ export function instructionDataset(
 ): InstructionDataset {
   const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
   const cut: Origin[] = [];
-  const unread = new Map<string, Origin[]>();
+  const remarked = new Map<string, Origin[]>();
   const examples = rows.flatMap((row) => {
     let whole: Encoded;
     try {
@@ -99,7 +98,7 @@ export function instructionDataset(
       });
       return [];
     }
-    for (const who of whole.unread) unread.set(who, [...(unread.get(who) ?? []), row.origin]);
+    for (const remark of whole.remarks) remarked.set(remark, [...(remarked.get(remark) ?? []), row.origin]);
     const ids = whole.ids.subarray(0, Math.min(whole.ids.length, most));
     const learnt = whole.learnt.subarray(0, ids.length);
     // The first token has nothing before it that it could be predicted from.
@@ -120,10 +119,8 @@ export function instructionDataset(
     notes.push(
       "The model has no chat template: a prompt is followed by a line break, the answer and the model's end token.",
     );
-  for (const [who, origins] of unread)
-    notes.push(
-      `The model's chat template does not write ${who === 'thinking' ? 'thinking' : `messages of the role ${who}`}: ${originList(origins)} ${origins.length === 1 ? 'is' : 'are'} learnt without.`,
-    );
+  for (const [remark, origins] of remarked)
+    notes.push(`The model's chat template ${remark} (${originList(origins)}).`);
   notes.push(...cutNote(cut, rows.length, most));
   notes.push(...options.drops.settle(options.total));
   const split = chooseSplit(

@@ -184,13 +184,14 @@ describe.each(SHAPES)('$name', (shape) => {
       user('sure ?'),
       assistant('no'),
     ];
-    if (shape.name.startsWith('pairs')) expect(format.render(messages).unread).toEqual(['system']);
+    if (shape.name.startsWith('pairs'))
+      expect(format.render(messages).remarks).toEqual(['does not write messages of the role system']);
     else if (shape.refusesSystem)
       expect(() => format.render(messages)).toThrow(/refused by the model's chat template/);
     else {
-      const { text, learnt, unread } = format.render(messages);
+      const { text, learnt, remarks } = format.render(messages);
       expect(text).toContain('yes, be brief');
-      expect(unread).toEqual([]);
+      expect(remarks).toEqual([]);
       expect(learnt.map(({ start, end }) => tight(text.slice(start, end)))).toEqual(
         [shape.says('yes', false), shape.says('no', true)].map(tight),
       );
