@@ -1,4 +1,5 @@
 // The trained vocabulary, read back by the tokenizer library: everything that is text survives the round trip.
+import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { describe, expect, it } from 'vitest';
 import { trainBpe } from '../../src/data/bpe.ts';
 import { recipe } from '../../src/data/tales/recipes.ts';
@@ -65,14 +66,75 @@ describe('trainBpe', { timeout: 60_000 }, () => {
 });
 
 describe('loadTokenizer', { timeout: 60_000 }, () => {
-  it('encodes long texts in parts without losing a character', () => {
-    const text = `${'one line of words, and another\n'.repeat(14_000)}end`;
-    const ids = tokenizer.encode(text);
-    expect(tokenizer.decode(ids)).toBe(text);
-    expect(ids).toEqual([
-      ...tokenizer.encode('one line of words, and another\n'.repeat(14_000)),
-      ...tokenizer.encode('end'),
+  it('encodes long texts as the library does whole, with and without a pre-tokenizer', () => {
+    const r = rng(5);
+    // No line break within 8,000 letters, and several in a row.
+    const word = () => r.pick(['one', 'line', 'of', 'words,', 'and', 'another', '\n\n  x', 'naïve']);
+    const text = Array.from({ length: 6_000 }, word).join(' ');
+    const merged = { ...trained, pre_tokenizer: null };
+    const spaces = { type: 'Replace', pattern: { String: ' ' }, content: 'Ġ' };
+    for (const json of [trained, { ...merged, normalizer: spaces }]) {
+      const mended = loadTokenizer(json);
+      const library = new HfTokenizer(json, {});
+      const { ids } = library.encode(text, { add_special_tokens: false });
+      expect(mended.encode(text)).toEqual(ids);
+      expect(mended.encodeSpans(text, []).ids).toEqual(ids);
+    }
+    expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
+  });
+
+  it('takes a unigram model of a long text', () => {
+    const vocab = [
+      ['<unk>', 0],
+      ['▁', -3],
+      ['▁a', -1],
+      ['b', -2],
+      ['ab', -2.5],
+      ['a', -2],
+    ];
+    const unigram = loadTokenizer({
+      ...trained,
+      added_tokens: [],
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: false },
+      model: { type: 'Unigram', unk_id: 0, vocab },
+    });
+    const short = unigram.encode('ab ab b');
+    const ids = unigram.encode(Array.from({ length: 60_000 }, () => 'ab ab b').join(' '));
+    expect(ids.length).toBe(short.length * 60_000);
+    expect(ids.slice(-short.length)).toEqual(short);
+  });
+
+  it('reads merges as pairs and as texts; a BPE without them only where all tokens are letters', () => {
+    const texts = trained.model.merges.map((pair) => pair.join(' '));
+    const asTexts = loadTokenizer({ ...trained, model: { ...trained.model, merges: texts } });
+    expect(asTexts.encode('a tale of words')).toEqual(tokenizer.encode('a tale of words'));
+    const without = (vocab: object) => ({ ...trained, model: { type: 'BPE', vocab } });
+    expect(() => loadTokenizer(without(trained.model.vocab))).toThrow(/has no merges/);
+    expect(loadTokenizer(without({ '<|endoftext|>': 0, a: 1, b: 2, Ġ: 3 })).encode('ab a')).toEqual([
+      1, 2, 3, 1,
     ]);
+  });
+
+  it('takes a vocabulary of words in any script, with its unknown token', () => {
+    const words = loadTokenizer({
+      pre_tokenizer: { type: 'Whitespace' },
+      model: { type: 'WordLevel', unk_token: '[UNK]', vocab: { '[UNK]': 0, café: 1, да: 2, '!': 3 } },
+    });
+    expect(words.encode('да, café!')).toEqual([2, 0, 1, 3]);
+    const strict = loadTokenizer({
+      pre_tokenizer: { type: 'Whitespace' },
+      model: { type: 'WordLevel', vocab: { café: 0 } },
+    });
+    expect(() => strict.encode('no café')).toThrow(/vocabulary does not know/);
+  });
+
+  it('reads special tokens as objects', () => {
+    const named = loadTokenizer(trained, {
+      eos_token: { content: '<|endoftext|>', lstrip: false },
+      additional_special_tokens: [{ content: '<|endoftext|>' }],
+    });
+    expect(named.eos).toBe(0);
+    expect(named.decode([0, ...named.encode('a')])).toBe('a');
   });
 
   it('finds what goes before a text and what ends it', () => {
