@@ -129,7 +129,7 @@ export async function dataSource(word: string): Promise<DataSource> {
 }
 
 /** The project's `public/` folder: beside the bundle's folder, and beside `src/` when run from there. */
-async function publicFolder(): Promise<string> {
+export async function publicFolder(): Promise<string> {
   let folder = dirname(fileURLToPath(import.meta.url));
   for (let up = 0; up < 4; up++) {
     const names = (await kindOf(folder)) === 'folder' ? await listFolder(folder) : [];

@@ -1,4 +1,4 @@
-/** `papilio verify peft|onnx|memory DIR [--json]`: holds the engine against figures that others computed, and its memory against bounds. */
+/** `papilio verify peft|onnx|families|memory DIR`: holds the engine against figures that others computed, against onnxruntime, and against bounds. */
 import { fail } from '../lib/errors.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 
@@ -7,17 +7,33 @@ const suites: Readonly<Record<string, () => Promise<(folder: string, json: boole
   onnx: () => import('./verifyOnnx.ts').then((m) => m.verifyOnnx),
   memory: () => import('./verifyMemory.ts').then((m) => m.verifyMemory),
 };
+/** The one that has a folder of its own. */
+const FAMILIES = 'families';
 
 const options = {
   json: { type: 'boolean', about: 'one line of figures instead of words' },
+  only: {
+    type: 'string',
+    multiple: true,
+    value: 'WORD',
+    about: 'of families: combinations with this model, method or target; each option narrows further',
+  },
+  pairs: { type: 'boolean', about: 'of families: only as many combinations as cover every pair' },
+  share: { type: 'string', value: 'K/N', about: 'of families: the K-th of N equal parts' },
+  executor: {
+    type: 'string',
+    choices: ['interpreter', 'onnxruntime', 'webgpu'],
+    default: 'interpreter',
+    about: 'of families: what trains, in float64 on the CPU or as in finetune',
+  },
 } as const satisfies OptionTable;
 
 export const verifyCommand = command(
   {
     name: 'verify',
     about:
-      'Holds adapters (peft), or models and their gradients (onnx), against figures that others computed; memory writes a model of the size of GPT-2 into the folder and measures a step and a merge.',
-    positionals: 'peft|onnx|memory DIR',
+      'Holds adapters (peft), or models and their gradients (onnx), against figures that others computed; families trains, merges, saves and loads every combination of model, method and target in a folder of small models (by default those of this repository) and compares with onnxruntime; memory writes a model of the size of GPT-2 into the folder and measures a step and a merge.',
+    positionals: 'peft|onnx|families|memory DIR',
     options,
   },
   verify,
@@ -25,11 +41,12 @@ export const verifyCommand = command(
 
 async function verify(values: Values<typeof options>, positionals: readonly string[]): Promise<number> {
   const [what, folder] = positionals;
+  if (what === FAMILIES) return (await import('./verifyFamilies.ts')).verifyFamilies(folder, values);
   const suite = what !== undefined && Object.hasOwn(suites, what) ? suites[what] : undefined;
   if (!suite || folder === undefined) {
     fail(
       'bad-argument',
-      'verify needs what to verify and a folder: papilio verify peft DIR, papilio verify onnx DIR, or papilio verify memory DIR (which writes a large model there).',
+      'verify needs what to verify and a folder: papilio verify peft DIR, papilio verify onnx DIR, papilio verify families [DIR], or papilio verify memory DIR (which writes a large model there).',
     );
   }
   return (await suite())(folder, values.json);

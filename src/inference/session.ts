@@ -15,6 +15,8 @@ export interface OpenOptions {
   /** Providers in the order to try; by default WebGPU then wasm in a page on a GPU, else wasm alone. A parity
    * check names wasm, which rounds the same on every machine. */
   readonly providers?: readonly Provider[];
+  /** False leaves the graph as it is: for files that run only once or twice. Default true. */
+  readonly optimise?: boolean;
 }
 
 /** An input or output; a dim is a number or the name of a free one. */
@@ -91,6 +93,7 @@ export function openSession(model: Uint8Array, options: OpenOptions = {}): Promi
         const session = await ort.InferenceSession.create(model, {
           executionProviders: [provider],
           logSeverityLevel: 3,
+          ...(options.optimise === false ? { graphOptimizationLevel: 'disabled' as const } : {}),
           ...(externalData.length > 0 ? { externalData } : {}),
         });
         return wrap(ort, session, provider);

@@ -7,13 +7,25 @@ import type { OnnxModel } from '../../src/onnx/types.ts';
 
 export const WIDTH = 32;
 export const HEADS = 4;
-export const LAYERS = 2;
+/** Two, unless inside {@link withLayers}. */
+export let LAYERS = 2;
 export const VOCABULARY = 50;
 export const EPS = 1e-5;
 const MASKED = -3.4028234663852886e38;
 
 /** Spread-out weights: zeros and ones would hide mistakes. */
 const init = normalInit(7, 0.15, true);
+
+/** What `make` builds, with so many layers. */
+export function withLayers<T>(count: number, make: () => T): T {
+  const before = LAYERS;
+  LAYERS = count;
+  try {
+    return make();
+  } finally {
+    LAYERS = before;
+  }
+}
 
 export function start(name: string, opset: number, opsets: Readonly<Record<string, number>> = {}): Blocks {
   return blocks(graphBuilder({ opset, name, opsets }), { init, opset });

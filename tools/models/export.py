@@ -73,15 +73,22 @@ CONFIGS = {
 # What is exported how. `learn`: updates on the made-up task; `fold`: constant folding, without which a tied head stays tied in the file.
 MODELS = {
     "bert-classes": {**bert_like(E.BertForSequenceClassification, width=20), "config": "bert-classes", "opset": 17, "learn": 250},
-    "bert-classes-op11-unnamed": {**bert_like(E.BertForSequenceClassification), "config": "bert-classes", "opset": 11, "named": False},
-    "bert-words": {**bert_like(E.BertForMaskedLM, width=20), "config": "bert-words", "opset": 14, "learn": 300},
+    "bert-classes-op11-traced-names": {
+        **bert_like(E.BertForSequenceClassification),
+        "config": "bert-classes",
+        "opset": 11,
+        # What the exporter calls them where nobody named them.
+        "names": (["input.1", "mask.1", "input.3"], ["scores"]),
+    },
+    "bert-words": {**bert_like(E.BertForMaskedLM, layers=1, width=20), "config": "bert-words", "opset": 14, "learn": 300},
     "bert-words-tied": {**bert_like(E.BertForMaskedLM, tied=True, layers=1), "config": "bert-words", "opset": 14, "fold": False},
     "distilbert": {**bert_like(E.DistilBertForSequenceClassification, width=20), "config": "distilbert", "opset": 11, "learn": 250},
-    "roberta-classes": {**roberta_like(E.RobertaForSequenceClassification, width=20), "config": "roberta-classes", "opset": 14, "learn": 250},
+    "roberta-classes": {**roberta_like(E.RobertaForSequenceClassification, layers=1, width=20), "config": "roberta-classes", "opset": 14, "learn": 250},
     "roberta-words-tied": {**roberta_like(E.RobertaForMaskedLM, tied=True, layers=1), "config": "roberta-words", "opset": 17, "fold": False},
-    "torch-attention": {**bert_like(E.TaggerOfTorch), "config": "torch", "opset": 17, "training": True},
+    "torch-attention": {**bert_like(E.TaggerOfTorch, layers=1), "config": "torch", "opset": 17, "training": True},
     "vit": {**seeing(V.ViTForImageClassification, width=20), "config": "vit", "opset": 17, "learn": 250},
     "vit-op11": {**seeing(V.ViTForImageClassification, layers=1), "config": "vit", "opset": 11, "fold": False},
+    "deit-fixed": {**seeing(V.DeiTForImageClassification, layers=1), "config": "deit", "opset": 11, "bare": True},
     "deit": {**seeing(V.DeiTForImageClassification, layers=1), "config": "deit", "opset": 14},
     "dinov2": {**seeing(V.Dinov2ForImageClassification, width=20), "config": "dinov2", "opset": 14, "learn": 250},
     "dinov2-bare": {**seeing(V.Dinov2Model, layers=1), "config": "dinov2-bare", "opset": 17},
@@ -219,18 +226,6 @@ def learn(model, spec, vocab):
     return float(loss)
 
 
-def write(model, given, path, spec, names):
-    torch.onnx.export(
-        model,
-        tuple(given.values()),
-        str(path),
-        opset_version=spec["opset"],
-        do_constant_folding=spec.get("fold", True),
-        training=torch.onnx.TrainingMode.PRESERVE,
-        **names,
-    )
-
-
 def export(name, spec):
     vocab = None
     if "style" in spec:
@@ -248,18 +243,25 @@ def export(name, spec):
     folder = OUT / name
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
-    axes = {key: {0: "batch_size", 1: "sequence_length"} if value.dim() == 2 else {0: "batch_size"} for key, value in given.items()}
+    names_in, names_out = spec.get("names", (list(given), outputs))
+    axes = {
+        name: {0: "batch_size", 1: "sequence_length"} if value.dim() == 2 else {0: "batch_size"}
+        for name, value in zip(names_in, given.values())
+    }
     if "decoder_input_ids" in axes:
         axes["decoder_input_ids"] = {0: "batch_size", 1: "decoder_sequence_length"}
-    axes.update({key: {0: "batch_size"} for key in outputs})
-    names = {"input_names": list(given), "output_names": outputs}
-    if not spec.get("named", True):
-        # The names that the trace gives are known only once it was exported.
-        write(model, given, path, spec, {})
-        traced = [value.name for value in onnx.load(str(path)).graph.input]
-        axes = {name: {0: "batch_size", 1: "sequence_length"} for name in traced}
-        names = {}
-    write(model, given, path, spec, {**names, "dynamic_axes": axes})
+    axes.update({name: {0: "batch_size"} for name in names_out})
+    # `bare`: as torch.onnx.export(model, example, path) does it, sizes of the example and all.
+    names = {} if spec.get("bare") else {"input_names": names_in, "output_names": names_out, "dynamic_axes": axes}
+    torch.onnx.export(
+        model,
+        tuple(given.values()),
+        str(path),
+        opset_version=spec["opset"],
+        do_constant_folding=spec.get("fold", True),
+        training=torch.onnx.TrainingMode.PRESERVE,
+        **names,
+    )
     onnx_model = onnx.load(str(path))
     for node in onnx_model.graph.node:
         node.doc_string = ""
