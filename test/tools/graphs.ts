@@ -16,7 +16,10 @@ const MASKED = -3.4028234663852886e38;
 /** Spread-out weights: zeros and ones would hide mistakes. */
 const init = normalInit(7, 0.15, true);
 
-/** What `make` builds, with so many layers. */
+/**
+ * What `make` builds, with so many layers.
+ * @public tools/models/styles.mjs uses it
+ */
 export function withLayers<T>(count: number, make: () => T): T {
   const before = LAYERS;
   LAYERS = count;

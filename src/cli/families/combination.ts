@@ -15,6 +15,7 @@ import {
   sharedOf,
 } from '../../adapters/plan.ts';
 import { METHODS, type MethodId } from '../../adapters/registry.ts';
+import type { FloatTensor, IntTensor } from '../../data/types.ts';
 import type { Device } from '../../gpu/device.ts';
 import { interpret } from '../../graph/interpret.ts';
 import { sizeOf } from '../../graph/shape.ts';
@@ -29,9 +30,10 @@ import type { LoadedModel } from '../../models/load.ts';
 import { encodeModel } from '../../onnx/encode.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import { readStored } from '../../ops/fuse/stored.ts';
+import type { FullBatch } from '../../training/batchPlan.ts';
 import type { MakeEngine } from '../../training/engine.ts';
 import { mergedWeights, mergeModel } from '../../training/mergedWeights.ts';
-import { checkParity, paritySample } from '../../training/parity.ts';
+import { checkParity, type ParitySample } from '../../training/parity.ts';
 import type { NamedFile, RunRequest } from '../../training/protocol.ts';
 import { openSession, type Session, silentEvents } from '../../training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../training/settings.ts';
@@ -54,7 +56,7 @@ export type Outcome =
   | { readonly status: 'failed'; readonly sentence: string };
 
 /** Largest difference to onnxruntime, relative to the largest number, for weights in float32. */
-export const TOLERANCE = 1e-4;
+const TOLERANCE = 1e-4;
 /** The same adapter read again gives the same weights, but for the rounding of one operation more. */
 const SAME = 1e-6;
 /** Less than this is no effect of an adapter that was moved off its start. */
@@ -173,15 +175,57 @@ const namedFiles = (files: Readonly<Record<string, string | Uint8Array>>): Named
   }));
 
 async function sessionParity(session: Session, merged: OnnxModel): Promise<number> {
-  const sample = await paritySample(session);
-  const batch = session.batches.load('held', session.batches.held(0)[0]!);
-  requireEffect(await session.logits('adapted', batch), await session.logits('base', batch));
+  const batch = everyToken(session.batches.load('held', session.batches.held(0)[0]!), session);
+  const logits = await session.logits('adapted', batch);
+  requireEffect(logits, await session.logits('base', batch));
+  const sample: ParitySample = { inputs: feedsOf(batch), output: session.model.output, logits };
   const ort = await openOrt(encodeModel(merged), { providers: ['wasm'], optimise: false });
   try {
     return (await checkParity(sample, ort)).maxRel;
   } finally {
     await ort.release();
   }
+}
+
+const feedsOf = (batch: FullBatch): ParitySample['inputs'] =>
+  Object.fromEntries(
+    Object.entries(batch.inputs).map(([name, t]): [string, FeedTensor] => [
+      name,
+      { dtype: t.dtype, dims: t.shape, data: t.data },
+    ]),
+  );
+
+/** Longer than any training row, so that every word of a small vocabulary and every position of a small table is looked up. */
+const LENGTH = 24;
+
+/** The batch with every token of the vocabulary in it, no padding; pictures as they are. */
+function everyToken(batch: FullBatch, session: Session): FullBatch {
+  const { tokenizer } = session.opened;
+  if (!batch.inputs.input_ids || !tokenizer) return batch;
+  const rows = SETTINGS.batchSize;
+  const value = (name: string, i: number): number => {
+    if (/mask/.test(name)) return 1;
+    if (/position/.test(name)) return i % LENGTH;
+    return /type/.test(name) ? i % 2 : i % tokenizer.vocabSize;
+  };
+  const inputs = Object.fromEntries(
+    Object.entries(batch.inputs).map(([name, t]): [string, IntTensor | FloatTensor] => [
+      name,
+      t.dtype === 'int32'
+        ? {
+            ...t,
+            shape: [rows, LENGTH],
+            data: Int32Array.from({ length: rows * LENGTH }, (_, i) => value(name, i)),
+          }
+        : t,
+    ]),
+  );
+  const perRow = batch.labels.length / rows;
+  const labels =
+    batch.labels instanceof Int32Array && perRow > 1
+      ? new Int32Array(rows * LENGTH).fill(-100)
+      : batch.labels;
+  return { ...batch, inputs, labels, sequence: LENGTH };
 }
 
 function requireEffect(adapted: Float32Array, base: Float32Array): void {
