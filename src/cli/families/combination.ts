@@ -178,7 +178,8 @@ async function sessionParity(session: Session, merged: OnnxModel): Promise<numbe
   const batch = everyToken(session.batches.load('held', session.batches.held(0)[0]!), session);
   const logits = await session.logits('adapted', batch);
   requireEffect(logits, await session.logits('base', batch));
-  const sample: ParitySample = { inputs: feedsOf(batch), output: session.model.output, logits };
+  const { output, feeds: names } = session.model;
+  const sample: ParitySample = { inputs: feedsOf(batch), output, names, logits };
   const ort = await openOrt(encodeModel(merged), { providers: ['wasm'], optimise: false });
   try {
     return (await checkParity(sample, ort)).maxRel;
@@ -340,7 +341,7 @@ async function graphParity(
           data: given.dtype === 'f32' ? Float32Array.from(given.data) : Int32Array.from(given.data),
         } as FeedTensor;
     }
-    const outputs = await ort.run(completeFeeds(ort.inputs, known), [model.output]);
+    const outputs = await ort.run(completeFeeds(ort.inputs, known, undefined, model.feeds), [model.output]);
     return parity(adapted.logits, outputs[model.output]!.data).maxRel;
   } finally {
     await ort.release();
