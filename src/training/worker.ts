@@ -49,7 +49,10 @@ const around: Surroundings = {
   },
 
   async decodeImage(bytes, name) {
-    const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>])).catch(() => null);
+    // The bytes of the file, as other decoders give them: no change to the screen's colours.
+    const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
+      colorSpaceConversion: 'none',
+    }).catch(() => null);
     if (!bitmap) return fail('bad-data', `${name} is no PNG, JPEG or WebP that this browser can read.`);
     const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height)));
     const width = Math.max(1, Math.floor(bitmap.width * scale));
