@@ -1,9 +1,10 @@
 /** Tables from .csv, .tsv, .jsonl, .json and .parquet: columns and numbered rows, with the row number in every complaint. */
-import Papa from 'papaparse';
 import { fail } from '../../lib/errors.ts';
 import type { Drops } from '../notes.ts';
 import type { SplitName } from '../types.ts';
 import { type DataFile, extension } from './bytes.ts';
+import { type Delimited, readDelimited, tableOf } from './delimited.ts';
+import type { DialectChoice } from './dialect.ts';
 import { readText } from './encoding.ts';
 import { readJson, readJsonl } from './json.ts';
 import { readParquet } from './parquet.ts';
@@ -23,6 +24,8 @@ export interface Table {
   readonly total: number;
   /** Class names by column, where the file keeps them beside numbers (Hugging Face's Parquet). */
   readonly classNames: Readonly<Record<string, readonly string[]>>;
+  /** False where the columns have no names of their own but `column 1`, `column 2` …. */
+  readonly hasHeader?: boolean;
 }
 
 /** What reading hears of besides rows. */
@@ -31,58 +34,46 @@ export interface Findings {
   readonly notes: string[];
 }
 
-export const TABLES = ['csv', 'tsv', 'jsonl', 'ndjson', 'json', 'parquet'];
+export const TABLES = ['csv', 'tsv', 'tab', 'jsonl', 'ndjson', 'json', 'parquet'];
 
-/** Reads one file. @throws PapilioError 'bad-data' where it is no table at all */
-export async function readTable(file: DataFile, findings: Findings): Promise<Table> {
-  const kind = extension(file.path);
-  const table =
-    kind === 'parquet'
-      ? await readParquet(file)
-      : readers[kind]!(readText(file.bytes, file.path, findings.notes), file.path, findings);
-  if (table.total === 0) fail('bad-data', `${file.path} has a header but no rows.`);
-  return table;
+const DELIMITED = ['csv', 'tsv', 'tab'];
+
+/** Reads files of one set. @throws PapilioError 'bad-data' where one is no table at all */
+export async function readTables(
+  files: readonly DataFile[],
+  findings: Findings,
+  choice: DialectChoice = {},
+): Promise<Table[]> {
+  const delimited = new Map<DataFile, Delimited>();
+  for (const file of files) {
+    if (!DELIMITED.includes(extension(file.path))) continue;
+    const text = readText(file.bytes, file.path, findings.notes);
+    delimited.set(file, readDelimited(text, file.path, choice, findings.notes));
+  }
+  const hasHeader = choice.header ?? agreedHeader([...delimited.values()]);
+  const tables: Table[] = [];
+  for (const file of files) {
+    const read = delimited.get(file);
+    const table = read ? tableOf(read, file.path, hasHeader, findings) : await readOther(file, findings);
+    if (table.total === 0) fail('bad-data', `${file.path} has a header but no rows.`);
+    tables.push(table);
+  }
+  return tables;
 }
 
-const readers: Readonly<Record<string, (text: string, path: string, findings: Findings) => Table>> = {
-  csv: readCsv,
-  tsv: readCsv,
-  jsonl: readJsonl,
-  ndjson: readJsonl,
-  json: readJson,
-};
+/** Files of one set are alike: the same first row in all names the columns, different ones are data where any looks so. */
+function agreedHeader(read: readonly Delimited[]): boolean {
+  const evidence = read.map((one) => one.evidence);
+  if (read.length < 2) return (evidence[0] ?? 0) >= 0;
+  const firsts = new Set(read.map(({ records }) => JSON.stringify(records[0]?.cells)));
+  if (firsts.size === 1) return evidence.reduce((a, b) => a + b, 0) >= -3;
+  return firsts.size < read.length || Math.min(...evidence) >= 0;
+}
 
-function readCsv(text: string, path: string, { drops }: Findings): Table {
-  // The header tells the delimiter: a guess from the rows is led astray by what the texts contain.
-  const header = text.slice(0, text.search(/[\r\n]|$/));
-  const count = (mark: string): number => header.split(mark).length;
-  const delimiter = [',', ';', '\t'].reduce((best, mark) => (count(mark) > count(best) ? mark : best));
-  const parsed = Papa.parse<string[]>(text.replace(/^\ufeff/, ''), { delimiter, skipEmptyLines: false });
-  const unquoted = parsed.errors.find((error) => error.type === 'Quotes');
-  if (unquoted)
-    fail(
-      'bad-data',
-      `${path} has a quotation mark that is not closed or misplaced in row ${(unquoted.row ?? 0) + 1}.`,
-      { rows: [(unquoted.row ?? 0) + 1] },
-    );
-  const [columns = [], ...body] = parsed.data;
-  const twice = columns.find((name, i) => columns.indexOf(name) !== i);
-  if (twice !== undefined) fail('bad-data', `${path} has the column "${twice}" twice; rename one.`);
-  let total = 0;
-  const rows = body.flatMap((cells, i): Row[] => {
-    if (cells.every((cell) => cell.trim() === '')) return [];
-    total++;
-    if (cells.length !== columns.length) {
-      drops.add(
-        { file: path, row: i + 2 },
-        {
-          what: `has ${columns.length} columns but another number of cells`,
-          advice: 'put quotation marks around texts with commas',
-        },
-      );
-      return [];
-    }
-    return [{ row: i + 2, values: Object.fromEntries(columns.map((name, k) => [name, cells[k] ?? ''])) }];
-  });
-  return { file: path, columns, rows, total, classNames: {} };
+async function readOther(file: DataFile, findings: Findings): Promise<Table> {
+  if (extension(file.path) === 'parquet') return readParquet(file);
+  const text = readText(file.bytes, file.path, findings.notes);
+  return extension(file.path) === 'json'
+    ? readJson(text, file.path, findings)
+    : readJsonl(text, file.path, findings);
 }
