@@ -26,10 +26,12 @@ const OPTIONAL: readonly Role[] = ['pair', 'context', 'system'];
 export interface ColumnRow {
   readonly column: string;
   readonly role: Role | null;
-  /** By the column's name; nobody said so. */
+  /** By the column's name or what it holds; nobody said so. */
   readonly isGuess: boolean;
   /** Whether it can be left out. */
   readonly canDrop: boolean;
+  /** What its first row holds, cut short. */
+  readonly begins: string;
 }
 
 export interface DataLook {
@@ -44,6 +46,8 @@ export interface DataDesk {
   /** Keeps the preview current until the returned function is called. */
   watch(): () => void;
   setColumn(column: string, role: Role | null): void;
+  /** Whether the first row names the columns; what was said of columns is forgotten with their names. */
+  setHeader(hasHeader: boolean): void;
   setTask(task: Task): void;
   setPadding(padding: NonNullable<DataOptions['padding']>): void;
 }
@@ -60,6 +64,7 @@ function known({ preview, error }: DataLook) {
     tasks: preview?.tasks ?? list<Task>(details.tasks),
     columns: preview?.columns ?? list<string>(details.columns),
     mapping: preview?.mapping ?? {},
+    firstCells: preview?.firstCells ?? {},
   };
 }
 
@@ -73,14 +78,20 @@ export const rolesIn = (view: DataLook): readonly Role[] => {
 
 /** Every column with what it is read as: what was told goes before what was guessed. */
 export function columnRows(view: DataLook, told: ColumnMapping = {}): ColumnRow[] {
-  const { columns, mapping } = known(view);
+  const { columns, mapping, firstCells } = known(view);
   const roles = rolesIn(view);
+  /** A link may tell columns by their numbers. */
+  const columnTold = (role: Role) => {
+    const name = told[role];
+    return typeof name === 'number' ? columns[name - 1] : name;
+  };
   return columns.map((column) => {
-    const isTold = (role: Role) => told[role] === column;
+    const isTold = (role: Role) => columnTold(role) === column;
     const role =
       roles.find(isTold) ?? roles.find((r) => mapping[r] === column && told[r] === undefined) ?? null;
     const isGuess = role !== null && !isTold(role);
-    return { column, role, isGuess, canDrop: role === null || !isGuess || OPTIONAL.includes(role) };
+    const canDrop = role === null || !isGuess || OPTIONAL.includes(role);
+    return { column, role, isGuess, canDrop, begins: firstCells[column] ?? '' };
   });
 }
 
@@ -101,7 +112,7 @@ function remap(
   role: Role | null,
   task: Task,
 ) {
-  const next: Partial<Record<Role, string>> = { ...told };
+  const next: Partial<Record<Role, string | number>> = { ...told };
   const before = rows.find((row) => row.column === column)?.role ?? null;
   if (before !== null) {
     delete next[before];
@@ -188,8 +199,9 @@ export function createDataDesk(
     const isOtherModel = now.settings.model !== before.settings.model || now.modelFiles !== before.modelFiles;
     // What was said of other data means nothing here, unless it was said in the same breath.
     if ((isOther || isOtherModel) && now.dataOptions === before.dataOptions) {
-      const { mapping, task, ...kept } = now.dataOptions;
-      if (mapping !== undefined || task !== undefined) choice.setState({ dataOptions: kept });
+      const { mapping, task, header, delimiter, ...kept } = now.dataOptions;
+      if ([mapping, task, header, delimiter].some((said) => said !== undefined))
+        choice.setState({ dataOptions: kept });
       if (isOther) view.setState({ preview: null, error: null });
     }
     refresh();
@@ -209,6 +221,10 @@ export function createDataDesk(
       const { task } = known(view.getState());
       if (task === null) return;
       setOptions({ mapping: remap(mapping, columnRows(view.getState(), mapping), column, role, task) });
+    },
+    setHeader(header) {
+      const { mapping: _, ...kept } = choice.getState().dataOptions;
+      choice.setState({ dataOptions: { ...kept, header } });
     },
     setTask(task) {
       const { mapping: _, ...kept } = choice.getState().dataOptions;

@@ -10,7 +10,21 @@ export const dataTable = {
     type: 'string',
     value: 'JSON',
     about:
-      'which column is what, where it is not guessed: \'{"text": "review", "label": "stars"}\' (text, pair, label, value, prompt, context, answer, system, messages, tokens, tags, image)',
+      'which column is what, by name or by number from 1, where it is not guessed: \'{"text": "review", "label": 3}\' (text, pair, label, value, prompt, context, answer, system, messages, tokens, tags, image)',
+    group: 'Data',
+  },
+  header: {
+    type: 'string',
+    choices: ['yes', 'no'],
+    about: 'whether the first row of a .csv or .tsv names its columns',
+    otherwise: 'guessed from the rows, and said',
+    group: 'Data',
+  },
+  delimiter: {
+    type: 'string',
+    choices: ['comma', 'semicolon', 'tab', 'bar'],
+    about: 'what divides the cells of a .csv or .tsv',
+    otherwise: 'guessed from the rows, and said',
     group: 'Data',
   },
   task: {
@@ -35,11 +49,15 @@ export const dataTable = {
   },
 } as const satisfies OptionTable;
 
+const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', bar: '|' } as const;
+
 /** @throws PapilioError 'bad-argument' */
 export function dataOptions(values: Values<typeof dataTable>): { readonly options?: DataOptions } {
-  const { columns, task, padding } = values;
+  const { columns, header, delimiter, task, padding } = values;
   const options: DataOptions = {
     ...(columns === undefined ? {} : { mapping: checkMapping(parse(columns)) }),
+    ...(header === undefined ? {} : { header: header === 'yes' }),
+    ...(delimiter === undefined ? {} : { delimiter: DELIMITERS[delimiter] }),
     ...(task === undefined ? {} : { task: checkTask(task) }),
     ...(values['keep-classes'] ? { keepClasses: true } : {}),
     ...(padding === undefined ? {} : { padding }),

@@ -32,8 +32,8 @@ export function stratifiedSplit(labels: ArrayLike<number>, seed: number, share =
 }
 
 /**
- * The split that the files state, where they state it for every example and both parts have some; else a draw by seed, per class where there are
- * classes. Throws 'bad-data' when nothing can be held.
+ * The split that the files state, where some examples are held by it and others are not (those that say nothing are learnt from); else a draw by
+ * seed, per class where there are classes. Throws 'bad-data' when nothing can be held.
  */
 export function chooseSplit(
   stated: readonly (SplitName | undefined)[],
@@ -41,9 +41,10 @@ export function chooseSplit(
   seed: number,
   name: string,
 ): Split {
-  const given = (which: SplitName) => Uint32Array.from(stated.flatMap((s, i) => (s === which ? [i] : [])));
-  const split = { train: given('train'), held: given('held') };
-  if (split.train.length > 0 && split.held.length > 0 && !stated.includes(undefined)) return split;
+  const given = (isHeld: boolean) =>
+    Uint32Array.from(stated.flatMap((s, i) => ((s === 'held') === isHeld ? [i] : [])));
+  const split = { train: given(false), held: given(true) };
+  if (split.train.length > 0 && split.held.length > 0) return split;
   return requireHeld(stratifiedSplit(labels ?? new Uint8Array(stated.length), seed), name);
 }
 

@@ -1,5 +1,6 @@
 /** What passes between the page (or the command line) and the trainer about data: where it comes from, how it is read, what was found. Types only. */
-import type { ColumnMapping } from '../data/files/columns.ts';
+import type { ColumnMapping, FoundColumns } from '../data/files/columns.ts';
+import type { Delimiter } from '../data/files/dialect.ts';
 import type { ExamplePreview } from '../data/preview.ts';
 import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
@@ -18,6 +19,9 @@ export type Task =
 export interface DataOptions {
   /** Which column is text, label, prompt …: `{"text": "review", "label": "stars"}`. */
   readonly mapping?: ColumnMapping;
+  /** Of delimited tables: whether the first row names the columns, and what divides them. */
+  readonly header?: boolean;
+  readonly delimiter?: Delimiter;
   readonly task?: Task;
   /** Labels that the model does not have are errors, instead of reason for a new classifier. */
   readonly keepClasses?: boolean;
@@ -67,6 +71,9 @@ export interface DataPreview {
   readonly tasks: readonly Task[];
   /** The table's columns and which is read as what; empty without a table. */
   readonly columns: readonly string[];
-  readonly mapping: ColumnMapping;
+  readonly mapping: FoundColumns;
+  /** Whether the first row names the columns, and what each column begins with; null without a table. */
+  readonly hasHeader: boolean | null;
+  readonly firstCells: Readonly<Record<string, string>>;
   readonly examples: readonly ExamplePreview[];
 }

@@ -33,6 +33,8 @@ export async function previewData(
     tasks,
     columns: data.found.columns ?? [],
     mapping: data.found.mapping ?? {},
+    hasHeader: data.found.hasHeader ?? null,
+    firstCells: data.found.firstCells ?? {},
     examples: previewExamples(
       data.dataset,
       opened.tokenizer,

@@ -219,7 +219,7 @@ function openOptions(
   opened: OpenedModel,
   task: Task,
   settings: { readonly seed: number; readonly sequenceLength: number },
-  { mapping, keepClasses }: DataOptions,
+  { mapping, keepClasses, header, delimiter }: DataOptions,
   decodeImage: ImageDecoder,
 ): OpenOptions {
   const { model, tokenizer } = opened;
@@ -234,6 +234,8 @@ function openOptions(
     ...(labels ? { labels } : {}),
     ...(mapping ? { mapping: checkMapping(mapping) } : {}),
     ...(keepClasses ? { keepClasses } : {}),
+    ...(header === undefined ? {} : { header }),
+    ...(delimiter === undefined ? {} : { delimiter }),
   };
 }
 

@@ -19,6 +19,8 @@ const previewOf = (parts: Partial<DataPreview>): DataPreview => ({
   tasks: ['text-classification', 'regression'],
   columns: ['text', 'text2', 'stars'],
   mapping: { text: 'text', pair: 'text2', label: 'stars' },
+  hasHeader: true,
+  firstCells: {},
   examples: [],
   ...parts,
 });
@@ -124,9 +126,9 @@ describe('columns', () => {
 
   test('that nobody named are guesses; those one cannot do without stay', () => {
     expect(columnRows(view, { label: 'stars' })).toEqual([
-      { column: 'text', role: 'text', isGuess: true, canDrop: false },
-      { column: 'text2', role: 'pair', isGuess: true, canDrop: true },
-      { column: 'stars', role: 'label', isGuess: false, canDrop: true },
+      { column: 'text', role: 'text', isGuess: true, canDrop: false, begins: '' },
+      { column: 'text2', role: 'pair', isGuess: true, canDrop: true, begins: '' },
+      { column: 'stars', role: 'label', isGuess: false, canDrop: true, begins: '' },
     ]);
   });
 

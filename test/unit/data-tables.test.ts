@@ -82,7 +82,8 @@ describe('columns', () => {
     expect(() => checkMapping({ txt: 'a' })).toThrow(
       /cannot be mapped to "txt"; choose among text, pair, label/,
     );
-    expect(() => checkMapping({ text: 3 })).toThrow(/must be its name, not 3/);
+    expect(checkMapping({ text: 3 })).toEqual({ text: 3 });
+    expect(() => checkMapping({ text: 0 })).toThrow(/must be its name, or its number from 1, not 0/);
     expect(() => checkMapping([])).toThrow(/is an object such as/);
   });
 

@@ -167,7 +167,9 @@ export function parseJson(text: string): unknown {
 const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '\\n', '#n/a', '<na>']);
 
 export const isMissing = (value: unknown): boolean =>
-  value === null || value === undefined || (typeof value === 'string' && MISSING.has(value.trim().toLowerCase()));
+  value === null ||
+  value === undefined ||
+  (typeof value === 'string' && MISSING.has(value.trim().toLowerCase()));
 
 /** How a column writes its numbers: with a decimal point, or with a decimal comma (1.234,5). */
 export type NumberStyle = 'point' | 'comma';
@@ -179,7 +181,9 @@ const GROUPED_POINT = /^[-+]?\d{1,3}(,\d{3})+(\.\d+)?$/;
 export function numberStyleOf(values: readonly unknown[]): NumberStyle {
   const texts = values.filter((v) => typeof v === 'string').map((v) => v.trim());
   const isDecimal = texts.some((text) => COMMA.test(text) && !GROUPED_POINT.test(text));
-  const hasPoint = texts.some((text) => /^[-+]?\d*\.\d+$/.test(text) && !/^[-+]?\d{1,3}(\.\d{3})+$/.test(text));
+  const hasPoint = texts.some(
+    (text) => /^[-+]?\d*\.\d+$/.test(text) && !/^[-+]?\d{1,3}(\.\d{3})+$/.test(text),
+  );
   return isDecimal && !hasPoint ? 'comma' : 'point';
 }
 

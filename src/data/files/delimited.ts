@@ -6,9 +6,9 @@ import { fail } from '../../lib/errors.ts';
 import { rowList } from '../notes.ts';
 import { extension } from './bytes.ts';
 import {
+  type Delimiter,
   type Dialect,
   type DialectChoice,
-  type Delimiter,
   guessDialect,
   headerEvidence,
   parse,
@@ -49,12 +49,15 @@ export function readDelimited(text: string, path: string, choice: DialectChoice,
   const body = withoutLines(text, skipped);
   const parsed = parse(body, delimiter, quoted);
   const isBroken = parsed.errors.some((error) => error.type === 'Quotes');
-  const records = isBroken
-    ? mendedRecords(body, dialect, path, notes)
-    : numbered(parsed.data, skipped);
+  const records = isBroken ? mendedRecords(body, dialect, path, notes) : numbered(parsed.data, skipped);
   if (!quoted && body.includes('"')) noteMarks(records, path, notes);
   const [first, ...rest] = records;
-  const evidence = first ? headerEvidence(first.cells, rest.map(({ cells }) => cells)) : 0;
+  const evidence = first
+    ? headerEvidence(
+        first.cells,
+        rest.map(({ cells }) => cells),
+      )
+    : 0;
   return { dialect, records, evidence };
 }
 
@@ -115,7 +118,11 @@ function mendedRecords(text: string, { delimiter, skipped }: Dialect, path: stri
 }
 
 /** The line that ends the row begun in line `from`; null where none does. */
-function goesOnTo(lines: readonly string[], from: number, isWhole: (joined: string) => boolean): number | null {
+function goesOnTo(
+  lines: readonly string[],
+  from: number,
+  isWhole: (joined: string) => boolean,
+): number | null {
   let joined = lines[from]!;
   for (let last = from + 1; last < lines.length && last <= from + MAX_CELL_LINES; last++) {
     joined += `\n${lines[last]}`;
@@ -125,9 +132,13 @@ function goesOnTo(lines: readonly string[], from: number, isWhole: (joined: stri
 }
 
 function noteMarks(records: readonly Line[], path: string, notes: string[]): void {
-  const rows = records.filter(({ cells }) => cells.some((cell) => cell.startsWith('"'))).map(({ row }) => row);
+  const rows = records
+    .filter(({ cells }) => cells.some((cell) => cell.startsWith('"')))
+    .map(({ row }) => row);
   if (rows.length > 0)
-    notes.push(`${path} has cells that begin with a quotation mark (${rowList(rows)}): it is read as a character.`);
+    notes.push(
+      `${path} has cells that begin with a quotation mark (${rowList(rows)}): it is read as a character.`,
+    );
 }
 
 /** The rows as a table with named columns. */

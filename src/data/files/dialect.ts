@@ -30,7 +30,11 @@ const OWN: Readonly<Record<string, Delimiter>> = { tsv: '\t', tab: '\t' };
 
 /** Cells of every row, quotation marks read or not; a row of nothing is []. */
 export function parse(text: string, delimiter: Delimiter, quoted: boolean): Papa.ParseResult<string[]> {
-  return Papa.parse<string[]>(text, { delimiter, skipEmptyLines: false, ...(quoted ? {} : { fastMode: true }) });
+  return Papa.parse<string[]>(text, {
+    delimiter,
+    skipEmptyLines: false,
+    ...(quoted ? {} : { fastMode: true }),
+  });
 }
 
 const isBlank = (cells: readonly string[]) => cells.every((cell) => cell.trim() === '');
@@ -74,13 +78,16 @@ function isQuoted(text: string, delimiter: Delimiter): boolean {
   if (marked.length === 0) return false;
   // Tab-separated text is seldom quoted: then every mark at the start of a cell must have one at its end.
   if (delimiter === '\t') return !isBroken && marked.every(isClosed);
-  return marked.filter(isClosed).length > marked.length / 2 || (!isBroken && asEnclosed.share >= asPlain.share);
+  return (
+    marked.filter(isClosed).length > marked.length / 2 || (!isBroken && asEnclosed.share >= asPlain.share)
+  );
 }
 
 /** Lines that are no rows: Excel's `sep=;`, and comments above the table. */
 function preamble(text: string): { readonly lines: number; readonly delimiter?: Delimiter } {
   const lines = text.split(/\r?\n/, 40);
-  const said = /^sep=(.)\s*$/i.exec(lines[0] ?? '')?.[1] ?? (/^sep=\t?$/i.test(lines[0] ?? '') ? '\t' : undefined);
+  const said =
+    /^sep=(.)\s*$/i.exec(lines[0] ?? '')?.[1] ?? (/^sep=\t?$/i.test(lines[0] ?? '') ? '\t' : undefined);
   if (said !== undefined) {
     const delimiter = DELIMITERS.find((d) => d === said);
     return { lines: 1, ...(delimiter ? { delimiter } : {}) };
@@ -88,7 +95,8 @@ function preamble(text: string): { readonly lines: number; readonly delimiter?: 
   const first = lines.findIndex((line) => !/^\s*(#|%|\/\/)/.test(line));
   // A table that only begins with a mark ("#1 in sales,yes") has as many cells there as further down.
   const cells = (line: string) => Math.max(...DELIMITERS.map((d) => line.split(d).length));
-  if (first <= 0 || lines.slice(0, first).some((line) => cells(line) >= cells(lines[first]!))) return { lines: 0 };
+  if (first <= 0 || lines.slice(0, first).some((line) => cells(line) >= cells(lines[first]!)))
+    return { lines: 0 };
   return { lines: first };
 }
 

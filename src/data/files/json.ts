@@ -2,6 +2,7 @@
 import { fail } from '../../lib/errors.ts';
 import { rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
+import { parseJson } from './cells.ts';
 import { splitNamed } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';
 
@@ -35,7 +36,7 @@ export function readJsonl(text: string, path: string, { drops }: Findings): Tabl
     const row = i + 1;
     const values = (() => {
       try {
-        return JSON.parse(line) as unknown;
+        return parseJson(line);
       } catch {
         return undefined;
       }
@@ -56,7 +57,7 @@ export function readJsonl(text: string, path: string, { drops }: Findings): Tabl
 export function readJson(text: string, path: string, findings: Findings): Table {
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\ufeff/, ''));
+    value = parseJson(text.replace(/^\ufeff/, ''));
   } catch (cause) {
     const lines = text.split('\n').filter((line) => line.trim() !== '');
     if (lines.length > 1 && lines[0]!.trim().startsWith('{') && lines[0]!.trim().endsWith('}')) {

@@ -13,21 +13,23 @@ import { tokenClassDataset } from '../token-classes.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { Dataset, TextDataset } from '../types.ts';
 import { type DataFile, extension, gunzip, isHidden, unpackZip } from './bytes.ts';
-import { type ColumnMapping, describeMapping, mapColumns, type Role } from './columns.ts';
+import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns, type Role } from './columns.ts';
 import { CONLL, readConll } from './conll.ts';
 import { decodePicture } from './decodePicture.ts';
+import type { DialectChoice } from './dialect.ts';
 import { readText } from './encoding.ts';
 import { idxDataset, isIdxName } from './idx.ts';
 import { PICTURES, picturesByFolder, picturesByTable } from './pictureFiles.ts';
 import type { ImageDecoder } from './png.ts';
 import * as rows from './rowsOf.ts';
 import { isTest, isValidation, splitOfPath } from './splits.ts';
-import { readTable, TABLES, type Table } from './table.ts';
+import { readTables, TABLES, type Table } from './table.ts';
+import { isLabelledTexts, readLabelledTexts } from './textFiles.ts';
 
 /** `text` is a language model's: running text, documents, or prompts with answers, whichever the columns say. */
 export type DataTask = 'text' | 'masked-text' | 'text-class' | 'text-value' | 'token-class' | 'image';
 
-export interface OpenOptions {
+export interface OpenOptions extends DialectChoice {
   readonly task: DataTask;
   readonly name?: string;
   readonly seed?: number;
@@ -57,7 +59,10 @@ export interface Found {
   readonly notes: string[];
   /** The columns of the table, and which is read as what. */
   columns?: readonly string[];
-  mapping?: ColumnMapping;
+  mapping?: FoundColumns;
+  /** Whether the first row names the columns, and what each column begins with. */
+  hasHeader?: boolean;
+  firstCells?: Readonly<Record<string, string>>;
 }
 
 const TEXTS = ['txt', 'md', 'text'];
@@ -143,7 +148,7 @@ async function openPictures(opening: Opening): Promise<Dataset> {
   const reading = readingOf(opening);
   if (tables.length > 0) {
     noteUnused(opening, [...tables, ...pictures]);
-    const { entries } = await readTables(opening, tables, reading, () => ({ needed: ['image', 'label'] }));
+    const { entries } = await readRows(opening, tables, reading, () => ({ needed: ['image', 'label'] }));
     return picturesByTable(name, entries, files, { steps, seed, decodeImage }, reading);
   }
   if (pictures.length === 0)
@@ -158,44 +163,92 @@ async function openPictures(opening: Opening): Promise<Dataset> {
 type Roles = { readonly needed: readonly Role[]; readonly optional?: readonly Role[] };
 
 /** All rows of the tables, their values by role. */
-async function readTables(
+async function readRows(
   opening: Opening,
   files: readonly DataFile[],
   reading: rows.Reading,
   rolesOf: (columns: readonly string[]) => Roles,
 ): Promise<{ readonly entries: rows.Entry[]; readonly total: number }> {
   const { found, options } = opening;
-  const entries: rows.Entry[] = [];
-  let total = 0;
-  for (const file of files) {
-    const table: Table =
-      CONLL.includes(extension(file.path)) || extension(file.path) === 'txt'
-        ? readConll(readText(file.bytes, file.path, found.notes), file.path, reading)
-        : await readTable(file, reading);
-    total += table.total;
-    const roles = rolesOf(table.columns);
-    // A file all of whose rows are bad has no columns to ask about.
-    if (table.rows.length === 0) continue;
-    const mapping = mapColumns(file.path, table.columns, options.mapping ?? {}, roles);
-    if (!found.mapping) {
-      found.columns = table.columns;
-      found.mapping = mapping;
-      found.notes.push(`Columns: ${describeMapping(mapping)}.`);
-    }
-    const named = mapping.label ?? mapping.tags;
-    const names = named === undefined ? undefined : table.classNames[named];
-    const byFile = splitOfPath(file.path);
-    for (const row of table.rows) {
-      entries.push({
-        origin: { file: file.path, row: row.row },
-        split: row.split ?? byFile,
-        values: Object.fromEntries(Object.entries(mapping).map(([role, c]) => [role, row.values[c]])),
-        ...(names ? { names } : {}),
-      });
-    }
-  }
+  const isWords = (file: DataFile) =>
+    CONLL.includes(extension(file.path)) ||
+    (options.task === 'token-class' && extension(file.path) === 'txt');
+  const words = files
+    .filter(isWords)
+    .map((file) => readConll(readText(file.bytes, file.path, found.notes), file.path, reading));
+  const others = files.filter((file) => !isWords(file));
+  const texts = others.filter((file) => TEXTS.includes(extension(file.path)));
+  const tables = [
+    ...words,
+    ...(await readTables(
+      others.filter((file) => !texts.includes(file)),
+      reading,
+      options,
+    )),
+    ...(texts.length > 0 ? [await readLabelledTexts(texts, reading)] : []),
+  ];
+  const entries = tables.flatMap((table) => entriesOf(table, opening, rolesOf(table.columns)));
+  const total = tables.reduce((sum, table) => sum + table.total, 0);
   if (entries.length === 0) reading.drops.settle(total);
+  noteSplits(entries, found.notes);
   return { entries, total };
+}
+
+/** Rows that a guess by content looks at. */
+const LOOKED_AT = 500;
+
+function entriesOf(table: Table, { found, options }: Opening, roles: Roles): rows.Entry[] {
+  // A file all of whose rows are bad has no columns to ask about.
+  if (table.rows.length === 0) return [];
+  const { hasHeader = true, columns } = table;
+  const known = found.mapping;
+  const isAlike = known !== undefined && Object.values(known).every((column) => columns.includes(column));
+  const content = { rows: table.rows.slice(0, LOOKED_AT).map(({ values }) => values), hasHeader };
+  const mapping = isAlike ? known : mapColumns(table.file, columns, options.mapping ?? {}, roles, content);
+  if (!known) {
+    found.columns = columns;
+    found.mapping = mapping;
+    found.hasHeader = hasHeader;
+    found.firstCells = firstCells(table);
+    found.notes.push(
+      hasHeader
+        ? `Columns: ${describeMapping(mapping)}.`
+        : `${table.file} has no header row: ${describeMapping(mapping)}.`,
+    );
+  }
+  const named = mapping.label ?? mapping.tags;
+  const names = named === undefined ? undefined : table.classNames[named];
+  const byFile = splitOfPath(table.file);
+  return table.rows.map(({ row, values, split, file = table.file }) => ({
+    origin: { file, row },
+    split: split ?? (file === table.file ? byFile : splitOfPath(file)),
+    values: Object.fromEntries(Object.entries(mapping).map(([role, c]) => [role, values[c]])),
+    ...(names ? { names } : {}),
+  }));
+}
+
+/** What a column begins with, for people who must tell columns apart. */
+const firstCells = ({ columns, rows: [first] }: Table): Record<string, string> =>
+  Object.fromEntries(
+    columns.map((column) => {
+      const value = first?.values[column];
+      const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '');
+      return [column, text.slice(0, 40)];
+    }),
+  );
+
+/** Which files are held out, by their names. */
+function noteSplits(entries: readonly rows.Entry[], notes: string[]): void {
+  const files = (of: (split: rows.Entry['split']) => boolean) => [
+    ...new Set(entries.filter(({ split }) => of(split)).map(({ origin }) => origin.file)),
+  ];
+  const held = files((split) => split === 'held');
+  const rest = files((split) => split !== 'held');
+  // Splits inside one file are not the names'.
+  if (held.length === 0 || rest.length === 0 || held.some((file) => rest.includes(file))) return;
+  const shown = (names: readonly string[]) =>
+    `${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`;
+  notes.push(`Held out by name: ${shown(held)}; learnt from: ${shown(rest)}.`);
 }
 
 async function openTexts(opening: Opening): Promise<Dataset> {
@@ -215,11 +268,14 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   const classOptions = { ...rowOptions, ...(options.labels ? { labels: options.labels } : {}) };
   const settle = (total: number) => notes.push(...drops.settle(total));
   if (task === 'text-class' || task === 'text-value' || task === 'token-class') {
-    const tables = ofKinds(files, task === 'token-class' ? [...TABLES, ...CONLL, 'txt'] : TABLES);
+    const kinds = task === 'token-class' ? [...TABLES, ...CONLL, 'txt'] : TABLES;
+    const own = ofKinds(files, kinds);
+    const texts = ofKinds(files, TEXTS);
+    const tables = own.length === 0 && task === 'text-class' && isLabelledTexts(texts) ? texts : own;
     if (tables.length === 0)
       fail('bad-data', `${name} holds no .csv or .jsonl (found: ${kindsSeen(files)}); ${NEEDS[task]}.`);
     noteUnused(opening, tables);
-    const { entries, total } = await readTables(opening, tables, reading, () => ROLES[task]);
+    const { entries, total } = await readRows(opening, tables, reading, () => ROLES[task]);
     if (task === 'text-class') {
       const labelled = rows.classRows(entries, reading);
       settle(total);
@@ -244,9 +300,9 @@ async function openTexts(opening: Opening): Promise<Dataset> {
       text: readText(file.bytes, file.path, notes),
       split: splitOfPath(file.path),
     }));
-    const of = (split: 'train' | 'held') => read.filter((r) => r.split === split).map((r) => r.text);
-    if (of('train').length > 0 && of('held').length > 0 && read.every((r) => r.split))
-      return whole(documentsDataset(name, of('train'), of('held'), tokenizer));
+    const of = (isHeld: boolean) => read.filter((r) => (r.split === 'held') === isHeld).map((r) => r.text);
+    if (of(false).length > 0 && of(true).length > 0)
+      return whole(documentsDataset(name, of(false), of(true), tokenizer));
     return whole(textDataset(name, read.map((r) => r.text).join('\n\n'), tokenizer, share));
   }
   const tables = ofKinds(files, TABLES);
@@ -258,7 +314,7 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   noteUnused(opening, tables);
   const mapping = options.mapping ?? {};
   const asChats = (columns: readonly string[]) => task === 'text' && rows.holdsChats(columns, mapping);
-  const { entries, total } = await readTables(opening, tables, reading, (columns) =>
+  const { entries, total } = await readRows(opening, tables, reading, (columns) =>
     asChats(columns) ? rows.chatRoles(columns, mapping) : { needed: ['text'] },
   );
   if (asChats(found.columns ?? [])) {
@@ -290,9 +346,9 @@ function splitDocuments(
   tokenizer: Tokenizer,
   share: number,
 ): TextDataset {
-  const of = (split: 'train' | 'held') => documents.filter((d) => d.split === split).map((d) => d.text);
-  if (of('train').length > 0 && of('held').length > 0 && documents.every((d) => d.split))
-    return documentsDataset(name, of('train'), of('held'), tokenizer);
+  const of = (isHeld: boolean) => documents.filter((d) => (d.split === 'held') === isHeld).map((d) => d.text);
+  if (of(false).length > 0 && of(true).length > 0)
+    return documentsDataset(name, of(false), of(true), tokenizer);
   const texts = documents.map((d) => d.text);
   const cut = texts.length - Math.max(1, Math.round(texts.length * share));
   return documentsDataset(name, texts.slice(0, cut), texts.slice(cut), tokenizer);

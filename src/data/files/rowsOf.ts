@@ -6,6 +6,7 @@ import type { Drops, Origin } from '../notes.ts';
 import type { Source } from '../rows.ts';
 import type { ClassRow, TextRow, ValueRow } from '../text-classes.ts';
 import type { TaggedRow } from '../token-classes.ts';
+import { literalOf, numberOf, numberStyleOf } from './cells.ts';
 import { type ColumnMapping, hasColumns, type Role } from './columns.ts';
 
 /** A row with its origin; `values` by role. */
@@ -86,34 +87,33 @@ export function labelsOf(
   );
 }
 
-export function valueRows(entries: readonly Entry[], { drops }: Reading): ValueRow[] {
+export function valueRows(entries: readonly Entry[], { drops, notes }: Reading): ValueRow[] {
+  const style = numberStyleOf(entries.map((entry) => entry.values.value));
+  if (style === 'comma') notes.push('The numbers are read with decimal commas: 3,5 is three and a half.');
   const made = keep(entries, drops, (entry): ValueRow | string => {
     const text = readText(entry);
     if (typeof text === 'string') return text;
-    const given = entry.values.value;
-    const value = typeof given === 'string' && given.trim() !== '' ? Number(given) : given;
-    if (typeof value !== 'number' || !Number.isFinite(value)) return 'has no number to be predicted';
-    return { ...text, value };
+    const value = numberOf(entry.values.value, style);
+    return value === null ? 'has no number to be predicted' : { ...text, value };
   });
   return made.map((m) => m.made);
 }
 
-/** A list, also as JSON text, or as words between spaces. */
+/** A list: as it stands, as a program wrote it into a cell, or as words between spaces. */
 function listOf(value: unknown): unknown[] | null {
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Int32Array);
   if (Array.isArray(value)) return value as unknown[];
   if (typeof value !== 'string' || value.trim() === '') return null;
-  if (/^\s*\[/.test(value)) {
-    try {
-      // Python writes its lists with single quotes.
-      const text = value.includes('"') ? value : value.replaceAll("'", '"');
-      const list: unknown = JSON.parse(text);
-      return Array.isArray(list) ? (list as unknown[]) : null;
-    } catch {
-      return null;
-    }
-  }
-  return value.trim().split(/\s+/);
+  const read = literalOf(value);
+  if (Array.isArray(read)) return read as unknown[];
+  return /^\s*\[/.test(value) && /\]\s*$/.test(value) ? null : value.trim().split(/\s+/);
 }
+
+/** Why a cell gives no list. */
+const noList = (value: unknown, what: string): string =>
+  typeof value === 'string' && value.trim() !== ''
+    ? `has a list of ${what} that cannot be read (write it as JSON: ["a", "b"])`
+    : `has no ${what}`;
 
 export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedRow[] {
   const made = keep(
@@ -122,8 +122,8 @@ export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedR
     ({ values }) => {
       const words = listOf(values.tokens)?.map(String);
       const tags = listOf(values.tags);
-      if (!words || words.length === 0) return 'has no words';
-      if (!tags) return 'has no tags';
+      if (!words || words.length === 0) return noList(values.tokens, 'words');
+      if (!tags) return noList(values.tags, 'tags');
       return words.length === tags.length ? { words, tags } : 'has another number of tags than of words';
     },
     'each word needs one tag',
@@ -204,13 +204,27 @@ const isMessageList = (value: unknown): boolean => {
 const onlyRead = (messages: readonly Message[], isLearnt: (k: number) => boolean = () => false): Message[] =>
   messages.map((m, k) => (m.role === 'assistant' && !isLearnt(k) ? { ...m, isLearnt: false } : m));
 
+/**
+ * Some datasets keep several right answers, of which the first is learnt: as a list, or as SQuAD does, {text: […], answer_start: […]}; in
+ * a table also as the text that Python made of it. undefined where there is none.
+ */
+function firstAnswer(value: unknown): unknown {
+  if (isMessageList(value)) return value;
+  const read = typeof value === 'string' ? literalOf(value) : value;
+  if (Array.isArray(read)) return isMessageList(read) ? value : firstAnswer((read as unknown[])[0]);
+  if (typeof read === 'object' && read !== null && 'text' in read) {
+    const { text } = read as { readonly text: unknown };
+    return Array.isArray(text) ? (text as unknown[])[0] : text;
+  }
+  return value;
+}
+
 /** A prompt and an answer, each a text or a list of messages; what stands in the prompt is not learnt. */
 function pairOf(values: Entry['values']): Message[] | string {
   const asked = promptOf(values);
   if (typeof asked === 'string') return asked;
-  // Some datasets keep several right answers; the first is learnt.
-  const { answer } = values;
-  const first = Array.isArray(answer) && !isMessageList(answer) ? (answer as unknown[])[0] : answer;
+  const first = firstAnswer(values.answer);
+  if (first === undefined) return 'has no answer';
   if (!isMessageList(first)) {
     const text = textOf(first);
     if (text === null) return 'has no answer';

@@ -14,6 +14,8 @@ export interface Row {
   readonly values: Readonly<Record<string, unknown>>;
   /** Where the file itself says it. */
   readonly split?: SplitName;
+  /** Of a table made of several files: the row's own. */
+  readonly file?: string;
 }
 
 export interface Table {

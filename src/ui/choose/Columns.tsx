@@ -1,4 +1,5 @@
 /** The columns of a table, each with what it is read as; guesses are called so. */
+import { Switch } from 'react-aria-components';
 import { type ColumnRow, type DataLook, incomplete, type Role } from '../../app/data.ts';
 import { Picker } from '../parts/Picker.tsx';
 import { useChoice } from '../usePage.ts';
@@ -27,16 +28,27 @@ export function Columns(props: {
   readonly rows: readonly ColumnRow[];
   readonly roles: readonly Role[];
   readonly onChange: (column: string, role: Role | null) => void;
+  readonly onHeader: (hasHeader: boolean) => void;
 }) {
-  const { view, rows, roles, onChange } = props;
+  const { view, rows, roles, onChange, onHeader } = props;
+  const hasHeader = view.preview?.hasHeader ?? null;
   const mapping = useChoice((s) => s.dataOptions.mapping);
   const lack = incomplete(view, mapping);
   return (
     <fieldset className="columns">
       <legend className="field-label">Columns</legend>
-      {rows.map(({ column, role, isGuess, canDrop }) => (
+      {hasHeader === null ? null : (
+        <Switch className="switch" isSelected={hasHeader} onChange={onHeader}>
+          <span className="switch-track" />
+          The first row names the columns
+        </Switch>
+      )}
+      {rows.map(({ column, role, isGuess, canDrop, begins }) => (
         <div key={column} className="column">
-          <code className="column-name">{column}</code>
+          <code className="column-name" title={begins === '' ? undefined : `begins with: ${begins}`}>
+            {column}
+            {hasHeader === false && begins !== '' ? <span className="column-begins"> {begins}</span> : null}
+          </code>
           <Picker
             label={`What the column ${column} is`}
             isLabelHidden
@@ -47,7 +59,7 @@ export function Columns(props: {
             ]}
             onChange={(id) => onChange(column, id === UNUSED ? null : (id as Role))}
           />
-          <span className="column-guess">{isGuess ? 'guessed by its name' : ''}</span>
+          <span className="column-guess">{isGuess ? 'guessed' : ''}</span>
         </div>
       ))}
       {lack === null ? null : <p className="warning">{lack}</p>}

@@ -78,6 +78,7 @@ function ColumnsOf() {
       rows={rows}
       roles={rolesIn(view)}
       onChange={(column: string, role: Role | null) => page.data.setColumn(column, role)}
+      onHeader={(hasHeader) => page.data.setHeader(hasHeader)}
     />
   );
 }
