@@ -47,9 +47,9 @@ function reader(text: string) {
         out += c;
         continue;
       }
-      const escape = text[++at] ?? bad();
-      const digits = { x: 2, u: 4, U: 8 }[escape];
-      if (digits === undefined) out += ESCAPES[escape] ?? escape;
+      const escaped = text[++at] ?? bad();
+      const digits = { x: 2, u: 4, U: 8 }[escaped];
+      if (digits === undefined) out += ESCAPES[escaped] ?? escaped;
       else {
         const code = Number.parseInt(text.slice(at + 1, at + 1 + digits), 16);
         out += code <= 0x10ffff ? String.fromCodePoint(code) : bad();
