@@ -163,14 +163,6 @@ export function parseJson(text: string): unknown {
   }
 }
 
-/** What programs write where a value is missing (pandas' and R's defaults, SQL's). */
-const MISSING = new Set(['', 'na', 'n/a', 'nan', 'null', 'none', '\\n', '#n/a', '<na>']);
-
-export const isMissing = (value: unknown): boolean =>
-  value === null ||
-  value === undefined ||
-  (typeof value === 'string' && MISSING.has(value.trim().toLowerCase()));
-
 /** How a column writes its numbers: with a decimal point, or with a decimal comma (1.234,5). */
 export type NumberStyle = 'point' | 'comma';
 

@@ -21,7 +21,7 @@ export interface DialectChoice {
   readonly delimiter?: Delimiter;
 }
 
-export const DELIMITERS: readonly Delimiter[] = [',', ';', '\t', '|'];
+const DELIMITERS: readonly Delimiter[] = [',', ';', '\t', '|'];
 /** Rows that a guess is made of. */
 const SAMPLE = 300;
 const MAX_SAMPLE_CHARACTERS = 400_000;
