@@ -100,7 +100,10 @@ function rowsOfText(output: Output, e: Evidence): Gives {
   const isVocabulary = width === vocabulary || width === e.config.vocab_size;
   const said = saidBy(e.config);
   const { op } = endOf(value);
-  if (HIDDEN.test(name) && !(isVocabulary && width !== hiddenSize)) return certain(bare, name);
+  // A text tower of two that reads left to right gives its vector at the end.
+  const isTower = e.decoder && e.outputs.some((o) => POOLED.test(o.name) && rankOf(o) === 2);
+  if (HIDDEN.test(name) && !(isVocabulary && width !== hiddenSize))
+    return certain(isTower ? 'bare-text' : bare, name);
   if (said === 'words') return certain(words, name);
   if (said === 'tags') return certain('token-classification', name);
   if (isVocabulary && width !== hiddenSize) return certain(words, name);

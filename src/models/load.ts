@@ -278,6 +278,7 @@ function bareOf(
     hidden: byRank(3, /^last_hidden_state$|^token_embeddings$/),
     pooled: byRank(2, /pooler_output|sentence_embedding|image_embeds|text_embeds/),
     mask: imported.inputs.find(({ kind }) => kind === 'attention_mask')?.name ?? null,
+    decoder: imported.decoder,
     sentencePooling: source.sentencePooling,
   };
 }

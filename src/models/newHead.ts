@@ -110,6 +110,8 @@ export interface BareModel {
   readonly pooled: { readonly name: string; readonly width: number } | null;
   /** The file's name for the attention mask. */
   readonly mask: string | null;
+  /** Each token sees earlier ones only, so that no single one but the last stands for all. */
+  readonly decoder: boolean;
   /** What sentence-transformers' 1_Pooling/config.json says. */
   readonly sentencePooling: 'mean' | 'first' | null;
 }
@@ -139,6 +141,7 @@ export function headRecipe(bare: BareModel, task: 'whole' | 'tokens'): HeadRecip
   }
   if (bare.sentencePooling && bare.hidden)
     return { ...plain, pooling: bare.sentencePooling, architecture: null };
+  if (bare.decoder && bare.pooled) return { ...plain, pooling: 'output', architecture: null };
   const own = family?.text;
   if (own && bare.pooled && (own.pools || !bare.hidden))
     return { ...plain, pooling: 'output', architecture: own.pools ? named('SequenceClassification') : null };

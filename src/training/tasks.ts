@@ -72,7 +72,7 @@ function refuseKind({ name, model }: OpenedModel): never {
   if (model.task === 'bare-decoder')
     return fail(
       'unsupported-onnx',
-      `${name} ends in hidden states (${model.output}) without the language-model head, and config.json ties none to its token table; export the model with its head (for instance with Optimum's task text-generation).`,
+      `${name} ends in hidden states (${model.output}) without the language-model head, and config.json does not tie one to its token table; export the model with its head (for instance with Optimum's task text-generation).`,
     );
   return fail(
     'unsupported-onnx',

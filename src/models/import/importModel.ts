@@ -9,7 +9,7 @@ import { emitGraph } from './emit.ts';
 import { canEmit } from './emitters.ts';
 import { familyOf } from './families.ts';
 import type { FoldedGraph, FoldedValue } from './folded.ts';
-import { roleNotes } from './inputRoles.ts';
+import { type InputKind, roleNotes } from './inputRoles.ts';
 import type { ModuleInfo, ModuleTable } from './modules.ts';
 import { prefixed, tabulate } from './modules.ts';
 import { type ActivationRounding, activationRounding, quantNotes } from './quantOps.ts';
@@ -95,12 +95,16 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
 /** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
 export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
   const config = sidecar.config ?? {};
-  const inputs = inputSpecs(onnx.graph, config);
   const hints = hintsOf(config);
   const outputs = onnx.graph.outputs.map(({ name }) => name).filter((name) => !/^present/.test(name));
 
-  const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): FoldedGraph => {
-    const bindings = bindInputs(onnx.graph, inputs, dims, hints, new Set(data), options.fixed);
+  const preparedAs = (
+    specs: readonly InputSpec[],
+    dims: BuildDims,
+    options: BuildOptions,
+    data: readonly string[],
+  ): FoldedGraph => {
+    const bindings = bindInputs(onnx.graph, specs, dims, hints, new Set(data), options.fixed);
     const { graph, folding } = prepare(
       onnx.graph,
       onnx.opset,
@@ -116,10 +120,14 @@ export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     return graph;
   };
 
-  const probe = { ...probeDims(inputs), ...sidecar.dims };
   // Looked at with full masks first: only then does a causal mask show as such.
+  const { inputs, looked: folded } = atItsSizes(inputSpecs(onnx.graph, config), (specs) =>
+    preparedAs(specs, { ...probeDims(specs), ...sidecar.dims }, {}, defaultData(specs, true)),
+  );
   const fullMasks = defaultData(inputs, true);
-  const folded = prepared(probe, {}, fullMasks);
+  const probe = { ...probeDims(inputs), ...sidecar.dims };
+  const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): FoldedGraph =>
+    preparedAs(inputs, dims, options, data);
   const decoder =
     inputs.some(({ kind }) => kind === 'past') ||
     folded.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
@@ -172,6 +180,63 @@ function tablesOf(
     if (error instanceof PapilioError) return NO_TABLES;
     throw error;
   }
+}
+
+/** Kinds of inputs that have one entry for each token. */
+const BY_TOKEN: readonly InputKind[] = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
+
+const isShapeTrouble = (error: unknown): error is PapilioError =>
+  error instanceof PapilioError && /do not broadcast|cannot become/.test(error.message);
+
+/** The sizes that a complaint about shapes names. */
+const sizesIn = ({ message }: PapilioError): number[] => [
+  ...new Set((message.match(/\[[\d, ]+\]/g) ?? []).flatMap((shape) => shape.slice(1, -1).split(',').map(Number))),
+];
+
+/** The inputs as if the file declared these sizes. */
+const withSizes = (
+  specs: readonly InputSpec[],
+  [batch, length]: readonly [number | null, number | null],
+): InputSpec[] =>
+  specs.map((spec) =>
+    BY_TOKEN.includes(spec.kind) && spec.dims.length === 2
+      ? { ...spec, dims: [batch ?? spec.dims[0]!, length ?? spec.dims[1]!] }
+      : spec,
+  );
+
+/**
+ * An exporter may declare free sizes and bake those of its example into the graph all the same. Where the graph does not fit the probe's
+ * batch and length, those that its own complaints name are tried; the inputs then have these sizes.
+ */
+function atItsSizes<T>(
+  declared: readonly InputSpec[],
+  look: (specs: readonly InputSpec[]) => T,
+): { readonly inputs: readonly InputSpec[]; readonly looked: T } {
+  const attempt = (inputs: readonly InputSpec[]) => {
+    try {
+      return { inputs, looked: look(inputs), trouble: null };
+    } catch (error) {
+      if (isShapeTrouble(error)) return { inputs, looked: null, trouble: error };
+      throw error;
+    }
+  };
+  const first = attempt(declared);
+  if (first.trouble === null) return first;
+  const tokens = declared.find(({ kind }) => kind === 'input_ids');
+  if (!tokens || tokens.dims.every((d) => typeof d === 'number')) throw first.trouble;
+  const lengths = typeof tokens.dims[1] === 'number' ? [] : sizesIn(first.trouble).filter((n) => n >= 2);
+  for (const length of [null, ...lengths]) {
+    const free = length === null ? first : attempt(withSizes(declared, [null, length]));
+    // A batch of another size shows whether that is baked in as well.
+    const other = attempt(withSizes(declared, [PROBE.batch + 1, length]));
+    if (free.trouble === null && other.trouble === null) return free;
+    const batches = [PROBE.batch, ...sizesIn((free.trouble ?? other.trouble)!)];
+    for (const batch of new Set(batches)) {
+      const found = attempt(withSizes(declared, [batch, length]));
+      if (found.trouble === null) return found;
+    }
+  }
+  throw first.trouble;
 }
 
 /** The probe's sizes, where the file does not fix them. */
