@@ -77,6 +77,13 @@ export function endOf(value: Value): {
   };
 }
 
+/** Whether words are scored from those before alone: config.json knows it, else the masks in the graph show it. */
+function isCausal({ config, decoder }: Evidence): boolean {
+  const names = Array.isArray(config.architectures) ? config.architectures.map(String) : [];
+  if (names.some((name) => /ForMaskedLM$/.test(name))) return false;
+  return decoder || names.some((name) => /ForCausalLM$|LMHeadModel$/.test(name));
+}
+
 const classCount = ({ id2label, num_labels }: Evidence['config']): number | null =>
   typeof id2label === 'object' && id2label !== null
     ? Object.keys(id2label).length
@@ -93,7 +100,7 @@ const isProbability = (value: Value): boolean => /^(softmax|sigmoid)$/i.test(end
 function rowsOfText(output: Output, e: Evidence): Gives {
   const { name, value } = output;
   const width = value.shape.at(-1)!;
-  const words: ModelTask = e.decoder ? 'causal-lm' : 'masked-lm';
+  const words: ModelTask = isCausal(e) ? 'causal-lm' : 'masked-lm';
   const bare: ModelTask = e.decoder ? 'bare-decoder' : 'bare-text';
   const hiddenSize = Number(e.config.hidden_size ?? e.config.n_embd ?? e.config.dim ?? e.tokens?.width ?? 0);
   const vocabulary = e.tokens?.rows ?? (Number(e.config.vocab_size) || null);

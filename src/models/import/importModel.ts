@@ -190,7 +190,9 @@ const isShapeTrouble = (error: unknown): error is PapilioError =>
 
 /** The sizes that a complaint about shapes names. */
 const sizesIn = ({ message }: PapilioError): number[] => [
-  ...new Set((message.match(/\[[\d, ]+\]/g) ?? []).flatMap((shape) => shape.slice(1, -1).split(',').map(Number))),
+  ...new Set(
+    (message.match(/\[[\d, ]+\]/g) ?? []).flatMap((shape) => shape.slice(1, -1).split(',').map(Number)),
+  ),
 ];
 
 /** The inputs as if the file declared these sizes. */

@@ -1,0 +1,352 @@
+/**
+ * What a model reads and gives, and data held against it before training: lengths, ids, labels, names of inputs, kinds of files.
+ *
+ * Seen to fail with: a limit that forgets the rows before the first position, a check of the training rows alone, an input known by its
+ * place instead of its use, hidden states taken for scores.
+ */
+import { describe, expect, it } from 'vitest';
+import { interpret } from '../../src/graph/interpret.ts';
+import type { Tensor } from '../../src/graph/types.ts';
+import { completeFeeds } from '../../src/inference/feeds.ts';
+import { parity } from '../../src/inference/parity.ts';
+import { openSession } from '../../src/inference/session.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import { fitLength } from '../../src/training/contract.ts';
+import type { PreparedTask } from '../../src/training/task.ts';
+import { taskOf } from '../../src/training/tasks.ts';
+import {
+  json,
+  labelled,
+  opened,
+  prepared,
+  text,
+  textModel,
+  tokenizer,
+  VOCABULARY,
+} from '../tools/contractModels.ts';
+
+const rows = labelled([4, 9, 30, 12, 25, 3, 7, 28, 40, 2, 5, 33]);
+const letters = 'a b c d e f g h i j k l m n o p q r s t '.repeat(12);
+
+/** The model's scores of a held-out batch here and in onnxruntime. */
+async function compared({ model, batches }: PreparedTask) {
+  const { inputs } = batches.load('held', batches.held(0)[0]!);
+  const [batch, sequence] = inputs.input_ids!.shape as [number, number];
+  const { graph, logits } = model.build(batch, sequence);
+  const feeds = new Map<string, Tensor>(
+    graph.inputs.map((v) => [v.name, { ...v, data: Float64Array.from(inputs[v.name]!.data) }]),
+  );
+  const mine = interpret(graph, feeds).get(logits).data;
+  const session = await openSession(encodeModel(model.onnx), { providers: ['wasm'] });
+  const given = Object.fromEntries(
+    Object.entries(inputs).map(([name, t]) => [name, { dtype: t.dtype, dims: t.shape, data: t.data }]),
+  );
+  const out = await session.run(completeFeeds(session.inputs, given, undefined, model.feeds), [model.output]);
+  await session.release();
+  return parity(mine, out[model.output]!.data);
+}
+
+describe('texts are cut at what the model reads', () => {
+  const classifier = (by: 'slice' | 'look-up' | 'counted', size: number) =>
+    textModel({ ends: 'classes', positions: { by, rows: size } });
+
+  it.each([
+    ['slice', 11, 11],
+    ['look-up', 13, 13],
+    // The first row is the padding's.
+    ['counted', 15, 14],
+  ] as const)('by a position table that is read by %s', async (by, size, most) => {
+    const task = await prepared([classifier(by, size), tokenizer()], [rows]);
+    expect(task.training.sequenceLength).toBe(most);
+    expect(task.notes.join()).toMatch(
+      `Texts are cut at ${most} tokens: the model's position table has ${size} rows`,
+    );
+    expect(task.batches.sequence).toBe(most);
+    expect((await compared(task)).maxRel).toBeLessThan(1e-4);
+  });
+
+  it('by a causal buffer, for windows and for prompts with answers', async () => {
+    const model = [textModel({ ends: 'words', causal: 17, names: { mask: null } }), tokenizer()];
+    const windows = await prepared(model, [text('t.txt', letters)]);
+    expect(windows.data.task).toBe('causal-lm');
+    expect(windows.notes).toEqual(["Texts are cut at 17 tokens: the model's causal buffer has 17 rows."]);
+    expect(windows.batches.load('train', [0]).inputs.input_ids!.shape).toEqual([2, 17]);
+    const chats = text(
+      'chats.jsonl',
+      Array.from({ length: 12 }, (_, i) =>
+        JSON.stringify({ prompt: 'a b c', answer: 'd e '.repeat(i + 2) }),
+      ).join('\n'),
+    );
+    const answers = await prepared(model, [chats]);
+    expect(answers.dataset.kind).toBe('instruction');
+    expect(answers.batches.sequence).toBeLessThanOrEqual(17);
+  });
+
+  it.each([
+    ['config.json', { n_positions: 19 }, 19],
+    ['config.json', { max_position_embeddings: 21, model_type: 'roberta', pad_token_id: 1 }, 19],
+    ['tokenizer_config.json', { model_max_length: 18 }, 18],
+    ['sentence_bert_config.json', { max_seq_length: 16 }, 16],
+    ['tokenizer_config.json', { model_max_length: 1e30 }, 23],
+  ])('by %s %j, the least counts', async (name, content, most) => {
+    const model = textModel({ ends: 'classes', positions: { by: 'look-up', rows: 23 } });
+    const task = await prepared([model, tokenizer(), json(name, content)], [rows]);
+    expect(task.training.sequenceLength).toBe(most);
+  });
+
+  it('by tokenizer.json, and not at all where nothing says so', async () => {
+    const cut = tokenizer([], {
+      truncation: { direction: 'Right', max_length: 15, strategy: 'LongestFirst', stride: 0 },
+    });
+    const model = textModel({ ends: 'classes' });
+    expect((await prepared([model, cut], [rows])).training.sequenceLength).toBe(15);
+    const free = await prepared([model, tokenizer()], [rows], { sequenceLength: 30 });
+    expect([free.training.sequenceLength, free.notes]).toEqual([30, []]);
+  });
+
+  it('and padded to the one length that a file takes', async () => {
+    const model = textModel({ ends: 'classes', dims: ['batch', 14] });
+    const task = await prepared([model, tokenizer()], [rows], { sequenceLength: 8 });
+    expect(task.notes).toEqual([
+      'Texts are padded or cut to 14 tokens instead of 8: the file takes no other length.',
+    ]);
+    expect(task.batches.load('train', [5]).inputs.input_ids!.shape).toEqual([2, 14]);
+    expect((await compared(task)).maxRel).toBeLessThan(1e-4);
+  });
+
+  it('whatever else the sequence is sliced from', async () => {
+    // A buffer that is longer than the table does not count, nor does one that ends where nothing grows.
+    const { model } = await opened([
+      textModel({ ends: 'words', causal: 40, positions: { by: 'slice', rows: 22 }, names: { mask: null } }),
+    ]);
+    expect(model.contract.limits.map(({ tokens }) => tokens)).toEqual([22, 40]);
+    expect(fitLength({ model, limits: [] }, 128).sequenceLength).toBe(22);
+  });
+});
+
+describe('ids are held against the tables', () => {
+  const known = ['<tool>'];
+  const model = (ends: 'words' | 'classes' | 'tags') =>
+    textModel({ ends, ...(ends === 'words' ? { causal: 64, names: { mask: null } } : {}) });
+
+  it.each(['training', 'held-out'])('in %s texts', async (where) => {
+    const [train, held] =
+      where === 'training' ? [`${letters}<tool> a`, letters] : [letters, `a b <tool> c ${letters}`];
+    const files = [text('train.txt', train), text('validation.txt', held)];
+    await expect(prepared([model('words'), tokenizer(known)], files)).rejects.toMatchObject({
+      kind: 'bad-data',
+      message: expect.stringMatching(
+        new RegExp(
+          `gives the token "<tool>" the id ${VOCABULARY} .*${where} text.* has ${VOCABULARY} rows \\(ids 0 to ${VOCABULARY - 1}\\)`,
+        ),
+      ),
+    });
+  });
+
+  it('in rows, by the row', async () => {
+    const data = text(
+      'r.csv',
+      `text,label\n${Array.from({ length: 14 }, (_, i) => `${i === 9 ? 'a <tool>' : 'a b'},${i % 2}`).join('\n')}\n`,
+    );
+    await expect(prepared([model('classes'), tokenizer(known)], [data])).rejects.toThrow(
+      /"<tool>" the id 25 \(in row 11 of r\.csv\)/,
+    );
+  });
+
+  it('only where they occur', async () => {
+    const task = await prepared([model('classes'), tokenizer(known)], [rows]);
+    expect(task.dataset.kind).toBe('text-class');
+  });
+
+  it('of the padding and the mask too', async () => {
+    const padded = json('tokenizer_config.json', { pad_token: '<fill>' });
+    await expect(prepared([model('classes'), tokenizer(['<fill>']), padded], [rows])).rejects.toThrow(
+      /"<fill>", which fills up short rows, the id 25/,
+    );
+    const hidden = json('tokenizer_config.json', { mask_token: '<hide>' });
+    const words = textModel({ ends: 'words' });
+    await expect(prepared([words, tokenizer(['<hide>']), hidden], [text('t.txt', letters)])).rejects.toThrow(
+      /"<hide>", which hides words, the id 25/,
+    );
+  });
+
+  it('and random tokens of a masked text are drawn from the rows there are', async () => {
+    const task = await prepared(
+      [textModel({ ends: 'words' }), tokenizer(['<x>', '<y>', '<z>'])],
+      [text('t.txt', letters)],
+    );
+    expect(task.dataset).toMatchObject({ kind: 'masked-text', vocabSize: VOCABULARY });
+  });
+
+  it('of token types', async () => {
+    const pairs = text(
+      'p.csv',
+      `text,text2,label\n${Array.from({ length: 12 }, (_, i) => `a b,c d,${i % 2}`).join('\n')}\n`,
+    );
+    const config = { mapping: { pair: 'text2' } };
+    await expect(
+      prepared([textModel({ ends: 'classes', segments: 1 }), tokenizer()], [pairs], {}, config),
+    ).rejects.toThrow(/token type 1, but the model's table of token types has 1 row/);
+    const task = await prepared(
+      [textModel({ ends: 'classes', segments: 2 }), tokenizer()],
+      [pairs],
+      {},
+      config,
+    );
+    expect(task.batches.load('train', [0]).inputs.token_type_ids).toBeDefined();
+  });
+});
+
+describe('inputs go by their use', () => {
+  it.each([
+    ['input.1', 'mask.1'],
+    ['onnx::Gather_0', 'onnx::Unsqueeze_1'],
+    ['x', null],
+    ['tokens', 'attention_mask'],
+  ])('%s is the token input, %s the mask', async (tokens, mask) => {
+    const model = textModel({ ends: 'classes', names: { tokens, mask } });
+    const task = await prepared([model, tokenizer()], [rows]);
+    expect(task.model.feeds[tokens]).toBe('input_ids');
+    if (mask !== null && mask !== 'attention_mask') expect(task.model.feeds[mask]).toBe('attention_mask');
+    expect(task.model.warnings.join()).toContain(`The input ${tokens} is taken for the token ids`);
+    expect((await compared(task)).maxRel).toBeLessThan(1e-4);
+  });
+
+  it('and one whose use is not known is named', async () => {
+    const { graphBuilder } = await import('../../src/onnx/build.ts');
+    const g = graphBuilder();
+    const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+    const extra = g.input('speaker', 'float32', ['batch', 4]);
+    const x = g.op(
+      'ReduceMean',
+      [g.op('Gather', [g.weight('w', [VOCABULARY, 4], new Float32Array(4 * VOCABULARY)), ids])],
+      { axes: [1], keepdims: 0 },
+    );
+    g.output(g.op('Add', [x, extra]), 'float32', ['batch', 4], 'logits');
+    const bytes = encodeModel(g.build());
+    await expect(prepared([{ name: 'model.onnx', bytes }, tokenizer()], [rows])).rejects.toThrow(
+      /has the input speaker, of which neither name nor use in the graph says what to feed \(known are input_ids/,
+    );
+  });
+});
+
+describe('what a file is', () => {
+  const config = (content: object) => json('config.json', content);
+  const task = async (traits: Parameters<typeof textModel>[0], more: Parameters<typeof prepared>[0] = []) =>
+    taskOf(await opened([textModel(traits), tokenizer(), ...more]));
+
+  it.each([
+    [{ ends: 'words' }, {}, 'masked-lm'],
+    [{ ends: 'words', causal: 32, names: { mask: null } }, {}, 'causal-lm'],
+    [{ ends: 'classes' }, {}, 'text-classification'],
+    [{ ends: 'classes', classes: 1 }, {}, 'regression'],
+    [{ ends: 'tags' }, {}, 'token-classification'],
+    [
+      { ends: 'tags', classes: 20 },
+      { architectures: ['BertForTokenClassification'] },
+      'token-classification',
+    ],
+    [
+      { ends: 'tags', classes: 20 },
+      { id2label: Object.fromEntries(Array.from({ length: 20 }, (_, i) => [i, `T${i}`])) },
+      'token-classification',
+    ],
+    [{ ends: 'words', output: 'output_0' }, {}, 'masked-lm'],
+    [{ ends: 'hidden', output: '1234' }, {}, 'text-classification'],
+    [{ ends: 'hidden', width: VOCABULARY + 1, rows: VOCABULARY + 1 }, {}, 'text-classification'],
+  ] as const)('%j with %j is for %s', async (traits, content, wanted) => {
+    expect(await task(traits, [config(content)])).toBe(wanted);
+  });
+
+  it('is asked for where it is not clear', async () => {
+    await expect(task({ ends: 'tags', classes: 20 })).rejects.toThrow(
+      /may be scores of words or scores of classes of words.*--task masked-lm, --task token-classification/,
+    );
+  });
+
+  it('is no classifier where probabilities come out', async () => {
+    await expect(task({ ends: 'probabilities' })).rejects.toThrow(
+      /gives probabilities \(logits ends in a softmax\)/,
+    );
+  });
+});
+
+describe('an encoder without a head gets one', () => {
+  const bare = (content: object, more: Parameters<typeof prepared>[0] = []) => [
+    textModel({ ends: 'hidden' }),
+    tokenizer(),
+    json('config.json', content),
+    ...more,
+  ];
+
+  it.each([
+    ['bert', ['bert.pooler.dense', 'classifier'], 'BertForSequenceClassification'],
+    ['distilbert', ['pre_classifier', 'classifier'], 'DistilBertForSequenceClassification'],
+    ['roberta', ['classifier.dense', 'classifier.out_proj'], 'RobertaForSequenceClassification'],
+    ['electra', ['classifier.dense', 'classifier.out_proj'], 'ElectraForSequenceClassification'],
+    ['deberta-v2', ['pooler.dense', 'classifier'], 'DebertaV2ForSequenceClassification'],
+    ['nobody-knows', ['classifier'], undefined],
+  ])('of the kind of %s', async (family, modules, architecture) => {
+    const found = await prepared(bare({ model_type: family, architectures: ['SomeModel'] }), [
+      labelled(
+        Array.from({ length: 12 }, (_, i) => i + 2),
+        ['x', 'y', 'z'],
+      ),
+    ]);
+    expect(found.model.fresh).toEqual(modules);
+    expect(found.model.head).toBe(modules.at(-1));
+    expect(found.model.scores).toBe(3);
+    expect(found.model.config.architectures).toEqual([architecture ?? 'SomeModel']);
+    expect(found.model.warnings.join()).toContain('gets a new head for 3 classes');
+    const names = found.model.parameters.map((p) => p.name);
+    for (const module of modules) expect(names).toContain(`${module}.weight`);
+    expect((await compared(found)).maxRel).toBeLessThan(1e-4);
+  });
+
+  it('on the mean over the tokens that the mask counts, where sentence-transformers pools so', async () => {
+    const pooling = json('1_Pooling/config.json', {
+      pooling_mode_mean_tokens: true,
+      pooling_mode_cls_token: false,
+    });
+    const found = await prepared(bare({ model_type: 'bert' }, [pooling]), [rows]);
+    expect(found.model.fresh).toEqual(['classifier']);
+    expect(found.model.warnings.join()).toContain('classifier on the mean over the tokens');
+    // Rows of one batch are of several lengths: the padding must not count.
+    expect((await compared(found)).maxRel).toBeLessThan(1e-4);
+    const { inputs } = found.batches.load('train', [0, 1]);
+    expect(inputs.attention_mask!.data).toContain(0);
+  });
+
+  it('for each token, and for a number', async () => {
+    const tagged = text(
+      't.conll',
+      Array.from({ length: 12 }, (_, i) => `a O\n${i % 2 ? 'b' : 'c'} T\n`).join('\n'),
+    );
+    const tags = await prepared(bare({ model_type: 'bert' }), [tagged], {}, { task: 'token-classification' });
+    expect(tags.model.build(2, 6).logits.shape).toEqual([2, 6, 2]);
+    expect((await compared(tags)).maxRel).toBeLessThan(1e-4);
+    const values = text(
+      'v.csv',
+      `text,score\n${Array.from({ length: 12 }, (_, i) => `a b,${i / 4}`).join('\n')}\n`,
+    );
+    const number = await prepared(bare({ model_type: 'bert' }), [values], {}, { task: 'regression' });
+    expect(number.model.scores).toBe(1);
+    expect(number.model.config.problem_type).toBe('regression');
+  });
+
+  it('and a decoder gets the tied one, or a plain refusal', async () => {
+    const decoder = textModel({ ends: 'hidden', causal: 32, names: { mask: null } });
+    const files = [text('t.txt', letters)];
+    const tied = await prepared(
+      [decoder, tokenizer(), json('config.json', { model_type: 'x', tie_word_embeddings: true })],
+      files,
+    );
+    expect(tied.data.task).toBe('causal-lm');
+    expect(tied.model.warnings.join()).toContain('scores are made with the token table');
+    expect(tied.model.scores).toBe(VOCABULARY);
+    expect((await compared(tied)).maxRel).toBeLessThan(1e-4);
+    await expect(prepared([decoder, tokenizer()], files)).rejects.toThrow(
+      /ends in hidden states \(last_hidden_state\) without the language-model head/,
+    );
+  });
+});
