@@ -139,7 +139,7 @@ const isLayer = (kind: string): kind is ModelLayer['kind'] =>
 
 /** @throws PapilioError 'malformed-onnx' or 'unsupported-onnx' */
 export function loadModel(files: readonly ModelFile[]): LoadedModel {
-  const { onnx, separate } = readOnnx(files);
+  const { onnx, separate, notes } = readOnnx(files);
   const source = {
     onnx,
     separate,
@@ -147,7 +147,7 @@ export function loadModel(files: readonly ModelFile[]): LoadedModel {
     preprocessor: parseJson(files, 'preprocessor_config.json'),
     sentencePooling: sentencePooling(files),
     precision: 'file' as const,
-    warnings: [],
+    warnings: notes,
     fresh: [],
   };
   const model = describeModel(source);
@@ -191,7 +191,7 @@ function withTiedHead(source: Source, model: LoadedModel): LoadedModel {
   return describeModel({
     ...source,
     onnx,
-    warnings: [note],
+    warnings: [...source.warnings, note],
     ...withPrefix(source, model, 'transformer', ['lm_head']),
   });
 }

@@ -1,7 +1,9 @@
 /** The graph among the files of a model: of its one .onnx file, or of an encoder's and a decoder's, joined. */
 import { fail } from '../lib/errors.ts';
 import { decodeModel } from '../onnx/decode.ts';
+import { inlineFunctions } from '../onnx/inline.ts';
 import type { OnnxModel } from '../onnx/types.ts';
+import { isOperator } from './import/fold.ts';
 import { joinEncoderDecoder, separateEncoderDecoder } from './import/join.ts';
 import type { ModelFile } from './load.ts';
 
@@ -11,6 +13,24 @@ export interface ReadModel {
   readonly separate:
     | ((changed: OnnxModel) => readonly { readonly name: string; readonly onnx: OnnxModel }[])
     | null;
+  /** What became of the operators that a file defines itself: sentences. */
+  readonly notes: readonly string[];
+}
+
+/** A file with its functions written out. */
+interface ReadFile {
+  readonly onnx: OnnxModel;
+  readonly notes: readonly string[];
+}
+
+function withoutFunctions(file: OnnxModel): ReadFile {
+  const { functions } = file.proto;
+  const [first] = functions;
+  if (!first) return { onnx: file, notes: [] };
+  const name = `${first.domain}.${first.name}`;
+  const which = functions.length > 1 ? `${functions.length} operators of its own (${name}, …)` : name;
+  const note = `The file defines ${which}; a merged file has what ${functions.length > 1 ? 'they stand' : 'it stands'} for in the place of each, and computes the same.`;
+  return { onnx: inlineFunctions(file, isOperator), notes: [note] };
 }
 
 /** The name of the file that holds one half of an encoder-decoder, as optimum names them. */
@@ -23,11 +43,14 @@ export function readOnnx(files: readonly ModelFile[]): ReadModel {
   const external = new Map(
     files.filter(({ name }) => !/\.(onnx|json)$/.test(name)).map(({ name, bytes }) => [name, bytes]),
   );
-  const read = (name: string): OnnxModel => decodeModel(files.find((f) => f.name === name)!.bytes, external);
+  const read = (name: string): ReadFile =>
+    withoutFunctions(decodeModel(files.find((f) => f.name === name)!.bytes, external));
   const [encoder, decoder] = [halfOf(names, 'encoder'), halfOf(names, 'decoder')];
   if (encoder !== undefined && decoder !== undefined) {
-    const parts = { encoder: read(encoder), decoder: read(decoder) };
+    const halves = [read(encoder), read(decoder)] as const;
+    const parts = { encoder: halves[0].onnx, decoder: halves[1].onnx };
     return {
+      notes: halves.flatMap(({ notes }) => notes),
       onnx: joinEncoderDecoder(parts),
       separate: (changed) => {
         const apart = separateEncoderDecoder(changed, parts);
@@ -41,5 +64,5 @@ export function readOnnx(files: readonly ModelFile[]): ReadModel {
   const only =
     names.find((name) => name.endsWith('.onnx')) ??
     fail('not-found', 'There is no .onnx file among the files of the model; add it.');
-  return { onnx: read(only), separate: null };
+  return { ...read(only), separate: null };
 }

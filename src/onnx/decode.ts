@@ -1,6 +1,6 @@
 /** From the bytes of an .onnx file, with the data files beside it, to an OnnxModel. */
 import { fromBinary } from '@bufbuild/protobuf';
-import type { GraphProto, ModelProto } from 'onnx-buf';
+import type { GraphProto, ModelProto, NodeProto } from 'onnx-buf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
 import { externalLocation, isExternal } from './external.ts';
@@ -49,7 +49,11 @@ export function decodeModel(bytes: Uint8Array, external: ExternalFiles = new Map
 function collectLocations(graph: GraphProto, into: Set<string>): void {
   for (const tensor of graph.initializer)
     if (isExternal(tensor)) into.add(externalLocation(tensor, `initialiser "${tensor.name}"`));
-  for (const node of graph.node)
+  collectOfNodes(graph.node, into);
+}
+
+function collectOfNodes(nodes: readonly NodeProto[], into: Set<string>): void {
+  for (const node of nodes)
     for (const { t, g, name } of node.attribute) {
       if (t && isExternal(t)) into.add(externalLocation(t, `attribute "${name}"`));
       if (g) collectLocations(g, into);
@@ -61,8 +65,9 @@ function collectLocations(graph: GraphProto, into: Set<string>): void {
  * @throws PapilioError malformed-onnx as {@link decodeModel}
  */
 export function externalFiles(bytes: Uint8Array): string[] {
-  const { graph } = decodeProto(bytes);
+  const { graph, functions } = decodeProto(bytes);
   const found = new Set<string>();
   if (graph) collectLocations(graph, found);
+  for (const f of functions) collectOfNodes(f.node, found);
   return [...found];
 }

@@ -154,6 +154,12 @@ function viewGraph(proto: GraphProto, external: ExternalFiles): OnnxGraph {
   };
 }
 
+/** The default domain's opset of a model that only its functions use. */
+function functionsOpset({ functions }: ModelProto): number | undefined {
+  const own = functions.flatMap((f) => f.opsetImport.filter(({ domain }) => normalDomain(domain) === ''));
+  return own[0] && Number(own[0].version);
+}
+
 /**
  * Views a ModelProto.
  * @throws PapilioError malformed-onnx for a model without graph or opset, and for any constant tensor whose data does not match its shape
@@ -175,6 +181,7 @@ export function viewModel(proto: ModelProto, external: ExternalFiles): OnnxModel
   }
   const opset =
     opsets.get('') ??
+    functionsOpset(proto) ??
     fail('malformed-onnx', 'The model does not say which ONNX opset it uses; export it again.');
   return {
     proto,

@@ -59,10 +59,13 @@ const expanders: Readonly<Record<string, Expander>> = {
   [`${MICROSOFT}.GatherBlockQuantized`]: quant.gatherBlockQuantized,
 };
 
-const keyOf = ({ node }: Pick<Context, 'node'>): string =>
-  node.domain ? `${node.domain}.${node.opType}` : node.opType;
+interface Named {
+  readonly node: Pick<Context['node'], 'domain' | 'opType'>;
+}
 
-export const canExpand = (c: Pick<Context, 'node'>): boolean => Object.hasOwn(expanders, keyOf(c));
+const keyOf = ({ node }: Named): string => (node.domain ? `${node.domain}.${node.opType}` : node.opType);
+
+export const canExpand = (c: Named): boolean => Object.hasOwn(expanders, keyOf(c));
 
 /** The node's outputs (null: none there), or why it cannot be imported. */
 export function expand(c: Context): readonly (FoldedValue | null)[] | Refusal {

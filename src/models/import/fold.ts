@@ -9,8 +9,14 @@ import { evaluate, toKnown } from './evaluateOps.ts';
 import { canExpand, expand } from './expand.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isCode, isFloat, knownValue, MOVES, makeNode, makeValue } from './folded.ts';
-import { lower, NO_RULE } from './lower.ts';
+import { canLower, lower, NO_RULE } from './lower.ts';
 import type { Lowered } from './lowering.ts';
+
+/** Whether the importer knows an operator, which then is no function of the file. */
+export const isOperator = (domain: string, opType: string): boolean =>
+  (domain === '' && (opType === 'Constant' || opType === 'If')) ||
+  canLower(domain, opType) ||
+  canExpand({ node: { domain, opType } });
 
 /** A node that cannot be imported, and why. */
 export interface Missing {

@@ -2,12 +2,14 @@
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { PapilioError } from '../../lib/errors.ts';
+import { inlineFunctions } from '../../onnx/inline.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import type { BuildDims, InputSpec, SizeHints } from './bind.ts';
 import { bindInputs, defaultData, inputSpecs } from './bind.ts';
 import { emitGraph } from './emit.ts';
 import { canEmit } from './emitters.ts';
 import { familyOf } from './families.ts';
+import { isOperator } from './fold.ts';
 import type { FoldedGraph, FoldedValue } from './folded.ts';
 import { type InputKind, roleNotes } from './inputRoles.ts';
 import type { ModuleInfo, ModuleTable } from './modules.ts';
@@ -50,6 +52,7 @@ export interface ImportedModel {
   readonly inputs: readonly InputSpec[];
   /** Names of the graph outputs without the cache. */
   readonly outputs: readonly string[];
+  /** The file, its functions written out. */
   readonly onnx: OnnxModel;
   /** What of the file is computed otherwise here: sentences. */
   readonly notes: readonly string[];
@@ -93,7 +96,8 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
 }
 
 /** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
-export function importModel(onnx: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
+export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
+  const onnx = inlineFunctions(file, isOperator);
   const config = sidecar.config ?? {};
   const hints = hintsOf(config);
   const outputs = onnx.graph.outputs.map(({ name }) => name).filter((name) => !/^present/.test(name));

@@ -146,6 +146,9 @@ for (const op of Object.keys(binaryFns)) {
 /** Why a node cannot be imported whose operator is not in this table. */
 export const NO_RULE = 'the operator is not supported';
 
+export const canLower = (domain: string, opType: string): boolean =>
+  domain === '' && Object.hasOwn(rules, opType);
+
 export function lower(context: Context): Lowered | Refusal {
   const rule = context.node.domain === '' ? rules[context.node.opType] : undefined;
   if (!rule) return { refusal: NO_RULE };
