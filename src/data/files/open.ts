@@ -73,7 +73,7 @@ export async function openDataset(
   options: OpenOptions,
   found: Found = { notes: [] },
 ): Promise<Dataset> {
-  const files = unpack(given);
+  const files = withoutModelFiles(unpack(given));
   if (files.length === 0) fail('bad-data', 'There are no files in what was opened.');
   const name = options.name ?? (given.length === 1 ? given[0]!.path : commonName(given));
   const opening = { name, files: withoutTests(files, found.notes), options, found };
@@ -90,6 +90,16 @@ function unpack(given: readonly DataFile[]): DataFile[] {
         : file,
     )
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+}
+
+/** JSON that goes with a model, an adapter, a run or a dataset's description. */
+const ABOUT =
+  /(^|\/)((tokenizer|preprocessor|processor|generation|adapter|sentence_bert|quantize)_config|config(_sentence_transformers)?|tokenizer|special_tokens_map|added_tokens|vocab|modules|dataset_infos?|dataset_dict|state|run|card)\.json$/i;
+
+/** A folder that holds model and data alike: what is the model's is no data, unless there is nothing else. */
+function withoutModelFiles(files: readonly DataFile[]): readonly DataFile[] {
+  const data = files.filter((file) => !ABOUT.test(file.path));
+  return data.length > 0 && data.some(({ path }) => extension(path) !== 'onnx') ? data : files;
 }
 
 const commonName = (files: readonly DataFile[]): string => {
