@@ -1,5 +1,9 @@
-/** Does a loaded adapter belong to this model? What PEFT refuses is refused, what it only warns of is warned of. */
+/**
+ * Does a loaded adapter belong to this model? What PEFT refuses is refused, what it only warns of is warned of; but an adapter of which nothing
+ * fits is refused, where PEFT loads nothing and goes on.
+ */
 import { fail } from '../lib/errors.ts';
+import { PREFIX } from './foreign.ts';
 import type { LoadedAdapter } from './peft.ts';
 import { sharedTensors } from './shared.ts';
 import { completeConfig, requireTargets, type Selection, type TargetModel } from './targets.ts';
@@ -13,7 +17,7 @@ export interface Fit {
  * Matches an adapter's tensors with the modules its configuration targets.
  *
  * @param parameters shapes of the base parameters by PyTorch name, where known.
- * @throws PapilioError 'malformed-adapter' for a wrong shape or a missing saved module; as {@link requireTargets} otherwise.
+ * @throws PapilioError 'malformed-adapter' for a wrong shape, a missing saved module, or when nothing fits; as {@link requireTargets} otherwise.
  */
 export function fitAdapter(
   adapter: LoadedAdapter,
@@ -25,10 +29,12 @@ export function fitAdapter(
   const selection = requireTargets(method, config, model);
   const layers = new Map(model.layers.map((layer) => [layer.name, layer]));
   const missing: string[] = [];
+  let used = 0;
   for (const name of selection.targets) {
     for (const spec of method.tensors(layers.get(name)!, config)) {
       const given = adapter.tensors.get(name)?.get(spec.name);
       if (given) checkShape(`${name}.${spec.name}`, given.shape, spec.shape);
+      if (given) used++;
       else if (!spec.shape.includes(0)) missing.push(`${name}.${spec.name}`);
     }
   }
@@ -49,22 +55,68 @@ export function fitAdapter(
       );
     }
   }
+  const unknown: string[] = [];
   for (const [name, tensor] of adapter.parameters) {
     const expected = parameters.get(name);
     if (expected) checkShape(name, tensor.shape, expected);
+    if (expected || parameters.size === 0) used++;
+    else unknown.push(name);
   }
   const targets = new Set(selection.targets);
-  const extra = [...adapter.tensors.keys()].filter((name) => !targets.has(name));
+  const extra =
+    method.fileNames === 'any' ? [] : tensorNames(adapter).filter(([module]) => !targets.has(module));
+  const unused = [...(adapter.ignored ?? []), ...extra.map(([, name]) => name), ...unknown];
+  if (used === 0 && unused.length > 0) fail('malformed-adapter', nothingFits(unused, missing));
   return {
     selection,
     warnings: [
       ...selection.warnings,
-      ...(missing.length > 0 ? [`Missing adapter tensors stay at their start: ${some(missing)}.`] : []),
-      ...(extra.length > 0 && method.fileNames !== 'any'
-        ? [`Tensors of modules that are not targets are ignored: ${some(extra)}.`]
+      ...(unused.length > 0
+        ? [
+            `Only part of the adapter fits: ${used} of the ${used + unused.length} tensors in its file are used; ignored, as no target or saved module of this model has them: ${some(unused)}.`,
+          ]
+        : []),
+      ...(missing.length > 0
+        ? [
+            `Missing adapter tensors stay at their start, ${missing.length} of ${missing.length + used}: ${some(missing)}.`,
+          ]
         : []),
     ],
   };
+}
+
+/** Module and whole name of every tensor. */
+const tensorNames = ({ tensors }: LoadedAdapter): [module: string, name: string][] =>
+  [...tensors].flatMap(([module, own]) =>
+    [...own.keys()].map((name): [string, string] => [module, `${module}.${name}`]),
+  );
+
+/** What comes between PEFT's names and those of a file, and what to do about it. */
+const MARKS: readonly (readonly [mark: RegExp, says: string])[] = [
+  [
+    /\b_orig_mod\./g,
+    'the names hold _orig_mod, as those of a model under torch.compile do, and PEFT loads none of them; save the adapter from the model as it was before compiling (model._orig_mod.save_pretrained), or take "_orig_mod." out of the names',
+  ],
+  [
+    /(?<=\.)module\.|^module\./g,
+    'the names hold "module.", as those of a model under DistributedDataParallel do, and PEFT loads none of them; save the adapter with model.module.save_pretrained, or take "module." out of the names',
+  ],
+  [
+    /\.[^.]+(?=\.(weight|bias)$)|\.default$/g,
+    "the names hold the adapter's own name (such as .default.), as state_dict() has them, and PEFT's loading finds none of them; save the adapter with model.save_pretrained, or take that part out of the names",
+  ],
+];
+
+function nothingFits(unused: readonly string[], missing: readonly string[]): string {
+  const bare = (name: string): string => (name.startsWith(PREFIX) ? name.slice(PREFIX.length) : name);
+  const wanted = new Set(missing);
+  const known = MARKS.find(([mark]) => unused.some((name) => wanted.has(bare(name.replace(mark, '')))));
+  const why =
+    known?.[1] ??
+    'it was made for a model with other modules; open the model it belongs to, or save it again with model.save_pretrained';
+  const expected =
+    missing.length > 0 ? `, and this model expects ${some(missing.map((n) => PREFIX + n))}` : '';
+  return `No tensor of the adapter fits, so nothing would change: its file has ${some(unused)}${expected}. Reason: ${why}.`;
 }
 
 function checkShape(name: string, given: readonly number[], expected: readonly number[]): void {

@@ -34,6 +34,8 @@ export interface LoadedAdapter extends Adapter {
   /** What the file's configuration says beside the method's own settings: its version, and keys that Papilio does not know. */
   readonly kept: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
+  /** Tensors of the file whose names are none of PEFT's for this method. */
+  readonly ignored?: readonly string[];
 }
 
 export interface AdapterFiles {
@@ -71,6 +73,7 @@ export function readAdapter(configJson: string, safetensors: Uint8Array): Loaded
     shared: sorted.shared,
     kept: keptKeys(method, json),
     warnings: [...warnings, ...sorted.warnings, ...reading.warnings],
+    ignored: sorted.ignored,
   };
 }
 
@@ -117,13 +120,19 @@ interface Sorted {
   readonly parameters: Map<string, AdapterTensor>;
   readonly shared: Map<string, AdapterTensor>;
   readonly warnings: string[];
+  readonly ignored: readonly string[];
 }
 
 /** Sorts a file's tensors into the method's own and the base parameters that were trained beside them. */
 function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Array): Sorted {
   refuseForeignBytes(file);
   const stored = readSafetensors(file).tensors;
-  const sorted: Sorted = { tensors: new Map(), parameters: new Map(), shared: new Map(), warnings: [] };
+  const sorted = {
+    tensors: new Map<string, Map<string, AdapterTensor>>(),
+    parameters: new Map<string, AdapterTensor>(),
+    shared: new Map<string, AdapterTensor>(),
+    warnings: [] as string[],
+  };
   const isSaved = savedTest(savedEntries(config));
   const foreign: string[] = [];
   const extra: string[] = [];
@@ -159,7 +168,7 @@ function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Arr
   }
   if (extra.length > 0)
     sorted.warnings.push(`${list(extra)} ignored: no tensor of ${method.title} or of a saved module.`);
-  return sorted;
+  return { ...sorted, ignored: [...foreign, ...extra] };
 }
 
 type Place =

@@ -1,10 +1,11 @@
 /** Asking the trainer about a run besides training it: comparisons, looks inside, merging with parity, files. One question at a time. */
 import type { InferenceClient } from '../inference/client.ts';
 import type { TrainerApi } from '../training/protocol.ts';
+import { checkMerged } from './checkMerged.ts';
 import type { Controller } from './controller.ts';
 import { derive } from './derive.ts';
 import { runJson, saveFile, zipOf } from './exports.ts';
-import type { MergeResult, Stores } from './stores.ts';
+import type { Stores } from './stores.ts';
 
 export interface Looking {
   compare(): Promise<void>;
@@ -92,19 +93,6 @@ export function createLooking(
     if (event !== 'eval' || took.inspect < CHEAP_MS) void inspect();
   });
 
-  /** How far the merged file, run by onnxruntime, is from what the trainer has just answered. */
-  async function parityOf(onnx: Blob): Promise<MergeResult['parity']> {
-    const client = await inference();
-    const { checkParity } = await import('../training/parity.ts');
-    try {
-      const session = await client.open(onnx, { providers: ['wasm'] });
-      return { ...(await checkParity(await trainer.paritySample(), session)), provider: session.provider };
-    } finally {
-      // A released session would leave its memory with the worker.
-      client.end();
-    }
-  }
-
   return {
     compare,
     inspect,
@@ -113,7 +101,8 @@ export function createLooking(
       run.setState({ busy: 'Pausing' });
       if (run.getState().state === 'running') await controller.pause();
       await ask('Merging', async () => {
-        const merged = await trainer.merge(choice.getState().quantised);
+        const { quantised } = choice.getState();
+        const merged = await trainer.merge(quantised);
         const base = {
           onnx: merged.onnx,
           changed: merged.changedInitializers,
@@ -122,7 +111,8 @@ export function createLooking(
           step: step(),
         };
         run.setState({ merged: { ...base, parity: null }, busy: 'Running the merged file in onnxruntime' });
-        run.setState({ merged: { ...base, parity: await parityOf(merged.onnx) } });
+        const parity = await checkMerged(trainer, inference, 'run', merged, quantised);
+        run.setState({ merged: { ...base, parity } });
       });
       isMerging = false;
       run.setState({ busy: null });

@@ -82,7 +82,7 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
   const { choice, run, ui } = stores;
   const controller = createController(stores, trainer, sessions);
   const looking = createLooking(stores, trainer, controller, inference);
-  const shelf = createShelfDesk(stores, trainer, (row, files) => {
+  const shelf = createShelfDesk(stores, trainer, inference, (row, files) => {
     const { model, data, preset, training } = choice.getState().settings;
     const base = baseSettings(preset, { model, data, method: row.method });
     const config = Object.fromEntries(

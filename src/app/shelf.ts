@@ -5,9 +5,12 @@
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { CombineOptions } from '../adapters/combine.ts';
+import type { InferenceClient } from '../inference/client.ts';
 import { PapilioError } from '../lib/errors.ts';
+import type { ParityReport } from '../training/parity.ts';
 import type { ErrorReport, GivenFile, Inspection, NamedFile, TrainerApi } from '../training/protocol.ts';
 import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from '../training/shelf/types.ts';
+import { checkMerged, mergedName } from './checkMerged.ts';
 import { saveFile, zipOf } from './exports.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
@@ -27,6 +30,8 @@ export interface ShelfView extends ShelfReport {
   readonly scores: Readonly<Record<string, ShelfScore>>;
   /** Of everything as it stands; null once that has changed. */
   readonly standing: ShelfScore | null;
+  /** How the merged file that was saved last was found; null once what it was merged of has changed. */
+  readonly parity: Pick<ParityReport, 'verdict' | 'sentence'> | null;
   readonly look: { readonly name: string; readonly module: string; readonly value: Inspection | null } | null;
 }
 
@@ -63,6 +68,7 @@ const empty: ShelfView = {
   errorAt: 'open',
   scores: {},
   standing: null,
+  parity: null,
   look: null,
 };
 
@@ -77,6 +83,7 @@ function keyOf(choice: ChoiceState): readonly unknown[] {
 export function createShelfDesk(
   { choice, run, ui }: Stores,
   trainer: TrainerApi,
+  inference: () => Promise<InferenceClient>,
   choose: (row: ShelfRow, files: readonly NamedFile[]) => void,
 ): ShelfDesk {
   const view = createStore<ShelfView>(() => empty);
@@ -115,6 +122,7 @@ export function createShelfDesk(
       ticked: ticked.filter((name) => names.has(name)),
       scores: Object.fromEntries(Object.entries(scores).filter(([name]) => names.has(name))),
       standing: null,
+      parity: null,
       look: look && names.has(look.name) ? look : null,
     }));
   }
@@ -219,9 +227,13 @@ export function createShelfDesk(
     saveMerged: () =>
       ask('Merging', async () => {
         await bind();
-        const { onnx } = await trainer.shelfMerge();
+        const report = await trainer.shelfMerge();
         const { merged, active } = view.getState();
-        saveFile(`${(merged.length > 0 ? merged : active).join('+')}.onnx`, onnx);
+        const name = (merged.length > 0 ? merged : active).join('+');
+        view.setState({ busy: 'Running the merged file in onnxruntime' });
+        const { verdict, sentence } = await checkMerged(trainer, inference, 'shelf', report, 'requantise');
+        view.setState({ parity: { verdict, sentence } });
+        saveFile(mergedName(name, { verdict }), report.onnx);
       }),
     saveZip: (names) =>
       ask('Packing', async () => {

@@ -4,6 +4,7 @@ import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge } from '../models/merge.ts';
+import type { ParityReport } from '../training/parity.ts';
 import type {
   Comparison,
   DataOptions,
@@ -69,7 +70,8 @@ export interface MergeResult {
   readonly written: MergeReport['written'];
   readonly sidecars: readonly NamedFile[];
   readonly changed: readonly string[];
-  readonly parity: { readonly maxAbs: number; readonly maxRel: number; readonly provider: string } | null;
+  /** How it was found; null while that is being found out. */
+  readonly parity: ParityReport | null;
   readonly step: number;
 }
 

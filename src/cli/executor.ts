@@ -7,7 +7,7 @@ import { ortEngines } from './pretrain/ortEngine.ts';
 import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { openGpu, runtimeName } from './runtime.ts';
 
-interface Executor {
+export interface Executor {
   readonly engines: Device | MakeEngine;
   readonly info: DeviceInfo;
   readonly runtime: string;

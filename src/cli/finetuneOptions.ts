@@ -2,7 +2,6 @@
 import { methodById } from '../adapters/registry.ts';
 import { DEFAULT_METHOD } from '../adapters/start.ts';
 import { fail } from '../lib/errors.ts';
-import type { WrittenWeight } from '../models/merge.ts';
 import { OPTIMIZERS, SCHEDULES, type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { dataTable } from './dataOptions.ts';
 import type { OptionTable, Values } from './options.ts';
@@ -227,25 +226,6 @@ export function trainingSettings(
 export function budgetBytes(budget: number | undefined): number | undefined {
   if (budget === undefined || budget > 0) return budget && budget * 2 ** 20;
   return fail('bad-argument', `--budget takes a number of MiB above 0, not "${budget}".`);
-}
-
-const ROUNDED: Readonly<Record<WrittenWeight['how'], string>> = {
-  exact: 'rounded',
-  f16: 'rounded to f16',
-  bf16: 'rounded to bfloat16',
-  requantised: 'rounded to codes again',
-  float: 'written as floats of the file’s own type',
-};
-
-/** What rounding did to the merged weights, a line for each way; nothing where they were written exactly. */
-export function describeWritten(written: readonly WrittenWeight[]): string[] {
-  const rounded = written.filter((w) => w.relativeError > 0);
-  return [...new Set(rounded.map((w) => w.how))].map((how) => {
-    const these = rounded.filter((w) => w.how === how).toSorted((a, b) => b.relativeError - a.relativeError);
-    const worst = these[0]!;
-    const count = these.length === 1 ? '1 merged weight was' : `${these.length} merged weights were`;
-    return `${count} ${ROUNDED[how]}; the worst is ${worst.name}: max ${worst.maxError.toExponential(1)}, relative ${worst.relativeError.toExponential(1)}`;
-  });
 }
 
 export async function adapterConfig(word: string | undefined): Promise<Record<string, unknown>> {

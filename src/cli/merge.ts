@@ -1,23 +1,23 @@
 /**
  * `papilio merge --model FILE --adapter DIR [--adapter DIR2 …] --out FILE`: adapters merged into a model, without training. Several are merged in the
- * order given, each into the weights that the one before left.
+ * order given, each into the weights that the one before left; the file is then compared with the model and the adapter on made-up inputs.
  */
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
-import { chooseAdapter } from '../adapters/choose.ts';
-import { fitAdapter } from '../adapters/fit.ts';
 import type { LoadedAdapter } from '../adapters/peft.ts';
-import { type BaseParameter, initialValues } from '../adapters/plan.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
-import { fail } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
-import { mergeWeights } from '../models/merge.ts';
+import { roundsSomewhere } from '../models/rounding.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import { mergedWeights } from '../training/mergedWeights.ts';
+import type { OnnxModel } from '../onnx/types.ts';
+import { madeSamples, mergeAdapters } from '../training/mergeAdapters.ts';
+import { mergeModel } from '../training/mergedWeights.ts';
+import { differing, parityFiles } from '../training/mergeReport.ts';
+import { checkParity, type ParityReport } from '../training/parity.ts';
 import { graphRunner } from '../training/runGraph.ts';
 import { openModel } from '../training/source.ts';
-import { fromTorch } from '../training/torchLayout.ts';
 import { readOneAdapter } from './adapterFiles.ts';
+import { describeWritten, exitCodeOf, openMerged, placeOf } from './mergedFile.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu, writeBytes } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
@@ -50,70 +50,65 @@ export const mergeCommand = command(
 );
 
 async function merge(values: Values<typeof options>): Promise<number> {
-  const { model: modelWord, adapter: words, out } = values;
-  const opened = await openModel(await modelSource(modelWord), surroundings);
+  const opened = await openModel(await modelSource(values.model), surroundings);
   const adapters: LoadedAdapter[] = [];
-  for (const word of words) adapters.push(await readOneAdapter(word));
-  const model = withHeadOf(opened.model, adapters);
-  const warnings = adapters.flatMap((adapter) => adapter.warnings);
-  const parameters = new Map<string, BaseParameter>(model.parameters.map((p) => [p.name, p]));
-  const weights = new Map<string, Float32Array>();
-  for (const read of adapters) {
-    const adapter = fromTorch(read, model.modules);
-    const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
-    warnings.push(...fitAdapter({ ...read, ...adapter }, model.targets, shapes).warnings);
-    const { plan } = chooseAdapter(
-      read.method,
-      read.config,
-      model.targets,
-      [...parameters.values()],
-      read.shared,
-    );
-    const packed = initialValues(plan, 0, parameters, adapter);
-    for (const [name, data] of await mergedWeights(plan, parameters, run, packed)) {
-      weights.set(name, data);
-      parameters.set(name, { name, shape: parameters.get(name)!.shape, load: () => data });
-    }
-  }
-  const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
-  // An encoder and its decoder go back into two files, beside each other as they came.
-  const written = model
-    .separate?.(onnx)
-    .map((part) => ({ ...part, name: join(dirname(out), basename(part.name)) }));
-  for (const part of written ?? [{ name: out, onnx }]) await writeBytes(part.name, encodeModel(part.onnx));
-  for (const warning of warnings) process.stderr.write(`${warning}\n`);
-  const methods = adapters.map(({ method }) => method.id);
-  const files = written?.map(({ name }) => name).join(' and ') ?? out;
-  const result = { method: methods.join('+'), methods, changedInitializers: changed, out: files };
-  process.stdout.write(
-    values.json
-      ? `${JSON.stringify(result)}\n`
-      : `${changed.length} initialisers changed; written to ${files}\n`,
+  for (const word of values.adapter) adapters.push(await readOneAdapter(word));
+  const made = await mergeAdapters(opened.model, adapters, run);
+  const { model } = made;
+  // Before the weights are given to the file.
+  const samples = await madeSamples(made, run, roundsSomewhere(model.onnx));
+  const merged = mergeModel(model, new Map(made.weights), 'requantise');
+  const changed = differing(model.onnx, merged);
+  const files = parityFiles(
+    model,
+    { onnx: encodeModel(merged.onnx), written: merged.written },
+    'requantise',
+    encodeModel,
   );
-  return 0;
+  const parity = await checkParity(samples, files, openMerged);
+  const out = await writeMerged(model, merged.onnx, files.merged, values.out, parity);
+  for (const warning of made.warnings) process.stderr.write(`${warning}\n`);
+  if (parity.verdict !== 'passed') process.stderr.write(`${parity.sentence}\n`);
+  const methods = adapters.map(({ method }) => method.id);
+  const { written } = merged;
+  const result = {
+    method: methods.join('+'),
+    methods,
+    changedInitializers: changed,
+    written,
+    parity,
+    out: out.join(' and '),
+  };
+  const lines = [
+    `${changed.length} initialisers changed${changed.length === 0 ? ': the adapter leaves every weight as it was' : ''}; written to ${result.out}`,
+    ...describeWritten(written),
+    ...(parity.verdict === 'passed' ? [parity.sentence] : []),
+  ];
+  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${lines.join('\n')}\n`);
+  return exitCodeOf(parity);
 }
 
-/** The model with a head of as many classes as the adapters bring, where they bring one. */
-function withHeadOf(model: LoadedModel, adapters: readonly LoadedAdapter[]): LoadedModel {
-  const sizes = model.head
-    ? adapters.flatMap(({ parameters }) => parameters.get(`${model.head}.weight`)?.shape[0] ?? [])
-    : [];
-  const [classes] = sizes;
-  if (classes === undefined) return model;
-  const other = sizes.find((size) => size !== classes);
-  if (other !== undefined) {
-    fail(
-      'malformed-adapter',
-      `One adapter brings a head of ${classes} classes and another one of ${other}; merge adapters that were trained for the same classes.`,
-    );
+/** Writes the file, or an encoder and its decoder beside each other as they came; under names that tell how they were found. */
+async function writeMerged(
+  model: LoadedModel,
+  onnx: OnnxModel,
+  whole: Uint8Array,
+  out: string,
+  parity: ParityReport,
+): Promise<string[]> {
+  const parts = model
+    .separate?.(onnx)
+    .map((part) => ({ path: join(dirname(out), basename(part.name)), bytes: encodeModel(part.onnx) }));
+  const paths: string[] = [];
+  for (const { path, bytes } of parts ?? [{ path: out, bytes: whole }]) {
+    const place = await placeOf(path, parity);
+    await writeBytes(place, bytes);
+    paths.push(place);
   }
-  return model.withClasses(
-    Array.from({ length: classes }, (_, i) => String(i)),
-    0,
-  );
+  return paths;
 }
 
 let device: Promise<Device> | undefined;
 
-/** Opens a device at the first graph: a file that only holds whole modules needs none. */
+/** Opens a device at the first graph. */
 const run = graphRunner(() => (device ??= openGpu().then((gpu) => openDevice(gpu))));

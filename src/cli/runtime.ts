@@ -1,5 +1,5 @@
 /** What the command line takes from the runtime below it, Node or Deno alike: the GPU, files, and the terminal. */
-import { appendFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fail } from '../lib/errors.ts';
@@ -82,6 +82,15 @@ export async function writeBytes(path: string, data: Uint8Array | string): Promi
     await writeFile(path, data);
   } catch (error) {
     fail('bad-argument', `${path} cannot be written: ${reason(error)}.`, { path });
+  }
+}
+
+/** Removes a file if there is one; throws 'bad-argument' naming the path when it cannot. */
+export async function removeFile(path: string): Promise<void> {
+  try {
+    if ((await kindOf(path)) === 'file') await rm(path);
+  } catch (error) {
+    fail('bad-argument', `${path} cannot be removed: ${reason(error)}.`, { path });
   }
 }
 

@@ -3,6 +3,7 @@ import { IGNORED_LABEL } from '../data/tensors.ts';
 import type { Dataset } from '../data/types.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import type { Engine, Which } from './engine.ts';
+import type { ParityReport } from './parity.ts';
 import type { EvalMetric, StepMetric } from './protocol.ts';
 
 /** More logits than this are not read back only to count what was right. */
@@ -156,18 +157,25 @@ function valueTally(): Tally {
   };
 }
 
-/** Metrics as CSV, one row per update, evaluations in their own columns. */
-export function metricsCsv(steps: readonly StepMetric[], evals: readonly EvalMetric[]): string {
+/** Metrics as CSV, one row per update, evaluations in their own columns; of the last one also how the merged file was found. */
+export function metricsCsv(
+  steps: readonly StepMetric[],
+  evals: readonly EvalMetric[],
+  parity: Pick<ParityReport, 'maxRel' | 'bound' | 'verdict'> | null = null,
+): string {
   const byStep = new Map(evals.map((e) => [e.step, e]));
   const metric = evals[0]?.metric ?? 'eval';
   const others = Object.keys(evals[0]?.others ?? {});
   const rows = steps.map((s) => {
     const e = byStep.get(s.step);
     const figures = [s.step, s.loss, s.learningRate, s.gradNorm, s.examples, s.tokens, s.seconds.toFixed(3)];
-    return [...figures, e?.loss ?? '', e?.value ?? '', ...others.map((name) => e?.others?.[name] ?? '')].join(
-      ',',
-    );
+    const merged = parity ? [parity.maxRel, parity.bound, parity.verdict] : [];
+    return [
+      ...figures,
+      ...[e?.loss ?? '', e?.value ?? '', ...others.map((name) => e?.others?.[name] ?? '')],
+      ...(s === steps.at(-1) ? merged : merged.map(() => '')),
+    ].join(',');
   });
-  const header = `step,loss,learning_rate,grad_norm,examples,tokens,seconds,eval_loss,eval_${[metric, ...others].join(',eval_')}`;
+  const header = `step,loss,learning_rate,grad_norm,examples,tokens,seconds,eval_loss,eval_${[metric, ...others].join(',eval_')}${parity ? ',parity_max_rel,parity_bound,parity' : ''}`;
   return [header, ...rows, ''].join('\n');
 }

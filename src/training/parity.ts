@@ -1,54 +1,255 @@
-/** Trainer against onnxruntime on the same inputs: the check that a merged file says what the trainer says. */
+/**
+ * Whether a merged file computes what the trainer computes: the one place that decides. Trainer and onnxruntime answer the same inputs; how
+ * far they may be apart follows from the file's precision. A file of 32 bits gets {@link FLOAT_BOUND}; where weights are kept or activations
+ * computed in fewer, the unadapted file is measured in the same run, as it stands and with the last bits of the rounded weights moved, and
+ * the merged one may be {@link ROUNDING_FACTOR} times as far off.
+ */
 import { completeFeeds, type FeedNames } from '../inference/feeds.ts';
 import { type Parity, parity } from '../inference/parity.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
-import type { FullBatch } from './batchPlan.ts';
-import type { Session } from './session.ts';
+import { PapilioError } from '../lib/errors.ts';
 
+/** Largest max|a−b| / max|b| where nothing is rounded to fewer than 32 bits. */
+const FLOAT_BOUND = 1e-4;
+/** How many times the rounding's own effect the merged file may be off. */
+const ROUNDING_FACTOR = 4;
+/** Differences up to this count as none: outputs that are all but 0 have no scale of their own. */
+const ABSOLUTE_FLOOR = 1e-6;
+/** With fewer compared numbers one draw of moved bits says too little. */
+const FEW_VALUES = 4096;
+const DRAWS = 3;
+
+/** Inputs, and what the trainer answers to them. */
 export interface ParitySample {
+  /** Which inputs these are, for a sentence: "held-out examples of 24 tokens". */
+  readonly what: string;
   readonly inputs: Readonly<Record<string, FeedTensor>>;
-  /** Name of the compared output. */
-  readonly output: string;
-  readonly logits: Float32Array;
   /** Inputs that the file calls otherwise. */
   readonly names: FeedNames;
+  /** Name of the compared output. */
+  readonly output: string;
+  readonly adapted: Float32Array;
+  /** Of the unadapted model; null where nothing is rounded. */
+  readonly base: Float32Array | null;
+  /** One number per row of the output, 0 for padding; null: all rows count. */
+  readonly counts: Uint8Array | null;
 }
 
-/**
- * A held-out batch with the trainer's adapted logits. Every position counts, padded ones too: a decoder is fed a full mask, since what comes
- * after a text is nothing to it in training.
- */
-export async function paritySample(session: Session): Promise<ParitySample> {
-  const { batches, dataset } = session;
-  const first = batches.load('held', batches.held(0)[0]!);
-  const mask = first.inputs.attention_mask;
-  const batch: FullBatch =
-    (dataset.kind === 'text' || dataset.kind === 'instruction') && mask
-      ? {
-          ...first,
-          inputs: {
-            ...first.inputs,
-            attention_mask: {
-              dtype: 'int32',
-              shape: mask.shape,
-              data: new Int32Array(mask.data.length).fill(1),
-            },
-          },
-        }
-      : first;
-  const inputs = Object.fromEntries(
-    Object.entries(batch.inputs).map(([name, t]): [string, FeedTensor] => [
-      name,
-      { dtype: t.dtype, dims: t.shape, data: t.data },
-    ]),
-  );
-  const { output, feeds: names } = session.model;
-  return { inputs, output, names, logits: await session.logits('adapted', batch) };
+/** Files to be compared; those that are not needed are not made. */
+export interface ParityFiles<File> {
+  readonly merged: File;
+  /** The file as it would be with nothing adapted. */
+  base(): Promise<File>;
+  /** The same with last bits of the rounded weights moved, drawn by `seed`; null where no weight was rounded. */
+  moved(seed: number): Promise<File | null>;
+  /** Whether anything is kept or computed in fewer than 32 bits, so that the bound must be measured. */
+  readonly rounds: boolean;
 }
 
-export async function checkParity(sample: ParitySample, ort: OrtSession): Promise<Parity> {
-  const feeds = completeFeeds(ort.inputs, sample.inputs, undefined, sample.names);
-  const outputs = await ort.run(feeds, [sample.output]);
-  return parity(sample.logits, outputs[sample.output]!.data);
+export interface ParityReport extends Parity {
+  /** `unchecked`: onnxruntime cannot run this model, merged or not. */
+  readonly verdict: 'passed' | 'failed' | 'unchecked';
+  /** What {@link Parity.maxRel} may be. */
+  readonly bound: number;
+  /** maxRel of the unadapted file, as it stands and with last bits moved, where they were measured. */
+  readonly base: number | null;
+  readonly rounding: number | null;
+  readonly output: string;
+  /** Inputs with the largest difference. */
+  readonly worst: string;
+  readonly samples: number;
+  /** Compared numbers. */
+  readonly values: number;
+  readonly provider: string | null;
+  /** One sentence: which output, how far, against which bound. */
+  readonly sentence: string;
+}
+
+/** Opens a file in onnxruntime; released sessions are not used again. */
+export type OpenFile<File> = (file: File) => Promise<OrtSession>;
+
+/** Compares every sample and decides. Samples must not be empty. */
+export async function checkParity<File>(
+  samples: readonly ParitySample[],
+  files: ParityFiles<File>,
+  open: OpenFile<File>,
+): Promise<ParityReport> {
+  const tried = await attempt(() => measure(samples, 'adapted', files.merged, open));
+  if (tried instanceof PapilioError) return couldNotRun(samples, files, open, tried);
+  const { worst, provider, values } = tried;
+  const own = files.rounds ? await roundingOf(samples, files, open, values) : { base: null, rounding: null };
+  const allowed = Math.max(own.base ?? 0, own.rounding ?? 0);
+  const bound =
+    files.rounds && Number.isFinite(allowed) ? Math.max(FLOAT_BOUND, ROUNDING_FACTOR * allowed) : FLOAT_BOUND;
+  const passed = isNothing(worst) || worst.maxRel <= bound;
+  const measured = {
+    ...{ maxAbs: worst.maxAbs, maxRel: worst.maxRel, bound, ...own },
+    ...{ output: samples[0]!.output, worst: worst.what, samples: samples.length, values, provider },
+  };
+  return {
+    verdict: passed ? 'passed' : 'failed',
+    ...measured,
+    sentence: passed ? passedSentence(measured) : failedSentence(measured),
+  };
+}
+
+interface Worst extends Parity {
+  readonly what: string;
+}
+
+const isNothing = ({ maxAbs }: Parity): boolean => maxAbs <= ABSOLUTE_FLOOR;
+
+/** Relative to what counts: a difference that counts as none is 0. */
+const shareOf = (found: Parity): number => (isNothing(found) ? 0 : found.maxRel);
+
+async function measure<File>(
+  samples: readonly ParitySample[],
+  which: 'adapted' | 'base',
+  file: File,
+  open: OpenFile<File>,
+): Promise<{ readonly worst: Worst; readonly provider: string; readonly values: number }> {
+  const session = await open(file);
+  try {
+    let worst: Worst | null = null;
+    let values = 0;
+    for (const sample of samples) {
+      const answered = await answersOf(sample, session);
+      const found = parity(sample[which]!, answered, sample.counts);
+      values += comparedOf(sample);
+      if (
+        worst === null ||
+        shareOf(found) > shareOf(worst) ||
+        (shareOf(worst) === 0 && found.maxAbs > worst.maxAbs)
+      )
+        worst = { ...found, what: sample.what };
+    }
+    return { worst: worst!, provider: session.provider, values };
+  } finally {
+    await session.release();
+  }
+}
+
+function comparedOf({ adapted, counts }: ParitySample): number {
+  if (!counts) return adapted.length;
+  return (adapted.length / counts.length) * counts.reduce((n, c) => n + (c === 0 ? 0 : 1), 0);
+}
+
+/** What onnxruntime answers; a file made for so many examples at a time gets them so. */
+async function answersOf(
+  { inputs, names, output }: ParitySample,
+  session: OrtSession,
+): Promise<ArrayLike<number>> {
+  const rows = Object.values(inputs)[0]?.dims[0] ?? 1;
+  const fixed = session.inputs.find(({ name }) => (names[name] ?? name) in inputs)?.dims[0];
+  const size = typeof fixed === 'number' && fixed > 0 ? fixed : rows;
+  const parts: ArrayLike<number>[] = [];
+  for (let from = 0; from < rows; from += size) {
+    const part = Object.fromEntries(
+      Object.entries(inputs).map(([name, tensor]) => [name, rowsOf(tensor, from, size)]),
+    );
+    const outputs = await session.run(completeFeeds(session.inputs, part, undefined, names), [output]);
+    const { data } = outputs[output]!;
+    const perRow = data.length / size;
+    parts.push(
+      size === rows ? data : Array.prototype.slice.call(data, 0, Math.min(size, rows - from) * perRow),
+    );
+  }
+  return parts.length === 1 ? parts[0]! : parts.flatMap((part) => Array.from(part));
+}
+
+/** Rows `from` … of a tensor, the last one repeated where there are too few. */
+function rowsOf(tensor: FeedTensor, from: number, count: number): FeedTensor {
+  const [rows = 1, ...rest] = tensor.dims;
+  if (from === 0 && count === rows) return tensor;
+  const width = rest.reduce((n, d) => n * d, 1);
+  const data = new (tensor.dtype === 'float32' ? Float32Array : Int32Array)(count * width);
+  for (let r = 0; r < count; r++) {
+    const at = Math.min(rows - 1, from + r) * width;
+    for (let i = 0; i < width; i++) data[r * width + i] = Number(tensor.data[at + i]!);
+  }
+  return { ...tensor, dims: [count, ...rest], data };
+}
+
+/** How far the unadapted file is off: by its own precision, and by moved bits. */
+async function roundingOf<File>(
+  samples: readonly ParitySample[],
+  files: ParityFiles<File>,
+  open: OpenFile<File>,
+  values: number,
+): Promise<{ readonly base: number | null; readonly rounding: number | null }> {
+  const of = async (file: File): Promise<number> =>
+    shareOf((await measure(samples, 'base', file, open)).worst);
+  const base = await of(await files.base());
+  let rounding: number | null = null;
+  for (let seed = 1; seed <= (values < FEW_VALUES ? DRAWS : 1); seed++) {
+    const moved = await files.moved(seed);
+    if (moved === null) break;
+    rounding = Math.max(rounding ?? 0, await of(moved));
+  }
+  return { base, rounding };
+}
+
+async function attempt<T>(task: () => Promise<T>): Promise<T | PapilioError> {
+  try {
+    return await task();
+  } catch (error) {
+    if (error instanceof PapilioError && error.kind !== 'internal') return error;
+    throw error;
+  }
+}
+
+/** onnxruntime refused the merged file: is that the file's fault or the model's? */
+async function couldNotRun<File>(
+  samples: readonly ParitySample[],
+  files: ParityFiles<File>,
+  open: OpenFile<File>,
+  error: PapilioError,
+): Promise<ParityReport> {
+  const infinite = Number.POSITIVE_INFINITY;
+  const base = await attempt(async () => {
+    const session = await open(await files.base());
+    try {
+      for (const sample of samples) await answersOf(sample, session);
+    } finally {
+      await session.release();
+    }
+  });
+  const isModel = base instanceof PapilioError;
+  return {
+    ...{ verdict: isModel ? 'unchecked' : 'failed', maxAbs: infinite, maxRel: infinite, bound: FLOAT_BOUND },
+    ...{ base: null, rounding: null, output: samples[0]!.output, worst: samples[0]!.what },
+    ...{ samples: 0, values: 0, provider: null },
+    sentence: isModel
+      ? `The merged file was not checked: this model does not run here even without the adapter (${reasonOf(error)}). Run it where it is used, and compare, before relying on it.`
+      : `The merged file does not run although the model without the adapter does: ${reasonOf(error)}.`,
+  };
+}
+
+const reasonOf = ({ message }: PapilioError): string => message.replace(/\.$/, '');
+
+type Measured = Omit<ParityReport, 'verdict' | 'sentence'>;
+
+const scientific = (value: number): string => (Number.isFinite(value) ? value.toExponential(1) : 'infinity');
+
+function boundSentence({ bound, base, rounding }: Measured): string {
+  if (base === null || bound === FLOAT_BOUND) return scientific(bound);
+  const own =
+    rounding !== null && rounding > base
+      ? `${scientific(rounding)}, which rounding the same weights does to the unadapted model`
+      : `${scientific(base)}, which the file's own precision does to the unadapted model`;
+  return `${scientific(bound)}, ${ROUNDING_FACTOR} times ${own}`;
+}
+
+function passedSentence(measured: Measured): string {
+  const { maxAbs, maxRel, output, samples, values, provider } = measured;
+  return `The merged file answers as the trained model does: ${output} max|a−b| ${scientific(maxAbs)}, relative ${scientific(maxRel)}; allowed: ${boundSentence(measured)} (${values} numbers of ${samples} ${samples === 1 ? 'batch' : 'batches'}, onnxruntime ${provider}).`;
+}
+
+function failedSentence(measured: Measured): string {
+  const { maxAbs, maxRel, output, worst } = measured;
+  const far = Number.isFinite(maxAbs)
+    ? `differs by up to ${scientific(maxAbs)}, ${scientific(maxRel)} of its largest value,`
+    : 'holds values that are not numbers, or infinities on one side only,';
+  return `The merged file does not compute what was trained: its output ${output} ${far} on ${worst}; allowed: ${boundSentence(measured)}. Do not use the file; the adapter is kept.`;
 }

@@ -14,6 +14,7 @@ import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { Comparison } from './compareProtocol.ts';
 import type { DataPreview, DataReport, DataSource } from './dataProtocol.ts';
 import type { ForecastReport } from './forecastReport.ts';
+import type { ParitySample } from './parity.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { ShelfCommand, ShelfReport, ShelfScore } from './shelf/types.ts';
 import type { SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
@@ -222,9 +223,14 @@ export interface MergeReport {
   readonly changedInitializers: readonly string[];
   /** What writing did to each changed weight: exact, rounded, or in codes again. */
   readonly written: readonly WrittenWeight[];
+  /** The file keeps or computes something in fewer than 32 bits, so that the bound of parity must be measured. */
+  readonly rounds: boolean;
   /** config.json, tokenizer and preprocessor as they go with the merged model. */
   readonly sidecars: readonly NamedFile[];
 }
+
+/** Whose merged file it is: that of the open run, or of the adapters on the shelf. */
+export type MergedOf = 'run' | 'shelf';
 
 /** The trainer, one run at a time. Every method rejects with an {@link ErrorReport}-like PapilioError. */
 export interface TrainerApi {
@@ -267,23 +273,15 @@ export interface TrainerApi {
   merge(quantised?: QuantisedMerge): Promise<MergeReport>;
   /** The file that training began from, weights inside, with the head that the data asked for; that is new where the classes are others. */
   baseModel(): Promise<{ readonly onnx: Blob; readonly hasNewHead: boolean }>;
-  /** The trainer's own logits and the inputs they came from, for parity with onnxruntime. */
-  paritySample(): Promise<{
-    readonly inputs: Readonly<
-      Record<
-        string,
-        {
-          readonly dtype: 'float32' | 'int32';
-          readonly dims: readonly number[];
-          readonly data: Float32Array | Int32Array;
-        }
-      >
-    >;
-    readonly output: string;
-    /** Inputs that the file calls otherwise. */
-    readonly names: Readonly<Record<string, string>>;
-    readonly logits: Float32Array;
-  }>;
+  /** The trainer's own answers and the inputs they came from, of the run or of the opened adapters, for parity with onnxruntime. */
+  paritySamples(of: MergedOf, withBase: boolean): Promise<readonly ParitySample[]>;
+  /** A file that a merged one is checked beside: the unadapted one, or with a seed the same with last bits of its rounded weights moved. */
+  parityFile(
+    of: MergedOf,
+    written: readonly WrittenWeight[],
+    quantised: QuantisedMerge,
+    seed?: number,
+  ): Promise<Blob | null>;
   /**
    * Methods at equal parameters, beside the open run, which is paused and otherwise left alone. Resolves at the end, or early after
    * {@link TrainerApi.stopSweep} or when a run is opened, played or closed; what was finished has been told by then.

@@ -26,7 +26,9 @@ import { limitsOf } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
 import { mergedWeights, mergeModel } from './mergedWeights.ts';
-import { mergeReport } from './mergeReport.ts';
+import { mergeReport, parityFiles } from './mergeReport.ts';
+import { checkParity, type OpenFile, type ParityReport, type ParitySample } from './parity.ts';
+import { paritySamples } from './paritySamples.ts';
 import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
 import type { OpenedData, OpenedModel, Surroundings } from './source.ts';
@@ -75,9 +77,18 @@ export interface Session {
   inspect(module: string): Promise<Inspection>;
   adapter(): Promise<Adapter>;
   exportAdapter(): Promise<ReturnType<typeof writeAdapter>>;
-  /** @throws PapilioError('non-finite') rather than write a weight that is not a number */
-  /** The merged file as one array, with its sidecars. */
+  /**
+   * The merged file as one array, with its sidecars; whether it computes what was trained, {@link Session.mergeChecked} says.
+   * @throws PapilioError('non-finite') rather than write a weight that is not a number
+   */
   merge(quantised?: QuantisedMerge): Promise<MergedFile>;
+  /** The same, compared with the trainer on held-out examples in onnxruntime, which `open` opens. */
+  mergeChecked(
+    open: OpenFile<Uint8Array>,
+    quantised?: QuantisedMerge,
+  ): Promise<MergedFile & { readonly parity: ParityReport }>;
+  /** The trainer's answers to the examples that merged files are compared on. */
+  paritySamples(withBase: boolean): Promise<ParitySample[]>;
   /** The same before it is encoded: its weights are views of the file, but for those that changed. */
   mergeModel(quantised?: QuantisedMerge): Promise<Merged>;
   destroy(): void;
@@ -151,6 +162,14 @@ export async function openSession(
       return mergeModel(model, await mergedWeights(plan, parameters, engine.once, await packed()), quantised);
     });
 
+  const mergeWhole = async (quantised?: QuantisedMerge): Promise<MergedFile> =>
+    mergeReport(opened, model, await merged(quantised), encodeModel);
+  const samples = (withBase: boolean) =>
+    lock(async () => {
+      await engine.settle();
+      return paritySamples({ engine, dataset, batches, model }, withBase);
+    });
+
   return {
     setup,
     opened,
@@ -187,9 +206,13 @@ export async function openSession(
       return writeAdapter(toTorch(await adapter(), model.modules), chosenTargets(plan));
     },
     mergeModel: merged,
-    async merge(quantised) {
-      return mergeReport(opened, await merged(quantised), encodeModel);
+    merge: mergeWhole,
+    async mergeChecked(open, quantised = 'requantise') {
+      const made = await mergeWhole(quantised);
+      const files = parityFiles(model, made, quantised, encodeModel);
+      return { ...made, parity: await checkParity(await samples(files.rounds), files, open) };
     },
+    paritySamples: samples,
     destroy: () => engine.destroy(),
   };
 }

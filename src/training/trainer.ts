@@ -6,8 +6,7 @@ import { classifyPixels, compare } from './compare.ts';
 import { errorReport } from './errorReport.ts';
 import { forecastReport } from './fitting.ts';
 import { limitsOf } from './forecast.ts';
-import { fileOf, mergeReport } from './mergeReport.ts';
-import { paritySample } from './parity.ts';
+import { fileOf, mergeReport, parityFiles } from './mergeReport.ts';
 import { previewData } from './previewData.ts';
 import { probeSpeed } from './probe.ts';
 import type { RunState, TrainerApi, TrainerEvent } from './protocol.ts';
@@ -189,27 +188,18 @@ export function createTrainer(around: Surroundings): TrainerApi {
     continueInPython: () => sessionProject(current()),
     async merge(quantised) {
       const session = current();
-      return mergeReport(session.opened, await session.mergeModel(quantised), fileOf);
+      return mergeReport(session.opened, session.model, await session.mergeModel(quantised), fileOf);
     },
     async baseModel() {
       const { model, setup } = current();
       return { onnx: fileOf(model.onnx), hasNewHead: model.onnx !== setup.first.model.onnx };
     },
-    async paritySample() {
-      const sample = await paritySample(current());
-      return {
-        output: sample.output,
-        names: sample.names,
-        logits: sample.logits,
-        inputs: Object.fromEntries(
-          Object.entries(sample.inputs).map(([name, t]) => [
-            name,
-            t.dtype === 'float32'
-              ? { dtype: 'float32' as const, dims: t.dims, data: t.data as Float32Array }
-              : { dtype: 'int32' as const, dims: t.dims, data: t.data as Int32Array },
-          ]),
-        ),
-      };
+    paritySamples: async (of, withBase) =>
+      of === 'run' ? current().paritySamples(withBase) : shelf.paritySamples(withBase),
+    async parityFile(of, written, quantised, seed) {
+      const model = of === 'run' ? current().model : shelf.model();
+      const files = parityFiles(model, { onnx: new Blob(), written }, quantised, fileOf);
+      return seed === undefined ? files.base() : files.moved(seed);
     },
     async sweepMethods(request, events) {
       sweeping?.abort();

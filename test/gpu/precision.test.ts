@@ -24,7 +24,6 @@ import { fuse } from '../../src/ops/fuse.ts';
 import { cast, dequantize, gather, linear, matmul } from '../../src/ops/index.ts';
 import { forecastSetup } from '../../src/training/fitting.ts';
 import { limitsOf } from '../../src/training/forecast.ts';
-import { checkParity, paritySample } from '../../src/training/parity.ts';
 import type { ModelSource } from '../../src/training/protocol.ts';
 import { quantiseFile } from '../tools/quantiseFile.ts';
 import { testDevice } from './device.ts';
@@ -115,11 +114,12 @@ test.each(cases)('$method on $form loaded as $precision, $quantised', async (run
     expect(Math.abs(stats.peakBytes / forecast.bytes.peak - 1)).toBeLessThan(0.1);
     expect(forecast.dispatchesPerStep).toBe(stats.dispatchesPerStep);
 
-    const { onnx, written } = await session.merge(run.quantised);
-    const ort = await openOrt(onnx, { providers: ['wasm'] });
-    const { maxRel } = await checkParity(await paritySample(session), ort);
-    await ort.release();
-    expect(maxRel).toBeLessThan(run.tolerance);
+    const { written, parity } = await session.mergeChecked(
+      (file) => openOrt(file, { providers: ['wasm'] }),
+      run.quantised,
+    );
+    expect(parity.maxRel).toBeLessThan(run.tolerance);
+    expect(parity.verdict, parity.sentence).toBe('passed');
     const codes = written.filter((w) => w.how === 'requantised');
     expect(codes.length > 0).toBe(run.form === 'q4 file' && run.quantised === 'requantise');
     for (const w of codes) expect(w.relativeError).toBeLessThan(0.12);

@@ -19,7 +19,6 @@ import { decodeModel } from '../../src/onnx/decode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { tensorToF32 } from '../../src/onnx/values.ts';
 import { readGiven } from '../../src/training/givenFiles.ts';
-import { checkParity, paritySample } from '../../src/training/parity.ts';
 import type { Session } from '../../src/training/session.ts';
 import { losses, openTiny, type TinyRun, tinyLanguage, tinyText, tinyVision } from './tinyRuns.ts';
 
@@ -188,12 +187,12 @@ function farthest(a: OnnxModel, b: OnnxModel): number {
 const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
 
 async function checkMerge(run: Case, session: Session): Promise<void> {
-  const { onnx, changedInitializers } = await session.merge();
-  const ort = await openOrt(onnx, { providers: ['wasm'] });
-  const { maxRel } = await checkParity(await paritySample(session), ort);
-  await ort.release();
-  expect(maxRel).toBeLessThanOrEqual(1e-4);
-  expect(maxRel).toBeGreaterThan(0);
+  const { onnx, changedInitializers, parity } = await session.mergeChecked((file) =>
+    openOrt(file, { providers: ['wasm'] }),
+  );
+  expect(parity.verdict, parity.sentence).toBe('passed');
+  expect(parity.bound).toBe(1e-4);
+  expect(parity.maxRel).toBeGreaterThan(0);
 
   const base = session.model.onnx.graph.initializers;
   const merged = decodeModel(onnx).graph.initializers;

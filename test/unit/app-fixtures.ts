@@ -160,6 +160,7 @@ export function fakeTrainer(): FakeTrainer {
     shelfMerge: unused,
     shelfFiles: unused,
     baseModel: unused,
-    paritySample: unused,
+    paritySamples: unused,
+    parityFile: unused,
   };
 }

@@ -11,8 +11,11 @@ import { createBuilder } from '../../graph/builder.ts';
 import { schedule } from '../../graph/schedule.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { fuse } from '../../ops/fuse.ts';
+import type { Engine, Which } from '../engine.ts';
 import { evaluateHeld } from '../evaluation.ts';
 import { emitLossSum, labelsType } from '../loss.ts';
+import type { ParitySample } from '../parity.ts';
+import { paritySamples } from '../paritySamples.ts';
 import type { EvalMetric } from '../protocol.ts';
 import { names } from '../stepGraph.ts';
 import { lossOf } from '../tasks.ts';
@@ -65,41 +68,58 @@ function graphOf(bound: Bound, batch: number, sequence: number, how: Applied, wi
   return g.finish(withLogits ? { loss, logits } : { loss });
 }
 
-/** The task's own measure on the held-out examples; `step` of the result is 0. */
-export async function scoreHeld(device: Device, bound: Bound, how: Applied): Promise<EvalMetric> {
-  const { task, dataset, batches } = bound;
-  const { batchSize, evalExamples } = task.training;
+/** Forward passes over held-out batches: of the bound model alone, and with everything that is applied. */
+async function withPasses<T>(
+  device: Device,
+  bound: Bound,
+  how: Applied,
+  task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
+): Promise<T> {
+  const { batchSize } = bound.task.training;
   const store = createStore(device);
   const programs = new Map<string, Program>();
-  const programAt = async (sequence: number, withLogits: boolean): Promise<Program> => {
-    const key = `${sequence} ${withLogits}`;
+  const programAt = async (which: Which, sequence: number, withLogits: boolean): Promise<Program> => {
+    const key = `${which} ${sequence} ${withLogits}`;
     let program = programs.get(key);
     if (!program) {
-      const graph = graphOf(bound, batchSize, sequence, how, withLogits);
+      const applied = which === 'base' ? nothingApplied : how;
+      const graph = graphOf(bound, batchSize, sequence, applied, withLogits);
       program = await compile(device, store, schedule(fuse(graph), device.caps));
       programs.set(key, program);
     }
     return program;
   };
   try {
-    return await evaluateHeld(
-      {
-        async evaluate(_which, batch, logits) {
-          const program = await programAt(batch.sequence ?? batches.sequence, logits);
-          for (const [name, tensor] of Object.entries(batch.inputs)) program.write(name, tensor.data);
-          program.write(names.labels, batch.labels);
-          program.run();
-          const loss = (await program.read(names.loss))[0]!;
-          return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
-        },
+    return await task({
+      async evaluate(which, batch, logits) {
+        const program = await programAt(which, batch.sequence ?? bound.batches.sequence, logits);
+        for (const [name, tensor] of Object.entries(batch.inputs)) program.write(name, tensor.data);
+        program.write(names.labels, batch.labels);
+        program.run();
+        const loss = (await program.read(names.loss))[0]!;
+        return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
       },
-      dataset,
-      batches,
-      'adapted',
-      { step: 0, limit: evalExamples },
-    );
+    });
   } finally {
     for (const program of programs.values()) program.destroy();
     store.destroy();
   }
 }
+
+/** The task's own measure on the held-out examples; `step` of the result is 0. */
+export const scoreHeld = (device: Device, bound: Bound, how: Applied): Promise<EvalMetric> =>
+  withPasses(device, bound, how, (engine) =>
+    evaluateHeld(engine, bound.dataset, bound.batches, 'adapted', {
+      step: 0,
+      limit: bound.task.training.evalExamples,
+    }),
+  );
+
+/** What a merged file is compared on, as in a run. */
+export const samplesHeld = (
+  device: Device,
+  bound: Bound,
+  how: Applied,
+  withBase: boolean,
+): Promise<ParitySample[]> =>
+  withPasses(device, bound, how, (engine) => paritySamples({ engine, ...bound }, withBase));

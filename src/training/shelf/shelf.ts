@@ -23,16 +23,18 @@ import {
 import { doSteps, startWeights, type WeightState } from '../../adapters/set/weights.ts';
 import type { Device } from '../../gpu/device.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
+import type { LoadedModel } from '../../models/load.ts';
 import { readGiven } from '../givenFiles.ts';
 import { inspectModule } from '../inspect.ts';
 import { mergeModel } from '../mergedWeights.ts';
 import { fileOf, mergeReport } from '../mergeReport.ts';
+import type { ParitySample } from '../parity.ts';
 import type { EvalMetric, Inspection, MergeReport, NamedFile } from '../protocol.ts';
 import { graphRunner } from '../runGraph.ts';
 import type { Surroundings } from '../source.ts';
 import { type Bound, fitToBound, memberOf, openBound } from './bound.ts';
 import { freeName, readDropped } from './reading.ts';
-import { type Applied, nothingApplied, replaced, scoreHeld } from './score.ts';
+import { type Applied, nothingApplied, replaced, samplesHeld, scoreHeld } from './score.ts';
 import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from './types.ts';
 
 export interface Shelf {
@@ -42,6 +44,10 @@ export interface Shelf {
   inspect(name: string, module: string): Promise<Inspection>;
   /** The model's file with what is merged, or, if nothing is, with the active adapters. */
   mergeOut(): Promise<MergeReport>;
+  /** What the merged file is compared on: the trainer's answers with everything as it stands. */
+  paritySamples(withBase: boolean): Promise<readonly ParitySample[]>;
+  /** The bound model, unadapted. */
+  model(): LoadedModel;
   /** One adapter as a folder, several as its subfolders. */
   files(names: readonly string[]): Promise<readonly NamedFile[]>;
 }
@@ -193,6 +199,18 @@ export function createShelf(around: Surroundings, device: () => Promise<Device>)
     weights: state.weights,
   });
 
+  /** What stands with the active adapters merged as well. */
+  const merging = async (): Promise<Applied> => {
+    const how = standing();
+    if (how.active.length > 0) {
+      const { steps } = merge(state.set, { safe: true });
+      const start = state.weights ?? startWeights(bound().parameters);
+      return { ...how, weights: await doSteps(start, steps, members, once) };
+    }
+    if (state.set.merged.length > 0) return how;
+    return fail('bad-argument', 'No adapter is active or merged, so the model would be as it was.');
+  };
+
   /** As if only these were on the model. */
   const alone = (names: readonly string[]): Applied => {
     let set = noSet;
@@ -239,15 +257,15 @@ export function createShelf(around: Surroundings, device: () => Promise<Device>)
     mergeOut: () =>
       inTurn(async () => {
         const { opened, model } = bound();
-        let how = standing();
-        if (how.active.length > 0) {
-          const { steps } = merge(state.set, { safe: true });
-          const start = state.weights ?? startWeights(bound().parameters);
-          how = { ...how, weights: await doSteps(start, steps, members, once) };
-        } else if (state.set.merged.length === 0)
-          fail('bad-argument', 'No adapter is active or merged, so the model would be as it was.');
-        return mergeReport(opened, mergeModel(model, replaced(how), 'requantise'), fileOf);
+        return mergeReport(opened, model, mergeModel(model, replaced(await merging()), 'requantise'), fileOf);
       }),
+    paritySamples: (withBase) =>
+      inTurn(async () => {
+        // Several adapters may answer otherwise before merging than after it, as PEFT's do; then the merged weights count.
+        const how = standing().active.length > 1 ? { ...(await merging()), active: [] } : standing();
+        return samplesHeld(await device(), bound(), how, withBase);
+      }),
+    model: () => bound().model,
     files: (names) =>
       inTurn(async () => {
         const [only] = names;

@@ -3,6 +3,7 @@ import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import type { ShelfView } from '../../app/shelf.ts';
 import { FileDrop } from '../parts/FileDrop.tsx';
+import { ParityVerdict } from '../parts/ParityVerdict.tsx';
 import { scoreText } from '../train/Figures.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 import { AdapterItem } from './AdapterItem.tsx';
@@ -53,7 +54,7 @@ export function Adapters() {
 function Together({ view }: { readonly view: ShelfView }) {
   const { shelf } = usePage();
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
-  const { ticked, active, merged, enabled, standing, warnings, rows } = view;
+  const { ticked, active, merged, enabled, standing, parity, warnings, rows } = view;
   const isBusy = view.busy !== null;
   const fitting = ticked.filter((name) => rows.find((row) => row.name === name)?.fit?.reason === null);
   const isOff = isBusy || fitting.length === 0 || fitting.length < ticked.length;
@@ -127,6 +128,7 @@ function Together({ view }: { readonly view: ShelfView }) {
           </p>
         </>
       ) : null}
+      {parity === null ? null : <ParityVerdict parity={parity} />}
       <ShelfError view={view} at="model" />
       {warnings.map((warning) => (
         <p key={warning} className="warning">

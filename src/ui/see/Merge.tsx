@@ -1,43 +1,14 @@
 /** Merge into the ONNX file, check it against onnxruntime, take everything away. */
 import { Button } from 'react-aria-components';
+import { mergedName } from '../../app/checkMerged.ts';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../app/exports.ts';
 import { bytes } from '../../app/format.ts';
-import type { MergeResult } from '../../app/stores.ts';
 import { Icon } from '../parts/Icon.tsx';
+import { ParityVerdict } from '../parts/ParityVerdict.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 import { Python } from './Python.tsx';
 import { RunIt } from './RunIt.tsx';
 import { Written } from './Written.tsx';
-
-/** Parity that a merged file should reach, max|a−b| / max|b|: files of 16 bits compute in them, and codes are rounded once more. */
-const WANTED = { exact: 1e-4, f16: 1e-2 } as const;
-
-function wantedOf(written: MergeResult['written']): number | null {
-  if (written.some(({ how }) => how === 'requantised')) return null;
-  return written.some(({ how }) => how !== 'exact') ? WANTED.f16 : WANTED.exact;
-}
-
-function Verdict({ merged }: { readonly merged: MergeResult }) {
-  if (merged.parity === null) return null;
-  const { maxRel, provider } = merged.parity;
-  const wanted = wantedOf(merged.written);
-  if (wanted === null)
-    return (
-      <p className="verdict">
-        Requantising moved the answers by {maxRel.toExponential(1).replace('e', ' e')} of their largest
-        (onnxruntime {provider}); layers kept in floats would not move them.
-      </p>
-    );
-  const isGood = maxRel <= wanted;
-  return (
-    <p className={isGood ? 'verdict is-good' : 'verdict is-bad'}>
-      <Icon name={isGood ? 'check' : 'cross'} />
-      {isGood
-        ? `The merged file answers as the trained model does (within ${wanted === WANTED.exact ? '1e-4' : '1e-2'}, onnxruntime ${provider}).`
-        : `The merged file differs by more than ${wanted === WANTED.exact ? '1e-4' : '1e-2'}; do not rely on it and please report this.`}
-    </p>
-  );
-}
 
 export function Merge() {
   const page = usePage();
@@ -78,11 +49,15 @@ export function Merge() {
                   <dd>{merged.parity.maxAbs.toExponential(1).replace('e', ' e')}</dd>
                 </div>
                 <div className="figure">
+                  <dt>Allowed</dt>
+                  <dd>{merged.parity.bound.toExponential(1).replace('e', ' e')}</dd>
+                </div>
+                <div className="figure">
                   <dt>Weights changed</dt>
                   <dd>{merged.changed.length}</dd>
                 </div>
               </dl>
-              <Verdict merged={merged} />
+              <ParityVerdict parity={merged.parity} />
               <Written written={merged.written} />
               {merged.step === step ? null : (
                 <p className="warning">
@@ -103,6 +78,7 @@ function Downloads() {
   const page = usePage();
   const current = useRun((s) => s.current);
   const merged = useRun((s) => s.merged);
+  const parity = merged?.parity ?? null;
   const hasRun = useRun((s) => s.open !== null);
   const task = useRun((s) => s.open?.model.task ?? null);
   const smoothing = useUi((s) => s.smoothing);
@@ -115,18 +91,28 @@ function Downloads() {
       <ul className="downloads">
         <Item
           title="Merged model"
-          detail={merged === null ? 'after merging' : `${current.name}.onnx, ${bytes(merged.onnx.size)}`}
-          isDisabled={merged === null}
-          onPress={() => merged !== null && saveFile(`${current.name}.onnx`, merged.onnx)}
+          detail={
+            merged === null
+              ? 'after merging'
+              : parity === null
+                ? 'after the check'
+                : `${mergedName(current.name, parity)}, ${bytes(merged.onnx.size)}, of step ${merged.step}`
+          }
+          isDisabled={parity === null}
+          onPress={() =>
+            merged !== null && parity !== null && saveFile(mergedName(current.name, parity), merged.onnx)
+          }
         />
         <Item
           title="Folder"
           detail={
             merged === null
               ? 'after merging'
-              : 'for transformers.js and the Hub: onnx/model.onnx, config.json, tokenizer'
+              : parity?.verdict !== 'passed'
+                ? 'once the merged file has passed its check'
+                : 'for transformers.js and the Hub: onnx/model.onnx, config.json, tokenizer'
           }
-          isDisabled={merged === null}
+          isDisabled={parity?.verdict !== 'passed'}
           onPress={() => void page.running.saveFolder()}
         />
         <Item

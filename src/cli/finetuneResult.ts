@@ -1,0 +1,209 @@
+/** The end of `finetune`: merge, check the merged file, say what came of the run, write everything. */
+import { join } from 'node:path';
+import process from 'node:process';
+import { PapilioError } from '../lib/errors.ts';
+import { median } from '../lib/statistics.ts';
+import { metricsCsv } from '../training/evaluation.ts';
+import type { Forecast } from '../training/forecastReport.ts';
+import { type Outcome, outcomeOf } from '../training/outcome.ts';
+import type { ParityReport } from '../training/parity.ts';
+import type { DataReport, EvalMetric, RunRequest } from '../training/protocol.ts';
+import { sessionProject } from '../training/python.ts';
+import type { MergedFile, Session } from '../training/session.ts';
+import { hubFolder } from '../training/sidecars.ts';
+import type { Executor } from './executor.ts';
+import type { FinetuneValues } from './finetuneOptions.ts';
+import { sideBySide } from './forecast.ts';
+import { describeWritten, exitCodeOf, openMerged, placeOf } from './mergedFile.ts';
+import { writeProject } from './python.ts';
+import { writeBytes } from './runtime.ts';
+
+/** A run of the command: what it was asked and how it began. */
+export interface RunOfCommand {
+  readonly values: FinetuneValues;
+  readonly request: RunRequest;
+  readonly on: Executor;
+  readonly data: DataReport;
+  readonly forecast: Forecast | null;
+  /** Scores of the model without an adapter, and of what the run began with. */
+  readonly before: EvalMetric;
+  readonly start: EvalMetric;
+}
+
+/** `accuracy 0.9 on 20 examples`. */
+export const scoreOf = ({ metric, value, examples }: EvalMetric): string =>
+  `${metric} ${value.toFixed(4)} on ${examples} examples`;
+
+/** What every run.json says of the run's settings. */
+export const settingsOf = ({ values, request, on }: RunOfCommand) => ({
+  method: request.method,
+  model: values.model,
+  data: values.data,
+  dataOptions: request.data.options ?? {},
+  config: request.config,
+  training: request.training,
+  runtime: on.runtime,
+  device: on.info,
+  date: new Date().toISOString(),
+});
+
+/** @returns the exit code: 1 where the merged file does not compute what was trained */
+export async function finishRun(
+  session: Session,
+  run: RunOfCommand,
+  say: (line: string) => void,
+): Promise<number> {
+  const { values, forecast } = run;
+  const { out } = values;
+  const after = await scoreAtEnd(session, run.before);
+  const trainedPeak = session.engine.stats?.peakBytes ?? 0;
+  const adapter = await session.exportAdapter();
+  // Before merging, which may fail: what was trained is not lost with it.
+  await writeBytes(join(out, 'adapter_config.json'), adapter['adapter_config.json']);
+  await writeBytes(join(out, 'adapter_model.safetensors'), adapter['adapter_model.safetensors']);
+  const merged = await mergeOrKeep(session, run);
+  const outcome = outcomeOf(factsOf(session, run, after));
+  const result = resultOf(session, run, after, merged, outcome);
+  await writeAll(session, run, merged, result, adapter.warnings, outcome);
+  for (const line of [...adapter.warnings, ...outcome.remarks]) process.stderr.write(`${line}\n`);
+  say(`after:  held-out ${scoreOf(after)}`);
+  if (merged.parity.verdict === 'passed') say(merged.parity.sentence);
+  else process.stderr.write(`${merged.parity.sentence}\n`);
+  if (forecast) say(sideBySide(forecast, { peakBytes: trainedPeak, secondsPerStep: result.secondsPerStep }));
+  for (const line of [...describeRounding(session), ...describeWritten(merged.written)]) say(line);
+  say(`written to ${out}`);
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  return exitCodeOf(merged.parity);
+}
+
+/** Merges and checks. What cannot be merged ends the run, with its curve and adapter written. */
+async function mergeOrKeep(session: Session, run: RunOfCommand): Promise<Checked> {
+  const { out, quantised } = run.values;
+  try {
+    return await session.mergeChecked(openMerged, quantised);
+  } catch (error) {
+    const { steps, evals } = session.history;
+    const { kind, message, details } =
+      error instanceof PapilioError ? error : new PapilioError('internal', String(error));
+    await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals));
+    const record = {
+      ...{ ...settingsOf(run), status: 'failed', steps: session.position().step },
+      ...{ loss: { curve: steps.map((s) => s.loss) }, evaluations: evals, error: { kind, message } },
+    };
+    await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
+    if (kind === 'internal') throw error;
+    throw new PapilioError(kind, `${message} The adapter is kept in ${out}.`, details);
+  }
+}
+
+/** The last evaluation if it is of the end and on the examples of the first one, else a new one. */
+async function scoreAtEnd(session: Session, before: EvalMetric): Promise<EvalMetric> {
+  const last = session.history.evals.at(-1);
+  const { step } = session.position();
+  return last?.step === step && last.examples === before.examples ? last : session.evaluate('adapted');
+}
+
+const factsOf = (session: Session, { request, data, start }: RunOfCommand, after: EvalMetric) => {
+  const { plan, setup } = session;
+  return {
+    ...{ before: start, after, steps: session.history.steps, training: request.training },
+    method: { id: setup.method.id, startLearningRate: setup.method.start.learningRate },
+    config: { ...plan.config },
+    trainExamples: data.trainExamples,
+    classes: data.labels.length > 0 ? data.labels.length : null,
+    layers: plan.groups.flatMap(({ layers }) => layers),
+  };
+};
+
+type Checked = MergedFile & { readonly parity: ParityReport };
+
+function resultOf(
+  session: Session,
+  { values, request, before, forecast, on }: RunOfCommand,
+  after: EvalMetric,
+  { parity }: Checked,
+  outcome: Outcome,
+) {
+  const { steps } = session.history;
+  const curve = steps.map((s) => s.loss);
+  const gaps = steps.slice(1).map((s, i) => s.seconds - steps[i]!.seconds);
+  const { stats } = session.engine;
+  return {
+    ...{ method: request.method, model: values.model, data: values.data, seed: request.training.seed },
+    /** `done`, or that the merged file failed its check or could not be checked. */
+    status: parity.verdict === 'passed' ? 'done' : parity.verdict,
+    endedWorse: outcome.isWorse,
+    steps: session.position().total,
+    loss: { first: curve[0] ?? null, last: curve.at(-1) ?? null, curve },
+    eval: {
+      metric: after.metric,
+      before: before.value,
+      after: after.value,
+      examples: after.examples,
+      ...(after.others ? { others: { before: before.others, after: after.others } } : {}),
+    },
+    trainable: session.counts,
+    secondsPerStep: gaps.length > 0 ? median(gaps) : (steps[0]?.seconds ?? 0),
+    dispatchesPerStep: stats?.dispatchesPerStep ?? null,
+    submitsPerStep: stats?.submitsPerStep ?? null,
+    peakBytes: stats?.peakBytes ?? null,
+    forecast,
+    parity,
+    adapter: { vendor: on.info.vendor, architecture: on.info.architecture },
+    out: values.out,
+  };
+}
+
+async function writeAll(
+  session: Session,
+  run: RunOfCommand,
+  merged: Checked,
+  result: ReturnType<typeof resultOf>,
+  warnings: readonly string[],
+  outcome: Outcome,
+): Promise<void> {
+  const { values, data } = run;
+  const { out } = values;
+  const { steps, evals } = session.history;
+  const record = {
+    ...result,
+    ...settingsOf(run),
+    dataset: data,
+    evaluations: evals,
+    changedInitializers: merged.changedInitializers,
+    written: merged.written,
+    warnings: [...session.warnings, ...warnings],
+    remarks: outcome.remarks,
+  };
+  await writeBytes(await placeOf(join(out, 'model.onnx'), merged.parity), merged.onnx);
+  await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals, merged.parity));
+  await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
+  for (const file of merged.sidecars) await writeBytes(join(out, file.name), file.bytes);
+  if (values.folder !== undefined && merged.parity.verdict === 'passed') {
+    for (const file of hubFolder(merged.onnx, merged.sidecars))
+      await writeBytes(join(values.folder, file.name), file.bytes);
+  }
+  if (values.python !== undefined) await writeProject(await sessionProject(session), values.python);
+}
+
+/** How far rounding while loading moved the weights from those of the file. */
+function describeRounding({ model }: Session): string[] {
+  const rounded = model.parameters.filter((p) => p.rounded);
+  if (rounded.length === 0) return [];
+  const file = new Map(model.at('file').parameters.map((p) => [p.name, p]));
+  let worst = { name: '', error: 0 };
+  for (const { name, load } of rounded) {
+    const exact = file.get(name)?.load();
+    if (!exact) continue;
+    let [error, norm] = [0, 0];
+    load().forEach((v, i) => {
+      error += (v - exact[i]!) ** 2;
+      norm += exact[i]! ** 2;
+    });
+    const relative = norm > 0 ? Math.sqrt(error / norm) : 0;
+    if (relative > worst.error) worst = { name, error: relative };
+  }
+  return [
+    `${rounded.length} weights were rounded to ${model.precision} while loading, and are so in the merged file; the worst is ${worst.name}: relative ${worst.error.toExponential(1)}`,
+  ];
+}

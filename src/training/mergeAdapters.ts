@@ -1,0 +1,166 @@
+/** Adapter files merged into a model without training, each into the weights that the one before left; and the answers to check it by. */
+import { chooseAdapter } from '../adapters/choose.ts';
+import { fitAdapter } from '../adapters/fit.ts';
+import { emitTrainables, inject } from '../adapters/inject.ts';
+import type { LoadedAdapter } from '../adapters/peft.ts';
+import { type AdapterPlan, type BaseParameter, emitBase, initialValues } from '../adapters/plan.ts';
+import { createBuilder } from '../graph/builder.ts';
+import type { Value } from '../graph/types.ts';
+import type { FeedTensor } from '../inference/tensor.ts';
+import { fail } from '../lib/errors.ts';
+import { leastLimit } from '../models/contract.ts';
+import type { LoadedModel } from '../models/load.ts';
+import { madeInputs } from './madeInputs.ts';
+import { mergedWeights } from './mergedWeights.ts';
+import type { ParitySample } from './parity.ts';
+import type { RunGraph } from './runGraph.ts';
+import { fromTorch } from './torchLayout.ts';
+
+export interface MergedAdapters {
+  /** With a head of as many classes as the adapters bring. */
+  readonly model: LoadedModel;
+  /** By PyTorch name, in the engine's layout. */
+  readonly weights: ReadonlyMap<string, Float32Array>;
+  readonly warnings: readonly string[];
+  /** The only adapter, as it runs unmerged; null for several, whose merged weights are compared. */
+  readonly single: { readonly plan: AdapterPlan; readonly packed: Float32Array } | null;
+}
+
+/**
+ * @param run computes graphs: on a device, or in the interpreter
+ * @throws PapilioError as reading and fitting an adapter do
+ */
+export async function mergeAdapters(
+  opened: LoadedModel,
+  adapters: readonly LoadedAdapter[],
+  run: RunGraph,
+): Promise<MergedAdapters> {
+  const model = withHeadOf(opened, adapters);
+  const warnings = adapters.flatMap((adapter) => adapter.warnings);
+  const parameters = new Map<string, BaseParameter>(model.parameters.map((p) => [p.name, p]));
+  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+  const weights = new Map<string, Float32Array>();
+  let single: MergedAdapters['single'] = null;
+  for (const read of adapters) {
+    const adapter = fromTorch(read, model.modules);
+    warnings.push(...fitAdapter({ ...read, ...adapter }, model.targets, shapes).warnings);
+    const { plan } = chooseAdapter(
+      read.method,
+      read.config,
+      model.targets,
+      [...parameters.values()],
+      read.shared,
+    );
+    const packed = initialValues(plan, 0, parameters, adapter);
+    for (const [name, data] of await mergedWeights(plan, parameters, run, packed)) {
+      weights.set(name, data);
+      parameters.set(name, { name, shape: parameters.get(name)!.shape, load: () => data });
+    }
+    single = adapters.length === 1 ? { plan, packed } : null;
+  }
+  return { model, weights, warnings, single };
+}
+
+/** The model with a head of as many classes as the adapters bring, where they bring one. */
+function withHeadOf(model: LoadedModel, adapters: readonly LoadedAdapter[]): LoadedModel {
+  const sizes = model.head
+    ? adapters.flatMap(({ parameters }) => parameters.get(`${model.head}.weight`)?.shape[0] ?? [])
+    : [];
+  const [classes] = sizes;
+  if (classes === undefined) return model;
+  const other = sizes.find((size) => size !== classes);
+  if (other !== undefined) {
+    fail(
+      'malformed-adapter',
+      `One adapter brings a head of ${classes} classes and another one of ${other}; merge adapters that were trained for the same classes.`,
+    );
+  }
+  return model.withClasses(
+    Array.from({ length: classes }, (_, i) => String(i)),
+    0,
+  );
+}
+
+/** Examples of made-up inputs, and lengths where they are texts. */
+const BATCH = 3;
+const LENGTHS = [12, 5];
+
+/** Lengths that the model reads; one alone where its file fixes it. */
+function lengthsOf({ contract }: LoadedModel): number[] {
+  if (contract.exactly !== null) return [contract.exactly];
+  const most = leastLimit(contract.limits)?.tokens ?? Number.POSITIVE_INFINITY;
+  return [...new Set(LENGTHS.map((length) => Math.min(length, most)))];
+}
+
+/** Examples at a time, where the file fixes that. */
+function batchOf({ inputs }: LoadedModel): number {
+  const fixed = inputs.find(({ kind }) => kind === 'input_ids' || kind === 'pixel_values')?.dims[0];
+  return typeof fixed === 'number' ? fixed : BATCH;
+}
+
+/**
+ * What the merged file is compared on: the answers of the model with the adapter unmerged, or, of several adapters, with the merged weights
+ * in place.
+ * @param withBase also the unadapted model's
+ */
+export async function madeSamples(
+  { model, weights, single }: MergedAdapters,
+  run: RunGraph,
+  withBase: boolean,
+): Promise<ParitySample[]> {
+  const samples: ParitySample[] = [];
+  const batch = batchOf(model);
+  for (const [i, sequence] of lengthsOf(model).entries()) {
+    const { graph, logits } = model.build(batch, sequence);
+    const { data, mask } = madeInputs(graph, 1 + i, true);
+    const answer = async (adapted: boolean): Promise<Float32Array> => {
+      const g = createBuilder();
+      const trainables = !adapted
+        ? { adapters: new Map(), saved: new Map() }
+        : single
+          ? emitTrainables(g, single.plan, { training: false, initial: () => single.packed, base: graph })
+          : { adapters: new Map(), saved: replaced(weights, model, g) };
+      const out = inject(graph, g, trainables)(logits);
+      return (await run(g.finish({ logits: out }), data)).logits!;
+    };
+    const isPerPosition = logits.shape.length === 3 && logits.shape[1] === sequence;
+    const shapes = new Map(graph.inputs.map((input) => [input.name, input.shape]));
+    const inputs: Record<string, FeedTensor> = Object.fromEntries(
+      Object.entries(data).map(([name, values]) => [name, feedOf(values, shapes.get(name)!)]),
+    );
+    // A decoder needs no mask here; onnxruntime gets the one with padding, and the padding does not count.
+    if (mask && isPerPosition && !shapes.has('attention_mask'))
+      inputs.attention_mask = feedOf(mask, [batch, sequence]);
+    samples.push({
+      what: mask ? `made-up texts of up to ${sequence} tokens` : 'made-up inputs',
+      inputs,
+      names: model.feeds,
+      output: model.output,
+      adapted: await answer(true),
+      base: withBase ? await answer(false) : null,
+      counts: mask && isPerPosition ? Uint8Array.from(mask) : null,
+    });
+    if (!mask) break;
+  }
+  return samples;
+}
+
+const feedOf = (data: Float32Array | Int32Array, dims: readonly number[]): FeedTensor => ({
+  dtype: data instanceof Float32Array ? 'float32' : 'int32',
+  dims,
+  data,
+});
+
+function replaced(
+  weights: MergedAdapters['weights'],
+  model: LoadedModel,
+  g: ReturnType<typeof createBuilder>,
+): Map<string, Value> {
+  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+  return new Map(
+    [...weights].map(([name, data]) => [
+      name,
+      emitBase(g, { name, shape: shapes.get(name)!, load: () => data }),
+    ]),
+  );
+}

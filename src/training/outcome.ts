@@ -1,0 +1,148 @@
+/**
+ * What came of a run: whether it ends worse than it began, on the same held-out examples, and what in its own figures is the likely cause; and
+ * what a score that is no number means. Plain data in, sentences out; page and command line ask the same.
+ */
+import type { EvalMetric, StepMetric } from './protocol.ts';
+import type { TrainingSettings } from './settings.ts';
+
+/** What is known of a run once it has ended. */
+export interface RunFacts {
+  /** The model as the run began, and as it ended. */
+  readonly before: EvalMetric;
+  readonly after: EvalMetric;
+  readonly steps: readonly StepMetric[];
+  readonly method: { readonly id: string; readonly startLearningRate: number };
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: TrainingSettings;
+  readonly trainExamples: number;
+  /** Of a classifier. */
+  readonly classes: number | null;
+  /** Inputs and outputs of the adapted layers. */
+  readonly layers: readonly { readonly in: number; readonly out: number }[];
+}
+
+export interface Outcome {
+  /** The held-out score is worse at the end than it was at the beginning. */
+  readonly isWorse: boolean;
+  /** Sentences: that it is worse, the likely cause, what to try; and what scores mean that are no numbers. */
+  readonly remarks: readonly string[];
+}
+
+/** A score moves by so much, of its own size, without meaning anything. */
+const NOISE = 1e-3;
+/** Losses of so many steps are put together at either end of the curve. */
+const SOME_STEPS = 5;
+
+/** Accuracy grows as a model gets better; every other score falls. */
+export const isBetter = (metric: EvalMetric['metric'], a: number, b: number): boolean =>
+  metric === 'accuracy' ? a > b : a < b;
+
+function isWorse({ before, after }: RunFacts): boolean {
+  if (!Number.isFinite(after.value)) return Number.isFinite(before.value);
+  if (before.metric !== after.metric) return false;
+  if (before.value === after.value) return after.loss > before.loss * (1 + 10 * NOISE);
+  const noise = before.metric === 'accuracy' ? 0 : NOISE * Math.abs(before.value);
+  return isBetter(before.metric, before.value, after.value) && Math.abs(after.value - before.value) > noise;
+}
+
+export function outcomeOf(facts: RunFacts): Outcome {
+  const { before, after } = facts;
+  const scores = [scoreRemark('before training', before), scoreRemark('after training', after)].filter(
+    (remark) => remark !== null,
+  );
+  if (!isWorse(facts)) return { isWorse: false, remarks: scores };
+  const shown = (m: EvalMetric): string => (before.value === after.value ? m.loss : m.value).toPrecision(4);
+  const what = before.value === after.value ? 'loss' : before.metric;
+  return {
+    isWorse: true,
+    remarks: [
+      `The run ended worse than it began: held-out ${what} ${shown(before)} before, ${shown(after)} after, on the same ${after.examples} examples. ${likelyCause(facts)}`,
+      ...scores,
+    ],
+  };
+}
+
+/** What a score means that is infinite or not a number; null for one that is a number. */
+export function scoreRemark(when: string, { metric, value, loss, examples }: EvalMetric): string | null {
+  if (Number.isFinite(value)) return null;
+  if (Number.isNaN(value))
+    return `Held-out ${metric} ${when} is not a number: the model's answers to some of the ${examples} examples are not numbers, so its weights or activations overflow.`;
+  return Number.isFinite(loss)
+    ? `Held-out ${metric} ${when} is infinite: it is e to the mean loss, which is ${loss.toPrecision(4)}, and no number is large enough. The model is certain of wrong answers; compare by the loss.`
+    : `Held-out ${metric} ${when} is infinite: to some right answer among the ${examples} examples the model gives a probability of 0.`;
+}
+
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** The first cause that the run's own figures speak for, with what to try. */
+function likelyCause(facts: RunFacts): string {
+  const { steps } = facts;
+  if (steps.length === 0) return 'No step was made, so the adapter as it starts is the cause.';
+  const ends = Math.max(1, Math.min(SOME_STEPS, steps.length >> 1));
+  const losses = steps.map((s) => s.loss);
+  const [first, last] = [mean(losses.slice(0, ends)), mean(losses.slice(-ends))];
+  return (
+    startCause(facts) ??
+    (last > first * (1 + NOISE) ? rateCause(facts, first) : null) ??
+    guessingCause(facts, last) ??
+    spreadCause(facts, first, last)
+  );
+}
+
+/** FourierFT's scaling is made for layers of width 768; what one coefficient adds to an entry falls with the layer's size. */
+const FOURIER = { width: 768, scaling: 150 };
+
+function fourierScaling({
+  config,
+  layers,
+}: RunFacts): { times: number; fitting: number; width: string } | null {
+  const scaling = Number(config.scaling);
+  const [layer] = layers.toSorted((a, b) => a.in * a.out - b.in * b.out);
+  if (!layer || !(scaling > 0)) return null;
+  const fitting = (FOURIER.scaling * layer.in * layer.out) / FOURIER.width ** 2;
+  return { times: scaling / fitting, fitting, width: `${layer.in} × ${layer.out}` };
+}
+
+/** The adapter itself moves the model before anything is learnt. */
+function startCause(facts: RunFacts): string | null {
+  const { method, config, before, steps } = facts;
+  const moved = steps[0]!.loss > before.loss * 1.2 && steps[0]!.loss - before.loss > 0.1;
+  if (method.id !== 'fourierft') return null;
+  const found = fourierScaling(facts);
+  if (!found || found.times < 2) return null;
+  const random = config.init_weights !== true;
+  const start =
+    random && moved
+      ? `FourierFT starts at random coefficients, and the first step's loss was ${steps[0]!.loss.toPrecision(4)} already, against ${before.loss.toPrecision(4)} without the adapter: `
+      : 'FourierFT: ';
+  return `Likely cause: the scaling. ${start}a scaling of ${String(config.scaling)} weighs ${found.times.toPrecision(2)} times as much on layers of ${found.width} as ${FOURIER.scaling} does at width ${FOURIER.width}. Try "scaling": ${found.fitting.toPrecision(2)}${random ? ', or "init_weights": true, which starts without effect' : ', or a lower learning rate'}.`;
+}
+
+function rateCause({ training, method, steps }: RunFacts, first: number): string {
+  const { learningRate } = training;
+  const peak = steps.reduce((most, s) => (s.loss > most.loss ? s : most));
+  const norms = steps.map((s) => s.gradNorm);
+  const grew = Math.max(...norms) / Math.max(norms[0]!, 1e-12);
+  const usual = method.startLearningRate;
+  const next = learningRate > 2 * usual ? usual : learningRate / 5;
+  return `Likely cause: the learning rate. The training loss rose, from ${first.toPrecision(4)} to ${peak.loss.toPrecision(4)} at step ${peak.step}${grew > 10 ? `, and the gradient's norm to ${grew.toPrecision(2)} times its first` : ''}. ${learningRate} is too high here; try ${next.toPrecision(2)}${training.maxGradNorm === 0 ? ', with the gradient clipped at a norm of 1' : ''}${training.warmupSteps === 0 ? ', and some steps of warm-up' : ''}.`;
+}
+
+/** A classifier that answers as if it had drawn lots. */
+function guessingCause({ classes, after, training }: RunFacts, last: number): string | null {
+  if (classes === null || after.metric !== 'accuracy') return null;
+  const guess = Math.log(classes);
+  if (last < 0.95 * guess || after.value > 1.3 / classes) return null;
+  return `Likely cause: nothing is learnt. The training loss, ${last.toPrecision(3)}, is that of guessing among ${classes} classes. Check that the labels belong to the examples, that the head trains, and try another learning rate than ${training.learningRate}.`;
+}
+
+/** The training loss fell, the held-out score got worse. */
+function spreadCause({ steps, trainExamples, training }: RunFacts, first: number, last: number): string {
+  const passes = steps.at(-1)!.examples / Math.max(1, trainExamples);
+  const fell = `The training loss went from ${first.toPrecision(4)} to ${last.toPrecision(4)}`;
+  if (last >= first * (1 - 10 * NOISE))
+    return `Likely cause: too little training. ${fell} in ${steps.length} steps, ${Math.min(training.warmupSteps, steps.length)} of which warm up; try more steps, or a higher learning rate than ${training.learningRate}.`;
+  if (passes >= 2)
+    return `Likely cause: few examples. ${fell} while each of the ${trainExamples} training examples was seen ${passes.toPrecision(2)} times: they are learnt by heart. Try fewer steps, more data, or fewer trainable numbers.`;
+  return `Likely cause: held-out examples unlike those trained on. ${fell}, and the held-out score did not follow. Check how the data are split, or hold examples out of the same kind.`;
+}
