@@ -34,7 +34,7 @@ const NOISE = 1e-3;
 const SOME_STEPS = 5;
 
 /** Accuracy grows as a model gets better; every other score falls. */
-export const isBetter = (metric: EvalMetric['metric'], a: number, b: number): boolean =>
+const isBetter = (metric: EvalMetric['metric'], a: number, b: number): boolean =>
   metric === 'accuracy' ? a > b : a < b;
 
 function isWorse({ before, after }: RunFacts): boolean {
@@ -63,7 +63,7 @@ export function outcomeOf(facts: RunFacts): Outcome {
 }
 
 /** What a score means that is infinite or not a number; null for one that is a number. */
-export function scoreRemark(when: string, { metric, value, loss, examples }: EvalMetric): string | null {
+function scoreRemark(when: string, { metric, value, loss, examples }: EvalMetric): string | null {
   if (Number.isFinite(value)) return null;
   if (Number.isNaN(value))
     return `Held-out ${metric} ${when} is not a number: the model's answers to some of the ${examples} examples are not numbers, so its weights or activations overflow.`;
