@@ -3,6 +3,8 @@
  * `--engine onnxruntime`, by onnxruntime-web with the file's key-value cache.
  */
 import process from 'node:process';
+import { promptIds, stopIds } from '../data/instructions.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import { compile } from '../gpu/compile.ts';
 import { openDevice } from '../gpu/device.ts';
 import { createStore } from '../gpu/store.ts';
@@ -15,7 +17,7 @@ import { rng } from '../lib/rng.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { checkText, mostTokens } from '../training/contract.ts';
-import { openModel, tokenizerOf } from '../training/source.ts';
+import { type OpenedModel, openModel, tokenizerOf } from '../training/source.ts';
 import { taskOf } from '../training/tasks.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu } from './runtime.ts';
@@ -65,6 +67,7 @@ const options = {
     about: 'an .onnx file, a folder with one, embedded:NAME, hub:OWNER/NAME or an https address',
   },
   prompt: { type: 'string', default: '', about: 'what the text begins with' },
+  chat: { type: 'boolean', about: "the prompt is a user's message, answered in the model's chat format" },
   'max-tokens': { type: 'number', default: 100, about: 'tokens to write at most' },
   temperature: { type: 'number', default: 0, about: '0 always takes the likeliest token' },
   'top-p': { type: 'number', default: 1, about: 'draws among the likeliest tokens that sum up to this' },
@@ -83,14 +86,32 @@ export const generateCommand = command(
   write,
 );
 
+/** The ids that the text begins with, and those that end it. */
+function asked(
+  opened: OpenedModel,
+  tokenizer: Tokenizer,
+  prompt: string,
+  isChat: boolean,
+): { readonly ids: readonly number[]; readonly stop: ReadonlySet<number> } {
+  if (isChat) {
+    const format = opened.chat();
+    return { ids: promptIds(format, tokenizer, prompt), stop: stopIds(format, tokenizer) };
+  }
+  const { prefix, eos } = tokenizer;
+  const written = tokenizer.encode(prompt);
+  // A prompt may bring the token that begins a text itself.
+  const begins = prefix.length > 0 && prefix.every((id, k) => written[k] === id);
+  const ids = begins ? written : [...prefix, ...written];
+  return { ids: ids.length > 0 ? ids : [eos ?? 0], stop: new Set(eos === undefined ? [] : [eos]) };
+}
+
 async function write(values: Values<typeof options>): Promise<number> {
   const isOrt = values.engine === 'onnxruntime';
   const opened = await openModel(await modelSource(values.model), surroundings);
   if (taskOf(opened) !== 'causal-lm')
     return fail('bad-argument', `${opened.name} is no language model and writes no text.`);
   const tokenizer = tokenizerOf(opened);
-  const prompt = [...tokenizer.prefix, ...tokenizer.encode(values.prompt)];
-  const ids = prompt.length > 0 ? prompt : [tokenizer.eos ?? 0];
+  const { ids, stop } = asked(opened, tokenizer, values.prompt, values.chat === true);
   checkText(opened, ids, 'of the prompt');
   const limit = mostTokens(opened);
   const wanted = ids.length + values['max-tokens'];
@@ -115,10 +136,11 @@ async function write(values: Values<typeof options>): Promise<number> {
     temperature: values.temperature,
     topP: values['top-p'],
     rng: rng(values.seed),
-    ...(tokenizer.eos === undefined ? {} : { stop: new Set([tokenizer.eos]) }),
+    stop,
   });
   for await (const id of tokens) made.push(id);
-  const text = tokenizer.decode([...ids, ...made]);
+  // An answer stands alone, a text goes on.
+  const text = tokenizer.decode(values.chat === true ? made : [...ids, ...made]);
   process.stdout.write(values.json ? `${JSON.stringify({ ids: [...ids, ...made], text })}\n` : `${text}\n`);
   forward.destroy();
   return 0;

@@ -9,12 +9,18 @@ import { type Message, THOUGHTS, wordsOf } from './messages.ts';
 import { tokenText } from './tokenizerSettings.ts';
 import type { Span } from './types.ts';
 
+/** What the assistant says in a turn, up to the end of the mark that ends it. */
+export interface Answer extends Span {
+  /** Where its words end and the mark begins. */
+  readonly mark: number;
+}
+
 /** A rendered conversation. */
 export interface Rendered {
   /** The whole, as the template writes it. */
   readonly text: string;
-  /** What the assistant says in it, with the marks that end its turns. */
-  readonly learnt: readonly Span[];
+  /** What the assistant says in it. */
+  readonly learnt: readonly Answer[];
   /** What the template writes in another way than the conversation has it; each goes on "The model's chat template". */
   readonly remarks: readonly string[];
 }
@@ -193,9 +199,9 @@ interface Turn {
   readonly whole: Span | undefined;
 }
 
-function learntSpans(reading: Reading): Span[] {
+function learntSpans(reading: Reading): Answer[] {
   const { messages, rendering } = reading;
-  const spans = messages.flatMap((message, k): { span: Span; isBare: boolean; end: number }[] => {
+  const spans = messages.flatMap((message, k): { span: Answer; isBare: boolean }[] => {
     if (message.role !== 'assistant' || message.isLearnt === false) return [];
     const turn = turnOf(rendering, k);
     if (!turn) {
@@ -208,11 +214,11 @@ function learntSpans(reading: Reading): Span[] {
     }
     const start = beginningOf(reading, k, turn);
     const { end, isBare } = endOf(reading, k, turn);
-    return [{ span: { start, end }, isBare, end: Math.max(turn.last, start) }];
+    return [{ span: { start, end, mark: Math.max(turn.last, start) }, isBare }];
   });
   // A line break that ends a turn is its end only in a format that has no other.
   const areAllBare = spans.every((s) => s.isBare);
-  return spans.map(({ span, isBare, end }) => (isBare && !areAllBare ? { ...span, end } : span));
+  return spans.map(({ span, isBare }) => (isBare && !areAllBare ? { ...span, end: span.mark } : span));
 }
 
 function turnOf({ marks, turns }: Rendering, k: number): Turn | null {
@@ -357,14 +363,16 @@ function plainFormat(eos: string): ChatFormat {
   const title = (role: Message['role'], named: boolean) => (named ? TITLES[role] : '');
   const render = (messages: readonly Message[]): Rendered => {
     const named = isNamed(messages);
-    const learnt: Span[] = [];
+    const learnt: Answer[] = [];
     let text = '';
     for (const message of messages) {
       text += title(message.role, named);
       const start = text.length;
-      text += saidBy(message, named) + (message.role === 'assistant' && eos !== '' ? eos : '\n');
+      text += saidBy(message, named);
+      const mark = text.length;
+      text += message.role === 'assistant' && eos !== '' ? eos : '\n';
       if (message.role === 'assistant' && message.isLearnt !== false)
-        learnt.push({ start, end: text.length });
+        learnt.push({ start, end: text.length, mark });
     }
     return { text, learnt, remarks: [] };
   };

@@ -51,20 +51,17 @@ export const promptIds = (format: ChatFormat, tokenizer: Tokenizer, text: string
 /** The ids that end an answer: the tokenizer's own, and the special tokens with which the format ends a turn. */
 export function stopIds(format: ChatFormat, tokenizer: Tokenizer): Set<number> {
   const stop = new Set(tokenizer.eos === undefined ? [] : [tokenizer.eos]);
-  let end: number | undefined;
   try {
-    const { ids, learnt } = encodeChat(format, tokenizer, [
+    const { text, learnt } = format.render([
       { role: 'user', content: 'a' },
       { role: 'assistant', content: 'a' },
     ]);
-    // The first special token of those that stand, with spaces between them, behind the words.
-    for (let t = ids.length - 1; t >= 0; t--) {
-      const id = ids[t]!;
-      if (learnt[t] === 0) continue;
-      if (!tokenizer.specials.has(id) && tokenizer.decode([id]).trim() !== '') break;
-      if (tokenizer.specials.has(id)) end = id;
-    }
-    if (end !== undefined) stop.add(end);
+    const { ids, inside } = tokenizer.encodeSpans(
+      text,
+      learnt.map(({ mark, end }) => ({ start: mark, end })),
+    );
+    const first = ids.find((id, t) => inside[t] === 1 && tokenizer.specials.has(id));
+    if (first !== undefined) stop.add(first);
   } catch (error) {
     if (!(error instanceof PapilioError)) throw error;
   }

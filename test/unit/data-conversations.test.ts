@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { trainBpe } from '../../src/data/bpe.ts';
 import { chatFormat } from '../../src/data/chat.ts';
 import { type Found, openDataset } from '../../src/data/files/open.ts';
+import { stopIds } from '../../src/data/instructions.ts';
 import { type Message, readMessages } from '../../src/data/messages.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import { tokenizerSettings } from '../../src/data/tokenizerSettings.ts';
@@ -331,7 +332,21 @@ describe('rows', () => {
     expect(cut.notes).toMatch(/12 of 12 examples are longer than 40 tokens and lose their end/);
   });
 
-  it('end their answers with the mark of the template', async () => {
+  it('end their answers with the mark of the template, whatever the vocabulary knows of words', async () => {
+    const words = loadTokenizer({
+      added_tokens: ['<unk>', '<eos>', '<|u|>', '<|end|>'].map((content, id) => ({
+        id,
+        content,
+        special: true,
+      })),
+      pre_tokenizer: { type: 'Whitespace' },
+      model: { type: 'WordLevel', unk_token: '<unk>', vocab: { '<unk>': 0 } },
+    });
+    const ending = chatFormat({
+      chat_template: '{% for m in messages %}<|u|>{{ m.content }}<|end|>{% endfor %}<eos>',
+      eos_token: '<eos>',
+    });
+    expect([...stopIds(ending, words)].sort()).toEqual([1, 3]);
     const { set } = await open({ messages: [user('a'), assistant('yes')] });
     expect([...set.stop].map((id) => tokenizer.token(id)).sort()).toEqual(['<|endoftext|>', '<|im_end|>']);
   });
