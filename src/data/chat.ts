@@ -342,43 +342,25 @@ function remarksOn({ messages, rendering }: Reading, source: string, form: Conte
   return [...new Set(remarks)];
 }
 
-const TITLES: Readonly<Record<Message['role'], string>> = {
-  system: '',
-  developer: '',
-  user: 'User:',
-  assistant: 'Assistant:',
-  tool: 'Tool:',
-};
-
-/** A pair as prompt, line break, answer; longer conversations with the speakers' names, whose answers begin with the space after the name. */
+/**
+ * Every message in a line of its own, an answer ended by the end token where there is one: the same for one question as for many, so that a model
+ * is asked as it was taught.
+ */
 function plainFormat(eos: string): ChatFormat {
-  const isNamed = (messages: readonly Message[]): boolean =>
-    messages.filter((m) => m.role === 'user').length > 1 || messages.some((m) => m.role === 'tool');
-  const saidBy = (message: Message, named: boolean): string => {
-    const words = message.callWords ?? wordsOf(message);
-    if (message.tool_calls && message.callWords === undefined)
-      fail('bad-data', 'The conversation has tool calls, for which the model has no chat template');
-    return named && TITLES[message.role] !== '' ? ` ${words}` : words;
-  };
-  const title = (role: Message['role'], named: boolean) => (named ? TITLES[role] : '');
   const render = (messages: readonly Message[]): Rendered => {
-    const named = isNamed(messages);
     const learnt: Answer[] = [];
     let text = '';
     for (const message of messages) {
-      text += title(message.role, named);
+      const { role, isLearnt, tool_calls, callWords } = message;
+      if (tool_calls && callWords === undefined)
+        fail('bad-data', 'The conversation has tool calls, for which the model has no chat template');
       const start = text.length;
-      text += saidBy(message, named);
+      text += callWords ?? wordsOf(message);
       const mark = text.length;
-      text += message.role === 'assistant' && eos !== '' ? eos : '\n';
-      if (message.role === 'assistant' && message.isLearnt !== false)
-        learnt.push({ start, end: text.length, mark });
+      text += role === 'assistant' && eos !== '' ? eos : '\n';
+      if (role === 'assistant' && isLearnt !== false) learnt.push({ start, end: text.length, mark });
     }
     return { text, learnt, remarks: [] };
   };
-  return {
-    kind: 'plain',
-    render,
-    prompt: (messages) => render(messages).text + title('assistant', isNamed(messages)),
-  };
+  return { kind: 'plain', render, prompt: (messages) => render(messages).text };
 }

@@ -325,4 +325,103 @@ export const SHAPES: readonly Shape[] = [
     signs: ['<q>', '</q>', '<a>'],
     says: ends('</a>'),
   },
+  {
+    name: 'Llama 3.1, a system turn with the date, tools in the first question',
+    template: `{{- bos_token }}
+{%- if not date_string is defined %}
+    {%- if strftime_now is defined %}
+        {%- set date_string = strftime_now("%d %b %Y") %}
+    {%- endif %}
+{%- endif %}
+{%- if messages[0]['role'] == 'system' %}
+    {%- set system_message = messages[0]['content']|trim %}
+    {%- set messages = messages[1:] %}
+{%- else %}
+    {%- set system_message = "" %}
+{%- endif %}
+{{- "<|start_header_id|>system<|end_header_id|>\\n\\n" }}
+{{- "Today Date: " + date_string + "\\n\\n" }}
+{{- system_message }}
+{{- "<|eot_id|>" }}
+{%- if tools is not none %}
+    {%- for t in tools %}
+        {{- t | tojson(indent=4) }}
+    {%- endfor %}
+{%- endif %}
+{%- for message in messages %}
+    {%- if not (message.role == 'ipython' or message.role == 'tool' or 'tool_calls' in message) %}
+        {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' }}
+    {%- elif 'tool_calls' in message %}
+        {%- set tool_call = message.tool_calls[0].function %}
+        {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}
+        {{- '{"name": "' + tool_call.name + '", "parameters": ' }}
+        {{- tool_call.arguments | tojson }}
+        {{- "}<|eot_id|>" }}
+    {%- else %}
+        {{- "<|start_header_id|>ipython<|end_header_id|>\\n\\n" + message.content + "<|eot_id|>" }}
+    {%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}
+    {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
+{%- endif %}
+`,
+    bos: '<|begin_of_text|>',
+    eos: '<|eot_id|>',
+    trims: true,
+    signs: ['<|start_header_id|>', '<|end_header_id|>'],
+    says: ends('<|eot_id|>'),
+  },
+  {
+    name: 'Harmony, channels, another mark for the last turn',
+    template: `{%- macro turn(role, words, mark) -%}<|start|>{{ role }}{% if role == 'assistant' %}<|channel|>final{% endif %}<|message|>{{ words }}{{ mark }}{%- endmacro -%}
+{%- for message in messages -%}
+    {%- if message.role == 'assistant' and loop.last and not add_generation_prompt -%}
+        {{- turn(message.role, message.content, '<|return|>') -}}
+    {%- else -%}
+        {{- turn(message.role, message.content, '<|end|>') -}}
+    {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}<|start|>assistant{%- endif -%}`,
+    eos: '<|return|>',
+    signs: ['<|start|>', '<|channel|>', '<|message|>', '<|end|>'],
+    says: (words, isLast) => `<|channel|>final<|message|>${words}${isLast ? '<|return|>' : '<|end|>'}`,
+  },
+  {
+    name: 'OpenChat',
+    template: `{{ bos_token }}{% for message in messages %}{{ 'GPT4 Correct ' + message['role'].title() + ': ' + message['content'] + '<|end_of_turn|>'}}{% endfor %}{% if add_generation_prompt %}{{ 'GPT4 Correct Assistant:' }}{% endif %}`,
+    bos: '<s>',
+    eos: '<|end_of_turn|>',
+    signs: [],
+    says: ends('<|end_of_turn|>', ' '),
+  },
+  {
+    name: 'Alpaca, no end token at all',
+    template: `{% for m in messages %}{% if m.role == 'system' %}{{ m.content + '\\n\\n' }}{% elif m.role == 'user' %}### Instruction:
+{{ m.content }}
+
+{% elif m.role == 'assistant' %}### Response:
+{{ m.content }}
+
+{% endif %}{% endfor %}{% if add_generation_prompt %}### Response:
+{% endif %}`,
+    eos: '<|endoftext|>',
+    signs: [],
+    says: ends('\n\n'),
+  },
+  {
+    name: 'Falcon, an end token behind the last answer only',
+    template: `{% for m in messages %}{% if not loop.first %}{{ '\\n' }}{% endif %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}{{ 'User: ' + m.content.strip().replace('\\r\\n', '\\n').replace('\\n\\n', '\\n') }}{% elif m.role == 'assistant' %}{{ 'Falcon: ' + m.content.strip() }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '\\nFalcon:' }}{% else %}{{ eos_token }}{% endif %}`,
+    eos: '<|endoftext|>',
+    trims: true,
+    signs: [],
+    says: (words, isLast) => ` ${words}${isLast ? '<|endoftext|>' : ''}`,
+  },
+  {
+    name: 'Nemo, by namespace, the loop over a filtered list',
+    template: `{%- if messages[0].role == "system" %}{%- set system_message = messages[0].content %}{%- set loop_messages = messages[1:] %}{%- else %}{%- set loop_messages = messages %}{%- endif %}{%- set user_messages = loop_messages | selectattr("role", "equalto", "user") | list %}{%- set ns = namespace(index=0, said='') %}{{- bos_token }}{%- for message in loop_messages %}{%- set ns.said = message.content %}{%- if message.role == "user" %}{%- if message == user_messages[-1] and system_message is defined %}{{- "[INST]" + system_message + "\\n\\n" + ns.said + "[/INST]" }}{%- else %}{{- "[INST]" + ns.said + "[/INST]" }}{%- endif %}{%- else %}{{- ns.said + eos_token }}{%- endif %}{%- set ns.index = ns.index + 1 %}{%- endfor %}`,
+    bos: '<s>',
+    eos: '</s>',
+    signs: ['[INST]', '[/INST]'],
+    says: ends('</s>'),
+  },
 ];

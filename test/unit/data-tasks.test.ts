@@ -68,9 +68,7 @@ describe('chat format', () => {
     const plain = chatFormat({ eos_token: '</s>' });
     expect(plain.kind).toBe('plain');
     expect(shown(plain, [user('why?'), assistant('so')])).toBe('why?\n[so</s>]');
-    expect(shown(plain, [user('a'), assistant('b'), user('c'), assistant('d')])).toBe(
-      'User: a\nAssistant:[ b</s>]User: c\nAssistant:[ d</s>]',
-    );
+    expect(shown(plain, [user('a'), assistant('b'), user('c'), assistant('d')])).toBe('a\n[b</s>]c\n[d</s>]');
   });
 
   it('says when a template is no Jinja or refuses a conversation', () => {
