@@ -1,5 +1,8 @@
 /** Quantised graphs of every form: the runtime's answers, packed weights, and merged files in both ways. */
+import { clearField } from '@bufbuild/protobuf';
+import { TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
+import { describeWritten } from '../../src/cli/finetuneOptions.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
@@ -13,8 +16,9 @@ import { mergeWeights } from '../../src/models/merge.ts';
 import { resizeHead } from '../../src/models/resizeHead.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { rawTensor } from '../../src/onnx/tensor.ts';
-import type { OnnxModel } from '../../src/onnx/types.ts';
+import { withFields } from '../../src/onnx/proto.ts';
+import { makeTensor, rawTensor, viewTensor } from '../../src/onnx/tensor.ts';
+import type { OnnxModel, OnnxTensor } from '../../src/onnx/types.ts';
 import { tensorToF32 } from '../../src/onnx/values.ts';
 import { storedNumbers, storedParameter } from '../../src/ops/fuse/stored.ts';
 import { fuse } from '../../src/ops/fuse.ts';
@@ -174,4 +178,63 @@ test('says when activations are rounded', () => {
   expect(rounding('dynamic, a convolution over pictures')).toBe('dynamic');
   expect(rounding('QDQ, activations and a bias of 32 bits')).toBe('static');
   expect(rounding('QDQ, int8 for all')).toBeNull();
+});
+
+describe('a layer whose weight is kept in another float type', () => {
+  type Kept = 'float16' | 'bfloat16' | 'double';
+  const kept = (['float16', 'bfloat16', 'double'] as const).flatMap((dtype) => [
+    { dtype, typed: false },
+    { dtype, typed: true },
+  ]);
+  const values = (() => {
+    const noise = rng(77);
+    return Float32Array.from({ length: WIDTH * 4 }, () => noise.normal());
+  })();
+
+  /** Numbers as raw bytes, or in the field that the type has in the message: int32_data, double_data. */
+  function tensor(dtype: Kept, typed: boolean): OnnxTensor {
+    const raw = makeTensor('body.weight', dtype, [WIDTH, 4], values);
+    if (!typed) return raw;
+    const words = new Uint16Array(raw.bytes().buffer);
+    const numbers = dtype === 'double' ? { doubleData: [...tensorToF32(raw)] } : { int32Data: [...words] };
+    const proto = withFields(TensorProtoSchema, raw.proto, numbers);
+    clearField(proto, TensorProtoSchema.field.rawData);
+    return viewTensor(proto, 'weight');
+  }
+
+  test.each(kept)('$dtype, in its own field: $typed', async ({ dtype, typed }) => {
+    const g = graphBuilder({ opset: 17 });
+    const input = g.input('x', 'float32', [ROWS, WIDTH]);
+    const w = g.op('Cast', [g.initializer(tensor(dtype, typed))], { to: 1 });
+    const y = g.op('MatMul', [input, w], {}, { name: '/body/MatMul' });
+    g.output(y, 'float32', [ROWS, 4], 'logits');
+    const model = g.build();
+    const { imported, logits } = read(model);
+    expect(parity(logits(), await inRuntime({ model })).maxRel).toBeLessThan(1e-6);
+
+    const noise = rng(78);
+    const changed = values.map((v) => v + 0.1 * noise.normal());
+    const merged = mergeWeights(imported.onnx, imported.modules, new Map([['body.weight', changed.slice()]]));
+    const [report] = merged.written;
+    expect(report!.how).toBe({ float16: 'f16', bfloat16: 'bf16', double: 'exact' }[dtype]);
+    // Half of the last bit at most: 11 of them in f16, 8 in bf16, and rounding does occur.
+    const most = { float16: 2 ** -11, bfloat16: 2 ** -8, double: 0 }[dtype];
+    expect(report!.relativeError).toBeLessThanOrEqual(most);
+    expect(report!.relativeError).toBeGreaterThanOrEqual(most / 8);
+    const again = read(merged.onnx).logits();
+    expect(parity(again, await inRuntime({ model: merged.onnx })).maxRel).toBeLessThan(1e-6);
+    expect(parity(again, logits()).maxRel).toBeGreaterThan(1e-2);
+  });
+});
+
+test('what rounding did is said a line for each way', () => {
+  const said = describeWritten([
+    { name: 'a.weight', how: 'bf16', maxError: 2e-3, relativeError: 1e-3 },
+    { name: 'b.weight', how: 'bf16', maxError: 4e-3, relativeError: 2e-3 },
+    { name: 'c.weight', how: 'requantised', maxError: 0.1, relativeError: 0.01 },
+    { name: 'd.weight', how: 'exact', maxError: 0, relativeError: 0 },
+  ]);
+  expect(said).toHaveLength(2);
+  expect(said[0]).toMatch(/^2 merged weights were rounded to bfloat16; the worst is b\.weight: max 4\.0e-3/);
+  expect(said[1]).toMatch(/^1 merged weight was rounded to codes again; the worst is c\.weight/);
 });
