@@ -12,7 +12,7 @@ export async function checkMerged(
   trainer: Pick<TrainerApi, 'paritySamples' | 'parityFile'>,
   inference: () => Promise<InferenceClient>,
   of: MergedOf,
-  { onnx, written, rounds }: Pick<MergeReport, 'onnx' | 'written' | 'rounds'>,
+  { onnx, written, rounds, activations }: Pick<MergeReport, 'onnx' | 'written' | 'rounds' | 'activations'>,
   quantised: QuantisedMerge,
 ): Promise<ParityReport> {
   const [client, { checkParity }] = await Promise.all([inference(), import('../training/parity.ts')]);
@@ -22,6 +22,7 @@ export async function checkMerged(
       {
         merged: onnx,
         rounds,
+        activations,
         base: async () => (await trainer.parityFile(of, written, quantised))!,
         moved: (seed) => trainer.parityFile(of, written, quantised, seed),
       },

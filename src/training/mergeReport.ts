@@ -27,6 +27,7 @@ export const mergeReport = <File>(
   changedInitializers: differing(model.onnx, { onnx, changed }),
   written,
   rounds: roundsSomewhere(model.onnx),
+  activations: model.activationsQuantised,
   sidecars: sidecarsOf(opened),
 });
 
@@ -51,6 +52,7 @@ export function parityFiles<File>(
       return moved && encode(moved);
     },
     rounds: roundsSomewhere(model.onnx),
+    activations: model.activationsQuantised,
   };
 }
 

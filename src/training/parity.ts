@@ -9,6 +9,7 @@ import { type Parity, parity } from '../inference/parity.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
 import { PapilioError } from '../lib/errors.ts';
+import type { ActivationRounding } from '../models/import/quantOps.ts';
 
 /** Largest max|a−b| / max|b| where nothing is rounded to fewer than 32 bits. */
 const FLOAT_BOUND = 1e-4;
@@ -45,6 +46,8 @@ export interface ParityFiles<File> {
   moved(seed: number): Promise<File | null>;
   /** Whether anything is kept or computed in fewer than 32 bits, so that the bound must be measured. */
   readonly rounds: boolean;
+  /** When onnxruntime rounds activations to 8 bits, which the trainer never does; what that costs is said then. */
+  readonly activations?: ActivationRounding;
 }
 
 export interface ParityReport extends Parity {
@@ -90,7 +93,7 @@ export async function checkParity<File>(
   return {
     verdict: passed ? 'passed' : 'failed',
     ...measured,
-    sentence: passed ? passedSentence(measured) : failedSentence(measured),
+    sentence: `${passed ? passedSentence(measured) : failedSentence(measured)}${costOfActivations(files.activations ?? null, measured)}`,
   };
 }
 
@@ -244,6 +247,14 @@ function boundSentence({ bound, base, rounding }: Measured): string {
 function passedSentence(measured: Measured): string {
   const { maxAbs, maxRel, output, samples, values, provider } = measured;
   return `The merged file answers as the trained model does: ${output} max|a−b| ${scientific(maxAbs)}, relative ${scientific(maxRel)}; allowed: ${boundSentence(measured)} (${values} numbers of ${samples} ${samples === 1 ? 'batch' : 'batches'}, onnxruntime ${provider}).`;
+}
+
+const RANGES = { static: 'by the scales in the file', dynamic: 'by the range of each run' } as const;
+
+/** What rounding activations costs, in the unadapted model and in the merged one: measured, since the trainer's stay float. */
+function costOfActivations(activations: ActivationRounding, { base, maxRel }: Measured): string {
+  if (activations === null || base === null) return '';
+  return ` onnxruntime rounds this file's activations to 8 bits (${RANGES[activations]}) and the trainer does not: that moves the answers by ${scientific(base)} of the largest in the unadapted model, and by ${scientific(maxRel)} in the merged one.`;
 }
 
 function failedSentence(measured: Measured): string {

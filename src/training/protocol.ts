@@ -9,6 +9,7 @@ import type { ParameterCount } from '../adapters/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
 import type { ModelTask } from '../models/gives.ts';
+import type { ActivationRounding } from '../models/import/quantOps.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { Comparison } from './compareProtocol.ts';
@@ -225,6 +226,8 @@ export interface MergeReport {
   readonly written: readonly WrittenWeight[];
   /** The file keeps or computes something in fewer than 32 bits, so that the bound of parity must be measured. */
   readonly rounds: boolean;
+  /** When onnxruntime rounds its activations to 8 bits. */
+  readonly activations: ActivationRounding;
   /** config.json, tokenizer and preprocessor as they go with the merged model. */
   readonly sidecars: readonly NamedFile[];
 }

@@ -2,7 +2,7 @@
 import { clearField } from '@bufbuild/protobuf';
 import { TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
-import { describeWritten } from '../../src/cli/finetuneOptions.ts';
+import { describeWritten } from '../../src/cli/mergedFile.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
@@ -12,6 +12,7 @@ import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { dequantised } from '../../src/models/import/quant.ts';
+import type { ActivationRounding } from '../../src/models/import/quantOps.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
 import { resizeHead } from '../../src/models/resizeHead.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
@@ -22,6 +23,7 @@ import type { OnnxModel, OnnxTensor } from '../../src/onnx/types.ts';
 import { tensorToF32 } from '../../src/onnx/values.ts';
 import { storedNumbers, storedParameter } from '../../src/ops/fuse/stored.ts';
 import { fuse } from '../../src/ops/fuse.ts';
+import { checkParity } from '../../src/training/parity.ts';
 import { type QuantGraph, quantGraphs, ROWS, VOCABULARY, WIDTH } from '../tools/graphsQuant.ts';
 
 const random = rng(21);
@@ -235,6 +237,33 @@ test('what rounding did is said a line for each way', () => {
     { name: 'd.weight', how: 'exact', maxError: 0, relativeError: 0 },
   ]);
   expect(said).toHaveLength(2);
-  expect(said[0]).toMatch(/^2 merged weights were rounded to bfloat16; the worst is b\.weight: max 4\.0e-3/);
+  expect(said[0]).toMatch(/^2 merged weights were rounded to bf16; the worst is b\.weight: max 4\.0e-3/);
   expect(said[1]).toMatch(/^1 merged weight was rounded to codes again; the worst is c\.weight/);
+});
+
+test('what rounded activations cost is measured and said', async () => {
+  const { model } = quantGraphs['QDQ, activations and a bias of 32 bits']!();
+  const { logits, imported } = read(model);
+  const answers = Float32Array.from(logits());
+  const x32 = { dtype: 'float32' as const, dims: [ROWS, WIDTH], data: x };
+  const files = (activations: ActivationRounding) => ({
+    merged: encodeModel(model),
+    base: async () => encodeModel(model),
+    moved: async () => null,
+    rounds: true,
+    activations,
+  });
+  const sample = {
+    ...{ what: 'rows', inputs: { x: x32 }, names: {}, output: 'logits', adapted: answers, base: answers },
+    counts: null,
+  };
+  const open = (file: Uint8Array) => openSession(file, { providers: ['wasm'] });
+  const report = await checkParity([sample], files(imported.activationsQuantised), open);
+  expect(report.verdict).toBe('passed');
+  expect(report.base).toBeGreaterThan(1e-3);
+  const cost = report.base!.toExponential(1);
+  expect(report.sentence).toContain(
+    `by the scales in the file) and the trainer does not: that moves the answers by ${cost}`,
+  );
+  expect((await checkParity([sample], files(null), open)).sentence).not.toContain('activations');
 });
