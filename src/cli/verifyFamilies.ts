@@ -70,6 +70,12 @@ function shareOf<T>(list: readonly T[], word: string | undefined): readonly T[] 
   return list.filter((_, i) => i % n === k - 1);
 }
 
+/** What trains. */
+export async function enginesOf(executor: FamilyOptions['executor']) {
+  if (executor === 'interpreter') return { engines: interpreterEngines, close: () => {} };
+  return openExecutor({ executor, 'executor-path': undefined, threads: undefined });
+}
+
 interface Tally {
   passed: number;
   refused: number;
@@ -119,27 +125,19 @@ export async function verifyFamilies(folder: string | undefined, options: Family
   const all = matrixOf([...subjects.values()]).filter((c) => options.only.every((word) => has(c, word)));
   const chosen = shareOf(options.pairs ? pairsOfMatrix(all, subjects) : all, options.share);
   if (chosen.length === 0) fail('bad-argument', 'No combination is left; say less with --only.');
-  const on =
-    options.executor === 'interpreter'
-      ? null
-      : await openExecutor({
-          executor: options.executor,
-          'executor-path': undefined,
-          threads: undefined,
-        });
+  const on = await enginesOf(options.executor);
   const tally: Tally = {
     ...{ passed: 0, refused: 0, failed: unread.length, worst: { parity: 0, where: '' } },
     ...{ sentences: new Map(), failures: unread },
   };
   const started = performance.now();
   for (const c of chosen) {
-    const engines = on?.engines ?? interpreterEngines;
     const subject = subjects.get(c.subject)!;
-    const outcome = await runCombination(engines, subject, c.method, c.target);
+    const outcome = await runCombination(on.engines, subject, c.method, c.target);
     note(tally, whereOf(c), outcome, subject);
     if (outcome.status === 'failed') say(`FAIL ${whereOf(c)}: ${outcome.sentence}`);
   }
-  on?.close();
+  on.close();
   report(tally, chosen.length, all.length, subjects.size, (performance.now() - started) / 1000, options, say);
   return tally.failed > 0 ? 1 : 0;
 }

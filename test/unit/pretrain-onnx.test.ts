@@ -4,12 +4,15 @@ import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateForRun } from '../../src/adapters/config.ts';
 import { initialValues } from '../../src/adapters/plan.ts';
 import { METHODS, methodById } from '../../src/adapters/registry.ts';
+import { startConfig } from '../../src/adapters/start.ts';
 import { applyAdamw } from '../../src/cli/pretrain/adamw.ts';
 import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
+import { differentiate } from '../../src/graph/differentiate.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor, Value } from '../../src/graph/types.ts';
+import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { rng } from '../../src/lib/rng.ts';
@@ -19,6 +22,8 @@ import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { adamwOp } from '../../src/ops/adamw.ts';
+import { addN } from '../../src/ops/addN.ts';
+import { type ScalarName, scalarFunctions } from '../../src/ops/scalar.ts';
 import { unary } from '../../src/ops/unary.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
 
@@ -38,7 +43,9 @@ function trainingOf(onnx: OnnxModel, config: Record<string, unknown>, { id, conf
     { name: 'config.json', bytes },
   ]);
   const method = methodById(id);
-  const valid = validateForRun(method, own, 10).config;
+  const start = { ...model.targets, head: model.head };
+  const { config: given } = startConfig(method, own, start, 'image-classification');
+  const valid = validateForRun(method, given, 10).config;
   const { plan } = chooseAdapter(method, valid, model.targets, model.parameters);
   const parameters = new Map(model.parameters.map((p) => [p.name, p]));
   const random = rng(5);
@@ -108,10 +115,10 @@ describe('training graphs as ONNX', { timeout: 60_000 }, () => {
   it('give the loss and the gradients of the picture model', () => compare(glyphsVit(picture), told, seen));
 
   const adapting = Object.values(METHODS).filter((m) => m.targets === 'required');
-  it.each(adapting.map((m) => [m.id, m] as const))('give those of %s', (id, { start }) =>
+  it.each(adapting.map((m) => [m.id, m] as const))('give those of %s', (id) =>
     compare(glyphsVit(picture), told, seen, {
       id,
-      config: { ...start.config, target_modules: ['query', 'fc1'], modules_to_save: ['classifier'] },
+      config: { target_modules: ['query', 'fc1'], modules_to_save: ['classifier'] },
     }),
   );
 
@@ -137,8 +144,33 @@ describe('training graphs as ONNX', { timeout: 60_000 }, () => {
   it('name the op or the function that has no translation', () => {
     const g = createBuilder();
     const x = g.input('x', { dtype: 'f32', shape: [3] });
-    const y = unary(g, x, { fn: 'ceil' });
-    expect(() => toOnnx(g.finish({ y }))).toThrow(/unary with the function ceil/);
+    const y = unary(g, x, { fn: 'isNaN' });
+    expect(() => toOnnx(g.finish({ y }))).toThrow(/unary with the function isNaN/);
+  });
+
+  it('say every scalar function and its slope', async () => {
+    for (const [fn, { range, slope }] of Object.entries(scalarFunctions)) {
+      if (fn === 'none') continue;
+      const g = createBuilder();
+      const x = g.input('x', { dtype: 'f32', shape: [9] });
+      const y = unary(g, x, { fn: fn as Exclude<ScalarName, 'none'> });
+      const seed = g.constant(y, new Float32Array(9).fill(1));
+      const d = slope && differentiate(g, { of: y, seed, wrt: [x], sum: addN }).get(x);
+      const graph = g.finish(d && d !== seed ? { y, d } : { y });
+      const [low, high] = range;
+      const data = Float32Array.from({ length: 9 }, (_, i) => low + ((high - low) * (i + 0.4)) / 9);
+      const expected = interpret(
+        graph,
+        new Map([['x', { dtype: 'f32', shape: [9], data: Float64Array.from(data) }]]),
+      );
+      const { model, inputs } = toOnnx(graph);
+      const ort = await openSession(encodeModel(model), { providers: ['wasm'] });
+      const feeds = [...inputs.keys()].map((name) => [name, { dtype: 'float32', dims: [9], data }] as const);
+      const got = await ort.run(Object.fromEntries(feeds));
+      await ort.release();
+      for (const [name, v] of Object.entries(graph.outputs))
+        expect(parity(got[name]!.data, expected.get(v).data).maxRel, `${fn} ${name}`).toBeLessThan(1e-5);
+    }
   });
 });
 

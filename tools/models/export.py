@@ -117,6 +117,12 @@ MODELS = {
 }
 
 
+def data_of(spec):
+    if "style" not in spec:
+        return "stripes"
+    return "sentences.txt" if "LM" in spec["make"].__name__ else "reviews.csv"
+
+
 def inputs_of(spec):
     """Example inputs by name, with padding at the end of the second row."""
     torch.manual_seed(1)
@@ -280,5 +286,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     wanted = sys.argv[1:] or list(MODELS)
     corpus.write_data(OUT / "data")
+    # The data that each trained model is fine-tuned on.
+    corpus.dump(OUT / "trained.json", {name: data_of(spec) for name, spec in MODELS.items() if "learn" in spec})
     for name in wanted:
         export(name, MODELS[name])

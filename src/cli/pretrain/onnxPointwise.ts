@@ -19,6 +19,26 @@ const normalShare = (e: OnnxEmitter, x: string): string =>
     e.scalar(0.5),
   ]);
 
+const TANH_SCALE = Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715;
+
+/** tanh(√(2/π) · (x + 0.044715 x³)). */
+const tanhOf = (e: OnnxEmitter, x: string): string => {
+  const cube = e.op('Mul', [e.op('Mul', [x, x]), x]);
+  const sum = e.op('Add', [x, e.op('Mul', [cube, e.scalar(CUBIC)])]);
+  return e.op('Tanh', [e.op('Mul', [sum, e.scalar(TANH_SCALE)])]);
+};
+
+/** 1 − x. */
+const oneLess = (e: OnnxEmitter, x: string): string => e.op('Sub', [e.scalar(1), x]);
+
+/** The derivative of x · sigmoid(by · x). */
+function gatedSlope(e: OnnxEmitter, x: string, by: number): string {
+  const scaled = by === 1 ? x : e.op('Mul', [x, e.scalar(by)]);
+  const s = e.op('Sigmoid', [scaled]);
+  return e.op('Mul', [s, e.op('Add', [e.op('Mul', [scaled, oneLess(e, s)]), e.scalar(1)])]);
+}
+
 /** y = f(x). */
 const values: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = {
   none: (_e, x) => x,
@@ -34,6 +54,15 @@ const values: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = 
   tanh: (e, x) => e.op('Tanh', [x]),
   sigmoid: (e, x) => e.op('Sigmoid', [x]),
   square: (e, x) => e.op('Mul', [x, x]),
+  geluTanh: (e, x) =>
+    e.op('Mul', [e.op('Mul', [x, e.scalar(0.5)]), e.op('Add', [tanhOf(e, x), e.scalar(1)])]),
+  quickGelu: (e, x) => e.op('Mul', [x, e.op('Sigmoid', [e.op('Mul', [x, e.scalar(1.702)])])]),
+  erf: (e, x) => e.op('Erf', [x]),
+  abs: (e, x) => e.op('Abs', [x]),
+  sin: (e, x) => e.op('Sin', [x]),
+  cos: (e, x) => e.op('Cos', [x]),
+  floor: (e, x) => e.op('Floor', [x]),
+  ceil: (e, x) => e.op('Ceil', [x]),
 };
 
 /** f'(x). */
@@ -45,11 +74,39 @@ const slopes: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = 
     const slope = e.op('Mul', [e.op('Mul', [x, density]), e.scalar(GAUSS)]);
     return e.op('Add', [normalShare(e, x), slope]);
   },
-  silu(e, x) {
-    const s = e.op('Sigmoid', [x]);
-    const rest = e.op('Sub', [e.scalar(1), s]);
-    return e.op('Mul', [s, e.op('Add', [e.op('Mul', [x, rest]), e.scalar(1)])]);
+  geluTanh(e, x) {
+    const t = tanhOf(e, x);
+    const inner = e.op('Add', [
+      e.op('Mul', [e.op('Mul', [x, x]), e.scalar(3 * CUBIC * TANH_SCALE)]),
+      e.scalar(TANH_SCALE),
+    ]);
+    const bend = e.op('Mul', [e.op('Mul', [x, oneLess(e, e.op('Mul', [t, t]))]), inner]);
+    return e.op('Mul', [e.op('Add', [e.op('Add', [t, e.scalar(1)]), bend]), e.scalar(0.5)]);
   },
+  silu: (e, x) => gatedSlope(e, x, 1),
+  quickGelu: (e, x) => gatedSlope(e, x, 1.702),
+  relu: (e, x) => e.op('Relu', [e.op('Sign', [x])]),
+  neg: (e, x) => e.op('Add', [e.op('Mul', [x, e.scalar(0)]), e.scalar(-1)]),
+  exp: (e, x) => e.op('Exp', [x]),
+  log: (e, x) => e.op('Reciprocal', [x]),
+  rsqrt: (e, x) => {
+    const root = e.op('Sqrt', [x]);
+    return e.op('Div', [e.scalar(-0.5), e.op('Mul', [x, root])]);
+  },
+  reciprocal: (e, x) => e.op('Div', [e.scalar(-1), e.op('Mul', [x, x])]),
+  tanh: (e, x) => {
+    const t = e.op('Tanh', [x]);
+    return oneLess(e, e.op('Mul', [t, t]));
+  },
+  sigmoid: (e, x) => {
+    const s = e.op('Sigmoid', [x]);
+    return e.op('Mul', [s, oneLess(e, s)]);
+  },
+  erf: (e, x) =>
+    e.op('Mul', [e.op('Exp', [e.op('Neg', [e.op('Mul', [x, x])])]), e.scalar(2 / Math.sqrt(Math.PI))]),
+  abs: (e, x) => e.op('Sign', [x]),
+  sin: (e, x) => e.op('Cos', [x]),
+  cos: (e, x) => e.op('Neg', [e.op('Sin', [x])]),
 };
 
 const named = <T>(known: Readonly<Record<string, T>>, op: string, fn: string): T =>
