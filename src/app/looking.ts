@@ -5,7 +5,7 @@ import { checkMerged } from './checkMerged.ts';
 import type { Controller } from './controller.ts';
 import { derive } from './derive.ts';
 import { runJson, saveFile, zipOf } from './exports.ts';
-import type { Stores } from './stores.ts';
+import type { RunView, Stores } from './stores.ts';
 
 export interface Looking {
   compare(): Promise<void>;
@@ -20,8 +20,11 @@ export interface Looking {
   savePython(): Promise<void>;
 }
 
-/** A look that took longer is not repeated while training runs. */
-const CHEAP_MS = 1500;
+/** Held-out examples that are asked about; those that changed most are shown. */
+const COMPARED = 32;
+
+/** Can be asked for again and again: while one is under way only one more waits for it. */
+type Look = () => Promise<void>;
 
 export function createLooking(
   { choice, run, ui }: Stores,
@@ -30,8 +33,6 @@ export function createLooking(
   inference: () => Promise<InferenceClient>,
 ): Looking {
   let queue: Promise<unknown> = Promise.resolve();
-  const took = { compare: 0, inspect: 0 };
-
   /** Runs a task after those before it and shows what went wrong; null if it failed or there is no run. */
   function ask<T>(busy: string | null, task: () => Promise<T>): Promise<T | null> {
     const result = queue.then(async () => {
@@ -52,45 +53,62 @@ export function createLooking(
     return result;
   }
 
+  /** @param task gives what is then shown; of a run that has ended since nothing is */
+  function refreshed(
+    flag: 'isComparing' | 'isInspecting',
+    task: () => Promise<Partial<Pick<RunView, 'comparison' | 'inspection'>>>,
+  ): Look {
+    let asked = 0;
+    let waiting: Promise<void> | null = null;
+    const begin = async (): Promise<void> => {
+      asked++;
+      run.setState({ [flag]: true });
+      await ask(null, async () => {
+        waiting = null;
+        const { open } = run.getState();
+        const seen = await task();
+        if (run.getState().open === open) run.setState(seen);
+      });
+      asked--;
+      // Where there was no run to ask, nobody has begun.
+      if (asked === 0) waiting = null;
+      if (asked === 0) run.setState({ [flag]: false });
+    };
+    return () => {
+      waiting ??= begin();
+      return waiting;
+    };
+  }
+
   const step = () => run.getState().current?.series.column('step').at(-1) ?? 0;
 
-  const compare = async (): Promise<void> => {
-    await ask(null, async () => {
-      const start = performance.now();
-      const { prompt, sampleSeed, temperature } = ui.getState();
-      const value = await trainer.compare({
-        seed: sampleSeed,
-        temperature,
-        examples: 8,
-        maxTokens: 64,
-        ...(prompt === '' ? {} : { prompt }),
-      });
-      took.compare = performance.now() - start;
-      run.setState({ comparison: { value, step: step() } });
+  const compare = refreshed('isComparing', async () => {
+    const { prompt, sampleSeed, temperature } = ui.getState();
+    const comparison = await trainer.compare({
+      seed: sampleSeed,
+      temperature,
+      examples: COMPARED,
+      maxTokens: 64,
+      ...(prompt === '' ? {} : { prompt }),
     });
-  };
+    return { comparison };
+  });
 
-  const inspect = async (): Promise<void> => {
-    await ask(null, async () => {
-      const { current, open } = run.getState();
-      if (current === null || open === null) return;
-      const targets = derive(current.settings, open.model).selection?.targets ?? [];
-      const wanted = ui.getState().module;
-      const module = wanted !== null && targets.includes(wanted) ? wanted : targets[0];
-      if (module === undefined) return;
-      const start = performance.now();
-      const value = await trainer.inspect(module);
-      took.inspect = performance.now() - start;
-      run.setState({ inspection: { value, step: step() } });
-    });
-  };
+  const inspect = refreshed('isInspecting', async () => {
+    const { current, open } = run.getState();
+    if (current === null || open === null) return {};
+    const targets = derive(current.settings, open.model).selection?.targets ?? [];
+    const wanted = ui.getState().module;
+    const module = wanted !== null && targets.includes(wanted) ? wanted : targets[0];
+    return module === undefined ? {} : { inspection: await trainer.inspect(module) };
+  });
 
   let isMerging = false;
-  controller.onSettled((event) => {
+  controller.onSettled(() => {
     // A merge goes first; the pictures follow when it is done.
     if (isMerging) return;
-    if (event !== 'eval' || took.compare < CHEAP_MS) void compare();
-    if (event !== 'eval' || took.inspect < CHEAP_MS) void inspect();
+    void compare();
+    void inspect();
   });
 
   return {

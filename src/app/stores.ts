@@ -14,6 +14,7 @@ import type {
   MergeReport,
   ModelReport,
   NamedFile,
+  OfStep,
   OpenReport,
   Progress,
   RunRequest,
@@ -100,8 +101,11 @@ export interface RunView {
   readonly error: ErrorView | null;
   /** What the trainer is asked for besides training, e.g. "Merging". */
   readonly busy: string | null;
-  readonly comparison: { readonly value: Comparison; readonly step: number } | null;
-  readonly inspection: { readonly value: Inspection; readonly step: number } | null;
+  readonly comparison: OfStep<Comparison> | null;
+  readonly inspection: OfStep<Inspection> | null;
+  /** Whether both models, or the inside of one, are being asked anew. */
+  readonly isComparing: boolean;
+  readonly isInspecting: boolean;
   readonly merged: MergeResult | null;
   /** The Python project, to be read about before it is saved. */
   readonly python: (Awaited<ReturnType<TrainerApi['continueInPython']>> & { readonly step: number }) | null;
@@ -149,6 +153,8 @@ export const emptyRun: Omit<RunView, 'runs' | 'saved'> = {
   busy: null,
   comparison: null,
   inspection: null,
+  isComparing: false,
+  isInspecting: false,
   merged: null,
   python: null,
   checkpoint: null,

@@ -232,6 +232,12 @@ export interface MergeReport {
   readonly sidecars: readonly NamedFile[];
 }
 
+/** Something of the weights as they were after so many steps. */
+export interface OfStep<T> {
+  readonly step: number;
+  readonly value: T;
+}
+
 /** Whose merged file it is: that of the open run, or of the adapters on the shelf. */
 export type MergedOf = 'run' | 'shelf';
 
@@ -264,10 +270,10 @@ export interface TrainerApi {
     readonly temperature?: number;
     readonly maxTokens?: number;
     readonly examples?: number;
-  }): Promise<Comparison>;
+  }): Promise<OfStep<Comparison>>;
   /** Probabilities of base and adapted model on one picture [size × size], 0 … 1. */
   classify(pixels: Float32Array): Promise<{ readonly before: Float32Array; readonly after: Float32Array }>;
-  inspect(module: string): Promise<Inspection>;
+  inspect(module: string): Promise<OfStep<Inspection>>;
   /** adapter_config.json, adapter_model.safetensors, and sentences worth showing. */
   exportAdapter(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
   /** The Python project that goes on with the run: files by path, and what cannot carry over. */

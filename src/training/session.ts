@@ -74,6 +74,8 @@ export interface Session {
   /** Logits of a batch, for comparisons and parity. */
   logits(which: Which, batch: FullBatch): Promise<Float32Array>;
   checkpoint(): Promise<Uint8Array>;
+  /** Runs a task on the weights of one step: no update begins before it has ended. @returns that step with what the task gave */
+  atStep<T>(task: () => Promise<T>): Promise<{ readonly step: number; readonly value: T }>;
   inspect(module: string): Promise<Inspection>;
   adapter(): Promise<Adapter>;
   exportAdapter(): Promise<ReturnType<typeof writeAdapter>>;
@@ -140,6 +142,10 @@ export async function openSession(
   });
   const { history } = loop;
 
+  /** Set while {@link Session.atStep} holds the lock, so that what its task asks does not wait for itself. */
+  let isHeld = false;
+  const read = <T>(task: () => Promise<T>): Promise<T> => (isHeld ? task() : lock(task));
+
   const packed = () => engine.readState(TRAINABLE);
   const adapter = () =>
     lock(async (): Promise<Adapter> => {
@@ -187,7 +193,7 @@ export async function openSession(
     pause: loop.pause,
     isRunning: loop.isRunning,
     evaluate: (which) => lock(() => evaluate(which, loop.position().step)),
-    logits: (which, batch) => lock(async () => (await engine.evaluate(which, batch, true)).logits!),
+    logits: (which, batch) => read(async () => (await engine.evaluate(which, batch, true)).logits!),
     // The lock lets no update begin, and what is in flight is waited for: every state belongs to the same update.
     checkpoint: () =>
       lock(async () => {
@@ -197,8 +203,18 @@ export async function openSession(
         for (const name of engine.stateNames) states.set(name, await engine.readState(name));
         return encodeCheckpoint({ step, ...identity, ...history, seconds, states });
       }),
+    atStep: (task) =>
+      lock(async () => {
+        await engine.settle();
+        isHeld = true;
+        try {
+          return { step: loop.position().step, value: await task() };
+        } finally {
+          isHeld = false;
+        }
+      }),
     inspect: (module) =>
-      lock(async () =>
+      read(async () =>
         inspectModule({ plan, parameters, initial, module, once: engine.once, packed: await packed() }),
       ),
     adapter,

@@ -172,9 +172,15 @@ export function createTrainer(around: Surroundings): TrainerApi {
       return bytes;
     },
 
-    compare: (options) => compare(current(), options),
+    async compare(options) {
+      const session = current();
+      return session.atStep(() => compare(session, options));
+    },
     classify: (pixels) => classifyPixels(current(), pixels),
-    inspect: (module) => current().inspect(module),
+    async inspect(module) {
+      const session = current();
+      return session.atStep(() => session.inspect(module));
+    },
     async exportAdapter() {
       const { warnings, ...files } = await current().exportAdapter();
       return {

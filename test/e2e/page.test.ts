@@ -70,6 +70,12 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await expectLearning(page);
   expect(await words(page, '.figures')).toMatch(/[\d.]+ examples\/s/);
   await until(() => page.$('.example'), 'pictures before and after');
+  // The run has 16 steps: what is on screen is of the last one, or says that it is not.
+  await until(
+    async () => /base model and step 16\./.test(await words(page, '.panel-see')),
+    'before and after of the last step',
+  );
+  expect(await page.$('.is-stale')).toBeNull();
   expect(await page.title()).toMatch(/^100 % – loss \d/);
 
   await openTab(page, 'Inside');

@@ -2,6 +2,7 @@
 
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
+import { byChange, tallyOf } from '../../app/changed.ts';
 import { percent, real } from '../../app/format.ts';
 import { DRAWING_SIZE } from '../../app/request.ts';
 import type {
@@ -13,11 +14,16 @@ import type {
 import { DrawPad } from '../parts/DrawPad.tsx';
 import { GreyPicture } from '../parts/GreyPicture.tsx';
 import { Icon } from '../parts/Icon.tsx';
+import { OfStep } from '../parts/OfStep.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
+
+/** Examples on screen. */
+const SHOWN = 8;
 
 export function Compare() {
   const page = usePage();
   const comparison = useRun((s) => s.comparison);
+  const isComparing = useRun((s) => s.isComparing);
   const hasRun = useRun((s) => s.open !== null);
   if (!hasRun || comparison === null) {
     return (
@@ -29,17 +35,25 @@ export function Compare() {
     );
   }
   const { value, step } = comparison;
+  const tally = tallyOf(value);
   return (
     <>
       <div className="see-head">
         <span className="hint">
           Held-out inputs, base model and step {step}.{' '}
-          {value.kind === 'text' ? 'Same prompt, same seed.' : ''}
+          {value.kind === 'text' ? 'Same prompt, same seed.' : 'What changed most comes first.'}
         </span>
         <Button className="button" onPress={() => void page.looking.compare()}>
           Compare now
         </Button>
       </div>
+      <OfStep step={step} isAsked={isComparing} />
+      {tally === null ? null : (
+        <p className="tally">
+          Right before: <b>{tally.before}</b> of {tally.of}. Right after: <b>{tally.after}</b> of {tally.of}
+          {tally.of > SHOWN ? `; the ${SHOWN} that changed most are below` : ''}.
+        </p>
+      )}
       {value.kind === 'image' ? (
         <Images comparison={value} />
       ) : value.kind === 'text' ? (
@@ -85,31 +99,27 @@ export function Bars(props: {
 
 function Images({ comparison }: { readonly comparison: ImageComparison }) {
   const { labels, examples } = comparison;
-  const best = (values: Float32Array) => values.indexOf(Math.max(...values));
-  const right = (side: 'before' | 'after') => examples.filter((one) => best(one[side]) === one.label).length;
   return (
     <>
-      <p className="tally">
-        Right before: <b>{right('before')}</b> of {examples.length}. Right after: <b>{right('after')}</b> of{' '}
-        {examples.length}.
-      </p>
       <ul className="examples">
-        {examples.map((one, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: examples are the same held-out ones, in their order.
-          <li key={i} className="example">
-            <figure>
-              <GreyPicture
-                pixels={one.pixels}
-                width={one.width}
-                height={one.height}
-                label={`a ${labels[one.label]}`}
-              />
-              <figcaption>{labels[one.label]}</figcaption>
-            </figure>
-            <Bars title="before" labels={labels} values={one.before} truth={one.label} />
-            <Bars title="after" labels={labels} values={one.after} truth={one.label} />
-          </li>
-        ))}
+        {byChange(examples)
+          .slice(0, SHOWN)
+          .map((one, i) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
+            <li key={i} className="example">
+              <figure>
+                <GreyPicture
+                  pixels={one.pixels}
+                  width={one.width}
+                  height={one.height}
+                  label={`a ${labels[one.label]}`}
+                />
+                <figcaption>{labels[one.label]}</figcaption>
+              </figure>
+              <Bars title="before" labels={labels} values={one.before} truth={one.label} />
+              <Bars title="after" labels={labels} values={one.after} truth={one.label} />
+            </li>
+          ))}
       </ul>
       {examples[0]?.width === DRAWING_SIZE && examples[0].height === DRAWING_SIZE ? (
         <TryDrawing labels={labels} />
@@ -228,19 +238,21 @@ function TextClasses({ comparison }: { readonly comparison: TextClassComparison 
   const { labels, examples } = comparison;
   return (
     <ul className="examples">
-      {examples.map((one, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: examples are the same held-out ones, in their order.
-        <li key={i} className="example example-text">
-          <p className="example-text-body">
-            {one.text}{' '}
-            <span className="hint">
-              {percent(one.after[one.label] ?? 0)} on “{labels[one.label]}” now
-            </span>
-          </p>
-          <Bars title="before" labels={labels} values={one.before} truth={one.label} />
-          <Bars title="after" labels={labels} values={one.after} truth={one.label} />
-        </li>
-      ))}
+      {byChange(examples)
+        .slice(0, SHOWN)
+        .map((one, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
+          <li key={i} className="example example-text">
+            <p className="example-text-body">
+              {one.text}{' '}
+              <span className="hint">
+                {percent(one.after[one.label] ?? 0)} on “{labels[one.label]}” at this step
+              </span>
+            </p>
+            <Bars title="before" labels={labels} values={one.before} truth={one.label} />
+            <Bars title="after" labels={labels} values={one.after} truth={one.label} />
+          </li>
+        ))}
     </ul>
   );
 }
@@ -248,17 +260,19 @@ function TextClasses({ comparison }: { readonly comparison: TextClassComparison 
 function TextValues({ comparison }: { readonly comparison: TextValueComparison }) {
   return (
     <ul className="examples">
-      {comparison.examples.map((one, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: examples are the same held-out ones, in their order.
-        <li key={i} className="example example-text">
-          <p className="example-text-body">
-            {one.text}{' '}
-            <span className="hint">
-              {real(one.value)} in the data, {real(one.before)} before, {real(one.after)} now
-            </span>
-          </p>
-        </li>
-      ))}
+      {byChange(comparison.examples)
+        .slice(0, SHOWN)
+        .map((one, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
+          <li key={i} className="example example-text">
+            <p className="example-text-body">
+              {one.text}{' '}
+              <span className="hint">
+                {real(one.value)} in the data, {real(one.before)} before, {real(one.after)} at this step
+              </span>
+            </p>
+          </li>
+        ))}
     </ul>
   );
 }

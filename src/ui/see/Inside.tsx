@@ -2,6 +2,7 @@
 import { useMemo } from 'react';
 import { METHODS } from '../../adapters/registry.ts';
 import { fullConfig } from '../../app/settings.ts';
+import { OfStep } from '../parts/OfStep.tsx';
 import { Picker } from '../parts/Picker.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../usePage.ts';
 import { Factors } from './Factors.tsx';
@@ -14,6 +15,7 @@ export function Inside() {
   const derived = useDerived();
   const wanted = useUi((s) => s.module);
   const inspection = useRun((s) => s.inspection);
+  const isInspecting = useRun((s) => s.isInspecting);
   const hasRun = useRun((s) => s.open !== null);
   const runMethod = useRun((s) => s.current?.settings.method ?? null);
   const targets = useMemo(
@@ -63,6 +65,7 @@ export function Inside() {
             : `values of step ${shown.step}`}
         </span>
       </div>
+      {shown === null ? null : <OfStep step={shown.step} isAsked={isInspecting} />}
       <Factors pattern={pattern} inspection={shown?.value ?? null} />
       {shown === null ? null : <Learnt inspection={shown.value} step={shown.step} />}
     </>

@@ -4,6 +4,7 @@ import { mergedName } from '../../app/checkMerged.ts';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../app/exports.ts';
 import { bytes } from '../../app/format.ts';
 import { Icon } from '../parts/Icon.tsx';
+import { OfStep } from '../parts/OfStep.tsx';
 import { ParityVerdict } from '../parts/ParityVerdict.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 import { Python } from './Python.tsx';
@@ -12,11 +13,9 @@ import { Written } from './Written.tsx';
 
 export function Merge() {
   const page = usePage();
-  const current = useRun((s) => s.current);
   const hasRun = useRun((s) => s.open !== null && s.state !== 'loading' && s.state !== 'compiling');
   const merged = useRun((s) => s.merged);
   const busy = useRun((s) => s.busy);
-  const step = current?.series.column('step').at(-1) ?? 0;
   return (
     <>
       <p>
@@ -59,11 +58,7 @@ export function Merge() {
               </dl>
               <ParityVerdict parity={merged.parity} />
               <Written written={merged.written} />
-              {merged.step === step ? null : (
-                <p className="warning">
-                  Merged at step {merged.step}; the run is at step {step} now.
-                </p>
-              )}
+              <OfStep step={merged.step} />
             </>
           )}
         </section>

@@ -1,13 +1,13 @@
 /** "Continue in Python": the project of the run, and what cannot carry over, read before it is saved. */
 import { Button } from 'react-aria-components';
 import { bytes } from '../../app/format.ts';
+import { OfStep } from '../parts/OfStep.tsx';
 import { usePage, useRun } from '../usePage.ts';
 
 export function Python() {
   const page = usePage();
   const python = useRun((s) => s.python);
   const busy = useRun((s) => s.busy);
-  const step = useRun((s) => s.current?.series.column('step').at(-1) ?? 0);
   return (
     <section className="block" aria-label="Continue in Python">
       <h3>Outgrow the tab</h3>
@@ -42,11 +42,7 @@ export function Python() {
               ))}
             </ul>
           </details>
-          {python.step === step ? null : (
-            <p className="warning">
-              Written at step {python.step}; the run is at step {step} now.
-            </p>
-          )}
+          <OfStep step={python.step} />
           <p className="shelf-tools">
             <Button className="button button-strong" onPress={() => void page.looking.savePython()}>
               Save the project

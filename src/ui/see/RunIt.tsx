@@ -7,6 +7,7 @@ import { asksFor, type RunningView, SIDES, type Side } from '../../app/running.t
 import type { Writing } from '../../app/runningText.ts';
 import { DrawPad } from '../parts/DrawPad.tsx';
 import { ErrorText } from '../parts/ErrorCard.tsx';
+import { OfStep } from '../parts/OfStep.tsx';
 import { usePage, useRun } from '../usePage.ts';
 import { Bars } from './Compare.tsx';
 
@@ -26,6 +27,7 @@ export function RunIt() {
   return (
     <section className="block run-it" aria-label="Run it">
       <h3>Run it</h3>
+      <OfStep step={merged.step} />
       <p className="hint">
         Both files in onnxruntime, in this tab: the merged one and the one before
         {hasNewHead ? ', whose classifier was made anew for this data and never trained' : ''}.

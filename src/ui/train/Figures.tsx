@@ -1,5 +1,8 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
+
+import { useShallow } from 'zustand/react/shallow';
 import { bytes, duration, percent, rate, real, whole } from '../../app/format.ts';
+import { remarksOf } from '../../app/remarks.ts';
 import { secondsPerStep, smooth } from '../../app/series.ts';
 import type { EvalMetric, OpenReport } from '../../training/protocol.ts';
 import { useChoice, useRun, useUi } from '../usePage.ts';
@@ -12,6 +15,16 @@ export const scoreText = ({ metric, value }: EvalMetric): string =>
 /** What the browser calls the device; Firefox keeps it to itself. */
 const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>
   description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+
+/** What came of a run that has ended, where that is worth a word. */
+function Remarks() {
+  const remarks = useRun(useShallow(remarksOf));
+  return remarks.map((remark) => (
+    <p key={remark} className="warning" role="alert">
+      {remark}
+    </p>
+  ));
+}
 
 export function Figures() {
   const current = useRun((s) => s.current);
@@ -46,8 +59,8 @@ export function Figures() {
           name={`Held-out ${now?.metric ?? wanted}`}
           value={now === undefined ? '–' : scoreText(now)}
           note={
-            first !== undefined && now !== first
-              ? `was ${scoreText(first)}`
+            first !== undefined && now !== undefined && now !== first
+              ? `was ${scoreText(first)}${now.step === step ? '' : `; at step ${now.step}`}`
               : now
                 ? `${whole(now.examples)} examples`
                 : ''
@@ -75,6 +88,7 @@ export function Figures() {
           note={total === null ? '' : `step ${whole(step)} of ${whole(total)}`}
         />
       </dl>
+      <Remarks />
       {open === null ? null : (
         <p className="machine">
           <span>{deviceName(open.device)}</span>

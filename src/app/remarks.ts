@@ -1,0 +1,38 @@
+/** What is to be said of a run that has ended: that it ended worse than it began, why, and what scores mean that are no numbers. */
+import { METHODS } from '../adapters/registry.ts';
+import { outcomeOf } from '../training/outcome.ts';
+import type { StepMetric } from '../training/protocol.ts';
+import { derive } from './derive.ts';
+import { fullConfig } from './settings.ts';
+import type { RunView } from './stores.ts';
+
+/** Empty while it goes on. */
+export function remarksOf({ state, current, open }: RunView): readonly string[] {
+  if (state !== 'finished' || current === null || open === null) return [];
+  const { settings, series } = current;
+  const [before, after] = [series.evals[0], series.evals.at(-1)];
+  if (before === undefined || after === undefined || before === after) return [];
+  const targets = new Set(derive(settings, open.model).selection?.targets ?? []);
+  const column = (name: keyof StepMetric) => series.column(name);
+  const steps = Array.from(
+    { length: series.length },
+    (_, i): StepMetric => ({
+      step: column('step')[i]!,
+      loss: column('loss')[i]!,
+      learningRate: column('learningRate')[i]!,
+      gradNorm: column('gradNorm')[i]!,
+      examples: column('examples')[i]!,
+      tokens: column('tokens')[i]!,
+      seconds: column('seconds')[i]!,
+    }),
+  );
+  const method = METHODS[settings.method];
+  return outcomeOf({
+    ...{ before, after, steps, training: settings.training },
+    method: { id: method.id, startLearningRate: method.start.learningRate },
+    config: { ...fullConfig(settings, open.model) },
+    trainExamples: open.data.trainExamples,
+    classes: open.data.labels.length > 0 ? open.data.labels.length : null,
+    layers: open.model.modules.filter(({ name }) => targets.has(name)),
+  }).remarks;
+}
