@@ -32,7 +32,7 @@ export interface Controller {
   save(): Promise<void>;
   fail(error: unknown, canResume?: boolean): void;
   /** Called after the run has opened, been evaluated, paused or ended. */
-  onSettled(listener: (event: 'open' | 'eval' | 'still') => void): void;
+  onSettled(listener: () => void): void;
 }
 
 export function createController(
@@ -41,13 +41,13 @@ export function createController(
   sessions: Sessions,
   now: () => number = Date.now,
 ): Controller {
-  const settled: ((event: 'open' | 'eval' | 'still') => void)[] = [];
+  const settled: (() => void)[] = [];
   let nextId = Math.floor(now() / 1000) % 256;
   const downloads = new Map<string, Progress & { readonly clock: 'download' }>();
   let savedAt = 0;
   let saving: Promise<void> | null = null;
-  const tell = (event: 'open' | 'eval' | 'still') => {
-    for (const listener of settled) listener(event);
+  const tell = () => {
+    for (const listener of settled) listener();
   };
 
   /** Downloads of a run as one: bytes of all its files so far. */
@@ -97,7 +97,7 @@ export function createController(
         break;
       case 'eval':
         record.series.addEval(event.metric);
-        tell('eval');
+        tell();
         break;
       case 'error':
         run.setState((s) => ({
@@ -135,7 +135,7 @@ export function createController(
         ? {}
         : { checkpoint: { bytes: checkpoint, step: report.resumedAt, at: now() } }),
     });
-    tell('open');
+    tell();
   }
 
   const look = () => freeLook(run.getState().runs);
@@ -153,7 +153,7 @@ export function createController(
 
   async function still(): Promise<void> {
     await save();
-    tell('still');
+    tell();
   }
 
   function save(): Promise<void> {
