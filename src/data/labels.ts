@@ -1,4 +1,5 @@
 /** Class names found in rows: as they stand, by the dataset's own list of names, or as numbers of the model's classes. */
+import { fail } from '../lib/errors.ts';
 import { type Drops, type Origin, originList } from './notes.ts';
 
 export interface LabelOptions {
@@ -15,9 +16,25 @@ const WHOLE = /^-?\d+$/;
 const PLACEHOLDER = /^LABEL_\d+$/;
 
 const scalar = (value: unknown): string =>
-  typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
-    ? String(value).trim()
-    : '';
+  // A list of one is that one.
+  Array.isArray(value) && value.length === 1
+    ? scalar(value[0])
+    : typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+      ? String(value).trim()
+      : '';
+
+/** Values to be predicted are no classes: nearly every row would be one of its own. */
+function refuseNumbers(given: readonly string[], values: readonly unknown[]): void {
+  const isDecimal = given.length > 1 && given.every((word) => /^-?\d*[.,]?\d+(e-?\d+)?$/i.test(word));
+  const hasFraction =
+    values.some((value) => typeof value === 'number' && !Number.isInteger(value)) ||
+    given.some((word) => /[.,]\d*[1-9]/.test(word));
+  if (isDecimal && hasFraction && new Set(given).size * 2 > given.length)
+    fail(
+      'bad-data',
+      `The labels are numbers such as ${given[0]}, nearly each another one; to predict numbers choose the task regression (--task regression).`,
+    );
+}
 
 /**
  * One class name per value, null for rows that were dropped.
@@ -38,6 +55,7 @@ export function readLabels(
   // −1 is how published datasets mark rows without a label, where the others count from 0.
   const hasUnlabelled = numbered && given.includes('-1') && !given.includes('-2');
   const highest = numbered ? given.reduce((most, word) => Math.max(most, Number(word)), 0) : 0;
+  refuseNumbers(given, values);
   const isKnown = (word: string) => known?.includes(word) === true;
   const asNumbers =
     numbered &&
@@ -48,6 +66,14 @@ export function readLabels(
     (known.every((name) => PLACEHOLDER.test(name)) || highest === known.length - 1);
   const out = words.map((word, i): string | null => {
     const origin = origins[i]!;
+    const value = values[i];
+    if (Array.isArray(value) && value.length > 1) {
+      drops.add(origin, {
+        what: 'has several labels at once',
+        advice: 'give one label for each text: an example is trained with one',
+      });
+      return null;
+    }
     if (word === '') {
       drops.add(origin, { what: 'has no label', advice: 'fill or delete what is incomplete' });
       return null;

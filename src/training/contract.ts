@@ -76,6 +76,17 @@ interface Place {
   readonly where: string;
 }
 
+/** Where a token stands in a running text: the text of several, the line, or the token, and what is before it. */
+function placeIn(tokens: Int32Array, at: number, tokenizer: Tokenizer | null, what: string): string {
+  const shownBefore = tokenizer?.decode(tokens.subarray(Math.max(0, at - 8), at)).trim() ?? '';
+  const after = shownBefore === '' ? '' : `, after ${JSON.stringify(shownBefore)}`;
+  const ends = (part: Int32Array): number => part.reduce((n, id) => n + (id === tokenizer?.eos ? 1 : 0), 0);
+  // Documents follow each other, each with the end token behind it.
+  if (ends(tokens) > 1) return `in text ${ends(tokens.subarray(0, at)) + 1} of the ${what}${after}`;
+  const lines = tokenizer ? tokenizer.decode(tokens.subarray(0, at)).split('\n').length : 1;
+  return lines > 1 ? `in line ${lines} of the ${what}${after}` : `at token ${at + 1} of the ${what}${after}`;
+}
+
 /** The first id of the examples that `isBad` says, as far as they are read. */
 function firstOf(
   dataset: Dataset,
@@ -94,9 +105,7 @@ function firstOf(
       const { tokens } = dataset[split];
       const at = tokens.findIndex(isBad);
       if (at < 0) continue;
-      const before = tokenizer?.decode(tokens.subarray(Math.max(0, at - 8), at)).trim() ?? '';
-      const after = before === '' ? '' : `, after "${before}"`;
-      return { id: tokens[at]!, where: `at token ${at + 1} of the ${SPLIT_WORDS[split]}${after}` };
+      return { id: tokens[at]!, where: placeIn(tokens, at, tokenizer, SPLIT_WORDS[split]) };
     }
   }
   return null;

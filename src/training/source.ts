@@ -2,7 +2,9 @@
 import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { embeddedDataset } from '../data/catalogue.ts';
 import { type ChatFormat, chatFormat } from '../data/chat.ts';
+import { extension } from '../data/files/bytes.ts';
 import { checkMapping } from '../data/files/columns.ts';
+import { CONLL } from '../data/files/conll.ts';
 import { type Found, type OpenOptions, openDataset } from '../data/files/open.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
 import { atSize, drawingsDataset } from '../data/pictures.ts';
@@ -12,7 +14,7 @@ import { tokenizerSettings } from '../data/tokenizerSettings.ts';
 import type { Dataset, TextDataset } from '../data/types.ts';
 import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
-import { fail } from '../lib/errors.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
@@ -160,11 +162,11 @@ export async function openData(
 ): Promise<OpenedData> {
   const { tokenizer } = opened;
   const { seed } = settings;
-  const task = taskOf(opened, from.options?.task);
   const source =
     from.kind === 'hub' || from.kind === 'url'
       ? { kind: 'files' as const, files: await fetchData(from, await needHub(around)) }
       : from;
+  const task = taskForData(opened, source, from.options?.task);
   const needTokenizer = () => tokenizerOf(opened);
   const encoded = (text: string) => [new TextEncoder().encode(text)];
   const found: Found = { notes: [] };
@@ -200,7 +202,8 @@ export async function openData(
         files.map((f) => ({ path: f.name, bytes: f.bytes })),
         openOptions(opened, task, settings, from.options ?? {}, around.decodeImage),
         found,
-      );
+      ).catch((error: unknown) => adviseTask(error, opened, from.options?.task));
+      found.notes.push(...unreadLabels(found, task));
       bytes = [...files.map((f) => f.bytes), ...(from.options ? encoded(JSON.stringify(from.options)) : [])];
       break;
     }
@@ -213,6 +216,40 @@ export async function openData(
     );
   }
   return { dataset, task, bytes, found };
+}
+
+/** The task: what was asked for, what the model is for, or for an encoder without a head what the files are. */
+function taskForData(opened: OpenedModel, source: DataSource, asked: Task | undefined): Task {
+  const isTagged =
+    source.kind === 'files' &&
+    source.files.every(({ name }) => CONLL.includes(extension(name.replace(/\.gz$/, ''))));
+  const isBare = opened.model.task === 'bare-text' && opened.model.orElse.length === 0;
+  return taskOf(opened, asked ?? (isBare && isTagged ? 'token-classification' : undefined));
+}
+
+/** Complaints about data say what else the model could be trained for, where nobody chose the task. */
+function adviseTask(error: unknown, { name, model }: OpenedModel, asked: Task | undefined): never {
+  if (!(error instanceof PapilioError) || error.kind !== 'bad-data' || asked !== undefined) throw error;
+  const advice = model.task.startsWith('bare-text')
+    ? ` ${name} gives hidden states and no scores, so it is given a new head for the labels of the data; for tags of words choose the task token-classification, for numbers regression.`
+    : model.task === 'regression'
+      ? ` ${name} gives one number for a text; for classes choose the task text-classification, which gives it a new classifier.`
+      : '';
+  throw new PapilioError(error.kind, `${error.message}${advice}`, error.details);
+}
+
+/** Columns that look like labels beside the text that a language model reads. */
+function unreadLabels({ columns = [], mapping = {} }: Found, task: Task): string[] {
+  if (task !== 'causal-lm' && task !== 'masked-lm') return [];
+  const read = new Set<unknown>(Object.values(mapping));
+  const labels = columns.filter(
+    (column) => /^(label|labels|class|category|sentiment|target)$/i.test(column) && !read.has(column),
+  );
+  return labels.length === 0
+    ? []
+    : [
+        `The column "${labels[0]}" is not read: the model scores words and learns the texts alone. For labels choose a classifier, or an encoder without a head.`,
+      ];
 }
 
 function openOptions(

@@ -125,11 +125,19 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
   };
 
   // Looked at with full masks first: only then does a causal mask show as such.
-  const { inputs, looked: folded } = atItsSizes(inputSpecs(onnx.graph, config), (specs) =>
-    preparedAs(specs, { ...probeDims(specs), ...sidecar.dims }, {}, defaultData(specs, true)),
+  const sizes = (specs: readonly InputSpec[], length: number) => ({
+    ...probeDims(specs, length),
+    ...sidecar.dims,
+  });
+  const {
+    inputs,
+    length,
+    looked: folded,
+  } = atItsSizes(inputSpecs(onnx.graph, config), (specs, at) =>
+    preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true)),
   );
   const fullMasks = defaultData(inputs, true);
-  const probe = { ...probeDims(inputs), ...sidecar.dims };
+  const probe = sizes(inputs, length);
   const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): FoldedGraph =>
     preparedAs(inputs, dims, options, data);
   const decoder =
@@ -169,21 +177,25 @@ function tablesOf(
   config: Readonly<Record<string, unknown>>,
   bind: (dims: BuildDims) => ReadonlyMap<string, FoldedValue>,
 ): Tables {
-  const { batch } = probeDims(inputs);
+  const { batch } = probeDims(inputs, PROBE.sequence);
   if (!inputs.some(({ kind }) => kind === 'input_ids')) return NO_TABLES;
-  try {
-    return readTables({
-      graph,
-      opset,
-      outputs,
-      bind: (sequence) => bind({ batch, sequence }),
-      kinds: new Map(inputs.map(({ feed, kind }) => [feed, kind])),
-      padId: typeof config.pad_token_id === 'number' ? config.pad_token_id : null,
-    });
-  } catch (error) {
-    if (error instanceof PapilioError) return NO_TABLES;
-    throw error;
+  for (const short of [3, 2, 1]) {
+    try {
+      return readTables({
+        graph,
+        opset,
+        outputs,
+        short,
+        bind: (sequence) => bind({ batch, sequence }),
+        kinds: new Map(inputs.map(({ feed, kind }) => [feed, kind])),
+        padId: typeof config.pad_token_id === 'number' ? config.pad_token_id : null,
+      });
+    } catch (error) {
+      // A table with fewer rows than that shows at shorter lengths.
+      if (!(error instanceof PapilioError)) throw error;
+    }
   }
+  return NO_TABLES;
 }
 
 /** Kinds of inputs that have one entry for each token. */
@@ -191,6 +203,9 @@ const BY_TOKEN: readonly InputKind[] = ['input_ids', 'attention_mask', 'token_ty
 
 const isShapeTrouble = (error: unknown): error is PapilioError =>
   error instanceof PapilioError && /do not broadcast|cannot become/.test(error.message);
+
+/** Lengths to look at where the probe's is too long. */
+const SHORTER = [4, 2];
 
 /** The sizes that a complaint about shapes names. */
 const sizesIn = ({ message }: PapilioError): number[] => [
@@ -216,18 +231,23 @@ const withSizes = (
  */
 function atItsSizes<T>(
   declared: readonly InputSpec[],
-  look: (specs: readonly InputSpec[]) => T,
-): { readonly inputs: readonly InputSpec[]; readonly looked: T } {
-  const attempt = (inputs: readonly InputSpec[]) => {
+  look: (specs: readonly InputSpec[], length: number) => T,
+): { readonly inputs: readonly InputSpec[]; readonly length: number; readonly looked: T } {
+  const attempt = (inputs: readonly InputSpec[], length = PROBE.sequence) => {
     try {
-      return { inputs, looked: look(inputs), trouble: null };
+      return { inputs, length, looked: look(inputs, length), trouble: null };
     } catch (error) {
-      if (isShapeTrouble(error)) return { inputs, looked: null, trouble: error };
+      if (isShapeTrouble(error)) return { inputs, length, looked: null, trouble: error };
       throw error;
     }
   };
   const first = attempt(declared);
   if (first.trouble === null) return first;
+  // A table may have fewer rows than the probe has tokens.
+  for (const length of SHORTER) {
+    const short = attempt(declared, length);
+    if (short.trouble === null) return short;
+  }
   const tokens = declared.find(({ kind }) => kind === 'input_ids');
   if (!tokens || tokens.dims.every((d) => typeof d === 'number')) throw first.trouble;
   const lengths = typeof tokens.dims[1] === 'number' ? [] : sizesIn(first.trouble).filter((n) => n >= 2);
@@ -246,13 +266,13 @@ function atItsSizes<T>(
 }
 
 /** The probe's sizes, where the file does not fix them. */
-function probeDims(inputs: readonly InputSpec[]): BuildDims {
+function probeDims(inputs: readonly InputSpec[], sequence: number): BuildDims {
   const fixed = (axis: number, kinds: readonly string[]): number | undefined => {
     const d = inputs.find(({ kind }) => kinds.includes(kind))?.dims[axis];
     return typeof d === 'number' ? d : undefined;
   };
   return {
     batch: fixed(0, ['input_ids', 'pixel_values', 'other']) ?? PROBE.batch,
-    sequence: fixed(1, ['input_ids']) ?? PROBE.sequence,
+    sequence: fixed(1, ['input_ids']) ?? sequence,
   };
 }

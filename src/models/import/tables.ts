@@ -2,10 +2,10 @@
  * Which tables of the file its inputs are looked up in, and how many tokens its positions reach: learned position tables that are looked
  * up or sliced, causal buffers of a fixed size, rotary tables. Found by folding the graph at two lengths and seeing what grows by one.
  */
-import { PapilioError } from '../../lib/errors.ts';
+import { fail, PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph } from '../../onnx/types.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
-import { type Folding, fold } from './fold.ts';
+import { fold } from './fold.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { numbers, prune } from './folded.ts';
 import type { InputKind } from './inputRoles.ts';
@@ -46,10 +46,10 @@ export interface TablesRequest {
   /** What an open input is, by the name of its value. */
   readonly kinds: ReadonlyMap<string, InputKind>;
   readonly padId: number | null;
+  /** This length and the next are compared. */
+  readonly short: number;
 }
 
-/** Lengths that are compared: small, and different from usual sizes of other axes. */
-const SHORT = 3;
 /** Longer tables are believed without folding the graph at their end. */
 const MOST_TRIED = 2048;
 
@@ -148,7 +148,7 @@ function looksAt(request: TablesRequest, sequence: number, token: number): Look[
     const look = lookOf(node, index, token);
     if (look) looks.push(look);
   };
-  const { graph }: Folding = fold(
+  const { graph, missing } = fold(
     request.graph,
     request.opset,
     request.bind(sequence),
@@ -159,6 +159,7 @@ function looksAt(request: TablesRequest, sequence: number, token: number): Look[
       if (table?.known && (lowered.op === 'Slice' || (lowered.op === 'Gather' && ids?.known))) add(lowered);
     },
   );
+  if (missing[0]) fail('shape', missing[0].reason);
   prune(graph);
   for (const node of graph.nodes) if (node.op === 'Gather' && node.inputs[0]?.weight) add(node);
   return looks;
@@ -192,7 +193,11 @@ const sameKind = (a: Look, b: Look): boolean =>
   a.op === b.op && a.name === b.name && a.shape.join() === b.shape.join();
 
 /** Spans of `now` that are one longer than in `before`, with the length that their tensor ends at. */
-function growing(before: readonly Look[], now: readonly Look[]): (Reach & { readonly op: Look['op'] })[] {
+function growing(
+  before: readonly Look[],
+  now: readonly Look[],
+  short: number,
+): (Reach & { readonly op: Look['op'] })[] {
   return now.flatMap((look) => {
     const earlier = before.filter((other) => sameKind(other, look));
     return look.spans.flatMap(({ axis, least, most }) => {
@@ -202,7 +207,7 @@ function growing(before: readonly Look[], now: readonly Look[]): (Reach & { read
       });
       const rows = look.shape[axis]!;
       // An end that lies before the last position is no position's.
-      const first = most - SHORT;
+      const first = most - short;
       if (!grew || first < 0 || first !== least) return [];
       return [{ op: look.op, kind: reachKind(look), rows, tokens: rows - first }];
     });
@@ -231,8 +236,11 @@ const tableOf = ({ name, shape }: Look): Table => ({
 /** @throws PapilioError as folding does, for a graph that cannot be looked at at these lengths */
 export function readTables(request: TablesRequest): Tables {
   const token = request.padId === 2 ? 1 : 2;
-  const [short, longer] = [looksAt(request, SHORT, token), looksAt(request, SHORT + 1, token)];
-  const grown = growing(short, longer);
+  const [before, now] = [request.short, request.short + 1].map((n) => looksAt(request, n, token)) as [
+    Look[],
+    Look[],
+  ];
+  const grown = growing(before, now, request.short);
   const found = [
     ...grown,
     ...rotaryTables(request.graph).map((reach) => ({ ...reach, op: 'Slice' as const })),
@@ -242,7 +250,7 @@ export function readTables(request: TablesRequest): Tables {
     .filter((r) => r.op === 'Slice' || goesBeyond(request, r, token))
     .toSorted((a, b) => a.tokens - b.tokens)
     .map(({ op: _, ...rest }) => rest);
-  const tables = longer.filter((look) => look.op === 'Gather' && look.isWeight && look.shape.length === 2);
+  const tables = now.filter((look) => look.op === 'Gather' && look.isWeight && look.shape.length === 2);
   const tokens = tables.filter((look) => look.isToken).toSorted((a, b) => b.shape[0]! - a.shape[0]!)[0];
   const others = tables.filter((look) => look !== tokens);
   const segments = others.find((look) => look.spans.every((s) => s.least === 0 && s.most === 0));
