@@ -88,6 +88,8 @@ export interface LoadedModel {
   readonly scores: number;
   /** Modules of a new head, which start at random. */
   readonly fresh: readonly string[];
+  /** What the new head is, in words, where transformers has no class with such a one. */
+  readonly ownHead: string | null;
   readonly config: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
   /** When onnxruntime rounds the activations of this file to 8 bits, which stay float here: what a comparison of the two must allow for. */
@@ -164,6 +166,7 @@ interface Source {
   readonly precision: Precision;
   readonly warnings: readonly string[];
   readonly fresh: readonly string[];
+  readonly ownHead?: string | null;
   /** What was found in the file's graph, where it was looked at before. */
   readonly tables?: Tables;
   readonly prefix?: Sidecar['prefix'];
@@ -351,6 +354,7 @@ function describeModel(source: Source): LoadedModel {
     head,
     scores: classes,
     fresh: source.fresh,
+    ownHead: source.ownHead ?? null,
     config,
     precision,
     separate,
@@ -411,6 +415,7 @@ function withNewHead(
     },
     warnings: [...source.warnings, note],
     fresh,
+    ownHead: recipe.architecture === null ? describeHead(recipe, bare) : null,
     ...withPrefix(source, model, recipe.prefix, fresh),
   });
 }

@@ -60,6 +60,10 @@ export function limits(
         ? `The classifier ${facts.randomHead} is new, random and untrained in this run; base/ holds it as it was.`
         : `The classifier ${facts.randomHead} is new and random but is not among modules_to_save, so it is not in the adapter and starts with other random numbers here.`,
     );
+  if (run.model.ownHead !== null)
+    found.push(
+      `transformers has no class with this run's head (${run.model.ownHead}): the class that model.py loads pools the hidden states in its own way, so its answers differ until it is changed to pool the same.`,
+    );
   if (!isPeft(run))
     found.push(
       `The method "${method.id}" is none of PEFT's: trained.safetensors holds whole weights, which train.py puts into the base model, and adapter/ does not exist.`,
