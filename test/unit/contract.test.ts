@@ -230,6 +230,119 @@ describe('inputs go by their use', () => {
   });
 });
 
+describe('inputs and sizes that are refused or found', () => {
+  const picture = async (dims: readonly (number | string)[], perm: readonly number[] | null) => {
+    const { graphBuilder } = await import('../../src/onnx/build.ts');
+    const g = graphBuilder();
+    const x = g.input('image', 'float32', dims);
+    const turned = perm ? g.op('Transpose', [x], { perm }) : x;
+    const map = g.op(
+      'Conv',
+      [turned, g.weight('stem.weight', [4, 3, 16, 16], new Float32Array(3072).fill(0.1))],
+      { strides: [16, 16] },
+    );
+    const rows = g.op('Reshape', [map, g.ints([0, 4])]);
+    g.output(
+      g.op('Gemm', [rows, g.weight('fc.weight', [2, 4], new Float32Array(8))], { transB: 1 }),
+      'float32',
+      [dims[0]!, 2],
+      'scores',
+    );
+    return { name: 'model.onnx', bytes: encodeModel(g.build()) };
+  };
+
+  it('a picture under any name is the picture', async () => {
+    const { model } = await opened([await picture(['n', 3, 16, 16], null)]);
+    expect([model.task, model.feeds, model.image?.width]).toEqual([
+      'image-classification',
+      { image: 'pixel_values' },
+      16,
+    ]);
+  });
+
+  it('channels that come last are refused by name', async () => {
+    await expect(opened([await picture(['n', 16, 16, 3], [0, 3, 1, 2])])).rejects.toThrow(
+      /picture input image has its channels last \(\[n, 16, 16, 3\].*--inputs-as-nchw image/,
+    );
+  });
+
+  it('a length that was baked in is the only one', async () => {
+    const { graphBuilder } = await import('../../src/onnx/build.ts');
+    const g = graphBuilder();
+    const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+    const x = g.op('Gather', [
+      g.weight(
+        'w',
+        [VOCABULARY, 6],
+        Float32Array.from({ length: 6 * VOCABULARY }, (_, i) => Math.sin(i)),
+      ),
+      ids,
+    ]);
+    // The exporter folded the rows of its example's nine positions.
+    const placed = g.op('Add', [
+      x,
+      g.weight(
+        'onnx::Add_17',
+        [1, 9, 6],
+        Float32Array.from({ length: 54 }, (_, i) => Math.cos(i)),
+      ),
+    ]);
+    const mean = g.op('ReduceMean', [placed], { axes: [1], keepdims: 0 });
+    g.output(
+      g.op('Gemm', [mean, g.weight('fc.weight', [2, 6], new Float32Array(12).fill(0.2))], { transB: 1 }),
+      'float32',
+      ['batch', 2],
+      'logits',
+    );
+    const task = await prepared([{ name: 'model.onnx', bytes: encodeModel(g.build()) }, tokenizer()], [rows]);
+    expect(task.training.sequenceLength).toBe(9);
+    expect(task.notes.join()).toContain('padded or cut to 9 tokens');
+    expect((await compared(task)).maxRel).toBeLessThan(1e-4);
+  });
+});
+
+describe('data that does not suit the model', () => {
+  const lines = (row: (i: number) => object) =>
+    text('m.jsonl', Array.from({ length: 12 }, (_, i) => JSON.stringify(row(i))).join('\n'));
+
+  it('labels beside the text of a language model are said to be left', async () => {
+    const lm = textModel({ ends: 'words', causal: 64, names: { mask: null } });
+    const task = await prepared([lm, tokenizer()], [rows]);
+    expect(task.data.found.notes.join()).toMatch(/column "label" is not read: the model scores words/);
+  });
+
+  it.each([
+    [
+      'hidden',
+      3,
+      text('t.txt', letters),
+      /gives hidden states and no scores, so it is given a new head for the labels/,
+    ],
+    ['classes', 1, rows, /gives one number for a text; for classes choose the task text-classification/],
+    [
+      'classes',
+      2,
+      lines((i) => ({ text: 'a b', label: i / 7 + 0.01 })),
+      /labels are numbers such as 0\.01.*--task regression/,
+    ],
+    [
+      'classes',
+      2,
+      lines((i) => ({ text: 'a b', label: ['x', 'y'].slice(0, 1 + (i % 2)) })),
+      /has several labels at once/,
+    ],
+  ] as const)('%s of %i with %o', async (ends, classes, data, message) => {
+    await expect(prepared([textModel({ ends, classes }), tokenizer()], [data])).rejects.toThrow(message);
+  });
+
+  it('and one label each stands for several only when that is said', async () => {
+    const config = json('config.json', { problem_type: 'multi_label_classification' });
+    const task = await prepared([textModel({ ends: 'classes', classes: 2 }), tokenizer(), config], [rows]);
+    expect(task.model.warnings.join()).toContain('says problem_type multi_label_classification');
+    expect(task.model.config.problem_type).toBe('single_label_classification');
+  });
+});
+
 describe('what a file is', () => {
   const config = (content: object) => json('config.json', content);
   const task = async (traits: Parameters<typeof textModel>[0], more: Parameters<typeof prepared>[0] = []) =>
@@ -300,6 +413,7 @@ describe('an encoder without a head gets one', () => {
     expect(found.model.warnings.join()).toContain('gets a new head for 3 classes');
     const names = found.model.parameters.map((p) => p.name);
     for (const module of modules) expect(names).toContain(`${module}.weight`);
+    expect(found.model.ownHead === null).toBe(architecture !== undefined);
     expect((await compared(found)).maxRel).toBeLessThan(1e-4);
   });
 
