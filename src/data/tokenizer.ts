@@ -97,16 +97,17 @@ export function loadTokenizer(
   const encode = (text: string, options: EncodeOptions = {}): number[] =>
     checked(inner.encode(text, { add_special_tokens: options.specials === true }).ids);
   const plain = (text: string): number[] => inner.encode(text, { add_special_tokens: false }).ids;
-  const bare = plain('a');
-  const dressed = inner.encode('a', { add_special_tokens: true }).ids;
+  const word = wordOf(inner);
+  const bare = plain(word);
+  const dressed = inner.encode(word, { add_special_tokens: true }).ids;
   const at = bare.length === 0 ? -1 : dressed.indexOf(bare[0]!);
   const prefix = at > 0 ? dressed.slice(0, at) : [];
   const suffix = at >= 0 ? dressed.slice(at + bare.length) : [];
-  const paired = inner.encode('a', { text_pair: 'a', add_special_tokens: true }).ids;
+  const paired = inner.encode(word, { text_pair: word, add_special_tokens: true }).ids;
   const middle =
     at >= 0 ? paired.slice(prefix.length + bare.length, paired.length - suffix.length - bare.length) : [];
-  const spacedWord = plain(' a');
-  const isSpaced = !sameIds(spacedWord, bare) && sameIds(plain('a a'), [...bare, ...spacedWord]);
+  const spacedWord = plain(` ${word}`);
+  const isSpaced = !sameIds(spacedWord, bare) && sameIds(plain(`${word} ${word}`), [...bare, ...spacedWord]);
   const eos = named('eos_token', EOS_NAMES);
   const mask = named('mask_token', MASK_NAMES);
   for (const id of [eos, named('pad_token', PAD_NAMES), mask, ...prefix, ...suffix])
@@ -138,6 +139,15 @@ export function loadTokenizer(
 /** The token that ends a text, as a text; empty where there is none. */
 export const endOf = (tokenizer: Tokenizer | null): string =>
   tokenizer?.eos === undefined ? '' : (tokenizer.token(tokenizer.eos) ?? '');
+
+/** A letter that the vocabulary knows: what special tokens stand around is seen by it. */
+function wordOf(inner: HfTokenizer): string {
+  const isKnown = (text: string) =>
+    inner.encode(text, { add_special_tokens: false }).ids.some((id) => id !== undefined);
+  if (isKnown('a')) return 'a';
+  const letters = [...inner.get_vocab(false).keys()].filter((token) => /^\p{L}$/u.test(token ?? ''));
+  return letters.find(isKnown) ?? 'a';
+}
 
 const sameIds = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((id, k) => id === b[k]);

@@ -273,6 +273,13 @@ describe('rows', () => {
       'yes<|im_end|>',
     ],
     [
+      'messages as Python writes them in a cell',
+      {
+        messages: `[{'role': 'user', 'content': 'a', 'name': None}, {"role": "assistant", 'content': "yes"}]`,
+      },
+      'yes<|im_end|>',
+    ],
+    [
       'messages as JSON in a cell',
       { messages: JSON.stringify([user('a'), assistant('yes')]) },
       'yes<|im_end|>',

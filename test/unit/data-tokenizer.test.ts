@@ -128,6 +128,21 @@ describe('loadTokenizer', { timeout: 60_000 }, () => {
     expect(() => strict.encode('no café')).toThrow(/vocabulary does not know/);
   });
 
+  it('finds what goes before a text in any script', () => {
+    const script = loadTokenizer({
+      added_tokens: [{ id: 0, content: '<s>', special: true }],
+      post_processor: {
+        type: 'TemplateProcessing',
+        single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+        pair: [{ Sequence: { id: 'A', type_id: 0 } }, { Sequence: { id: 'B', type_id: 1 } }],
+        special_tokens: { '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] } },
+      },
+      model: { type: 'BPE', vocab: { '<s>': 0, д: 1, а: 2 }, merges: [] },
+    });
+    expect(script.prefix).toEqual([0]);
+    expect(script.encode('да')).toEqual([1, 2]);
+  });
+
   it('reads special tokens as objects', () => {
     const named = loadTokenizer(trained, {
       eos_token: { content: '<|endoftext|>', lstrip: false },
