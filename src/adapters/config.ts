@@ -35,7 +35,7 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
       `The ${method.title} configuration must be a JSON object of PEFT's fields, e.g. {"target_modules": ["query"]}.`,
     );
   }
-  const given = input as Record<string, unknown>;
+  const given = withoutUnset(method, input as Record<string, unknown>);
   const peftType = given.peft_type;
   if (peftType !== undefined && String(peftType).toUpperCase() !== method.peftType) {
     fail(
@@ -56,12 +56,25 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   return { config: parsed.data, warnings: unknownKeys(method, given) };
 }
 
-/** As {@link validateConfig}, for a run of `totalSteps` updates. */
+/** As {@link validateConfig}, for a new adapter and a run of `totalSteps` updates. */
 export function validateForRun(method: AdapterMethod, input: unknown, totalSteps: number): ValidConfig {
   const isObject = typeof input === 'object' && input !== null && !Array.isArray(input);
-  if (!isObject || !method.forRun) return validateConfig(method, input);
+  if (!isObject) return validateConfig(method, input);
   const given = input as Record<string, unknown>;
-  return validateConfig(method, { ...given, ...method.forRun(given, totalSteps) });
+  const reason = method.refuseStart?.(given) ?? null;
+  if (reason !== null) fail('illegal-config', `${method.title} configuration: ${reason}`, { reason });
+  return validateConfig(method, { ...given, ...method.forRun?.(given, totalSteps) });
+}
+
+/** Tools write null for what is not set; where it is no value of the field, that is the field's default. */
+function withoutUnset(
+  method: AdapterMethod,
+  given: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const isUnset = (key: string, value: unknown): boolean =>
+    value === null &&
+    (Object.hasOwn(method.fixed, key) || method.schema.shape[key]?.safeParse(null).success === false);
+  return Object.fromEntries(Object.entries(given).filter(([key, value]) => !isUnset(key, value)));
 }
 
 function refuseFixed(method: AdapterMethod, given: Readonly<Record<string, unknown>>): void {

@@ -182,6 +182,9 @@ function placeOf(method: AdapterMethod, path: string, isSaved: (module: string) 
     return { module: path.slice(0, dot), param: path.slice(dot + 1), parameter: path };
   const own = method.fileNames.find((suffix) => path.endsWith(`.${suffix}`));
   if (own !== undefined) return { module: path.slice(0, -own.length - 1), param: own, parameter: null };
+  const other = Object.entries(method.alsoRead ?? {}).find(([suffix]) => path.endsWith(`.${suffix}`));
+  if (other !== undefined)
+    return { module: path.slice(0, -other[0].length - 1), param: other[1], parameter: null };
   if (path.includes(BASE_LAYER)) return { module: null, parameter: path.replace(BASE_LAYER, '.') };
   if (path.endsWith('.bias') || isSaved(path.slice(0, dot))) return { module: null, parameter: path };
   return null;

@@ -142,7 +142,7 @@ function elementCount(shape: readonly number[]): number {
 }
 
 /**
- * A tensor's numbers as float32. F32 is a view where the file's alignment allows it, F16 and BF16 are widened.
+ * A tensor's numbers as float32. F32 is a view where the file's alignment allows it, F16 and BF16 are widened, F64 is rounded.
  *
  * @throws PapilioError 'malformed-adapter' for other dtypes.
  */
@@ -154,6 +154,9 @@ export function tensorFloats(name: string, tensor: StoredTensor): Float32Array {
   switch (dtype) {
     case 'F32':
       return new Float32Array(buffer, byteOffset, count);
+    // As PEFT copies it into its F32 parameters.
+    case 'F64':
+      return Float32Array.from(new Float64Array(buffer, byteOffset, count));
     case 'F16':
       return halfToFloat32(new Uint16Array(buffer, byteOffset, count));
     case 'BF16':
@@ -161,7 +164,7 @@ export function tensorFloats(name: string, tensor: StoredTensor): Float32Array {
     default:
       return fail(
         'malformed-adapter',
-        `The tensor ${name} is stored as ${dtype}; adapters hold F32, F16 or BF16.`,
+        `The tensor ${name} is stored as ${dtype}; adapters hold F32, F16, BF16 or F64.`,
         { name, dtype },
       );
   }

@@ -214,10 +214,14 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly defaultTargets?: Readonly<Record<string, readonly string[]>>;
   /** Parameter names that the method owns in files; 'any' for every parameter of a module. */
   readonly fileNames: readonly string[] | 'any';
+  /** Other names that PEFT reads a parameter by, to the name that it writes. */
+  readonly alsoRead?: Readonly<Record<string, string>>;
   /** PEFT's completion of a configuration on a model of this type (`model_type` of config.json). */
   complete?(config: C, modelType: string | null): C;
   /** Why this configuration is illegal on any model, in PEFT's words, or null. */
   refuse(config: C): string | null;
+  /** Why a new adapter cannot begin with this configuration, though a finished one of a file may have it, or null. */
+  refuseStart?(config: Readonly<Record<string, unknown>>): string | null;
   /** Why this configuration is illegal on this layer, in PEFT's words, or null. */
   check(layer: Layer, config: C): string | null;
   /** Why PEFT refuses a layer that Papilio adapts all the same, in PEFT's words, or null. */

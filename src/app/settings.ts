@@ -162,7 +162,7 @@ export function refuseConfig(settings: PageSettings): string | null {
   // A run counted in epochs knows its steps only once its data is open; then it decides again.
   const decided = method.forRun?.({ ...given }, settings.training.steps);
   const config = { ...given, ...decided };
-  return method.refuse(config) ?? refuseCommon(config);
+  return method.refuseStart?.(config) ?? method.refuse(config) ?? refuseCommon(config);
 }
 
 /** Settings from untrusted text: unknown or illegal parts fall back to the base, each with a sentence. */

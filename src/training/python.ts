@@ -1,6 +1,6 @@
 /** "Continue in Python": what a run in this room is to the project that goes on with it. */
 import { chooseAdapter } from '../adapters/choose.ts';
-import { validateForRun } from '../adapters/config.ts';
+import { validateConfig, validateForRun } from '../adapters/config.ts';
 import { countPlan } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
@@ -77,7 +77,9 @@ export async function storedProject(
     request.training,
     around,
   );
-  const { config } = validateForRun(method, beginsWith(request, model, data.task).config, batches.totalSteps);
+  const { config } = request.adapter
+    ? validateConfig(method, request.config)
+    : validateForRun(method, beginsWith(request, model, data.task).config, batches.totalSteps);
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
   return projectOf({
     opened,

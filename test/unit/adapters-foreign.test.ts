@@ -1,9 +1,11 @@
 /** What PEFT does on loading, row by row, and what is said of files that other tools wrote. */
 import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
+import { validateForRun } from '../../src/adapters/config.ts';
 import { fitAdapter } from '../../src/adapters/fit.ts';
 import { filesFromZip, readFolder } from '../../src/adapters/folder.ts';
 import { readAdapter } from '../../src/adapters/peft.ts';
+import { METHODS } from '../../src/adapters/registry.ts';
 import { writeSafetensors } from '../../src/adapters/safetensors.ts';
 import type { AdapterTensor } from '../../src/adapters/types.ts';
 import { folder, layer } from './adapters-fixtures.ts';
@@ -146,7 +148,7 @@ describe('what PEFT does on loading', () => {
     const at = new TextDecoder('latin1').decode(bytes).indexOf('F32');
     bytes.set(text('I32'), at);
     expect(() => readAdapter(JSON.stringify(oft), bytes)).toThrow(
-      /is stored as I32; adapters hold F32, F16 or BF16/,
+      /is stored as I32; adapters hold F32, F16, BF16 or F64/,
     );
   });
 });
@@ -215,5 +217,85 @@ describe('files of other tools', () => {
     ]);
     expect(() => readFolder(pickled)).toThrow(/Python pickle/);
     expect(() => filesFromZip(text('PK\x03\x04 nothing of the kind'))).toThrow(/cannot be unpacked/);
+  });
+});
+
+/** A LoRA of rank 2 on fc1 (12 in, 16 out), its numbers told apart by their places. */
+describe('a LoRA as other tools write it', () => {
+  const numbers = (n: number, step: number) =>
+    Float32Array.from({ length: n }, (_, i) => (i % 7) * step - 0.3);
+  const A = { shape: [2, 12], data: numbers(24, 0.11) };
+  const B = { shape: [16, 2], data: numbers(32, 0.07) };
+  const lengths = { shape: [16], data: numbers(16, 0.5) };
+  const own = { 'base_model.model.fc1.lora_A.weight': A, 'base_model.model.fc1.lora_B.weight': B };
+  const config = { peft_type: 'LORA', target_modules: ['fc1'], r: 2, lora_alpha: 3 };
+  const read = (changes: object, named: Record<string, AdapterTensor> = own) =>
+    readAdapter(JSON.stringify({ ...config, ...changes }), tensors(named));
+
+  it.each([
+    { init_lora_weights: 'eva', eva_config: { rho: 1.5, tau: 0.9, whiten: true } },
+    { init_lora_weights: 'eva' },
+    { init_lora_weights: 'eva', eva_config: null },
+    { init_lora_weights: 'orthogonal' },
+    { init_lora_weights: 'mica' },
+    { init_lora_weights: 'gaussian', loftq_config: null, megatron_core: null, layer_replication: null },
+    { rank_pattern: null, alpha_pattern: null, bias: null, use_dora: null, fan_in_fan_out: null },
+    { use_qalora: null, qalora_group_size: null, ensure_weight_tying: null, corda_config: null },
+  ])('%j is a plain LoRA', (changes) => {
+    const adapter = read(changes);
+    expect(adapter.tensors.get('fc1')!.get('lora_A.weight')).toEqual(A);
+    expect(adapter.warnings).toEqual([]);
+    expect(adapter.config).toMatchObject({ r: 2, bias: 'none', rank_pattern: {}, use_dora: false });
+    expect(fitAdapter(adapter, model).warnings).toEqual([]);
+    // What only a beginning needs goes back into the file as it came.
+    const { eva_config = null } = changes as { eva_config?: object | null };
+    expect(adapter.config).toMatchObject({ eva_config });
+  });
+
+  it.each([
+    ['pissa', /path_initial_model_for_weight_conversion/],
+    ['pissa_niter_4', /path_initial_model_for_weight_conversion/],
+    ['olora', /path_initial_model_for_weight_conversion/],
+    ['corda', /merge_and_unload/],
+    ['lora_ga', /merge_and_unload/],
+  ])('%s is refused with what is right', (init_lora_weights, advice) => {
+    const attempt = () => read({ init_lora_weights });
+    expect(attempt).toThrow(advice);
+    expect(attempt).not.toThrow(/use true/);
+    expect(attempt).toThrow(/would only hide it/);
+  });
+
+  it('LoftQ is refused with what is right', () => {
+    const attempt = () => read({ init_lora_weights: 'loftq', loftq_config: { loftq_bits: 4 } });
+    expect(attempt).toThrow(/rounded.*merge_and_unload/);
+  });
+
+  it('a new adapter does not begin with what needs data', () => {
+    for (const init_lora_weights of ['eva', 'orthogonal', 'pissa'])
+      expect(() => validateForRun(METHODS.lora, { init_lora_weights }, 10)).toThrow(
+        /a new adapter cannot begin with/,
+      );
+  });
+
+  it.each(['lora_magnitude_vector', 'lora_magnitude_vector.weight'])(
+    'DoRA’s lengths are read from %s',
+    (name) => {
+      const adapter = read({ use_dora: true }, { ...own, [`base_model.model.fc1.${name}`]: lengths });
+      expect(adapter.tensors.get('fc1')!.get('lora_magnitude_vector')).toEqual(lengths);
+      expect([...adapter.warnings, ...fitAdapter(adapter, model).warnings]).toEqual([]);
+    },
+  );
+
+  it('tensors may be stored as F64', () => {
+    const exact = Float64Array.from({ length: 24 }, (_, i) => Math.sqrt(i + 2) - 2);
+    const header = JSON.stringify({
+      'base_model.model.fc1.lora_A.weight': { dtype: 'F64', shape: [2, 12], data_offsets: [0, 192] },
+    }).padEnd(104);
+    const file = new Uint8Array(8 + header.length + 192);
+    new DataView(file.buffer).setBigUint64(0, BigInt(header.length), true);
+    file.set(new TextEncoder().encode(header), 8);
+    file.set(new Uint8Array(exact.buffer), 8 + header.length);
+    const { data } = readAdapter(JSON.stringify(config), file).tensors.get('fc1')!.get('lora_A.weight')!;
+    expect(data).toEqual(Float32Array.from(exact));
   });
 });

@@ -224,7 +224,7 @@ describe('validateConfig', () => {
     expect(() => validateConfig(lora, { use_qalora: true })).toThrow(
       expect.objectContaining({ kind: 'unsupported-adapter' }),
     );
-    expect(() => validateConfig(lora, { init_lora_weights: 'pissa' })).toThrow(/rewrites the base weights/);
+    expect(() => validateConfig(lora, { init_lora_weights: 'pissa' })).toThrow(/out of the base weights/);
   });
 
   it('does not share default objects between configurations', () => {

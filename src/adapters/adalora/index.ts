@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ADALORA_TARGETS } from '../defaultTargets.ts';
 import { biasField, dropoutField, field, fileFields, layerFields } from '../fields.ts';
-import { lora } from '../lora/index.ts';
+import { initFields, lora } from '../lora/index.ts';
 import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
 import { rankOf, withoutDropped } from './ranks.ts';
@@ -105,6 +105,7 @@ const schema = z.object({
   use_rslora: field(z.boolean(), false, unread('LoRA’s scaling for high ranks')),
   use_dora: field(z.boolean(), false, unread('LoRA’s learned row lengths')),
   lora_bias: field(z.boolean(), false, unread('LoRA’s bias in B')),
+  ...initFields,
 });
 
 export type AdaloraConfig = z.output<typeof schema>;

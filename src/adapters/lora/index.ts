@@ -6,6 +6,21 @@ import { lookupPattern } from '../patterns.ts';
 import { noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
 
+const forInit = (what: string) => ({
+  title: '',
+  description: `${what}; read at the start of training only, so a saved adapter does not need it.`,
+  group: 'file' as const,
+});
+const settings = z.record(z.string(), z.unknown());
+
+/** Settings of single initialisations, kept as they are. */
+export const initFields = {
+  loftq_config: field(settings, {}, forInit('Settings of LoftQ')),
+  eva_config: field(settings.nullable(), null, forInit('Settings of EVA')),
+  corda_config: field(settings.nullable(), null, forInit('Settings of CorDA')),
+  lora_ga_config: field(settings.nullable(), null, forInit('Settings of LoRA-GA')),
+};
+
 const schema = z.object({
   ...fileFields,
   ...layerFields,
@@ -50,12 +65,24 @@ const schema = z.object({
     options: [true, false, 'gaussian'],
   }),
   ...patternFields,
+  ...initFields,
 });
 
 export type LoraConfig = z.output<typeof schema>;
 
-/** Initialisations of PEFT that rewrite the base weight or need a pass over data. */
-const FOREIGN_INIT = /^(olora|pissa(_niter_\d+)?|corda|loftq|eva|orthogonal|lora_ga|mica)$/;
+/** Initialisations that leave the base weight alone: what is saved is a plain LoRA, however A and B began. */
+const PLAIN_INIT = /^(gaussian|eva|orthogonal|mica)$/;
+/** Those that take a part out of the base weight, so that A and B belong to what is left. */
+const CHANGES_BASE = /^(olora|pissa(_niter_\d+)?|corda|lora_ga)$/;
+
+/** Why an adapter that was saved with this initialisation cannot be read without its base weights, or null. */
+function refuseInitialisation(init: string): string | null {
+  if (CHANGES_BASE.test(init))
+    return `init_lora_weights='${init}' took a part out of the base weights, and the adapter belongs to what was left; PEFT computes that again when it loads the adapter, Papilio does not. In PEFT save it with save_pretrained(..., path_initial_model_for_weight_conversion=...), which writes a plain LoRA, or merge it there with merge_and_unload(). Another value of init_lora_weights in adapter_config.json would only hide it: the merged weights would be wrong by that part.`;
+  if (init === 'loftq')
+    return `init_lora_weights='loftq' replaced the base weights by rounded ones, and the adapter belongs to those; Papilio has the weights that were not rounded. Merge it in PEFT with merge_and_unload(), on the base that LoftQ wrote, and export the result.`;
+  return PLAIN_INIT.test(init) ? null : `Unknown initialization init_lora_weights='${init}'`;
+}
 
 /** Rank and scaling of one layer: alpha / r, or alpha / sqrt(r) with rsLoRA. */
 export function loraScale(
@@ -143,10 +170,6 @@ export const lora: AdapterMethod<LoraConfig> = {
     megatron_config: null,
     megatron_core: 'megatron.core',
     trainable_token_indices: null,
-    loftq_config: {},
-    eva_config: null,
-    corda_config: null,
-    lora_ga_config: null,
     velora_config: null,
     alora_invocation_tokens: null,
     use_qalora: false,
@@ -169,6 +192,7 @@ export const lora: AdapterMethod<LoraConfig> = {
     'lora_embedding_A',
     'lora_embedding_B',
   ],
+  alsoRead: { 'lora_magnitude_vector.weight': 'lora_magnitude_vector' },
   refuse(config) {
     const init = config.init_lora_weights;
     const filtered = refuseLayersWithExpression(config);
@@ -179,14 +203,14 @@ export const lora: AdapterMethod<LoraConfig> = {
     if (config.lora_bias && config.use_dora) {
       return 'The argument lora_bias=True is not supported for DoRA, please pass use_dora=False';
     }
-    if (init === 'loftq') return "`loftq_config` must be specified when `init_lora_weights` is 'loftq'.";
-    if (typeof init === 'string' && FOREIGN_INIT.test(init)) {
-      return `init_lora_weights='${init}' rewrites the base weights or needs a pass over data first, which Papilio does not do; use true, false or 'gaussian'.`;
-    }
-    if (typeof init === 'string' && init !== 'gaussian')
-      return `Unknown initialization init_lora_weights='${init}'`;
-    return null;
+    if (init === 'loftq' && Object.keys(config.loftq_config).length === 0)
+      return "`loftq_config` must be specified when `init_lora_weights` is 'loftq'.";
+    return typeof init === 'string' ? refuseInitialisation(init) : null;
   },
+  refuseStart: ({ init_lora_weights: init }) =>
+    typeof init === 'string' && init !== 'gaussian' && (PLAIN_INIT.test(init) || CHANGES_BASE.test(init))
+      ? `a new adapter cannot begin with init_lora_weights='${init}' here; begin with true, false or 'gaussian' (an adapter that PEFT began so and saved can be gone on with).`
+      : null,
   check(layer, config) {
     if (layer.kind === 'embedding' && config.lora_bias)
       return 'lora_bias=True is not supported for Embedding.';
