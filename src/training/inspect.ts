@@ -35,9 +35,9 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
   const { adapters } = emitTrainables(g, plan, { training: false, initial: options.initial });
   const adapter = adapters.get(module)!;
   const W = emitBase(g, base);
-  const outputs: Record<string, Value> = {
-    delta: binary(g, adapter.adapt({ W, bias: null }).W, W, { fn: 'sub' }),
-  };
+  const adapted = adapter.adapt({ W, bias: null }).W;
+  // An adapter without numbers (OFT's block of 1) leaves the very same weight: there is nothing to compute.
+  const outputs: Record<string, Value> = adapted === W ? {} : { delta: binary(g, adapted, W, { fn: 'sub' }) };
   const identity = new Float32Array(size * size);
   for (let i = 0; i < size; i++) identity[i * size + i] = 1;
   const eye = g.constant({ dtype: 'f32', shape: [size, size] }, identity);
@@ -45,12 +45,12 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
   const factors = adapter.rotateBy ? group.tensors[0]!.spec.shape[0]! : 0;
   for (let i = 0; i < factors; i++) outputs[`factor${i}`] = adapter.rotateBy!(i, eye);
 
-  const data = await options.once(g.finish(outputs));
+  const data = Object.keys(outputs).length === 0 ? {} : await options.once(g.finish(outputs));
   const [rows, columns] = base.shape as [number, number];
   const inspection: Inspection = {
     module,
     method: plan.method.id,
-    delta: { rows, columns, data: data.delta!, relative: frobenius(data.delta!) / frobenius(base.load()) },
+    delta: deltaOf(rows, columns, data.delta ?? new Float32Array(rows * columns), base),
   };
   const rotation = data.rotation && {
     size,
@@ -79,8 +79,18 @@ function inspectWhole(
   const before = base.load();
   const data = packed.slice(offset, offset + before.length).map((v, i) => v - before[i]!);
   const rows = base.shape[0]!;
-  const delta = { rows, columns: before.length / rows, data, relative: frobenius(data) / frobenius(before) };
-  return { module, method: plan.method.id, delta };
+  return { module, method: plan.method.id, delta: deltaOf(rows, before.length / rows, data, base) };
+}
+
+/** A change with its size beside the weight's: no change is 0 of any weight, one of zeros too. */
+function deltaOf(
+  rows: number,
+  columns: number,
+  data: Float32Array,
+  base: BaseParameter,
+): Inspection['delta'] {
+  const change = frobenius(data);
+  return { rows, columns, data, relative: change === 0 ? 0 : change / frobenius(base.load()) };
 }
 
 /** Copies, since the packed numbers go on changing. */
