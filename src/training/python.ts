@@ -1,6 +1,6 @@
 /** "Continue in Python": what a run in this room is to the project that goes on with it. */
 import { chooseAdapter } from '../adapters/choose.ts';
-import { validateConfig, validateForRun } from '../adapters/config.ts';
+import { validateForRun } from '../adapters/config.ts';
 import { countPlan } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
@@ -14,6 +14,7 @@ import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
 import { beginsWith } from './setup.ts';
 import { type OpenedModel, openModel, type Surroundings } from './source.ts';
+import { readStart } from './startAdapter.ts';
 import { prepareTask } from './task.ts';
 
 interface RunParts {
@@ -77,8 +78,9 @@ export async function storedProject(
     request.training,
     around,
   );
-  const { config } = request.adapter
-    ? validateConfig(method, request.config)
+  const start = await readStart(request);
+  const { config } = start
+    ? start.loaded
     : validateForRun(method, beginsWith(request, model, data.task).config, batches.totalSteps);
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
   return projectOf({

@@ -133,10 +133,14 @@ const cases: readonly Case[] = [
   ...special,
   ...Object.entries(METHODS)
     .filter(([id]) => !special.some((c) => c.method === id))
-    .map(([id, { start }]) => ({
+    .map(([id]) => ({
       what: 'as it starts',
       method: id as MethodId,
-      config: { ...start.config, target_modules: ['query', 'value', 'fc1', 'fc2'], ...saved },
+      config: {
+        target_modules: ['query', 'value', 'fc1', 'fc2'],
+        ...(id === 'ia3' ? { feedforward_modules: ['fc2'] } : {}),
+        ...saved,
+      },
       training: { learningRate: 0.02 },
       changes: ['classifier.weight'],
     })),

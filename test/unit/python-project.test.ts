@@ -51,10 +51,9 @@ const vision = ['query', 'value', 'mlp.fc1'];
 const language = ['q_proj', 'down_proj'];
 
 function requestFor(method: MethodId, isText: boolean): RunRequest {
-  const { start, targets } = METHODS[method];
+  const { targets } = METHODS[method];
   const head = isText ? ['lm_head'] : ['classifier'];
   const config = {
-    ...start.config,
     ...(targets === 'required' ? { target_modules: isText ? language : vision } : {}),
     ...(method === 'ia3' ? { feedforward_modules: [] } : {}),
     ...(method === 'fourierft' ? { n_frequency: 20 } : {}),
