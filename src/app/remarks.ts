@@ -1,6 +1,7 @@
 /** What is to be said of a run that has ended: that it ended worse than it began, why, and what scores mean that are no numbers. */
 import { METHODS } from '../adapters/registry.ts';
-import { outcomeOf } from '../training/outcome.ts';
+import type { Layer } from '../adapters/types.ts';
+import { methodFacts, outcomeOf } from '../training/outcome.ts';
 import type { StepMetric } from '../training/protocol.ts';
 import { derive } from './derive.ts';
 import { fullConfig } from './settings.ts';
@@ -26,13 +27,14 @@ export function remarksOf({ state, current, open }: RunView): readonly string[] 
       seconds: column('seconds')[i]!,
     }),
   );
-  const method = METHODS[settings.method];
+  const config = { ...fullConfig(settings, open.model) };
+  const layers = open.model.modules.flatMap((row): Layer[] =>
+    targets.has(row.name) && row.kind !== 'norm' && row.kind !== 'other' ? [{ ...row, kind: row.kind }] : [],
+  );
   return outcomeOf({
-    ...{ before, after, steps, training: settings.training },
-    method: { id: method.id, startLearningRate: method.start.learningRate },
-    config: { ...fullConfig(settings, open.model) },
+    ...{ before, after, steps, config, training: settings.training },
+    method: methodFacts(METHODS[settings.method], layers, config),
     trainExamples: open.data.trainExamples,
     classes: open.data.labels.length > 0 ? open.data.labels.length : null,
-    layers: open.model.modules.filter(({ name }) => targets.has(name)),
   }).remarks;
 }

@@ -5,7 +5,7 @@ import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import type { Forecast } from '../training/forecastReport.ts';
-import { type Outcome, outcomeOf } from '../training/outcome.ts';
+import { methodFacts, type Outcome, outcomeOf } from '../training/outcome.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type { DataReport, EvalMetric, RunRequest } from '../training/protocol.ts';
 import { sessionProject } from '../training/python.ts';
@@ -107,11 +107,14 @@ const factsOf = (session: Session, { request, data, start }: RunOfCommand, after
   const { plan, setup } = session;
   return {
     ...{ before: start, after, steps: session.history.steps, training: request.training },
-    method: { id: setup.method.id, startLearningRate: setup.method.start.learningRate },
+    method: methodFacts(
+      setup.method,
+      plan.groups.flatMap(({ layers }) => layers),
+      { ...plan.config },
+    ),
     config: { ...plan.config },
     trainExamples: data.trainExamples,
     classes: data.labels.length > 0 ? data.labels.length : null,
-    layers: plan.groups.flatMap(({ layers }) => layers),
   };
 };
 

@@ -2,6 +2,7 @@
  * What came of a run: whether it ends worse than it began, on the same held-out examples, and what in its own figures is the likely cause; and
  * what a score that is no number means. Plain data in, sentences out; page and command line ask the same.
  */
+import type { AdapterMethod, Layer } from '../adapters/types.ts';
 import type { EvalMetric, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -11,14 +12,29 @@ export interface RunFacts {
   readonly before: EvalMetric;
   readonly after: EvalMetric;
   readonly steps: readonly StepMetric[];
-  readonly method: { readonly id: string; readonly startLearningRate: number };
+  readonly method: {
+    readonly startLearningRate: number;
+    /** The scaling that suits the layers where the method has one whose effect depends on their size (FourierFT); else null. */
+    readonly suitedScaling: number | null;
+  };
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
   readonly trainExamples: number;
   /** Of a classifier. */
   readonly classes: number | null;
-  /** Inputs and outputs of the adapted layers. */
-  readonly layers: readonly { readonly in: number; readonly out: number }[];
+}
+
+/** @param layers that are adapted */
+export function methodFacts(
+  { start }: Pick<AdapterMethod, 'start'>,
+  layers: readonly Layer[],
+  config: Readonly<Record<string, unknown>>,
+): RunFacts['method'] {
+  const suited = start.config?.(layers, { n_frequency: config.n_frequency }).scaling;
+  return {
+    startLearningRate: start.learningRate,
+    suitedScaling: typeof suited === 'number' ? suited : null,
+  };
 }
 
 export interface Outcome {
@@ -83,39 +99,42 @@ function likelyCause(facts: RunFacts): string {
   const [first, last] = [mean(losses.slice(0, ends)), mean(losses.slice(-ends))];
   return (
     startCause(facts) ??
-    (last > first * (1 + NOISE) ? rateCause(facts, first) : null) ??
+    (isClimb(facts, first, last) ? rateCause(facts, first) : null) ??
     guessingCause(facts, last) ??
     spreadCause(facts, first, last)
   );
 }
 
-/** FourierFT's scaling is made for layers of width 768; what one coefficient adds to an entry falls with the layer's size. */
-const FOURIER = { width: 768, scaling: 150 };
-
-function fourierScaling({
-  config,
-  layers,
-}: RunFacts): { times: number; fitting: number; width: string } | null {
-  const scaling = Number(config.scaling);
-  const [layer] = layers.toSorted((a, b) => a.in * a.out - b.in * b.out);
-  if (!layer || !(scaling > 0)) return null;
-  const fitting = (FOURIER.scaling * layer.in * layer.out) / FOURIER.width ** 2;
-  return { times: scaling / fitting, fitting, width: `${layer.in} × ${layer.out}` };
+/** The training loss ended higher than it began, or climbed on the way at a rate that is far from the usual one. */
+function isClimb({ steps, training, method }: RunFacts, first: number, last: number): boolean {
+  const start = steps[0]!.loss;
+  const peak = Math.max(...steps.map((s) => s.loss));
+  return (
+    last > Math.max(first, start) * (1 + NOISE) ||
+    (peak > start * 1.1 && (last > start || training.learningRate >= 10 * method.startLearningRate))
+  );
 }
 
-/** The adapter itself moves the model before anything is learnt. */
-function startCause(facts: RunFacts): string | null {
-  const { method, config, before, steps } = facts;
-  const moved = steps[0]!.loss > before.loss * 1.2 && steps[0]!.loss - before.loss > 0.1;
-  if (method.id !== 'fourierft') return null;
-  const found = fourierScaling(facts);
-  if (!found || found.times < 2) return null;
+/** The paper's scaling at random coefficients is a tenth of what suits coefficients that start at zero and learn at a tenth of its rate. */
+const RANDOM_SHARE = 0.1;
+
+/** FourierFT's update grows as its layers get smaller: the adapter itself moves the model, before anything is learnt or at every step. */
+function startCause({ method, config, before, steps, training }: RunFacts): string | null {
+  const scaling = Number(config.scaling);
+  const suited = method.suitedScaling;
+  if (suited === null || !(scaling > 0)) return null;
   const random = config.init_weights !== true;
+  const fitting = random
+    ? suited * RANDOM_SHARE
+    : (suited * method.startLearningRate) / training.learningRate;
+  const times = scaling / fitting;
+  if (times < 2) return null;
+  const first = steps[0]!.loss;
   const start =
-    random && moved
-      ? `FourierFT starts at random coefficients, and the first step's loss was ${steps[0]!.loss.toPrecision(4)} already, against ${before.loss.toPrecision(4)} without the adapter: `
-      : 'FourierFT: ';
-  return `Likely cause: the scaling. ${start}a scaling of ${String(config.scaling)} weighs ${found.times.toPrecision(2)} times as much on layers of ${found.width} as ${FOURIER.scaling} does at width ${FOURIER.width}. Try "scaling": ${found.fitting.toPrecision(2)}${random ? ', or "init_weights": true, which starts without effect' : ', or a lower learning rate'}.`;
+    random && first > before.loss * 1.2
+      ? `FourierFT starts at random coefficients, and the first step's loss was ${first.toPrecision(4)} already, against ${before.loss.toPrecision(4)} without the adapter: a`
+      : 'A';
+  return `Likely cause: the scaling. ${start} scaling of ${scaling} weighs ${times.toPrecision(2)} times as much on layers of this size as the paper's does on its own${random ? '' : `, at a learning rate of ${training.learningRate}`}. Try "scaling": ${fitting.toPrecision(2)}${random ? ', or "init_weights": true, which starts without effect' : ', or a lower learning rate'}.`;
 }
 
 function rateCause({ training, method, steps }: RunFacts, first: number): string {
@@ -125,7 +144,7 @@ function rateCause({ training, method, steps }: RunFacts, first: number): string
   const grew = Math.max(...norms) / Math.max(norms[0]!, 1e-12);
   const usual = method.startLearningRate;
   const next = learningRate > 2 * usual ? usual : learningRate / 5;
-  return `Likely cause: the learning rate. The training loss rose, from ${first.toPrecision(4)} to ${peak.loss.toPrecision(4)} at step ${peak.step}${grew > 10 ? `, and the gradient's norm to ${grew.toPrecision(2)} times its first` : ''}. ${learningRate} is too high here; try ${next.toPrecision(2)}${training.maxGradNorm === 0 ? ', with the gradient clipped at a norm of 1' : ''}${training.warmupSteps === 0 ? ', and some steps of warm-up' : ''}.`;
+  return `Likely cause: the learning rate. The training loss rose, from ${Math.min(first, steps[0]!.loss).toPrecision(4)} to ${peak.loss.toPrecision(4)} at step ${peak.step}${grew > 10 ? `, and the gradient's norm to ${grew.toPrecision(2)} times its first` : ''}. ${learningRate} is too high here; try ${next.toPrecision(2)}${training.maxGradNorm === 0 ? ', with the gradient clipped at a norm of 1' : ''}${training.warmupSteps === 0 ? ', and some steps of warm-up' : ''}.`;
 }
 
 /** A classifier that answers as if it had drawn lots. */

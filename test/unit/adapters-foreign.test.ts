@@ -20,6 +20,46 @@ const zeros = (...shape: number[]): AdapterTensor => ({
 });
 const tensors = (named: Record<string, AdapterTensor>) => writeSafetensors(new Map(Object.entries(named)));
 
+describe('an adapter of which nothing fits', () => {
+  const lora = { peft_type: 'LORA', r: 2, target_modules: ['fc1'] };
+  const named = (rename: (name: string) => string) => {
+    const names = ['base_model.model.fc1.lora_A.weight', 'base_model.model.fc1.lora_B.weight'];
+    const [a, b] = names.map(rename) as [string, string];
+    const read = readAdapter(JSON.stringify(lora), tensors({ [a]: zeros(2, 12), [b]: zeros(16, 2) }));
+    return () => fitAdapter(read, model);
+  };
+
+  it.each<[string, (name: string) => string, RegExp]>([
+    [
+      'names of state_dict()',
+      (n) => n.replace('.weight', '.default.weight'),
+      /adapter's own name .*state_dict\(\)/,
+    ],
+    ['of an adapter with a name', (n) => n.replace('.weight', '.night.weight'), /adapter's own name/],
+    [
+      'of a compiled model',
+      (n) => n.replace('fc1', '_orig_mod.fc1'),
+      /_orig_mod, as those of a model under torch\.compile/,
+    ],
+    ['of a model in parallel', (n) => n.replace('fc1', 'module.fc1'), /DistributedDataParallel/],
+    ['of another model', (n) => n.replace('fc1', 'layers.3.up_proj'), /a model with other modules/],
+  ])('%s', (_what, rename, why) => {
+    expect(named(rename)).toThrow(
+      expect.objectContaining({
+        kind: 'malformed-adapter',
+        message: expect.stringMatching(
+          /^No tensor of the adapter fits, so nothing would change: its file has base_model\.model\..*, and this model expects base_model\.model\.fc1\.lora_A\.weight, base_model\.model\.fc1\.lora_B\.weight\. Reason: /,
+        ),
+      }),
+    );
+    expect(named(rename)).toThrow(why);
+  });
+
+  it('and one that fits has nothing to say', () => {
+    expect(named((name) => name)().warnings).toEqual([]);
+  });
+});
+
 describe('what PEFT does on loading', () => {
   const oft = { peft_type: 'OFT', peft_version: '0.18.0', target_modules: ['fc1', 'fc2'], oft_block_size: 4 };
   const own = {

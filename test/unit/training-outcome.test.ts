@@ -27,12 +27,11 @@ const facts = (change: Partial<RunFacts>): RunFacts => ({
   before: perplexity(6),
   after: perplexity(8),
   steps: curve(line(1.8, 1.2)),
-  method: { id: 'lora', startLearningRate: 2e-3 },
+  method: { startLearningRate: 2e-3, suitedScaling: null },
   config: {},
   training: trainingSchema.parse({ learningRate: 2e-3 }),
   trainExamples: 1000,
   classes: null,
-  layers: [{ in: 64, out: 64 }],
   ...change,
 });
 
@@ -49,11 +48,25 @@ describe('a run that ended worse', () => {
     [
       'FourierFT at the scaling of wide models',
       {
-        method: { id: 'fourierft', startLearningRate: 2e-2 },
+        method: { startLearningRate: 5e-3, suitedScaling: 36 },
         config: { scaling: 150, n_frequency: 1000, init_weights: false },
         steps: curve(line(5, 4)),
       },
-      /the scaling\. FourierFT starts at random coefficients, and the first step's loss was 5\.000 already, against 1\.792 without the adapter: a scaling of 150 weighs 1\.4e\+2 times as much on layers of 64 × 64 as 150 does at width 768\. Try "scaling": 1\.0, or "init_weights": true/,
+      /the scaling\. FourierFT starts at random coefficients, and the first step's loss was 5\.000 already, against 1\.792 without the adapter: a scaling of 150 weighs 42 times as much on layers of this size as the paper's does on its own\. Try "scaling": 3\.6, or "init_weights": true/,
+    ],
+    [
+      'a rate that throws the model far off at once, and not all the way back',
+      { steps: curve([1.8, 6, 5.8, 5, 4.6, 4.2, 4.1, 4, 3.9, 3.8]) },
+      /learning rate\. The training loss rose, from 1\.800 to 6\.000 at step 2/,
+    ],
+    [
+      'FourierFT from zero, at ten times the rate',
+      {
+        method: { startLearningRate: 5e-3, suitedScaling: 36 },
+        config: { scaling: 36, init_weights: true },
+        training: trainingSchema.parse({ learningRate: 0.05 }),
+      },
+      /the scaling\. A scaling of 36 weighs 10 times .*, at a learning rate of 0\.05\. Try "scaling": 3\.6, or a lower learning rate/,
     ],
     [
       'few examples',
