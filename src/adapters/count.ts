@@ -12,6 +12,8 @@ export interface TrainableCount extends ParameterCount {
 
 /**
  * @param norms modules other than layers that have a bias, e.g. layer norms, with the length of that bias.
+ * @param wholes modules other than layers, with all their numbers
+ * @param ties names of parameters that are one
  */
 export function countTrainable(
   method: AdapterMethod,
@@ -19,6 +21,8 @@ export function countTrainable(
   layers: readonly Layer[],
   selection: Selection,
   norms: ReadonlyMap<string, number> = new Map(),
+  wholes: ReadonlyMap<string, number> = new Map(),
+  ties: readonly (readonly string[])[] = [],
 ): TrainableCount {
   const targets = new Set(selection.targets);
   const saved = new Set(selection.saved);
@@ -32,6 +36,18 @@ export function countTrainable(
     const { stored, free } = method.count(layer, config);
     adapterStored += stored;
     adapterFree += free;
+  }
+  for (const name of selection.saved) savedCount += wholes.get(name) ?? 0;
+  if (method.fileNames === 'any') {
+    // Whole weights that are one train once.
+    const size = new Map(layers.map((layer) => [`${layer.name}.weight`, layer.in * layer.out]));
+    for (const tie of ties) {
+      const trained = tie.filter((name) => targets.has(name.slice(0, name.lastIndexOf('.'))));
+      for (const name of trained.slice(1)) {
+        adapterStored -= size.get(name) ?? 0;
+        adapterFree -= size.get(name) ?? 0;
+      }
+    }
   }
   const lengths = new Map([
     ...layers.filter(({ hasBias }) => hasBias).map(({ name, out }) => [name, out] as const),

@@ -3,6 +3,7 @@
  * fits is refused, where PEFT loads nothing and goes on.
  */
 import { fail } from '../lib/errors.ts';
+import type { CommonConfig } from './fields.ts';
 import { PREFIX } from './foreign.ts';
 import type { LoadedAdapter } from './peft.ts';
 import { sharedTensors } from './shared.ts';
@@ -10,6 +11,8 @@ import { completeConfig, requireTargets, type Selection, type TargetModel } from
 
 export interface Fit {
   readonly selection: Selection;
+  /** Base parameters that the file brings beside what the configuration trains: PEFT loads them into the base model. */
+  readonly brought: readonly string[];
   readonly warnings: readonly string[];
 }
 
@@ -31,7 +34,8 @@ export function fitAdapter(
   const missing: string[] = [];
   let used = 0;
   for (const name of selection.targets) {
-    for (const spec of method.tensors(layers.get(name)!, config)) {
+    const layer = layers.get(name);
+    for (const spec of layer ? method.tensors(layer, config) : []) {
       const given = adapter.tensors.get(name)?.get(spec.name);
       if (given) checkShape(`${name}.${spec.name}`, given.shape, spec.shape);
       if (given) used++;
@@ -41,11 +45,13 @@ export function fitAdapter(
   sharedTensors(
     method,
     config,
-    selection.targets.map((name) => layers.get(name)!),
+    selection.targets.flatMap((name) => layers.get(name) ?? []),
     adapter.shared,
   );
   for (const name of selection.saved) {
-    const needed = [`${name}.weight`, ...(layers.get(name)!.hasBias ? [`${name}.bias`] : [])];
+    const known = [...parameters.keys()].filter((parameter) => moduleOf(parameter) === name);
+    const needed =
+      known.length > 0 ? known : [`${name}.weight`, ...(layers.get(name)?.hasBias ? [`${name}.bias`] : [])];
     const absent = needed.find((parameter) => !adapter.parameters.has(parameter));
     if (absent !== undefined) {
       fail(
@@ -55,20 +61,20 @@ export function fitAdapter(
       );
     }
   }
-  const unknown: string[] = [];
   for (const [name, tensor] of adapter.parameters) {
     const expected = parameters.get(name);
     if (expected) checkShape(name, tensor.shape, expected);
-    if (expected || parameters.size === 0) used++;
-    else unknown.push(name);
   }
+  const { brought, ignored } = sortBrought(adapter, config, selection, parameters);
+  used += adapter.parameters.size - ignored.length;
   const targets = new Set(selection.targets);
   const extra =
     method.fileNames === 'any' ? [] : tensorNames(adapter).filter(([module]) => !targets.has(module));
-  const unused = [...(adapter.ignored ?? []), ...extra.map(([, name]) => name), ...unknown];
+  const unused = [...(adapter.ignored ?? []), ...extra.map(([, name]) => name), ...ignored];
   if (used === 0 && unused.length > 0) fail('malformed-adapter', nothingFits(unused, missing));
   return {
     selection,
+    brought,
     warnings: [
       ...selection.warnings,
       ...(unused.length > 0
@@ -79,6 +85,11 @@ export function fitAdapter(
       ...(missing.length > 0
         ? [
             `Missing adapter tensors stay at their start, ${missing.length} of ${missing.length + used}: ${some(missing)}.`,
+          ]
+        : []),
+      ...(brought.length > 0
+        ? [
+            `The adapter's file brings weights of the base model, which take the place of its own: ${some(brought)}.`,
           ]
         : []),
     ],
@@ -119,11 +130,39 @@ function nothingFits(unused: readonly string[], missing: readonly string[]): str
   return `No tensor of the adapter fits, so nothing would change: its file has ${some(unused)}${expected}. Reason: ${why}.`;
 }
 
+const moduleOf = (parameter: string): string => parameter.slice(0, parameter.lastIndexOf('.'));
+
+/**
+ * What PEFT's load_state_dict(strict=False) does with the file's base parameters: a layer that is wrapped takes them by the names
+ * that have base_layer, every other module by its own, and what has no place is left.
+ */
+function sortBrought(
+  adapter: LoadedAdapter,
+  config: CommonConfig,
+  { targets, saved }: Selection,
+  parameters: ReadonlyMap<string, readonly number[]>,
+): { readonly brought: string[]; readonly ignored: string[] } {
+  const wrapped = new Set(adapter.method.fileNames === 'any' ? [] : targets);
+  const whole = new Set(saved);
+  const biases = config.bias !== undefined && config.bias !== 'none';
+  const brought: string[] = [];
+  const ignored: string[] = [];
+  for (const name of adapter.parameters.keys()) {
+    const module = moduleOf(name);
+    if (whole.has(module) || adapter.method.fileNames === 'any') continue;
+    const fits = parameters.size === 0 || parameters.has(name);
+    if (!fits || wrapped.has(module) !== (adapter.inBaseLayer?.has(name) ?? wrapped.has(module)))
+      ignored.push(name);
+    else if (!(biases && name.endsWith('.bias'))) brought.push(name);
+  }
+  return { brought, ignored };
+}
+
 function checkShape(name: string, given: readonly number[], expected: readonly number[]): void {
   if (given.join() !== expected.join()) {
     fail(
       'malformed-adapter',
-      `The adapter's ${name} has shape [${given.join(', ')}], but this model needs [${expected.join(', ')}]; the adapter was made for another model or another configuration.`,
+      `Size mismatch: the adapter's ${name} has shape [${given.join(', ')}], but this model needs [${expected.join(', ')}]; the adapter was made for another model, another vocabulary or another configuration.`,
       { name, given, expected },
     );
   }

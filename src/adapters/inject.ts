@@ -113,7 +113,9 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
     });
   }
   const penalty = (options.training && half.penalty?.(scope, groups)) || null;
-  const saved = new Map(plan.saved.map((e) => [e.name, leafOf.get(e)!]));
+  const saved = new Map(
+    plan.saved.flatMap((e) => [e.name, ...(e.also ?? [])].map((name) => [name, leafOf.get(e)!] as const)),
+  );
   return { packed, leaves, adapters, saved, penalty, stepInputs };
 }
 

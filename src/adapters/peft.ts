@@ -6,7 +6,7 @@ import { fail } from '../lib/errors.ts';
 import { validateConfig } from './config.ts';
 import type { CommonConfig } from './fields.ts';
 import { PREFIX, refuseForeignBytes, refuseForeignNames } from './foreign.ts';
-import { savedEntries, savedTest } from './matching.ts';
+import { savedEntries } from './matching.ts';
 import { METHODS, methodByPeftType } from './registry.ts';
 import { adapterTensor, readSafetensors, writeSafetensors } from './safetensors.ts';
 import type { AdapterMethod, AdapterTensor, ModuleTensors } from './types.ts';
@@ -31,6 +31,8 @@ export interface Adapter {
 }
 
 export interface LoadedAdapter extends Adapter {
+  /** Those of `parameters` that the file keeps inside a wrapped layer (`….base_layer.weight`). */
+  readonly inBaseLayer?: ReadonlySet<string>;
   /** What the file's configuration says beside the method's own settings: its version, and keys that Papilio does not know. */
   readonly kept: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
@@ -62,7 +64,7 @@ export function readAdapter(configJson: string, safetensors: Uint8Array): Loaded
     }
   }
   const { config, warnings } = validateConfig(method, json);
-  const sorted = sortTensors(method, config, safetensors);
+  const sorted = sortTensors(method, safetensors);
   const version = typeof json.peft_version === 'string' ? json.peft_version : null;
   const reading = method.onRead(config, sorted.tensors, version, sorted.shared);
   return {
@@ -71,6 +73,7 @@ export function readAdapter(configJson: string, safetensors: Uint8Array): Loaded
     tensors: sorted.tensors,
     parameters: sorted.parameters,
     shared: sorted.shared,
+    inBaseLayer: sorted.inBaseLayer,
     kept: keptKeys(method, json),
     warnings: [...warnings, ...sorted.warnings, ...reading.warnings],
     ignored: sorted.ignored,
@@ -119,21 +122,22 @@ interface Sorted {
   readonly tensors: Map<string, Map<string, AdapterTensor>>;
   readonly parameters: Map<string, AdapterTensor>;
   readonly shared: Map<string, AdapterTensor>;
+  readonly inBaseLayer: Set<string>;
   readonly warnings: string[];
   readonly ignored: readonly string[];
 }
 
 /** Sorts a file's tensors into the method's own and the base parameters that were trained beside them. */
-function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Array): Sorted {
+function sortTensors(method: AdapterMethod, file: Uint8Array): Sorted {
   refuseForeignBytes(file);
   const stored = readSafetensors(file).tensors;
   const sorted = {
     tensors: new Map<string, Map<string, AdapterTensor>>(),
     parameters: new Map<string, AdapterTensor>(),
     shared: new Map<string, AdapterTensor>(),
+    inBaseLayer: new Set<string>(),
     warnings: [] as string[],
   };
-  const isSaved = savedTest(savedEntries(config));
   const foreign: string[] = [];
   const extra: string[] = [];
   refuseForeignNames(method.title, [...stored.keys()]);
@@ -148,7 +152,7 @@ function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Arr
       continue;
     }
     const path = name.slice(PREFIX.length);
-    const place = placeOf(method, path, isSaved);
+    const place = placeOf(method, path);
     if (place === null) {
       // PEFT up to 0.12 stored BOFT's permutations; they follow from the configuration.
       if (!path.endsWith('.boft_P')) extra.push(name);
@@ -160,6 +164,7 @@ function sortTensors(method: AdapterMethod, config: CommonConfig, file: Uint8Arr
       sorted.tensors.set(place.module, params.set(place.param, value));
     }
     if (place.parameter !== null) sorted.parameters.set(place.parameter, value);
+    if (path.includes(BASE_LAYER)) sorted.inBaseLayer.add(path.replace(BASE_LAYER, '.'));
   }
   if (foreign.length > 0) {
     sorted.warnings.push(
@@ -175,7 +180,7 @@ type Place =
   | { readonly module: string; readonly param: string; readonly parameter: string | null }
   | { readonly module: null; readonly parameter: string };
 
-function placeOf(method: AdapterMethod, path: string, isSaved: (module: string) => boolean): Place | null {
+function placeOf(method: AdapterMethod, path: string): Place | null {
   const dot = path.lastIndexOf('.');
   if (dot <= 0) return null;
   if (method.fileNames === 'any')
@@ -186,9 +191,17 @@ function placeOf(method: AdapterMethod, path: string, isSaved: (module: string) 
   if (other !== undefined)
     return { module: path.slice(0, -other[0].length - 1), param: other[1], parameter: null };
   if (path.includes(BASE_LAYER)) return { module: null, parameter: path.replace(BASE_LAYER, '.') };
-  if (path.endsWith('.bias') || isSaved(path.slice(0, dot))) return { module: null, parameter: path };
-  return null;
+  // What another method's layer keeps is no parameter of a model.
+  return isAdapterName(path) ? null : { module: null, parameter: path };
 }
+
+/** Names that methods of PEFT give their tensors. */
+const ADAPTER_NAME = /(^|\.)(lora|oft|boft|hada|lokr|vera|ia3|fourierft|prompt|ran)_\w+(\.weight)?$/;
+const isAdapterName = (path: string): boolean =>
+  ADAPTER_NAME.test(path) ||
+  Object.values(METHODS).some(
+    ({ fileNames }) => fileNames !== 'any' && fileNames.some((name) => path.endsWith(`.${name}`)),
+  );
 
 function list(names: readonly string[]): string {
   const shown = names.slice(0, 3).join(', ');

@@ -31,6 +31,12 @@ export interface TrainableEntry {
   readonly offset: number;
 }
 
+/** A base parameter that trains as it is. */
+export interface SavedEntry extends TrainableEntry {
+  /** Other names of it: parameters that are tied to it and train as one. */
+  readonly also?: readonly string[];
+}
+
 export interface GroupTensor extends TrainableEntry {
   readonly spec: TensorSpec;
 }
@@ -46,7 +52,7 @@ export interface AdapterPlan {
   readonly config: CommonConfig;
   readonly groups: readonly AdapterGroup[];
   /** Base parameters that are trained as they are: modules_to_save, biases, or all of them. Named like the parameter. */
-  readonly saved: readonly TrainableEntry[];
+  readonly saved: readonly SavedEntry[];
   /** Frozen tensors that belong to the adapter and not to a layer. */
   readonly shared: readonly SharedTensor[];
   /** Groups' tensors, then saved parameters: the order of the packed buffer. */
@@ -62,7 +68,7 @@ const aligned = (n: number) => Math.ceil(n / 64) * 64;
 
 /**
  * @param layers the modules that the method adapts
- * @param saved base parameters trained in full
+ * @param saved base parameters trained in full, each with the names of those that are one with it
  * @param shared the shared tensors of a loaded adapter
  * @throws PapilioError('no-target') when nothing would be trained
  */
@@ -70,7 +76,7 @@ export function planAdapter(
   method: AdapterMethod,
   config: CommonConfig,
   layers: readonly Layer[],
-  saved: readonly BaseParameter[],
+  saved: readonly (BaseParameter & Pick<SavedEntry, 'also'>)[],
   shared?: ReadonlyMap<string, AdapterTensor>,
 ): AdapterPlan {
   let offset = 0;
@@ -96,7 +102,9 @@ export function planAdapter(
     }));
     return { id, layers: group.layers, tensors };
   });
-  const savedEntries = saved.map((p) => place(p.name, p.shape));
+  const savedEntries = saved.map(
+    (p): SavedEntry => ({ ...place(p.name, p.shape), ...(p.also && { also: p.also }) }),
+  );
   if (offset === 0) {
     fail(
       'no-target',
@@ -195,7 +203,8 @@ export function initialValues(
     }
   }
   for (const entry of plan.saved) {
-    out.set(loaded?.parameters.get(entry.name)?.data ?? base(entry.name), entry.offset);
+    const given = [entry.name, ...(entry.also ?? [])].flatMap((name) => loaded?.parameters.get(name) ?? []);
+    out.set(given.at(-1)?.data ?? base(entry.name), entry.offset);
   }
   return out;
 }
@@ -227,12 +236,12 @@ export function sharedOf(plan: AdapterPlan): Map<string, AdapterTensor> {
   return new Map(plan.shared.map(({ name, shape, load }) => [name, { shape, data: load() }]));
 }
 
-/** The parameters trained in full, by name. */
+/** The parameters trained in full, by name; those that are one have one array. */
 export function savedParameters(plan: AdapterPlan, packed: Float32Array): Map<string, AdapterTensor> {
   return new Map(
-    plan.saved.map((e) => [
-      e.name,
-      { shape: e.shape, data: packed.subarray(e.offset, e.offset + elements(e.shape)) },
-    ]),
+    plan.saved.flatMap(({ name, also = [], shape, offset }) => {
+      const tensor = { shape, data: packed.subarray(offset, offset + elements(shape)) };
+      return [name, ...also].map((one) => [one, tensor] as const);
+    }),
   );
 }

@@ -16,6 +16,10 @@ export interface TargetModel {
   readonly outputEmbedding?: string | null;
   /** False for a plain module, where "all-linear" really means all. */
   readonly pretrained?: boolean;
+  /** Modules with parameters that are no layers: norms, and those that hold a parameter of their own. */
+  readonly others?: readonly { readonly name: string; readonly isNorm: boolean }[];
+  /** Names of parameters that are one, what owns it first. */
+  readonly ties?: readonly (readonly string[])[];
   /** `model_type` of config.json, which decides the targets if none are given. */
   readonly modelType?: string | null;
 }
@@ -36,6 +40,10 @@ export interface Selection {
   /** What else should be said: silent corrections, entries without effect. */
   readonly warnings: readonly string[];
 }
+
+/** What PEFT says of a module that its method does not wrap. */
+const NORM_REFUSED =
+  'Target module LayerNorm() is not supported. Currently, only layers with a weight matrix are supported.';
 
 /** The configuration with what PEFT fills in from the model's type. */
 export function completeConfig(
@@ -89,9 +97,14 @@ export function selectTargets(method: AdapterMethod, given: CommonConfig, model:
   const effective: CommonConfig = { ...config, target_modules: resolved };
   const match = moduleMatcher(effective);
   const isSaved = savedTest(savedEntries(config));
-  const names = model.layers.map(({ name }) => name);
-  const saved = names.filter(isSaved);
-  const targets = names.filter((name) => match(name) === 'target' && !isSaved(name));
+  const others = model.others ?? [];
+  const layerNames = model.layers.map(({ name }) => name);
+  const all = [...layerNames, ...others.map(({ name }) => name)];
+  // A method that trains whole weights takes any module.
+  const names = method.fileNames === 'any' ? all : layerNames;
+  const saved = all.filter(isSaved);
+  const isTarget = (name: string): boolean => match(name) === 'target' && !isSaved(name);
+  const targets = names.filter(isTarget);
   const entries = countEntries(config, resolved, effective, names, targets);
   const unmatched = entries.filter(({ count }) => count === 0).map(({ entry }) => entry);
   const chosen = new Set(targets);
@@ -100,6 +113,9 @@ export function selectTargets(method: AdapterMethod, given: CommonConfig, model:
     const reason = method.check(layer, config);
     return reason === null ? [] : [{ name: layer.name, reason }];
   });
+  const norms =
+    method.fileNames === 'any' ? [] : others.filter(({ name, isNorm }) => isNorm && isTarget(name));
+  illegal.push(...norms.map(({ name }) => ({ name, reason: NORM_REFUSED })));
   const excluded = names.filter((name) => match(name) === 'excluded');
   return {
     targets,
@@ -108,7 +124,7 @@ export function selectTargets(method: AdapterMethod, given: CommonConfig, model:
     entries,
     unmatched,
     illegal,
-    warnings: [...unmatchedWarnings(config, names, unmatched, targets), ...notices(method, config, adapted)],
+    warnings: [...unmatchedWarnings(config, all, unmatched, targets), ...notices(method, config, adapted)],
   };
 }
 

@@ -15,7 +15,7 @@ import {
 import type { AdapterMethod, Layer, ParameterCount } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
-import { type PageSettings, refuseConfig, startedConfig, targetModel } from './settings.ts';
+import { LAYER_KINDS, type PageSettings, refuseConfig, startedConfig, targetModel } from './settings.ts';
 
 export interface LayerRow {
   readonly layer: Layer;
@@ -67,7 +67,17 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
   }
   const problem = illegal ?? problemOf(method, config, model);
   const count =
-    illegal === null ? countTrainable(method, config, model.layers, selection, normBiases(report)) : null;
+    illegal === null
+      ? countTrainable(
+          method,
+          config,
+          model.layers,
+          selection,
+          normBiases(report),
+          wholes(report),
+          report.ties,
+        )
+      : null;
   const stored = count?.stored ?? 0;
   return {
     rows: rowsOf(selection),
@@ -101,6 +111,14 @@ function layerRows(
       count: adapts && reason === null ? method.count(layer, config) : null,
     };
   });
+}
+
+function wholes(report: ModelReport): Map<string, number> {
+  return new Map(
+    report.modules
+      .filter(({ kind }) => !LAYER_KINDS.includes(kind))
+      .map(({ name, parameters }) => [name, parameters] as const),
+  );
 }
 
 function normBiases(report: ModelReport): Map<string, number> {

@@ -114,7 +114,7 @@ export function startedConfig(
   }
 }
 
-const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
+export const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
 
 export function layersOf(report: ModelReport): Layer[] {
   return report.modules
@@ -134,6 +134,10 @@ export function targetModel(report: ModelReport): TargetModel {
   const language = report.task === 'causal-lm' || report.task === 'masked-lm';
   return {
     layers: layersOf(report),
+    others: report.modules
+      .filter(({ kind }) => !LAYER_KINDS.includes(kind))
+      .map(({ name, kind }) => ({ name, isNorm: kind === 'norm' })),
+    ties: report.ties ?? [],
     outputEmbedding: language ? report.head : null,
     pretrained: true,
     modelType: report.modelType,

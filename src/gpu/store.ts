@@ -1,6 +1,6 @@
 /** Persistent values of a program family: parameters and states, one buffer for each name, filled from their source once. */
 import { byteSizeOf } from '../graph/shape.ts';
-import type { DeviceData, DType, Value } from '../graph/types.ts';
+import type { DeviceData, DType, TensorSource, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
 import { readBuffer } from './readback.ts';
@@ -78,6 +78,8 @@ const KEPT_ROOM = 1 << 25;
 export function createStore(device: Device): Store {
   const buffers = new Map<string, GPUBuffer>();
   const values = new Map<string, StoredValue>();
+  // Frozen weights of one source are one buffer, whatever they are called.
+  const bySource = new Map<TensorSource, GPUBuffer>();
   let held = new ArrayBuffer(0);
   const room = (bytes: number): ArrayBuffer => {
     if (held.byteLength >= bytes) return held;
@@ -114,6 +116,12 @@ export function createStore(device: Device): Store {
         }
         return buffers.get(key)!;
       }
+      const twin = role === 'parameter' && value.source && bySource.get(value.source);
+      if (twin) {
+        buffers.set(key, twin);
+        values.set(key, { name, role, dtype: value.dtype, shape: value.shape, bytes: 0 });
+        return twin;
+      }
       const data = value.source?.(room);
       if (!data) return fail('internal', `${role} ${name} has no source.`);
       checkData(`${role} ${name}`, value, data);
@@ -121,6 +129,7 @@ export function createStore(device: Device): Store {
       const buffer = device.buffer(`${role} ${name}`, bytes, storageUsage);
       writeData(device, buffer, data);
       buffers.set(key, buffer);
+      if (role === 'parameter') bySource.set(value.source!, buffer);
       values.set(key, { name, role, dtype: value.dtype, shape: value.shape, bytes });
       return buffer;
     },
@@ -139,7 +148,8 @@ export function createStore(device: Device): Store {
       return [...values.values()].reduce((sum, v) => sum + v.bytes, 0);
     },
     destroy() {
-      for (const buffer of buffers.values()) device.release(buffer);
+      for (const buffer of new Set(buffers.values())) device.release(buffer);
+      bySource.clear();
       buffers.clear();
       values.clear();
     },

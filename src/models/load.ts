@@ -13,9 +13,10 @@ import { endOf, type Gives, type ModelTask, whatItGives } from './gives.ts';
 import type { InputSpec } from './import/bind.ts';
 import { type ImportedModel, importModel, type Sidecar } from './import/importModel.ts';
 import { KNOWN_INPUTS } from './import/inputRoles.ts';
-import type { ModuleInfo } from './import/modules.ts';
+import type { ModuleInfo, Tie } from './import/modules.ts';
 import type { Precision } from './import/quantStore.ts';
 import type { Tables } from './import/tables.ts';
+import { mergeWeights } from './merge.ts';
 import { addHead, addTiedHead, type BareModel, describeHead, headModules, headRecipe } from './newHead.ts';
 import { type ReadModel, readOnnx } from './readOnnx.ts';
 import { resizeHead } from './resizeHead.ts';
@@ -70,10 +71,15 @@ export interface LoadedModel {
   /** Inputs of the file that batches and feeds know by another name: by the file's name. */
   readonly feeds: Readonly<Record<string, string>>;
   readonly modules: readonly ModuleInfo[];
+  /** Names of parameters that are one in PyTorch, what owns it first: the table of the embedding, then the head that is tied to it. */
+  readonly ties: readonly Tie[];
   readonly parameters: readonly ModelParameter[];
   /** What target matching reads. */
   readonly targets: {
     readonly layers: readonly ModelLayer[];
+    /** Norms, and modules that hold a parameter of their own. */
+    readonly others: readonly { readonly name: string; readonly isNorm: boolean }[];
+    readonly ties: readonly Tie[];
     readonly outputEmbedding: string | null;
     readonly modelType: string | null;
   };
@@ -102,6 +108,11 @@ export interface LoadedModel {
   ): { readonly graph: Graph; readonly logits: Value };
   /** The same model rounded to another precision; nothing is read again. */
   at(precision: Precision): LoadedModel;
+  /**
+   * The same model with other numbers in some parameters; float, where the file keeps codes.
+   * @param weights by PyTorch name, in the engine's layout; given away. Parameters that are tied all get them.
+   */
+  withWeights(weights: ReadonlyMap<string, Float32Array>): LoadedModel;
   /**
    * The same model for these classes: itself if it has as many, else with a new, random last layer; a model that gives hidden states
    * gets a whole head, for each text or picture or, with `byToken`, for each token.
@@ -342,9 +353,14 @@ function describeModel(source: Source): LoadedModel {
       imported.inputs.filter(({ name, feed }) => feed !== name).map(({ name, feed }) => [name, feed]),
     ),
     modules: imported.modules,
+    ties: imported.ties,
     parameters,
     targets: {
       layers: layersOf(imported.modules),
+      others: imported.modules
+        .filter((m) => !isLayer(m.kind) || !m.parameters.weight)
+        .map(({ name, kind }) => ({ name, isNorm: kind === 'layernorm' })),
+      ties: imported.ties,
       outputEmbedding: task === 'causal-lm' || task === 'masked-lm' ? head : null,
       modelType: typeof config.model_type === 'string' ? config.model_type : null,
     },
@@ -362,6 +378,15 @@ function describeModel(source: Source): LoadedModel {
     warnings: [...warnings, ...imported.notes, ...roundingNotes(precision, parameters)],
     build,
     at: (other) => describeModel({ ...again, precision: other }),
+    withWeights(weights) {
+      const all = new Map(
+        [...weights].flatMap(([name, data]) =>
+          (imported.ties.find((tie) => tie.includes(name)) ?? [name]).map((one) => [one, data] as const),
+        ),
+      );
+      const changed = mergeWeights(onnx, imported.modules, all, { quantised: 'float' }).onnx;
+      return describeModel({ ...again, onnx: changed });
+    },
     withClasses(wanted, seed, { byToken = false, anew = false } = {}) {
       if (isBare || anew)
         return withNewHead(again, model, bareOf(imported, looked.outputs, gives, source), wanted, {

@@ -1,33 +1,32 @@
 /**
- * Writes changed parameters back into the ONNX file: the layout the file had, its element type, and only the tensors that changed.
- * Quantised weights are rounded to codes again or become float, as the user chose; what rounding did to each weight is reported.
+ * Writes changed parameters back into the ONNX file: the layout the file had, its element type, and only the tensors that changed. What
+ * the file stores once for several parameters is written for each of its readers: those whose parameter changed get new contents, the
+ * others keep what they read. Quantised weights are rounded to codes again or become float, as the user chose; what rounding did to each
+ * weight is reported.
  */
 import { fail } from '../lib/errors.ts';
-import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
-import { freeName, replaceInitializers, replaceRaw, rewireInput, tensorLike } from '../onnx/edit.ts';
+import { freeNames, replaceInitializers, tensorLike } from '../onnx/edit.ts';
+import { readersOf, type TensorReading } from '../onnx/readers.ts';
+import { type Route, reroute } from '../onnx/reroute.ts';
 import type { OnnxDType, OnnxModel } from '../onnx/types.ts';
+import { tensorToF32 } from '../onnx/values.ts';
 import type { ModuleInfo, ParamOrigin } from './import/modules.ts';
-import type { QuantSource } from './import/quant.ts';
-import { requantise } from './import/quantWrite.ts';
-import { asInFile, ownScales, toFloat, withBiasScale, withFileScales } from './mergeFloat.ts';
+import { type CodesToWrite, writeCodes } from './mergeCodes.ts';
+import {
+  type Content,
+  dataOf,
+  type Group,
+  type QuantisedMerge,
+  roundedTo,
+  type WrittenWeight,
+  written,
+} from './mergeContent.ts';
 
-/** What becomes of a changed weight that the file keeps in codes. */
-export type QuantisedMerge = 'requantise' | 'float';
-
-/** What writing a weight did to its numbers. */
-export interface WrittenWeight {
-  /** PyTorch name of the parameter. */
-  readonly name: string;
-  /** `exact` in float32 and float64, `f16` and `bf16` rounded, `requantised` to the file's codes, `float` in place of codes. */
-  readonly how: 'exact' | 'f16' | 'bf16' | 'requantised' | 'float';
-  /** max|written − merged|, and the Frobenius norm of the difference over that of the weight. */
-  readonly maxError: number;
-  readonly relativeError: number;
-}
+export type { QuantisedMerge, WrittenWeight } from './mergeContent.ts';
 
 export interface Merged {
   readonly onnx: OnnxModel;
-  /** Initialisers with new contents, new ones, and clones made for a layer that shared its weight with another. */
+  /** Initialisers with new contents, new ones, and those made for a layer that shared its weight with another. */
   readonly changed: readonly string[];
   readonly written: readonly WrittenWeight[];
 }
@@ -46,128 +45,6 @@ function createLayouts(): (data: Float32Array, origin: ParamOrigin) => Float32Ar
   };
 }
 
-function written(
-  name: string,
-  how: WrittenWeight['how'],
-  data: Float32Array,
-  kept: Float32Array | null,
-): WrittenWeight {
-  if (!kept) return { name, how, maxError: 0, relativeError: 0 };
-  let largest = 0;
-  let error = 0;
-  let norm = 0;
-  data.forEach((v, i) => {
-    const d = kept[i]! - v;
-    largest = Math.max(largest, Math.abs(d));
-    error += d * d;
-    norm += v * v;
-  });
-  return { name, how, maxError: largest, relativeError: norm > 0 ? Math.sqrt(error / norm) : 0 };
-}
-
-/**
- * Both maps of weights are emptied on the way and their arrays, rearranged, given to the model: no weight is held twice.
- * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's layout
- * @throws PapilioError('non-finite') for a weight that is no number: nothing is written then
- */
-export function mergeWeights(
-  onnx: OnnxModel,
-  modules: readonly ModuleInfo[],
-  weights: Map<string, Float32Array>,
-  options: {
-    readonly quantised?: QuantisedMerge;
-    /** Frozen weights that were rounded while loading, written as they were used; readers that share one get it together. */
-    readonly rounded?: Map<string, Float32Array>;
-  } = {},
-): Merged {
-  const fileLayout = createLayouts();
-  const origins = new Map<string, ParamOrigin>();
-  const readers = new Map<string, number>();
-  for (const module of modules) {
-    for (const [param, origin] of Object.entries(module.parameters)) {
-      origins.set(`${module.name}.${param}`, origin);
-      if (!origins.has(origin.value)) origins.set(origin.value, origin);
-      readers.set(origin.initializer, (readers.get(origin.initializer) ?? 0) + 1);
-    }
-  }
-  const inPlace = new Map<string, { data: Float32Array; given: boolean }>();
-  const clones: { name: string; origin: ParamOrigin; data: Float32Array }[] = [];
-  const codes: { name: string; source: QuantSource; data: Float32Array }[] = [];
-  const report: WrittenWeight[] = [];
-  const originOf = (name: string): ParamOrigin =>
-    origins.get(name) ?? fail('internal', `Parameter ${name} has no place in the file.`);
-  for (const [name, data] of options.rounded ?? []) {
-    const origin = originOf(name);
-    options.rounded!.delete(name);
-    inPlace.set(origin.initializer, { data: fileLayout(data, origin), given: true });
-  }
-  for (const [name, data] of weights) {
-    const origin = originOf(name);
-    requireFinite(name, data);
-    weights.delete(name);
-    const file = fileLayout(data, origin);
-    const shared = (readers.get(origin.initializer) ?? 1) > 1;
-    if (origin.quant) {
-      if (shared) {
-        fail(
-          'unsupported-onnx',
-          `The quantised weight of ${name} is shared with another layer and cannot be changed for one alone; export the adapter instead.`,
-          { name },
-        );
-      }
-      codes.push({ name, source: origin.quant, data: file });
-      continue;
-    }
-    report.push(written(name, ...roundedTo(origin.tensor.dtype, file)));
-    if (shared) clones.push({ name, origin, data: file });
-    else inPlace.set(origin.initializer, { data: file, given: true });
-  }
-  let result = replaceInitializers(onnx, inPlace);
-  const changed = [...inPlace.keys()];
-  for (const { name, origin, data } of clones) {
-    if (origin.node < 0) {
-      fail(
-        'unsupported-onnx',
-        `The weight of ${name} is shared inside a subgraph and cannot be changed for one layer alone; export the adapter instead.`,
-      );
-    }
-    const clone = freeName(result, name);
-    result = rewireInput(
-      result,
-      origin.node,
-      origin.inputIndex,
-      tensorLike(origin.tensor, clone, { data, given: true }),
-    );
-    changed.push(clone);
-  }
-  for (const { name, source, data } of codes) {
-    if (options.quantised === 'float') {
-      const made = toFloat(result, source, data, name);
-      result = made.onnx;
-      changed.push(made.added);
-      const [, ...rounded] = roundedTo(source.scales?.dtype ?? 'float32', data);
-      report.push(written(name, 'float', ...rounded));
-      continue;
-    }
-    const own = ownScales(result, withFileScales(result, asInFile(result, source)));
-    const { tensors, values } = requantise(own.source, data);
-    result = withBiasScale(replaceRaw(own.onnx, tensors), source);
-    changed.push(...tensors.keys());
-    report.push(written(name, 'requantised', data, values));
-  }
-  return { onnx: result, changed, written: report };
-}
-
-/** How a float type of the file keeps a weight, the weight, and what it then stands for; null: the same. */
-function roundedTo(
-  dtype: OnnxDType,
-  data: Float32Array,
-): [how: 'exact' | 'f16' | 'bf16', data: Float32Array, kept: Float32Array | null] {
-  if (dtype === 'float16') return ['f16', data, halfToFloat32(float32ToHalf(data))];
-  if (dtype === 'bfloat16') return ['bf16', data, bfloat16ToFloat32(float32ToBfloat16(data))];
-  return ['exact', data, null];
-}
-
 function requireFinite(name: string, data: Float32Array): void {
   const bad = data.findIndex((v) => !Number.isFinite(v));
   if (bad >= 0) {
@@ -177,4 +54,133 @@ function requireFinite(name: string, data: Float32Array): void {
       { name },
     );
   }
+}
+
+/** The new contents by stored tensor. Parameters that were given the same array are one. */
+function contentsOf(
+  modules: readonly ModuleInfo[],
+  weights: Map<string, Float32Array>,
+  rounded: Map<string, Float32Array>,
+): Map<string, Content[]> {
+  const fileLayout = createLayouts();
+  const origins = new Map<string, ParamOrigin>();
+  for (const module of modules)
+    for (const origin of Object.values(module.parameters)) origins.set(origin.value, origin);
+  const byTensor = new Map<string, Content[]>();
+  const known = new Map<Float32Array | string, Content>();
+  const take = (name: string, data: Float32Array, isRounded: boolean): void => {
+    const origin = origins.get(name) ?? fail('internal', `Parameter ${name} has no place in the file.`);
+    // Readers of one tensor that nobody trained round it alike.
+    const key = isRounded && !origin.part ? origin.initializer : data;
+    const one = known.get(key);
+    if (one) {
+      one.names.push(name);
+      one.origins.push(origin);
+      return;
+    }
+    requireFinite(name, data);
+    const content: Content = {
+      names: [name],
+      origins: [origin],
+      data: fileLayout(data, origin),
+      rounded: isRounded,
+    };
+    known.set(key, content);
+    byTensor.set(origin.initializer, [...(byTensor.get(origin.initializer) ?? []), content]);
+  };
+  for (const [name, data] of rounded) {
+    rounded.delete(name);
+    take(name, data, true);
+  }
+  for (const [name, data] of weights) {
+    weights.delete(name);
+    take(name, data, false);
+  }
+  return byTensor;
+}
+
+const placeKey = ({ node, input }: TensorReading): string => `${input}|${node.outputs.join()}`;
+
+/** The readers of a stored tensor by what they find in it from now on; those of parameters that stay are without contents. */
+function groupReaders(all: readonly TensorReading[], contents: readonly Content[]): Group[] {
+  const groups = new Map<string, Group>();
+  const reads = contents.map(
+    ({ origins }) => new Set(origins.flatMap(({ readings }) => readings.map(({ node }) => node.proto))),
+  );
+  const inputs = contents.map(
+    ({ origins }) => new Set(origins.flatMap(({ readings }) => readings.map(placeKey))),
+  );
+  for (const place of all) {
+    const found = contents.filter(
+      (_, i) => reads[i]!.has(place.node.proto) && inputs[i]!.has(placeKey(place)),
+    );
+    const key = found.map((c) => contents.indexOf(c)).join();
+    const group = groups.get(key) ?? { places: [], contents: found };
+    groups.set(key, group);
+    group.places.push(place);
+  }
+  return [...groups.values()];
+}
+
+/**
+ * Both maps of weights are emptied on the way and their arrays, rearranged, given to the model: no weight is held twice.
+ * @param modules made of this very model: their places in the file are nodes of it
+ * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's
+ * layout; parameters that are one have one array
+ * @throws PapilioError('non-finite') for a weight that is no number: nothing is written then
+ */
+export function mergeWeights(
+  onnx: OnnxModel,
+  modules: readonly ModuleInfo[],
+  weights: Map<string, Float32Array>,
+  options: {
+    readonly quantised?: QuantisedMerge;
+    /** Frozen weights that were rounded while loading, written as they were used. */
+    readonly rounded?: Map<string, Float32Array>;
+  } = {},
+): Merged {
+  const readers = readersOf(onnx.graph);
+  const outputs = new Set(onnx.graph.outputs.map(({ name }) => name));
+  const freeName = freeNames(onnx);
+  const inPlace = new Map<string, { data: Float32Array; given: boolean }>();
+  const routes: Route[] = [];
+  const codes: CodesToWrite[] = [];
+  const report: WrittenWeight[] = [];
+  for (const [name, contents] of contentsOf(modules, weights, options.rounded ?? new Map())) {
+    const groups = groupReaders(readers.of.get(name) ?? [], contents);
+    const { tensor, quant } = contents[0]!.origins[0]!;
+    const stays = outputs.has(name) || groups.some((g) => g.contents.length === 0);
+    const changing = groups
+      .filter((g) => g.contents.length > 0)
+      .sort((a, b) => b.places.length - a.places.length);
+    changing.forEach((group, i) => {
+      const first = group.contents[0]!;
+      const alone = i === 0 && !stays;
+      if (quant) {
+        codes.push({ group, source: quant, alone });
+        return;
+      }
+      const data = dataOf(group.contents, () => tensorToF32(tensor));
+      if (alone) inPlace.set(name, { data, given: true });
+      else {
+        const made = tensorLike(tensor, freeName(first.names[0]!), { data, given: true });
+        routes.push({ places: group.places, tensor: made });
+      }
+    });
+    if (!quant) report.push(...contents.flatMap((c) => reportFloat(c, tensor.dtype)));
+  }
+  const changed = [...inPlace.keys(), ...routes.map(({ tensor }) => tensor.name)];
+  const rerouted = reroute(replaceInitializers(onnx, inPlace), routes);
+  const made = writeCodes(rerouted, codes, options.quantised ?? 'requantise');
+  return {
+    onnx: made.onnx,
+    changed: [...changed, ...made.changed],
+    written: [...report, ...made.written],
+  };
+}
+
+function reportFloat({ names, data, rounded }: Content, dtype: OnnxDType): WrittenWeight[] {
+  if (rounded) return [];
+  const [how, kept] = roundedTo(dtype, data);
+  return names.map((name) => written(name, how, data, kept));
 }

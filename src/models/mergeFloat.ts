@@ -180,6 +180,7 @@ export function withBiasScale(model: OnnxModel, weight: QuantSource): OnnxModel 
 
 /**
  * @param data row-major as the graph sees the matrix
+ * @param by first outputs of the nodes of the main graph that read the codes; unless given, all of them
  * @returns the model and the name of the new float initialiser
  */
 export function toFloat(
@@ -187,21 +188,27 @@ export function toFloat(
   source: QuantSource,
   data: Float32Array,
   name: string,
+  by: ReadonlySet<string> | null = null,
 ): { readonly onnx: OnnxModel; readonly added: string } {
   const { graph } = model;
+  const added = freeName(model, name);
+  const edits = new Map<number, NewNodes>();
+  for (const path of codesPaths(graph, source)) {
+    if (by && !by.has((path.moves[0] ?? path.end).outputs[0]!)) continue;
+    for (const [index, nodes] of surgery(graph, path, source, added)) edits.set(index, nodes);
+  }
+  const withWeight = addInitializer(model, floatTensor(source, data, added));
+  return { onnx: withoutIdleRounding(replaceNodes(withWeight, edits)), added };
+}
+
+/** The matrix as the float products of a file read it. */
+export function floatTensor(source: QuantSource, data: Float32Array, name: string): OnnxTensor {
   const of = source.scales?.dtype;
   const dtype: OnnxDType = of === 'float16' || of === 'bfloat16' ? of : 'float32';
   const [d0, d1] = [source.shape[0] ?? 1, source.shape[1] ?? 1];
-  const nbits = source.form === 'nbits';
-  const added = freeName(model, name);
-  const tensor = nbits
-    ? makeTensor(added, dtype, [d1, d0], transposed(data, d0, d1))
-    : makeTensor(added, dtype, source.shape, data);
-  const edits = new Map<number, NewNodes>();
-  for (const path of codesPaths(graph, source)) {
-    for (const [index, nodes] of surgery(graph, path, source, added)) edits.set(index, nodes);
-  }
-  return { onnx: withoutIdleRounding(replaceNodes(addInitializer(model, tensor), edits)), added };
+  return source.form === 'nbits'
+    ? makeTensor(name, dtype, [d1, d0], transposed(data, d0, d1))
+    : makeTensor(name, dtype, source.shape, data);
 }
 
 /** Without DynamicQuantizeLinear nodes that nothing reads any more. */

@@ -1,5 +1,5 @@
 /**
- * Edits of a decoded model: new values for weights, a weight of its own for one node, an additional initialiser. Each returns a new
+ * Edits of a decoded model: new values for weights, other nodes in the place of some, an additional initialiser. Each returns a new
  * model that shares all else with the old one; values are written in the file's own element type.
  */
 import { create } from '@bufbuild/protobuf';
@@ -222,29 +222,37 @@ export function extendGraph(
   });
 }
 
-/** Every name that a value of the graph has; a new one must differ from all. */
-function takenNames({ proto }: OnnxModel['graph']): Set<string> {
-  const names = new Set<string>();
+/** Every name that a value of the graph or of its subgraphs has; a new one must differ from all. */
+function takenNames(proto: GraphProto, names = new Set<string>()): Set<string> {
   for (const { name } of [...proto.input, ...proto.initializer]) names.add(name);
-  for (const { output } of proto.node) for (const name of output) names.add(name);
+  for (const { output, attribute } of proto.node) {
+    for (const name of output) names.add(name);
+    for (const { g } of attribute) if (g) takenNames(g, names);
+  }
   return names;
 }
 
-/** `base`, or the first of base_1, base_2 … that no value of the graph has. */
-export function freeName(model: OnnxModel, base: string): string {
-  const taken = takenNames(model.graph);
-  let name = base;
-  for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
-  return name;
+/** Gives `base`, or the first of base_1, base_2 … that neither a value of the graph has nor was given before. */
+export function freeNames(model: OnnxModel): (base: string) => string {
+  const taken = takenNames(model.graph.proto);
+  return (base) => {
+    let name = base;
+    for (let i = 1; taken.has(name); i++) name = `${base}_${i}`;
+    taken.add(name);
+    return name;
+  };
 }
+
+/** As {@link freeNames}, for one name. */
+export const freeName = (model: OnnxModel, base: string): string => freeNames(model)(base);
 
 /**
  * Adds an initialiser.
- * @throws PapilioError bad-argument if a value of that name exists (see {@link freeName})
+ * @throws PapilioError bad-argument if a value of that name exists (see {@link freeNames})
  */
 export function addInitializer(model: OnnxModel, tensor: OnnxTensor): OnnxModel {
   const { proto } = model.graph;
-  if (tensor.name === '' || takenNames(model.graph).has(tensor.name))
+  if (tensor.name === '' || takenNames(proto).has(tensor.name))
     fail('bad-argument', `The model already has a value called "${tensor.name}"; choose another name.`);
   const fields: Partial<GraphProto> = { initializer: [...proto.initializer, selfContained(tensor)] };
   // Before IR 4 every initialiser must be a graph input as well.
@@ -254,34 +262,8 @@ export function addInitializer(model: OnnxModel, tensor: OnnxTensor): OnnxModel 
 }
 
 /** The message of a tensor, with external data taken in: the other model may not have that file. */
-const selfContained = (tensor: OnnxTensor) =>
+export const selfContained = (tensor: OnnxTensor) =>
   tensor.proto.externalData.length > 0 ? withRawData(tensor.proto, tensor.bytes()) : tensor.proto;
-
-/**
- * Gives one input of one node a tensor of its own, added under the tensor's name: for a weight that several nodes share and only one
- * of them changes.
- * @throws PapilioError bad-argument for an unknown node or input, or a name that is taken
- */
-export function rewireInput(
-  model: OnnxModel,
-  nodeIndex: number,
-  inputIndex: number,
-  tensor: OnnxTensor,
-): OnnxModel {
-  const node = model.graph.nodes[nodeIndex];
-  if (node?.inputs[inputIndex] === undefined)
-    fail(
-      'bad-argument',
-      `The model has no input ${inputIndex} of node ${nodeIndex} to connect "${tensor.name}" to.`,
-    );
-  const added = addInitializer(model, tensor);
-  const nodes = added.graph.proto.node.map((item, i) =>
-    i === nodeIndex
-      ? withFields(NodeProtoSchema, item, { input: item.input.with(inputIndex, tensor.name) })
-      : item,
-  );
-  return withGraph(added, { node: nodes });
-}
 
 /**
  * Gives every reading of a value by some nodes of the main graph a tensor of their own, added under the tensor's name; the old one goes

@@ -1,6 +1,7 @@
 /** The base model as a folder that transformers opens: config.json, model.safetensors with PyTorch's names and shapes, tokenizer files. */
 import { writeSafetensors } from '../adapters/safetensors.ts';
 import type { AdapterTensor } from '../adapters/types.ts';
+import { cutPart } from '../models/import/folded.ts';
 import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { tensorToF32 } from '../onnx/values.ts';
@@ -13,13 +14,14 @@ const FLOATS = new Set<string>(['float32', 'float16', 'bfloat16', 'float64']);
 
 /** A weight as PyTorch keeps it. GPT-2's Conv1D is (in, out) there, all other matrices are the engine's [out, in]. */
 function torchTensor(module: ModuleInfo, origin: ParamOrigin): AdapterTensor {
-  const { tensor } = origin;
-  const data = tensorToF32(tensor);
-  if (tensor.dims.length !== 2) return { shape: tensor.dims, data };
+  const { tensor, part } = origin;
+  const dims = part ? tensor.dims.with(part.axis, part.size) : tensor.dims;
+  const data = part ? cutPart(tensorToF32(tensor), tensor.dims, part) : tensorToF32(tensor);
+  if (dims.length !== 2) return { shape: dims, data };
   // The file holds the transpose of the engine's matrix, or the matrix itself.
   const wanted = module.kind === 'conv1d';
-  if (origin.transposed === wanted) return { shape: tensor.dims, data };
-  const [rows, columns] = tensor.dims as [number, number];
+  if (origin.transposed === wanted) return { shape: dims, data };
+  const [rows, columns] = dims as [number, number];
   const turned = new Float32Array(data.length);
   for (let r = 0; r < rows; r++)
     for (let c = 0; c < columns; c++) turned[c * rows + r] = data[r * columns + c]!;

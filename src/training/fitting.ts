@@ -83,7 +83,10 @@ export function mustRecompute(setup: RunSetup, limits: ForecastLimits): boolean 
 function planOf(plan: AdapterPlan, modules: readonly string[], { parameters }: RunSetup): AdapterPlan {
   const kept = new Set(modules);
   const layers = plan.groups.flatMap((g) => g.layers).filter((l) => kept.has(l.name));
-  const saved = plan.saved.flatMap((e) => parameters.get(e.name) ?? []);
+  const saved = plan.saved.flatMap(({ name, also }) => {
+    const parameter = parameters.get(name);
+    return parameter ? [{ ...parameter, ...(also && { also }) }] : [];
+  });
   return planAdapter(plan.method, plan.config, layers, saved);
 }
 

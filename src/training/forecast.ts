@@ -80,15 +80,20 @@ export function weightBytes(request: ForecastRequest, caps: Caps): number | null
       evaluationGraph(base, null, () => new Float32Array(), false),
       caps,
     );
-    return buffers.reduce(
-      (n, { persistent, bytes }) => (persistent?.role === 'parameter' ? n + storedBytes(bytes) : n),
-      0,
+    const once = new Map(
+      buffers.flatMap(({ persistent: v, bytes }) =>
+        v?.role === 'parameter' ? [[storageOf(v), storedBytes(bytes)] as const] : [],
+      ),
     );
+    return [...once.values()].reduce((n, bytes) => n + bytes, 0);
   } catch (error) {
     if (error instanceof PapilioError) return null;
     throw error;
   }
 }
+
+/** What a persistent value lies in: parameters of one source share a buffer. */
+const storageOf = (v: Value): unknown => (v.role === 'parameter' ? (v.source ?? v.name) : v.name);
 
 /** @throws PapilioError other than 'limit', as building and planning the run would */
 export function forecastRun(
@@ -107,12 +112,18 @@ export function forecastRun(
   }
   const { plans, rings, steps } = made;
   const shared = new Map<string, { value: Value; bytes: number }>();
+  // Frozen weights that the file stores once lie in memory once.
+  const storage = new Set<unknown>();
   let largest = { bytes: 0, label: '' };
   for (const { buffers } of plans) {
     for (const { persistent: value, bytes, label } of buffers) {
       if (bytes > largest.bytes) largest = { bytes, label };
-      if (value?.role === 'parameter' || value?.role === 'state')
-        shared.set(`${value.role} ${value.name}`, { value, bytes: storedBytes(bytes) });
+      if (value?.role !== 'parameter' && value?.role !== 'state') continue;
+      const key = `${value.role} ${value.name}`;
+      if (shared.has(key)) continue;
+      const isAgain = storage.has(storageOf(value));
+      storage.add(storageOf(value));
+      shared.set(key, { value, bytes: isAgain ? 0 : storedBytes(bytes) });
     }
   }
   const sum = (of: (value: Value) => boolean): number =>

@@ -43,13 +43,15 @@ export async function mergeAdapters(
   let single: MergedAdapters['single'] = null;
   for (const read of adapters) {
     const adapter = fromTorch(read, model.modules);
-    warnings.push(...fitAdapter({ ...read, ...adapter }, model.targets, shapes).warnings);
+    const fit = fitAdapter({ ...read, ...adapter }, model.targets, shapes);
+    warnings.push(...fit.warnings);
     const { plan } = chooseAdapter(
       read.method,
       read.config,
       model.targets,
       [...parameters.values()],
       read.shared,
+      fit.brought,
     );
     const packed = initialValues(plan, 0, parameters, adapter);
     for (const [name, data] of await mergedWeights(plan, parameters, run, packed)) {
@@ -63,9 +65,11 @@ export async function mergeAdapters(
 
 /** The model with a head of as many classes as the adapters bring, where they bring one. */
 function withHeadOf(model: LoadedModel, adapters: readonly LoadedAdapter[]): LoadedModel {
-  const sizes = model.head
-    ? adapters.flatMap(({ parameters }) => parameters.get(`${model.head}.weight`)?.shape[0] ?? [])
-    : [];
+  // A head that scores words has as many outputs as there are words.
+  const sizes =
+    model.head && model.targets.outputEmbedding === null
+      ? adapters.flatMap(({ parameters }) => parameters.get(`${model.head}.weight`)?.shape[0] ?? [])
+      : [];
   const [classes] = sizes;
   if (classes === undefined) return model;
   const other = sizes.find((size) => size !== classes);

@@ -93,6 +93,8 @@ export interface ModelReport {
   readonly parameters: number;
   readonly bytes: number;
   readonly modules: readonly ModuleRow[];
+  /** Names of parameters that are one, what owns it first. */
+  readonly ties?: readonly (readonly string[])[];
 }
 
 export interface DeviceReport {

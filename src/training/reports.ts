@@ -20,9 +20,10 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
       parameters: Object.values(m.parameters).reduce((n, p) => n + size(p.shape), 0),
     }),
   );
-  const weights = new Map(
-    model.modules.flatMap((m) => Object.values(m.parameters).map((p) => [p.tensor, size(p.shape)])),
-  );
+  const again = new Set(model.ties.flatMap(([, ...others]) => others));
+  const counted = model.modules
+    .flatMap((m) => Object.values(m.parameters))
+    .filter((p) => !again.has(p.value));
   return {
     name,
     family: model.family,
@@ -34,9 +35,10 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
     feeds: model.feeds,
     opset: model.onnx.opset,
     // A tied head is the embedding once more, and counts once, as in PyTorch.
-    parameters: [...weights.values()].reduce((n, count) => n + count, 0),
+    parameters: counted.reduce((n, p) => n + size(p.shape), 0),
     bytes: opened.bytes.reduce((n, b) => n + b.length, 0),
     modules,
+    ties: model.ties,
   };
 }
 

@@ -157,7 +157,7 @@ export async function openSession(
       return {
         method,
         ...(saved ?? trained),
-        parameters: savedParameters(plan, data),
+        parameters: new Map([...setup.brought, ...savedParameters(plan, data)]),
         shared: sharedOf(plan),
       };
     });

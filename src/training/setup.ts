@@ -5,7 +5,7 @@ import type { CommonConfig } from '../adapters/fields.ts';
 import { type AdapterPlan, type BaseParameter, initialValues } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import { type Started, startConfig } from '../adapters/start.ts';
-import type { AdapterMethod } from '../adapters/types.ts';
+import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { EngineRequest } from './engine.ts';
 import type { RunRequest, Task } from './protocol.ts';
@@ -18,6 +18,8 @@ export interface RunSetup extends PreparedTask {
   readonly method: AdapterMethod;
   readonly config: CommonConfig;
   readonly parameters: ReadonlyMap<string, BaseParameter>;
+  /** Weights of the base model that the adapter to go on from came with, and goes on with. */
+  readonly brought: ReadonlyMap<string, AdapterTensor>;
   readonly plan: AdapterPlan;
   readonly initial: () => Float32Array;
   /** What an engine is asked for. */
@@ -43,19 +45,22 @@ export async function setUpRun(
 ): Promise<RunSetup> {
   const method = methodById(request.method);
   const start = await readStart(request);
-  const task = await prepareTask(
+  const prepared = await prepareTask(
     await openModel(request.model, around, onBytes),
     request.data,
     request.training,
     around,
   );
+  const fitted = start && fitStart(start, prepared.model);
+  // What an adapter's file holds of the base model is frozen like the rest of it.
+  const brought = fitted?.brought ?? new Map<string, AdapterTensor>();
+  const task = brought.size > 0 ? withWeights(prepared, brought) : prepared;
   const { training, model, dataset, batches } = task;
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
   const begun = start ? null : beginsWith(request, model, task.data.task);
   const { config, warnings: configWarnings } = start
     ? { config: start.loaded.config, warnings: [] }
     : validateForRun(method, begun?.config, batches.totalSteps);
-  const fitted = start && fitStart(start, model);
   const { plan, warnings } = chooseAdapter(
     method,
     config,
@@ -69,6 +74,7 @@ export async function setUpRun(
     config,
     ...task,
     parameters,
+    brought,
     plan,
     initial,
     engine: {
@@ -90,4 +96,9 @@ export async function setUpRun(
       ...model.warnings,
     ],
   };
+}
+
+function withWeights(task: PreparedTask, weights: ReadonlyMap<string, AdapterTensor>): PreparedTask {
+  const model = task.model.withWeights(new Map([...weights].map(([name, { data }]) => [name, data.slice()])));
+  return { ...task, model, opened: { ...task.opened, model } };
 }

@@ -1,6 +1,7 @@
 /** The adapter that a run goes on from: its two files, read, held against the model, in the engine's layout. */
 import { fitAdapter } from '../adapters/fit.ts';
 import { type Adapter, type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
+import type { AdapterTensor } from '../adapters/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { hashOf } from './checkpoint.ts';
@@ -47,11 +48,17 @@ const find = (files: readonly NamedFile[], name: string): NamedFile | undefined 
 export function fitStart(
   { loaded }: StartAdapter,
   model: LoadedModel,
-): { readonly adapter: Adapter; readonly warnings: readonly string[] } {
+): {
+  readonly adapter: Adapter;
+  /** Weights of the base model that the file holds. */
+  readonly brought: ReadonlyMap<string, AdapterTensor>;
+  readonly warnings: readonly string[];
+} {
   const adapter = fromTorch(loaded, model.modules);
   const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
   const fit = fitAdapter({ ...loaded, ...adapter }, model.targets, shapes);
   // What targets match is said once, by the run.
   const known = new Set(fit.selection.warnings);
-  return { adapter, warnings: [...loaded.warnings, ...fit.warnings.filter((w) => !known.has(w))] };
+  const brought = new Map(fit.brought.map((name) => [name, adapter.parameters.get(name)!]));
+  return { adapter, brought, warnings: [...loaded.warnings, ...fit.warnings.filter((w) => !known.has(w))] };
 }

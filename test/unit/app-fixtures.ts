@@ -45,6 +45,7 @@ export function visionReport(): ModelReport {
     parameters: modules.reduce((sum, { parameters }) => sum + parameters, 0),
     bytes: 1_000_000,
     modules,
+    ties: [],
   };
 }
 

@@ -30,7 +30,7 @@ const styles: Readonly<Record<string, Style>> = {
   'BERT at O2, counted mask': {
     model: () => optimisedBert({ mask: 'counted' }),
     family: 'bert',
-    modules: [...bertModules, 'bert.encoder.layer.0.attention.self.qkv'],
+    modules: [...bertModules, 'bert.encoder.layer.0.attention.self.query'],
     attention: 2,
   },
   'BERT at O2, raw mask': {
@@ -67,7 +67,7 @@ const styles: Readonly<Record<string, Style>> = {
   'builder, packed q, k, v without a cache': {
     model: () => builderLlama({ attention: 'group-query', packed: true }),
     family: 'llama',
-    modules: [...llamaModules, 'model.layers.1.self_attn.qkv_proj'],
+    modules: [...llamaModules, 'model.layers.1.self_attn.q_proj'],
     realOnly: true,
     attention: 2,
   },

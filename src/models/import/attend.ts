@@ -6,7 +6,7 @@ import { broadcastShapes } from '../../graph/shape.ts';
 import type { OnnxNode } from '../../onnx/types.ts';
 import { derive, reshapeOf, transposeOf } from './derive.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { isFloat, knownValue, scalar } from './folded.ts';
+import { isFloat, knownValue, partOfWeight, scalar } from './folded.ts';
 import { combineMasks } from './masks.ts';
 
 /** Low enough to vanish in any softmax, high enough that two of them do not overflow. */
@@ -47,6 +47,8 @@ export function headsOf(v: FoldedValue, heads: number): FoldedValue {
 /** `size` numbers of the last axis from `from` on. */
 export function part(v: FoldedValue, from: number, size: number): FoldedValue {
   const last = v.shape.length - 1;
+  // A bias that the file keeps in one for several layers.
+  if (v.weight && !v.weight.part) return partOfWeight(v, { axis: last, from, size });
   const shape = v.shape.with(last, size);
   const starts = v.shape.map((_, i) => (i === last ? from : 0));
   return derive('Slice', [v], { starts, steps: v.shape.map(() => 1), shape }, shape);

@@ -2,7 +2,7 @@
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
-import { slice, view } from '../../ops/index.ts';
+import { slice, transpose, view } from '../../ops/index.ts';
 import { dtypeOf, type Emission, emitters, sliceEnds } from './emitters.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat } from './folded.ts';
@@ -69,13 +69,15 @@ export function emitGraph(
 
   const fetch = (v: FoldedValue, node: FoldedNode | null, i: number): Value => {
     const transposed = node ? isTransposed(node, i) : false;
-    const known = v.weight ? modules.parameter(v, transposed) : null;
+    const known = v.weight ? modules.parameter(v.weight) : null;
     if (known) {
       let weight = weights.get(known.name);
       if (!weight) {
-        weight = store.emit(g, v, transposed, known.name, known.shape);
+        weight = store.emit(g, v, known.transposed, known.name, known.shape);
         weights.set(known.name, weight);
       }
+      // One parameter may be read both ways.
+      if (transposed !== known.transposed) weight = transpose(g, weight, { perm: [1, 0] });
       return view(g, weight, node ? engineShape(node, v, transposed) : v.shape);
     }
     let value = values.get(v);

@@ -11,6 +11,7 @@ import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isCode, isFloat, knownValue, MOVES, makeNode, makeValue } from './folded.ts';
 import { canLower, lower, NO_RULE } from './lower.ts';
 import type { Lowered } from './lowering.ts';
+import { ownerOf } from './names.ts';
 
 /** Whether the importer knows an operator, which then is no function of the file. */
 export const isOperator = (domain: string, opType: string): boolean =>
@@ -34,6 +35,8 @@ export interface Folding {
   readonly waiting: number;
   /** Everything that could be computed, wanted or not. */
   readonly values: readonly FoldedValue[];
+  /** Nodes whose results are constants here: no training reaches what they read. */
+  readonly fixed: ReadonlySet<OnnxNode>;
 }
 
 /**
@@ -43,8 +46,12 @@ export interface Folding {
 function isParameter(name: string, t: OnnxTensor): boolean {
   if (!isFloat(t.dtype) || t.size <= 1) return false;
   if (/^(onnx::|val_\d|\d+$|ints_|scalar_|_tensor_constant|_v_)|_output_\d+$/.test(name)) return false;
-  return !/inv_freq|rotary|(cos|sin)_cache|masked_bias|position_ids/.test(name);
+  return !isBuffer(name);
 }
+
+/** Buffers of modules: tables that follow from the sizes and never train. */
+const isBuffer = (name: string): boolean =>
+  /inv_freq|rotary|(cos|sin)_cache|masked_bias|position_ids/.test(name);
 
 function weightValue(name: string, t: OnnxTensor): FoldedValue {
   let data: Float64Array | null = null;
@@ -57,7 +64,7 @@ function weightValue(name: string, t: OnnxTensor): FoldedValue {
   return makeValue(name, t.dtype, t.dims, {
     known,
     tensor: t,
-    weight: trainable ? { name, tensor: t } : null,
+    weight: trainable ? { name, tensor: t, reading: null } : null,
   });
 }
 
@@ -100,8 +107,23 @@ export function fold(
   const nodes: FoldedNode[] = [];
   const missing: Missing[] = [];
   const parameters = new Set<FoldedValue>();
+  const fixed = new Set<OnnxNode>();
   let visited = 0;
   let waiting = 0;
+
+  /** What one input of a node reads: a weight, turned or not, is that reader's own. */
+  const readBy = (v: FoldedValue | null, node: OnnxNode, input: number): FoldedValue | null => {
+    if (v?.producer?.op === 'Transpose' && v.producer.inputs[0]?.weight) {
+      const turned = makeValue(v.name, v.dtype, v.shape);
+      const own = readBy(v.producer.inputs[0], node, input);
+      makeNode('Transpose', [own], v.producer.attrs, [turned], v.producer.origin);
+      return turned;
+    }
+    if (!v?.weight || isBuffer(v.weight.name)) return v;
+    const own: FoldedValue = { ...v, weight: { ...v.weight, reading: { node, input } } };
+    if (parameters.has(v)) parameters.add(own);
+    return own;
+  };
 
   const declare = (scope: Scope, g: OnnxGraph): void => {
     for (const [name, t] of [...g.initializers, ...g.constants]) {
@@ -114,7 +136,9 @@ export function fold(
 
   const visit = (node: OnnxNode, scope: Scope): void => {
     // A value that could not be imported is null; what hangs on it is not reported again, unless its own op is unknown too.
-    const inputs = node.inputs.map((name) => (name === '' ? null : (scope.get(name) ?? null)));
+    const inputs = node.inputs.map((name, i) =>
+      name === '' ? null : readBy(scope.get(name) ?? null, node, i),
+    );
     const broken = node.inputs.some((name, i) => name !== '' && inputs[i] === null);
     if (broken) waiting++;
     const lose = (reason: string): void => {
@@ -187,7 +211,13 @@ export function fold(
     if (whole?.weight && whole.shape.join() === lowered.outputs[0]!.shape.join()) {
       const kept = lowered.op === 'Reshape' || (lowered.op === 'Cast' && isFloat(lowered.outputs[0]!.dtype));
       if (kept) {
-        scope.set(node.outputs[0]!, whole);
+        const name = node.outputs[0]!;
+        const called =
+          node.opType === 'Identity' && ownerOf(name)
+            ? { ...whole, weight: { ...whole.weight, called: name } }
+            : whole;
+        if (parameters.has(whole)) parameters.add(called);
+        scope.set(name, called);
         return;
       }
     }
@@ -218,6 +248,7 @@ export function fold(
     }
     const results = foldable ? evaluate(lowered.op, values.map(toKnown), lowered.attrs) : null;
     if (results) {
+      fixed.add(node);
       node.outputs.forEach((name, i) => {
         if (name !== '' && results[i]) scope.set(name, knownValue(name, results[i]));
       });
@@ -254,5 +285,6 @@ export function fold(
     visited,
     waiting,
     values: [...scope.values()].filter((v) => v?.producer != null) as FoldedValue[],
+    fixed,
   };
 }

@@ -3,6 +3,8 @@
  * spelling (shapes and axes as attributes, never as inputs), plus the fused ones that the fusions make of them. Mutable on purpose:
  * the stages rewrite it in place before anything is emitted into a `Graph`.
  */
+import { sizeOf } from '../../graph/shape.ts';
+import type { Reading } from '../../onnx/readers.ts';
 import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import type { QuantSource } from './quant.ts';
 
@@ -13,13 +15,55 @@ export interface Known {
   readonly data: Float64Array;
 }
 
-/** A float tensor of the file that may be trained: an initialiser, or the value of a Constant node. */
+/** Some of a weight's output features, where the file keeps the matrices of several modules in one tensor: a run of one axis. */
+export interface WeightPart {
+  readonly axis: number;
+  readonly from: number;
+  readonly size: number;
+}
+
+/**
+ * A float tensor of the file that may be trained: an initialiser, or the value of a Constant node, as one node reads it. Two nodes that
+ * read one tensor have two weights, since what a file stores once may be several parameters.
+ */
 export interface Weight {
   /** Name in the file. */
   readonly name: string;
   readonly tensor: OnnxTensor;
+  /** What the reader's graph calls it, where an exporter stored equal parameters once and gave them back their names. */
+  readonly called?: string;
   /** Set where `tensor` holds codes. */
   readonly quant?: QuantSource;
+  /** Where the file reads it; null for a buffer, which is one whoever reads it. */
+  readonly reading: Reading | null;
+  readonly part?: WeightPart;
+}
+
+/** Some of a tensor's numbers: a run of one axis. */
+export function cutPart<T extends Float32Array | Float64Array | Uint16Array>(
+  data: T,
+  shape: readonly number[],
+  { axis, from, size }: WeightPart,
+): T {
+  const inner = sizeOf(shape.slice(axis + 1));
+  const step = shape[axis]! * inner;
+  const run = size * inner;
+  if (step === data.length) return data.subarray(from * inner, from * inner + run) as T;
+  const out = data.slice(0, (data.length / step) * run) as T;
+  for (let i = 0; i * step < data.length; i++)
+    out.set(data.subarray(i * step + from * inner, i * step + from * inner + run), i * run);
+  return out;
+}
+
+/** A part of a weight as a weight of its own. */
+export function partOfWeight(v: FoldedValue, part: WeightPart): FoldedValue {
+  return {
+    ...v,
+    shape: v.shape.with(part.axis, part.size),
+    known: () => cutPart(v.known!(), v.shape, part),
+    tensor: null,
+    weight: { ...v.weight!, part },
+  };
 }
 
 export interface FoldedValue {

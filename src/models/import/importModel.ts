@@ -10,14 +10,14 @@ import { emitGraph } from './emit.ts';
 import { canEmit } from './emitters.ts';
 import { familyOf } from './families.ts';
 import { isOperator } from './fold.ts';
-import type { FoldedGraph, FoldedValue } from './folded.ts';
+import type { FoldedValue } from './folded.ts';
 import { type InputKind, roleNotes } from './inputRoles.ts';
-import type { ModuleInfo, ModuleTable } from './modules.ts';
+import type { ModuleInfo, ModuleTable, Tie } from './modules.ts';
 import { prefixed, tabulate } from './modules.ts';
 import { type ActivationRounding, activationRounding, quantNotes } from './quantOps.ts';
 import type { Precision } from './quantStore.ts';
 import { refuse } from './refuse.ts';
-import { prepare } from './stages.ts';
+import { type Prepared, prepare } from './stages.ts';
 import { NO_TABLES, readTables, type Tables } from './tables.ts';
 
 interface BuildOptions {
@@ -49,6 +49,8 @@ export interface ImportedModel {
   /** Attends to earlier positions only. */
   readonly decoder: boolean;
   readonly modules: readonly ModuleInfo[];
+  /** Names of parameters that are one in PyTorch, such as a table and the head that is tied to it. */
+  readonly ties: readonly Tie[];
   readonly inputs: readonly InputSpec[];
   /** Names of the graph outputs without the cache. */
   readonly outputs: readonly string[];
@@ -107,7 +109,7 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     dims: BuildDims,
     options: BuildOptions,
     data: readonly string[],
-  ): FoldedGraph => {
+  ): Prepared => {
     const bindings = bindInputs(onnx.graph, specs, dims, hints, new Set(data), options.fixed);
     const { graph, folding } = prepare(
       onnx.graph,
@@ -115,13 +117,14 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
       bindings,
       options.outputs ?? outputs,
       options.fuse,
+      config,
     );
     if (folding.missing.length > 0) refuse(folding.missing, folding, null, onnx.graph, config);
     const stuck = graph.nodes
       .filter((node) => !canEmit(node))
       .map((node) => ({ op: node.op, node: node.origin?.name ?? '', reason: 'it has no kernel' }));
     if (stuck.length > 0) refuse(stuck, folding, graph, onnx.graph, config);
-    return graph;
+    return { graph, folding };
   };
 
   // Looked at with full masks first: only then does a causal mask show as such.
@@ -132,28 +135,27 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
   const {
     inputs,
     length,
-    looked: folded,
+    looked: full,
   } = atItsSizes(inputSpecs(onnx.graph, config), (specs, at) =>
     preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true)),
   );
   const fullMasks = defaultData(inputs, true);
   const probe = sizes(inputs, length);
-  const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): FoldedGraph =>
+  const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): Prepared =>
     preparedAs(inputs, dims, options, data);
   const decoder =
     inputs.some(({ kind }) => kind === 'past') ||
-    folded.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
+    full.graph.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
-  const ownNames: ModuleTable = tabulate(
-    usualData.join() === fullMasks.join() ? folded : prepared(probe, {}, usualData),
-    onnx.graph,
-  );
+  const usual = usualData.join() === fullMasks.join() ? full : prepared(probe, {}, usualData);
+  const ownNames: ModuleTable = tabulate(usual.graph, onnx.graph, { config, fixed: usual.folding.fixed });
   const table = sidecar.prefix ? prefixed(ownNames, sidecar.prefix) : ownNames;
 
   return {
     family: familyOf(config, table.modules),
     decoder,
     modules: table.modules,
+    ties: table.ties,
     inputs,
     outputs,
     onnx,
@@ -165,7 +167,7 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
       ),
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
-      return emitGraph(prepared(dims, options, data), g, table, options.precision);
+      return emitGraph(prepared(dims, options, data).graph, g, table, options.precision);
     },
   };
 }

@@ -1,33 +1,35 @@
 /**
- * The module tree of an imported model: every weight of the folded graph gets the name PyTorch knows it by, the shape the engine
- * keeps it in, and the place in the file it came from.
+ * The module tree of an imported model: every parameter as PyTorch has it, with the name it has there, the shape the engine keeps it in,
+ * and every place of the file that reads it. A tensor that the file stores once may be several parameters; which of them are one and the
+ * same in PyTorch is said by the ties.
  */
 import { sizeOf } from '../../graph/shape.ts';
+import { readersOf, type TensorReading } from '../../onnx/readers.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
-import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { countUses } from './folded.ts';
-import { missingPrefix, moduleOf, ownerOf, packedModule } from './names.ts';
+import type { FoldedGraph, FoldedNode, FoldedValue, Weight, WeightPart } from './folded.ts';
+import { missingPrefix, placeOf } from './names.ts';
 import type { QuantSource } from './quant.ts';
-
-type ModuleKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'layernorm' | 'other';
+import { tiesOf } from './ties.ts';
+import { type ModuleKind, type ModuleUse, moduleUses, sameStored, type WeightUse } from './uses.ts';
 
 /** Where a parameter lies in the file. */
 export interface ParamOrigin {
   /** Name of the initialiser (or of the Constant node's output). */
   readonly initializer: string;
-  /** Index of the node that reads it, in the main graph's list; -1 when only a subgraph's node does. */
-  readonly node: number;
-  readonly inputIndex: number;
+  /** Every place that reads it as this parameter, in subgraphs too. */
+  readonly readings: readonly TensorReading[];
   /** The file holds the transpose of the engine's matrix. */
   readonly transposed: boolean;
   /** Shape in the engine: weights [out, in], convolution kernels [out, in·kh·kw]. */
   readonly shape: readonly number[];
-  /** Name of the engine's parameter; tied modules share one. */
+  /** Name of the engine's parameter. */
   readonly value: string;
   /** As the file stores it. */
   readonly tensor: OnnxTensor;
   /** Set where the file stores codes. */
   readonly quant?: QuantSource;
+  /** Set where it is only some of the tensor's output features. */
+  readonly part?: WeightPart;
 }
 
 export interface ModuleInfo {
@@ -44,56 +46,20 @@ export interface ModuleInfo {
 interface EngineParameter {
   readonly name: string;
   readonly shape: readonly number[];
+  readonly transposed: boolean;
 }
 
-/** Names by weight and orientation; the same for every build of a model. */
+/** Names of parameters that are one in PyTorch: what owns it (the embedding), then what uses it again (the head). */
+export type Tie = readonly string[];
+
+/** The same for every build of a model. */
 export interface ModuleTable {
   readonly modules: readonly ModuleInfo[];
-  /** The engine's parameter for a weight that a node reads. */
-  parameter(weight: FoldedValue, transposed: boolean): EngineParameter | null;
+  readonly ties: readonly Tie[];
+  /** The engine's parameter for a weight as one node reads it. */
+  parameter(weight: Weight): EngineParameter | null;
   /** The module of a layer node (Linear). */
   module(node: FoldedNode): string | undefined;
-}
-
-interface Draft {
-  name: string;
-  kind: ModuleKind;
-  in: number;
-  out: number;
-  parameters: Record<string, ParamOrigin>;
-}
-
-const keyOf = (v: FoldedValue, transposed: boolean): string =>
-  `${v.weight!.name}${transposed ? ' transposed' : ''}`;
-
-/** Weight inputs of a node with the parameter's usual name; null name: the tensor's own. */
-function roles(node: FoldedNode): {
-  kind: ModuleKind;
-  inputs: readonly (readonly [number, string | null])[];
-} {
-  switch (node.op) {
-    case 'Linear':
-      return {
-        kind: node.attrs.kind as ModuleKind,
-        inputs: [
-          [1, 'weight'],
-          [2, 'bias'],
-        ],
-      };
-    case 'Gather':
-      return { kind: 'embedding', inputs: [[0, 'weight']] };
-    case 'LayerNorm':
-    case 'RmsNorm':
-      return {
-        kind: 'layernorm',
-        inputs: [
-          [1, 'weight'],
-          [2, 'bias'],
-        ],
-      };
-    default:
-      return { kind: 'other', inputs: node.inputs.map((_, i) => [i, null] as const) };
-  }
 }
 
 function sizes(kind: ModuleKind, shape: readonly number[]): { in: number; out: number } {
@@ -115,103 +81,163 @@ export function isTransposed(node: FoldedNode, input: number): boolean {
   return node.op === 'Linear' && input === 1 && node.attrs.stored === 'in-out';
 }
 
-interface Reading {
-  readonly node: OnnxNode;
-  readonly input: number;
+interface Parameter {
+  readonly module: string;
+  readonly kind: ModuleKind;
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly transposed: boolean;
+  readonly weight: Weight;
+  /** The folded nodes that read it. */
+  readonly uses: ModuleUse[];
+  readonly readings: TensorReading[];
 }
 
-/** The reading of a weight that leads to `origin`, straight or through a Transpose or Cast of the file; else the first. */
-function readingOf(
-  readings: readonly Reading[],
-  origin: OnnxNode | null,
-  producers: ReadonlyMap<string, OnnxNode>,
-): Reading | undefined {
-  let level = origin ? [origin] : [];
-  for (let depth = 0; depth < 4 && level.length > 0; depth++) {
-    const found = readings.find((r) => level.includes(r.node));
-    if (found) return found;
-    level = level.flatMap((n) =>
-      n.inputs.flatMap((name) => {
-        const from = producers.get(name);
-        return from && /^(Transpose|Cast|Identity|Reshape)$/.test(from.opType) ? [from] : [];
-      }),
-    );
-  }
-  return readings[0];
+interface Draft {
+  readonly name: string;
+  kind: ModuleKind;
+  in: number;
+  out: number;
+  readonly parameters: Map<string, Parameter>;
 }
 
-export function tabulate(graph: FoldedGraph, file: OnnxGraph): ModuleTable {
+const isParameterOf = (p: Parameter, weight: Weight, shape: readonly number[]): boolean =>
+  sameStored(p.weight, weight) && p.shape.join() === shape.join();
+
+/** The first of name, name#2, … that is free. */
+function free(name: string, isTaken: (name: string) => boolean): string {
+  let found = name;
+  for (let n = 2; isTaken(found); n++) found = `${name}#${n}`;
+  return found;
+}
+
+/** Puts the nodes into modules; what comes under a name that other weights have already gets one of its own. */
+function draftModules(uses: readonly ModuleUse[]): Map<string, Draft> {
   const drafts = new Map<string, Draft>();
-  const names = new Map<string, EngineParameter>();
-  const taken = new Set<string>();
-  const moduleByOrigin = new Map<OnnxNode, string>();
-  const readers = new Map<string, Reading[]>();
-  const producers = new Map<string, OnnxNode>();
-  for (const node of file.nodes) {
-    for (const name of node.outputs) producers.set(name, node);
-    node.inputs.forEach((name, input) => {
-      const list = readers.get(name);
-      if (list) list.push({ node, input });
-      else readers.set(name, [{ node, input }]);
-    });
-  }
-  const prefix = missingPrefix(file.nodes, new Set([...file.initializers.keys(), ...file.constants.keys()]));
-
-  const uses = countUses(graph);
-
-  for (const node of graph.nodes) {
-    const { kind, inputs } = roles(node);
-    const present = inputs.flatMap(([i, parameter]) => {
-      const v = node.inputs[i];
-      return v?.weight && v.shape.length > 0 && (sizeOf(v.shape) > 1 || kind !== 'other')
-        ? [{ i, v, parameter }]
-        : [];
-    });
-    if (present.length === 0) continue;
-    const first = present[0]!.v.weight!;
-    const module =
-      kind === 'other'
-        ? null
-        : (packedModule(node, uses, prefix) ??
-          moduleOf(node.origin, first, present[1]?.v.weight ?? null, prefix));
-    if (module !== null && node.origin && kind !== 'embedding') moduleByOrigin.set(node.origin, module);
-    for (const { i, v, parameter } of present) {
-      const weight = v.weight!;
-      const transposed = isTransposed(node, i);
-      const own = ownerOf(weight.name);
-      const name = module ?? own?.module ?? moduleOf(node.origin, weight, null, prefix);
-      const shape = engineShape(node, v, transposed);
-      // A table, a norm or a bare parameter is best known by the name the file gives it.
-      const named = kind !== 'linear' && kind !== 'conv1d' && own && node.op !== 'Linear' ? own.module : name;
-      const label = parameter ?? own?.parameter ?? weight.name;
-      const key = keyOf(v, transposed);
-      let value = names.get(key)?.name;
-      if (value === undefined) {
-        value = `${named}.${label}`;
-        for (let n = 2; taken.has(value); n++) value = `${named}.${label}#${n}`;
-        taken.add(value);
-        names.set(key, { name: value, shape });
+  for (const use of uses) {
+    const { node, kind, weights } = use;
+    const shapeOf = ({ value, input }: WeightUse): readonly number[] =>
+      engineShape(node, value, isTransposed(node, input));
+    const isAnother = (name: string): boolean => {
+      const draft = drafts.get(name);
+      if (!draft || kind === 'other') return false;
+      if (draft.kind !== 'other' && draft.kind !== kind) return true;
+      return weights.some((w) => {
+        const known = draft.parameters.get(w.label);
+        return known !== undefined && !isParameterOf(known, w.weight, shapeOf(w));
+      });
+    };
+    const name = free(use.module, isAnother);
+    use.module = name;
+    const draft: Draft = drafts.get(name) ?? { name, kind, in: 0, out: 0, parameters: new Map() };
+    drafts.set(name, draft);
+    if (draft.parameters.size === 0 || (draft.kind === 'other' && kind !== 'other'))
+      Object.assign(draft, { kind, ...sizes(kind, shapeOf(weights[0]!)) });
+    for (const w of weights) {
+      const shape = shapeOf(w);
+      const label = free(w.label, (l) => {
+        const known = draft.parameters.get(l);
+        return known !== undefined && !isParameterOf(known, w.weight, shape);
+      });
+      const known = draft.parameters.get(label);
+      if (known) known.uses.push(use);
+      else {
+        draft.parameters.set(label, {
+          ...{ module: name, kind, name: `${name}.${label}`, shape, weight: w.weight },
+          ...{ transposed: isTransposed(node, w.input), uses: [use], readings: [] },
+        });
       }
-      let draft = drafts.get(named);
-      if (!draft) drafts.set(named, (draft = { name: named, kind, ...sizes(kind, shape), parameters: {} }));
-      const reading = readers.get(weight.name) ?? [];
-      const at = readingOf(reading, node.origin, producers);
-      draft.parameters[label] ??= {
-        initializer: weight.name,
-        node: at?.node.index ?? -1,
-        inputIndex: at?.input ?? -1,
-        transposed,
-        shape,
-        value,
-        tensor: weight.tensor,
-        ...(weight.quant ? { quant: weight.quant } : {}),
-      };
     }
   }
+  return drafts;
+}
+
+/** What a file says of its weights, beside the graph that was looked at. */
+export interface TableOptions {
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Nodes whose results are constants. */
+  readonly fixed?: ReadonlySet<OnnxNode>;
+}
+
+/** The places of the file behind a weight as a node of the folded graph reads it. */
+const placesOf = ({ reading }: Weight, of: readonly TensorReading[]): readonly TensorReading[] =>
+  reading === null
+    ? of
+    : of.filter(
+        ({ node, input, through }) =>
+          (node === reading.node && input === reading.input) || through.includes(reading.node),
+      );
+
+/** Whose a place is that the graph did not come by: the other branch of an If, what only feeds a cache. */
+function ownersOf(
+  { node }: TensorReading,
+  parameters: readonly Parameter[],
+  prefix: string,
+): readonly Parameter[] {
+  if (parameters.length === 1 || parameters.every((p) => p.weight.part)) return parameters;
+  const place = placeOf(node, prefix);
+  const called = place?.replace(/_\d+$/, '');
+  const by = (test: (p: Parameter) => boolean): Parameter | undefined => parameters.find(test);
+  const isLike = (p: Parameter, test: (r: TensorReading) => boolean): boolean => p.readings.some(test);
+  const owner =
+    by((p) => p.module === place) ??
+    by((p) => isLike(p, (r) => node.name !== '' && r.node.name === node.name)) ??
+    by((p) => p.module === called) ??
+    by((p) => isLike(p, (r) => r.node.opType === node.opType)) ??
+    parameters[0]!;
+  return [owner];
+}
+
+export function tabulate(graph: FoldedGraph, file: OnnxGraph, options: TableOptions = {}): ModuleTable {
+  const { config = {}, fixed = new Set() } = options;
+  const readers = readersOf(file);
+  const prefix = missingPrefix(file.nodes, new Set([...file.initializers.keys(), ...file.constants.keys()]));
+  const drafts = draftModules(moduleUses(graph, prefix, config));
+  const byTensor = new Map<string, Parameter[]>();
+  for (const { parameters } of drafts.values())
+    for (const p of parameters.values())
+      byTensor.set(p.weight.name, [...(byTensor.get(p.weight.name) ?? []), p]);
+
+  for (const [tensor, parameters] of byTensor) {
+    const places = readers.of.get(tensor) ?? [];
+    const claimed = new Set<TensorReading>();
+    for (const p of parameters) {
+      const read = p.uses
+        .flatMap(({ weights }) => weights)
+        .filter(({ weight }) => sameStored(weight, p.weight));
+      const own = new Set(read.flatMap(({ weight }) => placesOf(weight, places)));
+      for (const place of own) claimed.add(place);
+      p.readings.push(...own);
+    }
+    for (const place of places) {
+      if (claimed.has(place) || fixed.has(place.node)) continue;
+      for (const owner of ownersOf(place, parameters, prefix)) owner.readings.push(place);
+    }
+  }
+
+  const find = (weight: Weight): Parameter | undefined => {
+    const places = placesOf(weight, readers.of.get(weight.name) ?? []);
+    return byTensor
+      .get(weight.name)
+      ?.find((p) => sameStored(p.weight, weight) && places.some((place) => p.readings.includes(place)));
+  };
   return {
-    modules: [...drafts.values()],
-    parameter: (v, transposed) => names.get(keyOf(v, transposed)) ?? null,
-    module: (node) => (node.origin ? moduleByOrigin.get(node.origin) : undefined),
+    modules: [...drafts.values()].map(moduleInfo),
+    ties: tiesOf([...byTensor.values()].flat(), config),
+    parameter: (weight) => find(weight) ?? null,
+    module: (node) => (node.inputs[1]?.weight ? find(node.inputs[1].weight)?.module : undefined),
+  };
+}
+
+function moduleInfo({ parameters, ...draft }: Draft): ModuleInfo {
+  const origin = ({ weight, readings, transposed, shape, name }: Parameter): ParamOrigin => ({
+    ...{ initializer: weight.name, readings, transposed, shape, value: name, tensor: weight.tensor },
+    ...(weight.quant ? { quant: weight.quant } : {}),
+    ...(weight.part ? { part: weight.part } : {}),
+  });
+  return {
+    ...draft,
+    parameters: Object.fromEntries([...parameters].map(([label, p]) => [label, origin(p)])),
   };
 }
 
@@ -230,8 +256,9 @@ export function prefixed(
         Object.entries(m.parameters).map(([label, p]) => [label, { ...p, value: named(p.value) }]),
       ),
     })),
-    parameter(v, transposed) {
-      const own = table.parameter(v, transposed);
+    ties: table.ties.map((tie) => tie.map(named)),
+    parameter(weight) {
+      const own = table.parameter(weight);
       return own && { ...own, name: named(own.name) };
     },
     module(node) {

@@ -3,7 +3,7 @@
  * path, the weight's name, the bias's name.
  */
 import type { OnnxNode } from '../../onnx/types.ts';
-import type { FoldedNode, FoldedValue, Weight } from './folded.ts';
+import type { FoldedNode, Weight } from './folded.ts';
 
 /** `['', 'encoder', …, 'encoder.layer.4.output.dense', 'linear_29']` → the second-last entry. */
 function fromScopes(node: OnnxNode): string | null {
@@ -63,46 +63,101 @@ export function missingPrefix(nodes: readonly OnnxNode[], weights: ReadonlySet<s
   return prefixes.size === 1 ? [...prefixes][0]! : '';
 }
 
+/** The module that a node's own metadata or path tells. */
+export function placeOf(node: OnnxNode, prefix: string): string | null {
+  const scoped = fromScopes(node);
+  if (scoped) return scoped;
+  const path = fromPath(node);
+  return path && prefix + path;
+}
+
 /** The module of a layer with weights, where the file tells it. */
-function toldModule(
+export function toldModule(
   origin: OnnxNode | null,
   weight: Weight,
   bias: Weight | null,
   prefix: string,
 ): string | null {
-  const scoped = origin && fromScopes(origin);
-  if (scoped) return scoped;
-  const path = origin && fromPath(origin);
-  if (path) return prefix + path;
-  return ownerOf(weight.name)?.module ?? (bias && ownerOf(bias.name)?.module) ?? null;
+  return (
+    (origin && placeOf(origin, prefix)) ??
+    ownerOf(weight.name)?.module ??
+    (bias && ownerOf(bias.name)?.module) ??
+    null
+  );
 }
 
-/** The module of a layer with weights. Always a name, if need be one made from the tensor's. */
-export const moduleOf = (...of: Parameters<typeof toldModule>): string =>
-  toldModule(...of) ?? `layer.${of[1].name.replace(/\W+/g, '_')}`;
+/** A name for a module of which the file tells nothing. */
+export const madeUpModule = (weight: Weight): string => `layer.${weight.name.replace(/\W+/g, '_')}`;
+
+/** What transformers calls the head that scores words, by model_type. */
+const HEADS: Readonly<Record<string, string>> = {
+  bert: 'cls.predictions.decoder',
+  roberta: 'lm_head.decoder',
+  'xlm-roberta': 'lm_head.decoder',
+  camembert: 'lm_head.decoder',
+  distilbert: 'vocab_projector',
+  electra: 'generator_lm_head',
+  albert: 'predictions.decoder',
+  gpt_neox: 'embed_out',
+  whisper: 'proj_out',
+};
+
+/** The module of a head that the file does not name. */
+export const headName = (config: Readonly<Record<string, unknown>>): string =>
+  (typeof config.model_type === 'string' && Object.hasOwn(HEADS, config.model_type)
+    ? HEADS[config.model_type]
+    : undefined) ?? 'lm_head';
+
+/** Vision transformers keep their projections one module deeper than BERT does. */
+const VISION = /vit|deit|dinov2|beit|\bast\b|audio_spectrogram/i;
+
+/** PyTorch's modules for query, key and value by the projection behind the attention: what it is called, where they are, their names. */
+const PROJECTIONS: readonly {
+  readonly after: RegExp;
+  readonly parent: (found: RegExpExecArray, family: string) => string;
+  readonly names: readonly [string, string, string];
+}[] = [
+  {
+    after: /^(.+\.attention)\.output\.dense$/,
+    parent: ([, at], family) => `${at}.${VISION.test(family) ? 'attention' : 'self'}`,
+    names: ['query', 'key', 'value'],
+  },
+  { after: /^(.+)\.out_lin$/, parent: ([, at]) => at!, names: ['q_lin', 'k_lin', 'v_lin'] },
+  {
+    after: /^(.+)\.(?:out_proj|o_proj)$|^(.+\.self_attn)\.dense$/,
+    parent: ([, at, phi]) => at ?? phi!,
+    names: ['q_proj', 'k_proj', 'v_proj'],
+  },
+  { after: /^(.+\.attention)\.dense$/, parent: ([, at]) => at!, names: ['query', 'key', 'value'] },
+  { after: /^(.+)\.o$/, parent: ([, at]) => at!, names: ['q', 'k', 'v'] },
+];
+
+/** Models whose own module is the packed one, although exporters name it as they name what they packed. */
+const PACKED_FAMILIES = /^phi3|^phi4|^phi3small|^chatglm|^gpt_neox|^falcon|^bloom|^codegen/;
 
 /**
- * The optimiser's one product for q, k and v has a name of its own making, but the projection after the attention kept its module:
- * `….attention.output.dense` → `….attention.self.qkv`, `….self_attn.out_proj` → `….self_attn.qkv`.
+ * PyTorch's modules for the query, key and value of one product that an optimiser or a builder packed; null where the model itself has
+ * one module for all three, or where nothing tells its names.
+ * @param after the module of the projection behind the attention
  */
-export function packedModule(
+export function unpackedModules(
   node: FoldedNode,
-  uses: ReadonlyMap<FoldedValue, readonly FoldedNode[]>,
+  after: string | null,
   prefix: string,
-): string | null {
-  const { origin } = node;
-  if (origin?.domain !== 'com.microsoft' || origin.opType !== 'Attention') return null;
-  if (toldModule(origin, node.inputs[1]!.weight!, node.inputs[2]?.weight ?? null, prefix)) return null;
-  let level = node.outputs;
-  for (let depth = 0; depth < 6; depth++) {
-    const readers = level.flatMap((v) => uses.get(v) ?? []);
-    const next = readers.find((r) => r.op === 'Linear' && r.inputs[1]?.weight);
-    if (next) {
-      const after = toldModule(next.origin, next.inputs[1]!.weight!, next.inputs[2]?.weight ?? null, prefix);
-      const parent = after && /^(.+?)(\.output)?\.\w+$/.exec(after);
-      return parent ? `${parent[1]}${parent[2] ? '.self' : ''}.qkv` : null;
-    }
-    level = readers.flatMap((r) => r.outputs);
+  config: Readonly<Record<string, unknown>>,
+): readonly [string, string, string] | null {
+  const family = typeof config.model_type === 'string' ? config.model_type : '';
+  if (PACKED_FAMILIES.test(family)) return null;
+  const told = toldModule(node.origin, node.inputs[1]!.weight!, node.inputs[2]?.weight ?? null, prefix);
+  if (told !== null) {
+    const at = /^(.+)\.qkv_proj$/.exec(told)?.[1];
+    return at === undefined ? null : [`${at}.q_proj`, `${at}.k_proj`, `${at}.v_proj`];
+  }
+  for (const { after: pattern, parent, names } of after === null ? [] : PROJECTIONS) {
+    const found = pattern.exec(after!);
+    if (!found) continue;
+    const at = parent(found, `${family} ${after}`);
+    return names.map((name) => `${at}.${name}`) as [string, string, string];
   }
   return null;
 }
@@ -113,3 +168,9 @@ export function packedModule(
  */
 export const isConv1d = (tensor: string): boolean =>
   /(^|\.)(c_attn|q_attn|c_proj|c_fc)\.weight$/.test(unquantised(tensor));
+
+/** What transformers calls the packed projection before this one, where the model itself has it. */
+export const packedBefore = (after: string | null): string | null => {
+  const at = after === null ? null : /^(.+)\.c_proj$/.exec(after);
+  return at ? `${at[1]}.c_attn` : null;
+};

@@ -218,3 +218,29 @@ export function quantiseMatrix(
     zero: (r, b) => step(r, b).zero,
   });
 }
+
+/** Some rows of a matrix whose codes, scales and zero points lie row by row, each filled up to a byte; null for other forms. */
+export function partOfCodes(
+  source: QuantSource,
+  { axis, from, size }: { readonly axis: number; readonly from: number; readonly size: number },
+): QuantSource | null {
+  if (source.form !== 'nbits' || axis !== 0) return null;
+  const rows = source.shape[0]!;
+  const cut = (tensor: OnnxTensor): OnnxTensor => {
+    const bytes = tensor.byteLength / rows;
+    return {
+      ...tensor,
+      dims: [size, tensor.size / rows],
+      size: (tensor.size / rows) * size,
+      byteLength: bytes * size,
+      bytes: () => tensor.bytes().subarray(from * bytes, (from + size) * bytes),
+    };
+  };
+  return {
+    ...source,
+    shape: [size, source.shape[1]!],
+    codes: cut(source.codes),
+    scales: source.scales && cut(source.scales),
+    zeros: source.zeros && cut(source.zeros),
+  };
+}

@@ -3,6 +3,7 @@
  * stay float: QuantizeLinear, DynamicQuantizeLinear and the integer products round them in onnxruntime, which no gradient passes.
  */
 import { sizeOf } from '../../graph/shape.ts';
+import type { Reading } from '../../onnx/readers.ts';
 import { f32Tensor } from '../../onnx/tensor.ts';
 import type { OnnxDType, OnnxGraph, OnnxTensor } from '../../onnx/types.ts';
 import { become, derive } from './derive.ts';
@@ -16,13 +17,13 @@ import { conv, matmul } from './lowerLayers.ts';
 import { isConv1d } from './names.ts';
 import { codeBits, dequantised, matrixOf, type QuantSource } from './quant.ts';
 
-/** A weight that is kept in codes. */
-function quantWeight(quant: QuantSource): FoldedValue {
+/** A weight that is kept in codes, as `reading` reads them. */
+function quantWeight(quant: QuantSource, reading: Reading | null): FoldedValue {
   let data: Float64Array | null = null;
   const { name } = quant.codes;
   return makeValue(name, 'float32', quant.shape, {
     known: () => (data ??= dequantised(quant, new Float64Array(sizeOf(quant.shape)))),
-    weight: { name, tensor: quant.codes, quant },
+    weight: { name, tensor: quant.codes, quant, reading },
   });
 }
 
@@ -42,18 +43,21 @@ export function matMulNBits(c: Context): readonly FoldedValue[] {
   const [k, n, block] = ['K', 'N', 'block_size'].map((name) => int(c, name, 0)) as [number, number, number];
   if (c.inputs[4]) return refuse('it reorders its columns (g_idx)');
   const columns = Math.ceil(k / block);
-  const w = quantWeight({
-    form: 'nbits',
-    shape: [n, k],
-    codes: requiredTensor(c, 1, 'weights'),
-    scales: requiredTensor(c, 2, 'scales'),
-    zeros: tensorOf(c.inputs[3], 'zero points'),
-    bits: bitsOf(c),
-    rowCodes: columns * block,
-    block: [1, block],
-    blockColumns: columns,
-    zerosByRow: true,
-  });
+  const w = quantWeight(
+    {
+      form: 'nbits',
+      shape: [n, k],
+      codes: requiredTensor(c, 1, 'weights'),
+      scales: requiredTensor(c, 2, 'scales'),
+      zeros: tensorOf(c.inputs[3], 'zero points'),
+      bits: bitsOf(c),
+      rowCodes: columns * block,
+      block: [1, block],
+      blockColumns: columns,
+      zerosByRow: true,
+    },
+    { node: c.node, input: 1 },
+  );
   return [linear(c, x, w, 'out-in', c.inputs[5] ?? null)];
 }
 
@@ -136,6 +140,14 @@ const replay = (weight: FoldedValue, moves: readonly Move[]): FoldedValue =>
     weight,
   );
 
+/** Where the file reads codes: at this node, or where the first of the moves takes some of them. */
+function readingOf(c: Context, input: number, moves: readonly Move[]): Reading | null {
+  const taken = moves.find(({ node }) => node.op !== 'Transpose');
+  if (!taken) return { node: c.node, input };
+  const { origin } = moves[0]!.node;
+  return origin && { node: origin, input: 0 };
+}
+
 /** Whole rows of a table are taken, so that its last axis stays the last. */
 const takesRows = (moves: readonly Move[]): boolean =>
   moves.every(({ node }) => node.op === 'Gather' && node.attrs.axis === 0);
@@ -157,7 +169,7 @@ export function dequantizeLinear(c: Context): readonly FoldedValue[] {
       return refuse('it dequantises codes that were moved by more than one scale');
     at.axis = tensor.dims.length - 1;
   }
-  return [replay(quantWeight(alongAxis('linear', tensor, scales, zeros, at)), moves)];
+  return [replay(quantWeight(alongAxis('linear', tensor, scales, zeros, at), readingOf(c, 0, moves)), moves)];
 }
 
 /** Ops whose results are never negative, and those whose results are not where their operands are not. */
@@ -227,6 +239,7 @@ export function convInteger(c: Context): readonly FoldedValue[] {
   const codes = requiredTensor(c, 1, 'weights');
   const w = quantWeight(
     alongAxis('integer', codes, null, tensorOf(c.inputs[3], 'zero points'), { axis: 0, block: 0 }),
+    { node: c.node, input: 1 },
   );
   const made = conv({ ...c, inputs: [x, w] });
   return [derive('Conv', [x, w, null], made.attrs, made.outputs[0]!.shape, c.node)];
@@ -248,7 +261,7 @@ function integerMatrix(c: Context, at: number, scaleAt: number | null, zeroAt: n
   const zeros = tensorOf(c.inputs[zeroAt], 'zero points');
   const axis = turned ? 0 : 1;
   return {
-    w: quantWeight(alongAxis('integer', tensor, scales, zeros, { axis, block: 0 })),
+    w: quantWeight(alongAxis('integer', tensor, scales, zeros, { axis, block: 0 }), readingOf(c, at, moves)),
     stored: turned ? 'out-in' : 'in-out',
   };
 }
@@ -283,7 +296,10 @@ export function qEmbedLayerNorm(c: Context): readonly (FoldedValue | null)[] {
     if (!c.inputs[at]) return;
     const codes = requiredTensor(c, at, 'tables');
     const [scales, zeros] = [requiredTensor(c, 8 + i, 'scales'), tensorOf(c.inputs[13 + i], 'zero points')];
-    inputs[at] = quantWeight(alongAxis('linear', codes, scales, zeros, { axis: 0, block: 0 }));
+    inputs[at] = quantWeight(alongAxis('linear', codes, scales, zeros, { axis: 0, block: 0 }), {
+      node: c.node,
+      input: at,
+    });
   });
   return embedLayerNorm({ ...c, inputs });
 }
@@ -299,18 +315,21 @@ export function gatherBlockQuantized(c: Context): readonly FoldedValue[] {
   const perCode = codes.dtype === 'uint8' ? 8 / bits : 1;
   const columns = codes.dims[1]! * perCode;
   const block = int(c, 'block_size', 128);
-  const table = quantWeight({
-    form: 'gather',
-    shape: [codes.dims[0]!, columns],
-    codes,
-    scales: requiredTensor(c, 2, 'scales'),
-    zeros: tensorOf(c.inputs[3], 'zero points'),
-    bits,
-    rowCodes: columns,
-    block: [1, block],
-    blockColumns: Math.ceil(columns / block),
-    zerosByRow: codes.dtype === 'uint8',
-  });
+  const table = quantWeight(
+    {
+      form: 'gather',
+      shape: [codes.dims[0]!, columns],
+      codes,
+      scales: requiredTensor(c, 2, 'scales'),
+      zeros: tensorOf(c.inputs[3], 'zero points'),
+      bits,
+      rowCodes: columns,
+      block: [1, block],
+      blockColumns: Math.ceil(columns / block),
+      zerosByRow: codes.dtype === 'uint8',
+    },
+    { node: c.node, input: 0 },
+  );
   return [derive('Gather', [table, ids], { axis: 0 }, [...ids.shape, columns], c.node)];
 }
 
@@ -329,7 +348,10 @@ export function absorbScales(graph: FoldedGraph): void {
       const by = node.op === 'Scale' ? (node.attrs.by as number) : scalarOf(factor);
       const scales = scaleTensor(quant, by, factor, product);
       if (!scales) continue;
-      const w = quantWeight(withScales(quant, scales, outputAxis(product)));
+      const w = quantWeight(
+        withScales(quant, scales, outputAxis(product)),
+        product.inputs[1]!.weight!.reading,
+      );
       const { origin } = product;
       become(node, product.op, [product.inputs[0]!, w, product.inputs[2] ?? null], product.attrs);
       node.origin = origin;

@@ -10,8 +10,8 @@ import { halfBits, tensorToF32 } from '../../onnx/values.ts';
 import { cast } from '../../ops/cast.ts';
 import { dequantize } from '../../ops/dequantize.ts';
 import { type QuantFormat, quantLayout } from '../../ops/quantised.ts';
-import type { FoldedGraph, FoldedValue } from './folded.ts';
-import { dequantised, loadFormat, packed, packedFormat, quantiseMatrix } from './quant.ts';
+import { cutPart, type FoldedGraph, type FoldedValue } from './folded.ts';
+import { dequantised, loadFormat, packed, packedFormat, partOfCodes, quantiseMatrix } from './quant.ts';
 
 /** What a model is loaded as: as the file has it, or rounded to less. Quantised weights stay as they are. */
 export type Precision = 'file' | 'f16' | 'q4';
@@ -37,6 +37,8 @@ export interface WeightStore {
 /** Decides by who reads what in `graph`, which is the same at all sizes. */
 export function weightStore(graph: FoldedGraph, precision: Precision): WeightStore {
   const readers = new Map<string, Readers>();
+  // Parameters that the file stores once have one source: what nobody trains of them lies in memory once.
+  const sources = new Map<string, TensorSource>();
   for (const node of graph.nodes) {
     node.inputs.forEach((v, i) => {
       if (!v?.weight) return;
@@ -52,18 +54,34 @@ export function weightStore(graph: FoldedGraph, precision: Precision): WeightSto
 
   return {
     emit(g, v, transposed, name, shape) {
-      const { tensor, quant } = v.weight!;
+      const { tensor, part } = v.weight!;
+      const whole = v.weight!.quant;
+      const quant = whole && part ? partOfCodes(whole, part) : whole;
+      const once = (form: string, make: TensorSource): TensorSource => {
+        const key = `${keyOf(v)}|${form}|${transposed}|${part?.axis}:${part?.from}`;
+        const known = sources.get(key) ?? make;
+        sources.set(key, known);
+        return known;
+      };
       const read = readers.get(keyOf(v)) ?? { matrix: false, product: false };
       const isMatrix = read.matrix && shape.length === 2;
       const [rows, columns] = shape as [number, number];
       const inCodes = (format: QuantFormat, words: TensorSource): Value => {
         const type = { dtype: 'u32', shape: [rows, quantLayout(format).stride] } as const;
-        return dequantize(g, g.parameter(name, type, words), format);
+        return dequantize(g, g.parameter(name, type, once('codes', words)), format);
       };
       const inHalves = (source: TensorSource): Value =>
-        cast(g, g.parameter(name, { dtype: 'f16', shape }, source), { to: 'f32' });
-      const inFloats = (source: TensorSource): Value => g.parameter(name, { dtype: 'f32', shape }, source);
+        cast(g, g.parameter(name, { dtype: 'f16', shape }, once('f16', source)), { to: 'f32' });
+      const inFloats = (source: TensorSource): Value =>
+        g.parameter(name, { dtype: 'f32', shape }, once('f32', source));
 
+      if (whole && !quant) {
+        const all = (): Float32Array => dequantised(whole, new Float32Array(sizeOf(whole.shape)));
+        return inFloats(() => {
+          const data = cutPart(all(), whole.shape, part!);
+          return transposed ? transpose(data, v.shape, new Float32Array(data.length)) : data;
+        });
+      }
       if (quant) {
         const format = isMatrix ? packedFormat(quant, transposed) : null;
         if (format) return inCodes(format, () => packed(quant, format, transposed));
@@ -73,7 +91,7 @@ export function weightStore(graph: FoldedGraph, precision: Precision): WeightSto
         });
       }
       const floats = (room?: Room): Float32Array => {
-        const data = tensorToF32(tensor);
+        const data = part ? cutPart(tensorToF32(tensor), tensor.dims, part) : tensorToF32(tensor);
         return transposed
           ? transpose(data, v.shape, new Float32Array(placeFor(data, room), 0, data.length))
           : data;
@@ -83,7 +101,7 @@ export function weightStore(graph: FoldedGraph, precision: Precision): WeightSto
         return inCodes(loadFormat(columns), () => quantiseMatrix(floats(), rows, columns));
       if (isMatrix && tensor.dtype === 'float16') {
         return inHalves((room) => {
-          const bits = halfBits(tensor);
+          const bits = part ? cutPart(halfBits(tensor), tensor.dims, part) : halfBits(tensor);
           return transposed
             ? transpose(bits, v.shape, new Uint16Array(placeFor(bits, room), 0, bits.length))
             : bits;

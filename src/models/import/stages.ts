@@ -9,6 +9,7 @@ import { fuseConv, fuseLinear, fuseNorms, liftReshapes } from './fuseLayers.ts';
 import { fuseActivations } from './fusePointwise.ts';
 import { absorbScales } from './quantOps.ts';
 import { simplify } from './simplify.ts';
+import { unpackProjections } from './unpack.ts';
 
 export interface Prepared {
   readonly graph: FoldedGraph;
@@ -24,6 +25,7 @@ export function prepare(
   bindings: ReadonlyMap<string, FoldedValue>,
   outputs: readonly string[],
   fuse = true,
+  config: Readonly<Record<string, unknown>> = {},
 ): Prepared {
   const folding = fold(onnx, opset, bindings, outputs);
   const { graph } = folding;
@@ -37,6 +39,7 @@ export function prepare(
   fuseLinear(graph);
   liftReshapes(graph);
   simplify(graph);
+  unpackProjections(graph, onnx, config);
   if (fuse) {
     fuseNorms(graph);
     simplify(graph);

@@ -1,6 +1,6 @@
 /** A model with its data that adapters are held against: which fit, their plans and numbers in the engine's layout. */
 import { chooseAdapter } from '../../adapters/choose.ts';
-import { fitAdapter } from '../../adapters/fit.ts';
+import { type Fit, fitAdapter } from '../../adapters/fit.ts';
 import type { LoadedAdapter } from '../../adapters/peft.ts';
 import { type BaseParameter, initialValues } from '../../adapters/plan.ts';
 import type { Member } from '../../adapters/set/forward.ts';
@@ -38,19 +38,21 @@ export async function openBound(task: ShelfTask, around: Surroundings): Promise<
 }
 
 /** @throws PapilioError with the reason why it does not belong to the model */
-export function fitToBound(adapter: LoadedAdapter, { model }: Bound): readonly string[] {
+export function fitToBound(adapter: LoadedAdapter, { model }: Bound): Fit {
   const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
-  return fitAdapter({ ...adapter, ...fromTorch(adapter, model.modules) }, model.targets, shapes).warnings;
+  return fitAdapter({ ...adapter, ...fromTorch(adapter, model.modules) }, model.targets, shapes);
 }
 
 /** The adapter with its numbers as the engine runs it. */
-export function memberOf(name: string, adapter: LoadedAdapter, { model, parameters }: Bound): Member {
+export function memberOf(name: string, adapter: LoadedAdapter, bound: Bound): Member {
+  const { model, parameters } = bound;
   const { plan } = chooseAdapter(
     adapter.method,
     adapter.config,
     model.targets,
     model.parameters,
     adapter.shared,
+    fitToBound(adapter, bound).brought,
   );
   const own = fromTorch(adapter, model.modules);
   return { name, plan, packed: initialValues(plan, 0, parameters, own) };

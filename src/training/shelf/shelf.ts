@@ -299,7 +299,7 @@ function rowOf(name: string, adapter: LoadedAdapter, bound: Bound | null): Shelf
 
 function fitOf(adapter: LoadedAdapter, bound: Bound): NonNullable<ShelfRow['fit']> {
   try {
-    return { reason: null, warnings: fitToBound(adapter, bound) };
+    return { reason: null, warnings: fitToBound(adapter, bound).warnings };
   } catch (error) {
     if (error instanceof PapilioError) return { reason: error.message, warnings: [] };
     throw error;
