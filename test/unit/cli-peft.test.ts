@@ -178,7 +178,10 @@ describe('folders that PEFT saved', () => {
         return [name, { shape, data: floats }] as const;
       });
       return writeSafetensors(
-        new Map([...tensors, ['base_model.model.fc3.lora_A.weight', { shape: [1], data: Float32Array.of(1) }]]),
+        new Map([
+          ...tensors,
+          ['base_model.model.fc3.lora_A.weight', { shape: [1], data: Float32Array.of(1) }],
+        ]),
       );
     };
     expect(await withFile('ia3/adapter_model.safetensors', extra)).toEqual([
