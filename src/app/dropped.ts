@@ -1,6 +1,5 @@
 /** A dropped folder of a model, as the Hub's are laid out, to the flat files that a model is loaded from. */
-import { filesOf, variantsOf } from '../hub/layout.ts';
-import { baseName } from '../hub/names.ts';
+import { filesOf, nameBeside, variantsOf } from '../hub/layout.ts';
 import { sizeOf } from '../training/givenFiles.ts';
 import type { GivenFile } from '../training/protocol.ts';
 
@@ -13,5 +12,5 @@ export function flatModel<File extends GivenFile>(files: readonly File[]): File[
   const listed = files.map((file) => ({ path: file.name, size: sizeOf(file), sha256: null, oid: '' }));
   const [best] = variantsOf(listed);
   const wanted = best === undefined ? listed : filesOf(best.onnx, listed);
-  return wanted.map(({ path }) => ({ ...files.find(({ name }) => name === path)!, name: baseName(path) }));
+  return wanted.map(({ path }) => ({ ...files.find(({ name }) => name === path)!, name: nameBeside(path) }));
 }

@@ -87,6 +87,7 @@ const SIDECARS = new Set([
   'vocab.txt',
   'merges.txt',
   'preprocessor_config.json',
+  'sentence_bert_config.json',
   'processor_config.json',
   'chat_template.jinja',
   'chat_template.json',
@@ -108,11 +109,20 @@ function isDataOf(path: string, onnx: string): boolean {
   return /^(\.onnx)?[._]data(_\d+)?$/.test(rest);
 }
 
+/** Where sentence-transformers says how it pools. */
+const POOLING = '1_Pooling/config.json';
+const isPooling = (path: string): boolean => path === POOLING || path.endsWith(`/${POOLING}`);
+
+/** What a file of a model is called when it is read: its last name, as tensors call it; only sentence-transformers' pooling keeps its folder. */
+export const nameBeside = (path: string): string => (isPooling(path) ? POOLING : baseName(path));
+
 /** The sidecars of a model: the nearest of each name, in its folder or in those above. */
 function sidecarsOf(path: string, files: readonly RepoFile[]): RepoFile[] {
   const nearest = new Map<string, RepoFile>();
   const depth = (file: RepoFile) => folderName(file.path).length;
   for (const file of files) {
+    // sentence-transformers' pooling lies in a folder of its own, and is no config.json of the model.
+    if (isPooling(file.path)) nearest.set(POOLING, file);
     const name = baseName(file.path);
     if (!SIDECARS.has(name) || !folderName(path).startsWith(folderName(file.path))) continue;
     const known = nearest.get(name);

@@ -1,5 +1,6 @@
 /** Models and data that are named and not given: from the Hub or an address, through what is kept. */
-import { baseName, isOnnx } from '../hub/names.ts';
+import { nameBeside } from '../hub/layout.ts';
+import { isOnnx } from '../hub/names.ts';
 import { openSource } from '../hub/open.ts';
 import type { Around, HubSource, KeptFile, Transfer, UrlSource } from '../hub/types.ts';
 import { externalFiles } from '../onnx/decode.ts';
@@ -7,7 +8,7 @@ import type { NamedFile } from './protocol.ts';
 
 /**
  * Brings a model: its .onnx files, sidecars, and all external data that the .onnx files ask for by name. Nothing is read but the .onnx
- * files. Files are called by their last names, as a model's tensors call them.
+ * files. Files are called by their last names, as a model's tensors call them; see {@link nameBeside}.
  */
 export async function bringModel(
   source: HubSource | UrlSource,
@@ -15,7 +16,7 @@ export async function bringModel(
   transfer: Transfer = {},
 ): Promise<{ readonly name: string; readonly read: KeptFile['read'] }[]> {
   const { files, beside } = await openSource(source, 'model', around, transfer);
-  const out = files.map(({ path, read }) => ({ name: baseName(path), read }));
+  const out = files.map(({ path, read }) => ({ name: nameBeside(path), read }));
   const wanted = new Set<string>();
   for (const { path, read } of files)
     if (isOnnx(path)) for (const name of externalFiles(await read())) wanted.add(name);

@@ -13,6 +13,8 @@ it('takes the most exact model, its data and the nearest sidecars, and leaves th
       'm/config.json',
       'm/onnx/config.json',
       'm/tokenizer.json',
+      'm/1_Pooling/config.json',
+      'm/sentence_bert_config.json',
       'm/model.safetensors',
       'm/README.md',
     ].map(file),
@@ -22,6 +24,8 @@ it('takes the most exact model, its data and the nearest sidecars, and leaves th
     ['model.onnx_data', 'm/onnx/model.onnx_data'],
     ['config.json', 'm/onnx/config.json'],
     ['tokenizer.json', 'm/tokenizer.json'],
+    ['1_Pooling/config.json', 'm/1_Pooling/config.json'],
+    ['sentence_bert_config.json', 'm/sentence_bert_config.json'],
   ]);
 });
 

@@ -212,6 +212,37 @@ describe('inputs go by their use', () => {
     expect((await compared(task)).maxRel).toBeLessThan(1e-4);
   });
 
+  it('in whatever order they come', async () => {
+    const { graphBuilder } = await import('../../src/onnx/build.ts');
+    const g = graphBuilder();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => g.input(name, 'int64', ['n', 's'])) as [
+      string,
+      string,
+      string,
+    ];
+    const table = (name: string, size: number) =>
+      g.weight(
+        name,
+        [size, 4],
+        Float32Array.from({ length: 4 * size }, (_, i) => Math.sin(i + size)),
+      );
+    const kept = g.op('Unsqueeze', [g.op('Cast', [a], { to: 1 }), g.ints([2])]);
+    const sum = g.op('Add', [
+      g.op('Gather', [table('kind', 2), b]),
+      g.op('Gather', [table('word', VOCABULARY), c]),
+    ]);
+    const total = g.op('ReduceSum', [g.op('Mul', [sum, kept]), g.ints([1])], { keepdims: 0 });
+    const head = g.weight(
+      'fc.weight',
+      [2, 4],
+      Float32Array.from({ length: 8 }, (_, i) => Math.cos(i)),
+    );
+    g.output(g.op('Gemm', [total, head], { transB: 1 }), 'float32', ['n', 2], 'scores');
+    const task = await prepared([{ name: 'model.onnx', bytes: encodeModel(g.build()) }, tokenizer()], [rows]);
+    expect(task.model.feeds).toEqual({ a: 'attention_mask', b: 'token_type_ids', c: 'input_ids' });
+    expect((await compared(task)).maxRel).toBeLessThan(1e-4);
+  });
+
   it('and one whose use is not known is named', async () => {
     const { graphBuilder } = await import('../../src/onnx/build.ts');
     const g = graphBuilder();
@@ -331,7 +362,7 @@ describe('data that does not suit the model', () => {
       lines((i) => ({ text: 'a b', label: ['x', 'y'].slice(0, 1 + (i % 2)) })),
       /has several labels at once/,
     ],
-  ] as const)('%s of %i with %o', async (ends, classes, data, message) => {
+  ] as const)('a file that ends in %s of %i', async (ends, classes, data, message) => {
     await expect(prepared([textModel({ ends, classes }), tokenizer()], [data])).rejects.toThrow(message);
   });
 
