@@ -199,8 +199,8 @@ export function createDataDesk(
     const isOtherModel = now.settings.model !== before.settings.model || now.modelFiles !== before.modelFiles;
     // What was said of other data means nothing here, unless it was said in the same breath.
     if ((isOther || isOtherModel) && now.dataOptions === before.dataOptions) {
-      const { mapping, task, header, delimiter, ...kept } = now.dataOptions;
-      if ([mapping, task, header, delimiter].some((said) => said !== undefined))
+      const { mapping, task, header, delimiter, quotes, decimal, ...kept } = now.dataOptions;
+      if ([mapping, task, header, delimiter, quotes, decimal].some((said) => said !== undefined))
         choice.setState({ dataOptions: kept });
       if (isOther) view.setState({ preview: null, error: null });
     }

@@ -27,6 +27,20 @@ export const dataTable = {
     otherwise: 'guessed from the rows, and said',
     group: 'Data',
   },
+  quotes: {
+    type: 'string',
+    choices: ['yes', 'no'],
+    about: 'whether quotation marks wrap the cells of a .csv or .tsv, or are characters like others',
+    otherwise: 'guessed from the rows, and said',
+    group: 'Data',
+  },
+  decimal: {
+    type: 'string',
+    choices: ['point', 'comma'],
+    about: 'what stands before the decimals of a number to be predicted',
+    otherwise: 'guessed from the numbers, and said',
+    group: 'Data',
+  },
   task: {
     type: 'string',
     value: 'NAME',
@@ -53,11 +67,13 @@ const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', bar: '|' } as const;
 
 /** @throws PapilioError 'bad-argument' */
 export function dataOptions(values: Values<typeof dataTable>): { readonly options?: DataOptions } {
-  const { columns, header, delimiter, task, padding } = values;
+  const { columns, header, delimiter, quotes, decimal, task, padding } = values;
   const options: DataOptions = {
     ...(columns === undefined ? {} : { mapping: checkMapping(parse(columns)) }),
     ...(header === undefined ? {} : { header: header === 'yes' }),
     ...(delimiter === undefined ? {} : { delimiter: DELIMITERS[delimiter] }),
+    ...(quotes === undefined ? {} : { quotes: quotes === 'yes' }),
+    ...(decimal === undefined ? {} : { decimal }),
     ...(task === undefined ? {} : { task: checkTask(task) }),
     ...(values['keep-classes'] ? { keepClasses: true } : {}),
     ...(padding === undefined ? {} : { padding }),

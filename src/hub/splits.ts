@@ -1,8 +1,7 @@
 /** The data files of a dataset's repository, by configuration and split, as the Hub's own rules read their names. */
-import { baseName, folderName } from './names.ts';
+import { type NamedSplit as SplitName, splitInPath } from '../lib/splitNames.ts';
+import { folderName } from './names.ts';
 import type { RepoFile } from './types.ts';
-
-export type SplitName = 'train' | 'validation' | 'test';
 
 export interface Split {
   /** The folder that the files share, '' for the top. */
@@ -16,24 +15,11 @@ const READABLE = /\.(parquet|csv|tsv|jsonl|json|ndjson|txt|zip)(\.gz)?$/;
 /** Files about a dataset, not of it. */
 const ABOUT = /(^|\/)(dataset_infos?\.json|README\.[a-z]+|\.[^/]*)$/i;
 
-const WORDS: readonly (readonly [SplitName, RegExp])[] = [
-  ['train', /(^|[^a-z])(train|training)([^a-z]|$)/i],
-  ['validation', /(^|[^a-z])(validation|valid|val|dev)([^a-z]|$)/i],
-  ['test', /(^|[^a-z])(test|testing|eval|evaluation)([^a-z]|$)/i],
-];
-
-/** The split that a path names: in the file's name, else in its folders; null when it names none. */
-function splitOf(path: string): SplitName | null {
-  for (const words of [baseName(path), folderName(path)])
-    for (const [split, word] of WORDS) if (word.test(words)) return split;
-  return null;
-}
-
 /** The folder above the files, less a folder that is named like the split, or "data". */
 function configOf(path: string): string {
   return folderName(path)
     .split('/')
-    .filter((part) => part !== '' && part !== 'data' && splitOf(part) === null)
+    .filter((part) => part !== '' && part !== 'data' && splitInPath(part) === null)
     .join('/');
 }
 
@@ -47,7 +33,7 @@ export function splitsOf(files: readonly RepoFile[]): Split[] {
   const groups = new Map<string, RepoFile[]>();
   for (const file of files) {
     if (!READABLE.test(file.path) || ABOUT.test(file.path) || file.size === 0) continue;
-    const key = JSON.stringify([configOf(file.path), splitOf(file.path) ?? 'train']);
+    const key = JSON.stringify([configOf(file.path), splitInPath(file.path) ?? 'train']);
     groups.set(key, [...(groups.get(key) ?? []), file]);
   }
   const splits = [...groups].map(([key, members]): Split => {

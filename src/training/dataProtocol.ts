@@ -1,6 +1,6 @@
 /** What passes between the page (or the command line) and the trainer about data: where it comes from, how it is read, what was found. Types only. */
 import type { ColumnMapping, FoundColumns } from '../data/files/columns.ts';
-import type { Delimiter } from '../data/files/dialect.ts';
+import type { TableOptions } from '../data/files/dialect.ts';
 import type { ExamplePreview } from '../data/preview.ts';
 import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
@@ -16,12 +16,9 @@ export type Task =
   | 'causal-lm';
 
 /** How files are read. What is left out is guessed, and the guess is noted. */
-export interface DataOptions {
+export interface DataOptions extends TableOptions {
   /** Which column is text, label, prompt …: `{"text": "review", "label": "stars"}`. */
   readonly mapping?: ColumnMapping;
-  /** Of delimited tables: whether the first row names the columns, and what divides them. */
-  readonly header?: boolean;
-  readonly delimiter?: Delimiter;
   readonly task?: Task;
   /** Labels that the model does not have are errors, instead of reason for a new classifier. */
   readonly keepClasses?: boolean;

@@ -256,7 +256,7 @@ function openOptions(
   opened: OpenedModel,
   task: Task,
   settings: { readonly seed: number; readonly sequenceLength: number },
-  { mapping, keepClasses, header, delimiter }: DataOptions,
+  { mapping, keepClasses, task: _, padding: __, ...table }: DataOptions,
   decodeImage: ImageDecoder,
 ): OpenOptions {
   const { model, tokenizer } = opened;
@@ -271,8 +271,7 @@ function openOptions(
     ...(labels ? { labels } : {}),
     ...(mapping ? { mapping: checkMapping(mapping) } : {}),
     ...(keepClasses ? { keepClasses } : {}),
-    ...(header === undefined ? {} : { header }),
-    ...(delimiter === undefined ? {} : { delimiter }),
+    ...table,
   };
 }
 

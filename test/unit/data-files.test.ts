@@ -58,7 +58,7 @@ describe('tables', () => {
     ['a.csv', 'text,label\nx,1\none, two,2\n', /another number of cells in row 3;/],
     ['a.csv', 'text,label\n', /no rows/],
     ['a.csv', 'text,score\nx,1\n', /no labels: no column "label"; it has "text", "score"/],
-    ['a.csv', 'thing,label\nx,1\n', /only one class/],
+    ['a.csv', 'thing,label\nx,1\n', /no column "text"/],
     ['a.csv', 'text,text\nx,1\n', /no labels: no column "label"; it has "text", "text\.1"/],
     ['a.csv', 'text,label\nx,1\ny,1\n', /only one class \("1"\)/],
     ['a.csv', 'text,label\nx,1\ny,2\n', /one example per class/],

@@ -1,96 +1,149 @@
 /**
- * Words and tags one per line, sentences divided by blank lines: as CoNLL's shared tasks publish them (the first field is the word, the last
- * its tag), and CoNLL-U (ten fields between tabs; word 2, the tag is UPOS).
+ * Words and tags one per line, sentences divided by blank lines, as CoNLL's shared tasks publish them: the first field is the word, the last its tag,
+ * any other can be chosen. CoNLL-U is known by its ten fields and numbers of words.
  */
 import type { Findings, Row, Table } from './table.ts';
 
-export const CONLL = ['conll', 'conllu', 'bio', 'iob', 'iob2'];
+export const CONLL = ['conll', 'conllu', 'bio', 'iob', 'iob2', 'bioes'];
 
-/** Numbers of CoNLL-U's tokens: 3, a range 3-4 of words written as one, an empty node 3.1. */
-const TOKEN = /^\d+(-\d+|\.\d+)?$/;
-const FIELDS = 10;
+/** CoNLL-U's fields after the number. */
+const UNIVERSAL = ['form', 'lemma', 'upos', 'xpos', 'feats', 'head', 'deprel', 'deps', 'misc'];
+const TAG = /^(O|[BIESLUMW][-_].+)$/;
 
-const fieldsOf = (line: string): string[] => line.trim().split(/\s+/);
+interface Line {
+  readonly row: number;
+  readonly fields: readonly string[];
+}
 
-/** CoNLL-U by what it looks like, since its files are called .conll too. */
-function isConllu(lines: readonly string[]): boolean {
-  const rows = lines.filter((line) => line.trim() !== '' && !line.startsWith('#')).slice(0, 50);
+/** How the lines of a file are divided. */
+interface Form {
+  /** Fields of most lines. */
+  readonly width: number;
+  readonly split: (line: string) => string[];
+  readonly isUniversal: boolean;
+  /** Last fields of the lines that begin without #. */
+  readonly tags: ReadonlySet<string>;
+}
+
+function formOf(lines: readonly string[]): Form {
+  const sample = lines.filter((line) => line.trim() !== '' && !line.startsWith('#')).slice(0, 2000);
+  const byTab = sample.filter((line) => line.includes('\t')).length > sample.length * 0.9;
+  const split = (line: string): string[] =>
+    byTab ? line.split('\t').map((f) => f.trim()) : line.trim().split(/\s+/);
+  const counts = new Map<number, number>();
+  const tags = new Set<string>();
+  for (const line of sample) {
+    const fields = split(line);
+    counts.set(fields.length, (counts.get(fields.length) ?? 0) + 1);
+    tags.add(fields.at(-1)!);
+  }
+  const width = [...counts].reduce((top, entry) => (entry[1] > top[1] ? entry : top), [0, 0] as [
+    number,
+    number,
+  ])[0];
+  const numbered = sample.filter((line) => /^\d+([-.]\d+)?\s/.test(line)).length;
+  return { width, split, tags, isUniversal: width === 10 && numbered > sample.length * 0.9 };
+}
+
+/** A line that begins with # is the word #, or one that begins with it, where it has the fields of the others and a tag at its end. */
+function isComment(line: string, { width, split, tags, isUniversal }: Form): boolean {
+  if (!line.startsWith('#')) return false;
+  if (isUniversal) return true;
+  const fields = split(line);
+  const last = fields.at(-1)!;
   return (
-    rows.length > 0 &&
-    rows.every((line) => line.split('\t').length === FIELDS && TOKEN.test(line.split('\t')[0]!))
+    fields.length !== width ||
+    width < 2 ||
+    fields[2] === '=' ||
+    !(TAG.test(last) || tags.has(last) || width === 2)
   );
 }
 
-/** Fields that a line of words and tags has in this file. */
-function usualFields(lines: readonly string[]): number {
-  const counts = new Map<number, number>();
-  for (const line of lines) {
-    if (line.trim() === '' || line.startsWith('#')) continue;
-    const n = fieldsOf(line).length;
-    counts.set(n, (counts.get(n) ?? 0) + 1);
-  }
-  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 2;
+const isRowOfNames = (fields: readonly string[]): boolean =>
+  /^(word|words|token|tokens|form)$/i.test(fields[0]!) &&
+  /^(tags?|labels?|ner|ner_tags?|pos|iob|entity)$/i.test(fields.at(-1)!);
+
+/** Whether text under another name has words and tags between tabs, one a line, and sentences between blank lines. */
+export function isConllText(text: string): boolean {
+  const sample = text
+    .slice(0, 1 << 16)
+    .replaceAll('\r\n', '\n')
+    .split(/\n[ \t]*\n/);
+  const lines = sample
+    .join('\n')
+    .split('\n')
+    .filter((line) => line.trim() !== '' && !line.startsWith('#'));
+  const words = lines.filter((line) => line.includes('\t') && !/[[" ]/.test(line));
+  return sample.length > 1 && lines.length > sample.length * 1.5 && words.length > lines.length * 0.9;
 }
-
-/** Word and tag of a line; null for what is none of the sentence's words, 'bad' for a word without a tag. */
-type Read = (line: string) => { readonly word: string; readonly tag: string } | 'bad' | null;
-
-const readConlluLine: Read = (line) => {
-  if (line.startsWith('#')) return null;
-  const fields = line.split('\t');
-  // A range repeats the words that follow it, an empty node is none that was written.
-  if (!/^\d+$/.test(fields[0]!)) return null;
-  const [word, tag] = [fields[1] ?? '', fields[3] ?? ''];
-  return word === '' || tag === '' ? 'bad' : { word, tag };
-};
-
-const readConllLine =
-  (usual: number): Read =>
-  (line) => {
-    const fields = fieldsOf(line);
-    // "# text = …" is a comment; a "#" with as many fields as the other words is the number sign.
-    if (line.startsWith('#') && !(fields[0] === '#' && fields.length === usual) && fields.length !== usual)
-      return null;
-    if (fields.length < 2) return line.startsWith('#') ? null : 'bad';
-    return { word: fields[0]!, tag: fields.at(-1)! };
-  };
 
 /** Row numbers are those of a sentence's first line. Lines without a tag are bad. */
 export function readConll(text: string, path: string, { drops, notes }: Findings): Table {
-  const lines = text.split(/\r?\n/);
-  const isU = isConllu(lines);
-  if (isU) notes.push(`${path} is CoNLL-U: the words of column 2 with the tags of column 4 (UPOS).`);
-  const read = isU ? readConlluLine : readConllLine(usualFields(lines));
+  const lines = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/);
+  const form = formOf(lines);
+  const names = columnNames(form, lines);
   const rows: Row[] = [];
+  const comments: number[] = [];
+  const others = { ranges: 0, empty: 0 };
   let total = 0;
-  let sentence: { begun: number; tokens: string[]; tags: string[]; isBad: boolean } | null = null;
+  let sentence: Line[] = [];
   const end = (): void => {
-    if (sentence) {
+    if (sentence.length > 0) {
       total++;
-      const { begun, tokens, tags, isBad } = sentence;
-      if (isBad)
+      const row = sentence[0]!.row;
+      if (sentence.some(({ fields }) => fields.length < 2 || fields[0] === '' || fields.at(-1) === ''))
         drops.add(
-          { file: path, row: begun },
+          { file: path, row },
           { what: 'has a word without a tag', advice: 'each line is a word, white space, and its tag' },
         );
-      else rows.push({ row: begun, values: { tokens, tags } });
+      else if (sentence.some(({ fields }) => fields.length < form.width))
+        drops.add(
+          { file: path, row },
+          { what: 'has a word with too few fields', advice: `each line has ${form.width} fields` },
+        );
+      else rows.push({ row, values: valuesOf(sentence, names, form) });
     }
-    sentence = null;
+    sentence = [];
   };
   for (const [i, line] of lines.entries()) {
-    if (line.trim() === '' || fieldsOf(line)[0] === '-DOCSTART-') {
-      end();
-      continue;
-    }
-    const found = read(line);
-    if (found === null) continue;
-    sentence ??= { begun: i + 1, tokens: [], tags: [], isBad: false };
-    if (found === 'bad') sentence.isBad = true;
-    else {
-      sentence.tokens.push(found.word);
-      sentence.tags.push(found.tag);
-    }
+    if (line.trim() === '' || /^-DOCSTART-(\s|$)/.test(line)) end();
+    else if (isComment(line, form)) comments.push(i + 1);
+    else if (form.isUniversal && /^\d+-/.test(line)) others.ranges++;
+    else if (form.isUniversal && /^\d+\./.test(line)) others.empty++;
+    else if (i > 0 || !isRowOfNames(form.split(line)))
+      sentence.push({ row: i + 1, fields: form.split(line) });
   }
   end();
-  return { file: path, columns: ['tokens', 'tags'], rows, total, classNames: {} };
+  if (form.isUniversal)
+    notes.push(
+      `${path} is CoNLL-U: its words are read${others.ranges + others.empty === 0 ? '' : ` without ${others.ranges} ranges of several words and ${others.empty} empty nodes`}.`,
+    );
+  else if (comments.length > 0)
+    notes.push(
+      `${path}: ${comments.length === 1 ? `line ${comments[0]} begins with # and is` : `${comments.length} lines begin with # and are`} read as comments.`,
+    );
+  return { file: path, columns: names, rows, total, classNames: {} };
+}
+
+/** Columns by position, so that one can be chosen by its number. */
+function columnNames({ width, isUniversal, split }: Form, lines: readonly string[]): string[] {
+  if (isUniversal) {
+    // Some treebanks have the tags of their own language alone.
+    const isUnfilled = lines.every((line) => !/^\d/.test(line) || split(line)[3] === '_');
+    return ['id', ...UNIVERSAL.map((name) => (isUnfilled && name === 'upos' ? 'no upos' : name))];
+  }
+  const between = Array.from({ length: Math.max(0, width - 2) }, (_, i) => `column ${i + 2}`);
+  return ['tokens', ...between, 'tags'];
+}
+
+function valuesOf(
+  sentence: readonly Line[],
+  names: readonly string[],
+  { isUniversal }: Form,
+): Record<string, readonly string[]> {
+  const last = names.length - 1;
+  // Where most lines have two fields, whatever stands between them is passed over.
+  const at = (fields: readonly string[], c: number): string =>
+    c === last && !isUniversal ? fields.at(-1)! : (fields[c] ?? '');
+  return Object.fromEntries(names.map((name, c) => [name, sentence.map(({ fields }) => at(fields, c))]));
 }

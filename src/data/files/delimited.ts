@@ -1,218 +1,212 @@
-/**
- * CSV, TSV and their relatives → a table. Every row of the file is a row of the table or is told of: quotation marks that close nowhere are
- * read as characters, empty columns that a spreadsheet left and counted rows are no columns, columns without a name get one by number.
- */
-import { fail } from '../../lib/errors.ts';
+/** Tables from delimited text: rows by the dialect that was guessed or told, every row that is not one named, every guess said. */
+import type { Drops } from '../notes.ts';
 import { rowList } from '../notes.ts';
-import { extension } from './bytes.ts';
-import {
-  type Delimiter,
-  type Dialect,
-  type DialectChoice,
-  guessDialect,
-  headerEvidence,
-  parse,
-  withoutLines,
-} from './dialect.ts';
+import { isNothing, numberOf } from './cells.ts';
+import { isKnownName } from './columns.ts';
+import { countsRows } from './content.ts';
+import { behindLead, type Dialect, guessDialect, plainLines, type TableOptions } from './dialect.ts';
+import { readRecords } from './records.ts';
 import type { Findings, Row, Table } from './table.ts';
 
-/** A row's cells with the number of its first line in the file, from 1. */
-interface Line {
-  readonly row: number;
-  readonly cells: readonly string[];
-}
-
-export interface Delimited {
+/** A delimited text whose header is still to be decided on, together with the others of its set. */
+export interface Draft {
+  readonly path: string;
+  readonly text: string;
   readonly dialect: Dialect;
-  readonly records: readonly Line[];
-  /** For the first row being names (> 0) or data (< 0). */
-  readonly evidence: number;
 }
 
-const DELIMITER_NAMES: Readonly<Record<Delimiter, string>> = {
-  ',': 'commas',
-  ';': 'semicolons',
-  '\t': 'tabs',
-  '|': 'bars',
-};
-
-const isBlank = (cells: readonly string[]) => cells.every((cell) => cell.trim() === '');
-
-/** Rows and cells, nothing judged yet. */
-export function readDelimited(text: string, path: string, choice: DialectChoice, notes: string[]): Delimited {
-  const kind = extension(path);
-  const dialect = guessDialect(text, kind, choice);
-  const { delimiter, quoted, skipped } = dialect;
-  const usual = kind === 'tsv' || kind === 'tab' ? '\t' : ',';
-  if (delimiter !== usual && choice.delimiter === undefined)
-    notes.push(`${path} is read as divided by ${DELIMITER_NAMES[delimiter]}.`);
-  const body = withoutLines(text, skipped);
-  const parsed = parse(body, delimiter, quoted);
-  const isBroken = parsed.errors.some((error) => error.type === 'Quotes');
-  const records = isBroken ? mendedRecords(body, dialect, path, notes) : numbered(parsed.data, skipped);
-  if (!quoted && body.includes('"')) noteMarks(records, path, notes);
-  const [first, ...rest] = records;
-  const evidence = first
-    ? headerEvidence(
-        first.cells,
-        rest.map(({ cells }) => cells),
-      )
-    : 0;
-  return { dialect, records, evidence };
+export function draftOf(text: string, path: string, kind: string, told: TableOptions = {}): Draft {
+  const plain = plainLines(text);
+  return { path, text: plain, dialect: guessDialect(plain, kind, told) };
 }
 
-/** Rows by the line that they begin in. */
-function numbered(data: readonly (readonly string[])[], skipped: number): Line[] {
-  let line = skipped + 1;
-  return data.flatMap((cells) => {
-    const row = line;
-    line += 1;
-    return isBlank(cells) ? [] : [{ row, cells }];
-  });
-}
-
-/** A quoted cell may go on for so many lines. */
-const MAX_CELL_LINES = 200;
+const sameCells = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((cell, i) => cell.trim().toLowerCase() === b[i]!.trim().toLowerCase());
 
 /**
- * Rows of a text some of whose quotation marks close nowhere: a line that opens a cell goes on until the mark is closed and the row has as
- * many cells as most; where that never comes its marks are characters.
+ * Whether the first row of a file is a header. Files of one set that begin alike begin with one; where they begin with other rows of the same
+ * width, those are data unless they clearly are not.
  */
-function mendedRecords(text: string, { delimiter, skipped }: Dialect, path: string, notes: string[]): Line[] {
-  const lines = text.split(/\r?\n/);
-  const whole = (line: string) => {
-    const { data, errors } = parse(line, delimiter, true);
-    return errors.some((error) => error.type === 'Quotes') || data.length !== 1 ? null : data[0]!;
-  };
-  const counts = new Map<number, number>();
-  for (const line of lines) {
-    const cells = line.trim() === '' ? null : whole(line);
-    if (cells) counts.set(cells.length, (counts.get(cells.length) ?? 0) + 1);
-  }
-  const usual = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0] ?? 1;
-  const records: Line[] = [];
-  const literal: number[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    const line = lines[i]!;
-    if (line.trim() === '') continue;
-    const row = skipped + i + 1;
-    const own = whole(line);
-    if (own && (own.length === usual || !line.includes('"'))) {
-      records.push({ row, cells: own });
-      continue;
-    }
-    const last = goesOnTo(lines, i, (joined) => whole(joined)?.length === usual);
-    if (last !== null) {
-      records.push({ row, cells: whole(lines.slice(i, last + 1).join('\n'))! });
-      i = last;
-      continue;
-    }
-    literal.push(row);
-    records.push({ row, cells: parse(line, delimiter, false).data[0] ?? [] });
-  }
-  if (literal.length > 0)
-    notes.push(
-      `${path} has a quotation mark that closes nowhere in ${rowList(literal)}: it is read there as a character.`,
-    );
-  return records;
+export function hasHeader({ dialect }: Draft, others: readonly Draft[], told: TableOptions = {}): boolean {
+  if (told.header !== undefined) return told.header;
+  const peers = others
+    .map((o) => o.dialect)
+    .filter((d) => d !== dialect && d.first.length === dialect.first.length);
+  const alike = peers.some((d) => sameCells(d.first, dialect.first));
+  const evidence = alike ? 3 : peers.length > 0 ? -1 : 0;
+  return dialect.headerScore + evidence >= 0;
 }
 
-/** The line that ends the row begun in line `from`; null where none does. */
-function goesOnTo(
-  lines: readonly string[],
-  from: number,
-  isWhole: (joined: string) => boolean,
-): number | null {
-  let joined = lines[from]!;
-  for (let last = from + 1; last < lines.length && last <= from + MAX_CELL_LINES; last++) {
-    joined += `\n${lines[last]}`;
-    if (lines[last]!.includes('"') && isWhole(joined)) return last;
-  }
-  return null;
-}
-
-function noteMarks(records: readonly Line[], path: string, notes: string[]): void {
-  const rows = records
-    .filter(({ cells }) => cells.some((cell) => cell.startsWith('"')))
-    .map(({ row }) => row);
-  if (rows.length > 0)
-    notes.push(
-      `${path} has cells that begin with a quotation mark (${rowList(rows)}): it is read as a character.`,
-    );
-}
-
-/** The rows as a table with named columns. */
-export function tableOf(
-  { records }: Delimited,
-  path: string,
-  hasHeader: boolean,
-  { drops, notes }: Findings,
-): Table {
-  const body = hasHeader ? records.slice(1) : records;
-  const width = hasHeader ? records[0]!.cells.length : usualWidth(records);
-  const filled = Array.from(
-    { length: width },
-    (_, k) => body.filter(({ cells }) => (cells[k] ?? '').trim() !== '').length,
-  );
-  const names = hasHeader
-    ? columnNames(records[0]!.cells, path, notes)
-    : Array.from({ length: width }, (_, k) => `column ${k + 1}`);
-  const isCount = (k: number) => isRowCount(names[k]!, hasHeader, body, k);
-  const kept = names.flatMap((name, k) =>
-    (hasHeader && /^Unnamed: \d+$/.test(name) && filled[k] === 0) || isCount(k) ? [] : [{ name, k }],
-  );
-  if (kept.length === 0) fail('bad-data', `${path} has no column with values.`);
-  const rows = body.flatMap(({ row, cells }): Row[] => {
-    const extra = cells.slice(width);
-    // Spreadsheets leave empty cells at the end of a row, and write none for columns that most rows leave empty.
-    const lacks = filled.slice(cells.length).some((count) => count > body.length / 2);
-    if (!isBlank(extra) || lacks) {
-      drops.add(
-        { file: path, row },
-        {
-          what: `has ${width} columns but another number of cells`,
-          advice: 'put quotation marks around texts that hold the delimiter',
-        },
-      );
-      return [];
-    }
-    return [{ row, values: Object.fromEntries(kept.map(({ name, k }) => [name, cells[k] ?? ''])) }];
+/** The table of a draft. */
+export function tableOf(draft: Draft, header: boolean, findings: Findings, told: TableOptions = {}): Table {
+  const { path, dialect } = draft;
+  const isRecord = recordTest(dialect);
+  const records = readRecords(behindLead(draft.text, dialect), dialect, {
+    width: dialect.width,
+    ...(isRecord ? { isRecord } : {}),
   });
+  const before = dialect.lead + 1;
+  const { cells } = records;
+  const first = cells[dialect.skip] ?? [];
+  const width = header ? dialect.first.length : widthOf(cells.slice(dialect.skip));
+  const names = columnNames(header ? dialect.first : [], width);
+  const shape = { path, ...names, first: header ? first : null };
+  const rows: Row[] = [];
+  let total = 0;
+  for (let i = dialect.skip + (header ? 1 : 0); i < cells.length; i++) {
+    if (cells[i]!.every((cell) => cell.trim() === '')) continue;
+    total++;
+    const row = rowOf(cells[i]!, before + i, shape, findings.drops);
+    if (row) rows.push(row);
+  }
+  const decimal =
+    told.decimal ?? (dialect.delimiter === ';' || dialect.delimiter === '\t' ? 'comma' : 'point');
+  const kept = leaveOut(names, rows);
+  const marked = dialect.quotes ? records.strays : begunWithMark(cells);
+  findings.notes.push(
+    ...said(
+      draft,
+      header,
+      kept,
+      marked.map((i) => before + i),
+    ),
+  );
   return {
     file: path,
-    columns: kept.map(({ name }) => name),
+    columns: kept.columns,
+    ...(kept.index === undefined ? {} : { index: kept.index }),
     rows,
-    total: body.length,
+    total,
     classNames: {},
-    hasHeader,
+    hasHeader: header,
+    decimal,
   };
 }
 
-function usualWidth(records: readonly Line[]): number {
+/** The commonest number of cells, without the empty ones that stand behind all rows. */
+function widthOf(cells: readonly (readonly string[])[]): number {
   const counts = new Map<number, number>();
-  for (const { cells } of records) counts.set(cells.length, (counts.get(cells.length) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1] || b[0] - a[0])[0]?.[0] ?? 0;
+  for (const row of cells)
+    if (row.some((cell) => cell.trim() !== '')) counts.set(row.length, (counts.get(row.length) ?? 0) + 1);
+  return [...counts].reduce((top, entry) => (entry[1] > top[1] ? entry : top), [1, 0] as [number, number])[0];
 }
 
-/** pandas' names: `Unnamed: 2` (from 0) for none, `text.1` for a second `text`. */
-function columnNames(cells: readonly string[], path: string, notes: string[]): string[] {
-  const taken = new Set<string>();
-  const again: string[] = [];
-  const names = cells.map((cell, k) => {
-    const own = cell.replace(/^\ufeff/, '').trim() || `Unnamed: ${k}`;
-    let name = own;
-    for (let n = 1; taken.has(name); n++) name = `${own}.${n}`;
-    if (name !== own) again.push(`"${own}" (as "${name}")`);
-    taken.add(name);
-    return name;
+interface Names {
+  readonly columns: readonly string[];
+  readonly unnamed: ReadonlySet<string>;
+  readonly twice: readonly string[];
+}
+
+/** Names of columns: those of the header, `column 3` where it has none; of two alike the later is `text.1`, as in pandas. */
+function columnNames(header: readonly string[], width: number): Names {
+  const columns: string[] = [];
+  const unnamed = new Set<string>();
+  const twice: string[] = [];
+  for (let c = 0; c < Math.max(width, header.length); c++) {
+    const own = (header[c] ?? '').trim();
+    const bare = own.replace(/^#\s*/, '');
+    const name = c === 0 && bare !== own && isKnownName(bare) ? bare : own;
+    if (name === '') {
+      columns.push(`column ${c + 1}`);
+      unnamed.add(`column ${c + 1}`);
+      continue;
+    }
+    let free = name;
+    for (let k = 1; columns.includes(free); k++) free = `${name}.${k}`;
+    if (free !== name) twice.push(name);
+    columns.push(free);
+  }
+  return { columns, unnamed, twice };
+}
+
+function rowOf(
+  cells: readonly string[],
+  row: number,
+  {
+    path,
+    columns,
+    first,
+  }: { readonly path: string; readonly columns: readonly string[]; readonly first: readonly string[] | null },
+  drops: Drops,
+): Row | null {
+  if (first && first.length > 1 && sameCells(cells, first)) {
+    drops.add({ file: path, row }, { what: 'has its header again', advice: 'delete the row' });
+    return null;
+  }
+  if (cells.slice(columns.length).some((cell) => cell.trim() !== '')) {
+    drops.add(
+      { file: path, row },
+      {
+        what: `has ${columns.length === 1 ? '1 column' : `${columns.length} columns`} but another number of cells`,
+        advice: 'put quotation marks around texts with commas',
+      },
+    );
+    return null;
+  }
+  return { row, values: Object.fromEntries(columns.map((name, k) => [name, cells[k] ?? ''])) };
+}
+
+/** The columns less those that hold nothing and have no name, and less an index that pandas or R wrote. */
+function leaveOut(names: Names, rows: readonly Row[]): Names & { readonly index?: string } {
+  const { columns, unnamed } = names;
+  const isEmpty = (column: string) =>
+    unnamed.has(column) && rows.every(({ values }) => isNothing(values[column]));
+  let count = columns.length;
+  while (count > 1 && isEmpty(columns[count - 1]!)) count--;
+  const kept = columns.slice(0, count);
+  const [first] = kept;
+  const isIndex =
+    kept.length > 1 &&
+    (/^unnamed: 0$/i.test(first!) || unnamed.has(first!)) &&
+    countsRows(rows.map(({ values }) => values[first!]));
+  return { ...names, columns: kept, ...(isIndex ? { index: first! } : {}) };
+}
+
+/** What was guessed, in a line, where it is not the usual. */
+function said(
+  { path, dialect }: Draft,
+  header: boolean,
+  names: Names & { readonly index?: string },
+  strays: readonly number[],
+): string[] {
+  const { notes, headerScore, first, quotes, hasRowNames } = dialect;
+  const shown = first.slice(0, 4).map((cell) => (cell.length > 24 ? `${cell.slice(0, 23)}…` : cell));
+  const guesses = [
+    ...notes,
+    ...(hasRowNames ? ['the header lacks the first column, which names the rows'] : []),
+    ...(header && headerScore <= 1 ? [`row 1 (${shown.join(', ')}) is taken as the header`] : []),
+    ...(names.index === undefined
+      ? []
+      : [
+          `${names.unnamed.has(names.index) ? names.index : `"${names.index}"`} counts the rows and is left out`,
+        ]),
+    ...names.twice.map((name) => `"${name}" names two columns, the later is called "${name}.1"`),
+  ];
+  const out = guesses.length === 0 ? [] : [`${path}: ${guesses.join('; ')}.`];
+  if (strays.length > 0)
+    out.push(
+      quotes
+        ? `${path} has a quotation mark that is not closed or misplaced in ${rowList(strays)}: read as a character.`
+        : `${path}: quotation marks are read as characters (${rowList(strays)}).`,
+    );
+  return out;
+}
+
+const begunWithMark = (cells: readonly (readonly string[])[]): number[] =>
+  cells.flatMap((row, i) => (row.some((cell) => cell.startsWith('"')) ? [i] : []));
+
+/** Tells whether cells make a whole record: as many as others have, numbers and classes where the others have them. */
+function recordTest({ body, width }: Dialect): ((cells: readonly string[]) => boolean) | undefined {
+  const tests = Array.from({ length: width }, (_, c): ((cell: string) => boolean) | null => {
+    const values = body.flatMap((row) =>
+      row.length === width && row[c]!.trim() !== '' ? [row[c]!.trim()] : [],
+    );
+    if (values.length < 4) return null;
+    if (values.filter((v) => numberOf(v) === null).length <= values.length * 0.05)
+      return (cell) => numberOf(cell) !== null;
+    const known = new Set(values);
+    return known.size <= Math.min(50, values.length / 3) ? (cell) => known.has(cell.trim()) : null;
   });
-  if (again.length > 0) notes.push(`${path} has columns of one name: ${again.join(', ')}.`);
-  return names;
-}
-
-/** A first column that counts the rows, as pandas and R write one: no name, or "Unnamed: 0", and whole numbers that go up by one. */
-function isRowCount(name: string, hasHeader: boolean, body: readonly Line[], k: number): boolean {
-  if (k !== 0 || body.length < 2 || !hasHeader || !/^(Unnamed: 0|index)$/i.test(name)) return false;
-  const first = Number(body[0]!.cells[0]);
-  return body.every(({ cells }, i) => cells[0]!.trim() !== '' && Number(cells[0]) === first + i);
+  if (width < 2 || tests.every((test) => test === null)) return undefined;
+  return (cells) => cells.length === width && tests.every((test, c) => test === null || test(cells[c]!));
 }

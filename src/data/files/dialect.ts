@@ -1,165 +1,333 @@
 /**
- * How a text of rows and cells was written: its delimiter, whether quotation marks enclose cells, whether the first row names the columns.
- * Guessed from the rows themselves and their agreement, never from one line; a person may say otherwise.
+ * How a delimited text is written, guessed from its first part: what stands before the table, what divides the cells, whether quotation marks wrap
+ * them, whether the first row is a header. Pure functions; what is told goes before what is guessed, and each guess has a line.
  */
-import Papa from 'papaparse';
-import { isColumnName } from './columns.ts';
+import { isNothing, numberOf } from './cells.ts';
+import { isKnownName } from './columns.ts';
+import { type Marks, readRecords } from './records.ts';
 
-export type Delimiter = ',' | ';' | '\t' | '|';
-
-export interface Dialect {
-  readonly delimiter: Delimiter;
-  /** Cells may be enclosed in quotation marks; else a mark is a character as any other. */
-  readonly quoted: boolean;
-  /** Lines before the first row: `sep=;` and comments. */
-  readonly skipped: number;
-}
-
-/** What a person says of a file, in place of the guess. */
-export interface DialectChoice {
+/** What may be told of a table; what is left out is guessed. */
+export interface TableOptions {
+  /** Whether the first row is a header. */
   readonly header?: boolean;
-  readonly delimiter?: Delimiter;
+  readonly delimiter?: string;
+  /** Whether quotation marks wrap cells; else they are characters like others. */
+  readonly quotes?: boolean;
+  /** What the comma in numbers is. */
+  readonly decimal?: 'point' | 'comma';
 }
 
-const DELIMITERS: readonly Delimiter[] = [',', ';', '\t', '|'];
-/** Rows that a guess is made of. */
-const SAMPLE = 300;
-const MAX_SAMPLE_CHARACTERS = 400_000;
-
-const OWN: Readonly<Record<string, Delimiter>> = { tsv: '\t', tab: '\t' };
-
-/** Cells of every row, quotation marks read or not; a row of nothing is []. */
-export function parse(text: string, delimiter: Delimiter, quoted: boolean): Papa.ParseResult<string[]> {
-  return Papa.parse<string[]>(text, {
-    delimiter,
-    skipEmptyLines: false,
-    ...(quoted ? {} : { fastMode: true }),
-  });
+export interface Dialect extends Marks {
+  /** Lines of comments and of `sep=` before the table. */
+  readonly lead: number;
+  /** Records between them and the table: titles, blank lines. */
+  readonly skip: number;
+  /** Cells of a record. */
+  readonly width: number;
+  /** Whether the header lacks the first column, which names the rows, as R writes it. */
+  readonly hasRowNames: boolean;
+  /** Above 0: the first row looks like a header; 0: nobody can tell. */
+  readonly headerScore: number;
+  /** The first row of the table, header or not. */
+  readonly first: readonly string[];
+  /** The rows below it, as far as they were looked at. */
+  readonly body: readonly (readonly string[])[];
+  readonly notes: readonly string[];
 }
 
-const isBlank = (cells: readonly string[]) => cells.every((cell) => cell.trim() === '');
+/** Characters and records of a text that are looked at. */
+const SAMPLE = 1 << 18;
+const MOST_RECORDS = 600;
+const DELIMITERS = [',', ';', '\t', '|'];
+const NAMES: Readonly<Record<string, string>> = {
+  ',': 'commas',
+  ';': 'semicolons',
+  '\t': 'tabs',
+  '|': 'vertical bars',
+};
+const delimiterName = (mark: string): string => NAMES[mark] ?? `"${mark}"`;
 
-/** The commonest number of cells, and the share of rows that have it. Blank cells at the end do not count. */
-function agreement(rows: readonly (readonly string[])[]): { readonly cells: number; readonly share: number } {
+type Row = readonly string[];
+
+/** The text with \n alone at the end of its lines, and without its mark of byte order. */
+export function plainLines(text: string): string {
+  const unmarked = text.startsWith('\ufeff') ? text.slice(1) : text;
+  if (!unmarked.includes('\r')) return unmarked;
+  return unmarked.includes('\n') ? unmarked.replaceAll('\r\n', '\n') : unmarked.replaceAll('\r', '\n');
+}
+
+const sampleOf = (text: string): string =>
+  text.length <= SAMPLE ? text : text.slice(0, Math.max(text.lastIndexOf('\n', SAMPLE), 1 << 12));
+
+const isBlank = (row: Row): boolean => row.every((cell) => cell.trim() === '');
+const filled = (row: Row): number => row.filter((cell) => cell.trim() !== '').length;
+
+/** The commonest of some numbers, and its share. */
+function commonest(numbers: readonly number[]): { readonly value: number; readonly share: number } {
   const counts = new Map<number, number>();
-  let total = 0;
-  for (const cells of rows) {
-    if (isBlank(cells)) continue;
-    total++;
-    counts.set(cells.length, (counts.get(cells.length) ?? 0) + 1);
-  }
-  let [cells, most] = [0, 0];
-  for (const [n, count] of counts) if (count > most) [cells, most] = [n, count];
-  return { cells, share: total === 0 ? 0 : most / total };
+  for (const n of numbers) counts.set(n, (counts.get(n) ?? 0) + 1);
+  let value = 0;
+  let most = 0;
+  for (const [n, count] of counts)
+    if (count > most || (count === most && n > value)) [value, most] = [n, count];
+  return { value, share: numbers.length === 0 ? 0 : most / numbers.length };
 }
 
-/** The first lines whole, so that a guess costs the same for every size of file. */
-function sampleOf(text: string): string {
-  let end = 0;
-  for (let line = 0; line < SAMPLE && end < text.length; line++) {
-    const next = text.indexOf('\n', end);
-    if (next < 0) return text;
-    end = next + 1;
-    if (end > MAX_SAMPLE_CHARACTERS) break;
-  }
-  return text.slice(0, end);
+/** Cells up to the last that holds something. */
+function trimmedCount(row: Row): number {
+  let count = row.length;
+  while (count > 0 && row[count - 1]!.trim() === '') count--;
+  return count;
 }
 
-/** Whether quotation marks enclose cells, by which reading makes rows of equal length. */
-function isQuoted(text: string, delimiter: Delimiter): boolean {
-  if (!text.includes('"')) return false;
-  const plain = parse(text, delimiter, false).data;
-  const enclosed = parse(text, delimiter, true);
-  const [asPlain, asEnclosed] = [agreement(plain), agreement(enclosed.data)];
-  const isBroken = enclosed.errors.some((error) => error.type === 'Quotes');
-  if (!isBroken && asEnclosed.share > asPlain.share) return true;
-  const marked = plain.flat().filter((cell) => cell.startsWith('"'));
-  const isClosed = (cell: string) => /^"([^"]|"")*"\s*$/.test(cell);
-  if (marked.length === 0) return false;
-  // Tab-separated text is seldom quoted: then every mark at the start of a cell must have one at its end.
-  if (delimiter === '\t') return !isBroken && marked.every(isClosed);
-  return (
-    marked.filter(isClosed).length > marked.length / 2 || (!isBroken && asEnclosed.share >= asPlain.share)
-  );
+/**
+ * The dialect of a text, from its first part.
+ * @param text as {@link plainLines} gives it
+ * @param kind the ending of its name
+ */
+export function guessDialect(text: string, kind: string, told: TableOptions = {}): Dialect {
+  const sample = sampleOf(text);
+  const notes: string[] = [];
+  const { lines, delimiter: said } = readSep(sample);
+  const comments = leadingComments(sample, lines);
+  const from = told.delimiter ?? said;
+  // A line that begins with # is a comment, unless it has the cells of the others.
+  const rest = linesFrom(sample, comments.end);
+  const marks = guessMarks(rest === '' ? sample : rest, kind, from, told.quotes);
+  const { delimiter } = marks;
+  if (said !== undefined && said === delimiter)
+    notes.push(`the first line says that ${delimiterName(said)} divide the cells`);
+  else if (told.delimiter === undefined && delimiter !== null && delimiter !== usual(kind))
+    notes.push(`${delimiterName(delimiter)} divide the cells`);
+  if (marks.quotes && marks.escape === '\\') notes.push('a backslash stands before quotation marks in texts');
+  const own = commentCount(sample, lines, comments.end, marks);
+  const lead = rest === '' ? lines : own;
+  if (lead > lines)
+    notes.push(`${lead - lines === 1 ? 'line' : 'lines'} before the table that begin with # are left out`);
+  const { cells } = readRecords(linesFrom(sample, lead), marks, { most: MOST_RECORDS });
+  const whole = sample.length < text.length ? cells.slice(0, -1) : cells;
+  return { ...marks, lead, notes, ...tableIn(whole.length === 0 ? cells : whole, notes) };
 }
 
-/** Lines that are no rows: Excel's `sep=;`, and comments above the table. */
-function preamble(text: string): { readonly lines: number; readonly delimiter?: Delimiter } {
-  const lines = text.split(/\r?\n/, 40);
-  const said =
-    /^sep=(.)\s*$/i.exec(lines[0] ?? '')?.[1] ?? (/^sep=\t?$/i.test(lines[0] ?? '') ? '\t' : undefined);
-  if (said !== undefined) {
-    const delimiter = DELIMITERS.find((d) => d === said);
-    return { lines: 1, ...(delimiter ? { delimiter } : {}) };
-  }
-  const first = lines.findIndex((line) => !/^\s*(#|%|\/\/)/.test(line));
-  // A table that only begins with a mark ("#1 in sales,yes") has as many cells there as further down.
-  const cells = (line: string) => Math.max(...DELIMITERS.map((d) => line.split(d).length));
-  if (first <= 0 || lines.slice(0, first).some((line) => cells(line) >= cells(lines[first]!)))
-    return { lines: 0 };
-  return { lines: first };
+const usual = (kind: string): string =>
+  kind === 'tsv' || kind === 'tab' ? '\t' : kind === 'psv' ? '|' : ',';
+
+/** Excel's `sep=;` in the first line. */
+function readSep(sample: string): { lines: number; delimiter?: string } {
+  const sep = /^"?sep=(.|\\t)"?[,;\t]*(?:\n|$)/i.exec(sample)?.[1];
+  return sep === undefined ? { lines: 0 } : { lines: 1, delimiter: sep === '\\t' ? '\t' : sep };
 }
 
-/** @param extension of the file's name, which decides between equals */
-export function guessDialect(text: string, extension: string, choice: DialectChoice = {}): Dialect {
-  const before = preamble(text);
-  const sample = sampleOf(withoutLines(text, before.lines));
-  const own = OWN[extension] ?? ',';
-  const told = choice.delimiter ?? before.delimiter;
-  let best: Dialect = { delimiter: told ?? own, quoted: false, skipped: before.lines };
-  let bestScore = -1;
-  for (const delimiter of told ? [told] : [own, ...DELIMITERS.filter((d) => d !== own)]) {
-    const quoted = isQuoted(sample, delimiter);
-    const { cells, share } = agreement(parse(sample, delimiter, quoted).data);
-    // One cell a row is no division. What rows agree on most wins; a header of as many cells confirms it.
-    const header = parse(sample.slice(0, sample.search(/[\r\n]|$/)), delimiter, quoted).data[0]?.length ?? 0;
-    const score = cells < 2 ? (told ? 0 : -0.5) : share + (header === cells ? 0.25 : 0);
-    if (score > bestScore + 1e-9) [best, bestScore] = [{ delimiter, quoted, skipped: before.lines }, score];
-  }
-  return best;
-}
+const lineEnd = (text: string, at: number): number => {
+  const newline = text.indexOf('\n', at);
+  return newline < 0 ? text.length : newline + 1;
+};
 
-/** The text after its first lines. */
-export function withoutLines(text: string, lines: number): string {
+function linesFrom(text: string, lines: number): string {
   let at = 0;
-  for (let i = 0; i < lines; i++) {
-    const next = text.indexOf('\n', at);
-    if (next < 0) return '';
-    at = next + 1;
-  }
+  for (let i = 0; i < lines && at < text.length; i++) at = lineEnd(text, at);
   return text.slice(at);
 }
 
-const isNumeric = (cell: string) => /^[-+]?[\d.,]*\d([eE][-+]?\d+)?%?$/.test(cell.trim());
-const wordsIn = (cell: string) => cell.trim().split(/\s+/).length;
-const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
+/** The text behind its first lines. */
+export const behindLead = (text: string, { lead }: Pick<Dialect, 'lead'>): string => linesFrom(text, lead);
+
+/** Lines up to the first that begins without #. */
+function leadingComments(sample: string, lines: number): { readonly end: number } {
+  const all = sample.split('\n', 200);
+  let end = lines;
+  while (end < all.length && (all[end]!.startsWith('#') || (end > lines && all[end]!.trim() === ''))) end++;
+  return { end: end === all.length ? lines : end };
+}
+
+/** How many of the leading lines are comments: up to the first that has the cells of the table. */
+function commentCount(sample: string, lines: number, end: number, marks: Marks): number {
+  if (end === lines) return lines;
+  const { delimiter } = marks;
+  if (delimiter === null)
+    return sample
+      .split('\n', end)
+      .slice(lines)
+      .every((l) => /^#(\s|$)/.test(l))
+      ? end
+      : lines;
+  const body = readRecords(linesFrom(sample, end), marks, { most: 50 }).cells;
+  const width = commonest(body.filter((row) => !isBlank(row)).map(trimmedCount)).value;
+  const all = sample.split('\n', end);
+  for (let i = lines; i < end; i++) if (trimmedCount(all[i]!.split(delimiter)) === width) return i;
+  return end;
+}
+
+interface Attempt {
+  readonly marks: Marks;
+  readonly rows: readonly Row[];
+  readonly width: number;
+  /** Of the records, how many have `width` cells. */
+  readonly share: number;
+  readonly strays: number;
+}
+
+function attempt(sample: string, marks: Marks): Attempt {
+  const { cells, strays } = readRecords(sample, marks, { most: MOST_RECORDS });
+  const rows = cells.filter((row) => !isBlank(row));
+  const raw = commonest(rows.map((row) => row.length));
+  const trimmed = commonest(rows.map(trimmedCount));
+  const { value, share } = trimmed.share > raw.share ? trimmed : raw;
+  return { marks, rows, width: value, share, strays: strays.length };
+}
+
+function guessMarks(sample: string, kind: string, delimiter?: string, quotes?: boolean): Marks {
+  const tries = (delimiter === undefined ? DELIMITERS : [delimiter])
+    .map((mark) => guessQuotes(sample, mark, quotes))
+    .map((found) => ({ ...found, score: plausibility(found, kind) }))
+    .filter(({ score }) => delimiter !== undefined || score > 0)
+    .toSorted((a, b) => b.score - a.score);
+  if (tries[0]) return tries[0].marks;
+  // One column; its quotation marks wrap lines only where they wrap all.
+  const lines = sample.split('\n').filter((line) => line.trim() !== '');
+  const wrapped = lines.slice(1).filter((line) => /^".*"$/.test(line)).length;
+  return { delimiter: null, quotes: quotes ?? (wrapped > 0 && wrapped >= lines.length - 2), escape: '"' };
+}
+
+/** How well a delimiter explains the text; 0 where it divides nothing. */
+function plausibility({ marks, rows, width, share }: Attempt, kind: string): number {
+  const [first = []] = rows;
+  const hasRowNames = first.length + 1 === width && width > 1;
+  if (width < 2 || (first.length < 2 && !hasRowNames) || rows.length === 0) return 0;
+  const names = first.map((cell) => cell.trim().replace(/^"|"$/g, ''));
+  const isNamed = names.some(isKnownName) && names.every((name) => name.length <= 60);
+  // Prose has spaces after its commas and semicolons.
+  const inside = rows.slice(1).flatMap((row) => row.slice(1));
+  const isProse =
+    marks.delimiter !== '\t' && inside.filter((cell) => /^ \S/.test(cell)).length > inside.length / 2;
+  if (share < 0.5 && !isNamed) return 0;
+  return (
+    share +
+    (isNamed ? 0.6 : 0) +
+    (first.length >= width || trimmedCount(first) === width ? 0.2 : 0) +
+    (marks.delimiter === usual(kind) ? 0.05 : 0) -
+    (isProse ? 0.4 : 0)
+  );
+}
 
 /**
- * How much speaks for the first row naming the columns (> 0) or being data (< 0).
- * Evidence: names that tables commonly have; a column of numbers, or of few classes, whose first cell is (or is not) one of them; a
- * column of texts that begins with a single word (or with a text).
+ * Whether quotation marks wrap cells. Between tabs they are characters, unless the file is consistent: all texts of a column are wrapped, or just
+ * those that need it.
  */
-export function headerEvidence(first: readonly string[], body: readonly (readonly string[])[]): number {
-  const sample = body.slice(0, SAMPLE).filter((cells) => cells.length === first.length);
-  let evidence = 0;
-  const named = first.filter((cell) => cell.trim() !== '');
-  if (named.some((cell) => isColumnName(cell))) evidence += 3;
-  if (named.some((cell) => wordsIn(cell) > 8)) evidence -= 2;
-  first.forEach((cell, column) => {
-    if (cell.trim() === '') return;
-    const values = sample.map((cells) => cells[column]!).filter((value) => value.trim() !== '');
-    if (values.length < 2) return;
-    if (values.filter(isNumeric).length > 0.95 * values.length) evidence += isNumeric(cell) ? -2 : 2;
-    else {
-      const distinct = new Set(values);
-      const isClass = distinct.size <= Math.max(2, values.length / 3) && distinct.size <= 200;
-      if (isClass && distinct.has(cell)) evidence -= 3;
-      else if (isClass && values.length >= 6 && wordsIn(cell) <= 3) evidence += 1;
-      const long = mean(values.map(wordsIn));
-      if (long >= 4) evidence += wordsIn(cell) <= 2 ? 1 : wordsIn(cell) >= 4 ? -1 : 0;
-    }
-  });
-  // A row that repeats one of its own cells names no columns.
-  if (new Set(named.map((cell) => cell.trim())).size < named.length) evidence -= 1;
+function guessQuotes(sample: string, delimiter: string, quotes?: boolean): Attempt {
+  const literal = attempt(sample, { delimiter, quotes: false, escape: '"' });
+  if (quotes === false || !sample.includes('"'))
+    return quotes ? { ...literal, marks: { ...literal.marks, quotes } } : literal;
+  const doubled = attempt(sample, { delimiter, quotes: true, escape: '"' });
+  const slashed = sample.includes('\\"')
+    ? attempt(sample, { delimiter, quotes: true, escape: '\\' })
+    : doubled;
+  const quoted = slashed.strays < doubled.strays && slashed.share >= doubled.share ? slashed : doubled;
+  if (quotes) return quoted;
+  if (delimiter === '\t') return quoted.strays === 0 && isConsistent(quoted, sample) ? quoted : literal;
+  const isHopeless = quoted.strays > quoted.rows.length / 10 && literal.share >= 0.95;
+  return isHopeless ? literal : quoted;
+}
+
+function isConsistent({ rows, marks, share }: Attempt, sample: string): boolean {
+  const mark = marks.delimiter!;
+  // Cells as they stand: what a wrapped one holds tells whether it had to be.
+  const all = readRecords(sample, { ...marks, quotes: false }, { most: MOST_RECORDS }).cells.filter(
+    (r) => !isBlank(r),
+  );
+  if (share < 0.9) return false;
+  const spans = all.length !== rows.length || all.some((row, i) => row.length !== rows[i]!.length);
+  const wrapped = all.flat().filter((cell) => /^".*"$/s.test(cell) && cell.length > 1);
+  if (spans) return true;
+  if (wrapped.length === 0) return false;
+  const width = rows[0]!.length;
+  for (let c = 0; c < width; c++) {
+    const cells = all
+      .slice(1)
+      .map((row) => row[c] ?? '')
+      .filter((cell) => cell !== '' && numberOf(cell) === null);
+    if (cells.length > 0 && cells.filter((cell) => /^".*"$/s.test(cell)).length >= cells.length * 0.95)
+      return true;
+  }
+  return wrapped.every((cell) => cell.slice(1, -1).includes('""') || cell.includes(mark));
+}
+
+/** Where the table begins among records, and how it begins. */
+function tableIn(
+  cells: readonly Row[],
+  notes: string[],
+): Pick<Dialect, 'skip' | 'width' | 'hasRowNames' | 'headerScore' | 'first' | 'body'> {
+  const bodyOf = (at: number): Row[] =>
+    cells
+      .slice(at + 1)
+      .filter((row) => !isBlank(row))
+      .slice(0, 300);
+  let skip = cells.findIndex((row) => !isBlank(row));
+  if (skip < 0) skip = 0;
+  const width = commonest(cells.filter((row) => !isBlank(row)).map((row) => row.length)).value;
+  // A title above the header: alone in its row.
+  let title = skip;
+  while (title < Math.min(cells.length - 1, 20) && width > 1 && filled(cells[title]!) < 2) title++;
+  if (title > skip && headerScore(cells[title]!, bodyOf(title)) > 0 && filled(cells[title]!) > 1) {
+    notes.push(`what stands above the header in row ${title + 1} is left out`);
+    skip = title;
+  }
+  const first = cells[skip] ?? [];
+  const body = bodyOf(skip);
+  const hasRowNames =
+    first.length + 1 === width &&
+    body.filter((row) => row.length === width).length >= body.length * 0.9 &&
+    areRowNames(body.map((row) => row[0]!));
+  if (hasRowNames) return { skip, width, hasRowNames, headerScore: 9, first: ['', ...first], body };
+  return {
+    skip,
+    width: Math.max(first.length, 1),
+    hasRowNames,
+    headerScore: headerScore(first, body),
+    first,
+    body,
+  };
+}
+
+const areRowNames = (values: readonly string[]): boolean =>
+  values.length > 1 && new Set(values).size === values.length;
+
+const words = (text: string): number => text.trim().split(/\s+/).length;
+const mean = (numbers: readonly number[]): number =>
+  numbers.reduce((a, b) => a + b, 0) / Math.max(1, numbers.length);
+
+/** What speaks for a row being the header of others, less what speaks against it. */
+export function headerScore(first: Row, body: readonly Row[]): number {
+  const names = first.map((cell) => cell.trim());
+  const columnOf = (c: number) => body.map((row) => (row[c] ?? '').trim()).filter((cell) => cell !== '');
+  // pandas names columns without names by their numbers.
+  const numbers = names[0] === '' ? names.slice(1) : names;
+  const isCounted = numbers.length > 1 && numbers.every((name, i) => name === String(i));
+  if (isCounted && body.some((row) => row.some((cell) => numberOf(cell) === null))) return 5;
+  const used = names.filter((name) => name !== '');
+  const known = names.some((name, c) => isKnownName(name) && !columnOf(c).includes(name));
+  const isIdentifier = (name: string) => /^[\p{L}_#"$@][^.!?]*$/u.test(name) && words(name) <= 5;
+  return (
+    (known ? 4 : 0) -
+    (used.every(isIdentifier) ? 0 : 1.5) +
+    names.reduce((sum, name, c) => sum + (name === '' ? 0 : columnEvidence(name, columnOf(c))), 0)
+  );
+}
+
+const isNumber = (text: string): boolean => numberOf(text) !== null || numberOf(text, 'comma') !== null;
+
+/** What one column says of its first cell. */
+function columnEvidence(name: string, values: readonly string[]): number {
+  if (isNumber(name)) return -3;
+  if (values.length === 0 || isNothing(name)) return 0;
+  const isNumeric = values.filter((v) => isNumber(v) || isNothing(v)).length >= values.length * 0.95;
+  if (isNumeric) return 3;
+  const distinct = new Set(values);
+  const repeats = distinct.size <= values.length / 2;
+  if (distinct.has(name)) return repeats ? -3 : -1;
+  const length = mean(values.map(words));
+  let evidence = repeats && distinct.size <= 20 && values.length >= 6 ? 2 : 0;
+  if (words(name) > 12 || name.length > 100) evidence -= 2;
+  if (length >= 4) evidence += words(name) >= Math.max(4, length / 3) ? -2 : words(name) <= 2 ? 1.5 : 0;
   return evidence;
 }

@@ -1,8 +1,10 @@
 /** Tables in JSON: a list of objects, an object of lists, either under the names of splits, or one object per line (JSONL). */
 import { fail } from '../../lib/errors.ts';
+import { type NamedSplit, splitInName } from '../../lib/splitNames.ts';
 import { rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
-import { parseJson } from './cells.ts';
+import { headerScore } from './dialect.ts';
+import { readLiteral } from './literal.ts';
 import { splitNamed } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';
 
@@ -23,50 +25,155 @@ const table = (file: string, rows: readonly Row[], total: number): Table => ({
   classNames: {},
 });
 
+/** Values of a JSON text, also with Python's NaN and Infinity, which say that there is nothing; undefined where it is none. */
+function parsed(text: string, loose: { isUsed: boolean }): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    if (!/NaN|Infinity/.test(text)) return undefined;
+  }
+  try {
+    const value: unknown = JSON.parse(
+      text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (m) => (m.startsWith('"') ? m : 'null')),
+    );
+    loose.isUsed = true;
+    return value;
+  } catch {
+    return undefined;
+  }
+}
+
+const LOOSE = 'NaN and Infinity in it are read as nothing';
+
 /** One JSON object per line; a row is a line. */
-export function readJsonl(text: string, path: string, { drops }: Findings): Table {
+export function readJsonl(text: string, path: string, { drops, notes }: Findings): Table {
   const rows: Row[] = [];
+  const cells: { readonly row: number; readonly cells: readonly unknown[] }[] = [];
+  const loose = { isUsed: false };
   let total = 0;
+  let dicts = 0;
   for (const [i, line] of text
     .replace(/^\ufeff/, '')
     .split('\n')
     .entries()) {
-    if (line.trim() === '') continue;
+    const entry = line.trim().replace(/,$/, '');
+    if (entry === '') continue;
     total++;
     const row = i + 1;
-    const values = (() => {
-      try {
-        return parseJson(line);
-      } catch {
-        return undefined;
-      }
-    })();
-    if (isObject(values)) rows.push({ row, values });
+    let values = parsed(entry, loose);
+    if (values === undefined && /^\{.*\}$/.test(entry)) {
+      values = readLiteral(entry);
+      if (values !== undefined) dicts++;
+    }
+    if (isObject(values)) rows.push({ row, values: unwrapped(values) });
     else if (values === undefined)
       drops.add({ file: path, row }, { what: 'is not JSON', advice: 'mend or delete the line' });
+    else if (Array.isArray(values) && rows.length === 0) cells.push({ row, cells: values as unknown[] });
     else
       drops.add(
         { file: path, row },
         { what: 'holds no object', advice: 'each line is {"text": …, "label": …}' },
       );
   }
+  if (loose.isUsed) notes.push(`${path}: ${LOOSE}.`);
+  if (dicts > 0) notes.push(`${path} has Python's dicts for JSON in ${dicts} lines: read as such.`);
+  if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
+  for (const { row } of cells)
+    drops.add(
+      { file: path, row },
+      { what: 'holds no object', advice: 'each line is {"text": …, "label": …}' },
+    );
   return table(path, rows, total);
+}
+
+/** The datasets server wraps each row: `{"row_idx": 0, "row": {…}}`. */
+const unwrapped = (values: Values): Values =>
+  'row_idx' in values && isObject(values.row) ? values.row : values;
+
+/** Rows that are lists: the first one is their header where it looks like one. */
+function matrix(
+  file: string,
+  given: readonly { readonly row: number; readonly cells: readonly unknown[]; readonly split?: SplitName }[],
+  header: readonly string[] | null,
+  total: number,
+  notes: string[],
+): Table {
+  const asText = (cells: readonly unknown[]) =>
+    cells.map((cell) => (isColumn(cell) ? '[]' : String(cell ?? '')));
+  const texts = given.slice(0, 300).map(({ cells }) => asText(cells));
+  const isHeader = header === null && given.length > 1 && headerScore(texts[0]!, texts.slice(1)) > 0;
+  const names = header ?? (isHeader ? texts[0]! : []);
+  const width = given.reduce((most, { cells }) => Math.max(most, cells.length), 0);
+  const columns = Array.from({ length: width }, (_, c) => names[c] ?? `column ${c + 1}`);
+  const rows = (isHeader ? given.slice(1) : given).map(
+    ({ row, cells, split }): Row => ({
+      row,
+      values: Object.fromEntries(columns.map((name, c) => [name, cells[c]])),
+      ...(split ? { split } : {}),
+    }),
+  );
+  if (isHeader) notes.push(`${file}: row 1 (${names.slice(0, 4).join(', ')}) is taken as the header.`);
+  return {
+    file,
+    columns,
+    rows,
+    total: isHeader ? total - 1 : total,
+    classNames: {},
+  };
 }
 
 /** A JSON file; rows are counted from 1 in the order of the list. @throws PapilioError 'bad-data' */
 export function readJson(text: string, path: string, findings: Findings): Table {
-  let value: unknown;
-  try {
-    value = parseJson(text.replace(/^\ufeff/, ''));
-  } catch (cause) {
-    const lines = text.split('\n').filter((line) => line.trim() !== '');
-    if (lines.length > 1 && lines[0]!.trim().startsWith('{') && lines[0]!.trim().endsWith('}')) {
-      findings.notes.push(`${path} has one JSON object per line and was read as JSONL.`);
-      return readJsonl(text, path, findings);
-    }
-    return fail('bad-data', `${path} is not JSON (${(cause as Error).message}).`);
+  const loose = { isUsed: false };
+  const value = parsed(text.replace(/^\ufeff/, ''), loose);
+  if (value === undefined) return readConcatenated(text, path, findings);
+  if (loose.isUsed) findings.notes.push(`${path}: ${LOOSE}.`);
+  return tableOf(value, path, findings);
+}
+
+/** What is not one JSON value: several, one after the other, on a line each or not. @throws PapilioError 'bad-data' */
+function readConcatenated(text: string, path: string, findings: Findings): Table {
+  const lines = text.split('\n').filter((line) => line.trim() !== '');
+  const begins = lines[0]!.trim().replace(/^\ufeff/, '');
+  if (lines.length > 1 && /^[{[].*[}\]],?$/.test(begins)) {
+    findings.notes.push(`${path} has one JSON object per line and was read as JSONL.`);
+    return readJsonl(text, path, findings);
   }
+  const values = severalValues(text);
+  if (values && values.length > 1) {
+    findings.notes.push(`${path} has several JSON values, one after the other, and was read as their list.`);
+    return tableOf(values, path, findings);
+  }
+  try {
+    JSON.parse(text.replace(/^\ufeff/, ''));
+  } catch (cause) {
+    fail('bad-data', `${path} is not JSON (${(cause as Error).message}).`);
+  }
+  return fail('bad-data', `${path} is not JSON.`);
+}
+
+/** JSON objects written one after the other; null where the text is anything else. */
+function severalValues(text: string): unknown[] | null {
+  const values: unknown[] = [];
+  let depth = 0;
+  let from = -1;
+  const marks = /"(?:[^"\\]|\\.)*"|[{}]/g;
+  for (let m = marks.exec(text); m; m = marks.exec(text)) {
+    if (m[0] === '{' && depth++ === 0) from = m.index;
+    if (m[0] !== '}' || --depth !== 0) continue;
+    try {
+      values.push(JSON.parse(text.slice(from, m.index + 1)));
+    } catch {
+      return null;
+    }
+  }
+  return depth === 0 ? values : null;
+}
+
+function tableOf(whole: unknown, path: string, findings: Findings): Table {
+  const { drops, notes } = findings;
   const rows: Row[] = [];
+  const cells: { row: number; cells: readonly unknown[]; split?: SplitName }[] = [];
   let total = 0;
   const take = (part: unknown, split: SplitName | undefined, where: string): void => {
     const list = Array.isArray(part) ? part : isObject(part) ? fromColumns(part, path) : null;
@@ -77,36 +184,124 @@ export function readJson(text: string, path: string, findings: Findings): Table 
       );
     for (const entry of list!) {
       total++;
-      if (isObject(entry)) rows.push({ row: total, values: entry, ...(split ? { split } : {}) });
+      const at = { row: total, ...(split ? { split } : {}) };
+      if (isObject(entry)) rows.push({ ...at, values: unwrapped(entry) });
+      else if (Array.isArray(entry) && entry.length > 1 && rows.length === 0)
+        cells.push({ ...at, cells: entry });
       else
-        findings.drops.add(
+        drops.add(
           { file: path, row: total },
           { what: 'holds no object', advice: 'each entry is {"text": …, "label": …}' },
         );
     }
   };
-  if (isObject(value) && !Object.values(value).every(isColumn)) {
+  const value = isObject(whole) ? (squadRows(whole) ?? byIndex(whole) ?? whole) : whole;
+  const framed = isObject(value) ? frameOf(value) : null;
+  if (framed)
+    return matrix(
+      path,
+      framed.data.map((row, i) => ({ row: i + 1, cells: row })),
+      framed.columns,
+      framed.data.length,
+      notes,
+    );
+  const parts = isObject(value) ? partsOf(value) : null;
+  if (isObject(value) && !parts && !Object.values(value).every(isColumn)) {
     const keys = Object.keys(value);
     fail(
       'bad-data',
       `${path} is an object (${keys.slice(0, 6).join(', ')}) but no table; give a list of objects or an object of lists.`,
     );
   }
-  const parts = isObject(value) ? partsOf(value) : null;
-  if (parts) for (const [key, part] of parts) take(part, splitNamed(key), `under "${key}"`);
-  else take(value, undefined, 'there');
+  if (parts) {
+    for (const [key, part] of withoutTests(parts, path, notes)) take(part, splitNamed(key), `under "${key}"`);
+    if (parts.length < Object.keys(value as Values).length)
+      notes.push(`${path}: the rows are those under "${parts.map(([key]) => key).join('", "')}".`);
+  } else take(value, undefined, 'there');
+  if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
+  for (const { row } of cells)
+    drops.add(
+      { file: path, row },
+      { what: 'holds no object', advice: 'each entry is {"text": …, "label": …}' },
+    );
   return table(path, rows, total);
 }
 
 const isColumn = (value: unknown): boolean => Array.isArray(value) || isObject(value);
+const isRowList = (value: unknown): boolean =>
+  Array.isArray(value) && value.length > 0 && (value as unknown[]).every(isObject);
+const isRows = (value: unknown): boolean =>
+  isRowList(value) ||
+  (Array.isArray(value) && value.length > 0 && (value as unknown[]).every((row) => Array.isArray(row)));
 
-/** The entries of `{"train": […], "test": […]}` or `{"data": […]}`; null for an object of columns. */
+/**
+ * The entries of `{"train": […], "test": […]}`, or the one list of rows beside other facts: `{"version": 2, "data": […]}`; null for an object of
+ * columns.
+ */
 function partsOf(value: Values): [string, unknown][] | null {
   const entries = Object.entries(value);
-  const holdRows = entries.every(([, v]) => Array.isArray(v) && v.length > 0 && v.every(isObject));
-  const areSplits = entries.every(([key]) => splitNamed(key) !== undefined);
-  const isWrapped = entries.length === 1 && holdRows;
-  return entries.length > 0 && (areSplits || isWrapped) ? entries : null;
+  const splits = entries.filter(([key, part]) => splitNamed(key) !== undefined && isColumn(part));
+  if (splits.length > 0 && splits.length === entries.length) return entries;
+  if (splits.length > 1 && splits.every(([, part]) => isRows(part))) return splits;
+  const served = entries.find(
+    ([key, part]) => key === 'rows' && isRowList(part) && 'row_idx' in (part as Values[])[0]!,
+  );
+  if (served) return [served];
+  const lists = entries.filter(([, part]) => isRowList(part));
+  const [list] = lists;
+  if (lists.length !== 1 || !list) return null;
+  // A list of the same length beside it is another column.
+  const length = (list[1] as unknown[]).length;
+  const isBeside = entries.every(
+    (entry) =>
+      entry === list || !Array.isArray(entry[1]) || (entry[1].length !== length && !isRows(entry[1])),
+  );
+  return isBeside ? lists : null;
+}
+
+/** Of validation and test rows the validation rows are measured on, the others left out. */
+function withoutTests(
+  parts: readonly [string, unknown][],
+  path: string,
+  notes: string[],
+): readonly [string, unknown][] {
+  const saying = (split: NamedSplit) => parts.filter(([key]) => splitInName(key) === split);
+  const tests = saying('test');
+  if (tests.length === 0 || saying('validation').length === 0) return parts;
+  notes.push(
+    `Quality is measured on the validation split; "${tests.map(([key]) => key).join('", "')}" of ${path} is left out.`,
+  );
+  return parts.filter((part) => !tests.includes(part));
+}
+
+/** pandas' `orient="split"`: `{"columns": […], "index": […], "data": [[…], …]}`. */
+function frameOf({ columns, data }: Values): { columns: string[]; data: unknown[][] } | null {
+  if (!Array.isArray(columns) || !Array.isArray(data)) return null;
+  const isFrame = (data as unknown[]).every((row) => Array.isArray(row) && row.length === columns.length);
+  return isFrame ? { columns: columns.map(String), data: data as unknown[][] } : null;
+}
+
+/** pandas' `orient="index"`: rows by their numbers. */
+function byIndex(value: Values): unknown[] | null {
+  const entries = Object.entries(value);
+  const areRows = entries.length > 0 && entries.every(([key, row]) => /^\d+$/.test(key) && isObject(row));
+  return areRows ? entries.map(([, row]) => row) : null;
+}
+
+/** SQuAD as it is published: articles of paragraphs of questions. */
+function squadRows({ data }: Values): unknown[] | null {
+  if (!isRowList(data)) return null;
+  const articles = data as Values[];
+  if (!articles.every(({ paragraphs }) => isRowList(paragraphs))) return null;
+  return articles.flatMap(({ paragraphs }) =>
+    (paragraphs as Values[]).flatMap(({ context, qas }) =>
+      (Array.isArray(qas) ? (qas as Values[]) : []).map(({ question, answers }) => ({
+        question,
+        context,
+        answers,
+      })),
+    ),
+  );
 }
 
 /** Rows of `{"text": [a, b], "label": [0, 1]}`, or of pandas' `{"text": {"0": a, "1": b}, …}`. */

@@ -13,23 +13,24 @@ import { tokenClassDataset } from '../token-classes.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { Dataset, TextDataset } from '../types.ts';
 import { type DataFile, extension, gunzip, isHidden, unpackZip } from './bytes.ts';
-import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns, type Role } from './columns.ts';
-import { CONLL, readConll } from './conll.ts';
+import type { ColumnMapping } from './columns.ts';
+import { CONLL } from './conll.ts';
 import { decodePicture } from './decodePicture.ts';
-import type { DialectChoice } from './dialect.ts';
+import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
+import { type EntryOptions, type FoundInTables, type Roles, readEntries } from './entries.ts';
 import { idxDataset, isIdxName } from './idx.ts';
+import { classFolders, entriesOfFolders, isLabelled } from './labelledText.ts';
 import { PICTURES, picturesByFolder, picturesByTable } from './pictureFiles.ts';
 import type { ImageDecoder } from './png.ts';
 import * as rows from './rowsOf.ts';
-import { isTest, isValidation, splitOfPath } from './splits.ts';
-import { readTables, TABLES, type Table } from './table.ts';
-import { isLabelledTexts, readLabelledTexts } from './textFiles.ts';
+import { assignSplits, splitNamed } from './splits.ts';
+import { isAbout, TABLES } from './table.ts';
 
 /** `text` is a language model's: running text, documents, or prompts with answers, whichever the columns say. */
 export type DataTask = 'text' | 'masked-text' | 'text-class' | 'text-value' | 'token-class' | 'image';
 
-export interface OpenOptions extends DialectChoice {
+export interface OpenOptions extends TableOptions {
   readonly task: DataTask;
   readonly name?: string;
   readonly seed?: number;
@@ -53,17 +54,8 @@ export interface OpenOptions extends DialectChoice {
   readonly decodeImage?: ImageDecoder;
 }
 
-/** What opening finds out besides the data. */
-export interface Found {
-  /** What was left out, cut or assumed: sentences. */
-  readonly notes: string[];
-  /** The columns of the table, and which is read as what. */
-  columns?: readonly string[];
-  mapping?: FoundColumns;
-  /** Whether the first row names the columns, and what each column begins with. */
-  hasHeader?: boolean;
-  firstCells?: Readonly<Record<string, string>>;
-}
+/** What opening finds out besides the data: what was left out, cut or assumed, in sentences, and which column is read as what. */
+export type Found = FoundInTables;
 
 const TEXTS = ['txt', 'md', 'text'];
 
@@ -73,10 +65,10 @@ export async function openDataset(
   options: OpenOptions,
   found: Found = { notes: [] },
 ): Promise<Dataset> {
-  const files = withoutModelFiles(unpack(given));
+  const files = withoutAbout(unpack(given));
   if (files.length === 0) fail('bad-data', 'There are no files in what was opened.');
   const name = options.name ?? (given.length === 1 ? given[0]!.path : commonName(given));
-  const opening = { name, files: withoutTests(files, found.notes), options, found };
+  const opening = { name, files, options, found };
   return options.task === 'image' ? openPictures(opening) : openTexts(opening);
 }
 
@@ -92,30 +84,16 @@ function unpack(given: readonly DataFile[]): DataFile[] {
     .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }
 
-/** JSON that goes with a model, an adapter, a run or a dataset's description. */
-const ABOUT =
-  /(^|\/)((tokenizer|preprocessor|processor|generation|adapter|sentence_bert|quantize)_config|config(_sentence_transformers)?|tokenizer|special_tokens_map|added_tokens|vocab|modules|dataset_infos?|dataset_dict|state|run|card)\.json$/i;
-
-/** A folder that holds model and data alike: what is the model's is no data, unless there is nothing else. */
-function withoutModelFiles(files: readonly DataFile[]): readonly DataFile[] {
-  const data = files.filter((file) => !ABOUT.test(file.path));
-  return data.length > 0 && data.some(({ path }) => extension(path) !== 'onnx') ? data : files;
+/** Data without the files that tell of it, or of a model beside it, unless there is nothing else. */
+function withoutAbout(files: readonly DataFile[]): readonly DataFile[] {
+  const data = files.filter((file) => !isAbout(file));
+  return data.some((file) => extension(file.path) !== 'onnx') ? data : files;
 }
 
 const commonName = (files: readonly DataFile[]): string => {
   const folder = files[0]!.path.split('/')[0]!;
   return files.every((f) => f.path.startsWith(`${folder}/`)) ? folder : files[0]!.path;
 };
-
-/** Where there is a validation split, the test split is not touched. */
-function withoutTests(files: readonly DataFile[], notes: string[]): readonly DataFile[] {
-  const tests = files.filter((file) => isTest(file.path));
-  if (tests.length === 0 || !files.some((file) => isValidation(file.path))) return files;
-  notes.push(
-    `Quality is measured on the validation split; ${tests.length === 1 ? `${tests[0]!.path} is` : `${tests.length} files of the test split are`} left out.`,
-  );
-  return files.filter((file) => !tests.includes(file));
-}
 
 interface Opening {
   readonly name: string;
@@ -158,7 +136,9 @@ async function openPictures(opening: Opening): Promise<Dataset> {
   const reading = readingOf(opening);
   if (tables.length > 0) {
     noteUnused(opening, [...tables, ...pictures]);
-    const { entries } = await readRows(opening, tables, reading, () => ({ needed: ['image', 'label'] }));
+    const { entries } = await readEntries(tables, entryOptions(options), reading, opening.found, () => ({
+      needed: ['image', 'label'],
+    }));
     return picturesByTable(name, entries, files, { steps, seed, decodeImage }, reading);
   }
   if (pictures.length === 0)
@@ -170,95 +150,47 @@ async function openPictures(opening: Opening): Promise<Dataset> {
   return picturesByFolder(name, pictures, { steps, seed, decodeImage }, reading);
 }
 
-type Roles = { readonly needed: readonly Role[]; readonly optional?: readonly Role[] };
+const entryOptions = (options: OpenOptions): EntryOptions => ({
+  ...tableOptions(options),
+  ...(options.mapping ? { mapping: options.mapping } : {}),
+  isTagged: options.task === 'token-class',
+});
 
-/** All rows of the tables, their values by role. */
-async function readRows(
+/** What was told of how tables are written. */
+const tableOptions = ({ header, delimiter, quotes, decimal }: TableOptions): TableOptions => ({
+  ...(header === undefined ? {} : { header }),
+  ...(delimiter === undefined ? {} : { delimiter }),
+  ...(quotes === undefined ? {} : { quotes }),
+  ...(decimal === undefined ? {} : { decimal }),
+});
+
+/** Entries of files in which classes or numbers go with texts. */
+async function labelledEntries(
   opening: Opening,
-  files: readonly DataFile[],
+  task: keyof typeof NEEDS,
   reading: rows.Reading,
-  rolesOf: (columns: readonly string[]) => Roles,
-): Promise<{ readonly entries: rows.Entry[]; readonly total: number }> {
-  const { found, options } = opening;
-  const isWords = (file: DataFile) =>
-    CONLL.includes(extension(file.path)) ||
-    (options.task === 'token-class' && extension(file.path) === 'txt');
-  const words = files
-    .filter(isWords)
-    .map((file) => readConll(readText(file.bytes, file.path, found.notes), file.path, reading));
-  const others = files.filter((file) => !isWords(file));
-  const texts = others.filter((file) => TEXTS.includes(extension(file.path)));
-  const tables = [
-    ...words,
-    ...(await readTables(
-      others.filter((file) => !texts.includes(file)),
-      reading,
-      options,
-    )),
-    ...(texts.length > 0 ? [await readLabelledTexts(texts, reading)] : []),
-  ];
-  const entries = tables.flatMap((table) => entriesOf(table, opening, rolesOf(table.columns)));
-  const total = tables.reduce((sum, table) => sum + table.total, 0);
-  if (entries.length === 0) reading.drops.settle(total);
-  noteSplits(entries, found.notes);
-  return { entries, total };
-}
-
-/** Rows that a guess by content looks at. */
-const LOOKED_AT = 500;
-
-function entriesOf(table: Table, { found, options }: Opening, roles: Roles): rows.Entry[] {
-  // A file all of whose rows are bad has no columns to ask about.
-  if (table.rows.length === 0) return [];
-  const { hasHeader = true, columns } = table;
-  const known = found.mapping;
-  const isAlike = known !== undefined && Object.values(known).every((column) => columns.includes(column));
-  const content = { rows: table.rows.slice(0, LOOKED_AT).map(({ values }) => values), hasHeader };
-  const mapping = isAlike ? known : mapColumns(table.file, columns, options.mapping ?? {}, roles, content);
-  if (!known) {
-    found.columns = columns;
-    found.mapping = mapping;
-    found.hasHeader = hasHeader;
-    found.firstCells = firstCells(table);
-    found.notes.push(
-      hasHeader
-        ? `Columns: ${describeMapping(mapping)}.`
-        : `${table.file} has no header row: ${describeMapping(mapping)}.`,
-    );
+): Promise<{ readonly entries: readonly rows.Entry[]; readonly total: number }> {
+  const { name, files, options, found } = opening;
+  const own = ofKinds(files, task === 'token-class' ? [...TABLES, ...CONLL, 'txt'] : TABLES);
+  const folders =
+    own.length === 0 && task === 'text-class'
+      ? classFolders(files, (folder) => splitNamed(folder) === undefined)
+      : null;
+  if (folders) {
+    const labelled = folders.files.map(({ file }) => file);
+    noteUnused(opening, labelled);
+    const above = ({ path }: DataFile) => [...path.split('/').slice(0, -2), ''].join('/');
+    const splits = assignSplits(labelled, above, found.notes);
+    return { entries: entriesOfFolders(folders, splits, reading), total: splits.files.length };
   }
-  const named = mapping.label ?? mapping.tags;
-  const names = named === undefined ? undefined : table.classNames[named];
-  const byFile = splitOfPath(table.file);
-  return table.rows.map(({ row, values, split, file = table.file }) => ({
-    origin: { file, row },
-    split: split ?? (file === table.file ? byFile : splitOfPath(file)),
-    values: Object.fromEntries(Object.entries(mapping).map(([role, c]) => [role, values[c]])),
-    ...(names ? { names } : {}),
-  }));
-}
-
-/** What a column begins with, for people who must tell columns apart. */
-const firstCells = ({ columns, rows: [first] }: Table): Record<string, string> =>
-  Object.fromEntries(
-    columns.map((column) => {
-      const value = first?.values[column];
-      const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '');
-      return [column, text.slice(0, 40)];
-    }),
-  );
-
-/** Which files are held out, by their names. */
-function noteSplits(entries: readonly rows.Entry[], notes: string[]): void {
-  const files = (of: (split: rows.Entry['split']) => boolean) => [
-    ...new Set(entries.filter(({ split }) => of(split)).map(({ origin }) => origin.file)),
-  ];
-  const held = files((split) => split === 'held');
-  const rest = files((split) => split !== 'held');
-  // Splits inside one file are not the names'.
-  if (held.length === 0 || rest.length === 0 || held.some((file) => rest.includes(file))) return;
-  const shown = (names: readonly string[]) =>
-    `${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`;
-  notes.push(`Held out by name: ${shown(held)}; learnt from: ${shown(rest)}.`);
+  const tables = own.length === 0 ? files.filter((file) => isLabelled(file, options)) : own;
+  if (tables.length === 0)
+    fail(
+      'bad-data',
+      `${name} holds no .csv or .jsonl (found: ${kindsSeen(files)}), nor text with a label in each line, or in folders of classes; ${NEEDS[task]}.`,
+    );
+  noteUnused(opening, tables);
+  return readEntries(tables, entryOptions(options), reading, found, () => ROLES[task]);
 }
 
 async function openTexts(opening: Opening): Promise<Dataset> {
@@ -278,14 +210,7 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   const classOptions = { ...rowOptions, ...(options.labels ? { labels: options.labels } : {}) };
   const settle = (total: number) => notes.push(...drops.settle(total));
   if (task === 'text-class' || task === 'text-value' || task === 'token-class') {
-    const kinds = task === 'token-class' ? [...TABLES, ...CONLL, 'txt'] : TABLES;
-    const own = ofKinds(files, kinds);
-    const texts = ofKinds(files, TEXTS);
-    const tables = own.length === 0 && task === 'text-class' && isLabelledTexts(texts) ? texts : own;
-    if (tables.length === 0)
-      fail('bad-data', `${name} holds no .csv or .jsonl (found: ${kindsSeen(files)}); ${NEEDS[task]}.`);
-    noteUnused(opening, tables);
-    const { entries, total } = await readRows(opening, tables, reading, () => ROLES[task]);
+    const { entries, total } = await labelledEntries(opening, task, reading);
     if (task === 'text-class') {
       const labelled = rows.classRows(entries, reading);
       settle(total);
@@ -306,9 +231,10 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   const share = options.heldShare === undefined ? {} : { heldShare: options.heldShare };
   if (texts.length > 0) {
     noteUnused(opening, texts);
-    const read = texts.map((file) => ({
+    const splits = assignSplits(texts, ({ path }) => path, notes);
+    const read = splits.files.map((file) => ({
       text: readText(file.bytes, file.path, notes),
-      split: splitOfPath(file.path),
+      split: splits.of(file.path),
     }));
     const of = (isHeld: boolean) => read.filter((r) => (r.split === 'held') === isHeld).map((r) => r.text);
     if (of(false).length > 0 && of(true).length > 0)
@@ -324,11 +250,11 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   noteUnused(opening, tables);
   const mapping = options.mapping ?? {};
   const asChats = (columns: readonly string[]) => task === 'text' && rows.holdsChats(columns, mapping);
-  const { entries, total } = await readRows(opening, tables, reading, (columns) =>
+  const { entries, total } = await readEntries(tables, entryOptions(options), reading, found, (columns) =>
     asChats(columns) ? rows.chatRoles(columns, mapping) : { needed: ['text'] },
   );
   if (asChats(found.columns ?? [])) {
-    const chats = rows.chatRows(entries, reading);
+    const chats = rows.chatRows(rows.withoutUnanswerable(entries, notes), reading);
     const chat = options.chat ?? chatFormat({});
     return instructionDataset(name, chats, tokenizer, chat, { ...rowOptions, drops, total }, notes);
   }

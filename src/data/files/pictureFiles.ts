@@ -6,7 +6,7 @@ import type { ImageDataset } from '../types.ts';
 import type { DataFile } from './bytes.ts';
 import type { DecodedImage, ImageDecoder } from './png.ts';
 import { type Entry, labelsOf, type Reading } from './rowsOf.ts';
-import { splitNamed, splitOfPath } from './splits.ts';
+import { assignSplits, splitNamed, splitOfFolders } from './splits.ts';
 
 export const PICTURES = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp'];
 
@@ -63,7 +63,10 @@ export async function picturesByFolder(
 ): Promise<ImageDataset> {
   const paths = files.map((file) => file.path.split('/').slice(0, -1));
   const depths = classDepths(paths);
-  const entries: Entry[] = files.map((file, i) => {
+  const above = new Map(files.map((file, i) => [file, paths[i]!.slice(0, Math.max(0, depths[i]! - 1))]));
+  const splits = assignSplits(files, (file) => [...above.get(file)!, ''].join('/'), reading.notes);
+  const used = new Set(splits.files);
+  const entries = files.flatMap((file, i): Entry[] => {
     const folders = paths[i]!;
     const label = folders[depths[i]! - 1];
     if (label === undefined)
@@ -71,9 +74,10 @@ export async function picturesByFolder(
         'bad-data',
         `${file.path} has no label: it lies in no folder; put each class into a folder of its name, or add a table with the columns file_name and label.`,
       );
-    const above = folders.slice(0, depths[i]! - 1);
-    const split = above.length > 0 ? splitOfPath([...above, 'picture'].join('/')) : undefined;
-    return { origin: { file: file.path }, split, values: { label, image: file.bytes } };
+    if (!used.has(file)) return [];
+    return [
+      { origin: { file: file.path }, split: splits.of(file.path), values: { label, image: file.bytes } },
+    ];
   });
   if (depths.some((depth, i) => depth < paths[i]!.length))
     reading.notes.push(
@@ -96,7 +100,8 @@ export async function picturesByTable(
     const held = imageBytes(image);
     if (held) return { ...entry, values: { ...entry.values, image: held } };
     const path = pathIn(image);
-    return { ...entry, values: { ...entry.values, image: find(path, entry.origin.file) ?? path } };
+    const split = entry.split ?? splitOfFolders(path.split('/').slice(0, -1));
+    return { ...entry, split, values: { ...entry.values, image: find(path, entry.origin.file) ?? path } };
   });
   return dataset(name, found, options, reading);
 }

@@ -2,11 +2,11 @@
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
 import { listOfMessages, type Message, readMessages } from '../messages.ts';
-import type { Drops, Origin } from '../notes.ts';
+import { type Drops, type Origin, originList } from '../notes.ts';
 import type { Source } from '../rows.ts';
 import type { ClassRow, TextRow, ValueRow } from '../text-classes.ts';
 import type { TaggedRow } from '../token-classes.ts';
-import { literalOf, numberOf, numberStyleOf } from './cells.ts';
+import { isBrokenList, isSquad, listOf, numberOf, squadAnswer } from './cells.ts';
 import { type ColumnMapping, hasColumns, type Role } from './columns.ts';
 
 /** A row with its origin; `values` by role. */
@@ -87,31 +87,19 @@ export function labelsOf(
   );
 }
 
-export function valueRows(entries: readonly Entry[], { drops, notes }: Reading): ValueRow[] {
-  const style = numberStyleOf(entries.map((entry) => entry.values.value));
-  if (style === 'comma') notes.push('The numbers are read with decimal commas: 3,5 is three and a half.');
+export function valueRows(entries: readonly Entry[], { drops }: Reading): ValueRow[] {
   const made = keep(entries, drops, (entry): ValueRow | string => {
     const text = readText(entry);
     if (typeof text === 'string') return text;
-    const value = numberOf(entry.values.value, style);
+    const value = numberOf(entry.values.value);
     return value === null ? 'has no number to be predicted' : { ...text, value };
   });
   return made.map((m) => m.made);
 }
 
-/** A list: as it stands, as a program wrote it into a cell, or as words between spaces. */
-function listOf(value: unknown): unknown[] | null {
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return Array.from(value as Int32Array);
-  if (Array.isArray(value)) return value as unknown[];
-  if (typeof value !== 'string' || value.trim() === '') return null;
-  const read = literalOf(value);
-  if (Array.isArray(read)) return read as unknown[];
-  return /^\s*\[/.test(value) && /\]\s*$/.test(value) ? null : value.trim().split(/\s+/);
-}
-
 /** Why a cell gives no list. */
 const noList = (value: unknown, what: string): string =>
-  typeof value === 'string' && value.trim() !== ''
+  isBrokenList(value)
     ? `has a list of ${what} that cannot be read (write it as JSON: ["a", "b"])`
     : `has no ${what}`;
 
@@ -120,7 +108,7 @@ export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedR
     entries,
     reading.drops,
     ({ values }) => {
-      const words = listOf(values.tokens)?.map(String);
+      const words = listOf(values.tokens)?.map((word) => (word === null ? '' : String(word)));
       const tags = listOf(values.tags);
       if (!words || words.length === 0) return noList(values.tokens, 'words');
       if (!tags) return noList(values.tags, 'tags');
@@ -205,18 +193,27 @@ const onlyRead = (messages: readonly Message[], isLearnt: (k: number) => boolean
   messages.map((m, k) => (m.role === 'assistant' && !isLearnt(k) ? { ...m, isLearnt: false } : m));
 
 /**
- * Some datasets keep several right answers, of which the first is learnt: as a list, or as SQuAD does, {text: […], answer_start: […]}; in
- * a table also as the text that Python made of it. undefined where there is none.
+ * Some datasets keep several right answers, of which the first is learnt: as a list, or as SQuAD does, {text: […], answer_start: […]}; in a table
+ * also as the text that Python made of it. Any other text is the answer as it stands, were it JSON.
  */
 function firstAnswer(value: unknown): unknown {
   if (isMessageList(value)) return value;
-  const read = typeof value === 'string' ? literalOf(value) : value;
-  if (Array.isArray(read)) return isMessageList(read) ? value : firstAnswer((read as unknown[])[0]);
-  if (typeof read === 'object' && read !== null && 'text' in read) {
-    const { text } = read as { readonly text: unknown };
-    return Array.isArray(text) ? (text as unknown[])[0] : text;
-  }
-  return value;
+  if (isSquad(value)) return squadAnswer(value);
+  const read = Array.isArray(value) ? (value as unknown[]) : null;
+  return read === null ? value : firstAnswer(read[0]);
+}
+
+/** Rows of questions that have no answer in the text they are asked of, as SQuAD 2 has them: they are no fault, and not learnt. */
+export function withoutUnanswerable(entries: readonly Entry[], notes: string[]): readonly Entry[] {
+  const isEmpty = (value: unknown) =>
+    (Array.isArray(value) && value.length === 0) || (isSquad(value) && squadAnswer(value) === null);
+  const empty = entries.filter(({ values }) => 'answer' in values && isEmpty(values.answer));
+  if (empty.length === 0 || empty.length === entries.length) return entries;
+  notes.push(
+    `${empty.length} of ${entries.length} questions have no answer and are left out: ${originList(empty.map(({ origin }) => origin))}.`,
+  );
+  const left = new Set(empty);
+  return entries.filter((entry) => !left.has(entry));
 }
 
 /** A prompt and an answer, each a text or a list of messages; what stands in the prompt is not learnt. */
@@ -224,7 +221,6 @@ function pairOf(values: Entry['values']): Message[] | string {
   const asked = promptOf(values);
   if (typeof asked === 'string') return asked;
   const first = firstAnswer(values.answer);
-  if (first === undefined) return 'has no answer';
   if (!isMessageList(first)) {
     const text = textOf(first);
     if (text === null) return 'has no answer';

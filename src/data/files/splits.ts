@@ -1,57 +1,110 @@
 /**
- * Names that say which split a file, a folder or a part of a file is, as the Hugging Face Hub reads them: the word anywhere between
- * separators or digits (`my_train_file.csv`, `data/validation1.csv`, `train-00000-of-00002.parquet`), not inside another word
- * (`latest.csv`, `trainer.csv`).
+ * Which files are learnt from and which are held, by their names and folders: `train-00000-of-00002.parquet`, `my_test-file.csv`, `data/dev/rows.csv`.
+ * Every file is given a split or none is; what is left out is said.
  */
+import { type NamedSplit, splitInName, splitInPath } from '../../lib/splitNames.ts';
 import type { SplitName } from '../types.ts';
+import type { DataFile } from './bytes.ts';
 
-type Named = 'train' | 'validation' | 'test';
+const asHeld = (split: NamedSplit): SplitName => (split === 'train' ? 'train' : 'held');
 
-const WORDS: Readonly<Record<string, Named>> = {
-  train: 'train',
-  training: 'train',
-  validation: 'validation',
-  valid: 'validation',
-  val: 'validation',
-  dev: 'validation',
-  eval: 'test',
-  evaluation: 'test',
-  test: 'test',
-  testing: 'test',
-  held: 'validation',
-};
-
-const splitOf = (named: Named): SplitName => (named === 'train' ? 'train' : 'held');
-
-/** The words of a name, between anything that is no letter: `valTest2` is one word, `my-test_2` has `test`. */
-const wordsOf = (name: string): string[] => name.toLowerCase().split(/[^\p{L}]+/u);
-
-/** What a file or folder name says: where it has several such words the last one counts (`train_test.csv` is a test of `train`). */
-function namedIn(name: string): Named | undefined {
-  return wordsOf(name)
-    .map((word) => (Object.hasOwn(WORDS, word) ? WORDS[word] : undefined))
-    .findLast((named) => named !== undefined);
-}
-
-/** What a path says: its file's name (or a text such as `held` alone) first, then its folders from the innermost outwards. */
-function namedInPath(path: string): Named | undefined {
-  const parts = path.split('/');
-  const file = parts.at(-1)!.replace(/(\.\w{1,8})+$/, '');
-  return [file, ...parts.slice(0, -1).reverse()].map(namedIn).find((named) => named !== undefined);
-}
-
-/** The split of a name that is nothing else. */
+/** The split of a name. */
 export function splitNamed(name: string): SplitName | undefined {
-  const word = name.trim().toLowerCase();
-  return Object.hasOwn(WORDS, word) ? splitOf(WORDS[word]!) : undefined;
+  const split = splitInName(name);
+  return split === null ? undefined : asHeld(split);
 }
 
-/** The split that a path says by its file's name or one of its folders. */
-export function splitOfPath(path: string): SplitName | undefined {
-  const named = namedInPath(path);
-  return named === undefined ? undefined : splitOf(named);
+/** The split that one of the folders says, the nearest first. */
+export function splitOfFolders(folders: readonly string[]): SplitName | undefined {
+  const split = splitInPath(folders.join('/'));
+  return split === null ? undefined : asHeld(split);
 }
 
-/** Whether the path says `test`: left out where there is a validation split too. */
-export const isTest = (path: string): boolean => namedInPath(path) === 'test';
-export const isValidation = (path: string): boolean => namedInPath(path) === 'validation';
+const pathsShown = (files: readonly DataFile[]): string =>
+  files.length <= 3 ? files.map(({ path }) => path).join(', ') : `${files.length} files`;
+
+export interface Assigned {
+  /** Those that are used. */
+  readonly files: readonly DataFile[];
+  /** By path; undefined where no split is stated. */
+  readonly of: (path: string) => SplitName | undefined;
+}
+
+/**
+ * The splits of some files of one kind.
+ * @param sayingPath the part of a file's path that may say it: all of it, or where a file is one example the folders above its class
+ * @param notes hears what is left out, and what is taken as what
+ */
+export function assignSplits(
+  files: readonly DataFile[],
+  sayingPath: (file: DataFile) => string,
+  notes: string[],
+): Assigned {
+  const paths = files.map((file) => sayingPath(file));
+  const shared = sharedFolders(paths);
+  const stated = new Map<string, NamedSplit | null>(
+    files.map(({ path }, i) => [path, splitInPath(paths[i]!.split('/').slice(shared).join('/'))]),
+  );
+  const saying = (split: NamedSplit | null) => files.filter(({ path }) => stated.get(path) === split);
+  const [train, validation, test, none] = [
+    saying('train'),
+    saying('validation'),
+    saying('test'),
+    saying(null),
+  ];
+  const dropped = new Set<DataFile>();
+  const drop = (which: readonly DataFile[], why: string): void => {
+    if (which.length === 0) return;
+    for (const file of which) dropped.add(file);
+    notes.push(why);
+  };
+  if (validation.length > 0)
+    drop(
+      test,
+      `Quality is measured on the validation split; ${test.length === 1 ? `${test[0]!.path} is` : `${test.length} files of the test split are`} left out.`,
+    );
+  const hasHeld = validation.length + test.length > 0;
+  if (hasHeld && train.length > 0)
+    drop(
+      none,
+      `${pathsShown(none)} ${none.length === 1 ? 'names' : 'name'} no split while other files do: left out.`,
+    );
+  else if (hasHeld && none.length > 0)
+    notes.push(
+      `${pathsShown(none)} ${none.length === 1 ? 'names' : 'name'} no split and ${none.length === 1 ? 'is' : 'are'} learnt from; ${pathsShown([...validation, ...test].filter((file) => !dropped.has(file)))} held out.`,
+    );
+  const isStated = hasHeld && train.length + none.length > 0;
+  return {
+    files: files.filter((file) => !dropped.has(file)),
+    of: (path) => {
+      if (!isStated) return undefined;
+      return asHeld(stated.get(path) ?? 'train');
+    },
+  };
+}
+
+/** How many folders all paths begin with: what holds everything tells nothing apart. */
+function sharedFolders(paths: readonly string[]): number {
+  const folders = paths.map((path) => path.split('/').slice(0, -1));
+  const [first = []] = folders;
+  let count = 0;
+  while (count < first.length && folders.every((f) => f[count] === first[count])) count++;
+  return count;
+}
+
+/** Names of columns that say each row's split. */
+const COLUMN = /^(split|set|subset|partition|dataset_split|data_split)$/i;
+
+/** A column that says of every row whether it is for training or testing; null where there is none. */
+export function splitColumn(
+  columns: readonly string[],
+  rows: readonly { readonly values: Readonly<Record<string, unknown>> }[],
+): { readonly column: string; readonly of: (value: unknown) => NamedSplit | null } | null {
+  const of = (value: unknown) => (typeof value === 'string' ? splitInName(value) : null);
+  for (const column of columns) {
+    if (!COLUMN.test(column.trim())) continue;
+    const found = new Set(rows.map(({ values }) => of(values[column])));
+    if (found.has('train') && found.size > 1 && !found.has(null)) return { column, of };
+  }
+  return null;
+}

@@ -1,10 +1,9 @@
-/** Tables from .csv, .tsv, .jsonl, .json and .parquet: columns and numbered rows, with the row number in every complaint. */
+/** Tables: columns and numbered rows, from .csv, .tsv and their like, .jsonl, .json and .parquet, with the row number in every complaint. */
 import { fail } from '../../lib/errors.ts';
 import type { Drops } from '../notes.ts';
 import type { SplitName } from '../types.ts';
-import { type DataFile, extension } from './bytes.ts';
-import { type Delimited, readDelimited, tableOf } from './delimited.ts';
-import type { DialectChoice } from './dialect.ts';
+import { baseName, type DataFile, extension } from './bytes.ts';
+import type { DecimalMark } from './cells.ts';
 import { readText } from './encoding.ts';
 import { readJson, readJsonl } from './json.ts';
 import { readParquet } from './parquet.ts';
@@ -21,13 +20,17 @@ export interface Row {
 export interface Table {
   readonly file: string;
   readonly columns: readonly string[];
+  /** A column that only counts the rows. */
+  readonly index?: string;
   readonly rows: readonly Row[];
   /** Rows of the file, bad ones included. */
   readonly total: number;
   /** Class names by column, where the file keeps them beside numbers (Hugging Face's Parquet). */
   readonly classNames: Readonly<Record<string, readonly string[]>>;
-  /** False where the columns have no names of their own but `column 1`, `column 2` …. */
+  /** Of delimited text: whether its first row was read as a header. False where columns are called `column 1`, `column 2` …. */
   readonly hasHeader?: boolean;
+  /** Of delimited text: what a comma in a number is where the numbers do not tell. */
+  readonly decimal?: DecimalMark;
 }
 
 /** What reading hears of besides rows. */
@@ -36,46 +39,26 @@ export interface Findings {
   readonly notes: string[];
 }
 
-export const TABLES = ['csv', 'tsv', 'tab', 'jsonl', 'ndjson', 'json', 'parquet'];
+/** Endings of delimited text. */
+export const DELIMITED = ['csv', 'tsv', 'tab', 'psv', 'data'];
+export const TABLES = [...DELIMITED, 'jsonl', 'ndjson', 'json', 'parquet'];
 
-const DELIMITED = ['csv', 'tsv', 'tab'];
+/** Files that tell of a model, a dataset or a program, and are no data. */
+const ABOUT =
+  /^((tokenizer|preprocessor|processor|generation|adapter|sentence_bert|quantize)_config|config(_sentence_transformers)?|tokenizer|special_tokens_map|added_tokens|vocab|chat_template|dataset_infos?|dataset_dict|state|trainer_state|package|package-lock|tsconfig|croissant|run|card|modules)\.json$|^(readme|licen[cs]e|changelog|notice|citation|requirements|merges|vocab)(\.(md|txt|rst|html))?$/i;
 
-/** Reads files of one set. @throws PapilioError 'bad-data' where one is no table at all */
-export async function readTables(
-  files: readonly DataFile[],
-  findings: Findings,
-  choice: DialectChoice = {},
-): Promise<Table[]> {
-  const delimited = new Map<DataFile, Delimited>();
-  for (const file of files) {
-    if (!DELIMITED.includes(extension(file.path))) continue;
-    const text = readText(file.bytes, file.path, findings.notes);
-    delimited.set(file, readDelimited(text, file.path, choice, findings.notes));
-  }
-  const hasHeader = choice.header ?? agreedHeader([...delimited.values()]);
-  const tables: Table[] = [];
-  for (const file of files) {
-    const read = delimited.get(file);
-    const table = read ? tableOf(read, file.path, hasHeader, findings) : await readOther(file, findings);
-    if (table.total === 0) fail('bad-data', `${file.path} has a header but no rows.`);
-    tables.push(table);
-  }
-  return tables;
-}
+export const isAbout = ({ path }: DataFile): boolean => ABOUT.test(baseName(path));
 
-/** Files of one set are alike: the same first row in all names the columns, different ones are data where any looks so. */
-function agreedHeader(read: readonly Delimited[]): boolean {
-  const evidence = read.map((one) => one.evidence);
-  if (read.length < 2) return (evidence[0] ?? 0) >= 0;
-  const firsts = new Set(read.map(({ records }) => JSON.stringify(records[0]?.cells)));
-  if (firsts.size === 1) return evidence.reduce((a, b) => a + b, 0) >= -3;
-  return firsts.size < read.length || Math.min(...evidence) >= 0;
-}
-
-async function readOther(file: DataFile, findings: Findings): Promise<Table> {
-  if (extension(file.path) === 'parquet') return readParquet(file);
+/** Reads one file that is no delimited text. @throws PapilioError 'bad-data' where it is no table at all */
+export async function readTable(file: DataFile, findings: Findings): Promise<Table> {
+  const kind = extension(file.path);
+  if (kind === 'parquet') return filled(await readParquet(file));
   const text = readText(file.bytes, file.path, findings.notes);
-  return extension(file.path) === 'json'
-    ? readJson(text, file.path, findings)
-    : readJsonl(text, file.path, findings);
+  return filled((kind === 'json' ? readJson : readJsonl)(text, file.path, findings));
+}
+
+/** @throws PapilioError 'bad-data' for a table without rows */
+export function filled(table: Table): Table {
+  if (table.total === 0) fail('bad-data', `${table.file} has a header but no rows.`);
+  return table;
 }

@@ -1,0 +1,165 @@
+/** Which column is what, by what the columns hold: the long texts, the few values that come again, numbers, lists of equal lengths. */
+import { isNothing, listOf, numberOf } from './cells.ts';
+import type { Role } from './columns.ts';
+
+/** Rows that are looked at, from all over the table. */
+const LOOKED = 2000;
+/** Fewer rows say nothing. */
+const FEWEST = 4;
+const PICTURE = /\.(png|jpe?g|webp|gif|bmp)$|^data:image\//i;
+
+type Rows = readonly { readonly values: Readonly<Record<string, unknown>> }[];
+
+interface Profile {
+  readonly column: string;
+  /** Where it stands, from 0. */
+  readonly at: number;
+  readonly values: readonly unknown[];
+  /** Values that hold something. */
+  readonly given: readonly unknown[];
+  readonly distinct: number;
+  readonly length: number;
+  readonly words: number;
+  readonly isNumeric: boolean;
+  readonly isWhole: boolean;
+  /** Whether it only counts the rows. */
+  readonly isIndex: boolean;
+}
+
+/** Whether numbers go up by one from row to row, as pandas' index does. */
+export function countsRows(values: readonly unknown[]): boolean {
+  const numbers = values.map((v) => numberOf(v));
+  const [first] = numbers;
+  return (
+    numbers.length >= 2 &&
+    (first === 0 || first === 1) &&
+    numbers.every((n, i) => n !== null && n === first + i)
+  );
+}
+
+const average = (numbers: readonly number[]): number =>
+  numbers.reduce((a, b) => a + b, 0) / Math.max(1, numbers.length);
+
+function profileOf(column: string, at: number, rows: Rows, looked: Rows): Profile {
+  const values = looked.map((row) => row.values[column]);
+  const given = values.filter((value) => !isNothing(value));
+  const texts = given.map((value) => (typeof value === 'object' ? JSON.stringify(value) : String(value)));
+  const numbers = given.map((value) => numberOf(value) ?? numberOf(value, 'comma'));
+  const isNumeric = given.length > 0 && numbers.filter((n) => n === null).length <= given.length * 0.05;
+  return {
+    column,
+    at,
+    values,
+    given,
+    distinct: new Set(texts).size,
+    length: average(texts.map((text) => text.length)),
+    words: average(texts.map((text) => text.trim().split(/\s+/).length)),
+    isNumeric,
+    isWhole: isNumeric && numbers.every((n) => n === null || Number.isInteger(n)),
+    isIndex: isNumeric && countsRows(rows.slice(0, LOOKED).map((row) => row.values[column])),
+  };
+}
+
+function profiles(columns: readonly string[], rows: Rows): Profile[] {
+  const stride = Math.max(1, Math.ceil(rows.length / LOOKED));
+  const looked = stride === 1 ? rows : rows.filter((_, i) => i % stride === 0);
+  return columns
+    .map((column, at) => profileOf(column, at, rows, looked))
+    .filter(({ given }) => given.length > looked.length / 2);
+}
+
+const best = (list: readonly Profile[], score: (p: Profile) => number): Profile | undefined =>
+  list.reduce<Profile | undefined>(
+    (top, p) => (top === undefined || score(p) > score(top) ? p : top),
+    undefined,
+  );
+
+const isScalar = (p: Profile): boolean => p.given.every((v) => typeof v !== 'object');
+
+/** A few short values, each of which comes again. */
+const isLabel = (p: Profile): boolean =>
+  isScalar(p) &&
+  p.distinct >= 2 &&
+  p.distinct <= p.given.length / 2 &&
+  p.length <= 60 &&
+  (!p.isNumeric || p.isWhole) &&
+  !p.isIndex;
+
+function guessLabel(list: readonly Profile[]): Profile | undefined {
+  const last = Math.max(...list.map(({ at }) => at));
+  const isEnd = ({ at, isIndex }: Profile) => at === 0 || at === last || isIndex;
+  return best(list.filter(isLabel), (p) => -Math.log2(p.distinct) + (isEnd(p) ? 1 : 0));
+}
+
+function guessText(list: readonly Profile[]): Profile | undefined {
+  const texts = list.filter((p) => isScalar(p) && !p.isNumeric && p.given.some((v) => typeof v === 'string'));
+  const running = texts.filter((p) => p.words >= 2);
+  return running.length > 0 ? best(running, (p) => p.length) : texts.length === 1 ? texts[0] : undefined;
+}
+
+/** Numbers that are neither an index nor numbers of persons or things: the last column of them. */
+function guessValue(list: readonly Profile[]): Profile | undefined {
+  const numbers = list.filter((p) => p.isNumeric && !p.isIndex && p.distinct >= 2);
+  const fractions = numbers.filter((p) => !p.isWhole);
+  return (fractions.length > 0 ? fractions : numbers.filter((p) => p.distinct < p.given.length)).at(-1);
+}
+
+const guessImage = (list: readonly Profile[]): Profile | undefined =>
+  list.find(({ given }) =>
+    given.every(
+      (value) => value instanceof Uint8Array || (typeof value === 'string' && PICTURE.test(value.trim())),
+    ),
+  );
+
+/** Two columns of lists of equal lengths; the one with fewer different entries holds the tags. */
+function guessTagged(list: readonly Profile[]): [Profile, Profile] | undefined {
+  const lists = list
+    .map((p) => ({ p, lists: p.values.map(listOf) }))
+    .filter(({ lists: l }) => l.filter((entry) => entry !== null && entry.length > 1).length > l.length / 2)
+    .map((entry) => ({ ...entry, distinct: new Set(entry.lists.flat().map(String)).size }))
+    .toSorted((a, b) => a.distinct - b.distinct);
+  for (const tags of lists) {
+    const words = lists.findLast(
+      (other) =>
+        other !== tags &&
+        other.distinct > tags.distinct &&
+        other.lists.filter((l, i) => l?.length === tags.lists[i]?.length).length >= other.lists.length * 0.9,
+    );
+    if (words) return [words.p, tags.p];
+  }
+  return undefined;
+}
+
+/** Columns for the roles that are missing, as far as what they hold tells. */
+export function guessByContent(
+  columns: readonly string[],
+  rows: Rows,
+  taken: ReadonlySet<string>,
+  missing: readonly Role[],
+): [Role, string][] {
+  if (rows.length < FEWEST) return [];
+  let left = profiles(columns, rows).filter(({ column }) => !taken.has(column));
+  const found: [Role, string][] = [];
+  const take = (role: Role, profile: Profile | undefined): void => {
+    if (!missing.includes(role) || profile === undefined) return;
+    found.push([role, profile.column]);
+    left = left.filter((p) => p !== profile);
+  };
+  if (missing.includes('tokens') && missing.includes('tags')) {
+    const tagged = guessTagged(left);
+    take('tokens', tagged?.[0]);
+    take('tags', tagged?.[1]);
+  }
+  take('image', guessImage(left));
+  if (missing.includes('label')) take('label', guessLabel(left));
+  if (missing.includes('value')) take('value', guessValue(left));
+  take('text', guessText(left));
+  return found;
+}
+
+/** A column of numbers that are no classes. */
+export function numbersIn(columns: readonly string[], rows: Rows): string | undefined {
+  if (rows.length === 0) return undefined;
+  return profiles(columns, rows).find((p) => p.isNumeric && !p.isIndex && (!p.isWhole || p.distinct > 2))
+    ?.column;
+}

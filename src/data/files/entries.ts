@@ -1,0 +1,279 @@
+/**
+ * Files of rows → entries with their values by role: tables of every kind, words with tags, labelled lines. Columns are chosen once for all files that
+ * have the same ones; what is guessed, and which files are not used, is said.
+ */
+import { PapilioError } from '../../lib/errors.ts';
+import type { SplitName } from '../types.ts';
+import { type DataFile, extension } from './bytes.ts';
+import { decimalMark, isNothing, numberOf, structured } from './cells.ts';
+import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns, type Role } from './columns.ts';
+import { CONLL, isConllText, readConll } from './conll.ts';
+import { type Draft, draftOf, hasHeader, tableOf } from './delimited.ts';
+import type { TableOptions } from './dialect.ts';
+import { readText } from './encoding.ts';
+import { readLabelledLines, tableInText } from './labelledText.ts';
+import { sentencesOf } from './longFormat.ts';
+import type { Entry, Reading } from './rowsOf.ts';
+import { type Assigned, assignSplits, splitColumn } from './splits.ts';
+import { DELIMITED, filled, readTable, type Table } from './table.ts';
+
+/** What is known of the columns after reading. */
+export interface FoundInTables {
+  readonly notes: string[];
+  /** The columns of the table, and which is read as what. */
+  columns?: readonly string[];
+  mapping?: FoundColumns;
+  /** Of delimited text: whether the first row names the columns. */
+  hasHeader?: boolean;
+  /** What each column begins with. */
+  firstCells?: Readonly<Record<string, string>>;
+}
+
+export interface EntryOptions extends TableOptions {
+  readonly mapping?: ColumnMapping;
+  /** Whether rows are words with tags. */
+  readonly isTagged?: boolean;
+  /** Class names by column that lie beside the tables. */
+  readonly classNames?: Readonly<Record<string, readonly string[]>>;
+}
+
+export type Roles = { readonly needed: readonly Role[]; readonly optional?: readonly Role[] };
+
+/** All rows of some files, their values by role. @throws PapilioError 'bad-data' */
+export async function readEntries(
+  files: readonly DataFile[],
+  options: EntryOptions,
+  reading: Reading,
+  found: FoundInTables,
+  rolesOf: (columns: readonly string[]) => Roles,
+): Promise<{ readonly entries: Entry[]; readonly total: number }> {
+  const splits = assignSplits(files, ({ path }) => path, found.notes);
+  const read = await readTables(splits.files, options, reading);
+  const { tables, mappings } = mapTables(read, options, reading, found, rolesOf, splits);
+  const entries = tables.flatMap((table) => entriesOf(table, mappings.get(table)!, options, reading, splits));
+  const total = tables.reduce((sum, table) => sum + table.total, 0);
+  if (entries.length === 0) reading.drops.settle(total);
+  noteSplits(entries, found.notes);
+  return { entries, total };
+}
+
+const TEXTS = ['txt', 'text', 'md', ''];
+
+async function readTables(
+  files: readonly DataFile[],
+  options: EntryOptions,
+  reading: Reading,
+): Promise<Table[]> {
+  const drafts = new Map<DataFile, Draft>();
+  const ready = new Map<DataFile, Table>();
+  for (const file of files) {
+    const kind = extension(file.path);
+    const isText = TEXTS.includes(kind);
+    if (!isText && !DELIMITED.includes(kind) && !CONLL.includes(kind)) continue;
+    const text = readText(file.bytes, file.path, reading.notes);
+    if (CONLL.includes(kind) || (options.isTagged && (isText || isConllText(text))))
+      ready.set(file, readConll(text, file.path, reading));
+    else if (isText) {
+      const lines = readLabelledLines(text, file.path, reading);
+      const draft = lines
+        ? null
+        : (tableInText(text, file.path, options) ?? draftOf(text, file.path, 'tsv', options));
+      if (lines) ready.set(file, lines);
+      else drafts.set(file, draft!);
+    } else drafts.set(file, draftOf(text, file.path, kind, options));
+  }
+  const all = [...drafts.values()];
+  const tables: Table[] = [];
+  for (const file of files) {
+    const draft = drafts.get(file);
+    const table = draft
+      ? filled(tableOf(draft, hasHeader(draft, all, options), reading, options))
+      : (ready.get(file) ?? (await readTable(file, reading)));
+    tables.push(options.isTagged && !options.mapping ? sentencesOf(table, reading.notes) : table);
+  }
+  return tables;
+}
+
+const sameColumns = (a: Table, b: Table): boolean =>
+  a.columns.length === b.columns.length && a.columns.every((column, i) => column === b.columns[i]);
+
+/** The columns of every table; a table of test rows without labels is left out. @throws PapilioError 'bad-data' */
+function mapTables(
+  read: readonly Table[],
+  options: EntryOptions,
+  reading: Reading,
+  found: FoundInTables,
+  rolesOf: (columns: readonly string[]) => Roles,
+  splits: Assigned,
+): { readonly tables: readonly Table[]; readonly mappings: ReadonlyMap<Table, FoundColumns> } {
+  const mappings = new Map<Table, FoundColumns>();
+  const isHeld = ({ file }: Table) => splits.of(file) === 'held';
+  // What is learnt from goes first: what is found in it is what is shown.
+  const ordered = [...read.filter((t) => !isHeld(t)), ...read.filter(isHeld)];
+  for (const table of ordered) {
+    // A file all of whose rows are bad has no columns to ask about.
+    if (mappings.has(table) || table.rows.length === 0) continue;
+    const alike = ordered.filter((t) => t.rows.length > 0 && sameColumns(t, table));
+    const columns = table.columns.filter((column) => column !== table.index);
+    const rows = alike.flatMap((t) => t.rows);
+    try {
+      const { mapping, byContent } = mapColumns(
+        { file: table.file, columns: table.columns, guessable: columns, rows },
+        options.mapping ?? {},
+        rolesOf(table.columns),
+      );
+      for (const t of alike) mappings.set(t, mapping);
+      noteColumns(alike, mapping, byContent, found);
+    } catch (error) {
+      const isUnlabelled = error instanceof PapilioError && error.kind === 'bad-data' && mappings.size > 0;
+      if (!isUnlabelled || !alike.every(isHeld)) throw withColumns(error, table);
+      reading.notes.push(
+        `${alike.map(({ file }) => file).join(', ')}: left out, since ${error.message.split(';')[0]}.`,
+      );
+    }
+  }
+  return { tables: ordered.filter((t) => mappings.has(t) || t.rows.length === 0), mappings };
+}
+
+/** An error on columns, with what is needed to choose others. */
+function withColumns(error: unknown, table: Table): unknown {
+  if (!(error instanceof PapilioError)) return error;
+  const { hasHeader: header, columns } = table;
+  return new PapilioError(error.kind, error.message, {
+    ...error.details,
+    columns,
+    firstCells: firstCells(table),
+    ...(header === undefined ? {} : { hasHeader: header }),
+  });
+}
+
+function noteColumns(
+  alike: readonly Table[],
+  mapping: FoundColumns,
+  byContent: readonly Role[],
+  found: FoundInTables,
+): void {
+  const isFirst = found.mapping === undefined;
+  const files = alike.map(({ file }) => file);
+  const [table] = alike as [Table];
+  if (isFirst) {
+    found.columns = table.columns;
+    found.mapping = mapping;
+    found.firstCells = firstCells(table);
+    if (table.hasHeader !== undefined) found.hasHeader = table.hasHeader;
+  }
+  const which = files.length <= 3 ? files.join(', ') : `${files.length} files`;
+  if (table.hasHeader === false)
+    found.notes.push(
+      `No header row in ${which}: ${describeMapping(mapping)}. Columns can be told by their numbers.`,
+    );
+  else if (isFirst)
+    found.notes.push(
+      `Columns: ${describeMapping(mapping)}${byContent.length === 0 ? '' : ` (${byContent.join(', ')} by what the columns hold)`}.`,
+    );
+  else if (describeMapping(mapping) !== describeMapping(found.mapping!))
+    found.notes.push(`Columns of ${which}: ${describeMapping(mapping)}.`);
+}
+
+/** What a column begins with, for people who must tell columns apart. */
+const firstCells = ({ columns, rows: [first] }: Table): Record<string, string> =>
+  Object.fromEntries(
+    columns.map((column) => {
+      const value = first?.values[column];
+      const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '');
+      return [column, text.slice(0, 40)];
+    }),
+  );
+
+/** Roles whose cells may hold a list or an object as text. */
+const STRUCTURED: readonly Role[] = ['messages', 'tools', 'tokens', 'tags'];
+
+/** How the cells of a role are read in this table. */
+function cellReader(
+  role: Role,
+  column: string,
+  table: Table,
+  options: EntryOptions,
+  notes: string[],
+): (value: unknown) => unknown {
+  const isDelimited = table.hasHeader !== undefined;
+  const values = table.rows.map((row) => row.values[column]);
+  if (role === 'value') {
+    const mark = options.decimal ?? decimalMark(values, table.decimal ?? 'point');
+    if (mark === 'comma')
+      notes.push(`${table.file}: the comma in its numbers is a decimal one, 3,5 is three and a half.`);
+    return (value) =>
+      typeof value === 'string' && !isNothing(value) ? (numberOf(value, mark) ?? value) : value;
+  }
+  if (STRUCTURED.includes(role)) return structured;
+  // Several right answers as Python's list: only where the column is called so, since an answer may well be a list.
+  const lists = role === 'answer' && isDelimited && /s$/i.test(column) ? values.map(structured) : [];
+  if (lists.length > 0 && lists.every(Array.isArray)) return structured;
+  return isDelimited ? (value) => (isNothing(value) ? null : value) : (value) => value;
+}
+
+function entriesOf(
+  table: Table,
+  mapping: FoundColumns | undefined,
+  options: EntryOptions,
+  reading: Reading,
+  splits: Assigned,
+): Entry[] {
+  if (!mapping) return [];
+  const readers = Object.entries(mapping).map(
+    ([role, column]) =>
+      [role, column, cellReader(role as Role, column, table, options, reading.notes)] as const,
+  );
+  const column = mapping.label ?? mapping.tags;
+  const names = column === undefined ? undefined : (table.classNames[column] ?? options.classNames?.[column]);
+  const splitOf = rowSplits(table, mapping, reading.notes) ?? (() => splits.of(table.file));
+  return table.rows.flatMap((row): Entry[] => {
+    const split = row.split ?? splitOf(row.values);
+    if (split === null) return [];
+    return [
+      {
+        origin: { file: table.file, row: row.row },
+        split,
+        values: Object.fromEntries(readers.map(([role, c, read]) => [role, read(row.values[c])])),
+        ...(names ? { names } : {}),
+      },
+    ];
+  });
+}
+
+/** Splits that a column of the table states row by row; null for rows that are left out. */
+function rowSplits(
+  table: Table,
+  mapping: FoundColumns,
+  notes: string[],
+): ((values: Readonly<Record<string, unknown>>) => SplitName | null) | null {
+  const used = Object.values(mapping);
+  const said = splitColumn(
+    table.columns.filter((column) => !used.includes(column)),
+    table.rows,
+  );
+  if (!said) return null;
+  const all = table.rows.map(({ values }) => said.of(values[said.column]));
+  const tests = all.includes('validation') ? all.filter((split) => split === 'test').length : 0;
+  notes.push(
+    `${table.file}: the column "${said.column}" says which rows are held out${tests === 0 ? '' : `; the ${tests} of the test split are left out, the validation split is measured on`}.`,
+  );
+  return (values) => {
+    const split = said.of(values[said.column]);
+    return split === 'test' && tests > 0 ? null : split === 'train' ? 'train' : 'held';
+  };
+}
+
+/** Which files are held out, by their names. */
+function noteSplits(entries: readonly Entry[], notes: string[]): void {
+  const files = (of: (split: Entry['split']) => boolean) => [
+    ...new Set(entries.filter(({ split }) => of(split)).map(({ origin }) => origin.file)),
+  ];
+  const held = files((split) => split === 'held');
+  const rest = files((split) => split !== 'held');
+  // Splits inside one file are not the names'.
+  if (held.length === 0 || rest.length === 0 || held.some((file) => rest.includes(file))) return;
+  const shown = (names: readonly string[]) =>
+    `${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`;
+  notes.push(`Held out by name: ${shown(held)}; learnt from: ${shown(rest)}.`);
+}

@@ -1,0 +1,155 @@
+/**
+ * Labelled texts that are no tables by name: lines of fastText (`__label__sport text`) and TREC (`LOC:city text`), tables under the name .txt, and
+ * folders that name the class of the texts in them.
+ */
+import { PapilioError } from '../../lib/errors.ts';
+import { baseName, type DataFile, extension } from './bytes.ts';
+import { type Draft, draftOf } from './delimited.ts';
+import type { TableOptions } from './dialect.ts';
+import { readText } from './encoding.ts';
+import type { Entry } from './rowsOf.ts';
+import type { Assigned } from './splits.ts';
+import type { Findings, Row, Table } from './table.ts';
+
+const FASTTEXT = /^((?:__label__\S+[\s,]+)+)(.*)$/s;
+const TREC = /^([A-Z]{2,12}):(\w+) +(\S.*)$/s;
+
+const numbered = (text: string): { readonly row: number; readonly line: string }[] =>
+  text
+    .replace(/^\ufeff/, '')
+    .split(/\r\n|\n|\r/)
+    .map((line, i) => ({ row: i + 1, line: line.trim() }))
+    .filter(({ line }) => line !== '');
+
+/** How lines begin with their label; null where they do not. */
+function labelForm(lines: readonly { readonly line: string }[]): 'fasttext' | 'trec' | null {
+  const share = (pattern: RegExp) => lines.filter(({ line }) => pattern.test(line)).length / lines.length;
+  if (share(/^__label__\S/) >= 0.9) return 'fasttext';
+  return share(TREC) >= 0.9 ? 'trec' : null;
+}
+
+/** Lines that begin with their label; null where they do not. */
+export function readLabelledLines(text: string, path: string, { drops, notes }: Findings): Table | null {
+  const lines = numbered(text);
+  const form = labelForm(lines);
+  if (form === null) return null;
+  const isFasttext = form === 'fasttext';
+  const rows = lines.flatMap(({ row, line }): Row[] => {
+    const values = isFasttext ? fromFasttext(line) : fromTrec(line);
+    if (typeof values !== 'string') return [{ row, values }];
+    drops.add({ file: path, row }, { what: values, advice: 'each line is a label and its text' });
+    return [];
+  });
+  notes.push(
+    isFasttext
+      ? `${path} has fastText's lines: what follows __label__ is the label.`
+      : `${path} has lines as TREC writes them: the label is what stands before the colon, with what follows it in the column "fine_label".`,
+  );
+  const columns = isFasttext ? ['label', 'text'] : ['label', 'fine_label', 'text'];
+  return { file: path, columns, rows, total: lines.length, classNames: {} };
+}
+
+function fromFasttext(line: string): Record<string, string> | string {
+  const [, labels, text] = FASTTEXT.exec(line) ?? [];
+  if (labels === undefined || text === undefined || text.trim() === '') return 'has no label or no text';
+  const names = labels.split(/[\s,]+/).filter((word) => word !== '');
+  if (names.length > 1) return 'has several labels';
+  return { label: names[0]!.replace('__label__', ''), text: text.trim() };
+}
+
+function fromTrec(line: string): Record<string, string> | string {
+  const [, label, fine, text] = TREC.exec(line) ?? [];
+  return label === undefined ? 'has no label' : { label, fine_label: `${label}:${fine}`, text: text! };
+}
+
+/** A table under the name of a text: null where the lines are not divided alike. */
+export function tableInText(text: string, path: string, told: TableOptions): Draft | null {
+  const draft = draftOf(text, path, 'tsv', told);
+  const { delimiter, body, width } = draft.dialect;
+  if (delimiter === null || body.length === 0) return null;
+  // Running text has commas too, but not as many in every line.
+  const share = body.filter((row) => row.length === width).length / body.length;
+  return share >= (delimiter === ',' ? 0.97 : 0.9) || told.delimiter !== undefined ? draft : null;
+}
+
+/** Whether a text that is no table by its name has a label in each line. */
+export function isLabelled(file: DataFile, told: TableOptions): boolean {
+  if (!/^(txt|text|)$/.test(extension(file.path)) || file.bytes.length === 0) return false;
+  try {
+    const text = readText(file.bytes, file.path);
+    return labelForm(numbered(text)) !== null || tableInText(text, file.path, told) !== null;
+  } catch (error) {
+    if (error instanceof PapilioError) return false;
+    throw error;
+  }
+}
+
+/** Endings of texts; messages of newsgroups and mails are named by numbers alone. */
+const isText = (file: DataFile): boolean => /^(txt|text|md|\d*)$/.test(extension(file.path));
+
+export interface ClassFolders {
+  readonly files: readonly { readonly file: DataFile; readonly label: string }[];
+  readonly others: readonly DataFile[];
+}
+
+/**
+ * Texts in folders that name their class, `pos/0_9.txt`; null where there are no two such folders.
+ * @param isClass whether a folder's name can be a class, and is no split's
+ */
+export function classFolders(
+  files: readonly DataFile[],
+  isClass: (folder: string) => boolean,
+): ClassFolders | null {
+  const labelOf = (file: DataFile): string | undefined => {
+    const folder = file.path.split('/').at(-2);
+    return folder !== undefined && isText(file) && isClass(folder) ? folder : undefined;
+  };
+  const labels = new Map<string, number>();
+  for (const file of files) {
+    const label = labelOf(file);
+    if (label !== undefined && baseName(file.path) !== label) labels.set(label, (labels.get(label) ?? 0) + 1);
+  }
+  // A folder with one file is a place to keep it.
+  const classes = new Set([...labels].filter(([, count]) => count > 1).map(([label]) => label));
+  if (classes.size < 2) return null;
+  const labelled = files.flatMap((file) => {
+    const label = labelOf(file);
+    return label !== undefined && classes.has(label) ? [{ file, label }] : [];
+  });
+  const used = new Set(labelled.map(({ file }) => file));
+  return { files: labelled, others: files.filter((file) => !used.has(file)) };
+}
+
+/** Texts of class folders as entries; those that cannot be read are left out and said. */
+export function entriesOfFolders(
+  { files }: ClassFolders,
+  splits: Assigned,
+  { drops, notes }: Findings,
+): Entry[] {
+  const own: string[] = [];
+  const labels = new Map(files.map(({ file, label }) => [file, label]));
+  const entries = splits.files.flatMap((file): Entry[] => {
+    try {
+      const text = readText(file.bytes, file.path, own);
+      return [
+        {
+          origin: { file: file.path },
+          split: splits.of(file.path),
+          values: { text, label: labels.get(file) },
+        },
+      ];
+    } catch (error) {
+      if (!(error instanceof PapilioError)) throw error;
+      drops.add(
+        { file: file.path },
+        { what: error.message.replace(`${file.path} `, '').replace(/\.$/, ''), advice: 'mend or delete it' },
+      );
+      return [];
+    }
+  });
+  // One line each would hide everything else.
+  notes.push(...own.slice(0, 3));
+  if (own.length > 3) notes.push(`${own.length - 3} more files are not UTF-8 and were read as those.`);
+  notes.push(`Each file is a text, the folder that it lies in its class.`);
+  return entries;
+}
