@@ -2,7 +2,7 @@
  * Conversations as datasets have them → messages: OpenAI's and TRL's `{role, content}`, ShareGPT's `{from, value}`, content in parts, tool calls
  * and their results. What cannot be read is a sentence's end, never left out.
  */
-import { literalOf } from './files/cells.ts';
+import { structured } from './files/cells.ts';
 
 export interface TextPart {
   readonly type: 'text';
@@ -66,7 +66,7 @@ function parsed(text: string): unknown {
 
 /** A list, also as the text that a program made of it; null for anything else. */
 export function listOfMessages(value: unknown): readonly unknown[] | null {
-  const list = typeof value === 'string' ? literalOf(value) : value;
+  const list = structured(value);
   return Array.isArray(list) && list.length > 0 ? (list as unknown[]) : null;
 }
 

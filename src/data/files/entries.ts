@@ -185,9 +185,6 @@ const firstCells = ({ columns, rows: [first] }: Table): Record<string, string> =
     }),
   );
 
-/** Roles whose cells may hold a list or an object as text. */
-const STRUCTURED: readonly Role[] = ['messages', 'tools', 'tokens', 'tags'];
-
 /** How the cells of a role are read in this table. */
 function cellReader(
   role: Role,
@@ -205,7 +202,6 @@ function cellReader(
     return (value) =>
       typeof value === 'string' && !isNothing(value) ? (numberOf(value, mark) ?? value) : value;
   }
-  if (STRUCTURED.includes(role)) return structured;
   // Several right answers as Python's list: only where the column is called so, since an answer may well be a list.
   const lists = role === 'answer' && isDelimited && /s$/i.test(column) ? values.map(structured) : [];
   if (lists.length > 0 && lists.every(Array.isArray)) return structured;
