@@ -99,7 +99,7 @@ export function fitAdapter(
 /** Module and whole name of every tensor. */
 const tensorNames = ({ tensors }: LoadedAdapter): [module: string, name: string][] =>
   [...tensors].flatMap(([module, own]) =>
-    [...own.keys()].map((name): [string, string] => [module, `${module}.${name}`]),
+    [...own.keys()].map((name): [string, string] => [module, `${PREFIX}${module}.${name}`]),
   );
 
 /** What comes between PEFT's names and those of a file, and what to do about it. */
