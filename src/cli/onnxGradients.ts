@@ -29,11 +29,15 @@ function transposed(data: Float64Array, [rows, columns]: readonly [number, numbe
 }
 
 /** Parameters the file does not know but whose contents equal one it does: PyTorch ties them, the exporter wrote them twice. */
-function tiedTo(owner: Value, gradients: ReadonlyMap<Value, Float64Array>, grads: FileGradients): Value[] {
+function tiedTo(
+  owner: Value,
+  gradients: ReadonlyMap<Value, Float64Array>,
+  known: ReadonlySet<string>,
+): Value[] {
   const contents = owner.source?.();
   if (!contents) return [];
   return [...gradients.keys()].filter((v) => {
-    if (v.name in grads || v.role !== 'parameter' || v.shape.join() !== owner.shape.join()) return false;
+    if (known.has(v.name) || v.role !== 'parameter' || v.shape.join() !== owner.shape.join()) return false;
     const other = v.source!();
     return contents.every((x, i) => x === other[i]);
   });
@@ -54,17 +58,24 @@ export function matchGradients(
       m.kind === 'conv1d' && m.parameters.weight ? [m.parameters.weight.value] : [],
     ),
   );
+  const origins = model.modules.flatMap((m) => Object.values(m.parameters));
+  const engineName = (name: string): string => origins.find((o) => o.torch === name)?.value ?? name;
+  const given = new Set(Object.keys(grads).map(engineName));
   return Object.entries(grads).flatMap(([name, expected]) => {
+    const known = origins.find((o) => o.torch === name);
+    const value = engineName(name);
     const owner =
-      [...gradients.keys()].find((v) => storedParameter(v)?.name === name) ??
+      [...gradients.keys()].find((v) => storedParameter(v)?.name === value) ??
       [...gradients.keys()].find((v) => v.role === 'constant' && v.shape.join() === expected.shape.join());
     if (!owner) return [{ name, error: Number.POSITIVE_INFINITY }];
     const data = Float64Array.from(gradients.get(owner)!);
-    for (const twin of tiedTo(owner, gradients, grads)) {
+    for (const twin of tiedTo(owner, gradients, given)) {
       const other = gradients.get(twin)!;
       for (let i = 0; i < data.length; i++) data[i]! += other[i]!;
     }
-    const ordered = conv1d.has(name) ? transposed(data, owner.shape as [number, number]) : data;
+    // A matrix under its own name lies in the file as PyTorch keeps it.
+    const turned = conv1d.has(name) || (known?.transposed === true && known.tensor.name === name);
+    const ordered = turned ? transposed(data, owner.shape as [number, number]) : data;
     const scale = Math.max(floor, magnitude(ordered));
     const firstError = Math.max(...expected.first.map((x, i) => Math.abs(x - ordered[i]!))) / scale;
     const l2 = Math.sqrt(ordered.reduce((s, x) => s + x * x, 0));

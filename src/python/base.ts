@@ -85,7 +85,7 @@ export function baseOf(model: LoadedModel, named: unknown, sidecars: readonly Pr
   const tensors = new Map<string, AdapterTensor>();
   for (const module of model.modules)
     for (const [name, origin] of Object.entries(module.parameters))
-      tensors.set(`${module.name}.${name}`, torchTensor(module, origin));
+      tensors.set(origin.torch ?? `${module.name}.${name}`, torchTensor(module, origin));
   const others = sidecars
     .filter(({ name }) => name !== 'config.json')
     .map(({ name, bytes }) => {

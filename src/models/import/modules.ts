@@ -7,10 +7,17 @@ import { sizeOf } from '../../graph/shape.ts';
 import { readersOf, type TensorReading } from '../../onnx/readers.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue, Weight, WeightPart } from './folded.ts';
-import { missingPrefix, placeOf } from './names.ts';
+import { missingPrefix, parameterName, placeOf } from './names.ts';
 import type { QuantSource } from './quant.ts';
 import { tiesOf } from './ties.ts';
-import { type ModuleKind, type ModuleUse, moduleUses, sameStored, type WeightUse } from './uses.ts';
+import {
+  calledName,
+  type ModuleKind,
+  type ModuleUse,
+  moduleUses,
+  sameStored,
+  type WeightUse,
+} from './uses.ts';
 
 /** Where a parameter lies in the file. */
 export interface ParamOrigin {
@@ -24,6 +31,8 @@ export interface ParamOrigin {
   readonly shape: readonly number[];
   /** Name of the engine's parameter. */
   readonly value: string;
+  /** PyTorch's name of it, where that is not the module's and the parameter's: `attn.in_proj_weight`, `cls.predictions.bias`. */
+  readonly torch?: string;
   /** As the file stores it. */
   readonly tensor: OnnxTensor;
   /** Set where the file stores codes. */
@@ -143,7 +152,14 @@ function draftModules(uses: readonly ModuleUse[]): Map<string, Draft> {
       if (known) known.uses.push(use);
       else {
         draft.parameters.set(label, {
-          ...{ module: name, kind, name: `${name}.${label}`, shape, weight: w.weight },
+          // A parameter at the top of the model has no module's name before its own.
+          ...{
+            module: name,
+            kind,
+            name: name === label ? label : `${name}.${label}`,
+            shape,
+            weight: w.weight,
+          },
           ...{ transposed: isTransposed(node, w.input), uses: [use], readings: [] },
         });
       }
@@ -222,22 +238,42 @@ export function tabulate(graph: FoldedGraph, file: OnnxGraph, options: TableOpti
       ?.find((p) => sameStored(p.weight, weight) && places.some((place) => p.readings.includes(place)));
   };
   return {
-    modules: [...drafts.values()].map(moduleInfo),
+    modules: [...drafts.values()].map((draft) => moduleInfo(draft, byTensor)),
     ties: tiesOf([...byTensor.values()].flat(), config),
     parameter: (weight) => find(weight) ?? null,
     module: (node) => (node.inputs[1]?.weight ? find(node.inputs[1].weight)?.module : undefined),
   };
 }
 
-function moduleInfo({ parameters, ...draft }: Draft): ModuleInfo {
-  const origin = ({ weight, readings, transposed, shape, name }: Parameter): ParamOrigin => ({
+/** PyTorch's name of a parameter, where it is another than that of its place in the modules. */
+function torchName(
+  p: Parameter,
+  label: string,
+  byTensor: ReadonlyMap<string, readonly Parameter[]>,
+): string | null {
+  const own = parameterName(calledName(p.weight));
+  const attention = /^(.+)\.in_proj$/.exec(p.module)?.[1];
+  if (attention !== undefined && own !== `${p.module}.${label}`) return `${attention}.in_proj_${label}`;
+  // The name of a tensor that is several parameters says little of any one of them.
+  return own !== null && own !== p.name && byTensor.get(p.weight.name)?.length === 1 ? own : null;
+}
+
+function moduleInfo(
+  { parameters, ...draft }: Draft,
+  byTensor: ReadonlyMap<string, readonly Parameter[]>,
+): ModuleInfo {
+  const origin = (label: string, p: Parameter): ParamOrigin => {
+    const torch = torchName(p, label, byTensor);
+    return { ...placed(p), ...(torch === null ? {} : { torch }) };
+  };
+  const placed = ({ weight, readings, transposed, shape, name }: Parameter): ParamOrigin => ({
     ...{ initializer: weight.name, readings, transposed, shape, value: name, tensor: weight.tensor },
     ...(weight.quant ? { quant: weight.quant } : {}),
     ...(weight.part ? { part: weight.part } : {}),
   });
   return {
     ...draft,
-    parameters: Object.fromEntries([...parameters].map(([label, p]) => [label, origin(p)])),
+    parameters: Object.fromEntries([...parameters].map(([label, p]) => [label, origin(label, p)])),
   };
 }
 

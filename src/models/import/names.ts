@@ -19,7 +19,10 @@ function fromPath(node: OnnxNode): string | null {
   if (!node.name.startsWith('/')) return null;
   const parts = node.name.slice(1).split('/');
   if (parts.length < 2) return null;
-  return unshortened(parts.slice(0, -1).join('.'));
+  const scopes = parts.slice(0, -1);
+  // Children of an nn.Sequential repeat its name: `mlp/mlp.0/MatMul`.
+  const own = scopes.filter((scope, i) => !scopes[i + 1]?.startsWith(`${scope}.`));
+  return unshortened(own.join('.'));
 }
 
 /** The genai builder shortens PyTorch's names in a few places. */
@@ -34,6 +37,28 @@ function unshortened(module: string): string {
 
 /** The name that a tensor had before onnxruntime's quantiser put codes in its place. */
 export const unquantised = (tensor: string): string => tensor.replace(/_quantized$/, '');
+
+/** `….in_proj_weight` and `….in_proj_bias`: the packed projection of nn.MultiheadAttention, whose parameters are the attention's own. */
+const IN_PROJECTION = /^(.+)\.in_proj_(weight|bias)$/;
+
+/** The attention whose packed projection a tensor belongs to, by its name. */
+export const attentionOf = (tensor: string): string | null =>
+  IN_PROJECTION.exec(unquantised(tensor))?.[1] ?? null;
+
+/** Whether a name without a dot is a parameter's own, at the top of the model, and none that an exporter makes up. */
+const isTopLevel = (tensor: string): boolean =>
+  /^[A-Za-z][A-Za-z_]*(_?\d+)?$/.test(tensor) &&
+  !/^(val|ints|scalar|node|const|constant|fold|t|p|e|x|w|b)?_?\d*$/i.test(tensor) &&
+  !/^(Const|Reshape|Shape|Expand|Slice|Gather|MatMul|Add|Mul|Concat|Unsqueeze|Constant|Cast)_?\d*$/.test(
+    tensor,
+  );
+
+/** PyTorch's name of the parameter that the file keeps under this name, or null for names that exporters make up. */
+export function parameterName(tensor: string): string | null {
+  const name = unquantised(tensor);
+  if (ownerOf(name)) return /\.(MatMul|Gemm|Conv)\./.test(name) ? null : name;
+  return isTopLevel(name) ? name : null;
+}
 
 /** The module of a tensor named as PyTorch names parameters, or null for names that exporters make up. */
 export function ownerOf(tensor: string): { module: string; parameter: string } | null {
@@ -87,7 +112,10 @@ export function toldModule(
 }
 
 /** A name for a module of which the file tells nothing. */
-export const madeUpModule = (weight: Weight): string => `layer.${weight.name.replace(/\W+/g, '_')}`;
+export const madeUpModule = (weight: Weight): string =>
+  isTopLevel(unquantised(weight.name))
+    ? unquantised(weight.name)
+    : `layer.${weight.name.replace(/\W+/g, '_')}`;
 
 /** What transformers calls the head that scores words, by model_type. */
 const HEADS: Readonly<Record<string, string>> = {

@@ -5,7 +5,15 @@
 import { sizeOf } from '../../graph/shape.ts';
 import type { OnnxNode } from '../../onnx/types.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue, Weight } from './folded.ts';
-import { headName, madeUpModule, ownerOf, placeOf } from './names.ts';
+import {
+  attentionOf,
+  headName,
+  madeUpModule,
+  ownerOf,
+  parameterName,
+  placeOf,
+  unquantised,
+} from './names.ts';
 
 export type ModuleKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'layernorm' | 'other';
 
@@ -56,7 +64,7 @@ function roles(node: FoldedNode): {
 }
 
 /** The name by which the file's nodes know a weight: an Identity of an exporter gives one back that was stored once for several. */
-const calledName = (weight: Weight): string => weight.called ?? weight.name;
+export const calledName = (weight: Weight): string => weight.called ?? weight.name;
 
 function usesOf(graph: FoldedGraph): ModuleUse[] {
   return graph.nodes.flatMap((node): ModuleUse[] => {
@@ -100,6 +108,12 @@ interface Naming {
 
 const isLayer = ({ node }: ModuleUse): boolean => node.op === 'Linear';
 
+/** A parameter that no module owns, such as `cls` or `pos` at the top of a model. */
+const isBare = ({ node, kind, weights }: ModuleUse): boolean => {
+  const name = calledName(weights[0]!.weight);
+  return kind === 'other' && node.op !== 'Linear' && ownerOf(name) === null && parameterName(name) !== null;
+};
+
 function nameOf(use: ModuleUse, naming: Naming): string {
   const { node, weights } = use;
   const { prefix, readers } = naming;
@@ -109,12 +123,32 @@ function nameOf(use: ModuleUse, naming: Naming): string {
   const ofAlone = alone.length > 0 && ownerOf(calledName(alone[0]!.weight)) ? owners[0] : undefined;
   if (isLayer(use)) {
     if (typeof node.attrs.module === 'string') return node.attrs.module;
+    const attention = packedAttention(use, place, naming);
+    if (attention !== null) return `${attention}.in_proj`;
+    // nn.MultiheadAttention computes with its child's parameters: the child is the layer.
+    if (place !== null && ofAlone?.startsWith(`${place}.`)) return ofAlone;
     if (place ?? ofAlone) return (place ?? ofAlone)!;
     return isTable(use, naming) ? headName(naming.config) : (owners[0] ?? madeUpModule(weights[0]!.weight));
   }
   // A table, a norm or a bare parameter is best known by the name the file gives it, if that is its own.
   const own = ofAlone ?? ownName(use, owners, place, naming);
+  if (isBare(use)) return unquantised(calledName(weights[0]!.weight));
   return own ?? place ?? owners[0] ?? madeUpModule(weights[0]!.weight);
+}
+
+/** The nn.MultiheadAttention whose query, key and value one product computes: its parameters' names tell, or its other projection's. */
+function packedAttention({ weights }: ModuleUse, place: string | null, { uses }: Naming): string | null {
+  for (const { weight } of weights) {
+    const told = attentionOf(calledName(weight));
+    if (told !== null) return told;
+  }
+  const [{ weight, value }] = weights as [WeightUse];
+  const [a, b] = value.shape;
+  if (place === null || parameterName(calledName(weight)) !== null || (a !== 3 * b! && b !== 3 * a!))
+    return null;
+  const sibling = `${place}.out_proj.`;
+  const has = uses.some((u) => u.weights.some((w) => calledName(w.weight).startsWith(sibling)));
+  return has ? place : null;
 }
 
 /** Whether the matrix of an unnamed layer is the table of an embedding, so that the tensor is named after that. */
