@@ -7,6 +7,7 @@ import { METHODS, methodById } from '../../src/adapters/registry.ts';
 import { startConfig } from '../../src/adapters/start.ts';
 import { applyAdamw } from '../../src/cli/pretrain/adamw.ts';
 import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
+import { difference, inputTensor } from '../../src/gpu/checkData.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
 import { interpret } from '../../src/graph/interpret.ts';
@@ -23,6 +24,7 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { adamwOp } from '../../src/ops/adamw.ts';
 import { addN } from '../../src/ops/addN.ts';
+import { ops } from '../../src/ops/index.ts';
 import { type ScalarName, scalarFunctions } from '../../src/ops/scalar.ts';
 import { unary } from '../../src/ops/unary.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
@@ -94,6 +96,23 @@ async function compare(
 const draw = (count: number, value: (i: number) => number) =>
   Array.from({ length: count }, (_, i) => value(i));
 
+/** Ops that stand for one or a few of ONNX's. */
+const PLAIN = [
+  ...['attention', 'cast', 'where', 'softmax', 'logSoftmax', 'softmaxGrad', 'takeAlong', 'takeAlongGrad'],
+  ...[
+    'addN',
+    'concat',
+    'expand',
+    'transpose',
+    'slice',
+    'unslice',
+    'gather',
+    'scatterAddRows',
+    'reduce',
+    'sumTo',
+  ],
+];
+
 describe('training graphs as ONNX', { timeout: 60_000 }, () => {
   const picture = {
     ...glyphsVitDefaults,
@@ -150,6 +169,35 @@ describe('training graphs as ONNX', { timeout: 60_000 }, () => {
     const x = g.input('x', { dtype: 'f32', shape: [3] });
     const y = unary(g, x, { fn: 'isNaN' });
     expect(() => toOnnx(g.finish({ y }))).toThrow(/unary with the function isNaN/);
+  });
+
+  it.each(PLAIN)('say every case of the op %s', async (name) => {
+    const op = ops.find((o) => o.name === name)!;
+    for (const c of op.cases.filter(
+      ({ inputs, attrs }) => !/f16|u32/.test(JSON.stringify([inputs.map((t) => t.dtype), attrs])),
+    )) {
+      const g = createBuilder();
+      const feeds = new Map(c.inputs.map((t, i) => [`x${i}`, inputTensor(t, rng(31, i))]));
+      const made = g.emit(
+        op,
+        c.inputs.map((t, i) => g.input(`x${i}`, t)),
+        c.attrs,
+      );
+      const graph = g.finish(Object.fromEntries(made.map((v, i) => [`y${i}`, v])));
+      const { model, inputs } = toOnnx(graph);
+      const given = [...inputs].map(([at, v]): [string, FeedTensor] => {
+        const { data } = feeds.get(v.name)!;
+        return v.dtype === 'i32'
+          ? [at, { dtype: 'int32', dims: v.shape, data: Int32Array.from(data) }]
+          : [at, { dtype: 'float32', dims: v.shape, data: Float32Array.from(data) }];
+      });
+      const ort = await openSession(encodeModel(model), { providers: ['wasm'], optimise: false });
+      const got = await ort.run(Object.fromEntries(given));
+      await ort.release();
+      const expected = interpret(graph, feeds);
+      for (const [at, v] of Object.entries(graph.outputs))
+        expect(difference(got[at]!.data, expected.get(v).data).error, c.name).toBeLessThan(1e-5);
+    }
   });
 
   it('say every scalar function and its slope', async () => {

@@ -8,6 +8,8 @@ import type { RopeAttrs } from '../../ops/rope.ts';
 import { type Lowering, lowering, type OnnxEmitter } from './emitter.ts';
 
 const FLOAT = 1;
+/** The score of a key that is not there. */
+const ABSENT = -1e30;
 const INT64 = 7;
 
 /** Statistics of rows, [...], beside the rows they belong to, [..., 1]. */
@@ -115,21 +117,26 @@ const turned = (e: OnnxEmitter, x: string): string => e.transpose(x, [0, 1, 3, 2
 /** Queries, keys and values by head, and the attention weights [B, heads, Sq, Sk]. */
 function attentionParts(
   e: OnnxEmitter,
-  [q, k, v]: readonly string[],
+  names: readonly string[],
   node: Node<AttentionAttrs>,
-  mask: number,
+  maskAt: number,
 ) {
   const { attrs, inputs } = node;
-  if (inputs[mask])
-    fail('unsupported-onnx', `The op ${node.op.name} with a mask has no translation to ONNX.`);
+  const [q, k, v] = names;
+  const mask = names[maskAt];
   const [qShape, kShape] = inputs.map(({ shape }) => shape) as [number[], number[]];
   const [queries, keys] = [qShape[1]!, kShape[1]!];
   const Q = heads(e, q!, qShape, attrs.heads, attrs);
   const K = heads(e, k!, kShape, attrs.kvHeads, attrs);
   const V = heads(e, v!, kShape, attrs.kvHeads, attrs);
   const scaled = e.op('Mul', [e.op('MatMul', [Q, turned(e, K)]), e.scalar(attrs.scale)]);
-  const scores = attrs.causal ? e.op('Add', [scaled, causalMask(e, queries, keys)]) : scaled;
-  return { Q, K, V, scores, weights: e.op('Softmax', [scores], { axis: -1 }), qShape, kShape };
+  const padded = mask === undefined ? scaled : e.op('Add', [scaled, e.op('Max', [mask, e.scalar(ABSENT)])]);
+  const scores = attrs.causal ? e.op('Add', [padded, causalMask(e, queries, keys)]) : padded;
+  const shares = e.op('Softmax', [scores], { axis: -1 });
+  // A query that sees no key at all gets nothing, instead of the mean of what is hidden.
+  const there = e.op('Cast', [e.op('Greater', [scores, e.scalar(ABSENT / 2)])], { to: FLOAT });
+  const weights = mask === undefined && keys >= queries ? shares : e.op('Mul', [shares, there]);
+  return { Q, K, V, scores, weights, qShape, kShape };
 }
 
 /** 0 where query i sees key j, a large negative number elsewhere. */
@@ -138,14 +145,16 @@ function causalMask(e: OnnxEmitter, queries: number, keys: number): string {
   const range = (count: number, from: number) => Array.from({ length: count }, (_, i) => i + from);
   const i = e.ints(range(queries, keys - queries), [queries, 1]);
   const later = e.op('Greater', [e.ints(range(keys, 0), [1, keys]), i]);
-  return e.op('Where', [later, e.scalar(-1e30), e.scalar(0)]);
+  return e.op('Where', [later, e.scalar(ABSENT), e.scalar(0)]);
 }
 
 const attention: Readonly<Record<string, Lowering>> = {
   attention: lowering<AttentionAttrs>((e, inputs, node) => {
     const { V, scores, weights, qShape } = attentionParts(e, inputs, node, 3);
     const out = joined(e, e.op('MatMul', [weights, V]), qShape, node.attrs.heads, node.attrs);
-    return [out, e.op('ReduceLogSumExp', [scores, e.ints([3])], { keepdims: 0 })];
+    const lse = e.op('ReduceLogSumExp', [scores, e.ints([3])], { keepdims: 0 });
+    const any = e.op('Greater', [lse, e.scalar(ABSENT / 2)]);
+    return [out, e.op('Where', [any, lse, e.scalar(0)])];
   }),
   attentionGrad: lowering<AttentionAttrs>((e, inputs, node) => {
     const { attrs } = node;

@@ -7,6 +7,7 @@ import type { ExpandAttrs } from '../../ops/expand.ts';
 import type { ScatterAddRowsAttrs } from '../../ops/gather.ts';
 import type { SliceAttrs, UnsliceAttrs } from '../../ops/slice.ts';
 import type { TakeAttrs } from '../../ops/take.ts';
+import type { TakeAlongGradAttrs } from '../../ops/takeAlong.ts';
 import type { TransposeAttrs } from '../../ops/transpose.ts';
 import type { UnfoldAttrs } from '../../ops/unfold.ts';
 import type { PackAttrs, Part, SplitAttrs, ViewAttrs } from '../../ops/view.ts';
@@ -40,6 +41,11 @@ function packed(
   }
   upTo(size);
   return e.op('Concat', pieces, { axis: 0 });
+}
+
+/** Rows in blocks of as many as there are rows of indices, which repeat over the blocks. */
+function alongOf(x: readonly number[], [period, taken]: readonly number[]) {
+  return { blocks: sizeOf(x.slice(0, -1)) / period!, period: period!, taken: taken! };
 }
 
 export const moves: Readonly<Record<string, Lowering>> = {
@@ -92,6 +98,22 @@ export const moves: Readonly<Record<string, Lowering>> = {
       reduction: 'add',
     });
     return [e.reshape(sum, [rows, ...inputs[0]!.shape.slice(inputs[1]!.shape.length)])];
+  }),
+  takeAlong: (e, [x, index], { inputs, outputs }) => {
+    const { blocks, period, taken } = alongOf(inputs[0]!.shape, inputs[1]!.shape);
+    const rows = e.reshape(x!, [blocks, period, inputs[0]!.shape.at(-1)!]);
+    const ids = e.op('Expand', [index!, e.ints([blocks, period, taken])]);
+    return [e.reshape(e.op('GatherElements', [rows, ids], { axis: 2 }), outputs[0]!.shape)];
+  },
+  takeAlongGrad: lowering<TakeAlongGradAttrs>((e, [dy, index], { inputs, outputs, attrs: { length } }) => {
+    const { blocks, period, taken } = alongOf(inputs[0]!.shape, inputs[1]!.shape);
+    const ids = e.op('Expand', [index!, e.ints([blocks, period, taken])]);
+    const updates = e.reshape(dy!, [blocks, period, taken]);
+    const sum = e.op('ScatterElements', [e.zeros([blocks, period, length]), ids, updates], {
+      axis: 2,
+      reduction: 'add',
+    });
+    return [e.reshape(sum, outputs[0]!.shape)];
   }),
   unfold: lowering<UnfoldAttrs>((e, [x], { inputs, outputs, attrs: { kernel, stride, pads } }) => {
     if (stride.join() !== kernel.join() || pads.some((p) => p !== 0))

@@ -2,10 +2,12 @@
 import { sizeOf } from '../../graph/shape.ts';
 import { fail } from '../../lib/errors.ts';
 import type { BinaryAttrs } from '../../ops/binary.ts';
+import type { CastAttrs } from '../../ops/cast.ts';
 import type { LinearAttrs } from '../../ops/linear.ts';
 import type { MatmulAttrs } from '../../ops/matmul.ts';
 import type { ReduceAttrs } from '../../ops/reduce.ts';
 import type { ScaleAttrs } from '../../ops/scale.ts';
+import type { SoftmaxGradAttrs } from '../../ops/softmax.ts';
 import type { UnaryAttrs, UnaryGradAttrs } from '../../ops/unary.ts';
 import { type Lowering, lowering, type OnnxEmitter } from './emitter.ts';
 
@@ -122,6 +124,28 @@ const binaryOps: Readonly<Record<string, string>> = {
   max: 'Max',
 };
 
+/** Comparisons, whose answer is a whole number here. */
+const comparisons: Readonly<Record<string, string>> = {
+  equal: 'Equal',
+  less: 'Less',
+  lessEqual: 'LessOrEqual',
+  greater: 'Greater',
+  greaterEqual: 'GreaterOrEqual',
+  and: 'And',
+  or: 'Or',
+};
+
+const INT32 = 6;
+const BOOL = 9;
+const FLOAT = 1;
+
+const isTrue = (e: OnnxEmitter, x: string): string => e.op('Cast', [x], { to: BOOL });
+
+function compared(e: OnnxEmitter, fn: string, inputs: readonly string[]): string {
+  const given = fn === 'and' || fn === 'or' ? inputs.map((x) => isTrue(e, x)) : inputs;
+  return e.op('Cast', [e.op(comparisons[fn]!, given)], { to: INT32 });
+}
+
 const reduceOps: Readonly<Record<ReduceAttrs['fn'], string>> = {
   sum: 'ReduceSum',
   mean: 'ReduceMean',
@@ -144,9 +168,21 @@ export const pointwise: Readonly<Record<string, Lowering>> = {
   unaryGrad: lowering<UnaryGradAttrs>((e, [x, dy], { attrs }) => [
     e.op('Mul', [dy!, named(slopes, 'unaryGrad', attrs.fn)(e, x!)]),
   ]),
-  binary: lowering<BinaryAttrs>((e, inputs, { attrs }) => [
-    e.op(named(binaryOps, 'binary', attrs.fn), inputs),
+  binary: lowering<BinaryAttrs>((e, inputs, { attrs: { fn } }) => [
+    Object.hasOwn(comparisons, fn) ? compared(e, fn, inputs) : e.op(named(binaryOps, 'binary', fn), inputs),
   ]),
+  cast: lowering<CastAttrs>((e, [x], { attrs }) => [
+    e.op('Cast', [x!], { to: attrs.to === 'i32' ? INT32 : FLOAT }),
+  ]),
+  where: (e, [condition, a, b]) => [e.op('Where', [isTrue(e, condition!), a!, b!])],
+  softmax: (e, [x]) => [e.op('Softmax', [x!], { axis: -1 })],
+  softmaxGrad: lowering<SoftmaxGradAttrs>((e, [y, dy], { inputs, attrs: { log } }) => {
+    const axis = [inputs[0]!.shape.length - 1];
+    const sum = (x: string): string => e.op('ReduceSum', [x, e.ints(axis)], { keepdims: 1 });
+    if (log) return [e.op('Sub', [dy!, e.op('Mul', [e.op('Exp', [y!]), sum(dy!)])])];
+    return [e.op('Mul', [y!, e.op('Sub', [dy!, sum(e.op('Mul', [y!, dy!]))])])];
+  }),
+  logSoftmax: (e, [x]) => [e.op('LogSoftmax', [x!], { axis: -1 })],
   addN: (e, inputs) => [inputs.reduce((sum, x) => e.op('Add', [sum, x]))],
   scale: lowering<ScaleAttrs>((e, [x], { attrs }) => [e.op('Mul', [x!, e.scalar(attrs.by)])]),
   scaleBy: (e, [x, s]) => [e.op('Mul', [x!, e.reshape(s!, [])])],
