@@ -23,7 +23,7 @@ const options = {
     about:
       'of families: fine-tunes the trained models on other data with boft, oft, fourierft and lora at their defaults, three seeds each; the held-out loss has to fall by 5 %',
   },
-  steps: { type: 'number', default: 100, about: 'of families --train: updates of each run' },
+  steps: { type: 'number', default: 200, about: 'of families --train: updates of each run' },
   pairs: { type: 'boolean', about: 'of families: only as many combinations as cover every pair' },
   share: { type: 'string', value: 'K/N', about: 'of families: the K-th of N equal parts' },
   executor: {
