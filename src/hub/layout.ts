@@ -98,6 +98,7 @@ export const USUAL_SIDECARS: readonly string[] = [
   'config.json',
   'tokenizer.json',
   'tokenizer_config.json',
+  'special_tokens_map.json',
   'preprocessor_config.json',
   'chat_template.jinja',
 ];
