@@ -109,3 +109,20 @@ describe('what is missing', () => {
     expect(thrown(() => model.build(createBuilder(), { batch: 2 })).message).toContain('at 3');
   });
 });
+
+test('what to do depends on who wrote the operators', () => {
+  const refused = (opType: string, domain: string): string => {
+    const g = graphBuilder({ opset: 17, opsets: { 'com.microsoft': 1, acme: 1 } });
+    const x = g.input('x', 'float32', [2, 3]);
+    g.output(g.op(opType, [x], {}, domain ? { domain } : {}), 'float32', [2, 3], 'logits');
+    try {
+      importModel(g.build());
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return '';
+  };
+  expect(refused('QLinearAdd', 'com.microsoft')).toMatch(/quantised dynamically or as QDQ/);
+  expect(refused('Swirl', 'acme')).toMatch(/the plain export before an optimiser/);
+  expect(refused('Hardmax', '')).toMatch(/change the model so that its export needs none of them/);
+});

@@ -65,6 +65,18 @@ function placed(op: string, nodes: readonly Missing[]): string {
   return `${op} at ${where}${reasons.length === 0 ? '' : ` (${reasons.join('; ')})`}`;
 }
 
+/** What helps: it depends on who wrote the operators. */
+function advice(missing: readonly Missing[]): string {
+  const ops = missing.map(({ op }) => op);
+  // onnxruntime's static quantiser in its operator form: all products, sums and activations are integer operators.
+  if (ops.some((op) => /(^|\.)QLinear|\.QGemm$/.test(op)))
+    return 'Pick the float file of the same model, or one that was quantised dynamically or as QDQ (QuantFormat.QDQ).';
+  const foreign = ops.every((op) => op.includes('.'));
+  return foreign
+    ? 'Pick a file of the same model without them, such as the plain export before an optimiser or a converter changed it.'
+    : 'Pick another file of the same model, or change the model so that its export needs none of them.';
+}
+
 /**
  * @param whole the prepared graph, where only kernels are missing
  * @throws PapilioError 'unsupported-onnx'; `details` holds `missing`, all of them, and `recognised`
@@ -93,7 +105,7 @@ export function refuse(
   const more = kinds.length > SHOWN ? `; and ${kinds.length - SHOWN} more` : '';
   throw new PapilioError(
     'unsupported-onnx',
-    `The model uses ${kinds.length === 1 ? 'an operator' : `${kinds.length} operators`} that Papilio cannot train through: ${shown}${more}. ${summary(recognised)} Export it again without them, or pick another file of the same model.`,
+    `The model uses ${kinds.length === 1 ? 'an operator' : `${kinds.length} operators`} that Papilio cannot train through: ${shown}${more}. ${summary(recognised)} ${advice(missing)}`,
     { missing, recognised },
   );
 }
