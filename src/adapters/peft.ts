@@ -196,7 +196,7 @@ function placeOf(method: AdapterMethod, path: string): Place | null {
 }
 
 /** Names that methods of PEFT give their tensors. */
-const ADAPTER_NAME = /(^|\.)(lora|oft|boft|hada|lokr|vera|ia3|fourierft|prompt|ran)_\w+(\.weight)?$/;
+const ADAPTER_NAME = /(^|\.)(lora|oft|boft|hada|lokr|vera|ia3|fourierft|prompt|ran)_\w+(\.|$)/;
 const isAdapterName = (path: string): boolean =>
   ADAPTER_NAME.test(path) ||
   Object.values(METHODS).some(

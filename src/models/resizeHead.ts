@@ -2,7 +2,10 @@
 import { GraphProtoSchema, ModelProtoSchema } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import { freeNames } from '../onnx/edit.ts';
 import { valueInfoProto, withFields } from '../onnx/proto.ts';
+import { readersOf } from '../onnx/readers.ts';
+import { type Route, reroute } from '../onnx/reroute.ts';
 import { makeTensor } from '../onnx/tensor.ts';
 import type { OnnxModel, OnnxTensor } from '../onnx/types.ts';
 import { viewModel } from '../onnx/view.ts';
@@ -34,14 +37,22 @@ export function resizeHead(
   const dims = weight.transposed ? [head.in, classes] : [classes, head.in];
   const values = Float32Array.from({ length: classes * head.in }, () => INIT_STD * random.normal());
   const replaced = new Map<string, OnnxTensor>();
+  const routes: Route[] = [];
+  const readers = readersOf(file.graph);
+  const freeName = freeNames(file);
   let onnx = file;
   const replace = (name: string, origin: ParamOrigin, shape: readonly number[], data: Float32Array): void => {
     // What was kept in codes is new and small, so it becomes float.
     if (origin.quant) onnx = toFloat(onnx, { ...origin.quant, shape }, data, `${head.name}.${name}`).onnx;
-    else replaced.set(origin.initializer, makeTensor(origin.initializer, origin.tensor.dtype, shape, data));
+    // What other modules read as well stays theirs.
+    else if ((readers.of.get(origin.initializer) ?? []).length > origin.readings.length) {
+      const tensor = makeTensor(freeName(`${head.name}.${name}`), origin.tensor.dtype, shape, data);
+      routes.push({ places: origin.readings, tensor });
+    } else replaced.set(origin.initializer, makeTensor(origin.initializer, origin.tensor.dtype, shape, data));
   };
   replace('weight', weight, dims, values);
   if (bias) replace('bias', bias, [classes], new Float32Array(classes));
+  onnx = reroute(onnx, routes);
   const { proto } = onnx.graph;
   const missing = [...replaced.keys()].find((name) => !onnx.graph.initializers.has(name));
   if (missing)

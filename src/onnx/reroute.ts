@@ -13,7 +13,7 @@ import { viewModel } from './view.ts';
 export interface Route {
   /** All of them read one stored tensor. */
   readonly places: readonly TensorReading[];
-  /** What they read from now on, of its shape. */
+  /** What they read from now on. */
   readonly tensor: OnnxTensor;
 }
 

@@ -21,12 +21,14 @@ export interface TiedOptions {
   readonly matrix?: boolean;
   /** Block 0 runs twice. */
   readonly twice?: boolean;
+  /** What is written once comes back through Identity nodes under the names it had, as torch.onnx writes it. */
+  readonly identity?: boolean;
   /** Nodes without names. */
   readonly unnamed?: boolean;
 }
 
 export const ROWS = 13;
-const SIZE = 6;
+export const SIZE = 6;
 const tokens = ['batch', 'sequence'];
 
 export function tiedModel(o: TiedOptions = {}): OnnxModel {
@@ -35,7 +37,8 @@ export function tiedModel(o: TiedOptions = {}): OnnxModel {
   const known = new Map<string, string>();
   const weight = (name: string, dims: readonly number[], shared: string | null): string => {
     const found = shared === null ? undefined : known.get(shared);
-    if (found !== undefined) return found;
+    if (found !== undefined)
+      return o.identity && found !== name ? g.op('Identity', [found], {}, { outputs: [name] }) : found;
     const size = dims.reduce((n, d) => n * d, 1);
     const around = /norm|ln/.test(name) && name.endsWith('weight') ? 1 : 0;
     const made = g.weight(

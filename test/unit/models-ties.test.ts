@@ -17,6 +17,7 @@ import {
   sharedOf,
 } from '../../src/adapters/plan.ts';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
+import { writeSafetensors } from '../../src/adapters/safetensors.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import type { Tensor } from '../../src/graph/types.ts';
@@ -25,15 +26,22 @@ import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { type LoadedModel, loadModel } from '../../src/models/load.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
+import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { readersOf } from '../../src/onnx/readers.ts';
+import { makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { mergeAdapters } from '../../src/training/mergeAdapters.ts';
 import { mergedWeights } from '../../src/training/mergedWeights.ts';
 import { fromTorch, toTorch } from '../../src/training/torchLayout.ts';
-import { ROWS, type TiedOptions, tiedModel } from '../tools/tiedGraphs.ts';
+import { mergedDecoder } from '../tools/graphForms.ts';
+import { optimisedBert } from '../tools/graphsContrib.ts';
+import { decoder } from '../tools/graphsDecoders.ts';
+import { ROWS, SIZE, type TiedOptions, tiedModel } from '../tools/tiedGraphs.ts';
 import { interpreted } from './adapters-interpreted.ts';
 
 const [BATCH, LENGTH] = [2, 5];
-const ids = Int32Array.from({ length: BATCH * LENGTH }, (_, i) => (i * 5 + 2) % ROWS);
+const fed = Int32Array.from({ length: BATCH * LENGTH }, (_, i) => (i * 5 + 2) % ROWS);
 
 const opened = (onnx: OnnxModel, config: object = {}): LoadedModel =>
   loadModel([
@@ -54,14 +62,14 @@ function trainedLogits(model: LoadedModel, plan: AdapterPlan, packed: Float32Arr
   const trainables = emitTrainables(g, plan, { training: false, initial: () => packed, base });
   const out = inject(base, g, trainables)(logits);
   const feeds = new Map<string, Tensor>([
-    ['input_ids', { dtype: 'i32', shape: [BATCH, LENGTH], data: Float64Array.from(ids) }],
+    ['input_ids', { dtype: 'i32', shape: [BATCH, LENGTH], data: Float64Array.from(fed) }],
   ]);
   return interpret(g.finish({ out }), feeds).get(out).data;
 }
 
 async function inRuntime(onnx: OnnxModel): Promise<ArrayLike<number>> {
   const session = await openSession(encodeModel(onnx), { providers: ['wasm'] });
-  const feeds = { input_ids: { dtype: 'int64', dims: [BATCH, LENGTH], data: [...ids] } } as const;
+  const feeds = { input_ids: { dtype: 'int64', dims: [BATCH, LENGTH], data: [...fed] } } as const;
   const { logits } = await session.run(feeds, ['logits']);
   await session.release();
   return logits!.data;
@@ -244,5 +252,253 @@ describe.each(Object.entries(files))('%s', (_, options) => {
     const found = await outcome(model, 'head', { modules_to_save: ['lm_head'] });
     expect(found.changed).toEqual(['lm_head.weight']);
     expect(found.parity).toBeLessThan(2e-6);
+  });
+});
+
+describe('names of the file', () => {
+  test('an Identity gives a parameter back that was stored once', async () => {
+    const model = opened(tiedModel({ head: 'own', norm: true, unnamed: true, identity: true }));
+    const norms = ['model.layers.0.norm_in', 'model.layers.1.norm_in', 'model.ln_f'];
+    const names = model.parameters.map(({ name }) => name);
+    for (const norm of norms)
+      expect(names).toEqual(expect.arrayContaining([`${norm}.weight`, `${norm}.bias`]));
+    const found = await outcome(model, 'head', { modules_to_save: ['ln_f'] });
+    expect(found.changed).toEqual(['model.ln_f.bias', 'model.ln_f.weight']);
+    expect(found.parity).toBeLessThan(2e-6);
+  });
+
+  test('a head without a name of its own is called as the family calls it', () => {
+    const named = (model_type: string): readonly string[] =>
+      opened(tiedModel({ unnamed: true }), { model_type }).ties.flat();
+    expect(named('llama')).toEqual(['model.wte.weight', 'lm_head.weight']);
+    expect(named('bert')).toEqual(['model.wte.weight', 'cls.predictions.decoder.weight']);
+  });
+
+  test('config.json may say that the head is no tie', async () => {
+    const model = opened(tiedModel(), { tie_word_embeddings: false });
+    expect(model.ties).toEqual([]);
+    const found = await outcome(model, 'full', { target_modules: ['lm_head'] });
+    expect(found.changed).toEqual(['lm_head.weight']);
+  });
+});
+
+describe('a merged decoder, both branches of which read the table twice', () => {
+  const model = opened(mergedDecoder(decoder({ tied: true })));
+
+  test.each(['lm_head', 'embed_tokens'])('LoRA on %s changes it in both', (target) => {
+    const name = target === 'lm_head' ? 'lm_head.weight' : 'model.embed_tokens.weight';
+    const data = byName(model)
+      .get(name)!
+      .load()
+      .map((x) => 2 * x);
+    const { onnx } = mergeWeights(model.onnx, model.modules, new Map([[name, data]]));
+    const { of } = readersOf(onnx.graph);
+    const places = [...of].flatMap(([tensor, all]) => all.map((place) => ({ tensor, ...place })));
+    const isHead = (name: string): boolean => name.startsWith('/lm_head');
+    const heads = new Set(places.filter(({ node }) => isHead(node.name)).map(({ tensor }) => tensor));
+    const tables = new Set(
+      places.filter(({ node }) => node.name.startsWith('/model/embed_tokens')).map(({ tensor }) => tensor),
+    );
+    expect([heads.size, tables.size]).toEqual([1, 1]);
+    expect([...heads][0]).not.toBe([...tables][0]);
+    expect(places.filter(({ node }) => isHead(node.name))).toHaveLength(2);
+  });
+});
+
+describe('base weights in an adapter file', () => {
+  const model = opened(tiedModel({ head: 'own', bias: true }));
+  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+  const random = rng(8, 2);
+  const drawn = (...shape: number[]): { shape: number[]; data: Float32Array } => ({
+    shape,
+    data: Float32Array.from({ length: shape.reduce((n, d) => n * d, 1) }, () => random.normal()),
+  });
+  const folder = (config: object, tensors: Record<string, { shape: number[]; data: Float32Array }>) =>
+    readAdapter(
+      JSON.stringify({ peft_type: 'LORA', r: 2, lora_alpha: 4, ...config }),
+      writeSafetensors(new Map(Object.entries(tensors).map(([k, v]) => [`base_model.model.${k}`, v]))),
+    );
+  const lora = (module: string): Record<string, { shape: number[]; data: Float32Array }> => ({
+    [`${module}.lora_A.weight`]: drawn(2, SIZE),
+    [`${module}.lora_B.weight`]: drawn(SIZE, 2),
+  });
+
+  test('take the place of the model’s own, and wrapped ones carry the adapter', async () => {
+    const table = drawn(ROWS, SIZE);
+    const [A, B] = [drawn(2, ROWS), drawn(SIZE, 2)];
+    const read = folder(
+      { target_modules: ['wte', 'layers.0.up'] },
+      {
+        'model.wte.base_layer.weight': table,
+        'model.wte.lora_embedding_A': A,
+        'model.wte.lora_embedding_B': B,
+        'model.ln_f.weight': drawn(SIZE),
+        ...lora('model.layers.0.up'),
+      },
+    );
+    const fit = fitAdapter(read, model.targets, shapes);
+    expect([...fit.brought].sort()).toEqual(['model.ln_f.weight', 'model.wte.weight']);
+    const { weights } = await mergeAdapters(model, [read], interpreted);
+    expect([...weights.keys()].sort()).toEqual([
+      'model.layers.0.up.weight',
+      'model.ln_f.weight',
+      'model.wte.weight',
+    ]);
+    const wanted = table.data.map((x, i) => {
+      const [row, column] = [Math.floor(i / SIZE), i % SIZE];
+      return x + 2 * [0, 1].reduce((n, k) => n + B.data[column * 2 + k]! * A.data[k * ROWS + row]!, 0);
+    });
+    expect(parity(weights.get('model.wte.weight')!, wanted).maxRel).toBeLessThan(1e-6);
+  });
+
+  test('are ignored under a name that PEFT would not load, which is said', () => {
+    const read = folder(
+      { target_modules: ['layers.0.up'] },
+      {
+        'model.layers.0.up.weight': drawn(SIZE, SIZE),
+        'model.gone.weight': drawn(3),
+        ...lora('model.layers.0.up'),
+      },
+    );
+    const { brought, warnings } = fitAdapter(read, model.targets, shapes);
+    expect(brought).toEqual([]);
+    expect(warnings.join(' ')).toMatch(/model\.layers\.0\.up\.weight/);
+    expect(warnings.join(' ')).toMatch(/model\.gone\.weight/);
+  });
+
+  test('of another vocabulary are refused', () => {
+    const read = folder(
+      { target_modules: ['layers.0.up'] },
+      { 'model.wte.weight': drawn(ROWS + 2, SIZE), ...lora('model.layers.0.up') },
+    );
+    expect(() => fitAdapter(read, model.targets, shapes)).toThrow(
+      /Size mismatch.*model\.wte\.weight.*\[15, 6\].*\[13, 6\]/,
+    );
+  });
+});
+
+describe('query, key and value that an optimiser packed', () => {
+  const model = opened(optimisedBert({ mask: 'counted' }));
+
+  test('are three layers under PyTorch’s names', () => {
+    const names = model.modules.map(({ name }) => name);
+    for (const part of ['query', 'key', 'value'])
+      expect(names).toContain(`bert.encoder.layer.0.attention.self.${part}`);
+    expect(names.filter((name) => /qkv/.test(name))).toEqual([]);
+  });
+
+  test('are merged into their own third, and the others stay', () => {
+    const name = 'bert.encoder.layer.1.attention.self.key';
+    const weights = new Map(
+      [`${name}.weight`, `${name}.bias`].map((p) => [
+        p,
+        byName(model)
+          .get(p)!
+          .load()
+          .map((x) => x + 1),
+      ]),
+    );
+    const before = byName(model);
+    const { onnx, changed } = mergeWeights(model.onnx, model.modules, weights);
+    expect(changed).toHaveLength(2);
+    const after = byName(opened(onnx));
+    for (const [parameter, { load }] of before) {
+      const by = parameter.startsWith(`${name}.`) ? 1 : 0;
+      const now = after.get(parameter)!.load();
+      expect(
+        parity(
+          now,
+          load().map((x) => x + by),
+        ).maxAbs,
+        parameter,
+      ).toBeLessThan(1e-6);
+    }
+  });
+});
+
+test('a new head leaves the tensors that it shared to the others', async () => {
+  const g = graphBuilder({ opset: 17, name: 'classifier' });
+  const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+  const random = rng(4, 4);
+  const drawn = (size: number) => Float32Array.from({ length: size }, () => random.normal());
+  const zeros = g.weight('dense.bias', [SIZE], drawn(SIZE));
+  const rows = g.op(
+    'Gather',
+    [g.weight('wte.weight', [ROWS, SIZE], drawn(ROWS * SIZE)), ids],
+    {},
+    { name: '/wte/Gather' },
+  );
+  const first = g.op('Gather', [rows, g.ints([0], [])], { axis: 1 }, { name: '/Gather' });
+  const layer = (name: string, x: string): string =>
+    g.op(
+      'Gemm',
+      [x, g.weight(`${name}.weight`, [SIZE, SIZE], drawn(SIZE * SIZE)), zeros],
+      { transB: 1 },
+      { name: `/${name}/Gemm` },
+    );
+  const dense = g.op('Tanh', [layer('dense', first)], {}, { name: '/Tanh' });
+  g.output(layer('classifier', dense), 'float32', ['batch', SIZE], 'logits');
+  const model = opened(g.build());
+  const resized = model.withClasses(['a', 'b', 'c'], 1);
+  const numbers = (name: string) => byName(resized).get(name)!.load();
+  expect(numbers('dense.bias')).toEqual(byName(model).get('dense.bias')!.load());
+  expect(numbers('classifier.bias')).toEqual(new Float32Array(3));
+  expect(await inRuntime(resized.onnx)).toHaveLength(BATCH * 3);
+});
+
+describe('a table in codes that the head reads too', () => {
+  const g = graphBuilder({ opset: 17, name: 'codes' });
+  const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+  const random = rng(6, 6);
+  const codes = g.initializer(
+    makeTensor(
+      'wte.weight_quantized',
+      'int8',
+      [ROWS, SIZE],
+      Array.from({ length: ROWS * SIZE }, () => random.int(200) - 100),
+    ),
+  );
+  const zero = g.initializer(makeTensor('wte.zero', 'int8', [], [0]));
+  const table = g.op(
+    'DequantizeLinear',
+    [codes, g.scalar(0.01), zero],
+    {},
+    { name: '/wte/DequantizeLinear' },
+  );
+  const x = g.op('Tanh', [g.op('Gather', [table, ids], {}, { name: '/wte/Gather' })], {}, { name: '/Tanh' });
+  const turned = g.op('Transpose', [table], { perm: [1, 0] }, { name: '/lm_head/Transpose' });
+  g.output(
+    g.op('MatMul', [x, turned], {}, { name: '/lm_head/MatMul' }),
+    'float32',
+    ['batch', 'sequence', ROWS],
+    'logits',
+  );
+  const model = opened(g.build());
+  const table0 = (m: LoadedModel) => m.parameters.find(({ name }) => /wte/.test(name))!.load();
+  const head = model.parameters.find(({ name }) => /lm_head/.test(name))!;
+  const moved = () => head.load().map((v) => v + 0.3);
+
+  test('stays as it is where the head alone changes, which becomes float', async () => {
+    const { onnx, written } = mergeWeights(model.onnx, model.modules, new Map([[head.name, moved()]]));
+    expect(written).toEqual([expect.objectContaining({ name: head.name, how: 'float', maxError: 0 })]);
+    const again = opened(onnx);
+    expect(table0(again)).toEqual(table0(model));
+    expect(again.parameters.find(({ name }) => name === head.name)!.load()).toEqual(moved());
+    const { graph, logits } = again.build(BATCH, LENGTH);
+    const feeds = new Map<string, Tensor>([
+      ['input_ids', { dtype: 'i32', shape: [BATCH, LENGTH], data: Float64Array.from(fed) }],
+    ]);
+    expect(parity(await inRuntime(onnx), interpret(graph, feeds).get(logits).data).maxRel).toBeLessThan(2e-6);
+  });
+
+  test('is rounded to codes again where the tie changes', () => {
+    const data = moved();
+    const both = new Map(model.ties[0]!.map((name) => [name, data]));
+    expect(both.size).toBe(2);
+    const { onnx, written } = mergeWeights(model.onnx, model.modules, both);
+    expect(written.map(({ how }) => how)).toEqual(['requantised', 'requantised']);
+    const again = opened(onnx);
+    expect(again.ties).toEqual(model.ties);
+    expect(parity(table0(again), moved()).maxRel).toBeLessThan(1e-2);
   });
 });
