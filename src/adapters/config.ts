@@ -73,7 +73,9 @@ function withoutUnset(
 ): Readonly<Record<string, unknown>> {
   const isUnset = (key: string, value: unknown): boolean =>
     value === null &&
-    (Object.hasOwn(method.fixed, key) || method.schema.shape[key]?.safeParse(null).success === false);
+    (Object.hasOwn(method.fixed, key) ||
+      (Object.hasOwn(method.schema.shape, key) ? method.schema.shape[key] : undefined)?.safeParse(null)
+        .success === false);
   return Object.fromEntries(Object.entries(given).filter(([key, value]) => !isUnset(key, value)));
 }
 
