@@ -17,7 +17,15 @@ import type { ModuleInfo, Tie } from './import/modules.ts';
 import type { Precision } from './import/quantStore.ts';
 import type { Tables } from './import/tables.ts';
 import { mergeWeights } from './merge.ts';
-import { addHead, addTiedHead, type BareModel, describeHead, headModules, headRecipe } from './newHead.ts';
+import {
+  addHead,
+  addTiedHead,
+  type BareModel,
+  decoderPrefix,
+  describeHead,
+  headModules,
+  headRecipe,
+} from './newHead.ts';
 import { type ReadModel, readOnnx } from './readOnnx.ts';
 import { resizeHead } from './resizeHead.ts';
 
@@ -96,6 +104,8 @@ export interface LoadedModel {
   readonly fresh: readonly string[];
   /** What the new head is, in words, where transformers has no class with such a one. */
   readonly ownHead: string | null;
+  /** It ends in hidden states that a new head can read, as it is or without the head that its token table makes. */
+  readonly takesHead: boolean;
   readonly config: Readonly<Record<string, unknown>>;
   readonly warnings: readonly string[];
   /** When onnxruntime rounds the activations of this file to 8 bits, which stay float here: what a comparison of the two must allow for. */
@@ -124,6 +134,8 @@ export interface NewHead {
   readonly byToken?: boolean;
   /** A head behind the hidden states, where the file may also be read as giving scores. */
   readonly anew?: boolean;
+  /** What fills up short texts; config.json's where it is not given. */
+  readonly padId?: number;
 }
 
 function parseJson(files: readonly ModelFile[], name: string): Record<string, unknown> {
@@ -178,6 +190,8 @@ interface Source {
   readonly warnings: readonly string[];
   readonly fresh: readonly string[];
   readonly ownHead?: string | null;
+  /** The file as it is, where its scores were made with its token table. */
+  readonly bare?: Source;
   /** What was found in the file's graph, where it was looked at before. */
   readonly tables?: Tables;
   readonly prefix?: Sidecar['prefix'];
@@ -187,6 +201,7 @@ interface Source {
 function sentencePooling(files: readonly ModelFile[]): BareModel['sentencePooling'] {
   const pooling = parseJson(files, SENTENCE_POOLING);
   if (pooling.pooling_mode_cls_token === true) return 'first';
+  if (pooling.pooling_mode_lasttoken === true) return 'last';
   return pooling.pooling_mode_mean_tokens === true ? 'mean' : null;
 }
 
@@ -206,7 +221,8 @@ function withTiedHead(source: Source, model: LoadedModel): LoadedModel {
     ...source,
     onnx,
     warnings: [...source.warnings, note],
-    ...withPrefix(source, model, 'transformer', ['lm_head']),
+    bare: source,
+    ...withPrefix(source, model, decoderPrefix(model.family), ['lm_head']),
   });
 }
 
@@ -217,7 +233,11 @@ function withPrefix(
   prefix: string,
   except: readonly string[],
 ): Pick<Source, 'prefix'> {
-  const isBare = modules.some(({ name }) => /^(embeddings|encoder|transformer|wte|h\.\d)/.test(name));
+  const isBare = modules.some(({ name }) =>
+    /^(embeddings|encoder|transformer|wte|h\.\d|embed_tokens|layers\.\d|word_embeddings|embed_in|decoder\.)/.test(
+      name,
+    ),
+  );
   const has =
     prefix === '' ||
     modules.some(({ name }) => name.startsWith(`${prefix}.`) && !/^transformer\.layer/.test(name));
@@ -291,6 +311,7 @@ function bareOf(
     reads: imported.inputs.some(({ kind }) => kind === 'pixel_values') ? 'picture' : 'text',
     hidden: byRank(3, /^last_hidden_state$|^token_embeddings$/),
     pooled: byRank(2, /pooler_output|sentence_embedding|image_embeds|text_embeds/),
+    ids: imported.inputs.find(({ kind }) => kind === 'input_ids')?.name ?? null,
     mask: imported.inputs.find(({ kind }) => kind === 'attention_mask')?.name ?? null,
     decoder: imported.decoder,
     sentencePooling: source.sentencePooling,
@@ -370,6 +391,7 @@ function describeModel(source: Source): LoadedModel {
     head,
     scores: classes,
     fresh: source.fresh,
+    takesHead: isBare || source.bare !== undefined,
     ownHead: source.ownHead ?? null,
     config,
     precision,
@@ -387,11 +409,17 @@ function describeModel(source: Source): LoadedModel {
       const changed = mergeWeights(onnx, imported.modules, all, { quantised: 'float' }).onnx;
       return describeModel({ ...again, onnx: changed });
     },
-    withClasses(wanted, seed, { byToken = false, anew = false } = {}) {
+    withClasses(wanted, seed, { byToken = false, anew = false, padId } = {}) {
+      if (anew && source.bare)
+        return describeModel({ ...source.bare, precision }).withClasses(wanted, seed, {
+          byToken,
+          ...(padId === undefined ? {} : { padId }),
+        });
       if (isBare || anew)
         return withNewHead(again, model, bareOf(imported, looked.outputs, gives, source), wanted, {
           seed,
           byToken,
+          padId: padId ?? Number(config.pad_token_id ?? 0),
         });
       if (wanted.length === classes) return model;
       if (!headModule) {
@@ -423,11 +451,11 @@ function withNewHead(
   model: LoadedModel,
   bare: BareModel,
   labels: readonly string[],
-  { seed, byToken }: { readonly seed: number; readonly byToken: boolean },
+  { byToken, ...start }: { readonly seed: number; readonly byToken: boolean; readonly padId: number },
 ): LoadedModel {
   const recipe = headRecipe(bare, byToken ? 'tokens' : 'whole');
   const fresh = headModules(recipe);
-  const onnx = addHead(source.onnx, bare, recipe, labels.length, seed);
+  const onnx = addHead(source.onnx, bare, recipe, labels.length, start);
   const scores = labels.length === 1 ? 'one number' : `${labels.length} classes`;
   const note = `The file gives hidden states (${model.output}) and no scores, so it gets a new head for ${scores}: ${describeHead(recipe, bare)}. It starts at random.`;
   return describeModel({
@@ -437,6 +465,8 @@ function withNewHead(
       ...source.config,
       id2label: named(labels),
       ...(recipe.architecture ? { architectures: [recipe.architecture] } : {}),
+      // transformers finds the last token by it.
+      ...(recipe.pooling === 'last' ? { pad_token_id: start.padId } : {}),
     },
     warnings: [...source.warnings, note],
     fresh,

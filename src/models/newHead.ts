@@ -19,6 +19,8 @@ export type Pooling =
   | 'output'
   /** The first token's hidden state. */
   | 'first'
+  /** The last token that is not the padding id: of decoders, where it alone has seen the whole text. */
+  | 'last'
   /** The mean over the tokens that the mask counts. */
   | 'mean'
   /** The mean over all patches but the first token. */
@@ -40,6 +42,7 @@ export interface HeadRecipe {
   readonly dense: Dense | null;
   /** The module that gives the scores. */
   readonly last: string;
+  readonly hasBias: boolean;
   /** Module names of the bare model get this before them in the model with a head. */
   readonly prefix: string;
   /** transformers' class with this head, or null where there is none. */
@@ -51,8 +54,17 @@ interface Family {
   readonly className: string;
   readonly prefix: string;
   readonly text?: Pick<HeadRecipe, 'dense' | 'last'> & { readonly pools?: 'output first' };
+  /** Of decoders: the module in …ForTokenClassification; null where transformers has no such class. */
+  readonly tags?: string | null;
   readonly picture?: Pooling;
 }
+
+/** A decoder whose …ForSequenceClassification has the module `score`. */
+const scored = (className: string, prefix: string, tags: string | null): Family => ({
+  className,
+  prefix,
+  tags,
+});
 
 const outProjected = (activation: Dense['activation']) => ({
   dense: { name: 'classifier.dense', activation },
@@ -95,6 +107,21 @@ const FAMILIES: Readonly<Record<string, Family>> = {
     prefix: 'deberta',
     text: { dense: { name: 'pooler.dense', activation: 'Gelu' }, last: 'classifier' },
   },
+  gpt2: scored('GPT2', 'transformer', 'classifier'),
+  gpt_neo: scored('GPTNeo', 'transformer', 'classifier'),
+  gptj: scored('GPTJ', 'transformer', null),
+  gpt_neox: scored('GPTNeoX', 'gpt_neox', 'classifier'),
+  bloom: scored('Bloom', 'transformer', 'classifier'),
+  falcon: scored('Falcon', 'transformer', 'classifier'),
+  opt: scored('OPT', 'model', null),
+  llama: scored('Llama', 'model', 'score'),
+  mistral: scored('Mistral', 'model', 'score'),
+  qwen2: scored('Qwen2', 'model', 'score'),
+  qwen3: scored('Qwen3', 'model', 'score'),
+  gemma: scored('Gemma', 'model', 'score'),
+  gemma2: scored('Gemma2', 'model', 'score'),
+  phi: scored('Phi', 'model', 'score'),
+  phi3: scored('Phi3', 'model', 'score'),
   vit: { className: 'ViT', prefix: 'vit', picture: 'first' },
   deit: { className: 'DeiT', prefix: 'deit', picture: 'first' },
   dinov2: { className: 'Dinov2', prefix: 'dinov2', picture: 'first and patches' },
@@ -102,18 +129,22 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   clip_vision_model: { className: 'CLIP', prefix: '', picture: 'patches' },
 };
 
+/** What the names of a decoder's modules begin with in its classes with a head; empty where the family is not known. */
+export const decoderPrefix = (family: string): string => FAMILIES[family]?.prefix ?? '';
+
 export interface BareModel {
   readonly family: string;
   readonly reads: 'text' | 'picture';
   /** Names of outputs of hidden states [batch, tokens, width] and of one vector [batch, width], with their widths. */
   readonly hidden: { readonly name: string; readonly width: number } | null;
   readonly pooled: { readonly name: string; readonly width: number } | null;
-  /** The file's name for the attention mask. */
+  /** The file's names for the token ids and the attention mask. */
+  readonly ids: string | null;
   readonly mask: string | null;
   /** Each token sees earlier ones only, so that no single one but the last stands for all. */
   readonly decoder: boolean;
   /** What sentence-transformers' 1_Pooling/config.json says. */
-  readonly sentencePooling: 'mean' | 'first' | null;
+  readonly sentencePooling: 'mean' | 'first' | 'last' | null;
 }
 
 /**
@@ -123,11 +154,14 @@ export interface BareModel {
 export function headRecipe(bare: BareModel, task: 'whole' | 'tokens'): HeadRecipe {
   const family: Family | undefined = FAMILIES[bare.family];
   const prefix = family?.prefix ?? '';
-  const plain = { dense: null, last: 'classifier', prefix };
+  const plain = { dense: null, last: 'classifier', hasBias: true, prefix };
   const named = (what: string): string | null => (family ? `${family.className}For${what}` : null);
   if (task === 'tokens') {
     if (bare.hidden && bare.reads === 'text')
-      return { ...plain, pooling: 'tokens', architecture: named('TokenClassification') };
+      return {
+        ...{ ...plain, last: family?.tags ?? 'classifier', pooling: 'tokens' },
+        architecture: family?.tags === null ? null : named('TokenClassification'),
+      };
     return fail(
       'unsupported-onnx',
       'The file gives one vector for a whole text, so its words cannot be told apart; export it with last_hidden_state.',
@@ -139,15 +173,20 @@ export function headRecipe(bare: BareModel, task: 'whole' | 'tokens'): HeadRecip
     const pooling = bare.pooled ? 'output' : 'mean';
     return { ...plain, pooling, architecture: null };
   }
-  if (bare.sentencePooling && bare.hidden)
-    return { ...plain, pooling: bare.sentencePooling, architecture: null };
+  const pools = bare.sentencePooling;
+  if (pools && pools !== 'last' && bare.hidden) return { ...plain, pooling: pools, architecture: null };
   if (bare.decoder && bare.pooled) return { ...plain, pooling: 'output', architecture: null };
+  if ((bare.decoder || pools === 'last') && bare.hidden && bare.ids)
+    return {
+      ...{ ...plain, pooling: 'last', last: 'score', hasBias: false },
+      architecture: bare.decoder && family?.tags !== undefined ? named('SequenceClassification') : null,
+    };
   const own = family?.text;
   if (own && bare.pooled && (own.pools || !bare.hidden))
     return { ...plain, pooling: 'output', architecture: own.pools ? named('SequenceClassification') : null };
   if (own && bare.hidden)
     return {
-      ...{ pooling: 'first', dense: own.dense, last: own.last, prefix },
+      ...{ ...plain, pooling: 'first', dense: own.dense, last: own.last },
       architecture: named('SequenceClassification'),
     };
   if (bare.pooled) return { ...plain, pooling: 'output', architecture: null };
@@ -162,6 +201,7 @@ export function describeHead(recipe: HeadRecipe, { pooled }: BareModel): string 
   const from: Readonly<Record<Pooling, string>> = {
     output: `the file's ${pooled?.name ?? 'pooled output'}`,
     first: 'the first token',
+    last: 'the last token that is no padding',
     mean: 'the mean over the tokens',
     patches: 'the mean over the patches',
     'first and patches': 'the first token and the mean over the patches',
@@ -216,18 +256,38 @@ function maskedMean({ op, ints }: Extension, hidden: string, mask: string, dtype
   return op('Div', [sum, op('Reshape', [counted, ints([0, 1])])]);
 }
 
+/**
+ * [batch, tokens, width] → [batch, width], each row's last token whose id is not the padding's, as transformers looks for it: a product
+ * with a row of noughts and a one.
+ */
+function lastOf({ op, ints }: Extension, hidden: string, ids: string, at: HeadPlace): string {
+  const float = DTYPES.float32.code;
+  const id = op('Cast', [ids], { to: DTYPES.int64.code });
+  const counts = op('Cast', [op('Not', [op('Equal', [id, ints([at.padId], [])])])], { to: float });
+  const length = op('Gather', [op('Shape', [ids]), ints([1], [])], { axis: 0 });
+  const places = op('Cast', [op('Range', [ints([0], []), length, ints([1], [])])], { to: float });
+  const placed = op('Mul', [counts, places]);
+  const last =
+    at.opset >= 18
+      ? op('ReduceMax', [placed, ints([1])], { keepdims: 1 })
+      : op('ReduceMax', [placed], { axes: [1], keepdims: 1 });
+  const row = op('Cast', [op('Equal', [places, last])], { to: DTYPES[at.dtype].code });
+  return op('Reshape', [op('MatMul', [op('Reshape', [row, ints([0, 1, -1])]), hidden]), ints([0, -1])]);
+}
+
 /** Everything but the first token. */
 const withoutFirst = ({ op, ints }: Extension, x: string): string =>
   op('Slice', [x, ints([1]), ints([2 ** 31 - 1]), ints([1])]);
 
 const firstOf = ({ op, ints }: Extension, x: string): string => op('Gather', [x, ints([0], [])], { axis: 1 });
 
-function pool(
-  e: Extension,
-  recipe: HeadRecipe,
-  bare: BareModel,
-  at: { opset: number; dtype: OnnxDType },
-): string {
+interface HeadPlace {
+  readonly opset: number;
+  readonly dtype: OnnxDType;
+  readonly padId: number;
+}
+
+function pool(e: Extension, recipe: HeadRecipe, bare: BareModel, at: HeadPlace): string {
   const hidden = bare.hidden?.name ?? '';
   switch (recipe.pooling) {
     case 'output':
@@ -236,6 +296,8 @@ function pool(
       return hidden;
     case 'first':
       return firstOf(e, hidden);
+    case 'last':
+      return lastOf(e, hidden, bare.ids!, at);
     case 'mean':
       return bare.mask && bare.reads === 'text'
         ? maskedMean(e, hidden, bare.mask, at.dtype)
@@ -253,6 +315,7 @@ interface NewLinear {
   readonly name: string;
   readonly in: number;
   readonly out: number;
+  readonly hasBias: boolean;
 }
 
 /** A layer of random weights [out, in] on rows [batch, in], or on every token [batch, tokens, in]. */
@@ -266,10 +329,12 @@ function linear(
   const { random, dtype } = how;
   const values = Float32Array.from({ length: layer.in * layer.out }, () => INIT_STD * random.normal());
   const weight = e.tensor(makeTensor(`${layer.name}.weight`, dtype, [layer.out, layer.in], values));
-  const bias = e.tensor(makeTensor(`${layer.name}.bias`, dtype, [layer.out], new Float32Array(layer.out)));
-  if (!how.byToken) return e.op('Gemm', [x, weight, bias], { transB: 1 }, output);
+  const bias = layer.hasBias
+    ? [e.tensor(makeTensor(`${layer.name}.bias`, dtype, [layer.out], new Float32Array(layer.out)))]
+    : [];
+  if (!how.byToken) return e.op('Gemm', [x, weight, ...bias], { transB: 1 }, output);
   const product = e.op('MatMul', [x, e.op('Transpose', [weight], { perm: [1, 0] })]);
-  return e.op('Add', [product, bias], {}, output);
+  return e.op('Add', [product, ...bias], {}, output);
 }
 
 /** x · ½ (1 + erf(x / √2)). */
@@ -280,6 +345,7 @@ function gelu({ op, scalar }: Extension, x: string): string {
 
 /**
  * The model with a head behind its hidden states; its one output is `logits`, [batch, classes] or [batch, sequence, classes].
+ * @param start.padId what fills up short texts
  * @throws PapilioError 'unsupported-onnx' for a model whose names or types leave no place for one
  */
 export function addHead(
@@ -287,21 +353,23 @@ export function addHead(
   bare: BareModel,
   recipe: HeadRecipe,
   classes: number,
-  seed: number,
+  start: { readonly seed: number; readonly padId: number },
 ): OnnxModel {
+  const { seed, padId } = start;
   const from = recipe.pooling === 'output' ? bare.pooled! : bare.hidden!;
   const declared = model.graph.outputs.find(({ name }) => name === from.name);
   const dtype = declared?.dtype ?? 'float32';
   const e = extension(model, dtype);
   const width = recipe.pooling === 'first and patches' ? 2 * from.width : from.width;
   const how = { random: rng(seed, 0x4ead), dtype, byToken: recipe.pooling === 'tokens' };
-  let x = pool(e, recipe, bare, { opset: model.opset, dtype });
+  let x = pool(e, recipe, bare, { opset: model.opset, dtype, padId });
   if (recipe.dense) {
     const { name, activation } = recipe.dense;
-    const y = linear(e, x, { name, in: width, out: width }, how);
+    const y = linear(e, x, { name, in: width, out: width, hasBias: true }, how);
     x = activation === 'Gelu' ? gelu(e, y) : e.op(activation, [y]);
   }
-  linear(e, x, { name: recipe.last, in: width, out: classes }, how, 'logits');
+  const { last, hasBias } = recipe;
+  linear(e, x, { name: last, in: width, out: classes, hasBias }, how, 'logits');
   const [batch = null, tokens = null] = declared?.dims ?? [];
   const dims = how.byToken ? [batch, tokens, classes] : [batch, classes];
   return finished(model, e, valueInfoProto('logits', DTYPES[dtype].code, dims));

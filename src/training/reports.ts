@@ -44,5 +44,5 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
 
 /** The tasks that a model can be trained for; none for one that no data here fits. */
 function trainable(opened: OpenedModel): readonly Task[] {
-  return opened.model.task === 'other' || opened.model.task === 'bare-decoder' ? [] : tasksOf(opened);
+  return opened.model.task === 'other' ? [] : tasksOf(opened);
 }

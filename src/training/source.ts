@@ -22,7 +22,7 @@ import { fetchData, fetchModel } from './fetched.ts';
 import { readGiven } from './givenFiles.ts';
 import { keyOf, type LastModel } from './lastModel.ts';
 import type { DataOptions, DataReport, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
-import { classNames, dataTasks, labelsOf, taskOf } from './tasks.ts';
+import { classNames, dataTasks, labelsOf, taskOf, withoutWords } from './tasks.ts';
 
 /** What the surroundings provide: reading embedded files, decoding pictures. */
 export interface Surroundings {
@@ -166,10 +166,10 @@ export async function openData(
     from.kind === 'hub' || from.kind === 'url'
       ? { kind: 'files' as const, files: await fetchData(from, await needHub(around)) }
       : from;
-  const task = taskForData(opened, source, from.options?.task);
+  let task = taskForData(opened, source, from.options?.task);
   const needTokenizer = () => tokenizerOf(opened);
   const encoded = (text: string) => [new TextEncoder().encode(text)];
-  const found: Found = { notes: [] };
+  let found: Found = { notes: [] };
   /** A running text as the model reads it. */
   const asText = (dataset: TextDataset): Dataset =>
     task === 'masked-lm' ? maskedText(dataset, needTokenizer()) : dataset;
@@ -198,17 +198,15 @@ export async function openData(
       break;
     case 'files': {
       const files = await readGiven(source.files);
-      dataset = await openDataset(
-        files.map((f) => ({ path: f.name, bytes: f.bytes })),
-        openOptions(opened, task, settings, from.options ?? {}, around.decodeImage),
-        found,
-      ).catch((error: unknown) => adviseTask(error, opened, from.options?.task));
-      found.notes.push(...unreadLabels(found, task));
+      const given = { files, options: from.options ?? {}, settings, decodeImage: around.decodeImage };
+      ({ dataset, found, task } = await openFiles(opened, given, task));
       bytes = [...files.map((f) => f.bytes), ...(from.options ? encoded(JSON.stringify(from.options)) : [])];
       break;
     }
   }
   const wanted = dataTasks[task];
+  if (dataset.kind === 'text' && wanted !== 'text' && opened.model.task === 'bare-decoder')
+    fail('bad-data', withoutWords(opened));
   if (dataset.kind !== wanted && !(wanted === 'text' && dataset.kind === 'instruction')) {
     fail(
       'bad-data',
@@ -218,23 +216,65 @@ export async function openData(
   return { dataset, task, bytes, found };
 }
 
+interface GivenData {
+  readonly files: readonly NamedFile[];
+  readonly options: DataOptions;
+  readonly settings: { readonly seed: number; readonly sequenceLength: number };
+  readonly decodeImage: ImageDecoder;
+}
+
+/** Files as data for a task; for their labels, where nobody chose the task and a decoder can be given a head for them as well. */
+async function openFiles(
+  opened: OpenedModel,
+  given: GivenData,
+  task: Task,
+): Promise<{ readonly dataset: Dataset; readonly found: Found; readonly task: Task }> {
+  const { files, options, settings, decodeImage } = given;
+  const found: Found = { notes: [] };
+  const open = () =>
+    openDataset(
+      files.map((f) => ({ path: f.name, bytes: f.bytes })),
+      openOptions(opened, task, settings, options, decodeImage),
+      found,
+    );
+  const takesLabels = task === 'causal-lm' && opened.model.takesHead && options.task === undefined;
+  const labels = () => (takesLabels ? unreadLabels(found, task) : []);
+  const dataset = await open().catch((error: unknown) =>
+    labels().length > 0 ? null : adviseTask(error, opened, options.task),
+  );
+  const [label] = labels();
+  if (label === undefined && dataset) {
+    found.notes.push(...labelsLeft(found, task));
+    return { dataset, found, task };
+  }
+  const classes = await openFiles(opened, given, 'text-classification');
+  classes.found.notes.push(
+    `The column "${label}" is learnt with a new head; to learn the texts alone, choose the task causal-lm.`,
+  );
+  return classes;
+}
+
 /** The task: what was asked for, what the model is for, or for an encoder without a head what the files are. */
 function taskForData(opened: OpenedModel, source: DataSource, asked: Task | undefined): Task {
   const isTagged =
     source.kind === 'files' &&
     source.files.every(({ name }) => CONLL.includes(extension(name.replace(/\.gz$/, ''))));
-  const isBare = opened.model.task === 'bare-text' && opened.model.orElse.length === 0;
+  const isBare = opened.model.takesHead && opened.model.image === null && opened.model.orElse.length === 0;
   return taskOf(opened, asked ?? (isBare && isTagged ? 'token-classification' : undefined));
 }
 
 /** Complaints about data say what else the model could be trained for, where nobody chose the task. */
-function adviseTask(error: unknown, { name, model }: OpenedModel, asked: Task | undefined): never {
+function adviseTask(error: unknown, opened: OpenedModel, asked: Task | undefined): never {
   if (!(error instanceof PapilioError) || error.kind !== 'bad-data' || asked !== undefined) throw error;
-  const advice = model.task.startsWith('bare-text')
-    ? ` ${name} gives hidden states and no scores, so it is given a new head for the labels of the data; for tags of words choose the task token-classification, for numbers regression.`
-    : model.task === 'regression'
-      ? ` ${name} gives one number for a text; for classes choose the task text-classification, which gives it a new classifier.`
-      : '';
+  const { name, model } = opened;
+  const advice =
+    model.task === 'bare-decoder'
+      ? ` ${withoutWords(opened)}`
+      : model.task.startsWith('bare-text')
+        ? ` ${name} gives hidden states and no scores, so it is given a new head for the labels of the data; for tags of words choose the task token-classification, for numbers regression.`
+        : model.task === 'regression'
+          ? ` ${name} gives one number for a text; for classes choose the task text-classification, which gives it a new classifier.`
+          : '';
   throw new PapilioError(error.kind, `${error.message}${advice}`, error.details);
 }
 
@@ -242,14 +282,18 @@ function adviseTask(error: unknown, { name, model }: OpenedModel, asked: Task | 
 function unreadLabels({ columns = [], mapping = {} }: Found, task: Task): string[] {
   if (task !== 'causal-lm' && task !== 'masked-lm') return [];
   const read = new Set<unknown>(Object.values(mapping));
-  const labels = columns.filter(
+  return columns.filter(
     (column) => /^(label|labels|class|category|sentiment|target)$/i.test(column) && !read.has(column),
   );
-  return labels.length === 0
-    ? []
-    : [
-        `The column "${labels[0]}" is not read: the model scores words and learns the texts alone. For labels choose a classifier, or an encoder without a head.`,
-      ];
+}
+
+function labelsLeft(found: Found, task: Task): string[] {
+  return unreadLabels(found, task)
+    .slice(0, 1)
+    .map(
+      (label) =>
+        `The column "${label}" is not read: the model scores words and learns the texts alone. For labels choose a classifier, or a file that ends in hidden states (Optimum's task feature-extraction), which is given a new head.`,
+    );
 }
 
 function openOptions(

@@ -42,14 +42,18 @@ export function classNames(model: LoadedModel): readonly string[] | null {
     : null;
 }
 
+/** What a new head behind the hidden states of texts can learn. */
+const HEADS: readonly Task[] = ['text-classification', 'token-classification', 'regression'];
+
 /** What can be trained on a model that is read as one kind, the usual first. */
 function tasksOfKind(kind: ModelTask, model: LoadedModel): readonly Task[] {
-  if (kind === 'bare-text') return ['text-classification', 'token-classification', 'regression'];
+  if (kind === 'bare-text' || kind === 'bare-decoder') return HEADS;
   if (kind === 'bare-pictures') return ['image-classification'];
-  if (kind === 'bare-decoder' || kind === 'other') return [];
+  if (kind === 'other') return [];
   if (kind === 'text-classification' && model.config.problem_type === 'regression')
     return ['regression', 'text-classification'];
-  return [kind, ...RELATED.filter((group) => group.includes(kind)).flat()];
+  const related = RELATED.filter((group) => group.includes(kind)).flat();
+  return [kind, ...related, ...(kind === 'causal-lm' && model.takesHead ? HEADS : [])];
 }
 
 const distinct = <T>(values: readonly T[]): T[] => [...new Set(values)];
@@ -68,12 +72,11 @@ const WORDS: Readonly<Record<ModelTask, string>> = {
   other: 'something else',
 };
 
+/** The sentence on a decoder that can learn labels, but no words. */
+export const withoutWords = ({ name, model }: OpenedModel): string =>
+  `${name} ends in hidden states (${model.output}) without the language-model head, and config.json does not tie one to its token table, so it is given a new head for labelled texts; to learn texts alone, export the model with its own head (for instance with Optimum's task text-generation).`;
+
 function refuseKind({ name, model }: OpenedModel): never {
-  if (model.task === 'bare-decoder')
-    return fail(
-      'unsupported-onnx',
-      `${name} ends in hidden states (${model.output}) without the language-model head, and config.json does not tie one to its token table; export the model with its head (for instance with Optimum's task text-generation).`,
-    );
   return fail(
     'unsupported-onnx',
     `${name} ${model.instead}, so it cannot be trained here; choose a classifier, a tagger or a language model of texts or pictures alone.`,
@@ -117,6 +120,7 @@ export function taskOf(opened: OpenedModel, asked?: Task): Task {
     );
   }
   if (tasks.includes(asked)) return asked;
+  if (model.task === 'bare-decoder' && asked === 'causal-lm') fail('bad-argument', withoutWords(opened));
   const own = model.task.startsWith('bare-')
     ? `gives ${WORDS[model.task]} and can be trained for ${tasks.join(', ')}`
     : `is made for ${tasks[0]}`;
@@ -156,14 +160,18 @@ export function withHeadFor(model: LoadedModel, dataset: Dataset, seed: number):
 /** Whether data of this kind needs a head that the file, read as it is, does not have. */
 function needsHead(model: LoadedModel, { kind }: Dataset): boolean {
   const reads = [model.task, ...model.orElse];
-  if (!reads.some((task) => task.startsWith('bare-'))) return false;
+  if (!model.takesHead && !reads.some((task) => task.startsWith('bare-'))) return false;
   if (kind === 'token-class') return !reads.includes('token-classification');
   if (kind === 'text-class') return !reads.includes('text-classification');
   return kind === 'text-value' ? !reads.includes('regression') : kind === 'image';
 }
 
 function withClassesOf(model: LoadedModel, dataset: Dataset, seed: number): LoadedModel {
-  const head = { anew: needsHead(model, dataset), byToken: dataset.kind === 'token-class' };
+  const head = {
+    anew: needsHead(model, dataset),
+    byToken: dataset.kind === 'token-class',
+    ...(isRows(dataset) ? { padId: dataset.padId } : {}),
+  };
   if (dataset.kind === 'text-value') {
     const resized = model.withClasses(['LABEL_0'], seed, head);
     return { ...resized, config: { ...resized.config, problem_type: 'regression' } };

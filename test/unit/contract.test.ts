@@ -243,6 +243,33 @@ describe('inputs go by their use', () => {
     expect((await compared(task)).maxRel).toBeLessThan(1e-4);
   });
 
+  it.each(['Shape', 'Size'])('asking only for the %s of an input is no use of it', async (asks) => {
+    const { graphBuilder } = await import('../../src/onnx/build.ts');
+    const g = graphBuilder();
+    const [mask, ids] = ['a', 'b'].map((name) => g.input(name, 'int64', ['n', 's'])) as [string, string];
+    const table = (name: string, size: number) =>
+      g.weight(
+        name,
+        [size, 4],
+        Float32Array.from({ length: 4 * size }, (_, i) => Math.sin(i + size)),
+      );
+    // Positions are counted by the mask's sizes: of the mask itself only the weights of the sum are made.
+    let length = g.op('Gather', [g.op('Shape', [mask]), g.ints([1], [])]);
+    if (asks === 'Size')
+      length = g.op('Div', [g.op('Size', [mask]), g.op('Gather', [g.op('Shape', [ids]), g.ints([0], [])])]);
+    const places = g.op('Range', [g.ints([0], []), length, g.ints([1], [])]);
+    const sum = g.op('Add', [
+      g.op('Gather', [table('word', VOCABULARY), ids]),
+      g.op('Gather', [table('place', 64), places]),
+    ]);
+    const kept = g.op('Unsqueeze', [g.op('Cast', [mask], { to: 1 }), g.ints([2])]);
+    const total = g.op('ReduceSum', [g.op('Mul', [sum, kept]), g.ints([1])], { keepdims: 0 });
+    g.output(g.op('Gemm', [total, table('fc.weight', 2)], { transB: 1 }), 'float32', ['n', 2], 'scores');
+    const task = await prepared([{ name: 'model.onnx', bytes: encodeModel(g.build()) }, tokenizer()], [rows]);
+    expect(task.model.feeds).toEqual({ a: 'attention_mask', b: 'input_ids' });
+    expect((await compared(task)).maxRel).toBeLessThan(1e-4);
+  });
+
   it('and one whose use is not known is named', async () => {
     const { graphBuilder } = await import('../../src/onnx/build.ts');
     const g = graphBuilder();
@@ -415,6 +442,87 @@ describe('what a file is', () => {
   });
 });
 
+/** Scores of one text of so many tokens, padded to `length`. */
+function padded({ model }: PreparedTask, tokens: number, length: number, pad: number) {
+  const { graph, logits } = model.build(1, length);
+  const fill = (value: (t: number) => number) => Float64Array.from({ length }, (_, t) => value(t));
+  const contents: Readonly<Record<string, Float64Array>> = {
+    input_ids: fill((t) => (t < tokens ? 5 + t : pad)),
+    attention_mask: fill((t) => (t < tokens ? 1 : 0)),
+  };
+  const feeds = new Map(graph.inputs.map((v) => [v.name, { ...v, data: contents[v.name]! }]));
+  return interpret(graph, feeds).get(logits).data;
+}
+
+describe('a decoder without a head', () => {
+  const decoder = (mask: string | null, width = 12) =>
+    textModel({ ends: 'hidden', causal: 48, width, names: { mask } });
+  const fill = json('tokenizer_config.json', { pad_token: '[MASK]' });
+  const config = (content: object) => json('config.json', content);
+
+  it.each([
+    ['llama', null, 'LlamaForSequenceClassification', ['x', 'y', 'z']],
+    ['qwen2', 'attention_mask', 'Qwen2ForSequenceClassification', ['x', 'y']],
+    ['nobody-knows', 'attention_mask', undefined, ['x', 'y', 'z', 'u']],
+  ])('of %s scores the last token of labelled texts', async (family, mask, architecture, labels) => {
+    const found = await prepared(
+      [decoder(mask), tokenizer(), fill, config({ model_type: family, architectures: ['SomeModel'] })],
+      [labelled([4, 9, 30, 12, 25, 3, 7, 28, 40, 2, 5, 33], labels)],
+    );
+    expect([found.data.task, found.model.fresh, found.model.head]).toEqual([
+      'text-classification',
+      ['score'],
+      'score',
+    ]);
+    const own = found.model.parameters.filter(({ name }) => name.startsWith('score'));
+    expect(own.map(({ name, shape }) => [name, shape])).toEqual([['score.weight', [labels.length, 12]]]);
+    expect(found.model.warnings.join()).toContain('score on the last token that is no padding');
+    expect(found.model.config).toMatchObject({
+      architectures: [architecture ?? 'SomeModel'],
+      pad_token_id: 4,
+    });
+    // Rows of one batch are of several lengths.
+    expect((await compared(found)).maxRel).toBeLessThan(1e-4);
+    const alone = padded(found, 6, 6, 4);
+    expect(parity(padded(found, 6, 13, 4), alone).maxRel).toBeLessThan(1e-5);
+    expect(parity(padded(found, 7, 13, 4), alone).maxRel).toBeGreaterThan(1e-3);
+  });
+
+  it('whose token table would score words learns labels where the data has them', async () => {
+    const files = [decoder(null, 14), tokenizer(), config({ model_type: 'gpt2' })];
+    const found = await prepared(files, [rows]);
+    expect([found.data.task, found.model.head, found.model.scores]).toEqual([
+      'text-classification',
+      'score',
+      2,
+    ]);
+    expect(found.data.found.notes.join()).toMatch(/column "label" is learnt with a new head/);
+    expect(found.model.warnings.join()).not.toContain('token table');
+    expect((await compared(found)).maxRel).toBeLessThan(1e-4);
+    const words = await prepared(files, [rows], {}, { task: 'causal-lm' });
+    expect([words.data.task, words.model.scores]).toEqual(['causal-lm', VOCABULARY]);
+    expect(words.data.found.notes.join()).toMatch(/column "label" is not read/);
+    expect((await prepared(files, [text('t.txt', letters)])).data.task).toBe('causal-lm');
+  });
+
+  it('learns tags and numbers as well', async () => {
+    const tags = text(
+      't.conll',
+      Array.from({ length: 12 }, (_, i) => `a O\n${i % 2 ? 'b' : 'c'} T\n`).join('\n'),
+    );
+    const files = [decoder(null), tokenizer(), config({ model_type: 'mistral' })];
+    const found = await prepared(files, [tags]);
+    expect([found.data.task, found.model.fresh]).toEqual(['token-classification', ['score']]);
+    expect((await compared(found)).maxRel).toBeLessThan(1e-4);
+    const values = text(
+      'v.csv',
+      `text,score\n${Array.from({ length: 12 }, (_, i) => `a b,${i / 4}`).join('\n')}\n`,
+    );
+    const number = await prepared(files, [values], {}, { task: 'regression' });
+    expect([number.model.scores, number.model.config.problem_type]).toEqual([1, 'regression']);
+  });
+});
+
 describe('an encoder without a head gets one', () => {
   const bare = (content: object, more: Parameters<typeof prepared>[0] = []) => [
     textModel({ ends: 'hidden' }),
@@ -458,18 +566,7 @@ describe('an encoder without a head gets one', () => {
     expect(found.model.warnings.join()).toContain('classifier on the mean over the tokens');
     // Rows of one batch are of several lengths: the padding must not count.
     expect((await compared(found)).maxRel).toBeLessThan(1e-4);
-    // Padding behind a text changes nothing of its scores.
-    const scores = (length: number) => {
-      const { graph, logits } = found.model.build(1, length);
-      const fill = (value: (t: number) => number) => Float64Array.from({ length }, (_, t) => value(t));
-      const contents: Readonly<Record<string, Float64Array>> = {
-        input_ids: fill((t) => (t < 6 ? 5 + t : 0)),
-        attention_mask: fill((t) => (t < 6 ? 1 : 0)),
-      };
-      const feeds = new Map(graph.inputs.map((v) => [v.name, { ...v, data: contents[v.name]! }]));
-      return interpret(graph, feeds).get(logits).data;
-    };
-    expect(parity(scores(11), scores(6)).maxRel).toBeLessThan(1e-5);
+    expect(parity(padded(found, 6, 11, 0), padded(found, 6, 6, 0)).maxRel).toBeLessThan(1e-5);
   });
 
   it('for each token, and for a number', async () => {
@@ -500,8 +597,8 @@ describe('an encoder without a head gets one', () => {
     expect(tied.model.warnings.join()).toContain('scores are made with the token table');
     expect(tied.model.scores).toBe(VOCABULARY);
     expect((await compared(tied)).maxRel).toBeLessThan(1e-4);
-    await expect(prepared([decoder, tokenizer()], files)).rejects.toThrow(
-      /ends in hidden states \(last_hidden_state\) without the language-model head/,
-    );
+    const without = /ends in hidden states \(last_hidden_state\) without the language-model head/;
+    await expect(prepared([decoder, tokenizer()], files)).rejects.toThrow(without);
+    await expect(prepared([decoder, tokenizer()], files, {}, { task: 'causal-lm' })).rejects.toThrow(without);
   });
 });
