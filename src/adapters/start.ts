@@ -150,7 +150,7 @@ function open(method: AdapterMethod, given: Given): CommonConfig {
 }
 
 function targetLayers(method: AdapterMethod, given: Given, model: StartModel): readonly Layer[] {
-  if (method.targets !== 'required') return [];
+  if (method.targets === 'none') return [];
   const names = new Set(selectTargets(method, open(method, given), model).targets);
   return model.layers.filter(({ name }) => names.has(name));
 }

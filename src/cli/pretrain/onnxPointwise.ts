@@ -63,6 +63,7 @@ const values: Readonly<Record<string, (e: OnnxEmitter, x: string) => string>> = 
   abs: (e, x) => e.op('Abs', [x]),
   sin: (e, x) => e.op('Sin', [x]),
   cos: (e, x) => e.op('Cos', [x]),
+  not: (e, x) => e.op('Cast', [e.op('Not', [isTrue(e, x)])], { to: INT32 }),
   floor: (e, x) => e.op('Floor', [x]),
   ceil: (e, x) => e.op('Ceil', [x]),
 };

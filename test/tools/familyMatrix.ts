@@ -1,0 +1,51 @@
+/** The share of `verify families` that the tests run: as few combinations as cover every pair of model, method, target and tie, in parts. */
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Combination, runCombination } from '../../src/cli/families/combination.ts';
+import { interpreterEngines } from '../../src/cli/families/interpreterEngine.ts';
+import { openSubject, type Subject, subjectNames } from '../../src/cli/families/subjects.ts';
+import { matrixOf, ownModels, pairsOfMatrix } from '../../src/cli/verifyFamilies.ts';
+
+/** Refusals are few and each has its reason: what a method cannot adapt, and what has no default. */
+const REFUSALS = [
+  /^\w+ cannot adapt \S+: /,
+  /^target_modules is not given and there is no default for model type/,
+  /^Head only configuration: .* none are listed/,
+];
+
+async function openAll(): Promise<Map<string, Subject>> {
+  const root = await ownModels();
+  const subjects = new Map<string, Subject>();
+  for (const name of await subjectNames(root)) subjects.set(name, await openSubject(join(root, name)));
+  return subjects;
+}
+
+/** @param part from 0 to `parts` − 1: every parts-th model */
+export function describePart(names: readonly string[], part: number, parts: number): void {
+  const mine = names.filter((_, i) => i % parts === part);
+  let subjects: ReadonlyMap<string, Subject>;
+  let chosen: readonly Combination[];
+  beforeAll(async () => {
+    subjects = await openAll();
+    chosen = pairsOfMatrix(matrixOf([...subjects.values()]), subjects);
+  }, 120_000);
+
+  describe.each(mine)('%s', (name) => {
+    test('every method and every target: trained, merged, run by onnxruntime, saved and loaded', async () => {
+      const own = chosen.filter((c) => c.subject === name);
+      expect(own.length).toBeGreaterThan(5);
+      const wrong: string[] = [];
+      let passed = 0;
+      for (const { method, target } of own) {
+        const outcome = await runCombination(interpreterEngines, subjects.get(name)!, method, target);
+        if (outcome.status === 'passed') passed++;
+        const expected =
+          outcome.status === 'passed' ||
+          (outcome.status === 'refused' && REFUSALS.some((r) => r.test(outcome.sentence)));
+        if (!expected) wrong.push(`${method} × ${target}: ${outcome.status}: ${outcome.sentence}`);
+      }
+      expect(wrong).toEqual([]);
+      expect(passed).toBeGreaterThan(own.length / 2);
+    });
+  });
+}
