@@ -36,6 +36,30 @@ function refuseNumbers(given: readonly string[], values: readonly unknown[]): vo
     );
 }
 
+/** Numbers of classes with a decimal, as pandas writes them beside missing ones: 1.0 is 1. */
+function wholeNumbers(words: readonly string[], { known }: LabelOptions, notes: string[]): readonly string[] {
+  const given = words.filter((word) => word !== '');
+  const isDecimal = given.length > 0 && given.every((word) => /^-?\d+(\.0+)?$/.test(word));
+  const pointed = given.find((word) => word.includes('.'));
+  if (!isDecimal || pointed === undefined || known?.includes(pointed)) return words;
+  notes.push(`Labels such as ${pointed} are read as whole numbers.`);
+  return words.map((word) => word.replace(/\.0+$/, ''));
+}
+
+/** Fewer classes may each have a row or two. */
+const MANY_CLASSES = 50;
+
+/** What is another in nearly every row names persons or things, no classes. */
+function refuseNames(given: readonly string[], { known, names }: LabelOptions): void {
+  const distinct = new Set(given);
+  if (distinct.size <= MANY_CLASSES || distinct.size * 2 <= given.length || names) return;
+  if (known && [...distinct].every((word) => known.includes(word))) return;
+  fail(
+    'bad-data',
+    `There are ${distinct.size} different labels in ${given.length} rows, such as "${given[0]!.slice(0, 40)}", so they name no classes; say which column holds the classes.`,
+  );
+}
+
 /**
  * One class name per value, null for rows that were dropped.
  * @param values as the rows hold them
@@ -49,13 +73,14 @@ export function readLabels(
   notes: string[],
 ): (string | null)[] {
   const { known, names } = options;
-  const words = values.map(scalar);
+  const words = wholeNumbers(values.map(scalar), options, notes);
   const given = words.filter((word) => word !== '');
   const numbered = given.length > 0 && given.every((word) => WHOLE.test(word));
   // −1 is how published datasets mark rows without a label, where the others count from 0.
   const hasUnlabelled = numbered && given.includes('-1') && !given.includes('-2');
   const highest = numbered ? given.reduce((most, word) => Math.max(most, Number(word)), 0) : 0;
   refuseNumbers(given, values);
+  refuseNames(given, options);
   const isKnown = (word: string) => known?.includes(word) === true;
   const asNumbers =
     numbered &&

@@ -7,8 +7,9 @@ export type NamedSplit = 'train' | 'validation' | 'test';
 
 const WORDS: Readonly<Record<NamedSplit, readonly string[]>> = {
   train: ['train', 'training'],
-  validation: ['validation', 'valid', 'val', 'dev', 'held', 'heldout', 'holdout'],
-  test: ['test', 'testing', 'eval', 'evaluation'],
+  // testa and testb are what CoNLL's shared tasks call theirs.
+  validation: ['validation', 'valid', 'val', 'dev', 'held', 'heldout', 'holdout', 'testa'],
+  test: ['test', 'testing', 'eval', 'evaluation', 'testb'],
 };
 
 const SPLITS = Object.entries(WORDS) as [NamedSplit, readonly string[]][];

@@ -83,12 +83,30 @@ const isLabel = (p: Profile): boolean =>
   p.distinct <= p.given.length / 2 &&
   p.length <= 60 &&
   (!p.isNumeric || p.isWhole) &&
-  !p.isIndex;
+  !p.isIndex &&
+  !p.given.every((v) => DATE.test(String(v).trim()));
 
+/** Names that say a class without being one of the usual names. */
+const LABELLING =
+  /label|class|categor|sentiment|polarity|rating|stars?\b|target|topic|genre|type|intent|emotion|verdict/i;
+const DATE = /^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}/;
+
+/** The likeliest label: few values, at an end of the table, counted from 0 or 1, or called so. */
 function guessLabel(list: readonly Profile[]): Profile | undefined {
   const last = Math.max(...list.map(({ at }) => at));
-  const isEnd = ({ at, isIndex }: Profile) => at === 0 || at === last || isIndex;
-  return best(list.filter(isLabel), (p) => -Math.log2(p.distinct) + (isEnd(p) ? 1 : 0));
+  const isCounted = ({ isWhole, given, distinct }: Profile) => {
+    const numbers = isWhole ? given.map((v) => numberOf(v) ?? -1) : [-1];
+    const least = numbers.reduce((a, b) => Math.min(a, b));
+    return (least === 0 || least === 1) && numbers.reduce((a, b) => Math.max(a, b)) === least + distinct - 1;
+  };
+  return best(
+    list.filter(isLabel),
+    (p) =>
+      -Math.log2(p.distinct) +
+      (p.at === 0 || p.at === last ? 1 : 0) +
+      (isCounted(p) ? 1.5 : 0) +
+      (LABELLING.test(p.column) ? 4 : 0),
+  );
 }
 
 function guessText(list: readonly Profile[]): Profile | undefined {

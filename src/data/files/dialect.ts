@@ -4,6 +4,7 @@
  */
 import { isNothing, numberOf } from './cells.ts';
 import { isKnownName } from './columns.ts';
+import { countsRows } from './content.ts';
 import { type Marks, readRecords } from './records.ts';
 
 /** What may be told of a table; what is left out is guessed. */
@@ -38,6 +39,8 @@ export interface Dialect extends Marks {
 /** Characters and records of a text that are looked at. */
 const SAMPLE = 1 << 18;
 const MOST_RECORDS = 600;
+/** With more stray marks among them a reading is wrong anyway. */
+const MOST_STRAYS = 100;
 const DELIMITERS = [',', ';', '\t', '|'];
 const NAMES: Readonly<Record<string, string>> = {
   ',': 'commas',
@@ -168,7 +171,7 @@ interface Attempt {
 }
 
 function attempt(sample: string, marks: Marks): Attempt {
-  const { cells, strays } = readRecords(sample, marks, { most: MOST_RECORDS });
+  const { cells, strays } = readRecords(sample, marks, { most: MOST_RECORDS, mostStrays: MOST_STRAYS });
   const rows = cells.filter((row) => !isBlank(row));
   const raw = commonest(rows.map((row) => row.length));
   const trimmed = commonest(rows.map(trimmedCount));
@@ -177,7 +180,10 @@ function attempt(sample: string, marks: Marks): Attempt {
 }
 
 function guessMarks(sample: string, kind: string, delimiter?: string, quotes?: boolean): Marks {
-  const tries = (delimiter === undefined ? DELIMITERS : [delimiter])
+  const head = sample.split('\n', MOST_RECORDS);
+  // What is not in the lines does not divide them.
+  const divides = (mark: string) => head.filter((line) => line.includes(mark)).length >= head.length * 0.3;
+  const tries = (delimiter === undefined ? DELIMITERS.filter(divides) : [delimiter])
     .map((mark) => guessQuotes(sample, mark, quotes))
     .map((found) => ({ ...found, score: plausibility(found, kind) }))
     .filter(({ score }) => delimiter !== undefined || score > 0)
@@ -192,7 +198,7 @@ function guessMarks(sample: string, kind: string, delimiter?: string, quotes?: b
 /** How well a delimiter explains the text; 0 where it divides nothing. */
 function plausibility({ marks, rows, width, share }: Attempt, kind: string): number {
   const [first = []] = rows;
-  const hasRowNames = first.length + 1 === width && width > 1;
+  const hasRowNames = namesRows(first, rows.slice(1), width);
   if (width < 2 || (first.length < 2 && !hasRowNames) || rows.length === 0) return 0;
   const names = first.map((cell) => cell.trim().replace(/^"|"$/g, ''));
   const isNamed = names.some(isKnownName) && names.every((name) => name.length <= 60);
@@ -210,6 +216,12 @@ function plausibility({ marks, rows, width, share }: Attempt, kind: string): num
   );
 }
 
+/** The share of lines with a space between a delimiter and a quotation mark. */
+function spacedLines(sample: string, delimiter: string): number {
+  const lines = sample.split('\n', MOST_RECORDS).filter((line) => line.trim() !== '');
+  return lines.filter((line) => line.includes(`${delimiter} "`)).length / Math.max(1, lines.length);
+}
+
 /**
  * Whether quotation marks wrap cells. Between tabs they are characters, unless the file is consistent: all texts of a column are wrapped, or just
  * those that need it.
@@ -218,7 +230,8 @@ function guessQuotes(sample: string, delimiter: string, quotes?: boolean): Attem
   const literal = attempt(sample, { delimiter, quotes: false, escape: '"' });
   if (quotes === false || !sample.includes('"'))
     return quotes ? { ...literal, marks: { ...literal.marks, quotes } } : literal;
-  const doubled = attempt(sample, { delimiter, quotes: true, escape: '"' });
+  const isSpaced = spacedLines(sample, delimiter) >= 0.5;
+  const doubled = attempt(sample, { delimiter, quotes: true, escape: '"', isSpaced });
   const slashed = sample.includes('\\"')
     ? attempt(sample, { delimiter, quotes: true, escape: '\\' })
     : doubled;
@@ -274,10 +287,7 @@ function tableIn(
   }
   const first = cells[skip] ?? [];
   const body = bodyOf(skip);
-  const hasRowNames =
-    first.length + 1 === width &&
-    body.filter((row) => row.length === width).length >= body.length * 0.9 &&
-    areRowNames(body.map((row) => row[0]!));
+  const hasRowNames = namesRows(first, body, width);
   if (hasRowNames) return { skip, width, hasRowNames, headerScore: 9, first: ['', ...first], body };
   return {
     skip,
@@ -289,8 +299,14 @@ function tableIn(
   };
 }
 
-const areRowNames = (values: readonly string[]): boolean =>
-  values.length > 1 && new Set(values).size === values.length;
+/** Whether rows have one cell more than the header, which names them: below a single name only by counting, since texts have commas too. */
+function namesRows(first: Row, body: readonly Row[], width: number): boolean {
+  if (first.length + 1 !== width) return false;
+  const whole = body.filter((row) => row.length === width);
+  if (whole.length < 2 || whole.length < body.length * 0.9) return false;
+  const names = whole.map((row) => row[0]!);
+  return first.length === 1 ? countsRows(names) : new Set(names).size === names.length;
+}
 
 const words = (text: string): number => text.trim().split(/\s+/).length;
 const mean = (numbers: readonly number[]): number =>

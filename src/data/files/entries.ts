@@ -202,6 +202,9 @@ function cellReader(
     return (value) =>
       typeof value === 'string' && !isNothing(value) ? (numberOf(value, mark) ?? value) : value;
   }
+  // A label in a list of its own, as datasets with several labels have it.
+  const given = role === 'label' && isDelimited ? values.filter((v) => !isNothing(v)).map(structured) : [];
+  if (given.length > 0 && given.every(Array.isArray)) return structured;
   // Several right answers as Python's list: only where the column is called so, since an answer may well be a list.
   const lists = role === 'answer' && isDelimited && /s$/i.test(column) ? values.map(structured) : [];
   if (lists.length > 0 && lists.every(Array.isArray)) return structured;

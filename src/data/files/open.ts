@@ -15,6 +15,7 @@ import type { Dataset, TextDataset } from '../types.ts';
 import { type DataFile, extension, gunzip, isHidden, unpackZip } from './bytes.ts';
 import type { ColumnMapping } from './columns.ts';
 import { CONLL } from './conll.ts';
+import { namesBeside } from './card.ts';
 import { decodePicture } from './decodePicture.ts';
 import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
@@ -65,10 +66,11 @@ export async function openDataset(
   options: OpenOptions,
   found: Found = { notes: [] },
 ): Promise<Dataset> {
-  const files = withoutAbout(unpack(given));
+  const unpacked = unpack(given);
+  const files = withoutAbout(unpacked);
   if (files.length === 0) fail('bad-data', 'There are no files in what was opened.');
   const name = options.name ?? (given.length === 1 ? given[0]!.path : commonName(given));
-  const opening = { name, files, options, found };
+  const opening = { name, files, classNames: namesBeside(unpacked), options, found };
   return options.task === 'image' ? openPictures(opening) : openTexts(opening);
 }
 
@@ -97,6 +99,8 @@ const commonName = (files: readonly DataFile[]): string => {
 
 interface Opening {
   readonly name: string;
+  /** Class names by column that lie beside the data. */
+  readonly classNames: Readonly<Record<string, readonly string[]>>;
   readonly files: readonly DataFile[];
   readonly options: OpenOptions;
   readonly found: Found;
@@ -136,7 +140,7 @@ async function openPictures(opening: Opening): Promise<Dataset> {
   const reading = readingOf(opening);
   if (tables.length > 0) {
     noteUnused(opening, [...tables, ...pictures]);
-    const { entries } = await readEntries(tables, entryOptions(options), reading, opening.found, () => ({
+    const { entries } = await readEntries(tables, entryOptions(opening), reading, opening.found, () => ({
       needed: ['image', 'label'],
     }));
     return picturesByTable(name, entries, files, { steps, seed, decodeImage }, reading);
@@ -150,7 +154,8 @@ async function openPictures(opening: Opening): Promise<Dataset> {
   return picturesByFolder(name, pictures, { steps, seed, decodeImage }, reading);
 }
 
-const entryOptions = (options: OpenOptions): EntryOptions => ({
+const entryOptions = ({ options, classNames }: Opening): EntryOptions => ({
+  classNames,
   ...tableOptions(options),
   ...(options.mapping ? { mapping: options.mapping } : {}),
   isTagged: options.task === 'token-class',
@@ -190,7 +195,7 @@ async function labelledEntries(
       `${name} holds no .csv or .jsonl (found: ${kindsSeen(files)}), nor text with a label in each line, or in folders of classes; ${NEEDS[task]}.`,
     );
   noteUnused(opening, tables);
-  return readEntries(tables, entryOptions(options), reading, found, () => ROLES[task]);
+  return readEntries(tables, entryOptions(opening), reading, found, () => ROLES[task]);
 }
 
 async function openTexts(opening: Opening): Promise<Dataset> {
@@ -250,7 +255,7 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   noteUnused(opening, tables);
   const mapping = options.mapping ?? {};
   const asChats = (columns: readonly string[]) => task === 'text' && rows.holdsChats(columns, mapping);
-  const { entries, total } = await readEntries(tables, entryOptions(options), reading, found, (columns) =>
+  const { entries, total } = await readEntries(tables, entryOptions(opening), reading, found, (columns) =>
     asChats(columns) ? rows.chatRoles(columns, mapping) : { needed: ['text'] },
   );
   if (asChats(found.columns ?? [])) {

@@ -12,6 +12,8 @@ export interface Marks {
   readonly quotes: boolean;
   /** How a quotation mark inside a wrapped cell is written: doubled, or after a backslash. */
   readonly escape: '"' | '\\';
+  /** Whether a space stands between a delimiter and the mark that wraps the next cell. */
+  readonly isSpaced?: boolean;
 }
 
 export interface Records {
@@ -30,30 +32,66 @@ interface Bounds {
   readonly width?: number;
   /** Whether the cells of a line, read as it stands, make a whole record: then a cell that spans such lines is none. */
   readonly isRecord?: (cells: readonly string[]) => boolean;
-  /** Records to read. */
+  /** Records, and records with stray marks, to read. */
   readonly most?: number;
+  readonly mostStrays?: number;
+}
+
+/** The text without the spaces between a delimiter and a wrapped cell. */
+function withoutSpaces(text: string, delimiter: string): string {
+  const mark = delimiter.replace(/[|\\^$.*+?()[\]{}]/g, '\\$&');
+  const parts = new RegExp(`("(?:[^"]|"")*")|(${mark}) +(?=")`, 'g');
+  return text.replace(parts, (_, cell: string | undefined, between: string) => cell ?? between);
 }
 
 /** All records of a text whose lines end in \n; blank lines are records of one empty cell. */
-export function readRecords(text: string, marks: Marks, bounds: Bounds = {}): Records {
+export function readRecords(whole: string, marks: Marks, bounds: Bounds = {}): Records {
   const { delimiter, quotes } = marks;
-  const { most = Number.POSITIVE_INFINITY } = bounds;
+  const text = marks.isSpaced && delimiter !== null ? withoutSpaces(whole, delimiter) : whole;
+  const { most = Number.POSITIVE_INFINITY, mostStrays = Number.POSITIVE_INFINITY } = bounds;
   const split = (line: string): string[] => (delimiter === null ? [line] : line.split(delimiter));
   if (!quotes) return { cells: linesOf(text, most).map(split), strays: [] };
   const cells: string[][] = [];
   const strays: number[] = [];
   let at = 0;
-  while (at < text.length && cells.length < most) {
-    const stray = readUntilStray(text.slice(at), marks, { ...bounds, most }, cells, strays, split);
-    if (stray === null) break;
-    const begin = at + stray;
-    const newline = text.indexOf('\n', begin);
-    const end = newline < 0 ? text.length : newline;
+  let window = WINDOW;
+  while (at < text.length && cells.length < most && strays.length < mostStrays) {
+    const end = windowEnd(text, at, window);
+    const stray = readUntilStray(text.slice(at, end), marks, { ...bounds, most }, cells, strays, split);
+    if (stray === null) {
+      at = end;
+      continue;
+    }
+    const begin = at + stray.begin;
+    // A cell that is still open at the end of the window may be closed behind it.
+    if (stray.isOpen && end < text.length) {
+      window = begin === at ? window * 4 : WINDOW;
+      at = begin;
+      continue;
+    }
+    window = WINDOW;
+    const lineEnd = text.indexOf('\n', begin);
+    const line = text.slice(begin, lineEnd < 0 ? text.length : lineEnd);
     strays.push(cells.length);
-    cells.push(split(text.slice(begin, end)));
-    at = end + 1;
+    cells.push(split(line));
+    at = begin + line.length + 1;
   }
   return { cells, strays };
+}
+
+/** Characters that are read at a time; more only where a cell is so long. */
+const WINDOW = 1 << 18;
+
+/** The end of the last line in a window that begins at `at`. */
+function windowEnd(text: string, at: number, window: number): number {
+  if (text.length - at <= window) return text.length;
+  const newline = text.lastIndexOf('\n', at + window);
+  return newline > at ? newline + 1 : lineEndAfter(text, at + window);
+}
+
+function lineEndAfter(text: string, at: number): number {
+  const newline = text.indexOf('\n', at);
+  return newline < 0 ? text.length : newline + 1;
 }
 
 function linesOf(text: string, most: number): string[] {
@@ -67,7 +105,7 @@ function linesOf(text: string, most: number): string[] {
   return lines;
 }
 
-/** Adds records up to one with a stray mark, and gives where that begins; null at the end. */
+/** Adds records up to one with a stray mark, and gives where that begins and whether it may only be unfinished; null at the end. */
 function readUntilStray(
   text: string,
   { delimiter, escape: escapeChar }: Marks,
@@ -75,9 +113,9 @@ function readUntilStray(
   cells: string[][],
   strays: number[],
   split: (line: string) => string[],
-): number | null {
+): { readonly begin: number; readonly isOpen: boolean } | null {
   let begin = 0;
-  let stray: number | null = null;
+  let stray: { readonly begin: number; readonly isOpen: boolean } | null = null;
   const isStray = (isMalformed: boolean, count: number, end: number): boolean => {
     const span = text.slice(begin, end).replace(/\n$/, '');
     const isLine = !span.includes('\n');
@@ -91,9 +129,10 @@ function readUntilStray(
     escapeChar,
     skipEmptyLines: false,
     step: ({ data, errors, meta }, parser) => {
-      const isMalformed = errors.some((error) => error.type === 'Quotes');
+      const faults = errors.filter((error) => error.type === 'Quotes');
+      const isMalformed = faults.length > 0;
       if (isStray(isMalformed, data.length, meta.cursor)) {
-        stray = begin;
+        stray = { begin, isOpen: isMalformed && faults.every((error) => error.code === 'MissingQuotes') };
         parser.abort();
         return;
       }

@@ -1,0 +1,74 @@
+/** Names of numbered classes that lie beside the tables: in dataset_infos.json, dataset_info.json or the head of the dataset card, README.md. */
+import { baseName, type DataFile } from './bytes.ts';
+
+type Names = Readonly<Record<string, readonly string[]>>;
+
+interface Feature {
+  readonly names?: unknown;
+  readonly feature?: unknown;
+}
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null;
+
+function namesOf(feature: unknown): readonly string[] | undefined {
+  const own = (Array.isArray(feature) ? feature[0] : feature) as Feature | null | undefined;
+  if (!isObject(own)) return undefined;
+  return Array.isArray(own.names) ? own.names.map(String) : namesOf(own.feature);
+}
+
+function inJson(text: string): Names {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // What is no JSON names no classes; the numbers stay.
+    return {};
+  }
+  if (!isObject(value)) return {};
+  const infos = isObject(value.features) ? [value] : Object.values(value).filter(isObject);
+  return Object.fromEntries(
+    infos.flatMap(({ features }) =>
+      Object.entries(isObject(features) ? features : {}).flatMap(([column, feature]) => {
+        const names = namesOf(feature);
+        return names ? [[column, names]] : [];
+      }),
+    ),
+  );
+}
+
+/** `- name: label` … `class_label:` … `names:` and below it `'0': neg` or `- neg`, as the Hub writes the head of a card. */
+function inCard(text: string): Names {
+  const head = /^---\r?\n([\s\S]*?)\r?\n---/.exec(text)?.[1];
+  const out: Record<string, string[]> = {};
+  let column: string | undefined;
+  let indent = -1;
+  for (const line of (head ?? '').split(/\r?\n/)) {
+    const depth = line.search(/\S/);
+    if (indent >= 0 && (depth > indent || /^\s*-\s/.test(line)) && column !== undefined) {
+      const name = /^\s*(?:'?"?\d+'?"?\s*:|-)\s*(.+?)\s*$/.exec(line)?.[1];
+      if (name !== undefined && !/^name:/.test(name)) {
+        out[column]!.push(name.replace(/^(['"])(.*)\1$/, '$2'));
+        continue;
+      }
+    }
+    indent = -1;
+    column = /^\s*-\s+name:\s*['"]?([^'"]+?)['"]?\s*$/.exec(line)?.[1] ?? column;
+    if (/^\s*names:\s*$/.test(line) && column !== undefined) {
+      indent = depth;
+      out[column] = [];
+    }
+  }
+  return Object.fromEntries(Object.entries(out).filter(([, names]) => names.length > 1));
+}
+
+/** Class names by column. */
+export function namesBeside(files: readonly DataFile[]): Names {
+  const text = ({ bytes }: DataFile) => new TextDecoder().decode(bytes);
+  const found = files.map((file): Names => {
+    const name = baseName(file.path);
+    if (/^dataset_infos?\.json$/.test(name)) return inJson(text(file));
+    return /^readme\.md$/i.test(name) ? inCard(text(file)) : {};
+  });
+  return Object.assign({}, ...found) as Names;
+}
