@@ -64,9 +64,16 @@ function known({ preview, error }: DataLook) {
     tasks: preview?.tasks ?? list<Task>(details.tasks),
     columns: preview?.columns ?? list<string>(details.columns),
     mapping: preview?.mapping ?? {},
-    firstCells: preview?.firstCells ?? {},
+    firstCells: preview?.firstCells ?? cellsIn(details.firstCells),
+    hasHeader: preview?.hasHeader ?? (typeof details.hasHeader === 'boolean' ? details.hasHeader : null),
   };
 }
+
+const cellsIn = (value: unknown): Readonly<Record<string, string>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, string>>) : {};
+
+/** Whether the first row of a delimited table is read as its header; null for other data. */
+export const headerIn = (view: DataLook): boolean | null => known(view).hasHeader;
 
 /** The task that is prepared for, and all that the model can be trained for. */
 export const tasksIn = (view: DataLook): Pick<ReturnType<typeof known>, 'task' | 'tasks'> => known(view);

@@ -9,8 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { draftOf, tableOf } from '../../src/data/files/delimited.ts';
 import type { OpenOptions } from '../../src/data/files/open.ts';
 import { openDataset } from '../../src/data/files/open.ts';
-import type { TextClassDataset, TextValueDataset } from '../../src/data/types.ts';
 import { createDrops } from '../../src/data/notes.ts';
+import type { TextClassDataset, TextValueDataset } from '../../src/data/types.ts';
 import { asClasses, asText, file, opened, tokenizer } from './data-support.ts';
 
 const say = (i: number): string => `a tale of ${i} words, ${i % 2 ? 'merry' : 'sad'} to the end`;
@@ -40,7 +40,12 @@ describe('a table without a header', () => {
     expect(found.firstCells!['column 1']).toBe(say(0));
     expect(examples(set)).toContain(`${say(0)} → 0`);
     const swapped = await opened<TextClassDataset>(
-      [file('a.csv', table(12, (i) => `${i % 2 ? 'x' : 'y'}|${i % 3 ? 'red' : 'blue'}|${say(i)}`))],
+      [
+        file(
+          'a.csv',
+          table(12, (i) => `${i % 2 ? 'x' : 'y'}|${i % 3 ? 'red' : 'blue'}|${say(i)}`),
+        ),
+      ],
       { ...asClasses, mapping: { text: 3, label: 2 } },
     );
     expect(swapped.set.labels).toEqual(['blue', 'red']);
@@ -67,7 +72,11 @@ describe('a table without a header', () => {
     ['names that nobody knows', 'essai,note\n', (i: number) => `${say(i).replace(',', '')},${i % 4}`],
     ["a spreadsheet's", 'v1,v2,,,\n', (i: number) => `${i % 2 ? 'ham' : 'spam'},"${say(i)}",,,`],
     ["pandas' numbers", ',0,1\n', (i: number) => `${i},"${say(i)}",c${i % 2}`],
-    ['a long question', 'id,"What do you think of it, all in all?",Stars\n', (i: number) => `${i * 7},"${say(i)}",${i % 5}`],
+    [
+      'a long question',
+      'id,"What do you think of it, all in all?",Stars\n',
+      (i: number) => `${i * 7},"${say(i)}",${i % 5}`,
+    ],
   ])('is told from one with %s', async (_kind, header, row) => {
     const { set, found } = await classes('a.csv', table(24, row, header));
     expect(found.hasHeader).toBe(true);
@@ -78,7 +87,11 @@ describe('a table without a header', () => {
     const text = table(12, (i) => `${say(i)}\t${i % 2 ? 'label' : 'other'}`, 'text\tlabel\n');
     const { set } = await classes('a.tsv', text, { header: false });
     expect(set.train.count + set.held.count).toBe(13);
-    const named = await classes('a.tsv', table(12, (i) => `${say(i)}\t${i % 2}`), { header: true, mapping: { text: 1, label: 2 } });
+    const named = await classes(
+      'a.tsv',
+      table(12, (i) => `${say(i)}\t${i % 2}`),
+      { header: true, mapping: { text: 1, label: 2 } },
+    );
     expect(named.set.train.count + named.set.held.count).toBe(11);
   });
 });
@@ -90,11 +103,22 @@ describe('a quotation mark', () => {
     expect(set.train.count + set.held.count).toBe(30);
     expect(examples(set)).toContain(`"${say(10)} → no`);
     expect(notes).toContain('m.tsv: quotation marks are read as characters (row 11).');
-    const all = await classes('m.tsv', table(20, (i) => `"${say(i)}"\t${i % 2}`, '"text"\t"label"\n'));
+    const all = await classes(
+      'm.tsv',
+      table(20, (i) => `"${say(i)}"\t${i % 2}`, '"text"\t"label"\n'),
+    );
     expect(examples(all.set)).toContain(`${say(3)} → 1`);
-    const needed = table(40, (i) => (i % 9 === 4 ? `"${say(i)} ""so""\tit is"\t${i % 2}` : `${say(i)}\t${i % 2}`), 'text\tlabel\n');
+    const needed = table(
+      40,
+      (i) => (i % 9 === 4 ? `"${say(i)} ""so""\tit is"\t${i % 2}` : `${say(i)}\t${i % 2}`),
+      'text\tlabel\n',
+    );
     expect(examples((await classes('m.tsv', needed)).set)).toContain(`${say(4)} "so"\tit is → 0`);
-    const some = table(40, (i) => (i % 9 === 4 ? `"${say(i)}"\t${i % 2}` : `${say(i)}\t${i % 2}`), 'text\tlabel\n');
+    const some = table(
+      40,
+      (i) => (i % 9 === 4 ? `"${say(i)}"\t${i % 2}` : `${say(i)}\t${i % 2}`),
+      'text\tlabel\n',
+    );
     expect(examples((await classes('m.tsv', some)).set)).toContain(`"${say(4)}" → 0`);
     expect(examples((await classes('m.tsv', some, { quotes: true })).set)).toContain(`${say(4)} → 0`);
   });
@@ -108,20 +132,36 @@ describe('a quotation mark', () => {
       25: `"${plain(25)}" he said,1`,
       28: `"ok "fine" ${plain(28)}",0`,
     };
-    const { set, notes } = await classes('a.csv', table(60, (i) => odd[i] ?? `${plain(i)},${i % 2}`, 'text,label\n'));
+    const { set, notes } = await classes(
+      'a.csv',
+      table(60, (i) => odd[i] ?? `${plain(i)},${i % 2}`, 'text,label\n'),
+    );
     expect(set.train.count + set.held.count).toBe(60);
-    expect(notes).toContain('a.csv has a quotation mark that is not closed or misplaced in rows 9, 27, 30: read as a character.');
-    for (const text of [`"${plain(7)} → 1`, `${plain(8)} → 0`, `"${plain(25)}" he said → 1`, `ok "fine" ${plain(28)} → 0`])
+    expect(notes).toContain(
+      'a.csv has a quotation mark that is not closed or misplaced in rows 9, 27, 30: read as a character.',
+    );
+    for (const text of [
+      `"${plain(7)} → 1`,
+      `${plain(8)} → 0`,
+      `"${plain(25)}" he said → 1`,
+      `ok "fine" ${plain(28)} → 0`,
+    ])
       expect(examples(set)).toContain(text);
   });
 
   it('wraps cells of several lines, and may stand behind a backslash or a space', async () => {
     const long = table(30, (i) => `"${say(i)}\nand, so\n""on"", ${i}",${i % 2}`, 'text,label\n');
     expect(examples((await classes('a.csv', long)).set)).toContain(`${say(3)}\nand, so\n"on", 3 → 1`);
-    const slashed = await classes('a.csv', table(30, (i) => `"he \\"${say(i)}\\", ok",${i % 2}`, 'text,label\n'));
+    const slashed = await classes(
+      'a.csv',
+      table(30, (i) => `"he \\"${say(i)}\\", ok",${i % 2}`, 'text,label\n'),
+    );
     expect(slashed.notes).toContain('a.csv: a backslash stands before quotation marks in texts.');
     expect(examples(slashed.set)).toContain(`he "${say(2)}", ok → 0`);
-    const spaced = await classes('a.csv', table(30, (i) => `"${say(i)}", "${i % 2 ? 'a' : 'b'}"`, '"text", "label"\n'));
+    const spaced = await classes(
+      'a.csv',
+      table(30, (i) => `"${say(i)}", "${i % 2 ? 'a' : 'b'}"`, '"text", "label"\n'),
+    );
     expect(spaced.set.labels).toEqual(['a', 'b']);
   });
 
@@ -138,14 +178,54 @@ describe('what divides cells, and what stands around them', () => {
     ['a.csv', (i: number) => `${say(i)}\t${i % 2}`, 'text\tlabel\n', 'tabs divide the cells'],
     ['a.tsv', (i: number) => `"${say(i)}",${i % 2}`, 'text,label\n', 'commas divide the cells'],
     ['a.csv', (i: number) => `${say(i)}|${i % 2}`, 'text|label\n', 'vertical bars divide the cells'],
-    ['a.csv', (i: number) => `${say(i)};${i % 2}`, '\ufeffsep=;\r\ntext;label\r\n', 'the first line says that semicolons'],
-    ['a.csv', (i: number) => `"${say(i)}",${i % 2}`, '# by hand\n# in 2020\n\ntext,label\n', 'begin with # are left out'],
-    ['a.csv', (i: number) => `${say(i)};${i % 2};`, 'Report 2020;;\n;;\nText;Label;\n', 'what stands above the header in row 3'],
-    ['a.csv', (i: number) => `${i},"${say(i)}",${i % 2}`, ',text,label\n', 'column 1 counts the rows and is left out'],
-    ['a.csv', (i: number) => `"${i + 1}","${say(i)}",${i % 2}`, '"","text","label"\n', 'column 1 counts the rows'],
-    ['a.tsv', (i: number) => `"${i + 1}"\t"${say(i)}"\t"${i % 2}"`, '"text"\t"label"\n', 'lacks the first column'],
-    ['a.csv', (i: number) => `"${say(i)}",x${i},${i % 2}`, 'text,text,label\n', '"text" names two columns, the later is called "text.1"'],
-    ['a.csv', (i: number) => `"${say(i)}",${i % 2}.0`, 'text,label\n', 'Labels such as 0.0 are read as whole numbers'],
+    [
+      'a.csv',
+      (i: number) => `${say(i)};${i % 2}`,
+      '\ufeffsep=;\r\ntext;label\r\n',
+      'the first line says that semicolons',
+    ],
+    [
+      'a.csv',
+      (i: number) => `"${say(i)}",${i % 2}`,
+      '# by hand\n# in 2020\n\ntext,label\n',
+      'begin with # are left out',
+    ],
+    [
+      'a.csv',
+      (i: number) => `${say(i)};${i % 2};`,
+      'Report 2020;;\n;;\nText;Label;\n',
+      'what stands above the header in row 3',
+    ],
+    [
+      'a.csv',
+      (i: number) => `${i},"${say(i)}",${i % 2}`,
+      ',text,label\n',
+      'column 1 counts the rows and is left out',
+    ],
+    [
+      'a.csv',
+      (i: number) => `"${i + 1}","${say(i)}",${i % 2}`,
+      '"","text","label"\n',
+      'column 1 counts the rows',
+    ],
+    [
+      'a.tsv',
+      (i: number) => `"${i + 1}"\t"${say(i)}"\t"${i % 2}"`,
+      '"text"\t"label"\n',
+      'lacks the first column',
+    ],
+    [
+      'a.csv',
+      (i: number) => `"${say(i)}",x${i},${i % 2}`,
+      'text,text,label\n',
+      '"text" names two columns, the later is called "text.1"',
+    ],
+    [
+      'a.csv',
+      (i: number) => `"${say(i)}",${i % 2}.0`,
+      'text,label\n',
+      'Labels such as 0.0 are read as whole numbers',
+    ],
   ])('%s (%#) is read and said', async (path, row, header, note) => {
     const { set, notes } = await classes(path, table(20, row, header));
     expect(notes).toContain(note);
@@ -157,12 +237,18 @@ describe('what divides cells, and what stands around them', () => {
     const text = table(12, (i) => `"${say(i)}",${i % 2}`, 'text,label\n');
     for (const end of ['\r\n', '\r', '\n\n'])
       expect(examples((await classes('a.csv', text.replaceAll('\n', end))).set)).toContain(`${say(5)} → 1`);
-    const latin = Uint8Array.from(`text;label\n${table(12, (i) => `${say(i)} f\u00fcr;${i % 2}`)}`, (c) => c.charCodeAt(0));
+    const latin = Uint8Array.from(`text;label\n${table(12, (i) => `${say(i)} f\u00fcr;${i % 2}`)}`, (c) =>
+      c.charCodeAt(0),
+    );
     expect(examples((await classes('a.csv', latin)).set)).toContain(`${say(5)} für → 1`);
   });
 
   it('says rows that are bad: a header again, nothing where a label should be', async () => {
-    const text = table(60, (i) => (i === 9 ? 'text,label' : `"${say(i)}",${i === 4 ? 'NULL' : i === 6 ? '\\N' : i % 2}`), 'text,label\n');
+    const text = table(
+      60,
+      (i) => (i === 9 ? 'text,label' : `"${say(i)}",${i === 4 ? 'NULL' : i === 6 ? '\\N' : i % 2}`),
+      'text,label\n',
+    );
     const { set, notes } = await classes('a.csv', text);
     expect(set.train.count + set.held.count).toBe(57);
     expect(notes).toContain('a.csv has its header again in row 11: left out.');
@@ -171,7 +257,12 @@ describe('what divides cells, and what stands around them', () => {
 
   it('is one column where nothing divides', async () => {
     const { set, found } = await opened<{ train: { tokens: Int32Array } }>(
-      [file('a.csv', table(20, (i) => say(i), 'text\n'))],
+      [
+        file(
+          'a.csv',
+          table(20, (i) => say(i), 'text\n'),
+        ),
+      ],
       asText,
     );
     expect(found.columns).toEqual(['text']);

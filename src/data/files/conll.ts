@@ -129,7 +129,7 @@ export function readConll(text: string, path: string, { drops, notes }: Findings
 function columnNames({ width, isUniversal, split }: Form, lines: readonly string[]): string[] {
   if (isUniversal) {
     // Some treebanks have the tags of their own language alone.
-    const isUnfilled = lines.every((line) => !/^\d/.test(line) || split(line)[3] === '_');
+    const isUnfilled = lines.every((line) => !/^\d+\t/.test(line) || split(line)[3] === '_');
     return ['id', ...UNIVERSAL.map((name) => (isUnfilled && name === 'upos' ? 'no upos' : name))];
   }
   const between = Array.from({ length: Math.max(0, width - 2) }, (_, i) => `column ${i + 2}`);

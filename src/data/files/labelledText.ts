@@ -67,9 +67,11 @@ export function tableInText(text: string, path: string, told: TableOptions): Dra
   const draft = draftOf(text, path, 'tsv', told);
   const { delimiter, body, width } = draft.dialect;
   if (delimiter === null || body.length === 0) return null;
-  // Running text has commas too, but not as many in every line.
+  if (told.delimiter !== undefined) return draft;
   const share = body.filter((row) => row.length === width).length / body.length;
-  return share >= (delimiter === ',' ? 0.97 : 0.9) || told.delimiter !== undefined ? draft : null;
+  // Running text has commas too, with spaces behind them, and not as many in every line.
+  const isProse = body.filter((row) => /^ /.test(row[1] ?? '')).length > body.length / 2;
+  return share >= (delimiter === ',' ? 0.97 : 0.9) && !(isProse && delimiter !== '\t') ? draft : null;
 }
 
 /** Whether a text that is no table by its name has a label in each line. */

@@ -1,6 +1,6 @@
 /** The columns of a table, each with what it is read as; guesses are called so. */
 import { Switch } from 'react-aria-components';
-import { type ColumnRow, type DataLook, incomplete, type Role } from '../../app/data.ts';
+import { type ColumnRow, type DataLook, headerIn, incomplete, type Role } from '../../app/data.ts';
 import { Picker } from '../parts/Picker.tsx';
 import { useChoice } from '../usePage.ts';
 
@@ -31,7 +31,7 @@ export function Columns(props: {
   readonly onHeader: (hasHeader: boolean) => void;
 }) {
   const { view, rows, roles, onChange, onHeader } = props;
-  const hasHeader = view.preview?.hasHeader ?? null;
+  const hasHeader = headerIn(view);
   const mapping = useChoice((s) => s.dataOptions.mapping);
   const lack = incomplete(view, mapping);
   return (
