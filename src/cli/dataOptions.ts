@@ -97,8 +97,9 @@ export const DATA_NOTES: readonly string[] = [
   'Data files:',
   '  .txt .md                          running text',
   '  .csv .tsv .json .jsonl .parquet   tables',
-  '  .conll .bio .iob                  words and tags, one per line',
+  '  .txt                              also lines with their label, and folders of texts by class',
+  '  .conll .conllu .bio .iob          words and tags, one per line',
   '  pictures                          one folder per class, or named by a table',
   '  idx files                         as MNIST has them',
-  'Names with train, validation or test are split as they say, others by --seed.',
+  'Files and folders with train, validation or test in their names are split as they say, others by --seed.',
 ];
