@@ -20,6 +20,7 @@ const cardSchema = z.object({
     ])
     .nullable(),
   limit: z.object({ tokens: z.number(), because: z.string() }).nullable().default(null),
+  exactly: z.number().nullable().default(null),
   feeds: z.record(z.string(), z.string()).default({}),
   opset: z.number(),
   parameters: z.number(),

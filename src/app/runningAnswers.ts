@@ -3,7 +3,7 @@ import { fitted } from '../data/pictures.ts';
 import { frame } from '../data/rows.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { tokenizerSettings } from '../data/tokenizerSettings.ts';
-import { completeFeeds, type FeedNames } from '../inference/feeds.ts';
+import { completeFeeds, type FeedNames, type TextShape, textFeeds } from '../inference/feeds.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
 import { fail } from '../lib/errors.ts';
@@ -19,6 +19,8 @@ export interface Settings {
   readonly chatTemplate: string | null;
   /** Tokens that the model can read at once; null where nothing says so. */
   readonly positions: number | null;
+  /** Tokens of each text, where the files take no other number. */
+  readonly exactly: number | null;
   /** Inputs that the file calls otherwise. */
   readonly feeds: FeedNames;
   /** What the run fed the model with, where it was pictures. */
@@ -48,7 +50,7 @@ const LIKELIEST = 3;
 export function settingsOf(
   sidecars: readonly NamedFile[],
   { kind, labels, picture }: Pick<DataReport, 'kind' | 'labels' | 'picture'>,
-  { limit, feeds }: Pick<ModelReport, 'limit' | 'feeds'>,
+  { limit, exactly, feeds }: Pick<ModelReport, 'limit' | 'exactly' | 'feeds'>,
 ): Settings {
   const text = (name: string): string | null => {
     const file = sidecars.find((f) => f.name === name);
@@ -62,7 +64,8 @@ export function settingsOf(
     tokenizer: tokenizer === null ? null : loadTokenizer(tokenizer, tokenizerConfig),
     tokenizerConfig,
     chatTemplate: template,
-    positions: limit?.tokens ?? null,
+    positions: exactly ?? limit?.tokens ?? null,
+    exactly,
     feeds,
     picture: picture ?? null,
   };
@@ -76,15 +79,29 @@ function probabilities(logits: Float32Array): Float32Array {
   return weights.map((w) => w / sum);
 }
 
-async function logitsOf(
+/** How both files take texts. */
+export const shapeOf = ({ exactly, tokenizer }: Settings): TextShape => ({
+  exactly,
+  padId: tokenizer?.pad ?? 0,
+});
+
+/** Scores of the one input that was asked about, and how many there are for each token. */
+interface Scores {
+  readonly data: Float32Array;
+  readonly width: number;
+}
+
+async function scoresOf(
   session: OrtSession,
   given: Readonly<Record<string, FeedTensor>>,
   names: FeedNames,
-): Promise<Float32Array> {
+): Promise<Scores> {
   const output = session.outputNames.includes('logits') ? 'logits' : session.outputNames[0]!;
   const feeds = completeFeeds(session.inputs, given, undefined, names);
   const { [output]: found } = await session.run(feeds, [output]);
-  return Float32Array.from(found!.data);
+  const { data, dims } = found!;
+  // A file that takes several at a time is given the same one again.
+  return { data: Float32Array.from(data.subarray(0, data.length / (dims[0] ?? 1))), width: dims.at(-1) ?? 1 };
 }
 
 /** One grey drawing [size, size] as the run fed the model: at its size, the same in every channel, normalised. */
@@ -109,22 +126,26 @@ export async function answerOf(
   const { labels, tokenizer } = settings;
   if ('pixels' in question) {
     const feed = drawing(settings, question.pixels, question.size);
-    const before = probabilities(await logitsOf(sessions.before, { pixel_values: feed }, settings.feeds));
-    const after = probabilities(await logitsOf(sessions.after, { pixel_values: feed }, settings.feeds));
-    return { kind: 'classes', rows: [{ title: 'drawing', labels, before, after }] };
+    const ask = async (session: OrtSession) =>
+      probabilities((await scoresOf(session, { pixel_values: feed }, settings.feeds)).data);
+    const rows = [
+      { title: 'drawing', labels, before: await ask(sessions.before), after: await ask(sessions.after) },
+    ];
+    return { kind: 'classes', rows };
   }
   if (tokenizer === null) return fail('bad-data', 'Reading text needs the tokenizer.json of the model.');
   const most = settings.positions ?? Number.POSITIVE_INFINITY;
-  const { ids } = frame(tokenizer, question.text, question.pair, most);
-  const feeds = { input_ids: { dtype: 'int64' as const, dims: [1, ids.length], data: ids } };
-  const before = await logitsOf(sessions.before, feeds, settings.feeds);
-  const after = await logitsOf(sessions.after, feeds, settings.feeds);
-  if (settings.kind === 'text-value') return { kind: 'number', before: before[0]!, after: after[0]! };
-  if (settings.kind === 'text-class')
-    return {
-      kind: 'classes',
-      rows: [{ title: 'text', labels, before: probabilities(before), after: probabilities(after) }],
-    };
+  const { ids, segments } = frame(tokenizer, question.text, question.pair, most);
+  const row = question.pair === undefined ? { ids } : { ids, segments };
+  const feeds = textFeeds(row, shapeOf(settings));
+  const before = await scoresOf(sessions.before, feeds, settings.feeds);
+  const after = await scoresOf(sessions.after, feeds, settings.feeds);
+  if (settings.kind === 'text-value')
+    return { kind: 'number', before: before.data[0]!, after: after.data[0]! };
+  if (settings.kind === 'text-class') {
+    const [b, a] = [probabilities(before.data), probabilities(after.data)];
+    return { kind: 'classes', rows: [{ title: 'text', labels, before: b, after: a }] };
+  }
   return { kind: 'classes', rows: tokenRows(settings, tokenizer, ids, before, after) };
 }
 
@@ -133,14 +154,12 @@ function tokenRows(
   settings: Settings,
   tokenizer: Tokenizer,
   ids: Int32Array,
-  before: Float32Array,
-  after: Float32Array,
+  before: Scores,
+  after: Scores,
 ): Extract<Answer, { kind: 'classes' }>['rows'] {
   const isTagged = settings.kind === 'token-class';
-  const at = (logits: Float32Array, t: number): Float32Array => {
-    const classes = logits.length / ids.length;
-    return probabilities(logits.subarray(t * classes, (t + 1) * classes));
-  };
+  const at = ({ data, width }: Scores, t: number): Float32Array =>
+    probabilities(data.subarray(t * width, (t + 1) * width));
   const wanted = [...ids.keys()].filter((t) =>
     isTagged ? !tokenizer.specials.has(ids[t]!) : ids[t] === tokenizer.mask,
   );

@@ -9,7 +9,7 @@ import type { OrtSession } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { Side } from './running.ts';
-import type { Settings } from './runningAnswers.ts';
+import { type Settings, shapeOf } from './runningAnswers.ts';
 
 export interface WriteOptions {
   readonly prompt: string;
@@ -71,7 +71,7 @@ export async function* writeBoth(
   const head = settings.kind === 'instruction' ? [] : ids.slice(tokenizer.prefix.length);
   const writers = (['before', 'after'] as const).map((side) => {
     const session = sessions[side];
-    const logits = nextTokenLogits(session, settings.feeds);
+    const logits = nextTokenLogits(session, settings.feeds, shapeOf(settings));
     const times: number[] = [];
     const timed = async (so: readonly number[]): Promise<Float32Array> => {
       const from = now();

@@ -36,12 +36,22 @@ async function embedTexts(values: Values<typeof options>): Promise<number> {
   const session = await openSession(encodeModel(opened.model.onnx));
   const vectors: Float32Array[] = [];
   const limit = mostTokens(opened);
+  const { exactly } = opened.model.contract;
   for (const text of values.text) {
-    const { ids, isCut } = frame(tokenizer, text, undefined, limit?.tokens ?? Number.POSITIVE_INFINITY);
+    const { ids, isCut } = frame(
+      tokenizer,
+      text,
+      undefined,
+      exactly ?? limit?.tokens ?? Number.POSITIVE_INFINITY,
+    );
     checkText(opened, ids, `of "${text.slice(0, 40)}"`);
-    if (isCut && limit)
+    if (isCut && exactly !== null)
+      process.stderr.write(
+        `"${text.slice(0, 40)}…" is cut at ${exactly} tokens: the file takes no other length.\n`,
+      );
+    else if (isCut && limit)
       process.stderr.write(`"${text.slice(0, 40)}…" is cut at ${limit.tokens} tokens: ${limit.because}.\n`);
-    vectors.push(await embed(session, [...ids], opened.model.feeds));
+    vectors.push(await embed(session, [...ids], opened.model.feeds, { exactly, padId: tokenizer.pad }));
   }
   await session.release();
   const cosines = vectors.map((a) => vectors.map((b) => cosine(a, b)));

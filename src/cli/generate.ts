@@ -56,7 +56,10 @@ async function forwardPass(model: LoadedModel, length: number): Promise<Logits> 
 /** The file itself in onnxruntime-web. */
 async function ortPass(model: LoadedModel): Promise<Logits> {
   const session = await openSession(encodeModel(model.onnx));
-  return { next: nextTokenLogits(session, model.feeds), destroy: () => void session.release() };
+  return {
+    next: nextTokenLogits(session, model.feeds, { exactly: model.contract.exactly, padId: 0 }),
+    destroy: () => void session.release(),
+  };
 }
 
 const options = {

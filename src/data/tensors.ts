@@ -74,37 +74,54 @@ export function textBatch(
   };
 }
 
-/** Rows padded to the first of `lengths` that all fit in; what is longer than the last is cut. */
+/** A text as tokens; `segments` is 0 for those of the first text and 1 for those of the second, absent where texts stand alone. */
+export interface TokenRow {
+  readonly ids: Int32Array;
+  readonly segments?: Int32Array | undefined;
+}
+
+/** What a model is fed for rows: padded to the first of `lengths` that all fit in; what is longer than the last is cut. */
+export function rowInputs(
+  rows: readonly TokenRow[],
+  lengths: readonly number[],
+  padId: number,
+): Readonly<Record<string, IntTensor>> {
+  const size = rows.length;
+  const longest = lengths.at(-1)!;
+  const needed = rows.reduce((most, { ids }) => Math.max(most, Math.min(ids.length, longest)), 1);
+  const length = lengths.find((l) => l >= needed) ?? longest;
+  const shape = [size, length];
+  const hasSegments = rows.some(({ segments }) => segments !== undefined);
+  const ids = new Int32Array(size * length).fill(padId);
+  const mask = new Int32Array(size * length);
+  const types = new Int32Array(hasSegments ? size * length : 0);
+  rows.forEach((row, k) => {
+    const used = Math.min(row.ids.length, length);
+    ids.set(row.ids.subarray(0, used), k * length);
+    mask.fill(1, k * length, k * length + used);
+    if (row.segments) types.set(row.segments.subarray(0, used), k * length);
+  });
+  return {
+    input_ids: ints(shape, ids),
+    attention_mask: ints(shape, mask),
+    ...(hasSegments ? { token_type_ids: ints(shape, types) } : {}),
+  };
+}
+
+/** The rows `indices` of a split, see {@link rowInputs}. */
 export function rowBatch(
   dataset: Rows,
   split: SplitName,
   indices: ArrayLike<number>,
   lengths: readonly number[],
 ): Batch {
-  const size = indices.length;
-  const longest = lengths.at(-1)!;
-  const rows = Array.from({ length: size }, (_, k) => dataset[split].ids(indices[k]!).subarray(0, longest));
-  const needed = rows.reduce((most, row) => Math.max(most, row.length), 1);
-  const length = lengths.find((l) => l >= needed) ?? longest;
-  const ids = new Int32Array(size * length).fill(dataset.padId);
-  const mask = new Int32Array(size * length);
-  rows.forEach((row, k) => {
-    ids.set(row, k * length);
-    mask.fill(1, k * length, k * length + row.length);
-  });
-  const shape = [size, length];
-  const { segments } = dataset[split];
-  const types = new Int32Array(segments ? size * length : 0);
-  if (segments)
-    for (let k = 0; k < size; k++) types.set(segments(indices[k]!).subarray(0, length), k * length);
+  const part = dataset[split];
+  const rows = Array.from(indices, (i) => ({ ids: part.ids(i), segments: part.segments?.(i) }));
+  const inputs = rowInputs(rows, lengths, dataset.padId);
   return {
-    size,
-    inputs: {
-      input_ids: ints(shape, ids),
-      attention_mask: ints(shape, mask),
-      ...(segments ? { token_type_ids: ints(shape, types) } : {}),
-    },
-    labels: rowLabels(dataset, split, indices, length),
+    size: rows.length,
+    inputs,
+    labels: rowLabels(dataset, split, indices, inputs.input_ids!.shape[1]!),
   };
 }
 

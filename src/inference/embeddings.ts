@@ -1,6 +1,6 @@
 /** Texts as vectors, by an encoder's onnxruntime session: the mean of its last hidden states over the text's tokens, at length 1. */
 import { fail } from '../lib/errors.ts';
-import { completeFeeds, type FeedNames } from './feeds.ts';
+import { completeFeeds, type FeedNames, type TextShape, textFeeds } from './feeds.ts';
 import type { OrtSession } from './session.ts';
 
 /** Outputs that hold hidden states [batch, sequence, width] or one vector for each text [batch, width], the best first. */
@@ -21,6 +21,7 @@ export async function embed(
   session: OrtSession,
   ids: readonly number[],
   names: FeedNames = {},
+  shape: TextShape = { exactly: null, padId: 0 },
 ): Promise<Float32Array> {
   const output =
     HIDDEN.find((name) => session.outputNames.includes(name)) ??
@@ -29,13 +30,15 @@ export async function embed(
       `The model gives ${session.outputNames.join(', ')} and no hidden states, so it makes no embeddings; export it for feature extraction.`,
     );
   if (ids.length === 0) fail('bad-argument', 'An embedding needs a text of at least one token.');
-  const given = { input_ids: { dtype: 'int64', dims: [1, ids.length], data: ids } } as const;
+  const given = textFeeds({ ids: Int32Array.from(ids) }, shape);
   const { dims, data } = (
     await session.run(completeFeeds(session.inputs, given, undefined, names), [output])
   )[output]!;
   const width = dims.at(-1)!;
   const mean = new Float32Array(width);
-  for (let i = 0; i < data.length; i++) mean[i % width]! += data[i]!;
+  // Padding does not count.
+  const counted = dims.length === 3 ? Math.min(ids.length, dims[1]!) * width : width;
+  for (let i = 0; i < counted; i++) mean[i % width]! += data[i]!;
   const length = Math.hypot(...mean);
   if (!(length > 0)) fail('non-finite', 'The model answered with a vector that has no length.');
   return mean.map((v) => v / length);

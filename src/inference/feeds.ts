@@ -1,4 +1,5 @@
-/** Fills in the inputs of an export that follow from the others: masks, positions, types, the key-value cache. */
+/** What an export is fed: a text as training feeds it, and the inputs that follow: masks, positions, types, the key-value cache. */
+import { rowInputs, type TokenRow } from '../data/tensors.ts';
 import { fail } from '../lib/errors.ts';
 import type { ValueInfo } from './session.ts';
 import type { FeedTensor } from './tensor.ts';
@@ -12,10 +13,40 @@ export interface Past {
 /** `input_ids`, `attention_mask` …, by the file's own name for the input. */
 export type FeedNames = Readonly<Record<string, string>>;
 
+/** How a file takes texts. */
+export interface TextShape {
+  /** Tokens of each text, where the file takes no other number. */
+  readonly exactly: number | null;
+  /** What fills up short texts. */
+  readonly padId: number;
+}
+
+/** One text as a batch of one, padded as in training. */
+export function textFeeds(row: TokenRow, { exactly, padId }: TextShape): Record<string, FeedTensor> {
+  const inputs = rowInputs([row], [exactly ?? Math.max(1, row.ids.length)], padId);
+  return Object.fromEntries(
+    Object.entries(inputs).map(([name, { shape, data }]) => [name, { dtype: 'int64', dims: shape, data }]),
+  );
+}
+
+/** Rows `from` … of a tensor, the last one repeated where there are too few. */
+export function rowsOf(tensor: FeedTensor, from: number, count: number): FeedTensor {
+  const [rows = 1, ...rest] = tensor.dims;
+  if (from === 0 && count === rows) return tensor;
+  const width = rest.reduce((n, d) => n * d, 1);
+  const data = new (tensor.dtype === 'float32' ? Float32Array : Int32Array)(count * width);
+  for (let r = 0; r < count; r++) {
+    const at = Math.min(rows - 1, from + r) * width;
+    for (let i = 0; i < width; i++) data[r * width + i] = Number(tensor.data[at + i]!);
+  }
+  return { ...tensor, dims: [count, ...rest], data };
+}
+
 const NOTHING: Past = { length: 0, tensors: {} };
 
 /**
- * @param given what the caller knows, by input name; at least `input_ids` [batch, sequence] or `pixel_values`
+ * @param given what the caller knows, by input name; at least `input_ids` [batch, sequence] or `pixel_values`; the last row is repeated
+ *   for a file that takes more at a time
  * @param past what comes before input_ids; the cache is empty unless given
  * @param names what inputs are for that the file calls otherwise
  * @throws PapilioError('unsupported-onnx') naming an input that follows from nothing here
@@ -26,7 +57,9 @@ export function completeFeeds(
   past: Past = NOTHING,
   names: FeedNames = {},
 ): Record<string, FeedTensor> {
-  const [batch = 1, sequence = 1] = given.input_ids?.dims ?? Object.values(given)[0]?.dims ?? [];
+  const [rows = 1, sequence = 1] = given.input_ids?.dims ?? Object.values(given)[0]?.dims ?? [];
+  const fixed = inputs.find(({ name }) => (names[name] ?? name) in given)?.dims[0];
+  const batch = typeof fixed === 'number' && fixed > rows ? fixed : rows;
   const tokens = (columns: number, value: (column: number) => number): Omit<FeedTensor, 'dtype'> => ({
     dims: [batch, columns],
     data: Int32Array.from({ length: batch * columns }, (_, i) => value(i % columns)),
@@ -34,8 +67,9 @@ export function completeFeeds(
   const feeds: Record<string, FeedTensor> = {};
   for (const { name, dtype, dims: declared } of inputs) {
     const feed = names[name] ?? name;
-    const known = given[feed] ?? given[name] ?? past.tensors[name];
-    if (known) feeds[name] = { ...known, dtype };
+    const known = given[feed] ?? given[name];
+    if (known) feeds[name] = { ...rowsOf(known, 0, batch), dtype };
+    else if (past.tensors[name]) feeds[name] = { ...past.tensors[name], dtype };
     else if (feed === 'attention_mask') feeds[name] = { dtype, ...tokens(past.length + sequence, () => 1) };
     else if (feed === 'position_ids') feeds[name] = { dtype, ...tokens(sequence, (i) => past.length + i) };
     else if (feed === 'token_type_ids') feeds[name] = { dtype, ...tokens(sequence, () => 0) };

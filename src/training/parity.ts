@@ -4,7 +4,7 @@
  * computed in fewer, the unadapted file is measured in the same run, as it stands and with the last bits of the rounded weights moved, and
  * the merged one may be {@link ROUNDING_FACTOR} times as far off.
  */
-import { completeFeeds, type FeedNames } from '../inference/feeds.ts';
+import { completeFeeds, type FeedNames, rowsOf } from '../inference/feeds.ts';
 import { type Parity, parity } from '../inference/parity.ts';
 import type { OrtSession } from '../inference/session.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
@@ -159,19 +159,6 @@ async function answersOf(
     );
   }
   return parts.length === 1 ? parts[0]! : parts.flatMap((part) => Array.from(part));
-}
-
-/** Rows `from` … of a tensor, the last one repeated where there are too few. */
-function rowsOf(tensor: FeedTensor, from: number, count: number): FeedTensor {
-  const [rows = 1, ...rest] = tensor.dims;
-  if (from === 0 && count === rows) return tensor;
-  const width = rest.reduce((n, d) => n * d, 1);
-  const data = new (tensor.dtype === 'float32' ? Float32Array : Int32Array)(count * width);
-  for (let r = 0; r < count; r++) {
-    const at = Math.min(rows - 1, from + r) * width;
-    for (let i = 0; i < width; i++) data[r * width + i] = Number(tensor.data[at + i]!);
-  }
-  return { ...tensor, dims: [count, ...rest], data };
 }
 
 /** How far the unadapted file is off: by its own precision, and by moved bits. */

@@ -87,6 +87,8 @@ export interface ModelReport {
   readonly trains: StartTask | null;
   /** Tokens of a text that it reads at most, and why; null where nothing limits them. */
   readonly limit: { readonly tokens: number; readonly because: string } | null;
+  /** Tokens of each text, where the file takes no other number. */
+  readonly exactly: number | null;
   /** Inputs of the file under other names than Hugging Face's: what each is for. */
   readonly feeds: Readonly<Record<string, string>>;
   readonly opset: number;

@@ -32,6 +32,7 @@ export function reportModel(opened: OpenedModel, name = opened.name): ModelRepor
     head: model.head,
     trains: trainable(opened)[0] ?? null,
     limit: mostTokens(opened),
+    exactly: model.contract.exactly,
     feeds: model.feeds,
     opset: model.onnx.opset,
     // A tied head is the embedding once more, and counts once, as in PyTorch.

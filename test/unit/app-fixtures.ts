@@ -40,6 +40,7 @@ export function visionReport(): ModelReport {
     head: 'classifier',
     trains: 'image-classification',
     limit: null,
+    exactly: null,
     feeds: {},
     opset: 17,
     parameters: modules.reduce((sum, { parameters }) => sum + parameters, 0),

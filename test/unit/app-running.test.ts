@@ -1,6 +1,6 @@
 /**
  * The merged file beside the one before it. Seen to fail: times that hold the other file's, a stop that is not heard, answers with the
- * files changed over, a worker that is not ended with its merge.
+ * files changed over, a text that is not padded to a file's one length, token types of 0 for both texts of a pair, a worker that is not ended with its merge.
  */
 import { describe, expect, test } from 'vitest';
 import { asksFor, createRunningDesk } from '../../src/app/running.ts';
@@ -8,8 +8,16 @@ import { answerOf, type Settings, settingsOf } from '../../src/app/runningAnswer
 import { writeBoth } from '../../src/app/runningText.ts';
 import { createStores, emptyRun, type MergeResult } from '../../src/app/stores.ts';
 import type { InferenceClient } from '../../src/inference/client.ts';
+import { nextTokenLogits } from '../../src/inference/languageModel.ts';
+import { parity } from '../../src/inference/parity.ts';
 import type { OrtSession } from '../../src/inference/session.ts';
+import { openSession } from '../../src/inference/session.ts';
 import type { FeedTensor } from '../../src/inference/tensor.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import type { NamedFile } from '../../src/training/protocol.ts';
+import { reportModel } from '../../src/training/reports.ts';
+import type { PreparedTask } from '../../src/training/task.ts';
+import { prepared, textModel, tokenizer as words } from '../tools/contractModels.ts';
 import { fakeTrainer } from './app-fixtures.ts';
 import { tokenizer } from './data-support.ts';
 
@@ -51,6 +59,7 @@ const settings: Settings = {
   tokenizerConfig: {},
   chatTemplate: null,
   positions: 64,
+  exactly: null,
   picture: { width: 2, height: 2, channels: 1, mean: [0.5], std: [0.25] },
   feeds: {},
 };
@@ -156,6 +165,115 @@ describe('answers', () => {
   });
 });
 
+describe('texts are fed as in training', () => {
+  /** A file of the made-up kind, its tokenizer, and data of the run. */
+  const trained = async (traits: Parameters<typeof textModel>[0], data: NamedFile, mapping = {}) => {
+    const files = [textModel(traits), words()];
+    const task = await prepared(files, [data], { batchSize: 1 }, { mapping });
+    const session = await openSession(encodeModel(task.model.onnx), { providers: ['wasm'] });
+    const fed: Record<string, number[]>[] = [];
+    const watched: OrtSession = {
+      ...session,
+      run: (feeds, outputs) => {
+        fed.push(Object.fromEntries(Object.entries(feeds).map(([k, t]) => [k, Array.from(t.data, Number)])));
+        return session.run(feeds, outputs);
+      },
+    };
+    const report = reportModel(task.opened);
+    const own = settingsOf(task.opened.sidecars, { kind: task.dataset.kind, labels: ['no', 'yes'] }, report);
+    return { task, fed, sessions: { before: watched, after: watched }, own };
+  };
+  /** What the first row of the training split is trained with. */
+  const trainedWith = ({ batches }: PreparedTask, i: number) =>
+    Object.fromEntries(
+      Object.entries(batches.load('train', [i]).inputs).map(([k, t]) => [k, Array.from(t.data)]),
+    );
+  const table = (row: (i: number) => string, header: string): NamedFile => ({
+    name: 'rows.csv',
+    bytes: new TextEncoder().encode(
+      `${header}\n${Array.from({ length: 10 }, (_, i) => row(i)).join('\n')}\n`,
+    ),
+  });
+
+  test('padded to the one length that the file takes', async () => {
+    const same = table((i) => `b c d,${i % 2}`, 'text,label');
+    const { task, fed, sessions, own } = await trained(
+      { ends: 'classes', classes: 2, dims: ['batch', 13] },
+      same,
+    );
+    const answer = await answerOf(sessions, own, { text: 'b c d' });
+    expect(answer.kind).toBe('classes');
+    expect(fed[0]).toEqual(trainedWith(task, 0));
+    expect(fed[0]!.attention_mask).toEqual([1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+    // Longer ones are cut there.
+    await answerOf(sessions, own, { text: 'a b c d e f g h i j k l m n o p' });
+    expect(fed[2]!.input_ids).toHaveLength(13);
+  });
+
+  test('repeated for a file that takes several at a time, and tags stay those of the tokens', async () => {
+    const tags: NamedFile = {
+      name: 't.conll',
+      bytes: new TextEncoder().encode('b no\nc yes\n\n'.repeat(8)),
+    };
+    const { fed, sessions, own } = await trained({ ends: 'tags', classes: 2, dims: [1, 9] }, tags);
+    const answer = await answerOf(sessions, own, { text: 'b c' });
+    if (answer.kind !== 'classes') throw new Error('no classes');
+    expect(fed[0]!.input_ids).toHaveLength(9);
+    expect(answer.rows.map(({ title }) => title)).toEqual(['b', 'c']);
+    expect(answer.rows.every(({ before }) => before.length === 2)).toBe(true);
+    const several = { ...sessions.before, inputs: [{ name: 'input_ids', dtype: 'int64', dims: [3, 9] }] };
+    let given: readonly number[] = [];
+    const twice = {
+      ...several,
+      run: async (feeds: Readonly<Record<string, FeedTensor>>) => {
+        given = feeds.input_ids!.dims;
+        const data = Float32Array.from({ length: 3 * 9 * 2 }, (_, i) => (i < 18 && i % 2 ? 9 : 0));
+        return { logits: { dtype: 'float32' as const, dims: [3, 9, 2], data } };
+      },
+    } as OrtSession;
+    const of = await answerOf({ before: twice, after: twice }, own, { text: 'b c' });
+    expect(given).toEqual([3, 9]);
+    if (of.kind !== 'classes') throw new Error('no classes');
+    expect(of.rows[1]!.after[1]).toBeGreaterThan(0.99);
+  });
+
+  test('with the token types of a pair', async () => {
+    const pairs = table((i) => `b c,d e f,${i % 2}`, 'text,other,label');
+    const { task, fed, sessions, own } = await trained({ ends: 'classes', classes: 2, segments: 2 }, pairs, {
+      pair: 'other',
+    });
+    await answerOf(sessions, own, { text: 'b c', pair: 'd e f' });
+    const used = fed[0]!.input_ids!.length;
+    const wanted = trainedWith(task, 0);
+    for (const name of ['input_ids', 'attention_mask', 'token_type_ids'])
+      expect(fed[0]![name]).toEqual(wanted[name]!.slice(0, used));
+    expect(fed[0]!.token_type_ids).toEqual([0, 0, 0, 0, 1, 1, 1, 1]);
+    await answerOf(sessions, own, { text: 'b c' });
+    expect(fed[2]!.token_type_ids).toEqual([0, 0, 0, 0]);
+  });
+
+  test('while a file of one length writes', async () => {
+    const prose: NamedFile = {
+      name: 't.txt',
+      bytes: new TextEncoder().encode('a b c d e f g '.repeat(40)),
+    };
+    const files = { ends: 'words', causal: 32, dims: ['batch', 11], names: { mask: null } } as const;
+    const { fed, sessions, own } = await trained(files, prose);
+    let tokens = 0;
+    for await (const both of writeBoth(sessions, own, { ...options, prompt: 'a b', maxTokens: 30 }))
+      tokens = both.after.tokens;
+    expect(fed.every(({ input_ids }) => input_ids!.length === 11)).toBe(true);
+    // What comes behind is no part of what is answered: the free file says the same.
+    const free = await trained({ ...files, dims: ['batch', 'sequence'] }, prose);
+    const [fixed, open] = [
+      nextTokenLogits(sessions.before, own.feeds, { exactly: 11, padId: 7 }),
+      nextTokenLogits(free.sessions.before, free.own.feeds),
+    ];
+    expect(parity(await fixed([5, 6, 9]), await open([5, 6, 9])).maxRel).toBeLessThan(1e-5);
+    expect(tokens).toBeLessThanOrEqual(9);
+  });
+});
+
 test('texts are read as the small files say, drawings as the run was fed', () => {
   const json = (name: string, value: object) => ({
     name,
@@ -166,13 +284,15 @@ test('texts are read as the small files say, drawings as the run was fed', () =>
     json('preprocessor_config.json', { image_mean: [0.5], image_std: [0.2] }),
   ];
   const picture = { width: 12, height: 12, channels: 3, mean: [0.1, 0.2, 0.3], std: [1, 1, 2] };
-  const model = { limit: { tokens: 77, because: '' }, feeds: { x: 'input_ids' } };
+  const model = { limit: { tokens: 77, because: '' }, exactly: null, feeds: { x: 'input_ids' } };
   expect(settingsOf(sidecars, { kind: 'image', labels: ['a'], picture }, model)).toMatchObject({
     feeds: { x: 'input_ids' },
     positions: 77,
     picture,
     tokenizer: null,
   });
+  const oneLength = settingsOf(sidecars, { kind: 'text-class', labels: [] }, { ...model, exactly: 31 });
+  expect(oneLength).toMatchObject({ positions: 31, exactly: 31 });
   expect(asksFor('instruction')).toBe('writing');
   expect(asksFor('image')).toBe('picture');
   expect(asksFor('token-class')).toBe('text');
