@@ -11,7 +11,7 @@ import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isCode, isFloat, knownValue, MOVES, makeNode, makeValue } from './folded.ts';
 import { canLower, lower, NO_RULE } from './lower.ts';
 import type { Lowered } from './lowering.ts';
-import { ownerOf } from './names.ts';
+import { namesScalar, ownerOf, parameterName } from './names.ts';
 
 /** Whether the importer knows an operator, which then is no function of the file. */
 export const isOperator = (domain: string, opType: string): boolean =>
@@ -43,28 +43,49 @@ export interface Folding {
  * Whether a tensor of the file looks like a module's own parameter. Exporters give folded constants made-up names (`onnx::Expand_210`,
  * `val_12`, `1432`), and buffers such as the rotary frequencies are no parameters although they are named.
  */
-function isParameter(name: string, t: OnnxTensor): boolean {
-  if (!isFloat(t.dtype) || t.size <= 1) return false;
+function isParameter(name: string, t: OnnxTensor, isScalar: boolean): boolean {
+  if (!isFloat(t.dtype) || (t.size <= 1 && !isScalar)) return false;
   if (/^(onnx::|val_\d|\d+$|ints_|scalar_|_tensor_constant|_v_)|_output_\d+$/.test(name)) return false;
   return !isBuffer(name);
 }
 
 /** Buffers of modules: tables that follow from the sizes and never train. */
 const isBuffer = (name: string): boolean =>
-  /inv_freq|rotary|(cos|sin)_cache|masked_bias|position_ids/.test(name);
+  /inv_freq|rotary|(cos|sin)_cache|masked_bias|position_ids|embed_scale|num_batches_tracked/.test(name);
 
-function weightValue(name: string, t: OnnxTensor): FoldedValue {
+/** Operators that read the steps of codes beside the codes. */
+const READS_STEPS = /Quantize|^QLinear|Integer|NBits|^QAttention|^QGemm/;
+
+/** The tensors of one number that are parameters of the model, by what the file says: initialisers with a parameter's name. */
+function scalarParameters(graph: OnnxGraph): ReadonlySet<string> {
+  const { initializers, nodes } = graph;
+  const isNamed = (name: string, t: OnnxTensor): boolean =>
+    isFloat(t.dtype) && t.size === 1 && !isBuffer(name) && namesScalar(name, tensorToNumbers(t)[0]!);
+  const found = [...initializers].filter(([name, t]) => isNamed(name, t)).map(([name]) => name);
+  if (found.length === 0) return new Set();
+  const steps = new Set(nodes.filter(({ opType }) => READS_STEPS.test(opType)).flatMap((n) => n.inputs));
+  // A quantiser's own names: the scale of an integer product stands behind it, in a plain Mul.
+  const isStep = (name: string): boolean => {
+    const base = /^(.+)_scale$/.exec(name)?.[1];
+    return (
+      base !== undefined && (initializers.has(`${base}_zero_point`) || initializers.has(`${base}_quantized`))
+    );
+  };
+  return new Set(found.filter((name) => !steps.has(name) && !isStep(name)));
+}
+
+function weightValue(name: string, t: OnnxTensor, isScalar: boolean): FoldedValue {
   let data: Float64Array | null = null;
   const known = (): Float64Array => {
     data ??= Float64Array.from(tensorToNumbers(t, 'saturate'));
     return data;
   };
-  // One number is a constant of the formula, unless a module owns it by name (the bias of a single output).
-  const trainable = isFloat(t.dtype) && (t.size > 1 || /\.(weight|bias)$/.test(name));
+  // One number is a constant of the formula, unless the file gives it a parameter's name (`logit_scale`, the bias of a single output).
+  const trainable = isFloat(t.dtype) && (t.size > 1 || isScalar || /\.(weight|bias)$/.test(name));
   return makeValue(name, t.dtype, t.dims, {
     known,
     tensor: t,
-    weight: trainable ? { name, tensor: t, reading: null } : null,
+    weight: trainable ? { name, tensor: t, reading: null, ...(isScalar ? { isScalar } : {}) } : null,
   });
 }
 
@@ -126,10 +147,11 @@ export function fold(
   };
 
   const declare = (scope: Scope, g: OnnxGraph): void => {
+    const scalars = scalarParameters(g);
     for (const [name, t] of [...g.initializers, ...g.constants]) {
       if (t.dtype === 'string') continue;
-      const v = weightValue(name, t);
-      if (isParameter(name, t)) parameters.add(v);
+      const v = weightValue(name, t, scalars.has(name));
+      if (isParameter(name, t, scalars.has(name))) parameters.add(v);
       scope.set(name, v);
     }
   };
@@ -213,7 +235,7 @@ export function fold(
       if (kept) {
         const name = node.outputs[0]!;
         const called =
-          node.opType === 'Identity' && ownerOf(name)
+          node.opType === 'Identity' && (whole.weight.isScalar ? parameterName(name) : ownerOf(name))
             ? { ...whole, weight: { ...whole.weight, called: name } }
             : whole;
         if (parameters.has(whole)) parameters.add(called);

@@ -37,6 +37,8 @@ export interface Weight {
   /** Where the file reads it; null for a buffer, which is one whoever reads it. */
   readonly reading: Reading | null;
   readonly part?: WeightPart;
+  /** One number that the file names as a parameter; others are constants of a formula unless a layer reads them. */
+  readonly isScalar?: boolean;
 }
 
 /** Some of a tensor's numbers: a run of one axis. */
@@ -147,8 +149,12 @@ export function makeNode(
   return node;
 }
 
-/** The number a value is, if it is one known number (of any rank), else null. Weights of one element count too. */
-export function scalarOf(v: FoldedValue | null | undefined): number | null {
+/** The number a value is, if it is one known number (of any rank), else null. A weight of one number is none: it may change. */
+export const scalarOf = (v: FoldedValue | null | undefined): number | null =>
+  v?.weight ? null : storedScalar(v);
+
+/** The same, where a number of the file stays what it is though it be named as weights are: the scale of codes. */
+export function storedScalar(v: FoldedValue | null | undefined): number | null {
   if (!v?.known || v.shape.some((d) => d !== 1)) return null;
   return v.known()[0] ?? null;
 }

@@ -24,7 +24,7 @@ const TOLERANCE = 3e-6;
 /** The value of `v` where `x` is `at`, or NaN when it is not a pointwise function of `x` alone. */
 function evaluateAt(v: FoldedValue, x: FoldedValue, at: number, depth = 0): number {
   if (v === x) return at;
-  const s = v.weight ? null : scalarOf(v);
+  const s = scalarOf(v);
   if (s !== null) return s;
   const node = v.producer;
   if (!node || depth > 12) return Number.NaN;

@@ -60,6 +60,29 @@ export function parameterName(tensor: string): string | null {
   return isTopLevel(name) ? name : null;
 }
 
+/** Words that stand in the names of learned numbers, and in those of the constants of formulas. */
+const LEARNED =
+  /^(logits?|temperature|temp|tau|alpha|beta|gamma|delta|kappa|lambda|lam|rho|theta|gains?|slope|weight|bias|learned|learnable|param|rezero|resweight)$/i;
+const SCALING = /^(scale|shift|gate)s?$/i;
+const CONSTANT = /^(const\w*|eps|epsilon|zero|one|two|half|inf|nan|min|max|mask\w*|fill|default)$/i;
+
+/** Whether a number is 1/√n or √n for a whole n, as attention divides its scores by. */
+const isRootOfWhole = (value: number): boolean =>
+  [value * value, 1 / (value * value)].some((n) => n > 1.5 && Math.abs(n / Math.round(n) - 1) < 1e-6);
+
+/**
+ * Whether a tensor of one number is a parameter by its name: `blocks.0.ls1.gamma`, and of names without a module those of learned
+ * numbers (`logit_scale`), since tools call the constants of formulas `scale` and `no` as well.
+ */
+export function namesScalar(tensor: string, value: number): boolean {
+  if (parameterName(tensor) === null) return false;
+  const owned = ownerOf(tensor)?.parameter;
+  const words = (owned ?? tensor).split(/_|(?<=[a-z])(?=[A-Z])/).map((word) => word.replace(/\d+$/, ''));
+  if (words.some((word) => CONSTANT.test(word))) return false;
+  if (owned !== undefined || words.some((word) => LEARNED.test(word))) return true;
+  return words.some((word) => SCALING.test(word)) && !isRootOfWhole(value);
+}
+
 /** The module of a tensor named as PyTorch names parameters, or null for names that exporters make up. */
 export function ownerOf(tensor: string): { module: string; parameter: string } | null {
   const name = unquantised(tensor);

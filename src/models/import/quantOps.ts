@@ -10,7 +10,7 @@ import { become, derive } from './derive.ts';
 import { contribAttention } from './expandContrib.ts';
 import { embedLayerNorm } from './expandLayers.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { countUses, isFloat, MOVES, makeValue, scalar, scalarOf } from './folded.ts';
+import { countUses, isFloat, MOVES, makeValue, scalar, storedScalar } from './folded.ts';
 import type { Context } from './lowering.ts';
 import { axisOf, input, int, refuse } from './lowering.ts';
 import { conv, matmul } from './lowerLayers.ts';
@@ -184,7 +184,7 @@ function isNotNegative(v: FoldedValue | null, depth = 4): boolean {
   if (!producer) return false;
   const { op, attrs, inputs } = producer;
   if (NOT_NEGATIVE.has(op) || (op === 'Clip' && (attrs.min as number) >= 0)) return true;
-  if (op === 'Pow') return (scalarOf(inputs[1]) ?? 1) % 2 === 0;
+  if (op === 'Pow') return (storedScalar(inputs[1]) ?? 1) % 2 === 0;
   if (op === 'Mul' && inputs[0] === inputs[1]) return true;
   const operands = MOVES.has(op) ? inputs.slice(0, 1) : inputs;
   return KEEPS_SIGN.has(op) && operands.every((x) => isNotNegative(x, depth - 1));
@@ -203,8 +203,8 @@ const CODE_RANGES: Partial<Record<OnnxDType, readonly [number, number]>> = {
  */
 export function quantizeLinear(c: Context): readonly FoldedValue[] {
   const x = input(c, 0);
-  const scale = scalarOf(c.inputs[1]);
-  const zero = c.inputs[2] ? scalarOf(c.inputs[2]) : 0;
+  const scale = storedScalar(c.inputs[1]);
+  const zero = c.inputs[2] ? storedScalar(c.inputs[2]) : 0;
   const range = CODE_RANGES[c.inputs[2]?.dtype ?? 'uint8'];
   if (scale === null || zero === null || !range || x.known) return [x];
   const [min, max] = range.map((code) => (code - zero) * scale) as [number, number];
@@ -345,7 +345,7 @@ export function absorbScales(graph: FoldedGraph): void {
       const quant = product.inputs[1]!.weight?.quant;
       if (quant?.form !== 'integer' || quant.scales) continue;
       if (uses.get(y)?.length !== 1 || outputs.has(y)) continue;
-      const by = node.op === 'Scale' ? (node.attrs.by as number) : scalarOf(factor);
+      const by = node.op === 'Scale' ? (node.attrs.by as number) : storedScalar(factor);
       const scales = scaleTensor(quant, by, factor, product);
       if (!scales) continue;
       const w = quantWeight(

@@ -141,7 +141,7 @@ function shareEqual(graph: FoldedGraph): boolean {
   const same = new Map<FoldedValue, FoldedValue>();
   const idOf = (v: FoldedValue | null): string => {
     if (!v) return '-';
-    const s = v.weight ? null : scalarOf(v);
+    const s = scalarOf(v);
     if (s !== null) return `=${s}:${v.shape.length}`;
     let id = ids.get(v);
     if (id === undefined) ids.set(v, (id = ids.size));

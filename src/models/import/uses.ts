@@ -66,13 +66,15 @@ function roles(node: FoldedNode): {
 /** The name by which the file's nodes know a weight: an Identity of an exporter gives one back that was stored once for several. */
 export const calledName = (weight: Weight): string => weight.called ?? weight.name;
 
+const isScalar = ({ shape }: FoldedValue): boolean => sizeOf(shape) <= 1;
+
 function usesOf(graph: FoldedGraph): ModuleUse[] {
   return graph.nodes.flatMap((node): ModuleUse[] => {
     const { kind, inputs } = roles(node);
     const weights = inputs.flatMap(([input, usual]): WeightUse[] => {
       const value = node.inputs[input];
       const weight = value?.weight;
-      if (!weight || value.shape.length === 0 || (sizeOf(value.shape) <= 1 && kind === 'other')) return [];
+      if (!weight || (kind === 'other' && isScalar(value) && !weight.isScalar)) return [];
       const label = usual ?? ownerOf(calledName(weight))?.parameter ?? calledName(weight);
       return [{ input, value, weight, label }];
     });
@@ -132,6 +134,8 @@ function nameOf(use: ModuleUse, naming: Naming): string {
   }
   // A table, a norm or a bare parameter is best known by the name the file gives it, if that is its own.
   const own = ofAlone ?? ownName(use, owners, place, naming);
+  // One number is nothing but its name, whoever reads it.
+  if (use.kind === 'other' && isScalar(weights[0]!.value) && owners[0] !== undefined) return owners[0];
   if (isBare(use)) return unquantised(calledName(weights[0]!.weight));
   return own ?? place ?? owners[0] ?? madeUpModule(weights[0]!.weight);
 }
