@@ -182,6 +182,8 @@ type Place =
 
 function placeOf(method: AdapterMethod, path: string): Place | null {
   const dot = path.lastIndexOf('.');
+  // A parameter at the top of a model, such as logit_scale, is of no module.
+  if (dot < 0 && path !== '' && !isAdapterName(path)) return { module: null, parameter: path };
   if (dot <= 0) return null;
   if (method.fileNames === 'any')
     return { module: path.slice(0, dot), param: path.slice(dot + 1), parameter: path };

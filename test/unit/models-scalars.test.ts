@@ -1,5 +1,10 @@
 /** Parameters of one number: what the file names so is trained and merged under PyTorch's name, constants of formulas stay constants. */
 import { describe, expect, test } from 'vitest';
+import { chooseAdapter } from '../../src/adapters/choose.ts';
+import { validateConfig } from '../../src/adapters/config.ts';
+import { readAdapter, writeAdapter } from '../../src/adapters/peft.ts';
+import { initialValues, moduleTensors, savedParameters, sharedOf } from '../../src/adapters/plan.ts';
+import { METHODS } from '../../src/adapters/registry.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
 import { interpret } from '../../src/graph/interpret.ts';
@@ -111,6 +116,26 @@ describe.each(['float32', 'float16'] as const)('parameters of one number, %s', (
     const files = [{ name: 'model.onnx', bytes: encodeModel(onnx) }];
     const trainable = loadModel(files).parameters.map(({ name }) => name);
     expect(trainable).toEqual(expect.arrayContaining([...SCALARS.keys()]));
+  });
+
+  test('are trained by full, and its file holds them in their shape', () => {
+    const model = loadModel([{ name: 'model.onnx', bytes: encodeModel(onnx) }]);
+    const method = METHODS.full;
+    const { config } = validateConfig(method, {});
+    const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+    const given = new Map(model.parameters.map((p) => [p.name, p]));
+    const packed = initialValues(plan, 1, given).map((v) => v + 0.5);
+    const files = writeAdapter({
+      ...{ method, config, tensors: moduleTensors(plan, packed) },
+      ...{ parameters: savedParameters(plan, packed), shared: sharedOf(plan) },
+    });
+    const { parameters } = readAdapter(files['adapter_config.json'], files['adapter_model.safetensors']);
+    for (const [name, [shape, value]] of SCALARS)
+      expect([name, parameters.get(name)?.shape, parameters.get(name)?.data[0]]).toEqual([
+        name,
+        shape,
+        value + 0.5,
+      ]);
   });
 
   test('have gradients: the slopes of the answers', () => {
