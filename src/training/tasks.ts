@@ -124,9 +124,14 @@ export function taskOf(opened: OpenedModel, asked?: Task): Task {
   const own = model.task.startsWith('bare-')
     ? `gives ${WORDS[model.task]} and can be trained for ${tasks.join(', ')}`
     : `is made for ${tasks[0]}`;
+  const isLanguage = model.task === 'causal-lm' || model.task === 'masked-lm';
+  const anew =
+    isLanguage && HEADS.includes(asked)
+      ? `, or this one exported without its head (Optimum's task feature-extraction), which is given a new one`
+      : '';
   return fail(
     'bad-argument',
-    `${name} ${own}; it cannot be trained for ${asked}. Choose the task ${tasks[0]}, or a model made for ${asked}.`,
+    `${name} ${own}; it cannot be trained for ${asked}. Choose the task ${tasks[0]}, or a model made for ${asked}${anew}.`,
   );
 }
 

@@ -367,6 +367,9 @@ describe('data that does not suit the model', () => {
     const lm = textModel({ ends: 'words', causal: 64, names: { mask: null } });
     const task = await prepared([lm, tokenizer()], [rows]);
     expect(task.data.found.notes.join()).toMatch(/column "label" is not read: the model scores words/);
+    await expect(prepared([lm, tokenizer()], [rows], {}, { task: 'text-classification' })).rejects.toThrow(
+      /exported without its head \(Optimum's task feature-extraction\)/,
+    );
   });
 
   it.each([
