@@ -7,7 +7,8 @@
  * weights of about 1 / √d_in, that changes a weight by this share of itself: LoRA √(r/3) α/r η (A is uniform up to 1 / √d_in), OFT
  * 2 √(b-1) η (R is I + 2Q), BOFT 4 √(b-1) η (Q is a block minus its transpose, so that it moves by 2η), FourierFT α √(n/2) / (d_out √d_in) η.
  * None but the last depends on the width, and its α is chosen so that it does not either. The rates make the share 0.6 to 3 percent: a
- * few steps are felt, and a few hundred do not destroy the model. They stay below 1e-2, since a new head trains at the same rate.
+ * few steps are felt, and a few hundred do not destroy the model. They stay below 1e-2, since a new head trains at the same rate. For
+ * other widths than 64 `rate.ts` takes them times √(64 / d).
  */
 import type { CommonConfig } from './fields.ts';
 import { savedEntries, savedTest } from './matching.ts';

@@ -4,7 +4,7 @@ import type { Layer } from '../adapters/types.ts';
 import { methodFacts, outcomeOf } from '../training/outcome.ts';
 import type { StepMetric } from '../training/protocol.ts';
 import { derive } from './derive.ts';
-import { fullConfig } from './settings.ts';
+import { fullConfig, runTraining } from './settings.ts';
 import type { RunView } from './stores.ts';
 
 /** Empty while it goes on. */
@@ -32,7 +32,7 @@ export function remarksOf({ state, current, open }: RunView): readonly string[] 
     targets.has(row.name) && row.kind !== 'norm' && row.kind !== 'other' ? [{ ...row, kind: row.kind }] : [],
   );
   return outcomeOf({
-    ...{ before, after, steps, config, training: settings.training },
+    ...{ before, after, steps, config, training: runTraining(settings, open.model) },
     method: methodFacts(METHODS[settings.method], layers, config),
     trainExamples: open.data.trainExamples,
     classes: open.data.labels.length > 0 ? open.data.labels.length : null,

@@ -1,7 +1,7 @@
 /** From what is chosen on the page to what the trainer is asked for. */
 import { fail } from '../lib/errors.ts';
 import type { DataOptions, DataSource, ModelSource, RunRequest } from '../training/protocol.ts';
-import { sameValue } from './settings.ts';
+import { isOwnRate, sameValue } from './settings.ts';
 import type { ChoiceState } from './stores.ts';
 
 export const DRAWING_SIZE = 32;
@@ -99,6 +99,7 @@ export function runRequest(choice: ChoiceState): RunRequest {
     method: settings.method,
     config: settings.config,
     training: settings.training,
+    ...(isOwnRate(settings) ? { ownRate: true } : {}),
     ...(choice.recompute ? { recompute: true } : {}),
     ...(startFrom?.method === settings.method ? { adapter: startFrom.files } : {}),
   };

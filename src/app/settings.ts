@@ -4,11 +4,12 @@
  */
 import type { z } from 'zod';
 import type { CommonConfig } from '../adapters/fields.ts';
+import { startRate } from '../adapters/rate.ts';
 import type { MethodId } from '../adapters/registry.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { refuseCommon } from '../adapters/rules.ts';
 import { startConfig } from '../adapters/start.ts';
-import type { TargetModel } from '../adapters/targets.ts';
+import { selectTargets, type TargetModel } from '../adapters/targets.ts';
 import type { Layer } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
@@ -157,6 +158,26 @@ export function withField(
   const atStart = (fullConfig(rest, report) as unknown as Record<string, unknown>)[key];
   const isOpen = !Object.hasOwn(base.config, key) && sameValue(atStart, value);
   return isOpen ? rest : { ...settings, config: { ...settings.config, [key]: value } };
+}
+
+/** The rate is left at the method's own. */
+export const isOwnRate = ({ method, training }: PageSettings): boolean =>
+  training.learningRate === METHODS[method].start.learningRate;
+
+/** The training of a run on this model, as the run itself decides it: the method's own rate follows the layers' width. */
+export function runTraining(settings: PageSettings, report: ModelReport | null): TrainingSettings {
+  const { training } = settings;
+  const method = METHODS[settings.method];
+  if (report === null || !isOwnRate(settings)) return training;
+  const model = targetModel(report);
+  try {
+    const names = new Set(selectTargets(method, fullConfig(settings, report), model).targets);
+    const adapted = model.layers.filter(({ name }) => names.has(name));
+    return { ...training, learningRate: startRate(method, adapted, model.layers) };
+  } catch (error) {
+    if (error instanceof PapilioError) return training;
+    throw error;
+  }
 }
 
 /** Why the fields together are illegal, in PEFT's words, or null. */

@@ -48,6 +48,7 @@ async function requestOf(values: FinetuneValues): Promise<RunRequest> {
     data: { ...(await dataSource(values.data)), ...dataOptions(values) },
     ...start,
     training: trainingSettings(values, start.method),
+    ownRate: values.lr === undefined,
     ...(values.recompute ? { recompute: true } : {}),
     ...(budget === undefined ? {} : { budgetBytes: budget }),
   };
@@ -68,7 +69,6 @@ async function train(
   on: Executor,
   checkpoint: Uint8Array | null,
 ): Promise<number> {
-  const { training } = request;
   const bar = progressBar('train');
   const say = (line: string): void => {
     if (!values.json) process.stdout.write(`${line}\n`);
@@ -88,6 +88,7 @@ async function train(
     checkpoint ? { checkpoint } : {},
   );
   const { total } = session.position();
+  const { training } = session.setup;
   try {
     const data = reportData(session.data, session.batches.options);
     for (const line of [...data.notes, ...session.warnings]) process.stderr.write(`${line}\n`);

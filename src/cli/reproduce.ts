@@ -32,17 +32,9 @@ function trials(): Trial[] {
   const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
   const guide = { ...own[0]!, name: 'letters-guide', training: { ...own[0]!.training, ...LONG } };
   const beside = (data: string, model: string, training: Partial<TrainingSettings>) =>
-    (Object.keys(METHODS) as MethodId[]).map((method): Trial => {
-      const { learningRate } = METHODS[method].start;
-      return {
-        name: `${method}-${data}`,
-        model,
-        data,
-        method,
-        config: {},
-        training: { ...training, learningRate },
-      };
-    });
+    (Object.keys(METHODS) as MethodId[]).map(
+      (method): Trial => ({ name: `${method}-${data}`, model, data, method, config: {}, training }),
+    );
   return [
     guide,
     ...beside('letters', 'glyphs-vit', PICTURES),

@@ -2,6 +2,7 @@
  * What came of a run: whether it ends worse than it began, on the same held-out examples, and what in its own figures is the likely cause; and
  * what a score that is no number means. Plain data in, sentences out; page and command line ask the same.
  */
+import { startRate } from '../adapters/rate.ts';
 import type { AdapterMethod, Layer } from '../adapters/types.ts';
 import type { EvalMetric, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -26,13 +27,13 @@ export interface RunFacts {
 
 /** @param layers that are adapted */
 export function methodFacts(
-  { start }: Pick<AdapterMethod, 'start'>,
+  method: AdapterMethod,
   layers: readonly Layer[],
   config: Readonly<Record<string, unknown>>,
 ): RunFacts['method'] {
-  const suited = start.config?.(layers, { n_frequency: config.n_frequency }).scaling;
+  const suited = method.start.config(layers, { n_frequency: config.n_frequency }).scaling;
   return {
-    startLearningRate: start.learningRate,
+    startLearningRate: startRate(method, layers, layers),
     suitedScaling: typeof suited === 'number' ? suited : null,
   };
 }

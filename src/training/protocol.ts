@@ -54,6 +54,8 @@ export interface RunRequest {
   /** PEFT's configuration of the method, as adapter_config.json would hold it (validated by the method's schema). */
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: TrainingSettings;
+  /** The learning rate of `training` is nobody's choice: the run takes the method's own for the layers that it adapts. */
+  readonly ownRate?: boolean;
   /** Computes activations again in the backward pass instead of keeping them: the same numbers in less memory and more time. */
   readonly recompute?: boolean;
   /** GPU memory that the run may take. Where it only fits with activations computed again, that is done, and said. */

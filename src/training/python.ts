@@ -12,7 +12,7 @@ import type { BatchPlan } from './batchPlan.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
-import { beginsWith } from './setup.ts';
+import { beginsWith, trainingOf } from './setup.ts';
 import { type OpenedModel, openModel, type Surroundings } from './source.ts';
 import { readStart } from './startAdapter.ts';
 import { prepareTask } from './task.ts';
@@ -72,12 +72,8 @@ export async function storedProject(
 ): Promise<PythonProject> {
   const method = methodById(request.method);
   const first = await openModel(request.model, around);
-  const { opened, model, data, dataset, batches, training } = await prepareTask(
-    first,
-    request.data,
-    request.training,
-    around,
-  );
+  const task = await prepareTask(first, request.data, request.training, around);
+  const { opened, model, data, dataset, batches } = task;
   const start = await readStart(request);
   const { config } = start
     ? start.loaded
@@ -89,7 +85,7 @@ export async function storedProject(
     dataset,
     batches,
     method,
-    settings: training,
+    settings: trainingOf(request, task, plan),
     trainable: countPlan(plan).stored,
     ...end,
   });

@@ -3,12 +3,14 @@ import { chooseAdapter } from '../adapters/choose.ts';
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { type AdapterPlan, type BaseParameter, initialValues } from '../adapters/plan.ts';
+import { startRate } from '../adapters/rate.ts';
 import { methodById } from '../adapters/registry.ts';
 import { type Started, startConfig } from '../adapters/start.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { EngineRequest } from './engine.ts';
 import type { RunRequest, Task } from './protocol.ts';
+import type { TrainingSettings } from './settings.ts';
 import { openModel, type Surroundings } from './source.ts';
 import { fitStart, readStart } from './startAdapter.ts';
 import { type PreparedTask, prepareTask } from './task.ts';
@@ -38,6 +40,17 @@ export function beginsWith({ method, config }: RunRequest, model: LoadedModel, t
   );
 }
 
+/** The settings of a run, with the rate that suits its layers where none was chosen. */
+export function trainingOf(
+  { method, ownRate = false }: RunRequest,
+  { training, model }: PreparedTask,
+  plan: AdapterPlan,
+): TrainingSettings {
+  if (!ownRate) return training;
+  const adapted = plan.groups.flatMap(({ layers }) => layers);
+  return { ...training, learningRate: startRate(methodById(method), adapted, model.targets.layers) };
+}
+
 export async function setUpRun(
   request: RunRequest,
   around: Surroundings,
@@ -55,7 +68,7 @@ export async function setUpRun(
   // What an adapter's file holds of the base model is frozen like the rest of it.
   const brought = fitted?.brought ?? new Map<string, AdapterTensor>();
   const task = brought.size > 0 ? withWeights(prepared, brought) : prepared;
-  const { training, model, dataset, batches } = task;
+  const { model, dataset, batches } = task;
   const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
   const begun = start ? null : beginsWith(request, model, task.data.task);
   const { config, warnings: configWarnings } = start
@@ -68,11 +81,13 @@ export async function setUpRun(
     model.parameters,
     fitted?.adapter.shared,
   );
+  const training = trainingOf(request, task, plan);
   const initial = () => initialValues(plan, training.seed, parameters, fitted?.adapter);
   return {
     method,
     config,
     ...task,
+    training,
     parameters,
     brought,
     plan,

@@ -71,7 +71,7 @@ async function measure(
   known: EvalMetric | null,
   onStep: (step: number, total: number) => void,
 ): Promise<{ readonly row: MethodRow; readonly before: EvalMetric }> {
-  const learningRate = request.learningRates?.[method] ?? METHODS[method].start.learningRate;
+  const learningRate = request.learningRates?.[method];
   let total = 0;
   const session = await openSession(
     on,
@@ -81,7 +81,12 @@ async function measure(
       method,
       config: sized.config,
       // Evaluations between would be left out of the times, but not out of the wait.
-      training: { ...request.training, learningRate, evalEvery: 0 },
+      training: {
+        ...request.training,
+        ...(learningRate === undefined ? {} : { learningRate }),
+        evalEvery: 0,
+      },
+      ownRate: learningRate === undefined,
     },
     around,
     { ...silentEvents, onStep: ({ step }) => onStep(step, total) },
@@ -102,7 +107,7 @@ async function measure(
       method,
       settings: sized.turned,
       config: sized.config,
-      learningRate,
+      learningRate: session.setup.training.learningRate,
       adapter: sized.count.adapter,
       trainable: session.counts,
       metric: after.metric,

@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
+import { startRate } from '../../src/adapters/rate.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { type Given, type StartModel, type StartTask, startConfig } from '../../src/adapters/start.ts';
 import { requireTargets } from '../../src/adapters/targets.ts';
@@ -172,5 +173,26 @@ describe('fields by the model’s size', () => {
       expect(
         Object.keys(startConfig(method as typeof oft, {}, encoder('c', null), 'masked-lm').config),
       ).toEqual(['target_modules', 'exclude_modules']);
+  });
+});
+
+describe('the rate', () => {
+  const linear = (width: number) => [layer('a', width, 8), layer('b', width, 3 * width)];
+
+  it('is the method’s own at a width of 64 and falls with the root of the width', () => {
+    for (const method of Object.values(METHODS)) {
+      const at = (width: number) => startRate(method, linear(width), linear(width));
+      expect(at(64)).toBe(Math.min(1e-2, method.start.learningRate));
+      expect(at(1024) / at(64)).toBeCloseTo(1 / 4, 1);
+      expect(at(4)).toBeLessThanOrEqual(1e-2);
+    }
+  });
+
+  it('goes by the layers that the method adapts, a method of whole weights by all', () => {
+    const all = [...linear(256), layer('c', 16, 16)];
+    const narrow = all.slice(2);
+    expect(startRate(lora, narrow, all)).toBeGreaterThan(startRate(lora, all, all));
+    expect(startRate(METHODS.full, narrow, all)).toBe(startRate(METHODS.full, all, all));
+    expect(startRate(head, [], [])).toBe(head.start.learningRate);
   });
 });

@@ -86,7 +86,7 @@ export const boft: AdapterMethod<BoftConfig> = {
       'Liu et al., Parameter-Efficient Orthogonal Finetuning via Butterfly Factorization, 2023 (arXiv:2311.06243)',
   },
   start: {
-    learningRate: 4e-3,
+    learningRate: 6e-3,
     config: (layers, { boft_block_num }) =>
       (boft_block_num ?? 0) === 0 ? { boft_block_size: blockFor(layers.map((layer) => layer.in)) } : {},
   },

@@ -2,7 +2,7 @@
 import { fieldMeta } from '../../adapters/fields.ts';
 import { controlOf } from '../../app/controls.ts';
 import { real } from '../../app/format.ts';
-import { baseOf, trainingShape } from '../../app/settings.ts';
+import { baseOf, runTraining, trainingShape } from '../../app/settings.ts';
 import { Section } from '../parts/Section.tsx';
 import { useChoice, usePage } from '../usePage.ts';
 import { Advanced, Field } from './Field.tsx';
@@ -13,6 +13,8 @@ export function TrainingSection() {
   const page = usePage();
   const settings = useChoice((s) => s.settings);
   const { training } = settings;
+  const report = useChoice((s) => s.report);
+  const { learningRate } = runTraining(settings, report);
   const base = baseOf(settings).training as unknown as Record<string, unknown>;
   const values = training as unknown as Record<string, unknown>;
   const field = (key: string) => {
@@ -27,6 +29,11 @@ export function TrainingSection() {
         control={controlOf(schema, undefined)}
         value={values[key]}
         initial={base[key]}
+        filled={
+          key === 'learningRate' && learningRate !== training.learningRate
+            ? `For layers of width 64; on this model the run takes ${real(learningRate).replace(/0+$/, '')}.`
+            : undefined
+        }
         onChange={(value) => page.setTraining(key, value)}
       />
     );
@@ -37,7 +44,7 @@ export function TrainingSection() {
     <Section
       name="training"
       title="Training"
-      summary={`${length} of ${training.batchSize}, rate ${real(training.learningRate).replace(/0+$/, '')}`}
+      summary={`${length} of ${training.batchSize}, rate ${real(learningRate).replace(/0+$/, '')}`}
     >
       <div className="fields">{MAIN.map(field)}</div>
       <Advanced count={others.length}>{others.map(field)}</Advanced>

@@ -2,18 +2,18 @@
 import { useMemo } from 'react';
 import type { RunRecord } from '../../app/runs.ts';
 import { thin } from '../../app/series.ts';
-import type { PageSettings } from '../../app/settings.ts';
-import { learningRateAt } from '../../training/settings.ts';
+import { runTraining } from '../../app/settings.ts';
+import { learningRateAt, type TrainingSettings } from '../../training/settings.ts';
 import { Chart, type ChartSpec } from '../parts/Chart.tsx';
 import { LINE_DASHES } from '../parts/colors.ts';
 import { useChoice, useRun } from '../usePage.ts';
 
 const NO_SOURCES: readonly RunRecord['series'][] = [];
 
-function plannedRate(settings: PageSettings, total: number): { x: number[]; y: number[] } {
+function plannedRate(training: TrainingSettings, total: number): { x: number[]; y: number[] } {
   const points = Math.min(total, 200);
   const x = Array.from({ length: points }, (_, i) => Math.round((i * (total - 1)) / Math.max(1, points - 1)));
-  return { x: x.map((step) => step + 1), y: x.map((step) => learningRateAt(settings.training, step, total)) };
+  return { x: x.map((step) => step + 1), y: x.map((step) => learningRateAt(training, step, total)) };
 }
 
 export function SideCharts() {
@@ -22,6 +22,8 @@ export function SideCharts() {
   const total = useRun((s) => s.open?.totalSteps ?? null);
   const chosen = useChoice((s) => s.settings);
   const settings = current?.settings ?? chosen;
+  const report = useChoice((s) => s.report);
+  const training = useMemo(() => runTraining(settings, report), [settings, report]);
   const sources = useMemo(() => (current === null ? NO_SOURCES : [current.series]), [current]);
   const all = useMemo(() => runs.map(({ series }) => series), [runs]);
 
@@ -48,7 +50,7 @@ export function SideCharts() {
   );
   const rate = useMemo(
     () => (): ChartSpec => {
-      const planned = plannedRate(settings, total ?? settings.training.steps);
+      const planned = plannedRate(training, total ?? training.steps);
       const used = current?.series.column('learningRate') ?? new Float64Array();
       return {
         lines: [
@@ -66,7 +68,7 @@ export function SideCharts() {
         isLog: false,
       };
     },
-    [settings, current, total],
+    [training, current, total],
   );
   const norm = useMemo(
     () => (): ChartSpec => {
