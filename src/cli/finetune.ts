@@ -109,7 +109,7 @@ async function train(
     return ended.kind === 'finished'
       ? await finishRun(session, run, say)
       : await saveUnfinished(session, ended, values.out, {
-          ...settingsOf(run),
+          ...settingsOf(session, run),
           evaluations: [before, ...session.history.evals],
         });
   } finally {

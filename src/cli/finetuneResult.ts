@@ -35,13 +35,13 @@ export const scoreOf = ({ metric, value, examples }: EvalMetric): string =>
   `${metric} ${value.toFixed(4)} on ${examples} examples`;
 
 /** What every run.json says of the run's settings. */
-export const settingsOf = ({ values, request, on }: RunOfCommand) => ({
+export const settingsOf = (session: Session, { values, request, on }: RunOfCommand) => ({
   method: request.method,
   model: values.model,
   data: values.data,
   dataOptions: request.data.options ?? {},
   config: request.config,
-  training: request.training,
+  training: session.setup.training,
   runtime: on.runtime,
   device: on.info,
   date: new Date().toISOString(),
@@ -87,7 +87,7 @@ async function mergeOrKeep(session: Session, run: RunOfCommand): Promise<Checked
       error instanceof PapilioError ? error : new PapilioError('internal', String(error));
     await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals));
     const record = {
-      ...{ ...settingsOf(run), status: 'failed', steps: session.position().step },
+      ...{ ...settingsOf(session, run), status: 'failed', steps: session.position().step },
       ...{ loss: { curve: steps.map((s) => s.loss) }, evaluations: evals, error: { kind, message } },
     };
     await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
@@ -103,10 +103,10 @@ async function scoreAtEnd(session: Session, before: EvalMetric): Promise<EvalMet
   return last?.step === step && last.examples === before.examples ? last : session.evaluate('adapted');
 }
 
-const factsOf = (session: Session, { request, data, start }: RunOfCommand, after: EvalMetric) => {
+const factsOf = (session: Session, { data, start }: RunOfCommand, after: EvalMetric) => {
   const { plan, setup } = session;
   return {
-    ...{ before: start, after, steps: session.history.steps, training: request.training },
+    ...{ before: start, after, steps: session.history.steps, training: setup.training },
     method: methodFacts(
       setup.method,
       plan.groups.flatMap(({ layers }) => layers),
@@ -170,7 +170,7 @@ async function writeAll(
   const { steps, evals } = session.history;
   const record = {
     ...result,
-    ...settingsOf(run),
+    ...settingsOf(session, run),
     dataset: data,
     evaluations: evals,
     changedInitializers: merged.changedInitializers,
