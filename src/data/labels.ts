@@ -76,8 +76,12 @@ export function readLabels(
   const words = wholeNumbers(values.map(scalar), options, notes);
   const given = words.filter((word) => word !== '');
   const numbered = given.length > 0 && given.every((word) => WHOLE.test(word));
-  // −1 is how published datasets mark rows without a label, where the others count from 0.
-  const hasUnlabelled = numbered && given.includes('-1') && !given.includes('-2');
+  // −1 is how published datasets mark the odd row without a label, where the others count from 0; with 0 and 1 alike it is a class.
+  const minusOnes = given.filter((word) => word === '-1').length;
+  const isThird = names === undefined && minusOnes > given.length / 10 && given.includes('1');
+  const isClass = isThird && new Set(given).size <= 3;
+  const hasUnlabelled = numbered && minusOnes > 0 && !given.includes('-2') && !isClass;
+  if (numbered && minusOnes > 0 && isClass) notes.push('The label -1 is read as a class like the others.');
   const highest = numbered ? given.reduce((most, word) => Math.max(most, Number(word)), 0) : 0;
   refuseNumbers(given, values);
   refuseNames(given, options);
@@ -123,7 +127,26 @@ export function readLabels(
   });
   if (asNumbers)
     notes.push(`The labels are read as numbers of the model's classes (0 … ${known.length - 1}).`);
-  return withinKnown(out, origins, options, drops, notes);
+  return withinKnown(byCase(out, known, notes), origins, options, drops, notes);
+}
+
+/** Names that differ from the model's in case alone are the model's. */
+function byCase(
+  found: readonly (string | null)[],
+  known: readonly string[] | undefined,
+  notes: string[],
+): readonly (string | null)[] {
+  if (!known) return found;
+  const plain = new Map(known.map((name) => [name.toLowerCase(), name]));
+  const given = new Set(found.filter((name) => name !== null));
+  const other = [...given].filter((name) => !known.includes(name) && plain.has(name.toLowerCase()));
+  // Two names of one class would become one: then they are meant to differ.
+  const meant = [...given].map((name) =>
+    known.includes(name) ? name : (plain.get(name.toLowerCase()) ?? name),
+  );
+  if (other.length === 0 || plain.size < known.length || new Set(meant).size < given.size) return found;
+  notes.push(`Labels such as "${other[0]}" are read as the model's "${plain.get(other[0]!.toLowerCase())}".`);
+  return found.map((name) => (name !== null && other.includes(name) ? plain.get(name.toLowerCase())! : name));
 }
 
 /** Says, or with `keepClasses` leaves out, what the model has no class for. */
@@ -153,7 +176,7 @@ function withinKnown(
     });
   }
   const inside = found.some((name) => name !== null && known.includes(name));
-  if (inside) {
+  if (inside && !known.every((name) => PLACEHOLDER.test(name))) {
     const listed = [...outside].slice(0, 5).map(([name, where]) => `"${name}" (${originList(where)})`);
     notes.push(
       `The model's ${known.length} classes (${classes}) do not have ${listed.join(', ')}${outside.size > 5 ? ` and ${outside.size - 5} more` : ''}: the classifier is made anew for the classes of the data.`,

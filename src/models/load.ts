@@ -421,7 +421,7 @@ function describeModel(source: Source): LoadedModel {
           byToken,
           padId: padId ?? Number(config.pad_token_id ?? 0),
         });
-      if (wanted.length === classes) return model;
+      if (wanted.length === classes && hasClasses(labels, wanted)) return model;
       if (!headModule) {
         return fail(
           'unsupported-onnx',
@@ -429,7 +429,11 @@ function describeModel(source: Source): LoadedModel {
         );
       }
       const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
-      const note = `${head} is new: ${wanted.length} classes instead of ${classes}, starting at random.`;
+      const others =
+        wanted.length === classes
+          ? `the classes ${few(wanted)} instead of ${few(labels!)}`
+          : `${wanted.length} classes instead of ${classes}`;
+      const note = `${head} is new: ${others}, starting at random.`;
       return describeModel({
         ...again,
         onnx: resized,
@@ -441,6 +445,19 @@ function describeModel(source: Source): LoadedModel {
   };
   return model;
 }
+
+/** What Hugging Face calls classes that nobody named. */
+const UNNAMED = /^LABEL_\d+$/;
+
+/** Whether a head for as many classes is for these: they are the model's own, it names none, or numbers only count them. */
+export const hasClasses = (own: readonly string[] | null, wanted: readonly string[]): boolean =>
+  own === null ||
+  own.every((label) => UNNAMED.test(label)) ||
+  wanted.every((label, i) => label === own[i]) ||
+  wanted.every((label, i) => label === String(i));
+
+const few = (names: readonly string[]): string =>
+  `${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}`;
 
 const named = (labels: readonly string[]): Readonly<Record<string, string>> =>
   Object.fromEntries(labels.map((label, i) => [i, label]));

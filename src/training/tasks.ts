@@ -192,6 +192,15 @@ function withClassesOf(model: LoadedModel, dataset: Dataset, seed: number): Load
           `config.json says problem_type ${problem}; the data has one label for each example, so it is trained with one label each (softmax and cross-entropy), and the merged config.json says so.`,
         ]
       : [];
+  const areNamed = (model.labels ?? []).some((label) => !/^LABEL_\d+$/.test(label));
+  if (
+    resized === model &&
+    !areNamed &&
+    labels.some((label, i) => label !== String(i) && label !== model.labels?.[i])
+  )
+    warnings.push(
+      `The model does not name its classes: its ${labels.length} scores are taken for ${labels.slice(0, 8).join(', ')}${labels.length > 8 ? ', …' : ''}, in this order.`,
+    );
   return {
     ...resized,
     labels,

@@ -605,3 +605,49 @@ describe('an encoder without a head gets one', () => {
     await expect(prepared([decoder, tokenizer()], files, {}, { task: 'causal-lm' })).rejects.toThrow(without);
   });
 });
+
+describe('a head of the right width', () => {
+  const csv = (names: readonly string[]) => [
+    text(
+      'r.csv',
+      `text,label\n${Array.from({ length: 24 }, (_, i) => `a b c ${'d e '.repeat(i % 3)}f,${names[i % 3]}`).join('\n')}`,
+    ),
+  ];
+  const withNames = (names: readonly string[]) => [
+    textModel({ ends: 'classes' }),
+    tokenizer(),
+    json('config.json', { id2label: Object.fromEntries(names.map((name, i) => [i, name])) }),
+  ];
+  const warnings = async (own: readonly string[], data: readonly string[]) => {
+    const { model } = await prepared(withNames(own), csv(data));
+    return { said: model.warnings.join(' '), labels: model.labels, fresh: model.fresh };
+  };
+
+  it('is made anew for other classes than the model’s, and said', async () => {
+    const { said, labels, fresh } = await warnings(['bad', 'good', 'so-so'], ['happy', 'sad', 'neither']);
+    expect(said).toMatch(
+      /is new: the classes happy, neither, sad instead of bad, good, so-so, starting at random/,
+    );
+    expect(labels).toEqual(['happy', 'neither', 'sad']);
+    expect(fresh).toHaveLength(1);
+  });
+
+  it.each([
+    [
+      ['bad', 'good', 'so-so'],
+      ['good', 'so-so', 'bad'],
+    ],
+    [
+      ['bad', 'good', 'so-so'],
+      ['0', '1', '2'],
+    ],
+    [
+      ['LABEL_0', 'LABEL_1', 'LABEL_2'],
+      ['x', 'y', 'z'],
+    ],
+  ])('is kept for the model’s own, their numbers, or names it does not have (%j, %j)', async (own, data) => {
+    const { said, fresh } = await warnings(own, data);
+    expect(said).not.toMatch(/is new/);
+    expect(fresh).toEqual([]);
+  });
+});

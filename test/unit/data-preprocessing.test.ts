@@ -312,6 +312,7 @@ describe('class folders', () => {
       'inner folders of several plain names',
       (c: string, i: number) => `${c}/${i % 2 ? 'Photos' : 'img'}/${i}.png`,
     ],
+    ['inner folders that count parts', (c: string, i: number) => `zoo/${c}/batch${i % 2}/${i}.png`],
     ['no inner folder', (c: string, i: number) => `${c}/${i}.png`],
   ])('are found above %s', async (_, path) => {
     const paths = ['owl', 'wren'].flatMap((c) => times(5, (i) => path(c, i)));
@@ -326,6 +327,27 @@ describe('class folders', () => {
     expect(labels).toEqual(['owl', 'wren']);
     expect(counts).toEqual([8, 4]);
     expect(notes).toMatch(/named by the folder above "images"/);
+  });
+
+  it('are split by the folders below them too', async () => {
+    const paths = ['owl', 'wren'].flatMap((c) =>
+      times(6, (i) => `birds/${c}/${i < 4 ? 'train' : 'test'}/${i}.png`),
+    );
+    const { labels, counts } = await labelsOf(paths);
+    expect([labels, counts]).toEqual([
+      ['owl', 'wren'],
+      [8, 4],
+    ]);
+  });
+
+  it('are numbers where numbers are all there is', async () => {
+    const paths = ['3', '7'].flatMap((c) => times(5, (i) => `digits/${c}/${i}.png`));
+    expect((await labelsOf(paths)).labels).toEqual(['3', '7']);
+  });
+
+  it('that are only splits are no classes', async () => {
+    const paths = ['train', 'test'].flatMap((part) => times(4, (i) => `set/${part}/${i}.png`));
+    await expect(labelsOf(paths)).rejects.toThrow(/only one class|no label/);
   });
 
   it('may be called photos and drawings', async () => {

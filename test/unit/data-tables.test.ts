@@ -157,6 +157,27 @@ describe('labels', () => {
     expect(notes).toContain('a.jsonl has the label -1, which means none, in row 40: left out.');
   });
 
+  it('may be -1, 0 and 1 alike', async () => {
+    const { set, notes } = await labelled(many(30, (i) => (i % 3) - 1));
+    expect(set.labels).toEqual(['-1', '0', '1']);
+    expect(notes).toContain('The label -1 is read as a class like the others.');
+  });
+
+  it('that differ from the model’s in case alone are the model’s, unless both ways are meant', async () => {
+    const labels = ['very sad', 'Happy'];
+    const { set, notes } = await labelled(
+      many(20, (i) => (i % 2 ? 'Very sad' : 'HAPPY')),
+      { labels },
+    );
+    expect(set.labels).toEqual(labels);
+    expect(notes).toContain('are read as the model\'s "Happy"');
+    const both = await labelled(
+      many(20, (i) => (i % 2 ? 'happy' : 'HAPPY')),
+      { labels },
+    );
+    expect(both.set.labels).toEqual(['HAPPY', 'happy']);
+  });
+
   it('of one class only are refused', async () => {
     await expect(labelled(many(5, () => 'a'))).rejects.toThrow(/has only one class \("a"\)/);
   });

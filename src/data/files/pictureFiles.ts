@@ -34,24 +34,48 @@ async function decode(bytes: Uint8Array, path: string, options: PictureOptions) 
 /** Folders that say what files are and not what they show. */
 const PLAIN = /^(images?|imgs?|pictures?|pics?|photos?|jpe?gs?|pngs?|jpegimages|files|raw)$/i;
 
-/** For every path, how many of its folders lead up to the one that names its class; 0 where none does. */
+/** Folders that count parts of something: batch0, part_2, 03. */
+const COUNTED = /^([a-z]{0,10}[-_ ]?\d{1,4})$/i;
+
+const isSplit = (folder: string) => splitNamed(folder) !== undefined;
+
+/**
+ * For every path, how many of its folders lead up to the one that names its class; 0 where none does. The class is the innermost folder that is
+ * no split (cat/train), no plain word (cat/images), and no count that comes again below several others (cat/batch1, dog/batch1).
+ */
 function classDepths(paths: readonly (readonly string[])[]): number[] {
-  const labels = (depths: readonly number[]) => new Set(depths.map((depth, i) => paths[i]![depth - 1]));
-  const own = paths.map((folders) => folders.length);
-  const isClass = (folder: string) => splitNamed(folder) === undefined;
-  const above = paths.map((folders) => {
-    let depth = folders.length;
-    while (depth > 1 && PLAIN.test(folders[depth - 1]!)) depth--;
-    return depth;
-  });
-  // class/images/1.png, unless that is what tells the classes apart: photos/1.png and drawings/1.png.
-  const chosen =
-    labels(above).size > 1 && above.every((d, i) => d === 0 || isClass(paths[i]![d - 1]!)) ? above : own;
-  if (labels(chosen).size > 1) return chosen;
-  // Every picture lies in a folder of one name: the one above it may tell more.
-  const higher = chosen.map((depth) => depth - 1);
-  const isBetter = higher.every((depth) => depth >= 1) && labels(higher).size > 1;
-  return isBetter && higher.every((depth, i) => isClass(paths[i]![depth - 1]!)) ? higher : chosen;
+  const at = (depths: readonly number[]) => depths.map((depth, i) => paths[i]![depth - 1]);
+  const differ = (depths: readonly number[]) => new Set(at(depths)).size > 1;
+  const up = (from: readonly number[], skips: (folder: string) => boolean) =>
+    from.map((start, i) => {
+      let depth = start;
+      while (depth > 0 && skips(paths[i]![depth - 1]!)) depth--;
+      return depth;
+    });
+  const own = up(
+    paths.map((folders) => folders.length),
+    isSplit,
+  );
+  // photos/1.png and drawings/1.png are classes, where leaving them out leaves nothing that differs.
+  const above = up(own, (folder) => PLAIN.test(folder) || isSplit(folder));
+  const chosen = differ(above) && above.every((depth) => depth > 0) ? above : own;
+  const higher = up(
+    chosen.map((depth) => depth - 1),
+    isSplit,
+  );
+  if (!differ(higher) || higher.some((depth) => depth < 1)) return chosen;
+  // Every picture lies in a folder of one name, or of a count that each of several folders has: the one above tells more.
+  return !differ(chosen) || areCounts(at(chosen), at(higher)) ? higher : chosen;
+}
+
+/** Whether all names are counts, and each comes below every name of `parents`. */
+function areCounts(
+  names: readonly (string | undefined)[],
+  parents: readonly (string | undefined)[],
+): boolean {
+  if (!names.every((name) => name !== undefined && COUNTED.test(name))) return false;
+  const pairs = new Set(names.map((name, i) => `${parents[i]}/${name}`));
+  return pairs.size === new Set(names).size * new Set(parents).size;
 }
 
 /** One folder per class, splits by the folders above. @throws PapilioError 'bad-data' */
@@ -63,7 +87,8 @@ export async function picturesByFolder(
 ): Promise<ImageDataset> {
   const paths = files.map((file) => file.path.split('/').slice(0, -1));
   const depths = classDepths(paths);
-  const above = new Map(files.map((file, i) => [file, paths[i]!.slice(0, Math.max(0, depths[i]! - 1))]));
+  // Splits stand above a class or below it.
+  const above = new Map(files.map((file, i) => [file, paths[i]!.toSpliced(Math.max(0, depths[i]! - 1), 1)]));
   const splits = assignSplits(files, (file) => [...above.get(file)!, ''].join('/'), reading.notes);
   const used = new Set(splits.files);
   const entries = files.flatMap((file, i): Entry[] => {
@@ -81,7 +106,7 @@ export async function picturesByFolder(
   });
   if (depths.some((depth, i) => depth < paths[i]!.length))
     reading.notes.push(
-      `Classes are named by the folder above ${JSON.stringify(paths.find((p, i) => depths[i]! < p.length)!.at(-1))}, which is the same for all.`,
+      `Classes are named by the folder above ${JSON.stringify(paths.find((p, i) => depths[i]! < p.length)!.at(-1))}.`,
     );
   return dataset(name, entries, options, reading);
 }
