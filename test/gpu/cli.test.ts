@@ -148,7 +148,11 @@ describe('wrong input', () => {
     ['a schedule that is none', () => finetune({ schedule: 'stairs' }), /--schedule/],
     ['an unknown flag', () => finetune({ speed: '3' }), /--speed/],
     ['a checkpoint that is none', () => finetune({ resume: at('text.onnx') }), /checkpoint cannot be read/],
-    ['a missing flag', () => ['finetune', '--model', at('vision')], /finetune needs --data/],
+    [
+      'a missing flag',
+      () => ['finetune', '--model', at('vision')],
+      /finetune needs --model MODEL, --data DATA and --out/,
+    ],
     [
       'an adapter folder that is none',
       () => ['merge', '--model', at('vision'), '--adapter', at('none'), '--out', at('x.onnx')],
@@ -185,6 +189,7 @@ describe('a run', () => {
         'config.json',
         'metrics.csv',
         'model.onnx',
+        'preprocessor_config.json',
         'run.json',
       ].sort(),
     );

@@ -15,7 +15,7 @@ const run: TinyRun = {
   config: { target_modules: ['query', 'value', 'fc1'], modules_to_save: ['classifier'], r: 3 },
   training: { learningRate: 0.02, steps: 8, warmupSteps: 0 },
 };
-const plain: TinyRun = { ...run, config: { target_modules: ['query', 'fc1'], r: 2 } };
+const plain: TinyRun = { ...run, config: { target_modules: ['query', 'fc1'], modules_to_save: [], r: 2 } };
 
 async function trained(of: TinyRun): Promise<{ files: NamedFile[]; loss: number; before: number }> {
   const session = await openTiny(of);

@@ -52,18 +52,20 @@ function classDepths(paths: readonly (readonly string[])[]): number[] {
       while (depth > 0 && skips(paths[i]![depth - 1]!)) depth--;
       return depth;
     });
-  const own = up(
-    paths.map((folders) => folders.length),
-    isSplit,
-  );
+  const ends = paths.map((folders) => folders.length);
+  // Splits below the classes are all that lies there; a class among others may be called "valid".
+  const own = paths.every((folders) => folders.length > 0 && isSplit(folders.at(-1)!))
+    ? up(ends, isSplit)
+    : ends;
   // photos/1.png and drawings/1.png are classes, where leaving them out leaves nothing that differs.
-  const above = up(own, (folder) => PLAIN.test(folder) || isSplit(folder));
-  const chosen = differ(above) && above.every((depth) => depth > 0) ? above : own;
-  const higher = up(
-    chosen.map((depth) => depth - 1),
-    isSplit,
+  const above = up(own, (folder) => PLAIN.test(folder));
+  const areClasses = above.every(
+    (depth, i) => depth > 0 && (depth === own[i] || !isSplit(paths[i]![depth - 1]!)),
   );
-  if (!differ(higher) || higher.some((depth) => depth < 1)) return chosen;
+  const chosen = differ(above) && areClasses ? above : own;
+  const higher = chosen.map((depth) => depth - 1);
+  if (!differ(higher) || higher.some((depth, i) => depth < 1 || isSplit(paths[i]![depth - 1]!)))
+    return chosen;
   // Every picture lies in a folder of one name, or of a count that each of several folders has: the one above tells more.
   return !differ(chosen) || areCounts(at(chosen), at(higher)) ? higher : chosen;
 }
