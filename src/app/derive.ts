@@ -42,7 +42,7 @@ export interface Derived {
 /** The derived facts; a broken expression becomes `problem`, never an exception. */
 export function derive(settings: PageSettings, report: ModelReport | null): Derived {
   const method = METHODS[settings.method];
-  const illegal = refuseConfig(settings);
+  const illegal = refuseConfig(settings, report);
   const nothing = {
     rows: [],
     selection: null,

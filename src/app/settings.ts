@@ -180,14 +180,17 @@ export function runTraining(settings: PageSettings, report: ModelReport | null):
   }
 }
 
-/** Why the fields together are illegal, in PEFT's words, or null. */
-export function refuseConfig(settings: PageSettings): string | null {
+/** Why the fields together are illegal, in PEFT's words, or null. Before there is a model, what it would fill in is no reason. */
+export function refuseConfig(settings: PageSettings, report: ModelReport | null = null): string | null {
   const method = METHODS[settings.method];
-  const given = fullConfig(settings, null);
+  const given = fullConfig(settings, report);
+  const isOpen =
+    report === null && method.targets === 'none' && settings.config.modules_to_save === undefined;
   // A run counted in epochs knows its steps only once its data is open; then it decides again.
   const decided = method.forRun?.({ ...given }, settings.training.steps);
   const config = { ...given, ...decided };
-  return method.refuseStart?.(config) ?? method.refuse(config) ?? refuseCommon(config);
+  const refused = isOpen ? null : method.refuse(config);
+  return method.refuseStart?.(config) ?? refused ?? refuseCommon(config);
 }
 
 /** Settings from untrusted text: unknown or illegal parts fall back to the base, each with a sentence. */

@@ -450,7 +450,7 @@ function describeModel(source: Source): LoadedModel {
 const UNNAMED = /^LABEL_\d+$/;
 
 /** Whether a head for as many classes is for these: they are the model's own, it names none, or numbers only count them. */
-export const hasClasses = (own: readonly string[] | null, wanted: readonly string[]): boolean =>
+const hasClasses = (own: readonly string[] | null, wanted: readonly string[]): boolean =>
   own === null ||
   own.every((label) => UNNAMED.test(label)) ||
   wanted.every((label, i) => label === own[i]) ||

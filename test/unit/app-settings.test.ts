@@ -3,6 +3,7 @@
  * count that equals the stored one.
  */
 import { describe, expect, test } from 'vitest';
+import { METHODS } from '../../src/adapters/registry.ts';
 import { controlOf, stopsOf } from '../../src/app/controls.ts';
 import { derive } from '../../src/app/derive.ts';
 import { PRESETS } from '../../src/app/presets.ts';
@@ -100,6 +101,14 @@ describe('counts', () => {
     const others = 256 * 10 + 10 + 2 * outs.reduce((sum, out) => sum + out, 0);
     expect(count?.stored).toBe(stored + others);
     expect(count?.free).toBe(free + others);
+  });
+
+  test.each(Object.keys(METHODS))('%s can start from a link that says no more', (method) => {
+    const { settings, problems } = decodeHash(`preset=own-model&method=${method}`);
+    expect(problems).toEqual([]);
+    const { problem, count } = derive(settings, visionReport());
+    expect(problem).toBeNull();
+    expect(count?.stored).toBeGreaterThan(0);
   });
 
   test('illegal layers are named with PEFT’s reason', () => {
