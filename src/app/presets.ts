@@ -101,7 +101,7 @@ export const PRESETS: readonly Preset[] = [
     data: 'files',
     method: DEFAULT_METHOD,
     config: {},
-    training: { steps: 200, batchSize: 8 },
+    training: {},
   },
 ];
 
