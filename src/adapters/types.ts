@@ -172,9 +172,7 @@ export interface SizeField {
   readonly alongside?: readonly string[];
 }
 
-/**
- * Where the method begins when a person chooses it. `start.ts` says what the rates aim at.
- */
+/** Where the method begins when a person chooses it. `start.ts` says what the rates aim at. */
 export interface MethodStart {
   /** For Adam and layers of width 64; `rate.ts` has it for others. */
   readonly learningRate: number;
@@ -199,10 +197,10 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly title: string;
   readonly family: keyof typeof FAMILIES;
   readonly card: MethodCard;
-  /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
   readonly start: MethodStart;
   /** What to turn for a comparison at equal parameters; a range comes last. Absent where the modules decide the size. */
   readonly size?: readonly SizeField[];
+  /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
   readonly schema: z.ZodType<C> & { readonly shape: Readonly<Record<string, z.ZodType>> };
   /** PEFT fields that this method writes at these values and refuses at others, because it does not do what they ask. */
   readonly fixed: Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 /**
  * Where a run begins that a person starts: targets by PEFT's tables or all linear layers, the head that trains by itself, and fields that
  * suit the model's size. Seen to fail with: the head left out for pictures; modules_to_save of the person extended; FourierFT's
- * scaling left at PEFT's.
+ * scaling left at PEFT's; OFT's block left at PEFT's.
  */
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
@@ -126,7 +126,7 @@ describe('the head of a classifier', () => {
 });
 
 describe('fields by the model’s size', () => {
-  const start = (method: typeof fourierft | typeof boft | typeof ia3, model: StartModel, given: Given = {}) =>
+  const start = (method: unknown, model: StartModel, given: Given = {}) =>
     startConfig(method as typeof oft, given, model, 'image-classification').config;
 
   it('FourierFT begins without effect and changes a weight by the same share at every width', () => {
@@ -164,15 +164,43 @@ describe('fields by the model’s size', () => {
     expect(requireTargets(boft, config, model).targets).toHaveLength(5);
   });
 
+  it.each([
+    [64, 32],
+    [20, 20],
+    [48, 24],
+    [37, 37],
+    [33, 33],
+    [160, 32],
+  ])(
+    'OFT’s block divides inputs of %i and four times as many, so that PEFT adjusts none: %i',
+    (width, block) => {
+      const model = encoder('classifier', null, width);
+      const wide = { ...model, layers: [...model.layers, layer('net.layer.0.out', 4 * width, width)] };
+      const { config } = validateConfig(oft, start(oft, wide));
+      expect(config).toMatchObject({ oft_block_size: block });
+      expect(requireTargets(oft, config, wide)).toMatchObject({ warnings: [] });
+    },
+  );
+
+  it('OFT’s block is PEFT’s where no size divides all, and of a person’s choice its adjustment is told', () => {
+    const layers = [layer('net.a', 35, 4), layer('net.b', 64, 4)];
+    const model = { layers, head: null, modelType: null };
+    expect(start(oft, model).oft_block_size).toBe(32);
+    expect(start(oft, model, { oft_block_size: 0, r: 5 })).toMatchObject({ r: 5, oft_block_size: 0 });
+    const given = start(oft, encoder('classifier', null, 48), { oft_block_size: 32 });
+    const { config } = validateConfig(oft, given);
+    expect(requireTargets(oft, config, encoder('classifier', null, 48)).warnings.join()).toMatch(
+      /^Invalid `oft_block_size` \(32\)! Adjusted `oft_block_size` to \(24\)/,
+    );
+  });
+
   it('IA3 knows feed-forward layers where it adapts all of them', () => {
     expect(start(ia3, encoder('classifier', null)).feedforward_modules).toMatch(/fc2/);
   });
 
   it('leaves the other methods at PEFT’s defaults', () => {
-    for (const method of [oft, lora])
-      expect(
-        Object.keys(startConfig(method as typeof oft, {}, encoder('c', null), 'masked-lm').config),
-      ).toEqual(['target_modules', 'exclude_modules']);
+    const { config } = startConfig(lora as never, {}, encoder('c', null), 'masked-lm');
+    expect(Object.keys(config)).toEqual(['target_modules', 'exclude_modules']);
   });
 });
 

@@ -4,19 +4,19 @@ import { biasField, field, fileFields, layerFields } from '../fields.ts';
 import { patchOf } from '../patches.ts';
 import { describeModule, noticeFanInFanOut, refuseInit } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
-import { adjustToDivisor, oftBlocks, triangleSize } from './rule.ts';
+import { adjustToDivisor, LARGEST_BLOCK, oftBlocks, startBlock, triangleSize, USUAL_BLOCK } from './rule.ts';
 
 const schema = z.object({
   ...fileFields,
   ...layerFields,
-  oft_block_size: field(z.int().min(0), 32, {
+  oft_block_size: field(z.int().min(0), USUAL_BLOCK, {
     title: 'Block size',
     description:
       'Side of each rotation block. A size that does not divide the inputs is replaced by the nearest that does. 0 if r is given.',
     symbol: 'b',
     group: 'main',
     min: 2,
-    max: 256,
+    max: LARGEST_BLOCK,
     step: 1,
   }),
   r: field(z.int().min(0), 0, {
@@ -95,7 +95,10 @@ export const oft: AdapterMethod<OftConfig> = {
     paper:
       'Qiu et al., Controlling Text-to-Image Diffusion by Orthogonal Finetuning, 2023 (arXiv:2306.07280)',
   },
-  start: { learningRate: 2e-3, config: () => ({}) },
+  start: {
+    learningRate: 2e-3,
+    config: (layers, { r }) => ((r ?? 0) === 0 ? { oft_block_size: startBlock(layers.map(rotated)) } : {}),
+  },
   size: [{ field: 'oft_block_size', values: [2, 4, 8, 16, 32, 64, 128] }],
   schema,
   fixed: {},

@@ -13,6 +13,23 @@ export function adjustToDivisor(dimension: number, requested: number): number {
   return requested - lower <= higher - requested ? lower : higher;
 }
 
+/** PEFT's block size, and the largest that the form offers. */
+export const USUAL_BLOCK = 32;
+export const LARGEST_BLOCK = 256;
+
+/**
+ * A block size to start with that needs no adjustment: of the sizes above 1 that divide every dimension, the one nearest to PEFT's. PEFT's
+ * own, which it adjusts for each layer, where the dimensions have no such size in common.
+ */
+export function startBlock(dimensions: readonly number[]): number {
+  let best: number | null = null;
+  for (let size = 2; size <= LARGEST_BLOCK; size++) {
+    const isNearer = best === null || Math.abs(size - USUAL_BLOCK) < Math.abs(best - USUAL_BLOCK);
+    if (isNearer && dimensions.every((dimension) => dimension % size === 0)) best = size;
+  }
+  return best ?? USUAL_BLOCK;
+}
+
 /** Entries of the strict upper triangle of a block: b(b-1)/2. */
 export function triangleSize(block: number): number {
   return (block * (block - 1)) / 2;
