@@ -107,6 +107,19 @@ describe('matching', () => {
 });
 
 describe('counts and reasons', () => {
+  it('says nothing of saved entries that come with the task, as PEFT writes them into a file', () => {
+    const warnings = (task_type: string | null) => {
+      const { config } = validateConfig(oft, {
+        target_modules: ['dense'],
+        modules_to_save: ['classifier', 'score'],
+        task_type,
+      });
+      return selectTargets(oft, config, { layers: bert }).warnings.filter((w) => /modules_to_save/.test(w));
+    };
+    expect(warnings('SEQ_CLS')).toEqual([]);
+    expect(warnings('CAUSAL_LM').join()).toMatch(/no module's name ends with "score"/);
+  });
+
   it('counts what each entry matches and names those without a match', () => {
     const { config } = validateConfig(oft, {
       target_modules: ['query', 'valu', 'output.dense'],
