@@ -112,6 +112,47 @@ describe('merged decoders', () => {
   });
 });
 
+describe('Sum, Min and Max', () => {
+  const shift = Float32Array.of(0.3, -0.4, 0.25, 0.1);
+  /** Rows of a table with a parameter of the model and a plain row of numbers, joined by one node. */
+  function joined(op: 'Sum' | 'Min' | 'Max', operands: number): OnnxModel {
+    const g = graphBuilder();
+    const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+    const rows = g.op('Gather', [g.weight('wte.weight', [6, 4], ramp(24)), ids]);
+    const all = [rows, g.weight('mix.shift', [4], shift), g.weight('onnx::Mix_7', [1, 1, 4], ramp(4, 0.5))];
+    const more = [g.op('Neg', [rows]), g.weight('mix.last', [4], ramp(4, -0.2))];
+    const y = g.op(op, [...all, ...more].slice(0, operands), {}, { name: `/mix/${op}` });
+    g.output(y, 'float32', ['batch', 'sequence', 4], 'logits');
+    return g.build();
+  }
+
+  test.each([
+    ['Sum', 3, (xs: number[]) => xs.reduce((a, b) => a + b)],
+    ['Sum', 5, (xs: number[]) => xs.reduce((a, b) => a + b)],
+    ['Min', 3, (xs: number[]) => Math.min(...xs)],
+    ['Max', 4, (xs: number[]) => Math.max(...xs)],
+  ] as const)('%s takes %i operands', (op, operands, expected) => {
+    const { data, shape } = outputOf(joined(op, operands), { input_ids: { shape: [1, 3], data: [1, 4, 2] } });
+    expect(shape).toEqual([1, 3, 4]);
+    const [table, plain, last] = [ramp(24), ramp(4, 0.5), ramp(4, -0.2)];
+    [1, 4, 2].forEach((id, row) => {
+      for (let k = 0; k < 4; k++) {
+        const x = table[id * 4 + k]!;
+        const operandsHere = [x, shift[k]!, plain[k]!, -x, last[k]!].slice(0, operands);
+        expect(data[row * 4 + k]).toBeCloseTo(expected(operandsHere), 6);
+      }
+    });
+  });
+
+  test('keep the parameters among their operands', () => {
+    const model = joined('Sum', 5);
+    const { modules } = importModel(model);
+    const { readings, value } = modules.find(({ name }) => name === 'mix')!.parameters.last!;
+    expect(value).toBe('mix.last');
+    expect(readings.map(({ node, input }) => [node.opType, input])).toEqual([['Sum', 4]]);
+  });
+});
+
 describe('what folds', () => {
   test('a decoder needs only its tokens, and its mask is a flag', () => {
     for (const model of [gpt2(), llama()]) {

@@ -7,6 +7,7 @@ import { groupQueryAttention, onnxAttention } from './expandAttention.ts';
 import { contribAttention, multiHeadAttention } from './expandContrib.ts';
 import {
   biasGelu,
+  chained,
   embedLayerNorm,
   fusedGemm,
   fusedMatMul,
@@ -59,18 +60,30 @@ const expanders: Readonly<Record<string, Expander>> = {
   [`${MICROSOFT}.GatherBlockQuantized`]: quant.gatherBlockQuantized,
 };
 
+/** Ops of two operands or fewer that are rules of `lower.ts`, and of more a chain of these. */
+const chains: Readonly<Record<string, Expander>> = {
+  Sum: chained('Add'),
+  Min: chained('Min'),
+  Max: chained('Max'),
+};
+
 interface Named {
-  readonly node: Pick<Context['node'], 'domain' | 'opType'>;
+  readonly node: Pick<Context['node'], 'domain' | 'opType' | 'inputs'>;
 }
 
 const keyOf = ({ node }: Named): string => (node.domain ? `${node.domain}.${node.opType}` : node.opType);
 
-export const canExpand = (c: Named): boolean => Object.hasOwn(expanders, keyOf(c));
+function expanderOf(c: Named): Expander | undefined {
+  const table = c.node.inputs.length > 2 && Object.hasOwn(chains, keyOf(c)) ? chains : expanders;
+  return Object.hasOwn(table, keyOf(c)) ? table[keyOf(c)] : undefined;
+}
+
+export const canExpand = (c: Named): boolean => expanderOf(c) !== undefined;
 
 /** The node's outputs (null: none there), or why it cannot be imported. */
 export function expand(c: Context): readonly (FoldedValue | null)[] | Refusal {
   try {
-    return expanders[keyOf(c)]!(c);
+    return expanderOf(c)!(c);
   } catch (error) {
     if (error instanceof Refused) return { refusal: error.message };
     throw error;

@@ -8,8 +8,15 @@ import { axisOf, float, input, int, list, refuse, text } from './lowering.ts';
 
 type Values = readonly (FoldedValue | null)[];
 
-const add = (c: Context, a: FoldedValue, b: FoldedValue): FoldedValue =>
-  derive('Add', [a, b], {}, broadcastShapes(c.node.opType, a.shape, b.shape), c.node);
+const join = (c: Context, op: string, a: FoldedValue, b: FoldedValue): FoldedValue =>
+  derive(op, [a, b], {}, broadcastShapes(c.node.opType, a.shape, b.shape), c.node);
+
+const add = (c: Context, a: FoldedValue, b: FoldedValue): FoldedValue => join(c, 'Add', a, b);
+
+/** Sum, Min and Max of three operands or more: two at a time, from the left. */
+export const chained =
+  (op: 'Add' | 'Min' | 'Max') =>
+  (c: Context): Values => [c.inputs.map((_, i) => input(c, i)).reduce((a, b) => join(c, op, a, b))];
 
 /** input + skip + bias, normalised; the fourth output is that sum. */
 export function skipNorm(kind: 'LayerNorm' | 'RmsNorm') {

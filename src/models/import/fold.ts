@@ -17,7 +17,7 @@ import { namesScalar, ownerOf, parameterName } from './names.ts';
 export const isOperator = (domain: string, opType: string): boolean =>
   (domain === '' && (opType === 'Constant' || opType === 'If')) ||
   canLower(domain, opType) ||
-  canExpand({ node: { domain, opType } });
+  canExpand({ node: { domain, opType, inputs: [] } });
 
 /** A node that cannot be imported, and why. */
 export interface Missing {

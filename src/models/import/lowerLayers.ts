@@ -20,11 +20,10 @@ export function reduce(fn: string): (c: Context) => Lowered {
   };
 }
 
-/** Sum, Min and Max take any number of operands; they become a chain only when there are two. */
+/** Sum, Min and Max of one operand or two; `expand.ts` makes a chain of those that have more. */
 export function variadic(op: string): (c: Context) => Lowered {
   return (c) => {
     if (c.inputs.length === 1) return reshape(input(c, 0), input(c, 0).shape);
-    if (c.inputs.length !== 2) return refuse(`it has ${c.inputs.length} operands; two are supported`);
     const [a, b] = [input(c, 0), input(c, 1)];
     return one(op, [a, b], {}, a.dtype, broadcastShapes(op, a.shape, b.shape));
   };
