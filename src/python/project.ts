@@ -1,5 +1,5 @@
 /**
- * A run as a small Python project: scripts with transformers, peft and accelerate that start from what was trained in the browser, with
+ * A run as a small Python project: scripts with transformers, peft and accelerate that start from what was trained, with
  * its data, settings and base model. The scripts are the files of `project/`, the same for every run; settings.py makes the difference.
  */
 import { savedEntries } from '../adapters/matching.ts';

@@ -25,7 +25,7 @@ export const requirementsFile = () =>
 /** Names as they may stand in a sentence of Markdown, whatever a file was called. */
 const plain = (name: string) => name.replace(/[^\p{L}\p{N} ._/-]/gu, '_');
 
-/** Sentences on what is different from the run in the browser. */
+/** Sentences on what is different from the run. */
 export function limits(
   run: PythonRun,
   base: Base,
@@ -38,7 +38,7 @@ export function limits(
   const found = [
     'The curve goes on but not bit for bit: the order of examples, dropout and the rounding of sums come from PyTorch and from the number of machines.',
     `The optimiser starts with empty moments and the schedule starts anew: ${settings.warmupSteps} warm-up steps, then the same ${settings.schedule} over another run of the same length.`,
-    'Weights and sums are float32 as in the browser; another precision is the choice of `accelerate launch --mixed_precision`.',
+    'Weights and sums are float32 as in the run; another precision is the choice of `accelerate launch --mixed_precision`.',
     'requirements.txt names transformers 4, because version 5 has renamed modules that adapters and ONNX files know by their names of before.',
     "Dropout inside the base model stays off, since the ONNX graph has none; only the adapter's own dropout acts.",
   ];
@@ -90,15 +90,15 @@ export function limits(
 export function readmeFile(run: PythonRun, base: Base, sentences: readonly string[]): string {
   const { recorded, settings } = run;
   const trained = isPeft(run)
-    ? '- `adapter/` – the adapter trained in the browser, as PEFT saves it'
-    : '- `trained.safetensors` – the weights trained in the browser';
+    ? '- `adapter/` – the adapter that the run trained, as PEFT saves it'
+    : '- `trained.safetensors` – the weights that the run trained';
   const folder = base.kind === 'folder' ? ['- `base/` – the base model, as transformers opens it'] : [];
   const launch =
     base.kind === 'none' ? 'accelerate launch train.py --base OWNER/MODEL' : 'accelerate launch train.py';
   return [
     `# ${plain(run.modelName)} on ${plain(run.dataset.name)} with ${run.method.title}`,
     '',
-    'This project goes on with a run of Papilio, which trained in a browser tab, on as many machines as you have.',
+    'This project goes on with a run of Papilio on as many machines as you have.',
     '',
     '```sh',
     'python -m venv venv && . venv/bin/activate',
@@ -113,7 +113,7 @@ export function readmeFile(run: PythonRun, base: Base, sentences: readonly strin
     'The first line with a held-out score comes before any update:',
     recorded === null
       ? 'the run was not evaluated at its last step, so there is nothing to hold it against.'
-      : `it should be the ${recorded.metric} of ${recorded.value.toFixed(4)} (loss ${recorded.loss.toFixed(4)}) that the browser found on the same ${recorded.examples} examples.`,
+      : `it should be the ${recorded.metric} of ${recorded.value.toFixed(4)} (loss ${recorded.loss.toFixed(4)}) that Papilio found on the same ${recorded.examples} examples.`,
     '',
     '## What is here',
     '',

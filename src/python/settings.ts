@@ -98,7 +98,7 @@ function constants(
       Object.fromEntries(Object.entries(settings).map(([field, value]) => [constantName(field), value])),
     ],
     [
-      'What held-out examples said in the browser about the weights that this project starts from (None: not asked).',
+      'What held-out examples said in the run about the weights that this project starts from (None: not asked).',
       { METRIC: run.metric, RECORDED: recorded === null ? null : { ...recorded } },
     ],
   ];

@@ -15,7 +15,7 @@ export type RunSettings = Readonly<Record<string, string | number>> & {
   readonly sequenceLength: number;
 };
 
-/** A quality measured in the browser with the very weights that the project starts from. */
+/** A quality measured in the run with the very weights that the project starts from. */
 export interface RecordedQuality {
   readonly metric: string;
   readonly value: number;

@@ -1,4 +1,4 @@
-"""The base model of this run with what was trained on it in the browser."""
+"""The base model of this run with what it trained."""
 
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def with_weights(model):
 
 
 def train_mode(model):
-    """Dropout in the adapter only: the ONNX graph that was trained in the browser has none of its own."""
+    """Dropout in the adapter only: the ONNX graph that was trained has none of its own."""
     model.eval()
     for module in model.modules():
         if isinstance(module, BaseTunerLayer):

@@ -124,7 +124,7 @@ def main():
     set_seed(settings.SEED)
     model = models.load(chosen.base)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    accelerator.print(f"{sum(p.numel() for p in trained)} trainable numbers ({settings.TRAINABLE} in the browser)")
+    accelerator.print(f"{sum(p.numel() for p in trained)} trainable numbers ({settings.TRAINABLE} in the run)")
 
     rows = Rows("train")
     order = torch.Generator().manual_seed(settings.SEED)
@@ -146,7 +146,7 @@ def main():
 
     if settings.RECORDED is not None:
         accelerator.print(
-            f"in the browser: held-out {settings.METRIC} {settings.RECORDED['value']:.4f},"
+            f"in the run: held-out {settings.METRIC} {settings.RECORDED['value']:.4f},"
             f" loss {settings.RECORDED['loss']:.4f}"
         )
     report(0)
