@@ -8,11 +8,14 @@ import type { AdapterMethod, Layer, SizeField } from './types.ts';
 export interface Sized {
   /** The method's start on the given targets, at the size found. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** The fields that were turned. */
-  readonly turned: Readonly<Record<string, number>>;
+  /** The fields that were turned, as the layers have them: more than one value where the method fits them to layers of several sizes. */
+  readonly used: Sizes;
   /** `adapter` is what the budget was held against; the rest trains beside it whatever the method. */
   readonly count: TrainableCount;
 }
+
+/** Values of size fields by name. */
+export type Sizes = Readonly<Record<string, readonly number[]>>;
 
 /** The method cannot take part; why. */
 export interface Unsized {
@@ -58,6 +61,22 @@ function nearestIn(
 const fieldsOf = (config: object, keys: readonly string[]): Fields =>
   Object.fromEntries(Object.entries(config).filter(([key]) => keys.includes(key)));
 
+/** The turned fields as each of the layers has them. */
+function usedOn<C extends CommonConfig>(
+  method: AdapterMethod<C>,
+  config: C,
+  layers: readonly Layer[],
+  turned: Readonly<Record<string, number>>,
+): Sizes {
+  const own = layers.map((layer) => ({ ...turned, ...method.sizeOn?.(layer, config) }));
+  return Object.fromEntries(
+    Object.keys(turned).map((field) => [
+      field,
+      [...new Set(own.map((sizes) => sizes[field]!))].sort((a, b) => a - b),
+    ]),
+  );
+}
+
 /** The layers that the given targets name; none where they cannot be read, which the attempts say. */
 function layersOf(method: AdapterMethod, known: Fields, model: TargetModel): readonly Layer[] {
   try {
@@ -98,7 +117,17 @@ export function sizeFor(
       const selection = selectTargets(method, parsed, model);
       const bad = selection.illegal[0];
       if (bad) reason ??= `${bad.name}: ${bad.reason}`;
-      else sized = { config, turned, count: countTrainable(method, parsed, model.layers, selection) };
+      else
+        sized = {
+          config,
+          used: usedOn(
+            method,
+            parsed,
+            model.layers.filter(({ name }) => selection.targets.includes(name)),
+            turned,
+          ),
+          count: countTrainable(method, parsed, model.layers, selection),
+        };
     } catch (error) {
       reason ??= error instanceof Error ? error.message : String(error);
     }

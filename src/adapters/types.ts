@@ -200,6 +200,8 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly start: MethodStart;
   /** What to turn for a comparison at equal parameters; a range comes last. Absent where the modules decide the size. */
   readonly size?: readonly SizeField[];
+  /** Those fields as this layer has them, where the method fits them to it. */
+  sizeOn?(layer: Layer, config: C): Readonly<Record<string, number>>;
   /** PEFT's field names and defaults; every field carries {@link FieldMeta} for forms. */
   readonly schema: z.ZodType<C> & { readonly shape: Readonly<Record<string, z.ZodType>> };
   /** PEFT fields that this method writes at these values and refuses at others, because it does not do what they ask. */

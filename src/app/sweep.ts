@@ -2,6 +2,7 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { MethodId } from '../adapters/registry.ts';
 import type { ErrorReport, TrainerApi } from '../training/protocol.ts';
+import { settingsText } from '../training/sweepTable.ts';
 import type { MethodRow, SweepReport } from '../training/sweepTypes.ts';
 import { derive } from './derive.ts';
 import { runRequest } from './request.ts';
@@ -106,12 +107,6 @@ export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepD
     },
     stop: () => trainer.stopSweep(),
   };
-}
-
-export function settingsText({ settings }: MethodRow): string {
-  return Object.entries(settings)
-    .map(([field, value]) => `${field} ${value}`)
-    .join(', ');
 }
 
 const cell = (value: string | number): string =>

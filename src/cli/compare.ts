@@ -75,7 +75,7 @@ async function compare(values: Values<typeof options>): Promise<number> {
   const stopping = new AbortController();
   const onSignal = () => stopping.abort();
   process.once('SIGINT', onSignal);
-  const bar = progressBar('compare');
+  const bar = progressBar('compare', { isQuiet: values.json });
   const { vendor, architecture, description } = on.info;
   const where = `${[vendor, architecture, description].filter(Boolean).join(', ')} (${on.runtime})`;
   const title = (method: MethodId) => METHODS[method].title;

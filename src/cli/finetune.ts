@@ -11,7 +11,7 @@ import { saveUnfinished, trainInParts } from './finetuneParts.ts';
 import { finishRun, type RunOfCommand, scoreOf, settingsOf } from './finetuneResult.ts';
 import { describeForecast, forecastBefore, forecastOf } from './forecast.ts';
 import { command } from './options.ts';
-import { progressBar } from './progress.ts';
+import { progressBar, wordsOf } from './progress.ts';
 import { readBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 import { startFrom } from './startFrom.ts';
@@ -69,7 +69,7 @@ async function train(
   on: Executor,
   checkpoint: Uint8Array | null,
 ): Promise<number> {
-  const bar = progressBar('train');
+  const bar = progressBar('train', { isQuiet: values.json });
   const say = (line: string): void => {
     if (!values.json) process.stdout.write(`${line}\n`);
   };
@@ -80,9 +80,8 @@ async function train(
     {
       onBytes: () => {},
       onCompile: () => {},
-      onStep: (m) => bar.update(m.step, total, `loss ${m.loss.toFixed(4)}`),
-      onEval: (e) =>
-        bar.log(`step ${e.step}: held-out ${e.metric} ${e.value.toFixed(4)} on ${e.examples} examples`),
+      onStep: (m) => bar.update(m.step, total, wordsOf(m)),
+      onEval: (e) => bar.log(`step ${e.step}: held-out ${scoreOf(e)}`),
       onEnd: () => {},
     },
     checkpoint ? { checkpoint } : {},

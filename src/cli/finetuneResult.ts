@@ -1,11 +1,12 @@
 /** The end of `finetune`: merge, check the merged file, say what came of the run, write everything. */
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
+import type { Dataset } from '../data/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import type { Forecast } from '../training/forecastReport.ts';
-import { methodFacts, type Outcome, outcomeOf } from '../training/outcome.ts';
+import { methodFacts, type Outcome, outcomeOf, scoredOn } from '../training/outcome.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type { DataReport, EvalMetric, RunRequest } from '../training/protocol.ts';
 import { sessionProject } from '../training/python.ts';
@@ -31,8 +32,8 @@ export interface RunOfCommand {
 }
 
 /** `accuracy 0.9 on 20 examples`. */
-export const scoreOf = ({ metric, value, examples }: EvalMetric): string =>
-  `${metric} ${value.toFixed(4)} on ${examples} examples`;
+export const scoreOf = (score: EvalMetric): string =>
+  `${score.metric} ${score.value.toFixed(4)} on ${scoredOn(score)}`;
 
 /** What every run.json says of the run's settings. */
 export const settingsOf = (session: Session, { values, request, on }: RunOfCommand) => ({
@@ -47,6 +48,8 @@ export const settingsOf = (session: Session, { values, request, on }: RunOfComma
   date: new Date().toISOString(),
 });
 
+const ADAPTER_FILES = ['adapter_config.json', 'adapter_model.safetensors'] as const;
+
 /** @returns the exit code: 1 where the merged file does not compute what was trained */
 export async function finishRun(
   session: Session,
@@ -59,19 +62,19 @@ export async function finishRun(
   const trainedPeak = session.engine.stats?.peakBytes ?? 0;
   const adapter = await session.exportAdapter();
   // Before merging, which may fail: what was trained is not lost with it.
-  await writeBytes(join(out, 'adapter_config.json'), adapter['adapter_config.json']);
-  await writeBytes(join(out, 'adapter_model.safetensors'), adapter['adapter_model.safetensors']);
+  for (const name of ADAPTER_FILES) await writeBytes(join(out, name), adapter[name]);
   const merged = await mergeOrKeep(session, run);
   const outcome = outcomeOf(factsOf(session, run, after));
   const result = resultOf(session, run, after, merged, outcome);
-  await writeAll(session, run, merged, result, adapter.warnings, outcome);
+  const names = await writeAll(session, run, merged, result, adapter.warnings, outcome);
   for (const line of [...adapter.warnings, ...outcome.remarks]) process.stderr.write(`${line}\n`);
   say(`after:  held-out ${scoreOf(after)}`);
   if (merged.parity.verdict === 'passed') say(merged.parity.sentence);
   else process.stderr.write(`${merged.parity.sentence}\n`);
   if (forecast) say(sideBySide(forecast, { peakBytes: trainedPeak, secondsPerStep: result.secondsPerStep }));
   for (const line of [...describeRounding(session), ...describeWritten(merged.written)]) say(line);
-  say(`written to ${out}`);
+  say(`written to ${out}: ${[...ADAPTER_FILES, ...names].join(', ')}`);
+  say(`next: ${nextCommand(out, session.dataset.kind, merged.parity)}`);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   return exitCodeOf(merged.parity);
 }
@@ -143,6 +146,7 @@ function resultOf(
       before: before.value,
       after: after.value,
       examples: after.examples,
+      ...(after.words === undefined ? {} : { words: after.words }),
       ...(after.others ? { others: { before: before.others, after: after.others } } : {}),
     },
     trainable: session.counts,
@@ -157,6 +161,7 @@ function resultOf(
   };
 }
 
+/** @returns the names of the files in the run's folder, besides the adapter's */
 async function writeAll(
   session: Session,
   run: RunOfCommand,
@@ -164,7 +169,7 @@ async function writeAll(
   result: ReturnType<typeof resultOf>,
   warnings: readonly string[],
   outcome: Outcome,
-): Promise<void> {
+): Promise<string[]> {
   const { values, data } = run;
   const { out } = values;
   const { steps, evals } = session.history;
@@ -178,7 +183,8 @@ async function writeAll(
     warnings: [...session.warnings, ...warnings],
     remarks: outcome.remarks,
   };
-  await writeBytes(await placeOf(join(out, 'model.onnx'), merged.parity), merged.onnx);
+  const model = await placeOf(join(out, 'model.onnx'), merged.parity);
+  await writeBytes(model, merged.onnx);
   await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals, merged.parity));
   await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
   for (const file of merged.sidecars) await writeBytes(join(out, file.name), file.bytes);
@@ -187,6 +193,19 @@ async function writeAll(
       await writeBytes(join(values.folder, file.name), file.bytes);
   }
   if (values.python !== undefined) await writeProject(await sessionProject(session), values.python);
+  return [basename(model), 'metrics.csv', 'run.json', ...merged.sidecars.map(({ name }) => name)];
+}
+
+/** What can be done with the run: a language model that computes what was trained writes; any run goes on in Python. */
+export function nextCommand(
+  out: string,
+  kind: Dataset['kind'],
+  { verdict }: Pick<ParityReport, 'verdict'>,
+): string {
+  const word = (path: string): string => (/^[\w./:@-]+$/.test(path) ? path : JSON.stringify(path));
+  return verdict === 'passed' && (kind === 'text' || kind === 'instruction')
+    ? `papilio generate --model ${word(join(out, 'model.onnx'))} --prompt "…"${kind === 'instruction' ? ' --chat' : ''}`
+    : `papilio python --run ${word(out)} --out ${word(`${out.replace(/\/+$/, '')}-python`)}`;
 }
 
 /** How far rounding while loading moved the weights from those of the file. */

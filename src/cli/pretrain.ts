@@ -15,10 +15,11 @@ import { openSession } from '../training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { openModel } from '../training/source.ts';
 import { executorOptions } from './finetuneOptions.ts';
+import { scoreOf } from './finetuneResult.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { ortEngines } from './pretrain/ortEngine.ts';
 import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
-import { progressBar } from './progress.ts';
+import { progressBar, wordsOf } from './progress.ts';
 import { openGpu, runtimeName, writeBytes } from './runtime.ts';
 import { surroundings } from './sources.ts';
 
@@ -152,14 +153,9 @@ async function pretrain(
   const session = await openSession(ort ? ortEngines(ort) : device!, request, surroundings, {
     onBytes: () => {},
     onCompile: () => {},
-    onStep: (m) => {
-      bar.update(m.step, training.steps, `loss ${m.loss.toFixed(4)}`);
-      if (!process.stderr.isTTY && m.step % 50 === 0) {
-        process.stderr.write(`step ${m.step} loss ${m.loss.toFixed(4)} ${m.seconds.toFixed(0)} s\n`);
-      }
-    },
+    onStep: (m) => bar.update(m.step, training.steps, wordsOf(m)),
     onEval: (e) => {
-      bar.log(`step ${e.step}: held-out ${e.metric} ${e.value.toFixed(4)}`);
+      bar.log(`step ${e.step}: held-out ${scoreOf(e)}`);
       // Long runs are worth keeping when they are stopped early.
       saved = saved.then(save);
     },
@@ -190,9 +186,7 @@ async function pretrain(
   bar.end();
   await saved;
   const last = session.history.evals.at(-1)!;
-  process.stdout.write(
-    `${name}: held-out ${last.metric} ${last.value.toFixed(4)} on ${last.examples} examples; written to ${out}\n`,
-  );
+  process.stdout.write(`${name}: held-out ${scoreOf(last)}; written to ${out}\n`);
   session.destroy();
   device?.destroy();
   return 0;

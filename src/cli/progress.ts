@@ -1,14 +1,22 @@
-/** A progress bar on the terminal (standard error); silent when the output goes to a file or pipe. */
+/** How far a long command is, on standard error: a bar on a terminal, elsewhere a line now and then. */
 import process from 'node:process';
+import type { StepMetric } from '../training/protocol.ts';
 
 export interface ProgressBar {
-  /** Shows `done` of `total` with a few words; redrawn at most ten times a second. */
+  /** Shows `done` of `total` with a few words: the bar is redrawn at most ten times a second, a line comes at most every {@link LINE_EVERY_MS}. */
   update(done: number, total: number, words?: string): void;
   /** Prints a line above the bar. */
   log(line: string): void;
   /** Leaves the finished bar on the screen. */
   end(): void;
 }
+
+/** Milliseconds between two lines, and before the first. */
+const LINE_EVERY_MS = 10_000;
+
+/** What is said of a training step. */
+export const wordsOf = ({ step, loss, seconds }: StepMetric): string =>
+  `loss ${loss.toFixed(4)}, ${(seconds / step).toPrecision(2)} s a step`;
 
 /** Seconds as "1:05" or "2:03:10". */
 export function clock(seconds: number): string {
@@ -35,16 +43,29 @@ export function barText(
   return text.slice(0, Math.max(1, columns - 1)).trimEnd();
 }
 
-/** A bar named `label`. `show` is by default whether standard error is a terminal; off, only `log` writes. */
-export function progressBar(label: string, show = Boolean(process.stderr.isTTY)): ProgressBar {
+export interface ProgressOptions {
+  /** By default, whether standard error is a terminal. */
+  readonly isTerminal?: boolean;
+  /** No lines off a terminal, except those of `log`. */
+  readonly isQuiet?: boolean;
+}
+
+/** A bar named `label`. */
+export function progressBar(label: string, options: ProgressOptions = {}): ProgressBar {
+  const { isTerminal: show = Boolean(process.stderr.isTTY), isQuiet = false } = options;
   const start = performance.now();
-  let drawn = Number.NEGATIVE_INFINITY;
+  let drawn = show ? Number.NEGATIVE_INFINITY : start;
   let latest = '';
   const clear = '\r\u001b[K';
   return {
     update(done, total, words = '') {
-      if (!show) return;
       const now = performance.now();
+      if (!show) {
+        if (isQuiet || now - drawn < LINE_EVERY_MS) return;
+        drawn = now;
+        process.stderr.write(`${`${label}: ${done} of ${total}  ${words}`.trimEnd()}\n`);
+        return;
+      }
       latest = barText(label, done, total, (now - start) / 1000, words, process.stderr.columns ?? 100);
       if (now - drawn < 100 && done < total) return;
       drawn = now;

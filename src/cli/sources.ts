@@ -55,7 +55,7 @@ async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | Url
     source = pinned.source;
     for (const note of pinned.notes) process.stderr.write(`${note}\n`);
   }
-  const bar = progressBar('fetch');
+  const bar = progressBar('fetch', { isQuiet: true });
   const transfer = { onBytes: (done: number, total: number, what: string) => bar.update(done, total, what) };
   await (kind === 'model'
     ? bringModel(source, around, transfer)

@@ -15,7 +15,7 @@ interface Tally {
   readonly wants: (batch: FullBatch) => boolean;
   add(logits: Float32Array, batch: FullBatch): void;
   /** @param loss mean over the labels that count */
-  result(loss: number): Pick<EvalMetric, 'metric' | 'value' | 'others'>;
+  result(loss: number): Pick<EvalMetric, 'metric' | 'value' | 'words' | 'others'>;
 }
 
 /** The task's own measure over at most `limit` held-out examples (0: all). */
@@ -92,7 +92,8 @@ function classTally(classes: number, withF1: boolean): Tally {
       }),
     result() {
       const sum = (counts: Int32Array) => counts.reduce((a, b) => a + b, 0);
-      const value = sum(right) / Math.max(1, sum(labelled));
+      const words = sum(labelled);
+      const value = sum(right) / Math.max(1, words);
       if (!withF1) return { metric: 'accuracy', value };
       // Classes that neither stand in the data nor were answered say nothing.
       const seen = [...right.keys()].filter((c) => labelled[c]! + answered[c]! > 0);
@@ -100,6 +101,7 @@ function classTally(classes: number, withF1: boolean): Tally {
       return {
         metric: 'accuracy',
         value,
+        words,
         others: { macroF1: f1.reduce((a, b) => a + b, 0) / Math.max(1, f1.length) },
       };
     },

@@ -45,6 +45,10 @@ export interface Outcome {
   readonly remarks: readonly string[];
 }
 
+/** What a score is of: `20 examples`, `31 tagged words of 6 examples`. */
+export const scoredOn = ({ examples, words }: Pick<EvalMetric, 'examples' | 'words'>): string =>
+  words === undefined ? `${examples} examples` : `${words} tagged words of ${examples} examples`;
+
 /** A score moves by so much, of its own size, without meaning anything. */
 const NOISE = 1e-3;
 /** Losses of so many steps are put together at either end of the curve. */
@@ -73,7 +77,7 @@ export function outcomeOf(facts: RunFacts): Outcome {
   return {
     isWorse: true,
     remarks: [
-      `The run ended worse than it began: held-out ${what} ${shown(before)} before, ${shown(after)} after, on the same ${after.examples} examples. ${likelyCause(facts)}`,
+      `The run ended worse than it began: held-out ${what} ${shown(before)} before, ${shown(after)} after, on the same ${scoredOn(after)}. ${likelyCause(facts)}`,
       ...scores,
     ],
   };

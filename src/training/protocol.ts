@@ -138,6 +138,8 @@ export interface EvalMetric {
   readonly value: number;
   readonly loss: number;
   readonly examples: number;
+  /** How many tagged words the score is of, where it is of words and not of examples. */
+  readonly words?: number;
   /** Further figures by name: `macroF1` of tags, `accuracy` on hidden tokens, `r2` and `pearson` of numbers. */
   readonly others?: Readonly<Record<string, number>>;
 }

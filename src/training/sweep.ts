@@ -27,7 +27,7 @@ export interface SweepOptions {
 function provenance(where: string): Readonly<Record<string, string>> {
   return {
     settings:
-      'derived: the value of the size setting whose count is nearest to the budget; everything else is the method’s start.',
+      'derived: the value of the size setting whose count is nearest to the budget, as the layers have it: where a method fits it to each layer, every value that came of it; everything else is the method’s start.',
     adapter: 'derived from the shapes of the adapter’s tensors: what the budget was held against.',
     stored: 'derived: the adapter’s numbers with the modules and biases that train beside it.',
     free: 'derived: the same without numbers that have no effect.',
@@ -105,7 +105,7 @@ async function measure(
     const { stats } = session.engine;
     const row: MethodRow = {
       method,
-      settings: sized.turned,
+      settings: sized.used,
       config: sized.config,
       learningRate: session.setup.training.learningRate,
       adapter: sized.count.adapter,
@@ -114,6 +114,7 @@ async function measure(
       before: before.value,
       after: after.value,
       examples: after.examples,
+      ...(after.words === undefined ? {} : { words: after.words }),
       steps: steps.length,
       secondsPerStep: gaps.length >= FEWEST_GAPS ? median(gaps) : null,
       peakBytes: stats?.peakBytes ?? null,
@@ -160,7 +161,7 @@ async function* sweep(
       yield { type: 'refused', method, reason: reason ?? '' };
       continue;
     }
-    yield { type: 'start', method, settings: sized.turned, adapter: sized.count.adapter };
+    yield { type: 'start', method, settings: sized.used, adapter: sized.count.adapter };
     try {
       const tell = (step: number, total: number) => onStep(method, step, total);
       const done = await measure(request, options, method, sized, before, tell);

@@ -1,5 +1,6 @@
 /** A comparison of methods as a table in Markdown: the page saves it, the command line prints it. */
 import { METHODS } from '../adapters/registry.ts';
+import { scoredOn } from './outcome.ts';
 import type { MethodRow, SweepReport } from './sweepTypes.ts';
 
 const COLUMNS = [
@@ -15,6 +16,12 @@ const COLUMNS = [
   'dispatches/step',
 ];
 
+/** `oft_block_size 16 and 20`; nothing where the method has no size. */
+export const settingsText = ({ settings }: MethodRow): string =>
+  Object.entries(settings)
+    .map(([field, values]) => `${field} ${values.join(' and ')}`)
+    .join(', ');
+
 /** The table with what it was got by beneath. */
 export function sweepMarkdown({ rows, provenance, isWhole }: SweepReport): string {
   const quality = (row: MethodRow, value: number) =>
@@ -23,9 +30,7 @@ export function sweepMarkdown({ rows, provenance, isWhole }: SweepReport): strin
   const body = rows.map((row) =>
     line([
       METHODS[row.method].title,
-      Object.entries(row.settings)
-        .map(([field, value]) => `${field} ${value}`)
-        .join(', ') || '–',
+      settingsText(row) || '–',
       row.learningRate,
       row.adapter,
       `${row.trainable.stored} / ${row.trainable.free}`,
@@ -40,7 +45,7 @@ export function sweepMarkdown({ rows, provenance, isWhole }: SweepReport): strin
   return [
     ...(first
       ? [
-          `Held-out ${first.metric} on ${first.examples} examples, ${first.steps} steps each, same seed and data order.`,
+          `Held-out ${first.metric} on ${scoredOn(first)}, ${first.steps} steps each, same seed and data order.`,
           '',
         ]
       : []),

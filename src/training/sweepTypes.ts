@@ -1,5 +1,6 @@
 /** What is asked of a comparison of methods at equal parameters, and what it tells. Types only: the page may import this file freely. */
 import type { MethodId } from '../adapters/registry.ts';
+import type { Sizes } from '../adapters/size.ts';
 import type { ParameterCount } from '../adapters/types.ts';
 import type { EvalMetric, RunRequest } from './protocol.ts';
 
@@ -16,8 +17,8 @@ export interface SweepRequest extends Pick<RunRequest, 'model' | 'data' | 'train
 
 export interface MethodRow {
   readonly method: MethodId;
-  /** The size setting that was solved for the budget. */
-  readonly settings: Readonly<Record<string, number>>;
+  /** The size setting that was solved for the budget, as the layers have it. */
+  readonly settings: Sizes;
   readonly config: Readonly<Record<string, unknown>>;
   readonly learningRate: number;
   /** The adapter's own numbers, nearest to the budget. */
@@ -27,6 +28,7 @@ export interface MethodRow {
   readonly before: number;
   readonly after: number;
   readonly examples: number;
+  readonly words?: number;
   readonly steps: number;
   /** Null where nothing was measured: a run of very few steps, an engine off the GPU. */
   readonly secondsPerStep: number | null;
@@ -38,7 +40,7 @@ export type SweepEvent =
   | {
       readonly type: 'start';
       readonly method: MethodId;
-      readonly settings: Readonly<Record<string, number>>;
+      readonly settings: Sizes;
       readonly adapter: number;
     }
   | { readonly type: 'step'; readonly method: MethodId; readonly step: number; readonly total: number }

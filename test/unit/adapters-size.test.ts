@@ -70,7 +70,7 @@ describe('a size', () => {
   });
 
   it('is searched over all combinations of BOFT’s two settings', () => {
-    const { turned: found, count } = solved('boft', 10_000);
+    const { used: found, count } = solved('boft', 10_000);
     let best = Number.POSITIVE_INFINITY;
     for (const b of [2, 4, 8, 16, 32])
       for (const m of [1, 2, 3, 4, 5, 6]) {
@@ -82,9 +82,18 @@ describe('a size', () => {
     expect(Object.keys(found).sort()).toEqual(['boft_block_size', 'boft_n_butterfly_factor']);
   });
 
+  it('is told as the layers have it where the method fits it to them', () => {
+    const odd = { ...model, layers: [layer('a.query', 40, 40), layer('a.fc1', 64, 40)] };
+    // 64 does not divide 40: PEFT takes 40 there.
+    const at = { target_modules: ['query', 'fc1'], bias: 'none' };
+    const found = sizeFor(METHODS.oft, at, odd, (40 * 39 + 64 * 63) / 2, run);
+    expect(found).toMatchObject({ config: { oft_block_size: 64 }, used: { oft_block_size: [40, 64] } });
+    expect(solved('oft', 4_000).used.oft_block_size).toHaveLength(1);
+  });
+
   it('is no matter where the modules decide it', () => {
     const found = sizeFor(METHODS.head, { ...where, modules_to_save: ['fc2'] }, model, 5_000, run);
-    expect(found).toMatchObject({ turned: {}, count: { adapter: 0 } });
+    expect(found).toMatchObject({ used: {}, count: { adapter: 0 } });
   });
 
   it('is refused with the reason of the layer', () => {

@@ -27,7 +27,7 @@ const row = (name: string): ShelfRow => ({
 
 const measured: MethodRow = {
   method: 'oft',
-  settings: { oft_block_size: 8 },
+  settings: { oft_block_size: [8] },
   config: {},
   learningRate: 4e-3,
   adapter: 300,

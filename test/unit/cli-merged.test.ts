@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { nextCommand } from '../../src/cli/finetuneResult.ts';
 import { describeWritten, exitCodeOf, placeOf } from '../../src/cli/mergedFile.ts';
 import { writeBytes } from '../../src/cli/runtime.ts';
 
@@ -43,4 +44,17 @@ it('rounding is told by kind, each with its worst weight', () => {
     '2 merged weights were rounded to bf16; the worst is c: max 1.0e-3, relative 2.0e-3',
     '1 merged weight was rounded to codes again; the worst is b: max 2.5e-2, relative 5.0e-2',
   ]);
+});
+
+it('is followed by a command that can be run on what came of the run', () => {
+  expect(nextCommand('out/tales', 'text', { verdict: 'passed' })).toBe(
+    'papilio generate --model out/tales/model.onnx --prompt "…"',
+  );
+  expect(nextCommand('out/chat', 'instruction', { verdict: 'passed' })).toMatch(/--chat$/);
+  expect(nextCommand('out/chat', 'instruction', { verdict: 'failed' })).toBe(
+    'papilio python --run out/chat --out out/chat-python',
+  );
+  expect(nextCommand('my runs/a/', 'image', { verdict: 'passed' })).toBe(
+    'papilio python --run "my runs/a/" --out "my runs/a-python"',
+  );
 });

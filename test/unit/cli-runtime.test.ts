@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { barText, clock, progressBar } from '../../src/cli/progress.ts';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { barText, clock, progressBar, wordsOf } from '../../src/cli/progress.ts';
 import { kindOf, listFiles, listFolder, readBytes, readText, writeBytes } from '../../src/cli/runtime.ts';
+import type { StepMetric } from '../../src/training/protocol.ts';
 
 describe('files', () => {
   let folder = '';
@@ -54,7 +55,7 @@ describe('progress', () => {
     const original = process.stderr.write;
     process.stderr.write = ((text: string) => written.push(text) > 0) as typeof process.stderr.write;
     try {
-      const bar = progressBar('train', false);
+      const bar = progressBar('train', { isTerminal: false });
       bar.update(1, 2);
       bar.log('one warning');
       bar.end();
@@ -62,5 +63,31 @@ describe('progress', () => {
       process.stderr.write = original;
     }
     expect(written).toEqual(['one warning\n']);
+  });
+
+  it('says off a terminal every ten seconds how far it is, unless it is to be quiet', () => {
+    const written: string[] = [];
+    const write = vi
+      .spyOn(process.stderr, 'write')
+      .mockImplementation((text) => written.push(String(text)) > 0);
+    let now = 0;
+    const clockNow = vi.spyOn(performance, 'now').mockImplementation(() => now);
+    try {
+      const bar = progressBar('train', { isTerminal: false });
+      const quiet = progressBar('train', { isTerminal: false, isQuiet: true });
+      for (let step = 1; step <= 7; step++) {
+        now = step * 4000;
+        const words = wordsOf({ step, loss: 1 / step, seconds: step * 4 } as StepMetric);
+        bar.update(step, 9, words);
+        quiet.update(step, 9, words);
+      }
+    } finally {
+      write.mockRestore();
+      clockNow.mockRestore();
+    }
+    expect(written).toEqual([
+      'train: 3 of 9  loss 0.3333, 4.0 s a step\n',
+      'train: 6 of 9  loss 0.1667, 4.0 s a step\n',
+    ]);
   });
 });

@@ -15,6 +15,7 @@ import type { BatchPlan, FullBatch } from '../../src/training/batchPlan.ts';
 import type { Engine } from '../../src/training/engine.ts';
 import { evaluateHeld, metricsCsv } from '../../src/training/evaluation.ts';
 import { emitLossSum, labelsType } from '../../src/training/loss.ts';
+import { scoredOn } from '../../src/training/outcome.ts';
 
 const f32 = (shape: readonly number[], data: readonly number[]): Tensor => ({
   dtype: 'f32',
@@ -95,7 +96,16 @@ describe('held-out figures', () => {
     );
     // a: 2 right, 2 labelled, 3 answered; b: 1 right, 2 labelled, 1 answered.
     const macroF1 = (4 / 5 + 2 / 3) / 2;
-    expect(metric).toMatchObject({ step: 3, metric: 'accuracy', value: 3 / 4, loss: 0.5, examples: 2 });
+    expect(metric).toMatchObject({
+      step: 3,
+      metric: 'accuracy',
+      value: 3 / 4,
+      loss: 0.5,
+      examples: 2,
+      words: 4,
+    });
+    expect(scoredOn(metric)).toBe('4 tagged words of 2 examples');
+    expect(scoredOn({ examples: 2 })).toBe('2 examples');
     expect(metric.others!.macroF1).toBeCloseTo(macroF1, 12);
   });
 

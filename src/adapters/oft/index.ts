@@ -100,6 +100,7 @@ export const oft: AdapterMethod<OftConfig> = {
     config: (layers, { r }) => ((r ?? 0) === 0 ? { oft_block_size: startBlock(layers.map(rotated)) } : {}),
   },
   size: [{ field: 'oft_block_size', values: [2, 4, 8, 16, 32, 64, 128] }],
+  sizeOn: (layer, config) => ({ oft_block_size: oftBlocks(rotated(layer), config).block }),
   schema,
   fixed: {},
   requiredInFile: ['oft_block_size'],

@@ -2,6 +2,7 @@
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import type { ShelfView } from '../../app/shelf.ts';
+import { scoredOn } from '../../training/outcome.ts';
 import { FileDrop } from '../parts/FileDrop.tsx';
 import { ParityVerdict } from '../parts/ParityVerdict.tsx';
 import { scoreText } from '../train/Figures.tsx';
@@ -99,7 +100,7 @@ function Together({ view }: { readonly view: ShelfView }) {
               : `Active: ${active.join(' → ')}${enabled ? '' : ', switched off'}.`}{' '}
             {standing === null
               ? ''
-              : `Held-out ${standing.after.metric}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${standing.after.examples} examples.`}
+              : `Held-out ${standing.after.metric}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
           </p>
           <p className="shelf-tools">
             {merged.length > 0 ? (

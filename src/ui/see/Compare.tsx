@@ -5,7 +5,9 @@ import { Button } from 'react-aria-components';
 import { byChange, tallyOf } from '../../app/changed.ts';
 import { percent, real } from '../../app/format.ts';
 import { DRAWING_SIZE } from '../../app/request.ts';
+import { scoredOn } from '../../training/outcome.ts';
 import type {
+  Comparison,
   ImageComparison,
   TextClassComparison,
   TextComparison,
@@ -15,6 +17,7 @@ import { DrawPad } from '../parts/DrawPad.tsx';
 import { GreyPicture } from '../parts/GreyPicture.tsx';
 import { Icon } from '../parts/Icon.tsx';
 import { OfStep } from '../parts/OfStep.tsx';
+import { scoreText } from '../train/Figures.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 
 /** Examples on screen. */
@@ -35,7 +38,6 @@ export function Compare() {
     );
   }
   const { value, step } = comparison;
-  const tally = tallyOf(value);
   return (
     <>
       <div className="see-head">
@@ -48,12 +50,7 @@ export function Compare() {
         </Button>
       </div>
       <OfStep step={step} isAsked={isComparing} />
-      {tally === null ? null : (
-        <p className="tally">
-          Right before: <b>{tally.before}</b> of {tally.of}. Right after: <b>{tally.after}</b> of {tally.of}
-          {tally.of > SHOWN ? `; the ${SHOWN} that changed most are below` : ''}.
-        </p>
-      )}
+      <Tally comparison={value} />
       {value.kind === 'image' ? (
         <Images comparison={value} />
       ) : value.kind === 'text' ? (
@@ -64,6 +61,24 @@ export function Compare() {
         <TextClasses comparison={value} />
       )}
     </>
+  );
+}
+
+/** How many are right, and of which examples: the held-out score beside the curve is of others, and usually of more. */
+function Tally({ comparison }: { readonly comparison: Comparison }) {
+  const score = useRun((s) => s.current?.series.evals.at(-1));
+  const tally = tallyOf(comparison);
+  if (tally === null) return null;
+  const { before, after, of } = tally;
+  return (
+    <p className="tally">
+      Right before: <b>{before}</b> of {of}. Right after: <b>{after}</b> of {of}. These are {of} held-out
+      examples drawn for this look{of > SHOWN ? `, of which the ${SHOWN} that changed most are below` : ''}
+      {score === undefined
+        ? ''
+        : `; the held-out ${score.metric} beside the curve, ${scoreText(score)} at step ${score.step}, is of ${scoredOn(score)}`}
+      .
+    </p>
   );
 }
 

@@ -1,7 +1,9 @@
 /** The rows of a comparison so far, and how each column was got. */
 import { METHODS } from '../../adapters/registry.ts';
 import { bytes, percent, real, whole } from '../../app/format.ts';
-import { type SweepView, settingsText } from '../../app/sweep.ts';
+import type { SweepView } from '../../app/sweep.ts';
+import { scoredOn } from '../../training/outcome.ts';
+import { settingsText } from '../../training/sweepTable.ts';
 import type { MethodRow } from '../../training/sweepTypes.ts';
 import { Icon } from '../parts/Icon.tsx';
 
@@ -33,7 +35,7 @@ export function MethodTable({ view }: { readonly view: SweepView }) {
           {report?.isWhole === false ? ', stopped early' : ''}
         </h3>
         <span className="hint">
-          held-out {first.metric}, {whole(first.examples)} examples, {whole(first.steps)} steps
+          held-out {first.metric}, {scoredOn(first)}, {whole(first.steps)} steps
         </span>
       </div>
       <div className="table-scroll">

@@ -4,6 +4,7 @@ import { useShallow } from 'zustand/react/shallow';
 import { bytes, duration, percent, rate, real, whole } from '../../app/format.ts';
 import { remarksOf } from '../../app/remarks.ts';
 import { secondsPerStep, smooth } from '../../app/series.ts';
+import { scoredOn } from '../../training/outcome.ts';
 import type { EvalMetric, OpenReport } from '../../training/protocol.ts';
 import { useChoice, useRun, useUi } from '../usePage.ts';
 import { ForecastBeside } from './Forecast.tsx';
@@ -60,9 +61,9 @@ export function Figures() {
           value={now === undefined ? '–' : scoreText(now)}
           note={
             first !== undefined && now !== undefined && now !== first
-              ? `was ${scoreText(first)}${now.step === step ? '' : `; at step ${now.step}`}`
+              ? `was ${scoreText(first)}${now.step === step ? '' : `; at step ${now.step}`}; ${scoredOn(now)}`
               : now
-                ? `${whole(now.examples)} examples`
+                ? scoredOn(now)
                 : ''
           }
           isStrong
