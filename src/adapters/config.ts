@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 import { fail } from '../lib/errors.ts';
 import type { CommonConfig } from './fields.ts';
-import { closest } from './nearest.ts';
+import { closest } from '../lib/nearest.ts';
 import { refuseCommon } from './rules.ts';
 import type { AdapterMethod } from './types.ts';
 

@@ -1,6 +1,6 @@
 /** The commands: finds the one that is asked for, runs it, and turns errors into one sentence and an exit code. */
 import process from 'node:process';
-import { closest } from '../adapters/nearest.ts';
+import { closest } from '../lib/nearest.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { SpecifiedCommand } from './options.ts';
 

@@ -4,7 +4,7 @@
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { closest } from '../adapters/nearest.ts';
+import { closest } from '../lib/nearest.ts';
 import { fail } from '../lib/errors.ts';
 
 /** A command takes its arguments and resolves with the exit code. */

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { countTrainable } from '../../src/adapters/count.ts';
 import { moduleMatcher, savedEntries } from '../../src/adapters/matching.ts';
-import { editDistance } from '../../src/adapters/nearest.ts';
+import { editDistance } from '../../src/lib/nearest.ts';
 import { fullMatcher } from '../../src/adapters/pythonRegex.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import {

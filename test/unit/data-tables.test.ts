@@ -73,8 +73,10 @@ describe('columns', () => {
     const { set } = await named({ mapping: { label: 'stars' } });
     expect(set.labels).toEqual(['0', '1', '2']);
     await expect(named({ mapping: { text: 'Review' } })).rejects.toThrow(
-      'a.csv has no column "Review"; it has "id", "review", "stars", "label".',
+      'a.csv has no column "Review"; it has "id", "review", "stars", "label". Did you mean "review"?',
     );
+    const far = await named({ mapping: { text: 'paragraphs' } }).catch((e: Error) => e.message);
+    expect(far).not.toMatch(/Did you mean/);
   });
 
   it('are checked where they come from outside', () => {

@@ -1,5 +1,6 @@
 /** Which column is what: told by the user, else guessed by the names that people and published datasets use, else by what the columns hold. */
 import { fail } from '../../lib/errors.ts';
+import { closest } from '../../lib/nearest.ts';
 import { guessByContent, numbersIn } from './content.ts';
 
 /** Names by role, the likeliest first; compared without case. */
@@ -113,13 +114,13 @@ const named = (column: string): string => (/^column \d+$/.test(column) ? column 
 function columnMeant({ file, columns }: ColumnsOf, meant: string | number): string {
   if (typeof meant === 'string' && columns.includes(meant)) return meant;
   const number = typeof meant === 'string' && !/^[1-9]\d*$/.test(meant) ? Number.NaN : Number(meant);
-  return (
-    columns[number - 1] ??
-    fail(
-      'bad-data',
-      `${file} has no column ${typeof meant === 'number' ? meant : `"${meant}"`}; it has ${columns.map(named).join(', ')}.`,
-      { columns },
-    )
+  const known = columns[number - 1];
+  if (known !== undefined) return known;
+  const [near] = typeof meant === 'string' ? closest(meant, columns, 1) : [];
+  return fail(
+    'bad-data',
+    `${file} has no column ${typeof meant === 'number' ? meant : `"${meant}"`}; it has ${columns.map(named).join(', ')}.${near === undefined ? '' : ` Did you mean ${named(near)}?`}`,
+    { columns },
   );
 }
 
@@ -159,17 +160,39 @@ export function mapColumns(
           take(role, column) ? [role] : [],
         );
   const role = missing.find((r) => found[r] === undefined);
-  if (role !== undefined) refuse(table, role);
+  if (role !== undefined) refuse(table, role, roles.needed);
   const order = [...roles.needed, ...(roles.optional ?? [])].filter((r) => found[r] !== undefined);
   return { mapping: Object.fromEntries(order.map((r) => [r, found[r]])), byContent };
 }
 
-function refuse({ file, columns, rows }: ColumnsOf, role: Role): never {
+/** What a table holds that has columns for these roles; what is trained reads what its first needed role says. */
+const CONTENTS: readonly (readonly [words: string, roles: readonly Role[]])[] = [
+  ['words with tags', ['tokens', 'tags']],
+  ['conversations', ['messages']],
+  ['prompts with answers', ['prompt', 'answer']],
+  ['texts', ['text']],
+  ['pictures', ['image']],
+];
+
+/** "It seems to hold texts, and the model reads pictures." where a table holds something else than what is read. */
+function otherContents({ columns, guessable = columns, rows }: ColumnsOf, needed: readonly Role[]): string {
+  const wanted = CONTENTS.find(([, [main]]) => main === needed[0]);
+  const holds = (roles: readonly Role[]) => hasColumns(guessable, {}, roles);
+  const shows = (roles: readonly Role[]) =>
+    guessByContent(guessable, rows, new Set(), roles).length === roles.length;
+  const others = CONTENTS.filter((content) => content !== wanted);
+  const found = others.find(([, roles]) => holds(roles)) ?? others.find(([, roles]) => shows(roles));
+  return wanted && found ? ` It seems to hold ${found[0]}, and the model reads ${wanted[0]}.` : '';
+}
+
+function refuse(table: ColumnsOf, role: Role, needed: readonly Role[]): never {
+  const { file, columns, rows } = table;
   const what = role === 'label' || role === 'value' ? 'no labels: no column "label"' : `no column "${role}"`;
   const numbers = role === 'label' ? numbersIn(columns, rows) : undefined;
+  const other = role === needed[0] ? otherContents(table, needed) : '';
   return fail(
     'bad-data',
-    `${file} has ${what}; it has ${columns.map(named).join(', ')}. Say which column it is with the column mapping, by its name or its number${numbers === undefined ? '' : `, or train for the task regression, if ${named(numbers)} is to be predicted`}.`,
+    `${file} has ${what}; it has ${columns.map(named).join(', ')}.${other} Say which column it is, by its name or its number (on the command line: --columns '{"${role}": …}')${numbers === undefined ? '' : `, or train for the task regression, if ${named(numbers)} is to be predicted`}.`,
     { role, columns },
   );
 }
