@@ -1,13 +1,20 @@
 /**
  * What cells hold: lists and dicts as Python, numpy and JSON write them, SQuAD's answers, numbers, nothing.
  *
- * Seen to fail with: quotation marks exchanged before JSON.parse, the text of a dict learnt as the answer, questions without answers counted as faults.
+ * Seen to fail with: quotation marks exchanged before JSON.parse, the text of a dict learnt as the answer, questions without answers counted as faults,
+ * numbers of 16 digits left to JSON.parse, the percent sign left on.
  */
 import { describe, expect, it } from 'vitest';
 import { decimalMark, listOf, numberOf, squadAnswer } from '../../src/data/files/cells.ts';
 import { readLiteral } from '../../src/data/files/literal.ts';
-import type { InstructionDataset, TokenClassDataset } from '../../src/data/types.ts';
-import { asClasses, asText, file, opened, tokenizer } from './data-support.ts';
+import type { OpenOptions } from '../../src/data/files/open.ts';
+import type {
+  InstructionDataset,
+  TextClassDataset,
+  TextValueDataset,
+  TokenClassDataset,
+} from '../../src/data/types.ts';
+import { asClasses, asText, file, opened, times, tokenizer } from './data-support.ts';
 
 describe('a literal', () => {
   it.each<[string, unknown]>([
@@ -19,6 +26,15 @@ describe('a literal', () => {
     ['(1, 2)', [1, 2]],
     ["('a',)", ['a']],
     ['(1)', 1],
+    [
+      '[9007199254740993, -9007199254740993, 9007199254740991]',
+      ['9007199254740993', '-9007199254740993', 9007199254740991],
+    ],
+    [
+      "['a', 12345678901234567890, 0.12345678901234560000, 1e20]",
+      ['a', '12345678901234567890', 0.1234567890123456, 1e20],
+    ],
+    ['["12345678901234567890", 0.1234567890123456]', ['12345678901234567890', 0.1234567890123456]],
     ['[None, True, False, nan, null, true]', [null, true, false, null, null, true]],
     ["array(['a', 'b'], dtype=object)", ['a', 'b']],
     ['array([1, 2], dtype=int32)', [1, 2]],
@@ -200,4 +216,64 @@ it('a list with several labels is said, one of one label is that', async () => {
   const { set, notes } = await opened<{ labels: string[] }>([file('a.csv', text)], asClasses);
   expect(set.labels).toEqual(['0', '1']);
   expect(notes).toContain('a.csv has several labels at once in row 5: left out.');
+});
+
+describe('whole numbers beyond 2^53', () => {
+  const ids = ['9007199254740992', '9007199254740993', '90071992547409931'];
+  const object = (i: number) => `{"text": "t ${i} \\"1234567890123456789\\"", "label": ${ids[i % 3]}}`;
+  it.each([
+    ['JSON lines', 'a.jsonl', times(24, object)],
+    ['a JSON list', 'a.json', `[${Array.from({ length: 24 }, (_, i) => object(i)).join(',')}]`],
+    [
+      'JSON values one after the other',
+      'a.json',
+      Array.from({ length: 24 }, (_, i) => object(i).replace(', ', ',\n')).join('\n'),
+    ],
+    [
+      'JSON with NaN',
+      'a.json',
+      `[${Array.from({ length: 24 }, (_, i) => object(i).replace('{', '{"x": NaN, ')).join(',')}]`,
+    ],
+  ])('stay apart as labels: %s', async (_, path, content) => {
+    const { set, notes } = await opened<TextClassDataset>([file(path, content)], asClasses);
+    expect([...set.labels].sort()).toEqual([...ids].sort());
+    expect(notes).toContain(`${path}: whole numbers beyond 2^53 are read as text, digit for digit.`);
+  });
+});
+
+describe('percentages to be predicted', () => {
+  const asValues: OpenOptions = { task: 'text-value', tokenizer };
+  const table = (cell: (i: number) => string, head = 'text;score') =>
+    file('p.csv', `${head}\n${times(30, (i) => `some words on ${i};${cell(i)}`)}`);
+
+  it.each([
+    ['12%', (i: number) => `${i % 15}%`],
+    ['12.5 %', (i: number) => `${i}.5 %`],
+    ['12,5%', (i: number) => `${i},5%`],
+  ])('are read without their sign, and it is said: %s', async (_, cell) => {
+    for (const head of ['text;score', 'what people wrote;growth']) {
+      const { set, notes } = await opened<TextValueDataset>([table(cell, head)], asValues);
+      const found = [set.train, set.held].flatMap((part) =>
+        Array.from({ length: part.count }, (_, i) => part.value(i)),
+      );
+      const wanted = Array.from({ length: 30 }, (_, i) =>
+        Number(cell(i).replace(',', '.').replace(/ ?%/, '')),
+      );
+      expect(found.sort((a, b) => a - b)).toEqual(wanted.sort((a, b) => a - b));
+      expect(notes).toContain('p.csv: its numbers are percentages, 12% is read as 12.');
+    }
+  });
+
+  it('are refused where some have the sign and others do not', async () => {
+    const mixed = table((i) => (i % 2 ? `${i}%` : `0.${i}`));
+    await expect(opened([mixed], asValues)).rejects.toThrow(
+      /has a percent sign \(%\) behind some of the numbers to be predicted and not behind others in rows 3, 5/,
+    );
+  });
+
+  it('what is no number is shown', async () => {
+    await expect(opened([table((i) => `$${i}`)], asValues)).rejects.toThrow(
+      /has something else than a plain number to be predicted in rows .*instead of "\$0"/,
+    );
+  });
 });

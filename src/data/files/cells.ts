@@ -51,6 +51,10 @@ export function squadAnswer(value: unknown): string | null {
   return typeof answer === 'string' && answer.trim() !== '' ? answer : null;
 }
 
+/** A percentage without its sign, `12 %` as `12`; anything else as it stands. */
+export const withoutPercent = (value: unknown): unknown =>
+  typeof value === 'string' ? value.replace(/(?<=\d)\s*%\s*$/, '') : value;
+
 export type DecimalMark = 'point' | 'comma';
 
 const COMMAS = /^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$/;

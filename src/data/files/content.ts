@@ -1,5 +1,5 @@
 /** Which column is what, by what the columns hold: the long texts, the few values that come again, numbers, lists of equal lengths. */
-import { isNothing, listOf, numberOf } from './cells.ts';
+import { isNothing, listOf, numberOf, withoutPercent } from './cells.ts';
 import type { Role } from './columns.ts';
 
 /** Rows that are looked at, from all over the table. */
@@ -44,7 +44,7 @@ function profileOf(column: string, at: number, rows: Rows, looked: Rows): Profil
   const values = looked.map((row) => row.values[column]);
   const given = values.filter((value) => !isNothing(value));
   const texts = given.map((value) => (typeof value === 'object' ? JSON.stringify(value) : String(value)));
-  const numbers = given.map((value) => numberOf(value) ?? numberOf(value, 'comma'));
+  const numbers = given.map(withoutPercent).map((value) => numberOf(value) ?? numberOf(value, 'comma'));
   const isNumeric = given.length > 0 && numbers.filter((n) => n === null).length <= given.length * 0.05;
   return {
     column,
@@ -109,8 +109,16 @@ function guessLabel(list: readonly Profile[]): Profile | undefined {
   );
 }
 
+/** Pictures themselves, or the names of their files. */
+const holdsPictures = ({ given }: Profile): boolean =>
+  given.every(
+    (value) => value instanceof Uint8Array || (typeof value === 'string' && PICTURE.test(value.trim())),
+  );
+
 function guessText(list: readonly Profile[]): Profile | undefined {
-  const texts = list.filter((p) => isScalar(p) && !p.isNumeric && p.given.some((v) => typeof v === 'string'));
+  const texts = list.filter(
+    (p) => isScalar(p) && !p.isNumeric && !holdsPictures(p) && p.given.some((v) => typeof v === 'string'),
+  );
   const running = texts.filter((p) => p.words >= 2);
   return running.length > 0 ? best(running, (p) => p.length) : texts.length === 1 ? texts[0] : undefined;
 }
@@ -121,13 +129,6 @@ function guessValue(list: readonly Profile[]): Profile | undefined {
   const fractions = numbers.filter((p) => !p.isWhole);
   return (fractions.length > 0 ? fractions : numbers.filter((p) => p.distinct < p.given.length)).at(-1);
 }
-
-const guessImage = (list: readonly Profile[]): Profile | undefined =>
-  list.find(({ given }) =>
-    given.every(
-      (value) => value instanceof Uint8Array || (typeof value === 'string' && PICTURE.test(value.trim())),
-    ),
-  );
 
 /** Two columns of lists of equal lengths; the one with fewer different entries holds the tags. */
 function guessTagged(list: readonly Profile[]): [Profile, Profile] | undefined {
@@ -168,7 +169,7 @@ export function guessByContent(
     take('tokens', tagged?.[0]);
     take('tags', tagged?.[1]);
   }
-  take('image', guessImage(left));
+  take('image', left.find(holdsPictures));
   if (missing.includes('label')) take('label', guessLabel(left));
   if (missing.includes('value')) take('value', guessValue(left));
   take('text', guessText(left));

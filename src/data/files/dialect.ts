@@ -2,7 +2,7 @@
  * How a delimited text is written, guessed from its first part: what stands before the table, what divides the cells, whether quotation marks wrap
  * them, whether the first row is a header. Pure functions; what is told goes before what is guessed, and each guess has a line.
  */
-import { isNothing, numberOf } from './cells.ts';
+import { isNothing, numberOf, withoutPercent } from './cells.ts';
 import { isKnownName } from './columns.ts';
 import { countsRows } from './content.ts';
 import { type Marks, readRecords } from './records.ts';
@@ -330,7 +330,10 @@ export function headerScore(first: Row, body: readonly Row[]): number {
   );
 }
 
-const isNumber = (text: string): boolean => numberOf(text) !== null || numberOf(text, 'comma') !== null;
+function isNumber(cell: string): boolean {
+  const text = withoutPercent(cell);
+  return numberOf(text) !== null || numberOf(text, 'comma') !== null;
+}
 
 /** What one column says of its first cell. */
 function columnEvidence(name: string, values: readonly string[]): number {

@@ -5,7 +5,7 @@
 import { PapilioError } from '../../lib/errors.ts';
 import type { SplitName } from '../types.ts';
 import { type DataFile, extension } from './bytes.ts';
-import { decimalMark, isNothing, numberOf, structured } from './cells.ts';
+import { decimalMark, isNothing, numberOf, structured, withoutPercent } from './cells.ts';
 import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns, type Role } from './columns.ts';
 import { CONLL, isConllText, readConll } from './conll.ts';
 import { type Draft, draftOf, hasHeader, tableOf } from './delimited.ts';
@@ -15,7 +15,7 @@ import { readLabelledLines, tableInText } from './labelledText.ts';
 import { sentencesOf } from './longFormat.ts';
 import type { Entry, Reading } from './rowsOf.ts';
 import { type Assigned, assignSplits, splitColumn } from './splits.ts';
-import { DELIMITED, filled, readTable, type Table } from './table.ts';
+import { DELIMITED, filled, readTable, type Table, TEXTS } from './table.ts';
 
 /** What is known of the columns after reading. */
 export interface FoundInTables {
@@ -57,8 +57,6 @@ export async function readEntries(
   return { entries, total };
 }
 
-const TEXTS = ['txt', 'text', 'md', ''];
-
 async function readTables(
   files: readonly DataFile[],
   options: EntryOptions,
@@ -68,7 +66,7 @@ async function readTables(
   const ready = new Map<DataFile, Table>();
   for (const file of files) {
     const kind = extension(file.path);
-    const isText = TEXTS.includes(kind);
+    const isText = kind === '' || TEXTS.includes(kind);
     if (!isText && !DELIMITED.includes(kind) && !CONLL.includes(kind)) continue;
     const text = readText(file.bytes, file.path, reading.notes);
     if (CONLL.includes(kind) || (options.isTagged && (isText || isConllText(text))))
@@ -185,6 +183,24 @@ const firstCells = ({ columns, rows: [first] }: Table): Record<string, string> =
     }),
   );
 
+/** How numbers to be predicted are read: with their decimal mark, and as percentages where all of them are. */
+function numberReader(
+  values: readonly unknown[],
+  table: Table,
+  options: EntryOptions,
+  notes: string[],
+): (value: unknown) => unknown {
+  const given = values.filter((value) => !isNothing(value));
+  const percent = given.length > 0 && given.every((value) => withoutPercent(value) !== value);
+  const bare = percent ? withoutPercent : (value: unknown) => value;
+  if (percent) notes.push(`${table.file}: its numbers are percentages, 12% is read as 12.`);
+  const mark = options.decimal ?? decimalMark(given.map(bare), table.decimal ?? 'point');
+  if (mark === 'comma')
+    notes.push(`${table.file}: the comma in its numbers is a decimal one, 3,5 is three and a half.`);
+  return (value) =>
+    typeof value === 'string' && !isNothing(value) ? (numberOf(bare(value), mark) ?? value) : value;
+}
+
 /** How the cells of a role are read in this table. */
 function cellReader(
   role: Role,
@@ -195,13 +211,7 @@ function cellReader(
 ): (value: unknown) => unknown {
   const isDelimited = table.hasHeader !== undefined;
   const values = table.rows.map((row) => row.values[column]);
-  if (role === 'value') {
-    const mark = options.decimal ?? decimalMark(values, table.decimal ?? 'point');
-    if (mark === 'comma')
-      notes.push(`${table.file}: the comma in its numbers is a decimal one, 3,5 is three and a half.`);
-    return (value) =>
-      typeof value === 'string' && !isNothing(value) ? (numberOf(value, mark) ?? value) : value;
-  }
+  if (role === 'value') return numberReader(values, table, options, notes);
   // A label in a list of its own, as datasets with several labels have it.
   const given = role === 'label' && isDelimited ? values.filter((v) => !isNothing(v)).map(structured) : [];
   if (given.length > 0 && given.every(Array.isArray)) return structured;

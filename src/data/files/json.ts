@@ -1,10 +1,10 @@
 /** Tables in JSON: a list of objects, an object of lists, either under the names of splits, or one object per line (JSONL). */
 import { fail } from '../../lib/errors.ts';
 import { type NamedSplit, splitInName } from '../../lib/splitNames.ts';
-import { rowList } from '../notes.ts';
+import { type Fault, rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
 import { headerScore } from './dialect.ts';
-import { readLiteral } from './literal.ts';
+import { parseJson, readLiteral } from './literal.ts';
 import { splitNamed } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';
 
@@ -25,31 +25,52 @@ const table = (file: string, rows: readonly Row[], total: number): Table => ({
   classNames: {},
 });
 
+/** What a JSON text has that is read as something else. */
+interface Found {
+  nothings: boolean;
+  large: boolean;
+}
+
+const nothingFound = (): Found => ({ nothings: false, large: false });
+
+function noteFound({ nothings, large }: Found, path: string, notes: string[]): void {
+  if (nothings) notes.push(`${path}: NaN and Infinity in it are read as nothing.`);
+  if (large) notes.push(`${path}: whole numbers beyond 2^53 are read as text, digit for digit.`);
+}
+
 /** Values of a JSON text, also with Python's NaN and Infinity, which say that there is nothing; undefined where it is none. */
-function parsed(text: string, loose: { isUsed: boolean }): unknown {
+function parsed(text: string, found: Found): unknown {
+  const onLarge = () => {
+    found.large = true;
+  };
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text, onLarge);
   } catch {
     if (!/NaN|Infinity/.test(text)) return undefined;
   }
   try {
-    const value: unknown = JSON.parse(
+    const value = parseJson(
       text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (m) => (m.startsWith('"') ? m : 'null')),
+      onLarge,
     );
-    loose.isUsed = true;
+    found.nothings = true;
     return value;
   } catch {
     return undefined;
   }
 }
 
-const LOOSE = 'NaN and Infinity in it are read as nothing';
+/** A row that is no object; `each` line or entry should be one. */
+const noObject = (each: 'line' | 'entry'): Fault => ({
+  what: 'holds no object',
+  advice: `each ${each} is {"text": …, "label": …}`,
+});
 
 /** One JSON object per line; a row is a line. */
 export function readJsonl(text: string, path: string, { drops, notes }: Findings): Table {
   const rows: Row[] = [];
   const cells: { readonly row: number; readonly cells: readonly unknown[] }[] = [];
-  const loose = { isUsed: false };
+  const found = nothingFound();
   let total = 0;
   let dicts = 0;
   for (const [i, line] of text
@@ -60,7 +81,7 @@ export function readJsonl(text: string, path: string, { drops, notes }: Findings
     if (entry === '') continue;
     total++;
     const row = i + 1;
-    let values = parsed(entry, loose);
+    let values = parsed(entry, found);
     if (values === undefined && /^\{.*\}$/.test(entry)) {
       values = readLiteral(entry);
       if (values !== undefined) dicts++;
@@ -69,20 +90,12 @@ export function readJsonl(text: string, path: string, { drops, notes }: Findings
     else if (values === undefined)
       drops.add({ file: path, row }, { what: 'is not JSON', advice: 'mend or delete the line' });
     else if (Array.isArray(values) && rows.length === 0) cells.push({ row, cells: values as unknown[] });
-    else
-      drops.add(
-        { file: path, row },
-        { what: 'holds no object', advice: 'each line is {"text": …, "label": …}' },
-      );
+    else drops.add({ file: path, row }, noObject('line'));
   }
-  if (loose.isUsed) notes.push(`${path}: ${LOOSE}.`);
+  noteFound(found, path, notes);
   if (dicts > 0) notes.push(`${path} has Python's dicts for JSON in ${dicts} lines: read as such.`);
   if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
-  for (const { row } of cells)
-    drops.add(
-      { file: path, row },
-      { what: 'holds no object', advice: 'each line is {"text": …, "label": …}' },
-    );
+  for (const { row } of cells) drops.add({ file: path, row }, noObject('line'));
   return table(path, rows, total);
 }
 
@@ -124,10 +137,10 @@ function matrix(
 
 /** A JSON file; rows are counted from 1 in the order of the list. @throws PapilioError 'bad-data' */
 export function readJson(text: string, path: string, findings: Findings): Table {
-  const loose = { isUsed: false };
-  const value = parsed(text.replace(/^\ufeff/, ''), loose);
+  const found = nothingFound();
+  const value = parsed(text.replace(/^\ufeff/, ''), found);
   if (value === undefined) return readConcatenated(text, path, findings);
-  if (loose.isUsed) findings.notes.push(`${path}: ${LOOSE}.`);
+  noteFound(found, path, findings.notes);
   return tableOf(value, path, findings);
 }
 
@@ -139,9 +152,11 @@ function readConcatenated(text: string, path: string, findings: Findings): Table
     findings.notes.push(`${path} has one JSON object per line and was read as JSONL.`);
     return readJsonl(text, path, findings);
   }
-  const values = severalValues(text);
+  const found = nothingFound();
+  const values = severalValues(text, found);
   if (values && values.length > 1) {
     findings.notes.push(`${path} has several JSON values, one after the other, and was read as their list.`);
+    noteFound(found, path, findings.notes);
     return tableOf(values, path, findings);
   }
   try {
@@ -153,7 +168,7 @@ function readConcatenated(text: string, path: string, findings: Findings): Table
 }
 
 /** JSON objects written one after the other; null where the text is anything else. */
-function severalValues(text: string): unknown[] | null {
+function severalValues(text: string, found: Found): unknown[] | null {
   const values: unknown[] = [];
   let depth = 0;
   let from = -1;
@@ -161,11 +176,9 @@ function severalValues(text: string): unknown[] | null {
   for (let m = marks.exec(text); m; m = marks.exec(text)) {
     if (m[0] === '{' && depth++ === 0) from = m.index;
     if (m[0] !== '}' || --depth !== 0) continue;
-    try {
-      values.push(JSON.parse(text.slice(from, m.index + 1)));
-    } catch {
-      return null;
-    }
+    const value = parsed(text.slice(from, m.index + 1), found);
+    if (value === undefined) return null;
+    values.push(value);
   }
   return depth === 0 ? values : null;
 }
@@ -188,11 +201,7 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
       if (isObject(entry)) rows.push({ ...at, values: unwrapped(entry) });
       else if (Array.isArray(entry) && entry.length > 1 && rows.length === 0)
         cells.push({ ...at, cells: entry });
-      else
-        drops.add(
-          { file: path, row: total },
-          { what: 'holds no object', advice: 'each entry is {"text": …, "label": …}' },
-        );
+      else drops.add({ file: path, row: total }, noObject('entry'));
     }
   };
   const value = isObject(whole) ? (squadRows(whole) ?? byIndex(whole) ?? whole) : whole;
@@ -219,11 +228,7 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
       notes.push(`${path}: the rows are those under "${parts.map(([key]) => key).join('", "')}".`);
   } else take(value, undefined, 'there');
   if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
-  for (const { row } of cells)
-    drops.add(
-      { file: path, row },
-      { what: 'holds no object', advice: 'each entry is {"text": …, "label": …}' },
-    );
+  for (const { row } of cells) drops.add({ file: path, row }, noObject('entry'));
   return table(path, rows, total);
 }
 

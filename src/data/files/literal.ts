@@ -39,11 +39,32 @@ const stop = (): never => {
   throw new Unreadable();
 };
 
+/** A whole number; its digits as text beyond 2^53, where numbers would be rounded to others. */
+function wholeNumber(digits: string): number | string {
+  const value = Number(digits);
+  return Number.isSafeInteger(value) ? value : digits;
+}
+
+/**
+ * JSON's value, with whole numbers beyond 2^53 as text.
+ * @param onLarge hears of each such number
+ * @throws SyntaxError
+ */
+export function parseJson(text: string, onLarge?: () => void): unknown {
+  if (!/\d{16}/.test(text)) return JSON.parse(text) as unknown;
+  const exact = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) => {
+    if (!/^-?\d{16,}$/.test(token) || typeof wholeNumber(token) === 'number') return token;
+    onLarge?.();
+    return `"${token}"`;
+  });
+  return JSON.parse(exact) as unknown;
+}
+
 /** The value of a literal; undefined for text that is none. */
 export function readLiteral(text: string): unknown {
   if (text.length > MAX_LENGTH) return undefined;
   try {
-    return JSON.parse(text) as unknown;
+    return parseJson(text);
   } catch {
     // Python's, then.
   }
@@ -80,7 +101,10 @@ class Reader {
     const prefix = this.match(/[rRuUbB]{0,2}(?=['"])/y);
     if (prefix !== null) return this.string(prefix.toLowerCase());
     const number = this.match(/[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\w.])/y);
-    if (number !== null) return Number(number.replaceAll('_', ''));
+    if (number !== null) {
+      const plain = number.replaceAll('_', '');
+      return /^[+-]?\d+$/.test(plain) ? wholeNumber(plain.replace('+', '')) : Number(plain);
+    }
     return this.named(depth);
   }
 

@@ -2,11 +2,11 @@
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
 import { listOfMessages, type Message, readMessages } from '../messages.ts';
-import { type Drops, type Origin, originList } from '../notes.ts';
+import { type Drops, type Fault, type Origin, originList } from '../notes.ts';
 import type { Source } from '../rows.ts';
 import type { ClassRow, TextRow, ValueRow } from '../text-classes.ts';
 import type { TaggedRow } from '../token-classes.ts';
-import { isBrokenList, isSquad, listOf, numberOf, squadAnswer } from './cells.ts';
+import { isBrokenList, isNothing, isSquad, listOf, numberOf, squadAnswer, withoutPercent } from './cells.ts';
 import { type ColumnMapping, hasColumns, type Role } from './columns.ts';
 
 /** A row with its origin; `values` by role. */
@@ -88,13 +88,27 @@ export function labelsOf(
 }
 
 export function valueRows(entries: readonly Entry[], { drops }: Reading): ValueRow[] {
-  const made = keep(entries, drops, (entry): ValueRow | string => {
-    const text = readText(entry);
-    if (typeof text === 'string') return text;
+  return keep(entries, drops, readText).flatMap(({ entry, made }) => {
     const value = numberOf(entry.values.value);
-    return value === null ? 'has no number to be predicted' : { ...text, value };
+    if (value !== null) return [{ ...made, value }];
+    drops.add(entry.origin, noNumber(entry.values.value));
+    return [];
   });
-  return made.map((m) => m.made);
+}
+
+/** Why a cell gives no number. */
+function noNumber(value: unknown): Fault {
+  if (isNothing(value)) return { what: 'has no number to be predicted', advice: INCOMPLETE };
+  if (withoutPercent(value) !== value)
+    return {
+      what: 'has a percent sign (%) behind some of the numbers to be predicted and not behind others',
+      advice: 'write all of them alike',
+    };
+  const shown = String(value).slice(0, 40);
+  return {
+    what: 'has something else than a plain number to be predicted',
+    advice: `write a number such as 12.5 instead of ${JSON.stringify(shown)}`,
+  };
 }
 
 /** Why a cell gives no list. */

@@ -41,6 +41,8 @@ export interface Findings {
 
 /** Endings of delimited text. */
 export const DELIMITED = ['csv', 'tsv', 'tab', 'psv', 'data'];
+/** Endings of running text. */
+export const TEXTS = ['txt', 'text', 'md'];
 export const TABLES = [...DELIMITED, 'jsonl', 'ndjson', 'json', 'parquet'];
 
 /** Files that tell of a model, a dataset or a program, and are no data. */
