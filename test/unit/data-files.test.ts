@@ -67,7 +67,7 @@ describe('tables', () => {
     ['a.jsonl', '{"text":"x"}\n', /no labels/],
     ['a.jsonl', '{"text":5,"label":1}\n', /no text in row 1/],
     ['a.csv', '', /is empty/],
-    ['a.txt', 'x', /no \.csv or \.jsonl \(found: txt\)/],
+    ['a.txt', 'x', /The data are texts \(a\.txt\), and the model reads texts with labels: a table/],
   ])('%s %j is refused with its row', async (path, content, sentence) => {
     await expect(openDataset([file(path, content)], asClasses)).rejects.toThrow(sentence);
     await expect(openDataset([file(path, content)], asClasses)).rejects.toMatchObject({ kind: 'bad-data' });
@@ -102,7 +102,7 @@ describe('text', () => {
     ['a.txt', utf8(' \n'), /white space/],
     ['a.txt', new Uint8Array(), /is empty/],
     ['a.txt', utf8('short'), /has only \d+ tokens/],
-    ['a.pdf', utf8('x'), /no text \(found: pdf\)/],
+    ['a.pdf', utf8('x'), /are files of the kind \.pdf \(a\.pdf\), and the model reads text: \.txt/],
     ['a.zip', utf8('no zip'), /not a readable zip/],
     ['.DS_Store', utf8('x'), /no files/],
   ])('%s is refused (%#)', async (path, bytes, sentence) => {

@@ -6,10 +6,7 @@
 import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/files/open.ts';
 import type { TextClassDataset, TokenClassDataset } from '../../src/data/types.ts';
-import { asClasses, file, opened, rows, tokenizer } from './data-support.ts';
-
-const times = (n: number, make: (i: number) => string): string =>
-  Array.from({ length: n }, (_, i) => make(i)).join('\n');
+import { asClasses, file, opened, rows, times, tokenizer } from './data-support.ts';
 
 describe('words one per line', () => {
   const tagged = (path: string, text: string, options = {}) =>
@@ -163,7 +160,7 @@ describe('labelled texts', () => {
         asClasses,
       ),
     ).rejects.toThrow(
-      'nor text with a label in each line, or in folders of classes; a text classifier needs rows of text and label',
+      'The data are texts (a.txt), and the model reads texts with labels: a table (.csv, .jsonl, .parquet), text with a label in each line, or folders of classes.',
     );
   });
 

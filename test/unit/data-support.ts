@@ -85,3 +85,7 @@ export async function opened<T>(
 export const rows = (n: number) =>
   Array.from({ length: n }, (_, i) => ({ text: `text ${i}`, label: `class ${i % 2}` }));
 export const lines = (n: number) => rows(n).map((row) => JSON.stringify(row));
+
+/** Lines 0 … n − 1. */
+export const times = (n: number, make: (i: number) => string): string =>
+  Array.from({ length: n }, (_, i) => make(i)).join('\n');

@@ -11,7 +11,7 @@ import { documentsDataset, HELD_SHARE, maskedText, textDataset } from '../text.t
 import { textClassDataset, textValueDataset } from '../text-classes.ts';
 import { tokenClassDataset } from '../token-classes.ts';
 import type { Tokenizer } from '../tokenizer.ts';
-import type { Dataset, TextDataset } from '../types.ts';
+import type { Dataset, SplitName, TextDataset } from '../types.ts';
 import { type DataFile, extension, gunzip, isHidden, unpackZip } from './bytes.ts';
 import { namesBeside } from './card.ts';
 import type { ColumnMapping } from './columns.ts';
@@ -21,15 +21,15 @@ import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
 import { type EntryOptions, type FoundInTables, type Roles, readEntries } from './entries.ts';
 import { idxDataset, isIdxName } from './idx.ts';
+import { type DataTask, refuseKind } from './kinds.ts';
 import { classFolders, entriesOfFolders, isLabelled } from './labelledText.ts';
 import { PICTURES, picturesByFolder, picturesByTable } from './pictureFiles.ts';
 import type { ImageDecoder } from './png.ts';
 import * as rows from './rowsOf.ts';
 import { assignSplits, splitNamed } from './splits.ts';
-import { isAbout, TABLES } from './table.ts';
+import { isAbout, TABLES, TEXTS } from './table.ts';
 
-/** `text` is a language model's: running text, documents, or prompts with answers, whichever the columns say. */
-export type DataTask = 'text' | 'masked-text' | 'text-class' | 'text-value' | 'token-class' | 'image';
+export type { DataTask } from './kinds.ts';
 
 export interface OpenOptions extends TableOptions {
   readonly task: DataTask;
@@ -57,8 +57,6 @@ export interface OpenOptions extends TableOptions {
 
 /** What opening finds out besides the data: what was left out, cut or assumed, in sentences, and which column is read as what. */
 export type Found = FoundInTables;
-
-const TEXTS = ['txt', 'md', 'text'];
 
 /** Opens files as a dataset. @throws PapilioError 'bad-data', or 'bad-argument' where the caller gave too little */
 export async function openDataset(
@@ -145,11 +143,7 @@ async function openPictures(opening: Opening): Promise<Dataset> {
     }));
     return picturesByTable(name, entries, files, { steps, seed, decodeImage }, reading);
   }
-  if (pictures.length === 0)
-    fail(
-      'bad-data',
-      `${name} holds no pictures (found: ${kindsSeen(files)}); give a folder or .zip with one folder per class, a table of pictures, or IDX files.`,
-    );
+  if (pictures.length === 0) refuseKind(files, options.task);
   noteUnused(opening, pictures);
   return picturesByFolder(name, pictures, { steps, seed, decodeImage }, reading);
 }
@@ -172,10 +166,10 @@ const tableOptions = ({ header, delimiter, quotes, decimal }: TableOptions): Tab
 /** Entries of files in which classes or numbers go with texts. */
 async function labelledEntries(
   opening: Opening,
-  task: keyof typeof NEEDS,
+  task: keyof typeof ROLES,
   reading: rows.Reading,
 ): Promise<{ readonly entries: readonly rows.Entry[]; readonly total: number }> {
-  const { name, files, options, found } = opening;
+  const { files, options, found } = opening;
   const own = ofKinds(files, task === 'token-class' ? [...TABLES, ...CONLL, 'txt'] : TABLES);
   const folders =
     own.length === 0 && task === 'text-class'
@@ -189,11 +183,7 @@ async function labelledEntries(
     return { entries: entriesOfFolders(folders, splits, reading), total: splits.files.length };
   }
   const tables = own.length === 0 ? files.filter((file) => isLabelled(file, options)) : own;
-  if (tables.length === 0)
-    fail(
-      'bad-data',
-      `${name} holds no .csv or .jsonl (found: ${kindsSeen(files)}), nor text with a label in each line, or in folders of classes; ${NEEDS[task]}.`,
-    );
+  if (tables.length === 0) refuseKind(files, task);
   noteUnused(opening, tables);
   return readEntries(tables, entryOptions(opening), reading, found, () => ROLES[task]);
 }
@@ -241,17 +231,11 @@ async function openTexts(opening: Opening): Promise<Dataset> {
       text: readText(file.bytes, file.path, notes),
       split: splits.of(file.path),
     }));
-    const of = (isHeld: boolean) => read.filter((r) => (r.split === 'held') === isHeld).map((r) => r.text);
-    if (of(false).length > 0 && of(true).length > 0)
-      return whole(documentsDataset(name, of(false), of(true), tokenizer));
-    return whole(textDataset(name, read.map((r) => r.text).join('\n\n'), tokenizer, share));
+    const stated = asStated(name, read, tokenizer);
+    return whole(stated ?? textDataset(name, read.map((r) => r.text).join('\n\n'), tokenizer, share));
   }
   const tables = ofKinds(files, TABLES);
-  if (tables.length === 0)
-    fail(
-      'bad-data',
-      `${name} holds no text (found: ${kindsSeen(files)}); give .txt, or .jsonl or .csv with a text column.`,
-    );
+  if (tables.length === 0) refuseKind(files, task);
   noteUnused(opening, tables);
   const mapping = options.mapping ?? {};
   const asChats = (columns: readonly string[]) => task === 'text' && rows.holdsChats(columns, mapping);
@@ -268,29 +252,35 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   return whole(splitDocuments(name, documents, tokenizer, options.heldShare ?? HELD_SHARE));
 }
 
-const NEEDS = {
-  'text-class': 'a text classifier needs rows of text and label',
-  'text-value': 'a regression needs rows of text and number',
-  'token-class': 'a tagger needs rows of tokens and tags',
-} as const;
-
-const ROLES: Readonly<Record<keyof typeof NEEDS, Roles>> = {
+const ROLES = {
   'text-class': { needed: ['text', 'label'], optional: ['pair'] },
   'text-value': { needed: ['text', 'value'], optional: ['pair'] },
   'token-class': { needed: ['tokens', 'tags'] },
-};
+} satisfies { readonly [T in DataTask]?: Roles };
+
+interface Document {
+  readonly text: string;
+  readonly split?: SplitName | undefined;
+}
+
+/** Documents as the files split them; null where the files do not. */
+function asStated(name: string, documents: readonly Document[], tokenizer: Tokenizer): TextDataset | null {
+  const of = (isHeld: boolean) => documents.filter((d) => (d.split === 'held') === isHeld).map((d) => d.text);
+  const [train, held] = [of(false), of(true)];
+  return train.length > 0 && held.length > 0 ? documentsDataset(name, train, held, tokenizer) : null;
+}
 
 /** Documents as the files split them, else the last ones held. */
 function splitDocuments(
   name: string,
-  documents: readonly { readonly text: string; readonly split?: 'train' | 'held' | undefined }[],
+  documents: readonly Document[],
   tokenizer: Tokenizer,
   share: number,
 ): TextDataset {
-  const of = (isHeld: boolean) => documents.filter((d) => (d.split === 'held') === isHeld).map((d) => d.text);
-  if (of(false).length > 0 && of(true).length > 0)
-    return documentsDataset(name, of(false), of(true), tokenizer);
   const texts = documents.map((d) => d.text);
   const cut = texts.length - Math.max(1, Math.round(texts.length * share));
-  return documentsDataset(name, texts.slice(0, cut), texts.slice(cut), tokenizer);
+  return (
+    asStated(name, documents, tokenizer) ??
+    documentsDataset(name, texts.slice(0, cut), texts.slice(cut), tokenizer)
+  );
 }
