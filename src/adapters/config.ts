@@ -4,8 +4,8 @@
  */
 import type { z } from 'zod';
 import { fail } from '../lib/errors.ts';
-import type { CommonConfig } from './fields.ts';
 import { closest } from '../lib/nearest.ts';
+import type { CommonConfig } from './fields.ts';
 import { refuseCommon } from './rules.ts';
 import type { AdapterMethod } from './types.ts';
 

@@ -3,10 +3,10 @@
  * nothing did.
  */
 import { fail } from '../lib/errors.ts';
+import { closest } from '../lib/nearest.ts';
 import { LORA_TARGETS, targetsOf } from './defaultTargets.ts';
 import type { CommonConfig } from './fields.ts';
 import { entryMatcher, moduleMatcher, savedEntries, savedTest } from './matching.ts';
-import { closest } from '../lib/nearest.ts';
 import type { AdapterMethod, Layer } from './types.ts';
 
 /** What matching needs to know of a model. */

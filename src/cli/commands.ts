@@ -1,7 +1,7 @@
 /** The commands: finds the one that is asked for, runs it, and turns errors into one sentence and an exit code. */
 import process from 'node:process';
-import { closest } from '../lib/nearest.ts';
 import { PapilioError } from '../lib/errors.ts';
+import { closest } from '../lib/nearest.ts';
 import type { SpecifiedCommand } from './options.ts';
 
 /** Loaded when called, so that one command does not pay for another's imports. */

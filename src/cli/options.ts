@@ -4,8 +4,8 @@
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { closest } from '../lib/nearest.ts';
 import { fail } from '../lib/errors.ts';
+import { closest } from '../lib/nearest.ts';
 
 /** A command takes its arguments and resolves with the exit code. */
 export type Command = (args: readonly string[]) => Promise<number>;

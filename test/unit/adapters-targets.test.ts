@@ -8,7 +8,6 @@ import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { countTrainable } from '../../src/adapters/count.ts';
 import { moduleMatcher, savedEntries } from '../../src/adapters/matching.ts';
-import { editDistance } from '../../src/lib/nearest.ts';
 import { fullMatcher } from '../../src/adapters/pythonRegex.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import {
@@ -18,6 +17,7 @@ import {
   trainableBiases,
 } from '../../src/adapters/targets.ts';
 import type { AdapterMethod, LayerKind } from '../../src/adapters/types.ts';
+import { editDistance } from '../../src/lib/nearest.ts';
 import { figures, layer } from './adapters-fixtures.ts';
 
 const { oft, boft, lora, head, full, fourierft } = METHODS;

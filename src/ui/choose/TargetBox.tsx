@@ -1,8 +1,8 @@
 /** target_modules as text, under PEFT's rule: a list matches name endings, one expression matches whole names. */
 import { useEffect, useState } from 'react';
-import { closest } from '../../lib/nearest.ts';
 import { fullConfig } from '../../app/settings.ts';
 import { splitName } from '../../app/targetEdit.ts';
+import { closest } from '../../lib/nearest.ts';
 import { Tip } from '../parts/Tip.tsx';
 import { useChoice, useDerived, usePage } from '../usePage.ts';
 
