@@ -18,15 +18,20 @@ export const chained =
   (op: 'Add' | 'Min' | 'Max') =>
   (c: Context): Values => [c.inputs.map((_, i) => input(c, i)).reduce((a, b) => join(c, op, a, b))];
 
+/** What a block passes by: the input, rows of tables, a norm or a sum, and not what its last layer gives. */
+const isResidual = ({ producer }: FoldedValue): boolean =>
+  producer === null || ['LayerNorm', 'RmsNorm', 'Add', 'Gather'].includes(producer.op);
+
 /** input + skip + bias, normalised; the fourth output is that sum. */
 export function skipNorm(kind: 'LayerNorm' | 'RmsNorm') {
   return (c: Context): Values => {
     if (c.node.outputs[1] || c.node.outputs[2]) return refuse('it gives out its mean and deviation');
     const bias = c.inputs[kind === 'LayerNorm' ? 4 : 3];
-    let sum = input(c, 1);
-    // The bias is that of the linear layer before, so it joins that side first.
-    if (bias) sum = add(c, sum, bias);
-    sum = add(c, input(c, 0), sum);
+    const [x, skip] = [input(c, 0), input(c, 1)];
+    // The bias is that of the linear layer before, on whichever side that is, so it joins there first.
+    const isFirst = isResidual(skip) && !isResidual(x);
+    const sum =
+      bias && isFirst ? add(c, add(c, x, bias), skip) : add(c, x, bias ? add(c, skip, bias) : skip);
     const weights = kind === 'LayerNorm' ? [input(c, 2), c.inputs[3] ?? null] : [input(c, 2)];
     const y = derive(kind, [sum, ...weights], { eps: float(c, 'epsilon', 1e-12) }, sum.shape, c.node);
     return [y, null, null, sum];
