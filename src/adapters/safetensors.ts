@@ -4,6 +4,7 @@
  *
  * Source: the format description of huggingface/safetensors.
  */
+import { plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import type { AdapterTensor } from './types.ts';
@@ -53,7 +54,8 @@ function malformed(what: string): never {
  * @throws PapilioError 'malformed-adapter' for anything the format forbids: header beyond the file, no JSON, unknown dtype, byte
  * counts that do not fit the shape, tensors that overlap, leave gaps or end outside the file.
  */
-export function readSafetensors(file: Uint8Array): SafetensorsFile {
+export function readSafetensors(given: Uint8Array): SafetensorsFile {
+  const file = plainBytes(given);
   if (file.length < 8) malformed(`it has ${file.length} bytes, fewer than the 8 of its header length`);
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   const headerBytes = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;

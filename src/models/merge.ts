@@ -88,14 +88,18 @@ function contentsOf(
     known.set(key, content);
     byTensor.set(origin.initializer, [...(byTensor.get(origin.initializer) ?? []), content]);
   };
-  for (const [name, data] of rounded) {
-    rounded.delete(name);
-    take(name, data, true);
-  }
-  for (const [name, data] of weights) {
-    weights.delete(name);
-    take(name, data, false);
-  }
+  // In the order of the model, so that the file does not depend on how an adapter groups its layers.
+  const places = new Map([...origins.keys()].map((name, i) => [name, i]));
+  const takeAll = (from: Map<string, Float32Array>, isRounded: boolean): void => {
+    const place = (name: string) => places.get(name) ?? places.size;
+    for (const name of [...from.keys()].sort((a, b) => place(a) - place(b))) {
+      const data = from.get(name)!;
+      from.delete(name);
+      take(name, data, isRounded);
+    }
+  };
+  takeAll(rounded, true);
+  takeAll(weights, false);
   return byTensor;
 }
 

@@ -2,6 +2,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { GraphProto, ModelProto, NodeProto } from 'onnx-buf';
 import { ModelProtoSchema } from 'onnx-buf';
+import { plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { externalLocation, isExternal } from './external.ts';
 import type { ExternalFiles, OnnxModel } from './types.ts';
@@ -10,7 +11,8 @@ import { scanWire } from './wire.ts';
 
 const LFS_POINTER = 'version https://git-lfs';
 
-function decodeProto(bytes: Uint8Array): ModelProto {
+function decodeProto(given: Uint8Array): ModelProto {
+  const bytes = plainBytes(given);
   if (bytes.length === 0) fail('malformed-onnx', 'The file is empty, so it is not an ONNX model.');
   if (new TextDecoder().decode(bytes.subarray(0, LFS_POINTER.length)) === LFS_POINTER)
     fail(
@@ -37,8 +39,9 @@ function decodeProto(bytes: Uint8Array): ModelProto {
  */
 export function decodeModel(bytes: Uint8Array, external: ExternalFiles = new Map()): OnnxModel {
   const proto = decodeProto(bytes);
+  const files = new Map([...external].map(([path, content]) => [path, plainBytes(content)]));
   try {
-    return viewModel(proto, external);
+    return viewModel(proto, files);
   } catch (error) {
     if (error instanceof RangeError)
       fail('out-of-memory', `The model does not fit into memory: ${error.message}.`);

@@ -9,8 +9,7 @@ function aligned(
   bytes: Uint8Array<ArrayBuffer>,
   width: number,
 ): { buffer: ArrayBuffer; offset: number; length: number } {
-  // Not bytes.slice(): Node's Buffer, which a caller may bring, gives a view for that.
-  const source = bytes.byteOffset % width === 0 ? bytes : new Uint8Array(bytes);
+  const source = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
   return { buffer: source.buffer, offset: source.byteOffset, length: bytes.length / width };
 }
 

@@ -138,3 +138,10 @@ describe.each(Object.entries(styles))('%s', { timeout: 60_000 }, (_name, s) => {
     expect(imported.family).toBe(s.family);
   });
 });
+
+test('every bias of an optimised BERT belongs to the product before it, whichever side of a skip norm that is', () => {
+  const { graph } = run(optimisedBert({ mask: 'counted' }), true);
+  const layers = graph.nodes.filter(({ op, module }) => op.name === 'linear' && module?.endsWith('.dense'));
+  expect(layers.length).toBeGreaterThan(5);
+  expect(layers.filter(({ inputs }) => inputs.length < 3).map(({ module }) => module)).toEqual([]);
+});

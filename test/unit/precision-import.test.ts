@@ -1,4 +1,6 @@
 /** Quantised graphs of every form: the runtime's answers, packed weights, and merged files in both ways. */
+
+import { readFileSync } from 'node:fs';
 import { clearField } from '@bufbuild/protobuf';
 import { TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
@@ -13,6 +15,7 @@ import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { dequantised } from '../../src/models/import/quant.ts';
 import type { ActivationRounding } from '../../src/models/import/quantOps.ts';
+import { loadModel } from '../../src/models/load.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
 import { resizeHead } from '../../src/models/resizeHead.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
@@ -267,3 +270,22 @@ test('what rounded activations cost is measured and said', async () => {
   );
   expect((await checkParity([sample], files(null), open)).sentence).not.toContain('activations');
 });
+
+test.each(['float', 'requantise'] as const)(
+  'merged files do not depend on the order of the weights: %s',
+  (quantised) => {
+    const file = 'test/fixtures/models/genai-llama-int4/model.onnx';
+    const bytes = readFileSync(file);
+    const model = loadModel([{ name: 'model.onnx', bytes }]);
+    const layers = model.parameters.filter(({ name }) => /self_attn\.[qkv]_proj\.weight$/.test(name));
+    expect(layers.length).toBeGreaterThan(5);
+    const written = (order: typeof layers) => {
+      const weights = new Map(order.map(({ name, load }) => [name, load().map((v) => 1.5 * v)]));
+      return encodeModel(mergeWeights(model.onnx, model.modules, weights, { quantised }).onnx);
+    };
+    const first = written(layers);
+    expect(Buffer.compare(first, written([...layers].reverse()))).toBe(0);
+    // The file that was read, a Buffer of Node's here, is as it was.
+    expect(Buffer.compare(bytes, readFileSync(file))).toBe(0);
+  },
+);
