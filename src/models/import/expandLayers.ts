@@ -30,8 +30,7 @@ export function skipNorm(kind: 'LayerNorm' | 'RmsNorm') {
     const [x, skip] = [input(c, 0), input(c, 1)];
     // The bias is that of the linear layer before, on whichever side that is, so it joins there first.
     const isFirst = isResidual(skip) && !isResidual(x);
-    const sum =
-      bias && isFirst ? add(c, add(c, x, bias), skip) : add(c, x, bias ? add(c, skip, bias) : skip);
+    const sum = bias && isFirst ? add(c, add(c, x, bias), skip) : add(c, x, bias ? add(c, skip, bias) : skip);
     const weights = kind === 'LayerNorm' ? [input(c, 2), c.inputs[3] ?? null] : [input(c, 2)];
     const y = derive(kind, [sum, ...weights], { eps: float(c, 'epsilon', 1e-12) }, sum.shape, c.node);
     return [y, null, null, sum];
