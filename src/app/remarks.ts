@@ -1,10 +1,9 @@
 /** What is to be said of a run that has ended: that it ended worse than it began, why, and what scores mean that are no numbers. */
 import { METHODS } from '../adapters/registry.ts';
-import type { Layer } from '../adapters/types.ts';
 import { methodFacts, outcomeOf } from '../training/outcome.ts';
 import type { StepMetric } from '../training/protocol.ts';
 import { derive } from './derive.ts';
-import { fullConfig, runTraining } from './settings.ts';
+import { fullConfig, layersOf, runTraining } from './settings.ts';
 import type { RunView } from './stores.ts';
 
 /** Empty while it goes on. */
@@ -28,12 +27,11 @@ export function remarksOf({ state, current, open }: RunView): readonly string[] 
     }),
   );
   const config = { ...fullConfig(settings, open.model) };
-  const layers = open.model.modules.flatMap((row): Layer[] =>
-    targets.has(row.name) && row.kind !== 'norm' && row.kind !== 'other' ? [{ ...row, kind: row.kind }] : [],
-  );
+  const layers = layersOf(open.model);
+  const adapted = layers.filter(({ name }) => targets.has(name));
   return outcomeOf({
     ...{ before, after, steps, config, training: runTraining(settings, open.model) },
-    method: methodFacts(METHODS[settings.method], layers, config),
+    method: methodFacts(METHODS[settings.method], adapted, layers, config),
     trainExamples: open.data.trainExamples,
     classes: open.data.labels.length > 0 ? open.data.labels.length : null,
   }).remarks;

@@ -113,6 +113,7 @@ const factsOf = (session: Session, { data, start }: RunOfCommand, after: EvalMet
     method: methodFacts(
       setup.method,
       plan.groups.flatMap(({ layers }) => layers),
+      setup.model.targets.layers,
       { ...plan.config },
     ),
     config: { ...plan.config },

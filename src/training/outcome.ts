@@ -25,15 +25,19 @@ export interface RunFacts {
   readonly classes: number | null;
 }
 
-/** @param layers that are adapted */
+/**
+ * @param adapted the layers that are adapted
+ * @param all of the model, which decide the rate of methods that train whole weights
+ */
 export function methodFacts(
   method: AdapterMethod,
-  layers: readonly Layer[],
+  adapted: readonly Layer[],
+  all: readonly Layer[],
   config: Readonly<Record<string, unknown>>,
 ): RunFacts['method'] {
-  const suited = method.start.config(layers, { n_frequency: config.n_frequency }).scaling;
+  const suited = method.start.config(adapted, { n_frequency: config.n_frequency }).scaling;
   return {
-    startLearningRate: startRate(method, layers, layers),
+    startLearningRate: startRate(method, adapted, all),
     suitedScaling: typeof suited === 'number' ? suited : null,
   };
 }

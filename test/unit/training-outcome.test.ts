@@ -1,6 +1,7 @@
 /** What is said of a run that ended worse, from its own figures; and of scores that are no numbers. */
 import { describe, expect, it } from 'vitest';
-import { outcomeOf, type RunFacts } from '../../src/training/outcome.ts';
+import { METHODS } from '../../src/adapters/registry.ts';
+import { methodFacts, outcomeOf, type RunFacts } from '../../src/training/outcome.ts';
 import type { EvalMetric, StepMetric } from '../../src/training/protocol.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 
@@ -34,6 +35,15 @@ const facts = (change: Partial<RunFacts>): RunFacts => ({
   classes: null,
   ...change,
 });
+
+it.each(['head', 'full'] as const)(
+  'the usual rate of %s, which trains whole weights, is that of the layers of the model',
+  (id) => {
+    const wide = { name: 'a.fc', kind: 'linear', in: 256, out: 64, hasBias: true } as const;
+    const { startLearningRate } = methodFacts(METHODS[id], [], [wide], {});
+    expect(startLearningRate).toBeCloseTo(METHODS[id].start.learningRate / 2, 12);
+  },
+);
 
 describe('a run that ended worse', () => {
   it.each<[string, Partial<RunFacts>, RegExp]>([

@@ -22,7 +22,9 @@ export function SideCharts() {
   const total = useRun((s) => s.open?.totalSteps ?? null);
   const chosen = useChoice((s) => s.settings);
   const settings = current?.settings ?? chosen;
-  const report = useChoice((s) => s.report);
+  const opened = useRun((s) => s.open?.model ?? null);
+  const described = useChoice((s) => s.report);
+  const report = opened ?? described;
   const training = useMemo(() => runTraining(settings, report), [settings, report]);
   const sources = useMemo(() => (current === null ? NO_SOURCES : [current.series]), [current]);
   const all = useMemo(() => runs.map(({ series }) => series), [runs]);
