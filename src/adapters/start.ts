@@ -17,13 +17,16 @@ import { resolveTargets, selectTargets, type TargetModel } from './targets.ts';
 import type { AdapterMethod, Layer } from './types.ts';
 
 /** What a run trains a model for. */
-export type StartTask =
-  | 'image-classification'
-  | 'text-classification'
-  | 'token-classification'
-  | 'regression'
-  | 'masked-lm'
-  | 'causal-lm';
+export const TASKS = [
+  'image-classification',
+  'text-classification',
+  'token-classification',
+  'regression',
+  'masked-lm',
+  'causal-lm',
+] as const;
+
+export type StartTask = (typeof TASKS)[number];
 
 export interface StartModel extends TargetModel {
   /** The module that gives the scores, where it is known. */

@@ -1,5 +1,6 @@
 /** What the page knows of an embedded model before any worker runs: the card beside the file. */
 import { z } from 'zod';
+import { TASKS } from '../adapters/start.ts';
 import { fail } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
 
@@ -9,16 +10,7 @@ const cardSchema = z.object({
   task: z.enum(['image-classification', 'causal-lm', 'masked-lm', 'text-classification', 'other']),
   modelType: z.string().nullable(),
   head: z.string().nullable(),
-  trains: z
-    .enum([
-      'image-classification',
-      'text-classification',
-      'token-classification',
-      'regression',
-      'masked-lm',
-      'causal-lm',
-    ])
-    .nullable(),
+  trains: z.enum(TASKS).nullable(),
   limit: z.object({ tokens: z.number(), because: z.string() }).nullable().default(null),
   exactly: z.number().nullable().default(null),
   feeds: z.record(z.string(), z.string()).default({}),

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import process from 'node:process';
 import type { MethodId } from '../adapters/registry.ts';
 import type { Device } from '../gpu/device.ts';
-import { openSession as openOrt } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
 import type { MakeEngine } from '../training/engine.ts';
 import { openSession, silentEvents } from '../training/session.ts';
 import { trainingSettings } from './finetuneOptions.ts';
+import { openMerged } from './mergedFile.ts';
 import { readText } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 import { enginesOf, type FamilyOptions, ownModels } from './verifyFamilies.ts';
@@ -64,7 +64,7 @@ async function fineTune(on: MakeEngine | Device, root: string, run: Run, steps: 
     const before = await session.evaluate('base');
     await session.play();
     const after = await session.evaluate('adapted');
-    const { parity } = await session.mergeChecked((file) => openOrt(file, { providers: ['wasm'] }));
+    const { parity } = await session.mergeChecked(openMerged);
     const agrees = parity.verdict === 'passed';
     return { before: before.loss, after: after.loss, parity: parity.maxRel, agrees };
   } finally {

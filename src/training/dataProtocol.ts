@@ -1,4 +1,5 @@
 /** What passes between the page (or the command line) and the trainer about data: where it comes from, how it is read, what was found. Types only. */
+import type { StartTask } from '../adapters/start.ts';
 import type { ColumnMapping, FoundColumns } from '../data/files/columns.ts';
 import type { TableOptions } from '../data/files/dialect.ts';
 import type { ExamplePreview } from '../data/preview.ts';
@@ -7,13 +8,7 @@ import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { GivenFile } from './protocol.ts';
 
 /** What a model can be trained for. A model's own task follows from what it takes and gives; some take another with a new head. */
-export type Task =
-  | 'image-classification'
-  | 'text-classification'
-  | 'token-classification'
-  | 'regression'
-  | 'masked-lm'
-  | 'causal-lm';
+export type Task = StartTask;
 
 /** How files are read. What is left out is guessed, and the guess is noted. */
 export interface DataOptions extends TableOptions {

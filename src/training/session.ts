@@ -29,7 +29,7 @@ import { mergedWeights, mergeModel } from './mergedWeights.ts';
 import { mergeReport, parityFiles } from './mergeReport.ts';
 import { checkParity, type OpenFile, type ParityReport, type ParitySample } from './parity.ts';
 import { paritySamples } from './paritySamples.ts';
-import type { EvalMetric, Inspection, MergeReport, RunRequest, StepMetric } from './protocol.ts';
+import type { EvalMetric, Inspection, MergeReport, OfStep, RunRequest, StepMetric } from './protocol.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
 import type { OpenedData, OpenedModel, Surroundings } from './source.ts';
 import { toTorch } from './torchLayout.ts';
@@ -74,8 +74,12 @@ export interface Session {
   /** Logits of a batch, for comparisons and parity. */
   logits(which: Which, batch: FullBatch): Promise<Float32Array>;
   checkpoint(): Promise<Uint8Array>;
-  /** Runs a task on the weights of one step: no update begins before it has ended. @returns that step with what the task gave */
-  atStep<T>(task: () => Promise<T>): Promise<{ readonly step: number; readonly value: T }>;
+  /**
+   * Runs a task on the weights of one step: nothing else is asked, and no update begins, before it has ended.
+   * @param task is given the session as it is to be asked meanwhile, whose `logits` and `inspect` do not wait
+   * @returns that step with what the task gave
+   */
+  atStep<T>(task: (held: Session) => Promise<T>): Promise<OfStep<T>>;
   inspect(module: string): Promise<Inspection>;
   adapter(): Promise<Adapter>;
   exportAdapter(): Promise<ReturnType<typeof writeAdapter>>;
@@ -142,10 +146,6 @@ export async function openSession(
   });
   const { history } = loop;
 
-  /** Set while {@link Session.atStep} holds the lock, so that what its task asks does not wait for itself. */
-  let isHeld = false;
-  const read = <T>(task: () => Promise<T>): Promise<T> => (isHeld ? task() : lock(task));
-
   const packed = () => engine.readState(TRAINABLE);
   const adapter = () =>
     lock(async (): Promise<Adapter> => {
@@ -176,7 +176,12 @@ export async function openSession(
       return paritySamples({ engine, dataset, batches, model }, withBase);
     });
 
-  return {
+  const now: Pick<Session, 'logits' | 'inspect'> = {
+    logits: async (which, batch) => (await engine.evaluate(which, batch, true)).logits!,
+    inspect: async (module) =>
+      inspectModule({ plan, parameters, initial, module, once: engine.once, packed: await packed() }),
+  };
+  const session: Session = {
     setup,
     opened,
     model,
@@ -193,7 +198,8 @@ export async function openSession(
     pause: loop.pause,
     isRunning: loop.isRunning,
     evaluate: (which) => lock(() => evaluate(which, loop.position().step)),
-    logits: (which, batch) => read(async () => (await engine.evaluate(which, batch, true)).logits!),
+    logits: (which, batch) => lock(() => now.logits(which, batch)),
+    inspect: (module) => lock(() => now.inspect(module)),
     // The lock lets no update begin, and what is in flight is waited for: every state belongs to the same update.
     checkpoint: () =>
       lock(async () => {
@@ -206,17 +212,8 @@ export async function openSession(
     atStep: (task) =>
       lock(async () => {
         await engine.settle();
-        isHeld = true;
-        try {
-          return { step: loop.position().step, value: await task() };
-        } finally {
-          isHeld = false;
-        }
+        return { step: loop.position().step, value: await task({ ...session, ...now }) };
       }),
-    inspect: (module) =>
-      read(async () =>
-        inspectModule({ plan, parameters, initial, module, once: engine.once, packed: await packed() }),
-      ),
     adapter,
     async exportAdapter() {
       return writeAdapter(toTorch(await adapter(), model.modules), chosenTargets(plan));
@@ -231,6 +228,7 @@ export async function openSession(
     paritySamples: samples,
     destroy: () => engine.destroy(),
   };
+  return session;
 }
 
 /** The same run with its activations computed again. */

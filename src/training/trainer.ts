@@ -173,13 +173,11 @@ export function createTrainer(around: Surroundings): TrainerApi {
     },
 
     async compare(options) {
-      const session = current();
-      return session.atStep(() => compare(session, options));
+      return current().atStep((session) => compare(session, options));
     },
     classify: (pixels) => classifyPixels(current(), pixels),
     async inspect(module) {
-      const session = current();
-      return session.atStep(() => session.inspect(module));
+      return current().atStep((session) => session.inspect(module));
     },
     async exportAdapter() {
       const { warnings, ...files } = await current().exportAdapter();

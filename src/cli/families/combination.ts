@@ -18,7 +18,6 @@ import { METHODS, type MethodId } from '../../adapters/registry.ts';
 import type { FloatTensor, IntTensor } from '../../data/types.ts';
 import type { Device } from '../../gpu/device.ts';
 import { interpret } from '../../graph/interpret.ts';
-import { sizeOf } from '../../graph/shape.ts';
 import type { Graph, Tensor } from '../../graph/types.ts';
 import { completeFeeds } from '../../inference/feeds.ts';
 import { parity } from '../../inference/parity.ts';
@@ -32,6 +31,7 @@ import type { OnnxModel } from '../../onnx/types.ts';
 import { readStored } from '../../ops/fuse/stored.ts';
 import type { FullBatch } from '../../training/batchPlan.ts';
 import type { MakeEngine } from '../../training/engine.ts';
+import { madeInputs } from '../../training/madeInputs.ts';
 import { mergedWeights, mergeModel } from '../../training/mergedWeights.ts';
 import { checkParity, type ParitySample } from '../../training/parity.ts';
 import type { NamedFile, RunRequest } from '../../training/protocol.ts';
@@ -324,7 +324,7 @@ async function mergedWith(model: LoadedModel, plan: AdapterPlan, packed: Float32
   return mergeModel(model, await mergedWeights(plan, byName(model), once, packed), 'float').onnx;
 }
 
-/** The interpreter with the adapter in place against onnxruntime on the merged file, on inputs made up by their names. */
+/** The interpreter with the adapter in place against onnxruntime on the merged file, on inputs that are made up. */
 async function graphParity(
   model: LoadedModel,
   plan: AdapterPlan,
@@ -333,8 +333,15 @@ async function graphParity(
 ): Promise<number> {
   const base = model.build(2, 6);
   const run = (adapted: AdapterPlan | null) => {
-    const graph = readStored(evaluationGraph(base, adapted, () => packed, true));
-    const feeds = new Map(graph.inputs.map((v) => [v.name, madeUp(v.name, v.dtype, v.shape)]));
+    const whole = evaluationGraph(base, adapted, () => packed, true);
+    const { data } = madeInputs(whole, 29, false);
+    const graph = readStored(whole);
+    const feeds = new Map(
+      graph.inputs.map(({ name, dtype, shape }): [string, Tensor] => [
+        name,
+        { dtype, shape, data: Float64Array.from(data[name]!) },
+      ]),
+    );
     return { feeds, logits: interpret(graph, feeds).get(graph.outputs.logits!).data };
   };
   const adapted = run(plan);
@@ -356,16 +363,4 @@ async function graphParity(
   } finally {
     await ort.release();
   }
-}
-
-/** Small ids, a mask without padding, random sound. */
-function madeUp(name: string, dtype: Tensor['dtype'], shape: readonly number[]): Tensor {
-  const random = rng(29, name.length);
-  const value = (i: number): number => {
-    if (dtype === 'f32') return random.normal();
-    if (/mask/.test(name)) return 1;
-    if (/position/.test(name)) return i % (shape.at(-1) ?? 1);
-    return /type/.test(name) ? 0 : 5 + random.int(20);
-  };
-  return { dtype, shape, data: Float64Array.from({ length: sizeOf(shape) }, (_, i) => value(i)) };
 }
