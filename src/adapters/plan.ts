@@ -236,6 +236,12 @@ export function sharedOf(plan: AdapterPlan): Map<string, AdapterTensor> {
   return new Map(plan.shared.map(({ name, shape, load }) => [name, { shape, data: load() }]));
 }
 
+/** Base parameters that a merged model has anew, by name; those that are one in one list. */
+export const changedParameters = ({ groups, saved }: AdapterPlan): string[][] => [
+  ...groups.flatMap(({ layers }) => layers.map(({ name }) => [`${name}.weight`])),
+  ...saved.map(({ name, also = [] }) => [name, ...also]),
+];
+
 /** The parameters trained in full, by name; those that are one have one array. */
 export function savedParameters(plan: AdapterPlan, packed: Float32Array): Map<string, AdapterTensor> {
   return new Map(

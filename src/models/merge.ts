@@ -11,7 +11,7 @@ import { type Route, reroute } from '../onnx/reroute.ts';
 import type { OnnxDType, OnnxModel } from '../onnx/types.ts';
 import { tensorToF32 } from '../onnx/values.ts';
 import type { ModuleInfo, ParamOrigin } from './import/modules.ts';
-import { type CodesToWrite, writeCodes } from './mergeCodes.ts';
+import { type CodesToWrite, requireInMainGraph, writeCodes } from './mergeCodes.ts';
 import {
   type Content,
   dataOf,
@@ -61,8 +61,8 @@ function contentsOf(
   modules: readonly ModuleInfo[],
   weights: Map<string, Float32Array>,
   rounded: Map<string, Float32Array>,
+  fileLayout: (data: Float32Array, origin: ParamOrigin) => Float32Array,
 ): Map<string, Content[]> {
-  const fileLayout = createLayouts();
   const origins = new Map<string, ParamOrigin>();
   for (const module of modules)
     for (const origin of Object.values(module.parameters)) origins.set(origin.value, origin);
@@ -103,21 +103,14 @@ function contentsOf(
   return byTensor;
 }
 
-const placeKey = ({ node, input }: TensorReading): string => `${input}|${node.outputs.join()}`;
+const isOf = ({ origins }: Content, { node, input }: TensorReading): boolean =>
+  origins.some(({ readings }) => readings.some((r) => r.node.proto === node.proto && r.input === input));
 
 /** The readers of a stored tensor by what they find in it from now on; those of parameters that stay are without contents. */
 function groupReaders(all: readonly TensorReading[], contents: readonly Content[]): Group[] {
   const groups = new Map<string, Group>();
-  const reads = contents.map(
-    ({ origins }) => new Set(origins.flatMap(({ readings }) => readings.map(({ node }) => node.proto))),
-  );
-  const inputs = contents.map(
-    ({ origins }) => new Set(origins.flatMap(({ readings }) => readings.map(placeKey))),
-  );
   for (const place of all) {
-    const found = contents.filter(
-      (_, i) => reads[i]!.has(place.node.proto) && inputs[i]!.has(placeKey(place)),
-    );
+    const found = contents.filter((content) => isOf(content, place));
     const key = found.map((c) => contents.indexOf(c)).join();
     const group = groups.get(key) ?? { places: [], contents: found };
     groups.set(key, group);
@@ -126,12 +119,66 @@ function groupReaders(all: readonly TensorReading[], contents: readonly Content[
   return [...groups.values()];
 }
 
+/** A stored tensor that changes, for each group of its readers that finds something new in it. */
+interface Change {
+  readonly name: string;
+  readonly contents: readonly Content[];
+  readonly groups: readonly {
+    readonly group: Group;
+    /** The tensor itself is for nobody else. */
+    readonly alone: boolean;
+  }[];
+}
+
+function changesOf({ graph }: OnnxModel, byTensor: ReadonlyMap<string, readonly Content[]>): Change[] {
+  const readers = readersOf(graph);
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  return [...byTensor].map(([name, contents]) => {
+    const groups = groupReaders(readers.of.get(name) ?? [], contents);
+    const stays = outputs.has(name) || groups.some((g) => g.contents.length === 0);
+    const changing = groups
+      .filter((g) => g.contents.length > 0)
+      .sort((a, b) => b.places.length - a.places.length);
+    return { name, contents, groups: changing.map((group, i) => ({ group, alone: i === 0 && !stays })) };
+  });
+}
+
+/** The changes of tensors that hold codes. */
+const codesIn = (changes: readonly Change[]): CodesToWrite[] =>
+  changes.flatMap(({ contents, groups }) => {
+    const source = contents[0]!.origins[0]!.quant;
+    return source ? groups.map(({ group, alone }) => ({ group, source, alone })) : [];
+  });
+
+/**
+ * Refuses before any training what could not be written afterwards.
+ * @param parameters that will change, by PyTorch name; those that are one in one list
+ * @throws PapilioError 'unsupported-onnx' as {@link mergeWeights}
+ */
+export function requireWritable(
+  onnx: OnnxModel,
+  modules: readonly ModuleInfo[],
+  parameters: readonly (readonly string[])[],
+): void {
+  const nothing = new Map<string, Float32Array>();
+  for (const names of parameters) {
+    const one = new Float32Array(0);
+    for (const name of names) nothing.set(name, one);
+  }
+  const changes = changesOf(
+    onnx,
+    contentsOf(modules, nothing, new Map(), (data) => data),
+  );
+  for (const item of codesIn(changes)) requireInMainGraph(onnx, item);
+}
+
 /**
  * Both maps of weights are emptied on the way and their arrays, rearranged, given to the model: no weight is held twice.
  * @param modules made of this very model: their places in the file are nodes of it
  * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's
  * layout; parameters that are one have one array
- * @throws PapilioError('non-finite') for a weight that is no number: nothing is written then
+ * @throws PapilioError('non-finite') for a weight that is no number, 'unsupported-onnx' for codes that are read inside a subgraph: nothing
+ * is written then
  */
 export function mergeWeights(
   onnx: OnnxModel,
@@ -143,35 +190,31 @@ export function mergeWeights(
     readonly rounded?: Map<string, Float32Array>;
   } = {},
 ): Merged {
-  const readers = readersOf(onnx.graph);
-  const outputs = new Set(onnx.graph.outputs.map(({ name }) => name));
   const freeName = freeNames(onnx);
   const inPlace = new Map<string, { data: Float32Array; given: boolean }>();
   const routes: Route[] = [];
-  const codes: CodesToWrite[] = [];
   const report: WrittenWeight[] = [];
-  for (const [name, contents] of contentsOf(modules, weights, options.rounded ?? new Map())) {
-    const groups = groupReaders(readers.of.get(name) ?? [], contents);
+  const changes = changesOf(
+    onnx,
+    contentsOf(modules, weights, options.rounded ?? new Map(), createLayouts()),
+  );
+  const codes = codesIn(changes);
+  for (const item of codes) requireInMainGraph(onnx, item);
+  const { initializers, constants } = onnx.graph;
+  for (const { name, contents, groups } of changes) {
     const { tensor, quant } = contents[0]!.origins[0]!;
-    const stays = outputs.has(name) || groups.some((g) => g.contents.length === 0);
-    const changing = groups
-      .filter((g) => g.contents.length > 0)
-      .sort((a, b) => b.places.length - a.places.length);
-    changing.forEach((group, i) => {
-      const first = group.contents[0]!;
-      const alone = i === 0 && !stays;
-      if (quant) {
-        codes.push({ group, source: quant, alone });
-        return;
-      }
+    if (quant) continue;
+    // What a subgraph keeps for itself stays there, unread.
+    const isMain = initializers.has(name) || constants.has(name);
+    for (const { group, alone } of groups) {
       const data = dataOf(group.contents, () => tensorToF32(tensor));
-      if (alone) inPlace.set(name, { data, given: true });
+      if (alone && isMain) inPlace.set(name, { data, given: true });
       else {
-        const made = tensorLike(tensor, freeName(first.names[0]!), { data, given: true });
+        const made = tensorLike(tensor, freeName(group.contents[0]!.names[0]!), { data, given: true });
         routes.push({ places: group.places, tensor: made });
       }
-    });
-    if (!quant) report.push(...contents.flatMap((c) => reportFloat(c, tensor.dtype)));
+    }
+    report.push(...contents.flatMap((c) => reportFloat(c, tensor.dtype)));
   }
   const changed = [...inPlace.keys(), ...routes.map(({ tensor }) => tensor.name)];
   const rerouted = reroute(replaceInitializers(onnx, inPlace), routes);

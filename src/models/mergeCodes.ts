@@ -17,7 +17,16 @@ import {
   type WrittenWeight,
   written,
 } from './mergeContent.ts';
-import { asInFile, floatTensor, ownScales, toFloat, withBiasScale, withFileScales } from './mergeFloat.ts';
+import {
+  asInFile,
+  floatTensor,
+  ownScales,
+  refuseSubgraph,
+  tensorIn,
+  toFloat,
+  withBiasScale,
+  withFileScales,
+} from './mergeFloat.ts';
 
 export interface CodesToWrite {
   readonly group: Group;
@@ -35,12 +44,22 @@ interface Written {
 /** The node that reads the codes themselves. */
 const root = ({ node, through }: TensorReading): OnnxNode => through[0] ?? node;
 
+/** Codes that nobody changes for all their readers, each of which reads them widened: those that change read floats behind that. */
+const isBehind = ({ alone, group }: CodesToWrite): boolean => !alone && group.places.every(widened);
+
+/** @throws PapilioError 'unsupported-onnx' where a node of a subgraph reads the codes: only those of the main graph are written anew */
+export function requireInMainGraph({ graph }: OnnxModel, item: CodesToWrite): void {
+  const main = new Set(graph.nodes.map(({ proto }) => proto));
+  if (!isBehind(item) && item.group.places.some((place) => !main.has(root(place).proto)))
+    refuseSubgraph(item.source.codes.name);
+}
+
 export function writeCodes(onnx: OnnxModel, items: readonly CodesToWrite[], how: QuantisedMerge): Written {
   let result = onnx;
   const changed: string[] = [];
   const report: WrittenWeight[] = [];
   const asFloat = items.map((item) => how === 'float' || !item.alone);
-  const behind = items.filter((item, i) => asFloat[i] && !item.alone && item.group.places.every(widened));
+  const behind = items.filter(isBehind);
   // Nodes are looked up as they were read, so those behind a DequantizeLinear come first.
   const routes = behind.map(({ group, source }): Route => {
     const name = freeNames(result)(group.contents[0]!.names[0]!);
@@ -116,7 +135,7 @@ function codesOfEach(onnx: OnnxModel, group: Group, whole: QuantSource): NewCode
     for (const [name, bytes] of made.tensors) {
       if (!part) tensors.set(name, bytes);
       else {
-        const all = tensors.get(name) ?? onnx.graph.initializers.get(name)!.bytes().slice();
+        const all = tensors.get(name) ?? tensorIn(onnx.graph, name)!.bytes().slice();
         all.set(bytes, (all.length / whole.shape[0]!) * part.from);
         tensors.set(name, all);
       }

@@ -61,6 +61,13 @@ const MOVE = new Set([
   'Identity',
 ]);
 
+export const refuseSubgraph = (name: string): never =>
+  fail(
+    'unsupported-onnx',
+    `The weight ${name} is kept in codes and read inside a subgraph, as in decoders merged with their cached form, and cannot be changed there; take the file without a cache, or one that keeps its weights as floats.`,
+    { name },
+  );
+
 /** Every way from the codes to a node that makes numbers of them, in the main graph. */
 function codesPaths(graph: OnnxGraph, { codes: { name } }: QuantSource): readonly CodesPath[] {
   const from = (value: string, moves: readonly OnnxNode[]): CodesPath[] =>
@@ -70,12 +77,7 @@ function codesPaths(graph: OnnxGraph, { codes: { name } }: QuantSource): readonl
         : [{ moves, end: node }],
     );
   const paths = from(name, []);
-  if (paths.length > 0) return paths;
-  return fail(
-    'unsupported-onnx',
-    `The weight ${name} is read inside a subgraph and cannot be changed there; export the adapter instead.`,
-    { name },
-  );
+  return paths.length > 0 ? paths : refuseSubgraph(name);
 }
 
 /** The source with the tensors as the model has them now: writing one weight can change another's scale. */
@@ -94,7 +96,7 @@ export function withFileScales({ graph }: OnnxModel, source: QuantSource): Quant
   const { end } = codesPaths(graph, source)[0]!;
   if (end.opType !== 'MatMulInteger' && end.opType !== 'ConvInteger') return source;
   const chain = integerChain(graph, end);
-  const scales = chain && (graph.initializers.get(chain.scale) ?? graph.constants.get(chain.scale));
+  const scales = chain && tensorIn(graph, chain.scale);
   return (
     (scales && { ...source, scales }) ||
     fail(
@@ -136,7 +138,8 @@ function dequantizer(graph: OnnxGraph, name: string | undefined): OnnxNode | und
   return node?.opType === 'DequantizeLinear' ? node : undefined;
 }
 
-const tensorIn = (graph: OnnxGraph, name: string | undefined): OnnxTensor | undefined =>
+/** A stored tensor, of an initialiser or a Constant node. */
+export const tensorIn = (graph: OnnxGraph, name: string | undefined): OnnxTensor | undefined =>
   name === undefined ? undefined : (graph.initializers.get(name) ?? graph.constants.get(name));
 
 /**

@@ -2,12 +2,13 @@
 import { chooseAdapter } from '../adapters/choose.ts';
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
-import { type AdapterPlan, type BaseParameter, initialValues } from '../adapters/plan.ts';
+import { type AdapterPlan, type BaseParameter, changedParameters, initialValues } from '../adapters/plan.ts';
 import { startRate } from '../adapters/rate.ts';
 import { methodById } from '../adapters/registry.ts';
 import { type Started, startConfig } from '../adapters/start.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import type { LoadedModel } from '../models/load.ts';
+import { requireWritable } from '../models/merge.ts';
 import type { EngineRequest } from './engine.ts';
 import type { RunRequest, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -81,6 +82,7 @@ export async function setUpRun(
     model.parameters,
     fitted?.adapter.shared,
   );
+  requireWritable(model.onnx, model.modules, changedParameters(plan));
   const training = trainingOf(request, task, plan);
   const initial = () => initialValues(plan, training.seed, parameters, fitted?.adapter);
   return {

@@ -207,7 +207,8 @@ export const labelled = (lengths: readonly number[], labels: readonly string[] =
       .join('\n')}\n`,
   );
 
-const around = { decodeImage: async () => ({}) as never } as unknown as Surroundings;
+/** What a run finds around it before a device is asked for. */
+export const around = { decodeImage: async () => ({}) as never } as unknown as Surroundings;
 
 /** What a run is made of, before a device is asked for. */
 export async function prepared(

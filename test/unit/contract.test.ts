@@ -10,11 +10,16 @@ import type { Tensor } from '../../src/graph/types.ts';
 import { completeFeeds } from '../../src/inference/feeds.ts';
 import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
+import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { makeTensor } from '../../src/onnx/tensor.ts';
 import { fitLength } from '../../src/training/contract.ts';
+import { trainingSchema } from '../../src/training/settings.ts';
+import { setUpRun } from '../../src/training/setup.ts';
 import type { PreparedTask } from '../../src/training/task.ts';
 import { taskOf } from '../../src/training/tasks.ts';
 import {
+  around,
   json,
   labelled,
   opened,
@@ -649,5 +654,50 @@ describe('a head of the right width', () => {
     const { said, fresh } = await warnings(own, data);
     expect(said).not.toMatch(/is new/);
     expect(fresh).toEqual([]);
+  });
+});
+
+describe('what merging could not write', () => {
+  /** A classifier whose layer `mix` is kept in codes that the branches of an If read; `classifier` is an ordinary one. */
+  function branched() {
+    const [width, values] = [12, (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i) / 2)];
+    const g = graphBuilder({ opset: 17 });
+    const ids = g.input('input_ids', 'int64', ['batch', 'sequence']);
+    const flag = g.input('use_cache_branch', 'bool', [1]);
+    const x = g.op('Gather', [g.weight('wte.weight', [VOCABULARY, width], values(VOCABULARY * width)), ids]);
+    const codes = Array.from({ length: width * width }, (_, i) => ((i * 37) % 200) - 100);
+    g.initializer(makeTensor('mix.weight_quantized', 'int8', [width, width], codes));
+    const step = g.scalar(0.01);
+    const branch = (output: string) => {
+      const b = graphBuilder({ opset: 17 });
+      const w = b.op('DequantizeLinear', ['mix.weight_quantized', step], {}, { outputs: [`${output}_w`] });
+      b.output(b.op('MatMul', [x, w], {}, { name: '/mix/MatMul', outputs: [output] }), 'float32', null);
+      return { kind: 'graph', value: b.graph() } as const;
+    };
+    const mixed = g.op('If', [flag], { then_branch: branch('cached'), else_branch: branch('plain') });
+    const first = g.op('Gather', [mixed, g.ints([0], [])], { axis: 1 });
+    const head = g.weight('classifier.weight', [2, width], values(2 * width));
+    const bias = g.weight('classifier.bias', [2], values(2));
+    g.output(g.op('Gemm', [first, head, bias], { transB: 1 }), 'float32', ['batch', 2], 'logits');
+    return { name: 'model.onnx', bytes: encodeModel(g.build()) };
+  }
+
+  const setUp = (target: string) =>
+    setUpRun(
+      {
+        model: { kind: 'files', files: [branched(), tokenizer()] },
+        data: { kind: 'files', files: [rows], options: {} },
+        method: 'lora',
+        config: { target_modules: [target] },
+        training: trainingSchema.parse({ batchSize: 2 }),
+      },
+      around,
+    );
+
+  it('is refused before training, and other layers of the same file are not', async () => {
+    await expect(setUp('mix')).rejects.toThrow(
+      /mix\.weight_quantized is kept in codes and read inside a subgraph.*take the file without a cache/,
+    );
+    expect((await setUp('classifier')).plan.groups[0]!.layers[0]!.name).toBe('classifier');
   });
 });

@@ -24,8 +24,9 @@ import type { Tensor } from '../../src/graph/types.ts';
 import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { importModel } from '../../src/models/import/importModel.ts';
 import { type LoadedModel, loadModel } from '../../src/models/load.ts';
-import { mergeWeights } from '../../src/models/merge.ts';
+import { mergeWeights, requireWritable } from '../../src/models/merge.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { readersOf } from '../../src/onnx/readers.ts';
@@ -500,5 +501,75 @@ describe('a table in codes that the head reads too', () => {
     const again = opened(onnx);
     expect(again.ties).toEqual(model.ties);
     expect(parity(table0(again), moved()).maxRel).toBeLessThan(1e-2);
+  });
+});
+
+describe('a weight that the branches of an If read', () => {
+  const [X, SIDE] = [Float32Array.from({ length: 2 * SIZE }, (_, i) => Math.sin(i)), SIZE];
+  type Kept = 'codes' | 'codes, the main graph too' | 'floats of each branch';
+
+  /** x · W in both branches, the weight in the main graph as codes or in each branch as floats. */
+  function branched(kept: Kept): OnnxModel {
+    const g = graphBuilder({ opset: 17, name: 'branches' });
+    const x = g.input('x', 'float32', [2, SIDE]);
+    const flag = g.input('use_cache_branch', 'bool', [1]);
+    const random = rng(4, 4);
+    const numbers = Array.from({ length: SIDE * SIDE }, () => random.int(200) - 100);
+    const steps = [g.scalar(0.01), g.initializer(makeTensor('zero', 'int8', [], [0]))];
+    const isOwn = kept === 'floats of each branch';
+    if (!isOwn) g.initializer(makeTensor('body.weight_quantized', 'int8', [SIDE, SIDE], numbers));
+    const product = (b: typeof g, output: string): string => {
+      const w = isOwn
+        ? b.weight(
+            'body.weight',
+            [SIDE, SIDE],
+            Float32Array.from(numbers, (n) => n / 100),
+          )
+        : b.op('DequantizeLinear', ['body.weight_quantized', ...steps], {}, { outputs: [`${output}_w`] });
+      return b.op('MatMul', [x, w], {}, { name: '/body/MatMul', outputs: [output] });
+    };
+    const branch = (output: string) => {
+      const b = graphBuilder({ opset: 17 });
+      b.output(product(b, output), 'float32', null);
+      return { kind: 'graph', value: b.graph() } as const;
+    };
+    const y = g.op('If', [flag], { then_branch: branch('cached'), else_branch: branch('plain') });
+    const also = kept === 'codes, the main graph too' ? [g.op('Add', [y, product(g, 'main')])] : [y];
+    g.output(also[0]!, 'float32', [2, SIDE], 'logits');
+    return g.build();
+  }
+
+  const changed = () => new Float32Array(SIDE * SIDE).fill(0.25);
+
+  test.each(['codes', 'codes, the main graph too'] as const)(
+    'as %s is refused before training, and in the same words when merging',
+    (kept) => {
+      const { onnx, modules } = importModel(branched(kept));
+      const said = /^The weight body\.weight_quantized is kept in codes and read inside a subgraph/;
+      expect(() => requireWritable(onnx, modules, [['body.weight']])).toThrow(said);
+      for (const quantised of ['requantise', 'float'] as const)
+        expect(() =>
+          mergeWeights(onnx, modules, new Map([['body.weight', changed()]]), { quantised }),
+        ).toThrow(said);
+    },
+  );
+
+  test('as floats of each branch is changed in both', async () => {
+    const { onnx, modules } = importModel(branched('floats of each branch'));
+    requireWritable(onnx, modules, [['body.weight']]);
+    const merged = mergeWeights(onnx, modules, new Map([['body.weight', changed()]])).onnx;
+    const session = await openSession(encodeModel(merged), { providers: ['wasm'] });
+    for (const flag of [0, 1]) {
+      const { logits } = await session.run(
+        {
+          x: { dtype: 'float32', dims: [2, SIDE], data: X },
+          use_cache_branch: { dtype: 'bool', dims: [1], data: Uint8Array.of(flag) },
+        },
+        ['logits'],
+      );
+      const sum = 0.25 * X.subarray(0, SIDE).reduce((a, b) => a + b, 0);
+      for (const v of [...logits!.data].slice(0, SIDE)) expect(v).toBeCloseTo(sum, 5);
+    }
+    await session.release();
   });
 });
