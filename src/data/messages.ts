@@ -2,7 +2,7 @@
  * Conversations as datasets have them → messages: OpenAI's and TRL's `{role, content}`, ShareGPT's `{from, value}`, content in parts, tool calls
  * and their results. What cannot be read is a sentence's end, never left out.
  */
-import { structured } from './files/cells.ts';
+import { isRecord, structured } from './files/cells.ts';
 
 export interface TextPart {
   readonly type: 'text';
@@ -53,8 +53,6 @@ const ROLES: Readonly<Record<string, Message['role']>> = {
 const CALLS = ['function_call', 'tool_call'];
 
 type Fields = Readonly<Record<string, unknown>>;
-const isRecord = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function parsed(text: string): unknown {
   try {

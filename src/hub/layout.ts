@@ -74,6 +74,9 @@ function precisionOf(path: string): { readonly part: string; readonly precision:
   return { part: stem, precision: found?.[1] ?? 'f32' };
 }
 
+/** Where sentence-transformers says how it pools: in a folder of its own, and no config.json of the model. */
+const POOLING = '1_Pooling/config.json';
+
 /** Files beside a model that say what it is; weights and pictures are none. */
 const SIDECARS = new Set([
   'config.json',
@@ -88,6 +91,7 @@ const SIDECARS = new Set([
   'merges.txt',
   'preprocessor_config.json',
   'sentence_bert_config.json',
+  POOLING,
   'processor_config.json',
   'chat_template.jinja',
   'chat_template.json',
@@ -110,26 +114,21 @@ function isDataOf(path: string, onnx: string): boolean {
   return /^(\.onnx)?[._]data(_\d+)?$/.test(rest);
 }
 
-/** Where sentence-transformers says how it pools. */
-const POOLING = '1_Pooling/config.json';
-const isPooling = (path: string): boolean => path === POOLING || path.endsWith(`/${POOLING}`);
-
 /** What a file of a model is called when it is read: its last name, as tensors call it; only sentence-transformers' pooling keeps its folder. */
-export const nameBeside = (path: string): string => (isPooling(path) ? POOLING : baseName(path));
+export const nameBeside = (path: string): string =>
+  `/${path}`.endsWith(`/${POOLING}`) ? POOLING : baseName(path);
 
 /** The sidecars of a model: the nearest of each name, in its folder or in those above. */
 function sidecarsOf(path: string, files: readonly RepoFile[]): RepoFile[] {
-  const nearest = new Map<string, RepoFile>();
-  const depth = (file: RepoFile) => folderName(file.path).length;
+  const nearest = new Map<string, { readonly file: RepoFile; readonly folder: string }>();
   for (const file of files) {
-    // sentence-transformers' pooling lies in a folder of its own, and is no config.json of the model.
-    if (isPooling(file.path)) nearest.set(POOLING, file);
-    const name = baseName(file.path);
-    if (!SIDECARS.has(name) || !folderName(path).startsWith(folderName(file.path))) continue;
+    const name = nameBeside(file.path);
+    const folder = file.path.slice(0, -name.length);
+    if (!SIDECARS.has(name) || !folderName(path).startsWith(folder)) continue;
     const known = nearest.get(name);
-    if (known === undefined || depth(known) < depth(file)) nearest.set(name, file);
+    if (known === undefined || known.folder.length < folder.length) nearest.set(name, { file, folder });
   }
-  return [...nearest.values()];
+  return [...nearest.values()].map(({ file }) => file);
 }
 
 /** The files that belong to some .onnx files of a repository. */

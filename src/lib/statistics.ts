@@ -6,3 +6,18 @@ export function median(values: readonly number[]): number {
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
+
+/** 0 for none. */
+export const mean = (values: readonly number[]): number =>
+  values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);
+
+/** The commonest value, of several the greatest, and its share; 0 for none. */
+export function commonest(values: readonly number[]): { readonly value: number; readonly share: number } {
+  const counts = new Map<number, number>();
+  for (const v of values) counts.set(v, (counts.get(v) ?? 0) + 1);
+  let value = 0;
+  let most = 0;
+  for (const [v, count] of counts)
+    if (count > most || (count === most && v > value)) [value, most] = [v, count];
+  return { value, share: values.length === 0 ? 0 : most / values.length };
+}

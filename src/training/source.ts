@@ -4,7 +4,7 @@ import { embeddedDataset } from '../data/catalogue.ts';
 import { type ChatFormat, chatFormat } from '../data/chat.ts';
 import { extension } from '../data/files/bytes.ts';
 import { checkMapping } from '../data/files/columns.ts';
-import { CONLL } from '../data/files/conll.ts';
+import { CONLL } from '../data/files/endings.ts';
 import { type Found, type OpenOptions, openDataset } from '../data/files/open.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
 import { atSize, drawingsDataset } from '../data/pictures.ts';

@@ -110,6 +110,23 @@ describe('files of a model', () => {
     ]);
   });
 
+  it('bring the nearest pooling of sentence-transformers, not that of another model', () => {
+    const many = files(
+      ...['a', 'b', 'c'].flatMap((m) => [`${m}/onnx/model.onnx`, `${m}/config.json`]),
+      'a/1_Pooling/config.json',
+      'b/1_Pooling/config.json',
+    );
+    const poolings = variantsOf(many).map(({ onnx, files: own }) => [
+      onnx[0],
+      own.map(({ path }) => path).filter((path) => path.includes('Pooling')),
+    ]);
+    expect(Object.fromEntries(poolings)).toEqual({
+      'a/onnx/model.onnx': ['a/1_Pooling/config.json'],
+      'b/onnx/model.onnx': ['b/1_Pooling/config.json'],
+      'c/onnx/model.onnx': [],
+    });
+  });
+
   it('bring their own external data and the sidecars, and nothing else', () => {
     const of = (path: string) =>
       variantsOf(listing)

@@ -1,23 +1,18 @@
 /** Names of numbered classes that lie beside the tables: in dataset_infos.json, dataset_info.json or the head of the dataset card, README.md. */
 import { baseName, type DataFile } from './bytes.ts';
+import { isRecord } from './cells.ts';
 
-type Names = Readonly<Record<string, readonly string[]>>;
-
-interface Feature {
-  readonly names?: unknown;
-  readonly feature?: unknown;
-}
-
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null;
+/** By column. */
+export type Names = Readonly<Record<string, readonly string[]>>;
 
 function namesOf(feature: unknown): readonly string[] | undefined {
-  const own = (Array.isArray(feature) ? feature[0] : feature) as Feature | null | undefined;
-  if (!isObject(own)) return undefined;
+  const own: unknown = Array.isArray(feature) ? feature[0] : feature;
+  if (!isRecord(own)) return undefined;
   return Array.isArray(own.names) ? own.names.map(String) : namesOf(own.feature);
 }
 
-function inJson(text: string): Names {
+/** Of dataset_infos.json and its like: `{"info": {"features": {"label": {"names": […], "_type": "ClassLabel"}}}}`, also inside a sequence. */
+export function namesInJson(text: string): Names {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -25,11 +20,11 @@ function inJson(text: string): Names {
     // What is no JSON names no classes; the numbers stay.
     return {};
   }
-  if (!isObject(value)) return {};
-  const infos = isObject(value.features) ? [value] : Object.values(value).filter(isObject);
+  if (!isRecord(value)) return {};
+  const infos = isRecord(value.features) ? [value] : Object.values(value).filter(isRecord);
   return Object.fromEntries(
     infos.flatMap(({ features }) =>
-      Object.entries(isObject(features) ? features : {}).flatMap(([column, feature]) => {
+      Object.entries(isRecord(features) ? features : {}).flatMap(([column, feature]) => {
         const names = namesOf(feature);
         return names ? [[column, names]] : [];
       }),
@@ -67,7 +62,7 @@ export function namesBeside(files: readonly DataFile[]): Names {
   const text = ({ bytes }: DataFile) => new TextDecoder().decode(bytes);
   const found = files.map((file): Names => {
     const name = baseName(file.path);
-    if (/^dataset_infos?\.json$/.test(name)) return inJson(text(file));
+    if (/^dataset_infos?\.json$/.test(name)) return namesInJson(text(file));
     return /^readme\.md$/i.test(name) ? inCard(text(file)) : {};
   });
   return Object.assign({}, ...found) as Names;

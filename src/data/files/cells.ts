@@ -31,7 +31,7 @@ export const isBrokenList = (value: unknown): boolean =>
   typeof value === 'string' && !isNothing(value) && listOf(value) === null;
 
 type Fields = Readonly<Record<string, unknown>>;
-const isRecord = (value: unknown): value is Fields =>
+export const isRecord = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array);
 
 /** SQuAD's `{text: […], answer_start: […]}`, its older list of `{text, answer_start}`, or the text of either. */

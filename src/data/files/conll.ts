@@ -2,9 +2,8 @@
  * Words and tags one per line, sentences divided by blank lines, as CoNLL's shared tasks publish them: the first field is the word, the last its tag,
  * any other can be chosen. CoNLL-U is known by its ten fields and numbers of words.
  */
+import { commonest } from '../../lib/statistics.ts';
 import type { Findings, Row, Table } from './table.ts';
-
-export const CONLL = ['conll', 'conllu', 'bio', 'iob', 'iob2', 'bioes'];
 
 /** CoNLL-U's fields after the number. */
 const UNIVERSAL = ['form', 'lemma', 'upos', 'xpos', 'feats', 'head', 'deprel', 'deps', 'misc'];
@@ -30,17 +29,9 @@ function formOf(lines: readonly string[]): Form {
   const byTab = sample.filter((line) => line.includes('\t')).length > sample.length * 0.9;
   const split = (line: string): string[] =>
     byTab ? line.split('\t').map((f) => f.trim()) : line.trim().split(/\s+/);
-  const counts = new Map<number, number>();
-  const tags = new Set<string>();
-  for (const line of sample) {
-    const fields = split(line);
-    counts.set(fields.length, (counts.get(fields.length) ?? 0) + 1);
-    tags.add(fields.at(-1)!);
-  }
-  const width = [...counts].reduce((top, entry) => (entry[1] > top[1] ? entry : top), [0, 0] as [
-    number,
-    number,
-  ])[0];
+  const fields = sample.map(split);
+  const tags = new Set(fields.map((f) => f.at(-1)!));
+  const width = commonest(fields.map((f) => f.length)).value;
   const numbered = sample.filter((line) => /^\d+([-.]\d+)?\s/.test(line)).length;
   return { width, split, tags, isUniversal: width === 10 && numbered > sample.length * 0.9 };
 }
@@ -79,7 +70,7 @@ export function isConllText(text: string): boolean {
 
 /** Row numbers are those of a sentence's first line. Lines without a tag are bad. */
 export function readConll(text: string, path: string, { drops, notes }: Findings): Table {
-  const lines = text.replace(/^\ufeff/, '').split(/\r\n|\n|\r/);
+  const lines = text.split(/\r\n|\n|\r/);
   const form = formOf(lines);
   const names = columnNames(form, lines);
   const rows: Row[] = [];

@@ -1,12 +1,14 @@
 /** Which column is what, by what the columns hold: the long texts, the few values that come again, numbers, lists of equal lengths. */
+import { mean } from '../../lib/statistics.ts';
 import { isNothing, listOf, numberOf, withoutPercent } from './cells.ts';
 import type { Role } from './columns.ts';
+import { PICTURES } from './endings.ts';
 
 /** Rows that are looked at, from all over the table. */
 const LOOKED = 2000;
 /** Fewer rows say nothing. */
 const FEWEST = 4;
-const PICTURE = /\.(png|jpe?g|webp|gif|bmp)$|^data:image\//i;
+const PICTURE = new RegExp(`\\.(${PICTURES.join('|')})$|^data:image/`, 'i');
 
 type Rows = readonly { readonly values: Readonly<Record<string, unknown>> }[];
 
@@ -37,9 +39,6 @@ export function countsRows(values: readonly unknown[]): boolean {
   );
 }
 
-const average = (numbers: readonly number[]): number =>
-  numbers.reduce((a, b) => a + b, 0) / Math.max(1, numbers.length);
-
 function profileOf(column: string, at: number, rows: Rows, looked: Rows): Profile {
   const values = looked.map((row) => row.values[column]);
   const given = values.filter((value) => !isNothing(value));
@@ -52,8 +51,8 @@ function profileOf(column: string, at: number, rows: Rows, looked: Rows): Profil
     values,
     given,
     distinct: new Set(texts).size,
-    length: average(texts.map((text) => text.length)),
-    words: average(texts.map((text) => text.trim().split(/\s+/).length)),
+    length: mean(texts.map((text) => text.length)),
+    words: mean(texts.map((text) => text.trim().split(/\s+/).length)),
     isNumeric,
     isWhole: isNumeric && numbers.every((n) => n === null || Number.isInteger(n)),
     isIndex: isNumeric && countsRows(rows.slice(0, LOOKED).map((row) => row.values[column])),

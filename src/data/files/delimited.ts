@@ -1,4 +1,6 @@
 /** Tables from delimited text: rows by the dialect that was guessed or told, every row that is not one named, every guess said. */
+
+import { commonest } from '../../lib/statistics.ts';
 import type { Drops } from '../notes.ts';
 import { rowList } from '../notes.ts';
 import { isNothing, numberOf } from './cells.ts';
@@ -83,12 +85,10 @@ export function tableOf(draft: Draft, header: boolean, findings: Findings, told:
   };
 }
 
-/** The commonest number of cells, without the empty ones that stand behind all rows. */
+/** The commonest number of cells of rows that hold something. */
 function widthOf(cells: readonly (readonly string[])[]): number {
-  const counts = new Map<number, number>();
-  for (const row of cells)
-    if (row.some((cell) => cell.trim() !== '')) counts.set(row.length, (counts.get(row.length) ?? 0) + 1);
-  return [...counts].reduce((top, entry) => (entry[1] > top[1] ? entry : top), [1, 0] as [number, number])[0];
+  const held = cells.filter((row) => row.some((cell) => cell.trim() !== ''));
+  return Math.max(1, commonest(held.map((row) => row.length)).value);
 }
 
 interface Names {

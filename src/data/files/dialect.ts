@@ -2,6 +2,7 @@
  * How a delimited text is written, guessed from its first part: what stands before the table, what divides the cells, whether quotation marks wrap
  * them, whether the first row is a header. Pure functions; what is told goes before what is guessed, and each guess has a line.
  */
+import { commonest, mean } from '../../lib/statistics.ts';
 import { isNothing, numberOf, withoutPercent } from './cells.ts';
 import { isKnownName } from './columns.ts';
 import { countsRows } from './content.ts';
@@ -52,11 +53,10 @@ const delimiterName = (mark: string): string => NAMES[mark] ?? `"${mark}"`;
 
 type Row = readonly string[];
 
-/** The text with \n alone at the end of its lines, and without its mark of byte order. */
+/** The text with \n alone at the end of its lines. */
 export function plainLines(text: string): string {
-  const unmarked = text.startsWith('\ufeff') ? text.slice(1) : text;
-  if (!unmarked.includes('\r')) return unmarked;
-  return unmarked.includes('\n') ? unmarked.replaceAll('\r\n', '\n') : unmarked.replaceAll('\r', '\n');
+  if (!text.includes('\r')) return text;
+  return text.includes('\n') ? text.replaceAll('\r\n', '\n') : text.replaceAll('\r', '\n');
 }
 
 const sampleOf = (text: string): string =>
@@ -64,17 +64,6 @@ const sampleOf = (text: string): string =>
 
 const isBlank = (row: Row): boolean => row.every((cell) => cell.trim() === '');
 const filled = (row: Row): number => row.filter((cell) => cell.trim() !== '').length;
-
-/** The commonest of some numbers, and its share. */
-function commonest(numbers: readonly number[]): { readonly value: number; readonly share: number } {
-  const counts = new Map<number, number>();
-  for (const n of numbers) counts.set(n, (counts.get(n) ?? 0) + 1);
-  let value = 0;
-  let most = 0;
-  for (const [n, count] of counts)
-    if (count > most || (count === most && n > value)) [value, most] = [n, count];
-  return { value, share: numbers.length === 0 ? 0 : most / numbers.length };
-}
 
 /** Cells up to the last that holds something. */
 function trimmedCount(row: Row): number {
@@ -309,8 +298,6 @@ function namesRows(first: Row, body: readonly Row[], width: number): boolean {
 }
 
 const words = (text: string): number => text.trim().split(/\s+/).length;
-const mean = (numbers: readonly number[]): number =>
-  numbers.reduce((a, b) => a + b, 0) / Math.max(1, numbers.length);
 
 /** What speaks for a row being the header of others, less what speaks against it. */
 export function headerScore(first: Row, body: readonly Row[]): number {

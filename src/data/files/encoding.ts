@@ -25,6 +25,8 @@ export function readText(bytes: Uint8Array, name: string, notes: string[] = []):
   } catch {
     text = encoding === 'utf-8' ? latin1(bytes, name, notes) : refuse(encoding, name);
   }
+  // TextDecoder takes one mark of byte order away; programs that each add one leave more.
+  text = text.replace(/^\ufeff+/, '');
   if (encoding !== 'utf-8') notes.push(`${name} is ${encoding.toUpperCase()} and was read as such.`);
   if (text.includes('\u0000'))
     fail('bad-data', `${name} holds zero bytes, so it is not a text; save it as UTF-8 text.`);

@@ -7,15 +7,16 @@ import type { SplitName } from '../types.ts';
 import { type DataFile, extension } from './bytes.ts';
 import { decimalMark, isNothing, numberOf, structured, withoutPercent } from './cells.ts';
 import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns, type Role } from './columns.ts';
-import { CONLL, isConllText, readConll } from './conll.ts';
+import { isConllText, readConll } from './conll.ts';
 import { type Draft, draftOf, hasHeader, tableOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
+import { CONLL, DELIMITED, TEXTS } from './endings.ts';
 import { readLabelledLines, tableInText } from './labelledText.ts';
 import { sentencesOf } from './longFormat.ts';
 import type { Entry, Reading } from './rowsOf.ts';
 import { type Assigned, assignSplits, splitColumn } from './splits.ts';
-import { DELIMITED, filled, readTable, type Table, TEXTS } from './table.ts';
+import { filled, readTable, type Table } from './table.ts';
 
 /** What is known of the columns after reading. */
 export interface FoundInTables {

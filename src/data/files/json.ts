@@ -3,15 +3,13 @@ import { fail } from '../../lib/errors.ts';
 import { type NamedSplit, splitInName } from '../../lib/splitNames.ts';
 import { type Fault, rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
+import { isRecord } from './cells.ts';
 import { headerScore } from './dialect.ts';
 import { parseJson, readLiteral } from './literal.ts';
 import { splitNamed } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';
 
 type Values = Readonly<Record<string, unknown>>;
-
-const isObject = (value: unknown): value is Values =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const columnsOf = (rows: readonly Row[]): string[] => [
   ...new Set(rows.flatMap((row) => Object.keys(row.values))),
@@ -73,10 +71,7 @@ export function readJsonl(text: string, path: string, { drops, notes }: Findings
   const found = nothingFound();
   let total = 0;
   let dicts = 0;
-  for (const [i, line] of text
-    .replace(/^\ufeff/, '')
-    .split('\n')
-    .entries()) {
+  for (const [i, line] of text.split('\n').entries()) {
     const entry = line.trim().replace(/,$/, '');
     if (entry === '') continue;
     total++;
@@ -86,7 +81,7 @@ export function readJsonl(text: string, path: string, { drops, notes }: Findings
       values = readLiteral(entry);
       if (values !== undefined) dicts++;
     }
-    if (isObject(values)) rows.push({ row, values: unwrapped(values) });
+    if (isRecord(values)) rows.push({ row, values: unwrapped(values) });
     else if (values === undefined)
       drops.add({ file: path, row }, { what: 'is not JSON', advice: 'mend or delete the line' });
     else if (Array.isArray(values) && rows.length === 0) cells.push({ row, cells: values as unknown[] });
@@ -101,7 +96,7 @@ export function readJsonl(text: string, path: string, { drops, notes }: Findings
 
 /** The datasets server wraps each row: `{"row_idx": 0, "row": {…}}`. */
 const unwrapped = (values: Values): Values =>
-  'row_idx' in values && isObject(values.row) ? values.row : values;
+  'row_idx' in values && isRecord(values.row) ? values.row : values;
 
 /** Rows that are lists: the first one is their header where it looks like one. */
 function matrix(
@@ -138,7 +133,7 @@ function matrix(
 /** A JSON file; rows are counted from 1 in the order of the list. @throws PapilioError 'bad-data' */
 export function readJson(text: string, path: string, findings: Findings): Table {
   const found = nothingFound();
-  const value = parsed(text.replace(/^\ufeff/, ''), found);
+  const value = parsed(text, found);
   if (value === undefined) return readConcatenated(text, path, findings);
   noteFound(found, path, findings.notes);
   return tableOf(value, path, findings);
@@ -147,7 +142,7 @@ export function readJson(text: string, path: string, findings: Findings): Table 
 /** What is not one JSON value: several, one after the other, on a line each or not. @throws PapilioError 'bad-data' */
 function readConcatenated(text: string, path: string, findings: Findings): Table {
   const lines = text.split('\n').filter((line) => line.trim() !== '');
-  const begins = lines[0]!.trim().replace(/^\ufeff/, '');
+  const begins = lines[0]!.trim();
   if (lines.length > 1 && /^[{[].*[}\]],?$/.test(begins)) {
     findings.notes.push(`${path} has one JSON object per line and was read as JSONL.`);
     return readJsonl(text, path, findings);
@@ -160,7 +155,7 @@ function readConcatenated(text: string, path: string, findings: Findings): Table
     return tableOf(values, path, findings);
   }
   try {
-    JSON.parse(text.replace(/^\ufeff/, ''));
+    JSON.parse(text);
   } catch (cause) {
     fail('bad-data', `${path} is not JSON (${(cause as Error).message}).`);
   }
@@ -189,7 +184,7 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
   const cells: { row: number; cells: readonly unknown[]; split?: SplitName }[] = [];
   let total = 0;
   const take = (part: unknown, split: SplitName | undefined, where: string): void => {
-    const list = Array.isArray(part) ? part : isObject(part) ? fromColumns(part, path) : null;
+    const list = Array.isArray(part) ? part : isRecord(part) ? fromColumns(part, path) : null;
     if (!list)
       fail(
         'bad-data',
@@ -198,14 +193,14 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
     for (const entry of list!) {
       total++;
       const at = { row: total, ...(split ? { split } : {}) };
-      if (isObject(entry)) rows.push({ ...at, values: unwrapped(entry) });
+      if (isRecord(entry)) rows.push({ ...at, values: unwrapped(entry) });
       else if (Array.isArray(entry) && entry.length > 1 && rows.length === 0)
         cells.push({ ...at, cells: entry });
       else drops.add({ file: path, row: total }, noObject('entry'));
     }
   };
-  const value = isObject(whole) ? (squadRows(whole) ?? byIndex(whole) ?? whole) : whole;
-  const framed = isObject(value) ? frameOf(value) : null;
+  const value = isRecord(whole) ? (squadRows(whole) ?? byIndex(whole) ?? whole) : whole;
+  const framed = isRecord(value) ? frameOf(value) : null;
   if (framed)
     return matrix(
       path,
@@ -214,8 +209,8 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
       framed.data.length,
       notes,
     );
-  const parts = isObject(value) ? partsOf(value) : null;
-  if (isObject(value) && !parts && !Object.values(value).every(isColumn)) {
+  const parts = isRecord(value) ? partsOf(value) : null;
+  if (isRecord(value) && !parts && !Object.values(value).every(isColumn)) {
     const keys = Object.keys(value);
     fail(
       'bad-data',
@@ -232,9 +227,9 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
   return table(path, rows, total);
 }
 
-const isColumn = (value: unknown): boolean => Array.isArray(value) || isObject(value);
+const isColumn = (value: unknown): boolean => Array.isArray(value) || isRecord(value);
 const isRowList = (value: unknown): boolean =>
-  Array.isArray(value) && value.length > 0 && (value as unknown[]).every(isObject);
+  Array.isArray(value) && value.length > 0 && (value as unknown[]).every(isRecord);
 const isRows = (value: unknown): boolean =>
   isRowList(value) ||
   (Array.isArray(value) && value.length > 0 && (value as unknown[]).every((row) => Array.isArray(row)));
@@ -289,7 +284,7 @@ function frameOf({ columns, data }: Values): { columns: string[]; data: unknown[
 /** pandas' `orient="index"`: rows by their numbers. */
 function byIndex(value: Values): unknown[] | null {
   const entries = Object.entries(value);
-  const areRows = entries.length > 0 && entries.every(([key, row]) => /^\d+$/.test(key) && isObject(row));
+  const areRows = entries.length > 0 && entries.every(([key, row]) => /^\d+$/.test(key) && isRecord(row));
   return areRows ? entries.map(([, row]) => row) : null;
 }
 
@@ -313,7 +308,7 @@ function squadRows({ data }: Values): unknown[] | null {
 function fromColumns(value: Values, path: string): Values[] | null {
   const columns = Object.entries(value).map(([name, column]) => [
     name,
-    Array.isArray(column) ? (column as unknown[]) : isObject(column) ? Object.values(column) : null,
+    Array.isArray(column) ? (column as unknown[]) : isRecord(column) ? Object.values(column) : null,
   ]) as [string, unknown[] | null][];
   if (columns.length === 0 || columns.some(([, list]) => list === null)) return null;
   const lengths = columns.map(([, list]) => list!.length);

@@ -1,10 +1,8 @@
 /** What files are, in words: for the sentence to someone whose files are other data than the model reads. */
 import { fail } from '../../lib/errors.ts';
 import { type DataFile, extension } from './bytes.ts';
-import { CONLL } from './conll.ts';
+import { CONLL, PICTURES, TABLES, TEXTS } from './endings.ts';
 import { isIdxName } from './idx.ts';
-import { PICTURES } from './pictureFiles.ts';
-import { TABLES, TEXTS } from './table.ts';
 
 /** What a dataset is opened for. `text` is a language model's: running text, documents, or prompts with answers, whichever the columns say. */
 export type DataTask = 'text' | 'masked-text' | 'text-class' | 'text-value' | 'token-class' | 'image';

@@ -16,7 +16,6 @@ const TREC = /^([A-Z]{2,12}):(\w+) +(\S.*)$/s;
 
 const numbered = (text: string): { readonly row: number; readonly line: string }[] =>
   text
-    .replace(/^\ufeff/, '')
     .split(/\r\n|\n|\r/)
     .map((line, i) => ({ row: i + 1, line: line.trim() }))
     .filter(({ line }) => line !== '');

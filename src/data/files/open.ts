@@ -15,19 +15,19 @@ import type { Dataset, SplitName, TextDataset } from '../types.ts';
 import { type DataFile, extension, gunzip, isHidden, unpackZip } from './bytes.ts';
 import { namesBeside } from './card.ts';
 import type { ColumnMapping } from './columns.ts';
-import { CONLL } from './conll.ts';
 import { decodePicture } from './decodePicture.ts';
 import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
+import { CONLL, PICTURES, TABLES, TEXTS } from './endings.ts';
 import { type EntryOptions, type FoundInTables, type Roles, readEntries } from './entries.ts';
 import { idxDataset, isIdxName } from './idx.ts';
 import { type DataTask, refuseKind } from './kinds.ts';
 import { classFolders, entriesOfFolders, isLabelled } from './labelledText.ts';
-import { PICTURES, picturesByFolder, picturesByTable } from './pictureFiles.ts';
+import { picturesByFolder, picturesByTable } from './pictureFiles.ts';
 import type { ImageDecoder } from './png.ts';
 import * as rows from './rowsOf.ts';
 import { assignSplits, splitNamed } from './splits.ts';
-import { isAbout, TABLES, TEXTS } from './table.ts';
+import { isAbout } from './table.ts';
 
 export type { DataTask } from './kinds.ts';
 

@@ -9,6 +9,7 @@ import {
 import { compressors } from 'hyparquet-compressors';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import type { DataFile } from './bytes.ts';
+import { type Names, namesInJson } from './card.ts';
 import type { Table } from './table.ts';
 
 /** Rows of one file; more belong into several. */
@@ -79,28 +80,8 @@ function plain(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? plainValues(value as Record<string, unknown>) : value;
 }
 
-/** `{"info": {"features": {"label": {"names": […], "_type": "ClassLabel"}}}}`, also inside a sequence. */
-function classNamesOf(metadata: FileMetaData): Record<string, readonly string[]> {
+/** Class names that Hugging Face's datasets keep in the footer. */
+function classNamesOf(metadata: FileMetaData): Names {
   const text = metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
-  if (text === undefined) return {};
-  interface Feature {
-    readonly names?: readonly string[];
-    readonly feature?: Feature;
-  }
-  try {
-    const { info } = JSON.parse(text) as {
-      info?: { features?: Readonly<Record<string, Feature | readonly Feature[]>> };
-    };
-    const namesOf = (feature: Feature): readonly string[] | undefined =>
-      feature.names ?? (feature.feature ? namesOf(feature.feature) : undefined);
-    return Object.fromEntries(
-      Object.entries(info?.features ?? {}).flatMap(([column, feature]) => {
-        const names = namesOf((Array.isArray(feature) ? feature[0] : feature) as Feature);
-        return Array.isArray(names) ? [[column, names.map(String)]] : [];
-      }),
-    );
-  } catch {
-    // A footer that is no JSON names no classes; the numbers stay.
-    return {};
-  }
+  return text === undefined ? {} : namesInJson(text);
 }

@@ -8,8 +8,6 @@ import type { DecodedImage, ImageDecoder } from './png.ts';
 import { type Entry, labelsOf, type Reading } from './rowsOf.ts';
 import { assignSplits, splitNamed, splitOfFolders } from './splits.ts';
 
-export const PICTURES = ['png', 'jpg', 'jpeg', 'webp', 'gif', 'bmp'];
-
 export interface PictureOptions {
   readonly steps: Preprocessing;
   readonly seed: number;

@@ -39,12 +39,6 @@ export interface Findings {
   readonly notes: string[];
 }
 
-/** Endings of delimited text. */
-export const DELIMITED = ['csv', 'tsv', 'tab', 'psv', 'data'];
-/** Endings of running text. */
-export const TEXTS = ['txt', 'text', 'md'];
-export const TABLES = [...DELIMITED, 'jsonl', 'ndjson', 'json', 'parquet'];
-
 /** Files that tell of a model, a dataset or a program, and are no data. */
 const ABOUT =
   /^((tokenizer|preprocessor|processor|generation|adapter|sentence_bert|quantize)_config|config(_sentence_transformers)?|tokenizer|special_tokens_map|added_tokens|vocab|chat_template|dataset_infos?|dataset_dict|state|trainer_state|package|package-lock|tsconfig|croissant|run|card|modules)\.json$|^(readme|licen[cs]e|changelog|notice|citation|requirements|merges|vocab)(\.(md|txt|rst|html))?$/i;
