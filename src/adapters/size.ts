@@ -77,11 +77,14 @@ function usedOn<C extends CommonConfig>(
   );
 }
 
+const named = (targets: readonly string[], { layers }: TargetModel): readonly Layer[] =>
+  layers.filter(({ name }) => targets.includes(name));
+
 /** The layers that the given targets name; none where they cannot be read, which the attempts say. */
 function layersOf(method: AdapterMethod, known: Fields, model: TargetModel): readonly Layer[] {
   try {
     const { targets } = selectTargets(method, method.schema.parse(known), model);
-    return model.layers.filter(({ name }) => targets.includes(name));
+    return named(targets, model);
   } catch {
     return [];
   }
@@ -120,12 +123,7 @@ export function sizeFor(
       else
         sized = {
           config,
-          used: usedOn(
-            method,
-            parsed,
-            model.layers.filter(({ name }) => selection.targets.includes(name)),
-            turned,
-          ),
+          used: usedOn(method, parsed, named(selection.targets, model), turned),
           count: countTrainable(method, parsed, model.layers, selection),
         };
     } catch (error) {

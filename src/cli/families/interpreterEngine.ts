@@ -55,19 +55,8 @@ function drawn({ type, fill }: StepInput, seed: number, step: number): Tensor {
   return tensor(type.dtype, type.shape, data);
 }
 
-export const interpreterEngines: MakeEngine = async (request) => {
-  const { build, plan, settings, totalSteps, initial } = request;
-  const { sequence: longest = settings.sequenceLength } = request;
-  const states = new Map<string, Tensor>([[TRAINABLE, vector(initial())]]);
-
-  const run = (graph: Graph, feeds: Map<string, Tensor>): Interpretation => {
-    const result = interpret(graph, new Map([...shaped(graph, feeds), ...states]));
-    for (const [name, state] of result.states) states.set(name, state);
-    return result;
-  };
-  const output = (result: Interpretation, v: Value | undefined): Float32Array =>
-    Float32Array.from(result.get(v ?? fail('internal', 'interpreterEngine: an output is missing.')).data);
-
+/** The graphs of a request, each made when first needed. */
+function graphsOf({ build, plan, settings, initial }: Parameters<MakeEngine>[0]) {
   const bases = new Map<string, BaseGraph>();
   const baseAt = (batch: number, sequence: number): BaseGraph => {
     const key = `${batch} ${sequence}`;
@@ -83,6 +72,22 @@ export const interpreterEngines: MakeEngine = async (request) => {
     return made;
   };
   const update = settings.gradientAccumulation > 1 ? updateGraph(plan, settings, initial) : null;
+  return { baseAt, steppers, stepperAt, update };
+}
+
+export const interpreterEngines: MakeEngine = async (request) => {
+  const { plan, settings, totalSteps, initial } = request;
+  const { baseAt, steppers, stepperAt, update } = graphsOf(request);
+  const { sequence: longest = settings.sequenceLength } = request;
+  const states = new Map<string, Tensor>([[TRAINABLE, vector(initial())]]);
+
+  const run = (graph: Graph, feeds: Map<string, Tensor>): Interpretation => {
+    const result = interpret(graph, new Map([...shaped(graph, feeds), ...states]));
+    for (const [name, state] of result.states) states.set(name, state);
+    return result;
+  };
+  const output = (result: Interpretation, v: Value | undefined): Float32Array =>
+    Float32Array.from(result.get(v ?? fail('internal', 'interpreterEngine: an output is missing.')).data);
   const listeners: ((result: StepResult) => void)[] = [];
 
   const engine: Engine = {

@@ -27,10 +27,25 @@ function Remarks() {
   ));
 }
 
+/** What it runs on, and what a step takes of it. */
+function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
+  const submits = useRun((s) => s.submits);
+  return (
+    <p className="machine">
+      <span>{deviceName(device)}</span>
+      {device.isSoftware ? <span className="tag">software adapter</span> : null}
+      <span>{bytes(counts.gpuBytes)} on the GPU</span>
+      <span>
+        {whole(counts.dispatchesPerStep)} dispatches
+        {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
+      </span>
+    </p>
+  );
+}
+
 export function Figures() {
   const current = useRun((s) => s.current);
   const open = useRun((s) => s.open);
-  const submits = useRun((s) => s.submits);
   const since = useRun((s) => s.since);
   const state = useRun((s) => s.state);
   const smoothing = useUi((s) => s.smoothing);
@@ -90,17 +105,7 @@ export function Figures() {
         />
       </dl>
       <Remarks />
-      {open === null ? null : (
-        <p className="machine">
-          <span>{deviceName(open.device)}</span>
-          {open.device.isSoftware ? <span className="tag">software adapter</span> : null}
-          <span>{bytes(open.counts.gpuBytes)} on the GPU</span>
-          <span>
-            {whole(open.counts.dispatchesPerStep)} dispatches
-            {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
-          </span>
-        </p>
-      )}
+      {open === null ? null : <Machine open={open} />}
       <ForecastBeside pace={pace} />
       {open?.warnings.map((warning) => (
         <p key={warning} className="warning">
