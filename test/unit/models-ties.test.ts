@@ -35,9 +35,11 @@ import type { OnnxModel } from '../../src/onnx/types.ts';
 import { mergeAdapters } from '../../src/training/mergeAdapters.ts';
 import { mergedWeights } from '../../src/training/mergedWeights.ts';
 import { fromTorch, toTorch } from '../../src/training/torchLayout.ts';
-import { mergedDecoder } from '../tools/graphForms.ts';
+import { constantWeights, mergedDecoder } from '../tools/graphForms.ts';
+import { builderLlama } from '../tools/graphsBuilder.ts';
 import { optimisedBert } from '../tools/graphsContrib.ts';
 import { decoder } from '../tools/graphsDecoders.ts';
+import { quantiseFile } from '../tools/quantiseFile.ts';
 import { ROWS, SIZE, type TiedOptions, tiedModel } from '../tools/tiedGraphs.ts';
 import { interpreted } from './adapters-interpreted.ts';
 
@@ -415,6 +417,26 @@ describe('query, key and value that an optimiser packed', () => {
       ).toBeLessThan(1e-6);
     }
   });
+});
+
+test.each([
+  ['initialisers', (onnx: OnnxModel) => onnx],
+  ['Constant nodes', constantWeights],
+] as const)('q in codes that are packed in %s is rounded again alone', (_, spelled) => {
+  const file = spelled(quantiseFile(builderLlama({ attention: 'group-query', packed: true })));
+  const model = opened(file, { model_type: 'llama' });
+  const before = byName(model);
+  const name = 'model.layers.0.self_attn.q_proj.weight';
+  const wanted = before
+    .get(name)!
+    .load()
+    .map((x) => 3 * x);
+  const { onnx, written } = mergeWeights(model.onnx, model.modules, new Map([[name, wanted.slice()]]));
+  expect(written).toEqual([expect.objectContaining({ name, how: 'requantised' })]);
+  const after = byName(opened(onnx, { model_type: 'llama' }));
+  expect(parity(after.get(name)!.load(), wanted).maxRel).toBeLessThan(0.1);
+  for (const [other, { load }] of before)
+    if (other !== name) expect(after.get(other)!.load(), other).toEqual(load());
 });
 
 test('a new head leaves the tensors that it shared to the others', async () => {
