@@ -53,6 +53,7 @@ export const ERROR_GUIDE: Readonly<Record<ErrorKind, Guide>> = {
   'not-found': guide('Something is missing', 'train', 'retry', 'copy'),
   'no-webgpu': guide('This browser has no WebGPU', 'train', 'retry'),
   'no-adapter': guide('The GPU is blocked', 'train', 'retry'),
+  'too-large': guide('A file asks for too much', 'choose', 'show-model', 'show-data', 'copy'),
   limit: guide('The device is too small for this', 'train', 'halve-batch', 'show-model'),
   'out-of-memory': guide('The GPU ran out of memory', 'train', 'halve-batch', 'show-targets', 'resume'),
   'device-lost': guide('The GPU device was lost', 'train', 'resume', 'copy'),

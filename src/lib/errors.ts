@@ -17,6 +17,8 @@ export type ErrorKind =
   | 'no-webgpu'
   | 'no-adapter'
   | 'limit'
+  /** Input that would cost more memory or time than it may; see budget.ts. */
+  | 'too-large'
   | 'out-of-memory'
   | 'device-lost'
   | 'non-finite'

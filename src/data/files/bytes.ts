@@ -1,5 +1,6 @@
 /** Files as they come from a disk, a drop or a zip: names and bytes, unpacked with a bound on what they may grow to. */
 import { Gunzip, unzipSync } from 'fflate';
+import { createBudget } from '../../lib/budget.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
 
 export interface DataFile {
@@ -8,20 +9,15 @@ export interface DataFile {
   readonly bytes: Uint8Array;
 }
 
-/** What a packed file may hold unpacked. */
-const MAX_UNPACKED_BYTES = 1 << 30;
-
-const tooLarge = (name: string): never =>
-  fail('bad-data', `${name} unpacks to more than ${MAX_UNPACKED_BYTES >> 20} MiB; give a smaller file.`);
-
 /** Unpacks .gz. */
 export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
+  const budget = createBudget('unpackedBytes');
   let total = 0;
   let ended = false;
   const stream = new Gunzip((part, last) => {
     total += part.length;
-    if (total > MAX_UNPACKED_BYTES) tooLarge(name);
+    budget.take(part.length, name);
     parts.push(part);
     ended ||= last;
   });
@@ -46,13 +42,12 @@ export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer>
 
 /** Unpacks .zip; folders and the files that macOS adds are left out. */
 export function unpackZip(bytes: Uint8Array, name: string): DataFile[] {
-  let total = 0;
+  const budget = createBudget('unpackedBytes');
   try {
     const entries = unzipSync(bytes, {
       filter: (file) => {
         if (file.name.endsWith('/') || isHidden(file.name)) return false;
-        total += file.originalSize;
-        if (total > MAX_UNPACKED_BYTES) tooLarge(name);
+        budget.take(file.originalSize, `${file.name} in ${name}`);
         return true;
       },
     });
