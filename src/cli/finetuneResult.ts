@@ -91,7 +91,11 @@ async function mergeOrKeep(session: Session, run: RunOfCommand): Promise<Checked
     await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals));
     const record = {
       ...{ ...settingsOf(session, run), status: 'failed', steps: session.position().step },
-      ...{ loss: { curve: steps.map((s) => s.loss) }, evaluations: evals, error: { kind, message } },
+      ...{
+        loss: { curve: steps.map((s) => s.loss) },
+        evaluations: [run.before, ...evals],
+        error: { kind, message },
+      },
     };
     await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
     if (kind === 'internal') throw error;
@@ -146,6 +150,7 @@ function resultOf(
       metric: after.metric,
       before: before.value,
       after: after.value,
+      loss: { before: before.loss, after: after.loss },
       examples: after.examples,
       ...(after.words === undefined ? {} : { words: after.words }),
       ...(after.others ? { others: { before: before.others, after: after.others } } : {}),
@@ -178,7 +183,7 @@ async function writeAll(
     ...result,
     ...settingsOf(session, run),
     dataset: data,
-    evaluations: evals,
+    evaluations: [run.before, ...evals],
     changedInitializers: merged.changedInitializers,
     written: merged.written,
     warnings: [...session.warnings, ...warnings],
