@@ -8,7 +8,7 @@ import { type Merged, mergeWeights, type QuantisedMerge } from '../models/merge.
 /**
  * One layer at a time, so that only one adapted weight is on the device.
  * @param once runs a graph and reads its outputs
- * @param packed the trained numbers
+ * @param packed the trained numbers; parameters that were trained whole are views of it, which {@link mergeModel} rearranges
  * @returns by PyTorch name, in the engine's layout
  */
 export async function mergedWeights(

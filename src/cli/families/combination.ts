@@ -321,7 +321,7 @@ const once = async (graph: Graph): Promise<Record<string, Float32Array>> => {
 };
 
 async function mergedWith(model: LoadedModel, plan: AdapterPlan, packed: Float32Array): Promise<OnnxModel> {
-  return mergeModel(model, await mergedWeights(plan, byName(model), once, packed), 'float').onnx;
+  return mergeModel(model, await mergedWeights(plan, byName(model), once, packed.slice()), 'float').onnx;
 }
 
 /** The interpreter with the adapter in place against onnxruntime on the merged file, on inputs that are made up. */
