@@ -5,11 +5,19 @@
  * Run directly (`node adapters.mjs` or `deno run adapters.mjs`), it prints its own runtime's adapter as one line of JSON.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir, uptime } from 'node:os';
 import { dirname, join } from 'node:path';
-import { arch, argv, env, execPath, platform, versions } from 'node:process';
+import { arch, argv, env, execPath, pid, platform, versions } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 /** Where Chromium and its relatives keep SwiftShader, with the driver file that tells the Vulkan loader about it. */
@@ -100,7 +108,9 @@ export async function findAdapters(root) {
     .sort((a, b) => rank(a) - rank(b));
   try {
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, JSON.stringify({ key, found }));
+    // Beside and renamed, as disk.ts does once there is a build.
+    writeFileSync(`${file}.${pid}`, JSON.stringify({ key, found }));
+    renameSync(`${file}.${pid}`, file);
   } catch {
     // A read-only checkout only costs the probe each time.
   }

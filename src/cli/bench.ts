@@ -12,6 +12,7 @@ import { openPeer } from './bench/peer.ts';
 import { openSubject, SUBJECTS, type SubjectName } from './bench/subjects.ts';
 import { tableOf } from './bench/table.ts';
 import { command, type OptionTable, type Values } from './options.ts';
+import { withOut } from './outFolder.ts';
 import { openGpu, runtimeName, writeBytes } from './runtime.ts';
 
 const options = {
@@ -61,7 +62,16 @@ export const benchCommand = command(
   bench,
 );
 
-async function bench(values: Values<typeof options>): Promise<number> {
+type BenchValues = Values<typeof options>;
+
+function bench(values: BenchValues): Promise<number> {
+  const { out: path } = values;
+  return withOut(path === undefined ? [] : [{ path, isFile: true, overwrite: true }], () =>
+    benchInto(values),
+  );
+}
+
+async function benchInto(values: BenchValues): Promise<number> {
   const steps = wholeNumber('steps', values.steps);
   const names = chosen<SubjectName>('only', values.only.length > 0 ? values.only : undefined, SUBJECTS);
   const methods = chosen<MethodId>('methods', values.methods?.split(','), Object.keys(METHODS) as MethodId[]);

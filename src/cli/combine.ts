@@ -9,7 +9,8 @@ import { COMBINATIONS } from '../adapters/combineTensors.ts';
 import { DEFAULT_NAME, folderOf, zipOf } from '../adapters/folder.ts';
 import { fail } from '../lib/errors.ts';
 import { readOneAdapter } from './adapterFiles.ts';
-import { command, type OptionTable, type Values } from './options.ts';
+import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
+import { RUN_FILES, withOut } from './outFolder.ts';
 import { writeBytes } from './runtime.ts';
 
 const options = {
@@ -46,6 +47,7 @@ const options = {
     value: 'DIR',
     about: 'where the new adapter goes; a name that ends in .zip is a zip',
   },
+  overwrite: overwriteOption,
   json: { type: 'boolean', about: 'one line of figures instead of words' },
 } as const satisfies OptionTable;
 
@@ -58,7 +60,15 @@ export const combineCommand = command(
   combine,
 );
 
-async function combine(values: Values<typeof options>): Promise<number> {
+type CombineValues = Values<typeof options>;
+
+function combine(values: CombineValues): Promise<number> {
+  const { out: path, overwrite } = values;
+  const isFile = path.endsWith('.zip');
+  return withOut([{ path, overwrite, isFile, holds: isFile ? [] : RUN_FILES }], () => combineInto(values));
+}
+
+async function combineInto(values: CombineValues): Promise<number> {
   const { adapter: words, out, type, density, seed } = values;
   const adapters = [];
   for (const word of words) adapters.push(await readOneAdapter(word));

@@ -18,7 +18,8 @@ import {
   trainingOptions,
   trainingSettings,
 } from './finetuneOptions.ts';
-import { command, type OptionTable, type Values } from './options.ts';
+import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
+import { withOut } from './outFolder.ts';
 import { progressBar } from './progress.ts';
 import { writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
@@ -40,6 +41,7 @@ const options = {
   },
   ...trainingOptions,
   out: { type: 'string', value: 'DIR', about: 'where methods.md and methods.json go', group: 'Output' },
+  overwrite: { ...overwriteOption, group: 'Output' },
   json: { type: 'boolean', about: 'one line of figures instead of the table', group: 'Output' },
   ...executorOptions,
 } as const satisfies OptionTable;
@@ -54,7 +56,15 @@ export const compareCommand = command(
   compare,
 );
 
-async function compare(values: Values<typeof options>): Promise<number> {
+type CompareValues = Values<typeof options>;
+
+function compare(values: CompareValues): Promise<number> {
+  const { out: path, overwrite } = values;
+  const holds = ['methods.md', 'methods.json'];
+  return withOut(path === undefined ? [] : [{ path, overwrite, holds }], () => compareInto(values));
+}
+
+async function compareInto(values: CompareValues): Promise<number> {
   const { model: modelWord, data: dataWord, budget } = values;
   if (!Number.isInteger(budget) || budget < 1)
     fail('bad-argument', `--budget takes a number of parameters, not "${budget}".`);

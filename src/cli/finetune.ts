@@ -8,9 +8,11 @@ import { DATA_NOTES, dataOptions } from './dataOptions.ts';
 import { type Executor, openExecutor } from './executor.ts';
 import { budgetBytes, type FinetuneValues, options, trainingSettings } from './finetuneOptions.ts';
 import { saveUnfinished, trainInParts } from './finetuneParts.ts';
+import { placesOf, roomForModel, roomForRun } from './finetunePlaces.ts';
 import { finishRun, type RunOfCommand, scoreOf, settingsOf } from './finetuneResult.ts';
 import { describeForecast, forecastBefore, forecastOf } from './forecast.ts';
 import { command } from './options.ts';
+import { type OutFolder, withOut } from './outFolder.ts';
 import { progressBar, wordsOf } from './progress.ts';
 import { readBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
@@ -28,13 +30,23 @@ export const finetuneCommand = command(
 );
 
 async function finetune(values: FinetuneValues): Promise<number> {
-  const request = await requestOf(values);
-  const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
+  if (values.forecast) {
+    const request = await requestOf(values);
+    return withExecutor(values, (on) => forecastOnly(values, request, on));
+  }
+  // What cannot be written is found out before an hour of training.
+  return withOut(placesOf(values), async (places) => {
+    const request = await requestOf(values);
+    await roomForModel(request.model, places);
+    const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
+    return withExecutor(values, (on) => train(values, request, on, checkpoint, places));
+  });
+}
+
+async function withExecutor(values: FinetuneValues, use: (on: Executor) => Promise<number>): Promise<number> {
   const on = await openExecutor(values);
   try {
-    return values.forecast
-      ? await forecastOnly(values, request, on)
-      : await train(values, request, on, checkpoint);
+    return await use(on);
   } finally {
     on.close();
   }
@@ -68,6 +80,7 @@ async function train(
   request: RunRequest,
   on: Executor,
   checkpoint: Uint8Array | null,
+  places: readonly OutFolder[],
 ): Promise<number> {
   const bar = progressBar('train', { isQuiet: values.json });
   const say = (line: string): void => {
@@ -89,6 +102,7 @@ async function train(
   const { total } = session.position();
   const { training } = session.setup;
   try {
+    await roomForRun(session, places);
     const data = reportData(session.data, session.batches.options);
     for (const line of [...data.notes, ...session.warnings]) process.stderr.write(`${line}\n`);
     say(

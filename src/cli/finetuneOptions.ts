@@ -4,7 +4,7 @@ import { DEFAULT_METHOD } from '../adapters/start.ts';
 import { fail } from '../lib/errors.ts';
 import { OPTIMIZERS, SCHEDULES, type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { dataTable } from './dataOptions.ts';
-import type { OptionTable, Values } from './options.ts';
+import { type OptionTable, overwriteOption, type Values } from './options.ts';
 import { readText } from './runtime.ts';
 
 /** Where `finetune`, `compare` and others execute. */
@@ -155,6 +155,7 @@ export const options = {
     about: 'where adapter, model.onnx, metrics.csv and run.json go',
     group: 'Output',
   },
+  overwrite: { ...overwriteOption, group: 'Output' },
   folder: {
     type: 'string',
     value: 'DIR',

@@ -15,7 +15,7 @@ import { hubFolder } from '../training/sidecars.ts';
 import type { Executor } from './executor.ts';
 import type { FinetuneValues } from './finetuneOptions.ts';
 import { sideBySide } from './forecast.ts';
-import { describeWritten, exitCodeOf, openMerged, placeOf } from './mergedFile.ts';
+import { describeWritten, exitCodeOf, openMerged, writeMerged } from './mergedFile.ts';
 import { writeProject } from './python.ts';
 import { writeBytes } from './runtime.ts';
 
@@ -189,8 +189,7 @@ async function writeAll(
     warnings: [...session.warnings, ...warnings],
     remarks: outcome.remarks,
   };
-  const model = await placeOf(join(out, 'model.onnx'), merged.parity);
-  await writeBytes(model, merged.onnx);
+  const model = await writeMerged(join(out, 'model.onnx'), merged.onnx, merged.parity);
   await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals, merged.parity));
   await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
   for (const file of merged.sidecars) await writeBytes(join(out, file.name), file.bytes);

@@ -17,9 +17,10 @@ import { checkParity, type ParityReport } from '../training/parity.ts';
 import { graphRunner } from '../training/runGraph.ts';
 import { openModel } from '../training/source.ts';
 import { readOneAdapter } from './adapterFiles.ts';
-import { describeWritten, exitCodeOf, openMerged, placeOf } from './mergedFile.ts';
-import { command, type OptionTable, type Values } from './options.ts';
-import { openGpu, writeBytes } from './runtime.ts';
+import { describeWritten, exitCodeOf, openMerged, placesOfMerged, writeMerged } from './mergedFile.ts';
+import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
+import { type OutFolder, refuseOlder, requireRoom, withOut } from './outFolder.ts';
+import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
 
 const options = {
@@ -37,6 +38,7 @@ const options = {
     about: "an adapter's folder or zip; DIR#NAME picks one of several in it; merged in the order given",
   },
   out: { type: 'string', required: true, value: 'FILE', about: 'where the merged model goes' },
+  overwrite: overwriteOption,
   json: { type: 'boolean', about: 'one line of figures instead of words' },
 } as const satisfies OptionTable;
 
@@ -49,8 +51,20 @@ export const mergeCommand = command(
   merge,
 );
 
-async function merge(values: Values<typeof options>): Promise<number> {
+type MergeValues = Values<typeof options>;
+
+async function merge(values: MergeValues): Promise<number> {
+  const { out: path, overwrite } = values;
+  const holds = placesOfMerged(path).map((place) => basename(place));
+  return withOut([{ path, isFile: true, overwrite, holds }], ([place]) => mergeInto(values, place!));
+}
+
+async function mergeInto(values: MergeValues, { folder }: OutFolder): Promise<number> {
   const opened = await openModel(await modelSource(values.model), surroundings);
+  const bytes = opened.bytes.reduce((sum, { length }) => sum + length, 0);
+  await requireRoom([{ folder, bytes }], 'The merged model');
+  const parts = opened.model.separate?.(opened.model.onnx).map(({ name }) => basename(name));
+  if (parts && !values.overwrite) await refuseOlder(folder, parts);
   const adapters: LoadedAdapter[] = [];
   for (const word of values.adapter) adapters.push(await readOneAdapter(word));
   const made = await mergeAdapters(opened.model, adapters, run);
@@ -66,7 +80,7 @@ async function merge(values: Values<typeof options>): Promise<number> {
     encodeModel,
   );
   const parity = await checkParity(samples, files, openMerged);
-  const out = await writeMerged(model, merged.onnx, files.merged, values.out, parity);
+  const out = await writeParts(model, merged.onnx, files.merged, values.out, parity);
   for (const warning of made.warnings) process.stderr.write(`${warning}\n`);
   if (parity.verdict !== 'passed') process.stderr.write(`${parity.sentence}\n`);
   const methods = adapters.map(({ method }) => method.id);
@@ -89,7 +103,7 @@ async function merge(values: Values<typeof options>): Promise<number> {
 }
 
 /** Writes the file, or an encoder and its decoder beside each other as they came; under names that tell how they were found. */
-async function writeMerged(
+async function writeParts(
   model: LoadedModel,
   onnx: OnnxModel,
   whole: Uint8Array,
@@ -100,11 +114,8 @@ async function writeMerged(
     .separate?.(onnx)
     .map((part) => ({ path: join(dirname(out), basename(part.name)), bytes: encodeModel(part.onnx) }));
   const paths: string[] = [];
-  for (const { path, bytes } of parts ?? [{ path: out, bytes: whole }]) {
-    const place = await placeOf(path, parity);
-    await writeBytes(place, bytes);
-    paths.push(place);
-  }
+  for (const { path, bytes } of parts ?? [{ path: out, bytes: whole }])
+    paths.push(await writeMerged(path, bytes, parity));
   return paths;
 }
 

@@ -5,7 +5,7 @@
 import { openSession } from '../inference/session.ts';
 import type { WrittenWeight } from '../models/merge.ts';
 import type { OpenFile, ParityReport } from '../training/parity.ts';
-import { removeFile } from './runtime.ts';
+import { removeFile, writeBytes } from './runtime.ts';
 
 /** onnxruntime-web in this process; the wasm provider is the exact one. */
 export const openMerged: OpenFile<Uint8Array> = (file) => openSession(file, { providers: ['wasm'] });
@@ -18,11 +18,21 @@ const MARKS = ['failed', 'unchecked'] as const;
 
 const marked = (path: string, mark: string): string => path.replace(/(\.onnx)?$/, `.${mark}.onnx`);
 
-/** Where the file goes. Files of an earlier result, which would be taken for this one's, are removed. */
-export async function placeOf(path: string, { verdict }: Pick<ParityReport, 'verdict'>): Promise<string> {
+/** The names under which a file at `path` may come to lie, its own first. */
+export const placesOfMerged = (path: string): string[] => [path, ...MARKS.map((mark) => marked(path, mark))];
+
+/**
+ * Writes the file; then those of an earlier result, which would be taken for this one's, are removed.
+ * @returns where it lies
+ */
+export async function writeMerged(
+  path: string,
+  bytes: Uint8Array,
+  { verdict }: Pick<ParityReport, 'verdict'>,
+): Promise<string> {
   const place = verdict === 'passed' ? path : marked(path, verdict);
-  for (const other of [path, ...MARKS.map((mark) => marked(path, mark))])
-    if (other !== place) await removeFile(other);
+  await writeBytes(place, bytes);
+  for (const other of placesOfMerged(path)) if (other !== place) await removeFile(other);
   return place;
 }
 

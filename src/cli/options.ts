@@ -30,6 +30,12 @@ export interface Option {
 
 export type OptionTable = Readonly<Record<string, Option>>;
 
+/** Of every command that writes results. */
+export const overwriteOption = {
+  type: 'boolean',
+  about: 'writes over an older result that lies there',
+} as const satisfies Option;
+
 type One<O extends Option> = O['type'] extends 'boolean'
   ? boolean
   : O['type'] extends 'number'

@@ -17,6 +17,7 @@ import { openModel } from '../training/source.ts';
 import { executorOptions } from './finetuneOptions.ts';
 import { scoreOf } from './finetuneResult.ts';
 import { command, type OptionTable, type Values } from './options.ts';
+import { withOut } from './outFolder.ts';
 import { ortEngines } from './pretrain/ortEngine.ts';
 import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar, wordsOf } from './progress.ts';
@@ -128,6 +129,18 @@ async function pretrain(
   const name = positionals[0] as EmbeddedName;
   const recipe = Object.hasOwn(recipes, name ?? '') ? recipes[name] : undefined;
   if (!recipe) return fail('bad-argument', `pretrain needs a name: ${Object.keys(recipes).join(' or ')}.`);
+  const out = values.out ?? join('public', 'models', name);
+  // The models of the repository are made to be put in place of those before.
+  return withOut([{ path: out, overwrite: true }], () => pretrainInto(values, args, name, recipe, out));
+}
+
+async function pretrainInto(
+  values: Values<typeof options>,
+  args: readonly string[],
+  name: EmbeddedName,
+  recipe: Recipe,
+  out: string,
+): Promise<number> {
   const { seed, steps, lr } = values;
   const training = trainingSchema.parse({
     ...recipe.training,
@@ -161,7 +174,6 @@ async function pretrain(
     },
     onEnd: () => {},
   });
-  const out = values.out ?? join('public', 'models', name);
   const save = async (): Promise<void> => {
     const { onnx } = await session.merge();
     const finished = files.map((f) => (f.name === 'model.onnx' ? { ...f, bytes: onnx } : f));

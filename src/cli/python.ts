@@ -7,7 +7,8 @@ import type { PythonProject } from '../python/types.ts';
 import type { DataOptions, EvalMetric } from '../training/protocol.ts';
 import { storedProject } from '../training/python.ts';
 import { trainingSchema } from '../training/settings.ts';
-import { command, type OptionTable, type Values } from './options.ts';
+import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
+import { requireRoom, withOut } from './outFolder.ts';
 import { readBytes, readText, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 
@@ -34,6 +35,9 @@ async function storedRun(folder: string): Promise<StoredRun> {
   }
 }
 
+/** The files that a project is known by. */
+export const PROJECT_HOLDS = ['README.md', 'settings.py'];
+
 /** Writes a project's files below a folder. */
 export async function writeProject(project: PythonProject, out: string): Promise<void> {
   for (const { name, bytes } of project.files) await writeBytes(join(out, name), bytes);
@@ -43,6 +47,7 @@ const options = {
   run: { type: 'string', required: true, value: 'DIR', about: 'the folder that finetune wrote' },
   out: { type: 'string', required: true, value: 'DIR', about: 'where the project goes' },
   model: { type: 'string', about: 'where the model lies now', otherwise: 'where the run found it' },
+  overwrite: overwriteOption,
   data: { type: 'string', about: 'where the data lie now', otherwise: 'where the run found them' },
 } as const satisfies OptionTable;
 
@@ -56,7 +61,15 @@ export const pythonCommand = command(
   python,
 );
 
-async function python(values: Values<typeof options>): Promise<number> {
+type PythonValues = Values<typeof options>;
+
+function python(values: PythonValues): Promise<number> {
+  return withOut([{ path: values.out, overwrite: values.overwrite, holds: PROJECT_HOLDS }], () =>
+    pythonInto(values),
+  );
+}
+
+async function pythonInto(values: PythonValues): Promise<number> {
   const { run: folder, out } = values;
   const run = await storedRun(folder);
   const training = trainingSchema.safeParse(run.training);
@@ -79,6 +92,8 @@ async function python(values: Values<typeof options>): Promise<number> {
       quality: run.evaluations.findLast((e) => e.step === run.steps) ?? null,
     },
   );
+  const bytes = project.files.reduce((sum, file) => sum + file.bytes.length, 0);
+  await requireRoom([{ folder: out, bytes }], 'The project');
   await writeProject(project, out);
   for (const warning of project.warnings) process.stderr.write(`${warning}\n`);
   process.stdout.write(`written to ${out}; start with its README.md\n`);

@@ -121,7 +121,8 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
     };
     const code = await finetuneCommand([
       ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],
-      ...['--config', JSON.stringify(trial.config), '--out', out, ...trainingFlags(training)],
+      ...['--config', JSON.stringify(trial.config), '--out', out, '--overwrite'],
+      ...trainingFlags(training),
       ...['--executor', values.executor],
       ...(values['executor-path'] === undefined ? [] : ['--executor-path', values['executor-path']]),
     ]);

@@ -1,9 +1,11 @@
 /** What the command line takes from the runtime below it, Node or Deno alike: the GPU, files, and the terminal. */
-import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import process from 'node:process';
+import { type Budget, createBudget } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { swiftShaderIcd } from './adapters.mjs';
+import { disk, reasonOf, replaceFile } from './disk.ts';
 
 const isDeno = 'Deno' in globalThis;
 
@@ -66,7 +68,7 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
     const bytes = await readFile(path);
     return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
   } catch (error) {
-    return fail('not-found', `${path} cannot be read: ${reason(error)}.`, { path });
+    return fail('not-found', `${path} cannot be read: ${reasonOf(error)}.`, { path });
   }
 }
 
@@ -75,34 +77,20 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readBytes(path));
 }
 
-/** Writes a file, making the folders above it; throws 'bad-argument' naming the path when it cannot. */
-export async function writeBytes(path: string, data: Uint8Array | string): Promise<void> {
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, data);
-  } catch (error) {
-    fail('bad-argument', `${path} cannot be written: ${reason(error)}.`, { path });
-  }
-}
+/** Writes a file as {@link replaceFile} does. */
+export const writeBytes = (path: string, data: Uint8Array | string): Promise<void> =>
+  replaceFile(path, [typeof data === 'string' ? new TextEncoder().encode(data) : data]);
+
+/** Writes a file piece by piece, so that its contents need not be joined. */
+export const writeChunks = (path: string, chunks: readonly Uint8Array[]): Promise<void> =>
+  replaceFile(path, chunks);
 
 /** Removes a file if there is one; throws 'bad-argument' naming the path when it cannot. */
 export async function removeFile(path: string): Promise<void> {
   try {
-    if ((await kindOf(path)) === 'file') await rm(path);
+    if ((await kindOf(path)) === 'file') await disk.rm(path);
   } catch (error) {
-    fail('bad-argument', `${path} cannot be removed: ${reason(error)}.`, { path });
-  }
-}
-
-/** Writes a file piece by piece, so that its contents need not be joined. */
-export async function writeChunks(path: string, chunks: readonly Uint8Array[]): Promise<void> {
-  await writeBytes(path, new Uint8Array(0));
-  for (const chunk of chunks) {
-    try {
-      await appendFile(path, chunk);
-    } catch (error) {
-      fail('bad-argument', `${path} cannot be written: ${reason(error)}.`, { path });
-    }
+    fail('bad-argument', `${path} cannot be removed: ${reasonOf(error)}.`, { path });
   }
 }
 
@@ -120,24 +108,37 @@ export async function listFolder(path: string): Promise<string[]> {
   try {
     return (await readdir(path)).sort();
   } catch (error) {
-    return fail('not-found', `${path} cannot be listed: ${reason(error)}.`, { path });
+    return fail('not-found', `${path} cannot be listed: ${reasonOf(error)}.`, { path });
   }
 }
 
-/** Paths of all files below a folder, relative to it with forward slashes, sorted. */
+/**
+ * Paths of all files below a folder, relative to it with forward slashes, sorted. A link that leads back to a folder it lies in is left out.
+ * Throws 'not-found' as {@link listFolder} does, 'too-large' where links lead to the same folders without end.
+ */
 export async function listFiles(path: string): Promise<string[]> {
   const found: string[] = [];
-  for (const name of await listFolder(path)) {
-    if ((await kindOf(join(path, name))) !== 'folder') found.push(name);
-    else for (const inner of await listFiles(join(path, name))) found.push(`${name}/${inner}`);
-  }
+  await gather(path, '', [], { found, seen: new Set(), again: createBudget('foldersAgain') });
   return found;
 }
 
-function reason(error: unknown): string {
-  const code = (error as { code?: string }).code;
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES' || code === 'EPERM') return 'permission denied';
-  if (code === 'EISDIR') return 'it is a folder';
-  return error instanceof Error ? error.message : String(error);
+interface Gathering {
+  readonly found: string[];
+  /** Real paths of all folders so far. */
+  readonly seen: Set<string>;
+  readonly again: Budget;
+}
+
+/** @param above the real paths of the folders that this one lies in */
+async function gather(root: string, within: string, above: readonly string[], all: Gathering): Promise<void> {
+  const folder = join(root, within);
+  const real = await realpath(folder).catch(() => folder);
+  if (above.includes(real)) return;
+  if (all.seen.has(real)) all.again.take(1, root);
+  all.seen.add(real);
+  for (const name of await listFolder(folder)) {
+    const path = within === '' ? name : `${within}/${name}`;
+    if ((await kindOf(join(root, path))) === 'folder') await gather(root, path, [...above, real], all);
+    else all.found.push(path);
+  }
 }

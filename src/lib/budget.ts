@@ -13,6 +13,11 @@ export interface Bound {
 
 export const BOUNDS = {
   unpackedBytes: { most: 2 ** 30, unit: 'bytes unpacked', advice: 'give a smaller file' },
+  foldersAgain: {
+    most: 1000,
+    unit: 'visits to folders that links lead to a second time',
+    advice: 'give a folder without such links',
+  },
 } as const satisfies Readonly<Record<string, Bound>>;
 
 export type BoundName = keyof typeof BOUNDS;

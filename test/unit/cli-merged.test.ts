@@ -3,9 +3,9 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { disk } from '../../src/cli/disk.ts';
 import { nextCommand } from '../../src/cli/finetuneResult.ts';
-import { describeWritten, exitCodeOf, placeOf } from '../../src/cli/mergedFile.ts';
-import { writeBytes } from '../../src/cli/runtime.ts';
+import { describeWritten, exitCodeOf, writeMerged } from '../../src/cli/mergedFile.ts';
 
 let folder = '';
 beforeEach(async () => {
@@ -16,7 +16,7 @@ afterEach(() => rm(folder, { recursive: true }));
 it('has its own name only if it passed, and leaves no file of an earlier result beside it', async () => {
   const path = join(folder, 'tuned.onnx');
   const put = async (verdict: 'passed' | 'failed' | 'unchecked') => {
-    await writeBytes(await placeOf(path, { verdict }), verdict);
+    await writeMerged(path, new TextEncoder().encode(verdict), { verdict });
     return readdir(folder);
   };
   expect(await put('passed')).toEqual(['tuned.onnx']);
@@ -26,7 +26,22 @@ it('has its own name only if it passed, and leaves no file of an earlier result 
   expect((['passed', 'failed', 'unchecked'] as const).map((verdict) => exitCodeOf({ verdict }))).toEqual([
     0, 1, 1,
   ]);
-  expect(await placeOf(join(folder, 'model'), { verdict: 'failed' })).toBe(join(folder, 'model.failed.onnx'));
+  expect(await writeMerged(join(folder, 'model'), new Uint8Array(1), { verdict: 'failed' })).toBe(
+    join(folder, 'model.failed.onnx'),
+  );
+});
+
+it('takes nothing away before it is there itself', async () => {
+  const path = join(folder, 'tuned.onnx');
+  await writeMerged(path, new Uint8Array(3), { verdict: 'passed' });
+  const { write } = disk;
+  disk.write = () => Promise.reject(Object.assign(new Error(), { code: 'ENOSPC' }));
+  try {
+    await expect(writeMerged(path, new Uint8Array(3), { verdict: 'failed' })).rejects.toThrow(/disk is full/);
+  } finally {
+    disk.write = write;
+  }
+  expect(await readdir(folder)).toEqual(['tuned.onnx']);
 });
 
 it('rounding is told by kind, each with its worst weight', () => {

@@ -1,0 +1,169 @@
+/**
+ * The one writer of the command line: every file is written beside its place under another name, flushed and renamed, so that under its own
+ * name there is always the older file or the newer one, whole. What the disk refuses is a sentence, and nothing is left behind.
+ */
+import { type FileHandle, mkdir, open, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import process from 'node:process';
+import { fail, PapilioError } from '../lib/errors.ts';
+
+/** What writing asks of the machine; tests and the fault harness put a disk of their own in its place. */
+export const disk = {
+  open: (path: string, flags: string): Promise<FileHandle> => open(path, flags),
+  /** @returns how many of the bytes were taken */
+  write: async (file: FileHandle, bytes: Uint8Array, position: number | null): Promise<number> =>
+    (await file.write(bytes, 0, bytes.length, position)).bytesWritten,
+  sync: (file: FileHandle): Promise<void> => file.sync(),
+  rename: (from: string, to: string): Promise<void> => rename(from, to),
+  rm: (path: string): Promise<void> => rm(path, { force: true }),
+  /** Bytes that may still be written below a folder; null where nobody says. */
+  room: async (folder: string): Promise<number | null> => {
+    const space = await statfs(folder).catch(() => null);
+    return space && space.bavail * space.bsize;
+  },
+};
+
+/** The most bytes of one request: a file's handle takes no more than 2 GiB. */
+const PIECE = 2 ** 26;
+
+const codeOf = (error: unknown): string => (error as { code?: string } | null)?.code ?? '';
+
+/** Whether the disk says that it is full. */
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes(codeOf(error));
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'it can only be read there',
+  EISDIR: 'it is a folder',
+  ENOTEMPTY: 'it is a folder',
+  EEXIST: 'there is a file of that name',
+  ELOOP: 'its links lead back to themselves',
+  ENAMETOOLONG: 'the name is too long',
+  EFBIG: 'the file system takes no file of that size',
+  EIO: 'the disk answers with an error',
+};
+
+/** Why the machine refuses a path, in words. */
+export const reasonOf = (error: unknown): string =>
+  REASONS[codeOf(error)] ?? (error instanceof Error ? error.message : String(error));
+
+/** Throws what a failed write means: 'quota' for a full disk, else 'bad-argument'. */
+export function refuseWrite(path: string, error: unknown, help = ''): never {
+  if (error instanceof PapilioError) throw error;
+  const more = help === '' ? '' : ` ${help}`;
+  if (isFull(error))
+    return fail(
+      'quota',
+      `The disk is full: ${path} could not be written to its end. Free some room.${more}`,
+      {
+        path,
+        way: 'free',
+      },
+    );
+  return fail('bad-argument', `${path} cannot be written: ${reasonOf(error)}.${more}`, { path });
+}
+
+/** Writes all of `bytes`; a disk that takes nothing is full. */
+export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const piece = bytes.subarray(at, at + PIECE);
+    const taken = await disk.write(file, piece, position === null ? null : position + at);
+    if (taken <= 0) throw Object.assign(new Error('nothing was written'), { code: 'ENOSPC' });
+    at += taken;
+  }
+}
+
+/**
+ * Makes a folder and those above it, one by one: Node's own way never ends where a folder can hold none, as /proc.
+ * @returns those that were made, the innermost first
+ */
+export async function makeFolder(path: string): Promise<string[]> {
+  const missing: string[] = [];
+  for (let at = resolve(path); ; at = dirname(at)) {
+    const there = await stat(at).catch((error) => {
+      if (codeOf(error) === 'ENOENT' && dirname(at) !== at) return null;
+      throw error;
+    });
+    if (there?.isDirectory()) break;
+    if (there !== null) throw Object.assign(new Error(), { code: 'ENOTDIR' });
+    missing.push(at);
+  }
+  for (const folder of missing.toReversed())
+    await mkdir(folder).catch((error) => {
+      // Another run made it meanwhile.
+      if (codeOf(error) !== 'EEXIST') throw error;
+    });
+  return missing;
+}
+
+let count = 0;
+
+/** The end of a name under which a file is written before it has its own. */
+const BESIDE = /\.\d+-\d+\.new$/;
+
+/** Whether a file is one that a writer which was killed left behind. */
+const isLeftover = (name: string): boolean => BESIDE.test(name);
+
+/** What was renamed is on the disk only when its folder is; not every machine lets folders be flushed. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await disk.open(folder, 'r');
+    await disk.sync(handle).finally(() => handle.close());
+  } catch {
+    // Then the disk does it when it likes to.
+  }
+}
+
+/**
+ * Puts a file in place of an older one, if there is one, which stays until the newer is whole. Folders above it are made. Something that is
+ * no file (a pipe, a device) is written to as it is.
+ *
+ * @param help a sentence more for who cannot write there
+ * @throws PapilioError 'quota' on a full disk, 'bad-argument' naming the path otherwise; what was written is removed
+ */
+export async function replaceFile(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  help?: string,
+): Promise<void> {
+  try {
+    await makeFolder(dirname(path));
+    const there = await stat(path).catch(() => null);
+    if (there?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+    if (there !== null && !there.isFile()) return await pour(path, chunks);
+    // A link stays one.
+    const place = there === null ? path : await realpath(path);
+    const beside = `${place}.${process.pid}-${++count}.new`;
+    try {
+      await pour(beside, chunks);
+      await disk.rename(beside, place);
+    } catch (error) {
+      await disk.rm(beside).catch(() => {});
+      throw error;
+    }
+    await syncFolder(dirname(place));
+  } catch (error) {
+    refuseWrite(path, error, help);
+  }
+}
+
+async function pour(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await disk.open(path, 'w');
+  try {
+    for await (const chunk of chunks) await writeAll(file, chunk, null);
+    // Pipes and devices cannot be flushed.
+    await disk.sync(file).catch((error) => {
+      if (codeOf(error) !== 'EINVAL') throw error;
+    });
+  } finally {
+    await file.close();
+  }
+}
+
+/** Removes what writers that were killed left in a folder. */
+export async function removeLeftovers(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names.filter(isLeftover)) await disk.rm(join(folder, name)).catch(() => {});
+}

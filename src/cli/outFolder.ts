@@ -1,0 +1,261 @@
+/**
+ * The place where a command puts what it makes, tried before anything else is opened: made, locked against a second run, written to, looked
+ * through for an older result, and held against the room that is left on the disk.
+ */
+import { link, readdir, readFile, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import process from 'node:process';
+import { fail } from '../lib/errors.ts';
+import { disk, makeFolder, refuseWrite, removeLeftovers, replaceFile, writeAll } from './disk.ts';
+
+/** What a run of `finetune` leaves in its folder. */
+export const RUN_FILES = [
+  'run.json',
+  'checkpoint.safetensors',
+  'model.onnx',
+  'model.failed.onnx',
+  'model.unchecked.onnx',
+  'adapter_config.json',
+  'adapter_model.safetensors',
+] as const;
+
+export interface OutFolder {
+  /** The folder that is written to. */
+  readonly folder: string;
+  /** Gives the place free for other runs; a folder that was made for nothing is removed. */
+  close(): Promise<void>;
+}
+
+export interface OutOptions {
+  /** Whether an older result may be written over. */
+  readonly overwrite: boolean;
+  /** The checkpoint that is gone on with: the run it lies beside is no other run. */
+  readonly resume?: string | undefined;
+  /** Names that show an older result; those of a run unless said. */
+  readonly holds?: readonly string[];
+}
+
+const LOCK = 'papilio.lock';
+const PROBE = 'papilio.probe';
+/** A lock without words in it is being written, unless it is older. */
+const LOCK_MS = 10_000;
+
+interface Holder {
+  readonly pid: number;
+  /** When the process began, where the machine tells: process numbers are given again. */
+  readonly born: string | null;
+}
+
+/** Start and boot of a process, as Linux tells them; null elsewhere. */
+async function bornOf(pid: number): Promise<string | null> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
+    const words = await readFile(`/proc/${pid}/stat`, 'utf8');
+    return `${boot.trim()} ${words.slice(words.lastIndexOf(')')).split(' ')[20]}`;
+  } catch {
+    return null;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Another user's process is alive as well.
+    return (error as { code?: string }).code === 'EPERM';
+  }
+}
+
+/** Who holds a lock, as far as it can be read. */
+async function holderOf(path: string): Promise<Holder | 'writing' | null> {
+  const facts = await stat(path).catch(() => null);
+  if (facts === null) return null;
+  try {
+    const { pid, born } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
+    if (typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0)
+      return { pid, born: typeof born === 'string' ? born : null };
+  } catch {
+    // Cut off by a kill, or not yet written.
+  }
+  return Date.now() - facts.mtimeMs < LOCK_MS ? 'writing' : null;
+}
+
+async function isHeld(path: string): Promise<Holder | 'writing' | null> {
+  const holder = await holderOf(path);
+  if (holder === null || holder === 'writing') return holder;
+  if (!isAlive(holder.pid)) return null;
+  const born = await bornOf(holder.pid);
+  return holder.born !== null && born !== null && born !== holder.born ? null : holder;
+}
+
+/** Takes the lock; one whose process is gone is taken over. */
+async function lock(path: string, out: string): Promise<void> {
+  const words = JSON.stringify({ pid: process.pid, born: await bornOf(process.pid) } satisfies Holder);
+  for (let tries = 0; tries < 3; tries++) {
+    if (await makeLock(path, words)) return;
+    const stale = await readFile(path, 'utf8').catch(() => null);
+    const holder = await isHeld(path);
+    if (holder !== null) {
+      const who = holder === 'writing' ? '' : ` (process ${holder.pid})`;
+      fail(
+        'bad-argument',
+        `Another run${who} is writing into ${out}; wait until it has ended, or give another folder.`,
+        { path: out },
+      );
+    }
+    // Of several that find the same dead lock one alone moves it away; who moved a living one puts it back.
+    const grave = `${path}.${process.pid}-${tries}.new`;
+    const moved = await disk.rename(path, grave).then(
+      () => true,
+      () => false,
+    );
+    if (!moved) continue;
+    if ((await readFile(grave, 'utf8').catch(() => null)) !== stale) await link(grave, path).catch(() => {});
+    await disk.rm(grave);
+  }
+  fail('bad-argument', `Another run is beginning to write into ${out}; give another folder.`, { path: out });
+}
+
+/** @returns false where there is one already */
+async function makeLock(path: string, words: string): Promise<boolean> {
+  const file = await disk.open(path, 'wx').catch((error: { code?: string }) => {
+    if (error.code === 'EEXIST') return null;
+    throw error;
+  });
+  if (file === null) return false;
+  try {
+    await writeAll(file, new TextEncoder().encode(words), null);
+    await disk.sync(file);
+  } catch (error) {
+    await disk.rm(path).catch(() => {});
+    throw error;
+  } finally {
+    await file.close();
+  }
+  return true;
+}
+
+const inMegabytes = (bytes: number): string =>
+  `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
+
+/**
+ * Opens a folder for a command's results.
+ *
+ * @throws PapilioError 'bad-argument' where it cannot be made or written, is in use, or holds an older result; 'quota' where it is full
+ */
+export const openOut = (out: string, options: OutOptions): Promise<OutFolder> =>
+  openPlace(out, out, LOCK, options);
+
+/** The same for a result that is one file. */
+export async function openOutFile(path: string, options: OutOptions): Promise<OutFolder> {
+  const there = await stat(path).catch(() => null);
+  if (there?.isDirectory()) fail('bad-argument', `${path} is a folder; give the name of a file.`, { path });
+  // A pipe or a device holds nothing.
+  if (there !== null && !there.isFile()) return { folder: dirname(path), close: async () => {} };
+  const name = basename(path);
+  const holds = [name, ...(options.holds ?? [])];
+  return openPlace(dirname(path), path, `${name}.lock`, { ...options, holds });
+}
+
+async function openPlace(
+  folder: string,
+  out: string,
+  lockName: string,
+  { overwrite, resume, holds = RUN_FILES }: OutOptions,
+): Promise<OutFolder> {
+  let made: string[] = [];
+  const undo: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const task of undo.splice(0)) await task().catch(() => {});
+    for (const empty of made) {
+      const isGone = await rmdir(empty).then(
+        () => true,
+        () => false,
+      );
+      if (!isGone) return;
+    }
+  };
+  try {
+    made = await makeFolder(folder);
+    const probe = join(folder, PROBE);
+    await replaceFile(probe, [new TextEncoder().encode('papilio\n')]);
+    await disk.rm(probe);
+    await lock(join(folder, lockName), out);
+    undo.push(() => disk.rm(join(folder, lockName)));
+    const isOwn = resume !== undefined && resolve(dirname(resume)) === resolve(folder);
+    if (!overwrite && !isOwn) await refuseOlder(folder, holds);
+    if (folder === out) await removeLeftovers(folder, await readdir(folder));
+  } catch (error) {
+    await close();
+    refuseWrite(out, error);
+  }
+  return { folder, close };
+}
+
+/** @throws PapilioError 'bad-argument' naming the files of an older result that lie in a folder */
+export async function refuseOlder(folder: string, holds: readonly string[]): Promise<void> {
+  const names = await readdir(folder);
+  const older = holds.filter((name) => names.includes(name));
+  if (older.length > 0)
+    fail(
+      'bad-argument',
+      `${folder} holds an older result (${older.join(', ')}); give another place, or --overwrite to write over it.`,
+      { path: folder, older },
+    );
+}
+
+/** A place with what is asked of it; `isFile` for a result that is one file. */
+export interface WantedOut extends OutOptions {
+  readonly path: string;
+  readonly isFile?: boolean;
+}
+
+/** Opens the places of a command one after the other, the same one once, and closes them whatever `use` comes to. */
+export async function withOut<T>(
+  wanted: readonly WantedOut[],
+  use: (places: readonly OutFolder[]) => Promise<T>,
+): Promise<T> {
+  const places = new Map<string, OutFolder>();
+  const pathOf = ({ path }: WantedOut): string => resolve(path);
+  try {
+    for (const one of wanted)
+      if (!places.has(pathOf(one)))
+        places.set(pathOf(one), await (one.isFile ? openOutFile : openOut)(one.path, one));
+    return await use(wanted.map((one) => places.get(pathOf(one))!));
+  } finally {
+    for (const place of places.values()) await place.close();
+  }
+}
+
+/** What will be written below a folder, newer files beside older ones included. */
+export interface Need {
+  readonly folder: string;
+  readonly bytes: number;
+}
+
+/**
+ * Refuses where less room is left than will be written; what goes to one disk is added up.
+ *
+ * @param what what will take it, as the sentence's subject
+ * @throws PapilioError 'quota' with both numbers
+ */
+export async function requireRoom(needs: readonly Need[], what: string): Promise<void> {
+  const byDisk = new Map<number | string, Need[]>();
+  for (const need of needs) {
+    const facts = await stat(need.folder).catch(() => null);
+    const key = facts?.dev ?? need.folder;
+    byDisk.set(key, [...(byDisk.get(key) ?? []), need]);
+  }
+  for (const [first, ...others] of byDisk.values()) {
+    const { folder } = first!;
+    const bytes = others.reduce((sum, need) => sum + need.bytes, first!.bytes);
+    const room = await disk.room(folder);
+    if (room !== null && bytes > room)
+      fail(
+        'quota',
+        `${what} will take ${inMegabytes(bytes)} in ${folder}, and ${inMegabytes(room)} are free there; free some room, or give a folder on another disk.`,
+        { path: folder, bytes, room, way: 'free' },
+      );
+  }
+}
