@@ -26,6 +26,7 @@ import type { FeedTensor } from '../../inference/tensor.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import { rng } from '../../lib/rng.ts';
 import type { LoadedModel } from '../../models/load.ts';
+import type { Merged } from '../../models/merge.ts';
 import { encodeModel } from '../../onnx/encode.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
 import { readStored } from '../../ops/fuse/stored.ts';
@@ -33,6 +34,7 @@ import type { FullBatch } from '../../training/batchPlan.ts';
 import type { MakeEngine } from '../../training/engine.ts';
 import { madeInputs } from '../../training/madeInputs.ts';
 import { mergedWeights, mergeModel } from '../../training/mergedWeights.ts';
+import { parityFiles } from '../../training/mergeReport.ts';
 import { checkParity, type ParitySample } from '../../training/parity.ts';
 import type { NamedFile, RunRequest } from '../../training/protocol.ts';
 import { openSession, type Session, silentEvents } from '../../training/session.ts';
@@ -89,9 +91,7 @@ export async function runCombination(
     const worst = await (subject.training
       ? trained(engines, subject, method, config)
       : mergedOnly(subject, method, config));
-    return worst <= TOLERANCE
-      ? { status: 'passed', parity: worst }
-      : { status: 'failed', sentence: `differs from onnxruntime by ${worst.toExponential(1)}` };
+    return { status: 'passed', parity: worst };
   } catch (error) {
     const refused = error instanceof PapilioError && error.kind !== 'internal';
     const sentence = error instanceof Error ? error.message : String(error);
@@ -153,8 +153,9 @@ async function trainedParity(
   if (steps.length !== SETTINGS.steps)
     throw new Wrong(`${steps.length} of ${SETTINGS.steps} steps were made`);
   if (!steps.every((s) => s.gradNorm > 0)) throw new Wrong('nothing has a gradient');
-  const merged = (await session.mergeModel('float')).onnx;
-  const worst = await sessionParity(session, merged);
+  const made = await session.mergeModel('float');
+  const merged = made.onnx;
+  const worst = await sessionParity(session, made);
   const { warnings: _, ...files } = await session.exportAdapter();
   await sameAgain(engines, { ...request, adapter: namedFiles(files) }, merged).catch(notAgain);
   return worst;
@@ -174,27 +175,22 @@ const namedFiles = (files: Readonly<Record<string, string | Uint8Array>>): Named
     bytes: typeof content === 'string' ? new TextEncoder().encode(content) : content,
   }));
 
-async function sessionParity(session: Session, merged: OnnxModel): Promise<number> {
+/** By the rule that merged files are held to everywhere: what their precision allows. @throws Wrong with its sentence */
+async function sessionParity(session: Session, { onnx, written }: Merged): Promise<number> {
   const batch = everyToken(session.batches.load('held', session.batches.held(0)[0]!), session);
   const logits = await session.logits('adapted', batch);
-  requireEffect(logits, await session.logits('base', batch));
+  const base = await session.logits('base', batch);
+  requireEffect(logits, base);
   const { output, feeds: names } = session.model;
   const sample: ParitySample = {
     ...{ what: 'every token', inputs: feedsOf(batch), output, names },
-    ...{ adapted: logits, base: null, counts: null },
+    ...{ adapted: logits, base, counts: null },
   };
-  const report = await checkParity(
-    [sample],
-    {
-      merged: encodeModel(merged),
-      base: async () => encodeModel(session.model.onnx),
-      moved: async () => null,
-      // Of these files' weights nothing is rounded when they are written as floats.
-      rounds: false,
-    },
-    (file) => openOrt(file, { providers: ['wasm'], optimise: false }),
+  const files = parityFiles(session.model, { onnx: encodeModel(onnx), written }, 'float', encodeModel);
+  const report = await checkParity([sample], files, (file) =>
+    openOrt(file, { providers: ['wasm'], optimise: false }),
   );
-  if (report.samples === 0) throw new Wrong(report.sentence);
+  if (report.verdict !== 'passed') throw new Wrong(report.sentence);
   return report.maxRel;
 }
 
@@ -359,7 +355,9 @@ async function graphParity(
         } as FeedTensor;
     }
     const outputs = await ort.run(completeFeeds(ort.inputs, known, undefined, model.feeds), [model.output]);
-    return parity(adapted.logits, outputs[model.output]!.data).maxRel;
+    const apart = parity(adapted.logits, outputs[model.output]!.data).maxRel;
+    if (!(apart <= TOLERANCE)) throw new Wrong(`differs from onnxruntime by ${apart.toExponential(1)}`);
+    return apart;
   } finally {
     await ort.release();
   }
