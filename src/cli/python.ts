@@ -2,38 +2,13 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { methodById } from '../adapters/registry.ts';
-import { fail } from '../lib/errors.ts';
 import type { PythonProject } from '../python/types.ts';
-import type { DataOptions, EvalMetric } from '../training/protocol.ts';
 import { storedProject } from '../training/python.ts';
-import { trainingSchema } from '../training/settings.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { requireRoom, withOut } from './outFolder.ts';
-import { readBytes, readText, writeBytes } from './runtime.ts';
+import { readRunRecord } from './runRecord.ts';
+import { readBytes, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
-
-/** What `finetune` notes of a run, as far as it decides the project. */
-interface StoredRun {
-  readonly model: string;
-  readonly data: string;
-  /** How the data was read; absent in runs of older versions. */
-  readonly dataOptions?: DataOptions;
-  readonly method: string;
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly training: unknown;
-  readonly steps: number;
-  readonly evaluations: readonly EvalMetric[];
-}
-
-async function storedRun(folder: string): Promise<StoredRun> {
-  const path = join(folder, 'run.json');
-  const text = await readText(path);
-  try {
-    return JSON.parse(text) as StoredRun;
-  } catch {
-    return fail('malformed-file', `${path} is no JSON; give a folder that finetune has written.`);
-  }
-}
 
 /** The files that a project is known by. */
 export const PROJECT_HOLDS = ['README.md', 'settings.py'];
@@ -71,18 +46,15 @@ function python(values: PythonValues): Promise<number> {
 
 async function pythonInto(values: PythonValues): Promise<number> {
   const { run: folder, out } = values;
-  const run = await storedRun(folder);
-  const training = trainingSchema.safeParse(run.training);
-  if (!training.success)
-    return fail('malformed-file', `The training settings in ${join(folder, 'run.json')} are not complete.`);
+  const run = await readRunRecord(folder);
   const files = ['adapter_config.json', 'adapter_model.safetensors'];
   const project = await storedProject(
     {
       model: await modelSource(values.model ?? run.model),
-      data: { ...(await dataSource(values.data ?? run.data)), options: run.dataOptions ?? {} },
+      data: { ...(await dataSource(values.data ?? run.data)), options: run.dataOptions },
       method: methodById(run.method).id,
       config: run.config,
-      training: training.data,
+      training: run.training,
     },
     surroundings,
     {

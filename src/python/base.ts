@@ -1,6 +1,7 @@
 /** The base model as a folder that transformers opens: config.json, model.safetensors with PyTorch's names and shapes, tokenizer files. */
 import { writeSafetensors } from '../adapters/safetensors.ts';
 import type { AdapterTensor } from '../adapters/types.ts';
+import { fail } from '../lib/errors.ts';
 import { cutPart } from '../models/import/folded.ts';
 import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
@@ -74,9 +75,29 @@ function baseConfig({ config, labels }: LoadedModel): Record<string, unknown> {
   return own;
 }
 
+/** A file beside the model as it goes into the project: settings without what is private, all else byte for byte. */
+function sidecar({ name, bytes }: ProjectFile): ProjectFile {
+  const asIs = { name: `base/${name}`, bytes };
+  // The tokenizer is vocabulary; templates and word lists are no JSON.
+  if (name === 'tokenizer.json' || !name.endsWith('.json')) return asIs;
+  const json = parsed(name, bytes);
+  const isPlain = typeof json === 'object' && json !== null && !Array.isArray(json);
+  return isPlain ? text(asIs.name, withoutPrivate(json as Record<string, unknown>)) : asIs;
+}
+
+/** @throws PapilioError 'malformed-file' */
+function parsed(name: string, bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return fail('malformed-file', `${name} beside the model is no JSON; mend it or take it away.`, { name });
+  }
+}
+
 /**
  * @param named the name that the adapter's configuration gives the base model, if any
- * @param sidecars the model's JSON files
+ * @param sidecars the files beside the model: JSON, templates, word lists
+ * @throws PapilioError 'malformed-file' for JSON that is none
  */
 export function baseOf(model: LoadedModel, named: unknown, sidecars: readonly ProjectFile[]): Base {
   if (isHubName(named)) return { kind: 'named', name: named };
@@ -86,15 +107,7 @@ export function baseOf(model: LoadedModel, named: unknown, sidecars: readonly Pr
   for (const module of model.modules)
     for (const [name, origin] of Object.entries(module.parameters))
       tensors.set(origin.torch ?? `${module.name}.${name}`, torchTensor(module, origin));
-  const others = sidecars
-    .filter(({ name }) => name !== 'config.json')
-    .map(({ name, bytes }) => {
-      const json: unknown = JSON.parse(new TextDecoder().decode(bytes));
-      const isPlain = name !== 'tokenizer.json' && typeof json === 'object' && json !== null;
-      return isPlain
-        ? text(`base/${name}`, withoutPrivate(json as Record<string, unknown>))
-        : { name: `base/${name}`, bytes };
-    });
+  const others = sidecars.filter(({ name }) => name !== 'config.json').map(sidecar);
   return {
     kind: 'folder',
     files: [

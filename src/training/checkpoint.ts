@@ -3,10 +3,18 @@
  * order of examples and every random draw follow from it and the seed), the curve so far, and hashes of what it was trained on.
  * The container is a safetensors file whose metadata holds the rest, so any safetensors reader can open it.
  */
-import { readSafetensors, tensorFloats, writeSafetensors } from '../adapters/safetensors.ts';
+import { z } from 'zod';
+import { METHODS, type MethodId } from '../adapters/registry.ts';
+import {
+  readSafetensors,
+  type StoredTensor,
+  tensorFloats,
+  writeSafetensors,
+} from '../adapters/safetensors.ts';
 import { fail } from '../lib/errors.ts';
 import type { EvalMetric, RunRequest, StepMetric } from './protocol.ts';
-import type { TrainingSettings } from './settings.ts';
+import { evalsOf, issueOf, stepsOf, UnfitRecord, withNonFinite } from './records.ts';
+import { type TrainingSettings, trainingSchema } from './settings.ts';
 
 const VERSION = 1;
 
@@ -31,11 +39,67 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const { states, ...rest } = checkpoint;
   return writeSafetensors(
     new Map([...states].map(([name, data]) => [name, { shape: [data.length], data }])),
-    { format: 'papilio-checkpoint', version: String(VERSION), run: JSON.stringify(rest) },
+    { format: 'papilio-checkpoint', version: String(VERSION), run: JSON.stringify(rest, withNonFinite) },
   );
 }
 
-/** @throws PapilioError('checkpoint') when it is none, or of another version */
+const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, 'no SHA-256 in hex');
+
+/** The metadata but for the entries of the curve, which {@link stepsOf} and {@link evalsOf} read one by one. */
+const runSchema = z.object({
+  step: z.int().min(0),
+  settings: z.object({
+    method: z.enum(Object.keys(METHODS) as [MethodId, ...MethodId[]]),
+    config: z.record(z.string(), z.unknown()),
+    training: trainingSchema,
+  }),
+  modelHash: hash,
+  dataHash: hash,
+  adapterHash: hash.nullable().default(null),
+  steps: z.array(z.unknown()),
+  evals: z.array(z.unknown()),
+  seconds: z.number().min(0),
+});
+
+const damaged = (what: string): never =>
+  fail('checkpoint', `The checkpoint is damaged, start a new run instead: ${what}.`);
+
+/** The metadata of a run. @throws PapilioError('checkpoint') */
+function runOf(text: string): Omit<Checkpoint, 'states'> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return damaged('what it says of its run is no JSON');
+  }
+  const parsed = runSchema.safeParse(json);
+  if (!parsed.success) return damaged(issueOf(parsed.error));
+  const { data } = parsed;
+  try {
+    const [steps, evals] = [stepsOf(data.steps), evalsOf(data.evals)];
+    if (steps.length !== data.step || steps.some(({ step }, i) => step !== i + 1))
+      return damaged(`its curve has ${steps.length} steps, not each of the ${data.step} that it is after`);
+    const later = evals.find(({ step }) => step > data.step);
+    if (later) return damaged(`it holds an evaluation of step ${later.step} and is after ${data.step}`);
+    return { ...data, steps, evals };
+  } catch (error) {
+    if (error instanceof UnfitRecord) return damaged(error.message);
+    throw error;
+  }
+}
+
+/** A name from a file, for a sentence. */
+const quoted = (name: string): string => JSON.stringify(name.slice(0, 80));
+
+function stateOf(name: string, tensor: StoredTensor): Float32Array {
+  if (tensor.dtype !== 'F32' || tensor.shape.length !== 1)
+    damaged(
+      `its state ${quoted(name)} is ${tensor.dtype} with ${tensor.shape.length} axes, not a list of F32`,
+    );
+  return tensorFloats(name, tensor);
+}
+
+/** @throws PapilioError('checkpoint') when it is none, of another version, or holds what no run writes */
 export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   const { tensors, metadata } = (() => {
     try {
@@ -49,14 +113,42 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   if (metadata.get('format') !== 'papilio-checkpoint' || run === undefined) {
     fail('checkpoint', 'The file is no Papilio checkpoint; choose one that was saved from a run here.');
   }
-  if (metadata.get('version') !== String(VERSION)) {
+  const version = metadata.get('version') ?? '';
+  if (version !== String(VERSION)) {
     fail(
       'checkpoint',
-      `The checkpoint has version ${metadata.get('version')}, this program reads version ${VERSION}; start a new run.`,
+      `The checkpoint has version ${/^\d{1,9}$/.test(version) ? version : quoted(version)}, this program reads version ${VERSION}; start a new run.`,
     );
   }
-  const rest = JSON.parse(run) as Omit<Checkpoint, 'states'>;
-  return { ...rest, states: new Map([...tensors].map(([name, t]) => [name, tensorFloats(name, t)])) };
+  return { ...runOf(run), states: new Map([...tensors].map(([name, t]) => [name, stateOf(name, t)])) };
+}
+
+/**
+ * Refuses states that are not those of the run's engine, each with its size.
+ *
+ * @param wanted how many numbers each state has
+ * @throws PapilioError('checkpoint')
+ */
+export function requireStates(
+  { states }: Pick<Checkpoint, 'states'>,
+  wanted: ReadonlyMap<string, number>,
+): void {
+  for (const [name, size] of wanted) {
+    const state = states.get(name) ?? damaged(`it lacks the state ${name}`);
+    if (state.length !== size)
+      damaged(`its state ${name} has ${state.length} numbers, and the run has ${size}`);
+  }
+  for (const name of states.keys())
+    if (!wanted.has(name)) damaged(`it has a state ${quoted(name)}, which the run has not`);
+}
+
+/** Refuses a position beyond the run's end. @throws PapilioError('checkpoint') */
+export function requireWithin({ step }: Pick<Checkpoint, 'step'>, total: number): void {
+  if (step > total)
+    fail(
+      'checkpoint',
+      `The checkpoint is after ${step} steps, and the run has ${total} in all; give it ${step} or more, or start a new run.`,
+    );
 }
 
 /** Settings that decide which examples come next and what the states mean; others, such as the learning rate, may change on the way. */
@@ -86,7 +178,7 @@ export function requireSameRun(checkpoint: RunIdentity, run: RunIdentity): void 
       `The checkpoint is of a run with ${was.method}, not with ${is.method}; go on with ${was.method}, or start a new run.`,
     );
   }
-  if ((checkpoint.adapterHash ?? null) !== run.adapterHash) refuse('adapter to go on from');
+  if (checkpoint.adapterHash !== run.adapterHash) refuse('adapter to go on from');
   const other = [
     ...differing(was.config, is.config, Object.keys({ ...was.config, ...is.config })),
     ...differing(was.training, is.training, FIXED_SETTINGS),
@@ -102,10 +194,12 @@ export function requireSameRun(checkpoint: RunIdentity, run: RunIdentity): void 
 /** `r was 8 and is 4`, for the fields that differ. */
 function differing(was: object, is: object, fields: readonly string[]): string[] {
   const text = (from: object, field: string) =>
-    JSON.stringify((from as Record<string, unknown>)[field] ?? null);
+    JSON.stringify((Object.hasOwn(from, field) ? (from as Record<string, unknown>)[field] : null) ?? null);
+  const short = (from: object, field: string) => text(from, field).slice(0, 80);
   return fields
     .filter((field) => text(was, field) !== text(is, field))
-    .map((field) => `${field} was ${text(was, field)} and is ${text(is, field)}`);
+    .slice(0, 8)
+    .map((field) => `${field.slice(0, 80)} was ${short(was, field)} and is ${short(is, field)}`);
 }
 
 const HASH_PIECE = 1 << 25;

@@ -10,6 +10,7 @@ import type { Program, ProgramStats } from '../gpu/program.ts';
 import type { Ring } from '../gpu/readback.ts';
 import { createStore } from '../gpu/store.ts';
 import { schedule } from '../graph/schedule.ts';
+import { sizeOf } from '../graph/shape.ts';
 import type { Graph } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
@@ -71,7 +72,8 @@ export interface Engine {
   once(graph: Graph): Promise<Readonly<Record<string, Float32Array>>>;
   readState(name: string): Promise<Float32Array>;
   writeState(name: string, data: Float32Array): void;
-  readonly stateNames: readonly string[];
+  /** What a checkpoint holds: how many numbers each state has, by its name. */
+  readonly states: ReadonlyMap<string, number>;
   /** What a step costs on the GPU; null for an engine that executes elsewhere. */
   readonly stats: EngineStats | null;
   destroy(): void;
@@ -249,7 +251,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       return (await store.read(name, 'state')) as Float32Array;
     },
     writeState: (name, data) => store.write(name, data, 'state'),
-    stateNames: [TRAINABLE, ...(applying ?? latest).states],
+    states: new Map(
+      [TRAINABLE, ...(applying ?? latest).states].map((name) => [
+        name,
+        sizeOf(store.values.get(`state:${name}`)!.shape),
+      ]),
+    ),
     get stats() {
       const s = latest.program.stats;
       const u = update?.stats;

@@ -13,11 +13,14 @@ import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import {
+  type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
   hashOf,
   type RunIdentity,
   requireSameRun,
+  requireStates,
+  requireWithin,
 } from './checkpoint.ts';
 import { createEngine, type Engine, type MakeEngine, type Which } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
@@ -124,13 +127,16 @@ export async function openSession(
     adapterHash: setup.adapterHash,
   };
   const resumed = options.checkpoint ? decodeCheckpoint(options.checkpoint) : null;
-  if (resumed) requireSameRun(resumed, identity);
+  if (resumed) {
+    requireSameRun(resumed, identity);
+    requireWithin(resumed, batches.totalSteps);
+  }
 
   const engineRequest = { ...setup.engine, onCompile: events.onCompile };
   const engine = await (typeof on === 'function'
     ? on(engineRequest)
     : createEngine({ device: on, ...engineRequest }));
-  for (const [name, data] of resumed?.states ?? []) engine.writeState(name, data);
+  if (resumed) putBack(engine, resumed);
 
   const lock = createLock();
   const evaluate = (which: Which, step: number) =>
@@ -206,7 +212,7 @@ export async function openSession(
         await engine.settle();
         const { step, seconds } = loop.position();
         const states = new Map<string, Float32Array>();
-        for (const name of engine.stateNames) states.set(name, await engine.readState(name));
+        for (const name of engine.states.keys()) states.set(name, await engine.readState(name));
         return encodeCheckpoint({ step, ...identity, ...history, seconds, states });
       }),
     atStep: (task) =>
@@ -229,6 +235,17 @@ export async function openSession(
     destroy: () => engine.destroy(),
   };
   return session;
+}
+
+/** All states or none: an engine that a checkpoint does not fit is given up. */
+function putBack(engine: Engine, checkpoint: Checkpoint): void {
+  try {
+    requireStates(checkpoint, engine.states);
+  } catch (error) {
+    engine.destroy();
+    throw error;
+  }
+  for (const [name, data] of checkpoint.states) engine.writeState(name, data);
 }
 
 /** The same run with its activations computed again. */

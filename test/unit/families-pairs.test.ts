@@ -34,7 +34,7 @@ describe('a combination fails', () => {
     (change: (engine: Engine) => Partial<Engine>): MakeEngine =>
     async (request) => {
       const engine = await interpreterEngines(request);
-      return { ...engine, stateNames: [], ...change(engine) };
+      return { ...engine, states: new Map(), ...change(engine) };
     };
   const outcome = (engines: MakeEngine, target: 'attention' | 'embedding' = 'attention') =>
     runCombination(engines, subject, 'lora', target);

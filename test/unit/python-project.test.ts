@@ -36,7 +36,7 @@ const idle: MakeEngine = async ({ initial }) =>
     settle: async () => {},
     readState: async () => initial(),
     writeState: () => {},
-    stateNames: [],
+    states: new Map(),
     destroy: () => {},
   }) as unknown as Engine;
 
@@ -188,6 +188,36 @@ describe('the base of a project', () => {
       expect(base.get(name)?.shape, name).toEqual(tensor.shape);
       expect(Buffer.from(base.get(name)!.bytes).equals(Buffer.from(tensor.bytes)), name).toBe(true);
     }
+  });
+});
+
+describe('the files beside the model', () => {
+  const beside = (name: string, content: string) => ({ name, bytes: new TextEncoder().encode(content) });
+  const withFiles = (...more: ReturnType<typeof beside>[]) => {
+    const model = tinyLanguage();
+    return projectOf({ ...requestFor('lora', true), model: { ...model, files: [...model.files, ...more] } });
+  };
+
+  it('go along as they are where they are no JSON', async () => {
+    const files = [
+      beside('chat_template.jinja', "{% for m in messages %}{{ m['content'] }}{% endfor %}"),
+      beside('merges.txt', '#version: 0.2\nt h\n'),
+      beside('vocab.txt', '[PAD]\n{\n'),
+      beside('notes.json', '["no", "object"]'),
+      beside('added_tokens.json', '7'),
+    ];
+    const project = await withFiles(...files, beside('generation_config.json', '{"token": "s", "top_k": 3}'));
+    for (const { name, bytes } of files)
+      expect(project.files.find((f) => f.name === `base/${name}`)?.bytes, name).toEqual(bytes);
+    expect(JSON.parse(textOf(project.files, 'base/generation_config.json'))).toEqual({ top_k: 3 });
+  });
+
+  it('are named where they should be JSON and are none', async () => {
+    for (const content of ['{', '', 'top_k = 3', '\u0000'])
+      await expect(withFiles(beside('generation_config.json', content))).rejects.toMatchObject({
+        kind: 'malformed-file',
+        message: expect.stringContaining('generation_config.json'),
+      });
   });
 });
 

@@ -1,30 +1,37 @@
 /**
  * Checkpoints as bytes. Seen to fail with: states written as another type, a version that is not compared, hashes that are not compared,
- * a configuration that is not compared.
+ * a configuration that is not compared, a schema that takes any number for a step, states whose sizes are not compared, cells of the curve
+ * that are texts.
  */
 import { describe, expect, it } from 'vitest';
-import { writeSafetensors } from '../../src/adapters/safetensors.ts';
+import { adapterTensor, readSafetensors, writeSafetensors } from '../../src/adapters/safetensors.ts';
+import type { AdapterTensor } from '../../src/adapters/types.ts';
 import {
   type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
   hashOf,
   requireSameRun,
+  requireStates,
+  requireWithin,
 } from '../../src/training/checkpoint.ts';
+import { metricsCsv } from '../../src/training/evaluation.ts';
+import type { EvalMetric } from '../../src/training/protocol.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 
 const checkpoint: Checkpoint = {
-  step: 12,
+  step: 2,
   settings: {
     method: 'boft',
     config: { target_modules: ['query'], boft_block_size: 4 },
     training: trainingSchema.parse({ seed: 9 }),
   },
-  modelHash: 'aa',
-  dataHash: 'bb',
+  modelHash: 'a1'.repeat(32),
+  dataHash: `${'b2'.repeat(32)}-${'0c'.repeat(32)}`,
   adapterHash: null,
   steps: [
     { step: 1, loss: 2.5, learningRate: 1e-3, gradNorm: 0.7, examples: 16, tokens: 16, seconds: 0.123456789 },
+    { step: 2, loss: -1e-300, learningRate: 0, gradNorm: 5e-324, examples: 32, tokens: 99, seconds: 3.25 },
   ],
   evals: [{ step: 0, metric: 'accuracy', value: 0.1, loss: 2.4, examples: 64 }],
   seconds: 3.25,
@@ -40,6 +47,21 @@ const refuses = (bytes: Uint8Array, message: RegExp) =>
   );
 const container = (metadata: Record<string, string>) =>
   writeSafetensors(new Map([['trainable', { shape: [1], data: Float32Array.of(1) }]]), metadata);
+
+// biome-ignore lint/suspicious/noExplicitAny: metadata of any shape.
+type Json = Record<string, any>;
+const at = (run: Json, ...path: (string | number)[]): Json =>
+  path.reduce<Json>((part, key) => part[key] as Json, run);
+/** The checkpoint with something else in what it says of its run. */
+function changed(change: (run: Json) => void): Uint8Array {
+  const { metadata, tensors } = readSafetensors(encodeCheckpoint(checkpoint));
+  const run = JSON.parse(metadata.get('run')!) as Json;
+  change(run);
+  return writeSafetensors(new Map([...tensors].map(([name, t]) => [name, adapterTensor(name, t)])), {
+    ...Object.fromEntries(metadata),
+    run: JSON.stringify(run),
+  });
+}
 
 describe('checkpoint', () => {
   it('comes back as it was, to the last bit of every state', () => {
@@ -63,6 +85,125 @@ describe('checkpoint', () => {
       container({ format: 'papilio-checkpoint', version: '0', run: '{}' }),
       /has version 0, .* reads version 1/,
     );
+  });
+
+  it('keeps scores that JSON has no number for', () => {
+    const evals: EvalMetric[] = [
+      { step: 0, metric: 'perplexity', value: Number.POSITIVE_INFINITY, loss: 800, examples: 3 },
+      {
+        step: 2,
+        metric: 'rmse',
+        value: Number.NaN,
+        others: { r2: Number.NEGATIVE_INFINITY },
+        loss: Number.NaN,
+        examples: 3,
+      },
+    ];
+    expect(decodeCheckpoint(encodeCheckpoint({ ...checkpoint, evals })).evals).toEqual(evals);
+    // As they were written before: null.
+    const old = changed((run) => {
+      run.evals = [{ ...evals[0], value: null }];
+    });
+    expect(decodeCheckpoint(old).evals).toEqual([{ ...evals[0], value: Number.NaN }]);
+  });
+
+  it.each<[string, (run: Json) => void, RegExp]>([
+    ['a fraction of a step', (run) => (run.step = 1.5), /damaged.*step/],
+    ['a step below nothing', (run) => (run.step = -1), /damaged.*step/],
+    ['a step in words', (run) => (run.step = '2'), /damaged.*step/],
+    ['more steps than its curve', (run) => (run.step = 3), /2 steps, not each of the 3/],
+    ['a step beyond counting', (run) => (run.step = 1e300), /damaged.*step/],
+    ['no settings', (run) => delete run.settings, /damaged.*settings/],
+    [
+      'settings of no method',
+      (run) => (at(run, 'settings').method = '__proto__'),
+      /damaged.*settings\.method/,
+    ],
+    [
+      'a configuration that is a list',
+      (run) => (at(run, 'settings').config = []),
+      /damaged.*settings\.config/,
+    ],
+    [
+      'a batch of no size',
+      (run) => (at(run, 'settings', 'training').batchSize = 0),
+      /damaged.*training\.batchSize/,
+    ],
+    ['a hash that is a path', (run) => (run.modelHash = '../../etc/passwd'), /damaged.*modelHash/],
+    ['a hash cut off', (run) => (run.dataHash = 'b2'.repeat(31)), /damaged.*dataHash/],
+    ['no curve', (run) => (run.steps = null), /damaged.*steps/],
+    ['a curve that is an object', (run) => (run.steps = { length: 2 }), /damaged.*steps/],
+    ['a hole in its curve', (run) => (at(run, 'steps', 1).step = 1), /curve/],
+    [
+      'a formula for a loss',
+      (run) => (at(run, 'steps', 0).loss = '=HYPERLINK("//evil","1")'),
+      /damaged.*steps\.0\.loss/,
+    ],
+    ['a missing norm', (run) => delete at(run, 'steps', 1).gradNorm, /damaged.*steps\.1\.gradNorm/],
+    ['a null in its curve', (run) => (at(run, 'steps')[1] = null), /damaged.*steps\.1/],
+    ['time that ran backwards', (run) => (run.seconds = -3), /damaged.*seconds/],
+    [
+      'an escape for a metric',
+      (run) => (at(run, 'evals', 0).metric = '\u001b[2J'),
+      /damaged.*evals\.0\.metric/,
+    ],
+    [
+      'a text among further figures',
+      (run) => (at(run, 'evals', 0).others = { macroF1: '+1+1' }),
+      /damaged.*evals\.0\.others/,
+    ],
+    ['an evaluation that is to come', (run) => (at(run, 'evals', 0).step = 7), /evaluation of step 7/],
+  ])('refuses %s', (_what, change, says) => refuses(changed(change), says));
+
+  it('refuses metadata that is no object', () => {
+    for (const run of ['{"step": 12', '', 'null', '[]', '"run"', '12', '{"__proto__": {"step": 1}}'])
+      refuses(container({ format: 'papilio-checkpoint', version: '1', run }), /damaged/);
+    refuses(
+      container({ format: 'papilio-checkpoint', version: '\u001b[31m1', run: '{}' }),
+      /has version "\\u001b\[31m1"/,
+    );
+  });
+
+  it('takes from further figures those that have a name', () => {
+    const bytes = changed((run) => {
+      at(run, 'evals', 0).others = { macroF1: 0.5, '=cmd()': 1, __proto__: 2 };
+    });
+    const { steps, evals } = decodeCheckpoint(bytes);
+    expect(metricsCsv(steps, evals)).toMatch(/^[a-zA-Z0-9_,.+\n-]*$/);
+    expect(Object.keys(evals[0]!.others!)).toEqual(['macroF1']);
+  });
+
+  it('holds every state of its run with its size, and none besides', () => {
+    const sizes = new Map([...checkpoint.states].map(([name, data]) => [name, data.length]));
+    const refusal = (wanted: ReadonlyMap<string, number>): string => {
+      try {
+        requireStates(checkpoint, wanted);
+        return '';
+      } catch (error) {
+        expect(error).toMatchObject({ kind: 'checkpoint' });
+        return (error as Error).message;
+      }
+    };
+    expect(refusal(sizes)).toBe('');
+    expect(refusal(new Map([...sizes, ['sgd.momentum', 4]]))).toContain('lacks the state sgd.momentum');
+    expect(refusal(new Map([...sizes, ['trainable', 5]]))).toContain(
+      'trainable has 4 numbers, and the run has 5',
+    );
+    expect(refusal(new Map([...sizes, ['adamw.v', 1]]))).toContain(
+      'adamw.v has 0 numbers, and the run has 1',
+    );
+    expect(refusal(new Map([...sizes].slice(1)))).toContain('a state "trainable", which the run has not');
+    expect(() => requireWithin(checkpoint, 2)).not.toThrow();
+    expect(() => requireWithin(checkpoint, 1)).toThrow(/after 2 steps, and the run has 1 in all/);
+  });
+
+  it('holds its states as lists of float32 and in no other way', () => {
+    const { states, ...run } = checkpoint;
+    const metadata = { format: 'papilio-checkpoint', version: '1', run: JSON.stringify(run) };
+    const tensors = (entry: AdapterTensor) => writeSafetensors(new Map([['trainable', entry]]), metadata);
+    refuses(tensors({ shape: [2, 2], data: states.get('trainable')! }), /2 axes/);
+    refuses(tensors({ shape: [], data: Float32Array.of(1) }), /0 axes/);
+    refuses(tensors({ shape: [4], data: states.get('trainable')!, dtype: 'F16' }), /F16/);
   });
 
   it('belongs to one model, dataset, adapter, method, configuration and order of examples', () => {

@@ -139,8 +139,9 @@ export const interpreterEngines: MakeEngine = async (request) => {
     },
     readState: async (name) => Float32Array.from(stateOf(states, steppers, name).data),
     writeState: (name, data: DeviceData) => states.set(name, vector(data)),
-    get stateNames() {
-      return [TRAINABLE, ...(update ?? stepperAt(longest)).states];
+    get states() {
+      const known = [TRAINABLE, ...(update ?? stepperAt(longest)).states];
+      return new Map(known.map((name) => [name, stateOf(states, steppers, name).data.length]));
     },
     stats: null,
     destroy: () => {},

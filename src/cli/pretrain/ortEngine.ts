@@ -161,7 +161,7 @@ export const ortEngines =
       },
       readState: async (name) => states.get(name)!.slice(),
       writeState: (name, data) => states.get(name)!.set(data),
-      stateNames: [...states.keys()],
+      states: new Map([...states].map(([name, data]) => [name, data.length])),
       stats: null,
       destroy() {
         for (const session of sessions) void session.release();
