@@ -1,20 +1,22 @@
 /** `papilio finetune`: the whole loop without a page - open, train, evaluate; finetuneResult.ts merges, checks and writes. */
+import { resolve } from 'node:path';
 import process from 'node:process';
-import { fail } from '../lib/errors.ts';
-import type { RunRequest } from '../training/protocol.ts';
-import { openSession } from '../training/session.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
+import type { EvalMetric, RunRequest } from '../training/protocol.ts';
+import { openSession, type Session } from '../training/session.ts';
 import { reportData } from '../training/source.ts';
 import { DATA_NOTES, dataOptions } from './dataOptions.ts';
 import { type Executor, openExecutor } from './executor.ts';
 import { budgetBytes, type FinetuneValues, options, trainingSettings } from './finetuneOptions.ts';
-import { saveUnfinished, trainInParts } from './finetuneParts.ts';
+import { checkpointIn, createKeeper, type Part, partOf, trainInParts } from './finetuneParts.ts';
 import { placesOf, roomForModel, roomForRun } from './finetunePlaces.ts';
 import { finishRun, type RunOfCommand, scoreOf, settingsOf } from './finetuneResult.ts';
+import { saveUnfinished, whatIsKept } from './finetuneUnfinished.ts';
 import { describeForecast, forecastBefore, forecastOf } from './forecast.ts';
 import { command } from './options.ts';
 import { type OutFolder, withOut } from './outFolder.ts';
 import { progressBar, wordsOf } from './progress.ts';
-import { readBytes } from './runtime.ts';
+import { kindOf, readBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 import { startFrom } from './startFrom.ts';
 
@@ -30,16 +32,20 @@ export const finetuneCommand = command(
 );
 
 async function finetune(values: FinetuneValues): Promise<number> {
+  const part = partOf(values['checkpoint-every']);
   if (values.forecast) {
     const request = await requestOf(values);
     return withExecutor(values, (on) => forecastOnly(values, request, on));
   }
+  const resume = await resumedFrom(values);
   // What cannot be written is found out before an hour of training.
-  return withOut(placesOf(values), async (places) => {
+  return withOut(placesOf({ ...values, resume }), async (places) => {
     const request = await requestOf(values);
     await roomForModel(request.model, places);
-    const checkpoint = values.resume === undefined ? null : await readBytes(values.resume);
-    return withExecutor(values, (on) => train(values, request, on, checkpoint, places));
+    const checkpoint = resume === undefined ? null : await readBytes(resume);
+    return withExecutor(values, (on) =>
+      train({ ...values, resume }, request, on, { checkpoint, part, places }),
+    );
   });
 }
 
@@ -50,6 +56,28 @@ async function withExecutor(values: FinetuneValues, use: (on: Executor) => Promi
   } finally {
     on.close();
   }
+}
+
+/** The checkpoint that the run goes on from. `--resume` alone is the same command again, also for a run that was killed before it kept any. */
+async function resumedFrom({ resume, out }: FinetuneValues): Promise<string | undefined> {
+  if (resume !== '') return resume;
+  const own = checkpointIn(out);
+  if ((await kindOf(own)) === 'file') return own;
+  process.stderr.write(`There is no checkpoint in ${out}: the run begins at its first step.\n`);
+  return undefined;
+}
+
+interface Beginning {
+  readonly checkpoint: Uint8Array | null;
+  readonly part: Part;
+  readonly places: readonly OutFolder[];
+}
+
+/** A run that goes on from an adapter begins with it; one that is resumed has noted how that was. */
+async function scoreAtStart(session: Session): Promise<EvalMetric> {
+  const { evals } = session.history;
+  if (session.position().step === 0 && evals.length === 0) evals.push(await session.evaluate('adapted'));
+  return evals.find(({ step }) => step === 0) ?? session.evaluate('base');
 }
 
 async function requestOf(values: FinetuneValues): Promise<RunRequest> {
@@ -79,8 +107,7 @@ async function train(
   values: FinetuneValues,
   request: RunRequest,
   on: Executor,
-  checkpoint: Uint8Array | null,
-  places: readonly OutFolder[],
+  { checkpoint, part, places }: Beginning,
 ): Promise<number> {
   const bar = progressBar('train', { isQuiet: values.json });
   const say = (line: string): void => {
@@ -99,8 +126,11 @@ async function train(
     },
     checkpoint ? { checkpoint } : {},
   );
-  const { total } = session.position();
+  const { step: begun, total } = session.position();
   const { training } = session.setup;
+  const own = checkpointIn(values.out);
+  const isThere = values.resume !== undefined && resolve(values.resume) === resolve(own);
+  const keeper = createKeeper(session, own, isThere ? begun : null, (line) => bar.log(line));
   try {
     await roomForRun(session, places);
     const data = reportData(session.data, session.batches.options);
@@ -110,18 +140,22 @@ async function train(
     );
     const forecast =
       typeof on.engines === 'function' ? null : await forecastBefore(on.engines, session.setup);
-    const before = await session.evaluate('base');
+    const before = { ...(await session.evaluate('base')), step: 0 };
     say(`before: held-out ${scoreOf(before)}`);
-    // A run that goes on from an adapter begins with it.
-    const start =
-      request.adapter && session.position().step === 0 ? await session.evaluate('adapted') : before;
+    const start = request.adapter ? await scoreAtStart(session) : before;
     if (start !== before) say(`with the adapter as given: held-out ${scoreOf(start)}`);
-    const ended = await trainInParts(session, training.evalEvery);
+    if (begun > 0)
+      say(begun < total ? `goes on after step ${begun}` : 'every step was done: writes the results again');
+    const ended = await trainInParts(session, keeper, part);
     bar.end();
     const run: RunOfCommand = { values, request, on, data, forecast, before, start };
     return ended.kind === 'finished'
-      ? await finishRun(session, run, say)
-      : await saveUnfinished(session, ended, values.out, {
+      ? await finishRun(session, run, say).catch((error: unknown) => {
+          if (!(error instanceof PapilioError) || error.kind === 'internal') throw error;
+          const { kind, message, details } = error;
+          throw new PapilioError(kind, `${message} ${whatIsKept(keeper, values.out)}`, details);
+        })
+      : await saveUnfinished(session, keeper, ended, values.out, {
           ...settingsOf(session, run),
           evaluations: [before, ...session.history.evals],
         });

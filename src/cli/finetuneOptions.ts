@@ -145,7 +145,14 @@ export const options = {
   resume: {
     type: 'string',
     value: 'FILE',
-    about: 'a checkpoint of the same run to go on from',
+    alone: '',
+    about: 'goes on from the checkpoint that the same command left in --out, or from one given',
+    group: 'Training',
+  },
+  'checkpoint-every': {
+    type: 'number',
+    about: 'steps between checkpoints in --out',
+    otherwise: '100, or what 20 seconds hold',
     group: 'Training',
   },
   out: {

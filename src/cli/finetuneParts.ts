@@ -1,32 +1,96 @@
 /**
- * The training of `finetune` so that nothing is lost: a checkpoint after every part, and on Ctrl-C, divergence or a lost device what there is
- * goes to the output folder.
+ * The training of `finetune` part by part: after each a checkpoint goes to the output folder, so that a run which is killed goes on at most
+ * one part behind.
  */
 import { join } from 'node:path';
 import process from 'node:process';
-import { PapilioError } from '../lib/errors.ts';
-import { metricsCsv } from '../training/evaluation.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
 import type { Session } from '../training/session.ts';
 import { writeBytes } from './runtime.ts';
 
-/** Steps between checkpoints where evaluations do not say it. */
-const PART = 100;
-/** What a shell gives for a process that Ctrl-C ended. */
-const INTERRUPTED = 130;
+/** Where a run keeps its checkpoint. */
+export const checkpointIn = (out: string): string => join(out, 'checkpoint.safetensors');
+
+/** A part ends at the next multiple of its steps, or when its time is over, whichever comes first. */
+export interface Part {
+  readonly steps: number;
+  readonly ms: number;
+}
+
+/** @param every steps that somebody chose; those have no clock */
+export function partOf(every: number | undefined): Part {
+  if (every === undefined) return { steps: 100, ms: 20_000 };
+  if (Number.isInteger(every) && every > 0) return { steps: every, ms: Number.POSITIVE_INFINITY };
+  return fail('bad-argument', `--checkpoint-every takes a whole number of steps from 1, not "${every}".`);
+}
+
+/** The checkpoint on disk. One that cannot be written is held in memory, while an older one stays where it is. */
+export interface Keeper {
+  /** Writes the run as it stands. What the disk refuses is a warning; the next part tries again. */
+  keep(): Promise<void>;
+  /** Tries once more to write what the disk refused. @throws PapilioError as writing does */
+  retry(): Promise<void>;
+  /** The step of the checkpoint on disk, or null. */
+  readonly step: () => number | null;
+}
+
+type Kept = Pick<Session, 'checkpoint' | 'position'>;
+
+/**
+ * @param path of the checkpoint
+ * @param there the step of the run's checkpoint that lies there already
+ */
+export function createKeeper(
+  session: Kept,
+  path: string,
+  there: number | null,
+  warn: (sentence: string) => void,
+): Keeper {
+  let written = there;
+  let refused: { readonly step: number; readonly bytes: Uint8Array } | null = null;
+  let isWarned = false;
+  const write = async (step: number, bytes: Uint8Array): Promise<void> => {
+    refused = { step, bytes };
+    await writeBytes(path, bytes);
+    refused = null;
+    written = step;
+  };
+  return {
+    async keep() {
+      const { step } = session.position();
+      if (written === step) return;
+      const bytes = await session.checkpoint();
+      try {
+        await write(step, bytes);
+      } catch (error) {
+        if (!(error instanceof PapilioError)) throw error;
+        const older = written === null ? '' : ` the one of step ${written} stays,`;
+        if (!isWarned)
+          warn(`${error.message} The checkpoint of step ${step} is not kept:${older} training goes on.`);
+        isWarned = true;
+      }
+    },
+    async retry() {
+      if (refused) await write(refused.step, refused.bytes);
+    },
+    step: () => written,
+  };
+}
 
 export type Ended =
-  | { readonly kind: 'finished' }
-  | {
-      readonly kind: 'interrupted' | 'failed';
-      /** Null only when the very first part failed without a device to read from. */
-      readonly checkpoint: Uint8Array | null;
-      readonly error: PapilioError | null;
-    };
+  | { readonly kind: 'finished' | 'interrupted' }
+  | { readonly kind: 'failed'; readonly error: PapilioError };
 
-/** Plays the run to its end, part by part. Errors that are not {@link PapilioError} are thrown on. */
-export async function trainInParts(session: Session, evalEvery: number): Promise<Ended> {
-  const part = evalEvery > 0 ? evalEvery : PART;
-  let checkpoint: Uint8Array | null = null;
+/**
+ * Plays the run to its end, part by part.
+ *
+ * @throws whatever is no {@link PapilioError}
+ */
+export async function trainInParts(
+  session: Pick<Session, 'play' | 'pause' | 'position'>,
+  keeper: Keeper,
+  part: Part,
+): Promise<Ended> {
   let interrupted = false;
   const onSignal = (): void => {
     interrupted = true;
@@ -34,59 +98,33 @@ export async function trainInParts(session: Session, evalEvery: number): Promise
   };
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
+  const isOver = () => session.position().step >= session.position().total;
   try {
-    while (!interrupted && session.position().step < session.position().total) {
-      await session.play(part - (session.position().step % part));
-      checkpoint = await session.checkpoint();
+    await keeper.keep();
+    while (!interrupted && !isOver()) {
+      await playPart(session, part);
+      await keeper.keep();
     }
-    const finished = session.position().step >= session.position().total;
-    return finished ? { kind: 'finished' } : { kind: 'interrupted', checkpoint, error: null };
+    return { kind: isOver() ? 'finished' : 'interrupted' };
   } catch (error) {
     if (!(error instanceof PapilioError) || error.kind === 'internal') throw error;
-    // A diverged run still has its device, and there the weights from before the update that was left out.
-    checkpoint = await session.checkpoint().catch(() => checkpoint);
-    return { kind: 'failed', checkpoint, error };
+    // A diverged run still has its device, and there the weights from before the update that was left out; a lost one has nothing more to give.
+    await keeper.keep().catch(() => {});
+    return { kind: 'failed', error };
   } finally {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
 }
 
-/**
- * Writes checkpoint, curve, run.json and, if the device still answers, the adapter.
- * @returns the exit code of an interrupted run
- * @throws PapilioError the one that ended the run, with where things are
- */
-export async function saveUnfinished(
-  session: Session,
-  ended: Exclude<Ended, { kind: 'finished' }>,
-  out: string,
-  record: Readonly<Record<string, unknown>>,
-): Promise<number> {
-  const { checkpoint, error } = ended;
-  const { step, total } = session.position();
-  const adapter = await session.exportAdapter().catch(() => null);
-  if (adapter) {
-    await writeBytes(join(out, 'adapter_config.json'), adapter['adapter_config.json']);
-    await writeBytes(join(out, 'adapter_model.safetensors'), adapter['adapter_model.safetensors']);
+async function playPart(
+  session: Pick<Session, 'play' | 'pause' | 'position'>,
+  { steps, ms }: Part,
+): Promise<void> {
+  const late = Number.isFinite(ms) ? setTimeout(() => void session.pause(), ms) : undefined;
+  try {
+    await session.play(steps - (session.position().step % steps));
+  } finally {
+    clearTimeout(late);
   }
-  const kept = join(out, 'checkpoint.safetensors');
-  if (checkpoint) await writeBytes(kept, checkpoint);
-  await writeBytes(join(out, 'metrics.csv'), metricsCsv(session.history.steps, session.history.evals));
-  const run = {
-    ...record,
-    steps: step,
-    stepsWanted: total,
-    loss: { curve: session.history.steps.map((s) => s.loss) },
-    error: error ? { kind: error.kind, message: error.message } : null,
-  };
-  await writeBytes(join(out, 'run.json'), `${JSON.stringify(run, null, 2)}\n`);
-  const where = checkpoint
-    ? `What was trained so far is in ${out}; the same command with --resume ${kept} goes on from there.`
-    : `No step was done; the curve is in ${out}.`;
-  // What the error says of a lost device speaks of pages.
-  const what = error?.kind === 'device-lost' ? 'The GPU device was lost.' : error?.message;
-  if (error) throw new PapilioError(error.kind, `${what} ${where}`, error.details);
-  process.stderr.write(`Stopped after step ${step} of ${total}. ${where}\n`);
-  return INTERRUPTED;
 }

@@ -9,11 +9,15 @@ import { PROJECT_HOLDS } from './python.ts';
 const HUB_HOLDS = ['onnx', 'config.json'];
 
 /** The places of --out, --folder and --python. */
-export const placesOf = ({ out, folder, python, overwrite, resume }: FinetuneValues): WantedOut[] => [
-  { path: out, overwrite, resume },
-  ...(folder === undefined ? [] : [{ path: folder, overwrite, holds: HUB_HOLDS }]),
-  ...(python === undefined ? [] : [{ path: python, overwrite, holds: PROJECT_HOLDS }]),
-];
+export function placesOf({ out, folder, python, overwrite, resume }: FinetuneValues): WantedOut[] {
+  // The same command again finds there what it wrote itself.
+  const again = overwrite || resume !== undefined;
+  return [
+    { path: out, overwrite, resume },
+    ...(folder === undefined ? [] : [{ path: folder, overwrite: again, holds: HUB_HOLDS }]),
+    ...(python === undefined ? [] : [{ path: python, overwrite: again, holds: PROJECT_HOLDS }]),
+  ];
+}
 
 const WHAT = 'The run (a merged model in each folder, adapter and checkpoint)';
 /** Figures, curve and small files beside the model. */

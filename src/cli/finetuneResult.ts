@@ -88,7 +88,6 @@ async function mergeOrKeep(session: Session, run: RunOfCommand): Promise<Checked
     const { steps, evals } = session.history;
     const { kind, message, details } =
       error instanceof PapilioError ? error : new PapilioError('internal', String(error));
-    await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals));
     const record = {
       ...{ ...settingsOf(session, run), status: 'failed', steps: session.position().step },
       ...{
@@ -97,7 +96,9 @@ async function mergeOrKeep(session: Session, run: RunOfCommand): Promise<Checked
         error: { kind, message },
       },
     };
-    await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
+    // A disk that is full is not the reason.
+    await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals)).catch(() => {});
+    await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`).catch(() => {});
     if (kind === 'internal') throw error;
     throw new PapilioError(kind, `${message} The adapter is kept in ${out}.`, details);
   }
@@ -190,9 +191,10 @@ async function writeAll(
     remarks: outcome.remarks,
   };
   const model = await writeMerged(join(out, 'model.onnx'), merged.onnx, merged.parity);
-  await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals, merged.parity));
-  await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
   for (const file of merged.sidecars) await writeBytes(join(out, file.name), file.bytes);
+  await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals, merged.parity));
+  // What it speaks of is there before it.
+  await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
   if (values.folder !== undefined && merged.parity.verdict === 'passed') {
     for (const file of hubFolder(merged.onnx, merged.sidecars))
       await writeBytes(join(values.folder, file.name), file.bytes);

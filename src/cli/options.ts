@@ -22,6 +22,8 @@ export interface Option {
   readonly required?: true;
   /** May be given several times. */
   readonly multiple?: true;
+  /** May stand alone, which means this value. */
+  readonly alone?: string;
   /** What stands for the value in `--help`, such as FILE. */
   readonly value?: string;
   /** Heading in `--help`. */
@@ -149,7 +151,7 @@ function joined(options: OptionTable, args: readonly string[]): string[] {
     if (word === '--') return [...out, ...args.slice(i)];
     if (option && option.type !== 'boolean' && next !== undefined && !next.startsWith('--'))
       out.push(`${word}=${args[++i]!}`);
-    else out.push(word);
+    else out.push(option?.alone === undefined ? word : `${word}=${option.alone}`);
   }
   return out;
 }
@@ -188,8 +190,10 @@ const needed = (options: OptionTable): string =>
 const listed = (words: readonly string[], last: 'and' | 'or'): string =>
   words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} ${last} ${words.at(-1)}`;
 
-const placeholder = ({ type, choices, value }: Option): string =>
-  value ?? (type === 'number' ? 'N' : choices ? 'NAME' : 'TEXT');
+function placeholder({ type, choices, value, alone }: Option): string {
+  const word = value ?? (type === 'number' ? 'N' : choices ? 'NAME' : 'TEXT');
+  return alone === undefined ? word : `[${word}]`;
+}
 
 const WIDTH = 100;
 

@@ -186,6 +186,7 @@ describe('a run', () => {
       [
         'adapter_config.json',
         'adapter_model.safetensors',
+        'checkpoint.safetensors',
         'config.json',
         'metrics.csv',
         'model.onnx',
