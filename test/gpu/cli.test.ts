@@ -211,17 +211,25 @@ describe('a run', () => {
     expect(loss.curve).toHaveLength(steps);
 
     const more = finetune({
-      out: at('resumed'),
+      out,
       steps: String(steps + 3),
       // Another rate, which a resumed run may have: without the checkpoint the curve would begin otherwise.
       lr: '0.05',
-      resume: join(out, 'checkpoint.safetensors'),
     });
-    const resumed = await papilio([...more, '--json']);
+    const other = await papilio([...more, '--json']);
+    expect([other.code, other.stderr]).toEqual([2, expect.stringContaining('holds an older result')]);
+    const resumed = await papilio([...more, '--json', '--resume']);
     expect(resumed.code, resumed.stderr).toBe(0);
     const { curve } = (JSON.parse(resumed.stdout) as { loss: { curve: number[] } }).loss;
     expect(curve).toHaveLength(steps + 3);
     expect(curve.slice(0, steps)).toEqual(loss.curve);
+    // It is finished now: its results are written again, and no step is done.
+    const again = await papilio([...more, '--resume']);
+    expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('every step was done')]);
+    const run = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as { loss: { curve: number[] } };
+    expect(run.loss.curve).toEqual(curve);
+    const further = await papilio([...finetune({ out, steps: '2' }), '--resume']);
+    expect([further.code, further.stderr]).toEqual([2, expect.stringMatching(/and the run has 2 in all/)]);
   });
 
   test('that diverges says so, with the last good weights written', async () => {
@@ -232,7 +240,7 @@ describe('a run', () => {
     );
     expect(code, stderr).toBe(2);
     expect(sentences(stderr).at(-1)).toMatch(
-      /not a number at step \d+.*lower the learning rate.*What was trained so far is in/,
+      /not a number at step \d+.*lower the learning rate.*The checkpoint of step \d+ is in .*--resume/,
     );
     expect(stderr).not.toMatch(/ at .*\.m?[jt]s:/);
     const run = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as {
@@ -273,7 +281,7 @@ test('a lost device ends a run in one sentence, with the checkpoint from before 
       finetuneCommand(finetune({ out, steps: '1000', 'eval-every': '2' }).slice(1)),
     ).rejects.toMatchObject({
       kind: 'device-lost',
-      message: expect.stringMatching(/^The GPU device was lost\. What was trained so far is in .*--resume/),
+      message: expect.stringMatching(/^The GPU device was lost\. The checkpoint of step \d+ is in .*--resume/),
     });
   } finally {
     said.mockRestore();
