@@ -281,7 +281,9 @@ test('a lost device ends a run in one sentence, with the checkpoint from before 
       finetuneCommand(finetune({ out, steps: '1000', 'eval-every': '2' }).slice(1)),
     ).rejects.toMatchObject({
       kind: 'device-lost',
-      message: expect.stringMatching(/^The GPU device was lost\. The checkpoint of step \d+ is in .*--resume/),
+      message: expect.stringMatching(
+        /^The GPU device was lost\. The checkpoint of step \d+ is in .*--resume/,
+      ),
     });
   } finally {
     said.mockRestore();
