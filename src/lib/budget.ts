@@ -6,12 +6,31 @@ import { fail } from './errors.ts';
 
 export interface Bound {
   readonly most: number;
+  /** Where it grows with the input: this much for each of its bytes, when that is more than `most`. */
+  readonly perByte?: number;
   /** What is counted, in the plural: "bytes unpacked". */
   readonly unit: string;
   readonly advice: string;
 }
 
 export const BOUNDS = {
+  /**
+   * What opening a model computes and keeps of constants: a mask of 2,048 × 2,048 and what it is made of fits into any file, and one of
+   * 4,096 × 4,096 into a file as large as models are that have such. A tensor of the file that is widened takes twice its bytes at most.
+   */
+  foldedBytes: {
+    most: 3 * 2 ** 24,
+    perByte: 2,
+    unit: 'bytes of constants',
+    advice: 'the file is damaged, or it must be exported with smaller tables',
+  },
+  /** Numbers read, written or multiplied while constants are computed: a second or two. */
+  foldingSteps: {
+    most: 2 ** 27,
+    perByte: 16,
+    unit: 'steps of computing constants',
+    advice: 'the file is damaged, or it must be exported with its constants folded',
+  },
   unpackedBytes: { most: 2 ** 30, unit: 'bytes unpacked', advice: 'give a smaller file' },
   foldersAgain: {
     most: 1000,
@@ -22,16 +41,24 @@ export const BOUNDS = {
 
 export type BoundName = keyof typeof BOUNDS;
 
+/** The bound for an input of so many bytes. */
+function mostFor(name: BoundName, inputBytes: number): number {
+  const { most, perByte = 0 }: Bound = BOUNDS[name];
+  return Math.max(most, perByte * inputBytes);
+}
+
 const words = (n: number): string => (Number.isFinite(n) ? n.toLocaleString('en-GB') : 'endless');
 
 /**
  * `count` if it is within the bound.
  *
  * @param where what asks for it, as the sentence's subject: "Node Range_3 (Range)", "row 7 of labels.csv"
+ * @param inputBytes of what is read, for bounds that grow with it
  * @throws PapilioError 'too-large'
  */
-export function within(name: BoundName, count: number, where: string): number {
-  const { most, unit, advice }: Bound = BOUNDS[name];
+export function within(name: BoundName, count: number, where: string, inputBytes = 0): number {
+  const { unit, advice }: Bound = BOUNDS[name];
+  const most = mostFor(name, inputBytes);
   // Written so that NaN is beyond every bound.
   if (!(count <= most))
     fail(
@@ -52,11 +79,11 @@ export interface Budget {
   take(count: number, where: string): void;
 }
 
-export function createBudget(name: BoundName): Budget {
+export function createBudget(name: BoundName, inputBytes = 0): Budget {
   let used = 0;
   return {
     take(count, where) {
-      used = within(name, used + count, where);
+      used = within(name, used + count, where, inputBytes);
     },
   };
 }

@@ -51,3 +51,44 @@ export function fail(
 ): never {
   throw new PapilioError(kind, message, details);
 }
+
+/**
+ * What `read` gives, or one of our errors: input whose parts contradict each other in a way that nobody foresaw ends here in a sentence,
+ * and not in an error of the language.
+ *
+ * @param what is read, as the sentence's subject
+ */
+export function readable<T>(kind: ErrorKind, what: () => string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    return unreadable(kind, what(), error);
+  }
+}
+
+/** The same for what is awaited. */
+export async function readableLater<T>(
+  kind: ErrorKind,
+  what: () => string,
+  read: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    return unreadable(kind, what(), error);
+  }
+}
+
+function unreadable(kind: ErrorKind, what: string, error: unknown): never {
+  if (error instanceof PapilioError) throw error;
+  const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (name === 'AbortError') throw error;
+  if (/allocation failed|out of memory/i.test(message))
+    fail('out-of-memory', `${what} does not fit into memory (${message}); give a smaller file.`);
+  const why = /call stack/.test(message)
+    ? 'it is nested too deeply'
+    : `its parts do not go together: ${message}`;
+  return fail(kind, `${what} cannot be read, ${why}; the file is damaged, or make it anew.`, {
+    cause: stack,
+  });
+}

@@ -5,7 +5,7 @@
 import { type Preprocessing, preprocessingOf } from '../data/preprocessing.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
-import { fail } from '../lib/errors.ts';
+import { fail, readable } from '../lib/errors.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { type Contract, contractOf, leastLimit } from './contract.ts';
@@ -164,6 +164,14 @@ const isLayer = (kind: string): kind is ModelLayer['kind'] =>
 
 /** @throws PapilioError 'malformed-onnx' or 'unsupported-onnx' */
 export function loadModel(files: readonly ModelFile[]): LoadedModel {
+  return readable(
+    'malformed-onnx',
+    () => 'The model',
+    () => loaded(files),
+  );
+}
+
+function loaded(files: readonly ModelFile[]): LoadedModel {
   const { onnx, separate, notes } = readOnnx(files);
   const source = {
     onnx,

@@ -33,8 +33,8 @@ type Elements =
   | Uint16Array
   | Uint8Array;
 
-/** Elements as a typed array of numbers or bigints; a view where the layout allows. */
-function elements(tensor: OnnxTensor): Elements | BigInt64Array | BigUint64Array {
+/** Elements as a typed array of numbers or bigints; a view where the layout allows - do not write to it. */
+export function tensorElements(tensor: OnnxTensor): Elements | BigInt64Array | BigUint64Array {
   const bytes = tensor.bytes();
   const at = (width: number) => aligned(bytes, width);
   switch (tensor.dtype) {
@@ -99,7 +99,7 @@ function elements(tensor: OnnxTensor): Elements | BigInt64Array | BigUint64Array
  * @throws PapilioError unsupported-onnx for strings, complex and 8-bit float types
  */
 export function tensorToF32(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
-  const source = elements(tensor);
+  const source = tensorElements(tensor);
   if (source instanceof Float32Array) return source as Float32Array<ArrayBuffer>;
   return source instanceof BigInt64Array || source instanceof BigUint64Array
     ? Float32Array.from(source, Number)
@@ -121,7 +121,7 @@ export function halfBits(tensor: OnnxTensor): Uint16Array<ArrayBuffer> {
  * @throws PapilioError unsupported-onnx for an integer beyond the range, and as {@link tensorToF32}
  */
 export function tensorToNumbers(tensor: OnnxTensor, beyond: 'error' | 'saturate' = 'error'): number[] {
-  const source = elements(tensor);
+  const source = tensorElements(tensor);
   if (!(source instanceof BigInt64Array || source instanceof BigUint64Array)) return Array.from(source);
   return Array.from(source, (value) => {
     const n = safeInteger(value);

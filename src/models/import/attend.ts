@@ -8,6 +8,7 @@ import { derive, reshapeOf, transposeOf } from './derive.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, knownValue, partOfWeight, scalar } from './folded.ts';
 import { combineMasks } from './masks.ts';
+import { allot } from './room.ts';
 
 /** Low enough to vanish in any softmax, high enough that two of them do not overflow. */
 export const LOW = -1e30;
@@ -64,11 +65,13 @@ export const asAdditive = (mask: FoldedValue): FoldedValue => (isFloat(mask.dtyp
 
 /** [1, 1, Sq, Sk]: 0 where query i (at position i + offset) sees key j, very negative elsewhere. */
 export function triangle(queries: number, keys: number, offset: number, window: number | null): FoldedValue {
-  const data = Float64Array.from({ length: queries * keys }, (_, i) => {
+  const shape = [1, 1, queries, keys];
+  const data = allot('float32', shape);
+  for (let i = 0; i < data.length; i++) {
     const distance = Math.floor(i / keys) + offset - (i % keys);
-    return distance >= 0 && (window === null || distance < window) ? 0 : LOW;
-  });
-  return knownValue('triangle', { dtype: 'float32', shape: [1, 1, queries, keys], data });
+    if (distance < 0 || (window !== null && distance >= window)) data[i] = LOW;
+  }
+  return knownValue('triangle', { dtype: 'float32', shape, data });
 }
 
 /** @returns [B, Sq, heads·Dv] */

@@ -6,6 +6,7 @@ import { filled } from './evaluateOps.ts';
 import type { FoldedValue, Known } from './folded.ts';
 import { isFloat, knownValue, makeValue } from './folded.ts';
 import { feedNames, type InputKind, inputKinds } from './inputRoles.ts';
+import { allot, at } from './room.ts';
 
 export interface InputSpec {
   readonly name: string;
@@ -92,7 +93,7 @@ function sizeOfDim(
 ): number {
   const declared = spec.dims[axis]!;
   if (typeof declared === 'number') return declared;
-  const given = declared === null ? undefined : dims[declared];
+  const given = declared !== null && Object.hasOwn(dims, declared) ? dims[declared] : undefined;
   if (given !== undefined) return given;
   const past = dims.past ?? 0;
   const sequence = (): number =>
@@ -165,7 +166,7 @@ export function bindInputs(
 ): Map<string, FoldedValue> {
   const cached = specs.some(({ kind }) => kind === 'past');
   const bindings = new Map<string, FoldedValue>();
-  specs.forEach((spec, i) => {
+  const bind = (spec: InputSpec, i: number): void => {
     const info = graph.inputs[i]!;
     const shape = spec.dims.map((_, axis) => sizeOfDim(spec, axis, dims, hints, cached));
     if (
@@ -182,9 +183,14 @@ export function bindInputs(
     const dtype = info.dtype!;
     const contents = fixed.get(spec.name);
     if (data.has(spec.name)) bindings.set(spec.name, makeValue(spec.feed, dtype, shape, { input: true }));
-    else if (contents)
-      bindings.set(spec.name, knownValue(spec.name, { dtype, shape, data: Float64Array.from(contents) }));
-    else bindings.set(spec.name, knownValue(spec.name, usual(spec, info, shape, dims.past ?? 0)));
+    else if (contents) {
+      const data = allot(dtype, shape);
+      data.set(contents);
+      bindings.set(spec.name, knownValue(spec.name, { dtype, shape, data }));
+    } else bindings.set(spec.name, knownValue(spec.name, usual(spec, info, shape, dims.past ?? 0)));
+  };
+  specs.forEach((spec, i) => {
+    at(`Input ${spec.name}`, () => bind(spec, i));
   });
   return bindings;
 }

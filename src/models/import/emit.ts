@@ -1,5 +1,6 @@
 /** Stage 3: emits a prepared graph into the engine's, weights as parameters in the engine's layout. */
 import type { Builder } from '../../graph/builder.ts';
+import { sizeOf } from '../../graph/shape.ts';
 import type { Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { slice, transpose, view } from '../../ops/index.ts';
@@ -9,6 +10,7 @@ import { isFloat } from './folded.ts';
 import type { ModuleTable } from './modules.ts';
 import { engineShape, isTransposed } from './modules.ts';
 import { type Precision, weightStore } from './quantStore.ts';
+import { at, nodeCalled, work } from './room.ts';
 
 const MAX_F32 = 3.4028234663852886e38;
 const MAX_I32 = 2 ** 31 - 1;
@@ -27,14 +29,17 @@ function constantData(v: FoldedValue): Float32Array | Int32Array {
 }
 
 function equalData(a: Float32Array | Int32Array, b: Float32Array | Int32Array): boolean {
-  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return false;
-  return true;
+  let i = 0;
+  while (i < a.length && Object.is(a[i], b[i])) i++;
+  work(i);
+  return i === a.length;
 }
 
 /** Constants of equal contents are one: every layer brings its own mask and rotary tables. */
 function sharedConstants(g: Builder): (v: FoldedValue) => Value {
   const made = new Map<string, { readonly value: Value; readonly data: Float32Array | Int32Array }[]>();
   return (v) => {
+    work(sizeOf(v.shape));
     const data = constantData(v);
     const type = { dtype: dtypeOf(v), shape: v.shape };
     // Alike at a few places is worth a look at all.
@@ -89,7 +94,7 @@ export function emitGraph(
     return value;
   };
 
-  for (const node of graph.nodes) {
+  const emit = (node: FoldedNode): void => {
     const optional = (i: number): Value | null => (node.inputs[i] ? fetch(node.inputs[i], node, i) : null);
     const e: Emission = {
       g,
@@ -110,7 +115,12 @@ export function emitGraph(
         at += out.shape[axis]!;
       }
     } else values.set(node.outputs[0]!, emitters[node.op]!(e));
-  }
+  };
+  for (const node of graph.nodes)
+    at(
+      () => (node.origin ? nodeCalled(node.origin) : `An operator ${node.op}`),
+      () => emit(node),
+    );
 
   const outputs: Record<string, Value> = {};
   for (const { name, value } of graph.outputs) outputs[name] = fetch(value, null, 0);

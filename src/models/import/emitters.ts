@@ -6,6 +6,7 @@ import * as op from '../../ops/index.ts';
 import { argMax, gatherElements, gatherNd } from './emittersIndex.ts';
 import type { Attr, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, numbers } from './folded.ts';
+import { allot } from './room.ts';
 
 /** Inputs and attributes of the node at hand, as engine values. */
 export interface Emission {
@@ -117,7 +118,7 @@ function cumSum(e: Emission): Value {
   const { g, x, attrs, shape, node } = e;
   const axis = attrs.axis as number;
   const n = shape[axis]!;
-  const ones = new Float32Array(n * n);
+  const ones = allot('float32', [n, n]) as Float32Array<ArrayBuffer>;
   for (let from = 0; from < n; from++) {
     for (let to = 0; to < n; to++) {
       const distance = attrs.reverse ? from - to : to - from;
@@ -147,10 +148,12 @@ function reduce({ g, x, attrs }: Emission): Value {
 function trilu({ g, x, attrs, shape }: Emission): Value {
   const [rows, columns] = [shape.at(-2)!, shape.at(-1)!];
   const k = attrs.k as number;
-  const kept = Int32Array.from({ length: rows * columns }, (_, i) => {
+  const inside = allot('bool', [rows, columns]);
+  for (let i = 0; i < inside.length; i++) {
     const d = (i % columns) - Math.floor(i / columns);
-    return Number(attrs.upper ? d >= k : d <= k);
-  });
+    inside[i] = Number(attrs.upper ? d >= k : d <= k);
+  }
+  const kept = Int32Array.from(inside);
   const v = x(0);
   const zero = v.dtype === 'f32' ? number(g, 0) : whole(g, 0);
   return op.where(g, g.constant({ dtype: 'i32', shape: [rows, columns] }, kept, 'triangle'), v, zero);
@@ -270,5 +273,5 @@ const four = (a: Attr | undefined): [number, number, number, number] =>
 /** Whether the table has the op (Split aside, which has several outputs). */
 export const canEmit = (node: FoldedNode): boolean => {
   if (node.op === 'Reduce') return node.attrs.fn !== 'prod';
-  return node.op === 'Split' || node.op in emitters;
+  return node.op === 'Split' || Object.hasOwn(emitters, node.op);
 };

@@ -3,6 +3,7 @@ import { sizeOf } from '../../graph/shape.ts';
 import type { Value } from '../../graph/types.ts';
 import * as op from '../../ops/index.ts';
 import type { Emission } from './emitters.ts';
+import { counted } from './room.ts';
 
 /** The first place of the largest entry. Whole numbers are compared as floats: exact up to 2^24. */
 export function argMax({ g, x, attrs, node }: Emission): Value {
@@ -12,7 +13,7 @@ export function argMax({ g, x, attrs, node }: Emission): Value {
   const shape = v.shape.map((_, i) => (i === axis ? n : 1));
   const places = g.constant(
     { dtype: 'f32', shape },
-    Float32Array.from({ length: n }, (_, i) => i),
+    counted('float32', n) as Float32Array<ArrayBuffer>,
     'places',
   );
   const beyond = g.constant({ dtype: 'f32', shape: [1] }, Float32Array.of(n), 'number');

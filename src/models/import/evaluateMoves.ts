@@ -1,7 +1,8 @@
 /** Constant folding of ops that select, move, count or reduce. All axes are normalised (not negative) by the caller. */
 import { sameShape, sizeOf, stridesOf } from '../../graph/shape.ts';
-import { broadcastData, rounding, stridedPositions } from './evaluate.ts';
+import { broadcastData, rounding, strided } from './evaluate.ts';
 import type { Known } from './folded.ts';
+import { allot, work } from './room.ts';
 
 export const reshaped = (x: Known, shape: readonly number[]): Known => ({
   dtype: x.dtype,
@@ -13,6 +14,8 @@ export const reshaped = (x: Known, shape: readonly number[]): Known => ({
 function forEachIndex(shape: readonly number[], f: (index: readonly number[], flat: number) => void): void {
   const index = shape.map(() => 0);
   const size = sizeOf(shape);
+  // A call for each is dearer than a copy.
+  work(6 * size);
   for (let o = 0; o < size; o++) {
     f(index, o);
     for (let d = shape.length - 1; d >= 0; d--) {
@@ -22,18 +25,11 @@ function forEachIndex(shape: readonly number[], f: (index: readonly number[], fl
   }
 }
 
-/** The elements of `x` at the given positions. */
-function pick(x: Known, shape: readonly number[], positions: Int32Array): Known {
-  const data = new Float64Array(positions.length);
-  for (let i = 0; i < data.length; i++) data[i] = x.data[positions[i]!]!;
-  return { dtype: x.dtype, shape, data };
-}
-
 export function transpose(x: Known, perm: readonly number[]): Known {
   const strides = stridesOf(x.shape);
   const shape = perm.map((p) => x.shape[p]!);
   const turned = perm.map((p) => strides[p]!);
-  return pick(x, shape, stridedPositions(shape, turned));
+  return strided(x, shape, turned);
 }
 
 export const expand = (x: Known, shape: readonly number[]): Known => ({
@@ -52,7 +48,7 @@ export function slice(
   const strides = stridesOf(x.shape);
   const base = starts.reduce((n, s, d) => n + s * strides[d]!, 0);
   const stepped = strides.map((s, d) => s * steps[d]!);
-  return pick(x, shape, stridedPositions(shape, stepped, base));
+  return strided(x, shape, stepped, base);
 }
 
 export function concat(parts: readonly Known[], axis: number): Known {
@@ -60,7 +56,7 @@ export function concat(parts: readonly Known[], axis: number): Known {
   const shape = first.shape.map((d, i) => (i === axis ? parts.reduce((n, p) => n + p.shape[axis]!, 0) : d));
   const inner = sizeOf(shape.slice(axis + 1));
   const outer = sizeOf(shape.slice(0, axis));
-  const data = new Float64Array(sizeOf(shape));
+  const data = allot(first.dtype, shape);
   let at = 0;
   for (let o = 0; o < outer; o++) {
     for (const p of parts) {
@@ -79,7 +75,7 @@ export function gather(x: Known, ids: Known, axis: number): Known {
   const outer = sizeOf(x.shape.slice(0, axis));
   const run = sizeOf(x.shape.slice(axis + 1));
   const shape = [...x.shape.slice(0, axis), ...ids.shape, ...x.shape.slice(axis + 1)];
-  const data = new Float64Array(sizeOf(shape));
+  const data = allot(x.dtype, shape);
   let at = 0;
   for (let o = 0; o < outer; o++) {
     for (const id of ids.data) {
@@ -93,7 +89,10 @@ export function gather(x: Known, ids: Known, axis: number): Known {
 /** Entries of the last axis, row by row. */
 export function gatherElements(x: Known, ids: Known): Known {
   const [length, taken] = [x.shape.at(-1)!, ids.shape.at(-1)!];
-  const data = ids.data.map((id, i) => x.data[Math.floor(i / taken) * length + (id < 0 ? id + length : id)]!);
+  const data = allot(x.dtype, ids.shape);
+  ids.data.forEach((id, i) => {
+    data[i] = x.data[Math.floor(i / taken) * length + (id < 0 ? id + length : id)]!;
+  });
   return { dtype: x.dtype, shape: ids.shape, data };
 }
 
@@ -103,7 +102,7 @@ export function gatherNd(x: Known, ids: Known): Known {
   const run = sizeOf(x.shape.slice(depth));
   const rows = sizeOf(ids.shape.slice(0, -1));
   const shape = [...ids.shape.slice(0, -1), ...x.shape.slice(depth)];
-  const data = new Float64Array(rows * run);
+  const data = allot(x.dtype, shape);
   for (let r = 0; r < rows; r++) {
     let at = 0;
     for (let d = 0; d < depth; d++) {
@@ -119,8 +118,10 @@ export function scatterNd(x: Known, ids: Known, updates: Known): Known {
   const depth = ids.shape.at(-1)!;
   const strides = stridesOf(x.shape);
   const run = sizeOf(x.shape.slice(depth));
-  const data = Float64Array.from(x.data);
   const rows = sizeOf(ids.shape.slice(0, -1));
+  work(rows * run);
+  const data = allot(x.dtype, x.shape);
+  data.set(x.data);
   for (let r = 0; r < rows; r++) {
     let at = 0;
     for (let d = 0; d < depth; d++) {
@@ -147,7 +148,7 @@ export function coversAll(ids: Known, shape: readonly number[]): boolean {
 export function trilu(x: Known, k: number, upper: boolean): Known {
   const rows = x.shape.at(-2)!;
   const columns = x.shape.at(-1)!;
-  const data = new Float64Array(x.data.length);
+  const data = allot(x.dtype, x.shape);
   for (let i = 0; i < data.length; i++) {
     const c = i % columns;
     const r = Math.floor(i / columns) % rows;
@@ -160,7 +161,7 @@ export function cumSum(x: Known, axis: number, exclusive: boolean, reverse: bool
   const inner = sizeOf(x.shape.slice(axis + 1));
   const n = x.shape[axis]!;
   const outer = sizeOf(x.shape.slice(0, axis));
-  const data = new Float64Array(x.data.length);
+  const data = allot(x.dtype, x.shape);
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < inner; i++) {
       let sum = 0;
@@ -177,30 +178,32 @@ export function cumSum(x: Known, axis: number, exclusive: boolean, reverse: bool
 
 export function tile(x: Known, repeats: readonly number[]): Known {
   // Each axis d becomes [repeats, d] with stride 0 for the repeats.
-  const strides = stridesOf(x.shape);
   const spread = x.shape.flatMap((d, i) => [repeats[i]!, d]);
-  const positions = stridedPositions(
-    spread,
-    strides.flatMap((s) => [0, s]),
-  );
-  return pick(
+  const { data } = strided(
     x,
-    x.shape.map((d, i) => d * repeats[i]!),
-    positions,
+    spread,
+    stridesOf(x.shape).flatMap((s) => [0, s]),
   );
+  return { dtype: x.dtype, shape: x.shape.map((d, i) => d * repeats[i]!), data };
+}
+
+export function countNonZero({ data }: Known): number {
+  let count = 0;
+  for (const x of data) if (x !== 0) count++;
+  return count;
 }
 
 export function nonZero(x: Known): Known {
-  const found: number[][] = [];
-  forEachIndex(x.shape, (index, flat) => {
-    if (x.data[flat] !== 0) found.push([...index]);
-  });
   const rank = x.shape.length;
-  const data = new Float64Array(rank * found.length);
-  found.forEach((index, j) => {
-    for (let d = 0; d < rank; d++) data[d * found.length + j] = index[d]!;
+  const shape = [rank, countNonZero(x)];
+  const data = allot('int64', shape);
+  let found = 0;
+  forEachIndex(x.shape, (index, flat) => {
+    if (x.data[flat] === 0) return;
+    for (let d = 0; d < rank; d++) data[d * shape[1]! + found] = index[d]!;
+    found++;
   });
-  return { dtype: 'int64', shape: [rank, found.length], data };
+  return { dtype: 'int64', shape, data };
 }
 
 const reducers: Readonly<Record<string, (acc: number, x: number) => number>> = {
@@ -216,16 +219,17 @@ export function reduce(x: Known, fn: string, axes: readonly number[], keepdims: 
   const strides = stridesOf(kept);
   const start =
     fn === 'max' ? Number.NEGATIVE_INFINITY : fn === 'min' ? Number.POSITIVE_INFINITY : fn === 'prod' ? 1 : 0;
-  const data = new Float64Array(sizeOf(kept)).fill(start);
+  const sums = allot('double', kept).fill(start);
   const f = reducers[fn]!;
   forEachIndex(x.shape, (index, flat) => {
     let at = 0;
     for (let d = 0; d < index.length; d++) if (kept[d] !== 1) at += index[d]! * strides[d]!;
-    data[at] = f(data[at]!, x.data[flat]!);
+    sums[at] = f(sums[at]!, x.data[flat]!);
   });
   const count = sizeOf(axes.map((a) => x.shape[a]!));
-  for (let i = 0; i < data.length; i++)
-    data[i] = rounding(x.dtype)(fn === 'mean' ? data[i]! / count : data[i]!);
+  const data = allot(x.dtype, kept);
+  const round = rounding(x.dtype);
+  for (let i = 0; i < data.length; i++) data[i] = round(fn === 'mean' ? sums[i]! / count : sums[i]!);
   return { dtype: x.dtype, shape: keepdims ? kept : x.shape.filter((_, i) => !axes.includes(i)), data };
 }
 
@@ -233,7 +237,8 @@ export function argMax(x: Known, axis: number, keepdims: boolean): Known {
   const inner = sizeOf(x.shape.slice(axis + 1));
   const n = x.shape[axis]!;
   const outer = sizeOf(x.shape.slice(0, axis));
-  const data = new Float64Array(outer * inner);
+  const shape = x.shape.map((d, i) => (i === axis ? 1 : d)).filter((_, i) => keepdims || i !== axis);
+  const data = allot('int64', shape);
   for (let o = 0; o < outer; o++) {
     for (let i = 0; i < inner; i++) {
       let best = 0;
@@ -243,6 +248,5 @@ export function argMax(x: Known, axis: number, keepdims: boolean): Known {
       data[o * inner + i] = best;
     }
   }
-  const shape = x.shape.map((d, i) => (i === axis ? 1 : d)).filter((_, i) => keepdims || i !== axis);
   return { dtype: 'int64', shape, data };
 }

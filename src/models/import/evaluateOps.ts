@@ -1,9 +1,9 @@
 /** The table of canonical ops that are evaluated on the CPU when all their operands are known. */
-import { sizeOf } from '../../graph/shape.ts';
 import { binaryFns, comparisons, map1, map2, matmul, rounding, unaryFns, where } from './evaluate.ts';
 import * as moves from './evaluateMoves.ts';
 import type { Attr, FoldedValue, Known } from './folded.ts';
-import { isFloat, numbers } from './folded.ts';
+import { isFloat, MOVES, numbers } from './folded.ts';
+import { allot, work } from './room.ts';
 
 type Attrs = Readonly<Record<string, Attr>>;
 
@@ -45,17 +45,24 @@ const evaluators: Readonly<Record<string, (x: readonly Known[], a: Attrs) => Kno
   Reduce: ([x], a) => [moves.reduce(x!, a.fn as string, numbers(a.axes), a.keepdims as boolean)],
 };
 
+/** What a node costs however small it is. */
+const STEPS_OF_A_NODE = 64;
+
+/** Ops that look at no more of their operands than they give. */
+const TAKES_SOME: ReadonlySet<string> = new Set([...MOVES, 'Split', 'GatherND', 'GatherElements']);
+
 /** The results of a canonical node on known operands, or null where this op is not evaluated here. */
 export function evaluate(op: string, xs: readonly Known[], attrs: Attrs): Known[] | null {
-  const unary = unaryFns[op];
+  work(STEPS_OF_A_NODE + (TAKES_SOME.has(op) ? 0 : xs.reduce((n, x) => n + x.data.length, 0)));
+  const unary = Object.hasOwn(unaryFns, op) ? unaryFns[op] : undefined;
   if (unary) return [map1(op === 'Not' || op === 'IsNaN' ? 'bool' : xs[0]!.dtype, xs[0]!, unary)];
-  const binary = binaryFns[op];
+  const binary = Object.hasOwn(binaryFns, op) ? binaryFns[op] : undefined;
   if (binary) {
     const { dtype } = xs[0]!;
     const f = op === 'Div' && !isFloat(dtype) ? integerDivision : binary;
     return [map2(comparisons.has(op) ? 'bool' : dtype, op, xs[0]!, xs[1]!, f)];
   }
-  return evaluators[op]?.(xs, attrs) ?? null;
+  return Object.hasOwn(evaluators, op) ? evaluators[op]!(xs, attrs) : null;
 }
 
 export const toKnown = (v: FoldedValue): Known => ({ dtype: v.dtype, shape: v.shape, data: v.known!() });
@@ -64,5 +71,5 @@ export const toKnown = (v: FoldedValue): Known => ({ dtype: v.dtype, shape: v.sh
 export const filled = (dtype: Known['dtype'], shape: readonly number[], value: number): Known => ({
   dtype,
   shape,
-  data: new Float64Array(sizeOf(shape)).fill(rounding(dtype)(value)),
+  data: allot(dtype, shape).fill(rounding(dtype)(value)),
 });

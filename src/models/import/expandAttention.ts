@@ -5,6 +5,7 @@ import type { FoldedValue } from './folded.ts';
 import { knownValue } from './folded.ts';
 import type { Context } from './lowering.ts';
 import { float, input, int, refuse } from './lowering.ts';
+import { allot, counted } from './room.ts';
 import { angleRows, rotate } from './rotary.ts';
 
 /** Keys or values [B, S, KV·D] behind those of a cache [B, KV, P, D]. */
@@ -123,7 +124,7 @@ function stretched(mask: FoldedValue, keys: number): FoldedValue {
   const hidden = knownValue('hidden', {
     dtype: 'float32',
     shape,
-    data: new Float64Array(shape.reduce((n, d) => n * d, 1)).fill(LOW),
+    data: allot('float32', shape).fill(LOW),
   });
   return derive('Concat', [mask, hidden], { axis: shape.length - 1 }, mask.shape.with(-1, keys));
 }
@@ -131,7 +132,7 @@ function stretched(mask: FoldedValue, keys: number): FoldedValue {
 /** [B] numbers of keys that are there → [B, 1, 1, Sk], additive. */
 export function withinLength(lengths: FoldedValue, keys: number): FoldedValue {
   const batch = lengths.shape[0]!;
-  const data = Float64Array.from({ length: keys }, (_, i) => i);
+  const data = counted(lengths.dtype, keys);
   const index = knownValue('positions', { dtype: lengths.dtype, shape: [1, keys], data });
   const keep = derive('Less', [index, reshapeOf(lengths, [batch, 1])], {}, [batch, keys]);
   return reshapeOf(asAdditive(keep), [batch, 1, 1, keys]);

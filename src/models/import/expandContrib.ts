@@ -7,6 +7,7 @@ import type { FoldedValue } from './folded.ts';
 import { knownValue } from './folded.ts';
 import type { Context } from './lowering.ts';
 import { float, input, int, ints, refuse } from './lowering.ts';
+import { counted } from './room.ts';
 
 /** [2B]: per example where its tokens end, then where they begin. */
 function between(bounds: FoldedValue, keys: number): FoldedValue[] {
@@ -16,7 +17,7 @@ function between(bounds: FoldedValue, keys: number): FoldedValue[] {
   const index = knownValue('positions', {
     dtype: bounds.dtype,
     shape: [1, keys],
-    data: Float64Array.from({ length: keys }, (_, i) => i),
+    data: counted(bounds.dtype, keys),
   });
   const begun = derive('GreaterOrEqual', [index, reshapeOf(half(batch), [batch, 1])], {}, [batch, keys]);
   return [withinLength(half(0), keys), reshapeOf(additive(begun), [batch, 1, 1, keys])];

@@ -5,6 +5,7 @@ import type { FoldedValue } from './folded.ts';
 import { knownValue } from './folded.ts';
 import type { Context } from './lowering.ts';
 import { axisOf, float, input, int, list, refuse, text } from './lowering.ts';
+import { allot, counted } from './room.ts';
 
 type Values = readonly (FoldedValue | null)[];
 
@@ -43,12 +44,12 @@ export function embedLayerNorm(c: Context): Values {
   const [batch, length] = ids.shape as [number, number];
   const rows = (table: FoldedValue, at: FoldedValue): FoldedValue =>
     derive('Gather', [table, at], { axis: 0 }, [...at.shape, table.shape[1]!], c.node);
-  const counted = knownValue('positions', {
+  const places = knownValue('positions', {
     dtype: 'int64',
     shape: [1, length],
-    data: Float64Array.from({ length }, (_, i) => i),
+    data: counted('int64', length),
   });
-  let sum = add(c, rows(input(c, 2), ids), rows(input(c, 3), c.inputs[8] ?? counted));
+  let sum = add(c, rows(input(c, 2), ids), rows(input(c, 3), c.inputs[8] ?? places));
   if (segments && c.inputs[4]) sum = add(c, sum, rows(c.inputs[4], segments));
   const attrs = { eps: float(c, 'epsilon', 1e-12) };
   const y = derive('LayerNorm', [sum, input(c, 5), input(c, 6)], attrs, sum.shape, c.node);
@@ -56,7 +57,7 @@ export function embedLayerNorm(c: Context): Values {
   const none = knownValue('no mask', {
     dtype: 'int32',
     shape: [batch],
-    data: new Float64Array(batch),
+    data: allot('int32', [batch]),
   });
   const counts = mask
     ? derive('Reduce', [mask], { fn: 'sum', axes: [1], keepdims: false }, [batch], c.node)

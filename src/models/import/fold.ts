@@ -4,7 +4,7 @@
  */
 import { PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
-import { tensorToNumbers } from '../../onnx/values.ts';
+import { safeInteger, tensorElements, tensorToNumbers } from '../../onnx/values.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
 import { canExpand, expand } from './expand.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
@@ -12,6 +12,7 @@ import { isCode, isFloat, knownValue, MOVES, makeNode, makeValue } from './folde
 import { canLower, lower, NO_RULE } from './lower.ts';
 import type { Lowered } from './lowering.ts';
 import { namesScalar, ownerOf, parameterName } from './names.ts';
+import { allot, at, type Numbers, nodeCalled, work } from './room.ts';
 
 /** Whether the importer knows an operator, which then is no function of the file. */
 export const isOperator = (domain: string, opType: string): boolean =>
@@ -74,12 +75,26 @@ function scalarParameters(graph: OnnxGraph): ReadonlySet<string> {
   return new Set(found.filter((name) => !steps.has(name) && !isStep(name)));
 }
 
+/** Of a tensor of the file: where they are, if they lie there as they are kept here. */
+function numbersIn(t: OnnxTensor): Numbers {
+  const stored = tensorElements(t);
+  if (
+    stored instanceof Float32Array ||
+    stored instanceof Float64Array ||
+    stored instanceof Uint8Array ||
+    stored instanceof Int8Array
+  )
+    return stored;
+  const data = allot(t.dtype, t.dims);
+  if (stored instanceof BigInt64Array || stored instanceof BigUint64Array)
+    for (let i = 0; i < data.length; i++) data[i] = safeInteger(stored[i]!);
+  else data.set(stored);
+  return data;
+}
+
 function weightValue(name: string, t: OnnxTensor, isScalar: boolean): FoldedValue {
-  let data: Float64Array | null = null;
-  const known = (): Float64Array => {
-    data ??= Float64Array.from(tensorToNumbers(t, 'saturate'));
-    return data;
-  };
+  let data: Numbers | null = null;
+  const known = (): Numbers => (data ??= numbersIn(t));
   // One number is a constant of the formula, unless the file gives it a parameter's name (`logit_scale`, the bias of a single output).
   const trainable = isFloat(t.dtype) && (t.size > 1 || isScalar || /\.(weight|bias)$/.test(name));
   return makeValue(name, t.dtype, t.dims, {
@@ -102,13 +117,37 @@ function movedCodes(
   shape: readonly number[],
   moved: FoldedNode,
 ): FoldedValue {
-  let data: Float64Array | null = null;
-  const known = (): Float64Array =>
+  let data: Numbers | null = null;
+  const known = (): Numbers =>
     (data ??= evaluate(moved.op, moved.inputs.filter((v) => v !== null).map(toKnown), moved.attrs)![0]!.data);
   return makeValue(name, dtype, shape, { known, moved });
 }
 
-type Scope = Map<string, FoldedValue | null>;
+/** The values of a graph by name; null for one that could not be imported. A branch sees those around it and sets its own. */
+class Scope {
+  private readonly own: Map<string, FoldedValue | null>;
+  private readonly around: Scope | null;
+  constructor(around: Scope | null, values: Iterable<readonly [string, FoldedValue | null]> = []) {
+    this.around = around;
+    this.own = new Map(values);
+  }
+  get(name: string): FoldedValue | null {
+    for (let scope: Scope | null = this; scope; scope = scope.around) {
+      const value = scope.own.get(name);
+      if (value !== undefined) return value;
+    }
+    return null;
+  }
+  set(name: string, value: FoldedValue | null): void {
+    this.own.set(name, value);
+  }
+  values(): Iterable<FoldedValue | null> {
+    return this.own.values();
+  }
+}
+
+/** What looking at a node costs beside what it computes. */
+const STEPS_OF_A_NODE = 256;
 
 /** Hears of every node in its canonical spelling, before it is computed or kept. */
 export type FoldObserver = (node: OnnxNode, lowered: Lowered) => void;
@@ -158,9 +197,7 @@ export function fold(
 
   const visit = (node: OnnxNode, scope: Scope): void => {
     // A value that could not be imported is null; what hangs on it is not reported again, unless its own op is unknown too.
-    const inputs = node.inputs.map((name, i) =>
-      name === '' ? null : readBy(scope.get(name) ?? null, node, i),
-    );
+    const inputs = node.inputs.map((name, i) => (name === '' ? null : readBy(scope.get(name), node, i)));
     const broken = node.inputs.some((name, i) => name !== '' && inputs[i] === null);
     if (broken) waiting++;
     const lose = (reason: string): void => {
@@ -184,10 +221,15 @@ export function fold(
         lose('its branch is missing');
         return;
       }
-      const inner: Scope = new Map(scope);
+      const given = branch.value.outputs;
+      if (given.length < node.outputs.length) {
+        lose(`its branch gives ${given.length} of its ${node.outputs.length} results`);
+        return;
+      }
+      const inner = new Scope(scope);
       walk(branch.value, inner);
       node.outputs.forEach((name, i) => {
-        scope.set(name, inner.get(branch.value.outputs[i]!.name) ?? null);
+        scope.set(name, inner.get(given[i]!.name));
       });
       return;
     }
@@ -290,11 +332,15 @@ export function fold(
     for (const node of g.nodes) {
       if (node.opType === 'Constant' && node.domain === '') continue;
       visited++;
-      visit(node, scope);
+      work(STEPS_OF_A_NODE + 8 * node.inputs.length);
+      at(
+        () => nodeCalled(node),
+        () => visit(node, scope),
+      );
     }
   };
 
-  const scope: Scope = new Map(bindings);
+  const scope = new Scope(null, bindings);
   walk(graph, scope);
   const results: FoldedGraph['outputs'] = [];
   for (const name of outputs) {

@@ -7,12 +7,13 @@ import { sizeOf } from '../../graph/shape.ts';
 import type { Reading } from '../../onnx/readers.ts';
 import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import type { QuantSource } from './quant.ts';
+import { checkedSize, type Numbers } from './room.ts';
 
-/** A tensor known at import time. Whole numbers, booleans and floats alike are doubles; float32 contents were rounded to float32. */
+/** A tensor known at import time; float32 contents were rounded to float32. */
 export interface Known {
   readonly dtype: OnnxDType;
   readonly shape: readonly number[];
-  readonly data: Float64Array;
+  readonly data: Numbers;
 }
 
 /** Some of a weight's output features, where the file keeps the matrices of several modules in one tensor: a run of one axis. */
@@ -42,7 +43,7 @@ export interface Weight {
 }
 
 /** Some of a tensor's numbers: a run of one axis. */
-export function cutPart<T extends Float32Array | Float64Array | Uint16Array>(
+export function cutPart<T extends Numbers | Uint16Array>(
   data: T,
   shape: readonly number[],
   { axis, from, size }: WeightPart,
@@ -73,7 +74,7 @@ export interface FoldedValue {
   readonly dtype: OnnxDType;
   readonly shape: readonly number[];
   /** Contents, where they depend on no input; read lazily because weights are large. */
-  readonly known: (() => Float64Array) | null;
+  readonly known: (() => Numbers) | null;
   readonly weight: Weight | null;
   /** The file's tensor that this is, unchanged. */
   readonly tensor: OnnxTensor | null;
@@ -110,12 +111,14 @@ export const MOVES: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Gath
 /** Element types of quantised weights; int32, the type of quantised biases, is left out: shapes have it too. */
 export const isCode = (dtype: OnnxDType): boolean => /^u?int[48]$/.test(dtype);
 
+/** @throws PapilioError 'malformed-onnx' for a shape that is none */
 export function makeValue(
   name: string,
   dtype: OnnxDType,
   shape: readonly number[],
   more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'tensor' | 'input' | 'moved'>> = {},
 ): FoldedValue {
+  checkedSize(shape);
   return {
     name,
     dtype,

@@ -17,6 +17,7 @@ import { prefixed, tabulate } from './modules.ts';
 import { type ActivationRounding, activationRounding, quantNotes } from './quantOps.ts';
 import type { Precision } from './quantStore.ts';
 import { refuse } from './refuse.ts';
+import { aLook, bytesBehind, inRoom } from './room.ts';
 import { type Prepared, prepare } from './stages.ts';
 import { NO_TABLES, readTables, type Tables } from './tables.ts';
 
@@ -99,6 +100,11 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
 
 /** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
 export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
+  const bytes = bytesBehind(file);
+  return inRoom(bytes, () => readModel(file, sidecar, bytes));
+}
+
+function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedModel {
   const onnx = inlineFunctions(file, isOperator);
   const config = sidecar.config ?? {};
   const hints = hintsOf(config);
@@ -137,7 +143,7 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     length,
     looked: full,
   } = atItsSizes(inputSpecs(onnx.graph, config), (specs, at) =>
-    preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true)),
+    aLook(() => preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true))),
   );
   const fullMasks = defaultData(inputs, true);
   const probe = sizes(inputs, length);
@@ -147,7 +153,7 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     inputs.some(({ kind }) => kind === 'past') ||
     full.graph.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
-  const usual = usualData.join() === fullMasks.join() ? full : prepared(probe, {}, usualData);
+  const usual = usualData.join() === fullMasks.join() ? full : aLook(() => prepared(probe, {}, usualData));
   const ownNames: ModuleTable = tabulate(usual.graph, onnx.graph, { config, fixed: usual.folding.fixed });
   const table = sidecar.prefix ? prefixed(ownNames, sidecar.prefix) : ownNames;
 
@@ -162,12 +168,16 @@ export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedMod
     activationsQuantised: activationRounding(onnx.graph),
     notes: [...roleNotes(new Map(inputs.map(({ name, kind }) => [name, kind]))), ...quantNotes(onnx.graph)],
     tables: () =>
-      tablesOf(onnx, inputs, outputs, config, (dims) =>
-        bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
+      inRoom(bytes, () =>
+        tablesOf(onnx, inputs, outputs, config, (dims) =>
+          bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
+        ),
       ),
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
-      return emitGraph(prepared(dims, options, data).graph, g, table, options.precision);
+      return inRoom(bytes + asked(dims), () =>
+        emitGraph(prepared(dims, options, data).graph, g, table, options.precision),
+      );
     },
   };
 }
@@ -203,11 +213,19 @@ function tablesOf(
 /** Kinds of inputs that have one entry for each token. */
 const BY_TOKEN: readonly InputKind[] = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'];
 
+/** What the sizes of a build make room for: some tables of numbers for each pair of tokens. */
+const asked = ({ batch, sequence = 1, past = 0 }: BuildDims): number =>
+  TABLES_OF_PAIRS * 4 * batch * sequence * (sequence + past);
+const TABLES_OF_PAIRS = 32;
+
 const isShapeTrouble = (error: unknown): error is PapilioError =>
   error instanceof PapilioError && /do not broadcast|cannot become/.test(error.message);
 
 /** Lengths to look at where the probe's is too long. */
 const SHORTER = [4, 2];
+
+/** Sizes of a complaint that are tried: more axes than two shapes of a model have. */
+const MOST_SIZES = 12;
 
 /** The sizes that a complaint about shapes names. */
 const sizesIn = ({ message }: PapilioError): number[] => [
@@ -252,13 +270,18 @@ function atItsSizes<T>(
   }
   const tokens = declared.find(({ kind }) => kind === 'input_ids');
   if (!tokens || tokens.dims.every((d) => typeof d === 'number')) throw first.trouble;
-  const lengths = typeof tokens.dims[1] === 'number' ? [] : sizesIn(first.trouble).filter((n) => n >= 2);
+  const lengths =
+    typeof tokens.dims[1] === 'number'
+      ? []
+      : sizesIn(first.trouble)
+          .filter((n) => n >= 2)
+          .slice(0, MOST_SIZES);
   for (const length of [null, ...lengths]) {
     const free = length === null ? first : attempt(withSizes(declared, [null, length]));
     // A batch of another size shows whether that is baked in as well.
     const other = attempt(withSizes(declared, [PROBE.batch + 1, length]));
     if (free.trouble === null && other.trouble === null) return free;
-    const batches = [PROBE.batch, ...sizesIn((free.trouble ?? other.trouble)!)];
+    const batches = [PROBE.batch, ...sizesIn((free.trouble ?? other.trouble)!).slice(0, MOST_SIZES)];
     for (const batch of new Set(batches)) {
       const found = attempt(withSizes(declared, [batch, length]));
       if (found.trouble === null) return found;

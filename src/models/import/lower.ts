@@ -5,6 +5,8 @@
  */
 import { broadcastShapes, sizeOf } from '../../graph/shape.ts';
 import { binaryFns, comparisons, unaryFns } from './evaluate.ts';
+import { countNonZero } from './evaluateMoves.ts';
+import { toKnown } from './evaluateOps.ts';
 import { knownValue } from './folded.ts';
 import type { Context, Lowered, Refusal } from './lowering.ts';
 import { axisOf, input, int, one, Refused, refuse, reshape, text } from './lowering.ts';
@@ -41,6 +43,7 @@ import {
   trilu,
   unsqueeze,
 } from './lowerMoves.ts';
+import { checkedSize, work } from './room.ts';
 
 const rules: Record<string, (c: Context) => Lowered> = {
   Identity: (c) => reshape(input(c, 0), input(c, 0).shape),
@@ -56,7 +59,7 @@ const rules: Record<string, (c: Context) => Lowered> = {
   Unsqueeze: unsqueeze,
   Flatten: (c) => {
     const x = input(c, 0);
-    const axis = axisOf(int(c, 'axis', 1), x.shape.length);
+    const axis = axisOf(int(c, 'axis', 1), x.shape.length, 'end');
     return reshape(x, [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis))]);
   },
   Expand: expandRule,
@@ -91,11 +94,10 @@ const rules: Record<string, (c: Context) => Lowered> = {
   CumSum: cumSum,
   ArgMax: argMax,
   NonZero: (c) => {
-    const known = input(c, 0).known ?? refuse('its result depends on the data');
-    return one('NonZero', [input(c, 0)], {}, 'int64', [
-      input(c, 0).shape.length,
-      known().filter((x) => x !== 0).length,
-    ]);
+    const x = input(c, 0);
+    if (!x.known) return refuse('its result depends on the data');
+    work(sizeOf(x.shape));
+    return one('NonZero', [x], {}, 'int64', [x.shape.length, countNonZero(toKnown(x))]);
   },
   Clip: clip,
   Resize: resize,
@@ -149,11 +151,14 @@ export const NO_RULE = 'the operator is not supported';
 export const canLower = (domain: string, opType: string): boolean =>
   domain === '' && Object.hasOwn(rules, opType);
 
+/** @throws PapilioError 'malformed-onnx' where a result would have a shape that is none */
 export function lower(context: Context): Lowered | Refusal {
-  const rule = context.node.domain === '' ? rules[context.node.opType] : undefined;
-  if (!rule) return { refusal: NO_RULE };
+  const { domain, opType } = context.node;
+  if (!canLower(domain, opType)) return { refusal: NO_RULE };
   try {
-    return rule(context);
+    const lowered = rules[opType]!(context);
+    for (const { shape } of lowered.outputs) checkedSize(shape);
+    return lowered;
   } catch (error) {
     if (error instanceof Refused) return { refusal: error.message };
     throw error;

@@ -1,10 +1,12 @@
 /** Rules for ONNX ops that move, shape or select. */
 import { broadcastShapes, sizeOf } from '../../graph/shape.ts';
+import { fail } from '../../lib/errors.ts';
 import { dtypeOfCode } from '../../onnx/dtype.ts';
 import { tensorToNumbers } from '../../onnx/values.ts';
 import { knownValue } from './folded.ts';
 import type { Context, Lowered } from './lowering.ts';
 import { axisOf, input, int, ints, list, one, refuse, reshape } from './lowering.ts';
+import { allot } from './room.ts';
 
 export function sliceRule(c: Context): Lowered {
   const x = input(c, 0);
@@ -16,6 +18,8 @@ export function sliceRule(c: Context): Lowered {
   const from = x.shape.map(() => 0);
   const by = x.shape.map(() => 1);
   const shape = [...x.shape];
+  if ([starts, ends, steps].some(({ length }) => length !== axes.length) || steps.includes(0))
+    return refuse(`it takes from [${starts}] to [${ends}] by [${steps}] along [${axes}]`);
   axes.forEach((a, i) => {
     const axis = axisOf(a, rank);
     const d = x.shape[axis]!;
@@ -39,7 +43,10 @@ export function splitRule(c: Context): Lowered {
   const d = x.shape[axis]!;
   const count = c.node.outputs.length;
   const part = Math.ceil(d / (int(c, 'num_outputs', 0) || count));
-  const sizes = list(c, 1, 'split') ?? c.node.outputs.map((_, i) => Math.min(part, d - i * part));
+  const sizes =
+    list(c, 1, 'split') ?? c.node.outputs.map((_, i) => Math.max(0, Math.min(part, d - i * part)));
+  if (sizes.length !== count || sizes.reduce((n, size) => n + size, 0) !== d)
+    return refuse(`it splits ${d} into [${sizes}]`);
   const outputs = sizes.map((n) => ({ dtype: x.dtype, shape: x.shape.map((s, i) => (i === axis ? n : s)) }));
   return { op: 'Split', inputs: [x], attrs: { axis, sizes }, outputs };
 }
@@ -51,7 +58,8 @@ export function reshapeRule(c: Context): Lowered {
   const rest = shape.reduce((n, d) => (d === -1 ? n : n * d), 1);
   const free = shape.indexOf(-1);
   if (free >= 0) shape[free] = rest === 0 ? 0 : sizeOf(x.shape) / rest;
-  if (sizeOf(shape) !== sizeOf(x.shape)) return refuse(`[${x.shape}] cannot become [${wanted}]`);
+  if (sizeOf(shape) !== sizeOf(x.shape) || !shape.every(Number.isInteger))
+    return refuse(`[${x.shape}] cannot become [${wanted}]`);
   return reshape(x, shape);
 }
 
@@ -68,11 +76,12 @@ export function unsqueeze(c: Context): Lowered {
   const x = input(c, 0);
   const given = list(c, 1, 'axes') ?? refuse('it has no axes');
   const rank = x.shape.length + given.length;
-  const axes = given.map((a) => axisOf(a, rank));
+  const axes = new Set(given.map((a) => axisOf(a, rank)));
+  if (axes.size < given.length) return refuse(`it names an axis of [${given}] twice`);
   const rest = [...x.shape];
   return reshape(
     x,
-    Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : rest.shift()!)),
+    Array.from({ length: rank }, (_, i) => (axes.has(i) ? 1 : rest.shift()!)),
   );
 }
 
@@ -104,17 +113,16 @@ export function range(c: Context): Lowered {
   ) as [number, number, number];
   const n = Math.max(0, Math.ceil((limit - start) / delta));
   const { dtype } = input(c, 0);
-  const x = knownValue('range', {
-    dtype,
-    shape: [n],
-    data: Float64Array.from({ length: n }, (_, i) => start + i * delta),
-  });
-  return reshape(x, [n]);
+  const data = allot(dtype, [n]);
+  for (let i = 0; i < n; i++) data[i] = start + i * delta;
+  return reshape(knownValue('range', { dtype, shape: [n], data }), [n]);
 }
 
 export function transposeRule(c: Context): Lowered {
   const x = input(c, 0);
   const perm = ints(c, 'perm') ?? x.shape.map((_, i) => x.shape.length - 1 - i);
+  if (perm.length !== x.shape.length || perm.toSorted((a, b) => a - b).some((p, i) => p !== i))
+    return refuse(`it turns [${x.shape}] by [${perm}]`);
   return one(
     'Transpose',
     [x],
@@ -154,6 +162,11 @@ export function concatRule(c: Context): Lowered {
   const parts = c.inputs.map((_, i) => input(c, i));
   const first = parts[0] ?? refuse('it has no inputs');
   const axis = axisOf(int(c, 'axis', 0), first.shape.length);
+  const odd = parts.find(
+    ({ shape }) =>
+      shape.length !== first.shape.length || shape.some((d, i) => i !== axis && d !== first.shape[i]),
+  );
+  if (odd) fail('shape', `Concat: [${first.shape}] and [${odd.shape}] cannot become one along axis ${axis}.`);
   const shape = first.shape.map((d, i) => (i === axis ? parts.reduce((n, p) => n + p.shape[axis]!, 0) : d));
   return one('Concat', parts, { axis }, first.dtype, shape);
 }
@@ -167,6 +180,7 @@ export function trilu(c: Context): Lowered {
 export function tile(c: Context): Lowered {
   const x = input(c, 0);
   const repeats = list(c, 1, 'repeats') ?? refuse('it has no repeats');
+  if (repeats.length !== x.shape.length) return refuse(`it repeats [${x.shape}] by [${repeats}]`);
   return one(
     'Tile',
     [x],
@@ -180,8 +194,8 @@ export function tile(c: Context): Lowered {
 export function shapeRule(c: Context): Lowered {
   const { shape } = input(c, 0);
   const rank = shape.length;
-  const start = Math.max(0, axisOf(int(c, 'start', 0), rank));
-  const end = Math.min(rank, axisOf(int(c, 'end', rank), rank));
+  const clamped = (at: number): number => Math.min(rank, Math.max(0, at < 0 ? at + rank : at));
+  const [start, end] = [clamped(int(c, 'start', 0)), clamped(int(c, 'end', rank))];
   const dims = shape.slice(start, end);
   const data = Float64Array.from(dims);
   return reshape(knownValue('shape', { dtype: 'int64', shape: [dims.length], data }), [dims.length]);

@@ -1,6 +1,9 @@
 /** How the rules that lower ONNX nodes read a node: attributes with defaults, lists that moved between opsets, refusals. */
+import { sizeOf } from '../../graph/shape.ts';
+import { fail } from '../../lib/errors.ts';
 import type { OnnxDType, OnnxNode } from '../../onnx/types.ts';
 import type { Attr, FoldedValue } from './folded.ts';
+import { here } from './room.ts';
 
 export interface Lowered {
   readonly op: string;
@@ -47,14 +50,29 @@ export const input = (c: Context, i: number): FoldedValue => c.inputs[i] ?? refu
 /** A list that newer opsets give as input `i` and older ones as attribute `name`. */
 export function list(c: Context, i: number, name: string): readonly number[] | null {
   const attribute = ints(c, name);
-  if (attribute) return attribute;
   const v = c.inputs[i];
-  if (!v) return null;
-  if (!v.known) return refuse(`its ${name} depend on the data`);
-  return [...v.known()];
+  if (!attribute && !v) return null;
+  if (!attribute && !v!.known) return refuse(`its ${name} depend on the data`);
+  const count = attribute?.length ?? sizeOf(v!.shape);
+  if (count > MOST_LISTED)
+    fail('malformed-onnx', `${here()} has ${count} numbers as its ${name}; the file is damaged.`);
+  return attribute ?? [...v!.known!()];
 }
 
-export const axisOf = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+/** Far more axes, or parts of a split, than any model has. */
+const MOST_LISTED = 4096;
+
+/**
+ * An axis counted from the front.
+ * @param least 'end' where the place behind the last axis is one too
+ * @throws PapilioError 'malformed-onnx' for an axis that the tensor does not have
+ */
+export function axisOf(axis: number, rank: number, least: 'axis' | 'end' = 'axis'): number {
+  const at = axis < 0 ? axis + rank : axis;
+  if (!(Number.isInteger(at) && at >= 0 && (at < rank || (at === rank && least === 'end'))))
+    fail('malformed-onnx', `${here()} names axis ${axis} of a tensor that has ${rank}; the file is damaged.`);
+  return at;
+}
 
 export function one(
   op: string,

@@ -4,9 +4,11 @@
  * the device, dequantising and writing back each exist once.
  */
 import { sizeOf } from '../../graph/shape.ts';
+import { fail } from '../../lib/errors.ts';
 import type { OnnxDType, OnnxTensor } from '../../onnx/types.ts';
 import { tensorToF32 } from '../../onnx/values.ts';
 import { packMatrix, type QuantFormat, quantLayout } from '../../ops/quantised.ts';
+import { checkedSize, here } from './room.ts';
 
 /** How the file reads the matrix, which is how it is written back. */
 type QuantForm = 'nbits' | 'linear' | 'gather' | 'integer';
@@ -53,6 +55,31 @@ const scaleCount = (source: QuantSource): number => {
 /** Index of the scale that element (row, column) has. */
 const scaleAt = (source: QuantSource, row: number, column: number): number =>
   Math.floor(row / source.block[0]) * source.blockColumns + Math.floor(column / source.block[1]);
+
+/**
+ * That the tensors of the file hold as many codes, scales and zero points as the node says.
+ * @throws PapilioError 'malformed-onnx'
+ */
+export function checkCodes(source: QuantSource): void {
+  const { shape, codes, scales, zeros, bits, rowCodes, block, blockColumns, zerosByRow } = source;
+  const lacks = (what: string): never =>
+    fail(
+      'malformed-onnx',
+      `${here()} has fewer ${what} than a matrix [${shape.join(', ')}] takes; the file is damaged.`,
+    );
+  checkedSize(shape);
+  const [rows] = matrixOf(shape);
+  if (!block.every((size) => size >= 1)) lacks('numbers in a block');
+  if (!((rows * rowCodes * bits) / 8 <= codes.byteLength)) lacks('codes');
+  const count = scaleCount(source);
+  if (scales && scales.size !== 1 && !(scales.size >= count)) lacks('scales');
+  if (!zeros) return;
+  const packed = zerosByRow && /int/.test(zeros.dtype);
+  const enough = packed
+    ? (count / blockColumns) * Math.ceil((blockColumns * bits) / 8) <= zeros.byteLength
+    : zeros.size === 1 || zeros.size >= count;
+  if (!enough) lacks('zero points');
+}
 
 /** Reads the codes as counted from the lowest one. */
 export function codeReader(source: QuantSource): (row: number, column: number) => number {
@@ -131,7 +158,7 @@ function stepsOf(source: QuantSource): Steps {
 }
 
 /** The matrix in numbers, row-major as the graph sees it. */
-export function dequantised<T extends Float32Array | Float64Array>(source: QuantSource, out: T): T {
+export function dequantised(source: QuantSource, out: Float32Array): Float32Array {
   const [rows, columns] = matrixOf(source.shape);
   const code = codeReader(source);
   const { scale, zero } = stepsOf(source);

@@ -15,14 +15,16 @@ import type { Context } from './lowering.ts';
 import { axisOf, input, int, refuse } from './lowering.ts';
 import { conv, matmul } from './lowerLayers.ts';
 import { isConv1d } from './names.ts';
-import { codeBits, dequantised, matrixOf, type QuantSource } from './quant.ts';
+import { checkCodes, codeBits, dequantised, matrixOf, type QuantSource } from './quant.ts';
+import { allot } from './room.ts';
 
 /** A weight that is kept in codes, as `reading` reads them. */
 function quantWeight(quant: QuantSource, reading: Reading | null): FoldedValue {
-  let data: Float64Array | null = null;
+  checkCodes(quant);
+  let data: Float32Array | null = null;
   const { name } = quant.codes;
   return makeValue(name, 'float32', quant.shape, {
-    known: () => (data ??= dequantised(quant, new Float64Array(sizeOf(quant.shape)))),
+    known: () => (data ??= dequantised(quant, allot('float32', quant.shape) as Float32Array)),
     weight: { name, tensor: quant.codes, quant, reading },
   });
 }

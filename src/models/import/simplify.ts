@@ -8,6 +8,7 @@ import { coversAll } from './evaluateMoves.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
 import { isFloat, knownValue, numbers, prune, scalarOf } from './folded.ts';
+import { work } from './room.ts';
 
 /** Matrices turned with their leading axes flattened for it: one Transpose of the whole. */
 function turnedMatrices(node: FoldedNode): void {
@@ -161,12 +162,16 @@ function shareEqual(graph: FoldedGraph): boolean {
   return same.size > 0;
 }
 
+/** What looking at a node costs. */
+const STEPS_OF_A_NODE = 64;
+
 /**
  * Simplifies until nothing changes.
  * @param final also turns transposes that move only axes of size one into reshapes, which would hide patterns from the fusions
  */
 export function simplify(graph: FoldedGraph, final = false): void {
   for (let changed = true; changed; ) {
+    work(graph.nodes.length * STEPS_OF_A_NODE);
     prune(graph);
     changed = shareEqual(graph);
     const replaced = new Map<FoldedValue, FoldedValue>();

@@ -10,6 +10,7 @@ import type { FoldedValue, Known } from './folded.ts';
 import { numbers, prune } from './folded.ts';
 import type { InputKind } from './inputRoles.ts';
 import type { Lowered } from './lowering.ts';
+import { aLook, allot } from './room.ts';
 
 export interface Table {
   /** Name of the tensor in the file. */
@@ -71,12 +72,11 @@ function examples(request: TablesRequest, token: number) {
   const memo = new Map<FoldedValue, Known | null>();
   const contents = (v: FoldedValue): Known | null => {
     const kind = request.kinds.get(v.name);
-    const size = v.shape.reduce((n, d) => n * d, 1);
-    const fill = (value: (i: number) => number): Known => ({
-      dtype: v.dtype,
-      shape: v.shape,
-      data: Float64Array.from({ length: size }, (_, i) => value(i)),
-    });
+    const fill = (value: (i: number) => number): Known => {
+      const data = allot(v.dtype, v.shape);
+      for (let i = 0; i < data.length; i++) data[i] = value(i);
+      return { dtype: v.dtype, shape: v.shape, data };
+    };
     const row = v.shape.at(-1) ?? 1;
     if (kind === 'input_ids') return fill(() => token);
     if (kind === 'attention_mask') return fill(() => 1);
@@ -142,6 +142,10 @@ function lookOf(
 
 /** Every look-up in and slice of a tensor of the file, at one length. */
 function looksAt(request: TablesRequest, sequence: number, token: number): Look[] {
+  return aLook(() => lookingAt(request, sequence, token));
+}
+
+function lookingAt(request: TablesRequest, sequence: number, token: number): Look[] {
   const looks: Look[] = [];
   const index = examples(request, token);
   const add = (node: Parameters<typeof lookOf>[0]): void => {
