@@ -2,8 +2,9 @@
  * Folders and zips of adapters: PEFT puts the adapter named "default" into the folder itself and every other one into a subfolder of its
  * name. Files travel as a map from path to bytes, so that the page and the command line share everything but the disk.
  */
-import { type UnzipFileInfo, unzipSync, type Zippable, zipSync } from 'fflate';
+import { type Zippable, zipSync } from 'fflate';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { readZip } from '../lib/zip.ts';
 import { refuseForeignBytes, refuseForeignNames } from './foreign.ts';
 import { type Adapter, type LoadedAdapter, readAdapter, writeAdapter } from './peft.ts';
 import { readSafetensors } from './safetensors.ts';
@@ -16,14 +17,6 @@ const TENSOR_FILE = 'adapter_model.safetensors';
 /** PEFT's name for the adapter that lies in the folder itself. */
 export const DEFAULT_NAME = 'default';
 
-/** Deflate cannot shrink further than this, so an entry that claims more is lying. */
-const MAX_RATIO = 1032;
-
-/** Whether these bytes are a zip. */
-export function isZip(bytes: Uint8Array): boolean {
-  return bytes[0] === 0x50 && bytes[1] === 0x4b && (bytes[2] === 3 || bytes[2] === 5);
-}
-
 /** Whether a folder's file is worth reading for its adapters. */
 export function isAdapterFile(path: string): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
@@ -33,29 +26,15 @@ export function isAdapterFile(path: string): boolean {
 /**
  * The adapter files in a zip; others are not unpacked.
  *
- * @throws PapilioError 'malformed-adapter' if it is damaged or claims more than it can hold.
+ * @throws PapilioError 'malformed-adapter' if it is damaged or claims more than it can hold; 'too-large'.
  */
-export function filesFromZip(zip: Uint8Array): Map<string, Uint8Array> {
-  const wanted = ({ name, size, originalSize }: UnzipFileInfo): boolean => {
-    if (name.startsWith('__MACOSX/') || !isAdapterFile(name)) return false;
-    if (size > zip.length || originalSize > MAX_RATIO * size + 64) {
-      fail(
-        'malformed-adapter',
-        `The zip says that ${name} unpacks from ${size} to ${originalSize} bytes, which cannot be; pack the folder again.`,
-      );
-    }
-    return true;
-  };
-  try {
-    return new Map(Object.entries(unzipSync(zip, { filter: wanted })));
-  } catch (error) {
-    if (error instanceof PapilioError) throw error;
-    return fail(
-      'malformed-adapter',
-      `The zip cannot be unpacked (${error instanceof Error ? error.message : String(error)}); it may be cut short. Pack the folder again.`,
-    );
-  }
-}
+export const filesFromZip = (zip: Uint8Array): Map<string, Uint8Array> =>
+  readZip(
+    zip,
+    'The zip',
+    'malformed-adapter',
+    (name) => !name.startsWith('__MACOSX/') && isAdapterFile(name),
+  );
 
 /** A zip of these files, the same bytes whenever it is made. */
 export function zipOf(files: Files): Uint8Array<ArrayBuffer> {

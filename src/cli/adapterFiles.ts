@@ -1,15 +1,9 @@
 /** Adapters from the disk: a folder as PEFT saves it, a zip of one, several in either; `PATH#NAME` picks one by its name. */
 import { join } from 'node:path';
-import {
-  DEFAULT_NAME,
-  type Files,
-  filesFromZip,
-  isAdapterFile,
-  isZip,
-  readFolder,
-} from '../adapters/folder.ts';
+import { DEFAULT_NAME, type Files, filesFromZip, isAdapterFile, readFolder } from '../adapters/folder.ts';
 import type { LoadedAdapter } from '../adapters/peft.ts';
 import { fail } from '../lib/errors.ts';
+import { isZip } from '../lib/zip.ts';
 import { kindOf, listFiles, readBytes } from './runtime.ts';
 
 /** Every adapter of a folder, a zip or a single file, by name. Throws PapilioError as {@link readFolder}. */

@@ -8,6 +8,8 @@ export interface Bound {
   readonly most: number;
   /** Where it grows with the input: this much for each of its bytes, when that is more than `most`. */
   readonly perByte?: number;
+  /** However large the input is. */
+  readonly never?: number;
   /** What is counted, in the plural: "bytes unpacked". */
   readonly unit: string;
   readonly advice: string;
@@ -31,11 +33,18 @@ export const BOUNDS = {
     unit: 'steps of computing constants',
     advice: 'the file is damaged, or it must be exported with its constants folded',
   },
-  unpackedBytes: { most: 2 ** 30, unit: 'bytes unpacked', advice: 'give a smaller file' },
   foldersAgain: {
     most: 1000,
     unit: 'visits to folders that links lead to a second time',
     advice: 'give a folder without such links',
+  },
+  /** Of zips and gzips: what text packs to at most, and a gigabyte in all. */
+  unpackedBytes: {
+    most: 2 ** 26,
+    perByte: 32,
+    never: 2 ** 30,
+    unit: 'bytes unpacked',
+    advice: 'give a smaller file, or unpack it first',
   },
 } as const satisfies Readonly<Record<string, Bound>>;
 
@@ -43,8 +52,8 @@ export type BoundName = keyof typeof BOUNDS;
 
 /** The bound for an input of so many bytes. */
 function mostFor(name: BoundName, inputBytes: number): number {
-  const { most, perByte = 0 }: Bound = BOUNDS[name];
-  return Math.max(most, perByte * inputBytes);
+  const { most, perByte = 0, never = Number.POSITIVE_INFINITY }: Bound = BOUNDS[name];
+  return Math.min(never, Math.max(most, perByte * inputBytes));
 }
 
 const words = (n: number): string => (Number.isFinite(n) ? n.toLocaleString('en-GB') : 'endless');

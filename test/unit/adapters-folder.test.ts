@@ -1,9 +1,10 @@
 /** Adapter folders and zips: several adapters, subfolders, narrow floats and unknown keys kept. */
 import { zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import { filesFromZip, folderOf, isZip, readFolder, zipOf } from '../../src/adapters/folder.ts';
+import { filesFromZip, folderOf, readFolder, zipOf } from '../../src/adapters/folder.ts';
 import { readAdapter, writeAdapter } from '../../src/adapters/peft.ts';
 import { readSafetensors, writeSafetensors } from '../../src/adapters/safetensors.ts';
+import { isZip } from '../../src/lib/zip.ts';
 import { folder } from './adapters-fixtures.ts';
 
 const CONFIG = 'adapter_config.json';

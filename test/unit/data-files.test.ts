@@ -103,7 +103,7 @@ describe('text', () => {
     ['a.txt', new Uint8Array(), /is empty/],
     ['a.txt', utf8('short'), /has only \d+ tokens/],
     ['a.pdf', utf8('x'), /are files of the kind \.pdf \(a\.pdf\), and the model reads text: \.txt/],
-    ['a.zip', utf8('no zip'), /not a readable zip/],
+    ['a.zip', utf8('no zip'), /cannot be unpacked/],
     ['.DS_Store', utf8('x'), /no files/],
   ])('%s is refused (%#)', async (path, bytes, sentence) => {
     await expect(openDataset([{ path, bytes }], asText)).rejects.toThrow(sentence);

@@ -1,7 +1,8 @@
 /** Files as they come from a disk, a drop or a zip: names and bytes, unpacked with a bound on what they may grow to. */
-import { Gunzip, unzipSync } from 'fflate';
+import { Gunzip } from 'fflate';
 import { createBudget } from '../../lib/budget.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
+import { readZip } from '../../lib/zip.ts';
 
 export interface DataFile {
   /** Path with forward slashes, relative to what was opened: `cats/1.png`. */
@@ -12,7 +13,7 @@ export interface DataFile {
 /** Unpacks .gz. */
 export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
-  const budget = createBudget('unpackedBytes');
+  const budget = createBudget('unpackedBytes', bytes.length);
   let total = 0;
   let ended = false;
   const stream = new Gunzip((part, last) => {
@@ -42,20 +43,8 @@ export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer>
 
 /** Unpacks .zip; folders and the files that macOS adds are left out. */
 export function unpackZip(bytes: Uint8Array, name: string): DataFile[] {
-  const budget = createBudget('unpackedBytes');
-  try {
-    const entries = unzipSync(bytes, {
-      filter: (file) => {
-        if (file.name.endsWith('/') || isHidden(file.name)) return false;
-        budget.take(file.originalSize, `${file.name} in ${name}`);
-        return true;
-      },
-    });
-    return Object.entries(entries).map(([path, data]) => ({ path, bytes: data }));
-  } catch (cause) {
-    if (cause instanceof PapilioError) throw cause;
-    return fail('bad-data', `${name} is not a readable zip file (${(cause as Error).message}).`);
-  }
+  const files = readZip(bytes, name, 'bad-data', (path) => !isHidden(path));
+  return [...files].map(([path, data]) => ({ path, bytes: data }));
 }
 
 /** Files nobody means: `.DS_Store`, `__MACOSX/…`, `Thumbs.db`. */

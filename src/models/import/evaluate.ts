@@ -107,7 +107,7 @@ function condensed(x: Known): Known {
  *
  * @param strides by tensor and axis
  */
-export function forEachRow(
+function forEachRow(
   shape: readonly number[],
   strides: readonly (readonly number[])[],
   row: (to: number, length: number, from: readonly number[]) => void,

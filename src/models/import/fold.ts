@@ -147,7 +147,7 @@ class Scope {
 }
 
 /** What looking at a node costs beside what it computes. */
-const STEPS_OF_A_NODE = 256;
+const STEPS_OF_A_NODE = 1024;
 
 /** Hears of every node in its canonical spelling, before it is computed or kept. */
 export type FoldObserver = (node: OnnxNode, lowered: Lowered) => void;

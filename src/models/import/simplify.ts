@@ -163,7 +163,7 @@ function shareEqual(graph: FoldedGraph): boolean {
 }
 
 /** What looking at a node costs. */
-const STEPS_OF_A_NODE = 64;
+const STEPS_OF_A_NODE = 128;
 
 /**
  * Simplifies until nothing changes.

@@ -1,14 +1,8 @@
 /** Files that were dropped, as adapters by name: zips, folders, subfolders and loose pairs of files. */
-import {
-  DEFAULT_NAME,
-  type Files,
-  filesFromZip,
-  isAdapterFile,
-  isZip,
-  readFolder,
-} from '../../adapters/folder.ts';
+import { DEFAULT_NAME, type Files, filesFromZip, isAdapterFile, readFolder } from '../../adapters/folder.ts';
 import type { LoadedAdapter } from '../../adapters/peft.ts';
 import { fail } from '../../lib/errors.ts';
+import { isZip } from '../../lib/zip.ts';
 import type { NamedFile } from '../protocol.ts';
 
 const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
