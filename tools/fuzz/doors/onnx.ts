@@ -1,0 +1,110 @@
+/** Models: the file's bytes and the file's structure, through the import to the graph, and merged again without a change. */
+
+import type { Rng } from '../../../src/lib/rng.ts';
+import { loadModel } from '../../../src/models/load.ts';
+import { mergeWeights } from '../../../src/models/merge.ts';
+import { decodeModel } from '../../../src/onnx/decode.ts';
+import { encodeExternal, encodeModel } from '../../../src/onnx/encode.ts';
+import type { OnnxModel } from '../../../src/onnx/types.ts';
+import { textModel } from '../../../test/tools/contractModels.ts';
+import { encoder, gpt2, llama, withLayers } from '../../../test/tools/graphs.ts';
+import { optimisedGpt2 } from '../../../test/tools/graphsContrib.ts';
+import { quantGraphs } from '../../../test/tools/graphsQuant.ts';
+import { vit } from '../../../test/tools/graphsVision.ts';
+import { type Door, fuzzFile, type Input, replaceFile, textOf, utf8 } from '../door.ts';
+import { mutateBytes } from '../mutate/bytes.ts';
+import { mutateJson } from '../mutate/json.ts';
+import { mutateModel } from '../mutate/onnx.ts';
+
+const MODEL = 'model.onnx';
+const CONFIG = 'config.json';
+
+const withConfig = (bytes: Uint8Array, config: object): Input => ({
+  files: [fuzzFile(MODEL, bytes), fuzzFile(CONFIG, JSON.stringify(config))],
+});
+
+function seeds(): Input[] {
+  const one = (make: () => OnnxModel) => encodeModel(withLayers(1, make));
+  const text = (traits: Parameters<typeof textModel>[0]) => textModel(traits).bytes;
+  const external = encodeExternal(decodeModel(text({ ends: 'words', causal: 12 })), 'weights.data');
+  return [
+    withConfig(text({ ends: 'classes', positions: { by: 'slice', rows: 16 } }), {
+      ...{ model_type: 'bert', max_position_embeddings: 16 },
+      id2label: { 0: 'a', 1: 'b', 2: 'c' },
+    }),
+    withConfig(text({ ends: 'hidden', segments: 2 }), { model_type: 'bert' }),
+    withConfig(text({ ends: 'words', positions: { by: 'counted', rows: 20 } }), { model_type: 'roberta' }),
+    withConfig(text({ ends: 'words', causal: 16 }), { model_type: 'gpt2', tie_word_embeddings: true }),
+    withConfig(
+      one(() => encoder({ family: 'bert' })),
+      { model_type: 'bert' },
+    ),
+    withConfig(one(gpt2), { model_type: 'gpt2' }),
+    withConfig(
+      one(() => llama()),
+      { model_type: 'llama' },
+    ),
+    withConfig(
+      one(() => vit()),
+      { model_type: 'vit' },
+    ),
+    withConfig(one(optimisedGpt2), { model_type: 'gpt2' }),
+    ...Object.values(quantGraphs).map((make) => withConfig(encodeModel(make().model), {})),
+    {
+      files: [
+        fuzzFile(MODEL, external.proto),
+        fuzzFile('weights.data', external.data),
+        fuzzFile(CONFIG, '{"model_type":"gpt2"}'),
+      ],
+    },
+  ];
+}
+
+/** Parameters whose numbers are written back as they are. */
+const WRITTEN = 3;
+
+function open({ files }: Input): void {
+  const model = loadModel(files);
+  model.build(1, model.contract.exactly ?? 4);
+  const same = new Map(model.parameters.slice(0, WRITTEN).map(({ name, load }) => [name, load()] as const));
+  const merged = mergeWeights(model.onnx, model.modules, same);
+  decodeModel(encodeModel(merged.onnx));
+}
+
+/** A small share of the trials spoils what lies beside the model instead. */
+const withSidecar = (input: Input, random: Rng): Input =>
+  replaceFile(
+    input,
+    CONFIG,
+    utf8(mutateJson(textOf(input.files.find(({ name }) => name === CONFIG)!.bytes), random)),
+  );
+
+export const onnxBytes: Door = {
+  name: 'onnx-bytes',
+  about: 'an ONNX file whose bytes are spoiled, with external data and config.json',
+  seeds,
+  weight: 0.6,
+  mutate: (input, random) =>
+    random.chance(0.06)
+      ? withSidecar(input, random)
+      : {
+          files: input.files.map((file) =>
+            file.name === CONFIG || (file.name !== MODEL && random.chance(0.7))
+              ? file
+              : { ...file, bytes: mutateBytes(file.bytes, random) },
+          ),
+        },
+  open,
+};
+
+export const onnxStructure: Door = {
+  name: 'onnx-structure',
+  about: 'an ONNX file whose nodes, attributes, shapes, initialisers, subgraphs or functions are spoiled',
+  seeds,
+  weight: 0.6,
+  mutate(input, random) {
+    const spoiled = replaceFile(input, MODEL, mutateModel(input.files[0]!.bytes, random));
+    return random.chance(0.08) ? withSidecar(spoiled, random) : spoiled;
+  },
+  open,
+};
