@@ -29,7 +29,8 @@ const repo = {
   ...{ lastModified: '2026-01-01T00:00:00.000Z', sha: COMMIT },
 };
 
-const answers = (files: readonly object[]): Input => ({
+const answers = (...files: readonly ReturnType<typeof entry>[]): Input => ({
+  told: { file: files[0]!.path },
   files: [
     fuzzFile('revision', JSON.stringify(repo)),
     fuzzFile('tree', JSON.stringify(files)),
@@ -175,12 +176,8 @@ export const hubListing: Door = {
     "a hostile Hub's answers: search, revision, listing, headers, content; nothing is written outside the store",
   weight: 0.8,
   seeds: () => [
-    answers([entry('model.onnx', true), entry('config.json'), entry('tokenizer.json')]),
-    answers([
-      entry('onnx/model.onnx'),
-      entry('onnx/model.onnx_data', true),
-      entry('onnx/model_q4.onnx', true),
-    ]),
+    answers(entry('model.onnx', true), entry('config.json'), entry('tokenizer.json')),
+    answers(entry('onnx/model.onnx'), entry('onnx/model.onnx_data', true), entry('onnx/model_q4.onnx', true)),
   ],
   mutate(input, random) {
     if (random.chance(0.45)) return withFileNamed(input, 'tree', (text) => spoilTree(text, random));
@@ -201,7 +198,7 @@ export const hubListing: Door = {
       },
     };
     const ends: unknown[] = [];
-    const source = { kind: 'hub', repo: 'makers/tiny', files: ['model.onnx'] } as const;
+    const source = { kind: 'hub', repo: 'makers/tiny', files: [String(input.told?.file)] } as const;
     const tries = [
       async () => {
         const { files } = await openSource({ ...source }, 'model', around);

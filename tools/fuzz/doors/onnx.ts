@@ -1,5 +1,7 @@
 /** Models: the file's bytes and the file's structure, through the import to the graph, and merged again without a change. */
 
+import { toBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { loadModel } from '../../../src/models/load.ts';
 import { mergeWeights } from '../../../src/models/merge.ts';
@@ -8,9 +10,12 @@ import { encodeExternal, encodeModel } from '../../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../../src/onnx/types.ts';
 import { textModel } from '../../../test/tools/contractModels.ts';
 import { encoder, gpt2, llama, withLayers } from '../../../test/tools/graphs.ts';
+import { builderLlama } from '../../../test/tools/graphsBuilder.ts';
 import { optimisedGpt2 } from '../../../test/tools/graphsContrib.ts';
 import { quantGraphs } from '../../../test/tools/graphsQuant.ts';
+import { whisperHalves } from '../../../test/tools/graphsSpeech.ts';
 import { vit } from '../../../test/tools/graphsVision.ts';
+import { quantiseFile } from '../../../test/tools/quantiseFile.ts';
 import { type Door, fuzzFile, type Input, replaceFile, textOf, utf8 } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson } from '../mutate/json.ts';
@@ -23,7 +28,20 @@ const withConfig = (bytes: Uint8Array, config: object): Input => ({
   files: [fuzzFile(MODEL, bytes), fuzzFile(CONFIG, JSON.stringify(config))],
 });
 
+/** The graph with a number of examples that the file leaves open. */
+function anyBatch({ proto }: OnnxModel): Uint8Array {
+  for (const { type } of [...proto.graph!.input, ...proto.graph!.output]) {
+    const first = type?.value.case === 'tensorType' ? type.value.value.shape?.dim[0] : undefined;
+    if (first) first.value = { case: 'dimParam', value: 'batch' };
+  }
+  return toBinary(ModelProtoSchema, proto);
+}
+
+/** Graphs that have their number of examples in their nodes as well. */
+const FIXED = /QAttention|bias of 32 bits|Relu in their codes/;
+
 function seeds(): Input[] {
+  const halves = withLayers(1, whisperHalves);
   const one = (make: () => OnnxModel) => encodeModel(withLayers(1, make));
   const text = (traits: Parameters<typeof textModel>[0]) => textModel(traits).bytes;
   const external = encodeExternal(decodeModel(text({ ends: 'words', causal: 12 })), 'weights.data');
@@ -49,7 +67,19 @@ function seeds(): Input[] {
       { model_type: 'vit' },
     ),
     withConfig(one(optimisedGpt2), { model_type: 'gpt2' }),
-    ...Object.values(quantGraphs).map((make) => withConfig(encodeModel(make().model), {})),
+    withConfig(encodeModel(quantiseFile(withLayers(1, () => builderLlama({ attention: 'group-query' })))), {
+      model_type: 'llama',
+    }),
+    ...Object.entries(quantGraphs)
+      .filter(([name]) => !FIXED.test(name))
+      .map(([, make]) => withConfig(anyBatch(make().model), {})),
+    {
+      files: [
+        fuzzFile('encoder_model.onnx', encodeModel(halves.encoder)),
+        fuzzFile('decoder_model.onnx', encodeModel(halves.decoder)),
+        fuzzFile(CONFIG, '{"model_type":"whisper"}'),
+      ],
+    },
     {
       files: [
         fuzzFile(MODEL, external.proto),
@@ -89,7 +119,7 @@ export const onnxBytes: Door = {
       ? withSidecar(input, random)
       : {
           files: input.files.map((file) =>
-            file.name === CONFIG || (file.name !== MODEL && random.chance(0.7))
+            file.name === CONFIG || random.chance(file.name.endsWith('.onnx') ? 0.1 : 0.7)
               ? file
               : { ...file, bytes: mutateBytes(file.bytes, random) },
           ),
@@ -103,7 +133,8 @@ export const onnxStructure: Door = {
   seeds,
   weight: 0.6,
   mutate(input, random) {
-    const spoiled = replaceFile(input, MODEL, mutateModel(input.files[0]!.bytes, random));
+    const { name, bytes } = random.pick(input.files.filter((file) => file.name.endsWith('.onnx')));
+    const spoiled = replaceFile(input, name, mutateModel(bytes, random));
     return random.chance(0.08) ? withSidecar(spoiled, random) : spoiled;
   },
   open,

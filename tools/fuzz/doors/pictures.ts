@@ -96,6 +96,17 @@ const pair = (images: Uint8Array, labels: Uint8Array, end = ''): Input => ({
 });
 const LABELS = idx([6], Uint8Array.of(3, 7, 3, 7, 3, 7));
 
+/** Files that fit each other, of a form that nobody publishes. */
+function oddPair(random: Rng): Input {
+  const count = random.pick([1, 2, 6, 500]);
+  const side = () => random.pick([1, 2, 5, 28, 300, 30000]);
+  const depth = random.chance(0.3) ? [random.pick([1, 2, 3, 4])] : [];
+  const shape = [count, side(), side(), ...depth];
+  const size = shape.reduce((a, b) => a * b, 1);
+  if (size > 300_000) return pair(idx([count, 1, 1], new Uint8Array(count)), idx([count], noise(count, 1)));
+  return pair(idx(shape, new Uint8Array(size)), idx([count], noise(count, 2)));
+}
+
 const SIDES = [0, 1, 2, 3, 6, 1000, 65535, 65536, 0x7fffffff, 0x80000000, 0xffffffff];
 
 function mutateIdx(bytes: Uint8Array, random: Rng): Uint8Array {
@@ -124,6 +135,7 @@ export const idxDoor: Door = {
     pair(idx([6, 5, 3, 3], noise(270, 6)), LABELS),
     pair(gzipSync(idx([6, 8, 8], noise(384, 5))), gzipSync(LABELS), '.gz'),
   ],
-  mutate: (input, random) => withFile(input, random, (bytes) => mutateIdx(bytes, random)),
+  mutate: (input, random) =>
+    random.chance(0.25) ? oddPair(random) : withFile(input, random, (bytes) => mutateIdx(bytes, random)),
   open: openData,
 };

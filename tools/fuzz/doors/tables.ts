@@ -8,6 +8,7 @@ import { preprocessingOf } from '../../../src/data/preprocessing.ts';
 import { loadTokenizer, type Tokenizer } from '../../../src/data/tokenizer.ts';
 import type { Dataset } from '../../../src/data/types.ts';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
+import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { joined, mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson, ODD_NAMES } from '../mutate/json.ts';
@@ -16,11 +17,16 @@ import { mutateStruct } from '../mutate/thrift.ts';
 import { mutateZip } from '../mutate/zip.ts';
 import { FIXTURES } from '../place.ts';
 
-let tokenizer: Tokenizer | null = null;
+/** Of texts that go on, and of a model that guesses hidden words. */
+let tokenizers: { readonly plain: Tokenizer; readonly masked: Tokenizer } | null = null;
 const size = { width: 4, height: 4, channels: 1 };
 
 const optionsOf = (task: DataTask): OpenOptions => {
-  tokenizer ??= loadTokenizer(trainBpe(['a tale of words and more words'], { vocabSize: 300 }));
+  tokenizers ??= {
+    plain: loadTokenizer(trainBpe(['a tale of words and more words'], { vocabSize: 300 })),
+    masked: loadTokenizer(textOf(wordLevel().bytes)),
+  };
+  const tokenizer = task === 'masked-text' ? tokenizers.masked : tokenizers.plain;
   return { task, tokenizer, sequenceLength: 64, preprocessing: preprocessingOf({}, {}, size) };
 };
 

@@ -177,7 +177,7 @@ export const tokenizerDoor: Door = {
 const TEMPLATES = [
   `{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}`,
   `{{ bos_token }}{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}{% else %}{% set loop_messages = messages %}{% set system_message = false %}{% endif %}{% for message in loop_messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{% if message['role'] == 'user' %}{{ '[INST] ' + (message['content'] | trim) + ' [/INST]' }}{% else %}{{ ' ' + message['content'] + ' ' + eos_token }}{% endif %}{% endfor %}`,
-  `{%- macro turn(name, words) -%}{{ '<' ~ name ~ '>' ~ words ~ '</' ~ name ~ '>' }}{%- endmacro -%}{%- set ns = namespace(count=0) -%}{%- for m in messages -%}{%- set ns.count = ns.count + 1 -%}{%- if m.role in ['user', 'assistant'] -%}{{ turn(m.role, m.content | replace('a', 'b') | upper) }}{%- elif m.tool_calls is defined -%}{{ m.tool_calls | tojson(indent=2) }}{%- else -%}{{ m.content.split('\\n') | join(' ') }}{%- endif -%}{%- endfor -%}{{ strftime_now('%d %b %Y') }}{% for i in range(3) %}{{ i }}{% endfor %}`,
+  `{%- macro turn(name, words) -%}{{ '<' ~ name ~ '>' ~ words ~ '</' ~ name ~ '>' }}{%- endmacro -%}{%- set ns = namespace(count=0) -%}{%- for m in messages -%}{%- set ns.count = ns.count + 1 -%}{%- if m.role in ['user', 'assistant'] -%}{{ turn(m.role, (m.content or '') | replace('a', 'b') | upper) }}{%- elif m.tool_calls is defined -%}{{ m.tool_calls | tojson(indent=2) }}{%- else -%}{{ m.content.split('\\n') | join(' ') }}{%- endif -%}{%- endfor -%}{{ strftime_now('%d %b %Y') }}{% for i in range(3) %}{{ i }}{% endfor %}`,
 ];
 
 const JINJA = [
@@ -240,11 +240,17 @@ const CHAT: readonly Message[] = [
   { role: 'user', content: 'What is\nabove?' },
   { role: 'assistant', content: 'The sky <b>.' },
   { role: 'user', content: [{ type: 'text', text: 'And below?' }] },
+  { role: 'assistant', content: 'Ground.' },
+];
+
+const CALLING: readonly Message[] = [
+  { role: 'user', content: 'Add.' },
   {
-    role: 'assistant',
-    content: 'Ground.',
-    tool_calls: [{ type: 'function', function: { name: 'f', arguments: {} } }],
+    ...{ role: 'assistant', content: null },
+    tool_calls: [{ type: 'function', function: { name: 'f', arguments: { a: 1 } } }],
   },
+  { role: 'tool', content: '2', more: { name: 'f' } },
+  { role: 'assistant', content: 'Two.' },
 ];
 
 /** A template that is nothing but words of the language in any order, between tags. */
@@ -295,5 +301,6 @@ export const template: Door = {
     format.render(CHAT.slice(1, 3));
     format.render(CHAT, [{ name: 'f' }]);
     format.prompt(CHAT.slice(1, 2));
+    if (files.some(({ bytes }) => textOf(bytes).includes('tool_calls'))) format.render(CALLING);
   },
 };
