@@ -1,132 +1,120 @@
 /**
- * Python's `re` on JavaScript's engine, for the patterns people write in target_modules and rank_pattern: the syntax is translated
- * where the two differ and refused where JavaScript has no equivalent. Module names are single-line ASCII, so Unicode classes and
- * line ends do not matter.
+ * Python's `re` for what people write in target_modules and rank_pattern. Expressions come with links and files, so every match has so many steps and no
+ * more, for one name and for all names together.
  */
+import { BOUNDS } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
+import { type Found, matchStart, TooManySteps } from '../lib/regex/matcher.ts';
+import { compile, type Program } from '../lib/regex/program.ts';
+import { readPython, splitFlags } from '../lib/regex/python.ts';
+
+/** What several expressions may take together for the names they are asked about. */
+export class Allowance {
+  #steps = 0;
+  #questions = 0;
+  add(steps: number): boolean {
+    this.#steps += steps;
+    this.#questions++;
+    return this.#steps <= BOUNDS.matchingSteps.most + this.#questions * FREE_STEPS;
+  }
+}
+
+/** Steps for a question that no sum is kept of: what an ordinary expression takes. */
+const FREE_STEPS = 2_000;
 
 /** `re.fullmatch(pattern, text) is not None`. */
-export function fullMatcher(pattern: string, where: string): (text: string) => boolean {
-  const regex = compile(pattern, where, '^(?:', ')$');
-  return (text) => regex.test(text);
-}
-
-/** `re.match(before + pattern + after, text)`: anchored at the start only; null if it does not match. */
-export function prefixSearch(
+export function fullMatcher(
   pattern: string,
   where: string,
-  before = '',
-  after = '',
-): (text: string) => RegExpExecArray | null {
-  const regex = compile(pattern, where, `^(?:${before}`, `${after})`);
-  return (text) => regex.exec(text);
+  allowance = new Allowance(),
+): (text: string) => boolean {
+  const program = compiled(pattern, where, '', '');
+  return (text) => counted(program, text, true, pattern, where, allowance) !== null;
 }
 
-/** As {@link prefixSearch}, only whether it matches. */
+/** `re.match(before + pattern + after, text) is not None`: anchored at the start only. */
 export function prefixMatcher(
   pattern: string,
   where: string,
-  before = '',
-  after = '',
+  [before, after]: readonly [string, string],
+  allowance = new Allowance(),
 ): (text: string) => boolean {
-  const search = prefixSearch(pattern, where, before, after);
-  return (text) => search(text) !== null;
+  const program = compiled(pattern, where, before, after);
+  return (text) => counted(program, text, false, pattern, where, allowance) !== null;
 }
 
-/** `(.*)*`, `(?:\w+)+`: as many ways to match as there are subsets of the characters, all tried before it fails. */
-const REPEATED_REPETITION = /\((?:\?:|\?<\w+>)?(?:\\?[^()[\]]|\[[^\]]*\])[*+]\)(?:[*+]|\{\d*,\})/;
+/** As {@link prefixMatcher}, but the text of a named group; null if it does not match. */
+export function prefixGroup(
+  group: string,
+  pattern: string,
+  where: string,
+  [before, after]: readonly [string, string],
+  allowance = new Allowance(),
+): (text: string) => string | null {
+  const program = compiled(pattern, where, before, after);
+  const index = program.names.get(group)!;
+  return (text) => {
+    const found = counted(program, text, false, pattern, where, allowance);
+    return found && text.slice(found[2 * index]!, found[2 * index + 1]!);
+  };
+}
 
-function compile(pattern: string, where: string, before: string, after: string): RegExp {
+function counted(
+  program: Program,
+  text: string,
+  whole: boolean,
+  pattern: string,
+  where: string,
+  allowance: Allowance,
+): Found | null {
+  const { most } = BOUNDS.matchingSteps;
+  const steps = { left: most };
+  const tooMany = (names: string): never =>
+    fail(
+      'too-large',
+      `${where}: ${quoted(pattern)} takes more than ${most.toLocaleString('en-GB')} steps to match ${names}; ${BOUNDS.matchingSteps.advice}.`,
+      { pattern, bound: 'matchingSteps' },
+    );
   try {
-    const { source, flags } = translate(pattern);
-    if (REPEATED_REPETITION.test(source)) {
-      throw new SyntaxError(
-        'a repetition of a repetition can take forever on a long name; leave one of them out',
-      );
-    }
-    // The pattern must stand on its own: "a)(b" would otherwise pair its brackets with ours.
-    new RegExp(source, flags);
-    return new RegExp(before + source + after, flags);
+    const found = matchStart(program, text, steps, whole);
+    return allowance.add(most - steps.left) ? found : tooMany('the names of this model');
+  } catch (error) {
+    if (error instanceof TooManySteps) return tooMany(`the name ${quoted(text)}`);
+    throw error;
+  }
+}
+
+const quoted = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+
+/** Expressions read lately: the same few are asked about again with every change of a form. */
+const KEPT = 500;
+const kept = new Map<string, Program>();
+
+function compiled(pattern: string, where: string, before: string, after: string): Program {
+  const key = JSON.stringify([pattern, before, after]);
+  const known = kept.get(key);
+  if (known) return known;
+  const program = compiledNew(pattern, where, before, after);
+  if (kept.size >= KEPT) kept.clear();
+  kept.set(key, program);
+  return program;
+}
+
+function compiledNew(pattern: string, where: string, before: string, after: string): Program {
+  try {
+    // The pattern must stand on its own: "a)(b" would otherwise pair its brackets with PEFT's.
+    const groupsBefore = before === '' ? 0 : readPython(before).groups;
+    const alone = readPython(pattern, { before: groupsBefore });
+    if (before === '' && after === '') return compile(alone);
+    // Flags go to the front, where Python up to 3.10 let them act from.
+    const { flags, rest } = splitFlags(pattern);
+    return compile(readPython(flags + before + rest + after));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
-    const reason = error.message.replace(/^Invalid regular expression: /, '');
     return fail(
       'illegal-config',
-      `${where}: ${JSON.stringify(pattern)} is not a regular expression that can be used here: ${reason}.`,
-      {
-        pattern,
-      },
+      `${where}: ${quoted(pattern)} is not a regular expression that can be used here: ${error.message}.`,
+      { pattern },
     );
   }
-}
-
-/** Rewrites Python syntax; throws SyntaxError for what cannot be expressed. */
-function translate(pattern: string): { source: string; flags: string } {
-  let rest = pattern;
-  let flags = '';
-  const global = /^\(\?([aimsxuL]+)\)/.exec(rest);
-  if (global) {
-    if (global[1]!.includes('x')) throw new SyntaxError('the verbose flag (?x) is not supported');
-    flags = [...new Set(global[1])].filter((flag) => 'ims'.includes(flag)).join('');
-    rest = rest.slice(global[0].length);
-  }
-  let source = '';
-  let at = 0;
-  while (at < rest.length) {
-    const char = rest[at]!;
-    if (char === '\\') {
-      const pair = rest.slice(at, at + 2);
-      if (pair === '\\') throw new SyntaxError('it ends in a backslash');
-      source += pair === '\\A' ? '^' : pair === '\\Z' ? '$' : checkedEscape(pair);
-      at += 2;
-    } else if (char === '[') {
-      const end = classEnd(rest, at);
-      source += characterClass(rest.slice(at, end));
-      at = end;
-    } else if (rest.startsWith('(?', at)) {
-      const group = openGroup(rest.slice(at));
-      source += group.source;
-      at += group.length;
-    } else if (char === '{' && /^\{,\d+\}/.test(rest.slice(at))) {
-      source += '{0';
-      at += 1;
-    } else {
-      source += char;
-      at += 1;
-    }
-  }
-  return { source, flags };
-}
-
-function checkedEscape(pair: string): string {
-  if (/\\[A-Za-z]/.test(pair) && !/\\[AZbBdDsSwWnrtfvxu]/.test(pair)) {
-    throw new SyntaxError(`bad escape ${pair}`);
-  }
-  return pair;
-}
-
-/** Python takes a `]` right after the opening bracket literally. */
-function classEnd(text: string, start: number): number {
-  let at = start + 1;
-  if (text[at] === '^') at++;
-  if (text[at] === ']') at++;
-  while (at < text.length && text[at] !== ']') at += text[at] === '\\' ? 2 : 1;
-  if (at >= text.length) throw new SyntaxError('unterminated character set');
-  return at + 1;
-}
-
-function characterClass(text: string): string {
-  return text.replace(/^\[(\^?)\]/, '[$1\\]');
-}
-
-function openGroup(text: string): { source: string; length: number } {
-  const named = /^\(\?P<([A-Za-z_]\w*)>/.exec(text);
-  if (named) return { source: `(?<${named[1]}>`, length: named[0].length };
-  const backreference = /^\(\?P=([A-Za-z_]\w*)\)/.exec(text);
-  if (backreference) return { source: `\\k<${backreference[1]}>`, length: backreference[0].length };
-  const comment = /^\(\?#[^)]*\)/.exec(text);
-  if (comment) return { source: '', length: comment[0].length };
-  const plain = /^\(\?(?::|=|!|<=|<!)/.exec(text);
-  if (plain) return { source: plain[0], length: plain[0].length };
-  throw new SyntaxError(`the group ${text.slice(0, 4)} is not supported`);
 }

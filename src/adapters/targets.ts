@@ -6,7 +6,7 @@ import { fail } from '../lib/errors.ts';
 import { closest } from '../lib/nearest.ts';
 import { LORA_TARGETS, targetsOf } from './defaultTargets.ts';
 import type { CommonConfig } from './fields.ts';
-import { entryMatcher, moduleMatcher, savedEntries, savedTest } from './matching.ts';
+import { countByEntry, moduleMatcher, savedEntries, savedTest } from './matching.ts';
 import type { AdapterMethod, Layer } from './types.ts';
 
 /** What matching needs to know of a model. */
@@ -168,7 +168,8 @@ function countEntries(
   if (typeof config.target_modules === 'string')
     return [{ entry: config.target_modules, count: targets.length }];
   if (typeof resolved === 'string' || (config.target_modules ?? null) === null) return [];
-  return resolved.map((entry) => ({ entry, count: names.filter(entryMatcher(entry, effective)).length }));
+  const counts = countByEntry(resolved, effective, names);
+  return resolved.map((entry) => ({ entry, count: counts.get(entry)! }));
 }
 
 function unmatchedWarnings(

@@ -7,7 +7,8 @@
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { countTrainable } from '../../src/adapters/count.ts';
-import { moduleMatcher, savedEntries } from '../../src/adapters/matching.ts';
+import { countByEntry, moduleMatcher, savedEntries } from '../../src/adapters/matching.ts';
+import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/patterns.ts';
 import { fullMatcher } from '../../src/adapters/pythonRegex.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import {
@@ -224,13 +225,88 @@ describe('Python expressions', () => {
     ['q|k', 'qk', false],
     ['(?#comment)q', 'q', true],
     ['(?:q|k)(?!x).*', 'kx', false],
+    ['(?x) q | k # either', 'k', true],
+    ['(?>q|qk)v', 'qkv', false],
   ])('%s on %s: %s', (pattern, text, matches) => {
     expect(fullMatcher(pattern, 'target_modules')(text)).toBe(matches);
   });
 
-  it.each(['(', 'a)(b', '*a', '(?x)a', '[a', 'a\\', '\\h', '(?>a)', '(?<n>a)'])('refuses %s', (pattern) => {
+  it.each(['(', 'a)(b', '*a', '[a', 'a\\', '\\h', '(?<n>a)'])('refuses %s', (pattern) => {
     expect(() => fullMatcher(pattern, 'target_modules')).toThrow(
       expect.objectContaining({ kind: 'illegal-config' }),
     );
+  });
+});
+
+describe('expressions from links and files', () => {
+  const names = Array.from(
+    { length: 48 },
+    (_, k) => `model.layers.${k}.block_sparse_moe.experts.7.up_proj_of_it`,
+  );
+  const isBounded = (config: Record<string, unknown>) => {
+    const started = performance.now();
+    try {
+      const { config: full } = validateConfig(oft, config);
+      const match = moduleMatcher(full);
+      for (const name of names) match(name);
+      countByEntry(['up_proj_of_it'], full, names);
+    } catch (error) {
+      expect(error).toMatchObject({ kind: expect.stringMatching(/too-large|illegal-config/) });
+      expect(String(error)).toMatch(/target_modules|exclude_modules|modules_to_save|layers_pattern/);
+    }
+    expect(performance.now() - started).toBeLessThan(3000);
+  };
+  const hostile = [
+    '(?:[a-z]+_?)+#',
+    '(?:(?:.|e)*\\.?)*#',
+    '(\\w*)*\\1\\1#',
+    '(?:(?:\\w{1,9}){1,9}.?){1,9}#',
+    '(?=((?:\\w|_)+\\.?)*#)',
+  ];
+  it.each(hostile)('%s is bounded in every field', (pattern) => {
+    isBounded({ target_modules: pattern });
+    isBounded({ target_modules: '.*', exclude_modules: pattern });
+    isBounded({ target_modules: '.*', modules_to_save: [pattern] });
+    isBounded({ target_modules: ['up_proj_of_it'], layers_to_transform: 3, layers_pattern: [pattern] });
+    for (const lookup of [lookupPattern, lookupFrequencyPattern]) {
+      const patterns = { [pattern]: 3 };
+      const started = performance.now();
+      try {
+        for (const name of names) expect(lookup(patterns, name, 5)).toBe(5);
+      } catch (error) {
+        expect(error).toMatchObject({ kind: 'too-large' });
+      }
+      expect(performance.now() - started).toBeLessThan(3000);
+    }
+  });
+
+  it('says which field and which expression takes too many steps', () => {
+    const match = fullMatcher('(\\w*)*\\1\\1#', 'exclude_modules');
+    expect(() => match('a_b'.repeat(30))).toThrow(
+      expect.objectContaining({
+        kind: 'too-large',
+        message: expect.stringMatching(
+          /exclude_modules: "\(\\\\w\*\)\*\\\\1\\\\1#" takes more than 1,000,000 steps/,
+        ),
+      }),
+    );
+  });
+
+  it('counts the steps of all names together', () => {
+    const match = fullMatcher('(?:\\w{1,20}\\.?){1,20}#', 'target_modules');
+    expect(() => {
+      for (let k = 0; k < 3000; k++) match(`model.layers.${k}.block_sparse_moe.experts.7.up_proj`);
+    }).toThrow(
+      expect.objectContaining({ kind: 'too-large', message: expect.stringMatching(/names of this model/) }),
+    );
+  });
+
+  it('matches a large model’s names by an ordinary expression', () => {
+    const match = fullMatcher(
+      '.*\\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)',
+      'target_modules',
+    );
+    for (let k = 0; k < 20_000; k++)
+      expect(match(`model.layers.${k % 61}.mlp.experts.${k % 256}.down_proj`)).toBe(true);
   });
 });

@@ -28,11 +28,19 @@ export type Ia3Config = z.output<typeof schema>;
 
 /** Whether the layer's inputs are scaled: its name ends with an entry, or matches the expression. */
 export function isFeedForward(layer: Layer, config: Ia3Config): boolean {
-  const entries = config.feedforward_modules ?? [];
-  return typeof entries === 'string'
-    ? fullMatcher(entries, 'feedforward_modules')(layer.name)
-    : entries.some((entry) => layer.name.endsWith(entry));
+  let test = feedForwardTests.get(config);
+  if (!test) {
+    const entries = config.feedforward_modules ?? [];
+    test =
+      typeof entries === 'string'
+        ? fullMatcher(entries, 'feedforward_modules')
+        : (name) => entries.some((entry) => name.endsWith(entry));
+    feedForwardTests.set(config, test);
+  }
+  return test(layer.name);
 }
+
+const feedForwardTests = new WeakMap<Ia3Config, (name: string) => boolean>();
 
 /** A convolution scales whole channels. */
 const size = (layer: Layer, config: Ia3Config): number =>
