@@ -19,7 +19,7 @@ export function lookupPattern(patterns: Patterns, name: string, initial: number)
     keptLookup('rank', patterns, (key, allowance) =>
       isPlain(key)
         ? (text) => endsPlainly(text, key)
-        : prefixMatcher(`(${key})`, where, ['(.*\\.)?', '$'], allowance),
+        : prefixMatcher(key, where, ['(.*\\.)?(', ')$'], allowance),
     )(name) ?? initial
   );
 }

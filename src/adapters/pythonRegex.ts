@@ -103,8 +103,7 @@ function compiled(pattern: string, where: string, before: string, after: string)
 function compiledNew(pattern: string, where: string, before: string, after: string): Program {
   try {
     // The pattern must stand on its own: "a)(b" would otherwise pair its brackets with PEFT's.
-    const groupsBefore = before === '' ? 0 : readPython(before).groups;
-    const alone = readPython(pattern, { before: groupsBefore });
+    const alone = readPython(pattern, before.match(/\((?!\?)/g)?.length ?? 0);
     if (before === '' && after === '') return compile(alone);
     // Flags go to the front, where Python up to 3.10 let them act from.
     const { flags, rest } = splitFlags(pattern);

@@ -37,7 +37,7 @@ export interface Program {
 }
 
 /** Instructions that an expression may have. */
-export const MOST_INSTRUCTIONS = 20_000;
+const MOST_INSTRUCTIONS = 20_000;
 
 class Writer {
   readonly code: Instruction[] = [];

@@ -95,12 +95,10 @@ class PythonReader {
   readonly #source: Source;
   readonly #names = new Map<string, number>();
   readonly #open = new Set<number>();
-  /** Groups of the expression are numbered on from here; a reference to an earlier one is taken on trust. */
-  readonly #trusted: number;
-  #groups = 0;
-  constructor(text: string, trusted: number) {
+  #groups: number;
+  constructor(text: string, before: number) {
     this.#source = new Source(text);
-    this.#trusted = trusted;
+    this.#groups = before;
   }
 
   read(initial: Flags): Regex {
@@ -259,7 +257,7 @@ class PythonReader {
 
   #back(group: number, flags: Flags): RegexNode {
     if (this.#open.has(group)) throw new SyntaxError('cannot refer to an open group');
-    if (group > this.#groups + this.#trusted) throw new SyntaxError(`invalid group reference ${group}`);
+    if (group > this.#groups) throw new SyntaxError(`invalid group reference ${group}`);
     return { kind: 'back', group, same: flags.ignoreCase ? sameInAnyCase : sameLetter };
   }
 
@@ -316,8 +314,7 @@ class PythonReader {
 
   #condition(name: string, flags: Flags): RegexNode {
     const group = /^\d+$/.test(name) ? Number(name) : this.#named(name);
-    if (group === 0 || group > this.#groups + this.#trusted)
-      throw new SyntaxError(`invalid group reference ${name}`);
+    if (group === 0 || group > this.#groups) throw new SyntaxError(`invalid group reference ${name}`);
     const yes = this.#sequence(flags);
     const no = this.#source.eat('|') ? this.#sequence(flags) : EMPTY;
     if (this.#source.next === '|') throw new SyntaxError('conditional backref with more than two branches');
@@ -340,13 +337,11 @@ function withFlags(flags: Flags, letters: string, value: boolean): Flags {
   return changed;
 }
 
-export interface ReadOptions {
-  /** Groups that will stand before the expression: it may refer to them. */
-  readonly before?: number;
-}
-
-/** @throws SyntaxError with Python's reason */
-export function readPython(pattern: string, { before = 0 }: ReadOptions = {}): Regex {
+/**
+ * @param before groups that will stand before the expression: it may refer to them
+ * @throws SyntaxError with Python's reason
+ */
+export function readPython(pattern: string, before = 0): Regex {
   return new PythonReader(pattern, before).read(NO_FLAGS);
 }
 

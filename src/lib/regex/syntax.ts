@@ -46,8 +46,8 @@ export interface Regex {
 }
 
 /** What an expression may have: beyond it is refused, so that neither reading nor matching it can run out of the stack. */
-export const MOST_CHARACTERS = 20_000;
-export const MOST_NESTED = 200;
+const MOST_CHARACTERS = 20_000;
+const MOST_NESTED = 200;
 
 export const EMPTY: RegexNode = { kind: 'sequence', parts: [] };
 
