@@ -45,7 +45,7 @@ export const BOUNDS = {
     never: 2 ** 30,
     unit: 'bytes unpacked',
     advice: 'give a smaller file, or unpack it first',
-  unpackedBytes: { most: 2 ** 30, unit: 'bytes unpacked', advice: 'give a smaller file' },
+  },
   matchingSteps: {
     most: 1_000_000,
     unit: 'steps of matching',
