@@ -1,11 +1,12 @@
 /** The command line's store of what was fetched: PAPILIO_CACHE, or papilio in the user's cache folder. */
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { checkedStore } from '../hub/store.ts';
 import type { FileStore } from '../hub/types.ts';
-import { fail } from '../lib/errors.ts';
+import { disk, makeFolder, refuseWrite, replaceFile, writeAll } from './disk.ts';
 
 export function cacheFolder(): string {
   const { PAPILIO_CACHE, XDG_CACHE_HOME } = process.env;
@@ -22,28 +23,20 @@ async function orNull<T>(task: Promise<T>): Promise<T | null> {
   }
 }
 
+const HELP = 'PAPILIO_CACHE names another folder for what is fetched; what has come is kept.';
+
 /** What the disk says, as a sentence. */
 async function written<T>(path: string, task: Promise<T>): Promise<T> {
   try {
     return await task;
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code === 'ENOSPC' || code === 'EDQUOT')
-      return fail(
-        'quota',
-        `The disk is full: ${path} could not be written to its end. Free some room, or set PAPILIO_CACHE to a folder with more; what has come is kept.`,
-        { way: 'free' },
-      );
-    return fail(
-      'bad-argument',
-      `${path} cannot be written (${message}); set PAPILIO_CACHE to another folder.`,
-    );
+    return refuseWrite(path, error, HELP);
   }
 }
 
 /** Folders below `root` as a {@link FileStore}. */
 export function folderStore(root: string): FileStore {
-  return {
+  return checkedStore({
     async folders() {
       const entries = (await orNull(readdir(root, { withFileTypes: true }))) ?? [];
       return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -63,31 +56,26 @@ export function folderStore(root: string): FileStore {
       const path = join(root, folder, name);
       return (await orNull(stat(path))) && createReadStream(path);
     },
-    async write(folder, name, bytes) {
-      const path = join(root, folder, name);
-      await written(
-        path,
-        (async () => {
-          await mkdir(join(root, folder), { recursive: true });
-          // Never half a file under its name.
-          await writeFile(`${path}.new`, bytes);
-          await rename(`${path}.new`, path);
-        })(),
-      );
-    },
+    write: (folder, name, bytes) => replaceFile(join(root, folder, name), [bytes], HELP),
     async append(folder, name, at) {
       const path = join(root, folder, name);
-      await written(path, mkdir(join(root, folder), { recursive: true }));
+      await written(path, makeFolder(join(root, folder)));
       const exists = (await orNull(stat(path))) !== null;
-      const file = await written(path, open(path, exists ? 'r+' : 'w'));
-      await written(path, file.truncate(at));
+      const file = await written(path, disk.open(path, exists ? 'r+' : 'w'));
+      await written(path, file.truncate(at)).catch(async (error) => {
+        await file.close();
+        throw error;
+      });
       let position = at;
       return {
         async write(bytes) {
-          await written(path, file.write(bytes, 0, bytes.length, position));
+          await written(path, writeAll(file, bytes, position));
           position += bytes.length;
         },
-        close: () => file.close(),
+        async close() {
+          // Before anybody says that the file is whole.
+          await written(path, disk.sync(file)).finally(() => file.close());
+        },
       };
     },
     async remove(folder, name) {
@@ -97,9 +85,8 @@ export function folderStore(root: string): FileStore {
       });
     },
     async room() {
-      await mkdir(root, { recursive: true }).catch(() => {});
-      const space = await statfs(root).catch(() => null);
-      return space && space.bavail * space.bsize;
+      await makeFolder(root).catch(() => {});
+      return disk.room(root);
     },
-  };
+  });
 }

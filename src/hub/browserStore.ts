@@ -3,6 +3,7 @@
  * workers only; listing and freeing work anywhere.
  */
 import { fail } from '../lib/errors.ts';
+import { checkedStore } from './store.ts';
 import type { FileStore } from './types.ts';
 
 /** What a worker's file handle gives; not among the types of a page. */
@@ -80,7 +81,7 @@ export function browserStore(): FileStore {
     if (handle.write(bytes, { at }) < bytes.length) throw new DOMException('', 'QuotaExceededError');
   };
 
-  return {
+  return checkedStore({
     async folders() {
       const names: string[] = [];
       for await (const [name, { kind }] of (await root()).entries())
@@ -112,6 +113,7 @@ export function browserStore(): FileStore {
         try {
           handle.truncate(0);
           put(handle, bytes, 0);
+          handle.flush();
         } finally {
           handle.close();
         }
@@ -151,7 +153,7 @@ export function browserStore(): FileStore {
       const { quota, usage } = await navigator.storage.estimate();
       return quota === undefined || usage === undefined ? null : Math.max(0, quota - usage);
     },
-  };
+  });
 }
 
 async function* pieces(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -2,8 +2,10 @@
  * What is kept: a folder for each repository with its files by content (SHA-256, or Git's SHA-1), so that revisions share what did not change,
  * and what is known of its commits (`commit-<sha>.json`, `refs.json`), so that nothing needs to be asked once it is there.
  */
+import { z } from 'zod';
 import { PART } from './download.ts';
-import { folderOf } from './names.ts';
+import { parseListing } from './listing.ts';
+import { folderOf, isCommit } from './names.ts';
 import type { FileStore, Listing, RepoFile, RepoKind } from './types.ts';
 
 /** The name that a file's content has in the store. */
@@ -13,11 +15,11 @@ const REFS = 'refs.json';
 const URL_FACTS = 'url.json';
 const commitName = (commit: string) => `commit-${commit}.json`;
 
-async function readJson<T>(store: FileStore, folder: string, name: string): Promise<T | null> {
+async function readJson(store: FileStore, folder: string, name: string): Promise<unknown> {
   const bytes = await store.read(folder, name);
   if (bytes === null) return null;
   try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as T;
+    return JSON.parse(new TextDecoder().decode(bytes)) as unknown;
   } catch {
     // Cut off while it was written: as if it were not there.
     return null;
@@ -27,10 +29,24 @@ async function readJson<T>(store: FileStore, folder: string, name: string): Prom
 const writeJson = (store: FileStore, folder: string, name: string, value: unknown): Promise<void> =>
   store.write(folder, name, new TextEncoder().encode(JSON.stringify(value)));
 
+/** The listing of a commit; null for what is none. */
+async function readListing(store: FileStore, folder: string, commit: string): Promise<Listing | null> {
+  const listing = parseListing(await readJson(store, folder, commitName(commit)));
+  return listing?.commit === commit ? listing : null;
+}
+
+const refsSchema = z.record(z.string(), z.string().refine(isCommit));
+
+/** Commits by branch or tag. */
+async function readRefs(store: FileStore, folder: string): Promise<Readonly<Record<string, string>>> {
+  const parsed = refsSchema.safeParse(await readJson(store, folder, REFS));
+  return Object.assign(Object.create(null), parsed.data);
+}
+
 /** Keeps a listing, so that it can be used without the Hub. */
 export async function rememberListing(store: FileStore, listing: Listing): Promise<void> {
   const folder = folderOf(listing.hub, listing.kind, listing.repo);
-  const refs = (await readJson<Record<string, string>>(store, folder, REFS)) ?? {};
+  const refs = await readRefs(store, folder);
   await writeJson(store, folder, commitName(listing.commit), listing);
   await writeJson(store, folder, REFS, { ...refs, [listing.revision]: listing.commit });
 }
@@ -44,9 +60,11 @@ export async function knownListing(
   revision: string,
 ): Promise<Listing | null> {
   const folder = folderOf(hub, kind, repo);
-  const refs = await readJson<Record<string, string>>(store, folder, REFS);
-  const listing = await readJson<Listing>(store, folder, commitName(refs?.[revision] ?? revision));
-  return listing === null ? null : { ...listing, revision };
+  const commit = (await readRefs(store, folder))[revision] ?? revision;
+  const listing = isCommit(commit) ? await readListing(store, folder, commit) : null;
+  // A folder may be of a repository whose name is spelt otherwise, where file systems do not tell letters apart.
+  const isSame = listing?.hub === hub && listing.kind === kind && listing.repo === repo;
+  return listing !== null && isSame ? { ...listing, revision } : null;
 }
 
 /** What is known of a file that came from an address. */
@@ -56,8 +74,21 @@ export interface UrlFacts {
   readonly files: Readonly<Record<string, string | null>>;
 }
 
-export const readUrlFacts = (store: FileStore, folder: string) =>
-  readJson<UrlFacts>(store, folder, URL_FACTS);
+const urlSchema = z.object({
+  url: z.string(),
+  files: z.record(
+    z.string(),
+    z
+      .string()
+      .regex(/^file-\d{1,6}$/)
+      .nullable(),
+  ),
+});
+
+export async function readUrlFacts(store: FileStore, folder: string): Promise<UrlFacts | null> {
+  return urlSchema.safeParse(await readJson(store, folder, URL_FACTS)).data ?? null;
+}
+
 export const writeUrlFacts = (store: FileStore, folder: string, facts: UrlFacts) =>
   writeJson(store, folder, URL_FACTS, facts);
 
@@ -95,13 +126,13 @@ export async function listKept(store: FileStore): Promise<Kept[]> {
     const listings: Listing[] = [];
     for (const name of names) {
       const commit = /^commit-([0-9a-f]{40})\.json$/.exec(name)?.[1];
-      const listing = commit === undefined ? null : await readJson<Listing>(store, folder, name);
+      const listing = commit === undefined ? null : await readListing(store, folder, commit);
       if (listing !== null) listings.push(listing);
     }
     const first = listings[0];
     // What another program put there is not ours to show or free.
     if (first === undefined) continue;
-    const { main } = (await readJson<Record<string, string>>(store, folder, REFS)) ?? {};
+    const { main } = await readRefs(store, folder);
     const commits = listings
       .sort((a, b) => Number(b.commit === main) - Number(a.commit === main))
       .map((listing) => ({

@@ -1,5 +1,8 @@
 /** Asking the Hub: search, and what a repository holds at a commit. Paging and parameters are `@huggingface/hub`'s, loaded when first needed. */
+import type { ListFileEntry } from '@huggingface/hub';
+import { createBudget } from '../lib/budget.ts';
 import { PapilioError } from '../lib/errors.ts';
+import { parseEntry } from './listing.ts';
 import { isCommit, isRepoName } from './names.ts';
 import { type Asked, aborted, isAbort, refuse, refuseAnswer, unreachable } from './refusals.ts';
 import type { Around, FoundRepo, Listing, RepoKind } from './types.ts';
@@ -12,8 +15,12 @@ function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?:
   const { hub, token } = around;
   if (token !== undefined && !token.startsWith('hf_'))
     refuse('forbidden', 'token', 'This is no access token of the Hub: those begin with "hf_".');
+  const asks = createBudget('hubPages');
   const checked: typeof fetch = async (input, init) => {
     const url = String(input instanceof Request ? input.url : input);
+    asks.take(1, asked.repo);
+    // The library goes where a page says that the next one is, and takes the token along.
+    if (!isOfOrigin(url, hub)) foreignPage(url, hub);
     let response: Response;
     try {
       response = await around.fetch(url, { ...init, ...(signal === undefined ? {} : { signal }) });
@@ -23,6 +30,18 @@ function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?:
     return response.ok ? response : refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
   };
   return { hubUrl: hub, fetch: checked, ...(token === undefined ? {} : { accessToken: token }) };
+}
+
+const isOfOrigin = (url: string, hub: string): boolean =>
+  URL.canParse(url) && new URL(url).origin === new URL(hub).origin;
+
+function foreignPage(url: string, hub: string): never {
+  const where = URL.canParse(url) ? new URL(url).origin : 'no address';
+  return refuse(
+    'network',
+    'choose',
+    `${new URL(hub).host} says that its answer goes on at ${where}, which is another server; nothing was asked there, and no token was sent.`,
+  );
 }
 
 /** Models with ONNX files, or datasets, whose name has the words in it; the most fetched first. */
@@ -43,9 +62,17 @@ export async function searchRepos(
       ? listModels({ ...common, search: { query: words, tags: ['onnx'] } })
       : listDatasets({ ...common, search: { query: words } });
   const found: FoundRepo[] = [];
-  for await (const hit of hits) {
-    const task = 'task' in hit && typeof hit.task === 'string' ? hit.task : null;
-    found.push({ repo: hit.name, downloads: hit.downloads, isGated: Boolean(hit.gated), task });
+  try {
+    for await (const hit of hits) {
+      const task = 'task' in hit && typeof hit.task === 'string' ? hit.task : null;
+      // A name that cannot be opened is no offer.
+      if (!isRepoName(String(hit.name))) continue;
+      const downloads = Number.isFinite(hit.downloads) ? hit.downloads : 0;
+      found.push({ repo: hit.name, downloads, isGated: Boolean(hit.gated), task });
+    }
+  } catch (error) {
+    if (error instanceof PapilioError) throw error;
+    unreadable(words);
   }
   return found.sort((a, b) => b.downloads - a.downloads);
 }
@@ -60,6 +87,27 @@ export async function namesLike(repo: string, kind: RepoKind, around: Around): P
     if (others.length > 0) return others.slice(0, 3);
   }
   return [];
+}
+
+/** An answer that is no JSON, or another JSON than a Hub's. */
+const unreadable = (what: string): never =>
+  refuse(
+    'network',
+    'again',
+    `The Hub's answer about ${what} cannot be read; is it a Hub that answers there?`,
+  );
+
+/** @throws PapilioError 'malformed-file' naming repository and entry */
+function fileOf(entry: ListFileEntry, repo: string): Listing['files'][number] {
+  const { path, size, oid, lfs } = entry;
+  const file = parseEntry({ path, size: lfs?.size ?? size, sha256: lfs?.oid ?? null, oid });
+  if (typeof file !== 'string') return file;
+  const name = JSON.stringify(String(path).slice(0, 80));
+  return refuse(
+    'malformed-file',
+    'choose',
+    `The Hub's listing of ${repo} cannot be used: of its entry ${name}, ${file}; nothing was fetched.`,
+  );
 }
 
 /**
@@ -83,18 +131,20 @@ export async function askListing(
     const { sha, gated } = await (kind === 'model' ? modelInfo(request) : datasetInfo(request));
     if (!isCommit(sha)) refuse('network', 'choose', `The Hub gives no commit for ${repo}@${revision}.`);
     const files: Listing['files'][number][] = [];
-    for await (const { type, path, size, oid, lfs } of listFiles({
+    const listed = createBudget('repositoryFiles');
+    for await (const entry of listFiles({
       ...common,
       repo: { type: kind, name: repo },
       revision: sha,
       recursive: true,
     })) {
-      if (type === 'file')
-        files.push({ path, size: lfs?.size ?? size, sha256: lfs?.oid ?? null, oid: oid ?? '' });
+      listed.take(1, repo);
+      if (entry?.type === 'file') files.push(fileOf(entry, repo));
     }
     return { hub: around.hub, kind, repo, revision, commit: sha, isGated: Boolean(gated), files };
   } catch (error) {
-    if (!(error instanceof PapilioError) || error.details.isMissing !== true) throw error;
+    if (!(error instanceof PapilioError)) return unreadable(repo);
+    if (error.details.isMissing !== true) throw error;
     const near = await namesLike(repo, kind, around);
     if (near.length === 0) throw error;
     throw new PapilioError(error.kind, `${error.message} Near to it: ${near.join(', ')}.`, {

@@ -1,9 +1,8 @@
 /** Files of a repository or an address, from the store where they are there and else from the web: listed, weighed, fetched, read. */
-import { createSha256 } from '../lib/sha256.ts';
 import { contentName, knownListing, readUrlFacts, rememberListing, writeUrlFacts } from './cache.ts';
 import { askListing } from './client.ts';
 import { fetchFile, haveOf, type Wanted } from './download.ts';
-import { baseName, fileAddress, folderName, folderOf, isCommit, webAddress } from './names.ts';
+import { baseName, fileAddress, folderName, folderOf, hashName, isCommit, webAddress } from './names.ts';
 import { refuse, refuseAnswer, refuseUrl } from './refusals.ts';
 import type { Around, KeptFile, Listing, RepoFile, RepoKind, Transfer } from './types.ts';
 
@@ -131,11 +130,7 @@ const gone = (what: string): never =>
   refuse('not-found', 'again', `${what} is no longer kept; download it again.`);
 
 /** The folder of everything that belongs to one address. */
-const urlFolder = (url: string): string => {
-  const hash = createSha256();
-  hash.update(new TextEncoder().encode(url));
-  return `url--${hash.hex().slice(0, 32)}`;
-};
+const urlFolder = (url: string): string => `url--${hashName(url)}`;
 
 /**
  * A file by its address and, under the same roof, files beside it: `names` relative to its folder ("config.json", "../config.json"). What was

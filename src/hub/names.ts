@@ -1,5 +1,6 @@
 /** Names of repositories as people write them, and the addresses and folders that follow from them. */
 import { fail } from '../lib/errors.ts';
+import { createSha256 } from '../lib/sha256.ts';
 import type { HubSource, RepoKind, UrlSource } from './types.ts';
 
 export const HUB_ADDRESS = 'https://huggingface.co';
@@ -107,12 +108,22 @@ export function fileAddress(hub: string, kind: RepoKind, repo: string, commit: s
 export const pageAddress = (hub: string, kind: RepoKind, repo: string): string =>
   `${hub}/${kind === 'dataset' ? 'datasets/' : ''}${repo}`;
 
+/** The longest that the name of a Hub may make its folders. */
+const HUB_LENGTH = 100;
+
 /** The folder that keeps a repository's files; another Hub's are kept apart. */
 export function folderOf(hub: string, kind: RepoKind, repo: string): string {
   const name = `${kind}s--${repo.replace('/', '--')}`;
-  return hub === HUB_ADDRESS
-    ? name
-    : `${hub.replace(/^https?:\/\//, '').replaceAll(/[^\w.-]/g, '_')}--${name}`;
+  if (hub === HUB_ADDRESS) return name;
+  const words = hub.replace(/^https?:\/\//, '').replaceAll(/[^\w.-]|\.{2,}/g, '_');
+  return `${words.length > HUB_LENGTH ? words.slice(0, HUB_LENGTH / 2) + hashName(hub) : words}--${name}`;
+}
+
+/** 32 hex digits that stand for a word. */
+export function hashName(word: string): string {
+  const hash = createSha256();
+  hash.update(new TextEncoder().encode(word));
+  return hash.hex().slice(0, 32);
 }
 
 /** The last part of a path. */

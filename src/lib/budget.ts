@@ -33,6 +33,12 @@ export const BOUNDS = {
     unit: 'steps of computing constants',
     advice: 'the file is damaged, or it must be exported with its constants folded',
   },
+  repositoryFiles: {
+    most: 500_000,
+    unit: 'files of a repository to list',
+    advice: 'name a smaller repository',
+  },
+  hubPages: { most: 2000, unit: 'pages of an answer', advice: 'the Hub that answers is broken; use another' },
   foldersAgain: {
     most: 1000,
     unit: 'visits to folders that links lead to a second time',
