@@ -1,6 +1,6 @@
 /** What a repository offers to fetch: models by precision, splits of data, or the one file of an address. */
 import { PRECISIONS, variantsOf } from '../hub/layout.ts';
-import { HUB_ADDRESS } from '../hub/names.ts';
+import { HUB_ADDRESS, shown } from '../hub/names.ts';
 import { splitsOf } from '../hub/splits.ts';
 import type { HubSource, Listing, UrlSource } from '../hub/types.ts';
 
@@ -69,7 +69,7 @@ export function offerOf(
 export const offerAt = (source: UrlSource): Offer => ({
   id: source.url,
   title: 'The file at this address',
-  detail: source.url,
+  detail: shown(source.url),
   bytes: null,
   have: 0,
   isWhole: false,

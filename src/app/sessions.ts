@@ -1,8 +1,16 @@
 /** The last session in IndexedDB, so that a reload or a crash loses at most the work since the last checkpoint. */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import { keptSource } from '../hub/names.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { RunRequest } from '../training/protocol.ts';
 import type { PageSettings } from './settings.ts';
+
+/** A request as it may lie on a disk. */
+const withoutSecrets = (request: RunRequest): RunRequest => ({
+  ...request,
+  model: keptSource(request.model),
+  data: keptSource(request.data),
+});
 
 export interface SavedSession {
   readonly name: string;
@@ -50,7 +58,9 @@ export function browserSessions(): Sessions {
         // Both or none: a checkpoint never stands beside another run's files.
         await Promise.all([
           change.objectStore('sessions').put(session, 'last'),
-          ...(request === written ? [] : [change.objectStore('requests').put(request, 'last')]),
+          ...(request === written
+            ? []
+            : [change.objectStore('requests').put(withoutSecrets(request), 'last')]),
           change.done,
         ]);
         written = request;

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { METHODS, type MethodId, methodById } from '../adapters/registry.ts';
+import { shown } from '../hub/names.ts';
 import { fail } from '../lib/errors.ts';
 import { runSweep } from '../training/sweep.ts';
 import { sweepMarkdown } from '../training/sweepTable.ts';
@@ -65,14 +66,16 @@ function compare(values: CompareValues): Promise<number> {
 }
 
 async function compareInto(values: CompareValues): Promise<number> {
-  const { model: modelWord, data: dataWord, budget } = values;
+  const { budget } = values;
+  // As they may be kept.
+  const [modelWord, dataWord] = [shown(values.model), shown(values.data)];
   if (!Number.isInteger(budget) || budget < 1)
     fail('bad-argument', `--budget takes a number of parameters, not "${budget}".`);
   const methods = values.methods.split(',').map((word) => methodById(word).id);
   const given = await adapterConfig(values.config);
   const request: SweepRequest = {
-    model: await modelSource(modelWord),
-    data: { ...(await dataSource(dataWord)), ...dataOptions(values) },
+    model: await modelSource(values.model),
+    data: { ...(await dataSource(values.data)), ...dataOptions(values) },
     methods,
     budget,
     where: given,

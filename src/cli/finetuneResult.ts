@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path';
 import process from 'node:process';
 import type { Dataset } from '../data/types.ts';
+import { shown } from '../hub/names.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import { metricsCsv } from '../training/evaluation.ts';
@@ -38,8 +39,8 @@ export const scoreOf = (score: EvalMetric): string =>
 /** What every run.json says of the run's settings. */
 export const settingsOf = (session: Session, { values, request, on }: RunOfCommand) => ({
   method: request.method,
-  model: values.model,
-  data: values.data,
+  model: shown(values.model),
+  data: shown(values.data),
   dataOptions: request.data.options ?? {},
   config: request.config,
   training: session.setup.training,
@@ -141,7 +142,12 @@ function resultOf(
   const gaps = steps.slice(1).map((s, i) => s.seconds - steps[i]!.seconds);
   const { stats } = session.engine;
   return {
-    ...{ method: request.method, model: values.model, data: values.data, seed: request.training.seed },
+    ...{
+      method: request.method,
+      model: shown(values.model),
+      data: shown(values.data),
+      seed: request.training.seed,
+    },
     /** `done`, or that the merged file failed its check or could not be checked. */
     status: parity.verdict === 'passed' ? 'done' : parity.verdict,
     endedWorse: outcome.isWorse,

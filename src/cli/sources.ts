@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { decodePicture } from '../data/files/decodePicture.ts';
 import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import { openSource, pin } from '../hub/open.ts';
-import type { Around, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
+import { followed } from '../hub/redirects.ts';
+import type { Around, FileStore, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { SENTENCE_POOLING } from '../models/load.ts';
 import { halfOf } from '../models/readOnnx.ts';
@@ -31,12 +32,18 @@ const SIDECARS = [
   SENTENCE_POOLING,
 ];
 
+/** One store in a process: it remembers whose content was seen to be right. */
+let kept: { readonly root: string; readonly store: FileStore } | undefined;
+
 /** The Hub with the names that its own tools use for the environment: HF_ENDPOINT, HF_TOKEN. */
 async function hub(): Promise<Around> {
   const { HF_ENDPOINT, HF_TOKEN } = process.env;
+  const root = cacheFolder();
+  if (kept?.root !== root) kept = { root, store: folderStore(root) };
   return {
-    store: folderStore(cacheFolder()),
-    fetch,
+    store: kept.store,
+    fetch: followed(fetch),
+    sendsIfRange: true,
     hub: hubAddress(HF_ENDPOINT ?? HUB_ADDRESS),
     ...(HF_TOKEN === undefined || HF_TOKEN === '' ? {} : { token: HF_TOKEN }),
   };

@@ -3,9 +3,10 @@
  * and what is known of its commits (`commit-<sha>.json`, `refs.json`), so that nothing needs to be asked once it is there.
  */
 import { z } from 'zod';
+import type { Content } from './content.ts';
 import { PART } from './download.ts';
 import { parseListing } from './listing.ts';
-import { folderOf, isCommit } from './names.ts';
+import { folderOf, isCommit, shown } from './names.ts';
 import type { FileStore, Listing, RepoFile, RepoKind } from './types.ts';
 
 /** The name that a file's content has in the store. */
@@ -72,17 +73,16 @@ export interface UrlFacts {
   readonly url: string;
   /** File names in the folder by what they are called beside the model; null: known not to exist. */
   readonly files: Readonly<Record<string, string | null>>;
+  /** What each file held when it was fetched, by its name in the folder. */
+  readonly contents: Readonly<Record<string, Content>>;
 }
 
+const fileName = z.string().regex(/^file-\d{1,6}$/);
 const urlSchema = z.object({
   url: z.string(),
-  files: z.record(
-    z.string(),
-    z
-      .string()
-      .regex(/^file-\d{1,6}$/)
-      .nullable(),
-  ),
+  files: z.record(z.string(), fileName.nullable()),
+  // Older programs kept none.
+  contents: z.record(fileName, z.object({ sha256: z.string(), size: z.number() })).default({}),
 });
 
 export async function readUrlFacts(store: FileStore, folder: string): Promise<UrlFacts | null> {
@@ -120,7 +120,7 @@ export async function listKept(store: FileStore): Promise<Kept[]> {
     if (!names.some((name) => !/\.(json|part)$/.test(name))) continue;
     const facts = await readUrlFacts(store, folder);
     if (facts !== null) {
-      kept.push({ folder, kind: 'url', name: facts.url, hub: null, bytes, partBytes, commits: [] });
+      kept.push({ folder, kind: 'url', name: shown(facts.url), hub: null, bytes, partBytes, commits: [] });
       continue;
     }
     const listings: Listing[] = [];

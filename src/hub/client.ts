@@ -25,7 +25,8 @@ function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?:
     try {
       response = await around.fetch(url, { ...init, ...(signal === undefined ? {} : { signal }) });
     } catch (error) {
-      throw isAbort(error) ? aborted('The search') : unreachable(url);
+      if (isAbort(error)) throw aborted('The search');
+      throw error instanceof PapilioError ? error : unreachable(url);
     }
     return response.ok ? response : refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
   };

@@ -1,11 +1,13 @@
 /**
  * One file from an address into the store: streamed, checked, and so that a break loses nothing. A file that is not whole and checked has a
- * `.part` beside it, which says what it is a part of; the next try asks only for the rest (Range), and begins anew where the file has
- * changed (size, ETag or hash).
+ * `.part` beside it, which says what it is a part of; the next try asks only for the rest (Range). Whether that belongs to what is there, the
+ * hash that was promised tells; where none was, only a strong validator does (RFC 9110, 8.8.1), and without one the file begins anew.
  */
-
+import { z } from 'zod';
 import { PapilioError } from '../lib/errors.ts';
-import { createSha256, type Sha256 } from '../lib/sha256.ts';
+import { createSha256 } from '../lib/sha256.ts';
+import { type Content, gitOid } from './content.ts';
+import { webAddress } from './names.ts';
 import { aborted, isAbort, refuse, unreachable } from './refusals.ts';
 import type { Around, FileStore, Transfer } from './types.ts';
 
@@ -22,14 +24,26 @@ export interface Wanted {
   /** Git's SHA-1 of small files. */
   readonly oid: string | null;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Told what came, before it counts as whole. */
+  readonly onContent?: (content: Content) => Promise<void>;
   /** Throws for an answer that is none. */
   readonly refuse: (response: Response) => never;
 }
 
 interface Part {
-  readonly etag: string | null;
+  /** A strong ETag, or a date of change that is long past: the same one means the same bytes. */
+  readonly validator: string | null;
+  /** What was promised. */
   readonly size: number | null;
+  /** What the server said that the whole has. */
+  readonly total: number | null;
 }
+
+const partSchema = z.object({
+  validator: z.string().nullable(),
+  size: z.number().nullable(),
+  total: z.number().nullable(),
+});
 
 export const PART = '.part';
 const DELAYS = [500, 2000];
@@ -49,8 +63,7 @@ async function readPart(store: FileStore, { folder, name }: Wanted): Promise<Par
   const bytes = await store.read(folder, name + PART);
   if (bytes === null) return null;
   try {
-    const { etag, size } = JSON.parse(new TextDecoder().decode(bytes)) as Part;
-    return { etag: typeof etag === 'string' ? etag : null, size: typeof size === 'number' ? size : null };
+    return partSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
   } catch {
     // Cut off while it was written: then nothing is known of the bytes beside it.
     return null;
@@ -60,11 +73,17 @@ async function readPart(store: FileStore, { folder, name }: Wanted): Promise<Par
 const writePart = (store: FileStore, { folder, name }: Wanted, part: Part): Promise<void> =>
   store.write(folder, name + PART, new TextEncoder().encode(JSON.stringify(part)));
 
-/** Weak and strong ETags of the same content are alike. */
-const etagOf = (response: Response): string | null =>
-  (response.headers.get('x-linked-etag') ?? response.headers.get('etag'))
-    ?.replace(/^W\//, '')
-    .replaceAll('"', '') ?? null;
+/** A date of change this old was not followed by another change within its second. */
+const SETTLED_MS = 60_000;
+
+/** What tells this content from any other of the same address; null where nothing does. A weak ETag promises no bytes. */
+function validatorOf(response: Response): string | null {
+  const etag = response.headers.get('etag')?.trim() ?? '';
+  if (/^"[^"]*"$/.test(etag)) return etag;
+  const changed = response.headers.get('last-modified')?.trim() ?? '';
+  const at = Date.parse(changed);
+  return Number.isFinite(at) && Date.now() - at > SETTLED_MS ? changed : null;
+}
 
 /**
  * Size of the whole file; null when not said. Answers to Range are never packed, so their lengths are those of the file; that of a whole
@@ -103,7 +122,10 @@ export async function fetchFile(wanted: Wanted, around: Around, transfer: Transf
       isFresh = true;
     } catch (error) {
       const isBreak =
-        error instanceof PapilioError && error.kind === 'network' && error.details.status === undefined;
+        error instanceof PapilioError &&
+        error.kind === 'network' &&
+        error.details.status === undefined &&
+        error.details.isRefused !== true;
       if (!isBreak) throw error;
       // A line that brings something at each try is bad, not dead.
       if ((await haveOf(store, wanted)).bytes > bytes) tries = 0;
@@ -113,6 +135,26 @@ export async function fetchFile(wanted: Wanted, around: Around, transfer: Transf
     }
   }
 }
+
+/** Where the bytes of an answer begin; null when it does not say. */
+function startOf(response: Response): number | null {
+  const start = /^bytes (\d+)-/.exec(response.headers.get('content-range') ?? '')?.[1];
+  return start === undefined ? null : Number(start);
+}
+
+/** Whether what a server sends now goes on with what is here. */
+function goesOn(response: Response, wanted: Wanted, part: Part | null, have: number): boolean {
+  const start = startOf(response);
+  if (start !== null && start !== have) return false;
+  const [was, is] = [part?.validator ?? null, validatorOf(response)];
+  // The hash will tell; two validators that differ tell sooner.
+  if (isPromised(wanted)) return was === null || is === null || was === is;
+  const total = sizeOf(response, have);
+  return was !== null && was === is && (part?.total ?? total) === total;
+}
+
+/** Whether a hash was promised that the whole is held against. */
+const isPromised = ({ sha256, oid }: Wanted): boolean => sha256 !== null || oid !== null;
 
 /** One request. Returns null when the file is whole, else what is wrong with the content. */
 async function attempt(
@@ -124,21 +166,27 @@ async function attempt(
   const { store } = around;
   const { folder, name, label, size } = wanted;
   const part = isFresh ? null : await readPart(store, wanted);
-  let have = part === null || part.size !== size ? 0 : (await haveOf(store, wanted)).bytes;
+  const isOurs = part !== null && part.size === size && (isPromised(wanted) || part.validator !== null);
+  let have = isOurs ? (await haveOf(store, wanted)).bytes : 0;
   if (size !== null && have > size) have = 0;
-  const hash = wanted.sha256 === null ? null : createSha256();
-  if (hash !== null && have > 0)
-    for await (const piece of (await store.stream(folder, name)) ?? []) hash.update(piece);
-  if (size !== null && have === size && size > 0) return finish(wanted, store, hash);
+  const hash = createSha256();
+  if (have > 0) for await (const piece of (await store.stream(folder, name)) ?? []) hash.update(piece);
+  if (size !== null && have === size && size > 0) return finish(wanted, store, hash.hex(), have);
 
-  const response = await request(wanted, around, have, signal);
+  const response = await request(wanted, around, have, have > 0 ? part?.validator : null, signal);
   const total = sizeOf(response, have);
-  const etag = etagOf(response);
-  if (response.status === 416 || (have > 0 && part?.etag && etag && part.etag !== etag)) {
+  if (
+    response.status === 416 ||
+    (response.status === 206 && have > 0 && !goesOn(response, wanted, part, have))
+  ) {
     await response.body?.cancel();
     return 'is not there in the length that was expected.';
   }
   if (!response.ok) return wanted.refuse(response);
+  if (response.status === 206 && have === 0 && (startOf(response) ?? 0) !== 0) {
+    await response.body?.cancel();
+    return 'does not begin with its first byte.';
+  }
   if (size !== null && total !== null && total !== size) {
     await response.body?.cancel();
     return `has ${total} bytes where ${size} were promised.`;
@@ -147,16 +195,16 @@ async function attempt(
   if (response.status !== 206 && have > 0) {
     // The server gives no parts: from the first byte.
     have = 0;
-    sum = hash === null ? null : createSha256();
+    sum = createSha256();
   }
-  await writePart(store, wanted, { etag, size });
+  await writePart(store, wanted, { validator: validatorOf(response), size, total });
   const appender = await store.append(folder, name, have);
   const whole = size ?? total;
   try {
     onBytes?.(have, whole ?? have, label);
     for await (const chunk of chunksOf(response, label, () => have, whole, signal)) {
       await appender.write(chunk);
-      sum?.update(chunk);
+      sum.update(chunk);
       have += chunk.length;
       onBytes?.(have, Math.max(whole ?? 0, have), label);
       if (size !== null && have > size) return `has more than the ${size} bytes that were promised.`;
@@ -165,7 +213,7 @@ async function attempt(
     await appender.close();
   }
   if (whole !== null && have < whole) throw broken(label, have, whole);
-  return finish(wanted, store, sum);
+  return finish(wanted, store, sum.hex(), have);
 }
 
 const broken = (label: string, have: number, whole: number | null): PapilioError =>
@@ -177,18 +225,26 @@ const broken = (label: string, have: number, whole: number | null): PapilioError
 
 async function request(
   { url, headers = {}, label }: Wanted,
-  { fetch }: Around,
+  { fetch, sendsIfRange = false }: Around,
   from: number,
+  validator: string | null | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
   try {
+    // One that was kept without its secret leads nowhere.
+    webAddress(url);
     // Always a range: an answer to one is never packed, and says how long the whole is.
     return await fetch(url, {
-      headers: { ...headers, Range: `bytes=${from}-` },
+      headers: {
+        ...headers,
+        Range: `bytes=${from}-`,
+        ...(validator && sendsIfRange ? { 'If-Range': validator } : {}),
+      },
       ...(signal === undefined ? {} : { signal }),
     });
   } catch (error) {
     if (isAbort(error)) throw aborted(label);
+    if (error instanceof PapilioError) throw error;
     throw unreachable(url);
   }
 }
@@ -219,27 +275,19 @@ async function* chunksOf(
 }
 
 /** The last check; then the file is whole. */
-async function finish(wanted: Wanted, store: FileStore, hash: Sha256 | null): Promise<string | null> {
+async function finish(wanted: Wanted, store: FileStore, hex: string, size: number): Promise<string | null> {
   const { folder, name, sha256, oid } = wanted;
-  if (hash !== null && hash.hex() !== sha256)
+  if (sha256 !== null && hex !== sha256)
     return 'has another content than the Hub names (its SHA-256 does not fit).';
-  if (hash === null && oid !== null) {
+  if (sha256 === null && oid !== null) {
     const bytes = await store.read(folder, name);
-    if (bytes === null || (await gitOid(bytes)) !== oid)
-      return 'has another content than the Hub names (its SHA-1 does not fit).';
+    if (bytes === null || (await gitOid(bytes, oid.length)) !== oid)
+      return `has another content than the Hub names (its SHA-${oid.length === 64 ? 256 : 1} does not fit).`;
   }
+  // Before the file counts as whole.
+  await wanted.onContent?.({ sha256: hex, size });
   await store.remove(folder, name + PART);
   return null;
-}
-
-/** Git's name of a content. */
-async function gitOid(bytes: Uint8Array): Promise<string> {
-  const head = new TextEncoder().encode(`blob ${bytes.length}\0`);
-  const blob = new Uint8Array(head.length + bytes.length);
-  blob.set(head);
-  blob.set(bytes, head.length);
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-1', blob));
-  return [...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 function wait(milliseconds: number, signal: AbortSignal | undefined, label: string): Promise<void> {

@@ -1,10 +1,11 @@
 /** Files of a repository or an address, from the store where they are there and else from the web: listed, weighed, fetched, read. */
 import { contentName, knownListing, readUrlFacts, rememberListing, writeUrlFacts } from './cache.ts';
 import { askListing } from './client.ts';
+import { readKept } from './content.ts';
 import { fetchFile, haveOf, type Wanted } from './download.ts';
-import { baseName, fileAddress, folderName, folderOf, hashName, isCommit, webAddress } from './names.ts';
+import { baseName, fileAddress, folderName, folderOf, isCommit, shown, urlFolder } from './names.ts';
 import { refuse, refuseAnswer, refuseUrl } from './refusals.ts';
-import type { Around, KeptFile, Listing, RepoFile, RepoKind, Transfer } from './types.ts';
+import type { Around, KeptFile, Listing, RepoFile, RepoKind, Transfer, UrlSource } from './types.ts';
 
 /** A listing; `isOld` when the Hub did not answer and it is what was last known. */
 export interface FoundListing {
@@ -114,14 +115,19 @@ export async function bringFiles(
   }
 }
 
-/** Files of a repository that were brought into the store. */
-export function keptFiles(listing: Listing, files: readonly RepoFile[], { store }: Around): KeptFile[] {
+/** Files of a repository that were brought into the store; one that the disk has changed is fetched again. */
+export function keptFiles(listing: Listing, files: readonly RepoFile[], around: Around): KeptFile[] {
   const folder = folderOf(listing.hub, listing.kind, listing.repo);
   return files.map((file) => ({
     path: file.path,
     async read() {
-      const bytes = await store.read(folder, contentName(file));
-      return bytes?.length === file.size ? bytes : gone(`${file.path} of ${listing.repo}`);
+      const what = `${file.path} of ${listing.repo}`;
+      const read = () => readKept(around.store, folder, contentName(file), file);
+      const kept = await read();
+      if (kept !== 'changed') return kept ?? gone(what);
+      await bringFiles(listing, [file], around);
+      const anew = await read();
+      return anew === 'changed' ? damaged(what) : (anew ?? gone(what));
     },
   }));
 }
@@ -129,29 +135,37 @@ export function keptFiles(listing: Listing, files: readonly RepoFile[], { store 
 const gone = (what: string): never =>
   refuse('not-found', 'again', `${what} is no longer kept; download it again.`);
 
-/** The folder of everything that belongs to one address. */
-const urlFolder = (url: string): string => `url--${hashName(url)}`;
+const damaged = (what: string): never =>
+  refuse(
+    'malformed-file',
+    'again',
+    `${what} is not on the disk as it was fetched: something changed it, or the disk is failing. It was thrown away; download it again.`,
+  );
 
 /**
  * A file by its address and, under the same roof, files beside it: `names` relative to its folder ("config.json", "../config.json"). What was
  * fetched once is not asked for again, nor what did not exist. Those that do not exist are left out, unless `isNeeded`.
  */
 export async function bringUrl(
-  url: string,
+  { url, folder = urlFolder(url) }: UrlSource,
   names: readonly string[],
   isNeeded: boolean,
   around: Around,
   transfer: Transfer = {},
 ): Promise<KeptFile[]> {
-  const home = webAddress(url);
-  const folder = urlFolder(url);
+  const home = new URL(url);
   const { store } = around;
-  let facts = (await readUrlFacts(store, folder)) ?? { url, files: {} };
+  let facts = (await readUrlFacts(store, folder)) ?? { url: shown(url), files: {}, contents: {} };
+  // An older program kept addresses whole.
+  if (facts.url !== shown(url)) {
+    facts = { ...facts, url: shown(url) };
+    await writeUrlFacts(store, folder, facts);
+  }
   const out: KeptFile[] = [];
   for (const name of names) {
     const address = new URL(home);
     address.pathname = new URL(name, `https://x${folderName(home.pathname)}`).pathname;
-    const kept = facts.files[name];
+    const kept = Object.hasOwn(facts.files, name) ? facts.files[name] : undefined;
     if (kept === null) continue;
     const stored = kept ?? `file-${Object.keys(facts.files).length}`;
     if (kept === undefined) {
@@ -167,6 +181,10 @@ export async function bringUrl(
         size: null,
         sha256: null,
         oid: null,
+        onContent: (content) => {
+          facts = { ...facts, contents: { ...facts.contents, [stored]: content } };
+          return writeUrlFacts(store, folder, facts);
+        },
         refuse: (response) => refuseUrl(response, address.href),
       },
       around,
@@ -184,7 +202,18 @@ export async function bringUrl(
       await writeUrlFacts(store, folder, facts);
       continue;
     }
-    out.push({ path: name, read: async () => (await store.read(folder, stored)) ?? gone(address.href) });
+    const content = Object.hasOwn(facts.contents, stored) ? facts.contents[stored] : undefined;
+    out.push({
+      path: name,
+      async read() {
+        const what = shown(address.href);
+        // Of what an older program fetched no hash is known.
+        const bytes = content
+          ? await readKept(store, folder, stored, { ...content, oid: '' })
+          : await store.read(folder, stored);
+        return bytes === 'changed' ? damaged(what) : (bytes ?? gone(what));
+      },
+    });
   }
   return out;
 }

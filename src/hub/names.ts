@@ -17,15 +17,59 @@ export const isRepoName = (repo: string): boolean =>
 
 const isAddress = (word: string): boolean => /^https?:\/\//.test(word);
 
+/** Fields of a query that choose a form of what is public. */
+const PLAIN_FIELD = /^(?:download|dl|raw|ref|rev|revision|version|v|format|export|inline)$/;
+const PLAIN_VALUE = /^[\w.-]{0,40}$/;
+
+/**
+ * An address as it may be printed and kept: without name and password, and of its query only what cannot be a secret; "…" stands for the
+ * rest. What is no address stays as it is.
+ */
+export function shown(word: string): string {
+  if (!/^[a-z][a-z\d+.-]*:\/\//i.test(word.trim())) return word;
+  const url = URL.canParse(word) ? new URL(word) : null;
+  // What cannot be read may hold anything behind its first part.
+  if (url === null) return `${word.trim().split('://')[0]}://…`;
+  const fields = [...url.searchParams];
+  const plain = fields.filter(([name, value]) => PLAIN_FIELD.test(name) && PLAIN_VALUE.test(value));
+  const query = [
+    ...plain.map(([name, value]) => `${name}=${value}`),
+    ...(plain.length < fields.length ? ['…'] : []),
+  ];
+  return `${url.protocol}//${url.host}${url.pathname}${query.length > 0 ? `?${query.join('&')}` : ''}`;
+}
+
+/** A source as it may be kept: without secrets, and with the store's name of the whole address, under which what was fetched is found. */
+export function keptSource<Source extends { readonly kind: string }>(source: Source): Source {
+  if (source.kind !== 'url' || !('url' in source) || typeof source.url !== 'string') return source;
+  const url = shown(source.url);
+  return url === source.url ? source : { ...source, url, folder: urlFolder(source.url) };
+}
+
+/** The folder of everything that belongs to one address. */
+export const urlFolder = (url: string): string => `url--${hashName(url)}`;
+
+/** Whether {@link shown} has left something out, so that the address does not lead there any more. */
+const isHidden = (word: string): boolean => /^https?:\/\/.*[?&](?:…|%E2%80%A6)$/.test(word);
+
 /**
  * An address as it may be fetched: https, or http on this machine.
  * @throws PapilioError 'bad-argument'
  */
 export function webAddress(word: string): URL {
   const url = URL.canParse(word) ? new URL(word) : null;
-  if (url === null) return fail('bad-argument', `"${word}" is no web address; it begins with https://.`);
+  if (isHidden(word))
+    return fail(
+      'bad-argument',
+      `${shown(word)} was kept without a part that may be a secret; give the whole address again, or the file.`,
+    );
+  if (url === null)
+    return fail('bad-argument', `"${shown(word)}" is no web address; it begins with https://.`);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && SAFE_HOSTS.includes(url.hostname)))
-    return fail('bad-argument', `${word} is not fetched: only https addresses are, or http on this machine.`);
+    return fail(
+      'bad-argument',
+      `${shown(word)} is not fetched: only https addresses are, or http on this machine.`,
+    );
   if (url.username !== '' || url.password !== '')
     return fail('bad-argument', 'Addresses with a password in them are not fetched; leave it out.');
   return url;
@@ -91,9 +135,9 @@ function onHub(url: URL, kind: RepoKind, hub: string): HubSource | null {
   };
 }
 
-/** A source in one line, as {@link parseSource} reads it. */
+/** A source in one line, as {@link parseSource} reads it, but for secrets in an address. */
 export function nameOf(source: HubSource | UrlSource): string {
-  if (source.kind === 'url') return source.url;
+  if (source.kind === 'url') return shown(source.url);
   const { repo, revision, files = [] } = source;
   return `hub:${repo}${revision === undefined ? '' : `@${revision}`}${files.length === 1 ? `/${files[0]}` : ''}`;
 }
@@ -120,7 +164,7 @@ export function folderOf(hub: string, kind: RepoKind, repo: string): string {
 }
 
 /** 32 hex digits that stand for a word. */
-export function hashName(word: string): string {
+function hashName(word: string): string {
   const hash = createSha256();
   hash.update(new TextEncoder().encode(word));
   return hash.hex().slice(0, 32);

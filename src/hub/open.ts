@@ -154,21 +154,22 @@ export async function openSource(
 }
 
 async function openUrl(
-  { url }: UrlSource,
+  source: UrlSource,
   kind: RepoKind,
   around: Around,
   transfer: Transfer,
 ): Promise<OpenedFiles> {
-  const name = baseName(new URL(url).pathname);
-  const beside = (names: readonly string[]) => bringUrl(url, names, true, around, transfer);
+  const { pathname } = new URL(source.url);
+  const name = baseName(pathname);
+  const beside = (names: readonly string[]) => bringUrl(source, names, true, around, transfer);
   const own = await beside([name]);
   if (kind === 'dataset' || !isOnnx(name)) return { files: own, notes: [], beside };
-  const inOnnxFolder = new URL(url).pathname.endsWith(`/onnx/${name}`);
-  const near = await bringUrl(url, USUAL_SIDECARS, false, around, transfer);
+  const inOnnxFolder = pathname.endsWith(`/onnx/${name}`);
+  const near = await bringUrl(source, USUAL_SIDECARS, false, around, transfer);
   const missing = USUAL_SIDECARS.filter((sidecar) => !near.some(({ path }) => path === sidecar));
   const above = inOnnxFolder
     ? await bringUrl(
-        url,
+        source,
         missing.map((sidecar) => `../${sidecar}`),
         false,
         around,

@@ -1,6 +1,6 @@
 /** What a server's refusal means, as sentences with a way on. `details.way` says which: the page makes a button of it. */
 import { type ErrorKind, PapilioError } from '../lib/errors.ts';
-import { pageAddress } from './names.ts';
+import { pageAddress, shown } from './names.ts';
 import type { RepoKind } from './types.ts';
 
 /** What helps: go on from what is there, begin anew, give a token, choose something else, free room. */
@@ -80,8 +80,9 @@ export function refuseAnswer(response: Response, asked: Asked): never {
 }
 
 /** Throws what the status of any other server's answer means. */
-export function refuseUrl(response: Response, url: string): never {
+export function refuseUrl(response: Response, address: string): never {
   const { status } = response;
+  const url = shown(address);
   const details = { status, url };
   if (status === 404 || status === 410)
     return refuse('not-found', 'choose', `There is nothing at ${url} (status ${status}).`, details);

@@ -44,6 +44,8 @@ export interface HubSource {
 export interface UrlSource {
   readonly kind: 'url';
   readonly url: string;
+  /** The store's folder of it, where `url` was kept without a secret that it had. */
+  readonly folder?: string;
 }
 
 /** A file that is kept, with the path it has in its repository or beside its address. */
@@ -96,6 +98,8 @@ export interface Around {
   readonly hub: string;
   /** The user's own access token. Lives here and in headers, never in a file or an address. */
   readonly token?: string;
+  /** Whether a broken download asks with If-Range; pages do not, as other servers' leave to send it is rare (CORS). */
+  readonly sendsIfRange?: boolean;
   /** Pauses before a broken download is tried again, milliseconds; as many tries as entries. */
   readonly retryDelaysMs?: readonly number[];
 }

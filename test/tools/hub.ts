@@ -53,7 +53,7 @@ export interface HubServer {
 const LFS_FROM = 1000;
 const TOKEN = 'hf_standin';
 /** A reader throws away what it has not read when the line is cut: on a busy machine it needs a moment. */
-const CUT_AFTER_MS = 250;
+const CUT_AFTER_MS = 500;
 
 const sha1 = (data: Uint8Array | string) => createHash('sha1').update(data).digest('hex');
 const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
