@@ -1,6 +1,7 @@
 import react from '@vitejs/plugin-react';
 import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { withPolicy } from './src/cli/policy.mjs';
 
 /** The page speaks English: react-aria's texts in thirty other languages stay out of the bundle. */
 const englishOnly: Plugin = {
@@ -11,6 +12,13 @@ const englishOnly: Plugin = {
     !id.endsWith('en-US.mjs')
       ? 'export default {};'
       : null,
+};
+
+/** The built page says what the browser may let it do; the development server's own scripts need more. */
+const confined: Plugin = {
+  name: 'confined',
+  apply: 'build',
+  transformIndexHtml: { order: 'post', handler: withPolicy },
 };
 
 // Two builds from one config: the page (`vite build`) and the command line (`vite build --mode cli`), which
@@ -29,7 +37,7 @@ export default defineConfig(({ mode }) =>
       }
     : {
         base: './',
-        plugins: [englishOnly, react()],
+        plugins: [englishOnly, react(), confined],
         worker: { format: 'es' as const },
         build: { target: 'es2023', chunkSizeWarningLimit: 1600 },
         test: {

@@ -5,6 +5,7 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import type { FoundRepo, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
+import { fail } from '../lib/errors.ts';
 import type { ErrorReport } from '../training/protocol.ts';
 import { type Offer, offerAt, offerOf, partsOf } from './hubOffers.ts';
 import type { Shelf, SourceClient } from './sourceClient.ts';
@@ -163,6 +164,7 @@ export function createHubDesk(
         await during('list', async () => {
           source = parseSource(text, kind, shared.getState().hub);
           if (source.kind === 'hub') return;
+          allowed(source.url);
           view.setState({ found: null, repo: null, offers: [offerAt(source)] });
         });
         const named = source as HubSource | UrlSource | null;
@@ -209,7 +211,7 @@ export function createHubDesk(
     setToken: (token) => shared.setState({ token: token.trim() }),
     setHub(address) {
       try {
-        const hub = address.trim() === '' ? HUB_ADDRESS : hubAddress(address.trim());
+        const hub = address.trim() === '' ? HUB_ADDRESS : allowed(hubAddress(address.trim()));
         if (hub === shared.getState().hub) return null;
         if (hub === HUB_ADDRESS) memory.removeItem(HUB_KEY);
         else memory.setItem(HUB_KEY, hub);
@@ -237,9 +239,23 @@ export function createHubDesk(
   };
 }
 
+/**
+ * An address that the page's policy lets it ask: http on this machine is for the command line.
+ * @throws PapilioError 'bad-argument'
+ */
+function allowed(address: string): string {
+  const { protocol, origin } = new URL(address);
+  return protocol === 'https:' || origin === globalThis.location?.origin
+    ? address
+    : fail(
+        'bad-argument',
+        `${address} is not asked: the page's policy lets it ask https addresses alone. The command line asks http on this machine too, and files can be dropped here.`,
+      );
+}
+
 function rememberedHub(memory: Kept): string {
   try {
-    return hubAddress(memory.getItem(HUB_KEY) ?? HUB_ADDRESS);
+    return allowed(hubAddress(memory.getItem(HUB_KEY) ?? HUB_ADDRESS));
   } catch {
     return HUB_ADDRESS;
   }

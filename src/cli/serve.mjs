@@ -3,10 +3,11 @@
  * PORT chooses the port (0: any); one that is taken moves on to the next.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { argv, env, execPath, exit, stdout } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { pageHeaders } from './policy.mjs';
 import { isStale } from './stale.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -17,9 +18,10 @@ const port = Number(env.PORT ?? 4173);
 if (!Number.isInteger(port) || port < 0 || port > 65535)
   stop(`PORT must be a number from 0 to 65535, not "${env.PORT}".`);
 
+const built = join(root, 'dist', 'index.html');
 const sources = ['src', 'shaders', 'public', 'index.html', 'vite.config.ts', 'package-lock.json'];
 const paths = sources.map((path) => join(root, path));
-if (argv.includes('--build') || isStale(join(root, 'dist', 'index.html'), paths)) build();
+if (argv.includes('--build') || isStale(built, paths)) build();
 
 const { preview } = await import('vite');
 try {
@@ -30,11 +32,7 @@ try {
     preview: {
       host: '127.0.0.1',
       port,
-      // Isolation gives the page shared memory, which onnxruntime's threads need, and precise timers.
-      headers: {
-        'Cross-Origin-Opener-Policy': 'same-origin',
-        'Cross-Origin-Embedder-Policy': 'require-corp',
-      },
+      headers: pageHeaders(readFileSync(built, 'utf8')),
     },
   });
   stdout.write(`Papilio is at http://127.0.0.1:${server.httpServer.address().port}/ (Ctrl-C ends it)\n`);

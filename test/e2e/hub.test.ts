@@ -17,7 +17,7 @@ const DATA_PART = '.hub[data-kind=dataset]';
 /** A piece of the model arrives, and the rest waits: nothing depends on who is quicker. */
 const HOLD = { kind: 'hold', after: 800_000 } as const;
 
-const stage = setStage();
+const stage = setStage('chrome', { elsewhere: () => [hub.url], takesAnyCertificate: true });
 let hub: HubServer;
 let repos: HubRepo[];
 
@@ -40,7 +40,7 @@ beforeAll(async () => {
       files: { 'data/train.txt': new TextEncoder().encode(text.join('\n')) },
     },
   ];
-  hub = await startHub(repos);
+  hub = await startHub(repos, 0, 'https');
 });
 afterAll(async () => {
   await hub?.close();
@@ -92,7 +92,7 @@ const DOWNLOAD = 'Download f32 · model';
 /** The Hub is there again, where it was. */
 async function comeBack(): Promise<void> {
   await hub.close();
-  hub = await startHub(repos, Number(new URL(hub.url).port));
+  hub = await startHub(repos, Number(new URL(hub.url).port), 'https');
 }
 // One test that leaves it closed does not fail the next.
 beforeEach(comeBack);

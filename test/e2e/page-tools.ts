@@ -20,6 +20,15 @@ export async function openPage({ browser, url }: Stage, hash: string, width = 12
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text());
+  });
+  // Where the driver says nothing of violations, the page does.
+  await page.evaluateOnNewDocument(() => {
+    addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI, sourceFile }) =>
+      console.error(`Content Security Policy: ${violatedDirective} ${blockedURI} ${sourceFile}`),
+    );
+  });
   await page.setViewport({ width, height: 900 });
   await page.goto(`${url}#${hash}`, { waitUntil: 'load' });
   await page.waitForSelector('.panel-title');

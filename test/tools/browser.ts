@@ -39,7 +39,11 @@ export async function downloadFolder(): Promise<string> {
  * Starts a headless browser of the kind; downloads go to `downloads` when given.
  * Throws when the machine has none, naming what to install: a test never passes by not running.
  */
-export async function openBrowser(kind: BrowserKind, downloads?: string): Promise<Browser> {
+export async function openBrowser(
+  kind: BrowserKind,
+  downloads?: string,
+  moreArguments: readonly string[] = [],
+): Promise<Browser> {
   const executablePath = findBrowser(kind);
   if (!executablePath) {
     const want = kind === 'chrome' ? 'Chromium, Chrome or Edge' : 'Firefox';
@@ -48,7 +52,11 @@ export async function openBrowser(kind: BrowserKind, downloads?: string): Promis
   const common = { executablePath, headless: true, timeout: 120_000, protocolTimeout: 600_000 } as const;
   if (kind === 'chrome') {
     const downloadBehavior = downloads ? { policy: 'allow' as const, downloadPath: downloads } : undefined;
-    return launch({ ...common, args: chromeArguments, ...(downloadBehavior ? { downloadBehavior } : {}) });
+    return launch({
+      ...common,
+      args: [...chromeArguments, ...moreArguments],
+      ...(downloadBehavior ? { downloadBehavior } : {}),
+    });
   }
   const downloadPreferences = downloads
     ? {

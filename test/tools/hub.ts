@@ -1,10 +1,13 @@
 /**
  * A stand-in for the Hub on this machine: the same paths, redirects, ranges, headers and refusals, with faults to order. It listens on
- * 127.0.0.1, allows every page to read it as the Hub does, and counts what it was asked.
+ * 127.0.0.1, allows every page to read it as the Hub does, and counts what it was asked. Pages may ask https addresses alone: for them it has a
+ * certificate of its own, which a browser has to be told to take.
  */
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface HubRepo {
@@ -73,19 +76,30 @@ function commitOf(repo: HubRepo, revision: string): string | null {
   );
 }
 
+/** Key and certificate of the stand-in, signed by itself: nothing but these tests trusts it. */
+const certificate = () => readFileSync(new URL('../fixtures/stand-in.pem', import.meta.url));
+
 /** @param port that of a stand-in which was closed, to come back where it was */
-export async function startHub(repos: readonly HubRepo[], port = 0): Promise<HubServer> {
+export async function startHub(
+  repos: readonly HubRepo[],
+  port = 0,
+  protocol: 'http' | 'https' = 'http',
+): Promise<HubServer> {
   const byName = new Map(repos.map((repo) => [repo.name, repo]));
   /** Content at every commit there ever was: commits do not change when their branch does. */
   const history = new Map<string, Readonly<Record<string, Uint8Array>>>();
   const faults = new Map<string, Fault>();
   const requests: string[] = [];
-  const server = createServer((request, response) => {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     void answer(request, response).catch(() => response.destroy());
-  });
+  };
+  const server =
+    protocol === 'http'
+      ? createServer(listener)
+      : createSecureServer({ key: certificate(), cert: certificate() }, listener);
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const url = `${protocol}://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   const filesAt = (repo: HubRepo, revision: string) => {
     const name = revision === 'HEAD' ? 'main' : revision;

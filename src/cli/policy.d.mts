@@ -1,0 +1,2 @@
+export function withPolicy(html: string): string;
+export function pageHeaders(html: string): Record<string, string>;
