@@ -3,14 +3,16 @@
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
 import { PapilioError } from '../lib/errors.ts';
-import type { Progress, RunRequest, TrainerApi, TrainerEvent } from '../training/protocol.ts';
+import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../training/protocol.ts';
 import { isFatal } from './errorGuide.ts';
 import { choicesOf, runRequest } from './request.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
+import { createSeries } from './series.ts';
 import type { Sessions } from './sessions.ts';
 import { type PageSettings, sameValue } from './settings.ts';
-import { emptyRun, type Stores } from './stores.ts';
-import { asPapilioError } from './workerClient.ts';
+import { emptyRun, type RunView, type Stores } from './stores.ts';
+import type { TrainerClient } from './trainerClient.ts';
+import { asPapilioError, isEnded, PATIENCE_MS, settlesWithin } from './workerClient.ts';
 
 const CHECKPOINT_EVERY_MS = 20_000;
 const CHECKPOINT_EVERY_STEPS = 100;
@@ -31,13 +33,17 @@ export interface Controller {
   /** Takes a checkpoint now and keeps it in the browser. */
   save(): Promise<void>;
   fail(error: unknown, canResume?: boolean): void;
+  /** The worker was ended since it did not answer: the run goes on from what was kept, if anything was. */
+  ended(message: string): void;
   /** Called after the run has opened, been evaluated, paused or ended. */
   onSettled(listener: () => void): void;
 }
 
+type Kept = Pick<NonNullable<RunView['checkpoint']>, 'bytes' | 'step'>;
+
 export function createController(
   { choice, run, ui }: Stores,
-  trainer: TrainerApi,
+  trainer: Pick<TrainerClient, 'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'leave'>,
   sessions: Sessions,
   now: () => number = Date.now,
 ): Controller {
@@ -46,6 +52,8 @@ export function createController(
   const downloads = new Map<string, Progress & { readonly clock: 'download' }>();
   let savedAt = 0;
   let saving: Promise<void> | null = null;
+  /** The worker is being asked to end the run. */
+  let isLeaving = false;
   const tell = () => {
     for (const listener of settled) listener();
   };
@@ -64,6 +72,8 @@ export function createController(
   }
 
   function fail(error: unknown, canResume = false): void {
+    // Who ended the worker has said so, or has left.
+    if (isEnded(error)) return;
     const { kind, message, details } = asPapilioError(error);
     const report = { kind, message, details };
     run.setState((s) => ({
@@ -110,40 +120,58 @@ export function createController(
     }
   }
 
-  async function open(record: RunRecord, request: RunRequest, checkpoint?: Uint8Array): Promise<void> {
+  const isCurrent = ({ id }: RunRecord): boolean => run.getState().current?.id === id;
+
+  /**
+   * @param from the checkpoint that it goes on from
+   * @returns whether it is still wanted once it is open
+   */
+  async function open(record: RunRecord, request: RunRequest, from: Kept | null = null): Promise<boolean> {
     const { runs } = run.getState();
     run.setState({
       ...emptyRun,
       current: record,
       request,
+      checkpoint: from && { ...from, at: now() },
       runs: runs.some(({ id }) => id === record.id) ? runs : addRun(runs, record),
       state: 'loading',
     });
     savedAt = now();
     downloads.clear();
-    const report = await trainer.open(request, (event) => onEvent(record, event), checkpoint);
-    if (run.getState().current?.id !== record.id) return;
+    let report: OpenReport;
+    try {
+      report = await trainer.open(request, (event) => onEvent(record, event), from?.bytes);
+    } catch (error) {
+      if (isCurrent(record)) throw error;
+      return false;
+    }
+    if (!isCurrent(record)) return false;
     // A run that continues brings its curve; events may already have brought the first evaluation.
     if (record.series.length === 0) for (const metric of report.history.steps) record.series.add(metric);
     if (record.series.evals.length === 0)
       for (const metric of report.history.evals) record.series.addEval(metric);
     run.setState({
       open: report,
-      state: checkpoint === undefined ? 'ready' : 'paused',
+      state: from === null ? 'ready' : 'paused',
       since: record.series.length,
-      ...(checkpoint === undefined
-        ? {}
-        : { checkpoint: { bytes: checkpoint, step: report.resumedAt, at: now() } }),
+      ...(from === null ? {} : { checkpoint: { bytes: from.bytes, step: report.resumedAt, at: now() } }),
     });
     tell();
+    return true;
   }
 
   const look = () => freeLook(run.getState().runs);
 
-  async function begin(): Promise<void> {
+  async function begin(): Promise<boolean> {
     const state = choice.getState();
     const request = runRequest(state);
-    await open(newRun(nextId++, state.settings, look()), request);
+    return open(newRun(nextId++, state.settings, look()), request);
+  }
+
+  /** The same run anew, whose curve comes with its checkpoint, in the place of the old one. */
+  function again(record: RunRecord): RunRecord {
+    run.setState((s) => ({ runs: s.runs.filter(({ id }) => id !== record.id) }));
+    return { ...record, id: nextId++, series: createSeries() };
   }
 
   async function play(): Promise<void> {
@@ -200,49 +228,72 @@ export function createController(
     };
 
   async function pause(): Promise<void> {
+    const { busy } = run.getState();
+    run.setState({ busy: busy ?? 'pausing' });
     await trainer.pause();
     if (run.getState().state === 'running') run.setState({ state: 'paused' });
     await still();
+    run.setState({ busy });
   }
 
-  const isBusy = () => ['loading', 'compiling'].includes(run.getState().state);
+  const isBusy = () => isLeaving || ['loading', 'compiling'].includes(run.getState().state);
+
+  /** No run is left; what is kept of it can be taken back. */
+  function layDown(current: RunRecord, request: RunRequest | null, kept: Kept | null, notice: string): void {
+    const canUndo = kept !== null && request !== null;
+    run.setState({ ...emptyRun, undo: canUndo ? { run: current, request, ...kept } : null });
+    if (canUndo) ui.setState({ notice });
+  }
 
   async function reset(): Promise<void> {
-    const { current, request, state } = run.getState();
-    if (current === null) return;
-    if (state === 'running') await trainer.pause();
-    const step = current.series.column('step').at(-1) ?? 0;
-    const bytes = current.series.length > 0 && state !== 'failed' ? await trainer.checkpoint() : undefined;
-    const kept = bytes ?? run.getState().checkpoint?.bytes;
-    await trainer.close();
-    run.setState({
-      ...emptyRun,
-      undo: kept === undefined || request === null ? null : { run: current, request, checkpoint: kept, step },
+    const { current, request, open: report, state } = run.getState();
+    if (current === null || isLeaving) return;
+    isLeaving = true;
+    run.setState({ busy: 'resetting' });
+    const takesCheckpoint = report !== null && current.series.length > 0 && state !== 'failed';
+    const bytes = await trainer.leave({ isRunning: state === 'running', takesCheckpoint }).finally(() => {
+      isLeaving = false;
     });
-    if (kept !== undefined) ui.setState({ notice: `${current.name} was reset at step ${step}.` });
+    const step = current.series.column('step').at(-1) ?? 0;
+    const kept = bytes === null ? run.getState().checkpoint : { bytes, step };
+    layDown(
+      current,
+      request,
+      kept,
+      bytes === null && takesCheckpoint
+        ? `${current.name} did not answer and was ended; step ${kept?.step} of it is kept.`
+        : `${current.name} was reset at step ${kept?.step}.`,
+    );
+  }
+
+  function ended(message: string): void {
+    const { current, request, open: report, checkpoint } = run.getState();
+    if (isLeaving || current === null) return;
+    if (report === null) layDown(current, request, checkpoint, message);
+    else
+      fail({
+        kind: 'internal',
+        message: `${message}${checkpoint === null ? '' : ` Step ${checkpoint.step} is kept.`}`,
+        details: { crashed: true },
+      });
   }
 
   async function resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void> {
     // Nothing is lost: it goes on from the last update, not from the last checkpoint of before.
-    if (run.getState().state === 'paused') await Promise.resolve(saving).then(save);
+    if (run.getState().state === 'paused')
+      await settlesWithin(Promise.resolve(saving).then(save), PATIENCE_MS);
     const { current, request, checkpoint } = run.getState();
     if (current === null || request === null) return;
     const settings = change?.(current.settings) ?? current.settings;
     const isChanged = !sameValue(settings, current.settings);
     if (isChanged) choice.setState({ settings });
-    const record = newRun(
-      nextId++,
-      settings,
-      isChanged ? look() : current.look,
-      isChanged ? undefined : current.name,
-    );
-    if (!isChanged) run.setState((s) => ({ runs: s.runs.filter(({ id }) => id !== current.id) }));
-    await open(record, { ...request, training: settings.training }, checkpoint?.bytes);
-    await play();
+    const record = isChanged ? newRun(nextId++, settings, look()) : again(current);
+    if (await open(record, { ...request, training: settings.training }, checkpoint)) await play();
   }
 
   return {
     fail,
+    ended,
     save,
     onSettled: (listener) => {
       settled.push(listener);
@@ -251,7 +302,7 @@ export function createController(
       const { state, open: report } = run.getState();
       if (isBusy()) return;
       if (state === 'running') return pause();
-      if (report === null || state === 'failed') await begin();
+      if ((report === null || state === 'failed') && !(await begin())) return;
       await play();
     }),
     pause: guarded(pause),
@@ -259,7 +310,7 @@ export function createController(
       const { state, open: report } = run.getState();
       if (isBusy() || state === 'finished') return;
       if (state === 'running') return pause();
-      if (report === null || state === 'failed') await begin();
+      if ((report === null || state === 'failed') && !(await begin())) return;
       await trainer.step();
       run.setState((s) => ({ state: s.state === 'finished' ? 'finished' : 'paused' }));
       await still();
@@ -267,22 +318,22 @@ export function createController(
     reset: guarded(reset),
     restart: guarded(async () => {
       await reset();
-      await begin();
-      await play();
+      if (!isBusy() && (await begin())) await play();
     }),
     undoReset: guarded(async () => {
       const { undo } = run.getState();
       if (undo === null) return;
       ui.setState({ notice: null });
       choice.setState({ settings: undo.run.settings, ...choicesOf(undo.request, undo.run.name) });
-      await open(undo.run, undo.request, undo.checkpoint);
+      await open(again(undo.run), undo.request, undo);
     }),
     resumeSaved: guarded(async () => {
       const { saved } = run.getState();
       if (saved === null) return;
       choice.setState({ settings: saved.settings, ...choicesOf(saved.request, saved.name) });
-      await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, saved.checkpoint);
-      run.setState({ saved: null });
+      const from = { bytes: saved.checkpoint, step: saved.step };
+      if (await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, from))
+        run.setState({ saved: null });
     }),
     forgetSaved: guarded(async () => {
       run.setState({ saved: null });

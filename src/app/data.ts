@@ -5,9 +5,10 @@
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ColumnMapping } from '../data/files/columns.ts';
-import type { DataOptions, DataPreview, ErrorReport, Task, TrainerApi } from '../training/protocol.ts';
+import type { DataOptions, DataPreview, ErrorReport, Task } from '../training/protocol.ts';
 import { sources } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
+import type { Askable } from './trainerClient.ts';
 import { asPapilioError } from './workerClient.ts';
 
 export type Role = keyof ColumnMapping;
@@ -155,17 +156,19 @@ function inputsOf(choice: ChoiceState): readonly unknown[] {
 /** @param delayMs time without a change before the trainer is asked */
 export function createDataDesk(
   { choice }: Stores,
-  trainer: Pick<TrainerApi, 'preview'>,
+  trainer: Pick<Askable, 'preview'>,
   delayMs = 350,
 ): DataDesk {
   const view = createStore<DataLook>(() => nothing);
   let watchers = 0;
-  let latest = 0;
+  let asking = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let inputs: readonly unknown[] = [];
 
   async function ask(): Promise<void> {
-    const mine = ++latest;
+    asking.abort();
+    asking = new AbortController();
+    const { signal } = asking;
     const state = choice.getState();
     let request: ReturnType<typeof sources>;
     try {
@@ -178,11 +181,12 @@ export function createDataDesk(
     view.setState({ isBusy: true });
     const { seed, sequenceLength, batchSize } = state.settings.training;
     try {
-      const preview = await trainer.preview(request.model, request.data, { seed, sequenceLength, batchSize });
-      if (mine === latest) view.setState({ isBusy: false, preview, error: null });
+      const how = { seed, sequenceLength, batchSize };
+      const preview = await trainer.preview(request.model, request.data, how, signal);
+      if (!signal.aborted) view.setState({ isBusy: false, preview, error: null });
     } catch (error) {
       const { kind, message, details } = asPapilioError(error);
-      if (mine === latest) view.setState({ isBusy: false, preview: null, error: { kind, message, details } });
+      if (!signal.aborted) view.setState({ isBusy: false, preview: null, error: { kind, message, details } });
     }
   }
 

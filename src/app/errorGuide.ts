@@ -61,7 +61,7 @@ export const ERROR_GUIDE: Readonly<Record<ErrorKind, Guide>> = {
   quota: guide('There is no room left', 'train', 'download-checkpoint'),
   network: guide('A file could not be fetched', 'train', 'retry'),
   forbidden: guide('A file is not open to everyone', 'choose', 'show-model', 'show-data'),
-  aborted: guide('The download was broken off', 'train', 'retry'),
+  aborted: guide('It was broken off', 'see'),
   checkpoint: guide('The checkpoint does not fit', 'train', 'reset'),
   internal: guide('Something broke', 'train', 'resume', 'retry', 'copy'),
 };

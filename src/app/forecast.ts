@@ -5,9 +5,10 @@
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ForecastReport, WayToFit } from '../training/forecastReport.ts';
-import type { ErrorReport, TrainerApi } from '../training/protocol.ts';
+import type { ErrorReport } from '../training/protocol.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
+import type { Askable } from './trainerClient.ts';
 import { asPapilioError } from './workerClient.ts';
 
 export interface ForecastView {
@@ -25,6 +26,7 @@ export interface ForecastView {
 export interface ForecastDesk {
   readonly view: StoreApi<ForecastView>;
   ask(): Promise<void>;
+  stop(): void;
   setBudget(bytes: number | null): void;
   apply(way: WayToFit): void;
 }
@@ -57,7 +59,7 @@ function inputsOf(choice: ChoiceState): readonly unknown[] {
 /** @param delayMs time without a change before the trainer is asked unasked */
 export function createForecastDesk(
   { choice, run, ui }: Stores,
-  trainer: Pick<TrainerApi, 'forecast'>,
+  trainer: Pick<Askable, 'forecast'>,
   delayMs = 700,
 ): ForecastDesk {
   const view = createStore<ForecastView>(() => ({
@@ -68,7 +70,7 @@ export function createForecastDesk(
     budgetBytes: null,
     ofRun: null,
   }));
-  let latest = 0;
+  let asking = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** What the shown forecast, or its refusal, is of. */
   let inputs: readonly unknown[] = [];
@@ -82,19 +84,21 @@ export function createForecastDesk(
   }
 
   async function ask(): Promise<void> {
-    const mine = ++latest;
+    asking.abort();
+    asking = new AbortController();
+    const { signal } = asking;
     clearTimeout(timer);
     const state = choice.getState();
     inputs = inputsOf(state);
     view.setState({ isBusy: true, isStale: false });
     try {
       const { budgetBytes } = view.getState();
-      const report = await trainer.forecast(runRequest(state), budgetBytes ?? undefined);
-      if (mine === latest) view.setState({ isBusy: false, report, error: null });
+      const report = await trainer.forecast(runRequest(state), budgetBytes ?? undefined, signal);
+      if (!signal.aborted) view.setState({ isBusy: false, report, error: null });
       settle();
     } catch (error) {
       const { kind, message, details } = asPapilioError(error);
-      if (mine === latest) view.setState({ isBusy: false, report: null, error: { kind, message, details } });
+      if (!signal.aborted) view.setState({ isBusy: false, report: null, error: { kind, message, details } });
     }
   }
 
@@ -130,7 +134,7 @@ export function createForecastDesk(
       now.modelFiles !== before.modelFiles ||
       now.fetchedModel !== before.fetchedModel;
     if (isOther) {
-      latest++;
+      asking.abort();
       inputs = [];
       view.setState({ isBusy: false, report: null, error: null, isStale: false });
       // These were chosen for the other model, unless they come with this one.
@@ -156,6 +160,10 @@ export function createForecastDesk(
   return {
     view,
     ask,
+    stop() {
+      asking.abort();
+      view.setState({ isBusy: false });
+    },
     setBudget(budgetBytes) {
       view.setState({ budgetBytes });
       if (view.getState().report !== null) void ask();

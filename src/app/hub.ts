@@ -46,6 +46,7 @@ export interface Finder {
   open(repo: string, revision?: string): Promise<void>;
   /** Fetches what is missing of an offer, then takes it. */
   bring(offer: Offer): Promise<void>;
+  /** Breaks off what is under way. */
   stop(): Promise<void>;
   /** Does again what ended in the error. */
   retry(): Promise<void>;
@@ -199,7 +200,12 @@ export function createHubDesk(
           view.setState({ taken: nameOf(offer.source) });
           take(kind, offer.source);
         }),
-      stop: () => client.stop(job),
+      async stop() {
+        if (view.getState().busy === 'download') return client.stop(job);
+        // A Hub that does not answer is waited for no longer.
+        latest++;
+        view.setState({ busy: null, progress: null });
+      },
       retry: () => again(),
     };
   }

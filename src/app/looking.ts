@@ -1,5 +1,6 @@
 /** Asking the trainer about a run besides training it: comparisons, looks inside, merging with parity, files. One question at a time. */
 import type { InferenceClient } from '../inference/client.ts';
+import { PapilioError } from '../lib/errors.ts';
 import type { TrainerApi } from '../training/protocol.ts';
 import { checkMerged } from './checkMerged.ts';
 import type { Controller } from './controller.ts';
@@ -18,6 +19,8 @@ export interface Looking {
   /** Writes the Python project; it is saved once its reader has seen what cannot carry over. */
   writePython(): Promise<void>;
   savePython(): Promise<void>;
+  /** Breaks the check of the merged file off. */
+  stopChecking(): void;
 }
 
 /** Held-out examples that are asked about; those that changed most are shown. */
@@ -33,6 +36,28 @@ export function createLooking(
   inference: () => Promise<InferenceClient>,
 ): Looking {
   let queue: Promise<unknown> = Promise.resolve();
+  /** What begins anew when the run is another: nothing waits for an answer that may never come. */
+  const forgetting: (() => void)[] = [];
+  let isMerging = false;
+  let checking: InferenceClient | null = null;
+  const taken = async (): Promise<InferenceClient> => {
+    checking = await inference();
+    wasStopped = false;
+    return checking;
+  };
+  let wasStopped = false;
+  const stopChecking = () => {
+    wasStopped = checking !== null;
+    checking?.end();
+    checking = null;
+  };
+  run.subscribe(({ open }, before) => {
+    if (open === before.open) return;
+    queue = Promise.resolve();
+    for (const forget of forgetting) forget();
+    isMerging = false;
+    stopChecking();
+  });
   /** Runs a task after those before it and shows what went wrong; null if it failed or there is no run. */
   function ask<T>(busy: string | null, task: () => Promise<T>): Promise<T | null> {
     const result = queue.then(async () => {
@@ -46,7 +71,7 @@ export function createLooking(
         if (run.getState().open === open) controller.fail(error);
         return null;
       } finally {
-        if (busy !== null) run.setState({ busy: null });
+        if (busy !== null && run.getState().open === open) run.setState({ busy: null });
       }
     });
     queue = result;
@@ -60,15 +85,23 @@ export function createLooking(
   ): Look {
     let asked = 0;
     let waiting: Promise<void> | null = null;
+    let sitting = 0;
+    forgetting.push(() => {
+      sitting++;
+      asked = 0;
+      waiting = null;
+    });
     const begin = async (): Promise<void> => {
+      const mine = sitting;
       asked++;
       run.setState({ [flag]: true });
       await ask(null, async () => {
-        waiting = null;
+        if (mine === sitting) waiting = null;
         const { open } = run.getState();
         const seen = await task();
         if (run.getState().open === open) run.setState(seen);
       });
+      if (mine !== sitting) return;
       asked--;
       // Where there was no run to ask, nobody has begun.
       if (asked === 0) waiting = null;
@@ -103,7 +136,6 @@ export function createLooking(
     return module === undefined ? {} : { inspection: await trainer.inspect(module) };
   });
 
-  let isMerging = false;
   controller.onSettled(() => {
     // A merge goes first; the pictures follow when it is done.
     if (isMerging) return;
@@ -116,6 +148,7 @@ export function createLooking(
     inspect,
     async merge() {
       isMerging = true;
+      const opened = run.getState().open;
       run.setState({ busy: 'Pausing' });
       if (run.getState().state === 'running') await controller.pause();
       await ask('Merging', async () => {
@@ -129,14 +162,26 @@ export function createLooking(
           step: step(),
         };
         run.setState({ merged: { ...base, parity: null }, busy: 'Running the merged file in onnxruntime' });
-        const parity = await checkMerged(trainer, inference, 'run', merged, quantised);
+        const parity = await checkMerged(trainer, taken, 'run', merged, quantised).catch((error) => {
+          // Not known to compute what was trained: it is not offered.
+          if (run.getState().merged?.onnx === base.onnx) run.setState({ merged: null });
+          throw wasStopped
+            ? new PapilioError(
+                'aborted',
+                'The check of the merged file was broken off, so that the file is not offered.',
+              )
+            : error;
+        });
+        checking = null;
         run.setState({ merged: { ...base, parity } });
       });
+      if (run.getState().open !== opened) return;
       isMerging = false;
       run.setState({ busy: null });
       void compare();
       void inspect();
     },
+    stopChecking,
     classify: (pixels) => ask(null, () => trainer.classify(pixels)),
     async writePython() {
       if (run.getState().state === 'running') await controller.pause();

@@ -2,7 +2,7 @@
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
-import type { GivenFile, TrainerApi } from '../training/protocol.ts';
+import type { GivenFile } from '../training/protocol.ts';
 import { type Controller, createController } from './controller.ts';
 import { createDataDesk, type DataDesk } from './data.ts';
 import { type Derived, derive } from './derive.ts';
@@ -26,6 +26,7 @@ import {
 import { createShelfDesk, type ShelfDesk } from './shelf.ts';
 import { createStores, type Stores } from './stores.ts';
 import { createSweepDesk, type SweepDesk } from './sweep.ts';
+import type { TrainerClient } from './trainerClient.ts';
 import { encodeHash } from './url.ts';
 import { asPapilioError } from './workerClient.ts';
 
@@ -69,7 +70,7 @@ export interface Page extends Stores {
 }
 
 export interface Parts {
-  readonly trainer: TrainerApi & { onCrash?: (listener: (message: string) => void) => void };
+  readonly trainer: TrainerClient;
   readonly sessions: Sessions;
   readonly inference: () => Promise<InferenceClient>;
   readonly hub: (take: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubDesk>;
@@ -98,7 +99,8 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
   const forecast = createForecastDesk(stores, trainer);
   const running = createRunningDesk(stores, trainer, inference);
   const showListeners = new Set<(section: SectionName) => void>();
-  trainer.onCrash?.((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
+  trainer.onCrash((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
+  trainer.onEnd(controller.ended);
 
   let last: { settings: PageSettings; report: unknown; derived: Derived } | undefined;
   function derived(): Derived {
@@ -110,33 +112,48 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
 
   const hindrance = (): string | null => obstacle(choice.getState(), derived().problem);
 
+  let reading = new AbortController();
   async function loadReport(): Promise<void> {
     const { settings, modelFiles, fetchedModel } = choice.getState();
     const { model } = settings;
+    reading.abort();
+    reading = new AbortController();
+    const { signal } = reading;
+    choice.setState({ isReading: false });
     if ((model === 'own' && modelFiles.length === 0) || (model === 'hub' && fetchedModel === null)) {
       choice.setState({ report: null, reportError: null });
       return;
     }
-    const isCurrent = () =>
-      choice.getState().settings.model === model && choice.getState().fetchedModel === fetchedModel;
+    choice.setState({ isReading: true });
     try {
       const report =
         model === 'own'
-          ? await trainer.describe({ kind: 'files', files: modelFiles })
+          ? await trainer.describe({ kind: 'files', files: modelFiles }, signal)
           : model === 'hub' && fetchedModel !== null
-            ? await trainer.describe(fetchedModel)
+            ? await trainer.describe(fetchedModel, signal)
             : await embeddedCard(model, root);
-      if (isCurrent()) choice.setState({ report, reportError: null });
+      if (!signal.aborted) choice.setState({ report, reportError: null, isReading: false });
     } catch (error) {
       const { kind, message, details } = asPapilioError(error);
-      if (isCurrent()) choice.setState({ report: null, reportError: { kind, message, details } });
+      if (!signal.aborted)
+        choice.setState({ report: null, reportError: { kind, message, details }, isReading: false });
     }
   }
+
+  choice.subscribe((now, before) => {
+    const { preset, model, data } = now.settings;
+    const isOther =
+      preset !== before.settings.preset || model !== before.settings.model || data !== before.settings.data;
+    const { state } = run.getState();
+    // Who chooses another while a run is being opened may be waiting for one that hangs.
+    if (isOther && (state === 'loading' || state === 'compiling')) void trainer.endUnless();
+  });
 
   function setSettings(settings: PageSettings): void {
     const before = choice.getState();
     choice.setState({ settings });
-    if (before.settings.model !== settings.model || before.report === null) {
+    const isWaiting = before.report === null && !before.isReading;
+    if (before.settings.model !== settings.model || isWaiting) {
       choice.setState({ report: null });
       void loadReport();
     }

@@ -10,7 +10,7 @@ import { saveFile, zipOf } from './exports.ts';
 import type { Answer, Question, Settings } from './runningAnswers.ts';
 import type { WriteOptions, Writing } from './runningText.ts';
 import type { MergeResult, Stores } from './stores.ts';
-import { asPapilioError } from './workerClient.ts';
+import { asPapilioError, PATIENCE_MS, settlesWithin } from './workerClient.ts';
 
 export type Side = 'before' | 'after';
 export const SIDES: readonly Side[] = ['before', 'after'];
@@ -35,8 +35,8 @@ export interface RunningDesk {
   readonly view: StoreApi<RunningView>;
   write(options: WriteOptions): Promise<void>;
   ask(question: Question): Promise<void>;
-  /** Ends what runs after the token it is at. */
-  stop(): void;
+  /** Ends what runs after the token it is at; a worker that does not come to its end in time is ended. */
+  stop(): Promise<void>;
   /** Saves the folder that transformers.js opens, as a zip. */
   saveFolder(): Promise<void>;
 }
@@ -114,12 +114,23 @@ export function createRunningDesk(
       if (!signal.aborted) await task(pair, settings, signal);
     } catch (error) {
       const { kind, message, details } = asPapilioError(error);
-      tell({ error: { kind, message, details } });
+      // Who stopped it knows.
+      if (!signal.aborted) tell({ error: { kind, message, details } });
       // A worker that failed is not asked again.
       close();
     }
     tell({ busy: null });
   }
+
+  const ends = (): Promise<void> =>
+    new Promise((resolve) => {
+      if (view.getState().busy === null) return resolve();
+      const forget = view.subscribe(({ busy }) => {
+        if (busy !== null) return;
+        forget();
+        resolve();
+      });
+    });
 
   return {
     view,
@@ -135,7 +146,10 @@ export function createRunningDesk(
         const { answerOf } = await import('./runningAnswers.ts');
         view.setState({ answer: await answerOf(sessions, settings, question) });
       }),
-    stop: () => stopping.abort(),
+    async stop() {
+      stopping.abort();
+      if (!(await settlesWithin(ends(), PATIENCE_MS))) close();
+    },
     async saveFolder() {
       const { merged, current } = run.getState();
       if (merged === null) return;

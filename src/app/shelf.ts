@@ -8,12 +8,13 @@ import type { CombineOptions } from '../adapters/combine.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ParityReport } from '../training/parity.ts';
-import type { ErrorReport, GivenFile, Inspection, NamedFile, TrainerApi } from '../training/protocol.ts';
+import type { ErrorReport, GivenFile, Inspection, NamedFile } from '../training/protocol.ts';
 import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from '../training/shelf/types.ts';
 import { checkMerged, mergedName } from './checkMerged.ts';
 import { saveFile, zipOf } from './exports.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
+import type { TrainerClient } from './trainerClient.ts';
 import { asPapilioError } from './workerClient.ts';
 
 /** Where the page shows what went wrong. */
@@ -54,6 +55,8 @@ export interface ShelfDesk {
   saveZip(names: readonly string[]): Promise<void>;
   /** The next run begins where this adapter ended, with its method and configuration. */
   goOn(name: string): Promise<void>;
+  /** Breaks off what is under way; a worker that does not answer is ended, and what was opened is gone with it. */
+  stop(): Promise<void>;
 }
 
 const empty: ShelfView = {
@@ -82,20 +85,26 @@ function keyOf(choice: ChoiceState): readonly unknown[] {
 
 export function createShelfDesk(
   { choice, run, ui }: Stores,
-  trainer: TrainerApi,
+  trainer: TrainerClient,
   inference: () => Promise<InferenceClient>,
   choose: (row: ShelfRow, files: readonly NamedFile[]) => void,
 ): ShelfDesk {
   const view = createStore<ShelfView>(() => empty);
   let queue: Promise<unknown> = Promise.resolve();
+  let breakOff: (error: PapilioError) => void = () => {};
+  /** Runs the merged file; ended, not only left, when that is broken off. */
+  let checking: InferenceClient | null = null;
   let bound: readonly unknown[] = [];
 
   /** One task after the other; what goes wrong is shown where it was asked for, and nothing else changes. */
   function ask(busy: string, task: () => Promise<void>, errorAt: ShelfPlace = 'model'): Promise<void> {
     const result = queue.then(async () => {
       view.setState({ busy, error: null, errorAt });
+      const broken = new Promise<never>((_, reject) => {
+        breakOff = reject;
+      });
       try {
-        await task();
+        await Promise.race([task(), broken]);
       } catch (error) {
         const { kind, message, details } = asPapilioError(error);
         // The worker that held them is gone.
@@ -158,6 +167,11 @@ export function createShelfDesk(
     const isChosen = model !== before.settings.model || data !== before.settings.data;
     if ((isOther || isChosen) && view.getState().rows.length > 0) void ask('Reading the model', bind);
   });
+
+  const taken = async (): Promise<InferenceClient> => {
+    checking = await inference();
+    return checking;
+  };
 
   const rowOf = (name: string): ShelfRow | undefined => view.getState().rows.find((row) => row.name === name);
 
@@ -231,7 +245,7 @@ export function createShelfDesk(
         const { merged, active } = view.getState();
         const name = (merged.length > 0 ? merged : active).join('+');
         view.setState({ busy: 'Running the merged file in onnxruntime' });
-        const { verdict, sentence } = await checkMerged(trainer, inference, 'shelf', report, 'requantise');
+        const { verdict, sentence } = await checkMerged(trainer, taken, 'shelf', report, 'requantise');
         view.setState({ parity: { verdict, sentence } });
         saveFile(mergedName(name, { verdict }), report.onnx);
       }),
@@ -247,5 +261,11 @@ export function createShelfDesk(
         choose(row, await trainer.shelfFiles([name]));
         ui.setState({ notice: `The next run goes on from ${name}.` });
       }),
+    async stop() {
+      if (view.getState().busy === null) return;
+      breakOff(new PapilioError('aborted', 'It was broken off.'));
+      checking?.end();
+      await trainer.endUnless();
+    },
   };
 }

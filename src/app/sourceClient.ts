@@ -10,14 +10,24 @@ const startWorker = (): Worker =>
   new Worker(new URL('../training/sourceWorker.ts', import.meta.url), { type: 'module', name: 'sources' });
 
 export function sourceClient(start: () => Worker = startWorker): SourceClient {
-  const { ask } = workerClient<SourceApi>(start, 'The worker that fetches files', { way: 'resume' });
+  const { ask, endUnless } = workerClient<SourceApi>(start, 'The worker that fetches files', {
+    way: 'resume',
+  });
+  const downloads = new Map<number, Promise<void>>();
   return {
     search: (...args) => ask((api) => api.search(...args)),
     list: (...args) => ask((api) => api.list(...args)),
     weigh: (...args) => ask((api) => api.weigh(...args)),
-    bring: (job, source, kind, access, onBytes) =>
-      ask((api) => api.bring(job, source, kind, access, proxy(onBytes))),
-    stop: (job) => ask((api) => api.stop(job)),
+    async bring(job, source, kind, access, onBytes) {
+      const download = ask<void>((api) => api.bring(job, source, kind, access, proxy(onBytes)));
+      downloads.set(job, download);
+      await download.finally(() => downloads.delete(job));
+    },
+    /** What has arrived is kept, also where the worker does not end the download in time and is ended itself. */
+    async stop(job) {
+      ask((api) => api.stop(job)).catch(() => {});
+      await endUnless(downloads.get(job));
+    },
     shelf: () => ask((api) => api.shelf()),
     free: (folder) => ask((api) => api.free(folder)),
   };

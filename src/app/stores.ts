@@ -62,6 +62,8 @@ export interface ChoiceState {
   readonly report: ModelReport | null;
   /** Why the modules are unknown. */
   readonly reportError: ErrorReport | null;
+  /** The worker is reading the model for them. */
+  readonly isReading: boolean;
   /** What was refused in the link that opened the page. */
   readonly problems: readonly string[];
 }
@@ -85,7 +87,8 @@ interface ErrorView {
 interface UndoView {
   readonly run: RunRecord;
   readonly request: RunRequest;
-  readonly checkpoint: Uint8Array;
+  /** Of its checkpoint. */
+  readonly bytes: Uint8Array;
   readonly step: number;
 }
 
@@ -178,6 +181,7 @@ export function createStores() {
     startFrom: null,
     report: null,
     reportError: null,
+    isReading: false,
     problems: [],
   }));
   const run = createStore<RunView>(() => ({ ...emptyRun, runs: [], saved: null }));

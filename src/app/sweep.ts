@@ -1,13 +1,14 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { MethodId } from '../adapters/registry.ts';
-import type { ErrorReport, TrainerApi } from '../training/protocol.ts';
+import type { ErrorReport } from '../training/protocol.ts';
 import { settingsText } from '../training/sweepTable.ts';
 import type { MethodRow, SweepReport } from '../training/sweepTypes.ts';
 import { derive } from './derive.ts';
 import { runRequest } from './request.ts';
 import { fullConfig } from './settings.ts';
 import type { Stores } from './stores.ts';
+import type { TrainerClient } from './trainerClient.ts';
 import { asPapilioError } from './workerClient.ts';
 
 export interface SweepView {
@@ -54,7 +55,11 @@ const WHERE = [
   'modules_to_save',
 ];
 
-export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepDesk {
+export function createSweepDesk(
+  { choice }: Stores,
+  trainer: Pick<TrainerClient, 'sweepMethods' | 'stopSweep' | 'endUnless'>,
+): SweepDesk {
+  let going: Promise<unknown> = Promise.resolve();
   const view = createStore<SweepView>(() => empty);
   return {
     view,
@@ -73,7 +78,7 @@ export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepD
         const where = Object.fromEntries(
           WHERE.filter((key) => key in config).map((key) => [key, config[key]]),
         );
-        const report = await trainer.sweepMethods(
+        const sweep = trainer.sweepMethods(
           {
             model,
             data,
@@ -97,6 +102,8 @@ export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepD
               });
           },
         );
+        going = sweep;
+        const report = await sweep;
         view.setState({ report, rows: report.rows });
       } catch (error) {
         const { kind, message, details } = asPapilioError(error);
@@ -105,7 +112,11 @@ export function createSweepDesk({ choice }: Stores, trainer: TrainerApi): SweepD
         view.setState({ isRunning: false, now: null });
       }
     },
-    stop: () => trainer.stopSweep(),
+    async stop() {
+      void trainer.stopSweep().catch(() => {});
+      // Rows that came stay, also where the worker has to be ended.
+      await trainer.endUnless(going);
+    },
   };
 }
 

@@ -82,6 +82,10 @@ export function createTrainer(around: Surroundings): TrainerApi {
 
     async open(request, events, checkpoint) {
       const id = ++runId;
+      /** A run that was closed, or followed by another, while it was being opened goes no further. */
+      const requireWanted = (): void => {
+        if (id !== runId) fail('aborted', 'The run was left before it was open.', { left: true });
+      };
       sweeping?.abort();
       send = (event) => {
         if (id === runId) events({ runId: id, ...event } as TrainerEvent);
@@ -92,6 +96,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
       try {
         state('loading');
         const gpu = await openGpuDevice();
+        requireWanted();
         let compiling = false;
         const opened = await openSession(
           gpu,
@@ -101,6 +106,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
             onBytes: (doneBytes, totalBytes, what) =>
               send({ type: 'progress', progress: { clock: 'download', doneBytes, totalBytes, what } }),
             onCompile: (done, total) => {
+              requireWanted();
               if (!compiling) state('compiling');
               compiling = true;
               send({ type: 'progress', progress: { clock: 'compile', done, total } });
@@ -117,6 +123,8 @@ export function createTrainer(around: Surroundings): TrainerApi {
           },
           checkpoint ? { checkpoint } : {},
         );
+        if (id !== runId) opened.destroy();
+        requireWanted();
         session = opened;
         if (opened.position().step === 0 && opened.history.evals.length === 0) {
           const before = await opened.evaluate('base');
@@ -151,7 +159,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
           warnings: opened.warnings,
         };
       } catch (error) {
-        state('failed');
+        if (id === runId) state('failed');
         throw error;
       }
     },
@@ -227,6 +235,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
     shelfMerge: shelf.mergeOut,
     shelfFiles: shelf.files,
     async close() {
+      runId++;
       sweeping?.abort();
       await session?.pause();
       session?.destroy();

@@ -92,6 +92,77 @@ describe('a run', () => {
     expect(page.run.getState().state).toBe('paused');
   });
 
+  test('a reset while the run is being opened is at once, and what comes of the opening is no trouble', async () => {
+    let refuse: (error: unknown) => void = () => {};
+    const { open } = page.trainer;
+    page.trainer.open = () => new Promise((_, reject) => (refuse = reject));
+    const starting = page.controller.toggle();
+    await settle();
+    expect(page.run.getState().state).toBe('loading');
+    await page.controller.reset();
+    expect(page.run.getState()).toMatchObject({ state: 'idle', current: null, error: null });
+    expect(page.trainer.calls).toEqual(['close']);
+    refuse({ kind: 'aborted', message: 'The run was left.', details: {} });
+    await starting;
+    expect(page.run.getState()).toMatchObject({ state: 'idle', error: null });
+    page.trainer.open = open;
+    await page.controller.toggle();
+    expect(page.run.getState().state).toBe('running');
+  });
+
+  test('a worker that was ended at a reset: undo goes on from the checkpoint before, and the curve with it', async () => {
+    await train(2);
+    await page.controller.save();
+    page.trainer.send({ type: 'step', metric: stepMetric(3), submits: 1 });
+    page.trainer.leave = async () => null;
+    await page.controller.reset();
+    expect(page.ui.getState().notice).toMatch(/did not answer and was ended; step 2 of it is kept/);
+    await page.controller.undoReset();
+    expect(page.trainer.requests.at(-1)?.checkpoint).toEqual(Uint8Array.of(2));
+    expect([...(page.run.getState().current?.series.column('step') ?? [])]).toEqual([1, 2]);
+    expect(page.run.getState().runs).toHaveLength(1);
+  });
+
+  test('a worker that was ended by another choice: the run stops and can be resumed', async () => {
+    await train(2);
+    await page.controller.save();
+    page.controller.ended('The worker did not answer.');
+    expect(page.run.getState()).toMatchObject({
+      state: 'failed',
+      error: { canResume: true, report: { message: 'The worker did not answer. Step 2 is kept.' } },
+    });
+    await page.controller.resumeRun();
+    expect(page.trainer.requests.at(-1)?.checkpoint).toEqual(Uint8Array.of(2));
+    expect(page.run.getState()).toMatchObject({ state: 'running', error: null });
+  });
+
+  test('a worker that was ended while the run went on from a checkpoint: that can still be taken back', async () => {
+    await train(4);
+    await page.controller.reset();
+    page.trainer.open = () => new Promise(() => {});
+    void page.controller.undoReset();
+    await settle();
+    page.controller.ended('The worker did not answer.');
+    expect(page.run.getState()).toMatchObject({ state: 'idle', current: null, undo: { step: 4 } });
+  });
+
+  test('a worker that broke: the way on is the last checkpoint', async () => {
+    await train(2);
+    await page.controller.save();
+    page.controller.fail({ kind: 'internal', message: 'It stopped.', details: { crashed: true } });
+    expect(page.run.getState()).toMatchObject({ state: 'failed', error: { canResume: true } });
+    await page.controller.resumeRun();
+    expect([...(page.run.getState().current?.series.column('step') ?? [])]).toEqual([1, 2]);
+  });
+
+  test('what says that a worker was ended is no second trouble, and a second press of Reset nothing', async () => {
+    await train(1);
+    page.controller.fail(new PapilioError('aborted', 'Ended.', { ended: true }));
+    expect(page.run.getState()).toMatchObject({ state: 'running', error: null });
+    await Promise.all([page.controller.reset(), page.controller.reset()]);
+    expect(page.trainer.calls.filter((call) => call === 'close')).toHaveLength(1);
+  });
+
   test('a saved session comes back with settings, curve and checkpoint', async () => {
     await train(4);
     await page.controller.pause();

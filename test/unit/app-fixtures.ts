@@ -1,10 +1,10 @@
 /** A small model's report and a trainer made of plain figures, for tests of the page's state. Nothing of it is shipped. */
+import type { TrainerClient } from '../../src/app/trainerClient.ts';
 import type {
   ModelReport,
   ModuleRow,
   OpenReport,
   RunRequest,
-  TrainerApi,
   TrainerEvent,
 } from '../../src/training/protocol.ts';
 
@@ -50,7 +50,7 @@ export function visionReport(): ModelReport {
   };
 }
 
-export interface FakeTrainer extends TrainerApi {
+export interface FakeTrainer extends TrainerClient {
   readonly calls: string[];
   readonly requests: { readonly request: RunRequest; readonly checkpoint: Uint8Array | undefined }[];
   /** Sends an event of the open run. */
@@ -144,6 +144,15 @@ export function fakeTrainer(): FakeTrainer {
       closing();
       await new Promise((resolve) => setTimeout(resolve, 0));
     },
+    async leave({ isRunning, takesCheckpoint }) {
+      if (isRunning) await this.pause();
+      const bytes = takesCheckpoint ? await this.checkpoint() : null;
+      await this.close();
+      return bytes;
+    },
+    endUnless: () => noted('endUnless', undefined),
+    onCrash: () => {},
+    onEnd: () => {},
     checkpoint: () => noted('checkpoint', Uint8Array.of(step)),
     describe: unused,
     forecast: unused,

@@ -1,12 +1,13 @@
 /**
  * The page's side of the worker over a real message channel. Seen to fail: events of an older run that get through, a call that hangs
- * when the worker dies.
+ * when the worker dies, a worker that hangs and is waited for, one that is busy for somebody and is ended.
  */
 import { type Endpoint, expose } from 'comlink';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { runRequest } from '../../src/app/request.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { trainerClient } from '../../src/app/trainerClient.ts';
+import { PATIENCE_MS } from '../../src/app/workerClient.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
 
@@ -83,4 +84,164 @@ test('a worker that breaks rejects what is under way, says so, and the next call
   expect(first.isOver()).toBe(true);
   await client.play();
   expect(started).toBe(2);
+});
+
+/** A stand-in whose thread hangs: no message is ever answered. */
+function hangingWorker() {
+  const { port1, port2 } = new MessageChannel();
+  ports.push(port1, port2);
+  let isOver = false;
+  const worker = Object.assign(port1, {
+    terminate: () => {
+      isOver = true;
+    },
+  }) as unknown as Worker;
+  return { worker, isOver: () => isOver };
+}
+
+describe('a worker that hangs', () => {
+  const model = { kind: 'embedded', name: 'other' } as const;
+  /** Clients of these workers in turn; what was heard of their ends. */
+  function clientOf(...workers: { readonly worker: Worker }[]) {
+    let started = 0;
+    const ends: string[] = [];
+    const client = trainerClient(() => workers[started++]!.worker);
+    client.onEnd((message) => ends.push(message));
+    return { client, ends, started: () => started };
+  }
+  /** Runs with a clock that stands until it is told; messages take their own time. */
+  async function withClock(task: (pass: (ms: number) => Promise<void>) => Promise<void>): Promise<void> {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const settleAll = async () => {
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    };
+    try {
+      await task(async (ms) => {
+        await settleAll();
+        await vi.advanceTimersByTimeAsync(ms);
+        await settleAll();
+      });
+    } finally {
+      vi.useRealTimers();
+    }
+  }
+
+  test('is ended when its run is left, three seconds later and no sooner', () =>
+    withClock(async (pass) => {
+      const first = hangingWorker();
+      const { client, ends } = clientOf(first);
+      const playing = client.play().catch((error: unknown) => error);
+      const leaving = client.leave({ isRunning: true, takesCheckpoint: true });
+      await pass(PATIENCE_MS - 100);
+      expect(first.isOver()).toBe(false);
+      await pass(200);
+      expect(first.isOver()).toBe(true);
+      expect(await leaving).toBeNull();
+      expect(await playing).toMatchObject({ kind: 'aborted', details: { ended: true } });
+      expect(ends).toEqual(['The training worker did not answer for 3 seconds and was ended.']);
+    }));
+
+  test('in any one of what ends a run: pausing, its checkpoint, closing', () =>
+    withClock(async (pass) => {
+      for (const hanging of ['pause', 'checkpoint', 'close']) {
+        const answers: Record<string, () => Promise<unknown>> = {
+          pause: async () => undefined,
+          checkpoint: async () => Uint8Array.of(7),
+          close: async () => undefined,
+          [hanging]: () => new Promise(() => {}),
+        };
+        const first = workerOf(answers);
+        const { client } = clientOf(first);
+        void client.play().catch(() => {});
+        const leaving = client.leave({ isRunning: true, takesCheckpoint: true });
+        await pass(PATIENCE_MS + 1);
+        expect(await leaving).toEqual(hanging === 'close' ? Uint8Array.of(7) : null);
+        expect(first.isOver()).toBe(true);
+      }
+    }));
+
+  test('is waited for as long as nobody leaves', () =>
+    withClock(async (pass) => {
+      const first = hangingWorker();
+      const { client } = clientOf(first);
+      void client.describe(model).catch(() => {});
+      void client.pause().catch(() => {});
+      await pass(600_000);
+      expect(first.isOver()).toBe(false);
+    }));
+
+  test('in a file gives way to the next file, which is read by a new worker', () =>
+    withClock(async (pass) => {
+      const first = hangingWorker();
+      const second = workerOf({ describe: async ({ name }: { name: string }) => ({ name }) });
+      const { client, started } = clientOf(first, second);
+      const left = new AbortController();
+      const reading = client.describe(model, left.signal).catch((error: unknown) => error);
+      await pass(60_000);
+      left.abort();
+      expect(await reading).toMatchObject({ kind: 'aborted' });
+      const next = client.describe({ kind: 'embedded', name: 'next' });
+      await pass(PATIENCE_MS - 100);
+      expect(started()).toBe(1);
+      await pass(200);
+      expect(await next).toEqual({ name: 'next' });
+      expect(first.isOver()).toBe(true);
+    }));
+
+  test('is not ended while it works at what is wanted: that comes first', () =>
+    withClock(async (pass) => {
+      // The thread is taken by the model, which is wanted; the data was chosen again meanwhile.
+      const { port1, port2 } = new MessageChannel();
+      ports.push(port1, port2);
+      const api = { describe: async () => 'read', preview: async () => 'seen' };
+      let isOver = false;
+      const worker = Object.assign(port1, { terminate: () => (isOver = true) }) as unknown as Worker;
+      const { client } = clientOf({ worker });
+      const describing = client.describe(model);
+      const left = new AbortController();
+      const how = { seed: 1, sequenceLength: 8, batchSize: 1 };
+      const data = { kind: 'text', text: 'a' } as const;
+      const old = client.preview(model, data, how, left.signal).catch(() => 'left');
+      await pass(1000);
+      left.abort();
+      const preview = client.preview(model, data, how);
+      await pass(20_000);
+      expect(isOver).toBe(false);
+      expose(api, port2 as unknown as Endpoint);
+      await pass(PATIENCE_MS + 1000);
+      expect([await describing, await old, await preview]).toEqual(['read', 'left', 'seen']);
+      expect(isOver).toBe(false);
+    }));
+
+  test('that answers is left alone, however long what was left takes', () =>
+    withClock(async (pass) => {
+      const first = workerOf({
+        describe: async ({ name }: { name: string }) => (name === 'other' ? new Promise(() => {}) : { name }),
+      });
+      const { client } = clientOf(first);
+      const left = new AbortController();
+      void client.describe(model, left.signal).catch(() => {});
+      left.abort();
+      const next = client.describe({ kind: 'embedded', name: 'next' });
+      await pass(60_000);
+      expect(await next).toEqual({ name: 'next' });
+      expect(first.isOver()).toBe(false);
+    }));
+
+  test('is ended where something else was chosen, unless it answers', () =>
+    withClock(async (pass) => {
+      const first = hangingWorker();
+      const second = workerOf({ play: async () => undefined });
+      const { client } = clientOf(first, second);
+      void client.play().catch(() => {});
+      const ending = client.endUnless();
+      await pass(PATIENCE_MS + 1);
+      await ending;
+      expect(first.isOver()).toBe(true);
+      await Promise.all([client.play(), pass(0)]);
+      const other = client.endUnless();
+      await pass(PATIENCE_MS + 1);
+      await other;
+      expect(second.isOver()).toBe(false);
+    }));
 });

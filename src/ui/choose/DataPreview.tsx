@@ -6,6 +6,7 @@ import { whole } from '../../app/format.ts';
 import type { DataPreview as Preview, Task } from '../../training/protocol.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
 import { Picker } from '../parts/Picker.tsx';
+import { Silence, useSilence, Waiting } from '../parts/Waiting.tsx';
 import { useChoice, usePage } from '../usePage.ts';
 import { Columns } from './Columns.tsx';
 import { Examples } from './Examples.tsx';
@@ -28,6 +29,8 @@ const PADDING = [
   { id: 'longest', title: 'to the longest', detail: 'Every batch is as long as the longest example' },
 ];
 
+const WAY = 'another choice of model or data ends it';
+
 export function DataPreview() {
   const page = usePage();
   const view = useStore(page.data.view);
@@ -35,9 +38,12 @@ export function DataPreview() {
   useEffect(() => page.data.watch(), [page]);
   const { preview, error, isBusy } = view;
   const { task, tasks } = tasksIn(view);
+  const silence = useSilence(isBusy, isBusy);
   if (preview === null && error === null)
     return isBusy ? (
-      <p className="hint">Reading the data …</p>
+      <p className="hint">
+        <Waiting what="Reading the data" way={WAY} />
+      </p>
     ) : hasModel ? null : (
       <p className="hint">
         The preview appears when a model is chosen, since the model cuts the text into tokens.
@@ -45,6 +51,12 @@ export function DataPreview() {
     );
   return (
     <section className="data-preview" aria-label="Preview of the data" aria-busy={isBusy}>
+      {silence === 0 ? null : (
+        <p className="hint">
+          Reading the data again …
+          <Silence seconds={silence} way={WAY} />
+        </p>
+      )}
       {error === null ? null : <ErrorText report={error} />}
       {task !== null && tasks.length > 1 ? (
         <Picker

@@ -7,6 +7,7 @@ import type { Finder, HubDesk } from '../../app/hub.ts';
 import type { Offer } from '../../app/hubOffers.ts';
 import { pageAddress } from '../../hub/names.ts';
 import type { RepoKind } from '../../hub/types.ts';
+import { Silence, useSilence, Waiting } from '../parts/Waiting.tsx';
 import { usePage } from '../usePage.ts';
 import { HubShelf } from './HubShelf.tsx';
 import { HubTrouble } from './HubTrouble.tsx';
@@ -74,7 +75,15 @@ function HubFinder(props: { readonly desk: HubDesk; readonly finder: Finder; rea
           </Button>
         </div>
       </form>
-      {busy === 'search' || busy === 'list' ? <p className="hint">Asking …</p> : null}
+      {busy === 'search' || busy === 'list' ? (
+        <p className="hint">
+          <Waiting what="Asking">
+            <Button className="text-button" onPress={() => void finder.stop()}>
+              stop
+            </Button>
+          </Waiting>
+        </p>
+      ) : null}
       {error === null ? null : <HubTrouble desk={desk} finder={finder} report={error} onWords={setWords} />}
       {found === null ? null : (
         <ul className="hub-list" aria-label="Found">
@@ -195,6 +204,7 @@ function OfferRow(props: { readonly finder: Finder; readonly offer: Offer; reado
 
 function Downloading({ finder }: { readonly finder: Finder }) {
   const { busy, progress } = useStore(finder.view);
+  const silence = useSilence(progress, busy === 'download');
   if (busy !== 'download') return null;
   const { done, total, what } = progress ?? { done: 0, total: 0, what: '' };
   return (
@@ -202,6 +212,8 @@ function Downloading({ finder }: { readonly finder: Finder }) {
       <progress aria-label="Downloaded" max={Math.max(1, total)} value={done} />
       <span className="hint">
         {progress === null ? 'Beginning …' : `${what}: ${bytes(done)} of ${bytes(total)}`}
+        {silence === 0 ? '' : '; nothing has come for'}
+        <Silence seconds={silence} />
       </span>
       <Button className="button" onPress={() => void finder.stop()}>
         Stop

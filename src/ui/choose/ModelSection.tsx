@@ -6,6 +6,7 @@ import { MODELS } from '../../app/settings.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
 import { Picker } from '../parts/Picker.tsx';
 import { Section } from '../parts/Section.tsx';
+import { Waiting } from '../parts/Waiting.tsx';
 import { useChoice, usePage } from '../usePage.ts';
 import { Precision } from './Precision.tsx';
 
@@ -25,6 +26,7 @@ export function ModelSection() {
   const report = useChoice((s) => s.report);
   const precision = useChoice((s) => s.precision);
   const error = useChoice((s) => s.reportError);
+  const isReading = useChoice((s) => s.isReading);
   const files = useChoice((s) => s.modelFiles);
   const isWaiting = useChoice((s) => isMissing('model', s));
   const items = Object.entries(MODELS).map(([id, { title }]) => ({ id, title, detail: DETAILS[id]! }));
@@ -40,7 +42,10 @@ export function ModelSection() {
             accepts={['.onnx', '.json', '.jinja', '.data', '.bin', '.onnx_data']}
             files={files}
             onFiles={(dropped) => void page.openModel(dropped)}
-            onClear={() => page.choice.setState({ modelFiles: [], report: null, reportError: null })}
+            onClear={() => {
+              page.choice.setState({ modelFiles: [] });
+              void page.openModel([]);
+            }}
           />
         </Suspense>
       ) : (
@@ -50,6 +55,11 @@ export function ModelSection() {
         <Suspense fallback={null}>
           <HubSection kind="model" />
         </Suspense>
+      ) : null}
+      {isReading ? (
+        <p className="hint">
+          <Waiting what="Reading the model" way="another choice ends it" />
+        </p>
       ) : null}
       {error === null ? null : <ErrorText report={error} />}
       {model === 'own' || model === 'hub' || precision !== 'file' ? <Precision /> : null}

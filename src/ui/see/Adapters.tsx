@@ -5,6 +5,7 @@ import type { ShelfView } from '../../app/shelf.ts';
 import { scoredOn } from '../../training/outcome.ts';
 import { FileDrop } from '../parts/FileDrop.tsx';
 import { ParityVerdict } from '../parts/ParityVerdict.tsx';
+import { Waiting } from '../parts/Waiting.tsx';
 import { scoreText } from '../train/Figures.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 import { AdapterItem } from './AdapterItem.tsx';
@@ -33,7 +34,13 @@ export function Adapters() {
       )}
       <ShelfError view={view} at="open" />
       <p className="hint shelf-busy" aria-live="polite">
-        {view.busy === null ? '' : `${view.busy} …`}
+        {view.busy === null ? null : (
+          <Waiting what={view.busy} news={view.busy}>
+            <Button className="text-button" onPress={() => void shelf.stop()}>
+              stop
+            </Button>
+          </Waiting>
+        )}
       </p>
       {view.rows.length === 0 ? null : (
         <>

@@ -6,6 +6,7 @@ import { bytes } from '../../app/format.ts';
 import { Icon } from '../parts/Icon.tsx';
 import { OfStep } from '../parts/OfStep.tsx';
 import { ParityVerdict } from '../parts/ParityVerdict.tsx';
+import { Waiting } from '../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../usePage.ts';
 import { Python } from './Python.tsx';
 import { RunIt } from './RunIt.tsx';
@@ -35,7 +36,13 @@ export function Merge() {
         <section className="block" aria-label="Parity with onnxruntime">
           <h3>Trainer against onnxruntime</h3>
           {merged.parity === null ? (
-            <p className="hint">Running the merged file …</p>
+            <p className="hint">
+              <Waiting what="Running the merged file">
+                <Button className="text-button" onPress={() => page.looking.stopChecking()}>
+                  stop
+                </Button>
+              </Waiting>
+            </p>
           ) : (
             <>
               <dl className="figures figures-small">

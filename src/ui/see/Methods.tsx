@@ -8,6 +8,7 @@ import { whole } from '../../app/format.ts';
 import { sweepCsv } from '../../app/sweep.ts';
 import { sweepMarkdown } from '../../training/sweepTable.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
+import { Waiting } from '../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useUi } from '../usePage.ts';
 import { MethodChart } from './MethodChart.tsx';
 import { MethodTable } from './MethodTable.tsx';
@@ -96,11 +97,17 @@ export function Methods() {
           </Button>
         )}
         <span className="hint" aria-live="polite">
-          {view.now === null
-            ? view.isRunning
-              ? 'preparing …'
-              : ''
-            : `${METHODS[view.now.method].title}: step ${view.now.step} of ${view.now.total}`}
+          {view.isRunning ? (
+            <Waiting
+              what={
+                view.now === null
+                  ? 'preparing'
+                  : `${METHODS[view.now.method].title}: step ${view.now.step} of ${view.now.total}`
+              }
+              news={view.now}
+              way="Stop ends it"
+            />
+          ) : null}
         </span>
       </p>
       {view.error === null ? null : <ErrorText report={view.error} />}

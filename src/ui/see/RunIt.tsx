@@ -8,6 +8,7 @@ import type { Writing } from '../../app/runningText.ts';
 import { DrawPad } from '../parts/DrawPad.tsx';
 import { ErrorText } from '../parts/ErrorCard.tsx';
 import { OfStep } from '../parts/OfStep.tsx';
+import { Waiting } from '../parts/Waiting.tsx';
 import { usePage, useRun } from '../usePage.ts';
 import { Bars } from './Compare.tsx';
 
@@ -50,12 +51,10 @@ export function RunIt() {
       <p className="run-state" role="status">
         {busy === null ? null : (
           <>
-            {busy} …{' '}
-            {asks === 'writing' ? (
-              <Button className="button" onPress={() => page.running.stop()}>
-                Stop
-              </Button>
-            ) : null}
+            <Waiting what={busy} news={writing ?? busy} />{' '}
+            <Button className="button" onPress={() => void page.running.stop()}>
+              Stop
+            </Button>
           </>
         )}
       </p>

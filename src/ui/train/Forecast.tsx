@@ -6,6 +6,7 @@ import { brief, bytes, whole } from '../../app/format.ts';
 import type { ForecastReport } from '../../training/forecastReport.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
 import { Icon } from '../parts/Icon.tsx';
+import { Waiting } from '../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../usePage.ts';
 
 const PARTS = [
@@ -33,8 +34,19 @@ export function Forecast() {
           isDisabled={!hasGpu || !hasModel || isBusy || isTraining}
           onPress={() => void page.forecast.ask()}
         >
-          {isBusy ? 'Planning …' : report === null ? 'Forecast memory and time' : 'Forecast again'}
+          {isBusy ? (
+            <Waiting what="Planning" />
+          ) : report === null ? (
+            'Forecast memory and time'
+          ) : (
+            'Forecast again'
+          )}
         </Button>
+        {isBusy ? (
+          <Button className="text-button" onPress={() => page.forecast.stop()}>
+            stop
+          </Button>
+        ) : null}
         {isStale && report !== null ? <span className="hint">The settings have changed since.</span> : null}
       </p>
       {error === null ? null : <ErrorText report={error} />}

@@ -1,8 +1,11 @@
 /** Train, Step, Reset: the buttons of the command table, and what the run is doing. */
+import { useMemo } from 'react';
 import { Button } from 'react-aria-components';
 import { type Command, commandById } from '../../app/commands.ts';
+import type { RunView } from '../../app/stores.ts';
 import type { RunState } from '../../training/protocol.ts';
 import { Icon, type IconName } from '../parts/Icon.tsx';
+import { Silence, useSilence } from '../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../usePage.ts';
 
 const STATES: Readonly<Record<RunState, string>> = {
@@ -15,6 +18,47 @@ const STATES: Readonly<Record<RunState, string>> = {
   finished: 'finished',
   failed: 'stopped',
 };
+
+/** What a run waits for that has said nothing for a while. */
+function waitsFor({ state, busy, progress, current }: RunView): string | null {
+  if (busy !== null) return busy;
+  const { download, compile } = progress;
+  if (state === 'running') return `training, waiting for step ${stepOf(current) + 1}`;
+  if (state === 'compiling')
+    return compile?.clock === 'compile' && compile.done < compile.total
+      ? 'compiling'
+      : 'measuring the model before training';
+  if (state !== 'loading') return null;
+  return download?.clock === 'download' && download.doneBytes < download.totalBytes
+    ? `loading, waiting for ${download.what}`
+    : 'loading, reading model and data';
+}
+
+const stepOf = (current: RunView['current']): number => current?.series.column('step').at(-1) ?? 0;
+
+/** What the run does; when it says nothing, what it waits for, for how long, and the way out. */
+function StateLine({ isChanged }: { readonly isChanged: boolean }) {
+  const page = usePage();
+  const state = useRun((s) => s.state);
+  const current = useRun((s) => s.current);
+  const busy = useRun((s) => s.busy);
+  const progress = useRun((s) => s.progress);
+  const obstacle = useChoice(() => page.obstacle());
+  const news = useMemo(() => ({ state, busy, progress }), [state, busy, progress]);
+  const awaited = waitsFor(page.run.getState());
+  const silence = useSilence(news, awaited !== null);
+  const words = busy ?? (state === 'idle' ? (obstacle ?? STATES.idle) : STATES[state]);
+  return (
+    <p className="transport-state" data-state={state}>
+      <i className="state-dot" />
+      <span>
+        {silence === 0 ? words : awaited}
+        <Silence seconds={silence} way={isChanged ? 'Restart ends it' : 'Reset ends it'} />
+      </span>
+      {current === null ? null : <b>{current.name}</b>}
+    </p>
+  );
+}
 
 function CommandButton(props: {
   readonly command: Command;
@@ -42,11 +86,10 @@ export function Transport() {
   const state = useRun((s) => s.state);
   const current = useRun((s) => s.current);
   const undo = useRun((s) => s.undo);
-  const busy = useRun((s) => s.busy);
   // These decide which buttons are enabled.
   useDerived();
   useUi((s) => s.gpu);
-  const obstacle = useChoice(() => page.obstacle());
+  useChoice(() => page.obstacle());
   useChoice((s) => s.startFrom);
   const isChanged = page.isChanged();
   const label =
@@ -81,11 +124,7 @@ export function Transport() {
           </Button>
         )}
       </div>
-      <p className="transport-state" data-state={state}>
-        <i className="state-dot" />
-        {busy ?? (state === 'idle' ? (obstacle ?? STATES.idle) : STATES[state])}
-        {current === null ? null : <b>{current.name}</b>}
-      </p>
+      <StateLine isChanged={isChanged} />
     </div>
   );
 }
