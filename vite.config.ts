@@ -21,6 +21,17 @@ const confined: Plugin = {
   transformIndexHtml: { order: 'post', handler: withPolicy },
 };
 
+/**
+ * zod compiles schemas with `Function` where it may. The page's policy forbids that, and to try is a violation already: a chunk that holds zod says
+ * first that it may not.
+ */
+const withoutFunction = {
+  banner: ({ moduleIds }: { readonly moduleIds: readonly string[] }) =>
+    moduleIds.some((id) => /\/zod\/v4\/core\/core\.js$/.test(id))
+      ? 'globalThis.__zod_globalConfig = { jitless: true };'
+      : '',
+};
+
 // Two builds from one config: the page (`vite build`) and the command line (`vite build --mode cli`), which
 // bundles the same engine, shaders included, into one file that Node and Deno both run.
 export default defineConfig(({ mode }) =>
@@ -38,8 +49,12 @@ export default defineConfig(({ mode }) =>
     : {
         base: './',
         plugins: [englishOnly, react(), confined],
-        worker: { format: 'es' as const },
-        build: { target: 'es2023', chunkSizeWarningLimit: 1600 },
+        worker: { format: 'es' as const, rollupOptions: { output: withoutFunction } },
+        build: {
+          target: 'es2023',
+          chunkSizeWarningLimit: 1600,
+          rollupOptions: { output: withoutFunction },
+        },
         test: {
           projects: [
             {
