@@ -74,7 +74,8 @@ test('scripts from text, other origins without TLS, frames, forms and bases are 
   await refused(/connect-src/, () => worker.evaluate(ask));
   // A worker's log is silent on evaluation from text: that nothing tries is seen by what would.
   const asksFirst = () => (globalThis as { __zod_globalConfig?: { jitless?: boolean } }).__zod_globalConfig;
-  for (const where of [page, worker]) expect(await where.evaluate(asksFirst)).toMatchObject({ jitless: true });
+  for (const where of [page, worker])
+    expect(await where.evaluate(asksFirst)).toMatchObject({ jitless: true });
   // Firefox has no such log: there, and wherever the log should change, the page itself tells.
   expect(errors.some((line) => line.startsWith('Content Security Policy: base-uri'))).toBe(true);
   stage.violations.length = 0;
