@@ -43,6 +43,32 @@ export function zipOf(files: Files): Uint8Array<ArrayBuffer> {
   return zipSync(entries, { level: 6 });
 }
 
+/** What Windows keeps for devices, with any ending. */
+const DEVICE = /^(?:con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(?:\.|$)/i;
+/** What no folder is called on every machine: separators, drives and streams, wildcards, control and turning characters. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\\:*?"<>|]/;
+const LONGEST_NAME = 200;
+
+const isFolderName = (part: string): boolean =>
+  part !== '' &&
+  part.length <= LONGEST_NAME &&
+  !UNSAFE.test(part) &&
+  !DEVICE.test(part) &&
+  !/^\s|[\s.]$/.test(part) &&
+  part !== CONFIG_FILE &&
+  part !== TENSOR_FILE;
+
+/** The name of an adapter is a folder's, or that of folders within folders, on every machine. */
+function requireName(name: string, kind: 'bad-argument' | 'malformed-adapter'): void {
+  if (name.length <= 4 * LONGEST_NAME && name.split('/').every(isFolderName)) return;
+  const words = JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
+  fail(
+    kind,
+    `${words} cannot be the name of an adapter, as it is no folder's name on every machine; rename it.`,
+  );
+}
+
 /**
  * Every adapter in a folder, by name: "default" for the one in the folder itself, the subfolder's path for others.
  *
@@ -58,6 +84,7 @@ export function readFolder(files: Files): Map<string, LoadedAdapter> {
   return new Map(
     folders.map((folder) => {
       const name = folder === root ? DEFAULT_NAME : folder.slice(root.length, -1);
+      requireName(name, 'malformed-adapter');
       return [name, named(name, folders.length, () => readOne(files, folder))];
     }),
   );
@@ -114,10 +141,14 @@ function refuseWithout(files: Files): never {
 export function folderOf(adapters: ReadonlyMap<string, Adapter>): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   for (const [name, adapter] of adapters) {
-    if (name === '' || name.split('/').some((part) => part === '' || part === '..' || part === '.'))
+    requireName(name, 'bad-argument');
+    const other = [...adapters.keys()].find(
+      (key) => key !== name && key.toLowerCase() === name.toLowerCase(),
+    );
+    if (other !== undefined)
       fail(
         'bad-argument',
-        `${JSON.stringify(name)} cannot be the name of an adapter: it is a folder's name.`,
+        `The adapters ${other} and ${name} would share a folder on some machines; rename one.`,
       );
     const folder = name === DEFAULT_NAME ? '' : `${name}/`;
     const written = writeAdapter(adapter);

@@ -104,9 +104,12 @@ export async function modelSource(word: string): Promise<ModelSource> {
   for (const path of paths) {
     const bytes = await readBytes(path);
     files.push({ name: basename(path), bytes });
-    for (const name of externalFiles(bytes)) files.push({ name, bytes: await readBytes(join(folder, name)) });
+    for (const name of externalFiles(bytes))
+      if (!files.some((file) => file.name === name))
+        files.push({ name, bytes: await readBytes(join(folder, name)) });
   }
   for (const name of SIDECARS) {
+    if (files.some((file) => file.name === name)) continue;
     for (const beside of [folder, ...(basename(folder) === 'onnx' ? [dirname(folder)] : [])]) {
       if ((await kindOf(join(beside, name))) === 'file') {
         files.push({ name, bytes: await readBytes(join(beside, name)) });

@@ -26,7 +26,7 @@ import {
   headModules,
   headRecipe,
 } from './newHead.ts';
-import { type ReadModel, readOnnx } from './readOnnx.ts';
+import { type ReadModel, readOnnx, sortFiles } from './readOnnx.ts';
 import { resizeHead } from './resizeHead.ts';
 
 export type { ModelTask };
@@ -172,13 +172,14 @@ export function loadModel(files: readonly ModelFile[]): LoadedModel {
 }
 
 function loaded(files: readonly ModelFile[]): LoadedModel {
-  const { onnx, separate, notes } = readOnnx(files);
+  const sorted = sortFiles(files);
+  const { onnx, separate, notes } = readOnnx(sorted);
   const source = {
     onnx,
     separate,
-    config: parseJson(files, 'config.json'),
-    preprocessor: parseJson(files, 'preprocessor_config.json'),
-    sentencePooling: sentencePooling(files),
+    config: parseJson(sorted.others, 'config.json'),
+    preprocessor: parseJson(sorted.others, 'preprocessor_config.json'),
+    sentencePooling: sentencePooling(sorted.others),
     precision: 'file' as const,
     warnings: notes,
     fresh: [],

@@ -1,6 +1,6 @@
 /** The graph among the files of a model: of its one .onnx file, or of an encoder's and a decoder's, joined. */
 import { fail } from '../lib/errors.ts';
-import { decodeModel } from '../onnx/decode.ts';
+import { decodeModel, externalFiles } from '../onnx/decode.ts';
 import { inlineFunctions } from '../onnx/inline.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { isOperator } from './import/fold.ts';
@@ -37,14 +37,42 @@ function withoutFunctions(file: OnnxModel): ReadFile {
 export const halfOf = (names: readonly string[], half: 'encoder' | 'decoder'): string | undefined =>
   names.find((name) => new RegExp(`(^|/)${half}_model[^/]*\\.onnx$`).test(name));
 
+/** The files of a model by what they are. */
+export interface SortedFiles<File> {
+  readonly onnx: readonly File[];
+  /** What the .onnx files name as external data: data, whatever it is called. */
+  readonly data: readonly File[];
+  readonly others: readonly File[];
+}
+
+/** @throws PapilioError 'malformed-onnx' for an .onnx file that is none, and that no other names as its data */
+export function sortFiles<File extends ModelFile>(files: readonly File[]): SortedFiles<File> {
+  const named = files.filter(({ name }) => name.endsWith('.onnx'));
+  const locations = new Map<string, ReadonlySet<string>>();
+  const unreadable: (readonly [string, unknown])[] = [];
+  for (const { name, bytes } of named) {
+    try {
+      locations.set(name, new Set(externalFiles(bytes)));
+    } catch (error) {
+      unreadable.push([name, error]);
+    }
+  }
+  const isData = (name: string): boolean =>
+    [...locations].some(([owner, names]) => owner !== name && names.has(name));
+  for (const [name, error] of unreadable) if (!isData(name)) throw error;
+  return {
+    onnx: named.filter(({ name }) => !isData(name)),
+    data: files.filter(({ name }) => isData(name)),
+    others: files.filter(({ name }) => !name.endsWith('.onnx') && !isData(name)),
+  };
+}
+
 /** @throws PapilioError 'not-found' without an .onnx file, 'malformed-onnx', 'unsupported-onnx' for halves that do not fit together */
-export function readOnnx(files: readonly ModelFile[]): ReadModel {
-  const names = files.map(({ name }) => name);
-  const external = new Map(
-    files.filter(({ name }) => !/\.(onnx|json)$/.test(name)).map(({ name, bytes }) => [name, bytes]),
-  );
+export function readOnnx({ onnx, data }: SortedFiles<ModelFile>): ReadModel {
+  const names = onnx.map(({ name }) => name);
+  const external = new Map([...onnx, ...data].map(({ name, bytes }) => [name, bytes]));
   const read = (name: string): ReadFile =>
-    withoutFunctions(decodeModel(files.find((f) => f.name === name)!.bytes, external));
+    withoutFunctions(decodeModel(onnx.find((f) => f.name === name)!.bytes, external));
   const [encoder, decoder] = [halfOf(names, 'encoder'), halfOf(names, 'decoder')];
   if (encoder !== undefined && decoder !== undefined) {
     const halves = [read(encoder), read(decoder)] as const;
@@ -61,8 +89,6 @@ export function readOnnx(files: readonly ModelFile[]): ReadModel {
       },
     };
   }
-  const only =
-    names.find((name) => name.endsWith('.onnx')) ??
-    fail('not-found', 'There is no .onnx file among the files of the model; add it.');
+  const only = names[0] ?? fail('not-found', 'There is no .onnx file among the files of the model; add it.');
   return { ...read(only), separate: null };
 }

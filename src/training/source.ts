@@ -18,6 +18,7 @@ import { fail, PapilioError } from '../lib/errors.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
+import { sortFiles } from '../models/readOnnx.ts';
 import { fetchData, fetchModel } from './fetched.ts';
 import { readGiven } from './givenFiles.ts';
 import { keyOf, type LastModel } from './lastModel.ts';
@@ -50,7 +51,7 @@ export interface OpenedModel {
   readonly sidecars: readonly NamedFile[];
 }
 
-/** Files that go with a model but hold no weights. */
+/** Files that go with a model but hold no weights, unless the model itself names them as its data. */
 const isSidecar = (name: string): boolean => /\.(json|jinja|txt)$/.test(name);
 
 const needHub = ({ hub }: Pick<Surroundings, 'hub'>): Promise<Around> =>
@@ -103,12 +104,12 @@ async function readModel(
   onBytes: (done: number, total: number, what: string) => void,
 ): Promise<OpenedModel> {
   const files = await modelFiles(source, around, onBytes);
-  const onnx =
-    files.find((f) => f.name.endsWith('.onnx')) ??
-    fail('not-found', 'There is no .onnx file among the files of the model.');
+  const sorted = sortFiles(files);
+  const onnx = sorted.onnx[0] ?? fail('not-found', 'There is no .onnx file among the files of the model.');
   const model = loadModel(files);
+  const sidecars = sorted.others.filter(({ name }) => isSidecar(name));
   const text = (name: string) => {
-    const file = files.find((f) => f.name === name);
+    const file = sidecars.find((f) => f.name === name);
     return file ? new TextDecoder().decode(file.bytes) : null;
   };
   const tokenizerJson = text('tokenizer.json');
@@ -125,8 +126,8 @@ async function readModel(
       sentenceConfig: object(text('sentence_bert_config.json')),
     }),
     chat: () => chatFormat(config, template, endOf(tokenizer)),
-    bytes: files.filter((f) => !isSidecar(f.name)).map((f) => f.bytes),
-    sidecars: files.filter((f) => isSidecar(f.name) && f.name !== 'card.json'),
+    bytes: files.filter((f) => !sidecars.includes(f)).map((f) => f.bytes),
+    sidecars: sidecars.filter((f) => f.name !== 'card.json'),
   };
 }
 

@@ -84,8 +84,10 @@ export function constantWeights(model: OnnxModel): OnnxModel {
 }
 
 /** The model's bytes with its large tensors in two files beside it. */
-export function externalInTwo(model: OnnxModel): { bytes: Uint8Array; files: Map<string, Uint8Array> } {
-  const names = ['model.onnx_data', 'model.onnx_data_1'] as const;
+export function externalInTwo(
+  model: OnnxModel,
+  names: readonly [string, string] = ['model.onnx_data', 'model.onnx_data_1'],
+): { bytes: Uint8Array<ArrayBuffer>; files: Map<string, Uint8Array<ArrayBuffer>> } {
   const parts: [Uint8Array[], Uint8Array[]] = [[], []];
   const offsets: [number, number] = [0, 0];
   let next: 0 | 1 = 0;
@@ -106,7 +108,7 @@ export function externalInTwo(model: OnnxModel): { bytes: Uint8Array; files: Map
   return { bytes, files: new Map(names.map((name, i) => [name, joined(parts[i]!)])) };
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
+function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
   let at = 0;
   for (const p of parts) {

@@ -20,6 +20,61 @@ function files(name: string, below = ''): [string, Uint8Array][] {
   ];
 }
 
+const NO_NAMES = [
+  ...['', '.', '..', 'a/..', 'a//b', '/a', 'a/', 'a\\b', '..\\..\\evil', 'C:', 'c:\\x', 'a:stream', 'a/b:c'],
+  ...[
+    'a\u0000b',
+    'a\nb',
+    'a\u001b[2Jb',
+    'a\u202eb',
+    'a\u009bb',
+    'con',
+    'NUL',
+    'aux.txt',
+    'x/Com1',
+    'lpt9.a.b',
+  ],
+  ...['a.', 'a ', ' a', 'a*', 'a?', 'a"b', '<a>', 'a|b', 'n'.repeat(201), 'adapter_config.json', 'x/\t'],
+];
+
+describe('names of adapters', () => {
+  it.each(NO_NAMES)('%j goes neither into a folder nor out of one', (name) => {
+    const lora = readFolder(new Map(files('lora'))).get('default')!;
+    expect(() => folderOf(new Map([[name, lora]]))).toThrow(/cannot be the name of an adapter/);
+    // Beside another adapter, so that the folder counts as a name.
+    const all = new Map([...files('lora', 'good/'), ...files('lora', `${name}/`)]);
+    if (name !== '' && !name.startsWith('/') && !name.endsWith('/'))
+      expect(() => readFolder(all)).toThrow(/cannot be the name of an adapter/);
+  });
+
+  it('that differ in capitals alone do not go into one folder; others do', () => {
+    const lora = readFolder(new Map(files('lora'))).get('default')!;
+    expect(() =>
+      folderOf(
+        new Map([
+          ['A', lora],
+          ['a', lora],
+        ]),
+      ),
+    ).toThrow(/would share a folder/);
+    const names = [
+      'default',
+      'checkpoint-500',
+      'v1.2',
+      'far/near',
+      'Äpfel',
+      '猫',
+      'console',
+      'a b',
+      '_x',
+      '.hidden',
+    ];
+    expect([...readFolder(folderOf(new Map(names.map((name) => [name, lora])))).keys()].sort()).toEqual(
+      [...names].sort(),
+    );
+  });
+});
+
 describe('several adapters', () => {
   it('are "default" in the folder itself and named subfolders, in and out', () => {
     const all = new Map([...files('lora'), ...files('lora_dora', 'dora/'), ...files('oft', 'turned/far/')]);

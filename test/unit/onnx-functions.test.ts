@@ -8,7 +8,7 @@ import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
-import { readOnnx } from '../../src/models/readOnnx.ts';
+import { readOnnx, sortFiles } from '../../src/models/readOnnx.ts';
 import { type GraphBuilder, graphBuilder } from '../../src/onnx/build.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
@@ -102,7 +102,7 @@ test('nested functions, given and usual attributes, two calls of one body', asyn
   expect(parity(logits(again), await inRuntime(onnx)).maxRel).toBeLessThan(1e-6);
   const { modules, onnx: flat } = importModel(onnx);
   expect(modules.filter((m) => m.kind === 'linear').map((m) => m.name)).toEqual(['body.up', 'body.down']);
-  const { notes } = readOnnx([{ name: 'model.onnx', bytes: encodeModel(onnx) }]);
+  const { notes } = readOnnx(sortFiles([{ name: 'model.onnx', bytes: encodeModel(onnx) }]));
   expect(notes.join()).toMatch(/defines 2 operators of its own \(own\.functions\.Product, …\)/);
   expect(flat.proto.functions).toEqual([]);
 });
