@@ -25,8 +25,36 @@ export function field<T extends z.ZodType>(
   initial: z.util.NoUndefined<z.output<T>>,
   meta: FieldMeta,
 ) {
-  return schema.default(() => structuredClone(initial) as z.util.NoUndefined<z.output<T>>).meta({ ...meta });
+  const bounded = schema.check(refuseLarge);
+  return bounded.default(() => structuredClone(initial) as z.util.NoUndefined<z.output<T>>).meta({ ...meta });
 }
+
+/** Letters of a text, entries of a list and of a dictionary that a field may have: more than any model has modules. */
+const MOST_LETTERS = 20_000;
+const MOST_ENTRIES = 50_000;
+
+const refuseLarge = ({ value, issues }: z.core.ParsePayload): void => {
+  const refuse = (message: string): void => {
+    issues.push({ code: 'custom', message, input: value });
+  };
+  if (typeof value === 'string') {
+    if (value.length > MOST_LETTERS)
+      refuse(`it has ${value.length} letters, and the most is ${MOST_LETTERS}`);
+    return;
+  }
+  if (typeof value !== 'object' || value === null) return;
+  const entries = Object.entries(value);
+  if (entries.length > MOST_ENTRIES)
+    refuse(`it has ${entries.length} entries, and the most is ${MOST_ENTRIES}`);
+  const long = entries.find(
+    ([key, entry]) => key.length > MOST_LETTERS || (typeof entry === 'string' && entry.length > MOST_LETTERS),
+  );
+  if (long) refuse(`an entry has more than ${MOST_LETTERS} letters`);
+};
+
+/** The schema of a rank or another size of an adapter: whole, and no larger than any model is wide. */
+export const size = (most = 65_536) =>
+  z.int().max(most, `a size is at most ${most.toLocaleString('en-GB')} here`);
 
 /** The description that {@link field} attached. */
 export function fieldMeta(schema: z.ZodType): FieldMeta | undefined {
@@ -143,7 +171,7 @@ export function dropoutField() {
 /** Ranks and alphas of single modules, where a method has both. */
 export const patternFields = {
   rank_pattern: field(
-    z.record(z.string(), z.int()),
+    z.record(z.string(), size()),
     {},
     {
       title: 'Rank by module',

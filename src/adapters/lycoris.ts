@@ -1,6 +1,6 @@
 /** What LoHa and LoKr share in PEFT: the fields beside their own, rank and scale of a layer, which layers they take. */
 import { z } from 'zod';
-import { field, fileFields, layerFields, patternFields } from './fields.ts';
+import { field, fileFields, layerFields, patternFields, size } from './fields.ts';
 import { patchOf } from './patches.ts';
 import { lookupPattern } from './patterns.ts';
 import { describeModule } from './rules.ts';
@@ -14,7 +14,7 @@ const chance = z.number().min(0).max(1);
 export const lycorisFields = (rank: string) => ({
   ...fileFields,
   ...targets,
-  r: field(z.int(), 8, {
+  r: field(size(), 8, {
     title: 'Rank',
     description: rank,
     symbol: 'r',

@@ -36,23 +36,30 @@ export function factorRows(factor: Factor): Uint32Array[] {
 }
 
 export interface ComposedPattern {
-  /** The columns that each row of the product can reach, ascending. */
+  /** The columns that each row of the product can reach, ascending; of the picked rows where there was a pick. */
   readonly rows: readonly Uint32Array[];
   readonly nonZeros: number;
-  /** Share of all entries, 0..1. */
+  /** Share of all entries of those rows, 0..1. */
   readonly fill: number;
 }
 
 /**
  * Structural pattern of the product of the first `count` factors. A rotation is applied with the last factor first (M = B_{m-1}...B_0
  * acts on row vectors), an update is the product in the written order (B A).
+ *
+ * @param picked rows to work out; all where it is left out
  */
-export function composedPattern(pattern: Pattern, count = pattern.factors.length): ComposedPattern {
+export function composedPattern(
+  pattern: Pattern,
+  count = pattern.factors.length,
+  picked?: readonly number[],
+): ComposedPattern {
   const chosen = pattern.factors.slice(0, count);
   const ordered = pattern.role === 'rotation' ? chosen.reverse() : chosen;
   const [first, ...others] = ordered;
   if (first === undefined) return { rows: [], nonZeros: 0, fill: 0 };
-  let rows = factorRows(first);
+  const all = factorRows(first);
+  let rows = picked ? picked.map((row) => all[row]!) : all;
   for (const factor of others) {
     const step = factorRows(factor);
     const columns = factorSize(factor)[1];
@@ -61,6 +68,18 @@ export function composedPattern(pattern: Pattern, count = pattern.factors.length
   const nonZeros = rows.reduce((sum, row) => sum + row.length, 0);
   const columns = factorSize(ordered.at(-1)!)[1];
   return { rows, nonZeros, fill: nonZeros / (rows.length * columns) };
+}
+
+/** Entries of a product that are worked out for a picture. */
+const MOST_DRAWN = 2 ** 22;
+
+/** Every n-th row of a square product, few enough to be drawn, and that n. */
+export function drawnRows(
+  size: number,
+  most = MOST_DRAWN,
+): { readonly every: number; readonly picked: number[] } {
+  const every = Math.ceil(size / Math.max(1, Math.floor(most / size)));
+  return { every, picked: Array.from({ length: Math.ceil(size / every) }, (_, k) => k * every) };
 }
 
 function reach(reached: Uint32Array, step: readonly Uint32Array[], columns: number): Uint32Array {

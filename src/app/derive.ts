@@ -39,19 +39,30 @@ export interface Derived {
   readonly warnings: readonly string[];
 }
 
+const nothing = {
+  rows: [],
+  selection: null,
+  count: null,
+  share: 0,
+  adapterBytes: 0,
+  optimizerBytes: 0,
+  warnings: [],
+};
+
 /** The derived facts; a broken expression becomes `problem`, never an exception. */
 export function derive(settings: PageSettings, report: ModelReport | null): Derived {
+  try {
+    return derived(settings, report);
+  } catch (error) {
+    // An expression of a single module's rank, which is asked about wherever that module is looked at.
+    if (error instanceof PapilioError) return { ...nothing, problem: error.message };
+    throw error;
+  }
+}
+
+function derived(settings: PageSettings, report: ModelReport | null): Derived {
   const method = METHODS[settings.method];
   const illegal = refuseConfig(settings, report);
-  const nothing = {
-    rows: [],
-    selection: null,
-    count: null,
-    share: 0,
-    adapterBytes: 0,
-    optimizerBytes: 0,
-    warnings: [],
-  };
   if (report === null) return { ...nothing, problem: illegal };
   const model = targetModel(report);
   const started = startedConfig(settings, report);

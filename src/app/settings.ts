@@ -10,7 +10,7 @@ import { METHODS } from '../adapters/registry.ts';
 import { refuseCommon } from '../adapters/rules.ts';
 import { startConfig } from '../adapters/start.ts';
 import { selectTargets, type TargetModel } from '../adapters/targets.ts';
-import type { Layer } from '../adapters/types.ts';
+import type { Layer, Pattern } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
@@ -115,6 +115,16 @@ export function startedConfig(
   }
 }
 
+/** The method's factors on a layer; null where there are none to draw: an expression that cannot be read, a layer beyond the method's limits. */
+export function drawnPattern(method: MethodId, layer: Layer, config: CommonConfig): Pattern | null {
+  try {
+    return METHODS[method].pattern(layer, config);
+  } catch (error) {
+    if (error instanceof PapilioError) return null;
+    throw error;
+  }
+}
+
 export const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
 
 export function layersOf(report: ModelReport): Layer[] {
@@ -193,6 +203,11 @@ export function refuseConfig(settings: PageSettings, report: ModelReport | null 
   return method.refuseStart?.(config) ?? refused ?? refuseCommon(config);
 }
 
+const shortly = (value: unknown): string => {
+  const text = JSON.stringify(value);
+  return text.length > 200 ? `${text.slice(0, 200)} …` : text;
+};
+
 /** Settings from untrusted text: unknown or illegal parts fall back to the base, each with a sentence. */
 export function validateSettings(input: {
   readonly preset?: string | undefined;
@@ -229,7 +244,7 @@ export function validateSettings(input: {
     for (const [key, value] of Object.entries(values)) {
       const reason = refuseValue(shape, key, value);
       if (reason === null) kept[key] = value;
-      else problems.push(`${key} = ${JSON.stringify(value)} is not used: ${reason}.`);
+      else problems.push(`${key} = ${shortly(value)} is not used: ${reason}.`);
     }
     return kept;
   };

@@ -18,6 +18,9 @@ export interface InspectOptions {
   readonly packed: Float32Array;
 }
 
+/** Numbers of a rotation and its factors that are read back to be drawn; of larger ones the change of the weight is shown alone. */
+const MOST_SHOWN = 2 ** 26;
+
 /** @throws PapilioError('not-found') when the module is not adapted */
 export async function inspectModule(options: InspectOptions): Promise<Inspection> {
   const { plan, parameters, module } = options;
@@ -38,12 +41,16 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
   const adapted = adapter.adapt({ W, bias: null }).W;
   // An adapter without numbers (OFT's block of 1) leaves the very same weight: there is nothing to compute.
   const outputs: Record<string, Value> = adapted === W ? {} : { delta: binary(g, adapted, W, { fn: 'sub' }) };
-  const identity = new Float32Array(size * size);
-  for (let i = 0; i < size; i++) identity[i * size + i] = 1;
-  const eye = g.constant({ dtype: 'f32', shape: [size, size] }, identity);
-  if (adapter.rotate) outputs.rotation = adapter.rotate(eye);
-  const factors = adapter.rotateBy ? group.tensors[0]!.spec.shape[0]! : 0;
-  for (let i = 0; i < factors; i++) outputs[`factor${i}`] = adapter.rotateBy!(i, eye);
+  const turns = adapter.rotateBy ? group.tensors[0]!.spec.shape[0]! : 0;
+  const isShown = size * size * (turns + 1) <= MOST_SHOWN;
+  const factors = isShown ? turns : 0;
+  if (isShown && adapter.rotate) {
+    const identity = new Float32Array(size * size);
+    for (let i = 0; i < size; i++) identity[i * size + i] = 1;
+    const eye = g.constant({ dtype: 'f32', shape: [size, size] }, identity);
+    outputs.rotation = adapter.rotate(eye);
+    for (let i = 0; i < factors; i++) outputs[`factor${i}`] = adapter.rotateBy!(i, eye);
+  }
 
   const data = Object.keys(outputs).length === 0 ? {} : await options.once(g.finish(outputs));
   const [rows, columns] = base.shape as [number, number];

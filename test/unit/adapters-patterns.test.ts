@@ -2,7 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
-import { composedPattern, factorNonZeros, factorRows, factorSize } from '../../src/adapters/sparsity.ts';
+import {
+  composedPattern,
+  drawnRows,
+  factorNonZeros,
+  factorRows,
+  factorSize,
+} from '../../src/adapters/sparsity.ts';
 import { layer } from './adapters-fixtures.ts';
 import { casesOf } from './adapters-layers.ts';
 
@@ -40,6 +46,24 @@ describe('patterns', () => {
       expect(composed.rows.every((row) => row.length === block * 2 ** (k - 1))).toBe(true);
       expect(composed.fill).toBeCloseTo((block * 2 ** (k - 1)) / d, 12);
     }
+  });
+
+  it('works out no more of a wide product than can be drawn', () => {
+    const d = 16_384;
+    const { config } = validateConfig(boft, {
+      boft_block_size: 4,
+      boft_n_butterfly_factor: 12,
+      target_modules: ['q'],
+    });
+    const pattern = boft.pattern(layer('q', d, 8), config);
+    const { every, picked } = drawnRows(d);
+    const composed = composedPattern(pattern, 12, picked);
+    expect(picked.length * d).toBeLessThanOrEqual(2 ** 22);
+    expect(every * (picked.length - 1)).toBeLessThan(d);
+    expect(composed.rows).toHaveLength(picked.length);
+    expect(composed.rows.every((row) => row.length === 4 * 2 ** 11)).toBe(true);
+    expect(composed.fill).toBeCloseTo(0.5, 12);
+    expect(drawnRows(300)).toEqual({ every: 1, picked: Array.from({ length: 300 }, (_, k) => k) });
   });
 
   it('multiplies a rotation’s last factor first', () => {

@@ -88,6 +88,58 @@ describe('links', () => {
   });
 });
 
+describe('links that cost too much', () => {
+  const hostile = '(?:(?:[a-z]_?)+\\.?)*%';
+  test.each([
+    ['boft', 'target_modules', hostile],
+    ['oft', 'exclude_modules', hostile],
+    ['lora', 'modules_to_save', [hostile]],
+    ['lora', 'rank_pattern', { [hostile]: 4 }],
+    ['fourierft', 'n_frequency_pattern', { [hostile]: 4 }],
+    ['ia3', 'feedforward_modules', hostile],
+    ['lora', 'rank_pattern', { '(': 4 }],
+    ['loha', 'alpha_pattern', { '(\\w*)*\\1\\1%': 4 }],
+  ])('%s with %s: an answer or a sentence, soon', (method, key, value) => {
+    const started = performance.now();
+    const link = new URLSearchParams({
+      v: '1',
+      preset: 'letters-boft',
+      method,
+      [`c.${key}`]: JSON.stringify(value),
+    });
+    const { settings } = decodeHash(link.toString());
+    const { problem } = derive(settings, visionReport());
+    expect(problem === null || problem.length > 10).toBe(true);
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
+
+  test.each([
+    ['lora', 'r', 1_500_000_000],
+    ['loha', 'r', 70_000],
+    ['vera', 'r', 2 ** 40],
+    ['adalora', 'init_r', 1e9],
+    ['lokr', 'decompose_factor', 1e9],
+    ['fourierft', 'n_frequency', 5e6],
+    ['boft', 'boft_n_butterfly_factor', 65],
+    ['oft', 'num_cayley_neumann_terms', 65],
+    ['lora', 'rank_pattern', { query: 1e9 }],
+    ['lora', 'target_modules', 'a'.repeat(20_001)],
+    ['lora', 'target_modules', Array.from({ length: 50_001 }, (_, k) => `m${k}`)],
+  ])('%s with %s as large as that is not used', (method, key, value) => {
+    const link = new URLSearchParams({
+      v: '1',
+      preset: 'letters-boft',
+      method,
+      [`c.${key}`]: JSON.stringify(value),
+    });
+    const { settings, problems } = decodeHash(link.toString());
+    expect(settings.config).not.toHaveProperty(key, value);
+    expect(problems[0]).toMatch(
+      new RegExp(`^${key} = .* is not used: (a size is at most|it has|an entry has)`, 's'),
+    );
+  });
+});
+
 describe('counts', () => {
   test('the guide’s configuration: stored whole blocks, free skew parts', () => {
     const { count, problem, selection } = derive(baseSettings('letters-boft'), visionReport());

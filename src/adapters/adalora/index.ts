@@ -1,7 +1,7 @@
 /** AdaLoRA as PEFT has it: LoRA with a diagonal, whose ranks are shared out between the layers while training. */
 import { z } from 'zod';
 import { ADALORA_TARGETS } from '../defaultTargets.ts';
-import { biasField, dropoutField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, dropoutField, field, fileFields, layerFields, size } from '../fields.ts';
 import { initFields, lora } from '../lora/index.ts';
 import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
@@ -20,7 +20,7 @@ const smoothing = (title: string, description: string) =>
 const schema = z.object({
   ...fileFields,
   ...layerFields,
-  init_r: field(z.int(), 12, {
+  init_r: field(size(), 12, {
     title: 'First rank',
     description:
       'Triplets that every layer starts with: a row of A, a column of B and a number between them.',
@@ -30,7 +30,7 @@ const schema = z.object({
     max: 256,
     step: 1,
   }),
-  target_r: field(z.int(), 8, {
+  target_r: field(size(), 8, {
     title: 'Final rank',
     description:
       'Triplets per layer that are left in the end, on average: important layers keep more. At the first rank or above, all stay.',
@@ -100,7 +100,7 @@ const schema = z.object({
     description: 'Which triplets of each module were kept; it belongs to the file.',
     group: 'file',
   }),
-  r: field(z.int(), 8, unread('The rank of LoRA')),
+  r: field(size(), 8, unread('The rank of LoRA')),
   alpha_pattern: field(z.record(z.string(), z.number()), {}, unread('LoRA’s alpha by module')),
   use_rslora: field(z.boolean(), false, unread('LoRA’s scaling for high ranks')),
   use_dora: field(z.boolean(), false, unread('LoRA’s learned row lengths')),

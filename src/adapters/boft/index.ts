@@ -1,6 +1,6 @@
 /** BOFT as PEFT has it: the rotation of the inputs is a product of sparse butterfly factors, followed by a scale per output. */
 import { z } from 'zod';
-import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { triangleSize } from '../oft/rule.ts';
 import { patchOf } from '../patches.ts';
 import { describeModule, noticeFanInFanOut, refuseInit } from '../rules.ts';
@@ -10,7 +10,7 @@ import { blockFor, boftBlocks, butterflyPermutation, refuseBlocks } from './butt
 const schema = z.object({
   ...fileFields,
   ...layerFields,
-  boft_block_size: field(z.int().min(0), 4, {
+  boft_block_size: field(size().min(0), 4, {
     title: 'Block size',
     description:
       'Side of each rotation block; must divide the inputs of every target. 0 if the number of blocks is given.',
@@ -20,7 +20,7 @@ const schema = z.object({
     max: 128,
     step: 1,
   }),
-  boft_block_num: field(z.int().min(0), 0, {
+  boft_block_num: field(size().min(0), 0, {
     title: 'Number of blocks',
     description: 'Instead of the block size: blocks per factor. 0 if the block size is given.',
     symbol: 'd/b',
@@ -28,7 +28,7 @@ const schema = z.object({
     min: 0,
     step: 1,
   }),
-  boft_n_butterfly_factor: field(z.int(), 1, {
+  boft_n_butterfly_factor: field(size(64), 1, {
     title: 'Butterfly factors',
     description: 'How many factors are multiplied. Each further one doubles how many inputs can mix.',
     symbol: 'm',

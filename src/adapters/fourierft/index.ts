@@ -1,16 +1,19 @@
 /** FourierFT as PEFT has it: the weight update is the inverse Fourier transform of a few learned real coefficients. */
 import { z } from 'zod';
 import { FOURIERFT_TARGETS } from '../defaultTargets.ts';
-import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { lookupFrequencyPattern } from '../patterns.ts';
 import { describeModule, noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
 import { fourierLocations } from './locations.ts';
 
+/** Coefficients of one layer: their places are drawn and kept. */
+const MOST_FREQUENCIES = 2 ** 22;
+
 const schema = z.object({
   ...fileFields,
   ...layerFields,
-  n_frequency: field(z.int(), 1000, {
+  n_frequency: field(size(MOST_FREQUENCIES), 1000, {
     title: 'Frequencies',
     description: 'Learned coefficients per layer, at most inputs times outputs.',
     symbol: 'n',
@@ -32,7 +35,7 @@ const schema = z.object({
     group: 'advanced',
   }),
   n_frequency_pattern: field(
-    z.record(z.string(), z.int()),
+    z.record(z.string(), size(MOST_FREQUENCIES)),
     {},
     {
       title: 'Frequencies by module',

@@ -1,6 +1,6 @@
 /** LoKr as PEFT has it: the update is the Kronecker product of a small matrix and one that is whole or of low rank. */
 import { z } from 'zod';
-import { field } from '../fields.ts';
+import { field, size } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale, peftRefusesLycoris, refuseLycoris } from '../lycoris.ts';
 import { patchOf } from '../patches.ts';
 import type { AdapterMethod, Layer, TensorInit, TensorSpec } from '../types.ts';
@@ -15,7 +15,7 @@ const schema = z.object({
     description: 'Stores the first factor as a product too, where that is smaller.',
     group: 'main',
   }),
-  decompose_factor: field(z.int(), -1, {
+  decompose_factor: field(size(), -1, {
     title: 'Split at',
     description:
       'Size of the first factor; -1 splits inputs and outputs into the two numbers nearest to their square root.',

@@ -1,6 +1,6 @@
 /** LoRA as PEFT has it, with rsLoRA, DoRA, lora_bias and pattern dictionaries: the yardstick beside the orthogonal methods. */
 import { z } from 'zod';
-import { biasField, dropoutField, field, fileFields, layerFields, patternFields } from '../fields.ts';
+import { biasField, dropoutField, field, fileFields, layerFields, patternFields, size } from '../fields.ts';
 import { patchOf } from '../patches.ts';
 import { lookupPattern } from '../patterns.ts';
 import { noticeFanInFanOut, refuseLayersWithExpression } from '../rules.ts';
@@ -24,7 +24,7 @@ export const initFields = {
 const schema = z.object({
   ...fileFields,
   ...layerFields,
-  r: field(z.int(), 8, {
+  r: field(size(), 8, {
     title: 'Rank',
     description: 'Columns of B and rows of A.',
     symbol: 'r',

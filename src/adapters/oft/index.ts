@@ -1,6 +1,6 @@
 /** OFT as PEFT has it: the inputs of a layer are turned, block by block, by learned rotations. */
 import { z } from 'zod';
-import { biasField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { patchOf } from '../patches.ts';
 import { describeModule, noticeFanInFanOut, refuseInit } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
@@ -9,7 +9,7 @@ import { adjustToDivisor, LARGEST_BLOCK, oftBlocks, startBlock, triangleSize, US
 const schema = z.object({
   ...fileFields,
   ...layerFields,
-  oft_block_size: field(z.int().min(0), USUAL_BLOCK, {
+  oft_block_size: field(size().min(0), USUAL_BLOCK, {
     title: 'Block size',
     description:
       'Side of each rotation block. A size that does not divide the inputs is replaced by the nearest that does. 0 if r is given.',
@@ -19,7 +19,7 @@ const schema = z.object({
     max: LARGEST_BLOCK,
     step: 1,
   }),
-  r: field(z.int().min(0), 0, {
+  r: field(size().min(0), 0, {
     title: 'Number of blocks',
     description: 'Instead of the block size: how many blocks. 0 if the block size is given.',
     symbol: 'r',
@@ -34,7 +34,7 @@ const schema = z.object({
       'Approximates the Cayley transform by a short power series. It turns the other way round than the exact transform does.',
     group: 'advanced',
   }),
-  num_cayley_neumann_terms: field(z.int(), 5, {
+  num_cayley_neumann_terms: field(size(64), 5, {
     title: 'Series terms',
     description: 'Terms of the series; 3 and 4 are the same, 1 is the identity.',
     symbol: 't',

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { fail } from '../../lib/errors.ts';
 import { VERA_TARGETS } from '../defaultTargets.ts';
-import { biasField, dropoutField, field, fileFields, layerFields } from '../fields.ts';
+import { biasField, dropoutField, field, fileFields, layerFields, size } from '../fields.ts';
 import { describeModule, noticeFanInFanOut } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
 import { drawProjections } from './projections.ts';
@@ -12,7 +12,7 @@ const { exclude_modules: _unknownToVera, ...targets } = layerFields;
 const schema = z.object({
   ...fileFields,
   ...targets,
-  r: field(z.int(), 256, {
+  r: field(size(), 256, {
     title: 'Rank',
     description: 'Rows of A and columns of B. They are frozen, so a high rank costs few trained numbers.',
     symbol: 'r',

@@ -1,7 +1,7 @@
 /** A look inside an opened adapter: its factors and what it does to one module's weight. */
 import { useMemo } from 'react';
 import { METHODS } from '../../adapters/registry.ts';
-import { layersOf } from '../../app/settings.ts';
+import { drawnPattern, layersOf } from '../../app/settings.ts';
 import type { ShelfView } from '../../app/shelf.ts';
 import type { ShelfRow } from '../../training/shelf/types.ts';
 import { Picker } from '../parts/Picker.tsx';
@@ -22,7 +22,7 @@ export function AdapterLook(props: {
     if (!row || !layer) return null;
     const method = METHODS[row.method];
     const config = method.schema.safeParse(row.config);
-    return config.success ? method.pattern(layer, config.data) : null;
+    return config.success ? drawnPattern(row.method, layer, config.data) : null;
   }, [report, row, look.module]);
   if (row === undefined) return null;
   return (

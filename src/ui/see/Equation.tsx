@@ -98,12 +98,15 @@ function Box({ shape, scale }: { readonly shape: Shape; readonly scale: number }
   const { label, rows, columns, isDiagonal = false, isFrozen = false, tiles } = shape;
   const width = Math.max(SHORTEST, columns * scale);
   const height = Math.max(SHORTEST, rows * scale);
-  const lines = tiles
-    ? [
-        ...Array.from({ length: tiles[0] - 1 }, (_, i) => `M0 ${((i + 1) * height) / tiles[0]}H${width}`),
-        ...Array.from({ length: tiles[1] - 1 }, (_, i) => `M${((i + 1) * width) / tiles[1]} 0V${height}`),
-      ].join('')
-    : '';
+  // Lines closer than this would be one grey.
+  const isFine = tiles !== undefined && Math.min(height / tiles[0], width / tiles[1]) < 2;
+  const lines =
+    tiles && !isFine
+      ? [
+          ...Array.from({ length: tiles[0] - 1 }, (_, i) => `M0 ${((i + 1) * height) / tiles[0]}H${width}`),
+          ...Array.from({ length: tiles[1] - 1 }, (_, i) => `M${((i + 1) * width) / tiles[1]} 0V${height}`),
+        ].join('')
+      : '';
   return (
     <figure className="equation-box">
       <svg

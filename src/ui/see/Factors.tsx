@@ -1,6 +1,6 @@
 /** The strip of factors, and the product of the first k of them with how full it is. */
 import { useMemo } from 'react';
-import { composedPattern, factorNonZeros, factorSize } from '../../adapters/sparsity.ts';
+import { composedPattern, drawnRows, factorNonZeros, factorSize } from '../../adapters/sparsity.ts';
 import type { Pattern } from '../../adapters/types.ts';
 import { percent, whole } from '../../app/format.ts';
 import type { Inspection } from '../../training/protocol.ts';
@@ -49,7 +49,7 @@ export function Factors({
       </div>
       {asShapes ? <Equation pattern={pattern} /> : null}
       <div hidden={asShapes} className={`strip strip-${Math.min(4, pattern.factors.length)}`}>
-        {pattern.factors.map((factor, i) => {
+        {(asShapes ? [] : pattern.factors).map((factor, i) => {
           const [rows, columns] = factorSize(factor);
           const filled = factorNonZeros(factor);
           return (
@@ -76,12 +76,17 @@ function Composed({ pattern }: { readonly pattern: Pattern }) {
   const m = pattern.factors.length;
   const k = Math.min(m, wanted ?? m);
   const size = factorSize(pattern.factors[0]!)[0];
-  const composed = useMemo(() => composedPattern(pattern, k), [pattern, k]);
+  const { every, picked } = useMemo(() => drawnRows(size), [size]);
+  const composed = useMemo(() => composedPattern(pattern, k, picked), [pattern, k, picked]);
   const denseAt = useMemo(() => {
-    for (let n = 1; n <= m; n++) if (composedPattern(pattern, n).fill === 1) return n;
+    const some = drawnRows(size, 16 * size).picked;
+    for (let n = 1; n <= m; n++) if (composedPattern(pattern, n, some).fill === 1) return n;
     return null;
-  }, [pattern, m]);
-  const painter = useMemo(() => composedPainter(composed, size, colors), [composed, size, colors]);
+  }, [pattern, m, size]);
+  const painter = useMemo(
+    () => composedPainter(composed, every, size, colors),
+    [composed, every, size, colors],
+  );
   const reach = composed.rows[0]?.length ?? 0;
   const first = pattern.factors
     .slice(0, k)
@@ -121,11 +126,12 @@ function Composed({ pattern }: { readonly pattern: Pattern }) {
 
 /** A single factor is its own product. */
 function Alone({ pattern }: { readonly pattern: Pattern }) {
-  const { rows, fill } = composedPattern(pattern);
+  const size = factorSize(pattern.factors[0]!)[0];
+  const { rows, fill } = composedPattern(pattern, 1, drawnRows(size).picked);
   return (
     <p className="hint">
-      Each input reaches <b>{rows[0]?.length ?? 0}</b> of <b>{rows.length}</b> outputs ({percent(fill)}): one
-      factor mixes inputs within a block only. Butterfly factors reach further.
+      Each input reaches <b>{rows[0]?.length ?? 0}</b> of <b>{size}</b> outputs ({percent(fill)}): one factor
+      mixes inputs within a block only. Butterfly factors reach further.
     </p>
   );
 }

@@ -1,7 +1,7 @@
 /** A look inside one adapted module: its factors, their product, and what has been learnt. Patterns need no GPU. */
 import { useMemo } from 'react';
 import { METHODS } from '../../adapters/registry.ts';
-import { fullConfig } from '../../app/settings.ts';
+import { drawnPattern, fullConfig } from '../../app/settings.ts';
 import { OfStep } from '../parts/OfStep.tsx';
 import { Picker } from '../parts/Picker.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../usePage.ts';
@@ -25,15 +25,17 @@ export function Inside() {
   const layer = targets.find(({ name }) => name === wanted) ?? targets[0];
   const method = METHODS[settings.method];
   const pattern = useMemo(
-    () => (layer === undefined ? null : method.pattern(layer, fullConfig(settings, report))),
-    [layer, method, settings, report],
+    () => (layer === undefined ? null : drawnPattern(settings.method, layer, fullConfig(settings, report))),
+    [layer, settings, report],
   );
   if (layer === undefined || pattern === null || pattern.role === 'none') {
     return (
       <p className="empty">
         {method.targets === 'none'
           ? `${method.title} has no factors: it trains whole modules only.`
-          : 'No module is targeted yet, so there is no factor to show.'}
+          : layer !== undefined
+            ? 'The factors of this module cannot be drawn.'
+            : 'No module is targeted yet, so there is no factor to show.'}
       </p>
     );
   }

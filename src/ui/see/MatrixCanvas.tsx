@@ -11,9 +11,28 @@ export interface Painter {
   /** Which of several entries under one pixel is shown: the one of the largest weight. */
   weight(row: number, column: number): number;
   describe(row: number, column: number): string;
+  /** Entries that are shown however many share a pixel. */
+  readonly points?: { readonly row: Uint32Array; readonly column: Uint32Array };
 }
 
 const LIMIT = 256;
+
+/** Entries of a pixel that are looked at, along each side. */
+const LOOKS = 8;
+
+/** The entry that a pixel shows: the one of the largest weight among those looked at. */
+function shownEntry(painter: Painter, scale: number, x: number, y: number): readonly [number, number] {
+  const step = Math.max(1, Math.floor(scale / LOOKS));
+  let [row, column] = [y * scale, x * scale];
+  let best = painter.weight(row, column);
+  for (let r = y * scale; r < Math.min(painter.rows, (y + 1) * scale); r += step) {
+    for (let c = x * scale; c < Math.min(painter.columns, (x + 1) * scale); c += step) {
+      const weight = painter.weight(r, c);
+      if (weight > best) [best, row, column] = [weight, r, c];
+    }
+  }
+  return [row, column];
+}
 
 export function MatrixCanvas(props: {
   readonly painter: Painter;
@@ -31,27 +50,16 @@ export function MatrixCanvas(props: {
     const context = canvas.current?.getContext('2d');
     if (!context) return;
     const image = context.createImageData(width, height);
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) {
-        let row = y * scale;
-        let column = x * scale;
-        let best = painter.weight(row, column);
-        for (let r = y * scale; r < Math.min(rows, (y + 1) * scale); r++) {
-          for (let c = x * scale; c < Math.min(columns, (x + 1) * scale); c++) {
-            const weight = painter.weight(r, c);
-            if (weight > best) {
-              best = weight;
-              row = r;
-              column = c;
-            }
-          }
-        }
-        const [red, green, blue] = painter.color(row, column);
-        image.data.set([red, green, blue, 255], 4 * (y * width + x));
-      }
-    }
+    const paint = (x: number, y: number, row: number, column: number) =>
+      image.data.set([...painter.color(row, column), 255], 4 * (y * width + x));
+    for (let y = 0; y < height; y++)
+      for (let x = 0; x < width; x++) paint(x, y, ...shownEntry(painter, scale, x, y));
+    painter.points?.row.forEach((row, k) => {
+      const column = painter.points!.column[k]!;
+      paint(Math.floor(column / scale), Math.floor(row / scale), row, column);
+    });
     context.putImageData(image, 0, 0);
-  }, [painter, rows, columns, width, height, scale]);
+  }, [painter, width, height, scale]);
   const point = (event: PointerEvent<HTMLCanvasElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
     const row = Math.min(rows - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * rows)));

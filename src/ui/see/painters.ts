@@ -28,8 +28,8 @@ export function factorPainter(factor: Factor, colors: MapColors): Painter {
       describe: (r, c) => `${factor.label}: row ${r}, column ${c}`,
     };
   }
-  const places = new Set(Array.from(factor.row, (row, k) => row * factor.columns + factor.column[k]!));
-  const isIn = (r: number, c: number) => places.has(r * factor.columns + c);
+  const places = Float64Array.from(factor.row, (row, k) => row * factor.columns + factor.column[k]!).sort();
+  const isIn = (r: number, c: number) => has(places, r * factor.columns + c);
   return {
     rows: factor.rows,
     columns: factor.columns,
@@ -37,21 +37,39 @@ export function factorPainter(factor: Factor, colors: MapColors): Painter {
     weight: (r, c) => (isIn(r, c) ? 1 : 0),
     describe: (r, c) =>
       `frequency ${r} along the outputs, ${c} along the inputs${isIn(r, c) ? ': learned' : ''}`,
+    points: factor,
   };
 }
 
-/** Where a product of factors can be non-zero. */
-export function composedPainter({ rows }: ComposedPattern, columns: number, colors: MapColors): Painter {
+/** Whether an ascending list has a number. */
+function has(list: Float64Array, value: number): boolean {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (list[middle]! < value) low = middle + 1;
+    else high = middle;
+  }
+  return list[low] === value;
+}
+
+/** Where a product of factors can be non-zero, of which every `every`-th row is known. */
+export function composedPainter(
+  { rows }: ComposedPattern,
+  every: number,
+  columns: number,
+  colors: MapColors,
+): Painter {
   const marks = new Uint8Array(rows.length * columns);
   rows.forEach((row, r) => {
     for (const column of row) marks[r * columns + column] = 1;
   });
+  const at = (r: number, c: number) => marks[Math.floor(r / every) * columns + c]!;
   return {
-    rows: rows.length,
+    rows: columns,
     columns,
-    color: (r, c) => (marks[r * columns + c] ? colors.tones[0] : colors.zero),
-    weight: (r, c) => marks[r * columns + c]!,
-    describe: (r) => `input ${r} reaches ${rows[r]!.length} of ${columns}`,
+    color: (r, c) => (at(r, c) ? colors.tones[0] : colors.zero),
+    weight: at,
+    describe: (r) => `input ${r} reaches ${rows[Math.floor(r / every)]!.length} of ${columns}`,
   };
 }
 
