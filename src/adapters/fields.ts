@@ -169,9 +169,9 @@ export function dropoutField() {
 }
 
 /** Ranks and alphas of single modules, where a method has both. */
-export const patternFields = {
+export const patternFields = (most?: number) => ({
   rank_pattern: field(
-    z.record(z.string(), size()),
+    z.record(z.string(), size(most)),
     {},
     {
       title: 'Rank by module',
@@ -188,7 +188,7 @@ export const patternFields = {
       group: 'advanced',
     },
   ),
-};
+});
 
 /** The part of a configuration that target matching and files read, whatever the method. */
 export interface CommonConfig {

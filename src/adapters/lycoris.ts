@@ -10,11 +10,14 @@ const { fan_in_fan_out: _notTheirs, ...targets } = layerFields;
 
 const chance = z.number().min(0).max(1);
 
-/** @param rank what the rank means to the method */
-export const lycorisFields = (rank: string) => ({
+/**
+ * @param rank what the rank means to the method
+ * @param most the largest rank there may be
+ */
+export const lycorisFields = (rank: string, most?: number) => ({
   ...fileFields,
   ...targets,
-  r: field(size(), 8, {
+  r: field(size(most), 8, {
     title: 'Rank',
     description: rank,
     symbol: 'r',
@@ -46,7 +49,7 @@ export const lycorisFields = (rank: string) => ({
     max: 0.9,
     step: 0.05,
   }),
-  ...patternFields,
+  ...patternFields(most),
   use_effective_conv2d: field(z.boolean(), false, {
     title: 'Effective convolution',
     description: 'Decomposes convolutions along their kernel too. It changes nothing on linear layers.',

@@ -9,6 +9,8 @@ import { kroneckerShape } from './factorise.ts';
 const schema = z.object({
   ...lycorisFields(
     'Rank of a factor that is stored as a product; a factor smaller than twice the rank is stored whole.',
+    // A rank beyond every factor is how "store all of it whole" is written.
+    2 ** 31 - 1,
   ),
   decompose_both: field(z.boolean(), false, {
     title: 'Decompose both',

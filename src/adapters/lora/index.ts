@@ -64,7 +64,7 @@ const schema = z.object({
     group: 'advanced',
     options: [true, false, 'gaussian'],
   }),
-  ...patternFields,
+  ...patternFields(),
   ...initFields,
 });
 
