@@ -1,0 +1,2 @@
+/** @returns the bundle's path */
+export function buildHost(root: string): Promise<string>;

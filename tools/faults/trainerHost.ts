@@ -1,0 +1,139 @@
+/**
+ * A trainer in a worker, as the page has it, that is ended in the middle: what was kept last opens a new one. In Node the worker is a thread,
+ * in Deno a web worker. Arguments: the model, the data, the folder of the undisturbed run, where the result goes, steps of a part, and the
+ * moments as JSON.
+ */
+import { writeFile } from 'node:fs/promises';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { isMainThread, parentPort, Worker as Thread } from 'node:worker_threads';
+import { type Endpoint, expose, proxy, type Remote, wrap } from 'comlink';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter';
+import type { MethodId } from '../../src/adapters/registry.ts';
+import { readRunRecord } from '../../src/cli/runRecord.ts';
+import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
+import { decodeCheckpoint } from '../../src/training/checkpoint.ts';
+import type { RunRequest, StepMetric, TrainerApi, TrainerEvent } from '../../src/training/protocol.ts';
+import { createTrainer } from '../../src/training/trainer.ts';
+
+/** When a worker ends: so long after a step is heard of. */
+interface Moment {
+  readonly after: number;
+  readonly ms: number;
+}
+
+const isDeno = 'Deno' in globalThis;
+const isWorker = isDeno ? 'WorkerGlobalScope' in globalThis : !isMainThread;
+
+if (isWorker) {
+  const endpoint = isDeno ? (globalThis as unknown as Endpoint) : nodeEndpoint(parentPort!);
+  expose(createTrainer(surroundings), endpoint);
+} else await host();
+
+function hire(): { readonly api: Remote<TrainerApi>; end(): Promise<unknown> } {
+  if (isDeno) {
+    const worker = new Worker(import.meta.url, { type: 'module' });
+    return { api: wrap<TrainerApi>(worker), end: async () => worker.terminate() };
+  }
+  const thread = new Thread(fileURLToPath(import.meta.url));
+  return { api: wrap<TrainerApi>(nodeEndpoint(thread)), end: () => thread.terminate() };
+}
+
+async function host(): Promise<void> {
+  const [model, data, run, result, part, moments] = process.argv.slice(2) as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ];
+  const record = await readRunRecord(run);
+  const request: RunRequest = {
+    model: await modelSource(model),
+    data: await dataSource(data),
+    method: record.method as MethodId,
+    config: record.config,
+    training: record.training,
+  };
+  const ends = JSON.parse(moments) as Moment[];
+  const lost: number[] = [];
+  let checkpoint: Uint8Array | undefined;
+  for (;;) {
+    const end = ends.shift();
+    const life = await live(request, checkpoint, Number(part), end);
+    if (life.kept) checkpoint = life.kept;
+    if (life.files) {
+      const { files, losses } = life;
+      await writeFile(result, JSON.stringify({ losses, lost, files }));
+      process.exit(0);
+    }
+    lost.push(life.heard - (checkpoint ? decodeCheckpoint(checkpoint).step : 0));
+    process.stderr.write('fault: the worker is ended\n');
+  }
+}
+
+interface Life {
+  readonly kept: Uint8Array | undefined;
+  readonly heard: number;
+  readonly losses: readonly number[];
+  /** Base64 of the adapter, where the run came to its end. */
+  readonly files: Readonly<Record<string, string>> | null;
+}
+
+/** One worker, from its beginning to its end or that of the run. */
+async function live(
+  request: RunRequest,
+  checkpoint: Uint8Array | undefined,
+  part: number,
+  moment: Moment | undefined,
+): Promise<Life> {
+  const { api, end } = hire();
+  let kept = checkpoint;
+  let heard = 0;
+  const steps: StepMetric[] = [];
+  let settle: {
+    readonly over: (life: 'ended' | 'finished') => void;
+    readonly failed: (error: unknown) => void;
+  };
+  const gone = new Promise<'ended' | 'finished'>((over, failed) => {
+    settle = { over, failed };
+  });
+  let isEnding = false;
+  const maybeEnd = (): void => {
+    if (!moment || isEnding || heard < moment.after) return;
+    isEnding = true;
+    setTimeout(() => void end().then(() => settle.over('ended')), moment.ms);
+  };
+  // What was asked of a worker that is gone is not answered.
+  const failed = (error: unknown): void => void (isEnding || settle.failed(error));
+  const next = async (): Promise<void> => {
+    if (heard > 0 && heard % part === 0) kept = await api.checkpoint();
+    await api.step();
+  };
+  const onEvent = (event: TrainerEvent): void => {
+    if (event.type === 'error') failed(new Error(event.error.message));
+    if (event.type === 'step') {
+      steps.push(event.metric);
+      heard = event.metric.step;
+      maybeEnd();
+    }
+    if (event.type === 'state' && event.state === 'paused') next().catch(failed);
+    if (event.type === 'state' && event.state === 'finished') settle.over('finished');
+  };
+  const open = async (): Promise<void> => {
+    const report = await api.open(request, proxy(onEvent), checkpoint);
+    steps.unshift(...report.history.steps);
+    heard = report.resumedAt;
+    maybeEnd();
+    await api.step();
+  };
+  open().catch(failed);
+  maybeEnd();
+  const how = await gone;
+  if (how === 'ended') return { kept, heard, losses: [], files: null };
+  const { files } = await api.exportAdapter();
+  const encoded = files.map(({ name, bytes }) => [name, Buffer.from(bytes).toString('base64')]);
+  await end();
+  return { kept, heard, losses: steps.map((s) => s.loss), files: Object.fromEntries(encoded) };
+}
