@@ -1,10 +1,12 @@
 /** "Continue in Python": what a run in this room is to the project that goes on with it. */
 import { chooseAdapter } from '../adapters/choose.ts';
 import { validateForRun } from '../adapters/config.ts';
+import { readFolder } from '../adapters/folder.ts';
 import { countPlan } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
 import type { Dataset } from '../data/types.ts';
+import { fail } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { pythonProject } from '../python/project.ts';
 import type { PythonProject } from '../python/types.ts';
@@ -64,6 +66,17 @@ function projectOf(parts: RunParts): PythonProject {
   });
 }
 
+/** Refuses files that are no adapter, or another method's than the run's. @throws PapilioError as reading an adapter does */
+function requireAdapterOf(method: AdapterMethod, files: readonly NamedFile[]): void {
+  const named = new Map(files.map(({ name, bytes }) => [name, bytes]));
+  const [adapter] = readFolder(named).values();
+  if (adapter!.method.id !== method.id)
+    fail(
+      'malformed-adapter',
+      `The run was trained with ${method.title}, and the adapter beside it is of ${adapter!.method.title}; give the folder as finetune has written it.`,
+    );
+}
+
 /** The parts of a run that is kept as files: its request, its adapter, and its last evaluation if that was at the end. */
 export async function storedProject(
   request: RunRequest,
@@ -79,6 +92,7 @@ export async function storedProject(
     ? start.loaded
     : validateForRun(method, beginsWith(request, model, data.task).config, batches.totalSteps);
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+  requireAdapterOf(method, end.adapter);
   return projectOf({
     opened,
     model,

@@ -7,6 +7,8 @@ import {
   decodeCheckpoint,
   encodeCheckpoint,
   requireSameRun,
+  requireStates,
+  requireWithin,
 } from '../../../src/training/checkpoint.ts';
 import { trainingSchema } from '../../../src/training/settings.ts';
 import { type Door, fuzzFile, type Input, withFile } from '../door.ts';
@@ -24,7 +26,7 @@ const identity: RunIdentity = {
 
 const checkpoint: Checkpoint = {
   ...identity,
-  ...{ step: 12, seconds: 3.25 },
+  ...{ step: 2, seconds: 3.25 },
   steps: [
     { step: 1, loss: 2.5, learningRate: 1e-3, gradNorm: 0.7, examples: 16, tokens: 16, seconds: 0.1 },
     { step: 2, loss: 2.25, learningRate: 1e-3, gradNorm: 0.6, examples: 32, tokens: 32, seconds: 0.2 },
@@ -36,6 +38,9 @@ const checkpoint: Checkpoint = {
     ['adamw.v', new Float32Array(4)],
   ]),
 };
+
+/** States of the run's engine. */
+const SIZES = new Map([...checkpoint.states].map(([name, { length }]) => [name, length] as const));
 
 /** The run's description inside the header, which is text inside of JSON. */
 const spoilRun = (bytes: Uint8Array, random: Rng): Uint8Array =>
@@ -69,6 +74,8 @@ export const checkpoints: Door = {
   open({ files }) {
     const read = decodeCheckpoint(files[0]!.bytes);
     requireSameRun(read, identity);
+    requireWithin(read, 100);
+    requireStates(read, SIZES);
     encodeCheckpoint(read);
   },
 };

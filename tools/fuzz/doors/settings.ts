@@ -7,6 +7,7 @@ import { derive } from '../../../src/app/derive.ts';
 import { PRESETS } from '../../../src/app/presets.ts';
 import { baseSettings, MODELS, runTraining, targetModel } from '../../../src/app/settings.ts';
 import { decodeHash, encodeHash } from '../../../src/app/url.ts';
+import { PapilioError } from '../../../src/lib/errors.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { visionReport } from '../../../test/unit/app-fixtures.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8 } from '../door.ts';
@@ -89,11 +90,16 @@ export const link: Door = {
     files: [fuzzFile('link', spoilLink(textOf(input.files[0]!.bytes), random))],
   }),
   open({ files }) {
-    const { settings } = decodeHash(`#${textOf(files[0]!.bytes)}`);
-    derive(settings, null);
-    derive(settings, report);
-    runTraining(settings, report);
-    decodeHash(encodeHash(settings));
+    try {
+      const { settings } = decodeHash(`#${textOf(files[0]!.bytes)}`);
+      derive(settings, null);
+      derive(settings, report);
+      runTraining(settings, report);
+      decodeHash(encodeHash(settings));
+    } catch (error) {
+      // The page is drawn from these, so they say what is wrong and never throw it.
+      throw error instanceof PapilioError ? new Error(`thrown: ${error.message}`) : error;
+    }
   },
 };
 
