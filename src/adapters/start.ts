@@ -148,7 +148,8 @@ const isSaved = (given: Given, module: string): boolean =>
 /** The configuration as far as target matching reads it; nothing is judged yet. */
 function open(method: AdapterMethod, given: Given): CommonConfig {
   const known = Object.entries(given).filter(
-    ([key, value]) => method.schema.shape[key]?.safeParse(value).success,
+    ([key, value]) =>
+      Object.hasOwn(method.schema.shape, key) && method.schema.shape[key]!.safeParse(value).success,
   );
   return method.schema.parse(Object.fromEntries(known));
 }

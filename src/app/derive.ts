@@ -67,39 +67,52 @@ function derived(settings: PageSettings, report: ModelReport | null): Derived {
   const model = targetModel(report);
   const started = startedConfig(settings, report);
   const config = completeConfig(method, started.config, model);
-  const rowsOf = (chosen: Selection | null) =>
-    layerRows(method, config, model.layers, illegal === null, chosen);
-  let selection: Selection;
-  try {
-    selection = selectTargets(method, config, model);
-  } catch (error) {
-    if (!(error instanceof PapilioError)) throw error;
-    return { ...nothing, rows: rowsOf(null), problem: error.message };
+  const rowsOf = (chosen: Selection | null, isJudged: boolean) =>
+    layerRows(method, config, model.layers, isJudged, chosen);
+  const isLegal = illegal === null;
+  const selection = tried(() => selectTargets(method, config, model));
+  if ('problem' in selection) {
+    const rows = tried(() => rowsOf(null, isLegal));
+    return { ...nothing, rows: 'problem' in rows ? rowsOf(null, false) : rows.value, ...selection };
   }
-  const problem = illegal ?? problemOf(method, config, model);
-  const count =
-    illegal === null
+  const counted = tried(() => ({
+    rows: rowsOf(selection.value, isLegal),
+    problem: illegal ?? problemOf(method, config, model),
+    count: isLegal
       ? countTrainable(
           method,
           config,
           model.layers,
-          selection,
+          selection.value,
           normBiases(report),
           wholes(report),
           report.ties,
         )
-      : null;
+      : null,
+  }));
+  if ('problem' in counted) return { ...nothing, rows: rowsOf(selection.value, false), ...counted };
+  const { rows, problem, count } = counted.value;
   const stored = count?.stored ?? 0;
   return {
-    rows: rowsOf(selection),
-    selection,
+    rows,
+    selection: selection.value,
     count,
     share: report.parameters > 0 ? stored / report.parameters : 0,
     adapterBytes: stored * 4,
     optimizerBytes: stored * 4 * (settings.training.optimizer === 'adamw' ? 2 : 1),
     problem,
-    warnings: [...started.notes, ...selection.warnings],
+    warnings: [...started.notes, ...selection.value.warnings],
   };
+}
+
+/** What `make` gives, or the sentence with which it refuses. */
+function tried<T>(make: () => T): { readonly value: T } | { readonly problem: string } {
+  try {
+    return { value: make() };
+  } catch (error) {
+    if (!(error instanceof PapilioError)) throw error;
+    return { problem: error.message };
+  }
 }
 
 function layerRows(
@@ -142,11 +155,6 @@ function normBiases(report: ModelReport): Map<string, number> {
 
 /** The sentence with which a run would be refused, or null. */
 function problemOf(method: AdapterMethod, config: CommonConfig, model: TargetModel): string | null {
-  try {
-    requireTargets(method, config, model);
-    return null;
-  } catch (error) {
-    if (error instanceof PapilioError) return error.message;
-    throw error;
-  }
+  const found = tried(() => requireTargets(method, config, model));
+  return 'problem' in found ? found.problem : null;
 }

@@ -79,7 +79,7 @@ function spoilHeaders(random: Rng): string {
     'https://elsewhere.example/next',
     'file:///etc/passwd',
     'x',
-    'http://hub.example/api/models/makers/tiny/tree/x?cursor=1',
+    'https://hub.example/api/models/makers/tiny/tree/x?cursor=1',
   ]);
   return JSON.stringify({
     etag: random.pick(['""', 'W/"x"', `"${sha256}"`, 'a'.repeat(5000)]),
@@ -113,7 +113,7 @@ function hubOf(input: Input): { readonly fetch: typeof fetch; readonly strangers
   const answer = async (address: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> => {
     const url = new URL(String(address instanceof Request ? address.url : address));
     const sent = new Headers(init?.headers);
-    if (url.origin !== 'http://hub.example' && sent.has('authorization')) strangers.push(url.href);
+    if (url.origin !== 'https://hub.example' && sent.has('authorization')) strangers.push(url.href);
     if (++requests > MOST_REQUESTS) return new Response('', { status: 500 });
     const isContent = /\/resolve\//.test(url.pathname);
     const name = /\/tree\//.test(url.pathname)
@@ -192,7 +192,7 @@ export const hubListing: Door = {
       ...{
         store: folderStore(stage()),
         fetch,
-        hub: 'http://hub.example',
+        hub: 'https://hub.example',
         token: 'hf_secret',
         retryDelaysMs: [],
       },
