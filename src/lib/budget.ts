@@ -33,6 +33,14 @@ export const BOUNDS = {
     unit: 'steps of computing constants',
     advice: 'the file is damaged, or it must be exported with its constants folded',
   },
+  /** Nodes that functions of a file stand for, written out; large models have some ten thousand. */
+  unfoldedNodes: {
+    most: 20_000,
+    perByte: 1 / 8,
+    never: 200_000,
+    unit: 'nodes to be written out',
+    advice: 'export the model without functions of its own',
+  },
   repositoryFiles: {
     most: 500_000,
     unit: 'files of a repository to list',

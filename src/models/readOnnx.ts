@@ -23,14 +23,14 @@ interface ReadFile {
   readonly notes: readonly string[];
 }
 
-function withoutFunctions(file: OnnxModel): ReadFile {
+function withoutFunctions(file: OnnxModel, inputBytes: number): ReadFile {
   const { functions } = file.proto;
   const [first] = functions;
   if (!first) return { onnx: file, notes: [] };
   const name = `${first.domain}.${first.name}`;
   const which = functions.length > 1 ? `${functions.length} operators of its own (${name}, …)` : name;
   const note = `The file defines ${which}; a merged file has what ${functions.length > 1 ? 'they stand' : 'it stands'} for in the place of each, and computes the same.`;
-  return { onnx: inlineFunctions(file, isOperator), notes: [note] };
+  return { onnx: inlineFunctions(file, isOperator, inputBytes), notes: [note] };
 }
 
 /** The name of the file that holds one half of an encoder-decoder, as optimum names them. */
@@ -71,8 +71,10 @@ export function sortFiles<File extends ModelFile>(files: readonly File[]): Sorte
 export function readOnnx({ onnx, data }: SortedFiles<ModelFile>): ReadModel {
   const names = onnx.map(({ name }) => name);
   const external = new Map([...onnx, ...data].map(({ name, bytes }) => [name, bytes]));
-  const read = (name: string): ReadFile =>
-    withoutFunctions(decodeModel(onnx.find((f) => f.name === name)!.bytes, external));
+  const read = (name: string): ReadFile => {
+    const { bytes } = onnx.find((f) => f.name === name)!;
+    return withoutFunctions(decodeModel(bytes, external), bytes.length);
+  };
   const [encoder, decoder] = [halfOf(names, 'encoder'), halfOf(names, 'decoder')];
   if (encoder !== undefined && decoder !== undefined) {
     const halves = [read(encoder), read(decoder)] as const;

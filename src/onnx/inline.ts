@@ -6,6 +6,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto } from 'onnx-buf';
 import { AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
+import { type Budget, createBudget } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { withFields } from './proto.ts';
 import type { OnnxModel } from './types.ts';
@@ -13,8 +14,8 @@ import { viewModel } from './view.ts';
 
 /** Functions call functions; deeper than this they go in a circle. */
 const DEEPEST = 64;
-/** Nodes of a model that a small file must not grow beyond. */
-const MOST_NODES = 2_000_000;
+/** Letters of a name that weigh as much as a node. */
+const LETTERS_PER_NODE = 256;
 
 const keyOf = (domain: string, name: string, overload: string): string =>
   [domain === 'ai.onnx' ? '' : domain, name, overload].join('\n');
@@ -69,10 +70,17 @@ class Inliner {
   private readonly taken = new Set<string>();
   private readonly nodeNames = new Set<string>();
   private readonly prefixes = new Set<string>();
-  private count = 0;
+  /** The number that a name which is taken was last told apart by. */
+  private readonly counts = new Map<string, number>();
+  private readonly budget: Budget;
   readonly used = new Set<FunctionProto>();
 
-  constructor(proto: ModelProto, isOperator: (domain: string, opType: string) => boolean) {
+  constructor(
+    proto: ModelProto,
+    isOperator: (domain: string, opType: string) => boolean,
+    inputBytes: number,
+  ) {
+    this.budget = createBudget('unfoldedNodes', inputBytes);
     this.functions = new Map(
       proto.functions
         .filter((f) => !isOperator(f.domain === 'ai.onnx' ? '' : f.domain, f.name))
@@ -85,8 +93,6 @@ class Inliner {
 
   nodes(list: readonly NodeProto[], depth = 0): NodeProto[] {
     return list.flatMap((node) => {
-      if (++this.count > MOST_NODES)
-        fail('unsupported-onnx', `The model's functions unfold into more than ${MOST_NODES} nodes.`);
       const f = this.functions.get(keyOf(node.domain, node.opType, node.overload));
       return f ? this.call(f, node, depth) : [this.withSubgraphs(node, (g) => this.graph(g, depth))];
     });
@@ -127,6 +133,11 @@ class Inliner {
         handedOn.push(create(NodeProtoSchema, { opType: 'Identity', input: [known], output: [wanted] }));
     });
     const rename: Rename = (name) => names.get(name) ?? `${prefix}${name}`;
+    const letters = f.node.length * (prefix.length + call.name.length);
+    this.budget.take(
+      1 + f.node.length + Math.ceil(letters / LETTERS_PER_NODE),
+      `The function ${f.domain}.${f.name}`,
+    );
     const body = f.node.map((node) => this.instance(node, call, given, rename));
     return [...this.nodes(body, depth + 1), ...handedOn];
   }
@@ -135,8 +146,9 @@ class Inliner {
   private freshPrefix(base: string, f: FunctionProto): string {
     const inner = new Set<string>();
     namesIn(f.node, inner);
-    for (let i = 0; ; i++) {
+    for (let i = this.counts.get(`${base}/`) ?? 0; ; i++) {
       const prefix = `${base}${i === 0 ? '' : `_${i}`}/`;
+      this.counts.set(`${base}/`, i + 1);
       if (this.prefixes.has(prefix) || [...inner].some((name) => this.taken.has(prefix + name))) continue;
       this.prefixes.add(prefix);
       return prefix;
@@ -147,7 +159,10 @@ class Inliner {
   private nodeName(wanted: string): string {
     if (wanted === '') return '';
     let name = wanted;
-    for (let i = 1; this.nodeNames.has(name); i++) name = `${wanted}_${i}`;
+    for (let i = this.counts.get(wanted) ?? 1; this.nodeNames.has(name); i++) {
+      name = `${wanted}_${i}`;
+      this.counts.set(wanted, i + 1);
+    }
     this.nodeNames.add(name);
     return name;
   }
@@ -181,15 +196,17 @@ class Inliner {
 /**
  * The model without functions; itself if it has none.
  * @param isOperator whether the runtime has an operator of that domain ('' the default one) and name
- * @throws PapilioError 'malformed-onnx' for functions that call each other in a circle
+ * @param inputBytes of the file: a larger one may unfold into more
+ * @throws PapilioError 'malformed-onnx' for functions that call each other in a circle, 'too-large' for those that unfold into too much
  */
 export function inlineFunctions(
   model: OnnxModel,
   isOperator: (domain: string, opType: string) => boolean = (domain) => domain === '',
+  inputBytes = 0,
 ): OnnxModel {
   const { proto } = model;
   if (proto.functions.length === 0) return model;
-  const inliner = new Inliner(proto, isOperator);
+  const inliner = new Inliner(proto, isOperator, inputBytes);
   const graph = inliner.graph(proto.graph!);
   const left = new Set<string>();
   eachNode(graph.node, ({ domain }) => left.add(domain === 'ai.onnx' ? '' : domain));

@@ -240,3 +240,23 @@ test('functions that call each other in a circle are refused', () => {
   expect(() => inlineFunctions(onnx)).toThrow(PapilioError);
   expect(() => inlineFunctions(onnx)).toThrow(/calls itself/);
 });
+
+test('functions that unfold into more than any model has are refused before they do', () => {
+  const twice = (name: string, other: string) =>
+    functionProto({
+      name,
+      inputs: ['x'],
+      body: (g) => [g.op(other, [g.op(other, ['x'], {}, call('n'))], {}, { ...call('n'), outputs: ['y'] })],
+    });
+  const floors = Array.from({ length: 30 }, (_, i) => twice(`F${i}`, `F${i + 1}`));
+  const end = functionProto({
+    name: 'F30',
+    inputs: ['x'],
+    body: (g) => [g.op('Relu', ['x'], {}, { outputs: ['y'] })],
+  });
+  const onnx = withFunctions(
+    model((g, input) => g.op('F0', [input], {}, call('first')), WIDTH),
+    [...floors, end],
+  );
+  expect(() => inlineFunctions(onnx)).toThrowError(expect.objectContaining({ kind: 'too-large' }));
+});
