@@ -2,7 +2,7 @@
  * The one writer of the command line: every file is written beside its place under another name, flushed and renamed, so that under its own
  * name there is always the older file or the newer one, whole. What the disk refuses is a sentence, and nothing is left behind.
  */
-import { type FileHandle, mkdir, open, realpath, rename, rm, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, realpath, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { fail, PapilioError } from '../lib/errors.ts';
@@ -91,11 +91,19 @@ export async function makeFolder(path: string): Promise<string[]> {
     if (there !== null) throw Object.assign(new Error(), { code: 'ENOTDIR' });
     missing.push(at);
   }
-  for (const folder of missing.toReversed())
-    await mkdir(folder).catch((error) => {
-      // Another run made it meanwhile.
-      if (codeOf(error) !== 'EEXIST') throw error;
-    });
+  const made: string[] = [];
+  try {
+    for (const folder of missing.toReversed()) {
+      await mkdir(folder).catch((error) => {
+        // Another run made it meanwhile.
+        if (codeOf(error) !== 'EEXIST') throw error;
+      });
+      made.unshift(folder);
+    }
+  } catch (error) {
+    for (const folder of made) await rmdir(folder).catch(() => {});
+    throw error;
+  }
   return missing;
 }
 

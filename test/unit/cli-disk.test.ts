@@ -151,6 +151,9 @@ describe('a folder for results', () => {
     disk.rename = () => Promise.reject(refusal('EACCES'));
     await expect(openOut(join(folder, 'x'), how)).rejects.toThrow(/permission denied/);
     await expect(openOut('/proc/none/run', how)).rejects.toMatchObject({ kind: 'bad-argument' });
+    // Half of the way can be made.
+    const long = join(folder, 'a', 'b', 'n'.repeat(300));
+    await expect(openOut(long, how)).rejects.toThrow(/the name is too long/);
     expect(readdirSync(folder)).toEqual(['file']);
   });
 
