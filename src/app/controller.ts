@@ -7,10 +7,11 @@ import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../training
 import { isFatal } from './errorGuide.ts';
 import { choicesOf, runRequest } from './request.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
-import { createSeries } from './series.ts';
+import { createSeries, metricsOf } from './series.ts';
 import type { Sessions } from './sessions.ts';
 import { type PageSettings, sameValue } from './settings.ts';
 import { emptyRun, type RunView, type Stores } from './stores.ts';
+import type { Tabs } from './tabs.ts';
 import type { TrainerClient } from './trainerClient.ts';
 import { asPapilioError, isEnded, PATIENCE_MS, settlesWithin } from './workerClient.ts';
 
@@ -28,6 +29,10 @@ export interface Controller {
   undoReset(): Promise<void>;
   resumeSaved(): Promise<void>;
   forgetSaved(): Promise<void>;
+  /** Takes over the run that another tab holds, and goes on with it here. */
+  takeOver(): Promise<void>;
+  /** Keeps this run from now on, in the place of one that a closed tab left. */
+  keepInstead(): Promise<void>;
   /** Continues from the last update of a paused run, else from its newest checkpoint; if wanted with changed training settings. */
   resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void>;
   /** Takes a checkpoint now and keeps it in the browser. */
@@ -45,6 +50,7 @@ export function createController(
   { choice, run, ui }: Stores,
   trainer: Pick<TrainerClient, 'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'leave'>,
   sessions: Sessions,
+  tabs: Tabs,
   now: () => number = Date.now,
 ): Controller {
   const settled: (() => void)[] = [];
@@ -138,6 +144,8 @@ export function createController(
     });
     savedAt = now();
     downloads.clear();
+    run.setState({ isKept: await tabs.claim() });
+    if (!isCurrent(record)) return false;
     let report: OpenReport;
     try {
       report = await trainer.open(request, (event) => onEvent(record, event), from?.bytes);
@@ -200,6 +208,7 @@ export function createController(
       const step = current.series.column('step').at(-1)!;
       if (run.getState().current?.id !== current.id) return;
       run.setState({ checkpoint: { bytes, step, at: now() } });
+      if (!tabs.mayKeep) return;
       await sessions.save({
         name: current.name,
         step,
@@ -209,6 +218,9 @@ export function createController(
         request,
         checkpoint: bytes,
       });
+      const { name, settings, series } = current;
+      const { totalSteps } = report;
+      tabs.tell({ name, step, totalSteps, settings, steps: metricsOf(series), evals: series.evals });
     } catch (error) {
       // Training goes on without a checkpoint; only a full browser is worth a word.
       if (error instanceof PapilioError && error.kind === 'quota') fail(error);
@@ -241,6 +253,7 @@ export function createController(
   /** No run is left; what is kept of it can be taken back. */
   function layDown(current: RunRecord, request: RunRequest | null, kept: Kept | null, notice: string): void {
     const canUndo = kept !== null && request !== null;
+    tabs.release();
     run.setState({ ...emptyRun, undo: canUndo ? { run: current, request, ...kept } : null });
     if (canUndo) ui.setState({ notice });
   }
@@ -291,6 +304,23 @@ export function createController(
     if (await open(record, { ...request, training: settings.training }, checkpoint)) await play();
   }
 
+  async function resumeSaved(): Promise<void> {
+    const { saved } = run.getState();
+    // Another tab may have been quicker.
+    if (saved === null || !(await tabs.claim())) return;
+    choice.setState({ settings: saved.settings, ...choicesOf(saved.request, saved.name) });
+    const from = { bytes: saved.checkpoint, step: saved.step };
+    if (await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, from))
+      run.setState({ saved: null });
+  }
+
+  // The other tab goes on from the last step of this one.
+  tabs.onHandOver(async () => {
+    const pausing = run.getState().state === 'running' ? pause() : save();
+    await settlesWithin(pausing, PATIENCE_MS);
+    run.setState({ isKept: false });
+  });
+
   return {
     fail,
     ended,
@@ -327,16 +357,20 @@ export function createController(
       choice.setState({ settings: undo.run.settings, ...choicesOf(undo.request, undo.run.name) });
       await open(again(undo.run), undo.request, undo);
     }),
-    resumeSaved: guarded(async () => {
-      const { saved } = run.getState();
-      if (saved === null) return;
-      choice.setState({ settings: saved.settings, ...choicesOf(saved.request, saved.name) });
-      const from = { bytes: saved.checkpoint, step: saved.step };
-      if (await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, from))
-        run.setState({ saved: null });
+    resumeSaved: guarded(resumeSaved),
+    takeOver: guarded(async () => {
+      if (run.getState().current !== null) return;
+      await tabs.takeOver();
+      run.setState({ saved: await sessions.load() });
+      await resumeSaved();
+    }),
+    keepInstead: guarded(async () => {
+      if (!(await tabs.claim())) return;
+      run.setState({ saved: null, isKept: true });
+      await save();
     }),
     forgetSaved: guarded(async () => {
-      run.setState({ saved: null });
+      run.setState({ saved: null, savedProblem: null });
       await sessions.clear();
     }),
     resumeRun: (change) => guarded(() => resumeRun(change))(),

@@ -10,6 +10,7 @@ import { flatModel } from './dropped.ts';
 import { createForecastDesk, type ForecastDesk } from './forecast.ts';
 import type { HubDesk } from './hub.ts';
 import { createLooking, type Looking } from './looking.ts';
+import { lookOn } from './lookingOn.ts';
 import { embeddedCard } from './modelCards.ts';
 import { obstacle, runsOtherwise } from './request.ts';
 import { createRunningDesk, type RunningDesk } from './running.ts';
@@ -26,6 +27,7 @@ import {
 import { createShelfDesk, type ShelfDesk } from './shelf.ts';
 import { createStores, type Stores } from './stores.ts';
 import { createSweepDesk, type SweepDesk } from './sweep.ts';
+import type { Tabs } from './tabs.ts';
 import type { TrainerClient } from './trainerClient.ts';
 import { encodeHash } from './url.ts';
 import { asPapilioError } from './workerClient.ts';
@@ -35,6 +37,7 @@ export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | '
 export interface Page extends Stores {
   readonly controller: Controller;
   readonly looking: Looking;
+  readonly tabs: Tabs;
   /** What follows from the current settings; computed once per change. */
   derived(): Derived;
   canTrain(): boolean;
@@ -72,16 +75,19 @@ export interface Page extends Stores {
 export interface Parts {
   readonly trainer: TrainerClient;
   readonly sessions: Sessions;
+  /** Which tab's runs are kept. */
+  readonly tabs: Tabs;
   readonly inference: () => Promise<InferenceClient>;
   readonly hub: (take: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubDesk>;
   /** Address of the folder that holds the embedded models, with a slash at the end. */
   readonly root: string;
 }
 
-export function createPage({ trainer, sessions, inference, hub, root }: Parts): Page {
+export function createPage({ trainer, sessions, tabs, inference, hub, root }: Parts): Page {
   const stores = createStores();
   const { choice, run, ui } = stores;
-  const controller = createController(stores, trainer, sessions);
+  const controller = createController(stores, trainer, sessions, tabs);
+  lookOn(stores, tabs, sessions, controller);
   const looking = createLooking(stores, trainer, controller, inference);
   const shelf = createShelfDesk(stores, trainer, inference, (row, files) => {
     const { model, data, preset, training } = choice.getState().settings;
@@ -188,6 +194,7 @@ export function createPage({ trainer, sessions, inference, hub, root }: Parts): 
     ...stores,
     controller,
     looking,
+    tabs,
     derived,
     obstacle: hindrance,
     canTrain() {

@@ -1,8 +1,8 @@
 /** What is to be said of a run that has ended: that it ended worse than it began, why, and what scores mean that are no numbers. */
 import { METHODS } from '../adapters/registry.ts';
 import { methodFacts, outcomeOf } from '../training/outcome.ts';
-import type { StepMetric } from '../training/protocol.ts';
 import { derive } from './derive.ts';
+import { metricsOf } from './series.ts';
 import { fullConfig, layersOf, runTraining } from './settings.ts';
 import type { RunView } from './stores.ts';
 
@@ -13,19 +13,7 @@ export function remarksOf({ state, current, open }: RunView): readonly string[] 
   const [before, after] = [series.evals[0], series.evals.at(-1)];
   if (before === undefined || after === undefined || before === after) return [];
   const targets = new Set(derive(settings, open.model).selection?.targets ?? []);
-  const column = (name: keyof StepMetric) => series.column(name);
-  const steps = Array.from(
-    { length: series.length },
-    (_, i): StepMetric => ({
-      step: column('step')[i]!,
-      loss: column('loss')[i]!,
-      learningRate: column('learningRate')[i]!,
-      gradNorm: column('gradNorm')[i]!,
-      examples: column('examples')[i]!,
-      tokens: column('tokens')[i]!,
-      seconds: column('seconds')[i]!,
-    }),
-  );
+  const steps = metricsOf(series);
   const config = { ...fullConfig(settings, open.model) };
   const layers = layersOf(open.model);
   const adapted = layers.filter(({ name }) => targets.has(name));

@@ -73,6 +73,13 @@ export function createSeries(): Series {
   };
 }
 
+/** The rows of a curve, as the trainer told them. */
+export const metricsOf = ({ length, column }: Series): StepMetric[] =>
+  Array.from(
+    { length },
+    (_, i) => Object.fromEntries(COLUMNS.map((name) => [name, column(name)[i]!])) as unknown as StepMetric,
+  );
+
 /**
  * De-biased exponential moving average: s_t = β s_{t−1} + (1−β) x_t, shown as s_t / (1 − β^t). A value that is not finite leaves the
  * average as it was.

@@ -3,6 +3,7 @@ import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { keptSource } from '../hub/names.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { RunRequest } from '../training/protocol.ts';
+import { readSession } from './savedSession.ts';
 import type { PageSettings } from './settings.ts';
 
 /** A request as it may lie on a disk. */
@@ -27,6 +28,7 @@ export interface SavedSession {
 export interface Sessions {
   /** @throws PapilioError('quota') when the browser has no room. */
   save(session: SavedSession): Promise<void>;
+  /** @throws PapilioError('checkpoint') when what is kept is not what a page writes */
   load(): Promise<SavedSession | null>;
   clear(): Promise<void>;
 }
@@ -73,15 +75,16 @@ export function browserSessions(): Sessions {
       }
     },
     async load() {
+      let kept: SavedSession | null = null;
       try {
         const stored = await db();
         const session = await stored.get('sessions', 'last');
         const request = await stored.get('requests', 'last');
-        return session && request ? { ...session, request } : null;
+        if (session && request) kept = { ...session, request };
       } catch {
         // A browser that keeps nothing (private windows) has nothing to resume; saving will say so.
-        return null;
       }
+      return kept && readSession(kept);
     },
     async clear() {
       const stored = await db();

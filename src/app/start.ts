@@ -1,6 +1,8 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
+import { loadSaved } from './lookingOn.ts';
 import { createPage, type Page } from './page.ts';
 import { browserSessions, type Sessions } from './sessions.ts';
+import { createTabs } from './tabs.ts';
 import { trainerClient } from './trainerClient.ts';
 import { decodeHash, encodeHash } from './url.ts';
 import { detectGpu } from './webgpu.ts';
@@ -11,6 +13,10 @@ export function startPage(root: string): Page {
   const page = createPage({
     trainer: trainerClient(),
     sessions,
+    tabs: createTabs({
+      locks: navigator.locks,
+      channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('papilio.run'),
+    }),
     async hub(take) {
       const [{ createHubDesk }, { sourceClient }] = await Promise.all([
         import('./hub.ts'),
@@ -46,6 +52,5 @@ async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) void page.controller.save();
   });
-  const saved = await sessions.load();
-  if (saved !== null && page.run.getState().current === null) page.run.setState({ saved });
+  await loadSaved(page, sessions);
 }

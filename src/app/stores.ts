@@ -114,6 +114,10 @@ export interface RunView {
   readonly python: (Awaited<ReturnType<TrainerApi['continueInPython']>> & { readonly step: number }) | null;
   readonly checkpoint: { readonly bytes: Uint8Array; readonly step: number; readonly at: number } | null;
   readonly saved: SavedSession | null;
+  /** Why what the browser keeps cannot be gone on with. */
+  readonly savedProblem: string | null;
+  /** Whether the browser keeps this run: not where another tab's is kept. */
+  readonly isKept: boolean;
   readonly undo: UndoView | null;
   /** Length of the series when training last began in this sitting; the steps after it warm up. */
   readonly since: number;
@@ -145,7 +149,7 @@ export interface UiState {
   readonly notice: string | null;
 }
 
-export const emptyRun: Omit<RunView, 'runs' | 'saved'> = {
+export const emptyRun: Omit<RunView, 'runs' | 'saved' | 'savedProblem'> = {
   state: 'idle',
   current: null,
   request: null,
@@ -162,6 +166,7 @@ export const emptyRun: Omit<RunView, 'runs' | 'saved'> = {
   python: null,
   checkpoint: null,
   undo: null,
+  isKept: true,
   since: 0,
 };
 
@@ -184,7 +189,12 @@ export function createStores() {
     isReading: false,
     problems: [],
   }));
-  const run = createStore<RunView>(() => ({ ...emptyRun, runs: [], saved: null }));
+  const run = createStore<RunView>(() => ({
+    ...emptyRun,
+    runs: [],
+    saved: null,
+    savedProblem: null,
+  }));
   const ui = createStore<UiState>(() => ({
     panel: 'train',
     seeTab: 'compare',

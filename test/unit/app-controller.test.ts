@@ -9,6 +9,7 @@ import { createLooking } from '../../src/app/looking.ts';
 import { obstacle } from '../../src/app/request.ts';
 import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
 import { createStores } from '../../src/app/stores.ts';
+import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 
@@ -28,7 +29,7 @@ function setUp() {
       kept = null;
     },
   };
-  const controller = createController(stores, trainer, sessions, () => clock.now);
+  const controller = createController(stores, trainer, sessions, createTabs({}), () => clock.now);
   return {
     ...stores,
     trainer,

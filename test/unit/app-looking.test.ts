@@ -8,6 +8,7 @@ import { createController } from '../../src/app/controller.ts';
 import { createLooking } from '../../src/app/looking.ts';
 import { remarksOf } from '../../src/app/remarks.ts';
 import { createStores } from '../../src/app/stores.ts';
+import { createTabs } from '../../src/app/tabs.ts';
 import type { Comparison, Inspection, OfStep } from '../../src/training/protocol.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 
@@ -45,7 +46,7 @@ function setUp() {
     }),
   };
   const sessions = { save: async () => {}, load: async () => null, clear: async () => {} };
-  const controller = createController(stores, trainer, sessions, () => 0);
+  const controller = createController(stores, trainer, sessions, createTabs({}), () => 0);
   const looking = createLooking(stores, slow, controller, () => Promise.reject(new Error('not used')));
   return {
     ...stores,

@@ -7,6 +7,7 @@ import { createPage } from '../../src/app/page.ts';
 import { runRequest } from '../../src/app/request.ts';
 import type { Sessions } from '../../src/app/sessions.ts';
 import { sweepCsv } from '../../src/app/sweep.ts';
+import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import type { ShelfCommand, ShelfReport, ShelfRow } from '../../src/training/shelf/types.ts';
@@ -78,7 +79,8 @@ function setUp() {
     },
     stopSweep: async () => endSweep(),
   };
-  const page = createPage({ trainer, sessions: noSessions, inference: unused, hub: unused, root: '/' });
+  const parts = { trainer, sessions: noSessions, inference: unused, hub: unused, root: '/' };
+  const page = createPage({ ...parts, tabs: createTabs({}) });
   page.choice.setState({ report: visionReport() });
   return {
     page,

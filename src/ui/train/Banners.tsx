@@ -1,5 +1,6 @@
 /** What comes before training: no WebGPU and what to do, a session to resume, a software adapter. */
 import { Button } from 'react-aria-components';
+import { useStore } from 'zustand';
 import { ago } from '../../app/format.ts';
 import { usePage, useRun, useUi } from '../usePage.ts';
 
@@ -38,12 +39,68 @@ export function ReaderBanner() {
   );
 }
 
+/** Another tab's run is the one that is kept: this one looks on, takes it over, or trains without being kept. */
+export function TabBanner() {
+  const page = usePage();
+  const { owner, news } = useStore(page.tabs.view);
+  const isIdle = useRun((s) => s.current === null);
+  const isKept = useRun((s) => s.isKept);
+  const hasRun = useRun((s) => s.open !== null);
+  const gpu = useUi((s) => s.gpu);
+  if (owner === 'other')
+    return (
+      <section className="notice-card resume" aria-label="Another tab">
+        <p>
+          Another tab holds{' '}
+          {news === null ? (
+            'a run'
+          ) : (
+            <>
+              the run <b>{news.name}</b>, step {news.step} of {news.totalSteps}
+            </>
+          )}
+          ; this one looks on. {isIdle ? 'A run begun here is not kept.' : 'The run here is not kept.'}
+        </p>
+        {isIdle ? (
+          <Button
+            className="button"
+            isDisabled={gpu?.state !== 'ready'}
+            onPress={() => void page.controller.takeOver()}
+          >
+            Take it over
+          </Button>
+        ) : null}
+      </section>
+    );
+  if (owner !== 'nobody' || isKept || !hasRun) return null;
+  return (
+    <section className="notice-card resume" aria-label="Another tab">
+      <p>The other tab is closed. What it kept can be resumed after a Reset; the run here is not kept.</p>
+      <Button className="button" onPress={() => void page.controller.keepInstead()}>
+        Keep this run instead
+      </Button>
+    </section>
+  );
+}
+
 export function ResumeBanner() {
   const page = usePage();
   const saved = useRun((s) => s.saved);
+  const problem = useRun((s) => s.savedProblem);
   const isIdle = useRun((s) => s.current === null);
+  const isElsewhere = useStore(page.tabs.view, (s) => s.owner === 'other');
   const gpu = useUi((s) => s.gpu);
-  if (saved === null || !isIdle) return null;
+  if (!isIdle || isElsewhere) return null;
+  if (problem !== null)
+    return (
+      <section className="notice-card resume" aria-label="A run that cannot be resumed">
+        <p>{problem}</p>
+        <Button className="text-button" onPress={() => void page.controller.forgetSaved()}>
+          forget it
+        </Button>
+      </section>
+    );
+  if (saved === null) return null;
   return (
     <section className="notice-card resume" aria-label="A run to resume">
       <p>

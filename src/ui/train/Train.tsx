@@ -3,7 +3,7 @@
 import { presetById } from '../../app/presets.ts';
 import { ErrorCard } from '../parts/ErrorCard.tsx';
 import { useChoice } from '../usePage.ts';
-import { ReaderBanner, ResumeBanner } from './Banners.tsx';
+import { ReaderBanner, ResumeBanner, TabBanner } from './Banners.tsx';
 import { Clocks } from './Clocks.tsx';
 import { Figures } from './Figures.tsx';
 import { Forecast } from './Forecast.tsx';
@@ -20,6 +20,7 @@ export function Train() {
       <Transport />
       <Forecast />
       <ReaderBanner />
+      <TabBanner />
       <ResumeBanner />
       <ErrorCard panel="train" />
       <Clocks />

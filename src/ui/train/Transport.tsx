@@ -52,7 +52,7 @@ function StateLine({ isChanged }: { readonly isChanged: boolean }) {
     <p className="transport-state" data-state={state}>
       <i className="state-dot" />
       <span>
-        {silence === 0 ? words : awaited}
+        {silence === 0 ? words : `${awaited} …`}
         <Silence seconds={silence} way={isChanged ? 'Restart ends it' : 'Reset ends it'} />
       </span>
       {current === null ? null : <b>{current.name}</b>}
