@@ -235,7 +235,12 @@ export function createHubDesk(
         view.setState(({ offers }) => ({
           offers: offers.map((one) => ({ ...one, have: 0, isWhole: false })),
         }));
-      await client.free(folder).catch(() => {});
+      try {
+        await client.free(folder);
+      } catch (error) {
+        const { kind, message, details } = asPapilioError(error);
+        finders.model.view.setState({ error: { kind, message, details }, failed: null });
+      }
       await refresh();
       for (const finder of Object.values(finders)) {
         const { repo, busy } = finder.view.getState();

@@ -5,6 +5,7 @@
 import { expose } from 'comlink';
 import { browserStore } from '../hub/browserStore.ts';
 import { type Kept, listKept } from '../hub/cache.ts';
+import { cacheOwner } from '../hub/cacheOwner.ts';
 import { searchRepos } from '../hub/client.ts';
 import { type FoundListing, findListing, weigh } from '../hub/fetching.ts';
 import { openSource, requireVariants } from '../hub/open.ts';
@@ -25,6 +26,7 @@ export interface Shelf {
 }
 
 const store = browserStore();
+const asOwner = cacheOwner(navigator.locks);
 const jobs = new Map<number, AbortController>();
 /** Milliseconds between two words on how far a download is. */
 const TELL_EVERY = 100;
@@ -80,9 +82,11 @@ const api = {
           newest = now;
         },
       };
-      await (kind === 'model'
-        ? bringModel(source, around(access), transfer)
-        : openSource(source, kind, around(access), transfer));
+      await asOwner(async () => {
+        await (kind === 'model'
+          ? bringModel(source, around(access), transfer)
+          : openSource(source, kind, around(access), transfer));
+      });
       tell();
     } finally {
       clearInterval(telling);
@@ -99,7 +103,7 @@ const api = {
     return { kept: await listKept(store), room: await store.room() };
   },
 
-  free: (folder: string): Promise<void> => store.remove(folder),
+  free: (folder: string): Promise<void> => asOwner(() => store.remove(folder)),
 };
 
 export type SourceApi = typeof api;
