@@ -24,13 +24,47 @@ test('a worker that hangs says so, is left by Reset, and the run goes on from it
     'what is waited for, and the way out',
     30,
   );
-  await page.screenshot({ path: '/tmp/hang-wide.png' }); await page.setViewport({ width: 390, height: 844 }); await page.screenshot({ path: '/tmp/hang-390.png' }); await page.setViewport({ width: 1280, height: 900 });
   await press(page, 'Reset');
   await until(() => page.$('::-p-aria([name="undo reset"][role="button"])'), 'the way back', 10);
   expect(await words(page, '.toast')).toMatch(/did not answer and was ended; step 1 of it is kept/);
-  await page.screenshot({ path: '/tmp/undo-wide.png' });
   await press(page, 'undo reset');
   await untilState(page, 'paused');
   expect(await words(page, '.figures')).toMatch(/step 1 of 4/);
   await page.close();
+});
+
+test('a second tab looks on, and takes the run over when the first is closed', async () => {
+  const hash = `${SMALL}&t.steps=4&t.evalEvery=0&t.evalExamples=4`;
+  const context = await stage.browser.createBrowserContext();
+  const openHere = async () => {
+    const page = await context.newPage();
+    await page.setViewport({ width: 1280, height: 900 });
+    await page.goto(`${stage.url}#${hash}`, { waitUntil: 'load' });
+    await page.waitForSelector('.button-train:not([data-disabled])');
+    return page;
+  };
+  const first = await openHere();
+  await press(first, 'Step');
+  await untilState(first, 'paused');
+  await until(async () => (await keptStep(first)) === 1, 'the checkpoint of step 1');
+  const name = await words(first, '.transport-state b');
+
+  const second = await openHere();
+  await until(
+    async () => (await words(second, '.resume')).includes(`Another tab holds the run ${name}, step 1 of 4`),
+    'word of the other tab',
+    30,
+  );
+  expect(await words(second, '.runs')).toContain(`${name} (another tab)`);
+  expect(await words(second, '.resume')).not.toContain('forget it');
+  await first.close();
+  await until(
+    async () => (await words(second, '.resume')).includes(`Resume ${name}, step 1 of 4`),
+    'the run to be offered',
+    30,
+  );
+  await press(second, 'Resume');
+  await untilState(second, 'paused');
+  expect(await words(second, '.figures')).toMatch(/step 1 of 4/);
+  await context.close();
 });
