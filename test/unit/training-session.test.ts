@@ -1,12 +1,74 @@
-/** What a session lets happen at once: a look at the weights of one step, and nothing beside it. */
+/**
+ * What a session lets happen at once: a look at the weights of one step, and nothing beside it; and which checkpoints it goes on from. Seen to
+ * fail with: states that are not compared with those of the engine, a step that is not compared with the end.
+ */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { interpreterEngines } from '../../src/cli/families/interpreterEngine.ts';
 import { openSubject } from '../../src/cli/families/subjects.ts';
 import { surroundings } from '../../src/cli/sources.ts';
 import { ownModels } from '../../src/cli/verifyFamilies.ts';
+import type { PapilioError } from '../../src/lib/errors.ts';
+import { decodeCheckpoint, encodeCheckpoint } from '../../src/training/checkpoint.ts';
+import type { MakeEngine } from '../../src/training/engine.ts';
 import { openSession, silentEvents } from '../../src/training/session.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
+
+it('goes on from a checkpoint with every state of its engine, at a step that it has', async () => {
+  const subject = await openSubject(join(await ownModels(), 'vit'));
+  let destroyed = 0;
+  const watched: MakeEngine = async (request) => ({
+    ...(await interpreterEngines(request)),
+    destroy: () => void destroyed++,
+  });
+  const open = (checkpoint?: Uint8Array, steps = 3) =>
+    openSession(
+      watched,
+      {
+        model: subject.source,
+        data: subject.training!.data,
+        method: 'lora',
+        config: { r: 2 },
+        training: trainingSchema.parse({ steps, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
+      },
+      surroundings,
+      silentEvents,
+      checkpoint ? { checkpoint } : {},
+    );
+  const first = await open();
+  await first.play(2);
+  const bytes = await first.checkpoint();
+  const whole = decodeCheckpoint(bytes);
+  const changed = (change: (states: Map<string, Float32Array>) => void): Uint8Array => {
+    const states = new Map(whole.states);
+    change(states);
+    return encodeCheckpoint({ ...whole, states });
+  };
+  const refusal = (checkpoint: Uint8Array, steps?: number) =>
+    open(checkpoint, steps).then(
+      () => 'none',
+      (error: PapilioError) => `${error.kind}: ${error.message}`,
+    );
+  const names = [...whole.states.keys()];
+  expect(names.length).toBeGreaterThan(2);
+  for (const name of names) {
+    const state = whole.states.get(name)!;
+    const without = changed((states) => states.delete(name));
+    expect(await refusal(without)).toMatch(new RegExp(`^checkpoint: .*lacks the state ${name}`));
+    const short = changed((states) => states.set(name, state.subarray(1)));
+    expect(await refusal(short)).toMatch(
+      new RegExp(`^checkpoint: .*state ${name} has ${state.length - 1} num`),
+    );
+  }
+  const more = changed((states) => states.set('extra', new Float32Array(1)));
+  expect(await refusal(more)).toMatch(/^checkpoint: .*a state "extra"/);
+  // Engines that were made for nothing are given back.
+  expect(destroyed).toBe(2 * names.length + 1);
+  expect(await refusal(bytes, 1)).toMatch(/^checkpoint: .*after 2 steps, and the run has 1 in all/);
+  const second = await open(bytes);
+  await Promise.all([first.play(), second.play()]);
+  expect(second.history.steps.map((s) => s.loss)).toEqual(first.history.steps.map((s) => s.loss));
+});
 
 it('answers those who look at one step first, and others when they have ended', async () => {
   const subject = await openSubject(join(await ownModels(), 'vit'));
