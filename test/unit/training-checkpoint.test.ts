@@ -1,7 +1,6 @@
 /**
  * Checkpoints as bytes. Seen to fail with: states written as another type, a version that is not compared, hashes that are not compared,
- * a configuration that is not compared, a schema that takes any number for a step, states whose sizes are not compared, cells of the curve
- * that are texts.
+ * a configuration that is not compared, cells of the curve that are texts.
  */
 import { describe, expect, it } from 'vitest';
 import { adapterTensor, readSafetensors, writeSafetensors } from '../../src/adapters/safetensors.ts';
