@@ -3,9 +3,10 @@
  * tells what the assistant says in it: all from where generation would begin to the mark that ends the turn. A model without a template gets a
  * plain format, which is said.
  */
-import { fail } from '../lib/errors.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
 import { compileTemplate, type Mark, type Rendering } from './chatTemplate.ts';
 import { type Message, THOUGHTS, wordsOf } from './messages.ts';
+import { TemplateCost } from './templateCost.ts';
 import { tokenText } from './tokenizerSettings.ts';
 import type { Span } from './types.ts';
 
@@ -67,9 +68,37 @@ function templatesOf(entry: unknown): Readonly<Record<string, string | undefined
   if (typeof entry !== 'object' || entry === null) return {};
   const list = (
     Array.isArray(entry) ? entry : Object.entries(entry).map(([name, template]) => ({ name, template }))
-  ) as readonly { readonly name: string; readonly template: string }[];
+  ) as readonly unknown[];
+  const isNamed = (one: unknown): one is { readonly name: string; readonly template: string } =>
+    typeof one === 'object' &&
+    one !== null &&
+    typeof (one as { name?: unknown }).name === 'string' &&
+    typeof (one as { template?: unknown }).template === 'string';
+  if (!list.every(isNamed))
+    return fail(
+      'malformed-file',
+      "The model's chat template is neither a text nor a list of named ones; take tokenizer_config.json anew from where the model came from.",
+    );
   return { default: list[0]?.template, ...Object.fromEntries(list.map((t) => [t.name, t.template])) };
 }
+
+/** A template without its comments: what is said of roles and keys in them is not known. */
+function withoutComments(template: string): string {
+  let kept = '';
+  for (let at = 0; ; ) {
+    const start = template.indexOf('{#', at);
+    const end = start < 0 ? -1 : template.indexOf('#}', start + 2);
+    if (end < 0) return kept + template.slice(at);
+    kept += template.slice(at, start);
+    at = end + 2;
+  }
+}
+
+const isCostly = (cause: unknown): boolean => cause instanceof PapilioError && cause.kind === 'too-large';
+
+/** The library's reason, or what the engine's own limits mean. */
+const reasonOf = (cause: unknown): string =>
+  cause instanceof RangeError ? 'it is nested too deep, or its texts are too long' : (cause as Error).message;
 
 /** What a template is given beside the messages. */
 interface Around {
@@ -77,34 +106,41 @@ interface Around {
 }
 
 function templateFormat(given: string, config: Config): ChatFormat {
-  // What is said of roles and keys in comments is not known.
-  const source = given.replace(/\{#[\s\S]*?#\}/g, '');
   const compiled = (() => {
     try {
       return compileTemplate(given);
     } catch (cause) {
+      if (cause instanceof PapilioError) throw cause;
       return fail(
         'malformed-file',
-        `The model's chat template cannot be read (${(cause as Error).message}); take tokenizer_config.json anew from where the model came from.`,
+        `The model's chat template cannot be read (${reasonOf(cause)}); take tokenizer_config.json anew from where the model came from.`,
       );
     }
   })();
+  const source = withoutComments(given);
   const specials: Around = Object.fromEntries(
     Object.entries(config)
       .filter(([name, value]) => name.endsWith('_token') && tokenText(value) !== '')
       .map(([name, value]) => [name, tokenText(value)]),
   );
   const around = { bos_token: '', eos_token: '', ...specials, documents: null };
-  const run = (messages: readonly Message[], begins: boolean, tools: unknown): Rendering => {
+  const run = (
+    messages: readonly Message[],
+    begins: boolean,
+    tools: unknown,
+    cost: TemplateCost,
+  ): Rendering => {
     try {
       return compiled(
         messages.map((message) => asTemplateTakes(message, source, form())),
         { ...around, tools: tools ?? null, add_generation_prompt: begins },
+        cost,
       );
     } catch (cause) {
+      if (cause instanceof PapilioError) throw cause;
       return fail(
         'bad-data',
-        `The conversation is refused by the model's chat template (${(cause as Error).message})`,
+        `The conversation is refused by the model's chat template (${reasonOf(cause)})`,
       );
     }
   };
@@ -115,13 +151,14 @@ function templateFormat(given: string, config: Config): ChatFormat {
   };
   return {
     kind: 'template',
-    prompt: (messages, tools) => run(messages, true, tools).text,
+    prompt: (messages, tools) => run(messages, true, tools, new TemplateCost()).text,
     render: (messages, tools) => {
-      const rendering = run(messages, false, tools);
+      const cost = new TemplateCost();
+      const rendering = run(messages, false, tools, cost);
       const reading: Reading = {
         messages,
         rendering,
-        run: (some, begins) => run(some, begins, tools),
+        run: (some, begins) => run(some, begins, tools, cost),
         eos: tokenText(config.eos_token),
         bos: tokenText(config.bos_token),
       };
@@ -146,7 +183,8 @@ function contentForm(compiled: ReturnType<typeof compileTemplate>, around: Aroun
         add_generation_prompt: true,
       });
       return marks.some((mark) => text.slice(mark.start, mark.end) === 'words');
-    } catch {
+    } catch (cause) {
+      if (isCostly(cause)) throw cause;
       return false;
     }
   };
@@ -256,7 +294,8 @@ function shared(a: string, b: string): string {
 function attempt<T>(make: () => T): T | null {
   try {
     return make();
-  } catch {
+  } catch (cause) {
+    if (isCostly(cause)) throw cause;
     return null;
   }
 }

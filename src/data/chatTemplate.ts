@@ -3,6 +3,7 @@
  * @huggingface/jinja, whose strings carry marks through joining, trimming, splitting, slicing and replacing. No text is searched for.
  */
 import { Environment, Interpreter, parse, Template, tokenize } from '@huggingface/jinja';
+import { refuseLongTemplate, TemplateCost } from './templateCost.ts';
 import type { Span } from './types.ts';
 
 /** A stretch of a rendering that is words of message `message`; empty where these are trimmed to nothing. */
@@ -31,6 +32,9 @@ interface Value {
 interface Text extends Value {
   readonly value: string;
 }
+interface Method extends Value {
+  value: (args: readonly Value[], scope: Environment) => Value;
+}
 interface Node {
   readonly type: string;
   readonly [key: string]: unknown;
@@ -46,6 +50,7 @@ interface Internals {
   evaluateMemberExpression(node: Node, scope: Environment): Value;
   evaluateSliceExpression(object: Value, node: Node, scope: Environment): Value;
   evaluateCallExpression(node: Node, scope: Environment): Value;
+  evaluateArguments(args: readonly Node[], scope: Environment): [Value[], Map<string, Value>];
   applyFilter(operand: Value, filter: Node, scope: Environment): Value;
 }
 
@@ -87,6 +92,14 @@ class TracingInterpreter extends Base {
   readonly #methods = new WeakMap<Value, { readonly text: Text; readonly name: string }>();
   readonly #loops: { readonly node: Node; readonly turns: Text[] }[] = [];
   readonly #seen: Map<Node, Value>[] = [new Map()];
+  readonly #cost: TemplateCost;
+  /** Filters whose arguments are being read: they can make far more of a value than it is. */
+  readonly #filters: { readonly name: string; readonly operand: Value; readonly args: unknown }[] = [];
+
+  constructor(scope: Environment, cost: TemplateCost) {
+    super(scope);
+    this.#cost = cost;
+  }
 
   /** All that `value` holds are words of message `message`. */
   own(value: Value | undefined, message: number): void {
@@ -124,15 +137,21 @@ class TracingInterpreter extends Base {
     for (const part of parts) {
       const words = String(part);
       if (typeof part !== 'string')
-        for (const { message, start, end } of this.#marksOf(part, words.length))
+        for (const { message, start, end } of this.#counted(this.#marksOf(part, words.length), 1))
           marks.push({ message, start: start + text.length, end: end + text.length });
       text += words;
     }
     return this.#marked(new TextValue(text), marks);
   }
 
+  /** Marks that are about to be moved, each at the cost of so many letters. */
+  #counted(marks: readonly Mark[], letters: number): readonly Mark[] {
+    this.#cost.take((marks.length * (16 + letters)) / 64);
+    return marks;
+  }
+
   #piece(source: Text, from: number, to: number): Value {
-    const marks = this.#marksOf(source).flatMap(({ message, start, end }): Mark[] => {
+    const marks = this.#counted(this.#marksOf(source), 1).flatMap(({ message, start, end }): Mark[] => {
       const [s, e] = [Math.max(start, from), Math.min(end, to)];
       return s <= e ? [{ message, start: s - from, end: e - from }] : [];
     });
@@ -141,7 +160,11 @@ class TracingInterpreter extends Base {
 
   /** `result` with the marks of `source`, whose position p lies at `at(p)`. */
   #moved(source: Text, result: Value, at: (p: number) => number): Value {
-    const marks = this.#marksOf(source).map((m) => ({ ...m, start: at(m.start), end: at(m.end) }));
+    const marks = this.#counted(this.#marksOf(source), source.value.length).map((m) => ({
+      ...m,
+      start: at(m.start),
+      end: at(m.end),
+    }));
     return this.#marked(result, marks);
   }
 
@@ -201,12 +224,19 @@ class TracingInterpreter extends Base {
     const opens = OPENED.includes(node.type);
     if (opens) this.#seen.push(new Map());
     try {
-      const value = super.evaluate(node, scope);
+      const value = this.#cost.nested(() => super.evaluate(node, scope));
+      if (value !== undefined) this.#cost.charge(value);
+      if (this.#isLoopedOver(node)) this.#cost.take(ROUND * sizeOf(value));
       this.#seen.at(opens ? -2 : -1)!.set(node, value);
       return value;
     } finally {
       if (opens) this.#seen.pop();
     }
+  }
+
+  #isLoopedOver(node: Node): boolean {
+    const over = this.#loops.at(-1)?.node.iterable as Node | undefined;
+    return over !== undefined && node === (over.type === 'SelectExpression' ? over.lhs : over);
   }
 
   override evaluateBlock(nodes: readonly Node[], scope: Environment): Value {
@@ -243,7 +273,7 @@ class TracingInterpreter extends Base {
     const [left, right] = [node.left, node.right].map((side) => this.#seen.at(-1)!.get(side as Node)!);
     const length = isText(left) ? left.value.length : result.value.length - String(right!.value).length;
     const marks = [
-      ...this.#marksOf(left!, length),
+      ...this.#counted(this.#marksOf(left!, length), 1),
       ...this.#marksOf(right!, result.value.length - length).map((m) => ({
         ...m,
         start: m.start + length,
@@ -257,12 +287,20 @@ class TracingInterpreter extends Base {
     const result = super.evaluateMemberExpression(node, scope);
     const object = this.#seen.at(-1)!.get(node.object as Node);
     const name = (node.property as Node).value;
-    if (isText(object) && result.type === 'FunctionValue')
+    if (isText(object) && result.type === 'FunctionValue' && !this.#methods.has(result)) {
       this.#methods.set(result, { text: object, name: String(name) });
+      const method = result as Method;
+      const call = method.value;
+      method.value = (args, inner) => {
+        allowMade(this.#cost, String(name), object, args);
+        return call(args, inner);
+      };
+    }
     return result;
   }
 
   override evaluateSliceExpression(object: Value, node: Node, scope: Environment): Value {
+    this.#cost.take(sizeOf(object) / 2);
     const result = super.evaluateSliceExpression(object, node, scope);
     const seen = this.#seen.at(-1)!;
     const number = (part: unknown) => seen.get(part as Node)?.value;
@@ -282,10 +320,19 @@ class TracingInterpreter extends Base {
     return this.#made(method.name, method.text, argumentsOf(node, seen), result);
   }
 
+  override evaluateArguments(args: readonly Node[], scope: Environment): [Value[], Map<string, Value>] {
+    const [values, named] = super.evaluateArguments(args, scope);
+    const filter = this.#filters.at(-1);
+    if (filter?.args === args)
+      allowMade(this.#cost, filter.name, filter.operand, [...values, ...named.values()]);
+    return [values, named];
+  }
+
   override applyFilter(operand: Value, filter: Node, scope: Environment): Value {
     const callee = filter.type === 'CallExpression' ? (filter.callee as Node) : filter;
     const name = String(callee.value);
     this.#seen.push(new Map());
+    this.#filters.push({ name, operand, args: filter.args });
     try {
       const result = super.applyFilter(operand, filter, scope);
       if (result === operand) return result;
@@ -302,46 +349,87 @@ class TracingInterpreter extends Base {
       if (message !== undefined && isText(result)) this.#owners.set(result, message);
       return result;
     } finally {
+      this.#filters.pop();
       this.#seen.pop();
     }
   }
 }
+
+/** A string's method or filter is about to make a text: how long it can get. */
+function allowMade(cost: TemplateCost, name: string, source: Value, args: readonly Value[]): void {
+  const number = args.reduce((n, { value }) => (typeof value === 'number' ? Math.max(n, value) : n), 0);
+  const longest = args.reduce((n, arg) => (isText(arg) ? Math.max(n, arg.value.length) : n), 0);
+  if (name === 'replace' && isText(source) && isText(args[0])) {
+    const places =
+      args[0].value === '' ? source.value.length + 1 : source.value.split(args[0].value).length - 1;
+    cost.allow(source.value.length + places * longest);
+  } else if (name === 'join' && (isText(source) || Array.isArray(source.value)))
+    cost.allow(cost.printed(source) + (source.value as string | Value[]).length * longest);
+  else if (name === 'indent' && isText(source))
+    cost.allow(source.value.length + source.value.split('\n').length * number);
+  else if (name === 'tojson') cost.allow(cost.printed(source) * (1 + (longest + 8 * number) / 16));
+}
+
+/** What the library makes for every turn of a loop, in steps. */
+const ROUND = 16;
+
+/** Letters of a text, items of a list or an object. */
+const sizeOf = ({ value }: Value): number =>
+  typeof value === 'string' || Array.isArray(value) ? value.length : value instanceof Map ? value.size : 0;
 
 const argumentsOf = (call: Node, seen: ReadonlyMap<Node, Value>): Value[] =>
   ((call.args as readonly Node[] | undefined) ?? []).map(
     (arg) => (seen.get(arg) ?? seen.get(arg.value as Node))!,
   );
 
-function globals(scope: Environment): void {
+function globals(scope: Environment, cost: TemplateCost): void {
   for (const [name, value] of Object.entries({ true: true, false: false, none: null })) {
     scope.set(name, value);
     scope.set(name[0]!.toUpperCase() + name.slice(1), value);
   }
-  scope.set('raise_exception', (sentence: string) => {
-    throw new Error(sentence);
+  scope.set('raise_exception', (sentence: unknown) => {
+    throw new Error(typeof sentence === 'string' ? sentence.slice(0, 1000) : 'it does not say why');
   });
-  scope.set('range', (start: number, stop?: number, step = 1) => {
+  scope.set('range', (start: unknown, stop?: unknown, step: unknown = 1) => {
     const [from, to] = stop === undefined ? [0, start] : [start, stop];
-    return Array.from({ length: Math.max(0, Math.ceil((to - from) / step)) }, (_, i) => from + i * step);
+    if (![from, to, step].every(Number.isInteger) || step === 0)
+      throw new Error('range() takes whole numbers, and steps other than 0');
+    const [first, by] = [from as number, step as number];
+    const length = Math.max(0, Math.ceil(((to as number) - first) / by));
+    cost.take(length);
+    return Array.from({ length }, (_, i) => first + i * by);
   });
   const date = new Template('{{ strftime_now(format) }}');
-  scope.set('strftime_now', (format: string) => date.render({ format }));
+  scope.set('strftime_now', (format: unknown) => date.render({ format: String(format).slice(0, 1000) }));
 }
 
-/** A template, ready to be rendered. @throws Error for one that is no Jinja */
+/** Letters of what a template is given. */
+function lettersOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 1;
+  return Object.entries(value).reduce((sum, [key, item]) => sum + key.length + lettersOf(item), 1);
+}
+
+/**
+ * A template, ready to be rendered.
+ * @throws Error for one that is no Jinja, PapilioError 'too-large' for one that is too long
+ */
 export function compileTemplate(
   source: string,
 ): (
   messages: readonly Readonly<Record<string, unknown>>[],
   around: Readonly<Record<string, unknown>>,
+  cost?: TemplateCost,
 ) => Rendering {
+  refuseLongTemplate(source);
   const program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
-  return (messages, around) => {
+  return (messages, around, cost = new TemplateCost()) => {
+    cost.begin(lettersOf(messages) + lettersOf(around));
     const scope = new Environment();
-    globals(scope);
+    globals(scope, cost);
     for (const [name, value] of Object.entries(around)) scope.set(name, value);
     const list = scope.set('messages', messages) as unknown as Value;
-    const interpreter = new TracingInterpreter(scope);
+    const interpreter = new TracingInterpreter(scope, cost);
     (list.value as Value[]).forEach((message, k) => {
       for (const key of SAID) interpreter.own((message.value as Map<string, Value>).get(key), k);
     });

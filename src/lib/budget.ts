@@ -60,6 +60,11 @@ export const BOUNDS = {
     unit: 'bytes unpacked',
     advice: 'give a smaller file, or unpack it first',
   },
+  renderingSteps: {
+    most: 400_000,
+    unit: 'steps of rendering',
+    advice: 'take the model from elsewhere, or another chat template',
+  },
   matchingSteps: {
     most: 1_000_000,
     unit: 'steps of matching',
