@@ -3,6 +3,7 @@
  * factors. Methods whose numbers multiply each other or turn have no such sum and are refused.
  */
 import { fail } from '../lib/errors.ts';
+import { plainWords } from '../lib/json.ts';
 import { combineLora } from './combineLora.ts';
 import { COMBINATIONS, type Combination, combineTensors, type TensorOptions } from './combineTensors.ts';
 import { validateConfig } from './config.ts';
@@ -207,7 +208,7 @@ const ia3: Rule = (adapters, settings) => {
   const lists = adapters.map(
     ({ config }) => (config as CommonConfig & { feedforward_modules?: unknown }).feedforward_modules ?? [],
   );
-  if (lists.some((list) => typeof list === 'string') && new Set(lists.map(String)).size > 1) {
+  if (lists.some((list) => typeof list === 'string') && new Set(lists.map(plainWords)).size > 1) {
     refuse(
       'all adapter configs should follow the same feedforward modules type. Combining adapters with `feedforward_modules` type being a mix of list/set and string is not supported.',
     );

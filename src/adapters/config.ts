@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import { fail } from '../lib/errors.ts';
+import { plainWords } from '../lib/json.ts';
 import { closest } from '../lib/nearest.ts';
 import type { CommonConfig } from './fields.ts';
 import { refuseCommon } from './rules.ts';
@@ -37,7 +38,7 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   }
   const given = withoutUnset(method, input as Record<string, unknown>);
   const peftType = given.peft_type;
-  if (peftType !== undefined && String(peftType).toUpperCase() !== method.peftType) {
+  if (peftType !== undefined && plainWords(peftType).toUpperCase() !== method.peftType) {
     fail(
       'illegal-config',
       `The configuration is for ${JSON.stringify(peftType)}, not for ${method.peftType}; choose that method or remove peft_type.`,

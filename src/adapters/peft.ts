@@ -3,6 +3,7 @@
  * that PEFT does not know (head, full) use the same two files and say that PEFT cannot load them.
  */
 import { fail } from '../lib/errors.ts';
+import { jsonOf } from '../lib/json.ts';
 import { validateConfig } from './config.ts';
 import type { CommonConfig } from './fields.ts';
 import { PREFIX, refuseForeignBytes, refuseForeignNames } from './foreign.ts';
@@ -89,7 +90,7 @@ function keptKeys(method: AdapterMethod, json: Readonly<Record<string, unknown>>
 function parseConfig(text: string): Record<string, unknown> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = jsonOf(text);
   } catch {
     fail('malformed-adapter', 'adapter_config.json is not JSON.');
   }

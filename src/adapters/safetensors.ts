@@ -7,6 +7,7 @@
 import { plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { jsonOf } from '../lib/json.ts';
 import type { AdapterTensor } from './types.ts';
 
 const ELEMENT_BYTES = {
@@ -87,7 +88,7 @@ export function readSafetensors(given: Uint8Array): SafetensorsFile {
 function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   let header: unknown;
   try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    header = jsonOf(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     malformed('its header is not JSON text');
   }

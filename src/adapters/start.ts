@@ -10,6 +10,8 @@
  * few steps are felt, and a few hundred do not destroy the model. They stay below 1e-2, since a new head trains at the same rate. For
  * other widths than 64 `rate.ts` takes them times √(64 / d).
  */
+
+import { plainWords } from '../lib/json.ts';
 import type { CommonConfig } from './fields.ts';
 import { savedEntries, savedTest } from './matching.ts';
 import type { MethodId } from './registry.ts';
@@ -71,7 +73,10 @@ const isUnset = (given: Given, key: string): boolean => (given[key] ?? null) ===
 /** Whether entries of modules_to_save, with what the task adds to them, cover a module. */
 const saves = (entries: unknown, task: string | null, module: string): boolean =>
   savedTest(
-    savedEntries({ modules_to_save: Array.isArray(entries) ? entries.map(String) : null, task_type: task }),
+    savedEntries({
+      modules_to_save: Array.isArray(entries) ? entries.map(plainWords) : null,
+      task_type: task,
+    }),
   )(module);
 
 /**
@@ -103,10 +108,10 @@ function withTaskHead(
   // A task that was given says what trains; the method "head" has nothing else to train.
   if (!isOpen(given, 'task_type') && method.targets !== 'none') return { config: given, notes: [] };
   const config = { ...given, ...asTask };
-  const covered = saves(null, String(config.task_type ?? ''), head);
+  const covered = saves(null, plainWords(config.task_type ?? ''), head);
   // What starts at random trains with the head that it is part of.
   const named = [...fresh, head].filter(
-    (module, i, all) => all.indexOf(module) === i && !saves(null, String(config.task_type ?? ''), module),
+    (module, i, all) => all.indexOf(module) === i && !saves(null, plainWords(config.task_type ?? ''), module),
   );
   return {
     config: named.length === 0 ? config : { ...config, modules_to_save: named },
@@ -171,7 +176,7 @@ export function startPlaces(
   task: StartTask,
 ): Started {
   const named = isUnset(given, 'target_modules') ? [] : targetLayers(method, given, model);
-  const isWide = String(given.target_modules).toLowerCase() === 'all-linear';
+  const isWide = plainWords(given.target_modules).toLowerCase() === 'all-linear';
   const namesHead = !isWide && named.some(({ name }) => name === model.head);
   const headed = withTaskHead(method, given, task, model, namesHead);
   const placed = withTargets(method, headed.config, model);

@@ -3,6 +3,7 @@
  * link can say nothing that the form would refuse.
  */
 
+import { jsonOf } from '../lib/json.ts';
 import { presetById } from './presets.ts';
 import { baseOf, differingFields, type PageSettings, validateSettings } from './settings.ts';
 
@@ -15,7 +16,7 @@ function encodeValue(value: unknown): string {
 
 function asJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return jsonOf(text);
   } catch {
     return undefined;
   }

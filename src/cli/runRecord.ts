@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { checkMapping } from '../data/files/columns.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { jsonOf } from '../lib/json.ts';
 import type { DataOptions, EvalMetric } from '../training/protocol.ts';
 import { evalsOf, issueOf, UnfitRecord } from '../training/records.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
@@ -55,7 +56,7 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
     );
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = jsonOf(text);
   } catch {
     return refuse('no JSON');
   }

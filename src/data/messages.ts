@@ -2,6 +2,8 @@
  * Conversations as datasets have them → messages: OpenAI's and TRL's `{role, content}`, ShareGPT's `{from, value}`, content in parts, tool calls
  * and their results. What cannot be read is a sentence's end, never left out.
  */
+
+import { jsonOf, plainWords } from '../lib/json.ts';
 import { isRecord, structured } from './files/cells.ts';
 
 export interface TextPart {
@@ -56,7 +58,7 @@ type Fields = Readonly<Record<string, unknown>>;
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return jsonOf(text);
   } catch {
     return undefined;
   }
@@ -84,8 +86,9 @@ export function readMessages(value: unknown): Message[] | string {
 function readMessage(entry: unknown): Message | string {
   if (!isRecord(entry)) return 'has no conversation of {role, content}';
   const { role, from, content, value, tool_calls, weight, ...rest } = entry;
-  const speaker = String(role ?? from);
-  const who = ROLES[speaker.toLowerCase()];
+  const speaker = plainWords(role ?? from);
+  const spoken = speaker.toLowerCase();
+  const who = Object.hasOwn(ROLES, spoken) ? ROLES[spoken] : undefined;
   if (!who) return `has a message of "${speaker}" in its conversation, a role that is not known`;
   const said = readContent(content ?? value);
   if (said !== null && isFault(said)) return said.fault;
@@ -132,7 +135,7 @@ function readContent(content: unknown): string | readonly TextPart[] | null | Fa
   const parts: TextPart[] = [];
   for (const part of content as unknown[]) {
     const { type, text } = isRecord(part) ? part : { type: 'text', text: part };
-    const kind = String(type ?? 'text');
+    const kind = plainWords(type ?? 'text');
     if (!/^(input_|output_)?text$/.test(kind))
       return {
         fault: `has ${/image|picture/.test(kind) ? 'a picture' : `a part of type "${kind}"`} in its conversation, and only text can be learnt`,

@@ -4,6 +4,7 @@
  * transformers.js all take it from here.
  */
 import { fail } from '../lib/errors.ts';
+import { numberFrom, plainWords } from '../lib/json.ts';
 import { RESAMPLES, type Resample } from './resample.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -108,7 +109,7 @@ function frameOf(value: unknown): Frame | null {
 
 /** Name of the processor's class without its suffixes: `CLIPFeatureExtractor` → `CLIP`. */
 const classOf = (config: Json): string =>
-  String(config.image_processor_type ?? config.feature_extractor_type ?? '').replace(
+  plainWords(config.image_processor_type ?? config.feature_extractor_type ?? '').replace(
     /(ImageProcessor|FeatureExtractor|Processor)(Fast|Pil)?$/,
     '',
   );
@@ -257,7 +258,7 @@ export function preprocessingOf(preprocessor: Json, config: Json, input: Picture
     ...size,
     channels,
     ...fitted,
-    resample: RESAMPLES[Number(steps.resample ?? -1)] ?? defaults.resample,
+    resample: RESAMPLES[numberFrom(steps.resample ?? -1)] ?? defaults.resample,
     bgr: channels === 3 && (steps.do_flip_channel_order ?? defaults.bgr ?? false) === true,
     mean,
     std,

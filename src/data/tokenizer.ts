@@ -1,6 +1,7 @@
 /** A model's own tokenizer, from Hugging Face's tokenizer.json, as the trainer and the generator need it. */
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { PapilioError } from '../lib/errors.ts';
+import { jsonOf } from '../lib/json.ts';
 import { mendTokenizer, readable } from './tokenizerMends.ts';
 import { tokenText } from './tokenizerSettings.ts';
 import { encodeSpans, type SpannedTokens } from './tokenSpans.ts';
@@ -45,7 +46,7 @@ const MASK_NAMES = ['[MASK]', '<mask>', '<|mask|>'];
 function parse(text: string, file: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = jsonOf(text);
   } catch (cause) {
     throw new PapilioError('malformed-file', `${file} is not valid JSON (${(cause as Error).message}).`);
   }

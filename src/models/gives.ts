@@ -3,6 +3,7 @@
  * whole input. Decided from the outputs' names, config.json, the shapes and the tables together.
  */
 import type { Value } from '../graph/types.ts';
+import { numberFrom, plainWords } from '../lib/json.ts';
 import type { Table } from './import/tables.ts';
 
 export type ModelTask =
@@ -49,7 +50,7 @@ type Said = 'words' | 'tags' | 'classes' | 'bare' | null;
 
 /** What the class of the model in config.json gives. */
 function saidBy(config: Evidence['config']): Said {
-  const names = Array.isArray(config.architectures) ? config.architectures.map(String) : [];
+  const names = Array.isArray(config.architectures) ? config.architectures.map(plainWords) : [];
   for (const name of names) {
     if (/For(CausalLM|MaskedLM|PreTraining)$|LMHead(Model)?$|ConditionalGeneration$/.test(name))
       return 'words';
@@ -79,7 +80,7 @@ export function endOf(value: Value): {
 
 /** Whether words are scored from those before alone: config.json knows it, else the masks in the graph show it. */
 function isCausal({ config, decoder }: Evidence): boolean {
-  const names = Array.isArray(config.architectures) ? config.architectures.map(String) : [];
+  const names = Array.isArray(config.architectures) ? config.architectures.map(plainWords) : [];
   if (names.some((name) => /ForMaskedLM$/.test(name))) return false;
   return decoder || names.some((name) => /ForCausalLM$|LMHeadModel$/.test(name));
 }
@@ -102,8 +103,10 @@ function rowsOfText(output: Output, e: Evidence): Gives {
   const width = value.shape.at(-1)!;
   const words: ModelTask = isCausal(e) ? 'causal-lm' : 'masked-lm';
   const bare: ModelTask = e.decoder ? 'bare-decoder' : 'bare-text';
-  const hiddenSize = Number(e.config.hidden_size ?? e.config.n_embd ?? e.config.dim ?? e.tokens?.width ?? 0);
-  const vocabulary = e.tokens?.rows ?? (Number(e.config.vocab_size) || null);
+  const hiddenSize = numberFrom(
+    e.config.hidden_size ?? e.config.n_embd ?? e.config.dim ?? e.tokens?.width ?? 0,
+  );
+  const vocabulary = e.tokens?.rows ?? (numberFrom(e.config.vocab_size) || null);
   const isVocabulary = width === vocabulary || width === e.config.vocab_size;
   const said = saidBy(e.config);
   const { op } = endOf(value);

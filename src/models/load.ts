@@ -6,6 +6,7 @@ import { type Preprocessing, preprocessingOf } from '../data/preprocessing.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail, readable } from '../lib/errors.ts';
+import { jsonOf, numberFrom, plainWords } from '../lib/json.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { type Contract, contractOf, leastLimit } from './contract.ts';
@@ -142,7 +143,7 @@ function parseJson(files: readonly ModelFile[], name: string): Record<string, un
   const file = files.find((f) => f.name === name);
   if (!file) return {};
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(file.bytes));
+    const value: unknown = jsonOf(new TextDecoder().decode(file.bytes));
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
     // The sentence below says it.
@@ -363,11 +364,11 @@ function describeModel(source: Source): LoadedModel {
   const head = isBare ? null : endOf(logits).module;
   const headModule = imported.modules.find((m) => m.name === head) ?? null;
   const parameters = parametersOf(probe.graph, imported.modules);
-  const id2label = config.id2label as Record<string, string> | undefined;
+  const id2label = config.id2label as Record<string, unknown> | undefined;
   const classes = logits.shape.at(-1)!;
   const labels =
     logits.shape.length === 2 && !isBare && id2label && Object.keys(id2label).length === classes
-      ? Array.from({ length: classes }, (_, i) => String(id2label[i] ?? i))
+      ? Array.from({ length: classes }, (_, i) => plainWords(id2label[i] ?? i))
       : null;
   const again = { ...source, tables };
 
@@ -428,7 +429,7 @@ function describeModel(source: Source): LoadedModel {
         return withNewHead(again, model, bareOf(imported, looked.outputs, gives, source), wanted, {
           seed,
           byToken,
-          padId: padId ?? Number(config.pad_token_id ?? 0),
+          padId: padId ?? (numberFrom(config.pad_token_id) || 0),
         });
       if (wanted.length === classes && hasClasses(labels, wanted)) return model;
       if (!headModule) {

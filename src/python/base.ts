@@ -2,6 +2,7 @@
 import { writeSafetensors } from '../adapters/safetensors.ts';
 import type { AdapterTensor } from '../adapters/types.ts';
 import { fail } from '../lib/errors.ts';
+import { jsonOf } from '../lib/json.ts';
 import { cutPart } from '../models/import/folded.ts';
 import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
@@ -88,7 +89,7 @@ function sidecar({ name, bytes }: ProjectFile): ProjectFile {
 /** @throws PapilioError 'malformed-file' */
 function parsed(name: string, bytes: Uint8Array): unknown {
   try {
-    return JSON.parse(new TextDecoder().decode(bytes));
+    return jsonOf(new TextDecoder().decode(bytes));
   } catch {
     return fail('malformed-file', `${name} beside the model is no JSON; mend it or take it away.`, { name });
   }

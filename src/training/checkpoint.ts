@@ -12,6 +12,7 @@ import {
   writeSafetensors,
 } from '../adapters/safetensors.ts';
 import { fail } from '../lib/errors.ts';
+import { jsonOf } from '../lib/json.ts';
 import type { EvalMetric, RunRequest, StepMetric } from './protocol.ts';
 import { evalsOf, issueOf, stepsOf, UnfitRecord, withNonFinite } from './records.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
@@ -68,7 +69,7 @@ const damaged = (what: string): never =>
 function runOf(text: string): Omit<Checkpoint, 'states'> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = jsonOf(text);
   } catch {
     return damaged('what it says of its run is no JSON');
   }

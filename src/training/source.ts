@@ -15,6 +15,7 @@ import type { Dataset, TextDataset } from '../data/types.ts';
 import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { jsonOf } from '../lib/json.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
@@ -134,7 +135,7 @@ async function readModel(
 /** A JSON object; what is none is complained of by who needs it. */
 function object(text: string | null): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(text ?? '{}');
+    const value: unknown = jsonOf(text ?? '{}');
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
     return {};

@@ -1,4 +1,6 @@
 /** Names of numbered classes that lie beside the tables: in dataset_infos.json, dataset_info.json or the head of the dataset card, README.md. */
+
+import { jsonOf, plainWords } from '../../lib/json.ts';
 import { baseName, type DataFile } from './bytes.ts';
 import { isRecord } from './cells.ts';
 
@@ -8,14 +10,14 @@ export type Names = Readonly<Record<string, readonly string[]>>;
 function namesOf(feature: unknown): readonly string[] | undefined {
   const own: unknown = Array.isArray(feature) ? feature[0] : feature;
   if (!isRecord(own)) return undefined;
-  return Array.isArray(own.names) ? own.names.map(String) : namesOf(own.feature);
+  return Array.isArray(own.names) ? own.names.map(plainWords) : namesOf(own.feature);
 }
 
 /** Of dataset_infos.json and its like: `{"info": {"features": {"label": {"names": […], "_type": "ClassLabel"}}}}`, also inside a sequence. */
 export function namesInJson(text: string): Names {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = jsonOf(text);
   } catch {
     // What is no JSON names no classes; the numbers stay.
     return {};

@@ -1,4 +1,6 @@
 /** Which column is what, by what the columns hold: the long texts, the few values that come again, numbers, lists of equal lengths. */
+
+import { plainWords } from '../../lib/json.ts';
 import { mean } from '../../lib/statistics.ts';
 import { isNothing, listOf, numberOf, withoutPercent } from './cells.ts';
 import type { Role } from './columns.ts';
@@ -42,7 +44,7 @@ export function countsRows(values: readonly unknown[]): boolean {
 function profileOf(column: string, at: number, rows: Rows, looked: Rows): Profile {
   const values = looked.map((row) => row.values[column]);
   const given = values.filter((value) => !isNothing(value));
-  const texts = given.map((value) => (typeof value === 'object' ? JSON.stringify(value) : String(value)));
+  const texts = given.map((value) => plainWords(value));
   const numbers = given.map(withoutPercent).map((value) => numberOf(value) ?? numberOf(value, 'comma'));
   const isNumeric = given.length > 0 && numbers.filter((n) => n === null).length <= given.length * 0.05;
   return {
@@ -83,7 +85,7 @@ const isLabel = (p: Profile): boolean =>
   p.length <= 60 &&
   (!p.isNumeric || p.isWhole) &&
   !p.isIndex &&
-  !p.given.every((v) => DATE.test(String(v).trim()));
+  !p.given.every((v) => DATE.test(plainWords(v).trim()));
 
 /** Names that say a class without being one of the usual names. */
 const LABELLING =
@@ -134,7 +136,7 @@ function guessTagged(list: readonly Profile[]): [Profile, Profile] | undefined {
   const lists = list
     .map((p) => ({ p, lists: p.values.map(listOf) }))
     .filter(({ lists: l }) => l.filter((entry) => entry !== null && entry.length > 1).length > l.length / 2)
-    .map((entry) => ({ ...entry, distinct: new Set(entry.lists.flat().map(String)).size }))
+    .map((entry) => ({ ...entry, distinct: new Set(entry.lists.flat().map(plainWords)).size }))
     .toSorted((a, b) => a.distinct - b.distinct);
   for (const tags of lists) {
     const words = lists.findLast(

@@ -3,6 +3,7 @@
  * have the same ones; what is guessed, and which files are not used, is said.
  */
 import { PapilioError } from '../../lib/errors.ts';
+import { plainWords } from '../../lib/json.ts';
 import type { SplitName } from '../types.ts';
 import { type DataFile, extension } from './bytes.ts';
 import { decimalMark, isNothing, numberOf, structured, withoutPercent } from './cells.ts';
@@ -179,7 +180,7 @@ const firstCells = ({ columns, rows: [first] }: Table): Record<string, string> =
   Object.fromEntries(
     columns.map((column) => {
       const value = first?.values[column];
-      const text = typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value ?? '');
+      const text = plainWords(value ?? '');
       return [column, text.slice(0, 40)];
     }),
   );

@@ -1,5 +1,6 @@
 /** Tables in JSON: a list of objects, an object of lists, either under the names of splits, or one object per line (JSONL). */
 import { fail } from '../../lib/errors.ts';
+import { jsonOf, plainWords } from '../../lib/json.ts';
 import { type NamedSplit, splitInName } from '../../lib/splitNames.ts';
 import { type Fault, rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
@@ -107,7 +108,7 @@ function matrix(
   notes: string[],
 ): Table {
   const asText = (cells: readonly unknown[]) =>
-    cells.map((cell) => (isColumn(cell) ? '[]' : String(cell ?? '')));
+    cells.map((cell) => (isColumn(cell) ? '[]' : plainWords(cell ?? '')));
   const texts = given.slice(0, 300).map(({ cells }) => asText(cells));
   const isHeader = header === null && given.length > 1 && headerScore(texts[0]!, texts.slice(1)) > 0;
   const names = header ?? (isHeader ? texts[0]! : []);
@@ -155,7 +156,7 @@ function readConcatenated(text: string, path: string, findings: Findings): Table
     return tableOf(values, path, findings);
   }
   try {
-    JSON.parse(text);
+    jsonOf(text);
   } catch (cause) {
     fail('bad-data', `${path} is not JSON (${(cause as Error).message}).`);
   }
@@ -278,7 +279,7 @@ function withoutTests(
 function frameOf({ columns, data }: Values): { columns: string[]; data: unknown[][] } | null {
   if (!Array.isArray(columns) || !Array.isArray(data)) return null;
   const isFrame = (data as unknown[]).every((row) => Array.isArray(row) && row.length === columns.length);
-  return isFrame ? { columns: columns.map(String), data: data as unknown[][] } : null;
+  return isFrame ? { columns: columns.map(plainWords), data: data as unknown[][] } : null;
 }
 
 /** pandas' `orient="index"`: rows by their numbers. */

@@ -2,6 +2,7 @@
  * Values as Python and numpy write them: `['a', "b's"]`, `{'text': array(['a'], dtype=object)}`, `['a' 'b']`, `[1 0]`, `(1, None, nan)`. JSON is
  * read too. Nothing is executed: names are known or the value cannot be read.
  */
+import { jsonOf } from '../../lib/json.ts';
 
 /** Deeper or longer values are not read. */
 const MAX_DEPTH = 24;
@@ -51,13 +52,13 @@ function wholeNumber(digits: string): number | string {
  * @throws SyntaxError
  */
 export function parseJson(text: string, onLarge?: () => void): unknown {
-  if (!/\d{16}/.test(text)) return JSON.parse(text) as unknown;
+  if (!/\d{16}/.test(text)) return jsonOf(text);
   const exact = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) => {
     if (!/^-?\d{16,}$/.test(token) || typeof wholeNumber(token) === 'number') return token;
     onLarge?.();
     return `"${token}"`;
   });
-  return JSON.parse(exact) as unknown;
+  return jsonOf(exact);
 }
 
 /** The value of a literal; undefined for text that is none. */

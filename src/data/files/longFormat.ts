@@ -1,4 +1,6 @@
 /** Tables with one word a row, sentences told apart by a column of their numbers: the words and tags of each sentence become one row. */
+
+import { plainWords } from '../../lib/json.ts';
 import { isNothing } from './cells.ts';
 import type { Row, Table } from './table.ts';
 
@@ -10,7 +12,7 @@ export function sentencesOf(table: Table, notes: string[]): Table {
   const number = table.columns.find((column) => SENTENCE.test(column.trim()));
   const word = table.columns.find((column) => WORD.test(column.trim()));
   if (number === undefined || word === undefined || table.rows.length === 0) return table;
-  const isOneWord = table.rows.every(({ values }) => !/\s/.test(String(values[word] ?? '').trim()));
+  const isOneWord = table.rows.every(({ values }) => !/\s/.test(plainWords(values[word] ?? '').trim()));
   if (!isOneWord) return table;
   const sentences: Row[][] = [];
   let current: unknown;

@@ -1,4 +1,6 @@
 /** Rows of tables as examples of a task: texts with classes or numbers, words with tags, conversations, documents. What a row lacks is noted. */
+
+import { plainWords } from '../../lib/json.ts';
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
 import { listOfMessages, type Message, readMessages } from '../messages.ts';
@@ -104,7 +106,7 @@ function noNumber(value: unknown): Fault {
       what: 'has a percent sign (%) behind some of the numbers to be predicted and not behind others',
       advice: 'write all of them alike',
     };
-  const shown = String(value).slice(0, 40);
+  const shown = plainWords(value).slice(0, 40);
   return {
     what: 'has something else than a plain number to be predicted',
     advice: `write a number such as 12.5 instead of ${JSON.stringify(shown)}`,
@@ -122,7 +124,7 @@ export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedR
     entries,
     reading.drops,
     ({ values }) => {
-      const words = listOf(values.tokens)?.map((word) => (word === null ? '' : String(word)));
+      const words = listOf(values.tokens)?.map((word) => (word === null ? '' : plainWords(word)));
       const tags = listOf(values.tags);
       if (!words || words.length === 0) return noList(values.tokens, 'words');
       if (!tags) return noList(values.tags, 'tags');
