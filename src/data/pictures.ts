@@ -55,31 +55,35 @@ export function resizedSize(
   return width <= height ? { width: newShort, height: newLong } : { width: newLong, height: newShort };
 }
 
-/** The middle of a plane, with 0 where it is smaller; transformers' center_crop. */
-function centre(plane: Uint8Array, from: Size, to: Size): Uint8Array {
-  if (from.width === to.width && from.height === to.height) return plane;
-  const out = new Uint8Array(to.width * to.height);
-  const start = (whole: number, part: number) =>
-    whole >= part ? (whole - part) >> 1 : -Math.ceil((part - whole) / 2);
-  const [left, top] = [start(from.width, to.width), start(from.height, to.height)];
-  for (let y = Math.max(0, -top); y < to.height && y + top < from.height; y++)
-    for (let x = Math.max(0, -left); x < to.width && x + left < from.width; x++)
-      out[y * to.width + x] = plane[(y + top) * from.width + x + left]!;
-  return out;
+/** What the middle of a side keeps, and where it lies in a side that is longer; transformers' center_crop. */
+function middle(
+  from: number,
+  to: number,
+): { readonly start: number; readonly at: number; readonly length: number } {
+  const start = from >= to ? (from - to) >> 1 : -Math.ceil((to - from) / 2);
+  const first = Math.max(0, start);
+  const at = Math.max(0, -start);
+  return { start: first, at, length: Math.min(from - first, to - at) };
 }
 
-type Size = Pick<PictureSize, 'width' | 'height'>;
-
-/** A decoded picture as the model's own preprocessing has it before rescaling: bytes [C, H, W]. */
+/** A decoded picture as the model's own preprocessing has it before rescaling: bytes [C, H, W], 0 where the picture is smaller. */
 export function prepared(image: DecodedImage, steps: Preprocessing): Uint8Array {
   const size = resizedSize(image.width, image.height, steps.resize);
   const planes = planesOf(image, steps.channels);
   if (steps.bgr) planes.reverse();
   const area = steps.width * steps.height;
+  const [across, down] = [middle(size.width, steps.width), middle(size.height, steps.height)];
   const out = new Uint8Array(steps.channels * area);
   planes.forEach((plane, c) => {
-    const resized = resample(plane, image.width, image.height, size.width, size.height, steps.resample);
-    out.set(centre(resized, size, steps), c * area);
+    const part = resample(plane, image.width, image.height, size.width, size.height, steps.resample, {
+      across,
+      down,
+    });
+    for (let y = 0; y < down.length; y++)
+      out.set(
+        part.subarray(y * across.length, (y + 1) * across.length),
+        c * area + (down.at + y) * steps.width + across.at,
+      );
   });
   return out;
 }

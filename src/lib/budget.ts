@@ -70,6 +70,36 @@ export const BOUNDS = {
     unit: 'steps of matching',
     advice: 'write an expression with fewer repetitions or smaller numbers in braces',
   },
+  /** A photo of 64 megapixels fits in. */
+  picturePixels: { most: 2 ** 26, unit: 'pixels', advice: 'make the picture smaller' },
+  pictureSide: { most: 2 ** 16, unit: 'pixels on a side', advice: 'make the picture smaller' },
+  /** Progressive photos have ten or so. */
+  picturePasses: { most: 64, unit: 'scans of one picture', advice: 'save it again' },
+  /** Of all pictures of a dataset: drawings pack to a hundredth, photos to a fifth. */
+  decodedPixels: {
+    most: 2 ** 27,
+    perByte: 200,
+    unit: 'pixels of pictures',
+    advice: 'make the pictures smaller, or give fewer',
+  },
+  /** Pictures at the model's size, which stay in memory: digits of 28 × 28 for a model of 224 × 224 × 3 take 500 for each of their bytes. */
+  preparedBytes: {
+    most: 2 ** 26,
+    perByte: 600,
+    never: 2 ** 31,
+    unit: "bytes of pictures at the model's size",
+    advice: 'give fewer pictures, or a model that takes smaller ones',
+  },
+  tableRows: { most: 2_000_000, unit: 'rows', advice: 'give several files, or fewer rows' },
+  columns: { most: 10_000, unit: 'columns', advice: 'give the columns that count' },
+  /** Of a table that is packed: rows times columns, or values where there are lists. */
+  tableCells: {
+    most: 2 ** 22,
+    perByte: 16,
+    never: 2 ** 28,
+    unit: 'cells',
+    advice: 'give fewer rows or columns',
+  },
 } as const satisfies Readonly<Record<string, Bound>>;
 
 export type BoundName = keyof typeof BOUNDS;

@@ -66,19 +66,6 @@ export function readable<T>(kind: ErrorKind, what: () => string, read: () => T):
   }
 }
 
-/** The same for what is awaited. */
-export async function readableLater<T>(
-  kind: ErrorKind,
-  what: () => string,
-  read: () => Promise<T>,
-): Promise<T> {
-  try {
-    return await read();
-  } catch (error) {
-    return unreadable(kind, what(), error);
-  }
-}
-
 function unreadable(kind: ErrorKind, what: string, error: unknown): never {
   if (error instanceof PapilioError) throw error;
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));

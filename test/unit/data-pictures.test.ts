@@ -62,7 +62,7 @@ describe('png', () => {
     [png(1, 1, { colour: 0, rows: [[1]], filters: [9] }), /filter 9/],
     [png(1, 1, { colour: 5, rows: [[1]] }), /colour type/],
     [png(1, 1, { colour: 3, rows: [[0]] }), /no palette/],
-    [png(60_000, 60_000, { colour: 0, rows: [[1]] }), /make it smaller/],
+    [png(60_000, 60_000, { colour: 0, rows: [[1]] }), /make the picture smaller/],
     [png(0, 1, { colour: 0, rows: [[]] }), /no pixels/],
   ])('refuses what it cannot read (%#)', (bytes, sentence) => {
     expect(() => decodePng(bytes)).toThrow(sentence);

@@ -1,6 +1,8 @@
 /** Pictures where there is no browser: PNG and JPEG, turned upright as their EXIF says. */
+import { BOUNDS } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
-import { type DecodedImage, decodePng, isPng, MAX_PIXELS } from './png.ts';
+import { checkPicture } from './pictureSize.ts';
+import { type DecodedImage, decodePng, isPng } from './png.ts';
 
 const isJpeg = (bytes: Uint8Array): boolean => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
 
@@ -12,13 +14,14 @@ export async function decodePicture(bytes: Uint8Array, name = 'The picture'): Pr
       'bad-data',
       `${name} is neither PNG nor JPEG, which is all that is read outside the browser.`,
     );
+  checkPicture(bytes, name);
   const { decode } = (await import('jpeg-js')).default;
   try {
     const image = decode(bytes, {
       useTArray: true,
-      maxResolutionInMP: MAX_PIXELS / 1e6,
+      maxResolutionInMP: BOUNDS.picturePixels.most / 1e6,
       // Coefficients and samples of the largest picture that is taken.
-      maxMemoryUsageInMB: 512,
+      maxMemoryUsageInMB: 1536,
     });
     const { exifBuffer } = image as { readonly exifBuffer?: Uint8Array };
     return upright({ width: image.width, height: image.height, rgba: image.data }, orientationOf(exifBuffer));

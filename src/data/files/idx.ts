@@ -2,6 +2,7 @@
  * IDX files, as MNIST and its relatives are published: two zero bytes, the element type (8 = unsigned byte), the number
  * of dimensions, each dimension as a big-endian 32-bit number, then the elements. Pairs `…-images…` and `…-labels…`.
  */
+import { within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 import { packedSplit, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
@@ -130,6 +131,12 @@ function atModelSize(pair: Pair, steps: Preprocessing): Uint8Array {
       `The pictures of ${pair.prefix} are ${height} × ${width} × ${depth}; they need pixels and one or three channels.`,
     );
   const stride = steps.channels * steps.width * steps.height;
+  within(
+    'preparedBytes',
+    n * stride,
+    `${n} pictures of ${pair.prefix || 'an IDX file'}`,
+    pair.images.data.length,
+  );
   const area = height * width;
   const out = new Uint8Array(n * stride);
   const rgba = new Uint8Array(4 * area).fill(255);

@@ -6,14 +6,13 @@ import {
   parquetSchema,
   type SchemaTree,
 } from 'hyparquet';
-import { compressors } from 'hyparquet-compressors';
+import { within } from '../../lib/budget.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import type { DataFile } from './bytes.ts';
 import { type Names, namesInJson } from './card.ts';
+import { compressors } from './parquetCodecs.ts';
+import { checkFooter, checkPages, checkSchema } from './parquetPages.ts';
 import type { Table } from './table.ts';
-
-/** Rows of one file; more belong into several. */
-const MAX_ROWS = 2_000_000;
 
 /** @throws PapilioError 'bad-data' naming the file */
 export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
@@ -21,21 +20,26 @@ export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
   if (bytes.length === 0) fail('bad-data', `${path} is empty.`);
   let metadata: FileMetaData;
   let columns: string[];
+  let schema: SchemaTree;
   try {
-    metadata = parquetMetadata(file);
-    const schema = parquetSchema(metadata);
+    checkFooter(file);
+    metadata = parquetMetadata(file, { geoparquet: false });
+    checkSchema(metadata, path);
+    schema = parquetSchema(metadata);
     columns = schema.children.map((child) => child.element.name);
     checkColumns(metadata, schema);
+    within('tableRows', Number(metadata.num_rows), path);
   } catch (cause) {
+    if (cause instanceof PapilioError) throw cause;
     return fail(
       'bad-data',
       `${path} is no readable Parquet file (${(cause as Error).message}); download it again.`,
     );
   }
   const total = Number(metadata.num_rows);
-  if (total > MAX_ROWS) fail('bad-data', `${path} has ${total} rows; give a file of at most ${MAX_ROWS}.`);
   let rows: Record<string, unknown>[];
   try {
+    checkPages(file, metadata, schema, path);
     rows = await parquetReadObjects({ file, metadata, compressors, utf8: false });
   } catch (cause) {
     if (cause instanceof PapilioError) throw cause;

@@ -1,9 +1,11 @@
 /** Pictures from files: by the folders they lie in, or by a table that names or holds them. */
+import { type Budget, createBudget } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 import { type LabelledPicture, picturesDataset, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import type { ImageDataset } from '../types.ts';
 import type { DataFile } from './bytes.ts';
+import { checkPicture } from './pictureSize.ts';
 import type { DecodedImage, ImageDecoder } from './png.ts';
 import { type Entry, labelsOf, type Reading } from './rowsOf.ts';
 import { assignSplits, splitNamed, splitOfFolders } from './splits.ts';
@@ -17,15 +19,17 @@ export interface PictureOptions {
 const UNREADABLE = 'convert or delete it';
 
 /** Bytes as the model takes them, or why there are none. */
-async function decode(bytes: Uint8Array, path: string, options: PictureOptions) {
+async function decode(bytes: Uint8Array, path: string, options: PictureOptions, pixels: Budget) {
   let image: DecodedImage;
   try {
+    checkPicture(bytes, path);
     image = await options.decodeImage(bytes, path);
   } catch (cause) {
     const why = (cause as Error).message.replace(`${path} `, '');
     return `cannot be read as a picture (${why.replace(/\.$/, '')})`;
   }
-  // Outside: what the model demands is no fault of the picture.
+  // Outside: what the model demands is no fault of the picture, and what all cost together not of this one.
+  pixels.take(image.width * image.height, path);
   return prepared(image, options.steps);
 }
 
@@ -183,20 +187,30 @@ async function dataset(
   reading: Reading,
 ): Promise<ImageDataset> {
   const pictures: { readonly entry: Entry; readonly pixels: Uint8Array }[] = [];
+  const files = new Set(
+    entries.flatMap(({ values }) => (values.image instanceof Uint8Array ? [values.image] : [])),
+  );
+  const fileBytes = [...files].reduce((n, { length }) => n + length, 0);
+  const decoded = createBudget('decodedPixels', fileBytes);
+  const kept = createBudget('preparedBytes', fileBytes);
+  const { width, height, channels } = options.steps;
   for (const entry of entries) {
     const { image } = entry.values;
     const pixels =
       image instanceof Uint8Array
-        ? await decode(image, entry.origin.file, options)
+        ? await decode(image, entry.origin.file, options, decoded)
         : `names the picture "${String(image)}", which is not among the files`;
     if (typeof pixels === 'string') reading.drops.add(entry.origin, { what: pixels, advice: UNREADABLE });
-    else pictures.push({ entry, pixels });
+    else {
+      kept.take(width * height * channels, name);
+      pictures.push({ entry, pixels });
+    }
   }
-  const kept = pictures.map(({ entry }) => entry);
+  const taken = pictures.map(({ entry }) => entry);
   const labels = labelsOf(
-    kept,
-    kept.map((entry) => entry.values.label),
-    kept.map((entry) => entry.origin),
+    taken,
+    taken.map((entry) => entry.values.label),
+    taken.map((entry) => entry.origin),
     reading,
   );
   reading.notes.push(...reading.drops.settle(entries.length));

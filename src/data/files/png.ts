@@ -3,6 +3,7 @@
  * with palette and transparency, not interlaced. After the W3C's PNG specification, third edition.
  */
 import { unzlibSync } from 'fflate';
+import { within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 
 export interface DecodedImage {
@@ -18,7 +19,7 @@ export interface DecodedImage {
  */
 export type ImageDecoder = (bytes: Uint8Array, name: string) => DecodedImage | Promise<DecodedImage>;
 
-/** Larger pictures are refused, or made smaller, before memory is taken for their pixels. */
+/** Larger pictures are made smaller by the browser, which decodes them itself. */
 export const MAX_PIXELS = 1 << 24;
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
@@ -61,15 +62,18 @@ export function decodePng(bytes: Uint8Array, name = 'The picture'): DecodedImage
   if (depth < 8 && channels > 1) bad('its bit depth does not fit its colour type');
   if (colour === 3 && !palette) bad('it has no palette');
   if (width === 0 || height === 0) bad('it has no pixels');
-  if (width * height > MAX_PIXELS)
-    bad(`it is ${width} × ${height}, more than ${MAX_PIXELS} pixels; make it smaller`);
+  within('pictureSide', Math.max(width, height), name);
+  within('picturePixels', width * height, name);
 
   const rowBytes = Math.ceil((width * channels * depth) / 8);
   const expected = height * (rowBytes + 1);
+  const data = concat(packed);
+  // Before memory is taken: deflate cannot shrink further than this.
+  if (expected > 1032 * data.length + 64) bad('its data ends too early');
   let raw: Uint8Array;
   try {
     // One byte more than the picture needs: data that goes on is seen, and never grows the buffer.
-    raw = unzlibSync(concat(packed), { out: new Uint8Array(expected + 1) });
+    raw = unzlibSync(data, { out: new Uint8Array(expected + 1) });
   } catch (cause) {
     return bad(`its data cannot be unpacked (${(cause as Error).message})`);
   }

@@ -1,0 +1,74 @@
+/**
+ * The size of a picture by the first bytes of its file, and what decoding it may cost: sides, pixels, and for JPEG how often they are gone
+ * over. Looked at before a decoder, the browser's or our own, takes memory for them.
+ */
+import { within } from '../../lib/budget.ts';
+
+export interface PictureCost {
+  readonly width: number;
+  readonly height: number;
+  /** How often a decoder goes over all of it. */
+  readonly passes: number;
+}
+
+const ascii = (bytes: Uint8Array, at: number, text: string): boolean =>
+  [...text].every((letter, i) => bytes[at + i] === letter.charCodeAt(0));
+
+/** Of PNG, JPEG, GIF, BMP and WebP; null for others, and for files too short to tell. */
+export function pictureCost(bytes: Uint8Array): PictureCost | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const once = (width: number, height: number): PictureCost => ({ width, height, passes: 1 });
+  if (bytes.length < 26) return null;
+  if (ascii(bytes, 1, 'PNG')) return once(view.getUint32(16), view.getUint32(20));
+  if (ascii(bytes, 0, 'GIF8')) return once(view.getUint16(6, true), view.getUint16(8, true));
+  if (ascii(bytes, 0, 'BM'))
+    return once(Math.abs(view.getInt32(18, true)), Math.abs(view.getInt32(22, true)));
+  if (ascii(bytes, 0, 'RIFF') && ascii(bytes, 8, 'WEBP')) return bytes.length < 30 ? null : webp(bytes, view);
+  return bytes[0] === 0xff && bytes[1] === 0xd8 ? jpeg(bytes, view) : null;
+}
+
+function webp(bytes: Uint8Array, view: DataView): PictureCost | null {
+  const once = (width: number, height: number): PictureCost => ({ width, height, passes: 1 });
+  const three = (at: number) => view.getUint16(at, true) + 65536 * view.getUint8(at + 2);
+  if (ascii(bytes, 12, 'VP8X')) return once(three(24) + 1, three(27) + 1);
+  if (ascii(bytes, 12, 'VP8 '))
+    return once(view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff);
+  if (!ascii(bytes, 12, 'VP8L')) return null;
+  const bits = view.getUint32(21, true);
+  return once((bits & 0x3fff) + 1, ((bits >>> 14) & 0x3fff) + 1);
+}
+
+/** The largest frame, and how many scans there are: a progressive picture is gone over by each. */
+function jpeg(bytes: Uint8Array, view: DataView): PictureCost | null {
+  let found: PictureCost | null = null;
+  let passes = 0;
+  for (let at = 2; at + 9 < bytes.length; ) {
+    const code = bytes[at + 1]!;
+    // In the data of a scan an 0xff stands before 0, a restart or a marker.
+    if (bytes[at] !== 0xff || code === 0 || code === 0xff || (code >= 0xd0 && code <= 0xd9)) {
+      at++;
+      continue;
+    }
+    const isFrame = code >= 0xc0 && code <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(code);
+    if (isFrame) {
+      const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
+      if (!found || width * height > found.width * found.height) found = { width, height, passes: 1 };
+    }
+    if (code === 0xda) passes++;
+    at += 2 + view.getUint16(at + 2);
+  }
+  return found && { ...found, passes: Math.max(1, passes) };
+}
+
+/**
+ * Counts a picture before it is decoded.
+ * @throws PapilioError 'too-large' naming the picture
+ */
+export function checkPicture(bytes: Uint8Array, name: string): void {
+  const cost = pictureCost(bytes);
+  if (!cost) return;
+  const { width, height, passes } = cost;
+  within('pictureSide', Math.max(width, height), name);
+  within('picturePixels', width * height, name);
+  within('picturePasses', passes, name);
+}
