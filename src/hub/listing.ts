@@ -4,9 +4,11 @@ import type { Listing } from './types.ts';
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
-/** Relative, with forward slashes; no way up, no control characters. */
+/** Relative, with forward slashes; no way up, no control characters, no half of a character, which no address can hold. */
 const isPath = (path: string): boolean =>
   path.length <= 4096 &&
+  // Half of a surrogate pair.
+  !/\p{Surrogate}/u.test(path) &&
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   !/[\u0000-\u001f\u007f-\u009f\\]/.test(path) &&
   !/^[a-z]:/i.test(path) &&

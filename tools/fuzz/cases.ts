@@ -1,4 +1,4 @@
-/** Inputs kept as files: door, what it was told, and the files deflated, in one JSON text. */
+/** Inputs kept as files, one in each line: door, what it was told, and the files deflated, as JSON. */
 import { deflateSync, inflateSync } from 'fflate';
 import type { Input } from './door.ts';
 
@@ -25,8 +25,10 @@ export function writeCase({ door, was, input }: Case): string {
   return `${JSON.stringify(written)}\n`;
 }
 
-export function readCase(text: string): Case {
-  const { door, was, told, files } = JSON.parse(text) as Written;
+export const readCases = (text: string): Case[] => text.trimEnd().split('\n').map(readCase);
+
+function readCase(line: string): Case {
+  const { door, was, told, files } = JSON.parse(line) as Written;
   const input = {
     files: files.map(([name, deflated]) => ({ name, bytes: inflateSync(Buffer.from(deflated, 'base64')) })),
     ...(told && { told }),

@@ -2,7 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { argv, exit, stderr, stdout } from 'node:process';
-import { readCase, writeCase } from './cases.ts';
+import { readCases, writeCase } from './cases.ts';
 import type { Door } from './door.ts';
 import { DOORS, doorNamed } from './doors/index.ts';
 import { FIXTURES, ROOT } from './place.ts';
@@ -83,26 +83,26 @@ async function fuzzDoor(pool: Pool, door: Door, many: number, seed: number): Pro
 }
 
 async function replay(pool: Pool, paths: readonly string[]): Promise<DoorReport[]> {
-  const reports = new Map<string, DoorReport>();
-  for (const [index, file] of paths.entries()) {
-    const { door } = readCase(readFileSync(file, 'utf8'));
-    const report = reports.get(door) ?? emptyReport(door, 0);
-    reports.set(door, report);
-    let last: Trial | null = null;
-    await pool.run({ door, seed: 0, from: index, count: 1, file }, (trial) => {
-      last = trial;
-      return true;
-    });
-    const trial = isFailure(last!.end) ? await confirmed(pool, door, 0, last!, file) : last!;
-    count(report, trial);
-    if (isFailure(trial.end)) report.failures.push({ ...trial, file: relative(ROOT, file) });
+  const reports: DoorReport[] = [];
+  for (const file of paths) {
+    const cases = readCases(readFileSync(file, 'utf8'));
+    const { door } = cases[0]!;
+    const report = emptyReport(door, 0);
+    reports.push(report);
+    const trials: Trial[] = [];
+    await pool.run({ door, seed: 0, from: 0, count: cases.length, file }, (trial) => trials.push(trial) > 0);
+    for (const trial of trials) {
+      const last = isFailure(trial.end) ? await confirmed(pool, door, 0, trial, file) : trial;
+      count(report, last);
+      if (isFailure(last.end))
+        report.failures.push({ ...last, file: `${relative(ROOT, file)}:${trial.index + 1}` });
+    }
   }
-  return [...reports.values()];
+  return reports;
 }
 
 const kept = (): string[] =>
   readdirSync(CASES)
-    .filter((name) => name.endsWith('.json'))
     .sort()
     .map((name) => join(CASES, name));
 

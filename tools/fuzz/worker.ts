@@ -5,12 +5,12 @@
 import { readFileSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
-import { readCase } from './cases.ts';
+import { readCases } from './cases.ts';
 import type { Door } from './door.ts';
 import { doorNamed } from './doors/index.ts';
 import { inputOf, runTrial, type Trial, warmUp } from './trial.ts';
 
-/** So many trials of a door from `from` on, or one input that was kept. */
+/** So many trials of a door from `from` on, or so many of the inputs that a file keeps. */
 export interface Job {
   readonly door: string;
   readonly seed: number;
@@ -41,10 +41,10 @@ async function work({ door: name, seed, from, count, file }: Job): Promise<void>
   const door = doorNamed(name)!;
   if (!warm.has(door)) await warmUp(door);
   warm.add(door);
+  const kept = file === undefined ? null : readCases(readFileSync(file, 'utf8'));
   tell({ ready: true });
   for (let index = from; index < from + count; index++) {
-    const input =
-      file === undefined ? inputOf(door, seed, index) : readCase(readFileSync(file, 'utf8')).input;
+    const input = kept ? kept[index]!.input : inputOf(door, seed, index);
     escaped = null;
     const trial = await runTrial(door, input, index);
     tell(escaped === null ? trial : { ...trial, end: 'untyped', message: `escaped: ${String(escaped)}` });

@@ -128,10 +128,10 @@ export const adapterZip: Door = {
   seeds: () => folders().map(({ files }) => packed(files, rng(0), 0)),
   mutate(input, random) {
     const { files } = random.pick(folderSeeds());
-    const spoiled = random.chance(0.25) ? spoilFolder({ files }, random) : { files };
+    const spoiled = random.chance(0.4) ? spoilFolder({ files }, random) : { files };
     return random.chance(0.1)
       ? withFile(input, random, (bytes) => mutateBytes(bytes, random))
-      : packed(spoiled.files, random);
+      : packed(spoiled.files, random, spoiled.files !== files && random.chance(0.6) ? 0 : undefined);
   },
   open: ({ files }) => use(readFolder(filesFromZip(files[0]!.bytes))),
 };

@@ -260,10 +260,16 @@ export const zip: Door = {
     if (random.chance(0.1)) return withFile(input, random, (bytes) => mutateBytes(bytes, random));
     kept ??= tables();
     const { files, told } = random.pick(kept);
-    const spoiled = random.chance(0.2)
+    const spoiled = random.chance(0.35)
       ? withFile({ files }, random, (bytes, name) => spoilTable(bytes, name, random)).files
       : files;
-    return retold({ files: [packed(spoiled, random)], ...(told && { told }) }, random);
+    return retold(
+      {
+        files: [packed(spoiled, random, spoiled !== files && random.chance(0.6) ? 0 : undefined)],
+        ...(told && { told }),
+      },
+      random,
+    );
   },
   open: openData,
 };

@@ -56,9 +56,9 @@ function odd(random: Rng): Tree {
   if (what < 15) return { kind: 'text', text: random.pick(ODD_NAMES) };
   if (what === 15)
     return { kind: 'text', text: random.pick(['a', 'ab ', '(', '\n', '1']).repeat(1 << random.int(13)) };
-  if (what === 16) return raw('['.repeat(1 << random.int(12)));
+  if (what === 16) return raw('['.repeat(1 << random.int(16)));
   if (what === 17) {
-    const depth = 1 << random.int(12);
+    const depth = 1 << random.int(15);
     return random.chance(0.5)
       ? raw('['.repeat(depth) + ']'.repeat(depth))
       : raw(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`);
