@@ -25,8 +25,9 @@ export function stratifiedSplit(labels: ArrayLike<number>, seed: number, share =
     rng(seed, 0x5b117).fork(label).shuffle(members);
     const count =
       members.length < 2 ? 0 : Math.min(members.length - 1, Math.max(1, Math.round(members.length * share)));
-    held.push(...members.slice(0, count));
-    train.push(...members.slice(count));
+    members.forEach((member, i) => {
+      (i < count ? held : train).push(member);
+    });
   }
   return { train: Uint32Array.from(train).sort(), held: Uint32Array.from(held).sort() };
 }

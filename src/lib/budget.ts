@@ -90,13 +90,15 @@ export const BOUNDS = {
     unit: "bytes of pictures at the model's size",
     advice: 'give fewer pictures, or a model that takes smaller ones',
   },
+  /** A string has half a gigabyte at most, and a table is read from copies of its parts. */
+  textBytes: { most: 2 ** 28, unit: 'bytes of text', advice: 'give it in several files' },
   tableRows: { most: 2_000_000, unit: 'rows', advice: 'give several files, or fewer rows' },
   columns: { most: 10_000, unit: 'columns', advice: 'give the columns that count' },
-  /** Of a table that is packed: rows times columns, or values where there are lists. */
+  /** Rows times columns, or values where there are lists: what a packed table may come to, and no table more than two million rows of 16. */
   tableCells: {
     most: 2 ** 22,
     perByte: 16,
-    never: 2 ** 28,
+    never: 2 ** 25,
     unit: 'cells',
     advice: 'give fewer rows or columns',
   },

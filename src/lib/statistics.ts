@@ -21,3 +21,17 @@ export function commonest(values: readonly number[]): { readonly value: number; 
     if (count > most || (count === most && v > value)) [value, most] = [v, count];
   return { value, share: values.length === 0 ? 0 : most / values.length };
 }
+
+/** The greatest of however many numbers (a call takes some ten thousand arguments and no more); −Infinity for none. */
+export function greatest(values: Iterable<number>): number {
+  let most = Number.NEGATIVE_INFINITY;
+  for (const value of values) most = Math.max(most, value);
+  return most;
+}
+
+/** The least of them; Infinity for none. */
+export function least(values: Iterable<number>): number {
+  let low = Number.POSITIVE_INFINITY;
+  for (const value of values) low = Math.min(low, value);
+  return low;
+}

@@ -1,6 +1,7 @@
 /** Inputs made up for a model of which no data is at hand: ids within its tables, pictures and sound of normal numbers, texts of several lengths. */
 import type { Graph, Value } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
+import { least } from '../lib/statistics.ts';
 
 /** What an input takes, by name, as the graph wants it. */
 export interface MadeInputs {
@@ -51,7 +52,7 @@ function rowsRead({ nodes }: Graph, input: Value): number {
   const rows = nodes
     .filter(({ op, inputs }) => op.name === 'gather' && rootOf(inputs[1]!) === input)
     .map(({ inputs }) => inputs[0]!.shape[0]!);
-  return rows.length > 0 ? Math.min(...rows) : 2;
+  return rows.length > 0 ? least(rows) : 2;
 }
 
 /** The input that a value only views or casts. */

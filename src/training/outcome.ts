@@ -4,6 +4,7 @@
  */
 import { startRate } from '../adapters/rate.ts';
 import type { AdapterMethod, Layer } from '../adapters/types.ts';
+import { greatest } from '../lib/statistics.ts';
 import type { EvalMetric, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -117,7 +118,7 @@ function likelyCause(facts: RunFacts): string {
 /** The training loss ended higher than it began, or climbed on the way at a rate that is far from the usual one. */
 function isClimb({ steps, training, method }: RunFacts, first: number, last: number): boolean {
   const start = steps[0]!.loss;
-  const peak = Math.max(...steps.map((s) => s.loss));
+  const peak = greatest(steps.map((s) => s.loss));
   return (
     last > Math.max(first, start) * (1 + NOISE) ||
     (peak > start * 1.1 && (last > start || training.learningRate >= 10 * method.startLearningRate))
@@ -150,7 +151,7 @@ function rateCause({ training, method, steps }: RunFacts, first: number): string
   const { learningRate } = training;
   const peak = steps.reduce((most, s) => (s.loss > most.loss ? s : most));
   const norms = steps.map((s) => s.gradNorm);
-  const grew = Math.max(...norms) / Math.max(norms[0]!, 1e-12);
+  const grew = greatest(norms) / Math.max(norms[0]!, 1e-12);
   const usual = method.startLearningRate;
   const next = learningRate > 2 * usual ? usual : learningRate / 5;
   return `Likely cause: the learning rate. The training loss rose, from ${Math.min(first, steps[0]!.loss).toPrecision(4)} to ${peak.loss.toPrecision(4)} at step ${peak.step}${grew > 10 ? `, and the gradient's norm to ${grew.toPrecision(2)} times its first` : ''}. ${learningRate} is too high here; try ${next.toPrecision(2)}${training.maxGradNorm === 0 ? ', with the gradient clipped at a norm of 1' : ''}${training.warmupSteps === 0 ? ', and some steps of warm-up' : ''}.`;

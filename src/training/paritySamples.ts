@@ -6,6 +6,7 @@
 import type { Dataset, FloatTensor, IntTensor } from '../data/types.ts';
 import type { FeedTensor } from '../inference/tensor.ts';
 import { fail } from '../lib/errors.ts';
+import { greatest, least } from '../lib/statistics.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import type { Engine } from './engine.ts';
@@ -97,17 +98,11 @@ function chosenBatches(dataset: Dataset, batches: BatchPlan, exactly: number | n
     best: (own: readonly number[]) => number,
     isBetter: (a: number, b: number) => boolean,
   ): number => lengths.reduce((k, own, i) => (isBetter(best(own), best(lengths[k]!)) ? i : k), 0);
-  const shortest = at(
-    (own) => Math.min(...own),
-    (a, b) => a < b,
-  );
-  const longest = at(
-    (own) => Math.max(...own),
-    (a, b) => a > b,
-  );
+  const shortest = at(least, (a, b) => a < b);
+  const longest = at(greatest, (a, b) => a > b);
   return [...new Set([shortest, longest])].map((i) => {
     const batch = batches.load('held', held[i]!);
-    return { what: `held-out examples of up to ${batch.sequence ?? Math.max(...lengths[i]!)} tokens`, batch };
+    return { what: `held-out examples of up to ${batch.sequence ?? greatest(lengths[i]!)} tokens`, batch };
   });
 }
 

@@ -1,17 +1,21 @@
-/** What data may cost: pictures by their sides, pixels and number, Parquet by what it says of itself. */
+/** What data may cost: pictures by their sides, pixels and number, Parquet by what it says of itself, tables by their columns and rows. */
 import { readFileSync } from 'node:fs';
 import { zlibSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
+import { readEntries } from '../../src/data/files/entries.ts';
 import { openDataset } from '../../src/data/files/open.ts';
 import { readParquet } from '../../src/data/files/parquet.ts';
 import { checkPicture, pictureCost } from '../../src/data/files/pictureSize.ts';
 import { decodePng } from '../../src/data/files/png.ts';
+import { createDrops } from '../../src/data/notes.ts';
 import { prepared } from '../../src/data/pictures.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import { RESAMPLES, resample } from '../../src/data/resample.ts';
+import { stratifiedSplit } from '../../src/data/split.ts';
 import type { ImageDataset } from '../../src/data/types.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { greatest, least } from '../../src/lib/statistics.ts';
 import { file, grey, idx, png } from './data-support.ts';
 
 const cropped = (side: number) =>
@@ -381,4 +385,79 @@ describe('Parquet', () => {
       }
     }
   });
+});
+
+describe('a table', () => {
+  const many = (n: number, cell: (i: number) => string) =>
+    Array.from({ length: n }, (_, i) => cell(i)).join(',');
+  const open = (path: string, text: string | Uint8Array) =>
+    readEntries(
+      [typeof text === 'string' ? file(path, text) : { path, bytes: text }],
+      {},
+      { drops: createDrops(), notes: [] },
+      { notes: [] },
+      () => ({ needed: ['text', 'label'] }),
+    );
+  const rows = (n: number, row: (i: number) => string) =>
+    Array.from({ length: n }, (_, i) => row(i)).join('\n');
+
+  it.each<[string, string, () => string | Uint8Array, RegExp]>([
+    [
+      'columns of CSV',
+      't.csv',
+      () =>
+        `text,label,${many(11_000, (i) => `n${i}`)}\n${rows(5, (i) => `a b,${i % 2},${many(11_000, () => '1')}`)}`,
+      /^too-large: t.csv asks for 11,002 columns/,
+    ],
+    [
+      'columns of an object of lists',
+      't.json',
+      () => JSON.stringify(Object.fromEntries(Array.from({ length: 190_000 }, (_, i) => [`k${i}`, [1, 2]]))),
+      /^too-large: t.json asks for 190,000 columns/,
+    ],
+    [
+      'keys of many objects',
+      't.jsonl',
+      () => rows(12_000, (i) => JSON.stringify({ text: 'a', label: i % 2, [`k${i}`]: 1 })),
+      /^too-large: t.jsonl asks for [\d,]+ columns/,
+    ],
+    [
+      'cells of lists of which one is long',
+      't.json',
+      () => JSON.stringify([Array.from({ length: 9000 }, () => 1), ...new Array(40_000).fill([1, 2])]),
+      /^too-large: t.json asks for 360,009,000 cells/,
+    ],
+    [
+      'rows',
+      't.csv',
+      () => `text,label\n${'a,b\n'.repeat(2_000_001)}`,
+      /^too-large: t.csv asks for 2,000,002 rows/,
+    ],
+    [
+      'letters',
+      't.csv',
+      () => new Uint8Array(2 ** 28 + 1),
+      /^too-large: t.csv asks for 268,435,457 bytes of text/,
+    ],
+  ])('is refused for its %s', async (_, path, text, says) => {
+    expect(await kindOf(open(path, text()))).toMatch(says);
+  });
+
+  it('of thousands of columns of one name is read in a moment', async () => {
+    const text = `text,label,${many(9000, () => 'x')}\n${rows(8, (i) => `a b,${i % 2},${many(9000, () => '1')}`)}`;
+    const before = performance.now();
+    expect((await open('t.csv', text)).entries.length).toBe(8);
+    expect(performance.now() - before).toBeLessThan(4000);
+  });
+
+  it('of one class in most of many rows is split', () => {
+    const labels = Array.from({ length: 400_000 }, (_, i) => Number(i % 1000 === 0));
+    const { train, held } = stratifiedSplit(labels, 3);
+    expect(train.length + held.length).toBe(400_000);
+  });
+});
+
+it('however many numbers have a greatest and a least', () => {
+  const numbers = Array.from({ length: 500_000 }, (_, i) => (i * 7919) % 500_000);
+  expect([least(numbers), greatest(numbers)]).toEqual([0, 499_999]);
 });

@@ -1,7 +1,7 @@
 /** Which column is what, by what the columns hold: the long texts, the few values that come again, numbers, lists of equal lengths. */
 
 import { plainWords } from '../../lib/json.ts';
-import { mean } from '../../lib/statistics.ts';
+import { greatest, mean } from '../../lib/statistics.ts';
 import { isNothing, listOf, numberOf, withoutPercent } from './cells.ts';
 import type { Role } from './columns.ts';
 import { PICTURES } from './endings.ts';
@@ -94,7 +94,7 @@ const DATE = /^\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|^\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}/;
 
 /** The likeliest label: few values, at an end of the table, counted from 0 or 1, or called so. */
 function guessLabel(list: readonly Profile[]): Profile | undefined {
-  const last = Math.max(...list.map(({ at }) => at));
+  const last = greatest(list.map(({ at }) => at));
   const isCounted = ({ isWhole, given, distinct }: Profile) => {
     const numbers = isWhole ? given.map((v) => numberOf(v) ?? -1) : [-1];
     const least = numbers.reduce((a, b) => Math.min(a, b));

@@ -1,5 +1,6 @@
 /** Tables from delimited text: rows by the dialect that was guessed or told, every row that is not one named, every guess said. */
 
+import { within } from '../../lib/budget.ts';
 import { commonest } from '../../lib/statistics.ts';
 import type { Drops } from '../notes.ts';
 import { rowList } from '../notes.ts';
@@ -45,12 +46,15 @@ export function tableOf(draft: Draft, header: boolean, findings: Findings, told:
   const isRecord = recordTest(dialect);
   const records = readRecords(behindLead(draft.text, dialect), dialect, {
     width: dialect.width,
+    name: path,
     ...(isRecord ? { isRecord } : {}),
   });
   const before = dialect.lead + 1;
   const { cells } = records;
   const first = cells[dialect.skip] ?? [];
   const width = header ? dialect.first.length : widthOf(cells.slice(dialect.skip));
+  within('columns', width, path);
+  within('tableRows', cells.length, path);
   const names = columnNames(header ? dialect.first : [], width);
   const shape = { path, ...names, first: header ? first : null };
   const rows: Row[] = [];
@@ -99,24 +103,28 @@ interface Names {
 
 /** Names of columns: those of the header, `column 3` where it has none; of two alike the later is `text.1`, as in pandas. */
 function columnNames(header: readonly string[], width: number): Names {
-  const columns: string[] = [];
+  const columns = new Set<string>();
   const unnamed = new Set<string>();
   const twice: string[] = [];
+  /** By name, how many columns of it there were. */
+  const counts = new Map<string, number>();
   for (let c = 0; c < Math.max(width, header.length); c++) {
     const own = (header[c] ?? '').trim();
     const bare = own.replace(/^#\s*/, '');
     const name = c === 0 && bare !== own && isKnownName(bare) ? bare : own;
     if (name === '') {
-      columns.push(`column ${c + 1}`);
+      columns.add(`column ${c + 1}`);
       unnamed.add(`column ${c + 1}`);
       continue;
     }
-    let free = name;
-    for (let k = 1; columns.includes(free); k++) free = `${name}.${k}`;
-    if (free !== name) twice.push(name);
-    columns.push(free);
+    let count = counts.get(name) ?? 0;
+    const numbered = (): string => (count === 0 ? name : `${name}.${count}`);
+    while (columns.has(numbered())) count++;
+    if (count > 0) twice.push(name);
+    columns.add(numbered());
+    counts.set(name, count + 1);
   }
-  return { columns, unnamed, twice };
+  return { columns: [...columns], unnamed, twice };
 }
 
 function rowOf(
@@ -180,7 +188,7 @@ function said(
       : [
           `${names.unnamed.has(names.index) ? names.index : `"${names.index}"`} counts the rows and is left out`,
         ]),
-    ...names.twice.map((name) => `"${name}" names two columns, the later is called "${name}.1"`),
+    ...names.twice.slice(0, 5).map((name) => `"${name}" names two columns, the later is called "${name}.1"`),
   ];
   const out = guesses.length === 0 ? [] : [`${path}: ${guesses.join('; ')}.`];
   if (strays.length > 0)

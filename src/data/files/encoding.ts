@@ -2,6 +2,8 @@
  * Text from bytes: UTF-8, UTF-16 with or without its byte-order mark, and Windows-1252 (Latin-1) where the bytes look like it. What was not
  * UTF-8 is said in a note; what is none of these is refused with its line.
  */
+
+import { within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be' | 'windows-1252';
@@ -18,6 +20,7 @@ const MOST_ACCENTS = 0.2;
  */
 export function readText(bytes: Uint8Array, name: string, notes: string[] = []): string {
   if (bytes.length === 0) fail('bad-data', `${name} is empty.`);
+  within('textBytes', bytes.length, name);
   const encoding = markOf(bytes) ?? utf16Without(bytes) ?? 'utf-8';
   let text: string;
   try {

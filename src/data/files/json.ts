@@ -1,7 +1,10 @@
 /** Tables in JSON: a list of objects, an object of lists, either under the names of splits, or one object per line (JSONL). */
+
+import { within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 import { jsonOf, plainWords } from '../../lib/json.ts';
 import { type NamedSplit, splitInName } from '../../lib/splitNames.ts';
+import { greatest, least } from '../../lib/statistics.ts';
 import { type Fault, rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
 import { isRecord } from './cells.ts';
@@ -12,13 +15,18 @@ import type { Findings, Row, Table } from './table.ts';
 
 type Values = Readonly<Record<string, unknown>>;
 
-const columnsOf = (rows: readonly Row[]): string[] => [
-  ...new Set(rows.flatMap((row) => Object.keys(row.values))),
-];
+function columnsOf(rows: readonly Row[], file: string): string[] {
+  const columns = new Set<string>();
+  for (const { values } of rows) {
+    for (const name of Object.keys(values)) columns.add(name);
+    within('columns', columns.size, file);
+  }
+  return [...columns];
+}
 
 const table = (file: string, rows: readonly Row[], total: number): Table => ({
   file,
-  columns: columnsOf(rows),
+  columns: columnsOf(rows, file),
   rows,
   total,
   classNames: {},
@@ -112,7 +120,14 @@ function matrix(
   const texts = given.slice(0, 300).map(({ cells }) => asText(cells));
   const isHeader = header === null && given.length > 1 && headerScore(texts[0]!, texts.slice(1)) > 0;
   const names = header ?? (isHeader ? texts[0]! : []);
-  const width = given.reduce((most, { cells }) => Math.max(most, cells.length), 0);
+  const width = within(
+    'columns',
+    given.reduce((most, { cells }) => Math.max(most, cells.length), 0),
+    file,
+  );
+  // Where one row is far longer than the others, all would be.
+  const there = given.reduce((sum, { cells }) => sum + cells.length, 0);
+  within('tableCells', width * given.length, file, there);
   const columns = Array.from({ length: width }, (_, c) => names[c] ?? `column ${c + 1}`);
   const rows = (isHeader ? given.slice(1) : given).map(
     ({ row, cells, split }): Row => ({
@@ -312,12 +327,13 @@ function fromColumns(value: Values, path: string): Values[] | null {
     Array.isArray(column) ? (column as unknown[]) : isRecord(column) ? Object.values(column) : null,
   ]) as [string, unknown[] | null][];
   if (columns.length === 0 || columns.some(([, list]) => list === null)) return null;
+  within('columns', columns.length, path);
   const lengths = columns.map(([, list]) => list!.length);
-  const [most, least] = [Math.max(...lengths), Math.min(...lengths)];
-  if (most !== least)
+  const [most, fewest] = [greatest(lengths), least(lengths)];
+  if (most !== fewest)
     fail(
       'bad-data',
-      `${path} has columns of different lengths (${columns.map(([name, list]) => `"${name}" ${list!.length}`).join(', ')}), so ${rowList([least + 1])} on cannot be read; give each the same number of values.`,
+      `${path} has columns of different lengths (${columns.map(([name, list]) => `"${name}" ${list!.length}`).join(', ')}), so ${rowList([fewest + 1])} on cannot be read; give each the same number of values.`,
     );
   return Array.from({ length: most }, (_, i) =>
     Object.fromEntries(columns.map(([name, list]) => [name, list![i]])),

@@ -3,6 +3,7 @@
  * such a record is found and its line read as it stands.
  */
 import Papa from 'papaparse';
+import { createBudget } from '../../lib/budget.ts';
 
 /** How text is divided into cells. */
 export interface Marks {
@@ -32,6 +33,8 @@ interface Bounds {
   readonly width?: number;
   /** Whether the cells of a line, read as it stands, make a whole record: then a cell that spans such lines is none. */
   readonly isRecord?: (cells: readonly string[]) => boolean;
+  /** The table's, for complaints. */
+  readonly name?: string;
   /** Records, and records with stray marks, to read. */
   readonly most?: number;
   readonly mostStrays?: number;
@@ -50,14 +53,24 @@ export function readRecords(whole: string, marks: Marks, bounds: Bounds = {}): R
   const text = marks.isSpaced && delimiter !== null ? withoutSpaces(whole, delimiter) : whole;
   const { most = Number.POSITIVE_INFINITY, mostStrays = Number.POSITIVE_INFINITY } = bounds;
   const split = (line: string): string[] => (delimiter === null ? [line] : line.split(delimiter));
-  if (!quotes) return { cells: linesOf(text, most).map(split), strays: [] };
+  const budget = createBudget('tableCells', text.length);
+  const counted = (row: string[]): string[] => {
+    budget.take(row.length, bounds.name ?? 'The table');
+    return row;
+  };
+  if (!quotes) return { cells: linesOf(text, most).map((line) => counted(split(line))), strays: [] };
   const cells: string[][] = [];
   const strays: number[] = [];
   let at = 0;
   let window = WINDOW;
   while (at < text.length && cells.length < most && strays.length < mostStrays) {
     const end = windowEnd(text, at, window);
-    const stray = readUntilStray(text.slice(at, end), marks, { ...bounds, most }, cells, strays, split);
+    const stray = readUntilStray(
+      text.slice(at, end),
+      marks,
+      { ...bounds, most },
+      { cells, strays, split, counted },
+    );
     if (stray === null) {
       at = end;
       continue;
@@ -73,7 +86,7 @@ export function readRecords(whole: string, marks: Marks, bounds: Bounds = {}): R
     const lineEnd = text.indexOf('\n', begin);
     const line = text.slice(begin, lineEnd < 0 ? text.length : lineEnd);
     strays.push(cells.length);
-    cells.push(split(line));
+    cells.push(counted(split(line)));
     at = begin + line.length + 1;
   }
   return { cells, strays };
@@ -105,14 +118,20 @@ function linesOf(text: string, most: number): string[] {
   return lines;
 }
 
+/** What was read so far, and how more is. */
+interface Reading {
+  readonly cells: string[][];
+  readonly strays: number[];
+  readonly split: (line: string) => string[];
+  readonly counted: (row: string[]) => string[];
+}
+
 /** Adds records up to one with a stray mark, and gives where that begins and whether it may only be unfinished; null at the end. */
 function readUntilStray(
   text: string,
   { delimiter, escape: escapeChar }: Marks,
   { width, isRecord, most = Number.POSITIVE_INFINITY }: Bounds,
-  cells: string[][],
-  strays: number[],
-  split: (line: string) => string[],
+  { cells, strays, split, counted }: Reading,
 ): { readonly begin: number; readonly isOpen: boolean } | null {
   let begin = 0;
   let stray: { readonly begin: number; readonly isOpen: boolean } | null = null;
@@ -138,7 +157,7 @@ function readUntilStray(
       }
       // Marks inside a wrapped cell that nobody doubled: what it holds is clear all the same.
       if (isMalformed) strays.push(cells.length);
-      if (begin < text.length) cells.push(data);
+      if (begin < text.length) cells.push(counted(data));
       begin = meta.cursor;
       if (cells.length >= most) parser.abort();
     },

@@ -3,6 +3,7 @@
  * call their inputs `input.1`, `onnx::Gather_0` or `x`.
  */
 import { fail } from '../../lib/errors.ts';
+import { greatest } from '../../lib/statistics.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor, ValueInfo } from '../../onnx/types.ts';
 import { isFloat } from './folded.ts';
 
@@ -123,7 +124,7 @@ function rowsBehind(
     const table = at === null ? null : tensorBehind(graph, producers, node.inputs[at] ?? '');
     return table && table.dims.length === 2 ? [table.dims[0]!] : [];
   });
-  return rows.length === 0 ? null : Math.max(...rows);
+  return rows.length === 0 ? null : greatest(rows);
 }
 
 /** Operators by which a graph makes an attention bias, a pooling or positions of a mask. */

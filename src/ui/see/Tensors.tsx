@@ -1,6 +1,7 @@
 /** The numbers that a module's adapter holds, as they are: matrices on a diverging scale, vectors as bars. */
 import { useMemo } from 'react';
 import { real } from '../../app/format.ts';
+import { greatest, least } from '../../lib/statistics.ts';
 import type { Inspection } from '../../training/protocol.ts';
 import { MatrixCanvas } from './MatrixCanvas.tsx';
 import { valuePainter } from './painters.ts';
@@ -59,15 +60,15 @@ const HEIGHT = 44;
 /** A bar from zero for every number. */
 function Vector({ tensor }: { readonly tensor: Tensor }) {
   const { name, data } = tensor;
-  const low = Math.min(0, ...data);
-  const high = Math.max(0, ...data);
+  const low = Math.min(0, least(data));
+  const high = Math.max(0, greatest(data));
   const span = high - low || 1;
   const zero = (high / span) * HEIGHT;
   const path = Array.from(data, (value, i) => {
     const y = ((high - value) / span) * HEIGHT;
     return `M${i + 0.5} ${zero.toFixed(2)}V${y.toFixed(2)}`;
   }).join('');
-  const caption = `${name} · ${data.length} numbers, ${real(Math.min(...data))} to ${real(Math.max(...data))}`;
+  const caption = `${name} · ${data.length} numbers, ${real(least(data))} to ${real(greatest(data))}`;
   return (
     <figure className="tensor matrix">
       <svg
