@@ -246,6 +246,13 @@ export function matchStart(program: Program, text: string, steps: Steps, whole =
   return end < 0 ? null : found(program, machine.slots, 0, end);
 }
 
+/** Whether the text matches from `at` on. @throws TooManySteps */
+export function matchAt(program: Program, text: string, at: number, steps: Steps): Found | null {
+  const machine = new Machine(program, text, steps);
+  const end = machine.run(0, at);
+  return end < 0 ? null : found(program, machine.slots, at, end);
+}
+
 /** `re.search` from `at` on. @throws TooManySteps */
 export function searchFrom(program: Program, text: string, at: number, steps: Steps): Found | null {
   const machine = new Machine(program, text, steps);

@@ -1,0 +1,175 @@
+/**
+ * Whether an engine that backtracks goes through a text with an expression in time that grows with the text's length alone, as far as that can be seen
+ * from the expression: what tokenizers usually have, and not what repeats repetitions or scans the same stretch from each of its places.
+ */
+import { type CharSet, type RegexNode, widthOf } from './syntax.ts';
+
+/** A part of one alternative: so many of a set, or something short. */
+type Part =
+  | { readonly kind: 'run'; readonly has: CharSet; readonly isLazy: boolean }
+  | { readonly kind: 'short'; readonly node: RegexNode };
+
+/** Ways and characters of a part that is short. */
+const MOST_WAYS = 1000;
+const MOST_WIDTH = 64;
+
+export function isLinear(node: RegexNode): boolean {
+  const alternatives = alternativesOf(node).map(partsOf);
+  if (!alternatives.every((parts) => parts !== null)) return false;
+  return alternatives.every((parts, k) => {
+    const exposed = exposedRuns(parts);
+    if (exposed.length === 0) return true;
+    const run = exposed[0]!;
+    return exposed.length === 1 && !run.isLazy && isScannedOnce(run.has, k, alternatives);
+  });
+}
+
+const alternativesOf = (node: RegexNode): readonly RegexNode[] =>
+  node.kind === 'choice'
+    ? node.options.flatMap(alternativesOf)
+    : (node.kind === 'group' || (node.kind === 'sequence' && node.parts.length === 1)) &&
+        bodyOf(node).kind === 'choice'
+      ? alternativesOf(bodyOf(node))
+      : [node];
+
+const bodyOf = (node: Extract<RegexNode, { kind: 'group' | 'sequence' }>): RegexNode =>
+  node.kind === 'group' ? node.body : node.parts[0]!;
+
+/** The parts of an alternative in order; null where one is neither a run nor short. */
+function partsOf(node: RegexNode): readonly Part[] | null {
+  if (node.kind === 'sequence') {
+    const parts = node.parts.map(partsOf);
+    return parts.every((part) => part !== null) ? parts.flat() : null;
+  }
+  if (node.kind === 'group') return partsOf(node.body);
+  if (node.kind === 'repeat' && node.body.kind === 'set' && node.max === Number.POSITIVE_INFINITY) {
+    if (node.min > MOST_WIDTH) return null;
+    const one: Part = { kind: 'short', node: node.body };
+    const run: Part = { kind: 'run', has: node.body.has, isLazy: node.mode === 'lazy' };
+    return [...Array.from({ length: node.min }, () => one), run];
+  }
+  const isShort =
+    waysOf(node) <= MOST_WAYS && (node.kind === 'look' ? widthOf(node.body) : widthOf(node))[1] <= MOST_WIDTH;
+  return isShort ? [{ kind: 'short', node }] : null;
+}
+
+/** In how many ways a part can be tried. */
+function waysOf(node: RegexNode): number {
+  switch (node.kind) {
+    case 'set':
+    case 'place':
+      return 1;
+    case 'sequence':
+      return node.parts.reduce((ways, part) => ways * waysOf(part), 1);
+    case 'choice':
+      return node.options.reduce((ways, option) => ways + waysOf(option), 0);
+    case 'repeat':
+      return node.max > MOST_WIDTH
+        ? Number.POSITIVE_INFINITY
+        : (node.max - node.min + 1) * waysOf(node.body) ** node.max;
+    case 'group':
+    case 'atomic':
+    case 'look':
+      return waysOf(node.body);
+    case 'back':
+    case 'condition':
+      return Number.POSITIVE_INFINITY;
+  }
+}
+
+const mayFail = (part: Part): boolean => part.kind === 'short' && canFail(part.node);
+
+function canFail(node: RegexNode): boolean {
+  switch (node.kind) {
+    case 'sequence':
+      return node.parts.some(canFail);
+    case 'choice':
+      return node.options.every(canFail);
+    case 'repeat':
+      return node.min > 0 && canFail(node.body);
+    case 'group':
+    case 'atomic':
+      return canFail(node.body);
+    default:
+      return true;
+  }
+}
+
+/** The runs that give back what they took when something behind them fails. */
+function exposedRuns(parts: readonly Part[]): Extract<Part, { kind: 'run' }>[] {
+  const last = parts.findLastIndex(mayFail);
+  return parts.slice(0, Math.max(0, last)).filter((part) => part.kind === 'run');
+}
+
+/**
+ * Whether a stretch of the set's characters, once it was scanned in vain by alternative `k`, is taken as a whole by one that cannot fail, before an
+ * alternative takes less of it. Alternatives that scan it too succeed once in a stretch at most: they end at the last place that suits them.
+ */
+function isScannedOnce(run: CharSet, k: number, alternatives: readonly (readonly Part[])[]): boolean {
+  const taker = alternatives.findIndex((parts) => takesAll(parts, run));
+  if (taker < 0 || k > taker) return false;
+  return alternatives.slice(0, taker).every((parts) => exposedRuns(parts).length > 0 || leaves(parts, run));
+}
+
+/** An optional character, one of a larger set and all that follow of it, and nothing that may fail. */
+function takesAll(parts: readonly Part[], run: CharSet): boolean {
+  const [first, second, ...rest] = withoutPrefix(parts);
+  return (
+    first?.kind === 'short' &&
+    first.node.kind === 'set' &&
+    second?.kind === 'run' &&
+    !second.isLazy &&
+    !rest.some(mayFail) &&
+    isWithin(run, first.node.has) &&
+    isWithin(run, second.has)
+  );
+}
+
+/** After an optional character comes one outside the set, so that a match begins with the last of a stretch or beyond it. */
+function leaves(parts: readonly Part[], run: CharSet): boolean {
+  const first = withoutPrefix(parts)[0];
+  if (first?.kind !== 'short') return false;
+  const begins = beginningsOf(first.node);
+  return begins?.every((has) => isWithin(run, (code) => !has(code))) ?? false;
+}
+
+function withoutPrefix(parts: readonly Part[]): readonly Part[] {
+  const [first] = parts;
+  const isOptional =
+    first?.kind === 'short' &&
+    first.node.kind === 'repeat' &&
+    first.node.min === 0 &&
+    first.node.max === 1 &&
+    first.node.body.kind === 'set';
+  return isOptional ? parts.slice(1) : parts;
+}
+
+/** The sets of characters that a part begins with; null where it may begin with none. */
+function beginningsOf(node: RegexNode): readonly CharSet[] | null {
+  switch (node.kind) {
+    case 'set':
+      return [node.has];
+    case 'sequence':
+      return node.parts.length === 0 ? null : beginningsOf(node.parts[0]!);
+    case 'choice': {
+      const all = node.options.map(beginningsOf);
+      return all.every((sets) => sets !== null) ? all.flat() : null;
+    }
+    case 'repeat':
+      return node.min === 0 ? null : beginningsOf(node.body);
+    case 'group':
+    case 'atomic':
+      return beginningsOf(node.body);
+    default:
+      return null;
+  }
+}
+
+/** Characters by which sets are compared: the scripts in everyday use one by one, the others here and there. */
+const SAMPLE = [
+  ...Array.from({ length: 0x3400 }, (_, code) => code),
+  ...Array.from({ length: 1200 }, (_, k) => 0x3400 + 97 * k),
+];
+
+const isWithin = (part: CharSet, whole: CharSet): boolean =>
+  SAMPLE.every((code) => !part(code) || whole(code));
