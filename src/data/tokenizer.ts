@@ -2,6 +2,8 @@
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { PapilioError } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
+import { checkTokenizer } from './tokenizerChecks.ts';
+import { guardTokenizer, unnormalised } from './tokenizerGuards.ts';
 import { mendTokenizer, readable } from './tokenizerMends.ts';
 import { tokenText } from './tokenizerSettings.ts';
 import { encodeSpans, type SpannedTokens } from './tokenSpans.ts';
@@ -58,11 +60,24 @@ function parse(text: string, file: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
+/** What the library says of a file that it cannot use, which may be anything. */
+function usable<T>(use: () => T): T {
+  try {
+    return use();
+  } catch (cause) {
+    if (cause instanceof PapilioError) throw cause;
+    throw new PapilioError(
+      'malformed-file',
+      `tokenizer.json cannot be used (${(cause as Error).message}); export it again with the tokenizers library.`,
+    );
+  }
+}
+
 /**
  * Reads a tokenizer.
  * @param tokenizerJson the text, or the parsed value, of tokenizer.json
  * @param tokenizerConfig the same of tokenizer_config.json, where there is one (names eos and pad)
- * @throws PapilioError 'malformed-file'
+ * @throws PapilioError 'malformed-file', 'too-large'
  */
 export function loadTokenizer(
   tokenizerJson: string | object,
@@ -72,21 +87,25 @@ export function loadTokenizer(
   const config = (
     typeof tokenizerConfig === 'string' ? parse(tokenizerConfig, 'tokenizer_config.json') : tokenizerConfig
   ) as Record<string, unknown>;
-  let inner: HfTokenizer;
+  return usable(() => tokenizerOf(openTokenizer(json, config), config));
+}
+
+function openTokenizer(json: object, config: Readonly<Record<string, unknown>>): HfTokenizer {
+  checkTokenizer(json);
+  const { value, normalised } = unnormalised(readable(json));
+  const { additional_special_tokens: additional, ...rest } = withPlainTokens(config);
+  const inner = new HfTokenizer(value, rest);
+  guardTokenizer(inner, normalised, Array.isArray(additional) ? additional : []);
+  mendTokenizer(inner);
+  return inner;
+}
+
+function tokenizerOf(inner: HfTokenizer, config: Readonly<Record<string, unknown>>): Tokenizer {
   let vocabSize = 0;
   const specials = new Set<number>();
-  try {
-    inner = new HfTokenizer(readable(json), withPlainTokens(config));
-    mendTokenizer(inner);
-    for (const id of inner.get_vocab(true).values()) vocabSize = Math.max(vocabSize, id + 1);
-    for (const [id, token] of inner.get_added_tokens_decoder()) if (token.special) specials.add(id);
-    if (vocabSize === 0) throw new Error('the vocabulary is empty');
-  } catch (cause) {
-    throw new PapilioError(
-      'malformed-file',
-      `tokenizer.json cannot be used (${(cause as Error).message}); export it again with the tokenizers library.`,
-    );
-  }
+  for (const id of inner.get_vocab(true).values()) vocabSize = Math.max(vocabSize, id + 1);
+  for (const [id, token] of inner.get_added_tokens_decoder()) if (token.special) specials.add(id);
+  if (vocabSize === 0) throw new Error('the vocabulary is empty');
   const named = (key: string, fallbacks: readonly string[]): number | undefined => {
     const name = tokenText(config[key]);
     for (const candidate of name === '' ? fallbacks : [name]) {
@@ -95,8 +114,38 @@ export function loadTokenizer(
     }
     return undefined;
   };
-  const encode = (text: string, options: EncodeOptions = {}): number[] =>
-    checked(inner.encode(text, { add_special_tokens: options.specials === true }).ids);
+  const { prefix, suffix, middle, spaced } = surroundings(inner);
+  const eos = named('eos_token', EOS_NAMES);
+  const mask = named('mask_token', MASK_NAMES);
+  for (const id of [eos, named('pad_token', PAD_NAMES), mask, ...prefix, ...suffix])
+    if (id !== undefined) specials.add(id);
+  return {
+    encode: (text, options = {}) =>
+      checked(usable(() => inner.encode(text, { add_special_tokens: options.specials === true }).ids)),
+    encodeSpans: (text, spans) => {
+      const tokens = usable(() => encodeSpans(inner, text, spans));
+      checked(tokens.ids);
+      return tokens;
+    },
+    decode: (ids, options = {}) =>
+      ids.length === 0
+        ? ''
+        : usable(() => inner.decode(Array.from(ids), { skip_special_tokens: options.specials !== true })),
+    token: (id) => inner.id_to_token(id),
+    vocabSize,
+    ...(eos === undefined ? {} : { eos }),
+    pad: named('pad_token', PAD_NAMES) ?? eos ?? 0,
+    prefix,
+    suffix,
+    middle,
+    ...(mask === undefined ? {} : { mask }),
+    specials,
+    spaced,
+  };
+}
+
+/** What goes before, after and between texts, and whether a word takes the space before it along: seen by a letter. */
+function surroundings(inner: HfTokenizer): Pick<Tokenizer, 'prefix' | 'suffix' | 'middle' | 'spaced'> {
   const plain = (text: string): number[] => inner.encode(text, { add_special_tokens: false }).ids;
   const word = wordOf(inner);
   const bare = plain(word);
@@ -108,33 +157,8 @@ export function loadTokenizer(
   const middle =
     at >= 0 ? paired.slice(prefix.length + bare.length, paired.length - suffix.length - bare.length) : [];
   const spacedWord = plain(` ${word}`);
-  const isSpaced = !sameIds(spacedWord, bare) && sameIds(plain(`${word} ${word}`), [...bare, ...spacedWord]);
-  const eos = named('eos_token', EOS_NAMES);
-  const mask = named('mask_token', MASK_NAMES);
-  for (const id of [eos, named('pad_token', PAD_NAMES), mask, ...prefix, ...suffix])
-    if (id !== undefined) specials.add(id);
-  return {
-    encode,
-    encodeSpans: (text, spans) => {
-      const tokens = encodeSpans(inner, text, spans);
-      checked(tokens.ids);
-      return tokens;
-    },
-    decode: (ids, options = {}) =>
-      ids.length === 0
-        ? ''
-        : inner.decode(Array.from(ids), { skip_special_tokens: options.specials !== true }),
-    token: (id) => inner.id_to_token(id),
-    vocabSize,
-    ...(eos === undefined ? {} : { eos }),
-    pad: named('pad_token', PAD_NAMES) ?? eos ?? 0,
-    prefix,
-    suffix,
-    middle,
-    ...(mask === undefined ? {} : { mask }),
-    specials,
-    spaced: isSpaced,
-  };
+  const spaced = !sameIds(spacedWord, bare) && sameIds(plain(`${word} ${word}`), [...bare, ...spacedWord]);
+  return { prefix, suffix, middle, spaced };
 }
 
 /** The token that ends a text, as a text; empty where there is none. */

@@ -4,8 +4,9 @@ import { jsonOf } from '../lib/json.ts';
 
 /** The text of a special token as configurations have it: a text, an object with `content`, or nothing (''). */
 export const tokenText = (entry: unknown): string => {
-  const value = entry as string | { readonly content?: string } | null | undefined;
-  return typeof value === 'string' ? value : (value?.content ?? '');
+  if (typeof entry === 'string') return entry;
+  const content = (entry as { readonly content?: unknown } | null | undefined)?.content;
+  return typeof content === 'string' ? content : '';
 };
 
 type Json = Readonly<Record<string, unknown>>;

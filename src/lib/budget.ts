@@ -60,6 +60,17 @@ export const BOUNDS = {
     unit: 'bytes unpacked',
     advice: 'give a smaller file, or unpack it first',
   },
+  tokenIds: {
+    most: 65_536,
+    unit: 'ids without a token',
+    advice: 'the file is damaged; export it again with the tokenizers library',
+  },
+  normalisedLetters: {
+    most: 65_536,
+    perByte: 32,
+    unit: 'letters',
+    advice: 'take another tokenizer',
+  },
   renderingSteps: {
     most: 400_000,
     unit: 'steps of rendering',
