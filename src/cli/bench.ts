@@ -2,7 +2,6 @@
  * `papilio bench`: speed and cost of a training step for every method, beside LoRA with as many parameters and beside @jax-js/jax making
  * the same LoRA step in the same run. A table, and JSON on request.
  */
-import process from 'node:process';
 import type { MethodId } from '../adapters/registry.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -14,6 +13,7 @@ import { tableOf } from './bench/table.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { withOut } from './outFolder.ts';
 import { openGpu, runtimeName, writeBytes } from './runtime.ts';
+import { print } from './terminal.ts';
 
 const options = {
   only: {
@@ -84,7 +84,7 @@ async function benchInto(values: BenchValues): Promise<number> {
   const software = device.caps.software === true;
   const peer = values['no-peer'] ? null : await openPeer(gpu);
   const say = (line: string): void => {
-    if (!values.json) process.stdout.write(`${line}\n`);
+    if (!values.json) print(`${line}\n`);
   };
   const date = new Date().toISOString();
   say(`${runtimeName} on ${words}${software ? ' (a software adapter)' : ''}, ${date}`);
@@ -100,7 +100,7 @@ async function benchInto(values: BenchValues): Promise<number> {
   }
   const report = { date, runtime: runtimeName, adapter: { ...device.info, software }, steps, subjects };
   if (values.out !== undefined) await writeBytes(values.out, `${JSON.stringify(report, null, 2)}\n`);
-  if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (values.json) print(`${JSON.stringify(report)}\n`);
   device.destroy();
   return 0;
 }

@@ -5,6 +5,7 @@ import { fail } from '../lib/errors.ts';
 import { ops } from '../ops/index.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu, runtimeName } from './runtime.ts';
+import { print } from './terminal.ts';
 
 const whats: readonly CheckResult['what'][] = ['compiles', 'forward', 'gradient-reference', 'gradient-gpu'];
 
@@ -40,7 +41,7 @@ async function check(values: Values<typeof options>): Promise<number> {
     fail('bad-argument', `There is no op ${unknown.join(', ')}; --ops takes names of src/ops.`);
   const device = await openDevice(await openGpu());
   const say = (line: string): void => {
-    if (!values.json) process.stdout.write(`${line}\n`);
+    if (!values.json) print(`${line}\n`);
   };
   say(
     `${runtimeName}: ${[device.info.vendor, device.info.architecture, device.info.description].filter(Boolean).join(', ')}`,
@@ -65,7 +66,7 @@ async function check(values: Values<typeof options>): Promise<number> {
   }
   if (values.json) {
     const adapter = { ...device.info, ...device.caps, runtime: runtimeName };
-    process.stdout.write(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describe) })}\n`);
+    print(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describe) })}\n`);
   } else say(failures.length ? `${failures.length} checks failed.` : 'Every check passed.');
   device.destroy();
   return failures.length ? 1 : 0;

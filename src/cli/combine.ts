@@ -3,7 +3,6 @@
  * PEFT's add_weighted_adapter does. An --out that ends in .zip is a zip.
  */
 import { join } from 'node:path';
-import process from 'node:process';
 import { combineAdapters } from '../adapters/combine.ts';
 import { COMBINATIONS } from '../adapters/combineTensors.ts';
 import { DEFAULT_NAME, folderOf, zipOf } from '../adapters/folder.ts';
@@ -12,6 +11,7 @@ import { readOneAdapter } from './adapterFiles.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { RUN_FILES, withOut } from './outFolder.ts';
 import { writeBytes } from './runtime.ts';
+import { note, print } from './terminal.ts';
 
 const options = {
   adapter: {
@@ -82,10 +82,9 @@ async function combineInto(values: CombineValues): Promise<number> {
   const files = folderOf(new Map([[DEFAULT_NAME, adapter]]));
   if (out.endsWith('.zip')) await writeBytes(out, zipOf(files));
   else for (const [path, bytes] of files) await writeBytes(join(out, path), bytes);
-  for (const warning of [...adapters.flatMap((a) => a.warnings), ...warnings])
-    process.stderr.write(`${warning}\n`);
+  for (const warning of [...adapters.flatMap((a) => a.warnings), ...warnings]) note(`${warning}\n`);
   const modules = adapter.tensors.size;
-  process.stdout.write(
+  print(
     values.json
       ? `${JSON.stringify({ method: adapter.method.id, type, modules, out })}\n`
       : `${words.length} ${adapter.method.title} adapters combined on ${modules} modules; written to ${out}\n`,

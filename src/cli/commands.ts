@@ -1,8 +1,8 @@
 /** The commands: finds the one that is asked for, runs it, and turns errors into one sentence and an exit code. */
-import process from 'node:process';
 import { PapilioError } from '../lib/errors.ts';
 import { closest } from '../lib/nearest.ts';
 import type { SpecifiedCommand } from './options.ts';
+import { note, print } from './terminal.ts';
 
 /** Loaded when called, so that one command does not pay for another's imports. */
 export const commands: Readonly<
@@ -75,24 +75,24 @@ export async function runCommand(args: readonly string[]): Promise<number> {
   // `papilio help merge` is `papilio merge --help`.
   const [name, ...rest] = HELP.includes(args[0] ?? '') && args[1] !== undefined ? [args[1], '--help'] : args;
   if (name === undefined || HELP.includes(name)) {
-    process.stdout.write(usage());
+    print(usage());
     return 0;
   }
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) {
     const [near] = closest(name, Object.keys(commands), 1);
     const guess = near === undefined ? '' : ` Did you mean ${near}?`;
-    process.stderr.write(`There is no command "${name}".${guess} papilio --help lists them.\n`);
+    note(`There is no command "${name}".${guess} papilio --help lists them.\n`);
     return 2;
   }
   try {
     return await (await command.load())(rest);
   } catch (error) {
     if (error instanceof PapilioError && error.kind !== 'internal') {
-      process.stderr.write(`${error.message}\n`);
+      note(`${error.message}\n`);
       return 2;
     }
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    note(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return 1;
   }
 }

@@ -24,6 +24,7 @@ import { withOut } from './outFolder.ts';
 import { progressBar } from './progress.ts';
 import { writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
+import { note, print } from './terminal.ts';
 
 const options = {
   ...taskOptions,
@@ -98,8 +99,7 @@ async function compareInto(values: CompareValues): Promise<number> {
       { on: on.engines, where, around: surroundings, signal: stopping.signal },
       (event) => {
         if (event.type === 'step') bar.update(event.step, event.total, title(event.method));
-        else if (event.type === 'refused')
-          process.stderr.write(`${title(event.method)} takes no part: ${event.reason}\n`);
+        else if (event.type === 'refused') note(`${title(event.method)} takes no part: ${event.reason}\n`);
       },
     );
     bar.end();
@@ -120,7 +120,7 @@ async function compareInto(values: CompareValues): Promise<number> {
       await writeBytes(join(values.out, 'methods.md'), note + markdown);
       await writeBytes(join(values.out, 'methods.json'), `${JSON.stringify(record, null, 2)}\n`);
     }
-    process.stdout.write(values.json ? `${JSON.stringify(record)}\n` : markdown);
+    print(values.json ? `${JSON.stringify(record)}\n` : markdown);
     return report.isWhole ? 0 : 130;
   } finally {
     process.off('SIGINT', onSignal);

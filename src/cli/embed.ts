@@ -1,5 +1,4 @@
 /** `papilio embed`: texts as vectors by an encoder, merged or not, in onnxruntime-web; how near they are to each other. */
-import process from 'node:process';
 import { frame } from '../data/rows.ts';
 import { cosine, embed } from '../inference/embeddings.ts';
 import { openSession } from '../inference/session.ts';
@@ -8,6 +7,7 @@ import { checkText, mostTokens } from '../training/contract.ts';
 import { openModel, tokenizerOf } from '../training/source.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { modelSource, surroundings } from './sources.ts';
+import { note, print } from './terminal.ts';
 
 const options = {
   model: {
@@ -46,21 +46,19 @@ async function embedTexts(values: Values<typeof options>): Promise<number> {
     );
     checkText(opened, ids, `of "${text.slice(0, 40)}"`);
     if (isCut && exactly !== null)
-      process.stderr.write(
-        `"${text.slice(0, 40)}…" is cut at ${exactly} tokens: the file takes no other length.\n`,
-      );
+      note(`"${text.slice(0, 40)}…" is cut at ${exactly} tokens: the file takes no other length.\n`);
     else if (isCut && limit)
-      process.stderr.write(`"${text.slice(0, 40)}…" is cut at ${limit.tokens} tokens: ${limit.because}.\n`);
+      note(`"${text.slice(0, 40)}…" is cut at ${limit.tokens} tokens: ${limit.because}.\n`);
     vectors.push(await embed(session, [...ids], opened.model.feeds, { exactly, padId: tokenizer.pad }));
   }
   await session.release();
   const cosines = vectors.map((a) => vectors.map((b) => cosine(a, b)));
   if (values.json) {
-    process.stdout.write(`${JSON.stringify({ vectors: vectors.map((v) => [...v]), cosines })}\n`);
+    print(`${JSON.stringify({ vectors: vectors.map((v) => [...v]), cosines })}\n`);
     return 0;
   }
   for (const [i, row] of cosines.entries()) {
-    process.stdout.write(`${row.map((c) => c.toFixed(4).padStart(7)).join(' ')}  ${values.text[i]}\n`);
+    print(`${row.map((c) => c.toFixed(4).padStart(7)).join(' ')}  ${values.text[i]}\n`);
   }
   return 0;
 }

@@ -1,6 +1,5 @@
 /** `papilio finetune`: the whole loop without a page - open, train, evaluate; finetuneResult.ts merges, checks and writes. */
 import { resolve } from 'node:path';
-import process from 'node:process';
 import { fail, PapilioError } from '../lib/errors.ts';
 import type { EvalMetric, RunRequest } from '../training/protocol.ts';
 import { openSession, type Session } from '../training/session.ts';
@@ -19,6 +18,7 @@ import { progressBar, wordsOf } from './progress.ts';
 import { kindOf, readBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 import { startFrom } from './startFrom.ts';
+import { note, print } from './terminal.ts';
 
 export const finetuneCommand = command(
   {
@@ -63,7 +63,7 @@ async function resumedFrom({ resume, out }: FinetuneValues): Promise<string | un
   if (resume !== '') return resume;
   const own = checkpointIn(out);
   if ((await kindOf(own)) === 'file') return own;
-  process.stderr.write(`There is no checkpoint in ${out}: the run begins at its first step.\n`);
+  note(`There is no checkpoint in ${out}: the run begins at its first step.\n`);
   return undefined;
 }
 
@@ -97,9 +97,7 @@ async function requestOf(values: FinetuneValues): Promise<RunRequest> {
 async function forecastOnly(values: FinetuneValues, request: RunRequest, on: Executor): Promise<number> {
   if (typeof on.engines === 'function') return fail('bad-argument', '--forecast needs --executor webgpu.');
   const report = await forecastOf(on.engines, request, request.budgetBytes);
-  process.stdout.write(
-    values.json ? `${JSON.stringify(report)}\n` : `${describeForecast(report).join('\n')}\n`,
-  );
+  print(values.json ? `${JSON.stringify(report)}\n` : `${describeForecast(report).join('\n')}\n`);
   return report.refusal === null ? 0 : 1;
 }
 
@@ -111,7 +109,7 @@ async function train(
 ): Promise<number> {
   const bar = progressBar('train', { isQuiet: values.json });
   const say = (line: string): void => {
-    if (!values.json) process.stdout.write(`${line}\n`);
+    if (!values.json) print(`${line}\n`);
   };
   const session = await openSession(
     on.engines,
@@ -134,7 +132,7 @@ async function train(
   try {
     await roomForRun(session, places);
     const data = reportData(session.data, session.batches.options);
-    for (const line of [...data.notes, ...session.warnings]) process.stderr.write(`${line}\n`);
+    for (const line of [...data.notes, ...session.warnings]) note(`${line}\n`);
     say(
       `${request.method}${request.adapter === undefined && values.method === undefined ? ' (no --method given)' : ''}: ${session.counts.stored} trainable numbers (${session.counts.free} free), ${total} steps of ${training.batchSize * training.gradientAccumulation} at rate ${training.learningRate}`,
     );

@@ -1,6 +1,5 @@
 /** The end of `finetune`: merge, check the merged file, say what came of the run, write everything. */
 import { basename, join } from 'node:path';
-import process from 'node:process';
 import type { Dataset } from '../data/types.ts';
 import { shown } from '../hub/names.ts';
 import { PapilioError } from '../lib/errors.ts';
@@ -19,6 +18,7 @@ import { sideBySide } from './forecast.ts';
 import { describeWritten, exitCodeOf, openMerged, writeMerged } from './mergedFile.ts';
 import { writeProject } from './python.ts';
 import { writeBytes } from './runtime.ts';
+import { note, print } from './terminal.ts';
 
 /** A run of the command: what it was asked and how it began. */
 export interface RunOfCommand {
@@ -68,15 +68,15 @@ export async function finishRun(
   const outcome = outcomeOf(factsOf(session, run, after));
   const result = resultOf(session, run, after, merged, outcome);
   const names = await writeAll(session, run, merged, result, adapter.warnings, outcome);
-  for (const line of [...adapter.warnings, ...outcome.remarks]) process.stderr.write(`${line}\n`);
+  for (const line of [...adapter.warnings, ...outcome.remarks]) note(`${line}\n`);
   say(`after:  held-out ${scoreOf(after)}`);
   if (merged.parity.verdict === 'passed') say(merged.parity.sentence);
-  else process.stderr.write(`${merged.parity.sentence}\n`);
+  else note(`${merged.parity.sentence}\n`);
   if (forecast) say(sideBySide(forecast, { peakBytes: trainedPeak, secondsPerStep: result.secondsPerStep }));
   for (const line of [...describeRounding(session), ...describeWritten(merged.written)]) say(line);
   say(`written to ${out}: ${[...ADAPTER_FILES, ...names].join(', ')}`);
   say(`next: ${nextCommand(out, session.dataset.kind, merged.parity)}`);
-  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (values.json) print(`${JSON.stringify(result)}\n`);
   return exitCodeOf(merged.parity);
 }
 

@@ -1,11 +1,11 @@
 /** What `finetune` leaves of a run that did not come to its end, and what it says of it. */
 import { join } from 'node:path';
-import process from 'node:process';
 import { PapilioError } from '../lib/errors.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import type { Session } from '../training/session.ts';
 import type { Ended, Keeper } from './finetuneParts.ts';
 import { writeBytes } from './runtime.ts';
+import { note } from './terminal.ts';
 
 /** What a shell gives for a process that Ctrl-C ended. */
 const INTERRUPTED = 130;
@@ -61,7 +61,7 @@ export async function saveUnfinished(
   const said = words.filter((sentence) => sentence !== undefined).join(' ');
   const cause = error ?? refused;
   if (cause) throw new PapilioError(cause.kind, said, cause.details);
-  process.stderr.write(`${said}\n`);
+  note(`${said}\n`);
   return INTERRUPTED;
 }
 

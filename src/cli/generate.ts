@@ -2,7 +2,6 @@
  * `papilio generate`: text from a language model, greedy unless a temperature is given; by the trainer's own forward pass or, with
  * `--engine onnxruntime`, by onnxruntime-web with the file's key-value cache.
  */
-import process from 'node:process';
 import { promptIds, stopIds } from '../data/instructions.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import { compile } from '../gpu/compile.ts';
@@ -22,6 +21,7 @@ import { taskOf } from '../training/tasks.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
+import { note, print } from './terminal.ts';
 
 interface Logits {
   /** Logits [vocabulary] of the token after `ids`. */
@@ -125,7 +125,7 @@ async function write(values: Values<typeof options>): Promise<number> {
       `The prompt has ${ids.length} tokens, but the model reads ${context}${limit ? ` (${limit.because})` : ''}; shorten it.`,
     );
   if (context < wanted)
-    process.stderr.write(
+    note(
       `The text ends after ${context} tokens, the prompt's ${ids.length} among them: ${limit?.because ?? 'the file takes no more'}.\n`,
     );
 
@@ -144,7 +144,7 @@ async function write(values: Values<typeof options>): Promise<number> {
   for await (const id of tokens) made.push(id);
   // An answer stands alone, a text goes on.
   const text = tokenizer.decode(values.chat === true ? made : [...ids, ...made]);
-  process.stdout.write(values.json ? `${JSON.stringify({ ids: [...ids, ...made], text })}\n` : `${text}\n`);
+  print(values.json ? `${JSON.stringify({ ids: [...ids, ...made], text })}\n` : `${text}\n`);
   forward.destroy();
   return 0;
 }

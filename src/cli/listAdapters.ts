@@ -1,11 +1,11 @@
 /** `papilio adapters DIR|ZIP [--json]`: what a folder or zip holds - every adapter's method, targets, numbers and what is odd about it. */
-import process from 'node:process';
 import type { LoadedAdapter } from '../adapters/peft.ts';
 import { writeAdapter } from '../adapters/peft.ts';
 import type { AdapterTensor } from '../adapters/types.ts';
 import { fail } from '../lib/errors.ts';
 import { readAdapters } from './adapterFiles.ts';
 import { command, type OptionTable, type Values } from './options.ts';
+import { print } from './terminal.ts';
 
 const options = {
   json: { type: 'boolean', about: 'the same as JSON' },
@@ -27,7 +27,7 @@ async function adapters(values: Values<typeof options>, positionals: readonly st
   if (path === undefined || positionals.length > 1)
     return fail('bad-argument', 'adapters needs one folder or zip: papilio adapters DIR.');
   const found = [...(await readAdapters(path))].map(([name, adapter]) => describe(name, adapter));
-  process.stdout.write(values.json ? `${JSON.stringify(found)}\n` : `${found.map(lines).join('\n')}\n`);
+  print(values.json ? `${JSON.stringify(found)}\n` : `${found.map(lines).join('\n')}\n`);
   return 0;
 }
 

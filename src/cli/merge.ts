@@ -3,7 +3,6 @@
  * order given, each into the weights that the one before left; the file is then compared with the model and the adapter on made-up inputs.
  */
 import { basename, dirname, join } from 'node:path';
-import process from 'node:process';
 import type { LoadedAdapter } from '../adapters/peft.ts';
 import { type Device, openDevice } from '../gpu/device.ts';
 import type { LoadedModel } from '../models/load.ts';
@@ -22,6 +21,7 @@ import { command, type OptionTable, overwriteOption, type Values } from './optio
 import { type OutFolder, refuseOlder, requireRoom, withOut } from './outFolder.ts';
 import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';
+import { note, print } from './terminal.ts';
 
 const options = {
   model: {
@@ -81,8 +81,8 @@ async function mergeInto(values: MergeValues, { folder }: OutFolder): Promise<nu
   );
   const parity = await checkParity(samples, files, openMerged);
   const out = await writeParts(model, merged.onnx, files.merged, values.out, parity);
-  for (const warning of made.warnings) process.stderr.write(`${warning}\n`);
-  if (parity.verdict !== 'passed') process.stderr.write(`${parity.sentence}\n`);
+  for (const warning of made.warnings) note(`${warning}\n`);
+  if (parity.verdict !== 'passed') note(`${parity.sentence}\n`);
   const methods = adapters.map(({ method }) => method.id);
   const { written } = merged;
   const result = {
@@ -98,7 +98,7 @@ async function mergeInto(values: MergeValues, { folder }: OutFolder): Promise<nu
     ...describeWritten(written),
     ...(parity.verdict === 'passed' ? [parity.sentence] : []),
   ];
-  process.stdout.write(values.json ? `${JSON.stringify(result)}\n` : `${lines.join('\n')}\n`);
+  print(values.json ? `${JSON.stringify(result)}\n` : `${lines.join('\n')}\n`);
   return exitCodeOf(parity);
 }
 

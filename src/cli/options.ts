@@ -2,10 +2,10 @@
  * The table of a command's options: what parses the arguments is what `--help` prints. A value that is no number, none of the choices, or an
  * option that there is not ends in one sentence.
  */
-import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { fail } from '../lib/errors.ts';
 import { closest } from '../lib/nearest.ts';
+import { print } from './terminal.ts';
 
 /** A command takes its arguments and resolves with the exit code. */
 export type Command = (args: readonly string[]) => Promise<number>;
@@ -81,7 +81,7 @@ export function command<const T extends OptionTable>(
 ): SpecifiedCommand {
   const run: Command = async (args) => {
     if (wantsHelp(args)) {
-      process.stdout.write(helpOf(spec));
+      print(helpOf(spec));
       return 0;
     }
     const { values, positionals } = parseOptions(spec, args);

@@ -1,6 +1,5 @@
 /** `papilio pretrain NAME`: makes an embedded model from nothing - architecture, tokenizer, training on its own generator. */
 import { join } from 'node:path';
-import process from 'node:process';
 import { trainBpe } from '../data/bpe.ts';
 import { embeddedTexts } from '../data/catalogue.ts';
 import { openDevice } from '../gpu/device.ts';
@@ -23,6 +22,7 @@ import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar, wordsOf } from './progress.ts';
 import { openGpu, runtimeName, writeBytes } from './runtime.ts';
 import { surroundings } from './sources.ts';
+import { print } from './terminal.ts';
 
 interface Recipe {
   readonly data: string;
@@ -198,7 +198,7 @@ async function pretrainInto(
   bar.end();
   await saved;
   const last = session.history.evals.at(-1)!;
-  process.stdout.write(`${name}: held-out ${scoreOf(last)}; written to ${out}\n`);
+  print(`${name}: held-out ${scoreOf(last)}; written to ${out}\n`);
   session.destroy();
   device?.destroy();
   return 0;

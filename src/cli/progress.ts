@@ -1,6 +1,6 @@
 /** How far a long command is, on standard error: a bar on a terminal, elsewhere a line now and then. */
-import process from 'node:process';
 import type { StepMetric } from '../training/protocol.ts';
+import { columns, isTerminal, note, redraw } from './terminal.ts';
 
 export interface ProgressBar {
   /** Shows `done` of `total` with a few words: the bar is redrawn at most ten times a second, a line comes at most every {@link LINE_EVERY_MS}. */
@@ -39,7 +39,7 @@ export function barText(
   const filled = Math.round(share * width);
   const left = done > 0 ? clock((elapsedSeconds / done) * (total - done)) : '–';
   const bar = '█'.repeat(filled) + '░'.repeat(width - filled);
-  const text = `${label} ${bar} ${Math.floor(share * 100)} %  ${done}/${total}  ${left} left  ${words}`;
+  const text = `${label} ${bar} ${Math.floor(share * 100)} %  ${done}/${total}  ${left} left  ${words.replaceAll('\n', ' ')}`;
   return text.slice(0, Math.max(1, columns - 1)).trimEnd();
 }
 
@@ -52,30 +52,33 @@ export interface ProgressOptions {
 
 /** A bar named `label`. */
 export function progressBar(label: string, options: ProgressOptions = {}): ProgressBar {
-  const { isTerminal: show = Boolean(process.stderr.isTTY), isQuiet = false } = options;
+  const { isTerminal: show = isTerminal(), isQuiet = false } = options;
   const start = performance.now();
   let drawn = show ? Number.NEGATIVE_INFINITY : start;
   let latest = '';
-  const clear = '\r\u001b[K';
   return {
     update(done, total, words = '') {
       const now = performance.now();
       if (!show) {
         if (isQuiet || now - drawn < LINE_EVERY_MS) return;
         drawn = now;
-        process.stderr.write(`${`${label}: ${done} of ${total}  ${words}`.trimEnd()}\n`);
+        note(`${`${label}: ${done} of ${total}  ${words}`.trimEnd()}\n`);
         return;
       }
-      latest = barText(label, done, total, (now - start) / 1000, words, process.stderr.columns ?? 100);
+      latest = barText(label, done, total, (now - start) / 1000, words, columns());
       if (now - drawn < 100 && done < total) return;
       drawn = now;
-      process.stderr.write(clear + latest);
+      redraw(latest);
     },
     log(line) {
-      process.stderr.write(show ? `${clear}${line}\n${latest}` : `${line}\n`);
+      if (!show) note(`${line}\n`);
+      else {
+        redraw(line, true);
+        redraw(latest);
+      }
     },
     end() {
-      if (show) process.stderr.write(`${clear}${latest}\n`);
+      if (show) redraw(latest, true);
     },
   };
 }

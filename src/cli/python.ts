@@ -1,6 +1,5 @@
 /** `papilio python --run DIR --out DIR`: the Python project that goes on with a run that `finetune` left in a folder. */
 import { join } from 'node:path';
-import process from 'node:process';
 import { methodById } from '../adapters/registry.ts';
 import type { PythonProject } from '../python/types.ts';
 import { storedProject } from '../training/python.ts';
@@ -9,6 +8,7 @@ import { requireRoom, withOut } from './outFolder.ts';
 import { readRunRecord } from './runRecord.ts';
 import { readBytes, writeBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
+import { note, print } from './terminal.ts';
 
 /** The files that a project is known by. */
 export const PROJECT_HOLDS = ['README.md', 'settings.py'];
@@ -67,7 +67,7 @@ async function pythonInto(values: PythonValues): Promise<number> {
   const bytes = project.files.reduce((sum, file) => sum + file.bytes.length, 0);
   await requireRoom([{ folder: out, bytes }], 'The project');
   await writeProject(project, out);
-  for (const warning of project.warnings) process.stderr.write(`${warning}\n`);
-  process.stdout.write(`written to ${out}; start with its README.md\n`);
+  for (const warning of project.warnings) note(`${warning}\n`);
+  print(`written to ${out}; start with its README.md\n`);
   return 0;
 }

@@ -3,7 +3,6 @@
  * settings and runtime, in docs/figures.json and docs/figures.md.
  */
 import { join } from 'node:path';
-import process from 'node:process';
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import { PRESETS } from '../app/presets.ts';
 import { fail } from '../lib/errors.ts';
@@ -12,6 +11,7 @@ import { finetuneCommand } from './finetune.ts';
 import { executorOptions, trainingFlags } from './finetuneOptions.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { kindOf, readText, writeBytes } from './runtime.ts';
+import { note } from './terminal.ts';
 
 interface Trial {
   readonly name: string;
@@ -114,7 +114,7 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
   const json = join(values.docs, 'figures.json');
   for (const trial of wanted) {
     const out = join(values.out, trial.name);
-    process.stderr.write(`${trial.name}\n`);
+    note(`${trial.name}\n`);
     const training = {
       ...trial.training,
       ...(values.steps === undefined ? {} : { steps: values.steps }),

@@ -17,6 +17,7 @@ import type { Surroundings } from '../training/source.ts';
 import { cacheFolder, folderStore } from './hubFolder.ts';
 import { progressBar } from './progress.ts';
 import { kindOf, listFiles, listFolder, openGpu, readBytes } from './runtime.ts';
+import { note } from './terminal.ts';
 
 const EMBEDDED = 'embedded:';
 const SIDECARS = [
@@ -60,7 +61,7 @@ async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | Url
   if (named.kind === 'hub') {
     const pinned = await pin(named, kind, around);
     source = pinned.source;
-    for (const note of pinned.notes) process.stderr.write(`${note}\n`);
+    for (const line of pinned.notes) note(`${line}\n`);
   }
   const bar = progressBar('fetch', { isQuiet: true });
   const transfer = { onBytes: (done: number, total: number, what: string) => bar.update(done, total, what) };
@@ -68,7 +69,7 @@ async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | Url
     ? bringModel(source, around, transfer)
     : openSource(source, kind, around, transfer));
   bar.end();
-  process.stderr.write(`${nameOf(source)}\n`);
+  note(`${nameOf(source)}\n`);
   return source;
 }
 

@@ -3,7 +3,6 @@
  * and steps, by the four main methods and on three seeds: the held-out loss has to fall, and the merged file to agree with onnxruntime.
  */
 import { join } from 'node:path';
-import process from 'node:process';
 import type { MethodId } from '../adapters/registry.ts';
 import type { Device } from '../gpu/device.ts';
 import { fail } from '../lib/errors.ts';
@@ -13,6 +12,7 @@ import { trainingSettings } from './finetuneOptions.ts';
 import { openMerged } from './mergedFile.ts';
 import { readText } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
+import { print } from './terminal.ts';
 import { enginesOf, type FamilyOptions, ownModels } from './verifyFamilies.ts';
 
 const TRAINED: readonly MethodId[] = ['boft', 'oft', 'fourierft', 'lora'];
@@ -94,13 +94,13 @@ export async function trainFamilies(
     results.push({ ...run, ...fall, passed: passes(fall) });
     const { model, method, seed } = run;
     if (!options.json)
-      process.stdout.write(
+      print(
         `${passes(fall) ? 'ok  ' : 'FAIL'} ${model} × ${method}, seed ${seed}: held-out loss ${fall.before.toFixed(4)} → ${fall.after.toFixed(4)}, parity ${fall.parity.toExponential(1)}\n`,
       );
   }
   on.close();
   const failed = results.filter((r) => !r.passed).length;
-  process.stdout.write(
+  print(
     options.json
       ? `${JSON.stringify({ steps: options.steps, runs: results, failed })}\n`
       : `${results.length} runs of ${options.steps} steps, ${failed} failed.\n`,

@@ -3,7 +3,6 @@
  * on any failure. What is refused is counted with its sentence.
  */
 import { join } from 'node:path';
-import process from 'node:process';
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import { fail } from '../lib/errors.ts';
 import { openExecutor } from './executor.ts';
@@ -13,6 +12,7 @@ import { TARGETS } from './families/kinds.ts';
 import { coverPairs, type Point } from './families/pairs.ts';
 import { openSubject, type Subject, subjectNames } from './families/subjects.ts';
 import { publicFolder } from './sources.ts';
+import { print } from './terminal.ts';
 
 export interface FamilyOptions {
   readonly json: boolean;
@@ -108,7 +108,7 @@ function note(tally: Tally, where: string, outcome: Outcome, subject: Subject): 
 export async function verifyFamilies(folder: string | undefined, options: FamilyOptions): Promise<number> {
   const root = folder ?? (await ownModels());
   const say = (line: string): void => {
-    if (!options.json) process.stdout.write(`${line}\n`);
+    if (!options.json) print(`${line}\n`);
   };
   const subjects = new Map<string, Subject>();
   const wanted = (name: string): boolean =>
@@ -159,7 +159,7 @@ function report(
   if (options.json) {
     const refusals = Object.fromEntries(sentences);
     const figures = { models, all, ran, passed, refused, failed, worst, refusals, failures, seconds };
-    process.stdout.write(`${JSON.stringify(figures)}\n`);
+    print(`${JSON.stringify(figures)}\n`);
     return;
   }
   for (const [sentence, where] of sentences) say(`refused ${where.length}: ${sentence} (${where[0]})`);

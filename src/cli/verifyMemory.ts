@@ -23,6 +23,7 @@ import { mergedWeights, mergeModel } from '../training/mergedWeights.ts';
 import { trainingSchema } from '../training/settings.ts';
 import { type Gpt2Shape, gpt2Model } from './bench/gpt2.ts';
 import { openGpu, readBytes, writeChunks } from './runtime.ts';
+import { print } from './terminal.ts';
 
 /** GPT-2 small: 124 million numbers, the head tied to the embedding. */
 const GPT2: Gpt2Shape = { layers: 12, width: 768, heads: 12, vocabulary: 50257, context: 1024 };
@@ -217,7 +218,7 @@ export async function verifyMemory(folder: string, json: boolean): Promise<numbe
   const off = Math.abs(report.gpuBytes / report.forecastBytes - 1);
   const [, before, after] = report.losses as [number, number, number];
   const ok = heap <= HEAP_BOUND && off <= FORECAST_BOUND && Number.isFinite(after) && after !== before;
-  if (json) process.stdout.write(`${JSON.stringify({ ok, ...report })}\n`);
+  if (json) print(`${JSON.stringify({ ok, ...report })}\n`);
   else {
     const seconds = Object.entries(report.seconds).map(([what, s]) => `${what} ${s.toFixed(1)} s`);
     const lines = [
@@ -226,7 +227,7 @@ export async function verifyMemory(folder: string, json: boolean): Promise<numbe
       `     GPU peak ${mebibytes(report.gpuBytes)}, forecast ${mebibytes(report.forecastBytes)}, off by ${(100 * off).toFixed(1)} %`,
       `     loss before and after a step ${before.toFixed(4)}, ${after.toFixed(4)}; ${seconds.join(', ')}`,
     ];
-    process.stdout.write(`${lines.join('\n')}\n`);
+    print(`${lines.join('\n')}\n`);
   }
   return ok ? 0 : 1;
 }

@@ -1,12 +1,12 @@
 /** `papilio verify onnx DIR [--json]`: every NAME.onnx with NAME.json of a folder, by {@link checkOnnxCase}; exit code 1 on any failure. */
 import { join } from 'node:path';
-import process from 'node:process';
 import { openDevice } from '../gpu/device.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { decodeModel, externalFiles } from '../onnx/decode.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { type Comparison, checkOnnxCase, type OnnxFigures } from './onnxCase.ts';
 import { listFiles, openGpu, readBytes, readText } from './runtime.ts';
+import { print } from './terminal.ts';
 
 interface FileReport {
   readonly status: 'passed' | 'failed' | 'unsupported';
@@ -53,7 +53,7 @@ export async function verifyOnnx(folder: string, json: boolean): Promise<number>
   const reports: Record<string, FileReport> = {};
   const failures: { case: string; what: string; error: number | string }[] = [];
   const say = (line: string): void => {
-    if (!json) process.stdout.write(`${line}\n`);
+    if (!json) print(`${line}\n`);
   };
   for (const file of names) {
     const name = file.slice(0, -'.onnx'.length);
@@ -94,8 +94,7 @@ export async function verifyOnnx(folder: string, json: boolean): Promise<number>
   const count = (status: FileReport['status']): number =>
     Object.values(reports).filter((r) => r.status === status).length;
   const [passed, failed, unsupported] = [count('passed'), count('failed'), count('unsupported')];
-  if (json)
-    process.stdout.write(`${JSON.stringify({ passed, failed, unsupported, files: reports, failures })}\n`);
+  if (json) print(`${JSON.stringify({ passed, failed, unsupported, files: reports, failures })}\n`);
   else say(`${passed} passed, ${failed} failed, ${unsupported} unsupported.`);
   return failed > 0 ? 1 : 0;
 }

@@ -3,19 +3,19 @@
  * {@link verifyPeftRoot}. Exit code 1 on any failure; a method that Papilio lacks is one.
  */
 import { join } from 'node:path';
-import process from 'node:process';
 import { openDevice } from '../gpu/device.ts';
 import { caseSummary, checkCases } from './peftCases.ts';
 import { kindOf, openGpu } from './runtime.ts';
+import { print } from './terminal.ts';
 import { verifyPeftRoot } from './verifyPeftRoot.ts';
 
 /** @returns the exit code */
 export async function verifyPeft(folder: string, json: boolean): Promise<number> {
   if ((await kindOf(join(folder, 'cases'))) === 'folder') return verifyPeftRoot(folder, json);
   const device = await openDevice(await openGpu());
-  const say = json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`);
+  const say = json ? () => {} : (line: string) => print(`${line}\n`);
   const result = await checkCases(device, folder, say);
   device.destroy();
-  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${caseSummary(result).join('\n')}\n`);
+  print(json ? `${JSON.stringify(result)}\n` : `${caseSummary(result).join('\n')}\n`);
   return result.failed + result.unsupported > 0 ? 1 : 0;
 }

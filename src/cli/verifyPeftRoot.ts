@@ -3,7 +3,6 @@
  * tables of its helpers. Whatever of them is there is checked, row by row.
  */
 import { join } from 'node:path';
-import process from 'node:process';
 import { type Device, openDevice } from '../gpu/device.ts';
 import { graphRunner } from '../training/runGraph.ts';
 import { caseSummary, checkCases } from './peftCases.ts';
@@ -12,6 +11,7 @@ import { checkMultiAdapter } from './peftMulti.ts';
 import { type RowResult, TABLES } from './peftTables.ts';
 import { checkPeftTrain } from './peftTrain.ts';
 import { kindOf, listFolder, openGpu, readText } from './runtime.ts';
+import { print } from './terminal.ts';
 
 interface Checked {
   passed: number;
@@ -21,7 +21,7 @@ interface Checked {
 
 /** @returns the exit code */
 export async function verifyPeftRoot(folder: string, json: boolean): Promise<number> {
-  const say = json ? () => {} : (line: string) => void process.stdout.write(`${line}\n`);
+  const say = json ? () => {} : (line: string) => print(`${line}\n`);
   const device = await openDevice(await openGpu());
   const run = graphRunner(async () => device);
   const parts: Record<string, Checked> = {};
@@ -66,10 +66,7 @@ export async function verifyPeftRoot(folder: string, json: boolean): Promise<num
     cases[key] + Object.values(parts).reduce((sum, part) => sum + part[key], 0);
   const [passed, failed] = [total('passed'), total('failed')];
   const { unsupported } = cases;
-  if (json)
-    process.stdout.write(
-      `${JSON.stringify({ passed, failed, unsupported, unchecked: unknown, cases, parts })}\n`,
-    );
+  if (json) print(`${JSON.stringify({ passed, failed, unsupported, unchecked: unknown, cases, parts })}\n`);
   else
     say(`${passed} passed, ${failed} failed, ${unsupported} unsupported, ${unknown.length} without a check.`);
   return failed + unsupported + unknown.length > 0 ? 1 : 0;
