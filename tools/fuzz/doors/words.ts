@@ -253,6 +253,100 @@ const CALLING: readonly Message[] = [
   { role: 'assistant', content: 'Two.' },
 ];
 
+const VALUES = [
+  'messages',
+  "'ab'",
+  '3',
+  '99999',
+  '1e9',
+  '-1',
+  'none',
+  'true',
+  '[1, 2]',
+  "{'a': 1}",
+  'x',
+  'bos_token',
+];
+const FILTERS = [
+  ...[
+    'length',
+    'list',
+    'join',
+    "join('ab')",
+    'tojson',
+    'tojson(indent=99)',
+    'upper',
+    'trim',
+    'string',
+    'sort',
+  ],
+  ...["replace('a', 'aaaa')", "replace('', 'b')", 'indent(50)', 'reverse', 'unique', 'first', 'items', 'int'],
+  ...[
+    "map(attribute='content')",
+    "selectattr('role')",
+    "default('z')",
+    'safe',
+    'dictsort',
+    'batch(2)',
+    'abs',
+  ],
+];
+
+function expression(random: Rng, depth: number): string {
+  if (depth === 0) return random.pick(VALUES);
+  const inner = () => expression(random, depth - 1);
+  switch (random.int(9)) {
+    case 0:
+      return `(${inner()} | ${random.pick(FILTERS)})`;
+    case 1:
+      return `range(${inner()})`;
+    case 2:
+      return `(${inner()} ${random.pick(['+', '*', '~', '-', '%', '//', 'in', '==', 'and', 'or'])} ${inner()})`;
+    case 3:
+      return `${inner()}[${random.pick(['0', '-1', '1:', '::-1', "'content'", "'constructor'", inner()])}]`;
+    case 4:
+      return `${inner()}.${random.pick(['content', 'split()', 'upper()', 'strip()', '__proto__', 'items()', 'length'])}`;
+    case 5:
+      return `[${inner()}, ${inner()}]`;
+    case 6:
+      return `(${inner()} if ${inner()} else ${inner()})`;
+    case 7:
+      return `namespace(a=${inner()})`;
+    default:
+      return random.pick(VALUES);
+  }
+}
+
+/** Statements that can stand anywhere in a template. */
+function statements(random: Rng, depth: number): string {
+  const value = () => expression(random, random.int(4));
+  const inner = () => (depth > 0 ? statements(random, depth - 1) : `{{ ${value()} }}`);
+  switch (random.int(8)) {
+    case 0:
+      return `{% set x = ${value()} %}${inner()}`;
+    case 1:
+      return `{% for i in ${value()} %}${inner()}{% endfor %}`;
+    case 2:
+      return `{% for i in range(${random.pick(['9', '999', '99999999', '-1', '10 ** 9'])}) %}${inner()}{% endfor %}`;
+    case 3:
+      return `{% if ${value()} %}${inner()}{% else %}${inner()}{% endif %}`;
+    case 4:
+      return `{% macro f(a) %}${inner()}{{ f(a) }}{% endmacro %}{{ f(${value()}) }}`;
+    case 5:
+      return `{% set x = 'ab' %}{% for i in range(${random.pick(['5', '60'])}) %}{% set ns.x = x ~ x %}{% set x = x ~ x %}{% endfor %}{{ x }}`;
+    case 6:
+      return `${inner()}${inner()}`;
+    default:
+      return `{{ ${value()} }}`;
+  }
+}
+
+/** A place between the tags of a template. */
+function between(words: string, random: Rng): number {
+  const places = [0, ...[...words.matchAll(/%\}|\}\}/g)].map(({ index }) => index + 2)];
+  return random.pick(places);
+}
+
 /** A template that is nothing but words of the language in any order, between tags. */
 const anyTemplate = (random: Rng): string =>
   Array.from({ length: 1 + random.int(25) }, () => random.pick(JINJA)).join(random.pick(['', ' ', ' ']));
@@ -288,7 +382,13 @@ export const template: Door = {
     withFile(input, random, (bytes, name) => {
       const words = textOf(bytes);
       if (name === CONFIG) return utf8(mutateJson(words, random));
-      if (random.chance(0.15)) return utf8(anyTemplate(random));
+      const what = random.int(20);
+      if (what < 2) return utf8(anyTemplate(random));
+      if (what < 4) return utf8(statements(random, 3));
+      if (what < 11) {
+        const at = between(words, random);
+        return utf8(words.slice(0, at) + statements(random, 2) + words.slice(at));
+      }
       return utf8(mutateText(words, random, random.chance(0.8) ? JINJA : undefined));
     }),
   open({ files }) {
