@@ -21,7 +21,7 @@ export const BOUNDS = {
    * 4,096 × 4,096 into a file as large as models are that have such. A tensor of the file that is widened takes twice its bytes at most.
    */
   foldedBytes: {
-    most: 3 * 2 ** 24,
+    most: 5 * 2 ** 23,
     perByte: 2,
     unit: 'bytes of constants',
     advice: 'the file is damaged, or it must be exported with smaller tables',

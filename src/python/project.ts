@@ -2,6 +2,7 @@
  * A run as a small Python project: scripts with transformers, peft and accelerate that start from what was trained, with
  * its data, settings and base model. The scripts are the files of `project/`, the same for every run; settings.py makes the difference.
  */
+import { validateConfig } from '../adapters/config.ts';
 import { savedEntries } from '../adapters/matching.ts';
 import { readSafetensors, tensorFloats, writeSafetensors } from '../adapters/safetensors.ts';
 import { fail } from '../lib/errors.ts';
@@ -61,7 +62,7 @@ export function pythonProject(run: PythonRun): PythonProject {
     fail('not-found', 'There is no adapter_model.safetensors to go on from.');
   const names = [...readSafetensors(weights.bytes).tensors.keys()];
   const base = baseOf(model, config.base_model_name_or_path, run.sidecars);
-  const entries = savedEntries(run.method.schema.parse(config));
+  const entries = savedEntries(validateConfig(run.method, config).config);
   // Names, not entries: what the file holds of them stands in for what a base may lack.
   const saved = model.modules
     .map((m) => m.name)
