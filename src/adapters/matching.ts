@@ -10,15 +10,17 @@ export type Match = 'target' | 'excluded' | 'other';
 type Test = (name: string) => boolean;
 
 /** Modules that a task's model class adds to modules_to_save. */
-const TASK_HEADS: Readonly<Record<string, readonly string[]>> = {
-  SEQ_CLS: ['classifier', 'score'],
-  TOKEN_CLS: ['classifier', 'score'],
-  QUESTION_ANS: ['qa_outputs'],
-};
+const TASK_HEADS: ReadonlyMap<string | null, readonly string[]> = new Map(
+  Object.entries({
+    SEQ_CLS: ['classifier', 'score'],
+    TOKEN_CLS: ['classifier', 'score'],
+    QUESTION_ANS: ['qa_outputs'],
+  }),
+);
 
 /** modules_to_save with what the task adds, each once. */
 export function savedEntries(config: Pick<CommonConfig, 'modules_to_save' | 'task_type'>): string[] {
-  return [...new Set([...(config.modules_to_save ?? []), ...(TASK_HEADS[config.task_type ?? ''] ?? [])])];
+  return [...new Set([...(config.modules_to_save ?? []), ...(TASK_HEADS.get(config.task_type) ?? [])])];
 }
 
 /** The rule of a whole configuration. Throws PapilioError 'illegal-config' for an expression that cannot be read. */

@@ -76,7 +76,7 @@ export function createSweepDesk(
         const { model, data, training } = runRequest(choice.getState());
         const config = { ...fullConfig(settings, card) } as Readonly<Record<string, unknown>>;
         const where = Object.fromEntries(
-          WHERE.filter((key) => key in config).map((key) => [key, config[key]]),
+          WHERE.filter((key) => Object.hasOwn(config, key)).map((key) => [key, config[key]]),
         );
         const sweep = trainer.sweepMethods(
           {

@@ -41,8 +41,9 @@ export function encodeHash(settings: PageSettings): string {
 /** Settings of a hash (with or without "#"), and a sentence for everything in it that could not be used. */
 export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
   const params = new URLSearchParams(hash.replace(/^#/, ''));
-  const config: Record<string, unknown> = {};
-  const training: Record<string, unknown> = {};
+  // Without a prototype: a link may call a field anything.
+  const config: Record<string, unknown> = Object.create(null);
+  const training: Record<string, unknown> = Object.create(null);
   const strange: string[] = [];
   for (const [key, text] of params) {
     const value = asJson(text) === undefined ? text : asJson(text);

@@ -45,8 +45,8 @@ export async function checkCases(
 ): Promise<CasesResult> {
   const files = (await listFiles(folder)).filter((f) => f.endsWith('.json')).sort();
   if (files.length === 0) fail('not-found', `${folder} holds no case files (*.json).`);
-  const methods: Record<string, MethodCount> = {};
-  const unsupportedMethods: Record<string, number> = {};
+  const methods: Record<string, MethodCount> = Object.create(null);
+  const unsupportedMethods: Record<string, number> = Object.create(null);
   const failures: { case: string; what: string; error: number | string }[] = [];
   let passed = 0;
   let unsupported = 0;

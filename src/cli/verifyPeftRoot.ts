@@ -50,7 +50,7 @@ export async function verifyPeftRoot(folder: string, json: boolean): Promise<num
   const unknown: string[] = [];
   for (const name of await listFolder(folder)) {
     const path = join(folder, name);
-    const table = TABLES[name];
+    const table = Object.hasOwn(TABLES, name) ? TABLES[name] : undefined;
     if (name === 'fixtures') await check(name, checkFixtures(path, run));
     else if (name === 'train') await check(name, checkTraining(device, path));
     else if (name === 'multi_adapter.json') {

@@ -144,7 +144,9 @@ async function answersOf(
   session: OrtSession,
 ): Promise<ArrayLike<number>> {
   const rows = Object.values(inputs)[0]?.dims[0] ?? 1;
-  const fixed = session.inputs.find(({ name }) => (names[name] ?? name) in inputs)?.dims[0];
+  const fixed = session.inputs.find(({ name }) =>
+    Object.hasOwn(inputs, Object.hasOwn(names, name) ? names[name]! : name),
+  )?.dims[0];
   const size = typeof fixed === 'number' && fixed > 0 ? fixed : rows;
   const parts: ArrayLike<number>[] = [];
   for (let from = 0; from < rows; from += size) {

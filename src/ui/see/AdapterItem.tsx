@@ -25,7 +25,7 @@ export function AdapterItem({ row, view }: { readonly row: ShelfRow; readonly vi
   const { shelf } = page;
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
   const { name, fit } = row;
-  const score = view.scores[name];
+  const score = Object.hasOwn(view.scores, name) ? view.scores[name] : undefined;
   const isBusy = view.busy !== null;
   const place = view.ticked.indexOf(name);
   const fits = fit !== null && fit.reason === null;
