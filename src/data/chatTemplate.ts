@@ -187,7 +187,9 @@ class TracingInterpreter extends Base {
           at = from + part.value.length + (isText(first) ? first.value.length : 0);
           return this.#piece(source, from, from + part.value.length);
         });
-        (result.value as Value[]).splice(0, parts.length, ...parts);
+        parts.forEach((part, k) => {
+          (result.value as Value[])[k] = part;
+        });
         return result;
       }
       case 'replace': {
@@ -367,6 +369,8 @@ function allowMade(cost: TemplateCost, name: string, source: Value, args: readon
     cost.allow(cost.printed(source) + (source.value as string | Value[]).length * longest);
   else if (name === 'indent' && isText(source))
     cost.allow(source.value.length + source.value.split('\n').length * number);
+  else if (name === 'split' && isText(source))
+    cost.take(8 * (isText(args[0]) ? source.value.split(args[0].value).length : source.value.length / 2));
   else if (name === 'tojson') cost.allow(cost.printed(source) * (1 + (longest + 8 * number) / 16));
 }
 

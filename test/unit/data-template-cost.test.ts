@@ -48,10 +48,7 @@ describe('a template', () => {
       'calls itself twice',
       '{% macro f(x) %}{% if x %}{{ f(x - 1) }}{{ f(x - 1) }}{% endif %}{% endmacro %}{{ f(40) }}',
     ],
-    [
-      'replaces every letter',
-      `{% set x = 'a' * 1 %}${doubled(18, '{% set x = x ~ x %}')}{{ x | replace('a', x) | length }}`,
-    ],
+    ['replaces every letter', `${doubled(18, '{% set x = x ~ x %}')}{{ x | replace('a', x) | length }}`],
     ['replaces by a method', `${doubled(18, '{% set x = x ~ x %}')}{{ x.replace('a', x) | length }}`],
     ['indents far', `${doubled(16, '{% set x = x ~ x %}')}{{ x | indent(100000) | length }}`],
     ['prints far apart', '{{ messages | tojson(indent=100000000) }}'],
@@ -68,9 +65,9 @@ describe('a template', () => {
     ['has blanks outside', `${' '.repeat(150_000)}{{ 1 }}`],
     ['has line breaks', `${'\n'.repeat(150_000)}{{ 1 }}`],
     ['is long', `${SAYS}{# ${'comment '.repeat(50_000)} #}`],
-  ])('that %s is refused', (_, template) => {
+  ])('that %s is refused', (name, template) => {
     const started = performance.now();
-    expect(outcome(template)).toMatch(/too-large|bad-data|malformed-file/);
+    expect(outcome(template)).toBe(name === 'counts without end' ? 'bad-data' : 'too-large');
     expect(performance.now() - started).toBeLessThan(5000);
   });
 

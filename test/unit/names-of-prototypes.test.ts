@@ -1,6 +1,7 @@
 // Names that every object inherits are names like others: of methods, presets, fields, tasks, modules, commands, roles and files.
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
+import { savedEntries } from '../../src/adapters/matching.ts';
 import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/patterns.ts';
 import { METHODS, methodById, methodByPeftType } from '../../src/adapters/registry.ts';
 import { selectTargets } from '../../src/adapters/targets.ts';
@@ -51,6 +52,7 @@ describe.each(NAMES)('%s', (name) => {
     expect(entries).toEqual([{ entry: name, count: 2 }]);
     expect(lookupPattern({ q: 3 }, name, 5)).toBe(5);
     expect(lookupFrequencyPattern({ q: 3 }, name, 5)).toBe(5);
+    expect(savedEntries({ modules_to_save: null, task_type: name })).toEqual([]);
     const { saved } = selectTargets(METHODS.lora, { ...config, modules_to_save: [name] }, { layers });
     expect(saved).toEqual([`a.${name}`, name]);
   });
