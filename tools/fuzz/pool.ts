@@ -8,8 +8,9 @@ import type { Job } from './worker.ts';
 
 /** Heap of the worker, MB: what asks for more ends as an abort. */
 const HEAP_MB = 1024;
-/** By the clock, where nothing tells how long the process itself was at work. */
+/** By the clock, where nothing tells how long the process itself was at work; else it may only wait so long. */
 const MOST_WALL_MS = 6 * MOST_MS;
+const MOST_IDLE_MS = 36 * MOST_MS;
 const LOOK_EVERY_MS = 200;
 
 type Line = Trial | { readonly ready: true } | { readonly done: true };
@@ -69,7 +70,8 @@ export function createPool(script: string = argv[1]!): Pool {
         const wall = performance.now() - since;
         const cpu = cpuOf(worker.pid!);
         const worked = cpu === null || cpuSince === null ? wall : cpu - cpuSince;
-        if (!isWarm ? wall < 10 * MOST_WALL_MS : worked < MOST_MS && wall < MOST_WALL_MS) return;
+        const patience = cpu === null ? MOST_WALL_MS : MOST_IDLE_MS;
+        if (!isWarm ? wall < 2 * MOST_IDLE_MS : worked < MOST_MS && wall < patience) return;
         isHanging = true;
         worker.kill('SIGKILL');
       }, LOOK_EVERY_MS);

@@ -22,6 +22,8 @@ const FAILURES = ['untyped', 'slow', 'memory', 'hang', 'abort'] as const;
 export const isFailure = (end: string): boolean => (FAILURES as readonly string[]).includes(end);
 
 export const MOST_MS = 5000;
+/** By the clock, for what waits and computes nothing; long, since a busy machine makes everything wait. */
+const PATIENCE_MS = 12 * MOST_MS;
 /** Beyond four times the input. */
 const SPARE_MEMORY = 64 * 2 ** 20;
 
@@ -89,7 +91,7 @@ export async function runTrial(door: Door, input: Input, index: number): Promise
 async function settled(task: Promise<{ end: string; message?: string }>) {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const never = new Promise<{ end: string; message?: string }>((resolve) => {
-    timer = setTimeout(() => resolve({ end: 'untyped', message: 'it never settled' }), 4 * MOST_MS);
+    timer = setTimeout(() => resolve({ end: 'untyped', message: 'it never settled' }), PATIENCE_MS);
   });
   try {
     return await Promise.race([task, never]);

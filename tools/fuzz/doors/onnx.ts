@@ -37,6 +37,23 @@ function anyBatch({ proto }: OnnxModel): Uint8Array {
   return toBinary(ModelProtoSchema, proto);
 }
 
+/** What a picture goes through before the model, as transformers writes it. */
+export const PREPROCESSOR = {
+  ...{
+    image_processor_type: 'CLIPImageProcessor',
+    do_resize: true,
+    size: { shortest_edge: 32 },
+    resample: 3,
+  },
+  ...{
+    do_center_crop: true,
+    crop_size: { height: 28, width: 28 },
+    do_rescale: true,
+    rescale_factor: 1 / 255,
+  },
+  ...{ do_normalize: true, image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.5, 0.5], do_convert_rgb: true },
+};
+
 /** Graphs that have their number of examples in their nodes as well. */
 const FIXED = /QAttention|bias of 32 bits|Relu in their codes/;
 
@@ -62,10 +79,15 @@ function seeds(): Input[] {
       one(() => llama()),
       { model_type: 'llama' },
     ),
-    withConfig(
-      one(() => vit()),
-      { model_type: 'vit' },
-    ),
+    {
+      files: [
+        ...withConfig(
+          one(() => vit()),
+          { model_type: 'vit' },
+        ).files,
+        fuzzFile('preprocessor_config.json', JSON.stringify(PREPROCESSOR)),
+      ],
+    },
     withConfig(one(optimisedGpt2), { model_type: 'gpt2' }),
     withConfig(encodeModel(quantiseFile(withLayers(1, () => builderLlama({ attention: 'group-query' })))), {
       model_type: 'llama',
@@ -102,12 +124,10 @@ function open({ files }: Input): void {
 }
 
 /** A small share of the trials spoils what lies beside the model instead. */
-const withSidecar = (input: Input, random: Rng): Input =>
-  replaceFile(
-    input,
-    CONFIG,
-    utf8(mutateJson(textOf(input.files.find(({ name }) => name === CONFIG)!.bytes), random)),
-  );
+function withSidecar(input: Input, random: Rng): Input {
+  const { name, bytes } = random.pick(input.files.filter((file) => file.name.endsWith('.json')));
+  return replaceFile(input, name, utf8(mutateJson(textOf(bytes), random)));
+}
 
 export const onnxBytes: Door = {
   name: 'onnx-bytes',
@@ -119,7 +139,7 @@ export const onnxBytes: Door = {
       ? withSidecar(input, random)
       : {
           files: input.files.map((file) =>
-            file.name === CONFIG || random.chance(file.name.endsWith('.onnx') ? 0.1 : 0.7)
+            file.name.endsWith('.json') || random.chance(file.name.endsWith('.onnx') ? 0.1 : 0.7)
               ? file
               : { ...file, bytes: mutateBytes(file.bytes, random) },
           ),

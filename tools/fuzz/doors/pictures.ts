@@ -7,7 +7,9 @@ import { encodePng } from '../../../src/python/png.ts';
 import { png } from '../../../test/unit/data-support.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, withFile } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';
+import { mutateJson } from '../mutate/json.ts';
 import { mutatePng } from '../mutate/png.ts';
+import { PREPROCESSOR } from './onnx.ts';
 import { openData } from './tables.ts';
 
 const noise = (length: number, seed: number) => {
@@ -57,15 +59,23 @@ const pictures = (): Input[] => [
   folder('f.jpeg', jpeg(24, 20)),
   folder('g.gif', GIF),
   folder('h.bmp', BMP),
+  ...[3, 4, 5].map((seed) => ({
+    ...folder('i.png', encodePng(noise(3 * 40 * 30, seed), 40, 30, 3)),
+    told: { ...told, preprocessor: JSON.stringify(PREPROCESSOR) },
+  })),
 ];
 
 export const picture: Door = {
   name: 'picture',
-  about: 'pictures by folder: PNG chunk by chunk, JPEG, and kinds that are not read',
+  about:
+    'pictures by folder: PNG chunk by chunk, JPEG, kinds that are not read; and what a model wants of them',
   seeds: pictures,
   weight: 1.5,
   mutate(input, random) {
     const [first, ...others] = input.files;
+    const { preprocessor } = input.told ?? {};
+    if (typeof preprocessor === 'string' && random.chance(0.9))
+      return { ...input, told: { ...told, preprocessor: mutateJson(preprocessor, random) } };
     const bytes =
       first!.name.endsWith('.png') && random.chance(0.85)
         ? mutatePng(first!.bytes, random)

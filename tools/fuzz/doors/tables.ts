@@ -7,6 +7,8 @@ import { type DataTask, type OpenOptions, openDataset } from '../../../src/data/
 import { preprocessingOf } from '../../../src/data/preprocessing.ts';
 import { loadTokenizer, type Tokenizer } from '../../../src/data/tokenizer.ts';
 import type { Dataset } from '../../../src/data/types.ts';
+import { readable } from '../../../src/lib/errors.ts';
+import { jsonOf } from '../../../src/lib/json.ts';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
 import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
@@ -41,7 +43,19 @@ function look(dataset: Dataset): void {
 
 export async function openData({ files, told }: Input): Promise<void> {
   const given = files.map(({ name, bytes }) => ({ path: name, bytes }));
-  look(await openDataset(given, optionsOf((told?.task as DataTask | undefined) ?? 'text-class')));
+  const { preprocessor } = told ?? {};
+  const options = optionsOf((told?.task as DataTask | undefined) ?? 'text-class');
+  if (typeof preprocessor !== 'string') return look(await openDataset(given, options));
+  const json = readable(
+    'malformed-file',
+    () => 'preprocessor_config.json',
+    () => jsonOf(preprocessor),
+  );
+  // The model's reader has seen that it is an object.
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) return;
+  const wanted = { channels: 3, height: null, width: null };
+  const preprocessing = preprocessingOf(json as Record<string, unknown>, {}, wanted);
+  look(await openDataset(given, { ...options, preprocessing }));
 }
 
 const TASKS: readonly DataTask[] = [
