@@ -23,6 +23,7 @@ export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
   let schema: SchemaTree;
   try {
     checkFooter(file);
+    // Its search for columns of places goes on for ever where a schema has no end.
     metadata = parquetMetadata(file, { geoparquet: false });
     checkSchema(metadata, path);
     schema = parquetSchema(metadata);
