@@ -92,7 +92,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
         <Icon name="cross" />
       </Button>
       <h3>{guide.title}</h3>
-      <p>{report.message}</p>
+      <p>{visible(report.message)}</p>
       <MissingOps report={report} />
       <p className="error-actions">
         {actions.map((action, i) => (
