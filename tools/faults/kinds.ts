@@ -2,6 +2,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Rng } from '../../src/lib/rng.ts';
+import { decodeCheckpoint } from '../../src/training/checkpoint.ts';
 import { startHub } from '../../test/tools/hub.ts';
 import { afterFault, differences, resultIn } from './results.ts';
 import { type Milestone, PART, type Ran, type Scene } from './scene.ts';
@@ -169,6 +170,17 @@ async function onConnection(scene: Scene, random: Rng, out: string): Promise<Tri
   }
 }
 
+/** Ending a worker in the middle of a driver's work may end the whole process: how many steps that cost. */
+async function afterCrash(
+  { signal, stderr }: Ran,
+  kept: string,
+): Promise<{ readonly lost: number; readonly signal: NodeJS.Signals } | null> {
+  if (signal === null) return null;
+  const heard = Number(/heard of (\d+)\n(?!.*heard of)/s.exec(stderr)?.[1] ?? 0);
+  const bytes = await readFile(kept).catch(() => null);
+  return { lost: heard - (bytes ? decodeCheckpoint(bytes).step : 0), signal };
+}
+
 /** A worker with a trainer is ended, and another goes on from what was kept last. */
 async function onWorker(scene: Scene, host: string, random: Rng, out: string): Promise<Trial> {
   const moments = [0, ...(random.chance(0.3) ? [0] : [])].map(() => ({
@@ -176,32 +188,30 @@ async function onWorker(scene: Scene, host: string, random: Rng, out: string): P
     ms: random.uniform() * 40,
   }));
   await mkdir(out, { recursive: true });
-  const result = join(out, 'result.json');
-  const args = [
-    scene.model,
-    scene.data,
-    join(scene.folder, 'whole'),
-    result,
-    String(PART),
-    JSON.stringify(moments),
-  ];
-  const ran = await scene.run(host, args);
+  const run = (ends: readonly unknown[]) =>
+    scene.run(host, [
+      ...[scene.model, scene.data, join(scene.folder, 'whole'), out, String(PART)],
+      JSON.stringify(ends),
+    ]);
+  const first = await run(moments);
+  const crash = await afterCrash(first, join(out, 'kept.safetensors'));
+  const ran = crash ? await run([]) : first;
   if (ran.code !== 0)
     return {
       faults: [],
       wrong: [`the worker's run ended with ${ran.code ?? ran.signal}: ${ran.stderr.slice(-600)}`],
     };
-  const { losses, lost, files } = JSON.parse(await readFile(result, 'utf8')) as {
+  const { losses, lost, files } = JSON.parse(await readFile(join(out, 'result.json'), 'utf8')) as {
     losses: number[];
     lost: number[];
     files: Record<string, string>;
   };
-  const faults = lost.map((steps, i) => ({
+  const faults = (crash ? [crash.lost] : lost).map((steps, i) => ({
     kind: 'worker ended' as const,
     struck: true,
     beyond: Math.max(0, steps - PART),
     complaints: [],
-    at: `after step ${moments[i]!.after}, ${steps} steps again`,
+    at: `after step ${moments[i]!.after}, ${steps} steps again${crash ? `, and the process with it (${crash.signal})` : ''}`,
   }));
   const wrong = scene.whole.losses.filter((loss, i) => !Object.is(loss, losses[i])).length;
   const name = 'adapter_model.safetensors';

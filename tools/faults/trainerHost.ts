@@ -1,9 +1,10 @@
 /**
  * A trainer in a worker, as the page has it, that is ended in the middle: what was kept last opens a new one. In Node the worker is a thread,
- * in Deno a web worker. Arguments: the model, the data, the folder of the undisturbed run, where the result goes, steps of a part, and the
- * moments as JSON.
+ * in Deno a web worker. What is kept lies in a file, as the page's lies in its database, since a worker that ends while drivers compute may take
+ * the process with it. Arguments: the model, the data, the folder of the undisturbed run, that of the result, steps of a part, and the moments
+ * as JSON.
  */
-import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker as Thread } from 'node:worker_threads';
@@ -11,6 +12,7 @@ import { type Endpoint, expose, proxy, type Remote, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter';
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { readRunRecord } from '../../src/cli/runRecord.ts';
+import { kindOf, readBytes, writeBytes } from '../../src/cli/runtime.ts';
 import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
 import { decodeCheckpoint } from '../../src/training/checkpoint.ts';
 import type { RunRequest, StepMetric, TrainerApi, TrainerEvent } from '../../src/training/protocol.ts';
@@ -22,6 +24,7 @@ interface Moment {
   readonly ms: number;
 }
 
+const KEPT = 'kept.safetensors';
 const isDeno = 'Deno' in globalThis;
 const isWorker = isDeno ? 'WorkerGlobalScope' in globalThis : !isMainThread;
 
@@ -40,7 +43,7 @@ function hire(): { readonly api: Remote<TrainerApi>; end(): Promise<unknown> } {
 }
 
 async function host(): Promise<void> {
-  const [model, data, run, result, part, moments] = process.argv.slice(2) as [
+  const [model, data, run, folder, part, moments] = process.argv.slice(2) as [
     string,
     string,
     string,
@@ -58,23 +61,23 @@ async function host(): Promise<void> {
   };
   const ends = JSON.parse(moments) as Moment[];
   const lost: number[] = [];
-  let checkpoint: Uint8Array | undefined;
   for (;;) {
-    const end = ends.shift();
-    const life = await live(request, checkpoint, Number(part), end);
-    if (life.kept) checkpoint = life.kept;
-    if (life.files) {
-      const { files, losses } = life;
-      await writeFile(result, JSON.stringify({ losses, lost, files }));
+    const { heard, losses, files } = await live(request, join(folder, KEPT), Number(part), ends.shift());
+    if (files) {
+      await writeBytes(join(folder, 'result.json'), JSON.stringify({ losses, lost, files }));
       process.exit(0);
     }
-    lost.push(life.heard - (checkpoint ? decodeCheckpoint(checkpoint).step : 0));
+    const kept = await readKept(join(folder, KEPT));
+    lost.push(heard - (kept ? decodeCheckpoint(kept).step : 0));
     process.stderr.write('fault: the worker is ended\n');
   }
 }
 
+async function readKept(path: string): Promise<Uint8Array | undefined> {
+  return (await kindOf(path)) === 'file' ? readBytes(path) : undefined;
+}
+
 interface Life {
-  readonly kept: Uint8Array | undefined;
   readonly heard: number;
   readonly losses: readonly number[];
   /** Base64 of the adapter, where the run came to its end. */
@@ -84,12 +87,12 @@ interface Life {
 /** One worker, from its beginning to its end or that of the run. */
 async function live(
   request: RunRequest,
-  checkpoint: Uint8Array | undefined,
+  path: string,
   part: number,
   moment: Moment | undefined,
 ): Promise<Life> {
   const { api, end } = hire();
-  let kept = checkpoint;
+  const checkpoint = await readKept(path);
   let heard = 0;
   const steps: StepMetric[] = [];
   let settle: {
@@ -108,7 +111,7 @@ async function live(
   // What was asked of a worker that is gone is not answered.
   const failed = (error: unknown): void => void (isEnding || settle.failed(error));
   const next = async (): Promise<void> => {
-    if (heard > 0 && heard % part === 0) kept = await api.checkpoint();
+    if (heard > 0 && heard % part === 0) await writeBytes(path, await api.checkpoint());
     await api.step();
   };
   const onEvent = (event: TrainerEvent): void => {
@@ -116,6 +119,7 @@ async function live(
     if (event.type === 'step') {
       steps.push(event.metric);
       heard = event.metric.step;
+      process.stderr.write(`heard of ${heard}\n`);
       maybeEnd();
     }
     if (event.type === 'state' && event.state === 'paused') next().catch(failed);
@@ -131,9 +135,9 @@ async function live(
   open().catch(failed);
   maybeEnd();
   const how = await gone;
-  if (how === 'ended') return { kept, heard, losses: [], files: null };
+  if (how === 'ended') return { heard, losses: [], files: null };
   const { files } = await api.exportAdapter();
   const encoded = files.map(({ name, bytes }) => [name, Buffer.from(bytes).toString('base64')]);
   await end();
-  return { kept, heard, losses: steps.map((s) => s.loss), files: Object.fromEntries(encoded) };
+  return { heard, losses: steps.map((s) => s.loss), files: Object.fromEntries(encoded) };
 }
