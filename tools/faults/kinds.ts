@@ -170,15 +170,14 @@ async function onConnection(scene: Scene, random: Rng, out: string): Promise<Tri
   }
 }
 
-/** Ending a worker in the middle of a driver's work may end the whole process: how many steps that cost. */
-async function afterCrash(
-  { signal, stderr }: Ran,
-  kept: string,
-): Promise<{ readonly lost: number; readonly signal: NodeJS.Signals } | null> {
-  if (signal === null) return null;
+/** Ending a worker in the middle of a driver's work may end the whole process, and once more. */
+const MOST_CRASHES = 3;
+
+/** How many steps a crash cost. */
+async function afterCrash({ stderr }: Ran, signal: NodeJS.Signals, kept: string) {
   const heard = Number(/heard of (\d+)\n(?!.*heard of)/s.exec(stderr)?.[1] ?? 0);
   const bytes = await readFile(kept).catch(() => null);
-  return { lost: heard - (bytes ? decodeCheckpoint(bytes).step : 0), signal };
+  return { lost: Math.max(0, heard - (bytes ? decodeCheckpoint(bytes).step : 0)), signal };
 }
 
 /** A worker with a trainer is ended, and another goes on from what was kept last. */
@@ -193,9 +192,12 @@ async function onWorker(scene: Scene, host: string, random: Rng, out: string): P
       ...[scene.model, scene.data, join(scene.folder, 'whole'), out, String(PART)],
       JSON.stringify(ends),
     ]);
-  const first = await run(moments);
-  const crash = await afterCrash(first, join(out, 'kept.safetensors'));
-  const ran = crash ? await run([]) : first;
+  let ran = await run(moments);
+  const crashes: { readonly lost: number; readonly signal: NodeJS.Signals }[] = [];
+  while (ran.signal !== null && crashes.length < MOST_CRASHES) {
+    crashes.push(await afterCrash(ran, ran.signal, join(out, 'kept.safetensors')));
+    ran = await run([]);
+  }
   if (ran.code !== 0)
     return {
       faults: [],
@@ -206,12 +208,17 @@ async function onWorker(scene: Scene, host: string, random: Rng, out: string): P
     lost: number[];
     files: Record<string, string>;
   };
-  const faults = (crash ? [crash.lost] : lost).map((steps, i) => ({
+  const ended = lost.map((steps, i) => ({ steps, where: `after step ${moments[i]!.after}` }));
+  const crashed = crashes.map(({ lost: steps, signal }) => ({
+    steps,
+    where: `the process with it, ${signal}`,
+  }));
+  const faults = [...crashed, ...ended].map(({ steps, where }) => ({
     kind: 'worker ended' as const,
     struck: true,
     beyond: Math.max(0, steps - PART),
     complaints: [],
-    at: `after step ${moments[i]!.after}, ${steps} steps again${crash ? `, and the process with it (${crash.signal})` : ''}`,
+    at: `${where}, ${steps} steps again`,
   }));
   const wrong = scene.whole.losses.filter((loss, i) => !Object.is(loss, losses[i])).length;
   const name = 'adapter_model.safetensors';

@@ -138,6 +138,5 @@ async function live(
   if (how === 'ended') return { heard, losses: [], files: null };
   const { files } = await api.exportAdapter();
   const encoded = files.map(({ name, bytes }) => [name, Buffer.from(bytes).toString('base64')]);
-  await end();
   return { heard, losses: steps.map((s) => s.loss), files: Object.fromEntries(encoded) };
 }
