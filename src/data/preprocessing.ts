@@ -3,6 +3,7 @@
  * image processors read it: resize, centre crop, rescale, normalise. Training, "Run it", the Python project and the folder for
  * transformers.js all take it from here.
  */
+import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { numberFrom, plainWords } from '../lib/json.ts';
 import { RESAMPLES, type Resample } from './resample.ts';
@@ -222,6 +223,7 @@ export interface PictureInput {
 /**
  * @param preprocessor preprocessor_config.json, {} where there is none
  * @param config config.json
+ * @throws PapilioError 'malformed-file' and, for sizes beyond what models take, 'too-large'
  */
 export function preprocessingOf(preprocessor: Json, config: Json, input: PictureInput): Preprocessing {
   const notes: string[] = [];
@@ -249,6 +251,7 @@ export function preprocessingOf(preprocessor: Json, config: Json, input: Picture
       `preprocessor_config.json makes pictures of ${told.width} × ${told.height}, but the model takes ${size.width} × ${size.height}: the same steps are done at that size.`,
     );
   const fitted = given === null ? fitTo(size, null, null) : fitTo(size, resize, crop);
+  requireSmall(size, channels, fitted.resize);
   const { mean, std } = normalisationOf(steps, defaults, channels, notes);
   if (given === null)
     notes.push(
@@ -265,6 +268,13 @@ export function preprocessingOf(preprocessor: Json, config: Json, input: Picture
     notes,
     isAssumed: given !== own || !fits,
   };
+}
+
+/** @throws PapilioError 'too-large' for pictures larger than models take */
+function requireSmall({ width, height }: Frame, channels: number, resize: Resize | null): void {
+  const by = resize?.to === 'exact' ? [resize.width, resize.height] : resize ? [resize.edge] : [];
+  for (const side of [width, height, ...by]) within('modelSide', side, "The model's preprocessing");
+  within('modelPicture', channels * width * height, "The model's picture");
 }
 
 /** The same steps so that pictures of `size` come out. */

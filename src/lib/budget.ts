@@ -84,6 +84,17 @@ export const BOUNDS = {
   /** A photo of 64 megapixels fits in. */
   picturePixels: { most: 2 ** 26, unit: 'pixels', advice: 'make the picture smaller' },
   pictureSide: { most: 2 ** 16, unit: 'pixels on a side', advice: 'make the picture smaller' },
+  /** What a model takes, and what pictures are resized to on the way: 2,048 is much. */
+  modelSide: {
+    most: 2 ** 12,
+    unit: 'pixels on a side of what the model takes',
+    advice: 'mend preprocessor_config.json',
+  },
+  modelPicture: {
+    most: 2 ** 24,
+    unit: 'numbers for one picture',
+    advice: 'export the model for smaller pictures',
+  },
   /** Progressive photos have ten or so. */
   picturePasses: { most: 64, unit: 'scans of one picture', advice: 'save it again' },
   /** Of all pictures of a dataset: drawings pack to a hundredth, photos to a fifth. */

@@ -16,12 +16,61 @@ const MOST_WIDTH = 64;
 export function isLinear(node: RegexNode): boolean {
   const alternatives = alternativesOf(node).map(partsOf);
   if (!alternatives.every((parts) => parts !== null)) return false;
+  if (!alternatives.every(isSoonCompiled)) return false;
   return alternatives.every((parts, k) => {
     const exposed = exposedRuns(parts);
     if (exposed.length === 0) return true;
     const run = exposed[0]!;
     return exposed.length === 1 && !run.isLazy && isScannedOnce(run.has, k, alternatives);
   });
+}
+
+/** V8 looks up to eight characters ahead, and takes seconds to work out what may stand there where each is of a set of many ranges. */
+const MOST_RAGGED = 5;
+/** Places where a set begins or ends, among the characters that are looked at. */
+const MANY_RANGES = 48;
+const LOOKED_AT = 0x1000;
+
+function isSoonCompiled(parts: readonly Part[]): boolean {
+  let inARow = 0;
+  for (const part of parts) {
+    inARow = part.kind === 'run' ? 0 : inARow + raggedIn(part.node);
+    if (inARow > MOST_RAGGED) return false;
+  }
+  return true;
+}
+
+/** Sets of many ranges in a row, as the engine writes out what is repeated a few times. */
+function raggedIn(node: RegexNode): number {
+  switch (node.kind) {
+    case 'set':
+      return isRagged(node.has) ? 1 : 0;
+    case 'sequence': {
+      let sum = 0;
+      for (const part of node.parts) if ((sum += raggedIn(part)) > MOST_RAGGED) break;
+      return sum;
+    }
+    case 'choice':
+      return Math.max(...node.options.map(raggedIn));
+    case 'repeat':
+      return raggedIn(node.body) * Math.min(node.max, 3);
+    case 'group':
+    case 'atomic':
+      return raggedIn(node.body);
+    default:
+      return 0;
+  }
+}
+
+function isRagged(has: CharSet): boolean {
+  let ranges = 0;
+  let before = false;
+  for (let code = 0; code < LOOKED_AT; code++) {
+    const is = has(code);
+    if (is !== before && ++ranges > MANY_RANGES) return true;
+    before = is;
+  }
+  return false;
 }
 
 const alternativesOf = (node: RegexNode): readonly RegexNode[] =>

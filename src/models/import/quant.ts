@@ -8,6 +8,7 @@ import { fail } from '../../lib/errors.ts';
 import type { OnnxDType, OnnxTensor } from '../../onnx/types.ts';
 import { tensorToF32 } from '../../onnx/values.ts';
 import { packMatrix, type QuantFormat, quantLayout } from '../../ops/quantised.ts';
+import { isFloat } from './folded.ts';
 import { checkedSize, here } from './room.ts';
 
 /** How the file reads the matrix, which is how it is written back. */
@@ -66,6 +67,11 @@ export function checkCodes(source: QuantSource): void {
     fail(
       'malformed-onnx',
       `${here()} has fewer ${what} than a matrix [${shape.join(', ')}] takes; the file is damaged.`,
+    );
+  if (scales && !isFloat(scales.dtype))
+    fail(
+      'malformed-onnx',
+      `${here()} has scales of type ${scales.dtype}, which are float in every format; the file is damaged.`,
     );
   checkedSize(shape);
   const [rows] = matrixOf(shape);
