@@ -45,13 +45,14 @@ export function inputOf(door: Door, seed: number, index: number): Input {
   const random: Rng = rng(seed, streamOf(door.name)).fork(index);
   const seeds = seedInputs(door);
   if (index % PLAIN_EVERY === 0) return seeds[(index / PLAIN_EVERY) % seeds.length]!;
-  const once = door.mutate(random.pick(seeds), random);
-  try {
-    return random.chance(0.12) ? door.mutate(once, random) : once;
-  } catch {
-    // What has been spoiled once may have no structure left to spoil.
-    return once;
-  }
+  let input = random.pick(seeds);
+  for (let times = random.chance(0.12) ? 2 : 1; times > 0; times--)
+    try {
+      input = door.mutate(input, random);
+    } catch {
+      // What has been spoiled once may have no structure left to spoil.
+    }
+  return input;
 }
 
 /** Opens inputs that are as they should be, so that what is made once is not counted later. */

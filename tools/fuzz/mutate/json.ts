@@ -151,13 +151,12 @@ const MOST_LETTERS = 400_000;
 /** JSON text with one to three changes, as text again; what is no JSON is changed as a text. */
 export function mutateJson(text: string, random: Rng): string {
   if (random.chance(0.08)) return mutateText(text, random);
-  let value: unknown;
   try {
-    value = JSON.parse(text);
+    return mutateTree(treeOf(JSON.parse(text)), random);
   } catch {
+    // No JSON, or too deep to be walked.
     return mutateText(text, random);
   }
-  return mutateTree(treeOf(value), random);
 }
 
 /** As {@link mutateJson}, from the value. */
