@@ -15,7 +15,14 @@ import {
 import type { AdapterMethod, Layer, ParameterCount } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
-import { LAYER_KINDS, type PageSettings, refuseConfig, startedConfig, targetModel } from './settings.ts';
+import {
+  LAYER_KINDS,
+  onceFor,
+  type PageSettings,
+  refuseConfig,
+  startedConfig,
+  targetModel,
+} from './settings.ts';
 
 export interface LayerRow {
   readonly layer: Layer;
@@ -50,7 +57,7 @@ const nothing = {
 };
 
 /** The derived facts; a broken expression becomes `problem`, never an exception. */
-export function derive(settings: PageSettings, report: ModelReport | null): Derived {
+export const derive = onceFor((settings, report): Derived => {
   try {
     return derived(settings, report);
   } catch (error) {
@@ -58,7 +65,7 @@ export function derive(settings: PageSettings, report: ModelReport | null): Deri
     if (error instanceof PapilioError) return { ...nothing, problem: error.message };
     throw error;
   }
-}
+});
 
 function derived(settings: PageSettings, report: ModelReport | null): Derived {
   const method = METHODS[settings.method];

@@ -108,13 +108,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
   trainer.onCrash((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
   trainer.onEnd(controller.ended);
 
-  let last: { settings: PageSettings; report: unknown; derived: Derived } | undefined;
-  function derived(): Derived {
-    const { settings, report } = choice.getState();
-    if (last === undefined || last.settings !== settings || last.report !== report)
-      last = { settings, report, derived: derive(settings, report) };
-    return last.derived;
-  }
+  const derived = (): Derived => derive(choice.getState().settings, choice.getState().report);
 
   const hindrance = (): string | null => obstacle(choice.getState(), derived().problem);
 

@@ -63,10 +63,28 @@ export function baseSettings(presetId: string, choices: Choices = {}): PageSetti
   };
 }
 
-/** The base that `settings` differ from. */
-export function baseOf(settings: PageSettings): PageSettings {
-  return baseSettings(settings.preset, settings);
+/**
+ * A function of settings and a model that is asked for the same pair again and again while the page is drawn: both are values that never
+ * change, so that each answer is found once.
+ */
+export function onceFor<T>(
+  find: (settings: PageSettings, report: ModelReport | null) => T,
+): (settings: PageSettings, report: ModelReport | null) => T {
+  const noReport = {};
+  const found = new WeakMap<PageSettings, WeakMap<object, T>>();
+  return (settings, report) => {
+    const ofSettings = found.get(settings) ?? new WeakMap<object, T>();
+    found.set(settings, ofSettings);
+    const key = report ?? noReport;
+    if (!ofSettings.has(key)) ofSettings.set(key, find(settings, report));
+    return ofSettings.get(key)!;
+  };
 }
+
+const baseFor = onceFor((settings) => baseSettings(settings.preset, settings));
+
+/** The base that `settings` differ from. */
+export const baseOf = (settings: PageSettings): PageSettings => baseFor(settings, null);
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 
@@ -95,11 +113,13 @@ export function fullConfig(settings: PageSettings, report: ModelReport | null): 
   return startedConfig(settings, report).config;
 }
 
+interface Started {
+  readonly config: CommonConfig;
+  readonly notes: readonly string[];
+}
+
 /** As {@link fullConfig}, with a sentence for what was filled in. */
-export function startedConfig(
-  settings: PageSettings,
-  report: ModelReport | null,
-): { readonly config: CommonConfig; readonly notes: readonly string[] } {
+export const startedConfig = onceFor((settings, report): Started => {
   const { config } = settings;
   const method = METHODS[settings.method];
   if (report === null)
@@ -113,7 +133,7 @@ export function startedConfig(
     if (error instanceof PapilioError) return startedConfig(settings, null);
     throw error;
   }
-}
+});
 
 /** The method's factors on a layer; null where there are none to draw: an expression that cannot be read, a layer beyond the method's limits. */
 export function drawnPattern(method: MethodId, layer: Layer, config: CommonConfig): Pattern | null {

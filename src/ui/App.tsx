@@ -1,5 +1,5 @@
 /** The page: three areas side by side, or one at a time where there is no room. */
-import { lazy, Suspense, useEffect } from 'react';
+import { lazy, memo, Suspense, useEffect } from 'react';
 import { handleKey } from '../app/commands.ts';
 import { ERROR_GUIDE } from '../app/errorGuide.ts';
 import type { PanelName } from '../app/stores.ts';
@@ -18,7 +18,8 @@ const PANELS: readonly { readonly name: PanelName; readonly title: string; reado
   { name: 'see', title: 'See', what: 'what has changed' },
 ];
 
-function panelOf(name: PanelName) {
+/** Drawn again when something in it changes, not when another comes to the front. */
+const Panel = memo(function Panel({ name }: { readonly name: PanelName }) {
   if (name === 'choose') return <Choose />;
   if (name === 'train') return <Train />;
   return (
@@ -26,7 +27,7 @@ function panelOf(name: PanelName) {
       <See />
     </Suspense>
   );
-}
+});
 
 export function App() {
   const page = usePage();
@@ -77,7 +78,7 @@ export function App() {
             <h2 className="panel-title">
               {title} <span>{what}</span>
             </h2>
-            {panelOf(name)}
+            <Panel name={name} />
           </section>
         ))}
       </main>

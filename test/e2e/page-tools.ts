@@ -1,8 +1,9 @@
 /** Driving the page as a person would: by what is written on it. */
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ElementHandle, Page } from 'puppeteer-core';
 import { expect } from 'vitest';
+import { downloadFolder } from '../tools/browser.ts';
 import type { Stage } from './stage.ts';
 
 /** A small run: the default preset unless the link says more. */
@@ -16,7 +17,12 @@ export const LEARNING =
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** Opens the page at a hash; errors that reach its console are kept in `errors`. */
-export async function openPage({ browser, url }: Stage, hash: string, width = 1280) {
+export async function openPage(
+  { browser, url }: Stage,
+  hash: string,
+  width = 1280,
+  prepare: (page: Page) => Promise<void> = async () => {},
+) {
   const page = await browser.newPage();
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(String(error)));
@@ -29,6 +35,7 @@ export async function openPage({ browser, url }: Stage, hash: string, width = 12
       console.error(`Content Security Policy: ${violatedDirective} ${blockedURI} ${sourceFile}`),
     );
   });
+  await prepare(page);
   await page.setViewport({ width, height: 900 });
   await page.goto(`${url}#${hash}`, { waitUntil: 'load' });
   await page.waitForSelector('.panel-title');
@@ -145,6 +152,21 @@ export async function downloaded(folder: string, ending: string): Promise<string
     60,
   );
   return join(folder, name);
+}
+
+/** Step and loss of every step that the page has on record, read from the table it offers for download. */
+export async function metrics(page: Page): Promise<string[]> {
+  const into = await downloadFolder();
+  const client = await page.createCDPSession();
+  await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: into });
+  await openTab(page, 'Merge');
+  await takeAway(page, 'Metrics');
+  const csv = await readFile(await downloaded(into, '-metrics.csv'), 'utf8');
+  return csv
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split(',').slice(0, 2).join(' '));
 }
 
 /** The step of the checkpoint that the browser keeps; null while it keeps none. */

@@ -7,13 +7,13 @@ import { unzipSync } from 'fflate';
 import { expect, test } from 'vitest';
 import { readAdapter } from '../../src/adapters/peft.ts';
 import { openSession } from '../../src/inference/session.ts';
-import { downloadFolder } from '../tools/browser.ts';
 import {
   downloaded,
   expectLearning,
   keptStep,
   LEARNING,
   mergeAndCheck,
+  metrics,
   openPage,
   openTab,
   press,
@@ -107,26 +107,11 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await page.close();
 });
 
-/** The losses that the page has on record, read from the table it offers for download. */
-async function losses(page: Awaited<ReturnType<typeof openPage>>['page']): Promise<string[]> {
-  const into = await downloadFolder();
-  const client = await page.createCDPSession();
-  await client.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: into });
-  await openTab(page, 'Merge');
-  await takeAway(page, 'Metrics');
-  const csv = await readFile(await downloaded(into, '-metrics.csv'), 'utf8');
-  return csv
-    .trim()
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split(',').slice(0, 2).join(' '));
-}
-
 test('paused, reloaded and resumed, the curve is the same bit for bit', async () => {
   const hash = `${SMALL}&t.steps=4&seed=4&t.evalEvery=0`;
   const whole = await openPage(stage, hash);
   await trainToTheEnd(whole.page);
-  const expected = await losses(whole.page);
+  const expected = await metrics(whole.page);
   await whole.page.close();
 
   const { page } = await openPage(stage, hash);
@@ -142,7 +127,7 @@ test('paused, reloaded and resumed, the curve is the same bit for bit', async ()
   await untilState(page, 'paused');
   await press(page, 'Continue');
   await untilState(page, 'finished');
-  expect(await losses(page)).toEqual(expected);
+  expect(await metrics(page)).toEqual(expected);
   await page.close();
 });
 

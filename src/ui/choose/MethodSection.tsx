@@ -1,4 +1,5 @@
 /** The method: which, what it is, and its settings as its schema describes them. */
+import { useDeferredValue, useMemo } from 'react';
 import { Button, Radio, RadioGroup } from 'react-aria-components';
 import { fieldMeta } from '../../adapters/fields.ts';
 import type { MethodId } from '../../adapters/registry.ts';
@@ -88,11 +89,18 @@ function MethodForm() {
   const shape = configShape(settings.method);
   const config = fullConfig(settings, report) as unknown as Record<string, unknown>;
   const initial = fullConfig(baseOf(settings), report) as unknown as Record<string, unknown>;
+  // Each stop derives everything once more: that comes after the input is on screen.
+  const shown = useDeferredValue(settings);
   /** Why a value is illegal with everything else as it is. */
-  const reasonFor = (key: string, value: number): string | null => {
-    const { problem } = derive(withField(settings, report, key, value), report);
-    return problem;
-  };
+  const reasonFor = useMemo(() => {
+    const found = new Map<string, string | null>();
+    return (key: string, value: number): string | null => {
+      if (!Object.hasOwn(configShape(shown.method), key)) return null;
+      const name = `${key} ${value}`;
+      if (!found.has(name)) found.set(name, derive(withField(shown, report, key, value), report).problem);
+      return found.get(name)!;
+    };
+  }, [shown, report]);
   const { steps, epochs } = settings.training;
   const decided = METHODS[settings.method].forRun?.(config, steps) ?? {};
   const filledBy = (key: string): string | undefined => {
