@@ -17,9 +17,10 @@ import { PapilioError } from '../lib/errors.ts';
 import type { ModelReport } from '../training/protocol.ts';
 import {
   LAYER_KINDS,
-  onceFor,
+  NO_MODEL,
   type PageSettings,
   refuseConfig,
+  remembered,
   startedConfig,
   targetModel,
 } from './settings.ts';
@@ -56,16 +57,19 @@ const nothing = {
   warnings: [],
 };
 
+const derivations = remembered<Derived>();
+const selections = remembered<ReturnType<typeof tried<Selection>>>();
+
 /** The derived facts; a broken expression becomes `problem`, never an exception. */
-export const derive = onceFor((settings, report): Derived => {
+export function derive(settings: PageSettings, report: ModelReport | null): Derived {
   try {
-    return derived(settings, report);
+    return derivations([settings, report ?? NO_MODEL], () => derived(settings, report));
   } catch (error) {
     // An expression of a single module's rank, which is asked about wherever that module is looked at.
     if (error instanceof PapilioError) return { ...nothing, problem: error.message };
     throw error;
   }
-});
+}
 
 function derived(settings: PageSettings, report: ModelReport | null): Derived {
   const method = METHODS[settings.method];
@@ -77,7 +81,9 @@ function derived(settings: PageSettings, report: ModelReport | null): Derived {
   const rowsOf = (chosen: Selection | null, isJudged: boolean) =>
     layerRows(method, config, model.layers, isJudged, chosen);
   const isLegal = illegal === null;
-  const selection = tried(() => selectTargets(method, config, model));
+  const selection = selections([started.config, method, report], () =>
+    tried(() => selectTargets(method, config, model)),
+  );
   if ('problem' in selection) {
     const rows = tried(() => rowsOf(null, isLegal));
     return { ...nothing, rows: 'problem' in rows ? rowsOf(null, false) : rows.value, ...selection };

@@ -64,27 +64,36 @@ export function baseSettings(presetId: string, choices: Choices = {}): PageSetti
 }
 
 /**
- * A function of settings and a model that is asked for the same pair again and again while the page is drawn: both are values that never
- * change, so that each answer is found once.
+ * What follows from objects that never change is found once for each combination of them: drawing the page asks for the same again and again.
+ *
+ * @returns what was found for these very objects, in this order
  */
-export function onceFor<T>(
-  find: (settings: PageSettings, report: ModelReport | null) => T,
-): (settings: PageSettings, report: ModelReport | null) => T {
-  const noReport = {};
-  const found = new WeakMap<PageSettings, WeakMap<object, T>>();
-  return (settings, report) => {
-    const ofSettings = found.get(settings) ?? new WeakMap<object, T>();
-    found.set(settings, ofSettings);
-    const key = report ?? noReport;
-    if (!ofSettings.has(key)) ofSettings.set(key, find(settings, report));
-    return ofSettings.get(key)!;
+export function remembered<T>(): (keys: readonly object[], find: () => T) => T {
+  interface Place {
+    readonly next: WeakMap<object, Place>;
+    found?: { readonly value: T };
+  }
+  const root: Place = { next: new WeakMap() };
+  return (keys, find) => {
+    let place = root;
+    for (const key of keys) {
+      const next: Place = place.next.get(key) ?? { next: new WeakMap() };
+      place.next.set(key, next);
+      place = next;
+    }
+    place.found ??= { value: find() };
+    return place.found.value;
   };
 }
 
-const baseFor = onceFor((settings) => baseSettings(settings.preset, settings));
+/** Stands for a model that is not known. */
+export const NO_MODEL = {};
+
+const bases = remembered<PageSettings>();
 
 /** The base that `settings` differ from. */
-export const baseOf = (settings: PageSettings): PageSettings => baseFor(settings, null);
+export const baseOf = (settings: PageSettings): PageSettings =>
+  bases([settings], () => baseSettings(settings.preset, settings));
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 
@@ -118,8 +127,13 @@ interface Started {
   readonly notes: readonly string[];
 }
 
+const starts = remembered<Started>();
+
 /** As {@link fullConfig}, with a sentence for what was filled in. */
-export const startedConfig = onceFor((settings, report): Started => {
+export const startedConfig = (settings: PageSettings, report: ModelReport | null): Started =>
+  starts([settings.config, METHODS[settings.method], report ?? NO_MODEL], () => start(settings, report));
+
+function start(settings: PageSettings, report: ModelReport | null): Started {
   const { config } = settings;
   const method = METHODS[settings.method];
   if (report === null)
@@ -133,7 +147,7 @@ export const startedConfig = onceFor((settings, report): Started => {
     if (error instanceof PapilioError) return startedConfig(settings, null);
     throw error;
   }
-});
+}
 
 /** The method's factors on a layer; null where there are none to draw: an expression that cannot be read, a layer beyond the method's limits. */
 export function drawnPattern(method: MethodId, layer: Layer, config: CommonConfig): Pattern | null {

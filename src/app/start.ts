@@ -49,6 +49,14 @@ async function connectPage(page: Page, sessions: Sessions): Promise<void> {
     written = settings;
     history.replaceState(null, '', `#${encodeHash(settings)}`);
   });
+  // A file that is dropped beside a box would otherwise take the place of the page, and of its run.
+  for (const type of ['dragover', 'drop'])
+    window.addEventListener(type, (event) => {
+      const { dataTransfer } = event as DragEvent;
+      if (event.defaultPrevented || !dataTransfer?.types.includes('Files')) return;
+      dataTransfer.dropEffect = 'none';
+      event.preventDefault();
+    });
   document.addEventListener('visibilitychange', () => {
     if (document.hidden) void page.controller.save();
   });

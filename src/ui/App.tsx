@@ -7,7 +7,7 @@ import { Ambient } from './Ambient.tsx';
 import { Choose } from './choose/Choose.tsx';
 import { Header } from './Header.tsx';
 import { Train } from './train/Train.tsx';
-import { usePage, useRun, useUi } from './usePage.ts';
+import { PageContext, useLatePage, usePage, useRun, useUi } from './usePage.ts';
 
 const See = lazy(() => import('./see/See.tsx').then(({ See }) => ({ default: See })));
 const Help = lazy(() => import('./Help.tsx').then(({ Help }) => ({ default: Help })));
@@ -20,12 +20,15 @@ const PANELS: readonly { readonly name: PanelName; readonly title: string; reado
 
 /** Drawn again when something in it changes, not when another comes to the front. */
 const Panel = memo(function Panel({ name }: { readonly name: PanelName }) {
+  const late = useLatePage(usePage());
   if (name === 'choose') return <Choose />;
   if (name === 'train') return <Train />;
   return (
-    <Suspense fallback={<div className="panel-scroll" />}>
-      <See />
-    </Suspense>
+    <PageContext value={late}>
+      <Suspense fallback={<div className="panel-scroll" />}>
+        <See />
+      </Suspense>
+    </PageContext>
   );
 });
 

@@ -2,9 +2,6 @@
  * An input storm: seeded random clicks, keys and drops on a page, sent at a fixed rate whether it keeps up or not. What ends or pauses a run by
  * design is kept from it (see GUARDED); everything else is hit, text boxes and junk files included.
  */
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { CDPSession, Page } from 'puppeteer-core';
 import { rng } from '../../src/lib/rng.ts';
 
@@ -31,13 +28,15 @@ interface Delays {
 /** What the page keeps for the storm. */
 interface Record {
   isOn: boolean;
+  /** Drops a file where something is, which takes it as it would a person's. */
+  drop(x: number, y: number, name: string, bytes: readonly number[]): void;
   readonly handled: { readonly type: string; readonly delay: number }[];
   readonly entries: { readonly type: string; readonly delay: number }[];
 }
 type Stormy = typeof globalThis & { storm?: Record };
 
-/** Milliseconds between two inputs. */
-const EVERY_MS = 40;
+/** Milliseconds between two inputs: ten a second, more than a person makes. */
+const EVERY_MS = 100;
 /**
  * Names of buttons that the storm does not reach: those that end or pause the run by design, go out to the network or open what only a person can
  * close. The run's own button (Pause) is among them: how a run pauses has tests of its own.
@@ -63,31 +62,39 @@ const KEYS = [
 const LETTERS = ['1', '2', '3', '0', '9', '-', '.', '/', '[', ']', '?', 's', 'a', 'x', 'é', '日'];
 
 /** Junk of the kinds that the page takes, and of others. */
-async function junkFiles(): Promise<string[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'papilio-storm-'));
+function junkFiles(): { readonly name: string; readonly bytes: readonly number[] }[] {
   const random = rng(5);
-  const noise = (length: number) => Uint8Array.from({ length }, () => random.int(256));
-  const files: readonly (readonly [string, string | Uint8Array])[] = [
-    ['table.csv', 'text,label\nwarm,yes\ncold,no\n"open,quote\n'],
-    ['words.txt', 'once upon a time\n'.repeat(200)],
-    ['noise.onnx', noise(4000)],
-    ['noise.zip', noise(3000)],
-    ['config.json', '{"model_type": ["constructor"]}'],
-    ['noise.parquet', noise(2000)],
-    ['page.html', '<script>document.title = "dropped"</script>'],
+  const noise = (length: number) => Array.from({ length }, () => random.int(256));
+  const text = (content: string) => [...new TextEncoder().encode(content)];
+  return [
+    { name: 'table.csv', bytes: text('text,label\nwarm,yes\ncold,no\n"open,quote\n') },
+    { name: 'words.txt', bytes: text('once upon a time\n'.repeat(200)) },
+    { name: 'config.json', bytes: text('{"model_type": ["constructor"]}') },
+    { name: 'page.html', bytes: text('<script>document.title = "dropped"</script>') },
+    ...['noise.onnx', 'noise.zip', 'noise.parquet'].map((name) => ({ name, bytes: noise(3000) })),
   ];
-  return Promise.all(
-    files.map(async ([name, content]) => {
-      await writeFile(join(folder, name), content);
-      return join(folder, name);
-    }),
-  );
 }
 
 /** Before the page is loaded: measures, and keeps the storm from what is guarded. */
 export async function prepareStorm(page: Page): Promise<void> {
   await page.evaluateOnNewDocument((guarded: string) => {
-    const storm: Record = { isOn: false, handled: [], entries: [] };
+    const storm: Record = {
+      isOn: false,
+      handled: [],
+      entries: [],
+      drop(x, y, name, bytes) {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([Uint8Array.from(bytes)], name));
+        const target = document.elementFromPoint(x, y) ?? document.body;
+        const how = { bubbles: true, cancelable: true, clientX: x, clientY: y, dataTransfer };
+        for (const type of ['dragenter', 'dragover', 'drop']) target.dispatchEvent(new DragEvent(type, how));
+        // A box reads the files of a drop by a way that only the browser's own drops have; its dialog's files it reads alike.
+        const input = target.closest('.drop')?.querySelector<HTMLInputElement>('input[type=file]');
+        if (!input) return;
+        input.files = dataTransfer.files;
+        input.dispatchEvent(new Event('change', { bubbles: true }));
+      },
+    };
     (globalThis as Stormy).storm = storm;
     new PerformanceObserver((list) => {
       for (const entry of list.getEntries() as PerformanceEventTiming[])
@@ -104,7 +111,7 @@ export async function prepareStorm(page: Page): Promise<void> {
         new RegExp(`^(?:${guarded})$`).test(name)
       );
     };
-    const counted = ['pointerdown', 'keydown', 'click', 'drop'];
+    const counted = ['pointerdown', 'keydown', 'click'];
     for (const type of [...counted, 'mousedown', 'pointerup', 'mouseup', 'keyup'])
       addEventListener(
         type,
@@ -135,7 +142,7 @@ function summed(delays: readonly number[]): Delays {
 /** Sends inputs for so long; they are not waited for, as a person's are not. */
 export async function storm(page: Page, seconds: number, seed: number): Promise<StormReport> {
   const random = rng(seed);
-  const files = await junkFiles();
+  const files = junkFiles();
   const client: CDPSession = await page.createCDPSession();
   const { width, height } = page.viewport()!;
   const counts = { clicks: 0, keys: 0, drops: 0 };
@@ -177,10 +184,10 @@ export async function storm(page: Page, seconds: number, seed: number): Promise<
   };
   const drop = () => {
     counts.drops++;
-    const where = place();
-    const data = { items: [], files: [random.pick(files)], dragOperationsMask: 1 };
-    for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
-      send(client.send('Input.dispatchDragEvent', { ...where, type, data }));
+    const { x, y } = place();
+    const { name, bytes } = random.pick(files);
+    const expression = `storm.drop(${x}, ${y}, ${JSON.stringify(name)}, ${JSON.stringify(bytes)})`;
+    send(client.send('Runtime.evaluate', { expression }));
   };
 
   await page.evaluate(() => {
@@ -196,10 +203,9 @@ export async function storm(page: Page, seconds: number, seed: number): Promise<
     else if (kind < 0.95) scroll();
     else drop();
   }
-  // The driver never hears of some drops, which the page has had nevertheless.
-  await Promise.race([Promise.all(under), new Promise((resolve) => setTimeout(resolve, 3000))]);
+  await Promise.all(under);
   // The observer tells of what was drawn after the input.
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await new Promise((resolve) => setTimeout(resolve, 2000));
   const { handled, entries } = await page.evaluate(() => {
     const { storm } = globalThis as Stormy;
     storm!.isOn = false;
