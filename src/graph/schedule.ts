@@ -7,8 +7,8 @@
  */
 import { fail } from '../lib/errors.ts';
 import { type Plan, type PlanBinding, type PlanOutput, type PlanRange, type Step, workOf } from './plan.ts';
-import { bindingAlignment, placeIntoPacks } from './scheduleAlias.ts';
-import { liveNodes, usesOf } from './scheduleLive.ts';
+import { bindingAlignment, type Placements, placeIntoPacks } from './scheduleAlias.ts';
+import { liveNodes, type Uses, usesOf } from './scheduleLive.ts';
 import { assignPool, type Slot } from './schedulePool.ts';
 import { byteSizeOf } from './shape.ts';
 import type { Alias, Caps, Dispatch, Graph, Kernel, KernelNode, Node, Ref, Value } from './types.ts';
@@ -24,14 +24,48 @@ interface Operand extends Place {
   readonly writable: boolean;
 }
 
+/** A step whose slots have no buffers yet. */
 type Draft =
-  | { kind: 'dispatch'; label: string; dispatch: Dispatch; operands: Operand[] }
+  | { kind: 'dispatch'; label: string; dispatch: Dispatch; operands: readonly Operand[] }
   | { kind: 'copy'; label: string; from: Place; to: Place; bytes: number };
+
+/** What the graph says, read once: the nodes that run, who uses what, and how each op computes or shares. */
+interface Facts {
+  readonly nodes: readonly Node[];
+  readonly uses: Uses;
+  readonly aliasOf: (node: Node) => Alias;
+  readonly kernelOf: (node: Node) => Kernel;
+  readonly placements: Placements;
+}
+
+/** The slots of values; a temporary has one once its node is drafted. */
+interface Storage {
+  /** Slots of temporaries, which may come to share buffers. */
+  readonly pool: readonly Slot[];
+  /** Slots of inputs, constants, parameters and states, in the order in which they were first met. */
+  readonly owned: ReadonlyMap<Value, Slot>;
+  readonly newSlot: (label: string, bytes: number) => Slot;
+  /** The slot of a packed buffer, made when the first of its parts is. */
+  readonly packSlot: (pack: Value) => Slot;
+  /** @throws PapilioError('internal') for a temporary that has no place yet. */
+  readonly place: (v: Value) => Place;
+  readonly setPlace: (v: Value, place: Place) => void;
+}
+
+/** All that drafting one node needs. */
+interface Drafting extends Facts {
+  readonly caps: Caps;
+  readonly storage: Storage;
+  /** Positions at which each state is written: a view of it must not show what comes later. */
+  readonly writes: ReadonlyMap<Slot, readonly number[]>;
+  readonly drafts: Draft[];
+}
 
 const maxWorkgroupsPerDimension = 65535;
 const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
+const boundOf = (bytes: number): number => Math.max(4, roundUp(bytes, 4));
 /** Bytes of a value as bound and copied: a multiple of 4, which matters for f16 and for empty tensors. */
-const boundBytes = (v: Value): number => Math.max(4, roundUp(byteSizeOf(v), 4));
+const boundBytes = (v: Value): number => boundOf(byteSizeOf(v));
 
 const kernelNode = (node: Node): KernelNode<unknown> => node;
 
@@ -39,11 +73,34 @@ const kernelNode = (node: Node): KernelNode<unknown> => node;
 const labelOf = (node: Node): string =>
   `${node.op.name} #${node.id}${node.module ? ` (${node.module})` : ''}`;
 
+const touch = (slot: Slot, position: number): void => {
+  slot.first = Math.min(slot.first, position);
+  slot.last = Math.max(slot.last, position);
+};
+
 /**
  * @throws PapilioError('limit') when a binding, a dispatch or the number of bindings exceeds what `caps` allows;
  * 'internal' when an op's description breaks a rule.
  */
 export function schedule(graph: Graph, caps: Caps): Plan {
+  const facts = factsOf(graph, caps);
+  const storage = createStorage();
+  const drafting: Drafting = {
+    ...facts,
+    caps,
+    storage,
+    writes: stateWrites(facts.nodes, storage),
+    drafts: [],
+  };
+  facts.nodes.forEach((node, position) => {
+    if (node.op.alias) draftAlias(drafting, node, position);
+    else draftKernel(drafting, node, position);
+  });
+  for (const v of Object.values(graph.outputs)) touch(storage.place(v).slot, Number.POSITIVE_INFINITY);
+  return planOf(graph, storage, drafting.drafts);
+}
+
+function factsOf(graph: Graph, caps: Caps): Facts {
   const nodes = liveNodes(graph);
   const uses = usesOf(nodes, graph.outputs);
   const kernels = new Map<Node, Kernel>();
@@ -54,12 +111,15 @@ export function schedule(graph: Graph, caps: Caps): Plan {
   }
   const aliasOf = (node: Node) => aliases.get(node) ?? node.op.alias!(kernelNode(node));
   const kernelOf = (node: Node) => kernels.get(node)!;
-  const placements = placeIntoPacks(nodes, uses, aliasOf, kernelOf);
+  return { nodes, uses, aliasOf, kernelOf, placements: placeIntoPacks(nodes, uses, aliasOf, kernelOf) };
+}
 
-  // ---- storage ----
+function createStorage(): Storage {
   const owned = new Map<Value, Slot>();
   const pool: Slot[] = [];
   const places = new Map<Value, Place>();
+  const packSlots = new Map<Value, Slot>();
+
   const newSlot = (label: string, bytes: number): Slot => {
     const slot = {
       label,
@@ -71,11 +131,7 @@ export function schedule(graph: Graph, caps: Caps): Plan {
     pool.push(slot);
     return slot;
   };
-  const touch = (slot: Slot, position: number): void => {
-    slot.first = Math.min(slot.first, position);
-    slot.last = Math.max(slot.last, position);
-  };
-  const packSlots = new Map<Value, Slot>();
+
   const packSlot = (pack: Value): Slot => {
     let slot = packSlots.get(pack);
     if (!slot) {
@@ -87,168 +143,188 @@ export function schedule(graph: Graph, caps: Caps): Plan {
     }
     return slot;
   };
+
   const place = (v: Value): Place => {
-    let known = places.get(v);
+    const known = places.get(v);
     if (known) return known;
     if (v.role === 'temporary') fail('internal', `${v.name} is read before it is made.`);
-    const bytes = roundUp(boundBytes(v), 16);
     const slot = {
       label: `${v.role} ${v.name}`,
-      bytes,
+      bytes: roundUp(boundBytes(v), 16),
       first: 0,
       last: Number.POSITIVE_INFINITY,
       exclusive: true,
     };
     owned.set(v, slot);
-    known = { slot, offset: 0 };
-    places.set(v, known);
-    return known;
+    const made = { slot, offset: 0 };
+    places.set(v, made);
+    return made;
   };
 
-  // Positions at which each state is written, to see whether a view of it would show what comes later.
+  return { pool, owned, newSlot, packSlot, place, setPlace: (v, at) => void places.set(v, at) };
+}
+
+function stateWrites(nodes: readonly Node[], storage: Storage): Map<Slot, number[]> {
   const writes = new Map<Slot, number[]>();
   nodes.forEach((node, i) => {
     for (const k of node.op.mutates ?? []) {
       const v = node.inputs[k]!;
       if (v.role !== 'state')
         fail('internal', `${labelOf(node)} writes its input ${k}, which is no state but a ${v.role}.`);
-      const { slot } = place(v);
+      const { slot } = storage.place(v);
       writes.set(slot, [...(writes.get(slot) ?? []), i]);
     }
   });
+  return writes;
+}
 
-  // ---- steps ----
-  const drafts: Draft[] = [];
-  const copy = (label: string, from: Place, to: Place, bytes: number, position: number): void => {
-    if (from.offset % 4 !== 0 || to.offset % 4 !== 0) {
-      fail(
-        'internal',
-        `${label} would copy from byte ${from.offset} to ${to.offset}; both must be multiples of 4.`,
-      );
-    }
-    touch(from.slot, position);
-    touch(to.slot, position);
-    drafts.push({ kind: 'copy', label, from, to, bytes });
-  };
-
-  nodes.forEach((node, position) => {
-    const label = labelOf(node);
-    if (node.op.alias) {
-      const alias = aliasOf(node);
-      if (alias.kind === 'pack') {
-        const output = node.outputs[0]!;
-        const { pack, offset } = placements.of.get(output) ?? { pack: output, offset: 0 };
-        const slot = packSlot(pack);
-        const direct = placements.direct.get(node)!;
-        node.inputs.forEach((v, k) => {
-          if (direct.has(k)) return;
-          copy(label, place(v), { slot, offset: offset + alias.byteOffsets[k]! }, boundBytes(v), position);
-        });
-        places.set(output, { slot, offset });
-      } else {
-        const source = place(node.inputs[0]!);
-        node.outputs.forEach((v, k) => {
-          const offset = source.offset + alias.byteOffsets[k]!;
-          const stale = (writes.get(source.slot) ?? []).some((at) => at > position && at < uses.last(v));
-          if (offset % bindingAlignment === 0 && !stale) {
-            places.set(v, { slot: source.slot, offset });
-          } else if (uses.last(v) >= 0) {
-            const slot = newSlot(v.name, boundBytes(v));
-            copy(label, { slot: source.slot, offset }, { slot, offset: 0 }, boundBytes(v), position);
-            places.set(v, { slot, offset: 0 });
-          }
-        });
-      }
-      return;
-    }
-
-    const kernel = kernelOf(node);
-    const scratch = (kernel.scratchBytes ?? []).map((bytes) =>
-      newSlot(`${node.op.name} scratch`, boundOf(bytes)),
+function draftCopy(
+  { drafts }: Drafting,
+  { label, from, to, bytes }: Omit<Extract<Draft, { kind: 'copy' }>, 'kind'>,
+  position: number,
+): void {
+  if (from.offset % 4 !== 0 || to.offset % 4 !== 0) {
+    fail(
+      'internal',
+      `${label} would copy from byte ${from.offset} to ${to.offset}; both must be multiples of 4.`,
     );
-    for (const v of node.outputs) {
-      const placed = placements.of.get(v);
-      places.set(
-        v,
-        placed
-          ? { slot: packSlot(placed.pack), offset: placed.offset }
-          : { slot: newSlot(node.op.name, boundBytes(v)), offset: 0 },
-      );
-    }
-    const mutated = new Set(node.op.mutates ?? []);
-    const operand = (ref: Ref): Operand => {
-      const value =
-        ref.in !== undefined
-          ? node.inputs[ref.in]
-          : ref.out !== undefined
-            ? node.outputs[ref.out]
-            : undefined;
-      const slot = ref.scratch !== undefined ? scratch[ref.scratch] : undefined;
-      if (!value && !slot) fail('internal', `${label} binds ${JSON.stringify(ref)}, which it does not have.`);
-      const whole = value
-        ? { ...place(value), bytes: boundBytes(value) }
-        : { slot: slot!, offset: 0, bytes: slot!.bytes };
-      const offset = ref.offsetBytes ?? 0;
-      const bytes = ref.sizeBytes ?? whole.bytes - offset;
-      if (offset % bindingAlignment !== 0 || bytes <= 0 || offset + bytes > whole.bytes) {
-        fail(
-          'internal',
-          `${label} binds bytes ${offset} to ${offset + bytes} of an operand of ${whole.bytes} bytes.`,
-        );
-      }
-      if (bytes > caps.maxStorageBindingBytes) {
-        fail(
-          'limit',
-          `${label} needs ${bytes} bytes in one binding, but this device allows ${caps.maxStorageBindingBytes}: use a smaller batch or sequence.`,
-          { node: label, bytes, limit: caps.maxStorageBindingBytes },
-        );
-      }
-      const writable = ref.in === undefined || mutated.has(ref.in);
-      return { slot: whole.slot, offset: whole.offset + offset, bytes: roundUp(bytes, 4), writable };
-    };
+  }
+  touch(from.slot, position);
+  touch(to.slot, position);
+  drafts.push({ kind: 'copy', label, from, to, bytes });
+}
 
-    const apart: { from: Operand; to: Place }[] = [];
-    const mine: Draft[] = [];
-    for (const dispatch of kernel.dispatches) {
-      if (dispatch.workgroups.some((n) => n === 0)) continue;
-      if (dispatch.workgroups.some((n) => n > maxWorkgroupsPerDimension || n < 0 || !Number.isInteger(n))) {
-        fail(
-          'limit',
-          `${label} asks for ${dispatch.workgroups.join(' × ')} workgroups; each count must be at most 65535.`,
-        );
-      }
-      if (dispatch.bindings.length > caps.maxStorageBuffersPerStage) {
-        fail(
-          'limit',
-          `${label} binds ${dispatch.bindings.length} buffers; this device allows ${caps.maxStorageBuffersPerStage}.`,
-        );
-      }
-      const operands = dispatch.bindings.map(operand);
-      const written = new Set(operands.filter((o) => o.writable).map((o) => o.slot));
-      const separated = operands.map((o) => {
-        if (o.writable || !written.has(o.slot)) return o;
-        const known = apart.find(
-          (a) => a.from.slot === o.slot && a.from.offset === o.offset && a.from.bytes === o.bytes,
-        );
-        if (known) return { ...o, ...known.to };
-        const to = { slot: newSlot(`${node.op.name} copy`, o.bytes), offset: 0 };
-        apart.push({ from: o, to });
-        copy(label, o, to, o.bytes, position);
-        return { ...o, ...to };
-      });
-      for (const o of separated) touch(o.slot, position);
-      mine.push({ kind: 'dispatch', label, dispatch, operands: separated });
+/** A view shows its source's bytes and a pack gathers its parts; what cannot share is copied. */
+function draftAlias(drafting: Drafting, node: Node, position: number): void {
+  const { storage, uses, writes, placements } = drafting;
+  const label = labelOf(node);
+  const alias = drafting.aliasOf(node);
+  if (alias.kind === 'pack') {
+    const output = node.outputs[0]!;
+    const { pack, offset } = placements.of.get(output) ?? { pack: output, offset: 0 };
+    const slot = storage.packSlot(pack);
+    const direct = placements.direct.get(node)!;
+    node.inputs.forEach((v, k) => {
+      if (direct.has(k)) return;
+      const to = { slot, offset: offset + alias.byteOffsets[k]! };
+      draftCopy(drafting, { label, from: storage.place(v), to, bytes: boundBytes(v) }, position);
+    });
+    storage.setPlace(output, { slot, offset });
+    return;
+  }
+  const source = storage.place(node.inputs[0]!);
+  node.outputs.forEach((v, k) => {
+    const from = { slot: source.slot, offset: source.offset + alias.byteOffsets[k]! };
+    const stale = (writes.get(source.slot) ?? []).some((at) => at > position && at < uses.last(v));
+    if (from.offset % bindingAlignment === 0 && !stale) {
+      storage.setPlace(v, from);
+    } else if (uses.last(v) >= 0) {
+      const to = { slot: storage.newSlot(v.name, boundBytes(v)), offset: 0 };
+      draftCopy(drafting, { label, from, to, bytes: boundBytes(v) }, position);
+      storage.setPlace(v, to);
     }
-    // Copies were drafted above; a node's dispatches all come after them.
-    drafts.push(...mine);
   });
+}
 
-  // ---- outputs stay, persistent values own their buffers, the rest shares ----
-  for (const v of Object.values(graph.outputs)) touch(place(v).slot, Number.POSITIVE_INFINITY);
+/** The byte range that one binding of a kernel stands for. */
+function operandOf(
+  { caps, storage }: Drafting,
+  node: Node,
+  mutated: ReadonlySet<number>,
+  scratch: readonly Slot[],
+  ref: Ref,
+): Operand {
+  const label = labelOf(node);
+  const value =
+    ref.in !== undefined ? node.inputs[ref.in] : ref.out !== undefined ? node.outputs[ref.out] : undefined;
+  const slot = ref.scratch !== undefined ? scratch[ref.scratch] : undefined;
+  if (!value && !slot) fail('internal', `${label} binds ${JSON.stringify(ref)}, which it does not have.`);
+  const whole = value
+    ? { ...storage.place(value), bytes: boundBytes(value) }
+    : { slot: slot!, offset: 0, bytes: slot!.bytes };
+  const offset = ref.offsetBytes ?? 0;
+  const bytes = ref.sizeBytes ?? whole.bytes - offset;
+  if (offset % bindingAlignment !== 0 || bytes <= 0 || offset + bytes > whole.bytes) {
+    fail(
+      'internal',
+      `${label} binds bytes ${offset} to ${offset + bytes} of an operand of ${whole.bytes} bytes.`,
+    );
+  }
+  if (bytes > caps.maxStorageBindingBytes) {
+    fail(
+      'limit',
+      `${label} needs ${bytes} bytes in one binding, but this device allows ${caps.maxStorageBindingBytes}: use a smaller batch or sequence.`,
+      { node: label, bytes, limit: caps.maxStorageBindingBytes },
+    );
+  }
+  const writable = ref.in === undefined || mutated.has(ref.in);
+  return { slot: whole.slot, offset: whole.offset + offset, bytes: roundUp(bytes, 4), writable };
+}
+
+function checkDispatch(label: string, { workgroups, bindings }: Dispatch, caps: Caps): void {
+  if (workgroups.some((n) => n > maxWorkgroupsPerDimension || n < 0 || !Number.isInteger(n))) {
+    fail(
+      'limit',
+      `${label} asks for ${workgroups.join(' × ')} workgroups; each count must be at most 65535.`,
+    );
+  }
+  if (bindings.length > caps.maxStorageBuffersPerStage) {
+    fail(
+      'limit',
+      `${label} binds ${bindings.length} buffers; this device allows ${caps.maxStorageBuffersPerStage}.`,
+    );
+  }
+}
+
+/** The dispatches of a node, after copies of what they would otherwise read and write in one buffer. */
+function draftKernel(drafting: Drafting, node: Node, position: number): void {
+  const { caps, storage, placements, drafts } = drafting;
+  const label = labelOf(node);
+  const kernel = drafting.kernelOf(node);
+  const scratch = (kernel.scratchBytes ?? []).map((bytes) =>
+    storage.newSlot(`${node.op.name} scratch`, boundOf(bytes)),
+  );
+  for (const v of node.outputs) {
+    const placed = placements.of.get(v);
+    storage.setPlace(
+      v,
+      placed
+        ? { slot: storage.packSlot(placed.pack), offset: placed.offset }
+        : { slot: storage.newSlot(node.op.name, boundBytes(v)), offset: 0 },
+    );
+  }
+  const mutated = new Set(node.op.mutates ?? []);
+  const copies: { from: Operand; to: Place }[] = [];
+  const apart = (o: Operand): Operand => {
+    const known = copies.find(
+      ({ from }) => from.slot === o.slot && from.offset === o.offset && from.bytes === o.bytes,
+    );
+    if (known) return { ...o, ...known.to };
+    const to = { slot: storage.newSlot(`${node.op.name} copy`, o.bytes), offset: 0 };
+    copies.push({ from: o, to });
+    draftCopy(drafting, { label, from: o, to, bytes: o.bytes }, position);
+    return { ...o, ...to };
+  };
+  const dispatches: Draft[] = [];
+  for (const dispatch of kernel.dispatches) {
+    if (dispatch.workgroups.some((n) => n === 0)) continue;
+    checkDispatch(label, dispatch, caps);
+    const bound = dispatch.bindings.map((ref) => operandOf(drafting, node, mutated, scratch, ref));
+    const written = new Set(bound.filter((o) => o.writable).map((o) => o.slot));
+    const operands = bound.map((o) => (o.writable || !written.has(o.slot) ? o : apart(o)));
+    for (const o of operands) touch(o.slot, position);
+    dispatches.push({ kind: 'dispatch', label, dispatch, operands });
+  }
+  // All copies of a node come before its dispatches.
+  drafts.push(...dispatches);
+}
+
+/** Persistent values own their buffers, temporaries share them by lifetime. */
+function planOf(graph: Graph, { owned, pool, place }: Storage, drafts: readonly Draft[]): Plan {
   const shared = assignPool(pool.filter((s) => s.last >= 0));
   const persistent = [...owned];
   const indexOf = new Map<Slot, number>(persistent.map(([, slot], i) => [slot, i]));
-  for (const [slot, room] of shared.of) indexOf.set(slot, persistent.length + room);
+  for (const [slot, buffer] of shared.of) indexOf.set(slot, persistent.length + buffer);
   const range = (p: Place, bytes: number): PlanRange => ({
     buffer: indexOf.get(p.slot)!,
     offset: p.offset,
@@ -258,38 +334,34 @@ export function schedule(graph: Graph, caps: Caps): Plan {
     ...range(place(v), boundBytes(v)),
     type: { dtype: v.dtype, shape: v.shape },
   });
+  const stepOf = (d: Draft): Step =>
+    d.kind === 'copy'
+      ? {
+          kind: 'copy',
+          label: d.label,
+          from: range(d.from, d.bytes),
+          to: range(d.to, d.bytes),
+          work: d.bytes / 4,
+        }
+      : {
+          kind: 'dispatch',
+          label: d.label,
+          dispatch: d.dispatch,
+          bindings: d.operands.map((o): PlanBinding => ({ ...range(o, o.bytes), writable: o.writable })),
+          work: workOf(d.operands.map((o) => o.bytes)),
+        };
   const buffers = [
     ...persistent.map(([value, slot]) => ({ label: slot.label, bytes: slot.bytes, persistent: value })),
     ...shared.buffers,
   ];
-  const temporaryBytes = shared.buffers.reduce((sum, b) => sum + b.bytes, 0);
   return {
     buffers,
-    steps: drafts.map(
-      (d): Step =>
-        d.kind === 'copy'
-          ? {
-              kind: 'copy',
-              label: d.label,
-              from: range(d.from, d.bytes),
-              to: range(d.to, d.bytes),
-              work: d.bytes / 4,
-            }
-          : {
-              kind: 'dispatch',
-              label: d.label,
-              dispatch: d.dispatch,
-              bindings: d.operands.map((o): PlanBinding => ({ ...range(o, o.bytes), writable: o.writable })),
-              work: workOf(d.operands.map((o) => o.bytes)),
-            },
-    ),
+    steps: drafts.map(stepOf),
     inputs: Object.fromEntries(
       persistent.filter(([v]) => v.role === 'input').map(([v]) => [v.name, show(v)]),
     ),
     outputs: Object.fromEntries(Object.entries(graph.outputs).map(([name, v]) => [name, show(v)])),
     peakBytes: buffers.reduce((sum, b) => sum + b.bytes, 0),
-    temporaryBytes,
+    temporaryBytes: shared.buffers.reduce((sum, b) => sum + b.bytes, 0),
   };
 }
-
-const boundOf = (bytes: number): number => Math.max(4, roundUp(bytes, 4));

@@ -1,7 +1,7 @@
 /**
  * Places temporaries with known lifetimes into as few buffers as possible. Buffers stay separate (WebGPU refuses to read and write
- * one buffer in one dispatch), so this assigns whole buffers: the largest temporaries first, each into the first buffer whose
- * tenants' lifetimes it does not meet.
+ * one buffer in one dispatch), so this assigns whole buffers: the largest temporaries first, each into the first buffer none of
+ * whose slots is alive at the same time.
  */
 
 /** A piece of storage that the scheduler hands out; its owner or its lifetime decides which buffer it becomes. */
@@ -20,10 +20,10 @@ export interface Pool {
   readonly of: ReadonlyMap<Slot, number>;
 }
 
-interface Room {
+interface PoolBuffer {
   readonly bytes: number;
   readonly labels: Set<string>;
-  readonly tenants: Slot[];
+  readonly slots: Slot[];
   readonly exclusive: boolean;
 }
 
@@ -31,22 +31,22 @@ const meet = (a: Slot, b: Slot): boolean => a.first <= b.last && b.first <= a.la
 
 export function assignPool(slots: readonly Slot[]): Pool {
   const order = [...slots].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
-  const rooms: Room[] = [];
+  const buffers: PoolBuffer[] = [];
   const of = new Map<Slot, number>();
   for (const slot of order) {
     let at = slot.exclusive
       ? -1
-      : rooms.findIndex((r) => !r.exclusive && !r.tenants.some((t) => meet(t, slot)));
+      : buffers.findIndex((b) => !b.exclusive && !b.slots.some((other) => meet(other, slot)));
     if (at < 0) {
-      at = rooms.length;
-      rooms.push({ bytes: slot.bytes, labels: new Set(), tenants: [], exclusive: slot.exclusive });
+      at = buffers.length;
+      buffers.push({ bytes: slot.bytes, labels: new Set(), slots: [], exclusive: slot.exclusive });
     }
-    const room = rooms[at]!;
-    room.tenants.push(slot);
-    room.labels.add(slot.label);
+    const buffer = buffers[at]!;
+    buffer.slots.push(slot);
+    buffer.labels.add(slot.label);
     of.set(slot, at);
   }
-  return { buffers: rooms.map((r) => ({ bytes: r.bytes, label: labelOf(r.labels) })), of };
+  return { buffers: buffers.map(({ bytes, labels }) => ({ bytes, label: labelOf(labels) })), of };
 }
 
 function labelOf(labels: ReadonlySet<string>): string {
