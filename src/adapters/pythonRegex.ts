@@ -28,8 +28,8 @@ export function fullMatcher(
   where: string,
   allowance = new Allowance(),
 ): (text: string) => boolean {
-  const program = compiled(pattern, where, '', '');
-  return (text) => counted(program, text, true, pattern, where, allowance) !== null;
+  const known = compiled(pattern, where, '', '');
+  return (text) => counted(known, text, true, pattern, where, allowance) !== null;
 }
 
 /** `re.match(before + pattern + after, text) is not None`: anchored at the start only. */
@@ -39,8 +39,8 @@ export function prefixMatcher(
   [before, after]: readonly [string, string],
   allowance = new Allowance(),
 ): (text: string) => boolean {
-  const program = compiled(pattern, where, before, after);
-  return (text) => counted(program, text, false, pattern, where, allowance) !== null;
+  const known = compiled(pattern, where, before, after);
+  return (text) => counted(known, text, false, pattern, where, allowance) !== null;
 }
 
 /** As {@link prefixMatcher}, but the text of a named group; null if it does not match. */
@@ -51,16 +51,16 @@ export function prefixGroup(
   [before, after]: readonly [string, string],
   allowance = new Allowance(),
 ): (text: string) => string | null {
-  const program = compiled(pattern, where, before, after);
-  const index = program.names.get(group)!;
+  const known = compiled(pattern, where, before, after);
+  const index = known.program.names.get(group)!;
   return (text) => {
-    const found = counted(program, text, false, pattern, where, allowance);
+    const found = counted(known, text, false, pattern, where, allowance);
     return found && text.slice(found[2 * index]!, found[2 * index + 1]!);
   };
 }
 
 function counted(
-  program: Program,
+  known: Known,
   text: string,
   whole: boolean,
   pattern: string,
@@ -68,36 +68,63 @@ function counted(
   allowance: Allowance,
 ): Found | null {
   const { most } = BOUNDS.matchingSteps;
-  const steps = { left: most };
   const tooMany = (names: string): never =>
     fail(
       'too-large',
       `${where}: ${quoted(pattern)} takes more than ${most.toLocaleString('en-GB')} steps to match ${names}; ${BOUNDS.matchingSteps.advice}.`,
       { pattern, bound: 'matchingSteps' },
     );
+  const { found, steps } = answered(known, text, whole);
+  if (steps > most) return tooMany(`the name ${quoted(text)}`);
+  return allowance.add(steps) ? found : tooMany('the names of this model');
+}
+
+/** What an expression says of a text, from what is kept where it was asked before: a page asks again with every change of a form. */
+function answered({ program, answers }: Known, text: string, whole: boolean): Answered {
+  const key = `${whole ? '=' : '<'}${text}`;
+  const before = answers.get(key);
+  if (before !== undefined) return before;
+  const { most } = BOUNDS.matchingSteps;
+  const steps = { left: most };
+  let answer: Answered;
   try {
     const found = matchStart(program, text, steps, whole);
-    return allowance.add(most - steps.left) ? found : tooMany('the names of this model');
+    answer = { found, steps: most - steps.left };
   } catch (error) {
-    if (error instanceof TooManySteps) return tooMany(`the name ${quoted(text)}`);
-    throw error;
+    if (!(error instanceof TooManySteps)) throw error;
+    answer = { found: null, steps: most + 1 };
   }
+  if (answers.size >= KEPT_ANSWERS) answers.clear();
+  answers.set(key, answer);
+  return answer;
 }
 
 const quoted = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
 
-/** Expressions read lately: the same few are asked about again with every change of a form. */
-const KEPT = 500;
-const kept = new Map<string, Program>();
+interface Answered {
+  readonly found: Found | null;
+  /** More than the bound: it was given up. */
+  readonly steps: number;
+}
 
-function compiled(pattern: string, where: string, before: string, after: string): Program {
+interface Known {
+  readonly program: Program;
+  readonly answers: Map<string, Answered>;
+}
+
+/** Expressions read lately, and what they said of a model's names. */
+const KEPT = 500;
+const KEPT_ANSWERS = 2_000;
+const kept = new Map<string, Known>();
+
+function compiled(pattern: string, where: string, before: string, after: string): Known {
   const key = JSON.stringify([pattern, before, after]);
-  const known = kept.get(key);
-  if (known) return known;
-  const program = compiledNew(pattern, where, before, after);
+  const asked = kept.get(key);
+  if (asked) return asked;
+  const known = { program: compiledNew(pattern, where, before, after), answers: new Map<string, Answered>() };
   if (kept.size >= KEPT) kept.clear();
-  kept.set(key, program);
-  return program;
+  kept.set(key, known);
+  return known;
 }
 
 function compiledNew(pattern: string, where: string, before: string, after: string): Program {

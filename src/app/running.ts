@@ -1,18 +1,17 @@
 /**
  * The merged file and the one before it, run in onnxruntime-web: text from both on the same prompt, or both answers to the same text or
- * drawing. One worker of its own, ended when it has to stop; the trainer has no part in it but to hand the file that training began from.
+ * drawing. One worker of its own, which also reads the tokenizer and the chat template, ended when it has to stop; the trainer has no part in it but to hand the file that training began from.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { InferenceClient } from '../inference/client.ts';
-import type { OrtSession } from '../inference/session.ts';
-import type { DataReport, ErrorReport, TrainerApi } from '../training/protocol.ts';
+import type { Answer, Question, Side } from '../inference/answers.ts';
+import type { InferenceClient, Pair } from '../inference/client.ts';
+import type { BothWriting } from '../inference/pair.ts';
+import type { WriteOptions } from '../inference/writing.ts';
+import type { DataReport, ErrorReport, OpenReport, TrainerApi } from '../training/protocol.ts';
 import { saveFile, zipOf } from './exports.ts';
-import type { Answer, Question, Settings } from './runningAnswers.ts';
-import type { WriteOptions, Writing } from './runningText.ts';
 import type { MergeResult, Stores } from './stores.ts';
 import { asPapilioError, PATIENCE_MS, settlesWithin } from './workerClient.ts';
 
-export type Side = 'before' | 'after';
 export const SIDES: readonly Side[] = ['before', 'after'];
 
 /** What a merged file of this data is asked: to write, or for an answer to a text or a picture. */
@@ -27,7 +26,7 @@ export interface RunningView {
   readonly provider: string | null;
   /** The file before has a classifier that was made anew for the data and never trained. */
   readonly hasNewHead: boolean;
-  readonly writing: Readonly<Record<Side, Writing>> | null;
+  readonly writing: BothWriting | null;
   readonly answer: Answer | null;
 }
 
@@ -43,7 +42,7 @@ export interface RunningDesk {
 
 interface Both {
   readonly of: MergeResult;
-  readonly sessions: Readonly<Record<Side, OrtSession>>;
+  readonly pair: Pair;
 }
 
 const nothing: RunningView = {
@@ -65,16 +64,17 @@ export function createRunningDesk(
   let both: Both | null = null;
   let stopping = new AbortController();
 
-  async function opened(merged: MergeResult): Promise<Both> {
-    if (both?.of === merged) return both;
+  async function opened(merged: MergeResult, { data, model }: OpenReport): Promise<Pair> {
+    if (both?.of === merged) return both.pair;
     close();
+    const { limit, exactly, feeds } = model;
     client = await inference();
     const { onnx, hasNewHead } = await trainer.baseModel();
-    const before = await client.open(onnx);
-    const after = await client.open(merged.onnx);
-    both = { of: merged, sessions: { before, after } };
-    view.setState({ hasNewHead, provider: after.provider });
-    return both;
+    const about = { sidecars: merged.sidecars, data, model: { limit, exactly, feeds } };
+    const pair = await client.openPair(onnx, merged.onnx, about);
+    both = { of: merged, pair };
+    view.setState({ hasNewHead, provider: pair.provider });
+    return pair;
   }
 
   /** Ends the worker: its memory goes back at once. */
@@ -92,9 +92,7 @@ export function createRunningDesk(
     view.setState(nothing);
   });
 
-  async function during(
-    task: (both: Both, settings: Settings, signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
+  async function during(task: (pair: Pair, signal: AbortSignal) => Promise<void>): Promise<void> {
     const { merged, open, request } = run.getState();
     if (merged === null || open === null || request === null || view.getState().busy !== null) return;
     stopping = new AbortController();
@@ -104,14 +102,9 @@ export function createRunningDesk(
     };
     tell({ busy: 'Opening both files in onnxruntime', error: null });
     try {
-      const settings = await (await import('./runningAnswers.ts')).settingsOf(
-        merged.sidecars,
-        open.data,
-        open.model,
-      );
-      const pair = await opened(merged);
+      const pair = await opened(merged, open);
       tell({ busy: 'Running both files' });
-      if (!signal.aborted) await task(pair, settings, signal);
+      if (!signal.aborted) await task(pair, signal);
     } catch (error) {
       const { kind, message, details } = asPapilioError(error);
       // Who stopped it knows.
@@ -135,16 +128,16 @@ export function createRunningDesk(
   return {
     view,
     write: (options) =>
-      during(async ({ sessions }, settings, signal) => {
+      during(async (pair, signal) => {
         view.setState({ writing: null });
-        const { writeBoth } = await import('./runningText.ts');
-        for await (const writing of writeBoth(sessions, settings, { ...options, signal }))
+        for await (const writing of pair.write(options)) {
+          if (signal.aborted) break;
           view.setState({ writing });
+        }
       }),
     ask: (question) =>
-      during(async ({ sessions }, settings) => {
-        const { answerOf } = await import('./runningAnswers.ts');
-        view.setState({ answer: await answerOf(sessions, settings, question) });
+      during(async (pair) => {
+        view.setState({ answer: await pair.answer(question) });
       }),
     async stop() {
       stopping.abort();

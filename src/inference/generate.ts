@@ -22,15 +22,14 @@ export interface GenerateOptions extends SampleOptions {
   readonly context?: number;
   /** Tokens that end the text; the one that ended it is not returned. */
   readonly stop?: ReadonlySet<number>;
-  readonly signal?: AbortSignal;
 }
 
-/** Yields new tokens one by one until `maxNewTokens`, a stop token or the signal. Throws 'non-finite' when the logits hold a NaN. */
+/** Yields new tokens one by one until `maxNewTokens` or a stop token, as long as it is asked for more. Throws 'non-finite' when the logits hold a NaN. */
 export async function* generate(options: GenerateOptions): AsyncGenerator<number, void> {
-  const { ids, maxNewTokens, logits, context = Number.POSITIVE_INFINITY, stop, signal } = options;
+  const { ids, maxNewTokens, logits, context = Number.POSITIVE_INFINITY, stop } = options;
   if (ids.length === 0) fail('bad-argument', 'Generation needs a prompt of at least one token.');
   const text = [...ids];
-  for (let made = 0; made < maxNewTokens && !signal?.aborted; made++) {
+  for (let made = 0; made < maxNewTokens; made++) {
     const window = text.length > context ? text.slice(text.length - context) : text;
     const token = sample(await logits(window), options);
     if (stop?.has(token)) return;

@@ -1,7 +1,10 @@
 /** What the page and the inference worker say to each other. Errors travel as values, since a thrown one loses its kind on the way. */
 import { type ErrorKind, PapilioError } from '../lib/errors.ts';
+import type { About, Question, Answer as Said } from './answers.ts';
+import type { BothWriting } from './pair.ts';
 import type { OpenOptions, OrtSession } from './session.ts';
 import type { FeedTensor, HostTensor } from './tensor.ts';
+import type { WriteOptions } from './writing.ts';
 
 export type SessionFacts = Pick<OrtSession, 'provider' | 'inputs' | 'outputs' | 'inputNames' | 'outputNames'>;
 
@@ -25,6 +28,11 @@ export interface InferenceService {
     outputs: readonly string[] | undefined,
   ): Promise<Answer<Record<string, HostTensor>>>;
   release(id: number): Promise<Answer<null>>;
+  /** Two opened files are asked side by side from now on. */
+  pair(before: number, after: number, about: About): Promise<Answer<null>>;
+  pairAnswer(question: Question): Promise<Answer<Said>>;
+  pairWrite(options: WriteOptions): Promise<Answer<null>>;
+  pairNext(): Promise<Answer<BothWriting | null>>;
 }
 
 /** The outcome of `task` as a value; an error that is not ours becomes 'internal'. */

@@ -1,11 +1,16 @@
 /** Worker that holds onnxruntime-web away from the page and from the trainer, so that it can be ended when it is stuck. */
 import { expose, transfer } from 'comlink';
 import { fail } from '../lib/errors.ts';
+import { type PairWork, pairWork } from './pair.ts';
 import { answer, type InferenceService } from './service.ts';
 import { type OrtSession, openSession } from './session.ts';
 
 const sessions = new Map<number, OrtSession>();
 let nextId = 1;
+let pair: PairWork | null = null;
+
+const pairNow = (): PairWork =>
+  pair ?? fail('internal', 'No two files are open side by side; open them again.');
 
 function sessionOf(id: number): OrtSession {
   return (
@@ -34,6 +39,18 @@ const service: InferenceService = {
       sessions.delete(id);
       return null;
     }),
+  pair: (before, after, about) =>
+    answer(async () => {
+      pair = pairWork({ before: sessionOf(before), after: sessionOf(after) }, about);
+      return null;
+    }),
+  pairAnswer: (question) => answer(() => pairNow().answer(question)),
+  pairWrite: (options) =>
+    answer(async () => {
+      pairNow().write(options);
+      return null;
+    }),
+  pairNext: () => answer(() => pairNow().next()),
 };
 
 expose(service);

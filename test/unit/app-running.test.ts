@@ -4,15 +4,16 @@
  */
 import { describe, expect, test } from 'vitest';
 import { asksFor, createRunningDesk } from '../../src/app/running.ts';
-import { answerOf, type Settings, settingsOf } from '../../src/app/runningAnswers.ts';
-import { writeBoth } from '../../src/app/runningText.ts';
 import { createStores, emptyRun, type MergeResult } from '../../src/app/stores.ts';
-import type { InferenceClient } from '../../src/inference/client.ts';
+import { type About, answerOf, type Settings, settingsOf } from '../../src/inference/answers.ts';
+import type { InferenceClient, Pair } from '../../src/inference/client.ts';
 import { nextTokenLogits } from '../../src/inference/languageModel.ts';
 import { parity } from '../../src/inference/parity.ts';
 import type { OrtSession } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
 import type { FeedTensor } from '../../src/inference/tensor.ts';
+import { type Writing, writeBoth } from '../../src/inference/writing.ts';
+import { fail } from '../../src/lib/errors.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import { reportModel } from '../../src/training/reports.ts';
@@ -88,19 +89,9 @@ describe('writing', () => {
     expect(last!.after.promptSeconds).toBeCloseTo(0.02);
   });
 
-  test('ends at a stop, at the longest text and at the end token', async () => {
-    const stop = new AbortController();
+  test('ends at the longest text and at the end token', async () => {
     let tokens = 0;
     const sessions = { before: says(letter('a')), after: says(letter('o')) };
-    for await (const both of writeBoth(sessions, settings, {
-      ...options,
-      maxTokens: 40,
-      signal: stop.signal,
-    })) {
-      tokens = both.after.tokens;
-      if (tokens === 3) stop.abort();
-    }
-    expect(tokens).toBe(3);
     const count = tokenizer.encode('a tale').length;
     for await (const both of writeBoth(sessions, { ...settings, positions: count + 2 }, options))
       tokens = both.after.tokens;
@@ -180,7 +171,11 @@ describe('texts are fed as in training', () => {
       },
     };
     const report = reportModel(task.opened);
-    const own = settingsOf(task.opened.sidecars, { kind: task.dataset.kind, labels: ['no', 'yes'] }, report);
+    const own = settingsOf({
+      sidecars: task.opened.sidecars,
+      data: { kind: task.dataset.kind, labels: ['no', 'yes'] },
+      model: report,
+    });
     return { task, fed, sessions: { before: watched, after: watched }, own };
   };
   /** What the first row of the training split is trained with. */
@@ -285,65 +280,113 @@ test('texts are read as the small files say, drawings as the run was fed', () =>
   ];
   const picture = { width: 12, height: 12, channels: 3, mean: [0.1, 0.2, 0.3], std: [1, 1, 2] };
   const model = { limit: { tokens: 77, because: '' }, exactly: null, feeds: { x: 'input_ids' } };
-  expect(settingsOf(sidecars, { kind: 'image', labels: ['a'], picture }, model)).toMatchObject({
+  expect(settingsOf({ sidecars, data: { kind: 'image', labels: ['a'], picture }, model })).toMatchObject({
     feeds: { x: 'input_ids' },
     positions: 77,
     picture,
     tokenizer: null,
   });
-  const oneLength = settingsOf(sidecars, { kind: 'text-class', labels: [] }, { ...model, exactly: 31 });
+  const oneLength = settingsOf({
+    sidecars,
+    data: { kind: 'text-class', labels: [] },
+    model: { ...model, exactly: 31 },
+  });
   expect(oneLength).toMatchObject({ positions: 31, exactly: 31 });
   expect(asksFor('instruction')).toBe('writing');
   expect(asksFor('image')).toBe('picture');
   expect(asksFor('token-class')).toBe('text');
 });
 
-test('both files are opened once a merge, and their worker ends with it', async () => {
+/** A page with a merged run, whose inference worker is told what to do. */
+function desk(pair: Partial<Pair>, kind: string) {
   const stores = createStores();
-  const opened: number[] = [];
-  let ended = 0;
-  const client: InferenceClient = {
-    open: async (model) => {
-      opened.push((model as Blob).size);
-      return session(() => ({ dims: [1, 1], data: Float32Array.of(1) }), 1, 'pixel_values');
+  const seen = { opened: [] as number[], about: [] as About[], ended: 0 };
+  const client = {
+    openPair: async (before: Blob, after: Blob, about: About) => {
+      seen.opened.push(before.size, after.size);
+      seen.about.push(about);
+      return { provider: 'wasm', ...pair };
     },
     end: () => {
-      ended++;
+      seen.ended++;
     },
-  };
+  } as unknown as InferenceClient;
   const trainer = {
     ...fakeTrainer(),
     baseModel: async () => ({ onnx: new Blob(['.'.repeat(7)]), hasNewHead: true }),
   };
-  const desk = createRunningDesk(stores, trainer, async () => client);
   // Files are told apart by their sizes here.
-  const merged = (size: number): MergeResult => ({
-    onnx: new Blob(['.'.repeat(size)]),
-    changed: [],
-    written: [],
-    sidecars: [],
-    parity: null,
+  const merged = {
+    onnx: new Blob(['.'.repeat(8)]),
+    sidecars: [{ name: 'tokenizer.json', bytes: Uint8Array.of(1) }],
     step: 1,
-  });
-  const open = { data: { kind: 'text-value', labels: [] }, model: { limit: null, feeds: {} } } as never;
-  stores.run.setState({ open, request: {} as never, merged: merged(8) });
-  await desk.ask({ text: 'a' });
-  // Without a tokenizer nothing is read: the sentence is there, and the worker is given back.
-  expect(desk.view.getState().error?.message).toMatch(/tokenizer\.json/);
-  expect(opened).toEqual([7, 8]);
-  expect(desk.view.getState().hasNewHead).toBe(true);
-  expect(ended).toBe(1);
+  } as unknown as MergeResult;
+  const model = { limit: null, exactly: null, feeds: {}, modules: ['not asked for'] };
   stores.run.setState({
-    open: {
-      data: { kind: 'image', labels: ['a'], picture: settings.picture },
-      model: { limit: null, feeds: {} },
-    } as never,
+    open: { data: { kind, labels: [] }, model } as never,
+    request: {} as never,
+    merged,
   });
-  for (const _ of ['once', 'again']) await desk.ask({ pixels: new Float32Array(4), size: 2 });
-  expect(desk.view.getState().error).toBeNull();
-  expect(opened).toEqual([7, 8, 7, 8]);
-  expect(ended).toBe(1);
+  return { desk: createRunningDesk(stores, trainer, async () => client), stores, seen };
+}
+
+test('both files are opened once a merge, and their worker ends with it', async () => {
+  let fails = true;
+  const {
+    desk: running,
+    stores,
+    seen,
+  } = desk(
+    {
+      answer: async () =>
+        fails ? fail('bad-data', 'No tokenizer.json.') : { kind: 'number', before: 1, after: 2 },
+    },
+    'text-value',
+  );
+  await running.ask({ text: 'a' });
+  // What cannot be read is told, and the worker is given back.
+  expect(running.view.getState().error?.message).toBe('No tokenizer.json.');
+  expect(seen.opened).toEqual([7, 8]);
+  // What the tokenizer and the templates say is read there.
+  expect(seen.about[0]?.sidecars.map(({ name }) => name)).toEqual(['tokenizer.json']);
+  expect(seen.about[0]?.model).toEqual({ limit: null, exactly: null, feeds: {} });
+  expect(running.view.getState().hasNewHead).toBe(true);
+  expect(seen.ended).toBe(1);
+  fails = false;
+  for (const _ of ['once', 'again']) await running.ask({ text: 'a' });
+  expect(running.view.getState().error).toBeNull();
+  expect(running.view.getState().answer).toEqual({ kind: 'number', before: 1, after: 2 });
+  expect(seen.opened).toEqual([7, 8, 7, 8]);
+  expect(seen.ended).toBe(1);
   stores.run.setState({ ...emptyRun });
-  expect(ended).toBe(2);
-  expect(desk.view.getState().provider).toBeNull();
+  expect(seen.ended).toBe(2);
+  expect(running.view.getState().provider).toBeNull();
+});
+
+test('a stop is heard after the token that is under way', async () => {
+  const writing = { tokens: 0 } as Writing;
+  let asked = 0;
+  const { desk: running, seen } = desk(
+    {
+      async *write() {
+        for (;;) {
+          asked++;
+          await Promise.resolve();
+          yield { before: { ...writing, tokens: asked }, after: writing };
+        }
+      },
+    },
+    'text',
+  );
+  running.view.subscribe(({ writing: now }) => {
+    if (now?.before.tokens === 3) void running.stop();
+  });
+  await running.write(options);
+  expect(asked).toBe(4);
+  expect(running.view.getState()).toMatchObject({
+    busy: null,
+    error: null,
+    writing: { before: { tokens: 3 } },
+  });
+  expect(seen.ended).toBe(0);
 });

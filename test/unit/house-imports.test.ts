@@ -162,7 +162,56 @@ describe('rooms', () => {
   });
 });
 
+/**
+ * What reads what a stranger's file says in its own language: tokens, templates, expressions, tables, models. Only workers do, since only a worker can be
+ * ended. The one expression that the page reads itself is the target_modules of its own settings (adapters/pythonRegex.ts), whose steps are counted.
+ */
+const READERS = [
+  /^src\/data\/(tokenizer|tokenSpans|chat|template|instructions|messages|rows)/,
+  /^src\/data\/files\//,
+  /^src\/lib\/regex\/(bounded|linear|script)/,
+  /^src\/lib\/zip/,
+  /^src\/(onnx|graph|gpu|ops)\//,
+  /^src\/models\/(import|read)/,
+  /^src\/adapters\/(folder|safetensors)/,
+  /^src\/inference\/(answers|writing|pair|generate|session)\.ts$/,
+  /^(@huggingface\/|hyparquet|papaparse|jpeg-js|fzstd|onnx-buf|onnxruntime-web)/,
+];
+
+/** Every module that runs on the page's own thread, at the start or later, with the way to it. */
+function onPage(): Map<string, string> {
+  const ways = new Map<string, string>();
+  const visit = (path: string, way: string): void => {
+    if (ways.has(path)) return;
+    ways.set(path, way);
+    for (const { kind, to } of graph.get(path) ?? [])
+      if (kind === 'static' || kind === 'dynamic') visit(to, `${way} → ${to}`);
+  };
+  visit('src/main.tsx', 'src/main.tsx');
+  return ways;
+}
+
 describe('the page', () => {
+  it('reads no tokenizer, template, expression or table of a file on its own thread', () => {
+    const ways = onPage();
+    expect(ways.size).toBeGreaterThan(100);
+    const readers = [...ways].filter(([path]) => READERS.some((reader) => reader.test(path)));
+    expect(readers.map(([, way]) => way)).toEqual([]);
+    // Each is there to be found, in a worker.
+    const known = [...graph].flatMap(([path, edges]) => [path, ...edges.map(({ to }) => to)]);
+    for (const reader of READERS)
+      expect(
+        known.some((path) => reader.test(path)),
+        String(reader),
+      ).toBe(true);
+    // What the engine compiles is never put together from what was read.
+    const made = [...ways.keys()].filter(
+      (path) =>
+        graph.has(path) && /new RegExp\(|\bRegExp\(|new Function\(|\beval\(/.test(readFileSync(path, 'utf8')),
+    );
+    expect(made).toEqual([]);
+  });
+
   it('starts without the engine and the large packages', () => {
     expect(closure('src/main.tsx').size).toBeGreaterThan(10);
     expect(early('src/main.tsx')).toEqual([]);

@@ -1,6 +1,7 @@
 import { expose } from 'comlink';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { inferenceClient } from '../../src/inference/client.ts';
+import type { BothWriting } from '../../src/inference/pair.ts';
 import { answer, type InferenceService } from '../../src/inference/service.ts';
 import { fail } from '../../src/lib/errors.ts';
 
@@ -11,6 +12,7 @@ class FakeWorker extends EventTarget {
   constructor() {
     super();
     started++;
+    let left = 3;
     const service: InferenceService = {
       open: (model) =>
         answer(async () => {
@@ -24,6 +26,14 @@ class FakeWorker extends EventTarget {
           ? new Promise(() => {})
           : answer(async () => ({ y: { dtype: 'int32' as const, dims: [1], data: Int32Array.of(id) } })),
       release: () => answer(async () => null),
+      pair: (_before, _after, { sidecars }) =>
+        answer(async () => {
+          if (sidecars.length === 0) fail('bad-data', 'Nothing lies beside the model.');
+          return null;
+        }),
+      pairAnswer: () => answer(async () => ({ kind: 'number', before: 1, after: 2 })),
+      pairWrite: () => answer(async () => null),
+      pairNext: () => answer(async () => (left-- > 0 ? ({ before: { tokens: left } } as BothWriting) : null)),
     };
     expose(service, this.#channel.port1 as never);
     this.#channel.port2.addEventListener('message', (event) => {
@@ -76,6 +86,33 @@ describe('inferenceClient', () => {
     const again = await client.open(new Uint8Array(1));
     expect((await again.run({})).y?.data).toEqual(Int32Array.of(started));
     expect(started).toBe(before + 2);
+    client.end();
+  });
+
+  it('asks two files side by side, and for more only when it is asked', async () => {
+    vi.stubGlobal('Worker', FakeWorker);
+    const client = inferenceClient();
+    const about = {
+      sidecars: [{ name: 'tokenizer.json', bytes: new Uint8Array(1) }],
+      data: { kind: 'text', labels: [] },
+      model: { limit: null, exactly: null, feeds: {} },
+    } as const;
+    const bytes = new Uint8Array(1);
+    await expect(client.openPair(bytes, bytes, { ...about, sidecars: [] })).rejects.toMatchObject({
+      kind: 'bad-data',
+    });
+    const pair = await client.openPair(bytes, bytes, about);
+    expect(await pair.answer({ text: 'a' })).toEqual({ kind: 'number', before: 1, after: 2 });
+    const seen: number[] = [];
+    for await (const { before } of pair.write({
+      prompt: 'a',
+      maxTokens: 3,
+      temperature: 0,
+      topP: 1,
+      seed: 1,
+    }))
+      seen.push(before.tokens);
+    expect(seen).toEqual([2, 1, 0]);
     client.end();
   });
 

@@ -3,16 +3,42 @@ import { fitted } from '../data/pictures.ts';
 import { frame } from '../data/rows.ts';
 import { loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { tokenizerSettings } from '../data/tokenizerSettings.ts';
-import { completeFeeds, type FeedNames, type TextShape, textFeeds } from '../inference/feeds.ts';
-import type { OrtSession } from '../inference/session.ts';
-import type { FeedTensor } from '../inference/tensor.ts';
+import type { Dataset } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
-import type { DataReport, ModelReport, NamedFile } from '../training/protocol.ts';
-import type { Side } from './running.ts';
+import { completeFeeds, type FeedNames, type TextShape, textFeeds } from './feeds.ts';
+import type { OrtSession } from './session.ts';
+import type { FeedTensor } from './tensor.ts';
+
+export type Side = 'before' | 'after';
+
+/** What a run fed a model with, where it was pictures. */
+interface Picture {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+/** What both files were trained on and how they take it, as the page knows it: nothing of it has been read yet. */
+export interface About {
+  /** The small files beside the model. */
+  readonly sidecars: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  readonly data: {
+    readonly kind: Dataset['kind'];
+    readonly labels: readonly string[];
+    readonly picture?: Picture;
+  };
+  readonly model: {
+    readonly limit: { readonly tokens: number } | null;
+    readonly exactly: number | null;
+    readonly feeds: FeedNames;
+  };
+}
 
 /** What the small files beside a model say, and what data it was trained on. */
 export interface Settings {
-  readonly kind: DataReport['kind'];
+  readonly kind: Dataset['kind'];
   readonly labels: readonly string[];
   readonly tokenizer: Tokenizer | null;
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
@@ -24,7 +50,7 @@ export interface Settings {
   /** Inputs that the file calls otherwise. */
   readonly feeds: FeedNames;
   /** What the run fed the model with, where it was pictures. */
-  readonly picture: DataReport['picture'] | null;
+  readonly picture: Picture | null;
 }
 
 export type Question =
@@ -47,11 +73,11 @@ export type Answer =
 
 const LIKELIEST = 3;
 
-export function settingsOf(
-  sidecars: readonly NamedFile[],
-  { kind, labels, picture }: Pick<DataReport, 'kind' | 'labels' | 'picture'>,
-  { limit, exactly, feeds }: Pick<ModelReport, 'limit' | 'exactly' | 'feeds'>,
-): Settings {
+export function settingsOf({
+  sidecars,
+  data: { kind, labels, picture },
+  model: { limit, exactly, feeds },
+}: About): Settings {
   const text = (name: string): string | null => {
     const file = sidecars.find((f) => f.name === name);
     return file ? new TextDecoder().decode(file.bytes) : null;

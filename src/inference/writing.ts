@@ -1,15 +1,15 @@
 /**
  * Text from two sessions on the same prompt and seed, token by token in turns, so that both stream and neither's time holds the other's.
  */
+import { chatFormat } from '../data/chat.ts';
 import { promptIds, stopIds } from '../data/instructions.ts';
 import { endOf } from '../data/tokenizer.ts';
-import { generate } from '../inference/generate.ts';
-import { nextTokenLogits } from '../inference/languageModel.ts';
-import type { OrtSession } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
-import type { Side } from './running.ts';
-import { type Settings, shapeOf } from './runningAnswers.ts';
+import { type Settings, type Side, shapeOf } from './answers.ts';
+import { generate } from './generate.ts';
+import { nextTokenLogits } from './languageModel.ts';
+import type { OrtSession } from './session.ts';
 
 export interface WriteOptions {
   readonly prompt: string;
@@ -18,7 +18,6 @@ export interface WriteOptions {
   readonly temperature: number;
   readonly topP: number;
   readonly seed: number;
-  readonly signal?: AbortSignal;
 }
 
 /** What one file has written so far. */
@@ -36,10 +35,10 @@ export interface Writing {
 }
 
 /** The prompt's tokens as in training: a conversation's beginning where conversations were learnt, else the text itself; and what ends the answer. */
-async function asked(
+function asked(
   settings: Settings,
   prompt: string,
-): Promise<{ readonly ids: number[]; readonly stop: ReadonlySet<number> }> {
+): { readonly ids: number[]; readonly stop: ReadonlySet<number> } {
   const { tokenizer } = settings;
   if (tokenizer === null) return fail('bad-data', 'Writing needs the tokenizer.json of the model.');
   if (settings.kind !== 'instruction') {
@@ -49,19 +48,18 @@ async function asked(
       stop: new Set(tokenizer.eos === undefined ? [] : [tokenizer.eos]),
     };
   }
-  const { chatFormat } = await import('../data/chat.ts');
   const format = chatFormat(settings.tokenizerConfig, settings.chatTemplate, endOf(tokenizer));
   return { ids: promptIds(format, tokenizer, prompt), stop: stopIds(format, tokenizer) };
 }
 
-/** @throws PapilioError 'bad-argument' for a prompt that leaves no room */
+/** Goes on only as far as it is asked to. @throws PapilioError 'bad-argument' for a prompt that leaves no room */
 export async function* writeBoth(
   sessions: Readonly<Record<Side, OrtSession>>,
   settings: Settings,
   options: WriteOptions,
   now: () => number = () => performance.now(),
 ): AsyncGenerator<Readonly<Record<Side, Writing>>, void> {
-  const { ids, stop } = await asked(settings, options.prompt);
+  const { ids, stop } = asked(settings, options.prompt);
   const tokenizer = settings.tokenizer!;
   const context = settings.positions ?? ids.length + options.maxTokens;
   if (ids.length >= context)
@@ -87,7 +85,6 @@ export async function* writeBoth(
       topP: options.topP,
       rng: rng(options.seed),
       stop,
-      ...(options.signal ? { signal: options.signal } : {}),
     });
     const made: number[] = [];
     let isDone = false;
