@@ -9,7 +9,7 @@ import type { DataOptions, DataPreview, ErrorReport, Task } from '../training/pr
 import { sources } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
 import type { Askable } from './trainerClient.ts';
-import { asPapilioError } from './workerClient.ts';
+import { ASKED_ANEW, asPapilioError } from './workerClient.ts';
 
 export type Role = keyof ColumnMapping;
 
@@ -133,24 +133,21 @@ function remap(
   return next;
 }
 
+/** Which model and which data: whoever chooses others may be looking for a way out of a worker that hangs in these. */
+export const chosenOf = ({ settings, ...choice }: ChoiceState): readonly unknown[] => [
+  settings.model,
+  settings.data,
+  choice.modelFiles,
+  choice.dataFiles,
+  choice.fetchedModel,
+  choice.fetchedData,
+];
+
 /** Everything that a preview follows from; compared part by part. */
 function inputsOf(choice: ChoiceState): readonly unknown[] {
-  const { settings, modelFiles, dataFiles, fetchedModel, fetchedData, text, drawings, dataOptions } = choice;
+  const { settings, text, drawings, dataOptions } = choice;
   const { seed, sequenceLength, batchSize } = settings.training;
-  return [
-    settings.model,
-    settings.data,
-    modelFiles,
-    dataFiles,
-    fetchedModel,
-    fetchedData,
-    text,
-    drawings,
-    JSON.stringify(dataOptions),
-    seed,
-    sequenceLength,
-    batchSize,
-  ];
+  return [...chosenOf(choice), text, drawings, JSON.stringify(dataOptions), seed, sequenceLength, batchSize];
 }
 
 /** @param delayMs time without a change before the trainer is asked */
@@ -162,14 +159,17 @@ export function createDataDesk(
   const view = createStore<DataLook>(() => nothing);
   let watchers = 0;
   let asking = new AbortController();
+  let asked: readonly unknown[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   let inputs: readonly unknown[] = [];
 
   async function ask(): Promise<void> {
-    asking.abort();
+    const state = choice.getState();
+    const chosen = chosenOf(state);
+    asking.abort(shallow(chosen, asked) ? ASKED_ANEW : undefined);
+    asked = chosen;
     asking = new AbortController();
     const { signal } = asking;
-    const state = choice.getState();
     let request: ReturnType<typeof sources>;
     try {
       request = sources(state);

@@ -6,10 +6,11 @@ import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ForecastReport, WayToFit } from '../training/forecastReport.ts';
 import type { ErrorReport } from '../training/protocol.ts';
+import { chosenOf } from './data.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
 import type { Askable } from './trainerClient.ts';
-import { asPapilioError } from './workerClient.ts';
+import { ASKED_ANEW, asPapilioError } from './workerClient.ts';
 
 export interface ForecastView {
   readonly isBusy: boolean;
@@ -71,6 +72,7 @@ export function createForecastDesk(
     ofRun: null,
   }));
   let asking = new AbortController();
+  let asked: readonly unknown[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** What the shown forecast, or its refusal, is of. */
   let inputs: readonly unknown[] = [];
@@ -84,11 +86,13 @@ export function createForecastDesk(
   }
 
   async function ask(): Promise<void> {
-    asking.abort();
+    const state = choice.getState();
+    const chosen = chosenOf(state);
+    asking.abort(shallow(chosen, asked) ? ASKED_ANEW : undefined);
+    asked = chosen;
     asking = new AbortController();
     const { signal } = asking;
     clearTimeout(timer);
-    const state = choice.getState();
     inputs = inputsOf(state);
     view.setState({ isBusy: true, isStale: false });
     try {

@@ -1,6 +1,7 @@
 /**
  * The page's side of a worker: started when first needed, a new one after a crash; what it rejects with is a PapilioError again. A worker that
- * does not answer is ended when its user has gone on to something else, and only then: whatever it still works for is waited for.
+ * does not answer is ended when its user has gone on to something else, and only then: whatever it still works for is waited for, and so is one that
+ * is still being loaded.
  */
 import { type Remote, wrap } from 'comlink';
 import { type ErrorKind, PapilioError } from '../lib/errors.ts';
@@ -8,8 +9,14 @@ import { type ErrorKind, PapilioError } from '../lib/errors.ts';
 /** How long a worker may leave those waiting who have gone on to something else. */
 export const PATIENCE_MS = 3000;
 
+/** The reason of an abort by which a question only gives way to the same one with other numbers: nobody looks for a way out of a hang. */
+export const ASKED_ANEW = 'asked anew';
+
 interface AskOptions {
-  /** Aborted when what is asked for is wanted no longer: the caller hears at once, and a worker that hangs in it is ended. */
+  /**
+   * Aborted when what is asked for is wanted no longer: the caller hears at once, and a worker that hangs in it is ended, unless the reason is
+   * {@link ASKED_ANEW}.
+   */
   readonly signal?: AbortSignal | undefined;
   /** Asked again of the next worker if this one is ended, which whoever asks need not know of. */
   readonly isRepeatable?: boolean;
@@ -69,6 +76,8 @@ class Running<Api> {
   /** Rejects when the worker breaks or is ended; one that is gone never answers by itself. */
   readonly over: Promise<never>;
   readonly worker: Worker;
+  /** Settles when it is loaded: until then it hangs in nothing. */
+  readonly loaded: Promise<unknown>;
   private reject: (error: PapilioError) => void = () => {};
 
   constructor(worker: Worker) {
@@ -78,6 +87,7 @@ class Running<Api> {
       this.reject = no;
     });
     this.over.catch(() => {});
+    this.loaded = this.answers();
   }
 
   finish(error: PapilioError): void {
@@ -131,6 +141,7 @@ export function workerClient<Api>(
     const calls = [...inside.calls];
     for (const older of calls.slice(0, calls.indexOf(left)))
       if (!older.isLeft) await Promise.race([older.settled, left.settled].map((one) => one.then(...both(0))));
+    await Promise.race([inside.loaded, left.settled].map((one) => one.then(...both(0))));
     if (!inside.calls.has(left)) return;
     if (!(await settlesWithin(Promise.race([inside.answers(), left.settled]), PATIENCE_MS))) end(inside);
   }
@@ -149,7 +160,7 @@ export function workerClient<Api>(
       const leave = () => {
         entry.isLeft = true;
         reject(new PapilioError('aborted', 'Something else was asked for.', { left: true }));
-        void watch(asked, entry);
+        if (signal?.reason !== ASKED_ANEW) void watch(asked, entry);
       };
       signal?.addEventListener('abort', leave, { signal: heard.signal });
     });

@@ -7,6 +7,7 @@ import { columnRows, createDataDesk, incomplete, rolesIn, tasksIn } from '../../
 import { sources } from '../../src/app/request.ts';
 import { baseSettings } from '../../src/app/settings.ts';
 import { createStores } from '../../src/app/stores.ts';
+import { ASKED_ANEW } from '../../src/app/workerClient.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import type { DataPreview, DataSource } from '../../src/training/protocol.ts';
 
@@ -28,11 +29,13 @@ const previewOf = (parts: Partial<DataPreview>): DataPreview => ({
 function setUp(answer: (data: DataSource) => Promise<DataPreview>) {
   const stores = createStores();
   const asked: DataSource[] = [];
+  const left: unknown[] = [];
   const desk = createDataDesk(
     stores,
     {
-      preview: (_model, data) => {
+      preview: (_model, data, _how, signal) => {
         asked.push(data);
+        signal?.addEventListener('abort', () => left.push(signal.reason));
         return answer(data);
       },
     },
@@ -43,7 +46,7 @@ function setUp(answer: (data: DataSource) => Promise<DataPreview>) {
     modelFiles: [file('model.onnx')],
     dataFiles: [file('a.csv')],
   });
-  return { ...stores, desk, asked };
+  return { ...stores, desk, asked, left };
 }
 
 describe('the preview', () => {
@@ -68,6 +71,20 @@ describe('the preview', () => {
     choice.setState({ dataFiles: [file('b.csv')] });
     await settle();
     expect(asked).toHaveLength(2);
+  });
+
+  test('is asked anew for other numbers, and left for other data alone', async () => {
+    const { desk, choice, left } = setUp(() => new Promise(() => {}));
+    desk.watch();
+    await settle();
+    choice.setState((s) => ({
+      settings: { ...s.settings, training: { ...s.settings.training, seed: 7 } },
+    }));
+    await settle();
+    expect(left).toEqual([ASKED_ANEW]);
+    choice.setState({ dataFiles: [file('b.csv')] });
+    await settle();
+    expect(left).toEqual([ASKED_ANEW, expect.objectContaining({ name: 'AbortError' })]);
   });
 
   test('shows the latest answer, whatever comes last', async () => {

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { runRequest } from '../../src/app/request.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { trainerClient } from '../../src/app/trainerClient.ts';
-import { PATIENCE_MS } from '../../src/app/workerClient.ts';
+import { ASKED_ANEW, PATIENCE_MS } from '../../src/app/workerClient.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
 
@@ -86,10 +86,14 @@ test('a worker that breaks rejects what is under way, says so, and the next call
   expect(started).toBe(2);
 });
 
-/** A stand-in whose thread hangs: no message is ever answered. */
-function hangingWorker() {
+/** A stand-in whose thread hangs from the first call on: only the question whether it is loaded is answered, once it is. */
+function hangingWorker({ isLoaded = true } = {}) {
   const { port1, port2 } = new MessageChannel();
   ports.push(port1, port2);
+  const told = ({ data: { id } }: MessageEvent) => port2.postMessage({ id, type: 'RAW', value: undefined });
+  if (isLoaded) port2.addEventListener('message', told, { once: true });
+  port2.start();
+  port1.start();
   let isOver = false;
   const worker = Object.assign(port1, {
     terminate: () => {
@@ -186,6 +190,45 @@ describe('a worker that hangs', () => {
       await pass(200);
       expect(await next).toEqual({ name: 'next' });
       expect(first.isOver()).toBe(true);
+    }));
+
+  test('is not taken for one while it is still being loaded, whatever was chosen meanwhile', () =>
+    withClock(async (pass) => {
+      const first = hangingWorker({ isLoaded: false });
+      const { client, ends } = clientOf(first);
+      for (const _ of ['one', 'another', 'a third']) {
+        const left = new AbortController();
+        void client.describe(model, left.signal).catch(() => {});
+        await pass(1000);
+        left.abort();
+        await pass(30_000);
+      }
+      expect(first.isOver()).toBe(false);
+      // Who resets asks for a way out of whatever it is.
+      void client.leave({ isRunning: true, takesCheckpoint: false });
+      await pass(PATIENCE_MS + 1);
+      expect(first.isOver()).toBe(true);
+      expect(ends).toHaveLength(1);
+    }));
+
+  test('is waited for where the same is asked with other numbers, until another thing is chosen', () =>
+    withClock(async (pass) => {
+      const first = hangingWorker();
+      const { client } = clientOf(first, workerOf({ preview: async () => 'seen' }));
+      const how = { seed: 1, sequenceLength: 8, batchSize: 1 };
+      const data = { kind: 'text', text: 'a' } as const;
+      const [one, two] = [new AbortController(), new AbortController()];
+      void client.preview(model, data, how, one.signal).catch(() => {});
+      await pass(10_000);
+      one.abort(ASKED_ANEW);
+      void client.preview(model, data, { ...how, seed: 2 }, two.signal).catch(() => {});
+      await pass(60_000);
+      expect(first.isOver()).toBe(false);
+      two.abort();
+      const next = client.preview(model, { ...data, text: 'b' }, how);
+      await pass(PATIENCE_MS + 1);
+      expect(first.isOver()).toBe(true);
+      expect(await next).toBe('seen');
     }));
 
   test('is not ended while it works at what is wanted: that comes first', () =>
