@@ -8,8 +8,16 @@ import type { CombineOptions } from '../adapters/combine.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { ParityReport } from '../training/parity.ts';
-import type { ErrorReport, GivenFile, Inspection, NamedFile } from '../training/protocol.ts';
-import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from '../training/shelf/types.ts';
+import type {
+  ErrorReport,
+  GivenFile,
+  Inspection,
+  NamedFile,
+  ShelfCommand,
+  ShelfReport,
+  ShelfRow,
+  ShelfScore,
+} from '../training/protocol.ts';
 import { checkMerged, mergedName } from './checkMerged.ts';
 import { saveFile, zipOf } from './exports.ts';
 import { runRequest } from './request.ts';

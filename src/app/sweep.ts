@@ -1,9 +1,8 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { MethodId } from '../adapters/registry.ts';
-import type { ErrorReport } from '../training/protocol.ts';
+import type { ErrorReport, MethodRow, SweepReport } from '../training/protocol.ts';
 import { settingsText } from '../training/sweepTable.ts';
-import type { MethodRow, SweepReport } from '../training/sweepTypes.ts';
 import { derive } from './derive.ts';
 import { runRequest } from './request.ts';
 import { fullConfig } from './settings.ts';

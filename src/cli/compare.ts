@@ -7,9 +7,9 @@ import process from 'node:process';
 import { METHODS, type MethodId, methodById } from '../adapters/registry.ts';
 import { shown } from '../hub/names.ts';
 import { fail } from '../lib/errors.ts';
+import type { SweepRequest } from '../training/protocol.ts';
 import { runSweep } from '../training/sweep.ts';
 import { sweepMarkdown } from '../training/sweepTable.ts';
-import type { SweepRequest } from '../training/sweepTypes.ts';
 import { DATA_NOTES, dataOptions, dataTable } from './dataOptions.ts';
 import { openExecutor } from './executor.ts';
 import {

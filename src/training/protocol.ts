@@ -3,25 +3,24 @@
  * comlink; events come back through one callback. Types only: the page may import this file freely.
  */
 
+import type { CombineOptions } from '../adapters/combine.ts';
 import type { MethodId } from '../adapters/registry.ts';
+import type { Sizes } from '../adapters/size.ts';
 import type { StartTask } from '../adapters/start.ts';
 import type { ParameterCount } from '../adapters/types.ts';
+import type { ColumnMapping, FoundColumns } from '../data/files/columns.ts';
+import type { TableOptions } from '../data/files/dialect.ts';
+import type { ExamplePreview } from '../data/preview.ts';
+import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { ErrorKind } from '../lib/errors.ts';
 import type { ModelTask } from '../models/gives.ts';
 import type { ActivationRounding } from '../models/import/quantOps.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
-import type { Comparison } from './compareProtocol.ts';
-import type { DataPreview, DataReport, DataSource } from './dataProtocol.ts';
 import type { ForecastReport } from './forecastReport.ts';
 import type { ParitySample } from './parity.ts';
 import type { TrainingSettings } from './settings.ts';
-import type { ShelfCommand, ShelfReport, ShelfScore } from './shelf/types.ts';
-import type { SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
-
-export type * from './compareProtocol.ts';
-export type * from './dataProtocol.ts';
 
 /** A file by name; bytes travel as transferables. */
 export interface NamedFile {
@@ -315,4 +314,230 @@ export interface TrainerApi {
   /** PEFT's folder of one adapter; of several, each in a subfolder. */
   shelfFiles(names: readonly string[]): Promise<readonly NamedFile[]>;
   close(): Promise<void>;
+}
+
+// ── Data: where it comes from, how it is read, what was found ──
+
+/** What a model can be trained for. A model's own task follows from what it takes and gives; some take another with a new head. */
+export type Task = StartTask;
+
+/** How files are read. What is left out is guessed, and the guess is noted. */
+export interface DataOptions extends TableOptions {
+  /** Which column is text, label, prompt …: `{"text": "review", "label": "stars"}`. */
+  readonly mapping?: ColumnMapping;
+  readonly task?: Task;
+  /** Labels that the model does not have are errors, instead of reason for a new classifier. */
+  readonly keepClasses?: boolean;
+  /** Rows are padded with others of their length ('length'), or all to the longest. Default 'length'. */
+  readonly padding?: 'length' | 'longest';
+}
+
+/** Embedded by name, dropped or fetched files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
+export type DataSource = (
+  | { readonly kind: 'embedded'; readonly name: string }
+  | { readonly kind: 'files'; readonly files: readonly GivenFile[] }
+  | HubSource
+  | UrlSource
+  | { readonly kind: 'text'; readonly text: string }
+  | {
+      readonly kind: 'drawings';
+      readonly size: number;
+      readonly classes: readonly { readonly label: string; readonly images: readonly Float32Array[] }[];
+    }
+) & { readonly options?: DataOptions };
+
+type DatasetKind = Dataset['kind'];
+
+export interface DataReport {
+  readonly name: string;
+  readonly kind: DatasetKind;
+  readonly labels: readonly string[];
+  readonly trainExamples: number;
+  readonly heldExamples: number;
+  /** Of pictures: what the model is fed, (x − mean) / std per channel for x in 0 … 1. */
+  readonly picture?: {
+    readonly width: number;
+    readonly height: number;
+    readonly channels: number;
+    readonly mean: readonly number[];
+    readonly std: readonly number[];
+  };
+  /** What was dropped, truncated or assumed while reading: sentences. */
+  readonly notes: readonly string[];
+}
+
+/** Data as it will be trained on, before a run: what was found in the files, and the first examples as tokens with their loss mask. */
+export interface DataPreview {
+  readonly report: DataReport;
+  readonly task: Task;
+  /** Every task that the model can be trained for. */
+  readonly tasks: readonly Task[];
+  /** The table's columns and which is read as what; empty without a table. */
+  readonly columns: readonly string[];
+  readonly mapping: FoundColumns;
+  /** Whether the first row names the columns, and what each column begins with; null without a table. */
+  readonly hasHeader: boolean | null;
+  readonly firstCells: Readonly<Record<string, string>>;
+  readonly examples: readonly ExamplePreview[];
+}
+
+// ── Base and adapted model side by side ──
+
+/** Base and adapted model on the same held-out examples. Probabilities are softmaxes of the logits read from the GPU. */
+export interface ImageComparison {
+  readonly kind: 'image';
+  readonly labels: readonly string[];
+  readonly examples: readonly {
+    readonly width: number;
+    readonly height: number;
+    /** Grey, 0 … 255. */
+    readonly pixels: Uint8Array;
+    readonly label: number;
+    readonly before: Float32Array;
+    readonly after: Float32Array;
+  }[];
+}
+
+export interface TextComparison {
+  readonly kind: 'text';
+  readonly prompt: string;
+  readonly before: string;
+  readonly after: string;
+  readonly seed: number;
+  readonly temperature: number;
+}
+
+export interface TextClassComparison {
+  readonly kind: 'text-class';
+  readonly labels: readonly string[];
+  readonly examples: readonly {
+    readonly text: string;
+    readonly label: number;
+    readonly before: Float32Array;
+    readonly after: Float32Array;
+  }[];
+}
+
+/** Numbers predicted for held-out texts. */
+export interface TextValueComparison {
+  readonly kind: 'text-value';
+  readonly examples: readonly {
+    readonly text: string;
+    readonly value: number;
+    readonly before: number;
+    readonly after: number;
+  }[];
+}
+
+export type Comparison = ImageComparison | TextComparison | TextClassComparison | TextValueComparison;
+
+// ── Methods at equal parameters ──
+
+/** Methods side by side at (nearly) equal parameters, on one task with one seed. */
+export interface SweepRequest extends Pick<RunRequest, 'model' | 'data' | 'training'> {
+  readonly methods: readonly MethodId[];
+  /** Numbers that an adapter may keep; modules_to_save come on top, the same for all. */
+  readonly budget: number;
+  /** target_modules, modules_to_save and the like, the same for all. */
+  readonly where: Readonly<Record<string, unknown>>;
+  /** Where a method shall not start with its own. */
+  readonly learningRates?: Readonly<Partial<Record<MethodId, number>>>;
+}
+
+export interface MethodRow {
+  readonly method: MethodId;
+  /** The size setting that was solved for the budget, as the layers have it. */
+  readonly settings: Sizes;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly learningRate: number;
+  /** The adapter's own numbers, nearest to the budget. */
+  readonly adapter: number;
+  readonly trainable: ParameterCount;
+  readonly metric: EvalMetric['metric'];
+  readonly before: number;
+  readonly after: number;
+  readonly examples: number;
+  readonly words?: number;
+  readonly steps: number;
+  /** Null where nothing was measured: a run of very few steps, an engine off the GPU. */
+  readonly secondsPerStep: number | null;
+  readonly peakBytes: number | null;
+  readonly dispatchesPerStep: number | null;
+}
+
+export type SweepEvent =
+  | {
+      readonly type: 'start';
+      readonly method: MethodId;
+      readonly settings: Sizes;
+      readonly adapter: number;
+    }
+  | { readonly type: 'step'; readonly method: MethodId; readonly step: number; readonly total: number }
+  | { readonly type: 'row'; readonly row: MethodRow }
+  /** The method cannot take part; why. */
+  | { readonly type: 'refused'; readonly method: MethodId; readonly reason: string };
+
+export interface SweepReport {
+  readonly rows: readonly MethodRow[];
+  /** How each column was got, in words. */
+  readonly provenance: Readonly<Record<string, string>>;
+  /** False where it was stopped early. */
+  readonly isWhole: boolean;
+}
+
+// ── Opened adapters ──
+
+/** The model that adapters are held against, and the data they are scored on. */
+export type ShelfTask = Pick<RunRequest, 'model' | 'data' | 'training'>;
+
+export type ShelfCommand =
+  /** Holds all adapters against this model; merged weights are forgotten. Null: against none. */
+  | { readonly kind: 'bind'; readonly task: ShelfTask | null }
+  /** Folders, loose files and zips. All of them are taken, or none. `name` is for an adapter without a folder's name. */
+  | { readonly kind: 'open'; readonly files: readonly GivenFile[]; readonly name?: string }
+  | { readonly kind: 'activate'; readonly names: readonly string[] }
+  | { readonly kind: 'enable' }
+  | { readonly kind: 'disable' }
+  | { readonly kind: 'delete'; readonly name: string }
+  /** In this order, each into the weights that the one before left. */
+  | { readonly kind: 'merge'; readonly names: readonly string[] }
+  | { readonly kind: 'unmerge' }
+  | {
+      readonly kind: 'combine';
+      readonly name: string;
+      readonly names: readonly string[];
+      readonly options: CombineOptions;
+    };
+
+export interface ShelfRow {
+  readonly name: string;
+  readonly method: MethodId;
+  readonly title: string;
+  /** Modules that the file has tensors for. */
+  readonly modules: readonly string[];
+  /** Names of the base parameters that it brings along: saved modules and trained biases. */
+  readonly saved: readonly string[];
+  /** Numbers in the file. */
+  readonly parameters: number;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly warnings: readonly string[];
+  /** Whether it belongs to the bound model; null while there is none. */
+  readonly fit: { readonly reason: string | null; readonly warnings: readonly string[] } | null;
+}
+
+export interface ShelfReport {
+  readonly rows: readonly ShelfRow[];
+  /** Names in the order of the forward pass. */
+  readonly active: readonly string[];
+  readonly enabled: boolean;
+  /** Names in the order they were merged. */
+  readonly merged: readonly string[];
+  /** What the last command is worth saying. */
+  readonly warnings: readonly string[];
+}
+
+/** Held-out scores of the base model and of some adapters on it. */
+export interface ShelfScore {
+  readonly before: EvalMetric;
+  readonly after: EvalMetric;
 }

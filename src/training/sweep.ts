@@ -9,10 +9,9 @@ import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import type { MakeEngine } from './engine.ts';
-import type { EvalMetric } from './protocol.ts';
+import type { EvalMetric, MethodRow, SweepEvent, SweepReport, SweepRequest } from './protocol.ts';
 import { openSession, silentEvents } from './session.ts';
 import { openModel, type Surroundings } from './source.ts';
-import type { MethodRow, SweepEvent, SweepReport, SweepRequest } from './sweepTypes.ts';
 import { prepareTask } from './task.ts';
 
 export interface SweepOptions {

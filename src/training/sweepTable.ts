@@ -1,7 +1,7 @@
 /** A comparison of methods as a table in Markdown: the page saves it, the command line prints it. */
 import { METHODS } from '../adapters/registry.ts';
 import { scoredOn } from './outcome.ts';
-import type { MethodRow, SweepReport } from './sweepTypes.ts';
+import type { MethodRow, SweepReport } from './protocol.ts';
 
 const COLUMNS = [
   'method',

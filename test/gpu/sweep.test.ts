@@ -1,9 +1,9 @@
 /** Methods at equal parameters, trained side by side on a model small enough for a software adapter. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
+import type { SweepEvent, SweepRequest } from '../../src/training/protocol.ts';
 import { runSweep } from '../../src/training/sweep.ts';
 import { sweepMarkdown } from '../../src/training/sweepTable.ts';
-import type { SweepEvent, SweepRequest } from '../../src/training/sweepTypes.ts';
 import { testDevice } from './device.ts';
 import { losses, openTiny, surroundings, tinyRequest } from './tinyRuns.ts';
 

@@ -9,9 +9,15 @@ import type { Sessions } from '../../src/app/sessions.ts';
 import { sweepCsv } from '../../src/app/sweep.ts';
 import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
-import type { NamedFile } from '../../src/training/protocol.ts';
-import type { ShelfCommand, ShelfReport, ShelfRow } from '../../src/training/shelf/types.ts';
-import type { MethodRow, SweepEvent, SweepRequest } from '../../src/training/sweepTypes.ts';
+import type {
+  MethodRow,
+  NamedFile,
+  ShelfCommand,
+  ShelfReport,
+  ShelfRow,
+  SweepEvent,
+  SweepRequest,
+} from '../../src/training/protocol.ts';
 import { fakeTrainer, visionReport } from './app-fixtures.ts';
 
 const row = (name: string): ShelfRow => ({

@@ -29,13 +29,21 @@ import { inspectModule } from '../inspect.ts';
 import { mergeModel } from '../mergedWeights.ts';
 import { fileOf, mergeReport } from '../mergeReport.ts';
 import type { ParitySample } from '../parity.ts';
-import type { EvalMetric, Inspection, MergeReport, NamedFile } from '../protocol.ts';
+import type {
+  EvalMetric,
+  Inspection,
+  MergeReport,
+  NamedFile,
+  ShelfCommand,
+  ShelfReport,
+  ShelfRow,
+  ShelfScore,
+} from '../protocol.ts';
 import { graphRunner } from '../runGraph.ts';
 import type { Surroundings } from '../source.ts';
 import { type Bound, fitToBound, memberOf, openBound } from './bound.ts';
 import { freeName, readDropped } from './reading.ts';
 import { type Applied, nothingApplied, replaced, samplesHeld, scoreHeld } from './score.ts';
-import type { ShelfCommand, ShelfReport, ShelfRow, ShelfScore } from './types.ts';
 
 export interface Shelf {
   run(command: ShelfCommand): Promise<ShelfReport>;

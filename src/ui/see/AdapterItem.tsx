@@ -2,7 +2,7 @@
 import { Button } from 'react-aria-components';
 import { whole } from '../../app/format.ts';
 import type { ShelfView } from '../../app/shelf.ts';
-import type { ShelfRow } from '../../training/shelf/types.ts';
+import type { ShelfRow } from '../../training/protocol.ts';
 import { Icon } from '../parts/Icon.tsx';
 import { scoreText } from '../train/Figures.tsx';
 import { usePage, useUi } from '../usePage.ts';

@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { METHODS } from '../../adapters/registry.ts';
 import { drawnPattern, layersOf } from '../../app/settings.ts';
 import type { ShelfView } from '../../app/shelf.ts';
-import type { ShelfRow } from '../../training/shelf/types.ts';
+import type { ShelfRow } from '../../training/protocol.ts';
 import { Picker } from '../parts/Picker.tsx';
 import { useChoice, usePage } from '../usePage.ts';
 import { Factors } from './Factors.tsx';

@@ -1,7 +1,7 @@
 /** Quality against the numbers that train: one point a method. */
 import { useMemo } from 'react';
 import { METHODS } from '../../adapters/registry.ts';
-import type { MethodRow } from '../../training/sweepTypes.ts';
+import type { MethodRow } from '../../training/protocol.ts';
 import { Chart, type ChartSpec } from '../parts/Chart.tsx';
 
 const COLORS = 6;

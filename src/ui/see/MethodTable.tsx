@@ -3,8 +3,8 @@ import { METHODS } from '../../adapters/registry.ts';
 import { bytes, percent, real, whole } from '../../app/format.ts';
 import type { SweepView } from '../../app/sweep.ts';
 import { scoredOn } from '../../training/outcome.ts';
+import type { MethodRow } from '../../training/protocol.ts';
 import { settingsText } from '../../training/sweepTable.ts';
-import type { MethodRow } from '../../training/sweepTypes.ts';
 import { Icon } from '../parts/Icon.tsx';
 
 const seconds = (value: number | null): string =>
