@@ -4,8 +4,7 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { ForecastReport, WayToFit } from '../training/forecastReport.ts';
-import type { ErrorReport } from '../training/protocol.ts';
+import type { ErrorReport, ForecastReport, WayToFit } from '../training/protocol.ts';
 import { chosenOf } from './data.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';

@@ -1,10 +1,8 @@
 /** A run's forecast in words, and forecast and measurement side by side. */
 import type { Device } from '../gpu/device.ts';
-import { forecastReport, forecastSetup } from '../training/fitting.ts';
-import { limitsOf, mebibytes } from '../training/forecast.ts';
-import type { Forecast, ForecastReport } from '../training/forecastReport.ts';
+import { forecastReport, forecastSetup, limitsOf, mebibytes } from '../training/forecast.ts';
 import { probeSpeed } from '../training/probe.ts';
-import type { RunRequest } from '../training/protocol.ts';
+import type { Forecast, ForecastReport, RunRequest } from '../training/protocol.ts';
 import type { RunSetup } from '../training/setup.ts';
 import { surroundings } from './sources.ts';
 

@@ -19,7 +19,7 @@ import { encodeExternalChunks } from '../onnx/encode.ts';
 import type { FullBatch } from '../training/batchPlan.ts';
 import { createEngine } from '../training/engine.ts';
 import { forecastRun, limitsOf, mebibytes } from '../training/forecast.ts';
-import { mergedWeights, mergeModel } from '../training/mergedWeights.ts';
+import { mergedWeights, mergeModel } from '../training/mergeReport.ts';
 import { trainingSchema } from '../training/settings.ts';
 import { type Gpt2Shape, gpt2Model } from './bench/gpt2.ts';
 import { openGpu, readBytes, writeChunks } from './runtime.ts';

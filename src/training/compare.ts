@@ -1,21 +1,23 @@
 /** Base and adapted model side by side on the same inputs: held-out examples, or text from the same prompt and seed. */
-import { batch as loadBatch } from '../data/batches.ts';
+import { exampleCount, batch as loadBatch } from '../data/batches.ts';
 import { fitted } from '../data/pictures.ts';
+import { IGNORED_LABEL } from '../data/tensors.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import type {
   ImageDataset,
   InstructionDataset,
+  MaskedTextDataset,
   TextClassDataset,
   TextDataset,
   TextValueDataset,
+  TokenClassDataset,
 } from '../data/types.ts';
 import { generate } from '../inference/generate.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { FullBatch } from './batchPlan.ts';
-import { answers, type CompareOptions, draw, probabilities } from './compareDraw.ts';
-import { compareHidden, compareTags } from './compareTokens.ts';
 import type { Which } from './engine.ts';
-import type { Comparison, TextValueComparison } from './protocol.ts';
+import type { Comparison, TextValueComparison, TrainerApi } from './protocol.ts';
 import type { Session } from './session.ts';
 
 const DEFAULT_TOKENS = 80;
@@ -177,4 +179,143 @@ export async function classifyPixels(
   const [before] = probabilities(await session.logits('base', batch), classes);
   const [after] = probabilities(await session.logits('adapted', batch), classes);
   return { before: before!, after: after! };
+}
+
+// Base and adapted model at single tokens of held-out texts: tags of words, and guesses of hidden tokens.
+
+/** A position of a batch with a label, and both models' logits there. */
+interface Position {
+  readonly ids: Int32Array;
+  readonly at: number;
+  readonly label: number;
+  readonly before: Float32Array;
+  readonly after: Float32Array;
+}
+
+/** The first labelled positions of the chosen examples, at most `most`, the examples taking turns. */
+async function positions(session: Session, options: CompareOptions): Promise<Position[]> {
+  const found: Position[][] = [];
+  for await (const { batch, base, adapted, members } of answers(session, draw(session, options))) {
+    const length = batch.inputs.input_ids!.shape[1]!;
+    const classes = base.length / batch.labels.length;
+    const used = batch.inputs.attention_mask!.data;
+    members.forEach((_, k) => {
+      const row = k * length;
+      const ids = (batch.inputs.input_ids!.data as Int32Array)
+        .slice(row, row + length)
+        .filter((_id, t) => used[row + t] === 1);
+      const own: Position[] = [];
+      for (let t = 0; t < ids.length; t++) {
+        const label = batch.labels[row + t]!;
+        const part = (logits: Float32Array) => logits.slice((row + t) * classes, (row + t + 1) * classes);
+        if (label !== IGNORED_LABEL)
+          own.push({ ids, at: t, label, before: part(base), after: part(adapted) });
+      }
+      found.push(own);
+    });
+  }
+  const most = options.examples ?? DEFAULT_EXAMPLES;
+  const longest = Math.max(0, ...found.map((own) => own.length));
+  return Array.from({ length: longest }, (_, turn) => found.flatMap((own) => own[turn] ?? []))
+    .flat()
+    .slice(0, most);
+}
+
+/** The sentence with the token at `at` in brackets. */
+const marked = (tokenizer: Tokenizer | null, { ids, at }: Position, shown?: string): string =>
+  tokenizer === null
+    ? ''
+    : `${tokenizer.decode(ids.subarray(0, at))} [${(shown ?? tokenizer.decode(ids.subarray(at, at + 1))).trim()}] ${tokenizer.decode(ids.subarray(at + 1))}`.trim();
+
+export async function compareTags(
+  session: Session,
+  dataset: TokenClassDataset,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { tokenizer } = session.opened;
+  const examples = (await positions(session, options)).map((p) => ({
+    text: marked(tokenizer, p),
+    label: p.label,
+    before: probabilities(p.before, dataset.labels.length)[0]!,
+    after: probabilities(p.after, dataset.labels.length)[0]!,
+  }));
+  return { kind: 'text-class', labels: dataset.labels, examples };
+}
+
+const LIKELIEST = 3;
+
+/** Hidden tokens; the classes shown are the true ones and what either model finds likeliest. */
+export async function compareHidden(
+  session: Session,
+  dataset: MaskedTextDataset,
+  options: CompareOptions,
+): Promise<Comparison> {
+  const { tokenizer } = session.opened;
+  const found = await positions(session, options);
+  const likeliest = (p: Float32Array): number[] =>
+    [...p.keys()].sort((a, b) => p[b]! - p[a]!).slice(0, LIKELIEST);
+  const all = found.map((p) => {
+    const [before] = probabilities(p.before, p.before.length);
+    const [after] = probabilities(p.after, p.after.length);
+    return { p, before: before!, after: after! };
+  });
+  const ids = [
+    ...new Set(all.flatMap(({ p, before, after }) => [p.label, ...likeliest(before), ...likeliest(after)])),
+  ];
+  const pick = (values: Float32Array) => Float32Array.from(ids, (id) => values[id]!);
+  const name = tokenizer?.token(dataset.masking.id) ?? '?';
+  return {
+    kind: 'text-class',
+    labels: ids.map((id) => tokenizer?.decode([id], { specials: true }) ?? String(id)),
+    examples: all.map(({ p, before, after }) => ({
+      text: marked(tokenizer, p, name),
+      label: ids.indexOf(p.label),
+      before: pick(before),
+      after: pick(after),
+    })),
+  };
+}
+
+// Held-out examples, drawn by seed, with both models' logits.
+
+export type CompareOptions = Parameters<TrainerApi['compare']>[0];
+
+export const DEFAULT_EXAMPLES = 12;
+
+/** Held-out examples drawn by seed. */
+export function draw(session: Session, options: CompareOptions): Uint32Array {
+  const count = exampleCount(session.dataset, 'held', session.batches.options);
+  const all = Array.from({ length: count }, (_, i) => i);
+  const wanted = options.examples ?? DEFAULT_EXAMPLES;
+  return Uint32Array.from(rng(options.seed, 0xc0).shuffle(all).slice(0, wanted));
+}
+
+interface Answered {
+  readonly batch: FullBatch;
+  readonly base: Float32Array;
+  readonly adapted: Float32Array;
+  /** Numbers of the batch's examples. */
+  readonly members: Uint32Array;
+}
+
+/** Both models' logits on the chosen examples, batch by batch. */
+export async function* answers(session: Session, chosen: Uint32Array): AsyncGenerator<Answered> {
+  const size = session.batches.batchSize;
+  for (let at = 0; at < chosen.length; at += size) {
+    const members = chosen.subarray(at, at + size);
+    const batch = session.batches.load('held', members);
+    const base = await session.logits('base', batch);
+    yield { batch, members, base, adapted: await session.logits('adapted', batch) };
+  }
+}
+
+/** Softmax of each row. */
+export function probabilities(logits: Float32Array, classes: number): Float32Array[] {
+  return Array.from({ length: logits.length / classes }, (_, row) => {
+    const part = logits.subarray(row * classes, (row + 1) * classes);
+    const top = part.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    const weights = part.map((v) => Math.exp(v - top));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return weights.map((w) => w / sum);
+  });
 }

@@ -11,7 +11,7 @@ import { fail } from '../lib/errors.ts';
 import { leastLimit } from '../models/contract.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { madeInputs } from './madeInputs.ts';
-import { mergedWeights } from './mergedWeights.ts';
+import { mergedWeights } from './mergeReport.ts';
 import type { ParitySample } from './parity.ts';
 import type { RunGraph } from './runGraph.ts';
 import { fromTorch } from './torchLayout.ts';

@@ -14,9 +14,8 @@ import type { BatchPlan } from './batchPlan.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
-import { beginsWith, trainingOf } from './setup.ts';
+import { beginsWith, readStart, trainingOf } from './setup.ts';
 import { type OpenedModel, openModel, type Surroundings } from './source.ts';
-import { readStart } from './startAdapter.ts';
 import { prepareTask } from './task.ts';
 
 interface RunParts {

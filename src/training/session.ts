@@ -24,12 +24,10 @@ import {
 } from './checkpoint.ts';
 import { createEngine, type Engine, type MakeEngine, type Which } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
-import { mustRecompute } from './fitting.ts';
-import { limitsOf } from './forecast.ts';
+import { limitsOf, mustRecompute } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
-import { mergedWeights, mergeModel } from './mergedWeights.ts';
-import { mergeReport, parityFiles } from './mergeReport.ts';
+import { mergedWeights, mergeModel, mergeReport, parityFiles } from './mergeReport.ts';
 import { checkParity, type OpenFile, type ParityReport, type ParitySample } from './parity.ts';
 import { paritySamples } from './paritySamples.ts';
 import type { EvalMetric, Inspection, MergeReport, OfStep, RunRequest, StepMetric } from './protocol.ts';

@@ -2,20 +2,24 @@
 import { chooseAdapter } from '../adapters/choose.ts';
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
+import { fitAdapter } from '../adapters/fit.ts';
+import { type Adapter, type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
 import { type AdapterPlan, type BaseParameter, changedParameters, initialValues } from '../adapters/plan.ts';
 import { startRate } from '../adapters/rate.ts';
 import { methodById } from '../adapters/registry.ts';
 import { type Started, startConfig } from '../adapters/start.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
+import { fail } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { requireWritable } from '../models/merge.ts';
+import { hashOf } from './checkpoint.ts';
 import type { EngineRequest } from './engine.ts';
-import type { RunRequest, Task } from './protocol.ts';
+import type { NamedFile, RunRequest, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 import { openModel, type Surroundings } from './source.ts';
-import { fitStart, readStart } from './startAdapter.ts';
 import { type PreparedTask, prepareTask } from './task.ts';
 import { lossOf } from './tasks.ts';
+import { fromTorch } from './torchLayout.ts';
 
 export interface RunSetup extends PreparedTask {
   readonly method: AdapterMethod;
@@ -118,4 +122,61 @@ export async function setUpRun(
 function withWeights(task: PreparedTask, weights: ReadonlyMap<string, AdapterTensor>): PreparedTask {
   const model = task.model.withWeights(new Map([...weights].map(([name, { data }]) => [name, data.slice()])));
   return { ...task, model, opened: { ...task.opened, model } };
+}
+
+// The adapter that a run goes on from: its two files, read, held against the model, in the engine's layout.
+
+const CONFIG = 'adapter_config.json';
+const TENSORS = 'adapter_model.safetensors';
+
+export interface StartAdapter {
+  readonly loaded: LoadedAdapter;
+  /** SHA-256 of both files. */
+  readonly hash: string;
+}
+
+/**
+ * @returns null for a run that begins as its method does
+ * @throws PapilioError 'not-found' where a file is missing, 'bad-argument' when it is of another method than the run; as {@link readAdapter}
+ */
+export async function readStart(request: RunRequest): Promise<StartAdapter | null> {
+  const { adapter: files, method } = request;
+  if (!files) return null;
+  const bytesOf = (name: string): Uint8Array =>
+    find(files, name)?.bytes ??
+    fail(
+      'not-found',
+      `The adapter to go on from has no ${name}; give both ${CONFIG} and ${TENSORS}, as PeftModel.save_pretrained writes them.`,
+    );
+  const [config, tensors] = [bytesOf(CONFIG), bytesOf(TENSORS)];
+  const loaded = readAdapter(new TextDecoder().decode(config), tensors);
+  if (loaded.method.id !== method) {
+    fail(
+      'bad-argument',
+      `The adapter to go on from is ${loaded.method.title}, but the run is asked to train ${method}; leave the method out, or choose ${loaded.method.id}.`,
+    );
+  }
+  return { loaded, hash: await hashOf([config, tensors]) };
+}
+
+const find = (files: readonly NamedFile[], name: string): NamedFile | undefined =>
+  files.find((f) => f.name === name || f.name.endsWith(`/${name}`));
+
+/** @throws PapilioError 'malformed-adapter', 'illegal-config' or 'no-target' when it does not belong to the model */
+export function fitStart(
+  { loaded }: StartAdapter,
+  model: LoadedModel,
+): {
+  readonly adapter: Adapter;
+  /** Weights of the base model that the file holds. */
+  readonly brought: ReadonlyMap<string, AdapterTensor>;
+  readonly warnings: readonly string[];
+} {
+  const adapter = fromTorch(loaded, model.modules);
+  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+  const fit = fitAdapter({ ...loaded, ...adapter }, model.targets, shapes);
+  // What targets match is said once, by the run.
+  const known = new Set(fit.selection.warnings);
+  const brought = new Map(fit.brought.map((name) => [name, adapter.parameters.get(name)!]));
+  return { adapter, brought, warnings: [...loaded.warnings, ...fit.warnings.filter((w) => !known.has(w))] };
 }

@@ -8,8 +8,7 @@ import { choicesOf, runRequest, runsOtherwise } from '../../src/app/request.ts';
 import { newRun } from '../../src/app/runs.ts';
 import { baseSettings } from '../../src/app/settings.ts';
 import { createStores } from '../../src/app/stores.ts';
-import type { ForecastReport } from '../../src/training/forecastReport.ts';
-import type { RunRequest } from '../../src/training/protocol.ts';
+import type { ForecastReport, RunRequest } from '../../src/training/protocol.ts';
 import { visionReport } from './app-fixtures.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });

@@ -33,7 +33,7 @@ import { readersOf } from '../../src/onnx/readers.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { mergeAdapters } from '../../src/training/mergeAdapters.ts';
-import { mergedWeights } from '../../src/training/mergedWeights.ts';
+import { mergedWeights } from '../../src/training/mergeReport.ts';
 import { fromTorch, toTorch } from '../../src/training/torchLayout.ts';
 import { constantWeights, mergedDecoder } from '../tools/graphForms.ts';
 import { builderLlama } from '../tools/graphsBuilder.ts';

@@ -1,8 +1,8 @@
 /** Forecasts: parts that add up, limits that are named, and ways to fit that do fit. No device: plans are made without one. */
 import { describe, expect, test } from 'vitest';
 import { baseCaps } from '../../src/graph/types.ts';
-import { forecastReport } from '../../src/training/fitting.ts';
 import type { ForecastLimits } from '../../src/training/forecast.ts';
+import { forecastReport } from '../../src/training/forecast.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
 import { surroundings, tinyLanguage, tinyRequest, tinyText } from '../gpu/tinyRuns.ts';
 

@@ -17,8 +17,7 @@ import { replaceRaw } from '../../src/onnx/edit.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { madeSamples, mergeAdapters } from '../../src/training/mergeAdapters.ts';
-import { mergeModel } from '../../src/training/mergedWeights.ts';
-import { differing, parityFiles } from '../../src/training/mergeReport.ts';
+import { differing, mergeModel, parityFiles } from '../../src/training/mergeReport.ts';
 import {
   checkParity,
   type OpenFile,

@@ -26,8 +26,7 @@ import { fail, PapilioError } from '../../lib/errors.ts';
 import type { LoadedModel } from '../../models/load.ts';
 import { readGiven } from '../givenFiles.ts';
 import { inspectModule } from '../inspect.ts';
-import { mergeModel } from '../mergedWeights.ts';
-import { fileOf, mergeReport } from '../mergeReport.ts';
+import { fileOf, mergeModel, mergeReport } from '../mergeReport.ts';
 import type { ParitySample } from '../parity.ts';
 import type {
   EvalMetric,

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { brief, bytes, whole } from '../../app/format.ts';
-import type { ForecastReport } from '../../training/forecastReport.ts';
+import type { ForecastReport } from '../../training/protocol.ts';
 import { ErrorText } from '../parts/ErrorCard.tsx';
 import { Icon } from '../parts/Icon.tsx';
 import { Waiting } from '../parts/Waiting.tsx';
