@@ -342,7 +342,7 @@ export interface Steppers {
 }
 
 /** @param onValue hears of each run's loss and, without accumulation, of its gradient's squared norm */
-export function createSteppers(options: {
+function createSteppers(options: {
   readonly graph: (sequence: number) => StepGraph;
   readonly compiled: (graph: StepGraph['graph']) => Promise<Program>;
   readonly slots: number;

@@ -76,7 +76,7 @@ function plansOf(request: ForecastRequest, caps: Caps): { plans: Plan[]; rings: 
 }
 
 /** What the frozen weights take on the GPU; null where the model cannot be planned. */
-export function weightBytes(request: ForecastRequest, caps: Caps): number | null {
+function weightBytes(request: ForecastRequest, caps: Caps): number | null {
   const { settings, sequence = settings.sequenceLength } = request;
   try {
     const base = request.build(settings.batchSize, sequence);

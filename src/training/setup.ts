@@ -163,7 +163,7 @@ const find = (files: readonly NamedFile[], name: string): NamedFile | undefined 
   files.find((f) => f.name === name || f.name.endsWith(`/${name}`));
 
 /** @throws PapilioError 'malformed-adapter', 'illegal-config' or 'no-target' when it does not belong to the model */
-export function fitStart(
+function fitStart(
   { loaded }: StartAdapter,
   model: LoadedModel,
 ): {
