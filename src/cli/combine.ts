@@ -2,7 +2,6 @@
  * `papilio combine --adapter A --adapter B --weights 0.7,0.3 --type ties --density 0.5 --out DIR`: several adapters of one method into a new one, as
  * PEFT's add_weighted_adapter does. An --out that ends in .zip is a zip.
  */
-import { join } from 'node:path';
 import { combineAdapters } from '../adapters/combine.ts';
 import { COMBINATIONS } from '../adapters/combineTensors.ts';
 import { DEFAULT_NAME, folderOf, zipOf } from '../adapters/folder.ts';
@@ -10,7 +9,7 @@ import { fail } from '../lib/errors.ts';
 import { readOneAdapter } from './adapterFiles.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { RUN_FILES, withOut } from './outFolder.ts';
-import { writeBytes } from './runtime.ts';
+import { writeBytes, writeInto } from './runtime.ts';
 import { note, print } from './terminal.ts';
 
 const options = {
@@ -81,7 +80,7 @@ async function combineInto(values: CombineValues): Promise<number> {
   });
   const files = folderOf(new Map([[DEFAULT_NAME, adapter]]));
   if (out.endsWith('.zip')) await writeBytes(out, zipOf(files));
-  else for (const [path, bytes] of files) await writeBytes(join(out, path), bytes);
+  else for (const [path, bytes] of files) await writeInto(out, path, bytes);
   for (const warning of [...adapters.flatMap((a) => a.warnings), ...warnings]) note(`${warning}\n`);
   const modules = adapter.tensors.size;
   print(

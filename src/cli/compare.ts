@@ -2,7 +2,6 @@
  * `papilio compare --model M --data D --budget N --methods a,b`: methods on one task at (nearly) equal trainable parameters, as a table in Markdown
  * and as JSON.
  */
-import { join } from 'node:path';
 import process from 'node:process';
 import { METHODS, type MethodId, methodById } from '../adapters/registry.ts';
 import { shown } from '../hub/names.ts';
@@ -22,7 +21,7 @@ import {
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { withOut } from './outFolder.ts';
 import { progressBar } from './progress.ts';
-import { writeBytes } from './runtime.ts';
+import { writeInto } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 import { note, print } from './terminal.ts';
 
@@ -117,8 +116,8 @@ async function compareInto(values: CompareValues): Promise<number> {
     };
     if (values.out !== undefined) {
       const note = `# Methods at ${budget} parameters\n\n${modelWord} on ${dataWord}, ${record.date.slice(0, 10)}.\n\n`;
-      await writeBytes(join(values.out, 'methods.md'), note + markdown);
-      await writeBytes(join(values.out, 'methods.json'), `${JSON.stringify(record, null, 2)}\n`);
+      await writeInto(values.out, 'methods.md', note + markdown);
+      await writeInto(values.out, 'methods.json', `${JSON.stringify(record, null, 2)}\n`);
     }
     print(values.json ? `${JSON.stringify(record)}\n` : markdown);
     return report.isWhole ? 0 : 130;

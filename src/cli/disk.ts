@@ -2,8 +2,19 @@
  * The one writer of the command line: every file is written beside its place under another name, flushed and renamed, so that under its own
  * name there is always the older file or the newer one, whole. What the disk refuses is a sentence, and nothing is left behind.
  */
-import { type FileHandle, mkdir, open, realpath, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  statfs,
+} from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 import process from 'node:process';
 import { fail, PapilioError } from '../lib/errors.ts';
 
@@ -126,8 +137,8 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Puts a file in place of an older one, if there is one, which stays until the newer is whole. Folders above it are made. Something that is
- * no file (a pipe, a device) is written to as it is.
+ * Puts a file that somebody named in place of an older one, if there is one, which stays until the newer is whole. Folders above it are made.
+ * The name is taken at its word: a link stays one, and something that is no file (a pipe, a device) is written to as it is.
  *
  * @param help a sentence more for who cannot write there
  * @throws PapilioError 'quota' on a full disk, 'bad-argument' naming the path otherwise; what was written is removed
@@ -142,24 +153,69 @@ export async function replaceFile(
     const there = await stat(path).catch(() => null);
     if (there?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
     if (there !== null && !there.isFile()) return await pour(path, chunks);
-    // A link stays one.
-    const place = there === null ? path : await realpath(path);
-    const beside = `${place}.${process.pid}-${++count}.new`;
-    try {
-      await pour(beside, chunks);
-      await disk.rename(beside, place);
-    } catch (error) {
-      await disk.rm(beside).catch(() => {});
-      throw error;
-    }
-    await syncFolder(dirname(place));
+    await putInPlace(there === null ? path : await realpath(path), chunks);
   } catch (error) {
     refuseWrite(path, error, help);
   }
 }
 
-async function pour(path: string, chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<void> {
-  const file = await disk.open(path, 'w');
+/**
+ * The same for a file of a folder whose names are the program's own: whatever link or pipe lies there under that name is replaced, never
+ * followed, and a folder on the way that leads out by a link is refused. So nothing outside of the folder is written.
+ *
+ * @param name may have folders in it, divided by slashes
+ * @throws PapilioError as {@link replaceFile}
+ */
+export async function replaceIn(
+  folder: string,
+  name: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  help?: string,
+): Promise<void> {
+  const path = join(folder, name);
+  try {
+    await makeFolder(dirname(path));
+    const root = await realpath(folder);
+    const place = await realpath(dirname(path));
+    if (place !== root && !place.startsWith(root.endsWith(sep) ? root : root + sep))
+      fail(
+        'bad-argument',
+        `${path} leads out of ${folder} by a link; remove the link, or give another folder.`,
+        {
+          path,
+        },
+      );
+    const there = await lstat(path).catch(() => null);
+    if (there?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+    await putInPlace(path, chunks);
+  } catch (error) {
+    refuseWrite(path, error, help);
+  }
+}
+
+/** Beside, flushed, renamed. */
+async function putInPlace(
+  place: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const beside = `${place}.${process.pid}-${++count}.new`;
+  try {
+    await disk.rm(beside);
+    await pour(beside, chunks, 'wx');
+    await disk.rename(beside, place);
+  } catch (error) {
+    await disk.rm(beside).catch(() => {});
+    throw error;
+  }
+  await syncFolder(dirname(place));
+}
+
+async function pour(
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  flags = 'w',
+): Promise<void> {
+  const file = await disk.open(path, flags);
   try {
     for await (const chunk of chunks) await writeAll(file, chunk, null);
     // Pipes and devices cannot be flushed.

@@ -31,9 +31,13 @@ export const finetuneCommand = command(
   finetune,
 );
 
+const FORECAST_NEEDS = '--forecast needs --executor webgpu.';
+
 async function finetune(values: FinetuneValues): Promise<number> {
   const part = partOf(values['checkpoint-every']);
   if (values.forecast) {
+    // Said before anything is fetched.
+    if (values.executor !== 'webgpu') fail('bad-argument', FORECAST_NEEDS);
     const request = await requestOf(values);
     return withExecutor(values, (on) => forecastOnly(values, request, on));
   }
@@ -95,7 +99,7 @@ async function requestOf(values: FinetuneValues): Promise<RunRequest> {
 }
 
 async function forecastOnly(values: FinetuneValues, request: RunRequest, on: Executor): Promise<number> {
-  if (typeof on.engines === 'function') return fail('bad-argument', '--forecast needs --executor webgpu.');
+  if (typeof on.engines === 'function') return fail('bad-argument', FORECAST_NEEDS);
   const report = await forecastOf(on.engines, request, request.budgetBytes);
   print(values.json ? `${JSON.stringify(report)}\n` : `${describeForecast(report).join('\n')}\n`);
   return report.refusal === null ? 0 : 1;

@@ -2,11 +2,11 @@
  * The training of `finetune` part by part: after each a checkpoint goes to the output folder, so that a run which is killed goes on at most
  * one part behind.
  */
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { fail, PapilioError } from '../lib/errors.ts';
 import type { Session } from '../training/session.ts';
-import { writeBytes } from './runtime.ts';
+import { writeInto } from './runtime.ts';
 
 /** Where a run keeps its checkpoint. */
 export const checkpointIn = (out: string): string => join(out, 'checkpoint.safetensors');
@@ -51,7 +51,7 @@ export function createKeeper(
   let isWarned = false;
   const write = async (step: number, bytes: Uint8Array): Promise<void> => {
     refused = { step, bytes };
-    await writeBytes(path, bytes);
+    await writeInto(dirname(path), basename(path), bytes);
     refused = null;
     written = step;
   };

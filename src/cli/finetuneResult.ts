@@ -16,7 +16,7 @@ import type { FinetuneValues } from './finetuneOptions.ts';
 import { sideBySide } from './forecast.ts';
 import { describeWritten, exitCodeOf, openMerged, writeMerged } from './mergedFile.ts';
 import { writeProject } from './python.ts';
-import { writeBytes } from './runtime.ts';
+import { writeInto } from './runtime.ts';
 import { note, print } from './terminal.ts';
 
 /** A run of the command: what it was asked and how it began. */
@@ -62,7 +62,7 @@ export async function finishRun(
   const trainedPeak = session.engine.stats?.peakBytes ?? 0;
   const adapter = await session.exportAdapter();
   // Before merging, which may fail: what was trained is not lost with it.
-  for (const name of ADAPTER_FILES) await writeBytes(join(out, name), adapter[name]);
+  for (const name of ADAPTER_FILES) await writeInto(out, name, adapter[name]);
   const merged = await mergeOrKeep(session, run);
   const outcome = outcomeOf(factsOf(session, run, after));
   const result = resultOf(session, run, after, merged, outcome);
@@ -97,8 +97,8 @@ async function mergeOrKeep(session: Session, run: RunOfCommand): Promise<Checked
       },
     };
     // A disk that is full is not the reason.
-    await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals)).catch(() => {});
-    await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`).catch(() => {});
+    await writeInto(out, 'metrics.csv', metricsCsv(steps, evals)).catch(() => {});
+    await writeInto(out, 'run.json', `${JSON.stringify(record, null, 2)}\n`).catch(() => {});
     if (kind === 'internal') throw error;
     throw new PapilioError(kind, `${message} The adapter is kept in ${out}.`, details);
   }
@@ -196,13 +196,13 @@ async function writeAll(
     remarks: outcome.remarks,
   };
   const model = await writeMerged(join(out, 'model.onnx'), merged.onnx, merged.parity);
-  for (const file of merged.sidecars) await writeBytes(join(out, file.name), file.bytes);
-  await writeBytes(join(out, 'metrics.csv'), metricsCsv(steps, evals, merged.parity));
+  for (const file of merged.sidecars) await writeInto(out, file.name, file.bytes);
+  await writeInto(out, 'metrics.csv', metricsCsv(steps, evals, merged.parity));
   // What it speaks of is there before it.
-  await writeBytes(join(out, 'run.json'), `${JSON.stringify(record, null, 2)}\n`);
+  await writeInto(out, 'run.json', `${JSON.stringify(record, null, 2)}\n`);
   if (values.folder !== undefined && merged.parity.verdict === 'passed') {
     for (const file of hubFolder(merged.onnx, merged.sidecars))
-      await writeBytes(join(values.folder, file.name), file.bytes);
+      await writeInto(values.folder, file.name, file.bytes);
   }
   if (values.python !== undefined) await writeProject(await sessionProject(session), values.python);
   return [basename(model), 'metrics.csv', 'run.json', ...merged.sidecars.map(({ name }) => name)];

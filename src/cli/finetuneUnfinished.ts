@@ -1,10 +1,9 @@
 /** What `finetune` leaves of a run that did not come to its end, and what it says of it. */
-import { join } from 'node:path';
 import { PapilioError } from '../lib/errors.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import type { Session } from '../training/session.ts';
 import type { Ended, Keeper } from './finetuneParts.ts';
-import { writeBytes } from './runtime.ts';
+import { writeInto } from './runtime.ts';
 import { note } from './terminal.ts';
 
 /** What a shell gives for a process that Ctrl-C ended. */
@@ -45,11 +44,11 @@ export async function saveUnfinished(
     () => keeper.retry(),
     async () => {
       if (!adapter) return;
-      await writeBytes(join(out, 'adapter_config.json'), adapter['adapter_config.json']);
-      await writeBytes(join(out, 'adapter_model.safetensors'), adapter['adapter_model.safetensors']);
+      await writeInto(out, 'adapter_config.json', adapter['adapter_config.json']);
+      await writeInto(out, 'adapter_model.safetensors', adapter['adapter_model.safetensors']);
     },
-    () => writeBytes(join(out, 'metrics.csv'), metricsCsv(session.history.steps, session.history.evals)),
-    () => writeBytes(join(out, 'run.json'), `${JSON.stringify(run, null, 2)}\n`),
+    () => writeInto(out, 'metrics.csv', metricsCsv(session.history.steps, session.history.evals)),
+    () => writeInto(out, 'run.json', `${JSON.stringify(run, null, 2)}\n`),
   ]);
   // What the error says of a lost device speaks of pages.
   const what = error?.kind === 'device-lost' ? 'The GPU device was lost.' : error?.message;

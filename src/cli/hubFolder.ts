@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { checkedStore } from '../hub/store.ts';
 import type { FileStore } from '../hub/types.ts';
-import { disk, makeFolder, refuseWrite, replaceFile, writeAll } from './disk.ts';
+import { disk, makeFolder, refuseWrite, replaceIn, writeAll } from './disk.ts';
 
 export function cacheFolder(): string {
   const { PAPILIO_CACHE, XDG_CACHE_HOME } = process.env;
@@ -56,7 +56,7 @@ export function folderStore(root: string): FileStore {
       const path = join(root, folder, name);
       return (await orNull(stat(path))) && createReadStream(path);
     },
-    write: (folder, name, bytes) => replaceFile(join(root, folder, name), [bytes], HELP),
+    write: (folder, name, bytes) => replaceIn(root, join(folder, name), [bytes], HELP),
     async append(folder, name, at) {
       const path = join(root, folder, name);
       await written(path, makeFolder(join(root, folder)));

@@ -114,7 +114,7 @@ async function writeParts(
     .map((part) => ({ path: join(dirname(out), basename(part.name)), bytes: encodeModel(part.onnx) }));
   const paths: string[] = [];
   for (const { path, bytes } of parts ?? [{ path: out, bytes: whole }])
-    paths.push(await writeMerged(path, bytes, parity));
+    paths.push(await writeMerged(path, bytes, parity, parts === undefined));
   return paths;
 }
 

@@ -2,10 +2,11 @@
  * A merged model on its way to the disk: under its own name only if it was seen to compute what was trained. One that was not is kept beside,
  * as NAME.failed.onnx or NAME.unchecked.onnx, and the exit code is 1.
  */
+import { basename, dirname } from 'node:path';
 import { openSession } from '../inference/session.ts';
 import type { WrittenWeight } from '../models/merge.ts';
 import type { OpenFile, ParityReport } from '../training/parity.ts';
-import { removeFile, writeBytes } from './runtime.ts';
+import { removeFile, writeBytes, writeInto } from './runtime.ts';
 
 /** onnxruntime-web in this process; the wasm provider is the exact one. */
 export const openMerged: OpenFile<Uint8Array> = (file) => openSession(file, { providers: ['wasm'] });
@@ -23,15 +24,18 @@ export const placesOfMerged = (path: string): string[] => [path, ...MARKS.map((m
 
 /**
  * Writes the file; then those of an earlier result, which would be taken for this one's, are removed.
+ * @param isNamed somebody gave this very path; otherwise the name is the program's own, and no link there is followed
  * @returns where it lies
  */
 export async function writeMerged(
   path: string,
   bytes: Uint8Array,
   { verdict }: Pick<ParityReport, 'verdict'>,
+  isNamed = false,
 ): Promise<string> {
   const place = verdict === 'passed' ? path : marked(path, verdict);
-  await writeBytes(place, bytes);
+  if (isNamed && place === path) await writeBytes(place, bytes);
+  else await writeInto(dirname(place), basename(place), bytes);
   for (const other of placesOfMerged(path)) if (other !== place) await removeFile(other);
   return place;
 }

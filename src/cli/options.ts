@@ -159,14 +159,15 @@ function joined(options: OptionTable, args: readonly string[]): string[] {
 function checked(name: string, option: Option, text: string | undefined): string | number | boolean {
   if (option.type === 'boolean')
     return text === undefined || fail('bad-argument', `--${name} takes no value; leave "${text}" out.`);
-  if (text === undefined) return fail('bad-argument', `--${name} needs a value: ${option.about}.`);
+  // Empty is what a shell makes of a variable that is not set: it names nothing, unless the table says that it may.
+  const mayBeEmpty = option.alone === '' || option.default === '';
+  if (text === undefined || (text.trim() === '' && !mayBeEmpty))
+    return fail('bad-argument', `--${name} needs a value: ${option.about}.`);
   if (option.choices && !option.choices.includes(text))
     return fail('bad-argument', `--${name} must be ${listed(option.choices, 'or')}, not "${text}".`);
   if (option.type === 'string') return text;
   const number = Number(text);
-  return text.trim() !== '' && Number.isFinite(number)
-    ? number
-    : fail('bad-argument', `--${name} takes a number, not "${text}".`);
+  return Number.isFinite(number) ? number : fail('bad-argument', `--${name} takes a number, not "${text}".`);
 }
 
 const seeHelp = (command: string): string => `papilio ${command} --help lists its options`;

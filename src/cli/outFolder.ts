@@ -2,11 +2,11 @@
  * The place where a command puts what it makes, tried before anything else is opened: made, locked against a second run, written to, looked
  * through for an older result, and held against the room that is left on the disk.
  */
-import { link, readdir, readFile, rmdir, stat } from 'node:fs/promises';
+import { link, lstat, readdir, readFile, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { fail } from '../lib/errors.ts';
-import { disk, makeFolder, refuseWrite, removeLeftovers, replaceFile, writeAll } from './disk.ts';
+import { disk, makeFolder, refuseWrite, removeLeftovers, replaceIn, writeAll } from './disk.ts';
 
 /** What a run of `finetune` leaves in its folder. */
 export const RUN_FILES = [
@@ -17,6 +17,7 @@ export const RUN_FILES = [
   'model.unchecked.onnx',
   'adapter_config.json',
   'adapter_model.safetensors',
+  'metrics.csv',
 ] as const;
 
 export interface OutFolder {
@@ -178,13 +179,13 @@ async function openPlace(
   };
   try {
     made = await makeFolder(folder);
-    const probe = join(folder, PROBE);
-    await replaceFile(probe, [new TextEncoder().encode('papilio\n')]);
-    await disk.rm(probe);
+    await replaceIn(folder, PROBE, [new TextEncoder().encode('papilio\n')]);
+    await disk.rm(join(folder, PROBE));
     await lock(join(folder, lockName), out);
     undo.push(() => disk.rm(join(folder, lockName)));
     const isOwn = resume !== undefined && resolve(dirname(resume)) === resolve(folder);
     if (!overwrite && !isOwn) await refuseOlder(folder, holds);
+    if (folder === out) await refuseFolders(folder, holds);
     if (folder === out) await removeLeftovers(folder, await readdir(folder));
   } catch (error) {
     await close();
@@ -203,6 +204,21 @@ export async function refuseOlder(folder: string, holds: readonly string[]): Pro
       `${folder} holds an older result (${older.join(', ')}); give another place, or --overwrite to write over it.`,
       { path: folder, older },
     );
+}
+
+/** A folder that lies where a file will be written is found before there is something to write. @throws PapilioError 'bad-argument' */
+async function refuseFolders(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names.filter((one) => /\.\w+$/.test(one))) {
+    const path = join(folder, name);
+    if ((await lstat(path).catch(() => null))?.isDirectory())
+      fail(
+        'bad-argument',
+        `${path} is a folder, and a file of that name will be written; remove it, or give another place.`,
+        {
+          path,
+        },
+      );
+  }
 }
 
 /** A place with what is asked of it; `isFile` for a result that is one file. */

@@ -20,7 +20,7 @@ import { withOut } from './outFolder.ts';
 import { ortEngines } from './pretrain/ortEngine.ts';
 import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { progressBar, wordsOf } from './progress.ts';
-import { openGpu, runtimeName, writeBytes } from './runtime.ts';
+import { openGpu, runtimeName, writeInto } from './runtime.ts';
 import { surroundings } from './sources.ts';
 import { print } from './terminal.ts';
 
@@ -191,8 +191,8 @@ async function pretrainInto(
         ? { name: ort.name, version: ort.version, cpu: ort.cpu, threads: ort.threads }
         : { name: runtimeName, device: device!.info },
     };
-    for (const file of finished) await writeBytes(join(out, file.name), file.bytes);
-    await writeBytes(join(out, 'card.json'), `${JSON.stringify({ ...report, made }, null, 2)}\n`);
+    for (const file of finished) await writeInto(out, file.name, file.bytes);
+    await writeInto(out, 'card.json', `${JSON.stringify({ ...report, made }, null, 2)}\n`);
   };
   await session.play();
   bar.end();

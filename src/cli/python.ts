@@ -6,7 +6,7 @@ import { storedProject } from '../training/python.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { requireRoom, withOut } from './outFolder.ts';
 import { readRunRecord } from './runRecord.ts';
-import { readBytes, writeBytes } from './runtime.ts';
+import { readBytes, writeInto } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
 import { note, print } from './terminal.ts';
 
@@ -15,7 +15,7 @@ export const PROJECT_HOLDS = ['README.md', 'settings.py'];
 
 /** Writes a project's files below a folder. */
 export async function writeProject(project: PythonProject, out: string): Promise<void> {
-  for (const { name, bytes } of project.files) await writeBytes(join(out, name), bytes);
+  for (const { name, bytes } of project.files) await writeInto(out, name, bytes);
 }
 
 const options = {

@@ -3,9 +3,9 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { type Budget, createBudget } from '../lib/budget.ts';
-import { fail } from '../lib/errors.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
 import { swiftShaderIcd } from './adapters.mjs';
-import { disk, reasonOf, replaceFile } from './disk.ts';
+import { disk, reasonOf, replaceFile, replaceIn } from './disk.ts';
 
 const isDeno = 'Deno' in globalThis;
 
@@ -62,12 +62,25 @@ async function openInNode(): Promise<GPU> {
   );
 }
 
-/** Whole file; throws 'not-found' naming the path when it is missing or cannot be read. */
+/**
+ * Whole file; throws 'not-found' naming the path when it is missing, cannot be read, or is no file: a pipe may never say anything, and a device
+ * never end.
+ */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
+    const facts = await stat(path);
+    if (!facts.isFile() && !facts.isDirectory())
+      fail(
+        'not-found',
+        `${path} is no file but a ${facts.isFIFO() ? 'pipe' : 'device or socket'}; give a file.`,
+        {
+          path,
+        },
+      );
     const bytes = await readFile(path);
     return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
   } catch (error) {
+    if (error instanceof PapilioError) throw error;
     return fail('not-found', `${path} cannot be read: ${reasonOf(error)}.`, { path });
   }
 }
@@ -77,9 +90,16 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readBytes(path));
 }
 
-/** Writes a file as {@link replaceFile} does. */
+const bytesOf = (data: Uint8Array | string): Uint8Array =>
+  typeof data === 'string' ? new TextEncoder().encode(data) : data;
+
+/** Writes a file that somebody named, as {@link replaceFile} does. */
 export const writeBytes = (path: string, data: Uint8Array | string): Promise<void> =>
-  replaceFile(path, [typeof data === 'string' ? new TextEncoder().encode(data) : data]);
+  replaceFile(path, [bytesOf(data)]);
+
+/** Writes a file of a folder of results, as {@link replaceIn} does. */
+export const writeInto = (folder: string, name: string, data: Uint8Array | string): Promise<void> =>
+  replaceIn(folder, name, [bytesOf(data)]);
 
 /** Writes a file piece by piece, so that its contents need not be joined. */
 export const writeChunks = (path: string, chunks: readonly Uint8Array[]): Promise<void> =>

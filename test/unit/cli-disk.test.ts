@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import {
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -16,7 +17,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { disk, replaceFile } from '../../src/cli/disk.ts';
 import { openOut, openOutFile, RUN_FILES, requireRoom, withOut } from '../../src/cli/outFolder.ts';
-import { listFiles, writeBytes, writeChunks } from '../../src/cli/runtime.ts';
+import { listFiles, readBytes, writeBytes, writeChunks, writeInto } from '../../src/cli/runtime.ts';
 
 let folder = '';
 const own = { ...disk };
@@ -115,7 +116,7 @@ describe('a file', () => {
       });
   });
 
-  it('keeps a link a link, and writes to what is no file as it is', async () => {
+  it('keeps a link a link where the name was given, and writes to what is no file as it is', async () => {
     writeFileSync(join(folder, 'real'), 'older');
     symlinkSync('real', join(folder, 'link'));
     await writeBytes(join(folder, 'link'), 'newer');
@@ -123,6 +124,56 @@ describe('a file', () => {
     expect(readdirSync(folder)).toEqual(['link', 'real']);
     await writeBytes('/dev/null', 'x');
     expect(statSync('/dev/null').isCharacterDevice()).toBe(true);
+  });
+});
+
+describe('names of the program’s own in a folder', () => {
+  it('are replaced where links, pipes or files lie, and nothing behind a link is written', async () => {
+    const outside = join(folder, 'outside');
+    const out = join(folder, 'out');
+    mkdirSync(join(out, 'sub'), { recursive: true });
+    mkdirSync(join(folder, 'elsewhere'));
+    writeFileSync(outside, 'precious');
+    symlinkSync(outside, join(out, 'run.json'));
+    symlinkSync(join(folder, 'nowhere'), join(out, 'metrics.csv'));
+    spawnSync('mkfifo', [join(out, 'pipe.onnx')]);
+    symlinkSync('../../elsewhere', join(out, 'sub', 'leads'));
+    symlinkSync('sub', join(out, 'inner'));
+    for (const name of ['run.json', 'metrics.csv', 'pipe.onnx', 'sub/new/a.json', 'inner/b.json']) {
+      await writeInto(out, name, `${name} newer`);
+      expect(lstatSync(join(out, name)).isFile(), name).toBe(true);
+      expect(readFileSync(join(out, name), 'utf8')).toBe(`${name} newer`);
+    }
+    for (const name of ['sub/leads/c.json', '../d.json', 'sub/../../e.json'])
+      await expect(writeInto(out, name, 'x'), name).rejects.toMatchObject({
+        kind: 'bad-argument',
+        message: expect.stringMatching(/leads out of/),
+      });
+    expect(readFileSync(outside, 'utf8')).toBe('precious');
+    expect(readdirSync(join(folder, 'elsewhere'))).toEqual([]);
+    expect(readdirSync(folder).sort()).toEqual(['elsewhere', 'out', 'outside']);
+  });
+
+  it('that are folders are found when the place is opened', async () => {
+    mkdirSync(join(folder, 'out', 'model.onnx'), { recursive: true });
+    for (const overwrite of [true, false])
+      await expect(openOut(join(folder, 'out'), { overwrite })).rejects.toMatchObject({
+        kind: 'bad-argument',
+        message: expect.stringMatching(/model\.onnx/),
+      });
+    expect(readdirSync(join(folder, 'out'))).toEqual(['model.onnx']);
+  });
+});
+
+describe('what is no file', () => {
+  it('is not read: a pipe may say nothing, a device may never end', async () => {
+    spawnSync('mkfifo', [join(folder, 'pipe')]);
+    symlinkSync('/dev/zero', join(folder, 'zeros'));
+    for (const name of ['pipe', 'zeros'])
+      await expect(readBytes(join(folder, name)), name).rejects.toMatchObject({
+        kind: 'not-found',
+        message: expect.stringMatching(/is no file but a/),
+      });
   });
 });
 

@@ -72,6 +72,8 @@ it('says which option is not the right one', async () => {
     [['--warmpu', '3'], /no option --warmpu; did you mean --warmup\?/],
     [['--steps', 'many'], /--steps takes a number, not "many"/],
     [['--steps'], /--steps needs a value/],
+    [['--out', ''], /--out needs a value/],
+    [['--out', '  '], /--out needs a value/],
     [['--padding', 'short'], /--padding must be length or longest, not "short"/],
     [['--json=yes'], /--json takes no value; leave "yes" out/],
     [['more'], /takes no "more" without an option's name/],
