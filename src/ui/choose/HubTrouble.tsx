@@ -4,7 +4,6 @@ import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { ERROR_GUIDE } from '../../app/errorGuide.ts';
 import type { Finder, HubDesk } from '../../app/hub.ts';
-import { visible } from '../../lib/visible.ts';
 import type { ErrorReport } from '../../training/protocol.ts';
 
 const AGAIN: Readonly<Record<string, string>> = {
@@ -27,7 +26,7 @@ export function HubTrouble(props: {
   return (
     <div className="error-text hub-trouble" role="alert">
       <p>
-        <b>{ERROR_GUIDE[report.kind].title}.</b> {visible(report.message)}
+        <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
       </p>
       {way === 'token' ? <TokenField desk={desk} /> : null}
       {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}

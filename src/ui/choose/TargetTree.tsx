@@ -3,7 +3,6 @@ import { useEffect, useRef } from 'react';
 import type { Derived, LayerRow } from '../../app/derive.ts';
 import { whole } from '../../app/format.ts';
 import { groupLayers, splitName } from '../../app/targetEdit.ts';
-import { visible } from '../../lib/visible.ts';
 import { Icon } from '../parts/Icon.tsx';
 
 export function TargetTree(props: {
@@ -81,7 +80,7 @@ function Row(props: {
           onChange={(event) => onChange(event.target.checked)}
         />
         <code className="tree-name">
-          <bdi dir="ltr">{visible(splitName(layer.name).ending)}</bdi>
+          <bdi dir="ltr">{splitName(layer.name).ending}</bdi>
         </code>
         <span className="tree-shape">
           {layer.in} → {layer.out}

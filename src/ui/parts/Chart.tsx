@@ -3,6 +3,7 @@
  * drawn comes from a function, so that no point ever passes through React.
  */
 import { useEffect, useRef } from 'react';
+import { visible } from '../../lib/visible.ts';
 import { useUi } from '../usePage.ts';
 import { cssColor } from './colors.ts';
 
@@ -54,14 +55,16 @@ function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[];
   return {
     data: spec.lines.map((line) => ({
       type: 'scatter',
-      name: line.name,
+      name: visible(line.name),
       x: line.x,
       y: line.y,
       mode: `${line.width === 0 ? '' : 'lines+'}${line.hasMarkers ? 'markers' : ''}${line.text === undefined ? '' : '+text'}`.replace(
         /\+$/,
         '',
       ),
-      ...(line.text === undefined ? {} : { text: line.text, textposition: 'top center', cliponaxis: false }),
+      ...(line.text === undefined
+        ? {}
+        : { text: visible(line.text), textposition: 'top center', cliponaxis: false }),
       opacity: line.opacity ?? 1,
       line: { color: cssColor(line.color), width: line.width, dash: line.dash ?? 'solid' },
       marker: { size: 6, color: cssColor(line.color) },

@@ -5,7 +5,6 @@ import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../../app/errorGuide.
 import { saveFile } from '../../app/exports.ts';
 import type { Page } from '../../app/page.ts';
 import type { PanelName } from '../../app/stores.ts';
-import { visible } from '../../lib/visible.ts';
 import type { ErrorReport } from '../../training/protocol.ts';
 import { usePage, useRun } from '../usePage.ts';
 import { Icon } from './Icon.tsx';
@@ -15,7 +14,7 @@ import { MissingOps } from './MissingOps.tsx';
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
   return (
     <div className="error-text" role="alert">
-      <b>{ERROR_GUIDE[report.kind].title}.</b> {visible(report.message)}
+      <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
       <MissingOps report={report} />
     </div>
   );
@@ -92,7 +91,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
         <Icon name="cross" />
       </Button>
       <h3>{guide.title}</h3>
-      <p>{visible(report.message)}</p>
+      <p>{report.message}</p>
       <MissingOps report={report} />
       <p className="error-actions">
         {actions.map((action, i) => (

@@ -9,7 +9,6 @@ import {
   SelectValue,
   Text,
 } from 'react-aria-components';
-import { visible } from '../../lib/visible.ts';
 import { Icon } from './Icon.tsx';
 
 export interface PickerItem {
@@ -38,7 +37,7 @@ export function Picker(props: {
       {isLabelHidden ? null : <Label className="field-label">{label}</Label>}
       <Button className="picker-button">
         <SelectValue className="picker-value">
-          {() => visible(items.find(({ id }) => id === value)?.title ?? value)}
+          {() => <>{items.find(({ id }) => id === value)?.title ?? value}</>}
         </SelectValue>
         <Icon name="chevron" />
       </Button>
@@ -46,10 +45,10 @@ export function Picker(props: {
         <ListBox className="listbox" items={items}>
           {(item) => (
             <ListBoxItem className="listbox-item" id={item.id} textValue={item.title}>
-              <Text slot="label">{visible(item.title)}</Text>
+              <Text slot="label">{item.title}</Text>
               {item.detail === undefined ? null : (
                 <Text slot="description" className="listbox-detail">
-                  {visible(item.detail)}
+                  {item.detail}
                 </Text>
               )}
             </ListBoxItem>

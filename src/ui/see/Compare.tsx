@@ -5,7 +5,6 @@ import { Button } from 'react-aria-components';
 import { byChange, tallyOf } from '../../app/changed.ts';
 import { percent, real } from '../../app/format.ts';
 import { DRAWING_SIZE } from '../../app/request.ts';
-import { visible } from '../../lib/visible.ts';
 import { scoredOn } from '../../training/outcome.ts';
 import type {
   Comparison,
@@ -102,7 +101,7 @@ export function Bars(props: {
       </span>
       {top.map((i) => (
         <span key={i} className={`bar ${i === truth ? 'is-truth' : ''}`}>
-          <span className="bar-label">{visible(labels[i] ?? String(i))}</span>
+          <span className="bar-label">{labels[i] ?? String(i)}</span>
           <span className="bar-track">
             <span style={{ transform: `scaleX(${values[i]})` }} />
           </span>
@@ -130,7 +129,7 @@ function Images({ comparison }: { readonly comparison: ImageComparison }) {
                   height={one.height}
                   label={`a ${labels[one.label]}`}
                 />
-                <figcaption>{visible(labels[one.label] ?? '')}</figcaption>
+                <figcaption>{labels[one.label] ?? ''}</figcaption>
               </figure>
               <Bars title="before" labels={labels} values={one.before} truth={one.label} />
               <Bars title="after" labels={labels} values={one.after} truth={one.label} />
@@ -262,7 +261,7 @@ function TextClasses({ comparison }: { readonly comparison: TextClassComparison 
             <p className="example-text-body">
               {one.text}{' '}
               <span className="hint">
-                {percent(one.after[one.label] ?? 0)} on “{visible(labels[one.label] ?? '')}” at this step
+                {percent(one.after[one.label] ?? 0)} on “{labels[one.label] ?? ''}” at this step
               </span>
             </p>
             <Bars title="before" labels={labels} values={one.before} truth={one.label} />
