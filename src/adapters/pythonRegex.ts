@@ -15,12 +15,13 @@ export class Allowance {
   add(steps: number): boolean {
     this.#steps += steps;
     this.#questions++;
-    return this.#steps <= BOUNDS.matchingSteps.most + this.#questions * FREE_STEPS;
+    return this.#steps <= BOUNDS.matchingSteps.most + Math.min(this.#questions * FREE_STEPS, FREE_IN_ALL);
   }
 }
 
-/** Steps for a question that no sum is kept of: what an ordinary expression takes. */
+/** Steps for a question that no sum is kept of: what an ordinary expression takes; but thousands of expressions for hundreds of names are no ordinary ones. */
 const FREE_STEPS = 2_000;
+const FREE_IN_ALL = 9_000_000;
 
 /** `re.fullmatch(pattern, text) is not None`. */
 export function fullMatcher(

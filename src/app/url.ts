@@ -3,6 +3,8 @@
  * link can say nothing that the form would refuse.
  */
 
+import { within } from '../lib/budget.ts';
+import { PapilioError } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { presetById } from './presets.ts';
 import { baseOf, differingFields, type PageSettings, validateSettings } from './settings.ts';
@@ -38,8 +40,29 @@ export function encodeHash(settings: PageSettings): string {
   return out.toString();
 }
 
+/** Sentences on one link, and letters of each: more are no news. */
+const MOST_PROBLEMS = 20;
+const MOST_LETTERS = 400;
+
+function inBrief(problems: readonly string[]): string[] {
+  const told = problems
+    .slice(0, MOST_PROBLEMS)
+    .map((problem) => (problem.length > MOST_LETTERS ? `${problem.slice(0, MOST_LETTERS)} …` : problem));
+  const more = problems.length - told.length;
+  return more === 0
+    ? told
+    : [...told, `${more.toLocaleString('en-GB')} more parts of it are not used either.`];
+}
+
 /** Settings of a hash (with or without "#"), and a sentence for everything in it that could not be used. */
 export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
+  try {
+    within('linkLetters', hash.length, 'The link');
+  } catch (error) {
+    if (!(error instanceof PapilioError)) throw error;
+    const { settings } = validateSettings({ config: {}, training: {} });
+    return { settings, problems: [error.message] };
+  }
   const params = new URLSearchParams(hash.replace(/^#/, ''));
   // Without a prototype: a link may call a field anything.
   const config: Record<string, unknown> = Object.create(null);
@@ -66,5 +89,5 @@ export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
     config,
     training,
   });
-  return { settings, problems: [...strange, ...problems] };
+  return { settings, problems: inBrief([...strange, ...problems]) };
 }

@@ -41,6 +41,8 @@ export const BOUNDS = {
     unit: 'nodes to be written out',
     advice: 'export the model without functions of its own',
   },
+  /** The settings of a link: what a page writes itself is a hundredth, and five thousand ticked modules fit in. */
+  linkLetters: { most: 2 ** 17, unit: 'letters', advice: 'ask whoever sent it for a shorter one' },
   repositoryFiles: {
     most: 500_000,
     unit: 'files of a repository to list',

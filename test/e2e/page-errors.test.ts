@@ -104,3 +104,70 @@ test('no WebGPU: steps for this browser, and counts and patterns all the same', 
   await page.waitForSelector('.matrix canvas');
   await page.close();
 });
+
+test('hostile links: the page lives, says a sentence, and a reload does not freeze it', async () => {
+  const LIVES_MS = 3000;
+  const many = JSON.stringify(Object.fromEntries(Array.from({ length: 4000 }, (_, k) => [`.*.*.*!${k}`, 2])));
+  const hostile: readonly (readonly [string, RegExp])[] = [
+    [`c.target_modules=${encodeURIComponent('((\\w|[a-z])*\\.?)*\\1\\1%')}`, /takes more than|matches? no/],
+    [
+      `c.exclude_modules=${encodeURIComponent('(?:(?:\\w{1,9}){1,9}.?){1,9}%')}`,
+      /takes more than|excludes nothing/,
+    ],
+    ['method=lora&c.r=2000000000&c.lora_alpha=1e308', /r = 2000000000 is not used/],
+    [`method=lora&c.rank_pattern=${encodeURIComponent(many)}`, /takes more than/],
+    [
+      'c.__proto__={"steps":1}&t.constructor=1&__proto__=7',
+      /constructor = 1 is not used: there is no such setting/,
+    ],
+    [`c.target_modules=${'w'.repeat(2 ** 20)}`, /The link asks for 1,0\d\d,\d{3} letters/],
+  ];
+  for (const [hash, sentence] of hostile) {
+    const page = await stage.browser.newPage();
+    const isAlive = async (what: string): Promise<void> => {
+      const asked = Date.now();
+      await until(() => words(page, '.totals'), `${what}: ${hash.slice(0, 60)}`, 30);
+      expect(await page.evaluate(() => 6 * 7)).toBe(42);
+      expect(Date.now() - asked, `${what}: ${hash.slice(0, 60)}`).toBeLessThan(LIVES_MS);
+      const said = await until(
+        async () => {
+          const text = await words(page, 'body');
+          return sentence.test(text) ? text : null;
+        },
+        `the sentence on ${hash.slice(0, 60)}`,
+        20,
+      );
+      expect(said).toMatch(sentence);
+      expect(said).not.toMatch(/Something went wrong/);
+    };
+    await page.goto(`${stage.url}#${SMALL}&${hash}`, { waitUntil: 'load' });
+    await isAlive('opened');
+    await page.reload({ waitUntil: 'load' });
+    // What was not used is no longer in the address; what was, is judged again.
+    const asked = Date.now();
+    await until(() => words(page, '.totals'), 'the page again', 30);
+    expect(Date.now() - asked, `again: ${hash.slice(0, 60)}`).toBeLessThan(LIVES_MS);
+    await page.close();
+  }
+});
+
+test('a name that would turn its line is shown, not obeyed', async () => {
+  const { page } = await openPage(stage, 'v=1&preset=own-model&seed=1');
+  await unfold(page, 'Model');
+  const turn = '\u202e';
+  await give(page, `invoice${turn}fdp.onnx`, 'this is not a model');
+  await until(() => words(page, '.error-text'), 'the sentence', 60);
+  await unfold(page, 'Data');
+  const said = await until(
+    async () => {
+      const text = await words(page, 'body');
+      return text.includes('invoice') ? text : null;
+    },
+    'the name',
+    20,
+  );
+  expect(said).toContain('invoice\\u202efdp');
+  expect(said).not.toContain(turn);
+  expect(await page.title()).not.toContain(turn);
+  await page.close();
+});

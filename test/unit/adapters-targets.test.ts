@@ -280,6 +280,14 @@ describe('expressions from links and files', () => {
     }
   });
 
+  it('counts thousands of expressions together', () => {
+    const layers = Array.from({ length: 120 }, (_, k) => `encoder.layer.${k}.attention.self.query`);
+    const patterns = Object.fromEntries(Array.from({ length: 4000 }, (_, k) => [`.*.*.*!${k}`, 2]));
+    const started = performance.now();
+    expect(() => layers.map((name) => lookupPattern(patterns, name, 5))).toThrow(/takes more than/);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
   it('says which field and which expression takes too many steps', () => {
     const match = fullMatcher('(\\w*)*\\1\\1#', 'exclude_modules');
     expect(() => match('a_b'.repeat(30))).toThrow(
