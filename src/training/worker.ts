@@ -3,6 +3,7 @@ import { expose, transfer } from 'comlink';
 import { MAX_PIXELS } from '../data/files/png.ts';
 import { browserStore } from '../hub/browserStore.ts';
 import { HUB_ADDRESS } from '../hub/names.ts';
+import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { errorReport } from './errorReport.ts';
 import { lastModel } from './lastModel.ts';
@@ -53,7 +54,9 @@ const around: Surroundings = {
     const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
       colorSpaceConversion: 'none',
     }).catch(() => null);
-    if (!bitmap) return fail('bad-data', `${name} is no PNG, JPEG or WebP that this browser can read.`);
+    if (!bitmap) return fail('bad-data', `${name} is no picture that this browser can read.`);
+    // Whatever the file said of its size before.
+    within('picturePixels', bitmap.width * bitmap.height, name);
     const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height)));
     const width = Math.max(1, Math.floor(bitmap.width * scale));
     const height = Math.max(1, Math.floor(bitmap.height * scale));

@@ -125,6 +125,11 @@ describe('a picture', () => {
     };
     const cost = (b: Uint8Array) => Object.values(pictureCost(b) ?? {});
     expect(cost(bytes('GIF89a', 0x34, 0x12, 0x10, 0))).toEqual([0x1234, 16, 1]);
+    const framed = (...frame: number[]) =>
+      bytes('GIF89a', 1, 0, 1, 0, 0x80, 0, 0, 1, 2, 3, 4, 5, 6, 0x21, 0xf9, 1, 9, 0, 0x2c, ...frame);
+    // A frame beyond the screen, behind a table of two colours and an extension.
+    expect(cost(framed(2, 0, 3, 0, 0xff, 0xff, 0, 0x80, 0))).toEqual([0x10001, 0x8003, 1]);
+    expect(cost(bytes('BM', ...new Array(12).fill(0), 12, 0, 0, 0, 1, 2, 3, 4))).toEqual([513, 1027, 1]);
     expect(cost(bytes('BM', ...new Array(16).fill(0), 9, 1, 0, 0, 0xf9, 0xff, 0xff, 0xff))).toEqual([
       265, 7, 1,
     ]);

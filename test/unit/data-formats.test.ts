@@ -23,6 +23,7 @@ import {
   asPictures,
   asText,
   file,
+  GIF,
   grey,
   lines,
   opened,
@@ -237,7 +238,7 @@ describe('pictures in tables', () => {
   });
 
   it('that the browser cannot decode are left out alike; what the model demands is another matter', async () => {
-    const files = Array.from({ length: 24 }, (_, i) => file(`${i % 2 ? 'a' : 'b'}/${i}.jpg`, 'jpeg'));
+    const files = Array.from({ length: 24 }, (_, i) => file(`${i % 2 ? 'a' : 'b'}/${i}.jpg`, GIF));
     const decodeImage = async (_: Uint8Array, name: string) => {
       if (name === 'a/5.jpg') throw new Error('The browser says something of its own.');
       return { width: 1, height: 1, rgba: new Uint8Array(4) };

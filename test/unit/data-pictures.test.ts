@@ -7,7 +7,7 @@ import { decodePng } from '../../src/data/files/png.ts';
 import { drawingsDataset, prepared } from '../../src/data/pictures.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import type { ImageDataset } from '../../src/data/types.ts';
-import { asPictures, file, grey, idx, png, utf8 } from './data-support.ts';
+import { asPictures, file, GIF, grey, idx, png, utf8 } from './data-support.ts';
 
 describe('png', () => {
   it('undoes every filter', () => {
@@ -108,11 +108,26 @@ describe('pictures', () => {
   });
 
   it('may be decoded by the browser instead', async () => {
-    const files = ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg'].map((path) => file(path, 'jpeg'));
+    const files = ['a/1.jpg', 'a/2.jpg', 'b/1.jpg', 'b/2.jpg'].map((path) => file(path, GIF));
     const decodeImage = async () => ({ width: 1, height: 1, rgba: Uint8Array.from([51, 51, 51, 255]) });
     const set = (await openDataset(files, { ...asPictures, decodeImage })) as ImageDataset;
     expect(set.held.pixels(0)[0]).toBeCloseTo(0.2, 5);
     await expect(openDataset(files, asPictures)).rejects.toThrow(/a\/1\.jpg.* neither PNG nor JPEG/);
+  });
+
+  it('is not asked to decode what does not say its size', async () => {
+    // AVIF and the like: only a browser knows them, and what it takes for them nobody knows before.
+    const avif = `\0\0\0\x1cftypavif${'\0'.repeat(40)}`;
+    const files = ['a/1.png', 'a/2.png', 'b/1.png', 'b/2.png'].map((path) => file(path, avif));
+    let asked = 0;
+    const decodeImage = async () => {
+      asked++;
+      return { width: 1, height: 1, rgba: new Uint8Array(4) };
+    };
+    await expect(openDataset(files, { ...asPictures, decodeImage })).rejects.toThrow(
+      /a\/1\.png cannot be read as a picture \(is no PNG, JPEG, WebP, GIF or BMP whose size can be read\)/,
+    );
+    expect(asked).toBe(0);
   });
 
   it('may be drawn', () => {

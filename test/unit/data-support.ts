@@ -89,3 +89,6 @@ export const lines = (n: number) => rows(n).map((row) => JSON.stringify(row));
 /** Lines 0 … n − 1. */
 export const times = (n: number, make: (i: number) => string): string =>
   Array.from({ length: n }, (_, i) => make(i)).join('\n');
+
+/** A picture that only browsers decode: one pixel. */
+export const GIF = `GIF89a\x01\0\x01${'\0'.repeat(24)}`;

@@ -3,6 +3,7 @@
  * over. Looked at before a decoder, the browser's or our own, takes memory for them.
  */
 import { within } from '../../lib/budget.ts';
+import { fail } from '../../lib/errors.ts';
 
 export interface PictureCost {
   readonly width: number;
@@ -20,11 +21,38 @@ export function pictureCost(bytes: Uint8Array): PictureCost | null {
   const once = (width: number, height: number): PictureCost => ({ width, height, passes: 1 });
   if (bytes.length < 26) return null;
   if (ascii(bytes, 1, 'PNG')) return once(view.getUint32(16), view.getUint32(20));
-  if (ascii(bytes, 0, 'GIF8')) return once(view.getUint16(6, true), view.getUint16(8, true));
+  if (ascii(bytes, 0, 'GIF8')) return gif(bytes, view);
   if (ascii(bytes, 0, 'BM'))
-    return once(Math.abs(view.getInt32(18, true)), Math.abs(view.getInt32(22, true)));
+    // The first version of the format has 16 bits for a side.
+    return view.getUint32(14, true) === 12
+      ? once(view.getUint16(18, true), view.getUint16(20, true))
+      : once(Math.abs(view.getInt32(18, true)), Math.abs(view.getInt32(22, true)));
   if (ascii(bytes, 0, 'RIFF') && ascii(bytes, 8, 'WEBP')) return bytes.length < 30 ? null : webp(bytes, view);
   return bytes[0] === 0xff && bytes[1] === 0xd8 ? jpeg(bytes, view) : null;
+}
+
+/** The screen, or the frames where they reach beyond it: a decoder makes room for both. */
+function gif(bytes: Uint8Array, view: DataView): PictureCost {
+  let [width, height] = [view.getUint16(6, true), view.getUint16(8, true)];
+  const colours = (flags: number): number => (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
+  for (let at = 13 + colours(bytes[10]!); at + 10 < bytes.length; ) {
+    if (bytes[at] === 0x2c) {
+      const [left, top, across, down] = [1, 3, 5, 7].map((i) => view.getUint16(at + i, true)) as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      width = Math.max(width, left + across);
+      height = Math.max(height, top + down);
+      // The table of colours, and the smallest code's size.
+      at += 10 + colours(bytes[at + 9]!) + 1;
+    } else if (bytes[at] === 0x21) at += 2;
+    else break;
+    while (at < bytes.length && bytes[at] !== 0) at += 1 + bytes[at]!;
+    at++;
+  }
+  return { width, height, passes: 1 };
 }
 
 function webp(bytes: Uint8Array, view: DataView): PictureCost | null {
@@ -61,12 +89,13 @@ function jpeg(bytes: Uint8Array, view: DataView): PictureCost | null {
 }
 
 /**
- * Counts a picture before it is decoded.
- * @throws PapilioError 'too-large' naming the picture
+ * Counts a picture before it is decoded. What does not say its size is not decoded: there are formats that only browsers know.
+ * @throws PapilioError 'too-large' naming the picture; 'bad-data' where its size is not to be read
  */
 export function checkPicture(bytes: Uint8Array, name: string): void {
-  const cost = pictureCost(bytes);
-  if (!cost) return;
+  const cost =
+    pictureCost(bytes) ??
+    fail('bad-data', `${name} is no PNG, JPEG, WebP, GIF or BMP whose size can be read.`);
   const { width, height, passes } = cost;
   within('pictureSide', Math.max(width, height), name);
   within('picturePixels', width * height, name);
