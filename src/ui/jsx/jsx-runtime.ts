@@ -11,7 +11,15 @@ export { Fragment };
 type Props = Record<string, unknown>;
 
 /** Attributes that a browser shows or reads out. */
-const SHOWN = ['title', 'alt', 'placeholder', 'aria-label', 'aria-description', 'aria-valuetext', 'textValue'];
+const SHOWN = [
+  'title',
+  'alt',
+  'placeholder',
+  'aria-label',
+  'aria-description',
+  'aria-valuetext',
+  'textValue',
+];
 
 /** A child with its texts written visibly; the same one where nothing is to be changed. */
 function shown(child: unknown): unknown {
