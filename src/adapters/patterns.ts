@@ -45,7 +45,15 @@ function keptLookup(
   const known = kept[rule].get(patterns);
   if (known) return known;
   const allowance = new Allowance();
-  const tests = Object.entries(patterns).map(([key, value]) => [testOf(key, allowance), value] as const);
+  // Each is read when its turn comes, as PEFT does: most names are settled by the first ones, or the steps are used up.
+  const tests = Object.entries(patterns).map(([key, value]) => {
+    let test: ((name: string) => boolean) | undefined;
+    const asks = (name: string): boolean => {
+      test ??= testOf(key, allowance);
+      return test(name);
+    };
+    return [asks, value] as const;
+  });
   const answers = new Map<string, number | undefined>();
   const lookup: Lookup = (name) => {
     if (!answers.has(name)) answers.set(name, tests.find(([test]) => test(name))?.[1]);

@@ -69,7 +69,7 @@ test('scripts from text, other origins without TLS, frames, forms and bases are 
   );
   await page.waitForSelector('.button-train:not([data-disabled])');
   await press(page, 'Step');
-  // Workers come and go while the page finds out what it can train: whichever trains is asked, and asked again if it was ended meanwhile.
+  // The trainer's worker comes when it is first needed.
   const inTrainer = <T>(task: () => T): Promise<NonNullable<Awaited<T>>> =>
     until(
       async () => {

@@ -108,12 +108,12 @@ test('no WebGPU: steps for this browser, and counts and patterns all the same', 
 test('hostile links: the page lives, says a sentence, and a reload does not freeze it', async () => {
   const LIVES_MS = 3000;
   const many = JSON.stringify(Object.fromEntries(Array.from({ length: 4000 }, (_, k) => [`.*.*.*!${k}`, 2])));
+  // On a machine that is busy the page itself takes longer: it is opened by an ordinary link first.
+  let most = Number.POSITIVE_INFINITY;
   const hostile: readonly (readonly [string, RegExp])[] = [
-    [`c.target_modules=${encodeURIComponent('((\\w|[a-z])*\\.?)*\\1\\1%')}`, /takes more than|matches? no/],
-    [
-      `c.exclude_modules=${encodeURIComponent('(?:(?:\\w{1,9}){1,9}.?){1,9}%')}`,
-      /takes more than|excludes nothing/,
-    ],
+    ['', /trainable/],
+    [`c.target_modules=${encodeURIComponent('((\\w|[a-z])*\\.?)*\\1\\1%')}`, /takes more than/],
+    [`c.exclude_modules=${encodeURIComponent('(.*)*(.*)*(.*)*\\1%')}`, /takes more than/],
     ['method=lora&c.r=2000000000&c.lora_alpha=1e308', /r = 2000000000 is not used/],
     [`method=lora&c.rank_pattern=${encodeURIComponent(many)}`, /takes more than/],
     [
@@ -123,30 +123,36 @@ test('hostile links: the page lives, says a sentence, and a reload does not free
     [`c.target_modules=${'w'.repeat(2 ** 20)}`, /The link asks for 1,0\d\d,\d{3} letters/],
   ];
   for (const [hash, sentence] of hostile) {
+    const which = hash.slice(0, 60);
     const page = await stage.browser.newPage();
-    const isAlive = async (what: string): Promise<void> => {
-      const asked = Date.now();
-      await until(() => words(page, '.totals'), `${what}: ${hash.slice(0, 60)}`, 30);
-      expect(await page.evaluate(() => 6 * 7)).toBe(42);
-      expect(Date.now() - asked, `${what}: ${hash.slice(0, 60)}`).toBeLessThan(LIVES_MS);
-      const said = await until(
+    await page.setViewport({ width: 1280, height: 900 });
+    await page.evaluateOnNewDocument(() => {
+      const seen = globalThis as { longest?: number };
+      seen.longest = 0;
+      new PerformanceObserver((list) => {
+        for (const { duration } of list.getEntries()) seen.longest = Math.max(seen.longest!, duration);
+      }).observe({ type: 'longtask', buffered: true });
+    });
+    /** The longest that the page could not be asked for anything. */
+    const frozen = (): Promise<number> =>
+      page.evaluate(() => (globalThis as { longest?: number }).longest ?? Number.NaN);
+    const says = async (part: RegExp) =>
+      until(
         async () => {
           const text = await words(page, 'body');
-          return sentence.test(text) ? text : null;
+          return part.test(text) ? text : null;
         },
-        `the sentence on ${hash.slice(0, 60)}`,
+        `${part} on ${which}`,
         20,
       );
-      expect(said).toMatch(sentence);
-      expect(said).not.toMatch(/Something went wrong/);
-    };
     await page.goto(`${stage.url}#${SMALL}&${hash}`, { waitUntil: 'load' });
-    await isAlive('opened');
-    await page.reload({ waitUntil: 'load' });
+    expect(await says(sentence)).not.toMatch(/Something went wrong/);
+    expect(await frozen(), `opened: ${which}`).toBeLessThan(most);
+    if (hash === '') most = Math.max(LIVES_MS, 3 * (await frozen()));
     // What was not used is no longer in the address; what was, is judged again.
-    const asked = Date.now();
-    await until(() => words(page, '.totals'), 'the page again', 30);
-    expect(Date.now() - asked, `again: ${hash.slice(0, 60)}`).toBeLessThan(LIVES_MS);
+    await page.reload({ waitUntil: 'load' });
+    await says(/Forecast memory and time/);
+    expect(await frozen(), `again: ${which}`).toBeLessThan(most);
     await page.close();
   }
 });

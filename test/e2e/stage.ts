@@ -39,9 +39,12 @@ async function watchChrome(target: Target, violations: string[]): Promise<void> 
   await client.send('Log.enable');
 }
 
-/** Firefox tells its driver what pages ask for. */
-async function watchFirefox(target: Target, asked: Asked[]): Promise<void> {
+/** Firefox tells its driver what pages ask for; of violations the page itself tells (page-tools.ts). */
+async function watchFirefox(target: Target, asked: Asked[], violations: string[]): Promise<void> {
   const page = await target.page();
+  page?.on('console', (message) => {
+    if (isViolation(message.text())) violations.push(message.text());
+  });
   page?.on('request', (request) => {
     if (/^(https?|wss?):/.test(request.url()))
       asked.push({ method: request.method(), url: request.url().replace(/#.*$/, '') });
@@ -70,7 +73,8 @@ export function setStage(kind: BrowserKind = 'chrome', options: StageOptions = {
         : [],
     );
     browser.on('targetcreated', (target) => {
-      const watching = kind === 'chrome' ? watchChrome(target, violations) : watchFirefox(target, asked);
+      const watching =
+        kind === 'chrome' ? watchChrome(target, violations) : watchFirefox(target, asked, violations);
       // A page that was closed again at once.
       watching.catch(() => {});
     });
