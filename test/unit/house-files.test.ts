@@ -79,3 +79,16 @@ describe('the repository', () => {
     expect([...hosts]).toEqual([]);
   });
 });
+
+describe('tests in a browser', () => {
+  it('all act on the stage, which fails on a violation of the policy and on a request that nobody asked for', () => {
+    const files = [...texts].filter(([path]) => path.startsWith('test/e2e/'));
+    const tests = files.filter(([path]) => path.endsWith('.test.ts'));
+    expect(tests.length).toBeGreaterThan(5);
+    expect(tests.filter(([, text]) => !/\bsetStage\(/.test(text)).map(([path]) => path)).toEqual([]);
+    const others = files.filter(
+      ([path, text]) => path !== 'test/e2e/stage.ts' && /openBrowser|puppeteer\.launch/.test(text),
+    );
+    expect(others.map(([path]) => path)).toEqual([]);
+  });
+});
