@@ -13,7 +13,7 @@ import { finishRun, type RunOfCommand, scoreOf, settingsOf } from './finetuneRes
 import { saveUnfinished, whatIsKept } from './finetuneUnfinished.ts';
 import { describeForecast, forecastBefore, forecastOf } from './forecast.ts';
 import { command } from './options.ts';
-import { type OutFolder, withOut } from './outFolder.ts';
+import { type OutFolder, refuseOlder, withOut } from './outFolder.ts';
 import { progressBar, wordsOf } from './progress.ts';
 import { kindOf, readBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
@@ -134,6 +134,11 @@ async function train(
   const isThere = values.resume !== undefined && resolve(values.resume) === resolve(own);
   const keeper = createKeeper(session, own, isThere ? begun : null, (line) => bar.log(line));
   try {
+    if (!values.overwrite && values.resume === undefined)
+      await refuseOlder(
+        values.out,
+        session.opened.sidecars.map(({ name }) => name),
+      );
     await roomForRun(session, places);
     const data = reportData(session.data, session.batches.options);
     for (const line of [...data.notes, ...session.warnings]) note(`${line}\n`);

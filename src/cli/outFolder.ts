@@ -6,6 +6,7 @@ import { link, lstat, readdir, readFile, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import process from 'node:process';
 import { fail } from '../lib/errors.ts';
+import { MODEL_SIDECARS } from '../training/sidecars.ts';
 import { disk, makeFolder, refuseWrite, removeLeftovers, replaceIn, writeAll } from './disk.ts';
 
 /** What a run of `finetune` leaves in its folder. */
@@ -19,6 +20,9 @@ export const RUN_FILES = [
   'adapter_model.safetensors',
   'metrics.csv',
 ] as const;
+
+/** What it may write beside them, as the model has it: somebody's own file of that name is not written over unasked. */
+const RUN_WRITES: readonly string[] = [...RUN_FILES, ...MODEL_SIDECARS];
 
 export interface OutFolder {
   /** The folder that is written to. */
@@ -163,7 +167,7 @@ async function openPlace(
   folder: string,
   out: string,
   lockName: string,
-  { overwrite, resume, holds = RUN_FILES }: OutOptions,
+  { overwrite, resume, holds = RUN_WRITES }: OutOptions,
 ): Promise<OutFolder> {
   let made: string[] = [];
   const undo: (() => Promise<unknown>)[] = [];
@@ -198,12 +202,14 @@ async function openPlace(
 export async function refuseOlder(folder: string, holds: readonly string[]): Promise<void> {
   const names = await readdir(folder);
   const older = holds.filter((name) => names.includes(name));
-  if (older.length > 0)
-    fail(
-      'bad-argument',
-      `${folder} holds an older result (${older.join(', ')}); give another place, or --overwrite to write over it.`,
-      { path: folder, older },
-    );
+  if (older.length === 0) return;
+  const what = older.every((name) => MODEL_SIDECARS.includes(name))
+    ? `${older.join(', ')}, of which the result has its own`
+    : `an older result (${older.join(', ')})`;
+  fail('bad-argument', `${folder} holds ${what}; give another place, or --overwrite to write over it.`, {
+    path: folder,
+    older,
+  });
 }
 
 /** A folder that lies where a file will be written is found before there is something to write. @throws PapilioError 'bad-argument' */

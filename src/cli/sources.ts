@@ -8,11 +8,11 @@ import { openSource, pin } from '../hub/open.ts';
 import { followed } from '../hub/redirects.ts';
 import type { Around, FileStore, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
-import { SENTENCE_POOLING } from '../models/load.ts';
 import { halfOf } from '../models/readOnnx.ts';
 import { externalFiles } from '../onnx/decode.ts';
 import { bringModel } from '../training/fetched.ts';
 import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
+import { MODEL_SIDECARS } from '../training/sidecars.ts';
 import type { Surroundings } from '../training/source.ts';
 import { cacheFolder, folderStore } from './hubFolder.ts';
 import { progressBar } from './progress.ts';
@@ -20,18 +20,6 @@ import { kindOf, listFiles, listFolder, openGpu, readBytes } from './runtime.ts'
 import { note } from './terminal.ts';
 
 const EMBEDDED = 'embedded:';
-const SIDECARS = [
-  'config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'chat_template.jinja',
-  'chat_template.json',
-  'special_tokens_map.json',
-  'preprocessor_config.json',
-  'generation_config.json',
-  'sentence_bert_config.json',
-  SENTENCE_POOLING,
-];
 
 /** One store in a process: it remembers whose content was seen to be right. */
 let kept: { readonly root: string; readonly store: FileStore } | undefined;
@@ -109,7 +97,7 @@ export async function modelSource(word: string): Promise<ModelSource> {
       if (!files.some((file) => file.name === name))
         files.push({ name, bytes: await readBytes(join(folder, name)) });
   }
-  for (const name of SIDECARS) {
+  for (const name of MODEL_SIDECARS) {
     if (files.some((file) => file.name === name)) continue;
     for (const beside of [folder, ...(basename(folder) === 'onnx' ? [dirname(folder)] : [])]) {
       if ((await kindOf(join(beside, name))) === 'file') {

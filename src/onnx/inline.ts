@@ -118,7 +118,10 @@ class Inliner {
 
   private call(f: FunctionProto, call: NodeProto, depth: number): NodeProto[] {
     if (depth >= DEEPEST)
-      fail('malformed-onnx', `The function ${f.domain}.${f.name} calls itself; the file is damaged.`);
+      fail(
+        'malformed-onnx',
+        `The function ${f.domain}.${f.name} calls itself, or stands in more than ${DEEPEST} calls in one another; export the model without functions of its own.`,
+      );
     this.used.add(f);
     const given: Given = new Map([...f.attributeProto, ...call.attribute].map((a) => [a.name, a] as const));
     const prefix = this.freshPrefix(call.name || call.output.find(Boolean) || f.name, f);

@@ -2,7 +2,21 @@
 import { preprocessorConfig } from '../data/preprocessing.ts';
 import type { OpenedModel } from './source.ts';
 
-interface File {
+/** What a model has beside its weights, by the names that the Hub's tools give it. */
+export const MODEL_SIDECARS: readonly string[] = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'chat_template.jinja',
+  'chat_template.json',
+  'special_tokens_map.json',
+  'preprocessor_config.json',
+  'generation_config.json',
+  'sentence_bert_config.json',
+  '1_Pooling/config.json',
+];
+
+interface Sidecar {
   readonly name: string;
   readonly bytes: Uint8Array;
 }
@@ -15,7 +29,7 @@ const json = (value: unknown) => new TextEncoder().encode(`${JSON.stringify(valu
  * config.json names the classes that the model has now; a preprocessor is added, or put in place of one that says something else, where
  * the pictures that the run was fed need it; tokenizer and the rest stay as they came.
  */
-export function sidecarsOf({ model, sidecars }: Pick<OpenedModel, 'model' | 'sidecars'>): File[] {
+export function sidecarsOf({ model, sidecars }: Pick<OpenedModel, 'model' | 'sidecars'>): Sidecar[] {
   const { config, labels, image } = model;
   const label2id = labels ? { label2id: Object.fromEntries(labels.map((label, i) => [label, i])) } : {};
   const own = image?.isAssumed ? [{ name: PREPROCESSOR, bytes: json(preprocessorConfig(image)) }] : [];
@@ -33,7 +47,7 @@ export function sidecarsOf({ model, sidecars }: Pick<OpenedModel, 'model' | 'sid
 /** Paths of a model folder on the Hub: the model under onnx/, everything else beside it. */
 export const hubFolder = <Bytes>(
   onnx: Bytes,
-  sidecars: readonly File[],
+  sidecars: readonly Sidecar[],
 ): { readonly name: string; readonly bytes: Bytes | Uint8Array }[] => [
   { name: 'onnx/model.onnx', bytes: onnx },
   ...sidecars,

@@ -154,6 +154,22 @@ describe('names of the program’s own in a folder', () => {
     expect(readdirSync(folder).sort()).toEqual(['elsewhere', 'out', 'outside']);
   });
 
+  it('are not written over unasked where somebody has files of these names', async () => {
+    const out = join(folder, 'out');
+    mkdirSync(out);
+    for (const name of ['config.json', 'tokenizer.json', 'metrics.csv']) {
+      writeFileSync(join(out, name), 'mine');
+      await expect(openOut(out, { overwrite: false }), name).rejects.toMatchObject({
+        kind: 'bad-argument',
+        message: expect.stringContaining(`holds`),
+        details: { older: [name] },
+      });
+      await (await openOut(out, { overwrite: true })).close();
+      expect(readFileSync(join(out, name), 'utf8')).toBe('mine');
+      await rm(join(out, name));
+    }
+  });
+
   it('that are folders are found when the place is opened', async () => {
     mkdirSync(join(folder, 'out', 'model.onnx'), { recursive: true });
     for (const overwrite of [true, false])

@@ -5,6 +5,8 @@ import { PapilioError } from '../../src/lib/errors.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import type { Recognised } from '../../src/models/import/refuse.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
+import { decodeModel } from '../../src/onnx/decode.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import { withOp } from '../tools/graphForms.ts';
 import { encoder } from '../tools/graphs.ts';
 
@@ -19,6 +21,30 @@ function thrown(f: () => unknown): PapilioError {
   }
   throw new Error('nothing was thrown');
 }
+
+describe('nodes out of order', () => {
+  const reordered = (change: (g: ReturnType<typeof encoder>['proto']['graph'] & object) => void) => {
+    const model = encoder({ family: 'bert' });
+    change(model.proto.graph!);
+    return thrown(() => importModel(decodeModel(encodeModel(model))));
+  };
+
+  test('or in a circle are named by what nothing gives before it is read', () => {
+    for (const error of [
+      reordered((g) => g.node.reverse()),
+      reordered((g) => {
+        const [first, second] = g.node.slice(-3);
+        first!.input[0] = second!.output[0]!;
+      }),
+      reordered((g) => {
+        g.output[0]!.name = 'nobody_gives_this';
+      }),
+    ]) {
+      expect(error.kind).toBe('malformed-onnx');
+      expect(error.message).toMatch(/reads ".+", which is no input/);
+    }
+  });
+});
 
 describe('what is missing', () => {
   test('is named with its node, all at once', () => {

@@ -2,7 +2,7 @@
  * Stage 1 of the import: walks the ONNX graph at fixed input shapes, evaluates on the CPU whatever depends on no input, follows the
  * branch of an If whose condition is known, and leaves the rest as canonical nodes. Everything that cannot be imported is collected.
  */
-import { PapilioError } from '../../lib/errors.ts';
+import { fail, PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import { safeInteger, tensorElements, tensorToNumbers } from '../../onnx/values.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
@@ -141,10 +141,21 @@ class Scope {
   set(name: string, value: FoldedValue | null): void {
     this.own.set(name, value);
   }
+  /** Whether anything so far has the name, imported or not. */
+  has(name: string): boolean {
+    return this.own.has(name) || (this.around?.has(name) ?? false);
+  }
   values(): Iterable<FoldedValue | null> {
     return this.own.values();
   }
 }
+
+/** Nodes must stand in the order in which they compute, as ONNX asks. */
+const refuseOrder = (who: string, name: string): never =>
+  fail(
+    'malformed-onnx',
+    `${who} reads "${name}", which is no input, no initialiser and no result of a node before; the file's nodes are out of order or go in a circle: export it again.`,
+  );
 
 /** What looking at a node costs beside what it computes. */
 const STEPS_OF_A_NODE = 1024;
@@ -188,7 +199,10 @@ export function fold(
   const declare = (scope: Scope, g: OnnxGraph): void => {
     const scalars = scalarParameters(g);
     for (const [name, t] of [...g.initializers, ...g.constants]) {
-      if (t.dtype === 'string') continue;
+      if (t.dtype === 'string') {
+        scope.set(name, null);
+        continue;
+      }
       const v = weightValue(name, t, scalars.has(name));
       if (isParameter(name, t, scalars.has(name))) parameters.add(v);
       scope.set(name, v);
@@ -333,10 +347,13 @@ export function fold(
       if (node.opType === 'Constant' && node.domain === '') continue;
       visited++;
       work(STEPS_OF_A_NODE + 8 * node.inputs.length);
+      const unmade = node.inputs.find((name) => name !== '' && !scope.has(name));
+      if (unmade !== undefined) refuseOrder(nodeCalled(node), unmade);
       at(
         () => nodeCalled(node),
         () => visit(node, scope),
       );
+      for (const name of node.outputs) if (name !== '' && !scope.has(name)) scope.set(name, null);
     }
   };
 
@@ -344,6 +361,7 @@ export function fold(
   walk(graph, scope);
   const results: FoldedGraph['outputs'] = [];
   for (const name of outputs) {
+    if (!scope.has(name)) refuseOrder('The model', name);
     const value = scope.get(name);
     if (value) results.push({ name, value });
   }
