@@ -4,10 +4,13 @@ import { createBudget } from '../lib/budget.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { parseEntry } from './listing.ts';
 import { isCommit, isRepoName } from './names.ts';
+import { inTime, SILENCE_MS, textOf } from './patience.ts';
 import { type Asked, aborted, isAbort, refuse, refuseAnswer, unreachable } from './refusals.ts';
 import type { Around, FoundRepo, Listing, RepoKind } from './types.ts';
 
 const MOST_HITS = 12;
+/** One is what a search without a hit gives. */
+const MOST_EMPTY_PAGES = 10;
 const library = () => import('@huggingface/hub');
 
 /** What the library takes beside its own parameters; refusals become sentences before it sees them. */
@@ -16,25 +19,44 @@ function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?:
   if (token !== undefined && !token.startsWith('hf_'))
     refuse('forbidden', 'token', 'This is no access token of the Hub: those begin with "hf_".');
   const asks = createBudget('hubPages');
+  const { silenceMs = SILENCE_MS } = around;
+  let emptyPages = 0;
   const checked: typeof fetch = async (input, init) => {
     const url = String(input instanceof Request ? input.url : input);
     asks.take(1, asked.repo);
     // The library goes where a page says that the next one is, and takes the token along.
     if (!isOfOrigin(url, hub)) foreignPage(url, hub);
-    let response: Response;
     try {
-      response = await around.fetch(url, { ...init, ...(signal === undefined ? {} : { signal }) });
+      const response = await inTime(url, { silenceMs }, signal, (both) =>
+        around.fetch(url, { ...init, signal: both }),
+      );
+      if (!response.ok) return refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
+      const text = await textOf(response, { url, what: asked.repo, silenceMs });
+      emptyPages = /^\s*\[\s*\]\s*$/.test(text) ? emptyPages + 1 : 0;
+      if (emptyPages > MOST_EMPTY_PAGES)
+        refuse('network', 'choose', `${new URL(hub).host} answers with one empty page after another.`);
+      return new Response(text, { status: response.status, headers: headersOf(response) });
     } catch (error) {
       if (isAbort(error)) throw aborted('The search');
-      throw error instanceof PapilioError ? error : unreachable(url);
+      throw error instanceof PapilioError ? error : unreachable(url, around);
     }
-    return response.ok ? response : refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
   };
   return { hubUrl: hub, fetch: checked, ...(token === undefined ? {} : { accessToken: token }) };
 }
 
-const isOfOrigin = (url: string, hub: string): boolean =>
-  URL.canParse(url) && new URL(url).origin === new URL(hub).origin;
+/** Those of a text that is unpacked by now. */
+function headersOf({ headers }: Response): Headers {
+  const kept = new Headers(headers);
+  for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) kept.delete(name);
+  return kept;
+}
+
+/** At the Hub itself, and with no name and password of somebody else's choice. */
+function isOfOrigin(url: string, hub: string): boolean {
+  if (!URL.canParse(url)) return false;
+  const { origin, username, password } = new URL(url);
+  return origin === new URL(hub).origin && username === '' && password === '';
+}
 
 function foreignPage(url: string, hub: string): never {
   const where = URL.canParse(url) ? new URL(url).origin : 'no address';

@@ -8,6 +8,7 @@ import { PapilioError } from '../lib/errors.ts';
 import { createSha256 } from '../lib/sha256.ts';
 import { type Content, gitOid } from './content.ts';
 import { webAddress } from './names.ts';
+import { inTime, type Patience, SILENCE_MS } from './patience.ts';
 import { aborted, isAbort, refuse, unreachable } from './refusals.ts';
 import type { Around, FileStore, Transfer } from './types.ts';
 
@@ -173,7 +174,17 @@ async function attempt(
   if (have > 0) for await (const piece of (await store.stream(folder, name)) ?? []) hash.update(piece);
   if (size !== null && have === size && size > 0) return finish(wanted, store, hash.hex(), have);
 
-  const response = await request(wanted, around, have, have > 0 ? part?.validator : null, signal);
+  const { host, origin } = new URL(wanted.url);
+  const patience: Patience = {
+    silenceMs: around.silenceMs ?? SILENCE_MS,
+    onWaiting: () => onBytes?.(have, Math.max(size ?? 0, have), `${label} (waiting for ${host})`),
+  };
+  const response = await request(
+    { ...wanted, from: have, validator: have > 0 ? part?.validator : null },
+    around,
+    patience,
+    signal,
+  );
   const total = sizeOf(response, have);
   if (
     response.status === 416 ||
@@ -183,6 +194,15 @@ async function attempt(
     return 'is not there in the length that was expected.';
   }
   if (!response.ok) return wanted.refuse(response);
+  if (size !== null && isPage(response, label)) {
+    await response.body?.cancel();
+    return refuse(
+      'network',
+      'again',
+      `${host} was asked for ${label} and a web page came: a page to log in to this network, perhaps. Open ${origin} in a browser, then try again.`,
+      { isRefused: true },
+    );
+  }
   if (response.status === 206 && have === 0 && (startOf(response) ?? 0) !== 0) {
     await response.body?.cancel();
     return 'does not begin with its first byte.';
@@ -202,7 +222,7 @@ async function attempt(
   const whole = size ?? total;
   try {
     onBytes?.(have, whole ?? have, label);
-    for await (const chunk of chunksOf(response, label, () => have, whole, signal)) {
+    for await (const chunk of chunksOf(response, wanted, () => have, whole, signal, patience)) {
       await appender.write(chunk);
       sum.update(chunk);
       have += chunk.length;
@@ -216,6 +236,10 @@ async function attempt(
   return finish(wanted, store, sum.hex(), have);
 }
 
+/** Whether a page came in place of a file that is none. */
+const isPage = ({ headers }: Response, label: string): boolean =>
+  /^text\/html\b/i.test(headers.get('content-type') ?? '') && !/\.x?html?$/i.test(label);
+
 const broken = (label: string, have: number, whole: number | null): PapilioError =>
   new PapilioError(
     'network',
@@ -224,47 +248,59 @@ const broken = (label: string, have: number, whole: number | null): PapilioError
   );
 
 async function request(
-  { url, headers = {}, label }: Wanted,
+  {
+    url,
+    headers = {},
+    label,
+    from,
+    validator,
+  }: Wanted & { readonly from: number; readonly validator: string | null | undefined },
   { fetch, sendsIfRange = false }: Around,
-  from: number,
-  validator: string | null | undefined,
+  patience: Patience,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
   try {
     // One that was kept without its secret leads nowhere.
     webAddress(url);
     // Always a range: an answer to one is never packed, and says how long the whole is.
-    return await fetch(url, {
-      headers: {
-        ...headers,
-        Range: `bytes=${from}-`,
-        ...(validator && sendsIfRange ? { 'If-Range': validator } : {}),
-      },
-      ...(signal === undefined ? {} : { signal }),
-    });
+    return await inTime(url, patience, signal, (both) =>
+      fetch(url, {
+        headers: {
+          ...headers,
+          Range: `bytes=${from}-`,
+          ...(validator && sendsIfRange ? { 'If-Range': validator } : {}),
+        },
+        signal: both,
+      }),
+    );
   } catch (error) {
     if (isAbort(error)) throw aborted(label);
     if (error instanceof PapilioError) throw error;
-    throw unreachable(url);
+    throw unreachable(url, { sendsIfRange });
   }
 }
 
 async function* chunksOf(
   response: Response,
-  label: string,
+  { url, label }: Pick<Wanted, 'url' | 'label'>,
   have: () => number,
   whole: number | null,
   signal: AbortSignal | undefined,
+  patience: Patience,
 ): AsyncGenerator<Uint8Array> {
   const reader = response.body?.getReader();
   if (reader === undefined) return;
   let isOver = false;
   try {
     for (;;) {
-      const { value, done } = await reader.read().catch((error: unknown) => {
-        isOver = true;
-        throw isAbort(error) || signal?.aborted ? aborted(label) : broken(label, have(), whole);
-      });
+      const { value, done } = await inTime(url, patience, undefined, () => reader.read()).catch(
+        (error: unknown) => {
+          // A server that has fallen silent is told to stop, one that has ended is not.
+          isOver = !(error instanceof PapilioError);
+          if (error instanceof PapilioError) throw error;
+          throw isAbort(error) || signal?.aborted ? aborted(label) : broken(label, have(), whole);
+        },
+      );
       isOver = done;
       if (done) return;
       yield value;

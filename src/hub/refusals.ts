@@ -1,7 +1,7 @@
 /** What a server's refusal means, as sentences with a way on. `details.way` says which: the page makes a button of it. */
 import { type ErrorKind, PapilioError } from '../lib/errors.ts';
 import { pageAddress, shown } from './names.ts';
-import type { RepoKind } from './types.ts';
+import type { Around, RepoKind } from './types.ts';
 
 /** What helps: go on from what is there, begin anew, give a token, choose something else, free room. */
 export type Way = 'resume' | 'again' | 'token' | 'choose' | 'free';
@@ -35,13 +35,18 @@ export const aborted = (what: string): PapilioError =>
   new PapilioError('aborted', `${what} was broken off; what has arrived is kept.`, { way: 'resume' });
 
 /** A request that no answer came to. A browser does not tell a dead line from a server that lets no other page read. */
-export function unreachable(url: string): PapilioError {
+export function unreachable(
+  url: string,
+  { sendsIfRange = false }: Pick<Around, 'sendsIfRange'>,
+): PapilioError {
   const { host } = new URL(url);
-  return new PapilioError(
-    'network',
-    `${host} cannot be reached: there is no connection, or it does not allow other pages to read it (CORS). What is already here can be used.`,
-    { way: 'resume', host },
-  );
+  const why = sendsIfRange
+    ? 'there is no connection, or no server answers there'
+    : 'there is no connection, or it does not allow other pages to read it (CORS)';
+  return new PapilioError('network', `${host} cannot be reached: ${why}. What is already here can be used.`, {
+    way: 'resume',
+    host,
+  });
 }
 
 /** Throws what the status of a Hub's answer means. */

@@ -102,6 +102,8 @@ export interface Around {
   readonly sendsIfRange?: boolean;
   /** Pauses before a broken download is tried again, milliseconds; as many tries as entries. */
   readonly retryDelaysMs?: readonly number[];
+  /** How long a server that says nothing is waited for, milliseconds. */
+  readonly silenceMs?: number;
 }
 
 export interface Transfer {

@@ -48,6 +48,12 @@ export const BOUNDS = {
     unit: 'files of a repository to list',
     advice: 'name a smaller repository',
   },
+  /** A page of a listing has a thousand entries of some hundred bytes. */
+  hubAnswerBytes: {
+    most: 2 ** 25,
+    unit: 'bytes of an answer',
+    advice: 'the Hub that answers is broken; use another',
+  },
   hubPages: { most: 2000, unit: 'pages of an answer', advice: 'the Hub that answers is broken; use another' },
   foldersAgain: {
     most: 1000,

@@ -98,7 +98,7 @@ describe('a listing', () => {
 
   it('without end comes to one', async () => {
     const links = [`<${bench.hub.url}/x?page=0>; rel="next"`];
-    const around = { ...bench.around, fetch: lying([[]], links) };
+    const around = { ...bench.around, fetch: lying([[{ type: 'directory', path: 'onnx' }]], links) };
     expect(await refusal(askListing('model', 'a/b', 'main', around))).toMatchObject({ kind: 'too-large' });
   });
 
