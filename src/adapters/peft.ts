@@ -2,7 +2,7 @@
  * PEFT's adapter folder both ways: adapter_config.json and adapter_model.safetensors, with PEFT's keys, names and shapes. Methods
  * that PEFT does not know (head, full) use the same two files and say that PEFT cannot load them.
  */
-import { fail } from '../lib/errors.ts';
+import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { validateConfig } from './config.ts';
 import type { CommonConfig } from './fields.ts';
@@ -90,8 +90,9 @@ function keptKeys(method: AdapterMethod, json: Readonly<Record<string, unknown>>
 function parseConfig(text: string): Record<string, unknown> {
   let json: unknown;
   try {
-    json = jsonOf(text);
-  } catch {
+    json = jsonOf(text, 'adapter_config.json');
+  } catch (cause) {
+    passOn(cause);
     fail('malformed-adapter', 'adapter_config.json is not JSON.');
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {

@@ -5,7 +5,7 @@
  * Source: the format description of huggingface/safetensors.
  */
 import { plainBytes } from '../lib/bytes.ts';
-import { fail } from '../lib/errors.ts';
+import { fail, passOn } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import { jsonOf } from '../lib/json.ts';
 import type { AdapterTensor } from './types.ts';
@@ -88,8 +88,12 @@ export function readSafetensors(given: Uint8Array): SafetensorsFile {
 function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   let header: unknown;
   try {
-    header = jsonOf(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
+    header = jsonOf(
+      new TextDecoder('utf-8', { fatal: true }).decode(bytes),
+      'The header of a safetensors file',
+    );
+  } catch (cause) {
+    passOn(cause);
     malformed('its header is not JSON text');
   }
   if (!isRecord(header)) malformed('its header is not a JSON object');

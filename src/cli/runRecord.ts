@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { checkMapping } from '../data/files/columns.ts';
-import { fail, PapilioError } from '../lib/errors.ts';
+import { fail, PapilioError, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import type { DataOptions, EvalMetric } from '../training/protocol.ts';
 import { evalsOf, issueOf, UnfitRecord } from '../training/records.ts';
@@ -56,8 +56,9 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
     );
   let json: unknown;
   try {
-    json = jsonOf(text);
-  } catch {
+    json = jsonOf(text, path);
+  } catch (cause) {
+    passOn(cause);
     return refuse('no JSON');
   }
   const parsed = schema.safeParse(json);

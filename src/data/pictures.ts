@@ -1,4 +1,5 @@
 /** Decoded pictures → the bytes that a model takes, and packed picture datasets. */
+import { createBudget } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import type { DecodedImage } from './files/png.ts';
 import type { Preprocessing, Resize } from './preprocessing.ts';
@@ -13,23 +14,25 @@ export interface PictureSize {
   readonly channels: number;
 }
 
-/** A decoded picture's planes [H, W] each: grey by PIL's luma, or red, green, blue; what is transparent lies on white. */
-function planesOf({ width, height, rgba }: DecodedImage, channels: number): Uint8Array[] {
-  if (channels !== 1 && channels !== 3)
+/** One of a decoded picture's planes [H, W]: 0 red, 1 green, 2 blue; what is transparent lies on white. */
+function colourOf({ width, height, rgba }: DecodedImage, colour: number): Uint8Array {
+  const plane = new Uint8Array(width * height);
+  for (let p = 0; p < plane.length; p++) {
+    const alpha = rgba[4 * p + 3]!;
+    plane[p] = 255 - alpha + Math.round((alpha * rgba[4 * p + colour]!) / 255);
+  }
+  return plane;
+}
+
+/** The planes of a picture as the model has them, one made after the other: grey by PIL's luma, or red, green, blue. */
+function* planesOf(image: DecodedImage, { channels, bgr }: Preprocessing): Generator<Uint8Array> {
+  if (channels === 3) for (const c of bgr ? [2, 1, 0] : [0, 1, 2]) yield colourOf(image, c);
+  else if (channels === 1) yield luma([0, 1, 2].map((c) => colourOf(image, c)));
+  else
     fail(
       'bad-data',
       `The model wants ${channels} channels; pictures have one (grey) or three (red, green, blue).`,
     );
-  const count = width * height;
-  const colours = [0, 1, 2].map((c) => {
-    const plane = new Uint8Array(count);
-    for (let p = 0; p < count; p++) {
-      const alpha = rgba[4 * p + 3]!;
-      plane[p] = 255 - alpha + Math.round((alpha * rgba[4 * p + c]!) / 255);
-    }
-    return plane;
-  });
-  return channels === 3 ? colours : [luma(colours)];
 }
 
 /** Red, green and blue → grey by Pillow's L24: luma in 16 bits, rounded. */
@@ -69,12 +72,11 @@ function middle(
 /** A decoded picture as the model's own preprocessing has it before rescaling: bytes [C, H, W], 0 where the picture is smaller. */
 export function prepared(image: DecodedImage, steps: Preprocessing): Uint8Array {
   const size = resizedSize(image.width, image.height, steps.resize);
-  const planes = planesOf(image, steps.channels);
-  if (steps.bgr) planes.reverse();
   const area = steps.width * steps.height;
   const [across, down] = [middle(size.width, steps.width), middle(size.height, steps.height)];
   const out = new Uint8Array(steps.channels * area);
-  planes.forEach((plane, c) => {
+  let c = 0;
+  for (const plane of planesOf(image, steps)) {
     const part = resample(plane, image.width, image.height, size.width, size.height, steps.resample, {
       across,
       down,
@@ -84,7 +86,8 @@ export function prepared(image: DecodedImage, steps: Preprocessing): Uint8Array 
         part.subarray(y * across.length, (y + 1) * across.length),
         c * area + (down.at + y) * steps.width + across.at,
       );
-  });
+    c++;
+  }
   return out;
 }
 
@@ -110,26 +113,52 @@ export function fitted(
   return out;
 }
 
-/** Pictures kept as bytes, C·H·W each, read as f32 in 0 … 1. */
-export function packedSplit(
-  bytes: Uint8Array,
-  stride: number,
+/** The bytes [C, H, W] of a picture at the model's size, or how they are made each time. */
+export type PictureBytes = Uint8Array | (() => Uint8Array);
+
+/** As many bytes of pictures at the model's size stay in memory, however small their files are. */
+export const KEPT_AT_SIZE = 2 ** 25;
+
+/**
+ * How pictures stay in memory: at the model's size, or, where all of them would take much, as they are if that is less; then they are made
+ * ready when a batch asks for them, by the same steps.
+ *
+ * @param count of pictures
+ * @param name of them all, for complaints
+ * @param fileBytes of their files
+ */
+export function createKeeper(
+  count: number,
+  steps: Preprocessing,
+  name: string,
+  fileBytes: number,
+): (image: DecodedImage) => PictureBytes {
+  const size = steps.channels * steps.width * steps.height;
+  const kept = createBudget('keptBytes', fileBytes);
+  return (image) => {
+    const asIs = image.rgba.length;
+    const isAtSize = count * size <= KEPT_AT_SIZE || asIs >= size;
+    kept.take(isAtSize ? size : asIs, name);
+    if (isAtSize) return prepared(image, steps);
+    return () => prepared(image, steps);
+  };
+}
+
+/** Examples of a split, read as f32 in 0 … 1. */
+export function pictureSplit(
+  picture: (i: number) => Uint8Array,
   labels: ArrayLike<number>,
   members: Uint32Array,
 ): ImageSplit {
   return {
     count: members.length,
     label: (i) => labels[members[i]!]!,
-    pixels: (i) => {
-      const from = members[i]! * stride;
-      return Float32Array.from(bytes.subarray(from, from + stride), (v) => v / 255);
-    },
+    pixels: (i) => Float32Array.from(picture(members[i]!), (v) => v / 255),
   };
 }
 
 export interface LabelledPicture {
-  /** Bytes [C, H, W]. */
-  readonly pixels: Uint8Array;
+  readonly pixels: PictureBytes;
   readonly label: string;
   /** Where the file's folders say it; else drawn by seed. */
   readonly split?: SplitName;
@@ -150,11 +179,16 @@ export function picturesDataset(
   const numbers = new Map(names.map((label, i) => [label, i]));
   const labels = Int32Array.from(pictures, (p) => numbers.get(p.label)!);
   const stride = size.channels * size.width * size.height;
-  const bytes = new Uint8Array(stride * pictures.length);
-  pictures.forEach((p, i) => {
-    if (p.pixels.length !== stride)
-      fail('shape', `Picture ${i + 1} of ${name} has ${p.pixels.length} values, not ${stride}.`);
-    bytes.set(p.pixels, i * stride);
+  const picture = (i: number): Uint8Array => {
+    const { pixels } = pictures[i]!;
+    const bytes = typeof pixels === 'function' ? pixels() : pixels;
+    if (bytes.length !== stride)
+      fail('shape', `Picture ${i + 1} of ${name} has ${bytes.length} values, not ${stride}.`);
+    return bytes;
+  };
+  // What the model wants and pictures do not have is seen before anything is trained.
+  pictures.forEach(({ pixels }, i) => {
+    if (i === 0 || typeof pixels !== 'function') picture(i);
   });
   const split = chooseSplit(
     pictures.map((p) => p.split),
@@ -169,8 +203,8 @@ export function picturesDataset(
     height: size.height,
     channels: size.channels,
     labels: names,
-    train: packedSplit(bytes, stride, labels, split.train),
-    held: packedSplit(bytes, stride, labels, split.held),
+    train: pictureSplit(picture, labels, split.train),
+    held: pictureSplit(picture, labels, split.held),
   };
 }
 

@@ -19,32 +19,37 @@ export interface ValueRow extends TextRow {
   readonly value: number;
 }
 
+/** What is kept of a row: its text is not. */
+interface Example extends Source {
+  readonly ids: Int32Array;
+  /** Of two texts. */
+  readonly segments?: Int32Array;
+}
+
 /** The rows as tokens; those that were cut are noted. */
-function tokenise<R extends TextRow>(
-  rows: readonly R[],
+function tokenise(
+  rows: readonly TextRow[],
   tokenizer: Tokenizer,
   options: RowOptions,
   notes: string[],
-): (R & { readonly ids: Int32Array; readonly segments: Int32Array })[] {
+): Example[] {
   const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
   const cut: Origin[] = [];
   const examples = rows.map((row) => {
     const { ids, segments, isCut } = frame(tokenizer, row.text, row.pair, most);
-    if (isCut) cut.push(row.origin);
-    return { ...row, ids, segments };
+    const { origin, split, pair } = row;
+    if (isCut) cut.push(origin);
+    return pair === undefined ? { origin, split, ids } : { origin, split, ids, segments };
   });
   notes.push(...cutNote(cut, rows.length, most));
   return examples;
 }
 
 /** Examples of one split, with their segments where texts come in pairs. */
-function textSplit<R extends TextRow & { readonly ids: Int32Array; readonly segments: Int32Array }>(
-  examples: readonly R[],
-  members: Uint32Array,
-): RowSplit {
-  const split = rowSplit(examples, members);
-  const hasPairs = examples.some((example) => example.pair !== undefined);
-  return { ...split, ...(hasPairs ? { segments: (i: number) => split.at(i).segments } : {}) };
+function textSplit(examples: readonly Example[], members: Uint32Array): RowSplit {
+  const { at, ...split } = rowSplit(examples, members);
+  const segments = (i: number) => at(i).segments ?? new Int32Array(at(i).ids.length);
+  return { ...split, ...(examples.some((example) => example.segments) ? { segments } : {}) };
 }
 
 /** Rows of text and label → a dataset. Throws 'bad-data' for one class or nothing to hold. */

@@ -1,6 +1,6 @@
 /** A model's own tokenizer, from Hugging Face's tokenizer.json, as the trainer and the generator need it. */
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
-import { PapilioError } from '../lib/errors.ts';
+import { PapilioError, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { checkTokenizer } from './tokenizerChecks.ts';
 import { guardTokenizer, unnormalised } from './tokenizerGuards.ts';
@@ -48,8 +48,9 @@ const MASK_NAMES = ['[MASK]', '<mask>', '<|mask|>'];
 function parse(text: string, file: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = jsonOf(text);
+    value = jsonOf(text, file);
   } catch (cause) {
+    passOn(cause);
     throw new PapilioError('malformed-file', `${file} is not valid JSON (${(cause as Error).message}).`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))

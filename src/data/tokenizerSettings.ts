@@ -1,5 +1,5 @@
 /** What the small files beside a model say of its special tokens and its chat template. */
-import { fail } from '../lib/errors.ts';
+import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 
 /** The text of a special token as configurations have it: a text, an object with `content`, or nothing (''). */
@@ -28,9 +28,11 @@ export function tokenizerSettings(text: (name: string) => string | null): Tokeni
     const content = text(name);
     if (content === null) return {};
     try {
-      const value: unknown = jsonOf(content);
+      const value: unknown = jsonOf(content, name);
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-    } catch {}
+    } catch (cause) {
+      passOn(cause);
+    }
     return fail('malformed-file', `${name} is no JSON object; take it anew from where the model came from.`);
   };
   const config: Record<string, unknown> = { ...json('tokenizer_config.json') };

@@ -33,6 +33,13 @@ export const BOUNDS = {
     unit: 'steps of computing constants',
     advice: 'the file is damaged, or it must be exported with its constants folded',
   },
+  /** Messages of an ONNX file and what is made of them, beside its weights: 50,000 nodes with all their shapes take 12 times their bytes. */
+  structureBytes: {
+    most: 2 ** 25,
+    perByte: 12,
+    unit: 'bytes of nodes, attributes and shapes',
+    advice: 'the file is damaged, or holds very many empty entries',
+  },
   /** Nodes that functions of a file stand for, written out; large models have some ten thousand. */
   unfoldedNodes: {
     most: 20_000,
@@ -60,13 +67,20 @@ export const BOUNDS = {
     unit: 'visits to folders that links lead to a second time',
     advice: 'give a folder without such links',
   },
-  /** Of zips and gzips: what text packs to at most, and a gigabyte in all. */
+  /** Of zips, gzips and Parquet: tables and texts pack to a twelfth at most, and however small it is it may unpack to 16 MiB. */
   unpackedBytes: {
-    most: 2 ** 26,
-    perByte: 32,
+    most: 2 ** 24,
+    perByte: 12,
     never: 2 ** 30,
     unit: 'bytes unpacked',
     advice: 'give a smaller file, or unpack it first',
+  },
+  /** What the values of a JSON text take: a tokenizer's 256,000 tokens and 580,000 merges fit in, and twice as many. */
+  jsonBytes: {
+    most: 2 ** 25,
+    perByte: 4,
+    unit: 'bytes of values',
+    advice: 'the file is damaged, or it must be divided into several',
   },
   tokenIds: {
     most: 65_536,
@@ -89,8 +103,22 @@ export const BOUNDS = {
     unit: 'steps of matching',
     advice: 'write an expression with fewer repetitions or smaller numbers in braces',
   },
-  /** A photo of 64 megapixels fits in. */
-  picturePixels: { most: 2 ** 26, unit: 'pixels', advice: 'make the picture smaller' },
+  /** A photo of 64 megapixels fits in, and a page that is scanned in black and white. */
+  picturePixels: {
+    most: 7_000_000,
+    perByte: 64,
+    never: 2 ** 26,
+    unit: 'pixels',
+    advice: 'make the picture smaller',
+  },
+  /** The decoder for where there is no browser takes about 40 bytes for each. */
+  jpegPixels: {
+    most: 1_500_000,
+    perByte: 40,
+    never: 2 ** 26,
+    unit: 'pixels of JPEG',
+    advice: 'make the picture smaller, save it at a higher quality, or open it in the page',
+  },
   pictureSide: { most: 2 ** 16, unit: 'pixels on a side', advice: 'make the picture smaller' },
   /** What a model takes, and what pictures are resized to on the way: 2,048 is much. */
   modelSide: {
@@ -112,17 +140,24 @@ export const BOUNDS = {
     unit: 'pixels of pictures',
     advice: 'make the pictures smaller, or give fewer',
   },
-  /** Pictures at the model's size, which stay in memory: digits of 28 × 28 for a model of 224 × 224 × 3 take 500 for each of their bytes. */
-  preparedBytes: {
-    most: 2 ** 26,
-    perByte: 600,
+  /** Pictures as they stay in memory, at the model's size or at their own, whichever is smaller: photos take 30 of each of their bytes. */
+  keptBytes: {
+    most: 2 ** 25,
+    perByte: 32,
     never: 2 ** 31,
-    unit: "bytes of pictures at the model's size",
+    unit: 'bytes of pictures in memory',
     advice: 'give fewer pictures, or a model that takes smaller ones',
   },
   /** A string has half a gigabyte at most, and a table is read from copies of its parts. */
   textBytes: { most: 2 ** 28, unit: 'bytes of text', advice: 'give it in several files' },
-  tableRows: { most: 2_000_000, unit: 'rows', advice: 'give several files, or fewer rows' },
+  /** Of all files together; each takes some hundred bytes before its text does. */
+  tableRows: {
+    most: 100_000,
+    perByte: 1 / 32,
+    never: 2_000_000,
+    unit: 'rows',
+    advice: 'give fewer rows, or longer ones',
+  },
   columns: { most: 10_000, unit: 'columns', advice: 'give the columns that count' },
   /** Rows times columns, or values where there are lists: what a packed table may come to, and no table more than two million rows of 16. */
   tableCells: {
@@ -137,9 +172,9 @@ export const BOUNDS = {
 export type BoundName = keyof typeof BOUNDS;
 
 /** The bound for an input of so many bytes. */
-function mostFor(name: BoundName, inputBytes: number): number {
+export function mostFor(name: BoundName, inputBytes: number): number {
   const { most, perByte = 0, never = Number.POSITIVE_INFINITY }: Bound = BOUNDS[name];
-  return Math.min(never, Math.max(most, perByte * inputBytes));
+  return Math.min(never, Math.max(most, Math.floor(perByte * inputBytes)));
 }
 
 const words = (n: number): string => (Number.isFinite(n) ? n.toLocaleString('en-GB') : 'endless');

@@ -43,6 +43,11 @@ export class PapilioError extends Error {
   }
 }
 
+/** Where an error of the language becomes a sentence: what is a sentence already goes on as it is. */
+export function passOn(error: unknown): void {
+  if (error instanceof PapilioError) throw error;
+}
+
 /** Throws a {@link PapilioError}; an expression, so that it can stand after `??`. */
 export function fail(
   kind: ErrorKind,

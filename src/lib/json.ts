@@ -1,29 +1,55 @@
 /** JSON from elsewhere: its text read with a bound on its depth, and its values as words and numbers, whatever they are. */
 
+import { type Budget, createBudget } from './budget.ts';
+
 /** Nobody writes deeper; what walks a value would run out of stack. */
 const DEEPEST = 500;
 
-/** @throws SyntaxError for text that is nested more deeply than {@link DEEPEST} */
-function requireShallow(text: string): void {
+/** What values take in memory, about: an object, a list, an entry of either, a key, a text. */
+const [OBJECT, LIST, ENTRY, KEY, TEXT] = [56, 48, 8, 24, 24];
+
+/**
+ * Goes through a text before anything is made of it.
+ *
+ * @returns about how many bytes its values will take
+ * @throws SyntaxError for text that is nested more deeply than {@link DEEPEST}
+ */
+function costOf(text: string): number {
   let depth = 0;
+  let cost = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === 0x22) {
+      const from = at;
       // To the end of the string; what is broken is JSON.parse's to say.
       for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++)
         if (text.charCodeAt(at) === 0x5c) at++;
-    } else if (code === 0x5b || code === 0x7b) {
+      cost += TEXT + at - from;
+    } else if (code === 0x2c) cost += ENTRY;
+    else if (code === 0x3a) cost += KEY;
+    else if (code === 0x5b || code === 0x7b) {
+      cost += code === 0x5b ? LIST : OBJECT;
       if (++depth > DEEPEST) throw new SyntaxError(`it is nested more than ${DEEPEST} deep`);
     } else if (code === 0x5d || code === 0x7d) depth--;
   }
+  return cost;
 }
+
+/** What JSON texts of one file take together. */
+export const jsonBudget = (bytes: number): Budget => createBudget('jsonBytes', bytes);
 
 /**
  * The value of a JSON text.
- * @throws SyntaxError for text that is none, or is nested too deeply to be walked
+ * @param what it is, as a sentence's subject
+ * @param budget of the file it is a part of; unless given, the text is counted alone
+ * @throws SyntaxError for text that is none, or is nested too deeply to be walked; PapilioError 'too-large' for one with too many values
  */
-export function jsonOf(text: string): unknown {
-  requireShallow(text);
+export function jsonOf(
+  text: string,
+  what = 'A JSON text',
+  budget: Budget = jsonBudget(text.length),
+): unknown {
+  budget.take(costOf(text), what);
   return JSON.parse(text) as unknown;
 }
 

@@ -5,7 +5,7 @@
 import { type Preprocessing, preprocessingOf } from '../data/preprocessing.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
-import { fail, readable } from '../lib/errors.ts';
+import { fail, passOn, readable } from '../lib/errors.ts';
 import { jsonOf, numberFrom, plainWords } from '../lib/json.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
@@ -143,9 +143,10 @@ function parseJson(files: readonly ModelFile[], name: string): Record<string, un
   const file = files.find((f) => f.name === name);
   if (!file) return {};
   try {
-    const value: unknown = jsonOf(new TextDecoder().decode(file.bytes));
+    const value: unknown = jsonOf(new TextDecoder().decode(file.bytes), name);
     if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
+  } catch (cause) {
+    passOn(cause);
     // The sentence below says it.
   }
   return fail(

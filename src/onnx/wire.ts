@@ -1,9 +1,10 @@
 /**
  * A strict walk over protobuf bytes against their schema, before anything is decoded. The decoder trusts lengths (a nested message may
  * run past its parent), takes wrong wire types at their word, replaces invalid UTF-8 and makes an object out of two bytes; this pass
- * refuses such files in one linear scan that allocates nothing in proportion to them.
+ * refuses such files in one linear scan that allocates nothing in proportion to them, and counts what the decoder would.
  */
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
+import { mostFor, within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 
 type Wire = 'varint' | 'fixed64' | 'fixed32' | 'bytes' | 'string' | 'message';
@@ -13,12 +14,32 @@ interface FieldPlan {
   readonly wire: Wire;
   readonly repeated: boolean;
   readonly message: DescMessage | undefined;
+  /** Of a message, or of one entry. */
+  readonly bytes: number;
 }
+
+/** A whole number of 64 bits is an object. */
+const LONG_BYTES = 32;
+const LONGS: readonly unknown[] = [ScalarType.INT64, ScalarType.UINT64, ScalarType.SINT64];
+
+const bytesOf = ({ fields }: DescMessage): number =>
+  fields.reduce(
+    (sum, { fieldKind }) => sum + FIELD_BYTES + (fieldKind === 'list' ? LIST_BYTES : 0),
+    MESSAGE_BYTES,
+  );
 
 /** protobuf-es refuses deeper nesting too; an If inside an If takes three levels. */
 const DEPTH_LIMIT = 100;
-/** Objects (messages, byte strings, unknown fields) a file may make: a real one takes more than four bytes for each. */
-const objectLimit = (fileBytes: number): number => 65_536 + fileBytes / 4;
+/** Bytes of memory that entries of lists take, and whatever is not known. */
+const ENTRY_BYTES: Readonly<Record<Exclude<Wire, 'message'>, number>> = {
+  varint: 8,
+  fixed64: 16,
+  fixed32: 8,
+  bytes: 200,
+  string: 32,
+};
+/** Of a message: itself with its view, each field, each list. */
+const [MESSAGE_BYTES, FIELD_BYTES, LIST_BYTES] = [120, 8, 32];
 
 const plans = new WeakMap<DescMessage, Map<number, FieldPlan>>();
 
@@ -47,15 +68,23 @@ function planOf(schema: DescMessage): Map<number, FieldPlan> {
   let plan = plans.get(schema);
   if (!plan) {
     plan = new Map(
-      schema.fields.map((field) => [
-        field.number,
-        {
-          label: `${schema.name}.${field.name}`,
-          wire: wireOf(field),
-          repeated: field.fieldKind === 'list',
-          message: field.message,
-        },
-      ]),
+      schema.fields.map((field) => {
+        const wire = wireOf(field);
+        const { message } = field;
+        return [
+          field.number,
+          {
+            ...{ label: `${schema.name}.${field.name}`, wire, message },
+            repeated: field.fieldKind === 'list',
+            bytes:
+              wire === 'message'
+                ? bytesOf(message!)
+                : LONGS.includes(field.scalar)
+                  ? LONG_BYTES
+                  : ENTRY_BYTES[wire],
+          },
+        ];
+      }),
     );
     plans.set(schema, plan);
   }
@@ -77,17 +106,18 @@ const WIRE_TYPE: Readonly<Record<Wire, number>> = {
  */
 export function scanWire(schema: DescMessage, bytes: Uint8Array): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true });
-  const limit = objectLimit(bytes.length);
+  const most = mostFor('structureBytes', bytes.length);
   let pos = 0;
-  let objects = 0;
+  let made = 0;
 
   const damaged = (where: string, why: string): never =>
     fail('malformed-onnx', `This is not a readable ONNX file: at byte ${pos}, in ${where}, ${why}.`, {
       offset: pos,
     });
 
-  const countObject = (where: string): void => {
-    if (++objects > limit) damaged(where, 'there are more empty entries than a real model has');
+  const count = (cost: number, where: string): void => {
+    made += cost;
+    if (made > most) within('structureBytes', made, `${where} at byte ${pos} of the ONNX file`, bytes.length);
   };
 
   /** Reads a varint that must fit 32 bits (tags, lengths). */
@@ -143,16 +173,20 @@ export function scanWire(schema: DescMessage, bytes: Uint8Array): void {
     pos = end;
   };
 
-  const packed = (wire: Wire, n: number, where: string): void => {
+  const packed = ({ wire, bytes: each }: FieldPlan, n: number, where: string): void => {
     const end = pos + n;
-    if (wire === 'varint') while (pos < end) skipVarint(end, where);
+    if (wire === 'varint')
+      while (pos < end) {
+        count(each, where);
+        skipVarint(end, where);
+      }
     else if (n % (wire === 'fixed32' ? 4 : 8) !== 0)
       damaged(where, `${n} bytes are no whole number of elements`);
     pos = end;
   };
 
   const unknown = (wireType: number, end: number, where: string): void => {
-    countObject(where);
+    count(ENTRY_BYTES.bytes, where);
     if (wireType === 0) skipVarint(end, where);
     else if (wireType === 1) skipFixed(8, end, where);
     else if (wireType === 5) skipFixed(4, end, where);
@@ -178,22 +212,20 @@ export function scanWire(schema: DescMessage, bytes: Uint8Array): void {
         continue;
       }
       const { wire, label } = field;
-      if (wireType === 2 && field.repeated && WIRE_TYPE[wire] !== 2) packed(wire, length(end, label), label);
+      if (wireType === 2 && field.repeated && WIRE_TYPE[wire] !== 2) packed(field, length(end, label), label);
       else if (wireType !== WIRE_TYPE[wire])
         damaged(label, 'the value has the wrong kind; the file is damaged or of another format');
-      else if (wire === 'varint') skipVarint(end, label);
-      else if (wire === 'fixed32') skipFixed(4, end, label);
+      else if (wire === 'varint') {
+        if (field.repeated) count(field.bytes, label);
+        skipVarint(end, label);
+      } else if (wire === 'fixed32') skipFixed(4, end, label);
       else if (wire === 'fixed64') skipFixed(8, end, label);
       else {
         const n = length(end, label);
-        if (wire === 'message') {
-          countObject(label);
-          message(field.message!, pos + n, depth + 1);
-        } else if (wire === 'string') text(n, label);
-        else {
-          countObject(label);
-          pos += n;
-        }
+        if (wire !== 'string' || field.repeated) count(field.bytes, label);
+        if (wire === 'message') message(field.message!, pos + n, depth + 1);
+        else if (wire === 'string') text(n, label);
+        else pos += n;
       }
     }
   };

@@ -1,7 +1,7 @@
 /** The base model as a folder that transformers opens: config.json, model.safetensors with PyTorch's names and shapes, tokenizer files. */
 import { writeSafetensors } from '../adapters/safetensors.ts';
 import type { AdapterTensor } from '../adapters/types.ts';
-import { fail } from '../lib/errors.ts';
+import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { cutPart } from '../models/import/folded.ts';
 import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
@@ -89,8 +89,9 @@ function sidecar({ name, bytes }: ProjectFile): ProjectFile {
 /** @throws PapilioError 'malformed-file' */
 function parsed(name: string, bytes: Uint8Array): unknown {
   try {
-    return jsonOf(new TextDecoder().decode(bytes));
-  } catch {
+    return jsonOf(new TextDecoder().decode(bytes), name);
+  } catch (cause) {
+    passOn(cause);
     return fail('malformed-file', `${name} beside the model is no JSON; mend it or take it away.`, { name });
   }
 }

@@ -11,7 +11,7 @@ import {
   tensorFloats,
   writeSafetensors,
 } from '../adapters/safetensors.ts';
-import { fail } from '../lib/errors.ts';
+import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import type { EvalMetric, RunRequest, StepMetric } from './protocol.ts';
 import { evalsOf, issueOf, stepsOf, UnfitRecord, withNonFinite } from './records.ts';
@@ -69,8 +69,9 @@ const damaged = (what: string): never =>
 function runOf(text: string): Omit<Checkpoint, 'states'> {
   let json: unknown;
   try {
-    json = jsonOf(text);
-  } catch {
+    json = jsonOf(text, 'What the checkpoint says of its run');
+  } catch (cause) {
+    passOn(cause);
     return damaged('what it says of its run is no JSON');
   }
   const parsed = runSchema.safeParse(json);

@@ -11,6 +11,7 @@ import type { OpenOptions } from '../../src/data/files/open.ts';
 import { openDataset } from '../../src/data/files/open.ts';
 import { createDrops } from '../../src/data/notes.ts';
 import type { TextClassDataset, TextValueDataset } from '../../src/data/types.ts';
+import { createBudget } from '../../src/lib/budget.ts';
 import { asClasses, asText, file, opened, tokenizer } from './data-support.ts';
 
 const say = (i: number): string => `a tale of ${i} words, ${i % 2 ? 'merry' : 'sad'} to the end`;
@@ -309,7 +310,10 @@ describe('numbers', () => {
 describe('a large table', () => {
   const read = (text: string) => {
     const notes: string[] = [];
-    const made = tableOf(draftOf(text, 'a.csv', 'csv'), true, { drops: createDrops(), notes });
+    const made = tableOf(draftOf(text, 'a.csv', 'csv'), true, {
+      ...{ drops: createDrops(), notes },
+      room: createBudget('tableRows'),
+    });
     return { count: made.rows.length, total: made.total, notes };
   };
 

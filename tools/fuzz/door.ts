@@ -18,6 +18,8 @@ export interface Door {
   /** Inputs that are read, made by code or taken from the test fixtures. */
   seeds(): readonly Input[];
   mutate(input: Input, random: Rng): Input;
+  /** The input with one element of it many times, 1 to 8 MB of it: what is small in a file and large in memory. */
+  enlarge?(input: Input, random: Rng): Input;
   /** Opens the input as the product does, to the end. @throws PapilioError where it cannot be used */
   open(input: Input): void | Promise<void>;
   /** Share of the inputs when all doors are asked; 1 unless told. */

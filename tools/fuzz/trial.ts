@@ -40,12 +40,16 @@ const streamOf = (name: string): number =>
 
 /** One in so many is left as it is: a door that reads nothing any more is seen. */
 const PLAIN_EVERY = 100;
+/** One in so many is made large, beginning with this one. */
+const LARGE_EVERY = 200;
+const FIRST_LARGE = 137;
 
 export function inputOf(door: Door, seed: number, index: number): Input {
   const random: Rng = rng(seed, streamOf(door.name)).fork(index);
   const seeds = seedInputs(door);
   if (index % PLAIN_EVERY === 0) return seeds[(index / PLAIN_EVERY) % seeds.length]!;
   let input = random.pick(seeds);
+  if (door.enlarge && index % LARGE_EVERY === FIRST_LARGE) return door.enlarge(input, random);
   for (let times = random.chance(0.12) ? 2 : 1; times > 0; times--)
     try {
       input = door.mutate(input, random);

@@ -3,10 +3,15 @@
  * any other can be chosen. CoNLL-U is known by its ten fields and numbers of words.
  */
 import { commonest } from '../../lib/statistics.ts';
+import { linesOf } from './lines.ts';
 import type { Findings, Row, Table } from './table.ts';
 
 /** CoNLL-U's fields after the number. */
 const UNIVERSAL = ['form', 'lemma', 'upos', 'xpos', 'feats', 'head', 'deprel', 'deps', 'misc'];
+/** Lines that are looked at. */
+const LOOKED = 2000;
+/** So many words and tags take the memory that a row takes. */
+const FIELDS_OF_A_ROW = 8;
 const TAG = /^(O|[BIESLUMW][-_].+)$/;
 
 interface Line {
@@ -24,8 +29,12 @@ interface Form {
   readonly tags: ReadonlySet<string>;
 }
 
-function formOf(lines: readonly string[]): Form {
-  const sample = lines.filter((line) => line.trim() !== '' && !line.startsWith('#')).slice(0, 2000);
+function formOf(lines: Iterable<string>): Form {
+  const sample: string[] = [];
+  for (const line of lines) {
+    if (line.trim() !== '' && !line.startsWith('#')) sample.push(line);
+    if (sample.length === LOOKED) break;
+  }
   const byTab = sample.filter((line) => line.includes('\t')).length > sample.length * 0.9;
   const split = (line: string): string[] =>
     byTab ? line.split('\t').map((f) => f.trim()) : line.trim().split(/\s+/);
@@ -69,10 +78,10 @@ export function isConllText(text: string): boolean {
 }
 
 /** Row numbers are those of a sentence's first line. Lines without a tag are bad. */
-export function readConll(text: string, path: string, { drops, notes }: Findings): Table {
-  const lines = text.split(/\r\n|\n|\r/);
-  const form = formOf(lines);
-  const names = columnNames(form, lines);
+export function readConll(text: string, path: string, { drops, notes, room }: Findings): Table {
+  const lines = () => linesOf(text, 'any');
+  const form = formOf(lines());
+  const names = columnNames(form, lines());
   const rows: Row[] = [];
   const comments: number[] = [];
   const others = { ranges: 0, empty: 0 };
@@ -80,6 +89,7 @@ export function readConll(text: string, path: string, { drops, notes }: Findings
   let sentence: Line[] = [];
   const end = (): void => {
     if (sentence.length > 0) {
+      room.take(1 + (sentence.length * form.width) / FIELDS_OF_A_ROW, path);
       total++;
       const row = sentence[0]!.row;
       if (sentence.some(({ fields }) => fields.length < 2 || fields[0] === '' || fields.at(-1) === ''))
@@ -96,7 +106,9 @@ export function readConll(text: string, path: string, { drops, notes }: Findings
     }
     sentence = [];
   };
-  for (const [i, line] of lines.entries()) {
+  let i = -1;
+  for (const line of lines()) {
+    i++;
     if (line.trim() === '' || /^-DOCSTART-(\s|$)/.test(line)) end();
     else if (isComment(line, form)) comments.push(i + 1);
     else if (form.isUniversal && /^\d+-/.test(line)) others.ranges++;
@@ -117,10 +129,15 @@ export function readConll(text: string, path: string, { drops, notes }: Findings
 }
 
 /** Columns by position, so that one can be chosen by its number. */
-function columnNames({ width, isUniversal, split }: Form, lines: readonly string[]): string[] {
+function columnNames({ width, isUniversal, split }: Form, lines: Iterable<string>): string[] {
   if (isUniversal) {
     // Some treebanks have the tags of their own language alone.
-    const isUnfilled = lines.every((line) => !/^\d+\t/.test(line) || split(line)[3] === '_');
+    let isUnfilled = true;
+    for (const line of lines)
+      if (/^\d+\t/.test(line) && split(line)[3] !== '_') {
+        isUnfilled = false;
+        break;
+      }
     return ['id', ...UNIVERSAL.map((name) => (isUnfilled && name === 'upos' ? 'no upos' : name))];
   }
   const between = Array.from({ length: Math.max(0, width - 2) }, (_, i) => `column ${i + 2}`);

@@ -8,6 +8,7 @@ import { PICTURES } from './endings.ts';
 
 /** Rows that are looked at, from all over the table. */
 const LOOKED = 2000;
+const LOOKED_CELLS = 1 << 19;
 /** Fewer rows say nothing. */
 const FEWEST = 4;
 const PICTURE = new RegExp(`\\.(${PICTURES.join('|')})$|^data:image/`, 'i');
@@ -41,8 +42,12 @@ export function countsRows(values: readonly unknown[]): boolean {
   );
 }
 
-function profileOf(column: string, at: number, rows: Rows, looked: Rows): Profile {
-  const values = looked.map((row) => row.values[column]);
+function profileOf(
+  column: string,
+  at: number,
+  values: readonly unknown[],
+  head: readonly unknown[],
+): Profile {
   const given = values.filter((value) => !isNothing(value));
   const texts = given.map((value) => plainWords(value));
   const numbers = given.map(withoutPercent).map((value) => numberOf(value) ?? numberOf(value, 'comma'));
@@ -57,15 +62,28 @@ function profileOf(column: string, at: number, rows: Rows, looked: Rows): Profil
     words: mean(texts.map((text) => text.trim().split(/\s+/).length)),
     isNumeric,
     isWhole: isNumeric && numbers.every((n) => n === null || Number.isInteger(n)),
-    isIndex: isNumeric && countsRows(rows.slice(0, LOOKED).map((row) => row.values[column])),
+    isIndex: isNumeric && countsRows(head),
   };
 }
 
 function profiles(columns: readonly string[], rows: Rows): Profile[] {
-  const stride = Math.max(1, Math.ceil(rows.length / LOOKED));
+  // Fewer rows where there are very many columns.
+  const most = Math.max(FEWEST, Math.min(LOOKED, Math.floor(LOOKED_CELLS / columns.length)));
+  const stride = Math.max(1, Math.ceil(rows.length / most));
   const looked = stride === 1 ? rows : rows.filter((_, i) => i % stride === 0);
+  // Row by row, since that is how they lie in a file.
+  const cellsOf = (list: Rows) => list.map(({ values }) => columns.map((column) => values[column]));
+  const cells = cellsOf(looked);
+  const head = stride === 1 ? cells : cellsOf(rows.slice(0, most));
   return columns
-    .map((column, at) => profileOf(column, at, rows, looked))
+    .map((column, at) =>
+      profileOf(
+        column,
+        at,
+        cells.map((row) => row[at]),
+        head.map((row) => row[at]),
+      ),
+    )
     .filter(({ given }) => given.length > looked.length / 2);
 }
 

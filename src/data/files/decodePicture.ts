@@ -1,7 +1,7 @@
 /** Pictures where there is no browser: PNG and JPEG, turned upright as their EXIF says. */
-import { BOUNDS } from '../../lib/budget.ts';
+import { BOUNDS, within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
-import { checkPicture } from './pictureSize.ts';
+import { checkPicture, pictureCost } from './pictureSize.ts';
 import { type DecodedImage, decodePng, isPng } from './png.ts';
 
 const isJpeg = (bytes: Uint8Array): boolean => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
@@ -15,11 +15,13 @@ export async function decodePicture(bytes: Uint8Array, name = 'The picture'): Pr
       `${name} is neither PNG nor JPEG, which is all that is read outside the browser.`,
     );
   checkPicture(bytes, name);
+  const { width = 0, height = 0 } = pictureCost(bytes) ?? {};
+  within('jpegPixels', width * height, name, bytes.length);
   const { decode } = (await import('jpeg-js')).default;
   try {
     const image = decode(bytes, {
       useTArray: true,
-      maxResolutionInMP: BOUNDS.picturePixels.most / 1e6,
+      maxResolutionInMP: BOUNDS.picturePixels.never / 1e6,
       // Coefficients and samples of the largest picture that is taken.
       maxMemoryUsageInMB: 1536,
     });

@@ -1,14 +1,14 @@
 /** Tables from delimited text: rows by the dialect that was guessed or told, every row that is not one named, every guess said. */
 
 import { within } from '../../lib/budget.ts';
-import { commonest } from '../../lib/statistics.ts';
 import type { Drops } from '../notes.ts';
 import { rowList } from '../notes.ts';
 import { isNothing, numberOf } from './cells.ts';
 import { isKnownName } from './columns.ts';
 import { countsRows } from './content.ts';
 import { behindLead, type Dialect, guessDialect, plainLines, type TableOptions } from './dialect.ts';
-import { readRecords } from './records.ts';
+import { holdRecords, rowMaker } from './heldRows.ts';
+import { eachRecord, withoutSpaces } from './records.ts';
 import type { Findings, Row, Table } from './table.ts';
 
 /** A delimited text whose header is still to be decided on, together with the others of its set. */
@@ -43,38 +43,33 @@ export function hasHeader({ dialect }: Draft, others: readonly Draft[], told: Ta
 /** The table of a draft. */
 export function tableOf(draft: Draft, header: boolean, findings: Findings, told: TableOptions = {}): Table {
   const { path, dialect } = draft;
-  const isRecord = recordTest(dialect);
-  const records = readRecords(behindLead(draft.text, dialect), dialect, {
-    width: dialect.width,
-    name: path,
-    ...(isRecord ? { isRecord } : {}),
-  });
+  const { records, strays, width: commonWidth } = recordsOf(draft, findings);
   const before = dialect.lead + 1;
-  const { cells } = records;
-  const first = cells[dialect.skip] ?? [];
-  const width = header ? dialect.first.length : widthOf(cells.slice(dialect.skip));
-  within('columns', width, path);
-  within('tableRows', cells.length, path);
+  const width = within('columns', header ? dialect.first.length : commonWidth, path);
   const names = columnNames(header ? dialect.first : [], width);
-  const shape = { path, ...names, first: header ? first : null };
+  const shape = { path, columns: names.columns, first: header ? dialect.first : null };
+  const makeRow = rowMaker(records, names.columns);
   const rows: Row[] = [];
+  let filled = 0;
   let total = 0;
-  for (let i = dialect.skip + (header ? 1 : 0); i < cells.length; i++) {
-    if (cells[i]!.every((cell) => cell.trim() === '')) continue;
+  for (let i = 0; i < records.count; i++) {
+    if (header && records.number(i) === dialect.skip) continue;
     total++;
-    const row = rowOf(cells[i]!, before + i, shape, findings.drops);
-    if (row) rows.push(row);
+    const cells = records.cells(i);
+    const row = before + records.number(i);
+    if (!isWhole(cells, row, shape, findings.drops)) continue;
+    rows.push(makeRow(i, row));
+    for (let c = Math.min(cells.length, width); c > filled; c--) if (!isNothing(cells[c - 1])) filled = c;
   }
   const decimal =
     told.decimal ?? (dialect.delimiter === ';' || dialect.delimiter === '\t' ? 'comma' : 'point');
-  const kept = leaveOut(names, rows);
-  const marked = dialect.quotes ? records.strays : begunWithMark(cells);
+  const kept = leaveOut(names, rows, filled);
   findings.notes.push(
     ...said(
       draft,
       header,
       kept,
-      marked.map((i) => before + i),
+      strays.map((i) => before + i),
     ),
   );
   return {
@@ -89,10 +84,32 @@ export function tableOf(draft: Draft, header: boolean, findings: Findings, told:
   };
 }
 
-/** The commonest number of cells of rows that hold something. */
-function widthOf(cells: readonly (readonly string[])[]): number {
-  const held = cells.filter((row) => row.some((cell) => cell.trim() !== ''));
-  return Math.max(1, commonest(held.map((row) => row.length)).value);
+/** The records of a draft's table that hold something. */
+function recordsOf(draft: Draft, { room }: Findings) {
+  const { path, dialect } = draft;
+  const text = withoutSpaces(behindLead(draft.text, dialect), dialect);
+  const isRecord = recordTest(dialect);
+  const records = holdRecords(text, dialect);
+  const begunWithMark: number[] = [];
+  const lengths = new Map<number, number>();
+  const bounds = { width: dialect.width, name: path, ...(isRecord ? { isRecord } : {}) };
+  const strays = eachRecord(text, dialect, bounds, (record) => {
+    const { cells, number } = record;
+    if (number < dialect.skip || cells.every((cell) => cell.trim() === '')) return;
+    room.take(1, path);
+    records.add(record);
+    lengths.set(cells.length, (lengths.get(cells.length) ?? 0) + 1);
+    if (!dialect.quotes && cells.some((cell) => cell.startsWith('"'))) begunWithMark.push(number);
+  });
+  return {
+    records,
+    strays: dialect.quotes ? strays : begunWithMark,
+    /** The commonest number of cells. */
+    width: [...lengths].reduce(
+      (top, next) => (next[1] > top[1] || (next[1] === top[1] && next[0] > top[0]) ? next : top),
+      [1, 0],
+    )[0],
+  };
 }
 
 interface Names {
@@ -127,7 +144,8 @@ function columnNames(header: readonly string[], width: number): Names {
   return { columns: [...columns], unnamed, twice };
 }
 
-function rowOf(
+/** Whether cells are a row of the table; what is wrong with others is noted. */
+function isWhole(
   cells: readonly string[],
   row: number,
   {
@@ -136,12 +154,12 @@ function rowOf(
     first,
   }: { readonly path: string; readonly columns: readonly string[]; readonly first: readonly string[] | null },
   drops: Drops,
-): Row | null {
+): boolean {
   if (first && first.length > 1 && sameCells(cells, first)) {
     drops.add({ file: path, row }, { what: 'has its header again', advice: 'delete the row' });
-    return null;
+    return false;
   }
-  if (cells.slice(columns.length).some((cell) => cell.trim() !== '')) {
+  if (cells.length > columns.length && cells.slice(columns.length).some((cell) => cell.trim() !== '')) {
     drops.add(
       { file: path, row },
       {
@@ -149,18 +167,20 @@ function rowOf(
         advice: 'put quotation marks around texts with commas',
       },
     );
-    return null;
+    return false;
   }
-  return { row, values: Object.fromEntries(columns.map((name, k) => [name, cells[k] ?? ''])) };
+  return true;
 }
 
-/** The columns less those that hold nothing and have no name, and less an index that pandas or R wrote. */
-function leaveOut(names: Names, rows: readonly Row[]): Names & { readonly index?: string } {
+/**
+ * The columns less those that hold nothing and have no name, and less an index that pandas or R wrote.
+ *
+ * @param filled how many columns there are up to the last that holds something
+ */
+function leaveOut(names: Names, rows: readonly Row[], filled: number): Names & { readonly index?: string } {
   const { columns, unnamed } = names;
-  const isEmpty = (column: string) =>
-    unnamed.has(column) && rows.every(({ values }) => isNothing(values[column]));
   let count = columns.length;
-  while (count > 1 && isEmpty(columns[count - 1]!)) count--;
+  while (count > 1 && count > filled && unnamed.has(columns[count - 1]!)) count--;
   const kept = columns.slice(0, count);
   const [first] = kept;
   const isIndex =
@@ -199,9 +219,6 @@ function said(
     );
   return out;
 }
-
-const begunWithMark = (cells: readonly (readonly string[])[]): number[] =>
-  cells.flatMap((row, i) => (row.some((cell) => cell.startsWith('"')) ? [i] : []));
 
 /** Tells whether cells make a whole record: as many as others have, numbers and classes where the others have them. */
 function recordTest({ body, width }: Dialect): ((cells: readonly string[]) => boolean) | undefined {

@@ -2,9 +2,8 @@
  * IDX files, as MNIST and its relatives are published: two zero bytes, the element type (8 = unsigned byte), the number
  * of dimensions, each dimension as a big-endian 32-bit number, then the elements. Pairs `…-images…` and `…-labels…`.
  */
-import { within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
-import { packedSplit, prepared } from '../pictures.ts';
+import { KEPT_AT_SIZE, pictureSplit, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import { orderLabels, requireHeld, stratifiedSplit } from '../split.ts';
 import type { ImageDataset } from '../types.ts';
@@ -59,8 +58,7 @@ export function idxDataset(
   const heldPair = pairs.length > 1 ? pairs.find((p) => /^(t10k|test|val)/i.test(p.prefix)) : undefined;
   const trainPair = pairs.find((p) => p !== heldPair)!;
   const { width, height, channels } = steps;
-  const stride = channels * width * height;
-  const first = atModelSize(trainPair, steps);
+  const first = picturesOf(trainPair, steps);
   const seen = (pair: Pair): string[] => [...new Set(pair.labels.data)].map(String);
   const names = orderLabels([...seen(trainPair), ...(heldPair ? seen(heldPair) : [])], name, options.labels);
   const numbers = new Map(names.map((label, i) => [Number(label), i]));
@@ -71,20 +69,15 @@ export function idxDataset(
     const all = (n: number): Uint32Array => Uint32Array.from({ length: n }, (_, i) => i);
     return {
       ...base,
-      train: packedSplit(first, stride, labels, all(labels.length)),
-      held: packedSplit(
-        atModelSize(heldPair, steps),
-        stride,
-        labelsOf(heldPair),
-        all(heldPair.labels.data.length),
-      ),
+      train: pictureSplit(first, labels, all(labels.length)),
+      held: pictureSplit(picturesOf(heldPair, steps), labelsOf(heldPair), all(heldPair.labels.data.length)),
     };
   }
   const split = requireHeld(stratifiedSplit(labels, options.seed), name);
   return {
     ...base,
-    train: packedSplit(first, stride, labels, split.train),
-    held: packedSplit(first, stride, labels, split.held),
+    train: pictureSplit(first, labels, split.train),
+    held: pictureSplit(first, labels, split.held),
   };
 }
 
@@ -122,29 +115,26 @@ function readPairs(files: readonly DataFile[]): Pair[] {
   return pairs;
 }
 
-/** All pictures of a pair as bytes [N, C, H, W], through the model's own preprocessing. */
-function atModelSize(pair: Pair, steps: Preprocessing): Uint8Array {
+/** The pictures of a pair by number, through the model's own preprocessing: [C, H, W]. */
+function picturesOf(pair: Pair, steps: Preprocessing): (i: number) => Uint8Array {
   const [n = 0, height = 0, width = 0, depth = 1] = pair.images.shape;
   if (height === 0 || width === 0 || (depth !== 1 && depth !== 3))
     fail(
       'bad-data',
       `The pictures of ${pair.prefix} are ${height} × ${width} × ${depth}; they need pixels and one or three channels.`,
     );
-  const stride = steps.channels * steps.width * steps.height;
-  within(
-    'preparedBytes',
-    n * stride,
-    `${n} pictures of ${pair.prefix || 'an IDX file'}`,
-    pair.images.data.length,
-  );
   const area = height * width;
-  const out = new Uint8Array(n * stride);
   const rgba = new Uint8Array(4 * area).fill(255);
-  for (let i = 0; i < n; i++) {
+  const made = (i: number): Uint8Array => {
     const from = pair.images.data.subarray(i * area * depth, (i + 1) * area * depth);
     for (let p = 0; p < area; p++)
       for (let c = 0; c < 3; c++) rgba[4 * p + c] = from[p * depth + (depth === 3 ? c : 0)]!;
-    out.set(prepared({ width, height, rgba }, steps), i * stride);
-  }
-  return out;
+    return prepared({ width, height, rgba }, steps);
+  };
+  made(0);
+  const size = steps.channels * steps.height * steps.width;
+  // Kept ready where that is little, else made each time from what the file holds.
+  if (n * size > Math.max(KEPT_AT_SIZE, 2 * pair.images.data.length)) return made;
+  const kept = Array.from({ length: n }, (_, i) => made(i));
+  return (i) => kept[i]!;
 }

@@ -1,14 +1,15 @@
 /** Tables in JSON: a list of objects, an object of lists, either under the names of splits, or one object per line (JSONL). */
 
-import { within } from '../../lib/budget.ts';
-import { fail } from '../../lib/errors.ts';
-import { jsonOf, plainWords } from '../../lib/json.ts';
+import { type Budget, within } from '../../lib/budget.ts';
+import { fail, passOn } from '../../lib/errors.ts';
+import { jsonBudget, jsonOf, plainWords } from '../../lib/json.ts';
 import { type NamedSplit, splitInName } from '../../lib/splitNames.ts';
 import { greatest, least } from '../../lib/statistics.ts';
 import { type Fault, rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
 import { isRecord } from './cells.ts';
 import { headerScore } from './dialect.ts';
+import { linesOf } from './lines.ts';
 import { parseJson, readLiteral } from './literal.ts';
 import { splitNamed } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';
@@ -36,9 +37,15 @@ const table = (file: string, rows: readonly Row[], total: number): Table => ({
 interface Found {
   nothings: boolean;
   large: boolean;
+  readonly path: string;
+  /** Of the whole file, however many texts it has. */
+  readonly budget: Budget;
 }
 
-const nothingFound = (): Found => ({ nothings: false, large: false });
+const nothingFound = (path: string, text: string): Found => ({
+  ...{ nothings: false, large: false, path },
+  budget: jsonBudget(text.length),
+});
 
 function noteFound({ nothings, large }: Found, path: string, notes: string[]): void {
   if (nothings) notes.push(`${path}: NaN and Infinity in it are read as nothing.`);
@@ -51,18 +58,22 @@ function parsed(text: string, found: Found): unknown {
     found.large = true;
   };
   try {
-    return parseJson(text, onLarge);
-  } catch {
+    return parseJson(text, onLarge, found.path, found.budget);
+  } catch (cause) {
+    passOn(cause);
     if (!/NaN|Infinity/.test(text)) return undefined;
   }
   try {
     const value = parseJson(
       text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (m) => (m.startsWith('"') ? m : 'null')),
       onLarge,
+      found.path,
+      found.budget,
     );
     found.nothings = true;
     return value;
-  } catch {
+  } catch (cause) {
+    passOn(cause);
     return undefined;
   }
 }
@@ -74,15 +85,18 @@ const noObject = (each: 'line' | 'entry'): Fault => ({
 });
 
 /** One JSON object per line; a row is a line. */
-export function readJsonl(text: string, path: string, { drops, notes }: Findings): Table {
+export function readJsonl(text: string, path: string, { drops, notes, room }: Findings): Table {
   const rows: Row[] = [];
   const cells: { readonly row: number; readonly cells: readonly unknown[] }[] = [];
-  const found = nothingFound();
+  const found = nothingFound(path, text);
   let total = 0;
   let dicts = 0;
-  for (const [i, line] of text.split('\n').entries()) {
+  let i = -1;
+  for (const line of linesOf(text)) {
+    i++;
     const entry = line.trim().replace(/,$/, '');
     if (entry === '') continue;
+    room.take(1, path);
     total++;
     const row = i + 1;
     let values = parsed(entry, found);
@@ -148,7 +162,7 @@ function matrix(
 
 /** A JSON file; rows are counted from 1 in the order of the list. @throws PapilioError 'bad-data' */
 export function readJson(text: string, path: string, findings: Findings): Table {
-  const found = nothingFound();
+  const found = nothingFound(path, text);
   const value = parsed(text, found);
   if (value === undefined) return readConcatenated(text, path, findings);
   noteFound(found, path, findings.notes);
@@ -157,13 +171,12 @@ export function readJson(text: string, path: string, findings: Findings): Table 
 
 /** What is not one JSON value: several, one after the other, on a line each or not. @throws PapilioError 'bad-data' */
 function readConcatenated(text: string, path: string, findings: Findings): Table {
-  const lines = text.split('\n').filter((line) => line.trim() !== '');
-  const begins = lines[0]!.trim();
-  if (lines.length > 1 && /^[{[].*[}\]],?$/.test(begins)) {
+  const begins = /\S.*/.exec(text)?.[0].trim() ?? '';
+  if (text.trim() !== begins && /^[{[].*[}\]],?$/.test(begins)) {
     findings.notes.push(`${path} has one JSON object per line and was read as JSONL.`);
     return readJsonl(text, path, findings);
   }
-  const found = nothingFound();
+  const found = nothingFound(path, text);
   const values = severalValues(text, found);
   if (values && values.length > 1) {
     findings.notes.push(`${path} has several JSON values, one after the other, and was read as their list.`);
@@ -171,8 +184,9 @@ function readConcatenated(text: string, path: string, findings: Findings): Table
     return tableOf(values, path, findings);
   }
   try {
-    jsonOf(text);
+    jsonOf(text, path);
   } catch (cause) {
+    passOn(cause);
     fail('bad-data', `${path} is not JSON (${(cause as Error).message}).`);
   }
   return fail('bad-data', `${path} is not JSON.`);
@@ -195,7 +209,7 @@ function severalValues(text: string, found: Found): unknown[] | null {
 }
 
 function tableOf(whole: unknown, path: string, findings: Findings): Table {
-  const { drops, notes } = findings;
+  const { drops, notes, room } = findings;
   const rows: Row[] = [];
   const cells: { row: number; cells: readonly unknown[]; split?: SplitName }[] = [];
   let total = 0;
@@ -206,6 +220,7 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
         'bad-data',
         `${path} holds ${where} neither a list of objects nor an object of lists of equal length.`,
       );
+    room.take(list!.length, path);
     for (const entry of list!) {
       total++;
       const at = { row: total, ...(split ? { split } : {}) };
@@ -217,7 +232,8 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
   };
   const value = isRecord(whole) ? (squadRows(whole) ?? byIndex(whole) ?? whole) : whole;
   const framed = isRecord(value) ? frameOf(value) : null;
-  if (framed)
+  if (framed) {
+    room.take(framed.data.length, path);
     return matrix(
       path,
       framed.data.map((row, i) => ({ row: i + 1, cells: row })),
@@ -225,6 +241,7 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
       framed.data.length,
       notes,
     );
+  }
   const parts = isRecord(value) ? partsOf(value) : null;
   if (isRecord(value) && !parts && !Object.values(value).every(isColumn)) {
     const keys = Object.keys(value);

@@ -7,6 +7,7 @@ import { baseName, type DataFile, extension } from './bytes.ts';
 import { type Draft, draftOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
+import { linesOf } from './lines.ts';
 import type { Entry } from './rowsOf.ts';
 import type { Assigned } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';
@@ -14,38 +15,53 @@ import type { Findings, Row, Table } from './table.ts';
 const FASTTEXT = /^((?:__label__\S+[\s,]+)+)(.*)$/s;
 const TREC = /^([A-Z]{2,12}):(\w+) +(\S.*)$/s;
 
-const numbered = (text: string): { readonly row: number; readonly line: string }[] =>
-  text
-    .split(/\r\n|\n|\r/)
-    .map((line, i) => ({ row: i + 1, line: line.trim() }))
-    .filter(({ line }) => line !== '');
+/** Lines that hold something. */
+function* numbered(text: string): Generator<{ readonly row: number; readonly line: string }> {
+  let row = 0;
+  for (const whole of linesOf(text, 'any')) {
+    row++;
+    const line = whole.trim();
+    if (line !== '') yield { row, line };
+  }
+}
 
 /** How lines begin with their label; null where they do not. */
-function labelForm(lines: readonly { readonly line: string }[]): 'fasttext' | 'trec' | null {
-  const share = (pattern: RegExp) => lines.filter(({ line }) => pattern.test(line)).length / lines.length;
-  if (share(/^__label__\S/) >= 0.9) return 'fasttext';
-  return share(TREC) >= 0.9 ? 'trec' : null;
+function labelForm(text: string): 'fasttext' | 'trec' | null {
+  const counts = { all: 0, fasttext: 0, trec: 0 };
+  for (const { line } of numbered(text)) {
+    counts.all++;
+    if (/^__label__\S/.test(line)) counts.fasttext++;
+    else if (TREC.test(line)) counts.trec++;
+  }
+  if (counts.fasttext >= 0.9 * counts.all) return 'fasttext';
+  return counts.trec >= 0.9 * counts.all ? 'trec' : null;
 }
 
 /** Lines that begin with their label; null where they do not. */
-export function readLabelledLines(text: string, path: string, { drops, notes }: Findings): Table | null {
-  const lines = numbered(text);
-  const form = labelForm(lines);
+export function readLabelledLines(
+  text: string,
+  path: string,
+  { drops, notes, room }: Findings,
+): Table | null {
+  const form = labelForm(text);
   if (form === null) return null;
   const isFasttext = form === 'fasttext';
-  const rows = lines.flatMap(({ row, line }): Row[] => {
+  const rows: Row[] = [];
+  let total = 0;
+  for (const { row, line } of numbered(text)) {
+    room.take(1, path);
+    total++;
     const values = isFasttext ? fromFasttext(line) : fromTrec(line);
-    if (typeof values !== 'string') return [{ row, values }];
-    drops.add({ file: path, row }, { what: values, advice: 'each line is a label and its text' });
-    return [];
-  });
+    if (typeof values !== 'string') rows.push({ row, values });
+    else drops.add({ file: path, row }, { what: values, advice: 'each line is a label and its text' });
+  }
   notes.push(
     isFasttext
       ? `${path} has fastText's lines: what follows __label__ is the label.`
       : `${path} has lines as TREC writes them: the label is what stands before the colon, with what follows it in the column "fine_label".`,
   );
   const columns = isFasttext ? ['label', 'text'] : ['label', 'fine_label', 'text'];
-  return { file: path, columns, rows, total: lines.length, classNames: {} };
+  return { file: path, columns, rows, total, classNames: {} };
 }
 
 function fromFasttext(line: string): Record<string, string> | string {
@@ -78,7 +94,7 @@ export function isLabelled(file: DataFile, told: TableOptions): boolean {
   if (!/^(txt|text|)$/.test(extension(file.path)) || file.bytes.length === 0) return false;
   try {
     const text = readText(file.bytes, file.path);
-    return labelForm(numbered(text)) !== null || tableInText(text, file.path, told) !== null;
+    return labelForm(text) !== null || tableInText(text, file.path, told) !== null;
   } catch (error) {
     if (error instanceof PapilioError) return false;
     throw error;

@@ -2,11 +2,13 @@
  * Values as Python and numpy write them: `['a', "b's"]`, `{'text': array(['a'], dtype=object)}`, `['a' 'b']`, `[1 0]`, `(1, None, nan)`. JSON is
  * read too. Nothing is executed: names are known or the value cannot be read.
  */
+import type { Budget } from '../../lib/budget.ts';
+import { passOn } from '../../lib/errors.ts';
 import { jsonOf } from '../../lib/json.ts';
 
 /** Deeper or longer values are not read. */
 const MAX_DEPTH = 24;
-const MAX_LENGTH = 4_000_000;
+const MAX_LENGTH = 1_000_000;
 
 const CONSTANTS: Readonly<Record<string, unknown>> = {
   None: null,
@@ -49,24 +51,25 @@ function wholeNumber(digits: string): number | string {
 /**
  * JSON's value, with whole numbers beyond 2^53 as text.
  * @param onLarge hears of each such number
- * @throws SyntaxError
+ * @throws SyntaxError, and what {@link jsonOf} throws
  */
-export function parseJson(text: string, onLarge?: () => void): unknown {
-  if (!/\d{16}/.test(text)) return jsonOf(text);
+export function parseJson(text: string, onLarge?: () => void, what?: string, budget?: Budget): unknown {
+  if (!/\d{16}/.test(text)) return jsonOf(text, what, budget);
   const exact = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) => {
     if (!/^-?\d{16,}$/.test(token) || typeof wholeNumber(token) === 'number') return token;
     onLarge?.();
     return `"${token}"`;
   });
-  return jsonOf(exact);
+  return jsonOf(exact, what, budget);
 }
 
 /** The value of a literal; undefined for text that is none. */
 export function readLiteral(text: string): unknown {
   if (text.length > MAX_LENGTH) return undefined;
   try {
-    return parseJson(text);
-  } catch {
+    return parseJson(text, undefined, 'The list in a cell');
+  } catch (cause) {
+    passOn(cause);
     // Python's, then.
   }
   try {

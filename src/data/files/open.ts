@@ -2,6 +2,7 @@
  * Whatever the user dropped, pasted or named → a dataset for a task: text, tables (CSV, TSV, JSON, JSONL, Parquet, CoNLL), pictures by folder or
  * table, IDX files, or a zip of any of these. Every way of going wrong is a 'bad-data' sentence, and what is left out is noted.
  */
+import { createBudget } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 import { type ChatFormat, chatFormat } from '../chat.ts';
 import { instructionDataset } from '../instructions.ts';
@@ -110,9 +111,13 @@ const ofKinds = (files: readonly DataFile[], kinds: readonly string[]) =>
 const kindsSeen = (files: readonly DataFile[]): string =>
   [...new Set(files.map((file) => extension(file.path) || 'no extension'))].slice(0, 6).join(', ');
 
-function readingOf({ options, found }: Opening): rows.Reading {
+function readingOf({ files, options, found }: Opening): rows.Reading {
   return {
     drops: createDrops(),
+    room: createBudget(
+      'tableRows',
+      files.reduce((sum, { bytes }) => sum + bytes.length, 0),
+    ),
     notes: found.notes,
     ...(options.labels ? { labels: options.labels } : {}),
     ...(options.keepClasses ? { keepClasses: true } : {}),

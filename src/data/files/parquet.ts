@@ -6,16 +6,18 @@ import {
   parquetSchema,
   type SchemaTree,
 } from 'hyparquet';
-import { within } from '../../lib/budget.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import type { DataFile } from './bytes.ts';
 import { type Names, namesInJson } from './card.ts';
 import { compressors } from './parquetCodecs.ts';
 import { checkFooter, checkPages, checkSchema } from './parquetPages.ts';
-import type { Table } from './table.ts';
+import type { Findings, Table } from './table.ts';
 
 /** @throws PapilioError 'bad-data' naming the file */
-export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
+export async function readParquet(
+  { path, bytes }: DataFile,
+  { room }: Pick<Findings, 'room'>,
+): Promise<Table> {
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
   if (bytes.length === 0) fail('bad-data', `${path} is empty.`);
   let metadata: FileMetaData;
@@ -29,7 +31,7 @@ export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
     schema = parquetSchema(metadata);
     columns = schema.children.map((child) => child.element.name);
     checkColumns(metadata, schema);
-    within('tableRows', Number(metadata.num_rows), path);
+    room.take(Number(metadata.num_rows), path);
   } catch (cause) {
     if (cause instanceof PapilioError) throw cause;
     return fail(
@@ -55,7 +57,7 @@ export async function readParquet({ path, bytes }: DataFile): Promise<Table> {
   return {
     file: path,
     columns,
-    rows: rows.map((values, i) => ({ row: i + 1, values: plainValues(values) })),
+    rows: rows.map((values, i) => ({ row: i + 1, values: madePlain(values) })),
     total,
     classNames: classNamesOf(metadata),
   };
@@ -70,6 +72,12 @@ function checkColumns(metadata: FileMetaData, schema: SchemaTree): void {
     if (columns.map((c) => c.meta_data?.path_in_schema.join('.')).join('\n') !== wanted)
       throw new Error('its columns are not those of its schema');
   }
+}
+
+/** The same object: rows are many. */
+function madePlain(values: Record<string, unknown>): Record<string, unknown> {
+  for (const name of Object.keys(values)) values[name] = plain(values[name]);
+  return values;
 }
 
 const plainValues = (values: Readonly<Record<string, unknown>>): Record<string, unknown> =>

@@ -1,7 +1,7 @@
 /** Pictures from files: by the folders they lie in, or by a table that names or holds them. */
 import { type Budget, createBudget } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
-import { type LabelledPicture, picturesDataset, prepared } from '../pictures.ts';
+import { createKeeper, type LabelledPicture, type PictureBytes, picturesDataset } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import type { ImageDataset } from '../types.ts';
 import type { DataFile } from './bytes.ts';
@@ -18,19 +18,30 @@ export interface PictureOptions {
 
 const UNREADABLE = 'convert or delete it';
 
-/** Bytes as the model takes them, or why there are none. */
-async function decode(bytes: Uint8Array, path: string, options: PictureOptions, pixels: Budget) {
+/** The picture as it is kept, or why there is none. */
+async function decode(
+  bytes: Uint8Array,
+  path: string,
+  {
+    decodeImage,
+    keep,
+    pixels,
+  }: Pick<PictureOptions, 'decodeImage'> & {
+    readonly keep: (image: DecodedImage) => PictureBytes;
+    readonly pixels: Budget;
+  },
+): Promise<PictureBytes | string> {
   let image: DecodedImage;
   try {
     checkPicture(bytes, path);
-    image = await options.decodeImage(bytes, path);
+    image = await decodeImage(bytes, path);
   } catch (cause) {
     const why = (cause as Error).message.replace(`${path} `, '');
     return `cannot be read as a picture (${why.replace(/\.$/, '')})`;
   }
   // Outside: what the model demands is no fault of the picture, and what all cost together not of this one.
   pixels.take(image.width * image.height, path);
-  return prepared(image, options.steps);
+  return keep(image);
 }
 
 /** Folders that say what files are and not what they show. */
@@ -186,25 +197,24 @@ async function dataset(
   options: PictureOptions,
   reading: Reading,
 ): Promise<ImageDataset> {
-  const pictures: { readonly entry: Entry; readonly pixels: Uint8Array }[] = [];
+  const pictures: { readonly entry: Entry; readonly pixels: PictureBytes }[] = [];
   const files = new Set(
     entries.flatMap(({ values }) => (values.image instanceof Uint8Array ? [values.image] : [])),
   );
   const fileBytes = [...files].reduce((n, { length }) => n + length, 0);
-  const decoded = createBudget('decodedPixels', fileBytes);
-  const kept = createBudget('preparedBytes', fileBytes);
-  const { width, height, channels } = options.steps;
+  const decoding = {
+    decodeImage: options.decodeImage,
+    keep: createKeeper(entries.length, options.steps, name, fileBytes),
+    pixels: createBudget('decodedPixels', fileBytes),
+  };
   for (const entry of entries) {
     const { image } = entry.values;
     const pixels =
       image instanceof Uint8Array
-        ? await decode(image, entry.origin.file, options, decoded)
+        ? await decode(image, entry.origin.file, decoding)
         : `names the picture "${String(image)}", which is not among the files`;
     if (typeof pixels === 'string') reading.drops.add(entry.origin, { what: pixels, advice: UNREADABLE });
-    else {
-      kept.take(width * height * channels, name);
-      pictures.push({ entry, pixels });
-    }
+    else pictures.push({ entry, pixels });
   }
   const taken = pictures.map(({ entry }) => entry);
   const labels = labelsOf(

@@ -98,6 +98,6 @@ export function checkPicture(bytes: Uint8Array, name: string): void {
     fail('bad-data', `${name} is no PNG, JPEG, WebP, GIF or BMP whose size can be read.`);
   const { width, height, passes } = cost;
   within('pictureSide', Math.max(width, height), name);
-  within('picturePixels', width * height, name);
+  within('picturePixels', width * height, name, bytes.length);
   within('picturePasses', passes, name);
 }

@@ -63,7 +63,7 @@ export function decodePng(bytes: Uint8Array, name = 'The picture'): DecodedImage
   if (colour === 3 && !palette) bad('it has no palette');
   if (width === 0 || height === 0) bad('it has no pixels');
   within('pictureSide', Math.max(width, height), name);
-  within('picturePixels', width * height, name);
+  within('picturePixels', width * height, name, bytes.length);
 
   const rowBytes = Math.ceil((width * channels * depth) / 8);
   const expected = height * (rowBytes + 1);
@@ -92,7 +92,7 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
-/** Undoes the row filters: raw [height, 1 + rowBytes] → [height, rowBytes]. */
+/** Undoes the row filters where they stand: raw [height, 1 + rowBytes] → [height, rowBytes]. */
 function unfilter(
   raw: Uint8Array,
   height: number,
@@ -100,7 +100,8 @@ function unfilter(
   step: number,
   bad: (why: string) => never,
 ): Uint8Array {
-  const out = new Uint8Array(height * rowBytes);
+  // A row is written before where it is read.
+  const out = raw;
   for (let y = 0; y < height; y++) {
     const filter = raw[y * (rowBytes + 1)]!;
     if (filter > 4) bad(`row ${y + 1} has the unknown filter ${filter}`);
@@ -122,7 +123,7 @@ function unfilter(
       out[to + x] = (raw[from + x]! + guess) & 255;
     }
   }
-  return out;
+  return out.subarray(0, height * rowBytes);
 }
 
 function toRgba(

@@ -3,7 +3,7 @@
  * such a record is found and its line read as it stands.
  */
 import Papa from 'papaparse';
-import { createBudget } from '../../lib/budget.ts';
+import { within } from '../../lib/budget.ts';
 
 /** How text is divided into cells. */
 export interface Marks {
@@ -23,6 +23,18 @@ export interface Records {
   readonly strays: readonly number[];
 }
 
+/** One record, and where it stands in the text. */
+export interface RecordAt {
+  /** From 0, blank ones counted. */
+  readonly number: number;
+  readonly begin: number;
+  /** Without the end of its line. */
+  readonly end: number;
+  readonly cells: readonly string[];
+  /** Whether its quotation marks are characters. */
+  readonly isPlain: boolean;
+}
+
 /** A delimiter that no text has. */
 const NEVER = '\u001f';
 /** Lines of a wrapped cell that are looked at. */
@@ -40,56 +52,72 @@ interface Bounds {
   readonly mostStrays?: number;
 }
 
-/** The text without the spaces between a delimiter and a wrapped cell. */
-function withoutSpaces(text: string, delimiter: string): string {
+/** The text without the spaces between a delimiter and a wrapped cell, as records are read from. */
+export function withoutSpaces(text: string, { isSpaced, delimiter }: Marks): string {
+  if (!isSpaced || delimiter === null) return text;
   const mark = delimiter.replace(/[|\\^$.*+?()[\]{}]/g, '\\$&');
   const parts = new RegExp(`("(?:[^"]|"")*")|(${mark}) +(?=")`, 'g');
   return text.replace(parts, (_, cell: string | undefined, between: string) => cell ?? between);
 }
 
-/** All records of a text whose lines end in \n; blank lines are records of one empty cell. */
+/** All records of a text whose lines end in \n; blank lines are records of one empty cell. For texts of which there is little. */
 export function readRecords(whole: string, marks: Marks, bounds: Bounds = {}): Records {
-  const { delimiter, quotes } = marks;
-  const text = marks.isSpaced && delimiter !== null ? withoutSpaces(whole, delimiter) : whole;
+  const cells: (readonly string[])[] = [];
+  const strays = eachRecord(withoutSpaces(whole, marks), marks, bounds, (record) => {
+    cells.push(record.cells);
+  });
+  return { cells, strays };
+}
+
+/**
+ * Gives the records of a text one after the other, none of which has more cells than a window has letters.
+ *
+ * @param text as {@link withoutSpaces} gives it
+ * @returns the numbers of records with quotation marks that wrap nothing
+ * @throws PapilioError 'too-large'
+ */
+export function eachRecord(
+  text: string,
+  marks: Marks,
+  bounds: Bounds,
+  give: (record: RecordAt) => void,
+): readonly number[] {
   const { most = Number.POSITIVE_INFINITY, mostStrays = Number.POSITIVE_INFINITY } = bounds;
-  const split = (line: string): string[] => (delimiter === null ? [line] : line.split(delimiter));
-  const budget = createBudget('tableCells', text.length);
-  const counted = (row: string[]): string[] => {
-    budget.take(row.length, bounds.name ?? 'The table');
-    return row;
+  const reading: Reading = { count: 0, strays: [], give };
+  const giveLine = (begin: number): number => {
+    const end = lineEndOf(text, begin);
+    const line = text.slice(begin, end);
+    if (line.length > WINDOW) requireNarrow(line, { ...marks, quotes: false }, bounds.name);
+    give({ number: reading.count++, begin, end, cells: splitPlain(line, marks), isPlain: true });
+    return end + 1;
   };
-  if (!quotes) return { cells: linesOf(text, most).map((line) => counted(split(line))), strays: [] };
-  const cells: string[][] = [];
-  const strays: number[] = [];
   let at = 0;
+  if (!marks.quotes) {
+    while (at < text.length && reading.count < most) at = giveLine(at);
+    return [];
+  }
   let window = WINDOW;
-  while (at < text.length && cells.length < most && strays.length < mostStrays) {
+  while (at < text.length && reading.count < most && reading.strays.length < mostStrays) {
     const end = windowEnd(text, at, window);
-    const stray = readUntilStray(
-      text.slice(at, end),
-      marks,
-      { ...bounds, most },
-      { cells, strays, split, counted },
-    );
+    const part = text.slice(at, end);
+    // Only what is longer than a window can have more cells than a window has letters.
+    if (part.length > WINDOW) requireNarrow(part, marks, bounds.name);
+    const stray = readUntilStray(part, at, marks, { ...bounds, most }, reading);
     if (stray === null) {
       at = end;
       continue;
     }
-    const begin = at + stray.begin;
     // A cell that is still open at the end of the window may be closed behind it.
     if (stray.isOpen && end < text.length) {
-      window = begin === at ? window * 4 : WINDOW;
-      at = begin;
+      window = stray.begin === at ? window * 4 : WINDOW;
+      at = stray.begin;
       continue;
     }
     window = WINDOW;
-    const lineEnd = text.indexOf('\n', begin);
-    const line = text.slice(begin, lineEnd < 0 ? text.length : lineEnd);
-    strays.push(cells.length);
-    cells.push(counted(split(line)));
-    at = begin + line.length + 1;
+    reading.strays.push(reading.count);
+    at = giveLine(stray.begin);
   }
-  return { cells, strays };
+  return reading.strays;
 }
 
 /** Characters that are read at a time; more only where a cell is so long. */
@@ -99,67 +127,142 @@ const WINDOW = 1 << 18;
 function windowEnd(text: string, at: number, window: number): number {
   if (text.length - at <= window) return text.length;
   const newline = text.lastIndexOf('\n', at + window);
-  return newline > at ? newline + 1 : lineEndAfter(text, at + window);
+  return newline > at ? newline + 1 : Math.min(text.length, lineEndOf(text, at + window) + 1);
 }
 
-function lineEndAfter(text: string, at: number): number {
+function lineEndOf(text: string, at: number): number {
   const newline = text.indexOf('\n', at);
-  return newline < 0 ? text.length : newline + 1;
+  return newline < 0 ? text.length : newline;
 }
 
-function linesOf(text: string, most: number): string[] {
-  const lines: string[] = [];
-  for (let at = 0; at < text.length && lines.length < most; ) {
-    const newline = text.indexOf('\n', at);
-    const end = newline < 0 ? text.length : newline;
-    lines.push(text.slice(at, end));
-    at = end + 1;
+const splitPlain = (line: string, { delimiter }: Marks): string[] =>
+  delimiter === null ? [line] : line.split(delimiter);
+
+/** Goes through a text for the record with the most cells, before any of them is made. @throws PapilioError 'too-large' */
+function requireNarrow(text: string, { delimiter, quotes, escape: before }: Marks, name = 'The table'): void {
+  if (delimiter === null) return;
+  let count = 1;
+  let isBegin = true;
+  const sign = delimiter.charCodeAt(0);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (quotes && isBegin && code === MARK) at = closingMark(text, at, before);
+    isBegin = false;
+    if (code === NEWLINE) {
+      count = 1;
+      isBegin = true;
+    } else if (code === sign && text.startsWith(delimiter, at)) {
+      within('columns', ++count, name);
+      at += delimiter.length - 1;
+      isBegin = true;
+    }
   }
-  return lines;
 }
 
-/** What was read so far, and how more is. */
+const MARK = 0x22;
+const NEWLINE = 0x0a;
+
+/** Where the mark stands that closes the cell opened at `at`; the end of the text where none does. */
+function closingMark(text: string, at: number, before: Marks['escape']): number {
+  for (let from = at + 1; ; ) {
+    const mark = text.indexOf('"', from);
+    if (mark < 0) return text.length;
+    if (before === '"' && text.charCodeAt(mark + 1) === MARK) from = mark + 2;
+    else if (before === '\\' && text[mark - 1] === '\\') from = mark + 1;
+    else return mark;
+  }
+}
+
+/** The cells of one record again, as {@link eachRecord} gave them. */
+export function cellsAgain(record: string, marks: Marks, isPlain: boolean): readonly string[] {
+  if (isPlain) return splitPlain(record, marks);
+  return splitWrapped(record, marks) ?? parsedAlone(record, marks);
+}
+
+/** The cells of a record in which marks are where they should be; null for any other. */
+function splitWrapped(record: string, { delimiter, escape: before }: Marks): string[] | null {
+  const between = delimiter ?? NEVER;
+  const cells: string[] = [];
+  for (let at = 0; ; ) {
+    let end: number;
+    if (record.charCodeAt(at) === MARK) {
+      const mark = closingMark(record, at, before);
+      end = mark + 1;
+      if (mark === record.length || (end < record.length && !record.startsWith(between, end))) return null;
+      cells.push(record.slice(at + 1, mark).replaceAll(`${before}"`, '"'));
+    } else {
+      const next = record.indexOf(between, at);
+      end = next < 0 ? record.length : next;
+      cells.push(record.slice(at, end));
+    }
+    if (end >= record.length) return cells;
+    at = end + between.length;
+  }
+}
+
+function parsedAlone(record: string, { delimiter, escape: escapeChar }: Marks): readonly string[] {
+  const { data } = Papa.parse<string[]>(record, {
+    ...{ delimiter: delimiter ?? NEVER, newline: '\n', escapeChar, skipEmptyLines: false },
+  });
+  return data[0] ?? [''];
+}
+
+/** What was read so far, and who is given it. */
 interface Reading {
-  readonly cells: string[][];
+  count: number;
   readonly strays: number[];
-  readonly split: (line: string) => string[];
-  readonly counted: (row: string[]) => string[];
+  readonly give: (record: RecordAt) => void;
 }
 
-/** Adds records up to one with a stray mark, and gives where that begins and whether it may only be unfinished; null at the end. */
+/**
+ * Gives records up to one with a stray mark, and tells where that begins and whether it may only be unfinished; null at the end.
+ *
+ * @param at where the text begins in the whole
+ */
 function readUntilStray(
   text: string,
-  { delimiter, escape: escapeChar }: Marks,
+  at: number,
+  marks: Marks,
   { width, isRecord, most = Number.POSITIVE_INFINITY }: Bounds,
-  { cells, strays, split, counted }: Reading,
+  reading: Reading,
 ): { readonly begin: number; readonly isOpen: boolean } | null {
   let begin = 0;
   let stray: { readonly begin: number; readonly isOpen: boolean } | null = null;
-  const isStray = (isMalformed: boolean, count: number, end: number): boolean => {
-    const span = text.slice(begin, end).replace(/\n$/, '');
+  const endOf = (cursor: number): number =>
+    cursor > begin && text.charCodeAt(cursor - 1) === NEWLINE ? cursor - 1 : cursor;
+  const isStray = (isMalformed: boolean, count: number, span: string): boolean => {
     const isLine = !span.includes('\n');
     if (isMalformed) return !(isLine && width !== undefined && width > 1 && count === width);
     if (isLine || !isRecord) return false;
-    return span.split('\n', LOOKED).every((line) => isRecord(split(line)));
+    return span.split('\n', LOOKED).every((line) => isRecord(splitPlain(line, marks)));
   };
   Papa.parse<string[]>(text, {
-    delimiter: delimiter ?? NEVER,
+    delimiter: marks.delimiter ?? NEVER,
     newline: '\n',
-    escapeChar,
+    escapeChar: marks.escape,
     skipEmptyLines: false,
     step: ({ data, errors, meta }, parser) => {
       const faults = errors.filter((error) => error.type === 'Quotes');
       const isMalformed = faults.length > 0;
-      if (isStray(isMalformed, data.length, meta.cursor)) {
-        stray = { begin, isOpen: isMalformed && faults.every((error) => error.code === 'MissingQuotes') };
+      const end = endOf(meta.cursor);
+      const span = text.slice(begin, end);
+      if (isStray(isMalformed, data.length, span)) {
+        stray = {
+          begin: at + begin,
+          isOpen: isMalformed && faults.every((error) => error.code === 'MissingQuotes'),
+        };
         parser.abort();
         return;
       }
       // Marks inside a wrapped cell that nobody doubled: what it holds is clear all the same.
-      if (isMalformed) strays.push(cells.length);
-      if (begin < text.length) cells.push(counted(data));
+      if (isMalformed) reading.strays.push(reading.count);
+      if (begin < text.length)
+        reading.give({
+          ...{ number: reading.count++, begin: at + begin, end: at + end, cells: data },
+          isPlain: !span.includes('"'),
+        });
       begin = meta.cursor;
-      if (cells.length >= most) parser.abort();
+      if (reading.count >= most) parser.abort();
     },
   });
   return stray;

@@ -1,5 +1,6 @@
 /** Rows of tables as examples of a task: texts with classes or numbers, words with tags, conversations, documents. What a row lacks is noted. */
 
+import type { Budget } from '../../lib/budget.ts';
 import { plainWords } from '../../lib/json.ts';
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
@@ -21,6 +22,8 @@ export interface Entry extends Source {
 export interface Reading {
   readonly drops: Drops;
   readonly notes: string[];
+  /** Rows of all files together are counted before they are made. */
+  readonly room: Budget;
   /** The model's own classes. */
   readonly labels?: readonly string[];
   readonly keepClasses?: boolean;

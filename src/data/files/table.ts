@@ -1,4 +1,5 @@
 /** Tables: columns and numbered rows, from .csv, .tsv and their like, .jsonl, .json and .parquet, with the row number in every complaint. */
+import type { Budget } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 import type { Drops } from '../notes.ts';
 import type { SplitName } from '../types.ts';
@@ -37,6 +38,8 @@ export interface Table {
 export interface Findings {
   readonly drops: Drops;
   readonly notes: string[];
+  /** Rows of all files together are counted before they are made. */
+  readonly room: Budget;
 }
 
 /** Files that tell of a model, a dataset or a program, and are no data. */
@@ -48,7 +51,7 @@ export const isAbout = ({ path }: DataFile): boolean => ABOUT.test(baseName(path
 /** Reads one file that is no delimited text. @throws PapilioError 'bad-data' where it is no table at all */
 export async function readTable(file: DataFile, findings: Findings): Promise<Table> {
   const kind = extension(file.path);
-  if (kind === 'parquet') return filled(await readParquet(file));
+  if (kind === 'parquet') return filled(await readParquet(file, findings));
   const text = readText(file.bytes, file.path, findings.notes);
   return filled((kind === 'json' ? readJson : readJsonl)(text, file.path, findings));
 }

@@ -11,7 +11,8 @@ import { type Rng, rng } from '../../../src/lib/rng.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson, ODD_NAMES } from '../mutate/json.ts';
-import { mutateSafetensors } from '../mutate/safetensors.ts';
+import { enlargedJson } from '../mutate/large.ts';
+import { enlargeSafetensors, mutateSafetensors } from '../mutate/safetensors.ts';
 import { mutateZip } from '../mutate/zip.ts';
 import { FIXTURES } from '../place.ts';
 
@@ -53,6 +54,7 @@ export const safetensors: Door = {
   seeds: containers,
   weight: 2,
   mutate: (input, random) => withFile(input, random, (bytes) => mutateSafetensors(bytes, random)),
+  enlarge: (input, random) => withFile(input, random, (bytes) => enlargeSafetensors(bytes, random)),
   open({ files }) {
     const { tensors, metadata } = readSafetensors(files[0]!.bytes);
     const read = new Map(
@@ -113,12 +115,18 @@ function spoilFolder(input: Input, random: Rng): Input {
   return { files };
 }
 
+const enlarge = (input: Input, random: Rng): Input =>
+  withFile(input, random, (bytes, name) =>
+    name.endsWith(TENSORS) ? enlargeSafetensors(bytes, random) : enlargedJson(bytes, random),
+  );
+
 export const adapterFolder: Door = {
   name: 'adapter-folder',
   about: 'a folder of adapters: adapter_config.json and adapter_model.safetensors',
   seeds: folders,
   weight: 1.5,
   mutate: spoilFolder,
+  enlarge,
   open: ({ files }) => use(readFolder(new Map(files.map(({ name, bytes }) => [name, bytes])))),
 };
 
@@ -133,6 +141,7 @@ export const adapterZip: Door = {
       ? withFile(input, random, (bytes) => mutateBytes(bytes, random))
       : packed(spoiled.files, random, spoiled.files !== files && random.chance(0.6) ? 0 : undefined);
   },
+  enlarge: (_, random) => packed(enlarge(random.pick(folderSeeds()), random).files, random, 0),
   open: ({ files }) => use(readFolder(filesFromZip(files[0]!.bytes))),
 };
 

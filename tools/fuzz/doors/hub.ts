@@ -12,6 +12,7 @@ import { PapilioError } from '../../../src/lib/errors.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { mutateJson } from '../mutate/json.ts';
+import { enlargeJson, largeSize } from '../mutate/large.ts';
 import { mutateText } from '../mutate/text.ts';
 
 const COMMIT = 'c0ffee'.repeat(7).slice(0, 40);
@@ -186,6 +187,12 @@ export const hubListing: Door = {
       name === 'content' ? utf8(mutateText(textOf(bytes), random)) : utf8(mutateJson(textOf(bytes), random)),
     );
   },
+  enlarge: (input, random) =>
+    withFileNamed(input, random.chance(0.8) ? 'tree' : random.pick(['search', 'revision']), (text) => {
+      if (random.chance(0.5) || !text.startsWith('[{"type"')) return enlargeJson(text, random);
+      const count = Math.round(largeSize(random) / 130);
+      return JSON.stringify(Array.from({ length: count }, (_, i) => entry(`${i}.json`)));
+    }),
   async open(input) {
     const { fetch, strangers } = hubOf(input);
     const around: Around = {

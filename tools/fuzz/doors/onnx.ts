@@ -19,6 +19,7 @@ import { quantiseFile } from '../../../test/tools/quantiseFile.ts';
 import { type Door, fuzzFile, type Input, replaceFile, textOf, utf8 } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson } from '../mutate/json.ts';
+import { enlargedJson, enlargeModel } from '../mutate/large.ts';
 import { mutateModel } from '../mutate/onnx.ts';
 
 const MODEL = 'model.onnx';
@@ -129,6 +130,14 @@ function withSidecar(input: Input, random: Rng): Input {
   return replaceFile(input, name, utf8(mutateJson(textOf(bytes), random)));
 }
 
+function enlarge(input: Input, random: Rng): Input {
+  const isModel = random.chance(0.85);
+  const { name, bytes } = random.pick(
+    input.files.filter((f) => f.name.endsWith(isModel ? '.onnx' : '.json')),
+  );
+  return replaceFile(input, name, isModel ? enlargeModel(bytes, random) : enlargedJson(bytes, random));
+}
+
 export const onnxBytes: Door = {
   name: 'onnx-bytes',
   about: 'an ONNX file whose bytes are spoiled, with external data and config.json',
@@ -144,6 +153,7 @@ export const onnxBytes: Door = {
               : { ...file, bytes: mutateBytes(file.bytes, random) },
           ),
         },
+  enlarge,
   open,
 };
 
@@ -157,5 +167,6 @@ export const onnxStructure: Door = {
     const spoiled = replaceFile(input, name, mutateModel(bytes, random));
     return random.chance(0.08) ? withSidecar(spoiled, random) : spoiled;
   },
+  enlarge,
   open,
 };

@@ -65,6 +65,38 @@ const pictures = (): Input[] => [
   })),
 ];
 
+/** Of one colour, or noise that packs to nothing smaller. */
+function largePicture(random: Rng): Input {
+  const side = () => random.pick([1000, 1600, 2500, 4000, 6000]);
+  const [width, height, channels] = [side(), side(), random.pick([1, 3] as const)];
+  const isNoise = random.chance(0.4) && width * height < 4e6;
+  const pixels = isNoise ? noise(width * height * channels, 1) : new Uint8Array(width * height * channels);
+  return random.chance(0.25)
+    ? folder('a.jpg', jpeg(Math.min(width, 2000), random.pick([5, 90])))
+    : folder('a.png', encodePng(pixels, width, height, channels));
+}
+
+/** Small ones for a model that takes large ones. */
+function manyPictures(random: Rng): Input {
+  const [small] = [random.pick([1, 4, 28])];
+  const bytes = encodePng(noise(small * small, 7), small, small, 1);
+  const count = random.pick([300, 2000, 6000]);
+  const size = random.pick([96, 224, 384]);
+  return {
+    files: Array.from({ length: count }, (_, i) =>
+      fuzzFile(`${i % 2 === 0 ? 'cat' : 'dog'}/${i}.png`, bytes),
+    ),
+    told: {
+      ...told,
+      preprocessor: JSON.stringify({
+        ...PREPROCESSOR,
+        do_center_crop: false,
+        size: { height: size, width: size },
+      }),
+    },
+  };
+}
+
 export const picture: Door = {
   name: 'picture',
   about:
@@ -83,6 +115,7 @@ export const picture: Door = {
     // Alone it is an error where beside others it is a note.
     return { files: [{ ...first!, bytes }, ...(random.chance(0.2) ? others.slice(-1) : others)], told };
   },
+  enlarge: (_, random) => (random.chance(0.5) ? largePicture(random) : manyPictures(random)),
   open: openData,
 };
 
@@ -147,5 +180,25 @@ export const idxDoor: Door = {
   ],
   mutate: (input, random) =>
     random.chance(0.25) ? oddPair(random) : withFile(input, random, (bytes) => mutateIdx(bytes, random)),
+  enlarge(_, random) {
+    const count = random.pick([1000, 10_000, 60_000]);
+    const side = random.pick([1, 4, 28]);
+    const images = idx(
+      [count, side, side],
+      random.chance(0.5) ? noise(count * side * side, 3) : new Uint8Array(count * side * side),
+    );
+    const labels = idx(
+      [count],
+      noise(count, 4).map((v) => v % 10),
+    );
+    const size = random.pick([4, 32, 224]);
+    const preprocessor = JSON.stringify({
+      ...PREPROCESSOR,
+      do_center_crop: false,
+      size: { height: size, width: size },
+    });
+    const files = random.chance(0.5) ? pair(images, labels) : pair(gzipSync(images), gzipSync(labels), '.gz');
+    return { ...files, told: { ...told, preprocessor } };
+  },
   open: openData,
 };

@@ -11,6 +11,7 @@ import { labelled, textModel, tokenizer } from '../../../test/tools/contractMode
 import { type Door, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson } from '../mutate/json.ts';
+import { enlargedJson } from '../mutate/large.ts';
 import { mutateSafetensors } from '../mutate/safetensors.ts';
 
 const CONFIG = { target_modules: ['q_proj'], modules_to_save: ['classifier'], r: 2, lora_alpha: 4 };
@@ -94,6 +95,9 @@ export const runFile: Door = {
               ? utf8(mutateJson(textOf(bytes), random))
               : mutateBytes(bytes, random),
         ),
+  enlarge: ({ files: [run, ...others] }, random) => ({
+    files: [{ ...run!, bytes: enlargedJson(run!.bytes, random) }, ...others],
+  }),
   async open({ files }) {
     const root = stage();
     const run = join(root, 'run');

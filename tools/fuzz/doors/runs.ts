@@ -13,7 +13,8 @@ import {
 import { trainingSchema } from '../../../src/training/settings.ts';
 import { type Door, fuzzFile, type Input, withFile } from '../door.ts';
 import { mutateJson } from '../mutate/json.ts';
-import { mutateSafetensors, withHeader } from '../mutate/safetensors.ts';
+import { enlargeJson } from '../mutate/large.ts';
+import { enlargeSafetensors, mutateSafetensors, withHeader } from '../mutate/safetensors.ts';
 
 const identity: RunIdentity = {
   settings: {
@@ -43,10 +44,10 @@ const checkpoint: Checkpoint = {
 const SIZES = new Map([...checkpoint.states].map(([name, { length }]) => [name, length] as const));
 
 /** The run's description inside the header, which is text inside of JSON. */
-const spoilRun = (bytes: Uint8Array, random: Rng): Uint8Array =>
+const spoilRun = (bytes: Uint8Array, random: Rng, change = mutateJson): Uint8Array =>
   withHeader(bytes, (header) => {
     const json = JSON.parse(header) as { __metadata__: Record<string, string> };
-    json.__metadata__.run = mutateJson(json.__metadata__.run ?? '', random);
+    json.__metadata__.run = change(json.__metadata__.run ?? '', random);
     return JSON.stringify(json);
   });
 
@@ -71,6 +72,10 @@ export const checkpoints: Door = {
       if (random.chance(0.6) && bytes.length > 100) return spoilRun(bytes, random);
       return mutateSafetensors(bytes, random);
     }),
+  enlarge: (input, random) =>
+    withFile(input, random, (bytes) =>
+      random.chance(0.6) ? spoilRun(bytes, random, enlargeJson) : enlargeSafetensors(bytes, random),
+    ),
   open({ files }) {
     const read = decodeCheckpoint(files[0]!.bytes);
     requireSameRun(read, identity);

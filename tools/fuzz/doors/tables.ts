@@ -1,7 +1,7 @@
 /** Tables and texts of every form, Parquet, and zips of data, opened for every task as dropped files are. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'fflate';
+import { gunzipSync, gzipSync } from 'fflate';
 import { trainBpe } from '../../../src/data/bpe.ts';
 import { type DataTask, type OpenOptions, openDataset } from '../../../src/data/files/open.ts';
 import { preprocessingOf } from '../../../src/data/preprocessing.ts';
@@ -14,6 +14,7 @@ import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { joined, mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson, ODD_NAMES } from '../mutate/json.ts';
+import { enlargeJson, enlargeText } from '../mutate/large.ts';
 import { mutateText } from '../mutate/text.ts';
 import { mutateStruct } from '../mutate/thrift.ts';
 import { mutateZip } from '../mutate/zip.ts';
@@ -201,6 +202,11 @@ function spoilTable(bytes: Uint8Array, name: string, random: Rng): Uint8Array {
   return utf8(mutateText(text, random));
 }
 
+function enlargeTable(bytes: Uint8Array, name: string, random: Rng): Uint8Array {
+  if (name.endsWith('.gz')) return gzipSync(enlargeTable(gunzipSync(bytes), name.slice(0, -3), random));
+  return utf8((isJson(name) ? enlargeJson : enlargeText)(textOf(bytes), random));
+}
+
 const EXTENSIONS = ['csv', 'tsv', 'json', 'jsonl', 'conll', 'txt', 'parquet', 'zip', 'gz', 'png', 'onnx', ''];
 
 export const table: Door = {
@@ -215,6 +221,8 @@ export const table: Door = {
     const name = random.pick([...ODD_NAMES, `x.${random.pick(EXTENSIONS)}`]);
     return { ...spoiled, files: spoiled.files.with(0, { ...spoiled.files[0]!, name }) };
   },
+  enlarge: (input, random) =>
+    withFile(retold(input, random), random, (bytes, name) => enlargeTable(bytes, name, random)),
   open: openData,
 };
 
@@ -284,6 +292,17 @@ export const zip: Door = {
       },
       random,
     );
+  },
+  enlarge(_, random) {
+    kept ??= tables();
+    const { files, told } = random.pick(kept);
+    const large = random.chance(0.3)
+      ? Array.from({ length: 1 << (10 + random.int(6)) }, (_, i) => ({
+          ...files[0]!,
+          name: `${i}/${files[0]!.name}`,
+        }))
+      : withFile({ files }, random, (bytes, name) => enlargeTable(bytes, name, random)).files;
+    return { files: [packed(large, random, 0)], ...(told && { told }) };
   },
   open: openData,
 };

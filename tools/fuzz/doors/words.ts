@@ -9,6 +9,7 @@ import type { Rng } from '../../../src/lib/rng.ts';
 import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { mutateJson } from '../mutate/json.ts';
+import { enlargedJson, enlargeText } from '../mutate/large.ts';
 import { mutatePattern } from '../mutate/pattern.ts';
 import { mutateText } from '../mutate/text.ts';
 
@@ -158,6 +159,9 @@ export const tokenizerDoor: Door = {
         ? fuzzFile(name, (random.chance(0.2) ? spoilPattern : mutateJson)(textOf(bytes), random))
         : { name, bytes },
     ),
+  }),
+  enlarge: ({ files: [first, ...others] }, random) => ({
+    files: [{ ...first!, bytes: enlargedJson(first!.bytes, random) }, ...others],
   }),
   open({ files }) {
     const text = (name: string) => {
@@ -391,6 +395,10 @@ export const template: Door = {
       }
       return utf8(mutateText(words, random, random.chance(0.8) ? JINJA : undefined));
     }),
+  enlarge: (input, random) =>
+    withFile(input, random, (bytes, name) =>
+      name === CONFIG ? enlargedJson(bytes, random) : utf8(enlargeText(textOf(bytes), random)),
+    ),
   open({ files }) {
     const text = (name: string) => {
       const file = files.find((f) => f.name === name);

@@ -23,7 +23,7 @@ export function treeOf(value: unknown): Tree {
   return { kind: 'raw', raw: JSON.stringify(value) ?? 'null' };
 }
 
-function writeTree(tree: Tree): string {
+export function writeTree(tree: Tree): string {
   switch (tree.kind) {
     case 'object':
       return `{${tree.entries.map(([key, item]) => `${JSON.stringify(key)}:${writeTree(item)}`).join(',')}}`;

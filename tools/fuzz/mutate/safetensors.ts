@@ -3,6 +3,7 @@ import type { Rng } from '../../../src/lib/rng.ts';
 import { textOf, utf8 } from '../door.ts';
 import { joined, mutateBytes } from './bytes.ts';
 import { mutateJson } from './json.ts';
+import { enlargeJson, largeSize } from './large.ts';
 
 const LENGTHS = [0n, 1n, 2n, 8n, 100n, 2n ** 31n, 2n ** 32n, 2n ** 53n, 2n ** 63n, 2n ** 64n - 1n];
 
@@ -25,4 +26,14 @@ export function mutateSafetensors(bytes: Uint8Array, random: Rng): Uint8Array {
     return out;
   }
   return mutateBytes(bytes, random);
+}
+
+/** With a header of very many entries: tensors of their own name that hold nothing, words, or what its tree has already. */
+export function enlargeSafetensors(bytes: Uint8Array, random: Rng): Uint8Array {
+  if (random.chance(0.5)) return withHeader(bytes, (header) => enlargeJson(header, random));
+  const size = largeSize(random);
+  const tensors: string[] = [];
+  for (let letters = 0, i = 0; letters < size; i++)
+    letters += tensors[tensors.push(`"${i}":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`) - 1]!.length;
+  return withHeader(bytes, (header) => header.replace(/^\{/, () => `{${tensors.join(',')},`));
 }
