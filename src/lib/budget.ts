@@ -161,8 +161,8 @@ export const BOUNDS = {
   columns: { most: 10_000, unit: 'columns', advice: 'give the columns that count' },
   /** Rows times columns, or values where there are lists: what a packed table may come to, and no table more than two million rows of 16. */
   tableCells: {
-    most: 2 ** 22,
-    perByte: 16,
+    most: 2 ** 21,
+    perByte: 2,
     never: 2 ** 25,
     unit: 'cells',
     advice: 'give fewer rows or columns',
