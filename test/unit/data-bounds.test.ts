@@ -309,8 +309,8 @@ describe('Parquet', () => {
     ],
     [
       'more values than its bytes hold',
-      { type: BYTES, encoding: PLAIN, page: word(0), values: 3_000_000 },
-      /^bad-data: .*3000000 values do not fit into a page of 4 bytes/,
+      { type: BYTES, encoding: PLAIN, page: word(0), values: 2_000_000 },
+      /^bad-data: .*2000000 values do not fit into a page of 4 bytes/,
     ],
     [
       'rows by the thousand million',
