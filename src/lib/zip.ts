@@ -1,10 +1,11 @@
 /**
  * Zips, for data and adapters alike. The directory at the end is read first and whole: how many entries there can be, where each lies, that
  * none overlaps another, and what they come to together; only then is one entry after the other unpacked, never beyond the size it has
- * in the directory.
+ * in the directory, and held against its checksum.
  */
 import { inflateSync } from 'fflate';
 import { createBudget } from './budget.ts';
+import { crc32 } from './crc32.ts';
 import { type ErrorKind, fail } from './errors.ts';
 
 interface ZipEntry {
@@ -14,6 +15,8 @@ interface ZipEntry {
   /** Bytes in the zip, and unpacked. */
   readonly packed: number;
   readonly size: number;
+  /** CRC-32 of it unpacked. */
+  readonly crc: number;
   /** Of its header before the data. */
   readonly at: number;
 }
@@ -53,7 +56,7 @@ export function readZip(
   isWanted: (name: string) => boolean,
 ): Map<string, Uint8Array<ArrayBuffer>> {
   const damaged = (why: string): never =>
-    fail(kind, `${what} cannot be unpacked (${why}); it may be cut short. Pack the folder again.`);
+    fail(kind, `${what} cannot be unpacked (${why}); it is damaged or cut short. Pack the folder again.`);
   const view = new DataView(zip.buffer, zip.byteOffset, zip.byteLength);
   const directory = findDirectory(view, damaged);
   const entries = readDirectory(zip, view, directory, damaged);
@@ -82,6 +85,17 @@ export function readZip(
 }
 
 function unpacked(
+  data: Uint8Array,
+  entry: ZipEntry,
+  damaged: (why: string) => never,
+): Uint8Array<ArrayBuffer> {
+  const bytes = inflated(data, entry, damaged);
+  if (crc32(bytes) !== entry.crc)
+    damaged(`${entry.name} is not what was packed: its bytes do not give its checksum`);
+  return bytes;
+}
+
+function inflated(
   data: Uint8Array,
   { name, method, size }: ZipEntry,
   damaged: (why: string) => never,
@@ -154,6 +168,7 @@ function readDirectory(
       name: decodeName(zip.subarray(at + CENTRAL_SIZE, nameEnd)),
       method: view.getUint16(at + 10, true),
       isEncrypted: (flags & 1) === 1,
+      crc: view.getUint32(at + 16, true),
       ...{ packed, size, at: place },
     });
     at = next;

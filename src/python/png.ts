@@ -1,19 +1,8 @@
 /** PNG of 8 bits a sample, grey or colour, for pictures that go into a project's data. After the W3C's specification, third edition. */
 import { zlibSync } from 'fflate';
+import { crc32 } from '../lib/crc32.ts';
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
-
-const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let k = 0; k < 8; k++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c;
-});
-
-function crc(bytes: Uint8Array): number {
-  let c = 0xffffffff;
-  for (const byte of bytes) c = CRC_TABLE[(c ^ byte) & 255]! ^ (c >>> 8);
-  return (c ^ 0xffffffff) >>> 0;
-}
 
 function chunk(type: string, body: Uint8Array): Uint8Array {
   const out = new Uint8Array(body.length + 12);
@@ -21,7 +10,7 @@ function chunk(type: string, body: Uint8Array): Uint8Array {
   view.setUint32(0, body.length);
   for (let i = 0; i < 4; i++) out[4 + i] = type.charCodeAt(i);
   out.set(body, 8);
-  view.setUint32(body.length + 8, crc(out.subarray(4, body.length + 8)));
+  view.setUint32(body.length + 8, crc32(out.subarray(4, body.length + 8)));
   return out;
 }
 

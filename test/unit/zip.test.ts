@@ -3,6 +3,7 @@ import { deflateSync, strToU8, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { filesFromZip } from '../../src/adapters/folder.ts';
 import { gunzip, unpackZip } from '../../src/data/files/bytes.ts';
+import { crc32 } from '../../src/lib/crc32.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { readZip } from '../../src/lib/zip.ts';
@@ -16,6 +17,7 @@ interface Part {
   readonly packed?: number;
   readonly at?: number;
   readonly flags?: number;
+  readonly crc?: number;
 }
 
 /** A zip with whatever its directory should say; `count` entries by its end, and by a zip64 end where `long` is given. */
@@ -38,10 +40,11 @@ function craft(parts: readonly Part[], count = parts.length, long?: { readonly c
     return at;
   });
   const start = out.length;
-  parts.forEach(({ name, data, method = 0, size = data.length, packed = data.length, at, flags = 0 }, i) => {
+  parts.forEach((part, i) => {
+    const { name, data, method = 0, size = data.length, packed = data.length, at, flags = 0 } = part;
     u32(0x02014b50);
     for (const v of [20, 20, flags, method, 0, 0]) u16(v);
-    for (const v of [0, packed, size]) u32(v);
+    for (const v of [part.crc ?? crc32(data), packed, size]) u32(v);
     for (const v of [name.length, 0, 0, 0, 0]) u16(v);
     u32(0);
     u32(at ?? places[i]!);
@@ -156,6 +159,16 @@ const lies: Readonly<Record<string, readonly [zip: () => Uint8Array, kind: strin
     'too-large',
     /^5 in The zip asks for 18,000,000 bytes unpacked/,
   ],
+  'a checksum of something else': [
+    () => craft([{ name: 'a.csv', data: text, crc: crc32(text) ^ 0x40000000 }]),
+    'bad-data',
+    /a.csv is not what was packed/,
+  ],
+  'a checksum of nothing': [
+    () => craft([{ name: 'a', data: noise(70), crc: 0 }]),
+    'bad-data',
+    /not what was packed/,
+  ],
   'no directory': [() => noise(300), 'bad-data', /it has no directory/],
   nothing: [() => new Uint8Array(0), 'bad-data', /it has no directory/],
 };
@@ -198,6 +211,33 @@ describe('a zip', () => {
     expect(all(craft([{ name: '__proto__', data }])).get('__proto__')).toEqual(data);
   });
 
+  it.each([0, 6] as const)('never gives other bytes than were packed (level %d)', (level) => {
+    const packed = { 'a.csv': noise(300), 'b.txt': strToU8('left,right\n'.repeat(40)) };
+    const zip = zipSync(packed, { level });
+    const random = rng(29);
+    let refused = 0;
+    for (let bit = 0; bit < zip.length * 8; bit += 1 + Math.floor(random.uniform() * 6)) {
+      const flipped = zip.slice();
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      try {
+        // Names and what the header says of time and system are not under the checksum.
+        expect([...all(flipped).values()]).toEqual(Object.values(packed));
+      } catch (error) {
+        expect(error).toBeInstanceOf(PapilioError);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(level === 0 ? 700 : 300);
+  });
+
+  it('is held against its checksums by data and by adapters', () => {
+    const zip = zipSync({ 'x/adapter_model.safetensors': noise(90) }, { level: 0 });
+    const flipped = zip.slice();
+    flipped[30 + 'x/adapter_model.safetensors'.length + 50]! ^= 16;
+    expect(() => unpackZip(flipped, 'data.zip')).toThrow(/not what was packed/);
+    expect(() => filesFromZip(flipped)).toThrow(/not what was packed/);
+  });
+
   it('is an error of ours or a zip after any change', () => {
     const zip = zipSync({ 'a.csv': [noise(400), { level: 6 }], 'b.csv': strToU8('x\n'.repeat(300)) });
     const random = rng(11);
@@ -219,4 +259,33 @@ it('a gzip that grows beyond what text packs to is refused', async () => {
   const { gzipSync } = await import('fflate');
   const packed = gzipSync(new Uint8Array(80_000_000), { level: 9 });
   expect(() => gunzip(packed, 'x.csv.gz')).toThrow(/x.csv.gz asks for [\d,]+ bytes unpacked/);
+});
+
+it('a gzip never gives other bytes than were packed, in one member or in three', async () => {
+  const { gzipSync } = await import('fflate');
+  const parts = [noise(200), strToU8('one,two\n'.repeat(50)), new Uint8Array(0), noise(90)];
+  const members = parts.map((part) => gzipSync(part, { mtime: 0 }));
+  const joined = (list: readonly Uint8Array[]) => Uint8Array.from(list.flatMap((part) => [...part]));
+  const [first, whole] = [joined(members.slice(0, 1)), joined(members)];
+  expect(gunzip(first, 'x.gz')).toEqual(parts[0]);
+  expect(gunzip(whole, 'x.gz')).toEqual(joined(parts));
+  for (const [gz, bytes] of [
+    [first, parts[0]],
+    [whole, joined(parts)],
+  ] as const) {
+    let refused = 0;
+    for (let bit = 0; bit < gz.length * 8; bit += 3) {
+      const flipped = gz.slice();
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      try {
+        expect(gunzip(flipped, 'x.gz')).toEqual(bytes);
+      } catch (error) {
+        expect(error).toMatchObject({ kind: 'bad-data' });
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(gz.length);
+    for (let cut = 1; cut < 12; cut++)
+      expect(() => gunzip(gz.subarray(0, gz.length - cut), 'x.gz')).toThrow(PapilioError);
+  }
 });

@@ -1,6 +1,7 @@
 /** Files as they come from a disk, a drop or a zip: names and bytes, unpacked with a bound on what they may grow to. */
 import { Gunzip } from 'fflate';
 import { createBudget } from '../../lib/budget.ts';
+import { crc32 } from '../../lib/crc32.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import { readZip } from '../../lib/zip.ts';
 
@@ -10,18 +11,27 @@ export interface DataFile {
   readonly bytes: Uint8Array;
 }
 
-/** Unpacks .gz. */
+/** Unpacks .gz; each of its members is held against its checksum. */
 export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const budget = createBudget('unpackedBytes', bytes.length);
   let total = 0;
   let ended = false;
+  let crc = 0;
   const stream = new Gunzip((part, last) => {
     total += part.length;
     budget.take(part.length, name);
     parts.push(part);
+    crc = crc32(part, crc);
     ended ||= last;
   });
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const requireChecksum = (end: number): void => {
+    if (view.getUint32(end - 8, true) !== crc)
+      fail('bad-data', `${name} is damaged: what is unpacked from it does not give its checksum.`);
+    crc = 0;
+  };
+  stream.onmember = requireChecksum;
   try {
     // In pieces, so that the bound is seen before everything is unpacked.
     for (let at = 0; at < bytes.length; at += 65536) {
@@ -32,6 +42,7 @@ export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer>
     fail('bad-data', `${name} is not a complete gzip file (${(cause as Error).message}).`);
   }
   if (!ended) fail('bad-data', `${name} is cut short: the gzip data ends too early.`);
+  requireChecksum(bytes.length);
   const out = new Uint8Array(total);
   let at = 0;
   for (const part of parts) {

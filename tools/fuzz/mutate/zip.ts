@@ -1,8 +1,8 @@
 /** Zip files with every field open to lies: sizes, offsets, counts, checksums, methods, names, zip64 records, overlaps. */
 import { deflateSync } from 'fflate';
+import { crc32 } from '../../../src/lib/crc32.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { joined, mutateBytes } from './bytes.ts';
-import { crc32 } from './crc.ts';
 
 interface ZipEntry {
   name: string;
