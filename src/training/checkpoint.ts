@@ -1,7 +1,8 @@
 /**
  * A run as bytes, from which it continues bit for bit: the packed parameters and optimiser states, the number of the next update (the
  * order of examples and every random draw follow from it and the seed), the curve so far, and hashes of what it was trained on.
- * The container is a safetensors file whose metadata holds the rest, so any safetensors reader can open it.
+ * The container is a safetensors file whose metadata holds the rest, so any safetensors reader can open it. A SHA-256 of all that stands
+ * in the metadata too: a disk that gave back another bit is told, and never trained on.
  */
 import { z } from 'zod';
 import { METHODS, type MethodId } from '../adapters/registry.ts';
@@ -17,7 +18,9 @@ import type { EvalMetric, RunRequest, StepMetric } from './protocol.ts';
 import { evalsOf, issueOf, stepsOf, UnfitRecord, withNonFinite } from './records.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
 
-const VERSION = 1;
+const VERSION = 2;
+/** Has no checksum. */
+const FIRST_VERSION = 1;
 
 export interface Checkpoint {
   /** The next update. */
@@ -36,12 +39,30 @@ export interface Checkpoint {
   readonly states: ReadonlyMap<string, Float32Array>;
 }
 
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+export async function encodeCheckpoint(checkpoint: Checkpoint): Promise<Uint8Array> {
   const { states, ...rest } = checkpoint;
+  const run = JSON.stringify(rest, withNonFinite);
   return writeSafetensors(
     new Map([...states].map(([name, data]) => [name, { shape: [data.length], data }])),
-    { format: 'papilio-checkpoint', version: String(VERSION), run: JSON.stringify(rest, withNonFinite) },
+    {
+      format: 'papilio-checkpoint',
+      version: String(VERSION),
+      run,
+      sha256: await contentHash(run, states),
+    },
   );
+}
+
+/** SHA-256 of what a checkpoint says of its run, of the names and sizes of its states, and of their numbers to the bit. */
+async function contentHash(run: string, states: ReadonlyMap<string, Float32Array>): Promise<string> {
+  const sorted = [...states].sort(([a], [b]) => (a < b ? -1 : 1));
+  const sizes = sorted.map(([name, data]) => [name, data.length]);
+  const utf8 = new TextEncoder();
+  const parts = await hashOf([
+    utf8.encode(JSON.stringify([run, sizes])),
+    ...sorted.map(([, data]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
+  ]);
+  return hashOf([utf8.encode(parts)]);
 }
 
 const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, 'no SHA-256 in hex');
@@ -101,8 +122,8 @@ function stateOf(name: string, tensor: StoredTensor): Float32Array {
   return tensorFloats(name, tensor);
 }
 
-/** @throws PapilioError('checkpoint') when it is none, of another version, or holds what no run writes */
-export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
+/** @throws PapilioError('checkpoint') when it is none, of another version, is not as it was written, or holds what no run writes */
+export async function decodeCheckpoint(bytes: Uint8Array): Promise<Checkpoint> {
   const { tensors, metadata } = (() => {
     try {
       return readSafetensors(bytes);
@@ -116,13 +137,16 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
     fail('checkpoint', 'The file is no Papilio checkpoint; choose one that was saved from a run here.');
   }
   const version = metadata.get('version') ?? '';
-  if (version !== String(VERSION)) {
+  if (version !== String(VERSION) && version !== String(FIRST_VERSION)) {
     fail(
       'checkpoint',
-      `The checkpoint has version ${/^\d{1,9}$/.test(version) ? version : quoted(version)}, this program reads version ${VERSION}; start a new run.`,
+      `The checkpoint has version ${/^\d{1,9}$/.test(version) ? version : quoted(version)}, this program reads versions ${FIRST_VERSION} and ${VERSION}; start a new run.`,
     );
   }
-  return { ...runOf(run), states: new Map([...tensors].map(([name, t]) => [name, stateOf(name, t)])) };
+  const states = new Map([...tensors].map(([name, t]) => [name, stateOf(name, t)]));
+  if (version === String(VERSION) && metadata.get('sha256') !== (await contentHash(run, states)))
+    damaged('its content does not give its checksum, so it is not what was written');
+  return { ...runOf(run), states };
 }
 
 /**

@@ -124,7 +124,7 @@ export async function openSession(
     dataHash: await hashOf(data.bytes),
     adapterHash: setup.adapterHash,
   };
-  const resumed = options.checkpoint ? decodeCheckpoint(options.checkpoint) : null;
+  const resumed = options.checkpoint ? await decodeCheckpoint(options.checkpoint) : null;
   if (resumed) {
     requireSameRun(resumed, identity);
     requireWithin(resumed, batches.totalSteps);

@@ -79,7 +79,7 @@ test('a run takes its length for the schedule, resumes bit for bit, and saves th
     await whole.play();
     await half.play(11);
     const checkpoint = await half.checkpoint();
-    expect(decodeCheckpoint(checkpoint).settings.config).toMatchObject({ total_step: 24 });
+    expect((await decodeCheckpoint(checkpoint)).settings.config).toMatchObject({ total_step: 24 });
     const resumed = await openTiny(run, checkpoint);
     try {
       await resumed.play();

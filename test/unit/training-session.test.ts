@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { adapterTensor, readSafetensors, writeSafetensors } from '../../src/adapters/safetensors.ts';
 import { interpreterEngines } from '../../src/cli/families/interpreterEngine.ts';
 import { openSubject } from '../../src/cli/families/subjects.ts';
 import { surroundings } from '../../src/cli/sources.ts';
@@ -38,14 +39,14 @@ it('goes on from a checkpoint with every state of its engine, at a step that it 
   const first = await open();
   await first.play(2);
   const bytes = await first.checkpoint();
-  const whole = decodeCheckpoint(bytes);
-  const changed = (change: (states: Map<string, Float32Array>) => void): Uint8Array => {
+  const whole = await decodeCheckpoint(bytes);
+  const changed = (change: (states: Map<string, Float32Array>) => void): Promise<Uint8Array> => {
     const states = new Map(whole.states);
     change(states);
     return encodeCheckpoint({ ...whole, states });
   };
-  const refusal = (checkpoint: Uint8Array, steps?: number) =>
-    open(checkpoint, steps).then(
+  const refusal = async (checkpoint: Uint8Array | Promise<Uint8Array>, steps?: number) =>
+    open(await checkpoint, steps).then(
       () => 'none',
       (error: PapilioError) => `${error.kind}: ${error.message}`,
     );
@@ -65,9 +66,18 @@ it('goes on from a checkpoint with every state of its engine, at a step that it 
   // Engines that were made for nothing are given back.
   expect(destroyed).toBe(2 * names.length + 1);
   expect(await refusal(bytes, 1)).toMatch(/^checkpoint: .*after 2 steps, and the run has 1 in all/);
-  const second = await open(bytes);
-  await Promise.all([first.play(), second.play()]);
-  expect(second.history.steps.map((s) => s.loss)).toEqual(first.history.steps.map((s) => s.loss));
+  // As one was written before there were checksums.
+  const { metadata, tensors } = readSafetensors(bytes);
+  const old = writeSafetensors(new Map([...tensors].map(([name, t]) => [name, adapterTensor(name, t)])), {
+    ...{ format: 'papilio-checkpoint', version: '1', run: metadata.get('run')! },
+  });
+  const others = await Promise.all([open(bytes), open(old)]);
+  await Promise.all([first, ...others].map((session) => session.play()));
+  for (const { history } of others)
+    expect(history.steps.map((s) => s.loss)).toEqual(first.history.steps.map((s) => s.loss));
+  const flipped = bytes.slice();
+  flipped[tensors.get('trainable')!.bytes.byteOffset + 3]! ^= 2;
+  expect(await refusal(flipped)).toMatch(/^checkpoint: .*does not give its checksum/);
 });
 
 it('answers those who look at one step first, and others when they have ended', async () => {

@@ -177,7 +177,7 @@ const MOST_CRASHES = 3;
 async function afterCrash({ stderr }: Ran, signal: NodeJS.Signals, kept: string) {
   const heard = Number(/heard of (\d+)\n(?!.*heard of)/s.exec(stderr)?.[1] ?? 0);
   const bytes = await readFile(kept).catch(() => null);
-  return { lost: Math.max(0, heard - (bytes ? decodeCheckpoint(bytes).step : 0)), signal };
+  return { lost: Math.max(0, heard - (bytes ? (await decodeCheckpoint(bytes)).step : 0)), signal };
 }
 
 /** A worker with a trainer is ended, and another goes on from what was kept last. */

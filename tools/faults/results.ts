@@ -29,7 +29,7 @@ export async function resultIn(out: string): Promise<Result> {
     files: new Map(
       await Promise.all(SAME.map(async (name) => [name, await readFile(join(out, name))] as const)),
     ),
-    checkpoint: decodeCheckpoint(await readFile(join(out, 'checkpoint.safetensors'))),
+    checkpoint: await decodeCheckpoint(await readFile(join(out, 'checkpoint.safetensors'))),
   };
 }
 
@@ -57,7 +57,7 @@ export async function afterFault(out: string): Promise<{ readonly kept: number; 
   const read = (name: string) => readFile(join(out, name));
   const whole: Readonly<Record<string, () => Promise<unknown>>> = {
     'checkpoint.safetensors': async () => {
-      kept = decodeCheckpoint(await read('checkpoint.safetensors')).step;
+      kept = (await decodeCheckpoint(await read('checkpoint.safetensors'))).step;
     },
     'run.json': async () => JSON.parse(String(await read('run.json'))),
     'metrics.csv': async () => {

@@ -68,7 +68,7 @@ async function host(): Promise<void> {
       process.exit(0);
     }
     const kept = await readKept(join(folder, KEPT));
-    lost.push(heard - (kept ? decodeCheckpoint(kept).step : 0));
+    lost.push(heard - (kept ? (await decodeCheckpoint(kept)).step : 0));
     process.stderr.write('fault: the worker is ended\n');
   }
 }
