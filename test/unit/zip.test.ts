@@ -285,7 +285,7 @@ it('a gzip never gives other bytes than were packed, in one member or in three',
       }
     }
     expect(refused).toBeGreaterThan(gz.length);
-    for (let cut = 1; cut < 12; cut++)
+    for (let cut = 1; cut <= gz.length; cut++)
       expect(() => gunzip(gz.subarray(0, gz.length - cut), 'x.gz')).toThrow(PapilioError);
   }
 });

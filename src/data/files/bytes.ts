@@ -27,7 +27,7 @@ export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer>
   });
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const requireChecksum = (end: number): void => {
-    if (view.getUint32(end - 8, true) !== crc)
+    if (end < 8 || view.getUint32(end - 8, true) !== crc)
       fail('bad-data', `${name} is damaged: what is unpacked from it does not give its checksum.`);
     crc = 0;
   };
