@@ -285,7 +285,9 @@ it('a gzip never gives other bytes than were packed, in one member or in three',
       }
     }
     expect(refused).toBeGreaterThan(gz.length);
-    for (let cut = 1; cut <= gz.length; cut++)
-      expect(() => gunzip(gz.subarray(0, gz.length - cut), 'x.gz')).toThrow(PapilioError);
+    for (let k = 0; k < 12; k++) {
+      expect(() => gunzip(gz.subarray(0, gz.length - 1 - k), 'x.gz')).toThrow(PapilioError);
+      expect(() => gunzip(gz.subarray(0, k), 'x.gz')).toThrow(PapilioError);
+    }
   }
 });
