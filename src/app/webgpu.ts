@@ -1,4 +1,5 @@
 /** Whether this browser can train, found out without making a device, and what to do where it cannot. */
+import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
 
 export type GpuSupport =
   | { readonly state: 'ready'; readonly isSoftware: boolean; readonly name: string }
@@ -18,10 +19,7 @@ export async function detectGpu(navigator: Navigator, isSecure: boolean): Promis
   if (adapter === null) return { state: 'no-adapter', steps: steps(true) };
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
-  const isSoftware =
-    adapter.info.isFallbackAdapter ||
-    /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${architecture} ${name}`);
-  return { state: 'ready', isSoftware, name };
+  return { state: 'ready', isSoftware: isSoftwareAdapter(adapter.info), name };
 }
 
 /** Steps for the browser at hand, by its user agent. */

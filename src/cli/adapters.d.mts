@@ -5,8 +5,7 @@ interface AdapterFacts {
   readonly architecture: string;
   readonly device: string;
   readonly description: string;
-  readonly isFallback: boolean;
-  readonly f16: boolean;
+  readonly isFallbackAdapter: boolean;
 }
 interface WayToRun {
   readonly runtime: Runtime;

@@ -19,6 +19,7 @@ import { tmpdir, uptime } from 'node:os';
 import { dirname, join } from 'node:path';
 import { arch, argv, env, execPath, pid, platform, versions } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
 
 /** Where Chromium and its relatives keep SwiftShader, with the driver file that tells the Vulkan loader about it. */
 const browserFolders = [
@@ -74,12 +75,6 @@ export function commandFor(root, runtime, script, driver) {
   };
 }
 
-/** Whether an adapter's own words say that it computes on the processor. */
-function isSoftware(adapter) {
-  const words = `${adapter.vendor} ${adapter.architecture} ${adapter.device} ${adapter.description}`;
-  return adapter.isFallback || /swiftshader|llvmpipe|lavapipe|softpipe|basic render|software/i.test(words);
-}
-
 /**
  * Which adapter each way of running gets, best first: `[{ runtime, driver?, adapter, software }]`.
  * A GPU comes first, then wgpu on a software driver (the faster one by far), then Dawn on SwiftShader.
@@ -104,7 +99,7 @@ export async function findAdapters(root) {
     way.software ? (way.runtime === 'deno' && !way.driver ? 1 : way.runtime === 'node' ? 2 : 3) : 0;
   const found = probed
     .filter((way) => way.adapter)
-    .map((way) => ({ ...way, software: isSoftware(way.adapter) }))
+    .map((way) => ({ ...way, software: isSoftwareAdapter(way.adapter) }))
     .sort((a, b) => rank(a) - rank(b));
   try {
     mkdirSync(dirname(file), { recursive: true });
@@ -186,8 +181,7 @@ async function describeOwnAdapter() {
     architecture,
     device,
     description,
-    isFallback: Boolean(isFallbackAdapter),
-    f16: adapter.features.has('shader-f16'),
+    isFallbackAdapter: Boolean(isFallbackAdapter),
   };
 }
 

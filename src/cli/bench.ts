@@ -81,7 +81,7 @@ async function benchInto(values: BenchValues): Promise<number> {
   const device = await openDevice(gpu);
   const { vendor, architecture, description } = device.info;
   const words = [vendor, architecture, description].filter(Boolean).join(', ');
-  const software = device.caps.software === true;
+  const software = device.caps.software;
   const peer = values['no-peer'] ? null : await openPeer(gpu);
   const say = (line: string): void => {
     if (!values.json) print(`${line}\n`);

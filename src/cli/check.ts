@@ -47,7 +47,7 @@ async function check(values: Values<typeof options>): Promise<number> {
     `${runtimeName}: ${[device.info.vendor, device.info.architecture, device.info.description].filter(Boolean).join(', ')}`,
   );
   say(
-    `f16 ${device.caps.f16 ? 'yes' : 'no'}, subgroups ${device.caps.subgroups ? 'yes' : 'no'}, timestamps ${device.timestamps ? 'yes' : 'no'}, bindings up to ${device.caps.maxStorageBindingBytes / 1048576} MiB`,
+    `timestamps ${device.timestamps ? 'yes' : 'no'}, bindings up to ${device.caps.maxStorageBindingBytes / 1048576} MiB`,
   );
   const failures: CheckResult[] = [];
   const report: Record<string, unknown> = {};

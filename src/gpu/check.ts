@@ -1,13 +1,14 @@
 /**
  * The suite that every op goes through, case by case:
- * `compiles`            every variant of its kernels that the device can have compiles without a message;
- * `forward`             the kernel against the op's float64 reference, under every variant;
+ * `compiles`            its kernels compile without a message;
+ * `forward`             the kernel against the op's float64 reference;
  * `gradient-reference`  the gradient rule (its nodes interpreted in float64) against central differences of the reference;
  * `gradient-gpu`        the gradient's kernels against the same nodes interpreted.
  * Inputs are seeded; the upstream gradient is random, because a uniform one hides transposes and sums.
  */
 import { createBuilder } from '../graph/builder.ts';
-import { interpret } from '../graph/interpret.ts';
+import { type Interpretation, interpret } from '../graph/interpret.ts';
+import type { Plan } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { AnyOp, Caps, DeviceData, Graph, OpCase, Tensor, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
@@ -22,8 +23,6 @@ export interface CheckResult {
   readonly op: string;
   readonly case: string;
   readonly what: 'compiles' | 'forward' | 'gradient-reference' | 'gradient-gpu';
-  /** Optional features in use: `base`, `f16`, `subgroups`, `f16+subgroups`. */
-  readonly variant: string;
   readonly error: number;
   readonly tolerance: number;
   readonly ok: boolean;
@@ -39,18 +38,6 @@ const differenceStep = 1e-4;
 /** Elements of one input that are perturbed at most. */
 const sampled = 40;
 
-/** The capabilities of `caps` with its optional features on and off. */
-export function variantsOf(caps: Caps): { readonly name: string; readonly caps: Caps }[] {
-  const variants = [];
-  for (const f16 of caps.f16 ? [false, true] : [false]) {
-    for (const subgroups of caps.subgroups ? [false, true] : [false]) {
-      const name = [...(f16 ? ['f16'] : []), ...(subgroups ? ['subgroups'] : [])].join('+') || 'base';
-      variants.push({ name, caps: { ...caps, f16, subgroups } });
-    }
-  }
-  return variants;
-}
-
 /** A graph of one node whose inputs are fed by name; mutated inputs are states. */
 function nodeGraph(op: AnyOp, test: OpCase<unknown>, tensors: readonly Tensor[]) {
   const g = createBuilder();
@@ -62,17 +49,17 @@ function nodeGraph(op: AnyOp, test: OpCase<unknown>, tensors: readonly Tensor[])
   return { g, inputs, outputs, node: g.nodes[0]! };
 }
 
-/** Runs a graph on the device and hands back outputs and states as numbers. */
+/** Runs a scheduled graph on the device and hands back outputs and states as numbers. */
 async function runOnDevice(
   device: Device,
   graph: Graph,
-  caps: Caps,
+  plan: Plan,
   feeds: ReadonlyMap<string, Tensor>,
   states: readonly string[],
 ) {
   const store = createStore(device);
   try {
-    const program = await compile(device, store, schedule(graph, caps));
+    const program = await compile(device, store, plan);
     for (const { name } of graph.inputs) program.write(name, toDevice(feeds.get(name)!));
     program.run();
     const read: Record<string, ArrayLike<number>> = {};
@@ -89,49 +76,45 @@ async function runOnDevice(
 const asNumbers = (dtype: Tensor['dtype'], data: DeviceData): ArrayLike<number> =>
   dtype === 'f16' ? halfToFloat32(data as Uint16Array) : data;
 
-type Report = (
-  what: CheckResult['what'],
-  variant: string,
-  error: number,
-  tolerance: number,
-  message: string,
-) => void;
+/** What one case is checked with. */
+interface Check {
+  readonly device: Device;
+  readonly caps: Caps;
+  readonly op: AnyOp;
+  readonly test: OpCase<unknown>;
+  readonly tensors: readonly Tensor[];
+  readonly random: Rng;
+  readonly report: (what: CheckResult['what'], error: number, tolerance: number, message: string) => void;
+}
 
-const worse = (a: Difference & { of: string }, b: Difference & { of: string }) => (b.error > a.error ? b : a);
+interface Worst extends Difference {
+  readonly of: string;
+}
 
-async function checkForward(
-  device: Device,
-  op: AnyOp,
-  test: OpCase<unknown>,
-  tensors: readonly Tensor[],
-  report: Report,
-  caps: Caps,
-) {
-  const tolerance = test.tolerance ?? forwardTolerance;
+/** The largest of some differences. */
+const worst = (differences: readonly Worst[]): Worst =>
+  differences.reduce((a, b) => (b.error > a.error ? b : a), { error: 0, at: '', of: '' });
+
+const feedsOf = (tensors: readonly Tensor[]): Map<string, Tensor> =>
+  new Map(tensors.map((t, i) => [`in${i}`, t]));
+
+async function checkForward({ device, caps, op, test, tensors, report }: Check): Promise<void> {
   const expected = op.reference(tensors, test.attrs) as readonly Tensor[];
-  const feeds = new Map(tensors.map((t, i) => [`in${i}`, t]));
-  const seen = new Set<string>();
-  for (const variant of variantsOf(caps)) {
-    const { g, outputs } = nodeGraph(op, test, tensors);
-    const graph = g.finish(Object.fromEntries(outputs.map((v, i) => [`out${i}`, v])));
-    const plan = schedule(graph, variant.caps);
-    const same = JSON.stringify(plan.steps);
-    if (seen.has(same)) continue;
-    seen.add(same);
-    const messages: string[] = [];
-    for (const step of plan.steps) {
-      if (step.kind === 'dispatch') messages.push(...(await device.pipelines.messages(step.dispatch)));
-    }
-    report('compiles', variant.name, messages.length, 0, messages.join('\n'));
-    const mutated = (op.mutates ?? []).map((i) => `in${i}`);
-    const actual = await runOnDevice(device, graph, variant.caps, feeds, mutated);
-    const names = [...outputs.map((_, i) => `out${i}`), ...mutated];
-    let worst = { error: 0, at: '', of: '' };
-    names.forEach((name, i) => {
-      worst = worse(worst, { ...difference(actual[name]!, expected[i]!.data), of: name });
-    });
-    report('forward', variant.name, worst.error, tolerance, `${worst.of}: ${worst.at}`);
+  const { g, outputs } = nodeGraph(op, test, tensors);
+  const graph = g.finish(Object.fromEntries(outputs.map((v, i) => [`out${i}`, v])));
+  const plan = schedule(graph, caps);
+  const messages: string[] = [];
+  for (const step of plan.steps) {
+    if (step.kind === 'dispatch') messages.push(...(await device.pipelines.messages(step.dispatch)));
   }
+  report('compiles', messages.length, 0, messages.join('\n'));
+  const mutated = (op.mutates ?? []).map((i) => `in${i}`);
+  const actual = await runOnDevice(device, graph, plan, feedsOf(tensors), mutated);
+  const names = [...outputs.map((_, i) => `out${i}`), ...mutated];
+  const { error, of, at } = worst(
+    names.map((name, i) => ({ ...difference(actual[name]!, expected[i]!.data), of: name })),
+  );
+  report('forward', error, test.tolerance ?? forwardTolerance, `${of}: ${at}`);
 }
 
 /** Indices to perturb: all of a small input, a seeded sample of a large one. */
@@ -140,134 +123,153 @@ function sample(size: number, random: Rng): number[] {
   return random.shuffle(Array.from({ length: size }, (_, i) => i)).slice(0, sampled);
 }
 
-async function checkGradient(
-  device: Device,
-  op: AnyOp,
-  test: OpCase<unknown>,
-  tensors: readonly Tensor[],
-  random: Rng,
-  report: Report,
-  caps: Caps,
-) {
+/** The gradient rule's nodes for one case: the upstream gradients of its outputs, and `g0`, `g1` ... of its inputs. */
+interface GradientGraph {
+  readonly graph: Graph;
+  readonly feeds: ReadonlyMap<string, Tensor>;
+  /** By output; null where none counts. */
+  readonly seeds: readonly (Tensor | null)[];
+  readonly wanted: readonly number[];
+}
+
+async function checkGradient(check: Check): Promise<void> {
+  const { op, test, tensors } = check;
   const wanted = test.gradientInputs ?? tensors.flatMap((t, i) => (t.dtype === 'f32' ? [i] : []));
   if (!op.gradient || wanted.length === 0) return;
+  const gradient = gradientGraph(check, op.gradient, wanted);
+  const interpreted = interpret(gradient.graph, gradient.feeds);
+  checkAgainstDifferences(check, gradient, interpreted);
+  await checkGradientKernels(check, gradient, interpreted);
+}
+
+function gradientGraph(
+  { op, test, tensors, random, report }: Check,
+  rule: NonNullable<AnyOp['gradient']>,
+  wanted: readonly number[],
+): GradientGraph {
   const { g, inputs, outputs, node } = nodeGraph(op, test, tensors);
-  const feeds = new Map(tensors.map((t, i) => [`in${i}`, t]));
+  const feeds = feedsOf(tensors);
   // By default a view's outputs all count, and of a kernel's outputs the first (the others are by-products for the backward pass).
   const counted = test.gradientOutputs ?? (op.alias ? outputs.map((_, i) => i) : [0]);
-  const upstream = outputs.map((v, i) => {
+  const seeds = outputs.map(({ shape }, i) => {
     if (!counted.includes(i)) return null;
-    const seed = inputTensor({ dtype: 'f32', shape: v.shape }, random);
+    const seed = inputTensor({ dtype: 'f32', shape }, random);
     feeds.set(`d${i}`, seed);
-    return { seed, value: g.input(`d${i}`, { dtype: 'f32', shape: v.shape }) };
+    return seed;
   });
-  const gradients = op.gradient(
+  const gradients = rule(
     g,
     node,
-    upstream.map((u) => u?.value ?? null),
+    seeds.map((seed, i) => seed && g.input(`d${i}`, { dtype: 'f32', shape: seed.shape })),
     inputs.map((_, i) => wanted.includes(i)),
   );
   const shown: Record<string, Value> = {};
   for (const i of wanted) {
     const d = gradients[i];
-    if (!d) report('gradient-reference', 'base', Infinity, 0, `the rule gives no gradient for input ${i}`);
+    if (!d) report('gradient-reference', Infinity, 0, `the rule gives no gradient for input ${i}`);
     else if (d.shape.join() !== tensors[i]!.shape.join()) {
-      report(
-        'gradient-reference',
-        'base',
-        Infinity,
-        0,
-        `input ${i} is [${tensors[i]!.shape}] but its gradient [${d.shape}]`,
-      );
+      const shapes = `input ${i} is [${tensors[i]!.shape}] but its gradient [${d.shape}]`;
+      report('gradient-reference', Infinity, 0, shapes);
     } else shown[`g${i}`] = d;
   }
-  const graph = g.finish(shown);
-  const interpreted = interpret(graph, feeds);
+  return { graph: g.finish(shown), feeds, seeds, wanted };
+}
 
-  // The loss is Σ upstream · output; differences are summed term by term, which cancels less than two large sums.
-  let worst = { error: 0, at: '', of: '' };
+/** The interpreted gradients against central differences of the reference. */
+function checkAgainstDifferences(
+  { op, test, tensors, random, report }: Check,
+  { graph, seeds, wanted }: GradientGraph,
+  interpreted: Interpretation,
+): void {
+  const differences: Worst[] = [];
   for (const i of wanted) {
-    const d = shown[`g${i}`];
+    const d = graph.outputs[`g${i}`];
     if (!d) continue;
     const at = sample(tensors[i]!.data.length, random);
-    const numeric = at.map((k) => {
-      const shifted = (by: number) => {
-        const data = tensors[i]!.data.slice();
-        data[k] = data[k]! + by;
-        return op.reference(
-          tensors.map((t, j) => (j === i ? { ...t, data } : t)),
-          test.attrs,
-        ) as readonly Tensor[];
-      };
-      const h = differenceStep;
-      const [p1, m1, p2, m2] = [shifted(h), shifted(-h), shifted(2 * h), shifted(-2 * h)];
-      let slope = 0;
-      upstream.forEach((u, o) => {
-        if (!u) return;
-        for (let n = 0; n < u.seed.data.length; n++) {
-          // Fourth-order central difference.
-          const near = p1[o]!.data[n]! - m1[o]!.data[n]!;
-          const far = p2[o]!.data[n]! - m2[o]!.data[n]!;
-          if (near !== 0 || far !== 0) slope += (u.seed.data[n]! * (8 * near - far)) / (12 * h);
-        }
-      });
-      return slope;
-    });
+    const numeric = at.map((k) => slopeAt(op, test, tensors, seeds, i, k));
     const analytic = at.map((k) => interpreted.get(d).data[k]!);
-    worst = worse(worst, { ...difference(analytic, numeric, 1e-3), of: `gradient of input ${i}, sampled` });
+    differences.push({ ...difference(analytic, numeric, 1e-3), of: `gradient of input ${i}, sampled` });
   }
-  report('gradient-reference', 'base', worst.error, differenceTolerance, `${worst.of}: ${worst.at}`);
+  const { error, of, at } = worst(differences);
+  report('gradient-reference', error, differenceTolerance, `${of}: ${at}`);
+}
 
-  const tolerance = (test.tolerance ?? forwardTolerance) * gradientFactor;
-  const seen = new Set<string>();
-  for (const variant of variantsOf(caps)) {
-    const plan = JSON.stringify(schedule(graph, variant.caps).steps);
-    if (seen.has(plan)) continue;
-    seen.add(plan);
-    const actual = await runOnDevice(device, graph, variant.caps, feeds, []);
-    let off = { error: 0, at: '', of: '' };
-    for (const [name, v] of Object.entries(shown)) {
-      off = worse(off, { ...difference(actual[name]!, interpreted.get(v).data), of: `gradient ${name}` });
+/**
+ * The slope of the loss Σ seed · output in element `k` of input `i`, by a fourth-order central difference. Differences are summed
+ * term by term, which cancels less than two large sums.
+ */
+function slopeAt(
+  op: AnyOp,
+  test: OpCase<unknown>,
+  tensors: readonly Tensor[],
+  seeds: readonly (Tensor | null)[],
+  i: number,
+  k: number,
+): number {
+  const shifted = (by: number) => {
+    const data = tensors[i]!.data.slice();
+    data[k] = data[k]! + by;
+    return op.reference(
+      tensors.map((t, j) => (j === i ? { ...t, data } : t)),
+      test.attrs,
+    ) as readonly Tensor[];
+  };
+  const h = differenceStep;
+  const [p1, m1, p2, m2] = [shifted(h), shifted(-h), shifted(2 * h), shifted(-2 * h)];
+  let slope = 0;
+  seeds.forEach((seed, o) => {
+    if (!seed) return;
+    for (let n = 0; n < seed.data.length; n++) {
+      const near = p1[o]!.data[n]! - m1[o]!.data[n]!;
+      const far = p2[o]!.data[n]! - m2[o]!.data[n]!;
+      if (near !== 0 || far !== 0) slope += (seed.data[n]! * (8 * near - far)) / (12 * h);
     }
-    report('gradient-gpu', variant.name, off.error, tolerance, `${off.of}: ${off.at}`);
-  }
+  });
+  return slope;
+}
+
+/** The gradient's kernels against its interpreted nodes. */
+async function checkGradientKernels(
+  { device, caps, test, report }: Check,
+  { graph, feeds }: GradientGraph,
+  interpreted: Interpretation,
+): Promise<void> {
+  const actual = await runOnDevice(device, graph, schedule(graph, caps), feeds, []);
+  const { error, of, at } = worst(
+    Object.entries(graph.outputs).map(([name, v]) => ({
+      ...difference(actual[name]!, interpreted.get(v).data),
+      of: `gradient ${name}`,
+    })),
+  );
+  report('gradient-gpu', error, (test.tolerance ?? forwardTolerance) * gradientFactor, `${of}: ${at}`);
 }
 
 /** Checks one op in all its cases. `caps` narrows what the device offers. Never throws for a failing op; a lost device does. */
 export async function checkOp(device: Device, op: AnyOp, caps: Caps = device.caps): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
   for (const [index, test] of op.cases.entries()) {
-    // A case of f16 tensors needs a device that has them.
-    if (!caps.f16 && test.inputs.some((t) => t.dtype === 'f16')) continue;
-    const report: Report = (what, variant, error, tolerance, message) => {
+    const report: Check['report'] = (what, error, tolerance, message) => {
       const ok = error <= tolerance;
-      results.push({
-        op: op.name,
-        case: test.name,
-        what,
-        variant,
-        error,
-        tolerance,
-        ok,
-        ...(ok ? {} : { message }),
-      });
+      results.push({ op: op.name, case: test.name, what, error, tolerance, ok, ...(ok ? {} : { message }) });
     };
     const random = rng(0x5eed, index);
     const tensors = test.inputs.map((spec) => inputTensor(spec, random));
-    const attempt = async (what: CheckResult['what'], check: () => Promise<void>) => {
+    const check: Check = { device, caps, op, test, tensors, random, report };
+    for (const [what, attempt] of [
+      ['forward', checkForward],
+      ['gradient-reference', checkGradient],
+    ] as const) {
       try {
-        await check();
+        await attempt(check);
       } catch (error) {
         if (error instanceof PapilioError && error.kind === 'device-lost') throw error;
-        report(what, 'base', Infinity, 0, error instanceof Error ? error.message : String(error));
+        report(what, Infinity, 0, error instanceof Error ? error.message : String(error));
       }
-    };
-    await attempt('forward', () => checkForward(device, op, test, tensors, report, caps));
-    await attempt('gradient-reference', () => checkGradient(device, op, test, tensors, random, report, caps));
+    }
   }
   return results;
 }
 
 /** One line for a failed check. */
 export const describe = (r: CheckResult): string =>
-  `${r.op} / ${r.case} / ${r.what} (${r.variant}): error ${r.error.toExponential(2)} over ${r.tolerance.toExponential(1)}: ${r.message ?? ''}`;
+  `${r.op} / ${r.case} / ${r.what}: error ${r.error.toExponential(2)} over ${r.tolerance.toExponential(1)}: ${r.message ?? ''}`;

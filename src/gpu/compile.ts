@@ -14,8 +14,6 @@ import { checkData, type Store, storageUsage, writeData } from './store.ts';
 export interface CompileOptions {
   /** Called as pipelines become ready: `done` of `total`. */
   readonly onPipeline?: (done: number, total: number) => void;
-  /** How long one submit may keep the GPU busy, in ms; default 100. */
-  readonly submitBudgetMs?: number;
 }
 
 const uniformAlignment = 256;
@@ -160,7 +158,6 @@ export async function compile(
       buffers,
       steps,
       pipelines: pipelines.size,
-      ...(options.submitBudgetMs === undefined ? {} : { submitBudgetMs: options.submitBudgetMs }),
       release: () => {
         for (const buffer of owned) device.release(buffer);
       },

@@ -1,9 +1,10 @@
 /**
- * Opens a WebGPU device with everything the adapter offers, and turns what can go wrong on it into PapilioErrors: no adapter, memory
+ * Opens a WebGPU device with the adapter's own limits, and turns what can go wrong on it into PapilioErrors: no adapter, memory
  * that is not there, limits, a lost device.
  */
 import type { Caps } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
 import { createPipelines, type Pipelines } from './pipelines.ts';
 import { type ShaderLibrary, shaderLibrary } from './shaders.ts';
 
@@ -14,8 +15,6 @@ export interface DeviceInfo {
 }
 
 export interface OpenOptions {
-  /** Features to leave off although the adapter has them, for tests of the variants. */
-  readonly without?: readonly ('shader-f16' | 'subgroups' | 'timestamp-query')[];
   /** Kernels to use in place of the project's, for tests. */
   readonly shaders?: ShaderLibrary;
 }
@@ -61,6 +60,19 @@ const vendorName = (vendor: string): string => VENDORS[vendor] ?? vendor;
 
 const megabytes = (bytes: number): string => `${(bytes / 1048576).toFixed(1)} MiB`;
 
+const WANTED_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+] as const;
+
+/** Dawn for Node frees the instance with its GPU object, so the device keeps it. */
+const owners = new WeakMap<GPUDevice, GPU>();
+
 /**
  * @throws PapilioError('no-adapter') when the browser has WebGPU but no usable GPU;
  * 'no-webgpu' when the adapter refuses a device
@@ -69,32 +81,61 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter)
     return fail('no-adapter', 'WebGPU is there but offers no adapter: check the graphics driver.');
-  const features = (['shader-f16', 'subgroups', 'timestamp-query'] as const).filter(
-    (name) => adapter.features.has(name) && !options.without?.includes(name),
-  );
-  const has = (name: string): boolean => (features as readonly string[]).includes(name);
-  const wanted = [
-    'maxBufferSize',
-    'maxStorageBufferBindingSize',
-    'maxStorageBuffersPerShaderStage',
-    'maxComputeWorkgroupStorageSize',
-    'maxComputeInvocationsPerWorkgroup',
-    'maxComputeWorkgroupSizeX',
-    'maxComputeWorkgroupSizeY',
-  ] as const;
-  const requiredLimits = Object.fromEntries(wanted.map((name) => [name, adapter.limits[name]]));
-  let raw: GPUDevice;
+  const timestamps = adapter.features.has('timestamp-query');
+  const raw = await requestDevice(adapter, timestamps);
+  owners.set(raw, gpu);
+  const { lost, assertAlive, close } = watchDevice(raw);
+  return {
+    raw,
+    caps: capsOf(adapter, raw),
+    info: {
+      vendor: vendorName(adapter.info.vendor),
+      architecture: adapter.info.architecture || adapter.info.description,
+      description: adapter.info.description,
+    },
+    timestamps,
+    pipelines: createPipelines(raw, options.shaders ?? shaderLibrary),
+    lost,
+    assertAlive,
+    lastDone: 0,
+    ...createBuffers(raw, assertAlive),
+    destroy() {
+      close();
+      raw.destroy();
+    },
+  };
+}
+
+/** A device with the adapter's own limits. */
+async function requestDevice(adapter: GPUAdapter, timestamps: boolean): Promise<GPUDevice> {
+  const requiredLimits = Object.fromEntries(WANTED_LIMITS.map((name) => [name, adapter.limits[name]]));
   try {
-    raw = await adapter.requestDevice({ requiredFeatures: [...features], requiredLimits });
+    return await adapter.requestDevice({
+      requiredFeatures: timestamps ? ['timestamp-query'] : [],
+      requiredLimits,
+    });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     return fail('no-webgpu', `The adapter gives no device: ${reason}.`);
   }
+}
 
+const capsOf = (adapter: GPUAdapter, { limits }: GPUDevice): Caps => ({
+  software:
+    isSoftwareAdapter(adapter.info) ||
+    // Where older browsers have it.
+    (adapter as { readonly isFallbackAdapter?: boolean }).isFallbackAdapter === true,
+  maxWorkgroupStorageBytes: limits.maxComputeWorkgroupStorageSize,
+  maxInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+  maxStorageBindingBytes: limits.maxStorageBufferBindingSize,
+  maxStorageBuffersPerStage: limits.maxStorageBuffersPerShaderStage,
+});
+
+/** Turns a lost device and errors outside of any call's own check into PapilioErrors; after `close` a loss is nobody's news. */
+function watchDevice(raw: GPUDevice): Pick<Device, 'lost' | 'assertAlive'> & { readonly close: () => void } {
   let gone: PapilioError | null = null;
+  let refused: PapilioError | null = null;
   let closed = false;
-  let total = 0;
-  let pending: Promise<void>[] = [];
   const lost = new Promise<PapilioError>((resolve) => {
     void raw.lost.then((info) => {
       const why = info.message ? ` (${info.message.split('\n')[0]})` : '';
@@ -106,48 +147,35 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       if (!closed) resolve(gone);
     });
   });
-  let refused: PapilioError | null = null;
   raw.onuncapturederror = (event) => {
     // The first error is the cause; what follows usually only repeats that something is invalid.
     refused ??= new PapilioError('internal', `WebGPU refused a command: ${event.error.message}`);
     event.preventDefault?.();
   };
-  const assertAlive = (): void => {
-    if (gone) throw gone;
-    if (refused) {
-      const error = refused;
-      refused = null;
-      throw error;
-    }
-  };
-
-  const device: Device = {
-    raw,
-    caps: {
-      software:
-        adapter.info.isFallbackAdapter === true ||
-        // Where older browsers have it.
-        (adapter as { readonly isFallbackAdapter?: boolean }).isFallbackAdapter === true ||
-        /swiftshader|llvmpipe|lavapipe/i.test(
-          `${adapter.info.vendor} ${adapter.info.architecture} ${adapter.info.device} ${adapter.info.description}`,
-        ),
-      f16: has('shader-f16'),
-      subgroups: has('subgroups'),
-      maxWorkgroupStorageBytes: raw.limits.maxComputeWorkgroupStorageSize,
-      maxInvocationsPerWorkgroup: raw.limits.maxComputeInvocationsPerWorkgroup,
-      maxStorageBindingBytes: raw.limits.maxStorageBufferBindingSize,
-      maxStorageBuffersPerStage: raw.limits.maxStorageBuffersPerShaderStage,
-    },
-    info: {
-      vendor: vendorName(adapter.info.vendor),
-      architecture: adapter.info.architecture || adapter.info.description,
-      description: adapter.info.description,
-    },
-    timestamps: has('timestamp-query'),
-    pipelines: createPipelines(raw, options.shaders ?? shaderLibrary),
+  return {
     lost,
-    assertAlive,
-    lastDone: 0,
+    assertAlive() {
+      if (gone) throw gone;
+      if (refused) {
+        const error = refused;
+        refused = null;
+        throw error;
+      }
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
+/** The device's buffers, their bytes counted and their errors collected until `settle`. */
+function createBuffers(
+  raw: GPUDevice,
+  assertAlive: () => void,
+): Pick<Device, 'buffer' | 'settle' | 'bytes' | 'release'> {
+  let total = 0;
+  let pending: Promise<void>[] = [];
+  return {
     buffer(label, bytes, usage) {
       assertAlive();
       if (bytes > raw.limits.maxBufferSize) {
@@ -163,13 +191,13 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       const invalid = raw.popErrorScope();
       const short = raw.popErrorScope();
       total += bytes;
-      const held = total;
+      const used = total;
       const made = Promise.all([invalid, short]).then(([validation, memory]) => {
         if (memory) {
           throw new PapilioError(
             'out-of-memory',
-            `The GPU has no ${megabytes(bytes)} left for ${label} (${megabytes(held)} in use with it): use a smaller batch, sequence or model.`,
-            { label, bytes, total: held },
+            `The GPU has no ${megabytes(bytes)} left for ${label} (${megabytes(used)} in use with it): use a smaller batch, sequence or model.`,
+            { label, bytes, total: used },
           );
         }
         if (validation)
@@ -192,14 +220,5 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       total -= buffer.size;
       buffer.destroy();
     },
-    destroy() {
-      closed = true;
-      raw.destroy();
-    },
   };
-  // Dawn for Node frees the instance with its GPU object, so the device keeps it.
-  owners.set(raw, gpu);
-  return device;
 }
-
-const owners = new WeakMap<GPUDevice, GPU>();

@@ -17,8 +17,8 @@ const floorMs = 0.01;
 
 export function createPacing(
   work: readonly number[],
-  budgetMs = 100,
   operationsPerMs: number = FIRST_SPEED.software,
+  budgetMs = 100,
 ): Pacing {
   const costs = work.map((w) => floorMs + w / operationsPerMs);
   let known: number[] | null = null;

@@ -43,7 +43,6 @@ export interface ProgramParts {
   readonly buffers: readonly GPUBuffer[];
   readonly steps: readonly Recorded[];
   readonly pipelines: number;
-  readonly submitBudgetMs?: number;
   readonly release: () => void;
 }
 
@@ -52,7 +51,6 @@ export function createProgram(parts: ProgramParts): Program {
   const { queue } = device.raw;
   const pacing = createPacing(
     plan.steps.map((s) => s.work),
-    parts.submitBudgetMs,
     device.caps.software ? FIRST_SPEED.software : FIRST_SPEED.hardware,
   );
   const rings = new Set<Ring<never>>();

@@ -70,22 +70,19 @@ export interface Graph {
 
 // ---- ops ------------------------------------------------------------------------------------------------------------
 
-/** What the device offers; kernels choose variants by it. A kernel must work with every optional feature off. */
+/** What the device offers; kernels choose by it. No kernel needs an optional feature: f16 data travels as pairs in u32. */
 export interface Caps {
   /** The adapter runs on the CPU: kernels that block registers instead of sharing workgroup memory are faster there. */
-  readonly software?: boolean;
-  readonly f16: boolean;
-  readonly subgroups: boolean;
+  readonly software: boolean;
   readonly maxWorkgroupStorageBytes: number;
   readonly maxInvocationsPerWorkgroup: number;
   readonly maxStorageBindingBytes: number;
   readonly maxStorageBuffersPerStage: number;
 }
 
-/** The limits that WebGPU guarantees, without optional features: what a kernel may always assume. */
+/** The limits that WebGPU guarantees: what a kernel may always assume. */
 export const baseCaps: Caps = {
-  f16: false,
-  subgroups: false,
+  software: false,
   maxWorkgroupStorageBytes: 16384,
   maxInvocationsPerWorkgroup: 256,
   maxStorageBindingBytes: 128 * 1024 * 1024,

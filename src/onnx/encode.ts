@@ -176,12 +176,3 @@ export function encodeExternalChunks(
   const proto = mapModel(model, (tensor) => (own.has(tensor) ? move(tensor) : inline(model)(tensor)));
   return { proto: encodeProto(proto), data };
 }
-
-/** {@link encodeExternalChunks}, each file joined into one array. */
-export function encodeExternal(
-  model: OnnxModel,
-  location: string,
-): { proto: Uint8Array<ArrayBuffer>; data: Uint8Array<ArrayBuffer> } {
-  const { proto, data } = encodeExternalChunks(model, location);
-  return { proto: join(proto), data: join(data) };
-}

@@ -3,7 +3,7 @@ import { defineOp } from '../graph/defineOp.ts';
 import type { Emitter, OpCase, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
-import { stepCase } from './optimiserAttrs.ts';
+import { stepCase } from './optimizers.ts';
 
 export interface ImportanceAttrs {
   /** What is kept of the old importance, and of the old uncertainty. */

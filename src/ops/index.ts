@@ -1,6 +1,5 @@
 /** Every op of the house: what the suites sweep and what the documentation lists. */
 import type { AnyOp } from '../graph/types.ts';
-import { adamwOp } from './adamw.ts';
 import { addNOp } from './addN.ts';
 import { attentionGradOp, attentionOp } from './attention.ts';
 import { axpyOp } from './axpy.ts';
@@ -23,13 +22,13 @@ import { layerNormGradOp, layerNormGradWeightsOp, layerNormOp } from './layerNor
 import { linearOp } from './linear.ts';
 import { linearCrossEntropyOp } from './linearCrossEntropy.ts';
 import { matmulOp } from './matmul.ts';
+import { adamwOp, sgdOp } from './optimizers.ts';
 import { productOp } from './product.ts';
 import { projectRowsOp } from './projectRows.ts';
 import { reduceOp } from './reduce.ts';
 import { rmsNormGradOp, rmsNormGradWeightsOp, rmsNormOp } from './rmsNorm.ts';
 import { ropeOp } from './rope.ts';
 import { scaleByOp, scaleOp } from './scale.ts';
-import { sgdOp } from './sgd.ts';
 import { sliceOp, unsliceOp } from './slice.ts';
 import { logSoftmaxOp, softmaxGradOp, softmaxOp } from './softmax.ts';
 import { sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
@@ -43,7 +42,6 @@ import { foldOp, unfoldOp } from './unfold.ts';
 import { detachOp, packOp, splitOp, viewOp } from './view.ts';
 import { whereOp } from './where.ts';
 
-export * from './adamw.ts';
 export * from './addN.ts';
 export * from './attention.ts';
 export * from './axpy.ts';
@@ -67,6 +65,7 @@ export * from './layerNorm.ts';
 export * from './linear.ts';
 export * from './linearCrossEntropy.ts';
 export * from './matmul.ts';
+export * from './optimizers.ts';
 export * from './product.ts';
 export * from './projectRows.ts';
 export * from './quantised.ts';
@@ -75,7 +74,6 @@ export * from './rmsNorm.ts';
 export * from './rope.ts';
 export * from './scalar.ts';
 export * from './scale.ts';
-export * from './sgd.ts';
 export * from './slice.ts';
 export * from './softmax.ts';
 export * from './sparseIdft.ts';

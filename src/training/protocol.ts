@@ -103,7 +103,6 @@ export interface DeviceReport {
   readonly architecture: string;
   readonly description: string;
   readonly isSoftware: boolean;
-  readonly features: readonly string[];
 }
 
 export type Progress =

@@ -138,12 +138,7 @@ export function createTrainer(around: Surroundings): TrainerApi {
           data: reportData(opened.data, opened.batches.options),
           device: {
             ...gpu.info,
-            isSoftware: /swiftshader|llvmpipe|lavapipe/i.test(
-              `${gpu.info.architecture} ${gpu.info.description}`,
-            ),
-            features: [gpu.caps.f16 ? 'shader-f16' : '', gpu.caps.subgroups ? 'subgroups' : ''].filter(
-              Boolean,
-            ),
+            isSoftware: gpu.caps.software,
           },
           counts: {
             trainable: opened.counts,

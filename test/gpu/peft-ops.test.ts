@@ -132,8 +132,9 @@ async function train(
   );
   const zero = (name: string) => g.state(name, f32([size]), () => new Float32Array(size));
   const step = g.input('step', f32([16]));
-  if (run.optimizer.name === 'AdamW') adamw(g, { params, grads, m: zero('m'), v: zero('v'), step });
-  else sgd(g, { params, grads, velocity: zero('velocity'), step });
+  const update = { params, grads, step, normSquared: sumSquares(g, grads) };
+  if (run.optimizer.name === 'AdamW') adamw(g, { ...update, m: zero('m'), v: zero('v') });
+  else sgd(g, { ...update, velocity: zero('velocity') });
 
   const store = createStore(device);
   const program = await compile(device, store, schedule(g.finish({ loss }), device.caps));

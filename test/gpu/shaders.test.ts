@@ -1,10 +1,9 @@
 /**
- * Every variant of every kernel compiles without a warning and binds what its kernel gives, checked on Dawn's null backend: it has
- * every optional feature and only the limits that WebGPU guarantees, and needs no GPU.
+ * Every kernel compiles without a warning and binds what its op gives, checked on Dawn's null backend: it has only the limits that
+ * WebGPU guarantees, and needs no GPU.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { create, globals } from 'webgpu';
-import { variantsOf } from '../../src/gpu/check.ts';
 import { compile } from '../../src/gpu/compile.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
 import { createStore } from '../../src/gpu/store.ts';
@@ -23,39 +22,32 @@ beforeAll(async () => {
 });
 afterAll(() => device.destroy());
 
-test('the null backend offers every optional feature', () => {
-  expect(device.caps).toMatchObject({ f16: true, subgroups: true });
-});
-
 for (const op of ops) {
-  test(`${op.name} compiles in every variant`, async () => {
+  test(`${op.name} compiles in every case`, async () => {
     const problems: string[] = [];
-    for (const { name, caps } of variantsOf(device.caps)) {
-      for (const c of op.cases) {
-        const g = createBuilder();
-        const inputs = c.inputs.map(
-          (t, i): Value =>
-            op.mutates?.includes(i)
-              ? g.state(`in${i}`, t, () => new arrays[t.dtype](sizeOf(t.shape)))
-              : g.input(`in${i}`, t),
-        );
-        const outputs = g.emit(op, inputs, c.attrs);
-        const plan = schedule(g.finish(Object.fromEntries(outputs.map((v, i) => [`${i}`, v]))), caps);
-        const store = createStore(device);
-        try {
-          const program = await compile(device, store, plan);
-          for (const step of plan.steps) {
-            if (step.kind !== 'dispatch') continue;
-            problems.push(
-              ...(await device.pipelines.messages(step.dispatch)).map((m) => `${name}, ${c.name}: ${m}`),
-            );
-          }
-          program.destroy();
-        } catch (error) {
-          problems.push(`${name}, ${c.name}: ${error instanceof Error ? error.message : error}`);
+    for (const c of op.cases) {
+      const g = createBuilder();
+      const inputs = c.inputs.map(
+        (t, i): Value =>
+          op.mutates?.includes(i)
+            ? g.state(`in${i}`, t, () => new arrays[t.dtype](sizeOf(t.shape)))
+            : g.input(`in${i}`, t),
+      );
+      const outputs = g.emit(op, inputs, c.attrs);
+      const graph = g.finish(Object.fromEntries(outputs.map((v, i) => [`${i}`, v])));
+      const plan = schedule(graph, device.caps);
+      const store = createStore(device);
+      try {
+        const program = await compile(device, store, plan);
+        for (const step of plan.steps) {
+          if (step.kind !== 'dispatch') continue;
+          problems.push(...(await device.pipelines.messages(step.dispatch)).map((m) => `${c.name}: ${m}`));
         }
-        store.destroy();
+        program.destroy();
+      } catch (error) {
+        problems.push(`${c.name}: ${error instanceof Error ? error.message : error}`);
       }
+      store.destroy();
     }
     expect([...new Set(problems)]).toEqual([]);
   });

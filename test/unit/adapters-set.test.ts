@@ -13,7 +13,6 @@ import {
   disable,
   enable,
   merge,
-  mergeAndUnload,
   parameterOwners,
   type SetAdapter,
   startSet,
@@ -140,9 +139,9 @@ describe('the commands', () => {
   it('unload without or with merging', () => {
     expect(unload(two())).toMatchObject({ steps: [], warnings: [], set: { active: [] } });
     expect(unload(merge(two()).set).warnings).toEqual(['The adapters default stay merged in the weights.']);
-    const done = mergeAndUnload(two(), { names: ['second', 'default'] });
-    expect(done.steps.map(({ name }) => name)).toEqual(['second', 'default']);
-    expect(done.set.adapters.size).toBe(0);
+    const merging = merge(two(), { names: ['second', 'default'] });
+    expect(merging.steps.map(({ name }) => name)).toEqual(['second', 'default']);
+    expect(unload(merging.set).set.adapters.size).toBe(0);
   });
 
   it('give a saved module to the active adapter and a trained bias to all', () => {

@@ -119,7 +119,7 @@ export function fakeTrainer(): FakeTrainer {
           heldExamples: 20,
           notes: [],
         },
-        device: { vendor: 'v', architecture: 'a', description: 'd', isSoftware: true, features: [] },
+        device: { vendor: 'v', architecture: 'a', description: 'd', isSoftware: true },
         counts: {
           trainable: { stored: 1, free: 1 },
           dispatchesPerStep: 1,

@@ -2,7 +2,8 @@ import * as ort from 'onnxruntime-web/wasm';
 import { describe, expect, it, vi } from 'vitest';
 import { openSession } from '../../src/inference/session.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
-import { encodeExternal, encodeModel } from '../../src/onnx/encode.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import { encodeExternal } from '../tools/encodeExternal.ts';
 
 /** y = x · w + b for w [3, 2], so every number can be checked by hand. */
 function linear() {

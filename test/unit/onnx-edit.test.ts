@@ -2,12 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import { addInitializer, freeNames, replaceInitializers, tensorLike } from '../../src/onnx/edit.ts';
-import { encodeExternal, encodeModel } from '../../src/onnx/encode.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import { readersOf } from '../../src/onnx/readers.ts';
 import { reroute } from '../../src/onnx/reroute.ts';
 import { f32Tensor, makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { tensorToF32 } from '../../src/onnx/values.ts';
+import { encodeExternal } from '../tools/encodeExternal.ts';
 
 const N = 512;
 const ramp = (from: number) => Float32Array.from({ length: N }, (_, i) => from + i / 3);

@@ -10,9 +10,10 @@ import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
-import { encodeExternal, encodeModel } from '../../src/onnx/encode.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import type { ExternalFiles, OnnxModel } from '../../src/onnx/types.ts';
+import { encodeExternal } from '../tools/encodeExternal.ts';
 
 function sample(): OnnxModel {
   const g = graphBuilder({ name: 'sample', metadata: { a: 'b' } });

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type GraphBuilder, graphBuilder } from '../../src/onnx/build.ts';
 import { decodeModel, externalFiles } from '../../src/onnx/decode.ts';
 import { DTYPES, type OnnxDType } from '../../src/onnx/dtype.ts';
-import { encodeChunks, encodeExternal, encodeModel } from '../../src/onnx/encode.ts';
+import { encodeChunks, encodeModel } from '../../src/onnx/encode.ts';
 import {
   f32Tensor,
   int64Tensor,
@@ -14,6 +14,7 @@ import {
   viewTensor,
 } from '../../src/onnx/tensor.ts';
 import { tensorToF32, tensorToNumbers, tensorToStrings } from '../../src/onnx/values.ts';
+import { encodeExternal } from '../tools/encodeExternal.ts';
 
 const ramp = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i));
 

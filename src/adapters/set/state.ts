@@ -217,15 +217,6 @@ export function unload<A extends SetAdapter>(set: AdapterSet<A>): Change<A> {
   );
 }
 
-/** Merges, then leaves the changed base model. */
-export function mergeAndUnload<A extends SetAdapter>(
-  set: AdapterSet<A>,
-  options: { readonly safe?: boolean; readonly names?: readonly string[] } = {},
-): Change<A> {
-  const merging = merge(set, options);
-  return changed(unload(merging.set).set, merging.steps, merging.warnings);
-}
-
 /** The adapters that the forward pass applies to the weights as they stand, in order. */
 export function applied(set: AdapterSet): readonly string[] {
   return set.enabled && set.merged.length === 0 ? set.active : [];
