@@ -73,102 +73,134 @@ export async function compile(
   plan: Plan,
   options: CompileOptions = {},
 ): Promise<Program> {
-  const requests = new Map<string, PipelineRequest>();
-  for (const step of plan.steps) {
-    if (step.kind === 'dispatch') requests.set(pipelineKey(step.dispatch), step.dispatch);
-  }
-  let done = 0;
-  const pipelines = new Map<string, Pipeline>();
-  const ready = Promise.all(
-    [...requests].map(async ([key, request]) => {
-      pipelines.set(key, await device.pipelines.get(request));
-      options.onPipeline?.(++done, requests.size);
-    }),
-  );
-
+  const pipelines = requestPipelines(device, plan, options);
   const owned: GPUBuffer[] = [];
+  const release = () => {
+    for (const buffer of owned) device.release(buffer);
+  };
   const own = (label: string, bytes: number, usage: number): GPUBuffer => {
     const buffer = device.buffer(label, bytes, usage);
     owned.push(buffer);
     return buffer;
   };
   try {
-    const buffers = plan.buffers.map(({ label, bytes, persistent: value }) => {
-      if (value && (value.role === 'parameter' || value.role === 'state')) return store.ensure(value);
-      const buffer = own(label, bytes, storageUsage);
-      if (value?.role === 'constant') {
-        const data = value.source!();
-        checkData(label, value, data);
-        writeData(device, buffer, data);
-      }
-      return buffer;
-    });
-
+    const buffers = makeBuffers(device, store, plan, own);
     const { params, packed } = packParams(plan);
     const uniforms = own('parameters of the kernels', packed.length, uniformUsage);
     device.raw.queue.writeBuffer(uniforms, 0, packed);
 
-    await ready;
+    const ready = await pipelines;
     await device.settle();
 
-    const groups = new Map<string, GPUBindGroup>();
-    const layoutIds = new Map<GPUBindGroupLayout, number>();
     device.raw.pushErrorScope('validation');
-    const steps = plan.steps.map((step, i): Recorded => {
-      if (step.kind === 'copy') {
-        return {
-          kind: 'copy',
-          label: step.label,
-          from: buffers[step.from.buffer]!,
-          fromOffset: step.from.offset,
-          to: buffers[step.to.buffer]!,
-          toOffset: step.to.offset,
-          bytes: step.from.bytes,
-        };
-      }
-      const pipeline = pipelines.get(pipelineKey(step.dispatch))!;
-      const entries = entriesOf(step, pipeline, buffers, { buffer: uniforms, ...params[i]! });
-      if (!layoutIds.has(pipeline.layout)) layoutIds.set(pipeline.layout, layoutIds.size);
-      const key = JSON.stringify([
-        layoutIds.get(pipeline.layout),
-        params[i],
-        ...step.bindings.map((b) => [b.buffer, b.offset, b.bytes]),
-      ]);
-      let group = groups.get(key);
-      if (!group) {
-        group = device.raw.createBindGroup({ label: step.label, layout: pipeline.layout, entries });
-        groups.set(key, group);
-      }
-      return {
-        kind: 'dispatch',
-        label: step.label,
-        shader: step.dispatch.shader,
-        entry: step.dispatch.entry,
-        pipeline: pipeline.raw,
-        group,
-        workgroups: step.dispatch.workgroups,
-      };
-    });
+    const steps = recordSteps(device, plan, ready, buffers, (i) => ({ buffer: uniforms, ...params[i]! }));
     const invalid = await device.raw.popErrorScope();
     if (invalid) fail('internal', `A kernel's bindings were refused: ${invalid.message}`);
     await rehearse(device, steps);
-    return createProgram({
-      device,
-      plan,
-      buffers,
-      steps,
-      pipelines: pipelines.size,
-      release: () => {
-        for (const buffer of owned) device.release(buffer);
-      },
-    });
+    return createProgram({ device, plan, buffers, steps, pipelines: ready.size, release });
   } catch (error) {
-    await ready.catch(() => {});
-    for (const buffer of owned) device.release(buffer);
+    await pipelines.catch(() => {});
+    release();
     // A device that was lost meanwhile explains whatever failed.
     device.assertAlive();
     throw error;
   }
+}
+
+type ReadyPipelines = ReadonlyMap<string, Pipeline>;
+
+/** All pipelines of a plan, by key. */
+async function requestPipelines(
+  device: Device,
+  plan: Plan,
+  { onPipeline }: CompileOptions,
+): Promise<ReadyPipelines> {
+  const requests = new Map<string, PipelineRequest>();
+  for (const step of plan.steps) {
+    if (step.kind === 'dispatch') requests.set(pipelineKey(step.dispatch), step.dispatch);
+  }
+  const pipelines = new Map<string, Pipeline>();
+  await Promise.all(
+    [...requests].map(async ([key, request]) => {
+      pipelines.set(key, await device.pipelines.get(request));
+      onPipeline?.(pipelines.size, requests.size);
+    }),
+  );
+  return pipelines;
+}
+
+/** The plan's buffers: parameters and states are the store's, the others are made by `own`; constants get their contents. */
+function makeBuffers(
+  device: Device,
+  store: Store,
+  plan: Plan,
+  own: (label: string, bytes: number, usage: number) => GPUBuffer,
+): GPUBuffer[] {
+  return plan.buffers.map(({ label, bytes, persistent: value }) => {
+    if (value && (value.role === 'parameter' || value.role === 'state')) return store.ensure(value);
+    const buffer = own(label, bytes, storageUsage);
+    if (value?.role === 'constant') {
+      const data = value.source!();
+      checkData(label, value, data);
+      writeData(device, buffer, data);
+    }
+    return buffer;
+  });
+}
+
+interface UniformRange {
+  readonly buffer: GPUBuffer;
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** The steps with their GPU objects; dispatches with one layout and the same operands share a bind group. */
+function recordSteps(
+  device: Device,
+  plan: Plan,
+  pipelines: ReadyPipelines,
+  buffers: readonly GPUBuffer[],
+  uniformOf: (step: number) => UniformRange,
+): Recorded[] {
+  const groups = new Map<string, GPUBindGroup>();
+  const layoutIds = new Map<GPUBindGroupLayout, number>();
+  return plan.steps.map((step, i): Recorded => {
+    if (step.kind === 'copy') {
+      return {
+        kind: 'copy',
+        label: step.label,
+        from: buffers[step.from.buffer]!,
+        fromOffset: step.from.offset,
+        to: buffers[step.to.buffer]!,
+        toOffset: step.to.offset,
+        bytes: step.from.bytes,
+      };
+    }
+    const pipeline = pipelines.get(pipelineKey(step.dispatch))!;
+    const uniform = uniformOf(i);
+    const entries = entriesOf(step, pipeline, buffers, uniform);
+    if (!layoutIds.has(pipeline.layout)) layoutIds.set(pipeline.layout, layoutIds.size);
+    const key = JSON.stringify([
+      layoutIds.get(pipeline.layout),
+      uniform.offset,
+      uniform.size,
+      ...step.bindings.map((b) => [b.buffer, b.offset, b.bytes]),
+    ]);
+    let group = groups.get(key);
+    if (!group) {
+      group = device.raw.createBindGroup({ label: step.label, layout: pipeline.layout, entries });
+      groups.set(key, group);
+    }
+    return {
+      kind: 'dispatch',
+      label: step.label,
+      shader: step.dispatch.shader,
+      entry: step.dispatch.entry,
+      pipeline: pipeline.raw,
+      group,
+      workgroups: step.dispatch.workgroups,
+    };
+  });
 }
 
 /**
@@ -198,7 +230,7 @@ function entriesOf(
   step: DispatchStep,
   pipeline: Pipeline,
   buffers: readonly GPUBuffer[],
-  uniform: { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number },
+  uniform: UniformRange,
 ): GPUBindGroupEntry[] {
   const where = `${step.label}: shader ${step.dispatch.shader}, entry point ${step.dispatch.entry}`;
   return pipeline.bindings.map(({ binding, type }) => {

@@ -38,6 +38,21 @@ interface Module {
   readonly raw: GPUShaderModule;
 }
 
+/** The compiler's errors and warnings, each with file and line of the source. */
+async function messagesOf({ shader, raw }: Module): Promise<string[]> {
+  const info = await raw.getCompilationInfo();
+  return info.messages
+    .filter((m) => m.type !== 'info')
+    .map((m) => {
+      const lines = shader.code.split('\n');
+      const offset =
+        lines.slice(0, m.lineNum - 1).reduce((n, line) => n + line.length + 1, 0) + m.linePos - 1;
+      const place = m.lineNum > 0 ? `${shader.sourceOf(Math.max(0, offset))}: ` : '';
+      const text = m.lineNum > 0 ? ` in "${(lines[m.lineNum - 1] ?? '').trim()}"` : '';
+      return `${place}${m.type}: ${m.message}${text}`;
+    });
+}
+
 export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipelines {
   const modules = new Map<string, Promise<Module>>();
   const layouts = new Map<string, GPUBindGroupLayout>();
@@ -57,20 +72,6 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
       modules.set(key, module);
     }
     return module;
-  };
-
-  const messagesOf = async ({ shader, raw }: Module): Promise<string[]> => {
-    const info = await raw.getCompilationInfo();
-    return info.messages
-      .filter((m) => m.type !== 'info')
-      .map((m) => {
-        const lines = shader.code.split('\n');
-        const offset =
-          lines.slice(0, m.lineNum - 1).reduce((n, line) => n + line.length + 1, 0) + m.linePos - 1;
-        const place = m.lineNum > 0 ? `${shader.sourceOf(Math.max(0, offset))}: ` : '';
-        const text = m.lineNum > 0 ? ` in "${(lines[m.lineNum - 1] ?? '').trim()}"` : '';
-        return `${place}${m.type}: ${m.message}${text}`;
-      });
   };
 
   const layoutOf = (bindings: readonly BindingDeclaration[]): GPUBindGroupLayout => {

@@ -46,6 +46,37 @@ export interface ProgramParts {
   readonly release: () => void;
 }
 
+const fixedStats = ({ plan, steps, pipelines }: ProgramParts): Omit<ProgramStats, 'submits'> => {
+  const dispatches = steps.filter((s) => s.kind === 'dispatch').length;
+  return {
+    dispatches,
+    copies: steps.length - dispatches,
+    pipelines,
+    buffers: plan.buffers.length,
+    peakBytes: plan.peakBytes,
+  };
+};
+
+/** Counts unfinished runs, and wakes who waits for fewer. */
+function createRunCount() {
+  let unfinished = 0;
+  let waiting: { limit: number; wake: () => void }[] = [];
+  return {
+    begin(): void {
+      unfinished++;
+    },
+    end(): void {
+      unfinished--;
+      const ready = waiting.filter((w) => unfinished <= w.limit);
+      waiting = waiting.filter((w) => unfinished > w.limit);
+      for (const w of ready) w.wake();
+    },
+    async atMost(limit: number): Promise<void> {
+      if (unfinished > limit) await new Promise<void>((wake) => waiting.push({ limit, wake }));
+    },
+  };
+}
+
 export function createProgram(parts: ProgramParts): Program {
   const { device, plan, buffers, steps } = parts;
   const { queue } = device.raw;
@@ -54,17 +85,9 @@ export function createProgram(parts: ProgramParts): Program {
     device.caps.software ? FIRST_SPEED.software : FIRST_SPEED.hardware,
   );
   const rings = new Set<Ring<never>>();
-  let unfinished = 0;
-  let waiting: { limit: number; wake: () => void }[] = [];
+  const runs = createRunCount();
   let submits = 0;
   let destroyed = false;
-
-  const finished = (): void => {
-    unfinished--;
-    const ready = waiting.filter((w) => unfinished <= w.limit);
-    waiting = waiting.filter((w) => unfinished > w.limit);
-    for (const w of ready) w.wake();
-  };
 
   const outputRange = (name: string): BufferRange => {
     const output = plan.outputs[name];
@@ -97,7 +120,7 @@ export function createProgram(parts: ProgramParts): Program {
       if (destroyed) fail('internal', 'The program was destroyed.');
       if (collect?.ring.free === 0)
         fail('internal', 'The read-back ring is full: wait with idle() for earlier runs.');
-      unfinished++;
+      runs.begin();
       submits = 0;
       let from = 0;
       let done: Promise<unknown> = Promise.resolve();
@@ -110,10 +133,10 @@ export function createProgram(parts: ProgramParts): Program {
         from = to;
       }
       // A run counts as finished once its values are delivered, so that waiting for it frees its slot of the ring.
-      Promise.all([done, collect?.ring.submitted()]).then(finished, finished);
+      Promise.all([done, collect?.ring.submitted()]).then(runs.end, runs.end);
     },
     async idle(inFlight = 0) {
-      if (unfinished > inFlight) await new Promise<void>((wake) => waiting.push({ limit: inFlight, wake }));
+      await runs.atMost(inFlight);
       device.assertAlive();
     },
     read(output) {
@@ -132,15 +155,7 @@ export function createProgram(parts: ProgramParts): Program {
     },
     profile: () => profileSteps(device, steps),
     get stats() {
-      const dispatches = steps.filter((s) => s.kind === 'dispatch').length;
-      return {
-        dispatches,
-        copies: steps.length - dispatches,
-        submits,
-        pipelines: parts.pipelines,
-        buffers: plan.buffers.length,
-        peakBytes: plan.peakBytes,
-      };
+      return { ...fixedStats(parts), submits };
     },
     destroy() {
       if (destroyed) return;
