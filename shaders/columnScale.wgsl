@@ -1,5 +1,4 @@
-// y = x * s[column] over rows of `columns` elements.
-// backward: dx = dy * s[column], and per range of rows ds = sum of dy * x; finish adds the ranges up in order.
+// The gradient of y = x * s[column] over rows of `columns` elements: dx = dy * s[column], and per range of rows ds = sum of dy * x; finish adds the ranges up in order.
 import package::lib::index::flat;
 
 struct Params {
@@ -15,13 +14,6 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> result: array<f32>;
 
 override WG: u32 = 64u;
-
-@compute @workgroup_size(WG)
-fn forward(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = flat(gid, groups, WG);
-  if (i >= p.rows * p.columns) { return; }
-  result[i] = x_in[i] * scales[i % p.columns];
-}
 
 @group(0) @binding(4) var<storage, read> dy_in: array<f32>;
 @group(0) @binding(5) var<storage, read_write> ds_out: array<f32>; // [chunks, columns]

@@ -1,5 +1,4 @@
 // y[row, column] = (code - zero) * scale of a packed matrix (src/ops/quantised.ts). One thread for four columns.
-// conditions: ZERO_BYTES ZERO_FLOATS
 import package::lib::index::flat;
 import package::lib::quantised::{four_codes, byte_of};
 

@@ -3,7 +3,7 @@
 // Of a table beyond the binding limit each dispatch sees rows `first` to `end` and leaves the other ids alone.
 // Its adjoint adds rows of dy [N, columns] up by id in the order of n, without atomics: `clear` zeroes dTable, `links` finds for each
 // n the next one with the same id and whether it is the first, `add_rows` lets each first one walk its chain.
-// conditions: F16 QUANT ZERO_BYTES ZERO_FLOATS
+// conditions: F16
 import package::lib::index::flat;
 import package::lib::quantised::{four_codes, byte_of};
 

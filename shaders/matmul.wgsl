@@ -1,11 +1,11 @@
 // C[z] = epilogue(alpha * A[z] B[z]):  A [M, K] (stored [K, M] with TRANS_A), B [K, N] (stored [N, K] with TRANS_B), C [M, N].
 // The epilogue and its operands: lib/epilogue.wgsl. With splits > 1 (no epilogue), C is [splits, batch, M, N] and each split sums its
 // own range of k; matmulSplit.wgsl adds them up.
-// Each thread owns a block of C, 4 rows by 4 columns (8 by 4 with TALL, 16 by 8 with HUGE, which only `direct` takes). `direct` reads
+// Each thread owns a block of C, 4 rows by 4 columns (8 by 4 with TALL, which only `tiled` takes, 16 by 8 with HUGE, which only `direct` takes). `direct` reads
 // operands straight from memory; `tiled` stages them in workgroup memory. VEC_A, VEC_B, VEC_C: the contiguous axis of that tensor is a multiple of 4. B_F16: B holds pairs of f16.
 // QUANT: B is packed (src/ops/quantised.ts). Of a B beyond the binding limit each dispatch sees some rows: columns n_first to n_end of C
 // with TRANS_B, else the part k_first to k_end of the sum, which is a split of its own.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE QUANT ZERO_BYTES ZERO_FLOATS
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE
 import package::lib::epilogue::store_element;
 import package::lib::quantised::{four_codes, byte_of};
 
@@ -140,7 +140,6 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   @if(HUGE) let n = p.n_first + gid.x * 8u;
   @else let n = p.n_first + gid.x * 4u;
   @if(HUGE) let m = gid.y * 16u;
-  @elif(TALL) let m = gid.y * 8u;
   @else let m = gid.y * 4u;
   if (n >= p.n_end || m >= p.m) { return; }
   let batch = gid.z / p.splits;
@@ -150,7 +149,7 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   let b_base = batch_offset(batch, p.b_strides) - p.b_shift;
   // c_RC: rows 4R to 4R + 3, columns 4C to 4C + 3 of the thread's block.
   var c_00 = mat4x4f();
-  @if(TALL || HUGE) var c_10 = mat4x4f();
+  @if(HUGE) var c_10 = mat4x4f();
   @if(HUGE) var c_20 = mat4x4f();
   @if(HUGE) var c_30 = mat4x4f();
   @if(HUGE) var c_01 = mat4x4f();
@@ -161,12 +160,12 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
     let b_0 = block_b(b_base, k, k_end, n);
     let a_0 = block_a(a_base, m, k, k_end);
     c_00 += b_0 * a_0;
-    @if(TALL || HUGE) let a_1 = block_a(a_base, m + 4u, k, k_end);
-    @if(TALL || HUGE) c_10 += b_0 * a_1;
     @if(HUGE) {
+      let a_1 = block_a(a_base, m + 4u, k, k_end);
       let b_1 = block_b(b_base, k, k_end, n + 4u);
       let a_2 = block_a(a_base, m + 8u, k, k_end);
       let a_3 = block_a(a_base, m + 12u, k, k_end);
+      c_10 += b_0 * a_1;
       c_20 += b_0 * a_2;
       c_30 += b_0 * a_3;
       c_01 += b_1 * a_0;
@@ -185,10 +184,6 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
       c_21[0], c_21[1], c_21[2], c_21[3], c_31[0], c_31[1], c_31[2], c_31[3],
     );
     for (var i = 0u; i < 32u; i++) { store(c_base, m + i % 16u, n + (i / 16u) * 4u, rows[i]); }
-  }
-  @elif(TALL) {
-    var rows = array<vec4f, 8>(c_00[0], c_00[1], c_00[2], c_00[3], c_10[0], c_10[1], c_10[2], c_10[3]);
-    for (var i = 0u; i < 8u; i++) { store(c_base, m + i, n, rows[i]); }
   }
   @else {
     var rows = array<vec4f, 4>(c_00[0], c_00[1], c_00[2], c_00[3]);

@@ -1,4 +1,5 @@
 // Numbers out of packed codes: what src/ops/quantised.ts describes. The bindings belong to the kernels, so these take words.
+// conditions: QUANT ZERO_BYTES ZERO_FLOATS
 
 // Four codes of `bits` bits, from `column` on (a multiple of 4), out of the word that holds them.
 fn four_codes(word: u32, column: u32, bits: u32) -> vec4f {

@@ -2,8 +2,10 @@
  * Rewrites a frozen model's graph so that the planned modules run through their adapters and saved parameters come from the packed
  * trainable buffer. The same function serves training, evaluation and merging.
  */
+
 import type { Builder } from '../graph/builder.ts';
 import { rewrite } from '../graph/rewrite.ts';
+import { sizeOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { storedParameter } from '../ops/fuse/stored.ts';
@@ -72,7 +74,7 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
       const limit = half.rowLimit?.(plan.config, tensor.spec);
       if (limit !== undefined && limit !== null) {
         const columns = tensor.spec.shape.at(-1)!;
-        const rows = tensor.shape.reduce((n, d) => n * d, 1) / columns;
+        const rows = sizeOf(tensor.shape) / columns;
         projectRows(g, packed, { offset: tensor.offset, rows, columns, limit });
       }
     }

@@ -5,7 +5,7 @@
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { rng } from '../lib/rng.ts';
+import { rng, streamOf } from '../lib/rng.ts';
 import type { CommonConfig } from './fields.ts';
 import type { Adapter } from './peft.ts';
 import { type SharedTensor, sharedTensors } from './shared.ts';
@@ -131,13 +131,6 @@ export function countPlan(plan: AdapterPlan): ParameterCount {
   for (const group of plan.groups)
     for (const layer of group.layers) free += plan.method.count(layer, plan.config).free;
   return { stored, free };
-}
-
-/** A stable number from a name, for a random stream of its own. */
-function streamOf(name: string): number {
-  let h = 2166136261;
-  for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 16777619);
-  return h >>> 0;
 }
 
 function fill(

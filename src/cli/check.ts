@@ -2,7 +2,7 @@
 import { type CheckResult, checkOp, describe } from '../gpu/check.ts';
 import { openDevice } from '../gpu/device.ts';
 import { fail } from '../lib/errors.ts';
-import { ops } from '../ops/index.ts';
+import { ops } from '../ops/checks.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu, runtimeName } from './runtime.ts';
 import { print } from './terminal.ts';

@@ -12,7 +12,7 @@ import { differentiate } from '../graph/differentiate.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import { addN } from '../ops/addN.ts';
+import { addN } from '../ops/elementwise.ts';
 import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
 

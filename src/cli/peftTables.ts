@@ -2,7 +2,7 @@
  * The tables of a folder of PEFT figures that need no GPU: matching, adjustment, permutations, factorisation, configuration classes. Every row is
  * one check; a row gives the reason it fails, or null.
  */
-import { butterflyPermutation } from '../adapters/boft/butterfly.ts';
+
 import { defaultConfig, validateConfig } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { moduleMatcher } from '../adapters/matching.ts';
@@ -11,6 +11,7 @@ import { lookupFrequencyPattern, lookupPattern } from '../adapters/patterns.ts';
 import { METHODS, methodByPeftType } from '../adapters/registry.ts';
 import { resolveTargets } from '../adapters/targets.ts';
 import type { AdapterMethod, Layer, LayerKind } from '../adapters/types.ts';
+import { butterflyPermutation } from '../lib/butterfly.ts';
 import { fail } from '../lib/errors.ts';
 import { mt19937, randpermFirst } from '../lib/mt19937.ts';
 import { checkBehaviour } from './peftBehaviour.ts';

@@ -3,6 +3,7 @@
  * a step, evaluates and merges it, and holds the peaks against what they may be: JavaScript's memory against the file, the GPU's against
  * the forecast. Takes minutes without a GPU.
  */
+
 import { join } from 'node:path';
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
@@ -12,6 +13,7 @@ import { validateConfig } from '../adapters/config.ts';
 import { initialValues } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import { openDevice } from '../gpu/device.ts';
+import { sizeOf } from '../graph/shape.ts';
 import type { Graph, TensorSource } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import { type LoadedModel, loadModel, type ModelFile } from '../models/load.ts';
@@ -47,7 +49,7 @@ interface MemoryReport {
 
 /** Uniform numbers of the right spread: drawing 124 million normal ones takes longer than all the rest. */
 function drawn(dims: readonly number[], seed: number): Float32Array {
-  const out = new Float32Array(dims.reduce((n, d) => n * d, 1));
+  const out = new Float32Array(sizeOf(dims));
   let state = seed | 1;
   for (let i = 0; i < out.length; i++) {
     state ^= state << 13;

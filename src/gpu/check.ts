@@ -9,8 +9,9 @@
 import { createBuilder } from '../graph/builder.ts';
 import { type Interpretation, interpret } from '../graph/interpret.ts';
 import type { Plan } from '../graph/plan.ts';
+import { checkOf, type OpCase } from '../graph/references.ts';
 import { schedule } from '../graph/schedule.ts';
-import type { AnyOp, Caps, DeviceData, Graph, OpCase, Tensor, Value } from '../graph/types.ts';
+import type { AnyOp, Caps, DeviceData, Graph, Tensor, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { halfToFloat32 } from '../lib/half.ts';
 import { type Rng, rng } from '../lib/rng.ts';
@@ -99,7 +100,7 @@ const feedsOf = (tensors: readonly Tensor[]): Map<string, Tensor> =>
   new Map(tensors.map((t, i) => [`in${i}`, t]));
 
 async function checkForward({ device, caps, op, test, tensors, report }: Check): Promise<void> {
-  const expected = op.reference(tensors, test.attrs) as readonly Tensor[];
+  const expected = checkOf(op).reference(tensors, test.attrs) as readonly Tensor[];
   const { g, outputs } = nodeGraph(op, test, tensors);
   const graph = g.finish(Object.fromEntries(outputs.map((v, i) => [`out${i}`, v])));
   const plan = schedule(graph, caps);
@@ -209,7 +210,7 @@ function slopeAt(
   const shifted = (by: number) => {
     const data = tensors[i]!.data.slice();
     data[k] = data[k]! + by;
-    return op.reference(
+    return checkOf(op).reference(
       tensors.map((t, j) => (j === i ? { ...t, data } : t)),
       test.attrs,
     ) as readonly Tensor[];
@@ -247,7 +248,7 @@ async function checkGradientKernels(
 /** Checks one op in all its cases. `caps` narrows what the device offers. Never throws for a failing op; a lost device does. */
 export async function checkOp(device: Device, op: AnyOp, caps: Caps = device.caps): Promise<CheckResult[]> {
   const results: CheckResult[] = [];
-  for (const [index, test] of op.cases.entries()) {
+  for (const [index, test] of checkOf(op).cases.entries()) {
     const report: Check['report'] = (what, error, tolerance, message) => {
       const ok = error <= tolerance;
       results.push({ op: op.name, case: test.name, what, error, tolerance, ok, ...(ok ? {} : { message }) });

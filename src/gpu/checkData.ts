@@ -1,6 +1,8 @@
 /** Seeded inputs for an op's cases, conversions between device data and tensors, and the error measure of the checks. */
+
+import type { OpCase } from '../graph/references.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { DeviceData, OpCase, Tensor, TensorType } from '../graph/types.ts';
+import type { DeviceData, Tensor, TensorType } from '../graph/types.ts';
 import { float32ToHalf, fromHalf, toHalf } from '../lib/half.ts';
 import type { Rng } from '../lib/rng.ts';
 

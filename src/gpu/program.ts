@@ -77,34 +77,57 @@ function createRunCount() {
   };
 }
 
-export function createProgram(parts: ProgramParts): Program {
-  const { device, plan, buffers, steps } = parts;
+/** Encodes and submits the steps, cut into submits that leave the page room to draw, and times each. */
+function createSubmits({ device, plan, steps }: ProgramParts) {
   const { queue } = device.raw;
   const pacing = createPacing(
     plan.steps.map((s) => s.work),
     device.caps.software ? FIRST_SPEED.software : FIRST_SPEED.hardware,
   );
-  const rings = new Set<Ring<never>>();
-  const runs = createRunCount();
-  let submits = 0;
-  let destroyed = false;
-
-  const outputRange = (name: string): BufferRange => {
-    const output = plan.outputs[name];
-    if (!output) return fail('internal', `The program has no output ${name}.`);
-    return { buffer: buffers[output.buffer]!, offset: output.offset, type: output.type };
-  };
-
+  let count = 0;
   const submit = (encoder: GPUCommandEncoder, from: number, to: number): Promise<void> => {
     const queued = performance.now();
     queue.submit([encoder.finish()]);
-    submits++;
+    count++;
     return queue.onSubmittedWorkDone().then(() => {
       const now = performance.now();
       // The GPU worked on this submit from its arrival or from the end of the one before, whichever came later.
       pacing.measured(from, to, now - Math.max(queued, device.lastDone));
       device.lastDone = now;
     });
+  };
+  return {
+    /** Submits of the latest run. */
+    count: () => count,
+    /** One run, with what `last` encodes at its end; resolves when the GPU has done it. */
+    run(last: (encoder: GPUCommandEncoder) => void): Promise<unknown> {
+      count = 0;
+      let from = 0;
+      let done: Promise<unknown> = Promise.resolve();
+      for (const to of pacing.cuts()) {
+        const encoder = device.raw.createCommandEncoder();
+        encodeSteps(encoder, steps, from, to);
+        if (to === steps.length) last(encoder);
+        done = submit(encoder, from, to);
+        done.catch(() => {});
+        from = to;
+      }
+      return done;
+    },
+  };
+}
+
+export function createProgram(parts: ProgramParts): Program {
+  const { device, plan, buffers, steps } = parts;
+  const submits = createSubmits(parts);
+  const rings = new Set<Ring<never>>();
+  const runs = createRunCount();
+  let destroyed = false;
+
+  const outputRange = (name: string): BufferRange => {
+    const output = plan.outputs[name];
+    if (!output) return fail('internal', `The program has no output ${name}.`);
+    return { buffer: buffers[output.buffer]!, offset: output.offset, type: output.type };
   };
 
   return {
@@ -121,17 +144,7 @@ export function createProgram(parts: ProgramParts): Program {
       if (collect?.ring.free === 0)
         fail('internal', 'The read-back ring is full: wait with idle() for earlier runs.');
       runs.begin();
-      submits = 0;
-      let from = 0;
-      let done: Promise<unknown> = Promise.resolve();
-      for (const to of pacing.cuts()) {
-        const encoder = device.raw.createCommandEncoder();
-        encodeSteps(encoder, steps, from, to);
-        if (to === steps.length) collect?.ring.encode(encoder, collect.tag);
-        done = submit(encoder, from, to);
-        done.catch(() => {});
-        from = to;
-      }
+      const done = submits.run((encoder) => collect?.ring.encode(encoder, collect.tag));
       // A run counts as finished once its values are delivered, so that waiting for it frees its slot of the ring.
       Promise.all([done, collect?.ring.submitted()]).then(runs.end, runs.end);
     },
@@ -155,7 +168,7 @@ export function createProgram(parts: ProgramParts): Program {
     },
     profile: () => profileSteps(device, steps),
     get stats() {
-      return { ...fixedStats(parts), submits };
+      return { ...fixedStats(parts), submits: submits.count() };
     },
     destroy() {
       if (destroyed) return;

@@ -1,5 +1,5 @@
 /** Brings buffers back to the CPU: one at a time, or through a ring of staging buffers that never makes a step wait. */
-import { byteSizeOf } from '../graph/shape.ts';
+import { byteSizeOf, sizeOf } from '../graph/shape.ts';
 import type { DeviceData, TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
@@ -16,7 +16,7 @@ const mapRead = 1;
 const padded = (type: TensorType): number => Math.max(4, Math.ceil(byteSizeOf(type) / 4) * 4);
 
 function decode(type: TensorType, bytes: ArrayBuffer, offset = 0): DeviceData {
-  const count = type.shape.reduce((n, d) => n * d, 1);
+  const count = sizeOf(type.shape);
   const copy = bytes.slice(offset, offset + byteSizeOf(type));
   switch (type.dtype) {
     case 'f32':

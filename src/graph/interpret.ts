@@ -1,6 +1,7 @@
-/** Runs a graph on the CPU in float64 from each op's `reference`: the oracle for every kernel and for whole models. */
+/** Runs a graph on the CPU in float64 from the ops' registered references: the oracle for every kernel and for whole models. */
 import { fail } from '../lib/errors.ts';
 import { fromHalf } from '../lib/half.ts';
+import { checkOf } from './references.ts';
 import type { DeviceData, Graph, Tensor, TensorType, Value } from './types.ts';
 
 /** Device data as a float64 tensor. */
@@ -43,7 +44,7 @@ export function interpret(graph: Graph, feeds: ReadonlyMap<string, Tensor>): Int
   };
 
   for (const node of graph.nodes) {
-    const results = node.op.reference(node.inputs.map(load), node.attrs);
+    const results = checkOf(node.op).reference(node.inputs.map(load), node.attrs);
     node.outputs.forEach((v, i) => {
       tensors.set(v, results[i]!);
     });

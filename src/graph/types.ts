@@ -154,22 +154,6 @@ export type GradientRule<A> = (
   wants: readonly boolean[],
 ) => readonly (Value | null)[];
 
-/** A shape an op is tested at. Inputs are drawn at random (seeded) from `range` unless `data` gives them. */
-export interface OpCase<A> {
-  readonly name: string;
-  readonly inputs: readonly (TensorType & {
-    readonly data?: readonly number[];
-    readonly range?: readonly [number, number];
-  })[];
-  readonly attrs: A;
-  /** Relative tolerance of GPU against float64 reference (over max|reference|); default 2e-5. */
-  readonly tolerance?: number;
-  /** Inputs whose gradient is checked against finite differences; default: every f32 input, when the op has a gradient. */
-  readonly gradientInputs?: readonly number[];
-  /** Outputs whose upstream gradient is not null in that check; default: all of an alias, else the first. */
-  readonly gradientOutputs?: readonly number[];
-}
-
 /** `any` on purpose: a table of ops holds ops of many attribute types; each op is typed where it is defined and emitted. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type AnyOp = Op<any>;
@@ -185,7 +169,4 @@ export interface Op<A = unknown> {
   readonly alias?: (node: KernelNode<A>) => Alias;
   /** Indices of inputs (role `state`) that the kernel writes in place. */
   readonly mutates?: readonly number[];
-  /** Plain loops in float64: the outputs, then the new contents of every mutated input in order. */
-  readonly reference: (inputs: readonly Tensor[], attrs: A) => readonly Tensor[];
-  readonly cases: readonly OpCase<A>[];
 }

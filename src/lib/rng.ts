@@ -118,3 +118,10 @@ export function rng(seed: number, stream?: number): Rng {
   const key = absorb([0x70617069, 0x6c696f21, 0x243f6a88, 0x85a308d3], seed);
   return fromKey(stream === undefined ? key : absorb(key, stream));
 }
+
+/** A stream number from a name (FNV-1a), so that what is drawn depends on seed and name alone. */
+export function streamOf(name: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 0x01000193);
+  return h >>> 0;
+}

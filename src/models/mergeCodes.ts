@@ -2,6 +2,7 @@
  * Changed weights that the file keeps in codes: rounded to codes again where all that read them changed, else, or where the user wishes
  * it, float for those that did.
  */
+import { sizeOf } from '../graph/shape.ts';
 import { freeNames, replaceRaw } from '../onnx/edit.ts';
 import { handsOn, type TensorReading } from '../onnx/readers.ts';
 import { type Route, reroute } from '../onnx/reroute.ts';
@@ -83,9 +84,7 @@ const widened = ({ through }: TensorReading): boolean =>
   through[0] !== undefined && through[0].opType === 'DequantizeLinear' && handsOn(through[0]);
 
 const wholeOf = (group: Group, source: QuantSource): Float32Array =>
-  dataOf(group.contents, () =>
-    dequantised(source, new Float32Array(source.shape.reduce((n, d) => n * d, 1))),
-  );
+  dataOf(group.contents, () => dequantised(source, new Float32Array(sizeOf(source.shape))));
 
 function reportFloat({ group, source }: CodesToWrite): WrittenWeight[] {
   return group.contents.flatMap(({ names, data }) => {

@@ -6,8 +6,6 @@ import { defineOp } from '../graph/defineOp.ts';
 import { broadcastStrides } from '../graph/shape.ts';
 import type { Dispatch, Emitter, KernelNode, Param, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { attentionCases } from './attentionCases.ts';
-import { attend, attendGradient } from './attentionReference.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 
 export interface AttentionAttrs {
@@ -29,12 +27,13 @@ export interface AttentionSizes {
 }
 
 const SHADER = 'attention.wgsl';
+
 /** Most bytes of probabilities kept at once in the backward pass. */
 const SCRATCH_BYTES = 64 * 1024 * 1024;
 const ROWS = 4;
 const MAX_HEAD = 256;
 
-function sizes(
+export function attentionSizes(
   name: string,
   [q, k, v]: readonly TensorType[],
   mask: TensorType | undefined,
@@ -109,7 +108,7 @@ function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean) {
 export const attentionOp = defineOp<AttentionAttrs>({
   name: 'attention',
   infer: (inputs, attrs) => {
-    const { batch, queries } = sizes('attention', inputs, inputs[3], attrs);
+    const { batch, queries } = attentionSizes('attention', inputs, inputs[3], attrs);
     return [
       { dtype: 'f32', shape: [...inputs[0]!.shape] },
       { dtype: 'f32', shape: [batch, attrs.heads, queries] },
@@ -124,7 +123,7 @@ export const attentionOp = defineOp<AttentionAttrs>({
     return mask ? [...d, null] : d;
   },
   kernel: ({ inputs, attrs }) => {
-    const size = sizes('attention', inputs, inputs[3], attrs);
+    const size = attentionSizes('attention', inputs, inputs[3], attrs);
     const { params, shared } = common(attrs, size, inputs.length > 3);
     return {
       dispatches: [
@@ -145,13 +144,11 @@ export const attentionOp = defineOp<AttentionAttrs>({
       ],
     };
   },
-  reference: (inputs, attrs) => attend(inputs, attrs, sizes('attention', inputs, inputs[3], attrs)),
-  cases: attentionCases,
 });
 
 function backward({ inputs, attrs }: KernelNode<AttentionAttrs>) {
   const mask = inputs[6];
-  const size = sizes('attentionGrad', inputs, mask, attrs);
+  const size = attentionSizes('attentionGrad', inputs, mask, attrs);
   const { elements, params, shared } = common(attrs, size, mask !== undefined);
   const perPair = attrs.heads / attrs.kvHeads;
   const pairs = size.batch * attrs.kvHeads;
@@ -190,27 +187,11 @@ function backward({ inputs, attrs }: KernelNode<AttentionAttrs>) {
 export const attentionGradOp = defineOp<AttentionAttrs>({
   name: 'attentionGrad',
   infer: (inputs, attrs) => {
-    sizes('attentionGrad', inputs, inputs[6], attrs);
+    attentionSizes('attentionGrad', inputs, inputs[6], attrs);
     return inputs.slice(0, 3).map((t) => ({ dtype: 'f32', shape: [...t.shape] }));
   },
   gradient: null,
   kernel: backward,
-  reference: (inputs, attrs) =>
-    attendGradient(inputs, attrs, sizes('attentionGrad', inputs, inputs[6], attrs)),
-  cases: [
-    {
-      name: 'grouped queries, 70 keys',
-      inputs: [
-        { dtype: 'f32', shape: [2, 6, 32] },
-        { dtype: 'f32', shape: [2, 70, 16] },
-        { dtype: 'f32', shape: [2, 70, 16] },
-        { dtype: 'f32', shape: [2, 6, 32] },
-        { dtype: 'f32', shape: [2, 4, 6], range: [4, 5] },
-        { dtype: 'f32', shape: [2, 6, 32] },
-      ],
-      attrs: { heads: 4, kvHeads: 2, headDim: 8, scale: 0.35, causal: true },
-    },
-  ],
 });
 
 /** @returns out [B, Sq, heads·D]. */

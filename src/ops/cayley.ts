@@ -5,9 +5,9 @@
  * Sign: the series approximates the transpose of the exact rotation. That is PEFT's, and adapters depend on it.
  */
 import { defineOp } from '../graph/defineOp.ts';
+import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Kernel, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { rotationOf, seriesCoefficients, skewGradient, skewOf } from './cayleyReference.ts';
 import { perElement, spread } from './dispatch.ts';
 
 export interface CayleyAttrs {
@@ -23,18 +23,18 @@ export interface CayleyAttrs {
 const SHADER = 'cayley.wgsl';
 const WG = 64;
 const SMALL = 8;
+
 /** Largest block whose matrix fits into the 16 KiB of workgroup memory that WebGPU guarantees. */
 const TILE = 64;
+
 /** Numbers of workgroup memory that several blocks may fill together; some drivers clear it slowly. */
 const SHARED = 1024;
 
-const sourceShape = (lead: readonly number[], { b, form }: CayleyAttrs): number[] =>
+export const sourceShape = (lead: readonly number[], { b, form }: CayleyAttrs): number[] =>
   form === 'packed' ? [...lead, (b * (b - 1)) / 2] : [...lead, b, b];
 
-const blocksOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
-
 /** The leading dimensions of the source: how the blocks are laid out. */
-function leadOf(source: TensorType, attrs: CayleyAttrs): number[] {
+export function leadOf(source: TensorType, attrs: CayleyAttrs): number[] {
   const lead = source.shape.slice(0, attrs.form === 'packed' ? -1 : -2);
   if (attrs.b < 2 || source.shape.join() !== sourceShape(lead, attrs).join()) {
     fail('shape', `cayley: [${source.shape}] is no ${attrs.form} stack of skew blocks of size ${attrs.b}.`);
@@ -51,7 +51,7 @@ function series(attrs: CayleyAttrs): { readonly degree: number; readonly last: n
 
 function forward(source: TensorType, attrs: CayleyAttrs): Kernel {
   const { b } = attrs;
-  const blocks = blocksOf(leadOf(source, attrs));
+  const blocks = sizeOf(leadOf(source, attrs));
   const { degree, last } = series(attrs);
   const shared = {
     shader: SHADER,
@@ -96,21 +96,13 @@ function forward(source: TensorType, attrs: CayleyAttrs): Kernel {
   };
 }
 
-const cases: readonly [string, CayleyAttrs, number[], [number, number]?][] = [
-  ['BOFT blocks', { b: 4, kind: 'exact', terms: 0, form: 'full' }, [2, 3]],
-  ['odd full block', { b: 3, kind: 'exact', terms: 0, form: 'full' }, [5]],
-  ['b 2', { b: 2, kind: 'exact', terms: 0, form: 'packed' }, [7]],
-  ['b 8, large angles', { b: 8, kind: 'exact', terms: 0, form: 'packed' }, [3], [-3, 3]],
-  ['b 9 in workgroup memory', { b: 9, kind: 'exact', terms: 0, form: 'packed' }, [8]],
-  ['b 32 in workgroup memory', { b: 32, kind: 'exact', terms: 0, form: 'packed' }, [3], [-0.3, 0.3]],
-  ['b 66 in storage', { b: 66, kind: 'exact', terms: 0, form: 'packed' }, [1], [-0.1, 0.1]],
-  ['series of 1 term is the identity', { b: 4, kind: 'neumann', terms: 1, form: 'packed' }, [3]],
-  ['series of 2 terms', { b: 4, kind: 'neumann', terms: 2, form: 'packed' }, [3]],
-  ['series of 4 terms', { b: 5, kind: 'neumann', terms: 4, form: 'packed' }, [3]],
-  ['series of 5 terms', { b: 6, kind: 'neumann', terms: 5, form: 'packed' }, [2]],
-  ['series of 6 terms', { b: 3, kind: 'neumann', terms: 6, form: 'packed' }, [11]],
-  ['series, b 24', { b: 24, kind: 'neumann', terms: 5, form: 'packed' }, [2], [-0.2, 0.2]],
-];
+/** Coefficients c₀ … c_d of PEFT's truncated series (since 0.18 the last one is 1; 3 and 4 terms are the same). */
+export function seriesCoefficients(terms: number): number[] {
+  if (terms <= 1) return [1];
+  if (terms === 2) return [1, 2];
+  const degree = terms <= 4 ? 3 : terms - 1;
+  return [1, ...new Array<number>(degree - 1).fill(2), 1];
+}
 
 /** source (see `form`) → R with the same leading dimensions, then [b, b]. */
 export const cayleyOp = defineOp<CayleyAttrs>({
@@ -123,24 +115,6 @@ export const cayleyOp = defineOp<CayleyAttrs>({
     return g.emit(cayleyGradOp, [attrs.kind === 'exact' ? node.outputs[0]! : node.inputs[0]!, dR], attrs);
   },
   kernel: ({ inputs, attrs }) => forward(inputs[0]!, attrs),
-  reference: ([source], attrs) => {
-    const { b, form, kind, terms } = attrs;
-    const lead = leadOf(source!, attrs);
-    const blocks = blocksOf(lead);
-    const stride = source!.data.length / blocks;
-    const data = new Float64Array(blocks * b * b);
-    for (let n = 0; n < blocks; n++) {
-      const q = skewOf(source!.data.subarray(n * stride, (n + 1) * stride), b, form);
-      data.set(rotationOf(q, b, kind, terms), n * b * b);
-    }
-    return [{ dtype: 'f32', shape: [...lead, b, b], data }];
-  },
-  cases: cases.map(([name, attrs, lead, range = [-1, 1]]) => ({
-    name,
-    inputs: [{ dtype: 'f32', shape: sourceShape(lead, attrs), range }],
-    attrs,
-    ...((attrs.kind === 'neumann' && attrs.terms <= 1) || attrs.b > 32 ? { gradientInputs: [] } : {}),
-  })),
 });
 
 /** From R (exact) or the packed source (series), and dR → the gradient of the source. */
@@ -150,7 +124,7 @@ export const cayleyGradOp = defineOp<CayleyAttrs>({
   gradient: null,
   kernel: ({ inputs, attrs }) => {
     const { b, kind } = attrs;
-    const blocks = blocksOf(inputs[1]!.shape.slice(0, -2));
+    const blocks = sizeOf(inputs[1]!.shape.slice(0, -2));
     const { degree, last } = series(attrs);
     // The series leaves S in part 2 or 3, by the parity of its steps.
     const part = kind === 'exact' ? 1 : 2 + (degree % 2);
@@ -178,53 +152,7 @@ export const cayleyGradOp = defineOp<CayleyAttrs>({
       ],
     };
   },
-  reference: ([known, dR], attrs) => {
-    const { b, form, kind, terms } = attrs;
-    const lead = dR!.shape.slice(0, -2);
-    const blocks = blocksOf(lead);
-    const shape = sourceShape(lead, attrs);
-    const stride = blocksOf(shape) / blocks;
-    const data = new Float64Array(blocks * stride);
-    for (let n = 0; n < blocks; n++) {
-      const g = dR!.data.subarray(n * b * b, (n + 1) * b * b);
-      const q =
-        kind === 'exact'
-          ? skewFromRotation(known!.data.subarray(n * b * b, (n + 1) * b * b), b)
-          : skewOf(known!.data.subarray(n * stride, (n + 1) * stride), b, form);
-      const s = skewGradient(q, g, b, kind, terms);
-      let next = n * stride;
-      for (let i = 0; i < b; i++) {
-        for (let j = 0; j < b; j++) {
-          const d = s[i * b + j]! - s[j * b + i]!;
-          if (form === 'full') data[next++] = d / 2;
-          else if (i < j) data[next++] = d;
-        }
-      }
-    }
-    return [{ dtype: 'f32', shape, data }];
-  },
-  cases: [
-    {
-      name: 'series of 5 terms',
-      inputs: [
-        { dtype: 'f32', shape: [3, 10], range: [-0.5, 0.5] },
-        { dtype: 'f32', shape: [3, 5, 5] },
-      ],
-      attrs: { b: 5, kind: 'neumann', terms: 5, form: 'packed' },
-    },
-    {
-      name: 'exact at a quarter turn',
-      inputs: [
-        { dtype: 'f32', shape: [1, 2, 2], data: [0, -1, 1, 0] },
-        { dtype: 'f32', shape: [1, 2, 2] },
-      ],
-      attrs: { b: 2, kind: 'exact', terms: 0, form: 'full' },
-    },
-  ],
 });
-
-/** Q = (I + R)⁻¹(I − R): the transform is its own inverse, and never meets R = −I. */
-const skewFromRotation = (r: Float64Array, b: number): Float64Array => rotationOf(r, b, 'exact', 0);
 
 /** OFT's rotations: q [n, b(b−1)/2] → R [n, b, b]. */
 export const cayley = (

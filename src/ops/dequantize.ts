@@ -9,11 +9,9 @@ import { perElement, WORKGROUP } from './dispatch.ts';
 import {
   logicalMatrix,
   type QuantFormat,
-  quantCase,
   quantConditions,
   quantConstants,
   quantParams,
-  unpackTensor,
 } from './quantised.ts';
 
 export interface DequantizeAttrs {
@@ -42,20 +40,6 @@ export const dequantizeOp = defineOp<DequantizeAttrs>({
       ],
     };
   },
-  reference: ([q], { packed }) => [unpackTensor(q!, packed, 'dequantize')],
-  cases: (
-    [
-      { bits: 4, columns: 64, block: 32, zeros: 'middle' },
-      { bits: 4, columns: 37, block: 16, zeros: 'bytes' },
-      { bits: 4, columns: 96, block: 16, zeros: 'floats' },
-      { bits: 8, columns: 33, block: 16, zeros: 'bytes' },
-      { bits: 8, columns: 7, block: 8, zeros: 'middle' },
-    ] as const
-  ).map((packed) => ({
-    name: `${packed.bits} bits, ${packed.columns} by ${packed.block}, ${packed.zeros}`,
-    inputs: [quantCase(5, packed)],
-    attrs: { packed },
-  })),
 });
 
 /** A packed matrix q (u32) → [rows, columns] f32. */

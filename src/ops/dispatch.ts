@@ -1,5 +1,5 @@
 /** Helpers for kernels as data: workgroup counts, index layouts, the shapes of `Params`. */
-import { broadcastStrides, sizeOf } from '../graph/shape.ts';
+import { broadcastStrides } from '../graph/shape.ts';
 import type { Param, Ref } from '../graph/types.ts';
 
 /** Threads per workgroup of the elementwise kernels; `override WG` in their shaders. */
@@ -71,31 +71,6 @@ export function eight(values: readonly number[], fill = 0): Param[] {
     out[i] = v;
   });
   return out;
-}
-
-/** Calls `visit(index, offsets)` for every element of the space in row-major order; the reference loops of strided ops. */
-export function forEachStrided(
-  shape: readonly number[],
-  strides: readonly (readonly number[])[],
-  visit: (index: number, offsets: readonly number[]) => void,
-): void {
-  const n = sizeOf(shape);
-  const at = new Array<number>(shape.length).fill(0);
-  const offsets = strides.map(() => 0);
-  for (let i = 0; i < n; i++) {
-    visit(i, offsets);
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at[axis] = at[axis]! + 1;
-      strides.forEach((s, k) => {
-        offsets[k] = offsets[k]! + s[axis]!;
-      });
-      if (at[axis]! < shape[axis]!) break;
-      strides.forEach((s, k) => {
-        offsets[k] = offsets[k]! - s[axis]! * shape[axis]!;
-      });
-      at[axis] = 0;
-    }
-  }
 }
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));

@@ -6,12 +6,12 @@
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import { type Copying, rewrite } from '../graph/rewrite.ts';
 import type { Graph, Node, Value } from '../graph/types.ts';
-import { addN } from './addN.ts';
+import { addN } from './elementwise.ts';
 import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
 import { type LinearAttrs, linearOp } from './linear.ts';
 import { type MatmulAttrs, matmulOp } from './matmul.ts';
-import type { NormGradAttrs } from './norm.ts';
+import type { NormGradAttrs } from './norms.ts';
 import { EXTRAS, type Extra, productOp } from './product.ts';
 import { view } from './view.ts';
 

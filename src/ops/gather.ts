@@ -7,14 +7,11 @@ import { perElement, rowParts, WORKGROUP } from './dispatch.ts';
 import {
   logicalMatrix,
   type QuantFormat,
-  quantCase,
   quantConditions,
   quantConstants,
   quantLayout,
   quantParams,
-  unpackTensor,
 } from './quantised.ts';
-import { emptyTensor } from './reference.ts';
 
 export interface GatherAttrs {
   /** The table is packed (u32); made by the fuse pass. */
@@ -24,11 +21,6 @@ export interface GatherAttrs {
 export interface ScatterAddRowsAttrs {
   /** Rows of the table. */
   readonly rows: number;
-}
-
-/** The shader's rule: negative ids count from the end, all others are clamped to the table. */
-function rowOf(id: number, rows: number): number {
-  return Math.min(Math.max(id < 0 ? id + rows : id, 0), rows - 1);
 }
 
 export const gatherOp = defineOp<GatherAttrs>({
@@ -66,64 +58,6 @@ export const gatherOp = defineOp<GatherAttrs>({
       ),
     };
   },
-  reference([stored, ids], { packed }) {
-    const table = unpackTensor(stored!, packed, 'gather');
-    const columns = sizeOf(table.shape.slice(1));
-    const dtype = table.dtype === 'f16' ? 'f32' : table.dtype;
-    const y = emptyTensor(dtype, [...ids!.shape, ...table.shape.slice(1)]);
-    ids!.data.forEach((id, n) => {
-      const at = rowOf(id, table.shape[0]!) * columns;
-      y.data.set(table.data.subarray(at, at + columns), n * columns);
-    });
-    return [y];
-  },
-  cases: [
-    {
-      name: 'embedding',
-      inputs: [
-        { dtype: 'f32', shape: [6, 5] },
-        { dtype: 'i32', shape: [2, 4], data: [0, 5, 3, 3, 1, 0, 3, -1] },
-      ],
-      attrs: {},
-    },
-    {
-      name: 'one row',
-      inputs: [
-        { dtype: 'f32', shape: [3, 4] },
-        { dtype: 'i32', shape: [], data: [2] },
-      ],
-      attrs: {},
-    },
-    {
-      name: 'numbers',
-      inputs: [
-        { dtype: 'i32', shape: [4], data: [10, 20, 30, 40] },
-        { dtype: 'i32', shape: [3], data: [3, 0, 3] },
-      ],
-      attrs: {},
-    },
-    {
-      name: 'f16 table',
-      inputs: [
-        { dtype: 'f16', shape: [4, 6] },
-        { dtype: 'i32', shape: [3], data: [3, 0, 1] },
-      ],
-      attrs: {},
-      gradientInputs: [],
-    },
-    ...(
-      [
-        { bits: 4, columns: 40, block: 16, zeros: 'middle' },
-        { bits: 4, columns: 37, block: 16, zeros: 'bytes' },
-        { bits: 8, columns: 5, block: 8, zeros: 'floats' },
-      ] as const
-    ).map((packed) => ({
-      name: `packed table, ${packed.bits} bits, ${packed.zeros}`,
-      inputs: [quantCase(6, packed), { dtype: 'i32' as const, shape: [4], data: [5, 0, -2, 3] }],
-      attrs: { packed },
-      gradientInputs: [],
-    })),
-  ],
 });
 
 export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
@@ -163,25 +97,6 @@ export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
       ],
     };
   },
-  reference([dY, ids], { rows }) {
-    const columns = sizeOf(dY!.shape) / sizeOf(ids!.shape);
-    const table = emptyTensor('f32', [rows, ...dY!.shape.slice(ids!.shape.length)]);
-    ids!.data.forEach((id, n) => {
-      const at = rowOf(id, rows) * columns;
-      for (let c = 0; c < columns; c++) table.data[at + c] = table.data[at + c]! + dY!.data[n * columns + c]!;
-    });
-    return [table];
-  },
-  cases: [
-    {
-      name: 'repeats and gaps',
-      inputs: [
-        { dtype: 'f32', shape: [2, 4, 5] },
-        { dtype: 'i32', shape: [2, 4], data: [0, 5, 3, 3, 1, 0, 3, -1] },
-      ],
-      attrs: { rows: 7 },
-    },
-  ],
 });
 
 /** Rows of `table` [V, ...] at i32 `ids` [...] → [..., ...]; an f16 table gives f32. */

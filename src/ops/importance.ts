@@ -1,45 +1,13 @@
 /** AdaLoRA's measure of what each trained number matters: smoothed |p·∂p| and how much that varies, after every update. */
 import { defineOp } from '../graph/defineOp.ts';
-import type { Emitter, OpCase, TensorType, Value } from '../graph/types.ts';
+import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
-import { stepCase } from './optimizers.ts';
 
 export interface ImportanceAttrs {
   /** What is kept of the old importance, and of the old uncertainty. */
   readonly beta1: number;
   readonly beta2: number;
-}
-
-const f32 = (n: number) => ({ dtype: 'f32' as const, shape: [n] });
-const old = (n: number) => ({ ...f32(n), range: [0, 1] as const });
-
-/** `size` entries are scored, of `whole` that train. */
-function opCase(
-  name: string,
-  size: number,
-  whole: number,
-  given: {
-    readonly step?: readonly number[];
-    readonly norm2?: number;
-    readonly on?: number;
-    readonly attrs?: ImportanceAttrs;
-  },
-): OpCase<ImportanceAttrs> {
-  const { step = stepCase(), norm2 = 16, on = 1, attrs = { beta1: 0.5, beta2: 0.85 } } = given;
-  return {
-    name,
-    inputs: [
-      old(size),
-      old(size),
-      f32(whole),
-      f32(whole),
-      { ...f32(16), data: step },
-      { ...f32(1), data: [norm2] },
-      { ...f32(1), data: [on] },
-    ],
-    attrs,
-  };
 }
 
 function check(inputs: readonly TensorType[]): number {
@@ -82,29 +50,6 @@ export const importanceOp = defineOp<ImportanceAttrs>({
       ],
     };
   },
-  reference: ([importance, uncertainty, params, grads, step, norm2, on], { beta1, beta2 }) => {
-    const norm = Math.sqrt(norm2!.data[0]!);
-    if (on!.data[0] === 0 || !Number.isFinite(norm)) return [importance!, uncertainty!];
-    const maxNorm = step!.data[7]!;
-    const factor = maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
-    const smooth = importance!.data.slice();
-    const varies = uncertainty!.data.slice();
-    for (let i = 0; i < smooth.length; i++) {
-      const s = Math.abs(params!.data[i]! * grads!.data[i]! * factor);
-      smooth[i] = beta1 * smooth[i]! + (1 - beta1) * s;
-      varies[i] = beta2 * varies[i]! + (1 - beta2) * Math.abs(s - smooth[i]!);
-    }
-    return [
-      { ...importance!, data: smooth },
-      { ...uncertainty!, data: varies },
-    ];
-  },
-  cases: [
-    opCase('clipped', 67, 67, { step: stepCase({ 7: 1 }), attrs: { beta1: 0.85, beta2: 0.6 } }),
-    opCase('the first of a longer buffer, no clipping', 5, 9, {}),
-    opCase('switched off', 5, 5, { on: 0 }),
-    opCase('a norm that is not a number changes nothing', 5, 5, { norm2: Number.NaN }),
-  ],
 });
 
 export interface ImportanceValues {

@@ -5,12 +5,10 @@
 import { defineOp } from '../graph/defineOp.ts';
 import type { Dispatch, Emitter, Ref, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { crossEntropyGradOp, crossEntropyOp } from './crossEntropy.ts';
 import { spread } from './dispatch.ts';
+import { binary } from './elementwise.ts';
 import { type Gemm, gemmKernel } from './gemm.ts';
-import { matmulOp } from './matmul.ts';
-import { logicalMatrix, type QuantFormat, quantCase, unpackTensor } from './quantised.ts';
-import { scaleBy } from './scale.ts';
+import { logicalMatrix, type QuantFormat } from './quantised.ts';
 
 export interface LinearCrossEntropyAttrs {
   readonly ignoreIndex: number;
@@ -23,6 +21,7 @@ export interface LinearCrossEntropyAttrs {
 }
 
 const WG = 64;
+
 /** Bytes of logits at a time. */
 const CHUNK_BYTES = 32 * 1024 * 1024;
 const ALIGNED_ROWS = 64;
@@ -62,7 +61,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
       fail('internal', 'linearCrossEntropy: the output layer must be frozen; use linear and crossEntropy.');
     const dX = node.outputs[1];
     if (!dX) fail('internal', 'linearCrossEntropy was built without its gradient.');
-    return [dLoss && wantX ? scaleBy(g, dX, dLoss) : null, null, null];
+    return [dLoss && wantX ? binary(g, dX, dLoss, { fn: 'mul' }) : null, null, null];
   },
   kernel: ({ inputs, attrs }, caps) => {
     const [rows, width, classes] = dims(inputs, attrs.packed);
@@ -116,58 +115,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
     });
     return { scratchBytes: [splitBytes, 4 * chunk * classes, 4 * rows], dispatches };
   },
-  reference: ([x, stored, labels], { ignoreIndex, withGradient, packed }) => {
-    const w = unpackTensor(stored!, packed, 'linearCrossEntropy');
-    const logits = matmulOp.reference([x!, w], { transA: false, transB: true, alpha: 1 })[0]!;
-    const [loss, lse] = crossEntropyOp.reference([logits, labels!], { ignoreIndex });
-    if (!withGradient) return [loss!];
-    const one = { dtype: 'f32' as const, shape: [1], data: Float64Array.of(1) };
-    const dLogits = crossEntropyGradOp.reference([logits, labels!, lse!, one], { ignoreIndex })[0]!;
-    return [loss!, matmulOp.reference([dLogits, w], { transA: false, transB: false, alpha: 1 })[0]!];
-  },
-  cases: [
-    lossCase('one chunk, ignored label', 5, 8, 13, true, [3, -100, 12, 0, 13]),
-    lossCase('two chunks', 70, 7, 33, true),
-    lossCase('three chunks without gradient', 130, 4, 70, false),
-    lossCase('half-precision weights', 66, 8, 20, true, [0, 1, 19], 'f16'),
-    packedCase({ bits: 4, columns: 32, block: 16, zeros: 'middle' }),
-  ],
 });
-
-function packedCase(packed: QuantFormat) {
-  const whole = lossCase('packed weights', 70, packed.columns, 20, true);
-  return {
-    ...whole,
-    inputs: [whole.inputs[0]!, quantCase(20, packed), whole.inputs[2]!],
-    attrs: { ...whole.attrs, packed },
-    gradientInputs: [],
-  };
-}
-
-function lossCase(
-  name: string,
-  rows: number,
-  width: number,
-  classes: number,
-  withGradient: boolean,
-  labels?: readonly number[],
-  dtype: 'f32' | 'f16' = 'f32',
-) {
-  return {
-    name,
-    inputs: [
-      { dtype: 'f32' as const, shape: [rows, width] },
-      { dtype, shape: [classes, width] },
-      {
-        dtype: 'i32' as const,
-        shape: [rows],
-        ...(labels ? { data: labels } : { range: [0, classes] as const }),
-      },
-    ],
-    attrs: { ignoreIndex: -100, chunkRows: 64, withGradient },
-    gradientInputs: withGradient ? [0] : [],
-  };
-}
 
 /**
  * The loss of a frozen layer's logits, summed over the rows whose label counts.

@@ -5,7 +5,7 @@
  * One buffer for all three, because the kernels' epilogues need the other bindings, and whole rows, so that a matrix beyond the
  * binding limit can be bound in parts.
  */
-import type { Tensor, TensorType } from '../graph/types.ts';
+import type { TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 
 export interface QuantFormat {
@@ -123,35 +123,13 @@ export function packMatrix(rows: number, format: QuantFormat, from: QuantContent
   return words;
 }
 
-/** The tensor an operand stands for, for references. */
-export function unpackTensor(t: Tensor, format: QuantFormat | undefined, op: string): Tensor {
-  if (!format) return t;
-  const type = logicalMatrix(t, format, op);
-  const data = new Float64Array(type.shape[0]! * format.columns);
-  unpackMatrix(t.data, type.shape[0]!, format, data);
-  return { ...type, data };
-}
-
-/** An operand in this format with made-up contents, for the cases of ops that take one. */
-export function quantCase(
-  rows: number,
-  format: QuantFormat,
-): TensorType & { readonly data: readonly number[] } {
-  const middle = 2 ** (format.bits - 1);
-  const words = packMatrix(rows, format, {
-    code: (r, c) => (r * 7 + c * 5 + ((r * c) % 3)) % 2 ** format.bits,
-    scale: (r, b) => (0.02 + 0.01 * ((r + 2 * b) % 5)) / (format.bits === 8 ? 16 : 1),
-    zero: (r, b) => (format.zeros === 'floats' ? middle + 0.25 * ((r + b) % 4) : middle - 2 + ((r + b) % 5)),
-  });
-  return { dtype: 'u32', shape: [rows, quantLayout(format).stride], data: [...words] };
-}
-
 /** Conditions and constants of shaders that read this format through lib/quantised.wgsl. */
 export const quantConditions = (format: QuantFormat | undefined): Record<string, boolean> => ({
   QUANT: format !== undefined,
   ZERO_BYTES: format?.zeros === 'bytes',
   ZERO_FLOATS: format?.zeros === 'floats',
 });
+
 export const quantConstants = (format: QuantFormat | undefined): Record<string, number> =>
   format ? { BITS: format.bits } : {};
 /** The `vec4u` that those shaders take: stride, block, and where scales and zero points begin. */

@@ -23,7 +23,10 @@ interface Laid {
   readonly tableBatch: number;
 }
 
-function layout([x, cos, sin]: readonly TensorType[], { heads, headDim, rotaryDim }: RopeAttrs): Laid {
+export function ropeLayout(
+  [x, cos, sin]: readonly TensorType[],
+  { heads, headDim, rotaryDim }: RopeAttrs,
+): Laid {
   const [batch, sequence, width] = x!.shape as [number, number, number];
   const table = cos!.shape.at(-1)!;
   const tableRows = cos!.shape.length === 3 ? cos!.shape[0]! : 1;
@@ -46,13 +49,11 @@ function layout([x, cos, sin]: readonly TensorType[], { heads, headDim, rotaryDi
   return { sequence, table, tableBatch: tableRows === 1 ? 0 : sequence * table };
 }
 
-const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
-
 /** x f32 [B, S, heads·D], cos and sin f32 [B | 1, S, rotaryDim | rotaryDim/2] (or without the batch axis) → y like x. */
 export const ropeOp: Op<RopeAttrs> = defineOp({
   name: 'rope',
   infer: (inputs, attrs) => {
-    layout(inputs, attrs);
+    ropeLayout(inputs, attrs);
     return [{ dtype: 'f32', shape: [...inputs[0]!.shape] }];
   },
   gradient: (g, node, [dY], [wantX, ...tables]) => {
@@ -62,7 +63,7 @@ export const ropeOp: Op<RopeAttrs> = defineOp({
     return [dY && wantX ? g.emit<RopeAttrs>(ropeOp, [dY, cos!, sin!], attrs)[0]! : null, null, null];
   },
   kernel: ({ inputs, attrs }) => {
-    const { sequence, table, tableBatch } = layout(inputs, attrs);
+    const { sequence, table, tableBatch } = ropeLayout(inputs, attrs);
     const size = sizeOf(inputs[0]!.shape);
     const flag = (on: boolean) => (on ? 1 : 0);
     return {
@@ -88,61 +89,7 @@ export const ropeOp: Op<RopeAttrs> = defineOp({
       ],
     };
   },
-  reference: (inputs, attrs) => {
-    const { heads, headDim, rotaryDim, interleaved, inverse } = attrs;
-    const { sequence, table, tableBatch } = layout(inputs, attrs);
-    const [x, cos, sin] = inputs.map((t) => t.data);
-    const data = x!.slice();
-    for (let head = 0; head < x!.length / headDim; head++) {
-      const token = Math.floor(head / heads);
-      const row = Math.floor(token / sequence) * tableBatch + (token % sequence) * table;
-      for (let i = 0; i < rotaryDim / 2; i++) {
-        const [a, b] = interleaved ? [2 * i, 2 * i + 1] : [i, i + rotaryDim / 2];
-        const [ta, tb] = table === rotaryDim ? [row + a, row + b] : [row + i, row + i];
-        const [xa, xb] = [x![head * headDim + a]!, x![head * headDim + b]!];
-        const [sa, sb] = inverse ? [-sin![tb]!, -sin![ta]!] : [sin![ta]!, sin![tb]!];
-        data[head * headDim + a] = xa * cos![ta]! - xb * sa;
-        data[head * headDim + b] = xb * cos![tb]! + xa * sb;
-      }
-    }
-    return [{ ...inputs[0]!, data }];
-  },
-  cases: [
-    ropeCase('half-split, one table', [2, 3, 16], [1, 3, 8], { heads: 2, headDim: 8, rotaryDim: 8 }),
-    ropeCase('half-split, a table per row, one value per pair', [2, 3, 16], [2, 3, 4], {
-      heads: 2,
-      headDim: 8,
-      rotaryDim: 8,
-    }),
-    ropeCase('part of the head', [1, 5, 18], [5, 4], { heads: 3, headDim: 6, rotaryDim: 4 }),
-    ropeCase('interleaved', [1, 4, 12], [1, 4, 3], { heads: 2, headDim: 6, rotaryDim: 6, interleaved: true }),
-    ropeCase('interleaved, full table', [2, 2, 8], [2, 2, 6], {
-      heads: 1,
-      headDim: 8,
-      rotaryDim: 6,
-      interleaved: true,
-    }),
-  ],
 });
-
-function ropeCase(
-  name: string,
-  x: readonly number[],
-  table: readonly number[],
-  attrs: {
-    readonly heads: number;
-    readonly headDim: number;
-    readonly rotaryDim: number;
-    readonly interleaved?: boolean;
-  },
-) {
-  return {
-    name,
-    inputs: [f32(...x), f32(...table), f32(...table)],
-    attrs: { interleaved: false, inverse: false, ...attrs },
-    gradientInputs: [0],
-  };
-}
 
 export interface RopeOptions {
   readonly heads: number;

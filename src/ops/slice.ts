@@ -3,9 +3,8 @@ import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf, stridesOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { eight, forEachStrided, MAX_RANK, perElement, WORKGROUP } from './dispatch.ts';
-import { emptyTensor } from './reference.ts';
-import { stridedKernel, stridedReference } from './strided.ts';
+import { eight, MAX_RANK, perElement, WORKGROUP } from './dispatch.ts';
+import { stridedKernel } from './strided.ts';
 
 export interface SliceAttrs {
   /** One per axis, normalised: the first index taken, the first not taken (-1 before index 0), the step (not 0). */
@@ -20,7 +19,7 @@ export interface UnsliceAttrs {
   readonly shape: readonly number[];
 }
 
-function plan(x: TensorType, { starts, steps }: Pick<SliceAttrs, 'starts' | 'steps'>) {
+export function slicePlan(x: TensorType, { starts, steps }: Pick<SliceAttrs, 'starts' | 'steps'>) {
   const strides = stridesOf(x.shape);
   return {
     strides: strides.map((s, i) => s * steps[i]!),
@@ -28,7 +27,7 @@ function plan(x: TensorType, { starts, steps }: Pick<SliceAttrs, 'starts' | 'ste
   };
 }
 
-const outShape = ({ starts, ends, steps }: SliceAttrs): number[] =>
+export const outShape = ({ starts, ends, steps }: SliceAttrs): number[] =>
   starts.map((start, i) => Math.max(0, Math.ceil((ends[i]! - start) / steps[i]!)));
 
 export const sliceOp = defineOp<SliceAttrs>({
@@ -62,35 +61,9 @@ export const sliceOp = defineOp<SliceAttrs>({
     })[0]!,
   ],
   kernel({ inputs, outputs, attrs }) {
-    const { strides, offset } = plan(inputs[0]!, attrs);
+    const { strides, offset } = slicePlan(inputs[0]!, attrs);
     return stridedKernel(outputs[0]!.shape, strides, offset);
   },
-  reference([x], attrs) {
-    const { strides, offset } = plan(x!, attrs);
-    return [stridedReference(x!, outShape(attrs), strides, offset)];
-  },
-  cases: [
-    {
-      name: 'middle',
-      inputs: [{ dtype: 'f32', shape: [4, 5, 6] }],
-      attrs: { starts: [1, 0, 2], ends: [3, 5, 5], steps: [1, 1, 1] },
-    },
-    {
-      name: 'stepped',
-      inputs: [{ dtype: 'f32', shape: [7, 9] }],
-      attrs: { starts: [0, 1], ends: [7, 9], steps: [3, 2] },
-    },
-    {
-      name: 'backwards',
-      inputs: [{ dtype: 'f32', shape: [5, 6] }],
-      attrs: { starts: [4, 5], ends: [-1, 0], steps: [-1, -2] },
-    },
-    {
-      name: 'whole',
-      inputs: [{ dtype: 'i32', shape: [4], data: [1, 2, 3, 4] }],
-      attrs: { starts: [1], ends: [3], steps: [1] },
-    },
-  ],
 });
 
 export const unsliceOp = defineOp<UnsliceAttrs>({
@@ -121,26 +94,6 @@ export const unsliceOp = defineOp<UnsliceAttrs>({
       ],
     };
   },
-  reference([dY], attrs) {
-    const x = emptyTensor('f32', attrs.shape);
-    const { strides, offset } = plan(x, attrs);
-    forEachStrided(dY!.shape, [strides], (i, [at]) => {
-      x.data[offset + at!] = dY!.data[i]!;
-    });
-    return [x];
-  },
-  cases: [
-    {
-      name: 'stepped',
-      inputs: [{ dtype: 'f32', shape: [3, 4] }],
-      attrs: { starts: [0, 1], steps: [3, 2], shape: [7, 9] },
-    },
-    {
-      name: 'backwards',
-      inputs: [{ dtype: 'f32', shape: [5, 3] }],
-      attrs: { starts: [4, 5], steps: [-1, -2], shape: [5, 6] },
-    },
-  ],
 });
 
 /** x from starts to ends by steps along every axis (all normalised). */

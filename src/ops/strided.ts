@@ -1,8 +1,7 @@
-/** The kernel and the reference of ops that read one tensor at other strides: expand, transpose, slice. */
+/** The kernel of ops that read one tensor at other strides: expand, transpose, slice. */
 import { sizeOf } from '../graph/shape.ts';
-import type { Kernel, Tensor } from '../graph/types.ts';
-import { eight, forEachStrided, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
-import { emptyTensor } from './reference.ts';
+import type { Kernel } from '../graph/types.ts';
+import { eight, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
 
 /** Output [shape] reads x at `offset` + coordinates · `strides` (elements). */
 export function stridedKernel(shape: readonly number[], strides: readonly number[], offset: number): Kernel {
@@ -20,17 +19,4 @@ export function stridedKernel(shape: readonly number[], strides: readonly number
       },
     ],
   };
-}
-
-export function stridedReference(
-  x: Tensor,
-  shape: readonly number[],
-  strides: readonly number[],
-  offset: number,
-): Tensor {
-  const y = emptyTensor(x.dtype, shape);
-  forEachStrided(shape, [strides], (i, [at]) => {
-    y.data[i] = x.data[offset + at!]!;
-  });
-  return y;
 }

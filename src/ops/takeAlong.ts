@@ -4,7 +4,6 @@ import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
-import { emptyTensor } from './reference.ts';
 
 export interface TakeAlongGradAttrs {
   /** Length of the axis that was taken from. */
@@ -12,7 +11,7 @@ export interface TakeAlongGradAttrs {
 }
 
 /** [rows, taken] of y, and how many rows of indices there are; they repeat over the rows of x. */
-function layout(
+export function takeAlongLayout(
   op: string,
   x: TensorType,
   index: TensorType,
@@ -32,10 +31,10 @@ function layout(
 }
 
 /** x f32 [..., L], index i32 [P, K] whose rows repeat over those of x → y [..., K]. */
-export const takeAlongOp = defineOp({
+export const takeAlongOp = defineOp<Record<never, never>>({
   name: 'takeAlong',
   infer([x, index]) {
-    const { taken } = layout('takeAlong', x!, index!);
+    const { taken } = takeAlongLayout('takeAlong', x!, index!);
     return [{ dtype: 'f32', shape: [...x!.shape.slice(0, -1), taken] }];
   },
   gradient(g, node, [dY]) {
@@ -43,7 +42,7 @@ export const takeAlongOp = defineOp({
     return [g.emit(takeAlongGradOp, [dY!, index], { length: x.shape.at(-1)! })[0]!, null];
   },
   kernel({ inputs: [x, index] }) {
-    const { rows, period, taken } = layout('takeAlong', x!, index!);
+    const { rows, period, taken } = takeAlongLayout('takeAlong', x!, index!);
     return {
       dispatches: [
         {
@@ -57,47 +56,18 @@ export const takeAlongOp = defineOp({
       ],
     };
   },
-  reference([x, index]) {
-    const { rows, period, taken } = layout('takeAlong', x!, index!);
-    const length = x!.shape.at(-1)!;
-    const y = emptyTensor('f32', [...x!.shape.slice(0, -1), taken]);
-    for (let r = 0; r < rows; r++) {
-      for (let k = 0; k < taken; k++) {
-        y.data[r * taken + k] = x!.data[r * length + index!.data[(r % period) * taken + k]!]!;
-      }
-    }
-    return [y];
-  },
-  cases: [
-    {
-      name: 'repeating rows of indices',
-      inputs: [
-        { dtype: 'f32', shape: [2, 2, 5] },
-        { dtype: 'i32', shape: [2, 3], data: [4, 0, 4, 1, 2, 3] },
-      ],
-      attrs: {},
-    },
-    {
-      name: 'a row of indices each',
-      inputs: [
-        { dtype: 'f32', shape: [3, 4] },
-        { dtype: 'i32', shape: [3, 2], data: [0, 3, 1, 1, 2, 0] },
-      ],
-      attrs: {},
-    },
-  ],
 });
 
 /** dY [..., K], index i32 [P, K] → dX [..., length]. */
 export const takeAlongGradOp = defineOp<TakeAlongGradAttrs>({
   name: 'takeAlongGrad',
   infer([dY, index], { length }) {
-    layout('takeAlongGrad', dY!, index!);
+    takeAlongLayout('takeAlongGrad', dY!, index!);
     return [{ dtype: 'f32', shape: [...dY!.shape.slice(0, -1), length] }];
   },
   gradient: null,
   kernel({ inputs: [dY, index], attrs: { length } }) {
-    const { rows, period, taken } = layout('takeAlongGrad', dY!, index!);
+    const { rows, period, taken } = takeAlongLayout('takeAlongGrad', dY!, index!);
     return {
       dispatches: [
         {
@@ -111,27 +81,6 @@ export const takeAlongGradOp = defineOp<TakeAlongGradAttrs>({
       ],
     };
   },
-  reference([dY, index], { length }) {
-    const { rows, period, taken } = layout('takeAlongGrad', dY!, index!);
-    const dx = emptyTensor('f32', [...dY!.shape.slice(0, -1), length]);
-    for (let r = 0; r < rows; r++) {
-      for (let k = 0; k < taken; k++) {
-        const at = r * length + index!.data[(r % period) * taken + k]!;
-        dx.data[at] = dx.data[at]! + dY!.data[r * taken + k]!;
-      }
-    }
-    return [dx];
-  },
-  cases: [
-    {
-      name: 'with repeats',
-      inputs: [
-        { dtype: 'f32', shape: [2, 2, 3] },
-        { dtype: 'i32', shape: [2, 3], data: [4, 0, 4, 1, 2, 3] },
-      ],
-      attrs: { length: 5 },
-    },
-  ],
 });
 
 /** Entries of the last axis of x by rows of indices [P, K] (non-negative), which repeat over the rows of x. */

@@ -1,10 +1,9 @@
 /** unfold: pictures cut into (overlapping) windows, so that a convolution becomes a linear layer; fold is its adjoint. */
 import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { Emitter, KernelNode, Param, Tensor, Value } from '../graph/types.ts';
+import type { Emitter, KernelNode, Param, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
-import { emptyTensor } from './reference.ts';
 
 export interface UnfoldAttrs {
   readonly kernel: readonly [number, number];
@@ -19,7 +18,7 @@ export interface FoldAttrs extends UnfoldAttrs {
 }
 
 /** Windows down and across. */
-function windows(
+export function windows(
   [, , height, width]: readonly number[],
   { kernel, stride, pads }: UnfoldAttrs,
 ): [number, number] {
@@ -29,7 +28,7 @@ function windows(
   ];
 }
 
-function patchShape(shape: readonly number[], attrs: UnfoldAttrs): number[] {
+export function patchShape(shape: readonly number[], attrs: UnfoldAttrs): number[] {
   const [down, across] = windows(shape, attrs);
   if (shape.length !== 4 || down < 1 || across < 1) {
     fail('shape', `unfold: windows of [${attrs.kernel}] do not fit into [${shape}].`);
@@ -45,33 +44,6 @@ const params = (count: number, shape: readonly number[], attrs: UnfoldAttrs): Pa
   ...attrs.pads.slice(0, 2),
   ...windows(shape, attrs),
 ];
-
-/** Calls `visit(patch element, pixel)` for every pair that lies inside the picture. */
-function eachPair(
-  shape: readonly number[],
-  attrs: UnfoldAttrs,
-  visit: (element: number, pixel: number) => void,
-): void {
-  const [batch, channels, height, width] = shape as [number, number, number, number];
-  const [down, across] = windows(shape, attrs);
-  let element = 0;
-  for (let n = 0; n < batch; n++) {
-    for (let window = 0; window < down * across; window++) {
-      const top = Math.floor(window / across) * attrs.stride[0] - attrs.pads[0];
-      const left = (window % across) * attrs.stride[1] - attrs.pads[1];
-      for (let c = 0; c < channels; c++) {
-        for (let row = 0; row < attrs.kernel[0]; row++) {
-          for (let column = 0; column < attrs.kernel[1]; column++, element++) {
-            const h = top + row;
-            const w = left + column;
-            if (h < 0 || w < 0 || h >= height || w >= width) continue;
-            visit(element, ((n * channels + c) * height + h) * width + w);
-          }
-        }
-      }
-    }
-  }
-}
 
 const kernelOf = (entry: string, node: KernelNode<UnfoldAttrs>, picture: readonly number[]) => {
   const count = sizeOf(node.outputs[0]!.shape);
@@ -97,25 +69,6 @@ export const unfoldOp = defineOp<UnfoldAttrs>({
   },
   gradient: (g, node, [dY]) => [g.emit(foldOp, [dY!], { ...node.attrs, shape: node.inputs[0]!.shape })[0]!],
   kernel: (node) => kernelOf('unfold', node, node.inputs[0]!.shape),
-  reference([x], attrs): readonly Tensor[] {
-    const y = emptyTensor('f32', patchShape(x!.shape, attrs));
-    eachPair(x!.shape, attrs, (element, pixel) => {
-      y.data[element] = x!.data[pixel]!;
-    });
-    return [y];
-  },
-  cases: [
-    {
-      name: 'patches',
-      inputs: [{ dtype: 'f32', shape: [2, 3, 8, 8] }],
-      attrs: { kernel: [4, 4], stride: [4, 4], pads: [0, 0, 0, 0] },
-    },
-    {
-      name: 'overlapping, padded, odd',
-      inputs: [{ dtype: 'f32', shape: [1, 2, 7, 6] }],
-      attrs: { kernel: [3, 2], stride: [2, 1], pads: [1, 0, 1, 1] },
-    },
-  ],
 });
 
 export const foldOp = defineOp<FoldAttrs>({
@@ -128,20 +81,6 @@ export const foldOp = defineOp<FoldAttrs>({
   },
   gradient: null,
   kernel: (node) => kernelOf('fold', node, node.attrs.shape),
-  reference([patches], attrs) {
-    const x = emptyTensor('f32', attrs.shape);
-    eachPair(attrs.shape, attrs, (element, pixel) => {
-      x.data[pixel] = x.data[pixel]! + patches!.data[element]!;
-    });
-    return [x];
-  },
-  cases: [
-    {
-      name: 'overlapping, padded, odd',
-      inputs: [{ dtype: 'f32', shape: [1, 24, 12] }],
-      attrs: { kernel: [3, 2], stride: [2, 1], pads: [1, 0, 1, 1], shape: [1, 2, 7, 6] },
-    },
-  ],
 });
 
 /** x [B, C, H, W] → windows [B, L, C·kh·kw]. */

@@ -4,8 +4,6 @@ import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { Emitter, Value } from '../graph/types.ts';
 import { bytesOf } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { embedPart } from './embedPart.ts';
-import { emptyTensor } from './reference.ts';
 
 export interface ViewAttrs {
   readonly shape: readonly number[];
@@ -44,25 +42,11 @@ export const viewOp = defineOp<ViewAttrs>({
   gradient(g, node, [dY]) {
     const x = node.inputs[0]!;
     const { shape, offset } = node.attrs;
-    return [
-      sizeOf(shape) === sizeOf(x.shape)
-        ? view(g, dY!, x.shape)
-        : embedPart(g, dY!, { shape: x.shape, offset }),
-    ];
+    const size = sizeOf(x.shape);
+    const whole = sizeOf(shape) === size ? dY! : pack(g, [dY!], { offsets: [offset], size });
+    return [view(g, whole, x.shape)];
   },
   alias: ({ inputs, attrs }) => ({ kind: 'view', byteOffsets: [attrs.offset * bytesOf[inputs[0]!.dtype]] }),
-  reference([x], { shape, offset }) {
-    return [{ dtype: x!.dtype, shape, data: x!.data.slice(offset, offset + sizeOf(shape)) }];
-  },
-  cases: [
-    { name: 'reshape', inputs: [{ dtype: 'f32', shape: [3, 8] }], attrs: { shape: [2, 12], offset: 0 } },
-    { name: 'part', inputs: [{ dtype: 'f32', shape: [4, 64] }], attrs: { shape: [2, 32], offset: 128 } },
-    {
-      name: 'part off the alignment',
-      inputs: [{ dtype: 'f32', shape: [5, 7] }],
-      attrs: { shape: [7], offset: 14 },
-    },
-  ],
 });
 
 export const detachOp = defineOp<Record<never, never>>({
@@ -70,8 +54,6 @@ export const detachOp = defineOp<Record<never, never>>({
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   gradient: () => [null],
   alias: () => ({ kind: 'view', byteOffsets: [0] }),
-  reference: ([x]) => [x!],
-  cases: [{ name: 'matrix', inputs: [{ dtype: 'f32', shape: [3, 5] }], attrs: {}, gradientInputs: [] }],
 });
 
 export const splitOp = defineOp<SplitAttrs>({
@@ -98,36 +80,6 @@ export const splitOp = defineOp<SplitAttrs>({
     kind: 'view',
     byteOffsets: attrs.parts.map(({ offset }) => offset * bytesOf[inputs[0]!.dtype]),
   }),
-  reference([x], { parts }) {
-    return parts.map(({ offset, shape }) => ({
-      dtype: x!.dtype,
-      shape,
-      data: x!.data.slice(offset, offset + sizeOf(shape)),
-    }));
-  },
-  cases: [
-    {
-      name: 'tiles the input',
-      inputs: [{ dtype: 'f32', shape: [3, 64] }],
-      attrs: {
-        parts: [
-          { offset: 0, shape: [8, 8] },
-          { offset: 64, shape: [64] },
-          { offset: 128, shape: [4, 16] },
-        ],
-      },
-    },
-    {
-      name: 'gaps and odd offsets',
-      inputs: [{ dtype: 'f32', shape: [40] }],
-      attrs: {
-        parts: [
-          { offset: 3, shape: [2, 5] },
-          { offset: 20, shape: [7] },
-        ],
-      },
-    },
-  ],
 });
 
 export const packOp = defineOp<PackAttrs>({
@@ -153,32 +105,6 @@ export const packOp = defineOp<PackAttrs>({
     kind: 'pack',
     byteOffsets: attrs.offsets.map((offset) => offset * bytesOf[inputs[0]!.dtype]),
   }),
-  reference(inputs, { offsets, size }) {
-    const y = emptyTensor(inputs[0]!.dtype, [size]);
-    inputs.forEach(({ data }, i) => {
-      y.data.set(data, offsets[i]!);
-    });
-    return [y];
-  },
-  cases: [
-    {
-      name: 'aligned, with padding',
-      inputs: [
-        { dtype: 'f32', shape: [5, 9] },
-        { dtype: 'f32', shape: [64] },
-        { dtype: 'f32', shape: [3] },
-      ],
-      attrs: { offsets: [0, 64, 128], size: 192 },
-    },
-    {
-      name: 'off the alignment',
-      inputs: [
-        { dtype: 'f32', shape: [7] },
-        { dtype: 'f32', shape: [2, 3] },
-      ],
-      attrs: { offsets: [0, 7], size: 13 },
-    },
-  ],
 });
 
 /** x in another shape, or the part of it from element `offset` on that `shape` covers. */

@@ -2,6 +2,7 @@
  * Which examples an update sees, as a pure function of the settings and the update's number, so that a run resumes from a number.
  * Batches shorter than the batch size are filled up with rows whose labels do not count: one plan fits all.
  */
+
 import { type BatchOptions, batch, batches, type EpochOrder, exampleCount } from '../data/batches.ts';
 import { bucketedBatches, bucketLengths, lengthsOf } from '../data/lengths.ts';
 import type { Preprocessing } from '../data/preprocessing.ts';
@@ -14,6 +15,7 @@ import {
   isRows,
   type SplitName,
 } from '../data/types.ts';
+import { sizeOf } from '../graph/shape.ts';
 import { rng } from '../lib/rng.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -50,7 +52,7 @@ export interface FullBatch {
 
 function padRows<T extends FloatTensor | IntTensor>(tensor: T, size: number): T {
   const [rows = 1, ...rest] = tensor.shape;
-  const perRow = rest.reduce((n, d) => n * d, 1);
+  const perRow = sizeOf(rest);
   const data = tensor.dtype === 'float32' ? new Float32Array(size * perRow) : new Int32Array(size * perRow);
   // Repeating the first row keeps attention masks and ids legal.
   for (let r = rows; r < size; r++) data.set(tensor.data.subarray(0, perRow), r * perRow);

@@ -151,7 +151,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
   const writeDrawn = (program: Program, inputs: readonly StepInput[], seed: number, number: number): void => {
     for (const { name, type, fill } of inputs) {
-      const data = new Float32Array(type.shape.reduce((n, d) => n * d, 1));
+      const data = new Float32Array(sizeOf(type.shape));
       fill(data, seed, number);
       program.write(name, data);
     }

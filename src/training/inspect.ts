@@ -4,7 +4,7 @@ import { type AdapterPlan, type BaseParameter, emitBase, moduleTensors } from '.
 import { createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { binary } from '../ops/binary.ts';
+import { binary } from '../ops/elementwise.ts';
 import type { Inspection } from './protocol.ts';
 
 export interface InspectOptions {

@@ -1,4 +1,5 @@
 /** Inputs made up for a model of which no data is at hand: ids within its tables, pictures and sound of normal numbers, texts of several lengths. */
+import { sizeOf } from '../graph/shape.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import { least } from '../lib/statistics.ts';
@@ -20,7 +21,7 @@ export function madeInputs(graph: Graph, seed: number, padded: boolean): MadeInp
   const data: Record<string, Float32Array | Int32Array> = {};
   let mask: Int32Array | null = null;
   for (const input of graph.inputs) {
-    const size = input.shape.reduce((n, d) => n * d, 1);
+    const size = sizeOf(input.shape);
     const random = rng(seed, 0x3ade).fork(size + input.name.length);
     if (input.dtype !== 'i32') {
       data[input.name] = Float32Array.from({ length: size }, () => random.normal());

@@ -7,9 +7,8 @@ import { createBuilder } from '../graph/builder.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Graph } from '../graph/types.ts';
 import { median } from '../lib/statistics.ts';
-import { binary } from '../ops/binary.ts';
+import { binary, scale } from '../ops/elementwise.ts';
 import { matmul } from '../ops/matmul.ts';
-import { scale } from '../ops/scale.ts';
 
 export interface DeviceSpeed {
   /** Per multiplication of a matrix product, with its addition. */

@@ -9,7 +9,6 @@ import { trainBpe } from '../../src/data/bpe.ts';
 import { compile } from '../../src/gpu/compile.ts';
 import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { parity } from '../../src/inference/parity.ts';
@@ -20,6 +19,7 @@ import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/arc
 import { loadFormat, quantiseMatrix } from '../../src/models/import/quant.ts';
 import type { Precision } from '../../src/models/import/quantStore.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { fuse } from '../../src/ops/fuse.ts';
 import { cast, dequantize, gather, linear, matmul } from '../../src/ops/index.ts';
 import { forecastSetup, limitsOf } from '../../src/training/forecast.ts';

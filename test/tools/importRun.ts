@@ -1,7 +1,6 @@
 /** What the import suites do with a model: run it in float64 with every gradient, run it in onnxruntime, take differences along lines. */
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { openSession } from '../../src/inference/session.ts';
@@ -11,6 +10,7 @@ import type { InputSpec } from '../../src/models/import/bind.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
 import { VOCABULARY } from './graphs.ts';
 

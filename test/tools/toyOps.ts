@@ -1,5 +1,6 @@
 /** Ops without shaders, for tests of the scheduler: each names a `shader` that `runPlan` (planExecutor.ts) knows. */
 import { defineOp } from '../../src/graph/defineOp.ts';
+import { defineCheck } from '../../src/graph/references.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { AnyOp, Tensor, TensorType, Value } from '../../src/graph/types.ts';
 
@@ -23,6 +24,8 @@ export const addOp = defineOp<undefined>({
       },
     ],
   }),
+});
+defineCheck(addOp, {
   reference: ([a, b]) => [
     like(
       a!,
@@ -48,6 +51,8 @@ export const forkOp = defineOp<undefined>({
       },
     ],
   }),
+});
+defineCheck(forkOp, {
   reference: ([a]) => [
     like(
       a!,
@@ -85,6 +90,8 @@ export const stagedOp = defineOp<undefined>({
       },
     ],
   }),
+});
+defineCheck(stagedOp, {
   reference: ([a]) => [
     like(
       a!,
@@ -109,6 +116,8 @@ export const decayOp = defineOp<undefined>({
       { shader: 'decay', entry: 'main', params: [], bindings: [{ in: 0 }, { in: 1 }], workgroups: one },
     ],
   }),
+});
+defineCheck(decayOp, {
   reference: ([s, x]) => [
     like(
       s!,
@@ -124,6 +133,8 @@ export const partOp = defineOp<{ shape: readonly number[]; offset: number }>({
   infer: ([a], { shape }) => [{ dtype: a!.dtype, shape }],
   gradient: null,
   alias: ({ attrs }) => ({ kind: 'view', byteOffsets: [attrs.offset * 4] }),
+});
+defineCheck(partOp, {
   reference: ([a], { shape, offset }) => [
     { dtype: a!.dtype, shape, data: a!.data.slice(offset, offset + sizeOf(shape)) },
   ],
@@ -136,6 +147,8 @@ export const packOp = defineOp<{ offsets: readonly number[]; size: number }>({
   infer: ([a], { size }) => [{ dtype: a!.dtype, shape: [size] }],
   gradient: null,
   alias: ({ attrs }) => ({ kind: 'pack', byteOffsets: attrs.offsets.map((o) => o * 4) }),
+});
+defineCheck(packOp, {
   reference: (inputs, { offsets, size }) => {
     const data = new Float64Array(size);
     inputs.forEach((t, i) => {

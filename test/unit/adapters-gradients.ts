@@ -4,9 +4,9 @@ import { emitTrainables, inject, TRAINABLE } from '../../src/adapters/inject.ts'
 import type { AdapterPlan } from '../../src/adapters/plan.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor, Value } from '../../src/graph/types.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
 import { base, draw, inputOf, inputs, tensor } from './adapters-layers.ts';
 

@@ -13,8 +13,8 @@ import { type BaseParameter, initialValues, planAdapter } from '../../src/adapte
 import { METHODS } from '../../src/adapters/registry.ts';
 import type { Layer } from '../../src/adapters/types.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { checkGradients } from './adapters-gradients.ts';
 import {
   base,

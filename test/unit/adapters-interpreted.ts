@@ -1,6 +1,7 @@
 /** Runs graphs on the CPU in float64, where the command line has a GPU. */
-import { interpret } from '../../src/graph/interpret.ts';
+
 import type { Graph, Tensor } from '../../src/graph/types.ts';
+import { interpret } from '../../src/ops/checks.ts';
 
 export async function interpreted(
   graph: Graph,

@@ -4,10 +4,10 @@ import { validateConfig } from '../../src/adapters/config.ts';
 import type { AdapterGroup, AdapterPlan, BaseParameter } from '../../src/adapters/plan.ts';
 import type { AdapterMethod, Layer, LayerKind, MethodCase } from '../../src/adapters/types.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { gather, linear } from '../../src/ops/index.ts';
 
 const found = import.meta.glob<readonly MethodCase[]>('/src/adapters/*/cases.ts', {

@@ -7,7 +7,6 @@
  */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { butterflyPermutation } from '../../src/adapters/boft/butterfly.ts';
 import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';
 import { fieldMeta } from '../../src/adapters/fields.ts';
 import { adjustToDivisor, triangleIndex, triangleSize } from '../../src/adapters/oft/rule.ts';
@@ -15,6 +14,7 @@ import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/patter
 import { METHODS, methodById, methodByPeftType } from '../../src/adapters/registry.ts';
 import { requireTargets } from '../../src/adapters/targets.ts';
 import type { AdapterMethod, LayerKind } from '../../src/adapters/types.ts';
+import { butterflyPermutation } from '../../src/lib/butterfly.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { figures, layer } from './adapters-fixtures.ts';
 

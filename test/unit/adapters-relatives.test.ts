@@ -18,7 +18,7 @@ import { selectTargets } from '../../src/adapters/targets.ts';
 import { drawMask } from '../../src/adapters/updateMask.ts';
 import { drawProjections } from '../../src/adapters/vera/projections.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { figures, layer } from './adapters-fixtures.ts';
 import { distance, legalLayers, parameters, randomState, tensor } from './adapters-layers.ts';
 

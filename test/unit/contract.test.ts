@@ -5,7 +5,6 @@
  * place instead of its use, hidden states taken for scores.
  */
 import { describe, expect, it } from 'vitest';
-import { interpret } from '../../src/graph/interpret.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { completeFeeds } from '../../src/inference/feeds.ts';
 import { parity } from '../../src/inference/parity.ts';
@@ -13,6 +12,7 @@ import { openSession } from '../../src/inference/session.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { fitLength } from '../../src/training/contract.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { setUpRun } from '../../src/training/setup.ts';

@@ -5,19 +5,15 @@
 import { describe, expect, it } from 'vitest';
 import { type Builder, createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { addN } from '../../src/ops/addN.ts';
-import { axpy } from '../../src/ops/axpy.ts';
-import { binary } from '../../src/ops/binary.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { columnScale } from '../../src/ops/columnScale.ts';
+import { addN, axpy, binary, scale } from '../../src/ops/elementwise.ts';
 import { fuse } from '../../src/ops/fuse.ts';
-import { layerNorm } from '../../src/ops/layerNorm.ts';
 import { linear } from '../../src/ops/linear.ts';
-import { rmsNorm } from '../../src/ops/rmsNorm.ts';
-import { scale } from '../../src/ops/scale.ts';
+import { layerNorm, rmsNorm } from '../../src/ops/norms.ts';
 import { unary } from '../../src/ops/unary.ts';
 import { view } from '../../src/ops/view.ts';
 

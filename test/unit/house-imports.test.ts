@@ -218,6 +218,25 @@ describe('the page', () => {
   });
 });
 
+describe('training', () => {
+  /** Everything that `entry` can ever load: later imports and workers too. */
+  function reachable(entry: string, seen = new Set<string>()): Set<string> {
+    if (seen.has(entry)) return seen;
+    seen.add(entry);
+    for (const edge of graph.get(entry) ?? []) if (edge.kind !== 'type') reachable(edge.to, seen);
+    return seen;
+  }
+
+  it('loads no reference and no test case of an op, at no time', () => {
+    const all = [...reachable('src/main.tsx')];
+    expect(all).toContain('src/training/worker.ts');
+    expect(all).toContain('src/ops/linear.ts');
+    const checking =
+      /\.check\.ts$|^src\/ops\/(checks|reference)\.ts$|^src\/graph\/(references|interpret)\.ts$|^src\/gpu\/check/;
+    expect(all.filter((path) => checking.test(path))).toEqual([]);
+  });
+});
+
 describe('page halves of methods', () => {
   it('reach no graph and no GPU', () => {
     expect(early('src/adapters/registry.ts')).toEqual([]);

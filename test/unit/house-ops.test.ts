@@ -2,8 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { entryPoints, hasOverride, shaderLibrary } from '../../src/gpu/shaders.ts';
+import { checkOf } from '../../src/graph/references.ts';
 import { type AnyOp, baseCaps, type Caps, type Dispatch } from '../../src/graph/types.ts';
-import { ops } from '../../src/ops/index.ts';
+import { ops } from '../../src/ops/checks.ts';
+import { realGraphs } from '../tools/realGraphs.ts';
 
 const modules: Record<string, Record<string, unknown>> = import.meta.glob('/src/ops/*.ts', { eager: true });
 const files: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {
@@ -13,7 +15,7 @@ const files: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {
 });
 
 const isOp = (thing: unknown): thing is AnyOp =>
-  typeof thing === 'object' && thing !== null && 'infer' in thing && 'reference' in thing && 'cases' in thing;
+  typeof thing === 'object' && thing !== null && 'infer' in thing && 'gradient' in thing;
 
 /** Devices that kernels choose by: a GPU and a processor, each with the least limits and with generous ones. */
 const devices: readonly Caps[] = [false, true].flatMap((software) => [
@@ -24,7 +26,7 @@ const devices: readonly Caps[] = [false, true].flatMap((software) => [
 /** Every dispatch that an op's cases lead to on any device. */
 function dispatchesOf(op: AnyOp): Dispatch[] {
   if (!op.kernel) return [];
-  return op.cases.flatMap((c) => {
+  return checkOf(op).cases.flatMap((c) => {
     const node = { inputs: c.inputs, outputs: op.infer(c.inputs, c.attrs), attrs: c.attrs };
     return devices.flatMap((caps) => op.kernel!(node, caps).dispatches);
   });
@@ -32,6 +34,20 @@ function dispatchesOf(op: AnyOp): Dispatch[] {
 
 const dispatches = ops.flatMap((op) => dispatchesOf(op).map((dispatch) => ({ op: op.name, ...dispatch })));
 const bare = (file: string) => file.replace(/\.wgsl$/, '');
+
+/** The file that declares a condition: a library's own counts for all that import it. */
+function ownerOf(shader: string, word: string): string {
+  const declares = (path: string) =>
+    new RegExp(`^// conditions:.*\\b${word}\\b`, 'm').test(files[path] ?? '');
+  const libraries = Object.keys(files).filter((path) => path.startsWith('/shaders/lib/'));
+  return (
+    libraries.find(
+      (path) =>
+        declares(path) &&
+        files[`/shaders/${shader}.wgsl`]!.includes(`lib::${bare(path.split('/').at(-1)!)}::`),
+    ) ?? shader
+  );
+}
 
 describe('the table of ops', () => {
   it('holds every op that is defined', () => {
@@ -80,17 +96,22 @@ describe('shaders', () => {
     expect(unused).toEqual([]);
   });
 
-  it('declare no condition that nothing asks for', () => {
-    const idle: string[] = [];
-    for (const name of shaderLibrary.names) {
-      const asked = new Set(
-        dispatches
-          .filter((d) => bare(d.shader) === name)
-          .flatMap((d) => Object.entries(d.conditions ?? {}).flatMap(([key, on]) => (on ? [key] : []))),
-      );
-      for (const word of shaderLibrary.conditions(name)) if (!asked.has(word)) idle.push(`${name}: ${word}`);
+  it('declare no condition that no real graph turns on, or that every one does', async () => {
+    const asked = new Set<string>();
+    const shaders = new Map(shaderLibrary.names.map((name) => [name, [...shaderLibrary.conditions(name)]]));
+    for await (const { nodes } of realGraphs()) {
+      for (const node of nodes) {
+        for (const caps of devices) {
+          for (const { shader, conditions = {} } of node.op.kernel?.(node, caps).dispatches ?? [])
+            for (const word of shaders.get(bare(shader))!)
+              asked.add(`${ownerOf(bare(shader), word)}: ${word} ${conditions[word] ?? false}`);
+        }
+      }
     }
-    expect(idle).toEqual([]);
+    const wanted = [...shaders].flatMap(([name, words]) =>
+      words.flatMap((word) => [true, false].map((on) => `${ownerOf(name, word)}: ${word} ${on}`)),
+    );
+    expect([...new Set(wanted)].filter((use) => !asked.has(use))).toEqual([]);
   });
 
   it('import every file of shaders/lib', () => {

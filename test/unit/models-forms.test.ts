@@ -1,7 +1,6 @@
 /** Forms of single fused operators that whole models rarely show: packed heads, caches that are not empty, masks of every rank. */
 import { expect, test } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { parity } from '../../src/inference/parity.ts';
@@ -14,6 +13,7 @@ import { type AttributeInput, graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { interpret } from '../../src/ops/checks.ts';
 
 const [B, S, T, H, D] = [2, 4, 6, 2, 16];
 const W = H * D;

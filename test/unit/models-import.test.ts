@@ -1,13 +1,13 @@
 /** The importer's own promises: branches and caches fold away, origins lead back into the file. */
 import { describe, expect, test } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { defaultData } from '../../src/models/import/bind.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { tensorToF32 } from '../../src/onnx/values.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { encoder, gpt2, llama } from '../tools/graphs.ts';
 
 const ramp = (n: number, by = 0.1): Float32Array =>

@@ -3,12 +3,12 @@ import { expect, test } from 'vitest';
 import { matchGradients } from '../../src/cli/onnxGradients.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import type { Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
 
 const [B, S, D] = [2, 3, 6];

@@ -7,7 +7,6 @@ import { initialValues, moduleTensors, savedParameters, sharedOf } from '../../s
 import { METHODS } from '../../src/adapters/registry.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
@@ -20,6 +19,7 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxDType, OnnxModel } from '../../src/onnx/types.ts';
 import { tensorToNumbers } from '../../src/onnx/values.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
 
 const [B, S, D] = [2, 3, 4];

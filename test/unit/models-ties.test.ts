@@ -19,7 +19,6 @@ import {
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import { writeSafetensors } from '../../src/adapters/safetensors.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
@@ -32,6 +31,7 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import { readersOf } from '../../src/onnx/readers.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { mergeAdapters } from '../../src/training/mergeAdapters.ts';
 import { mergedWeights } from '../../src/training/mergeReport.ts';
 import { fromTorch, toTorch } from '../../src/training/torchLayout.ts';

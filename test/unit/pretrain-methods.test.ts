@@ -10,7 +10,6 @@ import { STEP_SEED } from '../../src/adapters/inject.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { openSession } from '../../src/inference/session.ts';
@@ -19,6 +18,7 @@ import { rng } from '../../src/lib/rng.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
 import { casesOf, randomState } from './adapters-layers.ts';
 

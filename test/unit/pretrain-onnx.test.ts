@@ -10,7 +10,7 @@ import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
 import { difference, inputTensor } from '../../src/gpu/checkData.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { interpret } from '../../src/graph/interpret.ts';
+import { checkOf } from '../../src/graph/references.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor, Value } from '../../src/graph/types.ts';
 import { parity } from '../../src/inference/parity.ts';
@@ -22,8 +22,8 @@ import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/arc
 import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { addN } from '../../src/ops/addN.ts';
-import { ops } from '../../src/ops/index.ts';
+import { interpret, ops } from '../../src/ops/checks.ts';
+import { addN } from '../../src/ops/elementwise.ts';
 import { adamwOp } from '../../src/ops/optimizers.ts';
 import { type ScalarName, scalarFunctions } from '../../src/ops/scalar.ts';
 import { unary } from '../../src/ops/unary.ts';
@@ -162,7 +162,7 @@ describe('training graphs as ONNX', { timeout: 60_000 }, () => {
 
   it.each(PLAIN)('say every case of the op %s', async (name) => {
     const op = ops.find((o) => o.name === name)!;
-    for (const c of op.cases.filter(
+    for (const c of checkOf(op).cases.filter(
       ({ inputs, attrs }) => !/f16|u32/.test(JSON.stringify([inputs.map((t) => t.dtype), attrs])),
     )) {
       const g = createBuilder();
@@ -236,7 +236,7 @@ describe('AdamW on the CPU', () => {
     const b = buffers(drawn(() => random.normal()));
     const normSquared = b.grads.reduce((s, x) => s + x * x, 0);
     const operands = [b.params, b.grads, b.m, b.v, scalars, Float32Array.of(normSquared)];
-    const expected = adamwOp.reference(operands.map(tensor), {});
+    const expected = checkOf(adamwOp).reference(operands.map(tensor), {});
     expect(applyAdamw(b, scalars) / normSquared).toBeCloseTo(1, 5);
     [b.params, b.m, b.v].forEach((got, k) => {
       got.forEach((x, i) => {

@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { initialValues, planAdapter } from '../../src/adapters/plan.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import type { Graph } from '../../src/graph/types.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { inspectModule } from '../../src/training/inspect.ts';
 import { layer } from './adapters-fixtures.ts';
 

@@ -5,10 +5,10 @@
 import { describe, expect, it } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { interpret } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import { fuse } from '../../src/ops/fuse.ts';
 import { addN, binary, linear, unary } from '../../src/ops/index.ts';
 import type { UnaryName } from '../../src/ops/unary.ts';

@@ -2,17 +2,16 @@
  * AdaLoRA on the graph: a low-rank path with a diagonal between its factors; while training a loss that keeps the factors orthogonal, and
  * after every update the measure of each triplet's importance and the choice of those that stay.
  */
+
 import type { Builder } from '../../graph/builder.ts';
+import { sizeOf } from '../../graph/shape.ts';
 import type { Value } from '../../graph/types.ts';
-import { addN } from '../../ops/addN.ts';
-import { binary } from '../../ops/binary.ts';
 import { dropout } from '../../ops/dropout.ts';
+import { addN, binary, reduce, scale } from '../../ops/elementwise.ts';
 import { importance } from '../../ops/importance.ts';
 import { keepBest, zeroDropped } from '../../ops/keepBest.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
-import { reduce } from '../../ops/reduce.ts';
-import { scale } from '../../ops/scale.ts';
 import { unary } from '../../ops/unary.ts';
 import { pack, split, view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter, LayerGroup, UpdateGroup, Weights } from '../graphTypes.ts';
@@ -59,7 +58,7 @@ function ranked(groups: readonly UpdateGroup<AdaloraConfig>[]): readonly Ranked[
   );
 }
 
-const elements = ({ shape }: TrainableEntry): number => shape.reduce((n, d) => n * d, 1);
+const elements = ({ shape }: TrainableEntry): number => sizeOf(shape);
 
 export const graph: GraphHalf<AdaloraConfig> = {
   open(scope, group) {

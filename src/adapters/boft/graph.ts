@@ -1,9 +1,9 @@
 /** BOFT on the graph: full square blocks → rotations (one Cayley for the whole group) → butterfly-turned inputs, scaled outputs. */
 import type { Value } from '../../graph/types.ts';
 import { rng } from '../../lib/rng.ts';
-import { binary } from '../../ops/binary.ts';
 import { cayleyFull } from '../../ops/cayley.ts';
 import { columnScale } from '../../ops/columnScale.ts';
+import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { transpose } from '../../ops/transpose.ts';
 import { split, view } from '../../ops/view.ts';

@@ -1,11 +1,12 @@
 /** BOFT as PEFT has it: the rotation of the inputs is a product of sparse butterfly factors, followed by a scale per output. */
 import { z } from 'zod';
+import { butterflyPermutation } from '../../lib/butterfly.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { triangleSize } from '../oft/rule.ts';
 import { patchOf } from '../patches.ts';
 import { describeModule, noticeFanInFanOut, refuseInit } from '../rules.ts';
 import type { AdapterMethod, Layer, ModuleTensors, TensorInit } from '../types.ts';
-import { blockFor, boftBlocks, butterflyPermutation, refuseBlocks } from './butterfly.ts';
+import { blockFor, boftBlocks, refuseBlocks } from './butterfly.ts';
 
 const schema = z.object({
   ...fileFields,

@@ -1,5 +1,5 @@
 /** FourierFT on the graph: the spectra of a whole group → their ΔW by one sparse inverse transform → W + ΔW. */
-import { binary } from '../../ops/binary.ts';
+import { binary } from '../../ops/elementwise.ts';
 import { sparseIdft } from '../../ops/sparseIdft.ts';
 import { split } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';

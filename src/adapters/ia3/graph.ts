@@ -1,8 +1,7 @@
 /** IA3 on the graph: one learned factor per input (feed-forward) or per output, the bias included. */
 import type { Value } from '../../graph/types.ts';
-import { binary } from '../../ops/binary.ts';
 import { columnScale } from '../../ops/columnScale.ts';
-import { expand } from '../../ops/expand.ts';
+import { binary, expand } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { unary } from '../../ops/unary.ts';
 import { view } from '../../ops/view.ts';

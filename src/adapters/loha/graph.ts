@@ -1,8 +1,7 @@
 /** LoHa on the graph: both products of a whole group at once, multiplied entry by entry → ΔW → W + ΔW. */
 import type { Value } from '../../graph/types.ts';
-import { binary } from '../../ops/binary.ts';
+import { binary, scale } from '../../ops/elementwise.ts';
 import { matmul } from '../../ops/matmul.ts';
-import { scale } from '../../ops/scale.ts';
 import { split, view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
 import { lycorisScale } from '../lycoris.ts';

@@ -1,11 +1,10 @@
 /** LoKr on the graph: the Kronecker product is never written out for activations, which meet one factor after the other. */
 import { sizeOf } from '../../graph/shape.ts';
 import type { Value } from '../../graph/types.ts';
-import { binary } from '../../ops/binary.ts';
 import { columnScale } from '../../ops/columnScale.ts';
+import { binary, scale } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
-import { scale } from '../../ops/scale.ts';
 import { transpose } from '../../ops/transpose.ts';
 import { view } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';

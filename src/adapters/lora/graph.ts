@@ -1,12 +1,10 @@
 /** LoRA on the graph: a low-rank path beside the frozen layer; DoRA learns the rows' lengths as well. */
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
-import { binary } from '../../ops/binary.ts';
 import { dropout } from '../../ops/dropout.ts';
+import { binary, reduce, scale } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
-import { reduce } from '../../ops/reduce.ts';
-import { scale } from '../../ops/scale.ts';
 import { transpose } from '../../ops/transpose.ts';
 import { unary } from '../../ops/unary.ts';
 import { detach, view } from '../../ops/view.ts';

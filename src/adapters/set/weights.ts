@@ -5,7 +5,7 @@
 import { createBuilder } from '../../graph/builder.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
-import { binary } from '../../ops/binary.ts';
+import { binary } from '../../ops/elementwise.ts';
 import { adaptGraph } from '../adaptGraph.ts';
 import { emitTrainables } from '../inject.ts';
 import { type BaseParameter, emitBase } from '../plan.ts';

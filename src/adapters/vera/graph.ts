@@ -1,8 +1,8 @@
 /** VeRA on the graph: the shared random matrices cut to the layers' sizes, with a learned scale after each. */
 import type { Value } from '../../graph/types.ts';
-import { binary } from '../../ops/binary.ts';
 import { columnScale } from '../../ops/columnScale.ts';
 import { dropout } from '../../ops/dropout.ts';
+import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { slice } from '../../ops/slice.ts';

@@ -17,7 +17,6 @@ import {
 import { METHODS, type MethodId } from '../../adapters/registry.ts';
 import type { FloatTensor, IntTensor } from '../../data/types.ts';
 import type { Device } from '../../gpu/device.ts';
-import { interpret } from '../../graph/interpret.ts';
 import type { Graph, Tensor } from '../../graph/types.ts';
 import { completeFeeds } from '../../inference/feeds.ts';
 import { parity } from '../../inference/parity.ts';
@@ -29,6 +28,7 @@ import type { LoadedModel } from '../../models/load.ts';
 import type { Merged } from '../../models/merge.ts';
 import { encodeModel } from '../../onnx/encode.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
+import { interpret } from '../../ops/checks.ts';
 import { readStored } from '../../ops/fuse/stored.ts';
 import type { FullBatch } from '../../training/batchPlan.ts';
 import type { MakeEngine } from '../../training/engine.ts';

@@ -2,11 +2,13 @@
  * A training engine on the float64 interpreter: the graphs that the GPU runs, by every op's reference. Slow, exact, and there on every
  * machine; small models take milliseconds.
  */
+
 import { STEP_SEED, type StepInput, TRAINABLE } from '../../adapters/inject.ts';
-import { type Interpretation, interpret } from '../../graph/interpret.ts';
+import { sizeOf } from '../../graph/shape.ts';
 import type { DeviceData, Graph, Tensor, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { rng } from '../../lib/rng.ts';
+import { type Interpretation, interpret } from '../../ops/checks.ts';
 import type { FullBatch } from '../../training/batchPlan.ts';
 import type { Engine, MakeEngine, StepResult } from '../../training/engine.ts';
 import { learningRateAt } from '../../training/settings.ts';
@@ -50,7 +52,7 @@ function shaped(graph: Graph, feeds: Map<string, Tensor>): Map<string, Tensor> {
 }
 
 function drawn({ type, fill }: StepInput, seed: number, step: number): Tensor {
-  const data = new Float32Array(type.shape.reduce((n, d) => n * d, 1));
+  const data = new Float32Array(sizeOf(type.shape));
   fill(data, seed, step);
   return tensor(type.dtype, type.shape, data);
 }

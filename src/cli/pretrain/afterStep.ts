@@ -3,9 +3,9 @@ import { emitAfterStep } from '../../adapters/afterStep.ts';
 import { TRAINABLE } from '../../adapters/inject.ts';
 import type { AdapterPlan } from '../../adapters/plan.ts';
 import { createBuilder } from '../../graph/builder.ts';
-import { interpret } from '../../graph/interpret.ts';
 import { sizeOf } from '../../graph/shape.ts';
 import type { Tensor } from '../../graph/types.ts';
+import { interpret } from '../../ops/checks.ts';
 import { names } from '../../training/stepGraph.ts';
 import { STEP_SCALARS } from '../../training/stepScalars.ts';
 

@@ -2,6 +2,7 @@
  * Writes ONNX nodes for graph ops. Equal nodes are written once, so that a gradient which recomputes a part of the forward pass shares
  * it, and nodes that no output needs are left out.
  */
+import { sizeOf } from '../../graph/shape.ts';
 import type { DType, Node, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { type AttributeInput, buildModel, type NodeInput, type ValueInput } from '../../onnx/build.ts';
@@ -81,9 +82,7 @@ export function createEmitter(): EmitterEnd {
     ints,
     scalar: (value) => once(`scalar ${value}`, () => [initializer('float32', [], [value])])[0]!,
     zeros: (shape) =>
-      once(`zeros ${shape}`, () => [
-        initializer('float32', shape, new Float32Array(shape.reduce((n, d) => n * d, 1))),
-      ])[0]!,
+      once(`zeros ${shape}`, () => [initializer('float32', shape, new Float32Array(sizeOf(shape)))])[0]!,
     tensor: initializer,
     reshape: (x, shape) => op('Reshape', [x, ints(shape)]),
     transpose: (x, perm) => op('Transpose', [x], { perm }),

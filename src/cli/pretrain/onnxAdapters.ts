@@ -1,12 +1,10 @@
 /** The adapters' own ops in ONNX: Cayley transforms, butterfly products, sparse inverse DFTs, each with its gradient. */
 import { sizeOf } from '../../graph/shape.ts';
 import type { Value } from '../../graph/types.ts';
+import { butterflyPermutation } from '../../lib/butterfly.ts';
 import { fail } from '../../lib/errors.ts';
-import type { ButterflyAttrs } from '../../ops/butterfly.ts';
-import type { ButterflyGradAttrs } from '../../ops/butterflyGrad.ts';
-import { permutation } from '../../ops/butterflyReference.ts';
-import type { CayleyAttrs } from '../../ops/cayley.ts';
-import { seriesCoefficients } from '../../ops/cayleyReference.ts';
+import type { ButterflyAttrs, ButterflyGradAttrs } from '../../ops/butterfly.ts';
+import { type CayleyAttrs, seriesCoefficients } from '../../ops/cayley.ts';
 import type { SparseIdftAttrs } from '../../ops/sparseIdft.ts';
 import { type Lowering, lowering, type OnnxEmitter } from './emitter.ts';
 
@@ -148,7 +146,7 @@ function turns(e: OnnxEmitter, d: number, blocks: string, value: Value, mask: st
 
 /** Rows [N, d] into blocks [num, N, b] in the order of a factor, and back. */
 function toBlocks(e: OnnxEmitter, x: string, turn: Turn, f: number): string {
-  const perm = permutation(turn.d, turn.b, f);
+  const perm = butterflyPermutation(turn.d, turn.b, f);
   const back: number[] = [];
   perm.forEach((p, k) => {
     back[p] = k;
@@ -159,7 +157,9 @@ function toBlocks(e: OnnxEmitter, x: string, turn: Turn, f: number): string {
 
 function fromBlocks(e: OnnxEmitter, x: string, turn: Turn, f: number): string {
   const rows = e.reshape(e.transpose(x, [1, 0, 2]), [-1, turn.d]);
-  return f === 0 ? rows : e.op('Gather', [rows, e.ints([...permutation(turn.d, turn.b, f)])], { axis: 1 });
+  return f === 0
+    ? rows
+    : e.op('Gather', [rows, e.ints([...butterflyPermutation(turn.d, turn.b, f)])], { axis: 1 });
 }
 
 function applyFactor(

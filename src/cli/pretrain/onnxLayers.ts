@@ -3,7 +3,7 @@ import type { Node } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import type { AttentionAttrs } from '../../ops/attention.ts';
 import type { CrossEntropyAttrs } from '../../ops/crossEntropy.ts';
-import type { NormAttrs } from '../../ops/norm.ts';
+import type { NormAttrs } from '../../ops/norms.ts';
 import type { RopeAttrs } from '../../ops/rope.ts';
 import { type Lowering, lowering, type OnnxEmitter } from './emitter.ts';
 

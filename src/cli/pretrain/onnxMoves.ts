@@ -2,8 +2,7 @@
 import { sizeOf } from '../../graph/shape.ts';
 import { fail } from '../../lib/errors.ts';
 import type { ConcatAttrs } from '../../ops/concat.ts';
-import type { EmbedPartAttrs } from '../../ops/embedPart.ts';
-import type { ExpandAttrs } from '../../ops/expand.ts';
+import type { ExpandAttrs } from '../../ops/elementwise.ts';
 import type { ScatterAddRowsAttrs } from '../../ops/gather.ts';
 import type { SliceAttrs, UnsliceAttrs } from '../../ops/slice.ts';
 import type { TakeAttrs } from '../../ops/take.ts';
@@ -61,10 +60,6 @@ export const moves: Readonly<Record<string, Lowering>> = {
       size,
     ),
   ]),
-  embedPart: lowering<EmbedPartAttrs>((e, [x], { inputs, attrs: { shape, offset } }) => {
-    const count = sizeOf(inputs[0]!.shape);
-    return [e.reshape(packed(e, [{ x: x!, offset, count }], sizeOf(shape)), shape)];
-  }),
   expand: lowering<ExpandAttrs>((e, [x], { attrs }) => [e.op('Expand', [x!, e.ints(attrs.shape)])]),
   transpose: lowering<TransposeAttrs>((e, [x], { attrs }) => [e.transpose(x!, attrs.perm)]),
   concat: lowering<ConcatAttrs>((e, xs, { attrs }) => [e.op('Concat', xs, { axis: attrs.axis })]),

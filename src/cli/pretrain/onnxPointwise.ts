@@ -1,12 +1,10 @@
 /** Elementwise ops, reductions and matrix products in ONNX. The formulas are those of each op's `reference`. */
 import { sizeOf } from '../../graph/shape.ts';
 import { fail } from '../../lib/errors.ts';
-import type { BinaryAttrs } from '../../ops/binary.ts';
 import type { CastAttrs } from '../../ops/cast.ts';
+import type { BinaryAttrs, ReduceAttrs, ScaleAttrs } from '../../ops/elementwise.ts';
 import type { LinearAttrs } from '../../ops/linear.ts';
 import type { MatmulAttrs } from '../../ops/matmul.ts';
-import type { ReduceAttrs } from '../../ops/reduce.ts';
-import type { ScaleAttrs } from '../../ops/scale.ts';
 import type { SoftmaxGradAttrs } from '../../ops/softmax.ts';
 import type { UnaryAttrs, UnaryGradAttrs } from '../../ops/unary.ts';
 import { type Lowering, lowering, type OnnxEmitter } from './emitter.ts';
@@ -186,7 +184,6 @@ export const pointwise: Readonly<Record<string, Lowering>> = {
   logSoftmax: (e, [x]) => [e.op('LogSoftmax', [x!], { axis: -1 })],
   addN: (e, inputs) => [inputs.reduce((sum, x) => e.op('Add', [sum, x]))],
   scale: lowering<ScaleAttrs>((e, [x], { attrs }) => [e.op('Mul', [x!, e.scalar(attrs.by)])]),
-  scaleBy: (e, [x, s]) => [e.op('Mul', [x!, e.reshape(s!, [])])],
   reduce: lowering<ReduceAttrs>((e, [x], { attrs: { fn, axes, keepdims } }) => [
     e.op(reduceOps[fn], [x!, e.ints(axes)], { keepdims: keepdims ? 1 : 0, noop_with_empty_axes: 1 }),
   ]),

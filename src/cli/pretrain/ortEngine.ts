@@ -3,12 +3,16 @@
  * packed parameters here.
  * For pretraining on machines whose WebGPU is software.
  */
+
 import { STEP_SEED, type StepInput, TRAINABLE } from '../../adapters/inject.ts';
 import { createBuilder } from '../../graph/builder.ts';
+import { checkOf } from '../../graph/references.ts';
+import { sizeOf } from '../../graph/shape.ts';
 import type { DeviceData, Graph, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { rng } from '../../lib/rng.ts';
 import { encodeModel } from '../../onnx/encode.ts';
+import '../../ops/projectRows.check.ts';
 import { projectRowsOp } from '../../ops/projectRows.ts';
 import type { FullBatch } from '../../training/batchPlan.ts';
 import type { Engine, MakeEngine, StepResult, Which } from '../../training/engine.ts';
@@ -48,7 +52,7 @@ export const ortEngines =
         async run(feeds) {
           for (const attrs of projections) {
             const state = { dtype: 'f32' as const, shape: [plan.size], data: Float64Array.from(params) };
-            params.set(projectRowsOp.reference([state], attrs)[0]!.data);
+            params.set(checkOf(projectRowsOp).reference([state], attrs)[0]!.data);
           }
           const tensors = new Map(
             [...inputs].map(([name, value]) => {
@@ -104,7 +108,7 @@ export const ortEngines =
     };
 
     const drawn = (input: StepInput, seed: number, step: number): DeviceData => {
-      const data = new Float32Array(input.type.shape.reduce((n, d) => n * d, 1));
+      const data = new Float32Array(sizeOf(input.type.shape));
       input.fill(data, seed, step);
       return data;
     };

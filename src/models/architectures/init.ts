@@ -1,14 +1,7 @@
 /** Starting weights as Hugging Face's models draw them: normal with one standard deviation, zeros, ones. */
 import { sizeOf } from '../../graph/shape.ts';
-import { rng } from '../../lib/rng.ts';
+import { rng, streamOf } from '../../lib/rng.ts';
 import type { Init } from './blocks.ts';
-
-/** A stream number from a name (FNV-1a), so that a weight's values depend on seed and name alone. */
-function streamOf(name: string): number {
-  let h = 0x811c9dc5;
-  for (let i = 0; i < name.length; i++) h = Math.imul(h ^ name.charCodeAt(i), 0x01000193);
-  return h >>> 0;
-}
 
 /**
  * Linear weights and embeddings normal(0, std), norms one, biases zero.

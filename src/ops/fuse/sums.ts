@@ -4,16 +4,13 @@
  */
 import { sameShape, sizeOf } from '../../graph/shape.ts';
 import type { Graph, Node, Value } from '../../graph/types.ts';
-import { addNOp } from '../addN.ts';
-import { type BinaryAttrs, binaryOp } from '../binary.ts';
 import { columnScaleOp } from '../columnScale.ts';
-import { layerNormGradOp } from '../layerNorm.ts';
+import { addNOp, type BinaryAttrs, binaryOp, type ScaleAttrs, scaleOp } from '../elementwise.ts';
 import { type LinearAttrs, linearOp } from '../linear.ts';
 import { type MatmulAttrs, matmulOp } from '../matmul.ts';
-import type { NormGradAttrs } from '../norm.ts';
-import { rmsNormGradOp } from '../rmsNorm.ts';
+import type { NormGradAttrs } from '../norms.ts';
+import { layerNormGradOp, rmsNormGradOp } from '../norms.ts';
 import type { Activation } from '../scalar.ts';
-import { type ScaleAttrs, scaleOp } from '../scale.ts';
 import { unaryGradOp, unaryOp } from '../unary.ts';
 import { type ViewAttrs, viewOp } from '../view.ts';
 import { type Links, linksOf } from './links.ts';
@@ -91,8 +88,8 @@ function rootSum(node: Node): Sum | null {
     products: [{ root: node, alpha, scale: null, bias, gain: null, raw: null }],
   });
   if (node.op === linearOp) {
-    const { activation, keepPre, variant } = node.attrs as LinearAttrs;
-    return activation === 'none' && !keepPre && !variant ? product(node.inputs[2] ?? null, 1) : null;
+    const { activation, keepPre } = node.attrs as LinearAttrs;
+    return activation === 'none' && !keepPre ? product(node.inputs[2] ?? null, 1) : null;
   }
   if (node.op === matmulOp) {
     const { transA, alpha, variant } = node.attrs as MatmulAttrs;
@@ -107,88 +104,116 @@ function rootSum(node: Node): Sum | null {
   return null;
 }
 
+/** A node that may join the sum that an operand of it is. */
+interface Joining {
+  readonly node: Node;
+  /** Its first operand. */
+  readonly first: Value;
+  readonly y: Value;
+  readonly links: Links;
+  /** The sum that a value is, if it can still be extended here. */
+  open(v: Value | undefined): Sum | null;
+  join(sum: Sum): Sum;
+  /** Joins although others read the value before it, if they do so later. */
+  joinKeeping(sum: Sum, keep: (v: Value) => void): Sum | null;
+}
+
 /** The sum that an operand of `node` is, with `node` joined to it; null if it cannot be. */
 function extended(node: Node, at: Map<Value, Sum>, links: Links): Sum | null {
   const y = node.outputs[0];
   if (!y) return null;
   if (node.op === addNOp || isAddition(node)) return added(node, at, links);
+  const joining = joiningOf(node, y, at, links);
+  if (node.op === viewOp) return joinView(joining);
+  if (node.op === scaleOp) return joinScale(joining);
+  const factor = columnFactor(node, at);
+  if (factor) return joinFactor(joining, factor);
+  if (node.op === unaryOp) return joinActivation(joining);
+  return node.op === unaryGradOp ? joinSlope(joining) : null;
+}
+
+function joiningOf(node: Node, y: Value, at: Map<Value, Sum>, links: Links): Joining {
   const position = links.position(node);
-  const open = (v: Value | undefined): Sum | null => {
-    const sum = v && at.get(v);
-    if (sum?.activation !== 'none' || sum.slope || position >= sum.before) return null;
-    return links.writesBetween(links.position(sum.nodes[0]!), position) ? null : sum;
-  };
   const join = (sum: Sum): Sum => {
     at.delete(sum.y);
     sum.nodes.push(node);
     sum.y = y;
     return sum;
   };
-  /** Joins `node` although others read the value before it, if they do so later. */
-  const joinKeeping = (sum: Sum, keep: (v: Value) => void): Sum | null => {
-    const v = sum.y;
-    if (!links.onlyFor(v, node)) {
-      const other = links.firstOther(v, node);
-      if (other < position) return null;
-      sum.before = Math.min(sum.before, other);
-      keep(v);
-    }
-    return join(sum);
-  };
-
-  const first = node.inputs[0]!;
-  if (node.op === viewOp) {
-    const sum = open(first);
-    const whole = (node.attrs as ViewAttrs).offset === 0 && sizeOf(first.shape) === sizeOf(y.shape);
-    return sum && whole && links.onlyFor(first, node) ? join(sum) : null;
-  }
-  if (node.op === scaleOp) {
-    const sum = open(first);
-    const product = sum && lone(sum);
-    if (!product || product.bias || product.scale || product.gain || !links.onlyFor(first, node)) return null;
-    product.alpha *= (node.attrs as ScaleAttrs).by;
-    return join(sum);
-  }
-  const factor = columnFactor(node, at);
-  if (factor) {
-    const sum = open(factor.of);
-    const [product, ...others] = sum?.products ?? [];
-    if (!sum || !product || sum.rest.length + sum.norms.length > 0) return null;
-    if (sum.products.some((p) => p.gain || columnsOf(p) !== sizeOf(factor.by.shape))) return null;
-    if (product.bias || product.scale || others.length > 0) {
-      // Each product takes the factor as its gain; what is before a gain cannot be kept.
-      if (!links.onlyFor(factor.of, node)) return null;
-      for (const p of sum.products) p.gain = factor.by;
+  return {
+    ...{ node, first: node.inputs[0]!, y, links, join },
+    open(v) {
+      const sum = v && at.get(v);
+      if (sum?.activation !== 'none' || sum.slope || position >= sum.before) return null;
+      return links.writesBetween(links.position(sum.nodes[0]!), position) ? null : sum;
+    },
+    joinKeeping(sum, keep) {
+      const v = sum.y;
+      if (!links.onlyFor(v, node)) {
+        const other = links.firstOther(v, node);
+        if (other < position) return null;
+        sum.before = Math.min(sum.before, other);
+        keep(v);
+      }
       return join(sum);
-    }
-    const joined = joinKeeping(sum, (v) => {
-      product.raw = v;
-    });
-    if (joined) product.scale = factor.by;
-    return joined;
-  }
-  if (node.op === unaryOp) {
-    const { fn } = node.attrs as { fn: unknown };
-    const sum = open(first);
-    if (!sum || sum.products.length === 0 || !isActivation(fn)) return null;
-    // The value before the activation and a gain share a binding.
-    if (sum.products.at(-1)!.gain && !links.onlyFor(first, node)) return null;
-    const joined = joinKeeping(sum, (v) => {
-      sum.pre = v;
-    });
-    if (joined) joined.activation = fn;
-    return joined;
-  }
-  if (node.op === unaryGradOp) {
-    const { fn } = node.attrs as { fn: unknown };
-    const sum = open(node.inputs[1]);
-    if (!sum || !isActivation(fn) || !links.onlyFor(sum.y, node)) return null;
-    // Scale and slope share a binding.
-    if (sum.products.length === 0 || sum.products.at(-1)!.scale) return null;
-    sum.slope = { at: first, of: fn };
+    },
+  };
+}
+
+function joinView({ node, first, y, links, open, join }: Joining): Sum | null {
+  const sum = open(first);
+  const whole = (node.attrs as ViewAttrs).offset === 0 && sizeOf(first.shape) === sizeOf(y.shape);
+  return sum && whole && links.onlyFor(first, node) ? join(sum) : null;
+}
+
+function joinScale({ node, first, links, open, join }: Joining): Sum | null {
+  const sum = open(first);
+  const product = sum && lone(sum);
+  if (!product || product.bias || product.scale || product.gain || !links.onlyFor(first, node)) return null;
+  product.alpha *= (node.attrs as ScaleAttrs).by;
+  return join(sum);
+}
+
+/** A factor by column: a product's scale before its bias, or the gain of all products. */
+function joinFactor({ node, links, open, join, joinKeeping }: Joining, factor: ColumnFactor): Sum | null {
+  const sum = open(factor.of);
+  const [product, ...others] = sum?.products ?? [];
+  if (!sum || !product || sum.rest.length + sum.norms.length > 0) return null;
+  if (sum.products.some((p) => p.gain || columnsOf(p) !== sizeOf(factor.by.shape))) return null;
+  if (product.bias || product.scale || others.length > 0) {
+    // Each product takes the factor as its gain; what is before a gain cannot be kept.
+    if (!links.onlyFor(factor.of, node)) return null;
+    for (const p of sum.products) p.gain = factor.by;
     return join(sum);
   }
-  return null;
+  const joined = joinKeeping(sum, (v) => {
+    product.raw = v;
+  });
+  if (joined) product.scale = factor.by;
+  return joined;
+}
+
+function joinActivation({ node, first, links, open, joinKeeping }: Joining): Sum | null {
+  const { fn } = node.attrs as { fn: unknown };
+  const sum = open(first);
+  if (!sum || sum.products.length === 0 || !isActivation(fn)) return null;
+  // The value before the activation and a gain share a binding.
+  if (sum.products.at(-1)!.gain && !links.onlyFor(first, node)) return null;
+  const joined = joinKeeping(sum, (v) => {
+    sum.pre = v;
+  });
+  if (joined) joined.activation = fn;
+  return joined;
+}
+
+function joinSlope({ node, first, links, open, join }: Joining): Sum | null {
+  const { fn } = node.attrs as { fn: unknown };
+  const sum = open(node.inputs[1]);
+  if (!sum || !isActivation(fn) || !links.onlyFor(sum.y, node)) return null;
+  // Scale and slope share a binding.
+  if (sum.products.length === 0 || sum.products.at(-1)!.scale) return null;
+  sum.slope = { at: first, of: fn };
+  return join(sum);
 }
 
 /** The product, if nothing is added to it yet. */
@@ -202,7 +227,12 @@ const isAddition = (node: Node): boolean =>
   node.op === binaryOp && (node.attrs as BinaryAttrs).fn === 'add' && node.outputs[0]!.dtype === 'f32';
 
 /** A product's result times a vector along the last axis. */
-function columnFactor(node: Node, at: Map<Value, Sum>): { readonly of: Value; readonly by: Value } | null {
+interface ColumnFactor {
+  readonly of: Value;
+  readonly by: Value;
+}
+
+function columnFactor(node: Node, at: Map<Value, Sum>): ColumnFactor | null {
   if (node.op !== columnScaleOp && !(node.op === binaryOp && (node.attrs as BinaryAttrs).fn === 'mul'))
     return null;
   const [a, b] = node.inputs as [Value, Value];

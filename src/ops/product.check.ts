@@ -1,0 +1,119 @@
+/** The float64 reference and test cases of product.ts. */
+
+import { defineCheck, type OpCase } from '../graph/references.ts';
+import type { Tensor } from '../graph/types.ts';
+import {
+  EXTRAS,
+  type Extra,
+  extraPosition,
+  ofColumns,
+  type ProductAttrs,
+  productOp,
+  productSizes,
+} from './product.ts';
+import type { QuantFormat } from './quantised.ts';
+import { emptyTensor, quantCase, unpackTensor } from './reference.ts';
+import { scalarFunction } from './scalar.ts';
+
+const plain: ProductAttrs = {
+  transA: false,
+  transB: true,
+  alpha: 1,
+  activation: 'none',
+  slope: 'none',
+  extras: [],
+  keepPre: false,
+  keepRaw: false,
+};
+
+const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
+
+function productCase(
+  name: string,
+  a: number[],
+  n: number,
+  extras: readonly Extra[],
+  attrs: Partial<ProductAttrs>,
+): OpCase<ProductAttrs> {
+  const all = { ...plain, ...attrs, extras };
+  const k = a.at(-1)!;
+  const result = [...a.slice(0, -1), n];
+  const operands = extras.map((extra) => (ofColumns(extra) ? f32(n) : f32(...result)));
+  return { name, inputs: [f32(...a), all.transB ? f32(n, k) : f32(k, n), ...operands], attrs: all };
+}
+
+function packedCase(name: string, packed: QuantFormat): OpCase<ProductAttrs> {
+  const whole = productCase(name, [7, packed.columns], 12, ['scale', 'bias', 'add'], {
+    activation: 'gelu',
+    keepPre: true,
+    keepRaw: true,
+  });
+  return {
+    ...whole,
+    inputs: whole.inputs.with(1, quantCase(12, packed)),
+    attrs: { ...whole.attrs, packed },
+  };
+}
+
+defineCheck(productOp, {
+  reference(inputs, attrs) {
+    const { m, n, k, shape } = productSizes(inputs, attrs);
+    const [a, b] = [inputs[0]!.data, unpackTensor(inputs[1]!, attrs.packed, 'product').data];
+    const operand = (extra: Extra) => inputs[extraPosition(attrs, extra) ?? -1]?.data;
+    const [scale, bias, gain, add, at] = EXTRAS.map(operand);
+    const { value } = scalarFunction(attrs.activation);
+    const slope = scalarFunction(attrs.slope).slope!;
+    const [am, ak] = attrs.transA ? [1, m] : [k, 1];
+    const [bk, bn] = attrs.transB ? [1, k] : [n, 1];
+    const [y, pre, raw] = [0, 1, 2].map(() => emptyTensor('f32', shape)) as [Tensor, Tensor, Tensor];
+    for (let i = 0; i < m; i++) {
+      for (let j = 0; j < n; j++) {
+        let v = 0;
+        for (let l = 0; l < k; l++) v += a[i * am + l * ak]! * b[l * bk + j * bn]!;
+        v *= attrs.alpha;
+        const here = i * n + j;
+        raw.data[here] = v;
+        if (scale) v *= scale[j]!;
+        if (bias) v += bias[j]!;
+        if (gain) v *= gain[j]!;
+        if (add) v += add[here]!;
+        pre.data[here] = v;
+        v = value(v);
+        if (at) v *= slope(at[here]!);
+        y.data[here] = v;
+      }
+    }
+    return [y, ...(attrs.keepPre ? [pre] : []), ...(attrs.keepRaw ? [raw] : [])];
+  },
+  cases: [
+    productCase('scaled, biased, bent, all kept', [5, 8], 12, ['scale', 'bias'], {
+      activation: 'gelu',
+      keepPre: true,
+      keepRaw: true,
+    }),
+    productCase('scaled, odd', [2, 3, 7], 5, ['scale'], { keepRaw: true, alpha: 0.5 }),
+    productCase('gain after the bias', [5, 8], 8, ['scale', 'bias', 'gain', 'add'], { activation: 'gelu' }),
+    productCase('gain, split, odd', [6, 600], 7, ['bias', 'gain'], { keepRaw: true }),
+    productCase('added to', [7, 9], 6, ['bias', 'add'], {}),
+    productCase('all in front of a sum', [5, 7], 7, ['scale', 'bias', 'add'], { activation: 'silu' }),
+    productCase('times a slope', [6, 9], 8, ['slope'], { slope: 'gelu', transB: false }),
+    productCase('times a slope, added to, odd', [5, 6], 7, ['add', 'slope'], {
+      slope: 'silu',
+      transB: false,
+    }),
+    productCase('tiles', [70, 64], 68, ['add'], { alpha: 2 }),
+    productCase('split', [6, 600], 12, ['scale', 'bias', 'add'], {
+      activation: 'relu',
+      keepPre: true,
+      keepRaw: true,
+    }),
+    productCase('split, odd', [6, 600], 7, ['add', 'slope'], { slope: 'geluTanh', transB: false }),
+    packedCase('packed, everything', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
+    packedCase('packed, 8 bits, floats', { bits: 8, columns: 40, block: 40, zeros: 'floats' }),
+    {
+      name: 'transposed, added to',
+      inputs: [f32(9, 5), f32(9, 7), f32(5, 7)],
+      attrs: { ...plain, transA: true, transB: false, extras: ['add'] },
+    },
+  ],
+});

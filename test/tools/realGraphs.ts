@@ -1,0 +1,147 @@
+/**
+ * Graphs as they are really run, for training and evaluation, fused as the trainer does: of a small model of every family, of every
+ * method, of every stored form of weights, and of a model wide and long enough for what only large products have.
+ */
+import { join } from 'node:path';
+import { chooseAdapter } from '../../src/adapters/choose.ts';
+import { validateConfig } from '../../src/adapters/config.ts';
+import type { AdapterPlan } from '../../src/adapters/plan.ts';
+import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
+import { configFor, partsOf, type TargetKind } from '../../src/cli/families/kinds.ts';
+import { openSubject, subjectNames } from '../../src/cli/families/subjects.ts';
+import { ownModels } from '../../src/cli/verifyFamilies.ts';
+import { createBuilder } from '../../src/graph/builder.ts';
+import type { Graph } from '../../src/graph/types.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import { glyphsVit } from '../../src/models/architectures/glyphsVit.ts';
+import { talesGpt } from '../../src/models/architectures/talesGpt.ts';
+import { importModel } from '../../src/models/import/importModel.ts';
+import { type LoadedModel, loadModel } from '../../src/models/load.ts';
+import { graphBuilder } from '../../src/onnx/build.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
+import type { OnnxModel } from '../../src/onnx/types.ts';
+import { fuse } from '../../src/ops/fuse.ts';
+import { trainingSchema } from '../../src/training/settings.ts';
+import { evaluationGraph, trainingGraph, updateGraph } from '../../src/training/stepGraph.ts';
+import { casesOf } from '../unit/adapters-layers.ts';
+import { quantGraphs } from './graphsQuant.ts';
+
+const METHOD_IDS = Object.keys(METHODS) as MethodId[];
+const nothing = () => new Float32Array(0);
+
+/** How the adapter of a graph is chosen, and the size of its batch. */
+interface Choice {
+  readonly method: MethodId;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly size: readonly [batch: number, sequence: number];
+}
+
+/** The graphs of one step and of evaluation; none where the method cannot adapt the model. */
+function* stepGraphs(model: LoadedModel, { method, config, size }: Choice): Generator<Graph> {
+  let plan: AdapterPlan;
+  try {
+    const checked = validateConfig(METHODS[method], config).config;
+    plan = chooseAdapter(METHODS[method], checked, model.targets, model.parameters).plan;
+  } catch (error) {
+    if (error instanceof PapilioError && error.kind !== 'internal') return;
+    throw error;
+  }
+  const base = model.build(...size);
+  const plain = trainingSchema.parse({});
+  yield trainingGraph(base, plan, plain, nothing).graph;
+  yield evaluationGraph(base, plan, nothing, true);
+  const sgd = trainingSchema.parse({ optimizer: 'sgd', gradientAccumulation: 2 });
+  yield trainingGraph(base, plan, sgd, nothing).graph;
+  yield updateGraph(plan, sgd, nothing).graph;
+}
+
+/** A method's configurations for a kind of target. */
+function choices(model: LoadedModel, method: MethodId, target: TargetKind, size: Choice['size']): Choice[] {
+  const config = configFor(method, target, partsOf(model));
+  return config ? casesOf(method).map((c) => ({ method, config: { ...config, ...c.config }, size })) : [];
+}
+
+/** Every family's model with one of the methods, in turn. */
+async function* families(): AsyncGenerator<Graph> {
+  const root = await ownModels();
+  for (const [turn, name] of (await subjectNames(root)).entries()) {
+    const { model } = (await openSubject(join(root, name))).opened;
+    const method = METHOD_IDS[turn % METHOD_IDS.length]!;
+    const [choice] = choices(model, method, turn % 2 === 0 ? 'all-linear' : 'saved norms', [2, 8]);
+    if (choice) yield* stepGraphs(model, choice);
+  }
+}
+
+/** Every configuration of every method, on layers of the language model. */
+function* methods(): Generator<Graph> {
+  const model = loaded(talesGpt({ layers: 1, vocabulary: 30 }));
+  for (const method of METHOD_IDS) {
+    for (const target of ['all-linear', 'embedding'] as const)
+      for (const choice of choices(model, method, target, [2, 6])) yield* stepGraphs(model, choice);
+  }
+}
+
+/** Weights as files store them, and as loading rounds them. */
+function* stored(): Generator<Graph> {
+  for (const make of Object.values(quantGraphs)) {
+    const g = createBuilder();
+    const { outputs } = importModel(make().model).build(
+      g,
+      { batch: 3, sequence: 2 },
+      { data: ['x', 'input_ids'] },
+    );
+    yield g.finish(outputs);
+  }
+  const model = loaded(talesGpt({ layers: 1 }));
+  for (const precision of ['f16', 'q4'] as const)
+    for (const choice of choices(model, 'lora', 'all-linear', [2, 8]).slice(0, 1))
+      yield* stepGraphs(model.at(precision), choice);
+}
+
+/** Wide layers, wide heads and many tokens: products in tiles and in splits, logits that are never whole. */
+function* large(): Generator<Graph> {
+  const gpt = loaded(
+    talesGpt({
+      layers: 1,
+      vocabulary: 4100,
+      width: 512,
+      feedForward: 514,
+      heads: 4,
+      kvHeads: 2,
+      context: 1024,
+    }),
+  );
+  const vit = loaded(glyphsVit({ layers: 1, width: 512, heads: 4 }));
+  for (const method of ['lora', 'boft', 'ia3', 'full'] as const) {
+    for (const [model, size] of [
+      [gpt, [2, 8]],
+      [gpt, [2, 1024]],
+      [vit, [2, 1]],
+    ] as const)
+      for (const choice of choices(model, method, method === 'full' ? 'default' : 'all-linear', size).slice(
+        0,
+        1,
+      ))
+        yield* stepGraphs(model, choice);
+  }
+}
+
+/** What no family has, but files may: single operators of ONNX. */
+function* operators(): Generator<Graph> {
+  for (const operator of ['LogSoftmax']) {
+    const g = graphBuilder({ opset: 17, name: operator });
+    const x = g.input('x', 'float32', [2, 5]);
+    g.output(g.op(operator, [x]), 'float32', [2, 5]);
+    const built = createBuilder();
+    const { outputs } = importModel(g.build()).build(built, { batch: 2, sequence: 1 }, { data: ['x'] });
+    yield built.finish(outputs);
+  }
+}
+
+const loaded = (model: OnnxModel): LoadedModel =>
+  loadModel([{ name: 'model.onnx', bytes: encodeModel(model) }]);
+
+export async function* realGraphs(): AsyncGenerator<Graph> {
+  for await (const graph of families()) yield fuse(graph);
+  for (const part of [methods, stored, large, operators]) for (const graph of part()) yield fuse(graph);
+}
