@@ -75,10 +75,10 @@ export const BOUNDS = {
     unit: 'bytes unpacked',
     advice: 'give a smaller file, or unpack it first',
   },
-  /** What the values of a JSON text take: a tokenizer's 256,000 tokens and 580,000 merges fit in, and twice as many. */
+  /** What the values of a JSON text take: a tokenizer's 256,000 tokens and 580,000 merges fit in. */
   jsonBytes: {
     most: 2 ** 25,
-    perByte: 4,
+    perByte: 5,
     unit: 'bytes of values',
     advice: 'the file is damaged, or it must be divided into several',
   },

@@ -77,3 +77,18 @@ describe('at a door', () => {
     },
   );
 });
+
+describe('many values', () => {
+  const many = (item: string, count: number) => `[${`${item},`.repeat(count)}${item}]`;
+
+  // Seen to fail without the bound.
+  it.each(['{}', '[]', '""', '{"a":0}'])('of %s are counted before they are made', (item) => {
+    expect(() => jsonOf(many(item, 1_600_000), 'x.json')).toThrow(/^x.json asks for [\d,]+ bytes of values/);
+  });
+
+  it('are taken as a tokenizer of 256,000 tokens and 580,000 merges has them', () => {
+    const vocab = Object.fromEntries(Array.from({ length: 256_000 }, (_, i) => [`t${i.toString(36)}`, i]));
+    const merges = Array.from({ length: 580_000 }, (_, i) => `${(i % 4096).toString(36)} ${i.toString(36)}`);
+    expect(() => jsonOf(JSON.stringify({ vocab, merges }))).not.toThrow();
+  });
+});
