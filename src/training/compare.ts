@@ -310,7 +310,7 @@ export async function* answers(session: Session, chosen: Uint32Array): AsyncGene
 }
 
 /** Softmax of each row. */
-export function probabilities(logits: Float32Array, classes: number): Float32Array[] {
+function probabilities(logits: Float32Array, classes: number): Float32Array[] {
   return Array.from({ length: logits.length / classes }, (_, row) => {
     const part = logits.subarray(row * classes, (row + 1) * classes);
     const top = part.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);

@@ -8,7 +8,7 @@ import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Program, ProgramStats } from '../gpu/program.ts';
 import type { Ring } from '../gpu/readback.ts';
-import { createStore } from '../gpu/store.ts';
+import { createStore, type Store } from '../gpu/store.ts';
 import { schedule } from '../graph/schedule.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Graph } from '../graph/types.ts';
@@ -98,135 +98,83 @@ export interface EngineStats {
 /** Steps whose numbers may be on their way. */
 export const RING_SLOTS = 8;
 
-export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { device, build, plan, settings, initial } = options;
-  const { sequence = settings.sequenceLength } = options;
-  const store = createStore(device);
-  const accumulate = settings.gradientAccumulation > 1;
-  const programs: Program[] = [];
+/** Compiled graphs over one store of weights and states. */
+function createPrograms({ device, onCompile }: Pick<EngineOptions, 'device' | 'onCompile'>, store: Store) {
+  const programs = new Set<Program>();
   let peakBytes = 0;
-
   const compiled = async (graph: Graph): Promise<Program> => {
     const program = await compile(device, store, schedule(fuse(graph), device.caps), {
-      onPipeline: options.onCompile,
+      onPipeline: onCompile,
     });
-    programs.push(program);
+    programs.add(program);
     peakBytes = Math.max(peakBytes, device.bytes());
     return program;
   };
+  return {
+    compiled,
+    async once(graph: Graph) {
+      const program = await compiled(graph);
+      try {
+        program.run();
+        return await readOutputs(program, graph);
+      } finally {
+        programs.delete(program);
+        program.destroy();
+      }
+    },
+    peakBytes: () => peakBytes,
+    destroy() {
+      for (const program of programs) program.destroy();
+    },
+  };
+}
 
+/** The frozen model at each batch size and length that was asked for. */
+function basesOf(build: EngineRequest['build']): EngineRequest['build'] {
   const bases = new Map<string, BaseGraph>();
-  const baseAt = (batch: number, sequence: number): BaseGraph => {
+  return (batch, sequence) => {
     const key = `${batch} ${sequence}`;
     const base = bases.get(key) ?? build(batch, sequence);
     bases.set(key, base);
     return base;
   };
+}
 
-  let collecting = 0;
-  const reports = createReports();
-  const arrived = (update: Pending): void => {
-    collecting--;
-    reports.arrived(update);
-  };
-  const steppers = createSteppers({
-    graph: (length) => {
-      const step = trainingGraph(baseAt(settings.batchSize, length), plan, settings, initial);
-      return options.recompute ? recomputed(step, device.caps) : step;
-    },
-    compiled,
-    slots: RING_SLOTS,
-    onValue: arrived,
-  });
-  /** The stepper of the latest run. */
-  let latest = await steppers.at(sequence);
+function writeBatch(program: Program, batch: FullBatch): void {
+  for (const [name, tensor] of Object.entries(batch.inputs)) program.write(name, tensor.data);
+  program.write(names.labels, batch.labels);
+}
 
-  const applying = accumulate ? updateGraph(plan, settings, initial) : null;
-  const update = applying ? await compiled(applying.graph) : null;
-  const updateRing: Ring<Pending> | null = update ? await update.ring([names.normSquared], RING_SLOTS) : null;
-  updateRing?.onValue(({ tag, data }) => {
-    tag.normSquared = data[names.normSquared]![0]!;
-    arrived(tag);
-  });
+/** Numbers that are drawn anew for each step. */
+function writeDrawn(program: Program, inputs: readonly StepInput[], seed: number, number: number): void {
+  for (const { name, type, fill } of inputs) {
+    const data = new Float32Array(sizeOf(type.shape));
+    fill(data, seed, number);
+    program.write(name, data);
+  }
+}
 
-  const writeDrawn = (program: Program, inputs: readonly StepInput[], seed: number, number: number): void => {
-    for (const { name, type, fill } of inputs) {
-      const data = new Float32Array(sizeOf(type.shape));
-      fill(data, seed, number);
-      program.write(name, data);
-    }
-  };
-
-  const writeBatch = (program: Program, batch: FullBatch): void => {
-    for (const [name, tensor] of Object.entries(batch.inputs)) program.write(name, tensor.data);
-    program.write(names.labels, batch.labels);
-  };
-
-  const drain = async (): Promise<void> => {
-    await steppers.drain();
-    await updateRing?.drain();
-  };
-
-  /** Waits until `program` may run. Steps of two lengths do not overlap, so that at most two are in flight. */
-  const room = async (program: Program): Promise<void> => {
-    if (program !== update && program !== latest.program) await latest.program.idle(0);
-    await program.idle(1);
-    if (collecting >= RING_SLOTS - 1) await drain();
-  };
-
-  const evaluations = new Map<string, Promise<Program>>();
-  const evaluation = (which: Which, logits: boolean, batch: number, sequence: number) => {
-    const key = `${which} ${logits} ${batch} ${sequence}`;
-    let program = evaluations.get(key);
+/** Forward passes, compiled when first asked for. */
+function createEvaluations(
+  { plan, settings, initial, sequence = settings.sequenceLength }: EngineOptions,
+  baseAt: EngineRequest['build'],
+  compiled: (graph: Graph) => Promise<Program>,
+): Pick<Engine, 'evaluate' | 'logits'> {
+  const programs = new Map<string, Promise<Program>>();
+  const programAt = (which: Which, logits: boolean, batch: number, length: number) => {
+    const key = `${which} ${logits} ${batch} ${length}`;
+    let program = programs.get(key);
     if (!program) {
-      const at = baseAt(batch, sequence);
-      program = compiled(evaluationGraph(at, which === 'base' ? null : plan, initial, logits));
-      evaluations.set(key, program);
-      program.catch(() => evaluations.delete(key));
+      const base = baseAt(batch, length);
+      program = compiled(evaluationGraph(base, which === 'base' ? null : plan, initial, logits));
+      programs.set(key, program);
+      program.catch(() => programs.delete(key));
     }
     return program;
   };
-
   return {
-    async train(number, batches) {
-      const valid = batches.reduce((n, b) => n + b.validLabels, 0);
-      const learningRate = learningRateAt(settings, number, options.totalSteps);
-      const scalars = stepScalars(settings, number, learningRate);
-      const lossScale = Float32Array.of(1 / Math.max(1, valid));
-      const runs = batches.length + (update ? 1 : 0);
-      const tag = reports.expect({ step: number, learningRate, valid }, runs);
-      for (const [micro, batch] of batches.entries()) {
-        const stepper = await steppers.at(batch.sequence ?? sequence);
-        const { program: step, ring } = stepper;
-        await room(step);
-        latest = stepper;
-        const seed = rng(settings.seed, number).fork(micro).next();
-        writeBatch(step, batch);
-        step.write(names.lossScale, lossScale);
-        step.write(names.step, scalars);
-        step.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
-        step.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
-        writeDrawn(step, stepper.stepInputs, seed, number);
-        collecting++;
-        step.run({ ring, tag });
-      }
-      if (update && applying && updateRing) {
-        await room(update);
-        update.write(names.step, scalars);
-        writeDrawn(update, applying.stepInputs, rng(settings.seed, number).next(), number);
-        collecting++;
-        update.run({ ring: updateRing, tag });
-      }
-    },
-    onResult: reports.listen,
-    async settle() {
-      await latest.program.idle(0);
-      await update?.idle(0);
-      await drain();
-    },
     async evaluate(which, batch, logits) {
-      const length = batch.sequence ?? sequence;
-      const program = await evaluation(which, logits, settings.batchSize, length);
+      const program = await programAt(which, logits, settings.batchSize, batch.sequence ?? sequence);
       writeBatch(program, batch);
       program.run();
       const loss = (await program.read(names.loss))[0]!;
@@ -234,7 +182,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     async logits(which, ids) {
       const length = settings.sequenceLength;
-      const program = await evaluation(which, true, 1, length);
+      const program = await programAt(which, true, 1, length);
       const padded = new Int32Array(length);
       padded.set(ids);
       program.write('input_ids', padded);
@@ -243,73 +191,192 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       program.run();
       return (await program.read(names.logits)) as Float32Array;
     },
-    async once(graph) {
-      const program = await compiled(graph);
-      try {
-        program.run();
-        return await readOutputs(program, graph);
-      } finally {
-        programs.splice(programs.indexOf(program), 1);
-        program.destroy();
-      }
-    },
-    async readState(name) {
-      return (await store.read(name, 'state')) as Float32Array;
-    },
+  };
+}
+
+/** The optimiser's own program, where gradients of several batches are added up before it; null where each step updates. */
+async function createUpdate(
+  { plan, settings, initial }: EngineOptions,
+  compiled: (graph: Graph) => Promise<Program>,
+  onValue: (update: StepInFlight) => void,
+): Promise<Stepper | null> {
+  if (settings.gradientAccumulation <= 1) return null;
+  const { graph, stepInputs, states } = updateGraph(plan, settings, initial);
+  const program = await compiled(graph);
+  const ring = await program.ring<StepInFlight>([names.normSquared], RING_SLOTS);
+  ring.onValue(({ tag, data }) => {
+    tag.normSquared = data[names.normSquared]![0]!;
+    onValue(tag);
+  });
+  return { program, ring, stepInputs, states };
+}
+
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const store = createStore(options.device);
+  const programs = createPrograms(options, store);
+  const baseAt = basesOf(options.build);
+  const updates = await createUpdates(options, baseAt, programs.compiled);
+  return {
+    train: updates.train,
+    onResult: updates.onResult,
+    settle: updates.settle,
+    ...createEvaluations(options, baseAt, programs.compiled),
+    once: programs.once,
+    readState: async (name) => (await store.read(name, 'state')) as Float32Array,
     writeState: (name, data) => store.write(name, data, 'state'),
     states: new Map(
-      [TRAINABLE, ...(applying ?? latest).states].map((name) => [
-        name,
-        sizeOf(store.values.get(`state:${name}`)!.shape),
-      ]),
+      [TRAINABLE, ...updates.states].map((name) => [name, sizeOf(store.values.get(`state:${name}`)!.shape)]),
     ),
     get stats() {
-      const s = latest.program.stats;
-      const u = update?.stats;
-      const k = settings.gradientAccumulation;
-      return {
-        training: s,
-        submitsPerStep: s.submits * k + (u?.submits ?? 0),
-        dispatchesPerStep: s.dispatches * k + (u?.dispatches ?? 0),
-        gpuBytes: device.bytes(),
-        peakBytes,
-      };
+      return statsOf(updates.stats(), options, programs.peakBytes());
     },
     destroy() {
-      for (const program of programs) program.destroy();
+      programs.destroy();
       store.destroy();
     },
   };
 }
 
+interface UpdateStats {
+  readonly training: ProgramStats;
+  readonly update: ProgramStats | undefined;
+}
+
+function stepGraphOf(
+  { device, plan, settings, initial, recompute }: EngineOptions,
+  base: BaseGraph,
+): StepGraph {
+  const step = trainingGraph(base, plan, settings, initial);
+  return recompute ? recomputed(step, device.caps) : step;
+}
+
+/** The updates of a run: submitted in order, at most two in flight. */
+async function createUpdates(
+  options: EngineOptions,
+  baseAt: EngineRequest['build'],
+  compiled: (graph: Graph) => Promise<Program>,
+): Promise<
+  Pick<Engine, 'train' | 'onResult' | 'settle'> & {
+    readonly states: readonly string[];
+    readonly stats: () => UpdateStats;
+  }
+> {
+  const { settings, sequence = settings.sequenceLength } = options;
+  /** Runs whose numbers have not come yet. */
+  let collecting = 0;
+  const results = createStepResults();
+  const arrived = (update: StepInFlight): void => {
+    collecting--;
+    results.arrived(update);
+  };
+  const steppers = createSteppers({
+    graph: (length) => stepGraphOf(options, baseAt(settings.batchSize, length)),
+    compiled,
+    slots: RING_SLOTS,
+    onValue: arrived,
+  });
+  /** The stepper of the latest run. */
+  let latest = await steppers.at(sequence);
+  const update = await createUpdate(options, compiled, arrived);
+
+  const drain = async (): Promise<void> => {
+    await steppers.drain();
+    await update?.ring.drain();
+  };
+
+  /** Runs a program once it may. Steps of two lengths do not overlap, so that at most two are in flight. */
+  const run = async (
+    stepper: Stepper,
+    tag: StepInFlight,
+    seed: number,
+    write: (program: Program) => void,
+  ) => {
+    const { program, ring, stepInputs } = stepper;
+    if (stepper !== update && program !== latest.program) await latest.program.idle(0);
+    await program.idle(1);
+    if (collecting >= RING_SLOTS - 1) await drain();
+    if (stepper !== update) latest = stepper;
+    write(program);
+    writeDrawn(program, stepInputs, seed, tag.step);
+    collecting++;
+    program.run({ ring, tag });
+  };
+
+  return {
+    async train(step, batches) {
+      const valid = batches.reduce((n, b) => n + b.validLabels, 0);
+      const learningRate = learningRateAt(settings, step, options.totalSteps);
+      const scalars = stepScalars(settings, step, learningRate);
+      const lossScale = Float32Array.of(1 / Math.max(1, valid));
+      const tag = results.expect({ step, learningRate, valid }, batches.length + (update ? 1 : 0));
+      for (const [micro, batch] of batches.entries()) {
+        const seed = rng(settings.seed, step).fork(micro).next();
+        await run(await steppers.at(batch.sequence ?? sequence), tag, seed, (program) => {
+          writeBatch(program, batch);
+          program.write(names.lossScale, lossScale);
+          program.write(names.step, scalars);
+          program.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
+          program.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
+        });
+      }
+      if (!update) return;
+      const seed = rng(settings.seed, step).next();
+      await run(update, tag, seed, (program) => program.write(names.step, scalars));
+    },
+    onResult: results.listen,
+    async settle() {
+      await latest.program.idle(0);
+      await update?.program.idle(0);
+      await drain();
+    },
+    states: (update ?? latest).states,
+    stats: () => ({ training: latest.program.stats, update: update?.program.stats }),
+  };
+}
+
+const statsOf = (
+  { training, update }: UpdateStats,
+  { settings, device }: EngineOptions,
+  peakBytes: number,
+): EngineStats => {
+  const k = settings.gradientAccumulation;
+  return {
+    training,
+    submitsPerStep: training.submits * k + (update?.submits ?? 0),
+    dispatchesPerStep: training.dispatches * k + (update?.dispatches ?? 0),
+    gpuBytes: device.bytes(),
+    peakBytes,
+  };
+};
+
 // The training steps of a run, one program for each sequence length, made when first needed; and what they report, put together from the rings
 // of several programs and handed on in the order of submission.
 
 /** A submitted update whose numbers are on their way. */
-export interface Pending {
+interface StepInFlight {
   readonly step: number;
   readonly learningRate: number;
   readonly valid: number;
-  /** Runs that have not been heard of. */
+  /** Runs whose numbers have not come. */
   missing: number;
   lossSum: number;
   normSquared: number;
 }
 
-export interface Reports {
+interface StepResults {
   /** Notes an update of `runs` runs, before the first is submitted. */
-  expect(update: Pick<Pending, 'step' | 'learningRate' | 'valid'>, runs: number): Pending;
-  /** One run of an update has been heard of. */
-  arrived(update: Pending): void;
+  expect(update: Pick<StepInFlight, 'step' | 'learningRate' | 'valid'>, runs: number): StepInFlight;
+  /** One run of an update has come. */
+  arrived(update: StepInFlight): void;
   listen(listener: (result: StepResult) => void): void;
 }
 
-export function createReports(): Reports {
+function createStepResults(): StepResults {
   const listeners: ((result: StepResult) => void)[] = [];
-  const pending: Pending[] = [];
+  const pending: StepInFlight[] = [];
   return {
     expect(update, runs) {
-      const entry: Pending = { ...update, missing: runs, lossSum: 0, normSquared: 0 };
+      const entry: StepInFlight = { ...update, missing: runs, lossSum: 0, normSquared: 0 };
       pending.push(entry);
       return entry;
     },
@@ -328,32 +395,32 @@ export function createReports(): Reports {
 }
 
 /** A training step at one sequence length. */
-export interface Stepper {
+interface Stepper {
   readonly program: Program;
-  readonly ring: Ring<Pending>;
+  readonly ring: Ring<StepInFlight>;
   readonly stepInputs: readonly StepInput[];
   readonly states: readonly string[];
 }
 
-export interface Steppers {
+interface Steppers {
   at(sequence: number): Promise<Stepper>;
   /** Resolves when every number collected so far has been delivered. */
   drain(): Promise<void>;
 }
 
-/** @param onValue hears of each run's loss and, without accumulation, of its gradient's squared norm */
+/** @param onValue is given each run's loss and, without accumulation, of its gradient's squared norm */
 function createSteppers(options: {
   readonly graph: (sequence: number) => StepGraph;
   readonly compiled: (graph: StepGraph['graph']) => Promise<Program>;
   readonly slots: number;
-  readonly onValue: (update: Pending) => void;
+  readonly onValue: (update: StepInFlight) => void;
 }): Steppers {
   const made = new Map<number, Promise<Stepper>>();
   const create = async (sequence: number): Promise<Stepper> => {
     const { graph, stepInputs, states } = options.graph(sequence);
     const program = await options.compiled(graph);
     const outputs = [names.loss, names.normSquared].filter((name) => graph.outputs[name] !== undefined);
-    const ring = await program.ring<Pending>(outputs, options.slots);
+    const ring = await program.ring<StepInFlight>(outputs, options.slots);
     ring.onValue(({ tag, data }) => {
       tag.lossSum += data[names.loss]![0]!;
       const normSquared = data[names.normSquared];

@@ -1,8 +1,8 @@
 /** Takes an engine through the updates of a run under control of play and pause, keeps the curve, and stops at numbers that are none. */
 import { PapilioError } from '../lib/errors.ts';
 import type { Lock } from '../lib/lock.ts';
-import type { BatchPlan } from './batchPlan.ts';
-import type { Engine } from './engine.ts';
+import type { BatchPlan, FullBatch } from './batchPlan.ts';
+import type { Engine, StepResult } from './engine.ts';
 import type { EvalMetric, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -41,35 +41,81 @@ export interface Loop {
   readonly history: { readonly steps: readonly StepMetric[]; readonly evals: EvalMetric[] };
 }
 
+/** What an update that was submitted holds: filled-up rows and padding are no examples and no tokens. */
+interface Counts {
+  readonly examples: number;
+  readonly tokens: number;
+}
+
+const NOTHING: Counts = { examples: 0, tokens: 0 };
+
+const countsOf = (batches: readonly FullBatch[]): Counts => ({
+  examples: batches.reduce((n, b) => n + b.count, 0),
+  tokens: batches.reduce((n, b) => n + b.tokens, 0),
+});
+
+const diverged = ({ step, loss, learningRate }: StepResult): PapilioError =>
+  new PapilioError(
+    'non-finite',
+    `The ${Number.isFinite(loss) ? 'gradient' : 'loss'} became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`,
+    { step },
+  );
+
 export function createLoop(options: LoopOptions): Loop {
-  const { engine, batches, settings, events, lock } = options;
-  const total = batches.totalSteps;
-  const steps = [...options.start.steps];
-  const evals = [...options.start.evals];
-  /** What the updates in flight hold: filled-up rows and padding are no examples and no tokens. */
-  const held = new Map<number, { readonly examples: number; readonly tokens: number }>();
-  let next = options.start.step;
-  let seconds = options.start.seconds;
-  let startedMs = 0;
-  let running: Promise<void> | null = null;
-  let stopping = false;
-  let failure: PapilioError | null = null;
+  return new UpdateLoop(options);
+}
 
-  const elapsed = () => seconds + (running ? (performance.now() - startedMs) / 1000 : 0);
+class UpdateLoop implements Loop {
+  readonly history: { readonly steps: StepMetric[]; readonly evals: EvalMetric[] };
+  private readonly options: LoopOptions;
+  private readonly inFlight = new Map<number, Counts>();
+  private next: number;
+  private seconds: number;
+  private startedMs = 0;
+  private running: Promise<void> | null = null;
+  private stopping = false;
+  private failure: PapilioError | null = null;
 
-  engine.onResult(({ step, loss, gradNorm, learningRate }) => {
-    if (failure) return;
+  constructor(options: LoopOptions) {
+    this.options = options;
+    const { step, seconds, steps, evals } = options.start;
+    this.next = step;
+    this.seconds = seconds;
+    this.history = { steps: [...steps], evals: [...evals] };
+    options.engine.onResult((result) => this.onResult(result));
+  }
+
+  readonly play = (count = Number.POSITIVE_INFINITY): Promise<void> => {
+    if (this.running) return this.running;
+    this.stopping = false;
+    this.running = this.runUntil(Math.min(this.options.batches.totalSteps, this.next + count));
+    return this.running;
+  };
+
+  readonly pause = async (): Promise<void> => {
+    this.stopping = true;
+    await this.running?.catch(() => {});
+  };
+
+  readonly isRunning = (): boolean => this.running !== null;
+
+  readonly position = () => ({ step: this.next, seconds: this.elapsed() });
+
+  private elapsed(): number {
+    return this.seconds + (this.running ? (performance.now() - this.startedMs) / 1000 : 0);
+  }
+
+  private onResult(result: StepResult): void {
+    if (this.failure) return;
+    const { step, loss, gradNorm, learningRate } = result;
     if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
-      failure = new PapilioError(
-        'non-finite',
-        `The ${Number.isFinite(loss) ? 'gradient' : 'loss'} became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`,
-        { step },
-      );
+      this.failure = diverged(result);
       return;
     }
-    const before = steps.at(-1) ?? { examples: 0, tokens: 0 };
-    const own = held.get(step) ?? { examples: 0, tokens: 0 };
-    held.delete(step);
+    const { steps } = this.history;
+    const before = steps.at(-1) ?? NOTHING;
+    const own = this.inFlight.get(step) ?? NOTHING;
+    this.inFlight.delete(step);
     const metric: StepMetric = {
       step: step + 1,
       loss,
@@ -77,69 +123,55 @@ export function createLoop(options: LoopOptions): Loop {
       gradNorm,
       examples: before.examples + own.examples,
       tokens: before.tokens + own.tokens,
-      seconds: elapsed(),
+      seconds: this.elapsed(),
     };
     steps.push(metric);
-    events.onStep(metric);
-  });
+    this.options.events.onStep(metric);
+  }
 
-  const record = async (): Promise<void> => {
+  private async evaluate(): Promise<void> {
+    const { engine, lock, evaluate, events } = this.options;
     await engine.settle();
-    if (failure) return;
+    if (this.failure) return;
     // Evaluations do not count as training time.
-    seconds = elapsed();
-    const metric = await lock(() => options.evaluate(next));
-    evals.push(metric);
+    this.seconds = this.elapsed();
+    const metric = await lock(() => evaluate(this.next));
+    this.history.evals.push(metric);
     events.onEval(metric);
-    startedMs = performance.now();
-  };
+    this.startedMs = performance.now();
+  }
 
-  const loop = async (until: number): Promise<void> => {
-    startedMs = performance.now();
+  private async update(): Promise<void> {
+    const { engine, batches, settings, lock } = this.options;
+    const batch = batches.update(this.next);
+    this.inFlight.set(this.next, countsOf(batch));
+    await lock(async () => {
+      await engine.train(this.next, batch);
+      this.next++;
+    });
+    const isDue = settings.evalEvery > 0 && this.next % settings.evalEvery === 0;
+    if (isDue || this.next === batches.totalSteps) await this.evaluate();
+  }
+
+  private async runUntil(until: number): Promise<void> {
+    const { engine, events, batches } = this.options;
+    this.startedMs = performance.now();
     try {
-      while (next < until && !stopping && !failure) {
-        const batch = batches.update(next);
-        held.set(next, {
-          examples: batch.reduce((n, b) => n + b.count, 0),
-          tokens: batch.reduce((n, b) => n + b.tokens, 0),
-        });
-        await lock(async () => {
-          await engine.train(next, batch);
-          next++;
-        });
-        const due = settings.evalEvery > 0 && next % settings.evalEvery === 0;
-        if (due || next === total) await record();
-      }
+      while (this.next < until && !this.stopping && !this.failure) await this.update();
       await engine.settle();
     } catch (error) {
-      failure ??= error instanceof PapilioError ? error : new PapilioError('internal', String(error));
+      this.failure ??= error instanceof PapilioError ? error : new PapilioError('internal', String(error));
     }
-    seconds = elapsed();
-    running = null;
-    if (failure) {
-      const error = failure;
-      failure = null;
+    this.seconds = this.elapsed();
+    this.running = null;
+    const error = this.failure;
+    if (error) {
+      this.failure = null;
       // An update that was left out did not happen: the run goes on from the last one that did.
-      if (error.kind === 'non-finite') next = steps.at(-1)?.step ?? 0;
+      if (error.kind === 'non-finite') this.next = this.history.steps.at(-1)?.step ?? 0;
       events.onEnd(error);
       throw error;
     }
-    if (next >= total) events.onEnd(null);
-  };
-
-  return {
-    play(count = Number.POSITIVE_INFINITY) {
-      if (running) return running;
-      stopping = false;
-      running = loop(Math.min(total, next + count));
-      return running;
-    },
-    async pause() {
-      stopping = true;
-      await running?.catch(() => {});
-    },
-    isRunning: () => running !== null,
-    position: () => ({ step: next, seconds: elapsed() }),
-    history: { steps, evals },
-  };
+    if (this.next >= batches.totalSteps) events.onEnd(null);
+  }
 }

@@ -115,9 +115,7 @@ export async function openSession(
     request.budgetBytes !== undefined &&
     mustRecompute(asked, limitsOf(on, request.budgetBytes));
   const setup = isTight ? computedAgain(asked) : asked;
-  const { method, opened, model, data, dataset, training, batches } = setup;
-  const { plan, parameters, initial } = setup;
-
+  const { opened, data, training, batches } = setup;
   const identity: RunIdentity = {
     settings: { method: request.method, config: { ...setup.config }, training },
     modelHash: await hashOf(opened.bytes),
@@ -129,14 +127,31 @@ export async function openSession(
     requireSameRun(resumed, identity);
     requireWithin(resumed, batches.totalSteps);
   }
-
   const engineRequest = { ...setup.engine, onCompile: events.onCompile };
   const engine = await (typeof on === 'function'
     ? on(engineRequest)
     : createEngine({ device: on, ...engineRequest }));
   if (resumed) putBack(engine, resumed);
+  return sessionOver(setup, engine, identity, resumed, events);
+}
 
+/** What is asked of a run between two updates: under its lock, when nothing is in flight. */
+type WhenSettled = <T>(task: () => Promise<T>) => Promise<T>;
+
+function sessionOver(
+  setup: RunSetup,
+  engine: Engine,
+  identity: RunIdentity,
+  resumed: Checkpoint | null,
+  events: SessionEvents,
+): Session {
+  const { opened, model, data, dataset, training, batches, plan, parameters, initial } = setup;
   const lock = createLock();
+  const settled: WhenSettled = (task) =>
+    lock(async () => {
+      await engine.settle();
+      return task();
+    });
   const evaluate = (which: Which, step: number) =>
     evaluateHeld(engine, dataset, batches, which, { step, limit: training.evalExamples });
   const loop = createLoop({
@@ -149,79 +164,81 @@ export async function openSession(
     start: resumed ?? { step: 0, seconds: 0, steps: [], evals: [] },
   });
   const { history } = loop;
-
   const packed = () => engine.readState(TRAINABLE);
-  const adapter = () =>
-    lock(async (): Promise<Adapter> => {
-      await engine.settle();
-      const data = await packed();
-      const trained = { config: plan.config, tensors: moduleTensors(plan, data) };
-      const layers = plan.groups.flatMap((g) => g.layers);
-      const saved = await method.beforeSave?.({ ...trained, layers, state: engine.readState });
-      return {
-        method,
-        ...(saved ?? trained),
-        parameters: new Map([...setup.brought, ...savedParameters(plan, data)]),
-        shared: sharedOf(plan),
-      };
-    });
-
-  const merged = (quantised: QuantisedMerge = 'requantise'): Promise<Merged> =>
-    lock(async () => {
-      await engine.settle();
-      return mergeModel(model, await mergedWeights(plan, parameters, engine.once, await packed()), quantised);
-    });
-
-  const mergeWhole = async (quantised?: QuantisedMerge): Promise<MergedFile> =>
-    mergeReport(opened, model, await merged(quantised), encodeModel);
-  const samples = (withBase: boolean) =>
-    lock(async () => {
-      await engine.settle();
-      return paritySamples({ engine, dataset, batches, model }, withBase);
-    });
-
   const now: Pick<Session, 'logits' | 'inspect'> = {
     logits: async (which, batch) => (await engine.evaluate(which, batch, true)).logits!,
     inspect: async (module) =>
       inspectModule({ plan, parameters, initial, module, once: engine.once, packed: await packed() }),
   };
+  const adapter = () => settled(async () => adapterOf(setup, engine, await packed()));
   const session: Session = {
-    setup,
-    opened,
-    model,
-    dataset,
-    data,
-    batches,
-    plan,
-    engine,
+    ...{ setup, opened, model, dataset, data, batches, plan, engine, history },
     warnings: [...setup.warnings, ...staysRandom(model, plan)],
     counts: countPlan(plan),
     position: () => ({ step: loop.position().step, total: batches.totalSteps }),
-    history,
     play: loop.play,
     pause: loop.pause,
     isRunning: loop.isRunning,
     evaluate: (which) => lock(() => evaluate(which, loop.position().step)),
     logits: (which, batch) => lock(() => now.logits(which, batch)),
     inspect: (module) => lock(() => now.inspect(module)),
-    // The lock lets no update begin, and what is in flight is waited for: every state belongs to the same update.
+    // No update begins and none is in flight: every state belongs to the same update.
     checkpoint: () =>
-      lock(async () => {
-        await engine.settle();
+      settled(async () => {
         const { step, seconds } = loop.position();
         const states = new Map<string, Float32Array>();
         for (const name of engine.states.keys()) states.set(name, await engine.readState(name));
         return encodeCheckpoint({ step, ...identity, ...history, seconds, states });
       }),
     atStep: (task) =>
-      lock(async () => {
-        await engine.settle();
-        return { step: loop.position().step, value: await task({ ...session, ...now }) };
-      }),
+      settled(async () => ({
+        step: loop.position().step,
+        value: await task({ ...session, ...now }),
+      })),
     adapter,
     async exportAdapter() {
       return writeAdapter(toTorch(await adapter(), model.modules), chosenTargets(plan));
     },
+    ...mergingOf(setup, engine, settled),
+    destroy: () => engine.destroy(),
+  };
+  return session;
+}
+
+/** The trained numbers as an adapter's file has them. */
+async function adapterOf(
+  { method, plan, brought }: RunSetup,
+  engine: Engine,
+  packed: Float32Array,
+): Promise<Adapter> {
+  const trained = { config: plan.config, tensors: moduleTensors(plan, packed) };
+  const layers = plan.groups.flatMap((g) => g.layers);
+  const saved = await method.beforeSave?.({ ...trained, layers, state: engine.readState });
+  return {
+    method,
+    ...(saved ?? trained),
+    parameters: new Map([...brought, ...savedParameters(plan, packed)]),
+    shared: sharedOf(plan),
+  };
+}
+
+/** Merging, and what the merged file is held against. */
+function mergingOf(
+  setup: RunSetup,
+  engine: Engine,
+  settled: WhenSettled,
+): Pick<Session, 'mergeModel' | 'merge' | 'mergeChecked' | 'paritySamples'> {
+  const { opened, model, dataset, batches, plan, parameters } = setup;
+  const merged = (quantised: QuantisedMerge = 'requantise'): Promise<Merged> =>
+    settled(async () => {
+      const packed = await engine.readState(TRAINABLE);
+      return mergeModel(model, await mergedWeights(plan, parameters, engine.once, packed), quantised);
+    });
+  const mergeWhole = async (quantised?: QuantisedMerge): Promise<MergedFile> =>
+    mergeReport(opened, model, await merged(quantised), encodeModel);
+  const samples = (withBase: boolean) =>
+    settled(() => paritySamples({ engine, dataset, batches, model }, withBase));
+  return {
     mergeModel: merged,
     merge: mergeWhole,
     async mergeChecked(open, quantised = 'requantise') {
@@ -230,9 +247,7 @@ export async function openSession(
       return { ...made, parity: await checkParity(await samples(files.rounds), files, open) };
     },
     paritySamples: samples,
-    destroy: () => engine.destroy(),
   };
-  return session;
 }
 
 /** All states or none: an engine that a checkpoint does not fit is given up. */

@@ -23,6 +23,7 @@ import {
 import { doSteps, startWeights, type WeightState } from '../../adapters/set/weights.ts';
 import type { Device } from '../../gpu/device.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
+import { createLock } from '../../lib/lock.ts';
 import type { LoadedModel } from '../../models/load.ts';
 import { readGiven } from '../givenFiles.ts';
 import { inspectModule } from '../inspect.ts';
@@ -73,46 +74,115 @@ interface State {
 }
 
 export function createShelf(around: Surroundings, device: () => Promise<Device>): Shelf {
-  let state: State = { adapters: new Map(), bound: null, set: noSet, weights: null };
-  const members = new Map<string, Member>();
-  let base: { readonly of: Bound; readonly metric: EvalMetric } | null = null;
-  const once = graphRunner(device);
-  let queue: Promise<unknown> = Promise.resolve();
-  /** One command at a time: each starts from what the one before left. */
-  const inTurn = <T>(task: () => Promise<T>): Promise<T> => {
-    const result = queue.then(task);
-    queue = result.catch(() => {});
-    return result;
-  };
+  return new OpenedAdapters(around, device);
+}
 
-  const bound = (): Bound =>
-    state.bound ??
-    fail('bad-argument', 'There is no model to hold the adapters against; choose one under Model.');
-  const adapterOf = (name: string): LoadedAdapter =>
-    state.adapters.get(name) ?? fail('not-found', `There is no adapter ${name} among the opened ones.`);
-  const memberAt = (name: string): Member => {
-    let member = members.get(name);
+/** One command at a time: each starts from what the one before left. */
+class OpenedAdapters implements Shelf {
+  private readonly around: Surroundings;
+  private readonly device: () => Promise<Device>;
+  private readonly once: ReturnType<typeof graphRunner>;
+  private readonly inTurn = createLock();
+  private readonly members = new Map<string, Member>();
+  private state: State = { adapters: new Map(), bound: null, set: noSet, weights: null };
+  private base: { readonly of: Bound; readonly metric: EvalMetric } | null = null;
+
+  constructor(around: Surroundings, device: () => Promise<Device>) {
+    this.around = around;
+    this.device = device;
+    this.once = graphRunner(device);
+  }
+
+  readonly run = (command: ShelfCommand): Promise<ShelfReport> =>
+    this.inTurn(async () => {
+      const before = this.state;
+      try {
+        return this.report(await this.obey(command));
+      } catch (error) {
+        this.state = before;
+        throw error;
+      }
+    });
+
+  readonly score = (names: readonly string[] | null): Promise<ShelfScore> =>
+    this.inTurn(async () => {
+      const on = await this.device();
+      const how = names === null ? this.standing() : this.alone(names);
+      const bound = this.bound();
+      if (this.base?.of !== bound)
+        this.base = { of: bound, metric: await scoreHeld(on, bound, nothingApplied) };
+      return { before: this.base.metric, after: await scoreHeld(on, bound, how) };
+    });
+
+  readonly inspect = (name: string, module: string): Promise<Inspection> =>
+    this.inTurn(async () => {
+      const { plan, packed } = this.memberAt(name);
+      const { parameters } = this.bound();
+      return inspectModule({ plan, parameters, initial: () => packed, module, once: this.once, packed });
+    });
+
+  readonly mergeOut = (): Promise<MergeReport> =>
+    this.inTurn(async () => {
+      const { opened, model } = this.bound();
+      const weights = replaced(await this.merging());
+      return mergeReport(opened, model, mergeModel(model, weights, 'requantise'), fileOf);
+    });
+
+  readonly paritySamples = (withBase: boolean): Promise<readonly ParitySample[]> =>
+    this.inTurn(async () => {
+      const standing = this.standing();
+      // Several adapters may answer otherwise before merging than after it, as PEFT's do; then the merged weights count.
+      const how = standing.active.length > 1 ? { ...(await this.merging()), active: [] } : standing;
+      return samplesHeld(await this.device(), this.bound(), how, withBase);
+    });
+
+  readonly model = (): LoadedModel => this.bound().model;
+
+  readonly files = (names: readonly string[]): Promise<readonly NamedFile[]> =>
+    this.inTurn(async () => {
+      const chosen = new Map(
+        names.map((name) => [names.length === 1 ? DEFAULT_NAME : name, this.adapterOf(name)]),
+      );
+      return [...folderOf(chosen)].map(([name, bytes]) => ({ name, bytes }));
+    });
+
+  private bound(): Bound {
+    return (
+      this.state.bound ??
+      fail('bad-argument', 'There is no model to hold the adapters against; choose one under Model.')
+    );
+  }
+
+  private adapterOf(name: string): LoadedAdapter {
+    return (
+      this.state.adapters.get(name) ?? fail('not-found', `There is no adapter ${name} among the opened ones.`)
+    );
+  }
+
+  private memberAt(name: string): Member {
+    let member = this.members.get(name);
     if (!member) {
-      const adapter = adapterOf(name);
-      fitToBound(adapter, bound());
-      member = memberOf(name, adapter, bound());
-      members.set(name, member);
+      const adapter = this.adapterOf(name);
+      fitToBound(adapter, this.bound());
+      member = memberOf(name, adapter, this.bound());
+      this.members.set(name, member);
     }
     return member;
-  };
+  }
 
   /** The set with these adapters; of another method than those in it, they start a new one unless something is merged. */
-  function withAdapters(names: readonly string[]): {
+  private withAdapters(names: readonly string[]): {
     readonly set: Set;
     readonly warnings: readonly string[];
   } {
     const warnings: string[] = [];
-    const isNew = state.set.merged.length === 0 && names.every((name) => !state.set.adapters.has(name));
-    let set = isNew ? { ...noSet, enabled: state.set.enabled } : state.set;
+    const { set: now } = this.state;
+    const isNew = now.merged.length === 0 && names.every((name) => !now.adapters.has(name));
+    let set = isNew ? { ...noSet, enabled: now.enabled } : now;
     for (const name of names) {
-      memberAt(name);
+      this.memberAt(name);
       if (set.adapters.has(name)) continue;
-      const added = addAdapter(set, name, adapterOf(name));
+      const added = addAdapter(set, name, this.adapterOf(name));
       set = added.set;
       warnings.push(...added.warnings);
     }
@@ -120,78 +190,80 @@ export function createShelf(around: Surroundings, device: () => Promise<Device>)
   }
 
   /** Carries a command of the set out on the weights, then takes its state over. */
-  async function settle({ set, steps, warnings }: Change<LoadedAdapter>): Promise<readonly string[]> {
-    let { weights } = state;
+  private async settle({ set, steps, warnings }: Change<LoadedAdapter>): Promise<readonly string[]> {
+    let { weights } = this.state;
     if (steps.length > 0) {
-      const all = new Map(steps.map(({ name }) => [name, memberAt(name)]));
-      weights = await doSteps(weights ?? startWeights(bound().parameters), steps, all, once);
+      const all = new Map(steps.map(({ name }) => [name, this.memberAt(name)]));
+      weights = await doSteps(weights ?? startWeights(this.bound().parameters), steps, all, this.once);
     }
-    state = { ...state, set, weights };
+    this.state = { ...this.state, set, weights };
     return warnings;
   }
 
-  function remove(name: string): readonly string[] {
-    adapterOf(name);
+  private remove(name: string): readonly string[] {
+    this.adapterOf(name);
+    const { state } = this;
     const { set, warnings } = state.set.adapters.has(name)
       ? deleteAdapter(state.set, name)
       : { set: state.set, warnings: [] };
-    state = { ...state, set, adapters: new Map([...state.adapters].filter(([other]) => other !== name)) };
-    members.delete(name);
+    this.state = {
+      ...state,
+      set,
+      adapters: new Map([...state.adapters].filter(([other]) => other !== name)),
+    };
+    this.members.delete(name);
     return warnings;
   }
 
-  async function obey(command: ShelfCommand): Promise<readonly string[]> {
+  private async obey(command: ShelfCommand): Promise<readonly string[]> {
+    const { state } = this;
     switch (command.kind) {
       case 'bind': {
-        const next = command.task && (await openBound(command.task, around));
-        members.clear();
+        const next = command.task && (await openBound(command.task, this.around));
+        this.members.clear();
         const forgotten = state.set.merged;
-        state = { ...state, bound: next, set: noSet, weights: null };
+        this.state = { ...state, bound: next, set: noSet, weights: null };
         return forgotten.length > 0 ? [`${forgotten.join(', ')} had been merged into another model.`] : [];
       }
       case 'open': {
-        const found = readDropped(
-          await readGiven(command.files),
-          command.name ?? 'adapter',
-          new Set(state.adapters.keys()),
-        );
-        state = { ...state, adapters: new Map([...state.adapters, ...found]) };
+        const files = await readGiven(command.files);
+        const found = readDropped(files, command.name ?? 'adapter', new Set(state.adapters.keys()));
+        this.state = { ...state, adapters: new Map([...state.adapters, ...found]) };
         return [];
       }
       case 'activate': {
-        const { set, warnings } = withAdapters(command.names);
-        return [...warnings, ...(await settle(activate(set, command.names)))];
+        const { set, warnings } = this.withAdapters(command.names);
+        return [...warnings, ...(await this.settle(activate(set, command.names)))];
       }
       case 'enable':
-        return settle(enable(state.set));
+        return this.settle(enable(state.set));
       case 'disable':
-        return settle(disable(state.set));
+        return this.settle(disable(state.set));
       case 'delete':
-        return remove(command.name);
+        return this.remove(command.name);
       case 'merge': {
-        const { set, warnings } = withAdapters(command.names);
+        const { set, warnings } = this.withAdapters(command.names);
         const active = set.active.length > 0 ? set.active : command.names;
-        return [
-          ...warnings,
-          ...(await settle(merge({ ...set, active }, { names: command.names, safe: true }))),
-        ];
+        const change = merge({ ...set, active }, { names: command.names, safe: true });
+        return [...warnings, ...(await this.settle(change))];
       }
       case 'unmerge':
-        return settle(unmerge(state.set));
+        return this.settle(unmerge(state.set));
       case 'combine': {
-        const { adapter, warnings } = combineAdapters(command.names.map(adapterOf), command.options);
+        const adapters = command.names.map((name) => this.adapterOf(name));
+        const { adapter, warnings } = combineAdapters(adapters, command.options);
         const name = freeName(command.name.trim() || 'combined', (one) => state.adapters.has(one));
         const loaded: LoadedAdapter = { ...adapter, kept: {}, warnings };
-        state = { ...state, adapters: new Map([...state.adapters, [name, loaded]]) };
+        this.state = { ...state, adapters: new Map([...state.adapters, [name, loaded]]) };
         return warnings;
       }
     }
   }
 
-  function report(warnings: readonly string[]): ShelfReport {
-    const { adapters, set } = state;
+  private report(warnings: readonly string[]): ShelfReport {
+    const { adapters, set, bound } = this.state;
     return {
-      rows: [...adapters].map(([name, adapter]) => rowOf(name, adapter, state.bound)),
+      rows: [...adapters].map(([name, adapter]) => rowOf(name, adapter, bound)),
       active: set.active,
       enabled: set.enabled,
       merged: set.merged,
@@ -199,88 +271,40 @@ export function createShelf(around: Surroundings, device: () => Promise<Device>)
     };
   }
 
-  const standing = (): Applied => ({
-    active: applied(state.set).map(memberAt),
-    members,
-    owners: parameterOwners(state.set),
-    weights: state.weights,
-  });
+  private standing(): Applied {
+    const { set, weights } = this.state;
+    return {
+      active: applied(set).map((name) => this.memberAt(name)),
+      members: this.members,
+      owners: parameterOwners(set),
+      weights,
+    };
+  }
 
   /** What stands with the active adapters merged as well. */
-  const merging = async (): Promise<Applied> => {
-    const how = standing();
+  private async merging(): Promise<Applied> {
+    const how = this.standing();
+    const { set, weights } = this.state;
     if (how.active.length > 0) {
-      const { steps } = merge(state.set, { safe: true });
-      const start = state.weights ?? startWeights(bound().parameters);
-      return { ...how, weights: await doSteps(start, steps, members, once) };
+      const { steps } = merge(set, { safe: true });
+      const start = weights ?? startWeights(this.bound().parameters);
+      return { ...how, weights: await doSteps(start, steps, this.members, this.once) };
     }
-    if (state.set.merged.length > 0) return how;
+    if (set.merged.length > 0) return how;
     return fail('bad-argument', 'No adapter is active or merged, so the model would be as it was.');
-  };
+  }
 
   /** As if only these were on the model. */
-  const alone = (names: readonly string[]): Applied => {
+  private alone(names: readonly string[]): Applied {
     let set = noSet;
-    for (const name of names) set = addAdapter(set, name, adapterOf(name)).set;
+    for (const name of names) set = addAdapter(set, name, this.adapterOf(name)).set;
     return {
-      active: names.map(memberAt),
-      members,
+      active: names.map((name) => this.memberAt(name)),
+      members: this.members,
       owners: parameterOwners(activate(set, names).set),
       weights: null,
     };
-  };
-
-  return {
-    run: (command) =>
-      inTurn(async () => {
-        const before = state;
-        try {
-          return report(await obey(command));
-        } catch (error) {
-          state = before;
-          throw error;
-        }
-      }),
-    score: (names) =>
-      inTurn(async () => {
-        const on = await device();
-        const how = names === null ? standing() : alone(names);
-        if (base?.of !== bound())
-          base = { of: bound(), metric: await scoreHeld(on, bound(), nothingApplied) };
-        return { before: base.metric, after: await scoreHeld(on, bound(), how) };
-      }),
-    inspect: (name, module) =>
-      inTurn(async () => {
-        const { plan, packed } = memberAt(name);
-        return inspectModule({
-          plan,
-          parameters: bound().parameters,
-          initial: () => packed,
-          module,
-          once,
-          packed,
-        });
-      }),
-    mergeOut: () =>
-      inTurn(async () => {
-        const { opened, model } = bound();
-        return mergeReport(opened, model, mergeModel(model, replaced(await merging()), 'requantise'), fileOf);
-      }),
-    paritySamples: (withBase) =>
-      inTurn(async () => {
-        // Several adapters may answer otherwise before merging than after it, as PEFT's do; then the merged weights count.
-        const how = standing().active.length > 1 ? { ...(await merging()), active: [] } : standing();
-        return samplesHeld(await device(), bound(), how, withBase);
-      }),
-    model: () => bound().model,
-    files: (names) =>
-      inTurn(async () => {
-        const [only] = names;
-        const chosen = new Map(names.map((name) => [name, adapterOf(name)]));
-        const folder = folderOf(names.length === 1 ? new Map([[DEFAULT_NAME, adapterOf(only!)]]) : chosen);
-        return [...folder].map(([name, bytes]) => ({ name, bytes }));
-      }),
-  };
+  }
 }
 
 function rowOf(name: string, adapter: LoadedAdapter, bound: Bound | null): ShelfRow {
