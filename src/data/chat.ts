@@ -4,9 +4,9 @@
  * plain format, which is said.
  */
 import { fail, PapilioError } from '../lib/errors.ts';
-import { compileTemplate, type Mark, type Rendering } from './chatTemplate.ts';
+import { compileTemplate, type Mark, Refusal, type Rendering } from './chatTemplate.ts';
 import { type Message, THOUGHTS, wordsOf } from './messages.ts';
-import { TemplateCost } from './templateCost.ts';
+import { datasetCost, TemplateCost } from './templateCost.ts';
 import { tokenText } from './tokenizerSettings.ts';
 import type { Span } from './types.ts';
 
@@ -30,8 +30,9 @@ export interface ChatFormat {
   /** `template` = the model's own. */
   readonly kind: 'template' | 'plain';
   /**
-   * The whole conversation. `tools`: what the dataset says of the tools that may be called.
-   * @throws PapilioError 'bad-data' when the template refuses it or leaves an answer out
+   * The whole conversation, one of a dataset: all that a format renders is counted together. `tools`: what the dataset says of the tools that
+   * may be called.
+   * @throws PapilioError 'bad-data' when the template refuses it or leaves an answer out; other kinds where the fault is the template's
    */
   render(messages: readonly Message[], tools?: unknown): Rendered;
   /** The text up to where the assistant begins to speak. */
@@ -100,6 +101,18 @@ const isCostly = (cause: unknown): boolean => cause instanceof PapilioError && c
 const reasonOf = (cause: unknown): string =>
   cause instanceof RangeError ? 'it is nested too deep, or its texts are too long' : (cause as Error).message;
 
+/** Jinja that the library does not know, in a branch that few conversations may reach. */
+const isUnknown = (cause: unknown): boolean => /^Unknown (?!variable)/.test((cause as Error).message);
+
+/** Conversations that every template should write. */
+const PLAIN: readonly (readonly Message[])[] = [
+  [{ role: 'user', content: 'words' }],
+  [
+    { role: 'user', content: 'words' },
+    { role: 'assistant', content: 'words' },
+  ],
+];
+
 /** What a template is given beside the messages. */
 interface Around {
   readonly [name: string]: unknown;
@@ -138,22 +151,42 @@ function templateFormat(given: string, config: Config): ChatFormat {
       );
     } catch (cause) {
       if (cause instanceof PapilioError) throw cause;
+      if (!(cause instanceof Refusal) && (isUnknown(cause) || failsAlways()))
+        fail(
+          'malformed-file',
+          `The model's chat template cannot be run (${reasonOf(cause)}); take the model from elsewhere, or another chat template.`,
+        );
       return fail(
         'bad-data',
         `The conversation is refused by the model's chat template (${reasonOf(cause)})`,
       );
     }
   };
+  let isBroken: boolean | undefined;
+  /** Whether it cannot even write a plain question and its answer, and does not say that it will not. */
+  const failsAlways = (): boolean => {
+    isBroken ??= PLAIN.every((talk) => {
+      const messages = talk.map((message) => asTemplateTakes(message, source, form()));
+      try {
+        compiled(messages, { ...around, tools: null, add_generation_prompt: false });
+        return false;
+      } catch (cause) {
+        return !(cause instanceof Refusal);
+      }
+    });
+    return isBroken;
+  };
   let known: ContentForm | undefined;
   const form = (): ContentForm => {
     known ??= contentForm(compiled, around);
     return known;
   };
+  const all = datasetCost();
   return {
     kind: 'template',
     prompt: (messages, tools) => run(messages, true, tools, new TemplateCost()).text,
     render: (messages, tools) => {
-      const cost = new TemplateCost();
+      const cost = new TemplateCost(all);
       const rendering = run(messages, false, tools, cost);
       const reading: Reading = {
         messages,

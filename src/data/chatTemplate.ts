@@ -21,6 +21,9 @@ export interface Rendering {
 /** Keys of a message whose values are what is said in it; roles and names are the template's business. */
 const SAID = ['content', 'reasoning_content', 'reasoning', 'thinking', 'tool_calls'];
 
+/** What a template says of a conversation that it will not write, by `raise_exception`. */
+export class Refusal extends Error {}
+
 /** In the place of a message's number: a turn of a loop. */
 const TURN = -1;
 
@@ -392,7 +395,7 @@ function globals(scope: Environment, cost: TemplateCost): void {
     scope.set(name[0]!.toUpperCase() + name.slice(1), value);
   }
   scope.set('raise_exception', (sentence: unknown) => {
-    throw new Error(typeof sentence === 'string' ? sentence.slice(0, 1000) : 'it does not say why');
+    throw new Refusal(typeof sentence === 'string' ? sentence.slice(0, 1000) : 'it does not say why');
   });
   scope.set('range', (start: unknown, stop?: unknown, step: unknown = 1) => {
     const [from, to] = stop === undefined ? [0, start] : [start, stop];

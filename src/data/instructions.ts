@@ -3,7 +3,7 @@
 import { PapilioError } from '../lib/errors.ts';
 import type { ChatFormat } from './chat.ts';
 import type { Message } from './messages.ts';
-import { type Drops, type Origin, originList } from './notes.ts';
+import { type Drops, type Fault, type Origin, originList } from './notes.ts';
 import { cutNote, type RowOptions, rowSplit, type Source } from './rows.ts';
 import { chooseSplit } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -68,6 +68,15 @@ export function stopIds(format: ChatFormat, tokenizer: Tokenizer): Set<number> {
   return stop;
 }
 
+/** What a sentence on a conversation or its text says of the row, and what it advises. */
+function faultOf(sentence: string): Fault {
+  const [what, ...advice] = sentence
+    .replace(/^The (conversation|text) /, '')
+    .replace(/\.$/, '')
+    .split('; ');
+  return { what: what!, advice: advice.length > 0 ? advice.join('; ') : 'mend or delete it' };
+}
+
 /**
  * Rows of messages → a dataset; rows of which nothing would be learnt are left out, beside what `drops` has of `total` rows already. Throws 'bad-data' when there is
  * nothing to hold.
@@ -88,11 +97,9 @@ export function instructionDataset(
     try {
       whole = encodeChat(format, tokenizer, row.messages, row.tools);
     } catch (error) {
-      if (!(error instanceof PapilioError)) throw error;
-      options.drops.add(row.origin, {
-        what: error.message.replace('The conversation ', ''),
-        advice: 'mend or delete it',
-      });
+      // What else is wrong is no fault of the row: a template or a tokenizer that cannot be used, or that costs too much.
+      if (!(error instanceof PapilioError) || error.kind !== 'bad-data') throw error;
+      options.drops.add(row.origin, faultOf(error.message));
       return [];
     }
     for (const remark of whole.remarks) remarked.set(remark, [...(remarked.get(remark) ?? []), row.origin]);

@@ -2,7 +2,7 @@
  * What rendering a chat template may cost. Templates come with models from anywhere, and Jinja can loop, call itself and make texts that grow with
  * every step: steps and sizes are counted before the work is done.
  */
-import { BOUNDS } from '../lib/budget.ts';
+import { BOUNDS, type BoundName } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 
 /** A value of the interpreter, as far as its size goes. */
@@ -23,8 +23,21 @@ const LETTERS = 16;
 
 const { most, advice } = BOUNDS.renderingSteps;
 
-const refuse = (why: string): never =>
-  fail('too-large', `The model's chat template ${why}; ${advice}.`, { bound: 'renderingSteps' });
+/**
+ * Steps that the dataset's budget grows by with every rendering: for itself, and for each letter that it is given. Templates of published models
+ * take 60 to 250 for two short messages, and a quarter to two for each letter.
+ */
+const [EACH_RENDERING, EACH_LETTER] = [400, 4];
+
+/** What all conversations of a dataset may take together. */
+export interface DatasetCost {
+  left: number;
+}
+
+export const datasetCost = (): DatasetCost => ({ left: BOUNDS.datasetRendering.most });
+
+const refuse = (why: string, bound: BoundName = 'renderingSteps'): never =>
+  fail('too-large', `The model's chat template ${why}; ${advice}.`, { bound });
 
 /** @throws PapilioError 'too-large' for a template that cannot even be read in reasonable time */
 export function refuseLongTemplate(source: string): void {
@@ -47,10 +60,17 @@ export class TemplateCost {
   /** Met so far. */
   #namespaces = 0;
   readonly #weights = new WeakMap<object, number>();
+  readonly #all: DatasetCost;
+
+  /** @param all what the dataset has left; nothing beside the conversation where it is none of a dataset */
+  constructor(all: DatasetCost = { left: Number.POSITIVE_INFINITY }) {
+    this.#all = all;
+  }
 
   /** Another rendering, of messages with so many letters. */
   begin(letters: number): void {
     this.#left += 20_000 + 20 * letters;
+    this.#all.left += EACH_RENDERING + EACH_LETTER * letters;
     this.#longest = Math.max(this.#longest, 16 * letters);
     this.#depth = 0;
   }
@@ -59,7 +79,10 @@ export class TemplateCost {
   take(steps: number): void {
     // Written so that NaN is too much.
     if (!(steps <= this.#left)) refuse('takes too many steps to render a conversation');
+    if (!(steps <= this.#all.left))
+      refuse('takes too many steps to render the conversations of the dataset', 'datasetRendering');
     this.#left -= steps;
+    this.#all.left -= steps;
   }
 
   /** A text that is about to be made. @throws PapilioError 'too-large' */

@@ -98,6 +98,12 @@ export const BOUNDS = {
     unit: 'steps of rendering',
     advice: 'take the model from elsewhere, or another chat template',
   },
+  /** Of all conversations of a dataset, beside what is granted to each rendering: some hundred steps, and one for each of its letters or two. */
+  datasetRendering: {
+    most: 2_000_000,
+    unit: 'steps of rendering a dataset',
+    advice: 'take the model from elsewhere, or another chat template',
+  },
   matchingSteps: {
     most: 1_000_000,
     unit: 'steps of matching',

@@ -1,7 +1,14 @@
 // Chat templates that cost too much end in a sentence, soon; long conversations do not.
 import { describe, expect, it } from 'vitest';
+import { trainBpe } from '../../src/data/bpe.ts';
 import { chatFormat } from '../../src/data/chat.ts';
+import { compileTemplate } from '../../src/data/chatTemplate.ts';
+import { instructionDataset } from '../../src/data/instructions.ts';
 import type { Message } from '../../src/data/messages.ts';
+import { createDrops } from '../../src/data/notes.ts';
+import { TemplateCost } from '../../src/data/templateCost.ts';
+import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { SHAPES } from './chat-shapes.ts';
 
 const TALK: readonly Message[] = [
   { role: 'user', content: 'Which bird is that?' },
@@ -119,5 +126,135 @@ describe('a template', () => {
     const { text } = { text: chatFormat({ chat_template: template }).prompt(messages) };
     expect(text.length).toBeGreaterThan(90_000);
     expect(performance.now() - started).toBeLessThan(10_000);
+  });
+});
+
+const tokenizer = loadTokenizer(trainBpe(['which bird is that, a wren'], { vocabSize: 280 }));
+
+/** What becomes of a dataset of so many conversations, and how many were looked at. */
+function datasetOf(
+  template: string,
+  count: number,
+  talk: (k: number) => readonly Message[] = () => TALK,
+): { readonly kind: string | null; readonly says: string; readonly rendered: number } {
+  let rendered = 0;
+  const format = chatFormat({ chat_template: template });
+  const counted: typeof format = {
+    ...format,
+    render: (...given) => {
+      rendered++;
+      return format.render(...given);
+    },
+  };
+  const rows = Array.from({ length: count }, (_, k) => ({
+    messages: talk(k),
+    origin: { file: 'talks.jsonl', row: k + 1 },
+  }));
+  const options = { drops: createDrops(), total: count, seed: 1 };
+  try {
+    instructionDataset('talks', rows, tokenizer, counted, options);
+    return { kind: null, says: '', rendered };
+  } catch (error) {
+    expect(error).toMatchObject({ name: 'PapilioError' });
+    return { kind: (error as { kind: string }).kind, says: (error as Error).message, rendered };
+  }
+}
+
+describe('a dataset', () => {
+  const counting = (n: number) => `{% for i in range(${n}) %}{{ '' }}{% endfor %}`;
+
+  it.each([
+    // Each of which alone may be rendered.
+    ['counts at every row', `${SAYS}${counting(3000)}`],
+    ['counts in both of two loops', `${SAYS}${counting(1500)}${counting(1700)}`],
+    ['counts inside counting', `${SAYS}{% for k in range(60) %}${counting(50)}{% endfor %}`],
+    ['makes a text at every row', `${SAYS}{{ (range(4000) | join(' ')) | length }}`],
+    [
+      'calls itself',
+      `{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}${SAYS}{{ f(10) }}`,
+    ],
+  ])('has one budget for a template that %s', (_, template) => {
+    expect(outcome(template)).toBe(null);
+    const { kind, says, rendered } = datasetOf(template, 4000);
+    expect(kind).toBe('too-large');
+    expect(says).toMatch(
+      /^The model's chat template takes too many steps to render the conversations of the dataset; take/,
+    );
+    expect(says).not.toMatch(/talks|row|mend/);
+    expect(rendered).toBeLessThan(120);
+  });
+
+  it('ends with the first conversation that costs too much by itself', () => {
+    const { kind, says, rendered } = datasetOf(`${SAYS}${counting(90_000)}`, 50);
+    expect({ kind, rendered }).toEqual({ kind: 'too-large', rendered: 1 });
+    expect(says).toMatch(/^The model's chat template takes too many steps to render a conversation; take/);
+  });
+
+  it.each(SHAPES)('of any size is rendered by $name', ({ template, bos = '', eos }) => {
+    const compiled = compileTemplate(template);
+    for (const [turns, words] of [
+      [1, 1],
+      [2, 30],
+      [20, 20],
+    ] as const) {
+      // Nothing to begin with: what a rendering is granted is enough for it, and so for any number of them.
+      const all = { left: 0 };
+      const messages = Array.from({ length: 2 * turns }, (_, k) => ({
+        role: k % 2 === 0 ? 'user' : 'assistant',
+        content: 'word '.repeat(words),
+      }));
+      compiled(
+        messages,
+        { bos_token: bos, eos_token: eos, tools: null, add_generation_prompt: false },
+        new TemplateCost(all),
+      );
+      expect(all.left).toBeGreaterThan(0);
+    }
+  });
+
+  it.each([
+    [
+      'a filter',
+      '{% for m in messages %}{{ m.content | slugify }}{% endfor %}',
+      'Unknown StringValue filter',
+    ],
+    [
+      'a test',
+      '{% for m in messages %}{% if m is wellformed %}{{ m.content }}{% endif %}{% endfor %}',
+      'Unknown test',
+    ],
+    ['a function', '{% for m in messages %}{{ tokenise(m.content) }}{% endfor %}', 'cannot be run'],
+    [
+      'values of no kind',
+      '{% for m in messages %}{{ m.content + m.name.first }}{% endfor %}',
+      'cannot be run',
+    ],
+    [
+      'a filter that few rows reach',
+      "{% for m in messages %}{{ m.content | slugify if m.content == 'rare' else m.content }}{% endfor %}",
+      'Unknown StringValue filter',
+    ],
+  ])('says of a template, not of its rows, that it uses %s that is not known', (_, template, why) => {
+    const { kind, says } = datasetOf(template, 40, (k) => [
+      { role: 'user', content: k === 30 ? 'rare' : 'often' },
+      { role: 'assistant', content: 'yes' },
+    ]);
+    expect(kind).toBe('malformed-file');
+    expect(says).toMatch(
+      /^The model's chat template cannot be run \(.*\); take the model from elsewhere, or another chat template\.$/,
+    );
+    expect(says).toContain(why);
+  });
+
+  it('says of its rows what a template says of them', () => {
+    const picky = `{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('No system here') }}{% endif %}{{ m.content }}</s>{% endfor %}`;
+    const { kind, says } = datasetOf(picky, 9, (k) => [
+      { role: k < 4 ? 'system' : 'user', content: 'x' },
+      ...TALK,
+    ]);
+    expect(kind).toBe('bad-data');
+    expect(says).toBe(
+      "talks.jsonl is refused by the model's chat template (No system here) in rows 1, 2, 3, 4; mend or delete it.",
+    );
   });
 });
