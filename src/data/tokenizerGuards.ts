@@ -36,9 +36,24 @@ interface Guarded {
 
 const { perByte, most, advice } = BOUNDS.normalisedLetters;
 
+/** Letters that any text may gain when it is normalised, beside `perByte` for each that it has and what is to spare for all texts together. */
+const FREE = 256;
+
 /** Letters that a text may have once it is normalised. */
 interface Limit {
   letters: number;
+  /** Of them those that are there for all texts. */
+  spare: number;
+}
+
+/** Of a text of so many letters; a dataset has many, and their sum is bounded by theirs. */
+function begin(limit: Limit, letters: number): void {
+  limit.letters = FREE + perByte * letters + limit.spare;
+}
+
+function end(limit: Limit, result: string): string {
+  limit.spare = Math.max(0, Math.min(limit.spare, limit.letters - result.length));
+  return result;
 }
 
 /**
@@ -72,15 +87,15 @@ export function guardTokenizer(
   additional: readonly unknown[],
 ): void {
   const guarded = inner as unknown as Guarded;
-  const limit: Limit = { letters: most };
+  const limit: Limit = { letters: most, spare: most };
   for (const name of ['normalizer', 'pre_tokenizer', 'decoder'] as const)
     for (const part of partsOf(guarded[name])) guardPart(part, name, limit);
   const { normalizer } = guarded;
   if (normalizer?.normalize) {
     const whole = normalizer.normalize.bind(normalizer);
     normalizer.normalize = (text) => {
-      limit.letters = most + perByte * text.length;
-      return whole(text);
+      begin(limit, text.length);
+      return end(limit, whole(text));
     };
     normaliseAdded(guarded, normalizer.normalize, normalised);
   }
@@ -105,10 +120,13 @@ function guardPart(part: Part, name: string, limit: Limit): void {
   }
   const content = part.config.content ?? '';
   if (part.normalize) part.normalize = (text) => replaced(text, pattern, content, limit);
-  else if (part.pre_tokenize_text)
-    part.pre_tokenize_text = (text) => [
-      replaced(text, pattern, content, { letters: most + perByte * text.length }),
-    ];
+  else if (part.pre_tokenize_text) {
+    const own: Limit = { letters: most, spare: most };
+    part.pre_tokenize_text = (text) => {
+      begin(own, text.length);
+      return [end(own, replaced(text, pattern, content, own))];
+    };
+  }
 }
 
 function guardPattern(pattern: RegExp, name: string): RegExp {

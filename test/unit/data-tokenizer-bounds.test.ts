@@ -146,6 +146,66 @@ describe('a tokenizer', () => {
     expect([null, 'malformed-file']).toContain(kind);
   });
 
+  it.each<[string, object]>([
+    ['repetitions in braces', { normalizer: replace({ Regex: '(?:\\w{1,9}h?){1,20}%' }, '') }],
+    [
+      'one in a pre-tokenizer',
+      { pre_tokenizer: { type: 'Split', pattern: { Regex: '(?:\\w{1,7}k?){1,20}%' }, behavior: 'Isolated' } },
+    ],
+    [
+      'one after another that cuts into pieces',
+      {
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: [
+            { type: 'Split', pattern: { Regex: '.{120}' }, behavior: 'Isolated' },
+            { type: 'Split', pattern: { Regex: '(?:\\w{1,7}k?){1,20}%' }, behavior: 'Isolated' },
+          ],
+        },
+      },
+    ],
+    [
+      'long beginnings',
+      {
+        normalizer: {
+          type: 'Sequence',
+          normalizers: Array.from({ length: 20 }, () => ({ type: 'Prepend', prepend: 'a'.repeat(900) })),
+        },
+      },
+    ],
+    ['a replacement by much', { normalizer: replace({ String: 'k' }, 'a'.repeat(900)) }],
+  ])('has one budget for all texts: %s', (_, parts) => {
+    const text = 'abchijklmnop'.repeat(20);
+    const started = performance.now();
+    let k = 0;
+    let kind: string | null = null;
+    try {
+      const tokenizer = loadTokenizer({ ...base, ...parts });
+      for (; k < 3000; k++) tokenizer.encode(text);
+    } catch (error) {
+      kind = (error as { kind: string }).kind;
+    }
+    expect(kind).toBe('too-large');
+    expect(k).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(5000);
+  });
+
+  it('of a usual kind encodes any number of texts', () => {
+    const usual = loadTokenizer({
+      ...base,
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [{ type: 'Prepend', prepend: 'a' }, replace({ String: ' ' }, 'j')],
+      },
+      pre_tokenizer: {
+        type: 'Split',
+        pattern: { Regex: "'s|'t| ?\\p{L}+| ?\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+" },
+        behavior: 'Isolated',
+      },
+    });
+    for (let k = 0; k < 20_000; k++) expect(usual.encode(k % 2 ? 'a' : 'bc hij').length).toBeGreaterThan(0);
+  });
+
   it('replaces by the content as it stands', () => {
     const tokenizer = loadTokenizer({ ...base, normalizer: replace({ Regex: '[bc]+' }, 'j') });
     expect(tokenizer.encode('abcba')).toEqual(loadTokenizer(base).encode('aja'));
