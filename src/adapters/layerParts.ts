@@ -1,7 +1,7 @@
 /** A group's stacked tensors cut into those of its layers, for methods that work layer by layer. */
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
-import { split } from '../ops/view.ts';
+import { split } from '../ops/moves.ts';
 import type { LayerGroup } from './graphTypes.ts';
 
 /** Layer i's part of every stacked tensor of the group, by parameter name. */

@@ -5,7 +5,7 @@
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { type ButterflyAttrs, butterfly } from '../ops/butterfly.ts';
-import { split, view } from '../ops/view.ts';
+import { split, view } from '../ops/moves.ts';
 import type { AdapterScope } from './graphTypes.ts';
 import type { Layer } from './types.ts';
 

@@ -13,8 +13,8 @@ import { schedule } from '../graph/schedule.ts';
 import type { Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { addN } from '../ops/elementwise.ts';
-import { gather } from '../ops/gather.ts';
 import { linear } from '../ops/linear.ts';
+import { gather } from '../ops/lookups.ts';
 
 export interface CaseTensor {
   readonly shape: readonly number[];

@@ -3,9 +3,8 @@ import type { Plan } from '../graph/plan.ts';
 import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
-import { encodeSteps, type Recorded } from './encode.ts';
+import { type DispatchTime, encodeSteps, profileSteps, type Recorded } from './encode.ts';
 import { createPacing, FIRST_SPEED } from './pacing.ts';
-import { type DispatchTime, profileSteps } from './profile.ts';
 import { type BufferRange, createRing, type Ring, readBuffer } from './readback.ts';
 import { checkData, writeData } from './store.ts';
 

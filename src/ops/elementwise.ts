@@ -8,9 +8,8 @@ import type { Dispatch, DType, Emitter, Kernel, TensorType, Value } from '../gra
 import { fail } from '../lib/errors.ts';
 import { cast } from './cast.ts';
 import { eight, MAX_RANK, mergeAxes, mergeBroadcast, perElement, spread, WORKGROUP } from './dispatch.ts';
-import { stridedKernel } from './strided.ts';
+import { stridedKernel, view } from './moves.ts';
 import { unary } from './unary.ts';
-import { view } from './view.ts';
 
 interface BinaryFunction {
   /** Its number in binary.wgsl. */

@@ -11,9 +11,9 @@ import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
 import { type LinearAttrs, linearOp } from './linear.ts';
 import { type MatmulAttrs, matmulOp } from './matmul.ts';
+import { view } from './moves.ts';
 import type { NormGradAttrs } from './norms.ts';
 import { EXTRAS, type Extra, productOp } from './product.ts';
-import { view } from './view.ts';
 
 export function fuse(graph: Graph): Graph {
   return readStored(joinSums(graph));

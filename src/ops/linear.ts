@@ -9,10 +9,10 @@ import { fail } from '../lib/errors.ts';
 import { addN, reduce } from './elementwise.ts';
 import { gemmKernel } from './gemm.ts';
 import { matmul } from './matmul.ts';
+import { view } from './moves.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 import type { Activation } from './scalar.ts';
 import { unaryGrad } from './unary.ts';
-import { view } from './view.ts';
 
 export interface LinearAttrs {
   readonly activation: Activation;

@@ -6,8 +6,8 @@ import { fail } from '../lib/errors.ts';
 import { sumTo } from './elementwise.ts';
 import type { GemmVariantName } from './gemm.ts';
 import { gemmKernel } from './gemm.ts';
+import { view } from './moves.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
-import { view } from './view.ts';
 
 export interface MatmulAttrs {
   readonly transA: boolean;

@@ -4,9 +4,13 @@
  *   value = (code − zero) · scale.
  * One buffer for all three, because the kernels' epilogues need the other bindings, and whole rows, so that a matrix beyond the
  * binding limit can be bound in parts.
+ * dequantize makes the float matrix of it.
  */
-import type { TensorType } from '../graph/types.ts';
+
+import { defineOp } from '../graph/defineOp.ts';
+import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { perElement, WORKGROUP } from './dispatch.ts';
 
 export interface QuantFormat {
   readonly bits: 4 | 8;
@@ -138,3 +142,35 @@ export function quantParams(format: QuantFormat | undefined): number[] {
   const { stride, scales, zeros } = quantLayout(format);
   return [stride, format.block, scales, zeros];
 }
+
+export interface DequantizeAttrs {
+  readonly packed: QuantFormat;
+}
+
+export const dequantizeOp = defineOp<DequantizeAttrs>({
+  name: 'dequantize',
+  infer: ([q], { packed }) => [logicalMatrix(q!, packed, 'dequantize')],
+  // A quantised weight is frozen; what trains is added to its numbers or replaces them.
+  gradient: null,
+  kernel({ inputs, attrs: { packed } }) {
+    const rows = inputs[0]!.shape[0]!;
+    const { QUANT: _, ...conditions } = quantConditions(packed);
+    return {
+      dispatches: [
+        {
+          shader: 'dequantize.wgsl',
+          entry: 'dequantize',
+          conditions,
+          constants: { WG: WORKGROUP, ...quantConstants(packed) },
+          params: [rows, packed.columns, 0, 0, ...quantParams(packed)],
+          bindings: [{ in: 0 }, { out: 0 }],
+          workgroups: perElement(rows * Math.ceil(packed.columns / 4)),
+        },
+      ],
+    };
+  },
+});
+
+/** A packed matrix q (u32) → [rows, columns] f32. */
+export const dequantize = (g: Emitter, q: Value, packed: QuantFormat): Value =>
+  g.emit(dequantizeOp, [q], { packed })[0]!;

@@ -2,8 +2,7 @@
 
 import { defineCheck } from '../graph/references.ts';
 import type { Tensor } from '../graph/types.ts';
-import { frequencyTables } from './frequencyTables.ts';
-import { type SparseIdftAttrs, sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
+import { frequencyTables, type SparseIdftAttrs, sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
 
 /** Entry (p, q) of the transform's kernel for one frequency. */
 const wave = (

@@ -3,12 +3,10 @@ import type { Builder } from '../graph/builder.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { crossEntropy } from '../ops/crossEntropy.ts';
+import { crossEntropy, linearCrossEntropy } from '../ops/crossEntropy.ts';
 import { binary, reduce } from '../ops/elementwise.ts';
 import { storedParameter } from '../ops/fuse/stored.ts';
-import { linearCrossEntropy } from '../ops/linearCrossEntropy.ts';
-import { slice } from '../ops/slice.ts';
-import { view } from '../ops/view.ts';
+import { slice, view } from '../ops/moves.ts';
 
 export type LossKind = 'cross-entropy' | 'squared-error';
 

@@ -13,9 +13,9 @@ import { columnScale } from '../../src/ops/columnScale.ts';
 import { addN, axpy, binary, scale } from '../../src/ops/elementwise.ts';
 import { fuse } from '../../src/ops/fuse.ts';
 import { linear } from '../../src/ops/linear.ts';
+import { view } from '../../src/ops/moves.ts';
 import { layerNorm, rmsNorm } from '../../src/ops/norms.ts';
 import { unary } from '../../src/ops/unary.ts';
-import { view } from '../../src/ops/view.ts';
 
 const draw = (n: number, seed: number) => {
   const random = rng(seed, 0);

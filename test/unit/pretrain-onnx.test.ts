@@ -7,7 +7,7 @@ import { METHODS, methodById } from '../../src/adapters/registry.ts';
 import { startConfig } from '../../src/adapters/start.ts';
 import { applyAdamw } from '../../src/cli/pretrain/adamw.ts';
 import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
-import { difference, inputTensor } from '../../src/gpu/checkData.ts';
+import { difference, inputTensor } from '../../src/gpu/check.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
 import { checkOf } from '../../src/graph/references.ts';

@@ -1,7 +1,7 @@
 /** FourierFT on the graph: the spectra of a whole group → their ΔW by one sparse inverse transform → W + ΔW. */
 import { binary } from '../../ops/elementwise.ts';
+import { split } from '../../ops/moves.ts';
 import { sparseIdft } from '../../ops/sparseIdft.ts';
-import { split } from '../../ops/view.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
 import { type FourierftConfig, frequencyCount } from './index.ts';
 import { fourierLocations } from './locations.ts';

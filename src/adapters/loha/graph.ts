@@ -2,7 +2,7 @@
 import type { Value } from '../../graph/types.ts';
 import { binary, scale } from '../../ops/elementwise.ts';
 import { matmul } from '../../ops/matmul.ts';
-import { split, view } from '../../ops/view.ts';
+import { split, view } from '../../ops/moves.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
 import { lycorisScale } from '../lycoris.ts';
 import { updateMask } from '../updateMask.ts';

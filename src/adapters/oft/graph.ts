@@ -2,7 +2,7 @@
 import type { Value } from '../../graph/types.ts';
 import { cayley } from '../../ops/cayley.ts';
 import { linear } from '../../ops/linear.ts';
-import { view } from '../../ops/view.ts';
+import { view } from '../../ops/moves.ts';
 import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
 import { rotationsOf } from '../rotations.ts';
 import type { OftConfig } from './index.ts';

@@ -1,15 +1,19 @@
 /** Ops that move data without computing: views, parts, permutations, joins, look-ups. */
 import { sizeOf } from '../../graph/shape.ts';
 import { fail } from '../../lib/errors.ts';
-import type { ConcatAttrs } from '../../ops/concat.ts';
 import type { ExpandAttrs } from '../../ops/elementwise.ts';
-import type { ScatterAddRowsAttrs } from '../../ops/gather.ts';
-import type { SliceAttrs, UnsliceAttrs } from '../../ops/slice.ts';
-import type { TakeAttrs } from '../../ops/take.ts';
-import type { TakeAlongGradAttrs } from '../../ops/takeAlong.ts';
-import type { TransposeAttrs } from '../../ops/transpose.ts';
+import type { ScatterAddRowsAttrs, TakeAlongGradAttrs, TakeAttrs } from '../../ops/lookups.ts';
+import type {
+  ConcatAttrs,
+  PackAttrs,
+  Part,
+  SliceAttrs,
+  SplitAttrs,
+  TransposeAttrs,
+  UnsliceAttrs,
+  ViewAttrs,
+} from '../../ops/moves.ts';
 import type { UnfoldAttrs } from '../../ops/unfold.ts';
-import type { PackAttrs, Part, SplitAttrs, ViewAttrs } from '../../ops/view.ts';
 import { type Lowering, lowering, type OnnxEmitter } from './emitter.ts';
 
 /** "Before index 0", which ONNX's Slice has no plain number for. */

@@ -8,8 +8,7 @@ import type { Room, TensorSource, Value } from '../../graph/types.ts';
 import { float32ToHalf } from '../../lib/half.ts';
 import { halfBits, tensorToF32 } from '../../onnx/values.ts';
 import { cast } from '../../ops/cast.ts';
-import { dequantize } from '../../ops/dequantize.ts';
-import { type QuantFormat, quantLayout } from '../../ops/quantised.ts';
+import { dequantize, type QuantFormat, quantLayout } from '../../ops/quantised.ts';
 import { cutPart, type FoldedGraph, type FoldedValue } from './folded.ts';
 import { dequantised, loadFormat, packed, packedFormat, partOfCodes, quantiseMatrix } from './quant.ts';
 

@@ -8,13 +8,12 @@ import { sizeOf } from '../../graph/shape.ts';
 import type { AnyOp, Graph, Node, Value } from '../../graph/types.ts';
 import { halfToFloat32 } from '../../lib/half.ts';
 import { castOp } from '../cast.ts';
-import { type DequantizeAttrs, dequantizeOp } from '../dequantize.ts';
-import { gatherOp } from '../gather.ts';
+import { linearCrossEntropyOp } from '../crossEntropy.ts';
 import { linearOp } from '../linear.ts';
-import { linearCrossEntropyOp } from '../linearCrossEntropy.ts';
+import { gatherOp } from '../lookups.ts';
 import { matmulOp } from '../matmul.ts';
 import { productOp } from '../product.ts';
-import { unpackMatrix } from '../quantised.ts';
+import { type DequantizeAttrs, dequantizeOp, unpackMatrix } from '../quantised.ts';
 
 /** Where each op takes its weight. */
 const weightInput: ReadonlyMap<AnyOp, number> = new Map<AnyOp, number>([

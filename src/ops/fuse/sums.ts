@@ -8,11 +8,11 @@ import { columnScaleOp } from '../columnScale.ts';
 import { addNOp, type BinaryAttrs, binaryOp, type ScaleAttrs, scaleOp } from '../elementwise.ts';
 import { type LinearAttrs, linearOp } from '../linear.ts';
 import { type MatmulAttrs, matmulOp } from '../matmul.ts';
+import { type ViewAttrs, viewOp } from '../moves.ts';
 import type { NormGradAttrs } from '../norms.ts';
 import { layerNormGradOp, rmsNormGradOp } from '../norms.ts';
 import type { Activation } from '../scalar.ts';
 import { unaryGradOp, unaryOp } from '../unary.ts';
-import { type ViewAttrs, viewOp } from '../view.ts';
 import { type Links, linksOf } from './links.ts';
 
 const activations: readonly unknown[] = [

@@ -1,7 +1,7 @@
-/** The float64 reference and test cases of dequantize.ts. */
+/** The float64 reference and test cases of quantised.ts. */
 
 import { defineCheck } from '../graph/references.ts';
-import { dequantizeOp } from './dequantize.ts';
+import { dequantizeOp } from './quantised.ts';
 import { quantCase, unpackTensor } from './reference.ts';
 
 defineCheck(dequantizeOp, {

@@ -1,0 +1,281 @@
+/**
+ * Look-ups by number, each with the gradient that adds what was taken back, in a fixed order and without atomics: gather (rows of a
+ * table), take (entries of one axis), takeAlong (from every row the entries that a row of indices names, as torch.gather on the last axis).
+ */
+import { defineOp } from '../graph/defineOp.ts';
+import { sizeOf } from '../graph/shape.ts';
+import { bytesOf, type Emitter, type TensorType, type Value } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { perElement, rowParts, WORKGROUP } from './dispatch.ts';
+import {
+  logicalMatrix,
+  type QuantFormat,
+  quantConditions,
+  quantConstants,
+  quantLayout,
+  quantParams,
+} from './quantised.ts';
+
+export interface GatherAttrs {
+  /** The table is packed (u32); made by the fuse pass. */
+  readonly packed?: QuantFormat;
+}
+
+export interface ScatterAddRowsAttrs {
+  /** Rows of the table. */
+  readonly rows: number;
+}
+
+export const gatherOp = defineOp<GatherAttrs>({
+  name: 'gather',
+  infer([stored, ids], { packed }) {
+    const table = logicalMatrix(stored!, packed, 'gather');
+    if (table.shape.length < 1 || ids!.dtype !== 'i32') {
+      fail('shape', `gather: takes a table of rows and i32 ids, not [${table.shape}] and ${ids!.dtype}.`);
+    }
+    const dtype = table.dtype === 'f16' ? 'f32' : table.dtype;
+    return [{ dtype, shape: [...ids!.shape, ...table.shape.slice(1)] }];
+  },
+  gradient(g, node, [dY], wants) {
+    const [table, ids] = node.inputs as [Value, Value];
+    return [wants[0] ? scatterAddRows(g, dY!, ids, table.shape[0]!) : null, null];
+  },
+  kernel({ inputs, attrs: { packed } }, caps) {
+    const [stored, ids] = inputs as [TensorType, TensorType];
+    const table = logicalMatrix(stored, packed, 'gather');
+    const rows = table.shape[0]!;
+    const columns = sizeOf(table.shape.slice(1));
+    const count = sizeOf(ids.shape);
+    const rowBytes = packed ? 4 * quantLayout(packed).stride : columns * bytesOf[table.dtype];
+    return {
+      dispatches: rowParts({ in: 0 }, rows, rowBytes, caps.maxStorageBindingBytes).map(
+        ({ first, end, ref }) => ({
+          shader: 'gather.wgsl',
+          entry: 'gather',
+          conditions: { F16: table.dtype === 'f16', ...quantConditions(packed) },
+          constants: { WG: WORKGROUP, ...quantConstants(packed) },
+          params: [count, columns, rows, first, end, 0, 0, 0, ...quantParams(packed)],
+          bindings: [ref, { in: 1 }, { out: 0 }],
+          workgroups: perElement(count * columns),
+        }),
+      ),
+    };
+  },
+});
+
+export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
+  name: 'scatterAddRows',
+  infer([dY, ids], { rows }) {
+    const lead = ids!.shape.length;
+    if (
+      dY!.dtype !== 'f32' ||
+      ids!.dtype !== 'i32' ||
+      dY!.shape.slice(0, lead).join() !== ids!.shape.join()
+    ) {
+      fail('shape', `scatterAddRows: rows [${dY!.shape}] do not go with ids [${ids!.shape}].`);
+    }
+    return [{ dtype: 'f32', shape: [rows, ...dY!.shape.slice(lead)] }];
+  },
+  gradient: (g, node, [dY]) => [gather(g, dY!, node.inputs[1]!), null],
+  kernel({ inputs: [dY, ids], attrs: { rows } }) {
+    const count = sizeOf(ids!.shape);
+    const columns = sizeOf(dY!.shape) / count;
+    const common = {
+      shader: 'gather.wgsl',
+      conditions: { F16: false, ...quantConditions(undefined) },
+      constants: { WG: WORKGROUP },
+      params: [count, columns, rows, 0, rows, 0, 0, 0, ...quantParams(undefined)],
+    };
+    return {
+      scratchBytes: [count * 8],
+      dispatches: [
+        { ...common, entry: 'clear', bindings: [{ out: 0 }], workgroups: perElement(rows * columns) },
+        { ...common, entry: 'link', bindings: [{ in: 1 }, { scratch: 0 }], workgroups: perElement(count) },
+        {
+          ...common,
+          entry: 'add_rows',
+          bindings: [{ out: 0 }, { in: 0 }, { in: 1 }, { scratch: 0 }],
+          workgroups: perElement(count * columns),
+        },
+      ],
+    };
+  },
+});
+
+/** Rows of `table` [V, ...] at i32 `ids` [...] → [..., ...]; an f16 table gives f32. */
+export const gather = (g: Emitter, table: Value, ids: Value): Value => g.emit(gatherOp, [table, ids], {})[0]!;
+
+/** dy [..., D...] added up by id into a table of `rows` rows. */
+export const scatterAddRows = (g: Emitter, dY: Value, ids: Value, rows: number): Value =>
+  g.emit(scatterAddRowsOp, [dY, ids], { rows })[0]!;
+
+export interface TakeAttrs {
+  readonly axis: number;
+}
+
+export interface TakeGradAttrs extends TakeAttrs {
+  /** Length of the axis that was taken from. */
+  readonly length: number;
+}
+
+export const resized = (shape: readonly number[], axis: number, length: number): number[] =>
+  shape.map((d, i) => (i === axis ? length : d));
+
+function check(op: string, x: TensorType, index: TensorType, axis: number): void {
+  if (
+    index.dtype !== 'i32' ||
+    index.shape.length !== 1 ||
+    axis < 0 ||
+    axis >= x.shape.length ||
+    x.dtype === 'f16'
+  ) {
+    fail(
+      'shape',
+      `${op}: ${x.dtype} [${x.shape}] does not take ${index.dtype} [${index.shape}] along axis ${axis}.`,
+    );
+  }
+}
+
+export const takeOp = defineOp<TakeAttrs>({
+  name: 'take',
+  infer([x, index], { axis }) {
+    check('take', x!, index!, axis);
+    return [{ dtype: x!.dtype, shape: resized(x!.shape, axis, index!.shape[0]!) }];
+  },
+  gradient(g, node, [dY]) {
+    const { axis } = node.attrs;
+    const [x, index] = node.inputs as [Value, Value];
+    return [g.emit(takeGradOp, [dY!, index], { axis, length: x.shape[axis]! })[0]!, null];
+  },
+  kernel({ inputs: [x, index], outputs, attrs: { axis } }) {
+    const n = sizeOf(outputs[0]!.shape);
+    return {
+      dispatches: [
+        {
+          shader: 'take.wgsl',
+          entry: 'take',
+          constants: { WG: WORKGROUP },
+          params: [n, x!.shape[axis]!, index!.shape[0]!, sizeOf(x!.shape.slice(axis + 1))],
+          bindings: [{ in: 0 }, { in: 1 }, { out: 0 }],
+          workgroups: perElement(n),
+        },
+      ],
+    };
+  },
+});
+
+export const takeGradOp = defineOp<TakeGradAttrs>({
+  name: 'takeGrad',
+  infer([dY, index], { axis, length }) {
+    check('takeGrad', dY!, index!, axis);
+    return [{ dtype: 'f32', shape: resized(dY!.shape, axis, length) }];
+  },
+  gradient: null,
+  kernel({ inputs: [dY, index], outputs, attrs: { axis, length } }) {
+    const n = sizeOf(outputs[0]!.shape);
+    return {
+      dispatches: [
+        {
+          shader: 'take.wgsl',
+          entry: 'put',
+          constants: { WG: WORKGROUP },
+          params: [n, length, index!.shape[0]!, sizeOf(dY!.shape.slice(axis + 1))],
+          bindings: [{ in: 0 }, { in: 1 }, { out: 0 }],
+          workgroups: perElement(n),
+        },
+      ],
+    };
+  },
+});
+
+/** Entries `indices` (non-negative) of x along `axis`. */
+export const take = (g: Emitter, x: Value, attrs: { axis: number; indices: readonly number[] }): Value => {
+  const index = g.constant(
+    { dtype: 'i32', shape: [attrs.indices.length] },
+    Int32Array.from(attrs.indices),
+    'indices',
+  );
+  return g.emit(takeOp, [x, index], { axis: attrs.axis })[0]!;
+};
+
+export interface TakeAlongGradAttrs {
+  /** Length of the axis that was taken from. */
+  readonly length: number;
+}
+
+/** [rows, taken] of y, and how many rows of indices there are; they repeat over the rows of x. */
+export function takeAlongLayout(
+  op: string,
+  x: TensorType,
+  index: TensorType,
+): { rows: number; period: number; taken: number } {
+  const rows = sizeOf(x.shape.slice(0, -1));
+  const [period, taken] = index.shape as [number, number];
+  if (
+    x.dtype !== 'f32' ||
+    index.dtype !== 'i32' ||
+    index.shape.length !== 2 ||
+    x.shape.length < 1 ||
+    rows % period !== 0
+  ) {
+    fail('shape', `${op}: ${x.dtype} [${x.shape}] does not take ${index.dtype} [${index.shape}] row by row.`);
+  }
+  return { rows, period, taken };
+}
+
+/** x f32 [..., L], index i32 [P, K] whose rows repeat over those of x → y [..., K]. */
+export const takeAlongOp = defineOp<Record<never, never>>({
+  name: 'takeAlong',
+  infer([x, index]) {
+    const { taken } = takeAlongLayout('takeAlong', x!, index!);
+    return [{ dtype: 'f32', shape: [...x!.shape.slice(0, -1), taken] }];
+  },
+  gradient(g, node, [dY]) {
+    const [x, index] = node.inputs as [Value, Value];
+    return [g.emit(takeAlongGradOp, [dY!, index], { length: x.shape.at(-1)! })[0]!, null];
+  },
+  kernel({ inputs: [x, index] }) {
+    const { rows, period, taken } = takeAlongLayout('takeAlong', x!, index!);
+    return {
+      dispatches: [
+        {
+          shader: 'takeAlong.wgsl',
+          entry: 'take_along',
+          constants: { WG: WORKGROUP },
+          params: [rows * taken, x!.shape.at(-1)!, taken, period],
+          bindings: [{ in: 0 }, { in: 1 }, { out: 0 }],
+          workgroups: perElement(rows * taken),
+        },
+      ],
+    };
+  },
+});
+
+/** dY [..., K], index i32 [P, K] → dX [..., length]. */
+export const takeAlongGradOp = defineOp<TakeAlongGradAttrs>({
+  name: 'takeAlongGrad',
+  infer([dY, index], { length }) {
+    takeAlongLayout('takeAlongGrad', dY!, index!);
+    return [{ dtype: 'f32', shape: [...dY!.shape.slice(0, -1), length] }];
+  },
+  gradient: null,
+  kernel({ inputs: [dY, index], attrs: { length } }) {
+    const { rows, period, taken } = takeAlongLayout('takeAlongGrad', dY!, index!);
+    return {
+      dispatches: [
+        {
+          shader: 'takeAlong.wgsl',
+          entry: 'put_along',
+          constants: { WG: WORKGROUP },
+          params: [rows * length, length, taken, period],
+          bindings: [{ in: 0 }, { in: 1 }, { out: 0 }],
+          workgroups: perElement(rows * length),
+        },
+      ],
+    };
+  },
+});
+
+/** Entries of the last axis of x by rows of indices [P, K] (non-negative), which repeat over the rows of x. */
+export const takeAlong = (g: Emitter, x: Value, index: Value): Value =>
+  g.emit(takeAlongOp, [x, index], {})[0]!;
