@@ -1,12 +1,14 @@
 /** The command line's store of what was fetched: PAPILIO_CACHE, or papilio in the user's cache folder. */
-import { createReadStream } from 'node:fs';
-import { readdir, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { setTimeout as delay } from 'node:timers/promises';
+import { aborted } from '../hub/refusals.ts';
 import { checkedStore } from '../hub/store.ts';
-import type { FileStore } from '../hub/types.ts';
+import type { FileStore, Waiting } from '../hub/types.ts';
 import { disk, makeFolder, refuseWrite, replaceIn, writeAll } from './disk.ts';
+import { takeLock } from './lock.ts';
 
 export function cacheFolder(): string {
   const { PAPILIO_CACHE, XDG_CACHE_HOME } = process.env;
@@ -23,6 +25,10 @@ async function orNull<T>(task: Promise<T>): Promise<T | null> {
   }
 }
 
+const READ_PIECE = 2 ** 20;
+/** Between two looks at a file that another process has. */
+const WAIT_MS = 100;
+
 const HELP = 'PAPILIO_CACHE names another folder for what is fetched; what has come is kept.';
 
 /** What the disk says, as a sentence. */
@@ -31,6 +37,46 @@ async function written<T>(path: string, task: Promise<T>): Promise<T> {
     return await task;
   } catch (error) {
     return refuseWrite(path, error, HELP);
+  }
+}
+
+async function* piecesOf(file: FileHandle): AsyncGenerator<Uint8Array> {
+  try {
+    for (;;) {
+      const piece = new Uint8Array(READ_PIECE);
+      const { bytesRead } = await file.read(piece, 0, READ_PIECE, null);
+      if (bytesRead === 0) return;
+      yield piece.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Holds the lock beside a file while the task runs. */
+async function own<T>(
+  folder: string,
+  name: string,
+  task: () => Promise<T>,
+  { signal, onWait }: Waiting = {},
+): Promise<T> {
+  const path = join(folder, `${name}.lock`);
+  for (;;) {
+    const taken = await written(
+      path,
+      makeFolder(folder).then(() => takeLock(path)),
+    );
+    if (taken.isTaken) {
+      try {
+        return await task();
+      } finally {
+        await taken.release();
+      }
+    }
+    onWait?.();
+    await delay(WAIT_MS, undefined, signal ? { signal } : {}).catch(() => {
+      throw aborted('The wait for another run of Papilio');
+    });
   }
 }
 
@@ -44,8 +90,11 @@ export function folderStore(root: string): FileStore {
     async list(folder) {
       const sizes = new Map<string, number>();
       const entries = (await orNull(readdir(join(root, folder), { withFileTypes: true }))) ?? [];
-      for (const entry of entries)
-        if (entry.isFile()) sizes.set(entry.name, (await stat(join(root, folder, entry.name))).size);
+      for (const entry of entries) {
+        // Another process may have renamed or removed it since.
+        const facts = entry.isFile() ? await orNull(stat(join(root, folder, entry.name))) : null;
+        if (facts !== null) sizes.set(entry.name, facts.size);
+      }
       return sizes;
     },
     async read(folder, name) {
@@ -53,8 +102,8 @@ export function folderStore(root: string): FileStore {
       return bytes && new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength);
     },
     async stream(folder, name) {
-      const path = join(root, folder, name);
-      return (await orNull(stat(path))) && createReadStream(path);
+      const file = await orNull(disk.open(join(root, folder, name), 'r'));
+      return file && piecesOf(file);
     },
     write: (folder, name, bytes) => replaceIn(root, join(folder, name), [bytes], HELP),
     async append(folder, name, at) {
@@ -84,6 +133,7 @@ export function folderStore(root: string): FileStore {
         force: true,
       });
     },
+    own: (folder, name, task, waiting) => own(join(root, folder), name, task, waiting),
     async room() {
       await makeFolder(root).catch(() => {});
       return disk.room(root);

@@ -2,12 +2,12 @@
  * The place where a command puts what it makes, tried before anything else is opened: made, locked against a second run, written to, looked
  * through for an older result, and held against the room that is left on the disk.
  */
-import { link, lstat, readdir, readFile, rmdir, stat } from 'node:fs/promises';
+import { lstat, readdir, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import process from 'node:process';
 import { fail } from '../lib/errors.ts';
 import { MODEL_SIDECARS } from '../training/sidecars.ts';
-import { disk, makeFolder, refuseWrite, removeLeftovers, replaceIn, writeAll } from './disk.ts';
+import { disk, makeFolder, refuseWrite, removeLeftovers, replaceIn } from './disk.ts';
+import { takeLock } from './lock.ts';
 
 /** What a run of `finetune` leaves in its folder. */
 export const RUN_FILES = [
@@ -42,103 +42,16 @@ export interface OutOptions {
 
 const LOCK = 'papilio.lock';
 const PROBE = 'papilio.probe';
-/** A lock without words in it is being written, unless it is older. */
-const LOCK_MS = 10_000;
-
-interface Holder {
-  readonly pid: number;
-  /** When the process began, where the machine tells: process numbers are given again. */
-  readonly born: string | null;
-}
-
-/** Start and boot of a process, as Linux tells them; null elsewhere. */
-async function bornOf(pid: number): Promise<string | null> {
-  try {
-    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
-    const words = await readFile(`/proc/${pid}/stat`, 'utf8');
-    return `${boot.trim()} ${words.slice(words.lastIndexOf(')')).split(' ')[20]}`;
-  } catch {
-    return null;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Another user's process is alive as well.
-    return (error as { code?: string }).code === 'EPERM';
-  }
-}
-
-/** Who holds a lock, as far as it can be read. */
-async function holderOf(path: string): Promise<Holder | 'writing' | null> {
-  const facts = await stat(path).catch(() => null);
-  if (facts === null) return null;
-  try {
-    const { pid, born } = JSON.parse(await readFile(path, 'utf8')) as Partial<Holder>;
-    if (typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0)
-      return { pid, born: typeof born === 'string' ? born : null };
-  } catch {
-    // Cut off by a kill, or not yet written.
-  }
-  return Date.now() - facts.mtimeMs < LOCK_MS ? 'writing' : null;
-}
-
-async function isHeld(path: string): Promise<Holder | 'writing' | null> {
-  const holder = await holderOf(path);
-  if (holder === null || holder === 'writing') return holder;
-  if (!isAlive(holder.pid)) return null;
-  const born = await bornOf(holder.pid);
-  return holder.born !== null && born !== null && born !== holder.born ? null : holder;
-}
-
-/** Takes the lock; one whose process is gone is taken over. */
-async function lock(path: string, out: string): Promise<void> {
-  const words = JSON.stringify({ pid: process.pid, born: await bornOf(process.pid) } satisfies Holder);
-  for (let tries = 0; tries < 3; tries++) {
-    if (await makeLock(path, words)) return;
-    const stale = await readFile(path, 'utf8').catch(() => null);
-    const holder = await isHeld(path);
-    if (holder !== null) {
-      const who = holder === 'writing' ? '' : ` (process ${holder.pid})`;
-      fail(
-        'bad-argument',
-        `Another run${who} is writing into ${out}; wait until it has ended, or give another folder.`,
-        { path: out },
-      );
-    }
-    // Of several that find the same dead lock one alone moves it away; who moved a living one puts it back.
-    const grave = `${path}.${process.pid}-${tries}.new`;
-    const moved = await disk.rename(path, grave).then(
-      () => true,
-      () => false,
-    );
-    if (!moved) continue;
-    if ((await readFile(grave, 'utf8').catch(() => null)) !== stale) await link(grave, path).catch(() => {});
-    await disk.rm(grave);
-  }
-  fail('bad-argument', `Another run is beginning to write into ${out}; give another folder.`, { path: out });
-}
-
-/** @returns false where there is one already */
-async function makeLock(path: string, words: string): Promise<boolean> {
-  const file = await disk.open(path, 'wx').catch((error: { code?: string }) => {
-    if (error.code === 'EEXIST') return null;
-    throw error;
-  });
-  if (file === null) return false;
-  try {
-    await writeAll(file, new TextEncoder().encode(words), null);
-    await disk.sync(file);
-  } catch (error) {
-    await disk.rm(path).catch(() => {});
-    throw error;
-  } finally {
-    await file.close();
-  }
-  return true;
+/** @returns what gives the lock free */
+async function lock(path: string, out: string): Promise<() => Promise<void>> {
+  const taken = await takeLock(path);
+  if (taken.isTaken) return taken.release;
+  const who = taken.pid === null ? '' : ` (process ${taken.pid})`;
+  return fail(
+    'bad-argument',
+    `Another run${who} is writing into ${out}; wait until it has ended, or give another folder.`,
+    { path: out },
+  );
 }
 
 const inMegabytes = (bytes: number): string =>
@@ -185,8 +98,7 @@ async function openPlace(
     made = await makeFolder(folder);
     await replaceIn(folder, PROBE, [new TextEncoder().encode('papilio\n')]);
     await disk.rm(join(folder, PROBE));
-    await lock(join(folder, lockName), out);
-    undo.push(() => disk.rm(join(folder, lockName)));
+    undo.push(await lock(join(folder, lockName), out));
     const isOwn = resume !== undefined && resolve(dirname(resume)) === resolve(folder);
     if (!overwrite && !isOwn) await refuseOlder(folder, holds);
     if (folder === out) await refuseFolders(folder, holds);

@@ -7,7 +7,7 @@ import type { Content } from './content.ts';
 import { PART } from './download.ts';
 import { parseListing } from './listing.ts';
 import { folderOf, isCommit, shown } from './names.ts';
-import type { FileStore, Listing, RepoFile, RepoKind } from './types.ts';
+import type { FileStore, Listing, RepoFile, RepoKind, Waiting } from './types.ts';
 
 /** The name that a file's content has in the store. */
 export const contentName = ({ sha256, oid }: RepoFile): string => sha256 ?? oid;
@@ -47,9 +47,11 @@ async function readRefs(store: FileStore, folder: string): Promise<Readonly<Reco
 /** Keeps a listing, so that it can be used without the Hub. */
 export async function rememberListing(store: FileStore, listing: Listing): Promise<void> {
   const folder = folderOf(listing.hub, listing.kind, listing.repo);
-  const refs = await readRefs(store, folder);
-  await writeJson(store, folder, commitName(listing.commit), listing);
-  await writeJson(store, folder, REFS, { ...refs, [listing.revision]: listing.commit });
+  await store.own(folder, REFS, async () => {
+    const refs = await readRefs(store, folder);
+    await writeJson(store, folder, commitName(listing.commit), listing);
+    await writeJson(store, folder, REFS, { ...refs, [listing.revision]: listing.commit });
+  });
 }
 
 /** The listing of a commit, or what a branch last stood for; null when it was never seen. */
@@ -88,6 +90,14 @@ const urlSchema = z.object({
 export async function readUrlFacts(store: FileStore, folder: string): Promise<UrlFacts | null> {
   return urlSchema.safeParse(await readJson(store, folder, URL_FACTS)).data ?? null;
 }
+
+/** Runs a task that gives files of an address their names: one process after the other. */
+export const ownUrlFacts = <T>(
+  store: FileStore,
+  folder: string,
+  task: () => Promise<T>,
+  waiting: Waiting,
+): Promise<T> => store.own(folder, URL_FACTS, task, waiting);
 
 export const writeUrlFacts = (store: FileStore, folder: string, facts: UrlFacts) =>
   writeJson(store, folder, URL_FACTS, facts);

@@ -10,7 +10,7 @@ import { type Content, gitOid } from './content.ts';
 import { webAddress } from './names.ts';
 import { inTime, type Patience, SILENCE_MS } from './patience.ts';
 import { aborted, isAbort, refuse, unreachable } from './refusals.ts';
-import type { Around, FileStore, Transfer } from './types.ts';
+import type { Around, FileStore, Transfer, Waiting } from './types.ts';
 
 /** A file that is wanted, and what is known of it before it is asked for. */
 export interface Wanted {
@@ -98,13 +98,29 @@ function sizeOf(response: Response, from: number): number | null {
   return range !== undefined ? Number(range) : length === null ? null : from + Number(length);
 }
 
+/** What a wait for another process is told as. */
+export const waitingFor = (
+  { label, size }: Pick<Wanted, 'label' | 'size'>,
+  { signal, onBytes }: Transfer,
+): Waiting => ({
+  signal,
+  onWait: () => onBytes?.(0, size ?? 0, `${label} (another run of Papilio is fetching it)`),
+});
+
 /**
- * Fetches `wanted`; nothing happens when it is whole. A broken line is tried again a few times before it is an error.
+ * Fetches `wanted`; nothing happens when it is whole, and where another process fetches it, that is waited for. A broken line is tried again a few times before it is an error.
  *
  * @throws PapilioError 'aborted' and 'network' (what has come is kept), 'quota', 'malformed-file' when the content is not what was promised
  *   (nothing is kept), and what `wanted.refuse` throws
  */
 export async function fetchFile(wanted: Wanted, around: Around, transfer: Transfer = {}): Promise<void> {
+  const { store } = around;
+  const { folder, name } = wanted;
+  if ((await haveOf(store, wanted)).isWhole) return;
+  await store.own(folder, name, () => fetchOwned(wanted, around, transfer), waitingFor(wanted, transfer));
+}
+
+async function fetchOwned(wanted: Wanted, around: Around, transfer: Transfer): Promise<void> {
   const { store } = around;
   const { folder, name, label } = wanted;
   const delays = around.retryDelaysMs ?? DELAYS;

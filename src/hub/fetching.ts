@@ -1,8 +1,15 @@
 /** Files of a repository or an address, from the store where they are there and else from the web: listed, weighed, fetched, read. */
-import { contentName, knownListing, readUrlFacts, rememberListing, writeUrlFacts } from './cache.ts';
+import {
+  contentName,
+  knownListing,
+  ownUrlFacts,
+  readUrlFacts,
+  rememberListing,
+  writeUrlFacts,
+} from './cache.ts';
 import { askListing } from './client.ts';
 import { readKept } from './content.ts';
-import { fetchFile, haveOf, type Wanted } from './download.ts';
+import { fetchFile, haveOf, type Wanted, waitingFor } from './download.ts';
 import { baseName, fileAddress, folderName, folderOf, isCommit, shown, urlFolder } from './names.ts';
 import { refuse, refuseAnswer, refuseUrl } from './refusals.ts';
 import type { Around, KeptFile, Listing, RepoFile, RepoKind, Transfer, UrlSource } from './types.ts';
@@ -146,12 +153,29 @@ const damaged = (what: string): never =>
  * A file by its address and, under the same roof, files beside it: `names` relative to its folder ("config.json", "../config.json"). What was
  * fetched once is not asked for again, nor what did not exist. Those that do not exist are left out, unless `isNeeded`.
  */
-export async function bringUrl(
-  { url, folder = urlFolder(url) }: UrlSource,
+export function bringUrl(
+  source: UrlSource,
   names: readonly string[],
   isNeeded: boolean,
   around: Around,
   transfer: Transfer = {},
+): Promise<KeptFile[]> {
+  const { url, folder = urlFolder(url) } = source;
+  const label = baseName(new URL(url).pathname);
+  return ownUrlFacts(
+    around.store,
+    folder,
+    () => bringOwned({ url, folder }, names, isNeeded, around, transfer),
+    waitingFor({ label, size: null }, transfer),
+  );
+}
+
+async function bringOwned(
+  { url, folder }: Required<Pick<UrlSource, 'url' | 'folder'>>,
+  names: readonly string[],
+  isNeeded: boolean,
+  around: Around,
+  transfer: Transfer,
 ): Promise<KeptFile[]> {
   const home = new URL(url);
   const { store } = around;

@@ -40,6 +40,7 @@ export function checkedStore(store: FileStore): FileStore {
     append: async (folder, name, at) => store.append(folderName(folder), fileName(name), at),
     remove: async (folder, name) =>
       store.remove(folderName(folder), name === undefined ? undefined : fileName(name)),
+    own: async (folder, name, task, waiting) => store.own(folderName(folder), fileName(name), task, waiting),
     room: () => store.room(),
   };
 }

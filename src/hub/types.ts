@@ -69,6 +69,11 @@ export interface Appender {
   close(): Promise<void>;
 }
 
+export interface Waiting {
+  readonly signal?: AbortSignal | undefined;
+  readonly onWait?: () => void;
+}
+
 /** Folders of files, one level deep: the browser's private file system, or a folder of the machine. */
 export interface FileStore {
   folders(): Promise<readonly string[]>;
@@ -86,6 +91,12 @@ export interface FileStore {
   append(folder: string, name: string, at: number): Promise<Appender>;
   /** Removes a file, or the folder with all of them. */
   remove(folder: string, name?: string): Promise<void>;
+  /**
+   * Runs a task that writes a file: whoever else would write it, in this process or another, waits until that has ended.
+   * @param waiting `onWait` is told, again and again, while somebody else has the file
+   * @throws what the task throws, and 'aborted' by `signal` while it waits
+   */
+  own<T>(folder: string, name: string, task: () => Promise<T>, waiting?: Waiting): Promise<T>;
   /** Bytes that may still be written; null when nobody says. */
   room(): Promise<number | null>;
 }

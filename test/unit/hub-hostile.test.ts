@@ -187,6 +187,7 @@ const asks = (store: FileStore): (() => Promise<unknown>)[] => {
       () => store.write(folder, name, utf8('x')),
       () => store.append(folder, name, 0),
       () => store.remove(folder, name),
+      () => store.own(folder, name, async () => {}),
     ]),
     ...[...NAMES, ...MORE_FOLDERS].flatMap((folder) => [
       () => store.list(folder),
