@@ -1,4 +1,4 @@
-// Conversions between f32, i32 and f16. f16 is stored as pairs in u32, so that no feature is needed: one thread per pair there.
+// Conversions between f32 and i32, and from f16, which is stored as pairs in u32, so that no feature is needed.
 import package::lib::index::flat;
 
 struct Params {
@@ -11,7 +11,6 @@ struct Params {
 @group(0) @binding(1) var<storage, read> whole: array<i32>;
 @group(0) @binding(2) var<storage, read_write> floats_out: array<f32>;
 @group(0) @binding(1) var<storage, read> halves: array<u32>;
-@group(0) @binding(2) var<storage, read_write> halves_out: array<u32>;
 
 override WG: u32 = 64u;
 
@@ -35,11 +34,4 @@ fn from_halves(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroup
   let i = flat(gid, groups, WG);
   if (i >= p.n) { return; }
   floats_out[i] = unpack2x16float(halves[i / 2u])[i % 2u];
-}
-
-@compute @workgroup_size(WG)
-fn to_halves(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = flat(gid, groups, WG);
-  if (2u * i >= p.n) { return; }
-  halves_out[i] = pack2x16float(vec2f(floats[2u * i], floats[min(2u * i + 1u, p.n - 1u)]));
 }

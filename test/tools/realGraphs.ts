@@ -72,6 +72,12 @@ async function* families(): AsyncGenerator<Graph> {
   }
 }
 
+/** All of a model that has several convolutions in a row. */
+async function* convolutions(): AsyncGenerator<Graph> {
+  const { model } = (await openSubject(join(await ownModels(), 'whisper-tied'))).opened;
+  yield* stepGraphs(model, { method: 'full', config: {}, size: [2, 8] });
+}
+
 /** Every configuration of every method, on layers of the language model. */
 function* methods(): Generator<Graph> {
   const model = loaded(talesGpt({ layers: 1, vocabulary: 30 }));
@@ -98,7 +104,7 @@ function* stored(): Generator<Graph> {
       yield* stepGraphs(model.at(precision), choice);
 }
 
-/** Wide layers, wide heads and many tokens: products in tiles and in splits, logits that are never whole. */
+/** Wide layers, wide heads, large blocks and many tokens: products in tiles and in splits, logits that are never whole. */
 function* large(): Generator<Graph> {
   const gpt = loaded(
     talesGpt({
@@ -112,6 +118,10 @@ function* large(): Generator<Graph> {
     }),
   );
   const vit = loaded(glyphsVit({ layers: 1, width: 512, heads: 4 }));
+  for (const oft_block_size of [32, 128]) {
+    const config = { target_modules: ['q_proj'], oft_block_size, use_cayley_neumann: false };
+    yield* stepGraphs(gpt, { method: 'oft', config, size: [2, 8] });
+  }
   for (const method of ['lora', 'boft', 'ia3', 'full'] as const) {
     for (const [model, size] of [
       [gpt, [2, 8]],
@@ -128,10 +138,13 @@ function* large(): Generator<Graph> {
 
 /** What no family has, but files may: single operators of ONNX. */
 function* operators(): Generator<Graph> {
-  for (const operator of ['LogSoftmax']) {
+  for (const [operator, type] of [
+    ['LogSoftmax', 'float32'],
+    ['IsNaN', 'bool'],
+  ] as const) {
     const g = graphBuilder({ opset: 17, name: operator });
     const x = g.input('x', 'float32', [2, 5]);
-    g.output(g.op(operator, [x]), 'float32', [2, 5]);
+    g.output(g.op(operator, [x]), type, [2, 5]);
     const built = createBuilder();
     const { outputs } = importModel(g.build()).build(built, { batch: 2, sequence: 1 }, { data: ['x'] });
     yield built.finish(outputs);
@@ -142,6 +155,6 @@ const loaded = (model: OnnxModel): LoadedModel =>
   loadModel([{ name: 'model.onnx', bytes: encodeModel(model) }]);
 
 export async function* realGraphs(): AsyncGenerator<Graph> {
-  for await (const graph of families()) yield fuse(graph);
+  for (const part of [families, convolutions]) for await (const graph of part()) yield fuse(graph);
   for (const part of [methods, stored, large, operators]) for (const graph of part()) yield fuse(graph);
 }

@@ -2,7 +2,7 @@
 import { sizeOf } from '../../graph/shape.ts';
 import { fail } from '../../lib/errors.ts';
 import type { ExpandAttrs } from '../../ops/elementwise.ts';
-import type { ScatterAddRowsAttrs, TakeAlongGradAttrs, TakeAttrs } from '../../ops/lookups.ts';
+import type { ScatterAddRowsAttrs, TakeAlongGradAttrs } from '../../ops/lookups.ts';
 import type {
   ConcatAttrs,
   PackAttrs,
@@ -82,9 +82,6 @@ export const moves: Readonly<Record<string, Lowering>> = {
     const after = shape.map((d, i) => d - starts[i]! - inputs[0]!.shape[i]!);
     return [e.op('Pad', [x!, e.ints([...starts, ...after])])];
   }),
-  take: lowering<TakeAttrs>((e, [x, index], { attrs }) => [
-    e.op('Gather', [x!, index!], { axis: attrs.axis }),
-  ]),
   gather: (e, [table, ids]) => [e.op('Gather', [table!, ids!])],
   scatterAddRows: lowering<ScatterAddRowsAttrs>((e, [dy, ids], { inputs, attrs: { rows } }) => {
     const count = sizeOf(inputs[1]!.shape);
