@@ -2,7 +2,6 @@
  * Rewrites a frozen model's graph so that the planned modules run through their adapters and saved parameters come from the packed
  * trainable buffer. The same function serves training, evaluation and merging.
  */
-
 import type { Builder } from '../graph/builder.ts';
 import { rewrite } from '../graph/rewrite.ts';
 import { sizeOf } from '../graph/shape.ts';

@@ -1,6 +1,7 @@
 /** A group's stacked tensors cut into those of its layers, for methods that work layer by layer. */
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
 import { split } from '../ops/moves.ts';
 import type { LayerGroup } from './graphTypes.ts';
 
@@ -11,7 +12,7 @@ export function layerParts<C>(
 ): readonly Readonly<Record<string, Value>>[] {
   const parts = Object.entries(params).map(([name, stacked]) => {
     const shape = stacked.shape.slice(1);
-    const size = shape.reduce((n, d) => n * d, 1);
+    const size = sizeOf(shape);
     return [
       name,
       split(

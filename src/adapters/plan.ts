@@ -6,6 +6,7 @@ import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { rng, streamOf } from '../lib/rng.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
 import type { CommonConfig } from './fields.ts';
 import type { Adapter } from './peft.ts';
 import { type SharedTensor, sharedTensors } from './shared.ts';
@@ -61,8 +62,6 @@ export interface AdapterPlan {
   readonly size: number;
 }
 
-const elements = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
-
 /** WebGPU binds buffers at multiples of 256 bytes. */
 const aligned = (n: number) => Math.ceil(n / 64) * 64;
 
@@ -82,13 +81,13 @@ export function planAdapter(
   let offset = 0;
   const place = (name: string, shape: readonly number[]): TrainableEntry => {
     const entry = { name, shape, offset };
-    offset += aligned(elements(shape));
+    offset += aligned(sizeOf(shape));
     return entry;
   };
 
   const alike = new Map<string, { layers: Layer[]; specs: readonly TensorSpec[] }>();
   for (const layer of layers) {
-    const specs = method.tensors(layer, config).filter((s) => elements(s.shape) > 0);
+    const specs = method.tensors(layer, config).filter((s) => sizeOf(s.shape) > 0);
     const key = JSON.stringify([layer.kind, layer.in, layer.out, specs.map((s) => [s.name, s.shape])]);
     const group = alike.get(key);
     if (group) group.layers.push(layer);
@@ -125,9 +124,9 @@ export function planAdapter(
 /** Numbers that train: kept, and the dimension of what they can express. */
 export function countPlan(plan: AdapterPlan): ParameterCount {
   let stored = 0;
-  for (const entry of plan.entries) stored += elements(entry.shape);
+  for (const entry of plan.entries) stored += sizeOf(entry.shape);
   let free = 0;
-  for (const entry of plan.saved) free += elements(entry.shape);
+  for (const entry of plan.saved) free += sizeOf(entry.shape);
   for (const group of plan.groups)
     for (const layer of group.layers) free += plan.method.count(layer, plan.config).free;
   return { stored, free };
@@ -183,7 +182,7 @@ export function initialValues(
     (parameters.get(name) ?? fail('internal', `Base parameter ${name} is missing.`)).load();
   for (const group of plan.groups) {
     for (const tensor of group.tensors) {
-      const size = elements(tensor.spec.shape);
+      const size = sizeOf(tensor.spec.shape);
       group.layers.forEach((layer, i) => {
         const slice = out.subarray(tensor.offset + i * size, tensor.offset + (i + 1) * size);
         const given = loaded?.tensors.get(layer.name)?.get(tensor.spec.name);
@@ -212,7 +211,7 @@ export function moduleTensors(
     group.layers.forEach((layer, i) => {
       const tensors = new Map<string, AdapterTensor>();
       for (const { spec, offset } of group.tensors) {
-        const size = elements(spec.shape);
+        const size = sizeOf(spec.shape);
         tensors.set(spec.name, {
           shape: spec.shape,
           data: packed.subarray(offset + i * size, offset + (i + 1) * size),
@@ -239,7 +238,7 @@ export const changedParameters = ({ groups, saved }: AdapterPlan): string[][] =>
 export function savedParameters(plan: AdapterPlan, packed: Float32Array): Map<string, AdapterTensor> {
   return new Map(
     plan.saved.flatMap(({ name, also = [], shape, offset }) => {
-      const tensor = { shape, data: packed.subarray(offset, offset + elements(shape)) };
+      const tensor = { shape, data: packed.subarray(offset, offset + sizeOf(shape)) };
       return [name, ...also].map((one) => [one, tensor] as const);
     }),
   );

@@ -4,6 +4,7 @@
  */
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
 import { type ButterflyAttrs, butterfly } from '../ops/butterfly.ts';
 import { split, view } from '../ops/moves.ts';
 import type { AdapterScope } from './graphTypes.ts';
@@ -33,8 +34,6 @@ function runsOf(layers: readonly Layer[], reads: AdapterScope['reads']): Run[] {
   });
   return runs;
 }
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
 /**
  * @param R all blocks of the group, flat; a layer has `shape` = [m, num | 1, b, b] of them

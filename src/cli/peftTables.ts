@@ -2,7 +2,6 @@
  * The tables of a folder of PEFT figures that need no GPU: matching, adjustment, permutations, factorisation, configuration classes. Every row is
  * one check; a row gives the reason it fails, or null.
  */
-
 import { defaultConfig, validateConfig } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { moduleMatcher } from '../adapters/matching.ts';

@@ -3,7 +3,6 @@
  * a step, evaluates and merges it, and holds the peaks against what they may be: JavaScript's memory against the file, the GPU's against
  * the forecast. Takes minutes without a GPU.
  */
-
 import { join } from 'node:path';
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';

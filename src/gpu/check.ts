@@ -6,7 +6,6 @@
  * `gradient-gpu`        the gradient's kernels against the same nodes interpreted.
  * Inputs are seeded; the upstream gradient is random, because a uniform one hides transposes and sums.
  */
-
 import { createBuilder } from '../graph/builder.ts';
 import { type Interpretation, interpret } from '../graph/interpret.ts';
 import type { Plan } from '../graph/plan.ts';

@@ -1,9 +1,10 @@
 /** Integer helpers on shapes: sizes, strides, broadcasting. */
 import { fail } from '../lib/errors.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
 import type { TensorType } from './types.ts';
 import { bytesOf } from './types.ts';
 
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+export { sizeOf };
 
 export const byteSizeOf = (type: TensorType): number => sizeOf(type.shape) * bytesOf[type.dtype];
 

@@ -1,6 +1,7 @@
 /** What an export is fed: a text as training feeds it, and the inputs that follow: masks, positions, types, the key-value cache. */
 import { rowInputs, type TokenRow } from '../data/tensors.ts';
 import { fail } from '../lib/errors.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
 import type { ValueInfo } from './session.ts';
 import type { FeedTensor } from './tensor.ts';
 
@@ -33,7 +34,7 @@ export function textFeeds(row: TokenRow, { exactly, padId }: TextShape): Record<
 export function rowsOf(tensor: FeedTensor, from: number, count: number): FeedTensor {
   const [rows = 1, ...rest] = tensor.dims;
   if (from === 0 && count === rows) return tensor;
-  const width = rest.reduce((n, d) => n * d, 1);
+  const width = sizeOf(rest);
   const data = new (tensor.dtype === 'float32' ? Float32Array : Int32Array)(count * width);
   for (let r = 0; r < count; r++) {
     const at = Math.min(rows - 1, from + r) * width;

@@ -2,6 +2,7 @@
 import type { Tensor, TypedTensor } from 'onnxruntime-web';
 import { fail } from '../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
 
 /** Element types that onnxruntime takes from JavaScript and that models here use. */
 export type TensorDtype =
@@ -60,7 +61,7 @@ const plainArrays = {
 
 /** onnxruntime's tensor of element type `dtype` from a feed; throws 'shape' when the count is not the product of the dims. */
 export function toOrt(construct: Construct, name: string, feed: FeedTensor, dtype: TensorDtype): Tensor {
-  const count = feed.dims.reduce((product, dim) => product * dim, 1);
+  const count = sizeOf(feed.dims);
   if (feed.data.length !== count) {
     fail(
       'shape',

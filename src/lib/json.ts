@@ -1,5 +1,4 @@
 /** JSON from elsewhere: its text read with a bound on its depth, and its values as words and numbers, whatever they are. */
-
 import { type Budget, createBudget } from './budget.ts';
 
 /** Nobody writes deeper; what walks a value would run out of stack. */

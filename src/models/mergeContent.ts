@@ -1,5 +1,6 @@
 /** What merging writes: the new contents of stored tensors, who reads them, and what writing does to the numbers. */
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
 import type { TensorReading } from '../onnx/readers.ts';
 import type { OnnxDType } from '../onnx/types.ts';
 import type { ParamOrigin } from './import/modules.ts';
@@ -60,8 +61,8 @@ export function dataOf(contents: readonly Content[], old: () => Float32Array): F
   for (const { data, origins } of contents) {
     const { part, tensor, quant } = origins[0]!;
     const dims = quant?.shape ?? tensor.dims;
-    const inner = dims.slice(part!.axis + 1).reduce((n, d) => n * d, 1);
-    const outer = dims.slice(0, part!.axis).reduce((n, d) => n * d, 1);
+    const inner = sizeOf(dims.slice(part!.axis + 1));
+    const outer = sizeOf(dims.slice(0, part!.axis));
     const [run, step] = [part!.size * inner, dims[part!.axis]! * inner];
     for (let i = 0; i < outer; i++)
       out.set(data.subarray(i * run, (i + 1) * run), i * step + part!.from * inner);

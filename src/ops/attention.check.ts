@@ -1,5 +1,4 @@
 /** The float64 references and test cases of attention.ts. */
-
 import { defineCheck, type OpCase } from '../graph/references.ts';
 import type { Tensor } from '../graph/types.ts';
 import {

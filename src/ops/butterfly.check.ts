@@ -1,5 +1,4 @@
 /** The float64 references and test cases of butterfly.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { butterflyPermutation } from '../lib/butterfly.ts';

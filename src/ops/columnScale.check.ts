@@ -1,5 +1,4 @@
 /** The float64 references and test cases of columnScale.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import { columnScaleGradOp, columnScaleOp } from './columnScale.ts';
 import { emptyTensor } from './reference.ts';

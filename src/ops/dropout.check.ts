@@ -1,5 +1,4 @@
 /** The float64 reference and test cases of dropout.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import { type DropoutAttrs, dropoutOp, thresholdOf } from './dropout.ts';
 import { emptyTensor } from './reference.ts';

@@ -1,5 +1,4 @@
 /** The float64 reference and test cases of linear.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { linearOp } from './linear.ts';

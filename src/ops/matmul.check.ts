@@ -1,5 +1,4 @@
 /** The float64 reference and test cases of matmul.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { matmulOp, matmulSizes } from './matmul.ts';

@@ -2,7 +2,6 @@
  * Ops that move elements and compute nothing: view (another shape, or a contiguous part), detach, split (many parts), pack (the
  * inverse of split) move no data; transpose, slice and concat copy it, and unslice, the gradient of slice, puts a range back into zeros.
  */
-
 import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf, stridesOf } from '../graph/shape.ts';
 import { bytesOf, type Emitter, type Kernel, type TensorType, type Value } from '../graph/types.ts';

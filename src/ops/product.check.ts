@@ -1,5 +1,4 @@
 /** The float64 reference and test cases of product.ts. */
-
 import { defineCheck, type OpCase } from '../graph/references.ts';
 import type { Tensor } from '../graph/types.ts';
 import {

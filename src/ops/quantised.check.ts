@@ -1,5 +1,4 @@
 /** The float64 reference and test cases of quantised.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import { dequantizeOp } from './quantised.ts';
 import { quantCase, unpackTensor } from './reference.ts';

@@ -6,7 +6,6 @@
  * binding limit can be bound in parts.
  * dequantize makes the float matrix of it.
  */
-
 import { defineOp } from '../graph/defineOp.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';

@@ -1,5 +1,4 @@
 /** The float64 reference and test cases of softmax.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import type { Tensor } from '../graph/types.ts';
 import { emptyTensor } from './reference.ts';

@@ -1,5 +1,4 @@
 /** The float64 references and test cases of unfold.ts. */
-
 import { defineCheck } from '../graph/references.ts';
 import type { Tensor } from '../graph/types.ts';
 import { emptyTensor } from './reference.ts';

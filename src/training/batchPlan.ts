@@ -2,7 +2,6 @@
  * Which examples an update sees, as a pure function of the settings and the update's number, so that a run resumes from a number.
  * Batches shorter than the batch size are filled up with rows whose labels do not count: one plan fits all.
  */
-
 import { type BatchOptions, batch, batches, type EpochOrder, exampleCount } from '../data/batches.ts';
 import { bucketedBatches, bucketLengths, lengthsOf } from '../data/lengths.ts';
 import type { Preprocessing } from '../data/preprocessing.ts';

@@ -1,5 +1,4 @@
 /** Runs graphs on the CPU in float64, where the command line has a GPU. */
-
 import type { Graph, Tensor } from '../../src/graph/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
 

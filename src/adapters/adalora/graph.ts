@@ -2,7 +2,6 @@
  * AdaLoRA on the graph: a low-rank path with a diagonal between its factors; while training a loss that keeps the factors orthogonal, and
  * after every update the measure of each triplet's importance and the choice of those that stay.
  */
-
 import type { Builder } from '../../graph/builder.ts';
 import { sizeOf } from '../../graph/shape.ts';
 import type { Value } from '../../graph/types.ts';

@@ -1,5 +1,6 @@
 /** LoKr as PEFT has it: the update is the Kronecker product of a small matrix and one that is whole or of low rank. */
 import { z } from 'zod';
+import { sizeOf } from '../../lib/sizeOf.ts';
 import { field, size } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale, peftRefusesLycoris, refuseLycoris } from '../lycoris.ts';
 import { patchOf } from '../patches.ts';
@@ -53,7 +54,7 @@ function tensors(layer: Layer, config: LokrConfig): readonly TensorSpec[] {
     name,
     shape,
     trainable: true,
-    init: isZero ? zeros : kaiming(shape.slice(1).reduce((n, d) => n * d, 1)),
+    init: isZero ? zeros : kaiming(sizeOf(shape.slice(1))),
   });
   const first = whole1
     ? [tensor('lokr_w1', [outL, inM], zeroFirst)]
@@ -90,10 +91,7 @@ export const lokr: AdapterMethod<LokrConfig> = {
   check: refuseLycoris,
   notice: () => null,
   count(layer, config) {
-    const stored = tensors(layer, config).reduce(
-      (sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1),
-      0,
-    );
+    const stored = tensors(layer, config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     return { stored, free: stored };
   },
   pattern(layer, config) {

@@ -1,5 +1,6 @@
 /** LoRA as PEFT has it, with rsLoRA, DoRA, lora_bias and pattern dictionaries: the yardstick beside the orthogonal methods. */
 import { z } from 'zod';
+import { sizeOf } from '../../lib/sizeOf.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, patternFields, size } from '../fields.ts';
 import { patchOf } from '../patches.ts';
 import { lookupPattern } from '../patterns.ts';
@@ -221,10 +222,7 @@ export const lora: AdapterMethod<LoraConfig> = {
   },
   notice: (layer, config) => noticeFanInFanOut(layer, config.fan_in_fan_out),
   count(layer, config) {
-    const stored = tensors(layer, config).reduce(
-      (sum, { shape }) => sum + shape.reduce((product, n) => product * n, 1),
-      0,
-    );
+    const stored = tensors(layer, config).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
     return { stored, free: stored };
   },
   pattern(layer, config) {

@@ -2,7 +2,6 @@
  * A training engine on the float64 interpreter: the graphs that the GPU runs, by every op's reference. Slow, exact, and there on every
  * machine; small models take milliseconds.
  */
-
 import { STEP_SEED, type StepInput, TRAINABLE } from '../../adapters/inject.ts';
 import { sizeOf } from '../../graph/shape.ts';
 import type { DeviceData, Graph, Tensor, Value } from '../../graph/types.ts';

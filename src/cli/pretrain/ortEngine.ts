@@ -3,7 +3,6 @@
  * packed parameters here.
  * For pretraining on machines whose WebGPU is software.
  */
-
 import { STEP_SEED, type StepInput, TRAINABLE } from '../../adapters/inject.ts';
 import { createBuilder } from '../../graph/builder.ts';
 import { checkOf } from '../../graph/references.ts';

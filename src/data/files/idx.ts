@@ -3,6 +3,7 @@
  * of dimensions, each dimension as a big-endian 32-bit number, then the elements. Pairs `…-images…` and `…-labels…`.
  */
 import { fail } from '../../lib/errors.ts';
+import { sizeOf } from '../../lib/sizeOf.ts';
 import { KEPT_AT_SIZE, pictureSplit, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import { orderLabels, requireHeld, stratifiedSplit } from '../split.ts';
@@ -27,7 +28,7 @@ export function readIdx(bytes: Uint8Array, name: string): IdxArray {
   if (bytes.length < start) fail('bad-data', `${name} is cut short in its header.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: rank }, (_, d) => view.getUint32(4 + 4 * d));
-  const count = shape.reduce((a, b) => a * b, 1);
+  const count = sizeOf(shape);
   if (count !== bytes.length - start)
     fail(
       'bad-data',
