@@ -8,7 +8,7 @@ import { createBuilder } from '../../graph/builder.ts';
 import { checkOf } from '../../graph/references.ts';
 import { sizeOf } from '../../graph/shape.ts';
 import type { DeviceData, Graph, Value } from '../../graph/types.ts';
-import { fail } from '../../lib/errors.ts';
+import { fail, PapilioError } from '../../lib/errors.ts';
 import { rng } from '../../lib/rng.ts';
 import { encodeModel } from '../../onnx/encode.ts';
 import '../../ops/projectRows.check.ts';
@@ -20,6 +20,7 @@ import { evaluationGraph, lossAndGradients, names, optimizerStates } from '../..
 import { stepScalars } from '../../training/stepScalars.ts';
 import { applyAdamw } from './adamw.ts';
 import { createAfterStep } from './afterStep.ts';
+import { machineBytes, requireMemory } from './ortMemory.ts';
 import type { OrtModelSession, OrtRuntime } from './ortRuntime.ts';
 import { toOnnx } from './toOnnx.ts';
 
@@ -27,9 +28,31 @@ interface Runner {
   run(feeds: ReadonlyMap<string, DeviceData>): Promise<Readonly<Record<string, Float32Array>>>;
 }
 
-/** Engines on the given onnxruntime. */
+/** What onnxruntime throws, with the first line of what it says. */
+async function typed<T>(doing: string, task: Promise<T>): Promise<T> {
+  try {
+    return await task;
+  } catch (error) {
+    if (error instanceof PapilioError) throw error;
+    const [first = ''] = (error instanceof Error ? error.message : String(error)).trim().split('\n');
+    const says = first.length > MOST_SAID ? `${first.slice(0, MOST_SAID)}…` : first;
+    return /bad.?alloc|failed to allocate|out of memory|allocation failed/i.test(first)
+      ? fail(
+          'out-of-memory',
+          `onnxruntime has too little memory ${doing} (${says}); take a smaller batch or shorter texts.`,
+        )
+      : fail('unsupported-onnx', `onnxruntime fails ${doing} (${says}); train with --executor webgpu.`);
+  }
+}
+
+const MOST_SAID = 300;
+
+/**
+ * Engines on the given onnxruntime.
+ * @param available bytes of memory that a graph may take
+ */
 export const ortEngines =
-  (ort: OrtRuntime): MakeEngine =>
+  (ort: OrtRuntime, available = machineBytes()): MakeEngine =>
   async ({ build, plan, settings, totalSteps, sequence: longest = settings.sequenceLength, initial }) => {
     if (settings.optimizer !== 'adamw')
       return fail('bad-argument', `onnxruntime trains with adamw only, not with ${settings.optimizer}.`);
@@ -44,8 +67,9 @@ export const ortEngines =
       value.role === 'parameter' ? value.source!() : states.get(value.name)!;
 
     const runner = async (graph: Graph): Promise<Runner> => {
+      requireMemory(graph, available);
       const { model, inputs, projections } = toOnnx(graph);
-      const session = await ort.open(encodeModel(model));
+      const session = await typed('to open what trains this model', ort.open(encodeModel(model)));
       sessions.push(session);
       return {
         async run(feeds) {
@@ -60,7 +84,7 @@ export const ortEngines =
               return [name, { shape: value.shape, data }] as const;
             }),
           );
-          return session.run(tensors);
+          return typed('to train this model', session.run(tensors));
         },
       };
     };
