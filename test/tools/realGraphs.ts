@@ -36,7 +36,7 @@ interface Choice {
   readonly size: readonly [batch: number, sequence: number];
 }
 
-/** The graphs of one step and of evaluation; none where the method cannot adapt the model. */
+/** The graphs of one step, at once and accumulated, and of evaluation; none where the method cannot adapt the model. */
 function* stepGraphs(model: LoadedModel, { method, config, size }: Choice): Generator<Graph> {
   let plan: AdapterPlan;
   try {
