@@ -64,7 +64,15 @@ async function withExecutor(values: FinetuneValues, use: (on: Executor) => Promi
 
 /** The checkpoint that the run goes on from. `--resume` alone is the same command again, also for a run that was killed before it kept any. */
 async function resumedFrom({ resume, out }: FinetuneValues): Promise<string | undefined> {
-  if (resume !== '') return resume;
+  if (resume !== '') {
+    if (resume !== undefined && (await kindOf(resume)) === null)
+      fail(
+        'not-found',
+        `${resume} cannot be read: there is no such file. --resume alone takes the checkpoint in --out.`,
+        { path: resume },
+      );
+    return resume;
+  }
   const own = checkpointIn(out);
   if ((await kindOf(own)) === 'file') return own;
   note(`There is no checkpoint in ${out}: the run begins at its first step.\n`);

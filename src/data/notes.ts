@@ -67,10 +67,16 @@ export function createDrops(): Drops {
       if (count > total * MOST_DROPPED) {
         // The commonest fault, and how many others there are.
         const [first, ...others] = [...groups.values()].sort((a, b) => b.rows.length - a.rows.length);
-        const rest = others.reduce((n, g) => n + Math.max(1, g.rows.length), 0);
+        const isAlike = (g: (typeof others)[number]) => g.fault.what === first!.fault.what;
+        const sum = (list: typeof others) => list.reduce((n, g) => n + Math.max(1, g.rows.length), 0);
+        const [alike, rest] = [sum(others.filter(isAlike)), sum(others.filter((g) => !isAlike(g)))];
+        const more = [
+          ...(alike > 0 ? [`the same is wrong in ${alike} more of ${total}`] : []),
+          ...(rest > 0 ? [`${rest} more of ${total} rows are bad in other ways`] : []),
+        ];
         fail(
           'bad-data',
-          `${first!.file} ${first!.fault.what}${where(first!.rows)}; ${first!.fault.advice}${rest > 0 ? ` (${rest} more of ${total} rows are bad in other ways)` : ''}.`,
+          `${first!.file} ${first!.fault.what}${where(first!.rows)}; ${first!.fault.advice}${more.length > 0 ? ` (${more.join(', ')})` : ''}.`,
           { rows: first!.rows },
         );
       }

@@ -322,6 +322,10 @@ function openOptions(
 }
 
 const NAMED_CLASSES = 20;
+/** Letters of a class's name in a sentence. */
+const NAME_LETTERS = 60;
+const shortened = (name: string): string =>
+  name.length > NAME_LETTERS ? `${name.slice(0, NAME_LETTERS - 1)}…` : name;
 
 /** What the data is, in figures and sentences. */
 export function reportData({ dataset, found }: OpenedData, options: BatchOptions): DataReport {
@@ -341,7 +345,7 @@ export function reportData({ dataset, found }: OpenedData, options: BatchOptions
     );
   if (labels.length > 0)
     notes.push(
-      `${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
+      `${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).map(shortened).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
     );
   const picture =
     dataset.kind === 'image' && options.mean && options.std

@@ -84,3 +84,12 @@ describe('the terminal', () => {
     expect(others).toEqual([]);
   });
 });
+
+it('says names of any length in a line that can be read', () => {
+  const name = 'ab'.repeat(400_000);
+  const said = written(() => note(`2 classes: good, ${name}.\nThe other line stays.\n`));
+  expect(said.length).toBeLessThan(5000);
+  expect(said).toMatch(/^2 classes: good, abab.* … .*ab\.\nThe other line stays\.\n$/);
+  // A result is not a sentence.
+  expect(written(() => print(name))).toBe(name);
+});

@@ -184,3 +184,41 @@ describe('labels', () => {
     await expect(labelled(many(5, () => 'a'))).rejects.toThrow(/has only one class \("a"\)/);
   });
 });
+
+describe('sentences on tables', () => {
+  const refusal = async (name: string, text: string): Promise<{ kind: string; message: string }> =>
+    openDataset([file(name, text)], asClasses).then(
+      () => expect.fail('was read'),
+      (error: unknown) => error as { kind: string; message: string },
+    );
+
+  it('count the columns of a first line that is longer than what is looked at', async () => {
+    const wide = (count: number) =>
+      `${Array.from({ length: count }, (_, k) => `field${k}`).join(',')}\n${Array.from({ length: count }, () => '7').join(',')}\n`;
+    const { kind, message } = await refusal('wide.csv', wide(60_000));
+    expect(kind).toBe('too-large');
+    expect(message).toMatch(/asks for [\d,]+ columns, and the most is 10,000; /);
+  });
+
+  it('do not speak of commas where lines end in three ways', async () => {
+    const ends = ['\n', '\r\n', '\r'];
+    const list = rows(30).map((r, k) => `${r.text},${r.label}${ends[k % 3]}`);
+    const { set, notes } = await opened<TextClassDataset>(
+      [file('ends.csv', `text,label\r${list.join('')}`)],
+      asClasses,
+    );
+    expect(set.train.count + set.held.count).toBe(30);
+    expect(notes).not.toMatch(/cells|column/);
+  });
+
+  it('say of files that are wrong alike that they are', async () => {
+    const files = Array.from({ length: 30 }, (_, k) => file(`t${k}.jsonl`, '{'));
+    const { message } = await openDataset(files, asClasses).then(
+      () => expect.fail('was read'),
+      (error: unknown) => error as Error,
+    );
+    expect(message).toMatch(
+      /^t0.jsonl is not JSON in row 1; mend or delete the line \(the same is wrong in 29 more of 30\)\.$/,
+    );
+  });
+});
