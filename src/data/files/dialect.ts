@@ -40,8 +40,6 @@ export interface Dialect extends Marks {
 /** Characters and records of a text that are looked at. */
 const SAMPLE = 1 << 18;
 const MOST_RECORDS = 600;
-/** Characters of a first line that is longer than what is looked at. */
-const MOST_FIRST = 1 << 22;
 /** With more stray marks among them a reading is wrong anyway. */
 const MOST_STRAYS = 100;
 const DELIMITERS = [',', ';', '\t', '|'];
@@ -59,14 +57,8 @@ type Row = readonly string[];
 export const plainLines = (text: string): string =>
   text.includes('\r') ? text.replaceAll('\r\n', '\n').replaceAll('\r', '\n') : text;
 
-/** Whole lines; the first one whole also where it is longer, so that its columns can be counted. */
-function sampleOf(text: string): string {
-  if (text.length <= SAMPLE) return text;
-  const end = text.lastIndexOf('\n', SAMPLE);
-  if (end >= 0) return text.slice(0, Math.max(end, 1 << 12));
-  const first = text.indexOf('\n', SAMPLE);
-  return text.slice(0, Math.min(first < 0 ? text.length : first + 1, MOST_FIRST));
-}
+const sampleOf = (text: string): string =>
+  text.length <= SAMPLE ? text : text.slice(0, Math.max(text.lastIndexOf('\n', SAMPLE), 1 << 12));
 
 const isBlank = (row: Row): boolean => row.every((cell) => cell.trim() === '');
 const filled = (row: Row): number => row.filter((cell) => cell.trim() !== '').length;
