@@ -1,21 +1,24 @@
-/** The methods by name, in the order in which lists show them. */
+/** Every method, in the order in which lists show them: forms, addresses, tables, files and suites follow from this list. */
 import { fail } from '../lib/errors.ts';
-import * as methods from './methods.ts';
+import { adalora } from './adalora/index.ts';
+import { boft } from './boft/index.ts';
+import { fourierft } from './fourierft/index.ts';
+import { full } from './full/index.ts';
+import { head } from './head/index.ts';
+import { ia3 } from './ia3/index.ts';
+import { loha } from './loha/index.ts';
+import { lokr } from './lokr/index.ts';
+import { lora } from './lora/index.ts';
+import { oft } from './oft/index.ts';
 import type { AdapterMethod } from './types.ts';
+import { vera } from './vera/index.ts';
+
+const methods = { oft, boft, fourierft, lora, adalora, ia3, loha, lokr, vera, head, full };
 
 /** The methods' stable names: folder, URL value and `--method` argument. */
 export type MethodId = keyof typeof methods;
 
-const table: Readonly<Record<MethodId, AdapterMethod>> = methods;
-
-/** What the house is about comes first, whole modules last, the others by name between them. */
-const FIRST: readonly string[] = ['oft', 'boft', 'fourierft', 'lora'];
-const LAST: readonly string[] = ['head', 'full'];
-const between = Object.keys(table).filter((id) => !FIRST.includes(id) && !LAST.includes(id));
-
-export const METHODS = Object.fromEntries(
-  [...FIRST, ...between, ...LAST].map((id) => [id, table[id as MethodId]]),
-) as Readonly<Record<MethodId, AdapterMethod>>;
+export const METHODS: Readonly<Record<MethodId, AdapterMethod>> = methods;
 
 /** The method of a name as in `--method` or a URL. Throws PapilioError 'bad-argument' with the names there are. */
 export function methodById(id: string): AdapterMethod & { readonly id: MethodId } {

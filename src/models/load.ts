@@ -27,19 +27,13 @@ import {
   headModules,
   headRecipe,
 } from './newHead.ts';
-import { type ReadModel, readOnnx, sortFiles } from './readOnnx.ts';
+import { type ModelFile, type ReadModel, readOnnx, sortFiles } from './readOnnx.ts';
 import { resizeHead } from './resizeHead.ts';
 
 export type { ModelTask };
 
 /** Where sentence-transformers keeps how it pools. */
 export const SENTENCE_POOLING = '1_Pooling/config.json';
-
-/** A file beside others, by its name alone. */
-export interface ModelFile {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
 
 export interface ModelLayer {
   readonly name: string;

@@ -5,7 +5,12 @@ import { inlineFunctions } from '../onnx/inline.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { isOperator } from './import/fold.ts';
 import { joinEncoderDecoder, separateEncoderDecoder } from './import/join.ts';
-import type { ModelFile } from './load.ts';
+
+/** A file beside others, by its name alone. */
+export interface ModelFile {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
 
 export interface ReadModel {
   readonly onnx: OnnxModel;

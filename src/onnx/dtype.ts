@@ -99,3 +99,6 @@ export function checkedDims(
   }
   return { dims: out, size: empty ? 0 : size };
 }
+
+export const isFloat = (dtype: OnnxDType): boolean =>
+  dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'double';

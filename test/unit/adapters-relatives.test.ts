@@ -16,7 +16,7 @@ import { METHODS } from '../../src/adapters/registry.ts';
 import { readSafetensors } from '../../src/adapters/safetensors.ts';
 import { selectTargets } from '../../src/adapters/targets.ts';
 import { drawMask } from '../../src/adapters/updateMask.ts';
-import { drawProjections } from '../../src/adapters/vera/projections.ts';
+import { drawProjections } from '../../src/adapters/vera/index.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { figures, layer } from './adapters-fixtures.ts';

@@ -1,11 +1,11 @@
 /** VeRA as PEFT has it: one pair of frozen random matrices for the whole model, and two learned vectors per layer that scale them. */
 import { z } from 'zod';
 import { fail } from '../../lib/errors.ts';
+import { mt19937 } from '../../lib/mt19937.ts';
 import { VERA_TARGETS } from '../defaultTargets.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, size } from '../fields.ts';
 import { describeModule, noticeFanInFanOut } from '../rules.ts';
 import type { AdapterMethod, Layer } from '../types.ts';
-import { drawProjections } from './projections.ts';
 
 const { exclude_modules: _unknownToVera, ...targets } = layerFields;
 
@@ -167,3 +167,26 @@ export const vera: AdapterMethod<VeraConfig> = {
   },
   onWrite: (config) => (config.save_projection ? [] : [NOT_SAVED]),
 };
+
+// VeRA's frozen random matrices, drawn as PEFT draws them: torch's CPU generator, A before B, one stream.
+
+/** Rows and columns of A [r, largest in] and B [largest out, r]. */
+export interface ProjectionSizes {
+  readonly r: number;
+  readonly in: number;
+  readonly out: number;
+}
+
+/** Kaiming-uniform with gain √2: the bound is √6 over the root of the second dimension. */
+const bound = (columns: number): number => (Math.sqrt(3) * Math.SQRT2) / Math.sqrt(columns);
+
+/** Both matrices of a seed, row-major. */
+export function drawProjections(sizes: ProjectionSizes, seed: number): { A: Float32Array; B: Float32Array } {
+  const { uniform } = mt19937(seed);
+  const draw = (rows: number, columns: number) => {
+    const limit = bound(columns);
+    return Float32Array.from({ length: rows * columns }, () => uniform(-limit, limit));
+  };
+  const A = draw(sizes.r, sizes.in);
+  return { A, B: draw(sizes.out, sizes.r) };
+}

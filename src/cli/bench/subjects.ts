@@ -10,7 +10,7 @@ import { openModel } from '../../training/source.ts';
 import { surroundings } from '../sources.ts';
 import { gpt2Model } from './gpt2.ts';
 import type { PlainTensor } from './peer.ts';
-import { dinov2, gpt2, llama, type PeerForward } from './peerModels.ts';
+import { dinov2, gpt2, llama, type PeerForward } from './peer.ts';
 
 export interface Subject {
   readonly name: string;

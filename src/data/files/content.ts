@@ -3,8 +3,8 @@
 import { plainWords } from '../../lib/json.ts';
 import { greatest, mean } from '../../lib/statistics.ts';
 import { isNothing, listOf, numberOf, withoutPercent } from './cells.ts';
-import type { Role } from './columns.ts';
 import { PICTURES } from './endings.ts';
+import type { Role } from './roles.ts';
 
 /** Rows that are looked at, from all over the table. */
 const LOOKED = 2000;

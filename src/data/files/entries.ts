@@ -7,17 +7,20 @@ import { plainWords } from '../../lib/json.ts';
 import type { SplitName } from '../types.ts';
 import { type DataFile, extension } from './bytes.ts';
 import { decimalMark, isNothing, numberOf, structured, withoutPercent } from './cells.ts';
-import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns, type Role } from './columns.ts';
+import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns } from './columns.ts';
 import { isConllText, readConll } from './conll.ts';
 import { type Draft, draftOf, hasHeader, tableOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
 import { CONLL, DELIMITED, TEXTS } from './endings.ts';
+import { readJson, readJsonl } from './json.ts';
 import { readLabelledLines, tableInText } from './labelledText.ts';
 import { sentencesOf } from './longFormat.ts';
+import { readParquet } from './parquet.ts';
+import type { Role } from './roles.ts';
 import type { Entry, Reading } from './rowsOf.ts';
 import { type Assigned, assignSplits, splitColumn } from './splits.ts';
-import { filled, readTable, type Table } from './table.ts';
+import { type Findings, filled, type Table } from './table.ts';
 
 /** What is known of the columns after reading. */
 export interface FoundInTables {
@@ -287,4 +290,12 @@ function noteSplits(entries: readonly Entry[], notes: string[]): void {
   const shown = (names: readonly string[]) =>
     `${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`;
   notes.push(`Held out by name: ${shown(held)}; learnt from: ${shown(rest)}.`);
+}
+
+/** Reads one file that is no delimited text. @throws PapilioError 'bad-data' where it is no table at all */
+async function readTable(file: DataFile, findings: Findings): Promise<Table> {
+  const kind = extension(file.path);
+  if (kind === 'parquet') return filled(await readParquet(file, findings));
+  const text = readText(file.bytes, file.path, findings.notes);
+  return filled((kind === 'json' ? readJson : readJsonl)(text, file.path, findings));
 }

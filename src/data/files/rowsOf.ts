@@ -10,7 +10,8 @@ import type { Source } from '../rows.ts';
 import type { ClassRow, TextRow, ValueRow } from '../text-classes.ts';
 import type { TaggedRow } from '../token-classes.ts';
 import { isBrokenList, isNothing, isSquad, listOf, numberOf, squadAnswer, withoutPercent } from './cells.ts';
-import { type ColumnMapping, hasColumns, type Role } from './columns.ts';
+import { type ColumnMapping, hasColumns } from './columns.ts';
+import type { Role } from './roles.ts';
 
 /** A row with its origin; `values` by role. */
 export interface Entry extends Source {

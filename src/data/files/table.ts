@@ -3,11 +3,8 @@ import type { Budget } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
 import type { Drops } from '../notes.ts';
 import type { SplitName } from '../types.ts';
-import { baseName, type DataFile, extension } from './bytes.ts';
+import { baseName, type DataFile } from './bytes.ts';
 import type { DecimalMark } from './cells.ts';
-import { readText } from './encoding.ts';
-import { readJson, readJsonl } from './json.ts';
-import { readParquet } from './parquet.ts';
 
 export interface Row {
   readonly row: number;
@@ -47,14 +44,6 @@ const ABOUT =
   /^((tokenizer|preprocessor|processor|generation|adapter|sentence_bert|quantize)_config|config(_sentence_transformers)?|tokenizer|special_tokens_map|added_tokens|vocab|chat_template|dataset_infos?|dataset_dict|state|trainer_state|package|package-lock|tsconfig|croissant|run|card|modules)\.json$|^(readme|licen[cs]e|changelog|notice|citation|requirements|merges|vocab)(\.(md|txt|rst|html))?$/i;
 
 export const isAbout = ({ path }: DataFile): boolean => ABOUT.test(baseName(path));
-
-/** Reads one file that is no delimited text. @throws PapilioError 'bad-data' where it is no table at all */
-export async function readTable(file: DataFile, findings: Findings): Promise<Table> {
-  const kind = extension(file.path);
-  if (kind === 'parquet') return filled(await readParquet(file, findings));
-  const text = readText(file.bytes, file.path, findings.notes);
-  return filled((kind === 'json' ? readJson : readJsonl)(text, file.path, findings));
-}
 
 /** @throws PapilioError 'bad-data' for a table without rows */
 export function filled(table: Table): Table {

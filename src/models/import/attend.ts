@@ -3,10 +3,11 @@
  * that node spelled out in plain products where the kernel does not fit it.
  */
 import { broadcastShapes } from '../../graph/shape.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { OnnxNode } from '../../onnx/types.ts';
 import { derive, reshapeOf, transposeOf } from './derive.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { isFloat, knownValue, partOfWeight, scalar } from './folded.ts';
+import { knownValue, partOfWeight, scalar } from './folded.ts';
 import { combineMasks } from './masks.ts';
 import { allot } from './room.ts';
 

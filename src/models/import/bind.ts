@@ -1,10 +1,11 @@
 /** What the graph inputs of a model are, which sizes they take, and what they hold when nobody feeds them. */
 import type { DType } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { Dim, OnnxGraph, ValueInfo } from '../../onnx/types.ts';
 import { filled } from './evaluateOps.ts';
 import type { FoldedValue, Known } from './folded.ts';
-import { isFloat, knownValue, makeValue } from './folded.ts';
+import { knownValue, makeValue } from './folded.ts';
 import { feedNames, type InputKind, inputKinds } from './inputRoles.ts';
 import { allot, at } from './room.ts';
 

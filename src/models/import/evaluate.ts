@@ -4,10 +4,10 @@
  * an array of `allot`, which counts it before it is there, and nothing of a result's size is made beside it.
  */
 import { broadcastShapes, broadcastStrides, sameShape } from '../../graph/shape.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { OnnxDType } from '../../onnx/types.ts';
 import { erf } from '../../ops/scalar.ts';
 import type { Known } from './folded.ts';
-import { isFloat } from './folded.ts';
 import { allot, checkedSize, type Numbers, work } from './room.ts';
 
 /** Rounds to what a type can hold: float32 and coarser as float32; whole numbers truncate. */

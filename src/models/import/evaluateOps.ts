@@ -1,8 +1,10 @@
 /** The table of canonical ops that are evaluated on the CPU when all their operands are known. */
+
+import { isFloat } from '../../onnx/dtype.ts';
 import { binaryFns, comparisons, map1, map2, matmul, rounding, unaryFns, where } from './evaluate.ts';
 import * as moves from './evaluateMoves.ts';
 import type { Attr, FoldedValue, Known } from './folded.ts';
-import { isFloat, MOVES, numbers } from './folded.ts';
+import { MOVES, numbers } from './folded.ts';
 import { allot, work } from './room.ts';
 
 type Attrs = Readonly<Record<string, Attr>>;

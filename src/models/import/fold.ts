@@ -3,12 +3,13 @@
  * branch of an If whose condition is known, and leaves the rest as canonical nodes. Everything that cannot be imported is collected.
  */
 import { fail, PapilioError } from '../../lib/errors.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import { safeInteger, tensorElements, tensorToNumbers } from '../../onnx/values.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
 import { canExpand, expand } from './expand.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { isCode, isFloat, knownValue, MOVES, makeNode, makeValue } from './folded.ts';
+import { isCode, knownValue, MOVES, makeNode, makeValue } from './folded.ts';
 import { canLower, lower, NO_RULE } from './lower.ts';
 import type { Lowered } from './lowering.ts';
 import { namesScalar, ownerOf, parameterName } from './names.ts';

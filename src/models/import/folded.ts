@@ -102,9 +102,6 @@ export interface FoldedGraph {
   outputs: { name: string; value: FoldedValue }[];
 }
 
-export const isFloat = (dtype: OnnxDType): boolean =>
-  dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'double';
-
 /** Ops that move the elements of their first operand and change none. */
 export const MOVES: ReadonlySet<string> = new Set(['Reshape', 'Transpose', 'Gather', 'Slice', 'Expand']);
 

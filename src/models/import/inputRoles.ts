@@ -4,8 +4,8 @@
  */
 import { fail } from '../../lib/errors.ts';
 import { greatest } from '../../lib/statistics.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor, ValueInfo } from '../../onnx/types.ts';
-import { isFloat } from './folded.ts';
 
 export type InputKind =
   | 'input_ids'

@@ -5,10 +5,10 @@
  */
 import { sizeOf } from '../../graph/shape.ts';
 import { fail } from '../../lib/errors.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { OnnxDType, OnnxTensor } from '../../onnx/types.ts';
 import { tensorToF32 } from '../../onnx/values.ts';
 import { packMatrix, type QuantFormat, quantLayout } from '../../ops/quantised.ts';
-import { isFloat } from './folded.ts';
 import { checkedSize, here } from './room.ts';
 
 /** How the file reads the matrix, which is how it is written back. */

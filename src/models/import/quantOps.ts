@@ -3,6 +3,7 @@
  * stay float: QuantizeLinear, DynamicQuantizeLinear and the integer products round them in onnxruntime, which no gradient passes.
  */
 import { sizeOf } from '../../graph/shape.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import type { Reading } from '../../onnx/readers.ts';
 import { f32Tensor } from '../../onnx/tensor.ts';
 import type { OnnxDType, OnnxGraph, OnnxTensor } from '../../onnx/types.ts';
@@ -10,7 +11,7 @@ import { become, derive } from './derive.ts';
 import { contribAttention } from './expandContrib.ts';
 import { embedLayerNorm } from './expandLayers.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { countUses, isFloat, MOVES, makeValue, scalar, storedScalar } from './folded.ts';
+import { countUses, MOVES, makeValue, scalar, storedScalar } from './folded.ts';
 import type { Context } from './lowering.ts';
 import { axisOf, input, int, refuse } from './lowering.ts';
 import { conv, matmul } from './lowerLayers.ts';

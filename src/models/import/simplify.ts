@@ -3,11 +3,12 @@
  * 1/√x → Rsqrt; equal nodes → one), so that the fusions after it have few spellings to know.
  */
 import { sameShape, sizeOf } from '../../graph/shape.ts';
+import { isFloat } from '../../onnx/dtype.ts';
 import { become, derive, reshapeOf } from './derive.ts';
 import { coversAll } from './evaluateMoves.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { isFloat, knownValue, numbers, prune, scalarOf } from './folded.ts';
+import { knownValue, numbers, prune, scalarOf } from './folded.ts';
 import { work } from './room.ts';
 
 /** Matrices turned with their leading axes flattened for it: one Transpose of the whole. */
