@@ -4,7 +4,7 @@ import { cosine, embed } from '../inference/embeddings.ts';
 import { openSession } from '../inference/session.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { checkText, mostTokens } from '../training/contract.ts';
-import { openModel, tokenizerOf } from '../training/source.ts';
+import { openModel, tokenizerOf } from '../training/openModel.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { modelSource, surroundings } from './sources.ts';
 import { note, print } from './terminal.ts';

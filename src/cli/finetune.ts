@@ -1,9 +1,9 @@
 /** `papilio finetune`: the whole loop without a page - open, train, evaluate; finetuneResult.ts merges, checks and writes. */
 import { resolve } from 'node:path';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { reportData } from '../training/openData.ts';
 import type { EvalMetric, RunRequest } from '../training/protocol.ts';
 import { openSession, type Session } from '../training/session.ts';
-import { reportData } from '../training/source.ts';
 import { DATA_NOTES, dataOptions } from './dataOptions.ts';
 import { type Executor, openExecutor } from './executor.ts';
 import { budgetBytes, type FinetuneValues, options, trainingSettings } from './finetuneOptions.ts';

@@ -16,7 +16,7 @@ import { rng } from '../lib/rng.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { checkText, mostTokens } from '../training/contract.ts';
-import { type OpenedModel, openModel, tokenizerOf } from '../training/source.ts';
+import { type OpenedModel, openModel, tokenizerOf } from '../training/openModel.ts';
 import { taskOf } from '../training/tasks.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu } from './runtime.ts';

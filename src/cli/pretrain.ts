@@ -8,11 +8,11 @@ import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../models/archite
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../models/architectures/talesGpt.ts';
 import type { EmbeddedName } from '../models/catalogue.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import { openModel } from '../training/openModel.ts';
 import type { NamedFile, RunRequest } from '../training/protocol.ts';
 import { reportModel } from '../training/reports.ts';
 import { openSession } from '../training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
-import { openModel } from '../training/source.ts';
 import { executorOptions } from './finetuneOptions.ts';
 import { scoreOf } from './finetuneResult.ts';
 import { command, type OptionTable, type Values } from './options.ts';

@@ -15,11 +15,11 @@ import type { Precision } from '../models/import/quantStore.ts';
 import { fuse } from '../ops/fuse.ts';
 import { gemmWork } from '../ops/gemm.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
+import type { Surroundings } from './openModel.ts';
 import type { DeviceSpeed } from './probe.ts';
 import type { Forecast, ForecastReport, RunRequest, WayToFit } from './protocol.ts';
 import { recomputed } from './recomputed.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
-import type { Surroundings } from './source.ts';
 import { evaluationGraph, names, trainingGraph, updateGraph } from './stepGraph.ts';
 import { lossOf } from './tasks.ts';
 

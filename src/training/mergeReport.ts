@@ -7,10 +7,10 @@ import { type Merged, mergeWeights, type QuantisedMerge, type WrittenWeight } fr
 import { lastBitsMoved, roundsSomewhere } from '../models/rounding.ts';
 import { encodeChunks } from '../onnx/encode.ts';
 import type { OnnxModel, OnnxTensor } from '../onnx/types.ts';
+import type { OpenedModel } from './openModel.ts';
 import type { ParityFiles } from './parity.ts';
 import type { MergeReport } from './protocol.ts';
 import { sidecarsOf } from './sidecars.ts';
-import type { OpenedModel } from './source.ts';
 
 /** The file where the browser keeps it: weights go there from where they lie, and are never joined in memory. */
 export const fileOf = (onnx: OnnxModel): Blob => new Blob(encodeChunks(onnx));

@@ -11,11 +11,11 @@ import type { LoadedModel } from '../models/load.ts';
 import { pythonProject } from '../python/project.ts';
 import type { PythonProject } from '../python/types.ts';
 import type { BatchPlan } from './batchPlan.ts';
+import { type OpenedModel, openModel, type Surroundings } from './openModel.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
 import { beginsWith, readStart, trainingOf } from './setup.ts';
-import { type OpenedModel, openModel, type Surroundings } from './source.ts';
 import { prepareTask } from './task.ts';
 
 interface RunParts {

@@ -3,9 +3,10 @@ import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { kernelOf } from '../models/load.ts';
 import { mostTokens } from './contract.ts';
+import { reportData } from './openData.ts';
+import type { OpenedModel, Surroundings } from './openModel.ts';
 import type { DataPreview, DataSource, ModelReport, ModuleRow, Task } from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
-import { type OpenedModel, reportData, type Surroundings } from './source.ts';
 import { prepareTask } from './task.ts';
 import { tasksOf } from './tasks.ts';
 

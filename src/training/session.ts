@@ -28,11 +28,12 @@ import { limitsOf, mustRecompute } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
 import { createLoop, type LoopEvents } from './loop.ts';
 import { mergedWeights, mergeModel, mergeReport, parityFiles } from './mergeReport.ts';
+import type { OpenedData } from './openData.ts';
+import type { OpenedModel, Surroundings } from './openModel.ts';
 import { checkParity, type OpenFile, type ParityReport, type ParitySample } from './parity.ts';
 import { paritySamples } from './paritySamples.ts';
 import type { EvalMetric, Inspection, MergeReport, OfStep, RunRequest, StepMetric } from './protocol.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
-import type { OpenedData, OpenedModel, Surroundings } from './source.ts';
 import { toTorch } from './torchLayout.ts';
 
 /** As {@link MergeReport}, where bytes are wanted at once. */

@@ -1,6 +1,6 @@
 /** The small files that go with a merged model, as they must be now, and the folder that transformers.js and the Hub expect. */
 import { preprocessorConfig } from '../data/preprocessing.ts';
-import type { OpenedModel } from './source.ts';
+import type { OpenedModel } from './openModel.ts';
 
 /** What a model has beside its weights, by the names that the Hub's tools give it. */
 export const MODEL_SIDECARS: readonly string[] = [

@@ -9,9 +9,9 @@ import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import type { MakeEngine } from './engine.ts';
+import { openModel, type Surroundings } from './openModel.ts';
 import type { EvalMetric, MethodRow, SweepEvent, SweepReport, SweepRequest } from './protocol.ts';
 import { openSession, silentEvents } from './session.ts';
-import { openModel, type Surroundings } from './source.ts';
 import { prepareTask } from './task.ts';
 
 export interface SweepOptions {

@@ -6,9 +6,10 @@ import type { Dataset } from '../data/types.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { type BatchPlan, planBatches } from './batchPlan.ts';
 import { checkData, fitLength, withinVocabulary } from './contract.ts';
+import { type OpenedData, openData } from './openData.ts';
+import type { OpenedModel, Surroundings } from './openModel.ts';
 import type { DataSource } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
-import { type OpenedData, type OpenedModel, openData, type Surroundings } from './source.ts';
 import { withHeadFor } from './tasks.ts';
 
 export interface PreparedTask {

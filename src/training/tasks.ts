@@ -4,8 +4,8 @@ import { type Dataset, isRows } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { LoadedModel, ModelTask } from '../models/load.ts';
 import type { LossKind } from './loss.ts';
+import type { OpenedModel } from './openModel.ts';
 import type { Task } from './protocol.ts';
-import type { OpenedModel } from './source.ts';
 
 /** What openDataset is asked for. */
 export const dataTasks: Readonly<Record<Task, DataTask>> = {

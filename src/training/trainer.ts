@@ -6,6 +6,8 @@ import { classifyPixels, compare } from './compare.ts';
 import { errorReport } from './errorReport.ts';
 import { forecastReport, limitsOf } from './forecast.ts';
 import { fileOf, mergeReport, parityFiles } from './mergeReport.ts';
+import { reportData } from './openData.ts';
+import { openModel, type Surroundings } from './openModel.ts';
 import { probeSpeed } from './probe.ts';
 import type {
   OpenReport,
@@ -21,7 +23,6 @@ import { sessionProject } from './python.ts';
 import { previewData, reportModel } from './reports.ts';
 import { openSession, type Session, type SessionEvents } from './session.ts';
 import { createShelf } from './shelf/shelf.ts';
-import { openModel, reportData, type Surroundings } from './source.ts';
 import { runSweep } from './sweep.ts';
 
 /** An event without its run's number, for each member of the union. */

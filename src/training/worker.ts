@@ -6,9 +6,8 @@ import { HUB_ADDRESS } from '../hub/names.ts';
 import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { errorReport } from './errorReport.ts';
-import { lastModel } from './lastModel.ts';
+import { lastModel, type Surroundings } from './openModel.ts';
 import type { TrainerApi } from './protocol.ts';
-import type { Surroundings } from './source.ts';
 import { createTrainer } from './trainer.ts';
 
 const around: Surroundings = {

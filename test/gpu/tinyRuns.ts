@@ -7,10 +7,10 @@ import { rng } from '../../src/lib/rng.ts';
 import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../../src/models/architectures/glyphsVit.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import type { Surroundings } from '../../src/training/openModel.ts';
 import type { DataSource, ModelSource, NamedFile, RunRequest } from '../../src/training/protocol.ts';
 import { openSession, type Session, silentEvents } from '../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
-import type { Surroundings } from '../../src/training/source.ts';
 import { testDevice } from './device.ts';
 
 const json = (name: string, value: unknown): NamedFile => ({

@@ -2,6 +2,7 @@
 import { trainBpe } from '../../src/data/bpe.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { reportData } from '../../src/training/openData.ts';
 import type {
   DataOptions,
   DataSource,
@@ -11,7 +12,6 @@ import type {
 } from '../../src/training/protocol.ts';
 import type { Session } from '../../src/training/session.ts';
 import type { TrainingSettings } from '../../src/training/settings.ts';
-import { reportData } from '../../src/training/source.ts';
 import { encoder, VOCABULARY } from '../tools/graphs.ts';
 import { openTiny } from './tinyRuns.ts';
 

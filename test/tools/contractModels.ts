@@ -3,9 +3,9 @@ import { rng } from '../../src/lib/rng.ts';
 import { type GraphBuilder, graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
+import { openModel, type Surroundings } from '../../src/training/openModel.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
-import { openModel, type Surroundings } from '../../src/training/source.ts';
 import { prepareTask } from '../../src/training/task.ts';
 
 const WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...'abcdefghijklmnopqrst'];

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
-import { openModel } from '../../src/training/source.ts';
+import { openModel } from '../../src/training/openModel.ts';
 import { type HubServer, startHub } from '../tools/hub.ts';
 
 let hub: HubServer;

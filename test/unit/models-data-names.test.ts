@@ -4,9 +4,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { hashOf } from '../../src/training/checkpoint.ts';
+import { openModel, type Surroundings } from '../../src/training/openModel.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import { sidecarsOf } from '../../src/training/sidecars.ts';
-import { openModel, type Surroundings } from '../../src/training/source.ts';
 import { externalInTwo } from '../tools/graphForms.ts';
 
 const SIDECARS = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];

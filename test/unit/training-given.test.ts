@@ -1,9 +1,9 @@
 // Files that are given as handles: read where they are used, told apart without reading, and the model of them imported once.
 import { expect, test, vi } from 'vitest';
 import { readGiven, sizeOf } from '../../src/training/givenFiles.ts';
-import { keyOf, lastModel } from '../../src/training/lastModel.ts';
+import type { OpenedModel } from '../../src/training/openModel.ts';
+import { keyOf, lastModel } from '../../src/training/openModel.ts';
 import type { GivenFile } from '../../src/training/protocol.ts';
-import type { OpenedModel } from '../../src/training/source.ts';
 
 const handle = (name: string, content: string, lastModified = 7): GivenFile => ({
   name,

@@ -1,8 +1,8 @@
 // What the page says of a model before a run.
 import { expect, test } from 'vitest';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { openModel, type Surroundings } from '../../src/training/openModel.ts';
 import { reportModel } from '../../src/training/reports.ts';
-import { openModel, type Surroundings } from '../../src/training/source.ts';
 import { decoder } from '../tools/graphsDecoders.ts';
 
 test.each([true, false])(

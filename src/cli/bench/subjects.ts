@@ -6,7 +6,7 @@ import { rng } from '../../lib/rng.ts';
 import { type LoadedModel, loadModel } from '../../models/load.ts';
 import { encodeModel } from '../../onnx/encode.ts';
 import type { FullBatch } from '../../training/batchPlan.ts';
-import { openModel } from '../../training/source.ts';
+import { openModel } from '../../training/openModel.ts';
 import { surroundings } from '../sources.ts';
 import { gpt2Model } from './gpt2.ts';
 import type { PlainTensor } from './peer.ts';

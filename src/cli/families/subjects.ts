@@ -2,8 +2,8 @@
 import { basename, join } from 'node:path';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import { rng } from '../../lib/rng.ts';
+import { type OpenedModel, openModel } from '../../training/openModel.ts';
 import type { DataSource, ModelSource, Task } from '../../training/protocol.ts';
-import { type OpenedModel, openModel } from '../../training/source.ts';
 import { classNames, taskOf } from '../../training/tasks.ts';
 import { kindOf, listFolder } from '../runtime.ts';
 import { modelSource, surroundings } from '../sources.ts';

@@ -7,8 +7,8 @@ import type { Member } from '../../adapters/set/forward.ts';
 import type { Dataset } from '../../data/types.ts';
 import type { LoadedModel } from '../../models/load.ts';
 import type { BatchPlan } from '../batchPlan.ts';
+import { type OpenedModel, openModel, type Surroundings } from '../openModel.ts';
 import type { ShelfTask } from '../protocol.ts';
-import { type OpenedModel, openModel, type Surroundings } from '../source.ts';
 import { prepareTask } from '../task.ts';
 import { fromTorch } from '../torchLayout.ts';
 

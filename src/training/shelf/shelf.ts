@@ -28,6 +28,7 @@ import type { LoadedModel } from '../../models/load.ts';
 import { readGiven } from '../givenFiles.ts';
 import { inspectModule } from '../inspect.ts';
 import { fileOf, mergeModel, mergeReport } from '../mergeReport.ts';
+import type { Surroundings } from '../openModel.ts';
 import type { ParitySample } from '../parity.ts';
 import type {
   EvalMetric,
@@ -40,7 +41,6 @@ import type {
   ShelfScore,
 } from '../protocol.ts';
 import { graphRunner } from '../runGraph.ts';
-import type { Surroundings } from '../source.ts';
 import { type Bound, fitToBound, memberOf, openBound } from './bound.ts';
 import { freeName, readDropped } from './reading.ts';
 import { type Applied, nothingApplied, replaced, samplesHeld, scoreHeld } from './score.ts';

@@ -1,4 +1,4 @@
-/** Opens what a run is made of: the model with its sidecar files, and the dataset in the model's own terms. */
+/** Opens the dataset of a run in the model's own terms, and says what was found in it. */
 import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { embeddedDataset } from '../data/catalogue.ts';
 import { type ChatFormat, chatFormat } from '../data/chat.ts';
@@ -22,129 +22,9 @@ import { type LoadedModel, loadModel } from '../models/load.ts';
 import { sortFiles } from '../models/readOnnx.ts';
 import { fetchData, fetchModel } from './fetched.ts';
 import { readGiven } from './givenFiles.ts';
-import { keyOf, type LastModel } from './lastModel.ts';
+import { needHub, type OpenedModel, type Surroundings, tokenizerOf } from './openModel.ts';
 import type { DataOptions, DataReport, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
 import { classNames, dataTasks, labelsOf, taskOf, withoutWords } from './tasks.ts';
-
-/** What the surroundings provide: reading embedded files, decoding pictures. */
-export interface Surroundings {
-  readonly gpu: () => Promise<GPU>;
-  /** Reads a file of the project's `public/` folder. */
-  readonly readPublic: (path: string, onBytes: (done: number, total: number) => void) => Promise<Uint8Array>;
-  readonly decodeImage: ImageDecoder;
-  /** The Hub and what is kept of it, where there is a place to keep it. */
-  readonly hub?: () => Promise<Around>;
-  /** Keeps the model that was opened last, where several questions are asked of it. */
-  readonly lastModel?: LastModel;
-}
-
-export interface OpenedModel {
-  readonly name: string;
-  readonly model: LoadedModel;
-  readonly tokenizer: Tokenizer | null;
-  /** What the tokenizer's files say of the length of a text. */
-  readonly limits: readonly Limit[];
-  /** The model's chat template, or a plain format. @throws PapilioError 'malformed-file' */
-  readonly chat: () => ChatFormat;
-  /** The .onnx bytes and external data, for hashes. */
-  readonly bytes: readonly Uint8Array[];
-  /** config.json, tokenizer.json and their like, which go with the merged model. */
-  readonly sidecars: readonly NamedFile[];
-}
-
-/** Files that go with a model but hold no weights, unless the model itself names them as its data. */
-const isSidecar = (name: string): boolean => /\.(json|jinja|txt)$/.test(name);
-
-const needHub = ({ hub }: Pick<Surroundings, 'hub'>): Promise<Around> =>
-  hub?.() ?? fail('bad-argument', 'Nothing can be fetched here; give files.');
-
-async function modelFiles(
-  source: ModelSource,
-  around: Surroundings,
-  onBytes: (done: number, total: number, what: string) => void,
-): Promise<NamedFile[]> {
-  if (source.kind === 'files') return readGiven(source.files);
-  if (source.kind !== 'embedded') {
-    // One download of several files: its totals are those of all.
-    const name = nameOf(source);
-    return fetchModel(source, await needHub(around), {
-      onBytes: (done, total) => onBytes(done, total, name),
-    });
-  }
-  return Promise.all(
-    embeddedFiles(source.name).map(async ({ name, path }) => ({
-      name,
-      bytes: await around.readPublic(path, (done, total) => onBytes(done, total, name)),
-    })),
-  );
-}
-
-/** @throws PapilioError as reading and importing the files do */
-export async function openModel(
-  source: ModelSource,
-  around: Surroundings,
-  onBytes: (done: number, total: number, what: string) => void = () => {},
-): Promise<OpenedModel> {
-  let isRead = false;
-  const read = () => {
-    isRead = true;
-    return readModel(source, around, onBytes);
-  };
-  const opened = await (around.lastModel ? around.lastModel(keyOf(source), read) : read());
-  if (!isRead && source.kind !== 'files') {
-    const total = opened.bytes.reduce((sum, { length }) => sum + length, 0);
-    onBytes(total, total, opened.name);
-  }
-  const { precision = 'file' } = source;
-  return precision === 'file' ? opened : { ...opened, model: opened.model.at(precision) };
-}
-
-async function readModel(
-  source: ModelSource,
-  around: Surroundings,
-  onBytes: (done: number, total: number, what: string) => void,
-): Promise<OpenedModel> {
-  const files = await modelFiles(source, around, onBytes);
-  const sorted = sortFiles(files);
-  const onnx = sorted.onnx[0] ?? fail('not-found', 'There is no .onnx file among the files of the model.');
-  const model = loadModel(files);
-  const sidecars = sorted.others.filter(({ name }) => isSidecar(name));
-  const text = (name: string) => {
-    const file = sidecars.find((f) => f.name === name);
-    return file ? new TextDecoder().decode(file.bytes) : null;
-  };
-  const tokenizerJson = text('tokenizer.json');
-  const { config, template } = tokenizerSettings(text);
-  const tokenizer = tokenizerJson === null ? null : loadTokenizer(tokenizerJson, config);
-  return {
-    name:
-      source.kind === 'embedded' ? source.name : source.kind === 'hub' ? baseName(source.repo) : onnx.name,
-    model,
-    tokenizer,
-    limits: tokenizerLimits({
-      tokenizer: object(tokenizerJson),
-      tokenizerConfig: config,
-      sentenceConfig: object(text('sentence_bert_config.json')),
-    }),
-    chat: () => chatFormat(config, template, endOf(tokenizer)),
-    bytes: files.filter((f) => !sidecars.includes(f)).map((f) => f.bytes),
-    sidecars: sidecars.filter((f) => f.name !== 'card.json'),
-  };
-}
-
-/** A JSON object; what is none is complained of by who needs it. */
-function object(text: string | null): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = jsonOf(text ?? '{}');
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
-}
-
-/** @throws PapilioError 'bad-data' for a model that came without one */
-export const tokenizerOf = ({ tokenizer, name }: Pick<OpenedModel, 'tokenizer' | 'name'>): Tokenizer =>
-  tokenizer ?? fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${name}.`);
 
 /** A dataset with what was found out while reading it. */
 export interface OpenedData {
