@@ -2,6 +2,8 @@
  * PEFT's adapter folder both ways: adapter_config.json and adapter_model.safetensors, with PEFT's keys, names and shapes. Methods
  * that PEFT does not know (head, full) use the same two files and say that PEFT cannot load them.
  */
+
+import { within } from '../lib/budget.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { validateConfig } from './config.ts';
@@ -90,6 +92,7 @@ function keptKeys(method: AdapterMethod, json: Readonly<Record<string, unknown>>
 function parseConfig(text: string): Record<string, unknown> {
   let json: unknown;
   try {
+    within('configLetters', text.length, 'adapter_config.json');
     json = jsonOf(text, 'adapter_config.json');
   } catch (cause) {
     passOn(cause);

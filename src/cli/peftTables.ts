@@ -246,7 +246,7 @@ interface BehaviourRow {
 /** Errors of Python itself and of torch, which say nothing of the setting: there Papilio only has to refuse. */
 const ACCIDENTS = ['ZeroDivisionError', 'RuntimeError', 'KeyError', 'IndexError', 'AttributeError'];
 
-export function* checkBehaviour(json: { readonly rows: readonly BehaviourRow[] }): Iterable<RowResult> {
+function* checkBehaviour(json: { readonly rows: readonly BehaviourRow[] }): Iterable<RowResult> {
   for (const row of json.rows)
     yield { row: `${row.method} ${JSON.stringify(row.config)} on ${row.layer}`, reason: check(row) };
 }
@@ -314,7 +314,7 @@ function asBuilt({
 // The sentence with which a configuration is refused as the file of an adapter.
 
 /** Null if it is not refused. */
-export function refusalOf(config: Readonly<Record<string, unknown>>): string | null {
+function refusalOf(config: Readonly<Record<string, unknown>>): string | null {
   try {
     readAdapter(JSON.stringify(config), writeSafetensors(new Map()));
     return null;

@@ -78,8 +78,11 @@ export function checkTokenizer(json: object): void {
       `tokenizer.json has ${(entries + added.length).toLocaleString('en-GB')} tokens and the id ${most.toLocaleString('en-GB')}, which leaves more than ${gap.toLocaleString('en-GB')} ${unit}; ${advice}.`,
       { bound: 'tokenIds' },
     );
-  for (const part of ['normalizer', 'pre_tokenizer', 'post_processor', 'decoder'] as const)
-    checkPart((json as Record<string, unknown>)[part], part, 0, { left: MOST_NODES });
+  for (const part of ['normalizer', 'pre_tokenizer', 'post_processor', 'decoder'] as const) {
+    const value = (json as Record<string, unknown>)[part];
+    countParts(value, part, 0, { left: MOST_NODES });
+    checkPart(value, part);
+  }
 }
 
 /** Token to id, or pairs of token and score. */
@@ -114,11 +117,19 @@ function checkMerges(merges: readonly unknown[]): void {
   if (bad >= 0) refuse(`model.merges.${bad}: expected two tokens`);
 }
 
-function checkPart(value: unknown, where: string, depth: number, nodes: { left: number }): void {
+/** Numbers and words of lists count as well: each may come back around every text, and costs a look before. */
+function countParts(value: unknown, where: string, depth: number, nodes: { left: number }): void {
   if (typeof value !== 'object' || value === null) return;
   if (depth > MOST_DEPTH) refuse(`${where} is nested more than ${MOST_DEPTH} deep`);
-  if (--nodes.left < 0) refuse(`${where.split('.')[0]} has more than ${MOST_NODES} parts`);
+  nodes.left -= 1 + (Array.isArray(value) ? value.length : Object.keys(value).length);
+  if (nodes.left < 0) refuse(`${where.split('.')[0]} has more than ${MOST_NODES} parts`);
+  for (const key of Object.keys(value))
+    countParts((value as Record<string, unknown>)[key], `${where}.${key}`, depth + 1, nodes);
+}
+
+function checkPart(value: unknown, where: string): void {
+  if (typeof value !== 'object' || value === null) return;
   const schema = PARTS.get((value as { readonly type?: unknown }).type);
   if (schema) checked(schema, value, where);
-  for (const [key, inner] of Object.entries(value)) checkPart(inner, `${where}.${key}`, depth + 1, nodes);
+  for (const [key, inner] of Object.entries(value)) checkPart(inner, `${where}.${key}`);
 }

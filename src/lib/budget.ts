@@ -164,6 +164,12 @@ export const BOUNDS = {
     unit: 'rows',
     advice: 'give fewer rows, or longer ones',
   },
+  /** A rank for each of a thousand layers, with the path of each, takes a tenth. */
+  configLetters: {
+    most: 2 ** 20,
+    unit: 'letters of a configuration',
+    advice: 'name layers by expressions in place of one by one',
+  },
   columns: { most: 10_000, unit: 'columns', advice: 'give the columns that count' },
   /** Rows times columns, or values where there are lists: what a packed table may come to, and no table more than two million rows of 16. */
   tableCells: {

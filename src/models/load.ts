@@ -33,7 +33,7 @@ import { resizeHead } from './resizeHead.ts';
 export type { ModelTask };
 
 /** Where sentence-transformers keeps how it pools. */
-export const SENTENCE_POOLING = '1_Pooling/config.json';
+const SENTENCE_POOLING = '1_Pooling/config.json';
 
 export interface ModelLayer {
   readonly name: string;

@@ -227,7 +227,7 @@ const marked = (tokenizer: Tokenizer | null, { ids, at }: Position, shown?: stri
     ? ''
     : `${tokenizer.decode(ids.subarray(0, at))} [${(shown ?? tokenizer.decode(ids.subarray(at, at + 1))).trim()}] ${tokenizer.decode(ids.subarray(at + 1))}`.trim();
 
-export async function compareTags(
+async function compareTags(
   session: Session,
   dataset: TokenClassDataset,
   options: CompareOptions,
@@ -245,7 +245,7 @@ export async function compareTags(
 const LIKELIEST = 3;
 
 /** Hidden tokens; the classes shown are the true ones and what either model finds likeliest. */
-export async function compareHidden(
+async function compareHidden(
   session: Session,
   dataset: MaskedTextDataset,
   options: CompareOptions,
@@ -280,10 +280,10 @@ export async function compareHidden(
 
 export type CompareOptions = Parameters<TrainerApi['compare']>[0];
 
-export const DEFAULT_EXAMPLES = 12;
+const DEFAULT_EXAMPLES = 12;
 
 /** Held-out examples drawn by seed. */
-export function draw(session: Session, options: CompareOptions): Uint32Array {
+function draw(session: Session, options: CompareOptions): Uint32Array {
   const count = exampleCount(session.dataset, 'held', session.batches.options);
   const all = Array.from({ length: count }, (_, i) => i);
   const wanted = options.examples ?? DEFAULT_EXAMPLES;
@@ -299,7 +299,7 @@ interface Answered {
 }
 
 /** Both models' logits on the chosen examples, batch by batch. */
-export async function* answers(session: Session, chosen: Uint32Array): AsyncGenerator<Answered> {
+async function* answers(session: Session, chosen: Uint32Array): AsyncGenerator<Answered> {
   const size = session.batches.batchSize;
   for (let at = 0; at < chosen.length; at += size) {
     const members = chosen.subarray(at, at + size);

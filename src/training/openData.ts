@@ -1,7 +1,6 @@
 /** Opens the dataset of a run in the model's own terms, and says what was found in it. */
 import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { embeddedDataset } from '../data/catalogue.ts';
-import { type ChatFormat, chatFormat } from '../data/chat.ts';
 import { extension } from '../data/files/bytes.ts';
 import { checkMapping } from '../data/files/columns.ts';
 import { CONLL } from '../data/files/endings.ts';
@@ -9,21 +8,12 @@ import { type Found, type OpenOptions, openDataset } from '../data/files/open.ts
 import type { ImageDecoder } from '../data/files/png.ts';
 import { atSize, drawingsDataset } from '../data/pictures.ts';
 import { maskedText, textDataset } from '../data/text.ts';
-import { endOf, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
-import { tokenizerSettings } from '../data/tokenizerSettings.ts';
 import type { Dataset, TextDataset } from '../data/types.ts';
-import { baseName, nameOf } from '../hub/names.ts';
-import type { Around } from '../hub/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import { jsonOf } from '../lib/json.ts';
-import { embeddedFiles } from '../models/catalogue.ts';
-import { type Limit, tokenizerLimits } from '../models/contract.ts';
-import { type LoadedModel, loadModel } from '../models/load.ts';
-import { sortFiles } from '../models/readOnnx.ts';
-import { fetchData, fetchModel } from './fetched.ts';
+import { fetchData } from './fetched.ts';
 import { readGiven } from './givenFiles.ts';
 import { needHub, type OpenedModel, type Surroundings, tokenizerOf } from './openModel.ts';
-import type { DataOptions, DataReport, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
+import type { DataOptions, DataReport, DataSource, NamedFile, Task } from './protocol.ts';
 import { classNames, dataTasks, labelsOf, taskOf, withoutWords } from './tasks.ts';
 
 /** A dataset with what was found out while reading it. */

@@ -1,29 +1,19 @@
-/** Opens what a run is made of: the model with its sidecar files. The model that was opened last is kept, so that describing, previewing, forecasting and training the same files read and import them once. */
-import { type BatchOptions, exampleCount } from '../data/batches.ts';
-import { embeddedDataset } from '../data/catalogue.ts';
+/** Opens the model of a run with its sidecar files; the model that was opened last is kept, so that many questions read and import it once. */
 import { type ChatFormat, chatFormat } from '../data/chat.ts';
-import { extension } from '../data/files/bytes.ts';
-import { checkMapping } from '../data/files/columns.ts';
-import { CONLL } from '../data/files/endings.ts';
-import { type Found, type OpenOptions, openDataset } from '../data/files/open.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
-import { atSize, drawingsDataset } from '../data/pictures.ts';
-import { maskedText, textDataset } from '../data/text.ts';
 import { endOf, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
 import { tokenizerSettings } from '../data/tokenizerSettings.ts';
-import type { Dataset, TextDataset } from '../data/types.ts';
 import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
-import { fail, PapilioError } from '../lib/errors.ts';
+import { fail } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
 import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
 import { sortFiles } from '../models/readOnnx.ts';
-import { fetchData, fetchModel } from './fetched.ts';
+import { fetchModel } from './fetched.ts';
 import { readGiven } from './givenFiles.ts';
-import type { DataOptions, DataReport, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
-import { classNames, dataTasks, labelsOf, taskOf, withoutWords } from './tasks.ts';
+import type { ModelSource, NamedFile } from './protocol.ts';
 
 /** What the surroundings provide: reading embedded files, decoding pictures. */
 export interface Surroundings {

@@ -378,7 +378,7 @@ export function gpt2(shape: { layers: number; heads: number }): PeerForward {
 // `map` and `filter` of iterators, which @jax-js/jax calls and Node has only from version 22.
 
 /** Adds them to the prototype of all iterators where they are missing. */
-export function ensureIteratorHelpers(): void {
+function ensureIteratorHelpers(): void {
   const prototype = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object;
   const add = (name: string, value: unknown): void => {
     if (!(name in prototype))

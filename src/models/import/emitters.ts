@@ -279,7 +279,7 @@ export const canEmit = (node: FoldedNode): boolean => {
 // Emitters of ops that look for places or select by computed ones: ArgMax, GatherND, GatherElements.
 
 /** The first place of the largest entry. Whole numbers are compared as floats: exact up to 2^24. */
-export function argMax({ g, x, attrs, node }: Emission): Value {
+function argMax({ g, x, attrs, node }: Emission): Value {
   const v = op.cast(g, x(0), { to: 'f32' });
   const axis = attrs.axis as number;
   const n = v.shape[axis]!;
@@ -297,7 +297,7 @@ export function argMax({ g, x, attrs, node }: Emission): Value {
 }
 
 /** Rows of the leading axes by tuples of indices (non-negative), as rows of one axis. */
-export function gatherNd({ g, x, shape }: Emission): Value {
+function gatherNd({ g, x, shape }: Emission): Value {
   const [table, tuples] = [x(0), x(1)];
   const depth = tuples.shape.at(-1)!;
   const count = sizeOf(tuples.shape.slice(0, -1));
@@ -315,7 +315,7 @@ export function gatherNd({ g, x, shape }: Emission): Value {
 }
 
 /** Along the last axis. Rows of known indices that repeat over leading axes (DeBERTa's distances) are kept once. */
-export function gatherElements({ g, x, node }: Emission): Value {
+function gatherElements({ g, x, node }: Emission): Value {
   const ids = node.inputs[1]!;
   const taken = ids.shape.at(-1)!;
   const known = ids.known?.();

@@ -52,7 +52,7 @@ function LinkProblems() {
 
 // Presets as cards, each with the question it answers.
 
-export function PresetSection() {
+function PresetSection() {
   const page = usePage();
   const preset = useChoice((s) => s.settings.preset);
   return (
