@@ -15,6 +15,28 @@ export interface Source {
   readonly split?: SplitName | undefined;
 }
 
+/** Shorter texts are encoded whole. */
+const LEAST_LETTERS = 65_536;
+const LETTERS_PER_TOKEN = 16;
+/** Tokens before a cut that may be others where the text goes on. */
+const NEAR_CUT = 256;
+
+/** The first tokens of a text, at least `most` where it has so many: of a book no more is encoded than that takes. */
+function firstTokens(
+  tokenizer: Tokenizer,
+  text: string,
+  most: number,
+): { readonly ids: readonly number[]; readonly isWhole: boolean } {
+  for (let letters = Math.max(LEAST_LETTERS, most * LETTERS_PER_TOKEN); letters < text.length; letters *= 4) {
+    const space = /\s\S*$/.exec(text.slice(letters - 1024, letters))?.index ?? 1024;
+    // Not between the halves of a character.
+    const start = text.slice(0, letters - 1024 + space).replace(/[\ud800-\udbff]$/, '');
+    const ids = tokenizer.encode(start);
+    if (ids.length >= most + NEAR_CUT) return { ids, isWhole: false };
+  }
+  return { ids: tokenizer.encode(text), isWhole: true };
+}
+
 /**
  * The tokens of a text, or of two that are read together, with the special tokens around them, at most `most` in all: the longer text loses its
  * end first.
@@ -26,8 +48,9 @@ export function frame(
   most: number,
 ): { readonly ids: Int32Array; readonly segments: Int32Array; readonly isCut: boolean } {
   const { prefix, middle, suffix } = tokenizer;
-  const first = tokenizer.encode(text);
-  const second = pair === undefined ? [] : tokenizer.encode(pair);
+  const { ids: first, isWhole } = firstTokens(tokenizer, text, most);
+  const { ids: second, isWhole: isWholePair } =
+    pair === undefined ? { ids: [], isWhole: true } : firstTokens(tokenizer, pair, most);
   const between = pair === undefined ? [] : middle;
   const room = Math.max(1, most - prefix.length - between.length - suffix.length);
   let [a, b] = [first.length, second.length];
@@ -49,7 +72,7 @@ export function frame(
   return {
     ids,
     segments: ids.map((_, t) => (t >= secondAt ? 1 : 0)),
-    isCut: a + b < first.length + second.length,
+    isCut: !isWhole || !isWholePair || a + b < first.length + second.length,
   };
 }
 
