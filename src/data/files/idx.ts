@@ -134,8 +134,11 @@ function picturesOf(pair: Pair, steps: Preprocessing): (i: number) => Uint8Array
   };
   made(0);
   const size = steps.channels * steps.height * steps.width;
-  // Kept ready where that is little, else made each time from what the file holds.
+  // Made when first asked for; then kept where all of them take little, else made each time from what the file holds.
   if (n * size > Math.max(KEPT_AT_SIZE, 2 * pair.images.data.length)) return made;
-  const kept = Array.from({ length: n }, (_, i) => made(i));
-  return (i) => kept[i]!;
+  const kept: (Uint8Array | undefined)[] = [];
+  return (i) => {
+    kept[i] ??= made(i);
+    return kept[i];
+  };
 }
