@@ -191,6 +191,32 @@ function onPage(): Map<string, string> {
   return ways;
 }
 
+describe('imports', () => {
+  it('go in no circle, types included', () => {
+    /** Files that reach one another, by Tarjan's strongly connected components. */
+    const circles: string[] = [];
+    const order = new Map<string, number>();
+    const low = new Map<string, number>();
+    const open: string[] = [];
+    const visit = (path: string): void => {
+      order.set(path, order.size);
+      low.set(path, order.get(path)!);
+      open.push(path);
+      for (const { to, kind } of graph.get(path) ?? []) {
+        if (kind === 'url' || !graph.has(to)) continue;
+        if (!order.has(to)) visit(to);
+        if (open.includes(to)) low.set(path, Math.min(low.get(path)!, low.get(to)!));
+      }
+      if (low.get(path) !== order.get(path)) return;
+      const members = open.splice(open.indexOf(path));
+      if (members.length > 1) circles.push(members.sort().join(', '));
+    };
+    for (const path of graph.keys()) if (!order.has(path)) visit(path);
+    expect(order.size).toBeGreaterThan(100);
+    expect(circles).toEqual([]);
+  });
+});
+
 describe('the page', () => {
   it('reads no tokenizer, template, expression or table of a file on its own thread', () => {
     const ways = onPage();
