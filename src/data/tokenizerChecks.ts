@@ -68,7 +68,7 @@ export function checkTokenizer(json: object): void {
   checked(shape, json, '');
   const { model, added_tokens } = json as z.output<typeof shape>;
   const { entries, largest } = checkVocabulary(model.vocab);
-  checkMerges(model.merges ?? []);
+  checkMerges(model.merges ?? [], entries);
   const added = added_tokens ?? [];
   const most = added.reduce((n, token) => Math.max(n, token.id), largest);
   const { most: gap, unit, advice } = BOUNDS.tokenIds;
@@ -110,7 +110,15 @@ function checkVocabulary(vocab: object): { readonly entries: number; readonly la
   return { entries, largest };
 }
 
-function checkMerges(merges: readonly unknown[]): void {
+/** Every merge makes a token of the vocabulary; in large ones two or three make the same. */
+const MERGES_PER_TOKEN = 4;
+const SPARE_MERGES = 4096;
+
+function checkMerges(merges: readonly unknown[], tokens: number): void {
+  if (merges.length > MERGES_PER_TOKEN * tokens + SPARE_MERGES)
+    refuse(
+      `model.merges: ${merges.length.toLocaleString('en-GB')} of them cannot make ${tokens.toLocaleString('en-GB')} tokens`,
+    );
   const isPair = (merge: unknown) =>
     Array.isArray(merge) && merge.length === 2 && merge.every((half) => typeof half === 'string');
   const bad = merges.findIndex((merge) => typeof merge !== 'string' && !isPair(merge));
