@@ -9,6 +9,9 @@ import { chooseSplit } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { TokenClassDataset } from './types.ts';
 
+/** Of a tagged text, so many different words are encoded once. */
+const MOST_KNOWN_WORDS = 20_000;
+
 /** PyTorch's ignore_index. */
 const NONE = -100;
 
@@ -35,6 +38,16 @@ export function tokenClassDataset(
   const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
   const cut: Origin[] = [];
   const lost: Origin[] = [];
+  // Words come again and again.
+  const encoded = new Map<string, readonly number[]>();
+  const idsOf = (word: string): readonly number[] => {
+    let ids = encoded.get(word);
+    if (ids === undefined) {
+      ids = tokenizer.encode(word);
+      if (encoded.size < MOST_KNOWN_WORDS) encoded.set(word, ids);
+    }
+    return ids;
+  };
   const examples = rows.map((row) => {
     const { prefix, suffix } = tokenizer;
     const ids: number[] = [...prefix];
@@ -43,7 +56,7 @@ export function tokenClassDataset(
     let isCut = false;
     let hasLost = false;
     row.words.forEach((word, k) => {
-      const own = tokenizer.encode(k > 0 && tokenizer.spaced ? ` ${word}` : word);
+      const own = idsOf(k > 0 && tokenizer.spaced ? ` ${word}` : word);
       if (own.length === 0) hasLost = true;
       if (ids.length + own.length > room) isCut = true;
       if (isCut) return;

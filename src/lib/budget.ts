@@ -67,9 +67,9 @@ export const BOUNDS = {
     unit: 'visits to folders that links lead to a second time',
     advice: 'give a folder without such links',
   },
-  /** Of zips, gzips and Parquet: tables and texts pack to a twelfth at most, and however small it is it may unpack to 16 MiB. */
+  /** Of zips, gzips and Parquet: tables and texts pack to a twelfth at most, and however small it is it may unpack to 8 MiB. */
   unpackedBytes: {
-    most: 2 ** 24,
+    most: 2 ** 23,
     perByte: 12,
     never: 2 ** 30,
     unit: 'bytes unpacked',
@@ -77,7 +77,7 @@ export const BOUNDS = {
   },
   /** What the values of a JSON text take: a tokenizer's 256,000 tokens and 580,000 merges fit in. */
   jsonBytes: {
-    most: 2 ** 25,
+    most: 7 * 2 ** 23,
     perByte: 5,
     unit: 'bytes of values',
     advice: 'the file is damaged, or it must be divided into several',

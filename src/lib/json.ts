@@ -4,8 +4,8 @@ import { type Budget, createBudget } from './budget.ts';
 /** Nobody writes deeper; what walks a value would run out of stack. */
 const DEEPEST = 500;
 
-/** What values take in memory, about: an object, a list, an entry of either, a key, a text. */
-const [OBJECT, LIST, ENTRY, KEY, TEXT] = [56, 48, 8, 24, 24];
+/** What values take in memory, about: an object, a list, an entry of either, a key of an object with many, a text. */
+const [OBJECT, LIST, ENTRY, KEY, TEXT] = [56, 48, 8, 80, 24];
 
 /**
  * Goes through a text before anything is made of it.

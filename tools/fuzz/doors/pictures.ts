@@ -72,7 +72,7 @@ function largePicture(random: Rng): Input {
   const isNoise = random.chance(0.4) && width * height < 4e6;
   const pixels = isNoise ? noise(width * height * channels, 1) : new Uint8Array(width * height * channels);
   return random.chance(0.25)
-    ? folder('a.jpg', jpeg(Math.min(width, 2000), random.pick([5, 90])))
+    ? folder('a.jpg', jpeg(Math.min(width, 1000), random.pick([5, 90])))
     : folder('a.png', encodePng(pixels, width, height, channels));
 }
 

@@ -4,8 +4,8 @@ import { textOf, utf8 } from '../door.ts';
 import { joined } from './bytes.ts';
 import { type Tree, treeOf, writeTree } from './json.ts';
 
-/** Bytes of what is made large: about 1 to 8 MB. */
-export const largeSize = (random: Rng): number => Math.round(2 ** (20 + 3 * random.uniform()));
+/** Bytes of what is made large: about 1 to 3 MB. */
+export const largeSize = (random: Rng): number => Math.round(2 ** (20 + 1.5 * random.uniform()));
 
 /** `piece` again and again, up to so many letters. */
 export const many = (piece: string, letters: number): string =>

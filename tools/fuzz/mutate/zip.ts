@@ -59,7 +59,7 @@ function writeZip({ entries, count, directoryBy, comment, zip64 }: ZipParts): Ui
   let at = 0;
   let last = 0;
   const push = (...added: Uint8Array[]) => {
-    parts.push(...added);
+    for (const part of added) parts.push(part);
     at += added.reduce((sum, { length }) => sum + length, 0);
   };
   for (const entry of entries) {
@@ -87,7 +87,7 @@ function writeZip({ entries, count, directoryBy, comment, zip64 }: ZipParts): Ui
   }
   const start = at + directoryBy;
   const size = directory.reduce((sum, { length }) => sum + length, 0);
-  push(...directory);
+  for (const part of directory) push(part);
   if (zip64) {
     const record = at;
     push(
