@@ -158,7 +158,7 @@ export const BOUNDS = {
   textBytes: { most: 2 ** 28, unit: 'bytes of text', advice: 'give it in several files' },
   /** Of all files together; each takes some hundred bytes before its text does. */
   tableRows: {
-    most: 100_000,
+    most: 65_536,
     perByte: 1 / 32,
     never: 2_000_000,
     unit: 'rows',

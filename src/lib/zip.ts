@@ -100,7 +100,8 @@ function inflated(
   { name, method, size }: ZipEntry,
   damaged: (why: string) => never,
 ): Uint8Array<ArrayBuffer> {
-  if (method === 0) return data.slice();
+  // What is stored as it is stays where it is.
+  if (method === 0) return data as Uint8Array<ArrayBuffer>;
   let out: Uint8Array<ArrayBuffer>;
   try {
     // One byte more than it should have: data that goes on is seen, and never grows the buffer.

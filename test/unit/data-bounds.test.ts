@@ -445,7 +445,7 @@ describe('a table', () => {
       'rows',
       't.csv',
       () => `text,label\n${'a,b\n'.repeat(2_000_001)}`,
-      /^too-large: t.csv asks for 100,001 rows/,
+      /^too-large: t.csv asks for 65,537 rows/,
     ],
     [
       'letters',

@@ -35,8 +35,9 @@ function drawMoment({ ran }: Scene, random: Rng): Milestone {
   const trains = ran.milestones.find(({ after }) => after === -1)!.ms;
   const from = random.chance(0.75) ? trains : 0;
   const ms = from + random.uniform() * (ran.ms - from);
-  const last = ran.milestones.findLast((milestone) => milestone.ms <= ms)!;
-  return { after: last.after, ms: ms - last.ms };
+  // Before the process was up it is the start that is meant.
+  const last = ran.milestones.findLast((milestone) => milestone.ms <= ms) ?? ran.milestones[0]!;
+  return { after: last.after, ms: Math.max(0, ms - last.ms) };
 }
 
 /** The step that the run had told of, resumed ones from where they went on. */

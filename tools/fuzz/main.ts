@@ -16,7 +16,7 @@ npm run fuzz -- TARGET --replay FILE [--json]
 npm run fuzz -- cases [--json]
 
 Spoils inputs and opens them as the program does. Each must be read or refused by a sentence of the program's own,
-within 5 s of computing and with no more memory than 4 times the input and 64 MiB. The same seed gives the same inputs.
+within 5 s of computing and with no more memory than 4 times the input, or what an archive unpacks to, and 64 MiB. The same seed gives the same inputs.
 A failing input is written to out/fuzz, from where --replay opens it again. "cases" opens all that ever failed.
 With "all", COUNT is shared out among the doors, each at least min(3000, COUNT / doors).
 

@@ -1,4 +1,5 @@
 /** One trial: the input that door, seed and number stand for, and how the door takes it. */
+import { BOUNDS } from '../../src/lib/budget.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { type Rng, rng } from '../../src/lib/rng.ts';
 import type { Door, Input } from './door.ts';
@@ -64,7 +65,23 @@ export async function warmUp(door: Door): Promise<void> {
   for (const input of seedInputs(door).slice(0, 3)) await endOf(door, input);
 }
 
-const sizeOf = ({ files }: Input): number => files.reduce((sum, { bytes }) => sum + bytes.length, 0);
+/** What an archive says that it unpacks to; 0 for what is none. No more counts than may be unpacked. */
+function unpackedSize(bytes: Uint8Array): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { most, perByte } = BOUNDS.unpackedBytes;
+  const bound = Math.max(most, perByte * bytes.length);
+  if (bytes[0] === 0x1f && bytes[1] === 0x8b && bytes.length > 18)
+    return Math.min(bound, view.getUint32(bytes.length - 4, true));
+  if (bytes[0] !== 0x50 || bytes[1] !== 0x4b) return 0;
+  let sum = 0;
+  for (let at = 0; at + 28 < bytes.length; at++)
+    if (bytes[at] === 0x50 && view.getUint32(at, true) === 0x02014b50) sum += view.getUint32(at + 24, true);
+  return Math.min(bound, sum);
+}
+
+/** An archive counts as what it unpacks to, as far as it may. */
+const sizeOf = ({ files }: Input): number =>
+  files.reduce((sum, { bytes }) => sum + Math.max(bytes.length, unpackedSize(bytes)), 0);
 
 const wordsOf = (error: unknown): string =>
   error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 7).join('\n') : String(error);

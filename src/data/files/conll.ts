@@ -89,7 +89,7 @@ export function readConll(text: string, path: string, { drops, notes, room }: Fi
   let sentence: Line[] = [];
   const end = (): void => {
     if (sentence.length > 0) {
-      room.take(1 + (sentence.length * form.width) / FIELDS_OF_A_ROW, path);
+      room.take(1, path);
       total++;
       const row = sentence[0]!.row;
       if (sentence.some(({ fields }) => fields.length < 2 || fields[0] === '' || fields.at(-1) === ''))
@@ -113,8 +113,11 @@ export function readConll(text: string, path: string, { drops, notes, room }: Fi
     else if (isComment(line, form)) comments.push(i + 1);
     else if (form.isUniversal && /^\d+-/.test(line)) others.ranges++;
     else if (form.isUniversal && /^\d+\./.test(line)) others.empty++;
-    else if (i > 0 || !isRowOfNames(form.split(line)))
+    else if (i > 0 || !isRowOfNames(form.split(line))) {
+      // Before it is kept: a sentence may have no end.
+      room.take(form.width / FIELDS_OF_A_ROW, path);
       sentence.push({ row: i + 1, fields: form.split(line) });
+    }
   }
   end();
   if (form.isUniversal)
