@@ -7,7 +7,7 @@ import { Ambient } from './Ambient.tsx';
 import { Choose } from './choose/Choose.tsx';
 import { Header } from './Header.tsx';
 import { Train } from './train/Train.tsx';
-import { PageContext, useLatePage, usePage, useRun, useUi } from './usePage.ts';
+import { ChoiceContext, useLateChoice, usePage, useRun, useUi } from './usePage.ts';
 
 const See = lazy(() => import('./see/See.tsx').then(({ See }) => ({ default: See })));
 const Help = lazy(() => import('./Help.tsx').then(({ Help }) => ({ default: Help })));
@@ -20,15 +20,15 @@ const PANELS: readonly { readonly name: PanelName; readonly title: string; reado
 
 /** Drawn again when something in it changes, not when another comes to the front. */
 const Panel = memo(function Panel({ name }: { readonly name: PanelName }) {
-  const late = useLatePage(usePage());
+  const late = useLateChoice(usePage());
   if (name === 'choose') return <Choose />;
   if (name === 'train') return <Train />;
   return (
-    <PageContext value={late}>
+    <ChoiceContext value={late}>
       <Suspense fallback={<div className="panel-scroll" />}>
         <See />
       </Suspense>
-    </PageContext>
+    </ChoiceContext>
   );
 });
 

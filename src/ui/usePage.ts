@@ -1,7 +1,7 @@
 /** The page in React: one context, one hook per store. */
 import { createContext, useContext, useEffect, useMemo } from 'react';
 import { useStore } from 'zustand';
-import { createStore } from 'zustand/vanilla';
+import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { Derived } from '../app/derive.ts';
 import type { Page } from '../app/page.ts';
 import type { ChoiceState, RunView, UiState } from '../app/stores.ts';
@@ -14,21 +14,21 @@ export function usePage(): Page {
   return page;
 }
 
+/** Where the parts of a panel see choices, if not in the page's own store; what a handler asks the page is always as it is. */
+export const ChoiceContext = createContext<StoreApi<ChoiceState> | null>(null);
+
 /**
- * The page for what follows from a choice and need not be there with it: told of choices once what was chosen is on screen, so that the next
- * input does not wait for pictures of the last.
+ * Choices for what follows from them and need not be there with them: told once what was chosen is on screen, so that the next input does not
+ * wait for pictures of the last.
  */
-export function useLatePage(page: Page): Page {
-  const late = useMemo(() => {
-    const mirror = createStore<ChoiceState>(() => page.choice.getState());
-    return { page: { ...page, choice: { ...mirror, setState: page.choice.setState } }, mirror };
-  }, [page]);
+export function useLateChoice(page: Page): StoreApi<ChoiceState> {
+  const late = useMemo(() => createStore<ChoiceState>(() => page.choice.getState()), [page]);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const follow = () => {
       timer ??= setTimeout(() => {
         timer = undefined;
-        late.mirror.setState(page.choice.getState(), true);
+        late.setState(page.choice.getState(), true);
       }, LATE_MS);
     };
     follow();
@@ -38,18 +38,23 @@ export function useLatePage(page: Page): Page {
       end();
     };
   }, [page, late]);
-  return late.page;
+  return late;
 }
 
 /** Two frames. */
 const LATE_MS = 34;
 
-export const useChoice = <T>(select: (state: ChoiceState) => T): T => useStore(usePage().choice, select);
+function useChoiceStore(): StoreApi<ChoiceState> {
+  const page = usePage();
+  return useContext(ChoiceContext) ?? page.choice;
+}
+
+export const useChoice = <T>(select: (state: ChoiceState) => T): T => useStore(useChoiceStore(), select);
 export const useRun = <T>(select: (state: RunView) => T): T => useStore(usePage().run, select);
 export const useUi = <T>(select: (state: UiState) => T): T => useStore(usePage().ui, select);
 
 /** What follows from the settings; renders again when they or the model change. */
 export function useDerived(): Derived {
   const page = usePage();
-  return useStore(page.choice, () => page.derived());
+  return useStore(useChoiceStore(), () => page.derived());
 }
