@@ -32,7 +32,7 @@ async function hub(): Promise<Around> {
   return {
     store: kept.store,
     fetch: followed(fetch),
-    sendsIfRange: true,
+    isOutsideBrowser: true,
     hub: hubAddress(HF_ENDPOINT ?? HUB_ADDRESS),
     ...(HF_TOKEN === undefined || HF_TOKEN === '' ? {} : { token: HF_TOKEN }),
   };

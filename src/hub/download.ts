@@ -271,7 +271,7 @@ async function request(
     from,
     validator,
   }: Wanted & { readonly from: number; readonly validator: string | null | undefined },
-  { fetch, sendsIfRange = false }: Around,
+  { fetch, isOutsideBrowser = false }: Around,
   patience: Patience,
   signal: AbortSignal | undefined,
 ): Promise<Response> {
@@ -284,7 +284,7 @@ async function request(
         headers: {
           ...headers,
           Range: `bytes=${from}-`,
-          ...(validator && sendsIfRange ? { 'If-Range': validator } : {}),
+          ...(validator && isOutsideBrowser ? { 'If-Range': validator } : {}),
         },
         signal: both,
       }),
@@ -292,7 +292,7 @@ async function request(
   } catch (error) {
     if (isAbort(error)) throw aborted(label);
     if (error instanceof PapilioError) throw error;
-    throw unreachable(url, { sendsIfRange });
+    throw unreachable(url, { isOutsideBrowser });
   }
 }
 

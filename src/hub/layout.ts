@@ -75,7 +75,7 @@ function precisionOf(path: string): { readonly part: string; readonly precision:
 }
 
 /** Where sentence-transformers says how it pools: in a folder of its own, and no config.json of the model. */
-const POOLING = '1_Pooling/config.json';
+export const POOLING = '1_Pooling/config.json';
 
 /** Files beside a model that say what it is; weights and pictures are none. */
 const SIDECARS = new Set([

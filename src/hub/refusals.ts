@@ -37,10 +37,10 @@ export const aborted = (what: string): PapilioError =>
 /** A request that no answer came to. A browser does not tell a dead line from a server that lets no other page read. */
 export function unreachable(
   url: string,
-  { sendsIfRange = false }: Pick<Around, 'sendsIfRange'>,
+  { isOutsideBrowser = false }: Pick<Around, 'isOutsideBrowser'>,
 ): PapilioError {
   const { host } = new URL(url);
-  const why = sendsIfRange
+  const why = isOutsideBrowser
     ? 'there is no connection, or no server answers there'
     : 'there is no connection, or it does not allow other pages to read it (CORS)';
   return new PapilioError('network', `${host} cannot be reached: ${why}. What is already here can be used.`, {

@@ -109,8 +109,8 @@ export interface Around {
   readonly hub: string;
   /** The user's own access token. Lives here and in headers, never in a file or an address. */
   readonly token?: string;
-  /** Whether a broken download asks with If-Range; pages do not, as other servers' leave to send it is rare (CORS). */
-  readonly sendsIfRange?: boolean;
+  /** Whether no browser's rules on other origins apply (CORS): then If-Range is sent, for which few servers give pages leave. */
+  readonly isOutsideBrowser?: boolean;
   /** Pauses before a broken download is tried again, milliseconds; as many tries as entries. */
   readonly retryDelaysMs?: readonly number[];
   /** How long a server that says nothing is waited for, milliseconds. */

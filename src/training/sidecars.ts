@@ -1,5 +1,6 @@
 /** The small files that go with a merged model, as they must be now, and the folder that transformers.js and the Hub expect. */
 import { preprocessorConfig } from '../data/preprocessing.ts';
+import { POOLING } from '../hub/layout.ts';
 import type { OpenedModel } from './openModel.ts';
 
 /** What a model has beside its weights, by the names that the Hub's tools give it. */
@@ -13,7 +14,7 @@ export const MODEL_SIDECARS: readonly string[] = [
   'preprocessor_config.json',
   'generation_config.json',
   'sentence_bert_config.json',
-  '1_Pooling/config.json',
+  POOLING,
 ];
 
 interface Sidecar {

@@ -71,6 +71,17 @@ describe('the repository', () => {
     expect(found).toEqual([]);
   });
 
+  it('names no source file in its docs that there is not', () => {
+    const names = new Set([...texts.keys()].map((path) => path.slice(path.lastIndexOf('/') + 1)));
+    const docs = [...texts].filter(([path]) => path.endsWith('.md') && !path.startsWith('test/'));
+    const named = docs.flatMap(([path, text]) =>
+      [...text.matchAll(/`([\w./-]+\.(?:tsx?|mjs|wgsl|css))`/g)].map(([, name]) => ({ path, name: name! })),
+    );
+    expect(named.length).toBeGreaterThan(100);
+    const gone = named.filter(({ name }) => !names.has(name.slice(name.lastIndexOf('/') + 1)));
+    expect(gone).toEqual([]);
+  });
+
   it('installs from the public registry alone', () => {
     const hosts = new Set(
       [...texts.get('package-lock.json')!.matchAll(/"resolved": "https?:\/\/([^/"]+)/g)].map((m) => m[1]),
