@@ -1,5 +1,6 @@
 /** Text for language models: one stream of ids, its last part held. */
 import { fail } from '../lib/errors.ts';
+import { encodeText, joined } from './encodeText.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { MaskedTextDataset, TextDataset } from './types.ts';
 
@@ -18,7 +19,7 @@ export function textDataset(
   const { heldShare = HELD_SHARE } = options;
   if (!(heldShare > 0 && heldShare < 1))
     fail('bad-argument', `A held share of ${heldShare} cannot be used; give a number between 0 and 1.`);
-  const tokens = Int32Array.from(tokenizer.encode(text));
+  const tokens = encodeText(tokenizer, text, name);
   if (tokens.length < LEAST_TOKENS)
     fail(
       'bad-data',
@@ -44,13 +45,14 @@ export function documentsDataset(
   tokenizer: Tokenizer,
 ): TextDataset {
   const stream = (documents: readonly string[]): Int32Array => {
-    const ids: number[] = [];
-    for (const document of documents) {
-      for (const id of tokenizer.encode(tokenizer.eos === undefined ? `${document}\n\n` : document))
-        ids.push(id);
-      if (tokenizer.eos !== undefined) ids.push(tokenizer.eos);
-    }
-    return Int32Array.from(ids);
+    const { eos } = tokenizer;
+    const end = eos === undefined ? [] : [Int32Array.of(eos)];
+    return joined(
+      documents.flatMap((document) => [
+        encodeText(tokenizer, eos === undefined ? `${document}\n\n` : document, name),
+        ...end,
+      ]),
+    );
   };
   const [a, b] = [stream(train), stream(held)];
   if (a.length < LEAST_TOKENS || b.length < 2)

@@ -155,6 +155,12 @@ export const BOUNDS = {
     advice: 'give fewer pictures, or a model that takes smaller ones',
   },
   /** A string has half a gigabyte at most, and a table is read from copies of its parts. */
+  /** A chapter of Chinese on one line has some ten thousand. */
+  unbrokenLetters: {
+    most: 2 ** 18,
+    unit: 'letters without white space',
+    advice: 'if it is text, break it into lines',
+  },
   textBytes: { most: 2 ** 28, unit: 'bytes of text', advice: 'give it in several files' },
   /** Of all files together; each takes some hundred bytes before its text does. */
   tableRows: {
