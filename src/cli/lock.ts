@@ -75,19 +75,19 @@ export async function takeLock(path: string): Promise<Taken> {
     const holder = await isHeld(path);
     if (holder !== null) return { isTaken: false, pid: holder === 'writing' ? null : holder.pid };
     // Of several that find the same dead lock one alone moves it away; who moved a living one puts it back.
-    const grave = `${path}.${process.pid}-${++graves}.new`;
-    const moved = await disk.rename(path, grave).then(
+    const aside = `${path}.${process.pid}-${++moves}.new`;
+    const moved = await disk.rename(path, aside).then(
       () => true,
       () => false,
     );
     if (!moved) continue;
-    if ((await readFile(grave, 'utf8').catch(() => null)) !== stale) await link(grave, path).catch(() => {});
-    await disk.rm(grave);
+    if ((await readFile(aside, 'utf8').catch(() => null)) !== stale) await link(aside, path).catch(() => {});
+    await disk.rm(aside);
   }
   return { isTaken: false, pid: null };
 }
 
-let graves = 0;
+let moves = 0;
 
 /** @returns false where there is one already */
 async function makeLock(path: string, words: string): Promise<boolean> {

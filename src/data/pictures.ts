@@ -127,7 +127,7 @@ export const KEPT_AT_SIZE = 2 ** 25;
  * @param name of them all, for complaints
  * @param fileBytes of their files
  */
-export function createKeeper(
+export function createPictureKeeper(
   count: number,
   steps: Preprocessing,
   name: string,

@@ -7,7 +7,7 @@ import { isNothing, numberOf } from './cells.ts';
 import { isKnownName } from './columns.ts';
 import { countsRows } from './content.ts';
 import { behindLead, type Dialect, guessDialect, plainLines, type TableOptions } from './dialect.ts';
-import { holdRecords, rowMaker } from './heldRows.ts';
+import { lazyRecords, rowMaker } from './lazyRows.ts';
 import { eachRecord, withoutSpaces } from './records.ts';
 import type { Findings, Row, Table } from './table.ts';
 
@@ -89,7 +89,7 @@ function recordsOf(draft: Draft, { room }: Findings) {
   const { path, dialect } = draft;
   const text = withoutSpaces(behindLead(draft.text, dialect), dialect);
   const isRecord = recordTest(dialect);
-  const records = holdRecords(text, dialect);
+  const records = lazyRecords(text, dialect);
   const begunWithMark: number[] = [];
   const lengths = new Map<number, number>();
   const bounds = { width: dialect.width, name: path, ...(isRecord ? { isRecord } : {}) };

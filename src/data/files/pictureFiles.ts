@@ -1,7 +1,12 @@
 /** Pictures from files: by the folders they lie in, or by a table that names or holds them. */
 import { type Budget, createBudget } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
-import { createKeeper, type LabelledPicture, type PictureBytes, picturesDataset } from '../pictures.ts';
+import {
+  createPictureKeeper,
+  type LabelledPicture,
+  type PictureBytes,
+  picturesDataset,
+} from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import type { ImageDataset } from '../types.ts';
 import type { DataFile } from './bytes.ts';
@@ -204,7 +209,7 @@ async function dataset(
   const fileBytes = [...files].reduce((n, { length }) => n + length, 0);
   const decoding = {
     decodeImage: options.decodeImage,
-    keep: createKeeper(entries.length, options.steps, name, fileBytes),
+    keep: createPictureKeeper(entries.length, options.steps, name, fileBytes),
     pixels: createBudget('decodedPixels', fileBytes),
   };
   for (const entry of entries) {

@@ -25,7 +25,7 @@ function createNumbers() {
   };
 }
 
-export interface HeldRecords {
+export interface LazyRecords {
   readonly count: number;
   add(record: RecordAt): void;
   /** Of record i of those that were added. */
@@ -36,7 +36,7 @@ export interface HeldRecords {
 }
 
 /** @param text which the records stand in */
-export function holdRecords(text: string, marks: Marks): HeldRecords {
+export function lazyRecords(text: string, marks: Marks): LazyRecords {
   const [numbers, begins, ends] = [createNumbers(), createNumbers(), createNumbers()];
   /** The record that was split last: the cells of one are asked for one after the other. */
   let last = -1;
@@ -81,7 +81,7 @@ export function holdRecords(text: string, marks: Marks): HeldRecords {
 }
 
 /** Makes rows whose values are read from the text each time. */
-export function rowMaker(records: HeldRecords, columns: readonly string[]): (i: number, row: number) => Row {
+export function rowMaker(records: LazyRecords, columns: readonly string[]): (i: number, row: number) => Row {
   // Columns may be called anything, so what values hold of their own stands under no name.
   const key = Symbol('record');
   const look = Object.create(null) as object;
@@ -98,7 +98,7 @@ export function rowMaker(records: HeldRecords, columns: readonly string[]): (i: 
     values[key] = i;
     return values as unknown as Readonly<Record<string, unknown>>;
   }
-  class HeldRow implements Row {
+  class LazyRow implements Row {
     readonly row: number;
     private readonly i: number;
     constructor(i: number, row: number) {
@@ -109,5 +109,5 @@ export function rowMaker(records: HeldRecords, columns: readonly string[]): (i: 
       return valuesOf(this.i);
     }
   }
-  return (i, row) => new HeldRow(i, row);
+  return (i, row) => new LazyRow(i, row);
 }
