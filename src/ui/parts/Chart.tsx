@@ -52,6 +52,8 @@ function axis(title: string, grid: string, ticks: number): object {
 function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[]; readonly layout: object } {
   const ink = cssColor('--ink-2');
   const grid = cssColor('--line');
+  // Without a point there is no range: Plotly would write numbers of its own at the axes.
+  const showticklabels = spec.lines.some(({ x }) => x.length > 0);
   return {
     data: spec.lines.map((line) => ({
       type: 'scatter',
@@ -79,9 +81,10 @@ function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[];
       showlegend: false,
       hovermode: 'x unified',
       hoverlabel: { bgcolor: cssColor('--surface'), bordercolor: grid, font: { color: cssColor('--ink') } },
-      xaxis: { ...axis(spec.xTitle, grid, isSmall ? 4 : 8), showgrid: !isSmall },
+      xaxis: { ...axis(spec.xTitle, grid, isSmall ? 4 : 8), showgrid: !isSmall, showticklabels },
       yaxis: {
         ...axis(spec.yTitle, grid, isSmall ? 4 : 6),
+        showticklabels,
         type: spec.isLog ? 'log' : 'linear',
         ...(spec.isShare ? { tickformat: '.0%' } : {}),
       },
