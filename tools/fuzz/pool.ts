@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { argv, execArgv, execPath } from 'node:process';
 import { createInterface } from 'node:readline';
 import { MOST_MS, type Trial } from './trial.ts';
-import type { Job } from './worker.ts';
+import type { Job, Line } from './worker.ts';
 
 /** Heap of the worker, MB: what asks for more ends as an abort. */
 const HEAP_MB = 1024;
@@ -12,8 +12,6 @@ const HEAP_MB = 1024;
 const MOST_WALL_MS = 6 * MOST_MS;
 const MOST_IDLE_MS = 36 * MOST_MS;
 const LOOK_EVERY_MS = 200;
-
-type Line = Trial | { readonly ready: true } | { readonly done: true };
 
 /** Milliseconds that a process has computed, where the system tells. */
 function cpuOf(pid: number): number | null {

@@ -22,7 +22,10 @@ export interface Job {
 /** The pipe that results go through. */
 const RESULTS = 3;
 
-function tell(value: Trial | { readonly ready: true } | { readonly done: true }): void {
+/** What the worker writes: that it is ready, that an input is made and its door about to open, how the trial ended, that the job is done. */
+export type Line = Trial | { readonly ready: true } | { readonly made: number } | { readonly done: true };
+
+function tell(value: Line): void {
   const bytes = Buffer.from(`${JSON.stringify(value)}\n`);
   for (let at = 0; at < bytes.length; ) {
     try {
@@ -46,6 +49,7 @@ async function work({ door: name, seed, from, count, file }: Job): Promise<void>
   for (let index = from; index < from + count; index++) {
     const input = kept ? kept[index]!.input : inputOf(door, seed, index);
     escaped = null;
+    tell({ made: index });
     const trial = await runTrial(door, input, index);
     tell(escaped === null ? trial : { ...trial, end: 'untyped', message: `escaped: ${String(escaped)}` });
   }
