@@ -3,6 +3,7 @@
  * in PEFT's words, unknown keys named.
  */
 import type { z } from 'zod';
+import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { plainWords } from '../lib/json.ts';
 import { closest } from '../lib/nearest.ts';
@@ -27,7 +28,8 @@ export function defaultConfig(method: AdapterMethod): CommonConfig {
  * Checks a configuration and fills in PEFT's defaults.
  *
  * @param input parsed JSON; must be an object.
- * @throws PapilioError 'illegal-config' with the field and PEFT's reason; 'unsupported-adapter' for PEFT features Papilio lacks.
+ * @throws PapilioError 'illegal-config' with the field and PEFT's reason; 'unsupported-adapter' for PEFT features Papilio lacks;
+ * 'too-large'.
  */
 export function validateConfig(method: AdapterMethod, input: unknown): ValidConfig {
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
@@ -36,6 +38,7 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
       `The ${method.title} configuration must be a JSON object of PEFT's fields, e.g. {"target_modules": ["query"]}.`,
     );
   }
+  requireSmall(method, input);
   const given = withoutUnset(method, input as Record<string, unknown>);
   const peftType = given.peft_type;
   if (peftType !== undefined && plainWords(peftType).toUpperCase() !== method.peftType) {
@@ -55,6 +58,11 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   const reason = method.refuse(parsed.data) ?? refuseCommon(parsed.data);
   if (reason !== null) fail('illegal-config', `${method.title} configuration: ${reason.trim()}`, { reason });
   return { config: parsed.data, warnings: unknownKeys(method, given) };
+}
+
+/** @throws PapilioError 'too-large' for a configuration of more letters than one has that people or programs write */
+export function requireSmall({ title }: Pick<AdapterMethod, 'title'>, input: object): void {
+  within('configLetters', JSON.stringify(input).length, `The ${title} configuration`);
 }
 
 /** As {@link validateConfig}, for a new adapter and a run of `totalSteps` updates. */
@@ -97,12 +105,21 @@ function explain(issue: z.core.$ZodIssue): string {
   return text.replace(/^Invalid input: /, '').replace(/\.$/, '');
 }
 
+/** Unknown settings that are named one by one. */
+const NAMED = 20;
+
 function unknownKeys(method: AdapterMethod, given: Readonly<Record<string, unknown>>): string[] {
   const known = [...Object.keys(method.schema.shape), ...Object.keys(method.fixed), ...FILE_KEYS];
-  return Object.keys(given)
-    .filter((key) => !known.includes(key))
-    .map((key) => {
-      const near = closest(key, known)[0];
-      return `${method.title} has no setting ${JSON.stringify(key)}; it is ignored${near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`}.`;
-    });
+  const unknown = Object.keys(given).filter((key) => !known.includes(key));
+  const warnings = unknown.slice(0, NAMED).map((key) => {
+    const near = closest(key, known)[0];
+    return `${method.title} has no setting ${JSON.stringify(key)}; it is ignored${near === undefined ? '' : ` (did you mean ${JSON.stringify(near)}?)`}.`;
+  });
+  const more = unknown.length - warnings.length;
+  return more > 0
+    ? [
+        ...warnings,
+        `${method.title} has no ${more} further settings of this configuration; they are ignored.`,
+      ]
+    : warnings;
 }

@@ -12,6 +12,7 @@
  */
 
 import { plainWords } from '../lib/json.ts';
+import { requireSmall } from './config.ts';
 import type { CommonConfig } from './fields.ts';
 import { savedEntries, savedTest } from './matching.ts';
 import type { MethodId } from './registry.ts';
@@ -188,7 +189,7 @@ export function startPlaces(
  * filled in.
  *
  * @param given PEFT's fields as a person gave them; not judged here
- * @throws PapilioError 'illegal-config' for an expression of targets that cannot be read
+ * @throws PapilioError 'illegal-config' for an expression of targets that cannot be read; 'too-large'
  */
 export function startConfig(
   method: AdapterMethod,
@@ -198,6 +199,7 @@ export function startConfig(
 ): Started {
   // What is no object is refused where configurations are checked.
   if (!isObject(given)) return { config: given, notes: [] };
+  requireSmall(method, given);
   if (!isOpen(given, 'peft_type')) return withTargets(method, given, model);
   const { config, notes } = startPlaces(method, given, model, task);
   const fields = method.start.config(targetLayers(method, config, model), config);

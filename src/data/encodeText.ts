@@ -5,7 +5,7 @@
 import { within } from '../lib/budget.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-const PART = 2 ** 20;
+const PART = 2 ** 17;
 /** Letters on either side of a cut that are looked at: no token depends on what is further away. */
 const NEAR = 1024;
 const MOST_TRIES = 16;

@@ -68,9 +68,41 @@ const WORDS =
 function mendWords(part: PreTokenizer, config: Json | null): void {
   const inside = config?.pretokenizers as readonly Json[] | undefined;
   if (config?.type === 'Whitespace') part.pre_tokenize_text = (text) => text.match(WORDS) ?? [];
+  if (config?.type === 'ByteLevel') spellOnce(part as ByteLevel);
   part.tokenizers?.forEach((one, k) => {
     if (one) mendWords(one, inside?.[k] ?? null);
   });
+}
+
+/** The library's pre-tokenizer of GPT-2's kin, as far as it is mended. */
+interface ByteLevel extends PreTokenizer {
+  readonly add_prefix_space: boolean;
+  readonly use_regex: boolean;
+  readonly pattern: RegExp;
+  readonly byte_encoder: Readonly<Record<number, string>>;
+  readonly text_encoder: TextEncoder;
+}
+
+/** Words that are kept spelled. */
+const MOST_SPELLED = 2 ** 14;
+
+/** The library spells every word of a text byte by byte, which takes longer than all the rest; a word that comes again is spelled once. */
+function spellOnce(part: ByteLevel): void {
+  const spelled = new Map<string, string>();
+  const spell = (word: string): string => {
+    const known = spelled.get(word);
+    if (known !== undefined) return known;
+    let letters = '';
+    for (const byte of part.text_encoder.encode(word)) letters += part.byte_encoder[byte];
+    if (spelled.size >= MOST_SPELLED) spelled.clear();
+    // A long word seldom comes again.
+    if (word.length <= 64) spelled.set(word, letters);
+    return letters;
+  };
+  part.pre_tokenize_text = (text) => {
+    const whole = part.add_prefix_space && !text.startsWith(' ') ? ` ${text}` : text;
+    return (part.use_regex ? (whole.match(part.pattern) ?? []) : [whole]).map(spell);
+  };
 }
 
 /** Pieces of more letters are cut where they can be. */

@@ -408,7 +408,7 @@ describe('a table', () => {
     readEntries(
       [typeof text === 'string' ? file(path, text) : { path, bytes: text }],
       {},
-      { drops: createDrops(), notes: [], room: createBudget('tableRows') },
+      { drops: createDrops(), notes: [], room: createBudget('tableRows'), json: createBudget('jsonBytes') },
       { notes: [] },
       () => ({ needed: ['text', 'label'] }),
     );

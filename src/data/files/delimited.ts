@@ -26,18 +26,32 @@ export function draftOf(text: string, path: string, kind: string, told: TableOpt
 const sameCells = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((cell, i) => cell.trim().toLowerCase() === b[i]!.trim().toLowerCase());
 
+/** Whether a file's first row is a header, of files that are opened together. */
+export type HeaderJudge = (draft: Draft) => boolean;
+
 /**
  * Whether the first row of a file is a header. Files of one set that begin alike begin with one; where they begin with other rows of the same
  * width, those are data unless they clearly are not.
  */
-export function hasHeader({ dialect }: Draft, others: readonly Draft[], told: TableOptions = {}): boolean {
-  if (told.header !== undefined) return told.header;
-  const peers = others
-    .map((o) => o.dialect)
-    .filter((d) => d !== dialect && d.first.length === dialect.first.length);
-  const alike = peers.some((d) => sameCells(d.first, dialect.first));
-  const evidence = alike ? 3 : peers.length > 0 ? -1 : 0;
-  return dialect.headerScore + evidence >= 0;
+export function headerJudge(drafts: readonly Draft[], told: TableOptions = {}): HeaderJudge {
+  const { header } = told;
+  if (header !== undefined) return () => header;
+  const spelled = ({ dialect }: Draft): string =>
+    JSON.stringify(dialect.first.map((cell) => cell.trim().toLowerCase()));
+  const widths = countsOf(drafts.map(({ dialect }) => dialect.first.length));
+  const beginnings = countsOf(drafts.map(spelled));
+  return (draft) => {
+    const isAlike = beginnings.get(spelled(draft))! > 1;
+    const hasPeers = widths.get(draft.dialect.first.length)! > 1;
+    const evidence = isAlike ? 3 : hasPeers ? -1 : 0;
+    return draft.dialect.headerScore + evidence >= 0;
+  };
+}
+
+function countsOf<T>(values: readonly T[]): ReadonlyMap<T, number> {
+  const counts = new Map<T, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
 }
 
 /** The table of a draft. */

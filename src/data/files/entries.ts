@@ -9,7 +9,7 @@ import { type DataFile, extension } from './bytes.ts';
 import { decimalMark, isNothing, numberOf, structured, withoutPercent } from './cells.ts';
 import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns } from './columns.ts';
 import { isConllText, readConll } from './conll.ts';
-import { type Draft, draftOf, hasHeader, tableOf } from './delimited.ts';
+import { type Draft, draftOf, headerJudge, tableOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
 import { readText } from './encoding.ts';
 import { CONLL, DELIMITED, TEXTS } from './endings.ts';
@@ -85,20 +85,32 @@ async function readTables(
       else drafts.set(file, draft!);
     } else drafts.set(file, draftOf(text, file.path, kind, options));
   }
-  const all = [...drafts.values()];
+  const hasHeader = headerJudge([...drafts.values()], options);
   const tables: Table[] = [];
   for (const file of files) {
     const draft = drafts.get(file);
     const table = draft
-      ? filled(tableOf(draft, hasHeader(draft, all, options), reading, options))
+      ? filled(tableOf(draft, hasHeader(draft), reading, options))
       : (ready.get(file) ?? (await readTable(file, reading)));
     tables.push(options.isTagged && !options.mapping ? sentencesOf(table, reading.notes) : table);
   }
   return tables;
 }
 
-const sameColumns = (a: Table, b: Table): boolean =>
-  a.columns.length === b.columns.length && a.columns.every((column, i) => column === b.columns[i]);
+/** Tables with rows, those of the same columns together. */
+function byColumns(tables: readonly Table[]): ReadonlyMap<string, readonly Table[]> {
+  const groups = new Map<string, Table[]>();
+  for (const table of tables) {
+    if (table.rows.length === 0) continue;
+    const key = columnsKey(table);
+    const group = groups.get(key);
+    if (group) group.push(table);
+    else groups.set(key, [table]);
+  }
+  return groups;
+}
+
+const columnsKey = ({ columns }: Table): string => JSON.stringify(columns);
 
 /** The columns of every table; a table of test rows without labels is left out. @throws PapilioError 'bad-data' */
 function mapTables(
@@ -113,10 +125,11 @@ function mapTables(
   const isHeld = ({ file }: Table) => splits.of(file) === 'held';
   // What is learnt from goes first: what is found in it is what is shown.
   const ordered = [...read.filter((t) => !isHeld(t)), ...read.filter(isHeld)];
+  const groups = byColumns(ordered);
   for (const table of ordered) {
     // A file all of whose rows are bad has no columns to ask about.
     if (mappings.has(table) || table.rows.length === 0) continue;
-    const alike = ordered.filter((t) => t.rows.length > 0 && sameColumns(t, table));
+    const alike = groups.get(columnsKey(table))!;
     const columns = table.columns.filter((column) => column !== table.index);
     const rows = alike.flatMap((t) => t.rows);
     try {

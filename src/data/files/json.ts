@@ -40,14 +40,26 @@ interface Found {
   readonly path: string;
   /** Of the whole file, however many texts it has. */
   readonly budget: Budget;
+  /** What its values take. */
+  bytes: number;
 }
 
-const nothingFound = (path: string, text: string): Found => ({
-  ...{ nothings: false, large: false, path },
-  budget: jsonBudget(text.length),
-});
+function nothingFound(path: string, text: string): Found {
+  const budget = jsonBudget(text.length);
+  const found: Found = {
+    ...{ nothings: false, large: false, path, bytes: 0 },
+    budget: {
+      take(count, where) {
+        budget.take(count, where);
+        found.bytes += count;
+      },
+    },
+  };
+  return found;
+}
 
-function noteFound({ nothings, large }: Found, path: string, notes: string[]): void {
+function noteFound({ nothings, large, bytes }: Found, path: string, { notes, json }: Findings): void {
+  json.take(bytes, path);
   if (nothings) notes.push(`${path}: NaN and Infinity in it are read as nothing.`);
   if (large) notes.push(`${path}: whole numbers beyond 2^53 are read as text, digit for digit.`);
 }
@@ -85,7 +97,8 @@ const noObject = (each: 'line' | 'entry'): Fault => ({
 });
 
 /** One JSON object per line; a row is a line. */
-export function readJsonl(text: string, path: string, { drops, notes, room }: Findings): Table {
+export function readJsonl(text: string, path: string, findings: Findings): Table {
+  const { drops, notes, room } = findings;
   const rows: Row[] = [];
   const cells: { readonly row: number; readonly cells: readonly unknown[] }[] = [];
   const found = nothingFound(path, text);
@@ -110,7 +123,7 @@ export function readJsonl(text: string, path: string, { drops, notes, room }: Fi
     else if (Array.isArray(values) && rows.length === 0) cells.push({ row, cells: values as unknown[] });
     else drops.add({ file: path, row }, noObject('line'));
   }
-  noteFound(found, path, notes);
+  noteFound(found, path, findings);
   if (dicts > 0) notes.push(`${path} has Python's dicts for JSON in ${dicts} lines: read as such.`);
   if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
   for (const { row } of cells) drops.add({ file: path, row }, noObject('line'));
@@ -165,7 +178,7 @@ export function readJson(text: string, path: string, findings: Findings): Table 
   const found = nothingFound(path, text);
   const value = parsed(text, found);
   if (value === undefined) return readConcatenated(text, path, findings);
-  noteFound(found, path, findings.notes);
+  noteFound(found, path, findings);
   return tableOf(value, path, findings);
 }
 
@@ -180,7 +193,7 @@ function readConcatenated(text: string, path: string, findings: Findings): Table
   const values = severalValues(text, found);
   if (values && values.length > 1) {
     findings.notes.push(`${path} has several JSON values, one after the other, and was read as their list.`);
-    noteFound(found, path, findings.notes);
+    noteFound(found, path, findings);
     return tableOf(values, path, findings);
   }
   try {

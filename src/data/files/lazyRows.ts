@@ -7,7 +7,8 @@ import type { Row } from './table.ts';
 
 /** A list of whole numbers below 2³², in 4 bytes each. */
 function createNumbers() {
-  let numbers = new Uint32Array(1024);
+  // Small: a zip may hold ten thousand tables of a few rows.
+  let numbers = new Uint32Array(16);
   let length = 0;
   return {
     push(value: number): void {

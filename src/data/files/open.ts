@@ -112,12 +112,11 @@ const kindsSeen = (files: readonly DataFile[]): string =>
   [...new Set(files.map((file) => extension(file.path) || 'no extension'))].slice(0, 6).join(', ');
 
 function readingOf({ files, options, found }: Opening): rows.Reading {
+  const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
   return {
     drops: createDrops(),
-    room: createBudget(
-      'tableRows',
-      files.reduce((sum, { bytes }) => sum + bytes.length, 0),
-    ),
+    room: createBudget('tableRows', bytes),
+    json: createBudget('jsonBytes', bytes),
     notes: found.notes,
     ...(options.labels ? { labels: options.labels } : {}),
     ...(options.keepClasses ? { keepClasses: true } : {}),
@@ -126,7 +125,8 @@ function readingOf({ files, options, found }: Opening): rows.Reading {
 
 /** Says what lies beside the files that are used. */
 function noteUnused({ files, found }: Opening, used: readonly DataFile[]): void {
-  const rest = files.filter((file) => !used.includes(file));
+  const isUsed = new Set(used);
+  const rest = files.filter((file) => !isUsed.has(file));
   if (rest.length > 0)
     found.notes.push(`${rest.length} file(s) of other kinds are not used (${kindsSeen(rest)}).`);
 }

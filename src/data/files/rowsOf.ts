@@ -25,6 +25,8 @@ export interface Reading {
   readonly notes: string[];
   /** Rows of all files together are counted before they are made. */
   readonly room: Budget;
+  /** What JSON of all files together takes, counted when a file has been read. */
+  readonly json: Budget;
   /** The model's own classes. */
   readonly labels?: readonly string[];
   readonly keepClasses?: boolean;

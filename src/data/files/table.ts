@@ -37,6 +37,8 @@ export interface Findings {
   readonly notes: string[];
   /** Rows of all files together are counted before they are made. */
   readonly room: Budget;
+  /** What JSON of all files together takes, counted when a file has been read. */
+  readonly json: Budget;
 }
 
 /** Files that tell of a model, a dataset or a program, and are no data. */

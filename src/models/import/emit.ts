@@ -17,6 +17,7 @@ const MAX_I32 = 2 ** 31 - 1;
 
 function constantData(v: FoldedValue): Float32Array | Int32Array {
   const data = v.known!();
+  if (data instanceof Float32Array && isFloat(v.dtype)) return data;
   const whole = !isFloat(v.dtype);
   const out = whole ? new Int32Array(data.length) : new Float32Array(data.length);
   // Doubles beyond float32 are the exporter's idea of minus infinity; a true infinity stays one.

@@ -6,6 +6,7 @@ import { fail, PapilioError } from '../../lib/errors.ts';
 import { isFloat } from '../../onnx/dtype.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
 import { safeInteger, tensorElements, tensorToNumbers } from '../../onnx/values.ts';
+import { evaluateOnce } from './computedOnce.ts';
 import { evaluate, toKnown } from './evaluateOps.ts';
 import { canExpand, expand } from './expand.ts';
 import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
@@ -325,7 +326,7 @@ export function fold(
       scope.set(name, movedCodes(name, dtype, shape, moved));
       return;
     }
-    const results = foldable ? evaluate(lowered.op, values.map(toKnown), lowered.attrs) : null;
+    const results = foldable ? evaluateOnce(node, lowered, values.map(toKnown)) : null;
     if (results) {
       fixed.add(node);
       node.outputs.forEach((name, i) => {
