@@ -62,6 +62,9 @@ export async function readEntries(
   return { entries, total };
 }
 
+/** What a table takes beside its rows, in rows: a zip may hold ten thousand of a few rows each. */
+const ROWS_LIKE_A_TABLE = 8;
+
 async function readTables(
   files: readonly DataFile[],
   options: EntryOptions,
@@ -70,6 +73,7 @@ async function readTables(
   const drafts = new Map<DataFile, Draft>();
   const ready = new Map<DataFile, Table>();
   for (const file of files) {
+    reading.room.take(ROWS_LIKE_A_TABLE, file.path);
     const kind = extension(file.path);
     const isText = kind === '' || TEXTS.includes(kind);
     if (!isText && !DELIMITED.includes(kind) && !CONLL.includes(kind)) continue;

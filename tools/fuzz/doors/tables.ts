@@ -14,7 +14,7 @@ import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { joined, mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson, ODD_NAMES } from '../mutate/json.ts';
-import { enlargeJson, enlargeText } from '../mutate/large.ts';
+import { enlargeJson, enlargeText, largeSize } from '../mutate/large.ts';
 import { mutateText } from '../mutate/text.ts';
 import { mutateStruct } from '../mutate/thrift.ts';
 import { mutateZip } from '../mutate/zip.ts';
@@ -296,11 +296,14 @@ export const zip: Door = {
   enlarge(_, random) {
     kept ??= tables();
     const { files, told } = random.pick(kept);
+    const first = files[0]!;
+    // Many small files, together as large as one element is made elsewhere.
+    const many = Math.min(
+      1 << (10 + random.int(6)),
+      Math.ceil(largeSize(random) / Math.max(1, first.bytes.length)),
+    );
     const large = random.chance(0.3)
-      ? Array.from({ length: 1 << (10 + random.int(6)) }, (_, i) => ({
-          ...files[0]!,
-          name: `${i}/${files[0]!.name}`,
-        }))
+      ? Array.from({ length: many }, (_, i) => ({ ...first, name: `${i}/${first.name}` }))
       : withFile({ files }, random, (bytes, name) => enlargeTable(bytes, name, random)).files;
     return { files: [packed(large, random, 0)], ...(told && { told }) };
   },
