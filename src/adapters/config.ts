@@ -3,7 +3,7 @@
  * in PEFT's words, unknown keys named.
  */
 import type { z } from 'zod';
-import { within } from '../lib/budget.ts';
+import { createBudget, within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { plainWords } from '../lib/json.ts';
 import { closest } from '../lib/nearest.ts';
@@ -60,9 +60,16 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   return { config: parsed.data, warnings: unknownKeys(method, given) };
 }
 
-/** @throws PapilioError 'too-large' for a configuration of more letters than one has that people or programs write */
+/** @throws PapilioError 'too-large' for a configuration of more letters or values than one has that people or programs write */
 export function requireSmall({ title }: Pick<AdapterMethod, 'title'>, input: object): void {
-  within('configLetters', JSON.stringify(input).length, `The ${title} configuration`);
+  const where = `The ${title} configuration`;
+  within('configLetters', JSON.stringify(input).length, where);
+  const values = createBudget('configValues');
+  const count = (value: unknown): void => {
+    values.take(1, where);
+    if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) count(inner);
+  };
+  count(input);
 }
 
 /** As {@link validateConfig}, for a new adapter and a run of `totalSteps` updates. */

@@ -154,13 +154,13 @@ export const BOUNDS = {
     unit: 'bytes of pictures in memory',
     advice: 'give fewer pictures, or a model that takes smaller ones',
   },
-  /** A string has half a gigabyte at most, and a table is read from copies of its parts. */
   /** A chapter of Chinese on one line has some ten thousand. */
   unbrokenLetters: {
     most: 2 ** 18,
     unit: 'letters without white space',
     advice: 'if it is text, break it into lines',
   },
+  /** A string has half a gigabyte at most, and a table is read from copies of its parts. */
   textBytes: { most: 2 ** 28, unit: 'bytes of text', advice: 'give it in several files' },
   /** Of all files together; each takes some hundred bytes before its text does. */
   tableRows: {
@@ -174,6 +174,12 @@ export const BOUNDS = {
   configLetters: {
     most: 2 ** 20,
     unit: 'letters of a configuration',
+    advice: 'name layers by expressions in place of one by one',
+  },
+  /** Some thousand modules by their names, and a rank and an alpha for each. */
+  configValues: {
+    most: 20_000,
+    unit: 'values of a configuration',
     advice: 'name layers by expressions in place of one by one',
   },
   columns: { most: 10_000, unit: 'columns', advice: 'give the columns that count' },

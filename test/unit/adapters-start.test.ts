@@ -224,3 +224,26 @@ describe('the rate', () => {
     expect(startRate(head, [], [])).toBe(head.start.learningRate);
   });
 });
+
+describe('a configuration of a million letters', () => {
+  it.each([
+    ['letters', { target_modules: ['a'.repeat(2 ** 20)] }],
+    ['values', { target_modules: new Array(30_000).fill(0) }],
+  ])('or of very many %s is refused before anything is made of it', (unit, long) => {
+    const says = new RegExp(`^The LoRA configuration asks for [\\d,]+ ${unit} of a configuration`);
+    expect(() => startConfig(METHODS.lora, long, { layers: [], head: null }, 'causal-lm')).toThrow(says);
+    expect(() => validateConfig(METHODS.lora, long)).toThrow(says);
+  });
+
+  it('has its first unknown settings named and the rest counted', () => {
+    const many = Object.fromEntries(Array.from({ length: 15_000 }, (_, i) => [`lora_alph${i}`, 1]));
+    const before = performance.now();
+    const { warnings } = validateConfig(METHODS.lora, { target_modules: ['q'], ...many });
+    expect(warnings).toHaveLength(21);
+    expect(warnings[0]).toMatch(/"lora_alph0"; it is ignored \(did you mean "lora_alpha"\?\)/);
+    expect(warnings.at(-1)).toBe(
+      'LoRA has no 14980 further settings of this configuration; they are ignored.',
+    );
+    expect(performance.now() - before).toBeLessThan(2000);
+  });
+});

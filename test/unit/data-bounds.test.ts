@@ -457,6 +457,42 @@ describe('a table', () => {
     expect(await kindOf(open(path, text()))).toMatch(says);
   });
 
+  const opened = (count: number, text: (i: number) => string, path = '.csv') =>
+    readEntries(
+      Array.from({ length: count }, (_, i) => file(`${i}${path}`, text(i))),
+      {},
+      { drops: createDrops(), notes: [], room: createBudget('tableRows'), json: createBudget('jsonBytes') },
+      { notes: [] },
+      () => ({ needed: ['text', 'label'] }),
+    );
+
+  it.each([
+    ['alike', (i: number) => `text,label\na b ${i},${i % 2}\n`],
+    ['unlike', (i: number) => `text,label,n${i}\na b ${i},${i % 2},1\n`],
+  ])(
+    'of which there are four times as many, beginning %s, takes not sixteen times as long',
+    async (_, text) => {
+      const took = async (count: number) => {
+        const before = performance.now();
+        expect((await opened(count, text)).entries.length).toBe(count);
+        return performance.now() - before;
+      };
+      await took(500);
+      const few = await took(1500);
+      expect((await took(6000)) / few).toBeLessThan(10);
+    },
+  );
+
+  it('counts beside its rows, and JSON of all tables together', async () => {
+    expect(await kindOf(opened(7500, () => 'text,label\na,b\n'))).toMatch(
+      /^too-large: \d+.csv asks for 65,53\d rows/,
+    );
+    const one = `{"text":"a","label":[${'[],'.repeat(200_000)}[]]}\n`;
+    expect(await kindOf(opened(12, () => one, '.jsonl'))).toMatch(
+      /^too-large: 5.jsonl asks for .* bytes of values/,
+    );
+  });
+
   it('of thousands of columns of one name is read in a moment', async () => {
     const text = `text,label,${many(9000, () => 'x')}\n${rows(8, (i) => `a b,${i % 2},${many(9000, () => '1')}`)}`;
     const before = performance.now();

@@ -1,4 +1,5 @@
 // Tokenizers from anywhere: what cannot be used or would cost too much ends in a sentence, soon.
+import { ByteLevelPreTokenizer } from '@huggingface/tokenizers';
 import { describe, expect, it } from 'vitest';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 
@@ -204,6 +205,21 @@ describe('a tokenizer', () => {
       },
     });
     for (let k = 0; k < 20_000; k++) expect(usual.encode(k % 2 ? 'a' : 'bc hij').length).toBeGreaterThan(0);
+  });
+
+  it('spells words of bytes as the library does, whatever they are', () => {
+    const byteLevel = { type: 'ByteLevel' as const, add_prefix_space: true, trim_offsets: true, use_regex: true };
+    const theirs = new ByteLevelPreTokenizer(byteLevel);
+    const words = ['a', 'ü', '漢字', '😀', "don't", '\u0000', '  ', 'x'.repeat(100), '\n\t', '12', '\ud800'];
+    const text = Array.from({ length: 40 }, (_, i) => words[(i * 7) % words.length]).join(' ');
+    const spelled = theirs.pre_tokenize_text(text);
+    const vocab = Object.fromEntries([...new Set(spelled)].map((word, id) => [word, id]));
+    const tokenizer = loadTokenizer({
+      ...{ ...base, added_tokens: [], pre_tokenizer: byteLevel },
+      model: { type: 'WordLevel', vocab, unk_token: 'a' },
+    });
+    for (let times = 0; times < 2; times++)
+      expect(tokenizer.encode(text)).toEqual(spelled.map((word) => vocab[word]));
   });
 
   it('replaces by the content as it stands', () => {
