@@ -32,17 +32,23 @@ const withoutFunction = {
       : '',
 };
 
-// Two builds from one config: the page (`vite build`) and the command line (`vite build --mode cli`), which
-// bundles the same engine, shaders included, into one file that Node and Deno both run.
-export default defineConfig(({ mode }) =>
-  mode === 'cli'
+/** What runs in Node and Deno, each bundled with the engine, shaders included, into one file. */
+const PROGRAMS: Readonly<Record<string, { readonly entry: string; readonly file: string }>> = {
+  cli: { entry: 'src/cli/papilio.ts', file: 'papilio.mjs' },
+  tools: { entry: 'tools/papilio.ts', file: 'tools.mjs' },
+};
+
+// Three builds from one config: the page (`vite build`), the command line (`--mode cli`) and the tools of a clone (`--mode tools`).
+export default defineConfig(({ mode }) => {
+  const program = PROGRAMS[mode];
+  return program
     ? {
-        publicDir: false,
+        publicDir: false as const,
         build: {
-          ssr: 'src/cli/papilio.ts',
+          ssr: program.entry,
           outDir: 'dist-cli',
-          target: 'es2023',
-          rollupOptions: { output: { entryFileNames: 'papilio.mjs', codeSplitting: false } },
+          target: 'es2023' as const,
+          rollupOptions: { output: { entryFileNames: program.file, codeSplitting: false } },
         },
         ssr: { noExternal: true, external: ['webgpu', 'onnxruntime-web', 'deno', '@jax-js/jax'] },
       }
@@ -91,5 +97,5 @@ export default defineConfig(({ mode }) =>
             },
           ],
         },
-      },
-);
+      };
+});

@@ -3,11 +3,14 @@ import { PapilioError } from '../lib/errors.ts';
 import { closest } from '../lib/nearest.ts';
 import type { SpecifiedCommand } from './options.ts';
 import { note, print } from './terminal.ts';
+import { TOOL_COMMANDS } from './toolCommands.mjs';
+
+export type CommandTable = Readonly<
+  Record<string, { readonly summary: string; readonly load: () => Promise<SpecifiedCommand> }>
+>;
 
 /** Loaded when called, so that one command does not pay for another's imports. */
-export const commands: Readonly<
-  Record<string, { readonly summary: string; readonly load: () => Promise<SpecifiedCommand> }>
-> = {
+export const commands: CommandTable = {
   finetune: {
     summary: 'train an adapter on a model and data, merge it, write adapter, merged model and figures',
     load: () => import('./finetune.ts').then((m) => m.finetuneCommand),
@@ -41,46 +44,36 @@ export const commands: Readonly<
     summary: 'texts as vectors by an encoder, and how near they are to each other',
     load: () => import('./embed.ts').then((m) => m.embedCommand),
   },
-  verify: {
-    summary: 'hold adapters or models against figures that others computed',
-    load: () => import('./verify.ts').then((m) => m.verifyCommand),
-  },
-  reproduce: {
-    summary: 'run the presets and record their figures in docs/',
-    load: () => import('./reproduce.ts').then((m) => m.reproduceCommand),
-  },
-  pretrain: {
-    summary: 'make one of the embedded models from nothing',
-    load: () => import('./pretrain.ts').then((m) => m.pretrainCommand),
-  },
-  bench: {
-    summary: 'speed and cost of a training step, beside LoRA and beside another engine',
-    load: () => import('./bench.ts').then((m) => m.benchCommand),
-  },
-  check: {
-    summary: 'the adapter, and every kernel and gradient on it against float64 references',
-    load: () => import('./check.ts').then((m) => m.checkCommand),
-  },
 };
 
 function usage(): string {
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(10)} ${summary}`);
+  const summaries = Object.entries(commands).map(([name, { summary }]) => [name, summary] as const);
+  const lines = [...summaries, ...Object.entries(TOOL_COMMANDS)].map(
+    ([name, summary]) => `  ${name.padEnd(10)} ${summary}`,
+  );
   return `papilio COMMAND [options] [--runtime auto|node|deno]\n\n${lines.join('\n')}\n\npapilio COMMAND --help lists its options.\n`;
 }
 
 const HELP = ['help', '--help', '-h'];
 
-/** @returns the exit code */
-export async function runCommand(args: readonly string[]): Promise<number> {
+/**
+ * @param table the commands that can be run; those of the command line unless said
+ * @returns the exit code
+ */
+export async function runCommand(args: readonly string[], table: CommandTable = commands): Promise<number> {
   // `papilio help merge` is `papilio merge --help`.
   const [name, ...rest] = HELP.includes(args[0] ?? '') && args[1] !== undefined ? [args[1], '--help'] : args;
   if (name === undefined || HELP.includes(name)) {
     print(usage());
     return 0;
   }
-  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  const command = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (!command && Object.hasOwn(TOOL_COMMANDS, name)) {
+    note(`The command ${name} is one of a clone's tools: npm run -s papilio -- ${name} there.\n`);
+    return 2;
+  }
   if (!command) {
-    const [near] = closest(name, Object.keys(commands), 1);
+    const [near] = closest(name, [...Object.keys(commands), ...Object.keys(TOOL_COMMANDS)], 1);
     const guess = near === undefined ? '' : ` Did you mean ${near}?`;
     note(`There is no command "${name}".${guess} papilio --help lists them.\n`);
     return 2;

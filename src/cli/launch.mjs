@@ -10,12 +10,12 @@ import { argv, env, execPath, exit, pid } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { commandFor, denoBinary, findAdapters } from './adapters.mjs';
 import { isStale } from './stale.mjs';
+import { TOOL_COMMANDS } from './toolCommands.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
-const bundle = join(root, 'dist-cli', 'papilio.mjs');
 
 const { runtime, rest } = takeRuntime(argv.slice(2));
-build();
+const bundle = build(isTool(rest) ? 'tools' : 'cli');
 const way = await chooseWay(runtime, rest);
 const { command, args, env: environment } = commandFor(root, way.runtime, bundle, way.driver);
 const child = spawn(command, [...args, ...rest], {
@@ -40,6 +40,12 @@ function takeRuntime(all) {
   if (!['auto', 'node', 'deno'].includes(runtime))
     stop(`--runtime must be auto, node or deno, not "${runtime}".`);
   return { runtime, rest };
+}
+
+/** Whether the command, or the one that help is asked of, is one of tools/. */
+function isTool([first, second]) {
+  const name = ['help', '--help', '-h'].includes(first) ? second : first;
+  return name !== undefined && Object.hasOwn(TOOL_COMMANDS, name);
 }
 
 /** Which runtime, with which driver; ends with exit code 2 when nothing here can run WebGPU. */
@@ -72,16 +78,23 @@ function wanted(runtime) {
   return `a software driver: ${software}`;
 }
 
-/** Builds dist-cli/papilio.mjs beside the old one and renames it into place, so that a command already running is not disturbed. */
-function build() {
-  const sources = ['src', 'shaders', 'vite.config.ts', 'package-lock.json'].map((path) => join(root, path));
-  if (!isStale(bundle, sources)) return;
+/**
+ * Builds the command line, or the tools, beside the old file and renames it into place, so that a command already running is not disturbed.
+ * @returns the file
+ */
+function build(mode) {
+  const bundle = join(root, 'dist-cli', mode === 'tools' ? 'tools.mjs' : 'papilio.mjs');
+  const own = mode === 'tools' ? ['tools'] : [];
+  const sources = ['src', 'shaders', ...own, 'vite.config.ts', 'package-lock.json'].map((path) =>
+    join(root, path),
+  );
+  if (!isStale(bundle, sources)) return bundle;
   const begun = new Date();
   const folder = join(root, 'dist-cli', `building-${pid}`);
   mkdirSync(folder, { recursive: true });
   const vite = join(root, 'node_modules', 'vite', 'bin', 'vite.js');
   if (!existsSync(vite)) stop('The packages are not installed: run npm ci first.');
-  const buildArguments = [vite, 'build', '--mode', 'cli', '--logLevel', 'error', '--outDir', folder];
+  const buildArguments = [vite, 'build', '--mode', mode, '--logLevel', 'error', '--outDir', folder];
   const result = spawnSync(execPath, buildArguments, { cwd: root, encoding: 'utf8' });
   if (result.status === 0) {
     for (const file of readdirSync(folder)) renameSync(join(folder, file), join(root, 'dist-cli', file));
@@ -90,6 +103,7 @@ function build() {
   }
   rmSync(folder, { recursive: true, force: true });
   if (result.status !== 0) stop(`The command line could not be built.\n${result.stdout}${result.stderr}`, 1);
+  return bundle;
 }
 
 function stop(sentence, code = 2) {

@@ -1,7 +1,7 @@
 /** Every op of the table through the one suite. `OPS=softmax,linear` in the environment narrows it. */
 import { expect, test } from 'vitest';
-import { checkOp, describe } from '../../src/gpu/check.ts';
 import { ops } from '../../src/ops/checks.ts';
+import { checkOp, describe } from '../../tools/verify/deviceCheck.ts';
 import { testDevice } from './device.ts';
 
 const only = (process.env.OPS || undefined)?.split(',');

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
-import { checkPeftCase, type PeftCase } from '../../src/cli/peftCase.ts';
+import { checkPeftCase, type PeftCase } from '../../tools/verify/peft/case.ts';
 import { testDevice } from './device.ts';
 
 const folder = new URL('../fixtures/peft/cases/', import.meta.url);

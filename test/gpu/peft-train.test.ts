@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { checkPeftTrain } from '../../src/cli/peftTrain.ts';
+import { checkPeftTrain } from '../../tools/verify/peft/train.ts';
 import { testDevice } from './device.ts';
 
 const folder = new URL('../fixtures/peft/train/', import.meta.url);

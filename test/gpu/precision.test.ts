@@ -5,7 +5,6 @@
  * Seen to fail with: a merge that leaves the frozen layers unrounded, parts that all start at the first row, a forecast without evaluation.
  */
 import { describe, expect, test } from 'vitest';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { compile } from '../../src/gpu/compile.ts';
 import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
@@ -15,7 +14,6 @@ import { parity } from '../../src/inference/parity.ts';
 import { openSession as openOrt } from '../../src/inference/session.ts';
 import { float32ToHalf } from '../../src/lib/half.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { loadFormat, quantiseMatrix } from '../../src/models/import/quant.ts';
 import type { Precision } from '../../src/models/import/quantStore.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
@@ -24,6 +22,8 @@ import { fuse } from '../../src/ops/fuse.ts';
 import { cast, dequantize, gather, linear, matmul } from '../../src/ops/index.ts';
 import { forecastSetup, limitsOf } from '../../src/training/forecast.ts';
 import type { ModelSource } from '../../src/training/protocol.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { quantiseFile } from '../tools/quantiseFile.ts';
 import { testDevice } from './device.ts';
 import { losses, openTiny } from './tinyRuns.ts';

@@ -1,16 +1,20 @@
 /** Runs small enough for a software adapter: one-layer models made on the spot, data that can be learnt in some twenty steps. */
 import type { MethodId } from '../../src/adapters/registry.ts';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { decodePng } from '../../src/data/files/png.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../../src/models/architectures/glyphsVit.ts';
-import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { Surroundings } from '../../src/training/openModel.ts';
 import type { DataSource, ModelSource, NamedFile, RunRequest } from '../../src/training/protocol.ts';
 import { openSession, type Session, silentEvents } from '../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
+import {
+  glyphsVit,
+  glyphsVitConfig,
+  glyphsVitDefaults,
+} from '../../tools/pretrain/architectures/glyphsVit.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { testDevice } from './device.ts';
 
 const json = (name: string, value: unknown): NamedFile => ({

@@ -1,6 +1,5 @@
 /** Models for the tests of tasks: small encoders with a vocabulary of whole words, and a decoder with a chat template. */
-import { trainBpe } from '../../src/data/bpe.ts';
-import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
+
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { reportData } from '../../src/training/openData.ts';
 import type {
@@ -12,6 +11,8 @@ import type {
 } from '../../src/training/protocol.ts';
 import type { Session } from '../../src/training/session.ts';
 import type { TrainingSettings } from '../../src/training/settings.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { encoder, VOCABULARY } from '../tools/graphs.ts';
 import { openTiny } from './tinyRuns.ts';
 

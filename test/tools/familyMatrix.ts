@@ -1,10 +1,10 @@
 /** The share of `verify families` that the tests run: as few combinations as cover every pair of model, method, target and tie, in parts. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Combination, runCombination } from '../../src/cli/families/combination.ts';
-import { interpreterEngines } from '../../src/cli/families/interpreterEngine.ts';
-import { openSubject, type Subject, subjectNames } from '../../src/cli/families/subjects.ts';
-import { matrixOf, ownModels, pairsOfMatrix, tieOf } from '../../src/cli/verifyFamilies.ts';
+import { type Combination, runCombination } from '../../tools/verify/families/combination.ts';
+import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
+import { matrixOf, ownModels, pairsOfMatrix, tieOf } from '../../tools/verify/families/matrix.ts';
+import { openSubject, type Subject, subjectNames } from '../../tools/verify/families/subjects.ts';
 
 /** Refusals are few and each has its reason: what a method cannot adapt, and what has no default. */
 const REFUSALS = [

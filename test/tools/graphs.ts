@@ -1,9 +1,10 @@
 /** Small encoders and GPT-2 as torch's exporter writes them, with random weights: what the import suites read. */
-import { type Blocks, blocks } from '../../src/models/architectures/blocks.ts';
-import { normalInit } from '../../src/models/architectures/init.ts';
-import { llamaDecoder, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
+
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { type Blocks, blocks } from '../../tools/pretrain/architectures/blocks.ts';
+import { normalInit } from '../../tools/pretrain/architectures/init.ts';
+import { llamaDecoder, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 
 export const WIDTH = 32;
 export const HEADS = 4;

@@ -2,9 +2,10 @@
  * Small decoders as the genai model builder writes them (GroupQueryAttention, SkipSimplifiedLayerNormalization), and as torch's dynamo
  * exporter does at opset 23 (Attention, RMSNormalization, RotaryEmbedding).
  */
-import type { Blocks } from '../../src/models/architectures/blocks.ts';
+
 import { f32Tensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import type { Blocks } from '../../tools/pretrain/architectures/blocks.ts';
 import { EPS, LAYERS, start, VOCABULARY } from './graphs.ts';
 import { fused, MICROSOFT, real } from './graphsContrib.ts';
 

@@ -1,7 +1,8 @@
 /** Small models as onnxruntime's transformer optimiser leaves them: com.microsoft's fused operators, biases folded into the next node. */
-import type { Blocks } from '../../src/models/architectures/blocks.ts';
+
 import type { AttributeInput } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import type { Blocks } from '../../tools/pretrain/architectures/blocks.ts';
 import { EPS, HEADS, LAYERS, start, VOCABULARY, WIDTH } from './graphs.ts';
 
 const tokens = ['batch_size', 'sequence_length'];

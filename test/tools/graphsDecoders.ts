@@ -1,7 +1,8 @@
 /** Small decoders of today's families - Qwen3, Gemma, Phi and their kin - spelled as torch's exporters spell them. */
-import type { Blocks } from '../../src/models/architectures/blocks.ts';
+
 import { f32Tensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import type { Blocks } from '../../tools/pretrain/architectures/blocks.ts';
 import { EPS, HEADS, LAYERS, start, VOCABULARY, WIDTH } from './graphs.ts';
 
 const HEAD_DIM = WIDTH / HEADS;

@@ -1,6 +1,7 @@
 /** Encoder-decoders in one file: Whisper (convolutions over time, cross attention) and T5 (learned bias over distances, no scaling). */
-import type { Blocks } from '../../src/models/architectures/blocks.ts';
+
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import type { Blocks } from '../../tools/pretrain/architectures/blocks.ts';
 import { EPS, HEADS, LAYERS, start, VOCABULARY, WIDTH } from './graphs.ts';
 import { geluTanh } from './graphsDecoders.ts';
 

@@ -1,6 +1,7 @@
 /** CLIP's towers, with attention by bmm on [B·H, S, D] as torch wrote it for years, and DeBERTa's attention over distances. */
-import type { Blocks } from '../../src/models/architectures/blocks.ts';
+
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import type { Blocks } from '../../tools/pretrain/architectures/blocks.ts';
 import { EPS, HEADS, LAYERS, start, VOCABULARY, WIDTH } from './graphs.ts';
 
 const HEAD_DIM = WIDTH / HEADS;

@@ -1,6 +1,7 @@
 /** Small vision transformers as torch's exporter writes them. */
-import { glyphsVit } from '../../src/models/architectures/glyphsVit.ts';
+
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { glyphsVit } from '../../tools/pretrain/architectures/glyphsVit.ts';
 import { EPS, HEADS, LAYERS, start, WIDTH } from './graphs.ts';
 
 /** The embedded classifier's architecture in small, on 3-channel pictures of 16×16. */

@@ -12,10 +12,14 @@ import { type AdapterPlan, moduleTensors, planAdapter } from '../../src/adapters
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import type { Layer } from '../../src/adapters/types.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../../src/models/architectures/glyphsVit.ts';
 import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { interpret } from '../../src/ops/checks.ts';
+import {
+  glyphsVit,
+  glyphsVitConfig,
+  glyphsVitDefaults,
+} from '../../tools/pretrain/architectures/glyphsVit.ts';
 import { distance, draw, randomState, tensor } from './adapters-layers.ts';
 
 const [OUT, CHANNELS, KH, KW] = [6, 4, 3, 2] as const;

@@ -4,8 +4,11 @@
  */
 import process from 'node:process';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { commands, runCommand } from '../../src/cli/commands.ts';
+import { commands as products, runCommand } from '../../src/cli/commands.ts';
 import { command, helpOf, parseOptions } from '../../src/cli/options.ts';
+import { tools } from '../../tools/commands.ts';
+
+const commands = { ...products, ...tools };
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -20,7 +23,7 @@ async function ran(...args: string[]): Promise<{ code: number; out: string; err:
     err += String(text);
     return true;
   });
-  const code = await runCommand(args);
+  const code = await runCommand(args, commands);
   vi.restoreAllMocks();
   return { code, out, err };
 }
@@ -62,6 +65,15 @@ it('lists the commands, and names the nearest one to a mistyped one', async () =
   expect(wrong.code).toBe(2);
   expect(wrong.err).toBe(
     'There is no command "fintune". Did you mean finetune? papilio --help lists them.\n',
+  );
+});
+
+it('says of a command of a clone where it is', async () => {
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  for (const name of Object.keys(tools)) expect(await runCommand([name])).toBe(2);
+  expect(process.stderr.write).toHaveBeenCalledTimes(Object.keys(tools).length);
+  expect(process.stderr.write).toHaveBeenLastCalledWith(
+    "The command check is one of a clone's tools: npm run -s papilio -- check there.\n",
   );
 });
 

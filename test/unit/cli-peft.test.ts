@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readSafetensors, writeSafetensors } from '../../src/adapters/safetensors.ts';
-import { checkFixtures } from '../../src/cli/peftFixtures.ts';
-import { checkMultiAdapter } from '../../src/cli/peftMulti.ts';
-import { type RowResult, TABLES } from '../../src/cli/peftTables.ts';
+import { checkFixtures } from '../../tools/verify/peft/fixtures.ts';
+import { checkMultiAdapter } from '../../tools/verify/peft/multi.ts';
+import { type RowResult, TABLES } from '../../tools/verify/peft/tables.ts';
 import { figures } from './adapters-fixtures.ts';
 import { interpreted } from './adapters-interpreted.ts';
 

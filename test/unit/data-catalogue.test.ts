@@ -1,9 +1,9 @@
 // Embedded datasets by name: pictures at once, texts through a tokenizer, held texts never in train.
 import { describe, expect, it } from 'vitest';
 import { batch, exampleCount } from '../../src/data/batches.ts';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { embeddedDataset, embeddedDatasets, embeddedTexts } from '../../src/data/catalogue.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 
 const tokenizer = loadTokenizer(trainBpe(embeddedTexts('tales', 'train', 200), { vocabSize: 600 }));
 

@@ -6,11 +6,11 @@
  * lose the place of stripped spaces.
  */
 import { describe, expect, it } from 'vitest';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { chatFormat } from '../../src/data/chat.ts';
 import { encodeChat, promptIds, stopIds } from '../../src/data/instructions.ts';
 import type { Message } from '../../src/data/messages.ts';
 import { loadTokenizer, type Tokenizer } from '../../src/data/tokenizer.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { SHAPES, type Shape } from './chat-shapes.ts';
 
 const user = (content: string): Message => ({ role: 'user', content });

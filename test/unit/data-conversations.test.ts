@@ -5,7 +5,6 @@
  * Seen to fail with: a prompt's own answers learnt, tool calls dropped, parts written as JSON, a template's missing turns passed over.
  */
 import { describe, expect, it } from 'vitest';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { chatFormat } from '../../src/data/chat.ts';
 import { type Found, openDataset } from '../../src/data/files/open.ts';
 import { stopIds } from '../../src/data/instructions.ts';
@@ -13,6 +12,7 @@ import { type Message, readMessages } from '../../src/data/messages.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import { tokenizerSettings } from '../../src/data/tokenizerSettings.ts';
 import type { InstructionDataset } from '../../src/data/types.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { SHAPES } from './chat-shapes.ts';
 import { file } from './data-support.ts';
 

@@ -2,10 +2,10 @@
  * Hidden tokens of masked language models. Seen to fail with: hidden special tokens, 80/10/10 turned round, the same tokens hidden in every pass.
  */
 import { describe, expect, it } from 'vitest';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { openDataset } from '../../src/data/files/open.ts';
 import { hideTokens } from '../../src/data/masking.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { file } from './data-support.ts';
 
 describe('hidden tokens', () => {

@@ -1,10 +1,10 @@
 // Small files made by hand for the reader tests: pictures, IDX arrays, a tokenizer.
 import { zlibSync } from 'fflate';
-import { trainBpe } from '../../src/data/bpe.ts';
 import type { DataFile } from '../../src/data/files/bytes.ts';
 import { type Found, type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const file = (path: string, content: string | Uint8Array): DataFile => ({

@@ -6,13 +6,13 @@
  */
 import { describe, expect, it } from 'vitest';
 import { batch } from '../../src/data/batches.ts';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { chatFormat } from '../../src/data/chat.ts';
 import { type Found, openDataset } from '../../src/data/files/open.ts';
 import { type Message, readMessages } from '../../src/data/messages.ts';
 import { previewExamples } from '../../src/data/preview.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import type { InstructionDataset, TokenClassDataset } from '../../src/data/types.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { file } from './data-support.ts';
 
 const specials = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<mask>'];

@@ -1,11 +1,11 @@
 // The trained vocabulary, read back by the tokenizer library: everything that is text survives the round trip.
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { describe, expect, it } from 'vitest';
-import { trainBpe } from '../../src/data/bpe.ts';
 import { recipe } from '../../src/data/tales/recipes.ts';
 import { tale } from '../../src/data/tales/tale.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { trainBpe } from '../../tools/pretrain/bpe.ts';
 
 const texts = Array.from({ length: 1500 }, (_, i) => (i % 4 === 3 ? recipe(rng(1, i)) : tale(rng(1, i))));
 const trained = trainBpe(texts, { vocabSize: 1024 });

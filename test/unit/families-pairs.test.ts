@@ -1,12 +1,12 @@
 /** The covering array of `verify families`, and that its checks can fail. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { runCombination } from '../../src/cli/families/combination.ts';
-import { interpreterEngines } from '../../src/cli/families/interpreterEngine.ts';
-import { allPairs, coverPairs } from '../../src/cli/families/pairs.ts';
-import { openSubject, type Subject } from '../../src/cli/families/subjects.ts';
-import { ownModels } from '../../src/cli/verifyFamilies.ts';
 import type { Engine, MakeEngine } from '../../src/training/engine.ts';
+import { runCombination } from '../../tools/verify/families/combination.ts';
+import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
+import { ownModels } from '../../tools/verify/families/matrix.ts';
+import { allPairs, coverPairs } from '../../tools/verify/families/pairs.ts';
+import { openSubject, type Subject } from '../../tools/verify/families/subjects.ts';
 
 describe('a share that covers every pair', () => {
   const points = [0, 1, 2, 3, 4].flatMap((a) =>

@@ -30,7 +30,7 @@ const texts = new Map(
     .map(([path, bytes]) => [path, bytes.toString('utf8')] as const),
 );
 
-const isCode = (path: string) => /^(src|test|shaders)\/.*\.(tsx?|mjs|wgsl|css)$/.test(path);
+const isCode = (path: string) => /^(src|test|tools|shaders)\/.*\.(tsx?|mjs|wgsl|css)$/.test(path);
 
 describe('source files', () => {
   it('begin with a comment that says what they are', () => {

@@ -258,7 +258,7 @@ describe('training', () => {
     expect(all).toContain('src/training/worker.ts');
     expect(all).toContain('src/ops/linear.ts');
     const checking =
-      /\.check\.ts$|^src\/ops\/(checks|reference)\.ts$|^src\/graph\/(references|interpret)\.ts$|^src\/gpu\/check/;
+      /\.check\.ts$|^src\/ops\/(checks|reference)\.ts$|^src\/graph\/(references|interpret)\.ts$/;
     expect(all.filter((path) => checking.test(path))).toEqual([]);
   });
 });
@@ -269,11 +269,13 @@ describe('page halves of methods', () => {
   });
 });
 
-describe('the command line', () => {
-  it('knows the peer of the benchmark in the benchmark alone', () => {
-    const users = [...graph].filter(([, edges]) =>
-      edges.some((e) => e.to === '@jax-js/jax' && e.kind !== 'type'),
+describe('the tools', () => {
+  it('and their packages are known to no source of the product', () => {
+    const users = [...graph].flatMap(([path, edges]) =>
+      edges
+        .filter(({ to }) => /^(tools|test)\//.test(to) || to === '@jax-js/jax')
+        .map(({ to }) => `${path} → ${to}`),
     );
-    expect(users.map(([path]) => path).filter((path) => !path.startsWith('src/cli/bench'))).toEqual([]);
+    expect(users).toEqual([]);
   });
 });

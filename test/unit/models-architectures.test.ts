@@ -1,11 +1,15 @@
 /** The embedded architectures: modules and sizes as Hugging Face has them, small enough to ship. */
 import { describe, expect, test } from 'vitest';
-import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../../src/models/architectures/glyphsVit.ts';
-import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { embeddedFiles, embeddedModels } from '../../src/models/catalogue.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import {
+  glyphsVit,
+  glyphsVitConfig,
+  glyphsVitDefaults,
+} from '../../tools/pretrain/architectures/glyphsVit.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 
 const MOST_BYTES = 4 * 1024 * 1024;
 

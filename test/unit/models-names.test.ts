@@ -1,6 +1,5 @@
 /** PyTorch's names where a file tells them: nn.MultiheadAttention, nn.Sequential, parameters of no module, biases of another module. */
 import { expect, test } from 'vitest';
-import { matchGradients } from '../../src/cli/onnxGradients.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
 import type { Value } from '../../src/graph/types.ts';
@@ -10,6 +9,7 @@ import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
+import { matchGradients } from '../../tools/verify/onnxGradients.ts';
 
 const [B, S, D] = [2, 3, 6];
 const random = rng(53);

@@ -10,6 +10,7 @@ import { decodeHash, encodeHash } from '../../src/app/url.ts';
 import { runCommand } from '../../src/cli/commands.ts';
 import { chatFormat } from '../../src/data/chat.ts';
 import { readMessages } from '../../src/data/messages.ts';
+import { tools } from '../../tools/commands.ts';
 import { layer } from './adapters-fixtures.ts';
 import { visionReport } from './app-fixtures.ts';
 
@@ -66,7 +67,7 @@ describe.each(NAMES)('%s', (name) => {
     vi.spyOn(process.stderr, 'write').mockReturnValue(true);
     expect(await runCommand([name])).toBe(2);
     expect(await runCommand(['adapters', `--${name}`])).toBe(2);
-    expect(await runCommand(['verify', name, 'there'])).toBe(2);
+    expect(await runCommand(['verify', name, 'there'], tools)).toBe(2);
   });
 
   it('is no role, and a field of a message like others', () => {

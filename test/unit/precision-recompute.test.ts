@@ -9,7 +9,6 @@ import { schedule } from '../../src/graph/schedule.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import { baseCaps, type Graph, type Tensor } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { talesGpt, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { interpret } from '../../src/ops/checks.ts';
@@ -17,6 +16,7 @@ import { fuse } from '../../src/ops/fuse.ts';
 import { recomputed } from '../../src/training/recomputed.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { names, trainingGraph } from '../../src/training/stepGraph.ts';
+import { talesGpt, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 
 const shape = {
   ...talesGptDefaults,

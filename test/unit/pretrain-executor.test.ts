@@ -4,16 +4,16 @@
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openSubject } from '../../src/cli/families/subjects.ts';
 import { ortEngines } from '../../src/cli/pretrain/ortEngine.ts';
 import { machineBytes, requireMemory } from '../../src/cli/pretrain/ortMemory.ts';
 import type { OrtRuntime } from '../../src/cli/pretrain/ortRuntime.ts';
 import { surroundings } from '../../src/cli/sources.ts';
-import { ownModels } from '../../src/cli/verifyFamilies.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { binary } from '../../src/ops/elementwise.ts';
 import { openSession, silentEvents } from '../../src/training/session.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
+import { ownModels } from '../../tools/verify/families/matrix.ts';
+import { openSubject } from '../../tools/verify/families/subjects.ts';
 
 /** An onnxruntime that opens or runs nothing. */
 function broken(

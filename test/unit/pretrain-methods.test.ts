@@ -15,11 +15,11 @@ import type { Tensor } from '../../src/graph/types.ts';
 import { openSession } from '../../src/inference/session.ts';
 import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 import { casesOf, randomState } from './adapters-layers.ts';
 
 const BATCH = 2;

@@ -7,7 +7,6 @@ import { METHODS, methodById } from '../../src/adapters/registry.ts';
 import { startConfig } from '../../src/adapters/start.ts';
 import { applyAdamw } from '../../src/cli/pretrain/adamw.ts';
 import { toOnnx } from '../../src/cli/pretrain/toOnnx.ts';
-import { difference, inputTensor } from '../../src/gpu/check.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
 import { checkOf } from '../../src/graph/references.ts';
@@ -17,8 +16,6 @@ import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from '../../src/models/architectures/glyphsVit.ts';
-import { talesGpt, talesGptConfig, talesGptDefaults } from '../../src/models/architectures/talesGpt.ts';
 import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
@@ -28,6 +25,13 @@ import { adamwOp } from '../../src/ops/optimizers.ts';
 import { type ScalarName, scalarFunctions } from '../../src/ops/scalar.ts';
 import { unary } from '../../src/ops/unary.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
+import {
+  glyphsVit,
+  glyphsVitConfig,
+  glyphsVitDefaults,
+} from '../../tools/pretrain/architectures/glyphsVit.ts';
+import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
+import { difference, inputTensor } from '../../tools/verify/deviceCheck.ts';
 
 const BATCH = 3;
 const SEQUENCE = 7;

@@ -5,15 +5,15 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { adapterTensor, readSafetensors, writeSafetensors } from '../../src/adapters/safetensors.ts';
-import { interpreterEngines } from '../../src/cli/families/interpreterEngine.ts';
-import { openSubject } from '../../src/cli/families/subjects.ts';
 import { surroundings } from '../../src/cli/sources.ts';
-import { ownModels } from '../../src/cli/verifyFamilies.ts';
 import type { PapilioError } from '../../src/lib/errors.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/training/checkpoint.ts';
 import type { MakeEngine } from '../../src/training/engine.ts';
 import { openSession, silentEvents } from '../../src/training/session.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
+import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
+import { ownModels } from '../../tools/verify/families/matrix.ts';
+import { openSubject } from '../../tools/verify/families/subjects.ts';
 
 it('goes on from a checkpoint with every state of its engine, at a step that it has', async () => {
   const subject = await openSubject(join(await ownModels(), 'vit'));

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'fflate';
-import { trainBpe } from '../../../src/data/bpe.ts';
 import { type DataTask, type OpenOptions, openDataset } from '../../../src/data/files/open.ts';
 import { preprocessingOf } from '../../../src/data/preprocessing.ts';
 import { loadTokenizer, type Tokenizer } from '../../../src/data/tokenizer.ts';
@@ -11,6 +10,7 @@ import { readable } from '../../../src/lib/errors.ts';
 import { jsonOf } from '../../../src/lib/json.ts';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
 import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
+import { trainBpe } from '../../pretrain/bpe.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { joined, mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson, ODD_NAMES } from '../mutate/json.ts';

@@ -1,12 +1,12 @@
 /** Tokenizers and chat templates, as a model's folder brings them. */
 
-import { trainBpe } from '../../../src/data/bpe.ts';
 import { type ChatFormat, chatFormat } from '../../../src/data/chat.ts';
 import type { Message } from '../../../src/data/messages.ts';
 import { endOf, loadTokenizer } from '../../../src/data/tokenizer.ts';
 import { tokenizerSettings } from '../../../src/data/tokenizerSettings.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
+import { trainBpe } from '../../pretrain/bpe.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { mutateJson } from '../mutate/json.ts';
 import { enlargedJson, enlargeText } from '../mutate/large.ts';

@@ -1,0 +1,160 @@
+/**
+ * `papilio reproduce [NAME …]`: runs the presets and the methods side by side as `finetune` does, and records what came out, with
+ * settings and runtime, in docs/figures.json and docs/figures.md.
+ */
+import { join } from 'node:path';
+import { METHODS, type MethodId } from '../src/adapters/registry.ts';
+import { PRESETS } from '../src/app/presets.ts';
+import { finetuneCommand } from '../src/cli/finetune.ts';
+import { executorOptions, trainingFlags } from '../src/cli/finetuneOptions.ts';
+import { command, type OptionTable, type Values } from '../src/cli/options.ts';
+import { kindOf, readText, writeBytes } from '../src/cli/runtime.ts';
+import { note } from '../src/cli/terminal.ts';
+import { fail } from '../src/lib/errors.ts';
+import type { TrainingSettings } from '../src/training/settings.ts';
+
+interface Trial {
+  readonly name: string;
+  readonly model: string;
+  readonly data: string;
+  readonly method: MethodId;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: Partial<TrainingSettings>;
+}
+
+/** The guide's run in full, and what every method gets on the same task and on a language model: enough to tell that it learns. */
+const LONG = { steps: 1000, batchSize: 16, evalEvery: 250, evalExamples: 1040 };
+const PICTURES = { steps: 200, batchSize: 16, evalEvery: 0, evalExamples: 1040 };
+const TEXTS = { steps: 60, batchSize: 8, evalEvery: 0, evalExamples: 128 };
+
+/** The presets, the guide's run, and every method as it starts, for equally many steps on two tasks. */
+function trials(): Trial[] {
+  const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
+  const guide = { ...own[0]!, name: 'letters-guide', training: { ...own[0]!.training, ...LONG } };
+  const beside = (data: string, model: string, training: Partial<TrainingSettings>) =>
+    (Object.keys(METHODS) as MethodId[]).map(
+      (method): Trial => ({ name: `${method}-${data}`, model, data, method, config: {}, training }),
+    );
+  return [
+    guide,
+    ...beside('letters', 'glyphs-vit', PICTURES),
+    ...beside('recipes', 'tales-gpt', TEXTS),
+    ...own,
+  ];
+}
+
+interface Figure {
+  readonly name: string;
+  readonly model: string;
+  readonly data: string;
+  readonly method: string;
+  readonly steps: number;
+  readonly learningRate: number;
+  readonly metric: string;
+  readonly before: number;
+  readonly after: number;
+  readonly examples: number;
+  readonly stored: number;
+  readonly free: number;
+  readonly secondsPerStep: number;
+  readonly maxRel: number;
+  readonly runtime: string;
+  readonly date: string;
+}
+
+async function known(path: string): Promise<Figure[]> {
+  return (await kindOf(path)) === 'file' ? (JSON.parse(await readText(path)) as Figure[]) : [];
+}
+
+function table(figures: readonly Figure[]): string {
+  const rows = figures.map((f) => {
+    const show = (v: number) => (f.metric === 'accuracy' ? `${(100 * v).toFixed(1)} %` : v.toFixed(2));
+    return `| ${f.name} | ${f.model} | ${f.data} | ${f.method} | ${f.steps} | ${f.learningRate} | ${f.metric} | ${show(f.before)} | ${show(f.after)} | ${f.examples} | ${f.stored} / ${f.free} | ${f.secondsPerStep.toFixed(2)} | ${f.maxRel.toExponential(1)} | ${f.runtime} | ${f.date} |`;
+  });
+  return [
+    '# Figures',
+    '',
+    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only. Settings not shown are those that the preset, or the start of the method, had on the date of the row. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
+    '',
+    '| run | model | data | method | steps | learning rate | metric | before | after | examples | trainable stored / free | s/step | parity maxRel | runtime | date |',
+    '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+const options = {
+  out: { type: 'string', value: 'DIR', default: 'out/reproduce', about: 'where the runs go' },
+  docs: { type: 'string', value: 'DIR', default: 'docs', about: 'where figures.json and figures.md are' },
+  steps: { type: 'number', about: 'steps of every run', otherwise: "the run's own" },
+  executor: executorOptions.executor,
+  'executor-path': executorOptions['executor-path'],
+} as const satisfies OptionTable;
+
+export const reproduceCommand = command(
+  {
+    name: 'reproduce',
+    about:
+      'Runs the presets and the methods side by side, and records what came out; all of them unless some are named.',
+    positionals: '[NAME …]',
+    options,
+  },
+  reproduce,
+);
+
+async function reproduce(values: Values<typeof options>, positionals: readonly string[]): Promise<number> {
+  const all = trials();
+  const unknown = positionals.filter((name) => !all.some((t) => t.name === name));
+  if (unknown.length > 0)
+    fail(
+      'bad-argument',
+      `There is no run ${unknown.join(', ')}; there are ${all.map((t) => t.name).join(', ')}.`,
+    );
+  const wanted = positionals.length > 0 ? all.filter((t) => positionals.includes(t.name)) : all;
+  const json = join(values.docs, 'figures.json');
+  for (const trial of wanted) {
+    const out = join(values.out, trial.name);
+    note(`${trial.name}\n`);
+    const training = {
+      ...trial.training,
+      ...(values.steps === undefined ? {} : { steps: values.steps }),
+    };
+    const code = await finetuneCommand([
+      ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],
+      ...['--config', JSON.stringify(trial.config), '--out', out, '--overwrite'],
+      ...trainingFlags(training),
+      ...['--executor', values.executor],
+      ...(values['executor-path'] === undefined ? [] : ['--executor-path', values['executor-path']]),
+    ]);
+    if (code !== 0) return code;
+    const run = JSON.parse(await readText(join(out, 'run.json'))) as {
+      steps: number;
+      eval: { metric: string; before: number; after: number; examples: number };
+      trainable: { stored: number; free: number };
+      secondsPerStep: number;
+      parity: { maxRel: number };
+      training: TrainingSettings;
+      runtime: string;
+      device: { description: string };
+      date: string;
+    };
+    const figure: Figure = {
+      name: trial.name,
+      model: trial.model,
+      data: trial.data,
+      method: trial.method,
+      steps: run.steps,
+      learningRate: run.training.learningRate,
+      ...run.eval,
+      ...run.trainable,
+      secondsPerStep: run.secondsPerStep,
+      maxRel: run.parity.maxRel,
+      runtime: `${run.runtime}, ${run.device.description}`,
+      date: run.date.slice(0, 10),
+    };
+    const figures = [...(await known(json)).filter((f) => f.name !== trial.name), figure];
+    await writeBytes(json, `${JSON.stringify(figures, null, 2)}\n`);
+    await writeBytes(join(values.docs, 'figures.md'), table(figures));
+  }
+  return 0;
+}
