@@ -2,8 +2,7 @@
 
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { type Blocks, blocks } from '../../tools/pretrain/architectures/blocks.ts';
-import { normalInit } from '../../tools/pretrain/architectures/init.ts';
+import { type Blocks, blocks, normalInit } from '../../tools/pretrain/architectures/blocks.ts';
 import { llamaDecoder, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 
 export const WIDTH = 32;

@@ -20,9 +20,14 @@ import { trainingSchema } from '../../src/training/settings.ts';
 import { evaluationGraph, trainingGraph, updateGraph } from '../../src/training/stepGraph.ts';
 import { glyphsVit } from '../../tools/pretrain/architectures/glyphsVit.ts';
 import { talesGpt } from '../../tools/pretrain/architectures/talesGpt.ts';
-import { configFor, partsOf, type TargetKind } from '../../tools/verify/families/kinds.ts';
 import { ownModels } from '../../tools/verify/families/matrix.ts';
-import { openSubject, subjectNames } from '../../tools/verify/families/subjects.ts';
+import {
+  configFor,
+  openSubject,
+  partsOf,
+  subjectNames,
+  type TargetKind,
+} from '../../tools/verify/families/subjects.ts';
 import { casesOf } from '../unit/adapters-layers.ts';
 import { quantGraphs } from './graphsQuant.ts';
 

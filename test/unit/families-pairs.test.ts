@@ -4,8 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { Engine, MakeEngine } from '../../src/training/engine.ts';
 import { runCombination } from '../../tools/verify/families/combination.ts';
 import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
-import { ownModels } from '../../tools/verify/families/matrix.ts';
-import { allPairs, coverPairs } from '../../tools/verify/families/pairs.ts';
+import { allPairs, coverPairs, ownModels } from '../../tools/verify/families/matrix.ts';
 import { openSubject, type Subject } from '../../tools/verify/families/subjects.ts';
 
 describe('a share that covers every pair', () => {

@@ -9,7 +9,7 @@ import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
-import { matchGradients } from '../../tools/verify/onnxGradients.ts';
+import { matchGradients } from '../../tools/verify/onnxCase.ts';
 
 const [B, S, D] = [2, 3, 6];
 const random = rng(53);

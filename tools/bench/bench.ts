@@ -10,10 +10,9 @@ import { openGpu, runtimeName, writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { openDevice } from '../../src/gpu/device.ts';
 import { fail } from '../../src/lib/errors.ts';
-import { benchSubject } from './measure.ts';
+import { benchSubject, tableOf } from './measure.ts';
 import { openPeer } from './peer.ts';
 import { openSubject, SUBJECTS, type SubjectName } from './subjects.ts';
-import { tableOf } from './table.ts';
 
 const options = {
   only: {

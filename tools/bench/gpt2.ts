@@ -5,8 +5,7 @@
 
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { type Blocks, blocks, type Init } from '../pretrain/architectures/blocks.ts';
-import { normalInit } from '../pretrain/architectures/init.ts';
+import { type Blocks, blocks, type Init, normalInit } from '../pretrain/architectures/blocks.ts';
 
 export interface Gpt2Shape {
   readonly layers: number;

@@ -131,27 +131,14 @@ export interface PeerStepOptions {
 
 type Moments = { m: PeerLora; v: PeerLora };
 
-/** Uploads weights and batch and builds the jitted step. */
-export async function peerRun({ jax }: Peer, options: PeerStepOptions): Promise<PeerRun> {
-  const { numpy: np, nn, tree } = jax;
-  const { adamw, forward, scaling } = options;
-  const upload = ({ shape, data }: { shape: readonly number[]; data: Float32Array | Int32Array }): JaxArray =>
-    np.array(data.slice(), { shape: [...shape], dtype: data instanceof Int32Array ? np.int32 : np.float32 });
-
-  const weights: PeerWeights = {};
-  for (const [name, tensor] of options.weights) weights[name] = upload(tensor);
-  let lora: PeerLora = {};
-  for (const [name, { A, B }] of options.lora) lora[name] = { A: upload(A), B: upload(B) };
-  const zeros = (): PeerLora => tree.map((x: JaxArray) => np.zerosLike(x.ref), lora) as PeerLora;
-  let moments: Moments = { m: zeros(), v: zeros() };
-  const input = upload(options.input);
-  const valid = options.labels.reduce((n, l) => n + (l === -100 ? 0 : 1), 0);
-  const labels = upload({ shape: [options.labels.length], data: options.labels });
-
-  const lossOf = (trained: PeerLora, frozen: PeerWeights, x: JaxArray, y: JaxArray): JaxArray => {
+/** The loss of a batch: mean cross entropy of the labels that count. */
+function lossFunction({ jax }: Peer, { forward, labels, scaling }: PeerStepOptions) {
+  const { numpy: np, nn } = jax;
+  const valid = labels.reduce((n, l) => n + (l === -100 ? 0 : 1), 0);
+  return (trained: PeerLora, frozen: PeerWeights, x: JaxArray, y: JaxArray): JaxArray => {
     const logits = forward({ jax, weights: frozen, lora: trained, scaling }, x);
     const classes = logits.shape.at(-1)!;
-    const rows = logits.reshape([options.labels.length, classes]);
+    const rows = logits.reshape([labels.length, classes]);
     // nn.oneHot reads out of bounds at −100; no class equals it.
     const chosen = np.equal(
       np.arange(classes, undefined, undefined, { dtype: np.int32 }),
@@ -160,9 +147,14 @@ export async function peerRun({ jax }: Peer, options: PeerStepOptions): Promise<
     const picked = np.where(chosen, nn.logSoftmax(rows, -1), 0);
     return np.negative(np.sum(picked)).div(valid);
   };
-  const valueAndGrad = jax.valueAndGrad(lossOf);
+}
 
-  const update = jax.jit(
+/** Value, gradient and AdamW as one jitted function. */
+function jittedUpdate(peer: Peer, options: PeerStepOptions) {
+  const { numpy: np, tree } = peer.jax;
+  const { adamw } = options;
+  const valueAndGrad = peer.jax.valueAndGrad(lossFunction(peer, options));
+  return peer.jax.jit(
     (trained: PeerLora, state: Moments, frozen: PeerWeights, x: JaxArray, y: JaxArray, scalars: JaxArray) => {
       const [loss, gradients] = valueAndGrad(tree.ref(trained), frozen, x, y) as [JaxArray, PeerLora];
       // scalars: learning rate over first bias correction, second bias correction, learning rate × decay
@@ -190,6 +182,25 @@ export async function peerRun({ jax }: Peer, options: PeerStepOptions): Promise<
       return { loss, lora: next, moments: { m, v } };
     },
   );
+}
+
+/** Uploads weights and batch and builds the jitted step. */
+export async function peerRun(peer: Peer, options: PeerStepOptions): Promise<PeerRun> {
+  const { jax } = peer;
+  const { numpy: np, tree } = jax;
+  const { adamw } = options;
+  const upload = ({ shape, data }: { shape: readonly number[]; data: Float32Array | Int32Array }): JaxArray =>
+    np.array(data.slice(), { shape: [...shape], dtype: data instanceof Int32Array ? np.int32 : np.float32 });
+
+  const weights: PeerWeights = {};
+  for (const [name, tensor] of options.weights) weights[name] = upload(tensor);
+  let lora: PeerLora = {};
+  for (const [name, { A, B }] of options.lora) lora[name] = { A: upload(A), B: upload(B) };
+  const zeros = (): PeerLora => tree.map((x: JaxArray) => np.zerosLike(x.ref), lora) as PeerLora;
+  let moments: Moments = { m: zeros(), v: zeros() };
+  const input = upload(options.input);
+  const labels = upload({ shape: [options.labels.length], data: options.labels });
+  const update = jittedUpdate(peer, options);
 
   let done = 0;
   const step = (): JaxArray => {

@@ -21,7 +21,7 @@ import { type LoadedModel, loadModel } from '../../src/models/load.ts';
 import type { ModelFile } from '../../src/models/readOnnx.ts';
 import { encodeExternalChunks } from '../../src/onnx/encode.ts';
 import type { FullBatch } from '../../src/training/batchPlan.ts';
-import { createEngine } from '../../src/training/engine.ts';
+import { createEngine, type Engine } from '../../src/training/engine.ts';
 import { forecastRun, limitsOf, mebibytes } from '../../src/training/forecast.ts';
 import { mergedWeights, mergeModel } from '../../src/training/mergeReport.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
@@ -86,35 +86,85 @@ const held = (): number => {
   return heapUsed + external;
 };
 
-async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryReport> {
-  const device = await openDevice(await openGpu());
+/** Watches JavaScript's memory over stages that it times. */
+function createMeter() {
   collectGarbage();
   const start = held();
+  const seconds: Record<string, number> = {};
   let peak = { bytes: 0, during: '' };
   let stage = 'read';
   const sample = (): void => {
     const bytes = held() - start;
     if (bytes > peak.bytes) peak = { bytes, during: stage };
   };
-  const seconds: Record<string, number> = {};
-  const timed = async <T>(what: string, work: () => Promise<T>): Promise<T> => {
-    stage = what;
-    const from = performance.now();
-    const result = await work();
-    seconds[what] = (performance.now() - from) / 1000;
-    sample();
-    return result;
+  return {
+    seconds,
+    sample,
+    peak: () => peak,
+    async timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+      stage = what;
+      const from = performance.now();
+      const result = await work();
+      seconds[what] = (performance.now() - from) / 1000;
+      sample();
+      return result;
+    },
   };
+}
 
+type Meter = ReturnType<typeof createMeter>;
+
+async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryReport> {
+  const device = await openDevice(await openGpu());
+  const meter = createMeter();
+  const { sample, timed } = meter;
   const files: ModelFile[] = [];
   for (const name of ['model.onnx', DATA]) files.push({ name, bytes: await readBytes(join(folder, name)) });
   const fileBytes = files.reduce((n, f) => n + f.bytes.length, 0);
   sample();
   const model = await timed('load', async () => loadModel(files));
+  const request = runOn(model, sample);
+  const forecast = await timed('forecast', async () =>
+    forecastRun({ ...request, readsLogits: false }, limitsOf(device)),
+  );
+  const parameters = new Map(model.parameters.map((p) => [p.name, p]));
+  const engine = await timed('upload and compile', () =>
+    createEngine({
+      device,
+      ...request,
+      totalSteps: 1,
+      initial: () => initialValues(request.plan, 1, parameters),
+      onCompile: sample,
+    }),
+  );
+  const losses = await trainStep(engine, randomBatch(shape.vocabulary), meter);
+  const gpuBytes = engine.stats!.peakBytes;
+  const packed = await engine.readState('trainable');
+  const once: Engine['once'] = async (graph) => {
+    const outputs = await engine.once(graph);
+    sample();
+    return outputs;
+  };
+  await timed('merge', () =>
+    mergeTo(
+      join(folder, 'merged'),
+      model,
+      () => mergedWeights(request.plan, parameters, once, packed),
+      sample,
+    ),
+  );
+  engine.destroy();
+  device.destroy();
+  const { bytes: heapBytes, during: heapDuring } = meter.peak();
+  const { seconds } = meter;
+  return { fileBytes, heapBytes, heapDuring, gpuBytes, forecastBytes: forecast.bytes.peak, losses, seconds };
+}
+
+/** One update of OFT on the attention, whose weights are watched while they are read. */
+function runOn(model: LoadedModel, sample: () => void) {
   const method = methodById('oft');
   const { config } = validateConfig(method, { target_modules: ['c_attn'] });
   const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
-  const parameters = new Map(model.parameters.map((p) => [p.name, p]));
   const settings = trainingSchema.parse({
     learningRate: method.start.learningRate,
     batchSize: 1,
@@ -126,20 +176,11 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
     watchSources(built.graph, sample);
     return { ...built, loss: 'cross-entropy' as const };
   };
-  const request = { build, plan, settings, sequence: SEQUENCE };
-  const forecast = await timed('forecast', async () =>
-    forecastRun({ ...request, readsLogits: false }, limitsOf(device)),
-  );
-  const engine = await timed('upload and compile', () =>
-    createEngine({
-      device,
-      ...request,
-      totalSteps: 1,
-      initial: () => initialValues(plan, 1, parameters),
-      onCompile: sample,
-    }),
-  );
-  const batch = randomBatch(shape.vocabulary);
+  return { build, plan, settings, sequence: SEQUENCE };
+}
+
+/** @returns the losses of the base, of the adapter as it starts, and of the adapter after one update */
+async function trainStep(engine: Engine, batch: FullBatch, { timed }: Meter): Promise<number[]> {
   const losses: number[] = [];
   for (const which of ['base', 'adapted'] as const) {
     const { loss } = await timed(`evaluate ${which}`, () => engine.evaluate(which, batch, false));
@@ -149,31 +190,8 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
     await engine.train(1, [batch]);
     await engine.settle();
   });
-  const gpuBytes = engine.stats!.peakBytes;
   losses.push((await engine.evaluate('adapted', batch, false)).loss);
-  const packed = await engine.readState('trainable');
-  await timed('merge', () =>
-    mergeTo(
-      join(folder, 'merged'),
-      model,
-      () =>
-        mergedWeights(
-          plan,
-          parameters,
-          async (graph) => {
-            const outputs = await engine.once(graph);
-            sample();
-            return outputs;
-          },
-          packed,
-        ),
-      sample,
-    ),
-  );
-  engine.destroy();
-  device.destroy();
-  const [heapBytes, heapDuring] = [peak.bytes, peak.during];
-  return { fileBytes, heapBytes, heapDuring, gpuBytes, forecastBytes: forecast.bytes.peak, losses, seconds };
+  return losses;
 }
 
 /** Tells of every weight when it has just been read, which is when most is held. */

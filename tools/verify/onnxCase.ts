@@ -5,24 +5,20 @@
 import { compile } from '../../src/gpu/compile.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { createStore } from '../../src/gpu/store.ts';
-import type { Builder } from '../../src/graph/builder.ts';
-import { createBuilder } from '../../src/graph/builder.ts';
+import { type Builder, createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
-import type { DeviceData, Tensor, Value } from '../../src/graph/types.ts';
+import type { DeviceData, Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import type { FeedTensor, HostTensor } from '../../src/inference/tensor.ts';
 import type { BuildDims } from '../../src/models/import/bind.ts';
-import type { ImportedModel } from '../../src/models/import/importModel.ts';
-import { importModel } from '../../src/models/import/importModel.ts';
+import { type ImportedModel, importModel } from '../../src/models/import/importModel.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN, binary, reduce } from '../../src/ops/elementwise.ts';
 import { readStored, storedParameter } from '../../src/ops/fuse/stored.ts';
-import { type FileGradients, matchGradients } from './onnxGradients.ts';
-import { lossGradient } from './onnxLoss.ts';
 
 export interface OnnxFigures {
   readonly inputs: Readonly<Record<string, { dtype: string; shape: number[]; data: unknown }>>;
@@ -136,6 +132,19 @@ async function runtimeOutputs(
   }
 }
 
+/** What is compared, and with which bound; kept in the order in which it was said. */
+function createComparisons(figures: OnnxFigures) {
+  const comparisons: Comparison[] = [];
+  const compare = (what: string, error: number, tolerance: number): void => {
+    comparisons.push({ what, error, tolerance, ok: error <= tolerance });
+  };
+  const output = (what: string, got: ArrayLike<number>, expected: ArrayLike<number>): void =>
+    compare(`output ${what}`, parity(got, expected).maxRel, figures.tolerance ?? OUTPUT_TOLERANCE);
+  return { comparisons, compare, output };
+}
+
+type Comparisons = ReturnType<typeof createComparisons>;
+
 /** @throws PapilioError 'unsupported-onnx' when the model cannot be imported */
 export async function checkOnnxCase(
   device: Device,
@@ -145,23 +154,33 @@ export async function checkOnnxCase(
   config: Readonly<Record<string, unknown>> = {},
 ): Promise<OnnxCaseResult> {
   const model = importModel(onnx, { config });
-  const { g, outputs, feeds } = trace(model, figures);
-  const comparisons: Comparison[] = [];
-  const compare = (what: string, error: number, tolerance: number): void => {
-    comparisons.push({ what, error, tolerance, ok: error <= tolerance });
+  const traced = trace(model, figures);
+  const checks = createComparisons(figures);
+  const loss = checkForward(traced, figures, checks);
+  const exact = interpretGradients(traced, loss, figures);
+  const matched = matchGradients(figures.grads ?? {}, exact.gradients, model, exact.floor);
+  for (const m of matched)
+    checks.compare(`gradient ${m.name}, interpreter against file`, m.error, GRADIENT_TOLERANCE);
+  const runtime = await runtimeOutputs(bytes, onnx, figures);
+  const dispatches = await checkOnDevice(device, traced, exact, { figures, runtime }, checks);
+  return {
+    family: model.family,
+    comparisons: checks.comparisons,
+    gradients: { file: matched.length, interpreter: exact.gradients.size },
+    dispatches,
   };
-  const outputTolerance = figures.tolerance ?? OUTPUT_TOLERANCE;
+}
 
-  // Forward in float64, and from it the gradient of the file's loss at the outputs.
+/** Forward in float64, and from it the file's loss with its gradient at the outputs. */
+function checkForward(
+  { g, outputs, feeds }: Traced,
+  figures: OnnxFigures,
+  { compare, output }: Comparisons,
+): Loss {
   const forward = interpret(g.finish(outputs), feeds);
   for (const [name, v] of Object.entries(outputs)) {
     const expected = figures.outputs[name];
-    if (expected)
-      compare(
-        `output ${name}, interpreter against file`,
-        parity(forward.get(v).data, numbers(expected.data)).maxRel,
-        outputTolerance,
-      );
+    if (expected) output(`${name}, interpreter against file`, forward.get(v).data, numbers(expected.data));
   }
   const computed = new Map(Object.entries(outputs).map(([name, v]) => [name, forward.get(v)]));
   const firstInput = Object.values(figures.inputs)[0]!;
@@ -175,7 +194,20 @@ export async function checkOnnxCase(
       Math.abs(loss.value - figures.loss.value) / Math.abs(figures.loss.value),
       OUTPUT_TOLERANCE,
     );
+  return loss;
+}
 
+interface ExactGradients {
+  /** The outputs, and `gradient i` of every weight i of {@link ExactGradients.wrt} that has one. */
+  readonly graph: Graph;
+  readonly wrt: readonly Value[];
+  readonly gradients: ReadonlyMap<Value, Float64Array>;
+  /** The smallest scale that an error is measured by. */
+  readonly floor: number;
+}
+
+/** The gradients of every weight, in float64. */
+function interpretGradients({ g, outputs, feeds }: Traced, loss: Loss, figures: OnnxFigures): ExactGradients {
   // Σ output · dLoss/dOutput has the loss's gradients whatever the loss and however many outputs.
   const terms = [...loss.gradients].map(([name, data]) => {
     const v = outputs[name]!;
@@ -186,75 +218,208 @@ export async function checkOnnxCase(
   const of = addN(g, terms);
   const seed = g.constant({ dtype: 'f32', shape: of.shape }, Float32Array.of(1), 'one');
   const wrt = trainable(g, figures.grads ?? {});
-  const gradients = differentiate(g, { of, seed, wrt, sum: addN });
+  const found = differentiate(g, { of, seed, wrt, sum: addN });
   const named: Record<string, Value> = {};
   wrt.forEach((v, i) => {
-    const d = gradients.get(v);
+    const d = found.get(v);
     if (d) named[`gradient ${i}`] = d;
   });
   const graph = g.finish({ ...outputs, ...named });
   const exact = interpret(graph, feeds);
-  const exactGradients = new Map(
-    wrt.flatMap((v, i) =>
-      named[`gradient ${i}`] ? [[v, exact.get(named[`gradient ${i}`]!).data] as const] : [],
-    ),
+  const gradients = new Map(
+    wrt.flatMap((v, i) => {
+      const d = named[`gradient ${i}`];
+      return d ? [[v, exact.get(d).data] as const] : [];
+    }),
   );
-  const largest = Math.max(
-    // Where the loss has no slope (outputs of unit length), what reaches the outputs is the scale.
-    ...[...loss.gradients.values(), ...exactGradients.values()].map((d) =>
-      d.reduce((m, x) => Math.max(m, Math.abs(x)), 0),
-    ),
-  );
-  const floor = FLOOR * largest;
-  const matched = matchGradients(figures.grads ?? {}, exactGradients, model, floor);
-  for (const m of matched)
-    compare(`gradient ${m.name}, interpreter against file`, m.error, GRADIENT_TOLERANCE);
+  // Where the loss has no slope (outputs of unit length), what reaches the outputs is the scale.
+  const floor = FLOOR * Math.max(...[...loss.gradients.values(), ...gradients.values()].map(magnitude));
+  return { graph, wrt, gradients, floor };
+}
 
-  // The same on the GPU.
+/** The same on the GPU. @returns its dispatches */
+async function checkOnDevice(
+  device: Device,
+  { outputs, feeds }: Traced,
+  { graph, wrt, gradients, floor }: ExactGradients,
+  against: { readonly figures: OnnxFigures; readonly runtime: Readonly<Record<string, HostTensor>> },
+  { compare, output }: Comparisons,
+): Promise<number> {
   const store = createStore(device);
-  let dispatches = 0;
   try {
     const program = await compile(device, store, schedule(readStored(graph), device.caps));
     for (const v of graph.inputs) program.write(v.name, onDevice(v, feeds.get(v.name)!.data));
     program.run();
-    dispatches = program.stats.dispatches;
-    const runtime = await runtimeOutputs(bytes, onnx, figures);
     for (const name of Object.keys(outputs)) {
       const got = (await program.read(name)) as Float32Array;
-      const expected = figures.outputs[name];
-      if (expected)
-        compare(
-          `output ${name}, GPU against file`,
-          parity(got, numbers(expected.data)).maxRel,
-          outputTolerance,
-        );
-      const ran = runtime[name];
-      if (ran)
-        compare(`output ${name}, GPU against onnxruntime`, parity(got, ran.data).maxRel, outputTolerance);
+      const expected = against.figures.outputs[name];
+      if (expected) output(`${name}, GPU against file`, got, numbers(expected.data));
+      const ran = against.runtime[name];
+      if (ran) output(`${name}, GPU against onnxruntime`, got, ran.data);
     }
     for (const [i, v] of wrt.entries()) {
-      const expected = exactGradients.get(v);
+      const expected = gradients.get(v);
       if (!expected) continue;
       const got = (await program.read(`gradient ${i}`)) as Float32Array;
-      const scale = Math.max(
-        floor,
-        expected.reduce((m, x) => Math.max(m, Math.abs(x)), 0),
-      );
-      const error = expected.reduce((m, x, k) => Math.max(m, Math.abs(x - got[k]!)), 0) / scale;
+      const scale = Math.max(floor, magnitude(expected));
       compare(
         `gradient ${storedParameter(v)?.name ?? v.name}, GPU against interpreter`,
-        error,
+        magnitude(expected.map((x, k) => x - got[k]!)) / scale,
         GRADIENT_TOLERANCE,
       );
     }
     program.destroy();
+    return program.stats.dispatches;
   } finally {
     store.destroy();
   }
-  return {
-    family: model.family,
-    comparisons,
-    gradients: { file: matched.length, interpreter: exactGradients.size },
-    dispatches,
-  };
+}
+
+// Compares gradients per engine parameter with a file's gradients per PyTorch parameter.
+
+export type FileGradients = Readonly<
+  Record<
+    string,
+    {
+      readonly shape: readonly number[];
+      readonly l2: number;
+      readonly sum: number;
+      /** The first values, row-major, in PyTorch's layout. */
+      readonly first: readonly number[];
+    }
+  >
+>;
+
+const magnitude = (data: ArrayLike<number>): number => {
+  let m = 0;
+  for (let i = 0; i < data.length; i++) m = Math.max(m, Math.abs(data[i]!));
+  return m;
+};
+
+function transposed(data: Float64Array, [rows, columns]: readonly [number, number]): Float64Array {
+  const out = new Float64Array(data.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
+  return out;
+}
+
+/** Parameters the file does not know but whose contents equal one it does: PyTorch ties them, the exporter wrote them twice. */
+function tiedTo(
+  owner: Value,
+  gradients: ReadonlyMap<Value, Float64Array>,
+  known: ReadonlySet<string>,
+): Value[] {
+  const contents = owner.source?.();
+  if (!contents) return [];
+  return [...gradients.keys()].filter((v) => {
+    if (known.has(v.name) || v.role !== 'parameter' || v.shape.join() !== owner.shape.join()) return false;
+    const other = v.source!();
+    return contents.every((x, i) => x === other[i]);
+  });
+}
+
+/**
+ * @param floor smallest scale an error is measured by
+ * @returns per parameter of the file that was found: the worst of its first values and its norm, relative to the largest entry
+ */
+export function matchGradients(
+  grads: FileGradients,
+  gradients: ReadonlyMap<Value, Float64Array>,
+  model: ImportedModel,
+  floor: number,
+): { readonly name: string; readonly error: number }[] {
+  const conv1d = new Set(
+    model.modules.flatMap((m) =>
+      m.kind === 'conv1d' && m.parameters.weight ? [m.parameters.weight.value] : [],
+    ),
+  );
+  const origins = model.modules.flatMap((m) => Object.values(m.parameters));
+  const engineName = (name: string): string => origins.find((o) => o.torch === name)?.value ?? name;
+  const given = new Set(Object.keys(grads).map(engineName));
+  return Object.entries(grads).flatMap(([name, expected]) => {
+    const known = origins.find((o) => o.torch === name);
+    const value = engineName(name);
+    const owner =
+      [...gradients.keys()].find((v) => storedParameter(v)?.name === value) ??
+      [...gradients.keys()].find((v) => v.role === 'constant' && v.shape.join() === expected.shape.join());
+    if (!owner) return [{ name, error: Number.POSITIVE_INFINITY }];
+    const data = Float64Array.from(gradients.get(owner)!);
+    for (const twin of tiedTo(owner, gradients, given)) {
+      const other = gradients.get(twin)!;
+      for (let i = 0; i < data.length; i++) data[i]! += other[i]!;
+    }
+    // A matrix under its own name lies in the file as PyTorch keeps it.
+    const turned = conv1d.has(name) || (known?.transposed === true && known.tensor.name === name);
+    const ordered = turned ? transposed(data, owner.shape as [number, number]) : data;
+    const scale = Math.max(floor, magnitude(ordered));
+    const firstError = Math.max(...expected.first.map((x, i) => Math.abs(x - ordered[i]!))) / scale;
+    const l2 = Math.sqrt(ordered.reduce((s, x) => s + x * x, 0));
+    return [{ name, error: Math.max(firstError, Math.abs(l2 - expected.l2) / Math.max(floor, l2)) }];
+  });
+}
+
+// The losses that the figures beside an ONNX file may name, with their gradients at the outputs, in float64.
+
+interface Loss {
+  readonly value: number;
+  /** Per output of the model. */
+  readonly gradients: ReadonlyMap<string, Float64Array>;
+}
+
+const IGNORED = -100;
+
+function crossEntropy(logits: Tensor, labels: readonly number[]): { value: number; gradient: Float64Array } {
+  const classes = logits.shape.at(-1)!;
+  const gradient = new Float64Array(logits.data.length);
+  const valid = labels.filter((l) => l !== IGNORED).length;
+  let value = 0;
+  labels.forEach((label, row) => {
+    if (label === IGNORED) return;
+    const at = row * classes;
+    const values = logits.data.subarray(at, at + classes);
+    const top = values.reduce((m, x) => Math.max(m, x), Number.NEGATIVE_INFINITY);
+    const sum = values.reduce((s, x) => s + Math.exp(x - top), 0);
+    value += (Math.log(sum) + top - values[label]!) / valid;
+    for (let c = 0; c < classes; c++) {
+      gradient[at + c] = (Math.exp(values[c]! - top) / sum - (c === label ? 1 : 0)) / valid;
+    }
+  });
+  return { value, gradient };
+}
+
+/**
+ * @param of the loss in the words of the file: cross entropy against labels, next-token cross entropy, nothing (a sum of the outputs with
+ * uneven weights, which no normalisation makes flat), or (anything else) the sum over outputs of mean(output²)
+ * @param input the first input, whose next tokens are the labels of a language model
+ */
+function lossGradient(
+  of: string,
+  outputs: ReadonlyMap<string, Tensor>,
+  input: { readonly shape: readonly number[]; readonly data: readonly number[] },
+): Loss {
+  const [[name, first]] = [...outputs] as [[string, Tensor]];
+  if (of.includes('cross entropy')) {
+    const length = input.shape.at(-1)!;
+    const listed = /labels (\[[^\]]*\])/.exec(of);
+    const labels = listed
+      ? (JSON.parse(listed[1]!) as number[])
+      : input.data.map((_, i) => (i % length === length - 1 ? IGNORED : input.data[i + 1]!));
+    const { value, gradient } = crossEntropy(first, labels);
+    return { value, gradients: new Map([[name, gradient]]) };
+  }
+  let value = 0;
+  const gradients = new Map<string, Float64Array>();
+  for (const [output, { data }] of outputs) {
+    if (of === '') {
+      const weights = data.map((_, i) => (1 + Math.cos(i)) / data.length);
+      value += data.reduce((s, x, i) => s + x * weights[i]!, 0);
+      gradients.set(output, weights);
+      continue;
+    }
+    value += data.reduce((s, x) => s + x * x, 0) / data.length;
+    gradients.set(
+      output,
+      data.map((x) => (2 * x) / data.length),
+    );
+  }
+  return { value, gradients };
 }

@@ -3,6 +3,9 @@
  * (`/encoder/layer.0/attention/self/query/MatMul`), Linear is MatMul + Add with an [in, out] initialiser, GELU and RMSNorm are spelled
  * out. The embedded models are made of them, and so are the graphs the tests import.
  */
+
+import { sizeOf } from '../../../src/graph/shape.ts';
+import { rng, streamOf } from '../../../src/lib/rng.ts';
 import type { AttributeInput, GraphBuilder } from '../../../src/onnx/build.ts';
 import { makeTensor } from '../../../src/onnx/tensor.ts';
 
@@ -161,5 +164,22 @@ export function blocks(g: GraphBuilder, options: BlockOptions): Blocks {
       const context = op(module, 'Transpose', [op(module, 'MatMul', [p, v])], { perm: [0, 2, 1, 3] });
       return reshape(module, context, [0, 0, heads * headDim]);
     },
+  };
+}
+
+// Starting weights as Hugging Face's models draw them: normal with one standard deviation, zeros, ones.
+
+/**
+ * Linear weights and embeddings normal(0, std), norms one, biases zero.
+ * @param spread also draws biases and norm weights at random, for tests: zeros and ones hide mistakes
+ */
+export function normalInit(seed: number, std = 0.02, spread = false): Init {
+  return (kind, name, dims) => {
+    const data = new Float32Array(sizeOf(dims));
+    const mean = kind === 'one' ? 1 : 0;
+    if (!spread && (kind === 'one' || kind === 'zero' || kind === 'bias')) return data.fill(mean);
+    const random = rng(seed, streamOf(name));
+    for (let i = 0; i < data.length; i++) data[i] = mean + std * random.normal();
+    return data;
   };
 }

@@ -4,8 +4,7 @@
  */
 import { graphBuilder } from '../../../src/onnx/build.ts';
 import type { OnnxModel } from '../../../src/onnx/types.ts';
-import { blocks } from './blocks.ts';
-import { normalInit } from './init.ts';
+import { blocks, normalInit } from './blocks.ts';
 
 export interface GlyphsVitOptions {
   readonly seed: number;

@@ -6,8 +6,7 @@ import { graphBuilder } from '../../../src/onnx/build.ts';
 import { f32Tensor } from '../../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../../src/onnx/types.ts';
 import type { Blocks } from './blocks.ts';
-import { blocks } from './blocks.ts';
-import { normalInit } from './init.ts';
+import { blocks, normalInit } from './blocks.ts';
 
 export interface TalesGptOptions {
   readonly seed: number;

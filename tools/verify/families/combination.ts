@@ -42,8 +42,8 @@ import { openSession, type Session, silentEvents } from '../../../src/training/s
 import { type TrainingSettings, trainingSchema } from '../../../src/training/settings.ts';
 import { evaluationGraph } from '../../../src/training/stepGraph.ts';
 import { fromTorch, toTorch } from '../../../src/training/torchLayout.ts';
-import { configFor, type TargetKind } from './kinds.ts';
 import type { Subject } from './subjects.ts';
+import { configFor, type TargetKind } from './subjects.ts';
 
 export interface Combination {
   readonly subject: string;

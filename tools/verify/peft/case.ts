@@ -10,7 +10,7 @@ import { createStore } from '../../../src/gpu/store.ts';
 import { createBuilder } from '../../../src/graph/builder.ts';
 import { differentiate } from '../../../src/graph/differentiate.ts';
 import { schedule } from '../../../src/graph/schedule.ts';
-import type { Value } from '../../../src/graph/types.ts';
+import type { Graph, Value } from '../../../src/graph/types.ts';
 import { fail, PapilioError } from '../../../src/lib/errors.ts';
 import { addN } from '../../../src/ops/elementwise.ts';
 import { linear } from '../../../src/ops/linear.ts';
@@ -85,13 +85,44 @@ export function compare(what: string, a: ArrayLike<number>, b: ArrayLike<number>
   return { what, error: worst / (scale || 1), ok: worst <= RELATIVE * scale + NOISE * noise + ABSOLUTE };
 }
 
+/** A case in the engine's terms. */
+interface OpenedCase {
+  readonly c: PeftCase;
+  readonly layer: Layer;
+  /** The base weight as the engine has it, [out, in] or, of an embedding, as it is stored. */
+  readonly weight: Float32Array;
+  readonly shape: readonly number[];
+  readonly tensors: ReadonlyMap<string, ReadonlyMap<string, AdapterTensor>>;
+  /** Null where the adapter has no numbers. */
+  readonly plan: AdapterPlan | null;
+}
+
 /** The whole case in one run: forward, base forward, gradients, ΔW or rotation, merged weights, mutated tensors. */
 export async function checkPeftCase(device: Device, c: PeftCase): Promise<readonly Deviation[]> {
+  const opened = openCase(c);
+  const { plan, weight, layer } = opened;
+  const graph = caseGraph(opened);
+  const store = createStore(device);
+  const program = await compile(device, store, schedule(graph, device.caps));
+  try {
+    program.write('x', layer.kind === 'embedding' ? Int32Array.from(c.x.data) : Float32Array.from(c.x.data));
+    program.write('g', Float32Array.from(c.g.data));
+    program.run();
+    const got: Record<string, Float32Array> = {};
+    for (const name of Object.keys(graph.outputs)) got[name] = (await program.read(name)) as Float32Array;
+    const packed = plan ? ((await store.read(TRAINABLE, 'state')) as Float32Array) : null;
+    return judge(c, plan, got, packed, weight);
+  } finally {
+    program.destroy();
+    store.destroy();
+  }
+}
+
+function openCase(c: PeftCase): OpenedCase {
   const method =
     methodByPeftType(c.method) ?? fail('unsupported-adapter', `${c.method} is not supported yet.`);
   const { config } = validateConfig(method, c.config);
   const module = c.layer.module;
-  const isEmbedding = c.layer.type === 'embedding';
   const layer: Layer = {
     name: module,
     kind: c.layer.type,
@@ -99,44 +130,56 @@ export async function checkPeftCase(device: Device, c: PeftCase): Promise<readon
     out: c.out_features,
     hasBias: c.bias !== null,
   };
-  const stored = c.layer.type === 'conv1d';
   const given = c.base_weight;
   const weight =
     given === 'zeros'
       ? new Float32Array(c.in_features * c.out_features)
-      : stored
+      : c.layer.type === 'conv1d'
         ? transposed(given)
         : Float32Array.from(given.data);
-  const shape = isEmbedding ? [c.in_features, c.out_features] : [c.out_features, c.in_features];
-  const parameters = new Map([[`${module}.weight`, { name: `${module}.weight`, shape, load: () => weight }]]);
+  const { tensors, shared } = readTensors(c);
+  const read = method.onRead(config, tensors, null, shared);
+  const reason = method.check(layer, read.config);
+  if (reason !== null) fail('illegal-config', reason);
+  return {
+    ...{ c, layer, weight, tensors },
+    shape: layer.kind === 'embedding' ? [layer.in, layer.out] : [layer.out, layer.in],
+    plan: planAdapterOrEmpty(() => planAdapter(method, read.config, [layer], [], shared)),
+  };
+}
 
-  const tensors = new Map<string, Map<string, AdapterTensor>>([[module, new Map()]]);
+/** The adapter's tensors by module, and those that belong to the adapter and not to a layer. */
+function readTensors({ adapter, layer: { module } }: PeftCase) {
+  const own = new Map<string, AdapterTensor>();
   const shared = new Map<string, AdapterTensor>();
-  for (const [name, t] of Object.entries(c.adapter)) {
+  for (const [name, t] of Object.entries(adapter)) {
     const tensor = { shape: t.shape, data: Float32Array.from(t.data) };
-    if (name.startsWith(PREFIX))
-      tensors.get(module)!.set(name.slice(PREFIX.length + module.length + 1), tensor);
+    if (name.startsWith(PREFIX)) own.set(name.slice(PREFIX.length + module.length + 1), tensor);
     else shared.set(name.slice('base_model.'.length), tensor);
   }
-  const read = method.onRead(config, tensors, null, shared);
-  const layers = method.check(layer, read.config) === null ? [layer] : [];
-  if (layers.length === 0) fail('illegal-config', method.check(layer, read.config)!);
-  const plan = planAdapterOrEmpty(() => planAdapter(method, read.config, layers, [], shared));
+  return { tensors: new Map([[module, own]]), shared };
+}
 
-  // Base graph: one module.
+/** The base layer as a graph of its own. */
+function baseGraph({ c, layer, weight, shape }: OpenedCase) {
   const b = createBuilder();
-  const x = isEmbedding
-    ? b.input('x', { dtype: 'i32', shape: c.x.shape })
-    : b.input('x', { dtype: 'f32', shape: c.x.shape });
-  const W = b.parameter(`${module}.weight`, { dtype: 'f32', shape }, () => weight);
+  const x = b.input('x', { dtype: layer.kind === 'embedding' ? 'i32' : 'f32', shape: c.x.shape });
+  const W = b.parameter(`${layer.name}.weight`, { dtype: 'f32', shape }, () => weight);
   const bias = c.bias
-    ? b.parameter(`${module}.bias`, { dtype: 'f32', shape: [c.out_features] }, () =>
+    ? b.parameter(`${layer.name}.bias`, { dtype: 'f32', shape: [layer.out] }, () =>
         Float32Array.from(c.bias!.data),
       )
     : null;
-  const yBase = isEmbedding ? gather(b, W, x) : linear(b, x, W, bias, { module });
-  const base = b.finish({ y: yBase });
+  const y = layer.kind === 'embedding' ? gather(b, W, x) : linear(b, x, W, bias, { module: layer.name });
+  return { base: b.finish({ y }), x, W, bias, y };
+}
 
+/** Everything that the case has figures of, as outputs of one graph. */
+function caseGraph(opened: OpenedCase): Graph {
+  const { c, layer, plan, weight, shape, tensors } = opened;
+  const name = `${layer.name}.weight`;
+  const parameters = new Map([[name, { name, shape, load: () => weight }]]);
+  const { base, x, W, bias, y: yBase } = baseGraph(opened);
   const g = createBuilder();
   const initial = () => initialValues(plan!, 0, parameters, { tensors, parameters: new Map() });
   const trainables = plan ? emitTrainables(g, plan, { training: false, initial }) : null;
@@ -144,50 +187,34 @@ export async function checkPeftCase(device: Device, c: PeftCase): Promise<readon
   const plain = inject(base, g, { adapters: new Map(), saved: new Map() });
   const y = value(yBase);
   const outputs: Record<string, Value> = { y, yBase: plain(yBase) };
-  const seed = g.input('g', { dtype: 'f32', shape: c.g.shape });
+  // Ids have no gradient.
+  const input = layer.kind === 'embedding' ? [] : [value(x)];
   const leaves = trainables?.leaves ?? [];
   const gradients = differentiate(g, {
     of: y,
-    seed,
-    wrt: isEmbedding ? leaves : [...leaves, value(x)],
+    seed: g.input('g', { dtype: 'f32', shape: c.g.shape }),
+    wrt: [...leaves, ...input],
     sum: addN,
   });
-  const named = new Map<string, Value>();
-  if (!isEmbedding) named.set('x', value(x));
+  const named = new Map<string, Value>(input.map((v) => ['x', v]));
   plan?.entries.forEach((e, i) => {
-    named.set(`${PREFIX}${module}.${e.name.slice(e.name.indexOf('.') + 1)}`, leaves[i]!);
+    named.set(`${PREFIX}${layer.name}.${e.name.slice(e.name.indexOf('.') + 1)}`, leaves[i]!);
   });
-  for (const [name, leaf] of named) {
-    const d = gradients.get(leaf);
-    if (d) outputs[`grad:${name}`] = d;
+  for (const [leaf, v] of named) {
+    const d = gradients.get(v);
+    if (d) outputs[`grad:${leaf}`] = d;
   }
-  const adapter = trainables?.adapters.get(module);
-  const size = isEmbedding ? c.out_features : c.in_features;
+  const adapter = trainables?.adapters.get(layer.name);
+  const size = layer.kind === 'embedding' ? layer.out : layer.in;
   if (adapter?.rotate) {
     const eye = new Float32Array(size * size);
     for (let i = 0; i < size; i++) eye[i * size + i] = 1;
     outputs.delta = adapter.rotate(g.constant({ dtype: 'f32', shape: [size, size] }, eye));
   } else if (adapter?.update) outputs.delta = adapter.update();
   const merged = adapter?.adapt({ W: value(W), bias: bias ? value(bias) : null });
-  if (merged) {
-    outputs.merged = merged.W;
-    if (merged.bias) outputs.mergedBias = merged.bias;
-  }
-
-  const store = createStore(device);
-  const program = await compile(device, store, schedule(g.finish(outputs), device.caps));
-  try {
-    program.write('x', isEmbedding ? Int32Array.from(c.x.data) : Float32Array.from(c.x.data));
-    program.write('g', Float32Array.from(c.g.data));
-    program.run();
-    const got: Record<string, Float32Array> = {};
-    for (const name of Object.keys(outputs)) got[name] = (await program.read(name)) as Float32Array;
-    const packed = plan ? ((await store.read(TRAINABLE, 'state')) as Float32Array) : null;
-    return judge(c, plan, got, packed, weight);
-  } finally {
-    program.destroy();
-    store.destroy();
-  }
+  if (merged) outputs.merged = merged.W;
+  if (merged?.bias) outputs.mergedBias = merged.bias;
+  return g.finish(outputs);
 }
 
 /** PEFT keeps an adapter without numbers (block size adjusted to 1); here such a layer is simply left alone. */
