@@ -1,10 +1,10 @@
 /** Where the command line trains: on the GPU, or on onnxruntime's native CPU build for machines whose WebGPU is software. */
 import { type Device, type DeviceInfo, openDevice } from '../gpu/device.ts';
+import { ortEngines } from '../onnxruntime/engine.ts';
+import { loadOrtRuntime } from '../onnxruntime/runtime.ts';
 import type { MakeEngine } from '../training/engine.ts';
 import type { executorOptions } from './finetuneOptions.ts';
 import type { Values } from './options.ts';
-import { ortEngines } from './pretrain/ortEngine.ts';
-import { loadOrtRuntime } from './pretrain/ortRuntime.ts';
 import { openGpu, runtimeName } from './runtime.ts';
 
 export interface Executor {

@@ -169,4 +169,29 @@ export interface Op<A = unknown> {
   readonly alias?: (node: KernelNode<A>) => Alias;
   /** Indices of inputs (role `state`) that the kernel writes in place. */
   readonly mutates?: readonly number[];
+  /** The same in ONNX's operators, for the engine that needs no GPU; ops that write in place have none. */
+  readonly onnx?: OnnxForm<A>;
 }
+
+/** Writes a node of the op: names of its inputs in, names of its outputs back. */
+export type OnnxForm<A> = (e: OnnxWriter, inputs: readonly string[], node: Node<A>) => readonly string[];
+
+/** Writes ONNX nodes and constants, equal ones once, and gives their names. */
+export interface OnnxWriter {
+  op(opType: string, inputs: readonly string[], attributes?: OnnxAttributes): string;
+  /** A float32 scalar, or zeros of a shape. */
+  scalar(value: number): string;
+  zeros(shape: readonly number[]): string;
+  /** An int64 vector, as shapes and axes need them; [] as `dims` makes a scalar. */
+  ints(values: readonly number[], dims?: readonly number[]): string;
+  /** A constant of the graph itself. */
+  tensor(dtype: 'float32' | 'int32', dims: readonly number[], data: ArrayLike<number>): string;
+  reshape(x: string, shape: readonly number[]): string;
+  transpose(x: string, perm: readonly number[]): string;
+  reduce(opType: 'ReduceSum' | 'ReduceMean' | 'ReduceMax', x: string, axes: readonly number[]): string;
+}
+
+/** A whole number is an int, another a float; where a float may be whole it says so. */
+type OnnxAttributes = Readonly<
+  Record<string, number | string | readonly number[] | { readonly kind: 'float'; readonly value: number }>
+>;

@@ -4,9 +4,20 @@
  */
 import { defineOp } from '../graph/defineOp.ts';
 import { broadcastStrides } from '../graph/shape.ts';
-import type { Dispatch, Emitter, KernelNode, Param, TensorType, Value } from '../graph/types.ts';
+import type {
+  Dispatch,
+  Emitter,
+  KernelNode,
+  Node,
+  OnnxForm,
+  OnnxWriter,
+  Param,
+  TensorType,
+  Value,
+} from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
+import { FLOAT, matmul, swapped } from './onnx.ts';
 
 export interface AttentionAttrs {
   readonly heads: number;
@@ -104,6 +115,96 @@ function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean) {
   };
 }
 
+// In ONNX: with the probabilities of all heads at once.
+
+/** The score of a key that is not there. */
+const ABSENT = -1e30;
+
+/** [B, S, heads·D] → [B, heads, S, D], each head of keys or values repeated for the queries that share it. */
+function apartHeads(
+  e: OnnxWriter,
+  x: string,
+  [batch, rows]: readonly number[],
+  own: number,
+  attrs: AttentionAttrs,
+) {
+  const { heads: all, headDim } = attrs;
+  const apart = e.transpose(e.reshape(x, [batch!, rows!, own, headDim]), [0, 2, 1, 3]);
+  if (own === all) return apart;
+  const grouped = e.reshape(apart, [batch!, own, 1, rows!, headDim]);
+  const repeated = e.op('Expand', [grouped, e.ints([batch!, own, all / own, rows!, headDim])]);
+  return e.reshape(repeated, [batch!, all, rows!, headDim]);
+}
+
+/** The transpose of {@link apartHeads}: repeated heads are added up. */
+function joinedHeads(
+  e: OnnxWriter,
+  x: string,
+  [batch, rows]: readonly number[],
+  own: number,
+  attrs: AttentionAttrs,
+) {
+  const { heads: all, headDim } = attrs;
+  const grouped = e.reshape(x, [batch!, own, all / own, rows!, headDim]);
+  const apart = own === all ? x : e.op('ReduceSum', [grouped, e.ints([2])], { keepdims: 0 });
+  return e.reshape(e.transpose(apart, [0, 2, 1, 3]), [batch!, rows!, own * headDim]);
+}
+
+/** Queries, keys and values by head, and the attention weights [B, heads, Sq, Sk]. */
+function attentionParts(e: OnnxWriter, names: readonly string[], node: Node<AttentionAttrs>, maskAt: number) {
+  const { attrs, inputs } = node;
+  const [q, k, v] = names;
+  const mask = names[maskAt];
+  const [qShape, kShape] = inputs.map(({ shape }) => shape) as [number[], number[]];
+  const [queries, keys] = [qShape[1]!, kShape[1]!];
+  const Q = apartHeads(e, q!, qShape, attrs.heads, attrs);
+  const K = apartHeads(e, k!, kShape, attrs.kvHeads, attrs);
+  const V = apartHeads(e, v!, kShape, attrs.kvHeads, attrs);
+  const scaled = e.op('Mul', [matmul(e, Q, swapped(e, K, 4)), e.scalar(attrs.scale)]);
+  const padded = mask === undefined ? scaled : e.op('Add', [scaled, e.op('Max', [mask, e.scalar(ABSENT)])]);
+  const scores = attrs.causal ? e.op('Add', [padded, causalMask(e, queries, keys)]) : padded;
+  const shares = e.op('Softmax', [scores], { axis: -1 });
+  // A query that sees no key at all gets nothing, instead of the mean of what is hidden.
+  const there = e.op('Cast', [e.op('Greater', [scores, e.scalar(ABSENT / 2)])], { to: FLOAT });
+  const weights = mask === undefined && keys >= queries ? shares : e.op('Mul', [shares, there]);
+  return { Q, K, V, scores, weights, qShape, kShape };
+}
+
+/** 0 where query i sees key j, a large negative number elsewhere. */
+function causalMask(e: OnnxWriter, queries: number, keys: number): string {
+  // From constants by name, so that equal masks are written once.
+  const range = (count: number, from: number) => Array.from({ length: count }, (_, i) => i + from);
+  const i = e.ints(range(queries, keys - queries), [queries, 1]);
+  const later = e.op('Greater', [e.ints(range(keys, 0), [1, keys]), i]);
+  return e.op('Where', [later, e.scalar(ABSENT), e.scalar(0)]);
+}
+
+const attentionOnnx: OnnxForm<AttentionAttrs> = (e, inputs, node) => {
+  const { V, scores, weights, qShape } = attentionParts(e, inputs, node, 3);
+  const out = joinedHeads(e, matmul(e, weights, V), qShape, node.attrs.heads, node.attrs);
+  const lse = e.op('ReduceLogSumExp', [scores, e.ints([3])], { keepdims: 0 });
+  const any = e.op('Greater', [lse, e.scalar(ABSENT / 2)]);
+  return [out, e.op('Where', [any, lse, e.scalar(0)])];
+};
+
+const attentionGradOnnx: OnnxForm<AttentionAttrs> = (e, inputs, node) => {
+  const { attrs } = node;
+  const { Q, K, V, weights, qShape, kShape } = attentionParts(e, inputs, node, 6);
+  const out = apartHeads(e, inputs[3]!, qShape, attrs.heads, attrs);
+  const dOut = apartHeads(e, inputs[5]!, qShape, attrs.heads, attrs);
+  const delta = e.reduce('ReduceSum', e.op('Mul', [dOut, out]), [3]);
+  const dWeights = matmul(e, dOut, swapped(e, V, 4));
+  const dScores = e.op('Mul', [
+    e.op('Mul', [weights, e.op('Sub', [dWeights, delta])]),
+    e.scalar(attrs.scale),
+  ]);
+  return [
+    joinedHeads(e, matmul(e, dScores, K), qShape, attrs.heads, attrs),
+    joinedHeads(e, matmul(e, swapped(e, dScores, 4), Q), kShape, attrs.kvHeads, attrs),
+    joinedHeads(e, matmul(e, swapped(e, weights, 4), dOut), kShape, attrs.kvHeads, attrs),
+  ];
+};
+
 /** q [B, Sq, heads·D], k, v [B, Sk, kvHeads·D], mask? f32 broadcast to [B, heads, Sq, Sk] → out [B, Sq, heads·D], lse [B, heads, Sq]. */
 export const attentionOp = defineOp<AttentionAttrs>({
   name: 'attention',
@@ -144,6 +245,7 @@ export const attentionOp = defineOp<AttentionAttrs>({
       ],
     };
   },
+  onnx: attentionOnnx,
 });
 
 function backward({ inputs, attrs }: KernelNode<AttentionAttrs>) {
@@ -192,6 +294,7 @@ export const attentionGradOp = defineOp<AttentionAttrs>({
   },
   gradient: null,
   kernel: backward,
+  onnx: attentionGradOnnx,
 });
 
 /** @returns out [B, Sq, heads·D]. */

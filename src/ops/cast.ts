@@ -4,6 +4,7 @@ import { sizeOf } from '../graph/shape.ts';
 import type { DType, Emitter, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
+import { FLOAT, INT32 } from './onnx.ts';
 
 export interface CastAttrs {
   readonly to: DType;
@@ -39,6 +40,7 @@ export const castOp = defineOp<CastAttrs>({
       ],
     };
   },
+  onnx: (e, [x], { attrs }) => [e.op('Cast', [x!], { to: attrs.to === 'i32' ? INT32 : FLOAT })],
 });
 
 /** x in another type; x itself when it has it. */

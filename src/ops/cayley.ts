@@ -6,9 +6,10 @@
  */
 import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { Emitter, Kernel, TensorType, Value } from '../graph/types.ts';
+import type { Emitter, Kernel, OnnxForm, OnnxWriter, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread } from './dispatch.ts';
+import { identity, matmul, swapped, times } from './onnx.ts';
 
 export interface CayleyAttrs {
   /** Block size, at least 2. */
@@ -104,6 +105,96 @@ export function seriesCoefficients(terms: number): number[] {
   return [1, ...new Array<number>(degree - 1).fill(2), 1];
 }
 
+// In ONNX, for n blocks at once.
+
+/** Source of n blocks → skew matrices [n, b, b]. */
+function skew(e: OnnxWriter, source: string, n: number, { b, form }: CayleyAttrs): string {
+  if (form === 'full') {
+    const a = e.reshape(source, [n, b, b]);
+    return times(e, e.op('Sub', [a, swapped(e, a, 3)]), 0.5);
+  }
+  const at: number[] = [];
+  const sign = new Float32Array(b * b);
+  for (let i = 0; i < b; i++) {
+    for (let j = 0; j < b; j++) {
+      const [low, high] = i < j ? [i, j] : [j, i];
+      at.push(i === j ? 0 : low * b - (low * (low + 1)) / 2 + (high - low - 1));
+      sign[i * b + j] = Math.sign(j - i);
+    }
+  }
+  const packed = e.reshape(source, [n, (b * (b - 1)) / 2]);
+  const whole = e.op('Gather', [packed, e.ints(at)], { axis: 1 });
+  return e.reshape(e.op('Mul', [whole, e.tensor('float32', [b * b], sign)]), [n, b, b]);
+}
+
+/**
+ * Inverse of A = I + Q for skew Q by Newton's iteration from Aᵀ/(1 + ‖Q‖²): A Aᵀ has eigenvalues 1 + σ², so it converges for every Q,
+ * quadratically once near; ONNX has no inverse of its own.
+ */
+function inverse(e: OnnxWriter, a: string, q: string, b: number): string {
+  const norm = e.reduce('ReduceSum', e.op('Mul', [q, q]), [1, 2]);
+  const bound = e.op('Add', [e.scalar(1), norm]);
+  let x = e.op('Div', [swapped(e, a, 3), bound]);
+  const two = times(e, identity(e, b), 2);
+  for (let k = 0; k < 24; k++) x = matmul(e, x, e.op('Sub', [two, matmul(e, a, x)]));
+  return x;
+}
+
+const blocksIn = (v: TensorType, attrs: CayleyAttrs): number =>
+  sizeOf(v.shape) / (attrs.form === 'packed' ? (attrs.b * (attrs.b - 1)) / 2 : attrs.b ** 2);
+
+const cayleyOnnx: OnnxForm<CayleyAttrs> = (e, [source], { inputs, outputs, attrs }) => {
+  const { b, kind, terms } = attrs;
+  const q = skew(e, source!, blocksIn(inputs[0]!, attrs), attrs);
+  const eye = identity(e, b);
+  if (kind === 'exact') {
+    const inverted = inverse(e, e.op('Add', [eye, q]), q, b);
+    return [e.reshape(matmul(e, e.op('Sub', [eye, q]), inverted), outputs[0]!.shape)];
+  }
+  let sum = e.op('Add', [eye, times(e, q, 0)]);
+  let power = q;
+  for (const c of seriesCoefficients(terms).slice(1)) {
+    sum = e.op('Add', [sum, times(e, power, c)]);
+    power = matmul(e, power, q);
+  }
+  return [e.reshape(sum, outputs[0]!.shape)];
+};
+
+/** dQ before its skew part is taken, for n blocks. */
+function skewGradient(e: OnnxWriter, known: string, dR: string, n: number, attrs: CayleyAttrs): string {
+  const { b, kind, terms } = attrs;
+  if (kind === 'exact') {
+    // (I − Q)⁻¹ = (I + Rᵀ)/2, so −2 (I − Q)⁻¹ G (I − Q)⁻¹ = −½ (I + Rᵀ) G (I + Rᵀ).
+    const half = e.op('Add', [identity(e, b), swapped(e, e.reshape(known, [n, b, b]), 3)]);
+    return times(e, matmul(e, matmul(e, half, dR), half), -0.5);
+  }
+  const q = skew(e, known, n, attrs);
+  const qt = swapped(e, q, 3);
+  // D_k = Σ_{j<k} (Qᵀ)^j G (Qᵀ)^(k−1−j) obeys D_(k+1) = D_k Qᵀ + (Qᵀ)^k G.
+  let d = dR;
+  let left = matmul(e, qt, dR);
+  let sum = times(e, dR, 0);
+  for (const c of seriesCoefficients(terms).slice(1)) {
+    sum = e.op('Add', [sum, times(e, d, c)]);
+    d = e.op('Add', [matmul(e, d, qt), left]);
+    left = matmul(e, qt, left);
+  }
+  return sum;
+}
+
+const cayleyGradOnnx: OnnxForm<CayleyAttrs> = (e, [known, dR], { inputs, outputs, attrs }) => {
+  const { b, form } = attrs;
+  const n = sizeOf(inputs[1]!.shape) / (b * b);
+  const s = skewGradient(e, known!, e.reshape(dR!, [n, b, b]), n, attrs);
+  const odd = e.op('Sub', [s, swapped(e, s, 3)]);
+  if (form === 'full') return [e.reshape(times(e, odd, 0.5), outputs[0]!.shape)];
+  const upper: number[] = [];
+  for (let i = 0; i < b; i++) for (let j = i + 1; j < b; j++) upper.push(i * b + j);
+  return [
+    e.reshape(e.op('Gather', [e.reshape(odd, [n, b * b]), e.ints(upper)], { axis: 1 }), outputs[0]!.shape),
+  ];
+};
+
 /** source (see `form`) → R with the same leading dimensions, then [b, b]. */
 export const cayleyOp = defineOp<CayleyAttrs>({
   name: 'cayley',
@@ -115,6 +206,7 @@ export const cayleyOp = defineOp<CayleyAttrs>({
     return g.emit(cayleyGradOp, [attrs.kind === 'exact' ? node.outputs[0]! : node.inputs[0]!, dR], attrs);
   },
   kernel: ({ inputs, attrs }) => forward(inputs[0]!, attrs),
+  onnx: cayleyOnnx,
 });
 
 /** From R (exact) or the packed source (series), and dR → the gradient of the source. */
@@ -152,6 +244,7 @@ export const cayleyGradOp = defineOp<CayleyAttrs>({
       ],
     };
   },
+  onnx: cayleyGradOnnx,
 });
 
 /** OFT's rotations: q [n, b(b−1)/2] → R [n, b, b]. */

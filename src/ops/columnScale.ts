@@ -27,6 +27,7 @@ export const columnScaleOp = defineOp<None>({
     return [wants[0] ? dX! : null, wants[1] ? dS! : null];
   },
   kernel: ({ inputs, outputs }) => binaryKernel(inputs, outputs[0]!, 'mul'),
+  onnx: (e, [x, s]) => [e.op('Mul', [x!, s!])],
 });
 
 /** x [..., n], s [n], dy → dx = dy ⊙ s, ds = Σ over the rows of dy ⊙ x. */
@@ -57,6 +58,11 @@ export const columnScaleGradOp = defineOp<None>({
       workgroups: perElement(size.columns),
     };
     return { scratchBytes: [size.columns * chunks * 4], dispatches: [sums, finish] };
+  },
+  onnx: (e, [x, s, dY], { inputs }) => {
+    const rows = inputs[0]!.shape.slice(0, -1).map((_, i) => i);
+    const dS = e.op('ReduceSum', [e.op('Mul', [dY!, x!]), e.ints(rows)], { keepdims: 0 });
+    return [e.op('Mul', [dY!, s!]), dS];
   },
 });
 

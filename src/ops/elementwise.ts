@@ -9,11 +9,14 @@ import { fail } from '../lib/errors.ts';
 import { cast } from './cast.ts';
 import { eight, MAX_RANK, mergeAxes, mergeBroadcast, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { stridedKernel, view } from './moves.ts';
+import { INT32, isTrue } from './onnx.ts';
 import { unary } from './unary.ts';
 
 interface BinaryFunction {
   /** Its number in binary.wgsl. */
   readonly code: number;
+  /** Its operator in ONNX. */
+  readonly onnx?: string;
   readonly value: (a: number, b: number) => number;
   /** A truth value: gives i32, 0 or 1. */
   readonly truth?: boolean;
@@ -22,20 +25,20 @@ interface BinaryFunction {
 const floorMod = (a: number, b: number): number => a - b * Math.floor(a / b);
 
 const functions = {
-  add: { code: 0, value: (a, b) => a + b },
-  sub: { code: 1, value: (a, b) => a - b },
-  mul: { code: 2, value: (a, b) => a * b },
-  div: { code: 3, value: (a, b) => a / b },
-  pow: { code: 4, value: (a, b) => a ** b },
-  min: { code: 5, value: Math.min },
-  max: { code: 6, value: Math.max },
-  equal: { code: 7, value: (a, b) => Number(a === b), truth: true },
-  less: { code: 8, value: (a, b) => Number(a < b), truth: true },
-  greater: { code: 9, value: (a, b) => Number(a > b), truth: true },
-  lessEqual: { code: 10, value: (a, b) => Number(a <= b), truth: true },
-  greaterEqual: { code: 11, value: (a, b) => Number(a >= b), truth: true },
-  and: { code: 12, value: (a, b) => Number(a !== 0 && b !== 0), truth: true },
-  or: { code: 13, value: (a, b) => Number(a !== 0 || b !== 0), truth: true },
+  add: { code: 0, onnx: 'Add', value: (a, b) => a + b },
+  sub: { code: 1, onnx: 'Sub', value: (a, b) => a - b },
+  mul: { code: 2, onnx: 'Mul', value: (a, b) => a * b },
+  div: { code: 3, onnx: 'Div', value: (a, b) => a / b },
+  pow: { code: 4, onnx: 'Pow', value: (a, b) => a ** b },
+  min: { code: 5, onnx: 'Min', value: Math.min },
+  max: { code: 6, onnx: 'Max', value: Math.max },
+  equal: { code: 7, onnx: 'Equal', value: (a, b) => Number(a === b), truth: true },
+  less: { code: 8, onnx: 'Less', value: (a, b) => Number(a < b), truth: true },
+  greater: { code: 9, onnx: 'Greater', value: (a, b) => Number(a > b), truth: true },
+  lessEqual: { code: 10, onnx: 'LessOrEqual', value: (a, b) => Number(a <= b), truth: true },
+  greaterEqual: { code: 11, onnx: 'GreaterOrEqual', value: (a, b) => Number(a >= b), truth: true },
+  and: { code: 12, onnx: 'And', value: (a, b) => Number(a !== 0 && b !== 0), truth: true },
+  or: { code: 13, onnx: 'Or', value: (a, b) => Number(a !== 0 || b !== 0), truth: true },
   mod: { code: 14, value: floorMod },
 } as const satisfies Record<string, BinaryFunction>;
 
@@ -142,6 +145,15 @@ export const binaryOp = defineOp<BinaryAttrs>({
     }
   },
   kernel: ({ inputs, outputs, attrs: { fn } }) => binaryKernel(inputs, outputs[0]!, fn),
+  onnx(e, inputs, { attrs: { fn } }) {
+    const { onnx, truth } = described(fn);
+    if (!onnx)
+      return fail('unsupported-onnx', `The op binary with the function ${fn} has no translation to ONNX.`);
+    if (!truth) return [e.op(onnx, inputs)];
+    // A truth value is a whole number here.
+    const given = fn === 'and' || fn === 'or' ? inputs.map((x) => isTrue(e, x)) : inputs;
+    return [e.op('Cast', [e.op(onnx, given)], { to: INT32 })];
+  },
 });
 
 /** f(a, b) with broadcasting; comparisons, and, or give i32. */
@@ -195,6 +207,7 @@ export const whereOp = defineOp<Record<never, never>>({
       ],
     };
   },
+  onnx: (e, [condition, a, b]) => [e.op('Where', [isTrue(e, condition!), a!, b!])],
 });
 
 /** cond != 0 ? a : b with broadcasting. */
@@ -231,6 +244,7 @@ export const scaleOp = defineOp<ScaleAttrs>({
       ],
     };
   },
+  onnx: (e, [x], { attrs }) => [e.op('Mul', [x!, e.scalar(attrs.by)])],
 });
 
 /** by · x. */
@@ -276,6 +290,7 @@ export const addNOp = defineOp<Record<never, never>>({
       ],
     };
   },
+  onnx: (e, inputs) => [inputs.reduce((sum, x) => e.op('Add', [sum, x]))],
 });
 
 /** The sum of any number of tensors of one shape, in order; a single one is returned as it is. */
@@ -337,6 +352,7 @@ export const expandOp = defineOp<ExpandAttrs>({
   gradient: (g, node, [dY]) => [sumTo(g, dY!, node.inputs[0]!.shape)],
   kernel: ({ inputs, attrs }) =>
     stridedKernel(attrs.shape, broadcastStrides(inputs[0]!.shape, attrs.shape), 0),
+  onnx: (e, [x], { attrs }) => [e.op('Expand', [x!, e.ints(attrs.shape)])],
 });
 
 /** x broadcast to `shape`. */
@@ -368,6 +384,10 @@ export const sumToOp = defineOp<SumToAttrs>({
   gradient: (g, node, [dY]) => [expand(g, dY!, { shape: node.inputs[0]!.shape })],
   kernel: ({ inputs, attrs }) =>
     reduceKernel(inputs[0]!.shape, stretched(inputs[0]!.shape, attrs.shape), 'sum'),
+  onnx(e, [x], { inputs, outputs }) {
+    const axes = stretched(inputs[0]!.shape, outputs[0]!.shape);
+    return [e.reshape(e.reduce('ReduceSum', x!, axes), outputs[0]!.shape)];
+  },
 });
 
 /** x summed over the axes by which it exceeds `shape`. */
@@ -388,6 +408,13 @@ export interface ReduceAttrs {
 }
 
 const CODE: Readonly<Record<ReduceName, number>> = { sum: 0, mean: 0, max: 1, min: 2 };
+
+const REDUCE_ONNX: Readonly<Record<ReduceName, string>> = {
+  sum: 'ReduceSum',
+  mean: 'ReduceMean',
+  max: 'ReduceMax',
+  min: 'ReduceMin',
+};
 
 /** The entries of some axes. */
 export const axesOf = (values: readonly number[], axes: readonly number[]): number[] =>
@@ -482,6 +509,9 @@ export const reduceOp = defineOp<ReduceAttrs>({
     return [binary(g, mask, binary(g, d, ties, { fn: 'div' }), { fn: 'mul' })];
   },
   kernel: ({ inputs, attrs }) => reduceKernel(inputs[0]!.shape, attrs.axes, attrs.fn),
+  onnx: (e, [x], { attrs: { fn, axes, keepdims } }) => [
+    e.op(REDUCE_ONNX[fn], [x!, e.ints(axes)], { keepdims: keepdims ? 1 : 0, noop_with_empty_axes: 1 }),
+  ],
 });
 
 /** Sum, mean, max or min of x over `axes`; without keepdims the axes are dropped. */

@@ -12,7 +12,7 @@ import { matmul } from './matmul.ts';
 import { view } from './moves.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 import type { Activation } from './scalar.ts';
-import { unaryGrad } from './unary.ts';
+import { activationOnnx, unaryGrad } from './unary.ts';
 
 export interface LinearAttrs {
   readonly activation: Activation;
@@ -86,6 +86,13 @@ export const linearOp = defineOp<LinearAttrs>({
       },
       caps,
     );
+  },
+  onnx(e, [x, w, b], { inputs, outputs, attrs }) {
+    const inner = inputs[1]!.shape[1]!;
+    const flat = e.reshape(x!, [sizeOf(inputs[0]!.shape) / inner, inner]);
+    const product = e.op('Gemm', b === undefined ? [flat, w!] : [flat, w!, b], { transB: 1 });
+    const pre = e.reshape(product, outputs[0]!.shape);
+    return [activationOnnx(e, pre, attrs.activation), pre];
   },
 });
 

@@ -7,6 +7,7 @@ import { sizeOf } from '../graph/shape.ts';
 import { bytesOf, type Emitter, type TensorType, type Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, rowParts, WORKGROUP } from './dispatch.ts';
+import { INT64 } from './onnx.ts';
 import {
   logicalMatrix,
   type QuantFormat,
@@ -61,6 +62,7 @@ export const gatherOp = defineOp<GatherAttrs>({
       ),
     };
   },
+  onnx: (e, [table, ids]) => [e.op('Gather', [table!, ids!])],
 });
 
 export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
@@ -99,6 +101,18 @@ export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
         },
       ],
     };
+  },
+  onnx(e, [dy, ids], { inputs, outputs, attrs: { rows } }) {
+    const count = sizeOf(inputs[1]!.shape);
+    const columns = sizeOf(inputs[0]!.shape) / count;
+    const ofEach = e.reshape(e.op('Cast', [ids!], { to: INT64 }), [count, 1]);
+    const indices = e.op('Expand', [ofEach, e.ints([count, columns])]);
+    const updates = e.reshape(dy!, [count, columns]);
+    const sum = e.op('ScatterElements', [e.zeros([rows, columns]), indices, updates], {
+      axis: 0,
+      reduction: 'add',
+    });
+    return [e.reshape(sum, outputs[0]!.shape)];
   },
 });
 
@@ -160,6 +174,13 @@ export const takeAlongOp = defineOp<Record<never, never>>({
       ],
     };
   },
+  onnx(e, [x, index], { inputs, outputs }) {
+    const { rows, period, taken } = takeAlongLayout('takeAlong', inputs[0]!, inputs[1]!);
+    const blocks = rows / period;
+    const table = e.reshape(x!, [blocks, period, inputs[0]!.shape.at(-1)!]);
+    const ids = e.op('Expand', [index!, e.ints([blocks, period, taken])]);
+    return [e.reshape(e.op('GatherElements', [table, ids], { axis: 2 }), outputs[0]!.shape)];
+  },
 });
 
 /** dY [..., K], index i32 [P, K] → dX [..., length]. */
@@ -184,6 +205,17 @@ export const takeAlongGradOp = defineOp<TakeAlongGradAttrs>({
         },
       ],
     };
+  },
+  onnx(e, [dy, index], { inputs, outputs, attrs: { length } }) {
+    const { rows, period, taken } = takeAlongLayout('takeAlongGrad', inputs[0]!, inputs[1]!);
+    const blocks = rows / period;
+    const ids = e.op('Expand', [index!, e.ints([blocks, period, taken])]);
+    const updates = e.reshape(dy!, [blocks, period, taken]);
+    const sum = e.op('ScatterElements', [e.zeros([blocks, period, length]), ids, updates], {
+      axis: 2,
+      reduction: 'add',
+    });
+    return [e.reshape(sum, outputs[0]!.shape)];
   },
 });
 

@@ -7,6 +7,7 @@ import { sumTo } from './elementwise.ts';
 import type { GemmVariantName } from './gemm.ts';
 import { gemmKernel } from './gemm.ts';
 import { view } from './moves.ts';
+import { swapped, times } from './onnx.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 
 export interface MatmulAttrs {
@@ -112,6 +113,18 @@ export const matmulOp = defineOp<MatmulAttrs>({
       },
       caps,
     );
+  },
+  onnx(e, [a, b], { inputs, attrs: { transA, transB, alpha } }) {
+    const [aRank, bRank] = inputs.map((v) => v.shape.length) as [number, number];
+    if (aRank === 2 && bRank === 2) {
+      const attributes = { transA: Number(transA), transB: Number(transB) };
+      return [e.op('Gemm', [a!, b!], { ...attributes, alpha: { kind: 'float', value: alpha } })];
+    }
+    const product = e.op('MatMul', [
+      transA ? swapped(e, a!, aRank) : a!,
+      transB ? swapped(e, b!, bRank) : b!,
+    ]);
+    return [alpha === 1 ? product : times(e, product, alpha)];
   },
 });
 

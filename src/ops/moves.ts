@@ -4,7 +4,14 @@
  */
 import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf, stridesOf } from '../graph/shape.ts';
-import { bytesOf, type Emitter, type Kernel, type TensorType, type Value } from '../graph/types.ts';
+import {
+  bytesOf,
+  type Emitter,
+  type Kernel,
+  type OnnxWriter,
+  type TensorType,
+  type Value,
+} from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { eight, MAX_RANK, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
 
@@ -54,6 +61,13 @@ function checkPart(op: string, size: number, { offset, shape }: Part): void {
   }
 }
 
+/** A contiguous part of x, in ONNX. */
+function partOnnx(e: OnnxWriter, x: string, { offset, shape }: Part): string {
+  const flat = e.reshape(x, [-1]);
+  const range = e.op('Slice', [flat, e.ints([offset]), e.ints([offset + sizeOf(shape)]), e.ints([0])]);
+  return e.reshape(range, shape);
+}
+
 export const viewOp = defineOp<ViewAttrs>({
   name: 'view',
   infer([x], attrs) {
@@ -68,6 +82,9 @@ export const viewOp = defineOp<ViewAttrs>({
     return [view(g, whole, x.shape)];
   },
   alias: ({ inputs, attrs }) => ({ kind: 'view', byteOffsets: [attrs.offset * bytesOf[inputs[0]!.dtype]] }),
+  onnx: (e, [x], { inputs, attrs }) => [
+    sizeOf(attrs.shape) === sizeOf(inputs[0]!.shape) ? e.reshape(x!, attrs.shape) : partOnnx(e, x!, attrs),
+  ],
 });
 
 export const detachOp = defineOp<Record<never, never>>({
@@ -75,6 +92,7 @@ export const detachOp = defineOp<Record<never, never>>({
   infer: ([x]) => [{ dtype: x!.dtype, shape: x!.shape }],
   gradient: () => [null],
   alias: () => ({ kind: 'view', byteOffsets: [0] }),
+  onnx: (_e, [x]) => [x!],
 });
 
 export const splitOp = defineOp<SplitAttrs>({
@@ -101,6 +119,7 @@ export const splitOp = defineOp<SplitAttrs>({
     kind: 'view',
     byteOffsets: attrs.parts.map(({ offset }) => offset * bytesOf[inputs[0]!.dtype]),
   }),
+  onnx: (e, [x], { attrs }) => attrs.parts.map((p) => partOnnx(e, x!, p)),
 });
 
 export const packOp = defineOp<PackAttrs>({
@@ -126,6 +145,20 @@ export const packOp = defineOp<PackAttrs>({
     kind: 'pack',
     byteOffsets: attrs.offsets.map((offset) => offset * bytesOf[inputs[0]!.dtype]),
   }),
+  onnx(e, xs, { inputs, attrs: { offsets, size } }) {
+    const pieces: string[] = [];
+    let end = 0;
+    const upTo = (offset: number) => {
+      if (offset > end) pieces.push(e.zeros([offset - end]));
+    };
+    xs.forEach((x, i) => {
+      upTo(offsets[i]!);
+      pieces.push(e.reshape(x, [-1]));
+      end = offsets[i]! + sizeOf(inputs[i]!.shape);
+    });
+    upTo(size);
+    return [e.op('Concat', pieces, { axis: 0 })];
+  },
 });
 
 /** x in another shape, or the part of it from element `offset` on that `shape` covers. */
@@ -169,6 +202,7 @@ export const transposeOp = defineOp<TransposeAttrs>({
   },
   kernel: ({ inputs, outputs, attrs }) =>
     stridedKernel(outputs[0]!.shape, permuted(stridesOf(inputs[0]!.shape), attrs.perm), 0),
+  onnx: (e, [x], { attrs }) => [e.transpose(x!, attrs.perm)],
 });
 
 /** x with axis i of the result taken from axis perm[i]. */
@@ -198,6 +232,9 @@ export function slicePlan(x: TensorType, { starts, steps }: Pick<SliceAttrs, 'st
 
 export const outShape = ({ starts, ends, steps }: SliceAttrs): number[] =>
   starts.map((start, i) => Math.max(0, Math.ceil((ends[i]! - start) / steps[i]!)));
+
+/** "Before index 0", which ONNX's Slice has no plain number for. */
+const BEFORE_FIRST = -(2 ** 31);
 
 export const sliceOp = defineOp<SliceAttrs>({
   name: 'slice',
@@ -233,6 +270,15 @@ export const sliceOp = defineOp<SliceAttrs>({
     const { strides, offset } = slicePlan(inputs[0]!, attrs);
     return stridedKernel(outputs[0]!.shape, strides, offset);
   },
+  onnx: (e, [x], { attrs: { starts, ends, steps } }) => [
+    e.op('Slice', [
+      x!,
+      e.ints(starts),
+      e.ints(ends.map((end) => (end < 0 ? BEFORE_FIRST : end))),
+      e.ints(starts.map((_, i) => i)),
+      e.ints(steps),
+    ]),
+  ],
 });
 
 export const unsliceOp = defineOp<UnsliceAttrs>({
@@ -262,6 +308,12 @@ export const unsliceOp = defineOp<UnsliceAttrs>({
         },
       ],
     };
+  },
+  onnx(e, [x], { inputs, attrs: { starts, steps, shape } }) {
+    if (steps.some((s) => s !== 1))
+      return fail('unsupported-onnx', `The op unslice with the steps [${steps}] has no translation to ONNX.`);
+    const after = shape.map((d, i) => d - starts[i]! - inputs[0]!.shape[i]!);
+    return [e.op('Pad', [x!, e.ints([...starts, ...after])])];
   },
 });
 
@@ -328,6 +380,7 @@ export const concatOp = defineOp<ConcatAttrs>({
       })),
     };
   },
+  onnx: (e, xs, { attrs }) => [e.op('Concat', xs, { axis: attrs.axis })],
 });
 
 /** xs joined along `axis`. */

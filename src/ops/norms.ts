@@ -1,7 +1,18 @@
 /** layerNorm and rmsNorm over the last axis, each with two backward kernels: for the input, and for weight and bias. */
 import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf } from '../graph/shape.ts';
-import type { Emitter, Kernel, KernelNode, Op, Param, Ref, TensorType, Value } from '../graph/types.ts';
+import type {
+  Emitter,
+  Kernel,
+  KernelNode,
+  OnnxForm,
+  OnnxWriter,
+  Op,
+  Param,
+  Ref,
+  TensorType,
+  Value,
+} from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
 
@@ -87,6 +98,78 @@ const dispatch = (
   };
 };
 
+// In ONNX.
+
+/** Statistics of rows, [...], beside the rows they belong to, [..., 1]. */
+const column = (e: OnnxWriter, stat: string, x: readonly number[]): string =>
+  e.reshape(stat, [...x.slice(0, -1), 1]);
+
+const lastAxis = (shape: readonly number[]): number[] => [shape.length - 1];
+const otherAxes = (shape: readonly number[]): number[] => shape.slice(0, -1).map((_, i) => i);
+
+/** Σ over all rows of a · b (or of a), as [columns]. */
+function overRows(e: OnnxWriter, x: readonly number[], a: string, b?: string): string {
+  const product = b === undefined ? a : e.op('Mul', [a, b]);
+  return e.op('ReduceSum', [product, e.ints(otherAxes(x))], { keepdims: 0 });
+}
+
+const rowStatistic = (e: OnnxWriter, stat: string, shape: readonly number[]): string =>
+  e.reshape(stat, shape.slice(0, -1));
+
+const inverseRoot = (e: OnnxWriter, meanSquare: string, eps: number): string =>
+  e.op('Reciprocal', [e.op('Sqrt', [e.op('Add', [meanSquare, e.scalar(eps)])])]);
+
+const normOnnx =
+  (norm: Norm): OnnxForm<NormAttrs> =>
+  (e, [x, w, b], { inputs, attrs }) => {
+    const { shape } = inputs[0]!;
+    const mean = norm === 'layerNorm' ? e.reduce('ReduceMean', x!, lastAxis(shape)) : null;
+    const off = mean === null ? x! : e.op('Sub', [x!, mean]);
+    const rstd = inverseRoot(e, e.reduce('ReduceMean', e.op('Mul', [off, off]), lastAxis(shape)), attrs.eps);
+    const n = e.op('Mul', [off, rstd]);
+    const scaled = w === undefined ? n : e.op('Mul', [n, w]);
+    return [
+      b === undefined ? scaled : e.op('Add', [scaled, b]),
+      ...(mean === null ? [] : [rowStatistic(e, mean, shape)]),
+      rowStatistic(e, rstd, shape),
+    ];
+  };
+
+/** x normalised again from the statistics of its rows. */
+function normalised(
+  e: OnnxWriter,
+  norm: Norm,
+  x: string,
+  statistics: readonly string[],
+  shape: readonly number[],
+): string {
+  const [rstd, mean] = statisticsOf(norm, statistics);
+  const off = mean === undefined ? x : e.op('Sub', [x, column(e, mean, shape)]);
+  return e.op('Mul', [off, column(e, rstd!, shape)]);
+}
+
+const normGradOnnx =
+  (norm: Norm): OnnxForm<NormGradAttrs> =>
+  (e, operands, { inputs, attrs }) => {
+    const { shape } = inputs[0]!;
+    const [x, dy, ...rows] = operands as [string, string, ...string[]];
+    const { weight, added } = optionalOperands(norm, operands, attrs);
+    const n = normalised(e, norm, x, rows, shape);
+    const h = weight === undefined ? dy : e.op('Mul', [dy, weight]);
+    const off = norm === 'layerNorm' ? e.op('Sub', [h, e.reduce('ReduceMean', h, lastAxis(shape))]) : h;
+    const along = e.op('Mul', [n, e.reduce('ReduceMean', e.op('Mul', [h, n]), lastAxis(shape))]);
+    const dx = e.op('Mul', [e.op('Sub', [off, along]), column(e, statisticsOf(norm, rows)[0]!, shape)]);
+    return [added === undefined ? dx : e.op('Add', [dx, added])];
+  };
+
+const normGradWeightsOnnx =
+  (norm: Norm): OnnxForm<NormAttrs> =>
+  (e, [x, dy, ...rows], { inputs }) => {
+    const { shape } = inputs[0]!;
+    const dw = overRows(e, shape, dy!, normalised(e, norm, x!, rows, shape));
+    return norm === 'layerNorm' ? [dw, overRows(e, shape, dy!)] : [dw];
+  };
+
 /** x, w?, and for layerNorm b? (only with w) → y, mean (layerNorm), rstd. */
 const defineNorm = (name: Norm, grad: () => Op<NormGradAttrs>, gradWeights: () => Op<NormAttrs>) =>
   defineOp<NormAttrs>({
@@ -119,6 +202,7 @@ const defineNorm = (name: Norm, grad: () => Op<NormGradAttrs>, gradWeights: () =
         dispatches: [dispatch(name, 'forward', size, attrs.eps, bindings, spread(size.rows), conditions)],
       };
     },
+    onnx: normOnnx(name),
   });
 
 /** x, dy, mean (layerNorm), rstd, w?, added? → dx, plus what is added. */
@@ -147,6 +231,7 @@ const defineNormGrad = (norm: Norm) =>
         ],
       };
     },
+    onnx: normGradOnnx(norm),
   });
 
 /** x, dy, mean (layerNorm), rstd → dw, and for layerNorm db: sums over the rows. */
@@ -159,6 +244,7 @@ const defineNormGradWeights = (norm: Norm) =>
     },
     gradient: null,
     kernel: (node) => sumsOverRows(norm, node),
+    onnx: normGradWeightsOnnx(norm),
   });
 
 function sumsOverRows(norm: Norm, { inputs, outputs, attrs }: KernelNode<NormAttrs>): Kernel {

@@ -1,7 +1,7 @@
 /** Rotary position embedding over heads that lie side by side in the last axis: half-split (Llama) or interleaved (GPT-J) pairs. */
 import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { Emitter, Op, TensorType, Value } from '../graph/types.ts';
+import type { Emitter, OnnxForm, OnnxWriter, Op, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 
@@ -49,6 +49,39 @@ export function ropeLayout(
   return { sequence, table, tableBatch: tableRows === 1 ? 0 : sequence * table };
 }
 
+// In ONNX, for half-split whole heads.
+
+/** The first or second half of the last axis. */
+function half(e: OnnxWriter, x: string, which: 0 | 1, length: number): string {
+  const from = (which * length) / 2;
+  return e.op('Slice', [x, e.ints([from]), e.ints([from + length / 2]), e.ints([-1])]);
+}
+
+const exchanged = (e: OnnxWriter, a: string, b: string): string => e.op('Concat', [a, b], { axis: -1 });
+
+const ropeOnnx: OnnxForm<RopeAttrs> = (e, [x, cos, sin], { inputs, attrs }) => {
+  const { heads: count, headDim, rotaryDim, interleaved, inverse } = attrs;
+  if (interleaved || rotaryDim !== headDim)
+    return fail('unsupported-onnx', 'The op rope has a translation to ONNX only for half-split whole heads.');
+  const [batch, sequence] = inputs[0]!.shape as [number, number];
+  const table = inputs[1]!.shape;
+  const rows = table.length === 3 ? table[0]! : 1;
+  const wide = (t: string): string => {
+    const full = table.at(-1) === rotaryDim ? t : exchanged(e, t, t);
+    return e.reshape(full, [rows, sequence, 1, headDim]);
+  };
+  const sines = wide(sin!);
+  const [first, second] = [half(e, sines, 0, headDim), half(e, sines, 1, headDim)];
+  // y = x·cos + exchanged halves of x · (−sin, sin); the transpose exchanges the signed sines too.
+  const signed = inverse
+    ? exchanged(e, second, e.op('Neg', [first]))
+    : exchanged(e, e.op('Neg', [first]), second);
+  const apart = e.reshape(x!, [batch, sequence, count, headDim]);
+  const other = exchanged(e, half(e, apart, 1, headDim), half(e, apart, 0, headDim));
+  const y = e.op('Add', [e.op('Mul', [apart, wide(cos!)]), e.op('Mul', [other, signed])]);
+  return [e.reshape(y, inputs[0]!.shape)];
+};
+
 /** x f32 [B, S, heads·D], cos and sin f32 [B | 1, S, rotaryDim | rotaryDim/2] (or without the batch axis) → y like x. */
 export const ropeOp: Op<RopeAttrs> = defineOp({
   name: 'rope',
@@ -89,6 +122,7 @@ export const ropeOp: Op<RopeAttrs> = defineOp({
       ],
     };
   },
+  onnx: ropeOnnx,
 });
 
 export interface RopeOptions {

@@ -45,6 +45,7 @@ const define = (name: string, log: boolean): Op<None> =>
     },
     gradient: (g, node, [dY]) => [g.emit(softmaxGradOp, [node.outputs[0]!, dY!], { log })[0]!],
     kernel: ({ inputs }) => kernelOf(name, inputs[0]!, 'forward', log),
+    onnx: (e, [x]) => [e.op(log ? 'LogSoftmax' : 'Softmax', [x!], { axis: -1 })],
   });
 
 export const softmaxOp = define('softmax', false);
@@ -60,6 +61,11 @@ export const softmaxGradOp = defineOp<SoftmaxGradAttrs>({
   },
   gradient: null,
   kernel: ({ inputs, attrs }) => kernelOf('softmaxGrad', inputs[0]!, 'backward', attrs.log),
+  onnx(e, [y, dy], { inputs, attrs: { log } }) {
+    const sum = (x: string): string => e.reduce('ReduceSum', x, [inputs[0]!.shape.length - 1]);
+    if (log) return [e.op('Sub', [dy!, e.op('Mul', [e.op('Exp', [y!]), sum(dy!)])])];
+    return [e.op('Mul', [y!, e.op('Sub', [dy!, sum(e.op('Mul', [y!, dy!]))])])];
+  },
 });
 
 /** Softmax over the last axis. */

@@ -4,9 +4,19 @@
  * some 60 instead of 1000.
  */
 import { defineOp } from '../graph/defineOp.ts';
-import type { Dispatch, Emitter, Kernel, Ref, TensorType, Value } from '../graph/types.ts';
+import type {
+  Dispatch,
+  Emitter,
+  Kernel,
+  OnnxForm,
+  OnnxWriter,
+  Ref,
+  TensorType,
+  Value,
+} from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
+import { matmul, times } from './onnx.ts';
 
 /** Multiply-adds of one term of the first stage (an angle from two lookups, then the sum), in terms of the second stage. */
 const ENTRY_COST = 3;
@@ -117,6 +127,47 @@ function inParts(
 /** rows, columns, turns, order, starts: the shader's order. */
 const tables: readonly Ref[] = [1, 2, 5, 3, 4].map((i) => ({ in: i }));
 
+// In ONNX: products with tables of cosines and sines.
+
+/** cos and sin of the angles of every row (or column) and frequency: [size, n]. */
+function waves(
+  e: OnnxWriter,
+  size: number,
+  frequencies: Value,
+): { readonly cos: string; readonly sin: string } {
+  const at = frequencies.source?.() ?? fail('internal', 'Frequencies must be constants.');
+  const n = at.length;
+  const angle = (i: number) => (2 * Math.PI * ((Math.floor(i / n) * at[i % n]!) % size)) / size;
+  const table = (f: (a: number) => number) =>
+    e.tensor(
+      'float32',
+      [size, n],
+      Float32Array.from({ length: size * n }, (_, i) => f(angle(i))),
+    );
+  return { cos: table(Math.cos), sin: table(Math.sin) };
+}
+
+const sparseIdftOnnx: OnnxForm<SparseIdftAttrs> = (e, [spectrum], { inputs, attrs }) => {
+  const [stack, n] = inputs[0]!.shape as [number, number];
+  const rows = waves(e, attrs.out, inputs[1]!);
+  const columns = waves(e, attrs.in, inputs[2]!);
+  const s = times(e, e.reshape(spectrum!, [stack, 1, n]), attrs.scaling / (attrs.out * attrs.in));
+  const half = (row: string, column: string) => matmul(e, e.op('Mul', [row, s]), e.transpose(column, [1, 0]));
+  return [e.op('Sub', [half(rows.cos, columns.cos), half(rows.sin, columns.sin)])];
+};
+
+const sparseDftOnnx: OnnxForm<SparseIdftAttrs> = (e, [delta], { inputs, attrs }) => {
+  const rows = waves(e, attrs.out, inputs[1]!);
+  const columns = waves(e, attrs.in, inputs[2]!);
+  const half = (row: string, column: string) => e.op('Mul', [row, matmul(e, delta!, column)]);
+  const sum = e.op(
+    'ReduceSum',
+    [e.op('Sub', [half(rows.cos, columns.cos), half(rows.sin, columns.sin)]), e.ints([1])],
+    { keepdims: 0 },
+  );
+  return [times(e, sum, attrs.scaling / (attrs.out * attrs.in))];
+};
+
 /** spectrum f32 [T, n], rows, columns, order i32 [n], starts i32 [P2 + 1], turns f32 [out + in, 2] (`frequencyTables`) → ΔW [T, out, in]. */
 export const sparseIdftOp = defineOp<SparseIdftAttrs>({
   name: 'sparseIdft',
@@ -148,6 +199,7 @@ export const sparseIdftOp = defineOp<SparseIdftAttrs>({
       },
     ]);
   },
+  onnx: sparseIdftOnnx,
 });
 
 /** dΔ f32 [T, out, in] and the tables of sparseIdft → the gradient of the spectrum [T, n]: n entries of the forward transform. */
@@ -175,6 +227,7 @@ export const sparseDftOp = defineOp<SparseIdftAttrs>({
       },
     ]);
   },
+  onnx: sparseDftOnnx,
 });
 
 /**

@@ -69,6 +69,23 @@ export const unfoldOp = defineOp<UnfoldAttrs>({
   },
   gradient: (g, node, [dY]) => [g.emit(foldOp, [dY!], { ...node.attrs, shape: node.inputs[0]!.shape })[0]!],
   kernel: (node) => kernelOf('unfold', node, node.inputs[0]!.shape),
+  onnx(e, [x], { inputs, outputs, attrs: { kernel, stride, pads } }) {
+    if (stride.join() !== kernel.join() || pads.some((p) => p !== 0))
+      return fail(
+        'unsupported-onnx',
+        'The op unfold has a translation to ONNX only for windows side by side.',
+      );
+    const [batch, channels, height, width] = inputs[0]!.shape as [number, number, number, number];
+    const [kh, kw] = kernel;
+    const [down, across] = [Math.floor(height / kh), Math.floor(width / kw)];
+    if (down * kh !== height || across * kw !== width)
+      return fail(
+        'unsupported-onnx',
+        'The op unfold has a translation to ONNX only for windows that fill the picture.',
+      );
+    const apart = e.reshape(x!, [batch, channels, down, kh, across, kw]);
+    return [e.reshape(e.transpose(apart, [0, 2, 4, 1, 3, 5]), outputs[0]!.shape)];
+  },
 });
 
 export const foldOp = defineOp<FoldAttrs>({

@@ -30,6 +30,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'python',
   ],
   inference: ['onnx', 'data', 'lib'],
+  onnxruntime: ['training', 'adapters', 'ops', 'graph', 'onnx', 'lib'],
   app: ['adapters', 'data', 'hub', 'inference', 'models', 'training', 'lib'],
   ui: ['app', 'adapters', 'data', 'hub', 'inference', 'training', 'lib'],
   cli: [
@@ -44,6 +45,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'hub',
     'training',
     'inference',
+    'onnxruntime',
     'app',
     'python',
   ],

@@ -4,11 +4,11 @@
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ortEngines } from '../../src/cli/pretrain/ortEngine.ts';
-import { machineBytes, requireMemory } from '../../src/cli/pretrain/ortMemory.ts';
-import type { OrtRuntime } from '../../src/cli/pretrain/ortRuntime.ts';
 import { surroundings } from '../../src/cli/sources.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
+import { ortEngines } from '../../src/onnxruntime/engine.ts';
+import type { OrtRuntime } from '../../src/onnxruntime/runtime.ts';
+import { machineBytes, requireMemory } from '../../src/onnxruntime/runtime.ts';
 import { binary } from '../../src/ops/elementwise.ts';
 import { openSession, silentEvents } from '../../src/training/session.ts';
 import { trainingSchema } from '../../src/training/settings.ts';

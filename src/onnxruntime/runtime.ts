@@ -1,14 +1,16 @@
 /**
  * onnxruntime's native build for Node, which is no dependency of the project: it is loaded from where the caller has it, by a name
- * that no bundler follows.
+ * that no bundler follows. And what a graph takes in it, held against what the machine has before anything is opened.
  */
 import { createRequire } from 'node:module';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
-import type { DeviceData } from '../../graph/types.ts';
-import { fail } from '../../lib/errors.ts';
+import { schedule } from '../graph/schedule.ts';
+import { byteSizeOf } from '../graph/shape.ts';
+import { baseCaps, type Caps, type DeviceData, type Graph } from '../graph/types.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
 
 const PACKAGE = 'onnxruntime-node';
 
@@ -79,4 +81,44 @@ export function loadOrtRuntime(folder = '.', threads = availableParallelism()): 
       };
     },
   };
+}
+
+/** A machine's memory has no limits on single buffers. */
+const CAPS: Caps = { ...baseCaps, maxStorageBindingBytes: Number.MAX_SAFE_INTEGER };
+
+/** Bytes of memory that this process may have: of the machine, or of its container where that has less. */
+export function machineBytes(): number {
+  const limit = process.constrainedMemory?.() ?? 0;
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+}
+
+/** Weights, states and what lies between them at once. */
+function bytesOf(graph: Graph): number {
+  try {
+    return schedule(graph, CAPS).peakBytes;
+  } catch (error) {
+    if (!(error instanceof PapilioError) || error.kind !== 'limit') throw error;
+    // No plan for a GPU: at least what the largest node touches.
+    return graph.nodes.reduce(
+      (most, { inputs, outputs }) =>
+        Math.max(
+          most,
+          [...inputs, ...outputs].reduce((sum, value) => sum + byteSizeOf(value), 0),
+        ),
+      0,
+    );
+  }
+}
+
+const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20).toLocaleString('en-GB')} MiB`;
+
+/** @throws PapilioError 'limit' with both numbers for a graph that takes more than there is */
+export function requireMemory(graph: Graph, available: number): void {
+  const bytes = bytesOf(graph);
+  if (bytes > available)
+    fail(
+      'limit',
+      `The run needs ${mebibytes(bytes)} of memory in onnxruntime, and this machine has ${mebibytes(available)}; take a smaller batch, shorter texts, or a model with smaller intermediate results.`,
+      { bytes, available },
+    );
 }
