@@ -5,8 +5,9 @@
 import { join } from 'node:path';
 import { METHODS, type MethodId } from '../src/adapters/registry.ts';
 import { PRESETS } from '../src/app/presets.ts';
+import { executorOptions } from '../src/cli/executor.ts';
 import { finetuneCommand } from '../src/cli/finetune.ts';
-import { executorOptions, trainingFlags } from '../src/cli/finetuneOptions.ts';
+import { trainingFlags } from '../src/cli/finetuneOptions.ts';
 import { command, type OptionTable, type Values } from '../src/cli/options.ts';
 import { kindOf, readText, writeBytes } from '../src/cli/runtime.ts';
 import { note } from '../src/cli/terminal.ts';

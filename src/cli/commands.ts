@@ -26,7 +26,7 @@ export const commands: CommandTable = {
   },
   adapters: {
     summary: 'what an adapter folder or zip holds: method, targets, parameters, warnings',
-    load: () => import('./listAdapters.ts').then((m) => m.adaptersCommand),
+    load: () => import('./adapterFiles.ts').then((m) => m.adaptersCommand),
   },
   compare: {
     summary: 'methods on one task at equal trainable parameters, side by side',

@@ -9,21 +9,21 @@ import { fail } from '../lib/errors.ts';
 import type { SweepRequest } from '../training/protocol.ts';
 import { runSweep } from '../training/sweep.ts';
 import { sweepMarkdown } from '../training/sweepTable.ts';
-import { DATA_NOTES, dataOptions, dataTable } from './dataOptions.ts';
-import { openExecutor } from './executor.ts';
+import { executorOptions, openExecutor } from './executor.ts';
 import {
   adapterConfig,
-  executorOptions,
+  DATA_NOTES,
+  dataOptions,
+  dataTable,
   taskOptions,
   trainingOptions,
   trainingSettings,
 } from './finetuneOptions.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { withOut } from './outFolder.ts';
-import { progressBar } from './progress.ts';
 import { writeInto } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
-import { note, print } from './terminal.ts';
+import { note, print, progressBar } from './terminal.ts';
 
 const options = {
   ...taskOptions,

@@ -3,9 +3,33 @@ import { type Device, type DeviceInfo, openDevice } from '../gpu/device.ts';
 import { ortEngines } from '../onnxruntime/engine.ts';
 import { loadOrtRuntime } from '../onnxruntime/runtime.ts';
 import type { MakeEngine } from '../training/engine.ts';
-import type { executorOptions } from './finetuneOptions.ts';
-import type { Values } from './options.ts';
+import type { OptionTable, Values } from './options.ts';
 import { openGpu, runtimeName } from './runtime.ts';
+
+/** Where `finetune`, `compare` and others execute. */
+export const executorOptions = {
+  executor: {
+    type: 'string',
+    choices: ['webgpu', 'onnxruntime'],
+    default: 'webgpu',
+    about:
+      'where it computes; onnxruntime: the same graphs on its native CPU build, for machines without a GPU',
+    group: 'Execution',
+  },
+  'executor-path': {
+    type: 'string',
+    value: 'DIR',
+    about: 'the folder whose node_modules holds onnxruntime-node',
+    otherwise: 'the current folder',
+    group: 'Execution',
+  },
+  threads: {
+    type: 'number',
+    about: 'threads of onnxruntime',
+    otherwise: 'as many as there are',
+    group: 'Execution',
+  },
+} as const satisfies OptionTable;
 
 export interface Executor {
   readonly engines: Device | MakeEngine;

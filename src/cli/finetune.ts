@@ -1,24 +1,39 @@
 /** `papilio finetune`: the whole loop without a page - open, train, evaluate; finetuneResult.ts merges, checks and writes. */
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { readAdapter } from '../adapters/peft.ts';
+import { methodById } from '../adapters/registry.ts';
+import { DEFAULT_METHOD } from '../adapters/start.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { reportData } from '../training/openData.ts';
-import type { EvalMetric, RunRequest } from '../training/protocol.ts';
+import type { EvalMetric, ModelSource, NamedFile, RunRequest } from '../training/protocol.ts';
 import { openSession, type Session } from '../training/session.ts';
-import { DATA_NOTES, dataOptions } from './dataOptions.ts';
 import { type Executor, openExecutor } from './executor.ts';
-import { budgetBytes, type FinetuneValues, options, trainingSettings } from './finetuneOptions.ts';
-import { checkpointIn, createKeeper, type Part, partOf, trainInParts } from './finetuneParts.ts';
-import { placesOf, roomForModel, roomForRun } from './finetunePlaces.ts';
+import {
+  adapterConfig,
+  budgetBytes,
+  DATA_NOTES,
+  dataOptions,
+  type FinetuneValues,
+  options,
+  trainingSettings,
+} from './finetuneOptions.ts';
+import {
+  checkpointIn,
+  createKeeper,
+  type Part,
+  partOf,
+  saveUnfinished,
+  trainInParts,
+  whatIsKept,
+} from './finetuneParts.ts';
 import { finishRun, type RunOfCommand, scoreOf, settingsOf } from './finetuneResult.ts';
-import { saveUnfinished, whatIsKept } from './finetuneUnfinished.ts';
 import { describeForecast, forecastBefore, forecastOf } from './forecast.ts';
 import { command } from './options.ts';
-import { type OutFolder, refuseOlder, withOut } from './outFolder.ts';
-import { progressBar, wordsOf } from './progress.ts';
+import { type OutFolder, refuseOlder, requireRoom, type WantedOut, withOut } from './outFolder.ts';
+import { PROJECT_HOLDS } from './python.ts';
 import { kindOf, readBytes } from './runtime.ts';
 import { dataSource, modelSource, surroundings } from './sources.ts';
-import { startFrom } from './startFrom.ts';
-import { note, print } from './terminal.ts';
+import { note, print, progressBar, wordsOf } from './terminal.ts';
 
 export const finetuneCommand = command(
   {
@@ -177,4 +192,81 @@ async function train(
   } finally {
     session.destroy();
   }
+}
+
+/**
+ * What is trained: a method begun anew by --method and --config, or the adapter in the folder of --adapter, gone on with.
+ * @throws PapilioError 'bad-argument' for flags that contradict each other; as reading an adapter does
+ */
+async function startFrom(values: FinetuneValues): Promise<Pick<RunRequest, 'method' | 'config' | 'adapter'>> {
+  const { adapter: folder, method, config } = values;
+  if (folder === undefined)
+    return {
+      method: method === undefined ? DEFAULT_METHOD : methodById(method).id,
+      config: await adapterConfig(config),
+    };
+  if (config !== undefined)
+    return fail(
+      'bad-argument',
+      "--adapter brings its own configuration; leave --config out, or change the folder's adapter_config.json.",
+    );
+  const files: NamedFile[] = await Promise.all(
+    ['adapter_config.json', 'adapter_model.safetensors'].map(async (name) => ({
+      name,
+      bytes: await readBytes(join(folder, name)),
+    })),
+  );
+  const json = new TextDecoder().decode(files[0]!.bytes);
+  const own = readAdapter(json, files[1]!.bytes).method.id;
+  if (method !== undefined && method !== own)
+    return fail(
+      'bad-argument',
+      `The adapter in ${folder} is of ${own}, not of ${method}; leave --method out.`,
+    );
+  return { method: methodById(own).id, config: JSON.parse(json) as Record<string, unknown>, adapter: files };
+}
+
+// Where it writes, and how much of it: known and tried before it trains.
+
+/** The files that a model folder for the Hub is known by. */
+const HUB_HOLDS = ['onnx', 'config.json'];
+
+/** The places of --out, --folder and --python. */
+function placesOf({ out, folder, python, overwrite, resume }: FinetuneValues): WantedOut[] {
+  // The same command again finds there what it wrote itself.
+  const again = overwrite || resume !== undefined;
+  return [
+    { path: out, overwrite, resume },
+    ...(folder === undefined ? [] : [{ path: folder, overwrite: again, holds: HUB_HOLDS }]),
+    ...(python === undefined ? [] : [{ path: python, overwrite: again, holds: PROJECT_HOLDS }]),
+  ];
+}
+
+const WHAT = 'The run (a merged model in each folder, adapter and checkpoint)';
+/** Figures, curve and small files beside the model. */
+const SMALL = 2 ** 20;
+/** A checkpoint holds a weight with the moments of its optimiser, and lies beside the older one while it is written. */
+const PER_WEIGHT = 4 * (1 + 2 * 3);
+
+/** The model alone, as far as its files tell before they are read. @throws PapilioError 'quota' */
+async function roomForModel(source: ModelSource, places: readonly OutFolder[]): Promise<void> {
+  if (source.kind !== 'files') return;
+  const bytes = source.files.reduce(
+    (sum, file) => sum + (file.bytes instanceof Blob ? file.bytes.size : file.bytes.length),
+    0,
+  );
+  await requireRoom(
+    places.map(({ folder }) => ({ folder, bytes })),
+    WHAT,
+  );
+}
+
+/** Everything, once it is known what is trained. @throws PapilioError 'quota' */
+async function roomForRun({ opened, counts }: Session, places: readonly OutFolder[]): Promise<void> {
+  const model = [...opened.bytes, ...opened.sidecars.map(({ bytes }) => bytes)];
+  const size = model.reduce((sum, { length }) => sum + length, 0);
+  await requireRoom(
+    places.map(({ folder }) => ({ folder, bytes: size + counts.stored * PER_WEIGHT + SMALL })),
+    WHAT,
+  );
 }

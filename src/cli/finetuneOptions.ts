@@ -1,36 +1,14 @@
-/** The flags of `papilio finetune`, and from them to settings and the adapter's configuration. */
+/** The flags of `papilio finetune`, and from them to settings, the adapter's configuration and how data is read. */
 import { methodById } from '../adapters/registry.ts';
 import { DEFAULT_METHOD } from '../adapters/start.ts';
+import { checkMapping } from '../data/files/columns.ts';
 import { fail } from '../lib/errors.ts';
+import type { DataOptions } from '../training/protocol.ts';
 import { OPTIMIZERS, SCHEDULES, type TrainingSettings, trainingSchema } from '../training/settings.ts';
-import { dataTable } from './dataOptions.ts';
+import { checkTask } from '../training/tasks.ts';
+import { executorOptions } from './executor.ts';
 import { type OptionTable, overwriteOption, type Values } from './options.ts';
 import { readText } from './runtime.ts';
-
-/** Where `finetune`, `compare` and others execute. */
-export const executorOptions = {
-  executor: {
-    type: 'string',
-    choices: ['webgpu', 'onnxruntime'],
-    default: 'webgpu',
-    about:
-      'where it computes; onnxruntime: the same graphs on its native CPU build, for machines without a GPU',
-    group: 'Execution',
-  },
-  'executor-path': {
-    type: 'string',
-    value: 'DIR',
-    about: 'the folder whose node_modules holds onnxruntime-node',
-    otherwise: 'the current folder',
-    group: 'Execution',
-  },
-  threads: {
-    type: 'number',
-    about: 'threads of onnxruntime',
-    otherwise: 'as many as there are',
-    group: 'Execution',
-  },
-} as const satisfies OptionTable;
 
 /** Flags of training settings that the schema describes, by field. */
 const TRAINING_FLAGS = {
@@ -96,6 +74,106 @@ export const trainingOptions = {
   'eval-examples': setting('evalExamples', 'number'),
   seed: setting('seed', 'number'),
 } as const satisfies OptionTable;
+
+/** How data is read. */
+export const dataTable = {
+  columns: {
+    type: 'string',
+    value: 'JSON',
+    about:
+      'which column is what, by name or by number from 1, where it is not guessed: \'{"text": "review", "label": 3}\' (text, pair, label, value, prompt, context, answer, system, messages, tokens, tags, image)',
+    group: 'Data',
+  },
+  header: {
+    type: 'string',
+    choices: ['yes', 'no'],
+    about: 'whether the first row of a .csv or .tsv names its columns',
+    otherwise: 'guessed from the rows, and said',
+    group: 'Data',
+  },
+  delimiter: {
+    type: 'string',
+    choices: ['comma', 'semicolon', 'tab', 'bar'],
+    about: 'what divides the cells of a .csv or .tsv',
+    otherwise: 'guessed from the rows, and said',
+    group: 'Data',
+  },
+  quotes: {
+    type: 'string',
+    choices: ['yes', 'no'],
+    about: 'whether quotation marks wrap the cells of a .csv or .tsv, or are characters like others',
+    otherwise: 'guessed from the rows, and said',
+    group: 'Data',
+  },
+  decimal: {
+    type: 'string',
+    choices: ['point', 'comma'],
+    about: 'what stands before the decimals of a number to be predicted',
+    otherwise: 'guessed from the numbers, and said',
+    group: 'Data',
+  },
+  task: {
+    type: 'string',
+    value: 'NAME',
+    about:
+      'text-classification, token-classification, regression, image-classification, masked-lm or causal-lm',
+    otherwise: 'what the model is made for',
+    group: 'Data',
+  },
+  'keep-classes': {
+    type: 'boolean',
+    about: 'labels that the model does not have are errors, instead of reason for a new classifier',
+    group: 'Data',
+  },
+  padding: {
+    type: 'string',
+    choices: ['length', 'longest'],
+    about: 'short rows are batched with short ones, or all are padded alike',
+    otherwise: 'length',
+    group: 'Data',
+  },
+} as const satisfies OptionTable;
+
+const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', bar: '|' } as const;
+
+/** @throws PapilioError 'bad-argument' */
+export function dataOptions(values: Values<typeof dataTable>): { readonly options?: DataOptions } {
+  const { columns, header, delimiter, quotes, decimal, task, padding } = values;
+  const options: DataOptions = {
+    ...(columns === undefined ? {} : { mapping: checkMapping(parse(columns)) }),
+    ...(header === undefined ? {} : { header: header === 'yes' }),
+    ...(delimiter === undefined ? {} : { delimiter: DELIMITERS[delimiter] }),
+    ...(quotes === undefined ? {} : { quotes: quotes === 'yes' }),
+    ...(decimal === undefined ? {} : { decimal }),
+    ...(task === undefined ? {} : { task: checkTask(task) }),
+    ...(values['keep-classes'] ? { keepClasses: true } : {}),
+    ...(padding === undefined ? {} : { padding }),
+  };
+  return Object.keys(options).length > 0 ? { options } : {};
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    return fail(
+      'bad-argument',
+      `--columns is no JSON (${(error as Error).message}); give an object such as {"text": "review", "label": "stars"}.`,
+    );
+  }
+}
+
+/** What stands below the options. */
+export const DATA_NOTES: readonly string[] = [
+  'Data files:',
+  '  .txt .md                          running text',
+  '  .csv .tsv .json .jsonl .parquet   tables',
+  '  .txt                              also lines with their label, and folders of texts by class',
+  '  .conll .conllu .bio .iob          words and tags, one per line',
+  '  pictures                          one folder per class, or named by a table',
+  '  idx files                         as MNIST has them',
+  'Files and folders with train, validation or test in their names are split as they say, others by --seed.',
+];
 
 /** Model, data and how it is read: what `finetune` and `compare` share with training and execution. */
 export const taskOptions = {

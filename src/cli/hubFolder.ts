@@ -7,8 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { aborted } from '../hub/refusals.ts';
 import { checkedStore } from '../hub/store.ts';
 import type { FileStore, Waiting } from '../hub/types.ts';
-import { disk, makeFolder, refuseWrite, replaceIn, writeAll } from './disk.ts';
-import { takeLock } from './lock.ts';
+import { disk, makeFolder, refuseWrite, replaceIn, takeLock, writeAll } from './disk.ts';
 
 export function cacheFolder(): string {
   const { PAPILIO_CACHE, XDG_CACHE_HOME } = process.env;

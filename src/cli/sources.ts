@@ -15,9 +15,8 @@ import type { Surroundings } from '../training/openModel.ts';
 import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
 import { MODEL_SIDECARS } from '../training/sidecars.ts';
 import { cacheFolder, folderStore } from './hubFolder.ts';
-import { progressBar } from './progress.ts';
 import { kindOf, listFiles, listFolder, openGpu, readBytes } from './runtime.ts';
-import { note } from './terminal.ts';
+import { note, progressBar } from './terminal.ts';
 
 const EMBEDDED = 'embedded:';
 

@@ -6,8 +6,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { pythonCommand } from '../../src/cli/python.ts';
-import { readRunRecord } from '../../src/cli/runRecord.ts';
+import { pythonCommand, readRunRecord } from '../../src/cli/python.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 
 let folder = '';

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { barText, clock, progressBar, wordsOf } from '../../src/cli/progress.ts';
 import { kindOf, listFiles, listFolder, readBytes, readText, writeBytes } from '../../src/cli/runtime.ts';
+import { barText, clock, progressBar, wordsOf } from '../../src/cli/terminal.ts';
 import type { StepMetric } from '../../src/training/protocol.ts';
 
 describe('files', () => {

@@ -2,8 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runCommand } from '../../src/cli/commands.ts';
-import { progressBar } from '../../src/cli/progress.ts';
-import { note, print } from '../../src/cli/terminal.ts';
+import { note, print, progressBar } from '../../src/cli/terminal.ts';
 import { visible } from '../../src/lib/visible.ts';
 
 afterEach(() => {

@@ -11,7 +11,7 @@ import { isMainThread, parentPort, Worker as Thread } from 'node:worker_threads'
 import { type Endpoint, expose, proxy, type Remote, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter';
 import type { MethodId } from '../../src/adapters/registry.ts';
-import { readRunRecord } from '../../src/cli/runRecord.ts';
+import { readRunRecord } from '../../src/cli/python.ts';
 import { kindOf, readBytes, writeBytes } from '../../src/cli/runtime.ts';
 import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
 import { decodeCheckpoint } from '../../src/training/checkpoint.ts';

@@ -1,13 +1,12 @@
 /** `papilio pretrain NAME`: makes an embedded model from nothing - architecture, tokenizer, training on its own generator. */
 import { join } from 'node:path';
-import { executorOptions } from '../../src/cli/finetuneOptions.ts';
+import { executorOptions } from '../../src/cli/executor.ts';
 import { scoreOf } from '../../src/cli/finetuneResult.ts';
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
 import { withOut } from '../../src/cli/outFolder.ts';
-import { progressBar, wordsOf } from '../../src/cli/progress.ts';
 import { openGpu, runtimeName, writeInto } from '../../src/cli/runtime.ts';
 import { surroundings } from '../../src/cli/sources.ts';
-import { print } from '../../src/cli/terminal.ts';
+import { print, progressBar, wordsOf } from '../../src/cli/terminal.ts';
 import { embeddedTexts } from '../../src/data/catalogue.ts';
 import { openDevice } from '../../src/gpu/device.ts';
 import { fail } from '../../src/lib/errors.ts';
