@@ -88,7 +88,7 @@ export function Ambient() {
         {spoken}
       </p>
       {notice === null ? null : (
-        <div className="toast" role="status">
+        <div className="toast" role="status" data-testid="notice">
           <span>{notice}</span>
           {undo === null ? null : (
             <Button className="text-button" onPress={() => void page.controller.undoReset()}>

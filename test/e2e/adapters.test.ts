@@ -10,8 +10,10 @@ import { expect, test } from 'vitest';
 import { type LoadedAdapter, readAdapter } from '../../src/adapters/peft.ts';
 import {
   downloaded,
+  named,
   openPage,
   openTab,
+  part,
   press,
   SMALL,
   trainToTheEnd,
@@ -25,6 +27,9 @@ const stage = setStage();
 
 const ONE_STEP = `${SMALL}&method=lora&c.target_modules=["query"]&c.r=2&t.steps=1&t.evalEvery=0`;
 
+/** The first adapter of the list. */
+const ITEM = `${named('Opened adapters')} > li`;
+
 function adapterIn(zip: Uint8Array): LoadedAdapter {
   const files = unzipSync(zip);
   return readAdapter(
@@ -34,7 +39,9 @@ function adapterIn(zip: Uint8Array): LoadedAdapter {
 }
 
 async function drop(page: Page, path: string): Promise<void> {
-  const box = (await page.$('.panel-see .drop input[type=file]')) as ElementHandle<HTMLInputElement>;
+  const box = (await page.$(
+    `${named('See')} ${part('drop')} input[type=file]`,
+  )) as ElementHandle<HTMLInputElement>;
   await box.uploadFile(path);
 }
 
@@ -55,41 +62,37 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   const { page, errors } = await openPage(stage, ONE_STEP);
   await trainToTheEnd(page);
   await openTab(page, 'Adapters');
-  const run = await words(page, '.transport-state b');
+  const run = await words(page, part('run-name'));
   await press(page, `add the adapter of ${run}`);
   await pressShelf(page, `Save ${run}`);
   const path = await downloaded(stage.downloads, `${run}.zip`);
   const zip = new Uint8Array(await readFile(path));
   await rename(path, join(stage.downloads, 'mine.zip'));
   await pressShelf(page, `Remove ${run}`);
-  await until(async () => (await page.$('.shelf-item')) === null, 'an empty list', 30);
+  await until(async () => (await page.$(ITEM)) === null, 'an empty list', 30);
 
   const broken = join(stage.downloads, 'broken.zip');
   await writeFile(broken, zip.subarray(0, zip.length >> 1));
   await drop(page, broken);
   const sentence = await until(
-    () => words(page, '.panel-see .error-text'),
+    () => words(page, `${named('See')} ${part('error')}`),
     'the sentence of a broken zip',
     30,
   );
   expect(sentence).toMatch(/The zip cannot be unpacked .*Pack the folder again/);
-  expect(await page.$('.shelf-item')).toBeNull();
-  expect(await words(page, '.transport-state')).toContain('finished');
+  expect(await page.$(ITEM)).toBeNull();
+  expect(await words(page, part('run-state'))).toContain('finished');
 
   await drop(page, join(stage.downloads, 'mine.zip'));
-  const item = await until(() => words(page, '.shelf-item'), 'the adapter in the list', 60);
+  const item = await until(() => words(page, ITEM), 'the adapter in the list', 60);
   expect(item).toMatch(/LoRA[\s\S]+4 modules: query[\s\S]+classifier/);
-  await until(
-    async () => !/does not fit|Choose a model/i.test(await words(page, '.shelf-item')),
-    'the fit',
-    60,
-  );
-  expect(await words(page, '.panel-see .error-text')).toBe('');
-  const name = await words(page, '.shelf-name');
+  await until(async () => !/does not fit|Choose a model/i.test(await words(page, ITEM)), 'the fit', 60);
+  expect(await words(page, `${named('See')} ${part('error')}`)).toBe('');
+  const name = await words(page, `${ITEM} b`);
 
-  await page.click('.shelf-item input[type=checkbox]');
+  await page.click(`${ITEM} input[type=checkbox]`);
   await pressShelf(page, 'Merge');
-  const state = await until(() => words(page, '.shelf-state'), 'the adapter to be merged');
+  const state = await until(() => words(page, part('adapters-state')), 'the adapter to be merged');
   expect(state).toContain(`Merged into the weights: ${name}`);
 
   expect(name).toBe('mine');
@@ -102,11 +105,11 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   expect(second.tensors).toEqual(first.tensors);
 
   await pressShelf(page, `Train ${name} further`);
-  await page.waitForSelector('.start-note');
+  await page.waitForSelector(named('Where the run begins'));
   await press(page, 'Restart with changes');
-  await until(async () => ![run, ''].includes(await words(page, '.transport-state b')), 'a new run');
+  await until(async () => ![run, ''].includes(await words(page, part('run-name'))), 'a new run');
   await untilState(page, 'finished');
-  expect(await words(page, '.clocks')).toContain('1 of 1 steps');
+  expect(await words(page, part('clocks'))).toContain('1 of 1 steps');
   expect(errors).toEqual([]);
   await page.close();
 });

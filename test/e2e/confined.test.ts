@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { unasked } from '../tools/asked.ts';
-import { openPage, press, SMALL, until } from './page-tools.ts';
+import { CAN_TRAIN, openPage, press, SMALL, until } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -67,7 +67,7 @@ test('scripts from text, other origins without TLS, frames, forms and bases are 
       document.head.append(Object.assign(document.createElement('base'), { href: 'https://127.0.0.1:9/' }));
     }),
   );
-  await page.waitForSelector('.button-train:not([data-disabled])');
+  await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Step');
   // The trainer's worker comes when it is first needed.
   const inTrainer = <T>(task: () => T): Promise<NonNullable<Awaited<T>>> =>

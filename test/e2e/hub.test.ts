@@ -6,14 +6,14 @@ import { readFile } from 'node:fs/promises';
 import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type HubRepo, type HubServer, startHub } from '../tools/hub.ts';
-import { press, unfold, until, untilState, words } from './page-tools.ts';
+import { CAN_TRAIN, part, press, unfold, until, untilState, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const LINK =
   'v=1&preset=own-model&model=hub&data=hub&method=oft&c.oft_block_size=16&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
 const MODEL = 'onnx/model.onnx';
-const MODEL_PART = '.hub[data-kind=model]';
-const DATA_PART = '.hub[data-kind=dataset]';
+const MODEL_PART = part('hub-model');
+const DATA_PART = part('hub-dataset');
 /** A piece of the model arrives, and the rest waits: nothing depends on who is quicker. */
 const HOLD = { kind: 'hold', after: 800_000 } as const;
 
@@ -59,8 +59,8 @@ async function openHere(): Promise<Page> {
 async function load(page: Page): Promise<void> {
   await page.goto('about:blank');
   await page.goto(`${stage.url}#${LINK}`, { waitUntil: 'load' });
-  await page.waitForSelector('.panel-title');
-  for (const title of ['Model', 'Data']) await unfold(page, title);
+  await page.waitForSelector('main h2');
+  for (const section of ['model', 'data'] as const) await unfold(page, section);
   await page.waitForSelector('#hub-model');
   await page.waitForSelector('#hub-dataset');
 }
@@ -72,21 +72,21 @@ async function find(page: Page, what: 'model' | 'dataset', name: string): Promis
 }
 
 /** Waits for words in an element; what stands there instead is in the error. */
-async function shown(page: Page, part: RegExp | string, where = MODEL_PART): Promise<string> {
+async function shown(page: Page, wanted: RegExp | string, where = MODEL_PART): Promise<string> {
   let said = '';
   const wait = until(
     async () => {
       said = await words(page, where);
-      return said.match(part) ? said : '';
+      return said.match(wanted) ? said : '';
     },
-    `${part}`,
+    `${wanted}`,
     60,
   );
   return wait.catch((error: Error) => {
     throw new Error(`${error.message} ${where} says: ${said}`);
   });
 }
-const trouble = (page: Page, part: RegExp | string) => shown(page, part, '.hub-trouble');
+const trouble = (page: Page, wanted: RegExp | string) => shown(page, wanted, part('hub-trouble'));
 const DOWNLOAD = 'Download f32 · model';
 
 /** The Hub is there again, where it was. */
@@ -123,7 +123,7 @@ test('found by name, fetched, broken off, resumed, kept; trained with the Hub go
   await press(page, 'Resume');
   await shown(page, /In use: hub:makers\/Tales-ONNX@[0-9a-f]{40}\/onnx\/model\.onnx/);
   expect(hub.requests.find((line) => /model\.onnx bytes=/.test(line))).toMatch(/bytes=[1-9]\d{4,}-/);
-  await shown(page, /Family\s+llama[\s\S]*3\.6 MB/i, '.facts');
+  await shown(page, /Family\s+llama[\s\S]*3\.6 MB/i, part('model-facts'));
 
   await find(page, 'dataset', 'makers/days');
   await press(page, 'Download train');
@@ -136,11 +136,11 @@ test('found by name, fetched, broken off, resumed, kept; trained with the Hub go
   await press(page, 'Use f32 · model');
   await shown(page, /In use: hub:makers\/Tales-ONNX/);
   // What it is appears above the data, and would push the next button away.
-  await shown(page, /Family/, '.facts');
+  await shown(page, /Family/, part('model-facts'));
   await press(page, 'makers/days');
   await press(page, 'Use train');
   await shown(page, /In use: hub:makers\/days/, DATA_PART);
-  await page.waitForSelector('.button-train:not([data-disabled])', { timeout: 120_000 });
+  await page.waitForSelector(CAN_TRAIN, { timeout: 120_000 });
   await press(page, 'Train');
   await untilState(page, 'finished');
   expect(await page.title()).toMatch(/^100 % – loss \d/);
@@ -183,7 +183,7 @@ test('what goes wrong ends in a sentence and a way on', async () => {
   await press(page, 'Try again');
   await shown(page, /In use: hub:makers\/Tales-ONNX/);
   // The trainer reads it; what is freed under its hands it would fetch again.
-  await shown(page, /Family/, '.facts');
+  await shown(page, /Family/, part('model-facts'));
   await press(page, 'Free makers/Tales-ONNX');
   await shown(page, /Kept in this browser: 0 B/);
 
@@ -191,7 +191,7 @@ test('what goes wrong ends in a sentence and a way on', async () => {
   await shown(page, /makers\/closed-ONNX\s+gated/);
   await press(page, DOWNLOAD);
   await trouble(page, 'accept its licence on');
-  await page.type('.hub-trouble input[type=password]', hub.token);
+  await page.type(`${part('hub-trouble')} input[type=password]`, hub.token);
   await press(page, 'Try again');
   await shown(page, /In use: hub:makers\/closed-ONNX/);
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }) + location.href);

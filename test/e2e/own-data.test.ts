@@ -15,8 +15,11 @@ import {
   downloaded,
   keptStep,
   mergeAndCheck,
+  named,
   openPage,
+  part,
   press,
+  takeAway,
   trainToTheEnd,
   until,
   words,
@@ -31,6 +34,8 @@ const MODEL = ['model.onnx', 'config.json', 'tokenizer.json', 'tokenizer_config.
 type Input = ElementHandle<HTMLInputElement>;
 
 const stage = setStage();
+/** How many tokens both files shall write. */
+const TOKENS = `${named('Run it')} ::-p-aria([name="Tokens"][role="textbox"])`;
 let table: string;
 
 beforeAll(async () => {
@@ -43,45 +48,31 @@ beforeAll(async () => {
 
 /** Says what a column is, as a person does: opens its list and takes a line of it. */
 async function pick(page: Page, column: string, what: string): Promise<void> {
-  const list = await until(
-    () =>
-      page
-        .evaluateHandle((name) => {
-          const row = [...document.querySelectorAll('.column')].find(
-            (one) => one.querySelector('code')?.textContent === name,
-          );
-          return row?.querySelector<HTMLElement>('.picker-button') ?? null;
-        }, column)
-        .then((handle) => handle.asElement() as ElementHandle<HTMLElement> | null),
-    `the column ${column}`,
-    30,
-  );
+  const list = await until(() => page.$(`${part(`column-${column}`)} button`), `the column ${column}`, 30);
   await click(list);
   const line = await until(() => page.$(`::-p-aria([name="${what}"][role="option"])`), what, 30);
   await click(line);
 }
 
 const dropped = (page: Page): Promise<string> =>
-  page.$$eval('.drop-files', (lists) => lists.map((list) => list.textContent).join());
+  page.$$eval(part('dropped'), (lists) => lists.map((list) => list.textContent).join());
+
+const PREVIEW = named('Preview of the data');
 
 const preview = (page: Page, wanted: RegExp) =>
-  until(
-    async () => (wanted.test(await words(page, '.data-preview')) ? words(page, '.data-preview') : ''),
-    `${wanted}`,
-    30,
-  );
+  until(async () => (wanted.test(await words(page, PREVIEW)) ? words(page, PREVIEW) : ''), `${wanted}`, 30);
 
 test('a table with odd columns is mapped, trained on, merged, and both files write', async () => {
   const { page, errors } = await openPage(stage, LINK, 1440);
   // Both wait for files, so both are open.
   const [forModel, forData] = await until(async () => {
-    const found = (await page.$$('.drop input[type=file]:not([webkitdirectory])')) as Input[];
+    const found = (await page.$$(`${part('drop')} input[type=file]:not([webkitdirectory])`)) as Input[];
     return found.length === 2 ? found : null;
   }, 'the places for model and data');
-  expect(await words(page, '.transport-state')).toBe('waiting for a model');
+  expect(await words(page, part('run-state'))).toBe('waiting for a model');
   await forModel!.uploadFile(...MODEL.map((name) => `public/models/tales-gpt/${name}`));
-  await until(async () => /Family\s+llama/i.test(await words(page, '.facts')), 'the model', 30);
-  expect(await words(page, '.transport-state')).toBe('waiting for data');
+  await until(async () => /Family\s+llama/i.test(await words(page, part('model-facts'))), 'the model', 30);
+  expect(await words(page, part('run-state'))).toBe('waiting for data');
   expect(await forData!.evaluate((box) => box.accept)).toContain('.parquet');
   await forData!.uploadFile(table);
 
@@ -99,7 +90,7 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   const asChat = await preview(page, /the prompt is only read/);
   expect(asChat).toMatch(/"frage" as prompt, "erwiderung" as answer/);
   expect(asChat).toMatch(/row 6/);
-  const counted = await page.$$eval('.token-examples li:first-child mark', (all) =>
+  const counted = await page.$$eval(`${PREVIEW} ol li:first-child mark`, (all) =>
     all.map((one) => one.textContent).join(''),
   );
   expect(counted).toMatch(/^Fox␣\d+␣ran␣home/);
@@ -109,26 +100,26 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
 
   // A model of one's own is forecast unasked; once more, so that it is of the columns as they are now.
   await press(page, 'Forecast again');
-  await page.waitForSelector('.forecast[aria-busy=false]', { timeout: 60_000 });
+  await page.waitForSelector(`${named('Forecast')}[aria-busy=false]`, { timeout: 60_000 });
   const forecast = await until(
-    async () => /Peak\s+([\d.]+ [kM]B)/.exec(await words(page, '.forecast'))?.[1],
+    async () => /Peak\s+([\d.]+ [kM]B)/.exec(await words(page, named('Forecast')))?.[1],
     'a forecast',
     60,
   );
 
   await trainToTheEnd(page);
-  const beside = await words(page, '.panel-train .beside');
+  const beside = await words(page, named('Forecast and measurement'));
   expect(beside).toContain(forecast);
   expect(beside).toMatch(/GPU memory, peak\s+\S+ [kM]B\s+\S+ [kM]B/);
 
   await mergeAndCheck(page);
-  await page.type('.run-it textarea', 'Where did fox 3 go?');
-  await page.$eval('.run-it .box-number', (box) => (box as HTMLInputElement).select());
-  await page.type('.run-it .box-number', '12');
+  await page.type(`${named('Run it')} textarea`, 'Where did fox 3 go?');
+  await page.$eval(TOKENS, (box) => (box as HTMLInputElement).select());
+  await page.type(TOKENS, '12');
   await press(page, 'Write with both files');
   const sides = await until(
     async () => {
-      const all = await page.$$eval('.run-it .text-side[aria-busy=false]', (both) =>
+      const all = await page.$$eval(`${named('Run it')} [aria-busy=false]`, (both) =>
         both.map((one) => one.textContent ?? ''),
       );
       return all.length === 2 ? all : null;
@@ -141,14 +132,7 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   expect(sides[0]).toMatch(/^before/);
   expect(sides[1]).toMatch(/^merged/);
 
-  await page.$$eval('.download', (all) =>
-    all.find((one) => one.textContent?.startsWith('Folder'))!.scrollIntoView(),
-  );
-  await page.evaluate(() =>
-    [...document.querySelectorAll<HTMLElement>('.download')]
-      .find((one) => one.textContent?.startsWith('Folder'))!
-      .click(),
-  );
+  await takeAway(page, 'Folder');
   const zip = unzipSync(new Uint8Array(await readFile(await downloaded(stage.downloads, '.zip'))));
   const names = Object.keys(zip).map((name) => name.slice(name.indexOf('/') + 1));
   expect(names).toEqual(expect.arrayContaining(['onnx/model.onnx', 'config.json', 'tokenizer.json']));
@@ -157,7 +141,7 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   await until(async () => (await keptStep(page)) === 2, 'the last checkpoint', 20);
   await page.reload({ waitUntil: 'load' });
   await press(page, 'Resume');
-  await until(async () => /step 2 of 2/.test(await words(page, '.figures')), 'the resumed run', 60);
+  await until(async () => /step 2 of 2/.test(await words(page, part('figures'))), 'the resumed run', 60);
   for (const name of ['model.onnx', 'odd.csv']) expect(await dropped(page)).toContain(name);
   expect(errors).toEqual([]);
   await page.close();

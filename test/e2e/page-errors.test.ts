@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
-import { openPage, press, SMALL, unfold, until, words } from './page-tools.ts';
+import { CAN_TRAIN, named, openPage, part, press, SMALL, unfold, until, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -12,47 +12,47 @@ const stage = setStage();
 async function give(page: Page, name: string, content: string): Promise<void> {
   const path = join(await mkdtemp(join(tmpdir(), 'papilio-file-')), name);
   await writeFile(path, content);
-  const input = await until(() => page.$('.drop input[type=file]'), 'the file input', 20);
+  const input = await until(() => page.$(`${part('drop')} input[type=file]`), 'the file input', 20);
   await (input as unknown as { uploadFile(path: string): Promise<void> }).uploadFile(path);
 }
 
 test('a link with illegal values: defaults, and a sentence for each', async () => {
   const { page } = await openPage(stage, `${SMALL}&t.steps=-1&c.boft_block_size="four"&method=magic`);
-  const notice = await until(() => words(page, '.notice-card'), 'the notice', 20);
+  const notice = await until(() => words(page, part('link-problems')), 'the notice', 20);
   for (const part of ['steps = -1', 'boft_block_size', 'magic']) expect(notice).toContain(part);
-  expect(await words(page, '.totals')).toContain('trainable');
+  expect(await words(page, part('totals'))).toContain('trainable');
   await page.close();
 });
 
 test('targets that match nothing: red, with a suggestion, and Train waits', async () => {
   const { page } = await openPage(stage, `${SMALL}&c.target_modules=["qury"]`);
-  await unfold(page, 'Targets');
-  const entry = await until(() => words(page, '.entry.is-missing'), 'the red entry', 20);
+  await unfold(page, 'targets');
+  const entry = await until(() => words(page, part('target-entries')), 'the red entry', 20);
   expect(entry).toMatch(/qury\s+matches nothing/);
-  expect(await page.$('.button-train[data-disabled]')).not.toBeNull();
+  expect(await page.$(`${part('toggle')}[data-disabled]`)).not.toBeNull();
   await press(page, 'use query');
-  await page.waitForSelector('.button-train:not([data-disabled])');
+  await page.waitForSelector(CAN_TRAIN);
   await page.close();
 });
 
 test('an illegal block size: the reason in PEFT’s words, the illegal stops greyed', async () => {
   const { page } = await openPage(stage, `${SMALL}&c.boft_block_size=48`);
   await until(
-    async () => (await words(page, '.totals')).includes('must be divisible by boft_block_size (48)'),
+    async () => (await words(page, part('totals'))).includes('must be divisible by boft_block_size (48)'),
     'the reason',
     20,
   );
-  await unfold(page, 'Method');
-  await page.waitForSelector('.stop[aria-disabled=true]');
-  expect(await page.$('.button-train[data-disabled]')).not.toBeNull();
+  await unfold(page, 'method');
+  await page.waitForSelector('[aria-label^="Usual values of"] [aria-disabled=true]');
+  expect(await page.$(`${part('toggle')}[data-disabled]`)).not.toBeNull();
   await page.close();
 });
 
 test('a file that is no ONNX', async () => {
   const { page } = await openPage(stage, 'v=1&preset=own-model&seed=1');
-  await unfold(page, 'Model');
+  await unfold(page, 'model');
   await give(page, 'model.onnx', 'this is not a model');
-  const sentence = await until(() => words(page, '.error-text'), 'the sentence', 60);
+  const sentence = await until(() => words(page, part('error')), 'the sentence', 60);
   expect(sentence).toMatch(/not a readable ONNX file/i);
   await page.close();
 });
@@ -60,12 +60,12 @@ test('a file that is no ONNX', async () => {
 test('data without labels, in a narrow window: the sentence comes to the front', async () => {
   const { page } = await openPage(stage, `${SMALL}&data=files&t.steps=2`, 390);
   await give(page, 'data.csv', 'text\nhello\nworld\n');
-  await page.waitForSelector('.button-train:not([data-disabled])');
-  await page.click('.button-train');
-  const card = await until(() => words(page, '.error-card'), 'the sentence', 60);
+  await page.waitForSelector(CAN_TRAIN);
+  await page.click(part('toggle'));
+  const card = await until(() => words(page, part('run-error')), 'the sentence', 60);
   expect(card).toMatch(/label|picture|image/i);
   expect(card).toContain('Change the data');
-  await page.waitForSelector('.page[data-panel=choose] .error-card', { visible: true });
+  await page.waitForSelector(`${named('Choose')} ${part('run-error')}`, { visible: true });
   await page.close();
 });
 
@@ -74,21 +74,21 @@ test('a run that diverges: training pauses, and the way on halves the rate', asy
     stage,
     `${SMALL}&method=fourierft&c.scaling=1e30&t.learningRate=10&t.warmupSteps=0&t.steps=40&t.evalEvery=0`,
   );
-  await page.waitForSelector('.button-train:not([data-disabled])');
+  await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Train');
-  const card = await until(() => words(page, '.error-card'), 'the sentence');
+  const card = await until(() => words(page, part('run-error')), 'the sentence');
   expect(card).toContain('Training diverged');
   expect(card).toMatch(/at step 1, and that update was left out[\s\S]*\(10 now\)/);
-  await page.waitForSelector('.transport-state[data-state="paused"]');
-  const first = await words(page, '.transport-state b');
+  await page.waitForSelector(`${part('run-state')}[data-state="paused"]`);
+  const first = await words(page, part('run-name'));
   await press(page, 'Halve the learning rate and go on');
   // No rate is small enough for this scaling: that the next run diverges at 5.0 shows that it trained with it.
   await until(
-    async () => (await words(page, '.error-card')).includes('(5.0 now)'),
+    async () => (await words(page, part('run-error'))).includes('(5.0 now)'),
     'the run at half the rate',
   );
   expect(page.url()).toContain('t.learningRate=5');
-  expect(await words(page, '.transport-state b')).not.toBe(first);
+  expect(await words(page, part('run-name'))).not.toBe(first);
   await page.close();
 });
 
@@ -98,10 +98,10 @@ test('no WebGPU: steps for this browser, and counts and patterns all the same', 
     Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
   });
   await page.goto(stage.url, { waitUntil: 'load' });
-  const reader = await until(() => words(page, '.reader'), 'reader mode', 20);
+  const reader = await until(() => words(page, named('No WebGPU')), 'reader mode', 20);
   expect(reader).toMatch(/no WebGPU[\s\S]*chrome:\/\//);
-  await until(async () => /48,\d{3}/.test(await words(page, '.totals')), 'the counts', 20);
-  await page.waitForSelector('.matrix canvas');
+  await until(async () => /48,\d{3}/.test(await words(page, part('totals'))), 'the counts', 20);
+  await page.waitForSelector(`${named('Factors')} canvas[role=img]`);
   await page.close();
 });
 
@@ -159,11 +159,11 @@ test('hostile links: the page lives, says a sentence, and a reload does not free
 
 test('a name that would turn its line is shown, not obeyed', async () => {
   const { page } = await openPage(stage, 'v=1&preset=own-model&seed=1');
-  await unfold(page, 'Model');
+  await unfold(page, 'model');
   const turn = '\u202e';
   await give(page, `invoice${turn}fdp.onnx`, 'this is not a model');
-  await until(() => words(page, '.error-text'), 'the sentence', 60);
-  await unfold(page, 'Data');
+  await until(() => words(page, part('error')), 'the sentence', 60);
+  await unfold(page, 'data');
   const said = await until(
     async () => {
       const text = await words(page, 'body');

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ElementHandle, Page } from 'puppeteer-core';
 import { expect } from 'vitest';
+import type { SectionName } from '../../src/app/page.ts';
 import { downloadFolder } from '../tools/browser.ts';
 import type { Stage } from './stage.ts';
 
@@ -13,6 +14,15 @@ export const SMALL =
 /** The default preset with fewer steps and smaller batches: enough to see that it learns. */
 export const LEARNING =
   'v=1&preset=letters-boft&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=64';
+
+/** The selector of a part of the page by its test id. */
+export const part = (id: string): string => `[data-testid="${id}"]`;
+
+/** The selector of a part of the page by the name that is read out. */
+export const named = (name: string): string => `[aria-label="${name}"]`;
+
+/** The button that trains, when it can be pressed. */
+export const CAN_TRAIN = `${part('toggle')}:not([data-disabled])`;
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
@@ -38,7 +48,7 @@ export async function openPage(
   await prepare(page);
   await page.setViewport({ width, height: 900 });
   await page.goto(`${url}#${hash}`, { waitUntil: 'load' });
-  await page.waitForSelector('.panel-title');
+  await page.waitForSelector('main h2');
   return { page, errors };
 }
 
@@ -72,19 +82,18 @@ export async function press(page: Page, name: string): Promise<void> {
   await click(button);
 }
 
-/** Opens a part of Choose. */
-export async function unfold(page: Page, title: string): Promise<void> {
-  await page.evaluate((wanted) => {
-    for (const button of document.querySelectorAll<HTMLElement>('.section-button'))
-      if (button.querySelector('.section-title')?.textContent === wanted && button.ariaExpanded !== 'true')
-        button.click();
-  }, title);
+/** Opens a section of Choose. */
+export async function unfold(page: Page, section: SectionName): Promise<void> {
+  const button = await page.waitForSelector(part(`section-${section}`));
+  await button!.evaluate((one) => {
+    if (one.ariaExpanded !== 'true') (one as HTMLElement).click();
+  });
 }
 
 /** Takes away the file of this title from the Merge tab. */
 export async function takeAway(page: Page, title: string): Promise<void> {
   const item = await until(
-    () => page.$(`.downloads ::-p-xpath(.//button[b[text()="${title}"]])`),
+    () => page.$(`${named('Downloads')} ::-p-xpath(.//button[b[text()="${title}"]])`),
     `the download ${title}`,
     30,
   );
@@ -100,9 +109,9 @@ export async function openTab(page: Page, name: string): Promise<void> {
 export async function untilState(page: Page, wanted: string): Promise<void> {
   await until(
     async () => {
-      const trouble = await words(page, '.error-card');
+      const trouble = await words(page, part('run-error'));
       if (trouble !== '' && wanted !== 'failed') throw new Error(`The page says: ${trouble}`);
-      return page.$(`.transport-state[data-state="${wanted}"]`);
+      return page.$(`${part('run-state')}[data-state="${wanted}"]`);
     },
     `the run to be ${wanted}`,
     480,
@@ -111,7 +120,7 @@ export async function untilState(page: Page, wanted: string): Promise<void> {
 
 /** Starts the run on screen and waits for its end. */
 export async function trainToTheEnd(page: Page): Promise<void> {
-  await page.waitForSelector('.button-train:not([data-disabled])', { timeout: 60_000 });
+  await page.waitForSelector(CAN_TRAIN, { timeout: 60_000 });
   await press(page, 'Train');
   await untilState(page, 'finished');
 }
@@ -119,7 +128,7 @@ export async function trainToTheEnd(page: Page): Promise<void> {
 /** The held-out accuracy on screen, in per cent: now, and before training. */
 async function heldOut(page: Page): Promise<{ now: number; before: number }> {
   const said = await until(
-    async () => /([\d.]+) %\s+was ([\d.]+) %/.exec(await words(page, '.figures')),
+    async () => /([\d.]+) %\s+was ([\d.]+) %/.exec(await words(page, part('figures'))),
     'held-out accuracy before and after',
     60,
   );
@@ -137,9 +146,9 @@ export async function expectLearning(page: Page): Promise<void> {
 export async function mergeAndCheck(page: Page): Promise<void> {
   await openTab(page, 'Merge');
   await press(page, 'Merge and check');
-  const verdict = await until(() => words(page, '.verdict'), 'the verdict on parity');
+  const verdict = await until(() => words(page, part('verdict')), 'the verdict on parity');
   expect(verdict).toContain('answers as the trained model does');
-  const figures = await words(page, '.figures-small');
+  const figures = await words(page, named('Parity with onnxruntime'));
   const parity = /max \|a−b\| \/ max \|b\|\s+([\d.]+ e-?\d+)/i.exec(figures)?.[1];
   expect(Number(parity?.replace(' ', ''))).toBeLessThanOrEqual(1e-4);
 }

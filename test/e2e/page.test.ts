@@ -8,14 +8,17 @@ import { expect, test } from 'vitest';
 import { readAdapter } from '../../src/adapters/peft.ts';
 import { openSession } from '../../src/inference/session.ts';
 import {
+  CAN_TRAIN,
   downloaded,
   expectLearning,
   keptStep,
   LEARNING,
   mergeAndCheck,
   metrics,
+  named,
   openPage,
   openTab,
+  part,
   press,
   SMALL,
   takeAway,
@@ -34,7 +37,7 @@ test('the first paint is quick, and everything has a name', async () => {
     const context = await stage.browser.createBrowserContext();
     const page = await context.newPage();
     await page.goto(stage.url, { waitUntil: 'load' });
-    await page.waitForSelector('.button-train');
+    await page.waitForSelector(part('toggle'));
     paints.push(
       await page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 9999),
     );
@@ -68,18 +71,18 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   const { page, errors } = await openPage(stage, LEARNING);
   await trainToTheEnd(page);
   await expectLearning(page);
-  expect(await words(page, '.figures')).toMatch(/[\d.]+ examples\/s/);
-  await until(() => page.$('.example'), 'pictures before and after');
+  expect(await words(page, part('figures'))).toMatch(/[\d.]+ examples\/s/);
+  await until(() => page.$(part('pictures')), 'pictures before and after');
   // The run has 16 steps: what is on screen is of the last one, or says that it is not.
   await until(
-    async () => /base model and step 16\./.test(await words(page, '.panel-see')),
+    async () => /base model and step 16\./.test(await words(page, named('See'))),
     'before and after of the last step',
   );
-  expect(await page.$('.is-stale')).toBeNull();
+  expect(await page.$(part('stale'))).toBeNull();
   expect(await page.title()).toMatch(/^100 % – loss \d/);
 
   await openTab(page, 'Inside');
-  await until(async () => /RᵀR − I/.test(await words(page, '.panel-see')), 'a look inside');
+  await until(async () => /RᵀR − I/.test(await words(page, named('See'))), 'a look inside');
 
   await mergeAndCheck(page);
   await takeAway(page, 'Merged model');
@@ -116,13 +119,13 @@ test('paused, reloaded and resumed, the curve is the same bit for bit', async ()
 
   const { page } = await openPage(stage, hash);
   await press(page, 'forget it');
-  await page.waitForSelector('.button-train:not([data-disabled])');
+  await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Step');
   await untilState(page, 'paused');
-  await until(async () => /step 1 of 4/.test(await words(page, '.figures')), 'the first step');
+  await until(async () => /step 1 of 4/.test(await words(page, part('figures'))), 'the first step');
   await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
   await page.reload({ waitUntil: 'load' });
-  await page.waitForSelector('.resume');
+  await page.waitForSelector(named('A run to resume'));
   await press(page, 'Resume');
   await untilState(page, 'paused');
   await press(page, 'Continue');
@@ -134,7 +137,7 @@ test('paused, reloaded and resumed, the curve is the same bit for bit', async ()
 test.each(['oft', 'fourierft', 'lora', 'head', 'full'])('%s trains from a link', async (method) => {
   const { page, errors } = await openPage(stage, `${SMALL}&method=${method}&t.steps=3&t.evalEvery=0`);
   await trainToTheEnd(page);
-  expect(await words(page, '.clocks')).toContain('3 of 3 steps');
+  expect(await words(page, part('clocks'))).toContain('3 of 3 steps');
   expect(errors).toEqual([]);
   await page.close();
 });
@@ -144,8 +147,8 @@ test('a language model trains and writes', async () => {
     'v=1&preset=tales-recipes&seed=1&t.steps=3&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=4';
   const { page } = await openPage(stage, hash);
   await trainToTheEnd(page);
-  expect(await words(page, '.figures')).toMatch(/Held-out perplexity\s+[\d.]+/i);
-  const text = await until(() => words(page, '.texts'), 'texts side by side');
+  expect(await words(page, part('figures'))).toMatch(/Held-out perplexity\s+[\d.]+/i);
+  const text = await until(() => words(page, part('texts')), 'texts side by side');
   expect(text).toMatch(/before[\s\S]+after/);
   await page.close();
 });

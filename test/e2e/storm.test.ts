@@ -6,7 +6,7 @@ import { env } from 'node:process';
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
 import { prepareStorm, type StormReport, storm } from '../tools/storm.ts';
-import { metrics, openPage, press, until, untilState, words } from './page-tools.ts';
+import { CAN_TRAIN, metrics, named, openPage, part, press, until, untilState, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 /** Of the whole suite this is a share, on a machine that may have other things to do: by itself it is held to what is wanted. */
@@ -23,12 +23,12 @@ const stage = setStage();
 
 async function openStormy() {
   const { page, errors } = await openPage(stage, RUN, 1280, prepareStorm);
-  await page.waitForSelector('.button-train:not([data-disabled])');
+  await page.waitForSelector(CAN_TRAIN);
   return { page, errors };
 }
 
 const stepsOf = async (page: Page): Promise<number> =>
-  Number(/step ([\d,]+) of/.exec(await words(page, '.figures'))?.[1]?.replace(',', '') ?? 0);
+  Number(/step ([\d,]+) of/.exec(await words(page, part('figures')))?.[1]?.replace(',', '') ?? 0);
 
 /** Trains until it is beyond a step, pauses, and gives the losses so far. */
 async function trained(page: Page, step: number): Promise<string[]> {
@@ -58,7 +58,7 @@ test('a file dropped beside a box does not take the place of the page', async ()
         (type) => !document.querySelector(selector)!.dispatchEvent(new DragEvent(type, how)),
       );
     }, where);
-  for (const where of ['body', '.panel-train', '.chart', 'header'])
+  for (const where of ['body', named('Train'), `${named('Train')} [role=img]`, 'header'])
     expect(await isTaken(where)).toEqual([true, true]);
   await page.close();
 });
@@ -76,16 +76,16 @@ test('the page lives through a storm, the run is the undisturbed one, and inputs
   const during = await storm(page, SECONDS, SEED);
   tell('While a run trains', during);
   expect(page.url()).toContain(stage.url);
-  await page.waitForSelector('.transport-state[data-state=running]', { timeout: 10_000 });
+  await page.waitForSelector(`${part('run-state')}[data-state=running]`, { timeout: 10_000 });
   await page.keyboard.press('Escape');
-  const isSoftware = (await words(page, '.machine')).includes('software adapter');
+  const isSoftware = (await words(page, part('machine'))).includes('software adapter');
   const stormy = await trained(page, (await stepsOf(page)) + 1);
   expect(errors).toEqual([]);
   await page.close();
 
   const { page: calm } = await openPage(stage, RUN);
   await press(calm, 'forget it');
-  await calm.waitForSelector('.button-train:not([data-disabled])');
+  await calm.waitForSelector(CAN_TRAIN);
   await press(calm, 'Train');
   const undisturbed = await trained(calm, stormy.length);
   await calm.close();

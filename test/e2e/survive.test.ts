@@ -1,13 +1,24 @@
 /** A run outlives what happens to the page: a worker that hangs, and a second tab. Seen to fail: a Reset that waits for the worker. */
 import { expect, test } from 'vitest';
-import { keptStep, openPage, press, SMALL, until, untilState, words } from './page-tools.ts';
+import {
+  CAN_TRAIN,
+  keptStep,
+  named,
+  openPage,
+  part,
+  press,
+  SMALL,
+  until,
+  untilState,
+  words,
+} from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
 
 test('a worker that hangs says so, is left by Reset, and the run goes on from its checkpoint', async () => {
   const { page } = await openPage(stage, `${SMALL}&t.steps=4&t.evalEvery=0&t.evalExamples=4`);
-  await page.waitForSelector('.button-train:not([data-disabled])');
+  await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Step');
   await untilState(page, 'paused');
   await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
@@ -20,16 +31,16 @@ test('a worker that hangs says so, is left by Reset, and the run goes on from it
     .catch(() => {});
   await press(page, 'Continue');
   await until(
-    async () => /waiting for step 2 … \d+ s; Reset ends it/.test(await words(page, '.transport-state')),
+    async () => /waiting for step 2 … \d+ s; Reset ends it/.test(await words(page, part('run-state'))),
     'what is waited for, and the way out',
     30,
   );
   await press(page, 'Reset');
   await until(() => page.$('::-p-aria([name="undo reset"][role="button"])'), 'the way back', 10);
-  expect(await words(page, '.toast')).toMatch(/did not answer and was ended; step 1 of it is kept/);
+  expect(await words(page, part('notice'))).toMatch(/did not answer and was ended; step 1 of it is kept/);
   await press(page, 'undo reset');
   await untilState(page, 'paused');
-  expect(await words(page, '.figures')).toMatch(/step 1 of 4/);
+  expect(await words(page, part('figures'))).toMatch(/step 1 of 4/);
   await page.close();
 });
 
@@ -40,31 +51,32 @@ test('a second tab looks on, and takes the run over when the first is closed', a
     const page = await context.newPage();
     await page.setViewport({ width: 1280, height: 900 });
     await page.goto(`${stage.url}#${hash}`, { waitUntil: 'load' });
-    await page.waitForSelector('.button-train:not([data-disabled])');
+    await page.waitForSelector(CAN_TRAIN);
     return page;
   };
   const first = await openHere();
   await press(first, 'Step');
   await untilState(first, 'paused');
   await until(async () => (await keptStep(first)) === 1, 'the checkpoint of step 1');
-  const name = await words(first, '.transport-state b');
+  const name = await words(first, part('run-name'));
 
   const second = await openHere();
   await until(
-    async () => (await words(second, '.resume')).includes(`Another tab holds the run ${name}, step 1 of 4`),
+    async () =>
+      (await words(second, named('Another tab'))).includes(`Another tab holds the run ${name}, step 1 of 4`),
     'word of the other tab',
     30,
   );
-  expect(await words(second, '.runs')).toContain(`${name} (another tab)`);
-  expect(await words(second, '.resume')).not.toContain('forget it');
+  expect(await words(second, named('Runs'))).toContain(`${name} (another tab)`);
+  expect(await words(second, named('Another tab'))).not.toContain('forget it');
   await first.close();
   await until(
-    async () => (await words(second, '.resume')).includes(`Resume ${name}, step 1 of 4`),
+    async () => (await words(second, named('A run to resume'))).includes(`Resume ${name}, step 1 of 4`),
     'the run to be offered',
     30,
   );
   await press(second, 'Resume');
   await untilState(second, 'paused');
-  expect(await words(second, '.figures')).toMatch(/step 1 of 4/);
+  expect(await words(second, part('figures'))).toMatch(/step 1 of 4/);
   await context.close();
 });

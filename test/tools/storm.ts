@@ -89,7 +89,9 @@ export async function prepareStorm(page: Page): Promise<void> {
         const how = { bubbles: true, cancelable: true, clientX: x, clientY: y, dataTransfer };
         for (const type of ['dragenter', 'dragover', 'drop']) target.dispatchEvent(new DragEvent(type, how));
         // A box reads the files of a drop by a way that only the browser's own drops have; its dialog's files it reads alike.
-        const input = target.closest('.drop')?.querySelector<HTMLInputElement>('input[type=file]');
+        const input = target
+          .closest('[data-testid=drop]')
+          ?.querySelector<HTMLInputElement>('input[type=file]');
         if (!input) return;
         input.files = dataTransfer.files;
         input.dispatchEvent(new Event('change', { bubbles: true }));
@@ -107,7 +109,7 @@ export async function prepareStorm(page: Page): Promise<void> {
       const name = (control.getAttribute('aria-label') ?? control.textContent ?? '').trim();
       return (
         control.matches('a, input[type=file]') ||
-        control.closest('.hub') !== null ||
+        control.closest('[data-testid^=hub-]') !== null ||
         new RegExp(`^(?:${guarded})$`).test(name)
       );
     };

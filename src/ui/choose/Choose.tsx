@@ -36,7 +36,7 @@ function LinkProblems() {
   const problems = useChoice((s) => s.problems);
   if (problems.length === 0) return null;
   return (
-    <section className="notice-card" role="alert">
+    <section className="notice-card" role="alert" data-testid="link-problems">
       <h3>Parts of the link were not used</h3>
       <ul>
         {problems.map((problem) => (

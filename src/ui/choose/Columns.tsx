@@ -44,7 +44,7 @@ export function Columns(props: {
         </Switch>
       )}
       {rows.map(({ column, role, isGuess, canDrop, begins }) => (
-        <div key={column} className="column">
+        <div key={column} className="column" data-testid={`column-${column}`}>
           <code className="column-name" title={begins === '' ? undefined : `begins with: ${begins}`}>
             {column}
             {hasHeader === false && begins !== '' ? <span className="column-begins"> {begins}</span> : null}

@@ -48,7 +48,7 @@ function HubFinder(props: { readonly desk: HubDesk; readonly finder: Finder; rea
   const [words, setWords] = useState('');
   const id = `hub-${kind}`;
   return (
-    <div className="hub" data-kind={kind}>
+    <div className="hub" data-testid={`hub-${kind}`}>
       <form
         className="hub-search"
         onSubmit={(event) => {

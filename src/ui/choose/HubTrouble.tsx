@@ -24,7 +24,7 @@ export function HubTrouble(props: {
   const way = String(report.details.way ?? '');
   const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
   return (
-    <div className="error-text hub-trouble" role="alert">
+    <div className="error-text hub-trouble" role="alert" data-testid="hub-trouble">
       <p>
         <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
       </p>

@@ -64,7 +64,7 @@ export function ModelSection() {
       {error === null ? null : <ErrorText report={error} />}
       {model === 'own' || model === 'hub' || precision !== 'file' ? <Precision /> : null}
       {report === null ? null : (
-        <dl className="facts">
+        <dl className="facts" data-testid="model-facts">
           <dt>Family</dt>
           <dd>{report.family}</dd>
           <dt>Parameters</dt>

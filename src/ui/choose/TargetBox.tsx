@@ -70,7 +70,7 @@ export function TargetBox() {
         aria-invalid={selection === null || selection.targets.length === 0}
         onChange={(event) => set(event.target.value, isExpression)}
       />
-      <p className="entries">
+      <p className="entries" data-testid="target-entries">
         {selection?.entries.map(({ entry, count }) => {
           if (count > 0)
             return (

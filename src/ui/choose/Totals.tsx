@@ -7,13 +7,13 @@ export function Totals() {
   const { count, share, adapterBytes, optimizerBytes, problem } = useDerived();
   if (problem !== null && (count === null || count.stored === 0)) {
     return (
-      <footer className="totals is-bad" aria-live="polite">
+      <footer className="totals is-bad" aria-live="polite" data-testid="totals">
         {problem}
       </footer>
     );
   }
   return (
-    <section className="totals" aria-label="Trainable parameters">
+    <section className="totals" aria-label="Trainable parameters" data-testid="totals">
       {count === null ? (
         <span className="hint">The counts appear when the model’s modules are known.</span>
       ) : (

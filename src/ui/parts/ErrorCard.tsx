@@ -13,7 +13,7 @@ import { MissingOps } from './MissingOps.tsx';
 /** An error that needs no button. */
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
   return (
-    <div className="error-text" role="alert">
+    <div className="error-text" role="alert" data-testid="error">
       <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
       <MissingOps report={report} />
     </div>
@@ -82,7 +82,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
       (action !== 'download-checkpoint' || hasCheckpoint),
   );
   return (
-    <section ref={card} className="error-card" role="alert">
+    <section ref={card} className="error-card" role="alert" data-testid="run-error">
       <Button
         className="icon-button error-close"
         aria-label="Close"

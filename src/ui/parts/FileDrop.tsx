@@ -51,6 +51,7 @@ export function FileDrop(props: {
   return (
     <DropZone
       className="drop"
+      data-testid="drop"
       aria-label={label}
       onDrop={(event) => void collect(event.items as Iterable<Entry>, '').then(onFiles)}
     >
@@ -70,7 +71,7 @@ export function FileDrop(props: {
       </FileTrigger>
       <p className="hint">{hint}</p>
       {files.length > 0 ? (
-        <ul className="drop-files">
+        <ul className="drop-files" data-testid="dropped">
           {files.slice(0, 6).map((file) => (
             <li key={file.name}>
               <code>{file.name}</code> {bytes(sizeOf(file))}

@@ -9,7 +9,7 @@ export function OfStep({ step, isAsked = false }: { readonly step: number; reado
   const now = series?.column('step').at(-1) ?? 0;
   if (now === step) return null;
   return (
-    <p className="hint is-stale" role="status">
+    <p className="hint" role="status" data-testid="stale">
       Of step {step}; the run is at step {now}
       {isAsked ? ', and is being asked again …' : '.'}
     </p>

@@ -5,7 +5,11 @@ import { Icon } from './Icon.tsx';
 export function ParityVerdict({ parity }: { readonly parity: Pick<ParityReport, 'verdict' | 'sentence'> }) {
   const isGood = parity.verdict === 'passed';
   return (
-    <p className={`verdict ${isGood ? 'is-good' : 'is-bad'}`} role={isGood ? 'status' : 'alert'}>
+    <p
+      className={`verdict ${isGood ? 'is-good' : 'is-bad'}`}
+      role={isGood ? 'status' : 'alert'}
+      data-testid="verdict"
+    >
       <Icon name={isGood ? 'check' : 'cross'} />
       {parity.sentence}
     </p>

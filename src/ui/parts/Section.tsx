@@ -40,7 +40,7 @@ export function Section(props: {
   return (
     <Disclosure ref={own} className="section" isExpanded={isOpen} onExpandedChange={setOpen}>
       <Heading level={3} className="section-head">
-        <Button slot="trigger" className="section-button">
+        <Button slot="trigger" className="section-button" data-testid={`section-${name}`}>
           <Icon name="chevron" />
           <span className="section-title">{title}</span>
           <span className="section-summary">{summary}</span>

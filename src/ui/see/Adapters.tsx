@@ -101,7 +101,7 @@ function Together({ view }: { readonly view: ShelfView }) {
       </p>
       {stands ? (
         <>
-          <p className="shelf-state">
+          <p className="shelf-state" data-testid="adapters-state">
             {merged.length > 0
               ? `Merged into the weights: ${merged.join(' → ')}.`
               : `Active: ${active.join(' → ')}${enabled ? '' : ', switched off'}.`}{' '}

@@ -116,7 +116,7 @@ function Images({ comparison }: { readonly comparison: ImageComparison }) {
   const { labels, examples } = comparison;
   return (
     <>
-      <ul className="examples">
+      <ul className="examples" data-testid="pictures">
         {byChange(examples)
           .slice(0, SHOWN)
           .map((one, i) => (
@@ -241,7 +241,7 @@ function Texts({ comparison }: { readonly comparison: TextComparison }) {
           Write
         </Button>
       </form>
-      <div className="texts">
+      <div className="texts" data-testid="texts">
         {side('before', comparison.before)}
         {side('after', comparison.after)}
       </div>

@@ -26,7 +26,7 @@ export function Clocks() {
   const step = current?.series.column('step').at(-1) ?? 0;
   const train: Progress | undefined = total === null ? undefined : { clock: 'train', done: step, total };
   return (
-    <div className="clocks">
+    <div className="clocks" data-testid="clocks">
       {(['download', 'compile', 'train'] as const).map((clock) => {
         const now = clock === 'train' ? train : progress[clock];
         const done = now === undefined ? 0 : share(now);

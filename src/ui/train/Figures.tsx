@@ -31,7 +31,7 @@ function Remarks() {
 function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
   const submits = useRun((s) => s.submits);
   return (
-    <p className="machine">
+    <p className="machine" data-testid="machine">
       <span>{deviceName(device)}</span>
       {device.isSoftware ? <span className="tag">software adapter</span> : null}
       <span>{bytes(counts.gpuBytes)} on the GPU</span>
@@ -65,7 +65,7 @@ export function Figures() {
   const perStep = done && done.length > 1 ? done.at(-1)! - done.at(-2)! : 0;
   return (
     <>
-      <dl className="figures">
+      <dl className="figures" data-testid="figures">
         <Figure
           name="Loss"
           value={smoothed === null ? '–' : real(smoothed)}

@@ -49,13 +49,13 @@ function StateLine({ isChanged }: { readonly isChanged: boolean }) {
   const silence = useSilence(news, awaited !== null);
   const words = busy ?? (state === 'idle' ? (obstacle ?? STATES.idle) : STATES[state]);
   return (
-    <p className="transport-state" data-state={state}>
+    <p className="transport-state" data-testid="run-state" data-state={state}>
       <i className="state-dot" />
       <span>
         {silence === 0 ? words : `${awaited} …`}
         <Silence seconds={silence} way={isChanged ? 'Restart ends it' : 'Reset ends it'} />
       </span>
-      {current === null ? null : <b>{current.name}</b>}
+      {current === null ? null : <b data-testid="run-name">{current.name}</b>}
     </p>
   );
 }
@@ -74,6 +74,7 @@ function CommandButton(props: {
       isDisabled={!command.isEnabled(page)}
       onPress={() => command.run(page)}
       aria-keyshortcuts={command.keyLabel}
+      data-testid={command.id}
     >
       <Icon name={icon} />
       {label}
