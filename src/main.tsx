@@ -1,10 +1,10 @@
 /** Starts the page and hands it to React. Engine, charts and formulas load when first needed. */
 import { createRoot } from 'react-dom/client';
 import { startPage } from './app/start.ts';
-import { App } from './ui/App.tsx';
-import { startTheme } from './ui/theme.ts';
-import { PageContext } from './ui/usePage.ts';
-import './ui/styles/index.css';
+import { App } from './page/App.tsx';
+import { startTheme } from './page/theme.ts';
+import { PageContext } from './page/usePage.ts';
+import './page/styles/index.css';
 
 const page = startPage(import.meta.env.BASE_URL);
 startTheme(page);

@@ -32,7 +32,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   inference: ['onnx', 'data', 'lib'],
   onnxruntime: ['training', 'adapters', 'ops', 'graph', 'onnx', 'lib'],
   app: ['adapters', 'data', 'hub', 'inference', 'models', 'training', 'lib'],
-  ui: ['app', 'adapters', 'data', 'hub', 'inference', 'training', 'lib'],
+  page: ['app', 'adapters', 'data', 'hub', 'inference', 'training', 'lib'],
   cli: [
     'lib',
     'onnx',
@@ -50,7 +50,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'python',
   ],
   /** src/main.tsx */
-  '': ['app', 'ui'],
+  '': ['app', 'page'],
 };
 
 /** Rooms and packages that the page may only load later. */

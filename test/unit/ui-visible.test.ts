@@ -7,9 +7,9 @@ import { createElement, type ReactElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, test } from 'vitest';
 import { visible } from '../../src/lib/visible.ts';
-import { jsx, jsxs } from '../../src/ui/jsx/jsx-runtime.ts';
-import { ErrorText } from '../../src/ui/parts/ErrorCard.tsx';
-import { Picker } from '../../src/ui/parts/Picker.tsx';
+import { jsx, jsxs } from '../../src/page/jsx/jsx-runtime.ts';
+import { ErrorText } from '../../src/page/parts/ErrorCard.tsx';
+import { Picker } from '../../src/page/parts/Picker.tsx';
 
 const NAMES = [
   'invoice\u202Egnp.exe',
@@ -57,7 +57,7 @@ describe('texts of the page', () => {
 
   test('come from components alone: nothing else writes into the page', () => {
     const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((path) =>
-      /^(ui|app)\/.*\.tsx?$/.test(path),
+      /^(page|app)\/.*\.tsx?$/.test(path),
     );
     expect(files.length).toBeGreaterThan(100);
     const writes = files.filter((path) =>

@@ -1,0 +1,109 @@
+/** What the page does without being looked at: title, wake lock, spoken progress, short messages. */
+import { useEffect, useState } from 'react';
+import { Button } from 'react-aria-components';
+import { real } from '../app/format.ts';
+import type { Page } from '../app/page.ts';
+import { smooth } from '../app/series.ts';
+import { scoreText } from './features/training/Figures.tsx';
+import { Icon } from './parts/Icon.tsx';
+import { usePage, useRun, useUi } from './usePage.ts';
+
+const SPEAK_EVERY_MS = 10_000;
+
+function progress(page: Page): {
+  readonly share: number;
+  readonly step: number;
+  readonly loss: number | null;
+} {
+  const { current, open } = page.run.getState();
+  const step = current?.series.column('step').at(-1) ?? 0;
+  const losses = current?.series.column('loss');
+  const loss = losses && losses.length > 0 ? smooth(losses, page.ui.getState().smoothing).at(-1)! : null;
+  return { share: open === null ? 0 : step / open.totalSteps, step, loss };
+}
+
+export function Ambient() {
+  const page = usePage();
+  const state = useRun((s) => s.state);
+  const notice = useUi((s) => s.notice);
+  const undo = useRun((s) => s.undo);
+  const [spoken, setSpoken] = useState('');
+
+  useEffect(() => {
+    const title = () => {
+      const { share, loss } = progress(page);
+      const figures = loss === null ? '' : ` – loss ${real(loss)}`;
+      const sign = state === 'running' ? '▶ ' : state === 'paused' ? '❚❚ ' : '';
+      document.title =
+        state === 'running' || state === 'paused' || state === 'finished'
+          ? `${sign}${Math.round(share * 100)} %${figures} · Papilio`
+          : 'Papilio';
+    };
+    title();
+    const timer = setInterval(title, 1000);
+    return () => clearInterval(timer);
+  }, [page, state]);
+
+  useEffect(() => {
+    if (state !== 'running') {
+      setSpoken(state === 'idle' ? '' : `Training ${state}.`);
+      return;
+    }
+    const timer = setInterval(() => {
+      const { step, loss } = progress(page);
+      const last = page.run.getState().current?.series.evals.at(-1);
+      const score = last === undefined ? '' : `, held-out ${last.metric} ${scoreText(last)}`;
+      if (loss !== null) setSpoken(`Step ${step}, loss ${real(loss)}${score}`);
+    }, SPEAK_EVERY_MS);
+    return () => clearInterval(timer);
+  }, [page, state]);
+
+  useEffect(() => {
+    if (state !== 'running') return;
+    let lock: WakeLockSentinel | undefined;
+    let isOver = false;
+    const take = () => {
+      if (document.hidden || isOver) return;
+      // Refused on low battery; training goes on without.
+      void navigator.wakeLock
+        ?.request('screen')
+        .then((taken) => {
+          if (isOver) void taken.release();
+          else lock = taken;
+        })
+        .catch(() => undefined);
+    };
+    take();
+    document.addEventListener('visibilitychange', take);
+    return () => {
+      isOver = true;
+      document.removeEventListener('visibilitychange', take);
+      void lock?.release();
+    };
+  }, [state]);
+
+  return (
+    <>
+      <p className="hidden" role="status" aria-live="polite">
+        {spoken}
+      </p>
+      {notice === null ? null : (
+        <div className="toast" role="status" data-testid="notice">
+          <span>{notice}</span>
+          {undo === null ? null : (
+            <Button className="text-button" onPress={() => void page.controller.undoReset()}>
+              undo
+            </Button>
+          )}
+          <Button
+            className="icon-button"
+            aria-label="Close"
+            onPress={() => page.ui.setState({ notice: null })}
+          >
+            <Icon name="cross" />
+          </Button>
+        </div>
+      )}
+    </>
+  );
+}

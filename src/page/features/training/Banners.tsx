@@ -1,0 +1,122 @@
+/** What comes before training: no WebGPU and what to do, a session to resume, a software adapter. */
+import { Button } from 'react-aria-components';
+import { useStore } from 'zustand';
+import { ago } from '../../../app/format.ts';
+import { usePage, useRun, useUi } from '../../usePage.ts';
+
+const HEADINGS = {
+  'no-webgpu': 'This browser has no WebGPU, so nothing can be trained here',
+  'no-adapter': 'Your browser knows WebGPU, but your GPU is blocked',
+  insecure: 'WebGPU is not available at this address',
+} as const;
+
+export function ReaderBanner() {
+  const gpu = useUi((s) => s.gpu);
+  if (gpu === null || gpu.state === 'ready') return null;
+  return (
+    <section className="notice-card reader" aria-label="No WebGPU">
+      <h3>{HEADINGS[gpu.state]}</h3>
+      <ol>
+        {gpu.steps.map((step) => (
+          <li key={step}>{step}</li>
+        ))}
+      </ol>
+      <p>
+        Everything that needs no GPU works: settings, target modules, parameter counts, and the patterns under
+        See.{' '}
+        <Button
+          className="text-button"
+          onPress={() =>
+            void navigator.clipboard.writeText(
+              JSON.stringify({ webgpu: gpu.state, browser: navigator.userAgent, secure: isSecureContext }),
+            )
+          }
+        >
+          copy diagnostics
+        </Button>
+      </p>
+    </section>
+  );
+}
+
+/** Another tab's run is the one that is kept: this one looks on, takes it over, or trains without being kept. */
+export function TabBanner() {
+  const page = usePage();
+  const { owner, news } = useStore(page.tabs.view);
+  const isIdle = useRun((s) => s.current === null);
+  const isKept = useRun((s) => s.isKept);
+  const hasRun = useRun((s) => s.open !== null);
+  const gpu = useUi((s) => s.gpu);
+  if (owner === 'other')
+    return (
+      <section className="notice-card resume" aria-label="Another tab">
+        <p>
+          Another tab holds{' '}
+          {news === null ? (
+            'a run'
+          ) : (
+            <>
+              the run <b>{news.name}</b>, step {news.step} of {news.totalSteps}
+            </>
+          )}
+          ; this one looks on. {isIdle ? 'A run begun here is not kept.' : 'The run here is not kept.'}
+        </p>
+        {isIdle ? (
+          <Button
+            className="button"
+            isDisabled={gpu?.state !== 'ready'}
+            onPress={() => void page.controller.takeOver()}
+          >
+            Take it over
+          </Button>
+        ) : null}
+      </section>
+    );
+  if (owner !== 'nobody' || isKept || !hasRun) return null;
+  return (
+    <section className="notice-card resume" aria-label="Another tab">
+      <p>The other tab is closed. What it kept can be resumed after a Reset; the run here is not kept.</p>
+      <Button className="button" onPress={() => void page.controller.keepInstead()}>
+        Keep this run instead
+      </Button>
+    </section>
+  );
+}
+
+export function ResumeBanner() {
+  const page = usePage();
+  const saved = useRun((s) => s.saved);
+  const problem = useRun((s) => s.savedProblem);
+  const isIdle = useRun((s) => s.current === null);
+  const isElsewhere = useStore(page.tabs.view, (s) => s.owner === 'other');
+  const gpu = useUi((s) => s.gpu);
+  if (!isIdle || isElsewhere) return null;
+  if (problem !== null)
+    return (
+      <section className="notice-card resume" aria-label="A run that cannot be resumed">
+        <p>{problem}</p>
+        <Button className="text-button" onPress={() => void page.controller.forgetSaved()}>
+          forget it
+        </Button>
+      </section>
+    );
+  if (saved === null) return null;
+  return (
+    <section className="notice-card resume" aria-label="A run to resume">
+      <p>
+        Resume <b>{saved.name}</b>, step {saved.step} of {saved.totalSteps}{' '}
+        <span className="hint">({ago(Date.now() - saved.savedAt)})</span>
+      </p>
+      <Button
+        className="button button-strong"
+        isDisabled={gpu?.state !== 'ready'}
+        onPress={() => void page.controller.resumeSaved()}
+      >
+        Resume
+      </Button>
+      <Button className="text-button" onPress={() => void page.controller.forgetSaved()}>
+        forget it
+      </Button>
+    </section>
+  );
+}

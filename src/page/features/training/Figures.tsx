@@ -1,0 +1,132 @@
+/** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
+
+import { useShallow } from 'zustand/react/shallow';
+import { bytes, duration, percent, rate, real, whole } from '../../../app/format.ts';
+import { remarksOf } from '../../../app/remarks.ts';
+import { secondsPerStep, smooth } from '../../../app/series.ts';
+import { scoredOn } from '../../../training/outcome.ts';
+import type { EvalMetric, OpenReport } from '../../../training/protocol.ts';
+import { useChoice, useRun, useUi } from '../../usePage.ts';
+import { ForecastBeside } from './Forecast.tsx';
+import { useSeries } from './useSeries.ts';
+
+export const scoreText = ({ metric, value }: EvalMetric): string =>
+  metric === 'accuracy' ? percent(value) : real(value);
+
+/** What the browser calls the device; Firefox keeps it to itself. */
+const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>
+  description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+
+/** What came of a run that has ended, where that is worth a word. */
+function Remarks() {
+  const remarks = useRun(useShallow(remarksOf));
+  return remarks.map((remark) => (
+    <p key={remark} className="warning" role="alert">
+      {remark}
+    </p>
+  ));
+}
+
+/** What it runs on, and what a step takes of it. */
+function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
+  const submits = useRun((s) => s.submits);
+  return (
+    <p className="machine" data-testid="machine">
+      <span>{deviceName(device)}</span>
+      {device.isSoftware ? <span className="tag">software adapter</span> : null}
+      <span>{bytes(counts.gpuBytes)} on the GPU</span>
+      <span>
+        {whole(counts.dispatchesPerStep)} dispatches
+        {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
+      </span>
+    </p>
+  );
+}
+
+export function Figures() {
+  const current = useRun((s) => s.current);
+  const open = useRun((s) => s.open);
+  const since = useRun((s) => s.since);
+  const state = useRun((s) => s.state);
+  const smoothing = useUi((s) => s.smoothing);
+  const wanted = useChoice((s) => (s.report?.task.endsWith('-lm') ? 'perplexity' : 'accuracy'));
+  useSeries(current?.series ?? null);
+  const series = current?.series;
+  const loss = series?.column('loss');
+  const smoothed = loss && loss.length > 0 ? smooth(loss, smoothing).at(-1)! : null;
+  const first = series?.evals[0];
+  const now = series?.evals.at(-1);
+  const pace = series ? secondsPerStep(series.column('seconds'), since) : null;
+  const step = series?.column('step').at(-1) ?? 0;
+  const total = open?.totalSteps ?? null;
+  const left = pace !== null && total !== null && state === 'running' ? pace * (total - step) : null;
+  const unit = open?.data.kind === 'image' ? 'examples' : 'tokens';
+  const done = series?.column(unit);
+  const perStep = done && done.length > 1 ? done.at(-1)! - done.at(-2)! : 0;
+  return (
+    <>
+      <dl className="figures" data-testid="figures">
+        <Figure
+          name="Loss"
+          value={smoothed === null ? '–' : real(smoothed)}
+          note={smoothed === null ? '' : 'smoothed'}
+        />
+        <Figure
+          name={`Held-out ${now?.metric ?? wanted}`}
+          value={now === undefined ? '–' : scoreText(now)}
+          note={
+            first !== undefined && now !== undefined && now !== first
+              ? `was ${scoreText(first)}${now.step === step ? '' : `; at step ${now.step}`}; ${scoredOn(now)}`
+              : now
+                ? scoredOn(now)
+                : ''
+          }
+          isStrong
+        />
+        <Figure
+          name="Pace"
+          value={
+            pace === null ? '–' : pace < 1 ? `${(1 / pace).toFixed(1)} steps/s` : `${pace.toFixed(1)} s/step`
+          }
+          note={
+            pace === null
+              ? state === 'running'
+                ? 'after 10 steps'
+                : ''
+              : perStep > 0
+                ? `${rate(perStep / pace)} ${unit}/s`
+                : ''
+          }
+        />
+        <Figure
+          name="Time left"
+          value={left === null ? '–' : duration(left)}
+          note={total === null ? '' : `step ${whole(step)} of ${whole(total)}`}
+        />
+      </dl>
+      <Remarks />
+      {open === null ? null : <Machine open={open} />}
+      <ForecastBeside pace={pace} />
+      {open?.warnings.map((warning) => (
+        <p key={warning} className="warning">
+          {warning}
+        </p>
+      ))}
+    </>
+  );
+}
+
+function Figure(props: {
+  readonly name: string;
+  readonly value: string;
+  readonly note: string;
+  readonly isStrong?: boolean;
+}) {
+  return (
+    <div className={props.isStrong ? 'figure is-strong' : 'figure'}>
+      <dt>{props.name}</dt>
+      <dd>{props.value}</dd>
+      <dd className="figure-note">{props.note}</dd>
+    </div>
+  );
+}

@@ -1,0 +1,123 @@
+/** The runs of this sitting side by side: what differs, how they ended, which are drawn. */
+import { Button } from 'react-aria-components';
+import { duration, real } from '../../../app/format.ts';
+import { describeRun, type RunRecord } from '../../../app/runs.ts';
+import { LINE_DASHES } from '../../parts/colors.ts';
+import { Icon } from '../../parts/Icon.tsx';
+import { usePage, useRun } from '../../usePage.ts';
+import { scoreText } from './Figures.tsx';
+import { useSeries } from './useSeries.ts';
+
+const DASH_ARRAYS = {
+  solid: '',
+  dash: '6 4',
+  dot: '1.500 3',
+  dashdot: '6 3 1.500 3',
+  longdash: '10 4',
+} as const;
+
+export function Runs() {
+  const runs = useRun((s) => s.runs);
+  const currentId = useRun((s) => s.current?.id ?? null);
+  if (runs.length === 0) return null;
+  return (
+    <section className="block" aria-label="Runs">
+      <h3>Runs</h3>
+      <div className="table-scroll">
+        <table className="runs">
+          <thead>
+            <tr>
+              <th scope="col">Run</th>
+              <th scope="col">What it is</th>
+              <th scope="col" className="number">
+                Steps
+              </th>
+              <th scope="col" className="number">
+                Loss
+              </th>
+              <th scope="col" className="number">
+                Held out
+              </th>
+              <th scope="col" className="number">
+                Time
+              </th>
+              <th scope="col">
+                <span className="hidden">Keep</span>
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {[...runs].reverse().map((run) => (
+              <Row key={run.id} run={run} isCurrent={run.id === currentId} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Row({ run, isCurrent }: { readonly run: RunRecord; readonly isCurrent: boolean }) {
+  const page = usePage();
+  useSeries(run.series);
+  const { series } = run;
+  const change = (patch: Partial<RunRecord>) =>
+    page.run.setState((s) => ({
+      runs: s.runs.map((one) => (one.id === run.id ? { ...one, ...patch } : one)),
+    }));
+  const last = series.evals.at(-1);
+  const loss = series.column('loss').at(-1);
+  const dash = DASH_ARRAYS[LINE_DASHES[run.look]!];
+  return (
+    <tr className={isCurrent ? 'is-current' : ''}>
+      <th scope="row">
+        <label className="run-name">
+          <input
+            type="checkbox"
+            checked={run.isShown || isCurrent}
+            disabled={isCurrent}
+            aria-label={`Draw ${run.name}`}
+            onChange={(event) => change({ isShown: event.target.checked })}
+          />
+          <svg width="22" height="8" aria-hidden="true">
+            <line
+              x1="1"
+              y1="4"
+              x2="21"
+              y2="4"
+              style={{ stroke: `var(--line-${run.look})` }}
+              strokeWidth="2.5"
+              strokeDasharray={dash}
+            />
+          </svg>
+          {run.name}
+        </label>
+      </th>
+      <td className="run-what">{describeRun(run.settings)}</td>
+      <td className="number">{series.column('step').at(-1) ?? 0}</td>
+      <td className="number">{loss === undefined ? '–' : real(loss)}</td>
+      <td className="number">{last === undefined ? '–' : scoreText(last)}</td>
+      <td className="number">{series.length === 0 ? '–' : duration(series.column('seconds').at(-1)!)}</td>
+      <td className="run-actions">
+        <Button
+          className={`icon-button ${run.isPinned ? 'is-on' : ''}`}
+          aria-label={
+            run.isPinned ? `Unpin ${run.name}` : `Pin ${run.name}, so that newer runs do not push it out`
+          }
+          onPress={() => change({ isPinned: !run.isPinned })}
+        >
+          <Icon name="pin" />
+        </Button>
+        {isCurrent ? null : (
+          <Button
+            className="icon-button"
+            aria-label={`Remove ${run.name}`}
+            onPress={() => page.run.setState((s) => ({ runs: s.runs.filter(({ id }) => id !== run.id) }))}
+          >
+            <Icon name="trash" />
+          </Button>
+        )}
+      </td>
+    </tr>
+  );
+}

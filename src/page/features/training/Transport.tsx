@@ -1,0 +1,131 @@
+/** Train, Step, Reset: the buttons of the command table, and what the run is doing. */
+import { useMemo } from 'react';
+import { Button } from 'react-aria-components';
+import { type Command, commandById } from '../../../app/commands.ts';
+import type { RunView } from '../../../app/stores.ts';
+import type { RunState } from '../../../training/protocol.ts';
+import { Icon, type IconName } from '../../parts/Icon.tsx';
+import { Silence, useSilence } from '../../parts/Waiting.tsx';
+import { useChoice, useDerived, usePage, useRun, useUi } from '../../usePage.ts';
+
+const STATES: Readonly<Record<RunState, string>> = {
+  idle: 'ready when you are',
+  loading: 'loading',
+  compiling: 'compiling',
+  ready: 'ready',
+  running: 'training',
+  paused: 'paused',
+  finished: 'finished',
+  failed: 'stopped',
+};
+
+/** What a run waits for that has said nothing for a while. */
+function waitsFor({ state, busy, progress, current }: RunView): string | null {
+  if (busy !== null) return busy;
+  const { download, compile } = progress;
+  if (state === 'running') return `training, waiting for step ${stepOf(current) + 1}`;
+  if (state === 'compiling')
+    return compile?.clock === 'compile' && compile.done < compile.total
+      ? 'compiling'
+      : 'measuring the model before training';
+  if (state !== 'loading') return null;
+  return download?.clock === 'download' && download.doneBytes < download.totalBytes
+    ? `loading, waiting for ${download.what}`
+    : 'loading, reading model and data';
+}
+
+const stepOf = (current: RunView['current']): number => current?.series.column('step').at(-1) ?? 0;
+
+/** What the run does; when it says nothing, what it waits for, for how long, and the way out. */
+function StateLine({ isChanged }: { readonly isChanged: boolean }) {
+  const page = usePage();
+  const state = useRun((s) => s.state);
+  const current = useRun((s) => s.current);
+  const busy = useRun((s) => s.busy);
+  const progress = useRun((s) => s.progress);
+  const obstacle = useChoice(() => page.obstacle());
+  const news = useMemo(() => ({ state, busy, progress }), [state, busy, progress]);
+  const awaited = waitsFor(page.run.getState());
+  const silence = useSilence(news, awaited !== null);
+  const words = busy ?? (state === 'idle' ? (obstacle ?? STATES.idle) : STATES[state]);
+  return (
+    <p className="transport-state" data-testid="run-state" data-state={state}>
+      <i className="state-dot" />
+      <span>
+        {silence === 0 ? words : `${awaited} …`}
+        <Silence seconds={silence} way={isChanged ? 'Restart ends it' : 'Reset ends it'} />
+      </span>
+      {current === null ? null : <b data-testid="run-name">{current.name}</b>}
+    </p>
+  );
+}
+
+function CommandButton(props: {
+  readonly command: Command;
+  readonly icon: IconName;
+  readonly label: string;
+  readonly isMain?: boolean;
+}) {
+  const { command, icon, label, isMain = false } = props;
+  const page = usePage();
+  return (
+    <Button
+      className={isMain ? 'button button-train' : 'button'}
+      isDisabled={!command.isEnabled(page)}
+      onPress={() => command.run(page)}
+      aria-keyshortcuts={command.keyLabel}
+      data-testid={command.id}
+    >
+      <Icon name={icon} />
+      {label}
+    </Button>
+  );
+}
+
+export function Transport() {
+  const page = usePage();
+  const state = useRun((s) => s.state);
+  const current = useRun((s) => s.current);
+  const undo = useRun((s) => s.undo);
+  // These decide which buttons are enabled.
+  useDerived();
+  useUi((s) => s.gpu);
+  useChoice(() => page.obstacle());
+  useChoice((s) => s.startFrom);
+  const isChanged = page.isChanged();
+  const label =
+    state === 'running'
+      ? 'Pause'
+      : state === 'paused' || (state === 'ready' && current !== null)
+        ? 'Continue'
+        : state === 'finished'
+          ? 'Finished'
+          : 'Train';
+  return (
+    <div className="transport">
+      <div className="transport-buttons">
+        <CommandButton
+          command={commandById('toggle')}
+          icon={state === 'running' ? 'pause' : state === 'finished' ? 'check' : 'play'}
+          label={label}
+          isMain
+        />
+        <CommandButton command={commandById('step')} icon="step" label="Step" />
+        {isChanged ? (
+          <Button className="button button-strong" onPress={() => void page.controller.restart()}>
+            <Icon name="reset" />
+            Restart with changes
+          </Button>
+        ) : (
+          <CommandButton command={commandById('reset')} icon="reset" label="Reset" />
+        )}
+        {undo === null ? null : (
+          <Button className="text-button" onPress={() => void page.controller.undoReset()}>
+            undo reset
+          </Button>
+        )}
+      </div>
+      <StateLine isChanged={isChanged} />
+    </div>
+  );
+}

@@ -1,0 +1,293 @@
+/** The base and the adapted model on the same held-out inputs. */
+
+import { useState } from 'react';
+import { Button } from 'react-aria-components';
+import { byChange, tallyOf } from '../../../app/changed.ts';
+import { percent, real } from '../../../app/format.ts';
+import { DRAWING_SIZE } from '../../../app/request.ts';
+import { scoredOn } from '../../../training/outcome.ts';
+import type {
+  Comparison,
+  ImageComparison,
+  TextClassComparison,
+  TextComparison,
+  TextValueComparison,
+} from '../../../training/protocol.ts';
+import { DrawPad } from '../../parts/DrawPad.tsx';
+import { GreyPicture } from '../../parts/GreyPicture.tsx';
+import { Icon } from '../../parts/Icon.tsx';
+import { OfStep } from '../../parts/OfStep.tsx';
+import { usePage, useRun, useUi } from '../../usePage.ts';
+import { scoreText } from '../training/Figures.tsx';
+
+/** Examples on screen. */
+const SHOWN = 8;
+
+export function Compare() {
+  const page = usePage();
+  const comparison = useRun((s) => s.comparison);
+  const isComparing = useRun((s) => s.isComparing);
+  const hasRun = useRun((s) => s.open !== null);
+  if (!hasRun || comparison === null) {
+    return (
+      <p className="empty">
+        {hasRun
+          ? 'Asking both models …'
+          : 'Before and after on the same held-out inputs: what the model says now, and what it says once it has learnt. It fills as soon as a run begins.'}
+      </p>
+    );
+  }
+  const { value, step } = comparison;
+  return (
+    <>
+      <div className="see-head">
+        <span className="hint">
+          Held-out inputs, base model and step {step}.{' '}
+          {value.kind === 'text' ? 'Same prompt, same seed.' : 'What changed most comes first.'}
+        </span>
+        <Button className="button" onPress={() => void page.looking.compare()}>
+          Compare now
+        </Button>
+      </div>
+      <OfStep step={step} isAsked={isComparing} />
+      <Tally comparison={value} />
+      {value.kind === 'image' ? (
+        <Images comparison={value} />
+      ) : value.kind === 'text' ? (
+        <Texts comparison={value} />
+      ) : value.kind === 'text-value' ? (
+        <TextValues comparison={value} />
+      ) : (
+        <TextClasses comparison={value} />
+      )}
+    </>
+  );
+}
+
+/** How many are right, and of which examples: the held-out score beside the curve is of others, and usually of more. */
+function Tally({ comparison }: { readonly comparison: Comparison }) {
+  const score = useRun((s) => s.current?.series.evals.at(-1));
+  const tally = tallyOf(comparison);
+  if (tally === null) return null;
+  const { before, after, of } = tally;
+  return (
+    <p className="tally">
+      Right before: <b>{before}</b> of {of}. Right after: <b>{after}</b> of {of}. These are {of} held-out
+      examples drawn for this look{of > SHOWN ? `, of which the ${SHOWN} that changed most are below` : ''}
+      {score === undefined
+        ? ''
+        : `; the held-out ${score.metric} beside the curve, ${scoreText(score)} at step ${score.step}, is of ${scoredOn(score)}`}
+      .
+    </p>
+  );
+}
+
+/** The likeliest classes as bars; the true one is marked by word and colour. */
+export function Bars(props: {
+  readonly title: string;
+  readonly labels: readonly string[];
+  readonly values: Float32Array;
+  readonly truth: number | null;
+}) {
+  const { title, labels, values, truth } = props;
+  const top = [...values.keys()].sort((a, b) => values[b]! - values[a]!).slice(0, 3);
+  const isRight = top[0] === truth;
+  return (
+    <div className="bars">
+      <span className={`bars-title ${truth === null ? '' : isRight ? 'is-right' : 'is-wrong'}`}>
+        {title}
+        {truth === null ? null : <Icon name={isRight ? 'check' : 'cross'} />}
+        {truth === null ? null : <span className="hidden">{isRight ? 'right' : 'wrong'}</span>}
+      </span>
+      {top.map((i) => (
+        <span key={i} className={`bar ${i === truth ? 'is-truth' : ''}`}>
+          <span className="bar-label">{labels[i] ?? String(i)}</span>
+          <span className="bar-track">
+            <span style={{ transform: `scaleX(${values[i]})` }} />
+          </span>
+          <span className="bar-value">{Math.round(values[i]! * 100)}</span>
+        </span>
+      ))}
+    </div>
+  );
+}
+
+function Images({ comparison }: { readonly comparison: ImageComparison }) {
+  const { labels, examples } = comparison;
+  return (
+    <>
+      <ul className="examples" data-testid="pictures">
+        {byChange(examples)
+          .slice(0, SHOWN)
+          .map((one, i) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
+            <li key={i} className="example">
+              <figure>
+                <GreyPicture
+                  pixels={one.pixels}
+                  width={one.width}
+                  height={one.height}
+                  label={`a ${labels[one.label]}`}
+                />
+                <figcaption>{labels[one.label] ?? ''}</figcaption>
+              </figure>
+              <Bars title="before" labels={labels} values={one.before} truth={one.label} />
+              <Bars title="after" labels={labels} values={one.after} truth={one.label} />
+            </li>
+          ))}
+      </ul>
+      {examples[0]?.width === DRAWING_SIZE && examples[0].height === DRAWING_SIZE ? (
+        <TryDrawing labels={labels} />
+      ) : null}
+    </>
+  );
+}
+
+function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
+  const page = usePage();
+  const [answer, setAnswer] = useState<{
+    readonly before: Float32Array;
+    readonly after: Float32Array;
+  } | null>(null);
+  return (
+    <section className="block try-drawing" aria-label="Try your own drawing">
+      <h3>Draw one yourself</h3>
+      <div className="try-row">
+        <DrawPad
+          size={DRAWING_SIZE}
+          label="Draw something for both models to read"
+          action="Ask both models"
+          keepsDrawing
+          onDone={(pixels) => void page.looking.classify(pixels).then(setAnswer)}
+        />
+        {answer === null ? null : (
+          <div className="try-answer">
+            <Bars title="before" labels={labels} values={answer.before} truth={null} />
+            <Bars title="after" labels={labels} values={answer.after} truth={null} />
+          </div>
+        )}
+      </div>
+    </section>
+  );
+}
+
+function commonLength(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && a[n] === b[n]) n++;
+  return n;
+}
+
+function Texts({ comparison }: { readonly comparison: TextComparison }) {
+  const page = usePage();
+  const prompt = useUi((s) => s.prompt);
+  const seed = useUi((s) => s.sampleSeed);
+  const temperature = useUi((s) => s.temperature);
+  const same = commonLength(comparison.before, comparison.after);
+  const side = (title: string, text: string) => (
+    <section className="text-side" aria-label={title}>
+      <h4>{title}</h4>
+      <p className="text-body">
+        <b>{comparison.prompt}</b>
+        <span className="text-same">{text.slice(0, same)}</span>
+        {text.slice(same)}
+      </p>
+    </section>
+  );
+  return (
+    <>
+      <form
+        className="prompt"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void page.looking.compare();
+        }}
+      >
+        <label className="prompt-text">
+          <span className="field-label">Prompt</span>
+          <input
+            className="box"
+            value={prompt}
+            placeholder={comparison.prompt}
+            onChange={(event) => page.ui.setState({ prompt: event.target.value })}
+          />
+        </label>
+        <label>
+          <span className="field-label">Seed</span>
+          <input
+            className="box box-number"
+            type="number"
+            min={0}
+            value={seed}
+            onChange={(event) =>
+              page.ui.setState({ sampleSeed: Math.max(0, Math.floor(Number(event.target.value) || 0)) })
+            }
+          />
+        </label>
+        <label>
+          <span className="field-label">Temperature</span>
+          <input
+            className="box box-number"
+            type="number"
+            min={0}
+            max={3}
+            step={0.1}
+            value={temperature}
+            onChange={(event) =>
+              page.ui.setState({ temperature: Math.max(0, Number(event.target.value) || 0) })
+            }
+          />
+        </label>
+        <Button type="submit" className="button">
+          Write
+        </Button>
+      </form>
+      <div className="texts" data-testid="texts">
+        {side('before', comparison.before)}
+        {side('after', comparison.after)}
+      </div>
+    </>
+  );
+}
+
+function TextClasses({ comparison }: { readonly comparison: TextClassComparison }) {
+  const { labels, examples } = comparison;
+  return (
+    <ul className="examples">
+      {byChange(examples)
+        .slice(0, SHOWN)
+        .map((one, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
+          <li key={i} className="example example-text">
+            <p className="example-text-body">
+              {one.text}{' '}
+              <span className="hint">
+                {percent(one.after[one.label] ?? 0)} on “{labels[one.label] ?? ''}” at this step
+              </span>
+            </p>
+            <Bars title="before" labels={labels} values={one.before} truth={one.label} />
+            <Bars title="after" labels={labels} values={one.after} truth={one.label} />
+          </li>
+        ))}
+    </ul>
+  );
+}
+
+function TextValues({ comparison }: { readonly comparison: TextValueComparison }) {
+  return (
+    <ul className="examples">
+      {byChange(comparison.examples)
+        .slice(0, SHOWN)
+        .map((one, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
+          <li key={i} className="example example-text">
+            <p className="example-text-body">
+              {one.text}{' '}
+              <span className="hint">
+                {real(one.value)} in the data, {real(one.before)} before, {real(one.after)} at this step
+              </span>
+            </p>
+          </li>
+        ))}
+    </ul>
+  );
+}

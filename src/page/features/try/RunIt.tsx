@@ -1,0 +1,199 @@
+/** The merged file and the one before it in onnxruntime-web, here: they write on one prompt, or answer to one text or drawing. */
+import { type FormEvent, useState } from 'react';
+import { Button } from 'react-aria-components';
+import { useStore } from 'zustand';
+import { brief, rate, real } from '../../../app/format.ts';
+import { asksFor, type RunningView, SIDES } from '../../../app/running.ts';
+import type { Side } from '../../../inference/answers.ts';
+import type { Writing } from '../../../inference/writing.ts';
+import { DrawPad } from '../../parts/DrawPad.tsx';
+import { ErrorText } from '../../parts/ErrorCard.tsx';
+import { OfStep } from '../../parts/OfStep.tsx';
+import { Waiting } from '../../parts/Waiting.tsx';
+import { usePage, useRun } from '../../usePage.ts';
+import { Bars } from './Compare.tsx';
+
+const TITLES: Readonly<Record<Side, string>> = { before: 'before', after: 'merged' };
+
+export function RunIt() {
+  const page = usePage();
+  const merged = useRun((s) => s.merged);
+  const kind = useRun((s) => s.open?.data.kind ?? null);
+  const picture = useRun((s) => s.open?.data.picture ?? null);
+  const { busy, error, hasNewHead, provider, writing, answer } = useStore(page.running.view);
+  // The parity check uses onnxruntime first.
+  const isChecking = useRun((s) => s.busy !== null);
+  if (merged === null || kind === null) return null;
+  const asks = asksFor(kind);
+  const isBusy = busy !== null || isChecking;
+  return (
+    <section className="block run-it" aria-label="Run it">
+      <h3>Run it</h3>
+      <OfStep step={merged.step} />
+      <p className="hint">
+        Both files in onnxruntime, in this tab: the merged one and the one before
+        {hasNewHead ? ', whose classifier was made anew for this data and never trained' : ''}.
+        {provider === null ? '' : ` Provider: ${provider}.`}
+      </p>
+      {asks === 'writing' ? <WriteForm isBusy={isBusy} /> : null}
+      {asks === 'text' ? <TextForm isBusy={isBusy} kind={kind} /> : null}
+      {asks === 'picture' && picture !== null ? (
+        <DrawPad
+          size={Math.max(picture.width, picture.height)}
+          label="Draw something for both files to read"
+          action="Ask both files"
+          keepsDrawing
+          isDisabled={isBusy}
+          onDone={(pixels) =>
+            void page.running.ask({ pixels, size: Math.max(picture.width, picture.height) })
+          }
+        />
+      ) : null}
+      <p className="run-state" role="status">
+        {busy === null ? null : (
+          <>
+            <Waiting what={busy} news={writing ?? busy} />{' '}
+            <Button className="button" onPress={() => void page.running.stop()}>
+              Stop
+            </Button>
+          </>
+        )}
+      </p>
+      {error === null ? null : <ErrorText report={error} />}
+      {writing === null ? null : (
+        <div className="texts">
+          {SIDES.map((side) => (
+            <Written key={side} title={TITLES[side]} writing={writing[side]} />
+          ))}
+        </div>
+      )}
+      {answer === null ? null : <Answered answer={answer} />}
+    </section>
+  );
+}
+
+function WriteForm({ isBusy }: { readonly isBusy: boolean }) {
+  const page = usePage();
+  const [prompt, setPrompt] = useState('');
+  const [tokens, setTokens] = useState('60');
+  const [temperature, setTemperature] = useState('0');
+  const [topP, setTopP] = useState('0.95');
+  const [seed, setSeed] = useState('1');
+  const isGreedy = !(Number(temperature) > 0);
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    void page.running.write({
+      prompt,
+      maxTokens: Math.max(1, Math.round(Number(tokens)) || 1),
+      temperature: isGreedy ? 0 : Number(temperature),
+      topP: Math.min(1, Number(topP) > 0 ? Number(topP) : 1),
+      seed: Math.round(Number(seed)) || 0,
+    });
+  };
+  const number = (label: string, value: string, set: (text: string) => void, isOff = false) => (
+    <label>
+      <span className="field-label">{label}</span>
+      <input
+        className="box box-number"
+        inputMode="decimal"
+        value={value}
+        disabled={isOff}
+        onChange={(event) => set(event.target.value)}
+      />
+    </label>
+  );
+  return (
+    <form className="prompt" onSubmit={submit}>
+      <label className="prompt-text">
+        <span className="field-label">Prompt</span>
+        <textarea
+          className="box"
+          rows={2}
+          value={prompt}
+          onChange={(event) => setPrompt(event.target.value)}
+        />
+      </label>
+      {number('Tokens', tokens, setTokens)}
+      {number('Temperature', temperature, setTemperature)}
+      {number('Top-p', topP, setTopP, isGreedy)}
+      {number('Seed', seed, setSeed, isGreedy)}
+      <Button type="submit" className="button" isDisabled={isBusy}>
+        Write with both files
+      </Button>
+      <p className="hint prompt-hint">
+        {isGreedy
+          ? 'Greedy: temperature 0 always takes the likeliest token.'
+          : 'Both files draw with the same seed.'}
+      </p>
+    </form>
+  );
+}
+
+function TextForm({ isBusy, kind }: { readonly isBusy: boolean; readonly kind: string }) {
+  const page = usePage();
+  const hasPair = useStore(page.data.view, (s) => Boolean(s.preview?.mapping.pair));
+  const [text, setText] = useState('');
+  const [pair, setPair] = useState('');
+  return (
+    <form
+      className="prompt"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void page.running.ask(hasPair && pair !== '' ? { text, pair } : { text });
+      }}
+    >
+      <label className="prompt-text">
+        <span className="field-label">{kind === 'masked-text' ? 'Text with the mask token' : 'Text'}</span>
+        <textarea className="box" rows={2} value={text} onChange={(event) => setText(event.target.value)} />
+      </label>
+      {hasPair ? (
+        <label className="prompt-text">
+          <span className="field-label">Second text</span>
+          <textarea className="box" rows={2} value={pair} onChange={(event) => setPair(event.target.value)} />
+        </label>
+      ) : null}
+      <Button type="submit" className="button" isDisabled={isBusy || text.trim() === ''}>
+        Ask both files
+      </Button>
+    </form>
+  );
+}
+
+function Written({ title, writing }: { readonly title: string; readonly writing: Writing }) {
+  const { text, tokens, tokensPerSecond, promptTokens, promptSeconds, isCached, isDone } = writing;
+  return (
+    <div className="text-side" aria-busy={!isDone}>
+      <h4>{title}</h4>
+      <p className="text-body">
+        {text}
+        {isDone ? null : <span className="caret" aria-hidden="true" />}
+      </p>
+      <p className="hint">
+        {promptSeconds === null ? '' : `${promptTokens} prompt tokens in ${brief(promptSeconds)}`}
+        {tokensPerSecond === null ? '' : `, then ${rate(tokensPerSecond)} tokens/s`}, {tokens} new,{' '}
+        {isCached ? 'with the file’s cache' : 'without a cache: the file has none'}
+      </p>
+    </div>
+  );
+}
+
+function Answered({ answer }: { readonly answer: NonNullable<RunningView['answer']> }) {
+  if (answer.kind === 'number')
+    return (
+      <p>
+        Before: <b>{real(answer.before)}</b>. Merged: <b>{real(answer.after)}</b>.
+      </p>
+    );
+  return (
+    <ul className="examples">
+      {answer.rows.map((row, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a token's place is what it is.
+        <li key={i} className="example example-text">
+          {answer.rows.length > 1 ? <p className="example-text-body">{row.title}</p> : null}
+          <Bars title="before" labels={row.labels} values={row.before} truth={null} />
+          <Bars title="merged" labels={row.labels} values={row.after} truth={null} />
+        </li>
+      ))}
+    </ul>
+  );
+}
