@@ -1,4 +1,5 @@
 /** Numbers as people read them. */
+import type { EvalMetric } from '../training/protocol.ts';
 
 const group = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
@@ -35,6 +36,13 @@ export function real(x: number): string {
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return x.toExponential(2).replace('e', ' e');
   return x.toPrecision(4);
 }
+
+/** An error: two significant figures in a power of ten. */
+export const power = (x: number): string => x.toExponential(1).replace('e', ' e');
+
+/** A held-out score by its metric. */
+export const scoreText = ({ metric, value }: EvalMetric): string =>
+  metric === 'accuracy' ? percent(value) : real(value);
 
 /** So many a second, short enough for a narrow column. */
 export const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(1) : whole(perSecond));

@@ -1,11 +1,11 @@
 /** What the page does without being looked at: title, wake lock, spoken progress, short messages. */
 import { useEffect, useState } from 'react';
 import { Button } from 'react-aria-components';
-import { real } from '../app/format.ts';
+import { real, scoreText } from '../app/format.ts';
 import type { Page } from '../app/page.ts';
 import { smooth } from '../app/series.ts';
-import { scoreText } from './features/training/Figures.tsx';
-import { Icon } from './parts/Icon.tsx';
+import type { RunState } from '../training/protocol.ts';
+import { IconButton } from './parts/Icon.tsx';
 import { usePage, useRun, useUi } from './usePage.ts';
 
 const SPEAK_EVERY_MS = 10_000;
@@ -22,13 +22,8 @@ function progress(page: Page): {
   return { share: open === null ? 0 : step / open.totalSteps, step, loss };
 }
 
-export function Ambient() {
-  const page = usePage();
-  const state = useRun((s) => s.state);
-  const notice = useUi((s) => s.notice);
-  const undo = useRun((s) => s.undo);
-  const [spoken, setSpoken] = useState('');
-
+/** Keeps the document's title at what the run does. */
+function useTitle(page: Page, state: RunState): void {
   useEffect(() => {
     const title = () => {
       const { share, loss } = progress(page);
@@ -43,7 +38,11 @@ export function Ambient() {
     const timer = setInterval(title, 1000);
     return () => clearInterval(timer);
   }, [page, state]);
+}
 
+/** What a screen reader says of the run. */
+function useSpokenProgress(page: Page, state: RunState): string {
+  const [spoken, setSpoken] = useState('');
   useEffect(() => {
     if (state !== 'running') {
       setSpoken(state === 'idle' ? '' : `Training ${state}.`);
@@ -57,7 +56,11 @@ export function Ambient() {
     }, SPEAK_EVERY_MS);
     return () => clearInterval(timer);
   }, [page, state]);
+  return spoken;
+}
 
+/** Keeps the screen on while a run trains in sight. */
+function useWakeLock(state: RunState): void {
   useEffect(() => {
     if (state !== 'running') return;
     let lock: WakeLockSentinel | undefined;
@@ -81,7 +84,16 @@ export function Ambient() {
       void lock?.release();
     };
   }, [state]);
+}
 
+export function Ambient() {
+  const page = usePage();
+  const state = useRun((s) => s.state);
+  const notice = useUi((s) => s.notice);
+  const undo = useRun((s) => s.undo);
+  useTitle(page, state);
+  useWakeLock(state);
+  const spoken = useSpokenProgress(page, state);
   return (
     <>
       <p className="hidden" role="status" aria-live="polite">
@@ -95,13 +107,7 @@ export function Ambient() {
               undo
             </Button>
           )}
-          <Button
-            className="icon-button"
-            aria-label="Close"
-            onPress={() => page.ui.setState({ notice: null })}
-          >
-            <Icon name="cross" />
-          </Button>
+          <IconButton icon="cross" label="Close" onPress={() => page.ui.setState({ notice: null })} />
         </div>
       )}
     </>

@@ -1,16 +1,19 @@
-/** The page: three areas side by side, or one at a time where there is no room. */
-import { lazy, memo, Suspense, useEffect } from 'react';
+/** The page: its head, and three areas side by side, or one at a time where there is no room. */
+import { memo, useEffect, useState } from 'react';
+import { Tooltip, TooltipTrigger } from 'react-aria-components';
 import { handleKey } from '../app/commands.ts';
 import { ERROR_GUIDE } from '../app/errorGuide.ts';
-import type { PanelName } from '../app/stores.ts';
+import type { PanelName, UiState } from '../app/stores.ts';
 import { Ambient } from './Ambient.tsx';
-import { Choose } from './features/setup/Choose.tsx';
-import { Train } from './features/training/Train.tsx';
-import { Header } from './Header.tsx';
+import { Setup } from './features/setup/Setup.tsx';
+import { Training } from './features/training/Training.tsx';
+import { IconButton, type IconName, Mark } from './parts/Icon.tsx';
+import { later } from './parts/Waiting.tsx';
+import { chooseTheme } from './theme.ts';
 import { ChoiceContext, useLateChoice, usePage, useRun, useUi } from './usePage.ts';
 
-const See = lazy(() => import('./See.tsx').then(({ See }) => ({ default: See })));
-const Help = lazy(() => import('./Help.tsx').then(({ Help }) => ({ default: Help })));
+const Results = later('Results', () => import('./Results.tsx'), <div className="panel-scroll" />);
+const Help = later('Help', () => import('./parts/Help.tsx'));
 
 const PANELS: readonly { readonly name: PanelName; readonly title: string; readonly what: string }[] = [
   { name: 'choose', title: 'Choose', what: 'model, data, method' },
@@ -21,13 +24,11 @@ const PANELS: readonly { readonly name: PanelName; readonly title: string; reado
 /** Drawn again when something in it changes, not when another comes to the front. */
 const Panel = memo(function Panel({ name }: { readonly name: PanelName }) {
   const late = useLateChoice(usePage());
-  if (name === 'choose') return <Choose />;
-  if (name === 'train') return <Train />;
+  if (name === 'choose') return <Setup />;
+  if (name === 'train') return <Training />;
   return (
     <ChoiceContext value={late}>
-      <Suspense fallback={<div className="panel-scroll" />}>
-        <See />
-      </Suspense>
+      <Results />
     </ChoiceContext>
   );
 });
@@ -48,7 +49,7 @@ export function App() {
     if (errorKind !== null) page.ui.setState({ panel: ERROR_GUIDE[errorKind].panel });
   }, [page, errorKind]);
   useEffect(() => {
-    // Adapters and methods are not about the run: whoever looks at them goes on looking.
+    // The Adapters and Methods tabs do not depend on the run: they stay open when a run starts or ends.
     page.ui.setState(({ seeTab }) =>
       seeTab === 'adapters' || seeTab === 'methods' ? {} : { seeTab: hasRun ? 'compare' : 'inside' },
     );
@@ -85,12 +86,59 @@ export function App() {
           </section>
         ))}
       </main>
-      {isHelpOpen ? (
-        <Suspense fallback={null}>
-          <Help />
-        </Suspense>
-      ) : null}
+      {isHelpOpen ? <Help /> : null}
       <Ambient />
     </div>
+  );
+}
+
+const NEXT = { system: 'light', light: 'dark', dark: 'system' } as const;
+const THEME_ICONS: Readonly<Record<UiState['theme'], IconName>> = {
+  system: 'auto',
+  light: 'sun',
+  dark: 'moon',
+};
+
+/** Mark, name, promise, and the few things that concern everything. */
+function Header() {
+  const page = usePage();
+  const theme = useUi((s) => s.theme);
+  const [isCopied, setCopied] = useState(false);
+  const copy = async () => {
+    history.replaceState(null, '', page.link());
+    await navigator.clipboard?.writeText(page.link()).catch(() => undefined);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 2500);
+  };
+  return (
+    <header className="header">
+      <Mark />
+      <h1>Papilio</h1>
+      <p className="promise">
+        Fine-tune ONNX models with rotations and waves. <b>Nothing leaves this tab.</b>
+      </p>
+      <div className="header-tools">
+        <Tool
+          icon={isCopied ? 'check' : 'link'}
+          label={isCopied ? 'Link copied' : 'Copy a link to these settings'}
+          onPress={() => void copy()}
+        />
+        <Tool
+          icon={THEME_ICONS[theme]}
+          label={`Theme: ${theme}`}
+          onPress={() => chooseTheme(page, NEXT[theme])}
+        />
+        <Tool icon="keys" label="Keyboard help" onPress={() => page.ui.setState({ isHelpOpen: true })} />
+      </div>
+    </header>
+  );
+}
+
+function Tool(props: { readonly icon: IconName; readonly label: string; readonly onPress: () => void }) {
+  return (
+    <TooltipTrigger delay={300}>
+      <IconButton {...props} />
+      <Tooltip className="tip">{props.label}</Tooltip>
+    </TooltipTrigger>
   );
 }

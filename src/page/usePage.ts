@@ -1,9 +1,10 @@
 /** The page in React: one context, one hook per store. */
-import { createContext, useContext, useEffect, useMemo } from 'react';
+import { createContext, useContext, useEffect, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { Derived } from '../app/derive.ts';
 import type { Page } from '../app/page.ts';
+import type { Series } from '../app/series.ts';
 import type { ChoiceState, RunView, UiState } from '../app/stores.ts';
 
 export const PageContext = createContext<Page | null>(null);
@@ -57,4 +58,24 @@ export const useUi = <T>(select: (state: UiState) => T): T => useStore(usePage()
 export function useDerived(): Derived {
   const page = usePage();
   return useStore(useChoiceStore(), () => page.derived());
+}
+
+/** Renders again when the series has grown, at most every 250 ms. */
+export function useSeries(series: Series | null): void {
+  const [, setVersion] = useState(0);
+  useEffect(() => {
+    if (series === null) return;
+    setVersion(series.version);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const end = series.subscribe(() => {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        setVersion(series.version);
+      }, 250);
+    });
+    return () => {
+      clearTimeout(timer);
+      end();
+    };
+  }, [series]);
 }

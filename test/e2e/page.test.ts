@@ -72,7 +72,7 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await trainToTheEnd(page);
   await expectLearning(page);
   expect(await words(page, part('figures'))).toMatch(/[\d.]+ examples\/s/);
-  await until(() => page.$(part('pictures')), 'pictures before and after');
+  await until(() => page.$(part('examples')), 'pictures before and after');
   // The run has 16 steps: what is on screen is of the last one, or says that it is not.
   await until(
     async () => /base model and step 16\./.test(await words(page, named('See'))),

@@ -5,7 +5,6 @@
 import { useEffect, useRef } from 'react';
 import { visible } from '../../lib/visible.ts';
 import { useUi } from '../usePage.ts';
-import { cssColor } from './colors.ts';
 
 export interface ChartLine {
   readonly name: string;
@@ -28,6 +27,13 @@ export interface ChartSpec {
   readonly yTitle: string;
   readonly isShare?: boolean;
   readonly isLog: boolean;
+}
+
+export const LINE_DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'solid'] as const;
+
+/** The value of a CSS variable now: one set of variables drives page, canvases and charts. */
+export function cssColor(variable: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
 }
 
 interface Source {

@@ -1,4 +1,6 @@
-/** The page's few icons, drawn on a 16-pixel grid with the current colour. */
+/** The page's drawings: its few icons, on a 16-pixel grid in the current colour, the buttons that are an icon alone, and the mark. */
+import { Button, type ButtonProps } from 'react-aria-components';
+
 const PATHS = {
   play: 'M4.5 2.8v10.4L13 8z',
   pause: 'M4 3h3v10H4zM9 3h3v10H9z',
@@ -31,6 +33,44 @@ export function Icon({ name }: { readonly name: IconName }) {
         stroke={isStroked ? 'currentColor' : 'none'}
         strokeWidth="1.4"
         strokeLinecap="round"
+      />
+    </svg>
+  );
+}
+
+/** A button that is an icon alone; its label is read out. */
+export function IconButton({
+  icon,
+  label,
+  className = '',
+  ...button
+}: ButtonProps & { readonly icon: IconName; readonly label: string; readonly className?: string }) {
+  return (
+    <Button className={`icon-button ${className}`.trim()} aria-label={label} {...button}>
+      <Icon name={icon} />
+    </Button>
+  );
+}
+
+/** The mark: a swallowtail, its hind wings drawn out to tails. */
+export function Mark({ size = 30 }: { readonly size?: number }) {
+  const wings = (
+    <>
+      <path className="mark-fore" d="M16.7 14.6C18.4 7.6 24.6 3 30.6 3.6c1 5.6-4 12.2-13.9 12.6z" />
+      <path
+        className="mark-hind"
+        d="M16.7 17c5.6-1.4 10 .6 10 4.2 0 2.2-1.4 3.2-2 4.1l1.5 4.9-3.4-3.6c-3.4.4-5.7-3.8-6.1-9.600z"
+      />
+      <circle className="mark-eye" cx="21.4" cy="22" r="1.5" />
+    </>
+  );
+  return (
+    <svg className="mark" viewBox="0 0 32 32" width={size} height={size} aria-hidden="true">
+      {wings}
+      <g transform="matrix(-1 0 0 1 32 0)">{wings}</g>
+      <path
+        className="mark-body"
+        d="M16 11v13M16 11c-.6-3-2-4.600-3.600-5.400M16 11c.6-3 2-4.600 3.600-5.400"
       />
     </svg>
   );

@@ -1,5 +1,7 @@
-/** Says what is waited for, for how long nothing has been heard of it, and what ends it: no line of progress stands still in silence. */
-import { type ReactNode, useEffect, useRef, useState } from 'react';
+/** What stands where something is still to come, or has been overtaken: no line of progress stands still in silence. */
+import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { Button } from 'react-aria-components';
+import { useRun, useSeries } from '../usePage.ts';
 
 /** Seconds before the silence is worth a word, and before the way out of it is. */
 const WORTH_A_WORD = 2;
@@ -34,6 +36,7 @@ export function Silence({ seconds, way }: { readonly seconds: number; readonly w
   );
 }
 
+/** Says what is waited for, for how long nothing has been heard of it, and what ends it. */
 export function Waiting(props: {
   /** "Reading the model" */
   readonly what: string;
@@ -41,14 +44,50 @@ export function Waiting(props: {
   readonly news?: unknown;
   /** What ends it: "another choice ends it". */
   readonly way?: string;
-  readonly children?: ReactNode;
+  /** Ends it; offered once there is silence. */
+  readonly onStop?: () => void;
 }) {
-  const { what, news, way, children } = props;
+  const { what, news, way, onStop } = props;
   const silence = useSilence(news);
   return (
     <>
       {what} …<Silence seconds={silence} way={way} />
-      {children !== undefined && silence > 0 ? <> {children}</> : null}
+      {onStop !== undefined && silence > 0 ? (
+        <>
+          {' '}
+          <Button className="text-button" onPress={onStop}>
+            stop
+          </Button>
+        </>
+      ) : null}
     </>
+  );
+}
+
+/** A word where what is on screen belongs to another step than the one the run has come to. */
+export function OfStep({ step, isAsked = false }: { readonly step: number; readonly isAsked?: boolean }) {
+  const series = useRun((s) => s.current?.series ?? null);
+  useSeries(series);
+  const now = series?.column('step').at(-1) ?? 0;
+  if (now === step) return null;
+  return (
+    <p className="hint" role="status" data-testid="stale">
+      Of step {step}; the run is at step {now}
+      {isAsked ? ', and is being asked again …' : '.'}
+    </p>
+  );
+}
+
+/** The component of this name in a chunk of its own; until that has arrived, `meanwhile` stands in its place. */
+export function later<Name extends string, Props extends object>(
+  name: Name,
+  load: () => Promise<Readonly<Record<Name, ComponentType<Props>>>>,
+  meanwhile: ReactNode = null,
+): ComponentType<Props> {
+  const Part = lazy(async () => ({ default: (await load())[name] as ComponentType<object> }));
+  return (props) => (
+    <Suspense fallback={meanwhile}>
+      <Part {...props} />
+    </Suspense>
   );
 }

@@ -1,17 +1,21 @@
-/** Opened adapters: dropped as folders or zips, listed with what they are, used alone or together, merged, combined, taken away. */
+/** Opened adapters: dropped as folders or zips, listed with what they are, looked into, used alone or together. */
+import { useMemo } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
+import { METHODS } from '../../../adapters/registry.ts';
+import { scoreText, whole } from '../../../app/format.ts';
+import { drawnPattern, layersOf } from '../../../app/settings.ts';
 import type { ShelfView } from '../../../app/shelf.ts';
-import { scoredOn } from '../../../training/outcome.ts';
+import type { ShelfRow } from '../../../training/protocol.ts';
+import { Check, Picker } from '../../parts/Controls.tsx';
+import { Warnings } from '../../parts/Facts.tsx';
 import { FileDrop } from '../../parts/FileDrop.tsx';
-import { ParityVerdict } from '../../parts/ParityVerdict.tsx';
+import { IconButton } from '../../parts/Icon.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
-import { usePage, useRun, useUi } from '../../usePage.ts';
-import { scoreText } from '../training/Figures.tsx';
-import { AdapterItem } from './AdapterItem.tsx';
-import { AdapterLook } from './AdapterLook.tsx';
-import { Combine } from './Combine.tsx';
-import { ShelfError } from './ShelfError.tsx';
+import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
+import { Factors } from '../inspect/Factors.tsx';
+import { Learnt } from '../inspect/Learnt.tsx';
+import { Combine, ShelfError, Together } from './Together.tsx';
 
 export function Adapters() {
   const { shelf } = usePage();
@@ -35,11 +39,7 @@ export function Adapters() {
       <ShelfError view={view} at="open" />
       <p className="hint shelf-busy" aria-live="polite">
         {view.busy === null ? null : (
-          <Waiting what={view.busy} news={view.busy}>
-            <Button className="text-button" onPress={() => void shelf.stop()}>
-              stop
-            </Button>
-          </Waiting>
+          <Waiting what={view.busy} news={view.busy} onStop={() => void shelf.stop()} />
         )}
       </p>
       {view.rows.length === 0 ? null : (
@@ -58,91 +58,137 @@ export function Adapters() {
   );
 }
 
-/** What is done with the ticked ones, and what stands now. */
-function Together({ view }: { readonly view: ShelfView }) {
+const some = (names: readonly string[]): string =>
+  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+
+function targetsText({ config, modules }: ShelfRow): string {
+  const given = config.target_modules ?? null;
+  const what = Array.isArray(given)
+    ? some(given.map(String))
+    : given === null
+      ? 'chosen by PEFT'
+      : String(given);
+  return `${modules.length} modules: ${what}`;
+}
+
+/** One opened adapter: what it is, whether it belongs to the model, and what can be done with it alone. */
+function AdapterItem({ row, view }: { readonly row: ShelfRow; readonly view: ShelfView }) {
   const { shelf } = usePage();
-  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
-  const { ticked, active, merged, enabled, standing, parity, warnings, rows } = view;
-  const isBusy = view.busy !== null;
-  const fitting = ticked.filter((name) => rows.find((row) => row.name === name)?.fit?.reason === null);
-  const isOff = isBusy || fitting.length === 0 || fitting.length < ticked.length;
-  const stands = active.length > 0 || merged.length > 0;
+  const { name, fit } = row;
+  const score = Object.hasOwn(view.scores, name) ? view.scores[name] : undefined;
   return (
-    <section className="block" aria-label="Adapters on the model">
-      <div className="block-head">
-        <h3>On the model</h3>
-        <span className="hint">
-          {ticked.length === 0
-            ? 'tick adapters, in the order they shall work'
-            : `ticked: ${ticked.join(' → ')}`}
-        </span>
-      </div>
-      <p className="shelf-tools">
-        <Button className="button" isDisabled={isOff} onPress={() => void shelf.activate(fitting)}>
-          Activate
-        </Button>
-        <Button className="button" isDisabled={isOff || !hasGpu} onPress={() => void shelf.merge(fitting)}>
-          {fitting.length > 1 ? 'Merge in this order' : 'Merge'}
-        </Button>
-        <Button
-          className="button"
-          isDisabled={isBusy || !hasGpu || fitting.length === 0}
-          onPress={() => void shelf.scoreEach(fitting)}
-        >
-          Score each
-        </Button>
-        <Button
-          className="button"
-          isDisabled={isBusy || ticked.length === 0}
-          onPress={() => void shelf.saveZip(ticked)}
-        >
-          {ticked.length > 1 ? 'Save one zip' : 'Save as zip'}
-        </Button>
+    <li className="shelf-item">
+      <Check
+        className="shelf-head"
+        isOn={view.ticked.includes(name)}
+        onChange={(isOn) => shelf.tick(name, isOn)}
+      >
+        <b className="shelf-name">{name}</b>
+        <span className="tag">{row.title}</span>
+        {view.merged.includes(name) ? <span className="tag">merged</span> : null}
+        {view.active.includes(name) && view.merged.length === 0 ? <span className="tag">active</span> : null}
+      </Check>
+      <p className="shelf-facts">
+        {whole(row.parameters)} parameters · {targetsText(row)}
+        {row.saved.length > 0 ? ` · brings ${some(row.saved)}` : ''}
       </p>
-      {stands ? (
-        <>
-          <p className="shelf-state" data-testid="adapters-state">
-            {merged.length > 0
-              ? `Merged into the weights: ${merged.join(' → ')}.`
-              : `Active: ${active.join(' → ')}${enabled ? '' : ', switched off'}.`}{' '}
-            {standing === null
-              ? ''
-              : `Held-out ${standing.after.metric}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
-          </p>
-          <p className="shelf-tools">
-            {merged.length > 0 ? (
-              <Button className="button" isDisabled={isBusy} onPress={() => void shelf.unmerge()}>
-                Take out again
-              </Button>
-            ) : (
-              <Button className="button" isDisabled={isBusy} onPress={() => void shelf.setEnabled(!enabled)}>
-                {enabled ? 'Switch off' : 'Switch on'}
-              </Button>
-            )}
-            <Button
-              className="button"
-              isDisabled={isBusy || !hasGpu}
-              onPress={() => void shelf.scoreStanding()}
-            >
-              Score as it stands
-            </Button>
-            <Button
-              className="button"
-              isDisabled={isBusy || !hasGpu || (merged.length === 0 && !enabled)}
-              onPress={() => void shelf.saveMerged()}
-            >
-              Save merged model
-            </Button>
-          </p>
-        </>
-      ) : null}
-      {parity === null ? null : <ParityVerdict parity={parity} />}
-      <ShelfError view={view} at="model" />
-      {warnings.map((warning) => (
-        <p key={warning} className="warning">
-          {warning}
+      {score === undefined ? null : (
+        <p className="shelf-facts">
+          Held-out {score.after.metric} <b>{scoreText(score.after)}</b>, {scoreText(score.before)} without it
         </p>
-      ))}
+      )}
+      {fit === null ? (
+        <p className="hint">Choose a model and data to see whether it fits.</p>
+      ) : fit.reason === null ? null : (
+        <p className="error-text">Does not fit the chosen model. {fit.reason}</p>
+      )}
+      <Warnings of={[...row.warnings, ...(fit?.warnings ?? [])]} />
+      <ItemTools row={row} isBusy={view.busy !== null} />
+    </li>
+  );
+}
+
+function ItemTools({ row, isBusy }: { readonly row: ShelfRow; readonly isBusy: boolean }) {
+  const page = usePage();
+  const { shelf } = page;
+  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
+  const { name, fit, modules } = row;
+  const fits = fit !== null && fit.reason === null;
+  const goOn = async () => {
+    await shelf.goOn(name);
+    if (page.choice.getState().startFrom?.name === name) page.show('method');
+  };
+  return (
+    <p className="shelf-tools">
+      <Button
+        className="text-button"
+        aria-label={`Train ${name} further`}
+        isDisabled={isBusy || !fits}
+        onPress={() => void goOn()}
+      >
+        train further
+      </Button>
+      <Button
+        className="text-button"
+        aria-label={`Look inside ${name}`}
+        isDisabled={isBusy || !fits || !hasGpu || modules.length === 0}
+        onPress={() => void shelf.inspect(name)}
+      >
+        look inside
+      </Button>
+      <Button
+        className="text-button"
+        aria-label={`Save ${name}`}
+        isDisabled={isBusy}
+        onPress={() => void shelf.saveZip([name])}
+      >
+        save
+      </Button>
+      <IconButton
+        icon="trash"
+        label={`Remove ${name}`}
+        className="shelf-remove"
+        isDisabled={isBusy}
+        onPress={() => void shelf.remove(name)}
+      />
+    </p>
+  );
+}
+
+/** A look inside an opened adapter: its factors and what it does to one module's weight. */
+function AdapterLook(props: {
+  readonly look: NonNullable<ShelfView['look']>;
+  readonly rows: readonly ShelfRow[];
+}) {
+  const { look, rows } = props;
+  const { shelf } = usePage();
+  const report = useChoice((s) => s.report);
+  const row = rows.find(({ name }) => name === look.name);
+  const pattern = useMemo(() => {
+    const layer = report && layersOf(report).find(({ name }) => name === look.module);
+    if (!row || !layer) return null;
+    const method = METHODS[row.method];
+    const config = method.schema.safeParse(row.config);
+    return config.success ? drawnPattern(row.method, layer, config.data) : null;
+  }, [report, row, look.module]);
+  if (row === undefined) return null;
+  return (
+    <section className="block" aria-label={`Inside ${look.name}`}>
+      <h3>Inside {look.name}</h3>
+      <Picker
+        label="Module"
+        value={look.module}
+        items={row.modules.map((name) => ({ id: name, title: name }))}
+        onChange={(module) => void shelf.inspect(look.name, module)}
+      />
+      {pattern === null || pattern.role === 'none' ? null : (
+        <Factors pattern={pattern} inspection={look.value} />
+      )}
+      {look.value === null ? (
+        <p className="hint">Reading the values …</p>
+      ) : (
+        <Learnt inspection={look.value} step={0} />
+      )}
     </section>
   );
 }

@@ -1,17 +1,16 @@
-/** The strip of factors, and the product of the first k of them with how full it is. */
+/**
+ * The factors of a method: a strip of them and the product of the first k with how full it is, or, where the method does not rotate, the
+ * product that they form, drawn to one scale.
+ */
 import { useMemo } from 'react';
 import { composedPattern, drawnRows, factorNonZeros, factorSize } from '../../../adapters/sparsity.ts';
-import type { Pattern } from '../../../adapters/types.ts';
+import type { Factor, Pattern } from '../../../adapters/types.ts';
 import { percent, whole } from '../../../app/format.ts';
 import type { Inspection } from '../../../training/protocol.ts';
-import { Range } from '../../parts/Range.tsx';
+import { Range } from '../../parts/Controls.tsx';
 import { usePage, useUi } from '../../usePage.ts';
-import { Equation, isEquation } from './Equation.tsx';
-import { MatrixCanvas } from './MatrixCanvas.tsx';
-import { composedPainter, factorPainter, learntFactorPainter } from './painters.ts';
-import { pretty } from './pretty.ts';
-import { Scale } from './Scale.tsx';
-import { useMapColors } from './useMapColors.ts';
+import { MatrixCanvas, Scale } from './MatrixCanvas.tsx';
+import { composedPainter, factorPainter, learntFactorPainter, pretty, useMapColors } from './painters.ts';
 
 const FACTOR_LIMIT = 0.2;
 
@@ -133,5 +132,126 @@ function Alone({ pattern }: { readonly pattern: Pattern }) {
       Each input reaches <b>{rows[0]?.length ?? 0}</b> of <b>{size}</b> outputs ({percent(fill)}): one factor
       mixes inputs within a block only. Butterfly factors reach further.
     </p>
+  );
+}
+
+/** The longest side, and the shortest that can still be seen. */
+const LONGEST = 96;
+const SHORTEST = 5;
+
+interface Shape {
+  readonly label: string;
+  readonly rows: number;
+  readonly columns: number;
+  /** Only the diagonal is kept. */
+  readonly isDiagonal?: boolean;
+  readonly isFrozen?: boolean;
+  /** Tiles along rows and columns, each a copy of the stamp. */
+  readonly tiles?: readonly [number, number];
+}
+
+type Part = Shape | '·' | '∘' | '⊗' | '=' | '⊙';
+
+const shapeOf = (factor: Factor): Shape => {
+  const [rows, columns] = factorSize(factor);
+  const isDiagonal = factor.kind === 'points' || (factor.kind === 'blocks' && factor.block === 1);
+  const isFrozen = factor.kind === 'dense' && factor.frozen === true;
+  return { label: pretty(factor.label), rows, columns, isDiagonal, isFrozen };
+};
+
+function partsOf({ role, factors }: Pattern): Part[] {
+  const shapes = factors.map(shapeOf);
+  const [a, b, c, d] = shapes;
+  if (role === 'hadamard' && a && b && c && d) {
+    return [a, '·', b, '∘', c, '·', d, '=', { label: 'ΔW', rows: a.rows, columns: b.columns }];
+  }
+  if (role === 'kronecker' && a && b) {
+    const whole = { label: 'ΔW', rows: a.rows * b.rows, columns: a.columns * b.columns };
+    return [a, '⊗', b, '=', { ...whole, tiles: [a.rows, a.columns] }];
+  }
+  if (role === 'scaling' && a)
+    return [
+      { ...a, columns: 1, isDiagonal: false },
+      '⊙',
+      { label: 'W', rows: a.rows, columns: a.rows, isFrozen: true },
+    ];
+  const product = shapes.flatMap((shape, i): Part[] => (i === 0 ? [shape] : ['·', shape]));
+  const last = shapes.at(-1)!;
+  return [...product, '=', { label: 'ΔW', rows: shapes[0]!.rows, columns: last.columns }];
+}
+
+/** Whether the factors are better drawn as shapes than entry by entry. */
+const isEquation = ({ role, factors }: Pattern): boolean =>
+  role === 'hadamard' ||
+  role === 'kronecker' ||
+  role === 'scaling' ||
+  (role === 'update' && factors.length > 1);
+
+/** The product that the factors form: low rank, entry by entry, Kronecker, scales. Drawn is the shape; frozen factors are pale. */
+function Equation({ pattern }: { readonly pattern: Pattern }) {
+  const parts = partsOf(pattern);
+  const shapes = parts.filter((part): part is Shape => typeof part !== 'string');
+  const scale = LONGEST / Math.max(...shapes.flatMap(({ rows, columns }) => [rows, columns]));
+  return (
+    <>
+      <div className="equation">
+        {parts.map((part, i) => {
+          const key = `${i} ${typeof part === 'string' ? part : part.label}`;
+          return typeof part === 'string' ? (
+            <span key={key} className="equation-sign">
+              {part}
+            </span>
+          ) : (
+            <Box key={key} shape={part} scale={scale} />
+          );
+        })}
+      </div>
+      <ul className="equation-list">
+        {pattern.factors.map((factor) => {
+          const [rows, columns] = factorSize(factor);
+          const isFrozen = factor.kind === 'dense' && factor.frozen === true;
+          return (
+            <li key={factor.label}>
+              <b>{pretty(factor.label)}</b> {rows} × {columns}, {whole(factorNonZeros(factor))}{' '}
+              {isFrozen ? 'frozen and shared by all layers' : 'learned'}
+            </li>
+          );
+        })}
+      </ul>
+    </>
+  );
+}
+
+function Box({ shape, scale }: { readonly shape: Shape; readonly scale: number }) {
+  const { label, rows, columns, isDiagonal = false, isFrozen = false, tiles } = shape;
+  const width = Math.max(SHORTEST, columns * scale);
+  const height = Math.max(SHORTEST, rows * scale);
+  // Lines closer than this would be one grey.
+  const isFine = tiles !== undefined && Math.min(height / tiles[0], width / tiles[1]) < 2;
+  const lines =
+    tiles && !isFine
+      ? [
+          ...Array.from({ length: tiles[0] - 1 }, (_, i) => `M0 ${((i + 1) * height) / tiles[0]}H${width}`),
+          ...Array.from({ length: tiles[1] - 1 }, (_, i) => `M${((i + 1) * width) / tiles[1]} 0V${height}`),
+        ].join('')
+      : '';
+  return (
+    <figure className="equation-box">
+      <svg
+        width={width}
+        height={height}
+        role="img"
+        aria-label={`${label}, ${rows} by ${columns}${isDiagonal ? ', its diagonal alone' : ''}${isFrozen ? ', frozen' : ''}`}
+      >
+        <rect
+          className={isDiagonal ? 'equation-empty' : isFrozen ? 'equation-frozen' : 'equation-full'}
+          width={width}
+          height={height}
+        />
+        {isDiagonal ? <path className="equation-diagonal" d={`M0 0L${width} ${height}`} /> : null}
+        {lines === '' ? null : <path className="equation-tiles" d={lines} />}
+      </svg>
+      <figcaption>{label}</figcaption>
+    </figure>
   );
 }

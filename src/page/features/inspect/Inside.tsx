@@ -2,8 +2,8 @@
 import { useMemo } from 'react';
 import { METHODS } from '../../../adapters/registry.ts';
 import { drawnPattern, fullConfig } from '../../../app/settings.ts';
-import { OfStep } from '../../parts/OfStep.tsx';
-import { Picker } from '../../parts/Picker.tsx';
+import { Picker } from '../../parts/Controls.tsx';
+import { OfStep } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../../usePage.ts';
 import { Factors } from './Factors.tsx';
 import { Learnt } from './Learnt.tsx';

@@ -1,12 +1,11 @@
-/** What a module has learnt, in values from the device: R − I with its orthogonality, frequencies, and ΔW. */
+/** What a module has learnt, in values from the device: R − I with its orthogonality, frequencies, ΔW, and the adapter's own numbers. */
 import { useMemo } from 'react';
 import { percent, real } from '../../../app/format.ts';
+import { greatest, least } from '../../../lib/statistics.ts';
 import type { Inspection } from '../../../training/protocol.ts';
-import { MatrixCanvas, type Painter } from './MatrixCanvas.tsx';
-import { valuePainter } from './painters.ts';
-import { Scale } from './Scale.tsx';
-import { Tensors } from './Tensors.tsx';
-import { diverging, type MapColors, useMapColors } from './useMapColors.ts';
+import { Figure } from '../../parts/Facts.tsx';
+import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';
+import { diverging, type MapColors, useMapColors, valuePainter } from './painters.ts';
 
 /** Steps after which an unchanged weight is worth a word. */
 const STILL_AFTER = 20;
@@ -14,79 +13,24 @@ const ROTATION_LIMIT = 0.2;
 const DELTA_LIMIT = 0.1;
 
 export function Learnt({ inspection, step }: { readonly inspection: Inspection; readonly step: number }) {
-  const colors = useMapColors();
   const { rotation, delta, spectrum, tensors } = inspection;
-  const rotationPainter = useMemo(
-    () =>
-      rotation
-        ? valuePainter(rotation.data, rotation.size, rotation.size, ROTATION_LIMIT, colors, true)
-        : null,
-    [rotation, colors],
-  );
-  const deltaPainter = useMemo(
-    () => valuePainter(delta.data, delta.rows, delta.columns, DELTA_LIMIT, colors),
-    [delta, colors],
-  );
-  const spectrumView = useMemo(
-    () => (spectrum ? spectrumPainter(spectrum, delta.rows, delta.columns, colors) : null),
-    [spectrum, delta, colors],
-  );
   return (
     <section className="block" aria-label="What was learnt">
       <h3>What it has learnt</h3>
       <dl className="figures figures-small">
-        <div className="figure">
-          <dt>‖ΔW‖ / ‖W‖</dt>
-          <dd>{percent(delta.relative)}</dd>
-        </div>
+        <Figure name="‖ΔW‖ / ‖W‖" value={percent(delta.relative)} />
         {rotation ? (
           <>
-            <div className="figure">
-              <dt>‖RᵀR − I‖</dt>
-              <dd>{real(rotation.orthogonality)}</dd>
-            </div>
-            <div className="figure">
-              <dt>Largest angle</dt>
-              <dd>{((rotation.maxAngle * 180) / Math.PI).toFixed(2)}°</dd>
-            </div>
+            <Figure name="‖RᵀR − I‖" value={real(rotation.orthogonality)} />
+            <Figure name="Largest angle" value={`${((rotation.maxAngle * 180) / Math.PI).toFixed(2)}°`} />
           </>
         ) : null}
-        {spectrum ? (
-          <div className="figure">
-            <dt>Frequencies</dt>
-            <dd>{spectrum.values.length}</dd>
-          </div>
-        ) : null}
+        {spectrum ? <Figure name="Frequencies" value={spectrum.values.length} /> : null}
       </dl>
       <div className="strip strip-2">
-        {rotationPainter === null ? null : (
-          <div>
-            <MatrixCanvas
-              painter={rotationPainter}
-              label={`R minus identity, ${rotation!.size} by ${rotation!.size}`}
-              caption="R − I"
-            />
-            <Scale limit={ROTATION_LIMIT} />
-          </div>
-        )}
-        {spectrumView === null ? null : (
-          <div>
-            <MatrixCanvas
-              painter={spectrumView.painter}
-              label="Coefficients at their frequencies"
-              caption="Coefficients"
-            />
-            <Scale limit={spectrumView.limit} />
-          </div>
-        )}
-        <div>
-          <MatrixCanvas
-            painter={deltaPainter}
-            label={`Change of the weight, ${delta.rows} by ${delta.columns}`}
-            caption="ΔW = W′ − W"
-          />
-          <Scale limit={DELTA_LIMIT} />
-        </div>
+        {rotation ? <RotationMap rotation={rotation} /> : null}
+        {spectrum ? <SpectrumMap spectrum={spectrum} rows={delta.rows} columns={delta.columns} /> : null}
+        <DeltaMap delta={delta} />
       </div>
       {tensors === undefined || rotation || spectrum ? null : <Tensors tensors={tensors} />}
       {delta.relative === 0 && step >= STILL_AFTER ? (
@@ -99,8 +43,82 @@ export function Learnt({ inspection, step }: { readonly inspection: Inspection; 
   );
 }
 
+/** A matrix with the key to its colours. */
+function ValueMap(props: {
+  readonly painter: Painter;
+  readonly label: string;
+  readonly caption: string;
+  readonly limit: number;
+  readonly className?: string;
+}) {
+  const { painter, label, caption, limit, className } = props;
+  return (
+    <div className={className}>
+      <MatrixCanvas painter={painter} label={label} caption={caption} />
+      <Scale limit={limit} />
+    </div>
+  );
+}
+
+function RotationMap({ rotation }: { readonly rotation: NonNullable<Inspection['rotation']> }) {
+  const colors = useMapColors();
+  const { data, size } = rotation;
+  const painter = useMemo(
+    () => valuePainter(data, size, size, ROTATION_LIMIT, colors, true),
+    [data, size, colors],
+  );
+  return (
+    <ValueMap
+      painter={painter}
+      label={`R minus identity, ${size} by ${size}`}
+      caption="R − I"
+      limit={ROTATION_LIMIT}
+    />
+  );
+}
+
+function DeltaMap({ delta }: { readonly delta: Inspection['delta'] }) {
+  const colors = useMapColors();
+  const { data, rows, columns } = delta;
+  const painter = useMemo(
+    () => valuePainter(data, rows, columns, DELTA_LIMIT, colors),
+    [data, rows, columns, colors],
+  );
+  return (
+    <ValueMap
+      painter={painter}
+      label={`Change of the weight, ${rows} by ${columns}`}
+      caption="ΔW = W′ − W"
+      limit={DELTA_LIMIT}
+    />
+  );
+}
+
+type Spectrum = NonNullable<Inspection['spectrum']>;
+
+function SpectrumMap(props: {
+  readonly spectrum: Spectrum;
+  readonly rows: number;
+  readonly columns: number;
+}) {
+  const { spectrum, rows, columns } = props;
+  const colors = useMapColors();
+  const { painter, limit } = useMemo(
+    () => spectrumPainter(spectrum, rows, columns, colors),
+    [spectrum, rows, columns, colors],
+  );
+  return (
+    <ValueMap
+      painter={painter}
+      label="Coefficients at their frequencies"
+      caption="Coefficients"
+      limit={limit}
+    />
+  );
+}
+
 function spectrumPainter(
-  spectrum: NonNullable<Inspection['spectrum']>,
+  spectrum: Spectrum,
   rows: number,
   columns: number,
   colors: MapColors,
@@ -122,4 +140,76 @@ function spectrumPainter(
       describe: (r, c) => `frequency ${r}, ${c}: ${at(r, c) === undefined ? 'not learned' : real(at(r, c)!)}`,
     },
   };
+}
+
+type Tensor = NonNullable<Inspection['tensors']>[number];
+
+const largest = (data: Float32Array): number =>
+  data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+
+/** The numbers that a module's adapter holds, as they are: matrices on a diverging scale, vectors as bars. */
+function Tensors({ tensors }: { readonly tensors: readonly Tensor[] }) {
+  return (
+    <div className="tensors">
+      {tensors.map((tensor) =>
+        tensor.rows === 1 || tensor.columns === 1 ? (
+          <Vector key={tensor.name} tensor={tensor} />
+        ) : (
+          <Matrix key={tensor.name} tensor={tensor} />
+        ),
+      )}
+    </div>
+  );
+}
+
+/** A wide picture of it: a tall matrix lies on its side, and says so. */
+function Matrix({ tensor }: { readonly tensor: Tensor }) {
+  const colors = useMapColors();
+  const { name, rows, columns, data } = tensor;
+  const isTurned = rows > columns;
+  const limit = largest(data) || 1;
+  const painter = useMemo(() => {
+    const upright = valuePainter(data, rows, columns, limit, colors);
+    return isTurned
+      ? {
+          ...upright,
+          rows: columns,
+          columns: rows,
+          color: (r: number, c: number) => upright.color(c, r),
+          weight: (r: number, c: number) => upright.weight(c, r),
+          describe: (r: number, c: number) => upright.describe(c, r),
+        }
+      : upright;
+  }, [data, rows, columns, limit, colors, isTurned]);
+  const caption = `${name} · ${rows} × ${columns}${isTurned ? ', on its side' : ''}`;
+  return <ValueMap className="tensor" painter={painter} label={caption} caption={caption} limit={limit} />;
+}
+
+const HEIGHT = 44;
+
+/** A bar from zero for every number. */
+function Vector({ tensor }: { readonly tensor: Tensor }) {
+  const { name, data } = tensor;
+  const low = Math.min(0, least(data));
+  const high = Math.max(0, greatest(data));
+  const span = high - low || 1;
+  const zero = (high / span) * HEIGHT;
+  const path = Array.from(data, (value, i) => {
+    const y = ((high - value) / span) * HEIGHT;
+    return `M${i + 0.5} ${zero.toFixed(2)}V${y.toFixed(2)}`;
+  }).join('');
+  const caption = `${name} · ${data.length} numbers, ${real(least(data))} to ${real(greatest(data))}`;
+  return (
+    <figure className="tensor matrix">
+      <svg
+        viewBox={`0 0 ${data.length} ${HEIGHT}`}
+        preserveAspectRatio="none"
+        role="img"
+        aria-label={caption}
+      >
+        <path d={path} />
+      </svg>
+      <figcaption>{caption}</figcaption>
+    </figure>
+  );
 }

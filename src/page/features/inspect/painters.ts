@@ -1,9 +1,60 @@
-/** What the matrix pictures show: structure of factors and products, and values on a fixed diverging scale. */
+/** What the matrix pictures show, and in which colours: structure of factors and products, and values on a fixed diverging scale. */
+import { useMemo } from 'react';
 import type { ComposedPattern } from '../../../adapters/sparsity.ts';
 import type { Factor } from '../../../adapters/types.ts';
 import { real } from '../../../app/format.ts';
+import { cssColor } from '../../parts/Chart.tsx';
+import { useUi } from '../../usePage.ts';
 import type { Painter } from './MatrixCanvas.tsx';
-import { diverging, type MapColors } from './useMapColors.ts';
+
+type Rgb = readonly [number, number, number];
+
+/** Blue below zero, the page at zero, orange above. Fixed scales, so that growth is seen as growth. */
+export interface MapColors {
+  readonly zero: Rgb;
+  /** Where a factor may differ from zero but does not. */
+  readonly still: Rgb;
+  readonly low: Rgb;
+  readonly high: Rgb;
+  /** Two tones that neighbouring blocks take in turn. */
+  readonly tones: readonly [Rgb, Rgb];
+}
+
+/** Red, green and blue, 0 … 255, of a CSS variable that holds #rrggbb. */
+function rgbOf(variable: string): Rgb {
+  const hex = Number.parseInt(cssColor(variable).slice(1), 16);
+  return [(hex >> 16) & 255, (hex >> 8) & 255, hex & 255];
+}
+
+const read = (): MapColors => ({
+  zero: rgbOf('--map-zero'),
+  still: rgbOf('--map-still'),
+  low: rgbOf('--map-low'),
+  high: rgbOf('--map-high'),
+  tones: [rgbOf('--map-tone-a'), rgbOf('--map-tone-b')],
+});
+
+/** The colours of the theme in force. */
+export function useMapColors(): MapColors {
+  const scheme = useUi((s) => s.scheme);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the scheme is what changes the variables that are read.
+  return useMemo(read, [scheme]);
+}
+
+/**
+ * Mixes zero towards low or high by √(|value| / limit), held at the ends: the scale is fixed, and the root lets small values be seen
+ * without ever changing what a colour means.
+ */
+export function diverging(value: number, limit: number, colors: MapColors): Rgb {
+  const t = Math.sqrt(Math.min(1, Math.abs(value) / limit));
+  const end = value < 0 ? colors.low : colors.high;
+  const mix = (k: 0 | 1 | 2) => colors.zero[k] + (end[k] - colors.zero[k]) * t;
+  return [mix(0), mix(1), mix(2)];
+}
+
+/** Labels of factors as they are read: the index of B_0 lowered. */
+export const pretty = (label: string): string =>
+  label.replace(/_(\d)/g, (_, digit: string) => '₀₁₂₃₄₅₆₇₈₉'[Number(digit)]!).replace('_', ' ');
 
 /** Where one factor can be non-zero; blocks in two tones by turns. */
 export function factorPainter(factor: Factor, colors: MapColors): Painter {

@@ -1,16 +1,13 @@
-/** Merge into the ONNX file, check it against onnxruntime, take everything away. */
+/** Merge into the ONNX file, check it against onnxruntime, run it, take everything away. */
 import { Button } from 'react-aria-components';
-import { mergedName } from '../../../app/checkMerged.ts';
-import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../../app/exports.ts';
-import { bytes } from '../../../app/format.ts';
-import { Icon } from '../../parts/Icon.tsx';
-import { OfStep } from '../../parts/OfStep.tsx';
-import { ParityVerdict } from '../../parts/ParityVerdict.tsx';
-import { Waiting } from '../../parts/Waiting.tsx';
-import { usePage, useRun, useUi } from '../../usePage.ts';
+import { percent, power } from '../../../app/format.ts';
+import type { MergeResult } from '../../../app/stores.ts';
+import { Fold, Segments } from '../../parts/Controls.tsx';
+import { Figure, ParityVerdict } from '../../parts/Facts.tsx';
+import { OfStep, Waiting } from '../../parts/Waiting.tsx';
+import { useChoice, usePage, useRun } from '../../usePage.ts';
 import { RunIt } from '../try/RunIt.tsx';
-import { Python } from './Python.tsx';
-import { Written } from './Written.tsx';
+import { Downloads } from './Downloads.tsx';
 
 export function Merge() {
   const page = usePage();
@@ -32,134 +29,118 @@ export function Merge() {
         {busy ?? (merged === null ? 'Merge and check' : 'Merge again')}
       </Button>
       {hasRun ? null : <p className="hint">Train first, if only for a step.</p>}
-      {merged === null ? null : (
-        <section className="block" aria-label="Parity with onnxruntime">
-          <h3>Trainer against onnxruntime</h3>
-          {merged.parity === null ? (
-            <p className="hint">
-              <Waiting what="Running the merged file">
-                <Button className="text-button" onPress={() => page.looking.stopChecking()}>
-                  stop
-                </Button>
-              </Waiting>
-            </p>
-          ) : (
-            <>
-              <dl className="figures figures-small">
-                <div className="figure is-strong">
-                  <dt>max |a−b| / max |b|</dt>
-                  <dd>{merged.parity.maxRel.toExponential(1).replace('e', ' e')}</dd>
-                </div>
-                <div className="figure">
-                  <dt>max |a−b|</dt>
-                  <dd>{merged.parity.maxAbs.toExponential(1).replace('e', ' e')}</dd>
-                </div>
-                <div className="figure">
-                  <dt>Allowed</dt>
-                  <dd>{merged.parity.bound.toExponential(1).replace('e', ' e')}</dd>
-                </div>
-                <div className="figure">
-                  <dt>Weights changed</dt>
-                  <dd>{merged.changed.length}</dd>
-                </div>
-              </dl>
-              <ParityVerdict parity={merged.parity} />
-              <Written written={merged.written} />
-              <OfStep step={merged.step} />
-            </>
-          )}
-        </section>
-      )}
+      {merged === null ? null : <Parity merged={merged} />}
       <RunIt />
       <Downloads />
     </>
   );
 }
 
-function Downloads() {
+/** How far the merged file's answers are from the trainer's. */
+function Parity({ merged }: { readonly merged: MergeResult }) {
   const page = usePage();
-  const current = useRun((s) => s.current);
-  const merged = useRun((s) => s.merged);
-  const parity = merged?.parity ?? null;
-  const hasRun = useRun((s) => s.open !== null);
-  const task = useRun((s) => s.open?.model.task ?? null);
-  const smoothing = useUi((s) => s.smoothing);
-  if (current === null || !hasRun) return null;
-  const inputs = task === 'image-classification' ? ['pixel_values'] : ['input_ids', 'attention_mask'];
-  const snippet = pythonSnippet(current, inputs);
+  const { parity, changed, written, step } = merged;
   return (
-    <section className="block" aria-label="Downloads">
-      <h3>Take it with you</h3>
-      <ul className="downloads">
-        <Item
-          title="Merged model"
-          detail={
-            merged === null
-              ? 'after merging'
-              : parity === null
-                ? 'after the check'
-                : `${mergedName(current.name, parity)}, ${bytes(merged.onnx.size)}, of step ${merged.step}`
-          }
-          isDisabled={parity === null}
-          onPress={() =>
-            merged !== null && parity !== null && saveFile(mergedName(current.name, parity), merged.onnx)
-          }
-        />
-        <Item
-          title="Folder"
-          detail={
-            merged === null
-              ? 'after merging'
-              : parity?.verdict !== 'passed'
-                ? 'once the merged file has passed its check'
-                : 'for transformers.js and the Hub: onnx/model.onnx, config.json, tokenizer'
-          }
-          isDisabled={parity?.verdict !== 'passed'}
-          onPress={() => void page.running.saveFolder()}
-        />
-        <Item
-          title="Adapter"
-          detail="adapter_config.json and adapter_model.safetensors, as PEFT reads them"
-          onPress={() => void page.looking.saveAdapter()}
-        />
-        <Item
-          title="Metrics"
-          detail="metrics.csv, raw and smoothed"
-          onPress={() => saveFile(`${current.name}-metrics.csv`, metricsCsv(current, smoothing), 'text/csv')}
-        />
-        <Item
-          title="Settings"
-          detail="run.json, everything that decides the run"
-          onPress={() => saveFile(`${current.name}-run.json`, runJson(current), 'application/json')}
-        />
-      </ul>
-      <details className="advanced">
-        <summary>
-          <Icon name="chevron" /> Open it in Python
-        </summary>
-        <pre className="snippet">{snippet}</pre>
-        <Button className="text-button" onPress={() => void navigator.clipboard.writeText(snippet)}>
-          copy
-        </Button>
-      </details>
-      <Python />
+    <section className="block" aria-label="Parity with onnxruntime">
+      <h3>Trainer against onnxruntime</h3>
+      {parity === null ? (
+        <p className="hint">
+          <Waiting what="Running the merged file" onStop={() => page.looking.stopChecking()} />
+        </p>
+      ) : (
+        <>
+          <dl className="figures figures-small">
+            <Figure name="max |a−b| / max |b|" value={power(parity.maxRel)} isStrong />
+            <Figure name="max |a−b|" value={power(parity.maxAbs)} />
+            <Figure name="Allowed" value={power(parity.bound)} />
+            <Figure name="Weights changed" value={changed.length} />
+          </dl>
+          <ParityVerdict parity={parity} />
+          <Written written={written} />
+          <OfStep step={step} />
+        </>
+      )}
     </section>
   );
 }
 
-function Item(props: {
-  readonly title: string;
-  readonly detail: string;
-  readonly isDisabled?: boolean;
-  readonly onPress: () => void;
-}) {
+const HOW = {
+  exact: 'exact',
+  f16: 'rounded to 16 bits',
+  bf16: 'rounded to bfloat16',
+  requantised: 'in codes again',
+  float: 'in floats',
+} as const;
+
+/** What writing did to each changed weight, and what becomes of those that the file keeps in codes. */
+function Written({ written }: { readonly written: MergeResult['written'] }) {
+  const inCodes = written.filter(({ how }) => how === 'requantised' || how === 'float');
+  const inexact = written.filter(({ maxError }) => maxError > 0);
+  if (inCodes.length === 0 && inexact.length === 0) return null;
   return (
-    <li>
-      <Button className="download" isDisabled={props.isDisabled ?? false} onPress={props.onPress}>
-        <Icon name="download" />
-        <b>{props.title}</b>
-        <span className="download-detail">{props.detail}</span>
-      </Button>
-    </li>
+    <div className="written">
+      {inCodes.length === 0 ? null : <InCodes isFloat={inCodes[0]!.how === 'float'} />}
+      {inexact.length === 0 ? null : <Rounding inexact={inexact} />}
+    </div>
+  );
+}
+
+const IN_CODES = 'Changed layers that the file keeps in codes';
+
+/** Whether they are written in codes again or as floats. */
+function InCodes({ isFloat }: { readonly isFloat: boolean }) {
+  const page = usePage();
+  const quantised = useChoice((s) => s.quantised);
+  return (
+    <>
+      <span className="field-label">{IN_CODES}</span>
+      <Segments
+        label={IN_CODES}
+        value={quantised}
+        items={[
+          { id: 'requantise', title: 'requantise' },
+          { id: 'float', title: 'keep in floats' },
+        ]}
+        onChange={(to) => page.choice.setState({ quantised: to })}
+      />
+      <p className="hint">
+        {quantised === 'requantise'
+          ? 'Same size, rounded once more, by the errors below.'
+          : 'Exact, and larger: these layers take four bytes a weight, or two in a file of 16 bits.'}{' '}
+        {isFloat === (quantised === 'float') ? '' : 'Merge again to write it so.'}
+      </p>
+    </>
+  );
+}
+
+function Rounding({ inexact }: { readonly inexact: MergeResult['written'] }) {
+  const worst = inexact.reduce((most, { relativeError }) => Math.max(most, relativeError), 0);
+  return (
+    <Fold summary={`Rounding of ${inexact.length} weights, at most ${percent(worst)} of a weight’s norm`}>
+      <div className="table-scroll">
+        <table className="beside">
+          <thead>
+            <tr>
+              <th scope="col">weight</th>
+              <th scope="col">written</th>
+              <th scope="col">largest error</th>
+              <th scope="col">of the norm</th>
+            </tr>
+          </thead>
+          <tbody>
+            {inexact.map(({ name, how, maxError, relativeError }) => (
+              <tr key={name}>
+                <th scope="row">
+                  <code>{name}</code>
+                </th>
+                <td>{HOW[how]}</td>
+                <td>{power(maxError)}</td>
+                <td>{percent(relativeError)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Fold>
   );
 }

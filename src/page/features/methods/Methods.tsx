@@ -4,119 +4,36 @@ import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { METHODS, type MethodId } from '../../../adapters/registry.ts';
 import { saveFile } from '../../../app/exports.ts';
-import { whole } from '../../../app/format.ts';
-import { sweepCsv } from '../../../app/sweep.ts';
-import { sweepMarkdown } from '../../../training/sweepTable.ts';
-import { ErrorText } from '../../parts/ErrorCard.tsx';
+import { bytes, percent, real, whole } from '../../../app/format.ts';
+import { type SweepView, sweepCsv } from '../../../app/sweep.ts';
+import { scoredOn } from '../../../training/outcome.ts';
+import type { MethodRow } from '../../../training/protocol.ts';
+import { settingsText, sweepMarkdown } from '../../../training/sweepTable.ts';
+import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
+import { Check, Fold, TextField } from '../../parts/Controls.tsx';
+import { ErrorText } from '../../parts/Errors.tsx';
+import { Warnings } from '../../parts/Facts.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useUi } from '../../usePage.ts';
-import { MethodChart } from './MethodChart.tsx';
-import { MethodTable } from './MethodTable.tsx';
 
 /** Methods whose size can be solved for a budget; the others have the size that the modules give them. */
 const OFFERED = Object.values(METHODS).filter(({ targets }) => targets === 'required');
 
 export function Methods() {
   const { sweep } = usePage();
-  const settings = useChoice((s) => s.settings);
-  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
-  const derived = useDerived();
   const view = useStore(sweep.view);
-  const known = derived.count?.adapter || null;
-  const [chosen, setChosen] = useState<ReadonlySet<string>>(
-    () => new Set(['oft', 'boft', 'fourierft', 'lora']),
-  );
-  const [budgetText, setBudget] = useState<string | null>(null);
-  const [stepsText, setSteps] = useState<string | null>(null);
-  const budget = Number(budgetText ?? known ?? Number.NaN);
-  const steps = Number(stepsText ?? settings.training.steps);
-  const isAsked = Number.isInteger(budget) && budget > 0 && Number.isInteger(steps) && steps > 0;
-  const methods = useMemo(
-    () => OFFERED.filter(({ id }) => chosen.has(id)).map(({ id }) => id as MethodId),
-    [chosen],
-  );
-  const toggle = (id: string, isOn: boolean) =>
-    setChosen((old) => new Set(isOn ? [...old, id] : [...old].filter((other) => other !== id)));
   return (
     <>
       <p>
         The same model, data, seed and steps for every method, each sized to keep about as many numbers. A run
         that is open is paused and left alone.
       </p>
-      <fieldset className="method-boxes" disabled={view.isRunning}>
-        <legend className="field-label">Methods</legend>
-        {OFFERED.map(({ id, title }) => (
-          <label key={id} className="check">
-            <input
-              type="checkbox"
-              checked={chosen.has(id)}
-              onChange={(event) => toggle(id, event.target.checked)}
-            />
-            {title}
-          </label>
-        ))}
-      </fieldset>
-      <div className="combine-fields">
-        <label className="field">
-          <span className="field-label">Numbers an adapter may keep</span>
-          <input
-            className="box box-number"
-            inputMode="numeric"
-            value={budgetText ?? known ?? ''}
-            disabled={view.isRunning}
-            onChange={(event) => setBudget(event.target.value)}
-          />
-          <span className="hint">
-            {known === null ? 'the present settings have no adapter' : `now chosen: ${whole(known)}`}
-          </span>
-        </label>
-        <label className="field">
-          <span className="field-label">Steps each</span>
-          <input
-            className="box box-number"
-            inputMode="numeric"
-            value={stepsText ?? settings.training.steps}
-            disabled={view.isRunning}
-            onChange={(event) => setSteps(event.target.value)}
-          />
-          <span className="hint">of {settings.training.batchSize} examples</span>
-        </label>
-      </div>
-      <p className="shelf-tools">
-        {view.isRunning ? (
-          <Button className="button" onPress={() => void sweep.stop()}>
-            Stop
-          </Button>
-        ) : (
-          <Button
-            className="button button-strong"
-            isDisabled={!hasGpu || !isAsked || methods.length === 0}
-            onPress={() => void sweep.start({ methods, budget, steps })}
-          >
-            Compare methods
-          </Button>
-        )}
-        <span className="hint" aria-live="polite">
-          {view.isRunning ? (
-            <Waiting
-              what={
-                view.now === null
-                  ? 'preparing'
-                  : `${METHODS[view.now.method].title}: step ${view.now.step} of ${view.now.total}`
-              }
-              news={view.now}
-              way="Stop ends it"
-            />
-          ) : null}
-        </span>
-      </p>
+      <Wishes view={view} />
       {view.error === null ? null : <ErrorText report={view.error} />}
       {view.rows.length > 0 ? <MethodTable view={view} /> : null}
-      {view.refused.map(({ method, reason }) => (
-        <p key={method} className="warning">
-          {METHODS[method].title} takes no part: {reason}
-        </p>
-      ))}
+      <Warnings
+        of={view.refused.map(({ method, reason }) => `${METHODS[method].title} takes no part: ${reason}`)}
+      />
       {view.rows.length > 1 ? <MethodChart rows={view.rows} /> : null}
       {view.report === null || view.rows.length === 0 ? null : (
         <p className="shelf-tools">
@@ -137,3 +54,199 @@ export function Methods() {
     </>
   );
 }
+
+/** Which methods, at which size and for how long, and the button that compares them. */
+function Wishes({ view }: { readonly view: SweepView }) {
+  const { sweep } = usePage();
+  const { training } = useChoice((s) => s.settings);
+  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
+  const known = useDerived().count?.adapter || null;
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(
+    () => new Set(['oft', 'boft', 'fourierft', 'lora']),
+  );
+  const [budgetText, setBudget] = useState<string | null>(null);
+  const [stepsText, setSteps] = useState<string | null>(null);
+  const budget = Number(budgetText ?? known ?? Number.NaN);
+  const steps = Number(stepsText ?? training.steps);
+  const isAsked = Number.isInteger(budget) && budget > 0 && Number.isInteger(steps) && steps > 0;
+  const methods = useMemo(
+    () => OFFERED.filter(({ id }) => chosen.has(id)).map(({ id }) => id as MethodId),
+    [chosen],
+  );
+  const toggle = (id: string, isOn: boolean) =>
+    setChosen((old) => new Set(isOn ? [...old, id] : [...old].filter((other) => other !== id)));
+  return (
+    <>
+      <fieldset className="method-boxes" disabled={view.isRunning}>
+        <legend className="field-label">Methods</legend>
+        {OFFERED.map(({ id, title }) => (
+          <Check key={id} isOn={chosen.has(id)} onChange={(isOn) => toggle(id, isOn)}>
+            {title}
+          </Check>
+        ))}
+      </fieldset>
+      <div className="combine-fields">
+        <TextField
+          label="Numbers an adapter may keep"
+          hint={known === null ? 'the present settings have no adapter' : `now chosen: ${whole(known)}`}
+          isNumber
+          inputMode="numeric"
+          value={budgetText ?? known ?? ''}
+          disabled={view.isRunning}
+          onText={setBudget}
+        />
+        <TextField
+          label="Steps each"
+          hint={`of ${training.batchSize} examples`}
+          isNumber
+          inputMode="numeric"
+          value={stepsText ?? training.steps}
+          disabled={view.isRunning}
+          onText={setSteps}
+        />
+      </div>
+      <p className="shelf-tools">
+        {view.isRunning ? (
+          <Button className="button" onPress={() => void sweep.stop()}>
+            Stop
+          </Button>
+        ) : (
+          <Button
+            className="button button-strong"
+            isDisabled={!hasGpu || !isAsked || methods.length === 0}
+            onPress={() => void sweep.start({ methods, budget, steps })}
+          >
+            Compare methods
+          </Button>
+        )}
+        <span className="hint" aria-live="polite">
+          {view.isRunning ? <Waiting what={stepText(view)} news={view.now} way="Stop ends it" /> : null}
+        </span>
+      </p>
+    </>
+  );
+}
+
+/** Which step of which method is being trained. */
+const stepText = ({ now }: SweepView): string =>
+  now === null ? 'preparing' : `${METHODS[now.method].title}: step ${now.step} of ${now.total}`;
+
+const seconds = (value: number | null): string =>
+  value === null ? '–' : value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`;
+
+/** The sentences of the trainer by the column they are about. */
+const TITLES: Readonly<Record<string, string>> = {
+  settings: 'Size',
+  adapter: 'Adapter',
+  stored: 'Stored',
+  free: 'Free',
+  before: 'Before',
+  after: 'After',
+  secondsPerStep: 'Step',
+  peakBytes: 'Memory',
+  dispatchesPerStep: 'Dispatches',
+};
+
+/** The rows so far, and how each column was got. */
+function MethodTable({ view }: { readonly view: SweepView }) {
+  const { rows, report, about } = view;
+  const first = rows[0]!;
+  const score = (row: MethodRow, value: number) => (row.metric === 'accuracy' ? percent(value) : real(value));
+  return (
+    <section className="block" aria-label="Methods compared">
+      <div className="block-head">
+        <h3>
+          {about === null ? '' : `${about.model} on ${about.data}`}
+          {report?.isWhole === false ? ', stopped early' : ''}
+        </h3>
+        <span className="hint">
+          held-out {first.metric}, {scoredOn(first)}, {whole(first.steps)} steps
+        </span>
+      </div>
+      <div className="table-scroll">
+        <table className="runs">
+          <thead>
+            <tr>
+              <th scope="col">Method</th>
+              {['Adapter', 'Free', 'Before', 'After', 'Step', 'Memory', 'Dispatches'].map((title) => (
+                <th key={title} scope="col" className="number">
+                  {title}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.method}>
+                <th scope="row">
+                  {METHODS[row.method].title}
+                  <span className="method-size">{settingsText(row)}</span>
+                </th>
+                <td className="number">{whole(row.adapter)}</td>
+                <td className="number">{whole(row.trainable.free)}</td>
+                <td className="number">{score(row, row.before)}</td>
+                <td className="number">
+                  <b>{score(row, row.after)}</b>
+                </td>
+                <td className="number">{seconds(row.secondsPerStep)}</td>
+                <td className="number">{row.peakBytes === null ? '–' : bytes(row.peakBytes)}</td>
+                <td className="number">
+                  {row.dispatchesPerStep === null ? '–' : whole(row.dispatchesPerStep)}
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {report === null ? null : (
+        <Fold summary="How each number was got">
+          <dl className="facts provenance">
+            {Object.entries(report.provenance).map(([column, words]) => (
+              <div key={column}>
+                <dt>{TITLES[column] ?? column}</dt>
+                <dd>{words}</dd>
+              </div>
+            ))}
+          </dl>
+        </Fold>
+      )}
+    </section>
+  );
+}
+
+const COLORS = 6;
+
+/** Quality against the numbers that train: one point a method. */
+function MethodChart({ rows }: { readonly rows: readonly MethodRow[] }) {
+  const spec = useMemo(
+    () => (): ChartSpec => ({
+      lines: rows.map((row, i) => ({
+        name: METHODS[row.method].title,
+        x: [row.trainable.free],
+        y: [row.after],
+        color: `--line-${i % COLORS}`,
+        width: 0,
+        hasMarkers: true,
+        text: METHODS[row.method].title,
+      })),
+      xTitle: 'free parameters',
+      yTitle: `held-out ${rows[0]?.metric ?? ''}`,
+      isShare: rows[0]?.metric === 'accuracy',
+      isLog: false,
+    }),
+    [rows],
+  );
+  return (
+    <section className="block" aria-label="Quality by parameters">
+      <h3>Quality by free parameters</h3>
+      <Chart
+        spec={spec}
+        sources={NONE}
+        label="Quality by parameters, figures in the table above"
+        height={220}
+      />
+    </section>
+  );
+}
+
+const NONE = [] as const;

@@ -1,15 +1,23 @@
 /** The data as it will be trained on: what was found, which column is what, and the first examples with the part that is learnt. */
 import { useEffect } from 'react';
 import { useStore } from 'zustand';
-import { columnRows, type Role, rolesIn, tasksIn } from '../../../app/data.ts';
+import {
+  type ColumnRow,
+  columnRows,
+  headerIn,
+  incomplete,
+  type Role,
+  rolesIn,
+  tasksIn,
+} from '../../../app/data.ts';
 import { whole } from '../../../app/format.ts';
+import type { ExamplePreview, TokenPreview } from '../../../data/preview.ts';
 import type { DataPreview as Preview, Task } from '../../../training/protocol.ts';
-import { ErrorText } from '../../parts/ErrorCard.tsx';
-import { Picker } from '../../parts/Picker.tsx';
+import { Picker, Toggle } from '../../parts/Controls.tsx';
+import { ErrorText } from '../../parts/Errors.tsx';
+import { Picture } from '../../parts/Pictures.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
-import { Columns } from './Columns.tsx';
-import { Examples } from './Examples.tsx';
 
 const TASKS: Readonly<Record<Task, string>> = {
   'text-classification': 'A class for each text',
@@ -66,7 +74,7 @@ export function DataPreview() {
           onChange={(id) => page.data.setTask(id as Task)}
         />
       ) : null}
-      <ColumnsOf />
+      <Columns />
       {preview === null ? null : (
         <>
           <Found preview={preview} hasTask={tasks.length < 2} />
@@ -78,20 +86,84 @@ export function DataPreview() {
   );
 }
 
-function ColumnsOf() {
+const ROLE_WORDS: Readonly<Record<Role, string>> = {
+  text: 'text',
+  pair: 'second text',
+  label: 'label',
+  value: 'number to predict',
+  prompt: 'prompt',
+  context: 'context, below the prompt',
+  answer: 'answer',
+  system: 'system message',
+  messages: 'conversation',
+  tools: 'tools',
+  rejected: 'rejected answer',
+  tokens: 'words',
+  tags: 'tags',
+  image: 'picture',
+};
+
+const UNUSED = 'unused';
+
+/** The columns of a table, each with what it is read as; guesses are called so. */
+function Columns() {
   const page = usePage();
   const view = useStore(page.data.view);
   const mapping = useChoice((s) => s.dataOptions.mapping);
   const rows = columnRows(view, mapping);
   if (rows.length === 0) return null;
+  const hasHeader = headerIn(view);
+  const roles = rolesIn(view);
+  const lack = incomplete(view, mapping);
   return (
-    <Columns
-      view={view}
-      rows={rows}
-      roles={rolesIn(view)}
-      onChange={(column: string, role: Role | null) => page.data.setColumn(column, role)}
-      onHeader={(hasHeader) => page.data.setHeader(hasHeader)}
-    />
+    <fieldset className="columns">
+      <legend className="field-label">Columns</legend>
+      {hasHeader === null ? null : (
+        <Toggle isOn={hasHeader} onChange={page.data.setHeader}>
+          The first row names the columns
+        </Toggle>
+      )}
+      {rows.map((row) => (
+        <Column
+          key={row.column}
+          row={row}
+          roles={roles}
+          hasNames={hasHeader !== false}
+          onChange={(role) => page.data.setColumn(row.column, role)}
+        />
+      ))}
+      {lack === null ? null : <p className="warning">{lack}</p>}
+    </fieldset>
+  );
+}
+
+function Column(props: {
+  readonly row: ColumnRow;
+  readonly roles: readonly Role[];
+  /** Otherwise what the column begins with is what people know it by. */
+  readonly hasNames: boolean;
+  readonly onChange: (role: Role | null) => void;
+}) {
+  const { row, roles, hasNames, onChange } = props;
+  const { column, role, isGuess, canDrop, begins } = row;
+  return (
+    <div className="column" data-testid={`column-${column}`}>
+      <code className="column-name" title={begins === '' ? undefined : `begins with: ${begins}`}>
+        {column}
+        {hasNames || begins === '' ? null : <span className="column-begins"> {begins}</span>}
+      </code>
+      <Picker
+        label={`What the column ${column} is`}
+        isLabelHidden
+        value={role ?? UNUSED}
+        items={[
+          ...(canDrop ? [{ id: UNUSED, title: 'not used' }] : []),
+          ...roles.map((id) => ({ id, title: ROLE_WORDS[id] })),
+        ]}
+        onChange={(id) => onChange(id === UNUSED ? null : (id as Role))}
+      />
+      <span className="column-guess">{isGuess ? 'guessed' : ''}</span>
+    </div>
   );
 }
 
@@ -138,5 +210,92 @@ function Padding({ preview }: { readonly preview: Preview }) {
       items={PADDING}
       onChange={(id) => page.data.setPadding(id as typeof padding)}
     />
+  );
+}
+
+/** Tokens of one example that are shown at once. */
+const SHOWN = 160;
+
+const LEGENDS: Readonly<Partial<Record<Preview['report']['kind'], string>>> = {
+  text: 'The loss counts the underlined tokens: each is predicted from those before it.',
+  instruction: 'The loss counts the underlined tokens, the answer; the prompt is only read.',
+  'masked-text': 'The underlined tokens are hidden and predicted; above each stands what it was.',
+  'token-class': 'The loss counts the underlined tokens, each with its tag above it.',
+  'text-class': 'The loss counts the label of the whole text.',
+  'text-value': 'The loss counts the number of the whole text.',
+};
+
+/** The first examples: pictures with their labels, or tokens of which those that the loss counts stand out by line and weight. */
+function Examples({ preview }: { readonly preview: Preview }) {
+  const { examples, report } = preview;
+  if (examples.length === 0) return null;
+  return (
+    <div className="previews">
+      <h4>{report.kind === 'image' ? 'Some of the examples' : 'The first examples'}</h4>
+      {report.kind === 'image' ? (
+        <ul className="thumbnails">
+          {examples.map((example, i) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: examples have an order and no name.
+            <li key={i}>
+              {example.picture === undefined ? null : (
+                <Picture {...example.picture} label={`a picture of class ${example.label}`} />
+              )}
+              <span>{example.label}</span>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <>
+          <p className="hint">{LEGENDS[report.kind]}</p>
+          <ol className="token-examples">
+            {examples.map((example, i) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: examples have an order and no name.
+              <li key={i}>
+                <Tokens example={example} />
+              </li>
+            ))}
+          </ol>
+        </>
+      )}
+    </div>
+  );
+}
+
+function Tokens({ example }: { readonly example: ExamplePreview }) {
+  const { origin, tokens, label } = example;
+  const rest = tokens.length - SHOWN;
+  return (
+    <>
+      <p className="token-head">
+        {label === undefined ? null : <b>{label}</b>}
+        <span className="hint">{[origin, `${tokens.length} tokens`].filter(Boolean).join(', ')}</span>
+      </p>
+      <p className="tokens">
+        {tokens.slice(0, SHOWN).map((token, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a token's place is what it is.
+          <Token key={i} token={token} />
+        ))}
+        {rest > 0 ? <span className="hint"> and {rest} more</span> : null}
+      </p>
+    </>
+  );
+}
+
+/** Line ends and spaces are made visible. */
+const visible = (text: string): string => text.replaceAll('\n', '↵').replaceAll(' ', '␣') || '∅';
+
+function Token({ token }: { readonly token: TokenPreview }) {
+  const { text, counts, label, id } = token;
+  if (!counts)
+    return (
+      <span className="token" title={`token ${id}`}>
+        {visible(text)}
+      </span>
+    );
+  return (
+    <mark className="token is-counted" title={`token ${id}, counted`}>
+      {label === undefined ? null : <small>{label}</small>}
+      {visible(text)}
+    </mark>
   );
 }

@@ -1,10 +1,9 @@
 /** Classes made by hand: name one, draw a few, repeat. */
 import { useState } from 'react';
-import { Button } from 'react-aria-components';
 import { DRAWING_SIZE } from '../../../app/request.ts';
-import { DrawPad } from '../../parts/DrawPad.tsx';
-import { GreyPicture } from '../../parts/GreyPicture.tsx';
-import { Icon } from '../../parts/Icon.tsx';
+import { TextField } from '../../parts/Controls.tsx';
+import { IconButton } from '../../parts/Icon.tsx';
+import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 
 export function Drawings() {
@@ -22,21 +21,19 @@ export function Drawings() {
   };
   return (
     <div className="drawings">
-      <label className="field">
-        <span className="field-label">Class</span>
-        <input
-          className="box"
-          value={name}
-          list="drawn-classes"
-          placeholder="a name, e.g. star"
-          onChange={(event) => setName(event.target.value)}
-        />
+      <TextField
+        label="Class"
+        value={name}
+        list="drawn-classes"
+        placeholder="a name, e.g. star"
+        onText={setName}
+      >
         <datalist id="drawn-classes">
           {classes.map((one) => (
             <option key={one.label} value={one.label} />
           ))}
         </datalist>
-      </label>
+      </TextField>
       <DrawPad
         size={DRAWING_SIZE}
         label={`Draw ${label || 'an example'}`}
@@ -47,16 +44,14 @@ export function Drawings() {
       {classes.map((one) => (
         <div key={one.label} className="drawn-class">
           <b>{one.label}</b> <span className="hint">{one.images.length}</span>
-          <Button
-            className="icon-button"
-            aria-label={`Remove ${one.label}`}
+          <IconButton
+            icon="trash"
+            label={`Remove ${one.label}`}
             onPress={() => page.choice.setState({ drawings: classes.filter((other) => other !== one) })}
-          >
-            <Icon name="trash" />
-          </Button>
+          />
           <span className="drawn-images">
             {one.images.map((image, i) => (
-              <GreyPicture
+              <Picture
                 // biome-ignore lint/suspicious/noArrayIndexKey: drawings are only ever appended.
                 key={i}
                 pixels={image}

@@ -1,28 +1,28 @@
 /** One setting: label with symbol and explanation, the control its schema asks for, its default, and the way back to it. */
-import { type ReactNode, useState } from 'react';
-import { Button, Switch } from 'react-aria-components';
-import type { Control } from '../../../app/controls.ts';
+import { type ReactNode, useEffect, useState } from 'react';
+import { Button } from 'react-aria-components';
+import type { z } from 'zod';
+import { fieldMeta } from '../../../adapters/fields.ts';
+import { type Control, controlOf, stopsOf } from '../../../app/controls.ts';
 import { sameValue } from '../../../app/settings.ts';
-import { Icon } from '../../parts/Icon.tsx';
-import { Picker } from '../../parts/Picker.tsx';
-import { Tip } from '../../parts/Tip.tsx';
-import { ListBox, TableBox, TextBox, words } from './boxes.tsx';
+import { Check, Fold, Picker, Tip, Toggle } from '../../parts/Controls.tsx';
+import { IconButton } from '../../parts/Icon.tsx';
 
 export interface FieldProps {
   readonly id: string;
-  readonly title: string;
-  readonly symbol?: string | undefined;
-  readonly description: string;
-  readonly control: Control;
+  /** Says what the setting is and which control it gets. */
+  readonly schema: z.ZodType;
   readonly value: unknown;
   readonly initial: unknown;
   /** What fills the value in where it is left open. */
   readonly filled?: string | undefined;
-  /** Values to offer beside the box, with the reason why one is illegal now. */
-  readonly stops?: readonly { readonly value: number; readonly reason: string | null }[];
+  /** Where usual values are offered beside the box: why one is illegal now, or null. */
+  readonly reasonFor?: (value: number) => string | null;
   /** Sets the value; returns why it is refused, or null. */
   readonly onChange: (value: unknown) => string | null;
 }
+
+const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
 
 const show = (value: unknown): string =>
   typeof value === 'string'
@@ -35,17 +35,20 @@ const show = (value: unknown): string =>
           : 'off'
         : JSON.stringify(value);
 
-export function Field(props: FieldProps) {
-  const { id, title, symbol, description, control, value, initial, filled, stops = [], onChange } = props;
+export function Field({ id, schema, value, initial, filled, reasonFor, onChange }: FieldProps) {
   const [refusal, setRefusal] = useState<string | null>(null);
   const set = (next: unknown) => setRefusal(onChange(next));
   const isChanged = !sameValue(value, initial);
+  const { title, symbol, description, options, min, max } = fieldMeta(schema)!;
+  const control = controlOf(schema, options);
+  const stops =
+    reasonFor !== undefined && control.kind === 'number' && control.isWhole ? stopsOf(min, max) : [];
   return (
     <div className={`field ${isChanged ? 'is-changed' : ''}`}>
       <div className="field-head">
         <label className="field-label" htmlFor={id}>
           {title}
-          {symbol === undefined ? null : <i className="symbol">{symbol}</i>}
+          {symbol === undefined ? null : <i className="symbol">{GREEK[symbol] ?? symbol}</i>}
         </label>
         <Tip about={title}>{description}</Tip>
         <span className="field-default">
@@ -64,7 +67,9 @@ export function Field(props: FieldProps) {
       </div>
       <div className="field-control">
         <ControlOf id={id} title={title} control={control} value={value} onChange={set} />
-        {stops.length > 0 ? <Stops title={title} stops={stops} value={value} onChange={set} /> : null}
+        {stops.length > 0 ? (
+          <Stops title={title} stops={stops} reasonFor={reasonFor!} value={value} onChange={set} />
+        ) : null}
       </div>
       {filled === undefined ? null : <p className="hint">{filled}</p>}
       {refusal === null ? null : (
@@ -87,10 +92,9 @@ function ControlOf(props: {
   switch (control.kind) {
     case 'switch':
       return (
-        <Switch id={id} className="switch" aria-label={title} isSelected={value === true} onChange={onChange}>
-          <span className="switch-track" />
+        <Toggle id={id} label={title} isOn={value === true} onChange={onChange}>
           {value === true ? 'on' : 'off'}
-        </Switch>
+        </Toggle>
       );
     case 'choice':
       return (
@@ -140,42 +144,180 @@ function parse(text: string): unknown {
   }
 }
 
+/** Usual values, each with the reason why it is illegal now. */
 function Stops(props: {
   readonly title: string;
-  readonly stops: NonNullable<FieldProps['stops']>;
+  readonly stops: readonly number[];
+  readonly reasonFor: (value: number) => string | null;
   readonly value: unknown;
   readonly onChange: (value: number) => void;
 }) {
-  const { title, stops, value, onChange } = props;
+  const { title, stops, reasonFor, value, onChange } = props;
   return (
     <fieldset className="stops" aria-label={`Usual values of ${title}`}>
-      {stops.map((stop) => (
-        <button
-          key={stop.value}
-          type="button"
-          className={`stop ${stop.value === value ? 'is-on' : ''}`}
-          aria-pressed={stop.value === value}
-          aria-disabled={stop.reason !== null}
-          title={stop.reason ?? undefined}
-          onClick={() => {
-            if (stop.reason === null) onChange(stop.value);
-          }}
-        >
-          {stop.value}
-        </button>
-      ))}
+      {stops.map((stop) => {
+        const reason = reasonFor(stop);
+        return (
+          <button
+            key={stop}
+            type="button"
+            className={`stop ${stop === value ? 'is-on' : ''}`}
+            aria-pressed={stop === value}
+            aria-disabled={reason !== null}
+            title={reason ?? undefined}
+            onClick={() => {
+              if (reason === null) onChange(stop);
+            }}
+          >
+            {stop}
+          </button>
+        );
+      })}
     </fieldset>
   );
 }
 
-/** A button that folds the rarely needed away. */
-export function Advanced({ children, count }: { readonly children: ReactNode; readonly count: number }) {
+/** Settings that are rarely needed, folded away. */
+export function Advanced({ children }: { readonly children: readonly ReactNode[] }) {
+  const count = children.length;
+  return <Fold summary={`${count} more ${count === 1 ? 'setting' : 'settings'}`}>{children}</Fold>;
+}
+
+/** Names or numbers that commas or spaces part. */
+export const words = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
+
+/** A text box that hands over its text when it is left or Enter is pressed, and while it is a different valid number. */
+function TextBox(props: {
+  readonly id: string;
+  readonly value: string;
+  readonly isNumber?: boolean;
+  readonly onCommit: (text: string) => void;
+}) {
+  const { id, value, isNumber = false, onCommit } = props;
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  const commit = () => {
+    if (text.trim() !== value) onCommit(text.trim());
+  };
   return (
-    <details className="advanced">
-      <summary>
-        <Icon name="chevron" /> {count} more {count === 1 ? 'setting' : 'settings'}
-      </summary>
-      {children}
-    </details>
+    <input
+      id={id}
+      className={isNumber ? 'box box-number' : 'box'}
+      type="text"
+      inputMode={isNumber ? 'decimal' : 'text'}
+      spellCheck={false}
+      autoComplete="off"
+      value={text}
+      onChange={(event) => setText(event.target.value)}
+      onBlur={commit}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') commit();
+        if (event.key === 'Escape') setText(value);
+      }}
+    />
+  );
+}
+
+/** Names or numbers with commas between them; where one expression may stand for all, a box says which it is. */
+function ListBox(props: {
+  readonly id: string;
+  readonly control: Extract<Control, { kind: 'list' }>;
+  readonly value: unknown;
+  readonly onChange: (value: unknown) => void;
+}) {
+  const { id, control, value, onChange } = props;
+  const isOne = typeof value === 'string';
+  const text = Array.isArray(value) ? value.join(', ') : String(value ?? '');
+  const commit = (typed: string, one: boolean): void => {
+    const list = words(typed);
+    if (typed === '') onChange(null);
+    else if (one) onChange(typed);
+    // What is no number is handed over as it is, so that the refusal can name it.
+    else
+      onChange(control.of === 'text' ? list : list.map((word) => (/^\d+$/.test(word) ? Number(word) : word)));
+  };
+  return (
+    <>
+      <TextBox id={id} value={text} onCommit={(typed) => commit(typed, isOne)} />
+      {control.orOne ? (
+        <Check
+          isOn={isOne}
+          isDisabled={text === ''}
+          onChange={(isOn) => commit(isOn ? words(text).join('|') : text, isOn)}
+        >
+          one expression
+        </Check>
+      ) : null}
+    </>
+  );
+}
+
+type Row = readonly [name: string, number: string];
+
+const rowsOf = (value: unknown): Row[] =>
+  Object.entries((value ?? {}) as Record<string, number>).map(([name, number]) => [name, String(number)]);
+
+/** Numbers by module name or expression, a row each. */
+function TableBox(props: {
+  readonly id: string;
+  readonly title: string;
+  readonly value: unknown;
+  readonly onChange: (value: Readonly<Record<string, number>>) => void;
+}) {
+  const { id, title, value, onChange } = props;
+  const [rows, setRows] = useState(() => rowsOf(value));
+  const outside = JSON.stringify(value ?? {});
+  useEffect(() => setRows(rowsOf(JSON.parse(outside))), [outside]);
+  const commit = (next: readonly Row[]): void => {
+    setRows([...next]);
+    const whole = next.filter(([name, number]) => name.trim() !== '' && number.trim() !== '');
+    // A row that is being written is not a setting yet.
+    if (whole.length < next.length) return;
+    const table = Object.fromEntries(whole.map(([name, number]) => [name.trim(), Number(number)]));
+    if (JSON.stringify(table) !== outside) onChange(table);
+  };
+  const change = (at: number, row: Row) => setRows((old) => old.map((one, i) => (i === at ? row : one)));
+  return (
+    <div className="table-box">
+      {rows.map(([name, number], i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place until it has a name.
+        <div key={i} className="table-row">
+          <input
+            {...(i === 0 ? { id } : {})}
+            className="box mono"
+            aria-label={`${title}: module ${i + 1}`}
+            placeholder="module or expression"
+            spellCheck={false}
+            value={name}
+            onChange={(event) => change(i, [event.target.value, number])}
+            onBlur={() => commit(rows)}
+          />
+          <input
+            className="box box-number"
+            aria-label={`${title}: number ${i + 1}`}
+            inputMode="decimal"
+            value={number}
+            onChange={(event) => change(i, [name, event.target.value])}
+            onBlur={() => commit(rows)}
+            onKeyDown={(event) => {
+              if (event.key === 'Enter') commit(rows);
+            }}
+          />
+          <IconButton
+            icon="trash"
+            label={`Remove row ${i + 1} of ${title}`}
+            onPress={() => commit(rows.filter((_, at) => at !== i))}
+          />
+        </div>
+      ))}
+      <Button
+        {...(rows.length === 0 ? { id } : {})}
+        className="text-button"
+        aria-label={`Add a row to ${title}`}
+        onPress={() => setRows((old) => [...old, ['', '']])}
+      >
+        add a module
+      </Button>
+    </div>
   );
 }

@@ -1,17 +1,14 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
 
 import { useShallow } from 'zustand/react/shallow';
-import { bytes, duration, percent, rate, real, whole } from '../../../app/format.ts';
+import { bytes, duration, rate, real, scoreText, whole } from '../../../app/format.ts';
 import { remarksOf } from '../../../app/remarks.ts';
 import { secondsPerStep, smooth } from '../../../app/series.ts';
 import { scoredOn } from '../../../training/outcome.ts';
-import type { EvalMetric, OpenReport } from '../../../training/protocol.ts';
-import { useChoice, useRun, useUi } from '../../usePage.ts';
+import type { OpenReport } from '../../../training/protocol.ts';
+import { Figure, Warnings } from '../../parts/Facts.tsx';
+import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';
 import { ForecastBeside } from './Forecast.tsx';
-import { useSeries } from './useSeries.ts';
-
-export const scoreText = ({ metric, value }: EvalMetric): string =>
-  metric === 'accuracy' ? percent(value) : real(value);
 
 /** What the browser calls the device; Firefox keeps it to itself. */
 const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>
@@ -19,12 +16,7 @@ const deviceName = ({ description, vendor, architecture }: OpenReport['device'])
 
 /** What came of a run that has ended, where that is worth a word. */
 function Remarks() {
-  const remarks = useRun(useShallow(remarksOf));
-  return remarks.map((remark) => (
-    <p key={remark} className="warning" role="alert">
-      {remark}
-    </p>
-  ));
+  return <Warnings of={useRun(useShallow(remarksOf))} role="alert" />;
 }
 
 /** What it runs on, and what a step takes of it. */
@@ -107,26 +99,7 @@ export function Figures() {
       <Remarks />
       {open === null ? null : <Machine open={open} />}
       <ForecastBeside pace={pace} />
-      {open?.warnings.map((warning) => (
-        <p key={warning} className="warning">
-          {warning}
-        </p>
-      ))}
+      <Warnings of={open?.warnings ?? []} />
     </>
-  );
-}
-
-function Figure(props: {
-  readonly name: string;
-  readonly value: string;
-  readonly note: string;
-  readonly isStrong?: boolean;
-}) {
-  return (
-    <div className={props.isStrong ? 'figure is-strong' : 'figure'}>
-      <dt>{props.name}</dt>
-      <dd>{props.value}</dd>
-      <dd className="figure-note">{props.note}</dd>
-    </div>
   );
 }

@@ -4,7 +4,7 @@ import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { brief, bytes, whole } from '../../../app/format.ts';
 import type { ForecastReport } from '../../../training/protocol.ts';
-import { ErrorText } from '../../parts/ErrorCard.tsx';
+import { ErrorText } from '../../parts/Errors.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';

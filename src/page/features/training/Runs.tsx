@@ -1,12 +1,9 @@
 /** The runs of this sitting side by side: what differs, how they ended, which are drawn. */
-import { Button } from 'react-aria-components';
-import { duration, real } from '../../../app/format.ts';
+import { duration, real, scoreText } from '../../../app/format.ts';
 import { describeRun, type RunRecord } from '../../../app/runs.ts';
-import { LINE_DASHES } from '../../parts/colors.ts';
-import { Icon } from '../../parts/Icon.tsx';
-import { usePage, useRun } from '../../usePage.ts';
-import { scoreText } from './Figures.tsx';
-import { useSeries } from './useSeries.ts';
+import { LINE_DASHES } from '../../parts/Chart.tsx';
+import { IconButton } from '../../parts/Icon.tsx';
+import { usePage, useRun, useSeries } from '../../usePage.ts';
 
 const DASH_ARRAYS = {
   solid: '',
@@ -99,23 +96,20 @@ function Row({ run, isCurrent }: { readonly run: RunRecord; readonly isCurrent: 
       <td className="number">{last === undefined ? '–' : scoreText(last)}</td>
       <td className="number">{series.length === 0 ? '–' : duration(series.column('seconds').at(-1)!)}</td>
       <td className="run-actions">
-        <Button
-          className={`icon-button ${run.isPinned ? 'is-on' : ''}`}
-          aria-label={
+        <IconButton
+          icon="pin"
+          label={
             run.isPinned ? `Unpin ${run.name}` : `Pin ${run.name}, so that newer runs do not push it out`
           }
+          className={run.isPinned ? 'is-on' : ''}
           onPress={() => change({ isPinned: !run.isPinned })}
-        >
-          <Icon name="pin" />
-        </Button>
+        />
         {isCurrent ? null : (
-          <Button
-            className="icon-button"
-            aria-label={`Remove ${run.name}`}
+          <IconButton
+            icon="trash"
+            label={`Remove ${run.name}`}
             onPress={() => page.run.setState((s) => ({ runs: s.runs.filter(({ id }) => id !== run.id) }))}
-          >
-            <Icon name="trash" />
-          </Button>
+          />
         )}
       </td>
     </tr>

@@ -6,12 +6,12 @@ import { brief, rate, real } from '../../../app/format.ts';
 import { asksFor, type RunningView, SIDES } from '../../../app/running.ts';
 import type { Side } from '../../../inference/answers.ts';
 import type { Writing } from '../../../inference/writing.ts';
-import { DrawPad } from '../../parts/DrawPad.tsx';
-import { ErrorText } from '../../parts/ErrorCard.tsx';
-import { OfStep } from '../../parts/OfStep.tsx';
-import { Waiting } from '../../parts/Waiting.tsx';
+import { TextField } from '../../parts/Controls.tsx';
+import { ErrorText } from '../../parts/Errors.tsx';
+import { DrawPad } from '../../parts/Pictures.tsx';
+import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { usePage, useRun } from '../../usePage.ts';
-import { Bars } from './Compare.tsx';
+import { BothBars } from './BeforeAfter.tsx';
 
 const TITLES: Readonly<Record<Side, string>> = { before: 'before', after: 'merged' };
 
@@ -72,6 +72,25 @@ export function RunIt() {
   );
 }
 
+/** A box for a text of some lines. */
+function PromptBox(props: {
+  readonly label: string;
+  readonly value: string;
+  readonly onText: (text: string) => void;
+}) {
+  return (
+    <label className="prompt-text">
+      <span className="field-label">{props.label}</span>
+      <textarea
+        className="box"
+        rows={2}
+        value={props.value}
+        onChange={(event) => props.onText(event.target.value)}
+      />
+    </label>
+  );
+}
+
 function WriteForm({ isBusy }: { readonly isBusy: boolean }) {
   const page = usePage();
   const [prompt, setPrompt] = useState('');
@@ -91,28 +110,19 @@ function WriteForm({ isBusy }: { readonly isBusy: boolean }) {
     });
   };
   const number = (label: string, value: string, set: (text: string) => void, isOff = false) => (
-    <label>
-      <span className="field-label">{label}</span>
-      <input
-        className="box box-number"
-        inputMode="decimal"
-        value={value}
-        disabled={isOff}
-        onChange={(event) => set(event.target.value)}
-      />
-    </label>
+    <TextField
+      className=""
+      label={label}
+      isNumber
+      inputMode="decimal"
+      value={value}
+      disabled={isOff}
+      onText={set}
+    />
   );
   return (
     <form className="prompt" onSubmit={submit}>
-      <label className="prompt-text">
-        <span className="field-label">Prompt</span>
-        <textarea
-          className="box"
-          rows={2}
-          value={prompt}
-          onChange={(event) => setPrompt(event.target.value)}
-        />
-      </label>
+      <PromptBox label="Prompt" value={prompt} onText={setPrompt} />
       {number('Tokens', tokens, setTokens)}
       {number('Temperature', temperature, setTemperature)}
       {number('Top-p', topP, setTopP, isGreedy)}
@@ -142,16 +152,12 @@ function TextForm({ isBusy, kind }: { readonly isBusy: boolean; readonly kind: s
         void page.running.ask(hasPair && pair !== '' ? { text, pair } : { text });
       }}
     >
-      <label className="prompt-text">
-        <span className="field-label">{kind === 'masked-text' ? 'Text with the mask token' : 'Text'}</span>
-        <textarea className="box" rows={2} value={text} onChange={(event) => setText(event.target.value)} />
-      </label>
-      {hasPair ? (
-        <label className="prompt-text">
-          <span className="field-label">Second text</span>
-          <textarea className="box" rows={2} value={pair} onChange={(event) => setPair(event.target.value)} />
-        </label>
-      ) : null}
+      <PromptBox
+        label={kind === 'masked-text' ? 'Text with the mask token' : 'Text'}
+        value={text}
+        onText={setText}
+      />
+      {hasPair ? <PromptBox label="Second text" value={pair} onText={setPair} /> : null}
       <Button type="submit" className="button" isDisabled={isBusy || text.trim() === ''}>
         Ask both files
       </Button>
@@ -190,8 +196,7 @@ function Answered({ answer }: { readonly answer: NonNullable<RunningView['answer
         // biome-ignore lint/suspicious/noArrayIndexKey: a token's place is what it is.
         <li key={i} className="example example-text">
           {answer.rows.length > 1 ? <p className="example-text-body">{row.title}</p> : null}
-          <Bars title="before" labels={row.labels} values={row.before} truth={null} />
-          <Bars title="merged" labels={row.labels} values={row.after} truth={null} />
+          <BothBars labels={row.labels} before={row.before} after={row.after} title="merged" />
         </li>
       ))}
     </ul>

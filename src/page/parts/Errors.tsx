@@ -1,4 +1,4 @@
-/** What went wrong, in one sentence, with the ways on. */
+/** What went wrong, in one sentence, with the ways on; of a model that cannot be imported, what it lacks. */
 import { useEffect, useRef } from 'react';
 import { Button } from 'react-aria-components';
 import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../../app/errorGuide.ts';
@@ -7,8 +7,7 @@ import type { Page } from '../../app/page.ts';
 import type { PanelName } from '../../app/stores.ts';
 import type { ErrorReport } from '../../training/protocol.ts';
 import { usePage, useRun } from '../usePage.ts';
-import { Icon } from './Icon.tsx';
-import { MissingOps } from './MissingOps.tsx';
+import { Icon, IconButton } from './Icon.tsx';
 
 /** An error that needs no button. */
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
@@ -83,13 +82,12 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
   );
   return (
     <section ref={card} className="error-card" role="alert" data-testid="run-error">
-      <Button
-        className="icon-button error-close"
-        aria-label="Close"
+      <IconButton
+        icon="cross"
+        label="Close"
+        className="error-close"
         onPress={() => page.run.setState({ error: null })}
-      >
-        <Icon name="cross" />
-      </Button>
+      />
       <h3>{guide.title}</h3>
       <p>{report.message}</p>
       <MissingOps report={report} />
@@ -105,5 +103,70 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
         ))}
       </p>
     </section>
+  );
+}
+
+interface Missing {
+  readonly op: string;
+  readonly node: string;
+  readonly reason: string;
+}
+
+interface Recognised {
+  readonly family: string;
+  readonly modules: readonly { readonly name: string; readonly kind: string }[];
+  readonly nodes: { readonly total: number; readonly supported: number; readonly waiting: number };
+}
+
+const isMissing = (value: unknown): value is Missing =>
+  typeof value === 'object' && value !== null && 'op' in value && 'node' in value;
+
+/** Operators that are missing with their nodes, and what was recognised, to read and to copy; nothing for errors that list none. */
+function MissingOps({ report }: { readonly report: ErrorReport }) {
+  const missing = (Array.isArray(report.details.missing) ? report.details.missing : []).filter(isMissing);
+  if (missing.length === 0) return null;
+  const recognised = report.details.recognised as Recognised | undefined;
+  const byOp = new Map<string, Missing[]>();
+  for (const one of missing) byOp.set(one.op, [...(byOp.get(one.op) ?? []), one]);
+  const layers = recognised?.modules.filter(({ kind }) => kind === 'linear' || kind === 'conv1d') ?? [];
+  return (
+    <details className="missing">
+      <summary>
+        <Icon name="chevron" /> {byOp.size === 1 ? 'One operator is' : `${byOp.size} operators are`} missing,
+        at {missing.length} {missing.length === 1 ? 'node' : 'nodes'}
+      </summary>
+      <dl>
+        {[...byOp].map(([op, nodes]) => (
+          <div key={op}>
+            <dt>
+              <code>{op}</code>
+            </dt>
+            {nodes.map(({ node, reason }) => (
+              <dd key={`${node} ${reason}`}>
+                <code>{node || 'a node without a name'}</code> {reason}
+              </dd>
+            ))}
+          </div>
+        ))}
+      </dl>
+      {recognised === undefined ? null : (
+        <>
+          <p>
+            Recognised: {recognised.nodes.supported} of {recognised.nodes.total} nodes
+            {recognised.family === 'unknown' ? '' : `, a ${recognised.family} model`},{' '}
+            {recognised.modules.length} modules.
+          </p>
+          {layers.length === 0 ? null : (
+            <p className="missing-modules">Its layers: {layers.map(({ name }) => name).join(', ')}</p>
+          )}
+        </>
+      )}
+      <Button
+        className="text-button"
+        onPress={() => void navigator.clipboard.writeText(JSON.stringify({ missing, recognised }, null, 2))}
+      >
+        copy the list
+      </Button>
+    </details>
   );
 }

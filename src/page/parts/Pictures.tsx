@@ -1,6 +1,34 @@
-/** A dark square to draw on with bright strokes, read back as a small grey picture. */
-import { type PointerEvent, useRef, useState } from 'react';
+/** Small pictures, pixel by pixel, and a pad to draw one on. */
+import { type PointerEvent, useEffect, useRef, useState } from 'react';
 import { Button } from 'react-aria-components';
+
+/** A picture of one or three channels as the model reads it: [channels, height, width], 0 … 1 as floats or 0 … 255 as bytes. */
+export function Picture(props: {
+  readonly pixels: Float32Array | Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly channels?: number;
+  readonly label: string;
+}) {
+  const { pixels, width, height, channels = 1, label } = props;
+  const canvas = useRef<HTMLCanvasElement>(null);
+  useEffect(() => {
+    const context = canvas.current?.getContext('2d');
+    if (!context) return;
+    const image = context.createImageData(width, height);
+    const scale = pixels instanceof Uint8Array ? 1 : 255;
+    const area = width * height;
+    for (let i = 0; i < area; i++) {
+      for (let c = 0; c < 3; c++)
+        image.data[4 * i + c] = pixels[(channels === 3 ? c * area : 0) + i]! * scale;
+      image.data[4 * i + 3] = 255;
+    }
+    context.putImageData(image, 0, 0);
+  }, [pixels, width, height, channels]);
+  return (
+    <canvas ref={canvas} className="picture" width={width} height={height} role="img" aria-label={label} />
+  );
+}
 
 const SIDE = 224;
 const PEN = 18;
@@ -15,6 +43,7 @@ function readPixels(canvas: HTMLCanvasElement, size: number): Float32Array {
   return Float32Array.from({ length: size * size }, (_, i) => data[4 * i]! / 255);
 }
 
+/** A dark square to draw on with bright strokes, read back as a small grey picture. */
 export function DrawPad(props: {
   readonly size: number;
   readonly label: string;

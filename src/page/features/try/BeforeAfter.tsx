@@ -1,9 +1,8 @@
 /** The base and the adapted model on the same held-out inputs. */
-
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { Button } from 'react-aria-components';
 import { byChange, tallyOf } from '../../../app/changed.ts';
-import { percent, real } from '../../../app/format.ts';
+import { percent, real, scoreText } from '../../../app/format.ts';
 import { DRAWING_SIZE } from '../../../app/request.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import type {
@@ -13,17 +12,16 @@ import type {
   TextComparison,
   TextValueComparison,
 } from '../../../training/protocol.ts';
-import { DrawPad } from '../../parts/DrawPad.tsx';
-import { GreyPicture } from '../../parts/GreyPicture.tsx';
+import { TextField } from '../../parts/Controls.tsx';
 import { Icon } from '../../parts/Icon.tsx';
-import { OfStep } from '../../parts/OfStep.tsx';
+import { DrawPad, Picture } from '../../parts/Pictures.tsx';
+import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
-import { scoreText } from '../training/Figures.tsx';
 
 /** Examples on screen. */
 const SHOWN = 8;
 
-export function Compare() {
+export function BeforeAfter() {
   const page = usePage();
   const comparison = useRun((s) => s.comparison);
   const isComparing = useRun((s) => s.isComparing);
@@ -82,8 +80,26 @@ function Tally({ comparison }: { readonly comparison: Comparison }) {
   );
 }
 
+/** What both models find likeliest, side by side. */
+export function BothBars(props: {
+  readonly labels: readonly string[];
+  readonly before: Float32Array;
+  readonly after: Float32Array;
+  readonly truth?: number | null;
+  /** What the second one is called. */
+  readonly title?: string;
+}) {
+  const { labels, before, after, truth = null, title = 'after' } = props;
+  return (
+    <>
+      <Bars title="before" labels={labels} values={before} truth={truth} />
+      <Bars title={title} labels={labels} values={after} truth={truth} />
+    </>
+  );
+}
+
 /** The likeliest classes as bars; the true one is marked by word and colour. */
-export function Bars(props: {
+function Bars(props: {
   readonly title: string;
   readonly labels: readonly string[];
   readonly values: Float32Array;
@@ -112,30 +128,42 @@ export function Bars(props: {
   );
 }
 
+/** The examples that changed most, most first. */
+function Examples<Example extends Parameters<typeof byChange>[0][number]>(props: {
+  readonly examples: readonly Example[];
+  readonly isText?: boolean;
+  readonly children: (example: Example) => ReactNode;
+}) {
+  const { examples, isText = false, children } = props;
+  return (
+    <ul className="examples" data-testid="examples">
+      {byChange(examples)
+        .slice(0, SHOWN)
+        .map((one, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
+          <li key={i} className={isText ? 'example example-text' : 'example'}>
+            {children(one)}
+          </li>
+        ))}
+    </ul>
+  );
+}
+
 function Images({ comparison }: { readonly comparison: ImageComparison }) {
   const { labels, examples } = comparison;
   return (
     <>
-      <ul className="examples" data-testid="pictures">
-        {byChange(examples)
-          .slice(0, SHOWN)
-          .map((one, i) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
-            <li key={i} className="example">
-              <figure>
-                <GreyPicture
-                  pixels={one.pixels}
-                  width={one.width}
-                  height={one.height}
-                  label={`a ${labels[one.label]}`}
-                />
-                <figcaption>{labels[one.label] ?? ''}</figcaption>
-              </figure>
-              <Bars title="before" labels={labels} values={one.before} truth={one.label} />
-              <Bars title="after" labels={labels} values={one.after} truth={one.label} />
-            </li>
-          ))}
-      </ul>
+      <Examples examples={examples}>
+        {({ pixels, width, height, label, before, after }) => (
+          <>
+            <figure>
+              <Picture pixels={pixels} width={width} height={height} label={`a ${labels[label]}`} />
+              <figcaption>{labels[label] ?? ''}</figcaption>
+            </figure>
+            <BothBars labels={labels} before={before} after={after} truth={label} />
+          </>
+        )}
+      </Examples>
       {examples[0]?.width === DRAWING_SIZE && examples[0].height === DRAWING_SIZE ? (
         <TryDrawing labels={labels} />
       ) : null}
@@ -162,8 +190,7 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
         />
         {answer === null ? null : (
           <div className="try-answer">
-            <Bars title="before" labels={labels} values={answer.before} truth={null} />
-            <Bars title="after" labels={labels} values={answer.after} truth={null} />
+            <BothBars labels={labels} {...answer} />
           </div>
         )}
       </div>
@@ -202,41 +229,33 @@ function Texts({ comparison }: { readonly comparison: TextComparison }) {
           void page.looking.compare();
         }}
       >
-        <label className="prompt-text">
-          <span className="field-label">Prompt</span>
-          <input
-            className="box"
-            value={prompt}
-            placeholder={comparison.prompt}
-            onChange={(event) => page.ui.setState({ prompt: event.target.value })}
-          />
-        </label>
-        <label>
-          <span className="field-label">Seed</span>
-          <input
-            className="box box-number"
-            type="number"
-            min={0}
-            value={seed}
-            onChange={(event) =>
-              page.ui.setState({ sampleSeed: Math.max(0, Math.floor(Number(event.target.value) || 0)) })
-            }
-          />
-        </label>
-        <label>
-          <span className="field-label">Temperature</span>
-          <input
-            className="box box-number"
-            type="number"
-            min={0}
-            max={3}
-            step={0.1}
-            value={temperature}
-            onChange={(event) =>
-              page.ui.setState({ temperature: Math.max(0, Number(event.target.value) || 0) })
-            }
-          />
-        </label>
+        <TextField
+          className="prompt-text"
+          label="Prompt"
+          value={prompt}
+          placeholder={comparison.prompt}
+          onText={(text) => page.ui.setState({ prompt: text })}
+        />
+        <TextField
+          className=""
+          label="Seed"
+          isNumber
+          type="number"
+          min={0}
+          value={seed}
+          onText={(text) => page.ui.setState({ sampleSeed: Math.max(0, Math.floor(Number(text) || 0)) })}
+        />
+        <TextField
+          className=""
+          label="Temperature"
+          isNumber
+          type="number"
+          min={0}
+          max={3}
+          step={0.1}
+          value={temperature}
+          onText={(text) => page.ui.setState({ temperature: Math.max(0, Number(text) || 0) })}
+        />
         <Button type="submit" className="button">
           Write
         </Button>
@@ -252,42 +271,33 @@ function Texts({ comparison }: { readonly comparison: TextComparison }) {
 function TextClasses({ comparison }: { readonly comparison: TextClassComparison }) {
   const { labels, examples } = comparison;
   return (
-    <ul className="examples">
-      {byChange(examples)
-        .slice(0, SHOWN)
-        .map((one, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
-          <li key={i} className="example example-text">
-            <p className="example-text-body">
-              {one.text}{' '}
-              <span className="hint">
-                {percent(one.after[one.label] ?? 0)} on “{labels[one.label] ?? ''}” at this step
-              </span>
-            </p>
-            <Bars title="before" labels={labels} values={one.before} truth={one.label} />
-            <Bars title="after" labels={labels} values={one.after} truth={one.label} />
-          </li>
-        ))}
-    </ul>
+    <Examples examples={examples} isText>
+      {({ text, label, before, after }) => (
+        <>
+          <p className="example-text-body">
+            {text}{' '}
+            <span className="hint">
+              {percent(after[label] ?? 0)} on “{labels[label] ?? ''}” at this step
+            </span>
+          </p>
+          <BothBars labels={labels} before={before} after={after} truth={label} />
+        </>
+      )}
+    </Examples>
   );
 }
 
 function TextValues({ comparison }: { readonly comparison: TextValueComparison }) {
   return (
-    <ul className="examples">
-      {byChange(comparison.examples)
-        .slice(0, SHOWN)
-        .map((one, i) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: what is shown is drawn anew at each comparison.
-          <li key={i} className="example example-text">
-            <p className="example-text-body">
-              {one.text}{' '}
-              <span className="hint">
-                {real(one.value)} in the data, {real(one.before)} before, {real(one.after)} at this step
-              </span>
-            </p>
-          </li>
-        ))}
-    </ul>
+    <Examples examples={comparison.examples} isText>
+      {({ text, value, before, after }) => (
+        <p className="example-text-body">
+          {text}{' '}
+          <span className="hint">
+            {real(value)} in the data, {real(before)} before, {real(after)} at this step
+          </span>
+        </p>
+      )}
+    </Examples>
   );
 }

@@ -1,8 +1,8 @@
 /** The keyboard sheet, written by the command table. */
-import { Button, Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
-import { COMMANDS } from '../app/commands.ts';
-import { Icon } from './parts/Icon.tsx';
-import { usePage, useUi } from './usePage.ts';
+import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
+import { COMMANDS } from '../../app/commands.ts';
+import { usePage, useUi } from '../usePage.ts';
+import { IconButton } from './Icon.tsx';
 
 export function Help() {
   const page = usePage();
@@ -17,9 +17,7 @@ export function Help() {
       <Modal className="modal">
         <Dialog className="dialog">
           <Heading slot="title">Keyboard</Heading>
-          <Button slot="close" className="icon-button dialog-close" aria-label="Close">
-            <Icon name="cross" />
-          </Button>
+          <IconButton slot="close" icon="cross" label="Close" className="dialog-close" />
           <dl className="keys">
             {COMMANDS.map(({ id, keyLabel, label }) => (
               <div key={id}>

@@ -1,12 +1,40 @@
-/** Train, Step, Reset: the buttons of the command table, and what the run is doing. */
+/** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
 import { Button } from 'react-aria-components';
 import { type Command, commandById } from '../../../app/commands.ts';
+import { bytes, whole } from '../../../app/format.ts';
+import { presetById } from '../../../app/presets.ts';
 import type { RunView } from '../../../app/stores.ts';
-import type { RunState } from '../../../training/protocol.ts';
+import type { Progress, RunState } from '../../../training/protocol.ts';
+import { ErrorCard } from '../../parts/Errors.tsx';
 import { Icon, type IconName } from '../../parts/Icon.tsx';
 import { Silence, useSilence } from '../../parts/Waiting.tsx';
-import { useChoice, useDerived, usePage, useRun, useUi } from '../../usePage.ts';
+import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
+import { ReaderBanner, ResumeBanner, TabBanner } from './Banners.tsx';
+import { LossChart, SideCharts } from './Charts.tsx';
+import { Figures } from './Figures.tsx';
+import { Forecast } from './Forecast.tsx';
+import { Runs } from './Runs.tsx';
+
+export function Training() {
+  const preset = useChoice((s) => s.settings.preset);
+  return (
+    <div className="panel-scroll">
+      <p className="question">{presetById(preset).question}</p>
+      <Transport />
+      <Forecast />
+      <ReaderBanner />
+      <TabBanner />
+      <ResumeBanner />
+      <ErrorCard panel="train" />
+      <Clocks />
+      <Figures />
+      <LossChart />
+      <SideCharts />
+      <Runs />
+    </div>
+  );
+}
 
 const STATES: Readonly<Record<RunState, string>> = {
   idle: 'ready when you are',
@@ -82,7 +110,8 @@ function CommandButton(props: {
   );
 }
 
-export function Transport() {
+/** Train, Step, Reset: the buttons of the command table, and what the run is doing. */
+function Transport() {
   const page = usePage();
   const state = useRun((s) => s.state);
   const current = useRun((s) => s.current);
@@ -126,6 +155,58 @@ export function Transport() {
         )}
       </div>
       <StateLine isChanged={isChanged} />
+    </div>
+  );
+}
+
+const CLOCKS = { download: 'Download', compile: 'Compile', train: 'Train' } as const;
+
+function share(progress: Progress): number {
+  if (progress.clock === 'download')
+    return progress.totalBytes > 0 ? progress.doneBytes / progress.totalBytes : 1;
+  return progress.total > 0 ? progress.done / progress.total : 1;
+}
+
+function text(progress: Progress): string {
+  if (progress.clock === 'download') return `${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}`;
+  const what = progress.clock === 'compile' ? 'pipelines' : 'steps';
+  return `${whole(progress.done)} of ${whole(progress.total)} ${what}`;
+}
+
+/** Three clocks, never one spinner: download, compile, train. */
+function Clocks() {
+  const progress = useRun((s) => s.progress);
+  const current = useRun((s) => s.current);
+  const total = useRun((s) => s.open?.totalSteps ?? null);
+  useSeries(current?.series ?? null);
+  const step = current?.series.column('step').at(-1) ?? 0;
+  const train: Progress | undefined = total === null ? undefined : { clock: 'train', done: step, total };
+  return (
+    <div className="clocks" data-testid="clocks">
+      {(['download', 'compile', 'train'] as const).map((clock) => {
+        const now = clock === 'train' ? train : progress[clock];
+        const done = now === undefined ? 0 : share(now);
+        return (
+          <div
+            key={clock}
+            className={`clock ${now === undefined ? 'is-idle' : done >= 1 ? 'is-done' : 'is-on'}`}
+          >
+            <span className="clock-name">{CLOCKS[clock]}</span>
+            <span
+              className="clock-bar"
+              role="progressbar"
+              aria-label={CLOCKS[clock]}
+              aria-valuemin={0}
+              aria-valuemax={100}
+              aria-valuenow={Math.round(done * 100)}
+              aria-valuetext={now === undefined ? 'not begun' : text(now)}
+            >
+              <span style={{ transform: `scaleX(${done})` }} />
+            </span>
+            <span className="clock-text">{now === undefined ? '' : text(now)}</span>
+          </div>
+        );
+      })}
     </div>
   );
 }

@@ -1,19 +1,22 @@
-/** The method: which, what it is, and its settings as its schema describes them. */
-import { useDeferredValue, useMemo } from 'react';
+/** How it trains: the method, what it is, and its settings and those of the run as their schemas describe them. */
+import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Button, Radio, RadioGroup } from 'react-aria-components';
 import { fieldMeta } from '../../../adapters/fields.ts';
-import type { MethodId } from '../../../adapters/registry.ts';
-import { METHODS } from '../../../adapters/registry.ts';
+import { METHODS, type MethodId } from '../../../adapters/registry.ts';
 import { FAMILIES } from '../../../adapters/types.ts';
-import { controlOf, stopsOf } from '../../../app/controls.ts';
 import { derive } from '../../../app/derive.ts';
-import { baseOf, configShape, fullConfig, withField } from '../../../app/settings.ts';
-import { Formula } from '../../parts/Formula.tsx';
+import { real } from '../../../app/format.ts';
+import {
+  baseOf,
+  configShape,
+  fullConfig,
+  runTraining,
+  trainingShape,
+  withField,
+} from '../../../app/settings.ts';
 import { useChoice, usePage } from '../../usePage.ts';
 import { Advanced, Field } from './Field.tsx';
 import { Section } from './Section.tsx';
-
-const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
 
 const GROUPS = Object.entries(FAMILIES).map(([id, family]) => ({
   family,
@@ -82,6 +85,31 @@ function StartNote() {
   );
 }
 
+/** Formulas joined by `,\\quad` stand below each other, so that they fit a narrow column. */
+const FORMULA_BREAK = /,\s*\\quad\s*/;
+
+/** A KaTeX formula; its source is readable until the typesetter has arrived. */
+function Formula({ source }: { readonly source: string }) {
+  const [html, setHtml] = useState<string | null>(null);
+  useEffect(() => {
+    let isCurrent = true;
+    void Promise.all([import('katex'), import('katex/dist/katex.min.css')]).then(([{ default: katex }]) => {
+      const lines = source
+        .split(FORMULA_BREAK)
+        .map((part) =>
+          katex.renderToString(part, { displayMode: true, throwOnError: false, output: 'htmlAndMathml' }),
+        );
+      if (isCurrent) setHtml(lines.join(''));
+    });
+    return () => {
+      isCurrent = false;
+    };
+  }, [source]);
+  if (html === null) return <code className="formula formula-raw">{source}</code>;
+  // biome-ignore lint/security/noDangerouslySetInnerHtml: KaTeX's own output for a formula of this project, with trust off.
+  return <div className="formula" dangerouslySetInnerHTML={{ __html: html }} />;
+}
+
 function MethodForm() {
   const page = usePage();
   const settings = useChoice((s) => s.settings);
@@ -109,33 +137,61 @@ function MethodForm() {
       ? 'Left open: the run fills in its own steps, once its data is open.'
       : `Left open: filled in by the run, ${String(decided[key])}.`;
   };
-  const field = (key: string) => {
-    const schema = shape[key]!;
-    const meta = fieldMeta(schema)!;
-    const control = controlOf(schema, meta.options);
-    const stops = control.kind === 'number' && control.isWhole ? stopsOf(meta.min, meta.max) : [];
-    return (
-      <Field
-        key={`${settings.method}.${key}`}
-        id={`config-${key}`}
-        title={meta.title}
-        symbol={meta.symbol === undefined ? undefined : (GREEK[meta.symbol] ?? meta.symbol)}
-        description={meta.description}
-        control={control}
-        value={config[key]}
-        initial={initial[key]}
-        filled={filledBy(key)}
-        stops={stops.map((value) => ({ value, reason: reasonFor(key, value) }))}
-        onChange={(value) => page.setConfig(key, value)}
-      />
-    );
-  };
+  const field = (key: string) => (
+    <Field
+      key={`${settings.method}.${key}`}
+      id={`config-${key}`}
+      schema={shape[key]!}
+      value={config[key]}
+      initial={initial[key]}
+      filled={filledBy(key)}
+      reasonFor={(value) => reasonFor(key, value)}
+      onChange={(value) => page.setConfig(key, value)}
+    />
+  );
   const keys = (group: string) => Object.keys(shape).filter((key) => fieldMeta(shape[key]!)?.group === group);
   const advanced = keys('advanced');
   return (
     <>
       {keys('main').map(field)}
-      {advanced.length > 0 ? <Advanced count={advanced.length}>{advanced.map(field)}</Advanced> : null}
+      {advanced.length > 0 ? <Advanced>{advanced.map(field)}</Advanced> : null}
     </>
+  );
+}
+
+const MAIN = ['learningRate', 'steps', 'batchSize', 'schedule', 'seed'];
+
+/** How long and how fast the run trains. */
+export function TrainingSection() {
+  const page = usePage();
+  const settings = useChoice((s) => s.settings);
+  const { training } = settings;
+  const report = useChoice((s) => s.report);
+  const { learningRate } = runTraining(settings, report);
+  const base = baseOf(settings).training as unknown as Record<string, unknown>;
+  const values = training as unknown as Record<string, unknown>;
+  const rate = real(learningRate).replace(/0+$/, '');
+  const field = (key: string) => (
+    <Field
+      key={key}
+      id={`training-${key}`}
+      schema={trainingShape[key]!}
+      value={values[key]}
+      initial={base[key]}
+      filled={
+        key === 'learningRate' && learningRate !== training.learningRate
+          ? `For layers of width 64; on this model the run takes ${rate}.`
+          : undefined
+      }
+      onChange={(value) => page.setTraining(key, value)}
+    />
+  );
+  const others = Object.keys(trainingShape).filter((key) => !MAIN.includes(key));
+  const length = training.epochs > 0 ? `${training.epochs} epochs` : `${training.steps} steps`;
+  return (
+    <Section name="training" title="Training" summary={`${length} of ${training.batchSize}, rate ${rate}`}>
+      <div className="fields">{MAIN.map(field)}</div>
+      <Advanced>{others.map(field)}</Advanced>
+    </Section>
   );
 }

@@ -1,0 +1,390 @@
+/** Models or data from the Hub or an address: find, see sizes, fetch, resume; and what is kept in this browser. */
+import { useEffect, useState } from 'react';
+import { Button } from 'react-aria-components';
+import { useStore } from 'zustand';
+import { ERROR_GUIDE } from '../../../app/errorGuide.ts';
+import { bytes, whole } from '../../../app/format.ts';
+import type { Finder, HubDesk } from '../../../app/hub.ts';
+import type { Offer } from '../../../app/hubOffers.ts';
+import { HUB_ADDRESS, pageAddress } from '../../../hub/names.ts';
+import type { RepoKind } from '../../../hub/types.ts';
+import type { ErrorReport } from '../../../training/protocol.ts';
+import { Fold, TextField } from '../../parts/Controls.tsx';
+import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
+import { usePage } from '../../usePage.ts';
+
+const WORDS = {
+  model: {
+    label: 'Name on the Hub, or the address of an .onnx file',
+    placeholder: 'onnx-community/SmolLM2-135M-ONNX',
+    none: 'No model with ONNX files has a name like this.',
+  },
+  dataset: {
+    label: 'Dataset on the Hub, or the address of a data file',
+    placeholder: 'owner/dataset',
+    none: 'No dataset has a name like this.',
+  },
+} as const;
+
+export function Hub({ kind }: { readonly kind: RepoKind }) {
+  const page = usePage();
+  const [desk, setDesk] = useState<HubDesk | null>(null);
+  useEffect(() => {
+    let isHere = true;
+    void page.hub().then((opened) => {
+      if (isHere) setDesk(opened);
+      void opened.refresh();
+    });
+    return () => {
+      isHere = false;
+    };
+  }, [page]);
+  if (desk === null) return null;
+  return <Find desk={desk} finder={desk[kind]} kind={kind} />;
+}
+
+/** Where models or data are asked for, and whom. */
+interface Asked {
+  readonly desk: HubDesk;
+  readonly finder: Finder;
+  readonly kind: RepoKind;
+}
+
+function Find({ desk, finder, kind }: Asked) {
+  const { busy, found, repo, offers, error, taken } = useStore(finder.view);
+  const [words, setWords] = useState('');
+  return (
+    <div className="hub" data-testid={`hub-${kind}`}>
+      <form
+        className="hub-search"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void finder.look(words);
+        }}
+      >
+        <label className="field-label" htmlFor={`hub-${kind}`}>
+          {WORDS[kind].label}
+        </label>
+        <div className="hub-row">
+          <input
+            id={`hub-${kind}`}
+            className="box"
+            type="text"
+            spellCheck={false}
+            autoComplete="off"
+            placeholder={WORDS[kind].placeholder}
+            value={words}
+            onChange={(event) => setWords(event.target.value)}
+          />
+          <Button className="button" type="submit" isDisabled={busy !== null || words.trim() === ''}>
+            Find
+          </Button>
+        </div>
+      </form>
+      {busy === 'search' || busy === 'list' ? (
+        <p className="hint">
+          <Waiting what="Asking" onStop={() => void finder.stop()} />
+        </p>
+      ) : null}
+      {error === null ? null : <Trouble desk={desk} finder={finder} report={error} onWords={setWords} />}
+      {found === null ? null : <Found finder={finder} kind={kind} found={found} />}
+      {repo === null ? null : <OpenRepo desk={desk} finder={finder} kind={kind} repo={repo} />}
+      {repo !== null && offers.length === 0 && busy === null ? (
+        <p className="hint">It holds no file that Papilio reads; the revision refs/convert/parquet may.</p>
+      ) : null}
+      {offers.length === 0 ? null : (
+        <ul className="hub-list" aria-label="Files">
+          {offers.map((offer) => (
+            <OfferRow key={offer.id} finder={finder} offer={offer} isBusy={busy !== null} />
+          ))}
+        </ul>
+      )}
+      <Downloading finder={finder} />
+      {taken === null ? null : (
+        <p className="hint hub-taken">
+          In use: <code>{taken}</code>
+        </p>
+      )}
+      <Kept desk={desk} finder={finder} kind={kind} />
+      <Access desk={desk} />
+    </div>
+  );
+}
+
+type FinderView = ReturnType<Finder['view']['getState']>;
+
+function Found(props: {
+  readonly finder: Finder;
+  readonly kind: RepoKind;
+  readonly found: NonNullable<FinderView['found']>;
+}) {
+  const { finder, kind, found } = props;
+  return (
+    <ul className="hub-list" aria-label="Found">
+      {found.map((hit) => (
+        <li key={hit.repo} className="hub-item">
+          <Button className="text-button" onPress={() => void finder.open(hit.repo)}>
+            {hit.repo}
+          </Button>
+          <span className="hint">
+            {[hit.task, `${whole(hit.downloads)} downloads`, hit.isGated ? 'gated' : null]
+              .filter(Boolean)
+              .join(' · ')}
+          </span>
+        </li>
+      ))}
+      {found.length === 0 ? <li className="hint">{WORDS[kind].none}</li> : null}
+    </ul>
+  );
+}
+
+function OpenRepo({ desk, finder, kind, repo }: Asked & { readonly repo: NonNullable<FinderView['repo']> }) {
+  const hub = useStore(desk.shared, (s) => s.hub);
+  const [revision, setRevision] = useState(repo.revision);
+  useEffect(() => setRevision(repo.revision), [repo.revision]);
+  const open = () => void finder.open(repo.name, revision.trim() || 'main');
+  return (
+    <div className="hub-repo">
+      <p>
+        <a href={pageAddress(hub, kind, repo.name)} target="_blank" rel="noreferrer">
+          {repo.name}
+        </a>{' '}
+        {repo.isGated ? <span className="tag">gated</span> : null}
+      </p>
+      <form
+        className="hub-row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          open();
+        }}
+      >
+        <label className="field-label" htmlFor={`hub-revision-${kind}`}>
+          Revision
+        </label>
+        <input
+          id={`hub-revision-${kind}`}
+          className="box"
+          type="text"
+          spellCheck={false}
+          value={revision}
+          onChange={(event) => setRevision(event.target.value)}
+        />
+        <Button className="button" type="submit">
+          Open
+        </Button>
+        <span className="hint">
+          commit <code>{repo.commit.slice(0, 7)}</code>
+        </span>
+      </form>
+      {repo.isOld ? (
+        <p className="hint">The Hub cannot be reached: this is what it held when it was last seen.</p>
+      ) : null}
+    </div>
+  );
+}
+
+function OfferRow(props: { readonly finder: Finder; readonly offer: Offer; readonly isBusy: boolean }) {
+  const { finder, offer, isBusy } = props;
+  const { title, detail, have, isWhole } = offer;
+  const share = offer.bytes === null || offer.bytes === 0 ? 0 : have / offer.bytes;
+  const verb = isWhole ? 'Use' : have > 0 ? 'Resume' : 'Download';
+  return (
+    <li className="hub-item">
+      <span className="hub-offer">
+        <b>{title}</b>
+        <span className="hint">{detail}</span>
+      </span>
+      <span className="hub-size">
+        {offer.bytes === null ? 'size unknown' : bytes(offer.bytes)}
+        {isWhole ? ' · kept' : have > 0 ? ` · ${Math.floor(share * 100)} % here` : ''}
+      </span>
+      <Button
+        className={isWhole ? 'button button-strong' : 'button'}
+        isDisabled={isBusy}
+        aria-label={`${verb} ${title}`}
+        onPress={() => void finder.bring(offer)}
+      >
+        {verb}
+      </Button>
+    </li>
+  );
+}
+
+function Downloading({ finder }: { readonly finder: Finder }) {
+  const { busy, progress } = useStore(finder.view);
+  const silence = useSilence(progress, busy === 'download');
+  if (busy !== 'download') return null;
+  const { done, total, what } = progress ?? { done: 0, total: 0, what: '' };
+  return (
+    <div className="hub-row hub-progress">
+      <progress aria-label="Downloaded" max={Math.max(1, total)} value={done} />
+      <span className="hint">
+        {progress === null ? 'Beginning …' : `${what}: ${bytes(done)} of ${bytes(total)}`}
+        {silence === 0 ? '' : '; nothing has come for'}
+        <Silence seconds={silence} />
+      </span>
+      <Button className="button" onPress={() => void finder.stop()}>
+        Stop
+      </Button>
+    </div>
+  );
+}
+
+/** What is kept in this browser, with sizes and the way to free it. */
+function Kept({ desk, finder, kind }: Asked) {
+  const shelf = useStore(desk.shared, (s) => s.shelf);
+  const kept = shelf?.kept ?? [];
+  const total = kept.reduce((sum, one) => sum + one.bytes, 0);
+  const room = shelf?.room == null ? '' : `, room for ${bytes(shelf.room)} more`;
+  return (
+    <Fold summary={`Kept in this browser: ${bytes(total)}${room}`} isOpen={kept.length > 0}>
+      {kept.length === 0 ? (
+        <p className="hint">Nothing yet. What is fetched stays here and needs no network the next time.</p>
+      ) : (
+        <ul className="hub-list" aria-label="Kept">
+          {kept.map((one) => (
+            <li key={one.folder} className="hub-item">
+              <span className="hub-offer">
+                {one.kind === kind ? (
+                  <Button
+                    className="text-button"
+                    onPress={() =>
+                      void finder.look(
+                        one.kind === 'url' ? one.name : `${one.name}@${one.commits[0]?.commit}`,
+                      )
+                    }
+                  >
+                    {one.name}
+                  </Button>
+                ) : (
+                  <b>{one.name}</b>
+                )}
+                <span className="hint">
+                  {one.kind === 'url'
+                    ? 'an address'
+                    : `${one.kind}, ${one.commits[0]?.paths.length ?? 0} files whole`}
+                  {one.partBytes > 0 ? `, ${bytes(one.partBytes)} in parts` : ''}
+                </span>
+              </span>
+              <span className="hub-size">{bytes(one.bytes)}</span>
+              <Button
+                className="button"
+                aria-label={`Free ${one.name}`}
+                onPress={() => void desk.free(one.folder)}
+              >
+                Free
+              </Button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Fold>
+  );
+}
+
+/** Whom the page asks, and as whom. */
+function Access({ desk }: { readonly desk: HubDesk }) {
+  const hub = useStore(desk.shared, (s) => s.hub);
+  const isOther = hub !== HUB_ADDRESS;
+  return (
+    <Fold summary={`Access${isOther ? `: asking ${new URL(hub).host}` : ''}`} isOpen={isOther}>
+      <TokenField desk={desk} />
+      <HubAddress desk={desk} />
+    </Fold>
+  );
+}
+
+function HubAddress({ desk }: { readonly desk: HubDesk }) {
+  const hub = useStore(desk.shared, (s) => s.hub);
+  const [text, setText] = useState(hub);
+  const [refusal, setRefusal] = useState<string | null>(null);
+  useEffect(() => setText(hub), [hub]);
+  return (
+    <TextField
+      label="Address of the Hub"
+      hint="A mirror, or the Hub of your company. Remembered in this browser."
+      type="text"
+      spellCheck={false}
+      autoComplete="off"
+      value={text}
+      onText={setText}
+      onBlur={() => setRefusal(desk.setHub(text))}
+    >
+      {refusal === null ? null : (
+        <span className="field-refusal" role="alert">
+          {refusal}
+        </span>
+      )}
+    </TextField>
+  );
+}
+
+const AGAIN: Readonly<Record<string, string>> = {
+  resume: 'Resume',
+  again: 'Download again',
+  token: 'Try again',
+  free: 'Try again',
+};
+
+/** What went wrong with the Hub or a download, in one sentence, and the ways on. */
+function Trouble(props: {
+  readonly desk: HubDesk;
+  readonly finder: Finder;
+  readonly report: ErrorReport;
+  readonly onWords: (words: string) => void;
+}) {
+  const { desk, finder, report, onWords } = props;
+  const failed = useStore(finder.view, (s) => s.failed);
+  const way = String(report.details.way ?? '');
+  const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
+  return (
+    <div className="error-text hub-trouble" role="alert" data-testid="hub-trouble">
+      <p>
+        <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
+      </p>
+      {way === 'token' ? <TokenField desk={desk} /> : null}
+      {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}
+      <p className="error-actions">
+        {near.map((repo) => (
+          <Button
+            key={repo}
+            className="button"
+            onPress={() => {
+              onWords(repo);
+              void finder.open(repo);
+            }}
+          >
+            Open {repo}
+          </Button>
+        ))}
+        {AGAIN[way] === undefined ? null : (
+          <Button className="button button-strong" onPress={() => void finder.retry()}>
+            {failed === 'download' ? AGAIN[way] : 'Try again'}
+          </Button>
+        )}
+      </p>
+    </div>
+  );
+}
+
+/** The user's own access token; typed anew in every sitting. */
+function TokenField({ desk }: { readonly desk: HubDesk }) {
+  const token = useStore(desk.shared, (s) => s.token);
+  const hub = useStore(desk.shared, (s) => s.hub);
+  const [text, setText] = useState(token);
+  return (
+    <TextField
+      label="Access token"
+      hint={`Kept in memory until this page is closed, and sent to ${new URL(hub).host} alone. Never stored, never in a link.`}
+      type="password"
+      autoComplete="off"
+      spellCheck={false}
+      placeholder="hf_…"
+      value={text}
+      onText={(next) => {
+        setText(next);
+        desk.setToken(next);
+      }}
+    />
+  );
+}

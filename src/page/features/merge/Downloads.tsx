@@ -1,0 +1,145 @@
+/** What can be taken away: the merged file, the adapter, the run in figures and settings, and the run as a Python project. */
+import { Button } from 'react-aria-components';
+import { mergedName } from '../../../app/checkMerged.ts';
+import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../../app/exports.ts';
+import { bytes } from '../../../app/format.ts';
+import { Fold } from '../../parts/Controls.tsx';
+import { Icon } from '../../parts/Icon.tsx';
+import { OfStep } from '../../parts/Waiting.tsx';
+import { usePage, useRun, useUi } from '../../usePage.ts';
+
+export function Downloads() {
+  const page = usePage();
+  const current = useRun((s) => s.current);
+  const merged = useRun((s) => s.merged);
+  const parity = merged?.parity ?? null;
+  const hasRun = useRun((s) => s.open !== null);
+  const task = useRun((s) => s.open?.model.task ?? null);
+  const smoothing = useUi((s) => s.smoothing);
+  if (current === null || !hasRun) return null;
+  const inputs = task === 'image-classification' ? ['pixel_values'] : ['input_ids', 'attention_mask'];
+  const snippet = pythonSnippet(current, inputs);
+  return (
+    <section className="block" aria-label="Downloads">
+      <h3>Take it with you</h3>
+      <ul className="downloads">
+        <Item
+          title="Merged model"
+          detail={
+            merged === null
+              ? 'after merging'
+              : parity === null
+                ? 'after the check'
+                : `${mergedName(current.name, parity)}, ${bytes(merged.onnx.size)}, of step ${merged.step}`
+          }
+          isDisabled={parity === null}
+          onPress={() =>
+            merged !== null && parity !== null && saveFile(mergedName(current.name, parity), merged.onnx)
+          }
+        />
+        <Item
+          title="Folder"
+          detail={
+            merged === null
+              ? 'after merging'
+              : parity?.verdict !== 'passed'
+                ? 'once the merged file has passed its check'
+                : 'for transformers.js and the Hub: onnx/model.onnx, config.json, tokenizer'
+          }
+          isDisabled={parity?.verdict !== 'passed'}
+          onPress={() => void page.running.saveFolder()}
+        />
+        <Item
+          title="Adapter"
+          detail="adapter_config.json and adapter_model.safetensors, as PEFT reads them"
+          onPress={() => void page.looking.saveAdapter()}
+        />
+        <Item
+          title="Metrics"
+          detail="metrics.csv, raw and smoothed"
+          onPress={() => saveFile(`${current.name}-metrics.csv`, metricsCsv(current, smoothing), 'text/csv')}
+        />
+        <Item
+          title="Settings"
+          detail="run.json, everything that decides the run"
+          onPress={() => saveFile(`${current.name}-run.json`, runJson(current), 'application/json')}
+        />
+      </ul>
+      <Fold summary="Open it in Python">
+        <pre className="snippet">{snippet}</pre>
+        <Button className="text-button" onPress={() => void navigator.clipboard.writeText(snippet)}>
+          copy
+        </Button>
+      </Fold>
+      <Python />
+    </section>
+  );
+}
+
+function Item(props: {
+  readonly title: string;
+  readonly detail: string;
+  readonly isDisabled?: boolean;
+  readonly onPress: () => void;
+}) {
+  return (
+    <li>
+      <Button className="download" isDisabled={props.isDisabled ?? false} onPress={props.onPress}>
+        <Icon name="download" />
+        <b>{props.title}</b>
+        <span className="download-detail">{props.detail}</span>
+      </Button>
+    </li>
+  );
+}
+
+/** "Continue in Python": the project of the run, and what cannot carry over, read before it is saved. */
+function Python() {
+  const page = usePage();
+  const python = useRun((s) => s.python);
+  const busy = useRun((s) => s.busy);
+  return (
+    <section className="block" aria-label="Continue in Python">
+      <h3>Outgrow the tab</h3>
+      <p className="hint">
+        A small project with transformers, peft and accelerate: this run’s model, data, method and settings,
+        starting from the adapter trained here, on as many machines as you have.
+      </p>
+      <p className="shelf-tools">
+        <Button className="button" isDisabled={busy !== null} onPress={() => void page.looking.writePython()}>
+          Continue in Python
+        </Button>
+      </p>
+      {python === null ? null : (
+        <div className="notice-card python-card" role="status">
+          <h3>{python.warnings.length > 0 ? 'What cannot carry over' : 'Everything carries over'}</h3>
+          {python.warnings.length > 0 ? (
+            <ul>
+              {python.warnings.map((warning) => (
+                <li key={warning}>{warning}</li>
+              ))}
+            </ul>
+          ) : null}
+          <details className="advanced">
+            <summary>
+              {python.files.length} files, {bytes(python.files.reduce((n, file) => n + file.bytes.length, 0))}
+            </summary>
+            <ul className="python-files">
+              {python.files.map((file) => (
+                <li key={file.name}>
+                  <code>{file.name}</code> {bytes(file.bytes.length)}
+                </li>
+              ))}
+            </ul>
+          </details>
+          <OfStep step={python.step} />
+          <p className="shelf-tools">
+            <Button className="button button-strong" onPress={() => void page.looking.savePython()}>
+              Save the project
+            </Button>
+          </p>
+        </div>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,119 @@
+/** The first area: what to train, on what, and how. */
+import { Radio, RadioGroup } from 'react-aria-components';
+import { METHODS } from '../../../adapters/registry.ts';
+import { bytes, percent, whole } from '../../../app/format.ts';
+import { PRESETS, presetById } from '../../../app/presets.ts';
+import { Tip } from '../../parts/Controls.tsx';
+import { ErrorCard } from '../../parts/Errors.tsx';
+import { useChoice, useDerived, usePage } from '../../usePage.ts';
+import { MethodSection, TrainingSection } from './Method.tsx';
+import { Section } from './Section.tsx';
+import { DataSection, ModelSection } from './Sources.tsx';
+import { TargetsSection } from './Targets.tsx';
+
+export function Setup() {
+  return (
+    <>
+      <div className="panel-scroll">
+        <ErrorCard panel="choose" />
+        <LinkProblems />
+        <PresetSection />
+        <ModelSection />
+        <DataSection />
+        <MethodSection />
+        <TargetsSection />
+        <TrainingSection />
+      </div>
+      <Totals />
+    </>
+  );
+}
+
+function LinkProblems() {
+  const page = usePage();
+  const problems = useChoice((s) => s.problems);
+  if (problems.length === 0) return null;
+  return (
+    <section className="notice-card" role="alert" data-testid="link-problems">
+      <h3>Parts of the link were not used</h3>
+      <ul>
+        {problems.map((problem) => (
+          <li key={problem}>{problem}</li>
+        ))}
+      </ul>
+      <button type="button" className="text-button" onClick={() => page.choice.setState({ problems: [] })}>
+        understood
+      </button>
+    </section>
+  );
+}
+
+/** Presets as cards, each with the question it answers. */
+function PresetSection() {
+  const page = usePage();
+  const preset = useChoice((s) => s.settings.preset);
+  return (
+    <Section name="preset" title="Start from" summary={presetById(preset).title} isOpenAtFirst>
+      <RadioGroup
+        className="cards"
+        aria-label="Presets"
+        value={preset}
+        onChange={(id) => page.choosePreset(id)}
+      >
+        {PRESETS.map(({ id, title, question, model, data, method }) => (
+          <Radio key={id} value={id} className="card">
+            <span className="card-title">{title}</span>
+            <span className="card-question">{question}</span>
+            <span className="card-facts">
+              {METHODS[method].title} · {model === 'own' ? 'your model' : model} ·{' '}
+              {data === 'files' ? 'your data' : data}
+            </span>
+          </Radio>
+        ))}
+      </RadioGroup>
+    </Section>
+  );
+}
+
+/** What would train, always in sight: parameters stored and free, their share, and the bytes they take. */
+function Totals() {
+  const { count, share, adapterBytes, optimizerBytes, problem } = useDerived();
+  if (problem !== null && (count === null || count.stored === 0)) {
+    return (
+      <footer className="totals is-bad" aria-live="polite" data-testid="totals">
+        {problem}
+      </footer>
+    );
+  }
+  return (
+    <section className="totals" aria-label="Trainable parameters" data-testid="totals">
+      {count === null ? (
+        <span className="hint">The counts appear when the model’s modules are known.</span>
+      ) : (
+        <>
+          <span className="total-main">
+            <b>{whole(count.stored)}</b> trainable
+            <Tip about="stored and free parameters">
+              Stored: numbers kept in memory and in the adapter file. Free: numbers that can have an effect. A
+              b × b block is stored whole, but only its skew part, b(b−1)/2 numbers, turns anything. Papers
+              often count the free ones.
+            </Tip>
+          </span>
+          <span>
+            <b>{whole(count.free)}</b> free
+          </span>
+          <span>
+            <b>{percent(share)}</b> of the model
+          </span>
+          <span>
+            adapter <b>{bytes(adapterBytes)}</b>
+          </span>
+          <span>
+            optimiser <b>{bytes(optimizerBytes)}</b>
+          </span>
+          {problem === null ? null : <span className="total-problem">{problem}</span>}
+        </>
+      )}
+    </section>
+  );
+}

@@ -1,0 +1,193 @@
+/** Model and data: what comes with the page, files from this machine, the Hub, and what is written or drawn here. */
+import { useStore } from 'zustand';
+import { bytes, count, whole } from '../../../app/format.ts';
+import { isMissing } from '../../../app/request.ts';
+import { MODELS } from '../../../app/settings.ts';
+import type { ModelSource } from '../../../training/protocol.ts';
+import { Picker, Segments, Tip } from '../../parts/Controls.tsx';
+import { ErrorText } from '../../parts/Errors.tsx';
+import { later, Waiting } from '../../parts/Waiting.tsx';
+import { useChoice, usePage, useRun } from '../../usePage.ts';
+import { Section } from './Section.tsx';
+
+const DataPreview = later('DataPreview', () => import('./DataPreview.tsx'));
+const Drawings = later('Drawings', () => import('./Drawings.tsx'));
+const FileDrop = later('FileDrop', () => import('../../parts/FileDrop.tsx'));
+const Hub = later('Hub', () => import('../hub/Hub.tsx'));
+
+const MODEL_DETAILS: Readonly<Record<string, string>> = {
+  'glyphs-vit': 'A vision transformer that reads digits; module names of Hugging Face’s Dinov2',
+  'tales-gpt': 'A decoder that tells short tales; module names of Hugging Face’s Llama',
+  hub: 'By its name on the Hub, or any https address',
+  own: 'An .onnx file from your machine',
+};
+
+export function ModelSection() {
+  const page = usePage();
+  const model = useChoice((s) => s.settings.model);
+  const report = useChoice((s) => s.report);
+  const precision = useChoice((s) => s.precision);
+  const error = useChoice((s) => s.reportError);
+  const isReading = useChoice((s) => s.isReading);
+  const files = useChoice((s) => s.modelFiles);
+  const isWaiting = useChoice((s) => isMissing('model', s));
+  const items = Object.entries(MODELS).map(([id, { title }]) => ({ id, title, detail: MODEL_DETAILS[id]! }));
+  const summary = report === null ? MODELS[model]!.title : `${report.name} · ${count(report.parameters)}`;
+  return (
+    <Section name="model" title="Model" summary={summary} isWaiting={isWaiting}>
+      <Picker label="Model" value={model} items={items} onChange={(id) => page.choose({ model: id })} />
+      {model === 'own' ? (
+        <FileDrop
+          label="Drop an .onnx file and the files beside it, or their folder"
+          hint="config.json, tokenizer.json and external data belong to it. Nothing leaves this tab."
+          accepts={['.onnx', '.json', '.jinja', '.data', '.bin', '.onnx_data']}
+          files={files}
+          onFiles={(dropped) => void page.openModel(dropped)}
+          onClear={() => {
+            page.choice.setState({ modelFiles: [] });
+            void page.openModel([]);
+          }}
+        />
+      ) : (
+        <p className="hint">{MODEL_DETAILS[model]}.</p>
+      )}
+      {model === 'hub' ? <Hub kind="model" /> : null}
+      {isReading ? (
+        <p className="hint">
+          <Waiting what="Reading the model" way="another choice ends it" />
+        </p>
+      ) : null}
+      {error === null ? null : <ErrorText report={error} />}
+      {model === 'own' || model === 'hub' || precision !== 'file' ? <PrecisionOfWeights /> : null}
+      {report === null ? null : (
+        <dl className="facts" data-testid="model-facts">
+          <dt>Family</dt>
+          <dd>{report.family}</dd>
+          <dt>Parameters</dt>
+          <dd>{whole(report.parameters)}</dd>
+          <dt>File</dt>
+          <dd>
+            {bytes(report.bytes)}, opset {report.opset}
+          </dd>
+          <dt>Modules</dt>
+          <dd>{report.modules.length}</dd>
+        </dl>
+      )}
+    </Section>
+  );
+}
+
+type Precision = NonNullable<ModelSource['precision']>;
+
+const PRECISIONS: readonly { readonly id: Precision; readonly title: string }[] = [
+  { id: 'file', title: 'as the file' },
+  { id: 'f16', title: '16 bits' },
+  { id: 'q4', title: '4 bits' },
+];
+
+/** What a person's own model is loaded as: the file's numbers, 16 bits, or 4; with the bytes that the forecast finds for each. */
+function PrecisionOfWeights() {
+  const page = usePage();
+  const precision = useChoice((s) => s.precision);
+  const report = useStore(page.forecast.view, (s) => s.report);
+  return (
+    <div className="precision">
+      <span className="field-label">
+        Weights are kept{' '}
+        <Tip about="precision">
+          Frozen weights are rounded while loading and stay so on the GPU; the adapter, norms and losses are
+          in 32 bits. The merged file holds the rounded weights.
+        </Tip>
+      </span>
+      <Segments
+        label="Precision of the weights"
+        value={precision}
+        items={PRECISIONS.map(({ id, title }) => {
+          const size = report?.weightBytes[id] ?? null;
+          return { id, title, detail: size === null ? undefined : bytes(size) };
+        })}
+        onChange={(id) => page.choice.setState({ precision: id })}
+      />
+      {report === null ? (
+        <p className="hint">What each takes on the GPU stands here once a forecast was made, beside Train.</p>
+      ) : null}
+    </div>
+  );
+}
+
+const DATA: Readonly<Record<string, { readonly title: string; readonly detail: string }>> = {
+  letters: { title: 'letters', detail: 'Capital letters in the hand that drew the digits' },
+  'wild-digits': { title: 'wild-digits', detail: 'Digits in a style the model never saw' },
+  recipes: { title: 'recipes', detail: 'Short recipes from a grammar of their own' },
+  hub: { title: 'From the Hub or an address', detail: 'A dataset by its name, or any https address' },
+  drawings: { title: 'Your drawings', detail: 'Name classes and draw a few of each, right here' },
+  text: { title: 'Your text', detail: 'Paste or type anything' },
+  files: {
+    title: 'Your files',
+    detail: 'Text, CSV, TSV, JSON, JSONL, Parquet, CoNLL, pictures by class in a folder or .zip, IDX',
+  },
+};
+
+/** Endings of data; the last is that of IDX files without a dot. */
+const ACCEPTS = [
+  ...['.txt', '.md', '.text', '.csv', '.tsv', '.json', '.jsonl', '.ndjson', '.parquet'],
+  ...['.conll', '.bio', '.iob', '.iob2', '.zip', '.gz'],
+  ...['.png', '.jpg', '.jpeg', '.webp', '.gif', '.bmp', '.idx', '.idx1-ubyte', '.idx3-ubyte', 'ubyte'],
+];
+
+export function DataSection() {
+  const page = usePage();
+  const { model, data } = useChoice((s) => s.settings);
+  const files = useChoice((s) => s.dataFiles);
+  const text = useChoice((s) => s.text);
+  const report = useRun((s) => s.open?.data ?? null);
+  const hasPreview = useStore(page.data.view, (s) => s.preview !== null || s.error !== null);
+  const isWaiting = useChoice((s) => isMissing('data', s));
+  const items = MODELS[model]!.data.map((id) => ({ id, ...DATA[id]! }));
+  return (
+    <Section name="data" title="Data" summary={DATA[data]!.title} isWaiting={isWaiting}>
+      <Picker label="Data" value={data} items={items} onChange={(id) => page.choose({ data: id })} />
+      {data === 'files' ? (
+        <FileDrop
+          label="Drop your data"
+          hint="Text, CSV, TSV, JSON, JSONL, Parquet, CoNLL; pictures in a folder or .zip with a folder for each class, or IDX. A part is held aside and only that part is scored. Nothing leaves this tab."
+          accepts={ACCEPTS}
+          files={files}
+          onFiles={(dropped) => page.choice.setState({ dataFiles: [...files, ...dropped] })}
+          onClear={() => page.choice.setState({ dataFiles: [] })}
+        />
+      ) : (
+        <p className="hint">{DATA[data]!.detail}.</p>
+      )}
+      {data === 'hub' ? <Hub kind="dataset" /> : null}
+      {data === 'text' ? (
+        <label className="field">
+          <span className="field-label">Text to learn from</span>
+          <textarea
+            className="box text-area"
+            rows={7}
+            placeholder="Paste a few pages. The last part is held aside and only that part is scored."
+            value={text}
+            onChange={(event) => page.choice.setState({ text: event.target.value })}
+          />
+          <span className="hint">{whole(text.length)} characters</span>
+        </label>
+      ) : null}
+      {data === 'drawings' ? <Drawings /> : null}
+      <DataPreview />
+      {report === null || hasPreview ? null : (
+        <dl className="facts">
+          <dt>In this run</dt>
+          <dd>
+            {whole(report.trainExamples)} to learn from, {whole(report.heldExamples)} held aside
+          </dd>
+          {report.notes.map((note) => (
+            <dd key={note} className="facts-wide">
+              {note}
+            </dd>
+          ))}
+        </dl>
+      )}
+    </Section>
+  );
+}

@@ -1,0 +1,349 @@
+/** The run as curves: loss with what the chart can be told, held-out score, learning rate and gradient norm; and the loss as a table. */
+import { useMemo } from 'react';
+import { real, scoreText, whole } from '../../../app/format.ts';
+import type { RunRecord } from '../../../app/runs.ts';
+import { smooth, thin } from '../../../app/series.ts';
+import { runTraining } from '../../../app/settings.ts';
+import type { XAxis } from '../../../app/stores.ts';
+import { learningRateAt, type TrainingSettings } from '../../../training/settings.ts';
+import { Chart, type ChartLine, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
+import { Fold, Picker, Range, Tip, Toggle } from '../../parts/Controls.tsx';
+import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
+
+const X_TITLES: Readonly<Record<XAxis, string>> = { step: 'step', examples: 'examples', seconds: 'seconds' };
+
+function pick(values: Float64Array, places: readonly number[]): Float64Array {
+  return Float64Array.from(places, (i) => values[i]!);
+}
+
+/** x of an evaluation: that of its step, interpolated where the axis is not the step. */
+function evalX(run: RunRecord, step: number, axis: XAxis): number {
+  if (axis === 'step') return step;
+  const steps = run.series.column('step');
+  const i = steps.indexOf(step);
+  return i < 0 ? 0 : run.series.column(axis)[i]!;
+}
+
+/** Opacity of a run that is drawn beside the current one. */
+const BESIDE = 0.45;
+
+function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis): ChartLine[] {
+  const loss = run.series.column('loss');
+  const x = run.series.column(axis);
+  const smoothed = smooth(loss, beta);
+  const color = `--line-${run.look}`;
+  const opacity = isCurrent ? 1 : BESIDE;
+  const dash = LINE_DASHES[run.look]!;
+  const rawPlaces = thin(loss);
+  const smoothPlaces = thin(smoothed);
+  const evals = run.series.evals;
+  const name = run.name;
+  return [
+    ...(isCurrent && beta > 0
+      ? [
+          {
+            name: `${name} raw`,
+            x: pick(x, rawPlaces),
+            y: pick(loss, rawPlaces),
+            color,
+            width: 1,
+            opacity: 0.28,
+            isQuiet: true,
+          },
+        ]
+      : []),
+    { name, x: pick(x, smoothPlaces), y: pick(smoothed, smoothPlaces), color, width: 2.4, opacity, dash },
+    ...(evals.length > 0
+      ? [
+          {
+            name: `${name} held out`,
+            x: evals.map((e) => evalX(run, e.step, axis)),
+            y: evals.map((e) => e.loss),
+            color,
+            width: 1.2,
+            dash: 'dot' as const,
+            hasMarkers: true,
+            opacity,
+          },
+        ]
+      : []),
+  ];
+}
+
+/** Loss, raw and smoothed, of the current run and of those beside it, with held-out points. */
+export function LossChart() {
+  const runs = useRun((s) => s.runs);
+  const currentId = useRun((s) => s.current?.id ?? null);
+  const smoothing = useUi((s) => s.smoothing);
+  const isLogY = useUi((s) => s.isLogY);
+  const xAxis = useUi((s) => s.xAxis);
+  const shown = useMemo(() => runs.filter((run) => run.isShown || run.id === currentId), [runs, currentId]);
+  const sources = useMemo(() => shown.map((run) => run.series), [shown]);
+  const spec = useMemo(
+    () => (): ChartSpec => ({
+      lines: shown.flatMap((run) => linesOf(run, run.id === currentId, smoothing, xAxis)),
+      xTitle: X_TITLES[xAxis],
+      yTitle: '',
+      isLog: isLogY,
+    }),
+    [shown, currentId, smoothing, xAxis, isLogY],
+  );
+  return (
+    <section className="block" aria-label="Loss">
+      <div className="block-head">
+        <h3>Loss</h3>
+        <span className="legend">
+          <i className="legend-raw" /> each step
+          <i className="legend-smooth" /> smoothed
+          <i className="legend-dots" /> held out
+        </span>
+      </div>
+      {shown.length === 0 ? (
+        <div className="chart chart-empty" style={{ height: 260 }}>
+          <p>
+            The loss is drawn here from the first step on: faint as measured, bold as smoothed, dots on
+            examples the model never learns from.
+          </p>
+        </div>
+      ) : (
+        <Chart
+          spec={spec}
+          sources={sources}
+          label="Loss by step, see the table below for figures"
+          height={260}
+        />
+      )}
+      <LossControls />
+      <CurveTable />
+    </section>
+  );
+}
+
+/** What the chart of the loss can be told. */
+function LossControls() {
+  const page = usePage();
+  const smoothing = useUi((s) => s.smoothing);
+  const isLogY = useUi((s) => s.isLogY);
+  const xAxis = useUi((s) => s.xAxis);
+  return (
+    <div className="chart-controls">
+      <Range
+        label="Smoothing"
+        value={smoothing}
+        min={0}
+        max={0.99}
+        step={0.01}
+        format={(value) => value.toFixed(2)}
+        tip={
+          <Tip about="smoothing">
+            De-biased exponential moving average: sₜ = β sₜ₋₁ + (1−β) xₜ, drawn as sₜ / (1−βᵗ). It depends on
+            the values before a point only, never on the length of the run.
+          </Tip>
+        }
+        onChange={(value) => page.ui.setState({ smoothing: value })}
+      />
+      <Picker
+        label="Horizontal axis"
+        isLabelHidden
+        value={xAxis}
+        items={Object.entries(X_TITLES).map(([id, title]) => ({ id, title: `by ${title}` }))}
+        onChange={(id) => page.ui.setState({ xAxis: id as XAxis })}
+      />
+      <Toggle isOn={isLogY} onChange={(isOn) => page.ui.setState({ isLogY: isOn })}>
+        log scale
+      </Toggle>
+    </div>
+  );
+}
+
+/** The curve in figures, for those who cannot or would not read the chart. */
+function CurveTable() {
+  const current = useRun((s) => s.current);
+  useSeries(current?.series ?? null);
+  if (current === null || current.series.evals.length === 0) return null;
+  const { evals } = current.series;
+  const steps = current.series.column('step');
+  const losses = current.series.column('loss');
+  const lossAt = (step: number) => losses[steps.indexOf(step)];
+  return (
+    <Fold summary="As a table">
+      <div className="table-scroll">
+        <table className="runs">
+          <thead>
+            <tr>
+              <th scope="col">Step</th>
+              <th scope="col" className="number">
+                Loss of the step
+              </th>
+              <th scope="col" className="number">
+                Held-out loss
+              </th>
+              <th scope="col" className="number">
+                Held-out {evals[0]!.metric}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {evals.map((one) => {
+              const loss = lossAt(one.step);
+              return (
+                <tr key={one.step}>
+                  <th scope="row">{whole(one.step)}</th>
+                  <td className="number">{loss === undefined ? '–' : real(loss)}</td>
+                  <td className="number">{real(one.loss)}</td>
+                  <td className="number">{scoreText(one)}</td>
+                </tr>
+              );
+            })}
+          </tbody>
+        </table>
+      </div>
+    </Fold>
+  );
+}
+
+const SIDE_HEIGHT = 128;
+
+export function SideCharts() {
+  return (
+    <div className="side-charts">
+      <ScoreChart />
+      <RateChart />
+      <NormChart />
+    </div>
+  );
+}
+
+/** Axes of a small chart, whose heading says what they are. */
+const PLAIN = { xTitle: '', yTitle: '', isLog: false } as const;
+
+/** Held-out score of the current run and of those beside it. */
+function ScoreChart() {
+  const current = useRun((s) => s.current);
+  const runs = useRun((s) => s.runs);
+  const sources = useMemo(() => runs.map(({ series }) => series), [runs]);
+  const spec = useMemo(
+    () => (): ChartSpec => ({
+      lines: runs
+        .filter((run) => run.isShown || run.id === current?.id)
+        .map((run) => ({
+          name: run.name,
+          x: run.series.evals.map(({ step }) => step),
+          y: run.series.evals.map(({ value }) => value),
+          color: `--line-${run.look}`,
+          width: 2,
+          dash: LINE_DASHES[run.look]!,
+          hasMarkers: true,
+          opacity: run.id === current?.id ? 1 : BESIDE,
+        })),
+      ...PLAIN,
+      isShare: runs.some((run) => run.series.evals[0]?.metric === 'accuracy'),
+    }),
+    [runs, current],
+  );
+  const metric = current?.series.evals[0]?.metric;
+  const title = metric === undefined ? 'Held-out score' : `Held-out ${metric}`;
+  return (
+    <section className="block" aria-label={title}>
+      <h3>{title}</h3>
+      {runs.length === 0 ? (
+        <Empty text="measured before, during and after" />
+      ) : (
+        <Chart spec={spec} sources={sources} label={title} height={SIDE_HEIGHT} />
+      )}
+    </section>
+  );
+}
+
+const NO_SOURCES: readonly RunRecord['series'][] = [];
+
+/** The series of the run on screen, for charts of it alone. */
+const useSources = (current: RunRecord | null) =>
+  useMemo(() => (current === null ? NO_SOURCES : [current.series]), [current]);
+
+function plannedRate(training: TrainingSettings, total: number): { x: number[]; y: number[] } {
+  const points = Math.min(total, 200);
+  const x = Array.from({ length: points }, (_, i) => Math.round((i * (total - 1)) / Math.max(1, points - 1)));
+  return { x: x.map((step) => step + 1), y: x.map((step) => learningRateAt(training, step, total)) };
+}
+
+/** Learning rate, planned and used. */
+function RateChart() {
+  const current = useRun((s) => s.current);
+  const total = useRun((s) => s.open?.totalSteps ?? null);
+  const chosen = useChoice((s) => s.settings);
+  const settings = current?.settings ?? chosen;
+  const opened = useRun((s) => s.open?.model ?? null);
+  const described = useChoice((s) => s.report);
+  const report = opened ?? described;
+  const training = useMemo(() => runTraining(settings, report), [settings, report]);
+  const spec = useMemo(
+    () => (): ChartSpec => {
+      const planned = plannedRate(training, total ?? training.steps);
+      const used = {
+        x: current?.series.column('step') ?? [],
+        y: current?.series.column('learningRate') ?? [],
+      };
+      return {
+        lines: [
+          { name: 'planned', ...planned, color: '--ink-3', width: 1.2, dash: 'dot' },
+          { name: 'used', ...used, color: `--line-${current?.look ?? 0}`, width: 2 },
+        ],
+        ...PLAIN,
+      };
+    },
+    [training, current, total],
+  );
+  return (
+    <section className="block" aria-label="Learning rate">
+      <h3>Learning rate</h3>
+      <Chart spec={spec} sources={useSources(current)} label="Learning rate by step" height={SIDE_HEIGHT} />
+    </section>
+  );
+}
+
+/** Gradient norm, and where it is clipped. */
+function normLines({ series, look, settings }: RunRecord): ChartLine[] {
+  const values = series.column('gradNorm');
+  const steps = series.column('step');
+  const places = thin(values);
+  const clip = settings.training.maxGradNorm;
+  const x = places.map((i) => steps[i]!);
+  const norm: ChartLine = {
+    name: 'before clipping',
+    x,
+    y: places.map((i) => values[i]!),
+    color: `--line-${look}`,
+    width: 1.6,
+  };
+  if (clip <= 0 || x.length < 2) return [norm];
+  const ends = [x[0]!, x.at(-1)!];
+  return [norm, { name: 'clip', x: ends, y: [clip, clip], color: '--ink-3', width: 1, dash: 'dash' }];
+}
+
+function NormChart() {
+  const current = useRun((s) => s.current);
+  const spec = useMemo(
+    () => (): ChartSpec => ({ lines: current === null ? [] : normLines(current), ...PLAIN }),
+    [current],
+  );
+  const sources = useSources(current);
+  return (
+    <section className="block" aria-label="Gradient norm">
+      <h3>Gradient norm</h3>
+      {current === null ? (
+        <Empty text="before clipping, step by step" />
+      ) : (
+        <Chart spec={spec} sources={sources} label="Gradient norm by step" height={SIDE_HEIGHT} />
+      )}
+    </section>
+  );
+}
+
+function Empty({ text }: { readonly text: string }) {
+  return (
+    <div className="chart chart-empty" style={{ height: SIDE_HEIGHT }}>
+      <p>{text}</p>
+    </div>
+  );
+}
