@@ -1,5 +1,5 @@
 /** Compared examples in the order in which a reader wants them: what changed most comes first. */
-import type { Comparison } from '../training/protocol.ts';
+import type { BeforeAfter } from '../training/protocol.ts';
 
 interface Answered {
   readonly before: Float32Array | number;
@@ -18,7 +18,7 @@ export const byChange = <T extends Answered>(examples: readonly T[]): T[] =>
 
 /** Of the asked examples those that the likeliest answer is right for, before and after; null where answers are no classes. */
 export function tallyOf(
-  comparison: Comparison,
+  comparison: BeforeAfter,
 ): { readonly before: number; readonly after: number; readonly of: number } | null {
   if (comparison.kind !== 'image' && comparison.kind !== 'text-class') return null;
   const { examples } = comparison;

@@ -2,9 +2,9 @@
  * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
-import { PapilioError } from '../lib/errors.ts';
+import { asPapilioError, isFatal, PapilioError } from '../lib/errors.ts';
+import { isEnded, PATIENCE_MS, settlesWithin } from '../lib/workers.ts';
 import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../training/protocol.ts';
-import { isFatal } from './errorGuide.ts';
 import { choicesOf, runRequest } from './request.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import { createSeries, metricsOf } from './series.ts';
@@ -13,7 +13,6 @@ import { type PageSettings, sameValue } from './settings.ts';
 import { emptyRun, type RunView, type Stores } from './stores.ts';
 import type { Tabs } from './tabs.ts';
 import type { TrainerClient } from './trainerClient.ts';
-import { asPapilioError, isEnded, PATIENCE_MS, settlesWithin } from './workerClient.ts';
 
 const CHECKPOINT_EVERY_MS = 20_000;
 const CHECKPOINT_EVERY_STEPS = 100;
@@ -89,14 +88,16 @@ export function createController(
     }));
   }
 
+  const isCurrent = ({ id }: RunRecord): boolean => run.getState().current?.id === id;
+
+  /** The one way by which the state of a run becomes the page's. Of a run that was left nothing is heard any more. */
   function onEvent(record: RunRecord, event: TrainerEvent): void {
+    if (!isCurrent(record)) return;
     switch (event.type) {
       case 'state':
-        // The worker's answers and its events come by different ways: a late "ready" must not hide what came after it.
-        if (event.state === 'ready' && run.getState().open !== null) break;
-        // The trainer calls every run that stopped paused; one whose device or memory is gone cannot go on.
-        if (event.state === 'paused' && run.getState().state === 'failed') break;
-        run.setState({ state: event.state });
+        run.setState(({ open: report }) => ({
+          state: event.state === 'ready' && report !== null && report.resumedAt > 0 ? 'paused' : event.state,
+        }));
         // Events come in their order: the last step has been heard of by now.
         if (event.state === 'finished' || event.state === 'paused') void still();
         break;
@@ -104,6 +105,9 @@ export function createController(
         run.setState((s) => ({
           progress: { ...s.progress, [event.progress.clock]: gather(event.progress) },
         }));
+        break;
+      case 'open':
+        onOpen(record, event.report);
         break;
       case 'step':
         record.series.add(event.metric);
@@ -116,17 +120,22 @@ export function createController(
         tell();
         break;
       case 'error':
-        run.setState((s) => ({
-          state: isFatal(event.error.kind) ? 'failed' : s.state,
-          error: { report: event.error, canResume: event.resumable },
-        }));
-        break;
-      case 'checkpoint':
+        run.setState({ error: { report: event.error, canResume: true } });
         break;
     }
   }
 
-  const isCurrent = ({ id }: RunRecord): boolean => run.getState().current?.id === id;
+  /** A run that continues brings its curve. */
+  function onOpen({ series }: RunRecord, report: OpenReport): void {
+    for (const metric of report.history.steps) series.add(metric);
+    for (const metric of report.history.evals) series.addEval(metric);
+    run.setState(({ checkpoint }) => ({
+      open: report,
+      since: series.length,
+      checkpoint: checkpoint && { ...checkpoint, step: report.resumedAt, at: now() },
+    }));
+    tell();
+  }
 
   /**
    * @param from the checkpoint that it goes on from
@@ -146,26 +155,12 @@ export function createController(
     downloads.clear();
     run.setState({ isKept: await tabs.claim() });
     if (!isCurrent(record)) return false;
-    let report: OpenReport;
     try {
-      report = await trainer.open(request, (event) => onEvent(record, event), from?.bytes);
+      await trainer.open(request, (event) => onEvent(record, event), from?.bytes);
     } catch (error) {
       if (isCurrent(record)) throw error;
-      return false;
     }
-    if (!isCurrent(record)) return false;
-    // A run that continues brings its curve; events may already have brought the first evaluation.
-    if (record.series.length === 0) for (const metric of report.history.steps) record.series.add(metric);
-    if (record.series.evals.length === 0)
-      for (const metric of report.history.evals) record.series.addEval(metric);
-    run.setState({
-      open: report,
-      state: from === null ? 'ready' : 'paused',
-      since: record.series.length,
-      ...(from === null ? {} : { checkpoint: { bytes: from.bytes, step: report.resumedAt, at: now() } }),
-    });
-    tell();
-    return true;
+    return isCurrent(record);
   }
 
   const look = () => freeLook(run.getState().runs);
@@ -183,7 +178,7 @@ export function createController(
   }
 
   async function play(): Promise<void> {
-    run.setState((s) => ({ since: s.current?.series.length ?? 0, error: null, state: 'running' }));
+    run.setState((s) => ({ since: s.current?.series.length ?? 0, error: null }));
     await trainer.play();
   }
 
@@ -243,7 +238,6 @@ export function createController(
     const { busy } = run.getState();
     run.setState({ busy: busy ?? 'pausing' });
     await trainer.pause();
-    if (run.getState().state === 'running') run.setState({ state: 'paused' });
     await still();
     run.setState({ busy });
   }
@@ -342,8 +336,6 @@ export function createController(
       if (state === 'running') return pause();
       if ((report === null || state === 'failed') && !(await begin())) return;
       await trainer.step();
-      run.setState((s) => ({ state: s.state === 'finished' ? 'finished' : 'paused' }));
-      await still();
     }),
     reset: guarded(reset),
     restart: guarded(async () => {

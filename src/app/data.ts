@@ -5,11 +5,12 @@
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ColumnMapping } from '../data/files/columns.ts';
+import { asPapilioError } from '../lib/errors.ts';
+import { ASKED_ANEW } from '../lib/workers.ts';
 import type { DataOptions, DataPreview, ErrorReport, Task } from '../training/protocol.ts';
 import { sources } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
-import type { Askable } from './trainerClient.ts';
-import { ASKED_ANEW, asPapilioError } from './workerClient.ts';
+import type { TrainerClient } from './trainerClient.ts';
 
 export type Role = keyof ColumnMapping;
 
@@ -153,7 +154,7 @@ function inputsOf(choice: ChoiceState): readonly unknown[] {
 /** @param delayMs time without a change before the trainer is asked */
 export function createDataDesk(
   { choice }: Stores,
-  trainer: Pick<Askable, 'preview'>,
+  trainer: Pick<TrainerClient, 'preview'>,
   delayMs = 350,
 ): DataDesk {
   const view = createStore<DataLook>(() => nothing);

@@ -65,8 +65,3 @@ export const ERROR_GUIDE: Readonly<Record<ErrorKind, Guide>> = {
   checkpoint: guide('The checkpoint does not fit', 'train', 'reset'),
   internal: guide('Something broke', 'train', 'resume', 'retry', 'copy'),
 };
-
-/** Kinds after which the trainer's run is gone. A divergence is none: the update that went wrong was left out. */
-export function isFatal(kind: ErrorKind): boolean {
-  return ['device-lost', 'out-of-memory'].includes(kind);
-}

@@ -4,12 +4,13 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
+import { asPapilioError } from '../lib/errors.ts';
+import { ASKED_ANEW } from '../lib/workers.ts';
 import type { ErrorReport, ForecastReport, WayToFit } from '../training/protocol.ts';
 import { chosenOf } from './data.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
-import type { Askable } from './trainerClient.ts';
-import { ASKED_ANEW, asPapilioError } from './workerClient.ts';
+import type { TrainerClient } from './trainerClient.ts';
 
 export interface ForecastView {
   readonly isBusy: boolean;
@@ -59,7 +60,7 @@ function inputsOf(choice: ChoiceState): readonly unknown[] {
 /** @param delayMs time without a change before the trainer is asked unasked */
 export function createForecastDesk(
   { choice, run, ui }: Stores,
-  trainer: Pick<Askable, 'forecast'>,
+  trainer: Pick<TrainerClient, 'forecast'>,
   delayMs = 700,
 ): ForecastDesk {
   const view = createStore<ForecastView>(() => ({

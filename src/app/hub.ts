@@ -5,11 +5,11 @@
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import type { FoundRepo, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
-import { fail } from '../lib/errors.ts';
+import { asPapilioError, fail } from '../lib/errors.ts';
 import type { ErrorReport } from '../training/protocol.ts';
+import type { CachedFiles } from '../training/sourceWorker.ts';
 import { type Offer, offerAt, offerOf, partsOf } from './hubOffers.ts';
-import type { Shelf, SourceClient } from './sourceClient.ts';
-import { asPapilioError } from './workerClient.ts';
+import type { SourceClient } from './sourceClient.ts';
 
 export interface FinderView {
   readonly busy: 'search' | 'list' | 'download' | null;
@@ -36,7 +36,7 @@ export interface FinderView {
 export interface SharedView {
   readonly hub: string;
   readonly token: string;
-  readonly shelf: Shelf | null;
+  readonly shelf: CachedFiles | null;
 }
 
 export interface Finder {
@@ -101,7 +101,7 @@ export function createHubDesk(
 
   async function refresh(): Promise<void> {
     try {
-      shared.setState({ shelf: await client.shelf() });
+      shared.setState({ shelf: await client.cached() });
     } catch {
       // A browser that keeps nothing has nothing to show; fetching will say why.
       shared.setState({ shelf: { kept: [], room: null } });
@@ -187,7 +187,7 @@ export function createHubDesk(
               offers: offers.map((one) => (one.id === offer.id ? { ...one, ...change } : one)),
             }));
           try {
-            await client.bring(job, offer.source, kind, access(), (done, total, what) => {
+            await client.download(job, offer.source, kind, access(), (done, total, what) => {
               here = done;
               if (isLatest()) view.setState({ progress: { done, total, what } });
             });

@@ -117,7 +117,7 @@ export function createLooking(
 
   const compare = refreshed('isComparing', async () => {
     const { prompt, sampleSeed, temperature } = ui.getState();
-    const comparison = await trainer.compare({
+    const comparison = await trainer.beforeAfter({
       seed: sampleSeed,
       temperature,
       examples: COMPARED,

@@ -1,10 +1,11 @@
 /** What a page does about other tabs: shows the curve of the run that another holds, and offers what is kept once that is gone. */
+
+import { asPapilioError } from '../lib/errors.ts';
 import type { Controller } from './controller.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
 import type { Stores } from './stores.ts';
 import type { TabNews, Tabs } from './tabs.ts';
-import { asPapilioError } from './workerClient.ts';
 
 /** No run of this tab has this number. */
 const ELSEWHERE = -1;

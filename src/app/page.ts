@@ -2,6 +2,7 @@
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
+import { asPapilioError } from '../lib/errors.ts';
 import type { GivenFile } from '../training/protocol.ts';
 import { type Controller, createController } from './controller.ts';
 import { createDataDesk, type DataDesk } from './data.ts';
@@ -11,6 +12,7 @@ import { createForecastDesk, type ForecastDesk } from './forecast.ts';
 import type { HubDesk } from './hub.ts';
 import { createLooking, type Looking } from './looking.ts';
 import { lookOn } from './lookingOn.ts';
+import { createMethodComparison, type MethodComparisonDesk } from './methodComparison.ts';
 import { embeddedCard } from './modelCards.ts';
 import { obstacle, runsOtherwise } from './request.ts';
 import { createRunningDesk, type RunningDesk } from './running.ts';
@@ -26,11 +28,9 @@ import {
 } from './settings.ts';
 import { createShelfDesk, type ShelfDesk } from './shelf.ts';
 import { createStores, type Stores } from './stores.ts';
-import { createSweepDesk, type SweepDesk } from './sweep.ts';
 import type { Tabs } from './tabs.ts';
 import type { TrainerClient } from './trainerClient.ts';
 import { encodeHash } from './url.ts';
-import { asPapilioError } from './workerClient.ts';
 
 export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | 'training';
 
@@ -62,7 +62,7 @@ export interface Page extends Stores {
   /** The merged file and the one before it, run side by side. */
   readonly running: RunningDesk;
   /** Methods side by side at one budget. */
-  readonly sweep: SweepDesk;
+  readonly methodComparison: MethodComparisonDesk;
   /** Models and data from elsewhere; loaded when first asked for. */
   hub(): Promise<HubDesk>;
   link(): string;
@@ -100,7 +100,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     choice.setState({ startFrom: { name: row.name, method: row.method, files } });
     setSettings({ ...base, config, training });
   });
-  const sweep = createSweepDesk(stores, trainer);
+  const methodComparison = createMethodComparison(stores, trainer);
   const data = createDataDesk(stores, trainer);
   const forecast = createForecastDesk(stores, trainer);
   const running = createRunningDesk(stores, trainer, inference);
@@ -230,7 +230,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     },
     startAfresh: () => choice.setState({ startFrom: null }),
     shelf,
-    sweep,
+    methodComparison,
     data,
     forecast,
     running,

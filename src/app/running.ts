@@ -3,14 +3,13 @@
  * drawing. One worker of its own, which also reads the tokenizer and the chat template, ended when it has to stop; the trainer has no part in it but to hand the file that training began from.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { Answer, Question, Side } from '../inference/answers.ts';
+import type { Answer, BothWriting, Question, Side, WriteOptions } from '../inference/beforeAfter.ts';
 import type { InferenceClient, Pair } from '../inference/client.ts';
-import type { BothWriting } from '../inference/pair.ts';
-import type { WriteOptions } from '../inference/writing.ts';
+import { asPapilioError } from '../lib/errors.ts';
+import { PATIENCE_MS, settlesWithin } from '../lib/workers.ts';
 import type { DataReport, ErrorReport, OpenReport, TrainerApi } from '../training/protocol.ts';
 import { saveFile, zipOf } from './exports.ts';
 import type { MergeResult, Stores } from './stores.ts';
-import { asPapilioError, PATIENCE_MS, settlesWithin } from './workerClient.ts';
 
 export const SIDES: readonly Side[] = ['before', 'after'];
 

@@ -1,34 +1,33 @@
 /**
- * Opened adapters on the page: what the trainer's shelf holds, which are ticked, scores, looks inside, files. Everything that reads or computes is
+ * Opened adapters on the page: what the trainer's adapter set holds, which are ticked, scores, looks inside, files. Everything that reads or computes is
  * asked of the trainer.
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { CombineOptions } from '../adapters/combine.ts';
 import type { InferenceClient } from '../inference/client.ts';
-import { PapilioError } from '../lib/errors.ts';
+import { asPapilioError, PapilioError } from '../lib/errors.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type {
+  AdapterCommand,
+  AdapterRow,
+  AdapterScore,
+  AdapterSetReport,
   ErrorReport,
   GivenFile,
   Inspection,
   NamedFile,
-  ShelfCommand,
-  ShelfReport,
-  ShelfRow,
-  ShelfScore,
 } from '../training/protocol.ts';
 import { checkMerged, mergedName } from './checkMerged.ts';
 import { saveFile, zipOf } from './exports.ts';
 import { runRequest } from './request.ts';
 import type { ChoiceState, Stores } from './stores.ts';
 import type { TrainerClient } from './trainerClient.ts';
-import { asPapilioError } from './workerClient.ts';
 
 /** Where the page shows what went wrong. */
 export type ShelfPlace = 'open' | 'model' | 'combine';
 
-export interface ShelfView extends ShelfReport {
+export interface ShelfView extends AdapterSetReport {
   /** Names in the order they were ticked, which is the order of merging. */
   readonly ticked: readonly string[];
   readonly busy: string | null;
@@ -36,9 +35,9 @@ export interface ShelfView extends ShelfReport {
   /** What was asked for when the error came. */
   readonly errorAt: ShelfPlace;
   /** Of each adapter alone. */
-  readonly scores: Readonly<Record<string, ShelfScore>>;
+  readonly scores: Readonly<Record<string, AdapterScore>>;
   /** Of everything as it stands; null once that has changed. */
-  readonly standing: ShelfScore | null;
+  readonly standing: AdapterScore | null;
   /** How the merged file that was saved last was found; null once what it was merged of has changed. */
   readonly parity: Pick<ParityReport, 'verdict' | 'sentence'> | null;
   readonly look: { readonly name: string; readonly module: string; readonly value: Inspection | null } | null;
@@ -95,7 +94,7 @@ export function createShelfDesk(
   { choice, run, ui }: Stores,
   trainer: TrainerClient,
   inference: () => Promise<InferenceClient>,
-  choose: (row: ShelfRow, files: readonly NamedFile[]) => void,
+  choose: (row: AdapterRow, files: readonly NamedFile[]) => void,
 ): ShelfDesk {
   const view = createStore<ShelfView>(() => empty);
   let queue: Promise<unknown> = Promise.resolve();
@@ -131,8 +130,8 @@ export function createShelfDesk(
     view.setState(empty);
   }
 
-  async function command(asked: ShelfCommand): Promise<void> {
-    const report = await trainer.shelf(asked);
+  async function command(asked: AdapterCommand): Promise<void> {
+    const report = await trainer.changeAdapters(asked);
     const names = new Set(report.rows.map(({ name }) => name));
     view.setState(({ ticked, scores, look }) => ({
       ...report,
@@ -161,7 +160,7 @@ export function createShelfDesk(
     await command({ kind: 'bind', task });
   }
 
-  const obey = (busy: string, asked: ShelfCommand) =>
+  const obey = (busy: string, asked: AdapterCommand) =>
     ask(busy, async () => {
       await bind();
       await command(asked);
@@ -181,7 +180,8 @@ export function createShelfDesk(
     return checking;
   };
 
-  const rowOf = (name: string): ShelfRow | undefined => view.getState().rows.find((row) => row.name === name);
+  const rowOf = (name: string): AdapterRow | undefined =>
+    view.getState().rows.find((row) => row.name === name);
 
   async function take(files: readonly GivenFile[], name?: string): Promise<void> {
     await command({ kind: 'open', files, ...(name === undefined ? {} : { name }) });
@@ -225,14 +225,14 @@ export function createShelfDesk(
         await bind();
         for (const name of names) {
           view.setState({ busy: `Scoring ${name}` });
-          const score = await trainer.shelfScore([name]);
+          const score = await trainer.scoreAdapters([name]);
           view.setState((s) => ({ scores: { ...s.scores, [name]: score } }));
         }
       }),
     scoreStanding: () =>
       ask('Scoring', async () => {
         await bind();
-        view.setState({ standing: await trainer.shelfScore(null) });
+        view.setState({ standing: await trainer.scoreAdapters(null) });
       }),
     inspect: (name, module) =>
       ask('Looking inside', async () => {
@@ -240,7 +240,7 @@ export function createShelfDesk(
         const chosen = module ?? rowOf(name)?.modules[0];
         if (chosen === undefined) return;
         view.setState({ look: { name, module: chosen, value: null } });
-        const value = await trainer.shelfInspect(name, chosen).catch((error: unknown) => {
+        const value = await trainer.inspectAdapter(name, chosen).catch((error: unknown) => {
           view.setState({ look: null });
           throw error;
         });
@@ -249,24 +249,24 @@ export function createShelfDesk(
     saveMerged: () =>
       ask('Merging', async () => {
         await bind();
-        const report = await trainer.shelfMerge();
+        const report = await trainer.mergeAdapters();
         const { merged, active } = view.getState();
         const name = (merged.length > 0 ? merged : active).join('+');
         view.setState({ busy: 'Running the merged file in onnxruntime' });
-        const { verdict, sentence } = await checkMerged(trainer, taken, 'shelf', report, 'requantise');
+        const { verdict, sentence } = await checkMerged(trainer, taken, 'adapters', report, 'requantise');
         view.setState({ parity: { verdict, sentence } });
         saveFile(mergedName(name, { verdict }), report.onnx);
       }),
     saveZip: (names) =>
       ask('Packing', async () => {
-        const files = await trainer.shelfFiles(names);
+        const files = await trainer.adapterFiles(names);
         saveFile(`${names.length === 1 ? names[0] : 'adapters'}.zip`, await zipOf(files));
       }),
     goOn: (name) =>
       ask('Reading', async () => {
         const row = rowOf(name);
         if (row === undefined) return;
-        choose(row, await trainer.shelfFiles([name]));
+        choose(row, await trainer.adapterFiles([name]));
         ui.setState({ notice: `The next run goes on from ${name}.` });
       }),
     async stop() {

@@ -6,7 +6,7 @@ import type { Precision } from '../models/import/quantStore.ts';
 import type { QuantisedMerge } from '../models/merge.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type {
-  Comparison,
+  BeforeAfter,
   DataOptions,
   ErrorReport,
   GivenFile,
@@ -104,7 +104,7 @@ export interface RunView {
   readonly error: ErrorView | null;
   /** What the trainer is asked for besides training, e.g. "Merging". */
   readonly busy: string | null;
-  readonly comparison: OfStep<Comparison> | null;
+  readonly comparison: OfStep<BeforeAfter> | null;
   readonly inspection: OfStep<Inspection> | null;
   /** Whether both models, or the inside of one, are being asked anew. */
   readonly isComparing: boolean;

@@ -3,9 +3,9 @@
  * however it went; the others hear from its owner what is kept, and can have the place handed over. Where there are no locks, every tab owns it.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
+import { PATIENCE_MS } from '../lib/workers.ts';
 import type { EvalMetric, StepMetric } from '../training/protocol.ts';
 import type { PageSettings } from './settings.ts';
-import { PATIENCE_MS } from './workerClient.ts';
 
 /** A run as its tab tells the others of it. */
 export interface TabNews {

@@ -6,9 +6,9 @@ import process from 'node:process';
 import { METHODS, type MethodId, methodById } from '../adapters/registry.ts';
 import { shown } from '../hub/names.ts';
 import { fail } from '../lib/errors.ts';
-import type { SweepRequest } from '../training/protocol.ts';
-import { runSweep } from '../training/sweep.ts';
-import { sweepMarkdown } from '../training/sweepTable.ts';
+import { compareMethods } from '../training/methodComparison.ts';
+import { methodComparisonMarkdown } from '../training/outcome.ts';
+import type { MethodComparisonRequest } from '../training/protocol.ts';
 import { executorOptions, openExecutor } from './executor.ts';
 import {
   adapterConfig,
@@ -73,7 +73,7 @@ async function compareInto(values: CompareValues): Promise<number> {
     fail('bad-argument', `--budget takes a number of parameters, not "${budget}".`);
   const methods = values.methods.split(',').map((word) => methodById(word).id);
   const given = await adapterConfig(values.config);
-  const request: SweepRequest = {
+  const request: MethodComparisonRequest = {
     model: await modelSource(values.model),
     data: { ...(await dataSource(values.data)), ...dataOptions(values) },
     methods,
@@ -93,16 +93,16 @@ async function compareInto(values: CompareValues): Promise<number> {
   const where = `${[vendor, architecture, description].filter(Boolean).join(', ')} (${on.runtime})`;
   const title = (method: MethodId) => METHODS[method].title;
   try {
-    const report = await runSweep(
+    const report = await compareMethods(
       request,
-      { on: on.engines, where, around: surroundings, signal: stopping.signal },
+      { on: on.engines, where, host: surroundings, signal: stopping.signal },
       (event) => {
         if (event.type === 'step') bar.update(event.step, event.total, title(event.method));
         else if (event.type === 'refused') note(`${title(event.method)} takes no part: ${event.reason}\n`);
       },
     );
     bar.end();
-    const markdown = sweepMarkdown(report);
+    const markdown = methodComparisonMarkdown(report);
     const record = {
       model: modelWord,
       data: dataWord,

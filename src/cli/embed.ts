@@ -1,6 +1,6 @@
 /** `papilio embed`: texts as vectors by an encoder, merged or not, in onnxruntime-web; how near they are to each other. */
 import { frame } from '../data/rows.ts';
-import { cosine, embed } from '../inference/embeddings.ts';
+import { cosine, embed } from '../inference/languageModel.ts';
 import { openSession } from '../inference/session.ts';
 import { encodeModel } from '../onnx/encode.ts';
 import { checkText, mostTokens } from '../training/contract.ts';

@@ -4,9 +4,9 @@ import { readAdapter } from '../adapters/peft.ts';
 import { methodById } from '../adapters/registry.ts';
 import { DEFAULT_METHOD } from '../adapters/start.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import { reportData } from '../training/openData.ts';
 import type { EvalMetric, ModelSource, NamedFile, RunRequest } from '../training/protocol.ts';
 import { openSession, type Session } from '../training/session.ts';
+import { reportData } from '../training/task.ts';
 import { type Executor, openExecutor } from './executor.ts';
 import {
   adapterConfig,
@@ -142,12 +142,9 @@ async function train(
     on.engines,
     request,
     surroundings,
-    {
-      onBytes: () => {},
-      onCompile: () => {},
-      onStep: (m) => bar.update(m.step, total, wordsOf(m)),
-      onEval: (e) => bar.log(`step ${e.step}: held-out ${scoreOf(e)}`),
-      onEnd: () => {},
+    (event) => {
+      if (event.type === 'step') bar.update(event.metric.step, total, wordsOf(event.metric));
+      if (event.type === 'eval') bar.log(`step ${event.metric.step}: held-out ${scoreOf(event.metric)}`);
     },
     checkpoint ? { checkpoint } : {},
   );

@@ -5,7 +5,7 @@ import { checkMapping } from '../data/files/columns.ts';
 import { fail } from '../lib/errors.ts';
 import type { DataOptions } from '../training/protocol.ts';
 import { OPTIMIZERS, SCHEDULES, type TrainingSettings, trainingSchema } from '../training/settings.ts';
-import { checkTask } from '../training/tasks.ts';
+import { checkTask } from '../training/task.ts';
 import { executorOptions } from './executor.ts';
 import { type OptionTable, overwriteOption, type Values } from './options.ts';
 import { readText } from './runtime.ts';

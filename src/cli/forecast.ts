@@ -1,7 +1,6 @@
 /** A run's forecast in words, and forecast and measurement side by side. */
 import type { Device } from '../gpu/device.ts';
-import { forecastReport, forecastSetup, limitsOf, mebibytes } from '../training/forecast.ts';
-import { probeSpeed } from '../training/probe.ts';
+import { forecastReport, forecastSetup, limitsOf, mebibytes, probeSpeed } from '../training/forecast.ts';
 import type { Forecast, ForecastReport, RunRequest } from '../training/protocol.ts';
 import type { RunSetup } from '../training/setup.ts';
 import { surroundings } from './sources.ts';

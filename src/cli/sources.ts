@@ -10,8 +10,8 @@ import type { Around, FileStore, HubSource, RepoKind, UrlSource } from '../hub/t
 import { fail } from '../lib/errors.ts';
 import { halfOf } from '../models/readOnnx.ts';
 import { externalFiles } from '../onnx/decode.ts';
-import { bringModel } from '../training/fetched.ts';
-import type { Surroundings } from '../training/openModel.ts';
+import { downloadModel } from '../training/fetched.ts';
+import type { Host } from '../training/openModel.ts';
 import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
 import { MODEL_SIDECARS } from '../training/sidecars.ts';
 import { cacheFolder, folderStore } from './hubFolder.ts';
@@ -53,7 +53,7 @@ async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | Url
   const bar = progressBar('fetch', { isQuiet: true });
   const transfer = { onBytes: (done: number, total: number, what: string) => bar.update(done, total, what) };
   await (kind === 'model'
-    ? bringModel(source, around, transfer)
+    ? downloadModel(source, around, transfer)
     : openSource(source, kind, around, transfer));
   bar.end();
   note(`${nameOf(source)}\n`);
@@ -137,7 +137,7 @@ export async function publicFolder(): Promise<string> {
   return fail('not-found', 'The public folder with the embedded models is not beside the program.');
 }
 
-export const surroundings: Surroundings = {
+export const surroundings: Host = {
   gpu: openGpu,
   async readPublic(path, onBytes) {
     const bytes = await readBytes(join(await publicFolder(), path));

@@ -4,8 +4,17 @@
  */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import type { PictureSize } from './pictures.ts';
 import { bodyOf, rowBatch, textBatch, windowOf } from './tensors.ts';
-import type { Batch, Dataset, ImageDataset, MaskedTextDataset, SplitName, TextDataset } from './types.ts';
+import type {
+  Batch,
+  Dataset,
+  FloatTensor,
+  ImageDataset,
+  MaskedTextDataset,
+  SplitName,
+  TextDataset,
+} from './types.ts';
 
 export interface BatchOptions {
   /** Tokens per example. Text: the window, default 128. Classes: the longest allowed, default 128. */
@@ -90,24 +99,31 @@ function imageBatch(
   options: BatchOptions,
 ): Batch {
   const size = indices.length;
-  const { channels, height, width } = dataset;
+  const pictures = Array.from(indices, (i) => dataset[split].pixels(i));
+  const labels = Int32Array.from(indices, (i) => dataset[split].label(i));
+  return {
+    size,
+    inputs: { pixel_values: pictureTensor(pictures, dataset, options) },
+    labels: { dtype: 'int32', shape: [size], data: labels },
+  };
+}
+
+/** Pictures [channels, height, width], 0 … 1, as a model is fed them: [pictures, channels, height, width], normalised as {@link BatchOptions} say. */
+export function pictureTensor(
+  pictures: readonly ArrayLike<number>[],
+  { channels, height, width }: PictureSize,
+  { mean, std }: Pick<BatchOptions, 'mean' | 'std'>,
+): FloatTensor {
   const plane = height * width;
-  const data = new Float32Array(size * channels * plane);
-  const labels = new Int32Array(size);
-  for (let k = 0; k < size; k++) {
-    const pixels = dataset[split].pixels(indices[k]!);
-    labels[k] = dataset[split].label(indices[k]!);
+  const data = new Float32Array(pictures.length * channels * plane);
+  for (const [k, pixels] of pictures.entries()) {
     for (let c = 0; c < channels; c++) {
-      const scale = 1 / (options.std?.[c] ?? 1);
-      const shift = -(options.mean?.[c] ?? 0) * scale;
+      const scale = 1 / (std?.[c] ?? 1);
+      const shift = -(mean?.[c] ?? 0) * scale;
       const from = c * plane;
       const to = (k * channels + c) * plane;
       for (let p = 0; p < plane; p++) data[to + p] = pixels[from + p]! * scale + shift;
     }
   }
-  return {
-    size,
-    inputs: { pixel_values: { dtype: 'float32', shape: [size, channels, height, width], data } },
-    labels: { dtype: 'int32', shape: [size], data: labels },
-  };
+  return { dtype: 'float32', shape: [pictures.length, channels, height, width], data };
 }

@@ -2,8 +2,7 @@
 import { rowInputs, type TokenRow } from '../data/tensors.ts';
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/sizeOf.ts';
-import type { ValueInfo } from './session.ts';
-import type { FeedTensor } from './tensor.ts';
+import type { FeedTensor, ValueInfo } from './session.ts';
 
 /** What a decoder has read before: its length, and the cache's tensors by input name. */
 export interface Past {

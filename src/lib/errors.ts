@@ -43,6 +43,30 @@ export class PapilioError extends Error {
   }
 }
 
+/** An error as a plain value, which crosses to and from workers and stands in the page's state. */
+export interface ErrorReport {
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+export function errorReport(error: unknown): ErrorReport {
+  if (error instanceof PapilioError)
+    return { kind: error.kind, message: error.message, details: error.details };
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: 'internal', message: `Something went wrong inside Papilio: ${message}`, details: {} };
+}
+
+/** A report, or an error of any kind, as one of ours. */
+export function asPapilioError(reason: unknown): PapilioError {
+  if (reason instanceof PapilioError) return reason;
+  const { kind, message, details } = (reason ?? {}) as Partial<ErrorReport>;
+  return new PapilioError(kind ?? 'internal', message ?? String(reason), details ?? {});
+}
+
+/** Kinds after which a run's device or memory is gone. A divergence is none: the update that went wrong was left out. */
+export const isFatal = (kind: ErrorKind): boolean => kind === 'device-lost' || kind === 'out-of-memory';
+
 /** Where an error of the language becomes a sentence: what is a sentence already goes on as it is. */
 export function passOn(error: unknown): void {
   if (error instanceof PapilioError) throw error;

@@ -14,8 +14,13 @@ import { type ProjectRowsAttrs, projectRowsOp } from '../ops/projectRows.ts';
 import type { FullBatch } from '../training/batchPlan.ts';
 import type { Engine, EngineRequest, MakeEngine, StepResult, Which } from '../training/engine.ts';
 import { learningRateAt } from '../training/settings.ts';
-import { evaluationGraph, lossAndGradients, names, optimizerStates } from '../training/stepGraph.ts';
-import { stepScalars } from '../training/stepScalars.ts';
+import {
+  evaluationGraph,
+  lossAndGradients,
+  names,
+  optimizerStates,
+  stepScalars,
+} from '../training/stepGraph.ts';
 import { machineBytes, type OrtModelSession, type OrtRuntime, requireMemory } from './runtime.ts';
 import { toOnnx } from './toOnnx.ts';
 import { applyAdamw, createAfterStep } from './update.ts';

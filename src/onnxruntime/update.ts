@@ -6,8 +6,7 @@ import { createBuilder } from '../graph/builder.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Tensor } from '../graph/types.ts';
 import { interpret } from '../ops/checks.ts';
-import { names } from '../training/stepGraph.ts';
-import { STEP_SCALARS } from '../training/stepScalars.ts';
+import { names, STEP_SCALARS } from '../training/stepGraph.ts';
 
 interface AdamwBuffers {
   readonly params: Float32Array;

@@ -15,18 +15,17 @@ import type { Graph } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { FullBatch } from './batchPlan.ts';
-import { recomputed } from './recomputed.ts';
-import { readOutputs } from './runGraph.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
 import {
   type BaseGraph,
   evaluationGraph,
   names,
+  recomputed,
   type StepGraph,
+  stepScalars,
   trainingGraph,
   updateGraph,
 } from './stepGraph.ts';
-import { stepScalars } from './stepScalars.ts';
 
 /** Which weights a forward pass uses. */
 export type Which = 'base' | 'adapted';
@@ -194,32 +193,15 @@ function createEvaluations(
   };
 }
 
-/** The optimiser's own program, where gradients of several batches are added up before it; null where each step updates. */
-async function createUpdate(
-  { plan, settings, initial }: EngineOptions,
-  compiled: (graph: Graph) => Promise<Program>,
-  onValue: (update: StepInFlight) => void,
-): Promise<Stepper | null> {
-  if (settings.gradientAccumulation <= 1) return null;
-  const { graph, stepInputs, states } = updateGraph(plan, settings, initial);
-  const program = await compiled(graph);
-  const ring = await program.ring<StepInFlight>([names.normSquared], RING_SLOTS);
-  ring.onValue(({ tag, data }) => {
-    tag.normSquared = data[names.normSquared]![0]!;
-    onValue(tag);
-  });
-  return { program, ring, stepInputs, states };
-}
-
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const store = createStore(options.device);
   const programs = createPrograms(options, store);
   const baseAt = basesOf(options.build);
-  const updates = await createUpdates(options, baseAt, programs.compiled);
+  const updates = new Updates(options, baseAt, programs.compiled);
+  await updates.prepare();
+  const { train, onResult, settle } = updates;
   return {
-    train: updates.train,
-    onResult: updates.onResult,
-    settle: updates.settle,
+    ...{ train, onResult, settle },
     ...createEvaluations(options, baseAt, programs.compiled),
     once: programs.once,
     readState: async (name) => (await store.read(name, 'state')) as Float32Array,
@@ -228,7 +210,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       [TRAINABLE, ...updates.states].map((name) => [name, sizeOf(store.values.get(`state:${name}`)!.shape)]),
     ),
     get stats() {
-      return statsOf(updates.stats(), options, programs.peakBytes());
+      return statsOf(updates, options, programs.peakBytes());
     },
     destroy() {
       programs.destroy();
@@ -237,108 +219,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-interface UpdateStats {
-  readonly training: ProgramStats;
-  readonly update: ProgramStats | undefined;
-}
-
-function stepGraphOf(
-  { device, plan, settings, initial, recompute }: EngineOptions,
-  base: BaseGraph,
-): StepGraph {
-  const step = trainingGraph(base, plan, settings, initial);
-  return recompute ? recomputed(step, device.caps) : step;
-}
-
-/** The updates of a run: submitted in order, at most two in flight. */
-async function createUpdates(
-  options: EngineOptions,
-  baseAt: EngineRequest['build'],
-  compiled: (graph: Graph) => Promise<Program>,
-): Promise<
-  Pick<Engine, 'train' | 'onResult' | 'settle'> & {
-    readonly states: readonly string[];
-    readonly stats: () => UpdateStats;
-  }
-> {
-  const { settings, sequence = settings.sequenceLength } = options;
-  /** Runs whose numbers have not come yet. */
-  let collecting = 0;
-  const results = createStepResults();
-  const arrived = (update: StepInFlight): void => {
-    collecting--;
-    results.arrived(update);
-  };
-  const steppers = createSteppers({
-    graph: (length) => stepGraphOf(options, baseAt(settings.batchSize, length)),
-    compiled,
-    slots: RING_SLOTS,
-    onValue: arrived,
-  });
-  /** The stepper of the latest run. */
-  let latest = await steppers.at(sequence);
-  const update = await createUpdate(options, compiled, arrived);
-
-  const drain = async (): Promise<void> => {
-    await steppers.drain();
-    await update?.ring.drain();
-  };
-
-  /** Runs a program once it may. Steps of two lengths do not overlap, so that at most two are in flight. */
-  const run = async (
-    stepper: Stepper,
-    tag: StepInFlight,
-    seed: number,
-    write: (program: Program) => void,
-  ) => {
-    const { program, ring, stepInputs } = stepper;
-    if (stepper !== update && program !== latest.program) await latest.program.idle(0);
-    await program.idle(1);
-    if (collecting >= RING_SLOTS - 1) await drain();
-    if (stepper !== update) latest = stepper;
-    write(program);
-    writeDrawn(program, stepInputs, seed, tag.step);
-    collecting++;
-    program.run({ ring, tag });
-  };
-
-  return {
-    async train(step, batches) {
-      const valid = batches.reduce((n, b) => n + b.validLabels, 0);
-      const learningRate = learningRateAt(settings, step, options.totalSteps);
-      const scalars = stepScalars(settings, step, learningRate);
-      const lossScale = Float32Array.of(1 / Math.max(1, valid));
-      const tag = results.expect({ step, learningRate, valid }, batches.length + (update ? 1 : 0));
-      for (const [micro, batch] of batches.entries()) {
-        const seed = rng(settings.seed, step).fork(micro).next();
-        await run(await steppers.at(batch.sequence ?? sequence), tag, seed, (program) => {
-          writeBatch(program, batch);
-          program.write(names.lossScale, lossScale);
-          program.write(names.step, scalars);
-          program.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
-          program.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
-        });
-      }
-      if (!update) return;
-      const seed = rng(settings.seed, step).next();
-      await run(update, tag, seed, (program) => program.write(names.step, scalars));
-    },
-    onResult: results.listen,
-    async settle() {
-      await latest.program.idle(0);
-      await update?.program.idle(0);
-      await drain();
-    },
-    states: (update ?? latest).states,
-    stats: () => ({ training: latest.program.stats, update: update?.program.stats }),
-  };
-}
-
-const statsOf = (
-  { training, update }: UpdateStats,
-  { settings, device }: EngineOptions,
-  peakBytes: number,
-): EngineStats => {
+function statsOf(updates: Updates, { settings, device }: EngineOptions, peakBytes: number): EngineStats {
+  const { training, update } = updates.stats();
   const k = settings.gradientAccumulation;
   return {
     training,
@@ -347,10 +229,7 @@ const statsOf = (
     gpuBytes: device.bytes(),
     peakBytes,
   };
-};
-
-// The training steps of a run, one program for each sequence length, made when first needed; and what they report, put together from the rings
-// of several programs and handed on in the order of submission.
+}
 
 /** A submitted update whose numbers are on their way. */
 interface StepInFlight {
@@ -363,83 +242,187 @@ interface StepInFlight {
   normSquared: number;
 }
 
-interface StepResults {
-  /** Notes an update of `runs` runs, before the first is submitted. */
-  expect(update: Pick<StepInFlight, 'step' | 'learningRate' | 'valid'>, runs: number): StepInFlight;
-  /** One run of an update has come. */
-  arrived(update: StepInFlight): void;
-  listen(listener: (result: StepResult) => void): void;
-}
-
-function createStepResults(): StepResults {
-  const listeners: ((result: StepResult) => void)[] = [];
-  const pending: StepInFlight[] = [];
-  return {
-    expect(update, runs) {
-      const entry: StepInFlight = { ...update, missing: runs, lossSum: 0, normSquared: 0 };
-      pending.push(entry);
-      return entry;
-    },
-    arrived(update) {
-      update.missing--;
-      while (pending[0]?.missing === 0) {
-        const { step, lossSum, valid, normSquared, learningRate } = pending.shift()!;
-        // A batch without a label that counts has no loss, and no gradient either.
-        const loss = lossSum / Math.max(1, valid);
-        for (const listener of listeners)
-          listener({ step, loss, gradNorm: Math.sqrt(normSquared), learningRate });
-      }
-    },
-    listen: (listener) => listeners.push(listener),
-  };
-}
-
-/** A training step at one sequence length. */
-interface Stepper {
+/** A training step at one sequence length, or the update by gradients that were added up. */
+interface StepProgram {
   readonly program: Program;
   readonly ring: Ring<StepInFlight>;
   readonly stepInputs: readonly StepInput[];
   readonly states: readonly string[];
 }
 
-interface Steppers {
-  at(sequence: number): Promise<Stepper>;
-  /** Resolves when every number collected so far has been delivered. */
-  drain(): Promise<void>;
-}
+/**
+ * The updates of a run: submitted in order, at most two in flight. There is one program for each sequence length, made when first needed, and
+ * one for the update where gradients of several batches are added up before it. What an update reports is put together from the rings of these
+ * and handed on in the order of submission.
+ */
+class Updates {
+  private readonly options: EngineOptions;
+  private readonly baseAt: EngineRequest['build'];
+  private readonly compiled: (graph: Graph) => Promise<Program>;
+  private readonly sequence: number;
+  private readonly steps = new Map<number, Promise<StepProgram>>();
+  /** Null where each step updates. */
+  private update: StepProgram | null = null;
+  /** The step that ran last. */
+  private latest: StepProgram | null = null;
+  private readonly inFlight: StepInFlight[] = [];
+  /** Runs whose numbers have not come yet. */
+  private collecting = 0;
+  private readonly listeners: ((result: StepResult) => void)[] = [];
 
-/** @param onValue is given each run's loss and, without accumulation, of its gradient's squared norm */
-function createSteppers(options: {
-  readonly graph: (sequence: number) => StepGraph;
-  readonly compiled: (graph: StepGraph['graph']) => Promise<Program>;
-  readonly slots: number;
-  readonly onValue: (update: StepInFlight) => void;
-}): Steppers {
-  const made = new Map<number, Promise<Stepper>>();
-  const create = async (sequence: number): Promise<Stepper> => {
-    const { graph, stepInputs, states } = options.graph(sequence);
-    const program = await options.compiled(graph);
+  constructor(
+    options: EngineOptions,
+    baseAt: EngineRequest['build'],
+    compiled: (graph: Graph) => Promise<Program>,
+  ) {
+    this.options = options;
+    this.baseAt = baseAt;
+    this.compiled = compiled;
+    this.sequence = options.sequence ?? options.settings.sequenceLength;
+  }
+
+  /** Compiles what every update needs. */
+  async prepare(): Promise<void> {
+    const { plan, settings, initial } = this.options;
+    this.latest = await this.stepAt(this.sequence);
+    if (settings.gradientAccumulation > 1)
+      this.update = await this.stepProgram(updateGraph(plan, settings, initial));
+  }
+
+  get states(): readonly string[] {
+    return (this.update ?? this.latest)!.states;
+  }
+
+  stats(): { readonly training: ProgramStats; readonly update: ProgramStats | undefined } {
+    return { training: this.latest!.program.stats, update: this.update?.program.stats };
+  }
+
+  readonly onResult = (listener: (result: StepResult) => void): void => {
+    this.listeners.push(listener);
+  };
+
+  readonly train = async (step: number, batches: readonly FullBatch[]): Promise<void> => {
+    const { settings, totalSteps } = this.options;
+    const valid = batches.reduce((n, b) => n + b.validLabels, 0);
+    const learningRate = learningRateAt(settings, step, totalSteps);
+    const scalars = stepScalars(settings, step, learningRate);
+    const lossScale = Float32Array.of(1 / Math.max(1, valid));
+    const missing = batches.length + (this.update ? 1 : 0);
+    const tag: StepInFlight = { step, learningRate, valid, missing, lossSum: 0, normSquared: 0 };
+    this.inFlight.push(tag);
+    for (const [micro, batch] of batches.entries()) {
+      const seed = rng(settings.seed, step).fork(micro).next();
+      await this.run(await this.stepAt(batch.sequence ?? this.sequence), tag, seed, (program) => {
+        writeBatch(program, batch);
+        program.write(names.lossScale, lossScale);
+        program.write(names.step, scalars);
+        program.write(names.keepGradients, Float32Array.of(micro === 0 ? 0 : 1));
+        program.write(STEP_SEED, Int32Array.of(seed | 0, 0, 0, 0));
+      });
+    }
+    if (!this.update) return;
+    const seed = rng(settings.seed, step).next();
+    await this.run(this.update, tag, seed, (program) => program.write(names.step, scalars));
+  };
+
+  readonly settle = async (): Promise<void> => {
+    await this.latest!.program.idle(0);
+    await this.update?.program.idle(0);
+    await this.drain();
+  };
+
+  /** Runs a program once it may. Steps of two lengths do not overlap, so that at most two are in flight. */
+  private async run(
+    step: StepProgram,
+    tag: StepInFlight,
+    seed: number,
+    write: (program: Program) => void,
+  ): Promise<void> {
+    const { program, ring, stepInputs } = step;
+    const last = this.latest!.program;
+    if (step !== this.update && program !== last) await last.idle(0);
+    await program.idle(1);
+    if (this.collecting >= RING_SLOTS - 1) await this.drain();
+    if (step !== this.update) this.latest = step;
+    write(program);
+    writeDrawn(program, stepInputs, seed, tag.step);
+    this.collecting++;
+    program.run({ ring, tag });
+  }
+
+  /** Resolves when every number collected so far has been delivered. */
+  private async drain(): Promise<void> {
+    for (const step of this.steps.values()) await (await step).ring.drain();
+    await this.update?.ring.drain();
+  }
+
+  private stepAt(sequence: number): Promise<StepProgram> {
+    const known = this.steps.get(sequence);
+    if (known) return known;
+    const step = this.makeStep(sequence);
+    this.steps.set(sequence, step);
+    step.catch(() => this.steps.delete(sequence));
+    return step;
+  }
+
+  private async makeStep(sequence: number): Promise<StepProgram> {
+    const { device, plan, settings, initial, recompute } = this.options;
+    const step = trainingGraph(this.baseAt(settings.batchSize, sequence), plan, settings, initial);
+    return this.stepProgram(recompute ? recomputed(step, device.caps) : step);
+  }
+
+  private async stepProgram({ graph, stepInputs, states }: StepGraph): Promise<StepProgram> {
+    const program = await this.compiled(graph);
     const outputs = [names.loss, names.normSquared].filter((name) => graph.outputs[name] !== undefined);
-    const ring = await program.ring<StepInFlight>(outputs, options.slots);
+    const ring = await program.ring<StepInFlight>(outputs, RING_SLOTS);
     ring.onValue(({ tag, data }) => {
-      tag.lossSum += data[names.loss]![0]!;
-      const normSquared = data[names.normSquared];
-      if (normSquared) tag.normSquared = normSquared[0]!;
-      options.onValue(tag);
+      tag.lossSum += data[names.loss]?.[0] ?? 0;
+      tag.normSquared = data[names.normSquared]?.[0] ?? tag.normSquared;
+      this.arrived(tag);
     });
     return { program, ring, stepInputs, states };
-  };
-  return {
-    at(sequence) {
-      const known = made.get(sequence);
-      if (known) return known;
-      const stepper = create(sequence);
-      made.set(sequence, stepper);
-      stepper.catch(() => made.delete(sequence));
-      return stepper;
-    },
-    async drain() {
-      for (const stepper of made.values()) await (await stepper).ring.drain();
-    },
+  }
+
+  private arrived(tag: StepInFlight): void {
+    this.collecting--;
+    tag.missing--;
+    while (this.inFlight[0]?.missing === 0) {
+      const { step, lossSum, valid, normSquared, learningRate } = this.inFlight.shift()!;
+      // A batch without a label that counts has no loss, and no gradient either.
+      const loss = lossSum / Math.max(1, valid);
+      for (const listener of this.listeners)
+        listener({ step, loss, gradNorm: Math.sqrt(normSquared), learningRate });
+    }
+  }
+}
+
+// Runs single graphs on a device and reads their outputs: merging, looking inside, checks.
+
+export type RunGraph = (
+  graph: Graph,
+  inputs?: Readonly<Record<string, Float32Array | Int32Array>>,
+) => Promise<Record<string, Float32Array>>;
+
+/** What a program that has run gives for each output of its graph. */
+async function readOutputs(program: Program, graph: Graph): Promise<Record<string, Float32Array>> {
+  const outputs: Record<string, Float32Array> = {};
+  for (const name of Object.keys(graph.outputs)) outputs[name] = (await program.read(name)) as Float32Array;
+  return outputs;
+}
+
+/** @param device asked for at the first run, so that work without graphs needs none */
+export function graphRunner(device: () => Promise<Device>): RunGraph {
+  return async (graph, inputs = {}) => {
+    const opened = await device();
+    const store = createStore(opened);
+    const program = await compile(opened, store, schedule(graph, opened.caps));
+    try {
+      for (const [name, data] of Object.entries(inputs)) program.write(name, data);
+      program.run();
+      return await readOutputs(program, graph);
+    } finally {
+      program.destroy();
+      store.destroy();
+    }
   };
 }

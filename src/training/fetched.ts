@@ -7,10 +7,10 @@ import { externalFiles } from '../onnx/decode.ts';
 import type { NamedFile } from './protocol.ts';
 
 /**
- * Brings a model: its .onnx files, sidecars, and all external data that the .onnx files ask for by name. Nothing is read but the .onnx
+ * Downloads a model: its .onnx files, sidecars, and all external data that the .onnx files ask for by name. Nothing is read but the .onnx
  * files. Files are called by their last names, as a model's tensors call them; see {@link nameBeside}.
  */
-export async function bringModel(
+export async function downloadModel(
   source: HubSource | UrlSource,
   around: Around,
   transfer: Transfer = {},
@@ -32,7 +32,7 @@ export async function fetchModel(
   transfer: Transfer,
 ): Promise<NamedFile[]> {
   const out: NamedFile[] = [];
-  for (const { name, read } of await bringModel(source, around, transfer))
+  for (const { name, read } of await downloadModel(source, around, transfer))
     out.push({ name, bytes: await read() });
   return out;
 }

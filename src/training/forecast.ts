@@ -4,24 +4,28 @@
  */
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type AdapterPlan, planAdapter } from '../adapters/plan.ts';
-import { programBytes } from '../gpu/compile.ts';
+import { compile, programBytes } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
+import type { Program } from '../gpu/program.ts';
 import { ringBytes } from '../gpu/readback.ts';
+import { createStore } from '../gpu/store.ts';
+import { createBuilder } from '../graph/builder.ts';
 import type { Plan, Step } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
+import { median } from '../lib/statistics.ts';
 import type { Precision } from '../models/import/quantStore.ts';
+import { binary, scale } from '../ops/elementwise.ts';
 import { fuse } from '../ops/fuse.ts';
 import { gemmWork } from '../ops/gemm.ts';
+import { matmul } from '../ops/matmul.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
-import type { Surroundings } from './openModel.ts';
-import type { DeviceSpeed } from './probe.ts';
+import type { Host } from './openModel.ts';
 import type { Forecast, ForecastReport, RunRequest, WayToFit } from './protocol.ts';
-import { recomputed } from './recomputed.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
-import { evaluationGraph, names, trainingGraph, updateGraph } from './stepGraph.ts';
-import { lossOf } from './tasks.ts';
+import { evaluationGraph, names, recomputed, trainingGraph, updateGraph } from './stepGraph.ts';
+import { lossOf } from './task.ts';
 
 export interface ForecastLimits {
   readonly caps: Caps;
@@ -186,11 +190,11 @@ type Change = WayToFit['change'];
 
 export async function forecastReport(
   request: RunRequest,
-  around: Surroundings,
+  host: Host,
   limits: ForecastLimits,
   speed: DeviceSpeed | null,
 ): Promise<ForecastReport> {
-  const setup = await setUpRun(request, around);
+  const setup = await setUpRun(request, host);
   const forecast = forecastRun(changed(setup, {}), limits, speed);
   const weights = (precision: Precision): number | null =>
     weightBytes(changed(setup, { precision }), limits.caps);
@@ -324,4 +328,79 @@ function sentence(change: Change): string {
   if (change.modules) parts.push(`the upper ${change.modules.length} target layers only`);
   if (change.sequenceLength !== undefined) parts.push(`texts of ${change.sequenceLength} tokens`);
   return parts.join(', ');
+}
+
+// How fast a device is, from three programs of a few milliseconds: products, sums of long vectors, kernels with nothing to do.
+
+export interface DeviceSpeed {
+  /** Per multiplication of a matrix product, with its addition. */
+  readonly secondsPerWork: number;
+  /** Per number that an elementwise kernel reads or writes. */
+  readonly secondsPerElement: number;
+  readonly secondsPerDispatch: number;
+}
+
+/** Square matrices that keep a large device busy and a slow one no longer than it can wait. */
+const SIZE = 256;
+const LENGTH = 1 << 20;
+const CHAIN = 64;
+const REPEATS = 4;
+const RUNS = 5;
+
+/** Measured now, on this device, as it is loaded now. */
+export async function probeSpeed(device: Device): Promise<DeviceSpeed> {
+  const dispatch = (await measuredSeconds(device, chain())) / CHAIN;
+  const product = await measuredSeconds(device, products());
+  const sum = await measuredSeconds(device, sums());
+  const net = (seconds: number, work: number) => Math.max(0, seconds - REPEATS * dispatch) / (REPEATS * work);
+  return {
+    secondsPerWork: net(product, SIZE ** 3),
+    secondsPerElement: net(sum, 3 * LENGTH),
+    secondsPerDispatch: dispatch,
+  };
+}
+
+function products(): Graph {
+  const g = createBuilder();
+  let x = g.input('x', { dtype: 'f32', shape: [SIZE, SIZE] });
+  const w = g.input('w', { dtype: 'f32', shape: [SIZE, SIZE] });
+  for (let i = 0; i < REPEATS; i++) x = matmul(g, x, w);
+  return g.finish({ x });
+}
+
+function sums(): Graph {
+  const g = createBuilder();
+  let x = g.input('x', { dtype: 'f32', shape: [LENGTH] });
+  const y = g.input('y', { dtype: 'f32', shape: [LENGTH] });
+  for (let i = 0; i < REPEATS; i++) x = binary(g, x, y, { fn: 'add' });
+  return g.finish({ x });
+}
+
+function chain(): Graph {
+  const g = createBuilder();
+  let x = g.input('x', { dtype: 'f32', shape: [64] });
+  for (let i = 0; i < CHAIN; i++) x = scale(g, x, { by: 1.5 });
+  return g.finish({ x });
+}
+
+async function measuredSeconds(device: Device, graph: Graph): Promise<number> {
+  const store = createStore(device);
+  let program: Program | null = null;
+  try {
+    program = await compile(device, store, schedule(graph, device.caps));
+    // The first run warms caches and clocks.
+    program.run();
+    await program.idle(0);
+    const times: number[] = [];
+    for (let i = 0; i < RUNS; i++) {
+      const from = performance.now();
+      program.run();
+      await program.idle(0);
+      times.push((performance.now() - from) / 1000);
+    }
+    return median(times);
+  } finally {
+    program?.destroy();
+    store.destroy();
+  }
 }

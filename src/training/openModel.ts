@@ -16,7 +16,7 @@ import { readGiven } from './givenFiles.ts';
 import type { ModelSource, NamedFile } from './protocol.ts';
 
 /** What the surroundings provide: reading embedded files, decoding pictures. */
-export interface Surroundings {
+export interface Host {
   readonly gpu: () => Promise<GPU>;
   /** Reads a file of the project's `public/` folder. */
   readonly readPublic: (path: string, onBytes: (done: number, total: number) => void) => Promise<Uint8Array>;
@@ -44,26 +44,26 @@ export interface OpenedModel {
 /** Files that go with a model but hold no weights, unless the model itself names them as its data. */
 const isSidecar = (name: string): boolean => /\.(json|jinja|txt)$/.test(name);
 
-export const needHub = ({ hub }: Pick<Surroundings, 'hub'>): Promise<Around> =>
+export const needHub = ({ hub }: Pick<Host, 'hub'>): Promise<Around> =>
   hub?.() ?? fail('bad-argument', 'Nothing can be fetched here; give files.');
 
 async function modelFiles(
   source: ModelSource,
-  around: Surroundings,
+  host: Host,
   onBytes: (done: number, total: number, what: string) => void,
 ): Promise<NamedFile[]> {
   if (source.kind === 'files') return readGiven(source.files);
   if (source.kind !== 'embedded') {
     // One download of several files: its totals are those of all.
     const name = nameOf(source);
-    return fetchModel(source, await needHub(around), {
+    return fetchModel(source, await needHub(host), {
       onBytes: (done, total) => onBytes(done, total, name),
     });
   }
   return Promise.all(
     embeddedFiles(source.name).map(async ({ name, path }) => ({
       name,
-      bytes: await around.readPublic(path, (done, total) => onBytes(done, total, name)),
+      bytes: await host.readPublic(path, (done, total) => onBytes(done, total, name)),
     })),
   );
 }
@@ -71,15 +71,15 @@ async function modelFiles(
 /** @throws PapilioError as reading and importing the files do */
 export async function openModel(
   source: ModelSource,
-  around: Surroundings,
+  host: Host,
   onBytes: (done: number, total: number, what: string) => void = () => {},
 ): Promise<OpenedModel> {
   let isRead = false;
   const read = () => {
     isRead = true;
-    return readModel(source, around, onBytes);
+    return readModel(source, host, onBytes);
   };
-  const opened = await (around.lastModel ? around.lastModel(keyOf(source), read) : read());
+  const opened = await (host.lastModel ? host.lastModel(keyOf(source), read) : read());
   if (!isRead && source.kind !== 'files') {
     const total = opened.bytes.reduce((sum, { length }) => sum + length, 0);
     onBytes(total, total, opened.name);
@@ -90,10 +90,10 @@ export async function openModel(
 
 async function readModel(
   source: ModelSource,
-  around: Surroundings,
+  host: Host,
   onBytes: (done: number, total: number, what: string) => void,
 ): Promise<OpenedModel> {
-  const files = await modelFiles(source, around, onBytes);
+  const files = await modelFiles(source, host, onBytes);
   const sorted = sortFiles(files);
   const onnx = sorted.onnx[0] ?? fail('not-found', 'There is no .onnx file among the files of the model.');
   const model = loadModel(files);

@@ -3,9 +3,10 @@
  * what a score that is no number means. Plain data in, sentences out; page and command line ask the same.
  */
 import { startRate } from '../adapters/rate.ts';
+import { METHODS } from '../adapters/registry.ts';
 import type { AdapterMethod, Layer } from '../adapters/types.ts';
 import { greatest } from '../lib/statistics.ts';
-import type { EvalMetric, StepMetric } from './protocol.ts';
+import type { EvalMetric, MethodComparisonReport, MethodRow, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 
 /** What is known of a run once it has ended. */
@@ -174,4 +175,62 @@ function spreadCause({ steps, trainExamples, training }: RunFacts, first: number
   if (passes >= 2)
     return `Likely cause: few examples. ${fell} while each of the ${trainExamples} training examples was seen ${passes.toPrecision(2)} times: they are learnt by heart. Try fewer steps, more data, or fewer trainable numbers.`;
   return `Likely cause: held-out examples unlike those trained on. ${fell}, and the held-out score did not follow. Check how the data are split, or hold examples out of the same kind.`;
+}
+
+// A comparison of methods as a table in Markdown: the page saves it, the command line prints it.
+
+const COLUMNS = [
+  'method',
+  'settings',
+  'learning rate',
+  'adapter',
+  'trainable stored / free',
+  'before',
+  'after',
+  's/step',
+  'peak MiB',
+  'dispatches/step',
+];
+
+/** `oft_block_size 16 and 20`; nothing where the method has no size. */
+export const settingsText = ({ settings }: MethodRow): string =>
+  Object.entries(settings)
+    .map(([field, values]) => `${field} ${values.join(' and ')}`)
+    .join(', ');
+
+/** The table with what it was got by beneath. */
+export function methodComparisonMarkdown({ rows, provenance, isWhole }: MethodComparisonReport): string {
+  const quality = (row: MethodRow, value: number) =>
+    row.metric === 'accuracy' ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);
+  const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
+  const body = rows.map((row) =>
+    line([
+      METHODS[row.method].title,
+      settingsText(row) || '–',
+      row.learningRate,
+      row.adapter,
+      `${row.trainable.stored} / ${row.trainable.free}`,
+      quality(row, row.before),
+      quality(row, row.after),
+      row.secondsPerStep?.toPrecision(3) ?? '–',
+      row.peakBytes === null ? '–' : (row.peakBytes / 2 ** 20).toFixed(1),
+      row.dispatchesPerStep ?? '–',
+    ]),
+  );
+  const first = rows[0];
+  return [
+    ...(first
+      ? [
+          `Held-out ${first.metric} on ${scoredOn(first)}, ${first.steps} steps each, same seed and data order.`,
+          '',
+        ]
+      : []),
+    line(COLUMNS),
+    line(COLUMNS.map(() => '---')),
+    ...body,
+    '',
+    ...Object.entries(provenance).map(([column, words]) => `- ${column}: ${words}`),
+    ...(isWhole ? [] : ['', 'Stopped before the last method.']),
+    '',
+  ].join('\n');
 }

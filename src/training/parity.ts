@@ -4,12 +4,19 @@
  * computed in fewer, the unadapted file is measured in the same run, as it stands and with the last bits of the rounded weights moved, and
  * the merged one may be {@link ROUNDING_FACTOR} times as far off.
  */
+
+import type { Dataset, FloatTensor, IntTensor } from '../data/types.ts';
+import type { Graph, Value } from '../graph/types.ts';
 import { completeFeeds, type FeedNames, rowsOf } from '../inference/feeds.ts';
-import { type Parity, parity } from '../inference/parity.ts';
-import type { OrtSession } from '../inference/session.ts';
-import type { FeedTensor } from '../inference/tensor.ts';
-import { PapilioError } from '../lib/errors.ts';
+import type { FeedTensor, OrtSession } from '../inference/session.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
+import { rng } from '../lib/rng.ts';
+import { sizeOf } from '../lib/sizeOf.ts';
+import { greatest, least } from '../lib/statistics.ts';
 import type { ActivationRounding } from '../models/import/quantOps.ts';
+import type { LoadedModel } from '../models/load.ts';
+import type { BatchPlan, FullBatch } from './batchPlan.ts';
+import type { Engine } from './engine.ts';
 
 /** Largest max|a−b| / max|b| where nothing is rounded to fewer than 32 bits. */
 const FLOAT_BOUND = 1e-4;
@@ -252,4 +259,230 @@ function failedSentence(measured: Measured): string {
     ? `differs by up to ${scientific(maxAbs)}, ${scientific(maxRel)} of its largest value,`
     : 'holds values that are not numbers, or infinities on one side only,';
   return `The merged file does not compute what was trained: its output ${output} ${far} on ${worst}; allowed: ${boundSentence(measured)}. Do not use the file; the adapter is kept.`;
+}
+
+// What a merged file is compared on: held-out examples, the shortest and the longest of them, with their padding; and the trainer's answers
+// to them.
+
+/** More numbers than these of one batch's answers are not kept: whole examples are left out, all but one. */
+const MOST_NUMBERS = 1 << 22;
+
+interface Chosen {
+  readonly what: string;
+  readonly batch: FullBatch;
+}
+
+/** What is asked: a model's forward pass, adapted or not. */
+export interface ParitySource {
+  readonly engine: Pick<Engine, 'evaluate'>;
+  readonly dataset: Dataset;
+  readonly batches: BatchPlan;
+  readonly model: Pick<LoadedModel, 'output' | 'feeds' | 'contract'>;
+}
+
+/** @param withBase also asks the unadapted model, which files of fewer bits are measured by */
+export async function paritySamples(
+  { engine, dataset, batches, model }: ParitySource,
+  withBase: boolean,
+): Promise<ParitySample[]> {
+  const samples: ParitySample[] = [];
+  for (const { what, batch } of chosenBatches(dataset, batches, model.contract.exactly)) {
+    const adapted = (await engine.evaluate('adapted', batch, true)).logits!;
+    const base = withBase ? (await engine.evaluate('base', batch, true)).logits! : null;
+    samples.push(sampleOf(what, batch, model, adapted, base, batches.batchSize));
+  }
+  return samples;
+}
+
+/** Real examples alone, as many as {@link MOST_NUMBERS} lets be, and of their positions those that are no padding. */
+function sampleOf(
+  what: string,
+  { inputs, count, labels }: FullBatch,
+  { output, feeds: names }: ParitySource['model'],
+  adapted: Float32Array,
+  base: Float32Array | null,
+  batchSize: number,
+): ParitySample {
+  const perExample = adapted.length / batchSize;
+  const kept = Math.max(1, Math.min(count, Math.floor(MOST_NUMBERS / perExample)));
+  const feeds = Object.fromEntries(
+    Object.entries(inputs).map(([name, tensor]) => [name, firstExamples(tensor, kept)]),
+  );
+  const part = (all: Float32Array): Float32Array => all.slice(0, kept * perExample);
+  return {
+    ...{ what, inputs: feeds, names, output, adapted: part(adapted), base: base && part(base) },
+    counts: countsOf(feeds, labels, batchSize),
+  };
+}
+
+function firstExamples(tensor: FloatTensor | IntTensor, count: number): FeedTensor {
+  const [rows = 1, ...rest] = tensor.shape;
+  const width = tensor.data.length / rows;
+  return { dtype: tensor.dtype, dims: [count, ...rest], data: tensor.data.slice(0, count * width) };
+}
+
+/** The mask, where every position has a label of its own; an answer for the whole example counts always. */
+function countsOf(
+  feeds: Readonly<Record<string, FeedTensor>>,
+  labels: FullBatch['labels'],
+  batchSize: number,
+): Uint8Array | null {
+  const mask = feeds.attention_mask;
+  const isPerPosition = labels instanceof Int32Array && labels.length / batchSize === mask?.dims[1];
+  return mask && isPerPosition ? Uint8Array.from(mask.data) : null;
+}
+
+/** @param exactly the only length that the file takes */
+function chosenBatches(dataset: Dataset, batches: BatchPlan, exactly: number | null): Chosen[] {
+  const held = batches.held(0);
+  if (held.length === 0) fail('bad-data', 'There is no held-out example to compare the merged file on.');
+  if (dataset.kind === 'text' || dataset.kind === 'masked-text')
+    return ofText(batches.load('held', held[0]!), exactly === null);
+  if (!('ids' in dataset.held))
+    return [...new Set([0, held.length - 1])].map((i) => ({
+      what: `held-out pictures, batch ${i + 1}`,
+      batch: batches.load('held', held[i]!),
+    }));
+  // Rows of text: the batch with the shortest one and that with the longest.
+  const { ids } = dataset.held;
+  const lengths = held.map((members) => Array.from(members, (i) => ids(i).length));
+  const at = (
+    best: (own: readonly number[]) => number,
+    isBetter: (a: number, b: number) => boolean,
+  ): number => lengths.reduce((k, own, i) => (isBetter(best(own), best(lengths[k]!)) ? i : k), 0);
+  const shortest = at(least, (a, b) => a < b);
+  const longest = at(greatest, (a, b) => a > b);
+  return [...new Set([shortest, longest])].map((i) => {
+    const batch = batches.load('held', held[i]!);
+    return { what: `held-out examples of up to ${batch.sequence ?? greatest(lengths[i]!)} tokens`, batch };
+  });
+}
+
+/** Running text is never padded in training: the same passage whole, and cut to several lengths, as a user's texts will be. */
+function ofText(batch: FullBatch, isFree: boolean): Chosen[] {
+  const ids = batch.inputs.input_ids!;
+  const [rows, length] = ids.shape as [number, number];
+  const whole = { what: `a held-out passage of ${length} tokens`, batch };
+  const half = length >> 1;
+  if (half < 2 || !isFree) return [whole];
+  const mask = new Int32Array(rows * half);
+  for (let r = 0; r < rows; r++) mask.fill(1, r * half, r * half + Math.max(1, half - r));
+  const cut = (tensor: FloatTensor | IntTensor): FloatTensor | IntTensor => {
+    if (tensor.shape[1] !== length || tensor.shape.length !== 2) return tensor;
+    const data = tensor.dtype === 'float32' ? new Float32Array(rows * half) : new Int32Array(rows * half);
+    for (let r = 0; r < rows; r++) data.set(tensor.data.subarray(r * length, r * length + half), r * half);
+    return { ...tensor, shape: [rows, half], data } as FloatTensor | IntTensor;
+  };
+  const inputs = Object.fromEntries(Object.entries(batch.inputs).map(([name, t]) => [name, cut(t)]));
+  const labels = batch.labels.slice(0, rows * half);
+  return [
+    whole,
+    {
+      what: `held-out passages of up to ${half} tokens`,
+      batch: {
+        ...batch,
+        labels,
+        sequence: half,
+        inputs: { ...inputs, attention_mask: { dtype: 'int32', shape: [rows, half], data: mask } },
+      },
+    },
+  ];
+}
+
+// Inputs made up for a model of which no data is at hand: ids within its tables, pictures and sound of normal numbers, texts of several lengths.
+
+/** What an input takes, by name, as the graph wants it. */
+export interface MadeInputs {
+  readonly data: Readonly<Record<string, Float32Array | Int32Array>>;
+  /** Positions of each example that are no padding [batch, sequence]; null without token ids. */
+  readonly mask: Int32Array | null;
+}
+
+const isMask = (name: string): boolean => /mask/i.test(name);
+
+/**
+ * @param graph at fixed sizes; every input gets data
+ * @param padded masks end before the example does, in every example but the first
+ */
+export function madeInputs(graph: Graph, seed: number, padded: boolean): MadeInputs {
+  const data: Record<string, Float32Array | Int32Array> = {};
+  let mask: Int32Array | null = null;
+  for (const input of graph.inputs) {
+    const size = sizeOf(input.shape);
+    const random = rng(seed, 0x3ade).fork(size + input.name.length);
+    if (input.dtype !== 'i32') {
+      data[input.name] = Float32Array.from({ length: size }, () => random.normal());
+      continue;
+    }
+    const [batch = 1, sequence = 1] = input.shape;
+    const own = raggedMask(batch, sequence, padded);
+    if (isMask(input.name)) data[input.name] = own;
+    else {
+      const rows = rowsRead(graph, input);
+      data[input.name] = Int32Array.from({ length: size }, () => random.int(rows));
+      if (!/^decoder_/.test(input.name)) mask ??= own;
+    }
+  }
+  return { data, mask };
+}
+
+function raggedMask(batch: number, sequence: number, padded: boolean): Int32Array {
+  const mask = new Int32Array(batch * sequence);
+  for (let b = 0; b < batch; b++) {
+    const length = padded ? Math.max(1, sequence - 2 * b) : sequence;
+    mask.fill(1, b * sequence, b * sequence + length);
+  }
+  return mask;
+}
+
+/** Rows of the smallest table that these ids look into; without one they are flags. */
+function rowsRead({ nodes }: Graph, input: Value): number {
+  const rows = nodes
+    .filter(({ op, inputs }) => op.name === 'gather' && rootOf(inputs[1]!) === input)
+    .map(({ inputs }) => inputs[0]!.shape[0]!);
+  return rows.length > 0 ? least(rows) : 2;
+}
+
+/** The input that a value only views or casts. */
+function rootOf(value: Value): Value {
+  const from = value.producer;
+  return from && (from.op.name === 'view' || from.op.name === 'cast') ? rootOf(from.inputs[0]!) : value;
+}
+
+// How far two results are apart, in the two figures used everywhere: maxAbs = max|a−b| and maxRel = max|a−b| / max|b|.
+
+export interface Parity {
+  /** max|a−b|, in the tensor's own unit. */
+  readonly maxAbs: number;
+  /** max|a−b| / max|b|, b being the reference; 0 when both are all zero. */
+  readonly maxRel: number;
+}
+
+/**
+ * Parity of `a` against the reference `b`. A NaN on either side, or an infinity that the other side does not have at the same place,
+ * makes both figures infinite, so no tolerance lets it pass. Throws 'shape' when the lengths differ.
+ *
+ * @param counts of rows of equal length, which ones count; all of them unless given
+ */
+export function parity(
+  a: ArrayLike<number>,
+  b: ArrayLike<number>,
+  counts: ArrayLike<number> | null = null,
+): Parity {
+  if (a.length !== b.length)
+    fail('shape', `Results of ${a.length} and ${b.length} values cannot be compared.`);
+  const width = counts ? a.length / counts.length : 1;
+  let maxAbs = 0;
+  let maxB = 0;
+  for (let i = 0; i < a.length; i++) {
+    if (counts && counts[Math.floor(i / width)] === 0) continue;
+    const x = a[i]!;
+    const y = b[i]!;
+    if (Number.isFinite(y)) maxB = Math.max(maxB, Math.abs(y));
+    if (x === y) continue;
+    const difference = Math.abs(x - y);
+    maxAbs = Math.max(maxAbs, Number.isFinite(difference) ? difference : Number.POSITIVE_INFINITY);
+  }
+  if (maxAbs === 0) return { maxAbs: 0, maxRel: 0 };
+  return { maxAbs, maxRel: maxAbs / maxB };
 }

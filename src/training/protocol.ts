@@ -12,7 +12,8 @@ import type { TableOptions } from '../data/files/dialect.ts';
 import type { ExamplePreview } from '../data/preview.ts';
 import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
-import type { ErrorKind } from '../lib/errors.ts';
+import type { Both } from '../inference/beforeAfter.ts';
+import type { ErrorReport } from '../lib/errors.ts';
 import type { ModelTask } from '../models/gives.ts';
 import type { ActivationRounding } from '../models/import/quantOps.ts';
 import type { Precision } from '../models/import/quantStore.ts';
@@ -158,25 +159,24 @@ export type RunState =
   | 'finished'
   | 'failed';
 
-export interface ErrorReport {
-  readonly kind: ErrorKind;
-  readonly message: string;
-  readonly details: Readonly<Record<string, unknown>>;
-}
+export type { ErrorReport };
 
-/** Every event carries the run it belongs to; events of an older run are to be dropped. */
-export type TrainerEvent = { readonly runId: number } & (
+/** What a run says of itself, in order: the only source of its state. Answers to what is asked of it come after the events that led to them. */
+export type TrainerEvent =
   | { readonly type: 'state'; readonly state: RunState }
   | { readonly type: 'progress'; readonly progress: Progress }
+  /** The run is open; a fresh one has been evaluated. `ready` follows. */
+  | { readonly type: 'open'; readonly report: OpenReport }
   /** `submits` is what this step took. */
   | { readonly type: 'step'; readonly metric: StepMetric; readonly submits: number }
   | { readonly type: 'eval'; readonly metric: EvalMetric }
-  | { readonly type: 'checkpoint'; readonly step: number; readonly bytes: number }
-  | { readonly type: 'error'; readonly error: ErrorReport; readonly resumable: boolean }
-);
+  /** Stopped by an error: it can be gone on with from its last update or, where that is gone (`failed`), from a checkpoint. */
+  | { readonly type: 'error'; readonly error: ErrorReport };
+
+/** Hears events; the next answer waits until a promise that it gives has settled. */
+type Listener<Event> = (event: Event) => unknown;
 
 export interface OpenReport {
-  readonly runId: number;
   readonly model: ModelReport;
   readonly data: DataReport;
   readonly device: DeviceReport;
@@ -242,41 +242,44 @@ export interface OfStep<T> {
   readonly value: T;
 }
 
-/** Whose merged file it is: that of the open run, or of the adapters on the shelf. */
-export type MergedOf = 'run' | 'shelf';
+/** Whose merged file it is: that of the open run, or of the opened adapters. */
+export type MergedOf = 'run' | 'adapters';
 
-/** The trainer, one run at a time. Every method rejects with an {@link ErrorReport}-like PapilioError. */
+/**
+ * The trainer, one run at a time. Every method rejects with a PapilioError. A caller in another thread is let go when its `signal` is aborted.
+ */
 export interface TrainerApi {
   /** Reads a model's modules without starting a run. */
-  describe(model: ModelSource): Promise<ModelReport>;
+  describe(model: ModelSource, signal?: AbortSignal): Promise<ModelReport>;
   /** Reads data for a model without starting a run. */
   preview(
     model: ModelSource,
     data: DataSource,
     settings: Pick<TrainingSettings, 'seed' | 'sequenceLength' | 'batchSize'>,
+    signal?: AbortSignal,
   ): Promise<DataPreview>;
   /** Plans a run without starting it; `budgetBytes` is the GPU memory it may take, which WebGPU does not tell. */
-  forecast(request: RunRequest, budgetBytes?: number): Promise<ForecastReport>;
-  /** Loads, compiles, evaluates the base; the run is then `ready`. `checkpoint` continues a stored run bit for bit. */
-  open(
-    request: RunRequest,
-    events: (event: TrainerEvent) => void,
-    checkpoint?: Uint8Array,
-  ): Promise<OpenReport>;
+  forecast(request: RunRequest, budgetBytes?: number, signal?: AbortSignal): Promise<ForecastReport>;
+  /**
+   * Loads, compiles, evaluates the base; the run is then `ready`. `checkpoint` continues a stored run bit for bit. The run that was open before
+   * is closed, and says nothing more.
+   */
+  open(request: RunRequest, events: Listener<TrainerEvent>, checkpoint?: Uint8Array): Promise<void>;
+  /** Resolves when it runs. */
   play(): Promise<void>;
   /** Resolves when the last step in flight has ended (at most two). */
   pause(): Promise<void>;
   step(): Promise<void>;
   checkpoint(): Promise<Uint8Array>;
-  compare(options: {
+  beforeAfter(options: {
     readonly prompt?: string;
     readonly seed: number;
     readonly temperature?: number;
     readonly maxTokens?: number;
     readonly examples?: number;
-  }): Promise<OfStep<Comparison>>;
+  }): Promise<OfStep<BeforeAfter>>;
   /** Probabilities of base and adapted model on one picture [size × size], 0 … 1. */
-  classify(pixels: Float32Array): Promise<{ readonly before: Float32Array; readonly after: Float32Array }>;
+  classify(pixels: Float32Array): Promise<Both<Float32Array>>;
   inspect(module: string): Promise<OfStep<Inspection>>;
   /** adapter_config.json, adapter_model.safetensors, and sentences worth showing. */
   exportAdapter(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
@@ -297,19 +300,22 @@ export interface TrainerApi {
   ): Promise<Blob | null>;
   /**
    * Methods at equal parameters, beside the open run, which is paused and otherwise left alone. Resolves at the end, or early after
-   * {@link TrainerApi.stopSweep} or when a run is opened, played or closed; what was finished has been told by then.
+   * {@link TrainerApi.stopMethodComparison} or when a run is opened, played or closed; what was finished has been told by then.
    */
-  sweepMethods(request: SweepRequest, events: (event: SweepEvent) => void): Promise<SweepReport>;
-  stopSweep(): Promise<void>;
+  compareMethods(
+    request: MethodComparisonRequest,
+    events: Listener<MethodComparisonEvent>,
+  ): Promise<MethodComparisonReport>;
+  stopMethodComparison(): Promise<void>;
   /** Opened adapters beside the run: commands change all or nothing and tell what there is then. */
-  shelf(command: ShelfCommand): Promise<ShelfReport>;
+  changeAdapters(command: AdapterCommand): Promise<AdapterSetReport>;
   /** Of these adapters alone, or of everything as it stands (null), on the bound model's held-out examples. */
-  shelfScore(names: readonly string[] | null): Promise<ShelfScore>;
-  shelfInspect(name: string, module: string): Promise<Inspection>;
+  scoreAdapters(names: readonly string[] | null): Promise<AdapterScore>;
+  inspectAdapter(name: string, module: string): Promise<Inspection>;
   /** The bound model's file with what is merged, or, if nothing is, with the active adapters. */
-  shelfMerge(): Promise<MergeReport>;
+  mergeAdapters(): Promise<MergeReport>;
   /** PEFT's folder of one adapter; of several, each in a subfolder. */
-  shelfFiles(names: readonly string[]): Promise<readonly NamedFile[]>;
+  adapterFiles(names: readonly string[]): Promise<readonly NamedFile[]>;
   close(): Promise<void>;
 }
 
@@ -381,7 +387,7 @@ export interface DataPreview {
 // ── Base and adapted model side by side ──
 
 /** Base and adapted model on the same held-out examples. Probabilities are softmaxes of the logits read from the GPU. */
-export interface ImageComparison {
+export interface ImageBeforeAfter {
   readonly kind: 'image';
   readonly labels: readonly string[];
   readonly examples: readonly {
@@ -395,7 +401,7 @@ export interface ImageComparison {
   }[];
 }
 
-export interface TextComparison {
+export interface TextBeforeAfter {
   readonly kind: 'text';
   readonly prompt: string;
   readonly before: string;
@@ -404,7 +410,7 @@ export interface TextComparison {
   readonly temperature: number;
 }
 
-export interface TextClassComparison {
+export interface TextClassBeforeAfter {
   readonly kind: 'text-class';
   readonly labels: readonly string[];
   readonly examples: readonly {
@@ -416,7 +422,7 @@ export interface TextClassComparison {
 }
 
 /** Numbers predicted for held-out texts. */
-export interface TextValueComparison {
+export interface TextValueBeforeAfter {
   readonly kind: 'text-value';
   readonly examples: readonly {
     readonly text: string;
@@ -426,12 +432,12 @@ export interface TextValueComparison {
   }[];
 }
 
-export type Comparison = ImageComparison | TextComparison | TextClassComparison | TextValueComparison;
+export type BeforeAfter = ImageBeforeAfter | TextBeforeAfter | TextClassBeforeAfter | TextValueBeforeAfter;
 
 // ── Methods at equal parameters ──
 
 /** Methods side by side at (nearly) equal parameters, on one task with one seed. */
-export interface SweepRequest extends Pick<RunRequest, 'model' | 'data' | 'training'> {
+export interface MethodComparisonRequest extends Pick<RunRequest, 'model' | 'data' | 'training'> {
   readonly methods: readonly MethodId[];
   /** Numbers that an adapter may keep; modules_to_save come on top, the same for all. */
   readonly budget: number;
@@ -462,7 +468,7 @@ export interface MethodRow {
   readonly dispatchesPerStep: number | null;
 }
 
-export type SweepEvent =
+export type MethodComparisonEvent =
   | {
       readonly type: 'start';
       readonly method: MethodId;
@@ -474,7 +480,7 @@ export type SweepEvent =
   /** The method cannot take part; why. */
   | { readonly type: 'refused'; readonly method: MethodId; readonly reason: string };
 
-export interface SweepReport {
+export interface MethodComparisonReport {
   readonly rows: readonly MethodRow[];
   /** How each column was got, in words. */
   readonly provenance: Readonly<Record<string, string>>;
@@ -485,11 +491,11 @@ export interface SweepReport {
 // ── Opened adapters ──
 
 /** The model that adapters are held against, and the data they are scored on. */
-export type ShelfTask = Pick<RunRequest, 'model' | 'data' | 'training'>;
+export type AdapterSetTask = Pick<RunRequest, 'model' | 'data' | 'training'>;
 
-export type ShelfCommand =
+export type AdapterCommand =
   /** Holds all adapters against this model; merged weights are forgotten. Null: against none. */
-  | { readonly kind: 'bind'; readonly task: ShelfTask | null }
+  | { readonly kind: 'bind'; readonly task: AdapterSetTask | null }
   /** Folders, loose files and zips. All of them are taken, or none. `name` is for an adapter without a folder's name. */
   | { readonly kind: 'open'; readonly files: readonly GivenFile[]; readonly name?: string }
   | { readonly kind: 'activate'; readonly names: readonly string[] }
@@ -506,7 +512,7 @@ export type ShelfCommand =
       readonly options: CombineOptions;
     };
 
-export interface ShelfRow {
+export interface AdapterRow {
   readonly name: string;
   readonly method: MethodId;
   readonly title: string;
@@ -522,8 +528,8 @@ export interface ShelfRow {
   readonly fit: { readonly reason: string | null; readonly warnings: readonly string[] } | null;
 }
 
-export interface ShelfReport {
-  readonly rows: readonly ShelfRow[];
+export interface AdapterSetReport {
+  readonly rows: readonly AdapterRow[];
   /** Names in the order of the forward pass. */
   readonly active: readonly string[];
   readonly enabled: boolean;
@@ -534,7 +540,7 @@ export interface ShelfReport {
 }
 
 /** Held-out scores of the base model and of some adapters on it. */
-export interface ShelfScore {
+export interface AdapterScore {
   readonly before: EvalMetric;
   readonly after: EvalMetric;
 }

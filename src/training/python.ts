@@ -11,7 +11,7 @@ import type { LoadedModel } from '../models/load.ts';
 import { pythonProject } from '../python/project.ts';
 import type { PythonProject } from '../python/types.ts';
 import type { BatchPlan } from './batchPlan.ts';
-import { type OpenedModel, openModel, type Surroundings } from './openModel.ts';
+import { type Host, type OpenedModel, openModel } from './openModel.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -79,12 +79,12 @@ function requireAdapterOf(method: AdapterMethod, files: readonly NamedFile[]): v
 /** The parts of a run that is kept as files: its request, its adapter, and its last evaluation if that was at the end. */
 export async function storedProject(
   request: RunRequest,
-  around: Surroundings,
+  host: Host,
   end: { readonly adapter: readonly NamedFile[]; readonly quality: EvalMetric | null },
 ): Promise<PythonProject> {
   const method = methodById(request.method);
-  const first = await openModel(request.model, around);
-  const task = await prepareTask(first, request.data, request.training, around);
+  const first = await openModel(request.model, host);
+  const task = await prepareTask(first, request.data, request.training, host);
   const { opened, model, data, dataset, batches } = task;
   const start = await readStart(request);
   const { config } = start

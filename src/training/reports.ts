@@ -3,12 +3,10 @@ import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { kernelOf } from '../models/load.ts';
 import { mostTokens } from './contract.ts';
-import { reportData } from './openData.ts';
-import type { OpenedModel, Surroundings } from './openModel.ts';
+import type { Host, OpenedModel } from './openModel.ts';
 import type { DataPreview, DataSource, ModelReport, ModuleRow, Task } from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
-import { prepareTask } from './task.ts';
-import { tasksOf } from './tasks.ts';
+import { prepareTask, reportData, tasksOf } from './task.ts';
 
 const size = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
 
@@ -63,11 +61,11 @@ export async function previewData(
   opened: OpenedModel,
   source: DataSource,
   settings: Pick<TrainingSettings, 'seed' | 'sequenceLength' | 'batchSize'>,
-  around: Pick<Surroundings, 'decodeImage' | 'hub'>,
+  host: Pick<Host, 'decodeImage' | 'hub'>,
 ): Promise<DataPreview> {
   const tasks = tasksOf(opened);
   const asked = trainingSchema.parse({ ...settings });
-  const prepared = await prepareTask(opened, source, asked, around).catch((error: unknown) => {
+  const prepared = await prepareTask(opened, source, asked, host).catch((error: unknown) => {
     if (!(error instanceof PapilioError)) throw error;
     const task = source.options?.task ?? tasks[0];
     throw new PapilioError(error.kind, error.message, { ...error.details, task, tasks });

@@ -7,7 +7,8 @@ import { type Adapter, writeAdapter } from '../adapters/peft.ts';
 import { type AdapterPlan, countPlan, moduleTensors, savedParameters, sharedOf } from '../adapters/plan.ts';
 import type { Dataset } from '../data/types.ts';
 import type { Device } from '../gpu/device.ts';
-import { createLock } from '../lib/lock.ts';
+import { PapilioError } from '../lib/errors.ts';
+import { createLock, type Lock } from '../lib/lock.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
@@ -22,36 +23,31 @@ import {
   requireStates,
   requireWithin,
 } from './checkpoint.ts';
-import { createEngine, type Engine, type MakeEngine, type Which } from './engine.ts';
+import { createEngine, type Engine, type MakeEngine, type StepResult, type Which } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
 import { limitsOf, mustRecompute } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
-import { createLoop, type LoopEvents } from './loop.ts';
-import { mergedWeights, mergeModel, mergeReport, parityFiles } from './mergeReport.ts';
-import type { OpenedData } from './openData.ts';
-import type { OpenedModel, Surroundings } from './openModel.ts';
-import { checkParity, type OpenFile, type ParityReport, type ParitySample } from './parity.ts';
-import { paritySamples } from './paritySamples.ts';
-import type { EvalMetric, Inspection, MergeReport, OfStep, RunRequest, StepMetric } from './protocol.ts';
-import { type RunSetup, setUpRun } from './setup.ts';
-import { toTorch } from './torchLayout.ts';
+import { mergedWeights, mergeModel, mergeReport, parityFiles } from './merging.ts';
+import type { Host, OpenedModel } from './openModel.ts';
+import { checkParity, type OpenFile, type ParityReport, type ParitySample, paritySamples } from './parity.ts';
+import type {
+  EvalMetric,
+  Inspection,
+  MergeReport,
+  OfStep,
+  RunRequest,
+  StepMetric,
+  TrainerEvent,
+} from './protocol.ts';
+import type { TrainingSettings } from './settings.ts';
+import { type RunSetup, setUpRun, toTorch } from './setup.ts';
+import type { OpenedData } from './task.ts';
 
 /** As {@link MergeReport}, where bytes are wanted at once. */
 export type MergedFile = Omit<MergeReport, 'onnx'> & { readonly onnx: Uint8Array };
 
-export interface SessionEvents extends LoopEvents {
-  onBytes(done: number, total: number, what: string): void;
-  onCompile(done: number, total: number): void;
-}
-
-/** For runs that nobody watches. */
-export const silentEvents: SessionEvents = {
-  onBytes: () => {},
-  onCompile: () => {},
-  onStep: () => {},
-  onEval: () => {},
-  onEnd: () => {},
-};
+/** What a session says while it is opened and runs, in order. */
+export type SessionEvent = Extract<TrainerEvent, { readonly type: 'progress' | 'step' | 'eval' }>;
 
 export interface Session {
   readonly setup: RunSetup;
@@ -106,11 +102,13 @@ export interface Session {
 export async function openSession(
   on: Device | MakeEngine,
   request: RunRequest,
-  around: Surroundings,
-  events: SessionEvents,
+  host: Host,
+  emit: (event: SessionEvent) => void = () => {},
   options: { readonly checkpoint?: Uint8Array } = {},
 ): Promise<Session> {
-  const asked = await setUpRun(request, around, events.onBytes);
+  const asked = await setUpRun(request, host, (doneBytes, totalBytes, what) =>
+    emit({ type: 'progress', progress: { clock: 'download', doneBytes, totalBytes, what } }),
+  );
   const isTight =
     typeof on !== 'function' &&
     request.budgetBytes !== undefined &&
@@ -128,12 +126,16 @@ export async function openSession(
     requireSameRun(resumed, identity);
     requireWithin(resumed, batches.totalSteps);
   }
-  const engineRequest = { ...setup.engine, onCompile: events.onCompile };
+  const engineRequest = {
+    ...setup.engine,
+    onCompile: (done: number, total: number) =>
+      emit({ type: 'progress', progress: { clock: 'compile', done, total } }),
+  };
   const engine = await (typeof on === 'function'
     ? on(engineRequest)
     : createEngine({ device: on, ...engineRequest }));
   if (resumed) putBack(engine, resumed);
-  return sessionOver(setup, engine, identity, resumed, events);
+  return sessionOver(setup, engine, identity, resumed, emit);
 }
 
 /** What is asked of a run between two updates: under its lock, when nothing is in flight. */
@@ -144,7 +146,7 @@ function sessionOver(
   engine: Engine,
   identity: RunIdentity,
   resumed: Checkpoint | null,
-  events: SessionEvents,
+  emit: (event: SessionEvent) => void,
 ): Session {
   const { opened, model, data, dataset, training, batches, plan, parameters, initial } = setup;
   const lock = createLock();
@@ -155,13 +157,13 @@ function sessionOver(
     });
   const evaluate = (which: Which, step: number) =>
     evaluateHeld(engine, dataset, batches, which, { step, limit: training.evalExamples });
-  const loop = createLoop({
+  const loop = new UpdateLoop({
     engine,
     batches,
     settings: training,
     lock,
     evaluate: (step) => evaluate('adapted', step),
-    events,
+    emit,
     start: resumed ?? { step: 0, seconds: 0, steps: [], evals: [] },
   });
   const { history } = loop;
@@ -293,4 +295,157 @@ function chosenTargets(plan: AdapterPlan): readonly string[] | undefined {
   return isGiven || plan.groups.length === 0
     ? undefined
     : plan.groups.flatMap((g) => g.layers.map((l) => l.name));
+}
+
+// Takes an engine through the updates of a run under control of play and pause, keeps the curve, and stops at numbers that are none.
+
+interface LoopOptions {
+  readonly engine: Engine;
+  readonly batches: BatchPlan;
+  readonly settings: TrainingSettings;
+  /** Held while an update is submitted, so that others see all states at one and the same update. */
+  readonly lock: Lock;
+  readonly evaluate: (step: number) => Promise<EvalMetric>;
+  readonly emit: (event: SessionEvent) => void;
+  /** Where a resumed run goes on. */
+  readonly start: {
+    readonly step: number;
+    readonly seconds: number;
+    readonly steps: readonly StepMetric[];
+    readonly evals: readonly EvalMetric[];
+  };
+}
+
+/** What an update that was submitted holds: filled-up rows and padding are no examples and no tokens. */
+interface Counts {
+  readonly examples: number;
+  readonly tokens: number;
+}
+
+const NOTHING: Counts = { examples: 0, tokens: 0 };
+
+const countsOf = (batches: readonly FullBatch[]): Counts => ({
+  examples: batches.reduce((n, b) => n + b.count, 0),
+  tokens: batches.reduce((n, b) => n + b.tokens, 0),
+});
+
+const diverged = ({ step, loss, learningRate }: StepResult): PapilioError =>
+  new PapilioError(
+    'non-finite',
+    `The ${Number.isFinite(loss) ? 'gradient' : 'loss'} became infinite or not a number at step ${step + 1}, and that update was left out: the weights are those from before it; lower the learning rate (${learningRate.toPrecision(2)} now) or clip at 1, and go on.`,
+    { step },
+  );
+
+class UpdateLoop {
+  readonly history: { readonly steps: StepMetric[]; readonly evals: EvalMetric[] };
+  private readonly options: LoopOptions;
+  private readonly inFlight = new Map<number, Counts>();
+  private next: number;
+  private seconds: number;
+  private startedMs = 0;
+  private running: Promise<void> | null = null;
+  private stopping = false;
+  private failure: PapilioError | null = null;
+
+  constructor(options: LoopOptions) {
+    this.options = options;
+    const { step, seconds, steps, evals } = options.start;
+    this.next = step;
+    this.seconds = seconds;
+    this.history = { steps: [...steps], evals: [...evals] };
+    options.engine.onResult((result) => this.onResult(result));
+  }
+
+  /** Runs at most `count` updates. Resolves when the last has been heard of; rejects with what stopped it. */
+  readonly play = (count = Number.POSITIVE_INFINITY): Promise<void> => {
+    if (this.running) return this.running;
+    this.stopping = false;
+    this.running = this.runUntil(Math.min(this.options.batches.totalSteps, this.next + count));
+    return this.running;
+  };
+
+  /** Resolves when the steps in flight (at most two) have ended. */
+  readonly pause = async (): Promise<void> => {
+    this.stopping = true;
+    await this.running?.catch(() => {});
+  };
+
+  readonly isRunning = (): boolean => this.running !== null;
+
+  /** The next update, and seconds of training so far. */
+  readonly position = () => ({ step: this.next, seconds: this.elapsed() });
+
+  private elapsed(): number {
+    return this.seconds + (this.running ? (performance.now() - this.startedMs) / 1000 : 0);
+  }
+
+  private onResult(result: StepResult): void {
+    if (this.failure) return;
+    const { step, loss, gradNorm, learningRate } = result;
+    if (!Number.isFinite(loss) || !Number.isFinite(gradNorm)) {
+      this.failure = diverged(result);
+      return;
+    }
+    const { steps } = this.history;
+    const before = steps.at(-1) ?? NOTHING;
+    const own = this.inFlight.get(step) ?? NOTHING;
+    this.inFlight.delete(step);
+    const metric: StepMetric = {
+      step: step + 1,
+      loss,
+      learningRate,
+      gradNorm,
+      examples: before.examples + own.examples,
+      tokens: before.tokens + own.tokens,
+      seconds: this.elapsed(),
+    };
+    steps.push(metric);
+    const { engine, batches, emit } = this.options;
+    emit({ type: 'step', metric, submits: engine.stats?.submitsPerStep ?? 0 });
+    emit({ type: 'progress', progress: { clock: 'train', done: metric.step, total: batches.totalSteps } });
+  }
+
+  private async evaluate(): Promise<void> {
+    const { engine, lock, evaluate, emit } = this.options;
+    await engine.settle();
+    if (this.failure) return;
+    // Evaluations do not count as training time.
+    this.seconds = this.elapsed();
+    const metric = await lock(() => evaluate(this.next));
+    this.history.evals.push(metric);
+    emit({ type: 'eval', metric });
+    this.startedMs = performance.now();
+  }
+
+  private async update(): Promise<void> {
+    const { engine, batches, settings, lock } = this.options;
+    const batch = batches.update(this.next);
+    this.inFlight.set(this.next, countsOf(batch));
+    await lock(async () => {
+      await engine.train(this.next, batch);
+      this.next++;
+    });
+    const isDue = settings.evalEvery > 0 && this.next % settings.evalEvery === 0;
+    if (isDue || this.next === batches.totalSteps) await this.evaluate();
+  }
+
+  private async runUntil(until: number): Promise<void> {
+    const { engine } = this.options;
+    this.startedMs = performance.now();
+    try {
+      while (this.next < until && !this.stopping && !this.failure) await this.update();
+      await engine.settle();
+    } catch (error) {
+      this.failure ??= error instanceof PapilioError ? error : new PapilioError('internal', String(error));
+    }
+    this.seconds = this.elapsed();
+    this.running = null;
+    const error = this.failure;
+    if (error) {
+      this.failure = null;
+      // An update that was left out did not happen: the run goes on from the last one that did.
+      if (error.kind === 'non-finite') this.next = this.history.steps.at(-1)?.step ?? 0;
+      throw error;
+    }
+  }
 }

@@ -10,16 +10,15 @@ import { methodById } from '../adapters/registry.ts';
 import { type Started, startConfig } from '../adapters/start.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import { fail } from '../lib/errors.ts';
+import type { ModuleInfo } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { requireWritable } from '../models/merge.ts';
 import { hashOf } from './checkpoint.ts';
 import type { EngineRequest } from './engine.ts';
-import { openModel, type Surroundings } from './openModel.ts';
+import { type Host, openModel } from './openModel.ts';
 import type { NamedFile, RunRequest, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
-import { type PreparedTask, prepareTask } from './task.ts';
-import { lossOf } from './tasks.ts';
-import { fromTorch } from './torchLayout.ts';
+import { lossOf, type PreparedTask, prepareTask } from './task.ts';
 
 export interface RunSetup extends PreparedTask {
   readonly method: AdapterMethod;
@@ -58,16 +57,16 @@ export function trainingOf(
 
 export async function setUpRun(
   request: RunRequest,
-  around: Surroundings,
+  host: Host,
   onBytes: (done: number, total: number, what: string) => void = () => {},
 ): Promise<RunSetup> {
   const method = methodById(request.method);
   const start = await readStart(request);
   const prepared = await prepareTask(
-    await openModel(request.model, around, onBytes),
+    await openModel(request.model, host, onBytes),
     request.data,
     request.training,
-    around,
+    host,
   );
   const fitted = start && fitStart(start, prepared.model);
   // What an adapter's file holds of the base model is frozen like the rest of it.
@@ -179,4 +178,55 @@ function fitStart(
   const known = new Set(fit.selection.warnings);
   const brought = new Map(fit.brought.map((name) => [name, adapter.parameters.get(name)!]));
   return { adapter, brought, warnings: [...loaded.warnings, ...fit.warnings.filter((w) => !known.has(w))] };
+}
+
+// From the engine's layout to PyTorch's where they differ: GPT-2's Conv1D keeps (in, out), a convolution keeps its kernel's axes.
+
+/** The adapter with its saved base parameters as PyTorch stores them. */
+export function toTorch(adapter: Adapter, modules: readonly ModuleInfo[]): Adapter {
+  return mapWeights(adapter, modules, (t, module) => {
+    if (module.kind === 'conv2d') return { ...t, shape: module.parameters.weight!.tensor.dims };
+    const [rows, columns] = t.shape as [number, number];
+    return { shape: [columns, rows], data: transpose(t.data, rows, columns) };
+  });
+}
+
+/** The reverse, for adapters read from files. */
+export function fromTorch(adapter: Adapter, modules: readonly ModuleInfo[]): Adapter {
+  return mapWeights(adapter, modules, (t, module) => {
+    if (module.kind === 'conv2d') return { ...t, shape: [module.out, module.in] };
+    const [rows, columns] = t.shape as [number, number];
+    return { shape: [columns, rows], data: transpose(t.data, rows, columns) };
+  });
+}
+
+function mapWeights(
+  adapter: Adapter,
+  modules: readonly ModuleInfo[],
+  change: (tensor: AdapterTensor, module: ModuleInfo) => AdapterTensor,
+): Adapter {
+  const foreign = new Map(
+    modules.filter((m) => m.kind === 'conv1d' || m.kind === 'conv2d').map((m) => [`${m.name}.weight`, m]),
+  );
+  const parameters = new Map(
+    [...adapter.parameters].map(([name, tensor]) => {
+      const module = foreign.get(name);
+      return [name, module ? change(tensor, module) : tensor];
+    }),
+  );
+  // A method that trains whole weights keeps them among its modules' tensors too.
+  const tensors = new Map(
+    [...adapter.tensors].map(([name, own]) => {
+      const module = foreign.get(`${name}.weight`);
+      const weight = own.get('weight');
+      return [name, module && weight ? new Map(own).set('weight', change(weight, module)) : own];
+    }),
+  );
+  return { ...adapter, parameters, tensors };
+}
+
+function transpose(data: Float32Array, rows: number, columns: number): Float32Array {
+  const out = new Float32Array(data.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
+  return out;
 }

@@ -2,7 +2,6 @@
  * The page's worker for what comes from elsewhere: searches, lists, fetches into the browser's private file system, and frees. A worker of
  * its own, since downloads go on while a run trains, and since only workers may write files as they stream.
  */
-import { expose } from 'comlink';
 import { browserStore } from '../hub/browserStore.ts';
 import { type Kept, listKept } from '../hub/cache.ts';
 import { cacheOwner } from '../hub/cacheOwner.ts';
@@ -10,8 +9,8 @@ import { searchRepos } from '../hub/client.ts';
 import { type FoundListing, findListing, weigh } from '../hub/fetching.ts';
 import { openSource, requireVariants } from '../hub/open.ts';
 import type { Around, FoundRepo, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
-import { errorReport } from './errorReport.ts';
-import { bringModel } from './fetched.ts';
+import { serve } from '../lib/workers.ts';
+import { downloadModel } from './fetched.ts';
 
 /** Which Hub, and in whose name. */
 export interface Access {
@@ -19,7 +18,7 @@ export interface Access {
   readonly token: string;
 }
 
-export interface Shelf {
+export interface CachedFiles {
   readonly kept: readonly Kept[];
   /** Bytes that the browser still allows; null when it does not say. */
   readonly room: number | null;
@@ -59,7 +58,7 @@ const api = {
     return out;
   },
 
-  async bring(
+  async download(
     job: number,
     source: HubSource | UrlSource,
     kind: RepoKind,
@@ -84,7 +83,7 @@ const api = {
       };
       await asOwner(async () => {
         await (kind === 'model'
-          ? bringModel(source, around(access), transfer)
+          ? downloadModel(source, around(access), transfer)
           : openSource(source, kind, around(access), transfer));
       });
       tell();
@@ -99,7 +98,7 @@ const api = {
     jobs.get(job)?.abort();
   },
 
-  async shelf(): Promise<Shelf> {
+  async cached(): Promise<CachedFiles> {
     return { kept: await listKept(store), room: await store.room() };
   },
 
@@ -108,18 +107,4 @@ const api = {
 
 export type SourceApi = typeof api;
 
-// comlink drops an Error's own fields: errors cross as plain values.
-expose(
-  Object.fromEntries(
-    Object.entries(api).map(([name, call]) => [
-      name,
-      async (...args: unknown[]) => {
-        try {
-          return await (call as (...a: unknown[]) => Promise<unknown>)(...args);
-        } catch (error) {
-          throw errorReport(error);
-        }
-      },
-    ]),
-  ),
-);
+serve(api);

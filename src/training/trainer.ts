@@ -1,196 +1,228 @@
 /** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
 import type { Device } from '../gpu/device.ts';
 import { openDevice } from '../gpu/device.ts';
-import { fail } from '../lib/errors.ts';
-import { classifyPixels, compare } from './compare.ts';
-import { errorReport } from './errorReport.ts';
-import { forecastReport, limitsOf } from './forecast.ts';
-import { fileOf, mergeReport, parityFiles } from './mergeReport.ts';
-import { reportData } from './openData.ts';
-import { openModel, type Surroundings } from './openModel.ts';
-import { probeSpeed } from './probe.ts';
+import { errorReport, fail, isFatal } from '../lib/errors.ts';
+import { createAdapterSet } from './adapterSet.ts';
+import { beforeAfter, classifyPixels } from './beforeAfter.ts';
+import { forecastReport, limitsOf, probeSpeed } from './forecast.ts';
+import { fileOf, mergeReport, parityFiles } from './merging.ts';
+import { compareMethods } from './methodComparison.ts';
+import { type Host, openModel } from './openModel.ts';
 import type {
+  MethodComparisonEvent,
+  MethodComparisonReport,
+  MethodComparisonRequest,
   OpenReport,
   RunRequest,
   RunState,
-  SweepEvent,
-  SweepReport,
-  SweepRequest,
   TrainerApi,
   TrainerEvent,
 } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { previewData, reportModel } from './reports.ts';
-import { openSession, type Session, type SessionEvents } from './session.ts';
-import { createShelf } from './shelf/shelf.ts';
-import { runSweep } from './sweep.ts';
+import { openSession, type Session } from './session.ts';
+import { reportData } from './task.ts';
 
-/** An event without its run's number, for each member of the union. */
-type EventBody = TrainerEvent extends infer E ? (E extends TrainerEvent ? Omit<E, 'runId'> : never) : never;
+/** One run from its opening to its leaving, with the one stream of events on it. */
+class Run {
+  session: Session | null = null;
+  readonly #events: (event: TrainerEvent) => unknown;
+  #isCompiling = false;
+  #heard: Promise<unknown> = Promise.resolve();
+  #playing: Promise<void> = Promise.resolve();
 
-/** The run that is open, if one is: what it does, and what is told of it. */
-class CurrentRun {
-  readonly #around: Surroundings;
-  #device: Device | null = null;
-  #session: Session | null = null;
-  #runId = 0;
-  #send: (event: EventBody) => void = () => {};
-  /** What is measured beside the run gives way to it. */
-  #sweeping: AbortController | null = null;
-
-  constructor(around: Surroundings) {
-    this.#around = around;
+  constructor(events: (event: TrainerEvent) => unknown) {
+    this.#events = events;
   }
 
-  /** @throws PapilioError 'bad-argument' where none is open */
-  get session(): Session {
-    return this.#session ?? fail('bad-argument', 'There is no open run; press Train to start one.');
+  emit(event: TrainerEvent): void {
+    this.#heard = (async () => this.#events(event))().catch(() => {});
   }
 
-  emit(event: EventBody): void {
-    this.#send(event);
+  state(state: RunState): void {
+    this.emit({ type: 'state', state });
   }
 
-  readonly device = async (): Promise<Device> => {
-    if (this.#device) return this.#device;
-    const opened = await openDevice(await this.#around.gpu());
-    this.#device = opened;
-    void opened.lost.then((error) => {
-      if (this.#device === opened) this.#device = null;
-      this.#session = null;
-      this.emit({ type: 'error', error: errorReport(error), resumable: true });
-      this.#state('failed');
-    });
-    return opened;
-  };
+  /** Said once. */
+  compiling(): void {
+    if (!this.#isCompiling) this.state('compiling');
+    this.#isCompiling = true;
+  }
 
-  async open(request: RunRequest, events: (event: TrainerEvent) => void, checkpoint?: Uint8Array) {
-    const id = ++this.#runId;
-    this.stopSweep();
-    this.#send = (event) => {
-      if (id === this.#runId) events({ runId: id, ...event } as TrainerEvent);
-    };
-    await this.#leave();
-    try {
-      this.#state('loading');
-      const gpu = await this.device();
-      this.#requireWanted(id);
-      const opened = await openSession(
-        gpu,
-        request,
-        this.#around,
-        this.#eventsOf(id),
-        checkpoint ? { checkpoint } : {},
-      );
-      if (id !== this.#runId) opened.destroy();
-      this.#requireWanted(id);
-      this.#session = opened;
-      if (opened.position().step === 0 && opened.history.evals.length === 0) {
-        const before = await opened.evaluate('base');
-        opened.history.evals.push(before);
-        this.emit({ type: 'eval', metric: before });
-      }
-      this.#state('ready');
-      return reportOf(id, opened, gpu);
-    } catch (error) {
-      if (id === this.#runId) this.#state('failed');
-      throw error;
-    }
+  fail(error: unknown): void {
+    const report = errorReport(error);
+    this.emit({ type: 'error', error: report });
+    this.state(isFatal(report.kind) ? 'failed' : 'paused');
+  }
+
+  /** Resolves when whoever listens has heard of all events so far. */
+  heard(): Promise<unknown> {
+    return this.#heard;
   }
 
   play(steps?: number): void {
-    const { session } = this;
-    this.stopSweep();
-    this.#state('running');
-    session.play(steps).then(
+    const session = requireOpen(this);
+    this.state('running');
+    this.#playing = session.play(steps).then(
       () => {
-        if (this.#session !== session) return;
+        if (this.session !== session) return;
         const { step, total } = session.position();
-        this.#state(step >= total ? 'finished' : 'paused');
+        this.state(step >= total ? 'finished' : 'paused');
       },
       (error: unknown) => {
-        if (this.#session !== session) return;
-        this.emit({ type: 'error', error: errorReport(error), resumable: true });
-        this.#state('paused');
+        if (this.session === session) this.fail(error);
       },
     );
   }
 
   async pause(): Promise<void> {
-    await this.session.pause();
-    this.#state('paused');
+    await requireOpen(this).pause();
+    await this.#playing;
+  }
+
+  /** Ends it without a word: whoever leaves it knows. */
+  async leave(): Promise<void> {
+    const { session } = this;
+    this.session = null;
+    await session?.pause();
+    session?.destroy();
+  }
+}
+
+/** @throws PapilioError 'bad-argument' where none is open */
+const requireOpen = (run: Run | null): Session =>
+  run?.session ?? fail('bad-argument', 'There is no open run; press Train to start one.');
+
+/** The device, the run that is open on it, if one is, and what gives way to it. */
+class CurrentRun {
+  readonly #host: Host;
+  #device: Device | null = null;
+  #run: Run | null = null;
+  #comparing: AbortController | null = null;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  /** @throws PapilioError 'bad-argument' where none is open */
+  get session(): Session {
+    return requireOpen(this.#run);
+  }
+
+  readonly device = async (): Promise<Device> => {
+    if (this.#device) return this.#device;
+    const opened = await openDevice(await this.#host.gpu());
+    this.#device = opened;
+    void opened.lost.then((error) => {
+      if (this.#device !== opened) return;
+      this.#device = null;
+      const run = this.#run;
+      if (!run) return;
+      run.session = null;
+      run.fail(error);
+    });
+    return opened;
+  };
+
+  async open(
+    request: RunRequest,
+    events: (event: TrainerEvent) => unknown,
+    checkpoint?: Uint8Array,
+  ): Promise<void> {
+    const before = this.#run;
+    const run = new Run(events);
+    this.#run = run;
+    this.stopMethodComparison();
+    await before?.leave();
+    /** A run that was closed, or followed by another, while it was being opened goes no further. */
+    const requireWanted = () => {
+      if (this.#run !== run) fail('aborted', 'The run was left before it was open.', { left: true });
+    };
+    try {
+      run.state('loading');
+      const gpu = await this.device();
+      requireWanted();
+      const session = await openSession(
+        gpu,
+        request,
+        this.#host,
+        (event) => {
+          if (event.type === 'progress' && event.progress.clock === 'compile') {
+            requireWanted();
+            run.compiling();
+          }
+          // Of a run that was left, or whose device was lost, with the step in flight nothing is told.
+          if (event.type !== 'step' || run.session) run.emit(event);
+        },
+        checkpoint ? { checkpoint } : {},
+      );
+      if (this.#run !== run) session.destroy();
+      requireWanted();
+      run.session = session;
+      const history = { steps: [...session.history.steps], evals: [...session.history.evals] };
+      if (session.position().step === 0 && history.evals.length === 0) {
+        const metric = await session.evaluate('base');
+        session.history.evals.push(metric);
+        run.emit({ type: 'eval', metric });
+      }
+      run.emit({ type: 'open', report: reportOf(session, gpu, history) });
+      run.state('ready');
+      await run.heard();
+    } catch (error) {
+      if (this.#run === run) run.state('failed');
+      throw error;
+    }
+  }
+
+  async play(steps?: number): Promise<void> {
+    requireOpen(this.#run);
+    this.stopMethodComparison();
+    this.#run?.play(steps);
+    await this.#run?.heard();
+  }
+
+  async pause(): Promise<void> {
+    const run = this.#run;
+    requireOpen(run);
+    await run?.pause();
+    await run?.heard();
   }
 
   /** Methods beside the run, which is paused. */
-  async sweep(request: SweepRequest, events: (event: SweepEvent) => void): Promise<SweepReport> {
-    this.stopSweep();
+  async compareMethods(
+    request: MethodComparisonRequest,
+    events: (event: MethodComparisonEvent) => unknown,
+  ): Promise<MethodComparisonReport> {
+    this.stopMethodComparison();
     const mine = new AbortController();
-    this.#sweeping = mine;
-    if (this.#session?.isRunning()) await this.pause();
+    this.#comparing = mine;
+    if (this.#run?.session?.isRunning()) await this.pause();
     const on = await this.device();
     const { vendor, architecture, description } = on.info;
     const where = [vendor, architecture, description].filter(Boolean).join(', ') || 'this device';
-    return runSweep(request, { on, where, around: this.#around, signal: mine.signal }, events);
+    return compareMethods(request, { on, where, host: this.#host, signal: mine.signal }, events);
   }
 
-  stopSweep(): void {
-    this.#sweeping?.abort();
+  stopMethodComparison(): void {
+    this.#comparing?.abort();
   }
 
   async close(): Promise<void> {
-    this.#runId++;
-    this.stopSweep();
-    await this.#leave();
+    const run = this.#run;
+    this.#run = null;
+    this.stopMethodComparison();
+    await run?.leave();
     const closing = this.#device;
     this.#device = null;
     closing?.destroy();
   }
-
-  async #leave(): Promise<void> {
-    await this.#session?.pause();
-    this.#session?.destroy();
-    this.#session = null;
-  }
-
-  #state(state: RunState): void {
-    this.emit({ type: 'state', state });
-  }
-
-  /** A run that was closed, or followed by another, while it was being opened goes no further. */
-  #requireWanted(id: number): void {
-    if (id !== this.#runId) fail('aborted', 'The run was left before it was open.', { left: true });
-  }
-
-  #eventsOf(id: number): SessionEvents {
-    let compiling = false;
-    return {
-      onBytes: (doneBytes, totalBytes, what) =>
-        this.emit({ type: 'progress', progress: { clock: 'download', doneBytes, totalBytes, what } }),
-      onCompile: (done, total) => {
-        this.#requireWanted(id);
-        if (!compiling) this.#state('compiling');
-        compiling = true;
-        this.emit({ type: 'progress', progress: { clock: 'compile', done, total } });
-      },
-      onStep: (metric) => {
-        // None where the device was lost with the step in flight.
-        if (!this.#session) return;
-        const { engine, position } = this.#session;
-        this.emit({ type: 'step', metric, submits: engine.stats?.submitsPerStep ?? 0 });
-        const progress = { clock: 'train', done: metric.step, total: position().total } as const;
-        this.emit({ type: 'progress', progress });
-      },
-      onEval: (metric) => this.emit({ type: 'eval', metric }),
-      onEnd: () => {},
-    };
-  }
 }
 
-function reportOf(runId: number, opened: Session, gpu: Device): OpenReport {
+/** @param history the curve that came with a checkpoint */
+function reportOf(opened: Session, gpu: Device, history: OpenReport['history']): OpenReport {
   const { step, total } = opened.position();
   const stats = opened.engine.stats ?? fail('internal', 'The trainer runs on a GPU.');
   return {
-    runId,
     model: reportModel(opened.opened),
     data: reportData(opened.data, opened.batches.options),
     device: {
@@ -205,32 +237,28 @@ function reportOf(runId: number, opened: Session, gpu: Device): OpenReport {
     },
     totalSteps: total,
     resumedAt: step,
-    history: { steps: [...opened.history.steps], evals: [...opened.history.evals] },
+    history,
     warnings: opened.warnings,
   };
 }
 
-export function createTrainer(around: Surroundings): TrainerApi {
-  const run = new CurrentRun(around);
-  const shelf = createShelf(around, run.device);
+export function createTrainer(host: Host): TrainerApi {
+  const run = new CurrentRun(host);
+  const adapters = createAdapterSet(host, run.device);
+  const { changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles } = adapters;
   return {
-    describe: async (source) => reportModel(await openModel(source, around)),
-    preview: async (model, data, training) =>
-      previewData(await openModel(model, around), data, training, around),
+    describe: async (source) => reportModel(await openModel(source, host)),
+    preview: async (model, data, training) => previewData(await openModel(model, host), data, training, host),
     async forecast(request, budgetBytes) {
       const gpu = await run.device();
-      return forecastReport(request, around, limitsOf(gpu, budgetBytes), await probeSpeed(gpu));
+      return forecastReport(request, host, limitsOf(gpu, budgetBytes), await probeSpeed(gpu));
     },
     open: (request, events, checkpoint) => run.open(request, events, checkpoint),
-    play: async () => run.play(),
+    play: () => run.play(),
     pause: () => run.pause(),
-    step: async () => run.play(1),
-    async checkpoint() {
-      const bytes = await run.session.checkpoint();
-      run.emit({ type: 'checkpoint', step: run.session.position().step, bytes: bytes.length });
-      return bytes;
-    },
-    compare: async (options) => run.session.atStep((session) => compare(session, options)),
+    step: () => run.play(1),
+    checkpoint: async () => run.session.checkpoint(),
+    beforeAfter: async (options) => run.session.atStep((session) => beforeAfter(session, options)),
     classify: async (pixels) => classifyPixels(run.session, pixels),
     inspect: async (module) => run.session.atStep((session) => session.inspect(module)),
     async exportAdapter() {
@@ -252,19 +280,15 @@ export function createTrainer(around: Surroundings): TrainerApi {
       const { model, setup } = run.session;
       return { onnx: fileOf(model.onnx), hasNewHead: model.onnx !== setup.first.model.onnx };
     },
-    paritySamples: async (of, withBase) => (of === 'run' ? run.session : shelf).paritySamples(withBase),
+    paritySamples: async (of, withBase) => (of === 'run' ? run.session : adapters).paritySamples(withBase),
     async parityFile(of, written, quantised, seed) {
-      const model = of === 'run' ? run.session.model : shelf.model();
+      const model = of === 'run' ? run.session.model : adapters.model();
       const files = parityFiles(model, { onnx: new Blob(), written }, quantised, fileOf);
       return seed === undefined ? files.base() : files.moved(seed);
     },
-    sweepMethods: (request, events) => run.sweep(request, events),
-    stopSweep: async () => run.stopSweep(),
-    shelf: shelf.run,
-    shelfScore: shelf.score,
-    shelfInspect: shelf.inspect,
-    shelfMerge: shelf.mergeOut,
-    shelfFiles: shelf.files,
+    compareMethods: (request, events) => run.compareMethods(request, events),
+    stopMethodComparison: async () => run.stopMethodComparison(),
+    ...{ changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles },
     close: () => run.close(),
   };
 }

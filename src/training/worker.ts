@@ -1,16 +1,14 @@
-/** The page's training worker: a trainer behind comlink. Errors cross as plain values, since comlink drops an Error's own fields. */
-import { expose, transfer } from 'comlink';
+/** The page's training worker: a trainer that the page calls. */
 import { MAX_PIXELS } from '../data/files/png.ts';
 import { browserStore } from '../hub/browserStore.ts';
 import { HUB_ADDRESS } from '../hub/names.ts';
 import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
-import { errorReport } from './errorReport.ts';
-import { lastModel, type Surroundings } from './openModel.ts';
-import type { TrainerApi } from './protocol.ts';
+import { serve } from '../lib/workers.ts';
+import { type Host, lastModel } from './openModel.ts';
 import { createTrainer } from './trainer.ts';
 
-const around: Surroundings = {
+const host: Host = {
   async gpu() {
     return (
       navigator.gpu ??
@@ -69,41 +67,10 @@ const around: Surroundings = {
   hub: async () => ({ store: browserStore(), fetch: (...args) => fetch(...args), hub: HUB_ADDRESS }),
 };
 
-/** Large results travel without a copy. */
-function transferables(value: unknown): Transferable[] {
-  const found = new Set<Transferable>();
-  const visit = (v: unknown, depth: number): void => {
-    if (v instanceof Uint8Array || v instanceof Float32Array || v instanceof Int32Array) {
-      if (v.byteLength === v.buffer.byteLength) found.add(v.buffer as ArrayBuffer);
-    } else if (typeof v === 'object' && v !== null && depth < 4) {
-      for (const inner of Object.values(v)) visit(inner, depth + 1);
-    }
-  };
-  visit(value, 0);
-  return [...found];
-}
-
-/** Results that are made for the caller alone; others still belong to the run. */
-const GIVEN_AWAY: readonly (keyof TrainerApi)[] = [
+serve(createTrainer({ ...host, lastModel: lastModel() }), [
   'checkpoint',
   'inspect',
   'exportAdapter',
-  'shelfInspect',
-  'shelfFiles',
-];
-
-const trainer = createTrainer({ ...around, lastModel: lastModel() });
-const exposed = Object.fromEntries(
-  (Object.keys(trainer) as (keyof TrainerApi)[]).map((name) => [
-    name,
-    async (...args: unknown[]) => {
-      try {
-        const result = await (trainer[name] as (...a: unknown[]) => Promise<unknown>)(...args);
-        return GIVEN_AWAY.includes(name) ? transfer(result as object, transferables(result)) : result;
-      } catch (error) {
-        throw errorReport(error);
-      }
-    },
-  ]),
-);
-expose(exposed);
+  'inspectAdapter',
+  'adapterFiles',
+]);

@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { zipSync } from 'fflate';
 import { afterEach, describe, expect, test } from 'vitest';
-import { compare } from '../../src/training/compare.ts';
+import { beforeAfter } from '../../src/training/beforeAfter.ts';
 import type { DataSource, ModelSource } from '../../src/training/protocol.ts';
 import { idx, png } from '../unit/data-support.ts';
 import { tinyLanguage, tinyVision } from './tinyRuns.ts';
@@ -101,7 +101,7 @@ test('token classification from Parquet with snappy, and from CoNLL lines', asyn
     expect(after.value).toBeGreaterThan(before.value);
     expect(after.value).toBeGreaterThanOrEqual(0.9);
     expect(after.others!.macroF1).toBeGreaterThan(before.others!.macroF1!);
-    const shown = await compare(session, { seed: 1, examples: 4 });
+    const shown = await beforeAfter(session, { seed: 1, examples: 4 });
     if (shown.kind !== 'text-class') throw new Error(shown.kind);
     expect(shown.examples).toHaveLength(4);
     for (const one of shown.examples)
@@ -122,7 +122,7 @@ test('regression from Parquet with lz4', async () => {
   expect(after.value).toBeLessThan(0.5 * before.value);
   expect(after.others!.r2).toBeGreaterThan(0.7);
   expect(after.others!.pearson).toBeGreaterThan(0.9);
-  const shown = await compare(session, { seed: 1 });
+  const shown = await beforeAfter(session, { seed: 1 });
   if (shown.kind !== 'text-value') throw new Error(shown.kind);
   for (const one of shown.examples)
     expect(Math.abs(one.after - one.value)).toBeLessThan(Math.abs(one.before - one.value));
@@ -144,7 +144,7 @@ test('masked language modelling from text', async () => {
   expect(after.metric).toBe('pseudo-perplexity');
   expect(after.value).toBeLessThan(0.5 * before.value);
   expect(after.others!.accuracy).toBeGreaterThan(before.others!.accuracy!);
-  const shown = await compare(session, { seed: 1, examples: 3 });
+  const shown = await beforeAfter(session, { seed: 1, examples: 3 });
   if (shown.kind !== 'text-class') throw new Error(shown.kind);
   expect(shown.examples[0]!.text).toContain('[MASK]');
 });
@@ -239,7 +239,7 @@ describe('instructions', () => {
     const learnt = [...labels.subarray(0, length)].filter((l) => l !== -100);
     const said = tokenizer!.decode(learnt, { specials: true });
     expect(said).toMatch(/^(yes( and yes)*|[wxyz] and [abcd])(<\|im_end\|>\n?)$/);
-    const shown = await compare(session, { seed: 1, prompt: 'ab and uv', maxTokens: 3 });
+    const shown = await beforeAfter(session, { seed: 1, prompt: 'ab and uv', maxTokens: 3 });
     if (shown.kind !== 'text') throw new Error(shown.kind);
     expect(shown.prompt).toContain('ab and uv');
   });

@@ -4,9 +4,9 @@ import { decodePng } from '../../src/data/files/png.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import type { Surroundings } from '../../src/training/openModel.ts';
+import type { Host } from '../../src/training/openModel.ts';
 import type { DataSource, ModelSource, NamedFile, RunRequest } from '../../src/training/protocol.ts';
-import { openSession, type Session, silentEvents } from '../../src/training/session.ts';
+import { openSession, type Session } from '../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
 import {
   glyphsVit,
@@ -88,7 +88,7 @@ export function tinyLanguage(): { readonly kind: 'files'; readonly files: readon
 }
 export const tinyText: DataSource = { kind: 'text', text: TEXT };
 
-export const surroundings: Surroundings = {
+export const surroundings: Host = {
   gpu: async () => fail('internal', 'The session gets its device from the test.'),
   readPublic: async (path) => fail('internal', `No test reads ${path}.`),
   decodeImage: decodePng,
@@ -134,7 +134,7 @@ export async function openTiny(run: TinyRun, checkpoint?: Uint8Array): Promise<S
     await testDevice(),
     tinyRequest(run),
     surroundings,
-    silentEvents,
+    undefined,
     checkpoint ? { checkpoint } : {},
   );
 }

@@ -1,7 +1,5 @@
 /** Models for the tests of tasks: small encoders with a vocabulary of whole words, and a decoder with a chat template. */
-
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { reportData } from '../../src/training/openData.ts';
 import type {
   DataOptions,
   DataSource,
@@ -11,6 +9,7 @@ import type {
 } from '../../src/training/protocol.ts';
 import type { Session } from '../../src/training/session.ts';
 import type { TrainingSettings } from '../../src/training/settings.ts';
+import { reportData } from '../../src/training/task.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { encoder, VOCABULARY } from '../tools/graphs.ts';

@@ -5,7 +5,7 @@
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRAINABLE } from '../../src/adapters/inject.ts';
-import { parity } from '../../src/inference/parity.ts';
+import { parity } from '../../src/training/parity.ts';
 import type { Session } from '../../src/training/session.ts';
 import { countObjects } from './counting.ts';
 import { testDevice } from './device.ts';

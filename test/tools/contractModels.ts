@@ -3,7 +3,7 @@ import { rng } from '../../src/lib/rng.ts';
 import { type GraphBuilder, graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
-import { openModel, type Surroundings } from '../../src/training/openModel.ts';
+import { type Host, openModel } from '../../src/training/openModel.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { prepareTask } from '../../src/training/task.ts';
@@ -208,7 +208,7 @@ export const labelled = (lengths: readonly number[], labels: readonly string[] =
   );
 
 /** What a run finds around it before a device is asked for. */
-export const around = { decodeImage: async () => ({}) as never } as unknown as Surroundings;
+export const around = { decodeImage: async () => ({}) as never } as unknown as Host;
 
 /** What a run is made of, before a device is asked for. */
 export async function prepared(

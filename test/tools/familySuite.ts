@@ -1,8 +1,8 @@
 /** What every family has to show: onnxruntime's answers, the same fused and as spelled down to every gradient, PyTorch's names. */
 import { describe, expect, test } from 'vitest';
-import { parity } from '../../src/inference/parity.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { parity } from '../../src/training/parity.ts';
 import { gradientError, inRuntime, type Run, run } from './importRun.ts';
 
 export interface Family {

@@ -16,8 +16,13 @@ import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/types.ts';
 import { createAfterStep } from '../../src/onnxruntime/update.ts';
 import { interpret } from '../../src/ops/checks.ts';
-import { names, type StepGraph, trainingGraph, updateGraph } from '../../src/training/stepGraph.ts';
-import { stepScalars } from '../../src/training/stepScalars.ts';
+import {
+  names,
+  type StepGraph,
+  stepScalars,
+  trainingGraph,
+  updateGraph,
+} from '../../src/training/stepGraph.ts';
 import { simulate } from '../tools/adaloraLoops.ts';
 import { toyBase, toyBatches, toyInitial, toyPlan, toySettings } from '../tools/adaloraToy.ts';
 import { layer } from './adapters-fixtures.ts';

@@ -11,6 +11,7 @@ import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import type { TrainerEvent } from '../../src/training/protocol.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 
 function setUp() {
@@ -91,6 +92,27 @@ describe('a run', () => {
     expect(page.run.getState().current?.name).toBe(current?.name);
     expect(page.run.getState().current?.series.length).toBe(5);
     expect(page.run.getState().state).toBe('paused');
+  });
+
+  test('events of a run that is over are dropped, whichever run is open by then', async () => {
+    const listeners: ((event: TrainerEvent) => unknown)[] = [];
+    const { open } = page.trainer;
+    page.trainer.open = (request, events, checkpoint) => {
+      listeners.push(events);
+      return open(request, events, checkpoint);
+    };
+    await train(2);
+    await page.controller.reset();
+    listeners[0]!({ type: 'step', metric: stepMetric(3), submits: 1 });
+    listeners[0]!({ type: 'state', state: 'running' });
+    expect(page.run.getState()).toMatchObject({ state: 'idle', current: null });
+    await page.controller.toggle();
+    listeners[0]!({ type: 'step', metric: stepMetric(1), submits: 1 });
+    listeners[0]!({ type: 'state', state: 'failed' });
+    expect(page.run.getState().state).toBe('running');
+    expect(page.run.getState().current?.series.length).toBe(0);
+    listeners[1]!({ type: 'step', metric: stepMetric(1), submits: 1 });
+    expect(page.run.getState().current?.series.length).toBe(1);
   });
 
   test('a reset while the run is being opened is at once, and what comes of the opening is no trouble', async () => {
@@ -186,7 +208,6 @@ describe('a run', () => {
     page.trainer.send({
       type: 'error',
       error: { kind: 'non-finite', message: 'The loss is NaN.', details: {} },
-      resumable: true,
     });
     page.trainer.send({ type: 'state', state: 'paused' });
     expect(page.run.getState().state).toBe('paused');
@@ -209,9 +230,8 @@ describe('a run', () => {
     page.trainer.send({
       type: 'error',
       error: { kind: 'device-lost', message: 'The device was lost.', details: {} },
-      resumable: true,
     });
-    page.trainer.send({ type: 'state', state: 'paused' });
+    page.trainer.send({ type: 'state', state: 'failed' });
     expect(page.run.getState().state).toBe('failed');
     await page.controller.resumeRun();
     expect(page.run.getState().runs).toHaveLength(1);
@@ -245,7 +265,7 @@ describe('a run', () => {
     let cut: (error: unknown) => void = () => {};
     const slow = {
       ...page.trainer,
-      compare: () => new Promise<never>((_, reject) => (cut = reject)),
+      beforeAfter: () => new Promise<never>((_, reject) => (cut = reject)),
     };
     createLooking(page, slow, page.controller, () => Promise.reject(new Error('not used')));
     const lost = { kind: 'device-lost', message: 'Device was destroyed.', details: {} };

@@ -7,8 +7,8 @@ import { columnRows, createDataDesk, incomplete, rolesIn, tasksIn } from '../../
 import { sources } from '../../src/app/request.ts';
 import { baseSettings } from '../../src/app/settings.ts';
 import { createStores } from '../../src/app/stores.ts';
-import { ASKED_ANEW } from '../../src/app/workerClient.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { ASKED_ANEW } from '../../src/lib/workers.ts';
 import type { DataPreview, DataSource } from '../../src/training/protocol.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });

@@ -54,9 +54,7 @@ export interface FakeTrainer extends TrainerClient {
   readonly calls: string[];
   readonly requests: { readonly request: RunRequest; readonly checkpoint: Uint8Array | undefined }[];
   /** Sends an event of the open run. */
-  send(
-    event: TrainerEvent extends infer E ? (E extends { runId: number } ? Omit<E, 'runId'> : never) : never,
-  ): void;
+  send(event: TrainerEvent): void;
   refuseOpen(error: unknown): void;
   /** Called while it closes. */
   onClose(listener: () => void): void;
@@ -76,8 +74,7 @@ export const stepMetric = (step: number, loss = 1 / step) => ({
 export function fakeTrainer(): FakeTrainer {
   const calls: string[] = [];
   const requests: FakeTrainer['requests'] = [];
-  let events: (event: TrainerEvent) => void = () => {};
-  let runId = 0;
+  let events: (event: TrainerEvent) => unknown = () => {};
   let step = 0;
   let refusal: unknown;
   let closing: () => void = () => {};
@@ -91,7 +88,7 @@ export function fakeTrainer(): FakeTrainer {
     requests,
     send: (event) => {
       if (event.type === 'step') step = event.metric.step;
-      events({ ...event, runId } as TrainerEvent);
+      events(event);
     },
     refuseOpen: (error) => {
       refusal = error;
@@ -105,11 +102,9 @@ export function fakeTrainer(): FakeTrainer {
         return Promise.reject(error);
       }
       events = listener;
-      runId++;
       step = checkpoint?.[0] ?? 0;
       const steps = Array.from({ length: step }, (_, i) => stepMetric(i + 1));
       const report: OpenReport = {
-        runId,
         model: visionReport(),
         data: {
           name: 'letters',
@@ -131,10 +126,19 @@ export function fakeTrainer(): FakeTrainer {
         history: { steps, evals: [] },
         warnings: [],
       };
-      return Promise.resolve(report);
+      events({ type: 'open', report });
+      events({ type: 'state', state: 'ready' });
+      return Promise.resolve();
     },
-    play: () => noted('play', undefined),
-    pause: () => noted('pause', undefined),
+    play() {
+      events({ type: 'state', state: 'running' });
+      return noted('play', undefined);
+    },
+    pause() {
+      const paused = noted('pause', undefined);
+      events({ type: 'state', state: 'paused' });
+      return paused;
+    },
     step: () => noted('step', undefined),
     onClose: (listener) => {
       closing = listener;
@@ -157,19 +161,19 @@ export function fakeTrainer(): FakeTrainer {
     describe: unused,
     forecast: unused,
     preview: unused,
-    compare: unused,
+    beforeAfter: unused,
     classify: unused,
     inspect: unused,
     exportAdapter: unused,
     continueInPython: unused,
-    sweepMethods: unused,
-    stopSweep: unused,
+    compareMethods: unused,
+    stopMethodComparison: unused,
     merge: unused,
-    shelf: unused,
-    shelfScore: unused,
-    shelfInspect: unused,
-    shelfMerge: unused,
-    shelfFiles: unused,
+    changeAdapters: unused,
+    scoreAdapters: unused,
+    inspectAdapter: unused,
+    mergeAdapters: unused,
+    adapterFiles: unused,
     baseModel: unused,
     paritySamples: unused,
     parityFile: unused,

@@ -25,7 +25,7 @@ test('addresses without TLS are not asked by the page', async () => {
   await desk.model.look('http://localhost:9000/model.onnx');
   expect(desk.model.view.getState().error).toMatchObject({ kind: 'bad-argument' });
   expect(desk.model.view.getState().offers).toEqual([]);
-  expect(asked.filter((line) => !line.startsWith('shelf'))).toEqual([]);
+  expect(asked.filter((line) => !line.startsWith('cached'))).toEqual([]);
 });
 
 test('a Hub without TLS that an older page remembers is forgotten', () => {

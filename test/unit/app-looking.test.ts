@@ -9,11 +9,11 @@ import { createLooking } from '../../src/app/looking.ts';
 import { remarksOf } from '../../src/app/remarks.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { createTabs } from '../../src/app/tabs.ts';
-import type { Comparison, Inspection, OfStep } from '../../src/training/protocol.ts';
+import type { BeforeAfter, Inspection, OfStep } from '../../src/training/protocol.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
-const said = (after: string): Comparison => ({
+const said = (after: string): BeforeAfter => ({
   kind: 'text',
   prompt: '',
   before: '',
@@ -30,7 +30,7 @@ function setUp() {
   const slow = {
     ...trainer,
     // The trainer answers of the step at which it was asked.
-    compare: (): Promise<OfStep<Comparison>> => {
+    beforeAfter: (): Promise<OfStep<BeforeAfter>> => {
       const at = step;
       return new Promise((resolve) =>
         asked.push({ resolve: () => resolve({ step: at, value: said(String(at)) }) }),

@@ -5,16 +5,21 @@
 import { describe, expect, test } from 'vitest';
 import { asksFor, createRunningDesk } from '../../src/app/running.ts';
 import { createStores, emptyRun, type MergeResult } from '../../src/app/stores.ts';
-import { type About, answerOf, type Settings, settingsOf } from '../../src/inference/answers.ts';
+import {
+  type About,
+  answerOf,
+  type Settings,
+  settingsOf,
+  type Writing,
+  writeBoth,
+} from '../../src/inference/beforeAfter.ts';
 import type { InferenceClient, Pair } from '../../src/inference/client.ts';
 import { nextTokenLogits } from '../../src/inference/languageModel.ts';
-import { parity } from '../../src/inference/parity.ts';
-import type { OrtSession } from '../../src/inference/session.ts';
+import type { FeedTensor, OrtSession } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
-import type { FeedTensor } from '../../src/inference/tensor.ts';
-import { type Writing, writeBoth } from '../../src/inference/writing.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { parity } from '../../src/training/parity.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import { reportModel } from '../../src/training/reports.ts';
 import type { PreparedTask } from '../../src/training/task.ts';

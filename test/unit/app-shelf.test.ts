@@ -3,24 +3,24 @@
  * list, a model that is bound twice for one choice, a run that goes on with the page's configuration, rows that come after a stop.
  */
 import { describe, expect, test } from 'vitest';
+import { methodComparisonCsv } from '../../src/app/methodComparison.ts';
 import { createPage } from '../../src/app/page.ts';
 import { runRequest } from '../../src/app/request.ts';
 import type { Sessions } from '../../src/app/sessions.ts';
-import { sweepCsv } from '../../src/app/sweep.ts';
 import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import type {
+  AdapterCommand,
+  AdapterRow,
+  AdapterSetReport,
+  MethodComparisonEvent,
+  MethodComparisonRequest,
   MethodRow,
   NamedFile,
-  ShelfCommand,
-  ShelfReport,
-  ShelfRow,
-  SweepEvent,
-  SweepRequest,
 } from '../../src/training/protocol.ts';
 import { fakeTrainer, visionReport } from './app-fixtures.ts';
 
-const row = (name: string): ShelfRow => ({
+const row = (name: string): AdapterRow => ({
   name,
   method: 'lora',
   title: 'LoRA',
@@ -58,15 +58,15 @@ const noSessions: Sessions = { save: async () => {}, load: async () => null, cle
 const unused = () => Promise.reject(new Error('not used in these tests'));
 
 function setUp() {
-  const asked: ShelfCommand[] = [];
-  const sweeps: SweepRequest[] = [];
-  let rows: readonly ShelfRow[] = [];
+  const asked: AdapterCommand[] = [];
+  const comparisons: MethodComparisonRequest[] = [];
+  let rows: readonly AdapterRow[] = [];
   let refusal: PapilioError | null = null;
-  let tell: (event: SweepEvent) => void = () => {};
-  let endSweep: () => void = () => {};
+  let tell: (event: MethodComparisonEvent) => void = () => {};
+  let endComparison: () => void = () => {};
   const trainer = {
     ...fakeTrainer(),
-    async shelf(command: ShelfCommand): Promise<ShelfReport> {
+    async changeAdapters(command: AdapterCommand): Promise<AdapterSetReport> {
       asked.push(command);
       if (refusal && command.kind === 'open') throw refusal;
       if (command.kind === 'open') rows = [...rows, row(command.name ?? `adapter-${rows.length + 1}`)];
@@ -74,16 +74,16 @@ function setUp() {
       const merged = command.kind === 'merge' ? command.names : [];
       return { rows, active: [], enabled: true, merged, warnings: [] };
     },
-    shelfFiles: async () => files,
-    async sweepMethods(request: SweepRequest, events: (event: SweepEvent) => void) {
-      sweeps.push(request);
+    adapterFiles: async () => files,
+    async compareMethods(request: MethodComparisonRequest, events: (event: MethodComparisonEvent) => void) {
+      comparisons.push(request);
       tell = events;
       await new Promise<void>((resolve) => {
-        endSweep = resolve;
+        endComparison = resolve;
       });
       return { rows: [measured], provenance: { after: 'measured' }, isWhole: true };
     },
-    stopSweep: async () => endSweep(),
+    stopMethodComparison: async () => endComparison(),
   };
   const parts = { trainer, sessions: noSessions, inference: unused, hub: unused, root: '/' };
   const page = createPage({ ...parts, tabs: createTabs({}) });
@@ -91,17 +91,17 @@ function setUp() {
   return {
     page,
     asked,
-    sweeps,
+    comparisons,
     trainer,
-    tell: (event: SweepEvent) => tell(event),
-    end: () => endSweep(),
+    tell: (event: MethodComparisonEvent) => tell(event),
+    end: () => endComparison(),
     refuse: (error: PapilioError | null) => {
       refusal = error;
     },
   };
 }
 
-const kinds = (asked: readonly ShelfCommand[]) => asked.map(({ kind }) => kind);
+const kinds = (asked: readonly AdapterCommand[]) => asked.map(({ kind }) => kind);
 
 describe('opened adapters', () => {
   test('are held against the chosen model, once until it changes', async () => {
@@ -195,11 +195,11 @@ describe('opened adapters', () => {
 
 describe('methods side by side', () => {
   test('rows fill in as they come; budget and targets are those that are chosen', async () => {
-    const { page, sweeps, tell, end } = setUp();
-    const budget = page.sweep.budget()!;
+    const { page, comparisons, tell, end } = setUp();
+    const budget = page.methodComparison.budget()!;
     expect(budget).toBe(page.derived().count?.adapter);
-    const running = page.sweep.start({ methods: ['oft', 'lora'], budget, steps: 4 });
-    expect(sweeps[0]).toMatchObject({
+    const running = page.methodComparison.start({ methods: ['oft', 'lora'], budget, steps: 4 });
+    expect(comparisons[0]).toMatchObject({
       methods: ['oft', 'lora'],
       budget,
       training: { steps: 4, epochs: 0 },
@@ -207,18 +207,28 @@ describe('methods side by side', () => {
     });
     tell({ type: 'start', method: 'oft', settings: {}, adapter: 300 });
     tell({ type: 'step', method: 'oft', step: 3, total: 4 });
-    expect(page.sweep.view.getState()).toMatchObject({ isRunning: true, now: { method: 'oft', step: 3 } });
+    expect(page.methodComparison.view.getState()).toMatchObject({
+      isRunning: true,
+      now: { method: 'oft', step: 3 },
+    });
     tell({ type: 'row', row: measured });
     tell({ type: 'refused', method: 'lora', reason: 'No size fits.' });
-    expect(page.sweep.view.getState()).toMatchObject({ rows: [measured], refused: [{ method: 'lora' }] });
+    expect(page.methodComparison.view.getState()).toMatchObject({
+      rows: [measured],
+      refused: [{ method: 'lora' }],
+    });
     end();
     await running;
     tell({ type: 'row', row: measured });
-    expect(page.sweep.view.getState()).toMatchObject({ isRunning: false, now: null, rows: [measured] });
+    expect(page.methodComparison.view.getState()).toMatchObject({
+      isRunning: false,
+      now: null,
+      rows: [measured],
+    });
   });
 
   test('as CSV, what was not measured is empty', () => {
-    const [head, line] = sweepCsv([measured])
+    const [head, line] = methodComparisonCsv([measured])
       .split('\n')
       .map((text) => text.split(','));
     expect(line).toHaveLength(head!.length);

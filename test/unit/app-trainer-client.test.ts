@@ -1,5 +1,5 @@
 /**
- * The page's side of the worker over a real message channel. Seen to fail: events of an older run that get through, a call that hangs
+ * The page's side of the worker over a real message channel. Seen to fail: events that come of a worker that is over, a call that hangs
  * when the worker dies, a worker that hangs and is waited for, one that is busy for somebody and is ended.
  */
 import { type Endpoint, expose } from 'comlink';
@@ -7,8 +7,8 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { runRequest } from '../../src/app/request.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { trainerClient } from '../../src/app/trainerClient.ts';
-import { ASKED_ANEW, PATIENCE_MS } from '../../src/app/workerClient.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { ASKED_ANEW, PATIENCE_MS } from '../../src/lib/workers.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
 
 const ports: MessagePort[] = [];
@@ -34,31 +34,33 @@ function workerOf(api: object) {
   return { worker, isOver: () => isOver };
 }
 
-test('events of a run that is over are dropped', async () => {
+test('functions are called back in order, signals stay here, and of a worker that is over nothing is heard', async () => {
   const senders: ((event: TrainerEvent) => void)[] = [];
+  const asked: unknown[][] = [];
   const { worker } = workerOf({
     open: async (_request: unknown, events: (event: TrainerEvent) => void) => {
       senders.push(events);
-      return { runId: senders.length };
     },
+    describe: async (...args: unknown[]) => void asked.push(args),
   });
   const client = trainerClient(() => worker);
   const heard: string[] = [];
-  await client.open(request, (event) => heard.push(`first ${event.type}`));
-  senders[0]!({ runId: 1, type: 'state', state: 'ready' });
+  await client.open(request, (event) => heard.push(event.type === 'state' ? event.state : event.type));
+  for (const state of ['loading', 'ready', 'running'] as const) senders[0]!({ type: 'state', state });
   await settle();
-  await client.open(request, (event) => heard.push(`second ${event.type}`));
-  senders[0]!({ runId: 1, type: 'state', state: 'running' });
-  senders[1]!({ runId: 2, type: 'state', state: 'ready' });
-  senders[1]!({ runId: 1, type: 'checkpoint', step: 1, bytes: 1 });
+  expect(heard).toEqual(['loading', 'ready', 'running']);
+  await client.describe({ kind: 'embedded', name: 'a' }, new AbortController().signal);
+  expect(asked).toEqual([[{ kind: 'embedded', name: 'a' }]]);
+  worker.dispatchEvent(Object.assign(new Event('error'), { message: 'broken' }));
+  senders[0]!({ type: 'state', state: 'paused' });
   await settle();
-  expect(heard).toEqual(['first state', 'second state']);
+  expect(heard).toHaveLength(3);
 });
 
 test('what the worker rejects with has its kind again', async () => {
   const { worker } = workerOf({
     play: async () => {
-      throw { kind: 'device-lost', message: 'The device was lost.', details: { step: 3 } };
+      throw new PapilioError('device-lost', 'The device was lost.', { step: 3 });
     },
   });
   const error = await trainerClient(() => worker)

@@ -7,17 +7,17 @@
 import { describe, expect, it } from 'vitest';
 import type { Tensor } from '../../src/graph/types.ts';
 import { completeFeeds } from '../../src/inference/feeds.ts';
-import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { fitLength } from '../../src/training/contract.ts';
+import { parity } from '../../src/training/parity.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { setUpRun } from '../../src/training/setup.ts';
 import type { PreparedTask } from '../../src/training/task.ts';
-import { taskOf } from '../../src/training/tasks.ts';
+import { taskOf } from '../../src/training/task.ts';
 import {
   around,
   json,

@@ -176,7 +176,7 @@ const READERS = [
   /^src\/(onnx|graph|gpu|ops)\//,
   /^src\/models\/(import|read)/,
   /^src\/adapters\/(folder|safetensors)/,
-  /^src\/inference\/(answers|writing|pair|generate|session)\.ts$/,
+  /^src\/inference\/(beforeAfter|languageModel|session)\.ts$/,
   /^(@huggingface\/|hyparquet|papaparse|jpeg-js|fzstd|onnx-buf|onnxruntime-web)/,
 ];
 

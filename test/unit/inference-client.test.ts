@@ -1,9 +1,9 @@
-import { expose } from 'comlink';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { BothWriting } from '../../src/inference/beforeAfter.ts';
 import { inferenceClient } from '../../src/inference/client.ts';
-import type { BothWriting } from '../../src/inference/pair.ts';
-import { answer, type InferenceService } from '../../src/inference/service.ts';
+import type { InferenceApi } from '../../src/inference/worker.ts';
 import { fail } from '../../src/lib/errors.ts';
+import { serve } from '../../src/lib/workers.ts';
 
 /** Stands in for the browser's Worker: a service of our own behind a message channel; run() never ends for the feed "stuck". */
 let started = 0;
@@ -13,29 +13,26 @@ class FakeWorker extends EventTarget {
     super();
     started++;
     let left = 3;
-    const service: InferenceService = {
-      open: (model) =>
-        answer(async () => {
-          if (model instanceof Blob || model.length === 0)
-            fail('unsupported-onnx', 'The model is empty.', { bytes: 0 });
-          const names = { inputNames: ['x'], outputNames: ['y'], inputs: [], outputs: [] };
-          return { id: started, provider: 'wasm' as const, ...names };
-        }),
+    const service: InferenceApi = {
+      async open(model) {
+        if (model instanceof Blob || model.length === 0)
+          fail('unsupported-onnx', 'The model is empty.', { bytes: 0 });
+        const names = { inputNames: ['x'], outputNames: ['y'], inputs: [], outputs: [] };
+        return { id: started, provider: 'wasm', ...names };
+      },
       run: (id, feeds) =>
         'stuck' in feeds
           ? new Promise(() => {})
-          : answer(async () => ({ y: { dtype: 'int32' as const, dims: [1], data: Int32Array.of(id) } })),
-      release: () => answer(async () => null),
-      pair: (_before, _after, { sidecars }) =>
-        answer(async () => {
-          if (sidecars.length === 0) fail('bad-data', 'Nothing lies beside the model.');
-          return null;
-        }),
-      pairAnswer: () => answer(async () => ({ kind: 'number', before: 1, after: 2 })),
-      pairWrite: () => answer(async () => null),
-      pairNext: () => answer(async () => (left-- > 0 ? ({ before: { tokens: left } } as BothWriting) : null)),
+          : Promise.resolve({ y: { dtype: 'int32', dims: [1], data: Int32Array.of(id) } }),
+      release: async () => {},
+      async pair(_before, _after, { sidecars }) {
+        if (sidecars.length === 0) fail('bad-data', 'Nothing lies beside the model.');
+      },
+      answer: async () => ({ kind: 'number', before: 1, after: 2 }),
+      write: async () => {},
+      next: async () => (left-- > 0 ? ({ before: { tokens: left } } as BothWriting) : null),
     };
-    expose(service, this.#channel.port1 as never);
+    serve(service, ['run'], this.#channel.port1 as never);
     this.#channel.port2.addEventListener('message', (event) => {
       this.dispatchEvent(new MessageEvent('message', { data: (event as MessageEvent).data }));
     });

@@ -1,6 +1,6 @@
 /** Embeddings by a model whose hidden states can be added up by hand. */
 import { expect, it } from 'vitest';
-import { cosine, embed } from '../../src/inference/embeddings.ts';
+import { cosine, embed } from '../../src/inference/languageModel.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { generate, sample } from '../../src/inference/generate.ts';
-import { nextTokenLogits } from '../../src/inference/languageModel.ts';
+import { generate, nextTokenLogits, sample } from '../../src/inference/languageModel.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';

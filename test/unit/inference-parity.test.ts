@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parity } from '../../src/inference/parity.ts';
+import { parity } from '../../src/training/parity.ts';
 
 describe('parity', () => {
   it('is the largest difference, also relative to the largest reference value', () => {

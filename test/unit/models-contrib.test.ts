@@ -1,8 +1,8 @@
 /** Graphs of onnxruntime's optimiser and of the genai model builder: the runtime's answers, the gradients' slopes, PyTorch's names. */
 import { describe, expect, test } from 'vitest';
-import { parity } from '../../src/inference/parity.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { parity } from '../../src/training/parity.ts';
 import { builderLlama, standardLlama } from '../tools/graphsBuilder.ts';
 import { optimisedBert, optimisedGpt2, relativeAttention } from '../tools/graphsContrib.ts';
 import { gradientError, inRuntime, isPadding, type Run, run, slopeError } from '../tools/importRun.ts';

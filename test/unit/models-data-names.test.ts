@@ -4,13 +4,13 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { hashOf } from '../../src/training/checkpoint.ts';
-import { openModel, type Surroundings } from '../../src/training/openModel.ts';
+import { type Host, openModel } from '../../src/training/openModel.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import { sidecarsOf } from '../../src/training/sidecars.ts';
 import { externalInTwo } from '../tools/graphForms.ts';
 
 const SIDECARS = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
-const around = {} as Surroundings;
+const around = {} as Host;
 let model: OnnxModel;
 let sidecars: NamedFile[];
 

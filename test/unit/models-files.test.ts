@@ -1,12 +1,12 @@
 /** Forms of files: merged decoders, Constant nodes, data in several files, weights that two nodes read; imported, changed, run. */
 import { describe, expect, test } from 'vitest';
-import { parity } from '../../src/inference/parity.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { decodeModel, externalFiles } from '../../src/onnx/decode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { parity } from '../../src/training/parity.ts';
 import { constantWeights, externalInTwo, mergedDecoder, sharedWeight } from '../tools/graphForms.ts';
 import { encoder, llama } from '../tools/graphs.ts';
 import { decoder } from '../tools/graphsDecoders.ts';

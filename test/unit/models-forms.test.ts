@@ -3,9 +3,8 @@ import { expect, test } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/types.ts';
-import { parity } from '../../src/inference/parity.ts';
+import type { FeedTensor } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
-import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
@@ -14,6 +13,7 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
+import { parity } from '../../src/training/parity.ts';
 
 const [B, S, T, H, D] = [2, 4, 6, 2, 16];
 const W = H * D;

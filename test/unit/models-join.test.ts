@@ -1,8 +1,7 @@
 /** Whisper in two files: joined it is the model of one file, down to the names; merged and taken apart it runs as two again. */
 import { expect, test } from 'vitest';
-import { parity } from '../../src/inference/parity.ts';
+import type { FeedTensor } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
-import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { joinEncoderDecoder, separateEncoderDecoder } from '../../src/models/import/join.ts';
@@ -10,6 +9,7 @@ import { loadModel } from '../../src/models/load.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { parity } from '../../src/training/parity.ts';
 import { whisper, whisperHalves } from '../tools/graphsSpeech.ts';
 import { contents, inRuntime, run } from '../tools/importRun.ts';
 

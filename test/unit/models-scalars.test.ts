@@ -7,7 +7,6 @@ import { initialValues, moduleTensors, savedParameters, sharedOf } from '../../s
 import { METHODS } from '../../src/adapters/registry.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
@@ -21,6 +20,7 @@ import type { OnnxDType, OnnxModel } from '../../src/onnx/types.ts';
 import { tensorToNumbers } from '../../src/onnx/values.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
+import { parity } from '../../src/training/parity.ts';
 
 const [B, S, D] = [2, 3, 4];
 const random = rng(71);

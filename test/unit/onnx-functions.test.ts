@@ -1,7 +1,6 @@
 /** Models that define operators of their own: written out as onnxruntime does, named by the place of the call, merged. */
 import { expect, test } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
@@ -15,6 +14,7 @@ import { inlineFunctions } from '../../src/onnx/inline.ts';
 import { f32Tensor, makeTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
+import { parity } from '../../src/training/parity.ts';
 import { float, functionProto, refers, withFunctions } from '../tools/functions.ts';
 
 const [ROWS, WIDTH, OUT] = [3, 6, 5];

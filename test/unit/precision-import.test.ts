@@ -8,7 +8,6 @@ import { describeWritten } from '../../src/cli/mergedFile.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/types.ts';
-import { parity } from '../../src/inference/parity.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
@@ -26,7 +25,7 @@ import { tensorToF32 } from '../../src/onnx/values.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { storedNumbers, storedParameter } from '../../src/ops/fuse/stored.ts';
 import { fuse } from '../../src/ops/fuse.ts';
-import { checkParity } from '../../src/training/parity.ts';
+import { checkParity, parity } from '../../src/training/parity.ts';
 import { type QuantGraph, quantGraphs, ROWS, VOCABULARY, WIDTH } from '../tools/graphsQuant.ts';
 
 const random = rng(21);

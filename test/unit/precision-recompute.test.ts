@@ -13,9 +13,8 @@ import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { fuse } from '../../src/ops/fuse.ts';
-import { recomputed } from '../../src/training/recomputed.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
-import { names, trainingGraph } from '../../src/training/stepGraph.ts';
+import { names, recomputed, trainingGraph } from '../../src/training/stepGraph.ts';
 import { talesGpt, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 
 const shape = {

@@ -10,7 +10,7 @@ import { ortEngines } from '../../src/onnxruntime/engine.ts';
 import type { OrtRuntime } from '../../src/onnxruntime/runtime.ts';
 import { machineBytes, requireMemory } from '../../src/onnxruntime/runtime.ts';
 import { binary } from '../../src/ops/elementwise.ts';
-import { openSession, silentEvents } from '../../src/training/session.ts';
+import { openSession } from '../../src/training/session.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { ownModels } from '../../tools/verify/families/matrix.ts';
 import { openSubject } from '../../tools/verify/families/subjects.ts';
@@ -48,7 +48,6 @@ async function outcome(ort: OrtRuntime, available?: number): Promise<unknown> {
         training: trainingSchema.parse({ steps: 2, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
       },
       surroundings,
-      silentEvents,
     );
     await session.play();
     return null;

@@ -10,9 +10,8 @@ import { differentiate } from '../../src/graph/differentiate.ts';
 import { checkOf } from '../../src/graph/references.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor, Value } from '../../src/graph/types.ts';
-import { parity } from '../../src/inference/parity.ts';
+import type { FeedTensor } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
-import type { FeedTensor } from '../../src/inference/tensor.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
@@ -24,6 +23,7 @@ import { addN } from '../../src/ops/elementwise.ts';
 import { adamwOp } from '../../src/ops/optimizers.ts';
 import { type ScalarName, scalarFunctions } from '../../src/ops/scalar.ts';
 import { unary } from '../../src/ops/unary.ts';
+import { parity } from '../../src/training/parity.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
 import {
   glyphsVit,

@@ -41,9 +41,7 @@ const idle: MakeEngine = async ({ initial }) =>
   }) as unknown as Engine;
 
 async function projectOf(request: RunRequest) {
-  const none = () => {};
-  const events = { onBytes: none, onCompile: none, onStep: none, onEval: none, onEnd: none };
-  const session = await openSession(idle, request, surroundings, events);
+  const session = await openSession(idle, request, surroundings);
   return sessionProject(session);
 }
 

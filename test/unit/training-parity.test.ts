@@ -16,8 +16,13 @@ import { roundsSomewhere } from '../../src/models/rounding.ts';
 import { replaceRaw } from '../../src/onnx/edit.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { madeSamples, mergeAdapters } from '../../src/training/mergeAdapters.ts';
-import { differing, mergeModel, parityFiles } from '../../src/training/mergeReport.ts';
+import {
+  differing,
+  madeSamples,
+  mergeAdapters,
+  mergeModel,
+  parityFiles,
+} from '../../src/training/merging.ts';
 import {
   checkParity,
   type OpenFile,

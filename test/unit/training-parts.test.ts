@@ -13,7 +13,7 @@ import { fuse } from '../../src/ops/fuse.ts';
 import { addN, binary, linear, unary } from '../../src/ops/index.ts';
 import type { UnaryName } from '../../src/ops/unary.ts';
 import { frobenius, maxRotationAngle, orthogonalityDefect } from '../../src/training/inspect.ts';
-import { emitLossSum } from '../../src/training/loss.ts';
+import { emitLossSum } from '../../src/training/stepGraph.ts';
 
 const draw = (seed: number, n: number) => {
   const random = rng(seed);

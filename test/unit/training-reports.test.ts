@@ -1,7 +1,7 @@
 // What the page says of a model before a run.
 import { expect, test } from 'vitest';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { openModel, type Surroundings } from '../../src/training/openModel.ts';
+import { type Host, openModel } from '../../src/training/openModel.ts';
 import { reportModel } from '../../src/training/reports.ts';
 import { decoder } from '../tools/graphsDecoders.ts';
 
@@ -10,7 +10,7 @@ test.each([true, false])(
   async (tied) => {
     const onnx = decoder({ tied });
     const source = { kind: 'files' as const, files: [{ name: 'model.onnx', bytes: encodeModel(onnx) }] };
-    const report = reportModel(await openModel(source, {} as Surroundings));
+    const report = reportModel(await openModel(source, {} as Host));
     const [embedding, head] = ['model.embed_tokens', 'lm_head'].map(
       (name) => report.modules.find((row) => row.name === name)!.parameters,
     );

@@ -9,7 +9,7 @@ import { surroundings } from '../../src/cli/sources.ts';
 import type { PapilioError } from '../../src/lib/errors.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/training/checkpoint.ts';
 import type { MakeEngine } from '../../src/training/engine.ts';
-import { openSession, silentEvents } from '../../src/training/session.ts';
+import { openSession } from '../../src/training/session.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
 import { ownModels } from '../../tools/verify/families/matrix.ts';
@@ -33,7 +33,7 @@ it('goes on from a checkpoint with every state of its engine, at a step that it 
         training: trainingSchema.parse({ steps, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
       },
       surroundings,
-      silentEvents,
+      undefined,
       checkpoint ? { checkpoint } : {},
     );
   const first = await open();
@@ -92,7 +92,7 @@ it('answers those who look at one step first, and others when they have ended', 
       training: trainingSchema.parse({ steps: 3, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
     },
     surroundings,
-    silentEvents,
+    undefined,
   );
   const batch = session.batches.load('held', session.batches.held(0)[0]!);
   const order: string[] = [];

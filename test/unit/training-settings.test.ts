@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { learningRateAt, SCHEDULES, trainingSchema } from '../../src/training/settings.ts';
-import { STEP_SCALARS, stepScalars } from '../../src/training/stepScalars.ts';
+import { STEP_SCALARS, stepScalars } from '../../src/training/stepGraph.ts';
 
 const settings = (changes: Record<string, unknown> = {}) =>
   trainingSchema.parse({ learningRate: 0.4, warmupSteps: 3, ...changes });

@@ -8,12 +8,13 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { isMainThread, parentPort, Worker as Thread } from 'node:worker_threads';
-import { type Endpoint, expose, proxy, type Remote, wrap } from 'comlink';
+import { type Endpoint, proxy, type Remote, wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter';
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { readRunRecord } from '../../src/cli/python.ts';
 import { kindOf, readBytes, writeBytes } from '../../src/cli/runtime.ts';
 import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
+import { serve } from '../../src/lib/workers.ts';
 import { decodeCheckpoint } from '../../src/training/checkpoint.ts';
 import type { RunRequest, StepMetric, TrainerApi, TrainerEvent } from '../../src/training/protocol.ts';
 import { createTrainer } from '../../src/training/trainer.ts';
@@ -30,7 +31,7 @@ const isWorker = isDeno ? 'WorkerGlobalScope' in globalThis : !isMainThread;
 
 if (isWorker) {
   const endpoint = isDeno ? (globalThis as unknown as Endpoint) : nodeEndpoint(parentPort!);
-  expose(createTrainer(surroundings), endpoint);
+  serve(createTrainer(surroundings), [], endpoint);
 } else await host();
 
 function hire(): { readonly api: Remote<TrainerApi>; end(): Promise<unknown> } {
@@ -115,6 +116,11 @@ async function live(
     await api.step();
   };
   const onEvent = (event: TrainerEvent): void => {
+    if (event.type === 'open') {
+      steps.unshift(...event.report.history.steps);
+      heard = event.report.resumedAt;
+      maybeEnd();
+    }
     if (event.type === 'error') failed(new Error(event.error.message));
     if (event.type === 'step') {
       steps.push(event.metric);
@@ -126,10 +132,7 @@ async function live(
     if (event.type === 'state' && event.state === 'finished') settle.over('finished');
   };
   const open = async (): Promise<void> => {
-    const report = await api.open(request, proxy(onEvent), checkpoint);
-    steps.unshift(...report.history.steps);
-    heard = report.resumedAt;
-    maybeEnd();
+    await api.open(request, proxy(onEvent), checkpoint);
     await api.step();
   };
   open().catch(failed);

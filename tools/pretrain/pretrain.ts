@@ -162,16 +162,12 @@ async function pretrainInto(
   const bar = progressBar(name);
   const started = performance.now();
   let saved: Promise<void> = Promise.resolve();
-  const session = await openSession(ort ? ortEngines(ort) : device!, request, surroundings, {
-    onBytes: () => {},
-    onCompile: () => {},
-    onStep: (m) => bar.update(m.step, training.steps, wordsOf(m)),
-    onEval: (e) => {
-      bar.log(`step ${e.step}: held-out ${scoreOf(e)}`);
-      // Long runs are worth keeping when they are stopped early.
-      saved = saved.then(save);
-    },
-    onEnd: () => {},
+  const session = await openSession(ort ? ortEngines(ort) : device!, request, surroundings, (event) => {
+    if (event.type === 'step') bar.update(event.metric.step, training.steps, wordsOf(event.metric));
+    if (event.type !== 'eval') return;
+    bar.log(`step ${event.metric.step}: held-out ${scoreOf(event.metric)}`);
+    // Long runs are worth keeping when they are stopped early.
+    saved = saved.then(save);
   });
   const save = async (): Promise<void> => {
     const { onnx } = await session.merge();

@@ -23,7 +23,7 @@ import { encodeExternalChunks } from '../../src/onnx/encode.ts';
 import type { FullBatch } from '../../src/training/batchPlan.ts';
 import { createEngine, type Engine } from '../../src/training/engine.ts';
 import { forecastRun, limitsOf, mebibytes } from '../../src/training/forecast.ts';
-import { mergedWeights, mergeModel } from '../../src/training/mergeReport.ts';
+import { mergedWeights, mergeModel } from '../../src/training/merging.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { type Gpt2Shape, gpt2Model } from '../bench/gpt2.ts';
 

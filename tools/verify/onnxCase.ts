@@ -10,15 +10,14 @@ import { differentiate } from '../../src/graph/differentiate.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { DeviceData, Graph, Tensor, Value } from '../../src/graph/types.ts';
-import { parity } from '../../src/inference/parity.ts';
-import { openSession } from '../../src/inference/session.ts';
-import type { FeedTensor, HostTensor } from '../../src/inference/tensor.ts';
+import { type FeedTensor, type HostTensor, openSession } from '../../src/inference/session.ts';
 import type { BuildDims } from '../../src/models/import/bind.ts';
 import { type ImportedModel, importModel } from '../../src/models/import/importModel.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN, binary, reduce } from '../../src/ops/elementwise.ts';
 import { readStored, storedParameter } from '../../src/ops/fuse/stored.ts';
+import { parity } from '../../src/training/parity.ts';
 
 export interface OnnxFigures {
   readonly inputs: Readonly<Record<string, { dtype: string; shape: number[]; data: unknown }>>;

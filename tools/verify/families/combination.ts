@@ -20,9 +20,7 @@ import type { FloatTensor, IntTensor } from '../../../src/data/types.ts';
 import type { Device } from '../../../src/gpu/device.ts';
 import type { Graph, Tensor } from '../../../src/graph/types.ts';
 import { completeFeeds } from '../../../src/inference/feeds.ts';
-import { parity } from '../../../src/inference/parity.ts';
-import { openSession as openOrt } from '../../../src/inference/session.ts';
-import type { FeedTensor } from '../../../src/inference/tensor.ts';
+import { type FeedTensor, openSession as openOrt } from '../../../src/inference/session.ts';
 import { fail, PapilioError } from '../../../src/lib/errors.ts';
 import { rng } from '../../../src/lib/rng.ts';
 import type { LoadedModel } from '../../../src/models/load.ts';
@@ -33,17 +31,15 @@ import { interpret } from '../../../src/ops/checks.ts';
 import { readStored } from '../../../src/ops/fuse/stored.ts';
 import type { FullBatch } from '../../../src/training/batchPlan.ts';
 import type { MakeEngine } from '../../../src/training/engine.ts';
-import { madeInputs } from '../../../src/training/madeInputs.ts';
-import { mergedWeights, mergeModel, parityFiles } from '../../../src/training/mergeReport.ts';
-import { openModel, type Surroundings } from '../../../src/training/openModel.ts';
-import { checkParity, type ParitySample } from '../../../src/training/parity.ts';
+import { mergedWeights, mergeModel, parityFiles } from '../../../src/training/merging.ts';
+import { type Host, openModel } from '../../../src/training/openModel.ts';
+import { checkParity, madeInputs, type ParitySample, parity } from '../../../src/training/parity.ts';
 import type { NamedFile, RunRequest } from '../../../src/training/protocol.ts';
-import { openSession, type Session, silentEvents } from '../../../src/training/session.ts';
+import { openSession, type Session } from '../../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../../src/training/settings.ts';
+import { fromTorch, toTorch } from '../../../src/training/setup.ts';
 import { evaluationGraph } from '../../../src/training/stepGraph.ts';
-import { fromTorch, toTorch } from '../../../src/training/torchLayout.ts';
-import type { Subject } from './subjects.ts';
-import { configFor, type TargetKind } from './subjects.ts';
+import { configFor, type Subject, type TargetKind } from './subjects.ts';
 
 export interface Combination {
   readonly subject: string;
@@ -124,8 +120,8 @@ async function trained(
     config,
     training: SETTINGS,
   };
-  const opened: Surroundings = { ...surroundings, lastModel: async () => subject.opened };
-  const session = await openSession(engines, request, opened, silentEvents);
+  const opened: Host = { ...surroundings, lastModel: async () => subject.opened };
+  const session = await openSession(engines, request, opened);
   try {
     return await trainedParity(session, engines, request);
   } catch (error) {
@@ -244,7 +240,7 @@ async function sameAgain(
   request: RunRequest,
   merged: OnnxModel,
 ): Promise<void> {
-  const session = await openSession(engines, request, surroundings, silentEvents);
+  const session = await openSession(engines, request, surroundings);
   try {
     requireSame((await session.mergeModel('float')).onnx, merged);
   } finally {

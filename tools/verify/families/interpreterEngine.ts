@@ -16,10 +16,10 @@ import {
   evaluationGraph,
   names,
   type StepGraph,
+  stepScalars,
   trainingGraph,
   updateGraph,
 } from '../../../src/training/stepGraph.ts';
-import { stepScalars } from '../../../src/training/stepScalars.ts';
 
 const tensor = (dtype: Tensor['dtype'], shape: readonly number[], data: ArrayLike<number>): Tensor => ({
   dtype,

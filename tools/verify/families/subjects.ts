@@ -8,7 +8,7 @@ import { rng } from '../../../src/lib/rng.ts';
 import type { LoadedModel } from '../../../src/models/load.ts';
 import { type OpenedModel, openModel } from '../../../src/training/openModel.ts';
 import type { DataSource, ModelSource, Task } from '../../../src/training/protocol.ts';
-import { classNames, taskOf } from '../../../src/training/tasks.ts';
+import { classNames, taskOf } from '../../../src/training/task.ts';
 
 export interface Subject {
   readonly name: string;

@@ -12,7 +12,7 @@ import { print } from '../../../src/cli/terminal.ts';
 import type { Device } from '../../../src/gpu/device.ts';
 import { fail } from '../../../src/lib/errors.ts';
 import type { MakeEngine } from '../../../src/training/engine.ts';
-import { openSession, silentEvents } from '../../../src/training/session.ts';
+import { openSession } from '../../../src/training/session.ts';
 import { enginesOf, type FamilyOptions, ownModels } from './matrix.ts';
 
 const TRAINED: readonly MethodId[] = ['boft', 'oft', 'fourierft', 'lora'];
@@ -58,7 +58,6 @@ async function fineTune(on: MakeEngine | Device, root: string, run: Run, steps: 
       training,
     },
     surroundings,
-    silentEvents,
   );
   try {
     const before = await session.evaluate('base');

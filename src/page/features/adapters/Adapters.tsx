@@ -6,7 +6,7 @@ import { METHODS } from '../../../adapters/registry.ts';
 import { scoreText, whole } from '../../../app/format.ts';
 import { drawnPattern, layersOf } from '../../../app/settings.ts';
 import type { ShelfView } from '../../../app/shelf.ts';
-import type { ShelfRow } from '../../../training/protocol.ts';
+import type { AdapterRow } from '../../../training/protocol.ts';
 import { Check, Picker } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { FileDrop } from '../../parts/FileDrop.tsx';
@@ -61,7 +61,7 @@ export function Adapters() {
 const some = (names: readonly string[]): string =>
   names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 
-function targetsText({ config, modules }: ShelfRow): string {
+function targetsText({ config, modules }: AdapterRow): string {
   const given = config.target_modules ?? null;
   const what = Array.isArray(given)
     ? some(given.map(String))
@@ -72,7 +72,7 @@ function targetsText({ config, modules }: ShelfRow): string {
 }
 
 /** One opened adapter: what it is, whether it belongs to the model, and what can be done with it alone. */
-function AdapterItem({ row, view }: { readonly row: ShelfRow; readonly view: ShelfView }) {
+function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: ShelfView }) {
   const { shelf } = usePage();
   const { name, fit } = row;
   const score = Object.hasOwn(view.scores, name) ? view.scores[name] : undefined;
@@ -108,7 +108,7 @@ function AdapterItem({ row, view }: { readonly row: ShelfRow; readonly view: She
   );
 }
 
-function ItemTools({ row, isBusy }: { readonly row: ShelfRow; readonly isBusy: boolean }) {
+function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy: boolean }) {
   const page = usePage();
   const { shelf } = page;
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
@@ -158,7 +158,7 @@ function ItemTools({ row, isBusy }: { readonly row: ShelfRow; readonly isBusy: b
 /** A look inside an opened adapter: its factors and what it does to one module's weight. */
 function AdapterLook(props: {
   readonly look: NonNullable<ShelfView['look']>;
-  readonly rows: readonly ShelfRow[];
+  readonly rows: readonly AdapterRow[];
 }) {
   const { look, rows } = props;
   const { shelf } = usePage();

@@ -5,10 +5,9 @@ import { useStore } from 'zustand';
 import { METHODS, type MethodId } from '../../../adapters/registry.ts';
 import { saveFile } from '../../../app/exports.ts';
 import { bytes, percent, real, whole } from '../../../app/format.ts';
-import { type SweepView, sweepCsv } from '../../../app/sweep.ts';
-import { scoredOn } from '../../../training/outcome.ts';
+import { type MethodComparisonView, methodComparisonCsv } from '../../../app/methodComparison.ts';
+import { methodComparisonMarkdown, scoredOn, settingsText } from '../../../training/outcome.ts';
 import type { MethodRow } from '../../../training/protocol.ts';
-import { settingsText, sweepMarkdown } from '../../../training/sweepTable.ts';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
@@ -20,8 +19,8 @@ import { useChoice, useDerived, usePage, useUi } from '../../usePage.ts';
 const OFFERED = Object.values(METHODS).filter(({ targets }) => targets === 'required');
 
 export function Methods() {
-  const { sweep } = usePage();
-  const view = useStore(sweep.view);
+  const { methodComparison } = usePage();
+  const view = useStore(methodComparison.view);
   return (
     <>
       <p>
@@ -39,13 +38,15 @@ export function Methods() {
         <p className="shelf-tools">
           <Button
             className="text-button"
-            onPress={() => saveFile('methods.csv', sweepCsv(view.rows), 'text/csv')}
+            onPress={() => saveFile('methods.csv', methodComparisonCsv(view.rows), 'text/csv')}
           >
             save as CSV
           </Button>
           <Button
             className="text-button"
-            onPress={() => view.report && saveFile('methods.md', sweepMarkdown(view.report), 'text/markdown')}
+            onPress={() =>
+              view.report && saveFile('methods.md', methodComparisonMarkdown(view.report), 'text/markdown')
+            }
           >
             save as Markdown
           </Button>
@@ -56,8 +57,8 @@ export function Methods() {
 }
 
 /** Which methods, at which size and for how long, and the button that compares them. */
-function Wishes({ view }: { readonly view: SweepView }) {
-  const { sweep } = usePage();
+function Wishes({ view }: { readonly view: MethodComparisonView }) {
+  const { methodComparison } = usePage();
   const { training } = useChoice((s) => s.settings);
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
   const known = useDerived().count?.adapter || null;
@@ -107,14 +108,14 @@ function Wishes({ view }: { readonly view: SweepView }) {
       </div>
       <p className="shelf-tools">
         {view.isRunning ? (
-          <Button className="button" onPress={() => void sweep.stop()}>
+          <Button className="button" onPress={() => void methodComparison.stop()}>
             Stop
           </Button>
         ) : (
           <Button
             className="button button-strong"
             isDisabled={!hasGpu || !isAsked || methods.length === 0}
-            onPress={() => void sweep.start({ methods, budget, steps })}
+            onPress={() => void methodComparison.start({ methods, budget, steps })}
           >
             Compare methods
           </Button>
@@ -128,7 +129,7 @@ function Wishes({ view }: { readonly view: SweepView }) {
 }
 
 /** Which step of which method is being trained. */
-const stepText = ({ now }: SweepView): string =>
+const stepText = ({ now }: MethodComparisonView): string =>
   now === null ? 'preparing' : `${METHODS[now.method].title}: step ${now.step} of ${now.total}`;
 
 const seconds = (value: number | null): string =>
@@ -148,7 +149,7 @@ const TITLES: Readonly<Record<string, string>> = {
 };
 
 /** The rows so far, and how each column was got. */
-function MethodTable({ view }: { readonly view: SweepView }) {
+function MethodTable({ view }: { readonly view: MethodComparisonView }) {
   const { rows, report, about } = view;
   const first = rows[0]!;
   const score = (row: MethodRow, value: number) => (row.metric === 'accuracy' ? percent(value) : real(value));

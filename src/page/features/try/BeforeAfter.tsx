@@ -6,11 +6,11 @@ import { percent, real, scoreText } from '../../../app/format.ts';
 import { DRAWING_SIZE } from '../../../app/request.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import type {
-  Comparison,
-  ImageComparison,
-  TextClassComparison,
-  TextComparison,
-  TextValueComparison,
+  ImageBeforeAfter,
+  BeforeAfter as Shown,
+  TextBeforeAfter,
+  TextClassBeforeAfter,
+  TextValueBeforeAfter,
 } from '../../../training/protocol.ts';
 import { TextField } from '../../parts/Controls.tsx';
 import { Icon } from '../../parts/Icon.tsx';
@@ -63,7 +63,7 @@ export function BeforeAfter() {
 }
 
 /** How many are right, and of which examples: the held-out score beside the curve is of others, and usually of more. */
-function Tally({ comparison }: { readonly comparison: Comparison }) {
+function Tally({ comparison }: { readonly comparison: Shown }) {
   const score = useRun((s) => s.current?.series.evals.at(-1));
   const tally = tallyOf(comparison);
   if (tally === null) return null;
@@ -149,7 +149,7 @@ function Examples<Example extends Parameters<typeof byChange>[0][number]>(props:
   );
 }
 
-function Images({ comparison }: { readonly comparison: ImageComparison }) {
+function Images({ comparison }: { readonly comparison: ImageBeforeAfter }) {
   const { labels, examples } = comparison;
   return (
     <>
@@ -204,7 +204,7 @@ function commonLength(a: string, b: string): number {
   return n;
 }
 
-function Texts({ comparison }: { readonly comparison: TextComparison }) {
+function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
   const page = usePage();
   const prompt = useUi((s) => s.prompt);
   const seed = useUi((s) => s.sampleSeed);
@@ -268,7 +268,7 @@ function Texts({ comparison }: { readonly comparison: TextComparison }) {
   );
 }
 
-function TextClasses({ comparison }: { readonly comparison: TextClassComparison }) {
+function TextClasses({ comparison }: { readonly comparison: TextClassBeforeAfter }) {
   const { labels, examples } = comparison;
   return (
     <Examples examples={examples} isText>
@@ -287,7 +287,7 @@ function TextClasses({ comparison }: { readonly comparison: TextClassComparison 
   );
 }
 
-function TextValues({ comparison }: { readonly comparison: TextValueComparison }) {
+function TextValues({ comparison }: { readonly comparison: TextValueBeforeAfter }) {
   return (
     <Examples examples={comparison.examples} isText>
       {({ text, value, before, after }) => (

@@ -1,42 +1,42 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { MethodId } from '../adapters/registry.ts';
-import type { ErrorReport, MethodRow, SweepReport } from '../training/protocol.ts';
-import { settingsText } from '../training/sweepTable.ts';
+import { asPapilioError } from '../lib/errors.ts';
+import { settingsText } from '../training/outcome.ts';
+import type { ErrorReport, MethodComparisonReport, MethodRow } from '../training/protocol.ts';
 import { derive } from './derive.ts';
 import { runRequest } from './request.ts';
 import { fullConfig } from './settings.ts';
 import type { Stores } from './stores.ts';
 import type { TrainerClient } from './trainerClient.ts';
-import { asPapilioError } from './workerClient.ts';
 
-export interface SweepView {
+export interface MethodComparisonView {
   readonly isRunning: boolean;
   readonly rows: readonly MethodRow[];
   readonly refused: readonly { readonly method: MethodId; readonly reason: string }[];
   readonly now: { readonly method: MethodId; readonly step: number; readonly total: number } | null;
   /** Once it has ended. */
-  readonly report: SweepReport | null;
+  readonly report: MethodComparisonReport | null;
   readonly error: ErrorReport | null;
   /** What the rows were measured on. */
   readonly about: { readonly model: string; readonly data: string; readonly budget: number } | null;
 }
 
-export interface SweepAsk {
+export interface MethodComparisonAsk {
   readonly methods: readonly MethodId[];
   readonly budget: number;
   readonly steps: number;
 }
 
-export interface SweepDesk {
-  readonly view: StoreApi<SweepView>;
+export interface MethodComparisonDesk {
+  readonly view: StoreApi<MethodComparisonView>;
   /** Numbers that the adapter keeps at the present settings; null while they are not known. */
   budget(): number | null;
-  start(ask: SweepAsk): Promise<void>;
+  start(ask: MethodComparisonAsk): Promise<void>;
   stop(): Promise<void>;
 }
 
-const empty: SweepView = {
+const empty: MethodComparisonView = {
   isRunning: false,
   rows: [],
   refused: [],
@@ -54,12 +54,12 @@ const WHERE = [
   'modules_to_save',
 ];
 
-export function createSweepDesk(
+export function createMethodComparison(
   { choice }: Stores,
-  trainer: Pick<TrainerClient, 'sweepMethods' | 'stopSweep' | 'endUnless'>,
-): SweepDesk {
+  trainer: Pick<TrainerClient, 'compareMethods' | 'stopMethodComparison' | 'endUnless'>,
+): MethodComparisonDesk {
   let going: Promise<unknown> = Promise.resolve();
-  const view = createStore<SweepView>(() => empty);
+  const view = createStore<MethodComparisonView>(() => empty);
   return {
     view,
     budget() {
@@ -77,7 +77,7 @@ export function createSweepDesk(
         const where = Object.fromEntries(
           WHERE.filter((key) => Object.hasOwn(config, key)).map((key) => [key, config[key]]),
         );
-        const sweep = trainer.sweepMethods(
+        const comparison = trainer.compareMethods(
           {
             model,
             data,
@@ -101,8 +101,8 @@ export function createSweepDesk(
               });
           },
         );
-        going = sweep;
-        const report = await sweep;
+        going = comparison;
+        const report = await comparison;
         view.setState({ report, rows: report.rows });
       } catch (error) {
         const { kind, message, details } = asPapilioError(error);
@@ -112,7 +112,7 @@ export function createSweepDesk(
       }
     },
     async stop() {
-      void trainer.stopSweep().catch(() => {});
+      void trainer.stopMethodComparison().catch(() => {});
       // Rows that came stay, also where the worker has to be ended.
       await trainer.endUnless(going);
     },
@@ -140,7 +140,7 @@ const CSV: Readonly<Record<string, (row: MethodRow) => string | number | null>> 
   dispatches_per_step: (row) => row.dispatchesPerStep,
 };
 
-export function sweepCsv(rows: readonly MethodRow[]): string {
+export function methodComparisonCsv(rows: readonly MethodRow[]): string {
   const lines = rows.map((row) =>
     Object.values(CSV)
       .map((value) => cell(value(row) ?? ''))

@@ -1,14 +1,14 @@
 /** Methods at equal parameters, trained side by side on a model small enough for a software adapter. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
-import type { SweepEvent, SweepRequest } from '../../src/training/protocol.ts';
-import { runSweep } from '../../src/training/sweep.ts';
-import { sweepMarkdown } from '../../src/training/sweepTable.ts';
+import { compareMethods } from '../../src/training/methodComparison.ts';
+import { methodComparisonMarkdown } from '../../src/training/outcome.ts';
+import type { MethodComparisonEvent, MethodComparisonRequest } from '../../src/training/protocol.ts';
 import { testDevice } from './device.ts';
 import { losses, openTiny, surroundings, tinyRequest } from './tinyRuns.ts';
 
 const { model, data, training } = tinyRequest({ method: 'lora', config: {} });
-const request: SweepRequest = {
+const request: MethodComparisonRequest = {
   model,
   data,
   training: { ...training, steps: 12 },
@@ -22,7 +22,7 @@ const request: SweepRequest = {
 const options = async (signal = new AbortController().signal) => ({
   on: await testDevice(),
   where: 'the test’s device',
-  around: surroundings,
+  host: surroundings,
   signal,
 });
 
@@ -30,8 +30,10 @@ afterAll(async () => (await testDevice()).destroy());
 
 describe('a comparison of methods', () => {
   it('gives a row for each, measured with the same data, near the same size', async () => {
-    const events: SweepEvent[] = [];
-    const { rows, isWhole, provenance } = await runSweep(request, await options(), (e) => events.push(e));
+    const events: MethodComparisonEvent[] = [];
+    const { rows, isWhole, provenance } = await compareMethods(request, await options(), (e) =>
+      events.push(e),
+    );
     expect(isWhole).toBe(true);
     expect(rows.map((r) => r.method)).toEqual(request.methods);
     for (const row of rows) {
@@ -50,7 +52,7 @@ describe('a comparison of methods', () => {
       expect(row.dispatchesPerStep).toBeGreaterThan(10);
       expect(events.filter((e) => e.type === 'step' && e.method === row.method)).toHaveLength(12);
     }
-    const table = sweepMarkdown({ rows, isWhole, provenance });
+    const table = methodComparisonMarkdown({ rows, isWhole, provenance });
     for (const row of rows) expect(table).toContain(`| ${row.adapter} |`);
     for (const words of Object.values(provenance)) expect(table).toContain(words);
   });
@@ -64,7 +66,7 @@ describe('a comparison of methods', () => {
     await alone.play(6);
     const beside = await openTiny(run);
     await beside.play(3);
-    await runSweep(
+    await compareMethods(
       { ...request, methods: ['oft'], training: { ...training, steps: 2 } },
       await options(),
       () => {},
@@ -77,7 +79,7 @@ describe('a comparison of methods', () => {
 
   it('stops when asked to and keeps what was finished', async () => {
     const stop = new AbortController();
-    const { rows, isWhole } = await runSweep(request, await options(stop.signal), (event) => {
+    const { rows, isWhole } = await compareMethods(request, await options(stop.signal), (event) => {
       if (event.type === 'step' && event.method === 'lora' && event.step === 2) stop.abort();
     });
     expect(isWhole).toBe(false);
@@ -85,7 +87,7 @@ describe('a comparison of methods', () => {
   });
 
   it('says why a method takes no part, and goes on', async () => {
-    const events: SweepEvent[] = [];
+    const events: MethodComparisonEvent[] = [];
     const where = { ...request.where, target_modules: ['query', 'patch_embeddings.projection'] };
     const short = {
       ...request,
@@ -93,7 +95,7 @@ describe('a comparison of methods', () => {
       methods: ['oft', 'lora'] as const,
       training: { ...training, steps: 2 },
     };
-    const { rows } = await runSweep(short, await options(), (e) => events.push(e));
+    const { rows } = await compareMethods(short, await options(), (e) => events.push(e));
     expect(events.find((e) => e.type === 'refused')).toMatchObject({
       method: 'oft',
       reason: expect.stringContaining('convolution'),

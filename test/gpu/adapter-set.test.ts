@@ -1,12 +1,12 @@
 /**
- * The trainer's shelf of adapters on a model small enough for a software adapter: scores are those of the run that made them, merging changes nothing
+ * The trainer's opened adapters on a model small enough for a software adapter: scores are those of the run that made them, merging changes nothing
  * in them, taking out gives the base again, wrong files change nothing.
- * Seen to fail with: scores that leave the saved head out, merged weights that are applied twice, a shelf that keeps what it read before an error.
+ * Seen to fail with: scores that leave the saved head out, merged weights that are applied twice, a set that keeps what it read before an error.
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { zipOf } from '../../src/adapters/folder.ts';
+import { createAdapterSet, type OpenedAdapters } from '../../src/training/adapterSet.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
-import { createShelf, type Shelf } from '../../src/training/shelf/shelf.ts';
 import { testDevice } from './device.ts';
 import { openTiny, surroundings, type TinyRun, tinyRequest } from './tinyRuns.ts';
 
@@ -37,19 +37,22 @@ async function trained(of: TinyRun): Promise<{ files: NamedFile[]; loss: number;
 
 afterAll(async () => (await testDevice()).destroy());
 
-async function openShelf(): Promise<Shelf> {
-  const shelf = createShelf(surroundings, testDevice);
+async function openAdapters(): Promise<OpenedAdapters> {
+  const adapters = createAdapterSet(surroundings, testDevice);
   const { model, data, training } = tinyRequest(run);
-  await shelf.run({ kind: 'bind', task: { model, data, training } });
-  return shelf;
+  await adapters.changeAdapters({ kind: 'bind', task: { model, data, training } });
+  return adapters;
 }
 
 describe('opened adapters', () => {
   it('score as their run did, merged too, and not at all once they are out again', async () => {
     const { files, loss, before } = await trained(run);
-    const shelf = await openShelf();
+    const adapters = await openAdapters();
     const zip = zipOf(new Map(files.map(({ name, bytes }) => [name, bytes])));
-    const opened = await shelf.run({ kind: 'open', files: [{ name: 'heath.zip', bytes: zip }] });
+    const opened = await adapters.changeAdapters({
+      kind: 'open',
+      files: [{ name: 'heath.zip', bytes: zip }],
+    });
     expect(opened.rows).toMatchObject([
       {
         name: 'heath',
@@ -59,23 +62,25 @@ describe('opened adapters', () => {
     ]);
     expect(opened.rows[0]!.modules).toHaveLength(3);
     expect([...opened.rows[0]!.saved].sort()).toEqual(['classifier.bias', 'classifier.weight']);
-    const alone = await shelf.score(['heath']);
+    const alone = await adapters.scoreAdapters(['heath']);
     expect(alone.before.loss).toBeCloseTo(before, 5);
     expect(alone.after.loss).toBeCloseTo(loss, 5);
 
-    await shelf.run({ kind: 'activate', names: ['heath'] });
-    expect((await shelf.score(null)).after.loss).toBeCloseTo(loss, 5);
-    await shelf.run({ kind: 'disable' });
-    expect((await shelf.score(null)).after.loss).toBeCloseTo(before, 5);
-    await shelf.run({ kind: 'enable' });
-    const merged = await shelf.run({ kind: 'merge', names: ['heath'] });
+    await adapters.changeAdapters({ kind: 'activate', names: ['heath'] });
+    expect((await adapters.scoreAdapters(null)).after.loss).toBeCloseTo(loss, 5);
+    await adapters.changeAdapters({ kind: 'disable' });
+    expect((await adapters.scoreAdapters(null)).after.loss).toBeCloseTo(before, 5);
+    await adapters.changeAdapters({ kind: 'enable' });
+    const merged = await adapters.changeAdapters({ kind: 'merge', names: ['heath'] });
     expect(merged.merged).toEqual(['heath']);
-    expect((await shelf.score(null)).after.loss).toBeCloseTo(loss, 4);
-    const out = await shelf.mergeOut();
+    expect((await adapters.scoreAdapters(null)).after.loss).toBeCloseTo(loss, 4);
+    const out = await adapters.mergeAdapters();
     expect(out.changedInitializers.length).toBeGreaterThan(3);
-    expect((await shelf.run({ kind: 'unmerge' })).merged).toEqual([]);
-    expect((await shelf.inspect('heath', opened.rows[0]!.modules[0]!)).delta.relative).toBeGreaterThan(0);
-    const saved = await shelf.files(['heath']);
+    expect((await adapters.changeAdapters({ kind: 'unmerge' })).merged).toEqual([]);
+    expect(
+      (await adapters.inspectAdapter('heath', opened.rows[0]!.modules[0]!)).delta.relative,
+    ).toBeGreaterThan(0);
+    const saved = await adapters.adapterFiles(['heath']);
     expect(saved.map(({ name }) => name).sort()).toEqual(files.map(({ name }) => name).sort());
     expect(saved.find(({ name }) => name.endsWith('.safetensors'))!.bytes).toEqual(
       files.find(({ name }) => name.endsWith('.safetensors'))!.bytes,
@@ -84,13 +89,13 @@ describe('opened adapters', () => {
 
   it('are combined, subfolders and all; what is wrong changes nothing and says why', async () => {
     const { files, loss, before } = await trained(plain);
-    const shelf = await openShelf();
+    const adapters = await openAdapters();
     const both = ['one', 'two'].flatMap((folder) =>
       files.map(({ name, bytes }) => ({ name: `mine/${folder}/${name}`, bytes })),
     );
-    const opened = await shelf.run({ kind: 'open', files: both });
+    const opened = await adapters.changeAdapters({ kind: 'open', files: both });
     expect(opened.rows.map(({ name }) => name)).toEqual(['one', 'two']);
-    const combined = await shelf.run({
+    const combined = await adapters.changeAdapters({
       kind: 'combine',
       name: 'half',
       names: ['one', 'two'],
@@ -98,19 +103,24 @@ describe('opened adapters', () => {
     });
     expect(combined.rows.map(({ name }) => name)).toEqual(['one', 'two', 'half']);
     // Two halves of one adapter: √½ of A and B each, doubled, is the adapter itself.
-    expect((await shelf.score(['half'])).after.loss).toBeCloseTo(loss, 1);
+    expect((await adapters.scoreAdapters(['half'])).after.loss).toBeCloseTo(loss, 1);
     expect(before).toBeGreaterThan(loss);
 
     const cut = files.map((file) => ({ ...file, bytes: file.bytes.subarray(0, file.bytes.length - 9) }));
     await expect(
-      shelf.run({ kind: 'open', files: [...both, { name: 'cut.zip', bytes: zipOf(new Map()) }] }),
+      adapters.changeAdapters({
+        kind: 'open',
+        files: [...both, { name: 'cut.zip', bytes: zipOf(new Map()) }],
+      }),
     ).rejects.toThrow(/no adapter_config\.json/);
-    await expect(shelf.run({ kind: 'open', files: [files[0]!, cut[1]!] })).rejects.toThrow();
-    await expect(shelf.run({ kind: 'merge', names: ['one', 'gone'] })).rejects.toThrow(/no adapter gone/);
-    const after = await shelf.run({ kind: 'delete', name: 'two' });
+    await expect(adapters.changeAdapters({ kind: 'open', files: [files[0]!, cut[1]!] })).rejects.toThrow();
+    await expect(adapters.changeAdapters({ kind: 'merge', names: ['one', 'gone'] })).rejects.toThrow(
+      /no adapter gone/,
+    );
+    const after = await adapters.changeAdapters({ kind: 'delete', name: 'two' });
     expect(after).toMatchObject({ rows: [{ name: 'one' }, { name: 'half' }], merged: [], active: [] });
 
-    await shelf.run({ kind: 'bind', task: null });
-    await expect(shelf.score(['one'])).rejects.toThrow(/no model to hold/);
+    await adapters.changeAdapters({ kind: 'bind', task: null });
+    await expect(adapters.scoreAdapters(['one'])).rejects.toThrow(/no model to hold/);
   }, 240_000);
 });

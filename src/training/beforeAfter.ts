@@ -1,6 +1,5 @@
-/** Base and adapted model side by side on the same inputs: held-out examples, or text from the same prompt and seed. */
-import { exampleCount, batch as loadBatch } from '../data/batches.ts';
-import { fitted } from '../data/pictures.ts';
+/** Base and adapted weights of a run side by side on the same inputs: held-out examples, a drawing, or text from the same prompt and seed. */
+import { exampleCount } from '../data/batches.ts';
 import { IGNORED_LABEL } from '../data/tensors.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type {
@@ -12,18 +11,30 @@ import type {
   TextValueDataset,
   TokenClassDataset,
 } from '../data/types.ts';
-import { generate } from '../inference/generate.ts';
+import {
+  askBoth,
+  type Both,
+  drawingTensor,
+  likeliest,
+  type Predictor,
+  pick,
+  probabilities,
+  type Scores,
+  writeInTurns,
+} from '../inference/beforeAfter.ts';
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { FullBatch } from './batchPlan.ts';
 import type { Which } from './engine.ts';
-import type { Comparison, TextValueComparison, TrainerApi } from './protocol.ts';
+import type { BeforeAfter, TextValueBeforeAfter, TrainerApi } from './protocol.ts';
 import type { Session } from './session.ts';
 
 const DEFAULT_TOKENS = 80;
 const DEFAULT_TEMPERATURE = 0.7;
 
-export async function compare(session: Session, options: CompareOptions): Promise<Comparison> {
+export type BeforeAfterOptions = Parameters<TrainerApi['beforeAfter']>[0];
+
+export async function beforeAfter(session: Session, options: BeforeAfterOptions): Promise<BeforeAfter> {
   const { dataset } = session;
   switch (dataset.kind) {
     case 'text':
@@ -40,15 +51,36 @@ export async function compare(session: Session, options: CompareOptions): Promis
   }
 }
 
+/** The run's weights without and with the adapter. */
+function predictorsOf(session: Session): Both<Predictor<FullBatch>> {
+  const predictor = (which: Which): Predictor<FullBatch> => ({
+    async scores(batch) {
+      const data = await session.logits(which, batch);
+      // Numbers to be predicted stand above their weights.
+      const rows = batch.labels instanceof Int32Array ? batch.labels.length : batch.labels.length / 2;
+      return { data, width: data.length / rows };
+    },
+    async nextToken(ids) {
+      const logits = await session.engine.logits(which, ids);
+      const vocabulary = logits.length / contextOf(session);
+      return logits.subarray((ids.length - 1) * vocabulary, ids.length * vocabulary);
+    },
+    isCached: false,
+  });
+  return { before: predictor('base'), after: predictor('adapted') };
+}
+
+/** Tokens of the run's sequences. */
+const contextOf = ({ batches }: Session): number => batches.options.sequenceLength ?? 128;
+
 async function compareClasses(
   session: Session,
   dataset: ImageDataset | TextClassDataset,
-  options: CompareOptions,
-): Promise<Comparison> {
-  const classes = dataset.labels.length;
+  options: BeforeAfterOptions,
+): Promise<BeforeAfter> {
   const found: { index: number; before: Float32Array; after: Float32Array }[] = [];
-  for await (const { base, adapted, members } of answers(session, draw(session, options))) {
-    const [before, after] = [probabilities(base, classes), probabilities(adapted, classes)];
+  for await (const { both, members } of answers(session, options)) {
+    const [before, after] = [probabilities(both.before), probabilities(both.after)];
     members.forEach((index, i) => {
       found.push({ index, before: before[i]!, after: after[i]! });
     });
@@ -78,14 +110,19 @@ async function compareClasses(
 async function compareValues(
   session: Session,
   dataset: TextValueDataset,
-  options: CompareOptions,
-): Promise<Comparison> {
+  options: BeforeAfterOptions,
+): Promise<BeforeAfter> {
   const { tokenizer } = session.opened;
-  const examples: TextValueComparison['examples'][number][] = [];
-  for await (const { base, adapted, members } of answers(session, draw(session, options))) {
+  const examples: TextValueBeforeAfter['examples'][number][] = [];
+  for await (const { both, members } of answers(session, options)) {
     members.forEach((index, i) => {
       const text = tokenizer?.decode(dataset.held.ids(index)) ?? '';
-      examples.push({ text, value: dataset.held.value(index), before: base[i]!, after: adapted[i]! });
+      examples.push({
+        text,
+        value: dataset.held.value(index),
+        before: both.before.data[i]!,
+        after: both.after.data[i]!,
+      });
     });
   }
   return { kind: 'text-value', examples };
@@ -101,89 +138,60 @@ function heldPrompt(dataset: TextDataset | InstructionDataset): number[] {
 async function compareText(
   session: Session,
   dataset: TextDataset | InstructionDataset,
-  options: CompareOptions,
-): Promise<Comparison> {
-  const { opened, batches } = session;
-  const { tokenizer } = opened;
+  options: BeforeAfterOptions,
+): Promise<BeforeAfter> {
+  const { tokenizer } = session.opened;
   if (!tokenizer) return fail('bad-data', "Text needs the model's tokenizer.json.");
-  const temperature = options.temperature ?? DEFAULT_TEMPERATURE;
-  const context = batches.options.sequenceLength ?? 128;
-  const { prompt } = options;
+  const { prompt, seed, temperature = DEFAULT_TEMPERATURE, maxTokens = DEFAULT_TOKENS } = options;
+  const context = contextOf(session);
   // Without a prompt both continue the same held-out beginning.
-  const start =
+  const ids =
     prompt === undefined || prompt === ''
       ? heldPrompt(dataset)
       : dataset.kind === 'text'
         ? [...dataset.prefix, ...tokenizer.encode(prompt)]
         : dataset.prompt(prompt);
-  const limit = Math.max(1, Math.min(options.maxTokens ?? DEFAULT_TOKENS, context - start.length));
-  if (start.length >= context)
+  if (ids.length >= context)
     fail(
       'bad-data',
-      `The prompt has ${start.length} tokens, but the run's sequences have ${context}; shorten it.`,
+      `The prompt has ${ids.length} tokens, but the run's sequences have ${context}; shorten it.`,
     );
-  const write = async (which: Which): Promise<string> => {
-    const random = rng(options.seed, 0x7e);
-    const ids = [...start];
-    const next = async (so: readonly number[]): Promise<Float32Array> => {
-      const logits = await session.engine.logits(which, so);
-      const vocabulary = logits.length / context;
-      return logits.subarray((so.length - 1) * vocabulary, so.length * vocabulary);
-    };
-    for await (const id of generate({
-      ids: start,
-      logits: next,
-      maxNewTokens: limit,
-      temperature,
-      rng: random,
-      stop:
-        dataset.kind === 'instruction'
-          ? dataset.stop
-          : new Set(tokenizer.eos === undefined ? [] : [tokenizer.eos]),
-    })) {
-      ids.push(id);
-    }
+  const writing = writeInTurns(predictorsOf(session), tokenizer, {
+    ids,
     // A chat's answer stands alone, a text goes on.
-    return tokenizer.decode(ids.slice(dataset.kind === 'text' ? dataset.prefix.length : start.length));
-  };
-  return {
-    kind: 'text',
-    prompt: tokenizer.decode(start),
-    before: await write('base'),
-    after: await write('adapted'),
-    seed: options.seed,
+    head: dataset.kind === 'text' ? ids.slice(dataset.prefix.length) : [],
+    stop:
+      dataset.kind === 'instruction'
+        ? dataset.stop
+        : new Set(tokenizer.eos === undefined ? [] : [tokenizer.eos]),
+    maxNewTokens: Math.max(1, Math.min(maxTokens, context - ids.length)),
     temperature,
-  };
+    random: () => rng(seed, 0x7e),
+  });
+  let [before, after] = ['', ''];
+  for await (const now of writing) [before, after] = [now.before.text, now.after.text];
+  return { kind: 'text', prompt: tokenizer.decode(ids), before, after, seed, temperature };
 }
 
 /** Probabilities of one grey square drawing [side·side] in 0 … 1, at whatever size it was drawn. */
-export async function classifyPixels(
-  session: Session,
-  pixels: Float32Array,
-): Promise<{ before: Float32Array; after: Float32Array }> {
+export async function classifyPixels(session: Session, pixels: Float32Array): Promise<Both<Float32Array>> {
   const { dataset, batches } = session;
   if (dataset.kind !== 'image') return fail('bad-data', 'This run has no pictures to classify.');
   const side = Math.sqrt(pixels.length);
   if (!Number.isInteger(side) || side === 0)
     fail('shape', `A drawing is square, but this one has ${pixels.length} values.`);
-  const bytes = fitted(pixels, { width: side, height: side, channels: 1 }, dataset);
-  const asFed = Float32Array.from(bytes, (v) => v / 255);
-  const one = { ...dataset, held: { count: 1, pixels: () => asFed, label: () => 0 } };
-  const { inputs } = loadBatch(one, 'held', [0], batches.options);
-  const batch: FullBatch = batches.fill({
+  const batch = batches.fill({
     size: 1,
-    inputs,
+    inputs: { pixel_values: drawingTensor(pixels, side, dataset, batches.options) },
     labels: { dtype: 'int32', shape: [1], data: Int32Array.of(0) },
   });
-  const classes = dataset.labels.length;
-  const [before] = probabilities(await session.logits('base', batch), classes);
-  const [after] = probabilities(await session.logits('adapted', batch), classes);
-  return { before: before!, after: after! };
+  const { before, after } = await askBoth(predictorsOf(session), batch);
+  return { before: probabilities(before)[0]!, after: probabilities(after)[0]! };
 }
 
 // Base and adapted model at single tokens of held-out texts: tags of words, and guesses of hidden tokens.
 
-/** A position of a batch with a label, and both models' logits there. */
+/** A position of a batch with a label, and both models' probabilities there. */
 interface Position {
   readonly ids: Int32Array;
   readonly at: number;
@@ -193,11 +201,10 @@ interface Position {
 }
 
 /** The first labelled positions of the chosen examples, at most `most`, the examples taking turns. */
-async function positions(session: Session, options: CompareOptions): Promise<Position[]> {
+async function positions(session: Session, options: BeforeAfterOptions): Promise<Position[]> {
   const found: Position[][] = [];
-  for await (const { batch, base, adapted, members } of answers(session, draw(session, options))) {
+  for await (const { batch, both, members } of answers(session, options)) {
     const length = batch.inputs.input_ids!.shape[1]!;
-    const classes = base.length / batch.labels.length;
     const used = batch.inputs.attention_mask!.data;
     members.forEach((_, k) => {
       const row = k * length;
@@ -207,9 +214,10 @@ async function positions(session: Session, options: CompareOptions): Promise<Pos
       const own: Position[] = [];
       for (let t = 0; t < ids.length; t++) {
         const label = batch.labels[row + t]!;
-        const part = (logits: Float32Array) => logits.slice((row + t) * classes, (row + t + 1) * classes);
+        const part = ({ data, width }: Scores): Float32Array =>
+          probabilities({ data: data.subarray((row + t) * width, (row + t + 1) * width), width })[0]!;
         if (label !== IGNORED_LABEL)
-          own.push({ ids, at: t, label, before: part(base), after: part(adapted) });
+          own.push({ ids, at: t, label, before: part(both.before), after: part(both.after) });
       }
       found.push(own);
     });
@@ -230,92 +238,65 @@ const marked = (tokenizer: Tokenizer | null, { ids, at }: Position, shown?: stri
 async function compareTags(
   session: Session,
   dataset: TokenClassDataset,
-  options: CompareOptions,
-): Promise<Comparison> {
+  options: BeforeAfterOptions,
+): Promise<BeforeAfter> {
   const { tokenizer } = session.opened;
   const examples = (await positions(session, options)).map((p) => ({
     text: marked(tokenizer, p),
     label: p.label,
-    before: probabilities(p.before, dataset.labels.length)[0]!,
-    after: probabilities(p.after, dataset.labels.length)[0]!,
+    before: p.before,
+    after: p.after,
   }));
   return { kind: 'text-class', labels: dataset.labels, examples };
 }
-
-const LIKELIEST = 3;
 
 /** Hidden tokens; the classes shown are the true ones and what either model finds likeliest. */
 async function compareHidden(
   session: Session,
   dataset: MaskedTextDataset,
-  options: CompareOptions,
-): Promise<Comparison> {
+  options: BeforeAfterOptions,
+): Promise<BeforeAfter> {
   const { tokenizer } = session.opened;
   const found = await positions(session, options);
-  const likeliest = (p: Float32Array): number[] =>
-    [...p.keys()].sort((a, b) => p[b]! - p[a]!).slice(0, LIKELIEST);
-  const all = found.map((p) => {
-    const [before] = probabilities(p.before, p.before.length);
-    const [after] = probabilities(p.after, p.after.length);
-    return { p, before: before!, after: after! };
-  });
   const ids = [
-    ...new Set(all.flatMap(({ p, before, after }) => [p.label, ...likeliest(before), ...likeliest(after)])),
+    ...new Set(
+      found.flatMap(({ label, before, after }) => [label, ...likeliest(before), ...likeliest(after)]),
+    ),
   ];
-  const pick = (values: Float32Array) => Float32Array.from(ids, (id) => values[id]!);
   const name = tokenizer?.token(dataset.masking.id) ?? '?';
   return {
     kind: 'text-class',
     labels: ids.map((id) => tokenizer?.decode([id], { specials: true }) ?? String(id)),
-    examples: all.map(({ p, before, after }) => ({
+    examples: found.map((p) => ({
       text: marked(tokenizer, p, name),
       label: ids.indexOf(p.label),
-      before: pick(before),
-      after: pick(after),
+      before: pick(p.before, ids),
+      after: pick(p.after, ids),
     })),
   };
 }
 
 // Held-out examples, drawn by seed, with both models' logits.
 
-export type CompareOptions = Parameters<TrainerApi['compare']>[0];
-
 const DEFAULT_EXAMPLES = 12;
-
-/** Held-out examples drawn by seed. */
-function draw(session: Session, options: CompareOptions): Uint32Array {
-  const count = exampleCount(session.dataset, 'held', session.batches.options);
-  const all = Array.from({ length: count }, (_, i) => i);
-  const wanted = options.examples ?? DEFAULT_EXAMPLES;
-  return Uint32Array.from(rng(options.seed, 0xc0).shuffle(all).slice(0, wanted));
-}
 
 interface Answered {
   readonly batch: FullBatch;
-  readonly base: Float32Array;
-  readonly adapted: Float32Array;
+  readonly both: Both<Scores>;
   /** Numbers of the batch's examples. */
   readonly members: Uint32Array;
 }
 
-/** Both models' logits on the chosen examples, batch by batch. */
-async function* answers(session: Session, chosen: Uint32Array): AsyncGenerator<Answered> {
-  const size = session.batches.batchSize;
-  for (let at = 0; at < chosen.length; at += size) {
-    const members = chosen.subarray(at, at + size);
-    const batch = session.batches.load('held', members);
-    const base = await session.logits('base', batch);
-    yield { batch, members, base, adapted: await session.logits('adapted', batch) };
+/** Both models' logits on held-out examples that are drawn by seed, batch by batch. */
+async function* answers(session: Session, options: BeforeAfterOptions): AsyncGenerator<Answered> {
+  const { dataset, batches } = session;
+  const predictors = predictorsOf(session);
+  const count = exampleCount(dataset, 'held', batches.options);
+  const all = rng(options.seed, 0xc0).shuffle(Array.from({ length: count }, (_, i) => i));
+  const chosen = Uint32Array.from(all.slice(0, options.examples ?? DEFAULT_EXAMPLES));
+  for (let at = 0; at < chosen.length; at += batches.batchSize) {
+    const members = chosen.subarray(at, at + batches.batchSize);
+    const batch = batches.load('held', members);
+    yield { batch, members, both: await askBoth(predictors, batch) };
   }
-}
-
-/** Softmax of each row. */
-function probabilities(logits: Float32Array, classes: number): Float32Array[] {
-  return Array.from({ length: logits.length / classes }, (_, row) => {
-    const part = logits.subarray(row * classes, (row + 1) * classes);
-    const top = part.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    const weights = part.map((v) => Math.exp(v - top));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return weights.map((w) => w / sum);
-  });
 }

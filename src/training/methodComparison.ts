@@ -9,16 +9,22 @@ import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/statistics.ts';
 import type { MakeEngine } from './engine.ts';
-import { openModel, type Surroundings } from './openModel.ts';
-import type { EvalMetric, MethodRow, SweepEvent, SweepReport, SweepRequest } from './protocol.ts';
-import { openSession, silentEvents } from './session.ts';
+import { type Host, openModel } from './openModel.ts';
+import type {
+  EvalMetric,
+  MethodComparisonEvent,
+  MethodComparisonReport,
+  MethodComparisonRequest,
+  MethodRow,
+} from './protocol.ts';
+import { openSession } from './session.ts';
 import { prepareTask } from './task.ts';
 
-export interface SweepOptions {
+export interface MethodComparisonOptions {
   readonly on: Device | MakeEngine;
   /** What ran it, for the sentence on how a number was got: "NVIDIA …, deno 2.9.6". */
   readonly where: string;
-  readonly around: Surroundings;
+  readonly host: Host;
   readonly signal: AbortSignal;
 }
 
@@ -43,11 +49,11 @@ const FEWEST_GAPS = 5;
 
 /** The methods sized on the request's model, without a device. */
 async function sizes(
-  request: SweepRequest,
-  around: Surroundings,
+  request: MethodComparisonRequest,
+  host: Host,
 ): Promise<{ readonly method: MethodId; readonly sized: Sized | null; readonly reason: string | null }[]> {
-  const opened = await openModel(request.model, around);
-  const { model, batches, data } = await prepareTask(opened, request.data, request.training, around);
+  const opened = await openModel(request.model, host);
+  const { model, batches, data } = await prepareTask(opened, request.data, request.training, host);
   const { totalSteps } = batches;
   // The same places for all: PEFT's tables differ between methods.
   const places = { ...model.targets, head: model.head, fresh: model.fresh };
@@ -63,8 +69,8 @@ async function sizes(
 }
 
 async function measure(
-  request: SweepRequest,
-  { on, around, signal }: SweepOptions,
+  request: MethodComparisonRequest,
+  { on, host, signal }: MethodComparisonOptions,
   method: MethodId,
   sized: Sized,
   known: EvalMetric | null,
@@ -87,8 +93,10 @@ async function measure(
       },
       ownRate: learningRate === undefined,
     },
-    around,
-    { ...silentEvents, onStep: ({ step }) => onStep(step, total) },
+    host,
+    (event) => {
+      if (event.type === 'step') onStep(event.metric.step, total);
+    },
   );
   const stop = () => void session.pause();
   try {
@@ -127,15 +135,15 @@ async function measure(
 }
 
 /** The whole comparison, its events told as they come. */
-export async function runSweep(
-  request: SweepRequest,
-  options: SweepOptions,
-  events: (event: SweepEvent) => void,
-): Promise<SweepReport> {
+export async function compareMethods(
+  request: MethodComparisonRequest,
+  options: MethodComparisonOptions,
+  events: (event: MethodComparisonEvent) => void,
+): Promise<MethodComparisonReport> {
   const rows: MethodRow[] = [];
   const onStep = (method: MethodId, step: number, total: number) =>
     events({ type: 'step', method, step, total });
-  for await (const event of sweep(request, options, onStep)) {
+  for await (const event of compared(request, options, onStep)) {
     if (event.type === 'row') rows.push(event.row);
     events(event);
   }
@@ -147,14 +155,14 @@ export async function runSweep(
  * `signal` is aborted: what is finished has been told.
  * @throws PapilioError what ends all runs: a lost device, a model or data that cannot be opened
  */
-async function* sweep(
-  request: SweepRequest,
-  options: SweepOptions,
+async function* compared(
+  request: MethodComparisonRequest,
+  options: MethodComparisonOptions,
   onStep: (method: MethodId, step: number, total: number) => void,
-): AsyncGenerator<SweepEvent> {
+): AsyncGenerator<MethodComparisonEvent> {
   const { signal } = options;
   let before: EvalMetric | null = null;
-  for (const { method, sized, reason } of await sizes(request, options.around)) {
+  for (const { method, sized, reason } of await sizes(request, options.host)) {
     if (signal.aborted) return;
     if (sized === null) {
       yield { type: 'refused', method, reason: reason ?? '' };

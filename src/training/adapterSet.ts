@@ -1,0 +1,557 @@
+/**
+ * The set of opened adapters, held by the trainer: read, held against a model, several of one method active together or merged, combined
+ * into new ones, scored, looked into, written out again. Commands change all or nothing.
+ */
+
+import { chooseAdapter } from '../adapters/choose.ts';
+import { combineAdapters } from '../adapters/combine.ts';
+import { type Fit, fitAdapter } from '../adapters/fit.ts';
+import {
+  DEFAULT_NAME,
+  type Files,
+  filesFromZip,
+  folderOf,
+  isAdapterFile,
+  readFolder,
+} from '../adapters/folder.ts';
+import { inject } from '../adapters/inject.ts';
+import type { LoadedAdapter } from '../adapters/peft.ts';
+import { type BaseParameter, emitBase, initialValues, savedParameters } from '../adapters/plan.ts';
+import type { MethodId } from '../adapters/registry.ts';
+import { emitActive, type Member } from '../adapters/set/forward.ts';
+import {
+  type AdapterSet,
+  activate,
+  addAdapter,
+  applied,
+  type Change,
+  deleteAdapter,
+  disable,
+  enable,
+  merge,
+  parameterOwners,
+  unmerge,
+} from '../adapters/set/state.ts';
+import { doSteps, startWeights, type WeightState } from '../adapters/set/weights.ts';
+import type { Dataset } from '../data/types.ts';
+import { compile } from '../gpu/compile.ts';
+import type { Device } from '../gpu/device.ts';
+import type { Program } from '../gpu/program.ts';
+import { createStore } from '../gpu/store.ts';
+import { createBuilder } from '../graph/builder.ts';
+import { schedule } from '../graph/schedule.ts';
+import type { Graph, Value } from '../graph/types.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
+import { createLock } from '../lib/lock.ts';
+import { isZip } from '../lib/zip.ts';
+import type { LoadedModel } from '../models/load.ts';
+import { fuse } from '../ops/fuse.ts';
+import type { BatchPlan } from './batchPlan.ts';
+import { type Engine, graphRunner, type Which } from './engine.ts';
+import { evaluateHeld } from './evaluation.ts';
+import { readGiven } from './givenFiles.ts';
+import { inspectModule } from './inspect.ts';
+import { fileOf, mergeModel, mergeReport } from './merging.ts';
+import { type Host, type OpenedModel, openModel } from './openModel.ts';
+import { type ParitySample, paritySamples } from './parity.ts';
+import type {
+  AdapterCommand,
+  AdapterRow,
+  AdapterScore,
+  AdapterSetReport,
+  AdapterSetTask,
+  EvalMetric,
+  Inspection,
+  MergeReport,
+  NamedFile,
+  TrainerApi,
+} from './protocol.ts';
+import { fromTorch } from './setup.ts';
+import { emitLossSum, labelsType, names } from './stepGraph.ts';
+import { lossOf, prepareTask } from './task.ts';
+
+export interface OpenedAdapters
+  extends Pick<
+    TrainerApi,
+    'changeAdapters' | 'scoreAdapters' | 'inspectAdapter' | 'mergeAdapters' | 'adapterFiles'
+  > {
+  /** What the merged file is compared on: the trainer's answers with everything as it stands. */
+  paritySamples(withBase: boolean): Promise<readonly ParitySample[]>;
+  /** The bound model, unadapted. */
+  model(): LoadedModel;
+}
+
+type Set = AdapterSet<LoadedAdapter>;
+
+const noSet: Set = { adapters: new Map(), active: [], enabled: true, merged: [] };
+
+interface State {
+  readonly adapters: ReadonlyMap<string, LoadedAdapter>;
+  readonly bound: Bound | null;
+  /** Those of one method that work together; others lie beside it. */
+  readonly set: Set;
+  /** As merging and taking out again left them, with PEFT's rounding; null: the model's own. */
+  readonly weights: WeightState | null;
+}
+
+export function createAdapterSet(host: Host, device: () => Promise<Device>): OpenedAdapters {
+  return new AdapterCommands(host, device);
+}
+
+/** One command at a time: each starts from what the one before left. */
+class AdapterCommands implements OpenedAdapters {
+  private readonly host: Host;
+  private readonly device: () => Promise<Device>;
+  private readonly once: ReturnType<typeof graphRunner>;
+  private readonly inTurn = createLock();
+  private readonly members = new Map<string, Member>();
+  private state: State = { adapters: new Map(), bound: null, set: noSet, weights: null };
+  private base: { readonly of: Bound; readonly metric: EvalMetric } | null = null;
+
+  constructor(host: Host, device: () => Promise<Device>) {
+    this.host = host;
+    this.device = device;
+    this.once = graphRunner(device);
+  }
+
+  readonly changeAdapters = (command: AdapterCommand): Promise<AdapterSetReport> =>
+    this.inTurn(async () => {
+      const before = this.state;
+      try {
+        return this.report(await this.obey(command));
+      } catch (error) {
+        this.state = before;
+        throw error;
+      }
+    });
+
+  readonly scoreAdapters = (names: readonly string[] | null): Promise<AdapterScore> =>
+    this.inTurn(async () => {
+      const on = await this.device();
+      const how = names === null ? this.standing() : this.alone(names);
+      const bound = this.bound();
+      if (this.base?.of !== bound)
+        this.base = { of: bound, metric: await scoreHeld(on, bound, nothingApplied) };
+      return { before: this.base.metric, after: await scoreHeld(on, bound, how) };
+    });
+
+  readonly inspectAdapter = (name: string, module: string): Promise<Inspection> =>
+    this.inTurn(async () => {
+      const { plan, packed } = this.memberAt(name);
+      const { parameters } = this.bound();
+      return inspectModule({ plan, parameters, initial: () => packed, module, once: this.once, packed });
+    });
+
+  readonly mergeAdapters = (): Promise<MergeReport> =>
+    this.inTurn(async () => {
+      const { opened, model } = this.bound();
+      const weights = replaced(await this.merging());
+      return mergeReport(opened, model, mergeModel(model, weights, 'requantise'), fileOf);
+    });
+
+  readonly paritySamples = (withBase: boolean): Promise<readonly ParitySample[]> =>
+    this.inTurn(async () => {
+      const standing = this.standing();
+      // Several adapters may answer otherwise before merging than after it, as PEFT's do; then the merged weights count.
+      const how = standing.active.length > 1 ? { ...(await this.merging()), active: [] } : standing;
+      return samplesHeld(await this.device(), this.bound(), how, withBase);
+    });
+
+  readonly model = (): LoadedModel => this.bound().model;
+
+  readonly adapterFiles = (names: readonly string[]): Promise<readonly NamedFile[]> =>
+    this.inTurn(async () => {
+      const chosen = new Map(
+        names.map((name) => [names.length === 1 ? DEFAULT_NAME : name, this.adapterOf(name)]),
+      );
+      return [...folderOf(chosen)].map(([name, bytes]) => ({ name, bytes }));
+    });
+
+  private bound(): Bound {
+    return (
+      this.state.bound ??
+      fail('bad-argument', 'There is no model to hold the adapters against; choose one under Model.')
+    );
+  }
+
+  private adapterOf(name: string): LoadedAdapter {
+    return (
+      this.state.adapters.get(name) ?? fail('not-found', `There is no adapter ${name} among the opened ones.`)
+    );
+  }
+
+  private memberAt(name: string): Member {
+    let member = this.members.get(name);
+    if (!member) {
+      const adapter = this.adapterOf(name);
+      fitToBound(adapter, this.bound());
+      member = memberOf(name, adapter, this.bound());
+      this.members.set(name, member);
+    }
+    return member;
+  }
+
+  /** The set with these adapters; of another method than those in it, they start a new one unless something is merged. */
+  private withAdapters(names: readonly string[]): {
+    readonly set: Set;
+    readonly warnings: readonly string[];
+  } {
+    const warnings: string[] = [];
+    const { set: now } = this.state;
+    const isNew = now.merged.length === 0 && names.every((name) => !now.adapters.has(name));
+    let set = isNew ? { ...noSet, enabled: now.enabled } : now;
+    for (const name of names) {
+      this.memberAt(name);
+      if (set.adapters.has(name)) continue;
+      const added = addAdapter(set, name, this.adapterOf(name));
+      set = added.set;
+      warnings.push(...added.warnings);
+    }
+    return { set, warnings };
+  }
+
+  /** Carries a command of the set out on the weights, then takes its state over. */
+  private async settle({ set, steps, warnings }: Change<LoadedAdapter>): Promise<readonly string[]> {
+    let { weights } = this.state;
+    if (steps.length > 0) {
+      const all = new Map(steps.map(({ name }) => [name, this.memberAt(name)]));
+      weights = await doSteps(weights ?? startWeights(this.bound().parameters), steps, all, this.once);
+    }
+    this.state = { ...this.state, set, weights };
+    return warnings;
+  }
+
+  private remove(name: string): readonly string[] {
+    this.adapterOf(name);
+    const { state } = this;
+    const { set, warnings } = state.set.adapters.has(name)
+      ? deleteAdapter(state.set, name)
+      : { set: state.set, warnings: [] };
+    this.state = {
+      ...state,
+      set,
+      adapters: new Map([...state.adapters].filter(([other]) => other !== name)),
+    };
+    this.members.delete(name);
+    return warnings;
+  }
+
+  private async obey(command: AdapterCommand): Promise<readonly string[]> {
+    const { state } = this;
+    switch (command.kind) {
+      case 'bind': {
+        const next = command.task && (await openBound(command.task, this.host));
+        this.members.clear();
+        const forgotten = state.set.merged;
+        this.state = { ...state, bound: next, set: noSet, weights: null };
+        return forgotten.length > 0 ? [`${forgotten.join(', ')} had been merged into another model.`] : [];
+      }
+      case 'open': {
+        const files = await readGiven(command.files);
+        const found = readDropped(files, command.name ?? 'adapter', new Set(state.adapters.keys()));
+        this.state = { ...state, adapters: new Map([...state.adapters, ...found]) };
+        return [];
+      }
+      case 'activate': {
+        const { set, warnings } = this.withAdapters(command.names);
+        return [...warnings, ...(await this.settle(activate(set, command.names)))];
+      }
+      case 'enable':
+        return this.settle(enable(state.set));
+      case 'disable':
+        return this.settle(disable(state.set));
+      case 'delete':
+        return this.remove(command.name);
+      case 'merge': {
+        const { set, warnings } = this.withAdapters(command.names);
+        const active = set.active.length > 0 ? set.active : command.names;
+        const change = merge({ ...set, active }, { names: command.names, safe: true });
+        return [...warnings, ...(await this.settle(change))];
+      }
+      case 'unmerge':
+        return this.settle(unmerge(state.set));
+      case 'combine': {
+        const adapters = command.names.map((name) => this.adapterOf(name));
+        const { adapter, warnings } = combineAdapters(adapters, command.options);
+        const name = freeName(command.name.trim() || 'combined', (one) => state.adapters.has(one));
+        const loaded: LoadedAdapter = { ...adapter, kept: {}, warnings };
+        this.state = { ...state, adapters: new Map([...state.adapters, [name, loaded]]) };
+        return warnings;
+      }
+    }
+  }
+
+  private report(warnings: readonly string[]): AdapterSetReport {
+    const { adapters, set, bound } = this.state;
+    return {
+      rows: [...adapters].map(([name, adapter]) => rowOf(name, adapter, bound)),
+      active: set.active,
+      enabled: set.enabled,
+      merged: set.merged,
+      warnings,
+    };
+  }
+
+  private standing(): Applied {
+    const { set, weights } = this.state;
+    return {
+      active: applied(set).map((name) => this.memberAt(name)),
+      members: this.members,
+      owners: parameterOwners(set),
+      weights,
+    };
+  }
+
+  /** What stands with the active adapters merged as well. */
+  private async merging(): Promise<Applied> {
+    const how = this.standing();
+    const { set, weights } = this.state;
+    if (how.active.length > 0) {
+      const { steps } = merge(set, { safe: true });
+      const start = weights ?? startWeights(this.bound().parameters);
+      return { ...how, weights: await doSteps(start, steps, this.members, this.once) };
+    }
+    if (set.merged.length > 0) return how;
+    return fail('bad-argument', 'No adapter is active or merged, so the model would be as it was.');
+  }
+
+  /** As if only these were on the model. */
+  private alone(names: readonly string[]): Applied {
+    let set = noSet;
+    for (const name of names) set = addAdapter(set, name, this.adapterOf(name)).set;
+    return {
+      active: names.map((name) => this.memberAt(name)),
+      members: this.members,
+      owners: parameterOwners(activate(set, names).set),
+      weights: null,
+    };
+  }
+}
+
+function rowOf(name: string, adapter: LoadedAdapter, bound: Bound | null): AdapterRow {
+  const { method, config, tensors, parameters, shared, warnings } = adapter;
+  const sizes = [
+    ...[...tensors.values()].flatMap((own) => [...own.values()]),
+    ...parameters.values(),
+    ...(shared?.values() ?? []),
+  ].map(({ data }) => data.length);
+  return {
+    name,
+    // Every method of a loaded adapter is registered: its file was read by it.
+    method: method.id as MethodId,
+    title: method.title,
+    modules: [...tensors.keys()],
+    saved: [...parameters.keys()],
+    parameters: sizes.reduce((sum, size) => sum + size, 0),
+    config: { ...config },
+    warnings,
+    fit: bound && fitOf(adapter, bound),
+  };
+}
+
+function fitOf(adapter: LoadedAdapter, bound: Bound): NonNullable<AdapterRow['fit']> {
+  try {
+    return { reason: null, warnings: fitToBound(adapter, bound).warnings };
+  } catch (error) {
+    if (error instanceof PapilioError) return { reason: error.message, warnings: [] };
+    throw error;
+  }
+}
+
+// A model with its data that adapters are held against: which fit, their plans and numbers in the engine's layout.
+
+export interface Bound {
+  readonly task: AdapterSetTask;
+  readonly opened: OpenedModel;
+  /** With a head for the data's classes. */
+  readonly model: LoadedModel;
+  readonly dataset: Dataset;
+  readonly batches: BatchPlan;
+  readonly parameters: ReadonlyMap<string, BaseParameter>;
+}
+
+async function openBound(task: AdapterSetTask, host: Host): Promise<Bound> {
+  const first = await openModel(task.model, host);
+  const { opened, model, dataset, batches, training } = await prepareTask(
+    first,
+    task.data,
+    task.training,
+    host,
+  );
+  return {
+    task: { ...task, training },
+    ...{ opened, model, dataset, batches },
+    parameters: new Map(model.parameters.map((p) => [p.name, p])),
+  };
+}
+
+/** @throws PapilioError with the reason why it does not belong to the model */
+function fitToBound(adapter: LoadedAdapter, { model }: Bound): Fit {
+  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+  return fitAdapter({ ...adapter, ...fromTorch(adapter, model.modules) }, model.targets, shapes);
+}
+
+/** The adapter with its numbers as the engine runs it. */
+function memberOf(name: string, adapter: LoadedAdapter, bound: Bound): Member {
+  const { model, parameters } = bound;
+  const { plan } = chooseAdapter(
+    adapter.method,
+    adapter.config,
+    model.targets,
+    model.parameters,
+    adapter.shared,
+    fitToBound(adapter, bound).brought,
+  );
+  const own = fromTorch(adapter, model.modules);
+  return { name, plan, packed: initialValues(plan, 0, parameters, own) };
+}
+
+// Files that were dropped, as adapters by name: zips, folders, subfolders and loose pairs of files.
+
+const baseName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
+
+/** `name`, or with the first number that makes it a new one. */
+function freeName(name: string, taken: (name: string) => boolean): string {
+  if (!taken(name)) return name;
+  for (let i = 2; ; i++) if (!taken(`${name}-${i}`)) return `${name}-${i}`;
+}
+
+/**
+ * @param fallback the name of an adapter that no folder and no zip names
+ * @param taken names that are in use
+ * @throws PapilioError as {@link readFolder}; of several zips, the first that cannot be read
+ */
+function readDropped(
+  files: readonly NamedFile[],
+  fallback: string,
+  taken: ReadonlySet<string>,
+): Map<string, LoadedAdapter> {
+  const folders: [string, Files][] = files
+    .filter(({ bytes }) => isZip(bytes))
+    .map(({ name, bytes }) => [baseName(name).replace(/\.zip$/i, ''), filesFromZip(bytes)]);
+  const loose = files.filter(({ name, bytes }) => !isZip(bytes) && isAdapterFile(name));
+  if (loose.length > 0) folders.push([fallback, new Map(loose.map(({ name, bytes }) => [name, bytes]))]);
+  if (folders.length === 0) {
+    const names = files.map(({ name }) => baseName(name));
+    fail(
+      'not-found',
+      `There is no adapter among ${names.slice(0, 3).join(', ') || 'no files'}; drop adapter_config.json and adapter_model.safetensors together, their folder, or a zip of it.`,
+    );
+  }
+  const found = new Map<string, LoadedAdapter>();
+  for (const [given, folder] of folders) {
+    for (const [own, adapter] of readFolder(folder)) {
+      const wanted = own === DEFAULT_NAME ? given : own;
+      found.set(
+        freeName(wanted, (name) => taken.has(name) || found.has(name)),
+        adapter,
+      );
+    }
+  }
+  return found;
+}
+
+// Held-out scores of several adapters on one model, without anything that trains.
+
+/** What a forward pass goes through besides the frozen model. */
+export interface Applied {
+  /** Active adapters, in order. */
+  readonly active: readonly Member[];
+  /** All that may own a base parameter, and who owns which. */
+  readonly members: ReadonlyMap<string, Member>;
+  readonly owners: ReadonlyMap<string, string>;
+  /** Weights with what is merged. */
+  readonly weights: WeightState | null;
+}
+
+const nothingApplied: Applied = {
+  active: [],
+  members: new Map(),
+  owners: new Map(),
+  weights: null,
+};
+
+/** Base parameters in place of the model's own: merged weights, then what adapters bring whole. */
+function replaced({ members, owners, weights }: Applied): Map<string, Float32Array> {
+  const out = new Map<string, Float32Array>();
+  for (const name of weights?.touched ?? []) out.set(name, weights!.parameters.get(name)!.load());
+  for (const [parameter, owner] of owners) {
+    const member = members.get(owner);
+    const own = member && savedParameters(member.plan, member.packed).get(parameter);
+    // A bias that was merged with its layer is among the weights already.
+    if (own && !out.has(parameter)) out.set(parameter, own.data);
+  }
+  return out;
+}
+
+function graphOf(bound: Bound, batch: number, sequence: number, how: Applied, withLogits: boolean): Graph {
+  const { graph: base, logits: scored } = bound.model.build(batch, sequence);
+  const g = createBuilder();
+  const { adapters } = emitActive(g, how.active, () => null, base);
+  const saved = new Map<string, Value>();
+  for (const [name, data] of replaced(how)) {
+    const { shape } = bound.parameters.get(name)!;
+    saved.set(name, emitBase(g, { name, shape, load: () => data }));
+  }
+  const logits = inject(base, g, { adapters, saved })(scored);
+  const kind = lossOf(bound.dataset);
+  const labels = g.input(names.labels, labelsType(logits, kind));
+  const loss = emitLossSum(g, logits, labels, { kind, withGradient: false });
+  return g.finish(withLogits ? { loss, logits } : { loss });
+}
+
+/** Forward passes over held-out batches: of the bound model alone, and with everything that is applied. */
+async function withPasses<T>(
+  device: Device,
+  bound: Bound,
+  how: Applied,
+  task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
+): Promise<T> {
+  const { batchSize } = bound.task.training;
+  const store = createStore(device);
+  const programs = new Map<string, Program>();
+  const programAt = async (which: Which, sequence: number, withLogits: boolean): Promise<Program> => {
+    const key = `${which} ${sequence} ${withLogits}`;
+    let program = programs.get(key);
+    if (!program) {
+      const applied = which === 'base' ? nothingApplied : how;
+      const graph = graphOf(bound, batchSize, sequence, applied, withLogits);
+      program = await compile(device, store, schedule(fuse(graph), device.caps));
+      programs.set(key, program);
+    }
+    return program;
+  };
+  try {
+    return await task({
+      async evaluate(which, batch, logits) {
+        const program = await programAt(which, batch.sequence ?? bound.batches.sequence, logits);
+        for (const [name, tensor] of Object.entries(batch.inputs)) program.write(name, tensor.data);
+        program.write(names.labels, batch.labels);
+        program.run();
+        const loss = (await program.read(names.loss))[0]!;
+        return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
+      },
+    });
+  } finally {
+    for (const program of programs.values()) program.destroy();
+    store.destroy();
+  }
+}
+
+/** The task's own measure on the held-out examples; `step` of the result is 0. */
+const scoreHeld = (device: Device, bound: Bound, how: Applied): Promise<EvalMetric> =>
+  withPasses(device, bound, how, (engine) =>
+    evaluateHeld(engine, bound.dataset, bound.batches, 'adapted', {
+      step: 0,
+      limit: bound.task.training.evalExamples,
+    }),
+  );
+
+/** What a merged file is compared on, as in a run. */
+const samplesHeld = (
+  device: Device,
+  bound: Bound,
+  how: Applied,
+  withBase: boolean,
+): Promise<ParitySample[]> =>
+  withPasses(device, bound, how, (engine) => paritySamples({ engine, ...bound }, withBase));
