@@ -4,14 +4,14 @@
  */
 import { fail } from '../lib/errors.ts';
 import { plainWords } from '../lib/json.ts';
-import { combineLora } from './combineLora.ts';
-import { COMBINATIONS, type Combination, combineTensors, type TensorOptions } from './combineTensors.ts';
+import { rng } from '../lib/rng.ts';
 import { validateConfig } from './config.ts';
 import type { CommonConfig } from './fields.ts';
-import type { FourierftConfig } from './fourierft/index.ts';
+import type { FourierftConfig } from './fourierft/config.ts';
+import { type LoraConfig, loraScale } from './lora/config.ts';
 import { savedEntries } from './matching.ts';
 import type { Adapter } from './peft.ts';
-import type { AdapterTensor, ModuleTensors } from './types.ts';
+import type { AdapterTensor, Layer, ModuleTensors } from './types.ts';
 
 export interface CombineOptions {
   /** One for each adapter; negative ones subtract. */
@@ -28,7 +28,10 @@ export interface Combined {
   readonly warnings: readonly string[];
 }
 
-type Settings = CombineOptions & Pick<TensorOptions, 'density' | 'majoritySign' | 'seed'>;
+interface Settings extends Omit<TensorOptions, 'type'> {
+  readonly weights: readonly number[];
+  readonly type: Combination;
+}
 
 const refuse = (sentence: string): never => fail('illegal-config', sentence);
 
@@ -96,7 +99,7 @@ function settle(adapters: readonly Adapter[], options: CombineOptions) {
   if (majoritySign !== 'total' && majoritySign !== 'frequency') {
     refuse(`Unimplemented mask method "${majoritySign}"; choose total or frequency.`);
   }
-  const settings: Settings = { ...options, weights, type, density: kept, majoritySign, seed };
+  const settings: Settings = { weights, type, density: kept, majoritySign, seed };
   const warnings =
     prunes && kept >= 1
       ? [`The density ${kept} is greater than or equal to 1, no pruning will be performed.`]
@@ -221,7 +224,7 @@ const ia3: Rule = (adapters, settings) => {
 };
 
 const RULES: Readonly<Record<string, Rule>> = {
-  LORA: (adapters, settings) => combineLora(adapters, settings),
+  LORA: combineLora,
   FOURIERFT: fourierft,
   IA3: ia3,
 };
@@ -235,3 +238,232 @@ const WHY: Readonly<Record<string, string>> = {
   ADALORA: 'PEFT does not support it, and each has its own masks',
   VERA: 'its two vectors multiply each other, so their sums are not the sum of the updates',
 };
+
+// LoRA adapters combined on their factors: each of A and B is weighted by the root of weight · scaling, so that their product carries the whole; or
+// their ranks side by side ("cat"), which adds the updates exactly.
+// Source: add_weighted_adapter of huggingface/peft.
+
+/** One adapter's factors of a module: A [r, in], B [out, r]. */
+interface Factors {
+  readonly names: readonly [string, string];
+  readonly A: AdapterTensor;
+  readonly B: AdapterTensor;
+  /** weight · scaling. */
+  readonly weight: number;
+}
+
+const LINEAR = ['lora_A.weight', 'lora_B.weight'] as const;
+const EMBEDDING = ['lora_embedding_A', 'lora_embedding_B'] as const;
+
+function combineLora(adapters: readonly Adapter[], settings: Settings) {
+  const configs = adapters.map(({ config }) => config as LoraConfig);
+  if (configs.some((config) => config.use_dora)) {
+    refuse(
+      'DoRA adapters cannot be combined: a learned row length belongs to its own update. Merge them one after the other instead.',
+    );
+  }
+  if (configs.some((config) => config.lora_bias)) {
+    refuse('LoRA adapters with lora_bias cannot be combined; merge them one after the other instead.');
+  }
+  if (settings.type !== 'cat' && new Set(configs.map(({ r }) => r)).size > 1) {
+    refuse(
+      'All adapters must have the same r value when using combination_type linear, ties, dare_ties or dare_linear.',
+    );
+  }
+  const r = settings.type === 'cat' ? configs.reduce((sum, config) => sum + config.r, 0) : configs[0]!.r;
+  const modules = [...new Set(adapters.flatMap(({ tensors }) => [...tensors.keys()]))];
+  const tensors = new Map<string, ModuleTensors>();
+  const ranks: Record<string, number> = {};
+  modules.forEach((module, index) => {
+    const factors = adapters.flatMap((adapter, i) => factorsOf(adapter, module, settings.weights[i]!));
+    const [first] = factors;
+    if (!first) return;
+    const { A, B } =
+      settings.type === 'cat' ? sideBySide(module, factors) : summed(module, factors, settings, index);
+    const rank = A.shape[0]!;
+    // Alpha equal to the rank makes the scaling 1, as in PEFT.
+    if (rank !== r) ranks[`^${module.replaceAll('.', '\\.')}`] = rank;
+    tensors.set(
+      module,
+      new Map([
+        [first.names[0], A],
+        [first.names[1], B],
+      ]),
+    );
+  });
+  return {
+    tensors,
+    config: { r, lora_alpha: r, use_rslora: false, rank_pattern: ranks, alpha_pattern: ranks },
+    warnings: configs.some((config) => config.use_rslora)
+      ? [
+          'use_rslora is off in the combined adapter: its scaling is in the weights already, and PEFT would apply it once more.',
+        ]
+      : [],
+  };
+}
+
+function factorsOf(adapter: Adapter, module: string, weight: number): Factors[] {
+  const params = adapter.tensors.get(module);
+  for (const names of [LINEAR, EMBEDDING]) {
+    const [A, B] = names.map((name) => params?.get(name));
+    if (!A || !B) continue;
+    const layer: Layer = { name: module, kind: 'linear', in: A.shape[1]!, out: B.shape[0]!, hasBias: false };
+    const { scaling } = loraScale(layer, adapter.config as LoraConfig);
+    return [{ names, A, B, weight: weight * scaling }];
+  }
+  return [];
+}
+
+function checkSize(module: string, what: string, factors: readonly (readonly number[])[]): void {
+  const [first] = factors;
+  const odd = factors.find((shape) => shape.join() !== first!.join());
+  if (odd) {
+    refuse(
+      `${module} has ${what} [${first!.join(', ')}] in one adapter and [${odd.join(', ')}] in another; only adapters of one model, with equal ranks, can be combined so.`,
+    );
+  }
+}
+
+function summed(module: string, factors: readonly Factors[], settings: Settings, index: number) {
+  checkSize(
+    module,
+    'A of',
+    factors.map(({ A }) => A.shape),
+  );
+  checkSize(
+    module,
+    'B of',
+    factors.map(({ B }) => B.shape),
+  );
+  const options = { ...settings, type: settings.type as TensorOptions['type'] };
+  // The sign goes to A alone: on both it would cancel.
+  const rootsB = factors.map(({ weight }) => Math.sqrt(Math.abs(weight)));
+  const rootsA = factors.map(({ weight }, i) => (weight >= 0 ? rootsB[i]! : -rootsB[i]!));
+  const combine = (of: 'A' | 'B', roots: readonly number[], stream: number): AdapterTensor => ({
+    shape: factors[0]![of].shape,
+    data: combineTensors(
+      factors.map((f) => f[of].data),
+      roots,
+      options,
+      stream,
+    ),
+  });
+  return { A: combine('A', rootsA, 2 * index), B: combine('B', rootsB, 2 * index + 1) };
+}
+
+/** [w₁A₁; w₂A₂; …] and [B₁, B₂, …]. */
+function sideBySide(module: string, factors: readonly Factors[]): { A: AdapterTensor; B: AdapterTensor } {
+  checkSize(
+    module,
+    'inputs',
+    factors.map(({ A }) => [A.shape[1]!]),
+  );
+  checkSize(
+    module,
+    'outputs',
+    factors.map(({ B }) => [B.shape[0]!]),
+  );
+  const rank = factors.reduce((sum, { A }) => sum + A.shape[0]!, 0);
+  const [inputs, outputs] = [factors[0]!.A.shape[1]!, factors[0]!.B.shape[0]!];
+  const A = new Float32Array(rank * inputs);
+  const B = new Float32Array(outputs * rank);
+  let row = 0;
+  for (const factor of factors) {
+    const r = factor.A.shape[0]!;
+    A.set(
+      factor.A.data.map((value) => value * factor.weight),
+      row * inputs,
+    );
+    for (let o = 0; o < outputs; o++) B.set(factor.B.data.subarray(o * r, (o + 1) * r), o * rank + row);
+    row += r;
+  }
+  return { A: { shape: [rank, inputs], data: A }, B: { shape: [outputs, rank], data: B } };
+}
+
+// Ways to make one tensor out of several of the same shape: weighted sums, after pruning by magnitude or at random, with or without an election of
+// signs. As PEFT's merge_utils does them, in double precision.
+// Sources: Yadav et al., TIES-Merging, 2023 (arXiv:2306.01708); Yu et al., DARE, 2023 (arXiv:2311.03099).
+
+export const COMBINATIONS = ['linear', 'cat', 'ties', 'dare_linear', 'dare_ties', 'magnitude_prune'] as const;
+
+/** PEFT's combination_type. */
+export type Combination = (typeof COMBINATIONS)[number];
+
+export interface TensorOptions {
+  readonly type: Exclude<Combination, 'cat'>;
+  /** Share of the numbers that pruning keeps, 0 to 1; at 1 nothing is pruned. */
+  readonly density: number;
+  /** Which sign wins where the tensors disagree: that of their sum, or that of most of them. */
+  readonly majoritySign: 'total' | 'frequency';
+  /** Of DARE's random choice. */
+  readonly seed: number;
+}
+
+/** The largest numbers by magnitude, floor(density · count) of them; of equal ones the first. */
+export function keepLargest(values: Float32Array, density: number): Float32Array {
+  const kept = new Float32Array(values.length);
+  const order = Uint32Array.from(values.keys());
+  order.sort((a, b) => Math.abs(values[b]!) - Math.abs(values[a]!) || a - b);
+  for (const i of order.subarray(0, Math.floor(density * values.length))) kept[i] = values[i]!;
+  return kept;
+}
+
+/** Each number with probability `density`, divided by it, so that the expectation stays. */
+export function keepRandom(
+  values: Float32Array,
+  density: number,
+  seed: number,
+  stream: number,
+): Float32Array {
+  const random = rng(seed, stream);
+  return values.map((value) => (random.chance(density) ? value / density : 0));
+}
+
+/**
+ * For every place the sum of the weighted numbers whose sign wins the vote, divided by how many they are. Signs are elected before the weights count; a
+ * vote of nothing, or a draw, is for plus; zeros never win.
+ */
+export function electSigns(
+  tensors: readonly Float32Array[],
+  weights: readonly number[],
+  method: TensorOptions['majoritySign'],
+): Float32Array {
+  return (tensors[0] ?? new Float32Array(0)).map((_, i) => {
+    let vote = 0;
+    for (const tensor of tensors) vote += method === 'total' ? tensor[i]! : Math.sign(tensor[i]!);
+    const sign = vote >= 0 ? 1 : -1;
+    let sum = 0;
+    let winners = 0;
+    tensors.forEach((tensor, t) => {
+      if (Math.sign(tensor[i]!) !== sign) return;
+      sum += tensor[i]! * weights[t]!;
+      winners++;
+    });
+    return sum / Math.max(winners, 1);
+  });
+}
+
+function weightedSum(tensors: readonly Float32Array[], weights: readonly number[]): Float32Array {
+  return (tensors[0] ?? new Float32Array(0)).map((_, i) =>
+    tensors.reduce((sum, tensor, t) => sum + tensor[i]! * weights[t]!, 0),
+  );
+}
+
+/** @param stream tells this tensor from the others of the adapter, for DARE */
+export function combineTensors(
+  tensors: readonly Float32Array[],
+  weights: readonly number[],
+  { type, density, majoritySign, seed }: TensorOptions,
+  stream: number,
+): Float32Array {
+  const whole = density >= 1;
+  const pruned = tensors.map((tensor, t) => {
+    if (whole || type === 'linear') return tensor;
+    return type === 'ties' || type === 'magnitude_prune'
+      ? keepLargest(tensor, density)
+      : keepRandom(tensor, density, seed, stream * tensors.length + t);
+  });
+  return type === 'ties' || type === 'dare_ties'
+    ? electSigns(pruned, weights, majoritySign)
+    : weightedSum(pruned, weights);
+}

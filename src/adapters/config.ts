@@ -6,7 +6,7 @@ import type { z } from 'zod';
 import { createBudget, within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { plainWords } from '../lib/json.ts';
-import { closest } from '../lib/nearest.ts';
+import { closest } from '../lib/names.ts';
 import type { CommonConfig } from './fields.ts';
 import { refuseCommon } from './rules.ts';
 import type { AdapterMethod } from './types.ts';

@@ -4,9 +4,9 @@
  */
 import { fail } from '../lib/errors.ts';
 import type { CommonConfig } from './fields.ts';
-import { PREFIX } from './foreign.ts';
 import type { LoadedAdapter } from './peft.ts';
-import { sharedTensors } from './shared.ts';
+import { PREFIX } from './peft.ts';
+import { sharedTensors } from './plan.ts';
 import { completeConfig, requireTargets, type Selection, type TargetModel } from './targets.ts';
 
 export interface Fit {

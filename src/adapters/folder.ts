@@ -5,8 +5,14 @@
 import { type Zippable, zipSync } from 'fflate';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { readZip } from '../lib/zip.ts';
-import { refuseForeignBytes, refuseForeignNames } from './foreign.ts';
-import { type Adapter, type LoadedAdapter, readAdapter, writeAdapter } from './peft.ts';
+import {
+  type Adapter,
+  type LoadedAdapter,
+  readAdapter,
+  refuseForeignBytes,
+  refuseForeignNames,
+  writeAdapter,
+} from './peft.ts';
 import { readSafetensors } from './safetensors.ts';
 
 /** Contents by path, with forward slashes. */

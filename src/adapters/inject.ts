@@ -2,7 +2,7 @@
  * Rewrites a frozen model's graph so that the planned modules run through their adapters and saved parameters come from the packed
  * trainable buffer. The same function serves training, evaluation and merging.
  */
-import type { Builder } from '../graph/builder.ts';
+import { type Builder, createBuilder } from '../graph/builder.ts';
 import { rewrite } from '../graph/rewrite.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
@@ -13,9 +13,8 @@ import { gather } from '../ops/lookups.ts';
 import { split } from '../ops/moves.ts';
 import { projectRows } from '../ops/projectRows.ts';
 import type { CommonConfig } from './fields.ts';
-import { graphHalf } from './graphHalves.ts';
-import type { AdapterScope, LayerAdapter, LayerGroup, StepFill, Weights } from './graphTypes.ts';
-import type { AdapterPlan, TrainableEntry } from './plan.ts';
+import { type AdapterPlan, type BaseParameter, emitBase } from './plan.ts';
+import type { AdapterScope, LayerAdapter, LayerGroup, StepFill, TrainableEntry, Weights } from './types.ts';
 
 /** An input that the trainer draws before every step. */
 export interface StepInput {
@@ -66,11 +65,10 @@ export interface TrainableOptions {
 
 /** Emits the trainable tensors and every group's shared work. */
 export function emitTrainables(g: Builder, plan: AdapterPlan, options: TrainableOptions): Trainables {
-  const half = graphHalf(plan.method.id);
   const packed = g.state(options.as ?? TRAINABLE, { dtype: 'f32', shape: [plan.size] }, options.initial);
   for (const group of plan.groups) {
     for (const tensor of group.tensors) {
-      const limit = half.rowLimit?.(plan.config, tensor.spec);
+      const limit = plan.graph.rowLimit?.(plan.config, tensor.spec);
       if (limit !== undefined && limit !== null) {
         const columns = tensor.spec.shape.at(-1)!;
         const rows = sizeOf(tensor.shape) / columns;
@@ -108,12 +106,12 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
   });
   const adapters = new Map<string, LayerAdapter>();
   for (const group of groups) {
-    const opened = half.open(scope, group);
+    const opened = plan.graph.open(scope, group);
     group.layers.forEach((layer, i) => {
       adapters.set(layer.name, opened[i]!);
     });
   }
-  const penalty = (options.training && half.penalty?.(scope, groups)) || null;
+  const penalty = (options.training && plan.graph.penalty?.(scope, groups)) || null;
   const saved = new Map(
     plan.saved.flatMap((e) => [e.name, ...(e.also ?? [])].map((name) => [name, leafOf.get(e)!] as const)),
   );
@@ -162,4 +160,86 @@ export function inject(
       return y && [y];
     },
   });
+}
+
+// The adapted weights of every planned module as one graph: what merging writes, by the same `adapt` that training runs.
+
+/**
+ * Outputs named like the parameters they replace (`encoder.layer.0.attention.attention.query.weight`), shapes as in the engine.
+ * Saved parameters are not computed and not among them.
+ * @param modules only these modules; default all
+ */
+export function adaptGraph(
+  plan: AdapterPlan,
+  parameters: ReadonlyMap<string, BaseParameter>,
+  initial: () => Float32Array,
+  modules: readonly string[] = plan.groups.flatMap((g) => g.layers.map((l) => l.name)),
+): Graph {
+  const g = createBuilder();
+  const { adapters, saved } = emitTrainables(g, plan, { training: false, initial });
+  const outputs: Record<string, Value> = {};
+  const parameter = (name: string): Value | null => {
+    const base = parameters.get(name);
+    return saved.get(name) ?? (base ? emitBase(g, base) : null);
+  };
+  for (const module of modules) {
+    const W = parameter(`${module}.weight`) ?? fail('internal', `The weight of ${module} is missing.`);
+    const bias = parameter(`${module}.bias`);
+    const adapted = adapters.get(module)!.adapt({ W, bias });
+    if (adapted.W !== W) outputs[`${module}.weight`] = adapted.W;
+    if (adapted.bias && adapted.bias !== bias) {
+      if (!bias) {
+        fail(
+          'unsupported-adapter',
+          `The adapter adds a bias to ${module}, whose layer has none to merge it into; export the adapter instead.`,
+        );
+      }
+      outputs[`${module}.bias`] = adapted.bias;
+    }
+  }
+  return g.finish(outputs);
+}
+
+// Emits what a method does after every update, where it does anything.
+
+export interface AfterStep {
+  readonly stepInputs: readonly StepInput[];
+  /** Names of the states that the method keeps; a checkpoint holds them. */
+  readonly states: readonly string[];
+}
+
+/** @param update the packed state and its gradients [plan.size], their squared norm [1], the step scalars [16] */
+export function emitAfterStep(
+  g: Builder,
+  plan: AdapterPlan,
+  update: {
+    readonly packed: Value;
+    readonly gradients: Value;
+    readonly normSquared: Value;
+    readonly step: Value;
+  },
+): AfterStep {
+  const stepInputs: StepInput[] = [];
+  const states: string[] = [];
+  const groups = plan.groups.map(({ layers, tensors }) => ({
+    layers,
+    config: plan.config,
+    places: Object.fromEntries(tensors.map((t) => [t.spec.name, t])),
+  }));
+  plan.graph.afterStep?.(
+    {
+      g,
+      ...update,
+      stepInput(name, type, fill) {
+        stepInputs.push({ name, type, fill });
+        return g.input(name, type);
+      },
+      state(name, size, initial) {
+        states.push(name);
+        return g.state(name, { dtype: 'f32', shape: [size] }, () => new Float32Array(size).fill(initial));
+      },
+    },
+    groups,
+  );
+  return { stepInputs, states };
 }

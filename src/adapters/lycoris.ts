@@ -1,9 +1,8 @@
 /** What LoHa and LoKr share in PEFT: the fields beside their own, rank and scale of a layer, which layers they take. */
 import { z } from 'zod';
 import { field, fileFields, layerFields, patternFields, size } from './fields.ts';
-import { patchOf } from './patches.ts';
-import { lookupPattern } from './patterns.ts';
-import { describeModule } from './rules.ts';
+import { lookupPattern } from './matching.ts';
+import { describeModule, patchOf } from './rules.ts';
 import type { Layer, TensorInit } from './types.ts';
 
 const { fan_in_fan_out: _notTheirs, ...targets } = layerFields;

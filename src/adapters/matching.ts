@@ -2,8 +2,11 @@
  * PEFT's rule for one module name: exclusions, modules_to_save, expression or list of targets, layer filter - in PEFT's order and
  * with its surprises (full names and expressions bypass the layer filter; layer numbers need a segment and a dot before them).
  */
+import { BOUNDS } from '../lib/budget.ts';
+import { fail } from '../lib/errors.ts';
+import { compile, type Found, matchStart, type Program, TooManySteps } from '../lib/regex/program.ts';
+import { readPython, splitFlags } from '../lib/regex/python.ts';
 import type { CommonConfig } from './fields.ts';
-import { Allowance, fullMatcher, prefixGroup, prefixMatcher } from './pythonRegex.ts';
 
 export type Match = 'target' | 'excluded' | 'other';
 
@@ -114,4 +117,218 @@ function layerTest(config: CommonConfig, allowance: Allowance): Test {
     }
     return false;
   };
+}
+
+// Python's `re` for what people write in target_modules and rank_pattern. Expressions come with links and files, so every match has so many steps and no
+// more, for one name and for all names together.
+
+/** What several expressions may take together for the names they are asked about. */
+class Allowance {
+  #steps = 0;
+  #questions = 0;
+  add(steps: number): boolean {
+    this.#steps += steps;
+    this.#questions++;
+    return this.#steps <= BOUNDS.matchingSteps.most + Math.min(this.#questions * FREE_STEPS, FREE_IN_ALL);
+  }
+}
+
+/** Steps for a question that no sum is kept of: what an ordinary expression takes; but thousands of expressions for hundreds of names are no ordinary ones. */
+const FREE_STEPS = 2_000;
+const FREE_IN_ALL = 9_000_000;
+
+/** `re.fullmatch(pattern, text) is not None`. */
+export function fullMatcher(
+  pattern: string,
+  where: string,
+  allowance = new Allowance(),
+): (text: string) => boolean {
+  const known = compiled(pattern, where, '', '');
+  return (text) => counted(known, text, true, pattern, where, allowance) !== null;
+}
+
+/** `re.match(before + pattern + after, text) is not None`: anchored at the start only. */
+function prefixMatcher(
+  pattern: string,
+  where: string,
+  [before, after]: readonly [string, string],
+  allowance = new Allowance(),
+): (text: string) => boolean {
+  const known = compiled(pattern, where, before, after);
+  return (text) => counted(known, text, false, pattern, where, allowance) !== null;
+}
+
+/** As {@link prefixMatcher}, but the text of a named group; null if it does not match. */
+function prefixGroup(
+  group: string,
+  pattern: string,
+  where: string,
+  [before, after]: readonly [string, string],
+  allowance = new Allowance(),
+): (text: string) => string | null {
+  const known = compiled(pattern, where, before, after);
+  const index = known.program.names.get(group)!;
+  return (text) => {
+    const found = counted(known, text, false, pattern, where, allowance);
+    return found && text.slice(found[2 * index]!, found[2 * index + 1]!);
+  };
+}
+
+function counted(
+  known: Known,
+  text: string,
+  whole: boolean,
+  pattern: string,
+  where: string,
+  allowance: Allowance,
+): Found | null {
+  const { most } = BOUNDS.matchingSteps;
+  const tooMany = (names: string): never =>
+    fail(
+      'too-large',
+      `${where}: ${quoted(pattern)} takes more than ${most.toLocaleString('en-GB')} steps to match ${names}; ${BOUNDS.matchingSteps.advice}.`,
+      { pattern, bound: 'matchingSteps' },
+    );
+  const { found, steps } = answered(known, text, whole);
+  if (steps > most) return tooMany(`the name ${quoted(text)}`);
+  return allowance.add(steps) ? found : tooMany('the names of this model');
+}
+
+/** What an expression says of a text, from what is kept where it was asked before: a page asks again with every change of a form. */
+function answered({ program, answers }: Known, text: string, whole: boolean): Answered {
+  const key = `${whole ? '=' : '<'}${text}`;
+  const before = answers.get(key);
+  if (before !== undefined) return before;
+  const { most } = BOUNDS.matchingSteps;
+  const steps = { left: most };
+  let answer: Answered;
+  try {
+    const found = matchStart(program, text, steps, whole);
+    answer = { found, steps: most - steps.left };
+  } catch (error) {
+    if (!(error instanceof TooManySteps)) throw error;
+    answer = { found: null, steps: most + 1 };
+  }
+  if (answers.size >= KEPT_ANSWERS) answers.clear();
+  answers.set(key, answer);
+  return answer;
+}
+
+const quoted = (text: string): string => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+
+interface Answered {
+  readonly found: Found | null;
+  /** More than the bound: it was given up. */
+  readonly steps: number;
+}
+
+interface Known {
+  readonly program: Program;
+  readonly answers: Map<string, Answered>;
+}
+
+/** Expressions read lately, and what they said of a model's names. */
+const KEPT = 500;
+const KEPT_ANSWERS = 2_000;
+const kept = new Map<string, Known>();
+
+function compiled(pattern: string, where: string, before: string, after: string): Known {
+  const key = JSON.stringify([pattern, before, after]);
+  const asked = kept.get(key);
+  if (asked) return asked;
+  const known = { program: compiledNew(pattern, where, before, after), answers: new Map<string, Answered>() };
+  if (kept.size >= KEPT) kept.clear();
+  kept.set(key, known);
+  return known;
+}
+
+function compiledNew(pattern: string, where: string, before: string, after: string): Program {
+  try {
+    // The pattern must stand on its own: "a)(b" would otherwise pair its brackets with PEFT's.
+    const alone = readPython(pattern, before.match(/\((?!\?)/g)?.length ?? 0);
+    if (before === '' && after === '') return compile(alone);
+    // Flags go to the front, where Python up to 3.10 let them act from.
+    const { flags, rest } = splitFlags(pattern);
+    return compile(readPython(flags + before + rest + after));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return fail(
+      'illegal-config',
+      `${where}: ${quoted(pattern)} is not a regular expression that can be used here: ${error.message}.`,
+      { pattern },
+    );
+  }
+}
+
+// PEFT's per-module dictionaries: rank_pattern and alpha_pattern (LoRA's rule) and n_frequency_pattern (the older rule, whose
+// differences are kept because files depend on them).
+
+type Patterns = Readonly<Record<string, number>>;
+
+/** What a dictionary says of a module; undefined where it says nothing. */
+type Lookup = (name: string) => number | undefined;
+
+/** Names that are asked about again and again, by dictionary. */
+const lookups = { rank: new WeakMap<Patterns, Lookup>(), frequency: new WeakMap<Patterns, Lookup>() };
+
+/** First key in order whose expression matches a whole dotted suffix of the name, or the name itself; else `initial`. */
+export function lookupPattern(patterns: Patterns, name: string, initial: number): number {
+  const where = 'rank_pattern and alpha_pattern';
+  return (
+    keptLookup('rank', patterns, (key, allowance) =>
+      isPlain(key)
+        ? (text) => endsPlainly(text, key)
+        : prefixMatcher(key, where, ['(.*\\.)?(', ')$'], allowance),
+    )(name) ?? initial
+  );
+}
+
+/**
+ * FourierFT's rule: the first key whose `.*\.<key>$` matches from the start (no grouping, so alternatives and anchors act on the
+ * halves), else the exact name, else `initial`.
+ */
+export function lookupFrequencyPattern(patterns: Patterns, name: string, initial: number): number {
+  const found = keptLookup('frequency', patterns, (key, allowance) =>
+    isPlain(key)
+      ? (text) => text.length > key.length && endsPlainly(text, key)
+      : prefixMatcher(key, 'n_frequency_pattern', ['.*\\.', '$'], allowance),
+  )(name);
+  return found ?? (Object.hasOwn(patterns, name) ? patterns[name]! : initial);
+}
+
+function keptLookup(
+  rule: keyof typeof lookups,
+  patterns: Patterns,
+  testOf: (key: string, allowance: Allowance) => (name: string) => boolean,
+): Lookup {
+  const known = lookups[rule].get(patterns);
+  if (known) return known;
+  const allowance = new Allowance();
+  // Each is read when its turn comes, as PEFT does: most names are settled by the first ones, or the steps are used up.
+  const tests = Object.entries(patterns).map(([key, value]) => {
+    let test: ((name: string) => boolean) | undefined;
+    const asks = (name: string): boolean => {
+      test ??= testOf(key, allowance);
+      return test(name);
+    };
+    return [asks, value] as const;
+  });
+  const answers = new Map<string, number | undefined>();
+  const lookup: Lookup = (name) => {
+    if (!answers.has(name)) answers.set(name, tests.find(([test]) => test(name))?.[1]);
+    return answers.get(name);
+  };
+  lookups[rule].set(patterns, lookup);
+  return lookup;
+}
+
+/** Most keys are names, whose dots stand for any character. */
+const isPlain = (key: string): boolean => /^[\w.-]+$/.test(key);
+
+/** Whether a name is a plain key or ends with a dot and one. */
+function endsPlainly(name: string, key: string): boolean {
+  const start = name.length - key.length;
+  if (start < 0 || (start > 0 && name[start - 1] !== '.')) return false;
+  for (let k = 0; k < key.length; k++) if (key[k] !== '.' && key[k] !== name[start + k]) return false;
+  return true;
 }

@@ -5,12 +5,21 @@
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { sizeOf } from '../lib/numbers.ts';
 import { rng, streamOf } from '../lib/rng.ts';
-import { sizeOf } from '../lib/sizeOf.ts';
 import type { CommonConfig } from './fields.ts';
 import type { Adapter } from './peft.ts';
-import { type SharedTensor, sharedTensors } from './shared.ts';
-import type { AdapterMethod, AdapterTensor, Layer, ParameterCount, TensorInit, TensorSpec } from './types.ts';
+import { completeConfig, requireTargets, type TargetModel, trainableBiases } from './targets.ts';
+import type {
+  AdapterMethod,
+  AdapterTensor,
+  Layer,
+  MethodGraph,
+  ParameterCount,
+  TensorInit,
+  TensorSpec,
+  TrainableEntry,
+} from './types.ts';
 
 /** A frozen parameter of the base model, by PyTorch name (`classifier.weight`), in the engine's layout. */
 export interface BaseParameter {
@@ -24,13 +33,6 @@ export interface BaseParameter {
 /** The parameter as an f32 value of a graph. */
 export const emitBase = (g: Builder, { name, shape, load, emit }: BaseParameter): Value =>
   emit ? emit(g) : g.parameter(name, { dtype: 'f32', shape }, load);
-
-/** One tensor inside the packed buffer; for a group, all its layers' tensors stacked. Offsets in elements, multiples of 64. */
-export interface TrainableEntry {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly offset: number;
-}
 
 /** A base parameter that trains as it is. */
 export interface SavedEntry extends TrainableEntry {
@@ -48,8 +50,21 @@ export interface AdapterGroup {
   readonly tensors: readonly GroupTensor[];
 }
 
-export interface AdapterPlan {
+/** A method with its graph. */
+export interface LoadedMethod {
   readonly method: AdapterMethod;
+  readonly graph: MethodGraph<CommonConfig>;
+}
+
+/** Methods that train whole parameters have no layers to adapt. */
+const NO_LAYERS: MethodGraph<CommonConfig> = { open: () => [] };
+
+export async function loadMethod(method: AdapterMethod): Promise<LoadedMethod> {
+  const loaded = await method.graph?.();
+  return { method, graph: loaded?.graph ?? NO_LAYERS };
+}
+
+export interface AdapterPlan extends LoadedMethod {
   readonly config: CommonConfig;
   readonly groups: readonly AdapterGroup[];
   /** Base parameters that are trained as they are: modules_to_save, biases, or all of them. Named like the parameter. */
@@ -72,7 +87,7 @@ const aligned = (n: number) => Math.ceil(n / 64) * 64;
  * @throws PapilioError('no-target') when nothing would be trained
  */
 export function planAdapter(
-  method: AdapterMethod,
+  { method, graph }: LoadedMethod,
   config: CommonConfig,
   layers: readonly Layer[],
   saved: readonly (BaseParameter & Pick<SavedEntry, 'also'>)[],
@@ -112,6 +127,7 @@ export function planAdapter(
   }
   return {
     method,
+    graph,
     config,
     groups,
     saved: savedEntries,
@@ -242,4 +258,113 @@ export function savedParameters(plan: AdapterPlan, packed: Float32Array): Map<st
       return [name, ...also].map((one) => [one, tensor] as const);
     }),
   );
+}
+
+// From a configuration and a model's modules and parameters to the plan of what trains.
+
+export interface ChosenAdapter {
+  readonly plan: AdapterPlan;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * @param parameters every float parameter of the model, by PyTorch name
+ * @param shared the shared tensors of a loaded adapter
+ * @param brought base parameters that a loaded adapter's file holds beside what its configuration trains
+ * @throws PapilioError 'no-target' or 'illegal-config' with PEFT's reason
+ */
+export function chooseAdapter(
+  loaded: LoadedMethod,
+  given: CommonConfig,
+  model: TargetModel,
+  parameters: readonly BaseParameter[],
+  shared?: ReadonlyMap<string, AdapterTensor>,
+  brought: readonly string[] = [],
+): ChosenAdapter {
+  const { method } = loaded;
+  const config = completeConfig(method, given, model);
+  const selection = requireTargets(method, config, model);
+  const chosen = new Set(selection.targets);
+  const trainsWhole = method.fileNames === 'any';
+  const layers = trainsWhole ? [] : model.layers.filter((l) => chosen.has(l.name));
+  const everything = trainsWhole && (config.target_modules ?? null) === null;
+
+  const wholeModules = new Set([...selection.saved, ...(trainsWhole ? selection.targets : [])]);
+  const moduleOf = (name: string) => name.slice(0, name.lastIndexOf('.'));
+  const biased = parameters.filter((p) => p.name.endsWith('.bias')).map((p) => moduleOf(p.name));
+  const biases = new Set(
+    trainableBiases(config, selection.targets, biased).map((module) => `${module}.bias`),
+  );
+  const extra = new Set(brought);
+  const trained = parameters.filter(
+    (p) => everything || wholeModules.has(moduleOf(p.name)) || biases.has(p.name) || extra.has(p.name),
+  );
+  // modules_to_save gives a module a copy of its own; whatever else trains a tied weight trains it in all its places.
+  const copied = new Set(selection.saved);
+  const ties = (model.ties ?? []).map((tie) => tie.filter((name) => !copied.has(moduleOf(name))));
+  return {
+    plan: planAdapter(loaded, config, layers, trainedOnce(trained, parameters, ties), shared),
+    warnings: selection.warnings,
+  };
+}
+
+/** What trains, each tied weight once, under the name of what owns it. */
+function trainedOnce(
+  trained: readonly BaseParameter[],
+  parameters: readonly BaseParameter[],
+  ties: readonly (readonly string[])[],
+): (BaseParameter & Pick<SavedEntry, 'also'>)[] {
+  const tieOf = new Map(ties.flatMap((tie) => tie.map((name) => [name, tie] as const)));
+  const done = new Set<readonly string[]>();
+  return trained.flatMap((p) => {
+    const tie = tieOf.get(p.name);
+    if (!tie || tie.length < 2) return [p];
+    if (done.has(tie)) return [];
+    done.add(tie);
+    const [owner, ...also] = tie;
+    const first = parameters.find(({ name }) => name === owner)!;
+    return [{ ...first, also }];
+  });
+}
+
+// Frozen tensors that all layers of an adapter share (VeRA's projections): from its file where that has them, else made anew.
+
+/** A shared tensor with its numbers, which are made when first asked for. */
+export interface SharedTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly load: () => Float32Array;
+}
+
+/**
+ * @param layers the modules that the method adapts: they decide the shapes
+ * @param given an adapter file's shared tensors, which win
+ * @throws PapilioError 'malformed-adapter' if one has another shape
+ */
+export function sharedTensors(
+  method: AdapterMethod,
+  config: CommonConfig,
+  layers: readonly Layer[],
+  given: ReadonlyMap<string, AdapterTensor> = new Map(),
+): readonly SharedTensor[] {
+  if (layers.length === 0) return [];
+  return (method.shared?.(layers, config) ?? []).map(({ name, shape, make }) => {
+    const own = given.get(name);
+    if (own && own.shape.join() !== shape.join()) {
+      fail(
+        'malformed-adapter',
+        `The adapter's ${name} has shape [${own.shape.join(', ')}], but the layers it is for need [${shape.join(', ')}]; the adapter was made for another model or another configuration.`,
+        { name, given: own.shape, expected: shape },
+      );
+    }
+    let made: Float32Array | undefined = own?.data;
+    return {
+      name,
+      shape,
+      load: () => {
+        made ??= make();
+        return made;
+      },
+    };
+  });
 }

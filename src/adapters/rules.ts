@@ -1,7 +1,6 @@
-/** Reasons that several methods share, in PEFT's words. */
+/** What several methods share: reasons in PEFT's words, convolutions as matrices, the pattern of blocks on a diagonal. */
 import { type CommonConfig, TASK_TYPES } from './fields.ts';
-import { patchOf } from './patches.ts';
-import type { Layer } from './types.ts';
+import type { Factor, Layer } from './types.ts';
 
 /** How PEFT prints a module in its messages. */
 export function describeModule(layer: Layer): string {
@@ -16,6 +15,20 @@ export function describeModule(layer: Layer): string {
       return `Linear(in_features=${layer.in}, out_features=${layer.out}, bias=${layer.hasBias ? 'True' : 'False'})`;
   }
 }
+
+/** PEFT's refusal of a layer. @param only what it takes instead: "the following modules are supported: …" */
+export const unsupported = (layer: Layer, only: string): string =>
+  `Target module ${describeModule(layer)} is not supported. Currently, only ${only}.`;
+
+/** A square factor of blocks on the diagonal. */
+export const diagonalBlocks = (label: string, size: number, block = 1, shared = false): Factor => ({
+  kind: 'blocks',
+  label,
+  size,
+  block,
+  group: Uint32Array.from({ length: size }, (_, row) => Math.floor(row / block)),
+  shared,
+});
 
 /** The rules every PEFT config class applies. */
 export function refuseCommon(config: CommonConfig): string | null {
@@ -57,4 +70,19 @@ export function noticeFanInFanOut(layer: Layer, value: boolean): string | null {
 
 function truthy(value: string[] | string | null | undefined): boolean {
   return value !== null && value !== undefined && value.length > 0;
+}
+
+// Convolutions as the matrices they are: their weight [out, channels, kh, kw] is [out, in] for patches of in = channels·kh·kw numbers.
+
+export interface PatchSize {
+  readonly channels: number;
+  /** kh·kw. */
+  readonly area: number;
+  readonly kernel: readonly [number, number];
+}
+
+/** The patch of a convolution; any other layer is one of a single point. */
+export function patchOf({ in: inputs, kernel = [1, 1] }: Layer): PatchSize {
+  const area = kernel[0] * kernel[1];
+  return { channels: inputs / area, area, kernel };
 }

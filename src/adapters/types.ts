@@ -1,9 +1,11 @@
 /**
- * The page half of the adapter-method contract: everything about a method that needs no GPU and no graph - its settings, which
- * layers it may touch, how many parameters it has, what its factors look like, and which tensors it keeps. The graph half lives in
- * `graph.ts` of the same folder and is loaded by the trainer only.
+ * The contract of an adapter method. Its `index.ts` defines what needs no graph: settings, which layers it may touch, how many parameters it
+ * has, what its factors look like, which tensors it keeps. Its `graph.ts` says what it does to a layer, as graph nodes, and is loaded when an
+ * adapter is planned.
  */
 import type { z } from 'zod';
+import type { Builder } from '../graph/builder.ts';
+import type { TensorType, Value } from '../graph/types.ts';
 import type { CommonConfig } from './fields.ts';
 
 /** `conv1d` is GPT-2's linear layer stored as (in, out); `conv2d` counts one patch, in = channels * kernel height * width. */
@@ -39,7 +41,6 @@ export interface TensorSpec {
   /** Name after the module path in the adapter file, e.g. `oft_R.weight`. */
   readonly name: string;
   readonly shape: readonly number[];
-  readonly trainable: boolean;
   readonly init: TensorInit;
 }
 
@@ -188,7 +189,7 @@ export interface MethodStart {
   ): Readonly<Record<string, unknown>>;
 }
 
-/** Page half of a method. Methods are written against their own config type; the registry sees only {@link CommonConfig}. */
+/** Methods are written against their own config type; the registry sees only {@link CommonConfig}. */
 export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   /** Stable name: folder, URL value and `--method` argument; a {@link MethodId} once registered. */
   readonly id: string;
@@ -196,7 +197,6 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   readonly peftType: string;
   readonly title: string;
   readonly family: keyof typeof FAMILIES;
-  readonly card: MethodCard;
   readonly start: MethodStart;
   /** What to turn for a comparison at equal parameters; a range comes last. Absent where the modules decide the size. */
   readonly size?: readonly SizeField[];
@@ -250,4 +250,141 @@ export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   beforeSave?(saving: Saving<C>): Promise<Pick<Saving<C>, 'config' | 'tensors'>>;
   /** Sentences to show beside a saved file. */
   onWrite(config: C): readonly string[];
+  /** Loads `graph.ts`; absent where the method trains whole parameters and adapts no layer. */
+  readonly graph?: () => Promise<{ readonly graph: MethodGraph<C> }>;
+}
+
+/** What a method leaves out if it has nothing to say there. */
+interface Defaults<C extends CommonConfig>
+  extends Pick<
+    AdapterMethod<C>,
+    'fixed' | 'requiredInFile' | 'refuse' | 'check' | 'notice' | 'onRead' | 'onWrite'
+  > {}
+
+/** A method from its definition. Without a word: no fixed field, nothing refused, nothing said. */
+export const defineMethod = <C extends CommonConfig>(
+  method: Omit<AdapterMethod<C>, keyof Defaults<C> | 'start'> &
+    Partial<Defaults<C>> & { readonly start: Partial<MethodStart> & Pick<MethodStart, 'learningRate'> },
+): AdapterMethod<C> => ({
+  fixed: {},
+  requiredInFile: [],
+  refuse: () => null,
+  check: () => null,
+  notice: () => null,
+  onRead: (config) => ({ config, warnings: [] }),
+  onWrite: () => [],
+  ...method,
+  start: { config: () => ({}), ...method.start },
+});
+
+/** One tensor inside the packed buffer; for a group, all its layers' tensors stacked. Offsets in elements, multiples of 64. */
+export interface TrainableEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly offset: number;
+}
+
+/** Fills an input anew at every update, `step` from 0 on; `seed` is a pure function of run seed, step and micro-batch. */
+export type StepFill = (out: Float32Array, seed: number, step: number) => void;
+
+export interface AdapterScope {
+  readonly g: Builder;
+  /** Dropout and its like are only emitted when training. */
+  readonly training: boolean;
+  /** An input of the training program that the CPU draws before every step. */
+  stepInput(name: string, type: TensorType, fill: StepFill): Value;
+  /** What each module of the frozen model reads, where it reads one value once: modules with the same entry can share work on it. */
+  readonly reads: ReadonlyMap<string, unknown>;
+  /** A frozen tensor that all layers of the method share, by its name in `shared` of the method. */
+  shared(name: string): Value;
+  /** i32 [4]: word 0 is the seed of this step, for dropout on the GPU. */
+  stepSeed(): Value;
+}
+
+/**
+ * Layers of one shape and one effective configuration, whose tensors are stacked along a first axis, so that work on them (Cayley, inverse DFT) is
+ * one dispatch for all of them.
+ */
+export interface LayerGroup<C> {
+  readonly id: string;
+  readonly layers: readonly Layer[];
+  readonly config: C;
+  /** By parameter name in the file, stacked: [layers, ...shape]. */
+  readonly params: Readonly<Record<string, Value>>;
+}
+
+/** Where a method acts on what has just been updated: in the graph of the optimiser, after it. */
+export interface UpdateScope {
+  readonly g: Builder;
+  /** All trained numbers, updated: the packed state [N]. */
+  readonly packed: Value;
+  /** The gradients of that update before clipping [N], their squared norm [1], the step scalars [16]. */
+  readonly gradients: Value;
+  readonly normSquared: Value;
+  readonly step: Value;
+  /** As in {@link AdapterScope}. */
+  stepInput(name: string, type: TensorType, fill: StepFill): Value;
+  /** A state [size] of the method's own, kept in checkpoints; every entry starts at `initial`. */
+  state(name: string, size: number, initial: number): Value;
+}
+
+export interface UpdateGroup<C> {
+  readonly layers: readonly Layer[];
+  readonly config: C;
+  /** Places in the packed buffer, by parameter name in the file; shapes are stacked: [layers, ...shape]. */
+  readonly places: Readonly<Record<string, TrainableEntry>>;
+}
+
+/** Weight [out, in] and bias [out] of a layer. */
+export interface Weights {
+  readonly W: Value;
+  readonly bias: Value | null;
+}
+
+export interface LayerAdapter {
+  /**
+   * The adapted weights: what merging writes.
+   * @param untouched W before any adapter, where several follow each other in a forward pass: there DoRA measures its rows
+   */
+  adapt(weights: Weights, untouched?: Value): Weights;
+  /** y of the adapted layer for x [..., in] by the cheaper route; agrees with `adapt`. Without it `adapt` is used. */
+  apply?(x: Value, weights: Weights, untouched?: Value): Value;
+  /**
+   * Takes a merged adapter out of the weights again, as PEFT does. Without it an update is subtracted, and a rotation undone by the
+   * inverse of its blocks.
+   * @param kept what `keep` gave before merging, flat
+   */
+  undo?(merged: Weights, kept?: Value | null): Weights;
+  /** What `undo` needs to know of the weights before they are merged. */
+  keep?(weights: Weights): Value;
+  /** What an additive method adds to W [out, in], as PEFT's get_delta_weight gives it. */
+  update?(): Value;
+  /** Turns the last axis of x [..., d] as the method turns a layer's input; for the views. Rotating the identity gives M. */
+  rotate?(x: Value): Value;
+  /** BOFT: the same for one factor alone. */
+  rotateBy?(factor: number, x: Value): Value;
+}
+
+/** What `graph.ts` of a method exports as `graph`. */
+export interface MethodGraph<C> {
+  /**
+   * Of several active adapters the first turns the input first, so the forward pass adapts the weights in the reverse order, unlike merging
+   * (OFT: x M1 M2 Wᵀ, merged x M2 M1 Wᵀ, a difference that PEFT has).
+   */
+  readonly forwardReversed?: boolean;
+  /** Emits the group's shared work once and returns one adapter per layer, in the group's order. */
+  open(scope: AdapterScope, group: LayerGroup<C>): readonly LayerAdapter[];
+  /**
+   * The largest ‖Q‖_F of the skew matrices whose upper triangles a tensor's rows are, enforced in place before every forward (COFT), or
+   * null for no limit.
+   * No derivative runs through it.
+   */
+  rowLimit?(config: C, spec: TensorSpec): number | null;
+  /** What training minimises besides the mean loss: a scalar [1] over all groups, or null for nothing. Curves do not contain it. */
+  penalty?(scope: AdapterScope, groups: readonly LayerGroup<C>[]): Value | null;
+  /**
+   * Emits nodes that run after every update, on the GPU like the update itself. An update whose gradient norm is not finite did not
+   * happen: then they must leave everything as it is.
+   */
+  afterStep?(scope: UpdateScope, groups: readonly UpdateGroup<C>[]): void;
 }

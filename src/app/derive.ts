@@ -2,9 +2,9 @@
  * Everything that follows from settings and a model's modules, by integer arithmetic alone: what is targeted, what is illegal and why,
  * how many parameters train, how many bytes they take. No GPU, no worker.
  */
-import { countTrainable, type TrainableCount } from '../adapters/count.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { METHODS } from '../adapters/registry.ts';
+import { countTrainable, type TrainableCount } from '../adapters/size.ts';
 import {
   completeConfig,
   requireTargets,

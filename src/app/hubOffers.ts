@@ -1,7 +1,6 @@
 /** What a repository offers to fetch: models by precision, splits of data, or the one file of an address. */
-import { PRECISIONS, variantsOf } from '../hub/layout.ts';
+import { PRECISIONS, splitsOf, variantsOf } from '../hub/layout.ts';
 import { HUB_ADDRESS, shown } from '../hub/names.ts';
-import { splitsOf } from '../hub/splits.ts';
 import type { HubSource, Listing, UrlSource } from '../hub/types.ts';
 
 /** Something to fetch as a whole: a model at one precision, a split, a file. */

@@ -1,5 +1,4 @@
 /** Runs to compare: a name made of words, what differs from the base settings, and the curve. */
-
 import { type FieldMeta, fieldMeta } from '../adapters/fields.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { createSeries, type Series } from './series.ts';

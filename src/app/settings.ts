@@ -4,11 +4,10 @@
  */
 import type { z } from 'zod';
 import type { CommonConfig } from '../adapters/fields.ts';
-import { startRate } from '../adapters/rate.ts';
 import type { MethodId } from '../adapters/registry.ts';
 import { METHODS } from '../adapters/registry.ts';
 import { refuseCommon } from '../adapters/rules.ts';
-import { startConfig } from '../adapters/start.ts';
+import { startConfig, startRate } from '../adapters/start.ts';
 import { selectTargets, type TargetModel } from '../adapters/targets.ts';
 import type { Layer, Pattern } from '../adapters/types.ts';
 import { PapilioError } from '../lib/errors.ts';

@@ -2,7 +2,6 @@
  * The address's hash: schema version, preset, seed, and only what differs from them. Reading goes through the form's validator, so a
  * link can say nothing that the form would refuse.
  */
-
 import { within } from '../lib/budget.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';

@@ -2,8 +2,7 @@
  * `papilio combine --adapter A --adapter B --weights 0.7,0.3 --type ties --density 0.5 --out DIR`: several adapters of one method into a new one, as
  * PEFT's add_weighted_adapter does. An --out that ends in .zip is a zip.
  */
-import { combineAdapters } from '../adapters/combine.ts';
-import { COMBINATIONS } from '../adapters/combineTensors.ts';
+import { COMBINATIONS, combineAdapters } from '../adapters/combine.ts';
 import { DEFAULT_NAME, folderOf, zipOf } from '../adapters/folder.ts';
 import { fail } from '../lib/errors.ts';
 import { readOneAdapter } from './adapterFiles.ts';

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import type { Dataset } from '../data/types.ts';
 import { shown } from '../hub/names.ts';
 import { PapilioError } from '../lib/errors.ts';
-import { median } from '../lib/statistics.ts';
+import { median } from '../lib/numbers.ts';
 import { metricsCsv } from '../training/evaluation.ts';
 import { methodFacts, type Outcome, outcomeOf, scoredOn } from '../training/outcome.ts';
 import type { ParityReport } from '../training/parity.ts';

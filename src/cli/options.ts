@@ -4,7 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { fail } from '../lib/errors.ts';
-import { closest } from '../lib/nearest.ts';
+import { closest } from '../lib/names.ts';
 import { print } from './terminal.ts';
 
 /** A command takes its arguments and resolves with the exit code. */

@@ -5,7 +5,7 @@ import { methodById } from '../adapters/registry.ts';
 import { checkMapping } from '../data/files/columns.ts';
 import { fail, PapilioError, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
-import type { PythonProject } from '../python/types.ts';
+import type { PythonProject } from '../python/base.ts';
 import { evalsOf, issueOf, UnfitRecord } from '../training/checkpoint.ts';
 import type { DataOptions, EvalMetric } from '../training/protocol.ts';
 import { storedProject } from '../training/python.ts';

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { decodePicture } from '../data/files/decodePicture.ts';
 import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import { openSource, pin } from '../hub/open.ts';
-import { followed } from '../hub/redirects.ts';
+import { followed } from '../hub/refusals.ts';
 import type { Around, FileStore, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';
 import { halfOf } from '../models/readOnnx.ts';

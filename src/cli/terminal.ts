@@ -2,7 +2,7 @@
  * The one way to standard output and standard error, progress bars included: what comes from files, models and servers is shown, never obeyed.
  */
 import process from 'node:process';
-import { visible } from '../lib/visible.ts';
+import { visible } from '../lib/names.ts';
 import type { StepMetric } from '../training/protocol.ts';
 
 /** Writes a result. */

@@ -1,9 +1,9 @@
 /** The datasets that come with the project, by name; all are made on the spot from a seed, none is downloaded. */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
-import { glyphDataset } from './glyphs/dataset.ts';
-import { recipe } from './tales/recipes.ts';
-import { tale } from './tales/tale.ts';
+import { glyphDataset } from './glyphs.ts';
+import { recipe } from './recipes.ts';
+import { tale } from './tales.ts';
 import { documentsDataset } from './text.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { ImageDataset, SplitName, TextDataset } from './types.ts';

@@ -4,10 +4,16 @@
  * plain format, which is said.
  */
 import { fail, PapilioError } from '../lib/errors.ts';
-import { compileTemplate, type Mark, Refusal, type Rendering } from './chatTemplate.ts';
+import {
+  compileTemplate,
+  datasetCost,
+  type Mark,
+  Refusal,
+  type Rendering,
+  TemplateCost,
+} from './chatTemplate.ts';
 import { type Message, THOUGHTS, wordsOf } from './messages.ts';
-import { datasetCost, TemplateCost } from './templateCost.ts';
-import { tokenText } from './tokenizerSettings.ts';
+import { tokenText } from './tokenizer.ts';
 import type { Span } from './types.ts';
 
 /** What the assistant says in a turn, up to the end of the mark that ends it. */
@@ -52,9 +58,9 @@ export function chatFormat(config: Config, template: string | null = null, end =
   const named = template === null ? templatesOf(config.chat_template) : { default: template };
   const { default: usual, tool_use } = named;
   if (usual === undefined) return plainFormat(tokenText(config.eos_token) || end);
-  const format = templateFormat(usual, config);
+  const format = new TemplateFormat(usual, config);
   if (tool_use === undefined) return format;
-  const withTools = templateFormat(tool_use, config);
+  const withTools = new TemplateFormat(tool_use, config);
   const chosen = (tools: unknown) => (tools === undefined || tools === null ? format : withTools);
   return {
     kind: 'template',
@@ -118,40 +124,68 @@ interface Around {
   readonly [name: string]: unknown;
 }
 
-function templateFormat(given: string, config: Config): ChatFormat {
-  const compiled = (() => {
-    try {
-      return compileTemplate(given);
-    } catch (cause) {
-      if (cause instanceof PapilioError) throw cause;
-      return fail(
-        'malformed-file',
-        `The model's chat template cannot be read (${reasonOf(cause)}); take tokenizer_config.json anew from where the model came from.`,
-      );
-    }
-  })();
-  const source = withoutComments(given);
-  const specials: Around = Object.fromEntries(
-    Object.entries(config)
+type Compiled = ReturnType<typeof compileTemplate>;
+
+function compiledTemplate(given: string): Compiled {
+  try {
+    return compileTemplate(given);
+  } catch (cause) {
+    if (cause instanceof PapilioError) throw cause;
+    return fail(
+      'malformed-file',
+      `The model's chat template cannot be read (${reasonOf(cause)}); take tokenizer_config.json anew from where the model came from.`,
+    );
+  }
+}
+
+class TemplateFormat implements ChatFormat {
+  readonly kind = 'template';
+  private readonly compiled: Compiled;
+  private readonly source: string;
+  private readonly around: Around;
+  private readonly eos: string;
+  private readonly bos: string;
+  private readonly all = datasetCost();
+  private isBroken: boolean | undefined;
+  private known: ContentForm | undefined;
+
+  constructor(given: string, config: Config) {
+    this.compiled = compiledTemplate(given);
+    this.source = withoutComments(given);
+    const specials = Object.entries(config)
       .filter(([name, value]) => name.endsWith('_token') && tokenText(value) !== '')
-      .map(([name, value]) => [name, tokenText(value)]),
-  );
-  const around = { bos_token: '', eos_token: '', ...specials, documents: null };
-  const run = (
-    messages: readonly Message[],
-    begins: boolean,
-    tools: unknown,
-    cost: TemplateCost,
-  ): Rendering => {
+      .map(([name, value]) => [name, tokenText(value)]);
+    this.around = { bos_token: '', eos_token: '', ...Object.fromEntries(specials), documents: null };
+    this.eos = tokenText(config.eos_token);
+    this.bos = tokenText(config.bos_token);
+  }
+
+  prompt(messages: readonly Message[], tools?: unknown): string {
+    return this.run(messages, true, tools, new TemplateCost()).text;
+  }
+
+  render(messages: readonly Message[], tools?: unknown): Rendered {
+    const cost = new TemplateCost(this.all);
+    const rendering = this.run(messages, false, tools, cost);
+    const run: Reading['run'] = (some, begins) => this.run(some, begins, tools, cost);
+    const reading: Reading = { messages, rendering, run, eos: this.eos, bos: this.bos };
+    return {
+      text: rendering.text,
+      learnt: learntSpans(reading),
+      remarks: remarksOn(reading, this.source, this.form()),
+    };
+  }
+
+  private run(messages: readonly Message[], begins: boolean, tools: unknown, cost: TemplateCost): Rendering {
     try {
-      return compiled(
-        messages.map((message) => asTemplateTakes(message, source, form())),
-        { ...around, tools: tools ?? null, add_generation_prompt: begins },
+      return this.compiled(
+        messages.map((message) => asTemplateTakes(message, this.source, this.form())),
+        { ...this.around, tools: tools ?? null, add_generation_prompt: begins },
         cost,
       );
     } catch (cause) {
       if (cause instanceof PapilioError) throw cause;
-      if (!(cause instanceof Refusal) && (isUnknown(cause) || failsAlways()))
+      if (!(cause instanceof Refusal) && (isUnknown(cause) || this.failsAlways()))
         fail(
           'malformed-file',
           `The model's chat template cannot be run (${reasonOf(cause)}); take the model from elsewhere, or another chat template.`,
@@ -161,53 +195,32 @@ function templateFormat(given: string, config: Config): ChatFormat {
         `The conversation is refused by the model's chat template (${reasonOf(cause)})`,
       );
     }
-  };
-  let isBroken: boolean | undefined;
+  }
+
   /** Whether it cannot even write a plain question and its answer, and does not say that it will not. */
-  const failsAlways = (): boolean => {
-    isBroken ??= PLAIN.every((talk) => {
-      const messages = talk.map((message) => asTemplateTakes(message, source, form()));
+  private failsAlways(): boolean {
+    this.isBroken ??= PLAIN.every((talk) => {
+      const messages = talk.map((message) => asTemplateTakes(message, this.source, this.form()));
       try {
-        compiled(messages, { ...around, tools: null, add_generation_prompt: false });
+        this.compiled(messages, { ...this.around, tools: null, add_generation_prompt: false });
         return false;
       } catch (cause) {
         return !(cause instanceof Refusal);
       }
     });
-    return isBroken;
-  };
-  let known: ContentForm | undefined;
-  const form = (): ContentForm => {
-    known ??= contentForm(compiled, around);
-    return known;
-  };
-  const all = datasetCost();
-  return {
-    kind: 'template',
-    prompt: (messages, tools) => run(messages, true, tools, new TemplateCost()).text,
-    render: (messages, tools) => {
-      const cost = new TemplateCost(all);
-      const rendering = run(messages, false, tools, cost);
-      const reading: Reading = {
-        messages,
-        rendering,
-        run: (some, begins) => run(some, begins, tools, cost),
-        eos: tokenText(config.eos_token),
-        bos: tokenText(config.bos_token),
-      };
-      return {
-        text: rendering.text,
-        learnt: learntSpans(reading),
-        remarks: remarksOn(reading, source, form()),
-      };
-    },
-  };
+    return this.isBroken;
+  }
+
+  private form(): ContentForm {
+    this.known ??= contentForm(this.compiled, this.around);
+    return this.known;
+  }
 }
 
 /** Whether a template takes content as text, in parts, or both. */
 type ContentForm = 'text' | 'parts' | 'both';
 
-function contentForm(compiled: ReturnType<typeof compileTemplate>, around: Around): ContentForm {
+function contentForm(compiled: Compiled, around: Around): ContentForm {
   const isRead = (content: unknown): boolean => {
     try {
       const { text, marks } = compiled([{ role: 'user', content }], {

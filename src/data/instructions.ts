@@ -1,5 +1,4 @@
 /** Prompts and answers, or whole conversations, in the model's chat format; the loss counts what the assistant says. */
-
 import { PapilioError } from '../lib/errors.ts';
 import type { ChatFormat } from './chat.ts';
 import type { Message } from './messages.ts';

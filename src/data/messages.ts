@@ -2,7 +2,6 @@
  * Conversations as datasets have them → messages: OpenAI's and TRL's `{role, content}`, ShareGPT's `{from, value}`, content in parts, tool calls
  * and their results. What cannot be read is a sentence's end, never left out.
  */
-
 import { jsonOf, plainWords } from '../lib/json.ts';
 import { isRecord, structured } from './files/cells.ts';
 

@@ -1,5 +1,4 @@
 /** The first examples of a dataset as the model will see them: tokens, what counts in the loss, labels, and where they came from. */
-
 import { type BatchOptions, batch, exampleCount } from './batches.ts';
 import { IGNORED_LABEL } from './tensors.ts';
 import type { Tokenizer } from './tokenizer.ts';

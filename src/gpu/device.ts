@@ -5,8 +5,7 @@
 import type { Caps } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
-import { createPipelines, type Pipelines } from './pipelines.ts';
-import { type ShaderLibrary, shaderLibrary } from './shaders.ts';
+import { createPipelines, type Pipelines, type ShaderLibrary, shaderLibrary } from './pipelines.ts';
 
 export interface DeviceInfo {
   readonly vendor: string;

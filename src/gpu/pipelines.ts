@@ -1,13 +1,7 @@
-/** Compute pipelines of one device, made once for each shader, entry point, set of conditions and set of constants. */
+/** Shaders linked with WESL, and compute pipelines of one device, made once for each shader, entry point, set of conditions and set of constants. */
+import { type LinkedWesl, linkWithResolver, RecordResolver } from 'wesl/core';
 import type { Dispatch } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import {
-  type BindingDeclaration,
-  bindingsOf,
-  hasOverride,
-  type LinkedShader,
-  type ShaderLibrary,
-} from './shaders.ts';
 
 export interface Pipeline {
   readonly raw: GPUComputePipeline;
@@ -127,4 +121,178 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
     messages: async (request) => messagesOf(await moduleOf(request)),
     count: () => pipelines.size,
   };
+}
+
+// Links a kernel's WGSL file with the library functions it imports, under given conditions, and reads off the linked text what each
+// entry point binds. Conditions must be declared in a file's head comment (`// conditions: F16 SUBGROUPS`): a misspelt one
+// would silently count as false.
+
+export interface BindingDeclaration {
+  readonly binding: number;
+  readonly type: 'uniform' | 'storage' | 'read-only-storage';
+}
+
+export interface LinkedShader {
+  readonly name: string;
+  readonly code: string;
+  /** `shaders/softmax.wgsl:12`: file and line of the source behind a position of `code`. */
+  readonly sourceOf: (offset: number) => string;
+}
+
+export interface ShaderLibrary {
+  /** Names of all kernels' files without `.wgsl`, the functions' files in lib/ excluded. */
+  readonly names: readonly string[];
+  /** The conditions that a kernel's file and its libraries declare. */
+  conditions(name: string): ReadonlySet<string>;
+  /**
+   * @param file the name under shaders/, with or without `.wgsl`
+   * @throws PapilioError('internal') naming the shader for a missing file, an undeclared condition or text that does not link
+   */
+  link(file: string, conditions: Readonly<Record<string, boolean>>): Promise<LinkedShader>;
+}
+
+/** @param files texts by path below the root of the shaders: `softmax.wgsl`, `lib/reduce.wgsl` */
+export function createShaderLibrary(files: Readonly<Record<string, string>>): ShaderLibrary {
+  const texts = new Map(Object.entries(files).map(([path, text]) => [path.replace(/\.wgsl$/, ''), text]));
+  const resolver = new RecordResolver({ ...files }, { keepComments: false });
+
+  /** The files a kernel's text reaches through imports and inline paths, itself included. */
+  const reachable = (name: string, seen = new Set<string>()): Set<string> => {
+    if (seen.has(name)) return seen;
+    seen.add(name);
+    for (const [, file] of (texts.get(name) ?? '').matchAll(/package::lib::(\w+)/g))
+      reachable(`lib/${file}`, seen);
+    return seen;
+  };
+
+  const declared = (name: string): ReadonlySet<string> => {
+    const words = new Set<string>();
+    for (const file of reachable(name)) {
+      const head = /^\/\/ conditions:([^\n]*)/m.exec(texts.get(file) ?? '');
+      for (const word of head?.[1]?.trim().split(/[\s,]+/) ?? []) if (word) words.add(word);
+    }
+    return words;
+  };
+
+  const check = (name: string, conditions: Readonly<Record<string, boolean>>): void => {
+    const known = declared(name);
+    for (const key of Object.keys(conditions)) {
+      if (!known.has(key))
+        fail('internal', `Shader ${name} does not declare the condition ${key} in its head comment.`);
+    }
+    for (const file of reachable(name)) {
+      for (const [, expression] of (texts.get(file) ?? '').matchAll(/@(?:if|elif)\(([^)]*)\)/g)) {
+        for (const [word] of (expression ?? '').matchAll(/[A-Za-z_]\w*/g)) {
+          if (word === 'true' || word === 'false' || known.has(word)) continue;
+          fail(
+            'internal',
+            `Shader ${file} uses the condition ${word} without declaring it in its head comment.`,
+          );
+        }
+      }
+    }
+  };
+
+  return {
+    names: [...texts.keys()].filter((name) => !name.startsWith('lib/')).sort(),
+    conditions: declared,
+    async link(file, conditions) {
+      const name = file.replace(/\.wgsl$/, '');
+      if (!texts.has(name)) fail('internal', `There is no shader shaders/${name}.wgsl.`);
+      check(name, conditions);
+      let linked: LinkedWesl;
+      try {
+        linked = await linkWithResolver({
+          resolver,
+          rootModuleName: `${name}.wgsl`,
+          conditions: { ...conditions },
+        });
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        return fail('internal', `Shader ${name} does not link: ${reason}`);
+      }
+      const code = linked.dest;
+      return { name, code, sourceOf: (offset) => sourceOf(linked, name, offset) };
+    },
+  };
+}
+
+function sourceOf(linked: LinkedWesl, name: string, offset: number): string {
+  const line = (text: string, end: number): number => text.slice(0, end).split('\n').length;
+  try {
+    const at = linked.sourceMap.destToSrc(offset);
+    // The linker calls every file .wesl.
+    const path = (at.src.path ?? name).replace(/^\.\//, '').replace(/(\.\w+)?$/, '.wgsl');
+    return `shaders/${path}:${line(at.src.text, at.position)}`;
+  } catch {
+    // Text that the linker made has no source.
+    return `${name}, line ${line(linked.dest, offset)} of the linked text`;
+  }
+}
+
+const bundled: Record<string, string> = import.meta.glob('/shaders/**/*.wgsl', {
+  query: '?raw',
+  import: 'default',
+  eager: true,
+});
+
+/** The kernels of this project. */
+export const shaderLibrary: ShaderLibrary = createShaderLibrary(
+  Object.fromEntries(Object.entries(bundled).map(([path, text]) => [path.replace(/^\/shaders\//, ''), text])),
+);
+
+/** Names of the entry points of a linked text. */
+export function entryPoints(code: string): string[] {
+  return [...code.matchAll(/@compute[\s\S]*?\bfn\s+(\w+)/g)].map(([, name]) => name!);
+}
+
+/** Whether the linked text declares an `override` of this name. */
+export const hasOverride = (code: string, name: string): boolean =>
+  new RegExp(`\\boverride\\s+${name}\\b`).test(code);
+
+/**
+ * What `entry` binds in group 0: the declarations it reaches, itself or through the functions it calls. Declarations of a file that
+ * the entry point does not use are no part of its layout.
+ */
+export function bindingsOf(code: string, entry: string): BindingDeclaration[] {
+  const functions = new Map<string, string>();
+  for (const match of code.matchAll(/\bfn\s+(\w+)\s*\(/g)) {
+    const open = code.indexOf('{', match.index + match[0].length);
+    let depth = 0;
+    let end = open;
+    do {
+      if (code[end] === '{') depth++;
+      else if (code[end] === '}') depth--;
+      end++;
+    } while (depth > 0 && end < code.length);
+    functions.set(match[1]!, code.slice(match.index, end));
+  }
+  const words = new Set<string>();
+  const visit = (name: string): void => {
+    // A word after a dot is a member or a component, never a binding.
+    for (const [word] of functions.get(name)!.matchAll(/(?<![\w.])[A-Za-z_]\w*/g)) {
+      if (words.has(word)) continue;
+      words.add(word);
+      if (functions.has(word)) visit(word);
+    }
+  };
+  if (!functions.has(entry)) fail('internal', `The shader has no entry point ${entry}.`);
+  visit(entry);
+
+  const found: BindingDeclaration[] = [];
+  for (const [, attributes, space, name] of code.matchAll(
+    /((?:@(?:group|binding)\(\s*\d+u?\s*\)\s*){2})var<([^>]*)>\s*(\w+)/g,
+  )) {
+    if (!words.has(name!)) continue;
+    const binding = Number(/@binding\(\s*(\d+)/.exec(attributes!)![1]);
+    const type = space!.includes('uniform')
+      ? 'uniform'
+      : space!.includes('read_write')
+        ? 'storage'
+        : 'read-only-storage';
+    if (found.some((b) => b.binding === binding))
+      fail('internal', `Entry point ${entry} uses binding ${binding} twice.`);
+    found.push({ binding, type });
+  }
+  return found.sort((a, b) => a.binding - b.binding);
 }

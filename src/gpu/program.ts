@@ -1,10 +1,8 @@
-/** A compiled plan: write inputs, run, read outputs. A run encodes recorded steps and submits them; it makes no GPU object. */
+/** A compiled plan: write inputs, run, read outputs. A run encodes recorded steps into submits that are short enough for the page to draw; it makes no GPU object. */
 import type { Plan } from '../graph/plan.ts';
 import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
-import { type DispatchTime, encodeSteps, profileSteps, type Recorded } from './encode.ts';
-import { createPacing, FIRST_SPEED } from './pacing.ts';
 import { type BufferRange, createRing, type Ring, readBuffer } from './readback.ts';
 import { checkData, writeData } from './store.ts';
 
@@ -174,6 +172,175 @@ export function createProgram(parts: ProgramParts): Program {
       destroyed = true;
       for (const ring of rings) ring.destroy();
       parts.release();
+    },
+  };
+}
+
+// Recorded steps: how they are encoded, and timed one by one with timestamp queries.
+
+/** Recorded steps, and how they are encoded. */
+
+export type Recorded =
+  | {
+      readonly kind: 'dispatch';
+      readonly label: string;
+      readonly shader: string;
+      readonly entry: string;
+      readonly pipeline: GPUComputePipeline;
+      readonly group: GPUBindGroup;
+      readonly workgroups: readonly [number, number, number];
+    }
+  | {
+      readonly kind: 'copy';
+      readonly label: string;
+      readonly from: GPUBuffer;
+      readonly fromOffset: number;
+      readonly to: GPUBuffer;
+      readonly toOffset: number;
+      readonly bytes: number;
+    };
+
+/** Encodes steps; dispatches in a row share one compute pass. */
+export function encodeSteps(
+  encoder: GPUCommandEncoder,
+  steps: readonly Recorded[],
+  from: number,
+  to: number,
+): void {
+  let pass: GPUComputePassEncoder | null = null;
+  let pipeline: GPUComputePipeline | null = null;
+  for (let i = from; i < to; i++) {
+    const step = steps[i]!;
+    if (step.kind === 'copy') {
+      pass?.end();
+      pass = null;
+      encoder.copyBufferToBuffer(step.from, step.fromOffset, step.to, step.toOffset, step.bytes);
+      continue;
+    }
+    if (!pass) {
+      pass = encoder.beginComputePass();
+      pipeline = null;
+    }
+    if (pipeline !== step.pipeline) pass.setPipeline(step.pipeline);
+    pipeline = step.pipeline;
+    pass.setBindGroup(0, step.group);
+    pass.dispatchWorkgroups(...step.workgroups);
+  }
+  pass?.end();
+}
+
+export interface DispatchTime {
+  readonly label: string;
+  /** `copy` for a copy between buffers. */
+  readonly shader: string;
+  readonly entry: string;
+  /** Microseconds on the GPU. Browsers round to 100 µs unless a developer flag is set. */
+  readonly microseconds: number;
+}
+
+/** Queries a set may hold, by the specification. */
+const maxQueries = 4096;
+/** QUERY_RESOLVE | COPY_SRC. */
+const resolveUsage = 0x200 | 0x04;
+
+export async function profileSteps(
+  device: Device,
+  steps: readonly Recorded[],
+): Promise<readonly DispatchTime[] | null> {
+  if (!device.timestamps) return null;
+  const times: DispatchTime[] = [];
+  for (let from = 0; from < steps.length; from += maxQueries / 2) {
+    const part = steps.slice(from, from + maxQueries / 2);
+    const count = part.length * 2;
+    const querySet = device.raw.createQuerySet({ type: 'timestamp', count });
+    const resolved = device.buffer('timestamps', count * 8, resolveUsage);
+    await device.settle();
+    const encoder = device.raw.createCommandEncoder();
+    part.forEach((step, i) => {
+      if (step.kind === 'copy') {
+        encodeSteps(encoder, part, i, i + 1);
+        return;
+      }
+      const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+      const pass = encoder.beginComputePass({ timestampWrites });
+      pass.setPipeline(step.pipeline);
+      pass.setBindGroup(0, step.group);
+      pass.dispatchWorkgroups(...step.workgroups);
+      pass.end();
+    });
+    encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
+    device.raw.queue.submit([encoder.finish()]);
+    const words = (await readBuffer(device, {
+      buffer: resolved,
+      offset: 0,
+      type: { dtype: 'u32', shape: [count * 2] },
+    })) as Uint32Array;
+    const at = (k: number): bigint => (BigInt(words[2 * k + 1]!) << 32n) | BigInt(words[2 * k]!);
+    part.forEach((step, i) => {
+      if (step.kind === 'copy') return;
+      const nanoseconds = Number(at(2 * i + 1) - at(2 * i));
+      times.push({
+        label: step.label,
+        shader: step.shader,
+        entry: step.entry,
+        microseconds: nanoseconds / 1000,
+      });
+    });
+    querySet.destroy();
+    device.release(resolved);
+  }
+  return times;
+}
+
+/**
+ * Cuts a step into submits that each keep the GPU busy for less than a budget, so that the page can draw in between. The cut only
+ * decides where one submit ends and the next begins; order and results stay the same. Costs start from each step's operations at a
+ * speed that the slowest adapters of a kind reach, and follow the measured durations.
+ */
+export interface Pacing {
+  /** Positions after which a submit ends; the last is the number of steps. */
+  cuts(): readonly number[];
+  /** The steps from `from` up to `to` took `ms` on the GPU. */
+  measured(from: number, to: number, ms: number): void;
+}
+
+/** Multiply-adds per millisecond: of a processor that plays GPU, and of an old integrated GPU. */
+export const FIRST_SPEED = { software: 1e6, hardware: 5e7 } as const;
+/** A dispatch costs at least this much however small it is. */
+const floorMs = 0.01;
+
+export function createPacing(
+  work: readonly number[],
+  operationsPerMs: number = FIRST_SPEED.software,
+  budgetMs = 100,
+): Pacing {
+  const costs = work.map((w) => floorMs + w / operationsPerMs);
+  let known: number[] | null = null;
+
+  const cut = (): number[] => {
+    const cuts: number[] = [];
+    let sum = 0;
+    costs.forEach((cost, i) => {
+      if (sum > 0 && sum + cost > budgetMs) {
+        cuts.push(i);
+        sum = 0;
+      }
+      sum += cost;
+    });
+    cuts.push(costs.length);
+    return cuts;
+  };
+
+  return {
+    cuts: () => (known ??= cut()),
+    measured(from, to, ms) {
+      let expected = 0;
+      for (let i = from; i < to; i++) expected += costs[i]!;
+      // One slow measurement (a busy machine) should not scatter the step, so each one moves the costs half way.
+      const ratio = Math.sqrt(Math.max(ms, 0.001) / expected);
+      if (ratio > 0.8 && ratio < 1.25) return;
+      for (let i = from; i < to; i++) costs[i] = costs[i]! * ratio;
+      known = null;
     },
   };
 }

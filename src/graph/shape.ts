@@ -1,6 +1,6 @@
 /** Integer helpers on shapes: sizes, strides, broadcasting. */
 import { fail } from '../lib/errors.ts';
-import { sizeOf } from '../lib/sizeOf.ts';
+import { sizeOf } from '../lib/numbers.ts';
 import type { TensorType } from './types.ts';
 import { bytesOf } from './types.ts';
 

@@ -4,6 +4,7 @@
  * Shapes are static (the importer fixes every dynamic dimension from the batch). ONNX int64 and bool become i32.
  * Weights are [out, in] everywhere inside the engine.
  */
+import { fail } from '../lib/errors.ts';
 
 export type DType = 'f32' | 'f16' | 'i32' | 'u32';
 
@@ -195,3 +196,12 @@ export interface OnnxWriter {
 type OnnxAttributes = Readonly<
   Record<string, number | string | readonly number[] | { readonly kind: 'float'; readonly value: number }>
 >;
+
+// Makes an op and checks, once at load, that its description is whole.
+
+export function defineOp<A>(op: Op<A>): Op<A> {
+  if ((op.kernel === undefined) === (op.alias === undefined)) {
+    fail('internal', `Op ${op.name} must have exactly one of kernel and alias.`);
+  }
+  return op;
+}

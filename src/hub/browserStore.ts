@@ -48,14 +48,102 @@ function refused(error: unknown): never {
   throw error;
 }
 
-export function browserStore(): FileStore {
-  let opened: Promise<FileSystemDirectoryHandle> | undefined;
-  const root = (): Promise<FileSystemDirectoryHandle> => {
-    opened ??= (async () => {
+/** @returns the store of this page; each method throws PapilioError 'quota' where the browser keeps no files, or no more */
+export const browserStore = (): FileStore => checkedStore(new BrowserStore());
+
+class BrowserStore implements FileStore {
+  private opened: Promise<FileSystemDirectoryHandle> | undefined;
+
+  async folders(): Promise<string[]> {
+    const names: string[] = [];
+    for await (const [name, { kind }] of (await this.root()).entries())
+      if (kind === 'directory') names.push(name);
+    return names;
+  }
+
+  async list(folder: string): Promise<Map<string, number>> {
+    const sizes = new Map<string, number>();
+    const directory = await this.folderAt(folder);
+    if (directory === null) return sizes;
+    for await (const [name, handle] of directory.entries()) {
+      if (handle.kind !== 'file') continue;
+      const file = await orNull((handle as FileSystemFileHandle).getFile());
+      if (file !== null) sizes.set(name, file.size);
+    }
+    return sizes;
+  }
+
+  async read(folder: string, name: string) {
+    const file = await this.fileAt(folder, name);
+    return file && new Uint8Array(await file.arrayBuffer());
+  }
+
+  async stream(folder: string, name: string) {
+    const file = await this.fileAt(folder, name);
+    return file && pieces(file.stream().getReader());
+  }
+
+  async write(folder: string, name: string, bytes: Uint8Array): Promise<void> {
+    try {
+      const handle = await this.writer(folder, name);
+      try {
+        handle.truncate(0);
+        put(handle, bytes, 0);
+        handle.flush();
+      } finally {
+        handle.close();
+      }
+    } catch (error) {
+      refused(error);
+    }
+  }
+
+  async append(folder: string, name: string, at: number) {
+    const handle = await this.writer(folder, name).catch(refused);
+    handle.truncate(at);
+    let position = at;
+    return {
+      async write(bytes: Uint8Array): Promise<void> {
+        try {
+          put(handle, bytes, position);
+          position += bytes.length;
+        } catch (error) {
+          refused(error);
+        }
+      },
+      async close(): Promise<void> {
+        handle.flush();
+        handle.close();
+      },
+    };
+  }
+
+  async remove(folder: string, name?: string): Promise<void> {
+    try {
+      const directory = name === undefined ? await this.root() : await this.folderAt(folder);
+      if (directory !== null)
+        await orNull(directory.removeEntry(name ?? folder, { recursive: name === undefined }));
+    } catch (error) {
+      refused(error);
+    }
+  }
+
+  /** One tab alone writes ({@link cacheOwner}), and one file after the other. */
+  own<T>(_folder: string, _name: string, task: () => Promise<T>): Promise<T> {
+    return task();
+  }
+
+  async room(): Promise<number | null> {
+    const { quota, usage } = await navigator.storage.estimate();
+    return quota === undefined || usage === undefined ? null : Math.max(0, quota - usage);
+  }
+
+  private root(): Promise<FileSystemDirectoryHandle> {
+    this.opened ??= (async () => {
       try {
         return await (await navigator.storage.getDirectory()).getDirectoryHandle(ROOT, { create: true });
       } catch (error) {
-        opened = undefined;
+        this.opened = undefined;
         return fail(
           'quota',
           `This browser lets the page keep no files (${nameOfError(error)}; a private window?). Download the model yourself and drop it here.`,
@@ -63,99 +151,29 @@ export function browserStore(): FileStore {
         );
       }
     })();
-    return opened;
-  };
-  const folderAt = async (folder: string) => orNull((await root()).getDirectoryHandle(folder));
-  const fileAt = async (folder: string, name: string) => {
-    const directory = await folderAt(folder);
+    return this.opened;
+  }
+
+  private async folderAt(folder: string): Promise<FileSystemDirectoryHandle | null> {
+    return orNull((await this.root()).getDirectoryHandle(folder));
+  }
+
+  private async fileAt(folder: string, name: string): Promise<File | null> {
+    const directory = await this.folderAt(folder);
     const handle = directory && (await orNull(directory.getFileHandle(name)));
     return handle && orNull(handle.getFile());
-  };
-  async function writer(folder: string, name: string): Promise<SyncHandle> {
-    const directory = await (await root()).getDirectoryHandle(folder, { create: true });
+  }
+
+  private async writer(folder: string, name: string): Promise<SyncHandle> {
+    const directory = await (await this.root()).getDirectoryHandle(folder, { create: true });
     const handle = (await directory.getFileHandle(name, { create: true })) as WorkerFileHandle;
     return handle.createSyncAccessHandle();
   }
-  const put = (handle: SyncHandle, bytes: Uint8Array, at: number): void => {
-    // A full disk may also show as fewer bytes written than given.
-    if (handle.write(bytes, { at }) < bytes.length) throw new DOMException('', 'QuotaExceededError');
-  };
+}
 
-  return checkedStore({
-    async folders() {
-      const names: string[] = [];
-      for await (const [name, { kind }] of (await root()).entries())
-        if (kind === 'directory') names.push(name);
-      return names;
-    },
-    async list(folder) {
-      const sizes = new Map<string, number>();
-      const directory = await folderAt(folder);
-      if (directory === null) return sizes;
-      for await (const [name, handle] of directory.entries()) {
-        if (handle.kind !== 'file') continue;
-        const file = await orNull((handle as FileSystemFileHandle).getFile());
-        if (file !== null) sizes.set(name, file.size);
-      }
-      return sizes;
-    },
-    async read(folder, name) {
-      const file = await fileAt(folder, name);
-      return file && new Uint8Array(await file.arrayBuffer());
-    },
-    async stream(folder, name) {
-      const file = await fileAt(folder, name);
-      return file && pieces(file.stream().getReader());
-    },
-    async write(folder, name, bytes) {
-      try {
-        const handle = await writer(folder, name);
-        try {
-          handle.truncate(0);
-          put(handle, bytes, 0);
-          handle.flush();
-        } finally {
-          handle.close();
-        }
-      } catch (error) {
-        refused(error);
-      }
-    },
-    async append(folder, name, at) {
-      const handle = await writer(folder, name).catch(refused);
-      handle.truncate(at);
-      let position = at;
-      return {
-        async write(bytes) {
-          try {
-            put(handle, bytes, position);
-            position += bytes.length;
-          } catch (error) {
-            refused(error);
-          }
-        },
-        async close() {
-          handle.flush();
-          handle.close();
-        },
-      };
-    },
-    async remove(folder, name) {
-      try {
-        const directory = name === undefined ? await root() : await folderAt(folder);
-        if (directory !== null)
-          await orNull(directory.removeEntry(name ?? folder, { recursive: name === undefined }));
-      } catch (error) {
-        refused(error);
-      }
-    },
-    // One tab alone writes (cacheOwner.ts), and one file after the other.
-    own: (_folder, _name, task) => task(),
-    async room() {
-      const { quota, usage } = await navigator.storage.estimate();
-      return quota === undefined || usage === undefined ? null : Math.max(0, quota - usage);
-    },
-  });
+function put(handle: SyncHandle, bytes: Uint8Array, at: number): void {
+  // A full disk may also show as fewer bytes written than given.
+  if (handle.write(bytes, { at }) < bytes.length) throw new DOMException('', 'QuotaExceededError');
 }
 
 async function* pieces(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -164,4 +182,54 @@ async function* pieces(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncGe
     if (done) return;
     yield value;
   }
+}
+
+// One tab at a time writes what the browser keeps of models and data: a Web Lock held while anything is fetched or freed.
+
+const CACHE = 'papilio.cache';
+
+/**
+ * Runs tasks side by side that write, none of them beside another tab's.
+ * @throws PapilioError 'bad-argument' while another tab writes, and whatever the task throws
+ */
+export type CacheOwner = <T>(task: () => Promise<T>) => Promise<T>;
+
+export function cacheOwner(locks: Pick<LockManager, 'request'> | undefined): CacheOwner {
+  let writing = 0;
+  let owning: Promise<() => void> | null = null;
+
+  const own = (held: Pick<LockManager, 'request'>): Promise<() => void> =>
+    new Promise((resolve, reject) => {
+      held
+        .request(CACHE, { ifAvailable: true }, (lock) => {
+          if (lock === null)
+            return fail(
+              'bad-argument',
+              'Another tab of Papilio is fetching or freeing what the browser keeps; wait until it has ended.',
+              { way: 'resume' },
+            );
+          return new Promise<void>((free) => resolve(free));
+        })
+        .catch(reject);
+    });
+
+  return async (task) => {
+    if (locks === undefined) return task();
+    writing++;
+    try {
+      owning ??= own(locks);
+      await owning;
+      return await task();
+    } finally {
+      writing--;
+      if (writing === 0) {
+        const ended = owning;
+        owning = null;
+        ended?.then(
+          (free) => free(),
+          () => {},
+        );
+      }
+    }
+  };
 }

@@ -3,9 +3,9 @@
  * and what is known of its commits (`commit-<sha>.json`, `refs.json`), so that nothing needs to be asked once it is there.
  */
 import { z } from 'zod';
-import type { Content } from './content.ts';
+import { parseListing } from './client.ts';
+import type { Content } from './download.ts';
 import { PART } from './download.ts';
-import { parseListing } from './listing.ts';
 import { folderOf, isCommit, shown } from './names.ts';
 import type { FileStore, Listing, RepoFile, RepoKind, Waiting } from './types.ts';
 

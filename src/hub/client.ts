@@ -1,11 +1,22 @@
-/** Asking the Hub: search, and what a repository holds at a commit. Paging and parameters are `@huggingface/hub`'s, loaded when first needed. */
+/**
+ * Asking the Hub: search, and what a repository holds at a commit, read against a schema. Paging and parameters are `@huggingface/hub`'s, loaded when first needed.
+ */
 import type { ListFileEntry } from '@huggingface/hub';
+import { z } from 'zod';
 import { createBudget } from '../lib/budget.ts';
 import { PapilioError } from '../lib/errors.ts';
-import { parseEntry } from './listing.ts';
 import { isCommit, isRepoName } from './names.ts';
-import { inTime, SILENCE_MS, textOf } from './patience.ts';
-import { type Asked, aborted, isAbort, refuse, refuseAnswer, unreachable } from './refusals.ts';
+import {
+  type Asked,
+  aborted,
+  inTime,
+  isAbort,
+  refuse,
+  refuseAnswer,
+  SILENCE_MS,
+  textOf,
+  unreachable,
+} from './refusals.ts';
 import type { Around, FoundRepo, Listing, RepoKind } from './types.ts';
 
 const MOST_HITS = 12;
@@ -175,4 +186,50 @@ export async function askListing(
       near,
     });
   }
+}
+
+// A repository's listing as it may be used: whoever answers for a Hub decides no file name and no length that is none.
+
+const COMMIT = /^[0-9a-f]{40}$/;
+
+/** Relative, with forward slashes; no way up, no control characters, no half of a character, which no address can hold. */
+const isPath = (path: string): boolean =>
+  path.length <= 4096 &&
+  // Half of a surrogate pair.
+  !/\p{Surrogate}/u.test(path) &&
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  !/[\u0000-\u001f\u007f-\u009f\\]/.test(path) &&
+  !/^[a-z]:/i.test(path) &&
+  path.split('/').every((part) => !['', '.', '..'].includes(part));
+
+const fileSchema = z.object({
+  path: z.string().refine(isPath, 'its path does not stay in the repository'),
+  size: z.int('its size is no whole number').min(0, 'its size is below 0'),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/, 'its SHA-256 is none')
+    .nullable(),
+  oid: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, "Git's hash of it is none"),
+});
+
+const listingSchema = z.object({
+  hub: z.string(),
+  kind: z.enum(['model', 'dataset']),
+  repo: z.string(),
+  revision: z.string(),
+  commit: z.string().regex(COMMIT),
+  isGated: z.boolean(),
+  files: z.array(fileSchema),
+});
+
+/** A kept listing, or null for what is none: then the Hub is asked again. */
+export function parseListing(value: unknown): Listing | null {
+  const parsed = listingSchema.safeParse(value);
+  return parsed.success ? parsed.data : null;
+}
+
+/** One entry of a listing, or why it is none. */
+function parseEntry(value: unknown): Listing['files'][number] | string {
+  const parsed = fileSchema.safeParse(value);
+  return parsed.success ? parsed.data : (parsed.error.issues[0]?.message ?? 'it is no file');
 }

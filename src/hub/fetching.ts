@@ -8,8 +8,7 @@ import {
   writeUrlFacts,
 } from './cache.ts';
 import { askListing } from './client.ts';
-import { readKept } from './content.ts';
-import { fetchFile, haveOf, type Wanted, waitingFor } from './download.ts';
+import { fetchFile, haveOf, readKept, type Wanted, waitingFor } from './download.ts';
 import { baseName, fileAddress, folderName, folderOf, isCommit, shown, urlFolder } from './names.ts';
 import { refuse, refuseAnswer, refuseUrl } from './refusals.ts';
 import type { Around, KeptFile, Listing, RepoFile, RepoKind, Transfer, UrlSource } from './types.ts';

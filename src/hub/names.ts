@@ -1,6 +1,6 @@
 /** Names of repositories as people write them, and the addresses and folders that follow from them. */
+import { createSha256 } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
-import { createSha256 } from '../lib/sha256.ts';
 import type { HubSource, RepoKind, UrlSource } from './types.ts';
 
 export const HUB_ADDRESS = 'https://huggingface.co';

@@ -1,10 +1,9 @@
 /** From what a model or dataset is named by to its files: revision pinned, files chosen, everything fetched that is not there yet. */
 import { namesLike } from './client.ts';
 import { bringFiles, bringUrl, findListing, keptFiles } from './fetching.ts';
-import { filesOf, USUAL_SIDECARS, type Variant, variantsOf } from './layout.ts';
+import { filesOf, splitsOf, USUAL_SIDECARS, usualSplit, type Variant, variantsOf } from './layout.ts';
 import { baseName, folderName, isOnnx } from './names.ts';
 import { refuse } from './refusals.ts';
-import { splitsOf, usualSplit } from './splits.ts';
 import type {
   Around,
   HubSource,

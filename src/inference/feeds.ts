@@ -1,7 +1,7 @@
 /** What an export is fed: a text as training feeds it, and the inputs that follow: masks, positions, types, the key-value cache. */
 import { rowInputs, type TokenRow } from '../data/tensors.ts';
 import { fail } from '../lib/errors.ts';
-import { sizeOf } from '../lib/sizeOf.ts';
+import { sizeOf } from '../lib/numbers.ts';
 import type { FeedTensor, ValueInfo } from './session.ts';
 
 /** What a decoder has read before: its length, and the cache's tensors by input name. */

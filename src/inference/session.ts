@@ -6,7 +6,7 @@
 import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-web';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
-import { sizeOf } from '../lib/sizeOf.ts';
+import { sizeOf } from '../lib/numbers.ts';
 
 export type Provider = 'webgpu' | 'wasm';
 

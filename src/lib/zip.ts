@@ -5,7 +5,7 @@
  */
 import { inflateSync } from 'fflate';
 import { createBudget } from './budget.ts';
-import { crc32 } from './crc32.ts';
+import { crc32 } from './bytes.ts';
 import { type ErrorKind, fail } from './errors.ts';
 
 interface ZipEntry {

@@ -1,6 +1,6 @@
 /** What merging writes: the new contents of stored tensors, who reads them, and what writing does to the numbers. */
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
-import { sizeOf } from '../lib/sizeOf.ts';
+import { sizeOf } from '../lib/numbers.ts';
 import type { TensorReading } from '../onnx/readers.ts';
 import type { OnnxDType } from '../onnx/types.ts';
 import type { ParamOrigin } from './import/modules.ts';

@@ -2,7 +2,6 @@
  * What a file's own precision does to its numbers: whether it keeps or computes anything in fewer than 32 bits, and the same file with the
  * last bits of some weights moved, which is as much as rounding those weights does.
  */
-
 import { rng } from '../lib/rng.ts';
 import { replaceRaw } from '../onnx/edit.ts';
 import type { OnnxDType, OnnxGraph, OnnxModel, OnnxTensor } from '../onnx/types.ts';

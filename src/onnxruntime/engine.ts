@@ -4,7 +4,7 @@
  */
 import { STEP_SEED, TRAINABLE } from '../adapters/inject.ts';
 import { createBuilder } from '../graph/builder.ts';
-import { checkOf } from '../graph/references.ts';
+import { checkOf } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { DeviceData, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';

@@ -2,7 +2,6 @@
  * A graph as an ONNX model, so that onnxruntime can run it where WebGPU has only a software adapter. Inputs, parameters and states
  * become inputs of the model by their names; optimisers, which write in place, have no counterpart.
  */
-
 import { sizeOf } from '../graph/shape.ts';
 import type { DType, Graph, OnnxWriter, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';

@@ -1,6 +1,5 @@
 /** The update of the packed parameters where no GPU runs: AdamW, and the nodes that a method emits after it, run by the interpreter. */
-import { emitAfterStep } from '../adapters/afterStep.ts';
-import { TRAINABLE } from '../adapters/inject.ts';
+import { emitAfterStep, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { createBuilder } from '../graph/builder.ts';
 import { sizeOf } from '../graph/shape.ts';

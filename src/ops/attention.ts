@@ -2,7 +2,6 @@
  * Scaled dot-product attention over heads that lie side by side in the last axis, as the projections leave them: no transposes.
  * The forward pass keeps only the log-sum-exp of each row; the backward pass recomputes the probabilities pair by pair.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { broadcastStrides } from '../graph/shape.ts';
 import type {
   Dispatch,
@@ -15,6 +14,7 @@ import type {
   TensorType,
   Value,
 } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { FLOAT, matmul, swapped } from './onnx.ts';

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of butterfly.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { butterflyPermutation } from '../lib/butterfly.ts';
 import {

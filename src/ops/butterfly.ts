@@ -8,7 +8,6 @@
  * The gradient of y = x B_(m−1) … B_0 in its blocks, and on the way in x: rows between the factors are recomputed in registers where
  * they fit; the blocks' gradient needs rows · d · b multiply-adds per factor, never a d × d matrix.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type {
   Dispatch,
@@ -22,6 +21,7 @@ import type {
   TensorType,
   Value,
 } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { butterflyPermutation } from '../lib/butterfly.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';

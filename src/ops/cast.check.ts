@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of cast.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { castOp } from './cast.ts';
 
 defineCheck(castOp, {

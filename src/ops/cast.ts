@@ -1,7 +1,7 @@
 /** cast: f32 ↔ i32 (towards zero), f16 → f32. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { DType, Emitter, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { FLOAT, INT32 } from './onnx.ts';

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of cayley.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import {
   type CayleyAttrs,

@@ -4,9 +4,9 @@
  *
  * Sign: the series approximates the transpose of the exact rotation. That is PEFT's, and adapters depend on it.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Kernel, OnnxForm, OnnxWriter, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread } from './dispatch.ts';
 import { identity, matmul, swapped, times } from './onnx.ts';

@@ -1,5 +1,5 @@
 /** Loads every op's references and test cases: what the device check, the interpreter and the suites need, and training never does. */
-import { checkedOps } from '../graph/references.ts';
+import { checkedOps } from '../graph/interpret.ts';
 
 export { type Interpretation, interpret } from '../graph/interpret.ts';
 

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of columnScale.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { columnScaleGradOp, columnScaleOp } from './columnScale.ts';
 import { emptyTensor } from './reference.ts';
 

@@ -1,6 +1,6 @@
 /** columnScale: y = x ⊙ s along the last axis, with a gradient that makes both parts in one pass over x (BOFT's learned lengths). */
-import { defineOp } from '../graph/defineOp.ts';
 import type { Emitter, KernelNode, Param, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { binaryKernel } from './elementwise.ts';
 import { normRows, rowChunks } from './norms.ts';

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of crossEntropy.ts. */
-import { checkOf, defineCheck } from '../graph/references.ts';
+import { checkOf, defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import {
   crossEntropyDims,

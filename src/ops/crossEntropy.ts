@@ -2,8 +2,8 @@
  * Softmax cross-entropy, summed over the rows whose label counts: of logits; and of a frozen output layer, whose logits exist for a chunk of
  * rows at a time, become their own gradient in place, and are multiplied back at once. At 50,000 classes that saves hundreds of megabytes.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import type { Dispatch, Emitter, OnnxWriter, Ref, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread } from './dispatch.ts';
 import { binary } from './elementwise.ts';

@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of dropout.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { type DropoutAttrs, dropoutOp, thresholdOf } from './dropout.ts';
 import { emptyTensor } from './reference.ts';
 

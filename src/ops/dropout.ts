@@ -1,7 +1,7 @@
 /** dropout by a counter-based hash of element, salt and the step's seed: no state, the same mask backward. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, OnnxForm, OnnxWriter, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { FLOAT, INT64 } from './onnx.ts';

@@ -2,9 +2,9 @@
  * Elementwise functions of tensors with broadcasting, and the sums and expansions that undo it: where, binary, scale, addN, axpy,
  * expand, sumTo, reduce. They stand in one file because they are one another's gradients.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { broadcastShapes, broadcastStrides, sameShape, sizeOf, stridesOf } from '../graph/shape.ts';
 import type { Dispatch, DType, Emitter, Kernel, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { cast } from './cast.ts';
 import { eight, MAX_RANK, mergeAxes, mergeBroadcast, perElement, spread, WORKGROUP } from './dispatch.ts';

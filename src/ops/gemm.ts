@@ -1,5 +1,4 @@
 /** Lowers one matrix product, batched and with its epilogue, to dispatches of matmul.wgsl; chooses among its variants. */
-
 import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Dispatch, Kernel, Param, Ref } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';

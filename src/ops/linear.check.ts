@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of linear.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { linearOp } from './linear.ts';
 import type { QuantFormat } from './quantised.ts';

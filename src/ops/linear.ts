@@ -2,9 +2,9 @@
  * linear: y = activation(x Wᵀ + b), x [..., in], W [out, in] (f32, or f16 when frozen), b [out]. Bias and activation run in the
  * product's epilogue; with `keepPre` the second output is x Wᵀ + b, which the gradient of the activation reads.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { addN, reduce } from './elementwise.ts';
 import { gemmKernel } from './gemm.ts';

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of lookups.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { gatherOp, scatterAddRowsOp, takeAlongGradOp, takeAlongLayout, takeAlongOp } from './lookups.ts';
 import { emptyTensor, quantCase, unpackTensor } from './reference.ts';

@@ -2,9 +2,8 @@
  * Look-ups by number, each with the gradient that adds what was taken back, in a fixed order and without atomics: gather (rows of a
  * table), takeAlong (from every row the entries that a row of indices names, as torch.gather on the last axis).
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
-import { bytesOf, type Emitter, type TensorType, type Value } from '../graph/types.ts';
+import { bytesOf, defineOp, type Emitter, type TensorType, type Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, rowParts, WORKGROUP } from './dispatch.ts';
 import { INT64 } from './onnx.ts';

@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of matmul.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { matmulOp, matmulSizes } from './matmul.ts';
 import { emptyTensor, quantCase, unpackTensor } from './reference.ts';

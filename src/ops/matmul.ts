@@ -1,7 +1,7 @@
 /** matmul: C = alpha · op(A) op(B) over batch axes that broadcast; op transposes the last two axes. Kernel: gemm.ts. */
-import { defineOp } from '../graph/defineOp.ts';
 import { broadcastShapes, broadcastStrides, sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { sumTo } from './elementwise.ts';
 import type { GemmVariantName } from './gemm.ts';

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of moves.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf, stridesOf } from '../graph/shape.ts';
 import {
   beginnings,

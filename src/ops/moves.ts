@@ -2,10 +2,10 @@
  * Ops that move elements and compute nothing: view (another shape, or a contiguous part), detach, split (many parts), pack (the
  * inverse of split) move no data; transpose, slice and concat copy it, and unslice, the gradient of slice, puts a range back into zeros.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf, stridesOf } from '../graph/shape.ts';
 import {
   bytesOf,
+  defineOp,
   type Emitter,
   type Kernel,
   type OnnxWriter,

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of norms.ts. */
-import { defineCheck, type OpCase } from '../graph/references.ts';
+import { defineCheck, type OpCase } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import {
   layerNormGradOp,

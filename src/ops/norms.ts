@@ -1,5 +1,4 @@
 /** layerNorm and rmsNorm over the last axis, each with two backward kernels: for the input, and for weight and bias. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type {
   Emitter,
@@ -13,6 +12,7 @@ import type {
   TensorType,
   Value,
 } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
 

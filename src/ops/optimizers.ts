@@ -1,6 +1,6 @@
 /** torch.optim's AdamW and SGD with momentum over one packed buffer of all trained parameters, with global-norm clipping on the GPU. */
-import { defineOp } from '../graph/defineOp.ts';
 import type { Emitter, KernelNode, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 

@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of product.ts. */
-import { defineCheck, type OpCase } from '../graph/references.ts';
+import { defineCheck, type OpCase } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import {
   EXTRAS,

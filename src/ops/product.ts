@@ -2,9 +2,9 @@
  * product: a matrix product with everything its epilogue can do: y = activate((alpha · op(a) op(b) ⊙ scale + bias) ⊙ gain + add) · slope(at).
  * The fuse pass makes it of products and what follows them, after differentiation, so it has no gradient. Kernel: gemm.ts.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { TensorType } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { gemmKernel } from './gemm.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';

@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of projectRows.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { projectRowsOp } from './projectRows.ts';
 
 const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });

@@ -2,9 +2,9 @@
  * COFT's projection of OFT's stored weights, in place and without gradient: the skew matrix of every row is pulled back onto a
  * ball of radius `limit` in the Frobenius norm. PEFT does this before every forward.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { spread } from './dispatch.ts';
 

@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of quantised.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { dequantizeOp } from './quantised.ts';
 import { quantCase, unpackTensor } from './reference.ts';
 

@@ -6,8 +6,8 @@
  * binding limit can be bound in parts.
  * dequantize makes the float matrix of it.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of rankAllocation.ts. */
-import { defineCheck, type OpCase } from '../graph/references.ts';
+import { defineCheck, type OpCase } from '../graph/interpret.ts';
 import { stepCase } from './optimizers.check.ts';
 import { type ImportanceAttrs, importanceOp, keepBestOp, zeroDroppedOp } from './rankAllocation.ts';
 

@@ -2,9 +2,9 @@
  * AdaLoRA's budget: the importance of each trained number after every update (smoothed |p·∂p| and how much that varies), and keeping
  * the best of the ranks by it.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 

@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of rope.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { ropeLayout, ropeOp } from './rope.ts';
 
 const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });

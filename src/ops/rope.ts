@@ -1,7 +1,7 @@
 /** Rotary position embedding over heads that lie side by side in the last axis: half-split (Llama) or interleaved (GPT-J) pairs. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, OnnxForm, OnnxWriter, Op, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 

@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of softmax.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import { emptyTensor } from './reference.ts';
 import { logSoftmaxOp, softmaxGradOp, softmaxOp, softmaxRows } from './softmax.ts';

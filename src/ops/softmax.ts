@@ -1,7 +1,7 @@
 /** softmax and logSoftmax over the last axis, with the backward kernel of both. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Kernel, Op, TensorType, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { spread, WORKGROUP } from './dispatch.ts';
 

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of sparseIdft.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import { frequencyTables, type SparseIdftAttrs, sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
 

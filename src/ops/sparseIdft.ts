@@ -3,7 +3,6 @@
  * and its adjoint. One radix step along the rows (out = P1·P2) keeps the work far below n terms per element; 768², n = 1000 takes
  * some 60 instead of 1000.
  */
-import { defineOp } from '../graph/defineOp.ts';
 import type {
   Dispatch,
   Emitter,
@@ -14,6 +13,7 @@ import type {
   TensorType,
   Value,
 } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul, times } from './onnx.ts';

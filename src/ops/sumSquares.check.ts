@@ -1,5 +1,5 @@
 /** The float64 reference and test cases of sumSquares.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import { sumSquaresOp } from './sumSquares.ts';
 
 defineCheck(sumSquaresOp, {

@@ -1,7 +1,7 @@
 /** The sum of squares of a buffer in a fixed order: the square of the global gradient norm. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 
 const SHADER = 'sumSquares.wgsl';
 const WG = 256;

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of unary.ts. */
-import { defineCheck, type OpCase } from '../graph/references.ts';
+import { defineCheck, type OpCase } from '../graph/interpret.ts';
 import type { DType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { emptyTensor } from './reference.ts';

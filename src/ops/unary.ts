@@ -1,7 +1,7 @@
 /** Elementwise functions of one tensor, and their backward kernel. The functions themselves: scalar.ts. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { Emitter, OnnxWriter, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { INT32, isTrue } from './onnx.ts';

@@ -1,5 +1,5 @@
 /** The float64 references and test cases of unfold.ts. */
-import { defineCheck } from '../graph/references.ts';
+import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import { emptyTensor } from './reference.ts';
 import { foldOp, patchShape, type UnfoldAttrs, unfoldOp, windows } from './unfold.ts';

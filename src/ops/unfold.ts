@@ -1,7 +1,7 @@
 /** unfold: pictures cut into (overlapping) windows, so that a convolution becomes a linear layer; fold is its adjoint. */
-import { defineOp } from '../graph/defineOp.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, KernelNode, Param, Value } from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 

@@ -6,11 +6,17 @@ import { validateConfig } from '../adapters/config.ts';
 import { savedEntries } from '../adapters/matching.ts';
 import { readSafetensors, tensorFloats, writeSafetensors } from '../adapters/safetensors.ts';
 import { fail } from '../lib/errors.ts';
-import { baseOf, isHubName, withoutPrivate } from './base.ts';
-import { limits, readmeFile, requirementsFile } from './readme.ts';
+import {
+  type Base,
+  baseOf,
+  isHubName,
+  type ProjectFile,
+  type PythonProject,
+  type PythonRun,
+  withoutPrivate,
+} from './base.ts';
 import { datasetRows } from './rows.ts';
-import { isPeft, settingsFile } from './settings.ts';
-import type { ProjectFile, PythonProject, PythonRun } from './types.ts';
+import { isPeft, pythonTask, settingsFile } from './settings.ts';
 
 const scripts: Record<string, string> = import.meta.glob('./project/*.py', {
   query: '?raw',
@@ -100,4 +106,137 @@ export function pythonProject(run: PythonRun): PythonProject {
     ],
     warnings,
   };
+}
+
+// README.md of a project: how to start it, what is in it, and what cannot carry over.
+
+/**
+ * The versions that the scripts were run with. Adapters keep PEFT's format of 0.18 and later; transformers 5 has renamed modules of
+ * several families (DINOv2's query is q_proj there), so that adapters and ONNX files from before no longer match.
+ */
+const REQUIREMENTS: Readonly<Record<string, string>> = {
+  accelerate: '1.15.0',
+  numpy: '2.4.6',
+  peft: '0.21.0',
+  pillow: '12.3.0',
+  safetensors: '0.8.0',
+  torch: '2.13.0',
+  transformers: '4.57.6',
+};
+
+const requirementsFile = () =>
+  Object.entries(REQUIREMENTS)
+    .map(([name, version]) => `${name}==${version}\n`)
+    .join('');
+
+/** Names as they may stand in a sentence of Markdown, whatever a file was called. */
+const plain = (name: string) => name.replace(/[^\p{L}\p{N} ._/-]/gu, '_');
+
+/** Sentences on what is different from the run. */
+function limits(
+  run: PythonRun,
+  base: Base,
+  facts: { readonly rounding: number; readonly randomHead: string | null },
+): string[] {
+  const { method, settings, dataset } = run;
+  const config = JSON.parse(
+    new TextDecoder().decode(run.adapter.find((f) => f.name === 'adapter_config.json')!.bytes),
+  ) as Record<string, unknown>;
+  const found = [
+    'The curve goes on but not bit for bit: the order of examples, dropout and the rounding of sums come from PyTorch and from the number of machines.',
+    `The optimiser starts with empty moments and the schedule starts anew: ${settings.warmupSteps} warm-up steps, then the same ${settings.schedule} over another run of the same length.`,
+    'Weights and sums are float32 as in the run; another precision is the choice of `accelerate launch --mixed_precision`.',
+    'requirements.txt names transformers 4, because version 5 has renamed modules that adapters and ONNX files know by their names of before.',
+    "Dropout inside the base model stays off, since the ONNX graph has none; only the adapter's own dropout acts.",
+  ];
+  if (base.kind === 'folder')
+    found.push(
+      `The base model ${plain(run.modelName)} has no name on the Hub; its weights were taken from the ONNX file into base/ by their PyTorch names. To use the original instead, name it with --base.`,
+    );
+  if (base.kind === 'named')
+    found.push(
+      `The base model is taken from the Hub as ${base.name}. If the ONNX file was edited, merged or quantised, the two differ.`,
+    );
+  if (base.kind === 'none')
+    found.push(
+      `The base model ${plain(run.modelName)} cannot be written for transformers, because ${base.reason}; name the model that it was exported from with --base.`,
+    );
+  if (facts.randomHead !== null)
+    found.push(
+      base.kind === 'folder'
+        ? `The classifier ${facts.randomHead} is new, random and untrained in this run; base/ holds it as it was.`
+        : `The classifier ${facts.randomHead} is new and random but is not among modules_to_save, so it is not in the adapter and starts with other random numbers here.`,
+    );
+  if (run.model.ownHead !== null)
+    found.push(
+      `transformers has no class with this run's head (${run.model.ownHead}): the class that model.py loads pools the hidden states in its own way, so its answers differ until it is changed to pool the same.`,
+    );
+  if (!isPeft(run))
+    found.push(
+      `The method "${method.id}" is none of PEFT's: trained.safetensors holds whole weights, which train.py puts into the base model, and adapter/ does not exist.`,
+    );
+  if (method.id === 'boft' && Number(config.boft_n_butterfly_factor) > 1)
+    found.push(
+      `The adapter has ${config.boft_n_butterfly_factor} butterfly factors. PEFT builds more than one only with a CUDA extension that most installations cannot compile; model.py supplies the missing function in plain PyTorch. Without it, PeftModel.from_pretrained stops with a size mismatch.`,
+    );
+  if (method.id === 'adalora')
+    found.push('The budget schedule of AdaLoRA (tinit, tfinal, total_step) starts anew with this run.');
+  if (facts.rounding > 0.001 / 255)
+    found.push(
+      `Pictures are kept in 8 bits; the run had them finer, so a sample differs by at most ${facts.rounding.toPrecision(2)} of the full range.`,
+    );
+  if (dataset.kind !== 'image')
+    found.push(
+      'Texts are kept as the ids that the run saw, with its windows and truncation; `text` is there to be read and is not used. Without `input_ids` a row cannot be trained on.',
+    );
+  if (pythonTask(run) === 'masked-lm')
+    found.push('Which tokens are masked is fixed in data/: the same at every pass.');
+  return found;
+}
+
+function readmeFile(run: PythonRun, base: Base, sentences: readonly string[]): string {
+  const { recorded, settings } = run;
+  const trained = isPeft(run)
+    ? '- `adapter/` – the adapter that the run trained, as PEFT saves it'
+    : '- `trained.safetensors` – the weights that the run trained';
+  const folder = base.kind === 'folder' ? ['- `base/` – the base model, as transformers opens it'] : [];
+  const launch =
+    base.kind === 'none' ? 'accelerate launch train.py --base OWNER/MODEL' : 'accelerate launch train.py';
+  return [
+    `# ${plain(run.modelName)} on ${plain(run.dataset.name)} with ${run.method.title}`,
+    '',
+    'This project goes on with a run of Papilio on as many machines as you have.',
+    '',
+    '```sh',
+    'python -m venv venv && . venv/bin/activate',
+    'pip install -r requirements.txt',
+    launch,
+    '```',
+    '',
+    'For several GPUs or machines, answer the questions of `accelerate config` once before that. The batch of',
+    `${settings.batchSize} examples is shared by all processes, so that the updates stay those of the run; raise it with --batch-size,`,
+    'and --learning-rate with it, where machines idle. `python train.py --help` lists all options.',
+    '',
+    'The first line with a held-out score comes before any update:',
+    recorded === null
+      ? 'the run was not evaluated at its last step, so there is nothing to hold it against.'
+      : `it should be the ${recorded.metric} of ${recorded.value.toFixed(4)} (loss ${recorded.loss.toFixed(4)}) that Papilio found on the same ${recorded.examples} examples.`,
+    '',
+    '## What is here',
+    '',
+    '- `train.py` – the loop; `model.py`, `data.py` – what it is made of',
+    '- `settings.py` – every setting of the run',
+    trained,
+    ...folder,
+    '- `data/train.jsonl`, `data/held.jsonl` – the examples and the split of the run',
+    '- `labels.json` – class names by number',
+    '- `requirements.txt` – the versions that these scripts were written for',
+    '',
+    'The result goes to `out/`, in the form it started from, with `metrics.csv` beside it. Papilio opens it again.',
+    '',
+    '## What cannot carry over',
+    '',
+    ...sentences.map((sentence) => `- ${sentence}`),
+    '',
+  ].join('\n');
 }

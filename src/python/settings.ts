@@ -1,8 +1,7 @@
 /** settings.py: everything that decided the run, as constants that its scripts read. */
 import { exampleCount } from '../data/batches.ts';
 import type { Dataset } from '../data/types.ts';
-import type { Base } from './base.ts';
-import type { PythonRun } from './types.ts';
+import type { Base, PythonRun } from './base.ts';
 
 /** Values that Python spells as JSON does, but for three words. */
 export type Constant =

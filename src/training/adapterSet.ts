@@ -3,22 +3,6 @@
  * into new ones, scored, looked into, written out again. Commands change all or nothing.
  */
 
-import { chooseAdapter } from '../adapters/choose.ts';
-import { combineAdapters } from '../adapters/combine.ts';
-import { type Fit, fitAdapter } from '../adapters/fit.ts';
-import {
-  DEFAULT_NAME,
-  type Files,
-  filesFromZip,
-  folderOf,
-  isAdapterFile,
-  readFolder,
-} from '../adapters/folder.ts';
-import { inject } from '../adapters/inject.ts';
-import type { LoadedAdapter } from '../adapters/peft.ts';
-import { type BaseParameter, emitBase, initialValues, savedParameters } from '../adapters/plan.ts';
-import type { MethodId } from '../adapters/registry.ts';
-import { emitActive, type Member } from '../adapters/set/forward.ts';
 import {
   type AdapterSet,
   activate,
@@ -31,8 +15,30 @@ import {
   merge,
   parameterOwners,
   unmerge,
-} from '../adapters/set/state.ts';
-import { doSteps, startWeights, type WeightState } from '../adapters/set/weights.ts';
+} from '../adapters/adapterSet.ts';
+import { combineAdapters } from '../adapters/combine.ts';
+import { type Fit, fitAdapter } from '../adapters/fit.ts';
+import {
+  DEFAULT_NAME,
+  type Files,
+  filesFromZip,
+  folderOf,
+  isAdapterFile,
+  readFolder,
+} from '../adapters/folder.ts';
+import { inject } from '../adapters/inject.ts';
+import type { LoadedAdapter } from '../adapters/peft.ts';
+import {
+  type BaseParameter,
+  chooseAdapter,
+  emitBase,
+  initialValues,
+  type LoadedMethod,
+  loadMethod,
+  savedParameters,
+} from '../adapters/plan.ts';
+import type { MethodId } from '../adapters/registry.ts';
+import { doSteps, emitActive, type Member, startWeights, type WeightState } from '../adapters/setWeights.ts';
 import type { Dataset } from '../data/types.ts';
 import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
@@ -105,6 +111,8 @@ class AdapterCommands implements OpenedAdapters {
   private readonly once: ReturnType<typeof graphRunner>;
   private readonly inTurn = createLock();
   private readonly members = new Map<string, Member>();
+  /** The methods of the opened adapters, by id. */
+  private readonly methods = new Map<string, LoadedMethod>();
   private state: State = { adapters: new Map(), bound: null, set: noSet, weights: null };
   private base: { readonly of: Bound; readonly metric: EvalMetric } | null = null;
 
@@ -185,7 +193,7 @@ class AdapterCommands implements OpenedAdapters {
     if (!member) {
       const adapter = this.adapterOf(name);
       fitToBound(adapter, this.bound());
-      member = memberOf(name, adapter, this.bound());
+      member = memberOf(name, adapter, this.methods.get(adapter.method.id)!, this.bound());
       this.members.set(name, member);
     }
     return member;
@@ -249,6 +257,7 @@ class AdapterCommands implements OpenedAdapters {
       case 'open': {
         const files = await readGiven(command.files);
         const found = readDropped(files, command.name ?? 'adapter', new Set(state.adapters.keys()));
+        for (const { method } of found.values()) this.methods.set(method.id, await loadMethod(method));
         this.state = { ...state, adapters: new Map([...state.adapters, ...found]) };
         return [];
       }
@@ -391,11 +400,14 @@ function fitToBound(adapter: LoadedAdapter, { model }: Bound): Fit {
   return fitAdapter({ ...adapter, ...fromTorch(adapter, model.modules) }, model.targets, shapes);
 }
 
-/** The adapter with its numbers as the engine runs it. */
-function memberOf(name: string, adapter: LoadedAdapter, bound: Bound): Member {
+/**
+ * The adapter with its numbers as the engine runs it.
+ * @param method the adapter's, with its graph
+ */
+function memberOf(name: string, adapter: LoadedAdapter, method: LoadedMethod, bound: Bound): Member {
   const { model, parameters } = bound;
   const { plan } = chooseAdapter(
-    adapter.method,
+    method,
     adapter.config,
     model.targets,
     model.parameters,

@@ -2,8 +2,16 @@
  * Which examples an update sees, as a pure function of the settings and the update's number, so that a run resumes from a number.
  * Batches shorter than the batch size are filled up with rows whose labels do not count: one plan fits all.
  */
-import { type BatchOptions, batch, batches, type EpochOrder, exampleCount } from '../data/batches.ts';
-import { bucketedBatches, bucketLengths, lengthsOf } from '../data/lengths.ts';
+import {
+  type BatchOptions,
+  batch,
+  batches,
+  bucketedBatches,
+  bucketLengths,
+  type EpochOrder,
+  exampleCount,
+  lengthsOf,
+} from '../data/batches.ts';
 import type { Preprocessing } from '../data/preprocessing.ts';
 import { IGNORED_LABEL } from '../data/tensors.ts';
 import {

@@ -14,7 +14,7 @@ import type { Plan, Step } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import { median } from '../lib/statistics.ts';
+import { median } from '../lib/numbers.ts';
 import type { Precision } from '../models/import/quantStore.ts';
 import { binary, scale } from '../ops/elementwise.ts';
 import { fuse } from '../ops/fuse.ts';
@@ -258,7 +258,7 @@ function planOf(plan: AdapterPlan, modules: readonly string[], { parameters }: R
     const parameter = parameters.get(name);
     return parameter ? [{ ...parameter, ...(also && { also }) }] : [];
   });
-  return planAdapter(plan.method, plan.config, layers, saved);
+  return planAdapter(plan, plan.config, layers, saved);
 }
 
 /** From what changes nothing but time to what changes the result most; of each kind the mildest that fits. */

@@ -1,14 +1,14 @@
 /** What merging gives: the file, what changed in it, and what goes with it; and the files that it is checked beside. */
-import { adaptGraph } from '../adapters/adaptGraph.ts';
-import { chooseAdapter } from '../adapters/choose.ts';
 import { fitAdapter } from '../adapters/fit.ts';
-import { emitTrainables, inject } from '../adapters/inject.ts';
+import { adaptGraph, emitTrainables, inject } from '../adapters/inject.ts';
 import type { LoadedAdapter } from '../adapters/peft.ts';
 import {
   type AdapterPlan,
   type BaseParameter,
+  chooseAdapter,
   emitBase,
   initialValues,
+  loadMethod,
   savedParameters,
 } from '../adapters/plan.ts';
 import { createBuilder } from '../graph/builder.ts';
@@ -157,7 +157,7 @@ export async function mergeAdapters(
     const fit = fitAdapter({ ...read, ...adapter }, model.targets, shapes);
     warnings.push(...fit.warnings);
     const { plan } = chooseAdapter(
-      read.method,
+      await loadMethod(read.method),
       read.config,
       model.targets,
       [...parameters.values()],

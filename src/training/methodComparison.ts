@@ -7,7 +7,7 @@ import { type Sized, sizeFor } from '../adapters/size.ts';
 import { DEFAULT_METHOD, startPlaces } from '../adapters/start.ts';
 import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
-import { median } from '../lib/statistics.ts';
+import { median } from '../lib/numbers.ts';
 import type { MakeEngine } from './engine.ts';
 import { type Host, openModel } from './openModel.ts';
 import type {

@@ -1,8 +1,7 @@
 /** Opens the model of a run with its sidecar files; the model that was opened last is kept, so that many questions read and import it once. */
 import { type ChatFormat, chatFormat } from '../data/chat.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
-import { endOf, loadTokenizer, type Tokenizer } from '../data/tokenizer.ts';
-import { tokenizerSettings } from '../data/tokenizerSettings.ts';
+import { endOf, loadTokenizer, type Tokenizer, tokenizerSettings } from '../data/tokenizer.ts';
 import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
 import { fail } from '../lib/errors.ts';

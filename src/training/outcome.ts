@@ -2,10 +2,11 @@
  * What came of a run: whether it ends worse than it began, on the same held-out examples, and what in its own figures is the likely cause; and
  * what a score that is no number means. Plain data in, sentences out; page and command line ask the same.
  */
-import { startRate } from '../adapters/rate.ts';
+
 import { METHODS } from '../adapters/registry.ts';
+import { startRate } from '../adapters/start.ts';
 import type { AdapterMethod, Layer } from '../adapters/types.ts';
-import { greatest } from '../lib/statistics.ts';
+import { greatest } from '../lib/numbers.ts';
 import type { EvalMetric, MethodComparisonReport, MethodRow, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 

@@ -1,15 +1,14 @@
 /** "Continue in Python": what a run in this room is to the project that goes on with it. */
-import { chooseAdapter } from '../adapters/choose.ts';
 import { validateForRun } from '../adapters/config.ts';
 import { readFolder } from '../adapters/folder.ts';
-import { countPlan } from '../adapters/plan.ts';
+import { chooseAdapter, countPlan, loadMethod } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
 import type { Dataset } from '../data/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { LoadedModel } from '../models/load.ts';
+import type { PythonProject } from '../python/base.ts';
 import { pythonProject } from '../python/project.ts';
-import type { PythonProject } from '../python/types.ts';
 import type { BatchPlan } from './batchPlan.ts';
 import { type Host, type OpenedModel, openModel } from './openModel.ts';
 import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
@@ -90,7 +89,7 @@ export async function storedProject(
   const { config } = start
     ? start.loaded
     : validateForRun(method, beginsWith(request, model, data.task).config, batches.totalSteps);
-  const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+  const { plan } = chooseAdapter(await loadMethod(method), config, model.targets, model.parameters);
   requireAdapterOf(method, end.adapter);
   return projectOf({
     opened,

@@ -1,13 +1,18 @@
 /** What a run is made of before anything is compiled: model, data and the adapter's plan. Sessions and forecasts begin with it. */
-import { chooseAdapter } from '../adapters/choose.ts';
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { fitAdapter } from '../adapters/fit.ts';
 import { type Adapter, type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
-import { type AdapterPlan, type BaseParameter, changedParameters, initialValues } from '../adapters/plan.ts';
-import { startRate } from '../adapters/rate.ts';
+import {
+  type AdapterPlan,
+  type BaseParameter,
+  changedParameters,
+  chooseAdapter,
+  initialValues,
+  loadMethod,
+} from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
-import { type Started, startConfig } from '../adapters/start.ts';
+import { type Started, startConfig, startRate } from '../adapters/start.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { ModuleInfo } from '../models/import/modules.ts';
@@ -79,7 +84,7 @@ export async function setUpRun(
     ? { config: start.loaded.config, warnings: [] }
     : validateForRun(method, begun?.config, batches.totalSteps);
   const { plan, warnings } = chooseAdapter(
-    method,
+    await loadMethod(method),
     config,
     model.targets,
     model.parameters,

@@ -2,9 +2,8 @@
  * The page's worker for what comes from elsewhere: searches, lists, fetches into the browser's private file system, and frees. A worker of
  * its own, since downloads go on while a run trains, and since only workers may write files as they stream.
  */
-import { browserStore } from '../hub/browserStore.ts';
+import { browserStore, cacheOwner } from '../hub/browserStore.ts';
 import { type Kept, listKept } from '../hub/cache.ts';
-import { cacheOwner } from '../hub/cacheOwner.ts';
 import { searchRepos } from '../hub/client.ts';
 import { type FoundListing, findListing, weigh } from '../hub/fetching.ts';
 import { openSource, requireVariants } from '../hub/open.ts';

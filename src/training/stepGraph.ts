@@ -2,8 +2,7 @@
  * The graphs of a run over one family of weights, adapters and states: a training step, its parts when gradients are accumulated,
  * and evaluation with or without the adapter.
  */
-import { emitAfterStep } from '../adapters/afterStep.ts';
-import { emitTrainables, inject, type StepInput, TRAINABLE } from '../adapters/inject.ts';
+import { emitAfterStep, emitTrainables, inject, type StepInput, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import { differentiate } from '../graph/differentiate.ts';

@@ -5,9 +5,8 @@
 
 import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { embeddedDataset } from '../data/catalogue.ts';
-import { extension } from '../data/files/bytes.ts';
+import { CONLL, extension } from '../data/files/bytes.ts';
 import { checkMapping } from '../data/files/columns.ts';
-import { CONLL } from '../data/files/endings.ts';
 import { type DataTask, type Found, type OpenOptions, openDataset } from '../data/files/open.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
 import { atSize, drawingsDataset } from '../data/pictures.ts';

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { fourierLocations } from '../../src/adapters/fourierft/locations.ts';
+import { fourierLocations } from '../../src/adapters/fourierft/config.ts';
 import { compile } from '../../src/gpu/compile.ts';
 import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';

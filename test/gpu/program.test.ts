@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openGpu } from '../../src/cli/runtime.ts';
 import { compile } from '../../src/gpu/compile.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
-import { createShaderLibrary } from '../../src/gpu/shaders.ts';
+import { createShaderLibrary } from '../../src/gpu/pipelines.ts';
 import { createStore, type Store } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
@@ -15,7 +15,7 @@ import { toyFiles, toyShaders } from './toyKernels.ts';
 
 /** How long a submit may keep the GPU busy, where a test says so. */
 const budget = vi.hoisted((): { ms: number | undefined } => ({ ms: undefined }));
-vi.mock(import('../../src/gpu/pacing.ts'), async (original) => {
+vi.mock(import('../../src/gpu/program.ts'), async (original) => {
   const pacing = await original();
   return { ...pacing, createPacing: (work, speed) => pacing.createPacing(work, speed, budget.ms) };
 });

@@ -8,7 +8,7 @@ import { compile } from '../../src/gpu/compile.ts';
 import { type Device, openDevice } from '../../src/gpu/device.ts';
 import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { checkOf } from '../../src/graph/references.ts';
+import { checkOf } from '../../src/graph/interpret.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Value } from '../../src/graph/types.ts';

@@ -1,5 +1,5 @@
 /** The shaders behind test/tools/toyOps.ts, so that the machinery is tested on a device without depending on the real ops. */
-import { createShaderLibrary } from '../../src/gpu/shaders.ts';
+import { createShaderLibrary } from '../../src/gpu/pipelines.ts';
 
 const head = `struct Params { unused: u32 }
 @group(0) @binding(0) var<uniform> params: Params;

@@ -8,6 +8,7 @@ import { linear, unary, view } from '../../src/ops/index.ts';
 import type { FullBatch } from '../../src/training/batchPlan.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
 import type { BaseGraph } from '../../src/training/stepGraph.ts';
+import { withGraph } from '../unit/adapters-layers.ts';
 
 export type Matrix = number[][];
 
@@ -105,7 +106,7 @@ export function toyPlan(): AdapterPlan {
     out: SIZES[i + 1]!,
     hasBias: true,
   }));
-  return planAdapter(method, config, layers, []);
+  return planAdapter(withGraph(method), config, layers, []);
 }
 
 /** The packed buffer at the start. */

@@ -3,9 +3,9 @@
  * method, of every stored form of weights, and of a model wide and long enough for what only large products have.
  */
 import { join } from 'node:path';
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
 import type { AdapterPlan } from '../../src/adapters/plan.ts';
+import { chooseAdapter } from '../../src/adapters/plan.ts';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import type { Graph } from '../../src/graph/types.ts';
@@ -28,7 +28,7 @@ import {
   subjectNames,
   type TargetKind,
 } from '../../tools/verify/families/subjects.ts';
-import { casesOf } from '../unit/adapters-layers.ts';
+import { casesOf, withGraph } from '../unit/adapters-layers.ts';
 import { quantGraphs } from './graphsQuant.ts';
 
 const METHOD_IDS = Object.keys(METHODS) as MethodId[];
@@ -46,7 +46,7 @@ function* stepGraphs(model: LoadedModel, { method, config, size }: Choice): Gene
   let plan: AdapterPlan;
   try {
     const checked = validateConfig(METHODS[method], config).config;
-    plan = chooseAdapter(METHODS[method], checked, model.targets, model.parameters).plan;
+    plan = chooseAdapter(withGraph(METHODS[method]), checked, model.targets, model.parameters).plan;
   } catch (error) {
     if (error instanceof PapilioError && error.kind !== 'internal') return;
     throw error;

@@ -1,8 +1,8 @@
 /** Ops without shaders, for tests of the scheduler: each names a `shader` that `runPlan` (planExecutor.ts) knows. */
-import { defineOp } from '../../src/graph/defineOp.ts';
-import { defineCheck } from '../../src/graph/references.ts';
+import { defineCheck } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { AnyOp, Tensor, TensorType, Value } from '../../src/graph/types.ts';
+import { defineOp } from '../../src/graph/types.ts';
 
 const like = (t: TensorType, data: Float64Array): Tensor => ({ dtype: t.dtype, shape: t.shape, data });
 const cases = [{ name: 'none', inputs: [], attrs: undefined }];

@@ -26,6 +26,7 @@ import {
 import { simulate } from '../tools/adaloraLoops.ts';
 import { toyBase, toyBatches, toyInitial, toyPlan, toySettings } from '../tools/adaloraToy.ts';
 import { layer } from './adapters-fixtures.ts';
+import { withGraph } from './adapters-layers.ts';
 
 const tensor = (shape: readonly number[], data: ArrayLike<number>): Tensor => ({
   dtype: 'f32',
@@ -148,7 +149,7 @@ describe('files', () => {
   /** Saves random tensors under a mask, reads them back. */
   async function roundTrip(config: Readonly<Record<string, unknown>>, mask: readonly number[]) {
     const valid = validateConfig(method, { total_step: 9, target_modules: ['q', 'up'], ...config }).config;
-    const plan = planAdapter(method, valid, layers, []);
+    const plan = planAdapter(withGraph(method), valid, layers, []);
     const packed = Float32Array.from({ length: plan.size }, (_, i) => i + 1);
     const tensors = moduleTensors(plan, packed);
     const planned = plan.groups.flatMap((g) => g.layers);

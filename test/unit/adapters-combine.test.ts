@@ -4,8 +4,14 @@
  * the sign of a negative weight on both; use_rslora kept.
  */
 import { describe, expect, it } from 'vitest';
-import { type CombineOptions, combineAdapters } from '../../src/adapters/combine.ts';
-import { combineTensors, electSigns, keepLargest, keepRandom } from '../../src/adapters/combineTensors.ts';
+import {
+  type CombineOptions,
+  combineAdapters,
+  combineTensors,
+  electSigns,
+  keepLargest,
+  keepRandom,
+} from '../../src/adapters/combine.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { type Adapter, readAdapter, writeAdapter } from '../../src/adapters/peft.ts';
 import { METHODS } from '../../src/adapters/registry.ts';

@@ -5,9 +5,8 @@
  * the two axes of size one, a kernel that the model does not tell.
  */
 import { describe, expect, it } from 'vitest';
-import { adaptGraph } from '../../src/adapters/adaptGraph.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
-import { emitTrainables, TRAINABLE } from '../../src/adapters/inject.ts';
+import { adaptGraph, emitTrainables, TRAINABLE } from '../../src/adapters/inject.ts';
 import { type AdapterPlan, moduleTensors, planAdapter } from '../../src/adapters/plan.ts';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import type { Layer } from '../../src/adapters/types.ts';
@@ -20,7 +19,7 @@ import {
   glyphsVitConfig,
   glyphsVitDefaults,
 } from '../../tools/pretrain/architectures/glyphsVit.ts';
-import { distance, draw, randomState, tensor } from './adapters-layers.ts';
+import { distance, draw, randomState, tensor, withGraph } from './adapters-layers.ts';
 
 const [OUT, CHANNELS, KH, KW] = [6, 4, 3, 2] as const;
 const AREA = KH * KW;
@@ -40,7 +39,7 @@ function opened(id: MethodId, settings: Record<string, unknown>, layer: Layer = 
   const method = METHODS[id];
   const { config } = validateConfig(method, { target_modules: ['patch'], ...settings });
   expect(method.check(layer, config)).toBeNull();
-  const plan = planAdapter(method, config, [layer], []);
+  const plan = planAdapter(withGraph(method), config, [layer], []);
   const state = randomState(plan, 8);
   const W = Float32Array.from(draw(1, OUT * layer.in));
   const bias = Float32Array.from(draw(2, OUT));

@@ -1,14 +1,13 @@
 /**
- * Conformance of every method's graph half, in float64, at random adapters that are not the identity: the cheap route through the activations
+ * Conformance of every method's graph, in float64, at random adapters that are not the identity: the cheap route through the activations
  * against the adapted weights, gradients against finite differences, identity at the start, and everything else left alone.
  *
  * Seen to fail with: a rotation transposed in one of the two routes, layers of a group that all read the first one's tensors, a scale forgotten
  * in `apply`, an adapter put on a layer that is no target.
  */
 import { describe, expect, it } from 'vitest';
-import { adaptGraph } from '../../src/adapters/adaptGraph.ts';
 import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';
-import { emitTrainables, inject, TRAINABLE } from '../../src/adapters/inject.ts';
+import { adaptGraph, emitTrainables, inject, TRAINABLE } from '../../src/adapters/inject.ts';
 import { type BaseParameter, initialValues, planAdapter } from '../../src/adapters/plan.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import type { Layer } from '../../src/adapters/types.ts';
@@ -31,6 +30,7 @@ import {
   randomState,
   tensor,
   untouched,
+  withGraph,
 } from './adapters-layers.ts';
 
 const adapting = Object.values(METHODS).filter((m) => m.fileNames !== 'any' && m.targets !== 'none');
@@ -43,7 +43,7 @@ describe.each(adapting.map((m) => [m.id, m] as const))('%s', (id, method) => {
     const targets = legalLayers(method, variant.config);
     // The group of three is always among them.
     expect(targets.length).toBeGreaterThanOrEqual(3);
-    const plan = planAdapter(method, config, targets, []);
+    const plan = planAdapter(withGraph(method), config, targets, []);
     const initial = () => initialValues(plan, 5, parameters);
     const packed = randomState(plan, 100);
     const at = (state: Float64Array) => new Map(inputs).set(TRAINABLE, tensor([plan.size], state));
@@ -123,7 +123,7 @@ describe.each(
   it('puts no adapter on any layer and trains saved parameters in their place', () => {
     const saved = [parameters.get('b.other.weight')!, parameters.get('a.up.bias')!];
     for (const { config } of casesOf(id)) {
-      const plan = planAdapter(method, { ...defaultConfig(method), ...config }, [], saved);
+      const plan = planAdapter(withGraph(method), { ...defaultConfig(method), ...config }, [], saved);
       expect(plan.groups).toEqual([]);
       const initial = () => initialValues(plan, 5, parameters);
       const g = createBuilder();
@@ -156,7 +156,9 @@ describe('a plan', () => {
   it('stacks layers of one shape and keeps the packed tensors apart at multiples of 256 bytes', () => {
     const method = METHODS.lora;
     const { config } = validateConfig(method, { target_modules: ['a'], r: 3 });
-    const plan = planAdapter(method, config, legalLayers(method, { r: 3 }), [parameters.get('a.up.bias')!]);
+    const plan = planAdapter(withGraph(method), config, legalLayers(method, { r: 3 }), [
+      parameters.get('a.up.bias')!,
+    ]);
     expect(plan.groups[0]!.layers.map((l) => l.name)).toEqual(['a.query', 'a.key', 'a.value']);
     let end = 0;
     for (const { name, offset, shape } of plan.entries) {
@@ -169,7 +171,7 @@ describe('a plan', () => {
 
   it('with nothing to train is refused', () => {
     const method = METHODS.head;
-    expect(() => planAdapter(method, defaultConfig(method), [], [])).toThrowError(
+    expect(() => planAdapter(withGraph(method), defaultConfig(method), [], [])).toThrowError(
       expect.objectContaining({ kind: 'no-target' }),
     );
   });

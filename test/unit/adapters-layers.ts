@@ -1,7 +1,14 @@
 /** One small layer of every kind and shape, what each method can do to them, and random adapters: what the conformance suites work on. */
 import { expect } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
-import type { AdapterGroup, AdapterPlan, BaseParameter } from '../../src/adapters/plan.ts';
+import {
+  type AdapterGroup,
+  type AdapterPlan,
+  type BaseParameter,
+  type LoadedMethod,
+  loadMethod,
+} from '../../src/adapters/plan.ts';
+import { METHODS } from '../../src/adapters/registry.ts';
 import type { AdapterMethod, Layer, LayerKind, MethodCase } from '../../src/adapters/types.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
@@ -21,6 +28,15 @@ export const casesOf = (id: string): readonly MethodCase[] => {
   if (!cases) throw new Error(`src/adapters/${id} has no cases.ts.`);
   return cases;
 };
+
+const methods = new Map(
+  await Promise.all(
+    Object.values(METHODS).map(async (method) => [method.id, await loadMethod(method)] as const),
+  ),
+);
+
+/** A method with its graph. */
+export const withGraph = ({ id }: Pick<AdapterMethod, 'id'>): LoadedMethod => methods.get(id)!;
 
 const layer = (
   name: string,

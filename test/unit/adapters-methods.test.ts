@@ -1,5 +1,5 @@
 /**
- * Page halves against PEFT: defaults, tensor shapes of every reference layer, block adjustment, permutations, pattern dictionaries,
+ * Methods against PEFT: defaults, tensor shapes of every reference layer, block adjustment, permutations, pattern dictionaries,
  * refusals; counts against the shapes; composed patterns against dense boolean products.
  * Seen to fail: ties of the adjustment taken upwards; a row's group taken from its place in the block; factors multiplied in the other
  * order; `$` dropped from rank_pattern; boft_s left out of the count; skew blocks counted whole as free; a default changed; defaults
@@ -9,8 +9,8 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';
 import { fieldMeta } from '../../src/adapters/fields.ts';
-import { adjustToDivisor, triangleIndex, triangleSize } from '../../src/adapters/oft/rule.ts';
-import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/patterns.ts';
+import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/matching.ts';
+import { adjustToDivisor, triangleIndex, triangleSize } from '../../src/adapters/oft/config.ts';
 import { METHODS, methodById, methodByPeftType } from '../../src/adapters/registry.ts';
 import { requireTargets } from '../../src/adapters/targets.ts';
 import type { AdapterMethod, LayerKind } from '../../src/adapters/types.ts';

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { fourierLocations } from '../../src/adapters/fourierft/locations.ts';
+import { fourierLocations } from '../../src/adapters/fourierft/config.ts';
 import { mt19937, randpermFirst } from '../../src/lib/mt19937.ts';
 import { figures } from './adapters-fixtures.ts';
 

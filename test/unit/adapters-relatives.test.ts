@@ -7,20 +7,20 @@
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { fitAdapter } from '../../src/adapters/fit.ts';
-import { isFeedForward } from '../../src/adapters/ia3/index.ts';
+import { drawMask } from '../../src/adapters/graphParts.ts';
+import { isFeedForward } from '../../src/adapters/ia3/config.ts';
 import { emitTrainables } from '../../src/adapters/inject.ts';
-import { factorise } from '../../src/adapters/lokr/factorise.ts';
+import { factorise } from '../../src/adapters/lokr/config.ts';
 import { type Adapter, readAdapter, writeAdapter } from '../../src/adapters/peft.ts';
 import { initialValues, moduleTensors, planAdapter, sharedOf } from '../../src/adapters/plan.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { readSafetensors } from '../../src/adapters/safetensors.ts';
 import { selectTargets } from '../../src/adapters/targets.ts';
-import { drawMask } from '../../src/adapters/updateMask.ts';
-import { drawProjections } from '../../src/adapters/vera/index.ts';
+import { drawProjections } from '../../src/adapters/vera/config.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { figures, layer } from './adapters-fixtures.ts';
-import { distance, legalLayers, parameters, randomState, tensor } from './adapters-layers.ts';
+import { distance, legalLayers, parameters, randomState, tensor, withGraph } from './adapters-layers.ts';
 
 describe('VeRA', () => {
   interface Stored {
@@ -33,7 +33,7 @@ describe('VeRA', () => {
   function made(settings: Record<string, unknown> = {}): Adapter {
     const method = METHODS.vera;
     const { config } = validateConfig(method, { target_modules: ['fc1', 'fc2'], r: 3, ...settings });
-    const plan = planAdapter(method, config, model.layers, []);
+    const plan = planAdapter(withGraph(method), config, model.layers, []);
     const packed = initialValues(plan, 1, new Map());
     return {
       method,
@@ -76,7 +76,7 @@ describe('VeRA', () => {
   it('takes the file’s matrices, whatever the seed', () => {
     const other = made({ projection_prng_key: 9 });
     const read = reread({ ...made(), shared: other.shared! });
-    const plan = planAdapter(read.method, read.config, model.layers, [], read.shared);
+    const plan = planAdapter(withGraph(read.method), read.config, model.layers, [], read.shared);
     expect(sharedOf(plan)).toEqual(other.shared);
     expect(sharedOf(plan)).not.toEqual(made().shared);
   });
@@ -88,7 +88,7 @@ describe('VeRA', () => {
     expect([...readSafetensors(files['adapter_model.safetensors']).tensors.keys()]).toHaveLength(4);
     const read = reread(adapter);
     expect(read.warnings).toEqual([expect.stringMatching(/drawn again from projection_prng_key/)]);
-    expect(sharedOf(planAdapter(read.method, read.config, model.layers, [], read.shared))).toEqual(
+    expect(sharedOf(planAdapter(withGraph(read.method), read.config, model.layers, [], read.shared))).toEqual(
       adapter.shared,
     );
   });
@@ -145,7 +145,7 @@ describe('rank and module dropout', () => {
     const method = METHODS[id];
     const settings = { r: 2, rank_dropout: 0.5, init_weights: false };
     const { config } = validateConfig(method, { target_modules: ['a'], ...settings });
-    const plan = planAdapter(method, config, legalLayers(method, settings), []);
+    const plan = planAdapter(withGraph(method), config, legalLayers(method, settings), []);
     const emitted = (training: boolean) =>
       emitTrainables(createBuilder(), plan, { training, initial: () => new Float32Array(plan.size) });
     expect(emitted(true).stepInputs.map((s) => s.type.shape)).toEqual(
@@ -189,7 +189,7 @@ describe('IA3', () => {
       feedforward_modules: feedforward,
     });
     const layers = legalLayers(method, { feedforward_modules: [] }).filter((l) => /key|up/.test(l.name));
-    const plan = planAdapter(method, config, layers, []);
+    const plan = planAdapter(withGraph(method), config, layers, []);
     const g = createBuilder();
     const { adapters, packed } = emitTrainables(g, plan, {
       training: false,

@@ -15,7 +15,7 @@ import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/elementwise.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { unary } from '../../src/ops/unary.ts';
-import { draw, randomState, tensor } from './adapters-layers.ts';
+import { draw, randomState, tensor, withGraph } from './adapters-layers.ts';
 
 const names = ['query', 'key', 'value', 'out'];
 
@@ -45,7 +45,7 @@ describe.each([
   const method = METHODS[id];
   const { config } = validateConfig(method, { target_modules: names, ...given });
   const layers = names.map((name) => ({ name, kind: 'linear' as const, in: 16, out: 16, hasBias: false }));
-  const plan = planAdapter(method, config, layers, []);
+  const plan = planAdapter(withGraph(method), config, layers, []);
 
   const run = (sharing: boolean) => {
     const base = model();

@@ -4,19 +4,18 @@
  * wrong way round; adapters taken out in the order they went in; the safe merge's check the other way round.
  */
 import { describe, expect, it } from 'vitest';
+import { addAdapter, merge, startSet, unmerge } from '../../src/adapters/adapterSet.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { inject } from '../../src/adapters/inject.ts';
 import { type BaseParameter, initialValues, planAdapter } from '../../src/adapters/plan.ts';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
-import { emitActive, type Member } from '../../src/adapters/set/forward.ts';
-import { inverseOf } from '../../src/adapters/set/inverse.ts';
-import { addAdapter, merge, startSet, unmerge } from '../../src/adapters/set/state.ts';
-import { doSteps, startWeights } from '../../src/adapters/set/weights.ts';
+import { doSteps, emitActive, inverseOf, type Member, startWeights } from '../../src/adapters/setWeights.ts';
 import type { Layer } from '../../src/adapters/types.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { interpreted } from './adapters-interpreted.ts';
+import { withGraph } from './adapters-layers.ts';
 
 const layer: Layer = { name: 'lin', kind: 'linear', in: 8, out: 6, hasBias: true };
 const random = rng(4);
@@ -32,7 +31,7 @@ const parameters = new Map<string, BaseParameter>([
 function member(name: string, id: MethodId, config: object): Member {
   const method = METHODS[id];
   const valid = validateConfig(method, { target_modules: ['lin'], ...config }).config;
-  const plan = planAdapter(method, valid, [layer], []);
+  const plan = planAdapter(withGraph(method), valid, [layer], []);
   const packed = initialValues(plan, 0, parameters);
   return { name, plan, packed: packed.map((value) => value + random.normal() * 0.3) };
 }

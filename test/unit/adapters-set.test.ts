@@ -2,8 +2,6 @@
  * Several adapters on one model: the commands, what PEFT says to them, and whose saved module counts.
  */
 import { describe, expect, it } from 'vitest';
-import { validateConfig } from '../../src/adapters/config.ts';
-import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import {
   type AdapterSet,
   activate,
@@ -18,7 +16,9 @@ import {
   startSet,
   unload,
   unmerge,
-} from '../../src/adapters/set/state.ts';
+} from '../../src/adapters/adapterSet.ts';
+import { validateConfig } from '../../src/adapters/config.ts';
+import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 
 function adapter(id: MethodId, config: object = {}, parameters: readonly string[] = []): SetAdapter {
   return {

@@ -5,9 +5,14 @@
  */
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
-import { startRate } from '../../src/adapters/rate.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
-import { type Given, type StartModel, type StartTask, startConfig } from '../../src/adapters/start.ts';
+import {
+  type Given,
+  type StartModel,
+  type StartTask,
+  startConfig,
+  startRate,
+} from '../../src/adapters/start.ts';
 import { requireTargets } from '../../src/adapters/targets.ts';
 import type { Layer } from '../../src/adapters/types.ts';
 import { layer } from './adapters-fixtures.ts';

@@ -6,11 +6,16 @@
  */
 import { describe, expect, it } from 'vitest';
 import { validateConfig } from '../../src/adapters/config.ts';
-import { countTrainable } from '../../src/adapters/count.ts';
-import { countByEntry, moduleMatcher, savedEntries } from '../../src/adapters/matching.ts';
-import { lookupFrequencyPattern, lookupPattern } from '../../src/adapters/patterns.ts';
-import { fullMatcher } from '../../src/adapters/pythonRegex.ts';
+import {
+  countByEntry,
+  fullMatcher,
+  lookupFrequencyPattern,
+  lookupPattern,
+  moduleMatcher,
+  savedEntries,
+} from '../../src/adapters/matching.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
+import { countTrainable } from '../../src/adapters/size.ts';
 import {
   requireTargets,
   resolveTargets,
@@ -18,7 +23,7 @@ import {
   trainableBiases,
 } from '../../src/adapters/targets.ts';
 import type { AdapterMethod, LayerKind } from '../../src/adapters/types.ts';
-import { editDistance } from '../../src/lib/nearest.ts';
+import { editDistance } from '../../src/lib/names.ts';
 import { figures, layer } from './adapters-fixtures.ts';
 
 const { oft, boft, lora, head, full, fourierft } = METHODS;

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { runCommand } from '../../src/cli/commands.ts';
 import { note, print, progressBar } from '../../src/cli/terminal.ts';
-import { visible } from '../../src/lib/visible.ts';
+import { visible } from '../../src/lib/names.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();

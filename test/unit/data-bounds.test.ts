@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { zlibSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
+import { checkPicture, pictureCost } from '../../src/data/files/decodePicture.ts';
 import { readEntries } from '../../src/data/files/entries.ts';
 import { openDataset } from '../../src/data/files/open.ts';
 import { readParquet } from '../../src/data/files/parquet.ts';
-import { checkPicture, pictureCost } from '../../src/data/files/pictureSize.ts';
 import { decodePng } from '../../src/data/files/png.ts';
 import { createDrops } from '../../src/data/notes.ts';
 import { prepared } from '../../src/data/pictures.ts';
@@ -15,8 +15,8 @@ import { stratifiedSplit } from '../../src/data/split.ts';
 import type { ImageDataset } from '../../src/data/types.ts';
 import { createBudget } from '../../src/lib/budget.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { greatest, least } from '../../src/lib/numbers.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { greatest, least } from '../../src/lib/statistics.ts';
 import { file, grey, idx, png } from './data-support.ts';
 
 const cropped = (side: number) =>

@@ -5,8 +5,7 @@
  * numbers of 16 digits left to JSON.parse, the percent sign left on.
  */
 import { describe, expect, it } from 'vitest';
-import { decimalMark, listOf, numberOf, squadAnswer } from '../../src/data/files/cells.ts';
-import { readLiteral } from '../../src/data/files/literal.ts';
+import { decimalMark, listOf, numberOf, readLiteral, squadAnswer } from '../../src/data/files/cells.ts';
 import type { OpenOptions } from '../../src/data/files/open.ts';
 import type {
   InstructionDataset,

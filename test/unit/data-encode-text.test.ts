@@ -1,7 +1,6 @@
 /** Long texts are encoded in parts, with the tokens of the whole. Seen to fail: with a cut anywhere, and without the bound on words. */
 import { expect, it } from 'vitest';
-import { encodeText } from '../../src/data/encodeText.ts';
-import { textDataset } from '../../src/data/text.ts';
+import { encodeText, textDataset } from '../../src/data/text.ts';
 import type { Tokenizer } from '../../src/data/tokenizer.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { tokenizer } from './data-support.ts';

@@ -2,7 +2,7 @@
 import { gzipSync, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import type { DataFile } from '../../src/data/files/bytes.ts';
-import { readText } from '../../src/data/files/encoding.ts';
+import { readText } from '../../src/data/files/bytes.ts';
 import { type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import { stratifiedSplit } from '../../src/data/split.ts';
 import type { TextClassDataset, TextDataset } from '../../src/data/types.ts';

@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { DataFile } from '../../src/data/files/bytes.ts';
-import { readText } from '../../src/data/files/encoding.ts';
+import { readText } from '../../src/data/files/bytes.ts';
 import { openDataset } from '../../src/data/files/open.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import type {

@@ -1,6 +1,6 @@
 // Drawn glyphs: a pure function of seed and number, balanced, varied, told apart by their shapes, and quick enough.
 import { describe, expect, it } from 'vitest';
-import { type GlyphSet, glyphDataset } from '../../src/data/glyphs/dataset.ts';
+import { type GlyphSet, glyphDataset } from '../../src/data/glyphs.ts';
 import type { ImageDataset } from '../../src/data/types.ts';
 
 const names: readonly GlyphSet[] = ['digits', 'letters', 'wild-digits'];

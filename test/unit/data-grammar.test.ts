@@ -1,8 +1,7 @@
 // The two grammars: repeatable, varied, well-formed, and different from each other.
 import { describe, expect, it } from 'vitest';
-import { expand, paragraph } from '../../src/data/tales/grammar.ts';
-import { recipe } from '../../src/data/tales/recipes.ts';
-import { tale } from '../../src/data/tales/tale.ts';
+import { recipe } from '../../src/data/recipes.ts';
+import { expand, paragraph, tale } from '../../src/data/tales.ts';
 import { rng } from '../../src/lib/rng.ts';
 
 const wordsOf = (text: string) => text.toLowerCase().match(/[a-z]+/g) ?? [];

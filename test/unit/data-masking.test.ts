@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/files/open.ts';
-import { hideTokens } from '../../src/data/masking.ts';
+import { hideTokens } from '../../src/data/tensors.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { file } from './data-support.ts';

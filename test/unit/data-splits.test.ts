@@ -6,8 +6,8 @@
 import { describe, expect, it } from 'vitest';
 import { openDataset } from '../../src/data/files/open.ts';
 import type { ImageDataset, TextClassDataset, TextDataset } from '../../src/data/types.ts';
-import { splitsOf } from '../../src/hub/splits.ts';
-import { splitInName, splitInPath } from '../../src/lib/splitNames.ts';
+import { splitsOf } from '../../src/hub/layout.ts';
+import { splitInName, splitInPath } from '../../src/lib/names.ts';
 import { asClasses, asPictures, asText, file, grey, lines, opened, tokenizer } from './data-support.ts';
 
 const counts = async (...files: (readonly [string, number])[]) => {

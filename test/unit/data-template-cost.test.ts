@@ -1,11 +1,10 @@
 // Chat templates that cost too much end in a sentence, soon; long conversations do not.
 import { describe, expect, it } from 'vitest';
 import { chatFormat } from '../../src/data/chat.ts';
-import { compileTemplate } from '../../src/data/chatTemplate.ts';
+import { compileTemplate, TemplateCost } from '../../src/data/chatTemplate.ts';
 import { instructionDataset } from '../../src/data/instructions.ts';
 import type { Message } from '../../src/data/messages.ts';
 import { createDrops } from '../../src/data/notes.ts';
-import { TemplateCost } from '../../src/data/templateCost.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { SHAPES } from './chat-shapes.ts';

@@ -208,7 +208,12 @@ describe('a tokenizer', () => {
   });
 
   it('spells words of bytes as the library does, whatever they are', () => {
-    const byteLevel = { type: 'ByteLevel' as const, add_prefix_space: true, trim_offsets: true, use_regex: true };
+    const byteLevel = {
+      type: 'ByteLevel' as const,
+      add_prefix_space: true,
+      trim_offsets: true,
+      use_regex: true,
+    };
     const theirs = new ByteLevelPreTokenizer(byteLevel);
     const words = ['a', 'ü', '漢字', '😀', "don't", '\u0000', '  ', 'x'.repeat(100), '\n\t', '12', '\ud800'];
     const text = Array.from({ length: 40 }, (_, i) => words[(i * 7) % words.length]).join(' ');

@@ -1,8 +1,8 @@
 // The trained vocabulary, read back by the tokenizer library: everything that is text survives the round trip.
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { describe, expect, it } from 'vitest';
-import { recipe } from '../../src/data/tales/recipes.ts';
-import { tale } from '../../src/data/tales/tale.ts';
+import { recipe } from '../../src/data/recipes.ts';
+import { tale } from '../../src/data/tales.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';

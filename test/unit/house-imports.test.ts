@@ -166,7 +166,7 @@ describe('rooms', () => {
 
 /**
  * What reads what a stranger's file says in its own language: tokens, templates, expressions, tables, models. Only workers do, since only a worker can be
- * ended. The one expression that the page reads itself is the target_modules of its own settings (adapters/pythonRegex.ts), whose steps are counted.
+ * ended. The one expression that the page reads itself is the target_modules of its own settings (adapters/matching.ts), whose steps are counted.
  */
 const READERS = [
   /^src\/data\/(tokenizer|tokenSpans|chat|template|instructions|messages|rows)/,
@@ -175,10 +175,14 @@ const READERS = [
   /^src\/lib\/zip/,
   /^src\/(onnx|graph|gpu|ops)\//,
   /^src\/models\/(import|read)/,
-  /^src\/adapters\/(folder|safetensors)/,
+  /^src\/adapters\/(folder|plan|safetensors)/,
   /^src\/inference\/(beforeAfter|languageModel|session)\.ts$/,
   /^(@huggingface\/|hyparquet|papaparse|jpeg-js|fzstd|onnx-buf|onnxruntime-web)/,
 ];
+
+/** A method names its graph, but only `loadMethod` of adapters/plan.ts loads it, which never runs there. */
+const namesGraph = (path: string, to: string): boolean =>
+  /^src\/adapters\/\w+\/index\.ts$/.test(path) && to === path.replace('index.ts', 'graph.ts');
 
 /** Every module that runs on the page's own thread, at the start or later, with the way to it. */
 function onPage(): Map<string, string> {
@@ -187,7 +191,7 @@ function onPage(): Map<string, string> {
     if (ways.has(path)) return;
     ways.set(path, way);
     for (const { kind, to } of graph.get(path) ?? [])
-      if (kind === 'static' || kind === 'dynamic') visit(to, `${way} → ${to}`);
+      if (kind === 'static' || (kind === 'dynamic' && !namesGraph(path, to))) visit(to, `${way} → ${to}`);
   };
   visit('src/main.tsx', 'src/main.tsx');
   return ways;

@@ -1,8 +1,8 @@
-/** Every op has its shader, every shader its op, and every method of the registry its graph half. */
+/** Every op has its shader, every shader its op, and every method of the registry its folder, graph and card. */
 import { describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
-import { entryPoints, hasOverride, shaderLibrary } from '../../src/gpu/shaders.ts';
-import { checkOf } from '../../src/graph/references.ts';
+import { entryPoints, hasOverride, shaderLibrary } from '../../src/gpu/pipelines.ts';
+import { checkOf } from '../../src/graph/interpret.ts';
 import { type AnyOp, baseCaps, type Caps, type Dispatch } from '../../src/graph/types.ts';
 import { ops } from '../../src/ops/checks.ts';
 import { realGraphs } from '../tools/realGraphs.ts';
@@ -119,12 +119,19 @@ describe('shaders', () => {
 });
 
 describe('methods', () => {
-  it('have a graph half each, except those that adapt no layer', () => {
-    const halves = Object.keys(import.meta.glob('/src/adapters/*/graph.ts')).map(
-      (path) => path.split('/')[3],
-    );
+  it('load the graph of their folder, except those that adapt no layer', async () => {
+    const graphs = import.meta.glob('/src/adapters/*/graph.ts', { import: 'graph' });
     const adapting = Object.values(METHODS).filter((m) => m.targets === 'required');
-    expect(halves.sort()).toEqual(adapting.map((m) => m.id).sort());
+    expect(Object.keys(graphs).map((path) => path.split('/')[3])).toEqual(adapting.map((m) => m.id).sort());
+    for (const { id, graph } of Object.values(METHODS)) {
+      const file = await graphs[`/src/adapters/${id}/graph.ts`]?.();
+      expect((await graph?.())?.graph).toBe(file);
+    }
+  });
+
+  it('have a card each', () => {
+    const cards = Object.keys(import.meta.glob('/src/adapters/*/card.ts')).map((path) => path.split('/')[3]);
+    expect(cards.sort()).toEqual(Object.keys(METHODS).sort());
   });
 
   it('are registered under their own name', () => {

@@ -6,8 +6,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { listKept } from '../../src/hub/cache.ts';
 import { folderOf, keptSource, nameOf, shown, webAddress } from '../../src/hub/names.ts';
-import { followed } from '../../src/hub/redirects.ts';
-import { refuseUrl } from '../../src/hub/refusals.ts';
+import { followed, refuseUrl } from '../../src/hub/refusals.ts';
 import type { UrlSource } from '../../src/hub/types.ts';
 import { DATA, hubBench, MODEL, refusal, tiny } from './hub-fixtures.ts';
 

@@ -1,6 +1,6 @@
 /** What the browser keeps of models and data has one writer. Seen to fail: two tabs that fetch at once, a lock that outlives its last task. */
 import { expect, test } from 'vitest';
-import { cacheOwner } from '../../src/hub/cacheOwner.ts';
+import { cacheOwner } from '../../src/hub/browserStore.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 
 function locks() {

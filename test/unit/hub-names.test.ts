@@ -1,10 +1,9 @@
 /** What people write to name a model, and what the names of a repository's files say. */
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { variantsOf } from '../../src/hub/layout.ts';
+import { splitsOf, usualSplit, variantsOf } from '../../src/hub/layout.ts';
 import { folderOf, HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../../src/hub/names.ts';
-import { splitsOf, usualSplit } from '../../src/hub/splits.ts';
-import { createSha256 } from '../../src/lib/sha256.ts';
+import { createSha256 } from '../../src/lib/bytes.ts';
 
 const files = (...paths: readonly string[]) =>
   paths.map((path) => ({ path, size: path.length, sha256: null, oid: '' }));

@@ -1,10 +1,7 @@
 // Tokenizers' expressions: those in use are left to the engine, others are counted and find the same.
 import { describe, expect, it } from 'vitest';
-import { boundedRegExp } from '../../src/lib/regex/bounded.ts';
-import { isLinear } from '../../src/lib/regex/linear.ts';
-import { matchAt } from '../../src/lib/regex/matcher.ts';
-import { compile } from '../../src/lib/regex/program.ts';
-import { readScript } from '../../src/lib/regex/script.ts';
+import { compile, matchAt } from '../../src/lib/regex/program.ts';
+import { boundedRegExp, isLinear, readScript } from '../../src/lib/regex/script.ts';
 import { rng } from '../../src/lib/rng.ts';
 
 const refuse = (): never => {

@@ -1,8 +1,7 @@
 // Expressions in Python's syntax: against what Python says of random ones, and with a bound where they would take forever.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { type Found, matchStart, TooManySteps } from '../../src/lib/regex/matcher.ts';
-import { compile } from '../../src/lib/regex/program.ts';
+import { compile, type Found, matchStart, TooManySteps } from '../../src/lib/regex/program.ts';
 import { readPython } from '../../src/lib/regex/python.ts';
 import { rng } from '../../src/lib/rng.ts';
 

@@ -1,9 +1,14 @@
 /** Parameters of one number: what the file names so is trained and merged under PyTorch's name, constants of formulas stay constants. */
 import { describe, expect, test } from 'vitest';
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { readAdapter, writeAdapter } from '../../src/adapters/peft.ts';
-import { initialValues, moduleTensors, savedParameters, sharedOf } from '../../src/adapters/plan.ts';
+import {
+  chooseAdapter,
+  initialValues,
+  moduleTensors,
+  savedParameters,
+  sharedOf,
+} from '../../src/adapters/plan.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
@@ -21,6 +26,7 @@ import { tensorToNumbers } from '../../src/onnx/values.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
 import { parity } from '../../src/training/parity.ts';
+import { withGraph } from './adapters-layers.ts';
 
 const [B, S, D] = [2, 3, 4];
 const random = rng(71);
@@ -122,7 +128,7 @@ describe.each(['float32', 'float16'] as const)('parameters of one number, %s', (
     const model = loadModel([{ name: 'model.onnx', bytes: encodeModel(onnx) }]);
     const method = METHODS.full;
     const { config } = validateConfig(method, {});
-    const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+    const { plan } = chooseAdapter(withGraph(method), config, model.targets, model.parameters);
     const given = new Map(model.parameters.map((p) => [p.name, p]));
     const packed = initialValues(plan, 1, given).map((v) => v + 0.5);
     const files = writeAdapter({

@@ -3,7 +3,6 @@
  * and the merged file computes what was trained.
  */
 import { describe, expect, test } from 'vitest';
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { fitAdapter } from '../../src/adapters/fit.ts';
 import { emitTrainables, inject } from '../../src/adapters/inject.ts';
@@ -11,6 +10,7 @@ import { readAdapter, writeAdapter } from '../../src/adapters/peft.ts';
 import {
   type AdapterPlan,
   type BaseParameter,
+  chooseAdapter,
   initialValues,
   moduleTensors,
   savedParameters,
@@ -41,6 +41,7 @@ import { decoder } from '../tools/graphsDecoders.ts';
 import { quantiseFile } from '../tools/quantiseFile.ts';
 import { ROWS, SIZE, type TiedOptions, tiedModel } from '../tools/tiedGraphs.ts';
 import { interpreted } from './adapters-interpreted.ts';
+import { withGraph } from './adapters-layers.ts';
 
 const [BATCH, LENGTH] = [2, 5];
 const fed = Int32Array.from({ length: BATCH * LENGTH }, (_, i) => (i * 5 + 2) % ROWS);
@@ -89,7 +90,7 @@ async function outcome(model: LoadedModel, id: MethodId, given: object): Promise
   const method = METHODS[id];
   const { config } = validateConfig(method, given);
   const parameters = byName(model);
-  const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+  const { plan } = chooseAdapter(withGraph(method), config, model.targets, model.parameters);
   const random = rng(3, 9);
   const packed = initialValues(plan, 1, parameters).map((v) => v + 0.2 * random.normal());
   const files = writeAdapter(
@@ -105,7 +106,13 @@ async function outcome(model: LoadedModel, id: MethodId, given: object): Promise
   const adapter = { ...read, ...fromTorch(read, model.modules) };
   const fit = fitAdapter(adapter, model.targets, new Map(model.parameters.map((p) => [p.name, p.shape])));
   expect(fit.brought).toEqual([]);
-  const again = chooseAdapter(method, read.config, model.targets, model.parameters, read.shared).plan;
+  const again = chooseAdapter(
+    withGraph(method),
+    read.config,
+    model.targets,
+    model.parameters,
+    read.shared,
+  ).plan;
   const loaded = initialValues(again, 0, parameters, adapter);
   const weights = await mergedWeights(again, parameters, interpreted, loaded);
   const { onnx } = mergeWeights(model.onnx, model.modules, weights);
@@ -215,7 +222,7 @@ describe.each(Object.entries(files))('%s', (_, options) => {
       if (target.layers === 'table' && !ON_TABLES.includes(method)) {
         expect(() =>
           chooseAdapter(
-            METHODS[method as MethodId],
+            withGraph(METHODS[method as MethodId]),
             validateConfig(METHODS[method as MethodId], config).config,
             model.targets,
             model.parameters,
@@ -242,7 +249,7 @@ describe.each(Object.entries(files))('%s', (_, options) => {
     expect(found.changed).toEqual(model.parameters.map(({ name }) => name).sort());
     expect(found.parity).toBeLessThan(2e-6);
     const { plan } = chooseAdapter(
-      METHODS.full,
+      withGraph(METHODS.full),
       validateConfig(METHODS.full, {}).config,
       model.targets,
       model.parameters,

@@ -1,8 +1,7 @@
 /** Activations computed again: the same numbers exactly, in less memory; nothing that moves a state runs twice. */
 import { describe, expect, test } from 'vitest';
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
-import { initialValues } from '../../src/adapters/plan.ts';
+import { chooseAdapter, initialValues } from '../../src/adapters/plan.ts';
 import { methodById } from '../../src/adapters/registry.ts';
 import { recompute } from '../../src/graph/recompute.ts';
 import { schedule } from '../../src/graph/schedule.ts';
@@ -16,6 +15,7 @@ import { fuse } from '../../src/ops/fuse.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { names, recomputed, trainingGraph } from '../../src/training/stepGraph.ts';
 import { talesGpt, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
+import { withGraph } from './adapters-layers.ts';
 
 const shape = {
   ...talesGptDefaults,
@@ -32,7 +32,7 @@ const model = loadModel([{ name: 'model.onnx', bytes: encodeModel(talesGpt(shape
 function step(config: Record<string, unknown>) {
   const method = methodById('oft');
   const { plan } = chooseAdapter(
-    method,
+    withGraph(method),
     validateConfig(method, config).config,
     model.targets,
     model.parameters,

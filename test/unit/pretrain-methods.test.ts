@@ -4,9 +4,9 @@
  * summed over the wrong axes.
  */
 import { describe, expect, it } from 'vitest';
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
 import { STEP_SEED } from '../../src/adapters/inject.ts';
+import { chooseAdapter } from '../../src/adapters/plan.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
@@ -20,7 +20,7 @@ import { toOnnx } from '../../src/onnxruntime/toOnnx.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
-import { casesOf, randomState } from './adapters-layers.ts';
+import { casesOf, randomState, withGraph } from './adapters-layers.ts';
 
 const BATCH = 2;
 const SEQUENCE = 5;
@@ -46,7 +46,7 @@ describe('a training step as ONNX', { timeout: 60_000 }, () => {
     const legal = validateConfig(method, { target_modules: ['q'], ...settings }).config;
     const modules = model.targets.layers.filter((l) => method.check(l, legal) === null).map((l) => l.name);
     const { config } = validateConfig(method, { ...settings, target_modules: modules });
-    const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+    const { plan } = chooseAdapter(withGraph(method), config, model.targets, model.parameters);
     const state = randomState(plan, 3);
     const g = createBuilder();
     const built = model.build(BATCH, SEQUENCE);

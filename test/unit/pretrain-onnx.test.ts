@@ -1,13 +1,12 @@
 /** The training graphs of the embedded models, and of every method, as ONNX: onnxruntime's loss and gradients against the float64 interpreter. */
 import { describe, expect, it } from 'vitest';
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateForRun } from '../../src/adapters/config.ts';
-import { initialValues } from '../../src/adapters/plan.ts';
+import { chooseAdapter, initialValues } from '../../src/adapters/plan.ts';
 import { METHODS, methodById } from '../../src/adapters/registry.ts';
 import { startConfig } from '../../src/adapters/start.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { differentiate } from '../../src/graph/differentiate.ts';
-import { checkOf } from '../../src/graph/references.ts';
+import { checkOf } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor, Value } from '../../src/graph/types.ts';
 import type { FeedTensor } from '../../src/inference/session.ts';
@@ -32,6 +31,7 @@ import {
 } from '../../tools/pretrain/architectures/glyphsVit.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 import { difference, inputTensor } from '../../tools/verify/deviceCheck.ts';
+import { withGraph } from './adapters-layers.ts';
 
 const BATCH = 3;
 const SEQUENCE = 7;
@@ -52,7 +52,7 @@ function trainingOf(onnx: OnnxModel, config: Record<string, unknown>, { id, conf
   const start = { ...model.targets, head: model.head };
   const { config: given } = startConfig(method, own, start, 'image-classification');
   const valid = validateForRun(method, given, 10).config;
-  const { plan } = chooseAdapter(method, valid, model.targets, model.parameters);
+  const { plan } = chooseAdapter(withGraph(method), valid, model.targets, model.parameters);
   const parameters = new Map(model.parameters.map((p) => [p.name, p]));
   const random = rng(5);
   const initial = initialValues(plan, 1, parameters).map((x) => x + 0.3 * random.normal());

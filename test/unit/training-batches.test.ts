@@ -3,7 +3,7 @@
  * its first batch, held-out examples that are shuffled or cut.
  */
 import { describe, expect, it } from 'vitest';
-import { bucketedBatches, bucketLengths } from '../../src/data/lengths.ts';
+import { bucketedBatches, bucketLengths } from '../../src/data/batches.ts';
 import type { ImageDataset, TextClassDataset, TextDataset, TextValueDataset } from '../../src/data/types.ts';
 import { type FullBatch, planBatches } from '../../src/training/batchPlan.ts';
 import { trainingSchema } from '../../src/training/settings.ts';

@@ -10,6 +10,7 @@ import type { Graph } from '../../src/graph/types.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { inspectModule } from '../../src/training/inspect.ts';
 import { layer } from './adapters-fixtures.ts';
+import { withGraph } from './adapters-layers.ts';
 
 const once = async (graph: Graph): Promise<Record<string, Float32Array>> => {
   const ran = interpret(graph, new Map());
@@ -26,7 +27,7 @@ function inspecting(module: string, weight: (i: number) => number) {
     target_modules: ['prime', 'even'],
     init_weights: false,
   });
-  const plan = planAdapter(METHODS.oft, config, layers, []);
+  const plan = planAdapter(withGraph(METHODS.oft), config, layers, []);
   const parameters = new Map(
     layers.map(({ name, in: inputs, out }) => {
       const load = () => Float32Array.from({ length: inputs * out }, (_, i) => weight(i));

@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createElement, type ReactElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, test } from 'vitest';
-import { visible } from '../../src/lib/visible.ts';
+import { visible } from '../../src/lib/names.ts';
 import { jsx, jsxs } from '../../src/page/jsx/jsx-runtime.ts';
 import { Picker } from '../../src/page/parts/Controls.tsx';
 import { ErrorText } from '../../src/page/parts/Errors.tsx';

@@ -3,7 +3,7 @@ import { deflateSync, strToU8, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { filesFromZip } from '../../src/adapters/folder.ts';
 import { gunzip, unpackZip } from '../../src/data/files/bytes.ts';
-import { crc32 } from '../../src/lib/crc32.ts';
+import { crc32 } from '../../src/lib/bytes.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { readZip } from '../../src/lib/zip.ts';

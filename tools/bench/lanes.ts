@@ -1,12 +1,18 @@
 /** What a benchmark times: a lane makes steps, ours or the peer's; lanes that are compared take turns, so that noise hits both alike. */
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
-import { type AdapterPlan, countPlan, initialValues, moduleTensors } from '../../src/adapters/plan.ts';
+import {
+  type AdapterPlan,
+  chooseAdapter,
+  countPlan,
+  initialValues,
+  loadMethod,
+  moduleTensors,
+} from '../../src/adapters/plan.ts';
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { methodById } from '../../src/adapters/registry.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { fail } from '../../src/lib/errors.ts';
-import { median } from '../../src/lib/statistics.ts';
+import { median } from '../../src/lib/numbers.ts';
 import { createEngine } from '../../src/training/engine.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
 import { type Peer, type PlainTensor, peerRun } from './peer.ts';
@@ -48,10 +54,15 @@ function benchSettings({ batchSize, sequence }: Subject): TrainingSettings {
   });
 }
 
-export function planFor(subject: Subject, method: MethodId, config: Readonly<Record<string, unknown>>) {
+export async function planFor(subject: Subject, method: MethodId, config: Readonly<Record<string, unknown>>) {
   const page = methodById(method);
   const { model } = subject;
-  return chooseAdapter(page, validateConfig(page, config).config, model.targets, model.parameters).plan;
+  return chooseAdapter(
+    await loadMethod(page),
+    validateConfig(page, config).config,
+    model.targets,
+    model.parameters,
+  ).plan;
 }
 
 /** Our own engine on a subject. */

@@ -76,9 +76,10 @@ export async function benchSubject(options: BenchOptions): Promise<SubjectResult
   for (const method of methods) {
     const config = subject.configs[method];
     if (!config) continue;
-    const lane = await engineLane(device, subject, planFor(subject, method, config));
+    const lane = await engineLane(device, subject, await planFor(subject, method, config));
     const r = method === 'lora' ? 0 : nearestRank(lane.plan, lane.counts.stored);
-    const beside = r > 0 ? await engineLane(device, subject, planFor(subject, 'lora', loraAt(r))) : null;
+    const beside =
+      r > 0 ? await engineLane(device, subject, await planFor(subject, 'lora', loraAt(r))) : null;
     const lanes = beside ? [lane, beside] : [lane];
     for (const each of lanes) await each.run(WARM_STEPS);
     const [own = 0, other = 0] = await race(lanes, steps);
@@ -106,7 +107,7 @@ async function comparePeer(
   speed: (lane: Lane, seconds: number) => Speed,
 ): Promise<PeerResult> {
   const config = subject.configs.lora!;
-  const plan = planFor(subject, 'lora', config);
+  const plan = await planFor(subject, 'lora', config);
   const ours = await engineLane(device, subject, plan);
   const theirs = await peerLane(peer, subject, plan);
   // The first four losses belong to the starting weights and to those after one, two and three updates.

@@ -2,8 +2,7 @@
  * Trains a byte-level BPE vocabulary and writes it as Hugging Face's tokenizer.json. Any text in any language has ids,
  * since all 256 bytes are in the vocabulary. Training counts distinct pieces, so a text of a few megabytes takes seconds.
  */
-
-import { BYTE_CHARACTERS, PIECES } from '../../src/data/byte-level.ts';
+import { BYTE_CHARACTERS, PIECES } from '../../src/data/tokenSpans.ts';
 import { fail } from '../../src/lib/errors.ts';
 
 export interface BpeOptions {

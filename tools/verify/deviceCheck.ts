@@ -6,14 +6,12 @@
  * `gradient-gpu`        the gradient's kernels against the same nodes interpreted.
  * Inputs are seeded; the upstream gradient is random, because a uniform one hides transposes and sums.
  */
-
 import { compile } from '../../src/gpu/compile.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { type Interpretation, interpret } from '../../src/graph/interpret.ts';
+import { checkOf, type Interpretation, interpret, type OpCase } from '../../src/graph/interpret.ts';
 import type { Plan } from '../../src/graph/plan.ts';
-import { checkOf, type OpCase } from '../../src/graph/references.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { AnyOp, Caps, DeviceData, Graph, Tensor, TensorType, Value } from '../../src/graph/types.ts';

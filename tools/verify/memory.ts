@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { chooseAdapter } from '../../src/adapters/choose.ts';
 import { validateConfig } from '../../src/adapters/config.ts';
-import { initialValues } from '../../src/adapters/plan.ts';
+import { chooseAdapter, initialValues, loadMethod } from '../../src/adapters/plan.ts';
 import { methodById } from '../../src/adapters/registry.ts';
 import { openGpu, readBytes, writeChunks } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
@@ -123,7 +122,7 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
   const fileBytes = files.reduce((n, f) => n + f.bytes.length, 0);
   sample();
   const model = await timed('load', async () => loadModel(files));
-  const request = runOn(model, sample);
+  const request = await runOn(model, sample);
   const forecast = await timed('forecast', async () =>
     forecastRun({ ...request, readsLogits: false }, limitsOf(device)),
   );
@@ -161,10 +160,10 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
 }
 
 /** One update of OFT on the attention, whose weights are watched while they are read. */
-function runOn(model: LoadedModel, sample: () => void) {
+async function runOn(model: LoadedModel, sample: () => void) {
   const method = methodById('oft');
   const { config } = validateConfig(method, { target_modules: ['c_attn'] });
-  const { plan } = chooseAdapter(method, config, model.targets, model.parameters);
+  const { plan } = chooseAdapter(await loadMethod(method), config, model.targets, model.parameters);
   const settings = trainingSchema.parse({
     learningRate: method.start.learningRate,
     batchSize: 1,

@@ -5,17 +5,15 @@
 import type { Builder } from '../../graph/builder.ts';
 import { sizeOf } from '../../graph/shape.ts';
 import type { Value } from '../../graph/types.ts';
-import { dropout } from '../../ops/dropout.ts';
 import { addN, binary, reduce, scale } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { pack, split, view } from '../../ops/moves.ts';
 import { importance, keepBest, zeroDropped } from '../../ops/rankAllocation.ts';
 import { unary } from '../../ops/unary.ts';
-import type { GraphHalf, LayerAdapter, LayerGroup, UpdateGroup, Weights } from '../graphTypes.ts';
-import { layerParts } from '../layerParts.ts';
-import type { TrainableEntry } from '../plan.ts';
-import { type AdaloraConfig, adaloraScale, MASK } from './index.ts';
+import { additive, dropInputs, layerParts } from '../graphParts.ts';
+import type { LayerAdapter, LayerGroup, MethodGraph, TrainableEntry, UpdateGroup } from '../types.ts';
+import { type AdaloraConfig, adaloraScale, MASK } from './config.ts';
 
 /** Keeps the root differentiable where the factors are exactly orthogonal; far below what float32 tells from one. */
 const TINY = 1e-30;
@@ -56,9 +54,9 @@ function ranked(groups: readonly UpdateGroup<AdaloraConfig>[]): readonly Ranked[
 
 const elements = ({ shape }: TrainableEntry): number => sizeOf(shape);
 
-export const graph: GraphHalf<AdaloraConfig> = {
+export const graph: MethodGraph<AdaloraConfig> = {
   open(scope, group) {
-    const { g, training } = scope;
+    const { g } = scope;
     const { config, layers } = group;
     const stacked = factors(group);
     if (!stacked) return layers.map(() => unchanged);
@@ -67,13 +65,10 @@ export const graph: GraphHalf<AdaloraConfig> = {
     const scaled = scale(g, binary(g, A, E, { fn: 'mul' }), { by: adaloraScale(A.shape[1]!, config) });
     return layerParts(g, { ...group, params: { low: scaled, high: B } }).map(
       ({ low, high }, i): LayerAdapter => {
-        const update = (): Value => matmul(g, high!, low!, {});
         return {
-          update,
-          adapt: ({ W, bias }: Weights): Weights => ({ W: binary(g, W, update(), { fn: 'add' }), bias }),
+          ...additive(g, () => matmul(g, high!, low!, {})),
           apply(x, { W, bias }) {
-            const dropped = training && p > 0 ? dropout(g, x, scope.stepSeed(), { p, salt: i }) : x;
-            const added = linear(g, linear(g, dropped, low!, null), high!, null);
+            const added = linear(g, linear(g, dropInputs(scope, x, p, i), low!, null), high!, null);
             return binary(g, linear(g, x, W, bias), added, { fn: 'add' });
           },
         };

@@ -5,11 +5,11 @@ import { cayleyFull } from '../../ops/cayley.ts';
 import { columnScale } from '../../ops/columnScale.ts';
 import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
-import { split, transpose, view } from '../../ops/moves.ts';
-import type { GraphHalf, LayerAdapter, StepFill } from '../graphTypes.ts';
-import { rotationsOf } from '../rotations.ts';
-import { boftBlocks } from './butterfly.ts';
-import type { BoftConfig } from './index.ts';
+import { transpose, view } from '../../ops/moves.ts';
+import { cutStack, groupStream, rotationsOf } from '../graphParts.ts';
+import type { LayerAdapter, MethodGraph, StepFill } from '../types.ts';
+import type { BoftConfig } from './config.ts';
+import { boftBlocks } from './config.ts';
 
 /** 1 keeps a block, 0 makes it the identity: in one factor per layer, floor(p · num) blocks at random. */
 function dropBlocks(layers: number, factors: number, blocks: number, p: number, stream: number): StepFill {
@@ -25,72 +25,54 @@ function dropBlocks(layers: number, factors: number, blocks: number, p: number, 
   };
 }
 
-export const graph: GraphHalf<BoftConfig> = {
+export const graph: MethodGraph<BoftConfig> = {
   open({ g, training, stepInput, reads }, { id, layers, config, params }) {
     const { in: inputs, out } = layers[0]!;
     const { block: b, number, factors: m } = boftBlocks(inputs, config);
     const isPatch = layers[0]!.kind === 'conv2d';
     const n = layers.length;
     const R = cayleyFull(g, view(g, params.boft_R!, [n * m * number, b, b]), { b });
-    const scales = split(
-      g,
-      params.boft_s!,
-      layers.map((_, i) => ({ offset: i * out, shape: [out] })),
-    );
+    const scales = cutStack(g, params.boft_s!, n, [out]);
     const drops = training && Math.floor(config.boft_dropout * number) > 0;
     const mask = drops
       ? stepInput(
           `boftMask.${id}`,
           { dtype: 'f32', shape: [n, m, number] },
-          dropBlocks(n, m, number, config.boft_dropout, Number(id.replace(/\D/g, ''))),
+          dropBlocks(n, m, number, config.boft_dropout, groupStream(id)),
         )
       : null;
 
     return rotationsOf(g, reads, layers, R, [m, number, b, b], mask).map(
       ({ input, turn }, i): LayerAdapter => {
         const s = scales[i]!;
-        const views = {
-          rotate: (x: Value) => turn(x, false),
-          rotateBy: (factor: number, x: Value) => {
+        const column = view(g, s, [out, 1]);
+        const kept = isPatch && mask ? view(g, mask, [m, number], i * m * number) : undefined;
+        // PEFT takes the numbers of a convolution's [out, in] as they lie for a matrix [in, out], and back.
+        const through = (W: Value, change: (rows: Value) => Value): Value => {
+          if (!isPatch) return change(W);
+          const rows = transpose(g, view(g, W, [inputs, out]), { perm: [1, 0] });
+          return view(g, transpose(g, change(rows), { perm: [1, 0] }), [out, inputs]);
+        };
+        const apply: LayerAdapter['apply'] = (x, { W, bias }) => {
+          const scaled = columnScale(g, linear(g, input(x), W, null), s);
+          return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
+        };
+        return {
+          adapt: ({ W, bias }) => ({
+            W: through(W, (rows) => binary(g, turn(rows, true, kept), column, { fn: 'mul' })),
+            bias,
+          }),
+          undo: ({ W, bias }) => ({
+            W: through(W, (rows) => binary(g, turn(rows, false), column, { fn: 'div' })),
+            bias,
+          }),
+          ...(!isPatch && { apply }),
+          rotate: (x) => turn(x, false),
+          rotateBy: (factor, x) => {
             const only = new Float32Array(m * number);
             only.fill(1, factor * number, (factor + 1) * number);
             return turn(x, false, g.constant({ dtype: 'f32', shape: [m, number] }, only));
           },
-        };
-        const column = view(g, s, [out, 1]);
-        if (isPatch) {
-          const kept = mask ? view(g, mask, [m, number], i * m * number) : undefined;
-          // PEFT takes the numbers of [out, in] as they lie for a matrix [in, out], and back.
-          const through = (W: Value, change: (rows: Value) => Value): Value => {
-            const rows = transpose(g, view(g, W, [inputs, out]), { perm: [1, 0] });
-            return view(g, transpose(g, change(rows), { perm: [1, 0] }), [out, inputs]);
-          };
-          return {
-            adapt: ({ W, bias }) => ({
-              W: through(W, (rows) => binary(g, turn(rows, true, kept), column, { fn: 'mul' })),
-              bias,
-            }),
-            undo: ({ W, bias }) => ({
-              W: through(W, (rows) => binary(g, turn(rows, false), column, { fn: 'div' })),
-              bias,
-            }),
-            ...views,
-          };
-        }
-        return {
-          adapt: ({ W, bias }) => ({
-            W: binary(g, turn(W, true), column, { fn: 'mul' }),
-            bias,
-          }),
-          undo: ({ W, bias }) => ({
-            W: binary(g, turn(W, false), column, { fn: 'div' }),
-            bias,
-          }),
-          apply: (x, { W, bias }) => {
-            const scaled = columnScale(g, linear(g, input(x), W, null), s);
-            return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
-          },
-          ...views,
         };
       },
     );

@@ -1,12 +1,10 @@
 /** FourierFT on the graph: the spectra of a whole group → their ΔW by one sparse inverse transform → W + ΔW. */
-import { binary } from '../../ops/elementwise.ts';
-import { split } from '../../ops/moves.ts';
 import { sparseIdft } from '../../ops/sparseIdft.ts';
-import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
-import { type FourierftConfig, frequencyCount } from './index.ts';
-import { fourierLocations } from './locations.ts';
+import { additive, cutStack } from '../graphParts.ts';
+import type { MethodGraph } from '../types.ts';
+import { type FourierftConfig, fourierLocations, frequencyCount } from './config.ts';
 
-export const graph: GraphHalf<FourierftConfig> = {
+export const graph: MethodGraph<FourierftConfig> = {
   open({ g }, { layers, config, params }) {
     const first = layers[0]!;
     const { row, column } = fourierLocations(
@@ -22,16 +20,6 @@ export const graph: GraphHalf<FourierftConfig> = {
       columns: Int32Array.from(column),
       scaling: config.scaling,
     });
-    const deltas = split(
-      g,
-      delta,
-      layers.map((_, i) => ({ offset: i * first.out * first.in, shape: [first.out, first.in] })),
-    );
-    return layers.map(
-      (_, i): LayerAdapter => ({
-        adapt: ({ W, bias }) => ({ W: binary(g, W, deltas[i]!, { fn: 'add' }), bias }),
-        update: () => deltas[i]!,
-      }),
-    );
+    return cutStack(g, delta, layers.length, [first.out, first.in]).map((own) => additive(g, () => own));
   },
 };

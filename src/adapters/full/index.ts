@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { fileFields, targetFields } from '../fields.ts';
-import type { AdapterMethod, Layer } from '../types.ts';
+import { defineMethod, type Layer } from '../types.ts';
 
 const schema = z.object({ ...fileFields, ...targetFields });
 
@@ -14,26 +14,15 @@ function weightShape(layer: Layer): number[] {
   return layer.kind === 'embedding' ? [layer.in, layer.out] : [layer.out, layer.in];
 }
 
-export const full: AdapterMethod<FullConfig> = {
+export const full = defineMethod<FullConfig>({
   id: 'full',
   peftType: 'PAPILIO_FULL',
   title: 'Full fine-tuning',
   family: 'baseline',
-  card: {
-    idea: 'Train every weight. The most freedom and the most memory; the upper end of every comparison.',
-    formula: 'W \\leftarrow W - \\eta\\,\\nabla_W L',
-    tryThis: 'Compare its parameter count and its held-out score with an adapter of a hundredth of the size.',
-    paper: 'Baseline',
-  },
-  start: { learningRate: 5e-4, config: () => ({}) },
+  start: { learningRate: 5e-4 },
   schema,
-  fixed: {},
-  requiredInFile: [],
   targets: 'optional',
   fileNames: 'any',
-  refuse: () => null,
-  check: () => null,
-  notice: () => null,
   count(layer) {
     const parameters = layer.in * layer.out + (layer.hasBias ? layer.out : 0);
     return { stored: parameters, free: parameters };
@@ -43,13 +32,10 @@ export const full: AdapterMethod<FullConfig> = {
     return { role: 'weight', factors: [{ kind: 'dense', label: 'W', rows, columns }] };
   },
   tensors: (layer) => [
-    { name: 'weight', shape: weightShape(layer), trainable: true, init: { kind: 'base' } },
-    ...(layer.hasBias
-      ? [{ name: 'bias', shape: [layer.out], trainable: true, init: { kind: 'base' } as const }]
-      : []),
+    { name: 'weight', shape: weightShape(layer), init: { kind: 'base' } },
+    ...(layer.hasBias ? [{ name: 'bias', shape: [layer.out], init: { kind: 'base' } as const }] : []),
   ],
-  onRead: (config) => ({ config, warnings: [] }),
   onWrite: () => [
     'This is no PEFT adapter but a set of whole weights, and PEFT cannot load it. Papilio can, and the merged model runs anywhere.',
   ],
-};
+});

@@ -5,15 +5,15 @@ import { binary, expand } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { view } from '../../ops/moves.ts';
 import { unary } from '../../ops/unary.ts';
-import type { GraphHalf, LayerAdapter, Weights } from '../graphTypes.ts';
-import { layerParts } from '../layerParts.ts';
-import { patchOf } from '../patches.ts';
-import { type Ia3Config, isFeedForward } from './index.ts';
+import { layerParts } from '../graphParts.ts';
+import { patchOf } from '../rules.ts';
+import type { LayerAdapter, MethodGraph, Weights } from '../types.ts';
+import { type Ia3Config, isFeedForward } from './config.ts';
 
 /** PEFT adds it to the factors before it divides by them. */
 const TOLERANCE = 1e-8;
 
-export const graph: GraphHalf<Ia3Config> = {
+export const graph: MethodGraph<Ia3Config> = {
   open({ g }, group) {
     const { config, layers } = group;
     return layerParts(g, group).map((params, i): LayerAdapter => {

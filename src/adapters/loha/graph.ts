@@ -2,13 +2,13 @@
 import type { Value } from '../../graph/types.ts';
 import { binary, scale } from '../../ops/elementwise.ts';
 import { matmul } from '../../ops/matmul.ts';
-import { split, view } from '../../ops/moves.ts';
-import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
+import { view } from '../../ops/moves.ts';
+import { additive, cutStack, updateMask } from '../graphParts.ts';
 import { lycorisScale } from '../lycoris.ts';
-import { updateMask } from '../updateMask.ts';
-import type { LohaConfig } from './index.ts';
+import type { MethodGraph } from '../types.ts';
+import type { LohaConfig } from './config.ts';
 
-export const graph: GraphHalf<LohaConfig> = {
+export const graph: MethodGraph<LohaConfig> = {
   open(scope, group) {
     const { g } = scope;
     const { layers, config, params } = group;
@@ -27,16 +27,7 @@ export const graph: GraphHalf<LohaConfig> = {
       ? scale(g, product, { by: scalings[0]! })
       : times(product, g.constant({ dtype: 'f32', shape: [n, 1, 1] }, Float32Array.from(scalings)));
     const mask = updateMask(scope, group, true);
-    const deltas = split(
-      g,
-      mask ? times(scaled, view(g, mask, [n, out, 1])) : scaled,
-      layers.map((_, i) => ({ offset: i * out * inputs, shape: [out, inputs] })),
-    );
-    return deltas.map(
-      (delta): LayerAdapter => ({
-        adapt: ({ W, bias }) => ({ W: binary(g, W, delta, { fn: 'add' }), bias }),
-        update: () => delta,
-      }),
-    );
+    const delta = mask ? times(scaled, view(g, mask, [n, out, 1])) : scaled;
+    return cutStack(g, delta, n, [out, inputs]).map((own) => additive(g, () => own));
   },
 };

@@ -6,14 +6,13 @@ import { binary, scale } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { transpose, view } from '../../ops/moves.ts';
-import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
-import { layerParts } from '../layerParts.ts';
+import { additive, layerParts, updateMask } from '../graphParts.ts';
 import { lycorisScale } from '../lycoris.ts';
-import { updateMask } from '../updateMask.ts';
-import { kroneckerShape } from './factorise.ts';
-import type { LokrConfig } from './index.ts';
+import type { LayerAdapter, MethodGraph } from '../types.ts';
+import type { LokrConfig } from './config.ts';
+import { kroneckerShape } from './config.ts';
 
-export const graph: GraphHalf<LokrConfig> = {
+export const graph: MethodGraph<LokrConfig> = {
   open(scope, group) {
     const { g } = scope;
     const { config, layers } = group;
@@ -41,9 +40,8 @@ export const graph: GraphHalf<LokrConfig> = {
         return mask ? columnScale(g, y, view(g, mask, [layer.out], i * layer.out)) : y;
       };
       return {
-        adapt: ({ W, bias }) => ({ W: binary(g, W, update(), { fn: 'add' }), bias }),
+        ...additive(g, update),
         apply: (x, { W, bias }) => binary(g, linear(g, x, W, bias), added(x), { fn: 'add' }),
-        update,
       };
     });
   },

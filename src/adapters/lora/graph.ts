@@ -1,15 +1,14 @@
 /** LoRA on the graph: a low-rank path beside the frozen layer; DoRA learns the rows' lengths as well. */
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
-import { dropout } from '../../ops/dropout.ts';
 import { binary, reduce, scale } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { detach, transpose, view } from '../../ops/moves.ts';
 import { unary } from '../../ops/unary.ts';
-import type { GraphHalf, LayerAdapter, Weights } from '../graphTypes.ts';
-import { layerParts } from '../layerParts.ts';
-import { type LoraConfig, loraScale } from './index.ts';
+import { dropInputs, layerParts } from '../graphParts.ts';
+import type { LayerAdapter, MethodGraph, Weights } from '../types.ts';
+import { type LoraConfig, loraScale } from './config.ts';
 
 /** Euclidean lengths [out, 1] of the rows of V; they count as constants in the gradient. */
 function rowLengths(g: Builder, V: Value): Value {
@@ -22,9 +21,9 @@ function withMagnitude(g: Builder, V: Value, magnitude: Value, lengths: Value): 
   return binary(g, V, binary(g, view(g, magnitude, lengths.shape), lengths, { fn: 'div' }), { fn: 'mul' });
 }
 
-export const graph: GraphHalf<LoraConfig> = {
+export const graph: MethodGraph<LoraConfig> = {
   open(scope, group) {
-    const { g, training } = scope;
+    const { g } = scope;
     const { config, layers } = group;
     return layerParts(g, group).map((params, i): LayerAdapter => {
       const layer = layers[i]!;
@@ -65,12 +64,8 @@ export const graph: GraphHalf<LoraConfig> = {
         };
       };
 
-      const drop = (x: Value) =>
-        training && config.lora_dropout > 0
-          ? dropout(g, x, scope.stepSeed(), { p: config.lora_dropout, salt: i })
-          : x;
       const apply = (x: Value, weights: Weights, untouched?: Value): Value => {
-        const dropped = drop(x);
+        const dropped = dropInputs(scope, x, config.lora_dropout, i);
         if (magnitude) {
           const { W, bias } = adapt(weights, untouched);
           return linear(g, dropped, W, bias);

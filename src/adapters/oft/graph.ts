@@ -3,14 +3,14 @@ import type { Value } from '../../graph/types.ts';
 import { cayley } from '../../ops/cayley.ts';
 import { linear } from '../../ops/linear.ts';
 import { view } from '../../ops/moves.ts';
-import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
-import { rotationsOf } from '../rotations.ts';
-import type { OftConfig } from './index.ts';
-import { oftBlocks, triangleSize } from './rule.ts';
+import { rotationsOf } from '../graphParts.ts';
+import type { LayerAdapter, MethodGraph } from '../types.ts';
+import type { OftConfig } from './config.ts';
+import { oftBlocks, triangleSize } from './config.ts';
 
 const unchanged: LayerAdapter = { adapt: (weights) => weights };
 
-export const graph: GraphHalf<OftConfig> = {
+export const graph: MethodGraph<OftConfig> = {
   forwardReversed: true,
 
   open({ g, reads }, { layers, config, params }) {

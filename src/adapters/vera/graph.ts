@@ -1,18 +1,17 @@
 /** VeRA on the graph: the shared random matrices cut to the layers' sizes, with a learned scale after each. */
 import type { Value } from '../../graph/types.ts';
 import { columnScale } from '../../ops/columnScale.ts';
-import { dropout } from '../../ops/dropout.ts';
 import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { slice, view } from '../../ops/moves.ts';
-import type { GraphHalf, LayerAdapter } from '../graphTypes.ts';
-import { layerParts } from '../layerParts.ts';
-import type { VeraConfig } from './index.ts';
+import { additive, dropInputs, layerParts } from '../graphParts.ts';
+import type { LayerAdapter, MethodGraph } from '../types.ts';
+import type { VeraConfig } from './config.ts';
 
-export const graph: GraphHalf<VeraConfig> = {
+export const graph: MethodGraph<VeraConfig> = {
   open(scope, group) {
-    const { g, training } = scope;
+    const { g } = scope;
     const { config, layers } = group;
     const { r, vera_dropout: p } = config;
     const { in: inputs, out } = layers[0]!;
@@ -29,14 +28,12 @@ export const graph: GraphHalf<VeraConfig> = {
         return matmul(g, tall, flat, {});
       };
       return {
-        adapt: ({ W, bias }) => ({ W: binary(g, W, update(), { fn: 'add' }), bias }),
+        ...additive(g, update),
         apply(x, { W, bias }) {
-          const kept = training && p > 0 ? dropout(g, x, scope.stepSeed(), { p, salt: i }) : x;
-          const low = columnScale(g, linear(g, kept, A, null), lambdaD);
+          const low = columnScale(g, linear(g, dropInputs(scope, x, p, i), A, null), lambdaD);
           const added = columnScale(g, linear(g, low, B, null), lambdaB);
           return binary(g, linear(g, x, W, bias), added, { fn: 'add' });
         },
-        update,
       };
     });
   },

@@ -1,5 +1,4 @@
 /** Names of numbered classes that lie beside the tables: in dataset_infos.json, dataset_info.json or the head of the dataset card, README.md. */
-
 import { jsonOf, plainWords } from '../../lib/json.ts';
 import { baseName, type DataFile } from './bytes.ts';
 import { isRecord } from './cells.ts';

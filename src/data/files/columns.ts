@@ -1,8 +1,7 @@
 /** Which column is what: told by the user, else guessed by the names that people and published datasets use, else by what the columns hold. */
 import { fail } from '../../lib/errors.ts';
-import { closest } from '../../lib/nearest.ts';
-import { guessByContent, numbersIn } from './content.ts';
-import { NAMES, type Role } from './roles.ts';
+import { closest } from '../../lib/names.ts';
+import { guessByContent, NAMES, numbersIn, type Role } from './content.ts';
 
 /** A column by role, by its name or its number from 1; '' for an optional role that no column has, whatever its name. */
 export type ColumnMapping = { readonly [R in Role]?: string | number };

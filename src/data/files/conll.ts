@@ -2,8 +2,8 @@
  * Words and tags one per line, sentences divided by blank lines, as CoNLL's shared tasks publish them: the first field is the word, the last its tag,
  * any other can be chosen. CoNLL-U is known by its ten fields and numbers of words.
  */
-import { commonest } from '../../lib/statistics.ts';
-import { linesOf } from './lines.ts';
+import { commonest } from '../../lib/numbers.ts';
+import { linesOf } from './bytes.ts';
 import type { Findings, Row, Table } from './table.ts';
 
 /** CoNLL-U's fields after the number. */

@@ -1,7 +1,6 @@
-/** Pictures where there is no browser: PNG and JPEG, turned upright as their EXIF says. */
+/** Pictures where there is no browser: their size by their first bytes, and PNG and JPEG decoded, turned upright as their EXIF says. */
 import { BOUNDS, within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
-import { checkPicture, pictureCost } from './pictureSize.ts';
 import { type DecodedImage, decodePng, isPng } from './png.ts';
 
 const isJpeg = (bytes: Uint8Array): boolean => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
@@ -74,4 +73,104 @@ function upright(image: DecodedImage, orientation: number): DecodedImage {
     }
   }
   return { width, height, rgba: new Uint8Array(to.buffer) };
+}
+
+// The size of a picture by the first bytes of its file, and what decoding it may cost: sides, pixels, and for JPEG how often they are gone
+// over. Looked at before a decoder, the browser's or our own, takes memory for them.
+
+export interface PictureCost {
+  readonly width: number;
+  readonly height: number;
+  /** How often a decoder goes over all of it. */
+  readonly passes: number;
+}
+
+const ascii = (bytes: Uint8Array, at: number, text: string): boolean =>
+  [...text].every((letter, i) => bytes[at + i] === letter.charCodeAt(0));
+
+/** Of PNG, JPEG, GIF, BMP and WebP; null for others, and for files too short to tell. */
+export function pictureCost(bytes: Uint8Array): PictureCost | null {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const once = (width: number, height: number): PictureCost => ({ width, height, passes: 1 });
+  if (bytes.length < 26) return null;
+  if (ascii(bytes, 1, 'PNG')) return once(view.getUint32(16), view.getUint32(20));
+  if (ascii(bytes, 0, 'GIF8')) return gif(bytes, view);
+  if (ascii(bytes, 0, 'BM'))
+    // The first version of the format has 16 bits for a side.
+    return view.getUint32(14, true) === 12
+      ? once(view.getUint16(18, true), view.getUint16(20, true))
+      : once(Math.abs(view.getInt32(18, true)), Math.abs(view.getInt32(22, true)));
+  if (ascii(bytes, 0, 'RIFF') && ascii(bytes, 8, 'WEBP')) return bytes.length < 30 ? null : webp(bytes, view);
+  return bytes[0] === 0xff && bytes[1] === 0xd8 ? jpeg(bytes, view) : null;
+}
+
+/** The screen, or the frames where they reach beyond it: a decoder makes room for both. */
+function gif(bytes: Uint8Array, view: DataView): PictureCost {
+  let [width, height] = [view.getUint16(6, true), view.getUint16(8, true)];
+  const colours = (flags: number): number => (flags & 0x80 ? 3 * 2 ** ((flags & 7) + 1) : 0);
+  for (let at = 13 + colours(bytes[10]!); at + 10 < bytes.length; ) {
+    if (bytes[at] === 0x2c) {
+      const [left, top, across, down] = [1, 3, 5, 7].map((i) => view.getUint16(at + i, true)) as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      width = Math.max(width, left + across);
+      height = Math.max(height, top + down);
+      // The table of colours, and the smallest code's size.
+      at += 10 + colours(bytes[at + 9]!) + 1;
+    } else if (bytes[at] === 0x21) at += 2;
+    else break;
+    while (at < bytes.length && bytes[at] !== 0) at += 1 + bytes[at]!;
+    at++;
+  }
+  return { width, height, passes: 1 };
+}
+
+function webp(bytes: Uint8Array, view: DataView): PictureCost | null {
+  const once = (width: number, height: number): PictureCost => ({ width, height, passes: 1 });
+  const three = (at: number) => view.getUint16(at, true) + 65536 * view.getUint8(at + 2);
+  if (ascii(bytes, 12, 'VP8X')) return once(three(24) + 1, three(27) + 1);
+  if (ascii(bytes, 12, 'VP8 '))
+    return once(view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff);
+  if (!ascii(bytes, 12, 'VP8L')) return null;
+  const bits = view.getUint32(21, true);
+  return once((bits & 0x3fff) + 1, ((bits >>> 14) & 0x3fff) + 1);
+}
+
+/** The largest frame, and how many scans there are: a progressive picture is gone over by each. */
+function jpeg(bytes: Uint8Array, view: DataView): PictureCost | null {
+  let found: PictureCost | null = null;
+  let passes = 0;
+  for (let at = 2; at + 9 < bytes.length; ) {
+    const code = bytes[at + 1]!;
+    // In the data of a scan an 0xff stands before 0, a restart or a marker.
+    if (bytes[at] !== 0xff || code === 0 || code === 0xff || (code >= 0xd0 && code <= 0xd9)) {
+      at++;
+      continue;
+    }
+    const isFrame = code >= 0xc0 && code <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(code);
+    if (isFrame) {
+      const [height, width] = [view.getUint16(at + 5), view.getUint16(at + 7)];
+      if (!found || width * height > found.width * found.height) found = { width, height, passes: 1 };
+    }
+    if (code === 0xda) passes++;
+    at += 2 + view.getUint16(at + 2);
+  }
+  return found && { ...found, passes: Math.max(1, passes) };
+}
+
+/**
+ * Counts a picture before it is decoded. What does not say its size is not decoded: there are formats that only browsers know.
+ * @throws PapilioError 'too-large' naming the picture; 'bad-data' where its size is not to be read
+ */
+export function checkPicture(bytes: Uint8Array, name: string): void {
+  const cost =
+    pictureCost(bytes) ??
+    fail('bad-data', `${name} is no PNG, JPEG, WebP, GIF or BMP whose size can be read.`);
+  const { width, height, passes } = cost;
+  within('pictureSide', Math.max(width, height), name);
+  within('picturePixels', width * height, name, bytes.length);
+  within('picturePasses', passes, name);
 }

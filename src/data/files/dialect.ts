@@ -2,7 +2,7 @@
  * How a delimited text is written, guessed from its first part: what stands before the table, what divides the cells, whether quotation marks wrap
  * them, whether the first row is a header. Pure functions; what is told goes before what is guessed, and each guess has a line.
  */
-import { commonest, mean } from '../../lib/statistics.ts';
+import { commonest, mean } from '../../lib/numbers.ts';
 import { isNothing, numberOf, withoutPercent } from './cells.ts';
 import { isKnownName } from './columns.ts';
 import { countsRows } from './content.ts';

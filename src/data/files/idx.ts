@@ -3,7 +3,7 @@
  * of dimensions, each dimension as a big-endian 32-bit number, then the elements. Pairs `…-images…` and `…-labels…`.
  */
 import { fail } from '../../lib/errors.ts';
-import { sizeOf } from '../../lib/sizeOf.ts';
+import { sizeOf } from '../../lib/numbers.ts';
 import { KEPT_AT_SIZE, pictureSplit, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import { orderLabels, requireHeld, stratifiedSplit } from '../split.ts';

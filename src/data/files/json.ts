@@ -1,16 +1,14 @@
 /** Tables in JSON: a list of objects, an object of lists, either under the names of splits, or one object per line (JSONL). */
-
 import { type Budget, within } from '../../lib/budget.ts';
 import { fail, passOn } from '../../lib/errors.ts';
 import { jsonBudget, jsonOf, plainWords } from '../../lib/json.ts';
-import { type NamedSplit, splitInName } from '../../lib/splitNames.ts';
-import { greatest, least } from '../../lib/statistics.ts';
+import { type NamedSplit, splitInName } from '../../lib/names.ts';
+import { greatest, least } from '../../lib/numbers.ts';
 import { type Fault, rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
-import { isRecord } from './cells.ts';
+import { linesOf } from './bytes.ts';
+import { isRecord, parseJson, readLiteral } from './cells.ts';
 import { headerScore } from './dialect.ts';
-import { linesOf } from './lines.ts';
-import { parseJson, readLiteral } from './literal.ts';
 import { splitNamed } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';
 

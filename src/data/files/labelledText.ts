@@ -3,11 +3,9 @@
  * folders that name the class of the texts in them.
  */
 import { PapilioError } from '../../lib/errors.ts';
-import { baseName, type DataFile, extension } from './bytes.ts';
+import { baseName, type DataFile, extension, linesOf, readText } from './bytes.ts';
 import { type Draft, draftOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
-import { readText } from './encoding.ts';
-import { linesOf } from './lines.ts';
 import type { Entry } from './rowsOf.ts';
 import type { Assigned } from './splits.ts';
 import type { Findings, Row, Table } from './table.ts';

@@ -10,7 +10,7 @@ import {
 import type { Preprocessing } from '../preprocessing.ts';
 import type { ImageDataset } from '../types.ts';
 import type { DataFile } from './bytes.ts';
-import { checkPicture } from './pictureSize.ts';
+import { checkPicture } from './decodePicture.ts';
 import type { DecodedImage, ImageDecoder } from './png.ts';
 import { type Entry, labelsOf, type Reading } from './rowsOf.ts';
 import { assignSplits, splitNamed, splitOfFolders } from './splits.ts';

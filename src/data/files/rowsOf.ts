@@ -1,17 +1,15 @@
 /** Rows of tables as examples of a task: texts with classes or numbers, words with tags, conversations, documents. What a row lacks is noted. */
-
 import type { Budget } from '../../lib/budget.ts';
 import { plainWords } from '../../lib/json.ts';
+import type { ClassRow, TaggedRow, TextRow, ValueRow } from '../classes.ts';
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
 import { listOfMessages, type Message, readMessages } from '../messages.ts';
 import { type Drops, type Fault, type Origin, originList } from '../notes.ts';
 import type { Source } from '../rows.ts';
-import type { ClassRow, TextRow, ValueRow } from '../text-classes.ts';
-import type { TaggedRow } from '../token-classes.ts';
 import { isBrokenList, isNothing, isSquad, listOf, numberOf, squadAnswer, withoutPercent } from './cells.ts';
 import { type ColumnMapping, hasColumns } from './columns.ts';
-import type { Role } from './roles.ts';
+import type { Role } from './content.ts';
 
 /** A row with its origin; `values` by role. */
 export interface Entry extends Source {

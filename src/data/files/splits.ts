@@ -2,7 +2,7 @@
  * Which files are learnt from and which are held, by their names and folders: `train-00000-of-00002.parquet`, `my_test-file.csv`, `data/dev/rows.csv`.
  * Every file is given a split or none is; what is left out is said.
  */
-import { type NamedSplit, splitInName, splitInPath } from '../../lib/splitNames.ts';
+import { type NamedSplit, splitInName, splitInPath } from '../../lib/names.ts';
 import type { SplitName } from '../types.ts';
 import type { DataFile } from './bytes.ts';
 

@@ -1,5 +1,4 @@
 /** The import table: how every canonical or fused node becomes ops of the engine. */
-
 import type { Builder } from '../../graph/builder.ts';
 import { sizeOf } from '../../graph/shape.ts';
 import type { DType, Value } from '../../graph/types.ts';

@@ -1,5 +1,4 @@
 /** The table of canonical ops that are evaluated on the CPU when all their operands are known. */
-
 import { isFloat } from '../../onnx/dtype.ts';
 import { binaryFns, comparisons, map1, map2, matmul, rounding, unaryFns, where } from './evaluate.ts';
 import * as moves from './evaluateMoves.ts';

@@ -2,7 +2,6 @@
  * Ops that are several canonical ones: onnxruntime's fused operators and the large ones of newer opsets. Each becomes nodes that the
  * rest of the import knows already, so that masks fold, biases join their layer and the fused products show as the layer they are.
  */
-
 import { groupQueryAttention, onnxAttention } from './expandAttention.ts';
 import { contribAttention, multiHeadAttention } from './expandContrib.ts';
 import {

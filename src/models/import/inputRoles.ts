@@ -3,7 +3,7 @@
  * call their inputs `input.1`, `onnx::Gather_0` or `x`.
  */
 import { fail } from '../../lib/errors.ts';
-import { greatest } from '../../lib/statistics.ts';
+import { greatest } from '../../lib/numbers.ts';
 import { isFloat } from '../../onnx/dtype.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor, ValueInfo } from '../../onnx/types.ts';
 

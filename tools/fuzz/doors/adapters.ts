@@ -1,10 +1,10 @@
 /** Adapters: the container of tensors, folders and zips of PEFT's files, held against a model and written out again. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { chooseAdapter } from '../../../src/adapters/choose.ts';
 import { fitAdapter } from '../../../src/adapters/fit.ts';
 import { filesFromZip, folderOf, readFolder } from '../../../src/adapters/folder.ts';
 import type { LoadedAdapter } from '../../../src/adapters/peft.ts';
+import { chooseAdapter, loadMethod } from '../../../src/adapters/plan.ts';
 import { readSafetensors, tensorFloats, writeSafetensors } from '../../../src/adapters/safetensors.ts';
 import type { Layer } from '../../../src/adapters/types.ts';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
@@ -87,10 +87,17 @@ const PARAMETERS = MODEL.layers.flatMap(({ name, in: width, out }) => [
 ]);
 
 /** As an adapter is given to a model, and out again. */
-function use(adapters: ReadonlyMap<string, LoadedAdapter>): void {
+async function use(adapters: ReadonlyMap<string, LoadedAdapter>): Promise<void> {
   for (const adapter of adapters.values()) {
     const fit = fitAdapter(adapter, MODEL);
-    chooseAdapter(adapter.method, adapter.config, MODEL, PARAMETERS, adapter.shared, fit.brought);
+    chooseAdapter(
+      await loadMethod(adapter.method),
+      adapter.config,
+      MODEL,
+      PARAMETERS,
+      adapter.shared,
+      fit.brought,
+    );
   }
   readFolder(folderOf(adapters));
 }

@@ -1,9 +1,8 @@
 /** Pictures by folder, and IDX arrays, made ready for a model. */
-
 import { gzipSync } from 'fflate';
 import { encode } from 'jpeg-js';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
-import { encodePng } from '../../../src/python/png.ts';
+import { encodePng } from '../../../src/python/rows.ts';
 import { png } from '../../../test/unit/data-support.ts';
 import { type Door, type FuzzFile, fuzzFile, type Input, withFile } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';

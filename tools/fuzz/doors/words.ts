@@ -1,9 +1,7 @@
 /** Tokenizers and chat templates, as a model's folder brings them. */
-
 import { type ChatFormat, chatFormat } from '../../../src/data/chat.ts';
 import type { Message } from '../../../src/data/messages.ts';
-import { endOf, loadTokenizer } from '../../../src/data/tokenizer.ts';
-import { tokenizerSettings } from '../../../src/data/tokenizerSettings.ts';
+import { endOf, loadTokenizer, tokenizerSettings } from '../../../src/data/tokenizer.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
 import { trainBpe } from '../../pretrain/bpe.ts';

@@ -1,6 +1,6 @@
 /** PNG files spoiled chunk by chunk, with lengths and checksums that fit what was made of them. */
 import { unzlibSync, zlibSync } from 'fflate';
-import { crc32 } from '../../../src/lib/crc32.ts';
+import { crc32 } from '../../../src/lib/bytes.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { joined, mutateBytes } from './bytes.ts';
 

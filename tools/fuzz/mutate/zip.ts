@@ -1,6 +1,6 @@
 /** Zip files with every field open to lies: sizes, offsets, counts, checksums, methods, names, zip64 records, overlaps. */
 import { deflateSync } from 'fflate';
-import { crc32 } from '../../../src/lib/crc32.ts';
+import { crc32 } from '../../../src/lib/bytes.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { joined, mutateBytes } from './bytes.ts';
 

@@ -2,14 +2,15 @@
  * One combination of model, method and target: trained for two steps from an adapter that is not the identity, merged, run by onnxruntime, saved,
  * loaded into the model read anew, merged again. What is not legal has to end in a sentence.
  */
-import { chooseAdapter } from '../../../src/adapters/choose.ts';
 import { validateForRun } from '../../../src/adapters/config.ts';
 import { TRAINABLE } from '../../../src/adapters/inject.ts';
 import { type Adapter, readAdapter, writeAdapter } from '../../../src/adapters/peft.ts';
 import {
   type AdapterPlan,
   type BaseParameter,
+  chooseAdapter,
   initialValues,
+  loadMethod,
   moduleTensors,
   savedParameters,
   sharedOf,
@@ -271,7 +272,7 @@ async function mergedOnly(
   const { model } = subject.opened;
   const { config } = validateForRun(METHODS[method], given, SETTINGS.steps!);
   const parameters = byName(model);
-  const { plan } = chooseAdapter(METHODS[method], config, model.targets, model.parameters);
+  const { plan } = chooseAdapter(await loadMethod(METHODS[method]), config, model.targets, model.parameters);
   const packed = moved(initialValues(plan, SETTINGS.seed, parameters), 3);
   return plannedParity(subject, plan, packed).catch((error) => {
     throw lateAs(error);
@@ -295,7 +296,13 @@ async function plannedParity(subject: Subject, plan: AdapterPlan, packed: Float3
   );
   const fresh = (await openModel(subject.source, surroundings)).model;
   const read = readAdapter(json, tensors);
-  const again = chooseAdapter(read.method, read.config, fresh.targets, fresh.parameters, read.shared).plan;
+  const again = chooseAdapter(
+    await loadMethod(read.method),
+    read.config,
+    fresh.targets,
+    fresh.parameters,
+    read.shared,
+  ).plan;
   const values = initialValues(again, 0, byName(fresh), fromTorch(read, fresh.modules));
   requireSame(await mergedWith(fresh, again, values), merged);
   return graphParity(model, plan, packed, merged);

@@ -1,7 +1,13 @@
 /** One adapted layer on the GPU against figures that PEFT itself computed: forward, gradients, ΔW, merged weight. */
 import { validateConfig } from '../../../src/adapters/config.ts';
 import { emitTrainables, inject, TRAINABLE } from '../../../src/adapters/inject.ts';
-import { type AdapterPlan, initialValues, moduleTensors, planAdapter } from '../../../src/adapters/plan.ts';
+import {
+  type AdapterPlan,
+  initialValues,
+  loadMethod,
+  moduleTensors,
+  planAdapter,
+} from '../../../src/adapters/plan.ts';
 import { methodByPeftType } from '../../../src/adapters/registry.ts';
 import type { AdapterTensor, Layer } from '../../../src/adapters/types.ts';
 import { compile } from '../../../src/gpu/compile.ts';
@@ -99,7 +105,7 @@ interface OpenedCase {
 
 /** The whole case in one run: forward, base forward, gradients, ΔW or rotation, merged weights, mutated tensors. */
 export async function checkPeftCase(device: Device, c: PeftCase): Promise<readonly Deviation[]> {
-  const opened = openCase(c);
+  const opened = await openCase(c);
   const { plan, weight, layer } = opened;
   const graph = caseGraph(opened);
   const store = createStore(device);
@@ -118,7 +124,7 @@ export async function checkPeftCase(device: Device, c: PeftCase): Promise<readon
   }
 }
 
-function openCase(c: PeftCase): OpenedCase {
+async function openCase(c: PeftCase): Promise<OpenedCase> {
   const method =
     methodByPeftType(c.method) ?? fail('unsupported-adapter', `${c.method} is not supported yet.`);
   const { config } = validateConfig(method, c.config);
@@ -138,13 +144,14 @@ function openCase(c: PeftCase): OpenedCase {
         ? transposed(given)
         : Float32Array.from(given.data);
   const { tensors, shared } = readTensors(c);
+  const loaded = await loadMethod(method);
   const read = method.onRead(config, tensors, null, shared);
   const reason = method.check(layer, read.config);
   if (reason !== null) fail('illegal-config', reason);
   return {
     ...{ c, layer, weight, tensors },
     shape: layer.kind === 'embedding' ? [layer.in, layer.out] : [layer.out, layer.in],
-    plan: planAdapterOrEmpty(() => planAdapter(method, read.config, [layer], [], shared)),
+    plan: planAdapterOrEmpty(() => planAdapter(loaded, read.config, [layer], [], shared)),
   };
 }
 

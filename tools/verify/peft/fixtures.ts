@@ -1,10 +1,9 @@
 /** Adapter folders that PEFT saved: each is loaded, gives PEFT's outputs on the GPU, and is saved again without a difference. */
 import { join } from 'node:path';
-import { chooseAdapter } from '../../../src/adapters/choose.ts';
 import { fitAdapter } from '../../../src/adapters/fit.ts';
 import { emitTrainables, inject } from '../../../src/adapters/inject.ts';
 import { type LoadedAdapter, readAdapter, writeAdapter } from '../../../src/adapters/peft.ts';
-import { type BaseParameter, initialValues } from '../../../src/adapters/plan.ts';
+import { type BaseParameter, chooseAdapter, initialValues, loadMethod } from '../../../src/adapters/plan.ts';
 import { readSafetensors } from '../../../src/adapters/safetensors.ts';
 import type { Layer } from '../../../src/adapters/types.ts';
 import { kindOf, listFolder, readBytes, readText } from '../../../src/cli/runtime.ts';
@@ -56,7 +55,13 @@ async function wrongOutputs(adapter: LoadedAdapter, io: Figures, run: RunGraph):
   const target = { layers, pretrained: false };
   const shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
   fitAdapter(adapter, target, shapes);
-  const { plan } = chooseAdapter(adapter.method, adapter.config, target, parameters, adapter.shared);
+  const { plan } = chooseAdapter(
+    await loadMethod(adapter.method),
+    adapter.config,
+    target,
+    parameters,
+    adapter.shared,
+  );
 
   const b = createBuilder();
   const x = b.input('x', { dtype: 'f32', shape: io.x.shape });

@@ -1,9 +1,4 @@
 /** Two adapters on one layer: what PEFT gave for each alone, for both in either order, and for both merged and taken out again. */
-import { validateConfig } from '../../../src/adapters/config.ts';
-import { inject } from '../../../src/adapters/inject.ts';
-import { type BaseParameter, initialValues, planAdapter } from '../../../src/adapters/plan.ts';
-import { methodByPeftType } from '../../../src/adapters/registry.ts';
-import { emitActive, type Member } from '../../../src/adapters/set/forward.ts';
 import {
   type AdapterSet,
   activate,
@@ -13,8 +8,12 @@ import {
   type SetAdapter,
   startSet,
   unmerge,
-} from '../../../src/adapters/set/state.ts';
-import { doSteps, startWeights } from '../../../src/adapters/set/weights.ts';
+} from '../../../src/adapters/adapterSet.ts';
+import { validateConfig } from '../../../src/adapters/config.ts';
+import { inject } from '../../../src/adapters/inject.ts';
+import { type BaseParameter, initialValues, loadMethod, planAdapter } from '../../../src/adapters/plan.ts';
+import { methodByPeftType } from '../../../src/adapters/registry.ts';
+import { doSteps, emitActive, type Member, startWeights } from '../../../src/adapters/setWeights.ts';
 import type { AdapterTensor, Layer } from '../../../src/adapters/types.ts';
 import { createBuilder } from '../../../src/graph/builder.ts';
 import { fail } from '../../../src/lib/errors.ts';
@@ -72,7 +71,7 @@ async function* checkCase(c: MultiCase, run: RunGraph): AsyncIterable<RowResult>
     if (tensor)
       parameters.set(name, { name, shape: tensor.shape, load: () => Float32Array.from(tensor.data) });
   }
-  const { set, members } = load(c, layer, parameters);
+  const { set, members } = await load(c, layer, parameters);
   const { expected } = c;
 
   for (const [names, y] of Object.entries(expected.y_by_active_adapters)) {
@@ -101,7 +100,7 @@ async function* checkCase(c: MultiCase, run: RunGraph): AsyncIterable<RowResult>
   }
 }
 
-function load(c: MultiCase, layer: Layer, parameters: ReadonlyMap<string, BaseParameter>) {
+async function load(c: MultiCase, layer: Layer, parameters: ReadonlyMap<string, BaseParameter>) {
   const method = methodByPeftType(c.method) ?? fail('unsupported-adapter', `${c.method} is not supported.`);
   const members = new Map<string, Member>();
   let set: AdapterSet<SetAdapter> | null = null;
@@ -114,7 +113,7 @@ function load(c: MultiCase, layer: Layer, parameters: ReadonlyMap<string, BasePa
         { shape, data: Float32Array.from(data) },
       ]),
     );
-    const plan = planAdapter(method, config, [layer], []);
+    const plan = planAdapter(await loadMethod(method), config, [layer], []);
     const loaded = { tensors: new Map([['lin', tensors]]), parameters: new Map() };
     members.set(name, { name, plan, packed: initialValues(plan, 0, parameters, loaded) });
     const adapter = { method, config, parameters: new Map() };

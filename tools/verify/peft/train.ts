@@ -2,10 +2,15 @@
  * Training against figures that PEFT and torch.optim computed: optimiser steps on y = fc2(tanh(fc1(x))) with the mean squared error, by the
  * engine that runs train with: losses, the adapter afterwards, what it gives and what merging writes.
  */
-import { adaptGraph } from '../../../src/adapters/adaptGraph.ts';
 import { validateConfig } from '../../../src/adapters/config.ts';
-import { TRAINABLE } from '../../../src/adapters/inject.ts';
-import { type BaseParameter, initialValues, moduleTensors, planAdapter } from '../../../src/adapters/plan.ts';
+import { adaptGraph, TRAINABLE } from '../../../src/adapters/inject.ts';
+import {
+  type BaseParameter,
+  initialValues,
+  loadMethod,
+  moduleTensors,
+  planAdapter,
+} from '../../../src/adapters/plan.ts';
 import { methodByPeftType } from '../../../src/adapters/registry.ts';
 import type { AdapterTensor, Layer } from '../../../src/adapters/types.ts';
 import type { Device } from '../../../src/gpu/device.ts';
@@ -76,7 +81,7 @@ export async function checkPeftTrain(device: Device, figures: unknown): Promise<
       { name, shape: t.shape, load: () => dataOf(t) },
     ]),
   );
-  const plan = planAdapter(method, read.config, layers, [], shared);
+  const plan = planAdapter(await loadMethod(method), read.config, layers, [], shared);
   const initial = () => initialValues(plan, 0, parameters, { tensors, parameters: new Map() });
   const base = network(c, layers);
   const settings = settingsOf(c);

@@ -1,7 +1,7 @@
 /** What is done with several opened adapters: used and merged on the model in their order, or combined into a new one. */
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
-import { COMBINATIONS, type Combination } from '../../../adapters/combineTensors.ts';
+import { COMBINATIONS, type Combination } from '../../../adapters/combine.ts';
 import { scoreText } from '../../../app/format.ts';
 import type { ShelfPlace, ShelfView } from '../../../app/shelf.ts';
 import { scoredOn } from '../../../training/outcome.ts';

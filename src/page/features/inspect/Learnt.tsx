@@ -1,7 +1,7 @@
 /** What a module has learnt, in values from the device: R − I with its orthogonality, frequencies, ΔW, and the adapter's own numbers. */
 import { useMemo } from 'react';
 import { percent, real } from '../../../app/format.ts';
-import { greatest, least } from '../../../lib/statistics.ts';
+import { greatest, least } from '../../../lib/numbers.ts';
 import type { Inspection } from '../../../training/protocol.ts';
 import { Figure } from '../../parts/Facts.tsx';
 import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';

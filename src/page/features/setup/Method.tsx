@@ -3,7 +3,7 @@ import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Button, Radio, RadioGroup } from 'react-aria-components';
 import { fieldMeta } from '../../../adapters/fields.ts';
 import { METHODS, type MethodId } from '../../../adapters/registry.ts';
-import { FAMILIES } from '../../../adapters/types.ts';
+import { FAMILIES, type MethodCard } from '../../../adapters/types.ts';
 import { derive } from '../../../app/derive.ts';
 import { real } from '../../../app/format.ts';
 import {
@@ -23,10 +23,12 @@ const GROUPS = Object.entries(FAMILIES).map(([id, family]) => ({
   methods: Object.values(METHODS).filter((method) => method.family === id),
 }));
 
+const CARDS = import.meta.glob<MethodCard>('/src/adapters/*/card.ts', { eager: true, import: 'card' });
+
 export function MethodSection() {
   const page = usePage();
   const method = useChoice((s) => s.settings.method);
-  const { card } = METHODS[method];
+  const card = CARDS[`/src/adapters/${method}/card.ts`]!;
   return (
     <Section name="method" title="Method" summary={METHODS[method].title}>
       <RadioGroup

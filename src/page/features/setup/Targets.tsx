@@ -7,7 +7,7 @@ import type { Derived, LayerRow } from '../../../app/derive.ts';
 import { whole } from '../../../app/format.ts';
 import { baseOf, configShape, fullConfig } from '../../../app/settings.ts';
 import { groupLayers, inQuickSet, namesToList, type QuickSet, splitName } from '../../../app/targetEdit.ts';
-import { closest } from '../../../lib/nearest.ts';
+import { closest } from '../../../lib/names.ts';
 import { Check, Tip } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';

@@ -1,0 +1,9 @@
+/** What the page says of full fine-tuning. */
+import type { MethodCard } from '../types.ts';
+
+export const card: MethodCard = {
+  idea: 'Train every weight. The most freedom and the most memory; the upper end of every comparison.',
+  formula: 'W \\leftarrow W - \\eta\\,\\nabla_W L',
+  tryThis: 'Compare its parameter count and its held-out score with an adapter of a hundredth of the size.',
+  paper: 'Baseline',
+};

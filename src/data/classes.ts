@@ -1,0 +1,200 @@
+/** Labelled texts for a classifier, texts with a number to be predicted, and words with tags, split by seed. */
+import { fail } from '../lib/errors.ts';
+import { type Origin, originList } from './notes.ts';
+import { cutNote, frame, type RowOptions, rowSplit, type Source } from './rows.ts';
+import { chooseSplit, orderLabels } from './split.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import type { RowSplit, TextClassDataset, TextValueDataset, TokenClassDataset } from './types.ts';
+
+export interface TextRow extends Source {
+  readonly text: string;
+  /** A second text that is read together with the first. */
+  readonly pair?: string;
+}
+
+export interface ClassRow extends TextRow {
+  readonly label: string;
+}
+
+export interface ValueRow extends TextRow {
+  readonly value: number;
+}
+
+/** What is kept of a row: its text is not. */
+interface Example extends Source {
+  readonly ids: Int32Array;
+  /** Of two texts. */
+  readonly segments?: Int32Array;
+}
+
+/** The rows as tokens; those that were cut are noted. */
+function tokenise(
+  rows: readonly TextRow[],
+  tokenizer: Tokenizer,
+  options: RowOptions,
+  notes: string[],
+): Example[] {
+  const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
+  const cut: Origin[] = [];
+  const examples = rows.map((row) => {
+    const { ids, segments, isCut } = frame(tokenizer, row.text, row.pair, most);
+    const { origin, split, pair } = row;
+    if (isCut) cut.push(origin);
+    return pair === undefined ? { origin, split, ids } : { origin, split, ids, segments };
+  });
+  notes.push(...cutNote(cut, rows.length, most));
+  return examples;
+}
+
+/** Examples of one split, with their segments where texts come in pairs. */
+function textSplit(examples: readonly Example[], members: Uint32Array): RowSplit {
+  const { at, ...split } = rowSplit(examples, members);
+  const segments = (i: number) => at(i).segments ?? new Int32Array(at(i).ids.length);
+  return { ...split, ...(examples.some((example) => example.segments) ? { segments } : {}) };
+}
+
+/** Rows of text and label → a dataset. Throws 'bad-data' for one class or nothing to hold. */
+export function textClassDataset(
+  name: string,
+  rows: readonly ClassRow[],
+  tokenizer: Tokenizer,
+  options: RowOptions & { readonly labels?: readonly string[] },
+  notes: string[] = [],
+): TextClassDataset {
+  const labels = orderLabels(
+    rows.map((row) => row.label),
+    name,
+    options.labels,
+  );
+  const numberOf = new Map(labels.map((label, i) => [label, i]));
+  const numbers = Int32Array.from(rows, (row) => numberOf.get(row.label)!);
+  const examples = tokenise(rows, tokenizer, options, notes);
+  const split = chooseSplit(
+    rows.map((row) => row.split),
+    numbers,
+    options.seed,
+    name,
+  );
+  const part = (members: Uint32Array) => ({
+    ...textSplit(examples, members),
+    label: (i: number) => numbers[members[i]!]!,
+  });
+  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
+  return { kind: 'text-class', ...base, labels, train: part(split.train), held: part(split.held) };
+}
+
+/** Numbers further from 0 than this train badly at usual learning rates. */
+const LARGE = 100;
+
+/** Rows of text and number → a dataset. Throws 'bad-data' when there is nothing to hold. */
+export function textValueDataset(
+  name: string,
+  rows: readonly ValueRow[],
+  tokenizer: Tokenizer,
+  options: RowOptions,
+  notes: string[] = [],
+): TextValueDataset {
+  const examples = tokenise(rows, tokenizer, options, notes);
+  const values = rows.map((row) => row.value);
+  const least = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  notes.push(
+    `The numbers lie between ${least} and ${most}.${Math.max(-least, most) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
+  );
+  const split = chooseSplit(
+    rows.map((row) => row.split),
+    null,
+    options.seed,
+    name,
+  );
+  const part = (members: Uint32Array) => ({
+    ...textSplit(examples, members),
+    value: (i: number) => values[members[i]!]!,
+  });
+  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
+  return { kind: 'text-value', ...base, train: part(split.train), held: part(split.held) };
+}
+
+// Words with a class each: every word is encoded by itself as it stands inside the sentence, its first token bears the class and the others
+// none, as Hugging Face's token classification does it.
+
+/** Of a tagged text, so many different words are encoded once. */
+const MOST_KNOWN_WORDS = 20_000;
+
+/** PyTorch's ignore_index. */
+const NONE = -100;
+
+export interface TaggedRow extends Source {
+  readonly words: readonly string[];
+  /** One per word. */
+  readonly tags: readonly string[];
+}
+
+/** Rows of words and tags → a dataset. Throws 'bad-data' for a single tag or nothing to hold. */
+export function tokenClassDataset(
+  name: string,
+  rows: readonly TaggedRow[],
+  tokenizer: Tokenizer,
+  options: RowOptions & { readonly labels?: readonly string[] },
+  notes: string[] = [],
+): TokenClassDataset {
+  const found = [...new Set(rows.flatMap((row) => row.tags))].sort();
+  if (found.length < 2)
+    fail('bad-data', `${name} has only one tag ("${found[0] ?? ''}"); a tagger needs at least two.`);
+  const known = options.labels;
+  const labels = known && found.every((tag) => known.includes(tag)) ? [...known] : found;
+  const numberOf = new Map(labels.map((label, i) => [label, i]));
+  const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
+  const cut: Origin[] = [];
+  const lost: Origin[] = [];
+  // Words come again and again.
+  const encoded = new Map<string, readonly number[]>();
+  const idsOf = (word: string): readonly number[] => {
+    let ids = encoded.get(word);
+    if (ids === undefined) {
+      ids = tokenizer.encode(word);
+      if (encoded.size < MOST_KNOWN_WORDS) encoded.set(word, ids);
+    }
+    return ids;
+  };
+  const examples = rows.map((row) => {
+    const { prefix, suffix } = tokenizer;
+    const ids: number[] = [...prefix];
+    const marks: number[] = prefix.map(() => NONE);
+    const room = Math.max(prefix.length + 1, most - suffix.length);
+    let isCut = false;
+    let hasLost = false;
+    row.words.forEach((word, k) => {
+      const own = idsOf(k > 0 && tokenizer.spaced ? ` ${word}` : word);
+      if (own.length === 0) hasLost = true;
+      if (ids.length + own.length > room) isCut = true;
+      if (isCut) return;
+      own.forEach((id, j) => {
+        ids.push(id);
+        marks.push(j === 0 ? numberOf.get(row.tags[k]!)! : NONE);
+      });
+    });
+    if (isCut) cut.push(row.origin);
+    if (hasLost) lost.push(row.origin);
+    for (const id of suffix) {
+      ids.push(id);
+      marks.push(NONE);
+    }
+    return { ...row, ids: Int32Array.from(ids), marks: Int32Array.from(marks) };
+  });
+  notes.push(...cutNote(cut, rows.length, most));
+  if (lost.length > 0)
+    notes.push(`Words for which the tokenizer has no token do not count: ${originList(lost)}.`);
+  const split = chooseSplit(
+    rows.map((row) => row.split),
+    null,
+    options.seed,
+    name,
+  );
+  const part = (members: Uint32Array) => {
+    const base = rowSplit(examples, members);
+    return { ...base, labels: (i: number) => base.at(i).marks };
+  };
+  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
+  return { kind: 'token-class', ...base, labels, train: part(split.train), held: part(split.held) };
+}
