@@ -2,7 +2,7 @@
 import { createStore } from 'zustand/vanilla';
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
-import type { Precision } from '../models/import/quantStore.ts';
+import type { Precision } from '../models/import/emit.ts';
 import type { QuantisedMerge } from '../models/merge.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type {

@@ -51,3 +51,32 @@ export function broadcastStrides(shape: readonly number[], to: readonly number[]
     return at < 0 || shape[at] === 1 ? 0 : strides[at]!;
   });
 }
+
+/**
+ * Calls `row` for every row of the last axis of `shape`, in order, with the row's place and length and its first place in each of some
+ * tensors that are read through strides: there and at every stride from there lie its numbers.
+ *
+ * @param strides in elements, by tensor and axis
+ */
+export function forEachRow(
+  shape: readonly number[],
+  strides: readonly (readonly number[])[],
+  row: (to: number, length: number, from: readonly number[]) => void,
+): void {
+  const size = sizeOf(shape);
+  if (size === 0) return;
+  const last = shape.length - 1;
+  const length = shape[last] ?? 1;
+  const index = shape.map(() => 0);
+  const from = strides.map(() => 0);
+  for (let to = 0; to < size; to += length) {
+    row(to, length, from);
+    for (let d = last - 1; d >= 0; d--) {
+      const wraps = ++index[d]! === shape[d]!;
+      for (let t = 0; t < from.length; t++)
+        from[t]! += wraps ? -strides[t]![d]! * (shape[d]! - 1) : strides[t]![d]!;
+      if (!wraps) break;
+      index[d] = 0;
+    }
+  }
+}

@@ -2,7 +2,7 @@
  * What a model reads: the tables that its inputs are looked up in and the tokens that its positions reach, found out once from graph,
  * config and tokenizer together. Data is held against it before anything trains.
  */
-import type { InputSpec } from './import/bind.ts';
+import type { InputSpec } from './import/inputs.ts';
 import type { Reach, Table, Tables } from './import/tables.ts';
 
 /** A bound on the tokens of one example, and why. */

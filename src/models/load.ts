@@ -11,11 +11,10 @@ import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { type Contract, contractOf, leastLimit } from './contract.ts';
 import { endOf, type Gives, type ModelTask, whatItGives } from './gives.ts';
-import type { InputSpec } from './import/bind.ts';
+import type { Precision } from './import/emit.ts';
 import { type ImportedModel, importModel, type Sidecar } from './import/importModel.ts';
-import { KNOWN_INPUTS } from './import/inputRoles.ts';
+import { type InputSpec, KNOWN_INPUTS } from './import/inputs.ts';
 import type { ModuleInfo, Tie } from './import/modules.ts';
-import type { Precision } from './import/quantStore.ts';
 import type { Tables } from './import/tables.ts';
 import { mergeWeights } from './merge.ts';
 import {
@@ -26,9 +25,9 @@ import {
   describeHead,
   headModules,
   headRecipe,
+  resizeHead,
 } from './newHead.ts';
 import { type ModelFile, type ReadModel, readOnnx, sortFiles } from './readOnnx.ts';
-import { resizeHead } from './resizeHead.ts';
 
 export type { ModelTask };
 
@@ -323,8 +322,24 @@ function bareOf(
   };
 }
 
-function describeModel(source: Source): LoadedModel {
-  const { onnx, config, precision, warnings, separate } = source;
+/** What a file turns out to be when its graph is built once. */
+interface Inspection {
+  readonly imported: ImportedModel;
+  readonly tables: Tables;
+  readonly contract: Contract;
+  readonly image: Preprocessing | null;
+  readonly gives: Gives;
+  /** Why its inputs cannot be fed, or null. */
+  readonly strange: string | null;
+  /** The scored output among `outputs`, of `graph`. */
+  readonly output: string;
+  readonly outputs: Readonly<Record<string, Value>>;
+  readonly graph: Graph;
+  readonly build: LoadedModel['build'];
+}
+
+function inspectModel(source: Source): Inspection {
+  const { onnx, config, precision } = source;
   const imported = importModel(onnx, { config, ...(source.prefix ? { prefix: source.prefix } : {}) });
   const tables = source.tables ?? imported.tables();
   const contract = contractOf(tables, imported.inputs, config);
@@ -334,121 +349,144 @@ function describeModel(source: Source): LoadedModel {
     const dims = { batch, sequence, ...(image ? { height: image.height, width: image.width } : {}) };
     return { g, outputs: imported.build(g, dims, { precision, also }).outputs };
   };
-  const looked = built(...probeSizes(imported, contract));
+  const { g, outputs } = built(...probeSizes(imported, contract));
   const strange = strangeInputs(imported);
   const gives: Gives = strange
     ? { task: 'other', orElse: [], output: imported.outputs[0]!, instead: strange }
     : whatItGives({
-        outputs: Object.entries(looked.outputs).map(([name, value]) => ({ name, value })),
+        outputs: Object.entries(outputs).map(([name, value]) => ({ name, value })),
         config,
         tokens: tables.tokens,
         decoder: imported.decoder,
         reads: image ? 'picture' : 'text',
       });
-  const { task } = gives;
-  const output = looked.outputs[gives.output] ? gives.output : imported.outputs[0]!;
-  const build = (batch: number, sequence: number, also: readonly string[] = []) => {
-    const { g, outputs } = built(batch, sequence, also);
+  const output = outputs[gives.output] ? gives.output : imported.outputs[0]!;
+  const graph = g.finish({ logits: outputs[output]! });
+  const build: LoadedModel['build'] = (batch, sequence, also) => {
+    const made = built(batch, sequence, also);
     const logits =
-      outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
-    return { graph: g.finish({ logits }), logits };
+      made.outputs[output] ?? fail('unsupported-onnx', `The model has no output ${output} to train on.`);
+    return { graph: made.g.finish({ logits }), logits };
   };
-  const logits = looked.outputs[output]!;
-  const probe = { graph: looked.g.finish({ logits }), logits };
+  return { imported, tables, contract, image, gives, strange, output, outputs, graph, build };
+}
+
+/** The classes that config.json names, where a whole input is scored by as many. */
+function labelsOf({ id2label }: Source['config'], { shape }: Value): string[] | null {
+  const names = id2label as Record<string, unknown> | undefined;
+  const classes = shape.at(-1)!;
+  if (shape.length !== 2 || !names || Object.keys(names).length !== classes) return null;
+  return Array.from({ length: classes }, (_, i) => plainWords(names[i] ?? i));
+}
+
+function describeModel(source: Source): LoadedModel {
+  const { onnx, config, precision, warnings } = source;
+  const found = inspectModel(source);
+  const { imported, gives, output, build } = found;
+  const { modules, ties, inputs } = imported;
+  const { task } = gives;
+  const logits = found.outputs[output]!;
   const isBare = task.startsWith('bare-');
   const head = isBare ? null : endOf(logits).module;
-  const headModule = imported.modules.find((m) => m.name === head) ?? null;
-  const parameters = parametersOf(probe.graph, imported.modules);
-  const id2label = config.id2label as Record<string, unknown> | undefined;
-  const classes = logits.shape.at(-1)!;
-  const labels =
-    logits.shape.length === 2 && !isBare && id2label && Object.keys(id2label).length === classes
-      ? Array.from({ length: classes }, (_, i) => plainWords(id2label[i] ?? i))
-      : null;
-  const again = { ...source, tables };
-
+  const parameters = parametersOf(found.graph, modules);
+  const again = { ...source, tables: found.tables };
   const model: LoadedModel = {
     onnx,
     family: imported.family,
     task,
     orElse: gives.orElse,
-    instead: strange ?? (gives.instead === '' ? '' : `gives ${gives.instead}`),
-    contract,
-    inputs: imported.inputs,
+    instead: found.strange ?? (gives.instead === '' ? '' : `gives ${gives.instead}`),
+    contract: found.contract,
+    inputs,
     feeds: Object.fromEntries(
-      imported.inputs.filter(({ name, feed }) => feed !== name).map(({ name, feed }) => [name, feed]),
+      inputs.filter(({ name, feed }) => feed !== name).map(({ name, feed }) => [name, feed]),
     ),
-    modules: imported.modules,
-    ties: imported.ties,
+    modules,
+    ties,
     parameters,
     targets: {
-      layers: layersOf(imported.modules),
-      others: imported.modules
+      layers: layersOf(modules),
+      others: modules
         .filter((m) => !isLayer(m.kind) || !m.parameters.weight)
         .map(({ name, kind }) => ({ name, isNorm: kind === 'layernorm' })),
-      ties: imported.ties,
+      ties,
       outputEmbedding: task === 'causal-lm' || task === 'masked-lm' ? head : null,
       modelType: typeof config.model_type === 'string' ? config.model_type : null,
     },
-    labels,
-    image,
+    labels: isBare ? null : labelsOf(config, logits),
+    image: found.image,
     output,
     head,
-    scores: classes,
+    scores: logits.shape.at(-1)!,
     fresh: source.fresh,
     takesHead: isBare || source.bare !== undefined,
     ownHead: source.ownHead ?? null,
     config,
     precision,
-    separate,
+    separate: source.separate,
     activationsQuantised: imported.activationsQuantised,
     warnings: [...warnings, ...imported.notes, ...roundingNotes(precision, parameters)],
     build,
     at: (other) => describeModel({ ...again, precision: other }),
-    withWeights(weights) {
-      const all = new Map(
-        [...weights].flatMap(([name, data]) =>
-          (imported.ties.find((tie) => tie.includes(name)) ?? [name]).map((one) => [one, data] as const),
-        ),
-      );
-      const changed = mergeWeights(onnx, imported.modules, all, { quantised: 'float' }).onnx;
-      return describeModel({ ...again, onnx: changed });
-    },
+    withWeights: (weights) => withWeights(again, model, weights),
     withClasses(wanted, seed, { byToken = false, anew = false, padId } = {}) {
       if (anew && source.bare)
         return describeModel({ ...source.bare, precision }).withClasses(wanted, seed, {
           byToken,
           ...(padId === undefined ? {} : { padId }),
         });
-      if (isBare || anew)
-        return withNewHead(again, model, bareOf(imported, looked.outputs, gives, source), wanted, {
-          seed,
-          byToken,
-          padId: padId ?? (numberFrom(config.pad_token_id) || 0),
-        });
-      if (wanted.length === classes && hasClasses(labels, wanted)) return model;
-      if (!headModule) {
-        return fail(
-          'unsupported-onnx',
-          `The model gives ${classes} classes but the data has ${wanted.length}, and its last layer was not recognised; export it with a linear classifier.`,
-        );
-      }
-      const resized = resizeHead(onnx, headModule, output, wanted.length, seed);
-      const others =
-        wanted.length === classes
-          ? `the classes ${few(wanted)} instead of ${few(labels!)}`
-          : `${wanted.length} classes instead of ${classes}`;
-      const note = `${head} is new: ${others}, starting at random.`;
-      return describeModel({
-        ...again,
-        onnx: resized,
-        config: { ...config, id2label: named(wanted) },
-        warnings: [...warnings, note],
-        fresh: [head!],
+      if (!isBare && !anew) return withScores(again, model, wanted, seed);
+      return withNewHead(again, model, bareOf(imported, found.outputs, gives, source), wanted, {
+        seed,
+        byToken,
+        padId: padId ?? (numberFrom(config.pad_token_id) || 0),
       });
     },
   };
   return model;
+}
+
+/** The model with other numbers in some parameters and in those that are tied to them. */
+function withWeights(
+  source: Source,
+  { onnx, modules, ties }: LoadedModel,
+  weights: ReadonlyMap<string, Float32Array>,
+): LoadedModel {
+  const all = new Map(
+    [...weights].flatMap(([name, data]) =>
+      (ties.find((tie) => tie.includes(name)) ?? [name]).map((one) => [one, data] as const),
+    ),
+  );
+  const changed = mergeWeights(onnx, modules, all, { quantised: 'float' }).onnx;
+  return describeModel({ ...source, onnx: changed });
+}
+
+/** A classifier for these classes: itself, or with a new last layer. */
+function withScores(
+  source: Source,
+  model: LoadedModel,
+  wanted: readonly string[],
+  seed: number,
+): LoadedModel {
+  const { labels, scores: classes, head } = model;
+  if (wanted.length === classes && hasClasses(labels, wanted)) return model;
+  const last = model.modules.find(({ name }) => name === head);
+  if (!last)
+    return fail(
+      'unsupported-onnx',
+      `The model gives ${classes} classes but the data has ${wanted.length}, and its last layer was not recognised; export it with a linear classifier.`,
+    );
+  const others =
+    wanted.length === classes
+      ? `the classes ${few(wanted)} instead of ${few(labels!)}`
+      : `${wanted.length} classes instead of ${classes}`;
+  return describeModel({
+    ...source,
+    onnx: resizeHead(source.onnx, last, model.output, wanted.length, seed),
+    config: { ...source.config, id2label: named(wanted) },
+    warnings: [...source.warnings, `${head} is new: ${others}, starting at random.`],
+    fresh: [head!],
+  });
 }
 
 /** What Hugging Face calls classes that nobody named. */

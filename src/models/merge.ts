@@ -4,25 +4,27 @@
  * others keep what they read. Quantised weights are rounded to codes again or become float, as the user chose; what rounding did to each
  * weight is reported.
  */
-import { fail } from '../lib/errors.ts';
-import { freeNames, replaceInitializers, tensorLike } from '../onnx/edit.ts';
-import { readersOf, type TensorReading } from '../onnx/readers.ts';
-import { type Route, reroute } from '../onnx/reroute.ts';
-import type { OnnxDType, OnnxModel } from '../onnx/types.ts';
-import { tensorToF32 } from '../onnx/values.ts';
-import type { ModuleInfo, ParamOrigin } from './import/modules.ts';
-import { type CodesToWrite, requireInMainGraph, writeCodes } from './mergeCodes.ts';
-import {
-  type Content,
-  dataOf,
-  type Group,
-  type QuantisedMerge,
-  roundedTo,
-  type WrittenWeight,
-  written,
-} from './mergeContent.ts';
 
-export type { QuantisedMerge, WrittenWeight } from './mergeContent.ts';
+import { sizeOf } from '../graph/shape.ts';
+import { fail } from '../lib/errors.ts';
+import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { freeNames, replaceInitializers, replaceRaw, tensorLike } from '../onnx/edit.ts';
+import { handsOn, type Route, readersOf, reroute, type TensorReading } from '../onnx/readers.ts';
+import { tensorToF32 } from '../onnx/tensor.ts';
+import type { OnnxDType, OnnxModel, OnnxNode } from '../onnx/types.ts';
+import { cutPart } from './import/ir.ts';
+import type { ModuleInfo, ParamOrigin } from './import/modules.ts';
+import { dequantised, partOfCodes, type QuantSource, requantise } from './import/quantMatrix.ts';
+import {
+  asInFile,
+  floatTensor,
+  ownScales,
+  refuseSubgraph,
+  tensorIn,
+  toFloat,
+  withBiasScale,
+  withFileScales,
+} from './mergeFloat.ts';
 
 export interface Merged {
   readonly onnx: OnnxModel;
@@ -230,4 +232,209 @@ function reportFloat({ names, data, rounded }: Content, dtype: OnnxDType): Writt
   if (rounded) return [];
   const [how, kept] = roundedTo(dtype, data);
   return names.map((name) => written(name, how, data, kept));
+}
+
+// What merging writes: the new contents of stored tensors, who reads them, and what writing does to the numbers.
+
+/** What becomes of a changed weight that the file keeps in codes. */
+export type QuantisedMerge = 'requantise' | 'float';
+
+/** What writing a weight did to its numbers. */
+export interface WrittenWeight {
+  /** PyTorch name of the parameter. */
+  readonly name: string;
+  /** `exact` in float32 and float64, `f16` and `bf16` rounded, `requantised` to the file's codes, `float` in place of codes. */
+  readonly how: 'exact' | 'f16' | 'bf16' | 'requantised' | 'float';
+  /** max|written − merged|, and the Frobenius norm of the difference over that of the weight. */
+  readonly maxError: number;
+  readonly relativeError: number;
+}
+
+/** New contents of a parameter, or of parameters that are one; `data` in the file's layout. */
+export interface Content {
+  readonly names: string[];
+  readonly origins: ParamOrigin[];
+  readonly data: Float32Array;
+  /** Nothing trained it: it was rounded while loading. */
+  readonly rounded: boolean;
+}
+
+/** Readers of a tensor that find the same in it. */
+export interface Group {
+  readonly places: TensorReading[];
+  readonly contents: readonly Content[];
+}
+
+export function written(
+  name: string,
+  how: WrittenWeight['how'],
+  data: Float32Array,
+  kept: Float32Array | null,
+): WrittenWeight {
+  if (!kept) return { name, how, maxError: 0, relativeError: 0 };
+  let largest = 0;
+  let error = 0;
+  let norm = 0;
+  data.forEach((v, i) => {
+    const d = kept[i]! - v;
+    largest = Math.max(largest, Math.abs(d));
+    error += d * d;
+    norm += v * v;
+  });
+  return { name, how, maxError: largest, relativeError: norm > 0 ? Math.sqrt(error / norm) : 0 };
+}
+
+/** What a tensor holds for a group: the new contents, or the old ones with new parts. */
+export function dataOf(contents: readonly Content[], old: () => Float32Array): Float32Array {
+  const [first] = contents;
+  if (!first!.origins[0]!.part) return first!.data;
+  const out = Float32Array.from(old());
+  for (const { data, origins } of contents) {
+    const { part, tensor, quant } = origins[0]!;
+    const dims = quant?.shape ?? tensor.dims;
+    const inner = sizeOf(dims.slice(part!.axis + 1));
+    const outer = sizeOf(dims.slice(0, part!.axis));
+    const [run, step] = [part!.size * inner, dims[part!.axis]! * inner];
+    for (let i = 0; i < outer; i++)
+      out.set(data.subarray(i * run, (i + 1) * run), i * step + part!.from * inner);
+  }
+  return out;
+}
+
+/** How a float type of the file keeps a weight, and what it then stands for; null: the same. */
+export function roundedTo(
+  dtype: OnnxDType,
+  data: Float32Array,
+): readonly [how: 'exact' | 'f16' | 'bf16', kept: Float32Array | null] {
+  if (dtype === 'float16') return ['f16', halfToFloat32(float32ToHalf(data))];
+  if (dtype === 'bfloat16') return ['bf16', bfloat16ToFloat32(float32ToBfloat16(data))];
+  return ['exact', null];
+}
+
+// Changed weights that the file keeps in codes: rounded to codes again where all that read them changed, else, or where the user wishes
+// it, float for those that did.
+
+export interface CodesToWrite {
+  readonly group: Group;
+  readonly source: QuantSource;
+  /** All that read the codes are of the group. */
+  readonly alone: boolean;
+}
+
+interface Written {
+  readonly onnx: OnnxModel;
+  readonly changed: readonly string[];
+  readonly written: readonly WrittenWeight[];
+}
+
+/** The node that reads the codes themselves. */
+const root = ({ node, through }: TensorReading): OnnxNode => through[0] ?? node;
+
+/** Codes that nobody changes for all their readers, each of which reads them widened: those that change read floats behind that. */
+const isBehind = ({ alone, group }: CodesToWrite): boolean => !alone && group.places.every(widened);
+
+/** @throws PapilioError 'unsupported-onnx' where a node of a subgraph reads the codes: only those of the main graph are written anew */
+export function requireInMainGraph({ graph }: OnnxModel, item: CodesToWrite): void {
+  const main = new Set(graph.nodes.map(({ proto }) => proto));
+  if (!isBehind(item) && item.group.places.some((place) => !main.has(root(place).proto)))
+    refuseSubgraph(item.source.codes.name);
+}
+
+export function writeCodes(onnx: OnnxModel, items: readonly CodesToWrite[], how: QuantisedMerge): Written {
+  let result = onnx;
+  const changed: string[] = [];
+  const report: WrittenWeight[] = [];
+  const asFloat = items.map((item) => how === 'float' || !item.alone);
+  const behind = items.filter(isBehind);
+  // Nodes are looked up as they were read, so those behind a DequantizeLinear come first.
+  const routes = behind.map(({ group, source }): Route => {
+    const name = freeNames(result)(group.contents[0]!.names[0]!);
+    const places = group.places.map((place) => ({ ...place, through: place.through.slice(1) }));
+    return { places, tensor: floatTensor(source, wholeOf(group, source), name) };
+  });
+  result = reroute(result, routes);
+  changed.push(...routes.map(({ tensor }) => tensor.name));
+  items.forEach((item, i) => {
+    if (asFloat[i]) report.push(...reportCodesAsFloat(item));
+    if (behind.includes(item)) return;
+    const made = asFloat[i] ? withFloats(result, item) : withCodes(result, item);
+    result = made.onnx;
+    changed.push(...made.changed);
+    report.push(...made.written);
+  });
+  return { onnx: result, changed, written: report };
+}
+
+const widened = ({ through }: TensorReading): boolean =>
+  through[0] !== undefined && through[0].opType === 'DequantizeLinear' && handsOn(through[0]);
+
+const wholeOf = (group: Group, source: QuantSource): Float32Array =>
+  dataOf(group.contents, () => dequantised(source, new Float32Array(sizeOf(source.shape))));
+
+function reportCodesAsFloat({ group, source }: CodesToWrite): WrittenWeight[] {
+  return group.contents.flatMap(({ names, data }) => {
+    const [, kept] = roundedTo(source.scales?.dtype ?? 'float32', data);
+    return names.map((name) => written(name, 'float', data, kept));
+  });
+}
+
+function withFloats(onnx: OnnxModel, { group, source }: CodesToWrite): Written {
+  const readers = new Set(group.places.map((place) => root(place).outputs[0]!));
+  const { onnx: made, added } = toFloat(
+    onnx,
+    source,
+    wholeOf(group, source),
+    group.contents[0]!.names[0]!,
+    readers,
+  );
+  return { onnx: made, changed: [added], written: [] };
+}
+
+function withCodes(onnx: OnnxModel, { group, source }: CodesToWrite): Written {
+  const own = ownScales(onnx, withFileScales(onnx, asInFile(onnx, source)));
+  const whole = own.source;
+  const { tensors, report } = group.contents.some(
+    ({ origins: [o] }) => o!.part && !partOfCodes(whole, o!.part),
+  )
+    ? codesOfWhole(group, whole)
+    : codesOfEach(own.onnx, group, whole);
+  return {
+    onnx: withBiasScale(replaceRaw(own.onnx, tensors), source),
+    changed: [...tensors.keys()],
+    written: report,
+  };
+}
+
+interface NewCodes {
+  readonly tensors: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
+  readonly report: readonly WrittenWeight[];
+}
+
+function codesOfEach(onnx: OnnxModel, group: Group, whole: QuantSource): NewCodes {
+  const report: WrittenWeight[] = [];
+  const tensors = new Map<string, Uint8Array<ArrayBuffer>>();
+  for (const { data, names, origins } of group.contents) {
+    const { part } = origins[0]!;
+    const made = requantise(part ? partOfCodes(whole, part)! : whole, data);
+    for (const [name, bytes] of made.tensors) {
+      if (!part) tensors.set(name, bytes);
+      else {
+        const all = tensors.get(name) ?? tensorIn(onnx.graph, name)!.bytes().slice();
+        all.set(bytes, (all.length / whole.shape[0]!) * part.from);
+        tensors.set(name, all);
+      }
+    }
+    report.push(...names.map((name) => written(name, 'requantised', data, made.values)));
+  }
+  return { tensors, report };
+}
+
+/** Parts whose scales are those of the whole are rounded together with it. */
+function codesOfWhole(group: Group, whole: QuantSource): NewCodes {
+  const { tensors, values } = requantise(whole, wholeOf(group, whole));
+  const report = group.contents.flatMap(({ data, names, origins }) => {
+    const kept = cutPart(values, whole.shape, origins[0]!.part!);
+    return names.map((name) => written(name, 'requantised', data, kept));
+  });
+  return { tensors, report };
 }

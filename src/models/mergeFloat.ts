@@ -12,10 +12,9 @@ import {
   replaceRaw,
   rewireReaders,
 } from '../onnx/edit.ts';
-import { makeTensor, rawTensor } from '../onnx/tensor.ts';
+import { makeTensor, rawTensor, tensorToF32, tensorToNumbers } from '../onnx/tensor.ts';
 import type { OnnxDType, OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from '../onnx/types.ts';
-import { tensorToF32, tensorToNumbers } from '../onnx/values.ts';
-import type { QuantSource } from './import/quant.ts';
+import type { QuantSource } from './import/quantMatrix.ts';
 
 /** The nodes that turn an integer product's sums into numbers: Cast, and a product with both scales. */
 interface IntegerChain {

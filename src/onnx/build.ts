@@ -8,21 +8,30 @@
  *     const model = g.build();
  */
 import { create } from '@bufbuild/protobuf';
-import type { AttributeProto, NodeProto, StringStringEntryProto } from 'onnx-buf';
 import {
+  type AttributeProto,
   AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
   GraphProtoSchema,
   ModelProtoSchema,
+  type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
+  type StringStringEntryProto,
   StringStringEntryProtoSchema,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
-import { DTYPES } from './dtype.ts';
 import { valueInfoProto } from './proto.ts';
 import { f32Tensor, int64Tensor, makeTensor } from './tensor.ts';
-import type { AttributeValue, Dim, OnnxDType, OnnxGraph, OnnxModel, OnnxTensor } from './types.ts';
+import {
+  type AttributeValue,
+  type Dim,
+  DTYPES,
+  type OnnxDType,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxTensor,
+} from './types.ts';
 import { viewModel } from './view.ts';
 
 /**

@@ -3,20 +3,20 @@
  * model that shares all else with the old one; values are written in the file's own element type.
  */
 import { create } from '@bufbuild/protobuf';
-import type { GraphProto, NodeProto } from 'onnx-buf';
 import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,
+  type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
+  type NodeProto,
   NodeProtoSchema,
   TensorProtoSchema,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
 import { valueInfoProto, withAttribute, withFields, withRawData } from './proto.ts';
-import { viewTensor } from './tensor.ts';
+import { numbersToRaw, tensorToF32, viewTensor } from './tensor.ts';
 import type { OnnxDType, OnnxModel, OnnxTensor } from './types.ts';
-import { numbersToRaw, tensorToF32 } from './values.ts';
 import { viewModel } from './view.ts';
 
 /** New elements of a tensor, row-major in the file's own layout. */

@@ -5,17 +5,17 @@
  * usually has identical bytes.
  */
 import { create, type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import type { ModelProto, TensorProto } from 'onnx-buf';
 import {
   GraphProtoSchema,
+  type ModelProto,
   ModelProtoSchema,
   StringStringEntryProtoSchema,
+  type TensorProto,
   TensorProtoSchema,
 } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
-import { externalLocation, isExternal } from './external.ts';
 import { mapTensors, withExternalData, withFields, withRawData } from './proto.ts';
-import { viewTensor } from './tensor.ts';
+import { externalLocation, isExternal, viewTensor } from './tensor.ts';
 import type { OnnxModel } from './types.ts';
 
 /** Protobuf's own limit for a message, and onnxruntime's. */

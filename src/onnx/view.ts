@@ -1,27 +1,26 @@
 /** From protobuf messages to the plain views of types.ts; every constant tensor in the graph and its subgraphs is checked on the way. */
-import type {
-  AttributeProto,
-  GraphProto,
-  ModelProto,
-  NodeProto,
-  StringStringEntryProto,
-  ValueInfoProto,
+import {
+  type AttributeProto,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  type StringStringEntryProto,
+  AttributeProto_AttributeType as Type,
+  type ValueInfoProto,
 } from 'onnx-buf';
-import { AttributeProto_AttributeType as Type } from 'onnx-buf';
 import { fail } from '../lib/errors.ts';
-import { dtypeOfCode } from './dtype.ts';
-import { f32Tensor, int64Tensor, makeTensor, stringTensor, viewTensor } from './tensor.ts';
-import type {
-  AttributeValue,
-  Dim,
-  ExternalFiles,
-  OnnxGraph,
-  OnnxModel,
-  OnnxNode,
-  OnnxTensor,
-  ValueInfo,
+import { f32Tensor, int64Tensor, makeTensor, safeInteger, stringTensor, viewTensor } from './tensor.ts';
+import {
+  type AttributeValue,
+  type Dim,
+  dtypeOfCode,
+  type ExternalFiles,
+  type OnnxGraph,
+  type OnnxModel,
+  type OnnxNode,
+  type OnnxTensor,
+  type ValueInfo,
 } from './types.ts';
-import { safeInteger } from './values.ts';
 
 const utf8 = new TextDecoder();
 const normalDomain = (domain: string): string => (domain === 'ai.onnx' ? '' : domain);

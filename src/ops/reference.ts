@@ -1,5 +1,5 @@
 /** What the check files of the ops share: loops of float64 references, and made-up operands. */
-import { sizeOf } from '../graph/shape.ts';
+import { forEachRow, sizeOf } from '../graph/shape.ts';
 import type { DType, Tensor, TensorType } from '../graph/types.ts';
 import { logicalMatrix, packMatrix, type QuantFormat, quantLayout, unpackMatrix } from './quantised.ts';
 
@@ -16,23 +16,14 @@ export function forEachStrided(
   strides: readonly (readonly number[])[],
   visit: (index: number, offsets: readonly number[]) => void,
 ): void {
-  const n = sizeOf(shape);
-  const at = new Array<number>(shape.length).fill(0);
+  const steps = strides.map((s) => s.at(-1) ?? 0);
   const offsets = strides.map(() => 0);
-  for (let i = 0; i < n; i++) {
-    visit(i, offsets);
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at[axis] = at[axis]! + 1;
-      strides.forEach((s, k) => {
-        offsets[k] = offsets[k]! + s[axis]!;
-      });
-      if (at[axis]! < shape[axis]!) break;
-      strides.forEach((s, k) => {
-        offsets[k] = offsets[k]! - s[axis]! * shape[axis]!;
-      });
-      at[axis] = 0;
+  forEachRow(shape, strides, (to, length, from) => {
+    for (let i = 0; i < length; i++) {
+      for (let k = 0; k < steps.length; k++) offsets[k] = from[k]! + i * steps[k]!;
+      visit(to + i, offsets);
     }
-  }
+  });
 }
 
 /** Output [shape] reads x at `offset` + coordinates · `strides` (elements). */

@@ -5,10 +5,10 @@ import type { BatchOptions } from '../data/batches.ts';
 import type { Dataset } from '../data/types.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
-import { cutPart } from '../models/import/folded.ts';
+import { cutPart } from '../models/import/ir.ts';
 import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
-import { tensorToF32 } from '../onnx/values.ts';
+import { tensorToF32 } from '../onnx/tensor.ts';
 
 /** Fields of sidecar files that name a place on someone's machine or give access to it. */
 const PRIVATE = /^_?name_or_path$|^((hf|auth|use_auth|access|api)_)?token$|cache_dir$/;

@@ -15,7 +15,7 @@ import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/numbers.ts';
-import type { Precision } from '../models/import/quantStore.ts';
+import type { Precision } from '../models/import/emit.ts';
 import { binary, scale } from '../ops/elementwise.ts';
 import { fuse } from '../ops/fuse.ts';
 import { gemmWork } from '../ops/gemm.ts';

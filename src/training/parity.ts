@@ -12,7 +12,7 @@ import type { FeedTensor, OrtSession } from '../inference/session.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { greatest, least, sizeOf } from '../lib/numbers.ts';
 import { rng } from '../lib/rng.ts';
-import type { ActivationRounding } from '../models/import/quantOps.ts';
+import type { ActivationRounding } from '../models/import/operators/quant.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import type { Engine } from './engine.ts';

@@ -8,9 +8,8 @@ import {
   NodeProtoSchema,
 } from 'onnx-buf';
 import { withFields } from '../../src/onnx/proto.ts';
-import { makeTensor, rawTensor } from '../../src/onnx/tensor.ts';
+import { makeTensor, rawTensor, tensorToF32 } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { tensorToF32 } from '../../src/onnx/values.ts';
 import { viewModel } from '../../src/onnx/view.ts';
 
 export function castWeights(

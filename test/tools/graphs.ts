@@ -2,7 +2,7 @@
 
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { type Blocks, blocks, normalInit } from '../../tools/pretrain/architectures/blocks.ts';
+import { Blocks, normalInit } from '../../tools/pretrain/architectures/blocks.ts';
 import { llamaDecoder, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 
 export const WIDTH = 32;
@@ -31,7 +31,7 @@ export function withLayers<T>(count: number, make: () => T): T {
 }
 
 export function start(name: string, opset: number, opsets: Readonly<Record<string, number>> = {}): Blocks {
-  return blocks(graphBuilder({ opset, name, opsets }), { init, opset });
+  return new Blocks(graphBuilder({ opset, name, opsets }), { init, opset });
 }
 
 const tokens = ['batch_size', 'sequence_length'];

@@ -9,9 +9,8 @@ import {
   OperatorSetIdProtoSchema,
 } from 'onnx-buf';
 import { withFields } from '../../src/onnx/proto.ts';
-import { f32Tensor, rawTensor } from '../../src/onnx/tensor.ts';
+import { f32Tensor, rawTensor, tensorToF32 } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { tensorToF32 } from '../../src/onnx/values.ts';
 import { viewModel } from '../../src/onnx/view.ts';
 
 const BLOCK = 32;

@@ -259,8 +259,9 @@ it('memory whose size the file tells comes from one place', () => {
   const makes =
     /new (Float64|Float32|Int32|Uint32|Uint16|Uint8|Int8)Array\((?!kind)|(Float|Int|Uint)\d+Array\.from\(\{|Array\.from\(\{ length/;
   // Weights and constants on their way to the device, as large as what was counted or lies in the file; lists as long as a shape.
-  const known = /quant\.ts|quantStore|quantWrite|emit\.ts|room\.ts/;
-  const found = readdirSync(folder)
+  const known = /quantMatrix\.ts|emit\.ts|importBudget\.ts/;
+  const found = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
     .filter((name) => !known.test(name))
     .flatMap((name) =>
       readFileSync(`${folder}/${name}`, 'utf8')

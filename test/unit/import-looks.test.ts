@@ -3,16 +3,16 @@
  * Seen to fail with: every look computing anew, and results taken over where attributes or contents differ.
  */
 import { expect, it } from 'vitest';
-import { evaluateOnce } from '../../src/models/import/computedOnce.ts';
-import type { Known } from '../../src/models/import/folded.ts';
-import type { Lowered } from '../../src/models/import/lowering.ts';
+import { evaluateOnce } from '../../src/models/import/fold.ts';
+import type { Known } from '../../src/models/import/ir.ts';
+import type { Inferred } from '../../src/models/import/operators/operator.ts';
 import type { OnnxNode } from '../../src/onnx/types.ts';
 
 /** A node of a file, of which only its being this one counts. */
 const node = () => ({}) as OnnxNode;
-const lowered = (attrs: Lowered['attrs']): Lowered => ({
-  ...{ op: 'Expand', inputs: [], attrs },
-  outputs: [],
+const expand = (shape: readonly number[]): Inferred => ({
+  ...{ op: 'Expand', inputs: [], attrs: { shape } },
+  outputs: [{ dtype: 'float32', shape }],
 });
 const numbers = (data: number[]): Known => ({
   ...{ dtype: 'float32', shape: [data.length, 1] },
@@ -22,10 +22,10 @@ const SHAPE = [2, 20_000];
 
 it('gives the same array where node, attributes and contents are the same', () => {
   const here = node();
-  const [first] = evaluateOnce(here, lowered({ shape: SHAPE }), [numbers([1, -0])])!;
+  const [first] = evaluateOnce(here, expand(SHAPE), [numbers([1, -0])])!;
   expect(first!.data.length).toBe(40_000);
   expect([first!.data[0], first!.data[20_000]]).toEqual([1, -0]);
-  expect(evaluateOnce(here, lowered({ shape: SHAPE }), [numbers([1, -0])])![0]!.data).toBe(first!.data);
+  expect(evaluateOnce(here, expand(SHAPE), [numbers([1, -0])])![0]!.data).toBe(first!.data);
 });
 
 it.each<[string, OnnxNode | null, readonly number[], number[]]>([
@@ -34,8 +34,8 @@ it.each<[string, OnnxNode | null, readonly number[], number[]]>([
   ['another node', node(), SHAPE, [1, -0]],
 ])('computes again for %s', (_, other, shape, data) => {
   const here = node();
-  const [first] = evaluateOnce(here, lowered({ shape: SHAPE }), [numbers([1, -0])])!;
-  const [second] = evaluateOnce(other ?? here, lowered({ shape }), [numbers(data)])!;
+  const [first] = evaluateOnce(here, expand(SHAPE), [numbers([1, -0])])!;
+  const [second] = evaluateOnce(other ?? here, expand(shape), [numbers(data)])!;
   expect(second!.data).not.toBe(first!.data);
   expect(second!.shape).toEqual(shape);
   expect(Object.is(second!.data.at(-1), data[1])).toBe(true);

@@ -2,11 +2,11 @@
 import { describe, expect, test } from 'vitest';
 import { createBuilder } from '../../src/graph/builder.ts';
 import type { Tensor } from '../../src/graph/types.ts';
-import { defaultData } from '../../src/models/import/bind.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
+import { defaultData } from '../../src/models/import/inputs.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
+import { tensorToF32 } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { tensorToF32 } from '../../src/onnx/values.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { encoder, gpt2, llama } from '../tools/graphs.ts';
 

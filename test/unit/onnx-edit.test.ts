@@ -3,11 +3,9 @@ import { graphBuilder } from '../../src/onnx/build.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import { addInitializer, freeNames, replaceInitializers, tensorLike } from '../../src/onnx/edit.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { readersOf } from '../../src/onnx/readers.ts';
-import { reroute } from '../../src/onnx/reroute.ts';
-import { f32Tensor, makeTensor } from '../../src/onnx/tensor.ts';
+import { readersOf, reroute } from '../../src/onnx/readers.ts';
+import { f32Tensor, makeTensor, tensorToF32 } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { tensorToF32 } from '../../src/onnx/values.ts';
 import { encodeExternal } from '../tools/encodeExternal.ts';
 
 const N = 512;

@@ -3,7 +3,6 @@ import { ModelProtoSchema, TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, it } from 'vitest';
 import { type GraphBuilder, graphBuilder } from '../../src/onnx/build.ts';
 import { decodeModel, externalFiles } from '../../src/onnx/decode.ts';
-import { DTYPES, type OnnxDType } from '../../src/onnx/dtype.ts';
 import { encodeChunks, encodeModel } from '../../src/onnx/encode.ts';
 import {
   f32Tensor,
@@ -11,9 +10,12 @@ import {
   makeTensor,
   rawTensor,
   stringTensor,
+  tensorToF32,
+  tensorToNumbers,
+  tensorToStrings,
   viewTensor,
 } from '../../src/onnx/tensor.ts';
-import { tensorToF32, tensorToNumbers, tensorToStrings } from '../../src/onnx/values.ts';
+import { DTYPES, type OnnxDType } from '../../src/onnx/types.ts';
 import { encodeExternal } from '../tools/encodeExternal.ts';
 
 const ramp = (n: number) => Float32Array.from({ length: n }, (_, i) => Math.sin(i));

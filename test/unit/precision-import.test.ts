@@ -1,5 +1,4 @@
 /** Quantised graphs of every form: the runtime's answers, packed weights, and merged files in both ways. */
-
 import { readFileSync } from 'node:fs';
 import { clearField } from '@bufbuild/protobuf';
 import { TensorProtoSchema } from 'onnx-buf';
@@ -11,17 +10,16 @@ import type { Tensor } from '../../src/graph/types.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
-import { dequantised } from '../../src/models/import/quant.ts';
-import type { ActivationRounding } from '../../src/models/import/quantOps.ts';
+import type { ActivationRounding } from '../../src/models/import/operators/quant.ts';
+import { dequantised } from '../../src/models/import/quantMatrix.ts';
 import { loadModel } from '../../src/models/load.ts';
 import { mergeWeights } from '../../src/models/merge.ts';
-import { resizeHead } from '../../src/models/resizeHead.ts';
+import { resizeHead } from '../../src/models/newHead.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { withFields } from '../../src/onnx/proto.ts';
-import { makeTensor, rawTensor, viewTensor } from '../../src/onnx/tensor.ts';
+import { makeTensor, rawTensor, tensorToF32, viewTensor } from '../../src/onnx/tensor.ts';
 import type { OnnxModel, OnnxTensor } from '../../src/onnx/types.ts';
-import { tensorToF32 } from '../../src/onnx/values.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { storedNumbers, storedParameter } from '../../src/ops/fuse/stored.ts';
 import { fuse } from '../../src/ops/fuse.ts';

@@ -5,7 +5,7 @@
 
 import { graphBuilder } from '../../src/onnx/build.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { type Blocks, blocks, type Init, normalInit } from '../pretrain/architectures/blocks.ts';
+import { Blocks, type Init, normalInit } from '../pretrain/architectures/blocks.ts';
 
 export interface Gpt2Shape {
   readonly layers: number;
@@ -31,7 +31,7 @@ function geluNew(b: Blocks, module: string, x: string): string {
 export function gpt2Model(shape: Gpt2Shape, init: Init = normalInit(1)): OnnxModel {
   const { layers, width: d, heads, vocabulary, context } = shape;
   const g = graphBuilder({ opset: 17, name: 'gpt2', producer: { name: 'papilio' } });
-  const b = blocks(g, { init, opset: 17 });
+  const b = new Blocks(g, { init, opset: 17 });
   const root = 'transformer';
   const ids = g.input('input_ids', 'int64', ['batch_size', 'sequence_length']);
   const table = b.weight('embedding', `${root}.wte.weight`, [vocabulary, d]);

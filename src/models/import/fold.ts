@@ -1,26 +1,42 @@
 /**
- * Stage 1 of the import: walks the ONNX graph at fixed input shapes, evaluates on the CPU whatever depends on no input, follows the
- * branch of an If whose condition is known, and leaves the rest as canonical nodes. Everything that cannot be imported is collected.
+ * Infers and folds: walks the ONNX graph at fixed input shapes, computes on the CPU whatever depends on no input, follows the branch of an
+ * If whose condition is known, and leaves the rest as canonical nodes. Everything that cannot be imported is collected.
  */
 import { fail, PapilioError } from '../../lib/errors.ts';
-import { isFloat } from '../../onnx/dtype.ts';
-import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
-import { safeInteger, tensorElements, tensorToNumbers } from '../../onnx/values.ts';
-import { evaluateOnce } from './computedOnce.ts';
-import { evaluate, toKnown } from './evaluateOps.ts';
-import { canExpand, expand } from './expand.ts';
-import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { isCode, knownValue, MOVES, makeNode, makeValue } from './folded.ts';
-import { canLower, lower, NO_RULE } from './lower.ts';
-import type { Lowered } from './lowering.ts';
+import { safeInteger, tensorElements, tensorToNumbers } from '../../onnx/tensor.ts';
+import { isFloat, type OnnxGraph, type OnnxNode, type OnnxTensor } from '../../onnx/types.ts';
+import {
+  allocate,
+  atPlace,
+  checkedSize,
+  countAgain,
+  type Numbers,
+  nodeCalled,
+  spend,
+} from './importBudget.ts';
+import {
+  type IrGraph,
+  type IrNode,
+  type IrValue,
+  isCode,
+  type Known,
+  knownValue,
+  MOVES,
+  makeNode,
+  makeValue,
+  toKnown,
+} from './ir.ts';
 import { namesScalar, ownerOf, parameterName } from './names.ts';
-import { allot, at, type Numbers, nodeCalled, work } from './room.ts';
+import { operatorOfNode } from './operators/index.ts';
+import { type Context, evaluate, type Inferred, Refused, type Results } from './operators/operator.ts';
 
 /** Whether the importer knows an operator, which then is no function of the file. */
 export const isOperator = (domain: string, opType: string): boolean =>
   (domain === '' && (opType === 'Constant' || opType === 'If')) ||
-  canLower(domain, opType) ||
-  canExpand({ node: { domain, opType, inputs: [] } });
+  operatorOfNode(domain, opType) !== undefined;
+
+/** Why a node cannot be imported whose operator is not known. */
+export const NO_RULE = 'the operator is not supported';
 
 /** A node that cannot be imported, and why. */
 export interface Missing {
@@ -30,14 +46,14 @@ export interface Missing {
 }
 
 export interface Folding {
-  readonly graph: FoldedGraph;
+  readonly graph: IrGraph;
   readonly missing: readonly Missing[];
   /** Nodes of the file that were looked at, constants aside. */
   readonly visited: number;
   /** Nodes among them that could not be judged, because they need what is missing. */
   readonly waiting: number;
   /** Everything that could be computed, wanted or not. */
-  readonly values: readonly FoldedValue[];
+  readonly values: readonly IrValue[];
   /** Nodes whose results are constants here: no training reaches what they read. */
   readonly fixed: ReadonlySet<OnnxNode>;
 }
@@ -87,67 +103,64 @@ function numbersIn(t: OnnxTensor): Numbers {
     stored instanceof Int8Array
   )
     return stored;
-  const data = allot(t.dtype, t.dims);
+  const data = allocate(t.dtype, t.dims);
   if (stored instanceof BigInt64Array || stored instanceof BigUint64Array)
     for (let i = 0; i < data.length; i++) data[i] = safeInteger(stored[i]!);
   else data.set(stored);
   return data;
 }
 
-function weightValue(name: string, t: OnnxTensor, isScalar: boolean): FoldedValue {
+/** Contents that are made when they are first asked for. */
+function lazily(make: () => Numbers): () => Numbers {
   let data: Numbers | null = null;
-  const known = (): Numbers => (data ??= numbersIn(t));
+  return () => (data ??= make());
+}
+
+function weightValue(name: string, t: OnnxTensor, isScalar: boolean): IrValue {
   // One number is a constant of the formula, unless the file gives it a parameter's name (`logit_scale`, the bias of a single output).
   const trainable = isFloat(t.dtype) && (t.size > 1 || isScalar || /\.(weight|bias)$/.test(name));
   return makeValue(name, t.dtype, t.dims, {
-    known,
+    known: lazily(() => numbersIn(t)),
     tensor: t,
     weight: trainable ? { name, tensor: t, reading: null, ...(isScalar ? { isScalar } : {}) } : null,
   });
 }
 
 /** Whether a node moves a tensor of codes, which a DequantizeLinear behind it must still find. */
-function movesCodes({ op, inputs }: Lowered): boolean {
+function movesCodes({ op, inputs }: Inferred): boolean {
   const codes = inputs[0];
   return MOVES.has(op) && codes != null && (codes.tensor ?? codes.moved) !== null && isCode(codes.dtype);
 }
 
-/** Codes at other places; computed only if somebody reads them as numbers. */
-function movedCodes(
-  name: string,
-  dtype: FoldedValue['dtype'],
-  shape: readonly number[],
-  moved: FoldedNode,
-): FoldedValue {
-  let data: Numbers | null = null;
-  const known = (): Numbers =>
-    (data ??= evaluate(moved.op, moved.inputs.filter((v) => v !== null).map(toKnown), moved.attrs)![0]!.data);
-  return makeValue(name, dtype, shape, { known, moved });
-}
-
-/** The values of a graph by name; null for one that could not be imported. A branch sees those around it and sets its own. */
+/** The values of a graph by name; null for one that could not be imported. A branch sees those of the graph that it is in and sets its own. */
 class Scope {
-  private readonly own: Map<string, FoldedValue | null>;
-  private readonly around: Scope | null;
-  constructor(around: Scope | null, values: Iterable<readonly [string, FoldedValue | null]> = []) {
-    this.around = around;
+  private readonly own: Map<string, IrValue | null>;
+  private readonly outer: Scope | null;
+  constructor(outer: Scope | null, values: Iterable<readonly [string, IrValue | null]> = []) {
+    this.outer = outer;
     this.own = new Map(values);
   }
-  get(name: string): FoldedValue | null {
-    for (let scope: Scope | null = this; scope; scope = scope.around) {
+  get(name: string): IrValue | null {
+    for (let scope: Scope | null = this; scope; scope = scope.outer) {
       const value = scope.own.get(name);
       if (value !== undefined) return value;
     }
     return null;
   }
-  set(name: string, value: FoldedValue | null): void {
+  set(name: string, value: IrValue | null): void {
     this.own.set(name, value);
+  }
+  /** Sets what a node gives; outputs that nobody wants have no name. */
+  setAll(names: readonly string[], values: Results): void {
+    names.forEach((name, i) => {
+      if (name !== '' && values[i] !== undefined) this.set(name, values[i]);
+    });
   }
   /** Whether anything so far has the name, imported or not. */
   has(name: string): boolean {
-    return this.own.has(name) || (this.around?.has(name) ?? false);
+    return this.own.has(name) || (this.outer?.has(name) ?? false);
   }
-  values(): Iterable<FoldedValue | null> {
+  values(): Iterable<IrValue | null> {
     return this.own.values();
   }
 }
@@ -159,11 +172,246 @@ const refuseOrder = (who: string, name: string): never =>
     `${who} reads "${name}", which is no input, no initialiser and no result of a node before; the file's nodes are out of order or go in a circle: export it again.`,
   );
 
+// A model is folded several times, at several sizes: large constants that hang on none of them are computed and held once.
+
+interface Computed {
+  readonly key: string;
+  readonly inputs: readonly Known[];
+  readonly results: readonly Known[];
+}
+
+/** The last results of a node, as long as its model is there. */
+const computed = new WeakMap<OnnxNode, Computed>();
+
+/** Numbers; results of fewer are computed again. */
+const WORTH_KEEPING = 2 ** 14;
+/** Numbers of an input that are compared where they are not the same array: shapes, axes, fillings. */
+const FEW = 2 ** 10;
+
+/** JSON has no infinities, no NaN and no sign of zero. */
+const keyOf = ({ op, attrs }: Inferred): string =>
+  JSON.stringify([op, attrs], (_, value: unknown) =>
+    typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+      ? `number ${Object.is(value, -0) ? '-0' : value}`
+      : value,
+  );
+
+const sameNumbers = (a: Numbers, b: Numbers): boolean =>
+  a === b || (a.length === b.length && a.length <= FEW && a.every((x, i) => Object.is(x, b[i])));
+
+const sameInput = (a: Known, b: Known | undefined): boolean =>
+  b !== undefined && a.dtype === b.dtype && a.shape.join() === b.shape.join() && sameNumbers(a.data, b.data);
+
+/** The results of {@link evaluate} for a node of the file: those of the look before, where everything they hang on is the same. */
+export function evaluateOnce(
+  node: OnnxNode,
+  inferred: Inferred,
+  inputs: readonly Known[],
+): readonly Known[] | null {
+  const before = computed.get(node);
+  const key = keyOf(inferred);
+  const isSame =
+    before?.key === key &&
+    before.inputs.length === inputs.length &&
+    inputs.every((input, i) => sameInput(input, before.inputs[i]));
+  if (isSame) {
+    for (const { data } of before.results) countAgain(data);
+    return before.results;
+  }
+  const { op, attrs, outputs } = inferred;
+  const results = evaluate(op, inputs, attrs, outputs[0]?.shape ?? []);
+  if (results?.some(({ data }) => data.length >= WORTH_KEEPING)) computed.set(node, { key, inputs, results });
+  return results;
+}
+
 /** What looking at a node costs beside what it computes. */
 const STEPS_OF_A_NODE = 1024;
 
 /** Hears of every node in its canonical spelling, before it is computed or kept. */
-export type FoldObserver = (node: OnnxNode, lowered: Lowered) => void;
+export type FoldObserver = (node: OnnxNode, inferred: Inferred) => void;
+
+class Folder {
+  readonly nodes: IrNode[] = [];
+  readonly missing: Missing[] = [];
+  readonly fixed = new Set<OnnxNode>();
+  visited = 0;
+  waiting = 0;
+  private readonly parameters = new Set<IrValue>();
+  private readonly opset: number;
+  private readonly observe: FoldObserver;
+
+  constructor(opset: number, observe: FoldObserver) {
+    this.opset = opset;
+    this.observe = observe;
+  }
+
+  walk(g: OnnxGraph, scope: Scope): void {
+    this.declare(g, scope);
+    for (const node of g.nodes) {
+      if (node.opType === 'Constant' && node.domain === '') continue;
+      this.visited++;
+      spend(STEPS_OF_A_NODE + 8 * node.inputs.length);
+      const unmade = node.inputs.find((name) => name !== '' && !scope.has(name));
+      if (unmade !== undefined) refuseOrder(nodeCalled(node), unmade);
+      atPlace(
+        () => nodeCalled(node),
+        () => this.visit(node, scope),
+      );
+      for (const name of node.outputs) if (name !== '' && !scope.has(name)) scope.set(name, null);
+    }
+  }
+
+  /** Puts the tensors of a graph into its scope. */
+  private declare(g: OnnxGraph, scope: Scope): void {
+    const scalars = scalarParameters(g);
+    for (const [name, t] of [...g.initializers, ...g.constants]) {
+      if (t.dtype === 'string') {
+        scope.set(name, null);
+        continue;
+      }
+      const v = weightValue(name, t, scalars.has(name));
+      if (isParameter(name, t, scalars.has(name))) this.parameters.add(v);
+      scope.set(name, v);
+    }
+  }
+
+  /** What one input of a node reads: a weight, turned or not, is that reader's own. */
+  private readBy(v: IrValue | null, node: OnnxNode, input: number): IrValue | null {
+    if (v?.producer?.op === 'Transpose' && v.producer.inputs[0]?.weight) {
+      const turned = makeValue(v.name, v.dtype, v.shape);
+      const own = this.readBy(v.producer.inputs[0], node, input);
+      makeNode('Transpose', [own], v.producer.attrs, [turned], v.producer.origin);
+      return turned;
+    }
+    if (!v?.weight || isBuffer(v.weight.name)) return v;
+    return this.alsoParameter(v, { ...v, weight: { ...v.weight, reading: { node, input } } });
+  }
+
+  /** `made` of `v`: a parameter if that is one. */
+  private alsoParameter(v: IrValue, made: IrValue): IrValue {
+    if (this.parameters.has(v)) this.parameters.add(made);
+    return made;
+  }
+
+  /** A value that could not be imported is null; what hangs on it is not reported again, unless its own operator is unknown too. */
+  private visit(node: OnnxNode, scope: Scope): void {
+    const inputs = node.inputs.map((name, i) => (name === '' ? null : this.readBy(scope.get(name), node, i)));
+    const waits = node.inputs.some((name, i) => name !== '' && inputs[i] === null);
+    if (waits) this.waiting++;
+    const reason =
+      node.opType === 'If' && node.domain === ''
+        ? this.branch(node, inputs[0], waits, scope)
+        : this.calculate({ node, inputs, opset: this.opset }, waits, scope);
+    if (reason === null) return;
+    for (const name of node.outputs) scope.set(name, null);
+    if (reason === WAITS) return;
+    if (waits) this.waiting--;
+    this.missing.push({
+      op: node.domain ? `${node.domain}.${node.opType}` : node.opType,
+      node: node.name || node.outputs[0] || '',
+      reason,
+    });
+  }
+
+  /** The branch that an If takes; @returns why it cannot be imported, or null. */
+  private branch(
+    node: OnnxNode,
+    condition: IrValue | null | undefined,
+    waits: boolean,
+    scope: Scope,
+  ): string | null {
+    const cond = condition?.known?.()[0];
+    if (cond === undefined) return waits ? WAITS : 'its condition depends on the data';
+    const branch = node.attributes.get(cond !== 0 ? 'then_branch' : 'else_branch');
+    if (branch?.kind !== 'graph') return 'its branch is missing';
+    const { outputs } = branch.value;
+    if (outputs.length < node.outputs.length)
+      return `its branch gives ${outputs.length} of its ${node.outputs.length} results`;
+    const inner = new Scope(scope);
+    this.walk(branch.value, inner);
+    node.outputs.forEach((name, i) => {
+      scope.set(name, inner.get(outputs[i]!.name));
+    });
+    return null;
+  }
+
+  /** Infers a node, and computes it or keeps it; @returns why it cannot be imported, or null. */
+  private calculate(c: Context, waits: boolean, scope: Scope): string | null {
+    const { domain, opType, outputs } = c.node;
+    const operator = operatorOfNode(domain, opType);
+    if (!operator) return NO_RULE;
+    if (waits) return WAITS;
+    let inferred: Inferred | Results;
+    try {
+      inferred = operator.infer!(c);
+      if ('op' in inferred) for (const { shape } of inferred.outputs) checkedSize(shape);
+    } catch (error) {
+      if (error instanceof Refused || (error instanceof PapilioError && error.kind === 'shape'))
+        return error.message;
+      throw error;
+    }
+    if (!('op' in inferred)) {
+      const results = inferred;
+      scope.setAll(
+        outputs,
+        outputs.map((_, i) => results[i] ?? null),
+      );
+      return null;
+    }
+    this.observe(c.node, inferred);
+    const same = this.unchanged(c.node, inferred);
+    if (same) scope.set(outputs[0]!, same);
+    else scope.setAll(outputs, this.folded(c.node, inferred) ?? this.kept(c.node, inferred));
+    return null;
+  }
+
+  /** A weight or tensor that a node leaves as it is; null where it does not. */
+  private unchanged({ opType, outputs }: OnnxNode, inferred: Inferred): IrValue | null {
+    const whole = inferred.inputs.find((v) => v !== null);
+    const type = inferred.outputs[0];
+    if (!whole || !type || whole.shape.join() !== type.shape.join()) return null;
+    // A weight stays itself through a change of float type or none at all, and keeps its Transpose for the linear layer to see.
+    if (whole.weight && (inferred.op === 'Reshape' || (inferred.op === 'Cast' && isFloat(type.dtype)))) {
+      const name = outputs[0]!;
+      const isNamed = whole.weight.isScalar ? parameterName(name) : ownerOf(name);
+      if (opType !== 'Identity' || !isNamed) return whole;
+      return this.alsoParameter(whole, { ...whole, weight: { ...whole.weight, called: name } });
+    }
+    return whole.tensor && inferred.op === 'Reshape' ? whole : null;
+  }
+
+  /** The results of a node whose operands are known and no parameters; null where it must be kept. */
+  private folded(node: OnnxNode, inferred: Inferred): readonly IrValue[] | null {
+    const { op, inputs, attrs, outputs } = inferred;
+    const values = inputs.filter((v) => v !== null);
+    const [whole] = values;
+    const { dtype, shape } = outputs[0] ?? { dtype: 'float32', shape: [] };
+    const isTable = whole?.weight && whole.shape.length === 2;
+    if (!values.every((v) => v.known && !this.parameters.has(v))) return null;
+    if (isTable && op === 'Gather' && attrs.axis === 0) return null;
+    if (isTable && op === 'Transpose' && Math.min(...whole.shape) > 1) return null;
+    if (movesCodes(inferred)) {
+      const moved = makeNode(op, [...inputs], attrs, [], node);
+      // Codes at other places are computed only if somebody reads them as numbers.
+      const known = lazily(() => evaluate(op, values.map(toKnown), attrs, shape)![0]!.data);
+      return [makeValue(node.outputs[0]!, dtype, shape, { known, moved })];
+    }
+    const results = evaluateOnce(node, inferred, values.map(toKnown));
+    if (results) this.fixed.add(node);
+    return results?.map((known, i) => knownValue(node.outputs[i] ?? '', known)) ?? null;
+  }
+
+  private kept(node: OnnxNode, { op, inputs, attrs, outputs }: Inferred): readonly IrValue[] {
+    const made = outputs.map(({ dtype, shape }, i) =>
+      makeValue(node.outputs[i] || `${node.name}:${i}`, dtype, shape),
+    );
+    this.nodes.push(makeNode(op, [...inputs], attrs, made, node));
+    return made;
+  }
+}
+
+/** In place of a reason: the node needs what is missing already. */
+const WAITS = '';
 
 /**
  * @param bindings every graph input by name: an input value, or a known one
@@ -173,195 +421,15 @@ export type FoldObserver = (node: OnnxNode, lowered: Lowered) => void;
 export function fold(
   graph: OnnxGraph,
   opset: number,
-  bindings: ReadonlyMap<string, FoldedValue>,
+  bindings: ReadonlyMap<string, IrValue>,
   outputs: readonly string[],
   observe: FoldObserver = () => {},
 ): Folding {
-  const nodes: FoldedNode[] = [];
-  const missing: Missing[] = [];
-  const parameters = new Set<FoldedValue>();
-  const fixed = new Set<OnnxNode>();
-  let visited = 0;
-  let waiting = 0;
-
-  /** What one input of a node reads: a weight, turned or not, is that reader's own. */
-  const readBy = (v: FoldedValue | null, node: OnnxNode, input: number): FoldedValue | null => {
-    if (v?.producer?.op === 'Transpose' && v.producer.inputs[0]?.weight) {
-      const turned = makeValue(v.name, v.dtype, v.shape);
-      const own = readBy(v.producer.inputs[0], node, input);
-      makeNode('Transpose', [own], v.producer.attrs, [turned], v.producer.origin);
-      return turned;
-    }
-    if (!v?.weight || isBuffer(v.weight.name)) return v;
-    const own: FoldedValue = { ...v, weight: { ...v.weight, reading: { node, input } } };
-    if (parameters.has(v)) parameters.add(own);
-    return own;
-  };
-
-  const declare = (scope: Scope, g: OnnxGraph): void => {
-    const scalars = scalarParameters(g);
-    for (const [name, t] of [...g.initializers, ...g.constants]) {
-      if (t.dtype === 'string') {
-        scope.set(name, null);
-        continue;
-      }
-      const v = weightValue(name, t, scalars.has(name));
-      if (isParameter(name, t, scalars.has(name))) parameters.add(v);
-      scope.set(name, v);
-    }
-  };
-
-  const visit = (node: OnnxNode, scope: Scope): void => {
-    // A value that could not be imported is null; what hangs on it is not reported again, unless its own op is unknown too.
-    const inputs = node.inputs.map((name, i) => (name === '' ? null : readBy(scope.get(name), node, i)));
-    const broken = node.inputs.some((name, i) => name !== '' && inputs[i] === null);
-    if (broken) waiting++;
-    const lose = (reason: string): void => {
-      if (broken) waiting--;
-      missing.push({
-        op: node.domain ? `${node.domain}.${node.opType}` : node.opType,
-        node: node.name || node.outputs[0] || '',
-        reason,
-      });
-      for (const name of node.outputs) scope.set(name, null);
-    };
-    if (node.opType === 'If' && node.domain === '') {
-      const cond = inputs[0]?.known?.()[0];
-      if (cond === undefined) {
-        if (!broken) lose('its condition depends on the data');
-        for (const name of node.outputs) scope.set(name, null);
-        return;
-      }
-      const branch = node.attributes.get(cond !== 0 ? 'then_branch' : 'else_branch');
-      if (branch?.kind !== 'graph') {
-        lose('its branch is missing');
-        return;
-      }
-      const given = branch.value.outputs;
-      if (given.length < node.outputs.length) {
-        lose(`its branch gives ${given.length} of its ${node.outputs.length} results`);
-        return;
-      }
-      const inner = new Scope(scope);
-      walk(branch.value, inner);
-      node.outputs.forEach((name, i) => {
-        scope.set(name, inner.get(given[i]!.name));
-      });
-      return;
-    }
-    const expands = canExpand({ node });
-    if (broken) {
-      if (expands) {
-        for (const name of node.outputs) scope.set(name, null);
-        return;
-      }
-      const probe = lower({ node, inputs: [], opset });
-      if ('refusal' in probe && probe.refusal === NO_RULE) lose(probe.refusal);
-      for (const name of node.outputs) scope.set(name, null);
-      return;
-    }
-    let lowered: Lowered;
-    try {
-      if (expands) {
-        const made = expand({ node, inputs, opset });
-        if ('refusal' in made) {
-          lose(made.refusal);
-          return;
-        }
-        node.outputs.forEach((name, i) => {
-          if (name !== '') scope.set(name, made[i] ?? null);
-        });
-        return;
-      }
-      const result = lower({ node, inputs, opset });
-      if ('refusal' in result) {
-        lose(result.refusal);
-        return;
-      }
-      lowered = result;
-      observe(node, lowered);
-    } catch (error) {
-      if (!(error instanceof PapilioError) || error.kind !== 'shape') throw error;
-      lose(error.message);
-      return;
-    }
-    const values = lowered.inputs.filter((v) => v !== null);
-    const whole = values[0];
-    // A weight stays itself through a change of float type or none at all, and keeps its Transpose for the linear layer to see.
-    if (whole?.weight && whole.shape.join() === lowered.outputs[0]!.shape.join()) {
-      const kept = lowered.op === 'Reshape' || (lowered.op === 'Cast' && isFloat(lowered.outputs[0]!.dtype));
-      if (kept) {
-        const name = node.outputs[0]!;
-        const called =
-          node.opType === 'Identity' && (whole.weight.isScalar ? parameterName(name) : ownerOf(name))
-            ? { ...whole, weight: { ...whole.weight, called: name } }
-            : whole;
-        if (parameters.has(whole)) parameters.add(called);
-        scope.set(name, called);
-        return;
-      }
-    }
-    if (
-      whole?.tensor &&
-      lowered.op === 'Reshape' &&
-      whole.shape.join() === lowered.outputs[0]!.shape.join()
-    ) {
-      scope.set(node.outputs[0]!, whole);
-      return;
-    }
-    const matrix = whole?.weight && whole.shape.length === 2 && Math.min(...whole.shape) > 1;
-    const embedding =
-      lowered.op === 'Gather' &&
-      values[0]?.weight &&
-      values[0].shape.length === 2 &&
-      lowered.attrs.axis === 0;
-    const foldable =
-      values.every((v) => v.known && !parameters.has(v)) &&
-      !embedding &&
-      !(matrix && lowered.op === 'Transpose');
-    if (foldable && movesCodes(lowered)) {
-      const [{ dtype, shape }] = lowered.outputs as [Lowered['outputs'][number]];
-      const name = node.outputs[0]!;
-      const moved = makeNode(lowered.op, [...lowered.inputs], lowered.attrs, [], node);
-      scope.set(name, movedCodes(name, dtype, shape, moved));
-      return;
-    }
-    const results = foldable ? evaluateOnce(node, lowered, values.map(toKnown)) : null;
-    if (results) {
-      fixed.add(node);
-      node.outputs.forEach((name, i) => {
-        if (name !== '' && results[i]) scope.set(name, knownValue(name, results[i]));
-      });
-      return;
-    }
-    const outs = lowered.outputs.map((type, i) =>
-      makeValue(node.outputs[i] || `${node.name}:${i}`, type.dtype, type.shape),
-    );
-    nodes.push(makeNode(lowered.op, [...lowered.inputs], lowered.attrs, outs, node));
-    outs.forEach((v, i) => {
-      if (node.outputs[i]) scope.set(node.outputs[i], v);
-    });
-  };
-
-  const walk = (g: OnnxGraph, scope: Scope): void => {
-    declare(scope, g);
-    for (const node of g.nodes) {
-      if (node.opType === 'Constant' && node.domain === '') continue;
-      visited++;
-      work(STEPS_OF_A_NODE + 8 * node.inputs.length);
-      const unmade = node.inputs.find((name) => name !== '' && !scope.has(name));
-      if (unmade !== undefined) refuseOrder(nodeCalled(node), unmade);
-      at(
-        () => nodeCalled(node),
-        () => visit(node, scope),
-      );
-      for (const name of node.outputs) if (name !== '' && !scope.has(name)) scope.set(name, null);
-    }
-  };
-
+  const folder = new Folder(opset, observe);
   const scope = new Scope(null, bindings);
-  walk(graph, scope);
-  const results: FoldedGraph['outputs'] = [];
+  folder.walk(graph, scope);
+  const { nodes, missing, visited, waiting, fixed } = folder;
+  const results: IrGraph['outputs'] = [];
   for (const name of outputs) {
     if (!scope.has(name)) refuseOrder('The model', name);
     const value = scope.get(name);
@@ -372,7 +440,7 @@ export function fold(
     missing,
     visited,
     waiting,
-    values: [...scope.values()].filter((v) => v?.producer != null) as FoldedValue[],
+    values: [...scope.values()].filter((v) => v?.producer != null) as IrValue[],
     fixed,
   };
 }

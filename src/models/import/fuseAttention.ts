@@ -1,23 +1,31 @@
 /**
- * Stage 2d: rotary embeddings and scaled-dot-product attention. Both come out in the engine's layout [B, S, H·D] between transposes
+ * Fuses rotary embeddings and scaled-dot-product attention. Both come out in the engine's layout [B, S, H·D] between transposes
  * that cancel against those of the export; where they do not cancel, the graph is still right.
  */
+
 import { broadcastShapes, sameShape } from '../../graph/shape.ts';
-import { fitsKernel, headsOf, isLearned, rowsOf } from './attend.ts';
-import { become, derive, reshapeOf, transposeOf } from './derive.ts';
-import { toKnown } from './evaluateOps.ts';
-import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { knownValue, numbers, scalar, scalarOf } from './folded.ts';
-import { combineMasks, squeezeLeading } from './masks.ts';
+import {
+  type IrGraph,
+  type IrNode,
+  type IrValue,
+  knownValue,
+  numbers,
+  scalar,
+  scalarOf,
+  toKnown,
+} from './ir.ts';
+import { fitsKernel, headsOf, isLearned, rowsOf } from './operators/attention.ts';
+import { combineMasks, squeezeLeading } from './operators/masks.ts';
+import { become, derive, reshapeOf, transposeOf } from './operators/operator.ts';
 
 /** Makes `node` the [B, H, S, D] view of `v` [B, S, H·D]. */
-function becomeHeads(node: FoldedNode, v: FoldedValue): void {
+function becomeHeads(node: IrNode, v: IrValue): void {
   const [b, h, s, d] = node.outputs[0]!.shape as [number, number, number, number];
   become(node, 'Transpose', [reshapeOf(v, [b, s, h, d])], { perm: [0, 2, 1, 3] });
 }
 
 /** `v` as a run of another value's last axis: which, from where, how many. */
-function lastAxisPart(v: FoldedValue): { of: FoldedValue; from: number; size: number } | null {
+function lastAxisPart(v: IrValue): { of: IrValue; from: number; size: number } | null {
   const node = v.producer;
   if (!node) return null;
   const of = node.inputs[0]!;
@@ -33,7 +41,7 @@ function lastAxisPart(v: FoldedValue): { of: FoldedValue; from: number; size: nu
 }
 
 /** For concat(−x[D/2:], x[:D/2]): x. */
-function rotatedHalf(v: FoldedValue): FoldedValue | null {
+function rotatedHalf(v: IrValue): IrValue | null {
   const node = v.producer;
   if (node?.op !== 'Concat' || node.inputs.length !== 2 || node.attrs.axis !== v.shape.length - 1)
     return null;
@@ -52,20 +60,20 @@ const rank4 = (shape: readonly number[]): number[] => [
 ];
 
 /** Tables already cut to rows: every layer turns by the same ones. */
-const cut = new WeakMap<FoldedValue, Map<string, FoldedValue>>();
+const cut = new WeakMap<IrValue, Map<string, IrValue>>();
 
 /** A table as [B | 1, S, D]; a known one is kept once when all examples have the same positions. */
-function perPosition(table: FoldedValue, shape: readonly number[]): FoldedValue {
+function perPosition(table: IrValue, shape: readonly number[]): IrValue {
   const v = reshapeOf(table, shape);
   if (!v.known) return v;
-  const known = cut.get(table) ?? new Map<string, FoldedValue>();
+  const known = cut.get(table) ?? new Map<string, IrValue>();
   cut.set(table, known);
   const rows = known.get(`${shape}`) ?? knownValue(v.name, squeezeLeading(toKnown(v)));
   known.set(`${shape}`, rows);
   return rows;
 }
 
-function fuseRope(node: FoldedNode): void {
+function fuseRope(node: IrNode): void {
   if (node.op !== 'Add' || node.outputs[0]!.shape.length !== 4) return;
   const [straight, turned] = node.inputs.map((v) => (v?.producer?.op === 'Mul' ? v.producer : null));
   if (!straight || !turned) return;
@@ -97,12 +105,12 @@ function fuseRope(node: FoldedNode): void {
 }
 
 /** Only the first numbers of a head turn (Phi): the rest was cut off before and joined again after. */
-function fusePartialRope(node: FoldedNode): void {
+function fusePartialRope(node: IrNode): void {
   const out = node.outputs[0]!;
   if (node.op !== 'Concat' || node.inputs.length !== 2 || out.shape.length !== 4 || node.attrs.axis !== 3)
     return;
   // [B, H, S, R] is the transposed view of a rotary's rows, which were made of such a view.
-  const rowsBehind = (v: FoldedValue | null | undefined): FoldedValue | null => {
+  const rowsBehind = (v: IrValue | null | undefined): IrValue | null => {
     const turned = v?.producer?.op === 'Transpose' && isHeadsPerm(v.producer) ? v.producer.inputs[0]! : null;
     return turned?.producer?.op === 'Reshape' ? turned.producer.inputs[0]! : null;
   };
@@ -122,20 +130,20 @@ function fusePartialRope(node: FoldedNode): void {
   becomeHeads(node, y);
 }
 
-const isHeadsPerm = (node: FoldedNode): boolean => numbers(node.attrs.perm).join() === '0,2,1,3';
+const isHeadsPerm = (node: IrNode): boolean => numbers(node.attrs.perm).join() === '0,2,1,3';
 
 interface Scores {
   /** [B, H, Sq, D] or, multiplied by bmm, [B·H, Sq, D]. */
-  readonly q: FoldedValue;
+  readonly q: IrValue;
   /** [B, H, D, Sk] or [B·H, D, Sk]. */
-  readonly kT: FoldedValue;
+  readonly kT: IrValue;
   readonly scale: number;
   /** Added to the scaled scores; `flat`: where examples and heads were one axis. */
-  readonly masks: readonly { readonly mask: FoldedValue; readonly flat: boolean }[];
+  readonly masks: readonly { readonly mask: IrValue; readonly flat: boolean }[];
 }
 
 /** A Reshape of the axes before the last two. */
-const keepsMatrices = (node: FoldedNode): boolean =>
+const keepsMatrices = (node: IrNode): boolean =>
   node.op === 'Reshape' &&
   node.inputs[0]!.shape.length > 2 &&
   node.inputs[0]!.shape.slice(-2).join() === node.outputs[0]!.shape.slice(-2).join();
@@ -143,12 +151,12 @@ const keepsMatrices = (node: FoldedNode): boolean =>
 const VERY_NEGATIVE = -1e4;
 
 /** A mask before it was stretched over heads and queries: the kernel broadcasts it. */
-function unstretched(v: FoldedValue): FoldedValue {
+function unstretched(v: IrValue): IrValue {
   return v.producer?.op === 'Expand' ? unstretched(v.producer.inputs[0]!) : v;
 }
 
 /** Reads softmax's input back to q·kᵀ, collecting scale and masks. */
-function readScores(v: FoldedValue): Scores | null {
+function readScores(v: IrValue): Scores | null {
   const node = v.producer;
   if (!node) return null;
   const [a, b, c] = node.inputs;
@@ -202,7 +210,7 @@ function readScores(v: FoldedValue): Scores | null {
 }
 
 /** Softmax's output through the guard that turns the NaN of a fully masked row into 0. */
-function probabilities(v: FoldedValue): FoldedNode | null {
+function probabilities(v: IrValue): IrNode | null {
   const node = v.producer;
   if (node?.op === 'Where' && node.inputs[0]?.producer?.op === 'IsNaN' && scalarOf(node.inputs[1]) === 0) {
     return node.inputs[0].producer.inputs[0] === node.inputs[2] ? probabilities(node.inputs[2]!) : null;
@@ -212,7 +220,7 @@ function probabilities(v: FoldedValue): FoldedNode | null {
 }
 
 /** Keys or values before they were repeated for the query heads that share them. */
-function beforeRepeat(v: FoldedValue): FoldedValue {
+function beforeRepeat(v: IrValue): IrValue {
   const [b, h, s, d] = v.shape as [number, number, number, number];
   if (v.producer?.op === 'Expand' && v.producer.inputs[0]!.shape[1] === 1) {
     const x = v.producer.inputs[0]!;
@@ -227,7 +235,7 @@ function beforeRepeat(v: FoldedValue): FoldedValue {
 }
 
 /** Takes number factors off an operand. */
-function unscaled(v: FoldedValue): { v: FoldedValue; by: number } {
+function unscaled(v: IrValue): { v: IrValue; by: number } {
   let by = 1;
   let at = v;
   while (at.producer?.op === 'Scale') {
@@ -238,13 +246,13 @@ function unscaled(v: FoldedValue): { v: FoldedValue; by: number } {
 }
 
 /** Examples and heads, where bmm had them in one axis: from the Reshape that joined them. */
-function leadOf(q: FoldedValue): readonly [number, number] | null {
+function leadOf(q: IrValue): readonly [number, number] | null {
   const from =
     q.shape.length === 4 ? q : q.producer && keepsMatrices(q.producer) ? q.producer.inputs[0]! : null;
   return from?.shape.length === 4 ? [from.shape[0]!, from.shape[1]!] : null;
 }
 
-function fuseOne(node: FoldedNode): void {
+function fuseOne(node: IrNode): void {
   const rank = node.outputs[0]!.shape.length;
   if (node.op !== 'MatMul' || (rank !== 4 && rank !== 3)) return;
   const softmax = probabilities(node.inputs[0]!);
@@ -255,7 +263,7 @@ function fuseOne(node: FoldedNode): void {
   const inner = unscaled(transposeOf(kT.v, rank === 4 ? [0, 1, 3, 2] : [0, 2, 1]));
   const lead = leadOf(q.v);
   if (!lead) return;
-  const whole = (v: FoldedValue): FoldedValue =>
+  const whole = (v: IrValue): IrValue =>
     v.shape.length === 4 ? v : reshapeOf(v, [...lead, ...v.shape.slice(1)]);
   if (rank === 3 && [inner.v, node.inputs[1]!].some((v) => v.shape[0] !== lead[0] * lead[1])) return;
   const queries = whole(q.v);
@@ -287,7 +295,7 @@ function fuseOne(node: FoldedNode): void {
   else become(node, 'Reshape', [headsOf(y, heads)], { shape: node.outputs[0]!.shape });
 }
 
-export function fuseAttention(graph: FoldedGraph): void {
+export function fuseAttention(graph: IrGraph): void {
   for (const node of graph.nodes) fuseRope(node);
   for (const node of graph.nodes) fusePartialRope(node);
   for (const node of graph.nodes) fuseOne(node);

@@ -3,22 +3,29 @@ import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { PapilioError } from '../../lib/errors.ts';
 import { inlineFunctions } from '../../onnx/inline.ts';
-import type { OnnxModel } from '../../onnx/types.ts';
-import type { BuildDims, InputSpec, SizeHints } from './bind.ts';
-import { bindInputs, defaultData, inputSpecs } from './bind.ts';
-import { emitGraph } from './emit.ts';
-import { canEmit } from './emitters.ts';
-import { familyOf } from './families.ts';
-import { isOperator } from './fold.ts';
-import type { FoldedValue } from './folded.ts';
-import { type InputKind, roleNotes } from './inputRoles.ts';
-import type { ModuleInfo, ModuleTable, Tie } from './modules.ts';
-import { prefixed, tabulate } from './modules.ts';
-import { type ActivationRounding, activationRounding, quantNotes } from './quantOps.ts';
-import type { Precision } from './quantStore.ts';
+import type { OnnxGraph, OnnxModel } from '../../onnx/types.ts';
+import { canEmit, emitGraph, type Precision } from './emit.ts';
+import { type Folding, fold, isOperator } from './fold.ts';
+import { fuseActivations, fuseConv, fuseLinear, fuseNorms, liftReshapes, unpackProjections } from './fuse.ts';
+import { fuseAttention } from './fuseAttention.ts';
+import { bytesBehind, onePass, withBudget } from './importBudget.ts';
+import {
+  type BuildDims,
+  bindInputs,
+  defaultData,
+  type InputKind,
+  type InputSpec,
+  inputSpecs,
+  roleNotes,
+  type SizeHints,
+} from './inputs.ts';
+import type { IrGraph, IrValue } from './ir.ts';
+import { type ModuleInfo, type ModuleTable, prefixed, type Tie, tabulate } from './modules.ts';
+import { familyOf } from './names.ts';
+import { spellAttention } from './operators/attention.ts';
+import { type ActivationRounding, absorbScales, activationRounding, quantNotes } from './operators/quant.ts';
 import { refuse } from './refuse.ts';
-import { aLook, bytesBehind, inRoom } from './room.ts';
-import { type Prepared, prepare } from './stages.ts';
+import { simplify } from './simplify.ts';
 import { NO_TABLES, readTables, type Tables } from './tables.ts';
 
 interface BuildOptions {
@@ -80,6 +87,48 @@ export interface Sidecar {
   readonly prefix?: { readonly prefix: string; readonly except: readonly string[] };
 }
 
+interface Prepared {
+  readonly graph: IrGraph;
+  readonly folding: Folding;
+}
+
+/**
+ * @param fuse false leaves everything as the file spells it (linear layers and patch convolutions excepted: they carry the modules)
+ */
+function prepare(
+  onnx: OnnxGraph,
+  opset: number,
+  bindings: ReadonlyMap<string, IrValue>,
+  outputs: readonly string[],
+  fuse = true,
+  config: Readonly<Record<string, unknown>> = {},
+): Prepared {
+  const folding = fold(onnx, opset, bindings, outputs);
+  const { graph } = folding;
+  // What is missing is told of the graph as it is.
+  if (folding.missing.length > 0) return { graph, folding };
+  simplify(graph);
+  absorbScales(graph);
+  spellAttention(graph, !fuse);
+  simplify(graph);
+  fuseConv(graph);
+  fuseLinear(graph);
+  liftReshapes(graph);
+  simplify(graph);
+  unpackProjections(graph, onnx, config);
+  if (fuse) {
+    fuseNorms(graph);
+    simplify(graph);
+    fuseActivations(graph);
+    simplify(graph);
+    fuseAttention(graph);
+    simplify(graph);
+    liftReshapes(graph);
+  }
+  simplify(graph, true);
+  return { graph, folding };
+}
+
 /** Sizes at which a model is looked at for its modules; small, and different from each other. */
 const PROBE = { batch: 2, sequence: 6 };
 
@@ -101,7 +150,7 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
 /** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
 export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
   const bytes = bytesBehind(file);
-  return inRoom(bytes, () => readModel(file, sidecar, bytes));
+  return withBudget(bytes, () => readModel(file, sidecar, bytes));
 }
 
 function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedModel {
@@ -143,7 +192,7 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     length,
     looked: full,
   } = atItsSizes(inputSpecs(onnx.graph, config), (specs, at) =>
-    aLook(() => preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true))),
+    onePass(() => preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true))),
   );
   const fullMasks = defaultData(inputs, true);
   const probe = sizes(inputs, length);
@@ -153,7 +202,7 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     inputs.some(({ kind }) => kind === 'past') ||
     full.graph.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
-  const usual = usualData.join() === fullMasks.join() ? full : aLook(() => prepared(probe, {}, usualData));
+  const usual = usualData.join() === fullMasks.join() ? full : onePass(() => prepared(probe, {}, usualData));
   const ownNames: ModuleTable = tabulate(usual.graph, onnx.graph, { config, fixed: usual.folding.fixed });
   const table = sidecar.prefix ? prefixed(ownNames, sidecar.prefix) : ownNames;
 
@@ -168,14 +217,14 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     activationsQuantised: activationRounding(onnx.graph),
     notes: [...roleNotes(new Map(inputs.map(({ name, kind }) => [name, kind]))), ...quantNotes(onnx.graph)],
     tables: () =>
-      inRoom(bytes, () =>
+      withBudget(bytes, () =>
         tablesOf(onnx, inputs, outputs, config, (dims) =>
           bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
         ),
       ),
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
-      return inRoom(bytes + asked(dims), () =>
+      return withBudget(bytes + asked(dims), () =>
         emitGraph(prepared(dims, options, data).graph, g, table, options.precision),
       );
     },
@@ -187,7 +236,7 @@ function tablesOf(
   inputs: readonly InputSpec[],
   outputs: readonly string[],
   config: Readonly<Record<string, unknown>>,
-  bind: (dims: BuildDims) => ReadonlyMap<string, FoldedValue>,
+  bind: (dims: BuildDims) => ReadonlyMap<string, IrValue>,
 ): Tables {
   const { batch } = probeDims(inputs, PROBE.sequence);
   if (!inputs.some(({ kind }) => kind === 'input_ids')) return NO_TABLES;

@@ -6,18 +6,18 @@
 import { sizeOf } from '../../graph/shape.ts';
 import { readersOf, type TensorReading } from '../../onnx/readers.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
-import type { FoldedGraph, FoldedNode, FoldedValue, Weight, WeightPart } from './folded.ts';
-import { missingPrefix, parameterName, placeOf } from './names.ts';
-import type { QuantSource } from './quant.ts';
-import { tiesOf } from './ties.ts';
+import type { IrGraph, IrNode, IrValue, Weight, WeightPart } from './ir.ts';
 import {
-  calledName,
-  type ModuleKind,
-  type ModuleUse,
-  moduleUses,
-  sameStored,
-  type WeightUse,
-} from './uses.ts';
+  attentionOf,
+  headName,
+  madeUpModule,
+  missingPrefix,
+  ownerOf,
+  parameterName,
+  placeOf,
+  unquantised,
+} from './names.ts';
+import type { QuantSource } from './quantMatrix.ts';
 
 /** Where a parameter lies in the file. */
 export interface ParamOrigin {
@@ -68,7 +68,7 @@ export interface ModuleTable {
   /** The engine's parameter for a weight as one node reads it. */
   parameter(weight: Weight): EngineParameter | null;
   /** The module of a layer node (Linear). */
-  module(node: FoldedNode): string | undefined;
+  module(node: IrNode): string | undefined;
 }
 
 function sizes(kind: ModuleKind, shape: readonly number[]): { in: number; out: number } {
@@ -78,7 +78,7 @@ function sizes(kind: ModuleKind, shape: readonly number[]): { in: number; out: n
 }
 
 /** Shape of a weight in the engine: matrices [out, in], kernels [out, in·kh·kw], the vectors of layers flat. */
-export function engineShape(node: FoldedNode, v: FoldedValue, transposed: boolean): readonly number[] {
+export function engineShape(node: IrNode, v: IrValue, transposed: boolean): readonly number[] {
   if (node.op === 'LayerNorm' || node.op === 'RmsNorm') return [sizeOf(v.shape)];
   if (node.op !== 'Linear') return v.shape;
   if (v !== node.inputs[1]) return [sizeOf(v.shape)];
@@ -86,7 +86,7 @@ export function engineShape(node: FoldedNode, v: FoldedValue, transposed: boolea
   return transposed ? [v.shape[1]!, v.shape[0]!] : v.shape;
 }
 
-export function isTransposed(node: FoldedNode, input: number): boolean {
+export function isTransposed(node: IrNode, input: number): boolean {
   return node.op === 'Linear' && input === 1 && node.attrs.stored === 'in-out';
 }
 
@@ -204,7 +204,7 @@ function ownersOf(
   return [owner];
 }
 
-export function tabulate(graph: FoldedGraph, file: OnnxGraph, options: TableOptions = {}): ModuleTable {
+export function tabulate(graph: IrGraph, file: OnnxGraph, options: TableOptions = {}): ModuleTable {
   const { config = {}, fixed = new Set() } = options;
   const readers = readersOf(file);
   const prefix = missingPrefix(file.nodes, new Set([...file.initializers.keys(), ...file.constants.keys()]));
@@ -302,4 +302,274 @@ export function prefixed(
       return own === undefined ? undefined : named(own);
     },
   };
+}
+
+// Which module each node with weights belongs to. A tensor that several nodes read says little of any one of them: there the node's own
+// place in the file counts, and a tensor that nobody else reads.
+
+export type ModuleKind = 'linear' | 'conv1d' | 'embedding' | 'conv2d' | 'layernorm' | 'other';
+
+export interface WeightUse {
+  readonly input: number;
+  readonly value: IrValue;
+  readonly weight: Weight;
+  /** PyTorch's name of the parameter. */
+  readonly label: string;
+}
+
+/** A node that reads weights as one module. */
+export interface ModuleUse {
+  readonly node: IrNode;
+  readonly kind: ModuleKind;
+  readonly weights: readonly WeightUse[];
+  module: string;
+}
+
+/** Weight inputs of a node with the parameter's usual name; null name: the tensor's own. */
+function roles(node: IrNode): {
+  kind: ModuleKind;
+  inputs: readonly (readonly [number, string | null])[];
+} {
+  switch (node.op) {
+    case 'Linear':
+      return {
+        kind: node.attrs.kind as ModuleKind,
+        inputs: [
+          [1, 'weight'],
+          [2, 'bias'],
+        ],
+      };
+    case 'Gather':
+      return { kind: 'embedding', inputs: [[0, 'weight']] };
+    case 'LayerNorm':
+    case 'RmsNorm':
+      return {
+        kind: 'layernorm',
+        inputs: [
+          [1, 'weight'],
+          [2, 'bias'],
+        ],
+      };
+    default:
+      return { kind: 'other', inputs: node.inputs.map((_, i) => [i, null] as const) };
+  }
+}
+
+/** The name by which the file's nodes know a weight: an Identity of an exporter gives one back that was stored once for several. */
+export const calledName = (weight: Weight): string => weight.called ?? weight.name;
+
+const isScalar = ({ shape }: IrValue): boolean => sizeOf(shape) <= 1;
+
+function usesOf(graph: IrGraph): ModuleUse[] {
+  return graph.nodes.flatMap((node): ModuleUse[] => {
+    const { kind, inputs } = roles(node);
+    const weights = inputs.flatMap(([input, usual]): WeightUse[] => {
+      const value = node.inputs[input];
+      const weight = value?.weight;
+      if (!weight || (kind === 'other' && isScalar(value) && !weight.isScalar)) return [];
+      const label = usual ?? ownerOf(calledName(weight))?.parameter ?? calledName(weight);
+      return [{ input, value, weight, label }];
+    });
+    if (weights.length === 0) return [];
+    // Weights of a node that is no layer have nothing to do with each other.
+    const sets = node.op !== 'Linear' && kind === 'other' ? weights.map((w) => [w]) : [weights];
+    return sets.map((set) => ({ node, kind, weights: set, module: '' }));
+  });
+}
+
+/** The same tensor, or the same part of one. */
+export const sameStored = (a: Weight, b: Weight): boolean =>
+  a.name === b.name && a.part?.from === b.part?.from && a.part?.axis === b.part?.axis;
+
+/** How many nodes of the file read a weight under one name. */
+function countReaders(uses: readonly ModuleUse[]): (weight: Weight) => number {
+  const readers = new Map<string, Set<OnnxNode | IrNode>>();
+  for (const { node, weights } of uses) {
+    for (const { weight } of weights) {
+      const set = readers.get(calledName(weight)) ?? new Set();
+      readers.set(calledName(weight), set.add(weight.reading?.node ?? node));
+    }
+  }
+  return (weight) => readers.get(calledName(weight))?.size ?? 1;
+}
+
+interface Naming {
+  readonly prefix: string;
+  readonly readers: (weight: Weight) => number;
+  readonly uses: readonly ModuleUse[];
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+const isLayer = ({ node }: ModuleUse): boolean => node.op === 'Linear';
+
+/** A parameter that no module owns, such as `cls` or `pos` at the top of a model. */
+const isBare = ({ node, kind, weights }: ModuleUse): boolean => {
+  const name = calledName(weights[0]!.weight);
+  return kind === 'other' && node.op !== 'Linear' && ownerOf(name) === null && parameterName(name) !== null;
+};
+
+function nameOf(use: ModuleUse, naming: Naming): string {
+  const { node, weights } = use;
+  const { prefix, readers } = naming;
+  const place = node.origin && placeOf(node.origin, prefix);
+  const alone = weights.filter(({ weight }) => readers(weight) === 1);
+  const owners = [...alone, ...weights].flatMap(({ weight }) => ownerOf(calledName(weight))?.module ?? []);
+  const ofAlone = alone.length > 0 && ownerOf(calledName(alone[0]!.weight)) ? owners[0] : undefined;
+  if (isLayer(use)) {
+    if (typeof node.attrs.module === 'string') return node.attrs.module;
+    const attention = packedAttention(use, place, naming);
+    if (attention !== null) return `${attention}.in_proj`;
+    // nn.MultiheadAttention computes with its child's parameters: the child is the layer.
+    if (place !== null && ofAlone?.startsWith(`${place}.`)) return ofAlone;
+    if (place ?? ofAlone) return (place ?? ofAlone)!;
+    return isTable(use, naming) ? headName(naming.config) : (owners[0] ?? madeUpModule(weights[0]!.weight));
+  }
+  // A table, a norm or a bare parameter is best known by the name the file gives it, if that is its own.
+  const own = ofAlone ?? ownName(use, owners, place, naming);
+  // One number is nothing but its name, whoever reads it.
+  if (use.kind === 'other' && isScalar(weights[0]!.value) && owners[0] !== undefined) return owners[0];
+  if (isBare(use)) return unquantised(calledName(weights[0]!.weight));
+  return own ?? place ?? owners[0] ?? madeUpModule(weights[0]!.weight);
+}
+
+/** The nn.MultiheadAttention whose query, key and value one product computes: its parameters' names tell, or its other projection's. */
+function packedAttention({ weights }: ModuleUse, place: string | null, { uses }: Naming): string | null {
+  for (const { weight } of weights) {
+    const told = attentionOf(calledName(weight));
+    if (told !== null) return told;
+  }
+  const [{ weight, value }] = weights as [WeightUse];
+  const [a, b] = value.shape;
+  if (place === null || parameterName(calledName(weight)) !== null || (a !== 3 * b! && b !== 3 * a!))
+    return null;
+  const sibling = `${place}.out_proj.`;
+  const has = uses.some((u) => u.weights.some((w) => calledName(w.weight).startsWith(sibling)));
+  return has ? place : null;
+}
+
+/** Whether the matrix of an unnamed layer is the table of an embedding, so that the tensor is named after that. */
+const isTable = ({ weights }: ModuleUse, { uses }: Naming): boolean =>
+  uses.some((u) => u.kind === 'embedding' && sameStored(u.weights[0]!.weight, weights[0]!.weight));
+
+/** The owner of a shared tensor, where that is this reader: by its place, or because all readers are calls of one embedding. */
+function ownName(
+  use: ModuleUse,
+  owners: readonly string[],
+  place: string | null,
+  { uses, prefix }: Naming,
+): string | undefined {
+  if (place === null) return owners[0];
+  const own = owners.find((owner) => owner === place || owner.endsWith(`.${place}`));
+  if (own !== undefined || use.kind !== 'embedding') return own;
+  const sharing = uses.filter((u) => sameStored(u.weights[0]!.weight, use.weights[0]!.weight));
+  const tables = sharing.filter((u) => u.kind === 'embedding');
+  const owned = tables.some((u) => u.node.origin && placeOf(u.node.origin, prefix) === owners[0]);
+  return owned ? undefined : owners[0];
+}
+
+/** torch.onnx numbers the places of a module that is called again: `attention/query`, `attention/query_1`, … */
+function joinCalls(uses: readonly ModuleUse[]): void {
+  const byName = new Map<string, ModuleUse[]>();
+  for (const use of uses) byName.set(use.module, [...(byName.get(use.module) ?? []), use]);
+  const isSame = (use: ModuleUse, first: ModuleUse): boolean =>
+    use.kind === first.kind &&
+    use.weights.every(({ weight, label }) =>
+      first.weights.some(
+        (w) => w.label === label && sameStored(w.weight, weight) && !renamed(w.weight, weight),
+      ),
+    );
+  for (const use of uses) {
+    const base = /^(.+)_\d+$/.exec(use.module)?.[1];
+    const first = base === undefined ? undefined : byName.get(base)?.find((u) => isSame(use, u));
+    if (first) use.module = first.module;
+  }
+}
+
+/** Whether an exporter gave one tensor back under two names of parameters. */
+const renamed = (a: Weight, b: Weight): boolean =>
+  calledName(a) !== calledName(b) && ownerOf(calledName(a)) !== null && ownerOf(calledName(b)) !== null;
+
+/** Every node with weights, by module. */
+export function moduleUses(
+  graph: IrGraph,
+  prefix: string,
+  config: Readonly<Record<string, unknown>>,
+): readonly ModuleUse[] {
+  const uses = usesOf(graph);
+  const naming: Naming = {
+    prefix,
+    config,
+    uses,
+    readers: countReaders(uses),
+  };
+  for (const use of uses) use.module = nameOf(use, naming);
+  joinCalls(uses);
+  return uses;
+}
+
+// Which parameters that the file stores once are one in PyTorch. Equal bytes alone say nothing: exporters and tools write equal biases,
+// norms and matrices once. One and the same are the table of word embeddings and the head that scores words with it, and the tables by
+// which an encoder and a decoder look up the same words.
+
+interface Candidate {
+  readonly name: string;
+  readonly kind: ModuleKind;
+  readonly shape: readonly number[];
+  readonly weight: Weight;
+  readonly uses: readonly ModuleUse[];
+}
+
+/** What leaves token ids what they are. */
+const KEEPS_IDS = new Set([
+  'Cast',
+  'Reshape',
+  'Clip',
+  'Where',
+  'Slice',
+  'Concat',
+  'Transpose',
+  'Gather',
+  'Mul',
+  'Max',
+]);
+
+/** Whether a table is looked up by the tokens that the model is fed, not by positions or segments. */
+function readsTokens({ node }: { readonly node: IrNode }): boolean {
+  const seen = new Set<IrValue>();
+  const level = [node.inputs[1]];
+  for (let v = level.pop(); v !== undefined; v = level.pop()) {
+    if (v === null || seen.has(v)) continue;
+    seen.add(v);
+    if (v.input && !/position|token_type|segment|mask/.test(v.name)) return true;
+    if (v.producer && KEEPS_IDS.has(v.producer.op)) level.push(...v.producer.inputs);
+  }
+  return false;
+}
+
+/**
+ * @param config config.json: `tie_word_embeddings: false` says that a head is none
+ * @returns names of parameters; the first of each owns the tensor
+ */
+export function tiesOf(
+  candidates: readonly Candidate[],
+  config: Readonly<Record<string, unknown>>,
+): readonly (readonly string[])[] {
+  const ties: (readonly string[])[] = [];
+  const done = new Set<Candidate>();
+  for (const table of candidates) {
+    if (table.kind !== 'embedding' || done.has(table) || !table.uses.some(readsTokens)) continue;
+    const alike = candidates.filter(
+      (p) => p !== table && sameStored(p.weight, table.weight) && p.shape.join() === table.shape.join(),
+    );
+    const tables = alike.filter((p) => p.kind === 'embedding' && p.uses.some(readsTokens));
+    const heads =
+      config.tie_word_embeddings === false
+        ? []
+        : alike.filter((p) => (p.kind === 'linear' || p.kind === 'conv1d') && p.name.endsWith('.weight'));
+    if (tables.length + heads.length === 0) continue;
+    const tie = [table, ...tables, ...heads];
+    for (const p of tie) done.add(p);
+    ties.push(tie.map(({ name }) => name));
+  }
+  return ties;
 }

@@ -1,14 +1,11 @@
 /** What is said of a model that cannot be imported: every node that stands in the way, and what was recognised all the same. */
 import { PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph } from '../../onnx/types.ts';
-import { familyOf } from './families.ts';
-import type { Folding, Missing } from './fold.ts';
-import type { FoldedGraph } from './folded.ts';
-import { countUses } from './folded.ts';
-import { fuseConv, fuseLinear, fuseNorms } from './fuseLayers.ts';
-import { NO_RULE } from './lower.ts';
+import { type Folding, type Missing, NO_RULE } from './fold.ts';
+import { fuseConv, fuseLinear, fuseNorms } from './fuse.ts';
+import { countUses, type IrGraph } from './ir.ts';
 import { type ModuleInfo, tabulate } from './modules.ts';
-import { ownerOf } from './names.ts';
+import { familyOf, ownerOf } from './names.ts';
 import { simplify } from './simplify.ts';
 
 /** In the error's `details.recognised`. */
@@ -84,7 +81,7 @@ function advice(missing: readonly Missing[]): string {
 export function refuse(
   missing: readonly Missing[],
   folding: Folding,
-  whole: FoldedGraph | null,
+  whole: IrGraph | null,
   file: OnnxGraph,
   config: Readonly<Record<string, unknown>>,
 ): never {

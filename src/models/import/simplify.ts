@@ -1,18 +1,38 @@
 /**
- * Stage 2a: removes what does nothing and brings equal things into one form (x·x, x^2 → Square; division by a number → Scale;
+ * Simplifies: removes what does nothing and brings equal things into one form (x·x, x^2 → Square; division by a number → Scale;
  * 1/√x → Rsqrt; equal nodes → one), so that the fusions after it have few spellings to know.
  */
+
 import { sameShape, sizeOf } from '../../graph/shape.ts';
-import { isFloat } from '../../onnx/dtype.ts';
-import { become, derive, reshapeOf } from './derive.ts';
-import { coversAll } from './evaluateMoves.ts';
-import { evaluate, toKnown } from './evaluateOps.ts';
-import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { knownValue, numbers, prune, scalarOf } from './folded.ts';
-import { work } from './room.ts';
+import { isFloat } from '../../onnx/types.ts';
+import { spend } from './importBudget.ts';
+import {
+  type IrGraph,
+  type IrNode,
+  type IrValue,
+  knownOf,
+  knownValue,
+  numbers,
+  prune,
+  scalarOf,
+  toKnown,
+} from './ir.ts';
+import { coversAll } from './operators/movement.ts';
+import { become, derive, evaluate, reshapeOf, sliceOf } from './operators/operator.ts';
+
+/** What a node's only output may be replaced by, or null; may also rewrite the node in place. */
+type Rule = (node: IrNode, final: boolean) => IrValue | null;
+
+/** A value of the shape that the node gives. */
+const keepsShape = (node: IrNode, v: IrValue): boolean => sameShape(v.shape, node.outputs[0]!.shape);
+
+const isZero = (v: IrValue): boolean =>
+  v.weight === null && v.known !== null && v.known().every((e) => e === 0);
+
+const unstepped = (node: IrNode): boolean => numbers(node.attrs.steps).every((s) => s === 1);
 
 /** Matrices turned with their leading axes flattened for it: one Transpose of the whole. */
-function turnedMatrices(node: FoldedNode): void {
+function turnedMatrices(node: IrNode): void {
   const transpose = node.inputs[0]!.producer;
   const flat = transpose?.op === 'Transpose' ? transpose.inputs[0]!.producer : null;
   if (flat?.op !== 'Reshape' || numbers(transpose!.attrs.perm).join() !== '0,2,1') return;
@@ -24,124 +44,144 @@ function turnedMatrices(node: FoldedNode): void {
   become(node, 'Transpose', [reshapeOf(flat.inputs[0]!, [...lead, rows, columns])], { perm });
 }
 
-/** What `node`'s only output may be replaced by, or null; may also rewrite the node in place. */
-function rule(node: FoldedNode, final: boolean): FoldedValue | null {
-  const [x, y] = node.inputs as [FoldedValue, FoldedValue | undefined];
-  const out = node.outputs[0]!;
-  const sx = scalarOf(x);
-  const sy = scalarOf(y);
-  const keepsShape = (v: FoldedValue): boolean => sameShape(v.shape, out.shape);
-  const float = isFloat(out.dtype);
-  switch (node.op) {
-    case 'Reshape':
-      if (keepsShape(x)) return x;
-      if (x.producer?.op === 'Reshape') node.inputs = [x.producer.inputs[0]!];
-      else turnedMatrices(node);
-      return null;
-    case 'Cast': {
-      const to = node.attrs.to as FoldedValue['dtype'];
-      // The engine has one float and one integer type; only a number that becomes a truth value changes.
-      if (isFloat(x.dtype) === isFloat(to) && (to !== 'bool' || x.dtype === 'bool')) return x;
-      return null;
-    }
-    case 'Transpose': {
-      const perm = numbers(node.attrs.perm);
-      if (perm.every((p, i) => p === i)) return x;
-      if (x.producer?.op === 'Transpose') {
-        const first = numbers(x.producer.attrs.perm);
-        const composed = perm.map((p) => first[p]!);
-        become(node, 'Transpose', [x.producer.inputs[0]!], { perm: composed });
-      } else if (final) {
-        const moved = perm.filter((p) => x.shape[p] !== 1);
-        if (moved.every((p, i) => i === 0 || p > moved[i - 1]!))
-          become(node, 'Reshape', [x], { shape: out.shape });
-      }
-      return null;
-    }
-    case 'Expand':
-      return keepsShape(x) ? x : null;
-    case 'Slice':
-      return keepsShape(x) && numbers(node.attrs.steps).every((s) => s === 1) ? x : null;
-    case 'Split':
-      return node.outputs.length === 1 ? x : null;
-    case 'Concat': {
-      const full = node.inputs.filter((v) => v !== null && sizeOf(v.shape) > 0);
-      if (full.length === 1) return full[0]!;
-      if (full.length < node.inputs.length && full.length > 0) node.inputs = full;
-      return null;
-    }
-    case 'Gather': {
-      // One known row of activations, or a run of rows: a slice.
-      const ids = y?.known?.();
-      const axis = node.attrs.axis as number;
-      if (!ids || ids.length === 0 || x.weight) return null;
-      const d = x.shape[axis]!;
-      const first = ids[0]! < 0 ? ids[0]! + d : ids[0]!;
-      if (!ids.every((id, i) => (id < 0 ? id + d : id) === first + i)) return null;
-      const shape = x.shape.map((s, i) => (i === axis ? ids.length : s));
-      const starts = x.shape.map((_, i) => (i === axis ? first : 0));
-      const part = derive('Slice', [x], { starts, steps: x.shape.map(() => 1), shape }, shape, node.origin);
-      return reshapeOf(part, out.shape);
-    }
-    case 'ScatterND':
-      return y?.known && coversAll(toKnown(y), x.shape) ? reshapeOf(node.inputs[2]!, out.shape) : null;
-    case 'Where': {
-      const [c, a, b] = node.inputs as [FoldedValue, FoldedValue, FoldedValue];
-      const known = c.known?.();
-      const chosen = known?.every((v) => v !== 0) ? a : known?.every((v) => v === 0) ? b : null;
-      if (!chosen) return null;
-      return keepsShape(chosen) ? chosen : derive('Expand', [chosen], { shape: out.shape }, out.shape);
-    }
-    case 'Pow':
-      if (sy === 1 && keepsShape(x)) return x;
-      if (sy === 2) become(node, 'Square', [x]);
-      else if (sy === 0.5) become(node, 'Sqrt', [x]);
-      else if (sy === -1) become(node, 'Reciprocal', [x]);
-      else if (sy === -0.5) become(node, 'Rsqrt', [x]);
-      return null;
-    case 'Reciprocal':
-      if (x.producer?.op === 'Sqrt') become(node, 'Rsqrt', [x.producer.inputs[0]!]);
-      return null;
-    case 'Div':
-      if (!float) return null;
-      if (sx === 1 && keepsShape(y!)) become(node, 'Reciprocal', [y!]);
-      else if (sy !== null && keepsShape(x)) become(node, 'Scale', [x], { by: 1 / sy });
-      return null;
-    case 'Mul':
-      if (x === y) become(node, 'Square', [x]);
-      else if (float && sy !== null && keepsShape(x)) become(node, 'Scale', [x], { by: sy });
-      else if (float && sx !== null && keepsShape(y!)) become(node, 'Scale', [y!], { by: sx });
-      else if (y?.producer?.op === 'Reciprocal') become(node, 'Div', [x, y.producer.inputs[0]!]);
-      return null;
-    case 'Scale': {
-      const by = node.attrs.by as number;
-      if (by === 1) return x;
-      if (x.producer?.op === 'Scale')
-        become(node, 'Scale', [x.producer.inputs[0]!], { by: by * (x.producer.attrs.by as number) });
-      return null;
-    }
-    case 'Neg':
-      if (float) become(node, 'Scale', [x], { by: -1 });
-      return null;
-    case 'Add':
-      if (isZero(y!) && keepsShape(x)) return x;
-      return isZero(x) && keepsShape(y!) ? y! : null;
-    case 'Sub':
-      return isZero(y!) && keepsShape(x) ? x : null;
-    default:
-      return null;
+function transpose(node: IrNode, final: boolean): IrValue | null {
+  const x = node.inputs[0]!;
+  const perm = numbers(node.attrs.perm);
+  if (perm.every((p, i) => p === i)) return x;
+  if (x.producer?.op === 'Transpose') {
+    const first = numbers(x.producer.attrs.perm);
+    const composed = perm.map((p) => first[p]!);
+    become(node, 'Transpose', [x.producer.inputs[0]!], { perm: composed });
+  } else if (final) {
+    const moved = perm.filter((p) => x.shape[p] !== 1);
+    if (moved.every((p, i) => i === 0 || p > moved[i - 1]!))
+      become(node, 'Reshape', [x], { shape: node.outputs[0]!.shape });
   }
+  return null;
 }
 
-const isZero = (v: FoldedValue): boolean =>
-  v.weight === null && v.known !== null && v.known().every((e) => e === 0);
+/** One known row of activations, or a run of rows: a slice. */
+function gather(node: IrNode): IrValue | null {
+  const [x, y] = node.inputs as [IrValue, IrValue | undefined];
+  const ids = y?.known?.();
+  const axis = node.attrs.axis as number;
+  if (!ids || ids.length === 0 || x.weight) return null;
+  const d = x.shape[axis]!;
+  const first = ids[0]! < 0 ? ids[0]! + d : ids[0]!;
+  if (!ids.every((id, i) => (id < 0 ? id + d : id) === first + i)) return null;
+  return reshapeOf(sliceOf(x, axis, first, ids.length, node.origin), node.outputs[0]!.shape);
+}
+
+function where(node: IrNode): IrValue | null {
+  const [c, a, b] = node.inputs as [IrValue, IrValue, IrValue];
+  const known = c.known?.();
+  const chosen = known?.every((v) => v !== 0) ? a : known?.every((v) => v === 0) ? b : null;
+  if (!chosen) return null;
+  const { shape } = node.outputs[0]!;
+  return keepsShape(node, chosen) ? chosen : derive('Expand', [chosen], { shape }, shape);
+}
+
+const POWERS: ReadonlyMap<number | null, string> = new Map([
+  [2, 'Square'],
+  [0.5, 'Sqrt'],
+  [-1, 'Reciprocal'],
+  [-0.5, 'Rsqrt'],
+]);
+
+const isFloatNode = (node: IrNode): boolean => isFloat(node.outputs[0]!.dtype);
+
+/** The rules of the operators, by name. */
+const rules: Readonly<Record<string, Rule>> = {
+  Reshape(node) {
+    const x = node.inputs[0]!;
+    if (keepsShape(node, x)) return x;
+    if (x.producer?.op === 'Reshape') node.inputs = [x.producer.inputs[0]!];
+    else turnedMatrices(node);
+    return null;
+  },
+  Cast(node) {
+    const x = node.inputs[0]!;
+    const to = node.attrs.to as IrValue['dtype'];
+    // The engine has one float and one integer type; only a number that becomes a truth value changes.
+    return isFloat(x.dtype) === isFloat(to) && (to !== 'bool' || x.dtype === 'bool') ? x : null;
+  },
+  Transpose: transpose,
+  Expand: (node) => (keepsShape(node, node.inputs[0]!) ? node.inputs[0]! : null),
+  Slice: (node) => (keepsShape(node, node.inputs[0]!) && unstepped(node) ? node.inputs[0]! : null),
+  Split: (node) => (node.outputs.length === 1 ? node.inputs[0]! : null),
+  Concat(node) {
+    const full = node.inputs.filter((v) => v !== null && sizeOf(v.shape) > 0);
+    if (full.length === 1) return full[0]!;
+    if (full.length < node.inputs.length && full.length > 0) node.inputs = full;
+    return null;
+  },
+  Gather: gather,
+  ScatterND(node) {
+    const [x, ids, updates] = node.inputs as [IrValue, IrValue, IrValue];
+    return ids.known && coversAll(toKnown(ids), x.shape) ? reshapeOf(updates, node.outputs[0]!.shape) : null;
+  },
+  Where: where,
+  Pow(node) {
+    const [x, y] = node.inputs as [IrValue, IrValue];
+    const power = scalarOf(y);
+    if (power === 1 && keepsShape(node, x)) return x;
+    const op = POWERS.get(power);
+    if (op) become(node, op, [x]);
+    return null;
+  },
+  Reciprocal(node) {
+    const { producer } = node.inputs[0]!;
+    if (producer?.op === 'Sqrt') become(node, 'Rsqrt', [producer.inputs[0]!]);
+    return null;
+  },
+  Div(node) {
+    const [x, y] = node.inputs as [IrValue, IrValue];
+    if (!isFloatNode(node)) return null;
+    const by = scalarOf(y);
+    if (scalarOf(x) === 1 && keepsShape(node, y)) become(node, 'Reciprocal', [y]);
+    else if (by !== null && keepsShape(node, x)) become(node, 'Scale', [x], { by: 1 / by });
+    return null;
+  },
+  Mul(node) {
+    const [x, y] = node.inputs as [IrValue, IrValue];
+    const isScaled = (v: IrValue, by: number | null) =>
+      isFloatNode(node) && by !== null && keepsShape(node, v);
+    const [sx, sy] = [scalarOf(x), scalarOf(y)];
+    if (x === y) become(node, 'Square', [x]);
+    else if (isScaled(x, sy)) become(node, 'Scale', [x], { by: sy! });
+    else if (isScaled(y, sx)) become(node, 'Scale', [y], { by: sx! });
+    else if (y.producer?.op === 'Reciprocal') become(node, 'Div', [x, y.producer.inputs[0]!]);
+    return null;
+  },
+  Scale(node) {
+    const x = node.inputs[0]!;
+    const by = node.attrs.by as number;
+    if (by === 1) return x;
+    if (x.producer?.op === 'Scale')
+      become(node, 'Scale', [x.producer.inputs[0]!], { by: by * (x.producer.attrs.by as number) });
+    return null;
+  },
+  Neg(node) {
+    if (isFloatNode(node)) become(node, 'Scale', [node.inputs[0]!], { by: -1 });
+    return null;
+  },
+  Add(node) {
+    const [x, y] = node.inputs as [IrValue, IrValue];
+    if (isZero(y) && keepsShape(node, x)) return x;
+    return isZero(x) && keepsShape(node, y) ? y : null;
+  },
+  Sub(node) {
+    const [x, y] = node.inputs as [IrValue, IrValue];
+    return isZero(y) && keepsShape(node, x) ? x : null;
+  },
+};
 
 /** Merges nodes that compute the same from the same. */
-function shareEqual(graph: FoldedGraph): boolean {
-  const ids = new Map<FoldedValue, number>();
-  const seen = new Map<string, FoldedNode>();
-  const same = new Map<FoldedValue, FoldedValue>();
-  const idOf = (v: FoldedValue | null): string => {
+function shareEqual(graph: IrGraph): boolean {
+  const ids = new Map<IrValue, number>();
+  const seen = new Map<string, IrNode>();
+  const same = new Map<IrValue, IrValue>();
+  const idOf = (v: IrValue | null): string => {
     if (!v) return '-';
     const s = scalarOf(v);
     if (s !== null) return `=${s}:${v.shape.length}`;
@@ -166,41 +206,42 @@ function shareEqual(graph: FoldedGraph): boolean {
 /** What looking at a node costs. */
 const STEPS_OF_A_NODE = 128;
 
+/** Computes a node of known operands, or applies its rule; @returns whether anything changed */
+function simplifyNode(node: IrNode, replaced: Map<IrValue, IrValue>, final: boolean): boolean {
+  const looks = (): string => `${node.op}|${JSON.stringify(node.attrs)}|${node.inputs.length}`;
+  const before = looks();
+  const isKnown = node.inputs.every((v) => v === null || (v.known !== null && !v.weight));
+  const results = isKnown && evaluate(node.op, knownOf(node.inputs), node.attrs, node.outputs[0]!.shape);
+  if (results) {
+    node.outputs.forEach((v, i) => {
+      replaced.set(v, knownValue(v.name, results[i]!));
+    });
+    return true;
+  }
+  const first = node.inputs[0];
+  const to = Object.hasOwn(rules, node.op) ? rules[node.op]!(node, final) : null;
+  if (to) replaced.set(node.outputs[0]!, to);
+  return to !== null || first !== node.inputs[0] || before !== looks();
+}
+
 /**
  * Simplifies until nothing changes.
  * @param final also turns transposes that move only axes of size one into reshapes, which would hide patterns from the fusions
  */
-export function simplify(graph: FoldedGraph, final = false): void {
+export function simplify(graph: IrGraph, final = false): void {
   for (let changed = true; changed; ) {
-    work(graph.nodes.length * STEPS_OF_A_NODE);
+    spend(graph.nodes.length * STEPS_OF_A_NODE);
     prune(graph);
     changed = shareEqual(graph);
-    const replaced = new Map<FoldedValue, FoldedValue>();
-    const follow = (v: FoldedValue): FoldedValue => {
+    const replaced = new Map<IrValue, IrValue>();
+    const follow = (v: IrValue): IrValue => {
       let at = v;
       for (let next = replaced.get(at); next; next = replaced.get(at)) at = next;
       return at;
     };
     for (const node of graph.nodes) {
       node.inputs = node.inputs.map((v) => (v ? follow(v) : v));
-      const before = `${node.op}|${JSON.stringify(node.attrs)}|${node.inputs.length}`;
-      const known = node.inputs.every((v) => v === null || (v.known !== null && !v.weight));
-      const results =
-        known && evaluate(node.op, node.inputs.filter((v) => v !== null).map(toKnown), node.attrs);
-      if (results) {
-        node.outputs.forEach((v, i) => {
-          replaced.set(v, knownValue(v.name, results[i]!));
-        });
-        changed = true;
-        continue;
-      }
-      const first = node.inputs[0];
-      const to = rule(node, final);
-      if (to) replaced.set(node.outputs[0]!, to);
-      changed ||=
-        to !== null ||
-        first !== node.inputs[0] ||
-        before !== `${node.op}|${JSON.stringify(node.attrs)}|${node.inputs.length}`;
+      if (simplifyNode(node, replaced, final)) changed = true;
     }
     for (const out of graph.outputs) out.value = follow(out.value);
   }

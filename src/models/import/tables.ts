@@ -2,15 +2,14 @@
  * Which tables of the file its inputs are looked up in, and how many tokens its positions reach: learned position tables that are looked
  * up or sliced, causal buffers of a fixed size, rotary tables. Found by folding the graph at two lengths and seeing what grows by one.
  */
+
 import { fail, PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph } from '../../onnx/types.ts';
-import { evaluate, toKnown } from './evaluateOps.ts';
 import { fold } from './fold.ts';
-import type { FoldedValue, Known } from './folded.ts';
-import { numbers, prune } from './folded.ts';
-import type { InputKind } from './inputRoles.ts';
-import type { Lowered } from './lowering.ts';
-import { aLook, allot } from './room.ts';
+import { allocate, onePass } from './importBudget.ts';
+import type { InputKind } from './inputs.ts';
+import { type IrValue, type Known, numbers, prune, toKnown } from './ir.ts';
+import { evaluate, type Inferred } from './operators/operator.ts';
 
 export interface Table {
   /** Name of the tensor in the file. */
@@ -43,7 +42,7 @@ export interface TablesRequest {
   readonly opset: number;
   readonly outputs: readonly string[];
   /** The inputs at that length, data left open. */
-  readonly bind: (sequence: number) => ReadonlyMap<string, FoldedValue>;
+  readonly bind: (sequence: number) => ReadonlyMap<string, IrValue>;
   /** What an open input is, by the name of its value. */
   readonly kinds: ReadonlyMap<string, InputKind>;
   readonly padId: number | null;
@@ -69,11 +68,11 @@ interface Look {
 
 /** Computes values that hang on the inputs alone, each input filled with a plain example: whole texts of one token. */
 function examples(request: TablesRequest, token: number) {
-  const memo = new Map<FoldedValue, Known | null>();
-  const contents = (v: FoldedValue): Known | null => {
+  const memo = new Map<IrValue, Known | null>();
+  const contents = (v: IrValue): Known | null => {
     const kind = request.kinds.get(v.name);
     const fill = (value: (i: number) => number): Known => {
-      const data = allot(v.dtype, v.shape);
+      const data = allocate(v.dtype, v.shape);
       for (let i = 0; i < data.length; i++) data[i] = value(i);
       return { dtype: v.dtype, shape: v.shape, data };
     };
@@ -84,7 +83,7 @@ function examples(request: TablesRequest, token: number) {
     if (kind === 'position_ids') return fill((i) => i % row);
     return null;
   };
-  const compute = (v: FoldedValue, depth = 0): Known | null => {
+  const compute = (v: IrValue, depth = 0): Known | null => {
     if (v.known && !v.weight) return toKnown(v);
     if (v.input) return contents(v);
     const seen = memo.get(v);
@@ -98,7 +97,7 @@ function examples(request: TablesRequest, token: number) {
       if (!known) return null;
       inputs.push(known);
     }
-    const results = evaluate(node.op, inputs, node.attrs);
+    const results = evaluate(node.op, inputs, node.attrs, v.shape);
     node.outputs.forEach((output, i) => {
       memo.set(output, results?.[i] ?? null);
     });
@@ -107,11 +106,11 @@ function examples(request: TablesRequest, token: number) {
   return compute;
 }
 
-const isFloat = (v: FoldedValue): boolean => /float|double/.test(v.dtype);
+const isFloat = (v: IrValue): boolean => /float|double/.test(v.dtype);
 
 function lookOf(
-  { op, inputs, attrs, outputs }: Pick<Lowered, 'op' | 'inputs' | 'attrs' | 'outputs'>,
-  index: (v: FoldedValue) => Known | null,
+  { op, inputs, attrs, outputs }: Pick<Inferred, 'op' | 'inputs' | 'attrs' | 'outputs'>,
+  index: (v: IrValue) => Known | null,
   token: number,
 ): Look | null {
   const [table, ids] = inputs;
@@ -142,7 +141,7 @@ function lookOf(
 
 /** Every look-up in and slice of a tensor of the file, at one length. */
 function looksAt(request: TablesRequest, sequence: number, token: number): Look[] {
-  return aLook(() => lookingAt(request, sequence, token));
+  return onePass(() => lookingAt(request, sequence, token));
 }
 
 function lookingAt(request: TablesRequest, sequence: number, token: number): Look[] {
@@ -157,10 +156,11 @@ function lookingAt(request: TablesRequest, sequence: number, token: number): Loo
     request.opset,
     request.bind(sequence),
     request.outputs,
-    (_node, lowered) => {
+    (_node, inferred) => {
       // What stays a node is looked at below, with what expansions made.
-      const [table, ids] = lowered.inputs;
-      if (table?.known && (lowered.op === 'Slice' || (lowered.op === 'Gather' && ids?.known))) add(lowered);
+      const [table, ids] = inferred.inputs;
+      if (table?.known && (inferred.op === 'Slice' || (inferred.op === 'Gather' && ids?.known)))
+        add(inferred);
     },
   );
   if (missing[0]) fail('shape', missing[0].reason);

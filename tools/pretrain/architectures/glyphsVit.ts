@@ -4,7 +4,7 @@
  */
 import { graphBuilder } from '../../../src/onnx/build.ts';
 import type { OnnxModel } from '../../../src/onnx/types.ts';
-import { blocks, normalInit } from './blocks.ts';
+import { Blocks, normalInit } from './blocks.ts';
 
 export interface GlyphsVitOptions {
   readonly seed: number;
@@ -58,7 +58,7 @@ export function glyphsVitConfig(
 export function glyphsVit(partial: Partial<GlyphsVitOptions> = {}): OnnxModel {
   const o = { ...glyphsVitDefaults, ...partial };
   const g = graphBuilder({ opset: 17, name: 'glyphs-vit', producer: { name: 'papilio' } });
-  const b = blocks(g, { init: normalInit(o.seed), opset: 17 });
+  const b = new Blocks(g, { init: normalInit(o.seed), opset: 17 });
   const d = o.width;
   const patches = (o.imageSize / o.patchSize) ** 2;
   const eps = 1e-6;

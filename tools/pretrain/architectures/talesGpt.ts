@@ -5,8 +5,7 @@
 import { graphBuilder } from '../../../src/onnx/build.ts';
 import { f32Tensor } from '../../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../../src/onnx/types.ts';
-import type { Blocks } from './blocks.ts';
-import { blocks, normalInit } from './blocks.ts';
+import { Blocks, normalInit } from './blocks.ts';
 
 export interface TalesGptOptions {
   readonly seed: number;
@@ -199,6 +198,6 @@ export function llamaDecoder(b: Blocks, o: TalesGptOptions, bias = false, cached
 export function talesGpt(partial: Partial<TalesGptOptions> = {}): OnnxModel {
   const o = { ...talesGptDefaults, ...partial };
   const g = graphBuilder({ opset: 17, name: 'tales-gpt', producer: { name: 'papilio' } });
-  llamaDecoder(blocks(g, { init: normalInit(o.seed), opset: 17 }), o, false, true);
+  llamaDecoder(new Blocks(g, { init: normalInit(o.seed), opset: 17 }), o, false, true);
   return g.build();
 }

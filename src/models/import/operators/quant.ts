@@ -1,36 +1,51 @@
 /**
- * ONNX's quantised operators as the float ones they stand for. Quantised weights become matrices that remember their codes; activations
- * stay float: QuantizeLinear, DynamicQuantizeLinear and the integer products round them in onnxruntime, which no gradient passes.
+ * Quantised operators as the float ones they stand for. Quantised weights become matrices that remember their codes; activations stay
+ * float: QuantizeLinear, DynamicQuantizeLinear and the integer products round them in onnxruntime, which no gradient passes.
  */
-import { sizeOf } from '../../graph/shape.ts';
-import { isFloat } from '../../onnx/dtype.ts';
-import type { Reading } from '../../onnx/readers.ts';
-import { f32Tensor } from '../../onnx/tensor.ts';
-import type { OnnxDType, OnnxGraph, OnnxTensor } from '../../onnx/types.ts';
-import { become, derive } from './derive.ts';
-import { contribAttention } from './expandContrib.ts';
-import { embedLayerNorm } from './expandLayers.ts';
-import type { FoldedGraph, FoldedNode, FoldedValue } from './folded.ts';
-import { countUses, MOVES, makeValue, scalar, storedScalar } from './folded.ts';
-import type { Context } from './lowering.ts';
-import { axisOf, input, int, refuse } from './lowering.ts';
-import { conv, matmul } from './lowerLayers.ts';
-import { isConv1d } from './names.ts';
-import { checkCodes, codeBits, dequantised, matrixOf, type QuantSource } from './quant.ts';
-import { allot } from './room.ts';
+import { sizeOf } from '../../../graph/shape.ts';
+import type { Reading } from '../../../onnx/readers.ts';
+import { f32Tensor } from '../../../onnx/tensor.ts';
+import { isFloat, type OnnxDType, type OnnxGraph, type OnnxTensor } from '../../../onnx/types.ts';
+import { allocate } from '../importBudget.ts';
+import {
+  type IrGraph,
+  type IrNode,
+  type IrValue,
+  MOVES,
+  makeValue,
+  onlyReadHere,
+  scalar,
+  storedScalar,
+} from '../ir.ts';
+import { isConv1d } from '../names.ts';
+import { checkCodes, codeBits, dequantised, matrixOf, type QuantSource } from '../quantMatrix.ts';
+import { contribAttention } from './attention.ts';
+import { convRule, matmulRule } from './linalg.ts';
+import { embedLayerNorm } from './normalisation.ts';
+import {
+  axisOf,
+  become,
+  type Context,
+  derive,
+  input,
+  int,
+  type Operators,
+  type Results,
+  refuse,
+} from './operator.ts';
 
 /** A weight that is kept in codes, as `reading` reads them. */
-function quantWeight(quant: QuantSource, reading: Reading | null): FoldedValue {
+function quantWeight(quant: QuantSource, reading: Reading | null): IrValue {
   checkCodes(quant);
   let data: Float32Array | null = null;
   const { name } = quant.codes;
   return makeValue(name, 'float32', quant.shape, {
-    known: () => (data ??= dequantised(quant, allot('float32', quant.shape) as Float32Array)),
+    known: () => (data ??= dequantised(quant, allocate('float32', quant.shape) as Float32Array)),
     weight: { name, tensor: quant.codes, quant, reading },
   });
 }
 
-const tensorOf = (v: FoldedValue | null | undefined, what: string): OnnxTensor | null =>
+const tensorOf = (v: IrValue | null | undefined, what: string): OnnxTensor | null =>
   v ? (v.tensor ?? refuse(`its ${what} are computed`)) : null;
 const requiredTensor = (c: Context, i: number, what: string): OnnxTensor =>
   tensorOf(input(c, i), what) ?? refuse(`its ${what} are missing`);
@@ -41,7 +56,7 @@ function bitsOf(c: Context): 4 | 8 {
 }
 
 /** com.microsoft.MatMulNBits: x Bᵀ with B [N, K] in rows of blocks. */
-export function matMulNBits(c: Context): readonly FoldedValue[] {
+function matMulNBits(c: Context): Results {
   const x = input(c, 0);
   const [k, n, block] = ['K', 'N', 'block_size'].map((name) => int(c, name, 0)) as [number, number, number];
   if (c.inputs[4]) return refuse('it reorders its columns (g_idx)');
@@ -66,11 +81,11 @@ export function matMulNBits(c: Context): readonly FoldedValue[] {
 
 function linear(
   c: Context,
-  x: FoldedValue,
-  w: FoldedValue,
+  x: IrValue,
+  w: IrValue,
   stored: 'out-in' | 'in-out',
-  bias: FoldedValue | null,
-): FoldedValue {
+  bias: IrValue | null,
+): IrValue {
   const out = w.shape[stored === 'out-in' ? 0 : 1]!;
   const kind = isConv1d(w.name) ? 'conv1d' : 'linear';
   return derive('Linear', [x, w, bias], { stored, kind }, [...x.shape.slice(0, -1), out], c.node);
@@ -118,13 +133,13 @@ function alongAxis(
 
 /** A move of elements that lies between a tensor of the file and a value. */
 interface Move {
-  readonly node: FoldedNode;
+  readonly node: IrNode;
   /** After it. */
   readonly shape: readonly number[];
 }
 
 /** The tensor of codes that a value is, with the moves since, first one first; null for what is computed. */
-function codesOf(v: FoldedValue): { readonly tensor: OnnxTensor; readonly moves: readonly Move[] } | null {
+function codesOf(v: IrValue): { readonly tensor: OnnxTensor; readonly moves: readonly Move[] } | null {
   const moves: Move[] = [];
   let at = v;
   while (!at.tensor) {
@@ -137,7 +152,7 @@ function codesOf(v: FoldedValue): { readonly tensor: OnnxTensor; readonly moves:
 }
 
 /** The same moves of the dequantised tensor. */
-const replay = (weight: FoldedValue, moves: readonly Move[]): FoldedValue =>
+const replay = (weight: IrValue, moves: readonly Move[]): IrValue =>
   moves.reduce(
     (v, { node, shape }) => derive(node.op, [v, ...node.inputs.slice(1)], node.attrs, shape, node.origin),
     weight,
@@ -155,7 +170,7 @@ function readingOf(c: Context, input: number, moves: readonly Move[]): Reading |
 const takesRows = (moves: readonly Move[]): boolean =>
   moves.every(({ node }) => node.op === 'Gather' && node.attrs.axis === 0);
 
-export function dequantizeLinear(c: Context): readonly FoldedValue[] {
+function dequantizeLinear(c: Context): Results {
   const x = input(c, 0);
   const at = { axis: int(c, 'axis', 1), block: int(c, 'block_size', 0) };
   const codes = codesOf(x);
@@ -180,7 +195,7 @@ const NOT_NEGATIVE = new Set(['Softmax', 'Relu', 'Sigmoid', 'Exp', 'Square', 'Ab
 const KEEPS_SIGN = new Set([...MOVES, 'Reduce', 'Add', 'Mul', 'Div', 'Max', 'Concat', 'Cast']);
 
 /** Whether no number of a value can be negative, as far as a look at what makes it tells. */
-function isNotNegative(v: FoldedValue | null, depth = 4): boolean {
+function isNotNegative(v: IrValue | null, depth = 4): boolean {
   if (!v || depth === 0) return false;
   if (v.known && !v.producer) return sizeOf(v.shape) <= 1024 && v.known().every((x) => x >= 0);
   const { producer } = v;
@@ -204,7 +219,7 @@ const CODE_RANGES: Partial<Record<OnnxDType, readonly [number, number]>> = {
  * Activations stay float. But where no code stands for a negative number, rounding is a Relu as well: onnxruntime's quantiser takes the
  * model's own out, since the codes do its work.
  */
-export function quantizeLinear(c: Context): readonly FoldedValue[] {
+function quantizeLinear(c: Context): Results {
   const x = input(c, 0);
   const scale = storedScalar(c.inputs[1]);
   const zero = c.inputs[2] ? storedScalar(c.inputs[2]) : 0;
@@ -216,19 +231,15 @@ export function quantizeLinear(c: Context): readonly FoldedValue[] {
   return [derive('Clip', [x], { min, max }, x.shape, c.node)];
 }
 
-export const dynamicQuantizeLinear = (c: Context): readonly FoldedValue[] => [
-  input(c, 0),
-  scalar(1),
-  scalar(0),
-];
+const dynamicQuantizeLinear = (c: Context): Results => [input(c, 0), scalar(1), scalar(0)];
 
 /** x (W − zero) without scale: it comes as a factor behind, which {@link absorbScales} takes in. */
-export function matMulInteger(c: Context): readonly FoldedValue[] {
+function matMulInteger(c: Context): Results {
   const [x, y] = [input(c, 0), input(c, 1)];
   if (!isFloat(x.dtype)) return refuse('its left operand is not what DynamicQuantizeLinear gave');
   if (isFloat(y.dtype)) {
     // Both sides are activations, as in attention.
-    const made = matmul(c);
+    const made = matmulRule(c);
     return [derive('MatMul', [x, y], {}, made.outputs[0]!.shape, c.node)];
   }
   const { w, stored } = integerMatrix(c, 1, null, 3);
@@ -236,7 +247,7 @@ export function matMulInteger(c: Context): readonly FoldedValue[] {
 }
 
 /** The convolution without scale, as {@link matMulInteger}. */
-export function convInteger(c: Context): readonly FoldedValue[] {
+function convInteger(c: Context): Results {
   const x = input(c, 0);
   if (!isFloat(x.dtype)) return refuse('its input is not what DynamicQuantizeLinear gave');
   const codes = requiredTensor(c, 1, 'weights');
@@ -244,12 +255,12 @@ export function convInteger(c: Context): readonly FoldedValue[] {
     alongAxis('integer', codes, null, tensorOf(c.inputs[3], 'zero points'), { axis: 0, block: 0 }),
     { node: c.node, input: 1 },
   );
-  const made = conv({ ...c, inputs: [x, w] });
+  const made = convRule({ ...c, inputs: [x, w] });
   return [derive('Conv', [x, w, null], made.attrs, made.outputs[0]!.shape, c.node)];
 }
 
 interface IntegerMatrix {
-  readonly w: FoldedValue;
+  readonly w: IrValue;
   readonly stored: 'in-out' | 'out-in';
 }
 
@@ -270,17 +281,17 @@ function integerMatrix(c: Context, at: number, scaleAt: number | null, zeroAt: n
 }
 
 /** com.microsoft: the integer product with scales and bias inside. */
-export function matMulIntegerToFloat(c: Context): readonly FoldedValue[] {
+function matMulIntegerToFloat(c: Context): Results {
   const { w, stored } = integerMatrix(c, 1, 3, 5);
   return [linear(c, input(c, 0), w, stored, c.inputs[6] ?? null)];
 }
-export function dynamicQuantizeMatMul(c: Context): readonly FoldedValue[] {
+function dynamicQuantizeMatMul(c: Context): Results {
   const { w, stored } = integerMatrix(c, 1, 2, 3);
   return [linear(c, input(c, 0), w, stored, c.inputs[4] ?? null)];
 }
 
 /** com.microsoft.QAttention: Attention with the packed projection in codes. */
-export function qAttention(c: Context): readonly (FoldedValue | null)[] {
+function qAttention(c: Context): Results {
   const x = input(c, 0);
   if (!isFloat(x.dtype)) return refuse('its input is not what DynamicQuantizeLinear gave');
   const { w, stored } = integerMatrix(c, 1, 4, 7);
@@ -293,7 +304,7 @@ export function qAttention(c: Context): readonly (FoldedValue | null)[] {
 const EMBED_CODES = [2, 3, 4, 5, 6] as const;
 
 /** com.microsoft.QEmbedLayerNormalization: every table in codes, gamma and beta too. */
-export function qEmbedLayerNorm(c: Context): readonly (FoldedValue | null)[] {
+function qEmbedLayerNorm(c: Context): Results {
   const inputs = [...c.inputs.slice(0, 8)];
   EMBED_CODES.forEach((at, i) => {
     if (!c.inputs[at]) return;
@@ -308,7 +319,7 @@ export function qEmbedLayerNorm(c: Context): readonly (FoldedValue | null)[] {
 }
 
 /** com.microsoft.GatherBlockQuantized: rows of a table in blocks along its last axis. */
-export function gatherBlockQuantized(c: Context): readonly FoldedValue[] {
+function gatherBlockQuantized(c: Context): Results {
   const codes = requiredTensor(c, 0, 'codes');
   const ids = input(c, 1);
   const bits = codes.dtype === 'uint8' ? bitsOf(c) : (codeBits(codes.dtype) ?? 0);
@@ -337,17 +348,16 @@ export function gatherBlockQuantized(c: Context): readonly FoldedValue[] {
 }
 
 /** A factor behind an integer product is the scale of its weight: one number, or one per output. */
-export function absorbScales(graph: FoldedGraph): void {
-  const uses = countUses(graph);
-  const outputs = new Set(graph.outputs.map((o) => o.value));
+export function absorbScales(graph: IrGraph): void {
+  const isOnlyHere = onlyReadHere(graph);
   for (const node of graph.nodes) {
     if (node.op !== 'Mul' && node.op !== 'Scale') continue;
-    for (const [y, factor] of [node.inputs, [...node.inputs].reverse()] as [FoldedValue, FoldedValue?][]) {
+    for (const [y, factor] of [node.inputs, [...node.inputs].reverse()] as [IrValue, IrValue?][]) {
       const product = y.producer;
       if (product?.op !== 'Linear' && product?.op !== 'Conv') continue;
       const quant = product.inputs[1]!.weight?.quant;
       if (quant?.form !== 'integer' || quant.scales) continue;
-      if (uses.get(y)?.length !== 1 || outputs.has(y)) continue;
+      if (!isOnlyHere(y)) continue;
       const by = node.op === 'Scale' ? (node.attrs.by as number) : storedScalar(factor);
       const scales = scaleTensor(quant, by, factor, product);
       if (!scales) continue;
@@ -364,14 +374,13 @@ export function absorbScales(graph: FoldedGraph): void {
 }
 
 /** Axis of the weight that counts the product's outputs. */
-const outputAxis = ({ op, attrs }: FoldedNode): 0 | 1 =>
-  op === 'Linear' && attrs.stored === 'in-out' ? 1 : 0;
+const outputAxis = ({ op, attrs }: IrNode): 0 | 1 => (op === 'Linear' && attrs.stored === 'in-out' ? 1 : 0);
 
 function scaleTensor(
   quant: QuantSource,
   by: number | null,
-  factor: FoldedValue | undefined,
-  product: FoldedNode,
+  factor: IrValue | undefined,
+  product: IrNode,
 ): OnnxTensor | null {
   if (by !== null) return factor?.tensor ?? f32Tensor(`${quant.codes.name} scale`, [], [by]);
   if (!factor?.known) return null;
@@ -420,3 +429,19 @@ export function quantNotes(graph: OnnxGraph): readonly string[] {
     `The file rounds activations to 8 bits while it runs, ${how}; here its weights are dequantised and activations stay float, so scores differ from onnxruntime's, before and after merging.`,
   ];
 }
+
+export const quant: Operators = {
+  DequantizeLinear: { infer: dequantizeLinear },
+  QuantizeLinear: { infer: quantizeLinear },
+  DynamicQuantizeLinear: { infer: dynamicQuantizeLinear },
+  MatMulInteger: { infer: matMulInteger },
+  ConvInteger: { infer: convInteger },
+  'com.microsoft.DequantizeLinear': { infer: dequantizeLinear },
+  'com.microsoft.QuantizeLinear': { infer: quantizeLinear },
+  'com.microsoft.MatMulIntegerToFloat': { infer: matMulIntegerToFloat },
+  'com.microsoft.DynamicQuantizeMatMul': { infer: dynamicQuantizeMatMul },
+  'com.microsoft.QAttention': { infer: qAttention },
+  'com.microsoft.QEmbedLayerNormalization': { infer: qEmbedLayerNorm },
+  'com.microsoft.MatMulNBits': { infer: matMulNBits },
+  'com.microsoft.GatherBlockQuantized': { infer: gatherBlockQuantized },
+};

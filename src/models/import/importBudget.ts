@@ -1,59 +1,52 @@
 /**
- * The room that reading a model may take. Whatever the import computes on the CPU lies in arrays that {@link allot} makes, and is done in
- * steps that {@link work} counts, so that no operator can ask for more than its file may: sizes are looked at before memory is taken, and
- * the node that asks is named. The import is synchronous, so the room at hand and the place in the graph are kept here, not handed about.
+ * What reading a model may cost. Whatever the import computes on the CPU lies in arrays that {@link allocate} makes, and is done in steps
+ * that {@link spend} counts, so that no operator can ask for more than its file may: sizes are looked at before memory is taken, and the
+ * node that asks is named. The import is synchronous, so the budgets and the place in the graph are kept here, not handed about.
  */
 import { type Budget, createBudget } from '../../lib/budget.ts';
 import { fail, readable } from '../../lib/errors.ts';
-import type { OnnxDType } from '../../onnx/dtype.ts';
-import { isExternal } from '../../onnx/external.ts';
-import type { OnnxModel } from '../../onnx/types.ts';
+import { isExternal } from '../../onnx/tensor.ts';
+import type { OnnxDType, OnnxModel } from '../../onnx/types.ts';
 
 /** Numbers as they are kept: in as many bytes as their type has, integers beyond a byte as doubles. */
 export type Numbers = Float64Array | Float32Array | Uint8Array | Int8Array;
 
-interface Room {
+interface Budgets {
   readonly inputBytes: number;
   readonly bytes: Budget;
   readonly steps: Budget;
 }
 
-let room: Room | null = null;
+let budgets: Budgets | null = null;
 let place: () => string = () => 'The model';
 
 /**
- * What `f` gives, counted against the room of an input of so many bytes: the file's, and of what its user asked for besides. Any error it ends in is one of ours: a graph whose parts contradict each other in a way
- * that nobody foresaw is a damaged file, and the node is named.
+ * What `f` gives, counted against the budgets of an input of so many bytes: the file's, and of what its user asked for besides. Any error
+ * it ends in is one of ours: a graph whose parts contradict each other in a way that nobody foresaw is a damaged file, and the node is named.
  */
-export function inRoom<T>(inputBytes: number, f: () => T): T {
-  return withRoom(
-    {
-      inputBytes,
-      bytes: createBudget('foldedBytes', inputBytes),
-      steps: createBudget('foldingSteps', inputBytes),
-    },
-    f,
-  );
+export function withBudget<T>(inputBytes: number, f: () => T): T {
+  const bytes = createBudget('foldedBytes', inputBytes);
+  return counting({ inputBytes, bytes, steps: createBudget('foldingSteps', inputBytes) }, f);
 }
 
 /** One of several looks at a file: it takes its bytes anew, since those of the look before are free again, and the steps are one sum. */
-export function aLook<T>(f: () => T): T {
-  if (!room) return f();
-  return withRoom({ ...room, bytes: createBudget('foldedBytes', room.inputBytes) }, f);
+export function onePass<T>(f: () => T): T {
+  if (!budgets) return f();
+  return counting({ ...budgets, bytes: createBudget('foldedBytes', budgets.inputBytes) }, f);
 }
 
-function withRoom<T>(next: Room, f: () => T): T {
-  const before = room;
-  room = next;
+function counting<T>(next: Budgets, f: () => T): T {
+  const before = budgets;
+  budgets = next;
   try {
-    return before ? f() : at('The model', f);
+    return before ? f() : atPlace('The model', f);
   } finally {
-    room = before;
+    budgets = before;
   }
 }
 
 /** Runs `f` at a place in the graph, which its errors name. */
-export function at<T>(where: string | (() => string), f: () => T): T {
+export function atPlace<T>(where: string | (() => string), f: () => T): T {
   const before = place;
   place = typeof where === 'string' ? () => where : where;
   try {
@@ -129,10 +122,10 @@ function arrayFor(dtype: OnnxDType) {
  * Zeros for a tensor: the only way for the import to take memory of a size that the file tells.
  * @throws PapilioError 'malformed-onnx' for a shape that is none, 'too-large' for more than the file may ask for
  */
-export function allot(dtype: OnnxDType, shape: readonly number[]): Numbers {
+export function allocate(dtype: OnnxDType, shape: readonly number[]): Numbers {
   const size = checkedSize(shape);
   const kind = arrayFor(dtype);
-  const { bytes, steps } = room ?? { bytes: createBudget('foldedBytes'), steps: null };
+  const { bytes, steps } = budgets ?? { bytes: createBudget('foldedBytes'), steps: null };
   bytes.take(size * kind.BYTES_PER_ELEMENT, here());
   steps?.take(size, here());
   return new kind(size);
@@ -140,19 +133,19 @@ export function allot(dtype: OnnxDType, shape: readonly number[]): Numbers {
 
 /** Counts an array that an earlier look at the file made and this one takes over. */
 export function countAgain(data: Numbers): void {
-  room?.bytes.take(data.byteLength, here());
-  room?.steps.take(data.length, here());
+  budgets?.bytes.take(data.byteLength, here());
+  budgets?.steps.take(data.length, here());
 }
 
 /** 0, 1, … as a tensor of one axis. */
-export function counted(dtype: OnnxDType, length: number): Numbers {
-  const data = allot(dtype, [length]);
+export function ascending(dtype: OnnxDType, length: number): Numbers {
+  const data = allocate(dtype, [length]);
   for (let i = 0; i < data.length; i++) data[i] = i;
   return data;
 }
 
 /** Counts what is about to be done. */
-export const work = (steps: number): void => room?.steps.take(steps, here());
+export const spend = (steps: number): void => budgets?.steps.take(steps, here());
 
 /** The bytes that a model's tensors lie in; what several share counts once. */
 export function bytesBehind({ graph: { initializers, constants }, external }: OnnxModel): number {

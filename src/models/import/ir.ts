@@ -6,8 +6,8 @@
 import { sizeOf } from '../../graph/shape.ts';
 import type { Reading } from '../../onnx/readers.ts';
 import type { OnnxDType, OnnxNode, OnnxTensor } from '../../onnx/types.ts';
-import type { QuantSource } from './quant.ts';
-import { checkedSize, type Numbers } from './room.ts';
+import { checkedSize, type Numbers } from './importBudget.ts';
+import type { QuantSource } from './quantMatrix.ts';
 
 /** A tensor known at import time; float32 contents were rounded to float32. */
 export interface Known {
@@ -59,7 +59,7 @@ export function cutPart<T extends Numbers | Uint16Array>(
 }
 
 /** A part of a weight as a weight of its own. */
-export function partOfWeight(v: FoldedValue, part: WeightPart): FoldedValue {
+export function partOfWeight(v: IrValue, part: WeightPart): IrValue {
   return {
     ...v,
     shape: v.shape.with(part.axis, part.size),
@@ -69,7 +69,7 @@ export function partOfWeight(v: FoldedValue, part: WeightPart): FoldedValue {
   };
 }
 
-export interface FoldedValue {
+export interface IrValue {
   readonly name: string;
   readonly dtype: OnnxDType;
   readonly shape: readonly number[];
@@ -80,26 +80,27 @@ export interface FoldedValue {
   readonly tensor: OnnxTensor | null;
   /** True for graph inputs that stay inputs. */
   readonly input: boolean;
-  producer: FoldedNode | null;
+  producer: IrNode | null;
   /** Of codes that folding moved (the rows of a table at known positions): the node that moved them. It is in no graph. */
-  readonly moved: FoldedNode | null;
+  readonly moved: IrNode | null;
 }
 
 export type Attr = number | string | boolean | readonly number[];
+export type Attrs = Readonly<Record<string, Attr>>;
 
-export interface FoldedNode {
+export interface IrNode {
   op: string;
-  inputs: (FoldedValue | null)[];
-  outputs: FoldedValue[];
-  attrs: Readonly<Record<string, Attr>>;
+  inputs: (IrValue | null)[];
+  outputs: IrValue[];
+  attrs: Attrs;
   /** The node of the file it came from; for a fused node the one that names it. */
   origin: OnnxNode | null;
 }
 
-export interface FoldedGraph {
-  nodes: FoldedNode[];
-  inputs: FoldedValue[];
-  outputs: { name: string; value: FoldedValue }[];
+export interface IrGraph {
+  nodes: IrNode[];
+  inputs: IrValue[];
+  outputs: { name: string; value: IrValue }[];
 }
 
 /** Ops that move the elements of their first operand and change none. */
@@ -113,8 +114,8 @@ export function makeValue(
   name: string,
   dtype: OnnxDType,
   shape: readonly number[],
-  more: Partial<Pick<FoldedValue, 'known' | 'weight' | 'tensor' | 'input' | 'moved'>> = {},
-): FoldedValue {
+  more: Partial<Pick<IrValue, 'known' | 'weight' | 'tensor' | 'input' | 'moved'>> = {},
+): IrValue {
   checkedSize(shape);
   return {
     name,
@@ -130,31 +131,38 @@ export function makeValue(
   };
 }
 
-export function knownValue(name: string, k: Known): FoldedValue {
+export function knownValue(name: string, k: Known): IrValue {
   return makeValue(name, k.dtype, k.shape, { known: () => k.data });
 }
 
-export const scalar = (value: number, dtype: OnnxDType = 'float32'): FoldedValue =>
+/** The tensor that a known value is. */
+export const toKnown = (v: IrValue): Known => ({ dtype: v.dtype, shape: v.shape, data: v.known!() });
+
+/** The tensors of operands, those that were left out aside. */
+export const knownOf = (inputs: readonly (IrValue | null)[]): Known[] =>
+  inputs.filter((v) => v !== null).map(toKnown);
+
+export const scalar = (value: number, dtype: OnnxDType = 'float32'): IrValue =>
   knownValue(`scalar ${value}`, { dtype, shape: [], data: Float64Array.of(value) });
 
 export function makeNode(
   op: string,
-  inputs: (FoldedValue | null)[],
-  attrs: Readonly<Record<string, Attr>>,
-  outputs: FoldedValue[],
+  inputs: (IrValue | null)[],
+  attrs: Attrs,
+  outputs: IrValue[],
   origin: OnnxNode | null,
-): FoldedNode {
-  const node: FoldedNode = { op, inputs, outputs, attrs, origin };
+): IrNode {
+  const node: IrNode = { op, inputs, outputs, attrs, origin };
   for (const v of outputs) v.producer = node;
   return node;
 }
 
 /** The number a value is, if it is one known number (of any rank), else null. A weight of one number is none: it may change. */
-export const scalarOf = (v: FoldedValue | null | undefined): number | null =>
+export const scalarOf = (v: IrValue | null | undefined): number | null =>
   v?.weight ? null : storedScalar(v);
 
 /** The same, where a number of the file stays what it is though it be named as weights are: the scale of codes. */
-export function storedScalar(v: FoldedValue | null | undefined): number | null {
+export function storedScalar(v: IrValue | null | undefined): number | null {
   if (!v?.known || v.shape.some((d) => d !== 1)) return null;
   return v.known()[0] ?? null;
 }
@@ -162,9 +170,9 @@ export function storedScalar(v: FoldedValue | null | undefined): number | null {
 export const numbers = (a: Attr | undefined): readonly number[] =>
   Array.isArray(a) ? (a as readonly number[]) : [];
 
-/** Consumers of every value; graph outputs count as one more. */
-export function countUses(graph: FoldedGraph): Map<FoldedValue, FoldedNode[]> {
-  const uses = new Map<FoldedValue, FoldedNode[]>();
+/** The nodes that read each value. */
+export function countUses(graph: IrGraph): Map<IrValue, IrNode[]> {
+  const uses = new Map<IrValue, IrNode[]>();
   for (const node of graph.nodes) {
     for (const v of node.inputs) {
       if (!v) continue;
@@ -176,13 +184,29 @@ export function countUses(graph: FoldedGraph): Map<FoldedValue, FoldedNode[]> {
   return uses;
 }
 
+/** Tells of the values whether one node of the graph reads them, and nothing else does. */
+export function onlyReadHere(graph: IrGraph): (v: IrValue) => boolean {
+  const uses = countUses(graph);
+  const outputs = new Set(graph.outputs.map(({ value }) => value));
+  return (v) => uses.get(v)?.length === 1 && !outputs.has(v);
+}
+
+/** The two operands of a node, in their order and in the other. */
+export const eitherWay = ({ inputs }: IrNode): readonly (readonly [IrValue, IrValue])[] => {
+  const [a, b] = inputs as [IrValue, IrValue];
+  return [
+    [a, b],
+    [b, a],
+  ];
+};
+
 /** Drops nodes that reach no output, and sorts the rest so that producers come first. */
-export function prune(graph: FoldedGraph): void {
-  const order: FoldedNode[] = [];
-  const done = new Set<FoldedNode>();
+export function prune(graph: IrGraph): void {
+  const order: IrNode[] = [];
+  const done = new Set<IrNode>();
   // An explicit stack: deep models would overflow the call stack.
-  const stack: { node: FoldedNode; next: number }[] = [];
-  const visit = (v: FoldedValue | null): void => {
+  const stack: { node: IrNode; next: number }[] = [];
+  const visit = (v: IrValue | null): void => {
     if (v?.producer && !done.has(v.producer)) {
       done.add(v.producer);
       stack.push({ node: v.producer, next: 0 });

@@ -1,16 +1,15 @@
 /** Attention masks: sums the additive masks of one attention, and recognises the causal one so that no [S, S] table is needed. */
-import { broadcastShapes } from '../../graph/shape.ts';
-import { derive, reshapeOf } from './derive.ts';
-import { map2, repeats } from './evaluate.ts';
-import { toKnown } from './evaluateOps.ts';
-import type { FoldedValue, Known } from './folded.ts';
-import { knownValue } from './folded.ts';
+
+import { broadcastShapes } from '../../../graph/shape.ts';
+import { type IrValue, type Known, knownValue, toKnown } from '../ir.ts';
+import { map2, repeats } from './elementwise.ts';
+import { derive, reshapeOf } from './operator.ts';
 
 /** Low enough to vanish in any softmax, high enough that two of them do not overflow. */
 const FLOOR = -1e30;
 const MASKED = -1e4;
 
-const rank4 = (v: FoldedValue): FoldedValue =>
+const rank4 = (v: IrValue): IrValue =>
   reshapeOf(v, [...Array.from({ length: 4 - v.shape.length }, () => 1), ...v.shape]);
 
 /** Every layer asks about the same mask, which may have millions of entries. */
@@ -23,7 +22,7 @@ function remembered<K extends object, V>(compute: (key: K) => V): (key: K) => V 
   };
 }
 
-const add = (a: Known, b: Known): Known => map2('float32', 'mask', a, b, (x, y) => Math.max(FLOOR, x + y));
+const add = (a: Known, b: Known): Known => map2('float32', 'mask', [a, b], (x, y) => Math.max(FLOOR, x + y));
 
 /** Every batch row (and then every row of the second axis) the same: one of them is enough. */
 export function squeezeLeading(k: Known): Known {
@@ -41,7 +40,7 @@ export function squeezeLeading(k: Known): Known {
 }
 
 /** The mask of rank 4 without copies, its entries no lower than the floor. */
-const squeezed = remembered((m: FoldedValue): Known => {
+const squeezed = remembered((m: IrValue): Known => {
   const { dtype, shape, data } = squeezeLeading(toKnown(m));
   const whole = [...Array.from({ length: 4 - shape.length }, () => 1), ...shape];
   return squeezeLeading({ dtype, shape: whole, data: data.map((v) => Math.max(FLOOR, v)) });
@@ -76,11 +75,11 @@ function isCausal(k: Known, full: readonly number[]): boolean {
  * @returns the sum as one mask of rank 4 whose last axis is whole (null: none left), and whether the causal mask was taken out of it
  */
 export function combineMasks(
-  masks: readonly FoldedValue[],
+  masks: readonly IrValue[],
   full: readonly number[],
-): { mask: FoldedValue | null; causal: boolean } {
+): { mask: IrValue | null; causal: boolean } {
   let known: Known | null = null;
-  let unknown: FoldedValue | null = null;
+  let unknown: IrValue | null = null;
   for (const mask of masks) {
     if (mask.known && !mask.weight) {
       const k = squeezed(mask);
