@@ -2,72 +2,37 @@
  * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
-import { asPapilioError, isFatal, PapilioError } from '../lib/errors.ts';
+import { isFatal, PapilioError } from '../lib/errors.ts';
 import { isEnded, PATIENCE_MS, settlesWithin } from '../lib/workers.ts';
 import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../training/protocol.ts';
-import { choicesOf, runRequest } from './request.ts';
+import { choicesOf, runRequest } from './choice.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import { createSeries, metricsOf } from './series.ts';
 import type { Sessions } from './sessions.ts';
 import { type PageSettings, sameValue } from './settings.ts';
 import { emptyRun, type RunView, type Stores } from './stores.ts';
 import type { Tabs } from './tabs.ts';
+import { reportOf } from './task.ts';
 import type { TrainerClient } from './trainerClient.ts';
 
 const CHECKPOINT_EVERY_MS = 20_000;
 const CHECKPOINT_EVERY_STEPS = 100;
 
-export interface Controller {
-  /** Starts, continues or pauses, whichever makes sense now. */
-  toggle(): Promise<void>;
-  pause(): Promise<void>;
-  step(): Promise<void>;
-  /** Ends the run; it stays in the comparison and can be taken back. */
-  reset(): Promise<void>;
-  restart(): Promise<void>;
-  undoReset(): Promise<void>;
-  resumeSaved(): Promise<void>;
-  forgetSaved(): Promise<void>;
-  /** Takes over the run that another tab holds, and goes on with it here. */
-  takeOver(): Promise<void>;
-  /** Keeps this run from now on, in the place of one that a closed tab left. */
-  keepInstead(): Promise<void>;
-  /** Continues from the last update of a paused run, else from its newest checkpoint; if wanted with changed training settings. */
-  resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void>;
-  /** Takes a checkpoint now and keeps it in the browser. */
-  save(): Promise<void>;
-  fail(error: unknown, canResume?: boolean): void;
-  /** The worker was ended since it did not answer: the run goes on from what was kept, if anything was. */
-  ended(message: string): void;
-  /** Called after the run has opened, been evaluated, paused or ended. */
-  onSettled(listener: () => void): void;
-}
+type Trainer = Pick<TrainerClient, 'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'leave'>;
+type Saved = Pick<NonNullable<RunView['checkpoint']>, 'bytes' | 'step'>;
 
-type Kept = Pick<NonNullable<RunView['checkpoint']>, 'bytes' | 'step'>;
+/** Downloads of a run as one: bytes of all its files so far. */
+class Downloads {
+  private readonly files = new Map<string, Progress & { readonly clock: 'download' }>();
 
-export function createController(
-  { choice, run, ui }: Stores,
-  trainer: Pick<TrainerClient, 'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'leave'>,
-  sessions: Sessions,
-  tabs: Tabs,
-  now: () => number = Date.now,
-): Controller {
-  const settled: (() => void)[] = [];
-  let nextId = Math.floor(now() / 1000) % 256;
-  const downloads = new Map<string, Progress & { readonly clock: 'download' }>();
-  let savedAt = 0;
-  let saving: Promise<void> | null = null;
-  /** The worker is being asked to end the run. */
-  let isLeaving = false;
-  const tell = () => {
-    for (const listener of settled) listener();
-  };
+  clear(): void {
+    this.files.clear();
+  }
 
-  /** Downloads of a run as one: bytes of all its files so far. */
-  function gather(progress: Progress): Progress {
+  add(progress: Progress): Progress {
     if (progress.clock !== 'download') return progress;
-    downloads.set(progress.what, progress);
-    const all = [...downloads.values()];
+    this.files.set(progress.what, progress);
+    const all = [...this.files.values()];
     return {
       clock: 'download',
       doneBytes: all.reduce((n, { doneBytes }) => n + doneBytes, 0),
@@ -75,296 +40,393 @@ export function createController(
       what: progress.what,
     };
   }
+}
 
-  function fail(error: unknown, canResume = false): void {
+export class Controller {
+  private readonly stores: Stores;
+  private readonly trainer: Trainer;
+  private readonly sessions: Sessions;
+  private readonly tabs: Tabs;
+  private readonly now: () => number;
+  private readonly settled: (() => void)[] = [];
+  private readonly downloads = new Downloads();
+  private nextId: number;
+  private savedAt = 0;
+  private saving: Promise<void> | null = null;
+  /** The worker is being asked to end the run. */
+  private isLeaving = false;
+
+  constructor(
+    stores: Stores,
+    trainer: Trainer,
+    sessions: Sessions,
+    tabs: Tabs,
+    now: () => number = Date.now,
+  ) {
+    this.stores = stores;
+    this.trainer = trainer;
+    this.sessions = sessions;
+    this.tabs = tabs;
+    this.now = now;
+    this.nextId = Math.floor(now() / 1000) % 256;
+    // The other tab goes on from the last step of this one.
+    tabs.onHandOver(async () => {
+      const pausing = this.view.state === 'running' ? this.pauseRun() : this.save();
+      await settlesWithin(pausing, PATIENCE_MS);
+      this.show({ isKept: false });
+    });
+  }
+
+  // ── What a person asks for; what goes wrong is shown. ──
+
+  /** Starts, continues or pauses, whichever makes sense now. */
+  toggle(): Promise<void> {
+    return this.guarded(async () => {
+      if (this.isBusy) return;
+      if (this.view.state === 'running') return this.pauseRun();
+      if (await this.isOpen()) await this.play();
+    });
+  }
+
+  pause(): Promise<void> {
+    return this.guarded(() => this.pauseRun());
+  }
+
+  step(): Promise<void> {
+    return this.guarded(async () => {
+      const { state } = this.view;
+      if (this.isBusy || state === 'finished') return;
+      if (state === 'running') return this.pauseRun();
+      if (await this.isOpen()) await this.trainer.step();
+    });
+  }
+
+  /** Ends the run; it stays in the comparison and can be taken back. */
+  reset(): Promise<void> {
+    return this.guarded(() => this.resetRun());
+  }
+
+  restart(): Promise<void> {
+    return this.guarded(async () => {
+      await this.resetRun();
+      if (!this.isBusy && (await this.begin())) await this.play();
+    });
+  }
+
+  undoReset(): Promise<void> {
+    return this.guarded(async () => {
+      const { undo } = this.view;
+      if (undo === null) return;
+      this.stores.ui.setState({ notice: null });
+      this.choose(undo.run.settings, undo.request, undo.run.name);
+      await this.open(this.again(undo.run), undo.request, undo);
+    });
+  }
+
+  resumeSaved(): Promise<void> {
+    return this.guarded(() => this.openSaved());
+  }
+
+  forgetSaved(): Promise<void> {
+    return this.guarded(async () => {
+      this.show({ saved: null, savedProblem: null });
+      await this.sessions.clear();
+    });
+  }
+
+  /** Takes over the run that another tab has, and goes on with it here. */
+  takeOver(): Promise<void> {
+    return this.guarded(async () => {
+      if (this.view.current !== null) return;
+      await this.tabs.takeOver();
+      this.show({ saved: await this.sessions.load() });
+      await this.openSaved();
+    });
+  }
+
+  /** Keeps this run from now on, in the place of one that a closed tab left. */
+  keepInstead(): Promise<void> {
+    return this.guarded(async () => {
+      if (!(await this.tabs.claim())) return;
+      this.show({ saved: null, isKept: true });
+      await this.save();
+    });
+  }
+
+  /** Continues from the last update of a paused run, else from its newest checkpoint; if wanted with changed training settings. */
+  resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void> {
+    return this.guarded(async () => {
+      // Nothing is lost: it goes on from the last update, not from the last checkpoint of before.
+      if (this.view.state === 'paused')
+        await settlesWithin(
+          Promise.resolve(this.saving).then(() => this.save()),
+          PATIENCE_MS,
+        );
+      const { current, request, checkpoint } = this.view;
+      if (current === null || request === null) return;
+      const settings = change?.(current.settings) ?? current.settings;
+      const isChanged = !sameValue(settings, current.settings);
+      if (isChanged) this.stores.choice.setState({ settings });
+      const record = isChanged ? this.newRun(settings) : this.again(current);
+      if (await this.open(record, { ...request, training: settings.training }, checkpoint)) await this.play();
+    });
+  }
+
+  /** Takes a checkpoint now and keeps it in the browser. */
+  save(): Promise<void> {
+    this.saving ??= this.takeCheckpoint().finally(() => {
+      this.saving = null;
+    });
+    return this.saving;
+  }
+
+  /** Called after the run has opened, been evaluated, paused or ended. */
+  onSettled(listener: () => void): void {
+    this.settled.push(listener);
+  }
+
+  // ── What comes from the trainer. ──
+
+  fail(error: unknown, canResume = false): void {
     // Who ended the worker has said so, or has left.
     if (isEnded(error)) return;
-    const { kind, message, details } = asPapilioError(error);
-    const report = { kind, message, details };
-    run.setState((s) => ({
-      error: { report, canResume: canResume || (details.crashed === true && s.checkpoint !== null) },
+    const report = reportOf(error);
+    const isCrash = report.details.crashed === true;
+    this.stores.run.setState((s) => ({
+      error: { report, canResume: canResume || (isCrash && s.checkpoint !== null) },
       busy: null,
-      state: details.crashed === true || isFatal(kind) ? 'failed' : s.state,
+      state: isCrash || isFatal(report.kind) ? 'failed' : s.state,
     }));
   }
 
-  const isCurrent = ({ id }: RunRecord): boolean => run.getState().current?.id === id;
+  /** The worker was ended since it did not answer: the run goes on from what was kept, if anything was. */
+  ended(message: string): void {
+    const { current, request, open, checkpoint } = this.view;
+    if (this.isLeaving || current === null) return;
+    if (open === null) {
+      this.layDown(current, request, checkpoint, message);
+      return;
+    }
+    const kept = checkpoint === null ? '' : ` Step ${checkpoint.step} is kept.`;
+    this.fail({ kind: 'internal', message: `${message}${kept}`, details: { crashed: true } });
+  }
 
   /** The one way by which the state of a run becomes the page's. Of a run that was left nothing is heard any more. */
-  function onEvent(record: RunRecord, event: TrainerEvent): void {
-    if (!isCurrent(record)) return;
+  private onEvent(record: RunRecord, event: TrainerEvent): void {
+    if (!this.isCurrent(record)) return;
     switch (event.type) {
       case 'state':
-        run.setState(({ open: report }) => ({
-          state: event.state === 'ready' && report !== null && report.resumedAt > 0 ? 'paused' : event.state,
-        }));
-        // Events come in their order: the last step has been heard of by now.
-        if (event.state === 'finished' || event.state === 'paused') void still();
+        this.onState(event.state);
         break;
-      case 'progress':
-        run.setState((s) => ({
-          progress: { ...s.progress, [event.progress.clock]: gather(event.progress) },
-        }));
+      case 'progress': {
+        const progress = this.downloads.add(event.progress);
+        this.show({ progress: { ...this.view.progress, [progress.clock]: progress } });
         break;
+      }
       case 'open':
-        onOpen(record, event.report);
+        this.onOpen(record, event.report);
         break;
       case 'step':
         record.series.add(event.metric);
-        run.setState({ submits: event.submits });
-        if (event.metric.step % CHECKPOINT_EVERY_STEPS === 0 || now() - savedAt > CHECKPOINT_EVERY_MS)
-          void save();
+        this.show({ submits: event.submits });
+        if (
+          event.metric.step % CHECKPOINT_EVERY_STEPS === 0 ||
+          this.now() - this.savedAt > CHECKPOINT_EVERY_MS
+        )
+          void this.save();
         break;
       case 'eval':
         record.series.addEval(event.metric);
-        tell();
+        this.emitSettled();
         break;
       case 'error':
-        run.setState({ error: { report: event.error, canResume: true } });
+        this.show({ error: { report: event.error, canResume: true } });
         break;
     }
   }
 
+  private onState(state: RunView['state']): void {
+    const { open } = this.view;
+    this.show({ state: state === 'ready' && open !== null && open.resumedAt > 0 ? 'paused' : state });
+    // Events come in their order: the last step has been heard of by now.
+    if (state === 'finished' || state === 'paused') void this.settle();
+  }
+
   /** A run that continues brings its curve. */
-  function onOpen({ series }: RunRecord, report: OpenReport): void {
-    for (const metric of report.history.steps) series.add(metric);
-    for (const metric of report.history.evals) series.addEval(metric);
-    run.setState(({ checkpoint }) => ({
-      open: report,
+  private onOpen({ series }: RunRecord, open: OpenReport): void {
+    for (const metric of open.history.steps) series.add(metric);
+    for (const metric of open.history.evals) series.addEval(metric);
+    const { checkpoint } = this.view;
+    this.show({
+      open,
       since: series.length,
-      checkpoint: checkpoint && { ...checkpoint, step: report.resumedAt, at: now() },
-    }));
-    tell();
+      checkpoint: checkpoint && { ...checkpoint, step: open.resumedAt, at: this.now() },
+    });
+    this.emitSettled();
+  }
+
+  // ── Steps of both. ──
+
+  private get view(): RunView {
+    return this.stores.run.getState();
+  }
+
+  private show(change: Partial<RunView>): void {
+    this.stores.run.setState(change);
+  }
+
+  private get isBusy(): boolean {
+    return this.isLeaving || ['loading', 'compiling'].includes(this.view.state);
+  }
+
+  private isCurrent({ id }: RunRecord): boolean {
+    return this.view.current?.id === id;
+  }
+
+  private emitSettled(): void {
+    for (const listener of this.settled) listener();
+  }
+
+  private async guarded(task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      const { open, state } = this.view;
+      this.fail(error);
+      if (open === null && state !== 'idle') this.show({ state: 'failed' });
+    }
+  }
+
+  private newRun(settings: PageSettings, name?: string): RunRecord {
+    return newRun(this.nextId++, settings, freeLook(this.view.runs), name);
+  }
+
+  /** The same run anew, whose curve comes with its checkpoint, in the place of the old one. */
+  private again(record: RunRecord): RunRecord {
+    this.show({ runs: this.view.runs.filter(({ id }) => id !== record.id) });
+    return { ...record, id: this.nextId++, series: createSeries() };
+  }
+
+  /** Chooses on the page what a run was asked for. */
+  private choose(settings: PageSettings, request: RunRequest, name: string): void {
+    this.stores.choice.setState(({ inputs }) => ({ settings, ...choicesOf(request, name, inputs) }));
+  }
+
+  private async begin(): Promise<boolean> {
+    const state = this.stores.choice.getState();
+    const request = runRequest(state);
+    return this.open(this.newRun(state.settings), request);
+  }
+
+  /** Whether there is a run to go on with; one is begun where there is none. */
+  private async isOpen(): Promise<boolean> {
+    const { open, state } = this.view;
+    return (open !== null && state !== 'failed') || this.begin();
   }
 
   /**
    * @param from the checkpoint that it goes on from
    * @returns whether it is still wanted once it is open
    */
-  async function open(record: RunRecord, request: RunRequest, from: Kept | null = null): Promise<boolean> {
-    const { runs } = run.getState();
-    run.setState({
+  private async open(record: RunRecord, request: RunRequest, from: Saved | null = null): Promise<boolean> {
+    const { runs } = this.view;
+    this.show({
       ...emptyRun,
       current: record,
       request,
-      checkpoint: from && { ...from, at: now() },
+      checkpoint: from && { ...from, at: this.now() },
       runs: runs.some(({ id }) => id === record.id) ? runs : addRun(runs, record),
       state: 'loading',
     });
-    savedAt = now();
-    downloads.clear();
-    run.setState({ isKept: await tabs.claim() });
-    if (!isCurrent(record)) return false;
+    this.savedAt = this.now();
+    this.downloads.clear();
+    this.show({ isKept: await this.tabs.claim() });
+    if (!this.isCurrent(record)) return false;
     try {
-      await trainer.open(request, (event) => onEvent(record, event), from?.bytes);
+      await this.trainer.open(request, (event) => this.onEvent(record, event), from?.bytes);
     } catch (error) {
-      if (isCurrent(record)) throw error;
+      if (this.isCurrent(record)) throw error;
     }
-    return isCurrent(record);
+    return this.isCurrent(record);
   }
 
-  const look = () => freeLook(run.getState().runs);
-
-  async function begin(): Promise<boolean> {
-    const state = choice.getState();
-    const request = runRequest(state);
-    return open(newRun(nextId++, state.settings, look()), request);
+  private async openSaved(): Promise<void> {
+    const { saved } = this.view;
+    // Another tab may have been quicker.
+    if (saved === null || !(await this.tabs.claim())) return;
+    const { settings, request, name, checkpoint: bytes, step } = saved;
+    this.choose(settings, request, name);
+    if (await this.open(this.newRun(settings, name), request, { bytes, step })) this.show({ saved: null });
   }
 
-  /** The same run anew, whose curve comes with its checkpoint, in the place of the old one. */
-  function again(record: RunRecord): RunRecord {
-    run.setState((s) => ({ runs: s.runs.filter(({ id }) => id !== record.id) }));
-    return { ...record, id: nextId++, series: createSeries() };
+  private async play(): Promise<void> {
+    this.show({ since: this.view.current?.series.length ?? 0, error: null });
+    await this.trainer.play();
   }
 
-  async function play(): Promise<void> {
-    run.setState((s) => ({ since: s.current?.series.length ?? 0, error: null }));
-    await trainer.play();
+  private async pauseRun(): Promise<void> {
+    const { busy } = this.view;
+    this.show({ busy: busy ?? 'pausing' });
+    await this.trainer.pause();
+    await this.settle();
+    this.show({ busy });
   }
 
-  async function still(): Promise<void> {
-    await save();
-    tell();
+  private async settle(): Promise<void> {
+    await this.save();
+    this.emitSettled();
   }
 
-  function save(): Promise<void> {
-    saving ??= keep().finally(() => {
-      saving = null;
-    });
-    return saving;
-  }
-
-  async function keep(): Promise<void> {
-    const { current, request, open: report } = run.getState();
-    if (current === null || request === null || report === null || current.series.length === 0) return;
-    savedAt = now();
+  private async takeCheckpoint(): Promise<void> {
+    const { current, request, open } = this.view;
+    if (current === null || request === null || open === null || current.series.length === 0) return;
+    this.savedAt = this.now();
     try {
-      const bytes = await trainer.checkpoint();
-      const step = current.series.column('step').at(-1)!;
-      if (run.getState().current?.id !== current.id) return;
-      run.setState({ checkpoint: { bytes, step, at: now() } });
-      if (!tabs.mayKeep) return;
-      await sessions.save({
-        name: current.name,
-        step,
-        totalSteps: report.totalSteps,
-        savedAt: now(),
-        settings: current.settings,
-        request,
-        checkpoint: bytes,
-      });
+      const bytes = await this.trainer.checkpoint();
       const { name, settings, series } = current;
-      const { totalSteps } = report;
-      tabs.tell({ name, step, totalSteps, settings, steps: metricsOf(series), evals: series.evals });
+      const step = series.column('step').at(-1)!;
+      if (!this.isCurrent(current)) return;
+      this.show({ checkpoint: { bytes, step, at: this.now() } });
+      if (!this.tabs.mayKeep()) return;
+      const { totalSteps } = open;
+      const savedAt = this.now();
+      await this.sessions.save({ name, step, totalSteps, savedAt, settings, request, checkpoint: bytes });
+      this.tabs.emit({ name, step, totalSteps, settings, steps: metricsOf(series), evals: series.evals });
     } catch (error) {
       // Training goes on without a checkpoint; only a full browser is worth a word.
-      if (error instanceof PapilioError && error.kind === 'quota') fail(error);
+      if (error instanceof PapilioError && error.kind === 'quota') this.fail(error);
     }
   }
 
-  const guarded =
-    (task: () => Promise<void>): (() => Promise<void>) =>
-    async () => {
-      try {
-        await task();
-      } catch (error) {
-        const { open: report, state } = run.getState();
-        fail(error);
-        if (report === null && state !== 'idle') run.setState({ state: 'failed' });
-      }
-    };
-
-  async function pause(): Promise<void> {
-    const { busy } = run.getState();
-    run.setState({ busy: busy ?? 'pausing' });
-    await trainer.pause();
-    await still();
-    run.setState({ busy });
-  }
-
-  const isBusy = () => isLeaving || ['loading', 'compiling'].includes(run.getState().state);
-
-  /** No run is left; what is kept of it can be taken back. */
-  function layDown(current: RunRecord, request: RunRequest | null, kept: Kept | null, notice: string): void {
-    const canUndo = kept !== null && request !== null;
-    tabs.release();
-    run.setState({ ...emptyRun, undo: canUndo ? { run: current, request, ...kept } : null });
-    if (canUndo) ui.setState({ notice });
-  }
-
-  async function reset(): Promise<void> {
-    const { current, request, open: report, state } = run.getState();
-    if (current === null || isLeaving) return;
-    isLeaving = true;
-    run.setState({ busy: 'resetting' });
-    const takesCheckpoint = report !== null && current.series.length > 0 && state !== 'failed';
-    const bytes = await trainer.leave({ isRunning: state === 'running', takesCheckpoint }).finally(() => {
-      isLeaving = false;
-    });
+  private async resetRun(): Promise<void> {
+    const { current, request, open, state } = this.view;
+    if (current === null || this.isLeaving) return;
+    this.isLeaving = true;
+    this.show({ busy: 'resetting' });
+    const takesCheckpoint = open !== null && current.series.length > 0 && state !== 'failed';
+    const bytes = await this.trainer
+      .leave({ isRunning: state === 'running', takesCheckpoint })
+      .finally(() => {
+        this.isLeaving = false;
+      });
     const step = current.series.column('step').at(-1) ?? 0;
-    const kept = bytes === null ? run.getState().checkpoint : { bytes, step };
-    layDown(
+    const saved = bytes === null ? this.view.checkpoint : { bytes, step };
+    const isSilent = bytes === null && takesCheckpoint;
+    this.layDown(
       current,
       request,
-      kept,
-      bytes === null && takesCheckpoint
-        ? `${current.name} did not answer and was ended; step ${kept?.step} of it is kept.`
-        : `${current.name} was reset at step ${kept?.step}.`,
+      saved,
+      isSilent
+        ? `${current.name} did not answer and was ended; step ${saved?.step} of it is kept.`
+        : `${current.name} was reset at step ${saved?.step}.`,
     );
   }
 
-  function ended(message: string): void {
-    const { current, request, open: report, checkpoint } = run.getState();
-    if (isLeaving || current === null) return;
-    if (report === null) layDown(current, request, checkpoint, message);
-    else
-      fail({
-        kind: 'internal',
-        message: `${message}${checkpoint === null ? '' : ` Step ${checkpoint.step} is kept.`}`,
-        details: { crashed: true },
-      });
+  /** No run is left; what was saved of it can be taken back. */
+  private layDown(run: RunRecord, request: RunRequest | null, saved: Saved | null, notice: string): void {
+    const undo = saved && request && { run, request, ...saved };
+    this.tabs.release();
+    this.show({ ...emptyRun, undo });
+    if (undo !== null) this.stores.ui.setState({ notice });
   }
-
-  async function resumeRun(change?: (settings: PageSettings) => PageSettings): Promise<void> {
-    // Nothing is lost: it goes on from the last update, not from the last checkpoint of before.
-    if (run.getState().state === 'paused')
-      await settlesWithin(Promise.resolve(saving).then(save), PATIENCE_MS);
-    const { current, request, checkpoint } = run.getState();
-    if (current === null || request === null) return;
-    const settings = change?.(current.settings) ?? current.settings;
-    const isChanged = !sameValue(settings, current.settings);
-    if (isChanged) choice.setState({ settings });
-    const record = isChanged ? newRun(nextId++, settings, look()) : again(current);
-    if (await open(record, { ...request, training: settings.training }, checkpoint)) await play();
-  }
-
-  async function resumeSaved(): Promise<void> {
-    const { saved } = run.getState();
-    // Another tab may have been quicker.
-    if (saved === null || !(await tabs.claim())) return;
-    choice.setState({ settings: saved.settings, ...choicesOf(saved.request, saved.name) });
-    const from = { bytes: saved.checkpoint, step: saved.step };
-    if (await open(newRun(nextId++, saved.settings, look(), saved.name), saved.request, from))
-      run.setState({ saved: null });
-  }
-
-  // The other tab goes on from the last step of this one.
-  tabs.onHandOver(async () => {
-    const pausing = run.getState().state === 'running' ? pause() : save();
-    await settlesWithin(pausing, PATIENCE_MS);
-    run.setState({ isKept: false });
-  });
-
-  return {
-    fail,
-    ended,
-    save,
-    onSettled: (listener) => {
-      settled.push(listener);
-    },
-    toggle: guarded(async () => {
-      const { state, open: report } = run.getState();
-      if (isBusy()) return;
-      if (state === 'running') return pause();
-      if ((report === null || state === 'failed') && !(await begin())) return;
-      await play();
-    }),
-    pause: guarded(pause),
-    step: guarded(async () => {
-      const { state, open: report } = run.getState();
-      if (isBusy() || state === 'finished') return;
-      if (state === 'running') return pause();
-      if ((report === null || state === 'failed') && !(await begin())) return;
-      await trainer.step();
-    }),
-    reset: guarded(reset),
-    restart: guarded(async () => {
-      await reset();
-      if (!isBusy() && (await begin())) await play();
-    }),
-    undoReset: guarded(async () => {
-      const { undo } = run.getState();
-      if (undo === null) return;
-      ui.setState({ notice: null });
-      choice.setState({ settings: undo.run.settings, ...choicesOf(undo.request, undo.run.name) });
-      await open(again(undo.run), undo.request, undo);
-    }),
-    resumeSaved: guarded(resumeSaved),
-    takeOver: guarded(async () => {
-      if (run.getState().current !== null) return;
-      await tabs.takeOver();
-      run.setState({ saved: await sessions.load() });
-      await resumeSaved();
-    }),
-    keepInstead: guarded(async () => {
-      if (!(await tabs.claim())) return;
-      run.setState({ saved: null, isKept: true });
-      await save();
-    }),
-    forgetSaved: guarded(async () => {
-      run.setState({ saved: null, savedProblem: null });
-      await sessions.clear();
-    }),
-    resumeRun: (change) => guarded(() => resumeRun(change))(),
-  };
 }

@@ -3,13 +3,13 @@
  * column is read as what, and takes the user's word on it.
  */
 import { shallow } from 'zustand/shallow';
-import { createStore, type StoreApi } from 'zustand/vanilla';
+import { createStore } from 'zustand/vanilla';
 import type { ColumnMapping } from '../data/files/columns.ts';
-import { asPapilioError } from '../lib/errors.ts';
 import { ASKED_ANEW } from '../lib/workers.ts';
-import type { DataOptions, DataPreview, ErrorReport, Task } from '../training/protocol.ts';
-import { sources } from './request.ts';
-import type { ChoiceState, Stores } from './stores.ts';
+import type { DataOptions, DataPreview, Task } from '../training/protocol.ts';
+import { type ChoiceState, isSamePlace, withOptions } from './choice.ts';
+import type { Stores } from './stores.ts';
+import { createTask, type TaskView } from './task.ts';
 import type { TrainerClient } from './trainerClient.ts';
 
 export type Role = keyof ColumnMapping;
@@ -36,25 +36,12 @@ export interface ColumnRow {
   readonly begins: string;
 }
 
-export interface DataLook {
-  readonly isBusy: boolean;
+export interface DataLook extends TaskView {
+  /** Null with an error that says why. */
   readonly preview: DataPreview | null;
-  /** Why there is no preview. */
-  readonly error: ErrorReport | null;
 }
 
-export interface DataDesk {
-  readonly view: StoreApi<DataLook>;
-  /** Keeps the preview current until the returned function is called. */
-  watch(): () => void;
-  setColumn(column: string, role: Role | null): void;
-  /** Whether the first row names the columns; what was said of columns is forgotten with their names. */
-  setHeader(hasHeader: boolean): void;
-  setTask(task: Task): void;
-  setPadding(padding: NonNullable<DataOptions['padding']>): void;
-}
-
-const nothing: DataLook = { isBusy: false, preview: null, error: null };
+const nothing: DataLook = { busy: null, preview: null, error: null };
 
 /** Task and columns as far as they are known, also where the data could not be read. */
 function known({ preview, error }: DataLook) {
@@ -134,61 +121,41 @@ function remap(
   return next;
 }
 
-/** Which model and which data: whoever chooses others may be looking for a way out of a worker that hangs in these. */
-export const chosenOf = ({ settings, ...choice }: ChoiceState): readonly unknown[] => [
-  settings.model,
-  settings.data,
-  choice.modelFiles,
-  choice.dataFiles,
-  choice.fetchedModel,
-  choice.fetchedData,
-];
-
 /** Everything that a preview follows from; compared part by part. */
-function inputsOf(choice: ChoiceState): readonly unknown[] {
-  const { settings, text, drawings, dataOptions } = choice;
+function inputsOf({ model, data, settings }: ChoiceState): readonly unknown[] {
   const { seed, sequenceLength, batchSize } = settings.training;
-  return [...chosenOf(choice), text, drawings, JSON.stringify(dataOptions), seed, sequenceLength, batchSize];
+  return [model, data, seed, sequenceLength, batchSize];
 }
 
+export type DataDesk = ReturnType<typeof createDataDesk>;
+
 /** @param delayMs time without a change before the trainer is asked */
-export function createDataDesk(
-  { choice }: Stores,
-  trainer: Pick<TrainerClient, 'preview'>,
-  delayMs = 350,
-): DataDesk {
+export function createDataDesk({ choice }: Stores, trainer: Pick<TrainerClient, 'preview'>, delayMs = 350) {
   const view = createStore<DataLook>(() => nothing);
+  const task = createTask(view);
   let watchers = 0;
-  let asking = new AbortController();
-  let asked: readonly unknown[] = [];
+  let asked: Pick<ChoiceState, 'model' | 'data'> = { model: null, data: null };
   let timer: ReturnType<typeof setTimeout> | undefined;
   let inputs: readonly unknown[] = [];
 
   async function ask(): Promise<void> {
-    const state = choice.getState();
-    const chosen = chosenOf(state);
-    asking.abort(shallow(chosen, asked) ? ASKED_ANEW : undefined);
-    asked = chosen;
-    asking = new AbortController();
-    const { signal } = asking;
-    let request: ReturnType<typeof sources>;
-    try {
-      request = sources(state);
-    } catch {
-      // Model or data are still to be chosen, which the page shows by itself.
+    const { model, data, settings } = choice.getState();
+    const isHere = isSamePlace(model, asked.model) && isSamePlace(data, asked.data);
+    task.leave(isHere ? ASKED_ANEW : undefined);
+    asked = { model, data };
+    if (model === null || data === null) {
+      // The page shows by itself that they are still to be chosen.
       view.setState(nothing);
       return;
     }
-    view.setState({ isBusy: true });
-    const { seed, sequenceLength, batchSize } = state.settings.training;
-    try {
-      const how = { seed, sequenceLength, batchSize };
-      const preview = await trainer.preview(request.model, request.data, how, signal);
-      if (!signal.aborted) view.setState({ isBusy: false, preview, error: null });
-    } catch (error) {
-      const { kind, message, details } = asPapilioError(error);
-      if (!signal.aborted) view.setState({ isBusy: false, preview: null, error: { kind, message, details } });
-    }
+    const { seed, sequenceLength, batchSize } = settings.training;
+    await task.run(
+      { busy: 'Reading the data' },
+      async (signal) => ({
+        preview: await trainer.preview(model, data, { seed, sequenceLength, batchSize }, signal),
+      }),
+      { preview: null },
+    );
   }
 
   function refresh(): void {
@@ -200,27 +167,17 @@ export function createDataDesk(
     timer = setTimeout(() => void ask(), delayMs);
   }
 
-  const setOptions = (change: DataOptions): void =>
-    choice.setState((s) => ({ dataOptions: { ...s.dataOptions, ...change } }));
-
   choice.subscribe((now, before) => {
-    const isOther =
-      now.settings.data !== before.settings.data ||
-      now.dataFiles !== before.dataFiles ||
-      now.fetchedData !== before.fetchedData;
-    const isOtherModel = now.settings.model !== before.settings.model || now.modelFiles !== before.modelFiles;
-    // What was said of other data means nothing here, unless it was said in the same breath.
-    if ((isOther || isOtherModel) && now.dataOptions === before.dataOptions) {
-      const { mapping, task, header, delimiter, quotes, decimal, ...kept } = now.dataOptions;
-      if ([mapping, task, header, delimiter, quotes, decimal].some((said) => said !== undefined))
-        choice.setState({ dataOptions: kept });
-      if (isOther) view.setState({ preview: null, error: null });
-    }
+    if (!isSamePlace(now.data, before.data)) view.setState({ preview: null, error: null });
     refresh();
   });
 
+  const setOptions = (change: (options: DataOptions) => DataOptions): void =>
+    choice.setState(({ data }) => ({ data: withOptions(data, change) }));
+
   return {
     view,
+    /** Keeps the preview current until the returned function is called. */
     watch() {
       watchers++;
       refresh();
@@ -228,20 +185,18 @@ export function createDataDesk(
         watchers--;
       };
     },
-    setColumn(column, role) {
-      const { mapping = {} } = choice.getState().dataOptions;
-      const { task } = known(view.getState());
-      if (task === null) return;
-      setOptions({ mapping: remap(mapping, columnRows(view.getState(), mapping), column, role, task) });
+    setColumn(column: string, role: Role | null) {
+      const { task: wanted } = known(view.getState());
+      if (wanted === null) return;
+      setOptions(({ mapping = {}, ...options }) => ({
+        ...options,
+        mapping: remap(mapping, columnRows(view.getState(), mapping), column, role, wanted),
+      }));
     },
-    setHeader(header) {
-      const { mapping: _, ...kept } = choice.getState().dataOptions;
-      choice.setState({ dataOptions: { ...kept, header } });
-    },
-    setTask(task) {
-      const { mapping: _, ...kept } = choice.getState().dataOptions;
-      choice.setState({ dataOptions: { ...kept, task } });
-    },
-    setPadding: (padding) => setOptions({ padding }),
+    /** Whether the first row names the columns; what was said of columns is forgotten with their names. */
+    setHeader: (header: boolean) => setOptions(({ mapping: _, ...options }) => ({ ...options, header })),
+    setTask: (task: Task) => setOptions(({ mapping: _, ...options }) => ({ ...options, task })),
+    setPadding: (padding: NonNullable<DataOptions['padding']>) =>
+      setOptions((options) => ({ ...options, padding })),
   };
 }

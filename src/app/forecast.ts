@@ -4,18 +4,15 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { asPapilioError } from '../lib/errors.ts';
 import { ASKED_ANEW } from '../lib/workers.ts';
-import type { ErrorReport, ForecastReport, WayToFit } from '../training/protocol.ts';
-import { chosenOf } from './data.ts';
-import { runRequest } from './request.ts';
-import type { ChoiceState, Stores } from './stores.ts';
+import type { ForecastReport, WayToFit } from '../training/protocol.ts';
+import { type ChoiceState, isSamePlace, runRequest, withPrecision } from './choice.ts';
+import type { Stores } from './stores.ts';
+import { createTask, type TaskView } from './task.ts';
 import type { TrainerClient } from './trainerClient.ts';
 
-export interface ForecastView {
-  readonly isBusy: boolean;
+interface ForecastView extends TaskView {
   readonly report: ForecastReport | null;
-  readonly error: ErrorReport | null;
   /** Something was changed since. */
   readonly isStale: boolean;
   /** GPU memory that a run may take; null: whatever the device gives. */
@@ -24,55 +21,45 @@ export interface ForecastView {
   readonly ofRun: { readonly id: number; readonly report: ForecastReport } | null;
 }
 
-export interface ForecastDesk {
-  readonly view: StoreApi<ForecastView>;
-  ask(): Promise<void>;
-  stop(): void;
-  setBudget(bytes: number | null): void;
-  apply(way: WayToFit): void;
-}
+const nothing = { busy: null, report: null, error: null, isStale: false };
 
 /** Everything that a forecast follows from; compared part by part. */
-function inputsOf(choice: ChoiceState): readonly unknown[] {
-  const { settings, modelFiles, dataFiles, fetchedModel, fetchedData, text, drawings, startFrom } = choice;
-  const { model, data, method, config, training } = settings;
-  return [
-    JSON.stringify([
-      model,
-      data,
-      method,
-      config,
-      training,
-      choice.precision,
-      choice.recompute,
-      choice.dataOptions,
-    ]),
-    modelFiles,
-    dataFiles,
-    fetchedModel,
-    fetchedData,
-    text,
-    drawings,
-    startFrom,
-  ];
+function inputsOf({ settings, model, data, startFrom, recompute }: ChoiceState): readonly unknown[] {
+  const { method, config, training } = settings;
+  return [model, data, startFrom, JSON.stringify([method, config, training, recompute])];
 }
 
+/** Own models are forecast unasked, and what is on screen follows the settings; a run is left alone. */
+function asksItself({ choice, run, ui }: Stores, view: StoreApi<ForecastView>): boolean {
+  const { model, data, report } = choice.getState();
+  if (model === null || data === null || report === null) return false;
+  if (model.kind === 'embedded' && view.getState().report === null) return false;
+  return ui.getState().gpu?.state === 'ready' && run.getState().current === null;
+}
+
+/** The choice with a way to fit taken. */
+function fitted({ model, recompute, settings }: ChoiceState, { change }: WayToFit): Partial<ChoiceState> {
+  const { precision, modules, recompute: again = recompute, ...training } = change;
+  const { config } = settings;
+  return {
+    model: precision === undefined ? model : withPrecision(model, precision),
+    recompute: again,
+    settings: {
+      ...settings,
+      training: { ...settings.training, ...training },
+      config: modules === undefined ? config : { ...config, target_modules: [...modules] },
+    },
+  };
+}
+
+export type ForecastDesk = ReturnType<typeof createForecastDesk>;
+
 /** @param delayMs time without a change before the trainer is asked unasked */
-export function createForecastDesk(
-  { choice, run, ui }: Stores,
-  trainer: Pick<TrainerClient, 'forecast'>,
-  delayMs = 700,
-): ForecastDesk {
-  const view = createStore<ForecastView>(() => ({
-    isBusy: false,
-    report: null,
-    error: null,
-    isStale: false,
-    budgetBytes: null,
-    ofRun: null,
-  }));
-  let asking = new AbortController();
-  let asked: readonly unknown[] = [];
+export function createForecastDesk(stores: Stores, trainer: Pick<TrainerClient, 'forecast'>, delayMs = 700) {
+  const { choice, run, ui } = stores;
+  const view = createStore<ForecastView>(() => ({ ...nothing, budgetBytes: null, ofRun: null }));
+  const task = createTask(view);
+  let asked: Pick<ChoiceState, 'model' | 'data'> = { model: null, data: null };
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** What the shown forecast, or its refusal, is of. */
   let inputs: readonly unknown[] = [];
@@ -80,73 +67,45 @@ export function createForecastDesk(
 
   /** The forecast of the run that has begun, if it is of the same settings; it may come after the run was asked for. */
   function settle(): void {
-    const { report, isBusy, ofRun } = view.getState();
-    if (started === null || ofRun !== null || report === null || isBusy) return;
+    const { report, busy, ofRun } = view.getState();
+    if (started === null || ofRun !== null || report === null || busy !== null) return;
     if (shallow(started.inputs, inputs)) view.setState({ ofRun: { id: started.id, report } });
   }
 
   async function ask(): Promise<void> {
     const state = choice.getState();
-    const chosen = chosenOf(state);
-    asking.abort(shallow(chosen, asked) ? ASKED_ANEW : undefined);
-    asked = chosen;
-    asking = new AbortController();
-    const { signal } = asking;
+    const { model, data } = state;
+    const isHere = isSamePlace(model, asked.model) && isSamePlace(data, asked.data);
+    task.leave(isHere ? ASKED_ANEW : undefined);
+    asked = { model, data };
     clearTimeout(timer);
     inputs = inputsOf(state);
-    view.setState({ isBusy: true, isStale: false });
-    try {
-      const { budgetBytes } = view.getState();
-      const report = await trainer.forecast(runRequest(state), budgetBytes ?? undefined, signal);
-      if (!signal.aborted) view.setState({ isBusy: false, report, error: null });
-      settle();
-    } catch (error) {
-      const { kind, message, details } = asPapilioError(error);
-      if (!signal.aborted) view.setState({ isBusy: false, report: null, error: { kind, message, details } });
-    }
-  }
-
-  /** Own models are forecast unasked, and what is on screen follows the settings; a run is left alone. */
-  function asksItself(): boolean {
-    const state = choice.getState();
-    const { report } = view.getState();
-    const isOwn = state.settings.model === 'own' || state.settings.model === 'hub';
-    if ((!isOwn && report === null) || state.report === null) return false;
-    if (ui.getState().gpu?.state !== 'ready' || run.getState().current !== null) return false;
-    try {
-      runRequest(state);
-      return true;
-    } catch {
-      return false;
-    }
+    const { budgetBytes } = view.getState();
+    const isShown = await task.run(
+      { busy: 'Planning the run', isStale: false },
+      async (signal) => ({
+        report: await trainer.forecast(runRequest(state), budgetBytes ?? undefined, signal),
+      }),
+      { report: null },
+    );
+    if (isShown) settle();
   }
 
   function refresh(): void {
-    const isOther = !shallow(inputsOf(choice.getState()), inputs);
-    if (!isOther) return;
+    if (shallow(inputsOf(choice.getState()), inputs)) return;
     if (inputs.length > 0) view.setState({ isStale: true });
     clearTimeout(timer);
-    if (asksItself())
+    if (asksItself(stores, view))
       timer = setTimeout(() => {
-        if (asksItself()) void ask();
+        if (asksItself(stores, view)) void ask();
       }, delayMs);
   }
 
   choice.subscribe((now, before) => {
-    const isOther =
-      now.settings.model !== before.settings.model ||
-      now.modelFiles !== before.modelFiles ||
-      now.fetchedModel !== before.fetchedModel;
-    if (isOther) {
-      asking.abort();
+    if (!isSamePlace(now.model, before.model)) {
+      task.leave();
       inputs = [];
-      view.setState({ isBusy: false, report: null, error: null, isStale: false });
-      // These were chosen for the other model, unless they come with this one.
-      const isKept = now.precision === before.precision && now.recompute === before.recompute;
-      if (isKept && (now.precision !== 'file' || now.recompute)) {
-        choice.setState({ precision: 'file', recompute: false });
-        return;
-      }
+      view.setState(nothing);
     }
     refresh();
   });
@@ -165,27 +124,13 @@ export function createForecastDesk(
     view,
     ask,
     stop() {
-      asking.abort();
-      view.setState({ isBusy: false });
+      task.leave();
+      view.setState({ busy: null });
     },
-    setBudget(budgetBytes) {
+    setBudget(budgetBytes: number | null) {
       view.setState({ budgetBytes });
       if (view.getState().report !== null) void ask();
     },
-    apply({ change }) {
-      const { precision, recompute, modules, ...training } = change;
-      choice.setState((s) => ({
-        ...(precision === undefined ? {} : { precision }),
-        ...(recompute === undefined ? {} : { recompute }),
-        settings: {
-          ...s.settings,
-          training: { ...s.settings.training, ...training },
-          config:
-            modules === undefined
-              ? s.settings.config
-              : { ...s.settings.config, target_modules: [...modules] },
-        },
-      }));
-    },
+    apply: (way: WayToFit) => choice.setState((now) => fitted(now, way)),
   };
 }

@@ -1,17 +1,89 @@
 /**
  * Models and data from the Hub or an address, as the page holds them: what was found, what a repository offers, how far a download is, what is
- * kept. The token lives in this state and nowhere else.
+ * cached. The token lives in this state and nowhere else.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
-import type { FoundRepo, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
+import { PRECISIONS, splitsOf, variantsOf } from '../hub/layout.ts';
+import { HUB_ADDRESS, hubAddress, nameOf, parseSource, shown } from '../hub/names.ts';
+import type { FoundRepo, HubSource, Listing, RepoKind, UrlSource } from '../hub/types.ts';
 import { asPapilioError, fail } from '../lib/errors.ts';
-import type { ErrorReport } from '../training/protocol.ts';
-import type { CachedFiles } from '../training/sourceWorker.ts';
-import { type Offer, offerAt, offerOf, partsOf } from './hubOffers.ts';
-import type { SourceClient } from './sourceClient.ts';
+import { WorkerHost } from '../lib/workers.ts';
+import type { CachedFiles, SourceApi } from '../training/sourceWorker.ts';
+import { createTask, reportOf, type TaskView } from './task.ts';
 
-export interface FinderView {
+/** Something to fetch as a whole: a model at one precision, a split, a file. */
+export interface Offer {
+  readonly id: string;
+  readonly title: string;
+  readonly detail: string;
+  /** Null until the server says. */
+  readonly bytes: number | null;
+  /** Bytes that are here. */
+  readonly have: number;
+  readonly isWhole: boolean;
+  readonly source: HubSource | UrlSource;
+}
+
+interface OfferPart extends Pick<Offer, 'title' | 'detail' | 'bytes'> {
+  /** What a source names. */
+  readonly paths: readonly string[];
+  /** All that is fetched for it. */
+  readonly members: readonly string[];
+}
+
+/** Everything that a repository offers, or what has one of the `files` in it. */
+export function partsOf(listing: Listing, files?: readonly string[]): OfferPart[] {
+  const all =
+    listing.kind === 'model'
+      ? variantsOf(listing.files).map(
+          ({ onnx, part, precision, files: members, bytes }): OfferPart => ({
+            title: `${precision} · ${part}`,
+            detail: `${PRECISIONS[precision]} · ${onnx.join(' + ')}`,
+            bytes,
+            paths: onnx,
+            members: members.map(({ path }) => path),
+          }),
+        )
+      : splitsOf(listing.files).map(({ config, split, files: members, bytes }): OfferPart => {
+          const paths = members.map(({ path }) => path);
+          return {
+            title: config === '' ? split : `${split} · ${config}`,
+            detail: paths.length === 1 ? paths[0]! : `${paths.length} files, ${paths[0]!} …`,
+            bytes,
+            paths,
+            members: paths,
+          };
+        });
+  return files === undefined ? all : all.filter(({ paths }) => files.some((file) => paths.includes(file)));
+}
+
+export function offerOf(
+  listing: Listing,
+  { paths, title, detail, bytes }: OfferPart,
+  here: { readonly done: number; readonly isWhole: boolean },
+): Offer {
+  const { hub, repo, commit } = listing;
+  const source: HubSource = {
+    kind: 'hub',
+    repo,
+    revision: commit,
+    files: paths,
+    ...(hub === HUB_ADDRESS ? {} : { hub }),
+  };
+  return { id: paths.join(' '), title, detail, bytes, have: here.done, isWhole: here.isWhole, source };
+}
+
+export const offerAt = (source: UrlSource): Offer => ({
+  id: source.url,
+  title: 'The file at this address',
+  detail: shown(source.url),
+  bytes: null,
+  have: 0,
+  isWhole: false,
+  source,
+});
+
+interface FinderView extends TaskView {
   readonly busy: 'search' | 'list' | 'download' | null;
   readonly found: readonly FoundRepo[] | null;
   /** The repository that is open. */
@@ -25,7 +97,6 @@ export interface FinderView {
   } | null;
   readonly offers: readonly Offer[];
   readonly progress: { readonly done: number; readonly total: number; readonly what: string } | null;
-  readonly error: ErrorReport | null;
   /** What ended in the error. */
   readonly failed: FinderView['busy'];
   /** The offer that was taken last. */
@@ -33,34 +104,10 @@ export interface FinderView {
 }
 
 /** What both finders share. */
-export interface SharedView {
+interface SharedView {
   readonly hub: string;
   readonly token: string;
-  readonly shelf: CachedFiles | null;
-}
-
-export interface Finder {
-  readonly view: StoreApi<FinderView>;
-  /** Words to search for, owner/name[@revision], or an address. */
-  look(words: string): Promise<void>;
-  open(repo: string, revision?: string): Promise<void>;
-  /** Fetches what is missing of an offer, then takes it. */
-  bring(offer: Offer): Promise<void>;
-  /** Breaks off what is under way. */
-  stop(): Promise<void>;
-  /** Does again what ended in the error. */
-  retry(): Promise<void>;
-}
-
-export interface HubDesk {
-  readonly shared: StoreApi<SharedView>;
-  readonly model: Finder;
-  readonly dataset: Finder;
-  setToken(token: string): void;
-  /** Another Hub, or '' for the usual one; returns why it is refused, or null. */
-  setHub(address: string): string | null;
-  refresh(): Promise<void>;
-  free(folder: string): Promise<void>;
+  readonly cached: CachedFiles | null;
 }
 
 /** Where the browser remembers another Hub's address: the user's own choice, which no link can make. */
@@ -77,145 +124,196 @@ const nothing: FinderView = {
   taken: null,
 };
 
-interface Kept {
+const startWorker = (): Worker =>
+  new Worker(new URL('../training/sourceWorker.ts', import.meta.url), { type: 'module', name: 'sources' });
+
+/** The worker that fetches. */
+export function sourceClient(start: () => Worker = startWorker): SourceApi {
+  const host = new WorkerHost<SourceApi>(start, {
+    what: 'The worker that fetches files',
+    details: { way: 'resume' },
+  });
+  const downloads = new Map<number, Promise<void>>();
+  return host.extended({
+    async download(...args: Parameters<SourceApi['download']>) {
+      const [job] = args;
+      const download = host.api.download(...args);
+      downloads.set(job, download);
+      await download.finally(() => downloads.delete(job));
+    },
+    /** What has arrived is kept, also where the worker does not end the download in time and is ended itself. */
+    async stop(job: number) {
+      host.api.stop(job).catch(() => {});
+      await host.endUnless(downloads.get(job));
+    },
+  });
+}
+
+/** What the finders work with. */
+interface Host {
+  readonly client: SourceApi;
+  readonly access: () => { readonly hub: string; readonly token: string };
+  /** Looks anew at what is cached. */
+  readonly refresh: () => Promise<void>;
+  /** Is given what was downloaded. */
+  readonly adopt: (kind: RepoKind, source: HubSource | UrlSource) => void;
+}
+
+/** What a repository offers, or of it what has one of the source's files in it. */
+async function offersIn(
+  { client, access }: Host,
+  kind: RepoKind,
+  { repo, revision = 'main', files }: HubSource,
+): Promise<Pick<FinderView, 'repo' | 'offers'>> {
+  const found = await client.list(repo, revision, kind, access());
+  const { listing, isOld } = found;
+  const parts = partsOf(listing, files);
+  const weights = await client.weigh(
+    found,
+    parts.map(({ members }) => members),
+  );
+  const { commit, isGated } = listing;
+  return {
+    repo: { name: repo, revision, commit, isGated, isOld },
+    offers: parts.map((part, i) => offerOf(listing, part, weights[i]!)),
+  };
+}
+
+let jobs = 0;
+
+/** Downloads what is missing of an offer, then has it adopted. */
+async function download(
+  { client, access, adopt }: Host,
+  view: StoreApi<FinderView>,
+  kind: RepoKind,
+  { id, source, have, bytes }: Offer,
+  job: number,
+  signal: AbortSignal,
+): Promise<Partial<FinderView>> {
+  // Asked for, not needed: a browser may clear what is not persistent when the disk fills up.
+  void globalThis.navigator?.storage?.persist?.();
+  let here = have;
+  const mark = (change: Partial<Offer>) =>
+    view.setState(({ offers }) => ({
+      offers: offers.map((one) => (one.id === id ? { ...one, ...change } : one)),
+    }));
+  try {
+    await client.download(job, source, kind, access(), (done, total, what) => {
+      here = done;
+      if (!signal.aborted) view.setState({ progress: { done, total, what } });
+    });
+  } catch (error) {
+    mark({ have: here });
+    throw error;
+  }
+  if (signal.aborted) return {};
+  mark({ isWhole: true, have: bytes ?? here });
+  adopt(kind, source);
+  return { taken: nameOf(source) };
+}
+
+export type Finder = ReturnType<typeof createFinder>;
+
+function createFinder(kind: RepoKind, host: Host) {
+  const { client, access } = host;
+  const view = createStore<FinderView>(() => nothing);
+  const task = createTask(view);
+  let job = 0;
+  let again: () => Promise<void> = async () => {};
+
+  /** One thing at a time; what was asked last is what counts. */
+  async function during(
+    start: Partial<FinderView> & Pick<FinderView, 'busy'>,
+    work: (signal: AbortSignal) => Promise<Partial<FinderView>>,
+  ): Promise<void> {
+    again = () => during(start, work);
+    const ended = { progress: null };
+    await task.run(
+      { error: null, progress: null, ...start },
+      async (signal) => ({ ...ended, ...(await work(signal)) }),
+      { ...ended, failed: start.busy },
+    );
+    void host.refresh();
+  }
+
+  const openSource = (source: HubSource): Promise<void> =>
+    during({ busy: 'list', repo: null, offers: [] }, () => offersIn(host, kind, source));
+
+  return {
+    view,
+    /** Words to search for, owner/name[@revision], or an address. */
+    async look(words: string): Promise<void> {
+      const text = words.trim();
+      if (text === '') return;
+      const isName = /^(hub:|https?:\/\/)|\//.test(text);
+      if (!isName)
+        return during({ busy: 'search' }, async () => {
+          const found = await client.search(text, kind, access());
+          return { found, repo: null, offers: [] };
+        });
+      await during({ busy: 'list' }, async () => {
+        const source = parseSource(text, kind, access().hub);
+        if (source.kind === 'url') {
+          allowed(source.url);
+          return { found: null, repo: null, offers: [offerAt(source)] };
+        }
+        view.setState({ found: null, repo: null, offers: [] });
+        return offersIn(host, kind, source);
+      });
+    },
+    open: (repo: string, revision?: string) =>
+      openSource({ kind: 'hub', repo, ...(revision === undefined ? {} : { revision }) }),
+    /** Downloads what is missing of an offer, then takes it. */
+    download: (offer: Offer) =>
+      during({ busy: 'download' }, (signal) => {
+        job = ++jobs;
+        return download(host, view, kind, offer, job, signal);
+      }),
+    /** Breaks off what is under way. */
+    async stop(): Promise<void> {
+      if (view.getState().busy === 'download') return client.stop(job);
+      // A Hub that does not answer is waited for no longer.
+      task.leave();
+      view.setState({ busy: null, progress: null });
+    },
+    /** Does again what ended in the error. */
+    retry: () => again(),
+  };
+}
+
+interface Memory {
   getItem(key: string): string | null;
   setItem(key: string, value: string): void;
   removeItem(key: string): void;
 }
 
+export type HubDesk = ReturnType<typeof createHub>;
+
 /**
- * @param take is given what was fetched
+ * @param adopt is given what was downloaded
  * @param memory where the Hub's address is remembered
  */
-export function createHubDesk(
-  client: SourceClient,
-  take: (kind: RepoKind, source: HubSource | UrlSource) => void,
-  memory: Kept,
-): HubDesk {
-  const shared = createStore<SharedView>(() => ({ hub: rememberedHub(memory), token: '', shelf: null }));
+export function createHub(client: SourceApi, adopt: Host['adopt'], memory: Memory) {
+  const shared = createStore<SharedView>(() => ({ hub: rememberedHub(memory), token: '', cached: null }));
+
+  async function refresh(): Promise<void> {
+    // A browser that keeps nothing has nothing to show; fetching will say why.
+    const cached = await client.cached().catch(() => ({ kept: [], room: null }));
+    shared.setState({ cached });
+  }
+
   const access = () => {
     const { hub, token } = shared.getState();
     return { hub, token };
   };
-  let jobs = 0;
-
-  async function refresh(): Promise<void> {
-    try {
-      shared.setState({ shelf: await client.cached() });
-    } catch {
-      // A browser that keeps nothing has nothing to show; fetching will say why.
-      shared.setState({ shelf: { kept: [], room: null } });
-    }
-  }
-
-  function createFinder(kind: RepoKind): Finder {
-    const view = createStore<FinderView>(() => nothing);
-    let job = 0;
-    let latest = 0;
-    let again: () => Promise<void> = async () => {};
-
-    /** One thing at a time; what was asked last is what counts. */
-    async function during(
-      busy: FinderView['busy'],
-      task: (isLatest: () => boolean) => Promise<void>,
-    ): Promise<void> {
-      const mine = ++latest;
-      const isLatest = () => mine === latest;
-      again = () => during(busy, task);
-      view.setState({ busy, error: null, progress: null });
-      try {
-        await task(isLatest);
-      } catch (error) {
-        const { kind: what, message, details } = asPapilioError(error);
-        if (isLatest()) view.setState({ error: { kind: what, message, details }, failed: busy });
-      } finally {
-        if (isLatest()) view.setState({ busy: null, progress: null });
-        void refresh();
-      }
-    }
-
-    const openSource = ({ repo, revision = 'main', files }: HubSource): Promise<void> =>
-      during('list', async (isLatest) => {
-        view.setState({ repo: null, offers: [] });
-        const found = await client.list(repo, revision, kind, access());
-        const { listing } = found;
-        const parts = partsOf(listing, files);
-        const weights = await client.weigh(
-          found,
-          parts.map(({ members }) => members),
-        );
-        const offers = parts.map((part, i) => offerOf(listing, part, weights[i]!));
-        if (!isLatest()) return;
-        const { commit, isGated } = listing;
-        view.setState({ repo: { name: repo, revision, commit, isGated, isOld: found.isOld }, offers });
-      });
-
-    return {
-      view,
-      async look(words) {
-        const text = words.trim();
-        if (text === '') return;
-        const isName = /^(hub:|https?:\/\/)|\//.test(text);
-        if (!isName)
-          return during('search', async (isLatest) => {
-            const found = await client.search(text, kind, access());
-            if (isLatest()) view.setState({ found, repo: null, offers: [] });
-          });
-        let source: HubSource | UrlSource | null = null;
-        await during('list', async () => {
-          source = parseSource(text, kind, shared.getState().hub);
-          if (source.kind === 'hub') return;
-          allowed(source.url);
-          view.setState({ found: null, repo: null, offers: [offerAt(source)] });
-        });
-        const named = source as HubSource | UrlSource | null;
-        if (named?.kind === 'hub') {
-          view.setState({ found: null });
-          await openSource(named);
-        }
-      },
-      open: (repo, revision) =>
-        openSource({ kind: 'hub', repo, ...(revision === undefined ? {} : { revision }) }),
-      bring: (offer) =>
-        during('download', async (isLatest) => {
-          job = ++jobs;
-          // Asked for, not needed: a browser may clear what is not persistent when the disk fills up.
-          void globalThis.navigator?.storage?.persist?.();
-          let here = offer.have;
-          const mark = (change: Partial<Offer>) =>
-            view.setState(({ offers }) => ({
-              offers: offers.map((one) => (one.id === offer.id ? { ...one, ...change } : one)),
-            }));
-          try {
-            await client.download(job, offer.source, kind, access(), (done, total, what) => {
-              here = done;
-              if (isLatest()) view.setState({ progress: { done, total, what } });
-            });
-          } catch (error) {
-            mark({ have: here });
-            throw error;
-          }
-          if (!isLatest()) return;
-          mark({ isWhole: true, have: offer.bytes ?? here });
-          view.setState({ taken: nameOf(offer.source) });
-          take(kind, offer.source);
-        }),
-      async stop() {
-        if (view.getState().busy === 'download') return client.stop(job);
-        // A Hub that does not answer is waited for no longer.
-        latest++;
-        view.setState({ busy: null, progress: null });
-      },
-      retry: () => again(),
-    };
-  }
-
-  const finders = { model: createFinder('model'), dataset: createFinder('dataset') };
+  const host: Host = { client, access, refresh, adopt };
+  const finders = { model: createFinder('model', host), dataset: createFinder('dataset', host) };
   return {
     shared,
     ...finders,
-    setToken: (token) => shared.setState({ token: token.trim() }),
-    setHub(address) {
+    setToken: (token: string) => shared.setState({ token: token.trim() }),
+    /** Another Hub, or '' for the usual one; returns why it is refused, or null. */
+    setHub(address: string): string | null {
       try {
         const hub = address.trim() === '' ? HUB_ADDRESS : allowed(hubAddress(address.trim()));
         if (hub === shared.getState().hub) return null;
@@ -230,7 +328,8 @@ export function createHubDesk(
       }
     },
     refresh,
-    async free(folder) {
+    /** Removes what is cached of a repository or an address. */
+    async free(folder: string): Promise<void> {
       for (const { view } of Object.values(finders))
         view.setState(({ offers }) => ({
           offers: offers.map((one) => ({ ...one, have: 0, isWhole: false })),
@@ -238,8 +337,7 @@ export function createHubDesk(
       try {
         await client.free(folder);
       } catch (error) {
-        const { kind, message, details } = asPapilioError(error);
-        finders.model.view.setState({ error: { kind, message, details }, failed: null });
+        finders.model.view.setState({ error: reportOf(error), failed: null });
       }
       await refresh();
       for (const finder of Object.values(finders)) {
@@ -264,7 +362,7 @@ function allowed(address: string): string {
       );
 }
 
-function rememberedHub(memory: Kept): string {
+function rememberedHub(memory: Memory): string {
   try {
     return allowed(hubAddress(memory.getItem(HUB_KEY) ?? HUB_ADDRESS));
   } catch {

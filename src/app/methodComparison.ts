@@ -1,43 +1,38 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
-import { createStore, type StoreApi } from 'zustand/vanilla';
+import { createStore } from 'zustand/vanilla';
 import type { MethodId } from '../adapters/registry.ts';
-import { asPapilioError } from '../lib/errors.ts';
 import { settingsText } from '../training/outcome.ts';
-import type { ErrorReport, MethodComparisonReport, MethodRow } from '../training/protocol.ts';
+import type {
+  MethodComparisonEvent,
+  MethodComparisonReport,
+  MethodComparisonRequest,
+  MethodRow,
+} from '../training/protocol.ts';
+import { type ChoiceState, runRequest } from './choice.ts';
 import { derive } from './derive.ts';
-import { runRequest } from './request.ts';
 import { fullConfig } from './settings.ts';
 import type { Stores } from './stores.ts';
+import { createTask, type TaskView } from './task.ts';
 import type { TrainerClient } from './trainerClient.ts';
 
-export interface MethodComparisonView {
-  readonly isRunning: boolean;
+export interface MethodComparisonView extends TaskView {
   readonly rows: readonly MethodRow[];
   readonly refused: readonly { readonly method: MethodId; readonly reason: string }[];
   readonly now: { readonly method: MethodId; readonly step: number; readonly total: number } | null;
   /** Once it has ended. */
   readonly report: MethodComparisonReport | null;
-  readonly error: ErrorReport | null;
   /** What the rows were measured on. */
   readonly about: { readonly model: string; readonly data: string; readonly budget: number } | null;
 }
 
-export interface MethodComparisonAsk {
+interface Wanted {
   readonly methods: readonly MethodId[];
   readonly budget: number;
   readonly steps: number;
 }
 
-export interface MethodComparisonDesk {
-  readonly view: StoreApi<MethodComparisonView>;
-  /** Numbers that the adapter keeps at the present settings; null while they are not known. */
-  budget(): number | null;
-  start(ask: MethodComparisonAsk): Promise<void>;
-  stop(): Promise<void>;
-}
-
 const empty: MethodComparisonView = {
-  isRunning: false,
+  busy: null,
   rows: [],
   refused: [],
   now: null,
@@ -54,67 +49,77 @@ const WHERE = [
   'modules_to_save',
 ];
 
+/** @throws PapilioError when model or data are still missing */
+function requestOf(choice: ChoiceState, { methods, budget, steps }: Wanted): MethodComparisonRequest {
+  const { model, data, training } = runRequest(choice);
+  const config = { ...fullConfig(choice.settings, choice.report) } as Readonly<Record<string, unknown>>;
+  return {
+    model,
+    data,
+    training: { ...training, steps, epochs: 0 },
+    methods,
+    budget,
+    where: Object.fromEntries(
+      WHERE.filter((key) => Object.hasOwn(config, key)).map((key) => [key, config[key]]),
+    ),
+  };
+}
+
+/** The view after an event. */
+function heard(
+  { rows, refused }: MethodComparisonView,
+  event: MethodComparisonEvent,
+  steps: number,
+): Partial<MethodComparisonView> {
+  switch (event.type) {
+    case 'row':
+      return { rows: [...rows, event.row], now: null };
+    case 'refused':
+      return { refused: [...refused, event], now: null };
+    case 'start':
+      return { now: { method: event.method, step: 0, total: steps } };
+    case 'step':
+      return { now: { method: event.method, step: event.step, total: event.total } };
+  }
+}
+
 export function createMethodComparison(
   { choice }: Stores,
   trainer: Pick<TrainerClient, 'compareMethods' | 'stopMethodComparison' | 'endUnless'>,
-): MethodComparisonDesk {
-  let going: Promise<unknown> = Promise.resolve();
+) {
   const view = createStore<MethodComparisonView>(() => empty);
+  const task = createTask(view);
+  let comparison: Promise<unknown> = Promise.resolve();
   return {
     view,
-    budget() {
+    /** Numbers that the adapter keeps at the present settings; null while they are not known. */
+    budget(): number | null {
       const { settings, report } = choice.getState();
       return derive(settings, report).count?.adapter || null;
     },
-    async start({ methods, budget, steps }) {
-      if (view.getState().isRunning) return;
-      const { settings, report: card } = choice.getState();
-      const about = { model: settings.model, data: settings.data, budget };
-      view.setState({ ...empty, isRunning: true, about });
-      try {
-        const { model, data, training } = runRequest(choice.getState());
-        const config = { ...fullConfig(settings, card) } as Readonly<Record<string, unknown>>;
-        const where = Object.fromEntries(
-          WHERE.filter((key) => Object.hasOwn(config, key)).map((key) => [key, config[key]]),
-        );
-        const comparison = trainer.compareMethods(
-          {
-            model,
-            data,
-            training: { ...training, steps, epochs: 0 },
-            methods,
-            budget,
-            where,
-          },
-          (event) => {
-            if (!view.getState().isRunning) return;
-            if (event.type === 'row') view.setState((s) => ({ rows: [...s.rows, event.row], now: null }));
-            else if (event.type === 'refused')
-              view.setState((s) => ({ refused: [...s.refused, event], now: null }));
-            else
-              view.setState({
-                now: {
-                  method: event.method,
-                  step: event.type === 'step' ? event.step : 0,
-                  total: event.type === 'step' ? event.total : steps,
-                },
-              });
-          },
-        );
-        going = comparison;
-        const report = await comparison;
-        view.setState({ report, rows: report.rows });
-      } catch (error) {
-        const { kind, message, details } = asPapilioError(error);
-        view.setState({ error: { kind, message, details } });
-      } finally {
-        view.setState({ isRunning: false, now: null });
-      }
+    async start(wanted: Wanted): Promise<void> {
+      if (view.getState().busy !== null) return;
+      const state = choice.getState();
+      const { model, data } = state.settings;
+      const about = { model, data, budget: wanted.budget };
+      const ended = { now: null };
+      await task.run(
+        { ...empty, busy: 'Comparing', about },
+        async () => {
+          const running = trainer.compareMethods(requestOf(state, wanted), (event) => {
+            if (view.getState().busy !== null) view.setState((s) => heard(s, event, wanted.steps));
+          });
+          comparison = running;
+          const report = await running;
+          return { ...ended, report, rows: report.rows };
+        },
+        ended,
+      );
     },
-    async stop() {
+    async stop(): Promise<void> {
       void trainer.stopMethodComparison().catch(() => {});
       // Rows that came stay, also where the worker has to be ended.
-      await trainer.endUnless(going);
+      await trainer.endUnless(comparison);
     },
   };
 }

@@ -1,8 +1,12 @@
-/** What the page knows of an embedded model before any worker runs: the card beside the file. */
+/** What is known of the chosen model: of an embedded one by the card beside its file, before any worker runs; of others by the trainer. */
 import { z } from 'zod';
 import { TASKS } from '../adapters/start.ts';
 import { fail } from '../lib/errors.ts';
-import type { ModelReport } from '../training/protocol.ts';
+import type { ModelReport, ModelSource } from '../training/protocol.ts';
+import { isSamePlace, withPrecision } from './choice.ts';
+import type { Stores } from './stores.ts';
+import { reportOf } from './task.ts';
+import type { TrainerClient } from './trainerClient.ts';
 
 const cardSchema = z.object({
   name: z.string(),
@@ -55,4 +59,52 @@ async function fetchCard(url: string): Promise<ModelReport> {
   const card = cardSchema.safeParse(json);
   if (!card.success) fail('malformed-file', `${url} is not the card of a model.`);
   return card.data;
+}
+
+/**
+ * Keeps the report of the chosen model current.
+ *
+ * @param root address of the folder that holds the embedded models, with a slash at the end
+ * @returns what reads a model again whose report is missing
+ */
+export function followModel(
+  { choice }: Pick<Stores, 'choice'>,
+  trainer: Pick<TrainerClient, 'describe'>,
+  root: string,
+): () => void {
+  let reading = new AbortController();
+
+  const describe = (model: ModelSource, signal: AbortSignal): Promise<ModelReport> =>
+    model.kind === 'embedded'
+      ? embeddedCard(model.name, root)
+      : trainer.describe(withPrecision(model, 'file')!, signal);
+
+  async function read(): Promise<void> {
+    const { model } = choice.getState();
+    reading.abort();
+    reading = new AbortController();
+    const { signal } = reading;
+    if (model === null) {
+      choice.setState({ report: null, reportError: null, isReading: false });
+      return;
+    }
+    choice.setState({ isReading: true });
+    const found = await describe(model, signal).then(
+      (report) => ({ report, reportError: null }),
+      (error: unknown) => ({ report: null, reportError: reportOf(error) }),
+    );
+    if (!signal.aborted) choice.setState({ ...found, isReading: false });
+  }
+
+  choice.subscribe((now, before) => {
+    if (isSamePlace(now.model, before.model)) return;
+    // While a file is read that was put beside a model, its modules stay on screen.
+    const isAdded = now.model?.kind === 'files' && before.model?.kind === 'files';
+    if (!isAdded) choice.setState({ report: null, reportError: null });
+    void read();
+  });
+  return () => {
+    const { report, isReading } = choice.getState();
+    if (report === null && !isReading) void read();
+  };
 }

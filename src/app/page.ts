@@ -2,75 +2,36 @@
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
-import { asPapilioError } from '../lib/errors.ts';
-import type { GivenFile } from '../training/protocol.ts';
-import { type Controller, createController } from './controller.ts';
-import { createDataDesk, type DataDesk } from './data.ts';
+import type { AdapterRow, GivenFile, NamedFile } from '../training/protocol.ts';
+import { createAdapterSet } from './adapterSet.ts';
+import { flatModel, type Inputs, isOtherRun, obstacle } from './choice.ts';
+import { Controller } from './controller.ts';
+import { createDataDesk } from './data.ts';
 import { type Derived, derive } from './derive.ts';
-import { flatModel } from './dropped.ts';
-import { createForecastDesk, type ForecastDesk } from './forecast.ts';
+import { createForecastDesk } from './forecast.ts';
 import type { HubDesk } from './hub.ts';
-import { createLooking, type Looking } from './looking.ts';
-import { lookOn } from './lookingOn.ts';
-import { createMethodComparison, type MethodComparisonDesk } from './methodComparison.ts';
-import { embeddedCard } from './modelCards.ts';
-import { obstacle, runsOtherwise } from './request.ts';
-import { createRunningDesk, type RunningDesk } from './running.ts';
+import { createInspection, createQuestions } from './inspection.ts';
+import { createMerging } from './merging.ts';
+import { createMethodComparison } from './methodComparison.ts';
+import { followModel } from './modelCards.ts';
 import type { Sessions } from './sessions.ts';
 import {
   baseSettings,
   configShape,
+  encodeHash,
   type PageSettings,
   refuseValue,
   sameValue,
   trainingShape,
   withField,
 } from './settings.ts';
-import { createShelfDesk, type ShelfDesk } from './shelf.ts';
 import { createStores, type Stores } from './stores.ts';
 import type { Tabs } from './tabs.ts';
+import { followTabs } from './tabs.ts';
 import type { TrainerClient } from './trainerClient.ts';
-import { encodeHash } from './url.ts';
+import { createTry } from './try.ts';
 
 export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | 'training';
-
-export interface Page extends Stores {
-  readonly controller: Controller;
-  readonly looking: Looking;
-  readonly tabs: Tabs;
-  /** What follows from the current settings; computed once per change. */
-  derived(): Derived;
-  canTrain(): boolean;
-  /** What keeps a new run from starting; null when nothing does. */
-  obstacle(): string | null;
-  /** Whether the settings are no longer those of the current run. */
-  isChanged(): boolean;
-  setSettings(settings: PageSettings): void;
-  choosePreset(id: string): void;
-  choose(change: { readonly model?: string; readonly data?: string; readonly method?: MethodId }): void;
-  /** Sets one field; returns why it is refused, or null. */
-  setConfig(key: string, value: unknown): string | null;
-  setTraining(key: string, value: unknown): string | null;
-  openModel(files: readonly GivenFile[]): Promise<void>;
-  /** The next run begins as its method does, with the settings that are chosen. */
-  startAfresh(): void;
-  /** Opened adapters. */
-  readonly shelf: ShelfDesk;
-  /** The data as it will be trained on. */
-  readonly data: DataDesk;
-  readonly forecast: ForecastDesk;
-  /** The merged file and the one before it, run side by side. */
-  readonly running: RunningDesk;
-  /** Methods side by side at one budget. */
-  readonly methodComparison: MethodComparisonDesk;
-  /** Models and data from elsewhere; loaded when first asked for. */
-  hub(): Promise<HubDesk>;
-  link(): string;
-  /** Opens a section of Choose and moves the focus to an element of it. */
-  show(section: SectionName, elementId?: string): void;
-  onShow(listener: (section: SectionName) => void): () => void;
-  moveFactors(by: number): void;
-}
 
 export interface Parts {
   readonly trainer: TrainerClient;
@@ -78,179 +39,177 @@ export interface Parts {
   /** Which tab's runs are kept. */
   readonly tabs: Tabs;
   readonly inference: () => Promise<InferenceClient>;
-  readonly hub: (take: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubDesk>;
+  readonly hub: (adopt: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubDesk>;
   /** Address of the folder that holds the embedded models, with a slash at the end. */
   readonly root: string;
 }
 
-export function createPage({ trainer, sessions, tabs, inference, hub, root }: Parts): Page {
+export type Page = ReturnType<typeof createPage>;
+
+export function createPage({ trainer, sessions, tabs, inference, hub, root }: Parts) {
   const stores = createStores();
-  const { choice, run, ui } = stores;
-  const controller = createController(stores, trainer, sessions, tabs);
-  lookOn(stores, tabs, sessions, controller);
-  const looking = createLooking(stores, trainer, controller, inference);
-  const shelf = createShelfDesk(stores, trainer, inference, (row, files) => {
-    const { model, data, preset, training } = choice.getState().settings;
-    const base = baseSettings(preset, { model, data, method: row.method });
-    const config = Object.fromEntries(
-      Object.entries(row.config).filter(
-        ([key, value]) => refuseValue(configShape(row.method), key, value) === null,
-      ),
-    );
-    choice.setState({ startFrom: { name: row.name, method: row.method, files } });
-    setSettings({ ...base, config, training });
-  });
-  const methodComparison = createMethodComparison(stores, trainer);
-  const data = createDataDesk(stores, trainer);
-  const forecast = createForecastDesk(stores, trainer);
-  const running = createRunningDesk(stores, trainer, inference);
-  const showListeners = new Set<(section: SectionName) => void>();
+  const { choice } = stores;
+  const readMissing = followModel(stores, trainer, root);
+  const edits = createEdits(stores, readMissing);
+  const controller = new Controller(stores, trainer, sessions, tabs);
+  const questions = createQuestions(stores, controller);
+  const inspection = createInspection(stores, trainer, controller, questions);
+  followTabs(stores, tabs, sessions, controller);
   trainer.onCrash((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
-  trainer.onEnd(controller.ended);
-
-  const derived = (): Derived => derive(choice.getState().settings, choice.getState().report);
-
-  const hindrance = (): string | null => obstacle(choice.getState(), derived().problem);
-
-  let reading = new AbortController();
-  async function loadReport(): Promise<void> {
-    const { settings, modelFiles, fetchedModel } = choice.getState();
-    const { model } = settings;
-    reading.abort();
-    reading = new AbortController();
-    const { signal } = reading;
-    choice.setState({ isReading: false });
-    if ((model === 'own' && modelFiles.length === 0) || (model === 'hub' && fetchedModel === null)) {
-      choice.setState({ report: null, reportError: null });
-      return;
-    }
-    choice.setState({ isReading: true });
-    try {
-      const report =
-        model === 'own'
-          ? await trainer.describe({ kind: 'files', files: modelFiles }, signal)
-          : model === 'hub' && fetchedModel !== null
-            ? await trainer.describe(fetchedModel, signal)
-            : await embeddedCard(model, root);
-      if (!signal.aborted) choice.setState({ report, reportError: null, isReading: false });
-    } catch (error) {
-      const { kind, message, details } = asPapilioError(error);
-      if (!signal.aborted)
-        choice.setState({ report: null, reportError: { kind, message, details }, isReading: false });
-    }
-  }
-
-  choice.subscribe((now, before) => {
-    const { preset, model, data } = now.settings;
-    const isOther =
-      preset !== before.settings.preset || model !== before.settings.model || data !== before.settings.data;
-    const { state } = run.getState();
-    // Who chooses another while a run is being opened may be waiting for one that hangs.
-    if (isOther && (state === 'loading' || state === 'compiling')) void trainer.endUnless();
-  });
-
-  function setSettings(settings: PageSettings): void {
-    const before = choice.getState();
-    choice.setState({ settings });
-    const isWaiting = before.report === null && !before.isReading;
-    if (before.settings.model !== settings.model || isWaiting) {
-      choice.setState({ report: null });
-      void loadReport();
-    }
-  }
-
-  function setField(part: 'config' | 'training', key: string, value: unknown): string | null {
-    const { settings } = choice.getState();
-    const { startFrom } = choice.getState();
-    if (part === 'config' && startFrom !== null)
-      return `the run goes on from ${startFrom.name}, whose own configuration counts`;
-    const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
-    if (reason !== null) return reason;
-    setSettings(
-      part === 'config'
-        ? withField(settings, choice.getState().report, key, value)
-        : { ...settings, training: { ...settings.training, [key]: value } },
-    );
-    return reason;
-  }
-
-  let desk: Promise<HubDesk> | undefined;
-  function take(kind: RepoKind, source: HubSource | UrlSource): void {
-    if (kind === 'dataset') {
-      choice.setState({ fetchedData: source });
-      return;
-    }
-    choice.setState({ fetchedModel: source, report: null, reportError: null });
-    void loadReport();
-  }
-
+  trainer.onEnd((message) => controller.ended(message));
+  leaveOpening(stores, trainer);
+  let opened: Promise<HubDesk> | undefined;
   return {
     ...stores,
+    ...edits,
+    ...createFacts(stores),
+    ...createSections(stores),
     controller,
-    looking,
+    inspection,
+    merging: createMerging(stores, trainer, controller, questions, inspection, inference),
     tabs,
+    /** Opened adapters. */
+    adapterSet: createAdapterSet(stores, trainer, inference, edits.goOnFrom),
+    /** Methods side by side at one budget. */
+    methodComparison: createMethodComparison(stores, trainer),
+    /** The data as it will be trained on. */
+    data: createDataDesk(stores, trainer),
+    forecast: createForecastDesk(stores, trainer),
+    /** The merged file and the one before it, run side by side. */
+    try: createTry(stores, trainer, inference),
+    /** Models and data from elsewhere; loaded when first asked for. */
+    hub(): Promise<HubDesk> {
+      opened ??= hub((kind, source) => {
+        edits.input(kind === 'dataset' ? { fetchedData: source } : { fetchedModel: source });
+        if (kind === 'model') readMissing();
+      });
+      return opened;
+    },
+    link: () =>
+      `${location.origin}${location.pathname}${location.search}#${encodeHash(choice.getState().settings)}`,
+  };
+}
+
+/** Who chooses something else while a run is being opened may be waiting for one that hangs. */
+function leaveOpening({ choice, run }: Stores, trainer: Pick<TrainerClient, 'endUnless'>): void {
+  choice.subscribe(({ settings: now }, { settings: before }) => {
+    const isOther = now.preset !== before.preset || now.model !== before.model || now.data !== before.data;
+    const { state } = run.getState();
+    if (isOther && (state === 'loading' || state === 'compiling')) void trainer.endUnless();
+  });
+}
+
+/** What follows from what is chosen. */
+function createFacts({ choice, run, ui }: Stores) {
+  /** What follows from the current settings; computed once per change. */
+  const derived = (): Derived => derive(choice.getState().settings, choice.getState().report);
+  /** What keeps a new run from starting; null when nothing does. */
+  const hindrance = (): string | null => obstacle(choice.getState(), derived().problem);
+  return {
     derived,
     obstacle: hindrance,
-    canTrain() {
-      const { state } = run.getState();
+    canTrain(): boolean {
+      const { state, open } = run.getState();
       if (ui.getState().gpu?.state !== 'ready' || state === 'loading' || state === 'compiling') return false;
-      return run.getState().open !== null || hindrance() === null;
+      return open !== null || hindrance() === null;
     },
-    isChanged() {
+    /** Whether what is chosen is no longer that of the current run. */
+    isChanged(): boolean {
       const { current, request } = run.getState();
       const { settings, startFrom } = choice.getState();
       return (
         current !== null &&
         (!sameValue(current.settings, settings) ||
           request?.adapter !== startFrom?.files ||
-          (request !== null && runsOtherwise(request, choice.getState())))
+          (request !== null && isOtherRun(request, choice.getState())))
       );
     },
+  };
+}
+
+/** @param readMissing reads the model if its report is missing: what failed once is tried again with the next change */
+function createEdits({ choice }: Stores, readMissing: () => void) {
+  function setSettings(settings: PageSettings): void {
+    choice.setState({ settings });
+    readMissing();
+  }
+
+  function setField(part: 'config' | 'training', key: string, value: unknown): string | null {
+    const { settings, startFrom, report } = choice.getState();
+    if (part === 'config' && startFrom !== null)
+      return `the run goes on from ${startFrom.name}, whose own configuration counts`;
+    const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
+    if (reason !== null) return reason;
+    setSettings(
+      part === 'config'
+        ? withField(settings, report, key, value)
+        : { ...settings, training: { ...settings.training, [key]: value } },
+    );
+    return null;
+  }
+
+  const input = (change: Partial<Inputs>): void =>
+    choice.setState(({ inputs }) => ({ inputs: { ...inputs, ...change } }));
+
+  return {
     setSettings,
-    choosePreset(id) {
+    /** What a person puts under Model or Data. */
+    input,
+    choosePreset(id: string): void {
       const { training } = choice.getState().settings;
       const base = baseSettings(id);
       choice.setState({ startFrom: null });
       setSettings({ ...base, training: { ...base.training, seed: training.seed } });
     },
-    choose(change) {
+    choose(change: { readonly model?: string; readonly data?: string; readonly method?: MethodId }): void {
       const { settings } = choice.getState();
       const { model, data, method } = settings;
       // The data may change under an adapter; its method may not, and its model is another one's.
       if (change.data === undefined) choice.setState({ startFrom: null });
-      const { startFrom } = choice.getState();
-      if (startFrom !== null) {
+      if (choice.getState().startFrom === null)
+        setSettings(baseSettings(settings.preset, { model, data, method, ...change }));
+      else
         setSettings({
           ...baseSettings(settings.preset, { model, method, ...change }),
           config: settings.config,
         });
-        return;
-      }
-      setSettings(baseSettings(settings.preset, { model, data, method, ...change }));
     },
+    /** Sets one field; returns why it is refused, or null. */
+    setConfig: (key: string, value: unknown) => setField('config', key, value),
+    setTraining: (key: string, value: unknown) => setField('training', key, value),
+    /** Another model's files, or more beside those that are there. */
+    openModel(dropped: readonly GivenFile[]): void {
+      const files = flatModel(dropped);
+      const { modelFiles } = choice.getState().inputs;
+      const others = files.some(({ name }) => name.endsWith('.onnx')) ? [] : modelFiles;
+      input({ modelFiles: [...others, ...files] });
+      readMissing();
+    },
+    /** The next run begins where an adapter ended. */
+    goOnFrom(row: AdapterRow, files: readonly NamedFile[]): void {
+      const { model, data, preset, training } = choice.getState().settings;
+      const base = baseSettings(preset, { model, data, method: row.method });
+      const config = Object.fromEntries(
+        Object.entries(row.config).filter(
+          ([key, value]) => refuseValue(configShape(row.method), key, value) === null,
+        ),
+      );
+      choice.setState({ startFrom: { name: row.name, method: row.method, files } });
+      setSettings({ ...base, config, training });
+    },
+    /** The next run begins as its method does, with the settings that are chosen. */
     startAfresh: () => choice.setState({ startFrom: null }),
-    shelf,
-    methodComparison,
-    data,
-    forecast,
-    running,
-    setConfig: (key, value) => setField('config', key, value),
-    setTraining: (key, value) => setField('training', key, value),
-    async openModel(given) {
-      const files = flatModel(given);
-      const kept = files.some(({ name }) => name.endsWith('.onnx')) ? [] : choice.getState().modelFiles;
-      choice.setState({ modelFiles: [...kept, ...files] });
-      await loadReport();
-    },
-    hub() {
-      desk ??= hub(take);
-      return desk;
-    },
-    link: () =>
-      `${location.origin}${location.pathname}${location.search}#${encodeHash(choice.getState().settings)}`,
-    show(section, elementId) {
+  };
+}
+
+/** Moving about on the page. */
+function createSections({ choice, ui }: Stores) {
+  const listeners = new Set<(section: SectionName) => void>();
+  return {
+    /** Opens a section of Choose and moves the focus to an element of it. */
+    show(section: SectionName, elementId?: string): void {
       ui.setState({ panel: 'choose' });
-      for (const listener of showListeners) listener(section);
+      for (const listener of listeners) listener(section);
       if (elementId !== undefined)
         requestAnimationFrame(() => {
           const element = document.getElementById(elementId);
@@ -258,11 +217,11 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
           element?.focus();
         });
     },
-    onShow(listener) {
-      showListeners.add(listener);
-      return () => showListeners.delete(listener);
+    onShow(listener: (section: SectionName) => void): () => void {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
     },
-    moveFactors(by) {
+    moveFactors(by: number): void {
       const { settings } = choice.getState();
       const m = Number((settings.config.boft_n_butterfly_factor as number | undefined) ?? 1);
       ui.setState((s) => ({ factors: Math.min(m, Math.max(1, (s.factors ?? m) + by)) }));

@@ -1,13 +1,18 @@
 /** Runs to compare: a name made of words, what differs from the base settings, and the curve. */
 import { type FieldMeta, fieldMeta } from '../adapters/fields.ts';
 import { METHODS } from '../adapters/registry.ts';
-import { createSeries, type Series } from './series.ts';
+import { methodFacts, outcomeOf } from '../training/outcome.ts';
+import type { OpenReport, RunState } from '../training/protocol.ts';
+import { derive } from './derive.ts';
+import { createSeries, metricsOf, type Series } from './series.ts';
 import {
   baseOf,
   configShape,
   differingFields,
   fullConfig,
+  layersOf,
   type PageSettings,
+  runTraining,
   trainingShape,
 } from './settings.ts';
 
@@ -122,4 +127,31 @@ export function describeRun(settings: PageSettings): string {
     (key) => `${label(fieldMeta(trainingShape[key]!), key)} ${brief(ta[key])}→${brief(tb[key])}`,
   );
   return [METHODS[settings.method].title, settings.data, ...config, ...training].join(', ');
+}
+
+/** What is to be said of a run that has ended: that it ended worse than it began, why, and what scores mean that are no numbers. */
+export function remarksOf({
+  state,
+  current,
+  open,
+}: {
+  readonly state: RunState;
+  readonly current: RunRecord | null;
+  readonly open: OpenReport | null;
+}): readonly string[] {
+  if (state !== 'finished' || current === null || open === null) return [];
+  const { settings, series } = current;
+  const [before, after] = [series.evals[0], series.evals.at(-1)];
+  if (before === undefined || after === undefined || before === after) return [];
+  const targets = new Set(derive(settings, open.model).selection?.targets ?? []);
+  const steps = metricsOf(series);
+  const config = { ...fullConfig(settings, open.model) };
+  const layers = layersOf(open.model);
+  const adapted = layers.filter(({ name }) => targets.has(name));
+  return outcomeOf({
+    ...{ before, after, steps, config, training: runTraining(settings, open.model) },
+    method: methodFacts(METHODS[settings.method], adapted, layers, config),
+    trainExamples: open.data.trainExamples,
+    classes: open.data.labels.length > 0 ? open.data.labels.length : null,
+  }).remarks;
 }

@@ -1,10 +1,10 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
-import { loadSaved } from './lookingOn.ts';
+
 import { createPage, type Page } from './page.ts';
 import { browserSessions, type Sessions } from './sessions.ts';
-import { createTabs } from './tabs.ts';
+import { decodeHash, encodeHash } from './settings.ts';
+import { createTabs, loadSaved } from './tabs.ts';
 import { trainerClient } from './trainerClient.ts';
-import { decodeHash, encodeHash } from './url.ts';
 import { detectGpu } from './webgpu.ts';
 
 /** @param root address of the folder that holds the embedded models, with a slash at the end */
@@ -17,12 +17,9 @@ export function startPage(root: string): Page {
       locks: navigator.locks,
       channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('papilio.run'),
     }),
-    async hub(take) {
-      const [{ createHubDesk }, { sourceClient }] = await Promise.all([
-        import('./hub.ts'),
-        import('./sourceClient.ts'),
-      ]);
-      return createHubDesk(sourceClient(), take, localStorage);
+    async hub(adopt) {
+      const { createHub, sourceClient } = await import('./hub.ts');
+      return createHub(sourceClient(), adopt, localStorage);
     },
     inference: async () => (await import('../inference/client.ts')).inferenceClient(),
     root,

@@ -1,18 +1,11 @@
 /** The page's state, three vanilla stores readable without React. Curves live in each run's series, never in a store. */
 import { createStore } from 'zustand/vanilla';
-import type { MethodId } from '../adapters/registry.ts';
-import type { HubSource, UrlSource } from '../hub/types.ts';
-import type { Precision } from '../models/import/emit.ts';
-import type { QuantisedMerge } from '../models/merge.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type {
   BeforeAfter,
-  DataOptions,
   ErrorReport,
-  GivenFile,
   Inspection,
   MergeReport,
-  ModelReport,
   NamedFile,
   OfStep,
   OpenReport,
@@ -21,52 +14,10 @@ import type {
   RunState,
   TrainerApi,
 } from '../training/protocol.ts';
-import { PRESETS } from './presets.ts';
+import { createChoice } from './choice.ts';
 import type { RunRecord } from './runs.ts';
 import type { SavedSession } from './sessions.ts';
-import { baseSettings, type PageSettings } from './settings.ts';
 import type { GpuSupport } from './webgpu.ts';
-
-/** Drawn examples of one class, 32 × 32, 0 … 1, bright strokes on dark. */
-interface DrawnClass {
-  readonly label: string;
-  readonly images: readonly Float32Array[];
-}
-
-/** Where a run begins that goes on from an adapter: its method, and its folder's files, whose configuration counts. */
-export interface StartFrom {
-  readonly name: string;
-  readonly method: MethodId;
-  readonly files: readonly NamedFile[];
-}
-
-export interface ChoiceState {
-  readonly settings: PageSettings;
-  readonly modelFiles: readonly GivenFile[];
-  readonly dataFiles: readonly GivenFile[];
-  /** What was chosen from the Hub or an address, where settings say "hub". */
-  readonly fetchedModel: HubSource | UrlSource | null;
-  readonly fetchedData: HubSource | UrlSource | null;
-  readonly text: string;
-  readonly drawings: readonly DrawnClass[];
-  /** How dropped or fetched data is read; what is left out is guessed. */
-  readonly dataOptions: DataOptions;
-  /** What the weights are rounded to while loading. */
-  readonly precision: Precision;
-  /** Activations are computed again in the backward pass instead of being kept. */
-  readonly recompute: boolean;
-  /** What merging does to weights that the file keeps in codes. */
-  readonly quantised: QuantisedMerge;
-  readonly startFrom: StartFrom | null;
-  /** Modules of the chosen model; null while unknown. */
-  readonly report: ModelReport | null;
-  /** Why the modules are unknown. */
-  readonly reportError: ErrorReport | null;
-  /** The worker is reading the model for them. */
-  readonly isReading: boolean;
-  /** What was refused in the link that opened the page. */
-  readonly problems: readonly string[];
-}
 
 export interface MergeResult {
   readonly onnx: Blob;
@@ -171,24 +122,7 @@ export const emptyRun: Omit<RunView, 'runs' | 'saved' | 'savedProblem'> = {
 };
 
 export function createStores() {
-  const choice = createStore<ChoiceState>(() => ({
-    settings: baseSettings(PRESETS[0]!.id),
-    modelFiles: [],
-    dataFiles: [],
-    fetchedModel: null,
-    fetchedData: null,
-    text: '',
-    drawings: [],
-    dataOptions: {},
-    precision: 'file',
-    recompute: false,
-    quantised: 'requantise',
-    startFrom: null,
-    report: null,
-    reportError: null,
-    isReading: false,
-    problems: [],
-  }));
+  const choice = createChoice();
   const run = createStore<RunView>(() => ({
     ...emptyRun,
     runs: [],

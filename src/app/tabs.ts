@@ -2,12 +2,16 @@
  * One tab owns what the browser keeps of a run. Whoever begins a run claims the place by a Web Lock, which the browser frees when the tab is gone,
  * however it went; the others hear from its owner what is kept, and can have the place handed over. Where there are no locks, every tab owns it.
  */
-import { createStore, type StoreApi } from 'zustand/vanilla';
+import { createStore } from 'zustand/vanilla';
+import { asPapilioError } from '../lib/errors.ts';
 import { PATIENCE_MS } from '../lib/workers.ts';
 import type { EvalMetric, StepMetric } from '../training/protocol.ts';
+import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
+import type { Sessions } from './sessions.ts';
 import type { PageSettings } from './settings.ts';
+import type { Stores } from './stores.ts';
 
-/** A run as its tab tells the others of it. */
+/** What the tabs hear of a run from the one that has it. */
 export interface TabNews {
   readonly name: string;
   readonly step: number;
@@ -17,31 +21,16 @@ export interface TabNews {
   readonly evals: readonly EvalMetric[];
 }
 
-export interface TabsView {
+interface TabsView {
   /** Whose runs are kept. */
   readonly owner: 'nobody' | 'this' | 'other';
   /** What the owner said last, while that is another tab. */
   readonly news: TabNews | null;
 }
 
-export interface Tabs {
-  readonly view: StoreApi<TabsView>;
-  /** Whether what is kept from now on is this tab's. */
-  claim(): Promise<boolean>;
-  release(): void;
-  /** Whether this tab may write what the browser keeps. */
-  readonly mayKeep: boolean;
-  /** Tells the others, if this tab owns the place. */
-  tell(news: TabNews): void;
-  /** Has the owner hand the place over; one that does not in time loses it. */
-  takeOver(): Promise<void>;
-  /** Called before the place is handed over: whatever is to be kept is kept by then. */
-  onHandOver(listener: () => Promise<void>): void;
-}
-
 const PLACE = 'papilio.run';
-/** How often another tab's place is looked at: that its owner is gone, no message tells. */
-const LOOK_EVERY_MS = 2000;
+/** How often another tab's place is looked at: no message says that its owner is gone. */
+const POLL_EVERY_MS = 2000;
 
 type Message =
   | { readonly type: 'who' }
@@ -49,109 +38,179 @@ type Message =
   | { readonly type: 'hand-over' }
   | { readonly type: 'news'; readonly news: TabNews };
 
-interface Around {
+interface Host {
   readonly locks?: Pick<LockManager, 'request' | 'query'> | undefined;
   readonly channel?: Pick<BroadcastChannel, 'postMessage' | 'onmessage'> | undefined;
 }
 
-export function createTabs({ locks, channel }: Around): Tabs {
-  const view = createStore<TabsView>(() => ({ owner: 'nobody', news: null }));
-  let free: (() => void) | null = null;
-  let told: TabNews | null = null;
-  let handOver: () => Promise<void> = async () => {};
-  let looking: ReturnType<typeof setInterval> | undefined;
-  const post = (message: Message): void => channel?.postMessage(message);
-
-  function set(owner: TabsView['owner']): void {
-    if (owner !== view.getState().owner)
-      view.setState({ owner, ...(owner === 'other' ? {} : { news: null }) });
-    clearInterval(looking);
-    if (owner === 'other') looking = setInterval(() => void look(), LOOK_EVERY_MS);
-  }
-
-  async function look(): Promise<void> {
-    if (locks === undefined || free !== null) return;
-    const { held = [] } = await locks.query();
-    if (free === null) set(held.some(({ name }) => name === PLACE) ? 'other' : 'nobody');
-  }
-
-  /** Holds the place until it is released, or stolen. */
-  function hold(options: LockOptions): Promise<boolean> {
-    return new Promise((resolve, reject) => {
-      const held = locks!.request(PLACE, options, (lock) => {
-        if (lock === null) return resolve(false);
-        return new Promise<void>((release) => {
-          free = release;
-          set('this');
-          post({ type: 'changed' });
-          resolve(true);
-        });
-      });
-      held.catch((error: unknown) => {
-        // Taken by another tab, or not given in time.
-        const wasHeld =
-          free !== null && (error as Error).name === 'AbortError' && options.signal?.aborted !== true;
-        if (wasHeld) free = null;
-        void look();
-        reject(error);
+/**
+ * Asks for the place and holds it until `release` is called, or it is stolen.
+ *
+ * @param onLost called before this rejects, or later when the place is stolen
+ * @returns whether it was given
+ */
+function hold(
+  locks: Pick<LockManager, 'request'>,
+  options: LockOptions,
+  onHeld: (release: () => void) => void,
+  onLost: (isStolen: boolean) => void,
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const request = locks.request(PLACE, options, (lock) => {
+      if (lock === null) return resolve(false);
+      return new Promise<void>((release) => {
+        onHeld(release);
+        resolve(true);
       });
     });
+    request.catch((error: unknown) => {
+      // Taken by another tab, or not given in time.
+      onLost((error as Error).name === 'AbortError' && options.signal?.aborted !== true);
+      reject(error);
+    });
+  });
+}
+
+export type Tabs = ReturnType<typeof createTabs>;
+
+export function createTabs({ locks, channel }: Host) {
+  const view = createStore<TabsView>(() => ({ owner: 'nobody', news: null }));
+  /** Frees the place, while it is this tab's. */
+  let free: (() => void) | null = null;
+  let lastNews: TabNews | null = null;
+  let handOver: () => Promise<void> = async () => {};
+  let polling: ReturnType<typeof setInterval> | undefined;
+  const post = (message: Message): void => channel?.postMessage(message);
+
+  function setOwner(owner: TabsView['owner']): void {
+    if (owner !== view.getState().owner)
+      view.setState({ owner, ...(owner === 'other' ? {} : { news: null }) });
+    clearInterval(polling);
+    if (owner === 'other') polling = setInterval(() => void poll(), POLL_EVERY_MS);
   }
 
-  if (channel !== undefined)
-    channel.onmessage = ({ data }: MessageEvent<Message>) => {
-      if (data.type === 'news' && free === null) {
-        set('other');
-        view.setState({ news: data.news });
-      } else if (data.type === 'changed') void look();
-      else if (data.type === 'who' && free !== null && told !== null) post({ type: 'news', news: told });
-      else if (data.type === 'hand-over' && free !== null) void handOver().finally(release);
-    };
+  async function poll(): Promise<void> {
+    if (locks === undefined || free !== null) return;
+    const { held = [] } = await locks.query();
+    if (free === null) setOwner(held.some(({ name }) => name === PLACE) ? 'other' : 'nobody');
+  }
+
+  const holdPlace = (options: LockOptions): Promise<boolean> =>
+    hold(
+      locks!,
+      options,
+      (release) => {
+        free = release;
+        setOwner('this');
+        post({ type: 'changed' });
+      },
+      (isStolen) => {
+        if (isStolen) free = null;
+        void poll();
+      },
+    );
 
   function release(): void {
     if (free === null) return;
-    told = null;
+    lastNews = null;
     free();
     free = null;
-    set('nobody');
+    setOwner('nobody');
     post({ type: 'changed' });
   }
 
-  void look();
+  function hear({ data }: MessageEvent<Message>): void {
+    if (data.type === 'news' && free === null) {
+      setOwner('other');
+      view.setState({ news: data.news });
+    } else if (data.type === 'changed') void poll();
+    else if (data.type === 'who' && free !== null && lastNews !== null)
+      post({ type: 'news', news: lastNews });
+    else if (data.type === 'hand-over' && free !== null) void handOver().finally(release);
+  }
+
+  if (channel !== undefined) channel.onmessage = hear;
+  void poll();
   post({ type: 'who' });
 
+  const isMine = (): boolean => locks === undefined || free !== null;
   return {
     view,
-    get mayKeep() {
-      return locks === undefined || free !== null;
-    },
-    async claim() {
-      if (locks === undefined || free !== null) return true;
-      const isMine = await hold({ ifAvailable: true });
-      if (!isMine) set('other');
-      return isMine;
+    /** Whether this tab may write what the browser keeps. */
+    mayKeep: isMine,
+    /** Whether what is kept from now on is this tab's. */
+    claim: async (): Promise<boolean> => {
+      if (isMine()) return true;
+      const isGiven = await holdPlace({ ifAvailable: true });
+      if (!isGiven) setOwner('other');
+      return isGiven;
     },
     release,
-    tell(news) {
+    /** Says to the others how the run stands, if this tab owns the place. */
+    emit: (news: TabNews): void => {
       if (free === null) return;
-      told = news;
+      lastNews = news;
       post({ type: 'news', news });
     },
-    async takeOver() {
-      if (locks === undefined || free !== null) return;
+    /** Has the owner hand the place over; one that does not in time loses it. */
+    takeOver: async (): Promise<void> => {
+      if (isMine()) return;
       const late = new AbortController();
       const timer = setTimeout(() => late.abort(), PATIENCE_MS);
       post({ type: 'hand-over' });
-      try {
-        await hold({ signal: late.signal });
-      } catch {
-        await hold({ steal: true });
-      } finally {
-        clearTimeout(timer);
-      }
+      await holdPlace({ signal: late.signal })
+        .catch(() => holdPlace({ steal: true }))
+        .finally(() => clearTimeout(timer));
     },
-    onHandOver(listener) {
+    /** Called before the place is handed over: whatever is to be kept is kept by then. */
+    onHandOver: (listener: () => Promise<void>): void => {
       handOver = listener;
     },
   };
+}
+
+/** No run of this tab has this number. */
+const ELSEWHERE = -1;
+
+/** Shows the curve of the run that another tab has, and offers what is kept once that tab is gone. */
+export function followTabs(
+  { run }: Stores,
+  tabs: Tabs,
+  sessions: Sessions,
+  controller: { pause(): Promise<void> },
+): void {
+  const isThere = ({ id }: RunRecord) => id === ELSEWHERE;
+
+  function show(news: TabNews): void {
+    const others = run.getState().runs.filter((one) => !isThere(one));
+    const record = newRun(ELSEWHERE, news.settings, freeLook(others), `${news.name} (another tab)`);
+    for (const metric of news.steps) record.series.add(metric);
+    for (const metric of news.evals) record.series.addEval(metric);
+    run.setState(({ runs }) => ({
+      runs: runs.some(isThere)
+        ? runs.map((one) => (isThere(one) ? { ...record, look: one.look, isShown: one.isShown } : one))
+        : addRun(runs, record),
+    }));
+  }
+
+  tabs.view.subscribe((now, before) => {
+    if (now.news !== null && now.news !== before.news) show(now.news);
+    if (now.owner === before.owner) return;
+    if (before.owner === 'other') run.setState(({ runs }) => ({ runs: runs.filter((one) => !isThere(one)) }));
+    if (before.owner === 'this' && now.owner === 'other') {
+      // Taken without asking, since this tab did not answer: the run goes on there.
+      run.setState({ isKept: false });
+      if (run.getState().state === 'running') void controller.pause();
+    }
+    if (before.owner === 'other' && now.owner === 'nobody') void loadSaved({ run }, sessions);
+  });
+}
+
+/** Offers what the browser keeps, or says why it cannot be gone on with. */
+export async function loadSaved({ run }: Pick<Stores, 'run'>, sessions: Sessions): Promise<void> {
+  try {
+    run.setState({ saved: await sessions.load(), savedProblem: null });
+  } catch (error) {
+    run.setState({ saved: null, savedProblem: asPapilioError(error).message });
+  }
 }

@@ -4,15 +4,15 @@
  */
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createController } from '../../src/app/controller.ts';
-import { createLooking } from '../../src/app/looking.ts';
-import { obstacle } from '../../src/app/request.ts';
+import { obstacle } from '../../src/app/choice.ts';
+import { Controller } from '../../src/app/controller.ts';
+import { createInspection, createQuestions } from '../../src/app/inspection.ts';
 import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
-import { fakeTrainer, stepMetric } from './app-fixtures.ts';
+import { fakeTrainer, input, stepMetric } from './app-fixtures.ts';
 
 function setUp() {
   const stores = createStores();
@@ -30,7 +30,7 @@ function setUp() {
       kept = null;
     },
   };
-  const controller = createController(stores, trainer, sessions, createTabs({}), () => clock.now);
+  const controller = new Controller(stores, trainer, sessions, createTabs({}), () => clock.now);
   return {
     ...stores,
     trainer,
@@ -267,7 +267,7 @@ describe('a run', () => {
       ...page.trainer,
       beforeAfter: () => new Promise<never>((_, reject) => (cut = reject)),
     };
-    createLooking(page, slow, page.controller, () => Promise.reject(new Error('not used')));
+    createInspection(page, slow, page.controller, createQuestions(page, page.controller));
     const lost = { kind: 'device-lost', message: 'Device was destroyed.', details: {} };
     page.trainer.onClose(() => setTimeout(() => cut(lost), 5));
     await train(1);
@@ -294,10 +294,10 @@ describe('a run', () => {
     };
     expect(now()).toBeNull();
     expect(choose({ data: 'text' })).toBe('waiting for data');
-    page.choice.setState({ text: 'Once.' });
+    input(page, { text: 'Once.' });
     expect(now()).toBeNull();
     expect(choose({ model: 'own' })).toBe('waiting for a model');
-    page.choice.setState({ modelFiles: [{ name: 'a.onnx', bytes: new Uint8Array(1) }] });
+    input(page, { modelFiles: [{ name: 'a.onnx', bytes: new Uint8Array(1) }] });
     expect(now()).toBeNull();
     page.choice.setState({ reportError: { kind: 'unsupported-onnx', message: 'No.', details: {} } });
     expect(now()).toBe('this model cannot be trained');

@@ -3,13 +3,14 @@
  * guessed again after it was left out, a mapping that outlives its file, an old answer that overtakes a new one.
  */
 import { describe, expect, test } from 'vitest';
+import { sources } from '../../src/app/choice.ts';
 import { columnRows, createDataDesk, incomplete, rolesIn, tasksIn } from '../../src/app/data.ts';
-import { sources } from '../../src/app/request.ts';
 import { baseSettings } from '../../src/app/settings.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { ASKED_ANEW } from '../../src/lib/workers.ts';
 import type { DataPreview, DataSource } from '../../src/training/protocol.ts';
+import { input } from './app-fixtures.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
 const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -41,11 +42,8 @@ function setUp(answer: (data: DataSource) => Promise<DataPreview>) {
     },
     0,
   );
-  stores.choice.setState({
-    settings: baseSettings('own-model'),
-    modelFiles: [file('model.onnx')],
-    dataFiles: [file('a.csv')],
-  });
+  stores.choice.setState({ settings: baseSettings('own-model') });
+  input(stores, { modelFiles: [file('model.onnx')], dataFiles: [file('a.csv')] });
   return { ...stores, desk, asked, left };
 }
 
@@ -68,7 +66,7 @@ describe('the preview', () => {
     await settle();
     expect(asked).toHaveLength(2);
     leave();
-    choice.setState({ dataFiles: [file('b.csv')] });
+    input({ choice }, { dataFiles: [file('b.csv')] });
     await settle();
     expect(asked).toHaveLength(2);
   });
@@ -82,7 +80,7 @@ describe('the preview', () => {
     }));
     await settle();
     expect(left).toEqual([ASKED_ANEW]);
-    choice.setState({ dataFiles: [file('b.csv')] });
+    input({ choice }, { dataFiles: [file('b.csv')] });
     await settle();
     expect(left).toEqual([ASKED_ANEW, expect.objectContaining({ name: 'AbortError' })]);
   });
@@ -92,7 +90,7 @@ describe('the preview', () => {
     const { desk, choice } = setUp(() => new Promise((resolve) => waiting.push(resolve)));
     desk.watch();
     await settle();
-    choice.setState({ dataFiles: [file('b.csv')] });
+    input({ choice }, { dataFiles: [file('b.csv')] });
     await settle();
     waiting[1]!(previewOf({ columns: ['new'] }));
     waiting[0]!(previewOf({ columns: ['old'] }));
@@ -116,7 +114,7 @@ describe('the preview', () => {
     await settle();
     const view = desk.view.getState();
     expect(view.error?.message).toBe('a.csv has no column "text".');
-    expect(choice.getState().dataFiles).toHaveLength(1);
+    expect(choice.getState().inputs.dataFiles).toHaveLength(1);
     expect(tasksIn(view).tasks).toEqual(['text-classification', 'regression']);
     expect(columnRows(view).map(({ column, role }) => [column, role])).toEqual([
       ['kommentar', null],
@@ -125,21 +123,21 @@ describe('the preview', () => {
     desk.setColumn('kommentar', 'text');
     await settle();
     expect(desk.view.getState().error).toBeNull();
-    expect(choice.getState().dataOptions.mapping).toEqual({ text: 'kommentar' });
+    expect(choice.getState().data?.options?.mapping).toEqual({ text: 'kommentar' });
   });
 
   test('is not asked for before there is data', async () => {
     const { desk, asked, choice } = setUp(() => Promise.resolve(previewOf({})));
-    choice.setState({ dataFiles: [] });
+    input({ choice }, { dataFiles: [] });
     desk.watch();
     await settle();
     expect(asked).toHaveLength(0);
-    expect(desk.view.getState()).toEqual({ isBusy: false, preview: null, error: null });
+    expect(desk.view.getState()).toEqual({ busy: null, preview: null, error: null });
   });
 });
 
 describe('columns', () => {
-  const view = { isBusy: false, preview: previewOf({}), error: null };
+  const view = { busy: null, preview: previewOf({}), error: null };
 
   test('that nobody named are guesses; those one cannot do without stay', () => {
     expect(columnRows(view, { label: 'stars' })).toEqual([
@@ -154,7 +152,7 @@ describe('columns', () => {
     desk.watch();
     await settle();
     desk.setColumn('text2', null);
-    expect(choice.getState().dataOptions.mapping).toEqual({ pair: '' });
+    expect(choice.getState().data?.options?.mapping).toEqual({ pair: '' });
     expect(columnRows(view, { pair: '' })[1]).toMatchObject({ role: null });
     expect(sources(choice.getState()).data.options).toEqual({ mapping: { pair: '' } });
   });
@@ -171,11 +169,11 @@ describe('columns', () => {
     await settle();
     desk.setColumn('story', 'text');
     desk.setColumn('q', 'prompt');
-    expect(choice.getState().dataOptions.mapping).toEqual({ prompt: 'q' });
-    const seen = { isBusy: false, preview: chat, error: null };
+    expect(choice.getState().data?.options?.mapping).toEqual({ prompt: 'q' });
+    const seen = { busy: null, preview: chat, error: null };
     expect(incomplete(seen, { prompt: 'q' })).toMatch(/answer/);
     desk.setColumn('a', 'answer');
-    expect(choice.getState().dataOptions.mapping).toEqual({ prompt: 'q', answer: 'a' });
+    expect(choice.getState().data?.options?.mapping).toEqual({ prompt: 'q', answer: 'a' });
     expect(
       incomplete({ ...seen, preview: { ...chat, mapping: { prompt: 'q', answer: 'a' } } }, {}),
     ).toBeNull();
@@ -189,11 +187,25 @@ describe('columns', () => {
     desk.setColumn('text2', 'text');
     desk.setTask('regression');
     desk.setPadding('longest');
-    expect(choice.getState().dataOptions).toEqual({ task: 'regression', padding: 'longest' });
-    choice.setState({ dataFiles: [file('b.csv')] });
-    expect(choice.getState().dataOptions).toEqual({ padding: 'longest' });
+    expect(choice.getState().data?.options).toEqual({ task: 'regression', padding: 'longest' });
+    input({ choice }, { dataFiles: [file('b.csv')] });
+    expect(choice.getState().data?.options).toEqual({ padding: 'longest' });
     // A resumed run brings its files and their reading together.
-    choice.setState({ dataFiles: [file('c.csv')], dataOptions: { mapping: { text: 'x' } } });
-    expect(choice.getState().dataOptions).toEqual({ mapping: { text: 'x' } });
+    const resumed = { kind: 'files', files: [file('c.csv')], options: { mapping: { text: 'x' } } } as const;
+    choice.setState(({ inputs }) => ({ data: resumed, inputs: { ...inputs, dataFiles: resumed.files } }));
+    expect(choice.getState().data?.options).toEqual({ mapping: { text: 'x' } });
+  });
+
+  test('are forgotten with the Hub model they were said for', async () => {
+    const { desk, choice } = setUp(() => Promise.resolve(previewOf({})));
+    const hubModel = (repo: string) => ({ kind: 'hub', repo }) as const;
+    choice.setState((s) => ({ settings: { ...s.settings, model: 'hub' } }));
+    input({ choice }, { fetchedModel: hubModel('someone/first') });
+    desk.watch();
+    await settle();
+    desk.setTask('regression');
+    desk.setColumn('text2', 'text');
+    input({ choice }, { fetchedModel: hubModel('someone/second') });
+    expect(sources(choice.getState()).data.options).toBeUndefined();
   });
 });

@@ -1,4 +1,6 @@
 /** A small model's report and a trainer made of plain figures, for tests of the page's state. Nothing of it is shipped. */
+import type { Inputs } from '../../src/app/choice.ts';
+import type { Stores } from '../../src/app/stores.ts';
 import type { TrainerClient } from '../../src/app/trainerClient.ts';
 import type {
   ModelReport,
@@ -49,6 +51,10 @@ export function visionReport(): ModelReport {
     ties: [],
   };
 }
+
+/** Puts files, text or drawings under Model and Data. */
+export const input = ({ choice }: Pick<Stores, 'choice'>, change: Partial<Inputs>): void =>
+  choice.setState(({ inputs }) => ({ inputs: { ...inputs, ...change } }));
 
 export interface FakeTrainer extends TrainerClient {
   readonly calls: string[];

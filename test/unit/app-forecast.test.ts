@@ -3,13 +3,13 @@
  * a run's measurement, rounding that outlives its model.
  */
 import { describe, expect, test } from 'vitest';
+import { choicesOf, isOtherRun, runRequest, withOptions, withPrecision } from '../../src/app/choice.ts';
 import { createForecastDesk } from '../../src/app/forecast.ts';
-import { choicesOf, runRequest, runsOtherwise } from '../../src/app/request.ts';
 import { newRun } from '../../src/app/runs.ts';
 import { baseSettings } from '../../src/app/settings.ts';
 import { createStores } from '../../src/app/stores.ts';
 import type { ForecastReport, RunRequest } from '../../src/training/protocol.ts';
-import { visionReport } from './app-fixtures.ts';
+import { input, visionReport } from './app-fixtures.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
 const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -43,9 +43,9 @@ function setUp(model: 'own' | 'glyphs-vit') {
   stores.ui.setState({ gpu: { state: 'ready' } as never });
   stores.choice.setState({
     settings: baseSettings('letters-boft', { model }),
-    modelFiles: [file('model.onnx')],
     report: visionReport(),
   });
+  input(stores, { modelFiles: [file('model.onnx')] });
   return { ...stores, desk, asked, waiting };
 }
 
@@ -54,7 +54,7 @@ describe('a forecast', () => {
     const own = setUp('own');
     await settle();
     expect(own.asked).toHaveLength(0);
-    own.choice.setState({ dataFiles: [file('a.csv')] });
+    input(own, { dataFiles: [file('a.csv')] });
     await settle();
     expect(own.asked).toHaveLength(1);
     const embedded = setUp('glyphs-vit');
@@ -114,27 +114,58 @@ describe('a forecast', () => {
 
   test('and rounding go with the model they were made for', () => {
     const { choice } = setUp('own');
-    choice.setState({ precision: 'f16', recompute: true });
-    choice.setState({ modelFiles: [file('other.onnx')] });
-    expect(choice.getState()).toMatchObject({ precision: 'file', recompute: false });
-    choice.setState({ modelFiles: [file('third.onnx')], precision: 'q4' });
-    expect(choice.getState().precision).toBe('q4');
+    choice.setState(({ model }) => ({ model: withPrecision(model, 'f16'), recompute: true }));
+    expect(choice.getState().model?.precision).toBe('f16');
+    input({ choice }, { modelFiles: [file('other.onnx')] });
+    expect(choice.getState()).toMatchObject({ recompute: false });
+    expect(choice.getState().model).not.toHaveProperty('precision');
+    const resumed = { kind: 'files', files: [file('third.onnx')], precision: 'q4' } as const;
+    choice.setState(({ inputs }) => ({ model: resumed, inputs: { ...inputs, modelFiles: resumed.files } }));
+    expect(choice.getState().model).toBe(resumed);
   });
 });
 
 test('a request and what is chosen are told apart, and a request chooses itself again', () => {
   const { choice } = setUp('own');
-  choice.setState({
-    settings: baseSettings('own-model'),
-    dataFiles: [file('a.csv')],
-    precision: 'f16',
-    dataOptions: { mapping: { text: 'x' } },
-  });
-  const request = runRequest(choice.getState());
-  expect(runsOtherwise(request, choice.getState())).toBe(false);
-  for (const change of [{ precision: 'file' as const }, { dataOptions: {} }, { recompute: true }])
-    expect(runsOtherwise(request, { ...choice.getState(), ...change })).toBe(true);
+  choice.setState({ settings: baseSettings('own-model') });
+  input({ choice }, { dataFiles: [file('a.csv')] });
+  const mapped = (text: string) => ({ mapping: { text } });
+  choice.setState(({ model, data }) => ({
+    model: withPrecision(model, 'f16'),
+    data: withOptions(data, () => mapped('x')),
+  }));
+  const chosen = choice.getState();
+  const request = runRequest(chosen);
+  expect(isOtherRun(request, chosen)).toBe(false);
+  expect(isOtherRun(request, { ...chosen, data: withOptions(chosen.data, () => mapped('x')) })).toBe(false);
+  for (const change of [
+    { model: withPrecision(chosen.model, 'file') },
+    { data: withOptions(chosen.data, () => mapped('y')) },
+    { data: withOptions(chosen.data, () => ({})) },
+    { recompute: true },
+  ])
+    expect(isOtherRun(request, { ...chosen, ...change })).toBe(true);
   const fresh = createStores().choice;
-  fresh.setState({ settings: choice.getState().settings, ...choicesOf(request, 'run') });
+  fresh.setState(({ inputs }) => ({ settings: chosen.settings, ...choicesOf(request, 'run', inputs) }));
   expect(runRequest(fresh.getState())).toEqual(request);
+  // What is chosen next to it leaves model and data what they are.
+  fresh.setState({ settings: { ...chosen.settings, config: { r: 2 } } });
+  expect(fresh.getState()).toMatchObject({ model: request.model, data: request.data });
+});
+
+test('what does not change keeps its identity', () => {
+  const { choice } = setUp('own');
+  choice.setState({ settings: baseSettings('own-model', { data: 'drawings' }) });
+  const images = [new Float32Array(4), new Float32Array(4)];
+  input({ choice }, { drawings: ['a', 'b', 'c'].map((label) => ({ label, images })) });
+  const { model, data } = choice.getState();
+  expect(data).toMatchObject({ kind: 'drawings' });
+  choice.setState((s) => ({ settings: { ...s.settings, training: { ...s.settings.training, seed: 9 } } }));
+  input({ choice }, { text: 'Once.' });
+  expect(choice.getState().model).toBe(model);
+  expect(choice.getState().data).toBe(data);
+  input({ choice }, { drawings: [] });
+  expect(choice.getState().data).toBeNull();
+  choice.setState((s) => ({ settings: { ...s.settings, data: 'text' } }));
+  expect(choice.getState()).toMatchObject({ model, data: { kind: 'text', text: 'Once.' } });
 });

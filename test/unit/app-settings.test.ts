@@ -11,13 +11,14 @@ import { describeRun } from '../../src/app/runs.ts';
 import {
   baseSettings,
   configShape,
+  decodeHash,
+  encodeHash,
   fullConfig,
   layersOf,
   refuseConfig,
   refuseValue,
 } from '../../src/app/settings.ts';
 import { groupLayers, inQuickSet, namesToList, splitName } from '../../src/app/targetEdit.ts';
-import { decodeHash, encodeHash } from '../../src/app/url.ts';
 import { visionReport } from './app-fixtures.ts';
 
 describe('presets', () => {

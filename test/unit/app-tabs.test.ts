@@ -3,14 +3,11 @@
  * fail: a second tab that writes over the first's run, a place that is lost with its tab, a curve of another form that ends in a TypeError.
  */
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createController } from '../../src/app/controller.ts';
-import { lookOn } from '../../src/app/lookingOn.ts';
-import { runRequest } from '../../src/app/request.ts';
+import { Controller } from '../../src/app/controller.ts';
 import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
 import { readSession } from '../../src/app/sessions.ts';
 import { createStores } from '../../src/app/stores.ts';
-import { createTabs } from '../../src/app/tabs.ts';
-import { PapilioError } from '../../src/lib/errors.ts';
+import { createTabs, followTabs } from '../../src/app/tabs.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 
 type Held = { readonly tab: number; readonly end: (error?: Error) => void };
@@ -75,8 +72,8 @@ function browser() {
       const tabs = createTabs({ locks: locksOf(tab) as unknown as LockManager, channel });
       const stores = createStores();
       const trainer = fakeTrainer();
-      const controller = createController(stores, trainer, sessions, tabs);
-      lookOn(stores, tabs, sessions, controller);
+      const controller = new Controller(stores, trainer, sessions, tabs);
+      followTabs(stores, tabs, sessions, controller);
       return { ...stores, tabs, trainer, controller };
     },
     /** The tab is gone: no message, and its lock is free. */
@@ -217,55 +214,5 @@ describe('a second tab', () => {
     await train(second, 2);
     expect(kept()?.step).toBe(2);
     expect(first.tabs.view.getState().owner).toBe('other');
-  });
-});
-
-describe('what a browser kept', () => {
-  const whole = (): SavedSession => {
-    const { settings } = createStores().choice.getState();
-    const request = runRequest(createStores().choice.getState());
-    const checkpoint = Uint8Array.of(1);
-    return { name: 'a', step: 2, totalSteps: 9, savedAt: 5, settings, request, checkpoint };
-  };
-
-  test('is read back as it was written', () => {
-    expect(readSession(whole())).toEqual(whole());
-    expect(readSession(structuredClone(whole()))).toEqual(whole());
-  });
-
-  test.each<[string, (session: SavedSession) => unknown]>([
-    ['nothing of it', () => ({})],
-    ['a list', () => []],
-    ['text', () => 'session'],
-    ['no name', (s) => ({ ...s, name: undefined })],
-    ['a name without end', (s) => ({ ...s, name: 'x'.repeat(5000) })],
-    ['a fractional step', (s) => ({ ...s, step: 1.5 })],
-    ['a negative step', (s) => ({ ...s, step: -1 })],
-    ['a step beyond the last', (s) => ({ ...s, step: 10 })],
-    ['a step that is no number', (s) => ({ ...s, step: Number.NaN })],
-    ['no bytes', (s) => ({ ...s, checkpoint: new Uint8Array(0) })],
-    ['bytes that are a list', (s) => ({ ...s, checkpoint: [1, 2] })],
-    ['no settings', (s) => ({ ...s, settings: null })],
-    ['settings of another method', (s) => ({ ...s, settings: { ...s.settings, method: 'constructor' } })],
-    ['no request', (s) => ({ ...s, request: 7 })],
-    ['a model of another kind', (s) => ({ ...s, request: { ...s.request, model: { kind: 'toString' } } })],
-    [
-      'files that are none',
-      (s) => ({
-        ...s,
-        request: { ...s.request, model: { kind: 'files', files: [{ name: 'a', bytes: 'b' }] } },
-      }),
-    ],
-    ['data without text', (s) => ({ ...s, request: { ...s.request, data: { kind: 'text' } } })],
-    ['a configuration that is a list', (s) => ({ ...s, request: { ...s.request, config: [] } })],
-    [
-      'a batch of none',
-      (s) => ({ ...s, request: { ...s.request, training: { ...s.request.training, batchSize: 0 } } }),
-    ],
-  ])('of another form is a sentence: %s', (_, spoil) => {
-    expect(() => readSession(spoil(whole()))).toThrow(PapilioError);
-    expect(() => readSession(spoil(whole()))).toThrow(
-      /^What this browser keeps of a run cannot be gone on with/,
-    );
   });
 });

@@ -4,7 +4,7 @@
  */
 import { type Endpoint, expose } from 'comlink';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { runRequest } from '../../src/app/request.ts';
+import { runRequest } from '../../src/app/choice.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { trainerClient } from '../../src/app/trainerClient.ts';
 import { PapilioError } from '../../src/lib/errors.ts';

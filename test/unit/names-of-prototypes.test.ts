@@ -5,7 +5,7 @@ import { lookupFrequencyPattern, lookupPattern, savedEntries } from '../../src/a
 import { METHODS, methodById, methodByPeftType } from '../../src/adapters/registry.ts';
 import { selectTargets } from '../../src/adapters/targets.ts';
 import { derive } from '../../src/app/derive.ts';
-import { decodeHash, encodeHash } from '../../src/app/url.ts';
+import { decodeHash, encodeHash } from '../../src/app/settings.ts';
 import { runCommand } from '../../src/cli/commands.ts';
 import { chatFormat } from '../../src/data/chat.ts';
 import { readMessages } from '../../src/data/messages.ts';

@@ -5,16 +5,16 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createController } from '../../src/app/controller.ts';
-import { runRequest } from '../../src/app/request.ts';
+import { runRequest } from '../../src/app/choice.ts';
+import { Controller } from '../../src/app/controller.ts';
 import { readSession, type SavedSession } from '../../src/app/sessions.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { createTabs } from '../../src/app/tabs.ts';
-import { interpreterEngines } from '../../src/cli/families/interpreterEngine.ts';
-import { readRunRecord } from '../../src/cli/runRecord.ts';
+import { readRunRecord } from '../../src/cli/python.ts';
 import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
-import { openSession, silentEvents } from '../../src/training/session.ts';
+import { openSession } from '../../src/training/session.ts';
+import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
 import { fakeTrainer } from './app-fixtures.ts';
 
 const SAVED = 'test/fixtures/saved';
@@ -40,7 +40,7 @@ const { losses, ...sessions } = JSON.parse(readFileSync(`${SAVED}/sessions.json`
 
 /** Losses of the run that goes on from a checkpoint, those before it included. */
 async function goneOn(request: RunRequest, checkpoint: Uint8Array): Promise<number[]> {
-  const session = await openSession(interpreterEngines, request, surroundings, silentEvents, { checkpoint });
+  const session = await openSession(interpreterEngines, request, surroundings, { checkpoint });
   expect(session.position().step).toBe(3);
   await session.play();
   return session.history.steps.map(({ loss }) => loss);
@@ -50,7 +50,7 @@ function openedPage(saved: SavedSession) {
   const stores = createStores();
   const trainer = fakeTrainer();
   const keeping = { save: async () => {}, load: async () => saved, clear: async () => {} };
-  const controller = createController(stores, trainer, keeping, createTabs({}));
+  const controller = new Controller(stores, trainer, keeping, createTabs({}));
   stores.run.setState({ saved: readSession(saved) });
   return { ...stores, trainer, controller };
 }

@@ -5,8 +5,14 @@ import { METHODS, type MethodId } from '../../../src/adapters/registry.ts';
 import { completeConfig, selectTargets } from '../../../src/adapters/targets.ts';
 import { derive } from '../../../src/app/derive.ts';
 import { PRESETS } from '../../../src/app/presets.ts';
-import { baseSettings, MODELS, runTraining, targetModel } from '../../../src/app/settings.ts';
-import { decodeHash, encodeHash } from '../../../src/app/url.ts';
+import {
+  baseSettings,
+  decodeHash,
+  encodeHash,
+  MODELS,
+  runTraining,
+  targetModel,
+} from '../../../src/app/settings.ts';
 import { PapilioError } from '../../../src/lib/errors.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { visionReport } from '../../../test/unit/app-fixtures.ts';

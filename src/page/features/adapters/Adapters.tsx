@@ -3,9 +3,9 @@ import { useMemo } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { METHODS } from '../../../adapters/registry.ts';
+import type { AdapterSetView } from '../../../app/adapterSet.ts';
 import { scoreText, whole } from '../../../app/format.ts';
 import { drawnPattern, layersOf } from '../../../app/settings.ts';
-import type { ShelfView } from '../../../app/shelf.ts';
 import type { AdapterRow } from '../../../training/protocol.ts';
 import { Check, Picker } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
@@ -18,8 +18,8 @@ import { Learnt } from '../inspect/Learnt.tsx';
 import { Combine, ShelfError, Together } from './Together.tsx';
 
 export function Adapters() {
-  const { shelf } = usePage();
-  const view = useStore(shelf.view);
+  const { adapterSet } = usePage();
+  const view = useStore(adapterSet.view);
   const run = useRun((s) => (s.open === null || s.state === 'loading' ? null : (s.current?.name ?? null)));
   return (
     <>
@@ -28,18 +28,22 @@ export function Adapters() {
         hint="A PEFT folder, its adapter_config.json with adapter_model.safetensors, or a zip; several at once, subfolders too. Nothing leaves this tab."
         accepts={['.zip', '.json', '.safetensors']}
         files={[]}
-        onFiles={(files) => void shelf.open(files)}
+        onFiles={(files) => void adapterSet.open(files)}
         onClear={() => {}}
       />
       {run === null ? null : (
-        <Button className="text-button" isDisabled={view.busy !== null} onPress={() => void shelf.takeRun()}>
+        <Button
+          className="text-button"
+          isDisabled={view.busy !== null}
+          onPress={() => void adapterSet.openRun()}
+        >
           add the adapter of {run}
         </Button>
       )}
       <ShelfError view={view} at="open" />
       <p className="hint shelf-busy" aria-live="polite">
         {view.busy === null ? null : (
-          <Waiting what={view.busy} news={view.busy} onStop={() => void shelf.stop()} />
+          <Waiting what={view.busy} news={view.busy} onStop={() => void adapterSet.stop()} />
         )}
       </p>
       {view.rows.length === 0 ? null : (
@@ -72,8 +76,8 @@ function targetsText({ config, modules }: AdapterRow): string {
 }
 
 /** One opened adapter: what it is, whether it belongs to the model, and what can be done with it alone. */
-function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: ShelfView }) {
-  const { shelf } = usePage();
+function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: AdapterSetView }) {
+  const { adapterSet } = usePage();
   const { name, fit } = row;
   const score = Object.hasOwn(view.scores, name) ? view.scores[name] : undefined;
   return (
@@ -81,7 +85,7 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: S
       <Check
         className="shelf-head"
         isOn={view.ticked.includes(name)}
-        onChange={(isOn) => shelf.tick(name, isOn)}
+        onChange={(isOn) => adapterSet.tick(name, isOn)}
       >
         <b className="shelf-name">{name}</b>
         <span className="tag">{row.title}</span>
@@ -110,12 +114,12 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: S
 
 function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy: boolean }) {
   const page = usePage();
-  const { shelf } = page;
+  const { adapterSet } = page;
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
   const { name, fit, modules } = row;
   const fits = fit !== null && fit.reason === null;
   const goOn = async () => {
-    await shelf.goOn(name);
+    await adapterSet.goOn(name);
     if (page.choice.getState().startFrom?.name === name) page.show('method');
   };
   return (
@@ -132,7 +136,7 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
         className="text-button"
         aria-label={`Look inside ${name}`}
         isDisabled={isBusy || !fits || !hasGpu || modules.length === 0}
-        onPress={() => void shelf.inspect(name)}
+        onPress={() => void adapterSet.inspect(name)}
       >
         look inside
       </Button>
@@ -140,7 +144,7 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
         className="text-button"
         aria-label={`Save ${name}`}
         isDisabled={isBusy}
-        onPress={() => void shelf.saveZip([name])}
+        onPress={() => void adapterSet.saveZip([name])}
       >
         save
       </Button>
@@ -149,7 +153,7 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
         label={`Remove ${name}`}
         className="shelf-remove"
         isDisabled={isBusy}
-        onPress={() => void shelf.remove(name)}
+        onPress={() => void adapterSet.remove(name)}
       />
     </p>
   );
@@ -157,11 +161,11 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
 
 /** A look inside an opened adapter: its factors and what it does to one module's weight. */
 function AdapterLook(props: {
-  readonly look: NonNullable<ShelfView['look']>;
+  readonly look: NonNullable<AdapterSetView['look']>;
   readonly rows: readonly AdapterRow[];
 }) {
   const { look, rows } = props;
-  const { shelf } = usePage();
+  const { adapterSet } = usePage();
   const report = useChoice((s) => s.report);
   const row = rows.find(({ name }) => name === look.name);
   const pattern = useMemo(() => {
@@ -179,7 +183,7 @@ function AdapterLook(props: {
         label="Module"
         value={look.module}
         items={row.modules.map((name) => ({ id: name, title: name }))}
-        onChange={(module) => void shelf.inspect(look.name, module)}
+        onChange={(module) => void adapterSet.inspect(look.name, module)}
       />
       {pattern === null || pattern.role === 'none' ? null : (
         <Factors pattern={pattern} inspection={look.value} />

@@ -2,8 +2,8 @@
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
 import { COMBINATIONS, type Combination } from '../../../adapters/combine.ts';
+import type { AdapterPlace, AdapterSetView } from '../../../app/adapterSet.ts';
 import { scoreText } from '../../../app/format.ts';
-import type { ShelfPlace, ShelfView } from '../../../app/shelf.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import { Picker, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
@@ -11,13 +11,13 @@ import { ParityVerdict, Warnings } from '../../parts/Facts.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 
 /** What went wrong with opened adapters, beside the control that asked for it. */
-export function ShelfError({ view, at }: { readonly view: ShelfView; readonly at: ShelfPlace }) {
+export function ShelfError({ view, at }: { readonly view: AdapterSetView; readonly at: AdapterPlace }) {
   return view.error === null || view.errorAt !== at ? null : <ErrorText report={view.error} />;
 }
 
 /** What is done with the ticked ones, and what stands now. */
-export function Together({ view }: { readonly view: ShelfView }) {
-  const { shelf } = usePage();
+export function Together({ view }: { readonly view: AdapterSetView }) {
+  const { adapterSet } = usePage();
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
   const { ticked, active, merged, parity, warnings, rows } = view;
   const isBusy = view.busy !== null;
@@ -34,23 +34,27 @@ export function Together({ view }: { readonly view: ShelfView }) {
         </span>
       </div>
       <p className="shelf-tools">
-        <Button className="button" isDisabled={isOff} onPress={() => void shelf.activate(fitting)}>
+        <Button className="button" isDisabled={isOff} onPress={() => void adapterSet.activate(fitting)}>
           Activate
         </Button>
-        <Button className="button" isDisabled={isOff || !hasGpu} onPress={() => void shelf.merge(fitting)}>
+        <Button
+          className="button"
+          isDisabled={isOff || !hasGpu}
+          onPress={() => void adapterSet.merge(fitting)}
+        >
           {fitting.length > 1 ? 'Merge in this order' : 'Merge'}
         </Button>
         <Button
           className="button"
           isDisabled={isBusy || !hasGpu || fitting.length === 0}
-          onPress={() => void shelf.scoreEach(fitting)}
+          onPress={() => void adapterSet.scoreEach(fitting)}
         >
           Score each
         </Button>
         <Button
           className="button"
           isDisabled={isBusy || ticked.length === 0}
-          onPress={() => void shelf.saveZip(ticked)}
+          onPress={() => void adapterSet.saveZip(ticked)}
         >
           {ticked.length > 1 ? 'Save one zip' : 'Save as zip'}
         </Button>
@@ -64,8 +68,8 @@ export function Together({ view }: { readonly view: ShelfView }) {
 }
 
 /** The adapters that work on the model now, merged or active, with their score and the way back. */
-function Standing({ view }: { readonly view: ShelfView }) {
-  const { shelf } = usePage();
+function Standing({ view }: { readonly view: AdapterSetView }) {
+  const { adapterSet } = usePage();
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
   const { active, merged, enabled, standing } = view;
   const isBusy = view.busy !== null;
@@ -81,21 +85,25 @@ function Standing({ view }: { readonly view: ShelfView }) {
       </p>
       <p className="shelf-tools">
         {merged.length > 0 ? (
-          <Button className="button" isDisabled={isBusy} onPress={() => void shelf.unmerge()}>
+          <Button className="button" isDisabled={isBusy} onPress={() => void adapterSet.unmerge()}>
             Take out again
           </Button>
         ) : (
-          <Button className="button" isDisabled={isBusy} onPress={() => void shelf.setEnabled(!enabled)}>
+          <Button className="button" isDisabled={isBusy} onPress={() => void adapterSet.setEnabled(!enabled)}>
             {enabled ? 'Switch off' : 'Switch on'}
           </Button>
         )}
-        <Button className="button" isDisabled={isBusy || !hasGpu} onPress={() => void shelf.scoreStanding()}>
+        <Button
+          className="button"
+          isDisabled={isBusy || !hasGpu}
+          onPress={() => void adapterSet.scoreStanding()}
+        >
           Score as it stands
         </Button>
         <Button
           className="button"
           isDisabled={isBusy || !hasGpu || (merged.length === 0 && !enabled)}
-          onPress={() => void shelf.saveMerged()}
+          onPress={() => void adapterSet.saveMerged()}
         >
           Save merged model
         </Button>
@@ -116,8 +124,8 @@ const KINDS: Readonly<Record<Combination, { readonly title: string; readonly det
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
 
 /** Several adapters of one method into a new one: by weights, by vote of signs, by chance. */
-export function Combine({ view }: { readonly view: ShelfView }) {
-  const { shelf } = usePage();
+export function Combine({ view }: { readonly view: AdapterSetView }) {
+  const { adapterSet } = usePage();
   const [kind, setKind] = useState<Combination>('linear');
   const [weights, setWeights] = useState<Readonly<Record<string, string>>>({});
   const [density, setDensity] = useState('0.5');
@@ -129,7 +137,7 @@ export function Combine({ view }: { readonly view: ShelfView }) {
   const votes = kind === 'ties' || kind === 'dare_ties';
   const draws = kind.startsWith('dare');
   const combine = () =>
-    void shelf.combine(name, ticked, {
+    void adapterSet.combine(name, ticked, {
       type: kind,
       weights: ticked.map((one) => numberOf(weights[one] ?? '1')),
       ...(prunes ? { density: numberOf(density) } : {}),

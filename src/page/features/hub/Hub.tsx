@@ -4,8 +4,7 @@ import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { ERROR_GUIDE } from '../../../app/errorGuide.ts';
 import { bytes, whole } from '../../../app/format.ts';
-import type { Finder, HubDesk } from '../../../app/hub.ts';
-import type { Offer } from '../../../app/hubOffers.ts';
+import type { Finder, HubDesk, Offer } from '../../../app/hub.ts';
 import { HUB_ADDRESS, pageAddress } from '../../../hub/names.ts';
 import type { RepoKind } from '../../../hub/types.ts';
 import type { ErrorReport } from '../../../training/protocol.ts';
@@ -202,7 +201,7 @@ function OfferRow(props: { readonly finder: Finder; readonly offer: Offer; reado
         className={isWhole ? 'button button-strong' : 'button'}
         isDisabled={isBusy}
         aria-label={`${verb} ${title}`}
-        onPress={() => void finder.bring(offer)}
+        onPress={() => void finder.download(offer)}
       >
         {verb}
       </Button>
@@ -232,10 +231,10 @@ function Downloading({ finder }: { readonly finder: Finder }) {
 
 /** What is kept in this browser, with sizes and the way to free it. */
 function Kept({ desk, finder, kind }: Asked) {
-  const shelf = useStore(desk.shared, (s) => s.shelf);
-  const kept = shelf?.kept ?? [];
+  const cached = useStore(desk.shared, (s) => s.cached);
+  const kept = cached?.kept ?? [];
   const total = kept.reduce((sum, one) => sum + one.bytes, 0);
-  const room = shelf?.room == null ? '' : `, room for ${bytes(shelf.room)} more`;
+  const room = cached?.room == null ? '' : `, room for ${bytes(cached.room)} more`;
   return (
     <Fold summary={`Kept in this browser: ${bytes(total)}${room}`} isOpen={kept.length > 0}>
       {kept.length === 0 ? (

@@ -56,7 +56,7 @@ export function Inside() {
           }))}
           onChange={(module) => {
             page.ui.setState({ module });
-            void page.looking.inspect();
+            void page.inspection.inspect();
           }}
         />
         <span className="hint">

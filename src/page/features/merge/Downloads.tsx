@@ -1,8 +1,8 @@
 /** What can be taken away: the merged file, the adapter, the run in figures and settings, and the run as a Python project. */
 import { Button } from 'react-aria-components';
-import { mergedName } from '../../../app/checkMerged.ts';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../../app/exports.ts';
 import { bytes } from '../../../app/format.ts';
+import { mergedName } from '../../../app/merging.ts';
 import { Fold } from '../../parts/Controls.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
@@ -47,12 +47,12 @@ export function Downloads() {
                 : 'for transformers.js and the Hub: onnx/model.onnx, config.json, tokenizer'
           }
           isDisabled={parity?.verdict !== 'passed'}
-          onPress={() => void page.running.saveFolder()}
+          onPress={() => void page.try.saveFolder()}
         />
         <Item
           title="Adapter"
           detail="adapter_config.json and adapter_model.safetensors, as PEFT reads them"
-          onPress={() => void page.looking.saveAdapter()}
+          onPress={() => void page.merging.saveAdapter()}
         />
         <Item
           title="Metrics"
@@ -106,7 +106,7 @@ function Python() {
         starting from the adapter trained here, on as many machines as you have.
       </p>
       <p className="shelf-tools">
-        <Button className="button" isDisabled={busy !== null} onPress={() => void page.looking.writePython()}>
+        <Button className="button" isDisabled={busy !== null} onPress={() => void page.merging.writePython()}>
           Continue in Python
         </Button>
       </p>
@@ -134,7 +134,7 @@ function Python() {
           </details>
           <OfStep step={python.step} />
           <p className="shelf-tools">
-            <Button className="button button-strong" onPress={() => void page.looking.savePython()}>
+            <Button className="button button-strong" onPress={() => void page.merging.savePython()}>
               Save the project
             </Button>
           </p>

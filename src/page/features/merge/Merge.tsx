@@ -24,7 +24,7 @@ export function Merge() {
       <Button
         className="button button-strong"
         isDisabled={!hasRun || busy !== null}
-        onPress={() => void page.looking.merge()}
+        onPress={() => void page.merging.merge()}
       >
         {busy ?? (merged === null ? 'Merge and check' : 'Merge again')}
       </Button>
@@ -45,7 +45,7 @@ function Parity({ merged }: { readonly merged: MergeResult }) {
       <h3>Trainer against onnxruntime</h3>
       {parity === null ? (
         <p className="hint">
-          <Waiting what="Running the merged file" onStop={() => page.looking.stopChecking()} />
+          <Waiting what="Running the merged file" onStop={() => page.merging.stopChecking()} />
         </p>
       ) : (
         <>

@@ -78,7 +78,7 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
     setChosen((old) => new Set(isOn ? [...old, id] : [...old].filter((other) => other !== id)));
   return (
     <>
-      <fieldset className="method-boxes" disabled={view.isRunning}>
+      <fieldset className="method-boxes" disabled={view.busy !== null}>
         <legend className="field-label">Methods</legend>
         {OFFERED.map(({ id, title }) => (
           <Check key={id} isOn={chosen.has(id)} onChange={(isOn) => toggle(id, isOn)}>
@@ -93,7 +93,7 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
           isNumber
           inputMode="numeric"
           value={budgetText ?? known ?? ''}
-          disabled={view.isRunning}
+          disabled={view.busy !== null}
           onText={setBudget}
         />
         <TextField
@@ -102,12 +102,12 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
           isNumber
           inputMode="numeric"
           value={stepsText ?? training.steps}
-          disabled={view.isRunning}
+          disabled={view.busy !== null}
           onText={setSteps}
         />
       </div>
       <p className="shelf-tools">
-        {view.isRunning ? (
+        {view.busy !== null ? (
           <Button className="button" onPress={() => void methodComparison.stop()}>
             Stop
           </Button>
@@ -121,7 +121,7 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
           </Button>
         )}
         <span className="hint" aria-live="polite">
-          {view.isRunning ? <Waiting what={stepText(view)} news={view.now} way="Stop ends it" /> : null}
+          {view.busy !== null ? <Waiting what={stepText(view)} news={view.now} way="Stop ends it" /> : null}
         </span>
       </p>
     </>

@@ -44,7 +44,8 @@ export function DataPreview() {
   const view = useStore(page.data.view);
   const hasModel = useChoice((s) => s.report !== null);
   useEffect(() => page.data.watch(), [page]);
-  const { preview, error, isBusy } = view;
+  const { preview, error } = view;
+  const isBusy = view.busy !== null;
   const { task, tasks } = tasksIn(view);
   const silence = useSilence(isBusy, isBusy);
   if (preview === null && error === null)
@@ -109,7 +110,7 @@ const UNUSED = 'unused';
 function Columns() {
   const page = usePage();
   const view = useStore(page.data.view);
-  const mapping = useChoice((s) => s.dataOptions.mapping);
+  const mapping = useChoice((s) => s.data?.options?.mapping);
   const rows = columnRows(view, mapping);
   if (rows.length === 0) return null;
   const hasHeader = headerIn(view);
@@ -194,7 +195,7 @@ function Found({ preview, hasTask }: { readonly preview: Preview; readonly hasTa
 
 function Padding({ preview }: { readonly preview: Preview }) {
   const page = usePage();
-  const padding = useChoice((s) => s.dataOptions.padding ?? 'length');
+  const padding = useChoice((s) => s.data?.options?.padding ?? 'length');
   const { kind } = preview.report;
   if (kind === 'image') return null;
   if (kind === 'text' || kind === 'masked-text')

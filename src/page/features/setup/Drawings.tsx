@@ -1,6 +1,6 @@
 /** Classes made by hand: name one, draw a few, repeat. */
 import { useState } from 'react';
-import { DRAWING_SIZE } from '../../../app/request.ts';
+import { DRAWING_SIZE } from '../../../app/choice.ts';
 import { TextField } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
@@ -8,12 +8,12 @@ import { useChoice, usePage } from '../../usePage.ts';
 
 export function Drawings() {
   const page = usePage();
-  const classes = useChoice((s) => s.drawings);
+  const classes = useChoice((s) => s.inputs.drawings);
   const [name, setName] = useState('');
   const label = name.trim();
   const add = (pixels: Float32Array) => {
     const known = classes.some((one) => one.label === label);
-    page.choice.setState({
+    page.input({
       drawings: known
         ? classes.map((one) => (one.label === label ? { ...one, images: [...one.images, pixels] } : one))
         : [...classes, { label, images: [pixels] }],
@@ -47,7 +47,7 @@ export function Drawings() {
           <IconButton
             icon="trash"
             label={`Remove ${one.label}`}
-            onPress={() => page.choice.setState({ drawings: classes.filter((other) => other !== one) })}
+            onPress={() => page.input({ drawings: classes.filter((other) => other !== one) })}
           />
           <span className="drawn-images">
             {one.images.map((image, i) => (

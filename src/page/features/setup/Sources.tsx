@@ -1,7 +1,7 @@
 /** Model and data: what comes with the page, files from this machine, the Hub, and what is written or drawn here. */
 import { useStore } from 'zustand';
+import { withPrecision } from '../../../app/choice.ts';
 import { bytes, count, whole } from '../../../app/format.ts';
-import { isMissing } from '../../../app/request.ts';
 import { MODELS } from '../../../app/settings.ts';
 import type { ModelSource } from '../../../training/protocol.ts';
 import { Picker, Segments, Tip } from '../../parts/Controls.tsx';
@@ -26,11 +26,11 @@ export function ModelSection() {
   const page = usePage();
   const model = useChoice((s) => s.settings.model);
   const report = useChoice((s) => s.report);
-  const precision = useChoice((s) => s.precision);
+  const precision = useChoice((s) => s.model?.precision ?? 'file');
   const error = useChoice((s) => s.reportError);
   const isReading = useChoice((s) => s.isReading);
-  const files = useChoice((s) => s.modelFiles);
-  const isWaiting = useChoice((s) => isMissing('model', s));
+  const files = useChoice((s) => s.inputs.modelFiles);
+  const isWaiting = useChoice((s) => s.model === null);
   const items = Object.entries(MODELS).map(([id, { title }]) => ({ id, title, detail: MODEL_DETAILS[id]! }));
   const summary = report === null ? MODELS[model]!.title : `${report.name} · ${count(report.parameters)}`;
   return (
@@ -42,11 +42,8 @@ export function ModelSection() {
           hint="config.json, tokenizer.json and external data belong to it. Nothing leaves this tab."
           accepts={['.onnx', '.json', '.jinja', '.data', '.bin', '.onnx_data']}
           files={files}
-          onFiles={(dropped) => void page.openModel(dropped)}
-          onClear={() => {
-            page.choice.setState({ modelFiles: [] });
-            void page.openModel([]);
-          }}
+          onFiles={page.openModel}
+          onClear={() => page.input({ modelFiles: [] })}
         />
       ) : (
         <p className="hint">{MODEL_DETAILS[model]}.</p>
@@ -88,7 +85,7 @@ const PRECISIONS: readonly { readonly id: Precision; readonly title: string }[] 
 /** What a person's own model is loaded as: the file's numbers, 16 bits, or 4; with the bytes that the forecast finds for each. */
 function PrecisionOfWeights() {
   const page = usePage();
-  const precision = useChoice((s) => s.precision);
+  const precision = useChoice((s) => s.model?.precision ?? 'file');
   const report = useStore(page.forecast.view, (s) => s.report);
   return (
     <div className="precision">
@@ -106,7 +103,7 @@ function PrecisionOfWeights() {
           const size = report?.weightBytes[id] ?? null;
           return { id, title, detail: size === null ? undefined : bytes(size) };
         })}
-        onChange={(id) => page.choice.setState({ precision: id })}
+        onChange={(id) => page.choice.setState(({ model }) => ({ model: withPrecision(model, id) }))}
       />
       {report === null ? (
         <p className="hint">What each takes on the GPU stands here once a forecast was made, beside Train.</p>
@@ -138,11 +135,11 @@ const ACCEPTS = [
 export function DataSection() {
   const page = usePage();
   const { model, data } = useChoice((s) => s.settings);
-  const files = useChoice((s) => s.dataFiles);
-  const text = useChoice((s) => s.text);
+  const files = useChoice((s) => s.inputs.dataFiles);
+  const text = useChoice((s) => s.inputs.text);
   const report = useRun((s) => s.open?.data ?? null);
   const hasPreview = useStore(page.data.view, (s) => s.preview !== null || s.error !== null);
-  const isWaiting = useChoice((s) => isMissing('data', s));
+  const isWaiting = useChoice((s) => s.data === null);
   const items = MODELS[model]!.data.map((id) => ({ id, ...DATA[id]! }));
   return (
     <Section name="data" title="Data" summary={DATA[data]!.title} isWaiting={isWaiting}>
@@ -153,8 +150,8 @@ export function DataSection() {
           hint="Text, CSV, TSV, JSON, JSONL, Parquet, CoNLL; pictures in a folder or .zip with a folder for each class, or IDX. A part is held aside and only that part is scored. Nothing leaves this tab."
           accepts={ACCEPTS}
           files={files}
-          onFiles={(dropped) => page.choice.setState({ dataFiles: [...files, ...dropped] })}
-          onClear={() => page.choice.setState({ dataFiles: [] })}
+          onFiles={(dropped) => page.input({ dataFiles: [...files, ...dropped] })}
+          onClear={() => page.input({ dataFiles: [] })}
         />
       ) : (
         <p className="hint">{DATA[data]!.detail}.</p>
@@ -168,7 +165,7 @@ export function DataSection() {
             rows={7}
             placeholder="Paste a few pages. The last part is held aside and only that part is scored."
             value={text}
-            onChange={(event) => page.choice.setState({ text: event.target.value })}
+            onChange={(event) => page.input({ text: event.target.value })}
           />
           <span className="hint">{whole(text.length)} characters</span>
         </label>

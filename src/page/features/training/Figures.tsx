@@ -2,7 +2,7 @@
 
 import { useShallow } from 'zustand/react/shallow';
 import { bytes, duration, rate, real, scoreText, whole } from '../../../app/format.ts';
-import { remarksOf } from '../../../app/remarks.ts';
+import { remarksOf } from '../../../app/runs.ts';
 import { secondsPerStep, smooth } from '../../../app/series.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import type { OpenReport } from '../../../training/protocol.ts';

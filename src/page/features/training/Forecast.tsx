@@ -19,7 +19,8 @@ const PARTS = [
 
 export function Forecast() {
   const page = usePage();
-  const { isBusy, report, error, isStale } = useStore(page.forecast.view);
+  const { busy, report, error, isStale } = useStore(page.forecast.view);
+  const isBusy = busy !== null;
   const hasGpu = useUi((s) => s.gpu?.state === 'ready');
   const isTraining = useRun((s) => s.state === 'running' || s.state === 'loading' || s.state === 'compiling');
   const hasModel = useChoice((s) => s.report !== null);

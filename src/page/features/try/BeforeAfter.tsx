@@ -1,9 +1,9 @@
 /** The base and the adapted model on the same held-out inputs. */
 import { type ReactNode, useState } from 'react';
 import { Button } from 'react-aria-components';
-import { byChange, tallyOf } from '../../../app/changed.ts';
+import { DRAWING_SIZE } from '../../../app/choice.ts';
 import { percent, real, scoreText } from '../../../app/format.ts';
-import { DRAWING_SIZE } from '../../../app/request.ts';
+import { byChange, tallyOf } from '../../../app/inspection.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import type {
   ImageBeforeAfter,
@@ -43,7 +43,7 @@ export function BeforeAfter() {
           Held-out inputs, base model and step {step}.{' '}
           {value.kind === 'text' ? 'Same prompt, same seed.' : 'What changed most comes first.'}
         </span>
-        <Button className="button" onPress={() => void page.looking.compare()}>
+        <Button className="button" onPress={() => void page.inspection.compare()}>
           Compare now
         </Button>
       </div>
@@ -186,7 +186,7 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
           label="Draw something for both models to read"
           action="Ask both models"
           keepsDrawing
-          onDone={(pixels) => void page.looking.classify(pixels).then(setAnswer)}
+          onDone={(pixels) => void page.inspection.classify(pixels).then(setAnswer)}
         />
         {answer === null ? null : (
           <div className="try-answer">
@@ -226,7 +226,7 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
         className="prompt"
         onSubmit={(event) => {
           event.preventDefault();
-          void page.looking.compare();
+          void page.inspection.compare();
         }}
       >
         <TextField

@@ -3,7 +3,7 @@ import { type FormEvent, useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { brief, rate, real } from '../../../app/format.ts';
-import { asksFor, type RunningView, SIDES } from '../../../app/running.ts';
+import { asksFor, SIDES, type TryView } from '../../../app/try.ts';
 import type { Side, Writing } from '../../../inference/beforeAfter.ts';
 import { TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
@@ -19,7 +19,7 @@ export function RunIt() {
   const merged = useRun((s) => s.merged);
   const kind = useRun((s) => s.open?.data.kind ?? null);
   const picture = useRun((s) => s.open?.data.picture ?? null);
-  const { busy, error, hasNewHead, provider, writing, answer } = useStore(page.running.view);
+  const { busy, error, hasNewHead, provider, writing, answer } = useStore(page.try.view);
   // The parity check uses onnxruntime first.
   const isChecking = useRun((s) => s.busy !== null);
   if (merged === null || kind === null) return null;
@@ -43,16 +43,14 @@ export function RunIt() {
           action="Ask both files"
           keepsDrawing
           isDisabled={isBusy}
-          onDone={(pixels) =>
-            void page.running.ask({ pixels, size: Math.max(picture.width, picture.height) })
-          }
+          onDone={(pixels) => void page.try.ask({ pixels, size: Math.max(picture.width, picture.height) })}
         />
       ) : null}
       <p className="run-state" role="status">
         {busy === null ? null : (
           <>
             <Waiting what={busy} news={writing ?? busy} />{' '}
-            <Button className="button" onPress={() => void page.running.stop()}>
+            <Button className="button" onPress={() => void page.try.stop()}>
               Stop
             </Button>
           </>
@@ -100,7 +98,7 @@ function WriteForm({ isBusy }: { readonly isBusy: boolean }) {
   const isGreedy = !(Number(temperature) > 0);
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    void page.running.write({
+    void page.try.write({
       prompt,
       maxTokens: Math.max(1, Math.round(Number(tokens)) || 1),
       temperature: isGreedy ? 0 : Number(temperature),
@@ -148,7 +146,7 @@ function TextForm({ isBusy, kind }: { readonly isBusy: boolean; readonly kind: s
       className="prompt"
       onSubmit={(event) => {
         event.preventDefault();
-        void page.running.ask(hasPair && pair !== '' ? { text, pair } : { text });
+        void page.try.ask(hasPair && pair !== '' ? { text, pair } : { text });
       }}
     >
       <PromptBox
@@ -182,7 +180,7 @@ function Written({ title, writing }: { readonly title: string; readonly writing:
   );
 }
 
-function Answered({ answer }: { readonly answer: NonNullable<RunningView['answer']> }) {
+function Answered({ answer }: { readonly answer: NonNullable<TryView['answer']> }) {
   if (answer.kind === 'number')
     return (
       <p>

@@ -3,10 +3,11 @@
  * list, a model that is bound twice for one choice, a run that goes on with the page's configuration, rows that come after a stop.
  */
 import { describe, expect, test } from 'vitest';
+import { runRequest, withPrecision } from '../../src/app/choice.ts';
 import { methodComparisonCsv } from '../../src/app/methodComparison.ts';
 import { createPage } from '../../src/app/page.ts';
-import { runRequest } from '../../src/app/request.ts';
 import type { Sessions } from '../../src/app/sessions.ts';
+import { baseSettings } from '../../src/app/settings.ts';
 import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import type {
@@ -106,43 +107,63 @@ const kinds = (asked: readonly AdapterCommand[]) => asked.map(({ kind }) => kind
 describe('opened adapters', () => {
   test('are held against the chosen model, once until it changes', async () => {
     const { page, asked } = setUp();
-    await page.shelf.open(files);
-    await page.shelf.open(files);
+    await page.adapterSet.open(files);
+    await page.adapterSet.open(files);
     expect(kinds(asked)).toEqual(['open', 'bind', 'open']);
     expect(asked[1]).toMatchObject({ task: { model: { kind: 'embedded', name: 'glyphs-vit' } } });
     page.choose({ model: 'tales-gpt' });
-    await page.shelf.merge(['adapter-2', 'adapter-1']);
+    await page.adapterSet.merge(['adapter-2', 'adapter-1']);
     expect(kinds(asked)).toEqual(['open', 'bind', 'open', 'bind', 'merge']);
-    expect(page.shelf.view.getState().merged).toEqual(['adapter-2', 'adapter-1']);
+    expect(page.adapterSet.view.getState().merged).toEqual(['adapter-2', 'adapter-1']);
+  });
+
+  test('are held anew against the model at another precision, and with other padding', async () => {
+    const { page, asked } = setUp();
+    page.setSettings(baseSettings('own-model'));
+    page.input({
+      modelFiles: [{ name: 'model.onnx', bytes: Uint8Array.of(1) }],
+      dataFiles: [{ name: 'rows.csv', bytes: Uint8Array.of(1) }],
+    });
+    await page.adapterSet.open(files);
+    page.choice.setState(({ model }) => ({ model: withPrecision(model, 'f16') }));
+    await page.adapterSet.merge(['adapter-1']);
+    expect(asked.at(-2)).toMatchObject({ kind: 'bind', task: { model: { precision: 'f16' } } });
+    page.data.setPadding('longest');
+    await page.adapterSet.merge(['adapter-1']);
+    expect(asked.at(-2)).toMatchObject({ kind: 'bind', task: { data: { options: { padding: 'longest' } } } });
   });
 
   test('stay as they were when files are wrong, and the sentence stands where they were dropped', async () => {
     const { page, refuse } = setUp();
-    await page.shelf.open(files);
-    page.shelf.tick('adapter-1', true);
-    const before = page.shelf.view.getState();
+    await page.adapterSet.open(files);
+    page.adapterSet.tick('adapter-1', true);
+    const before = page.adapterSet.view.getState();
     refuse(new PapilioError('malformed-adapter', 'The zip cannot be unpacked.'));
-    await page.shelf.open(files);
-    const after = page.shelf.view.getState();
+    await page.adapterSet.open(files);
+    const after = page.adapterSet.view.getState();
     expect(after).toEqual({
       ...before,
       error: { kind: 'malformed-adapter', message: 'The zip cannot be unpacked.', details: {} },
       errorAt: 'open',
     });
     refuse(null);
-    await page.shelf.open(files);
-    expect(page.shelf.view.getState()).toMatchObject({ error: null, rows: [{}, {}], ticked: ['adapter-1'] });
+    await page.adapterSet.open(files);
+    expect(page.adapterSet.view.getState()).toMatchObject({
+      error: null,
+      rows: [{}, {}],
+      ticked: ['adapter-1'],
+    });
   });
 
   test('are ticked in an order, and forgotten with what was removed', async () => {
     const { page } = setUp();
-    await page.shelf.open(files);
-    await page.shelf.open(files);
-    page.shelf.tick('adapter-2', true);
-    page.shelf.tick('adapter-1', true);
-    expect(page.shelf.view.getState().ticked).toEqual(['adapter-2', 'adapter-1']);
-    await page.shelf.remove('adapter-2');
-    expect(page.shelf.view.getState()).toMatchObject({
+    await page.adapterSet.open(files);
+    await page.adapterSet.open(files);
+    page.adapterSet.tick('adapter-2', true);
+    page.adapterSet.tick('adapter-1', true);
+    expect(page.adapterSet.view.getState().ticked).toEqual(['adapter-2', 'adapter-1']);
+    await page.adapterSet.remove('adapter-2');
+    expect(page.adapterSet.view.getState()).toMatchObject({
       ticked: ['adapter-1'],
       rows: [{ name: 'adapter-1' }],
     });
@@ -150,9 +171,9 @@ describe('opened adapters', () => {
 
   test('can be gone on from: method and settings are theirs, the rest is free, and the way back is short', async () => {
     const { page } = setUp();
-    await page.shelf.open(files);
+    await page.adapterSet.open(files);
     page.setTraining('steps', 7);
-    await page.shelf.goOn('adapter-1');
+    await page.adapterSet.goOn('adapter-1');
     expect(page.choice.getState().settings.training.steps).toBe(7);
     const { settings, startFrom } = page.choice.getState();
     expect(settings).toMatchObject({
@@ -170,15 +191,15 @@ describe('opened adapters', () => {
     expect(page.isChanged()).toBe(true);
     expect(runRequest(page.choice.getState())).not.toHaveProperty('adapter');
     expect(page.setConfig('r', 4)).toBeNull();
-    await page.shelf.goOn('adapter-1');
+    await page.adapterSet.goOn('adapter-1');
     page.choose({ method: 'oft' });
     expect(page.choice.getState().startFrom).toBeNull();
   });
 
   test('the adapter of a reset run comes back with it', async () => {
     const { page, trainer } = setUp();
-    await page.shelf.open(files);
-    await page.shelf.goOn('adapter-1');
+    await page.adapterSet.open(files);
+    await page.adapterSet.goOn('adapter-1');
     await page.controller.toggle();
     trainer.send({
       type: 'step',
@@ -208,7 +229,7 @@ describe('methods side by side', () => {
     tell({ type: 'start', method: 'oft', settings: {}, adapter: 300 });
     tell({ type: 'step', method: 'oft', step: 3, total: 4 });
     expect(page.methodComparison.view.getState()).toMatchObject({
-      isRunning: true,
+      busy: 'Comparing',
       now: { method: 'oft', step: 3 },
     });
     tell({ type: 'row', row: measured });
@@ -221,7 +242,7 @@ describe('methods side by side', () => {
     await running;
     tell({ type: 'row', row: measured });
     expect(page.methodComparison.view.getState()).toMatchObject({
-      isRunning: false,
+      busy: null,
       now: null,
       rows: [measured],
     });

@@ -3,10 +3,9 @@
  * never of a run before. Seen to fail with: the step read when the answer arrives, no comparison at the end, one that is waited for for ever.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { byChange, changeOf, tallyOf } from '../../src/app/changed.ts';
-import { createController } from '../../src/app/controller.ts';
-import { createLooking } from '../../src/app/looking.ts';
-import { remarksOf } from '../../src/app/remarks.ts';
+import { Controller } from '../../src/app/controller.ts';
+import { byChange, changeOf, createInspection, createQuestions, tallyOf } from '../../src/app/inspection.ts';
+import { remarksOf } from '../../src/app/runs.ts';
 import { createStores } from '../../src/app/stores.ts';
 import { createTabs } from '../../src/app/tabs.ts';
 import type { BeforeAfter, Inspection, OfStep } from '../../src/training/protocol.ts';
@@ -46,13 +45,13 @@ function setUp() {
     }),
   };
   const sessions = { save: async () => {}, load: async () => null, clear: async () => {} };
-  const controller = createController(stores, trainer, sessions, createTabs({}), () => 0);
-  const looking = createLooking(stores, slow, controller, () => Promise.reject(new Error('not used')));
+  const controller = new Controller(stores, trainer, sessions, createTabs({}), () => 0);
+  const inspection = createInspection(stores, slow, controller, createQuestions(stores, controller));
   return {
     ...stores,
     trainer,
     controller,
-    looking,
+    inspection,
     asked,
     to(next: number) {
       step = next;
@@ -135,7 +134,7 @@ describe('before and after', () => {
   it('that there is no run to ask is forgotten when there is one', async () => {
     await page.controller.reset();
     while (page.asked.length > 0) await page.answer();
-    await page.looking.compare();
+    await page.inspection.compare();
     expect(page.run.getState().isComparing).toBe(false);
     await page.controller.toggle();
     await settle();

@@ -3,8 +3,8 @@
  * files changed over, a text that is not padded to a file's one length, token types of 0 for both texts of a pair, a worker that is not ended with its merge.
  */
 import { describe, expect, test } from 'vitest';
-import { asksFor, createRunningDesk } from '../../src/app/running.ts';
 import { createStores, emptyRun, type MergeResult } from '../../src/app/stores.ts';
+import { asksFor, createTry } from '../../src/app/try.ts';
 import {
   type About,
   answerOf,
@@ -332,7 +332,7 @@ function desk(pair: Partial<Pair>, kind: string) {
     request: {} as never,
     merged,
   });
-  return { desk: createRunningDesk(stores, trainer, async () => client), stores, seen };
+  return { desk: createTry(stores, trainer, async () => client), stores, seen };
 }
 
 test('both files are opened once a merge, and their worker ends with it', async () => {

@@ -1,0 +1,331 @@
+/**
+ * What is chosen. `model` and `data` are immutable values in the page's state: whatever follows from them (report, preview, forecast, bound
+ * adapters) follows from their identity. They are made here alone, from the settings, which a link can carry, and the inputs, which it cannot.
+ */
+import { createStore, type StoreApi } from 'zustand/vanilla';
+import type { MethodId } from '../adapters/registry.ts';
+import { filesOf, nameBeside, variantsOf } from '../hub/layout.ts';
+import type { HubSource, UrlSource } from '../hub/types.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
+import type { QuantisedMerge } from '../models/merge.ts';
+import { sizeOf } from '../training/givenFiles.ts';
+import type {
+  DataOptions,
+  DataSource,
+  ErrorReport,
+  GivenFile,
+  ModelReport,
+  ModelSource,
+  NamedFile,
+  RunRequest,
+} from '../training/protocol.ts';
+import { PRESETS } from './presets.ts';
+import { baseSettings, isOwnRate, type PageSettings, sameValue } from './settings.ts';
+
+export const DRAWING_SIZE = 32;
+
+/** Drawn examples of one class, 32 × 32, 0 … 1, bright strokes on dark. */
+interface DrawnClass {
+  readonly label: string;
+  readonly images: readonly Float32Array[];
+}
+
+/** What a person has put under Model and Data; it stays while something else is chosen. */
+export interface Inputs {
+  readonly modelFiles: readonly GivenFile[];
+  readonly dataFiles: readonly GivenFile[];
+  /** From the Hub or an address. */
+  readonly fetchedModel: HubSource | UrlSource | null;
+  readonly fetchedData: HubSource | UrlSource | null;
+  readonly text: string;
+  readonly drawings: readonly DrawnClass[];
+}
+
+/** Where a run begins that goes on from an adapter: its method, and its folder's files, whose configuration counts. */
+interface StartFrom {
+  readonly name: string;
+  readonly method: MethodId;
+  readonly files: readonly NamedFile[];
+}
+
+export interface ChoiceState {
+  readonly settings: PageSettings;
+  readonly inputs: Inputs;
+  /** With what its weights are rounded to while loading; null while it is still to be chosen. */
+  readonly model: ModelSource | null;
+  /** With how it is read, where it was dropped or fetched; null while it is still to be chosen. */
+  readonly data: DataSource | null;
+  /** Activations are computed again in the backward pass instead of being kept. */
+  readonly recompute: boolean;
+  /** What merging does to weights that the file keeps in codes. */
+  readonly quantised: QuantisedMerge;
+  readonly startFrom: StartFrom | null;
+  /** Modules of the chosen model; null while unknown. */
+  readonly report: ModelReport | null;
+  /** Why the modules are unknown. */
+  readonly reportError: ErrorReport | null;
+  /** The worker is reading the model for them. */
+  readonly isReading: boolean;
+  /** What was refused in the link that opened the page. */
+  readonly problems: readonly string[];
+}
+
+type Chosen = Pick<ChoiceState, 'settings' | 'inputs'>;
+
+/** The model that settings and inputs name. @throws PapilioError that says what is still to be done */
+function modelIn({ settings, inputs }: Chosen): ModelSource {
+  if (settings.model === 'hub')
+    return inputs.fetchedModel ?? fail('not-found', 'No model has been fetched yet: find one under Model.');
+  if (settings.model !== 'own') return { kind: 'embedded', name: settings.model };
+  if (!inputs.modelFiles.some(({ name }) => name.endsWith('.onnx')))
+    fail(
+      'malformed-onnx',
+      'No model has been opened yet: drop an .onnx file (and the files beside it) under Model.',
+    );
+  return { kind: 'files', files: inputs.modelFiles };
+}
+
+/** As {@link modelIn}. */
+function dataIn({ settings, inputs }: Chosen): DataSource {
+  switch (settings.data) {
+    case 'files':
+      if (inputs.dataFiles.length === 0)
+        fail(
+          'bad-data',
+          'No data has been dropped yet: add files under Data, or choose data that comes with Papilio.',
+        );
+      return { kind: 'files', files: inputs.dataFiles };
+    case 'hub':
+      return inputs.fetchedData ?? fail('not-found', 'No data has been fetched yet: find some under Data.');
+    case 'text':
+      if (inputs.text.trim() === '') fail('bad-data', 'There is no text yet: paste some under Data.');
+      return { kind: 'text', text: inputs.text };
+    case 'drawings': {
+      const classes = inputs.drawings.filter(({ images }) => images.length > 0);
+      if (classes.length < 2)
+        fail(
+          'bad-data',
+          'Draw at least two classes, each a few times, so that there is something to tell apart.',
+        );
+      if (classes.some(({ images }) => images.length < 2))
+        fail(
+          'bad-data',
+          'Each class needs at least two drawings: one to learn from and one to be tested on.',
+        );
+      return { kind: 'drawings', size: DRAWING_SIZE, classes };
+    }
+    default:
+      return { kind: 'embedded', name: settings.data };
+  }
+}
+
+type Source = ModelSource | DataSource;
+
+/** What of a source is how it is read, and what somebody is still writing or drawing. */
+const READ_AS = ['precision', 'options'];
+const CONTENT = ['text', 'classes'];
+
+const isSameList = (a: unknown, b: unknown): boolean =>
+  Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((one, i) => one === b[i]);
+
+/** Whether two sources are one, but for fields named `beside`. Files and drawings are the same if they are the same objects. */
+function isSame(a: Source | null, b: Source | null, beside: readonly string[]): boolean {
+  if (a === null || b === null || a === b) return a === b;
+  const fields = new Map(Object.entries(a));
+  const others = new Map(Object.entries(b));
+  return [...new Set([...fields.keys(), ...others.keys()])].every((key) => {
+    const [one, other] = [fields.get(key), others.get(key)];
+    return (
+      beside.includes(key) ||
+      one === other ||
+      isSameList(one, other) ||
+      (key === 'options' && sameValue(one, other))
+    );
+  });
+}
+
+/** Whether one source is the other, perhaps read in another way or with more written: nobody who goes on to it looks for a way out of a hang. */
+export const isSamePlace = (a: Source | null, b: Source | null): boolean =>
+  isSame(a, b, [...READ_AS, ...CONTENT]);
+
+function found<T>(find: () => T): T | null {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof PapilioError) return null;
+    throw error;
+  }
+}
+
+/** What was said of how a file is read: of columns and cells it means nothing for other data or for another model, of padding it does. */
+function withoutSaid({
+  mapping,
+  task,
+  header,
+  delimiter,
+  quotes,
+  decimal,
+  ...rest
+}: DataOptions): DataOptions {
+  return rest;
+}
+
+/** A source that is read with these options; one that was neither dropped nor fetched needs none. */
+function readWith(data: DataSource, options: DataOptions): DataSource {
+  const { options: _, ...source } = data;
+  const isRead = ['files', 'hub', 'url'].includes(source.kind) && Object.keys(options).length > 0;
+  return isRead ? { ...source, options } : source;
+}
+
+/**
+ * The state after a change, whose model and data are what settings and inputs now say. What does not change keeps its identity, and how it is read;
+ * whoever sets a model or data themselves is taken at their word.
+ */
+function settled(now: ChoiceState, before: ChoiceState): ChoiceState {
+  if (
+    now.settings === before.settings &&
+    now.inputs === before.inputs &&
+    now.model === before.model &&
+    now.data === before.data
+  )
+    return now;
+  const isModelSet = now.model !== before.model;
+  const wanted = isModelSet ? now.model : found(() => modelIn(now));
+  const model = isSame(wanted, before.model, isModelSet ? [] : READ_AS) ? before.model : wanted;
+  const isOtherModel = !isSame(model, before.model, READ_AS);
+  return {
+    ...now,
+    model,
+    data: settledData(now, before, isOtherModel),
+    // It was chosen for the other model, unless it comes with this one.
+    recompute: isOtherModel && !isModelSet && now.recompute === before.recompute ? false : now.recompute,
+  };
+}
+
+function settledData(now: ChoiceState, before: ChoiceState, isOtherModel: boolean): DataSource | null {
+  if (now.data !== before.data) return isSame(now.data, before.data, []) ? before.data : now.data;
+  const wanted = found(() => dataIn(now));
+  if (wanted === null) return null;
+  const isSameData = isSame(wanted, before.data, READ_AS);
+  if (isSameData && !isOtherModel) return before.data;
+  const options = before.data?.options ?? {};
+  const data = readWith(wanted, withoutSaid(options));
+  return isSame(data, before.data, []) ? before.data : data;
+}
+
+export const noInputs: Inputs = {
+  modelFiles: [],
+  dataFiles: [],
+  fetchedModel: null,
+  fetchedData: null,
+  text: '',
+  drawings: [],
+};
+
+export function createChoice(): StoreApi<ChoiceState> {
+  const settings = baseSettings(PRESETS[0]!.id);
+  const store = createStore<ChoiceState>(() => ({
+    settings,
+    inputs: noInputs,
+    model: modelIn({ settings, inputs: noInputs }),
+    data: dataIn({ settings, inputs: noInputs }),
+    recompute: false,
+    quantised: 'requantise',
+    startFrom: null,
+    report: null,
+    reportError: null,
+    isReading: false,
+    problems: [],
+  }));
+  const { setState } = store;
+  store.setState = (change) =>
+    setState(
+      (before) => settled({ ...before, ...(typeof change === 'function' ? change(before) : change) }, before),
+      true,
+    );
+  return store;
+}
+
+/** The same model with its weights rounded otherwise while loading. */
+export function withPrecision(
+  model: ModelSource | null,
+  precision: NonNullable<ModelSource['precision']>,
+): ModelSource | null {
+  if (model === null) return null;
+  const { precision: _, ...file } = model;
+  return precision === 'file' ? file : { ...file, precision };
+}
+
+/** The same data with some of how it is read changed. */
+export const withOptions = (
+  data: DataSource | null,
+  change: (options: DataOptions) => DataOptions,
+): DataSource | null => data && readWith(data, change(data.options ?? {}));
+
+/** What keeps a run from starting, in the few words that stand beside the button; null when nothing does. */
+export function obstacle({ model, data, reportError }: ChoiceState, problem: string | null): string | null {
+  if (model === null) return 'waiting for a model';
+  // Others may pass: a line that was down.
+  if (['malformed-onnx', 'unsupported-onnx'].includes(reportError?.kind ?? ''))
+    return 'this model cannot be trained';
+  if (data === null) return 'waiting for data';
+  return problem === null ? null : 'settings need a look';
+}
+
+/** Model and data as chosen. @throws PapilioError that says what is still missing */
+export const sources = (choice: ChoiceState): Pick<RunRequest, 'model' | 'data'> => ({
+  model: choice.model ?? modelIn(choice),
+  data: choice.data ?? dataIn(choice),
+});
+
+/** Whether a request is of another model or other data, or computes otherwise, than is chosen now; settings left out. */
+export const isOtherRun = ({ model, data, recompute = false }: RunRequest, choice: ChoiceState): boolean =>
+  recompute !== choice.recompute || !isSame(model, choice.model, []) || !isSame(data, choice.data, []);
+
+/** @throws PapilioError as {@link sources} */
+export function runRequest(choice: ChoiceState): RunRequest {
+  const { settings, startFrom } = choice;
+  return {
+    ...sources(choice),
+    method: settings.method,
+    config: settings.config,
+    training: settings.training,
+    ...(isOwnRate(settings) ? { ownRate: true } : {}),
+    ...(choice.recompute ? { recompute: true } : {}),
+    ...(startFrom?.method === settings.method ? { adapter: startFrom.files } : {}),
+  };
+}
+
+/** What the page has to choose so that its next request is this one of a run; settings left out. */
+export function choicesOf(request: RunRequest, run: string, inputs: Inputs): Partial<ChoiceState> {
+  const { adapter, method, model, data, recompute = false } = request;
+  const { precision: _, ...modelSource } = model;
+  const { options: __, ...dataSource } = data;
+  return {
+    startFrom: adapter ? { name: `the adapter of ${run}`, method, files: adapter } : null,
+    recompute,
+    model,
+    data,
+    inputs: {
+      ...inputs,
+      ...(modelSource.kind === 'files' ? { modelFiles: modelSource.files } : {}),
+      ...(dataSource.kind === 'files' ? { dataFiles: dataSource.files } : {}),
+      ...(dataSource.kind === 'text' ? { text: dataSource.text } : {}),
+      ...(dataSource.kind === 'drawings' ? { drawings: dataSource.classes } : {}),
+      ...(modelSource.kind === 'hub' || modelSource.kind === 'url' ? { fetchedModel: modelSource } : {}),
+      ...(dataSource.kind === 'hub' || dataSource.kind === 'url' ? { fetchedData: dataSource } : {}),
+    },
+  };
+}
+
+/**
+ * A dropped folder of a model, as the Hub's are laid out, to the flat files that a model is loaded from: the most exact model with its external
+ * data and the nearest sidecars, by their last names. Files without folders are taken as they are, since a person chose each.
+ */
+export function flatModel<Dropped extends GivenFile>(files: readonly Dropped[]): Dropped[] {
+  if (!files.some(({ name }) => name.includes('/'))) return [...files];
+  const listed = files.map((file) => ({ path: file.name, size: sizeOf(file), sha256: null, oid: '' }));
+  const [best] = variantsOf(listed);
+  const wanted = best === undefined ? listed : filesOf(best.onnx, listed);
+  return wanted.map(({ path }) => ({ ...files.find(({ name }) => name === path)!, name: nameBeside(path) }));
+}

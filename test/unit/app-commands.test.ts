@@ -1,0 +1,118 @@
+/**
+ * Keys and the commands behind them. Seen to fail with: a key that is taken from a text box, Space that trains while a button has the focus, a
+ * command that runs although it is not enabled, two commands on one key.
+ */
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { COMMANDS, commandById, handleKey } from '../../src/app/commands.ts';
+import { createPage, type Page } from '../../src/app/page.ts';
+import { createTabs } from '../../src/app/tabs.ts';
+import { fakeTrainer, stepMetric, visionReport } from './app-fixtures.ts';
+
+const unused = () => Promise.reject(new Error('not used in these tests'));
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+function setUp() {
+  const trainer = fakeTrainer();
+  const page = createPage({
+    trainer,
+    sessions: { save: async () => {}, load: async () => null, clear: async () => {} },
+    tabs: createTabs({}),
+    inference: unused,
+    hub: unused,
+    root: '/',
+  });
+  page.choice.setState({ report: visionReport() });
+  page.ui.setState({ gpu: { state: 'ready', isSoftware: true, name: 'a GPU' } });
+  return { page, trainer };
+}
+
+/** An element of which `closest` finds itself by one of these selectors. */
+const focused = (...selectors: string[]) => ({
+  closest: (list: string) => (list.split(/,\s*/).some((one) => selectors.includes(one)) ? {} : null),
+});
+
+function press(page: Page, key: string, more: Partial<KeyboardEvent> = {}): boolean {
+  const preventDefault = vi.fn();
+  handleKey(page, { key, target: null, preventDefault, ...more } as unknown as KeyboardEvent);
+  return preventDefault.mock.calls.length > 0;
+}
+
+describe('a key', () => {
+  let page: Page;
+  let trainer: ReturnType<typeof fakeTrainer>;
+  beforeEach(() => {
+    ({ page, trainer } = setUp());
+  });
+
+  it('trains, steps and resets, and the browser does nothing else with it', async () => {
+    expect(press(page, ' ')).toBe(true);
+    await settle();
+    expect(trainer.calls).toEqual(['open', 'play']);
+    trainer.send({ type: 'step', metric: stepMetric(1), submits: 1 });
+    expect(press(page, 'S')).toBe(true);
+    await settle();
+    expect(trainer.calls.at(-1)).toBe('checkpoint');
+    press(page, 'r');
+    await vi.waitFor(() => expect(page.run.getState().current).toBeNull());
+    press(page, 'ArrowRight');
+    await settle();
+    expect(trainer.calls.at(-1)).toBe('step');
+  });
+
+  it('is left alone where its command makes no sense now', async () => {
+    expect(press(page, 'r')).toBe(false);
+    expect(press(page, 's')).toBe(false);
+    page.ui.setState({ gpu: null });
+    expect(press(page, ' ')).toBe(false);
+    page.ui.setState({ gpu: { state: 'ready', isSoftware: true, name: 'a GPU' } });
+    page.run.setState({ state: 'finished' });
+    expect(press(page, ' ')).toBe(false);
+    await settle();
+    expect(trainer.calls).toEqual([]);
+  });
+
+  it('belongs to the focused control where that uses it', () => {
+    const isTaken = (key: string, ...selectors: string[]) =>
+      !press(page, key, { target: focused(...selectors) as unknown as EventTarget });
+    expect(isTaken('?', 'textarea')).toBe(true);
+    expect(isTaken(']', 'select')).toBe(true);
+    expect(isTaken(' ', 'button')).toBe(true);
+    expect(isTaken('ArrowRight', '[role=slider]')).toBe(true);
+    expect(page.ui.getState()).toMatchObject({ isHelpOpen: false, factors: null });
+    // What a button does not use is the page's.
+    expect(isTaken('?', 'button')).toBe(false);
+    expect(page.ui.getState().isHelpOpen).toBe(true);
+  });
+
+  it('with another key held down, or used already, is not ours', () => {
+    for (const more of [{ ctrlKey: true }, { metaKey: true }, { altKey: true }, { defaultPrevented: true }])
+      expect(press(page, '?', more)).toBe(false);
+    expect(press(page, 'x')).toBe(false);
+    expect(page.ui.getState().isHelpOpen).toBe(false);
+  });
+
+  it('moves between the panels and the factors', () => {
+    const focus = vi.fn();
+    vi.stubGlobal('document', { getElementById: () => ({ focus }) });
+    try {
+      press(page, '3');
+    } finally {
+      vi.unstubAllGlobals();
+    }
+    expect(page.ui.getState().panel).toBe('see');
+    expect(focus).toHaveBeenCalled();
+    press(page, '[');
+    expect(page.ui.getState().factors).toBe(1);
+    for (let i = 0; i < 3; i++) press(page, ']');
+    expect(page.ui.getState().factors).toBe(2);
+  });
+});
+
+describe('commands', () => {
+  it('have a name, a key and words of their own', () => {
+    for (const part of ['id', 'key', 'keyLabel', 'label'] as const)
+      expect(new Set(COMMANDS.map((command) => command[part])).size).toBe(COMMANDS.length);
+    expect(COMMANDS.every(({ key }) => key === key.toLowerCase())).toBe(true);
+    expect(commandById('reset').label).toMatch(/undone/);
+  });
+});
