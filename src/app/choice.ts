@@ -213,7 +213,7 @@ function settledData(now: ChoiceState, before: ChoiceState, isOtherModel: boolea
   return isSame(data, before.data, []) ? before.data : data;
 }
 
-export const noInputs: Inputs = {
+const noInputs: Inputs = {
   modelFiles: [],
   dataFiles: [],
   fetchedModel: null,

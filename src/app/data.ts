@@ -127,8 +127,6 @@ function inputsOf({ model, data, settings }: ChoiceState): readonly unknown[] {
   return [model, data, seed, sequenceLength, batchSize];
 }
 
-export type DataDesk = ReturnType<typeof createDataDesk>;
-
 /** @param delayMs time without a change before the trainer is asked */
 export function createDataDesk({ choice }: Stores, trainer: Pick<TrainerClient, 'preview'>, delayMs = 350) {
   const view = createStore<DataLook>(() => nothing);

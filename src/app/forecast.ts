@@ -52,8 +52,6 @@ function fitted({ model, recompute, settings }: ChoiceState, { change }: WayToFi
   };
 }
 
-export type ForecastDesk = ReturnType<typeof createForecastDesk>;
-
 /** @param delayMs time without a change before the trainer is asked unasked */
 export function createForecastDesk(stores: Stores, trainer: Pick<TrainerClient, 'forecast'>, delayMs = 700) {
   const { choice, run, ui } = stores;

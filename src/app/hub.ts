@@ -32,7 +32,7 @@ interface OfferPart extends Pick<Offer, 'title' | 'detail' | 'bytes'> {
 }
 
 /** Everything that a repository offers, or what has one of the `files` in it. */
-export function partsOf(listing: Listing, files?: readonly string[]): OfferPart[] {
+function partsOf(listing: Listing, files?: readonly string[]): OfferPart[] {
   const all =
     listing.kind === 'model'
       ? variantsOf(listing.files).map(
@@ -57,7 +57,7 @@ export function partsOf(listing: Listing, files?: readonly string[]): OfferPart[
   return files === undefined ? all : all.filter(({ paths }) => files.some((file) => paths.includes(file)));
 }
 
-export function offerOf(
+function offerOf(
   listing: Listing,
   { paths, title, detail, bytes }: OfferPart,
   here: { readonly done: number; readonly isWhole: boolean },
@@ -73,7 +73,7 @@ export function offerOf(
   return { id: paths.join(' '), title, detail, bytes, have: here.done, isWhole: here.isWhole, source };
 }
 
-export const offerAt = (source: UrlSource): Offer => ({
+const offerAt = (source: UrlSource): Offer => ({
   id: source.url,
   title: 'The file at this address',
   detail: shown(source.url),

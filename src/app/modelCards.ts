@@ -41,7 +41,7 @@ const cards = new Map<string, Promise<ModelReport>>();
  *
  * @throws PapilioError 'network' when it cannot be fetched, 'malformed-file' when it is no card.
  */
-export function embeddedCard(name: string, root: string): Promise<ModelReport> {
+function embeddedCard(name: string, root: string): Promise<ModelReport> {
   const known = cards.get(name);
   if (known !== undefined) return known;
   const loading = fetchCard(`${root}models/${name}/card.json`);

@@ -2,7 +2,7 @@
  * One tab owns what the browser keeps of a run. Whoever begins a run claims the place by a Web Lock, which the browser frees when the tab is gone,
  * however it went; the others hear from its owner what is kept, and can have the place handed over. Where there are no locks, every tab owns it.
  */
-import { createStore } from 'zustand/vanilla';
+import { createStore, type StoreApi } from 'zustand/vanilla';
 import { asPapilioError } from '../lib/errors.ts';
 import { PATIENCE_MS } from '../lib/workers.ts';
 import type { EvalMetric, StepMetric } from '../training/protocol.ts';
@@ -71,16 +71,13 @@ function hold(
   });
 }
 
-export type Tabs = ReturnType<typeof createTabs>;
-
-export function createTabs({ locks, channel }: Host) {
-  const view = createStore<TabsView>(() => ({ owner: 'nobody', news: null }));
-  /** Frees the place, while it is this tab's. */
-  let free: (() => void) | null = null;
-  let lastNews: TabNews | null = null;
-  let handOver: () => Promise<void> = async () => {};
+/** Keeps up with who has the place: while it is another tab, by asking for its lock. */
+function watchOwner(
+  view: StoreApi<TabsView>,
+  locks: Pick<LockManager, 'query'> | undefined,
+  isMine: () => boolean,
+) {
   let polling: ReturnType<typeof setInterval> | undefined;
-  const post = (message: Message): void => channel?.postMessage(message);
 
   function setOwner(owner: TabsView['owner']): void {
     if (owner !== view.getState().owner)
@@ -90,10 +87,24 @@ export function createTabs({ locks, channel }: Host) {
   }
 
   async function poll(): Promise<void> {
-    if (locks === undefined || free !== null) return;
+    if (locks === undefined || isMine()) return;
     const { held = [] } = await locks.query();
-    if (free === null) setOwner(held.some(({ name }) => name === PLACE) ? 'other' : 'nobody');
+    if (!isMine()) setOwner(held.some(({ name }) => name === PLACE) ? 'other' : 'nobody');
   }
+
+  return { setOwner, poll };
+}
+
+export type Tabs = ReturnType<typeof createTabs>;
+
+export function createTabs({ locks, channel }: Host) {
+  const view = createStore<TabsView>(() => ({ owner: 'nobody', news: null }));
+  /** Frees the place, while it is this tab's. */
+  let free: (() => void) | null = null;
+  let lastNews: TabNews | null = null;
+  let handOver: () => Promise<void> = async () => {};
+  const post = (message: Message): void => channel?.postMessage(message);
+  const { setOwner, poll } = watchOwner(view, locks, () => free !== null);
 
   const holdPlace = (options: LockOptions): Promise<boolean> =>
     hold(
