@@ -33,6 +33,33 @@ export interface Pool {
   end(): void;
 }
 
+/** Kills a worker that computes for too long at one trial, or waits for too long. */
+function createWatch(worker: ChildProcess) {
+  let since = performance.now();
+  let cpuSince = cpuOf(worker.pid!);
+  let isWarm = false;
+  let isHanging = false;
+  const timer = setInterval(() => {
+    const wall = performance.now() - since;
+    const cpu = cpuOf(worker.pid!);
+    const worked = cpu === null || cpuSince === null ? wall : cpu - cpuSince;
+    const patience = cpu === null ? MOST_WALL_MS : MOST_IDLE_MS;
+    if (!isWarm ? wall < 2 * MOST_IDLE_MS : worked < MOST_MS && wall < patience) return;
+    isHanging = true;
+    worker.kill('SIGKILL');
+  }, LOOK_EVERY_MS);
+  return {
+    /** The worker has said something. */
+    heard(): void {
+      since = performance.now();
+      cpuSince = cpuOf(worker.pid!);
+      isWarm = true;
+    },
+    isHanging: () => isHanging,
+    end: () => clearInterval(timer),
+  };
+}
+
 /** @param script the built file, which is a worker when it is told so */
 export function createPool(script: string = argv[1]!): Pool {
   let child: ChildProcess | null = null;
@@ -55,26 +82,14 @@ export function createPool(script: string = argv[1]!): Pool {
       child ??= start();
       const worker = child;
       let errors = '';
-      let isHanging = false;
-      let since = performance.now();
-      let cpuSince = cpuOf(worker.pid!);
-      let isWarm = false;
+      const watch = createWatch(worker);
       const onError = (words: Buffer) => {
         errors = `${errors}${words.toString()}`.slice(-2000);
       };
       worker.stderr!.on('data', onError);
       const lines = createInterface({ input: worker.stdio[3] as NodeJS.ReadableStream });
-      const watch = setInterval(() => {
-        const wall = performance.now() - since;
-        const cpu = cpuOf(worker.pid!);
-        const worked = cpu === null || cpuSince === null ? wall : cpu - cpuSince;
-        const patience = cpu === null ? MOST_WALL_MS : MOST_IDLE_MS;
-        if (!isWarm ? wall < 2 * MOST_IDLE_MS : worked < MOST_MS && wall < patience) return;
-        isHanging = true;
-        worker.kill('SIGKILL');
-      }, LOOK_EVERY_MS);
       const settle = (how: 'done' | { why: 'hang' | 'abort'; words: string }) => {
-        clearInterval(watch);
+        watch.end();
         lines.close();
         worker.stderr!.off('data', onError);
         worker.off('exit', onExit);
@@ -83,14 +98,12 @@ export function createPool(script: string = argv[1]!): Pool {
       const onExit = () => {
         child = null;
         // What it wrote before it ended has still to be read.
-        setTimeout(() => settle({ why: isHanging ? 'hang' : 'abort', words: errors }), 20);
+        setTimeout(() => settle({ why: watch.isHanging() ? 'hang' : 'abort', words: errors }), 20);
       };
       worker.on('exit', onExit);
       lines.on('line', (text) => {
         const line = JSON.parse(text) as Line;
-        since = performance.now();
-        cpuSince = cpuOf(worker.pid!);
-        isWarm = true;
+        watch.heard();
         if ('done' in line) settle('done');
         else if ('index' in line) onTrial(line);
       });

@@ -76,6 +76,7 @@ const lines = (count: number, make: (i: number) => string) =>
   Array.from({ length: count }, (_, i) => make(i)).join('\n');
 const label = (i: number) => (i % 2 === 0 ? 'good' : 'bad');
 
+/** A table or text of every form. Long because it is a list of inputs. */
 function tables(): Input[] {
   const told = (task: DataTask, ...files: FuzzFile[]): Input => ({ files, told: { task } });
   const rows = Array.from({ length: 12 }, (_, i) => ({

@@ -22,7 +22,7 @@ const special = (id: number, content: string) => ({
   ...{ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
 });
 
-/** One tokenizer of each kind, with every part that has a pattern or a number in it. */
+/** One tokenizer of each kind, with every part that has a pattern or a number in it. Long because it is a list of files. */
 function tokenizers(): object[] {
   const common = { version: '1.0', truncation: null, padding: null };
   const pieces = ['▁', '▁a', 'le', ...LETTERS];
