@@ -5,8 +5,8 @@ import { methodById } from '../adapters/registry.ts';
 import { DEFAULT_METHOD } from '../adapters/start.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import type { EvalMetric, ModelSource, NamedFile, RunRequest } from '../training/protocol.ts';
+import { reportData } from '../training/reports.ts';
 import { openSession, type Session } from '../training/session.ts';
-import { reportData } from '../training/task.ts';
 import { type Executor, openExecutor } from './executor.ts';
 import {
   adapterConfig,

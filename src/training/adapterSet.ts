@@ -26,10 +26,8 @@ import {
   isAdapterFile,
   readFolder,
 } from '../adapters/folder.ts';
-import { inject } from '../adapters/inject.ts';
 import type { LoadedAdapter } from '../adapters/peft.ts';
 import {
-  type BaseParameter,
   chooseAdapter,
   emitBase,
   initialValues,
@@ -39,33 +37,25 @@ import {
 } from '../adapters/plan.ts';
 import type { MethodId } from '../adapters/registry.ts';
 import { doSteps, emitActive, type Member, startWeights, type WeightState } from '../adapters/setWeights.ts';
-import type { Dataset } from '../data/types.ts';
-import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
-import type { Program } from '../gpu/program.ts';
-import { createStore } from '../gpu/store.ts';
-import { createBuilder } from '../graph/builder.ts';
-import { schedule } from '../graph/schedule.ts';
+import type { Builder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { createLock } from '../lib/lock.ts';
 import { isZip } from '../lib/zip.ts';
 import type { LoadedModel } from '../models/load.ts';
-import { fuse } from '../ops/fuse.ts';
-import type { BatchPlan } from './batchPlan.ts';
-import { type Engine, graphRunner, type Which } from './engine.ts';
+import { type Engine, graphRunner, withForwardPasses } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
 import { readGiven } from './givenFiles.ts';
 import { inspectModule } from './inspect.ts';
 import { fileOf, mergeModel, mergeReport } from './merging.ts';
-import { type Host, type OpenedModel, openModel } from './openModel.ts';
+import type { Host } from './openModel.ts';
 import { type ParitySample, paritySamples } from './parity.ts';
 import type {
   AdapterCommand,
   AdapterRow,
   AdapterScore,
   AdapterSetReport,
-  AdapterSetTask,
   EvalMetric,
   Inspection,
   MergeReport,
@@ -73,8 +63,8 @@ import type {
   TrainerApi,
 } from './protocol.ts';
 import { fromTorch } from './setup.ts';
-import { emitLossSum, labelsType, names } from './stepGraph.ts';
-import { lossOf, prepareTask } from './task.ts';
+import { scoringGraph } from './stepGraph.ts';
+import { lossOf, type PreparedTask, prepareTask } from './task.ts';
 
 export interface OpenedAdapters
   extends Pick<
@@ -93,7 +83,7 @@ const noSet: Set = { adapters: new Map(), active: [], enabled: true, merged: [] 
 
 interface State {
   readonly adapters: ReadonlyMap<string, LoadedAdapter>;
-  readonly bound: Bound | null;
+  readonly bound: PreparedTask | null;
   /** Those of one method that work together; others lie beside it. */
   readonly set: Set;
   /** As merging and taking out again left them, with PEFT's rounding; null: the model's own. */
@@ -114,7 +104,7 @@ class AdapterCommands implements OpenedAdapters {
   /** The methods of the opened adapters, by id. */
   private readonly methods = new Map<string, LoadedMethod>();
   private state: State = { adapters: new Map(), bound: null, set: noSet, weights: null };
-  private base: { readonly of: Bound; readonly metric: EvalMetric } | null = null;
+  private base: { readonly of: PreparedTask; readonly metric: EvalMetric } | null = null;
 
   constructor(host: Host, device: () => Promise<Device>) {
     this.host = host;
@@ -162,7 +152,10 @@ class AdapterCommands implements OpenedAdapters {
       const standing = this.standing();
       // Several adapters may answer otherwise before merging than after it, as PEFT's do; then the merged weights count.
       const how = standing.active.length > 1 ? { ...(await this.merging()), active: [] } : standing;
-      return samplesHeld(await this.device(), this.bound(), how, withBase);
+      const bound = this.bound();
+      return withPasses(await this.device(), bound, how, (engine) =>
+        paritySamples({ engine, ...bound }, withBase),
+      );
     });
 
   readonly model = (): LoadedModel => this.bound().model;
@@ -175,7 +168,7 @@ class AdapterCommands implements OpenedAdapters {
       return [...folderOf(chosen)].map(([name, bytes]) => ({ name, bytes }));
     });
 
-  private bound(): Bound {
+  private bound(): PreparedTask {
     return (
       this.state.bound ??
       fail('bad-argument', 'There is no model to hold the adapters against; choose one under Model.')
@@ -248,7 +241,8 @@ class AdapterCommands implements OpenedAdapters {
     const { state } = this;
     switch (command.kind) {
       case 'bind': {
-        const next = command.task && (await openBound(command.task, this.host));
+        const { task } = command;
+        const next = task && (await prepareTask(task.model, task.data, task.training, this.host));
         this.members.clear();
         const forgotten = state.set.merged;
         this.state = { ...state, bound: next, set: noSet, weights: null };
@@ -337,7 +331,7 @@ class AdapterCommands implements OpenedAdapters {
   }
 }
 
-function rowOf(name: string, adapter: LoadedAdapter, bound: Bound | null): AdapterRow {
+function rowOf(name: string, adapter: LoadedAdapter, bound: PreparedTask | null): AdapterRow {
   const { method, config, tensors, parameters, shared, warnings } = adapter;
   const sizes = [
     ...[...tensors.values()].flatMap((own) => [...own.values()]),
@@ -358,7 +352,7 @@ function rowOf(name: string, adapter: LoadedAdapter, bound: Bound | null): Adapt
   };
 }
 
-function fitOf(adapter: LoadedAdapter, bound: Bound): NonNullable<AdapterRow['fit']> {
+function fitOf(adapter: LoadedAdapter, bound: PreparedTask): NonNullable<AdapterRow['fit']> {
   try {
     return { reason: null, warnings: fitToBound(adapter, bound).warnings };
   } catch (error) {
@@ -367,35 +361,10 @@ function fitOf(adapter: LoadedAdapter, bound: Bound): NonNullable<AdapterRow['fi
   }
 }
 
-// A model with its data that adapters are held against: which fit, their plans and numbers in the engine's layout.
-
-export interface Bound {
-  readonly task: AdapterSetTask;
-  readonly opened: OpenedModel;
-  /** With a head for the data's classes. */
-  readonly model: LoadedModel;
-  readonly dataset: Dataset;
-  readonly batches: BatchPlan;
-  readonly parameters: ReadonlyMap<string, BaseParameter>;
-}
-
-async function openBound(task: AdapterSetTask, host: Host): Promise<Bound> {
-  const first = await openModel(task.model, host);
-  const { opened, model, dataset, batches, training } = await prepareTask(
-    first,
-    task.data,
-    task.training,
-    host,
-  );
-  return {
-    task: { ...task, training },
-    ...{ opened, model, dataset, batches },
-    parameters: new Map(model.parameters.map((p) => [p.name, p])),
-  };
-}
+// Adapters held against a model: which fit, their plans and numbers in the engine's layout.
 
 /** @throws PapilioError with the reason why it does not belong to the model */
-function fitToBound(adapter: LoadedAdapter, { model }: Bound): Fit {
+function fitToBound(adapter: LoadedAdapter, { model }: PreparedTask): Fit {
   const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
   return fitAdapter({ ...adapter, ...fromTorch(adapter, model.modules) }, model.targets, shapes);
 }
@@ -404,7 +373,7 @@ function fitToBound(adapter: LoadedAdapter, { model }: Bound): Fit {
  * The adapter with its numbers as the engine runs it.
  * @param method the adapter's, with its graph
  */
-function memberOf(name: string, adapter: LoadedAdapter, method: LoadedMethod, bound: Bound): Member {
+function memberOf(name: string, adapter: LoadedAdapter, method: LoadedMethod, bound: PreparedTask): Member {
   const { model, parameters } = bound;
   const { plan } = chooseAdapter(
     method,
@@ -496,74 +465,40 @@ function replaced({ members, owners, weights }: Applied): Map<string, Float32Arr
   return out;
 }
 
-function graphOf(bound: Bound, batch: number, sequence: number, how: Applied, withLogits: boolean): Graph {
-  const { graph: base, logits: scored } = bound.model.build(batch, sequence);
-  const g = createBuilder();
-  const { adapters } = emitActive(g, how.active, () => null, base);
-  const saved = new Map<string, Value>();
-  for (const [name, data] of replaced(how)) {
-    const { shape } = bound.parameters.get(name)!;
-    saved.set(name, emitBase(g, { name, shape, load: () => data }));
-  }
-  const logits = inject(base, g, { adapters, saved })(scored);
-  const kind = lossOf(bound.dataset);
-  const labels = g.input(names.labels, labelsType(logits, kind));
-  const loss = emitLossSum(g, logits, labels, { kind, withGradient: false });
-  return g.finish(withLogits ? { loss, logits } : { loss });
-}
-
 /** Forward passes over held-out batches: of the bound model alone, and with everything that is applied. */
-async function withPasses<T>(
+function withPasses<T>(
   device: Device,
-  bound: Bound,
+  bound: PreparedTask,
   how: Applied,
   task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
 ): Promise<T> {
-  const { batchSize } = bound.task.training;
-  const store = createStore(device);
-  const programs = new Map<string, Program>();
-  const programAt = async (which: Which, sequence: number, withLogits: boolean): Promise<Program> => {
-    const key = `${which} ${sequence} ${withLogits}`;
-    let program = programs.get(key);
-    if (!program) {
-      const applied = which === 'base' ? nothingApplied : how;
-      const graph = graphOf(bound, batchSize, sequence, applied, withLogits);
-      program = await compile(device, store, schedule(fuse(graph), device.caps));
-      programs.set(key, program);
+  const { model, dataset, parameters, batches } = bound;
+  const emit = (g: Builder, base: Graph, { active, ...rest }: Applied) => {
+    const { adapters } = emitActive(g, active, () => null, base);
+    const saved = new Map<string, Value>();
+    for (const [name, data] of replaced({ active, ...rest })) {
+      const { shape } = parameters.get(name)!;
+      saved.set(name, emitBase(g, { name, shape, load: () => data }));
     }
-    return program;
+    return { adapters, saved };
   };
-  try {
-    return await task({
-      async evaluate(which, batch, logits) {
-        const program = await programAt(which, batch.sequence ?? bound.batches.sequence, logits);
-        for (const [name, tensor] of Object.entries(batch.inputs)) program.write(name, tensor.data);
-        program.write(names.labels, batch.labels);
-        program.run();
-        const loss = (await program.read(names.loss))[0]!;
-        return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
-      },
-    });
-  } finally {
-    for (const program of programs.values()) program.destroy();
-    store.destroy();
-  }
+  return withForwardPasses(
+    device,
+    (which, withLogits, batch, sequence) => {
+      const base = { ...model.build(batch, sequence), loss: lossOf(dataset) };
+      const applied = which === 'base' ? nothingApplied : how;
+      return scoringGraph(base, (g) => emit(g, base.graph, applied), withLogits);
+    },
+    batches,
+    task,
+  );
 }
 
 /** The task's own measure on the held-out examples; `step` of the result is 0. */
-const scoreHeld = (device: Device, bound: Bound, how: Applied): Promise<EvalMetric> =>
+const scoreHeld = (device: Device, bound: PreparedTask, how: Applied): Promise<EvalMetric> =>
   withPasses(device, bound, how, (engine) =>
     evaluateHeld(engine, bound.dataset, bound.batches, 'adapted', {
       step: 0,
-      limit: bound.task.training.evalExamples,
+      limit: bound.training.evalExamples,
     }),
   );
-
-/** What a merged file is compared on, as in a run. */
-const samplesHeld = (
-  device: Device,
-  bound: Bound,
-  how: Applied,
-  withBase: boolean,
-): Promise<ParitySample[]> =>
-  withPasses(device, bound, how, (engine) => paritySamples({ engine, ...bound }, withBase));

@@ -14,7 +14,7 @@ import { sizeOf } from '../graph/shape.ts';
 import type { Graph } from '../graph/types.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
-import type { FullBatch } from './batchPlan.ts';
+import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import { learningRateAt, type TrainingSettings } from './settings.ts';
 import {
   type BaseGraph,
@@ -153,32 +153,52 @@ function writeDrawn(program: Program, inputs: readonly StepInput[], seed: number
   }
 }
 
-/** Forward passes, compiled when first asked for. */
-function createEvaluations(
-  { plan, settings, initial, sequence = settings.sequenceLength }: EngineOptions,
-  baseAt: EngineRequest['build'],
-  compiled: (graph: Graph) => Promise<Program>,
-): Pick<Engine, 'evaluate' | 'logits'> {
+/** The graph of a forward pass at one size; `logits`: as a whole beside the loss. */
+export type ForwardGraph = (which: Which, logits: boolean, batch: number, sequence: number) => Graph;
+
+/** Programs of forward passes, compiled when first asked for. */
+function forwardPrograms(graphAt: ForwardGraph, compiled: (graph: Graph) => Promise<Program>) {
   const programs = new Map<string, Promise<Program>>();
-  const programAt = (which: Which, logits: boolean, batch: number, length: number) => {
-    const key = `${which} ${logits} ${batch} ${length}`;
+  return (...size: Parameters<ForwardGraph>): Promise<Program> => {
+    const key = size.join(' ');
     let program = programs.get(key);
     if (!program) {
-      const base = baseAt(batch, length);
-      program = compiled(evaluationGraph(base, which === 'base' ? null : plan, initial, logits));
+      program = compiled(graphAt(...size));
       programs.set(key, program);
       program.catch(() => programs.delete(key));
     }
     return program;
   };
+}
+
+async function evaluated(
+  program: Program,
+  batch: FullBatch,
+  logits: boolean,
+): ReturnType<Engine['evaluate']> {
+  writeBatch(program, batch);
+  program.run();
+  const loss = (await program.read(names.loss))[0]!;
+  return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
+}
+
+function createEvaluations(
+  { plan, settings, initial, sequence = settings.sequenceLength }: EngineOptions,
+  baseAt: EngineRequest['build'],
+  compiled: (graph: Graph) => Promise<Program>,
+): Pick<Engine, 'evaluate' | 'logits'> {
+  const programAt = forwardPrograms(
+    (which, logits, batch, length) =>
+      evaluationGraph(baseAt(batch, length), which === 'base' ? null : plan, initial, logits),
+    compiled,
+  );
   return {
-    async evaluate(which, batch, logits) {
-      const program = await programAt(which, logits, settings.batchSize, batch.sequence ?? sequence);
-      writeBatch(program, batch);
-      program.run();
-      const loss = (await program.read(names.loss))[0]!;
-      return { loss, logits: logits ? ((await program.read(names.logits)) as Float32Array) : null };
-    },
+    evaluate: async (which, batch, logits) =>
+      evaluated(
+        await programAt(which, logits, settings.batchSize, batch.sequence ?? sequence),
+        batch,
+        logits,
+      ),
     async logits(which, ids) {
       const length = settings.sequenceLength;
       const program = await programAt(which, true, 1, length);
@@ -191,6 +211,27 @@ function createEvaluations(
       return (await program.read(names.logits)) as Float32Array;
     },
   };
+}
+
+/** Forward passes alone, for as long as `task` takes: nothing trains, and what they held is free afterwards. */
+export async function withForwardPasses<T>(
+  device: Device,
+  graphAt: ForwardGraph,
+  { batchSize, sequence }: Pick<BatchPlan, 'batchSize' | 'sequence'>,
+  task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
+): Promise<T> {
+  const store = createStore(device);
+  const programs = createPrograms({ device, onCompile: () => {} }, store);
+  const programAt = forwardPrograms(graphAt, programs.compiled);
+  try {
+    return await task({
+      evaluate: async (which, batch, logits) =>
+        evaluated(await programAt(which, logits, batchSize, batch.sequence ?? sequence), batch, logits),
+    });
+  } finally {
+    programs.destroy();
+    store.destroy();
+  }
 }
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {

@@ -9,7 +9,7 @@ import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/numbers.ts';
 import type { MakeEngine } from './engine.ts';
-import { type Host, openModel } from './openModel.ts';
+import type { Host } from './openModel.ts';
 import type {
   EvalMetric,
   MethodComparisonEvent,
@@ -52,8 +52,7 @@ async function sizes(
   request: MethodComparisonRequest,
   host: Host,
 ): Promise<{ readonly method: MethodId; readonly sized: Sized | null; readonly reason: string | null }[]> {
-  const opened = await openModel(request.model, host);
-  const { model, batches, data } = await prepareTask(opened, request.data, request.training, host);
+  const { model, batches, data } = await prepareTask(request.model, request.data, request.training, host);
   const { totalSteps } = batches;
   // The same places for all: PEFT's tables differ between methods.
   const places = { ...model.targets, head: model.head, fresh: model.fresh };

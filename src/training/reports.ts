@@ -1,12 +1,21 @@
-/** What the page shows of a model, from the loaded model itself. */
+/** What the page shows of a model and of data, before and during a run. */
+import { type BatchOptions, exampleCount } from '../data/batches.ts';
 import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { kernelOf } from '../models/load.ts';
 import { mostTokens } from './contract.ts';
-import type { Host, OpenedModel } from './openModel.ts';
-import type { DataPreview, DataSource, ModelReport, ModuleRow, Task } from './protocol.ts';
+import { type Host, type OpenedModel, openModel } from './openModel.ts';
+import type {
+  DataPreview,
+  DataReport,
+  DataSource,
+  ModelReport,
+  ModelSource,
+  ModuleRow,
+  Task,
+} from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
-import { prepareTask, reportData, tasksOf } from './task.ts';
+import { labelsOf, type OpenedData, prepareTask, tasksOf } from './task.ts';
 
 const size = (shape: readonly number[]) => shape.reduce((n, d) => n * d, 1);
 
@@ -58,34 +67,73 @@ const SHOWN = { texts: 4, pictures: 12 };
 
 /** @throws PapilioError as a run would, on data that cannot be used; `details` then has `task` and `tasks` */
 export async function previewData(
-  opened: OpenedModel,
+  model: ModelSource,
   source: DataSource,
   settings: Pick<TrainingSettings, 'seed' | 'sequenceLength' | 'batchSize'>,
-  host: Pick<Host, 'decodeImage' | 'hub'>,
+  host: Host,
 ): Promise<DataPreview> {
-  const tasks = tasksOf(opened);
   const asked = trainingSchema.parse({ ...settings });
-  const prepared = await prepareTask(opened, source, asked, host).catch((error: unknown) => {
+  const prepared = await prepareTask(model, source, asked, host).catch(async (error: unknown) => {
     if (!(error instanceof PapilioError)) throw error;
+    // Where the model itself cannot be opened, this says so again.
+    const tasks = tasksOf(await openModel(model, host));
     const task = source.options?.task ?? tasks[0];
     throw new PapilioError(error.kind, error.message, { ...error.details, task, tasks });
   });
-  const { data, batches, notes } = prepared;
+  const { first, data, batches, notes } = prepared;
   const { options } = batches;
   const report = reportData(data, options);
   return {
     report: { ...report, notes: [...notes, ...report.notes] },
     task: data.task,
-    tasks,
+    tasks: tasksOf(first),
     columns: data.found.columns ?? [],
     mapping: data.found.mapping ?? {},
     hasHeader: data.found.hasHeader ?? null,
     firstCells: data.found.firstCells ?? {},
     examples: previewExamples(
       data.dataset,
-      opened.tokenizer,
+      first.tokenizer,
       data.dataset.kind === 'image' ? SHOWN.pictures : SHOWN.texts,
       options,
     ),
   };
+}
+
+const NAMED_CLASSES = 20;
+/** Letters of a class's name in a sentence. */
+const NAME_LETTERS = 60;
+const shortened = (name: string): string =>
+  name.length > NAME_LETTERS ? `${name.slice(0, NAME_LETTERS - 1)}…` : name;
+
+/** What the data is, in figures and sentences. */
+export function reportData({ dataset, found }: OpenedData, options: BatchOptions): DataReport {
+  const labels = labelsOf(dataset);
+  const [trainExamples, heldExamples] = (['train', 'held'] as const).map((split) =>
+    exampleCount(dataset, split, options),
+  ) as [number, number];
+  const notes = [...found.notes];
+  if ('tokens' in dataset.train && 'tokens' in dataset.held)
+    notes.push(
+      `${dataset.train.tokens.length} tokens to learn from, ${dataset.held.tokens.length} held out, in windows of ${options.sequenceLength}.`,
+    );
+  else notes.push(`${trainExamples} examples to learn from, ${heldExamples} held out.`);
+  if (options.lengths && options.lengths.length > 1)
+    notes.push(
+      `Batches are padded to ${options.lengths.join(', ')} tokens, by the length of their examples.`,
+    );
+  if (labels.length > 0)
+    notes.push(
+      `${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).map(shortened).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
+    );
+  const picture =
+    dataset.kind === 'image' && options.mean && options.std
+      ? {
+          picture: {
+            ...{ width: dataset.width, height: dataset.height, channels: dataset.channels },
+            ...{ mean: options.mean, std: options.std },
+          },
+        }
+      : {};
+  return { name: dataset.name, kind: dataset.kind, labels, trainExamples, heldExamples, ...picture, notes };
 }

@@ -2,10 +2,9 @@
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { fitAdapter } from '../adapters/fit.ts';
-import { type Adapter, type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
+import { type Adapter, type AdapterFiles, type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
 import {
   type AdapterPlan,
-  type BaseParameter,
   changedParameters,
   chooseAdapter,
   initialValues,
@@ -20,15 +19,14 @@ import type { LoadedModel } from '../models/load.ts';
 import { requireWritable } from '../models/merge.ts';
 import { hashOf } from './checkpoint.ts';
 import type { EngineRequest } from './engine.ts';
-import { type Host, openModel } from './openModel.ts';
+import type { Host } from './openModel.ts';
 import type { NamedFile, RunRequest, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
-import { lossOf, type PreparedTask, prepareTask } from './task.ts';
+import { lossOf, type PreparedTask, parametersOf, prepareTask } from './task.ts';
 
 export interface RunSetup extends PreparedTask {
   readonly method: AdapterMethod;
   readonly config: CommonConfig;
-  readonly parameters: ReadonlyMap<string, BaseParameter>;
   /** Weights of the base model that the adapter to go on from came with, and goes on with. */
   readonly brought: ReadonlyMap<string, AdapterTensor>;
   readonly plan: AdapterPlan;
@@ -40,7 +38,7 @@ export interface RunSetup extends PreparedTask {
 }
 
 /** The configuration of a request with what it leaves open filled in for this model and task. */
-export function beginsWith({ method, config }: RunRequest, model: LoadedModel, task: Task): Started {
+function beginsWith({ method, config }: RunRequest, model: LoadedModel, task: Task): Started {
   return startConfig(
     methodById(method),
     config,
@@ -50,7 +48,7 @@ export function beginsWith({ method, config }: RunRequest, model: LoadedModel, t
 }
 
 /** The settings of a run, with the rate that suits its layers where none was chosen. */
-export function trainingOf(
+function trainingOf(
   { method, ownRate = false }: RunRequest,
   { training, model }: PreparedTask,
   plan: AdapterPlan,
@@ -67,18 +65,12 @@ export async function setUpRun(
 ): Promise<RunSetup> {
   const method = methodById(request.method);
   const start = await readStart(request);
-  const prepared = await prepareTask(
-    await openModel(request.model, host, onBytes),
-    request.data,
-    request.training,
-    host,
-  );
+  const prepared = await prepareTask(request.model, request.data, request.training, host, onBytes);
   const fitted = start && fitStart(start, prepared.model);
   // What an adapter's file holds of the base model is frozen like the rest of it.
   const brought = fitted?.brought ?? new Map<string, AdapterTensor>();
   const task = brought.size > 0 ? withWeights(prepared, brought) : prepared;
-  const { model, dataset, batches } = task;
-  const parameters: ReadonlyMap<string, BaseParameter> = new Map(model.parameters.map((p) => [p.name, p]));
+  const { model, dataset, batches, parameters } = task;
   const begun = start ? null : beginsWith(request, model, task.data.task);
   const { config, warnings: configWarnings } = start
     ? { config: start.loaded.config, warnings: [] }
@@ -98,7 +90,6 @@ export async function setUpRun(
     config,
     ...task,
     training,
-    parameters,
     brought,
     plan,
     initial,
@@ -125,13 +116,19 @@ export async function setUpRun(
 
 function withWeights(task: PreparedTask, weights: ReadonlyMap<string, AdapterTensor>): PreparedTask {
   const model = task.model.withWeights(new Map([...weights].map(([name, { data }]) => [name, data.slice()])));
-  return { ...task, model, opened: { ...task.opened, model } };
+  return { ...task, model, opened: { ...task.opened, model }, parameters: parametersOf(model) };
 }
 
 // The adapter that a run goes on from: its two files, read, held against the model, in the engine's layout.
 
 const CONFIG = 'adapter_config.json';
 const TENSORS = 'adapter_model.safetensors';
+
+/** An adapter's files by name. */
+export const adapterFiles = (written: Pick<AdapterFiles, typeof CONFIG | typeof TENSORS>): NamedFile[] => [
+  { name: CONFIG, bytes: new TextEncoder().encode(written[CONFIG]) },
+  { name: TENSORS, bytes: written[TENSORS] },
+];
 
 export interface StartAdapter {
   readonly loaded: LoadedAdapter;
@@ -143,7 +140,7 @@ export interface StartAdapter {
  * @returns null for a run that begins as its method does
  * @throws PapilioError 'not-found' where a file is missing, 'bad-argument' when it is of another method than the run; as {@link readAdapter}
  */
-export async function readStart(request: RunRequest): Promise<StartAdapter | null> {
+async function readStart(request: RunRequest): Promise<StartAdapter | null> {
   const { adapter: files, method } = request;
   if (!files) return null;
   const bytesOf = (name: string): Uint8Array =>

@@ -167,17 +167,26 @@ export function updateGraph(
  * Loss sum of one batch and, if asked for, its logits, which otherwise need not exist as a whole. `plan` null evaluates the base
  * model.
  */
-export function evaluationGraph(
+export const evaluationGraph = (
   base: BaseGraph,
   plan: AdapterPlan | null,
   initial: () => Float32Array,
   withLogits: boolean,
+): Graph =>
+  scoringGraph(
+    base,
+    (g) => (plan ? emitTrainables(g, plan, { training: false, initial, base: base.graph }) : noTrainables),
+    withLogits,
+  );
+
+/** As {@link evaluationGraph}, of a model with what `emit` puts into it. */
+export function scoringGraph(
+  base: BaseGraph,
+  emit: (g: Builder) => Parameters<typeof inject>[2],
+  withLogits: boolean,
 ): Graph {
   const g = createBuilder();
-  const value = plan
-    ? inject(base.graph, g, emitTrainables(g, plan, { training: false, initial, base: base.graph }))
-    : inject(base.graph, g, noTrainables);
-  const logits = value(base.logits);
+  const logits = inject(base.graph, g, emit(g))(base.logits);
   const labels = g.input(names.labels, labelsType(logits, base.loss));
   const loss = emitLossSum(g, logits, labels, { kind: base.loss, withGradient: false });
   return g.finish(withLogits ? { loss, logits } : { loss });

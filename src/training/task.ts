@@ -3,7 +3,7 @@
  * and a score for everything in it. Training, preview, comparison, adapters and the Python project all begin here.
  */
 
-import { type BatchOptions, exampleCount } from '../data/batches.ts';
+import type { BaseParameter } from '../adapters/plan.ts';
 import { embeddedDataset } from '../data/catalogue.ts';
 import { CONLL, extension } from '../data/files/bytes.ts';
 import { checkMapping } from '../data/files/columns.ts';
@@ -18,8 +18,8 @@ import { type BatchPlan, planBatches } from './batchPlan.ts';
 import { checkData, fitLength, withinVocabulary } from './contract.ts';
 import { fetchData } from './fetched.ts';
 import { readGiven } from './givenFiles.ts';
-import { type Host, needHub, type OpenedModel, tokenizerOf } from './openModel.ts';
-import type { DataOptions, DataReport, DataSource, NamedFile, Task } from './protocol.ts';
+import { type Host, needHub, type OpenedModel, openModel, tokenizerOf } from './openModel.ts';
+import type { DataOptions, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { LossKind } from './stepGraph.ts';
 
@@ -33,20 +33,28 @@ export interface PreparedTask {
   /** With the length that the model reads. */
   readonly training: TrainingSettings;
   readonly batches: BatchPlan;
+  /** The model's, by PyTorch name. */
+  readonly parameters: ReadonlyMap<string, BaseParameter>;
   /** Sentences on what does not follow from the settings alone. */
   readonly notes: readonly string[];
 }
 
-/** @throws PapilioError 'bad-data' on data that cannot be used or does not fit the model */
+/**
+ * Opens a model and data for it.
+ * @param asked with any length of text, which is cut to what the model reads
+ * @throws PapilioError as reading and importing the files do; 'bad-data' on data that cannot be used or does not fit the model
+ */
 export async function prepareTask(
-  first: OpenedModel,
-  source: DataSource,
+  source: ModelSource,
+  dataSource: DataSource,
   asked: TrainingSettings,
-  host: Pick<Host, 'decodeImage' | 'hub'>,
+  host: Host,
+  onBytes?: (done: number, total: number, what: string) => void,
 ): Promise<PreparedTask> {
+  const first = await openModel(source, host, onBytes);
   const { sequenceLength, exactly, notes } = fitLength(first, asked.sequenceLength);
   const training = sequenceLength === asked.sequenceLength ? asked : { ...asked, sequenceLength };
-  const opened = await openData(source, first, training, host);
+  const opened = await openData(dataSource, first, training, host);
   const model = withHeadFor(first.model, opened.dataset, training.seed);
   checkData(model, opened.dataset, first.tokenizer, sequenceLength);
   const dataset = withinVocabulary(opened.dataset, model);
@@ -57,10 +65,14 @@ export async function prepareTask(
     data: { ...opened, dataset },
     dataset,
     training,
-    batches: planBatches(dataset, training, model.image, source.options?.padding, exactly),
+    batches: planBatches(dataset, training, model.image, dataSource.options?.padding, exactly),
+    parameters: parametersOf(model),
     notes,
   };
 }
+
+export const parametersOf = (model: LoadedModel): ReadonlyMap<string, BaseParameter> =>
+  new Map(model.parameters.map((p) => [p.name, p]));
 
 // What a model can be trained for, what data that takes, how it is scored, and the model with the head that the data asks for.
 
@@ -193,7 +205,7 @@ export function taskOf(opened: OpenedModel, asked?: Task): Task {
 }
 
 /** The classes of a dataset; none for data without. */
-const labelsOf = (dataset: Dataset): readonly string[] => ('labels' in dataset ? dataset.labels : []);
+export const labelsOf = (dataset: Dataset): readonly string[] => ('labels' in dataset ? dataset.labels : []);
 
 export const lossOf = (dataset: Dataset): LossKind =>
   dataset.kind === 'text-value' ? 'squared-error' : 'cross-entropy';
@@ -445,42 +457,4 @@ function openOptions(
     ...(keepClasses ? { keepClasses } : {}),
     ...table,
   };
-}
-
-const NAMED_CLASSES = 20;
-/** Letters of a class's name in a sentence. */
-const NAME_LETTERS = 60;
-const shortened = (name: string): string =>
-  name.length > NAME_LETTERS ? `${name.slice(0, NAME_LETTERS - 1)}…` : name;
-
-/** What the data is, in figures and sentences. */
-export function reportData({ dataset, found }: OpenedData, options: BatchOptions): DataReport {
-  const labels = labelsOf(dataset);
-  const [trainExamples, heldExamples] = (['train', 'held'] as const).map((split) =>
-    exampleCount(dataset, split, options),
-  ) as [number, number];
-  const notes = [...found.notes];
-  if ('tokens' in dataset.train && 'tokens' in dataset.held)
-    notes.push(
-      `${dataset.train.tokens.length} tokens to learn from, ${dataset.held.tokens.length} held out, in windows of ${options.sequenceLength}.`,
-    );
-  else notes.push(`${trainExamples} examples to learn from, ${heldExamples} held out.`);
-  if (options.lengths && options.lengths.length > 1)
-    notes.push(
-      `Batches are padded to ${options.lengths.join(', ')} tokens, by the length of their examples.`,
-    );
-  if (labels.length > 0)
-    notes.push(
-      `${labels.length} classes: ${labels.slice(0, NAMED_CLASSES).map(shortened).join(', ')}${labels.length > NAMED_CLASSES ? ', …' : ''}.`,
-    );
-  const picture =
-    dataset.kind === 'image' && options.mean && options.std
-      ? {
-          picture: {
-            ...{ width: dataset.width, height: dataset.height, channels: dataset.channels },
-            ...{ mean: options.mean, std: options.std },
-          },
-        }
-      : {};
-  return { name: dataset.name, kind: dataset.kind, labels, trainExamples, heldExamples, ...picture, notes };
 }

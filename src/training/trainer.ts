@@ -19,9 +19,9 @@ import type {
   TrainerEvent,
 } from './protocol.ts';
 import { sessionProject } from './python.ts';
-import { previewData, reportModel } from './reports.ts';
+import { previewData, reportData, reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
-import { reportData } from './task.ts';
+import { adapterFiles as filesOf } from './setup.ts';
 
 /** One run from its opening to its leaving, with the one stream of events on it. */
 class Run {
@@ -248,7 +248,7 @@ export function createTrainer(host: Host): TrainerApi {
   const { changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles } = adapters;
   return {
     describe: async (source) => reportModel(await openModel(source, host)),
-    preview: async (model, data, training) => previewData(await openModel(model, host), data, training, host),
+    preview: async (model, data, training) => previewData(model, data, training, host),
     async forecast(request, budgetBytes) {
       const gpu = await run.device();
       return forecastReport(request, host, limitsOf(gpu, budgetBytes), await probeSpeed(gpu));
@@ -262,14 +262,8 @@ export function createTrainer(host: Host): TrainerApi {
     classify: async (pixels) => classifyPixels(run.session, pixels),
     inspect: async (module) => run.session.atStep((session) => session.inspect(module)),
     async exportAdapter() {
-      const { warnings, ...files } = await run.session.exportAdapter();
-      return {
-        files: Object.entries(files).map(([name, content]) => ({
-          name,
-          bytes: typeof content === 'string' ? new TextEncoder().encode(content) : content,
-        })),
-        warnings,
-      };
+      const written = await run.session.exportAdapter();
+      return { files: filesOf(written), warnings: written.warnings };
     },
     continueInPython: async () => sessionProject(run.session),
     async merge(quantised) {

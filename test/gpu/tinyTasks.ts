@@ -7,9 +7,9 @@ import type {
   ModelSource,
   NamedFile,
 } from '../../src/training/protocol.ts';
+import { reportData } from '../../src/training/reports.ts';
 import type { Session } from '../../src/training/session.ts';
 import type { TrainingSettings } from '../../src/training/settings.ts';
-import { reportData } from '../../src/training/task.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { encoder, VOCABULARY } from '../tools/graphs.ts';

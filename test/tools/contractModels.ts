@@ -217,9 +217,9 @@ export async function prepared(
   changes: Readonly<Record<string, unknown>> = {},
   options: Readonly<Record<string, unknown>> = {},
 ) {
-  const opened = await openModel({ kind: 'files', files: [...model] }, around);
   const training = trainingSchema.parse({ batchSize: 2, ...changes });
-  return prepareTask(opened, { kind: 'files', files: [...data], options }, training, around);
+  const source = { kind: 'files', files: [...model] } as const;
+  return prepareTask(source, { kind: 'files', files: [...data], options }, training, around);
 }
 
 export const opened = (model: readonly NamedFile[]) =>
