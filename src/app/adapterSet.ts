@@ -13,7 +13,7 @@ import type {
   AdapterRow,
   AdapterScore,
   AdapterSetReport,
-  GivenFile,
+  InputFile,
   Inspection,
   NamedFile,
 } from '../training/protocol.ts';
@@ -145,7 +145,7 @@ function createChanges(
   { ask }: Queue,
   { command, bind }: Commands,
 ) {
-  async function openFiles(files: readonly GivenFile[], name?: string): Promise<void> {
+  async function openFiles(files: readonly InputFile[], name?: string): Promise<void> {
     await command({ kind: 'open', files, ...(name === undefined ? {} : { name }) });
     await bind();
   }
@@ -155,7 +155,7 @@ function createChanges(
       await command(asked);
     });
   return {
-    open: (files: readonly GivenFile[], name?: string) =>
+    open: (files: readonly InputFile[], name?: string) =>
       ask('Reading', () => openFiles(files, name), 'open'),
     /** Opens the adapter of the open run too, under the run's name. */
     openRun: () =>

@@ -1,5 +1,5 @@
 /** Files to take away: names, contents, and the browser's save. */
-import type { GivenFile } from '../training/protocol.ts';
+import type { InputFile } from '../training/protocol.ts';
 import type { RunRecord } from './runs.ts';
 import { smooth } from './series.ts';
 
@@ -65,7 +65,7 @@ export function pythonSnippet(run: RunRecord, inputs: readonly string[]): string
 const STORED = /\.(onnx|onnx_data|safetensors)$/;
 
 /** A zip where the browser keeps it: files pass through in pieces, so that no large one is in memory whole for it. */
-export async function zipOf(files: readonly GivenFile[]): Promise<Blob> {
+export async function zipOf(files: readonly InputFile[]): Promise<Blob> {
   const { Zip, ZipDeflate, ZipPassThrough } = await import('fflate');
   const parts: Blob[] = [];
   let problem: Error | null = null;

@@ -2,7 +2,7 @@
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
-import type { AdapterRow, GivenFile, NamedFile } from '../training/protocol.ts';
+import type { AdapterRow, InputFile, NamedFile } from '../training/protocol.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { flatModel, type Inputs, isOtherRun, obstacle } from './choice.ts';
 import { Controller } from './controller.ts';
@@ -26,8 +26,7 @@ import {
   withField,
 } from './settings.ts';
 import { createStores, type Stores } from './stores.ts';
-import type { Tabs } from './tabs.ts';
-import { followTabs } from './tabs.ts';
+import { followTabs, type Tabs } from './tabs.ts';
 import type { TrainerClient } from './trainerClient.ts';
 import { createTry } from './try.ts';
 
@@ -178,7 +177,7 @@ function createEdits({ choice }: Stores, readMissing: () => void) {
     setConfig: (key: string, value: unknown) => setField('config', key, value),
     setTraining: (key: string, value: unknown) => setField('training', key, value),
     /** Another model's files, or more beside those that are there. */
-    openModel(dropped: readonly GivenFile[]): void {
+    openModel(dropped: readonly InputFile[]): void {
       const files = flatModel(dropped);
       const { modelFiles } = choice.getState().inputs;
       const others = files.some(({ name }) => name.endsWith('.onnx')) ? [] : modelFiles;

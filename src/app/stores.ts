@@ -1,9 +1,9 @@
 /** The page's state, three vanilla stores readable without React. Curves live in each run's series, never in a store. */
 import { createStore } from 'zustand/vanilla';
+import type { ErrorReport } from '../lib/errors.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type {
   BeforeAfter,
-  ErrorReport,
   Inspection,
   MergeReport,
   NamedFile,

@@ -46,7 +46,7 @@ import { isZip } from '../lib/zip.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { type Engine, graphRunner, withForwardPasses } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
-import { readGiven } from './givenFiles.ts';
+import { readFiles } from './inputFiles.ts';
 import { inspectModule } from './inspect.ts';
 import { fileOf, mergeModel, mergeReport } from './merging.ts';
 import type { Host } from './openModel.ts';
@@ -249,7 +249,7 @@ class AdapterCommands implements OpenedAdapters {
         return forgotten.length > 0 ? [`${forgotten.join(', ')} had been merged into another model.`] : [];
       }
       case 'open': {
-        const files = await readGiven(command.files);
+        const files = await readFiles(command.files);
         const found = readDropped(files, command.name ?? 'adapter', new Set(state.adapters.keys()));
         for (const { method } of found.values()) this.methods.set(method.id, await loadMethod(method));
         this.state = { ...state, adapters: new Map([...state.adapters, ...found]) };

@@ -133,51 +133,38 @@ async function measure(
   }
 }
 
-/** The whole comparison, its events told as they come. */
+/**
+ * Runs the comparison; an event for every start, step, finished row and method that cannot take part. Ends early, without an error, once
+ * `signal` is aborted: its report has what was finished.
+ * @throws PapilioError what ends all runs: a lost device, a model or data that cannot be opened
+ */
 export async function compareMethods(
   request: MethodComparisonRequest,
   options: MethodComparisonOptions,
-  events: (event: MethodComparisonEvent) => void,
+  emit: (event: MethodComparisonEvent) => void,
 ): Promise<MethodComparisonReport> {
-  const rows: MethodRow[] = [];
-  const onStep = (method: MethodId, step: number, total: number) =>
-    events({ type: 'step', method, step, total });
-  for await (const event of compared(request, options, onStep)) {
-    if (event.type === 'row') rows.push(event.row);
-    events(event);
-  }
-  return { rows, provenance: provenance(options.where), isWhole: !options.signal.aborted };
-}
-
-/**
- * Runs the comparison; an event for every start, step, finished row and method that cannot take part. Ends early, without an error, once
- * `signal` is aborted: what is finished has been told.
- * @throws PapilioError what ends all runs: a lost device, a model or data that cannot be opened
- */
-async function* compared(
-  request: MethodComparisonRequest,
-  options: MethodComparisonOptions,
-  onStep: (method: MethodId, step: number, total: number) => void,
-): AsyncGenerator<MethodComparisonEvent> {
   const { signal } = options;
+  const rows: MethodRow[] = [];
   let before: EvalMetric | null = null;
   for (const { method, sized, reason } of await sizes(request, options.host)) {
-    if (signal.aborted) return;
+    if (signal.aborted) break;
     if (sized === null) {
-      yield { type: 'refused', method, reason: reason ?? '' };
+      emit({ type: 'refused', method, reason: reason ?? '' });
       continue;
     }
-    yield { type: 'start', method, settings: sized.used, adapter: sized.count.adapter };
+    emit({ type: 'start', method, settings: sized.used, adapter: sized.count.adapter });
     try {
-      const tell = (step: number, total: number) => onStep(method, step, total);
-      const done = await measure(request, options, method, sized, before, tell);
+      const onStep = (step: number, total: number) => emit({ type: 'step', method, step, total });
+      const done = await measure(request, options, method, sized, before, onStep);
       before = done.before;
-      yield { type: 'row', row: done.row };
+      rows.push(done.row);
+      emit({ type: 'row', row: done.row });
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       if (!(error instanceof PapilioError) || error.kind === 'device-lost' || error.kind === 'internal')
         throw error;
-      yield { type: 'refused', method, reason: error.message };
+      emit({ type: 'refused', method, reason: error.message });
     }
   }
+  return { rows, provenance: provenance(options.where), isWhole: !signal.aborted };
 }

@@ -1,4 +1,4 @@
-/** Opens the model of a run with its sidecar files; the model that was opened last is kept, so that many questions read and import it once. */
+/** Opens the model of a run with its sidecar files; the model that was opened last is cached, so that many questions read and import it once. */
 import { type ChatFormat, chatFormat } from '../data/chat.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
 import { endOf, loadTokenizer, type Tokenizer, tokenizerSettings } from '../data/tokenizer.ts';
@@ -11,10 +11,10 @@ import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
 import { sortFiles } from '../models/readOnnx.ts';
 import { fetchModel } from './fetched.ts';
-import { readGiven } from './givenFiles.ts';
+import { readFiles } from './inputFiles.ts';
 import type { ModelSource, NamedFile } from './protocol.ts';
 
-/** What the surroundings provide: reading embedded files, decoding pictures. */
+/** What a trainer runs in: a GPU, embedded files, decoded pictures, the Hub. */
 export interface Host {
   readonly gpu: () => Promise<GPU>;
   /** Reads a file of the project's `public/` folder. */
@@ -22,8 +22,8 @@ export interface Host {
   readonly decodeImage: ImageDecoder;
   /** The Hub and what is kept of it, where there is a place to keep it. */
   readonly hub?: () => Promise<Around>;
-  /** Keeps the model that was opened last, where several questions are asked of it. */
-  readonly lastModel?: LastModel;
+  /** Where several questions are asked of a model. */
+  readonly modelCache?: ModelCache;
 }
 
 export interface OpenedModel {
@@ -51,7 +51,7 @@ async function modelFiles(
   host: Host,
   onBytes: (done: number, total: number, what: string) => void,
 ): Promise<NamedFile[]> {
-  if (source.kind === 'files') return readGiven(source.files);
+  if (source.kind === 'files') return readFiles(source.files);
   if (source.kind !== 'embedded') {
     // One download of several files: its totals are those of all.
     const name = nameOf(source);
@@ -78,7 +78,7 @@ export async function openModel(
     isRead = true;
     return readModel(source, host, onBytes);
   };
-  const opened = await (host.lastModel ? host.lastModel(keyOf(source), read) : read());
+  const opened = await (host.modelCache ? host.modelCache(keyOf(source), read) : read());
   if (!isRead && source.kind !== 'files') {
     const total = opened.bytes.reduce((sum, { length }) => sum + length, 0);
     onBytes(total, total, opened.name);
@@ -134,21 +134,21 @@ function object(text: string | null): Readonly<Record<string, unknown>> {
 export const tokenizerOf = ({ tokenizer, name }: Pick<OpenedModel, 'tokenizer' | 'name'>): Tokenizer =>
   tokenizer ?? fail('bad-data', `Text needs the model's tokenizer.json; put it beside ${name}.`);
 
-/** Gives the model of a key; `open` is asked when it is another one than last time, or cannot be told apart (null). */
-export type LastModel = (key: string | null, open: () => Promise<OpenedModel>) => Promise<OpenedModel>;
+/** A cache of one model: gives it where `key` is the one of the last call, else what `open` opens; a null key is never cached. */
+export type ModelCache = (key: string | null, open: () => Promise<OpenedModel>) => Promise<OpenedModel>;
 
-export function lastModel(): LastModel {
-  let kept: { readonly key: string; readonly opened: Promise<OpenedModel> } | null = null;
+export function modelCache(): ModelCache {
+  let cached: { readonly key: string; readonly opened: Promise<OpenedModel> } | null = null;
   return (key, open) => {
-    if (key !== null && kept?.key === key) return kept.opened;
+    if (key !== null && cached?.key === key) return cached.opened;
     // The former's memory is free before the next is read.
-    kept = null;
+    cached = null;
     const opened = open();
     if (key === null) return opened;
     const mine = { key, opened };
-    kept = mine;
+    cached = mine;
     opened.catch(() => {
-      if (kept === mine) kept = null;
+      if (cached === mine) cached = null;
     });
     return opened;
   };

@@ -28,7 +28,7 @@ export interface NamedFile {
 }
 
 /** A file that a user gave: its bytes, or a handle that crosses to a worker, or into the browser's store, without being read. */
-export interface GivenFile {
+export interface InputFile {
   readonly name: string;
   readonly bytes: Uint8Array | Blob;
 }
@@ -36,7 +36,7 @@ export interface GivenFile {
 /** Embedded by name, the files a user dropped (an .onnx, its external data, config.json, tokenizer.json), or fetched and kept. */
 export type ModelSource = (
   | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly GivenFile[] }
+  | { readonly kind: 'files'; readonly files: readonly InputFile[] }
   | HubSource
   | UrlSource
 ) & {
@@ -158,8 +158,6 @@ export type RunState =
   | 'paused'
   | 'finished'
   | 'failed';
-
-export type { ErrorReport };
 
 /** What a run says of itself, in order: the only source of its state. Answers to what is asked of it come after the events that led to them. */
 export type TrainerEvent =
@@ -338,7 +336,7 @@ export interface DataOptions extends TableOptions {
 /** Embedded by name, dropped or fetched files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
 export type DataSource = (
   | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly GivenFile[] }
+  | { readonly kind: 'files'; readonly files: readonly InputFile[] }
   | HubSource
   | UrlSource
   | { readonly kind: 'text'; readonly text: string }
@@ -497,7 +495,7 @@ export type AdapterCommand =
   /** Holds all adapters against this model; merged weights are forgotten. Null: against none. */
   | { readonly kind: 'bind'; readonly task: AdapterSetTask | null }
   /** Folders, loose files and zips. All of them are taken, or none. `name` is for an adapter without a folder's name. */
-  | { readonly kind: 'open'; readonly files: readonly GivenFile[]; readonly name?: string }
+  | { readonly kind: 'open'; readonly files: readonly InputFile[]; readonly name?: string }
   | { readonly kind: 'activate'; readonly names: readonly string[] }
   | { readonly kind: 'enable' }
   | { readonly kind: 'disable' }

@@ -5,7 +5,6 @@
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type Adapter, writeAdapter } from '../adapters/peft.ts';
 import { type AdapterPlan, countPlan, moduleTensors, savedParameters, sharedOf } from '../adapters/plan.ts';
-import type { Dataset } from '../data/types.ts';
 import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { createLock, type Lock } from '../lib/lock.ts';
@@ -28,7 +27,7 @@ import { evaluateHeld } from './evaluation.ts';
 import { limitsOf, mustRecompute } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
 import { mergedWeights, mergeModel, mergeReport, parityFiles } from './merging.ts';
-import type { Host, OpenedModel } from './openModel.ts';
+import type { Host } from './openModel.ts';
 import { checkParity, type OpenFile, type ParityReport, type ParitySample, paritySamples } from './parity.ts';
 import type {
   EvalMetric,
@@ -41,7 +40,6 @@ import type {
 } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 import { type RunSetup, setUpRun, toTorch } from './setup.ts';
-import type { OpenedData } from './task.ts';
 
 /** As {@link MergeReport}, where bytes are wanted at once. */
 export type MergedFile = Omit<MergeReport, 'onnx'> & { readonly onnx: Uint8Array };
@@ -49,16 +47,10 @@ export type MergedFile = Omit<MergeReport, 'onnx'> & { readonly onnx: Uint8Array
 /** What a session says while it is opened and runs, in order. */
 export type SessionEvent = Extract<TrainerEvent, { readonly type: 'progress' | 'step' | 'eval' }>;
 
-export interface Session {
+export interface Session
+  extends Pick<RunSetup, 'opened' | 'model' | 'dataset' | 'data' | 'batches' | 'plan' | 'warnings'> {
   readonly setup: RunSetup;
-  readonly opened: OpenedModel;
-  readonly model: LoadedModel;
-  readonly dataset: Dataset;
-  readonly data: OpenedData;
-  readonly batches: BatchPlan;
-  readonly plan: AdapterPlan;
   readonly engine: Engine;
-  readonly warnings: readonly string[];
   readonly counts: { readonly stored: number; readonly free: number };
   /** The next update, and how many there are. */
   readonly position: () => { readonly step: number; readonly total: number };
@@ -77,7 +69,7 @@ export interface Session {
    * @param task is given the session as it is to be asked meanwhile, whose `logits` and `inspect` do not wait
    * @returns that step with what the task gave
    */
-  atStep<T>(task: (held: Session) => Promise<T>): Promise<OfStep<T>>;
+  atStep<T>(task: (session: Session) => Promise<T>): Promise<OfStep<T>>;
   inspect(module: string): Promise<Inspection>;
   adapter(): Promise<Adapter>;
   exportAdapter(): Promise<ReturnType<typeof writeAdapter>>;

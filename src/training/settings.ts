@@ -1,31 +1,25 @@
-/** What a training run is told besides model, data and adapter: one zod schema for form, URL, command line and checkpoint. */
+/** The settings of a training run besides model, data and adapter: one zod schema for form, URL, command line and checkpoint. */
 import { z } from 'zod';
 
 export const OPTIMIZERS = ['adamw', 'sgd'] as const;
 export const SCHEDULES = ['constant', 'linear', 'cosine'] as const;
 
-const number = (
-  initial: number,
-  title: string,
-  description: string,
-  range: { min?: number; max?: number } = {},
-) => {
-  let schema = z.number();
-  if (range.min !== undefined) schema = schema.min(range.min);
-  if (range.max !== undefined) schema = schema.max(range.max);
-  return schema.default(initial).meta({ title, description, ...range });
+interface Range {
+  readonly min?: number;
+  readonly max?: number;
+}
+
+/** A field with its default, words, and bounds. */
+const field = (schema: z.ZodNumber, initial: number, title: string, description: string, range: Range) => {
+  const { min, max } = range;
+  const atLeast = min === undefined ? schema : schema.min(min);
+  const bounded = max === undefined ? atLeast : atLeast.max(max);
+  return bounded.default(initial).meta({ title, description, ...range });
 };
-const whole = (
-  initial: number,
-  title: string,
-  description: string,
-  range: { min?: number; max?: number } = {},
-) => {
-  let schema = z.int();
-  if (range.min !== undefined) schema = schema.min(range.min);
-  if (range.max !== undefined) schema = schema.max(range.max);
-  return schema.default(initial).meta({ title, description, ...range });
-};
+const number = (initial: number, title: string, description: string, range: Range) =>
+  field(z.number(), initial, title, description, range);
+const whole = (initial: number, title: string, description: string, range: Range) =>
+  field(z.int(), initial, title, description, range);
 
 export const trainingSchema = z
   .strictObject({

@@ -17,7 +17,7 @@ import type { LoadedModel, ModelTask } from '../models/load.ts';
 import { type BatchPlan, planBatches } from './batchPlan.ts';
 import { checkData, fitLength, withinVocabulary } from './contract.ts';
 import { fetchData } from './fetched.ts';
-import { readGiven } from './givenFiles.ts';
+import { readFiles } from './inputFiles.ts';
 import { type Host, needHub, type OpenedModel, openModel, tokenizerOf } from './openModel.ts';
 import type { DataOptions, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -337,7 +337,7 @@ async function openData(
       ]);
       break;
     case 'files': {
-      const files = await readGiven(source.files);
+      const files = await readFiles(source.files);
       const given = { files, options: from.options ?? {}, settings, decodeImage: host.decodeImage };
       ({ dataset, found, task } = await openFiles(opened, given, task));
       bytes = [...files.map((f) => f.bytes), ...(from.options ? encoded(JSON.stringify(from.options)) : [])];

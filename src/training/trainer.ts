@@ -8,16 +8,7 @@ import { forecastReport, limitsOf, probeSpeed } from './forecast.ts';
 import { fileOf, mergeReport, parityFiles } from './merging.ts';
 import { compareMethods } from './methodComparison.ts';
 import { type Host, openModel } from './openModel.ts';
-import type {
-  MethodComparisonEvent,
-  MethodComparisonReport,
-  MethodComparisonRequest,
-  OpenReport,
-  RunRequest,
-  RunState,
-  TrainerApi,
-  TrainerEvent,
-} from './protocol.ts';
+import type { OpenReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { previewData, reportData, reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
@@ -61,7 +52,7 @@ class Run {
   }
 
   play(steps?: number): void {
-    const session = requireOpen(this);
+    const { session } = requireOpen(this);
     this.state('running');
     this.#playing = session.play(steps).then(
       () => {
@@ -76,7 +67,7 @@ class Run {
   }
 
   async pause(): Promise<void> {
-    await requireOpen(this).pause();
+    await this.session?.pause();
     await this.#playing;
   }
 
@@ -90,8 +81,10 @@ class Run {
 }
 
 /** @throws PapilioError 'bad-argument' where none is open */
-const requireOpen = (run: Run | null): Session =>
-  run?.session ?? fail('bad-argument', 'There is no open run; press Train to start one.');
+const requireOpen = (run: Run | null): Run & { readonly session: Session } =>
+  run?.session
+    ? (run as Run & { readonly session: Session })
+    : fail('bad-argument', 'There is no open run; press Train to start one.');
 
 /** The device, the run that is open on it, if one is, and what gives way to it. */
 class CurrentRun {
@@ -106,7 +99,7 @@ class CurrentRun {
 
   /** @throws PapilioError 'bad-argument' where none is open */
   get session(): Session {
-    return requireOpen(this.#run);
+    return requireOpen(this.#run).session;
   }
 
   readonly device = async (): Promise<Device> => {
@@ -124,15 +117,11 @@ class CurrentRun {
     return opened;
   };
 
-  async open(
-    request: RunRequest,
-    events: (event: TrainerEvent) => unknown,
-    checkpoint?: Uint8Array,
-  ): Promise<void> {
+  readonly open: TrainerApi['open'] = async (request, events, checkpoint) => {
     const before = this.#run;
     const run = new Run(events);
     this.#run = run;
-    this.stopMethodComparison();
+    this.#comparing?.abort();
     await before?.leave();
     /** A run that was closed, or followed by another, while it was being opened goes no further. */
     const requireWanted = () => {
@@ -172,28 +161,26 @@ class CurrentRun {
       if (this.#run === run) run.state('failed');
       throw error;
     }
+  };
+
+  readonly play = (): Promise<void> => this.#play();
+  readonly step = (): Promise<void> => this.#play(1);
+
+  async #play(steps?: number): Promise<void> {
+    const run = requireOpen(this.#run);
+    this.#comparing?.abort();
+    run.play(steps);
+    await run.heard();
   }
 
-  async play(steps?: number): Promise<void> {
-    requireOpen(this.#run);
-    this.stopMethodComparison();
-    this.#run?.play(steps);
-    await this.#run?.heard();
-  }
+  readonly pause = async (): Promise<void> => {
+    const run = requireOpen(this.#run);
+    await run.pause();
+    await run.heard();
+  };
 
-  async pause(): Promise<void> {
-    const run = this.#run;
-    requireOpen(run);
-    await run?.pause();
-    await run?.heard();
-  }
-
-  /** Methods beside the run, which is paused. */
-  async compareMethods(
-    request: MethodComparisonRequest,
-    events: (event: MethodComparisonEvent) => unknown,
-  ): Promise<MethodComparisonReport> {
-    this.stopMethodComparison();
+  readonly compareMethods: TrainerApi['compareMethods'] = async (request, events) => {
+    this.#comparing?.abort();
     const mine = new AbortController();
     this.#comparing = mine;
     if (this.#run?.session?.isRunning()) await this.pause();
@@ -201,21 +188,21 @@ class CurrentRun {
     const { vendor, architecture, description } = on.info;
     const where = [vendor, architecture, description].filter(Boolean).join(', ') || 'this device';
     return compareMethods(request, { on, where, host: this.#host, signal: mine.signal }, events);
-  }
+  };
 
-  stopMethodComparison(): void {
+  readonly stopMethodComparison = async (): Promise<void> => {
     this.#comparing?.abort();
-  }
+  };
 
-  async close(): Promise<void> {
+  readonly close = async (): Promise<void> => {
     const run = this.#run;
     this.#run = null;
-    this.stopMethodComparison();
+    this.#comparing?.abort();
     await run?.leave();
     const closing = this.#device;
     this.#device = null;
     closing?.destroy();
-  }
+  };
 }
 
 /** @param history the curve that came with a checkpoint */
@@ -244,6 +231,7 @@ function reportOf(opened: Session, gpu: Device, history: OpenReport['history']):
 
 export function createTrainer(host: Host): TrainerApi {
   const run = new CurrentRun(host);
+  const { open, play, pause, step, stopMethodComparison, close } = run;
   const adapters = createAdapterSet(host, run.device);
   const { changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles } = adapters;
   return {
@@ -253,10 +241,7 @@ export function createTrainer(host: Host): TrainerApi {
       const gpu = await run.device();
       return forecastReport(request, host, limitsOf(gpu, budgetBytes), await probeSpeed(gpu));
     },
-    open: (request, events, checkpoint) => run.open(request, events, checkpoint),
-    play: () => run.play(),
-    pause: () => run.pause(),
-    step: () => run.play(1),
+    ...{ open, play, pause, step, compareMethods: run.compareMethods, stopMethodComparison, close },
     checkpoint: async () => run.session.checkpoint(),
     beforeAfter: async (options) => run.session.atStep((session) => beforeAfter(session, options)),
     classify: async (pixels) => classifyPixels(run.session, pixels),
@@ -280,9 +265,6 @@ export function createTrainer(host: Host): TrainerApi {
       const files = parityFiles(model, { onnx: new Blob(), written }, quantised, fileOf);
       return seed === undefined ? files.base() : files.moved(seed);
     },
-    compareMethods: (request, events) => run.compareMethods(request, events),
-    stopMethodComparison: async () => run.stopMethodComparison(),
     ...{ changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles },
-    close: () => run.close(),
   };
 }

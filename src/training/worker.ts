@@ -5,7 +5,7 @@ import { HUB_ADDRESS } from '../hub/names.ts';
 import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { serve } from '../lib/workers.ts';
-import { type Host, lastModel } from './openModel.ts';
+import { type Host, modelCache } from './openModel.ts';
 import { createTrainer } from './trainer.ts';
 
 const host: Host = {
@@ -67,7 +67,7 @@ const host: Host = {
   hub: async () => ({ store: browserStore(), fetch: (...args) => fetch(...args), hub: HUB_ADDRESS }),
 };
 
-serve(createTrainer({ ...host, lastModel: lastModel() }), [
+serve(createTrainer({ ...host, modelCache: modelCache() }), [
   'checkpoint',
   'inspect',
   'exportAdapter',

@@ -17,7 +17,7 @@ import { openSession as openOrt } from '../../src/inference/session.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import { tensorToF32 } from '../../src/onnx/tensor.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
-import { readGiven } from '../../src/training/givenFiles.ts';
+import { readFiles } from '../../src/training/inputFiles.ts';
 import type { Session } from '../../src/training/session.ts';
 import { losses, openTiny, type TinyRun, tinyLanguage, tinyText, tinyVision } from './tinyRuns.ts';
 
@@ -227,7 +227,7 @@ async function checkMerge(run: Case, session: Session): Promise<void> {
   await writeBytes(join(place, 'adapter_model.safetensors'), files['adapter_model.safetensors']);
   const model = run.model ?? tinyVision();
   if (model.kind === 'files') {
-    for (const file of await readGiven(model.files))
+    for (const file of await readFiles(model.files))
       await writeBytes(join(place, 'base', file.name), file.bytes);
   }
   const out = join(place, 'merged.onnx');

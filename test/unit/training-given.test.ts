@@ -1,28 +1,28 @@
 // Files that are given as handles: read where they are used, told apart without reading, and the model of them imported once.
 import { expect, test, vi } from 'vitest';
-import { readGiven, sizeOf } from '../../src/training/givenFiles.ts';
+import { readFiles, sizeOf } from '../../src/training/inputFiles.ts';
 import type { OpenedModel } from '../../src/training/openModel.ts';
-import { keyOf, lastModel } from '../../src/training/openModel.ts';
-import type { GivenFile } from '../../src/training/protocol.ts';
+import { keyOf, modelCache } from '../../src/training/openModel.ts';
+import type { InputFile } from '../../src/training/protocol.ts';
 
-const handle = (name: string, content: string, lastModified = 7): GivenFile => ({
+const handle = (name: string, content: string, lastModified = 7): InputFile => ({
   name,
   bytes: new File([content], name, { lastModified }),
 });
-const files = (...given: GivenFile[]) => ({ kind: 'files' as const, files: given });
+const files = (...given: InputFile[]) => ({ kind: 'files' as const, files: given });
 const model = (name: string) => ({ name }) as OpenedModel;
 
 test('handles and bytes read alike', async () => {
   const given = [handle('a', 'one'), { name: 'b', bytes: new TextEncoder().encode('three') }];
   expect(given.map(sizeOf)).toEqual([3, 5]);
-  const read = await readGiven(given);
+  const read = await readFiles(given);
   expect(read.map(({ bytes }) => new TextDecoder().decode(bytes))).toEqual(['one', 'three']);
 });
 
 test('a file that was moved is named, with what to do', async () => {
   const gone = new File([], 'model.onnx');
   gone.arrayBuffer = () => Promise.reject(new Error('A requested file could not be found.'));
-  await expect(readGiven([{ name: 'model.onnx', bytes: gone }])).rejects.toThrow(
+  await expect(readFiles([{ name: 'model.onnx', bytes: gone }])).rejects.toThrow(
     'model.onnx could not be read (A requested file could not be found.); it may have been changed or moved since it was chosen. Choose it again.',
   );
 });
@@ -41,7 +41,7 @@ test('sources are told apart by name, size and time, never by precision', () => 
 });
 
 test('the same model is opened once, another replaces it, a failure is tried again', async () => {
-  const last = lastModel();
+  const last = modelCache();
   const open = vi.fn(async () => model('x'));
   const [a, b] = await Promise.all([last('x', open), last('x', open)]);
   expect(a).toBe(b);

@@ -5,7 +5,7 @@ import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../../app/errorGuide.
 import { saveFile } from '../../app/exports.ts';
 import type { Page } from '../../app/page.ts';
 import type { PanelName } from '../../app/stores.ts';
-import type { ErrorReport } from '../../training/protocol.ts';
+import type { ErrorReport } from '../../lib/errors.ts';
 import { usePage, useRun } from '../usePage.ts';
 import { Icon, IconButton } from './Icon.tsx';
 

@@ -1,8 +1,8 @@
 /** A place to drop files on or pick them from a dialog; they stay where they are and are read, in this tab, when they are used. */
 import { Button, DropZone, FileTrigger } from 'react-aria-components';
 import { bytes } from '../../app/format.ts';
-import { sizeOf } from '../../training/givenFiles.ts';
-import type { GivenFile } from '../../training/protocol.ts';
+import { sizeOf } from '../../training/inputFiles.ts';
+import type { InputFile } from '../../training/protocol.ts';
 import { Icon } from './Icon.tsx';
 
 interface Entry {
@@ -19,8 +19,8 @@ interface FolderEntry extends Entry {
 }
 
 /** Files of dropped entries; those in folders keep their path, whose last folder is the class of a picture. */
-async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: string): Promise<GivenFile[]> {
-  const out: GivenFile[] = [];
+async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: string): Promise<InputFile[]> {
+  const out: InputFile[] = [];
   for await (const entry of entries) {
     if (entry.kind === 'file') {
       const file = await (entry as FileEntry).getFile();
@@ -34,7 +34,7 @@ async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: st
 }
 
 /** Files of a chosen folder with their paths, of the kinds that are asked for. */
-const inFolder = (files: readonly File[], accepts: readonly string[]): GivenFile[] =>
+const inFolder = (files: readonly File[], accepts: readonly string[]): InputFile[] =>
   files
     .filter(({ name }) => accepts.some((ending) => name.toLowerCase().includes(ending)))
     .map((file) => ({ name: file.webkitRelativePath || file.name, bytes: file }));
@@ -43,8 +43,8 @@ export function FileDrop(props: {
   readonly label: string;
   readonly hint: string;
   readonly accepts: readonly string[];
-  readonly files: readonly GivenFile[];
-  readonly onFiles: (files: GivenFile[]) => void;
+  readonly files: readonly InputFile[];
+  readonly onFiles: (files: InputFile[]) => void;
   readonly onClear: () => void;
 }) {
   const { label, hint, accepts, files, onFiles, onClear } = props;

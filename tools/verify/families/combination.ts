@@ -121,7 +121,7 @@ async function trained(
     config,
     training: SETTINGS,
   };
-  const opened: Host = { ...surroundings, lastModel: async () => subject.opened };
+  const opened: Host = { ...surroundings, modelCache: async () => subject.opened };
   const session = await openSession(engines, request, opened);
   try {
     return await trainedParity(session, engines, request);

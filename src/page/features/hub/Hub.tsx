@@ -7,7 +7,7 @@ import { bytes, whole } from '../../../app/format.ts';
 import type { Finder, HubDesk, Offer } from '../../../app/hub.ts';
 import { HUB_ADDRESS, pageAddress } from '../../../hub/names.ts';
 import type { RepoKind } from '../../../hub/types.ts';
-import type { ErrorReport } from '../../../training/protocol.ts';
+import type { ErrorReport } from '../../../lib/errors.ts';
 import { Fold, TextField } from '../../parts/Controls.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { usePage } from '../../usePage.ts';
