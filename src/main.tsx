@@ -1,7 +1,7 @@
 /** Starts the page and hands it to React. Engine, charts and formulas load when first needed. */
 import { createRoot } from 'react-dom/client';
-import { startPage } from './app/start.ts';
 import { App } from './page/App.tsx';
+import { startPage } from './page/start.ts';
 import { startTheme } from './page/theme.ts';
 import { PageContext } from './page/usePage.ts';
 import './page/styles/index.css';

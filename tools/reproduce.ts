@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path';
 import { METHODS, type MethodId } from '../src/adapters/registry.ts';
-import { PRESETS } from '../src/app/presets.ts';
 import { executorOptions } from '../src/cli/executor.ts';
 import { finetuneCommand } from '../src/cli/finetune.ts';
 import { trainingFlags } from '../src/cli/finetuneOptions.ts';
@@ -12,6 +11,7 @@ import { command, type OptionTable, type Values } from '../src/cli/options.ts';
 import { kindOf, readText, writeBytes } from '../src/cli/runtime.ts';
 import { note } from '../src/cli/terminal.ts';
 import { fail } from '../src/lib/errors.ts';
+import { PRESETS } from '../src/page/features/setup/presets.ts';
 import type { TrainingSettings } from '../src/training/settings.ts';
 
 interface Trial {

@@ -1,10 +1,10 @@
 /** What the page does without being looked at: title, wake lock, spoken progress, short messages. */
 import { useEffect, useState } from 'react';
 import { Button } from 'react-aria-components';
-import { real, scoreText } from '../app/format.ts';
-import type { Page } from '../app/page.ts';
-import { smooth } from '../app/series.ts';
 import type { RunState } from '../training/protocol.ts';
+import { smooth } from './features/training/series.ts';
+import { real, scoreText } from './format.ts';
+import type { Page } from './page.ts';
 import { IconButton } from './parts/Icon.tsx';
 import { usePage, useRun, useUi } from './usePage.ts';
 

@@ -1,14 +1,14 @@
 /** The page: its head, and three areas side by side, or one at a time where there is no room. */
 import { memo, useEffect, useState } from 'react';
 import { Tooltip, TooltipTrigger } from 'react-aria-components';
-import { handleKey } from '../app/commands.ts';
-import { ERROR_GUIDE } from '../app/errorGuide.ts';
-import type { PanelName, UiState } from '../app/stores.ts';
 import { Ambient } from './Ambient.tsx';
+import { handleKey } from './commands.ts';
+import { ERROR_GUIDE } from './errorGuide.ts';
 import { Setup } from './features/setup/Setup.tsx';
 import { Training } from './features/training/Training.tsx';
 import { IconButton, type IconName, Mark } from './parts/Icon.tsx';
 import { later } from './parts/Waiting.tsx';
+import type { PanelName, UiState } from './stores.ts';
 import { chooseTheme } from './theme.ts';
 import { ChoiceContext, useLateChoice, usePage, useRun, useUi } from './usePage.ts';
 

@@ -1,12 +1,12 @@
 /** The third area: what training changes - answers, factors, the merged file - and adapters and methods beside each other. */
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
-import type { SeeTab } from '../app/stores.ts';
 import { Adapters } from './features/adapters/Adapters.tsx';
 import { Inside } from './features/inspect/Inside.tsx';
 import { Merge } from './features/merge/Merge.tsx';
 import { Methods } from './features/methods/Methods.tsx';
 import { BeforeAfter } from './features/try/BeforeAfter.tsx';
 import { ErrorCard } from './parts/Errors.tsx';
+import type { SeeTab } from './stores.ts';
 import { usePage, useUi } from './usePage.ts';
 
 const TABS = [

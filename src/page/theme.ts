@@ -1,6 +1,6 @@
 /** Light, dark, or as the system has it. index.html resolves the kept choice before the first paint; this keeps it resolved. */
-import type { Page } from '../app/page.ts';
-import type { UiState } from '../app/stores.ts';
+import type { Page } from './page.ts';
+import type { UiState } from './stores.ts';
 
 const KEY = 'papilio-theme';
 const dark = matchMedia('(prefers-color-scheme: dark)');

@@ -2,11 +2,11 @@
 import { createContext, useContext, useEffect, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { ChoiceState } from '../app/choice.ts';
-import type { Derived } from '../app/derive.ts';
-import type { Page } from '../app/page.ts';
-import type { Series } from '../app/series.ts';
-import type { RunView, UiState } from '../app/stores.ts';
+import type { ChoiceState } from './features/setup/choice.ts';
+import type { Derived } from './features/setup/derive.ts';
+import type { Series } from './features/training/series.ts';
+import type { Page } from './page.ts';
+import type { RunView, UiState } from './stores.ts';
 
 export const PageContext = createContext<Page | null>(null);
 

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ElementHandle, Page } from 'puppeteer-core';
 import { expect } from 'vitest';
-import type { SectionName } from '../../src/app/page.ts';
+import type { SectionName } from '../../src/page/page.ts';
 import { downloadFolder } from '../tools/browser.ts';
 import type { Stage } from './stage.ts';
 

@@ -3,13 +3,13 @@
  * list, a model that is bound twice for one choice, a run that goes on with the page's configuration, rows that come after a stop.
  */
 import { describe, expect, test } from 'vitest';
-import { runRequest, withPrecision } from '../../src/app/choice.ts';
-import { methodComparisonCsv } from '../../src/app/methodComparison.ts';
-import { createPage } from '../../src/app/page.ts';
-import type { Sessions } from '../../src/app/sessions.ts';
-import { baseSettings } from '../../src/app/settings.ts';
-import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { methodComparisonCsv } from '../../src/page/features/methods/methodComparison.ts';
+import { runRequest, withPrecision } from '../../src/page/features/setup/choice.ts';
+import { baseSettings } from '../../src/page/features/setup/settings.ts';
+import type { Sessions } from '../../src/page/features/training/sessions.ts';
+import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { createPage } from '../../src/page/page.ts';
 import type {
   AdapterCommand,
   AdapterRow,

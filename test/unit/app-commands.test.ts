@@ -3,9 +3,9 @@
  * command that runs although it is not enabled, two commands on one key.
  */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { COMMANDS, commandById, handleKey } from '../../src/app/commands.ts';
-import { createPage, type Page } from '../../src/app/page.ts';
-import { createTabs } from '../../src/app/tabs.ts';
+import { COMMANDS, commandById, handleKey } from '../../src/page/commands.ts';
+import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { createPage, type Page } from '../../src/page/page.ts';
 import { fakeTrainer, stepMetric, visionReport } from './app-fixtures.ts';
 
 const unused = () => Promise.reject(new Error('not used in these tests'));

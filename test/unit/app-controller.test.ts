@@ -4,13 +4,13 @@
  */
 
 import { beforeEach, describe, expect, test } from 'vitest';
-import { obstacle } from '../../src/app/choice.ts';
-import { Controller } from '../../src/app/controller.ts';
-import { createInspection, createQuestions } from '../../src/app/inspection.ts';
-import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
-import { createStores } from '../../src/app/stores.ts';
-import { createTabs } from '../../src/app/tabs.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { createInspection, createQuestions } from '../../src/page/features/inspect/inspection.ts';
+import { obstacle } from '../../src/page/features/setup/choice.ts';
+import { Controller } from '../../src/page/features/training/controller.ts';
+import type { SavedSession, Sessions } from '../../src/page/features/training/sessions.ts';
+import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { createStores } from '../../src/page/stores.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
 import { fakeTrainer, input, stepMetric } from './app-fixtures.ts';
 

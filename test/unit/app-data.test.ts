@@ -3,12 +3,18 @@
  * guessed again after it was left out, a mapping that outlives its file, an old answer that overtakes a new one.
  */
 import { describe, expect, test } from 'vitest';
-import { sources } from '../../src/app/choice.ts';
-import { columnRows, createDataDesk, incomplete, rolesIn, tasksIn } from '../../src/app/data.ts';
-import { baseSettings } from '../../src/app/settings.ts';
-import { createStores } from '../../src/app/stores.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { ASKED_ANEW } from '../../src/lib/workers.ts';
+import { sources } from '../../src/page/features/setup/choice.ts';
+import {
+  columnRows,
+  createDataDesk,
+  incomplete,
+  rolesIn,
+  tasksIn,
+} from '../../src/page/features/setup/data.ts';
+import { baseSettings } from '../../src/page/features/setup/settings.ts';
+import { createStores } from '../../src/page/stores.ts';
 import type { DataPreview, DataSource } from '../../src/training/protocol.ts';
 import { input } from './app-fixtures.ts';
 

@@ -1,6 +1,6 @@
 /** A dropped folder becomes the files of one model. */
 import { expect, it } from 'vitest';
-import { flatModel } from '../../src/app/choice.ts';
+import { flatModel } from '../../src/page/features/setup/choice.ts';
 
 const file = (name: string) => ({ name, bytes: new TextEncoder().encode(name) });
 

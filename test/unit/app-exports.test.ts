@@ -1,7 +1,7 @@
 // Zips to take away: whole files in order, weights stored as they are, the rest packed.
 import { unzipSync } from 'fflate';
 import { expect, test } from 'vitest';
-import { zipOf } from '../../src/app/exports.ts';
+import { zipOf } from '../../src/page/exports.ts';
 
 test('a zip holds bytes and handles, weights unpacked', async () => {
   const weights = new Uint8Array(300_000).fill(7);

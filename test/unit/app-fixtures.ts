@@ -1,7 +1,7 @@
 /** A small model's report and a trainer made of plain figures, for tests of the page's state. Nothing of it is shipped. */
-import type { Inputs } from '../../src/app/choice.ts';
-import type { Stores } from '../../src/app/stores.ts';
-import type { TrainerClient } from '../../src/app/trainerClient.ts';
+import type { Inputs } from '../../src/page/features/setup/choice.ts';
+import type { Stores } from '../../src/page/stores.ts';
+import type { TrainerClient } from '../../src/page/trainerClient.ts';
 import type {
   ModelReport,
   ModuleRow,

@@ -3,11 +3,17 @@
  * a run's measurement, rounding that outlives its model.
  */
 import { describe, expect, test } from 'vitest';
-import { choicesOf, isOtherRun, runRequest, withOptions, withPrecision } from '../../src/app/choice.ts';
-import { createForecastDesk } from '../../src/app/forecast.ts';
-import { newRun } from '../../src/app/runs.ts';
-import { baseSettings } from '../../src/app/settings.ts';
-import { createStores } from '../../src/app/stores.ts';
+import {
+  choicesOf,
+  isOtherRun,
+  runRequest,
+  withOptions,
+  withPrecision,
+} from '../../src/page/features/setup/choice.ts';
+import { baseSettings } from '../../src/page/features/setup/settings.ts';
+import { createForecastDesk } from '../../src/page/features/training/forecast.ts';
+import { newRun } from '../../src/page/features/training/runs.ts';
+import { createStores } from '../../src/page/stores.ts';
 import type { ForecastReport, RunRequest } from '../../src/training/protocol.ts';
 import { input, visionReport } from './app-fixtures.ts';
 

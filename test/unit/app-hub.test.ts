@@ -4,9 +4,9 @@
  * address without TLS that is asked.
  */
 import { beforeEach, describe, expect, it, test } from 'vitest';
-import { createHub, type Finder } from '../../src/app/hub.ts';
 import type { HubSource, Listing, RepoFile, UrlSource } from '../../src/hub/types.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { createHub, type Finder } from '../../src/page/features/hub/hub.ts';
 import type { SourceApi } from '../../src/training/sourceWorker.ts';
 
 const COMMIT = '0123456789012345678901234567890123456789';

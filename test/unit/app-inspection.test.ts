@@ -3,11 +3,17 @@
  * never of a run before. Seen to fail with: the step read when the answer arrives, no comparison at the end, one that is waited for for ever.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Controller } from '../../src/app/controller.ts';
-import { byChange, changeOf, createInspection, createQuestions, tallyOf } from '../../src/app/inspection.ts';
-import { remarksOf } from '../../src/app/runs.ts';
-import { createStores } from '../../src/app/stores.ts';
-import { createTabs } from '../../src/app/tabs.ts';
+import {
+  byChange,
+  changeOf,
+  createInspection,
+  createQuestions,
+  tallyOf,
+} from '../../src/page/features/inspect/inspection.ts';
+import { Controller } from '../../src/page/features/training/controller.ts';
+import { remarksOf } from '../../src/page/features/training/runs.ts';
+import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { createStores } from '../../src/page/stores.ts';
 import type { BeforeAfter, Inspection, OfStep } from '../../src/training/protocol.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 

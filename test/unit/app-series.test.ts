@@ -1,9 +1,9 @@
 /** Curves: smoothing, thinning, pace. Seen to fail: an average without the bias correction, thinning that loses a spike. */
 import { expect, test } from 'vitest';
-import { metricsCsv } from '../../src/app/exports.ts';
-import { newRun } from '../../src/app/runs.ts';
-import { createSeries, secondsPerStep, smooth, thin } from '../../src/app/series.ts';
-import { baseSettings } from '../../src/app/settings.ts';
+import { metricsCsv } from '../../src/page/exports.ts';
+import { baseSettings } from '../../src/page/features/setup/settings.ts';
+import { newRun } from '../../src/page/features/training/runs.ts';
+import { createSeries, secondsPerStep, smooth, thin } from '../../src/page/features/training/series.ts';
 import { stepMetric } from './app-fixtures.ts';
 
 test('columns grow and keep every value', () => {

@@ -3,10 +3,14 @@
  * that is written with every checkpoint, a checkpoint beside another run's files, a token that is kept, a full disk that says nothing.
  */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { runRequest } from '../../src/app/choice.ts';
-import { browserSessions, readSession, type SavedSession } from '../../src/app/sessions.ts';
-import { createStores } from '../../src/app/stores.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
+import { runRequest } from '../../src/page/features/setup/choice.ts';
+import {
+  browserSessions,
+  readSession,
+  type SavedSession,
+} from '../../src/page/features/training/sessions.ts';
+import { createStores } from '../../src/page/stores.ts';
 
 /** What lies in the database, what was written, and what makes writing fail. */
 const disk = vi.hoisted(() => ({

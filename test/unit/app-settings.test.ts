@@ -4,10 +4,9 @@
  */
 import { describe, expect, test } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
-import { controlOf, stopsOf } from '../../src/app/controls.ts';
-import { derive } from '../../src/app/derive.ts';
-import { PRESETS } from '../../src/app/presets.ts';
-import { describeRun } from '../../src/app/runs.ts';
+import { controlOf, stopsOf } from '../../src/page/features/setup/controls.ts';
+import { derive } from '../../src/page/features/setup/derive.ts';
+import { PRESETS } from '../../src/page/features/setup/presets.ts';
 import {
   baseSettings,
   configShape,
@@ -17,8 +16,9 @@ import {
   layersOf,
   refuseConfig,
   refuseValue,
-} from '../../src/app/settings.ts';
-import { groupLayers, inQuickSet, namesToList, splitName } from '../../src/app/targetEdit.ts';
+} from '../../src/page/features/setup/settings.ts';
+import { groupLayers, inQuickSet, namesToList, splitName } from '../../src/page/features/setup/targetEdit.ts';
+import { describeRun } from '../../src/page/features/training/runs.ts';
 import { visionReport } from './app-fixtures.ts';
 
 describe('presets', () => {

@@ -3,11 +3,11 @@
  * fail: a second tab that writes over the first's run, a place that is lost with its tab, a curve of another form that ends in a TypeError.
  */
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { Controller } from '../../src/app/controller.ts';
-import type { SavedSession, Sessions } from '../../src/app/sessions.ts';
-import { readSession } from '../../src/app/sessions.ts';
-import { createStores } from '../../src/app/stores.ts';
-import { createTabs, followTabs } from '../../src/app/tabs.ts';
+import { Controller } from '../../src/page/features/training/controller.ts';
+import type { SavedSession, Sessions } from '../../src/page/features/training/sessions.ts';
+import { readSession } from '../../src/page/features/training/sessions.ts';
+import { createTabs, followTabs } from '../../src/page/features/training/tabs.ts';
+import { createStores } from '../../src/page/stores.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 
 type Held = { readonly tab: number; readonly end: (error?: Error) => void };

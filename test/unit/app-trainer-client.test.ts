@@ -4,11 +4,11 @@
  */
 import { type Endpoint, expose } from 'comlink';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { runRequest } from '../../src/app/choice.ts';
-import { createStores } from '../../src/app/stores.ts';
-import { trainerClient } from '../../src/app/trainerClient.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { ASKED_ANEW, PATIENCE_MS } from '../../src/lib/workers.ts';
+import { runRequest } from '../../src/page/features/setup/choice.ts';
+import { createStores } from '../../src/page/stores.ts';
+import { trainerClient } from '../../src/page/trainerClient.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
 
 const ports: MessagePort[] = [];

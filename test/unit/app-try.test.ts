@@ -3,8 +3,6 @@
  * files changed over, a text that is not padded to a file's one length, token types of 0 for both texts of a pair, a worker that is not ended with its merge.
  */
 import { describe, expect, test } from 'vitest';
-import { createStores, emptyRun, type MergeResult } from '../../src/app/stores.ts';
-import { asksFor, createTry } from '../../src/app/try.ts';
 import {
   type About,
   answerOf,
@@ -19,6 +17,8 @@ import type { FeedTensor, OrtSession } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { asksFor, createTry } from '../../src/page/features/try/try.ts';
+import { createStores, emptyRun, type MergeResult } from '../../src/page/stores.ts';
 import { parity } from '../../src/training/parity.ts';
 import type { NamedFile } from '../../src/training/protocol.ts';
 import { reportModel } from '../../src/training/reports.ts';

@@ -31,8 +31,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   inference: ['onnx', 'data', 'lib'],
   onnxruntime: ['training', 'adapters', 'ops', 'graph', 'onnx', 'lib'],
-  app: ['adapters', 'data', 'hub', 'inference', 'models', 'training', 'lib'],
-  page: ['app', 'adapters', 'data', 'hub', 'inference', 'training', 'lib'],
+  page: ['adapters', 'data', 'hub', 'inference', 'models', 'training', 'lib'],
   cli: [
     'lib',
     'onnx',
@@ -46,11 +45,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'training',
     'inference',
     'onnxruntime',
-    'app',
     'python',
   ],
   /** src/main.tsx */
-  '': ['app', 'page'],
+  '': ['page'],
 };
 
 /** Rooms and packages that the page may only load later. */

@@ -5,13 +5,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { runRequest } from '../../src/app/choice.ts';
-import { Controller } from '../../src/app/controller.ts';
-import { readSession, type SavedSession } from '../../src/app/sessions.ts';
-import { createStores } from '../../src/app/stores.ts';
-import { createTabs } from '../../src/app/tabs.ts';
 import { readRunRecord } from '../../src/cli/python.ts';
 import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
+import { runRequest } from '../../src/page/features/setup/choice.ts';
+import { Controller } from '../../src/page/features/training/controller.ts';
+import { readSession, type SavedSession } from '../../src/page/features/training/sessions.ts';
+import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { createStores } from '../../src/page/stores.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
 import { openSession } from '../../src/training/session.ts';
 import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';

@@ -1,11 +1,11 @@
 /** What went wrong, in one sentence, with the ways on; of a model that cannot be imported, what it lacks. */
 import { useEffect, useRef } from 'react';
 import { Button } from 'react-aria-components';
-import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../../app/errorGuide.ts';
-import { saveFile } from '../../app/exports.ts';
-import type { Page } from '../../app/page.ts';
-import type { PanelName } from '../../app/stores.ts';
 import type { ErrorReport } from '../../lib/errors.ts';
+import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../errorGuide.ts';
+import { saveFile } from '../exports.ts';
+import type { Page } from '../page.ts';
+import type { PanelName } from '../stores.ts';
 import { usePage, useRun } from '../usePage.ts';
 import { Icon, IconButton } from './Icon.tsx';
 

@@ -1,8 +1,8 @@
 /** A place to drop files on or pick them from a dialog; they stay where they are and are read, in this tab, when they are used. */
 import { Button, DropZone, FileTrigger } from 'react-aria-components';
-import { bytes } from '../../app/format.ts';
 import { sizeOf } from '../../training/inputFiles.ts';
 import type { InputFile } from '../../training/protocol.ts';
+import { bytes } from '../format.ts';
 import { Icon } from './Icon.tsx';
 
 interface Entry {

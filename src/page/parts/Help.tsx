@@ -1,6 +1,6 @@
 /** The keyboard sheet, written by the command table. */
 import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
-import { COMMANDS } from '../../app/commands.ts';
+import { COMMANDS } from '../commands.ts';
 import { usePage, useUi } from '../usePage.ts';
 import { IconButton } from './Icon.tsx';
 

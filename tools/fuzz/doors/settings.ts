@@ -3,8 +3,10 @@
 import { validateConfig } from '../../../src/adapters/config.ts';
 import { METHODS, type MethodId } from '../../../src/adapters/registry.ts';
 import { completeConfig, selectTargets } from '../../../src/adapters/targets.ts';
-import { derive } from '../../../src/app/derive.ts';
-import { PRESETS } from '../../../src/app/presets.ts';
+import { PapilioError } from '../../../src/lib/errors.ts';
+import type { Rng } from '../../../src/lib/rng.ts';
+import { derive } from '../../../src/page/features/setup/derive.ts';
+import { PRESETS } from '../../../src/page/features/setup/presets.ts';
 import {
   baseSettings,
   decodeHash,
@@ -12,9 +14,7 @@ import {
   MODELS,
   runTraining,
   targetModel,
-} from '../../../src/app/settings.ts';
-import { PapilioError } from '../../../src/lib/errors.ts';
-import type { Rng } from '../../../src/lib/rng.ts';
+} from '../../../src/page/features/setup/settings.ts';
 import { visionReport } from '../../../test/unit/app-fixtures.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8 } from '../door.ts';
 import { mutateJson, mutateTree, ODD_NAMES, treeOf } from '../mutate/json.ts';

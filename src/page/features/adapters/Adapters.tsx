@@ -3,10 +3,8 @@ import { useMemo } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { METHODS } from '../../../adapters/registry.ts';
-import type { AdapterSetView } from '../../../app/adapterSet.ts';
-import { scoreText, whole } from '../../../app/format.ts';
-import { drawnPattern, layersOf } from '../../../app/settings.ts';
 import type { AdapterRow } from '../../../training/protocol.ts';
+import { scoreText, whole } from '../../format.ts';
 import { Check, Picker } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { FileDrop } from '../../parts/FileDrop.tsx';
@@ -15,6 +13,8 @@ import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { Factors } from '../inspect/Factors.tsx';
 import { Learnt } from '../inspect/Learnt.tsx';
+import { drawnPattern, layersOf } from '../setup/settings.ts';
+import type { AdapterSetView } from './adapterSet.ts';
 import { Combine, ShelfError, Together } from './Together.tsx';
 
 export function Adapters() {

@@ -2,13 +2,13 @@
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
 import { COMBINATIONS, type Combination } from '../../../adapters/combine.ts';
-import type { AdapterPlace, AdapterSetView } from '../../../app/adapterSet.ts';
-import { scoreText } from '../../../app/format.ts';
 import { scoredOn } from '../../../training/outcome.ts';
+import { scoreText } from '../../format.ts';
 import { Picker, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { ParityVerdict, Warnings } from '../../parts/Facts.tsx';
 import { usePage, useUi } from '../../usePage.ts';
+import type { AdapterPlace, AdapterSetView } from './adapterSet.ts';
 
 /** What went wrong with opened adapters, beside the control that asked for it. */
 export function ShelfError({ view, at }: { readonly view: AdapterSetView; readonly at: AdapterPlace }) {

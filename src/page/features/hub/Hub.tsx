@@ -2,15 +2,15 @@
 import { useEffect, useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
-import { ERROR_GUIDE } from '../../../app/errorGuide.ts';
-import { bytes, whole } from '../../../app/format.ts';
-import type { Finder, HubDesk, Offer } from '../../../app/hub.ts';
 import { HUB_ADDRESS, pageAddress } from '../../../hub/names.ts';
 import type { RepoKind } from '../../../hub/types.ts';
 import type { ErrorReport } from '../../../lib/errors.ts';
+import { ERROR_GUIDE } from '../../errorGuide.ts';
+import { bytes, whole } from '../../format.ts';
 import { Fold, TextField } from '../../parts/Controls.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { usePage } from '../../usePage.ts';
+import type { Finder, HubDesk, Offer } from './hub.ts';
 
 const WORDS = {
   model: {

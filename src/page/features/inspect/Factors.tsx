@@ -5,8 +5,8 @@
 import { useMemo } from 'react';
 import { composedPattern, drawnRows, factorNonZeros, factorSize } from '../../../adapters/sparsity.ts';
 import type { Factor, Pattern } from '../../../adapters/types.ts';
-import { percent, whole } from '../../../app/format.ts';
 import type { Inspection } from '../../../training/protocol.ts';
+import { percent, whole } from '../../format.ts';
 import { Range } from '../../parts/Controls.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import { MatrixCanvas, Scale } from './MatrixCanvas.tsx';

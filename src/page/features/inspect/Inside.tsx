@@ -1,10 +1,10 @@
 /** A look inside one adapted module: its factors, their product, and what has been learnt. Patterns need no GPU. */
 import { useMemo } from 'react';
 import { METHODS } from '../../../adapters/registry.ts';
-import { drawnPattern, fullConfig } from '../../../app/settings.ts';
 import { Picker } from '../../parts/Controls.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../../usePage.ts';
+import { drawnPattern, fullConfig } from '../setup/settings.ts';
 import { Factors } from './Factors.tsx';
 import { Learnt } from './Learnt.tsx';
 

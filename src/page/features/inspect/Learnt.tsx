@@ -1,8 +1,8 @@
 /** What a module has learnt, in values from the device: R − I with its orthogonality, frequencies, ΔW, and the adapter's own numbers. */
 import { useMemo } from 'react';
-import { percent, real } from '../../../app/format.ts';
 import { greatest, least } from '../../../lib/numbers.ts';
 import type { Inspection } from '../../../training/protocol.ts';
+import { percent, real } from '../../format.ts';
 import { Figure } from '../../parts/Facts.tsx';
 import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';
 import { diverging, type MapColors, useMapColors, valuePainter } from './painters.ts';

@@ -2,7 +2,7 @@
 import { useMemo } from 'react';
 import type { ComposedPattern } from '../../../adapters/sparsity.ts';
 import type { Factor } from '../../../adapters/types.ts';
-import { real } from '../../../app/format.ts';
+import { real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
 import { useUi } from '../../usePage.ts';
 import type { Painter } from './MatrixCanvas.tsx';

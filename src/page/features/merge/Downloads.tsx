@@ -1,12 +1,12 @@
 /** What can be taken away: the merged file, the adapter, the run in figures and settings, and the run as a Python project. */
 import { Button } from 'react-aria-components';
-import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../../app/exports.ts';
-import { bytes } from '../../../app/format.ts';
-import { mergedName } from '../../../app/merging.ts';
+import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../exports.ts';
+import { bytes } from '../../format.ts';
 import { Fold } from '../../parts/Controls.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
+import { mergedName } from './merging.ts';
 
 export function Downloads() {
   const page = usePage();

@@ -1,10 +1,10 @@
 /** Merge into the ONNX file, check it against onnxruntime, run it, take everything away. */
 import { Button } from 'react-aria-components';
-import { percent, power } from '../../../app/format.ts';
-import type { MergeResult } from '../../../app/stores.ts';
+import { percent, power } from '../../format.ts';
 import { Fold, Segments } from '../../parts/Controls.tsx';
 import { Figure, ParityVerdict } from '../../parts/Facts.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
+import type { MergeResult } from '../../stores.ts';
 import { useChoice, usePage, useRun } from '../../usePage.ts';
 import { RunIt } from '../try/RunIt.tsx';
 import { Downloads } from './Downloads.tsx';

@@ -3,17 +3,17 @@ import { useMemo, useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { METHODS, type MethodId } from '../../../adapters/registry.ts';
-import { saveFile } from '../../../app/exports.ts';
-import { bytes, percent, real, whole } from '../../../app/format.ts';
-import { type MethodComparisonView, methodComparisonCsv } from '../../../app/methodComparison.ts';
 import { methodComparisonMarkdown, scoredOn, settingsText } from '../../../training/outcome.ts';
 import type { MethodRow } from '../../../training/protocol.ts';
+import { saveFile } from '../../exports.ts';
+import { bytes, percent, real, whole } from '../../format.ts';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useUi } from '../../usePage.ts';
+import { type MethodComparisonView, methodComparisonCsv } from './methodComparison.ts';
 
 /** Methods whose size can be solved for a budget; the others have the size that the modules give them. */
 const OFFERED = Object.values(METHODS).filter(({ targets }) => targets === 'required');

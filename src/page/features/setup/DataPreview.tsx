@@ -1,23 +1,15 @@
 /** The data as it will be trained on: what was found, which column is what, and the first examples with the part that is learnt. */
 import { useEffect } from 'react';
 import { useStore } from 'zustand';
-import {
-  type ColumnRow,
-  columnRows,
-  headerIn,
-  incomplete,
-  type Role,
-  rolesIn,
-  tasksIn,
-} from '../../../app/data.ts';
-import { whole } from '../../../app/format.ts';
 import type { ExamplePreview, TokenPreview } from '../../../data/preview.ts';
 import type { DataPreview as Preview, Task } from '../../../training/protocol.ts';
+import { whole } from '../../format.ts';
 import { Picker, Toggle } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Picture } from '../../parts/Pictures.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
+import { type ColumnRow, columnRows, headerIn, incomplete, type Role, rolesIn, tasksIn } from './data.ts';
 
 const TASKS: Readonly<Record<Task, string>> = {
   'text-classification': 'A class for each text',

@@ -1,10 +1,10 @@
 /** Classes made by hand: name one, draw a few, repeat. */
 import { useState } from 'react';
-import { DRAWING_SIZE } from '../../../app/choice.ts';
 import { TextField } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
+import { DRAWING_SIZE } from './choice.ts';
 
 export function Drawings() {
   const page = usePage();

@@ -3,10 +3,10 @@ import { type ReactNode, useEffect, useState } from 'react';
 import { Button } from 'react-aria-components';
 import type { z } from 'zod';
 import { fieldMeta } from '../../../adapters/fields.ts';
-import { type Control, controlOf, stopsOf } from '../../../app/controls.ts';
-import { sameValue } from '../../../app/settings.ts';
 import { Check, Fold, Picker, Tip, Toggle } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
+import { type Control, controlOf, stopsOf } from './controls.ts';
+import { sameValue } from './settings.ts';
 
 export interface FieldProps {
   readonly id: string;

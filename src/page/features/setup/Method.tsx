@@ -4,19 +4,12 @@ import { Button, Radio, RadioGroup } from 'react-aria-components';
 import { fieldMeta } from '../../../adapters/fields.ts';
 import { METHODS, type MethodId } from '../../../adapters/registry.ts';
 import { FAMILIES, type MethodCard } from '../../../adapters/types.ts';
-import { derive } from '../../../app/derive.ts';
-import { real } from '../../../app/format.ts';
-import {
-  baseOf,
-  configShape,
-  fullConfig,
-  runTraining,
-  trainingShape,
-  withField,
-} from '../../../app/settings.ts';
+import { real } from '../../format.ts';
 import { useChoice, usePage } from '../../usePage.ts';
+import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
 import { Section } from './Section.tsx';
+import { baseOf, configShape, fullConfig, runTraining, trainingShape, withField } from './settings.ts';
 
 const GROUPS = Object.entries(FAMILIES).map(([id, family]) => ({
   family,

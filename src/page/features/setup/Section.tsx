@@ -1,7 +1,7 @@
 /** One foldable part of Choose: its name, what is chosen now, and the controls. */
 import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { Button, Disclosure, DisclosurePanel, Heading } from 'react-aria-components';
-import type { SectionName } from '../../../app/page.ts';
+import type { SectionName } from '../../page.ts';
 import { Icon } from '../../parts/Icon.tsx';
 import { usePage } from '../../usePage.ts';
 

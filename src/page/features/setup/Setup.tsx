@@ -1,12 +1,12 @@
 /** The first area: what to train, on what, and how. */
 import { Radio, RadioGroup } from 'react-aria-components';
 import { METHODS } from '../../../adapters/registry.ts';
-import { bytes, percent, whole } from '../../../app/format.ts';
-import { PRESETS, presetById } from '../../../app/presets.ts';
+import { bytes, percent, whole } from '../../format.ts';
 import { Tip } from '../../parts/Controls.tsx';
 import { ErrorCard } from '../../parts/Errors.tsx';
 import { useChoice, useDerived, usePage } from '../../usePage.ts';
 import { MethodSection, TrainingSection } from './Method.tsx';
+import { PRESETS, presetById } from './presets.ts';
 import { Section } from './Section.tsx';
 import { DataSection, ModelSection } from './Sources.tsx';
 import { TargetsSection } from './Targets.tsx';

@@ -1,14 +1,14 @@
 /** Model and data: what comes with the page, files from this machine, the Hub, and what is written or drawn here. */
 import { useStore } from 'zustand';
-import { withPrecision } from '../../../app/choice.ts';
-import { bytes, count, whole } from '../../../app/format.ts';
-import { MODELS } from '../../../app/settings.ts';
 import type { ModelSource } from '../../../training/protocol.ts';
+import { bytes, count, whole } from '../../format.ts';
 import { Picker, Segments, Tip } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { later, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun } from '../../usePage.ts';
+import { withPrecision } from './choice.ts';
 import { Section } from './Section.tsx';
+import { MODELS } from './settings.ts';
 
 const DataPreview = later('DataPreview', () => import('./DataPreview.tsx'));
 const Drawings = later('Drawings', () => import('./Drawings.tsx'));

@@ -3,17 +3,17 @@ import { useEffect, useRef, useState } from 'react';
 import { fieldMeta } from '../../../adapters/fields.ts';
 import { METHODS } from '../../../adapters/registry.ts';
 import type { Layer } from '../../../adapters/types.ts';
-import type { Derived, LayerRow } from '../../../app/derive.ts';
-import { whole } from '../../../app/format.ts';
-import { baseOf, configShape, fullConfig } from '../../../app/settings.ts';
-import { groupLayers, inQuickSet, namesToList, type QuickSet, splitName } from '../../../app/targetEdit.ts';
 import { closest } from '../../../lib/names.ts';
+import { whole } from '../../format.ts';
 import { Check, Tip } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { useChoice, useDerived, usePage } from '../../usePage.ts';
+import type { Derived, LayerRow } from './derive.ts';
 import { Advanced, Field, words } from './Field.tsx';
 import { Section } from './Section.tsx';
+import { baseOf, configShape, fullConfig } from './settings.ts';
+import { groupLayers, inQuickSet, namesToList, type QuickSet, splitName } from './targetEdit.ts';
 
 const QUICK: readonly { readonly set: QuickSet; readonly title: string }[] = [
   { set: 'attention', title: 'Attention' },

@@ -1,7 +1,7 @@
 /** What comes before training: no WebGPU and what to do, a session to resume, a software adapter. */
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
-import { ago } from '../../../app/format.ts';
+import { ago } from '../../format.ts';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 
 const HEADINGS = {

@@ -1,14 +1,14 @@
 /** The run as curves: loss with what the chart can be told, held-out score, learning rate and gradient norm; and the loss as a table. */
 import { useMemo } from 'react';
-import { real, scoreText, whole } from '../../../app/format.ts';
-import type { RunRecord } from '../../../app/runs.ts';
-import { smooth, thin } from '../../../app/series.ts';
-import { runTraining } from '../../../app/settings.ts';
-import type { XAxis } from '../../../app/stores.ts';
 import { learningRateAt, type TrainingSettings } from '../../../training/settings.ts';
+import { real, scoreText, whole } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
 import { Fold, Picker, Range, Tip, Toggle } from '../../parts/Controls.tsx';
+import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
+import { runTraining } from '../setup/settings.ts';
+import type { RunRecord } from './runs.ts';
+import { smooth, thin } from './series.ts';
 
 const X_TITLES: Readonly<Record<XAxis, string>> = { step: 'step', examples: 'examples', seconds: 'seconds' };
 

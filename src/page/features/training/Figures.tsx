@@ -1,14 +1,14 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
 
 import { useShallow } from 'zustand/react/shallow';
-import { bytes, duration, rate, real, scoreText, whole } from '../../../app/format.ts';
-import { remarksOf } from '../../../app/runs.ts';
-import { secondsPerStep, smooth } from '../../../app/series.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import type { OpenReport } from '../../../training/protocol.ts';
+import { bytes, duration, rate, real, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
 import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';
 import { ForecastBeside } from './Forecast.tsx';
+import { remarksOf } from './runs.ts';
+import { secondsPerStep, smooth } from './series.ts';
 
 /** What the browser calls the device; Firefox keeps it to itself. */
 const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>

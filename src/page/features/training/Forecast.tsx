@@ -2,8 +2,8 @@
 import { useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
-import { brief, bytes, whole } from '../../../app/format.ts';
 import type { ForecastReport } from '../../../training/protocol.ts';
+import { brief, bytes, whole } from '../../format.ts';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';

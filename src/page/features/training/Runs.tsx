@@ -1,9 +1,9 @@
 /** The runs of this sitting side by side: what differs, how they ended, which are drawn. */
-import { duration, real, scoreText } from '../../../app/format.ts';
-import { describeRun, type RunRecord } from '../../../app/runs.ts';
+import { duration, real, scoreText } from '../../format.ts';
 import { LINE_DASHES } from '../../parts/Chart.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { usePage, useRun, useSeries } from '../../usePage.ts';
+import { describeRun, type RunRecord } from './runs.ts';
 
 const DASH_ARRAYS = {
   solid: '',

@@ -1,15 +1,15 @@
 /** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
 import { Button } from 'react-aria-components';
-import { type Command, commandById } from '../../../app/commands.ts';
-import { bytes, whole } from '../../../app/format.ts';
-import { presetById } from '../../../app/presets.ts';
-import type { RunView } from '../../../app/stores.ts';
 import type { Progress, RunState } from '../../../training/protocol.ts';
+import { type Command, commandById } from '../../commands.ts';
+import { bytes, whole } from '../../format.ts';
 import { ErrorCard } from '../../parts/Errors.tsx';
 import { Icon, type IconName } from '../../parts/Icon.tsx';
 import { Silence, useSilence } from '../../parts/Waiting.tsx';
+import type { RunView } from '../../stores.ts';
 import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
+import { presetById } from '../setup/presets.ts';
 import { ReaderBanner, ResumeBanner, TabBanner } from './Banners.tsx';
 import { LossChart, SideCharts } from './Charts.tsx';
 import { Figures } from './Figures.tsx';

@@ -1,9 +1,6 @@
 /** The base and the adapted model on the same held-out inputs. */
 import { type ReactNode, useState } from 'react';
 import { Button } from 'react-aria-components';
-import { DRAWING_SIZE } from '../../../app/choice.ts';
-import { percent, real, scoreText } from '../../../app/format.ts';
-import { byChange, tallyOf } from '../../../app/inspection.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import type {
   ImageBeforeAfter,
@@ -12,11 +9,14 @@ import type {
   TextClassBeforeAfter,
   TextValueBeforeAfter,
 } from '../../../training/protocol.ts';
+import { percent, real, scoreText } from '../../format.ts';
 import { TextField } from '../../parts/Controls.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
+import { byChange, tallyOf } from '../inspect/inspection.ts';
+import { DRAWING_SIZE } from '../setup/choice.ts';
 
 /** Examples on screen. */
 const SHOWN = 8;

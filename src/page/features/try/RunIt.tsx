@@ -2,15 +2,15 @@
 import { type FormEvent, useState } from 'react';
 import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
-import { brief, rate, real } from '../../../app/format.ts';
-import { asksFor, SIDES, type TryView } from '../../../app/try.ts';
 import type { Side, Writing } from '../../../inference/beforeAfter.ts';
+import { brief, rate, real } from '../../format.ts';
 import { TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { usePage, useRun } from '../../usePage.ts';
 import { BothBars } from './BeforeAfter.tsx';
+import { asksFor, SIDES, type TryView } from './try.ts';
 
 const TITLES: Readonly<Record<Side, string>> = { before: 'before', after: 'merged' };
 

@@ -3,18 +3,15 @@ import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import type { AdapterRow, InputFile, NamedFile } from '../training/protocol.ts';
-import { createAdapterSet } from './adapterSet.ts';
-import { flatModel, type Inputs, isOtherRun, obstacle } from './choice.ts';
-import { Controller } from './controller.ts';
-import { createDataDesk } from './data.ts';
-import { type Derived, derive } from './derive.ts';
-import { createForecastDesk } from './forecast.ts';
-import type { HubDesk } from './hub.ts';
-import { createInspection, createQuestions } from './inspection.ts';
-import { createMerging } from './merging.ts';
-import { createMethodComparison } from './methodComparison.ts';
-import { followModel } from './modelCards.ts';
-import type { Sessions } from './sessions.ts';
+import { createAdapterSet } from './features/adapters/adapterSet.ts';
+import type { HubDesk } from './features/hub/hub.ts';
+import { createInspection, createQuestions } from './features/inspect/inspection.ts';
+import { createMerging } from './features/merge/merging.ts';
+import { createMethodComparison } from './features/methods/methodComparison.ts';
+import { flatModel, type Inputs, isOtherRun, obstacle } from './features/setup/choice.ts';
+import { createDataDesk } from './features/setup/data.ts';
+import { type Derived, derive } from './features/setup/derive.ts';
+import { followModel } from './features/setup/modelReport.ts';
 import {
   baseSettings,
   configShape,
@@ -24,11 +21,15 @@ import {
   sameValue,
   trainingShape,
   withField,
-} from './settings.ts';
+} from './features/setup/settings.ts';
+import { Controller } from './features/training/controller.ts';
+import { createForecastDesk } from './features/training/forecast.ts';
+import type { Sessions } from './features/training/sessions.ts';
+import type { Tabs } from './features/training/tabs.ts';
+import { followTabs } from './features/training/tabs.ts';
+import { createTry } from './features/try/try.ts';
 import { createStores, type Stores } from './stores.ts';
-import { followTabs, type Tabs } from './tabs.ts';
 import type { TrainerClient } from './trainerClient.ts';
-import { createTry } from './try.ts';
 
 export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | 'training';
 

@@ -4,12 +4,12 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { ASKED_ANEW } from '../lib/workers.ts';
-import type { ForecastReport, WayToFit } from '../training/protocol.ts';
-import { type ChoiceState, isSamePlace, runRequest, withPrecision } from './choice.ts';
-import type { Stores } from './stores.ts';
-import { createTask, type TaskView } from './task.ts';
-import type { TrainerClient } from './trainerClient.ts';
+import { ASKED_ANEW } from '../../../lib/workers.ts';
+import type { ForecastReport, WayToFit } from '../../../training/protocol.ts';
+import type { Stores } from '../../stores.ts';
+import { createTask, type TaskView } from '../../task.ts';
+import type { TrainerClient } from '../../trainerClient.ts';
+import { type ChoiceState, isSamePlace, runRequest, withPrecision } from '../setup/choice.ts';
 
 interface ForecastView extends TaskView {
   readonly report: ForecastReport | null;

@@ -3,17 +3,17 @@
  * one validator here serves the form and the link, so neither can let in what the other refuses.
  */
 import type { z } from 'zod';
-import type { CommonConfig } from '../adapters/fields.ts';
-import { METHODS, type MethodId } from '../adapters/registry.ts';
-import { refuseCommon } from '../adapters/rules.ts';
-import { startConfig, startRate } from '../adapters/start.ts';
-import { selectTargets, type TargetModel } from '../adapters/targets.ts';
-import type { Layer, Pattern } from '../adapters/types.ts';
-import { within } from '../lib/budget.ts';
-import { PapilioError } from '../lib/errors.ts';
-import { jsonOf } from '../lib/json.ts';
-import type { ModelReport } from '../training/protocol.ts';
-import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import type { CommonConfig } from '../../../adapters/fields.ts';
+import { METHODS, type MethodId } from '../../../adapters/registry.ts';
+import { refuseCommon } from '../../../adapters/rules.ts';
+import { startConfig, startRate } from '../../../adapters/start.ts';
+import { selectTargets, type TargetModel } from '../../../adapters/targets.ts';
+import type { Layer, Pattern } from '../../../adapters/types.ts';
+import { within } from '../../../lib/budget.ts';
+import { PapilioError } from '../../../lib/errors.ts';
+import { jsonOf } from '../../../lib/json.ts';
+import type { ModelReport } from '../../../training/protocol.ts';
+import { type TrainingSettings, trainingSchema } from '../../../training/settings.ts';
 import { PRESETS, presetById } from './presets.ts';
 
 export interface PageSettings {

@@ -3,13 +3,13 @@
  * however it went; the others hear from its owner what is kept, and can have the place handed over. Where there are no locks, every tab owns it.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { asPapilioError } from '../lib/errors.ts';
-import { PATIENCE_MS } from '../lib/workers.ts';
-import type { EvalMetric, StepMetric } from '../training/protocol.ts';
+import { asPapilioError } from '../../../lib/errors.ts';
+import { PATIENCE_MS } from '../../../lib/workers.ts';
+import type { EvalMetric, StepMetric } from '../../../training/protocol.ts';
+import type { Stores } from '../../stores.ts';
+import type { PageSettings } from '../setup/settings.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
-import type { PageSettings } from './settings.ts';
-import type { Stores } from './stores.ts';
 
 /** What the tabs hear of a run from the one that has it. */
 export interface TabNews {

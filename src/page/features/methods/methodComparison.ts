@@ -1,19 +1,19 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
 import { createStore } from 'zustand/vanilla';
-import type { MethodId } from '../adapters/registry.ts';
-import { settingsText } from '../training/outcome.ts';
+import type { MethodId } from '../../../adapters/registry.ts';
+import { settingsText } from '../../../training/outcome.ts';
 import type {
   MethodComparisonEvent,
   MethodComparisonReport,
   MethodComparisonRequest,
   MethodRow,
-} from '../training/protocol.ts';
-import { type ChoiceState, runRequest } from './choice.ts';
-import { derive } from './derive.ts';
-import { fullConfig } from './settings.ts';
-import type { Stores } from './stores.ts';
-import { createTask, type TaskView } from './task.ts';
-import type { TrainerClient } from './trainerClient.ts';
+} from '../../../training/protocol.ts';
+import type { Stores } from '../../stores.ts';
+import { createTask, type TaskView } from '../../task.ts';
+import type { TrainerClient } from '../../trainerClient.ts';
+import { type ChoiceState, runRequest } from '../setup/choice.ts';
+import { derive } from '../setup/derive.ts';
+import { fullConfig } from '../setup/settings.ts';
 
 export interface MethodComparisonView extends TaskView {
   readonly rows: readonly MethodRow[];

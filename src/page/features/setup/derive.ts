@@ -2,19 +2,19 @@
  * Everything that follows from settings and a model's modules, by integer arithmetic alone: what is targeted, what is illegal and why,
  * how many parameters train, how many bytes they take. No GPU, no worker.
  */
-import type { CommonConfig } from '../adapters/fields.ts';
-import { METHODS } from '../adapters/registry.ts';
-import { countTrainable, type TrainableCount } from '../adapters/size.ts';
+import type { CommonConfig } from '../../../adapters/fields.ts';
+import { METHODS } from '../../../adapters/registry.ts';
+import { countTrainable, type TrainableCount } from '../../../adapters/size.ts';
 import {
   completeConfig,
   requireTargets,
   type Selection,
   selectTargets,
   type TargetModel,
-} from '../adapters/targets.ts';
-import type { AdapterMethod, Layer, ParameterCount } from '../adapters/types.ts';
-import { PapilioError } from '../lib/errors.ts';
-import type { ModelReport } from '../training/protocol.ts';
+} from '../../../adapters/targets.ts';
+import type { AdapterMethod, Layer, ParameterCount } from '../../../adapters/types.ts';
+import { PapilioError } from '../../../lib/errors.ts';
+import type { ModelReport } from '../../../training/protocol.ts';
 import {
   LAYER_KINDS,
   NO_MODEL,

@@ -1,7 +1,7 @@
 /** Files to take away: names, contents, and the browser's save. */
 import type { InputFile } from '../training/protocol.ts';
-import type { RunRecord } from './runs.ts';
-import { smooth } from './series.ts';
+import type { RunRecord } from './features/training/runs.ts';
+import { smooth } from './features/training/series.ts';
 
 /** Raw and smoothed, evaluations on the rows of their steps. */
 export function metricsCsv(run: RunRecord, beta: number): string {

@@ -14,9 +14,9 @@ import type {
   RunState,
   TrainerApi,
 } from '../training/protocol.ts';
-import { createChoice } from './choice.ts';
-import type { RunRecord } from './runs.ts';
-import type { SavedSession } from './sessions.ts';
+import { createChoice } from './features/setup/choice.ts';
+import type { RunRecord } from './features/training/runs.ts';
+import type { SavedSession } from './features/training/sessions.ts';
 import type { GpuSupport } from './webgpu.ts';
 
 export interface MergeResult {

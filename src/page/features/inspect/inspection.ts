@@ -1,8 +1,8 @@
 /** Asking the trainer about the open run: both models side by side, and the inside of one module, anew whenever the run has settled. */
-import type { BeforeAfter, TrainerApi } from '../training/protocol.ts';
-import type { Controller } from './controller.ts';
-import { derive } from './derive.ts';
-import type { RunView, Stores } from './stores.ts';
+import type { BeforeAfter, TrainerApi } from '../../../training/protocol.ts';
+import type { RunView, Stores } from '../../stores.ts';
+import { derive } from '../setup/derive.ts';
+import type { Controller } from '../training/controller.ts';
 
 /** Held-out examples that are asked about; those that changed most are shown. */
 const COMPARED = 32;

@@ -1,9 +1,9 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
 
+import { decodeHash, encodeHash } from './features/setup/settings.ts';
+import { browserSessions, type Sessions } from './features/training/sessions.ts';
+import { createTabs, loadSaved } from './features/training/tabs.ts';
 import { createPage, type Page } from './page.ts';
-import { browserSessions, type Sessions } from './sessions.ts';
-import { decodeHash, encodeHash } from './settings.ts';
-import { createTabs, loadSaved } from './tabs.ts';
 import { trainerClient } from './trainerClient.ts';
 import { detectGpu } from './webgpu.ts';
 
@@ -18,7 +18,7 @@ export function startPage(root: string): Page {
       channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('papilio.run'),
     }),
     async hub(adopt) {
-      const { createHub, sourceClient } = await import('./hub.ts');
+      const { createHub, sourceClient } = await import('./features/hub/hub.ts');
       return createHub(sourceClient(), adopt, localStorage);
     },
     inference: async () => (await import('../inference/client.ts')).inferenceClient(),

@@ -4,10 +4,10 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { CombineOptions } from '../adapters/combine.ts';
-import type { InferenceClient } from '../inference/client.ts';
-import { asPapilioError, PapilioError } from '../lib/errors.ts';
-import type { ParityReport } from '../training/parity.ts';
+import type { CombineOptions } from '../../../adapters/combine.ts';
+import type { InferenceClient } from '../../../inference/client.ts';
+import { asPapilioError, PapilioError } from '../../../lib/errors.ts';
+import type { ParityReport } from '../../../training/parity.ts';
 import type {
   AdapterCommand,
   AdapterRow,
@@ -16,13 +16,13 @@ import type {
   InputFile,
   Inspection,
   NamedFile,
-} from '../training/protocol.ts';
-import type { ChoiceState } from './choice.ts';
-import { saveFile, zipOf } from './exports.ts';
-import { checkMerged, createChecker, mergedName } from './merging.ts';
-import type { Stores } from './stores.ts';
-import { createTask, type TaskView } from './task.ts';
-import type { TrainerClient } from './trainerClient.ts';
+} from '../../../training/protocol.ts';
+import { saveFile, zipOf } from '../../exports.ts';
+import type { Stores } from '../../stores.ts';
+import { createTask, type TaskView } from '../../task.ts';
+import type { TrainerClient } from '../../trainerClient.ts';
+import { checkMerged, createChecker, mergedName } from '../merge/merging.ts';
+import type { ChoiceState } from '../setup/choice.ts';
 
 /** Where the page shows what went wrong. */
 export type AdapterPlace = 'open' | 'model' | 'combine';

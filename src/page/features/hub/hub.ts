@@ -3,13 +3,13 @@
  * cached. The token lives in this state and nowhere else.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { PRECISIONS, splitsOf, variantsOf } from '../hub/layout.ts';
-import { HUB_ADDRESS, hubAddress, nameOf, parseSource, shown } from '../hub/names.ts';
-import type { FoundRepo, HubSource, Listing, RepoKind, UrlSource } from '../hub/types.ts';
-import { asPapilioError, fail } from '../lib/errors.ts';
-import { WorkerHost } from '../lib/workers.ts';
-import type { CachedFiles, SourceApi } from '../training/sourceWorker.ts';
-import { createTask, reportOf, type TaskView } from './task.ts';
+import { PRECISIONS, splitsOf, variantsOf } from '../../../hub/layout.ts';
+import { HUB_ADDRESS, hubAddress, nameOf, parseSource, shown } from '../../../hub/names.ts';
+import type { FoundRepo, HubSource, Listing, RepoKind, UrlSource } from '../../../hub/types.ts';
+import { asPapilioError, fail } from '../../../lib/errors.ts';
+import { WorkerHost } from '../../../lib/workers.ts';
+import type { CachedFiles, SourceApi } from '../../../training/sourceWorker.ts';
+import { createTask, reportOf, type TaskView } from '../../task.ts';
 
 /** Something to fetch as a whole: a model at one precision, a split, a file. */
 export interface Offer {
@@ -125,7 +125,10 @@ const nothing: FinderView = {
 };
 
 const startWorker = (): Worker =>
-  new Worker(new URL('../training/sourceWorker.ts', import.meta.url), { type: 'module', name: 'sources' });
+  new Worker(new URL('../../../training/sourceWorker.ts', import.meta.url), {
+    type: 'module',
+    name: 'sources',
+  });
 
 /** The worker that fetches. */
 export function sourceClient(start: () => Worker = startWorker): SourceApi {

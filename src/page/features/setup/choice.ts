@@ -3,12 +3,12 @@
  * adapters) follows from their identity. They are made here alone, from the settings, which a link can carry, and the inputs, which it cannot.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { MethodId } from '../adapters/registry.ts';
-import { filesOf, nameBeside, variantsOf } from '../hub/layout.ts';
-import type { HubSource, UrlSource } from '../hub/types.ts';
-import { type ErrorReport, fail, PapilioError } from '../lib/errors.ts';
-import type { QuantisedMerge } from '../models/merge.ts';
-import { sizeOf } from '../training/inputFiles.ts';
+import type { MethodId } from '../../../adapters/registry.ts';
+import { filesOf, nameBeside, variantsOf } from '../../../hub/layout.ts';
+import type { HubSource, UrlSource } from '../../../hub/types.ts';
+import { type ErrorReport, fail, PapilioError } from '../../../lib/errors.ts';
+import type { QuantisedMerge } from '../../../models/merge.ts';
+import { sizeOf } from '../../../training/inputFiles.ts';
 import type {
   DataOptions,
   DataSource,
@@ -17,7 +17,7 @@ import type {
   ModelSource,
   NamedFile,
   RunRequest,
-} from '../training/protocol.ts';
+} from '../../../training/protocol.ts';
 import { PRESETS } from './presets.ts';
 import { baseSettings, isOwnRate, type PageSettings, sameValue } from './settings.ts';
 

@@ -2,18 +2,18 @@
  * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
-import { isFatal, PapilioError } from '../lib/errors.ts';
-import { isEnded, PATIENCE_MS, settlesWithin } from '../lib/workers.ts';
-import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../training/protocol.ts';
-import { choicesOf, runRequest } from './choice.ts';
+import { isFatal, PapilioError } from '../../../lib/errors.ts';
+import { isEnded, PATIENCE_MS, settlesWithin } from '../../../lib/workers.ts';
+import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../../../training/protocol.ts';
+import { emptyRun, type RunView, type Stores } from '../../stores.ts';
+import { reportOf } from '../../task.ts';
+import type { TrainerClient } from '../../trainerClient.ts';
+import { choicesOf, runRequest } from '../setup/choice.ts';
+import { type PageSettings, sameValue } from '../setup/settings.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
 import { createSeries, metricsOf } from './series.ts';
 import type { Sessions } from './sessions.ts';
-import { type PageSettings, sameValue } from './settings.ts';
-import { emptyRun, type RunView, type Stores } from './stores.ts';
 import type { Tabs } from './tabs.ts';
-import { reportOf } from './task.ts';
-import type { TrainerClient } from './trainerClient.ts';
 
 const CHECKPOINT_EVERY_MS = 20_000;
 const CHECKPOINT_EVERY_STEPS = 100;

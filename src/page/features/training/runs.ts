@@ -1,10 +1,9 @@
 /** Runs to compare: a name made of words, what differs from the base settings, and the curve. */
-import { type FieldMeta, fieldMeta } from '../adapters/fields.ts';
-import { METHODS } from '../adapters/registry.ts';
-import { methodFacts, outcomeOf } from '../training/outcome.ts';
-import type { OpenReport, RunState } from '../training/protocol.ts';
-import { derive } from './derive.ts';
-import { createSeries, metricsOf, type Series } from './series.ts';
+import { type FieldMeta, fieldMeta } from '../../../adapters/fields.ts';
+import { METHODS } from '../../../adapters/registry.ts';
+import { methodFacts, outcomeOf } from '../../../training/outcome.ts';
+import type { OpenReport, RunState } from '../../../training/protocol.ts';
+import { derive } from '../setup/derive.ts';
 import {
   baseOf,
   configShape,
@@ -14,7 +13,8 @@ import {
   type PageSettings,
   runTraining,
   trainingShape,
-} from './settings.ts';
+} from '../setup/settings.ts';
+import { createSeries, metricsOf, type Series } from './series.ts';
 
 export interface RunRecord {
   readonly id: number;

@@ -4,13 +4,13 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
-import type { ColumnMapping } from '../data/files/columns.ts';
-import { ASKED_ANEW } from '../lib/workers.ts';
-import type { DataOptions, DataPreview, Task } from '../training/protocol.ts';
+import type { ColumnMapping } from '../../../data/files/columns.ts';
+import { ASKED_ANEW } from '../../../lib/workers.ts';
+import type { DataOptions, DataPreview, Task } from '../../../training/protocol.ts';
+import type { Stores } from '../../stores.ts';
+import { createTask, type TaskView } from '../../task.ts';
+import type { TrainerClient } from '../../trainerClient.ts';
 import { type ChoiceState, isSamePlace, withOptions } from './choice.ts';
-import type { Stores } from './stores.ts';
-import { createTask, type TaskView } from './task.ts';
-import type { TrainerClient } from './trainerClient.ts';
 
 export type Role = keyof ColumnMapping;
 

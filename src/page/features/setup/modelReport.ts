@@ -1,12 +1,12 @@
 /** What is known of the chosen model: of an embedded one by the card beside its file, before any worker runs; of others by the trainer. */
 import { z } from 'zod';
-import { TASKS } from '../adapters/start.ts';
-import { fail } from '../lib/errors.ts';
-import type { ModelReport, ModelSource } from '../training/protocol.ts';
+import { TASKS } from '../../../adapters/start.ts';
+import { fail } from '../../../lib/errors.ts';
+import type { ModelReport, ModelSource } from '../../../training/protocol.ts';
+import type { Stores } from '../../stores.ts';
+import { reportOf } from '../../task.ts';
+import type { TrainerClient } from '../../trainerClient.ts';
 import { isSamePlace, withPrecision } from './choice.ts';
-import type { Stores } from './stores.ts';
-import { reportOf } from './task.ts';
-import type { TrainerClient } from './trainerClient.ts';
 
 const cardSchema = z.object({
   name: z.string(),
