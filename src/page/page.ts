@@ -4,12 +4,12 @@ import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import type { AdapterRow, InputFile, NamedFile } from '../training/protocol.ts';
 import { createAdapterSet } from './features/adapters/adapterSet.ts';
-import type { HubDesk } from './features/hub/hub.ts';
+import type { HubState } from './features/hub/hub.ts';
 import { createInspection, createQuestions } from './features/inspect/inspection.ts';
 import { createMerging } from './features/merge/merging.ts';
 import { createMethodComparison } from './features/methods/methodComparison.ts';
 import { flatModel, type Inputs, isOtherRun, obstacle } from './features/setup/choice.ts';
-import { createDataDesk } from './features/setup/data.ts';
+import { createDataPreview } from './features/setup/data.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
 import { followModel } from './features/setup/modelReport.ts';
 import {
@@ -23,7 +23,7 @@ import {
   withField,
 } from './features/setup/settings.ts';
 import { Controller } from './features/training/controller.ts';
-import { createForecastDesk } from './features/training/forecast.ts';
+import { createForecast } from './features/training/forecast.ts';
 import type { Sessions } from './features/training/sessions.ts';
 import type { Tabs } from './features/training/tabs.ts';
 import { followTabs } from './features/training/tabs.ts';
@@ -39,7 +39,7 @@ export interface Parts {
   /** Which tab's runs are kept. */
   readonly tabs: Tabs;
   readonly inference: () => Promise<InferenceClient>;
-  readonly hub: (adopt: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubDesk>;
+  readonly hub: (adopt: (kind: RepoKind, source: HubSource | UrlSource) => void) => Promise<HubState>;
   /** Address of the folder that holds the embedded models, with a slash at the end. */
   readonly root: string;
 }
@@ -58,7 +58,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
   trainer.onCrash((message) => controller.fail({ kind: 'internal', message, details: { crashed: true } }));
   trainer.onEnd((message) => controller.ended(message));
   leaveOpening(stores, trainer);
-  let opened: Promise<HubDesk> | undefined;
+  let opened: Promise<HubState> | undefined;
   return {
     ...stores,
     ...edits,
@@ -73,12 +73,12 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     /** Methods side by side at one budget. */
     methodComparison: createMethodComparison(stores, trainer),
     /** The data as it will be trained on. */
-    data: createDataDesk(stores, trainer),
-    forecast: createForecastDesk(stores, trainer),
+    data: createDataPreview(stores, trainer),
+    forecast: createForecast(stores, trainer),
     /** The merged file and the one before it, run side by side. */
     try: createTry(stores, trainer, inference),
     /** Models and data from elsewhere; loaded when first asked for. */
-    hub(): Promise<HubDesk> {
+    hub(): Promise<HubState> {
       opened ??= hub((kind, source) => {
         edits.input(kind === 'dataset' ? { fetchedData: source } : { fetchedModel: source });
         if (kind === 'model') readMissing();

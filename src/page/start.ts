@@ -2,7 +2,7 @@
 
 import { decodeHash, encodeHash } from './features/setup/settings.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
-import { createTabs, loadSaved } from './features/training/tabs.ts';
+import { loadSaved, Tabs } from './features/training/tabs.ts';
 import { createPage, type Page } from './page.ts';
 import { trainerClient } from './trainerClient.ts';
 import { detectGpu } from './webgpu.ts';
@@ -13,7 +13,7 @@ export function startPage(root: string): Page {
   const page = createPage({
     trainer: trainerClient(),
     sessions,
-    tabs: createTabs({
+    tabs: new Tabs({
       locks: navigator.locks,
       channel: typeof BroadcastChannel === 'undefined' ? undefined : new BroadcastChannel('papilio.run'),
     }),

@@ -8,7 +8,7 @@ import { methodComparisonCsv } from '../../src/page/features/methods/methodCompa
 import { runRequest, withPrecision } from '../../src/page/features/setup/choice.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import type { Sessions } from '../../src/page/features/training/sessions.ts';
-import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createPage } from '../../src/page/page.ts';
 import type {
   AdapterCommand,
@@ -87,7 +87,7 @@ function setUp() {
     stopMethodComparison: async () => endComparison(),
   };
   const parts = { trainer, sessions: noSessions, inference: unused, hub: unused, root: '/' };
-  const page = createPage({ ...parts, tabs: createTabs({}) });
+  const page = createPage({ ...parts, tabs: new Tabs({}) });
   page.choice.setState({ report: visionReport() });
   return {
     page,

@@ -4,7 +4,7 @@
  */
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { COMMANDS, commandById, handleKey } from '../../src/page/commands.ts';
-import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createPage, type Page } from '../../src/page/page.ts';
 import { fakeTrainer, stepMetric, visionReport } from './app-fixtures.ts';
 
@@ -16,7 +16,7 @@ function setUp() {
   const page = createPage({
     trainer,
     sessions: { save: async () => {}, load: async () => null, clear: async () => {} },
-    tabs: createTabs({}),
+    tabs: new Tabs({}),
     inference: unused,
     hub: unused,
     root: '/',

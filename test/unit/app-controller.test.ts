@@ -9,7 +9,7 @@ import { createInspection, createQuestions } from '../../src/page/features/inspe
 import { obstacle } from '../../src/page/features/setup/choice.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
 import type { SavedSession, Sessions } from '../../src/page/features/training/sessions.ts';
-import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
 import { fakeTrainer, input, stepMetric } from './app-fixtures.ts';
@@ -30,7 +30,7 @@ function setUp() {
       kept = null;
     },
   };
-  const controller = new Controller(stores, trainer, sessions, createTabs({}), () => clock.now);
+  const controller = new Controller(stores, trainer, sessions, new Tabs({}), () => clock.now);
   return {
     ...stores,
     trainer,

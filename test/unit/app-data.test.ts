@@ -8,7 +8,7 @@ import { ASKED_ANEW } from '../../src/lib/workers.ts';
 import { sources } from '../../src/page/features/setup/choice.ts';
 import {
   columnRows,
-  createDataDesk,
+  createDataPreview,
   incomplete,
   rolesIn,
   tasksIn,
@@ -37,7 +37,7 @@ function setUp(answer: (data: DataSource) => Promise<DataPreview>) {
   const stores = createStores();
   const asked: DataSource[] = [];
   const left: unknown[] = [];
-  const desk = createDataDesk(
+  const desk = createDataPreview(
     stores,
     {
       preview: (_model, data, _how, signal) => {

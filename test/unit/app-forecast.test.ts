@@ -11,7 +11,7 @@ import {
   withPrecision,
 } from '../../src/page/features/setup/choice.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
-import { createForecastDesk } from '../../src/page/features/training/forecast.ts';
+import { createForecast } from '../../src/page/features/training/forecast.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { ForecastReport, RunRequest } from '../../src/training/protocol.ts';
@@ -36,7 +36,7 @@ function setUp(model: 'own' | 'glyphs-vit') {
   const stores = createStores();
   const asked: { request: RunRequest; budget: number | undefined }[] = [];
   const waiting: ((report: ForecastReport) => void)[] = [];
-  const desk = createForecastDesk(
+  const desk = createForecast(
     stores,
     {
       forecast: (request, budget) => {

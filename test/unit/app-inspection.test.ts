@@ -12,7 +12,7 @@ import {
 } from '../../src/page/features/inspect/inspection.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
 import { remarksOf } from '../../src/page/features/training/runs.ts';
-import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { BeforeAfter, Inspection, OfStep } from '../../src/training/protocol.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
@@ -51,7 +51,7 @@ function setUp() {
     }),
   };
   const sessions = { save: async () => {}, load: async () => null, clear: async () => {} };
-  const controller = new Controller(stores, trainer, sessions, createTabs({}), () => 0);
+  const controller = new Controller(stores, trainer, sessions, new Tabs({}), () => 0);
   const inspection = createInspection(stores, slow, controller, createQuestions(stores, controller));
   return {
     ...stores,

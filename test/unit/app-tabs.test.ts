@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Controller } from '../../src/page/features/training/controller.ts';
 import type { SavedSession, Sessions } from '../../src/page/features/training/sessions.ts';
 import { readSession } from '../../src/page/features/training/sessions.ts';
-import { createTabs, followTabs } from '../../src/page/features/training/tabs.ts';
+import { followTabs, Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import { fakeTrainer, stepMetric } from './app-fixtures.ts';
 
@@ -69,7 +69,7 @@ function browser() {
         },
       };
       channels.set(tab, channel);
-      const tabs = createTabs({ locks: locksOf(tab) as unknown as LockManager, channel });
+      const tabs = new Tabs({ locks: locksOf(tab) as unknown as LockManager, channel });
       const stores = createStores();
       const trainer = fakeTrainer();
       const controller = new Controller(stores, trainer, sessions, tabs);

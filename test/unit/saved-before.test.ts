@@ -10,7 +10,7 @@ import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts'
 import { runRequest } from '../../src/page/features/setup/choice.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
 import { readSession, type SavedSession } from '../../src/page/features/training/sessions.ts';
-import { createTabs } from '../../src/page/features/training/tabs.ts';
+import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
 import { openSession } from '../../src/training/session.ts';
@@ -50,7 +50,7 @@ function openedPage(saved: SavedSession) {
   const stores = createStores();
   const trainer = fakeTrainer();
   const keeping = { save: async () => {}, load: async () => saved, clear: async () => {} };
-  const controller = new Controller(stores, trainer, keeping, createTabs({}));
+  const controller = new Controller(stores, trainer, keeping, new Tabs({}));
   stores.run.setState({ saved: readSession(saved) });
   return { ...stores, trainer, controller };
 }

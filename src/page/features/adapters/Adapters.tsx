@@ -15,7 +15,7 @@ import { Factors } from '../inspect/Factors.tsx';
 import { Learnt } from '../inspect/Learnt.tsx';
 import { drawnPattern, layersOf } from '../setup/settings.ts';
 import type { AdapterSetView } from './adapterSet.ts';
-import { Combine, ShelfError, Together } from './Together.tsx';
+import { Combine, SetError, Together } from './Together.tsx';
 
 export function Adapters() {
   const { adapterSet } = usePage();
@@ -40,7 +40,7 @@ export function Adapters() {
           add the adapter of {run}
         </Button>
       )}
-      <ShelfError view={view} at="open" />
+      <SetError view={view} at="open" />
       <p className="hint shelf-busy" aria-live="polite">
         {view.busy === null ? null : (
           <Waiting what={view.busy} news={view.busy} onStop={() => void adapterSet.stop()} />

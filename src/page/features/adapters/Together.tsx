@@ -11,7 +11,7 @@ import { usePage, useUi } from '../../usePage.ts';
 import type { AdapterPlace, AdapterSetView } from './adapterSet.ts';
 
 /** What went wrong with opened adapters, beside the control that asked for it. */
-export function ShelfError({ view, at }: { readonly view: AdapterSetView; readonly at: AdapterPlace }) {
+export function SetError({ view, at }: { readonly view: AdapterSetView; readonly at: AdapterPlace }) {
   return view.error === null || view.errorAt !== at ? null : <ErrorText report={view.error} />;
 }
 
@@ -61,7 +61,7 @@ export function Together({ view }: { readonly view: AdapterSetView }) {
       </p>
       {active.length > 0 || merged.length > 0 ? <Standing view={view} /> : null}
       {parity === null ? null : <ParityVerdict parity={parity} />}
-      <ShelfError view={view} at="model" />
+      <SetError view={view} at="model" />
       <Warnings of={warnings} />
     </section>
   );
@@ -191,7 +191,7 @@ export function Combine({ view }: { readonly view: AdapterSetView }) {
           </p>
         </>
       )}
-      <ShelfError view={view} at="combine" />
+      <SetError view={view} at="combine" />
     </section>
   );
 }

@@ -10,7 +10,7 @@ import { bytes, whole } from '../../format.ts';
 import { Fold, TextField } from '../../parts/Controls.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { usePage } from '../../usePage.ts';
-import type { Finder, HubDesk, Offer } from './hub.ts';
+import type { Finder, HubState, Offer } from './hub.ts';
 
 const WORDS = {
   model: {
@@ -27,29 +27,29 @@ const WORDS = {
 
 export function Hub({ kind }: { readonly kind: RepoKind }) {
   const page = usePage();
-  const [desk, setDesk] = useState<HubDesk | null>(null);
+  const [state, setState] = useState<HubState | null>(null);
   useEffect(() => {
     let isHere = true;
     void page.hub().then((opened) => {
-      if (isHere) setDesk(opened);
+      if (isHere) setState(opened);
       void opened.refresh();
     });
     return () => {
       isHere = false;
     };
   }, [page]);
-  if (desk === null) return null;
-  return <Find desk={desk} finder={desk[kind]} kind={kind} />;
+  if (state === null) return null;
+  return <Find state={state} finder={state[kind]} kind={kind} />;
 }
 
 /** Where models or data are asked for, and whom. */
 interface Asked {
-  readonly desk: HubDesk;
+  readonly state: HubState;
   readonly finder: Finder;
   readonly kind: RepoKind;
 }
 
-function Find({ desk, finder, kind }: Asked) {
+function Find({ state, finder, kind }: Asked) {
   const { busy, found, repo, offers, error, taken } = useStore(finder.view);
   const [words, setWords] = useState('');
   return (
@@ -85,9 +85,9 @@ function Find({ desk, finder, kind }: Asked) {
           <Waiting what="Asking" onStop={() => void finder.stop()} />
         </p>
       ) : null}
-      {error === null ? null : <Trouble desk={desk} finder={finder} report={error} onWords={setWords} />}
+      {error === null ? null : <Trouble state={state} finder={finder} report={error} onWords={setWords} />}
       {found === null ? null : <Found finder={finder} kind={kind} found={found} />}
-      {repo === null ? null : <OpenRepo desk={desk} finder={finder} kind={kind} repo={repo} />}
+      {repo === null ? null : <OpenRepo state={state} finder={finder} kind={kind} repo={repo} />}
       {repo !== null && offers.length === 0 && busy === null ? (
         <p className="hint">It holds no file that Papilio reads; the revision refs/convert/parquet may.</p>
       ) : null}
@@ -104,8 +104,8 @@ function Find({ desk, finder, kind }: Asked) {
           In use: <code>{taken}</code>
         </p>
       )}
-      <Kept desk={desk} finder={finder} kind={kind} />
-      <Access desk={desk} />
+      <Kept state={state} finder={finder} kind={kind} />
+      <Access state={state} />
     </div>
   );
 }
@@ -137,8 +137,8 @@ function Found(props: {
   );
 }
 
-function OpenRepo({ desk, finder, kind, repo }: Asked & { readonly repo: NonNullable<FinderView['repo']> }) {
-  const hub = useStore(desk.shared, (s) => s.hub);
+function OpenRepo({ state, finder, kind, repo }: Asked & { readonly repo: NonNullable<FinderView['repo']> }) {
+  const hub = useStore(state.shared, (s) => s.hub);
   const [revision, setRevision] = useState(repo.revision);
   useEffect(() => setRevision(repo.revision), [repo.revision]);
   const open = () => void finder.open(repo.name, revision.trim() || 'main');
@@ -230,8 +230,8 @@ function Downloading({ finder }: { readonly finder: Finder }) {
 }
 
 /** What is kept in this browser, with sizes and the way to free it. */
-function Kept({ desk, finder, kind }: Asked) {
-  const cached = useStore(desk.shared, (s) => s.cached);
+function Kept({ state, finder, kind }: Asked) {
+  const cached = useStore(state.shared, (s) => s.cached);
   const kept = cached?.kept ?? [];
   const total = kept.reduce((sum, one) => sum + one.bytes, 0);
   const room = cached?.room == null ? '' : `, room for ${bytes(cached.room)} more`;
@@ -269,7 +269,7 @@ function Kept({ desk, finder, kind }: Asked) {
               <Button
                 className="button"
                 aria-label={`Free ${one.name}`}
-                onPress={() => void desk.free(one.folder)}
+                onPress={() => void state.free(one.folder)}
               >
                 Free
               </Button>
@@ -282,19 +282,19 @@ function Kept({ desk, finder, kind }: Asked) {
 }
 
 /** Whom the page asks, and as whom. */
-function Access({ desk }: { readonly desk: HubDesk }) {
-  const hub = useStore(desk.shared, (s) => s.hub);
+function Access({ state }: { readonly state: HubState }) {
+  const hub = useStore(state.shared, (s) => s.hub);
   const isOther = hub !== HUB_ADDRESS;
   return (
     <Fold summary={`Access${isOther ? `: asking ${new URL(hub).host}` : ''}`} isOpen={isOther}>
-      <TokenField desk={desk} />
-      <HubAddress desk={desk} />
+      <TokenField state={state} />
+      <HubAddress state={state} />
     </Fold>
   );
 }
 
-function HubAddress({ desk }: { readonly desk: HubDesk }) {
-  const hub = useStore(desk.shared, (s) => s.hub);
+function HubAddress({ state }: { readonly state: HubState }) {
+  const hub = useStore(state.shared, (s) => s.hub);
   const [text, setText] = useState(hub);
   const [refusal, setRefusal] = useState<string | null>(null);
   useEffect(() => setText(hub), [hub]);
@@ -307,7 +307,7 @@ function HubAddress({ desk }: { readonly desk: HubDesk }) {
       autoComplete="off"
       value={text}
       onText={setText}
-      onBlur={() => setRefusal(desk.setHub(text))}
+      onBlur={() => setRefusal(state.setHub(text))}
     >
       {refusal === null ? null : (
         <span className="field-refusal" role="alert">
@@ -327,12 +327,12 @@ const AGAIN: Readonly<Record<string, string>> = {
 
 /** What went wrong with the Hub or a download, in one sentence, and the ways on. */
 function Trouble(props: {
-  readonly desk: HubDesk;
+  readonly state: HubState;
   readonly finder: Finder;
   readonly report: ErrorReport;
   readonly onWords: (words: string) => void;
 }) {
-  const { desk, finder, report, onWords } = props;
+  const { state, finder, report, onWords } = props;
   const failed = useStore(finder.view, (s) => s.failed);
   const way = String(report.details.way ?? '');
   const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
@@ -341,7 +341,7 @@ function Trouble(props: {
       <p>
         <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
       </p>
-      {way === 'token' ? <TokenField desk={desk} /> : null}
+      {way === 'token' ? <TokenField state={state} /> : null}
       {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}
       <p className="error-actions">
         {near.map((repo) => (
@@ -367,9 +367,9 @@ function Trouble(props: {
 }
 
 /** The user's own access token; typed anew in every sitting. */
-function TokenField({ desk }: { readonly desk: HubDesk }) {
-  const token = useStore(desk.shared, (s) => s.token);
-  const hub = useStore(desk.shared, (s) => s.hub);
+function TokenField({ state }: { readonly state: HubState }) {
+  const token = useStore(state.shared, (s) => s.token);
+  const hub = useStore(state.shared, (s) => s.hub);
   const [text, setText] = useState(token);
   return (
     <TextField
@@ -382,7 +382,7 @@ function TokenField({ desk }: { readonly desk: HubDesk }) {
       value={text}
       onText={(next) => {
         setText(next);
-        desk.setToken(next);
+        state.setToken(next);
       }}
     />
   );

@@ -290,7 +290,7 @@ interface Memory {
   removeItem(key: string): void;
 }
 
-export type HubDesk = ReturnType<typeof createHub>;
+export type HubState = ReturnType<typeof createHub>;
 
 /**
  * @param adopt is given what was downloaded

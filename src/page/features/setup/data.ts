@@ -36,15 +36,15 @@ export interface ColumnRow {
   readonly begins: string;
 }
 
-export interface DataLook extends TaskView {
+export interface PreviewView extends TaskView {
   /** Null with an error that says why. */
   readonly preview: DataPreview | null;
 }
 
-const nothing: DataLook = { busy: null, preview: null, error: null };
+const nothing: PreviewView = { busy: null, preview: null, error: null };
 
 /** Task and columns as far as they are known, also where the data could not be read. */
-function known({ preview, error }: DataLook) {
+function known({ preview, error }: PreviewView) {
   const details = error?.details ?? {};
   const list = <T extends string>(value: unknown): readonly T[] =>
     Array.isArray(value) ? (value as readonly T[]) : [];
@@ -62,53 +62,53 @@ const cellsIn = (value: unknown): Readonly<Record<string, string>> =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, string>>) : {};
 
 /** Whether the first row of a delimited table is read as its header; null for other data. */
-export const headerIn = (view: DataLook): boolean | null => known(view).hasHeader;
+export const headerIn = (view: PreviewView): boolean | null => known(view).hasHeader;
 
 /** The task that is prepared for, and all that the model can be trained for. */
-export const tasksIn = (view: DataLook): Pick<ReturnType<typeof known>, 'task' | 'tasks'> => known(view);
+export const tasksIn = (view: PreviewView): Pick<ReturnType<typeof known>, 'task' | 'tasks'> => known(view);
 
-export const rolesIn = (view: DataLook): readonly Role[] => {
+export const rolesIn = (view: PreviewView): readonly Role[] => {
   const { task } = known(view);
   return task === null ? [] : ROLES[task].flat();
 };
 
-/** Every column with what it is read as: what was told goes before what was guessed. */
-export function columnRows(view: DataLook, told: ColumnMapping = {}): ColumnRow[] {
+/** Every column with what it is read as: what somebody said goes before what was guessed. */
+export function columnRows(view: PreviewView, named: ColumnMapping = {}): ColumnRow[] {
   const { columns, mapping, firstCells } = known(view);
   const roles = rolesIn(view);
-  /** A link may tell columns by their numbers. */
-  const columnTold = (role: Role) => {
-    const name = told[role];
+  /** Columns may be named by their numbers. */
+  const columnNamed = (role: Role) => {
+    const name = named[role];
     return typeof name === 'number' ? columns[name - 1] : name;
   };
   return columns.map((column) => {
-    const isTold = (role: Role) => columnTold(role) === column;
+    const isNamed = (role: Role) => columnNamed(role) === column;
     const role =
-      roles.find(isTold) ?? roles.find((r) => mapping[r] === column && told[r] === undefined) ?? null;
-    const isGuess = role !== null && !isTold(role);
+      roles.find(isNamed) ?? roles.find((r) => mapping[r] === column && named[r] === undefined) ?? null;
+    const isGuess = role !== null && !isNamed(role);
     const canDrop = role === null || !isGuess || OPTIONAL.includes(role);
     return { column, role, isGuess, canDrop, begins: firstCells[column] ?? '' };
   });
 }
 
 /** What a mapping lacks to have an effect, as a sentence. */
-export function incomplete(view: DataLook, told: ColumnMapping = {}): string | null {
+export function incomplete(view: PreviewView, named: ColumnMapping = {}): string | null {
   const { task, mapping } = known(view);
   if (task !== 'causal-lm' || mapping.answer !== undefined) return null;
-  const given = (['prompt', 'answer', 'context', 'system'] as const).filter((role) => told[role]);
+  const given = (['prompt', 'answer', 'context', 'system'] as const).filter((role) => named[role]);
   if (given.length === 0) return null;
   return 'A prompt and an answer belong together: say which columns hold both.';
 }
 
 /** The mapping after a column was given a role, or none. */
 function remap(
-  told: ColumnMapping,
+  named: ColumnMapping,
   rows: readonly ColumnRow[],
   column: string,
   role: Role | null,
   task: Task,
 ) {
-  const next: Partial<Record<Role, string | number>> = { ...told };
+  const next: Partial<Record<Role, string | number>> = { ...named };
   const before = rows.find((row) => row.column === column)?.role ?? null;
   if (before !== null) {
     delete next[before];
@@ -128,8 +128,12 @@ function inputsOf({ model, data, settings }: ChoiceState): readonly unknown[] {
 }
 
 /** @param delayMs time without a change before the trainer is asked */
-export function createDataDesk({ choice }: Stores, trainer: Pick<TrainerClient, 'preview'>, delayMs = 350) {
-  const view = createStore<DataLook>(() => nothing);
+export function createDataPreview(
+  { choice }: Stores,
+  trainer: Pick<TrainerClient, 'preview'>,
+  delayMs = 350,
+) {
+  const view = createStore<PreviewView>(() => nothing);
   const task = createTask(view);
   let watchers = 0;
   let asked: Pick<ChoiceState, 'model' | 'data'> = { model: null, data: null };

@@ -344,13 +344,13 @@ const MOST_PROBLEMS = 20;
 const MOST_LETTERS = 400;
 
 function inBrief(problems: readonly string[]): string[] {
-  const told = problems
+  const first = problems
     .slice(0, MOST_PROBLEMS)
     .map((problem) => (problem.length > MOST_LETTERS ? `${problem.slice(0, MOST_LETTERS)} …` : problem));
-  const more = problems.length - told.length;
+  const more = problems.length - first.length;
   return more === 0
-    ? told
-    : [...told, `${more.toLocaleString('en-GB')} more parts of it are not used either.`];
+    ? first
+    : [...first, `${more.toLocaleString('en-GB')} more parts of it are not used either.`];
 }
 
 /** Settings of a hash (with or without "#"), and a sentence for everything in it that could not be used. */

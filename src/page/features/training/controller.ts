@@ -43,11 +43,6 @@ class Downloads {
 }
 
 export class Controller {
-  private readonly stores: Stores;
-  private readonly trainer: Trainer;
-  private readonly sessions: Sessions;
-  private readonly tabs: Tabs;
-  private readonly now: () => number;
   private readonly settled: (() => void)[] = [];
   private readonly downloads = new Downloads();
   private nextId: number;
@@ -57,17 +52,12 @@ export class Controller {
   private isLeaving = false;
 
   constructor(
-    stores: Stores,
-    trainer: Trainer,
-    sessions: Sessions,
-    tabs: Tabs,
-    now: () => number = Date.now,
+    private readonly stores: Stores,
+    private readonly trainer: Trainer,
+    private readonly sessions: Sessions,
+    private readonly tabs: Tabs,
+    private readonly now: () => number = Date.now,
   ) {
-    this.stores = stores;
-    this.trainer = trainer;
-    this.sessions = sessions;
-    this.tabs = tabs;
-    this.now = now;
     this.nextId = Math.floor(now() / 1000) % 256;
     // The other tab goes on from the last step of this one.
     tabs.onHandOver(async () => {
@@ -387,7 +377,7 @@ export class Controller {
       const step = series.column('step').at(-1)!;
       if (!this.isCurrent(current)) return;
       this.show({ checkpoint: { bytes, step, at: this.now() } });
-      if (!this.tabs.mayKeep()) return;
+      if (!this.tabs.mayKeep) return;
       const { totalSteps } = open;
       const savedAt = this.now();
       await this.sessions.save({ name, step, totalSteps, savedAt, settings, request, checkpoint: bytes });

@@ -53,7 +53,7 @@ function fitted({ model, recompute, settings }: ChoiceState, { change }: WayToFi
 }
 
 /** @param delayMs time without a change before the trainer is asked unasked */
-export function createForecastDesk(stores: Stores, trainer: Pick<TrainerClient, 'forecast'>, delayMs = 700) {
+export function createForecast(stores: Stores, trainer: Pick<TrainerClient, 'forecast'>, delayMs = 700) {
   const { choice, run, ui } = stores;
   const view = createStore<ForecastView>(() => ({ ...nothing, budgetBytes: null, ofRun: null }));
   const task = createTask(view);

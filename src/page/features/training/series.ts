@@ -73,7 +73,7 @@ export function createSeries(): Series {
   };
 }
 
-/** The rows of a curve, as the trainer told them. */
+/** The rows of a curve, as the trainer sent them. */
 export const metricsOf = ({ length, column }: Series): StepMetric[] =>
   Array.from(
     { length },

@@ -2,7 +2,7 @@
  * One tab owns what the browser keeps of a run. Whoever begins a run claims the place by a Web Lock, which the browser frees when the tab is gone,
  * however it went; the others hear from its owner what is kept, and can have the place handed over. Where there are no locks, every tab owns it.
  */
-import { createStore, type StoreApi } from 'zustand/vanilla';
+import { createStore } from 'zustand/vanilla';
 import { asPapilioError } from '../../../lib/errors.ts';
 import { PATIENCE_MS } from '../../../lib/workers.ts';
 import type { EvalMetric, StepMetric } from '../../../training/protocol.ts';
@@ -43,141 +43,116 @@ interface Host {
   readonly channel?: Pick<BroadcastChannel, 'postMessage' | 'onmessage'> | undefined;
 }
 
-/**
- * Asks for the place and holds it until `release` is called, or it is stolen.
- *
- * @param onLost called before this rejects, or later when the place is stolen
- * @returns whether it was given
- */
-function hold(
-  locks: Pick<LockManager, 'request'>,
-  options: LockOptions,
-  onHeld: (release: () => void) => void,
-  onLost: (isStolen: boolean) => void,
-): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    const request = locks.request(PLACE, options, (lock) => {
-      if (lock === null) return resolve(false);
-      return new Promise<void>((release) => {
-        onHeld(release);
-        resolve(true);
+export class Tabs {
+  readonly view = createStore<TabsView>(() => ({ owner: 'nobody', news: null }));
+  /** Frees the place, while it is this tab's. */
+  private free: (() => void) | null = null;
+  private lastNews: TabNews | null = null;
+  private handOver: () => Promise<void> = async () => {};
+  private polling: ReturnType<typeof setInterval> | undefined;
+
+  constructor(private readonly host: Host) {
+    if (host.channel !== undefined)
+      host.channel.onmessage = ({ data }: MessageEvent<Message>) => this.hear(data);
+    void this.poll();
+    this.post({ type: 'who' });
+  }
+
+  /** Whether this tab may write what the browser keeps. */
+  get mayKeep(): boolean {
+    return this.host.locks === undefined || this.free !== null;
+  }
+
+  /** Whether what is kept from now on is this tab's. */
+  async claim(): Promise<boolean> {
+    if (this.mayKeep) return true;
+    const isGiven = await this.hold({ ifAvailable: true });
+    if (!isGiven) this.setOwner('other');
+    return isGiven;
+  }
+
+  release(): void {
+    if (this.free === null) return;
+    this.lastNews = null;
+    this.free();
+    this.free = null;
+    this.setOwner('nobody');
+    this.post({ type: 'changed' });
+  }
+
+  /** Says to the others how the run stands, if this tab owns the place. */
+  emit(news: TabNews): void {
+    if (this.free === null) return;
+    this.lastNews = news;
+    this.post({ type: 'news', news });
+  }
+
+  /** Has the owner hand the place over; one that does not in time loses it. */
+  async takeOver(): Promise<void> {
+    if (this.mayKeep) return;
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), PATIENCE_MS);
+    this.post({ type: 'hand-over' });
+    await this.hold({ signal: late.signal })
+      .catch(() => this.hold({ steal: true }))
+      .finally(() => clearTimeout(timer));
+  }
+
+  /** Called before the place is handed over: whatever is to be kept is kept by then. */
+  onHandOver(listener: () => Promise<void>): void {
+    this.handOver = listener;
+  }
+
+  private post(message: Message): void {
+    this.host.channel?.postMessage(message);
+  }
+
+  private hear(message: Message): void {
+    if (message.type === 'changed') void this.poll();
+    else if (message.type === 'news' && this.free === null) {
+      this.setOwner('other');
+      this.view.setState({ news: message.news });
+    } else if (message.type === 'who' && this.free !== null && this.lastNews !== null)
+      this.post({ type: 'news', news: this.lastNews });
+    else if (message.type === 'hand-over' && this.free !== null)
+      void this.handOver().finally(() => this.release());
+  }
+
+  private setOwner(owner: TabsView['owner']): void {
+    if (owner !== this.view.getState().owner)
+      this.view.setState({ owner, ...(owner === 'other' ? {} : { news: null }) });
+    clearInterval(this.polling);
+    if (owner === 'other') this.polling = setInterval(() => void this.poll(), POLL_EVERY_MS);
+  }
+
+  private async poll(): Promise<void> {
+    const { locks } = this.host;
+    if (locks === undefined || this.free !== null) return;
+    const { held = [] } = await locks.query();
+    if (this.free === null) this.setOwner(held.some(({ name }) => name === PLACE) ? 'other' : 'nobody');
+  }
+
+  /** Asks for the place and holds it until it is released, or stolen. @returns whether it was given */
+  private hold(options: LockOptions): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const request = this.host.locks!.request(PLACE, options, (lock) => {
+        if (lock === null) return resolve(false);
+        return new Promise<void>((release) => {
+          this.free = release;
+          this.setOwner('this');
+          this.post({ type: 'changed' });
+          resolve(true);
+        });
+      });
+      request.catch((error: unknown) => {
+        // Taken by another tab, or not given in time.
+        const isStolen = (error as Error).name === 'AbortError' && options.signal?.aborted !== true;
+        if (isStolen) this.free = null;
+        void this.poll();
+        reject(error);
       });
     });
-    request.catch((error: unknown) => {
-      // Taken by another tab, or not given in time.
-      onLost((error as Error).name === 'AbortError' && options.signal?.aborted !== true);
-      reject(error);
-    });
-  });
-}
-
-/** Keeps up with who has the place: while it is another tab, by asking for its lock. */
-function watchOwner(
-  view: StoreApi<TabsView>,
-  locks: Pick<LockManager, 'query'> | undefined,
-  isMine: () => boolean,
-) {
-  let polling: ReturnType<typeof setInterval> | undefined;
-
-  function setOwner(owner: TabsView['owner']): void {
-    if (owner !== view.getState().owner)
-      view.setState({ owner, ...(owner === 'other' ? {} : { news: null }) });
-    clearInterval(polling);
-    if (owner === 'other') polling = setInterval(() => void poll(), POLL_EVERY_MS);
   }
-
-  async function poll(): Promise<void> {
-    if (locks === undefined || isMine()) return;
-    const { held = [] } = await locks.query();
-    if (!isMine()) setOwner(held.some(({ name }) => name === PLACE) ? 'other' : 'nobody');
-  }
-
-  return { setOwner, poll };
-}
-
-export type Tabs = ReturnType<typeof createTabs>;
-
-export function createTabs({ locks, channel }: Host) {
-  const view = createStore<TabsView>(() => ({ owner: 'nobody', news: null }));
-  /** Frees the place, while it is this tab's. */
-  let free: (() => void) | null = null;
-  let lastNews: TabNews | null = null;
-  let handOver: () => Promise<void> = async () => {};
-  const post = (message: Message): void => channel?.postMessage(message);
-  const { setOwner, poll } = watchOwner(view, locks, () => free !== null);
-
-  const holdPlace = (options: LockOptions): Promise<boolean> =>
-    hold(
-      locks!,
-      options,
-      (release) => {
-        free = release;
-        setOwner('this');
-        post({ type: 'changed' });
-      },
-      (isStolen) => {
-        if (isStolen) free = null;
-        void poll();
-      },
-    );
-
-  function release(): void {
-    if (free === null) return;
-    lastNews = null;
-    free();
-    free = null;
-    setOwner('nobody');
-    post({ type: 'changed' });
-  }
-
-  function hear({ data }: MessageEvent<Message>): void {
-    if (data.type === 'news' && free === null) {
-      setOwner('other');
-      view.setState({ news: data.news });
-    } else if (data.type === 'changed') void poll();
-    else if (data.type === 'who' && free !== null && lastNews !== null)
-      post({ type: 'news', news: lastNews });
-    else if (data.type === 'hand-over' && free !== null) void handOver().finally(release);
-  }
-
-  if (channel !== undefined) channel.onmessage = hear;
-  void poll();
-  post({ type: 'who' });
-
-  const isMine = (): boolean => locks === undefined || free !== null;
-  return {
-    view,
-    /** Whether this tab may write what the browser keeps. */
-    mayKeep: isMine,
-    /** Whether what is kept from now on is this tab's. */
-    claim: async (): Promise<boolean> => {
-      if (isMine()) return true;
-      const isGiven = await holdPlace({ ifAvailable: true });
-      if (!isGiven) setOwner('other');
-      return isGiven;
-    },
-    release,
-    /** Says to the others how the run stands, if this tab owns the place. */
-    emit: (news: TabNews): void => {
-      if (free === null) return;
-      lastNews = news;
-      post({ type: 'news', news });
-    },
-    /** Has the owner hand the place over; one that does not in time loses it. */
-    takeOver: async (): Promise<void> => {
-      if (isMine()) return;
-      const late = new AbortController();
-      const timer = setTimeout(() => late.abort(), PATIENCE_MS);
-      post({ type: 'hand-over' });
-      await holdPlace({ signal: late.signal })
-        .catch(() => holdPlace({ steal: true }))
-        .finally(() => clearTimeout(timer));
-    },
-    /** Called before the place is handed over: whatever is to be kept is kept by then. */
-    onHandOver: (listener: () => Promise<void>): void => {
-      handOver = listener;
-    },
-  };
 }
 
 /** No run of this tab has this number. */
