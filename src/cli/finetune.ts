@@ -3,8 +3,9 @@ import { join, resolve } from 'node:path';
 import { readAdapter } from '../adapters/peft.ts';
 import { methodById } from '../adapters/registry.ts';
 import { DEFAULT_METHOD } from '../adapters/start.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import type { EvalMetric, ModelSource, NamedFile, RunRequest } from '../training/protocol.ts';
+import type { EvalMetric, ModelSource, RunRequest } from '../training/protocol.ts';
 import { reportData } from '../training/reports.ts';
 import { openSession, type Session } from '../training/session.ts';
 import { type Executor, openExecutor } from './executor.ts';
@@ -207,7 +208,7 @@ async function startFrom(values: FinetuneValues): Promise<Pick<RunRequest, 'meth
       'bad-argument',
       "--adapter brings its own configuration; leave --config out, or change the folder's adapter_config.json.",
     );
-  const files: NamedFile[] = await Promise.all(
+  const files: InputFile[] = await Promise.all(
     ['adapter_config.json', 'adapter_model.safetensors'].map(async (name) => ({
       name,
       bytes: await readBytes(join(folder, name)),

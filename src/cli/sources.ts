@@ -7,12 +7,13 @@ import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import { openSource, pin } from '../hub/open.ts';
 import { followed } from '../hub/refusals.ts';
 import type { Around, FileStore, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { halfOf } from '../models/readOnnx.ts';
 import { externalFiles } from '../onnx/decode.ts';
 import { downloadModel } from '../training/fetched.ts';
 import type { Host } from '../training/openModel.ts';
-import type { DataSource, ModelSource, NamedFile } from '../training/protocol.ts';
+import type { DataSource, ModelSource } from '../training/protocol.ts';
 import { MODEL_SIDECARS } from '../training/sidecars.ts';
 import { cacheFolder, folderStore } from './hubFolder.ts';
 import { kindOf, listFiles, listFolder, openGpu, readBytes } from './runtime.ts';
@@ -88,7 +89,7 @@ export async function modelSource(word: string): Promise<ModelSource> {
   if (isRemote(word)) return fetchNamed(word, 'model');
   const paths = await modelFile(word);
   const folder = dirname(paths[0]!);
-  const files: NamedFile[] = [];
+  const files: InputFile[] = [];
   for (const path of paths) {
     const bytes = await readBytes(path);
     files.push({ name: basename(path), bytes });

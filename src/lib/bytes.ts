@@ -1,4 +1,13 @@
-/** Bytes: as they come from outside, and their checksums. */
+/** Bytes: as they come from outside, in files, and their checksums. */
+
+/** A file by its name, or by its path with forward slashes, relative to what was opened: `cats/1.png`. */
+export interface InputFile<Bytes extends Uint8Array | Blob = Uint8Array> {
+  readonly name: string;
+  readonly bytes: Bytes;
+}
+
+/** A file that a person gave: its bytes, or a handle that crosses to a worker, or into the browser's store, without being read. */
+export type PickedFile = InputFile<Uint8Array | Blob>;
 
 /**
  * The same memory as a plain Uint8Array. Node's Buffer is one too, but its `slice` gives a view: what a reader of files means as a

@@ -5,6 +5,7 @@
 import { type Preprocessing, preprocessingOf } from '../data/preprocessing.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail, passOn, readable } from '../lib/errors.ts';
 import { jsonOf, numberFrom, plainWords } from '../lib/json.ts';
 import type { OnnxModel } from '../onnx/types.ts';
@@ -27,7 +28,7 @@ import {
   headRecipe,
   resizeHead,
 } from './newHead.ts';
-import { type ModelFile, type ReadModel, readOnnx, sortFiles } from './readOnnx.ts';
+import { type ReadModel, readOnnx, sortFiles } from './readOnnx.ts';
 
 export type { ModelTask };
 
@@ -132,7 +133,7 @@ export interface NewHead {
   readonly padId?: number;
 }
 
-function parseJson(files: readonly ModelFile[], name: string): Record<string, unknown> {
+function parseJson(files: readonly InputFile[], name: string): Record<string, unknown> {
   const file = files.find((f) => f.name === name);
   if (!file) return {};
   try {
@@ -158,7 +159,7 @@ const isLayer = (kind: string): kind is ModelLayer['kind'] =>
   kind === 'linear' || kind === 'conv1d' || kind === 'embedding' || kind === 'conv2d';
 
 /** @throws PapilioError 'malformed-onnx' or 'unsupported-onnx' */
-export function loadModel(files: readonly ModelFile[]): LoadedModel {
+export function loadModel(files: readonly InputFile[]): LoadedModel {
   return readable(
     'malformed-onnx',
     () => 'The model',
@@ -166,7 +167,7 @@ export function loadModel(files: readonly ModelFile[]): LoadedModel {
   );
 }
 
-function loaded(files: readonly ModelFile[]): LoadedModel {
+function loaded(files: readonly InputFile[]): LoadedModel {
   const sorted = sortFiles(files);
   const { onnx, separate, notes } = readOnnx(sorted);
   const source = {
@@ -202,7 +203,7 @@ interface Source {
 }
 
 /** Pooling of sentence-transformers, by the file 1_Pooling/config.json. */
-function sentencePooling(files: readonly ModelFile[]): BareModel['sentencePooling'] {
+function sentencePooling(files: readonly InputFile[]): BareModel['sentencePooling'] {
   const pooling = parseJson(files, SENTENCE_POOLING);
   if (pooling.pooling_mode_cls_token === true) return 'first';
   if (pooling.pooling_mode_lasttoken === true) return 'last';

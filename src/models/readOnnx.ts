@@ -1,5 +1,4 @@
 /** The graph among the files of a model: of its one .onnx file, or of an encoder's and a decoder's, joined. */
-
 import { create } from '@bufbuild/protobuf';
 import {
   AttributeProtoSchema,
@@ -10,6 +9,7 @@ import {
   type NodeProto,
   NodeProtoSchema,
 } from 'onnx-buf';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { decodeModel, externalFiles } from '../onnx/decode.ts';
 import { inlineFunctions } from '../onnx/inline.ts';
@@ -18,12 +18,6 @@ import type { OnnxModel } from '../onnx/types.ts';
 import { viewModel } from '../onnx/view.ts';
 import { isOperator } from './import/fold.ts';
 import { ownerOf } from './import/names.ts';
-
-/** A file beside others, by its name alone. */
-export interface ModelFile {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
 
 export interface ReadModel {
   readonly onnx: OnnxModel;
@@ -64,7 +58,7 @@ export interface SortedFiles<File> {
 }
 
 /** @throws PapilioError 'malformed-onnx' for an .onnx file that is none, and that no other names as its data */
-export function sortFiles<File extends ModelFile>(files: readonly File[]): SortedFiles<File> {
+export function sortFiles<File extends InputFile>(files: readonly File[]): SortedFiles<File> {
   const named = files.filter(({ name }) => name.endsWith('.onnx'));
   const locations = new Map<string, ReadonlySet<string>>();
   const unreadable: (readonly [string, unknown])[] = [];
@@ -86,7 +80,7 @@ export function sortFiles<File extends ModelFile>(files: readonly File[]): Sorte
 }
 
 /** @throws PapilioError 'not-found' without an .onnx file, 'malformed-onnx', 'unsupported-onnx' for halves that do not fit together */
-export function readOnnx({ onnx, data }: SortedFiles<ModelFile>): ReadModel {
+export function readOnnx({ onnx, data }: SortedFiles<InputFile>): ReadModel {
   const names = onnx.map(({ name }) => name);
   const external = new Map([...onnx, ...data].map(({ name, bytes }) => [name, bytes]));
   const read = (name: string): ReadFile => {

@@ -1,5 +1,5 @@
 /** Files to take away: names, contents, and the browser's save. */
-import type { InputFile } from '../training/protocol.ts';
+import type { PickedFile } from '../lib/bytes.ts';
 import type { RunRecord } from './features/training/runs.ts';
 import { smooth } from './features/training/series.ts';
 
@@ -65,7 +65,7 @@ export function pythonSnippet(run: RunRecord, inputs: readonly string[]): string
 const STORED = /\.(onnx|onnx_data|safetensors)$/;
 
 /** A zip where the browser keeps it: files pass through in pieces, so that no large one is in memory whole for it. */
-export async function zipOf(files: readonly InputFile[]): Promise<Blob> {
+export async function zipOf(files: readonly PickedFile[]): Promise<Blob> {
   const { Zip, ZipDeflate, ZipPassThrough } = await import('fflate');
   const parts: Blob[] = [];
   let problem: Error | null = null;

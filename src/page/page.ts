@@ -2,7 +2,8 @@
 import type { MethodId } from '../adapters/registry.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
-import type { AdapterRow, InputFile, NamedFile } from '../training/protocol.ts';
+import type { InputFile, PickedFile } from '../lib/bytes.ts';
+import type { AdapterRow } from '../training/protocol.ts';
 import { createAdapterSet } from './features/adapters/adapterSet.ts';
 import type { HubState } from './features/hub/hub.ts';
 import { createInspection, createQuestions } from './features/inspect/inspection.ts';
@@ -178,7 +179,7 @@ function createEdits({ choice }: Stores, readMissing: () => void) {
     setConfig: (key: string, value: unknown) => setField('config', key, value),
     setTraining: (key: string, value: unknown) => setField('training', key, value),
     /** Another model's files, or more beside those that are there. */
-    openModel(dropped: readonly InputFile[]): void {
+    openModel(dropped: readonly PickedFile[]): void {
       const files = flatModel(dropped);
       const { modelFiles } = choice.getState().inputs;
       const others = files.some(({ name }) => name.endsWith('.onnx')) ? [] : modelFiles;
@@ -186,7 +187,7 @@ function createEdits({ choice }: Stores, readMissing: () => void) {
       readMissing();
     },
     /** The next run begins where an adapter ended. */
-    goOnFrom(row: AdapterRow, files: readonly NamedFile[]): void {
+    goOnFrom(row: AdapterRow, files: readonly InputFile[]): void {
       const { model, data, preset, training } = choice.getState().settings;
       const base = baseSettings(preset, { model, data, method: row.method });
       const config = Object.fromEntries(

@@ -1,12 +1,12 @@
 /** The page's state, three vanilla stores readable without React. Curves live in each run's series, never in a store. */
 import { createStore } from 'zustand/vanilla';
+import type { InputFile } from '../lib/bytes.ts';
 import type { ErrorReport } from '../lib/errors.ts';
 import type { ParityReport } from '../training/parity.ts';
 import type {
   BeforeAfter,
   Inspection,
   MergeReport,
-  NamedFile,
   OfStep,
   OpenReport,
   Progress,
@@ -22,7 +22,7 @@ import type { GpuSupport } from './webgpu.ts';
 export interface MergeResult {
   readonly onnx: Blob;
   readonly written: MergeReport['written'];
-  readonly sidecars: readonly NamedFile[];
+  readonly sidecars: readonly InputFile[];
   readonly changed: readonly string[];
   /** How it was found; null while that is being found out. */
   readonly parity: ParityReport | null;

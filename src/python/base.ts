@@ -3,6 +3,7 @@ import { writeSafetensors } from '../adapters/safetensors.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import type { BatchOptions } from '../data/batches.ts';
 import type { Dataset } from '../data/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { cutPart } from '../models/import/ir.ts';
@@ -32,7 +33,7 @@ function torchTensor(module: ModuleInfo, origin: ParamOrigin): AdapterTensor {
 }
 
 export type Base =
-  | { readonly kind: 'folder'; readonly files: readonly ProjectFile[] }
+  | { readonly kind: 'folder'; readonly files: readonly InputFile[] }
   | { readonly kind: 'named'; readonly name: string }
   /** Neither: why. */
   | { readonly kind: 'none'; readonly reason: string };
@@ -49,7 +50,7 @@ export function withoutPrivate(json: Readonly<Record<string, unknown>>): Record<
   return Object.fromEntries(Object.entries(json).filter(([key]) => !PRIVATE.test(key)));
 }
 
-const text = (name: string, value: unknown): ProjectFile => ({
+const text = (name: string, value: unknown): InputFile => ({
   name,
   bytes: new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`),
 });
@@ -78,7 +79,7 @@ function baseConfig({ config, labels }: LoadedModel): Record<string, unknown> {
 }
 
 /** A file beside the model as it goes into the project: settings without what is private, all else byte for byte. */
-function sidecar({ name, bytes }: ProjectFile): ProjectFile {
+function sidecar({ name, bytes }: InputFile): InputFile {
   const asIs = { name: `base/${name}`, bytes };
   // The tokenizer is vocabulary; templates and word lists are no JSON.
   if (name === 'tokenizer.json' || !name.endsWith('.json')) return asIs;
@@ -102,7 +103,7 @@ function parsed(name: string, bytes: Uint8Array): unknown {
  * @param sidecars the files beside the model: JSON, templates, word lists
  * @throws PapilioError 'malformed-file' for JSON that is none
  */
-export function baseOf(model: LoadedModel, named: unknown, sidecars: readonly ProjectFile[]): Base {
+export function baseOf(model: LoadedModel, named: unknown, sidecars: readonly InputFile[]): Base {
   if (isHubName(named)) return { kind: 'named', name: named };
   const reason = refuse(model);
   if (reason !== null) return { kind: 'none', reason };
@@ -122,12 +123,6 @@ export function baseOf(model: LoadedModel, named: unknown, sidecars: readonly Pr
 }
 
 // What a run is to the Python project that goes on with it. Plain data: the room knows neither sessions nor devices.
-
-/** A file by its path inside the project. */
-export interface ProjectFile {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
 
 /** The training settings, field by field as the run had them. */
 export type RunSettings = Readonly<Record<string, string | number>> & {
@@ -149,13 +144,13 @@ export interface PythonRun {
   /** The model with the classes of the data. */
   readonly model: LoadedModel;
   /** config.json, tokenizer files and their like. */
-  readonly sidecars: readonly ProjectFile[];
+  readonly sidecars: readonly InputFile[];
   readonly dataset: Dataset;
   readonly batchOptions: BatchOptions;
   readonly method: AdapterMethod;
   readonly settings: RunSettings;
   /** adapter_config.json and adapter_model.safetensors, as exported. */
-  readonly adapter: readonly ProjectFile[];
+  readonly adapter: readonly InputFile[];
   /** Numbers that train: stored. */
   readonly trainable: number;
   /** What quality is measured by: `accuracy`, `perplexity`, … */
@@ -167,7 +162,7 @@ export interface PythonRun {
 }
 
 export interface PythonProject {
-  readonly files: readonly ProjectFile[];
+  readonly files: readonly InputFile[];
   /** What cannot carry over: sentences, also in README.md. */
   readonly warnings: readonly string[];
 }

@@ -5,16 +5,9 @@
 import { validateConfig } from '../adapters/config.ts';
 import { savedEntries } from '../adapters/matching.ts';
 import { readSafetensors, tensorFloats, writeSafetensors } from '../adapters/safetensors.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
-import {
-  type Base,
-  baseOf,
-  isHubName,
-  type ProjectFile,
-  type PythonProject,
-  type PythonRun,
-  withoutPrivate,
-} from './base.ts';
+import { type Base, baseOf, isHubName, type PythonProject, type PythonRun, withoutPrivate } from './base.ts';
 import { datasetRows } from './rows.ts';
 import { isPeft, pythonTask, settingsFile } from './settings.ts';
 
@@ -83,7 +76,7 @@ export function pythonProject(run: PythonRun): PythonProject {
     randomHead: randomHead(run, entries, names),
   });
   const labels = 'labels' in dataset ? dataset.labels : [];
-  const trained: ProjectFile[] = isPeft(run)
+  const trained: InputFile[] = isPeft(run)
     ? [
         { name: 'adapter/adapter_config.json', bytes: encode(`${JSON.stringify(config, null, 2)}\n`) },
         { name: 'adapter/adapter_model.safetensors', bytes: weights.bytes },

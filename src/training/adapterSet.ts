@@ -2,7 +2,6 @@
  * The set of opened adapters, held by the trainer: read, held against a model, several of one method active together or merged, combined
  * into new ones, scored, looked into, written out again. Commands change all or nothing.
  */
-
 import {
   type AdapterSet,
   activate,
@@ -40,6 +39,7 @@ import { doSteps, emitActive, type Member, startWeights, type WeightState } from
 import type { Device } from '../gpu/device.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { createLock } from '../lib/lock.ts';
 import { isZip } from '../lib/zip.ts';
@@ -59,7 +59,6 @@ import type {
   EvalMetric,
   Inspection,
   MergeReport,
-  NamedFile,
   TrainerApi,
 } from './protocol.ts';
 import { fromTorch } from './setup.ts';
@@ -160,7 +159,7 @@ class AdapterCommands implements OpenedAdapters {
 
   readonly model = (): LoadedModel => this.bound().model;
 
-  readonly adapterFiles = (names: readonly string[]): Promise<readonly NamedFile[]> =>
+  readonly adapterFiles = (names: readonly string[]): Promise<readonly InputFile[]> =>
     this.inTurn(async () => {
       const chosen = new Map(
         names.map((name) => [names.length === 1 ? DEFAULT_NAME : name, this.adapterOf(name)]),
@@ -403,7 +402,7 @@ function freeName(name: string, taken: (name: string) => boolean): string {
  * @throws PapilioError as {@link readFolder}; of several zips, the first that cannot be read
  */
 function readDropped(
-  files: readonly NamedFile[],
+  files: readonly InputFile[],
   fallback: string,
   taken: ReadonlySet<string>,
 ): Map<string, LoadedAdapter> {

@@ -3,8 +3,8 @@ import { nameBeside } from '../hub/layout.ts';
 import { isOnnx } from '../hub/names.ts';
 import { openSource } from '../hub/open.ts';
 import type { Around, HubSource, KeptFile, Transfer, UrlSource } from '../hub/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { externalFiles } from '../onnx/decode.ts';
-import type { NamedFile } from './protocol.ts';
 
 /**
  * Downloads a model: its .onnx files, sidecars, and all external data that the .onnx files ask for by name. Nothing is read but the .onnx
@@ -30,17 +30,17 @@ export async function fetchModel(
   source: HubSource | UrlSource,
   around: Around,
   transfer: Transfer,
-): Promise<NamedFile[]> {
-  const out: NamedFile[] = [];
+): Promise<InputFile[]> {
+  const out: InputFile[] = [];
   for (const { name, read } of await downloadModel(source, around, transfer))
     out.push({ name, bytes: await read() });
   return out;
 }
 
 /** Data files by their paths, which may name classes and splits. */
-export async function fetchData(source: HubSource | UrlSource, around: Around): Promise<NamedFile[]> {
+export async function fetchData(source: HubSource | UrlSource, around: Around): Promise<InputFile[]> {
   const { files } = await openSource(source, 'dataset', around);
-  const out: NamedFile[] = [];
+  const out: InputFile[] = [];
   for (const { path, read } of files) out.push({ name: path, bytes: await read() });
   return out;
 }

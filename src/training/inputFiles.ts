@@ -1,11 +1,11 @@
 /** Files as the page hands them on: handles of files on the disk, which cost no memory until they are read where they are used. */
+import type { InputFile, PickedFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
-import type { InputFile, NamedFile } from './protocol.ts';
 
-export const sizeOf = ({ bytes }: InputFile): number => (bytes instanceof Blob ? bytes.size : bytes.length);
+export const sizeOf = ({ bytes }: PickedFile): number => (bytes instanceof Blob ? bytes.size : bytes.length);
 
 /** @throws PapilioError 'not-found' when a file is no longer what was chosen */
-export const readFiles = (files: readonly InputFile[]): Promise<NamedFile[]> =>
+export const readFiles = (files: readonly PickedFile[]): Promise<InputFile[]> =>
   Promise.all(
     files.map(async ({ name, bytes }) => {
       if (!(bytes instanceof Blob)) return { name, bytes };

@@ -4,6 +4,7 @@ import type { ImageDecoder } from '../data/files/png.ts';
 import { endOf, loadTokenizer, type Tokenizer, tokenizerSettings } from '../data/tokenizer.ts';
 import { baseName, nameOf } from '../hub/names.ts';
 import type { Around } from '../hub/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { embeddedFiles } from '../models/catalogue.ts';
@@ -12,7 +13,7 @@ import { type LoadedModel, loadModel } from '../models/load.ts';
 import { sortFiles } from '../models/readOnnx.ts';
 import { fetchModel } from './fetched.ts';
 import { readFiles } from './inputFiles.ts';
-import type { ModelSource, NamedFile } from './protocol.ts';
+import type { ModelSource } from './protocol.ts';
 
 /** What a trainer runs in: a GPU, embedded files, decoded pictures, the Hub. */
 export interface Host {
@@ -37,7 +38,7 @@ export interface OpenedModel {
   /** The .onnx bytes and external data, for hashes. */
   readonly bytes: readonly Uint8Array[];
   /** config.json, tokenizer.json and their like, which go with the merged model. */
-  readonly sidecars: readonly NamedFile[];
+  readonly sidecars: readonly InputFile[];
 }
 
 /** Files that go with a model but hold no weights, unless the model itself names them as its data. */
@@ -50,7 +51,7 @@ async function modelFiles(
   source: ModelSource,
   host: Host,
   onBytes: (done: number, total: number, what: string) => void,
-): Promise<NamedFile[]> {
+): Promise<InputFile[]> {
   if (source.kind === 'files') return readFiles(source.files);
   if (source.kind !== 'embedded') {
     // One download of several files: its totals are those of all.

@@ -13,6 +13,7 @@ import type { ExamplePreview } from '../data/preview.ts';
 import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
 import type { Both } from '../inference/beforeAfter.ts';
+import type { InputFile, PickedFile } from '../lib/bytes.ts';
 import type { ErrorReport } from '../lib/errors.ts';
 import type { ModelTask } from '../models/gives.ts';
 import type { Precision } from '../models/import/emit.ts';
@@ -21,22 +22,10 @@ import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { ParitySample } from './parity.ts';
 import type { TrainingSettings } from './settings.ts';
 
-/** A file by name; bytes travel as transferables. */
-export interface NamedFile {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-}
-
-/** A file that a user gave: its bytes, or a handle that crosses to a worker, or into the browser's store, without being read. */
-export interface InputFile {
-  readonly name: string;
-  readonly bytes: Uint8Array | Blob;
-}
-
 /** Embedded by name, the files a user dropped (an .onnx, its external data, config.json, tokenizer.json), or fetched and kept. */
 export type ModelSource = (
   | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly InputFile[] }
+  | { readonly kind: 'files'; readonly files: readonly PickedFile[] }
   | HubSource
   | UrlSource
 ) & {
@@ -59,7 +48,7 @@ export interface RunRequest {
   /** GPU memory that the run may take. Where it only fits with activations computed again, that is done, and said. */
   readonly budgetBytes?: number;
   /** adapter_config.json and adapter_model.safetensors of an adapter to go on from; `method` must be its own, its file's configuration counts. */
-  readonly adapter?: readonly NamedFile[];
+  readonly adapter?: readonly InputFile[];
 }
 
 export interface ModuleRow {
@@ -231,7 +220,7 @@ export interface MergeReport {
   /** When onnxruntime rounds its activations to 8 bits. */
   readonly activations: ActivationRounding;
   /** config.json, tokenizer and preprocessor as they go with the merged model. */
-  readonly sidecars: readonly NamedFile[];
+  readonly sidecars: readonly InputFile[];
 }
 
 /** Something of the weights as they were after so many steps. */
@@ -280,9 +269,9 @@ export interface TrainerApi {
   classify(pixels: Float32Array): Promise<Both<Float32Array>>;
   inspect(module: string): Promise<OfStep<Inspection>>;
   /** adapter_config.json, adapter_model.safetensors, and sentences worth showing. */
-  exportAdapter(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
+  exportAdapter(): Promise<{ readonly files: readonly InputFile[]; readonly warnings: readonly string[] }>;
   /** The Python project that goes on with the run: files by path, and what cannot carry over. */
-  continueInPython(): Promise<{ readonly files: readonly NamedFile[]; readonly warnings: readonly string[] }>;
+  continueInPython(): Promise<{ readonly files: readonly InputFile[]; readonly warnings: readonly string[] }>;
   /** `quantised` says what becomes of changed weights that the file keeps in codes; requantised unless given. */
   merge(quantised?: QuantisedMerge): Promise<MergeReport>;
   /** The file that training began from, weights inside, with the head that the data asked for; that is new where the classes are others. */
@@ -313,7 +302,7 @@ export interface TrainerApi {
   /** The bound model's file with what is merged, or, if nothing is, with the active adapters. */
   mergeAdapters(): Promise<MergeReport>;
   /** PEFT's folder of one adapter; of several, each in a subfolder. */
-  adapterFiles(names: readonly string[]): Promise<readonly NamedFile[]>;
+  adapterFiles(names: readonly string[]): Promise<readonly InputFile[]>;
   close(): Promise<void>;
 }
 
@@ -336,7 +325,7 @@ export interface DataOptions extends TableOptions {
 /** Embedded by name, dropped or fetched files, pasted text, or drawings (classes with 32×32 grey pictures, 0 … 1). */
 export type DataSource = (
   | { readonly kind: 'embedded'; readonly name: string }
-  | { readonly kind: 'files'; readonly files: readonly InputFile[] }
+  | { readonly kind: 'files'; readonly files: readonly PickedFile[] }
   | HubSource
   | UrlSource
   | { readonly kind: 'text'; readonly text: string }
@@ -495,7 +484,7 @@ export type AdapterCommand =
   /** Holds all adapters against this model; merged weights are forgotten. Null: against none. */
   | { readonly kind: 'bind'; readonly task: AdapterSetTask | null }
   /** Folders, loose files and zips. All of them are taken, or none. `name` is for an adapter without a folder's name. */
-  | { readonly kind: 'open'; readonly files: readonly InputFile[]; readonly name?: string }
+  | { readonly kind: 'open'; readonly files: readonly PickedFile[]; readonly name?: string }
   | { readonly kind: 'activate'; readonly names: readonly string[] }
   | { readonly kind: 'enable' }
   | { readonly kind: 'disable' }

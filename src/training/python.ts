@@ -3,16 +3,17 @@ import { readFolder } from '../adapters/folder.ts';
 import { countPlan } from '../adapters/plan.ts';
 import type { AdapterMethod } from '../adapters/types.ts';
 import type { Dataset } from '../data/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import type { PythonProject } from '../python/base.ts';
 import { pythonProject } from '../python/project.ts';
 import type { Host } from './openModel.ts';
-import type { EvalMetric, NamedFile, RunRequest } from './protocol.ts';
+import type { EvalMetric, RunRequest } from './protocol.ts';
 import type { Session } from './session.ts';
 import { adapterFiles, type RunSetup, setUpRun } from './setup.ts';
 
 interface RunEnd {
-  readonly adapter: readonly NamedFile[];
+  readonly adapter: readonly InputFile[];
   /** Evaluated with the adapter's present weights; null where it was not. */
   readonly quality: EvalMetric | null;
 }
@@ -44,7 +45,7 @@ function projectOf(setup: RunSetup, { adapter, quality }: RunEnd): PythonProject
 }
 
 /** Refuses files that are no adapter, or another method's than the run's. @throws PapilioError as reading an adapter does */
-function requireAdapterOf(method: AdapterMethod, files: readonly NamedFile[]): void {
+function requireAdapterOf(method: AdapterMethod, files: readonly InputFile[]): void {
   const named = new Map(files.map(({ name, bytes }) => [name, bytes]));
   const [adapter] = readFolder(named).values();
   if (adapter!.method.id !== method.id)

@@ -13,6 +13,7 @@ import {
 import { methodById } from '../adapters/registry.ts';
 import { type Started, startConfig, startRate } from '../adapters/start.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import type { ModuleInfo } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
@@ -20,7 +21,7 @@ import { requireWritable } from '../models/merge.ts';
 import { hashOf } from './checkpoint.ts';
 import type { EngineRequest } from './engine.ts';
 import type { Host } from './openModel.ts';
-import type { NamedFile, RunRequest, Task } from './protocol.ts';
+import type { RunRequest, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 import { lossOf, type PreparedTask, parametersOf, prepareTask } from './task.ts';
 
@@ -125,7 +126,7 @@ const CONFIG = 'adapter_config.json';
 const TENSORS = 'adapter_model.safetensors';
 
 /** An adapter's files by name. */
-export const adapterFiles = (written: Pick<AdapterFiles, typeof CONFIG | typeof TENSORS>): NamedFile[] => [
+export const adapterFiles = (written: Pick<AdapterFiles, typeof CONFIG | typeof TENSORS>): InputFile[] => [
   { name: CONFIG, bytes: new TextEncoder().encode(written[CONFIG]) },
   { name: TENSORS, bytes: written[TENSORS] },
 ];
@@ -160,7 +161,7 @@ async function readStart(request: RunRequest): Promise<StartAdapter | null> {
   return { loaded, hash: await hashOf([config, tensors]) };
 }
 
-const find = (files: readonly NamedFile[], name: string): NamedFile | undefined =>
+const find = (files: readonly InputFile[], name: string): InputFile | undefined =>
   files.find((f) => f.name === name || f.name.endsWith(`/${name}`));
 
 /** @throws PapilioError 'malformed-adapter', 'illegal-config' or 'no-target' when it does not belong to the model */

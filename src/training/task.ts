@@ -2,7 +2,6 @@
  * A model and its data as one task: the length that fits, the dataset, the head for its classes, and the check that the model has a row
  * and a score for everything in it. Training, preview, comparison, adapters and the Python project all begin here.
  */
-
 import type { BaseParameter } from '../adapters/plan.ts';
 import { embeddedDataset } from '../data/catalogue.ts';
 import { CONLL, extension } from '../data/files/bytes.ts';
@@ -12,6 +11,7 @@ import type { ImageDecoder } from '../data/files/png.ts';
 import { atSize, drawingsDataset } from '../data/pictures.ts';
 import { maskedText, textDataset } from '../data/text.ts';
 import { type Dataset, isRows, type TextDataset } from '../data/types.ts';
+import type { InputFile } from '../lib/bytes.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import type { LoadedModel, ModelTask } from '../models/load.ts';
 import { type BatchPlan, planBatches } from './batchPlan.ts';
@@ -19,7 +19,7 @@ import { checkData, fitLength, withinVocabulary } from './contract.ts';
 import { fetchData } from './fetched.ts';
 import { readFiles } from './inputFiles.ts';
 import { type Host, needHub, type OpenedModel, openModel, tokenizerOf } from './openModel.ts';
-import type { DataOptions, DataSource, ModelSource, NamedFile, Task } from './protocol.ts';
+import type { DataOptions, DataSource, ModelSource, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { LossKind } from './stepGraph.ts';
 
@@ -357,7 +357,7 @@ async function openData(
 }
 
 interface GivenData {
-  readonly files: readonly NamedFile[];
+  readonly files: readonly InputFile[];
   readonly options: DataOptions;
   readonly settings: { readonly seed: number; readonly sequenceLength: number };
   readonly decodeImage: ImageDecoder;
@@ -371,12 +371,7 @@ async function openFiles(
 ): Promise<{ readonly dataset: Dataset; readonly found: Found; readonly task: Task }> {
   const { files, options, settings, decodeImage } = given;
   const found: Found = { notes: [] };
-  const open = () =>
-    openDataset(
-      files.map((f) => ({ path: f.name, bytes: f.bytes })),
-      openOptions(opened, task, settings, options, decodeImage),
-      found,
-    );
+  const open = () => openDataset(files, openOptions(opened, task, settings, options, decodeImage), found);
   const takesLabels = task === 'causal-lm' && opened.model.takesHead && options.task === undefined;
   const labels = () => (takesLabels ? unreadLabels(found, task) : []);
   const dataset = await open().catch((error: unknown) =>

@@ -5,8 +5,8 @@
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { zipOf } from '../../src/adapters/folder.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { createAdapterSet, type OpenedAdapters } from '../../src/training/adapterSet.ts';
-import type { NamedFile } from '../../src/training/protocol.ts';
 import { testDevice } from './device.ts';
 import { openTiny, surroundings, type TinyRun, tinyRequest } from './tinyRuns.ts';
 
@@ -17,7 +17,7 @@ const run: TinyRun = {
 };
 const plain: TinyRun = { ...run, config: { target_modules: ['query', 'fc1'], modules_to_save: [], r: 2 } };
 
-async function trained(of: TinyRun): Promise<{ files: NamedFile[]; loss: number; before: number }> {
+async function trained(of: TinyRun): Promise<{ files: InputFile[]; loss: number; before: number }> {
   const session = await openTiny(of);
   try {
     await session.play();

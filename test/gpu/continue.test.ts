@@ -3,7 +3,7 @@
  * Seen to fail with: an adapter that is read but not put in place, saved modules that begin anew.
  */
 import { expect, test } from 'vitest';
-import type { NamedFile } from '../../src/training/protocol.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import type { Session } from '../../src/training/session.ts';
 import { openTiny, type TinyRun } from './tinyRuns.ts';
 
@@ -14,7 +14,7 @@ const runs: readonly TinyRun[] = [
   { method: 'adalora', config: { ...targets, init_r: 4, target_r: 2, tfinal: 2 } },
 ].map((run) => ({ ...run, training: { learningRate: 0.02, steps: 12, warmupSteps: 0 } }) as TinyRun);
 
-const filesOf = async (session: Session): Promise<NamedFile[]> => {
+const filesOf = async (session: Session): Promise<InputFile[]> => {
   const { warnings: _, ...files } = await session.exportAdapter();
   return Object.entries(files).map(([name, content]) => ({
     name,

@@ -1,11 +1,12 @@
 /** Runs small enough for a software adapter: one-layer models made on the spot, data that can be learnt in some twenty steps. */
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { decodePng } from '../../src/data/files/png.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { Host } from '../../src/training/openModel.ts';
-import type { DataSource, ModelSource, NamedFile, RunRequest } from '../../src/training/protocol.ts';
+import type { DataSource, ModelSource, RunRequest } from '../../src/training/protocol.ts';
 import { openSession, type Session } from '../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
 import {
@@ -17,7 +18,7 @@ import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 import { testDevice } from './device.ts';
 
-const json = (name: string, value: unknown): NamedFile => ({
+const json = (name: string, value: unknown): InputFile => ({
   name,
   bytes: new TextEncoder().encode(JSON.stringify(value)),
 });
@@ -25,7 +26,7 @@ const json = (name: string, value: unknown): NamedFile => ({
 const SIZE = 8;
 
 /** A vision transformer of one layer for `classes` classes of 8 × 8 pictures. */
-export function tinyVision(classes = 3): { readonly kind: 'files'; readonly files: readonly NamedFile[] } {
+export function tinyVision(classes = 3): { readonly kind: 'files'; readonly files: readonly InputFile[] } {
   const o = {
     ...glyphsVitDefaults,
     imageSize: SIZE,
@@ -64,7 +65,7 @@ function bars(): DataSource {
 const TEXT = 'the cat sat on the mat and the dog ran to the cat. '.repeat(40);
 
 /** A decoder of one layer with a tokenizer made from the text itself. */
-export function tinyLanguage(): { readonly kind: 'files'; readonly files: readonly NamedFile[] } {
+export function tinyLanguage(): { readonly kind: 'files'; readonly files: readonly InputFile[] } {
   const tokenizer = trainBpe([TEXT], { vocabSize: 270 });
   const vocabulary = Object.keys(tokenizer.model.vocab).length + 1;
   const o = {
@@ -101,7 +102,7 @@ export interface TinyRun {
   readonly model?: ModelSource;
   readonly data?: DataSource;
   /** Files of an adapter to go on from. */
-  readonly adapter?: readonly NamedFile[];
+  readonly adapter?: readonly InputFile[];
   readonly recompute?: boolean;
   readonly budgetBytes?: number;
 }

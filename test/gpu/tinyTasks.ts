@@ -1,12 +1,7 @@
 /** Models for the tests of tasks: small encoders with a vocabulary of whole words, and a decoder with a chat template. */
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import type {
-  DataOptions,
-  DataSource,
-  EvalMetric,
-  ModelSource,
-  NamedFile,
-} from '../../src/training/protocol.ts';
+import type { DataOptions, DataSource, EvalMetric, ModelSource } from '../../src/training/protocol.ts';
 import { reportData } from '../../src/training/reports.ts';
 import type { Session } from '../../src/training/session.ts';
 import type { TrainingSettings } from '../../src/training/settings.ts';
@@ -24,7 +19,7 @@ export const dataFiles = (
   options?: DataOptions,
 ): DataSource => ({
   kind: 'files',
-  files: Object.entries(files).map(([name, content]): NamedFile => ({ name, bytes: bytesOf(content) })),
+  files: Object.entries(files).map(([name, content]): InputFile => ({ name, bytes: bytesOf(content) })),
   ...(options ? { options } : {}),
 });
 
@@ -125,7 +120,7 @@ export function tinyChat(corpus: string, template: string | null = TEMPLATE): Mo
     heads: 2,
     kvHeads: 1,
   };
-  const json = (name: string, value: unknown): NamedFile => ({ name, bytes: bytesOf(JSON.stringify(value)) });
+  const json = (name: string, value: unknown): InputFile => ({ name, bytes: bytesOf(JSON.stringify(value)) });
   return {
     kind: 'files',
     files: [

@@ -1,10 +1,10 @@
 /** Small text models with one trait each that a contract is read from, their tokenizer, and the way a run opens them. */
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { type GraphBuilder, graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { makeTensor } from '../../src/onnx/tensor.ts';
 import { type Host, openModel } from '../../src/training/openModel.ts';
-import type { NamedFile } from '../../src/training/protocol.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { prepareTask } from '../../src/training/task.ts';
 
@@ -12,14 +12,14 @@ const WORDS = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...'abcdefghijklmno
 export const VOCABULARY = WORDS.length;
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-export const json = (name: string, value: unknown): NamedFile => ({
+export const json = (name: string, value: unknown): InputFile => ({
   name,
   bytes: utf8(JSON.stringify(value)),
 });
-export const text = (name: string, content: string): NamedFile => ({ name, bytes: utf8(content) });
+export const text = (name: string, content: string): InputFile => ({ name, bytes: utf8(content) });
 
 /** Words between spaces, framed as BERT does; `more` are further tokens with the next ids. */
-export const tokenizer = (more: readonly string[] = [], changes: object = {}): NamedFile =>
+export const tokenizer = (more: readonly string[] = [], changes: object = {}): InputFile =>
   json('tokenizer.json', {
     version: '1.0',
     truncation: null,
@@ -76,7 +76,7 @@ export interface Traits {
 }
 
 /** A sum of embeddings, one attention layer, a linear layer of the name q_proj, and an end. */
-export function textModel(traits: Traits): NamedFile {
+export function textModel(traits: Traits): InputFile {
   const { width = 12, rows = VOCABULARY, ends, classes = 3, causal, segments, positions } = traits;
   const { dims = ['batch', 'sequence'] } = traits;
   const { tokens: name = 'input_ids', mask: maskName = 'attention_mask' } = traits.names ?? {};
@@ -196,7 +196,7 @@ function end(
 }
 
 /** Rows of as many letters as wanted and a label, as CSV. */
-export const labelled = (lengths: readonly number[], labels: readonly string[] = ['no', 'yes']): NamedFile =>
+export const labelled = (lengths: readonly number[], labels: readonly string[] = ['no', 'yes']): InputFile =>
   text(
     'rows.csv',
     `text,label\n${lengths
@@ -212,8 +212,8 @@ export const around = { decodeImage: async () => ({}) as never } as unknown as H
 
 /** What a run is made of, before a device is asked for. */
 export async function prepared(
-  model: readonly NamedFile[],
-  data: readonly NamedFile[],
+  model: readonly InputFile[],
+  data: readonly InputFile[],
   changes: Readonly<Record<string, unknown>> = {},
   options: Readonly<Record<string, unknown>> = {},
 ) {
@@ -222,5 +222,5 @@ export async function prepared(
   return prepareTask(source, { kind: 'files', files: [...data], options }, training, around);
 }
 
-export const opened = (model: readonly NamedFile[]) =>
+export const opened = (model: readonly InputFile[]) =>
   openModel({ kind: 'files', files: [...model] }, around);

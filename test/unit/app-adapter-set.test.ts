@@ -3,6 +3,7 @@
  * list, a model that is bound twice for one choice, a run that goes on with the page's configuration, rows that come after a stop.
  */
 import { describe, expect, test } from 'vitest';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { methodComparisonCsv } from '../../src/page/features/methods/methodComparison.ts';
 import { runRequest, withPrecision } from '../../src/page/features/setup/choice.ts';
@@ -17,7 +18,6 @@ import type {
   MethodComparisonEvent,
   MethodComparisonRequest,
   MethodRow,
-  NamedFile,
 } from '../../src/training/protocol.ts';
 import { fakeTrainer, visionReport } from './app-fixtures.ts';
 
@@ -50,7 +50,7 @@ const measured: MethodRow = {
   dispatchesPerStep: 20,
 };
 
-const files: readonly NamedFile[] = [
+const files: readonly InputFile[] = [
   { name: 'adapter_config.json', bytes: Uint8Array.of(1) },
   { name: 'adapter_model.safetensors', bytes: Uint8Array.of(2) },
 ];

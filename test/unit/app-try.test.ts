@@ -15,12 +15,12 @@ import type { InferenceClient, Pair } from '../../src/inference/client.ts';
 import { nextTokenLogits } from '../../src/inference/languageModel.ts';
 import type { FeedTensor, OrtSession } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { asksFor, createTry } from '../../src/page/features/try/try.ts';
 import { createStores, emptyRun, type MergeResult } from '../../src/page/stores.ts';
 import { parity } from '../../src/training/parity.ts';
-import type { NamedFile } from '../../src/training/protocol.ts';
 import { reportModel } from '../../src/training/reports.ts';
 import type { PreparedTask } from '../../src/training/task.ts';
 import { prepared, textModel, tokenizer as words } from '../tools/contractModels.ts';
@@ -163,7 +163,7 @@ describe('answers', () => {
 
 describe('texts are fed as in training', () => {
   /** A file of the made-up kind, its tokenizer, and data of the run. */
-  const trained = async (traits: Parameters<typeof textModel>[0], data: NamedFile, mapping = {}) => {
+  const trained = async (traits: Parameters<typeof textModel>[0], data: InputFile, mapping = {}) => {
     const files = [textModel(traits), words()];
     const task = await prepared(files, [data], { batchSize: 1 }, { mapping });
     const session = await openSession(encodeModel(task.model.onnx), { providers: ['wasm'] });
@@ -188,7 +188,7 @@ describe('texts are fed as in training', () => {
     Object.fromEntries(
       Object.entries(batches.load('train', [i]).inputs).map(([k, t]) => [k, Array.from(t.data)]),
     );
-  const table = (row: (i: number) => string, header: string): NamedFile => ({
+  const table = (row: (i: number) => string, header: string): InputFile => ({
     name: 'rows.csv',
     bytes: new TextEncoder().encode(
       `${header}\n${Array.from({ length: 10 }, (_, i) => row(i)).join('\n')}\n`,
@@ -211,7 +211,7 @@ describe('texts are fed as in training', () => {
   });
 
   test('repeated for a file that takes several at a time, and tags stay those of the tokens', async () => {
-    const tags: NamedFile = {
+    const tags: InputFile = {
       name: 't.conll',
       bytes: new TextEncoder().encode('b no\nc yes\n\n'.repeat(8)),
     };
@@ -253,7 +253,7 @@ describe('texts are fed as in training', () => {
   });
 
   test('while a file of one length writes', async () => {
-    const prose: NamedFile = {
+    const prose: InputFile = {
       name: 't.txt',
       bytes: new TextEncoder().encode('a b c d e f g '.repeat(40)),
     };

@@ -271,7 +271,7 @@ const zstd = [...word(0xfd2fb528), 0, 0x40, ...new Array(900).fill([0x02, 0, 0x1
 
 describe('Parquet', () => {
   const open = (bytes: Uint8Array) =>
-    readParquet({ path: 'x.parquet', bytes }, { room: createBudget('tableRows') });
+    readParquet({ name: 'x.parquet', bytes }, { room: createBudget('tableRows') });
 
   it('is read where it is sound', async () => {
     const numbers = [1, 2, 3, 4].flatMap(word);
@@ -406,7 +406,7 @@ describe('a table', () => {
     Array.from({ length: n }, (_, i) => cell(i)).join(',');
   const open = (path: string, text: string | Uint8Array) =>
     readEntries(
-      [typeof text === 'string' ? file(path, text) : { path, bytes: text }],
+      [typeof text === 'string' ? file(path, text) : { name: path, bytes: text }],
       {},
       { drops: createDrops(), notes: [], room: createBudget('tableRows'), json: createBudget('jsonBytes') },
       { notes: [] },

@@ -1,11 +1,12 @@
 // Text and tables → datasets: how they are split, broken bytes, and the sentence for each way a file can be wrong.
+
 import { gzipSync, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
-import type { DataFile } from '../../src/data/files/bytes.ts';
 import { readText } from '../../src/data/files/bytes.ts';
 import { type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import { stratifiedSplit } from '../../src/data/split.ts';
 import type { TextClassDataset, TextDataset } from '../../src/data/types.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { asClasses, asPictures, asText, file, idx, png, tokenizer, utf8 } from './data-support.ts';
@@ -106,7 +107,7 @@ describe('text', () => {
     ['a.zip', utf8('no zip'), /cannot be unpacked/],
     ['.DS_Store', utf8('x'), /no files/],
   ])('%s is refused (%#)', async (path, bytes, sentence) => {
-    await expect(openDataset([{ path, bytes }], asText)).rejects.toThrow(sentence);
+    await expect(openDataset([{ name: path, bytes }], asText)).rejects.toThrow(sentence);
   });
 
   it('needs the tokenizer of the model', async () => {
@@ -128,7 +129,7 @@ describe('broken bytes', () => {
       ),
     );
     const table = utf8('text,label\n"a, b",1\nc,2\n"d ""e""",1\nf,2\n');
-    const kinds: readonly (readonly [string, Uint8Array, OpenOptions, readonly DataFile[]])[] = [
+    const kinds: readonly (readonly [string, Uint8Array, OpenOptions, readonly InputFile[]])[] = [
       ['p.zip', zip, asPictures, []],
       ['train-images-idx3-ubyte.gz', images, asPictures, [labels]],
       ['t.csv', table, asClasses, []],
@@ -139,7 +140,7 @@ describe('broken bytes', () => {
       const bytes = source.slice(0, r.chance(0.3) ? r.int(source.length) : source.length);
       for (let m = r.int(4); m >= 0 && bytes.length > 0; m--) bytes[r.int(bytes.length)] = r.int(256);
       try {
-        await openDataset([{ path, bytes }, ...beside], options);
+        await openDataset([{ name: path, bytes }, ...beside], options);
       } catch (error) {
         expect(error).toBeInstanceOf(PapilioError);
         refused++;

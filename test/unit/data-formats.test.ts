@@ -6,7 +6,6 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { DataFile } from '../../src/data/files/bytes.ts';
 import { readText } from '../../src/data/files/bytes.ts';
 import { openDataset } from '../../src/data/files/open.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
@@ -16,6 +15,7 @@ import type {
   TextValueDataset,
   TokenClassDataset,
 } from '../../src/data/types.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import {
@@ -32,8 +32,8 @@ import {
   utf8,
 } from './data-support.ts';
 
-const fixture = (name: string): DataFile => ({
-  path: name,
+const fixture = (name: string): InputFile => ({
+  name: name,
   bytes: new Uint8Array(readFileSync(new URL(`../fixtures/data/${name}`, import.meta.url))),
 });
 
@@ -100,14 +100,14 @@ describe('Parquet', () => {
     const name = Buffer.from(bytes).indexOf('"negative", "positive"');
     // One name and a space of the same length: label 1 is then outside.
     bytes.set(utf8('"negative"            '), name);
-    await expect(openDataset([{ path: 'r.parquet', bytes }], asClasses)).rejects.toThrow(
+    await expect(openDataset([{ name: 'r.parquet', bytes }], asClasses)).rejects.toThrow(
       /r\.parquet has a label outside the 1 classes that it names \(0 … 0\) in rows 2, 4, 6/,
     );
   });
 
   it('that is none, cut short or in an unknown codec is refused', async () => {
     const { bytes } = fixture('reviews-zstd.parquet');
-    const open = (b: Uint8Array) => openDataset([{ path: 'r.parquet', bytes: b }], asClasses);
+    const open = (b: Uint8Array) => openDataset([{ name: 'r.parquet', bytes: b }], asClasses);
     await expect(open(utf8('hello, this is no parquet'))).rejects.toThrow(/no readable Parquet file/);
     await expect(open(bytes.subarray(0, 200))).rejects.toThrow(/no readable Parquet file/);
     await expect(open(new Uint8Array())).rejects.toThrow(/is empty/);
@@ -134,7 +134,7 @@ describe('Parquet', () => {
       for (let m = r.int(4); m >= 0; m--) bytes[r.int(bytes.length)] = r.int(256);
       try {
         await openDataset(
-          [{ path: name, bytes }],
+          [{ name: name, bytes }],
           name.startsWith('tags')
             ? { ...asClasses, task: 'token-class' }
             : name.startsWith('chat')

@@ -93,7 +93,7 @@ describe('pictures', () => {
     values(set.held).forEach((value, i) => {
       expect(set.held.label(i)).toBe(value >= 100 ? 1 : 0);
     });
-    const zipped = zipSync(Object.fromEntries(files.map((f) => [f.path, f.bytes])));
+    const zipped = zipSync(Object.fromEntries(files.map((f) => [f.name, f.bytes])));
     const fromZip = (await openDataset([file('pets.zip', zipped)], asPictures)) as ImageDataset;
     expect(values(fromZip.held)).toEqual(values(set.held));
 

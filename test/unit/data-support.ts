@@ -1,14 +1,15 @@
 // Small files made by hand for the reader tests: pictures, IDX arrays, a tokenizer.
+
 import { zlibSync } from 'fflate';
-import type { DataFile } from '../../src/data/files/bytes.ts';
 import { type Found, type OpenOptions, openDataset } from '../../src/data/files/open.ts';
 import { preprocessingOf } from '../../src/data/preprocessing.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { trainBpe } from '../../tools/pretrain/bpe.ts';
 
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
-export const file = (path: string, content: string | Uint8Array): DataFile => ({
-  path,
+export const file = (path: string, content: string | Uint8Array): InputFile => ({
+  name: path,
   bytes: typeof content === 'string' ? utf8(content) : content,
 });
 export const tokenizer = loadTokenizer(trainBpe(['a tale of words and more words'], { vocabSize: 300 }));
@@ -73,7 +74,7 @@ export const grey = (value: number) =>
 
 /** A dataset with the notes that reading it left. */
 export async function opened<T>(
-  files: readonly DataFile[],
+  files: readonly InputFile[],
   options: OpenOptions,
 ): Promise<{ set: T; notes: string; found: Found }> {
   const found: Found = { notes: [] };

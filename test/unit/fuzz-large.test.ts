@@ -10,8 +10,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync, zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { writeCase } from '../../tools/fuzz/cases.ts';
-import { type FuzzFile, fuzzFile, utf8 } from '../../tools/fuzz/door.ts';
+import { fuzzFile, utf8 } from '../../tools/fuzz/door.ts';
 import { field, many } from '../../tools/fuzz/mutate/large.ts';
 import type { DoorReport } from '../../tools/fuzz/report.ts';
 import { grey, idx } from './data-support.ts';
@@ -19,7 +20,7 @@ import { grey, idx } from './data-support.ts';
 const SIZE = 1_700_000;
 
 interface Case {
-  readonly files: readonly FuzzFile[];
+  readonly files: readonly InputFile[];
   readonly told?: Readonly<Record<string, unknown>>;
 }
 

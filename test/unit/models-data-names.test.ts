@@ -1,18 +1,18 @@
 /** What a graph names as its external data is data, whatever it is called: part of the model's hash, and no file that goes with it. */
 import { readFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { decodeModel } from '../../src/onnx/decode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { hashOf } from '../../src/training/checkpoint.ts';
 import { type Host, openModel } from '../../src/training/openModel.ts';
-import type { NamedFile } from '../../src/training/protocol.ts';
 import { sidecarsOf } from '../../src/training/sidecars.ts';
 import { externalInTwo } from '../tools/graphForms.ts';
 
 const SIDECARS = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
 const around = {} as Host;
 let model: OnnxModel;
-let sidecars: NamedFile[];
+let sidecars: InputFile[];
 
 beforeAll(async () => {
   const read = async (name: string) => new Uint8Array(await readFile(`public/models/tales-gpt/${name}`));

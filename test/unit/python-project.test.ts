@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
 import { readSafetensors } from '../../src/adapters/safetensors.ts';
 import { decodePng } from '../../src/data/files/png.ts';
-import type { ProjectFile } from '../../src/python/base.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { encodePng } from '../../src/python/rows.ts';
 import { literal } from '../../src/python/settings.ts';
 import type { Engine, MakeEngine } from '../../src/training/engine.ts';
@@ -87,7 +87,7 @@ function requestFor(method: MethodId, isText: boolean): RunRequest {
   });
 }
 
-const textOf = (files: readonly ProjectFile[], name: string) =>
+const textOf = (files: readonly InputFile[], name: string) =>
   new TextDecoder().decode(files.find((f) => f.name === name)!.bytes);
 
 const defaults = (

@@ -1,15 +1,16 @@
 // Files that are given as handles: read where they are used, told apart without reading, and the model of them imported once.
+
 import { expect, test, vi } from 'vitest';
+import type { PickedFile } from '../../src/lib/bytes.ts';
 import { readFiles, sizeOf } from '../../src/training/inputFiles.ts';
 import type { OpenedModel } from '../../src/training/openModel.ts';
 import { keyOf, modelCache } from '../../src/training/openModel.ts';
-import type { InputFile } from '../../src/training/protocol.ts';
 
-const handle = (name: string, content: string, lastModified = 7): InputFile => ({
+const handle = (name: string, content: string, lastModified = 7): PickedFile => ({
   name,
   bytes: new File([content], name, { lastModified }),
 });
-const files = (...given: InputFile[]) => ({ kind: 'files' as const, files: given });
+const files = (...given: PickedFile[]) => ({ kind: 'files' as const, files: given });
 const model = (name: string) => ({ name }) as OpenedModel;
 
 test('handles and bytes read alike', async () => {

@@ -1,14 +1,10 @@
 /** What is fuzzed: a door is a reader of the product, with files that it reads and a way to spoil them. */
+import type { InputFile } from '../../src/lib/bytes.ts';
 import type { Rng } from '../../src/lib/rng.ts';
-
-export interface FuzzFile {
-  readonly name: string;
-  readonly bytes: Uint8Array<ArrayBufferLike>;
-}
 
 /** What one trial gives to a door: files, and what else the door is told, as plain JSON. */
 export interface Input {
-  readonly files: readonly FuzzFile[];
+  readonly files: readonly InputFile[];
   readonly told?: Readonly<Record<string, unknown>>;
 }
 
@@ -28,7 +24,7 @@ export interface Door {
 
 export const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-export const fuzzFile = (name: string, content: string | Uint8Array): FuzzFile => ({
+export const fuzzFile = (name: string, content: string | Uint8Array): InputFile => ({
   name,
   bytes: typeof content === 'string' ? utf8(content) : content,
 });

@@ -9,13 +9,14 @@ import { surroundings } from '../../src/cli/sources.ts';
 import { print, progressBar, wordsOf } from '../../src/cli/terminal.ts';
 import { embeddedTexts } from '../../src/data/catalogue.ts';
 import { openDevice } from '../../src/gpu/device.ts';
+import type { InputFile } from '../../src/lib/bytes.ts';
 import { fail } from '../../src/lib/errors.ts';
 import type { EmbeddedName } from '../../src/models/catalogue.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { ortEngines } from '../../src/onnxruntime/engine.ts';
 import { loadOrtRuntime } from '../../src/onnxruntime/runtime.ts';
 import { openModel } from '../../src/training/openModel.ts';
-import type { NamedFile, RunRequest } from '../../src/training/protocol.ts';
+import type { RunRequest } from '../../src/training/protocol.ts';
 import { reportModel } from '../../src/training/reports.ts';
 import { openSession } from '../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
@@ -27,10 +28,10 @@ interface Recipe {
   readonly data: string;
   readonly training: Partial<TrainingSettings>;
   /** The untrained model with its sidecars. */
-  readonly files: (seed: number) => readonly NamedFile[];
+  readonly files: (seed: number) => readonly InputFile[];
 }
 
-const text = (name: string, value: unknown): NamedFile => ({
+const text = (name: string, value: unknown): InputFile => ({
   name,
   bytes: new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`),
 });

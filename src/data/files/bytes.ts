@@ -1,15 +1,9 @@
 /** Files as they come from a disk, a drop or a zip: names and bytes, unpacked with a bound on what they may grow to; their text and its lines. */
 import { Gunzip } from 'fflate';
 import { createBudget, within } from '../../lib/budget.ts';
-import { crc32 } from '../../lib/bytes.ts';
+import { crc32, type InputFile } from '../../lib/bytes.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
 import { readZip } from '../../lib/zip.ts';
-
-export interface DataFile {
-  /** Path with forward slashes, relative to what was opened: `cats/1.png`. */
-  readonly path: string;
-  readonly bytes: Uint8Array;
-}
 
 /** So much is given to the unpacker at once: the bound is seen before a thousand times as much is made. Large files go in larger pieces, which is quicker. */
 const pieceOf = (bytes: number): number => Math.min(65536, Math.max(4096, Math.floor(bytes / 256)));
@@ -55,9 +49,9 @@ export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer>
 }
 
 /** Unpacks .zip; folders and the files that macOS adds are left out. */
-export function unpackZip(bytes: Uint8Array, name: string): DataFile[] {
+export function unpackZip(bytes: Uint8Array, name: string): InputFile[] {
   const files = readZip(bytes, name, 'bad-data', (path) => !isHidden(path));
-  return [...files].map(([path, data]) => ({ path, bytes: data }));
+  return Array.from(files, ([path, data]) => ({ name: path, bytes: data }));
 }
 
 /** Files nobody means: `.DS_Store`, `__MACOSX/…`, `Thumbs.db`. */

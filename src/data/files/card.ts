@@ -1,6 +1,7 @@
 /** Names of numbered classes that lie beside the tables: in dataset_infos.json, dataset_info.json or the head of the dataset card, README.md. */
+import type { InputFile } from '../../lib/bytes.ts';
 import { jsonOf, plainWords } from '../../lib/json.ts';
-import { baseName, type DataFile } from './bytes.ts';
+import { baseName } from './bytes.ts';
 import { isRecord } from './cells.ts';
 
 /** By column. */
@@ -59,10 +60,10 @@ function inCard(text: string): Names {
 }
 
 /** Class names by column. */
-export function namesBeside(files: readonly DataFile[]): Names {
-  const text = ({ bytes }: DataFile) => new TextDecoder().decode(bytes);
+export function namesBeside(files: readonly InputFile[]): Names {
+  const text = ({ bytes }: InputFile) => new TextDecoder().decode(bytes);
   const found = files.map((file): Names => {
-    const name = baseName(file.path);
+    const name = baseName(file.name);
     if (/^dataset_infos?\.json$/.test(name)) return namesInJson(text(file));
     return /^readme\.md$/i.test(name) ? inCard(text(file)) : {};
   });

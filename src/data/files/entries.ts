@@ -2,10 +2,11 @@
  * Files of rows → entries with their values by role: tables of every kind, words with tags, labelled lines. Columns are chosen once for all files that
  * have the same ones; what is guessed, and which files are not used, is said.
  */
+import type { InputFile } from '../../lib/bytes.ts';
 import { PapilioError } from '../../lib/errors.ts';
 import { plainWords } from '../../lib/json.ts';
 import type { SplitName } from '../types.ts';
-import { CONLL, type DataFile, DELIMITED, extension, readText, TEXTS } from './bytes.ts';
+import { CONLL, DELIMITED, extension, readText, TEXTS } from './bytes.ts';
 import { decimalMark, isNothing, numberOf, structured, withoutPercent } from './cells.ts';
 import { type ColumnMapping, describeMapping, type FoundColumns, mapColumns } from './columns.ts';
 import { isConllText, readConll } from './conll.ts';
@@ -43,13 +44,13 @@ export type Roles = { readonly needed: readonly Role[]; readonly optional?: read
 
 /** All rows of some files, their values by role. @throws PapilioError 'bad-data' */
 export async function readEntries(
-  files: readonly DataFile[],
+  files: readonly InputFile[],
   options: EntryOptions,
   reading: Reading,
   found: FoundInTables,
   rolesOf: (columns: readonly string[]) => Roles,
 ): Promise<{ readonly entries: Entry[]; readonly total: number }> {
-  const splits = assignSplits(files, ({ path }) => path, found.notes);
+  const splits = assignSplits(files, ({ name: path }) => path, found.notes);
   const read = await readTables(splits.files, options, reading);
   const { tables, mappings } = mapTables(read, options, reading, found, rolesOf, splits);
   const entries = tables.flatMap((table) => entriesOf(table, mappings.get(table)!, options, reading, splits));
@@ -63,28 +64,28 @@ export async function readEntries(
 const ROWS_LIKE_A_TABLE = 8;
 
 async function readTables(
-  files: readonly DataFile[],
+  files: readonly InputFile[],
   options: EntryOptions,
   reading: Reading,
 ): Promise<Table[]> {
-  const drafts = new Map<DataFile, Draft>();
-  const ready = new Map<DataFile, Table>();
+  const drafts = new Map<InputFile, Draft>();
+  const ready = new Map<InputFile, Table>();
   for (const file of files) {
-    reading.room.take(ROWS_LIKE_A_TABLE, file.path);
-    const kind = extension(file.path);
+    reading.room.take(ROWS_LIKE_A_TABLE, file.name);
+    const kind = extension(file.name);
     const isText = kind === '' || TEXTS.includes(kind);
     if (!isText && !DELIMITED.includes(kind) && !CONLL.includes(kind)) continue;
-    const text = readText(file.bytes, file.path, reading.notes);
+    const text = readText(file.bytes, file.name, reading.notes);
     if (CONLL.includes(kind) || (options.isTagged && (isText || isConllText(text))))
-      ready.set(file, readConll(text, file.path, reading));
+      ready.set(file, readConll(text, file.name, reading));
     else if (isText) {
-      const lines = readLabelledLines(text, file.path, reading);
+      const lines = readLabelledLines(text, file.name, reading);
       const draft = lines
         ? null
-        : (tableInText(text, file.path, options) ?? draftOf(text, file.path, 'tsv', options));
+        : (tableInText(text, file.name, options) ?? draftOf(text, file.name, 'tsv', options));
       if (lines) ready.set(file, lines);
       else drafts.set(file, draft!);
-    } else drafts.set(file, draftOf(text, file.path, kind, options));
+    } else drafts.set(file, draftOf(text, file.name, kind, options));
   }
   const hasHeader = headerJudge([...drafts.values()], options);
   const tables: Table[] = [];
@@ -307,11 +308,11 @@ function noteSplits(entries: readonly Entry[], notes: string[]): void {
 }
 
 /** Reads one file that is no delimited text. @throws PapilioError 'bad-data' where it is no table at all */
-async function readTable(file: DataFile, findings: Findings): Promise<Table> {
-  const kind = extension(file.path);
+async function readTable(file: InputFile, findings: Findings): Promise<Table> {
+  const kind = extension(file.name);
   if (kind === 'parquet') return filled(await readParquet(file, findings));
-  const text = readText(file.bytes, file.path, findings.notes);
-  return filled((kind === 'json' ? readJson : readJsonl)(text, file.path, findings));
+  const text = readText(file.bytes, file.name, findings.notes);
+  return filled((kind === 'json' ? readJson : readJsonl)(text, file.name, findings));
 }
 
 // Tables with one word a row, sentences told apart by a column of their numbers: the words and tags of each sentence become one row.

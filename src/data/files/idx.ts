@@ -2,13 +2,14 @@
  * IDX files, as MNIST and its relatives are published: two zero bytes, the element type (8 = unsigned byte), the number
  * of dimensions, each dimension as a big-endian 32-bit number, then the elements. Pairs `…-images…` and `…-labels…`.
  */
+import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
 import { sizeOf } from '../../lib/numbers.ts';
 import { KEPT_AT_SIZE, pictureSplit, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import { orderLabels, requireHeld, stratifiedSplit } from '../split.ts';
 import type { ImageDataset } from '../types.ts';
-import { baseName, type DataFile, extension, gunzip } from './bytes.ts';
+import { baseName, extension, gunzip } from './bytes.ts';
 
 export interface IdxArray {
   readonly shape: readonly number[];
@@ -51,7 +52,7 @@ interface Pair {
  */
 export function idxDataset(
   name: string,
-  files: readonly DataFile[],
+  files: readonly InputFile[],
   steps: Preprocessing,
   options: { readonly seed: number; readonly labels?: readonly string[] },
 ): ImageDataset {
@@ -82,33 +83,33 @@ export function idxDataset(
   };
 }
 
-function readPairs(files: readonly DataFile[]): Pair[] {
-  const read = (file: DataFile): IdxArray =>
-    readIdx(extension(file.path) === 'gz' ? gunzip(file.bytes, file.path) : file.bytes, file.path);
-  const idx = files.filter((file) => isIdxName(file.path));
+function readPairs(files: readonly InputFile[]): Pair[] {
+  const read = (file: InputFile): IdxArray =>
+    readIdx(extension(file.name) === 'gz' ? gunzip(file.bytes, file.name) : file.bytes, file.name);
+  const idx = files.filter((file) => isIdxName(file.name));
   const pairs = idx.flatMap((file): Pair[] => {
-    const at = baseName(file.path).search(/[-_.]?images/i);
+    const at = baseName(file.name).search(/[-_.]?images/i);
     if (at < 0) return [];
-    const prefix = baseName(file.path).slice(0, at);
+    const prefix = baseName(file.name).slice(0, at);
     const partner = idx.find((other) =>
-      baseName(other.path).toLowerCase().startsWith(`${prefix}-labels`.toLowerCase()),
+      baseName(other.name).toLowerCase().startsWith(`${prefix}-labels`.toLowerCase()),
     );
     if (!partner)
       return fail(
         'bad-data',
-        `${file.path} has no labels: put the file ${prefix}-labels-idx1-ubyte beside it.`,
+        `${file.name} has no labels: put the file ${prefix}-labels-idx1-ubyte beside it.`,
       );
     const [images, labels] = [read(file), read(partner)];
     if (images.shape.length < 3)
-      fail('bad-data', `${file.path} holds no pictures: it has ${images.shape.length} dimension(s).`);
+      fail('bad-data', `${file.name} holds no pictures: it has ${images.shape.length} dimension(s).`);
     if (labels.shape.length !== 1)
-      fail('bad-data', `${partner.path} holds no labels: it has ${labels.shape.length} dimensions.`);
+      fail('bad-data', `${partner.name} holds no labels: it has ${labels.shape.length} dimensions.`);
     if (images.shape[0] !== labels.shape[0])
       fail(
         'bad-data',
-        `${file.path} has ${images.shape[0]} pictures but ${partner.path} has ${labels.shape[0]} labels.`,
+        `${file.name} has ${images.shape[0]} pictures but ${partner.name} has ${labels.shape[0]} labels.`,
       );
-    if (images.shape[0] === 0) fail('bad-data', `${file.path} is empty: it holds no picture.`);
+    if (images.shape[0] === 0) fail('bad-data', `${file.name} is empty: it holds no picture.`);
     return [{ prefix, images, labels }];
   });
   if (pairs.length === 0)

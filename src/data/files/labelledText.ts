@@ -2,8 +2,9 @@
  * Labelled texts that are no tables by name: lines of fastText (`__label__sport text`) and TREC (`LOC:city text`), tables under the name .txt, and
  * folders that name the class of the texts in them.
  */
+import type { InputFile } from '../../lib/bytes.ts';
 import { PapilioError } from '../../lib/errors.ts';
-import { baseName, type DataFile, extension, linesOf, readText } from './bytes.ts';
+import { baseName, extension, linesOf, readText } from './bytes.ts';
 import { type Draft, draftOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
 import type { Entry } from './rowsOf.ts';
@@ -88,11 +89,11 @@ export function tableInText(text: string, path: string, told: TableOptions): Dra
 }
 
 /** Whether a text that is no table by its name has a label in each line. */
-export function isLabelled(file: DataFile, told: TableOptions): boolean {
-  if (!/^(txt|text|)$/.test(extension(file.path)) || file.bytes.length === 0) return false;
+export function isLabelled(file: InputFile, told: TableOptions): boolean {
+  if (!/^(txt|text|)$/.test(extension(file.name)) || file.bytes.length === 0) return false;
   try {
-    const text = readText(file.bytes, file.path);
-    return labelForm(text) !== null || tableInText(text, file.path, told) !== null;
+    const text = readText(file.bytes, file.name);
+    return labelForm(text) !== null || tableInText(text, file.name, told) !== null;
   } catch (error) {
     if (error instanceof PapilioError) return false;
     throw error;
@@ -100,11 +101,11 @@ export function isLabelled(file: DataFile, told: TableOptions): boolean {
 }
 
 /** Endings of texts; messages of newsgroups and mails are named by numbers alone. */
-const isText = (file: DataFile): boolean => /^(txt|text|md|\d*)$/.test(extension(file.path));
+const isText = (file: InputFile): boolean => /^(txt|text|md|\d*)$/.test(extension(file.name));
 
 export interface ClassFolders {
-  readonly files: readonly { readonly file: DataFile; readonly label: string }[];
-  readonly others: readonly DataFile[];
+  readonly files: readonly { readonly file: InputFile; readonly label: string }[];
+  readonly others: readonly InputFile[];
 }
 
 /**
@@ -112,17 +113,17 @@ export interface ClassFolders {
  * @param isClass whether a folder's name can be a class, and is no split's
  */
 export function classFolders(
-  files: readonly DataFile[],
+  files: readonly InputFile[],
   isClass: (folder: string) => boolean,
 ): ClassFolders | null {
-  const labelOf = (file: DataFile): string | undefined => {
-    const folder = file.path.split('/').at(-2);
+  const labelOf = (file: InputFile): string | undefined => {
+    const folder = file.name.split('/').at(-2);
     return folder !== undefined && isText(file) && isClass(folder) ? folder : undefined;
   };
   const labels = new Map<string, number>();
   for (const file of files) {
     const label = labelOf(file);
-    if (label !== undefined && baseName(file.path) !== label) labels.set(label, (labels.get(label) ?? 0) + 1);
+    if (label !== undefined && baseName(file.name) !== label) labels.set(label, (labels.get(label) ?? 0) + 1);
   }
   // A folder with one file is a place to keep it.
   const classes = new Set([...labels].filter(([, count]) => count > 1).map(([label]) => label));
@@ -145,19 +146,19 @@ export function entriesOfFolders(
   const labels = new Map(files.map(({ file, label }) => [file, label]));
   const entries = splits.files.flatMap((file): Entry[] => {
     try {
-      const text = readText(file.bytes, file.path, own);
+      const text = readText(file.bytes, file.name, own);
       return [
         {
-          origin: { file: file.path },
-          split: splits.of(file.path),
+          origin: { file: file.name },
+          split: splits.of(file.name),
           values: { text, label: labels.get(file) },
         },
       ];
     } catch (error) {
       if (!(error instanceof PapilioError)) throw error;
       drops.add(
-        { file: file.path },
-        { what: error.message.replace(`${file.path} `, '').replace(/\.$/, ''), advice: 'mend or delete it' },
+        { file: file.name },
+        { what: error.message.replace(`${file.name} `, '').replace(/\.$/, ''), advice: 'mend or delete it' },
       );
       return [];
     }

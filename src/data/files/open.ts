@@ -3,6 +3,7 @@
  * table, IDX files, or a zip of any of these. Every way of going wrong is a 'bad-data' sentence, and what is left out is noted.
  */
 import { createBudget } from '../../lib/budget.ts';
+import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
 import { type ChatFormat, chatFormat } from '../chat.ts';
 import { textClassDataset, textValueDataset, tokenClassDataset } from '../classes.ts';
@@ -12,18 +13,7 @@ import { describePreprocessing, type Preprocessing } from '../preprocessing.ts';
 import { documentsDataset, HELD_SHARE, maskedText, textDataset } from '../text.ts';
 import type { Tokenizer } from '../tokenizer.ts';
 import type { Dataset, SplitName, TextDataset } from '../types.ts';
-import {
-  CONLL,
-  type DataFile,
-  extension,
-  gunzip,
-  isHidden,
-  PICTURES,
-  readText,
-  TABLES,
-  TEXTS,
-  unpackZip,
-} from './bytes.ts';
+import { CONLL, extension, gunzip, isHidden, PICTURES, readText, TABLES, TEXTS, unpackZip } from './bytes.ts';
 import { namesBeside } from './card.ts';
 import type { ColumnMapping } from './columns.ts';
 import { decodePicture } from './decodePicture.ts';
@@ -66,55 +56,55 @@ export type Found = FoundInTables;
 
 /** Opens files as a dataset. @throws PapilioError 'bad-data', or 'bad-argument' where the caller gave too little */
 export async function openDataset(
-  given: readonly DataFile[],
+  given: readonly InputFile[],
   options: OpenOptions,
   found: Found = { notes: [] },
 ): Promise<Dataset> {
   const unpacked = unpack(given);
   const files = withoutAbout(unpacked);
   if (files.length === 0) fail('bad-data', 'There are no files in what was opened.');
-  const name = options.name ?? (given.length === 1 ? given[0]!.path : commonName(given));
+  const name = options.name ?? (given.length === 1 ? given[0]!.name : commonName(given));
   const opening = { name, files, classNames: namesBeside(unpacked), options, found };
   return options.task === 'image' ? openPictures(opening) : openTexts(opening);
 }
 
-function unpack(given: readonly DataFile[]): DataFile[] {
+function unpack(given: readonly InputFile[]): InputFile[] {
   return given
-    .filter((file) => !isHidden(file.path))
-    .flatMap((file) => (extension(file.path) === 'zip' ? unpackZip(file.bytes, file.path) : [file]))
+    .filter((file) => !isHidden(file.name))
+    .flatMap((file) => (extension(file.name) === 'zip' ? unpackZip(file.bytes, file.name) : [file]))
     .map((file) =>
-      extension(file.path) === 'gz' && !isIdxName(file.path)
-        ? { path: file.path.slice(0, -3), bytes: gunzip(file.bytes, file.path) }
+      extension(file.name) === 'gz' && !isIdxName(file.name)
+        ? { name: file.name.slice(0, -3), bytes: gunzip(file.bytes, file.name) }
         : file,
     )
-    .sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+    .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 
 /** Data without the files that tell of it, or of a model beside it, unless there is nothing else. */
-function withoutAbout(files: readonly DataFile[]): readonly DataFile[] {
+function withoutAbout(files: readonly InputFile[]): readonly InputFile[] {
   const data = files.filter((file) => !isAbout(file));
-  return data.some((file) => extension(file.path) !== 'onnx') ? data : files;
+  return data.some((file) => extension(file.name) !== 'onnx') ? data : files;
 }
 
-const commonName = (files: readonly DataFile[]): string => {
-  const folder = files[0]!.path.split('/')[0]!;
-  return files.every((f) => f.path.startsWith(`${folder}/`)) ? folder : files[0]!.path;
+const commonName = (files: readonly InputFile[]): string => {
+  const folder = files[0]!.name.split('/')[0]!;
+  return files.every((f) => f.name.startsWith(`${folder}/`)) ? folder : files[0]!.name;
 };
 
 interface Opening {
   readonly name: string;
   /** Class names by column that lie beside the data. */
   readonly classNames: Readonly<Record<string, readonly string[]>>;
-  readonly files: readonly DataFile[];
+  readonly files: readonly InputFile[];
   readonly options: OpenOptions;
   readonly found: Found;
 }
 
-const ofKinds = (files: readonly DataFile[], kinds: readonly string[]) =>
-  files.filter((file) => kinds.includes(extension(file.path)));
+const ofKinds = (files: readonly InputFile[], kinds: readonly string[]) =>
+  files.filter((file) => kinds.includes(extension(file.name)));
 
-const kindsSeen = (files: readonly DataFile[]): string =>
-  [...new Set(files.map((file) => extension(file.path) || 'no extension'))].slice(0, 6).join(', ');
+const kindsSeen = (files: readonly InputFile[]): string =>
+  [...new Set(files.map((file) => extension(file.name) || 'no extension'))].slice(0, 6).join(', ');
 
 function readingOf({ files, options, found }: Opening): rows.Reading {
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
@@ -129,7 +119,7 @@ function readingOf({ files, options, found }: Opening): rows.Reading {
 }
 
 /** Says what lies beside the files that are used. */
-function noteUnused({ files, found }: Opening, used: readonly DataFile[]): void {
+function noteUnused({ files, found }: Opening, used: readonly InputFile[]): void {
   const isUsed = new Set(used);
   const rest = files.filter((file) => !isUsed.has(file));
   if (rest.length > 0)
@@ -141,7 +131,7 @@ async function openPictures(opening: Opening): Promise<Dataset> {
   const { preprocessing: steps, seed = 0, decodeImage = decodePicture } = options;
   if (!steps) return fail('bad-argument', 'Pictures need the size that the model takes.');
   opening.found.notes.push(describePreprocessing(steps), ...steps.notes);
-  if (files.some((file) => isIdxName(file.path)))
+  if (files.some((file) => isIdxName(file.name)))
     return idxDataset(name, files, steps, { seed, ...(options.labels ? { labels: options.labels } : {}) });
   const pictures = ofKinds(files, PICTURES);
   const tables = ofKinds(files, TABLES);
@@ -188,7 +178,7 @@ async function labelledEntries(
   if (folders) {
     const labelled = folders.files.map(({ file }) => file);
     noteUnused(opening, labelled);
-    const above = ({ path }: DataFile) => [...path.split('/').slice(0, -2), ''].join('/');
+    const above = ({ name: path }: InputFile) => [...path.split('/').slice(0, -2), ''].join('/');
     const splits = assignSplits(labelled, above, found.notes);
     return { entries: entriesOfFolders(folders, splits, reading), total: splits.files.length };
   }
@@ -236,10 +226,10 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   const share = options.heldShare === undefined ? {} : { heldShare: options.heldShare };
   if (texts.length > 0) {
     noteUnused(opening, texts);
-    const splits = assignSplits(texts, ({ path }) => path, notes);
+    const splits = assignSplits(texts, ({ name: path }) => path, notes);
     const read = splits.files.map((file) => ({
-      text: readText(file.bytes, file.path, notes),
-      split: splits.of(file.path),
+      text: readText(file.bytes, file.name, notes),
+      split: splits.of(file.name),
     }));
     const stated = asStated(name, read, tokenizer);
     return whole(stated ?? textDataset(name, read.map((r) => r.text).join('\n\n'), tokenizer, share));
@@ -311,7 +301,7 @@ const READS: Readonly<Record<DataTask, string>> = {
   image: 'pictures: a folder or .zip with one folder per class, a table of pictures, or IDX files',
 };
 
-function kindOf({ path }: DataFile): string {
+function kindOf({ name: path }: InputFile): string {
   const ending = extension(path);
   if (isIdxName(path)) return 'pictures as IDX files';
   if (PICTURES.includes(ending)) return 'pictures';
@@ -324,13 +314,13 @@ function kindOf({ path }: DataFile): string {
 const SHOWN = 2;
 
 /** `pictures (blue/0.png, blue/1.png and 38 more) and texts (about.txt)` */
-function described(files: readonly DataFile[]): string {
+function described(files: readonly InputFile[]): string {
   const groups = new Map<string, string[]>();
   for (const file of files) {
     const kind = kindOf(file);
     const paths = groups.get(kind);
-    if (paths) paths.push(file.path);
-    else groups.set(kind, [file.path]);
+    if (paths) paths.push(file.name);
+    else groups.set(kind, [file.name]);
   }
   const shown = [...groups].map(([kind, paths]) => {
     const more = paths.length - SHOWN;
@@ -340,6 +330,6 @@ function described(files: readonly DataFile[]): string {
 }
 
 /** @throws PapilioError 'bad-data' that says what the files are and what is read for the task */
-function refuseKind(files: readonly DataFile[], task: DataTask): never {
+function refuseKind(files: readonly InputFile[], task: DataTask): never {
   return fail('bad-data', `The data are ${described(files)}, and the model reads ${READS[task]}.`);
 }

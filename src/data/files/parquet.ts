@@ -24,14 +24,14 @@ import {
 } from 'hyparquet/src/schema.js';
 import { compressors as codecs } from 'hyparquet-compressors';
 import { type Budget, createBudget, within } from '../../lib/budget.ts';
+import type { InputFile } from '../../lib/bytes.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
-import type { DataFile } from './bytes.ts';
 import { type Names, namesInJson } from './card.ts';
 import type { Findings, Table } from './table.ts';
 
 /** @throws PapilioError 'bad-data' naming the file */
 export async function readParquet(
-  { path, bytes }: DataFile,
+  { name: path, bytes }: InputFile,
   { room }: Pick<Findings, 'room'>,
 ): Promise<Table> {
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;

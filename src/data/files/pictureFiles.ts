@@ -1,5 +1,6 @@
 /** Pictures from files: by the folders they lie in, or by a table that names or holds them. */
 import { type Budget, createBudget } from '../../lib/budget.ts';
+import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
 import {
   createPictureKeeper,
@@ -9,7 +10,6 @@ import {
 } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import type { ImageDataset } from '../types.ts';
-import type { DataFile } from './bytes.ts';
 import { checkPicture } from './decodePicture.ts';
 import type { DecodedImage, ImageDecoder } from './png.ts';
 import { type Entry, labelsOf, type Reading } from './rowsOf.ts';
@@ -101,11 +101,11 @@ function areCounts(
 /** One folder per class, splits by the folders above. @throws PapilioError 'bad-data' */
 export async function picturesByFolder(
   name: string,
-  files: readonly DataFile[],
+  files: readonly InputFile[],
   options: PictureOptions,
   reading: Reading,
 ): Promise<ImageDataset> {
-  const paths = files.map((file) => file.path.split('/').slice(0, -1));
+  const paths = files.map((file) => file.name.split('/').slice(0, -1));
   const depths = classDepths(paths);
   // Splits stand above a class or below it.
   const above = new Map(files.map((file, i) => [file, paths[i]!.toSpliced(Math.max(0, depths[i]! - 1), 1)]));
@@ -117,11 +117,11 @@ export async function picturesByFolder(
     if (label === undefined)
       fail(
         'bad-data',
-        `${file.path} has no label: it lies in no folder; put each class into a folder of its name, or add a table with the columns file_name and label.`,
+        `${file.name} has no label: it lies in no folder; put each class into a folder of its name, or add a table with the columns file_name and label.`,
       );
     if (!used.has(file)) return [];
     return [
-      { origin: { file: file.path }, split: splits.of(file.path), values: { label, image: file.bytes } },
+      { origin: { file: file.name }, split: splits.of(file.name), values: { label, image: file.bytes } },
     ];
   });
   if (depths.some((depth, i) => depth < paths[i]!.length))
@@ -135,7 +135,7 @@ export async function picturesByFolder(
 export async function picturesByTable(
   name: string,
   entries: readonly Entry[],
-  files: readonly DataFile[],
+  files: readonly InputFile[],
   options: PictureOptions,
   reading: Reading,
 ): Promise<ImageDataset> {
@@ -163,10 +163,10 @@ function pathIn(cell: unknown): string {
 }
 
 /** Finds a picture by its path beside the table, from the top, or by as much of its path as no other picture ends in. */
-function finder(files: readonly DataFile[]): (path: string, table: string) => Uint8Array | undefined {
-  const byPath = new Map(files.map((file) => [file.path, file.bytes]));
+function finder(files: readonly InputFile[]): (path: string, table: string) => Uint8Array | undefined {
+  const byPath = new Map(files.map((file) => [file.name, file.bytes]));
   const byEnding = new Map<string, Uint8Array | null>();
-  for (const { path, bytes } of files) {
+  for (const { name: path, bytes } of files) {
     const parts = path.split('/');
     for (let i = parts.length - 1; i > 0; i--) {
       const ending = parts.slice(i).join('/');

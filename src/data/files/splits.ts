@@ -2,9 +2,9 @@
  * Which files are learnt from and which are held, by their names and folders: `train-00000-of-00002.parquet`, `my_test-file.csv`, `data/dev/rows.csv`.
  * Every file is given a split or none is; what is left out is said.
  */
+import type { InputFile } from '../../lib/bytes.ts';
 import { type NamedSplit, splitInName, splitInPath } from '../../lib/names.ts';
 import type { SplitName } from '../types.ts';
-import type { DataFile } from './bytes.ts';
 
 const asHeld = (split: NamedSplit): SplitName => (split === 'train' ? 'train' : 'held');
 
@@ -20,12 +20,12 @@ export function splitOfFolders(folders: readonly string[]): SplitName | undefine
   return split === null ? undefined : asHeld(split);
 }
 
-const pathsShown = (files: readonly DataFile[]): string =>
-  files.length <= 3 ? files.map(({ path }) => path).join(', ') : `${files.length} files`;
+const pathsShown = (files: readonly InputFile[]): string =>
+  files.length <= 3 ? files.map(({ name: path }) => path).join(', ') : `${files.length} files`;
 
 export interface Assigned {
   /** Those that are used. */
-  readonly files: readonly DataFile[];
+  readonly files: readonly InputFile[];
   /** By path; undefined where no split is stated. */
   readonly of: (path: string) => SplitName | undefined;
 }
@@ -36,24 +36,24 @@ export interface Assigned {
  * @param notes hears what is left out, and what is taken as what
  */
 export function assignSplits(
-  files: readonly DataFile[],
-  sayingPath: (file: DataFile) => string,
+  files: readonly InputFile[],
+  sayingPath: (file: InputFile) => string,
   notes: string[],
 ): Assigned {
   const paths = files.map((file) => sayingPath(file));
   const shared = sharedFolders(paths);
   const stated = new Map<string, NamedSplit | null>(
-    files.map(({ path }, i) => [path, splitInPath(paths[i]!.split('/').slice(shared).join('/'))]),
+    files.map(({ name: path }, i) => [path, splitInPath(paths[i]!.split('/').slice(shared).join('/'))]),
   );
-  const saying = (split: NamedSplit | null) => files.filter(({ path }) => stated.get(path) === split);
+  const saying = (split: NamedSplit | null) => files.filter(({ name: path }) => stated.get(path) === split);
   const [train, validation, test, none] = [
     saying('train'),
     saying('validation'),
     saying('test'),
     saying(null),
   ];
-  const dropped = new Set<DataFile>();
-  const drop = (which: readonly DataFile[], why: string): void => {
+  const dropped = new Set<InputFile>();
+  const drop = (which: readonly InputFile[], why: string): void => {
     if (which.length === 0) return;
     for (const file of which) dropped.add(file);
     notes.push(why);
@@ -61,7 +61,7 @@ export function assignSplits(
   if (validation.length > 0)
     drop(
       test,
-      `Quality is measured on the validation split; ${test.length === 1 ? `${test[0]!.path} is` : `${test.length} files of the test split are`} left out.`,
+      `Quality is measured on the validation split; ${test.length === 1 ? `${test[0]!.name} is` : `${test.length} files of the test split are`} left out.`,
     );
   const hasHeld = validation.length + test.length > 0;
   if (hasHeld && train.length > 0)

@@ -1,9 +1,10 @@
 /** Tables: columns and numbered rows, from .csv, .tsv and their like, .jsonl, .json and .parquet, with the row number in every complaint. */
 import type { Budget } from '../../lib/budget.ts';
+import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
 import type { Drops } from '../notes.ts';
 import type { SplitName } from '../types.ts';
-import { baseName, type DataFile } from './bytes.ts';
+import { baseName } from './bytes.ts';
 import type { DecimalMark } from './cells.ts';
 
 export interface Row {
@@ -45,7 +46,7 @@ export interface Findings {
 const ABOUT =
   /^((tokenizer|preprocessor|processor|generation|adapter|sentence_bert|quantize)_config|config(_sentence_transformers)?|tokenizer|special_tokens_map|added_tokens|vocab|chat_template|dataset_infos?|dataset_dict|state|trainer_state|package|package-lock|tsconfig|croissant|run|card|modules)\.json$|^(readme|licen[cs]e|changelog|notice|citation|requirements|merges|vocab)(\.(md|txt|rst|html))?$/i;
 
-export const isAbout = ({ path }: DataFile): boolean => ABOUT.test(baseName(path));
+export const isAbout = ({ name: path }: InputFile): boolean => ABOUT.test(baseName(path));
 
 /** @throws PapilioError 'bad-data' for a table without rows */
 export function filled(table: Table): Table {

@@ -1,7 +1,8 @@
 /** A place to drop files on or pick them from a dialog; they stay where they are and are read, in this tab, when they are used. */
 import { Button, DropZone, FileTrigger } from 'react-aria-components';
+import type { PickedFile } from '../../lib/bytes.ts';
 import { sizeOf } from '../../training/inputFiles.ts';
-import type { InputFile } from '../../training/protocol.ts';
+
 import { bytes } from '../format.ts';
 import { Icon } from './Icon.tsx';
 
@@ -19,8 +20,8 @@ interface FolderEntry extends Entry {
 }
 
 /** Files of dropped entries; those in folders keep their path, whose last folder is the class of a picture. */
-async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: string): Promise<InputFile[]> {
-  const out: InputFile[] = [];
+async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: string): Promise<PickedFile[]> {
+  const out: PickedFile[] = [];
   for await (const entry of entries) {
     if (entry.kind === 'file') {
       const file = await (entry as FileEntry).getFile();
@@ -34,7 +35,7 @@ async function collect(entries: Iterable<Entry> | AsyncIterable<Entry>, path: st
 }
 
 /** Files of a chosen folder with their paths, of the kinds that are asked for. */
-const inFolder = (files: readonly File[], accepts: readonly string[]): InputFile[] =>
+const inFolder = (files: readonly File[], accepts: readonly string[]): PickedFile[] =>
   files
     .filter(({ name }) => accepts.some((ending) => name.toLowerCase().includes(ending)))
     .map((file) => ({ name: file.webkitRelativePath || file.name, bytes: file }));
@@ -43,8 +44,8 @@ export function FileDrop(props: {
   readonly label: string;
   readonly hint: string;
   readonly accepts: readonly string[];
-  readonly files: readonly InputFile[];
-  readonly onFiles: (files: InputFile[]) => void;
+  readonly files: readonly PickedFile[];
+  readonly onFiles: (files: PickedFile[]) => void;
   readonly onClear: () => void;
 }) {
   const { label, hint, accepts, files, onFiles, onClear } = props;

@@ -7,8 +7,9 @@ import type { LoadedAdapter } from '../../../src/adapters/peft.ts';
 import { chooseAdapter, loadMethod } from '../../../src/adapters/plan.ts';
 import { readSafetensors, tensorFloats, writeSafetensors } from '../../../src/adapters/safetensors.ts';
 import type { Layer } from '../../../src/adapters/types.ts';
+import type { InputFile } from '../../../src/lib/bytes.ts';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
-import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
+import { type Door, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson, ODD_NAMES } from '../mutate/json.ts';
 import { enlargedJson } from '../mutate/large.ts';
@@ -68,7 +69,7 @@ const fixture = (method: string, name: string): Uint8Array =>
   new Uint8Array(readFileSync(join(FIXTURES, 'peft', method, name)));
 
 function folders(): Input[] {
-  const one = (method: string, at = ''): FuzzFile[] =>
+  const one = (method: string, at = ''): InputFile[] =>
     [CONFIG, TENSORS].map((name) => fuzzFile(`${at}${name}`, fixture(method, name)));
   return [
     ...METHODS.map((method) => ({ files: one(method) })),
@@ -155,7 +156,7 @@ export const adapterZip: Door = {
 let kept: readonly Input[] | null = null;
 const folderSeeds = () => (kept ??= folders());
 
-const packed = (files: readonly FuzzFile[], random: Rng, lies?: number): Input => ({
+const packed = (files: readonly InputFile[], random: Rng, lies?: number): Input => ({
   files: [
     fuzzFile(
       'adapter.zip',

@@ -1,10 +1,11 @@
 /** Pictures by folder, and IDX arrays, made ready for a model. */
 import { gzipSync } from 'fflate';
 import { encode } from 'jpeg-js';
+import type { InputFile } from '../../../src/lib/bytes.ts';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
 import { encodePng } from '../../../src/python/rows.ts';
 import { png } from '../../../test/unit/data-support.ts';
-import { type Door, type FuzzFile, fuzzFile, type Input, withFile } from '../door.ts';
+import { type Door, fuzzFile, type Input, withFile } from '../door.ts';
 import { mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson } from '../mutate/json.ts';
 import { mutatePng } from '../mutate/png.ts';
@@ -30,7 +31,7 @@ const told = { task: 'image' };
 /** Two classes of a few pictures, the first of which is the one to spoil. */
 function folder(name: string, bytes: Uint8Array): Input {
   const plain = encodePng(noise(16, 3), 4, 4, 1);
-  const files: FuzzFile[] = [fuzzFile(`cat/${name}`, bytes)];
+  const files: InputFile[] = [fuzzFile(`cat/${name}`, bytes)];
   for (let i = 0; i < 3; i++) files.push(fuzzFile(`cat/${i}.png`, plain), fuzzFile(`dog/${i}.png`, plain));
   return { files, told };
 }

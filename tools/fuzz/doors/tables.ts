@@ -6,12 +6,13 @@ import { type DataTask, type OpenOptions, openDataset } from '../../../src/data/
 import { preprocessingOf } from '../../../src/data/preprocessing.ts';
 import { loadTokenizer, type Tokenizer } from '../../../src/data/tokenizer.ts';
 import type { Dataset } from '../../../src/data/types.ts';
+import type { InputFile } from '../../../src/lib/bytes.ts';
 import { readable } from '../../../src/lib/errors.ts';
 import { jsonOf } from '../../../src/lib/json.ts';
 import { type Rng, rng } from '../../../src/lib/rng.ts';
 import { tokenizer as wordLevel } from '../../../test/tools/contractModels.ts';
 import { trainBpe } from '../../pretrain/bpe.ts';
-import { type Door, type FuzzFile, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
+import { type Door, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
 import { joined, mutateBytes } from '../mutate/bytes.ts';
 import { mutateJson, ODD_NAMES } from '../mutate/json.ts';
 import { enlargeJson, enlargeText, largeSize } from '../mutate/large.ts';
@@ -43,10 +44,9 @@ function look(dataset: Dataset): void {
 }
 
 export async function openData({ files, told }: Input): Promise<void> {
-  const given = files.map(({ name, bytes }) => ({ path: name, bytes }));
   const { preprocessor } = told ?? {};
   const options = optionsOf((told?.task as DataTask | undefined) ?? 'text-class');
-  if (typeof preprocessor !== 'string') return look(await openDataset(given, options));
+  if (typeof preprocessor !== 'string') return look(await openDataset(files, options));
   const json = readable(
     'malformed-file',
     () => 'preprocessor_config.json',
@@ -56,7 +56,7 @@ export async function openData({ files, told }: Input): Promise<void> {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return;
   const wanted = { channels: 3, height: null, width: null };
   const preprocessing = preprocessingOf(json as Record<string, unknown>, {}, wanted);
-  look(await openDataset(given, { ...options, preprocessing }));
+  look(await openDataset(files, { ...options, preprocessing }));
 }
 
 const TASKS: readonly DataTask[] = [
@@ -78,7 +78,7 @@ const label = (i: number) => (i % 2 === 0 ? 'good' : 'bad');
 
 /** A table or text of every form. Long because it is a list of inputs. */
 function tables(): Input[] {
-  const told = (task: DataTask, ...files: FuzzFile[]): Input => ({ files, told: { task } });
+  const told = (task: DataTask, ...files: InputFile[]): Input => ({ files, told: { task } });
   const rows = Array.from({ length: 12 }, (_, i) => ({
     text: `words, "${i}"`,
     label: label(i),
@@ -311,7 +311,7 @@ export const zip: Door = {
   open: openData,
 };
 
-const packed = (files: readonly FuzzFile[], random: Rng, changes?: number): FuzzFile =>
+const packed = (files: readonly InputFile[], random: Rng, changes?: number): InputFile =>
   fuzzFile(
     'data.zip',
     mutateZip(

@@ -22,6 +22,7 @@ import type { Device } from '../../../src/gpu/device.ts';
 import type { Graph, Tensor } from '../../../src/graph/types.ts';
 import { completeFeeds } from '../../../src/inference/feeds.ts';
 import { type FeedTensor, openSession as openOrt } from '../../../src/inference/session.ts';
+import type { InputFile } from '../../../src/lib/bytes.ts';
 import { fail, PapilioError } from '../../../src/lib/errors.ts';
 import { rng } from '../../../src/lib/rng.ts';
 import type { LoadedModel } from '../../../src/models/load.ts';
@@ -35,7 +36,7 @@ import type { MakeEngine } from '../../../src/training/engine.ts';
 import { mergedWeights, mergeModel, parityFiles } from '../../../src/training/merging.ts';
 import { type Host, openModel } from '../../../src/training/openModel.ts';
 import { checkParity, madeInputs, type ParitySample, parity } from '../../../src/training/parity.ts';
-import type { NamedFile, RunRequest } from '../../../src/training/protocol.ts';
+import type { RunRequest } from '../../../src/training/protocol.ts';
 import { openSession, type Session } from '../../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../../src/training/settings.ts';
 import { fromTorch, toTorch } from '../../../src/training/setup.ts';
@@ -165,7 +166,7 @@ function notAgain(error: unknown): never {
   );
 }
 
-const namedFiles = (files: Readonly<Record<string, string | Uint8Array>>): NamedFile[] =>
+const namedFiles = (files: Readonly<Record<string, string | Uint8Array>>): InputFile[] =>
   Object.entries(files).map(([name, content]) => ({
     name,
     bytes: typeof content === 'string' ? new TextEncoder().encode(content) : content,

@@ -6,6 +6,7 @@ import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { CombineOptions } from '../../../adapters/combine.ts';
 import type { InferenceClient } from '../../../inference/client.ts';
+import type { InputFile, PickedFile } from '../../../lib/bytes.ts';
 import { asPapilioError, PapilioError } from '../../../lib/errors.ts';
 import type { ParityReport } from '../../../training/parity.ts';
 import type {
@@ -13,9 +14,7 @@ import type {
   AdapterRow,
   AdapterScore,
   AdapterSetReport,
-  InputFile,
   Inspection,
-  NamedFile,
 } from '../../../training/protocol.ts';
 import { saveFile, zipOf } from '../../exports.ts';
 import type { Stores } from '../../stores.ts';
@@ -145,7 +144,7 @@ function createChanges(
   { ask }: Queue,
   { command, bind }: Commands,
 ) {
-  async function openFiles(files: readonly InputFile[], name?: string): Promise<void> {
+  async function openFiles(files: readonly PickedFile[], name?: string): Promise<void> {
     await command({ kind: 'open', files, ...(name === undefined ? {} : { name }) });
     await bind();
   }
@@ -155,7 +154,7 @@ function createChanges(
       await command(asked);
     });
   return {
-    open: (files: readonly InputFile[], name?: string) =>
+    open: (files: readonly PickedFile[], name?: string) =>
       ask('Reading', () => openFiles(files, name), 'open'),
     /** Opens the adapter of the open run too, under the run's name. */
     openRun: () =>
@@ -231,7 +230,7 @@ export function createAdapterSet(
   stores: Stores,
   trainer: TrainerClient,
   inference: () => Promise<InferenceClient>,
-  goOnFrom: (row: AdapterRow, files: readonly NamedFile[]) => void,
+  goOnFrom: (row: AdapterRow, files: readonly InputFile[]) => void,
 ) {
   const { choice, ui } = stores;
   const view = createStore<AdapterSetView>(() => empty);

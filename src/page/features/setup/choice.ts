@@ -6,16 +6,15 @@ import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { MethodId } from '../../../adapters/registry.ts';
 import { filesOf, nameBeside, variantsOf } from '../../../hub/layout.ts';
 import type { HubSource, UrlSource } from '../../../hub/types.ts';
+import type { InputFile, PickedFile } from '../../../lib/bytes.ts';
 import { type ErrorReport, fail, PapilioError } from '../../../lib/errors.ts';
 import type { QuantisedMerge } from '../../../models/merge.ts';
 import { sizeOf } from '../../../training/inputFiles.ts';
 import type {
   DataOptions,
   DataSource,
-  InputFile,
   ModelReport,
   ModelSource,
-  NamedFile,
   RunRequest,
 } from '../../../training/protocol.ts';
 import { PRESETS } from './presets.ts';
@@ -31,8 +30,8 @@ interface DrawnClass {
 
 /** What a person has put under Model and Data; it stays while something else is chosen. */
 export interface Inputs {
-  readonly modelFiles: readonly InputFile[];
-  readonly dataFiles: readonly InputFile[];
+  readonly modelFiles: readonly PickedFile[];
+  readonly dataFiles: readonly PickedFile[];
   /** From the Hub or an address. */
   readonly fetchedModel: HubSource | UrlSource | null;
   readonly fetchedData: HubSource | UrlSource | null;
@@ -44,7 +43,7 @@ export interface Inputs {
 interface StartFrom {
   readonly name: string;
   readonly method: MethodId;
-  readonly files: readonly NamedFile[];
+  readonly files: readonly InputFile[];
 }
 
 export interface ChoiceState {
@@ -321,7 +320,7 @@ export function choicesOf(request: RunRequest, run: string, inputs: Inputs): Par
  * A dropped folder of a model, as the Hub's are laid out, to the flat files that a model is loaded from: the most exact model with its external
  * data and the nearest sidecars, by their last names. Files without folders are taken as they are, since a person chose each.
  */
-export function flatModel<Dropped extends InputFile>(files: readonly Dropped[]): Dropped[] {
+export function flatModel<Dropped extends PickedFile>(files: readonly Dropped[]): Dropped[] {
   if (!files.some(({ name }) => name.includes('/'))) return [...files];
   const listed = files.map((file) => ({ path: file.name, size: sizeOf(file), sha256: null, oid: '' }));
   const [best] = variantsOf(listed);
