@@ -265,7 +265,7 @@ export interface Group {
   readonly contents: readonly Content[];
 }
 
-export function written(
+function written(
   name: string,
   how: WrittenWeight['how'],
   data: Float32Array,
@@ -285,7 +285,7 @@ export function written(
 }
 
 /** What a tensor holds for a group: the new contents, or the old ones with new parts. */
-export function dataOf(contents: readonly Content[], old: () => Float32Array): Float32Array {
+function dataOf(contents: readonly Content[], old: () => Float32Array): Float32Array {
   const [first] = contents;
   if (!first!.origins[0]!.part) return first!.data;
   const out = Float32Array.from(old());
@@ -302,7 +302,7 @@ export function dataOf(contents: readonly Content[], old: () => Float32Array): F
 }
 
 /** How a float type of the file keeps a weight, and what it then stands for; null: the same. */
-export function roundedTo(
+function roundedTo(
   dtype: OnnxDType,
   data: Float32Array,
 ): readonly [how: 'exact' | 'f16' | 'bf16', kept: Float32Array | null] {
@@ -334,13 +334,13 @@ const root = ({ node, through }: TensorReading): OnnxNode => through[0] ?? node;
 const isBehind = ({ alone, group }: CodesToWrite): boolean => !alone && group.places.every(widened);
 
 /** @throws PapilioError 'unsupported-onnx' where a node of a subgraph reads the codes: only those of the main graph are written anew */
-export function requireInMainGraph({ graph }: OnnxModel, item: CodesToWrite): void {
+function requireInMainGraph({ graph }: OnnxModel, item: CodesToWrite): void {
   const main = new Set(graph.nodes.map(({ proto }) => proto));
   if (!isBehind(item) && item.group.places.some((place) => !main.has(root(place).proto)))
     refuseSubgraph(item.source.codes.name);
 }
 
-export function writeCodes(onnx: OnnxModel, items: readonly CodesToWrite[], how: QuantisedMerge): Written {
+function writeCodes(onnx: OnnxModel, items: readonly CodesToWrite[], how: QuantisedMerge): Written {
   let result = onnx;
   const changed: string[] = [];
   const report: WrittenWeight[] = [];

@@ -354,7 +354,7 @@ const BEFORE_CONV = new Set([...SAME, 'Sub', 'Div', 'Mul', 'Add', 'Transpose', '
  * The kind of every input: by its name, else by its role in the graph.
  * @throws PapilioError 'unsupported-onnx' for pictures with the channels last and for tokens with the batch last
  */
-export function inputKinds(
+function inputKinds(
   graph: OnnxGraph,
   config: Readonly<Record<string, unknown>>,
 ): ReadonlyMap<string, InputKind> {
@@ -433,7 +433,7 @@ export function roleNotes(kinds: ReadonlyMap<string, InputKind>): string[] {
  * The name by which batches and feeds give an input: Hugging Face's, where only one input of the file is of that kind and it is not
  * one half of two models.
  */
-export function feedNames(kinds: ReadonlyMap<string, InputKind>): ReadonlyMap<string, string> {
+function feedNames(kinds: ReadonlyMap<string, InputKind>): ReadonlyMap<string, string> {
   const all = [...kinds];
   return new Map(
     all.map(([name, kind]) => {

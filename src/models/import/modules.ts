@@ -356,7 +356,7 @@ function roles(node: IrNode): {
 }
 
 /** The name by which the file's nodes know a weight: an Identity of an exporter gives one back that was stored once for several. */
-export const calledName = (weight: Weight): string => weight.called ?? weight.name;
+const calledName = (weight: Weight): string => weight.called ?? weight.name;
 
 const isScalar = ({ shape }: IrValue): boolean => sizeOf(shape) <= 1;
 
@@ -378,7 +378,7 @@ function usesOf(graph: IrGraph): ModuleUse[] {
 }
 
 /** The same tensor, or the same part of one. */
-export const sameStored = (a: Weight, b: Weight): boolean =>
+const sameStored = (a: Weight, b: Weight): boolean =>
   a.name === b.name && a.part?.from === b.part?.from && a.part?.axis === b.part?.axis;
 
 /** How many nodes of the file read a weight under one name. */
@@ -490,7 +490,7 @@ const renamed = (a: Weight, b: Weight): boolean =>
   calledName(a) !== calledName(b) && ownerOf(calledName(a)) !== null && ownerOf(calledName(b)) !== null;
 
 /** Every node with weights, by module. */
-export function moduleUses(
+function moduleUses(
   graph: IrGraph,
   prefix: string,
   config: Readonly<Record<string, unknown>>,
@@ -550,7 +550,7 @@ function readsTokens({ node }: { readonly node: IrNode }): boolean {
  * @param config config.json: `tie_word_embeddings: false` says that a head is none
  * @returns names of parameters; the first of each owns the tensor
  */
-export function tiesOf(
+function tiesOf(
   candidates: readonly Candidate[],
   config: Readonly<Record<string, unknown>>,
 ): readonly (readonly string[])[] {

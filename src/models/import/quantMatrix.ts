@@ -38,7 +38,7 @@ const BITS: Partial<Record<OnnxDType, 4 | 8 | 32>> = { int4: 4, uint4: 4, int8: 
 export const codeBits = (dtype: OnnxDType): 4 | 8 | 32 | null => BITS[dtype] ?? null;
 
 /** Whether codes and zero points of the file count from below 0. */
-export const isSigned = ({ codes }: QuantSource): boolean => codes.dtype.startsWith('int');
+const isSigned = ({ codes }: QuantSource): boolean => codes.dtype.startsWith('int');
 
 /** Rows and columns of the tensor seen as a matrix. */
 export function matrixOf(shape: readonly number[]): readonly [number, number] {
@@ -88,7 +88,7 @@ export function checkCodes(source: QuantSource): void {
 }
 
 /** Reads the codes as counted from the lowest one. */
-export function codeReader(source: QuantSource): (row: number, column: number) => number {
+function codeReader(source: QuantSource): (row: number, column: number) => number {
   const { bits, codes, rowCodes } = source;
   const bytes = codes.bytes();
   const offset = unsignedOffset(source);
@@ -105,7 +105,7 @@ export function codeReader(source: QuantSource): (row: number, column: number) =
 }
 
 /** Zero points as counted from the lowest code, one per scale. */
-export function zeroValues(source: QuantSource): ArrayLike<number> | null {
+function zeroValues(source: QuantSource): ArrayLike<number> | null {
   const { zeros, bits, zerosByRow, blockColumns } = source;
   if (!zeros) return null;
   if (zeros.dtype === 'float32' || zeros.dtype === 'float16' || zeros.dtype === 'bfloat16')
@@ -130,7 +130,7 @@ export function zeroValues(source: QuantSource): ArrayLike<number> | null {
 }
 
 /** Without zero points, bytes that hold packed codes mean the middle, and typed codes mean 0. */
-export const usualZero = (source: QuantSource): number =>
+const usualZero = (source: QuantSource): number =>
   source.form === 'nbits' || (source.form === 'gather' && source.codes.dtype === 'uint8')
     ? 2 ** (source.bits - 1)
     : unsignedOffset(source);
@@ -216,7 +216,7 @@ export const loadFormat = (columns: number): QuantFormat => ({
 });
 
 /** Scale and zero point that put [low, high] and 0 on the codes 0 … top. */
-export function asymmetricStep(low: number, high: number, top: number): { scale: number; zero: number } {
+function asymmetricStep(low: number, high: number, top: number): { scale: number; zero: number } {
   const from = Math.min(low, 0);
   const scale = Math.fround((Math.max(high, 0) - from) / top);
   return scale > 0 ? { scale, zero: Math.round(-from / scale) } : { scale: 1, zero: 0 };

@@ -27,7 +27,7 @@ import {
 } from './operator.ts';
 
 /** Low enough to vanish in any softmax, high enough that two of them do not overflow. */
-export const LOW = -1e30;
+const LOW = -1e30;
 
 export interface Heads {
   /** [B, Sq, heads·D]. */
@@ -70,15 +70,15 @@ function part(v: IrValue, from: number, size: number): IrValue {
 }
 
 /** 0 where `keep` is true, very negative elsewhere. */
-export function additive(keep: IrValue, low = LOW): IrValue {
+function additive(keep: IrValue, low = LOW): IrValue {
   return derive('Where', [keep, scalar(0), scalar(low)], {}, keep.shape);
 }
 
 /** A boolean mask made additive; a float one is so already. */
-export const asAdditive = (mask: IrValue): IrValue => (isFloat(mask.dtype) ? mask : additive(mask));
+const asAdditive = (mask: IrValue): IrValue => (isFloat(mask.dtype) ? mask : additive(mask));
 
 /** [1, 1, Sq, Sk]: 0 where query i (at position i + offset) sees key j, very negative elsewhere. */
-export function triangle(queries: number, keys: number, offset: number, window: number | null): IrValue {
+function triangle(queries: number, keys: number, offset: number, window: number | null): IrValue {
   const shape = [1, 1, queries, keys];
   const data = allocate('float32', shape);
   for (let i = 0; i < data.length; i++) {
@@ -89,7 +89,7 @@ export function triangle(queries: number, keys: number, offset: number, window: 
 }
 
 /** @returns [B, Sq, heads·Dv] */
-export function attend(h: Heads, origin: OnnxNode): IrValue {
+function attend(h: Heads, origin: OnnxNode): IrValue {
   const [batch, queries, width] = h.q.shape as [number, number, number];
   const keys = h.k.shape[1]!;
   const headDim = width / h.heads;
