@@ -8,6 +8,7 @@
 import { sizeOf } from '../graph/shape.ts';
 import { fail } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { transposed } from '../lib/numbers.ts';
 import { freeNames, replaceInitializers, replaceRaw, tensorLike } from '../onnx/edit.ts';
 import { handsOn, type Route, readersOf, reroute, type TensorReading } from '../onnx/readers.ts';
 import { tensorToF32 } from '../onnx/tensor.ts';
@@ -38,12 +39,9 @@ function createLayouts(): (data: Float32Array, origin: ParamOrigin) => Float32Ar
   let copy = new Float32Array(0);
   return (data, origin) => {
     if (!origin.transposed) return data;
-    const [rows, columns] = origin.shape as [number, number];
     if (copy.length < data.length) copy = new Float32Array(data.length);
     copy.set(data);
-    for (let r = 0; r < rows; r++)
-      for (let c = 0; c < columns; c++) data[c * rows + r] = copy[r * columns + c]!;
-    return data;
+    return transposed(copy, origin.shape, data);
   };
 }
 

@@ -120,19 +120,11 @@ export function placeOf(node: OnnxNode, prefix: string): string | null {
 }
 
 /** The module of a layer with weights, where the file tells it. */
-export function toldModule(
-  origin: OnnxNode | null,
-  weight: Weight,
-  bias: Weight | null,
-  prefix: string,
-): string | null {
-  return (
-    (origin && placeOf(origin, prefix)) ??
-    ownerOf(weight.name)?.module ??
-    (bias && ownerOf(bias.name)?.module) ??
-    null
-  );
-}
+export const moduleOf = ({ origin, inputs }: IrNode, prefix: string): string | null =>
+  (origin && placeOf(origin, prefix)) ??
+  ownerOf(inputs[1]!.weight!.name)?.module ??
+  (inputs[2]?.weight && ownerOf(inputs[2].weight.name)?.module) ??
+  null;
 
 /** A name for a module of which the file tells nothing. */
 export const madeUpModule = (weight: Weight): string =>
@@ -199,9 +191,9 @@ export function unpackedModules(
 ): readonly [string, string, string] | null {
   const family = typeof config.model_type === 'string' ? config.model_type : '';
   if (PACKED_FAMILIES.test(family)) return null;
-  const told = toldModule(node.origin, node.inputs[1]!.weight!, node.inputs[2]?.weight ?? null, prefix);
-  if (told !== null) {
-    const at = /^(.+)\.qkv_proj$/.exec(told)?.[1];
+  const own = moduleOf(node, prefix);
+  if (own !== null) {
+    const at = /^(.+)\.qkv_proj$/.exec(own)?.[1];
     return at === undefined ? null : [`${at}.q_proj`, `${at}.k_proj`, `${at}.v_proj`];
   }
   for (const { after: pattern, parent, names } of after === null ? [] : PROJECTIONS) {
