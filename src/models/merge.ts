@@ -173,7 +173,7 @@ export function requireWritable(
 }
 
 /**
- * Both maps of weights are emptied on the way and their arrays, rearranged, given to the model: no weight is held twice.
+ * Both maps of weights are emptied on the way and their arrays, rearranged, taken over by the model: no weight is in memory twice.
  * @param modules made of this very model: their places in the file are nodes of it
  * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's
  * layout; parameters that are one have one array
@@ -191,7 +191,7 @@ export function mergeWeights(
   } = {},
 ): Merged {
   const freeName = freeNames(onnx);
-  const inPlace = new Map<string, { data: Float32Array; given: boolean }>();
+  const inPlace = new Map<string, { data: Float32Array; owned: boolean }>();
   const routes: Route[] = [];
   const report: WrittenWeight[] = [];
   const changes = changesOf(
@@ -208,9 +208,9 @@ export function mergeWeights(
     const isMain = initializers.has(name) || constants.has(name);
     for (const { group, alone } of groups) {
       const data = dataOf(group.contents, () => tensorToF32(tensor));
-      if (alone && isMain) inPlace.set(name, { data, given: true });
+      if (alone && isMain) inPlace.set(name, { data, owned: true });
       else {
-        const made = tensorLike(tensor, freeName(group.contents[0]!.names[0]!), { data, given: true });
+        const made = tensorLike(tensor, freeName(group.contents[0]!.names[0]!), { data, owned: true });
         routes.push({ places: group.places, tensor: made });
       }
     }

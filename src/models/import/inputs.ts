@@ -28,7 +28,7 @@ export interface BuildDims {
   readonly batch: number;
   /** Tokens per example. */
   readonly sequence?: number;
-  /** Tokens already in the cache; 0 unless told. */
+  /** Tokens already in the cache; 0 unless given. */
   readonly past?: number;
   readonly height?: number;
   readonly width?: number;
@@ -98,8 +98,8 @@ function sizeOfDim(
 ): number {
   const declared = spec.dims[axis]!;
   if (typeof declared === 'number') return declared;
-  const given = declared !== null && Object.hasOwn(dims, declared) ? dims[declared] : undefined;
-  if (given !== undefined) return given;
+  const named = declared !== null && Object.hasOwn(dims, declared) ? dims[declared] : undefined;
+  if (named !== undefined) return named;
   const past = dims.past ?? 0;
   const sequence = (): number =>
     dims.sequence ?? fail('bad-argument', `Input ${spec.name} needs a sequence length; give sequence.`);

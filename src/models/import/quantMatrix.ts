@@ -350,11 +350,11 @@ export function requantise(source: QuantSource, data: ArrayLike<number>): Requan
   const old = zeroValues(source);
   const anew = old !== null && writesZeros(source, old);
   const range = codeRange(source);
-  const given = tensorToF32(scales);
+  const oldScales = tensorToF32(scales);
   const steps = Array.from({ length: count }, (_, k) => {
     const zero = old === null ? null : old[old.length === 1 ? 0 : k]!;
     // A bias in 32 bits has the scale of its layer's input times its weight's, and room enough.
-    if (source.bits === 32) return { scale: given[k]!, zero: zero ?? usualZero(source) };
+    if (source.bits === 32) return { scale: oldScales[k]!, zero: zero ?? usualZero(source) };
     return anew
       ? freeStep(source, low[k]!, high[k]!, range)
       : fixedStep(source, low[k]!, high[k]!, zero, range);
@@ -404,21 +404,21 @@ function freeStep(source: QuantSource, low: number, high: number, range: CodeRan
   return { scale, zero: range.low + (isFloatTensor(source.zeros!) ? -Math.min(low, 0) / scale : zero) };
 }
 
-/** The scale that fits where the zero point is given. */
+/** The scale that fits for a fixed zero point. */
 function fixedStep(
   source: QuantSource,
   low: number,
   high: number,
-  given: number | null,
+  zeroPoint: number | null,
   range: CodeRange,
 ): Step {
   const half = 2 ** (source.bits - 1);
-  if (given === null && source.form === 'nbits') {
+  if (zeroPoint === null && source.form === 'nbits') {
     // The end with one code more takes the larger magnitude, as onnxruntime's own quantiser has it.
     const largest = -low > high ? low : high;
     return { scale: largest === 0 ? 1 : Math.fround(largest / -half), zero: half };
   }
-  const zero = given ?? usualZero(source);
+  const zero = zeroPoint ?? usualZero(source);
   const scale = Math.max(
     zero > range.low ? -low / (zero - range.low) : 0,
     range.high > zero ? high / (range.high - zero) : 0,

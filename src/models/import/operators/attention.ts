@@ -366,21 +366,22 @@ function stretched(mask: IrValue, keys: number): IrValue {
   return derive('Concat', [mask, hidden], { axis: shape.length - 1 }, mask.shape.with(-1, keys));
 }
 
-/** [B] numbers of keys that are there → [B, 1, 1, Sk], additive. */
-function withinLength(lengths: IrValue, keys: number): IrValue {
-  const batch = lengths.shape[0]!;
-  const index = positions(lengths.dtype, keys);
-  const keep = derive('Less', [index, reshapeOf(lengths, [batch, 1])], {}, [batch, keys]);
-  return reshapeOf(asAdditive(keep), [batch, 1, 1, keys]);
+/** Keys whose places are below [B] bounds, or are not → [B, 1, 1, Sk], additive. */
+function keysWhere(op: 'Less' | 'GreaterOrEqual', bounds: IrValue, keys: number): IrValue {
+  const batch = bounds.shape[0]!;
+  const places = positions(bounds.dtype, keys);
+  const keep = derive(op, [places, reshapeOf(bounds, [batch, 1])], {}, [batch, keys]);
+  return reshapeOf(additive(keep), [batch, 1, 1, keys]);
 }
+
+/** [B] numbers of keys that are there. */
+const withinLength = (lengths: IrValue, keys: number): IrValue => keysWhere('Less', lengths, keys);
 
 /** [2B]: per example where its tokens end, then where they begin. */
 function between(bounds: IrValue, keys: number): IrValue[] {
   const batch = bounds.shape[0]! / 2;
-  const half = (from: number): IrValue => sliceOf(bounds, 0, from, batch);
-  const index = positions(bounds.dtype, keys);
-  const begun = derive('GreaterOrEqual', [index, reshapeOf(half(batch), [batch, 1])], {}, [batch, keys]);
-  return [withinLength(half(0), keys), reshapeOf(additive(begun), [batch, 1, 1, keys])];
+  const begun = keysWhere('GreaterOrEqual', sliceOf(bounds, 0, batch, batch), keys);
+  return [withinLength(sliceOf(bounds, 0, 0, batch), keys), begun];
 }
 
 /** mask_index or key_padding_mask → additive masks. */

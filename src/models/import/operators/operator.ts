@@ -76,7 +76,10 @@ const table = new Map<string, Operator>();
 
 /** Puts operators into the table, by name; those of other domains with it before them: "com.microsoft.Attention". */
 export function register(operators: Operators): void {
-  for (const [name, operator] of Object.entries(operators)) table.set(name, operator);
+  for (const [name, operator] of Object.entries(operators)) {
+    if (table.has(name)) fail('internal', `The ONNX operator ${name} stands in two places.`);
+    table.set(name, operator);
+  }
 }
 
 export const operatorOf = (name: string): Operator | undefined => table.get(name);
