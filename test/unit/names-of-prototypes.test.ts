@@ -11,7 +11,7 @@ import { derive } from '../../src/page/features/setup/derive.ts';
 import { decodeHash, encodeHash } from '../../src/page/features/setup/settings.ts';
 import { tools } from '../../tools/commands.ts';
 import { layer } from './adapters-fixtures.ts';
-import { visionReport } from './app-fixtures.ts';
+import { visionReport } from './page-fixtures.ts';
 
 const NAMES = ['constructor', 'toString', '__proto__', 'hasOwnProperty', 'valueOf', '__defineGetter__'];
 

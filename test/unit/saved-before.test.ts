@@ -15,7 +15,7 @@ import { createStores } from '../../src/page/stores.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
 import { openSession } from '../../src/training/session.ts';
 import { interpreterEngines } from '../../tools/verify/families/interpreterEngine.ts';
-import { fakeTrainer } from './app-fixtures.ts';
+import { fakeTrainer } from './page-fixtures.ts';
 
 const SAVED = 'test/fixtures/saved';
 

@@ -8,7 +8,7 @@ import type { Host } from '../../src/training/openModel.ts';
 import type { RunRequest, TrainerEvent } from '../../src/training/protocol.ts';
 import type { Session, SessionEvent } from '../../src/training/session.ts';
 import { createTrainer } from '../../src/training/trainer.ts';
-import { stepMetric } from './app-fixtures.ts';
+import { stepMetric } from './page-fixtures.ts';
 
 interface FakeDevice {
   lose(error: PapilioError): void;

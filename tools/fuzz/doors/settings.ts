@@ -15,7 +15,7 @@ import {
   runTraining,
   targetModel,
 } from '../../../src/page/features/setup/settings.ts';
-import { visionReport } from '../../../test/unit/app-fixtures.ts';
+import { visionReport } from '../../../test/unit/page-fixtures.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8 } from '../door.ts';
 import { mutateJson, mutateTree, ODD_NAMES, treeOf } from '../mutate/json.ts';
 import { mutatePattern } from '../mutate/pattern.ts';

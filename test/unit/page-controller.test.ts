@@ -12,7 +12,7 @@ import type { SavedSession, Sessions } from '../../src/page/features/training/se
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { TrainerEvent } from '../../src/training/protocol.ts';
-import { fakeTrainer, input, stepMetric } from './app-fixtures.ts';
+import { fakeTrainer, input, stepMetric } from './page-fixtures.ts';
 
 function setUp() {
   const stores = createStores();

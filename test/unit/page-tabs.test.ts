@@ -8,7 +8,7 @@ import type { SavedSession, Sessions } from '../../src/page/features/training/se
 import { readSession } from '../../src/page/features/training/sessions.ts';
 import { followTabs, Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
-import { fakeTrainer, stepMetric } from './app-fixtures.ts';
+import { fakeTrainer, stepMetric } from './page-fixtures.ts';
 
 type Held = { readonly tab: number; readonly end: (error?: Error) => void };
 type Waiting = { readonly give: () => void; readonly tab: number };

@@ -24,8 +24,8 @@ import { parity } from '../../src/training/parity.ts';
 import { reportModel } from '../../src/training/reports.ts';
 import type { PreparedTask } from '../../src/training/task.ts';
 import { prepared, textModel, tokenizer as words } from '../tools/contractModels.ts';
-import { fakeTrainer } from './app-fixtures.ts';
 import { tokenizer } from './data-support.ts';
+import { fakeTrainer } from './page-fixtures.ts';
 
 const clock = { now: 0 };
 

@@ -15,7 +15,7 @@ import { remarksOf } from '../../src/page/features/training/runs.ts';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { BeforeAfter, Inspection, OfStep } from '../../src/training/protocol.ts';
-import { fakeTrainer, stepMetric } from './app-fixtures.ts';
+import { fakeTrainer, stepMetric } from './page-fixtures.ts';
 
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 const said = (after: string): BeforeAfter => ({

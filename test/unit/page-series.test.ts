@@ -4,7 +4,7 @@ import { metricsCsv } from '../../src/page/exports.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { createSeries, secondsPerStep, smooth, thin } from '../../src/page/features/training/series.ts';
-import { stepMetric } from './app-fixtures.ts';
+import { stepMetric } from './page-fixtures.ts';
 
 test('columns grow and keep every value', () => {
   const series = createSeries();

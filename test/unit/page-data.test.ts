@@ -16,7 +16,7 @@ import {
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { DataPreview, DataSource } from '../../src/training/protocol.ts';
-import { input } from './app-fixtures.ts';
+import { input } from './page-fixtures.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
 const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));

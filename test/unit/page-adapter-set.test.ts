@@ -19,7 +19,7 @@ import type {
   MethodComparisonRequest,
   MethodRow,
 } from '../../src/training/protocol.ts';
-import { fakeTrainer, visionReport } from './app-fixtures.ts';
+import { fakeTrainer, visionReport } from './page-fixtures.ts';
 
 const row = (name: string): AdapterRow => ({
   name,

@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { COMMANDS, commandById, handleKey } from '../../src/page/commands.ts';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createPage, type Page } from '../../src/page/page.ts';
-import { fakeTrainer, stepMetric, visionReport } from './app-fixtures.ts';
+import { fakeTrainer, stepMetric, visionReport } from './page-fixtures.ts';
 
 const unused = () => Promise.reject(new Error('not used in these tests'));
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));

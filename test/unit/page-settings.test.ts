@@ -19,7 +19,7 @@ import {
 } from '../../src/page/features/setup/settings.ts';
 import { groupLayers, inQuickSet, namesToList, splitName } from '../../src/page/features/setup/targetEdit.ts';
 import { describeRun } from '../../src/page/features/training/runs.ts';
-import { visionReport } from './app-fixtures.ts';
+import { visionReport } from './page-fixtures.ts';
 
 describe('presets', () => {
   test.each(PRESETS.map(({ id }) => id))('%s is legal by the form’s own rules', (id) => {

@@ -15,7 +15,7 @@ import { createForecast } from '../../src/page/features/training/forecast.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { createStores } from '../../src/page/stores.ts';
 import type { ForecastReport, RunRequest } from '../../src/training/protocol.ts';
-import { input, visionReport } from './app-fixtures.ts';
+import { input, visionReport } from './page-fixtures.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
 const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));
