@@ -4,7 +4,7 @@ import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InferenceClient } from '../inference/client.ts';
 import type { InputFile, PickedFile } from '../lib/bytes.ts';
 import type { AdapterRow } from '../training/protocol.ts';
-import { createAdapterSet } from './features/adapters/adapterSet.ts';
+import { AdapterSet } from './features/adapters/adapterSet.ts';
 import type { HubState } from './features/hub/hub.ts';
 import { createInspection, createQuestions } from './features/inspect/inspection.ts';
 import { createMerging } from './features/merge/merging.ts';
@@ -70,7 +70,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     merging: createMerging(stores, trainer, controller, questions, inspection, inference),
     tabs,
     /** Opened adapters. */
-    adapterSet: createAdapterSet(stores, trainer, inference, edits.goOnFrom),
+    adapterSet: new AdapterSet(stores, trainer, inference, edits.goOnFrom),
     /** Methods side by side at one budget. */
     methodComparison: createMethodComparison(stores, trainer),
     /** The data as it will be trained on. */

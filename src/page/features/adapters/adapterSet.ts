@@ -3,7 +3,7 @@
  * asked of the trainer.
  */
 import { shallow } from 'zustand/shallow';
-import { createStore, type StoreApi } from 'zustand/vanilla';
+import { createStore } from 'zustand/vanilla';
 import type { CombineOptions } from '../../../adapters/combine.ts';
 import type { InferenceClient } from '../../../inference/client.ts';
 import type { InputFile, PickedFile } from '../../../lib/bytes.ts';
@@ -62,48 +62,191 @@ function keyOf({ model, data, settings }: ChoiceState): readonly unknown[] {
   return [model, data, seed, batchSize, sequenceLength, evalExamples];
 }
 
-/** One task after the other; what goes wrong is shown where it was asked for, and nothing else changes. */
-function createQueue(view: StoreApi<AdapterSetView>, onCrash: () => void) {
-  const task = createTask(view);
-  let queue: Promise<unknown> = Promise.resolve();
-  let reject: (error: PapilioError) => void = () => {};
+export class AdapterSet {
+  readonly view = createStore<AdapterSetView>(() => empty);
+  private readonly task = createTask(this.view);
+  private queue: Promise<unknown> = Promise.resolve();
+  private reject: (error: PapilioError) => void = () => {};
+  /** Runs the merged file; ended, not only left, when that is broken off. */
+  private readonly checker: ReturnType<typeof createChecker>;
+  private bound: readonly unknown[] = [];
 
-  async function unlessBroken(work: () => Promise<void>): Promise<Partial<AdapterSetView>> {
-    const broken = new Promise<never>((_, no) => {
-      reject = no;
+  /** @param goOnFrom has the next run begin where an adapter ended, with its method and configuration */
+  constructor(
+    private readonly stores: Stores,
+    private readonly trainer: TrainerClient,
+    inference: () => Promise<InferenceClient>,
+    private readonly goOnFrom: (row: AdapterRow, files: readonly InputFile[]) => void,
+  ) {
+    this.checker = createChecker(inference);
+    stores.choice.subscribe((now, before) => {
+      const isOther = now.model !== before.model || now.data !== before.data;
+      if (isOther && this.view.getState().rows.length > 0)
+        void this.ask('Reading the model', () => this.bind());
+    });
+  }
+
+  open(files: readonly PickedFile[], name?: string): Promise<void> {
+    return this.ask('Reading', () => this.openFiles(files, name), 'open');
+  }
+
+  /** Opens the adapter of the open run too, under the run's name. */
+  openRun(): Promise<void> {
+    const open = async () => {
+      const { files } = await this.trainer.exportAdapter();
+      await this.openFiles(files, this.stores.run.getState().current?.name);
+    };
+    return this.ask('Reading', open, 'open');
+  }
+
+  tick(name: string, isOn: boolean): void {
+    this.view.setState(({ ticked }) => {
+      const others = ticked.filter((one) => one !== name);
+      return { ticked: isOn ? [...others, name] : others };
+    });
+  }
+
+  activate(names: readonly string[]): Promise<void> {
+    return this.obey('Activating', { kind: 'activate', names });
+  }
+
+  setEnabled(isOn: boolean): Promise<void> {
+    return this.obey(isOn ? 'Switching on' : 'Switching off', { kind: isOn ? 'enable' : 'disable' });
+  }
+
+  remove(name: string): Promise<void> {
+    return this.ask('Removing', () => this.command({ kind: 'delete', name }));
+  }
+
+  merge(names: readonly string[]): Promise<void> {
+    return this.obey('Merging', { kind: 'merge', names });
+  }
+
+  unmerge(): Promise<void> {
+    return this.obey('Taking out', { kind: 'unmerge' });
+  }
+
+  combine(name: string, names: readonly string[], options: CombineOptions): Promise<void> {
+    const combine = async () => {
+      await this.command({ kind: 'combine', name, names, options });
+      await this.bind();
+    };
+    return this.ask('Combining', combine, 'combine');
+  }
+
+  scoreEach(names: readonly string[]): Promise<void> {
+    return this.askBound('Scoring', async () => {
+      for (const name of names) {
+        this.view.setState({ busy: `Scoring ${name}` });
+        const score = await this.trainer.scoreAdapters([name]);
+        this.view.setState((s) => ({ scores: { ...s.scores, [name]: score } }));
+      }
+    });
+  }
+
+  scoreStanding(): Promise<void> {
+    return this.askBound('Scoring', async () =>
+      this.view.setState({ standing: await this.trainer.scoreAdapters(null) }),
+    );
+  }
+
+  inspect(name: string, wanted?: string): Promise<void> {
+    return this.askBound('Looking inside', async () => {
+      const module = wanted ?? this.rowOf(name)?.modules[0];
+      if (module === undefined) return;
+      this.view.setState({ look: { name, module, value: null } });
+      const value = await this.trainer.inspectAdapter(name, module).catch((error: unknown) => {
+        this.view.setState({ look: null });
+        throw error;
+      });
+      this.view.setState({ look: { name, module, value } });
+    });
+  }
+
+  saveMerged(): Promise<void> {
+    return this.askBound('Merging', async () => {
+      const report = await this.trainer.mergeAdapters();
+      const { merged, active } = this.view.getState();
+      const name = (merged.length > 0 ? merged : active).join('+');
+      this.view.setState({ busy: 'Running the merged file in onnxruntime' });
+      const { open } = this.checker;
+      const parity = await checkMerged(this.trainer, open, 'adapters', report, 'requantise');
+      const { verdict, sentence } = parity;
+      this.view.setState({ parity: { verdict, sentence } });
+      saveFile(mergedName(name, { verdict }), report.onnx);
+    });
+  }
+
+  saveZip(names: readonly string[]): Promise<void> {
+    return this.ask('Packing', async () => {
+      const files = await this.trainer.adapterFiles(names);
+      saveFile(`${names.length === 1 ? names[0] : 'adapters'}.zip`, await zipOf(files));
+    });
+  }
+
+  /** The next run begins where this adapter ended, with its method and configuration. */
+  goOn(name: string): Promise<void> {
+    return this.ask('Reading', async () => {
+      const row = this.rowOf(name);
+      if (row === undefined) return;
+      this.goOnFrom(row, await this.trainer.adapterFiles([name]));
+      this.stores.ui.setState({ notice: `The next run goes on from ${name}.` });
+    });
+  }
+
+  /** Breaks off what is under way; a worker that does not answer is ended, and what was opened is gone with it. */
+  async stop(): Promise<void> {
+    if (this.view.getState().busy === null) return;
+    this.reject(new PapilioError('aborted', 'It was broken off.'));
+    this.checker.stop();
+    await this.trainer.endUnless();
+  }
+
+  private rowOf(name: string): AdapterRow | undefined {
+    return this.view.getState().rows.find((row) => row.name === name);
+  }
+
+  /** One task after the other; what goes wrong is shown where it was asked for, and nothing else changes. */
+  private async ask(busy: string, work: () => Promise<void>, errorAt: AdapterPlace = 'model'): Promise<void> {
+    const result = this.queue.then(() =>
+      this.task.run({ busy, error: null, errorAt }, () => this.unlessBroken(work)),
+    );
+    this.queue = result;
+    await result;
+  }
+
+  private askBound(busy: string, work: () => Promise<void>): Promise<void> {
+    return this.ask(busy, async () => {
+      await this.bind();
+      await work();
+    });
+  }
+
+  private obey(busy: string, asked: AdapterCommand): Promise<void> {
+    return this.askBound(busy, () => this.command(asked));
+  }
+
+  private async unlessBroken(work: () => Promise<void>): Promise<Partial<AdapterSetView>> {
+    const broken = new Promise<never>((_, reject) => {
+      this.reject = reject;
     });
     try {
       await Promise.race([work(), broken]);
     } catch (error) {
-      // The worker that held the adapters is gone.
-      if (asPapilioError(error).details.crashed === true) onCrash();
+      // The worker that had the adapters is gone.
+      if (asPapilioError(error).details.crashed === true) {
+        this.bound = [];
+        this.view.setState(empty);
+      }
       throw error;
     }
     return {};
   }
 
-  return {
-    async ask(busy: string, work: () => Promise<void>, errorAt: AdapterPlace = 'model'): Promise<void> {
-      const result = queue.then(() => task.run({ busy, error: null, errorAt }, () => unlessBroken(work)));
-      queue = result;
-      await result;
-    },
-    breakOff: () => reject(new PapilioError('aborted', 'It was broken off.')),
-  };
-}
-
-/** Commands to the trainer's adapters, which are bound to what is chosen when they need a model. */
-function createCommands(
-  choice: StoreApi<ChoiceState>,
-  view: StoreApi<AdapterSetView>,
-  trainer: Pick<TrainerClient, 'changeAdapters'>,
-) {
-  let bound: readonly unknown[] = [];
-
-  async function command(asked: AdapterCommand): Promise<void> {
-    const report = await trainer.changeAdapters(asked);
+  private async command(asked: AdapterCommand): Promise<void> {
+    const report = await this.trainer.changeAdapters(asked);
     const names = new Set(report.rows.map(({ name }) => name));
-    view.setState(({ ticked, scores, look }) => ({
+    this.view.setState(({ ticked, scores, look }) => ({
       ...report,
       ticked: ticked.filter((name) => names.has(name)),
       scores: Object.fromEntries(Object.entries(scores).filter(([name]) => names.has(name))),
@@ -113,174 +256,19 @@ function createCommands(
     }));
   }
 
-  return {
-    command,
-    /** Binds the adapters to what is chosen now; while model or data are missing they can be opened and combined. */
-    async bind(): Promise<void> {
-      const state = choice.getState();
-      const key = keyOf(state);
-      if (shallow(key, bound)) return;
-      const { model, data, settings } = state;
-      const task = model && data && { model, data, training: settings.training };
-      bound = key;
-      view.setState({ scores: {}, look: null });
-      await command({ kind: 'bind', task });
-    },
-    /** The worker that held the adapters is gone. */
-    forget(): void {
-      bound = [];
-      view.setState(empty);
-    },
-  };
-}
-
-type Queue = ReturnType<typeof createQueue>;
-type Commands = ReturnType<typeof createCommands>;
-
-function createChanges(
-  { run }: Stores,
-  view: StoreApi<AdapterSetView>,
-  trainer: Pick<TrainerClient, 'exportAdapter'>,
-  { ask }: Queue,
-  { command, bind }: Commands,
-) {
-  async function openFiles(files: readonly PickedFile[], name?: string): Promise<void> {
-    await command({ kind: 'open', files, ...(name === undefined ? {} : { name }) });
-    await bind();
+  private async openFiles(files: readonly PickedFile[], name?: string): Promise<void> {
+    await this.command({ kind: 'open', files, ...(name === undefined ? {} : { name }) });
+    await this.bind();
   }
-  const obey = (busy: string, asked: AdapterCommand) =>
-    ask(busy, async () => {
-      await bind();
-      await command(asked);
-    });
-  return {
-    open: (files: readonly PickedFile[], name?: string) =>
-      ask('Reading', () => openFiles(files, name), 'open'),
-    /** Opens the adapter of the open run too, under the run's name. */
-    openRun: () =>
-      ask(
-        'Reading',
-        async () => {
-          const { files } = await trainer.exportAdapter();
-          await openFiles(files, run.getState().current?.name);
-        },
-        'open',
-      ),
-    tick: (name: string, isOn: boolean) =>
-      view.setState(({ ticked }) => {
-        const others = ticked.filter((one) => one !== name);
-        return { ticked: isOn ? [...others, name] : others };
-      }),
-    activate: (names: readonly string[]) => obey('Activating', { kind: 'activate', names }),
-    setEnabled: (isOn: boolean) =>
-      obey(isOn ? 'Switching on' : 'Switching off', { kind: isOn ? 'enable' : 'disable' }),
-    remove: (name: string) => ask('Removing', () => command({ kind: 'delete', name })),
-    merge: (names: readonly string[]) => obey('Merging', { kind: 'merge', names }),
-    unmerge: () => obey('Taking out', { kind: 'unmerge' }),
-    combine: (name: string, names: readonly string[], options: CombineOptions) =>
-      ask(
-        'Combining',
-        async () => {
-          await command({ kind: 'combine', name, names, options });
-          await bind();
-        },
-        'combine',
-      ),
-  };
-}
 
-function createScores(
-  view: StoreApi<AdapterSetView>,
-  trainer: Pick<TrainerClient, 'scoreAdapters' | 'inspectAdapter'>,
-  { ask }: Queue,
-  { bind }: Commands,
-) {
-  return {
-    scoreEach: (names: readonly string[]) =>
-      ask('Scoring', async () => {
-        await bind();
-        for (const name of names) {
-          view.setState({ busy: `Scoring ${name}` });
-          const score = await trainer.scoreAdapters([name]);
-          view.setState((s) => ({ scores: { ...s.scores, [name]: score } }));
-        }
-      }),
-    scoreStanding: () =>
-      ask('Scoring', async () => {
-        await bind();
-        view.setState({ standing: await trainer.scoreAdapters(null) });
-      }),
-    inspect: (name: string, wanted?: string) =>
-      ask('Looking inside', async () => {
-        await bind();
-        const module = wanted ?? view.getState().rows.find((row) => row.name === name)?.modules[0];
-        if (module === undefined) return;
-        view.setState({ look: { name, module, value: null } });
-        const value = await trainer.inspectAdapter(name, module).catch((error: unknown) => {
-          view.setState({ look: null });
-          throw error;
-        });
-        view.setState({ look: { name, module, value } });
-      }),
-  };
-}
-
-/** @param goOnFrom has the next run begin where an adapter ended, with its method and configuration */
-export function createAdapterSet(
-  stores: Stores,
-  trainer: TrainerClient,
-  inference: () => Promise<InferenceClient>,
-  goOnFrom: (row: AdapterRow, files: readonly InputFile[]) => void,
-) {
-  const { choice, ui } = stores;
-  const view = createStore<AdapterSetView>(() => empty);
-  const commands = createCommands(choice, view, trainer);
-  const queue = createQueue(view, commands.forget);
-  const { ask } = queue;
-  const { bind } = commands;
-  /** Runs the merged file; ended, not only left, when that is broken off. */
-  const checker = createChecker(inference);
-
-  choice.subscribe((now, before) => {
-    const isOther = now.model !== before.model || now.data !== before.data;
-    if (isOther && view.getState().rows.length > 0) void ask('Reading the model', bind);
-  });
-
-  return {
-    view,
-    ...createChanges(stores, view, trainer, queue, commands),
-    ...createScores(view, trainer, queue, commands),
-    saveMerged: () =>
-      ask('Merging', async () => {
-        await bind();
-        const report = await trainer.mergeAdapters();
-        const { merged, active } = view.getState();
-        const name = (merged.length > 0 ? merged : active).join('+');
-        view.setState({ busy: 'Running the merged file in onnxruntime' });
-        const parity = await checkMerged(trainer, checker.open, 'adapters', report, 'requantise');
-        const { verdict, sentence } = parity;
-        view.setState({ parity: { verdict, sentence } });
-        saveFile(mergedName(name, { verdict }), report.onnx);
-      }),
-    saveZip: (names: readonly string[]) =>
-      ask('Packing', async () => {
-        const files = await trainer.adapterFiles(names);
-        saveFile(`${names.length === 1 ? names[0] : 'adapters'}.zip`, await zipOf(files));
-      }),
-    /** The next run begins where this adapter ended, with its method and configuration. */
-    goOn: (name: string) =>
-      ask('Reading', async () => {
-        const row = view.getState().rows.find((one) => one.name === name);
-        if (row === undefined) return;
-        goOnFrom(row, await trainer.adapterFiles([name]));
-        ui.setState({ notice: `The next run goes on from ${name}.` });
-      }),
-    /** Breaks off what is under way; a worker that does not answer is ended, and what was opened is gone with it. */
-    async stop(): Promise<void> {
-      if (view.getState().busy === null) return;
-      queue.breakOff();
-      checker.stop();
-      await trainer.endUnless();
-    },
-  };
+  /** Binds the adapters to what is chosen now; while model or data are missing they can be opened and combined. */
+  private async bind(): Promise<void> {
+    const state = this.stores.choice.getState();
+    const key = keyOf(state);
+    if (shallow(key, this.bound)) return;
+    const { model, data, settings } = state;
+    this.bound = key;
+    this.view.setState({ scores: {}, look: null });
+    await this.command({ kind: 'bind', task: model && data && { model, data, training: settings.training } });
+  }
 }
