@@ -16,7 +16,6 @@ import {
   unmerge,
 } from '../adapters/adapterSet.ts';
 import { combineAdapters } from '../adapters/combine.ts';
-import { type Fit, fitAdapter } from '../adapters/fit.ts';
 import {
   DEFAULT_NAME,
   type Files,
@@ -26,19 +25,12 @@ import {
   readFolder,
 } from '../adapters/folder.ts';
 import type { LoadedAdapter } from '../adapters/peft.ts';
-import {
-  chooseAdapter,
-  emitBase,
-  initialValues,
-  type LoadedMethod,
-  loadMethod,
-  savedParameters,
-} from '../adapters/plan.ts';
+import { type LoadedMethod, loadMethod, savedParameters } from '../adapters/plan.ts';
 import type { MethodId } from '../adapters/registry.ts';
 import { doSteps, emitActive, type Member, startWeights, type WeightState } from '../adapters/setWeights.ts';
 import type { Device } from '../gpu/device.ts';
 import type { Builder } from '../graph/builder.ts';
-import type { Graph, Value } from '../graph/types.ts';
+import type { Graph } from '../graph/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { createLock } from '../lib/lock.ts';
@@ -48,7 +40,7 @@ import { type Engine, graphRunner, withForwardPasses } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
 import { readFiles } from './inputFiles.ts';
 import { inspectModule } from './inspect.ts';
-import { fileOf, mergeModel, mergeReport } from './merging.ts';
+import { emitWeights, fileOf, mergeModel, mergeReport } from './merging.ts';
 import type { Host } from './openModel.ts';
 import { type ParitySample, paritySamples } from './parity.ts';
 import type {
@@ -61,7 +53,7 @@ import type {
   MergeReport,
   TrainerApi,
 } from './protocol.ts';
-import { fromTorch } from './setup.ts';
+import { fitToModel, planOfFile } from './setup.ts';
 import { scoringGraph } from './stepGraph.ts';
 import { lossOf, type PreparedTask, prepareTask } from './task.ts';
 
@@ -184,8 +176,9 @@ class AdapterCommands implements OpenedAdapters {
     let member = this.members.get(name);
     if (!member) {
       const adapter = this.adapterOf(name);
-      fitToBound(adapter, this.bound());
-      member = memberOf(name, adapter, this.methods.get(adapter.method.id)!, this.bound());
+      const { model, parameters } = this.bound();
+      const method = this.methods.get(adapter.method.id)!;
+      member = { name, ...planOfFile(adapter, method, model, parameters) };
       this.members.set(name, member);
     }
     return member;
@@ -353,37 +346,11 @@ function rowOf(name: string, adapter: LoadedAdapter, bound: PreparedTask | null)
 
 function fitOf(adapter: LoadedAdapter, bound: PreparedTask): NonNullable<AdapterRow['fit']> {
   try {
-    return { reason: null, warnings: fitToBound(adapter, bound).warnings };
+    return { reason: null, warnings: fitToModel(adapter, bound.model).warnings };
   } catch (error) {
     if (error instanceof PapilioError) return { reason: error.message, warnings: [] };
     throw error;
   }
-}
-
-// Adapters held against a model: which fit, their plans and numbers in the engine's layout.
-
-/** @throws PapilioError with the reason why it does not belong to the model */
-function fitToBound(adapter: LoadedAdapter, { model }: PreparedTask): Fit {
-  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
-  return fitAdapter({ ...adapter, ...fromTorch(adapter, model.modules) }, model.targets, shapes);
-}
-
-/**
- * The adapter with its numbers as the engine runs it.
- * @param method the adapter's, with its graph
- */
-function memberOf(name: string, adapter: LoadedAdapter, method: LoadedMethod, bound: PreparedTask): Member {
-  const { model, parameters } = bound;
-  const { plan } = chooseAdapter(
-    method,
-    adapter.config,
-    model.targets,
-    model.parameters,
-    adapter.shared,
-    fitToBound(adapter, bound).brought,
-  );
-  const own = fromTorch(adapter, model.modules);
-  return { name, plan, packed: initialValues(plan, 0, parameters, own) };
 }
 
 // Files that were dropped, as adapters by name: zips, folders, subfolders and loose pairs of files.
@@ -472,15 +439,10 @@ function withPasses<T>(
   task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
 ): Promise<T> {
   const { model, dataset, parameters, batches } = bound;
-  const emit = (g: Builder, base: Graph, { active, ...rest }: Applied) => {
-    const { adapters } = emitActive(g, active, () => null, base);
-    const saved = new Map<string, Value>();
-    for (const [name, data] of replaced({ active, ...rest })) {
-      const { shape } = parameters.get(name)!;
-      saved.set(name, emitBase(g, { name, shape, load: () => data }));
-    }
-    return { adapters, saved };
-  };
+  const emit = (g: Builder, base: Graph, applied: Applied) => ({
+    adapters: emitActive(g, applied.active, () => null, base).adapters,
+    saved: emitWeights(g, replaced(applied), parameters),
+  });
   return withForwardPasses(
     device,
     (which, withLogits, batch, sequence) => {

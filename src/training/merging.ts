@@ -1,17 +1,14 @@
 /** What merging gives: the file, what changed in it, and what goes with it; and the files that it is checked beside. */
-import { fitAdapter } from '../adapters/fit.ts';
 import { adaptGraph, emitTrainables, inject } from '../adapters/inject.ts';
 import type { LoadedAdapter } from '../adapters/peft.ts';
 import {
   type AdapterPlan,
   type BaseParameter,
-  chooseAdapter,
   emitBase,
-  initialValues,
   loadMethod,
   savedParameters,
 } from '../adapters/plan.ts';
-import { createBuilder } from '../graph/builder.ts';
+import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import type { FeedTensor } from '../inference/session.ts';
 import { fail } from '../lib/errors.ts';
@@ -25,8 +22,9 @@ import type { RunGraph } from './engine.ts';
 import type { OpenedModel } from './openModel.ts';
 import { madeInputs, type ParityFiles, type ParitySample } from './parity.ts';
 import type { MergeReport } from './protocol.ts';
-import { fromTorch } from './setup.ts';
+import { planOfFile } from './setup.ts';
 import { sidecarsOf } from './sidecars.ts';
+import { parametersOf } from './task.ts';
 
 /** The file where the browser keeps it: weights go there from where they lie, and are never joined in memory. */
 export const fileOf = (onnx: OnnxModel): Blob => new Blob(encodeChunks(onnx));
@@ -148,23 +146,16 @@ export async function mergeAdapters(
 ): Promise<MergedAdapters> {
   const model = withHeadOf(opened, adapters);
   const warnings = adapters.flatMap((adapter) => adapter.warnings);
-  const parameters = new Map<string, BaseParameter>(model.parameters.map((p) => [p.name, p]));
-  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
+  const parameters = new Map(parametersOf(model));
   const weights = new Map<string, Float32Array>();
   let single: MergedAdapters['single'] = null;
   for (const read of adapters) {
-    const adapter = fromTorch(read, model.modules);
-    const fit = fitAdapter({ ...read, ...adapter }, model.targets, shapes);
-    warnings.push(...fit.warnings);
-    const { plan } = chooseAdapter(
-      await loadMethod(read.method),
-      read.config,
-      model.targets,
-      [...parameters.values()],
-      read.shared,
-      fit.brought,
-    );
-    const packed = initialValues(plan, 0, parameters, adapter);
+    const {
+      plan,
+      packed,
+      warnings: own,
+    } = planOfFile(read, await loadMethod(read.method), model, parameters);
+    warnings.push(...own);
     for (const [name, data] of await mergedWeights(plan, parameters, run, packed)) {
       weights.set(name, data);
       parameters.set(name, { name, shape: parameters.get(name)!.shape, load: () => data });
@@ -224,6 +215,7 @@ export async function madeSamples(
   withBase: boolean,
 ): Promise<ParitySample[]> {
   const samples: ParitySample[] = [];
+  const parameters = parametersOf(model);
   const batch = batchOf(model);
   for (const [i, sequence] of lengthsOf(model).entries()) {
     const { graph, logits } = model.build(batch, sequence);
@@ -234,7 +226,7 @@ export async function madeSamples(
         ? { adapters: new Map(), saved: new Map() }
         : single
           ? emitTrainables(g, single.plan, { training: false, initial: () => single.packed, base: graph })
-          : { adapters: new Map(), saved: replaced(weights, model, g) };
+          : { adapters: new Map(), saved: emitWeights(g, weights, parameters) };
       const out = inject(graph, g, trainables)(logits);
       return (await run(g.finish({ logits: out }), data)).logits!;
     };
@@ -266,16 +258,15 @@ const feedOf = (data: Float32Array | Int32Array, dims: readonly number[]): FeedT
   data,
 });
 
-function replaced(
-  weights: MergedAdapters['weights'],
-  model: LoadedModel,
-  g: ReturnType<typeof createBuilder>,
-): Map<string, Value> {
-  const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
-  return new Map(
+/** Weights in place of the model's own, by PyTorch name. */
+export const emitWeights = (
+  g: Builder,
+  weights: ReadonlyMap<string, Float32Array>,
+  parameters: ReadonlyMap<string, BaseParameter>,
+): Map<string, Value> =>
+  new Map(
     [...weights].map(([name, data]) => [
       name,
-      emitBase(g, { name, shape: shapes.get(name)!, load: () => data }),
+      emitBase(g, { name, shape: parameters.get(name)!.shape, load: () => data }),
     ]),
   );
-}

@@ -2,13 +2,15 @@
 
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
-import { fitAdapter } from '../adapters/fit.ts';
+import { type Fit, fitAdapter } from '../adapters/fit.ts';
 import { type Adapter, type AdapterFiles, type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
 import {
   type AdapterPlan,
+  type BaseParameter,
   changedParameters,
   chooseAdapter,
   initialValues,
+  type LoadedMethod,
   loadMethod,
 } from '../adapters/plan.ts';
 import { methodById } from '../adapters/registry.ts';
@@ -166,21 +168,39 @@ async function readStart(request: RunRequest): Promise<StartAdapter | null> {
 const find = (files: readonly InputFile[], name: string): InputFile | undefined =>
   files.find((f) => f.name === name || f.name.endsWith(`/${name}`));
 
-/** @throws PapilioError 'malformed-adapter', 'illegal-config' or 'no-target' when it does not belong to the model */
-function fitStart(
-  { loaded }: StartAdapter,
-  model: LoadedModel,
-): {
-  readonly adapter: Adapter;
-  /** Weights of the base model that the file holds. */
-  readonly brought: ReadonlyMap<string, AdapterTensor>;
-  readonly warnings: readonly string[];
-} {
+/**
+ * An adapter's file held against a model: how it fits, and its numbers in the engine's layout.
+ * @throws PapilioError 'malformed-adapter', 'illegal-config' or 'no-target' when it does not belong to the model
+ */
+export function fitToModel(loaded: LoadedAdapter, model: LoadedModel): Fit & { readonly adapter: Adapter } {
   const adapter = fromTorch(loaded, model.modules);
   const shapes = new Map(model.parameters.map((p) => [p.name, p.shape]));
-  const fit = fitAdapter({ ...loaded, ...adapter }, model.targets, shapes);
+  return { adapter, ...fitAdapter({ ...loaded, ...adapter }, model.targets, shapes) };
+}
+
+/**
+ * The plan and the packed numbers of an adapter's file on a model, as the engine runs it.
+ * @param method the adapter's, with its graph
+ * @param parameters what it is laid onto: the model's, or as another adapter left them
+ * @throws PapilioError as {@link fitToModel}
+ */
+export function planOfFile(
+  loaded: LoadedAdapter,
+  method: LoadedMethod,
+  model: LoadedModel,
+  parameters: ReadonlyMap<string, BaseParameter>,
+): { readonly plan: AdapterPlan; readonly packed: Float32Array; readonly warnings: readonly string[] } {
+  const { adapter, brought, warnings } = fitToModel(loaded, model);
+  const { config, shared } = loaded;
+  const { plan } = chooseAdapter(method, config, model.targets, [...parameters.values()], shared, brought);
+  return { plan, packed: initialValues(plan, 0, parameters, adapter), warnings };
+}
+
+/** The adapter that a run goes on from; what its file holds of the base model goes on with it. */
+function fitStart({ loaded }: StartAdapter, model: LoadedModel) {
+  const { adapter, selection, ...fit } = fitToModel(loaded, model);
   // What targets match is said once, by the run.
-  const known = new Set(fit.selection.warnings);
+  const known = new Set(selection.warnings);
   const brought = new Map(fit.brought.map((name) => [name, adapter.parameters.get(name)!]));
   return { adapter, brought, warnings: [...loaded.warnings, ...fit.warnings.filter((w) => !known.has(w))] };
 }
