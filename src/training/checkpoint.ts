@@ -2,7 +2,7 @@
  * A run as bytes, from which it continues bit for bit: the packed parameters and optimiser states, the number of the next update (the
  * order of examples and every random draw follow from it and the seed), the curve so far, and hashes of what it was trained on.
  * The container is a safetensors file whose metadata holds the rest, so any safetensors reader can open it. A SHA-256 of all that stands
- * in the metadata too: a disk that gave back another bit is told, and never trained on.
+ * in the metadata too: what a disk gave back with another bit is refused, and never trained on.
  */
 import { z } from 'zod';
 import { METHODS, type MethodId } from '../adapters/registry.ts';

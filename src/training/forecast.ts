@@ -1,6 +1,6 @@
 /**
  * What a run will take, before anything is uploaded: bytes from the plans that the run itself would compile, seconds from a short probe
- * of the device. Nothing is guessed about how much memory a device has, which WebGPU does not tell; that is the caller's to say.
+ * of the device. WebGPU does not say how much memory a device has; the caller does.
  */
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type AdapterPlan, planAdapter } from '../adapters/plan.ts';

@@ -155,7 +155,7 @@ export function modelCache(): ModelCache {
   };
 }
 
-/** What tells the content of two sources apart, however they are rounded; null where only reading could tell. */
+/** A key that differs where the content of two sources does, however they are rounded; null where only reading could show it. */
 export function keyOf({ precision: _, ...source }: ModelSource): string | null {
   if (source.kind !== 'files') return JSON.stringify(source);
   const files = source.files.map(({ name, bytes }) =>

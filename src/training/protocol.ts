@@ -245,7 +245,7 @@ export interface TrainerApi {
     settings: Pick<TrainingSettings, 'seed' | 'sequenceLength' | 'batchSize'>,
     signal?: AbortSignal,
   ): Promise<DataPreview>;
-  /** Plans a run without starting it; `budgetBytes` is the GPU memory it may take, which WebGPU does not tell. */
+  /** Plans a run without starting it; `budgetBytes` is the GPU memory it may take, which WebGPU does not say. */
   forecast(request: RunRequest, budgetBytes?: number, signal?: AbortSignal): Promise<ForecastReport>;
   /**
    * Loads, compiles, evaluates the base; the run is then `ready`. `checkpoint` continues a stored run bit for bit. The run that was open before
@@ -287,14 +287,14 @@ export interface TrainerApi {
   ): Promise<Blob | null>;
   /**
    * Methods at equal parameters, beside the open run, which is paused and otherwise left alone. Resolves at the end, or early after
-   * {@link TrainerApi.stopMethodComparison} or when a run is opened, played or closed; what was finished has been told by then.
+   * {@link TrainerApi.stopMethodComparison} or when a run is opened, played or closed; its report has what was finished.
    */
   compareMethods(
     request: MethodComparisonRequest,
     events: Listener<MethodComparisonEvent>,
   ): Promise<MethodComparisonReport>;
   stopMethodComparison(): Promise<void>;
-  /** Opened adapters beside the run: commands change all or nothing and tell what there is then. */
+  /** Opened adapters beside the run: a command changes all or nothing and answers with what there is then. */
   changeAdapters(command: AdapterCommand): Promise<AdapterSetReport>;
   /** Of these adapters alone, or of everything as it stands (null), on the bound model's held-out examples. */
   scoreAdapters(names: readonly string[] | null): Promise<AdapterScore>;
@@ -562,7 +562,7 @@ export interface Forecast {
 
 /** What a run will take, planned but not run. Bytes on the GPU. */
 export interface ForecastReport extends Forecast {
-  /** The memory it was told it may take. */
+  /** The memory that it may take. */
   readonly limitBytes: number | null;
   /** The largest buffer that the device allows. */
   readonly bufferLimitBytes: number;

@@ -26,8 +26,8 @@ export interface CachedFiles {
 const store = browserStore();
 const asOwner = cacheOwner(navigator.locks);
 const jobs = new Map<number, AbortController>();
-/** Milliseconds between two words on how far a download is. */
-const TELL_EVERY = 100;
+/** Milliseconds between two reports on how far a download is. */
+const REPORT_EVERY = 100;
 
 const around = ({ hub, token }: Access): Around => ({
   store,
@@ -66,13 +66,13 @@ const api = {
   ): Promise<void> {
     const stop = new AbortController();
     jobs.set(job, stop);
-    // The newest is told, also when nothing follows it: a line that has stopped shows how far it came.
+    // The newest is reported, also when nothing follows it: a line that has stopped shows how far it came.
     let newest: readonly [number, number, string] | null = null;
-    const tell = () => {
+    const report = () => {
       if (newest !== null) onBytes(...newest);
       newest = null;
     };
-    const telling = setInterval(tell, TELL_EVERY);
+    const reporting = setInterval(report, REPORT_EVERY);
     try {
       const transfer = {
         signal: stop.signal,
@@ -85,9 +85,9 @@ const api = {
           ? downloadModel(source, around(access), transfer)
           : openSource(source, kind, around(access), transfer));
       });
-      tell();
+      report();
     } finally {
-      clearInterval(telling);
+      clearInterval(reporting);
       jobs.delete(job);
     }
   },

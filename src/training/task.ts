@@ -212,7 +212,7 @@ export const lossOf = (dataset: Dataset): LossKind =>
 
 const SEGMENTS = 'token_type_ids';
 
-/** The model that is told which of two texts each token belongs to, where the data has pairs and the model asks for it. */
+/** The model fed with `token_type_ids`, where the data has pairs of texts and the model asks for them. */
 function withSegments(model: LoadedModel, dataset: Dataset): LoadedModel {
   const asks = model.inputs.find(({ feed }) => feed === SEGMENTS)?.name;
   if (asks === undefined || !isRows(dataset) || !dataset.train.segments) return model;

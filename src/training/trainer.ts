@@ -140,7 +140,7 @@ class CurrentRun {
             requireWanted();
             run.compiling();
           }
-          // Of a run that was left, or whose device was lost, with the step in flight nothing is told.
+          // A run that was left, or whose device was lost, says nothing of the step that was in flight.
           if (event.type !== 'step' || run.session) run.emit(event);
         },
         checkpoint ? { checkpoint } : {},

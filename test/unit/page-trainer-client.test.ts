@@ -5,7 +5,7 @@
 import { type Endpoint, expose } from 'comlink';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
-import { ASKED_ANEW, PATIENCE_MS } from '../../src/lib/workers.ts';
+import { ASKED_ANEW, PATIENCE_MS, serve } from '../../src/lib/workers.ts';
 import { runRequest } from '../../src/page/features/setup/choice.ts';
 import { createStores } from '../../src/page/stores.ts';
 import { trainerClient } from '../../src/page/trainerClient.ts';
@@ -68,6 +68,38 @@ test('what the worker rejects with has its kind again', async () => {
     .catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(PapilioError);
   expect(error).toMatchObject({ kind: 'device-lost', message: 'The device was lost.', details: { step: 3 } });
+});
+
+test('an error of the language is one of ours on the other side', async () => {
+  const { worker } = workerOf({
+    play: async () => {
+      throw new TypeError('x is not a function');
+    },
+  });
+  await expect(trainerClient(() => worker).play()).rejects.toMatchObject({
+    name: 'PapilioError',
+    kind: 'internal',
+    message: 'Something went wrong inside Papilio: x is not a function',
+  });
+});
+
+test('arrays that are made for the caller move to it; others stay what they were', async () => {
+  const own = new Float32Array([1, 2, 3]);
+  const made = { files: [{ name: 'a', bytes: new Uint8Array([7]) }], part: own.subarray(1) };
+  const { port1, port2 } = new MessageChannel();
+  ports.push(port1, port2);
+  const api = { exportAdapter: async () => made, checkpoint: async () => own };
+  serve(api, ['exportAdapter'], port2 as unknown as Endpoint);
+  port1.start();
+  const client = trainerClient(() => port1 as unknown as Worker);
+  expect(await client.exportAdapter()).toEqual({
+    files: [{ name: 'a', bytes: new Uint8Array([7]) }],
+    part: new Float32Array([2, 3]),
+  });
+  expect(made.files[0]!.bytes.length).toBe(0);
+  expect(own.length).toBe(3);
+  expect(await client.checkpoint()).toEqual(own);
+  expect(own.length).toBe(3);
 });
 
 test('a worker that breaks rejects what is under way, says so, and the next call starts a new one', async () => {
