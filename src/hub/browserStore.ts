@@ -3,7 +3,7 @@
  * workers only; listing and freeing work anywhere.
  */
 import { fail } from '../lib/errors.ts';
-import { checkedStore } from './store.ts';
+import { checkedStore, pieces } from './store.ts';
 import type { FileStore } from './types.ts';
 
 /** What a worker's file handle gives; not among the types of a page. */
@@ -174,14 +174,6 @@ class BrowserStore implements FileStore {
 function put(handle: SyncHandle, bytes: Uint8Array, at: number): void {
   // A full disk may also show as fewer bytes written than given.
   if (handle.write(bytes, { at }) < bytes.length) throw new DOMException('', 'QuotaExceededError');
-}
-
-async function* pieces(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    yield value;
-  }
 }
 
 // One tab at a time writes what the browser keeps of models and data: a Web Lock held while anything is fetched or freed.

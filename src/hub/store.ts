@@ -44,3 +44,12 @@ export function checkedStore(store: FileStore): FileStore {
     room: () => store.room(),
   };
 }
+
+/** What a reader gives, as every runtime can walk through it. */
+export async function* pieces(reader: ReadableStreamDefaultReader<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    yield value;
+  }
+}

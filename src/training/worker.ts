@@ -1,8 +1,7 @@
 /** The page's training worker: a trainer that the page calls. */
-import { MAX_PIXELS } from '../data/files/png.ts';
+import { decodeInBrowser } from '../data/files/browserPicture.ts';
 import { browserStore } from '../hub/browserStore.ts';
 import { HUB_ADDRESS } from '../hub/names.ts';
-import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { serve } from '../lib/workers.ts';
 import { type Host, modelCache } from './openModel.ts';
@@ -46,22 +45,7 @@ const host: Host = {
     return bytes;
   },
 
-  async decodeImage(bytes, name) {
-    // The bytes of the file, as other decoders give them: no change to the screen's colours.
-    const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]), {
-      colorSpaceConversion: 'none',
-    }).catch(() => null);
-    if (!bitmap) return fail('bad-data', `${name} is no picture that this browser can read.`);
-    // Whatever the file said of its size before.
-    within('picturePixels', bitmap.width * bitmap.height, name);
-    const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height)));
-    const width = Math.max(1, Math.floor(bitmap.width * scale));
-    const height = Math.max(1, Math.floor(bitmap.height * scale));
-    const context = new OffscreenCanvas(width, height).getContext('2d')!;
-    context.drawImage(bitmap, 0, 0, width, height);
-    bitmap.close();
-    return { width, height, rgba: context.getImageData(0, 0, width, height).data };
-  },
+  decodeImage: decodeInBrowser,
 
   // What was freed meanwhile is fetched again, without a token: those stay with the page.
   hub: async () => ({ store: browserStore(), fetch: (...args) => fetch(...args), hub: HUB_ADDRESS }),
