@@ -88,6 +88,11 @@ const options = {
   out: { type: 'string', value: 'DIR', default: 'out/reproduce', about: 'where the runs go' },
   docs: { type: 'string', value: 'DIR', default: 'docs', about: 'where figures.json and figures.md are' },
   steps: { type: 'number', about: 'steps of every run', otherwise: "the run's own" },
+  'eval-examples': {
+    type: 'number',
+    about: 'held-out examples of every evaluation',
+    otherwise: "the run's own",
+  },
   executor: executorOptions.executor,
   'executor-path': executorOptions['executor-path'],
 } as const satisfies OptionTable;
@@ -119,6 +124,7 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
     const training = {
       ...trial.training,
       ...(values.steps === undefined ? {} : { steps: values.steps }),
+      ...(values['eval-examples'] === undefined ? {} : { evalExamples: values['eval-examples'] }),
     };
     const code = await finetuneCommand([
       ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],

@@ -48,7 +48,7 @@ export function tinyVision(classes = 3): { readonly kind: 'files'; readonly file
 }
 
 /** Bars at one of three heights under noise. */
-function bars(): DataSource {
+export function bars() {
   const random = rng(7);
   const classes = [0, 1, 2].map((k) => ({
     label: `class ${k}`,
@@ -59,7 +59,7 @@ function bars(): DataSource {
       }),
     ),
   }));
-  return { kind: 'drawings', size: SIZE, classes };
+  return { kind: 'drawings' as const, size: SIZE, classes };
 }
 
 const TEXT = 'the cat sat on the mat and the dog ran to the cat. '.repeat(40);

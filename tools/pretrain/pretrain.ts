@@ -106,6 +106,11 @@ const options = {
   steps: { type: 'number', about: 'updates', otherwise: "the recipe's own" },
   'batch-size': { type: 'number', about: 'examples per update', otherwise: "the recipe's own" },
   lr: { type: 'number', about: 'learning rate', otherwise: "the recipe's own" },
+  'eval-examples': {
+    type: 'number',
+    about: 'held-out examples of an evaluation',
+    otherwise: "the recipe's own",
+  },
   seed: { type: 'number', default: 1, about: 'starts every random choice' },
   out: { type: 'string', value: 'DIR', about: 'where the model goes', otherwise: 'public/models/NAME' },
   ...executorOptions,
@@ -148,6 +153,7 @@ async function pretrainInto(
     ...(steps === undefined ? {} : { steps }),
     ...(values['batch-size'] === undefined ? {} : { batchSize: values['batch-size'] }),
     ...(lr === undefined ? {} : { learningRate: lr }),
+    ...(values['eval-examples'] === undefined ? {} : { evalExamples: values['eval-examples'] }),
   });
   const files = recipe.files(seed);
   const request: RunRequest = {
