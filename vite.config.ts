@@ -1,5 +1,5 @@
 import react from '@vitejs/plugin-react';
-import type { Plugin } from 'vite';
+import type { Plugin, UserConfig } from 'vite';
 import { defineConfig } from 'vitest/config';
 import { withPolicy } from './src/cli/policy.mjs';
 
@@ -32,26 +32,63 @@ const withoutFunction = {
       : '',
 };
 
+/** The package's subpaths, `papilio/engine` and so on: entry files of src/. */
+const SUBPATHS = ['engine', 'onnx', 'adapters'];
+
 /** What runs in Node and Deno, each bundled with the engine, shaders included, into one file. */
 const PROGRAMS: Readonly<Record<string, { readonly entry: string; readonly file: string }>> = {
   cli: { entry: 'src/cli/papilio.ts', file: 'papilio.mjs' },
   tools: { entry: 'tools/papilio.ts', file: 'tools.mjs' },
 };
 
-// Three builds from one config: the page (`vite build`), the command line (`--mode cli`) and the tools of a clone (`--mode tools`).
+const programBuild = ({ entry, file }: { readonly entry: string; readonly file: string }): UserConfig => ({
+  publicDir: false,
+  build: {
+    ssr: entry,
+    outDir: 'dist-cli',
+    target: 'es2023',
+    rollupOptions: { output: { entryFileNames: file, codeSplitting: false } },
+  },
+  ssr: { noExternal: true, external: ['webgpu', 'onnxruntime-web', 'deno', '@jax-js/jax'] },
+});
+
+/** The library runs in pages and in Node from the same files: where it is, it asks when it runs. */
+const anyRuntime: Plugin = {
+  name: 'any-runtime',
+  enforce: 'pre',
+  transform: (code) =>
+    code.includes('import.meta.env.SSR')
+      ? code.replaceAll('import.meta.env.SSR', "('process' in globalThis || 'Deno' in globalThis)")
+      : null,
+};
+
+/** The package: `papilio` and its subpaths, shaders and all packages inside, for bundlers, Node and pages without a build. */
+const library: UserConfig = {
+  publicDir: false,
+  plugins: [anyRuntime],
+  build: {
+    lib: {
+      entry: Object.fromEntries(['index', ...SUBPATHS].map((name) => [name, `src/${name}.ts`])),
+      formats: ['es'],
+    },
+    outDir: 'dist-lib',
+    target: 'es2023',
+    minify: false,
+    license: { fileName: 'licenses.md' },
+    rollupOptions: {
+      external: [/^onnxruntime-web/],
+      output: { chunkFileNames: 'chunks/[name]-[hash].js' },
+    },
+  },
+};
+
+// Four builds from one config: the page (`vite build`), the command line (`--mode cli`), the tools of a clone (`--mode tools`) and the package
+// (`--mode library`).
 export default defineConfig(({ mode }) => {
+  if (mode === 'library') return library;
   const program = PROGRAMS[mode];
   return program
-    ? {
-        publicDir: false as const,
-        build: {
-          ssr: program.entry,
-          outDir: 'dist-cli',
-          target: 'es2023' as const,
-          rollupOptions: { output: { entryFileNames: program.file, codeSplitting: false } },
-        },
-        ssr: { noExternal: true, external: ['webgpu', 'onnxruntime-web', 'deno', '@jax-js/jax'] },
-      }
+    ? programBuild(program)
     : {
         base: './',
         plugins: [englishOnly, react(), confined],

@@ -98,10 +98,30 @@ export const trainingSchema = z
       min: 0,
       max: 4294967295,
     }),
-  })
+  } satisfies Record<keyof TrainingSettings, z.ZodType>)
   .meta({ title: 'Training' });
 
-export type TrainingSettings = z.output<typeof trainingSchema>;
+/** The settings in full; {@link trainingSchema} says what each means, what it may be and what it is unless given. */
+export type TrainingSettings = Readonly<{
+  optimizer: (typeof OPTIMIZERS)[number];
+  learningRate: number;
+  schedule: (typeof SCHEDULES)[number];
+  warmupSteps: number;
+  weightDecay: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  momentum: number;
+  maxGradNorm: number;
+  batchSize: number;
+  gradientAccumulation: number;
+  sequenceLength: number;
+  steps: number;
+  epochs: number;
+  evalEvery: number;
+  evalExamples: number;
+  seed: number;
+}>;
 
 /** The warm-up of a run of `total` steps: a short run, too, spends most of its steps at its rate. */
 const warmupOf = ({ warmupSteps }: TrainingSettings, total: number): number =>

@@ -25,6 +25,8 @@ interface StageOptions {
   readonly elsewhere?: () => readonly string[];
   /** Takes certificates that nobody vouches for. */
   readonly takesAnyCertificate?: boolean;
+  /** What is acted on; the built page unless said. */
+  readonly serve?: () => Promise<PageServer>;
 }
 
 const isViolation = (text: string): boolean => text.includes('Content Security Policy');
@@ -53,7 +55,7 @@ async function watchFirefox(target: Target, asked: Asked[], violations: string[]
 
 /** Set before the first test of the file and cleared after the last; empty until then. */
 export function setStage(kind: BrowserKind = 'chrome', options: StageOptions = {}): Stage {
-  const { elsewhere = () => [], takesAnyCertificate = false } = options;
+  const { elsewhere = () => [], takesAnyCertificate = false, serve = servePage } = options;
   let server: PageServer | undefined;
   let browser: Browser | undefined;
   let downloads = '';
@@ -62,7 +64,7 @@ export function setStage(kind: BrowserKind = 'chrome', options: StageOptions = {
   const asked: Asked[] = [];
   const origins = new Set<string>();
   beforeAll(async () => {
-    server = await servePage();
+    server = await serve();
     downloads = await downloadFolder();
     log = join(await mkdtemp(join(tmpdir(), 'papilio-log-')), 'net.json');
     browser = await openBrowser(

@@ -47,8 +47,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'onnxruntime',
     'python',
   ],
-  /** src/main.tsx */
-  '': ['page'],
+  library: ['lib', 'onnx', 'models', 'adapters', 'gpu', 'data', 'hub', 'training', 'inference'],
+  /** src/main.tsx, and the doors of the package: src/index.ts and its subpaths. */
+  '': ['page', 'library', 'lib', 'onnx', 'graph', 'ops', 'gpu', 'adapters'],
 };
 
 /** Rooms and packages that the page may only load later. */

@@ -140,10 +140,11 @@ function lookOf(
 }
 
 /** Every look-up in and slice of a tensor of the file, at one length. */
-const looksAt = (request: TablesRequest, sequence: number, token: number): Look[] =>
-  onePass(() => findLooks(request, sequence, token));
+function looksAt(request: TablesRequest, sequence: number, token: number): Look[] {
+  return onePass(() => lookingAt(request, sequence, token));
+}
 
-function findLooks(request: TablesRequest, sequence: number, token: number): Look[] {
+function lookingAt(request: TablesRequest, sequence: number, token: number): Look[] {
   const looks: Look[] = [];
   const index = examples(request, token);
   const add = (node: Parameters<typeof lookOf>[0]): void => {

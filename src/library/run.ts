@@ -1,0 +1,282 @@
+/** Training as a program asks for it: a run over an opened model and data, its events one by one, what it leaves; and adapters without a run. */
+import { type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
+import { METHODS, methodById, methodByPeftType } from '../adapters/registry.ts';
+import { DEFAULT_METHOD } from '../adapters/start.ts';
+import { type Device, type DeviceInfo, openDevice } from '../gpu/device.ts';
+import { type OpenOptions, type OrtSession, openSession as openOrt } from '../inference/session.ts';
+import { type InputFile, plainBytes } from '../lib/bytes.ts';
+import { fail } from '../lib/errors.ts';
+import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
+import { encodeModel } from '../onnx/encode.ts';
+import { graphRunner } from '../training/engine.ts';
+import { mergeModel, mergeReport, mergeAdapters as merging } from '../training/merging.ts';
+import type { ParityReport } from '../training/parity.ts';
+import type { EvalMetric, Inspection, Progress, RunRequest, StepMetric } from '../training/protocol.ts';
+import { openSession, type Session, type SessionEvent } from '../training/session.ts';
+import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
+import type { Data, Model } from './open.ts';
+
+/** What a program trains; the fields are those of PEFT's adapter_config.json, and what is left out suits the model. */
+export type AdapterConfig = Readonly<Record<string, unknown>> & {
+  /** `LORA`, `OFT`, `BOFT`, `FOURIERFT` …; OFT where nothing is said. Papilio's own `FULL` and `HEAD` train whole weights. */
+  readonly peft_type?: string;
+};
+
+/** An adapter that was read from its files. */
+export interface Adapter {
+  readonly method: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly warnings: readonly string[];
+  /** @internal */
+  readonly files: readonly InputFile[];
+  /** @internal */
+  readonly loaded: LoadedAdapter;
+}
+
+export interface RunOptions {
+  /** The browser's own unless given; in Node `create([])` of the package webgpu. */
+  readonly gpu?: GPU;
+  /** The configuration of a new adapter, or an adapter to go on from. */
+  readonly adapter?: AdapterConfig | Adapter;
+  /** Settings of the training; the learning rate is the method's own for these layers unless given. */
+  readonly training?: Partial<TrainingSettings>;
+  /** What {@link Run.checkpoint} gave: the same run goes on, bit for bit. */
+  readonly checkpoint?: Uint8Array;
+  /** Computes activations again in the backward pass: the same numbers in less memory and more time. */
+  readonly recompute?: boolean;
+  /** GPU memory that the run may take; activations are computed again where it fits only so. */
+  readonly budgetBytes?: number;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** A score on held-out examples: accuracy, perplexity or error, with the loss. */
+export type Score = EvalMetric;
+
+export type TrainEvent = ({ readonly type: 'step' } & StepMetric) | ({ readonly type: 'eval' } & EvalMetric);
+
+/** A merged model. */
+export interface Merged {
+  readonly onnx: Uint8Array;
+  /** config.json, tokenizer.json and their like, which go with it. */
+  readonly sidecars: readonly InputFile[];
+  readonly changedInitializers: readonly string[];
+  /** What writing did to each changed weight: exact, rounded, or in codes again. */
+  readonly written: readonly WrittenWeight[];
+}
+
+export interface Run {
+  readonly device: DeviceInfo;
+  readonly training: TrainingSettings;
+  readonly totalSteps: number;
+  /** Numbers that are trained, and those of them that are free. */
+  readonly trainable: { readonly stored: number; readonly free: number };
+  readonly warnings: readonly string[];
+  /**
+   * Trains to the end, or so many updates, while its events are read; who stops reading pauses it. May be called again to go on.
+   * @throws PapilioError 'non-finite', 'out-of-memory', 'device-lost' …, with what can be done
+   */
+  train(steps?: number): AsyncGenerator<TrainEvent, void>;
+  /** On the held-out examples, by the adapted model or the one before. */
+  evaluate(which?: 'adapted' | 'base'): Promise<Score>;
+  /** ΔW and the adapter's own tensors of one module. */
+  inspect(module: string): Promise<Inspection>;
+  /** adapter_config.json and adapter_model.safetensors, as PEFT reads them. */
+  save(): Promise<readonly InputFile[]>;
+  checkpoint(): Promise<Uint8Array>;
+  /** @param quantised what becomes of changed weights that the file keeps in codes; requantised unless given */
+  merge(quantised?: QuantisedMerge): Promise<Merged>;
+  /** The same, compared with the trainer on held-out examples in onnxruntime-web, which must be installed. */
+  mergeChecked(quantised?: QuantisedMerge): Promise<Merged & { readonly parity: ParityReport }>;
+  /** Frees the GPU. */
+  close(): void;
+}
+
+/** Compiles a run. @throws PapilioError 'illegal-config', 'no-target', 'limit' … before anything is trained */
+export async function startRun(model: Model, data: Data, options: RunOptions = {}): Promise<Run> {
+  const { adapter = {}, training = {}, onProgress, checkpoint } = options;
+  const start = isAdapter(adapter)
+    ? { method: adapter.loaded.method.id, config: adapter.config, adapter: adapter.files }
+    : { ...methodOf(adapter), config: adapter };
+  const method = methodById(start.method).id;
+  const request: RunRequest = {
+    model: model.source,
+    data: data.source,
+    ...start,
+    method,
+    training: settingsOf(training, method),
+    ownRate: training.learningRate === undefined,
+    ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
+    ...(options.budgetBytes === undefined ? {} : { budgetBytes: options.budgetBytes }),
+  };
+  const device = await openGpu(options.gpu);
+  const events = createEvents();
+  const emit = (event: SessionEvent): void => {
+    if (event.type === 'progress') onProgress?.(event.progress);
+    else if (event.type === 'step') events.add({ ...event.metric, type: 'step' });
+    else events.add({ ...event.metric, type: 'eval' });
+  };
+  // The model was read: no source is asked for it again.
+  const host = { ...data.host, modelCache: async () => model.opened };
+  try {
+    const session = await openSession(
+      device,
+      request,
+      host,
+      emit,
+      checkpoint ? { checkpoint: plainBytes(checkpoint) } : {},
+    );
+    return runOver(session, device, events);
+  } catch (error) {
+    device.destroy();
+    throw error;
+  }
+}
+
+const isAdapter = (adapter: AdapterConfig | Adapter): adapter is Adapter => 'loaded' in adapter;
+
+function methodOf({ peft_type }: AdapterConfig): { readonly method: string } {
+  if (peft_type === undefined) return { method: DEFAULT_METHOD };
+  const method = methodByPeftType(peft_type);
+  if (method) return { method: method.id };
+  const known = Object.values(METHODS).map(({ peftType }) => peftType);
+  return fail('illegal-config', `There is no peft_type "${peft_type}"; choose one of ${known.join(', ')}.`);
+}
+
+function settingsOf(training: Partial<TrainingSettings>, method: string): TrainingSettings {
+  const { learningRate } = methodById(method).start;
+  const parsed = trainingSchema.safeParse({ learningRate, ...training });
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  return fail('bad-argument', `training.${path.join('.')}: ${message}.`);
+}
+
+async function openGpu(given: GPU | undefined): Promise<Device> {
+  const gpu =
+    given ??
+    globalThis.navigator?.gpu ??
+    fail(
+      'no-webgpu',
+      'There is no WebGPU here: use a browser that has it, or in Node give `gpu`, which create([]) of the package webgpu makes.',
+    );
+  return openDevice(gpu);
+}
+
+/** Events in order for one reader, who may come later than they do. */
+function createEvents() {
+  const waiting: TrainEvent[] = [];
+  let wake: () => void = () => {};
+  return {
+    add(event: TrainEvent): void {
+      waiting.push(event);
+      wake();
+    },
+    /** What comes until `task` has ended, and what it throws. */
+    async *during(task: Promise<void>): AsyncGenerator<TrainEvent, void> {
+      let isOver = false;
+      const ended = task.finally(() => {
+        isOver = true;
+        wake();
+      });
+      ended.catch(() => {});
+      while (!isOver || waiting.length > 0) {
+        const event = waiting.shift();
+        if (event) yield event;
+        else
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+      }
+      await ended;
+    },
+  };
+}
+
+function runOver(session: Session, device: Device, events: ReturnType<typeof createEvents>): Run {
+  return {
+    device: device.info,
+    training: session.setup.training,
+    totalSteps: session.position().total,
+    trainable: session.counts,
+    warnings: session.warnings,
+    async *train(steps) {
+      try {
+        yield* events.during(session.play(steps));
+      } finally {
+        await session.pause();
+      }
+    },
+    evaluate: (which = 'adapted') => session.evaluate(which),
+    inspect: (module) => session.inspect(module),
+    async save() {
+      const { warnings: _, ...files } = await session.exportAdapter();
+      return Object.entries(files).map(([name, content]) => ({
+        name,
+        bytes: typeof content === 'string' ? new TextEncoder().encode(content) : content,
+      }));
+    },
+    checkpoint: () => session.checkpoint(),
+    merge: async (quantised) => mergedOf(await session.merge(quantised)),
+    async mergeChecked(quantised) {
+      const made = await session.mergeChecked(openExactly, quantised);
+      return { ...mergedOf(made), parity: made.parity };
+    },
+    close() {
+      session.destroy();
+      device.destroy();
+    },
+  };
+}
+
+const mergedOf = ({ onnx, sidecars, changedInitializers, written }: Merged): Merged => ({
+  onnx,
+  sidecars,
+  changedInitializers,
+  written,
+});
+
+/** Reads adapter_config.json and adapter_model.safetensors. @throws PapilioError 'malformed-adapter', 'not-found' */
+export function openAdapter(files: readonly InputFile[]): Adapter {
+  const [config, tensors] = ['adapter_config.json', 'adapter_model.safetensors'].map(
+    (name) =>
+      files.find((file) => file.name === name || file.name.endsWith(`/${name}`)) ??
+      fail('not-found', `The adapter has no ${name}; give both files that PeftModel.save_pretrained writes.`),
+  ) as [InputFile, InputFile];
+  const json = new TextDecoder().decode(config.bytes);
+  const loaded = readAdapter(json, plainBytes(tensors.bytes));
+  return {
+    method: loaded.method.id,
+    config: JSON.parse(json) as Record<string, unknown>,
+    warnings: loaded.warnings,
+    files: [config, { ...tensors, bytes: plainBytes(tensors.bytes) }],
+    loaded,
+  };
+}
+
+/** Merges adapters into a model without training, each into the weights that the one before left. */
+export async function mergeAdapters(
+  model: Model,
+  adapters: readonly Adapter[],
+  options: { readonly gpu?: GPU; readonly quantised?: QuantisedMerge } = {},
+): Promise<Merged> {
+  const { opened } = model;
+  const device = await openGpu(options.gpu);
+  try {
+    const run = graphRunner(async () => device);
+    const loaded = adapters.map((adapter) => adapter.loaded);
+    const made = await merging(opened.model, loaded, run);
+    const merged = mergeModel(made.model, new Map(made.weights), options.quantised ?? 'requantise');
+    return mergedOf(mergeReport(opened, made.model, merged, encodeModel));
+  } finally {
+    device.destroy();
+  }
+}
+
+/** An ONNX file opened by onnxruntime-web: `run(feeds)` gives its outputs by name. */
+export type OnnxSession = OrtSession;
+
+/** Opens a file by onnxruntime-web, which must be installed beside Papilio. */
+export const openOnnx = (onnx: Uint8Array, options: OpenOptions = {}): Promise<OnnxSession> =>
+  openOrt(onnx, options);
+
+/** The provider that rounds the same on every machine. */
+const openExactly = (onnx: Uint8Array): Promise<OrtSession> => openOrt(onnx, { providers: ['wasm'] });
