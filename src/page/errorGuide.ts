@@ -2,27 +2,13 @@
 import type { ErrorKind } from '../lib/errors.ts';
 import type { PanelName } from './stores.ts';
 
-export type ActionId =
-  | 'resume'
-  | 'halve-rate'
-  | 'halve-batch'
-  | 'download-checkpoint'
-  | 'retry'
-  | 'show-model'
-  | 'show-data'
-  | 'show-targets'
-  | 'show-method'
-  | 'show-training'
-  | 'reset'
-  | 'copy';
-
 export interface Guide {
   readonly title: string;
   readonly panel: PanelName;
   readonly actions: readonly ActionId[];
 }
 
-export const ACTION_LABELS: Readonly<Record<ActionId, string>> = {
+export const ACTION_LABELS = {
   resume: 'Resume from the last checkpoint',
   'halve-rate': 'Halve the learning rate and go on',
   'halve-batch': 'Halve the batch and start again',
@@ -35,7 +21,9 @@ export const ACTION_LABELS: Readonly<Record<ActionId, string>> = {
   'show-training': 'Show the training settings',
   reset: 'Start over',
   copy: 'Copy the details',
-};
+} as const;
+
+export type ActionId = keyof typeof ACTION_LABELS;
 
 const guide = (title: string, panel: PanelName, ...actions: ActionId[]): Guide => ({ title, panel, actions });
 

@@ -4,16 +4,8 @@
  */
 import type { EvalMetric, StepMetric } from '../../../training/protocol.ts';
 
-type StepColumn = 'step' | 'loss' | 'learningRate' | 'gradNorm' | 'examples' | 'tokens' | 'seconds';
-const COLUMNS: readonly StepColumn[] = [
-  'step',
-  'loss',
-  'learningRate',
-  'gradNorm',
-  'examples',
-  'tokens',
-  'seconds',
-];
+const COLUMNS = ['step', 'loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
+type StepColumn = (typeof COLUMNS)[number];
 
 export interface Series {
   readonly length: number;
