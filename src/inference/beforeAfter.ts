@@ -91,25 +91,22 @@ export interface About {
   };
   readonly model: {
     readonly limit: { readonly tokens: number } | null;
+    /** Tokens of each text, where the files take no other number. */
     readonly exactly: number | null;
+    /** Inputs that the files call otherwise. */
     readonly feeds: FeedNames;
   };
 }
 
 /** What the small files beside a model say, and what data it was trained on. */
-export interface Settings {
-  readonly kind: Dataset['kind'];
-  readonly labels: readonly string[];
+export interface Settings
+  extends Pick<About['data'], 'kind' | 'labels'>,
+    Pick<About['model'], 'exactly' | 'feeds'> {
   readonly tokenizer: Tokenizer | null;
   readonly tokenizerConfig: Readonly<Record<string, unknown>>;
   readonly chatTemplate: string | null;
   /** Tokens that the model can read at once; null where nothing says so. */
   readonly positions: number | null;
-  /** Tokens of each text, where the files take no other number. */
-  readonly exactly: number | null;
-  /** Inputs that the file calls otherwise. */
-  readonly feeds: FeedNames;
-  /** What the run fed the model with, where it was pictures. */
   readonly picture: Picture | null;
 }
 
@@ -118,18 +115,16 @@ export type Question =
   /** A square drawing, 0 … 1. */
   | { readonly pixels: Float32Array; readonly size: number };
 
-export type Answer =
-  | {
-      readonly kind: 'classes';
-      /** One for the whole input, or one a token. */
-      readonly rows: readonly {
-        readonly title: string;
-        readonly labels: readonly string[];
-        readonly before: Float32Array;
-        readonly after: Float32Array;
-      }[];
-    }
-  | { readonly kind: 'number'; readonly before: number; readonly after: number };
+interface ClassesAnswer {
+  readonly kind: 'classes';
+  /** One for the whole input, or one a token. */
+  readonly rows: readonly ({
+    readonly title: string;
+    readonly labels: readonly string[];
+  } & Both<Float32Array>)[];
+}
+
+export type Answer = ClassesAnswer | ({ readonly kind: 'number' } & Both<number>);
 
 export function settingsOf({
   sidecars,
@@ -216,7 +211,7 @@ function tokenRows(
   tokenizer: Tokenizer,
   ids: Int32Array,
   both: Both<Scores>,
-): Extract<Answer, { kind: 'classes' }>['rows'] {
+): ClassesAnswer['rows'] {
   const isTagged = kind === 'token-class';
   const at = ({ data, width }: Scores, t: number): Float32Array =>
     probabilities({ data: data.subarray(t * width, (t + 1) * width), width })[0]!;
@@ -375,24 +370,18 @@ export async function* writeBoth(
 
 export type BothWriting = Both<Writing>;
 
-export interface PairWork {
-  answer(question: Question): Promise<Answer>;
-  /** Begins a text; the one before it is left where it is. */
-  write(options: WriteOptions): void;
-  /** How far both are after one more token of one of them; null at the end. */
-  next(): Promise<BothWriting | null>;
-}
-
 /** @throws PapilioError where the small files cannot be read */
-export function pairWork(sessions: Both<OrtSession>, about: About): PairWork {
+export function pairWork(sessions: Both<OrtSession>, about: About) {
   const settings = settingsOf(about);
   let text: AsyncGenerator<BothWriting, void> | null = null;
   return {
-    answer: (question) => answerOf(sessions, settings, question),
-    write(options) {
+    answer: (question: Question) => answerOf(sessions, settings, question),
+    /** Begins a text; the one before it is left where it is. */
+    write(options: WriteOptions): void {
       text = writeBoth(sessions, settings, options);
     },
-    async next() {
+    /** How far both are after one more token of one of them; null at the end. */
+    async next(): Promise<BothWriting | null> {
       const now = await text?.next();
       return now?.value ?? null;
     },

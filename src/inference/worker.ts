@@ -1,16 +1,14 @@
 /** Worker that holds onnxruntime-web away from the page and from the trainer, so that it can be ended when it is stuck. */
 import { fail } from '../lib/errors.ts';
 import { serve } from '../lib/workers.ts';
-import type { About, Question, WriteOptions } from './beforeAfter.ts';
-import { type PairWork, pairWork } from './beforeAfter.ts';
-import type { FeedTensor } from './session.ts';
-import { type OpenOptions, type OrtSession, openSession } from './session.ts';
+import { type About, pairWork, type Question, type WriteOptions } from './beforeAfter.ts';
+import { type FeedTensor, type OpenOptions, type OrtSession, openSession } from './session.ts';
 
 const sessions = new Map<number, OrtSession>();
 let nextId = 1;
-let pair: PairWork | null = null;
+let pair: ReturnType<typeof pairWork> | null = null;
 
-const pairNow = (): PairWork =>
+const pairNow = (): ReturnType<typeof pairWork> =>
   pair ?? fail('internal', 'No two files are open side by side; open them again.');
 
 const sessionOf = (id: number): OrtSession =>

@@ -68,15 +68,13 @@ export interface OpenedAdapters
   model(): LoadedModel;
 }
 
-type Set = AdapterSet<LoadedAdapter>;
-
-const noSet: Set = { adapters: new Map(), active: [], enabled: true, merged: [] };
+const noSet: AdapterSet<LoadedAdapter> = { adapters: new Map(), active: [], enabled: true, merged: [] };
 
 interface State {
   readonly adapters: ReadonlyMap<string, LoadedAdapter>;
   readonly bound: PreparedTask | null;
   /** Those of one method that work together; others lie beside it. */
-  readonly set: Set;
+  readonly set: AdapterSet<LoadedAdapter>;
   /** As merging and taking out again left them, with PEFT's rounding; null: the model's own. */
   readonly weights: WeightState | null;
 }
@@ -186,7 +184,7 @@ class AdapterCommands implements OpenedAdapters {
 
   /** The set with these adapters; of another method than those in it, they start a new one unless something is merged. */
   private withAdapters(names: readonly string[]): {
-    readonly set: Set;
+    readonly set: AdapterSet<LoadedAdapter>;
     readonly warnings: readonly string[];
   } {
     const warnings: string[] = [];

@@ -377,22 +377,18 @@ export interface DataPreview {
 export interface ImageBeforeAfter {
   readonly kind: 'image';
   readonly labels: readonly string[];
-  readonly examples: readonly {
+  readonly examples: readonly ({
     readonly width: number;
     readonly height: number;
     /** Grey, 0 … 255. */
     readonly pixels: Uint8Array;
     readonly label: number;
-    readonly before: Float32Array;
-    readonly after: Float32Array;
-  }[];
+  } & Both<Float32Array>)[];
 }
 
-export interface TextBeforeAfter {
+export interface TextBeforeAfter extends Both<string> {
   readonly kind: 'text';
   readonly prompt: string;
-  readonly before: string;
-  readonly after: string;
   readonly seed: number;
   readonly temperature: number;
 }
@@ -400,23 +396,19 @@ export interface TextBeforeAfter {
 export interface TextClassBeforeAfter {
   readonly kind: 'text-class';
   readonly labels: readonly string[];
-  readonly examples: readonly {
+  readonly examples: readonly ({
     readonly text: string;
     readonly label: number;
-    readonly before: Float32Array;
-    readonly after: Float32Array;
-  }[];
+  } & Both<Float32Array>)[];
 }
 
 /** Numbers predicted for held-out texts. */
 export interface TextValueBeforeAfter {
   readonly kind: 'text-value';
-  readonly examples: readonly {
+  readonly examples: readonly ({
     readonly text: string;
     readonly value: number;
-    readonly before: number;
-    readonly after: number;
-  }[];
+  } & Both<number>)[];
 }
 
 export type BeforeAfter = ImageBeforeAfter | TextBeforeAfter | TextClassBeforeAfter | TextValueBeforeAfter;
@@ -527,10 +519,7 @@ export interface AdapterSetReport {
 }
 
 /** Held-out scores of the base model and of some adapters on it. */
-export interface AdapterScore {
-  readonly before: EvalMetric;
-  readonly after: EvalMetric;
-}
+export type AdapterScore = Both<EvalMetric>;
 
 // ── A forecast ──
 
