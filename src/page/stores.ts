@@ -123,12 +123,7 @@ export const emptyRun: Omit<RunView, 'runs' | 'saved' | 'savedProblem'> = {
 
 export function createStores() {
   const choice = createChoice();
-  const run = createStore<RunView>(() => ({
-    ...emptyRun,
-    runs: [],
-    saved: null,
-    savedProblem: null,
-  }));
+  const run = createStore<RunView>(() => ({ ...emptyRun, runs: [], saved: null, savedProblem: null }));
   const ui = createStore<UiState>(() => ({
     panel: 'train',
     seeTab: 'compare',

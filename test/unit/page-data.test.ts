@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { ASKED_ANEW } from '../../src/lib/workers.ts';
-import { sources } from '../../src/page/features/setup/choice.ts';
+import { runRequest } from '../../src/page/features/setup/choice.ts';
 import {
   columnRows,
   createDataPreview,
@@ -160,7 +160,7 @@ describe('columns', () => {
     desk.setColumn('text2', null);
     expect(choice.getState().data?.options?.mapping).toEqual({ pair: '' });
     expect(columnRows(view, { pair: '' })[1]).toMatchObject({ role: null });
-    expect(sources(choice.getState()).data.options).toEqual({ mapping: { pair: '' } });
+    expect(runRequest(choice.getState()).data.options).toEqual({ mapping: { pair: '' } });
   });
 
   test('take a role from another, and exclude ways of reading that do not go together', async () => {
@@ -212,6 +212,6 @@ describe('columns', () => {
     desk.setTask('regression');
     desk.setColumn('text2', 'text');
     input({ choice }, { fetchedModel: hubModel('someone/second') });
-    expect(sources(choice.getState()).data.options).toBeUndefined();
+    expect(runRequest(choice.getState()).data.options).toBeUndefined();
   });
 });

@@ -7,15 +7,10 @@ import type { Controller } from '../training/controller.ts';
 /** Held-out examples that are asked about; those that changed most are shown. */
 const COMPARED = 32;
 
-/** Questions about the open run, one at a time. */
-export interface Questions {
-  /** Runs a task after those before it and shows what went wrong; null if it failed or there is no run. */
-  ask<T>(busy: string | null, task: () => Promise<T>): Promise<T | null>;
-  /** Called when the run is another: nothing waits for an answer that may never come. */
-  onOtherRun(listener: () => void): void;
-}
+export type Questions = ReturnType<typeof createQuestions>;
 
-export function createQuestions({ run }: Stores, controller: Pick<Controller, 'fail'>): Questions {
+/** Questions about the open run, one at a time. */
+export function createQuestions({ run }: Stores, controller: Pick<Controller, 'fail'>) {
   let queue: Promise<unknown> = Promise.resolve();
   const listeners: (() => void)[] = [];
   run.subscribe(({ open }, before) => {
@@ -40,12 +35,14 @@ export function createQuestions({ run }: Stores, controller: Pick<Controller, 'f
   }
 
   return {
-    ask(busy, task) {
+    /** Runs a task after those before it and shows what went wrong; null if it failed or there is no run. */
+    ask<T>(busy: string | null, task: () => Promise<T>): Promise<T | null> {
       const result = queue.then(() => answer(busy, task));
       queue = result;
       return result;
     },
-    onOtherRun: (listener) => {
+    /** Called when the run is another: nothing waits for an answer that may never come. */
+    onOtherRun: (listener: () => void): void => {
       listeners.push(listener);
     },
   };

@@ -270,21 +270,16 @@ export function obstacle({ model, data, reportError }: ChoiceState, problem: str
   return problem === null ? null : 'settings need a look';
 }
 
-/** Model and data as chosen. @throws PapilioError that says what is still missing */
-export const sources = (choice: ChoiceState): Pick<RunRequest, 'model' | 'data'> => ({
-  model: choice.model ?? modelIn(choice),
-  data: choice.data ?? dataIn(choice),
-});
-
 /** Whether a request is of another model or other data, or computes otherwise, than is chosen now; settings left out. */
 export const isOtherRun = ({ model, data, recompute = false }: RunRequest, choice: ChoiceState): boolean =>
   recompute !== choice.recompute || !isSame(model, choice.model, []) || !isSame(data, choice.data, []);
 
-/** @throws PapilioError as {@link sources} */
+/** @throws PapilioError that says what is still missing */
 export function runRequest(choice: ChoiceState): RunRequest {
   const { settings, startFrom } = choice;
   return {
-    ...sources(choice),
+    model: choice.model ?? modelIn(choice),
+    data: choice.data ?? dataIn(choice),
     method: settings.method,
     config: settings.config,
     training: settings.training,

@@ -21,30 +21,21 @@ const CHECKPOINT_EVERY_STEPS = 100;
 type Trainer = Pick<TrainerClient, 'open' | 'play' | 'pause' | 'step' | 'checkpoint' | 'leave'>;
 type Saved = Pick<NonNullable<RunView['checkpoint']>, 'bytes' | 'step'>;
 
-/** Downloads of a run as one: bytes of all its files so far. */
-class Downloads {
-  private readonly files = new Map<string, Progress & { readonly clock: 'download' }>();
+type Download = Progress & { readonly clock: 'download' };
 
-  clear(): void {
-    this.files.clear();
-  }
-
-  add(progress: Progress): Progress {
-    if (progress.clock !== 'download') return progress;
-    this.files.set(progress.what, progress);
-    const all = [...this.files.values()];
-    return {
-      clock: 'download',
-      doneBytes: all.reduce((n, { doneBytes }) => n + doneBytes, 0),
-      totalBytes: all.reduce((n, { totalBytes }) => n + totalBytes, 0),
-      what: progress.what,
-    };
-  }
+/** Downloads of a run as one, by the last: bytes of all its files so far. */
+function gathered(downloads: Map<string, Download>, last: Download): Download {
+  const all = [...downloads.set(last.what, last).values()];
+  return {
+    ...last,
+    doneBytes: all.reduce((n, { doneBytes }) => n + doneBytes, 0),
+    totalBytes: all.reduce((n, { totalBytes }) => n + totalBytes, 0),
+  };
 }
 
 export class Controller {
   private readonly settled: (() => void)[] = [];
-  private readonly downloads = new Downloads();
+  private readonly downloads = new Map<string, Download>();
   private nextId: number;
   private savedAt = 0;
   private saving: Promise<void> | null = null;
@@ -209,8 +200,9 @@ export class Controller {
         this.onState(event.state);
         break;
       case 'progress': {
-        const progress = this.downloads.add(event.progress);
-        this.show({ progress: { ...this.view.progress, [progress.clock]: progress } });
+        const { progress } = event;
+        const shown = progress.clock === 'download' ? gathered(this.downloads, progress) : progress;
+        this.show({ progress: { ...this.view.progress, [shown.clock]: shown } });
         break;
       }
       case 'open':
