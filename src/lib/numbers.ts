@@ -1,4 +1,4 @@
-/** Small sums over lists of numbers. */
+/** Small sums over lists of numbers, and matrices turned. */
 
 /** The middle value (mean of the two middle ones for an even count); NaN for none. */
 export function median(values: readonly number[]): number {
@@ -38,3 +38,14 @@ export function least(values: Iterable<number>): number {
 
 /** Elements of a tensor of some shape. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+
+/** A row-major matrix [rows, columns] turned to [columns, rows], in `out`: another array of the kind. */
+export function transposed<T extends Float32Array | Float64Array | Uint16Array>(
+  data: T,
+  [rows, columns]: readonly number[],
+  out: T,
+): T {
+  for (let r = 0; r < rows!; r++)
+    for (let c = 0; c < columns!; c++) out[c * rows! + r] = data[r * columns! + c]!;
+  return out;
+}

@@ -1,6 +1,6 @@
 /**
  * What a model reads: the tables that its inputs are looked up in and the tokens that its positions reach, found out once from graph,
- * config and tokenizer together. Data is held against it before anything trains.
+ * config and tokenizer together. Data is checked against it before anything trains.
  */
 import type { InputSpec } from './import/inputs.ts';
 import type { Reach, Table, Tables } from './import/tables.ts';

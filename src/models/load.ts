@@ -115,7 +115,7 @@ export interface LoadedModel {
   at(precision: Precision): LoadedModel;
   /**
    * The same model with other numbers in some parameters; float, where the file keeps codes.
-   * @param weights by PyTorch name, in the engine's layout; given away. Parameters that are tied all get them.
+   * @param weights by PyTorch name, in the engine's layout; the model takes the arrays over. Parameters that are tied all get them.
    */
   withWeights(weights: ReadonlyMap<string, Float32Array>): LoadedModel;
   /**

@@ -8,6 +8,7 @@
 import { sizeOf } from '../graph/shape.ts';
 import { fail } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
+import { transposed } from '../lib/numbers.ts';
 import { freeNames, replaceInitializers, replaceRaw, tensorLike } from '../onnx/edit.ts';
 import { handsOn, type Route, readersOf, reroute, type TensorReading } from '../onnx/readers.ts';
 import { tensorToF32 } from '../onnx/tensor.ts';
@@ -38,12 +39,9 @@ function createLayouts(): (data: Float32Array, origin: ParamOrigin) => Float32Ar
   let copy = new Float32Array(0);
   return (data, origin) => {
     if (!origin.transposed) return data;
-    const [rows, columns] = origin.shape as [number, number];
     if (copy.length < data.length) copy = new Float32Array(data.length);
     copy.set(data);
-    for (let r = 0; r < rows; r++)
-      for (let c = 0; c < columns; c++) data[c * rows + r] = copy[r * columns + c]!;
-    return data;
+    return transposed(copy, origin.shape, data);
   };
 }
 
@@ -175,7 +173,7 @@ export function requireWritable(
 }
 
 /**
- * Both maps of weights are emptied on the way and their arrays, rearranged, given to the model: no weight is held twice.
+ * Both maps of weights are emptied on the way and their arrays, rearranged, taken over by the model: no weight is in memory twice.
  * @param modules made of this very model: their places in the file are nodes of it
  * @param weights that changed, by the parameter's PyTorch name (`encoder.layer.0.attention.attention.query.weight`), in the engine's
  * layout; parameters that are one have one array
@@ -193,7 +191,7 @@ export function mergeWeights(
   } = {},
 ): Merged {
   const freeName = freeNames(onnx);
-  const inPlace = new Map<string, { data: Float32Array; given: boolean }>();
+  const inPlace = new Map<string, { data: Float32Array; owned: boolean }>();
   const routes: Route[] = [];
   const report: WrittenWeight[] = [];
   const changes = changesOf(
@@ -210,9 +208,9 @@ export function mergeWeights(
     const isMain = initializers.has(name) || constants.has(name);
     for (const { group, alone } of groups) {
       const data = dataOf(group.contents, () => tensorToF32(tensor));
-      if (alone && isMain) inPlace.set(name, { data, given: true });
+      if (alone && isMain) inPlace.set(name, { data, owned: true });
       else {
-        const made = tensorLike(tensor, freeName(group.contents[0]!.names[0]!), { data, given: true });
+        const made = tensorLike(tensor, freeName(group.contents[0]!.names[0]!), { data, owned: true });
         routes.push({ places: group.places, tensor: made });
       }
     }
@@ -265,7 +263,7 @@ export interface Group {
   readonly contents: readonly Content[];
 }
 
-export function written(
+function written(
   name: string,
   how: WrittenWeight['how'],
   data: Float32Array,
@@ -285,7 +283,7 @@ export function written(
 }
 
 /** What a tensor holds for a group: the new contents, or the old ones with new parts. */
-export function dataOf(contents: readonly Content[], old: () => Float32Array): Float32Array {
+function dataOf(contents: readonly Content[], old: () => Float32Array): Float32Array {
   const [first] = contents;
   if (!first!.origins[0]!.part) return first!.data;
   const out = Float32Array.from(old());
@@ -302,7 +300,7 @@ export function dataOf(contents: readonly Content[], old: () => Float32Array): F
 }
 
 /** How a float type of the file keeps a weight, and what it then stands for; null: the same. */
-export function roundedTo(
+function roundedTo(
   dtype: OnnxDType,
   data: Float32Array,
 ): readonly [how: 'exact' | 'f16' | 'bf16', kept: Float32Array | null] {
@@ -334,13 +332,13 @@ const root = ({ node, through }: TensorReading): OnnxNode => through[0] ?? node;
 const isBehind = ({ alone, group }: CodesToWrite): boolean => !alone && group.places.every(widened);
 
 /** @throws PapilioError 'unsupported-onnx' where a node of a subgraph reads the codes: only those of the main graph are written anew */
-export function requireInMainGraph({ graph }: OnnxModel, item: CodesToWrite): void {
+function requireInMainGraph({ graph }: OnnxModel, item: CodesToWrite): void {
   const main = new Set(graph.nodes.map(({ proto }) => proto));
   if (!isBehind(item) && item.group.places.some((place) => !main.has(root(place).proto)))
     refuseSubgraph(item.source.codes.name);
 }
 
-export function writeCodes(onnx: OnnxModel, items: readonly CodesToWrite[], how: QuantisedMerge): Written {
+function writeCodes(onnx: OnnxModel, items: readonly CodesToWrite[], how: QuantisedMerge): Written {
   let result = onnx;
   const changed: string[] = [];
   const report: WrittenWeight[] = [];

@@ -4,6 +4,7 @@
  * block-quantised look-ups become Gather.
  */
 import { fail } from '../lib/errors.ts';
+import { transposed } from '../lib/numbers.ts';
 import {
   addInitializer,
   freeName,
@@ -209,7 +210,7 @@ export function floatTensor(source: QuantSource, data: Float32Array, name: strin
   const dtype: OnnxDType = of === 'float16' || of === 'bfloat16' ? of : 'float32';
   const [d0, d1] = [source.shape[0] ?? 1, source.shape[1] ?? 1];
   return source.form === 'nbits'
-    ? makeTensor(name, dtype, [d1, d0], transposed(data, d0, d1))
+    ? makeTensor(name, dtype, [d1, d0], transposed(data, [d0, d1], new Float32Array(data.length)))
     : makeTensor(name, dtype, source.shape, data);
 }
 
@@ -220,12 +221,6 @@ function withoutIdleRounding(model: OnnxModel): OnnxModel {
     (n) => n.opType === 'DynamicQuantizeLinear' && !n.outputs.some((name) => read.has(name)),
   );
   return idle.length === 0 ? model : replaceNodes(model, new Map(idle.map((n) => [n.index, []])));
-}
-
-function transposed(data: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
-  return out;
 }
 
 /** Where com.microsoft.QEmbedLayerNormalization has its codes; their scales follow from 8 on, their zero points from 13 on. */

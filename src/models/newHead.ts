@@ -201,7 +201,7 @@ export function headRecipe(bare: BareModel, task: 'whole' | 'tokens'): HeadRecip
 /** The modules of a head, all of them new. */
 export const headModules = ({ dense, last }: HeadRecipe): string[] => [...(dense ? [dense.name] : []), last];
 
-/** The recipe in words, for the one line that tells of it. */
+/** The recipe in words, for the one line that reports it. */
 export function describeHead(recipe: HeadRecipe, { pooled }: BareModel): string {
   const from: Readonly<Record<Pooling, string>> = {
     output: `the file's ${pooled?.name ?? 'pooled output'}`,

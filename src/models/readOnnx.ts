@@ -185,7 +185,7 @@ function namesOf(parts: Parts): Names {
   return {
     encoder: (name) => {
       if (kept.has(name)) return name;
-      // Names that exporters make up must go on looking so.
+      // Names that exporters make up must keep that look.
       if (constants.has(name))
         return ownerOf(name) ? `${root}${name}` : `onnx::encoder_${name.replace(/^onnx::/, '')}`;
       return `encoder/${name}`;

@@ -63,11 +63,11 @@ export interface ValueInput {
 }
 
 export interface ModelOptions {
-  /** Of the default domain; 17 unless told, which Debian's and every current onnxruntime know. */
+  /** Of the default domain; 17 unless given, which Debian's and every current onnxruntime know. */
   readonly opset?: number;
   /** Other domains, e.g. { 'com.microsoft': 1 }. */
   readonly opsets?: Readonly<Record<string, number>>;
-  /** The IR version that came with the opset, unless told. */
+  /** The IR version that came with the opset, unless given. */
   readonly irVersion?: number;
   /** Name of the graph. */
   readonly name?: string;
@@ -189,7 +189,7 @@ export interface OpOptions {
   readonly name?: string;
   readonly domain?: string;
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Names of the outputs; one fresh name unless told. */
+  /** Names of the outputs; one fresh name unless given. */
   readonly outputs?: readonly string[];
 }
 

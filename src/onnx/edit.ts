@@ -22,8 +22,8 @@ import { viewModel } from './view.ts';
 /** New elements of a tensor, row-major in the file's own layout. */
 export interface NewValues {
   readonly data: Float32Array | Float64Array | readonly number[];
-  /** The data is given away: it is kept where its bytes can be written as they are, and must not change afterwards. */
-  readonly given?: boolean;
+  /** The model takes the array over: it is kept where its bytes can be written as they are, and must not change afterwards. */
+  readonly owned?: boolean;
 }
 
 const WRITABLE: ReadonlySet<OnnxDType> = new Set<OnnxDType>(['float32', 'float16', 'bfloat16', 'double']);
@@ -34,7 +34,7 @@ function withGraph(model: OnnxModel, fields: Partial<GraphProto>): OnnxModel {
 }
 
 /** The values in raw layout, refused if they do not fit the tensor. */
-function rawValues(name: string, tensor: OnnxTensor, { data, given }: NewValues): Uint8Array<ArrayBuffer> {
+function rawValues(name: string, tensor: OnnxTensor, { data, owned }: NewValues): Uint8Array<ArrayBuffer> {
   if (!WRITABLE.has(tensor.dtype))
     fail(
       'unsupported-onnx',
@@ -56,7 +56,7 @@ function rawValues(name: string, tensor: OnnxTensor, { data, given }: NewValues)
       );
   }
   // The caller's array may be reused for the next weight, while the model lives on.
-  return !given && bytes.buffer === (data as Partial<Float32Array>).buffer ? bytes.slice() : bytes;
+  return !owned && bytes.buffer === (data as Partial<Float32Array>).buffer ? bytes.slice() : bytes;
 }
 
 function replaceConstant(node: NodeProto, name: string, tensor: OnnxTensor, values: NewValues): NodeProto {
@@ -77,7 +77,7 @@ function replaceConstant(node: NodeProto, name: string, tensor: OnnxTensor, valu
 
 /**
  * New values for initialisers and for the outputs of Constant nodes, by name. The shape stays; f16 and bf16 files get values rounded
- * to nearest even. Values are copied unless they are given away.
+ * to nearest even. Values are copied unless the model takes them over.
  * @throws PapilioError not-found for a name that is neither, shape for a wrong count, unsupported-onnx for a weight that is no float,
  * non-finite for a finite value beyond the range of the file's type
  */
@@ -141,9 +141,9 @@ export type NewNodes = readonly {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly name?: string;
-  /** The default domain unless told. */
+  /** The default domain unless given. */
   readonly domain?: string;
-  /** Whose attributes it has; unless told, none. */
+  /** Whose attributes it has; unless given, none. */
   readonly like?: NodeProto;
 }[];
 

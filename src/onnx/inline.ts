@@ -21,7 +21,7 @@ const keyOf = (domain: string, name: string, overload: string): string =>
   [domain === 'ai.onnx' ? '' : domain, name, overload].join('\n');
 
 /** Attributes of a call by name, and what the function says of those left out. */
-type Given = ReadonlyMap<string, AttributeProto>;
+type CallAttributes = ReadonlyMap<string, AttributeProto>;
 
 /** Names inside one written-out body: the caller's for inputs and outputs, new ones for the rest. */
 type Rename = (name: string) => string;
@@ -48,9 +48,9 @@ function namesIn(nodes: readonly NodeProto[], into: Set<string>): void {
 }
 
 /** The call's value for an attribute that the body refers to, else the function's own; null where neither has one. */
-function resolved(a: AttributeProto, given: Given): AttributeProto | null {
+function resolved(a: AttributeProto, attributes: CallAttributes): AttributeProto | null {
   if (a.refAttrName === '') return a;
-  const value = given.get(a.refAttrName);
+  const value = attributes.get(a.refAttrName);
   return value ? withFields(AttributeProtoSchema, value, { name: a.name, refAttrName: '' }) : null;
 }
 
@@ -70,7 +70,7 @@ class Inliner {
   private readonly taken = new Set<string>();
   private readonly nodeNames = new Set<string>();
   private readonly prefixes = new Set<string>();
-  /** The number that a name which is taken was last told apart by. */
+  /** The last number put behind a name that was taken. */
   private readonly counts = new Map<string, number>();
   private readonly budget: Budget;
   readonly used = new Set<FunctionProto>();
@@ -123,7 +123,9 @@ class Inliner {
         `The function ${f.domain}.${f.name} calls itself, or stands in more than ${DEEPEST} calls in one another; export the model without functions of its own.`,
       );
     this.used.add(f);
-    const given: Given = new Map([...f.attributeProto, ...call.attribute].map((a) => [a.name, a] as const));
+    const attributes: CallAttributes = new Map(
+      [...f.attributeProto, ...call.attribute].map((a) => [a.name, a] as const),
+    );
     const prefix = this.freshPrefix(call.name || call.output.find(Boolean) || f.name, f);
     const names = new Map<string, string>([['', '']]);
     for (const [i, name] of f.input.entries()) names.set(name, call.input[i] ?? '');
@@ -141,7 +143,7 @@ class Inliner {
       1 + f.node.length + Math.ceil(letters / LETTERS_PER_NODE),
       `The function ${f.domain}.${f.name}`,
     );
-    const body = f.node.map((node) => this.instance(node, call, given, rename));
+    const body = f.node.map((node) => this.instance(node, call, attributes, rename));
     return [...this.nodes(body, depth + 1), ...handedOn];
   }
 
@@ -170,8 +172,8 @@ class Inliner {
     return name;
   }
 
-  private instance(node: NodeProto, call: NodeProto, given: Given, rename: Rename): NodeProto {
-    const attribute = node.attribute.flatMap((a) => resolved(a, given) ?? []);
+  private instance(node: NodeProto, call: NodeProto, attributes: CallAttributes, rename: Rename): NodeProto {
+    const attribute = node.attribute.flatMap((a) => resolved(a, attributes) ?? []);
     const own = new Set(node.metadataProps.map(({ key }) => key));
     const made = withFields(NodeProtoSchema, node, {
       input: node.input.map(rename),
@@ -180,14 +182,14 @@ class Inliner {
       attribute,
       metadataProps: [...node.metadataProps, ...call.metadataProps.filter(({ key }) => !own.has(key))],
     });
-    return this.withSubgraphs(made, (g) => this.body(g, call, given, rename));
+    return this.withSubgraphs(made, (g) => this.body(g, call, attributes, rename));
   }
 
   /** A subgraph inside a function: everything in it is the function's. */
-  private body(g: GraphProto, call: NodeProto, given: Given, rename: Rename): GraphProto {
+  private body(g: GraphProto, call: NodeProto, attributes: CallAttributes, rename: Rename): GraphProto {
     const called = <T extends { name: string }>(item: T): T => ({ ...item, name: rename(item.name) });
     return withFields(GraphProtoSchema, g, {
-      node: g.node.map((node) => this.instance(node, call, given, rename)),
+      node: g.node.map((node) => this.instance(node, call, attributes, rename)),
       initializer: g.initializer.map(called),
       input: g.input.map(called),
       output: g.output.map(called),

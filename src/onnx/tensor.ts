@@ -363,7 +363,7 @@ function byteCount(proto: TensorProto, key: string, what: string): number | unde
  * @param byteLength what dims and dtype ask for
  * @throws PapilioError malformed-onnx if the file is missing, or offset and length do not fit it and the dims
  */
-export function externalBytes(
+function externalBytes(
   proto: TensorProto,
   files: ExternalFiles,
   byteLength: number,

@@ -1,5 +1,5 @@
 /**
- * What the rest of the house sees of an ONNX file: plain views over the protobuf message, which stays inside so that fields nobody
+ * What other code sees of an ONNX file: plain views over the protobuf message, which stays inside so that fields nobody
  * edited, known or unknown, are written back with the same value. Views are read-only and share memory with the file's bytes.
  */
 import {

@@ -1,4 +1,5 @@
 /** The base model as a folder that transformers opens: config.json, model.safetensors with PyTorch's names and shapes, tokenizer files. */
+
 import { writeSafetensors } from '../adapters/safetensors.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import type { BatchOptions } from '../data/batches.ts';
@@ -6,6 +7,7 @@ import type { Dataset } from '../data/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
+import { transposed } from '../lib/numbers.ts';
 import { cutPart } from '../models/import/ir.ts';
 import type { ModuleInfo, ParamOrigin } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
@@ -26,10 +28,7 @@ function torchTensor(module: ModuleInfo, origin: ParamOrigin): AdapterTensor {
   const wanted = module.kind === 'conv1d';
   if (origin.transposed === wanted) return { shape: dims, data };
   const [rows, columns] = dims as [number, number];
-  const turned = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++) turned[c * rows + r] = data[r * columns + c]!;
-  return { shape: [columns, rows], data: turned };
+  return { shape: [columns, rows], data: transposed(data, dims, new Float32Array(data.length)) };
 }
 
 export type Base =

@@ -1,4 +1,5 @@
 /** What a run is made of before anything is compiled: model, data and the adapter's plan. Sessions and forecasts begin with it. */
+
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { type Fit, fitAdapter } from '../adapters/fit.ts';
@@ -17,6 +18,7 @@ import { type Started, startConfig, startRate } from '../adapters/start.ts';
 import type { AdapterMethod, AdapterTensor } from '../adapters/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { transposed } from '../lib/numbers.ts';
 import type { ModuleInfo } from '../models/import/modules.ts';
 import type { LoadedModel } from '../models/load.ts';
 import { requireWritable } from '../models/merge.ts';
@@ -210,7 +212,10 @@ export function toTorch(adapter: Adapter, modules: readonly ModuleInfo[]): Adapt
   return mapWeights(adapter, modules, (t, module) => {
     if (module.kind === 'conv2d') return { ...t, shape: module.parameters.weight!.tensor.dims };
     const [rows, columns] = t.shape as [number, number];
-    return { shape: [columns, rows], data: transpose(t.data, rows, columns) };
+    return {
+      shape: [columns, rows],
+      data: transposed(t.data, [rows, columns], new Float32Array(t.data.length)),
+    };
   });
 }
 
@@ -219,7 +224,10 @@ export function fromTorch(adapter: Adapter, modules: readonly ModuleInfo[]): Ada
   return mapWeights(adapter, modules, (t, module) => {
     if (module.kind === 'conv2d') return { ...t, shape: [module.out, module.in] };
     const [rows, columns] = t.shape as [number, number];
-    return { shape: [columns, rows], data: transpose(t.data, rows, columns) };
+    return {
+      shape: [columns, rows],
+      data: transposed(t.data, [rows, columns], new Float32Array(t.data.length)),
+    };
   });
 }
 
@@ -246,10 +254,4 @@ function mapWeights(
     }),
   );
   return { ...adapter, parameters, tensors };
-}
-
-function transpose(data: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
-  return out;
 }

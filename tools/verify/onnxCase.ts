@@ -2,6 +2,7 @@
  * One exported model against figures that others computed: outputs and gradients of every weight, from the float64 interpreter and from
  * the GPU, against the JSON beside the file, against onnxruntime, and against each other.
  */
+
 import { compile } from '../../src/gpu/compile.ts';
 import type { Device } from '../../src/gpu/device.ts';
 import { createStore } from '../../src/gpu/store.ts';
@@ -11,6 +12,7 @@ import { schedule } from '../../src/graph/schedule.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { DeviceData, Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { type FeedTensor, type HostTensor, openSession } from '../../src/inference/session.ts';
+import { transposed } from '../../src/lib/numbers.ts';
 import { type ImportedModel, importModel } from '../../src/models/import/importModel.ts';
 import type { BuildDims } from '../../src/models/import/inputs.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
@@ -295,12 +297,6 @@ const magnitude = (data: ArrayLike<number>): number => {
   return m;
 };
 
-function transposed(data: Float64Array, [rows, columns]: readonly [number, number]): Float64Array {
-  const out = new Float64Array(data.length);
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
-  return out;
-}
-
 /** Parameters the file does not know but whose contents equal one it does: PyTorch ties them, the exporter wrote them twice. */
 function tiedTo(
   owner: Value,
@@ -348,7 +344,7 @@ export function matchGradients(
     }
     // A matrix under its own name lies in the file as PyTorch keeps it.
     const turned = conv1d.has(name) || (known?.transposed === true && known.tensor.name === name);
-    const ordered = turned ? transposed(data, owner.shape as [number, number]) : data;
+    const ordered = turned ? transposed(data, owner.shape, new Float64Array(data.length)) : data;
     const scale = Math.max(floor, magnitude(ordered));
     const firstError = Math.max(...expected.first.map((x, i) => Math.abs(x - ordered[i]!))) / scale;
     const l2 = Math.sqrt(ordered.reduce((s, x) => s + x * x, 0));

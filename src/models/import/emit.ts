@@ -8,6 +8,7 @@ import { sizeOf } from '../../graph/shape.ts';
 import type { Room, TensorSource, Value } from '../../graph/types.ts';
 import { fail } from '../../lib/errors.ts';
 import { float32ToHalf } from '../../lib/half.ts';
+import { transposed as turned } from '../../lib/numbers.ts';
 import { halfBits, tensorToF32 } from '../../onnx/tensor.ts';
 import { isFloat } from '../../onnx/types.ts';
 import { cast } from '../../ops/cast.ts';
@@ -91,7 +92,7 @@ function weightStore(g: Builder, graph: IrGraph, precision: Precision): (w: Engi
       const source = quant ?? whole!;
       const all = dequantised(source, new Float32Array(sizeOf(source.shape)));
       const data = quant ? all : cutPart(all, source.shape, part!);
-      return transposed ? transposedCopy(data, v.shape, new Float32Array(data.length)) : data;
+      return transposed ? turned(data, v.shape, new Float32Array(data.length)) : data;
     });
   };
 
@@ -106,7 +107,7 @@ function weightStore(g: Builder, graph: IrGraph, precision: Precision): (w: Engi
     const floats = (room?: Room): Float32Array => {
       const data = own<Float32Array>(tensorToF32(tensor));
       if (!transposed) return data;
-      return transposedCopy(data, v.shape, new Float32Array(placeFor(data, room), 0, data.length));
+      return turned(data, v.shape, new Float32Array(placeFor(data, room), 0, data.length));
     };
     const [rows, columns] = shape as [number, number];
     const isLarge = isMatrix && rows * columns >= LEAST_SIZE;
@@ -116,7 +117,7 @@ function weightStore(g: Builder, graph: IrGraph, precision: Precision): (w: Engi
       return inHalves(w, (room) => {
         const bits = own<Uint16Array<ArrayBuffer>>(halfBits(tensor));
         if (!transposed) return bits;
-        return transposedCopy(bits, v.shape, new Uint16Array(placeFor(bits, room), 0, bits.length));
+        return turned(bits, v.shape, new Uint16Array(placeFor(bits, room), 0, bits.length));
       });
     if (isLarge && precision !== 'file') return inHalves(w, () => float32ToHalf(floats()));
     return inFloats(w, floats);
@@ -125,13 +126,6 @@ function weightStore(g: Builder, graph: IrGraph, precision: Precision): (w: Engi
 
 const placeFor = ({ byteLength }: ArrayBufferView, room: Room | undefined): ArrayBuffer =>
   room ? room(byteLength) : new ArrayBuffer(byteLength);
-
-/** Row-major [rows, columns] → [columns, rows], in `out`. */
-function transposedCopy<T extends Float32Array | Uint16Array>(data: T, shape: readonly number[], out: T): T {
-  const [rows, columns] = shape as [number, number];
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) out[c * rows + r] = data[r * columns + c]!;
-  return out;
-}
 
 const MAX_F32 = 3.4028234663852886e38;
 const MAX_I32 = 2 ** 31 - 1;

@@ -172,7 +172,7 @@ const refuseOrder = (who: string, name: string): never =>
     `${who} reads "${name}", which is no input, no initialiser and no result of a node before; the file's nodes are out of order or go in a circle: export it again.`,
   );
 
-// A model is folded several times, at several sizes: large constants that hang on none of them are computed and held once.
+// A model is folded several times, at several sizes: large constants that hang on none of them are computed and kept once.
 
 interface Computed {
   readonly key: string;

@@ -13,12 +13,11 @@ import {
   type IrValue,
   makeValue,
   numbers,
-  onlyReadHere,
   partOfWeight,
   scalarOf,
 } from './ir.ts';
-import { isConv1d, missingPrefix, packedBefore, toldModule, unpackedModules, unquantised } from './names.ts';
-import { become, derive, operatorOf, reshapeOf, sliceOf } from './operators/operator.ts';
+import { isConv1d, missingPrefix, moduleOf, packedBefore, unpackedModules, unquantised } from './names.ts';
+import { absorb, become, derive, operatorOf, reshapeOf, sliceOf } from './operators/operator.ts';
 
 const isMatrix = (v: IrValue): boolean => v.weight !== null && v.shape.length === 2;
 
@@ -72,19 +71,9 @@ function linearOf(node: IrNode): void {
 
 export function fuseLinear(graph: IrGraph): void {
   for (const node of graph.nodes) linearOf(node);
-  const isOnlyHere = onlyReadHere(graph);
-  for (const node of graph.nodes) {
-    if (node.op !== 'Add') continue;
-    for (const [y, bias] of eitherWay(node)) {
-      const linear = y.producer;
-      if (linear?.op !== 'Linear' || linear.inputs[2] || !isOnlyHere(y)) continue;
-      if (!isVector(bias, y.shape.at(-1)!)) continue;
-      const { origin } = linear;
-      become(node, 'Linear', [linear.inputs[0]!, linear.inputs[1]!, flat(bias)], linear.attrs);
-      node.origin = origin;
-      break;
-    }
-  }
+  absorb(graph, ['Add'], (_, { op, inputs: [x, w, bias] }, y, other) =>
+    op === 'Linear' && !bias && isVector(other, y.shape.at(-1)!) ? [x!, w!, flat(other)] : null,
+  );
 }
 
 /** Rows may be flattened around the layer (GPT-2's Conv1D): the layer does not mind, and equal inputs stay one value. */
@@ -108,27 +97,14 @@ function channelBias(v: IrValue, n: number, rank: number): IrValue | null {
   return inner.weight || n > 1 ? flat(inner) : null;
 }
 
-/** A bias that is added behind a convolution (by onnxruntime's quantiser, by TensorFlow's exporter) joins it. */
-function joinConvBias(graph: IrGraph): void {
-  const isOnlyHere = onlyReadHere(graph);
-  for (const node of graph.nodes) {
-    if (node.op !== 'Add') continue;
-    for (const [y, other] of eitherWay(node)) {
-      const conv = y.producer;
-      if (conv?.op !== 'Conv' || conv.inputs[2] || !conv.inputs[1]?.weight || !isOnlyHere(y)) continue;
-      const bias = channelBias(other, y.shape[1]!, y.shape.length);
-      if (!bias) continue;
-      const { origin } = conv;
-      become(node, 'Conv', [conv.inputs[0]!, conv.inputs[1], bias], conv.attrs);
-      node.origin = origin;
-      break;
-    }
-  }
-}
-
 /** Conv on patches → Patches (unfold) + Linear over [C·kh·kw], put back to [B, out, H, W]. */
 export function fuseConv(graph: IrGraph): void {
-  joinConvBias(graph);
+  // A bias that is added behind it (by onnxruntime's quantiser, by TensorFlow's exporter) joins it first.
+  absorb(graph, ['Add'], (_, { op, inputs: [x, w, before] }, y, other) => {
+    if (op !== 'Conv' || before || !w?.weight) return null;
+    const bias = channelBias(other, y.shape[1]!, y.shape.length);
+    return bias && [x!, w, bias];
+  });
   for (const node of graph.nodes) {
     if (node.op !== 'Conv' || !node.inputs[1]?.weight) continue;
     const [x, w, bias] = node.inputs as [IrValue, IrValue, IrValue | null];
@@ -194,24 +170,19 @@ export function fuseNorms(graph: IrGraph): void {
       become(node, 'LayerNorm', [centred.inputs[0]!, null, null], { eps: m.eps });
     } else become(node, 'RmsNorm', [m.x, null], { eps: m.eps });
   }
-  const isOnlyHere = onlyReadHere(graph);
   // Weight, then bias, where nothing else reads the value in between.
-  for (const node of graph.nodes) {
-    if (node.op !== 'Mul' && node.op !== 'Add') continue;
-    for (const [y, vector] of eitherWay(node)) {
-      const norm = y.producer;
-      if ((norm?.op !== 'LayerNorm' && norm?.op !== 'RmsNorm') || !isOnlyHere(y)) continue;
+  absorb(
+    graph,
+    ['Mul', 'Add'],
+    (node, { op, inputs: [x, w, b] }, y, vector) => {
+      if (op !== 'LayerNorm' && op !== 'RmsNorm') return null;
       if (!isFixedVector(vector, y.shape.at(-1)!) || node.outputs[0]!.shape.length !== y.shape.length)
-        continue;
-      const [x, w, b] = norm.inputs;
-      if (node.op === 'Mul' && !w && !b)
-        become(node, norm.op, [x!, flat(vector), ...(norm.op === 'LayerNorm' ? [null] : [])], norm.attrs);
-      else if (node.op === 'Add' && norm.op === 'LayerNorm' && w && !b)
-        become(node, norm.op, [x!, w, flat(vector)], norm.attrs);
-      else continue;
-      break;
-    }
-  }
+        return null;
+      if (node.op === 'Mul' && !w && !b) return [x!, flat(vector), ...(op === 'LayerNorm' ? [null] : [])];
+      return node.op === 'Add' && op === 'LayerNorm' && w && !b ? [x!, w, flat(vector)] : null;
+    },
+    'stays',
+  );
 }
 
 // Activations: a spelling is not matched node by node. A region of pointwise nodes with one input is evaluated at sample points and
@@ -322,7 +293,7 @@ function moduleAfter(parts: readonly IrNode[], uses: Uses, prefix: string): stri
   for (let depth = 0; depth < 16 && level.length > 0; depth++) {
     const readers = [...new Set(level.flatMap((v) => uses.get(v) ?? []))];
     const next = readers.find((r) => r.op === 'Linear' && r.inputs[1]?.weight);
-    if (next) return toldModule(next.origin, next.inputs[1]!.weight!, next.inputs[2]?.weight ?? null, prefix);
+    if (next) return moduleOf(next, prefix);
     level = readers.flatMap((r) => r.outputs);
   }
   return null;
@@ -344,9 +315,8 @@ export function unpackProjections(
     prefix ??= missingPrefix(file.nodes, new Set([...file.initializers.keys(), ...file.constants.keys()]));
     const after = moduleAfter(parts, uses, prefix);
     const modules = unpackedModules(node, after, prefix, config);
-    const told = toldModule(node.origin, weight, node.inputs[2]?.weight ?? null, prefix);
     if (!modules) {
-      const own = told === null ? packedBefore(after) : null;
+      const own = moduleOf(node, prefix) === null ? packedBefore(after) : null;
       if (own) node.attrs = { ...node.attrs, module: own };
       continue;
     }

@@ -22,7 +22,7 @@ let place: () => string = () => 'The model';
 
 /**
  * What `f` gives, counted against the budgets of an input of so many bytes: the file's, and of what its user asked for besides. Any error
- * it ends in is one of ours: a graph whose parts contradict each other in a way that nobody foresaw is a damaged file, and the node is named.
+ * it ends in is one of ours: a graph whose parts contradict each other in a way that was not foreseen is a damaged file, and the node is named.
  */
 export function withBudget<T>(inputBytes: number, f: () => T): T {
   const bytes = createBudget('foldedBytes', inputBytes);
@@ -119,7 +119,7 @@ function arrayFor(dtype: OnnxDType) {
 }
 
 /**
- * Zeros for a tensor: the only way for the import to take memory of a size that the file tells.
+ * Zeros for a tensor: the only way for the import to take memory of a size that the file sets.
  * @throws PapilioError 'malformed-onnx' for a shape that is none, 'too-large' for more than the file may ask for
  */
 export function allocate(dtype: OnnxDType, shape: readonly number[]): Numbers {

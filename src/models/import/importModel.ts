@@ -3,7 +3,7 @@ import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { PapilioError } from '../../lib/errors.ts';
 import { inlineFunctions } from '../../onnx/inline.ts';
-import type { OnnxGraph, OnnxModel } from '../../onnx/types.ts';
+import type { OnnxModel } from '../../onnx/types.ts';
 import { canEmit, emitGraph, type Precision } from './emit.ts';
 import { type Folding, fold, isOperator } from './fold.ts';
 import { fuseActivations, fuseConv, fuseLinear, fuseNorms, liftReshapes, unpackProjections } from './fuse.ts';
@@ -20,7 +20,7 @@ import {
   type SizeHints,
 } from './inputs.ts';
 import type { IrGraph, IrValue } from './ir.ts';
-import { type ModuleInfo, type ModuleTable, prefixed, type Tie, tabulate } from './modules.ts';
+import { type ModuleInfo, type Tie, tabulate } from './modules.ts';
 import { familyOf } from './names.ts';
 import { spellAttention } from './operators/attention.ts';
 import { type ActivationRounding, absorbScales, activationRounding, quantNotes } from './operators/quant.ts';
@@ -89,24 +89,25 @@ export interface Sidecar {
 
 interface Prepared {
   readonly graph: IrGraph;
-  readonly folding: Folding;
+  /** Nodes of the file whose results are constants. */
+  readonly fixed: Folding['fixed'];
 }
 
 /**
+ * Runs the passes between an ONNX graph and the engine's.
  * @param fuse false leaves everything as the file spells it (linear layers and patch convolutions excepted: they carry the modules)
+ * @throws PapilioError 'unsupported-onnx' for nodes that cannot be imported, or have no kernel at these sizes
  */
 function prepare(
-  onnx: OnnxGraph,
-  opset: number,
+  { graph: file, opset }: OnnxModel,
   bindings: ReadonlyMap<string, IrValue>,
   outputs: readonly string[],
+  config: Readonly<Record<string, unknown>>,
   fuse = true,
-  config: Readonly<Record<string, unknown>> = {},
 ): Prepared {
-  const folding = fold(onnx, opset, bindings, outputs);
-  const { graph } = folding;
-  // What is missing is told of the graph as it is.
-  if (folding.missing.length > 0) return { graph, folding };
+  const folding = fold(file, opset, bindings, outputs);
+  const { graph, missing, fixed } = folding;
+  if (missing.length > 0) refuse(missing, folding, null, file, config);
   simplify(graph);
   absorbScales(graph);
   spellAttention(graph, !fuse);
@@ -115,7 +116,7 @@ function prepare(
   fuseLinear(graph);
   liftReshapes(graph);
   simplify(graph);
-  unpackProjections(graph, onnx, config);
+  unpackProjections(graph, file, config);
   if (fuse) {
     fuseNorms(graph);
     simplify(graph);
@@ -126,7 +127,11 @@ function prepare(
     liftReshapes(graph);
   }
   simplify(graph, true);
-  return { graph, folding };
+  const stuck = graph.nodes
+    .filter((node) => !canEmit(node))
+    .map((node) => ({ op: node.op, node: node.origin?.name ?? '', reason: 'it has no kernel' }));
+  if (stuck.length > 0) refuse(stuck, folding, graph, file, config);
+  return { graph, fixed };
 }
 
 /** Sizes at which a model is looked at for its modules; small, and different from each other. */
@@ -145,6 +150,12 @@ function hintsOf(config: Readonly<Record<string, unknown>>): SizeHints {
     ...(kvHeads === undefined ? {} : { kvHeads }),
     ...(headDim === undefined ? {} : { headDim }),
   };
+}
+
+/** Puts the prefix before the names of all modules but those of a head. */
+function prefixing({ prefix, except }: Sidecar['prefix'] & {}): (name: string) => string {
+  const isHead = (name: string): boolean => except.some((own) => name === own || name.startsWith(`${own}.`));
+  return (name) => (isHead(name) ? name : `${prefix}.${name}`);
 }
 
 /** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
@@ -166,20 +177,7 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     data: readonly string[],
   ): Prepared => {
     const bindings = bindInputs(onnx.graph, specs, dims, hints, new Set(data), options.fixed);
-    const { graph, folding } = prepare(
-      onnx.graph,
-      onnx.opset,
-      bindings,
-      options.outputs ?? outputs,
-      options.fuse,
-      config,
-    );
-    if (folding.missing.length > 0) refuse(folding.missing, folding, null, onnx.graph, config);
-    const stuck = graph.nodes
-      .filter((node) => !canEmit(node))
-      .map((node) => ({ op: node.op, node: node.origin?.name ?? '', reason: 'it has no kernel' }));
-    if (stuck.length > 0) refuse(stuck, folding, graph, onnx.graph, config);
-    return { graph, folding };
+    return prepare(onnx, bindings, options.outputs ?? outputs, config, options.fuse);
   };
 
   // Looked at with full masks first: only then does a causal mask show as such.
@@ -195,16 +193,17 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     onePass(() => preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true))),
   );
   const fullMasks = defaultData(inputs, true);
-  const probe = sizes(inputs, length);
-  const prepared = (dims: BuildDims, options: BuildOptions, data: readonly string[]): Prepared =>
-    preparedAs(inputs, dims, options, data);
   const decoder =
     inputs.some(({ kind }) => kind === 'past') ||
     full.graph.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
-  const usual = usualData.join() === fullMasks.join() ? full : onePass(() => prepared(probe, {}, usualData));
-  const ownNames: ModuleTable = tabulate(usual.graph, onnx.graph, { config, fixed: usual.folding.fixed });
-  const table = sidecar.prefix ? prefixed(ownNames, sidecar.prefix) : ownNames;
+  const isFull = usualData.join() === fullMasks.join();
+  const usual = isFull ? full : onePass(() => preparedAs(inputs, sizes(inputs, length), {}, usualData));
+  const table = tabulate(usual.graph, onnx.graph, {
+    config,
+    fixed: usual.fixed,
+    ...(sidecar.prefix ? { named: prefixing(sidecar.prefix) } : {}),
+  });
 
   return {
     family: familyOf(config, table.modules),
@@ -225,7 +224,7 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
       return withBudget(bytes + asked(dims), () =>
-        emitGraph(prepared(dims, options, data).graph, g, table, options.precision),
+        emitGraph(preparedAs(inputs, dims, options, data).graph, g, table, options.precision),
       );
     },
   };

@@ -28,7 +28,7 @@ export interface BuildDims {
   readonly batch: number;
   /** Tokens per example. */
   readonly sequence?: number;
-  /** Tokens already in the cache; 0 unless told. */
+  /** Tokens already in the cache; 0 unless given. */
   readonly past?: number;
   readonly height?: number;
   readonly width?: number;
@@ -98,8 +98,8 @@ function sizeOfDim(
 ): number {
   const declared = spec.dims[axis]!;
   if (typeof declared === 'number') return declared;
-  const given = declared !== null && Object.hasOwn(dims, declared) ? dims[declared] : undefined;
-  if (given !== undefined) return given;
+  const named = declared !== null && Object.hasOwn(dims, declared) ? dims[declared] : undefined;
+  if (named !== undefined) return named;
   const past = dims.past ?? 0;
   const sequence = (): number =>
     dims.sequence ?? fail('bad-argument', `Input ${spec.name} needs a sequence length; give sequence.`);
@@ -354,7 +354,7 @@ const BEFORE_CONV = new Set([...SAME, 'Sub', 'Div', 'Mul', 'Add', 'Transpose', '
  * The kind of every input: by its name, else by its role in the graph.
  * @throws PapilioError 'unsupported-onnx' for pictures with the channels last and for tokens with the batch last
  */
-export function inputKinds(
+function inputKinds(
   graph: OnnxGraph,
   config: Readonly<Record<string, unknown>>,
 ): ReadonlyMap<string, InputKind> {
@@ -433,7 +433,7 @@ export function roleNotes(kinds: ReadonlyMap<string, InputKind>): string[] {
  * The name by which batches and feeds give an input: Hugging Face's, where only one input of the file is of that kind and it is not
  * one half of two models.
  */
-export function feedNames(kinds: ReadonlyMap<string, InputKind>): ReadonlyMap<string, string> {
+function feedNames(kinds: ReadonlyMap<string, InputKind>): ReadonlyMap<string, string> {
   const all = [...kinds];
   return new Map(
     all.map(([name, kind]) => {

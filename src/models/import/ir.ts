@@ -184,13 +184,6 @@ export function countUses(graph: IrGraph): Map<IrValue, IrNode[]> {
   return uses;
 }
 
-/** Tells of the values whether one node of the graph reads them, and nothing else does. */
-export function onlyReadHere(graph: IrGraph): (v: IrValue) => boolean {
-  const uses = countUses(graph);
-  const outputs = new Set(graph.outputs.map(({ value }) => value));
-  return (v) => uses.get(v)?.length === 1 && !outputs.has(v);
-}
-
 /** The two operands of a node, in their order and in the other. */
 export const eitherWay = ({ inputs }: IrNode): readonly (readonly [IrValue, IrValue])[] => {
   const [a, b] = inputs as [IrValue, IrValue];

@@ -153,14 +153,8 @@ function draftModules(uses: readonly ModuleUse[]): Map<string, Draft> {
       else {
         draft.parameters.set(label, {
           // A parameter at the top of the model has no module's name before its own.
-          ...{
-            module: name,
-            kind,
-            name: name === label ? label : `${name}.${label}`,
-            shape,
-            weight: w.weight,
-          },
-          ...{ transposed: isTransposed(node, w.input), uses: [use], readings: [] },
+          ...{ module: name, kind, name: name === label ? label : `${name}.${label}`, shape },
+          ...{ weight: w.weight, transposed: isTransposed(node, w.input), uses: [use], readings: [] },
         });
       }
     }
@@ -173,6 +167,8 @@ export interface TableOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Nodes whose results are constants. */
   readonly fixed?: ReadonlySet<OnnxNode>;
+  /** Another name for a module or parameter than the file's. */
+  readonly named?: (name: string) => string;
 }
 
 /** The places of the file behind a weight as a node of the folded graph reads it. */
@@ -205,7 +201,7 @@ function ownersOf(
 }
 
 export function tabulate(graph: IrGraph, file: OnnxGraph, options: TableOptions = {}): ModuleTable {
-  const { config = {}, fixed = new Set() } = options;
+  const { config = {}, fixed = new Set(), named = (name: string) => name } = options;
   const readers = readersOf(file);
   const prefix = missingPrefix(file.nodes, new Set([...file.initializers.keys(), ...file.constants.keys()]));
   const drafts = draftModules(moduleUses(graph, prefix, config));
@@ -238,10 +234,16 @@ export function tabulate(graph: IrGraph, file: OnnxGraph, options: TableOptions 
       ?.find((p) => sameStored(p.weight, weight) && places.some((place) => p.readings.includes(place)));
   };
   return {
-    modules: [...drafts.values()].map((draft) => moduleInfo(draft, byTensor)),
-    ties: tiesOf([...byTensor.values()].flat(), config),
-    parameter: (weight) => find(weight) ?? null,
-    module: (node) => (node.inputs[1]?.weight ? find(node.inputs[1].weight)?.module : undefined),
+    modules: [...drafts.values()].map((draft) => moduleInfo(draft, byTensor, named)),
+    ties: tiesOf([...byTensor.values()].flat(), config).map((tie) => tie.map(named)),
+    parameter(weight) {
+      const own = find(weight);
+      return own ? { ...own, name: named(own.name) } : null;
+    },
+    module(node) {
+      const own = node.inputs[1]?.weight && find(node.inputs[1].weight);
+      return own ? named(own.module) : undefined;
+    },
   };
 }
 
@@ -259,49 +261,29 @@ function torchName(
 }
 
 function moduleInfo(
-  { parameters, ...draft }: Draft,
+  { parameters, name, ...draft }: Draft,
   byTensor: ReadonlyMap<string, readonly Parameter[]>,
+  named: (name: string) => string,
 ): ModuleInfo {
   const origin = (label: string, p: Parameter): ParamOrigin => {
+    const { weight, readings, transposed, shape } = p;
     const torch = torchName(p, label, byTensor);
-    return { ...placed(p), ...(torch === null ? {} : { torch }) };
+    return {
+      ...{
+        initializer: weight.name,
+        readings,
+        transposed,
+        shape,
+        value: named(p.name),
+        tensor: weight.tensor,
+      },
+      ...(weight.quant ? { quant: weight.quant } : {}),
+      ...(weight.part ? { part: weight.part } : {}),
+      ...(torch === null ? {} : { torch }),
+    };
   };
-  const placed = ({ weight, readings, transposed, shape, name }: Parameter): ParamOrigin => ({
-    ...{ initializer: weight.name, readings, transposed, shape, value: name, tensor: weight.tensor },
-    ...(weight.quant ? { quant: weight.quant } : {}),
-    ...(weight.part ? { part: weight.part } : {}),
-  });
-  return {
-    ...draft,
-    parameters: Object.fromEntries([...parameters].map(([label, p]) => [label, origin(label, p)])),
-  };
-}
-
-/** The same table with `prefix` before the names of all modules but those of `except`. */
-export function prefixed(
-  table: ModuleTable,
-  { prefix, except }: { readonly prefix: string; readonly except: readonly string[] },
-): ModuleTable {
-  const isHead = (name: string): boolean => except.some((own) => name === own || name.startsWith(`${own}.`));
-  const named = (name: string): string => (isHead(name) ? name : `${prefix}.${name}`);
-  return {
-    modules: table.modules.map((m) => ({
-      ...m,
-      name: named(m.name),
-      parameters: Object.fromEntries(
-        Object.entries(m.parameters).map(([label, p]) => [label, { ...p, value: named(p.value) }]),
-      ),
-    })),
-    ties: table.ties.map((tie) => tie.map(named)),
-    parameter(weight) {
-      const own = table.parameter(weight);
-      return own && { ...own, name: named(own.name) };
-    },
-    module(node) {
-      const own = table.module(node);
-      return own === undefined ? undefined : named(own);
-    },
-  };
+  const origins = [...parameters].map(([label, p]) => [label, origin(label, p)] as const);
+  return { name: named(name), ...draft, parameters: Object.fromEntries(origins) };
 }
 
 // Which module each node with weights belongs to. A tensor that several nodes read says little of any one of them: there the node's own
@@ -325,38 +307,24 @@ export interface ModuleUse {
   module: string;
 }
 
+const WEIGHT_AND_BIAS = [
+  [1, 'weight'],
+  [2, 'bias'],
+] as const;
+
 /** Weight inputs of a node with the parameter's usual name; null name: the tensor's own. */
-function roles(node: IrNode): {
-  kind: ModuleKind;
-  inputs: readonly (readonly [number, string | null])[];
+function roles({ op, attrs, inputs }: IrNode): {
+  readonly kind: ModuleKind;
+  readonly inputs: readonly (readonly [number, string | null])[];
 } {
-  switch (node.op) {
-    case 'Linear':
-      return {
-        kind: node.attrs.kind as ModuleKind,
-        inputs: [
-          [1, 'weight'],
-          [2, 'bias'],
-        ],
-      };
-    case 'Gather':
-      return { kind: 'embedding', inputs: [[0, 'weight']] };
-    case 'LayerNorm':
-    case 'RmsNorm':
-      return {
-        kind: 'layernorm',
-        inputs: [
-          [1, 'weight'],
-          [2, 'bias'],
-        ],
-      };
-    default:
-      return { kind: 'other', inputs: node.inputs.map((_, i) => [i, null] as const) };
-  }
+  if (op === 'Linear') return { kind: attrs.kind as ModuleKind, inputs: WEIGHT_AND_BIAS };
+  if (op === 'Gather') return { kind: 'embedding', inputs: [[0, 'weight']] };
+  if (op === 'LayerNorm' || op === 'RmsNorm') return { kind: 'layernorm', inputs: WEIGHT_AND_BIAS };
+  return { kind: 'other', inputs: inputs.map((_, i) => [i, null]) };
 }
 
 /** The name by which the file's nodes know a weight: an Identity of an exporter gives one back that was stored once for several. */
-export const calledName = (weight: Weight): string => weight.called ?? weight.name;
+const calledName = (weight: Weight): string => weight.called ?? weight.name;
 
 const isScalar = ({ shape }: IrValue): boolean => sizeOf(shape) <= 1;
 
@@ -378,7 +346,7 @@ function usesOf(graph: IrGraph): ModuleUse[] {
 }
 
 /** The same tensor, or the same part of one. */
-export const sameStored = (a: Weight, b: Weight): boolean =>
+const sameStored = (a: Weight, b: Weight): boolean =>
   a.name === b.name && a.part?.from === b.part?.from && a.part?.axis === b.part?.axis;
 
 /** How many nodes of the file read a weight under one name. */
@@ -435,8 +403,8 @@ function nameOf(use: ModuleUse, naming: Naming): string {
 /** The nn.MultiheadAttention whose query, key and value one product computes: its parameters' names tell, or its other projection's. */
 function packedAttention({ weights }: ModuleUse, place: string | null, { uses }: Naming): string | null {
   for (const { weight } of weights) {
-    const told = attentionOf(calledName(weight));
-    if (told !== null) return told;
+    const attention = attentionOf(calledName(weight));
+    if (attention !== null) return attention;
   }
   const [{ weight, value }] = weights as [WeightUse];
   const [a, b] = value.shape;
@@ -490,18 +458,13 @@ const renamed = (a: Weight, b: Weight): boolean =>
   calledName(a) !== calledName(b) && ownerOf(calledName(a)) !== null && ownerOf(calledName(b)) !== null;
 
 /** Every node with weights, by module. */
-export function moduleUses(
+function moduleUses(
   graph: IrGraph,
   prefix: string,
   config: Readonly<Record<string, unknown>>,
 ): readonly ModuleUse[] {
   const uses = usesOf(graph);
-  const naming: Naming = {
-    prefix,
-    config,
-    uses,
-    readers: countReaders(uses),
-  };
+  const naming: Naming = { prefix, config, uses, readers: countReaders(uses) };
   for (const use of uses) use.module = nameOf(use, naming);
   joinCalls(uses);
   return uses;
@@ -510,14 +473,6 @@ export function moduleUses(
 // Which parameters that the file stores once are one in PyTorch. Equal bytes alone say nothing: exporters and tools write equal biases,
 // norms and matrices once. One and the same are the table of word embeddings and the head that scores words with it, and the tables by
 // which an encoder and a decoder look up the same words.
-
-interface Candidate {
-  readonly name: string;
-  readonly kind: ModuleKind;
-  readonly shape: readonly number[];
-  readonly weight: Weight;
-  readonly uses: readonly ModuleUse[];
-}
 
 /** What leaves token ids what they are. */
 const KEEPS_IDS = new Set([
@@ -550,12 +505,9 @@ function readsTokens({ node }: { readonly node: IrNode }): boolean {
  * @param config config.json: `tie_word_embeddings: false` says that a head is none
  * @returns names of parameters; the first of each owns the tensor
  */
-export function tiesOf(
-  candidates: readonly Candidate[],
-  config: Readonly<Record<string, unknown>>,
-): readonly (readonly string[])[] {
-  const ties: (readonly string[])[] = [];
-  const done = new Set<Candidate>();
+function tiesOf(candidates: readonly Parameter[], config: Readonly<Record<string, unknown>>): readonly Tie[] {
+  const ties: Tie[] = [];
+  const done = new Set<Parameter>();
   for (const table of candidates) {
     if (table.kind !== 'embedding' || done.has(table) || !table.uses.some(readsTokens)) continue;
     const alike = candidates.filter(

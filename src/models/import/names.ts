@@ -111,7 +111,7 @@ export function missingPrefix(nodes: readonly OnnxNode[], weights: ReadonlySet<s
   return prefixes.size === 1 ? [...prefixes][0]! : '';
 }
 
-/** The module that a node's own metadata or path tells. */
+/** The module that a node's own metadata or path says. */
 export function placeOf(node: OnnxNode, prefix: string): string | null {
   const scoped = fromScopes(node);
   if (scoped) return scoped;
@@ -119,22 +119,14 @@ export function placeOf(node: OnnxNode, prefix: string): string | null {
   return path && prefix + path;
 }
 
-/** The module of a layer with weights, where the file tells it. */
-export function toldModule(
-  origin: OnnxNode | null,
-  weight: Weight,
-  bias: Weight | null,
-  prefix: string,
-): string | null {
-  return (
-    (origin && placeOf(origin, prefix)) ??
-    ownerOf(weight.name)?.module ??
-    (bias && ownerOf(bias.name)?.module) ??
-    null
-  );
-}
+/** The module of a layer with weights, where the file says it. */
+export const moduleOf = ({ origin, inputs }: IrNode, prefix: string): string | null =>
+  (origin && placeOf(origin, prefix)) ??
+  ownerOf(inputs[1]!.weight!.name)?.module ??
+  (inputs[2]?.weight && ownerOf(inputs[2].weight.name)?.module) ??
+  null;
 
-/** A name for a module of which the file tells nothing. */
+/** A name for a module of which the file says nothing. */
 export const madeUpModule = (weight: Weight): string =>
   isTopLevel(unquantised(weight.name))
     ? unquantised(weight.name)
@@ -188,7 +180,7 @@ const PACKED_FAMILIES = /^phi3|^phi4|^phi3small|^chatglm|^gpt_neox|^falcon|^bloo
 
 /**
  * PyTorch's modules for the query, key and value of one product that an optimiser or a builder packed; null where the model itself has
- * one module for all three, or where nothing tells its names.
+ * one module for all three, or where nothing says its names.
  * @param after the module of the projection behind the attention
  */
 export function unpackedModules(
@@ -199,9 +191,9 @@ export function unpackedModules(
 ): readonly [string, string, string] | null {
   const family = typeof config.model_type === 'string' ? config.model_type : '';
   if (PACKED_FAMILIES.test(family)) return null;
-  const told = toldModule(node.origin, node.inputs[1]!.weight!, node.inputs[2]?.weight ?? null, prefix);
-  if (told !== null) {
-    const at = /^(.+)\.qkv_proj$/.exec(told)?.[1];
+  const own = moduleOf(node, prefix);
+  if (own !== null) {
+    const at = /^(.+)\.qkv_proj$/.exec(own)?.[1];
     return at === undefined ? null : [`${at}.q_proj`, `${at}.k_proj`, `${at}.v_proj`];
   }
   for (const { after: pattern, parent, names } of after === null ? [] : PROJECTIONS) {

@@ -38,7 +38,7 @@ const BITS: Partial<Record<OnnxDType, 4 | 8 | 32>> = { int4: 4, uint4: 4, int8: 
 export const codeBits = (dtype: OnnxDType): 4 | 8 | 32 | null => BITS[dtype] ?? null;
 
 /** Whether codes and zero points of the file count from below 0. */
-export const isSigned = ({ codes }: QuantSource): boolean => codes.dtype.startsWith('int');
+const isSigned = ({ codes }: QuantSource): boolean => codes.dtype.startsWith('int');
 
 /** Rows and columns of the tensor seen as a matrix. */
 export function matrixOf(shape: readonly number[]): readonly [number, number] {
@@ -88,7 +88,7 @@ export function checkCodes(source: QuantSource): void {
 }
 
 /** Reads the codes as counted from the lowest one. */
-export function codeReader(source: QuantSource): (row: number, column: number) => number {
+function codeReader(source: QuantSource): (row: number, column: number) => number {
   const { bits, codes, rowCodes } = source;
   const bytes = codes.bytes();
   const offset = unsignedOffset(source);
@@ -105,7 +105,7 @@ export function codeReader(source: QuantSource): (row: number, column: number) =
 }
 
 /** Zero points as counted from the lowest code, one per scale. */
-export function zeroValues(source: QuantSource): ArrayLike<number> | null {
+function zeroValues(source: QuantSource): ArrayLike<number> | null {
   const { zeros, bits, zerosByRow, blockColumns } = source;
   if (!zeros) return null;
   if (zeros.dtype === 'float32' || zeros.dtype === 'float16' || zeros.dtype === 'bfloat16')
@@ -130,7 +130,7 @@ export function zeroValues(source: QuantSource): ArrayLike<number> | null {
 }
 
 /** Without zero points, bytes that hold packed codes mean the middle, and typed codes mean 0. */
-export const usualZero = (source: QuantSource): number =>
+const usualZero = (source: QuantSource): number =>
   source.form === 'nbits' || (source.form === 'gather' && source.codes.dtype === 'uint8')
     ? 2 ** (source.bits - 1)
     : unsignedOffset(source);
@@ -216,7 +216,7 @@ export const loadFormat = (columns: number): QuantFormat => ({
 });
 
 /** Scale and zero point that put [low, high] and 0 on the codes 0 … top. */
-export function asymmetricStep(low: number, high: number, top: number): { scale: number; zero: number } {
+function asymmetricStep(low: number, high: number, top: number): { scale: number; zero: number } {
   const from = Math.min(low, 0);
   const scale = Math.fround((Math.max(high, 0) - from) / top);
   return scale > 0 ? { scale, zero: Math.round(-from / scale) } : { scale: 1, zero: 0 };
@@ -350,11 +350,11 @@ export function requantise(source: QuantSource, data: ArrayLike<number>): Requan
   const old = zeroValues(source);
   const anew = old !== null && writesZeros(source, old);
   const range = codeRange(source);
-  const given = tensorToF32(scales);
+  const oldScales = tensorToF32(scales);
   const steps = Array.from({ length: count }, (_, k) => {
     const zero = old === null ? null : old[old.length === 1 ? 0 : k]!;
     // A bias in 32 bits has the scale of its layer's input times its weight's, and room enough.
-    if (source.bits === 32) return { scale: given[k]!, zero: zero ?? usualZero(source) };
+    if (source.bits === 32) return { scale: oldScales[k]!, zero: zero ?? usualZero(source) };
     return anew
       ? freeStep(source, low[k]!, high[k]!, range)
       : fixedStep(source, low[k]!, high[k]!, zero, range);
@@ -404,21 +404,21 @@ function freeStep(source: QuantSource, low: number, high: number, range: CodeRan
   return { scale, zero: range.low + (isFloatTensor(source.zeros!) ? -Math.min(low, 0) / scale : zero) };
 }
 
-/** The scale that fits where the zero point is given. */
+/** The scale that fits for a fixed zero point. */
 function fixedStep(
   source: QuantSource,
   low: number,
   high: number,
-  given: number | null,
+  zeroPoint: number | null,
   range: CodeRange,
 ): Step {
   const half = 2 ** (source.bits - 1);
-  if (given === null && source.form === 'nbits') {
+  if (zeroPoint === null && source.form === 'nbits') {
     // The end with one code more takes the larger magnitude, as onnxruntime's own quantiser has it.
     const largest = -low > high ? low : high;
     return { scale: largest === 0 ? 1 : Math.fround(largest / -half), zero: half };
   }
-  const zero = given ?? usualZero(source);
+  const zero = zeroPoint ?? usualZero(source);
   const scale = Math.max(
     zero > range.low ? -low / (zero - range.low) : 0,
     range.high > zero ? high / (range.high - zero) : 0,

@@ -140,11 +140,10 @@ function lookOf(
 }
 
 /** Every look-up in and slice of a tensor of the file, at one length. */
-function looksAt(request: TablesRequest, sequence: number, token: number): Look[] {
-  return onePass(() => lookingAt(request, sequence, token));
-}
+const looksAt = (request: TablesRequest, sequence: number, token: number): Look[] =>
+  onePass(() => findLooks(request, sequence, token));
 
-function lookingAt(request: TablesRequest, sequence: number, token: number): Look[] {
+function findLooks(request: TablesRequest, sequence: number, token: number): Look[] {
   const looks: Look[] = [];
   const index = examples(request, token);
   const add = (node: Parameters<typeof lookOf>[0]): void => {

@@ -27,7 +27,7 @@ import {
 } from './operator.ts';
 
 /** Low enough to vanish in any softmax, high enough that two of them do not overflow. */
-export const LOW = -1e30;
+const LOW = -1e30;
 
 export interface Heads {
   /** [B, Sq, heads·D]. */
@@ -70,15 +70,15 @@ function part(v: IrValue, from: number, size: number): IrValue {
 }
 
 /** 0 where `keep` is true, very negative elsewhere. */
-export function additive(keep: IrValue, low = LOW): IrValue {
+function additive(keep: IrValue, low = LOW): IrValue {
   return derive('Where', [keep, scalar(0), scalar(low)], {}, keep.shape);
 }
 
 /** A boolean mask made additive; a float one is so already. */
-export const asAdditive = (mask: IrValue): IrValue => (isFloat(mask.dtype) ? mask : additive(mask));
+const asAdditive = (mask: IrValue): IrValue => (isFloat(mask.dtype) ? mask : additive(mask));
 
 /** [1, 1, Sq, Sk]: 0 where query i (at position i + offset) sees key j, very negative elsewhere. */
-export function triangle(queries: number, keys: number, offset: number, window: number | null): IrValue {
+function triangle(queries: number, keys: number, offset: number, window: number | null): IrValue {
   const shape = [1, 1, queries, keys];
   const data = allocate('float32', shape);
   for (let i = 0; i < data.length; i++) {
@@ -89,7 +89,7 @@ export function triangle(queries: number, keys: number, offset: number, window: 
 }
 
 /** @returns [B, Sq, heads·Dv] */
-export function attend(h: Heads, origin: OnnxNode): IrValue {
+function attend(h: Heads, origin: OnnxNode): IrValue {
   const [batch, queries, width] = h.q.shape as [number, number, number];
   const keys = h.k.shape[1]!;
   const headDim = width / h.heads;
@@ -366,21 +366,22 @@ function stretched(mask: IrValue, keys: number): IrValue {
   return derive('Concat', [mask, hidden], { axis: shape.length - 1 }, mask.shape.with(-1, keys));
 }
 
-/** [B] numbers of keys that are there → [B, 1, 1, Sk], additive. */
-function withinLength(lengths: IrValue, keys: number): IrValue {
-  const batch = lengths.shape[0]!;
-  const index = positions(lengths.dtype, keys);
-  const keep = derive('Less', [index, reshapeOf(lengths, [batch, 1])], {}, [batch, keys]);
-  return reshapeOf(asAdditive(keep), [batch, 1, 1, keys]);
+/** Keys whose places are below [B] bounds, or are not → [B, 1, 1, Sk], additive. */
+function keysWhere(op: 'Less' | 'GreaterOrEqual', bounds: IrValue, keys: number): IrValue {
+  const batch = bounds.shape[0]!;
+  const places = positions(bounds.dtype, keys);
+  const keep = derive(op, [places, reshapeOf(bounds, [batch, 1])], {}, [batch, keys]);
+  return reshapeOf(additive(keep), [batch, 1, 1, keys]);
 }
+
+/** [B] numbers of keys that are there. */
+const withinLength = (lengths: IrValue, keys: number): IrValue => keysWhere('Less', lengths, keys);
 
 /** [2B]: per example where its tokens end, then where they begin. */
 function between(bounds: IrValue, keys: number): IrValue[] {
   const batch = bounds.shape[0]! / 2;
-  const half = (from: number): IrValue => sliceOf(bounds, 0, from, batch);
-  const index = positions(bounds.dtype, keys);
-  const begun = derive('GreaterOrEqual', [index, reshapeOf(half(batch), [batch, 1])], {}, [batch, keys]);
-  return [withinLength(half(0), keys), reshapeOf(additive(begun), [batch, 1, 1, keys])];
+  const begun = keysWhere('GreaterOrEqual', sliceOf(bounds, 0, batch, batch), keys);
+  return [withinLength(sliceOf(bounds, 0, 0, batch), keys), begun];
 }
 
 /** mask_index or key_padding_mask → additive masks. */

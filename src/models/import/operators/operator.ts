@@ -11,6 +11,9 @@ import { isFloat, type OnnxDType, type OnnxNode } from '../../../onnx/types.ts';
 import { ascending, here, spend } from '../importBudget.ts';
 import {
   type Attrs,
+  countUses,
+  eitherWay,
+  type IrGraph,
   type IrNode,
   type IrValue,
   type Known,
@@ -73,7 +76,10 @@ const table = new Map<string, Operator>();
 
 /** Puts operators into the table, by name; those of other domains with it before them: "com.microsoft.Attention". */
 export function register(operators: Operators): void {
-  for (const [name, operator] of Object.entries(operators)) table.set(name, operator);
+  for (const [name, operator] of Object.entries(operators)) {
+    if (table.has(name)) fail('internal', `The ONNX operator ${name} stands in two places.`);
+    table.set(name, operator);
+  }
 }
 
 export const operatorOf = (name: string): Operator | undefined => table.get(name);
@@ -200,6 +206,33 @@ export function become(node: IrNode, op: string, inputs: (IrValue | null)[], att
   node.op = op;
   node.inputs = inputs;
   node.attrs = attrs;
+}
+
+/**
+ * Takes what computes an operand of a node into the node, where nothing else reads that operand.
+ * @param join the inputs of what then stands for both: of the node, of what is `before`, of the operand between them and of the other one
+ * @param origin whether the node is then the file's node that was before
+ */
+export function absorb(
+  graph: IrGraph,
+  ops: readonly string[],
+  join: (node: IrNode, before: IrNode, y: IrValue, other: IrValue) => IrNode['inputs'] | null,
+  origin: 'before' | 'stays' = 'before',
+): void {
+  const uses = countUses(graph);
+  const outputs = new Set(graph.outputs.map(({ value }) => value));
+  for (const node of graph.nodes) {
+    if (!ops.includes(node.op)) continue;
+    for (const [y, other] of eitherWay(node)) {
+      const before = y?.producer;
+      if (!before || uses.get(y)?.length !== 1 || outputs.has(y)) continue;
+      const inputs = join(node, before, y, other);
+      if (!inputs) continue;
+      become(node, before.op, inputs, before.attrs);
+      if (origin === 'before') node.origin = before.origin;
+      break;
+    }
+  }
 }
 
 export const reshapeOf = (v: IrValue, shape: readonly number[]): IrValue =>

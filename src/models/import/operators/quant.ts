@@ -7,24 +7,15 @@ import type { Reading } from '../../../onnx/readers.ts';
 import { f32Tensor } from '../../../onnx/tensor.ts';
 import { isFloat, type OnnxDType, type OnnxGraph, type OnnxTensor } from '../../../onnx/types.ts';
 import { allocate } from '../importBudget.ts';
-import {
-  type IrGraph,
-  type IrNode,
-  type IrValue,
-  MOVES,
-  makeValue,
-  onlyReadHere,
-  scalar,
-  storedScalar,
-} from '../ir.ts';
+import { type IrGraph, type IrNode, type IrValue, MOVES, makeValue, scalar, storedScalar } from '../ir.ts';
 import { isConv1d } from '../names.ts';
 import { checkCodes, codeBits, dequantised, matrixOf, type QuantSource } from '../quantMatrix.ts';
 import { contribAttention } from './attention.ts';
 import { convRule, matmulRule } from './linalg.ts';
 import { embedLayerNorm } from './normalisation.ts';
 import {
+  absorb,
   axisOf,
-  become,
   type Context,
   derive,
   input,
@@ -349,28 +340,16 @@ function gatherBlockQuantized(c: Context): Results {
 
 /** A factor behind an integer product is the scale of its weight: one number, or one per output. */
 export function absorbScales(graph: IrGraph): void {
-  const isOnlyHere = onlyReadHere(graph);
-  for (const node of graph.nodes) {
-    if (node.op !== 'Mul' && node.op !== 'Scale') continue;
-    for (const [y, factor] of [node.inputs, [...node.inputs].reverse()] as [IrValue, IrValue?][]) {
-      const product = y.producer;
-      if (product?.op !== 'Linear' && product?.op !== 'Conv') continue;
-      const quant = product.inputs[1]!.weight?.quant;
-      if (quant?.form !== 'integer' || quant.scales) continue;
-      if (!isOnlyHere(y)) continue;
-      const by = node.op === 'Scale' ? (node.attrs.by as number) : storedScalar(factor);
-      const scales = scaleTensor(quant, by, factor, product);
-      if (!scales) continue;
-      const w = quantWeight(
-        withScales(quant, scales, outputAxis(product)),
-        product.inputs[1]!.weight!.reading,
-      );
-      const { origin } = product;
-      become(node, product.op, [product.inputs[0]!, w, product.inputs[2] ?? null], product.attrs);
-      node.origin = origin;
-      break;
-    }
-  }
+  absorb(graph, ['Mul', 'Scale'], (node, product, _, factor) => {
+    const [x, matrix, bias] = product.inputs;
+    const quant = matrix?.weight?.quant;
+    if (!/^(Linear|Conv)$/.test(product.op) || quant?.form !== 'integer' || quant.scales) return null;
+    const by = node.op === 'Scale' ? (node.attrs.by as number) : storedScalar(factor);
+    const scales = scaleTensor(quant, by, factor, product);
+    if (!scales) return null;
+    const scaled = withScales(quant, scales, outputAxis(product));
+    return [x!, quantWeight(scaled, matrix!.weight!.reading), bias ?? null];
+  });
 }
 
 /** Axis of the weight that counts the product's outputs. */
