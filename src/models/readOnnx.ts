@@ -1,7 +1,6 @@
 /** The graph among the files of a model: of its one .onnx file, or of an encoder's and a decoder's, joined. */
 import { create } from '@bufbuild/protobuf';
 import {
-  AttributeProtoSchema,
   type GraphProto,
   GraphProtoSchema,
   type ModelProto,
@@ -13,7 +12,7 @@ import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { decodeModel, externalFiles } from '../onnx/decode.ts';
 import { inlineFunctions } from '../onnx/inline.ts';
-import { withFields } from '../onnx/proto.ts';
+import { mapSubgraphs, withFields } from '../onnx/proto.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { viewModel } from '../onnx/view.ts';
 import { isOperator } from './import/fold.ts';
@@ -121,16 +120,16 @@ const HIDDEN = 'encoder_hidden_states';
 
 /** Values renamed throughout, subgraphs included; node names by `path`. */
 function renamedNodes(nodes: readonly NodeProto[], rename: Rename, path: Rename): NodeProto[] {
-  return nodes.map((node) =>
-    withFields(NodeProtoSchema, node, {
-      input: node.input.map((name) => (name === '' ? '' : rename(name))),
-      output: node.output.map((name) => (name === '' ? '' : rename(name))),
-      ...(node.name ? { name: path(node.name) } : {}),
-      attribute: node.attribute.map((a) =>
-        a.g ? withFields(AttributeProtoSchema, a, { g: renamedGraph(a.g, rename, path) }) : a,
-      ),
-    }),
-  );
+  const renameAll = (names: readonly string[]) => names.map((name) => (name === '' ? '' : rename(name)));
+  return nodes.map((node) => {
+    const { input, output, name } = node;
+    const fields = {
+      input: renameAll(input),
+      output: renameAll(output),
+      ...(name ? { name: path(name) } : {}),
+    };
+    return mapSubgraphs(withFields(NodeProtoSchema, node, fields), (g) => renamedGraph(g, rename, path));
+  });
 }
 
 function renamedGraph(graph: GraphProto, rename: Rename, path: Rename): GraphProto {

@@ -59,8 +59,30 @@ function rawValues(name: string, tensor: OnnxTensor, { data, owned }: NewValues)
   return !owned && bytes.buffer === (data as Partial<Float32Array>).buffer ? bytes.slice() : bytes;
 }
 
-function replaceConstant(node: NodeProto, name: string, tensor: OnnxTensor, values: NewValues): NodeProto {
-  const raw = rawValues(name, tensor, values);
+/** The model with other contents in some stored tensors: initialisers, and Constant nodes by the name of their output. */
+function withContents<T>(
+  model: OnnxModel,
+  changes: ReadonlyMap<string, T>,
+  bytesOf: (change: T, tensor: OnnxTensor, name: string) => Uint8Array<ArrayBuffer>,
+  constant: (node: NodeProto, tensor: OnnxTensor, bytes: Uint8Array<ArrayBuffer>) => NodeProto,
+): OnnxModel {
+  const { initializers, constants, proto } = model.graph;
+  const initializer = proto.initializer.map((tensor) => {
+    const change = changes.get(tensor.name);
+    if (change === undefined) return tensor;
+    return withRawData(tensor, bytesOf(change, initializers.get(tensor.name)!, tensor.name));
+  });
+  const node = proto.node.map((item) => {
+    const name = item.output[0] ?? '';
+    const change = item.opType === 'Constant' && !initializers.has(name) ? changes.get(name) : undefined;
+    if (change === undefined) return item;
+    const tensor = constants.get(name)!;
+    return constant(item, tensor, bytesOf(change, tensor, name));
+  });
+  return withGraph(model, { initializer, node });
+}
+
+function replaceConstant(node: NodeProto, tensor: OnnxTensor, raw: Uint8Array<ArrayBuffer>): NodeProto {
   if (node.attribute.some((attribute) => attribute.name === 'value'))
     return withAttribute(node, 'value', (attribute) =>
       withFields(AttributeProtoSchema, attribute, { t: withRawData(attribute.t!, raw) }),
@@ -82,22 +104,11 @@ function replaceConstant(node: NodeProto, name: string, tensor: OnnxTensor, valu
  * non-finite for a finite value beyond the range of the file's type
  */
 export function replaceInitializers(model: OnnxModel, values: ReadonlyMap<string, NewValues>): OnnxModel {
-  const { initializers, constants, proto } = model.graph;
+  const { initializers, constants } = model.graph;
   for (const name of values.keys())
     if (!initializers.has(name) && !constants.has(name))
       fail('not-found', `The model has no weight called "${name}".`, { name });
-  const initializer = proto.initializer.map((tensor) => {
-    const change = values.get(tensor.name);
-    return change
-      ? withRawData(tensor, rawValues(tensor.name, initializers.get(tensor.name)!, change))
-      : tensor;
-  });
-  const node = proto.node.map((item) => {
-    const name = item.output[0] ?? '';
-    const change = item.opType === 'Constant' && !initializers.has(name) ? values.get(name) : undefined;
-    return change ? replaceConstant(item, name, constants.get(name)!, change) : item;
-  });
-  return withGraph(model, { initializer, node });
+  return withContents(model, values, (change, t, name) => rawValues(name, t, change), replaceConstant);
 }
 
 /**
@@ -108,31 +119,26 @@ export function replaceRaw(
   model: OnnxModel,
   contents: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
 ): OnnxModel {
-  const { initializers, constants, proto } = model.graph;
   for (const [name, bytes] of contents) {
     const tensor =
-      initializers.get(name) ??
-      constants.get(name) ??
+      model.graph.initializers.get(name) ??
+      model.graph.constants.get(name) ??
       fail('not-found', `The model has no initialiser called "${name}".`, { name });
     if (bytes.length !== tensor.byteLength)
       fail('shape', `Initialiser "${name}" takes ${tensor.byteLength} bytes but was given ${bytes.length}.`);
   }
-  const initializer = proto.initializer.map((tensor) => {
-    const bytes = contents.get(tensor.name);
-    return bytes ? withRawData(tensor, bytes) : tensor;
-  });
-  const node = proto.node.map((item) => {
-    const name = item.output[0] ?? '';
-    const bytes = item.opType === 'Constant' && !initializers.has(name) ? contents.get(name) : undefined;
-    if (!bytes) return item;
-    // Some spell one float as an attribute of its own (value_float): a tensor says the same.
-    const t = withRawData(constants.get(name)!.proto, bytes);
-    const type = AttributeProto_AttributeType.TENSOR;
-    return withFields(NodeProtoSchema, item, {
-      attribute: [create(AttributeProtoSchema, { name: 'value', type, t })],
-    });
-  });
-  return withGraph(model, { initializer, node });
+  return withContents(
+    model,
+    contents,
+    (bytes) => bytes,
+    (node, tensor, bytes) => {
+      // Some spell one float as an attribute of its own (value_float): a tensor says the same.
+      const t = withRawData(tensor.proto, bytes);
+      const type = AttributeProto_AttributeType.TENSOR;
+      const attribute = [create(AttributeProtoSchema, { name: 'value', type, t })];
+      return withFields(NodeProtoSchema, node, { attribute });
+    },
+  );
 }
 
 /** A node's replacement: the nodes that stand in its place, none to drop it. */

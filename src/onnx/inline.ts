@@ -8,7 +8,7 @@ import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto }
 import { AttributeProtoSchema, GraphProtoSchema, ModelProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { type Budget, createBudget } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
-import { withFields } from './proto.ts';
+import { mapSubgraphs, subgraphsOf, withFields } from './proto.ts';
 import type { OnnxModel } from './types.ts';
 import { viewModel } from './view.ts';
 
@@ -25,8 +25,6 @@ type CallAttributes = ReadonlyMap<string, AttributeProto>;
 
 /** Names inside one written-out body: the caller's for inputs and outputs, new ones for the rest. */
 type Rename = (name: string) => string;
-
-const subgraphsOf = (a: AttributeProto): readonly GraphProto[] => (a.g ? [a.g, ...a.graphs] : a.graphs);
 
 /** Calls `visit` for every node, subgraphs included. */
 function eachNode(nodes: readonly NodeProto[], visit: (node: NodeProto) => void): void {
@@ -94,26 +92,12 @@ class Inliner {
   nodes(list: readonly NodeProto[], depth = 0): NodeProto[] {
     return list.flatMap((node) => {
       const f = this.functions.get(keyOf(node.domain, node.opType, node.overload));
-      return f ? this.call(f, node, depth) : [this.withSubgraphs(node, (g) => this.graph(g, depth))];
+      return f ? this.call(f, node, depth) : [mapSubgraphs(node, (g) => this.graph(g, depth))];
     });
   }
 
   graph(g: GraphProto, depth = 0): GraphProto {
     return withFields(GraphProtoSchema, g, { node: this.nodes(g.node, depth) });
-  }
-
-  private withSubgraphs(node: NodeProto, change: (g: GraphProto) => GraphProto): NodeProto {
-    if (!node.attribute.some((a) => subgraphsOf(a).length > 0)) return node;
-    return withFields(NodeProtoSchema, node, {
-      attribute: node.attribute.map((a) =>
-        subgraphsOf(a).length === 0
-          ? a
-          : withFields(AttributeProtoSchema, a, {
-              ...(a.g ? { g: change(a.g) } : {}),
-              graphs: a.graphs.map(change),
-            }),
-      ),
-    });
   }
 
   private call(f: FunctionProto, call: NodeProto, depth: number): NodeProto[] {
@@ -182,7 +166,7 @@ class Inliner {
       attribute,
       metadataProps: [...node.metadataProps, ...call.metadataProps.filter(({ key }) => !own.has(key))],
     });
-    return this.withSubgraphs(made, (g) => this.body(g, call, attributes, rename));
+    return mapSubgraphs(made, (g) => this.body(g, call, attributes, rename));
   }
 
   /** A subgraph inside a function: everything in it is the function's. */

@@ -1,6 +1,13 @@
 /** Small protobuf work: a value's declaration, and changed copies of protobuf messages, where only what changes is new, everything else - unknown fields included - is shared. */
 import { clearField, create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
-import type { GraphProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto } from 'onnx-buf';
+import type {
+  AttributeProto,
+  GraphProto,
+  NodeProto,
+  StringStringEntryProto,
+  TensorProto,
+  ValueInfoProto,
+} from 'onnx-buf';
 import {
   AttributeProtoSchema,
   GraphProtoSchema,
@@ -82,6 +89,25 @@ export function withAttribute(
 ): NodeProto {
   return withFields(NodeProtoSchema, node, {
     attribute: node.attribute.map((attribute) => (attribute.name === name ? change(attribute) : attribute)),
+  });
+}
+
+/** The subgraphs of an attribute. */
+export const subgraphsOf = (a: AttributeProto): readonly GraphProto[] =>
+  a.g ? [a.g, ...a.graphs] : a.graphs;
+
+/** The node with its subgraphs changed; itself if it has none. */
+export function mapSubgraphs(node: NodeProto, change: (g: GraphProto) => GraphProto): NodeProto {
+  if (!node.attribute.some((a) => subgraphsOf(a).length > 0)) return node;
+  return withFields(NodeProtoSchema, node, {
+    attribute: node.attribute.map((a) =>
+      subgraphsOf(a).length === 0
+        ? a
+        : withFields(AttributeProtoSchema, a, {
+            ...(a.g ? { g: change(a.g) } : {}),
+            graphs: a.graphs.map(change),
+          }),
+    ),
   });
 }
 

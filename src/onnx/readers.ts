@@ -3,7 +3,6 @@
  * (Transpose, Cast, DequantizeLinear and the like).
  */
 import {
-  AttributeProtoSchema,
   type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
@@ -11,7 +10,7 @@ import {
   NodeProtoSchema,
 } from 'onnx-buf';
 import { freeNames, selfContained } from './edit.ts';
-import { valueInfoProto, withFields } from './proto.ts';
+import { mapSubgraphs, valueInfoProto, withFields } from './proto.ts';
 import type { OnnxGraph, OnnxModel, OnnxNode, OnnxTensor } from './types.ts';
 import { viewModel } from './view.ts';
 
@@ -172,16 +171,10 @@ function planRoute(
 function edited(graph: GraphProto, edits: Edits): GraphProto {
   const node = graph.node.flatMap((item) => {
     const inputs = edits.inputs.get(item);
-    const subgraphs = item.attribute.some((a) => a.g !== undefined);
-    const changed =
-      inputs || subgraphs
-        ? withFields(NodeProtoSchema, item, {
-            input: item.input.map((name, i) => inputs?.get(i) ?? name),
-            attribute: item.attribute.map((a) =>
-              a.g ? withFields(AttributeProtoSchema, a, { g: edited(a.g, edits) }) : a,
-            ),
-          })
-        : item;
+    const own = inputs
+      ? withFields(NodeProtoSchema, item, { input: item.input.map((name, i) => inputs.get(i) ?? name) })
+      : item;
+    const changed = mapSubgraphs(own, (g) => edited(g, edits));
     return [changed, ...(edits.copies.get(item) ?? [])];
   });
   return withFields(GraphProtoSchema, graph, { node });

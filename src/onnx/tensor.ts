@@ -145,13 +145,16 @@ export function stringTensor(
 
 // The elements of a tensor as numbers or strings, and numbers in ONNX's raw layout.
 
-/** The buffer behind `bytes` if it starts at a multiple of `width`, else a copy that does. */
-function aligned(
-  bytes: Uint8Array<ArrayBuffer>,
-  width: number,
-): { buffer: ArrayBuffer; offset: number; length: number } {
+interface ArrayKind<T> {
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, offset: number, length: number): T;
+}
+
+/** The bytes as an array of this kind: a view where they start at a multiple of its width, else a copy. */
+function viewAs<T>(Kind: ArrayKind<T>, bytes: Uint8Array<ArrayBuffer>): T {
+  const width = Kind.BYTES_PER_ELEMENT;
   const source = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
-  return { buffer: source.buffer, offset: source.byteOffset, length: bytes.length / width };
+  return new Kind(source.buffer, source.byteOffset, bytes.length / width);
 }
 
 function unpackBits(bytes: Uint8Array, bits: 2 | 4, signed: boolean, size: number): Int8Array {
@@ -177,46 +180,29 @@ type Elements =
 /** Elements as a typed array of numbers or bigints; a view where the layout allows - do not write to it. */
 export function tensorElements(tensor: OnnxTensor): Elements | BigInt64Array | BigUint64Array {
   const bytes = tensor.bytes();
-  const at = (width: number) => aligned(bytes, width);
   switch (tensor.dtype) {
-    case 'float32': {
-      const a = at(4);
-      return new Float32Array(a.buffer, a.offset, a.length);
-    }
-    case 'double': {
-      const a = at(8);
-      return new Float64Array(a.buffer, a.offset, a.length);
-    }
+    case 'float32':
+      return viewAs(Float32Array, bytes);
+    case 'double':
+      return viewAs(Float64Array, bytes);
     case 'float16':
+      return halfToFloat32(viewAs(Uint16Array, bytes));
     case 'bfloat16':
-    case 'uint16': {
-      const a = at(2);
-      const words = new Uint16Array(a.buffer, a.offset, a.length);
-      if (tensor.dtype === 'uint16') return words;
-      return tensor.dtype === 'float16' ? halfToFloat32(words) : bfloat16ToFloat32(words);
-    }
-    case 'int16': {
-      const a = at(2);
-      return new Int16Array(a.buffer, a.offset, a.length);
-    }
-    case 'int32': {
-      const a = at(4);
-      return new Int32Array(a.buffer, a.offset, a.length);
-    }
-    case 'uint32': {
-      const a = at(4);
-      return new Uint32Array(a.buffer, a.offset, a.length);
-    }
-    case 'int64': {
-      const a = at(8);
-      return new BigInt64Array(a.buffer, a.offset, a.length);
-    }
-    case 'uint64': {
-      const a = at(8);
-      return new BigUint64Array(a.buffer, a.offset, a.length);
-    }
+      return bfloat16ToFloat32(viewAs(Uint16Array, bytes));
+    case 'uint16':
+      return viewAs(Uint16Array, bytes);
+    case 'int16':
+      return viewAs(Int16Array, bytes);
+    case 'int32':
+      return viewAs(Int32Array, bytes);
+    case 'uint32':
+      return viewAs(Uint32Array, bytes);
+    case 'int64':
+      return viewAs(BigInt64Array, bytes);
+    case 'uint64':
+      return viewAs(BigUint64Array, bytes);
     case 'int8':
-      return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      return viewAs(Int8Array, bytes);
     case 'uint8':
     case 'bool':
       return bytes;
@@ -251,8 +237,7 @@ export function tensorToF32(tensor: OnnxTensor): Float32Array<ArrayBuffer> {
 export function halfBits(tensor: OnnxTensor): Uint16Array<ArrayBuffer> {
   if (tensor.dtype !== 'float16')
     fail('internal', `Tensor "${tensor.name}" is ${tensor.dtype}, not float16.`);
-  const { buffer, offset, length } = aligned(tensor.bytes(), 2);
-  return new Uint16Array(buffer, offset, length);
+  return viewAs(Uint16Array<ArrayBuffer>, tensor.bytes());
 }
 
 /**

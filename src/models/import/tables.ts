@@ -170,12 +170,9 @@ function findLooks(request: TablesRequest, sequence: number, token: number): Loo
 
 /** Rotary tables inside operators that bring their own rotation. */
 function rotaryTables({ nodes, initializers, constants }: OnnxGraph): Reach[] {
-  const at: Readonly<Record<string, readonly number[]>> = {
-    RotaryEmbedding: [1, 2],
-    GroupQueryAttention: [7],
-  };
   return nodes.flatMap(({ opType, domain, inputs }) => {
-    const index = opType === 'RotaryEmbedding' ? [domain === '' ? 1 : 2] : (at[opType] ?? []);
+    const rotary = opType === 'RotaryEmbedding' ? [domain === '' ? 1 : 2] : [];
+    const index = opType === 'GroupQueryAttention' ? [7] : rotary;
     return index.flatMap((i): Reach[] => {
       const name = inputs[i] ?? '';
       const rows = (initializers.get(name) ?? constants.get(name))?.dims;
