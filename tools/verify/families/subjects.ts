@@ -107,8 +107,8 @@ function pictures(labels: readonly string[], size: number, random: ReturnType<ty
 
 type Config = Readonly<Record<string, unknown>>;
 
-/** Small adapters, so that rounding to a legal size and several layers of a group come into play. */
-const SIZES: Readonly<Record<MethodId, Config>> = {
+/** Small adapters, so that rounding to a legal size and several layers of a group come into play; others as PEFT has them. */
+const SIZES: Partial<Readonly<Record<MethodId, Config>>> = {
   oft: { oft_block_size: 4 },
   boft: { boft_block_size: 4 },
   fourierft: { n_frequency: 9, scaling: 20 },
@@ -118,8 +118,6 @@ const SIZES: Readonly<Record<MethodId, Config>> = {
   loha: { r: 2, alpha: 3 },
   lokr: { r: 2, alpha: 3 },
   vera: { r: 4 },
-  head: {},
-  full: {},
 };
 
 const isMatrix = ({ kind }: { readonly kind: string }): boolean => kind === 'linear' || kind === 'conv1d';
