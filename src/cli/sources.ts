@@ -6,7 +6,7 @@ import { decodePicture } from '../data/files/decodePicture.ts';
 import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
 import { openSource, pin } from '../hub/open.ts';
 import { followed } from '../hub/refusals.ts';
-import type { Around, FileStore, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
+import type { FileStore, HubHost, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { halfOf } from '../models/readOnnx.ts';
@@ -25,7 +25,7 @@ const EMBEDDED = 'embedded:';
 let kept: { readonly root: string; readonly store: FileStore } | undefined;
 
 /** The Hub with the names that its own tools use for the environment: HF_ENDPOINT, HF_TOKEN. */
-async function hub(): Promise<Around> {
+async function hub(): Promise<HubHost> {
   const { HF_ENDPOINT, HF_TOKEN } = process.env;
   const root = cacheFolder();
   if (kept?.root !== root) kept = { root, store: folderStore(root) };

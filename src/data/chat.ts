@@ -120,7 +120,7 @@ const PLAIN: readonly (readonly Message[])[] = [
 ];
 
 /** What a template is given beside the messages. */
-interface Around {
+interface TemplateInputs {
   readonly [name: string]: unknown;
 }
 
@@ -142,7 +142,7 @@ class TemplateFormat implements ChatFormat {
   readonly kind = 'template';
   private readonly compiled: Compiled;
   private readonly source: string;
-  private readonly around: Around;
+  private readonly inputs: TemplateInputs;
   private readonly eos: string;
   private readonly bos: string;
   private readonly all = datasetCost();
@@ -155,7 +155,7 @@ class TemplateFormat implements ChatFormat {
     const specials = Object.entries(config)
       .filter(([name, value]) => name.endsWith('_token') && tokenText(value) !== '')
       .map(([name, value]) => [name, tokenText(value)]);
-    this.around = { bos_token: '', eos_token: '', ...Object.fromEntries(specials), documents: null };
+    this.inputs = { bos_token: '', eos_token: '', ...Object.fromEntries(specials), documents: null };
     this.eos = tokenText(config.eos_token);
     this.bos = tokenText(config.bos_token);
   }
@@ -180,7 +180,7 @@ class TemplateFormat implements ChatFormat {
     try {
       return this.compiled(
         messages.map((message) => asTemplateTakes(message, this.source, this.form())),
-        { ...this.around, tools: tools ?? null, add_generation_prompt: begins },
+        { ...this.inputs, tools: tools ?? null, add_generation_prompt: begins },
         cost,
       );
     } catch (cause) {
@@ -202,7 +202,7 @@ class TemplateFormat implements ChatFormat {
     this.isBroken ??= PLAIN.every((talk) => {
       const messages = talk.map((message) => asTemplateTakes(message, this.source, this.form()));
       try {
-        this.compiled(messages, { ...this.around, tools: null, add_generation_prompt: false });
+        this.compiled(messages, { ...this.inputs, tools: null, add_generation_prompt: false });
         return false;
       } catch (cause) {
         return !(cause instanceof Refusal);
@@ -212,7 +212,7 @@ class TemplateFormat implements ChatFormat {
   }
 
   private form(): ContentForm {
-    this.known ??= contentForm(this.compiled, this.around);
+    this.known ??= contentForm(this.compiled, this.inputs);
     return this.known;
   }
 }
@@ -220,11 +220,11 @@ class TemplateFormat implements ChatFormat {
 /** Whether a template takes content as text, in parts, or both. */
 type ContentForm = 'text' | 'parts' | 'both';
 
-function contentForm(compiled: Compiled, around: Around): ContentForm {
+function contentForm(compiled: Compiled, inputs: TemplateInputs): ContentForm {
   const isRead = (content: unknown): boolean => {
     try {
       const { text, marks } = compiled([{ role: 'user', content }], {
-        ...around,
+        ...inputs,
         tools: null,
         add_generation_prompt: true,
       });

@@ -1,8 +1,8 @@
 /** Labelled texts for a classifier, texts with a number to be predicted, and words with tags, split by seed. */
 import { fail } from '../lib/errors.ts';
 import { type Origin, originList } from './notes.ts';
-import { cutNote, frame, type RowOptions, rowSplit, type Source } from './rows.ts';
-import { chooseSplit, orderLabels } from './split.ts';
+import { cutNote, frame, type RowOptions, rowSplit, type Source, tokenDataset } from './rows.ts';
+import { orderLabels } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { RowSplit, TextClassDataset, TextValueDataset, TokenClassDataset } from './types.ts';
 
@@ -69,18 +69,12 @@ export function textClassDataset(
   const numberOf = new Map(labels.map((label, i) => [label, i]));
   const numbers = Int32Array.from(rows, (row) => numberOf.get(row.label)!);
   const examples = tokenise(rows, tokenizer, options, notes);
-  const split = chooseSplit(
-    rows.map((row) => row.split),
-    numbers,
-    options.seed,
-    name,
-  );
   const part = (members: Uint32Array) => ({
     ...textSplit(examples, members),
     label: (i: number) => numbers[members[i]!]!,
   });
-  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
-  return { kind: 'text-class', ...base, labels, train: part(split.train), held: part(split.held) };
+  const base = tokenDataset({ name, tokenizer, seed: options.seed }, rows, numbers, part);
+  return { kind: 'text-class', labels, ...base };
 }
 
 /** Numbers further from 0 than this train badly at usual learning rates. */
@@ -101,18 +95,11 @@ export function textValueDataset(
   notes.push(
     `The numbers lie between ${least} and ${most}.${Math.max(-least, most) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
   );
-  const split = chooseSplit(
-    rows.map((row) => row.split),
-    null,
-    options.seed,
-    name,
-  );
   const part = (members: Uint32Array) => ({
     ...textSplit(examples, members),
     value: (i: number) => values[members[i]!]!,
   });
-  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
-  return { kind: 'text-value', ...base, train: part(split.train), held: part(split.held) };
+  return { kind: 'text-value', ...tokenDataset({ name, tokenizer, seed: options.seed }, rows, null, part) };
 }
 
 // Words with a class each: every word is encoded by itself as it stands inside the sentence, its first token bears the class and the others
@@ -185,16 +172,10 @@ export function tokenClassDataset(
   notes.push(...cutNote(cut, rows.length, most));
   if (lost.length > 0)
     notes.push(`Words for which the tokenizer has no token do not count: ${originList(lost)}.`);
-  const split = chooseSplit(
-    rows.map((row) => row.split),
-    null,
-    options.seed,
-    name,
-  );
   const part = (members: Uint32Array) => {
     const base = rowSplit(examples, members);
     return { ...base, labels: (i: number) => base.at(i).marks };
   };
-  const base = { name, padId: tokenizer.pad, vocabSize: tokenizer.vocabSize };
-  return { kind: 'token-class', ...base, labels, train: part(split.train), held: part(split.held) };
+  const base = tokenDataset({ name, tokenizer, seed: options.seed }, rows, null, part);
+  return { kind: 'token-class', labels, ...base };
 }

@@ -3,8 +3,7 @@ import { PapilioError } from '../lib/errors.ts';
 import type { ChatFormat } from './chat.ts';
 import type { Message } from './messages.ts';
 import { type Drops, type Fault, type Origin, originList } from './notes.ts';
-import { cutNote, type RowOptions, rowSplit, type Source } from './rows.ts';
-import { chooseSplit } from './split.ts';
+import { cutNote, type RowOptions, rowSplit, type Source, tokenDataset } from './rows.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { InstructionDataset } from './types.ts';
 
@@ -126,24 +125,14 @@ export function instructionDataset(
     notes.push(`The model's chat template ${remark} (${originList(origins)}).`);
   notes.push(...cutNote(cut, rows.length, most));
   notes.push(...options.drops.settle(options.total));
-  const split = chooseSplit(
-    examples.map((example) => example.split),
-    null,
-    options.seed,
-    name,
-  );
   const part = (members: Uint32Array) => {
     const base = rowSplit(examples, members);
     return { ...base, learnt: (i: number) => base.at(i).learnt };
   };
   return {
     kind: 'instruction',
-    name,
-    padId: tokenizer.pad,
-    vocabSize: tokenizer.vocabSize,
     prompt: (text) => promptIds(format, tokenizer, text),
     stop: stopIds(format, tokenizer),
-    train: part(split.train),
-    held: part(split.held),
+    ...tokenDataset({ name, tokenizer, seed: options.seed }, examples, null, part),
   };
 }

@@ -94,35 +94,27 @@ export function readLabels(
     highest < known.length &&
     (known.every((name) => PLACEHOLDER.test(name)) || highest === known.length - 1);
   const out = words.map((word, i): string | null => {
-    const origin = origins[i]!;
     const value = values[i];
-    if (Array.isArray(value) && value.length > 1) {
-      drops.add(origin, {
-        what: 'has several labels at once',
-        advice: 'give one label for each text: an example is trained with one',
-      });
+    const drop = (what: string, advice: string): null => {
+      drops.add(origins[i]!, { what, advice });
       return null;
-    }
-    if (word === '') {
-      drops.add(origin, { what: 'has no label', advice: 'fill or delete what is incomplete' });
-      return null;
-    }
-    if (hasUnlabelled && word === '-1') {
-      drops.add(origin, {
-        what: 'has the label -1, which means none,',
-        advice: 'give a split that is labelled',
-      });
-      return null;
-    }
-    if (names && numbered) {
-      const name = names[Number(word)];
-      if (name !== undefined) return name;
-      drops.add(origin, {
-        what: `has a label outside the ${names.length} classes that it names (0 … ${names.length - 1})`,
-        advice: 'mend or delete it',
-      });
-      return null;
-    }
+    };
+    if (Array.isArray(value) && value.length > 1)
+      return drop(
+        'has several labels at once',
+        'give one label for each text: an example is trained with one',
+      );
+    if (word === '') return drop('has no label', 'fill or delete what is incomplete');
+    if (hasUnlabelled && word === '-1')
+      return drop('has the label -1, which means none,', 'give a split that is labelled');
+    if (names && numbered)
+      return (
+        names[Number(word)] ??
+        drop(
+          `has a label outside the ${names.length} classes that it names (0 … ${names.length - 1})`,
+          'mend or delete it',
+        )
+      );
     return asNumbers ? known[Number(word)]! : word;
   });
   if (asNumbers)

@@ -190,12 +190,7 @@ export function picturesDataset(
   pictures.forEach(({ pixels }, i) => {
     if (i === 0 || typeof pixels !== 'function') picture(i);
   });
-  const split = chooseSplit(
-    pictures.map((p) => p.split),
-    labels,
-    options.seed,
-    name,
-  );
+  const split = chooseSplit(pictures, labels, options.seed, name);
   return {
     kind: 'image',
     name,

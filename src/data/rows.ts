@@ -1,5 +1,6 @@
 /** Examples of tokens as they come from rows: framed by special tokens, cut to the longest length with a note, kept as a split. */
 import { type Origin, originList } from './notes.ts';
+import { chooseSplit } from './split.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { RowSplit, SplitName } from './types.ts';
 
@@ -83,6 +84,22 @@ export function cutNote(cut: readonly Origin[], total: number, length: number): 
     : [
         `${cut.length} of ${total} examples are longer than ${length} tokens and lose their end: ${originList(cut)}.`,
       ];
+}
+
+/**
+ * What every dataset of tokens has: its rows split as their files say, else by seed. Throws 'bad-data' when nothing can be held.
+ * @param classes of the rows, where they have any
+ * @param part of the dataset that `members` names
+ */
+export function tokenDataset<P>(
+  { name, tokenizer, seed }: { readonly name: string; readonly tokenizer: Tokenizer; readonly seed: number },
+  rows: readonly Source[],
+  classes: ArrayLike<number> | null,
+  part: (members: Uint32Array) => P,
+) {
+  const { train, held } = chooseSplit(rows, classes, seed, name);
+  const { pad: padId, vocabSize } = tokenizer;
+  return { name, padId, vocabSize, train: part(train), held: part(held) };
 }
 
 /** The part of `examples` that `members` names. */

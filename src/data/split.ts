@@ -37,16 +37,16 @@ export function stratifiedSplit(labels: ArrayLike<number>, seed: number, share =
  * seed, per class where there are classes. Throws 'bad-data' when nothing can be held.
  */
 export function chooseSplit(
-  stated: readonly (SplitName | undefined)[],
+  rows: readonly { readonly split?: SplitName | undefined }[],
   labels: ArrayLike<number> | null,
   seed: number,
   name: string,
 ): Split {
   const given = (isHeld: boolean) =>
-    Uint32Array.from(stated.flatMap((s, i) => ((s === 'held') === isHeld ? [i] : [])));
+    Uint32Array.from(rows.flatMap((row, i) => ((row.split === 'held') === isHeld ? [i] : [])));
   const split = { train: given(false), held: given(true) };
   if (split.train.length > 0 && split.held.length > 0) return split;
-  return requireHeld(stratifiedSplit(labels ?? new Uint8Array(stated.length), seed), name);
+  return requireHeld(stratifiedSplit(labels ?? new Uint8Array(rows.length), seed), name);
 }
 
 /**

@@ -17,7 +17,7 @@ import {
   textOf,
   unreachable,
 } from './refusals.ts';
-import type { Around, FoundRepo, Listing, RepoKind } from './types.ts';
+import type { FoundRepo, HubHost, Listing, RepoKind } from './types.ts';
 
 const MOST_HITS = 12;
 /** One is what a search without a hit gives. */
@@ -25,12 +25,12 @@ const MOST_EMPTY_PAGES = 10;
 const library = () => import('@huggingface/hub');
 
 /** What the library takes beside its own parameters; refusals become sentences before it sees them. */
-function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?: AbortSignal) {
-  const { hub, token } = around;
+function access(host: HubHost, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?: AbortSignal) {
+  const { hub, token } = host;
   if (token !== undefined && !token.startsWith('hf_'))
     refuse('forbidden', 'token', 'This is no access token of the Hub: those begin with "hf_".');
   const asks = createBudget('hubPages');
-  const { silenceMs = SILENCE_MS } = around;
+  const { silenceMs = SILENCE_MS } = host;
   let emptyPages = 0;
   const checked: typeof fetch = async (input, init) => {
     const url = String(input instanceof Request ? input.url : input);
@@ -39,7 +39,7 @@ function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?:
     if (!isOfOrigin(url, hub)) foreignPage(url, hub);
     try {
       const response = await inTime(url, { silenceMs }, signal, (both) =>
-        around.fetch(url, { ...init, signal: both }),
+        host.fetch(url, { ...init, signal: both }),
       );
       if (!response.ok) return refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
       const text = await textOf(response, { url, what: asked.repo, silenceMs });
@@ -49,7 +49,7 @@ function access(around: Around, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?:
       return new Response(text, { status: response.status, headers: headersOf(response) });
     } catch (error) {
       if (isAbort(error)) throw aborted('The search');
-      throw error instanceof PapilioError ? error : unreachable(url, around);
+      throw error instanceof PapilioError ? error : unreachable(url, host);
     }
   };
   return { hubUrl: hub, fetch: checked, ...(token === undefined ? {} : { accessToken: token }) };
@@ -82,12 +82,12 @@ function foreignPage(url: string, hub: string): never {
 export async function searchRepos(
   words: string,
   kind: RepoKind,
-  around: Around,
+  host: HubHost,
   signal?: AbortSignal,
 ): Promise<FoundRepo[]> {
   const { listModels, listDatasets } = await library();
   const common = {
-    ...access(around, { kind, repo: words }, signal),
+    ...access(host, { kind, repo: words }, signal),
     sort: 'downloads' as const,
     limit: MOST_HITS,
   };
@@ -112,11 +112,11 @@ export async function searchRepos(
 }
 
 /** Repositories named like one, for a sentence; none when the search fails as well. */
-export async function namesLike(repo: string, kind: RepoKind, around: Around): Promise<string[]> {
+export async function namesLike(repo: string, kind: RepoKind, host: HubHost): Promise<string[]> {
   const name = repo.slice(repo.indexOf('/') + 1).replace(/-onnx$/i, '');
   // A part of the name finds what a slip at its end or its size hides.
   for (const words of [name, name.split(/[-_.]/).slice(0, 2).join('-'), name.split(/[-_.]/)[0]!]) {
-    const found = words.length < 2 ? [] : await searchRepos(words, kind, around).catch(() => []);
+    const found = words.length < 2 ? [] : await searchRepos(words, kind, host).catch(() => []);
     const others = found.map((hit) => hit.repo).filter((other) => other !== repo);
     if (others.length > 0) return others.slice(0, 3);
   }
@@ -153,13 +153,13 @@ export async function askListing(
   kind: RepoKind,
   repo: string,
   revision: string,
-  around: Around,
+  host: HubHost,
   signal?: AbortSignal,
 ): Promise<Listing> {
   if (!isRepoName(repo))
     refuse('bad-argument', 'choose', `"${repo}" names no repository; write owner/name as the Hub shows it.`);
   const { modelInfo, datasetInfo, listFiles } = await library();
-  const common = access(around, { kind, repo, revision }, signal);
+  const common = access(host, { kind, repo, revision }, signal);
   try {
     const request = { ...common, name: repo, revision, additionalFields: ['sha' as const] };
     const { sha, gated } = await (kind === 'model' ? modelInfo(request) : datasetInfo(request));
@@ -175,11 +175,11 @@ export async function askListing(
       listed.take(1, repo);
       if (entry?.type === 'file') files.push(fileOf(entry, repo));
     }
-    return { hub: around.hub, kind, repo, revision, commit: sha, isGated: Boolean(gated), files };
+    return { hub: host.hub, kind, repo, revision, commit: sha, isGated: Boolean(gated), files };
   } catch (error) {
     if (!(error instanceof PapilioError)) return unreadable(repo);
     if (error.details.isMissing !== true) throw error;
-    const near = await namesLike(repo, kind, around);
+    const near = await namesLike(repo, kind, host);
     if (near.length === 0) throw error;
     throw new PapilioError(error.kind, `${error.message} Near to it: ${near.join(', ')}.`, {
       ...error.details,

@@ -8,7 +8,7 @@ import { createSha256 } from '../lib/bytes.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { webAddress } from './names.ts';
 import { aborted, inTime, isAbort, type Patience, refuse, SILENCE_MS, unreachable } from './refusals.ts';
-import type { Around, FileStore, RepoFile, Transfer, Waiting } from './types.ts';
+import type { FileStore, HubHost, RepoFile, Transfer, Waiting } from './types.ts';
 
 /** A file that is wanted, and what is known of it before it is asked for. */
 export interface Wanted {
@@ -111,23 +111,23 @@ export const waitingFor = (
  * @throws PapilioError 'aborted' and 'network' (what has come is kept), 'quota', 'malformed-file' when the content is not what was promised
  *   (nothing is kept), and what `wanted.refuse` throws
  */
-export async function fetchFile(wanted: Wanted, around: Around, transfer: Transfer = {}): Promise<void> {
-  const { store } = around;
+export async function fetchFile(wanted: Wanted, host: HubHost, transfer: Transfer = {}): Promise<void> {
+  const { store } = host;
   const { folder, name } = wanted;
   if ((await haveOf(store, wanted)).isWhole) return;
-  await store.own(folder, name, () => fetchOwned(wanted, around, transfer), waitingFor(wanted, transfer));
+  await store.own(folder, name, () => fetchOwned(wanted, host, transfer), waitingFor(wanted, transfer));
 }
 
-async function fetchOwned(wanted: Wanted, around: Around, transfer: Transfer): Promise<void> {
-  const { store } = around;
+async function fetchOwned(wanted: Wanted, host: HubHost, transfer: Transfer): Promise<void> {
+  const { store } = host;
   const { folder, name, label } = wanted;
-  const delays = around.retryDelaysMs ?? DELAYS;
+  const delays = host.retryDelaysMs ?? DELAYS;
   let isFresh = false;
   for (let tries = 0; ; ) {
     const { bytes, isWhole } = await haveOf(store, wanted);
     if (isWhole) return;
     try {
-      const wrong = await attempt(wanted, around, transfer, isFresh);
+      const wrong = await attempt(wanted, host, transfer, isFresh);
       if (wrong === null) return;
       await store.remove(folder, name);
       await store.remove(folder, name + PART);
@@ -174,11 +174,11 @@ const isPromised = ({ sha256, oid }: Wanted): boolean => sha256 !== null || oid 
 /** One request. Returns null when the file is whole, else what is wrong with the content. */
 async function attempt(
   wanted: Wanted,
-  around: Around,
+  host: HubHost,
   { signal, onBytes }: Transfer,
   isFresh: boolean,
 ): Promise<string | null> {
-  const { store } = around;
+  const { store } = host;
   const { folder, name, label, size } = wanted;
   const part = isFresh ? null : await readPart(store, wanted);
   const isOurs = part !== null && part.size === size && (isPromised(wanted) || part.validator !== null);
@@ -188,14 +188,14 @@ async function attempt(
   if (have > 0) for await (const piece of (await store.stream(folder, name)) ?? []) hash.update(piece);
   if (size !== null && have === size && size > 0) return finish(wanted, store, hash.hex(), have);
 
-  const { host, origin } = new URL(wanted.url);
+  const { host: server, origin } = new URL(wanted.url);
   const patience: Patience = {
-    silenceMs: around.silenceMs ?? SILENCE_MS,
-    onWaiting: () => onBytes?.(have, Math.max(size ?? 0, have), `${label} (waiting for ${host})`),
+    silenceMs: host.silenceMs ?? SILENCE_MS,
+    onWaiting: () => onBytes?.(have, Math.max(size ?? 0, have), `${label} (waiting for ${server})`),
   };
   const response = await request(
     { ...wanted, from: have, validator: have > 0 ? part?.validator : null },
-    around,
+    host,
     patience,
     signal,
   );
@@ -213,7 +213,7 @@ async function attempt(
     return refuse(
       'network',
       'again',
-      `${host} was asked for ${label} and a web page came: a page to log in to this network, perhaps. Open ${origin} in a browser, then try again.`,
+      `${server} was asked for ${label} and a web page came: a page to log in to this network, perhaps. Open ${origin} in a browser, then try again.`,
       { isRefused: true },
     );
   }
@@ -269,7 +269,7 @@ async function request(
     from,
     validator,
   }: Wanted & { readonly from: number; readonly validator: string | null | undefined },
-  { fetch, isOutsideBrowser = false }: Around,
+  { fetch, isOutsideBrowser = false }: HubHost,
   patience: Patience,
   signal: AbortSignal | undefined,
 ): Promise<Response> {

@@ -11,7 +11,7 @@ import { askListing } from './client.ts';
 import { fetchFile, haveOf, readKept, type Wanted, waitingFor } from './download.ts';
 import { baseName, fileAddress, folderName, folderOf, isCommit, shown, urlFolder } from './names.ts';
 import { refuse, refuseAnswer, refuseUrl } from './refusals.ts';
-import type { Around, KeptFile, Listing, RepoFile, RepoKind, Transfer, UrlSource } from './types.ts';
+import type { CachedFile, HubHost, Listing, RepoFile, RepoKind, Transfer, UrlSource } from './types.ts';
 
 /** A listing; `isOld` when the Hub did not answer and it is what was last known. */
 export interface FoundListing {
@@ -29,14 +29,14 @@ export async function findListing(
   kind: RepoKind,
   repo: string,
   revision: string,
-  around: Around,
+  host: HubHost,
   signal?: AbortSignal,
 ): Promise<FoundListing> {
-  const known = await knownListing(around.store, around.hub, kind, repo, revision);
+  const known = await knownListing(host.store, host.hub, kind, repo, revision);
   if (known !== null && isCommit(revision)) return { listing: known, isOld: false };
   try {
-    const listing = await askListing(kind, repo, revision, around, signal);
-    await rememberListing(around.store, listing);
+    const listing = await askListing(kind, repo, revision, host, signal);
+    await rememberListing(host.store, listing);
     return { listing, isOld: false };
   } catch (error) {
     const isOffline = (error as { kind?: string }).kind === 'network';
@@ -49,14 +49,14 @@ export async function findListing(
 export async function weigh(
   listing: Listing,
   files: readonly RepoFile[],
-  around: Around,
+  host: HubHost,
 ): Promise<{ readonly done: number; readonly total: number; readonly isWhole: boolean }> {
   const folder = folderOf(listing.hub, listing.kind, listing.repo);
   const total = files.reduce((sum, { size }) => sum + size, 0);
   let done = 0;
   let isWhole = true;
   for (const file of files) {
-    const have = await haveOf(around.store, { folder, name: contentName(file), size: file.size });
+    const have = await haveOf(host.store, { folder, name: contentName(file), size: file.size });
     done += Math.min(have.bytes, file.size);
     isWhole &&= have.isWhole;
   }
@@ -67,8 +67,8 @@ const inMegabytes = (bytes: number): string =>
   `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
 
 /** @throws PapilioError 'quota' where less room is left than will be written */
-async function requireRoom(bytes: number, what: string, around: Around): Promise<void> {
-  const room = await around.store.room();
+async function requireRoom(bytes: number, what: string, host: HubHost): Promise<void> {
+  const room = await host.store.room();
   if (room === null || bytes <= room) return;
   refuse(
     'quota',
@@ -79,22 +79,22 @@ async function requireRoom(bytes: number, what: string, around: Around): Promise
 }
 
 /**
- * Brings files of a repository into the store; those that are there cost nothing.
+ * Downloads files of a repository into the store; those that are there cost nothing.
  *
  * @throws PapilioError as {@link fetchFile}, and 'quota' before anything is fetched that has no room
  */
-export async function bringFiles(
+export async function downloadFiles(
   listing: Listing,
   files: readonly RepoFile[],
-  around: Around,
+  host: HubHost,
   transfer: Transfer = {},
 ): Promise<void> {
   const { hub, kind, repo, commit, revision } = listing;
-  const { token, store } = around;
+  const { token, store } = host;
   const folder = folderOf(hub, kind, repo);
-  const { done: already, total, isWhole } = await weigh(listing, files, around);
+  const { done: already, total, isWhole } = await weigh(listing, files, host);
   if (isWhole) return transfer.onBytes?.(total, total, repo);
-  await requireRoom(total - already, repo, around);
+  await requireRoom(total - already, repo, host);
   await rememberListing(store, listing);
   let before = 0;
   for (const file of files) {
@@ -112,7 +112,7 @@ export async function bringFiles(
       refuse: (response) => refuseAnswer(response, asked),
     };
     const start = before;
-    await fetchFile(wanted, around, {
+    await fetchFile(wanted, host, {
       ...transfer,
       onBytes: (done, _, what) => transfer.onBytes?.(start + done, total, what),
     });
@@ -121,17 +121,17 @@ export async function bringFiles(
   }
 }
 
-/** Files of a repository that were brought into the store; one that the disk has changed is fetched again. */
-export function keptFiles(listing: Listing, files: readonly RepoFile[], around: Around): KeptFile[] {
+/** Files of a repository that are in the store; one that the disk has changed is fetched again. */
+export function cachedFiles(listing: Listing, files: readonly RepoFile[], host: HubHost): CachedFile[] {
   const folder = folderOf(listing.hub, listing.kind, listing.repo);
   return files.map((file) => ({
     path: file.path,
     async read() {
       const what = `${file.path} of ${listing.repo}`;
-      const read = () => readKept(around.store, folder, contentName(file), file);
+      const read = () => readKept(host.store, folder, contentName(file), file);
       const kept = await read();
       if (kept !== 'changed') return kept ?? gone(what);
-      await bringFiles(listing, [file], around);
+      await downloadFiles(listing, [file], host);
       const anew = await read();
       return anew === 'changed' ? damaged(what) : (anew ?? gone(what));
     },
@@ -152,39 +152,39 @@ const damaged = (what: string): never =>
  * A file by its address and, under the same roof, files beside it: `names` relative to its folder ("config.json", "../config.json"). What was
  * fetched once is not asked for again, nor what did not exist. Those that do not exist are left out, unless `isNeeded`.
  */
-export function bringUrl(
+export function downloadUrl(
   source: UrlSource,
   names: readonly string[],
   isNeeded: boolean,
-  around: Around,
+  host: HubHost,
   transfer: Transfer = {},
-): Promise<KeptFile[]> {
+): Promise<CachedFile[]> {
   const { url, folder = urlFolder(url) } = source;
   const label = baseName(new URL(url).pathname);
   return ownUrlFacts(
-    around.store,
+    host.store,
     folder,
-    () => bringOwned({ url, folder }, names, isNeeded, around, transfer),
+    () => downloadOwned({ url, folder }, names, isNeeded, host, transfer),
     waitingFor({ label, size: null }, transfer),
   );
 }
 
-async function bringOwned(
+async function downloadOwned(
   { url, folder }: Required<Pick<UrlSource, 'url' | 'folder'>>,
   names: readonly string[],
   isNeeded: boolean,
-  around: Around,
+  host: HubHost,
   transfer: Transfer,
-): Promise<KeptFile[]> {
+): Promise<CachedFile[]> {
   const home = new URL(url);
-  const { store } = around;
+  const { store } = host;
   let facts = (await readUrlFacts(store, folder)) ?? { url: shown(url), files: {}, contents: {} };
   // An older program kept addresses whole.
   if (facts.url !== shown(url)) {
     facts = { ...facts, url: shown(url) };
     await writeUrlFacts(store, folder, facts);
   }
-  const out: KeptFile[] = [];
+  const out: CachedFile[] = [];
   for (const name of names) {
     const address = new URL(home);
     address.pathname = new URL(name, `https://x${folderName(home.pathname)}`).pathname;
@@ -210,7 +210,7 @@ async function bringOwned(
         },
         refuse: (response) => refuseUrl(response, address.href),
       },
-      around,
+      host,
       transfer,
     ).then(
       () => false,

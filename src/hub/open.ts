@@ -1,13 +1,13 @@
 /** From what a model or dataset is named by to its files: revision pinned, files chosen, everything fetched that is not there yet. */
 import { namesLike } from './client.ts';
-import { bringFiles, bringUrl, findListing, keptFiles } from './fetching.ts';
+import { cachedFiles, downloadFiles, downloadUrl, findListing } from './fetching.ts';
 import { filesOf, splitsOf, USUAL_SIDECARS, usualSplit, type Variant, variantsOf } from './layout.ts';
 import { baseName, folderName, isOnnx } from './names.ts';
 import { refuse } from './refusals.ts';
 import type {
-  Around,
+  CachedFile,
+  HubHost,
   HubSource,
-  KeptFile,
   Listing,
   RepoFile,
   RepoKind,
@@ -25,26 +25,26 @@ export interface Pinned {
 }
 
 export interface OpenedFiles {
-  readonly files: readonly KeptFile[];
+  readonly files: readonly CachedFile[];
   readonly notes: readonly string[];
   /** Further files beside the first .onnx, as the model itself names them. @throws PapilioError 'not-found' */
-  readonly beside: (names: readonly string[]) => Promise<readonly KeptFile[]>;
+  readonly beside: (names: readonly string[]) => Promise<readonly CachedFile[]>;
 }
 
 const inMegabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
 /** The same at another Hub, to which the token does not belong. */
-function atHub(around: Around, hub: string = around.hub): Around {
-  if (hub === around.hub) return around;
-  const { token: _, ...others } = around;
+function atHub(host: HubHost, hub: string = host.hub): HubHost {
+  if (hub === host.hub) return host;
+  const { token: _, ...others } = host;
   return { ...others, hub };
 }
 
 /** The variants of a model's repository. @throws PapilioError 'not-found' with repositories that have some */
-export async function requireVariants(listing: Listing, around: Around): Promise<Variant[]> {
+export async function requireVariants(listing: Listing, host: HubHost): Promise<Variant[]> {
   const variants = variantsOf(listing.files);
   if (variants.length > 0) return variants;
-  const near = await namesLike(listing.repo, 'model', around);
+  const near = await namesLike(listing.repo, 'model', host);
   const name = baseName(listing.repo);
   return refuse(
     'not-found',
@@ -89,11 +89,11 @@ function chosenFiles(listing: Listing, paths: readonly string[], kind: RepoKind)
 export async function pin(
   source: HubSource,
   kind: RepoKind,
-  around: Around,
+  host: HubHost,
   signal?: AbortSignal,
 ): Promise<Pinned> {
   const revision = source.revision ?? 'main';
-  const at = atHub(around, source.hub);
+  const at = atHub(host, source.hub);
   const { listing, isOld } = await findListing(kind, source.repo, revision, at, signal);
   const notes = isOld
     ? [
@@ -129,16 +129,16 @@ export async function pin(
 export async function openSource(
   source: HubSource | UrlSource,
   kind: RepoKind,
-  around: Around,
+  host: HubHost,
   transfer: Transfer = {},
 ): Promise<OpenedFiles> {
-  if (source.kind === 'url') return openUrl(source, kind, around, transfer);
-  const { listing, files, notes } = await pin(source, kind, around, transfer.signal);
-  const at = atHub(around, listing.hub);
-  await bringFiles(listing, files, at, transfer);
+  if (source.kind === 'url') return openUrl(source, kind, host, transfer);
+  const { listing, files, notes } = await pin(source, kind, host, transfer.signal);
+  const at = atHub(host, listing.hub);
+  await downloadFiles(listing, files, at, transfer);
   const first = folderName(files.find(({ path }) => isOnnx(path))?.path ?? '');
   return {
-    files: keptFiles(listing, files, at),
+    files: cachedFiles(listing, files, at),
     notes,
     async beside(names) {
       const more = chosenFiles(
@@ -146,8 +146,8 @@ export async function openSource(
         names.map((name) => first + name),
         'dataset',
       );
-      await bringFiles(listing, more, at, transfer);
-      return keptFiles(listing, more, at);
+      await downloadFiles(listing, more, at, transfer);
+      return cachedFiles(listing, more, at);
     },
   };
 }
@@ -155,23 +155,23 @@ export async function openSource(
 async function openUrl(
   source: UrlSource,
   kind: RepoKind,
-  around: Around,
+  host: HubHost,
   transfer: Transfer,
 ): Promise<OpenedFiles> {
   const { pathname } = new URL(source.url);
   const name = baseName(pathname);
-  const beside = (names: readonly string[]) => bringUrl(source, names, true, around, transfer);
+  const beside = (names: readonly string[]) => downloadUrl(source, names, true, host, transfer);
   const own = await beside([name]);
   if (kind === 'dataset' || !isOnnx(name)) return { files: own, notes: [], beside };
   const inOnnxFolder = pathname.endsWith(`/onnx/${name}`);
-  const near = await bringUrl(source, USUAL_SIDECARS, false, around, transfer);
+  const near = await downloadUrl(source, USUAL_SIDECARS, false, host, transfer);
   const missing = USUAL_SIDECARS.filter((sidecar) => !near.some(({ path }) => path === sidecar));
   const above = inOnnxFolder
-    ? await bringUrl(
+    ? await downloadUrl(
         source,
         missing.map((sidecar) => `../${sidecar}`),
         false,
-        around,
+        host,
         transfer,
       )
     : [];

@@ -5,7 +5,7 @@
 import { type Budget, createBudget } from '../lib/budget.ts';
 import { type ErrorKind, PapilioError } from '../lib/errors.ts';
 import { pageAddress, shown, webAddress } from './names.ts';
-import type { Around, RepoKind } from './types.ts';
+import type { HubHost, RepoKind } from './types.ts';
 
 /** What helps: go on from what is there, begin anew, give a token, choose something else, free room. */
 export type Way = 'resume' | 'again' | 'token' | 'choose' | 'free';
@@ -41,7 +41,7 @@ export const aborted = (what: string): PapilioError =>
 /** A request that no answer came to. A browser does not tell a dead line from a server that lets no other page read. */
 export function unreachable(
   url: string,
-  { isOutsideBrowser = false }: Pick<Around, 'isOutsideBrowser'>,
+  { isOutsideBrowser = false }: Pick<HubHost, 'isOutsideBrowser'>,
 ): PapilioError {
   const { host } = new URL(url);
   const why = isOutsideBrowser

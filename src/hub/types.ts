@@ -49,7 +49,7 @@ export interface UrlSource {
 }
 
 /** A file that is kept, with the path it has in its repository or beside its address. */
-export interface KeptFile {
+export interface CachedFile {
   readonly path: string;
   /** @throws PapilioError 'not-found' when it was freed meanwhile */
   readonly read: () => Promise<Uint8Array>;
@@ -102,7 +102,7 @@ export interface FileStore {
 }
 
 /** Where things come from and go to. */
-export interface Around {
+export interface HubHost {
   readonly store: FileStore;
   readonly fetch: typeof fetch;
   /** Address of the Hub without a slash at the end. */

@@ -2,7 +2,7 @@
 import { nameBeside } from '../hub/layout.ts';
 import { isOnnx } from '../hub/names.ts';
 import { openSource } from '../hub/open.ts';
-import type { Around, HubSource, KeptFile, Transfer, UrlSource } from '../hub/types.ts';
+import type { CachedFile, HubHost, HubSource, Transfer, UrlSource } from '../hub/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { externalFiles } from '../onnx/decode.ts';
 
@@ -12,9 +12,9 @@ import { externalFiles } from '../onnx/decode.ts';
  */
 export async function downloadModel(
   source: HubSource | UrlSource,
-  around: Around,
+  around: HubHost,
   transfer: Transfer = {},
-): Promise<{ readonly name: string; readonly read: KeptFile['read'] }[]> {
+): Promise<{ readonly name: string; readonly read: CachedFile['read'] }[]> {
   const { files, beside } = await openSource(source, 'model', around, transfer);
   const out = files.map(({ path, read }) => ({ name: nameBeside(path), read }));
   const wanted = new Set<string>();
@@ -28,7 +28,7 @@ export async function downloadModel(
 
 export async function fetchModel(
   source: HubSource | UrlSource,
-  around: Around,
+  around: HubHost,
   transfer: Transfer,
 ): Promise<InputFile[]> {
   const out: InputFile[] = [];
@@ -38,7 +38,7 @@ export async function fetchModel(
 }
 
 /** Data files by their paths, which may name classes and splits. */
-export async function fetchData(source: HubSource | UrlSource, around: Around): Promise<InputFile[]> {
+export async function fetchData(source: HubSource | UrlSource, around: HubHost): Promise<InputFile[]> {
   const { files } = await openSource(source, 'dataset', around);
   const out: InputFile[] = [];
   for (const { path, read } of files) out.push({ name: path, bytes: await read() });

@@ -3,7 +3,7 @@ import { type ChatFormat, chatFormat } from '../data/chat.ts';
 import type { ImageDecoder } from '../data/files/png.ts';
 import { endOf, loadTokenizer, type Tokenizer, tokenizerSettings } from '../data/tokenizer.ts';
 import { baseName, nameOf } from '../hub/names.ts';
-import type { Around } from '../hub/types.ts';
+import type { HubHost } from '../hub/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
@@ -22,7 +22,7 @@ export interface Host {
   readonly readPublic: (path: string, onBytes: (done: number, total: number) => void) => Promise<Uint8Array>;
   readonly decodeImage: ImageDecoder;
   /** The Hub and what is kept of it, where there is a place to keep it. */
-  readonly hub?: () => Promise<Around>;
+  readonly hub?: () => Promise<HubHost>;
   /** Where several questions are asked of a model. */
   readonly modelCache?: ModelCache;
 }
@@ -44,7 +44,7 @@ export interface OpenedModel {
 /** Files that go with a model but hold no weights, unless the model itself names them as its data. */
 const isSidecar = (name: string): boolean => /\.(json|jinja|txt)$/.test(name);
 
-export const needHub = ({ hub }: Pick<Host, 'hub'>): Promise<Around> =>
+export const needHub = ({ hub }: Pick<Host, 'hub'>): Promise<HubHost> =>
   hub?.() ?? fail('bad-argument', 'Nothing can be fetched here; give files.');
 
 async function modelFiles(

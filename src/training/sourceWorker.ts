@@ -7,7 +7,7 @@ import { type Kept, listKept } from '../hub/cache.ts';
 import { searchRepos } from '../hub/client.ts';
 import { type FoundListing, findListing, weigh } from '../hub/fetching.ts';
 import { openSource, requireVariants } from '../hub/open.ts';
-import type { Around, FoundRepo, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
+import type { FoundRepo, HubHost, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
 import { serve } from '../lib/workers.ts';
 import { downloadModel } from './fetched.ts';
 
@@ -29,7 +29,7 @@ const jobs = new Map<number, AbortController>();
 /** Milliseconds between two reports on how far a download is. */
 const REPORT_EVERY = 100;
 
-const around = ({ hub, token }: Access): Around => ({
+const around = ({ hub, token }: Access): HubHost => ({
   store,
   fetch: (...args) => fetch(...args),
   hub,

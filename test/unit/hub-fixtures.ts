@@ -6,10 +6,10 @@ import { afterEach, beforeEach } from 'vitest';
 import { folderStore } from '../../src/cli/hubFolder.ts';
 import { openSource } from '../../src/hub/open.ts';
 import type {
-  Around,
+  CachedFile,
   FileStore,
+  HubHost,
   HubSource,
-  KeptFile,
   RepoKind,
   Transfer,
   UrlSource,
@@ -57,11 +57,11 @@ export interface HubBench {
   hub: HubServer;
   root: string;
   store: FileStore;
-  around: Around;
+  around: HubHost;
   /** Opens a source and reads all of its files. */
   open(
     source?: HubSource | UrlSource,
-    change?: Partial<Around>,
+    change?: Partial<HubHost>,
     transfer?: Transfer,
     kind?: RepoKind,
   ): Promise<{
@@ -78,7 +78,7 @@ interface Content {
   readonly bytes: Uint8Array;
 }
 
-const read = (kept: readonly KeptFile[]): Promise<Content[]> =>
+const read = (kept: readonly CachedFile[]): Promise<Content[]> =>
   Promise.all(kept.map(async ({ path, read: bytes }) => ({ path, bytes: await bytes() })));
 
 /** A bench, made anew before each test of the file that calls this. */

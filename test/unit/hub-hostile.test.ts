@@ -5,7 +5,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { browserStore } from '../../src/hub/browserStore.ts';
 import { knownListing } from '../../src/hub/cache.ts';
 import { askListing, searchRepos } from '../../src/hub/client.ts';
-import { bringFiles } from '../../src/hub/fetching.ts';
+import { downloadFiles } from '../../src/hub/fetching.ts';
 import { folderOf } from '../../src/hub/names.ts';
 import { openSource } from '../../src/hub/open.ts';
 import type { FileStore, Listing } from '../../src/hub/types.ts';
@@ -225,7 +225,7 @@ describe('the store', () => {
     };
     const victim = join(bench.root, 'victim');
     writeFileSync(victim, 'mine');
-    expect((await refusal(bringFiles(listing, listing.files, bench.around))).kind).toBe('bad-argument');
+    expect((await refusal(downloadFiles(listing, listing.files, bench.around))).kind).toBe('bad-argument');
     expect(readFileSync(victim, 'utf8')).toBe('mine');
   });
 

@@ -7,7 +7,7 @@ import { folderStore } from '../../../src/cli/hubFolder.ts';
 import { listKept } from '../../../src/hub/cache.ts';
 import { searchRepos } from '../../../src/hub/client.ts';
 import { openSource } from '../../../src/hub/open.ts';
-import type { Around } from '../../../src/hub/types.ts';
+import type { HubHost } from '../../../src/hub/types.ts';
 import { PapilioError } from '../../../src/lib/errors.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8, withFile } from '../door.ts';
@@ -195,7 +195,7 @@ export const hubListing: Door = {
     }),
   async open(input) {
     const { fetch, strangers } = hubOf(input);
-    const around: Around = {
+    const around: HubHost = {
       ...{
         store: folderStore(stage()),
         fetch,
