@@ -1,8 +1,7 @@
 /** Labelled texts for a classifier, texts with a number to be predicted, and words with tags, split by seed. */
 import { fail } from '../lib/errors.ts';
 import { type Origin, originList } from './notes.ts';
-import { cutNote, frame, type RowOptions, rowSplit, type Source, tokenDataset } from './rows.ts';
-import { orderLabels } from './split.ts';
+import { cutNote, frame, orderLabels, type RowOptions, rowSplit, type Source, tokenDataset } from './rows.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { RowSplit, TextClassDataset, TextValueDataset, TokenClassDataset } from './types.ts';
 

@@ -3,8 +3,8 @@ import { createBudget } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import type { DecodedImage } from './files/png.ts';
 import type { Preprocessing, Resize } from './preprocessing.ts';
-import { type Resample, resample } from './resample.ts';
-import { chooseSplit, orderLabels } from './split.ts';
+import { type Resample, resample } from './preprocessing.ts';
+import { chooseSplit, orderLabels } from './rows.ts';
 import type { ImageDataset, ImageSplit, SplitName } from './types.ts';
 
 export interface PictureSize {

@@ -4,7 +4,7 @@ import { gzipSync, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { readText } from '../../src/data/files/bytes.ts';
 import { type OpenOptions, openDataset } from '../../src/data/files/open.ts';
-import { stratifiedSplit } from '../../src/data/split.ts';
+import { stratifiedSplit } from '../../src/data/rows.ts';
 import type { TextClassDataset, TextDataset } from '../../src/data/types.ts';
 import type { InputFile } from '../../src/lib/bytes.ts';
 import { PapilioError } from '../../src/lib/errors.ts';

@@ -8,8 +8,13 @@ import { describe, expect, it } from 'vitest';
 import { decodePicture } from '../../src/data/files/decodePicture.ts';
 import { openDataset } from '../../src/data/files/open.ts';
 import { atSize, fitted, prepared, resizedSize } from '../../src/data/pictures.ts';
-import { describePreprocessing, preprocessingOf, preprocessorConfig } from '../../src/data/preprocessing.ts';
-import { type Resample, resample } from '../../src/data/resample.ts';
+import {
+  describePreprocessing,
+  preprocessingOf,
+  preprocessorConfig,
+  type Resample,
+  resample,
+} from '../../src/data/preprocessing.ts';
 import type { ImageDataset } from '../../src/data/types.ts';
 import { file, grey, png } from './data-support.ts';
 

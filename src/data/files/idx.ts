@@ -7,7 +7,7 @@ import { fail } from '../../lib/errors.ts';
 import { sizeOf } from '../../lib/numbers.ts';
 import { KEPT_AT_SIZE, pictureSplit, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
-import { orderLabels, requireHeld, stratifiedSplit } from '../split.ts';
+import { orderLabels, requireHeld, stratifiedSplit } from '../rows.ts';
 import type { ImageDataset } from '../types.ts';
 import { baseName, extension, gunzip } from './bytes.ts';
 
