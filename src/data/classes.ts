@@ -1,5 +1,6 @@
 /** Labelled texts for a classifier, texts with a number to be predicted, and words with tags, split by seed. */
 import { fail } from '../lib/errors.ts';
+import { greatest, least } from '../lib/numbers.ts';
 import { type Origin, originList } from './notes.ts';
 import { cutNote, frame, orderLabels, type RowOptions, rowSplit, type Source, tokenDataset } from './rows.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -89,10 +90,9 @@ export function textValueDataset(
 ): TextValueDataset {
   const examples = tokenise(rows, tokenizer, options, notes);
   const values = rows.map((row) => row.value);
-  const least = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-  const most = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const [low, high] = [least(values), greatest(values)];
   notes.push(
-    `The numbers lie between ${least} and ${most}.${Math.max(-least, most) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
+    `The numbers lie between ${low} and ${high}.${Math.max(-low, high) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
   );
   const part = (members: Uint32Array) => ({
     ...textSplit(examples, members),

@@ -3,9 +3,7 @@
  * facts, a list of quantities, numbered steps with times. A recipe is a function of its generator, some 80 to 160 words.
  */
 import type { Rng } from '../lib/rng.ts';
-import { expand } from './tales.ts';
-
-const list = (text: string): readonly string[] => text.split(',').map((word) => word.trim());
+import { capital, expand, list } from './tales.ts';
 
 const vegetables = list(
   'carrots, leeks, potatoes, onions, tomatoes, mushrooms, beans, peas, pumpkins, parsnips, beets, courgettes, turnips, peppers',
@@ -176,8 +174,6 @@ const tips = [
   'Tip: replace the {fat} with {fat2}.',
   'Note: cut the time by {few} minutes in a fan oven.',
 ];
-
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** One recipe: lines divided by "\n". */
 export function recipe(r: Rng): string {

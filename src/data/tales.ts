@@ -93,7 +93,7 @@ export function tale(r: Rng): string {
 export type Slots = Readonly<Record<string, string>>;
 
 const article = (noun: string): string => (/^(?:[aeio]|u(?!ni|se))/i.test(noun) ? `an ${noun}` : `a ${noun}`);
-const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** Expands one template; an unknown slot is a mistake in a grammar and throws. */
 export function expand(template: string, slots: Slots, r: Rng): string {
@@ -390,7 +390,7 @@ const endings = [
 ];
 
 /** The nouns, names and traits of the tales: words of our own choosing, several hundred with those in the plots. */
-const list = (text: string): readonly string[] => text.split(',').map((word) => word.trim());
+export const list = (text: string): readonly string[] => text.split(',').map((word) => word.trim());
 
 const girls = list(
   'Mara, Tilda, Anya, Posy, Wren, Isla, Nell, Rosa, Juno, Edda, Hattie, Lumi, Petra, Zora, Ivy, Dora, Saskia, Bea',
