@@ -4,7 +4,7 @@ import { decodePicture } from '../data/files/decodePicture.ts';
 import { HUB_ADDRESS, hubAddress, parseSource } from '../hub/names.ts';
 import { pin } from '../hub/open.ts';
 import { followed } from '../hub/refusals.ts';
-import type { Around, FileStore, RepoKind } from '../hub/types.ts';
+import type { FileStore, HubHost, RepoKind } from '../hub/types.ts';
 import { type PickedFile, plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import { type Host, type OpenedModel, openModel as readModel } from '../training/openModel.ts';
@@ -136,7 +136,7 @@ async function named(word: string, kind: RepoKind, host: Host) {
 
 /** What reading needs of the surroundings: pictures, the Hub. Nothing that belongs to a page or a machine. */
 function hostOf({ hub = HUB_ADDRESS, token, store = memoryStore() }: HubOptions): Host {
-  const around: Around = {
+  const around: HubHost = {
     store,
     fetch: followed((...args) => fetch(...args)),
     hub: hubAddress(hub),
