@@ -45,7 +45,7 @@ const drawn = (isBright) =>
 export const pictures = {
   size: SIZE,
   classes: [
-    { label: 'upper', images: drawn((_x, y) => y < SIZE / 2) },
     { label: 'left', images: drawn((x) => x < SIZE / 2) },
+    { label: 'upper', images: drawn((_x, y) => y < SIZE / 2) },
   ],
 };

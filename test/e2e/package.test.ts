@@ -14,10 +14,12 @@ import { findAdapters } from '../../src/cli/adapters.mjs';
 import { openSession } from '../../src/inference/session.ts';
 import { type Installed, installPackage, run, serveFolder } from '../tools/package.ts';
 import { downloaded } from './page-tools.ts';
-import { setStage } from './stage.ts';
+import { type Stage, setStage } from './stage.ts';
 
 let installed: Installed | undefined;
-const stage = setStage('chrome', {
+const stage: Stage = setStage('chrome', {
+  // What the folder has is no file of the built page.
+  elsewhere: () => [stage.url],
   serve: async () => {
     installed = await installPackage();
     return serveFolder(installed.folder);

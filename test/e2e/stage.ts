@@ -80,7 +80,7 @@ export function setStage(kind: BrowserKind = 'chrome', options: StageOptions = {
       // A page that was closed again at once.
       watching.catch(() => {});
     });
-  });
+  }, 600_000);
   afterAll(async () => {
     await browser?.close();
     await server?.close();
