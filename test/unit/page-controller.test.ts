@@ -115,6 +115,13 @@ describe('a run', () => {
     expect(page.run.getState().current?.series.length).toBe(1);
   });
 
+  test('a worker that hangs when it is to play is waited for on screen', async () => {
+    page.trainer.play = () => new Promise(() => {});
+    void page.controller.toggle();
+    await settle();
+    expect(page.run.getState().state).toBe('running');
+  });
+
   test('a reset while the run is being opened is at once, and what comes of the opening is no trouble', async () => {
     let refuse: (error: unknown) => void = () => {};
     const { open } = page.trainer;

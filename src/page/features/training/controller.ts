@@ -342,7 +342,8 @@ export class Controller {
   }
 
   private async play(): Promise<void> {
-    this.show({ since: this.view.current?.series.length ?? 0, error: null });
+    // At once: what a worker that hangs leaves unsaid is waited for on screen.
+    this.show({ since: this.view.current?.series.length ?? 0, error: null, state: 'running' });
     await this.trainer.play();
   }
 
