@@ -1,10 +1,10 @@
 /** What the page does without being looked at: title, wake lock, spoken progress, short messages. */
 import { useEffect, useState } from 'react';
-import { Button } from 'react-aria-components';
 import type { RunState } from '../training/protocol.ts';
 import { smooth } from './features/training/series.ts';
 import { real, scoreText } from './format.ts';
 import type { Page } from './page.ts';
+import { Action } from './parts/Controls.tsx';
 import { IconButton } from './parts/Icon.tsx';
 import { usePage, useRun, useUi } from './usePage.ts';
 
@@ -103,9 +103,7 @@ export function Ambient() {
         <div className="toast" role="status" data-testid="notice">
           <span>{notice}</span>
           {undo === null ? null : (
-            <Button className="text-button" onPress={() => void page.controller.undoReset()}>
-              undo
-            </Button>
+            <Action kind="link" text="undo" onPress={() => void page.controller.undoReset()} />
           )}
           <IconButton icon="cross" label="Close" onPress={() => page.ui.setState({ notice: null })} />
         </div>

@@ -23,11 +23,7 @@ export function Results() {
   return (
     <div className="panel-scroll">
       <ErrorCard panel="see" />
-      <Tabs
-        className="see-tabs"
-        selectedKey={tab}
-        onSelectionChange={(key) => page.ui.setState({ seeTab: key as SeeTab })}
-      >
+      <Tabs selectedKey={tab} onSelectionChange={(key) => page.ui.setState({ seeTab: key as SeeTab })}>
         <TabList className="tablist" aria-label="What to see">
           {TABS.map(({ id, title }) => (
             <Tab key={id} id={id} className="tab">

@@ -1,5 +1,5 @@
 /** Numbers as people read them. */
-import type { EvalMetric } from '../training/protocol.ts';
+import type { DataReport, EvalMetric } from '../training/protocol.ts';
 
 const group = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 
@@ -43,6 +43,10 @@ export const power = (x: number): string => x.toExponential(1).replace('e', ' e'
 /** A held-out score by its metric. */
 export const scoreText = ({ metric, value }: EvalMetric): string =>
   metric === 'accuracy' ? percent(value) : real(value);
+
+/** How many examples are learnt from, and how many only scored. */
+export const examplesText = ({ trainExamples, heldExamples }: DataReport): string =>
+  `${whole(trainExamples)} to learn from, ${whole(heldExamples)} held aside`;
 
 /** So many a second, short enough for a narrow column. */
 export const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(1) : whole(perSecond));

@@ -2,6 +2,7 @@
 import type { ComponentProps, ReactNode } from 'react';
 import {
   Button,
+  type ButtonProps,
   Label,
   ListBox,
   ListBoxItem,
@@ -19,7 +20,33 @@ import {
   Tooltip,
   TooltipTrigger,
 } from 'react-aria-components';
-import { Icon } from './Icon.tsx';
+import { Icon, type IconName } from './Icon.tsx';
+
+const KINDS = {
+  plain: 'button',
+  strong: 'button button-strong',
+  main: 'button button-train',
+  link: 'text-button',
+} as const;
+
+/** A button with words: a plain one, the one that is meant, the one that trains, or one that reads as a link. */
+export function Action({
+  text,
+  kind = 'plain',
+  icon,
+  ...button
+}: ButtonProps & {
+  readonly text: ReactNode;
+  readonly kind?: keyof typeof KINDS;
+  readonly icon?: IconName;
+}) {
+  return (
+    <Button className={KINDS[kind]} {...button}>
+      {icon === undefined ? null : <Icon name={icon} />}
+      {text}
+    </Button>
+  );
+}
 
 export interface PickerItem {
   readonly id: string;
@@ -33,21 +60,19 @@ export function Picker(props: {
   readonly isLabelHidden?: boolean;
   readonly value: string;
   readonly items: readonly PickerItem[];
-  readonly isDisabled?: boolean;
   readonly onChange: (id: string) => void;
 }) {
-  const { label, isLabelHidden = false, value, items, isDisabled = false, onChange } = props;
+  const { label, isLabelHidden = false, value, items, onChange } = props;
   return (
     <Select
       className="picker"
       value={value}
-      isDisabled={isDisabled}
       onChange={(key) => onChange(String(key))}
       {...(isLabelHidden ? { 'aria-label': label } : {})}
     >
       {isLabelHidden ? null : <Label className="field-label">{label}</Label>}
       <Button className="picker-button">
-        <SelectValue className="picker-value">
+        <SelectValue className="picker-value clip">
           {() => <>{items.find(({ id }) => id === value)?.title ?? value}</>}
         </SelectValue>
         <Icon name="chevron" />
@@ -58,7 +83,7 @@ export function Picker(props: {
             <ListBoxItem className="listbox-item" id={item.id} textValue={item.title}>
               <Text slot="label">{item.title}</Text>
               {item.detail === undefined ? null : (
-                <Text slot="description" className="listbox-detail">
+                <Text slot="description" className="listbox-detail small">
                   {item.detail}
                 </Text>
               )}
@@ -142,7 +167,7 @@ export function Segments<T extends string>(props: {
       {items.map(({ id, title, detail }) => (
         <Radio key={id} value={id} className="segment">
           {title}
-          {detail === undefined ? null : <small className="segment-size">{detail}</small>}
+          {detail === undefined ? null : <small className="segment-size tabular">{detail}</small>}
         </Radio>
       ))}
     </RadioGroup>
@@ -207,7 +232,7 @@ export function Fold(props: {
   readonly children: ReactNode;
 }) {
   return (
-    <details className="advanced" open={props.isOpen}>
+    <details className="fold advanced" open={props.isOpen}>
       <summary>
         <Icon name="chevron" /> {props.summary}
       </summary>

@@ -1,12 +1,12 @@
 /** What went wrong, in one sentence, with the ways on; of a model that cannot be imported, what it lacks. */
 import { useEffect, useRef } from 'react';
-import { Button } from 'react-aria-components';
 import type { ErrorReport } from '../../lib/errors.ts';
 import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../errorGuide.ts';
 import { saveFile } from '../exports.ts';
 import type { Page } from '../page.ts';
 import type { PanelName } from '../stores.ts';
 import { usePage, useRun } from '../usePage.ts';
+import { Action } from './Controls.tsx';
 import { Icon, IconButton } from './Icon.tsx';
 
 /** An error that needs no button. */
@@ -91,15 +91,14 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
       <h3>{guide.title}</h3>
       <p>{report.message}</p>
       <MissingOps report={report} />
-      <p className="error-actions">
+      <p className="row error-actions">
         {actions.map((action, i) => (
-          <Button
+          <Action
             key={action}
-            className={i === 0 ? 'button button-strong' : 'button'}
+            kind={i === 0 ? 'strong' : 'plain'}
+            text={ACTION_LABELS[action]}
             onPress={() => act(page, action, report)}
-          >
-            {ACTION_LABELS[action]}
-          </Button>
+          />
         ))}
       </p>
     </section>
@@ -130,7 +129,7 @@ function MissingOps({ report }: { readonly report: ErrorReport }) {
   for (const one of missing) byOp.set(one.op, [...(byOp.get(one.op) ?? []), one]);
   const layers = recognised?.modules.filter(({ kind }) => kind === 'linear' || kind === 'conv1d') ?? [];
   return (
-    <details className="missing">
+    <details className="fold missing">
       <summary>
         <Icon name="chevron" /> {byOp.size === 1 ? 'One operator is' : `${byOp.size} operators are`} missing,
         at {missing.length} {missing.length === 1 ? 'node' : 'nodes'}
@@ -161,12 +160,11 @@ function MissingOps({ report }: { readonly report: ErrorReport }) {
           )}
         </>
       )}
-      <Button
-        className="text-button"
+      <Action
+        kind="link"
+        text="copy the list"
         onPress={() => void navigator.clipboard.writeText(JSON.stringify({ missing, recognised }, null, 2))}
-      >
-        copy the list
-      </Button>
+      />
     </details>
   );
 }

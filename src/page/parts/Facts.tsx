@@ -1,6 +1,121 @@
-/** What is said in short: figures, warnings, and how a merged file was found. */
+/** What is said in short: facts, figures, tables, notices, warnings, and how a merged file was found. */
+import { Fragment, type ReactNode } from 'react';
 import type { ParityReport } from '../../training/parity.ts';
 import { Icon } from './Icon.tsx';
+
+/** Facts by name; those without a value are left out. */
+export function Facts(props: {
+  readonly of: Readonly<Record<string, ReactNode>>;
+  readonly 'data-testid'?: string;
+  readonly children?: ReactNode;
+}) {
+  return (
+    <dl className="facts" data-testid={props['data-testid']}>
+      {Object.entries(props.of).map(([name, value]) =>
+        value === null ? null : (
+          <Fragment key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </Fragment>
+        ),
+      )}
+      {props.children}
+    </dl>
+  );
+}
+
+/** A part of an area under its heading, with what stands beside that. */
+export function Block(props: {
+  readonly title: ReactNode;
+  /** The name that is read out, where the heading is not that. */
+  readonly label?: string;
+  readonly beside?: ReactNode;
+  readonly children: ReactNode;
+}) {
+  const { title, label, beside, children } = props;
+  return (
+    <section className="block" aria-label={label ?? String(title)}>
+      {beside === undefined ? (
+        <h3>{title}</h3>
+      ) : (
+        <div className="row block-head">
+          <h3>{title}</h3>
+          {beside}
+        </div>
+      )}
+      {children}
+    </section>
+  );
+}
+
+/** A table of rows that the first cell names: columns of words, columns of numbers, and one for buttons whose heading is only read out. */
+export function Table(props: {
+  readonly words: readonly string[];
+  readonly numbers: readonly string[];
+  readonly buttons?: string;
+  readonly children: ReactNode;
+}) {
+  const { words, numbers, buttons, children } = props;
+  return (
+    <div className="table-scroll">
+      <table className="runs">
+        <thead>
+          <tr>
+            {[...words, ...numbers].map((title, i) => (
+              <th key={title} scope="col" className={i < words.length ? undefined : 'number'}>
+                {title}
+              </th>
+            ))}
+            {buttons === undefined ? null : (
+              <th scope="col">
+                <span className="hidden">{buttons}</span>
+              </th>
+            )}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+/** A small table of texts: each row is named by its first. */
+export function Lines(props: {
+  readonly label?: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly [name: ReactNode, ...cells: string[]])[];
+}) {
+  const { label, head, rows } = props;
+  return (
+    <table className="beside" aria-label={label}>
+      <thead>
+        <tr>
+          {head.map((title) =>
+            title === '' ? (
+              <td key={title} />
+            ) : (
+              <th key={title} scope="col">
+                {title}
+              </th>
+            ),
+          )}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(([name, ...cells], i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place.
+          <tr key={i}>
+            <th scope="row">{name}</th>
+            {cells.map((cell, k) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its column.
+              <td key={k}>{cell}</td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
 
 /** A number with its name above it and, where there is room for one, a note below; part of a list of figures. */
 export function Figure(props: {
@@ -14,7 +129,7 @@ export function Figure(props: {
     <div className={isStrong ? 'figure is-strong' : 'figure'}>
       <dt>{name}</dt>
       <dd>{value}</dd>
-      {note === undefined ? null : <dd className="figure-note">{note}</dd>}
+      {note === undefined ? null : <dd className="figure-note clip">{note}</dd>}
     </div>
   );
 }

@@ -1,10 +1,9 @@
 /** A place to drop files on or pick them from a dialog; they stay where they are and are read, in this tab, when they are used. */
-import { Button, DropZone, FileTrigger } from 'react-aria-components';
+import { DropZone, FileTrigger } from 'react-aria-components';
 import type { PickedFile } from '../../lib/bytes.ts';
 import { sizeOf } from '../../training/inputFiles.ts';
-
 import { bytes } from '../format.ts';
-import { Icon } from './Icon.tsx';
+import { Action } from './Controls.tsx';
 
 interface Entry {
   readonly kind: string;
@@ -65,10 +64,10 @@ export function FileDrop(props: {
           void collect(picked, '').then(onFiles);
         }}
       >
-        <Button className="button">Choose files</Button>
+        <Action text="Choose files" />
       </FileTrigger>{' '}
       <FileTrigger acceptDirectory onSelect={(list) => onFiles(inFolder([...(list ?? [])], accepts))}>
-        <Button className="button">Choose a folder</Button>
+        <Action text="Choose a folder" />
       </FileTrigger>
       <p className="hint">{hint}</p>
       {files.length > 0 ? (
@@ -80,9 +79,7 @@ export function FileDrop(props: {
           ))}
           {files.length > 6 ? <li>and {files.length - 6} more</li> : null}
           <li>
-            <Button className="text-button" onPress={onClear}>
-              <Icon name="cross" /> remove
-            </Button>
+            <Action kind="link" icon="cross" text="remove" onPress={onClear} />
           </li>
         </ul>
       ) : null}

@@ -1,6 +1,6 @@
 /** Small pictures, pixel by pixel, and a pad to draw one on. */
 import { type PointerEvent, useEffect, useRef, useState } from 'react';
-import { Button } from 'react-aria-components';
+import { Action } from './Controls.tsx';
 
 /** A picture of one or three channels as the model reads it: [channels, height, width], 0 … 1 as floats or 0 … 255 as bytes. */
 export function Picture(props: {
@@ -100,20 +100,16 @@ export function DrawPad(props: {
           last.current = null;
         }}
       />
-      <span className="pad-buttons">
-        <Button
-          className="button"
+      <span className="row pad-buttons">
+        <Action
+          text={action}
           isDisabled={isEmpty || isDisabled}
           onPress={() => {
             onDone(readPixels(canvas.current!, size));
             if (!keepsDrawing) clear();
           }}
-        >
-          {action}
-        </Button>
-        <Button className="text-button" isDisabled={isEmpty} onPress={clear}>
-          clear
-        </Button>
+        />
+        <Action kind="link" text="clear" isDisabled={isEmpty} onPress={clear} />
       </span>
     </div>
   );

@@ -1,7 +1,7 @@
 /** What stands where something is still to come, or has been overtaken: no line of progress stands still in silence. */
 import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
-import { Button } from 'react-aria-components';
 import { useRun, useSeries } from '../usePage.ts';
+import { Action } from './Controls.tsx';
 
 /** Seconds before the silence is worth a word, and before the way out of it is. */
 const WORTH_A_WORD = 2;
@@ -29,7 +29,7 @@ export function useSilence(news: unknown, isOn = true): number {
 export function Silence({ seconds, way }: { readonly seconds: number; readonly way?: string | undefined }) {
   if (seconds === 0) return null;
   return (
-    <span className="silence" aria-hidden="true">
+    <span aria-hidden="true">
       {` ${seconds} s`}
       {way !== undefined && seconds >= WORTH_A_WAY ? `; ${way}` : ''}
     </span>
@@ -55,9 +55,7 @@ export function Waiting(props: {
       {onStop !== undefined && silence > 0 ? (
         <>
           {' '}
-          <Button className="text-button" onPress={onStop}>
-            stop
-          </Button>
+          <Action kind="link" text="stop" onPress={onStop} />
         </>
       ) : null}
     </>

@@ -1,12 +1,11 @@
 /** Opened adapters: dropped as folders or zips, listed with what they are, looked into, used alone or together. */
 import { useMemo } from 'react';
-import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { METHODS } from '../../../adapters/registry.ts';
 import type { AdapterRow } from '../../../training/protocol.ts';
 import { scoreText, whole } from '../../format.ts';
-import { Check, Picker } from '../../parts/Controls.tsx';
-import { Warnings } from '../../parts/Facts.tsx';
+import { Action, Check, Picker } from '../../parts/Controls.tsx';
+import { Block, Warnings } from '../../parts/Facts.tsx';
 import { FileDrop } from '../../parts/FileDrop.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
@@ -32,13 +31,12 @@ export function Adapters() {
         onClear={() => {}}
       />
       {run === null ? null : (
-        <Button
-          className="text-button"
+        <Action
+          kind="link"
+          text={`add the adapter of ${run}`}
           isDisabled={view.busy !== null}
           onPress={() => void adapterSet.openRun()}
-        >
-          add the adapter of {run}
-        </Button>
+        />
       )}
       <SetError view={view} at="open" />
       <p className="hint shelf-busy" aria-live="polite">
@@ -48,7 +46,7 @@ export function Adapters() {
       </p>
       {view.rows.length === 0 ? null : (
         <>
-          <ul className="shelf" aria-label="Opened adapters">
+          <ul className="stack shelf" aria-label="Opened adapters">
             {view.rows.map((row) => (
               <AdapterItem key={row.name} row={row} view={view} />
             ))}
@@ -83,11 +81,11 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: A
   return (
     <li className="shelf-item">
       <Check
-        className="shelf-head"
+        className="row shelf-head"
         isOn={view.ticked.includes(name)}
         onChange={(isOn) => adapterSet.tick(name, isOn)}
       >
-        <b className="shelf-name">{name}</b>
+        <b>{name}</b>
         <span className="tag">{row.title}</span>
         {view.merged.includes(name) ? <span className="tag">merged</span> : null}
         {view.active.includes(name) && view.merged.length === 0 ? <span className="tag">active</span> : null}
@@ -123,31 +121,28 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
     if (page.choice.getState().startFrom?.name === name) page.show('method');
   };
   return (
-    <p className="shelf-tools">
-      <Button
-        className="text-button"
+    <p className="row tools">
+      <Action
+        kind="link"
+        text="train further"
         aria-label={`Train ${name} further`}
         isDisabled={isBusy || !fits}
         onPress={() => void goOn()}
-      >
-        train further
-      </Button>
-      <Button
-        className="text-button"
+      />
+      <Action
+        kind="link"
+        text="look inside"
         aria-label={`Look inside ${name}`}
         isDisabled={isBusy || !fits || !hasGpu || modules.length === 0}
         onPress={() => void adapterSet.inspect(name)}
-      >
-        look inside
-      </Button>
-      <Button
-        className="text-button"
+      />
+      <Action
+        kind="link"
+        text="save"
         aria-label={`Save ${name}`}
         isDisabled={isBusy}
         onPress={() => void adapterSet.saveZip([name])}
-      >
-        save
-      </Button>
+      />
       <IconButton
         icon="trash"
         label={`Remove ${name}`}
@@ -177,8 +172,7 @@ function AdapterLook(props: {
   }, [report, row, look.module]);
   if (row === undefined) return null;
   return (
-    <section className="block" aria-label={`Inside ${look.name}`}>
-      <h3>Inside {look.name}</h3>
+    <Block title={`Inside ${look.name}`}>
       <Picker
         label="Module"
         value={look.module}
@@ -193,6 +187,6 @@ function AdapterLook(props: {
       ) : (
         <Learnt inspection={look.value} step={0} />
       )}
-    </section>
+    </Block>
   );
 }

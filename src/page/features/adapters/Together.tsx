@@ -1,12 +1,11 @@
 /** What is done with several opened adapters: used and merged on the model in their order, or combined into a new one. */
 import { useState } from 'react';
-import { Button } from 'react-aria-components';
 import { COMBINATIONS, type Combination } from '../../../adapters/combine.ts';
 import { scoredOn } from '../../../training/outcome.ts';
 import { scoreText } from '../../format.ts';
-import { Picker, TextField } from '../../parts/Controls.tsx';
+import { Action, Picker, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
-import { ParityVerdict, Warnings } from '../../parts/Facts.tsx';
+import { Block, ParityVerdict, Warnings } from '../../parts/Facts.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import type { AdapterPlace, AdapterSetView } from './adapterSet.ts';
 
@@ -24,46 +23,40 @@ export function Together({ view }: { readonly view: AdapterSetView }) {
   const fitting = ticked.filter((name) => rows.find((row) => row.name === name)?.fit?.reason === null);
   const isOff = isBusy || fitting.length === 0 || fitting.length < ticked.length;
   return (
-    <section className="block" aria-label="Adapters on the model">
-      <div className="block-head">
-        <h3>On the model</h3>
+    <Block
+      title="On the model"
+      label="Adapters on the model"
+      beside={
         <span className="hint">
           {ticked.length === 0
             ? 'tick adapters, in the order they shall work'
             : `ticked: ${ticked.join(' → ')}`}
         </span>
-      </div>
-      <p className="shelf-tools">
-        <Button className="button" isDisabled={isOff} onPress={() => void adapterSet.activate(fitting)}>
-          Activate
-        </Button>
-        <Button
-          className="button"
+      }
+    >
+      <p className="row tools">
+        <Action text="Activate" isDisabled={isOff} onPress={() => void adapterSet.activate(fitting)} />
+        <Action
+          text={fitting.length > 1 ? 'Merge in this order' : 'Merge'}
           isDisabled={isOff || !hasGpu}
           onPress={() => void adapterSet.merge(fitting)}
-        >
-          {fitting.length > 1 ? 'Merge in this order' : 'Merge'}
-        </Button>
-        <Button
-          className="button"
+        />
+        <Action
+          text="Score each"
           isDisabled={isBusy || !hasGpu || fitting.length === 0}
           onPress={() => void adapterSet.scoreEach(fitting)}
-        >
-          Score each
-        </Button>
-        <Button
-          className="button"
+        />
+        <Action
+          text={ticked.length > 1 ? 'Save one zip' : 'Save as zip'}
           isDisabled={isBusy || ticked.length === 0}
           onPress={() => void adapterSet.saveZip(ticked)}
-        >
-          {ticked.length > 1 ? 'Save one zip' : 'Save as zip'}
-        </Button>
+        />
       </p>
       {active.length > 0 || merged.length > 0 ? <Standing view={view} /> : null}
       {parity === null ? null : <ParityVerdict parity={parity} />}
       <SetError view={view} at="model" />
       <Warnings of={warnings} />
-    </section>
+    </Block>
   );
 }
 
@@ -83,30 +76,26 @@ function Standing({ view }: { readonly view: AdapterSetView }) {
           ? ''
           : `Held-out ${standing.after.metric}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
       </p>
-      <p className="shelf-tools">
+      <p className="row tools">
         {merged.length > 0 ? (
-          <Button className="button" isDisabled={isBusy} onPress={() => void adapterSet.unmerge()}>
-            Take out again
-          </Button>
+          <Action text="Take out again" isDisabled={isBusy} onPress={() => void adapterSet.unmerge()} />
         ) : (
-          <Button className="button" isDisabled={isBusy} onPress={() => void adapterSet.setEnabled(!enabled)}>
-            {enabled ? 'Switch off' : 'Switch on'}
-          </Button>
+          <Action
+            text={enabled ? 'Switch off' : 'Switch on'}
+            isDisabled={isBusy}
+            onPress={() => void adapterSet.setEnabled(!enabled)}
+          />
         )}
-        <Button
-          className="button"
+        <Action
+          text="Score as it stands"
           isDisabled={isBusy || !hasGpu}
           onPress={() => void adapterSet.scoreStanding()}
-        >
-          Score as it stands
-        </Button>
-        <Button
-          className="button"
+        />
+        <Action
+          text="Save merged model"
           isDisabled={isBusy || !hasGpu || (merged.length === 0 && !enabled)}
           onPress={() => void adapterSet.saveMerged()}
-        >
-          Save merged model
-        </Button>
+        />
       </p>
     </>
   );
@@ -145,8 +134,7 @@ export function Combine({ view }: { readonly view: AdapterSetView }) {
       ...(draws ? { seed: numberOf(seed) } : {}),
     });
   return (
-    <section className="block" aria-label="Combine adapters">
-      <h3>Combine into a new one</h3>
+    <Block title="Combine into a new one" label="Combine adapters">
       {ticked.length < 2 ? (
         <p className="hint">Tick two or more adapters of one method: LoRA, FourierFT or IA3.</p>
       ) : (
@@ -184,15 +172,13 @@ export function Combine({ view }: { readonly view: AdapterSetView }) {
               onChange={(id) => setMajority(id as 'total')}
             />
           ) : null}
-          <p className="shelf-tools">
-            <Button className="button" isDisabled={view.busy !== null} onPress={combine}>
-              Combine
-            </Button>
+          <p className="row tools">
+            <Action text="Combine" isDisabled={view.busy !== null} onPress={combine} />
           </p>
         </>
       )}
       <SetError view={view} at="combine" />
-    </section>
+    </Block>
   );
 }
 

@@ -1,13 +1,12 @@
 /** Models or data from the Hub or an address: find, see sizes, fetch, resume; and what is kept in this browser. */
 import { useEffect, useState } from 'react';
-import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { HUB_ADDRESS, pageAddress } from '../../../hub/names.ts';
 import type { RepoKind } from '../../../hub/types.ts';
 import type { ErrorReport } from '../../../lib/errors.ts';
 import { ERROR_GUIDE } from '../../errorGuide.ts';
 import { bytes, whole } from '../../format.ts';
-import { Fold, TextField } from '../../parts/Controls.tsx';
+import { Action, Fold, TextField } from '../../parts/Controls.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { usePage } from '../../usePage.ts';
 import type { Finder, HubState, Offer } from './hub.ts';
@@ -53,9 +52,8 @@ function Find({ state, finder, kind }: Asked) {
   const { busy, found, repo, offers, error, taken } = useStore(finder.view);
   const [words, setWords] = useState('');
   return (
-    <div className="hub" data-testid={`hub-${kind}`}>
+    <div className="stack hub" data-testid={`hub-${kind}`}>
       <form
-        className="hub-search"
         onSubmit={(event) => {
           event.preventDefault();
           void finder.look(words);
@@ -64,7 +62,7 @@ function Find({ state, finder, kind }: Asked) {
         <label className="field-label" htmlFor={`hub-${kind}`}>
           {WORDS[kind].label}
         </label>
-        <div className="hub-row">
+        <div className="row hub-row">
           <input
             id={`hub-${kind}`}
             className="box"
@@ -75,9 +73,7 @@ function Find({ state, finder, kind }: Asked) {
             value={words}
             onChange={(event) => setWords(event.target.value)}
           />
-          <Button className="button" type="submit" isDisabled={busy !== null || words.trim() === ''}>
-            Find
-          </Button>
+          <Action text="Find" type="submit" isDisabled={busy !== null || words.trim() === ''} />
         </div>
       </form>
       {busy === 'search' || busy === 'list' ? (
@@ -92,7 +88,7 @@ function Find({ state, finder, kind }: Asked) {
         <p className="hint">It holds no file that Papilio reads; the revision refs/convert/parquet may.</p>
       ) : null}
       {offers.length === 0 ? null : (
-        <ul className="hub-list" aria-label="Files">
+        <ul className="stack" aria-label="Files">
           {offers.map((offer) => (
             <OfferRow key={offer.id} finder={finder} offer={offer} isBusy={busy !== null} />
           ))}
@@ -119,12 +115,10 @@ function Found(props: {
 }) {
   const { finder, kind, found } = props;
   return (
-    <ul className="hub-list" aria-label="Found">
+    <ul className="stack" aria-label="Found">
       {found.map((hit) => (
-        <li key={hit.repo} className="hub-item">
-          <Button className="text-button" onPress={() => void finder.open(hit.repo)}>
-            {hit.repo}
-          </Button>
+        <li key={hit.repo} className="row hub-item">
+          <Action kind="link" text={hit.repo} onPress={() => void finder.open(hit.repo)} />
           <span className="hint">
             {[hit.task, `${whole(hit.downloads)} downloads`, hit.isGated ? 'gated' : null]
               .filter(Boolean)
@@ -151,7 +145,7 @@ function OpenRepo({ state, finder, kind, repo }: Asked & { readonly repo: NonNul
         {repo.isGated ? <span className="tag">gated</span> : null}
       </p>
       <form
-        className="hub-row"
+        className="row hub-row"
         onSubmit={(event) => {
           event.preventDefault();
           open();
@@ -168,9 +162,7 @@ function OpenRepo({ state, finder, kind, repo }: Asked & { readonly repo: NonNul
           value={revision}
           onChange={(event) => setRevision(event.target.value)}
         />
-        <Button className="button" type="submit">
-          Open
-        </Button>
+        <Action text="Open" type="submit" />
         <span className="hint">
           commit <code>{repo.commit.slice(0, 7)}</code>
         </span>
@@ -188,7 +180,7 @@ function OfferRow(props: { readonly finder: Finder; readonly offer: Offer; reado
   const share = offer.bytes === null || offer.bytes === 0 ? 0 : have / offer.bytes;
   const verb = isWhole ? 'Use' : have > 0 ? 'Resume' : 'Download';
   return (
-    <li className="hub-item">
+    <li className="row hub-item">
       <span className="hub-offer">
         <b>{title}</b>
         <span className="hint">{detail}</span>
@@ -197,14 +189,13 @@ function OfferRow(props: { readonly finder: Finder; readonly offer: Offer; reado
         {offer.bytes === null ? 'size unknown' : bytes(offer.bytes)}
         {isWhole ? ' · kept' : have > 0 ? ` · ${Math.floor(share * 100)} % here` : ''}
       </span>
-      <Button
-        className={isWhole ? 'button button-strong' : 'button'}
+      <Action
+        kind={isWhole ? 'strong' : 'plain'}
+        text={verb}
         isDisabled={isBusy}
         aria-label={`${verb} ${title}`}
         onPress={() => void finder.download(offer)}
-      >
-        {verb}
-      </Button>
+      />
     </li>
   );
 }
@@ -215,16 +206,14 @@ function Downloading({ finder }: { readonly finder: Finder }) {
   if (busy !== 'download') return null;
   const { done, total, what } = progress ?? { done: 0, total: 0, what: '' };
   return (
-    <div className="hub-row hub-progress">
+    <div className="row hub-row hub-progress">
       <progress aria-label="Downloaded" max={Math.max(1, total)} value={done} />
       <span className="hint">
         {progress === null ? 'Beginning …' : `${what}: ${bytes(done)} of ${bytes(total)}`}
         {silence === 0 ? '' : '; nothing has come for'}
         <Silence seconds={silence} />
       </span>
-      <Button className="button" onPress={() => void finder.stop()}>
-        Stop
-      </Button>
+      <Action text="Stop" onPress={() => void finder.stop()} />
     </div>
   );
 }
@@ -240,21 +229,20 @@ function Kept({ state, finder, kind }: Asked) {
       {kept.length === 0 ? (
         <p className="hint">Nothing yet. What is fetched stays here and needs no network the next time.</p>
       ) : (
-        <ul className="hub-list" aria-label="Kept">
+        <ul className="stack" aria-label="Kept">
           {kept.map((one) => (
-            <li key={one.folder} className="hub-item">
+            <li key={one.folder} className="row hub-item">
               <span className="hub-offer">
                 {one.kind === kind ? (
-                  <Button
-                    className="text-button"
+                  <Action
+                    kind="link"
+                    text={one.name}
                     onPress={() =>
                       void finder.look(
                         one.kind === 'url' ? one.name : `${one.name}@${one.commits[0]?.commit}`,
                       )
                     }
-                  >
-                    {one.name}
-                  </Button>
+                  />
                 ) : (
                   <b>{one.name}</b>
                 )}
@@ -266,13 +254,11 @@ function Kept({ state, finder, kind }: Asked) {
                 </span>
               </span>
               <span className="hub-size">{bytes(one.bytes)}</span>
-              <Button
-                className="button"
+              <Action
+                text="Free"
                 aria-label={`Free ${one.name}`}
                 onPress={() => void state.free(one.folder)}
-              >
-                Free
-              </Button>
+              />
             </li>
           ))}
         </ul>
@@ -337,29 +323,29 @@ function Trouble(props: {
   const way = String(report.details.way ?? '');
   const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
   return (
-    <div className="error-text hub-trouble" role="alert" data-testid="hub-trouble">
+    <div className="error-text stack" role="alert" data-testid="hub-trouble">
       <p>
         <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
       </p>
       {way === 'token' ? <TokenField state={state} /> : null}
       {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}
-      <p className="error-actions">
+      <p className="row error-actions">
         {near.map((repo) => (
-          <Button
+          <Action
+            text={`Open ${repo}`}
             key={repo}
-            className="button"
             onPress={() => {
               onWords(repo);
               void finder.open(repo);
             }}
-          >
-            Open {repo}
-          </Button>
+          />
         ))}
         {AGAIN[way] === undefined ? null : (
-          <Button className="button button-strong" onPress={() => void finder.retry()}>
-            {failed === 'download' ? AGAIN[way] : 'Try again'}
-          </Button>
+          <Action
+            kind="strong"
+            text={failed === 'download' ? AGAIN[way] : 'Try again'}
+            onPress={() => void finder.retry()}
+          />
         )}
       </p>
     </div>

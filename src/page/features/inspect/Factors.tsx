@@ -8,6 +8,7 @@ import type { Factor, Pattern } from '../../../adapters/types.ts';
 import type { Inspection } from '../../../training/protocol.ts';
 import { percent, whole } from '../../format.ts';
 import { Range } from '../../parts/Controls.tsx';
+import { Block } from '../../parts/Facts.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import { MatrixCanvas, Scale } from './MatrixCanvas.tsx';
 import { composedPainter, factorPainter, learntFactorPainter, pretty, useMapColors } from './painters.ts';
@@ -35,17 +36,19 @@ export function Factors({
     [pattern, live, colors],
   );
   return (
-    <section className="block" aria-label="Factors">
-      <div className="block-head">
-        <h3>{pattern.factors.length === 1 ? 'The factor' : `${pattern.factors.length} factors`}</h3>
-        {live === null ? (
+    <Block
+      title={pattern.factors.length === 1 ? 'The factor' : `${pattern.factors.length} factors`}
+      label="Factors"
+      beside={
+        live === null ? (
           <span className="hint">{asShapes ? 'drawn to scale' : 'where it can differ from zero'}</span>
         ) : (
           <span className="hint">
             learnt part, B − I <Scale limit={FACTOR_LIMIT} />
           </span>
-        )}
-      </div>
+        )
+      }
+    >
       {asShapes ? <Equation pattern={pattern} /> : null}
       <div hidden={asShapes} className={`strip strip-${Math.min(4, pattern.factors.length)}`}>
         {(asShapes ? [] : pattern.factors).map((factor, i) => {
@@ -64,7 +67,7 @@ export function Factors({
       </div>
       {pattern.role === 'rotation' && pattern.factors.length > 1 ? <Composed pattern={pattern} /> : null}
       {pattern.role === 'rotation' && pattern.factors.length === 1 ? <Alone pattern={pattern} /> : null}
-    </section>
+    </Block>
   );
 }
 
@@ -194,7 +197,7 @@ function Equation({ pattern }: { readonly pattern: Pattern }) {
   const scale = LONGEST / Math.max(...shapes.flatMap(({ rows, columns }) => [rows, columns]));
   return (
     <>
-      <div className="equation">
+      <div className="row equation">
         {parts.map((part, i) => {
           const key = `${i} ${typeof part === 'string' ? part : part.label}`;
           return typeof part === 'string' ? (
@@ -244,12 +247,15 @@ function Box({ shape, scale }: { readonly shape: Shape; readonly scale: number }
         aria-label={`${label}, ${rows} by ${columns}${isDiagonal ? ', its diagonal alone' : ''}${isFrozen ? ', frozen' : ''}`}
       >
         <rect
-          className={isDiagonal ? 'equation-empty' : isFrozen ? 'equation-frozen' : 'equation-full'}
           width={width}
           height={height}
+          fill={`var(--map-${isDiagonal ? 'zero' : isFrozen ? 'still' : 'tone-a'})`}
+          stroke={isDiagonal ? 'var(--line-strong)' : 'none'}
         />
-        {isDiagonal ? <path className="equation-diagonal" d={`M0 0L${width} ${height}`} /> : null}
-        {lines === '' ? null : <path className="equation-tiles" d={lines} />}
+        {isDiagonal ? (
+          <path d={`M0 0L${width} ${height}`} stroke="var(--map-tone-a)" strokeWidth="2.5" />
+        ) : null}
+        {lines === '' ? null : <path d={lines} stroke="var(--paper)" />}
       </svg>
       <figcaption>{label}</figcaption>
     </figure>

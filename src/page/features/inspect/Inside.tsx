@@ -45,7 +45,7 @@ export function Inside() {
       : null;
   return (
     <>
-      <div className="see-head">
+      <div className="row see-head">
         <Picker
           label="Module"
           value={layer.name}

@@ -3,7 +3,7 @@ import { useMemo } from 'react';
 import { greatest, least } from '../../../lib/numbers.ts';
 import type { Inspection } from '../../../training/protocol.ts';
 import { percent, real } from '../../format.ts';
-import { Figure } from '../../parts/Facts.tsx';
+import { Block, Figure } from '../../parts/Facts.tsx';
 import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';
 import { diverging, type MapColors, useMapColors, valuePainter } from './painters.ts';
 
@@ -15,8 +15,7 @@ const DELTA_LIMIT = 0.1;
 export function Learnt({ inspection, step }: { readonly inspection: Inspection; readonly step: number }) {
   const { rotation, delta, spectrum, tensors } = inspection;
   return (
-    <section className="block" aria-label="What was learnt">
-      <h3>What it has learnt</h3>
+    <Block title="What it has learnt" label="What was learnt">
       <dl className="figures figures-small">
         <Figure name="‖ΔW‖ / ‖W‖" value={percent(delta.relative)} />
         {rotation ? (
@@ -39,7 +38,7 @@ export function Learnt({ inspection, step }: { readonly inspection: Inspection; 
           this module.
         </p>
       ) : null}
-    </section>
+    </Block>
   );
 }
 
@@ -150,7 +149,7 @@ const largest = (data: Float32Array): number =>
 /** The numbers that a module's adapter holds, as they are: matrices on a diverging scale, vectors as bars. */
 function Tensors({ tensors }: { readonly tensors: readonly Tensor[] }) {
   return (
-    <div className="tensors">
+    <div className="stack tensors">
       {tensors.map((tensor) =>
         tensor.rows === 1 || tensor.columns === 1 ? (
           <Vector key={tensor.name} tensor={tensor} />

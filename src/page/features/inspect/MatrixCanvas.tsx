@@ -88,7 +88,7 @@ export function MatrixCanvas(props: {
 /** The key to a diverging colour scale. */
 export function Scale({ limit }: { readonly limit: number }) {
   return (
-    <span className="scale">
+    <span className="scale fine tabular">
       −{figure(limit)}
       <i className="scale-bar" />
       {figure(limit)}

@@ -2,7 +2,8 @@
 import { Button } from 'react-aria-components';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../exports.ts';
 import { bytes } from '../../format.ts';
-import { Fold } from '../../parts/Controls.tsx';
+import { Action, Fold } from '../../parts/Controls.tsx';
+import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
@@ -20,8 +21,7 @@ export function Downloads() {
   const inputs = task === 'image-classification' ? ['pixel_values'] : ['input_ids', 'attention_mask'];
   const snippet = pythonSnippet(current, inputs);
   return (
-    <section className="block" aria-label="Downloads">
-      <h3>Take it with you</h3>
+    <Block title="Take it with you" label="Downloads">
       <ul className="downloads">
         <Item
           title="Merged model"
@@ -67,12 +67,10 @@ export function Downloads() {
       </ul>
       <Fold summary="Open it in Python">
         <pre className="snippet">{snippet}</pre>
-        <Button className="text-button" onPress={() => void navigator.clipboard.writeText(snippet)}>
-          copy
-        </Button>
+        <Action kind="link" text="copy" onPress={() => void navigator.clipboard.writeText(snippet)} />
       </Fold>
       <Python />
-    </section>
+    </Block>
   );
 }
 
@@ -87,7 +85,7 @@ function Item(props: {
       <Button className="download" isDisabled={props.isDisabled ?? false} onPress={props.onPress}>
         <Icon name="download" />
         <b>{props.title}</b>
-        <span className="download-detail">{props.detail}</span>
+        <span className="hint">{props.detail}</span>
       </Button>
     </li>
   );
@@ -99,16 +97,17 @@ function Python() {
   const python = useRun((s) => s.python);
   const busy = useRun((s) => s.busy);
   return (
-    <section className="block" aria-label="Continue in Python">
-      <h3>Outgrow the tab</h3>
+    <Block title="Outgrow the tab" label="Continue in Python">
       <p className="hint">
         A small project with transformers, peft and accelerate: this run’s model, data, method and settings,
         starting from the adapter trained here, on as many machines as you have.
       </p>
-      <p className="shelf-tools">
-        <Button className="button" isDisabled={busy !== null} onPress={() => void page.merging.writePython()}>
-          Continue in Python
-        </Button>
+      <p className="row tools">
+        <Action
+          text="Continue in Python"
+          isDisabled={busy !== null}
+          onPress={() => void page.merging.writePython()}
+        />
       </p>
       {python === null ? null : (
         <div className="notice-card python-card" role="status">
@@ -120,7 +119,7 @@ function Python() {
               ))}
             </ul>
           ) : null}
-          <details className="advanced">
+          <details className="fold advanced">
             <summary>
               {python.files.length} files, {bytes(python.files.reduce((n, file) => n + file.bytes.length, 0))}
             </summary>
@@ -133,13 +132,11 @@ function Python() {
             </ul>
           </details>
           <OfStep step={python.step} />
-          <p className="shelf-tools">
-            <Button className="button button-strong" onPress={() => void page.merging.savePython()}>
-              Save the project
-            </Button>
+          <p className="row tools">
+            <Action kind="strong" text="Save the project" onPress={() => void page.merging.savePython()} />
           </p>
         </div>
       )}
-    </section>
+    </Block>
   );
 }

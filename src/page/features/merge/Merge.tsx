@@ -1,8 +1,7 @@
 /** Merge into the ONNX file, check it against onnxruntime, run it, take everything away. */
-import { Button } from 'react-aria-components';
 import { percent, power } from '../../format.ts';
-import { Fold, Segments } from '../../parts/Controls.tsx';
-import { Figure, ParityVerdict } from '../../parts/Facts.tsx';
+import { Action, Fold, Segments } from '../../parts/Controls.tsx';
+import { Block, Figure, Lines, ParityVerdict } from '../../parts/Facts.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import type { MergeResult } from '../../stores.ts';
 import { useChoice, usePage, useRun } from '../../usePage.ts';
@@ -21,13 +20,12 @@ export function Merge() {
         then runs in onnxruntime, here, on the inputs that the trainer has just answered, and the two answers
         are compared.
       </p>
-      <Button
-        className="button button-strong"
+      <Action
+        kind="strong"
+        text={busy ?? (merged === null ? 'Merge and check' : 'Merge again')}
         isDisabled={!hasRun || busy !== null}
         onPress={() => void page.merging.merge()}
-      >
-        {busy ?? (merged === null ? 'Merge and check' : 'Merge again')}
-      </Button>
+      />
       {hasRun ? null : <p className="hint">Train first, if only for a step.</p>}
       {merged === null ? null : <Parity merged={merged} />}
       <RunIt />
@@ -41,8 +39,7 @@ function Parity({ merged }: { readonly merged: MergeResult }) {
   const page = usePage();
   const { parity, changed, written, step } = merged;
   return (
-    <section className="block" aria-label="Parity with onnxruntime">
-      <h3>Trainer against onnxruntime</h3>
+    <Block title="Trainer against onnxruntime" label="Parity with onnxruntime">
       {parity === null ? (
         <p className="hint">
           <Waiting what="Running the merged file" onStop={() => page.merging.stopChecking()} />
@@ -60,7 +57,7 @@ function Parity({ merged }: { readonly merged: MergeResult }) {
           <OfStep step={step} />
         </>
       )}
-    </section>
+    </Block>
   );
 }
 
@@ -118,28 +115,15 @@ function Rounding({ inexact }: { readonly inexact: MergeResult['written'] }) {
   return (
     <Fold summary={`Rounding of ${inexact.length} weights, at most ${percent(worst)} of a weight’s norm`}>
       <div className="table-scroll">
-        <table className="beside">
-          <thead>
-            <tr>
-              <th scope="col">weight</th>
-              <th scope="col">written</th>
-              <th scope="col">largest error</th>
-              <th scope="col">of the norm</th>
-            </tr>
-          </thead>
-          <tbody>
-            {inexact.map(({ name, how, maxError, relativeError }) => (
-              <tr key={name}>
-                <th scope="row">
-                  <code>{name}</code>
-                </th>
-                <td>{HOW[how]}</td>
-                <td>{power(maxError)}</td>
-                <td>{percent(relativeError)}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <Lines
+          head={['weight', 'written', 'largest error', 'of the norm']}
+          rows={inexact.map(({ name, how, maxError, relativeError }) => [
+            <code key={name}>{name}</code>,
+            HOW[how],
+            power(maxError),
+            percent(relativeError),
+          ])}
+        />
       </div>
     </Fold>
   );

@@ -1,6 +1,5 @@
 /** Methods side by side: at one budget, on the chosen task, one after the other, in a table that says how each number was got. */
 import { useMemo, useState } from 'react';
-import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { METHODS, type MethodId } from '../../../adapters/registry.ts';
 import { methodComparisonMarkdown, scoredOn, settingsText } from '../../../training/outcome.ts';
@@ -8,9 +7,9 @@ import type { MethodRow } from '../../../training/protocol.ts';
 import { saveFile } from '../../exports.ts';
 import { bytes, percent, real, whole } from '../../format.ts';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
-import { Check, Fold, TextField } from '../../parts/Controls.tsx';
+import { Action, Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
-import { Warnings } from '../../parts/Facts.tsx';
+import { Block, Facts, Table, Warnings } from '../../parts/Facts.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useUi } from '../../usePage.ts';
 import { type MethodComparisonView, methodComparisonCsv } from './methodComparison.ts';
@@ -35,21 +34,19 @@ export function Methods() {
       />
       {view.rows.length > 1 ? <MethodChart rows={view.rows} /> : null}
       {view.report === null || view.rows.length === 0 ? null : (
-        <p className="shelf-tools">
-          <Button
-            className="text-button"
+        <p className="row tools">
+          <Action
+            kind="link"
+            text="save as CSV"
             onPress={() => saveFile('methods.csv', methodComparisonCsv(view.rows), 'text/csv')}
-          >
-            save as CSV
-          </Button>
-          <Button
-            className="text-button"
+          />
+          <Action
+            kind="link"
+            text="save as Markdown"
             onPress={() =>
               view.report && saveFile('methods.md', methodComparisonMarkdown(view.report), 'text/markdown')
             }
-          >
-            save as Markdown
-          </Button>
+          />
         </p>
       )}
     </>
@@ -78,7 +75,7 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
     setChosen((old) => new Set(isOn ? [...old, id] : [...old].filter((other) => other !== id)));
   return (
     <>
-      <fieldset className="method-boxes" disabled={view.busy !== null}>
+      <fieldset className="row method-boxes" disabled={view.busy !== null}>
         <legend className="field-label">Methods</legend>
         {OFFERED.map(({ id, title }) => (
           <Check key={id} isOn={chosen.has(id)} onChange={(isOn) => toggle(id, isOn)}>
@@ -106,19 +103,16 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
           onText={setSteps}
         />
       </div>
-      <p className="shelf-tools">
+      <p className="row tools">
         {view.busy !== null ? (
-          <Button className="button" onPress={() => void methodComparison.stop()}>
-            Stop
-          </Button>
+          <Action text="Stop" onPress={() => void methodComparison.stop()} />
         ) : (
-          <Button
-            className="button button-strong"
+          <Action
+            kind="strong"
+            text="Compare methods"
             isDisabled={!hasGpu || !isAsked || methods.length === 0}
             onPress={() => void methodComparison.start({ methods, budget, steps })}
-          >
-            Compare methods
-          </Button>
+          />
         )}
         <span className="hint" aria-live="polite">
           {view.busy !== null ? <Waiting what={stepText(view)} news={view.now} way="Stop ends it" /> : null}
@@ -154,64 +148,47 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
   const first = rows[0]!;
   const score = (row: MethodRow, value: number) => (row.metric === 'accuracy' ? percent(value) : real(value));
   return (
-    <section className="block" aria-label="Methods compared">
-      <div className="block-head">
-        <h3>
-          {about === null ? '' : `${about.model} on ${about.data}`}
-          {report?.isWhole === false ? ', stopped early' : ''}
-        </h3>
+    <Block
+      title={`${about === null ? '' : `${about.model} on ${about.data}`}${report?.isWhole === false ? ', stopped early' : ''}`}
+      label="Methods compared"
+      beside={
         <span className="hint">
           held-out {first.metric}, {scoredOn(first)}, {whole(first.steps)} steps
         </span>
-      </div>
-      <div className="table-scroll">
-        <table className="runs">
-          <thead>
-            <tr>
-              <th scope="col">Method</th>
-              {['Adapter', 'Free', 'Before', 'After', 'Step', 'Memory', 'Dispatches'].map((title) => (
-                <th key={title} scope="col" className="number">
-                  {title}
-                </th>
-              ))}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <tr key={row.method}>
-                <th scope="row">
-                  {METHODS[row.method].title}
-                  <span className="method-size">{settingsText(row)}</span>
-                </th>
-                <td className="number">{whole(row.adapter)}</td>
-                <td className="number">{whole(row.trainable.free)}</td>
-                <td className="number">{score(row, row.before)}</td>
-                <td className="number">
-                  <b>{score(row, row.after)}</b>
-                </td>
-                <td className="number">{seconds(row.secondsPerStep)}</td>
-                <td className="number">{row.peakBytes === null ? '–' : bytes(row.peakBytes)}</td>
-                <td className="number">
-                  {row.dispatchesPerStep === null ? '–' : whole(row.dispatchesPerStep)}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      }
+    >
+      <Table
+        words={['Method']}
+        numbers={['Adapter', 'Free', 'Before', 'After', 'Step', 'Memory', 'Dispatches']}
+      >
+        {rows.map((row) => (
+          <tr key={row.method}>
+            <th scope="row">
+              {METHODS[row.method].title}
+              <span className="method-size fine">{settingsText(row)}</span>
+            </th>
+            <td className="number">{whole(row.adapter)}</td>
+            <td className="number">{whole(row.trainable.free)}</td>
+            <td className="number">{score(row, row.before)}</td>
+            <td className="number">
+              <b>{score(row, row.after)}</b>
+            </td>
+            <td className="number">{seconds(row.secondsPerStep)}</td>
+            <td className="number">{row.peakBytes === null ? '–' : bytes(row.peakBytes)}</td>
+            <td className="number">{row.dispatchesPerStep === null ? '–' : whole(row.dispatchesPerStep)}</td>
+          </tr>
+        ))}
+      </Table>
       {report === null ? null : (
         <Fold summary="How each number was got">
-          <dl className="facts provenance">
-            {Object.entries(report.provenance).map(([column, words]) => (
-              <div key={column}>
-                <dt>{TITLES[column] ?? column}</dt>
-                <dd>{words}</dd>
-              </div>
-            ))}
-          </dl>
+          <Facts
+            of={Object.fromEntries(
+              Object.entries(report.provenance).map(([column, words]) => [TITLES[column] ?? column, words]),
+            )}
+          />
         </Fold>
       )}
-    </section>
+    </Block>
   );
 }
 
@@ -238,15 +215,14 @@ function MethodChart({ rows }: { readonly rows: readonly MethodRow[] }) {
     [rows],
   );
   return (
-    <section className="block" aria-label="Quality by parameters">
-      <h3>Quality by free parameters</h3>
+    <Block title="Quality by free parameters" label="Quality by parameters">
       <Chart
         spec={spec}
         sources={NONE}
         label="Quality by parameters, figures in the table above"
         height={220}
       />
-    </section>
+    </Block>
   );
 }
 

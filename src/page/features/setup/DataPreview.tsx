@@ -3,9 +3,10 @@ import { useEffect } from 'react';
 import { useStore } from 'zustand';
 import type { ExamplePreview, TokenPreview } from '../../../data/preview.ts';
 import type { DataPreview as Preview, Task } from '../../../training/protocol.ts';
-import { whole } from '../../format.ts';
+import { examplesText } from '../../format.ts';
 import { Picker, Toggle } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
+import { Facts } from '../../parts/Facts.tsx';
 import { Picture } from '../../parts/Pictures.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
@@ -51,7 +52,7 @@ export function DataPreview() {
       </p>
     );
   return (
-    <section className="data-preview" aria-label="Preview of the data" aria-busy={isBusy}>
+    <section className="stack data-preview" aria-label="Preview of the data" aria-busy={isBusy}>
       {silence === 0 ? null : (
         <p className="hint">
           Reading the data again …
@@ -109,7 +110,7 @@ function Columns() {
   const roles = rolesIn(view);
   const lack = incomplete(view, mapping);
   return (
-    <fieldset className="columns">
+    <fieldset className="stack columns">
       <legend className="field-label">Columns</legend>
       {hasHeader === null ? null : (
         <Toggle isOn={hasHeader} onChange={page.data.setHeader}>
@@ -155,7 +156,7 @@ function Column(props: {
         ]}
         onChange={(id) => onChange(id === UNUSED ? null : (id as Role))}
       />
-      <span className="column-guess">{isGuess ? 'guessed' : ''}</span>
+      <span className="column-guess fine">{isGuess ? 'guessed' : ''}</span>
     </div>
   );
 }
@@ -164,19 +165,8 @@ function Found({ preview, hasTask }: { readonly preview: Preview; readonly hasTa
   const { report, task } = preview;
   return (
     <>
-      <dl className="facts">
-        {hasTask ? (
-          <>
-            <dt>Task</dt>
-            <dd>{TASKS[task]}</dd>
-          </>
-        ) : null}
-        <dt>Examples</dt>
-        <dd>
-          {whole(report.trainExamples)} to learn from, {whole(report.heldExamples)} held aside
-        </dd>
-      </dl>
-      <ul className="data-notes">
+      <Facts of={{ Task: hasTask ? TASKS[task] : null, Examples: examplesText(report) }} />
+      <ul className="stack data-notes">
         {report.notes.map((note) => (
           <li key={note}>{note}</li>
         ))}
@@ -223,7 +213,7 @@ function Examples({ preview }: { readonly preview: Preview }) {
   const { examples, report } = preview;
   if (examples.length === 0) return null;
   return (
-    <div className="previews">
+    <div>
       <h4>{report.kind === 'image' ? 'Some of the examples' : 'The first examples'}</h4>
       {report.kind === 'image' ? (
         <ul className="thumbnails">
@@ -240,7 +230,7 @@ function Examples({ preview }: { readonly preview: Preview }) {
       ) : (
         <>
           <p className="hint">{LEGENDS[report.kind]}</p>
-          <ol className="token-examples">
+          <ol className="stack token-examples">
             {examples.map((example, i) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: examples have an order and no name.
               <li key={i}>
@@ -259,7 +249,7 @@ function Tokens({ example }: { readonly example: ExamplePreview }) {
   const rest = tokens.length - SHOWN;
   return (
     <>
-      <p className="token-head">
+      <p className="row token-head">
         {label === undefined ? null : <b>{label}</b>}
         <span className="hint">{[origin, `${tokens.length} tokens`].filter(Boolean).join(', ')}</span>
       </p>

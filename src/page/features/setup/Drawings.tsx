@@ -20,7 +20,7 @@ export function Drawings() {
     });
   };
   return (
-    <div className="drawings">
+    <>
       <TextField
         label="Class"
         value={name}
@@ -42,7 +42,7 @@ export function Drawings() {
         onDone={add}
       />
       {classes.map((one) => (
-        <div key={one.label} className="drawn-class">
+        <div key={one.label} className="row drawn-class">
           <b>{one.label}</b> <span className="hint">{one.images.length}</span>
           <IconButton
             icon="trash"
@@ -66,6 +66,6 @@ export function Drawings() {
       <p className="hint">
         Two classes with two drawings each are the least; eight or more of each learn well.
       </p>
-    </div>
+    </>
   );
 }

@@ -1,9 +1,8 @@
 /** One setting: label with symbol and explanation, the control its schema asks for, its default, and the way back to it. */
-import { type ReactNode, useEffect, useState } from 'react';
-import { Button } from 'react-aria-components';
+import { type ComponentProps, type ReactNode, useEffect, useState } from 'react';
 import type { z } from 'zod';
 import { fieldMeta } from '../../../adapters/fields.ts';
-import { Check, Fold, Picker, Tip, Toggle } from '../../parts/Controls.tsx';
+import { Action, Check, Fold, Picker, Tip, Toggle } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { type Control, controlOf, stopsOf } from './controls.ts';
 import { sameValue } from './settings.ts';
@@ -51,21 +50,20 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
           {symbol === undefined ? null : <i className="symbol">{GREEK[symbol] ?? symbol}</i>}
         </label>
         <Tip about={title}>{description}</Tip>
-        <span className="field-default">
+        <span className="field-default fine">
           {isChanged ? (
-            <Button
-              className="text-button"
+            <Action
+              kind="link"
+              text={`back to ${show(initial)}`}
               onPress={() => set(initial)}
               aria-label={`Set ${title} back to ${show(initial)}`}
-            >
-              back to {show(initial)}
-            </Button>
+            />
           ) : (
             'default'
           )}
         </span>
       </div>
-      <div className="field-control">
+      <div className="row field-control">
         <ControlOf id={id} title={title} control={control} value={value} onChange={set} />
         {stops.length > 0 ? (
           <Stops title={title} stops={stops} reasonFor={reasonFor!} value={value} onChange={set} />
@@ -186,14 +184,17 @@ export function Advanced({ children }: { readonly children: readonly ReactNode[]
 /** Names or numbers that commas or spaces part. */
 export const words = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);
 
-/** A text box that hands over its text when it is left or Enter is pressed, and while it is a different valid number. */
-function TextBox(props: {
-  readonly id: string;
+/** A text box that hands over its text when it is left or Enter is pressed. */
+function TextBox({
+  value,
+  isNumber = false,
+  onCommit,
+  ...input
+}: ComponentProps<'input'> & {
   readonly value: string;
   readonly isNumber?: boolean;
   readonly onCommit: (text: string) => void;
 }) {
-  const { id, value, isNumber = false, onCommit } = props;
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   const commit = () => {
@@ -201,12 +202,12 @@ function TextBox(props: {
   };
   return (
     <input
-      id={id}
       className={isNumber ? 'box box-number' : 'box'}
       type="text"
       inputMode={isNumber ? 'decimal' : 'text'}
       spellCheck={false}
       autoComplete="off"
+      {...input}
       value={text}
       onChange={(event) => setText(event.target.value)}
       onBlur={commit}
@@ -276,32 +277,25 @@ function TableBox(props: {
     const table = Object.fromEntries(whole.map(([name, number]) => [name.trim(), Number(number)]));
     if (JSON.stringify(table) !== outside) onChange(table);
   };
-  const change = (at: number, row: Row) => setRows((old) => old.map((one, i) => (i === at ? row : one)));
+  const change = (at: number, row: Row) => commit(rows.map((one, i) => (i === at ? row : one)));
   return (
     <div className="table-box">
       {rows.map(([name, number], i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place until it has a name.
         <div key={i} className="table-row">
-          <input
+          <TextBox
             {...(i === 0 ? { id } : {})}
             className="box mono"
             aria-label={`${title}: module ${i + 1}`}
             placeholder="module or expression"
-            spellCheck={false}
             value={name}
-            onChange={(event) => change(i, [event.target.value, number])}
-            onBlur={() => commit(rows)}
+            onCommit={(text) => change(i, [text, number])}
           />
-          <input
-            className="box box-number"
+          <TextBox
             aria-label={`${title}: number ${i + 1}`}
-            inputMode="decimal"
+            isNumber
             value={number}
-            onChange={(event) => change(i, [name, event.target.value])}
-            onBlur={() => commit(rows)}
-            onKeyDown={(event) => {
-              if (event.key === 'Enter') commit(rows);
-            }}
+            onCommit={(text) => change(i, [name, text])}
           />
           <IconButton
             icon="trash"
@@ -310,14 +304,13 @@ function TableBox(props: {
           />
         </div>
       ))}
-      <Button
+      <Action
+        kind="link"
+        text="add a module"
         {...(rows.length === 0 ? { id } : {})}
-        className="text-button"
         aria-label={`Add a row to ${title}`}
         onPress={() => setRows((old) => [...old, ['', '']])}
-      >
-        add a module
-      </Button>
+      />
     </div>
   );
 }

@@ -1,10 +1,11 @@
 /** How it trains: the method, what it is, and its settings and those of the run as their schemas describe them. */
 import { useDeferredValue, useEffect, useMemo, useState } from 'react';
-import { Button, Radio, RadioGroup } from 'react-aria-components';
+import { Radio, RadioGroup } from 'react-aria-components';
 import { fieldMeta } from '../../../adapters/fields.ts';
 import { METHODS, type MethodId } from '../../../adapters/registry.ts';
 import { FAMILIES, type MethodCard } from '../../../adapters/types.ts';
 import { real } from '../../format.ts';
+import { Action } from '../../parts/Controls.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
@@ -32,7 +33,7 @@ export function MethodSection() {
       >
         {GROUPS.map(({ family, methods }) => (
           <div key={family} className="family">
-            <span className="family-name">{family}</span>
+            <span className="small">{family}</span>
             <span className="segments">
               {methods.map(({ id, title }) => (
                 <Radio key={id} value={id} className="segment">
@@ -50,7 +51,7 @@ export function MethodSection() {
         <p className="try-this">
           <b>Try this.</b> {card.tryThis}
         </p>
-        <p className="paper">{card.paper}</p>
+        <p className="paper small">{card.paper}</p>
       </div>
       <MethodForm />
     </Section>
@@ -63,9 +64,11 @@ function StartNote() {
   const startFrom = useChoice((s) => s.startFrom);
   if (startFrom === null)
     return (
-      <Button className="text-button" onPress={() => page.ui.setState({ panel: 'see', seeTab: 'adapters' })}>
-        or go on from an adapter
-      </Button>
+      <Action
+        kind="link"
+        text="or go on from an adapter"
+        onPress={() => page.ui.setState({ panel: 'see', seeTab: 'adapters' })}
+      />
     );
   return (
     <section className="notice-card start-note" aria-label="Where the run begins">
@@ -73,9 +76,7 @@ function StartNote() {
         Goes on from <b>{startFrom.name}</b>: its method, targets and settings count; data and training are
         yours to choose.
       </p>
-      <Button className="text-button" onPress={() => page.startAfresh()}>
-        start afresh instead
-      </Button>
+      <Action kind="link" text="start afresh instead" onPress={() => page.startAfresh()} />
     </section>
   );
 }
@@ -185,7 +186,7 @@ export function TrainingSection() {
   const length = training.epochs > 0 ? `${training.epochs} epochs` : `${training.steps} steps`;
   return (
     <Section name="training" title="Training" summary={`${length} of ${training.batchSize}, rate ${rate}`}>
-      <div className="fields">{MAIN.map(field)}</div>
+      {MAIN.map(field)}
       <Advanced>{others.map(field)}</Advanced>
     </Section>
   );

@@ -43,7 +43,7 @@ export function Section(props: {
         <Button slot="trigger" className="section-button" data-testid={`section-${name}`}>
           <Icon name="chevron" />
           <span className="section-title">{title}</span>
-          <span className="section-summary">{summary}</span>
+          <span className="section-summary hint clip">{summary}</span>
         </Button>
       </Heading>
       <DisclosurePanel className="section-panel">{isOpen ? children : null}</DisclosurePanel>

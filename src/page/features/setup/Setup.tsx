@@ -55,7 +55,7 @@ function PresetSection() {
   return (
     <Section name="preset" title="Start from" summary={presetById(preset).title} isOpenAtFirst>
       <RadioGroup
-        className="cards"
+        className="stack cards"
         aria-label="Presets"
         value={preset}
         onChange={(id) => page.choosePreset(id)}
@@ -64,7 +64,7 @@ function PresetSection() {
           <Radio key={id} value={id} className="card">
             <span className="card-title">{title}</span>
             <span className="card-question">{question}</span>
-            <span className="card-facts">
+            <span className="card-facts small">
               {METHODS[method].title} · {model === 'own' ? 'your model' : model} ·{' '}
               {data === 'files' ? 'your data' : data}
             </span>
@@ -80,13 +80,13 @@ function Totals() {
   const { count, share, adapterBytes, optimizerBytes, problem } = useDerived();
   if (problem !== null && (count === null || count.stored === 0)) {
     return (
-      <footer className="totals is-bad" aria-live="polite" data-testid="totals">
+      <footer className="row totals is-bad" aria-live="polite" data-testid="totals">
         {problem}
       </footer>
     );
   }
   return (
-    <section className="totals" aria-label="Trainable parameters" data-testid="totals">
+    <section className="row totals" aria-label="Trainable parameters" data-testid="totals">
       {count === null ? (
         <span className="hint">The counts appear when the model’s modules are known.</span>
       ) : (

@@ -1,9 +1,10 @@
 /** Model and data: what comes with the page, files from this machine, the Hub, and what is written or drawn here. */
 import { useStore } from 'zustand';
 import type { ModelSource } from '../../../training/protocol.ts';
-import { bytes, count, whole } from '../../format.ts';
+import { bytes, count, examplesText, whole } from '../../format.ts';
 import { Picker, Segments, Tip } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
+import { Facts } from '../../parts/Facts.tsx';
 import { later, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun } from '../../usePage.ts';
 import { withPrecision } from './choice.ts';
@@ -57,18 +58,15 @@ export function ModelSection() {
       {error === null ? null : <ErrorText report={error} />}
       {model === 'own' || model === 'hub' || precision !== 'file' ? <PrecisionOfWeights /> : null}
       {report === null ? null : (
-        <dl className="facts" data-testid="model-facts">
-          <dt>Family</dt>
-          <dd>{report.family}</dd>
-          <dt>Parameters</dt>
-          <dd>{whole(report.parameters)}</dd>
-          <dt>File</dt>
-          <dd>
-            {bytes(report.bytes)}, opset {report.opset}
-          </dd>
-          <dt>Modules</dt>
-          <dd>{report.modules.length}</dd>
-        </dl>
+        <Facts
+          data-testid="model-facts"
+          of={{
+            Family: report.family,
+            Parameters: whole(report.parameters),
+            File: `${bytes(report.bytes)}, opset ${report.opset}`,
+            Modules: report.modules.length,
+          }}
+        />
       )}
     </Section>
   );
@@ -88,7 +86,7 @@ function PrecisionOfWeights() {
   const precision = useChoice((s) => s.model?.precision ?? 'file');
   const report = useStore(page.forecast.view, (s) => s.report);
   return (
-    <div className="precision">
+    <div className="stack precision">
       <span className="field-label">
         Weights are kept{' '}
         <Tip about="precision">
@@ -161,7 +159,7 @@ export function DataSection() {
         <label className="field">
           <span className="field-label">Text to learn from</span>
           <textarea
-            className="box text-area"
+            className="box"
             rows={7}
             placeholder="Paste a few pages. The last part is held aside and only that part is scored."
             value={text}
@@ -173,17 +171,13 @@ export function DataSection() {
       {data === 'drawings' ? <Drawings /> : null}
       <DataPreview />
       {report === null || hasPreview ? null : (
-        <dl className="facts">
-          <dt>In this run</dt>
-          <dd>
-            {whole(report.trainExamples)} to learn from, {whole(report.heldExamples)} held aside
-          </dd>
+        <Facts of={{ 'In this run': examplesText(report) }}>
           {report.notes.map((note) => (
             <dd key={note} className="facts-wide">
               {note}
             </dd>
           ))}
-        </dl>
+        </Facts>
       )}
     </Section>
   );

@@ -57,7 +57,7 @@ export function TargetsSection() {
     <Section name="targets" title="Targets" summary={summary}>
       {hasTargets ? (
         <>
-          <fieldset className="quick" aria-label="Quick sets">
+          <fieldset className="row quick" aria-label="Quick sets">
             {QUICK.map(({ set, title }) => (
               <button key={set} type="button" className="chip" onClick={() => quick(set)}>
                 {title}
@@ -131,7 +131,7 @@ function TargetBox() {
           expression: it must match the whole name. “all-linear” takes every linear layer but the head.
         </Tip>
         <Check
-          className="check field-default"
+          className="check field-default fine"
           isOn={isExpression}
           onChange={(isOn) => set(isOn ? asExpression(words(text)) : '', isOn)}
         >
@@ -174,13 +174,13 @@ function Entries(props: {
         if (count > 0)
           return (
             <span key={entry} className="entry">
-              <code>{entry}</code> {count}
+              <code className="clip">{entry}</code> {count}
             </span>
           );
         const near = canSuggest ? closest(entry, new Set(endings), 1)[0] : undefined;
         return (
           <span key={entry} className="entry is-missing">
-            <code>{entry}</code> matches nothing
+            <code className="clip">{entry}</code> matches nothing
             {near === undefined ? null : (
               <button type="button" className="text-button" onClick={() => onReplace(entry, near)}>
                 use {near}
@@ -218,7 +218,7 @@ function TargetTree(props: {
         const on = legal.filter((name) => chosen.has(name)).length;
         return (
           <li key={path}>
-            <details className="tree-group" open={i < 2}>
+            <details className="fold tree-group" open={i < 2}>
               <summary>
                 <Icon name="chevron" />
                 <TriBox
@@ -227,8 +227,8 @@ function TargetTree(props: {
                   isDisabled={!isEditable || legal.length === 0}
                   onChange={(isOn) => set(legal, isOn)}
                 />
-                <code>{path || 'outside the blocks'}</code>
-                <span className="tree-count">
+                <code className="clip">{path || 'outside the blocks'}</code>
+                <span className="tree-count hint tabular">
                   {on}/{names.length}
                 </span>
               </summary>
@@ -268,20 +268,20 @@ function Row(props: {
           disabled={isOff && !isTarget}
           onChange={(event) => onChange(event.target.checked)}
         />
-        <code className="tree-name">
+        <code className="tree-name clip">
           <bdi dir="ltr">{splitName(layer.name).ending}</bdi>
         </code>
-        <span className="tree-shape">
+        <span className="small tabular">
           {layer.in} → {layer.out}
         </span>
         <span
-          className="tree-number"
+          className="tree-number small tabular"
           title={count === null ? undefined : `${whole(count.stored)} stored, ${whole(count.free)} free`}
         >
           {count === null || isSaved ? '' : whole(count.stored)}
         </span>
       </label>
-      {note === null ? null : <span className={`tree-reason ${isTarget ? 'is-bad' : ''}`}>{note}</span>}
+      {note === null ? null : <span className={`tree-reason fine ${isTarget ? 'is-bad' : ''}`}>{note}</span>}
     </li>
   );
 }

@@ -1,7 +1,8 @@
 /** What comes before training: no WebGPU and what to do, a session to resume, a software adapter. */
-import { Button } from 'react-aria-components';
+
 import { useStore } from 'zustand';
 import { ago } from '../../format.ts';
+import { Action } from '../../parts/Controls.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 
 const HEADINGS = {
@@ -14,7 +15,7 @@ export function ReaderBanner() {
   const gpu = useUi((s) => s.gpu);
   if (gpu === null || gpu.state === 'ready') return null;
   return (
-    <section className="notice-card reader" aria-label="No WebGPU">
+    <section className="notice-card" aria-label="No WebGPU">
       <h3>{HEADINGS[gpu.state]}</h3>
       <ol>
         {gpu.steps.map((step) => (
@@ -24,16 +25,15 @@ export function ReaderBanner() {
       <p>
         Everything that needs no GPU works: settings, target modules, parameter counts, and the patterns under
         See.{' '}
-        <Button
-          className="text-button"
+        <Action
+          kind="link"
+          text="copy diagnostics"
           onPress={() =>
             void navigator.clipboard.writeText(
               JSON.stringify({ webgpu: gpu.state, browser: navigator.userAgent, secure: isSecureContext }),
             )
           }
-        >
-          copy diagnostics
-        </Button>
+        />
       </p>
     </section>
   );
@@ -49,7 +49,7 @@ export function TabBanner() {
   const gpu = useUi((s) => s.gpu);
   if (owner === 'other')
     return (
-      <section className="notice-card resume" aria-label="Another tab">
+      <section className="notice-card row resume" aria-label="Another tab">
         <p>
           Another tab holds{' '}
           {news === null ? (
@@ -62,23 +62,19 @@ export function TabBanner() {
           ; this one looks on. {isIdle ? 'A run begun here is not kept.' : 'The run here is not kept.'}
         </p>
         {isIdle ? (
-          <Button
-            className="button"
+          <Action
+            text="Take it over"
             isDisabled={gpu?.state !== 'ready'}
             onPress={() => void page.controller.takeOver()}
-          >
-            Take it over
-          </Button>
+          />
         ) : null}
       </section>
     );
   if (owner !== 'nobody' || isKept || !hasRun) return null;
   return (
-    <section className="notice-card resume" aria-label="Another tab">
+    <section className="notice-card row resume" aria-label="Another tab">
       <p>The other tab is closed. What it kept can be resumed after a Reset; the run here is not kept.</p>
-      <Button className="button" onPress={() => void page.controller.keepInstead()}>
-        Keep this run instead
-      </Button>
+      <Action text="Keep this run instead" onPress={() => void page.controller.keepInstead()} />
     </section>
   );
 }
@@ -93,30 +89,25 @@ export function ResumeBanner() {
   if (!isIdle || isElsewhere) return null;
   if (problem !== null)
     return (
-      <section className="notice-card resume" aria-label="A run that cannot be resumed">
+      <section className="notice-card row resume" aria-label="A run that cannot be resumed">
         <p>{problem}</p>
-        <Button className="text-button" onPress={() => void page.controller.forgetSaved()}>
-          forget it
-        </Button>
+        <Action kind="link" text="forget it" onPress={() => void page.controller.forgetSaved()} />
       </section>
     );
   if (saved === null) return null;
   return (
-    <section className="notice-card resume" aria-label="A run to resume">
+    <section className="notice-card row resume" aria-label="A run to resume">
       <p>
         Resume <b>{saved.name}</b>, step {saved.step} of {saved.totalSteps}{' '}
         <span className="hint">({ago(Date.now() - saved.savedAt)})</span>
       </p>
-      <Button
-        className="button button-strong"
+      <Action
+        kind="strong"
+        text="Resume"
         isDisabled={gpu?.state !== 'ready'}
         onPress={() => void page.controller.resumeSaved()}
-      >
-        Resume
-      </Button>
-      <Button className="text-button" onPress={() => void page.controller.forgetSaved()}>
-        forget it
-      </Button>
+      />
+      <Action kind="link" text="forget it" onPress={() => void page.controller.forgetSaved()} />
     </section>
   );
 }

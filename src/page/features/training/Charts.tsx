@@ -4,6 +4,7 @@ import { learningRateAt, type TrainingSettings } from '../../../training/setting
 import { real, scoreText, whole } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
 import { Fold, Picker, Range, Tip, Toggle } from '../../parts/Controls.tsx';
+import { Block, Table } from '../../parts/Facts.tsx';
 import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { runTraining } from '../setup/settings.ts';
@@ -89,15 +90,16 @@ export function LossChart() {
     [shown, currentId, smoothing, xAxis, isLogY],
   );
   return (
-    <section className="block" aria-label="Loss">
-      <div className="block-head">
-        <h3>Loss</h3>
-        <span className="legend">
-          <i className="legend-raw" /> each step
+    <Block
+      title="Loss"
+      beside={
+        <span className="row legend small">
+          <i /> each step
           <i className="legend-smooth" /> smoothed
           <i className="legend-dots" /> held out
         </span>
-      </div>
+      }
+    >
       {shown.length === 0 ? (
         <div className="chart chart-empty" style={{ height: 260 }}>
           <p>
@@ -115,7 +117,7 @@ export function LossChart() {
       )}
       <LossControls />
       <CurveTable />
-    </section>
+    </Block>
   );
 }
 
@@ -126,7 +128,7 @@ function LossControls() {
   const isLogY = useUi((s) => s.isLogY);
   const xAxis = useUi((s) => s.xAxis);
   return (
-    <div className="chart-controls">
+    <div className="row chart-controls">
       <Range
         label="Smoothing"
         value={smoothing}
@@ -167,37 +169,19 @@ function CurveTable() {
   const lossAt = (step: number) => losses[steps.indexOf(step)];
   return (
     <Fold summary="As a table">
-      <div className="table-scroll">
-        <table className="runs">
-          <thead>
-            <tr>
-              <th scope="col">Step</th>
-              <th scope="col" className="number">
-                Loss of the step
-              </th>
-              <th scope="col" className="number">
-                Held-out loss
-              </th>
-              <th scope="col" className="number">
-                Held-out {evals[0]!.metric}
-              </th>
+      <Table words={['Step']} numbers={['Loss of the step', 'Held-out loss', `Held-out ${evals[0]!.metric}`]}>
+        {evals.map((one) => {
+          const loss = lossAt(one.step);
+          return (
+            <tr key={one.step}>
+              <th scope="row">{whole(one.step)}</th>
+              <td className="number">{loss === undefined ? '–' : real(loss)}</td>
+              <td className="number">{real(one.loss)}</td>
+              <td className="number">{scoreText(one)}</td>
             </tr>
-          </thead>
-          <tbody>
-            {evals.map((one) => {
-              const loss = lossAt(one.step);
-              return (
-                <tr key={one.step}>
-                  <th scope="row">{whole(one.step)}</th>
-                  <td className="number">{loss === undefined ? '–' : real(loss)}</td>
-                  <td className="number">{real(one.loss)}</td>
-                  <td className="number">{scoreText(one)}</td>
-                </tr>
-              );
-            })}
-          </tbody>
-        </table>
-      </div>
+          );
+        })}
+      </Table>
     </Fold>
   );
 }
@@ -244,14 +228,13 @@ function ScoreChart() {
   const metric = current?.series.evals[0]?.metric;
   const title = metric === undefined ? 'Held-out score' : `Held-out ${metric}`;
   return (
-    <section className="block" aria-label={title}>
-      <h3>{title}</h3>
+    <Block title={title}>
       {runs.length === 0 ? (
         <Empty text="measured before, during and after" />
       ) : (
         <Chart spec={spec} sources={sources} label={title} height={SIDE_HEIGHT} />
       )}
-    </section>
+    </Block>
   );
 }
 
@@ -295,10 +278,9 @@ function RateChart() {
     [training, current, total],
   );
   return (
-    <section className="block" aria-label="Learning rate">
-      <h3>Learning rate</h3>
+    <Block title="Learning rate">
       <Chart spec={spec} sources={useSources(current)} label="Learning rate by step" height={SIDE_HEIGHT} />
-    </section>
+    </Block>
   );
 }
 
@@ -329,14 +311,13 @@ function NormChart() {
   );
   const sources = useSources(current);
   return (
-    <section className="block" aria-label="Gradient norm">
-      <h3>Gradient norm</h3>
+    <Block title="Gradient norm">
       {current === null ? (
         <Empty text="before clipping, step by step" />
       ) : (
         <Chart spec={spec} sources={sources} label="Gradient norm by step" height={SIDE_HEIGHT} />
       )}
-    </section>
+    </Block>
   );
 }
 

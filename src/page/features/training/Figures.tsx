@@ -23,7 +23,7 @@ function Remarks() {
 function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
   const submits = useRun((s) => s.submits);
   return (
-    <p className="machine" data-testid="machine">
+    <p className="row machine small tabular" data-testid="machine">
       <span>{deviceName(device)}</span>
       {device.isSoftware ? <span className="tag">software adapter</span> : null}
       <span>{bytes(counts.gpuBytes)} on the GPU</span>

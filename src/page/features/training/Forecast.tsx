@@ -4,7 +4,9 @@ import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import type { ForecastReport } from '../../../training/protocol.ts';
 import { brief, bytes, whole } from '../../format.ts';
+import { Action } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
+import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
@@ -28,8 +30,8 @@ export function Forecast() {
   const isOver = useRun((s) => s.open !== null);
   if (isOver && (report === null || !isStale)) return null;
   return (
-    <section className="forecast" aria-label="Forecast" aria-busy={isBusy}>
-      <p className="forecast-head">
+    <section className="stack forecast" aria-label="Forecast" aria-busy={isBusy}>
+      <p className="row forecast-head">
         <Button
           className="button"
           isDisabled={!hasGpu || !hasModel || isBusy || isTraining}
@@ -43,11 +45,7 @@ export function Forecast() {
             'Forecast again'
           )}
         </Button>
-        {isBusy ? (
-          <Button className="text-button" onPress={() => page.forecast.stop()}>
-            stop
-          </Button>
-        ) : null}
+        {isBusy ? <Action kind="link" text="stop" onPress={() => page.forecast.stop()} /> : null}
         {isStale && report !== null ? <span className="hint">The settings have changed since.</span> : null}
       </p>
       {error === null ? null : <ErrorText report={error} />}
@@ -65,20 +63,23 @@ function Report({ report }: { readonly report: ForecastReport }) {
       {isPlanned ? (
         <>
           <div className="forecast-bar" aria-hidden="true">
-            {PARTS.map(([key]) => (
-              <span key={key} data-part={key} style={{ flexGrow: parts[key] }} />
+            {PARTS.map(([key], i) => (
+              <span key={key} style={{ flex: `${parts[key]} 0 0`, background: `var(--line-${i})` }} />
             ))}
           </div>
-          <dl className="forecast-parts">
-            {PARTS.map(([key, title]) => (
-              <div key={key} data-part={key}>
-                <dt>{title}</dt>
+          <dl className="row forecast-parts">
+            {PARTS.map(([key, title], i) => (
+              <div key={key}>
+                <dt>
+                  <i className="swatch" style={{ background: `var(--line-${i})` }} />
+                  {title}
+                </dt>
                 <dd>{bytes(parts[key])}</dd>
               </div>
             ))}
-            <div className="is-peak">
+            <div>
               <dt>Peak</dt>
-              <dd>{bytes(parts.peak)}</dd>
+              <dd style={{ fontWeight: 650 }}>{bytes(parts.peak)}</dd>
             </div>
           </dl>
           <p className="hint">
@@ -106,12 +107,10 @@ function Report({ report }: { readonly report: ForecastReport }) {
             {report.ways.length === 0 ? (
               <p>No smaller batch, shorter text or lower precision makes it fit: choose a smaller model.</p>
             ) : (
-              <ul className="ways">
+              <ul className="stack ways">
                 {report.ways.map((way) => (
-                  <li key={way.what}>
-                    <Button className="button" onPress={() => page.forecast.apply(way)}>
-                      Use {way.what}
-                    </Button>
+                  <li key={way.what} className="row">
+                    <Action text={`Use ${way.what}`} onPress={() => page.forecast.apply(way)} />
                     <span className="hint">{bytes(way.peakBytes)}</span>
                   </li>
                 ))}
@@ -131,9 +130,7 @@ function Recompute() {
   return (
     <p className="hint">
       Activations are computed again in the backward pass, in less memory and more time.{' '}
-      <Button className="text-button" onPress={() => page.choice.setState({ recompute: false })}>
-        keep them
-      </Button>
+      <Action kind="link" text="keep them" onPress={() => page.choice.setState({ recompute: false })} />
     </p>
   );
 }
@@ -148,7 +145,7 @@ function Budget() {
     page.forecast.setBudget(wanted);
   };
   return (
-    <label className="forecast-budget">
+    <label className="row forecast-budget">
       GPU memory it may take
       <input
         className="box box-number"
@@ -175,26 +172,17 @@ export function ForecastBeside({ pace }: { readonly pace: number | null }) {
   if (ofRun === null || ofRun.id !== current?.id || peak === null) return null;
   const { bytes: parts, secondsPerStep } = ofRun.report;
   return (
-    <table className="beside" aria-label="Forecast and measurement">
-      <thead>
-        <tr>
-          <td />
-          <th scope="col">forecast</th>
-          <th scope="col">measured</th>
-        </tr>
-      </thead>
-      <tbody>
-        <tr>
-          <th scope="row">GPU memory, peak</th>
-          <td>{bytes(parts.peak)}</td>
-          <td>{bytes(peak)}</td>
-        </tr>
-        <tr>
-          <th scope="row">A step</th>
-          <td>{secondsPerStep === null ? '–' : brief(secondsPerStep)}</td>
-          <td>{pace === null ? 'after 10 steps' : brief(pace)}</td>
-        </tr>
-      </tbody>
-    </table>
+    <Lines
+      label="Forecast and measurement"
+      head={['', 'forecast', 'measured']}
+      rows={[
+        ['GPU memory, peak', bytes(parts.peak), bytes(peak)],
+        [
+          'A step',
+          secondsPerStep === null ? '–' : brief(secondsPerStep),
+          pace === null ? 'after 10 steps' : brief(pace),
+        ],
+      ]}
+    />
   );
 }

@@ -1,6 +1,7 @@
 /** The runs of this sitting side by side: what differs, how they ended, which are drawn. */
 import { duration, real, scoreText } from '../../format.ts';
 import { LINE_DASHES } from '../../parts/Chart.tsx';
+import { Block, Table } from '../../parts/Facts.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { usePage, useRun, useSeries } from '../../usePage.ts';
 import { describeRun, type RunRecord } from './runs.ts';
@@ -18,39 +19,13 @@ export function Runs() {
   const currentId = useRun((s) => s.current?.id ?? null);
   if (runs.length === 0) return null;
   return (
-    <section className="block" aria-label="Runs">
-      <h3>Runs</h3>
-      <div className="table-scroll">
-        <table className="runs">
-          <thead>
-            <tr>
-              <th scope="col">Run</th>
-              <th scope="col">What it is</th>
-              <th scope="col" className="number">
-                Steps
-              </th>
-              <th scope="col" className="number">
-                Loss
-              </th>
-              <th scope="col" className="number">
-                Held out
-              </th>
-              <th scope="col" className="number">
-                Time
-              </th>
-              <th scope="col">
-                <span className="hidden">Keep</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {[...runs].reverse().map((run) => (
-              <Row key={run.id} run={run} isCurrent={run.id === currentId} />
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </section>
+    <Block title="Runs">
+      <Table words={['Run', 'What it is']} numbers={['Steps', 'Loss', 'Held out', 'Time']} buttons="Keep">
+        {[...runs].reverse().map((run) => (
+          <Row key={run.id} run={run} isCurrent={run.id === currentId} />
+        ))}
+      </Table>
+    </Block>
   );
 }
 

@@ -1,11 +1,11 @@
 /** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
-import { Button } from 'react-aria-components';
 import type { Progress, RunState } from '../../../training/protocol.ts';
 import { type Command, commandById } from '../../commands.ts';
 import { bytes, whole } from '../../format.ts';
+import { Action } from '../../parts/Controls.tsx';
 import { ErrorCard } from '../../parts/Errors.tsx';
-import { Icon, type IconName } from '../../parts/Icon.tsx';
+import type { IconName } from '../../parts/Icon.tsx';
 import { Silence, useSilence } from '../../parts/Waiting.tsx';
 import type { RunView } from '../../stores.ts';
 import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
@@ -97,16 +97,15 @@ function CommandButton(props: {
   const { command, icon, label, isMain = false } = props;
   const page = usePage();
   return (
-    <Button
-      className={isMain ? 'button button-train' : 'button'}
+    <Action
+      kind={isMain ? 'main' : 'plain'}
+      icon={icon}
+      text={label}
       isDisabled={!command.isEnabled(page)}
       onPress={() => command.run(page)}
       aria-keyshortcuts={command.keyLabel}
       data-testid={command.id}
-    >
-      <Icon name={icon} />
-      {label}
-    </Button>
+    />
   );
 }
 
@@ -131,8 +130,8 @@ function Transport() {
           ? 'Finished'
           : 'Train';
   return (
-    <div className="transport">
-      <div className="transport-buttons">
+    <div className="row transport">
+      <div className="row transport-buttons">
         <CommandButton
           command={commandById('toggle')}
           icon={state === 'running' ? 'pause' : state === 'finished' ? 'check' : 'play'}
@@ -141,17 +140,17 @@ function Transport() {
         />
         <CommandButton command={commandById('step')} icon="step" label="Step" />
         {isChanged ? (
-          <Button className="button button-strong" onPress={() => void page.controller.restart()}>
-            <Icon name="reset" />
-            Restart with changes
-          </Button>
+          <Action
+            kind="strong"
+            icon="reset"
+            text="Restart with changes"
+            onPress={() => void page.controller.restart()}
+          />
         ) : (
           <CommandButton command={commandById('reset')} icon="reset" label="Reset" />
         )}
         {undo === null ? null : (
-          <Button className="text-button" onPress={() => void page.controller.undoReset()}>
-            undo reset
-          </Button>
+          <Action kind="link" text="undo reset" onPress={() => void page.controller.undoReset()} />
         )}
       </div>
       <StateLine isChanged={isChanged} />
@@ -203,7 +202,7 @@ function Clocks() {
             >
               <span style={{ transform: `scaleX(${done})` }} />
             </span>
-            <span className="clock-text">{now === undefined ? '' : text(now)}</span>
+            <span className="clock-text small tabular clip">{now === undefined ? '' : text(now)}</span>
           </div>
         );
       })}

@@ -1,6 +1,5 @@
 /** The base and the adapted model on the same held-out inputs. */
 import { type ReactNode, useState } from 'react';
-import { Button } from 'react-aria-components';
 import { scoredOn } from '../../../training/outcome.ts';
 import type {
   ImageBeforeAfter,
@@ -10,7 +9,8 @@ import type {
   TextValueBeforeAfter,
 } from '../../../training/protocol.ts';
 import { percent, real, scoreText } from '../../format.ts';
-import { TextField } from '../../parts/Controls.tsx';
+import { Action, TextField } from '../../parts/Controls.tsx';
+import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
@@ -38,14 +38,12 @@ export function BeforeAfter() {
   const { value, step } = comparison;
   return (
     <>
-      <div className="see-head">
+      <div className="row see-head">
         <span className="hint">
           Held-out inputs, base model and step {step}.{' '}
           {value.kind === 'text' ? 'Same prompt, same seed.' : 'What changed most comes first.'}
         </span>
-        <Button className="button" onPress={() => void page.inspection.compare()}>
-          Compare now
-        </Button>
+        <Action text="Compare now" onPress={() => void page.inspection.compare()} />
       </div>
       <OfStep step={step} isAsked={isComparing} />
       <Tally comparison={value} />
@@ -117,7 +115,7 @@ function Bars(props: {
       </span>
       {top.map((i) => (
         <span key={i} className={`bar ${i === truth ? 'is-truth' : ''}`}>
-          <span className="bar-label">{labels[i] ?? String(i)}</span>
+          <span className="bar-label clip">{labels[i] ?? String(i)}</span>
           <span className="bar-track">
             <span style={{ transform: `scaleX(${values[i]})` }} />
           </span>
@@ -136,7 +134,7 @@ function Examples<Example extends Parameters<typeof byChange>[0][number]>(props:
 }) {
   const { examples, isText = false, children } = props;
   return (
-    <ul className="examples" data-testid="examples">
+    <ul data-testid="examples">
       {byChange(examples)
         .slice(0, SHOWN)
         .map((one, i) => (
@@ -178,8 +176,7 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
     readonly after: Float32Array;
   } | null>(null);
   return (
-    <section className="block try-drawing" aria-label="Try your own drawing">
-      <h3>Draw one yourself</h3>
+    <Block title="Draw one yourself" label="Try your own drawing">
       <div className="try-row">
         <DrawPad
           size={DRAWING_SIZE}
@@ -194,7 +191,7 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
           </div>
         )}
       </div>
-    </section>
+    </Block>
   );
 }
 
@@ -223,7 +220,7 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
   return (
     <>
       <form
-        className="prompt"
+        className="row prompt"
         onSubmit={(event) => {
           event.preventDefault();
           void page.inspection.compare();
@@ -256,9 +253,7 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
           value={temperature}
           onText={(text) => page.ui.setState({ temperature: Math.max(0, Number(text) || 0) })}
         />
-        <Button type="submit" className="button">
-          Write
-        </Button>
+        <Action text="Write" type="submit" />
       </form>
       <div className="texts" data-testid="texts">
         {side('before', comparison.before)}

@@ -1,10 +1,9 @@
 /** The merged file and the one before it in onnxruntime-web, here: they write on one prompt, or answer to one text or drawing. */
 import { type FormEvent, useState } from 'react';
-import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import type { Side, Writing } from '../../../inference/beforeAfter.ts';
 import { brief, rate, real } from '../../format.ts';
-import { TextField } from '../../parts/Controls.tsx';
+import { Action, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
@@ -46,13 +45,11 @@ export function RunIt() {
           onDone={(pixels) => void page.try.ask({ pixels, size: Math.max(picture.width, picture.height) })}
         />
       ) : null}
-      <p className="run-state" role="status">
+      <p role="status">
         {busy === null ? null : (
           <>
             <Waiting what={busy} news={writing ?? busy} />{' '}
-            <Button className="button" onPress={() => void page.try.stop()}>
-              Stop
-            </Button>
+            <Action text="Stop" onPress={() => void page.try.stop()} />
           </>
         )}
       </p>
@@ -118,15 +115,13 @@ function WriteForm({ isBusy }: { readonly isBusy: boolean }) {
     />
   );
   return (
-    <form className="prompt" onSubmit={submit}>
+    <form className="row prompt" onSubmit={submit}>
       <PromptBox label="Prompt" value={prompt} onText={setPrompt} />
       {number('Tokens', tokens, setTokens)}
       {number('Temperature', temperature, setTemperature)}
       {number('Top-p', topP, setTopP, isGreedy)}
       {number('Seed', seed, setSeed, isGreedy)}
-      <Button type="submit" className="button" isDisabled={isBusy}>
-        Write with both files
-      </Button>
+      <Action text="Write with both files" type="submit" isDisabled={isBusy} />
       <p className="hint prompt-hint">
         {isGreedy
           ? 'Greedy: temperature 0 always takes the likeliest token.'
@@ -143,7 +138,7 @@ function TextForm({ isBusy, kind }: { readonly isBusy: boolean; readonly kind: s
   const [pair, setPair] = useState('');
   return (
     <form
-      className="prompt"
+      className="row prompt"
       onSubmit={(event) => {
         event.preventDefault();
         void page.try.ask(hasPair && pair !== '' ? { text, pair } : { text });
@@ -155,9 +150,7 @@ function TextForm({ isBusy, kind }: { readonly isBusy: boolean; readonly kind: s
         onText={setText}
       />
       {hasPair ? <PromptBox label="Second text" value={pair} onText={setPair} /> : null}
-      <Button type="submit" className="button" isDisabled={isBusy || text.trim() === ''}>
-        Ask both files
-      </Button>
+      <Action text="Ask both files" type="submit" isDisabled={isBusy || text.trim() === ''} />
     </form>
   );
 }
@@ -188,7 +181,7 @@ function Answered({ answer }: { readonly answer: NonNullable<TryView['answer']> 
       </p>
     );
   return (
-    <ul className="examples">
+    <ul>
       {answer.rows.map((row, i) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: a token's place is what it is.
         <li key={i} className="example example-text">
