@@ -82,6 +82,14 @@ describe('the repository', () => {
     expect(gone).toEqual([]);
   });
 
+  it('holds no marks of a merge', () => {
+    const marks = ['<'.repeat(7), '>'.repeat(7)];
+    const left = [...texts].filter(([, text]) =>
+      text.split('\n').some((line) => marks.some((mark) => line.startsWith(`${mark} `))),
+    );
+    expect(left.map(([path]) => path)).toEqual([]);
+  });
+
   it('installs from the public registry alone', () => {
     const hosts = new Set(
       [...texts.get('package-lock.json')!.matchAll(/"resolved": "https?:\/\/([^/"]+)/g)].map((m) => m[1]),
