@@ -1,4 +1,4 @@
-// node finetune.mjs (npm install papilio webgpu): fine-tunes a small model with OFT and writes the merged file.
+// node finetune.mjs (after npm install papilio-0.1.0.tgz webgpu): fine-tunes a small model with OFT and writes the merged file.
 import { writeFile } from 'node:fs/promises';
 import { openData, openModel, startRun } from 'papilio';
 import { create } from 'webgpu';
