@@ -3,6 +3,7 @@ import type { Plan } from '../graph/plan.ts';
 import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
+import { createPacing, FIRST_SPEED } from './pacing.ts';
 import { type BufferRange, createRing, type Ring, readBuffer } from './readback.ts';
 import { checkData, writeData } from './store.ts';
 
@@ -243,7 +244,7 @@ const maxQueries = 4096;
 /** QUERY_RESOLVE | COPY_SRC. */
 const resolveUsage = 0x200 | 0x04;
 
-export async function profileSteps(
+async function profileSteps(
   device: Device,
   steps: readonly Recorded[],
 ): Promise<readonly DispatchTime[] | null> {
@@ -290,57 +291,4 @@ export async function profileSteps(
     device.release(resolved);
   }
   return times;
-}
-
-/**
- * Cuts a step into submits that each keep the GPU busy for less than a budget, so that the page can draw in between. The cut only
- * decides where one submit ends and the next begins; order and results stay the same. Costs start from each step's operations at a
- * speed that the slowest adapters of a kind reach, and follow the measured durations.
- */
-export interface Pacing {
-  /** Positions after which a submit ends; the last is the number of steps. */
-  cuts(): readonly number[];
-  /** The steps from `from` up to `to` took `ms` on the GPU. */
-  measured(from: number, to: number, ms: number): void;
-}
-
-/** Multiply-adds per millisecond: of a processor that plays GPU, and of an old integrated GPU. */
-export const FIRST_SPEED = { software: 1e6, hardware: 5e7 } as const;
-/** A dispatch costs at least this much however small it is. */
-const floorMs = 0.01;
-
-export function createPacing(
-  work: readonly number[],
-  operationsPerMs: number = FIRST_SPEED.software,
-  budgetMs = 100,
-): Pacing {
-  const costs = work.map((w) => floorMs + w / operationsPerMs);
-  let known: number[] | null = null;
-
-  const cut = (): number[] => {
-    const cuts: number[] = [];
-    let sum = 0;
-    costs.forEach((cost, i) => {
-      if (sum > 0 && sum + cost > budgetMs) {
-        cuts.push(i);
-        sum = 0;
-      }
-      sum += cost;
-    });
-    cuts.push(costs.length);
-    return cuts;
-  };
-
-  return {
-    cuts: () => (known ??= cut()),
-    measured(from, to, ms) {
-      let expected = 0;
-      for (let i = from; i < to; i++) expected += costs[i]!;
-      // One slow measurement (a busy machine) should not scatter the step, so each one moves the costs half way.
-      const ratio = Math.sqrt(Math.max(ms, 0.001) / expected);
-      if (ratio > 0.8 && ratio < 1.25) return;
-      for (let i = from; i < to; i++) costs[i] = costs[i]! * ratio;
-      known = null;
-    },
-  };
 }

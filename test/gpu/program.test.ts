@@ -15,7 +15,7 @@ import { toyFiles, toyShaders } from './toyKernels.ts';
 
 /** How long a submit may keep the GPU busy, where a test says so. */
 const budget = vi.hoisted((): { ms: number | undefined } => ({ ms: undefined }));
-vi.mock(import('../../src/gpu/program.ts'), async (original) => {
+vi.mock(import('../../src/gpu/pacing.ts'), async (original) => {
   const pacing = await original();
   return { ...pacing, createPacing: (work, speed) => pacing.createPacing(work, speed, budget.ms) };
 });

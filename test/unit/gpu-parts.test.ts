@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { createPacing } from '../../src/gpu/pacing.ts';
 import { bindingsOf, createShaderLibrary, entryPoints } from '../../src/gpu/pipelines.ts';
-import { createPacing } from '../../src/gpu/program.ts';
 
 describe('pacing', () => {
   const million = 1e6;
