@@ -60,16 +60,25 @@ export function validateConfig(method: AdapterMethod, input: unknown): ValidConf
   return { config: parsed.data, warnings: unknownKeys(method, given) };
 }
 
-/** @throws PapilioError 'too-large' for a configuration of more letters or values than one has that people or programs write */
+/** Nobody writes configurations deeper. */
+const DEEPEST = 20;
+
+/** @throws PapilioError 'too-large' for a configuration of more letters or values than one has that people or programs write, 'illegal-config' for a deeper one */
 export function requireSmall({ title }: Pick<AdapterMethod, 'title'>, input: object): void {
   const where = `The ${title} configuration`;
-  within('configLetters', JSON.stringify(input).length, where);
   const values = createBudget('configValues');
-  const count = (value: unknown): void => {
-    values.take(1, where);
-    if (typeof value === 'object' && value !== null) for (const inner of Object.values(value)) count(inner);
-  };
-  count(input);
+  // Without a call for each level, of which there may be more than the stack has room for.
+  const open: { readonly value: unknown; readonly depth: number }[] = [{ value: input, depth: 0 }];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { value, depth } = next;
+    if (typeof value !== 'object' || value === null) continue;
+    if (depth > DEEPEST)
+      fail('illegal-config', `${where} is nested more than ${DEEPEST} deep; PEFT's fields are not.`);
+    const held = Object.values(value);
+    values.take(held.length, where);
+    for (const inner of held) open.push({ value: inner, depth: depth + 1 });
+  }
+  within('configLetters', JSON.stringify(input).length, where);
 }
 
 /** As {@link validateConfig}, for a new adapter and a run of `totalSteps` updates. */

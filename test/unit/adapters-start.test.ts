@@ -240,6 +240,14 @@ describe('a configuration of a million letters', () => {
     expect(() => validateConfig(METHODS.lora, long)).toThrow(says);
   });
 
+  it('or of very many lists in each other is refused too', () => {
+    let deep: unknown[] = [];
+    for (let i = 0; i < 15_000; i++) deep = [deep];
+    expect(() => validateConfig(METHODS.lora, { target_modules: deep })).toThrow(
+      /is nested more than 20 deep/,
+    );
+  });
+
   it('has its first unknown settings named and the rest counted', () => {
     const many = Object.fromEntries(Array.from({ length: 15_000 }, (_, i) => [`lora_alph${i}`, 1]));
     const before = performance.now();
