@@ -2,7 +2,9 @@
  * A model's own tokenizer, from Hugging Face's tokenizer.json, as the trainer and the generator need it: its settings, and what the tokenizers library of
  * JavaScript does otherwise than Python's.
  */
+
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
+import { within } from '../lib/budget.ts';
 import { fail, PapilioError, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import { checkTokenizer, guardTokenizer, unnormalised } from './tokenizerGuards.ts';
@@ -74,6 +76,14 @@ function usable<T>(use: () => T): T {
   }
 }
 
+/** @throws PapilioError 'too-large' for a vocabulary of more tokens than a text of so many letters has that is a tokenizer's */
+function requireTokens(json: object, letters: number): void {
+  const { model } = json as { readonly model?: { readonly vocab?: unknown } | null };
+  const vocabulary = model?.vocab;
+  if (typeof vocabulary === 'object' && vocabulary !== null)
+    within('vocabularyTokens', Object.keys(vocabulary).length, 'tokenizer.json', letters);
+}
+
 /**
  * Reads a tokenizer.
  * @param tokenizerJson the text, or the parsed value, of tokenizer.json
@@ -85,6 +95,7 @@ export function loadTokenizer(
   tokenizerConfig: string | object = {},
 ): Tokenizer {
   const json = typeof tokenizerJson === 'string' ? parse(tokenizerJson, 'tokenizer.json') : tokenizerJson;
+  if (typeof tokenizerJson === 'string') requireTokens(json, tokenizerJson.length);
   const config = (
     typeof tokenizerConfig === 'string' ? parse(tokenizerConfig, 'tokenizer_config.json') : tokenizerConfig
   ) as Record<string, unknown>;

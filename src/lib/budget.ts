@@ -82,6 +82,13 @@ export const BOUNDS = {
     unit: 'bytes of values',
     advice: 'the file is damaged, or it must be divided into several',
   },
+  /** A token takes some 330 bytes in memory, however short it is; files have 16 to 60 letters for each. */
+  vocabularyTokens: {
+    most: 65_536,
+    perByte: 1 / 14,
+    unit: 'tokens',
+    advice: 'the file is damaged; export it again with the tokenizers library',
+  },
   tokenIds: {
     most: 65_536,
     unit: 'ids without a token',

@@ -207,6 +207,21 @@ describe('a tokenizer', () => {
     for (let k = 0; k < 20_000; k++) expect(usual.encode(k % 2 ? 'a' : 'bc hij').length).toBeGreaterThan(0);
   });
 
+  it('of more tokens than its file has letters for is refused, and one of a usual size is not', () => {
+    const text = (count: number, name: (i: number) => string) =>
+      JSON.stringify({
+        ...{ ...base, added_tokens: [] },
+        model: {
+          ...base.model,
+          vocab: Object.fromEntries(Array.from({ length: count }, (_, i) => [name(i), i])),
+        },
+      });
+    const few = text(100_000, (i) => i.toString(36));
+    expect(() => loadTokenizer(few)).toThrow(/^tokenizer.json asks for 100,000 tokens, and the most is/);
+    expect(loadTokenizer(text(60_000, (i) => i.toString(36))).vocabSize).toBe(60_000);
+    expect(loadTokenizer(text(120_000, (i) => `token${i.toString(36)}`)).vocabSize).toBe(120_000);
+  });
+
   it('spells words of bytes as the library does, whatever they are', () => {
     const byteLevel = {
       type: 'ByteLevel' as const,
