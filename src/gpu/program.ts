@@ -179,8 +179,7 @@ export function createProgram(parts: ProgramParts): Program {
 
 // Recorded steps: how they are encoded, and timed one by one with timestamp queries.
 
-/** Recorded steps, and how they are encoded. */
-
+/** A dispatch or a copy with its GPU objects. */
 export type Recorded =
   | {
       readonly kind: 'dispatch';

@@ -10,6 +10,7 @@ import type { DeviceData, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import '../ops/checks.ts';
 import { type ProjectRowsAttrs, projectRowsOp } from '../ops/projectRows.ts';
 import type { FullBatch } from '../training/batchPlan.ts';
 import type { Engine, EngineRequest, MakeEngine, StepResult, Which } from '../training/engine.ts';

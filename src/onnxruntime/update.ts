@@ -16,7 +16,7 @@ interface AdamwBuffers {
 
 /**
  * The rule of the op `adamw`, with clipping by the global norm, in place.
- * @param scalars as {@link ../../training/stepScalars.ts} lays them out
+ * @param scalars as stepScalars (training/stepGraph.ts) lays them out
  * @returns the squared norm of the gradients; one that is not finite changes nothing
  */
 export function applyAdamw({ params, grads, m, v }: AdamwBuffers, scalars: Float32Array): number {

@@ -172,7 +172,8 @@ const refuseOrder = (who: string, name: string): never =>
     `${who} reads "${name}", which is no input, no initialiser and no result of a node before; the file's nodes are out of order or go in a circle: export it again.`,
   );
 
-// A model is folded several times, at several sizes: large constants that hang on none of them are computed and kept once.
+// A model is folded several times, at several sizes: large constants that hang on none of them are computed and kept once. What another
+// folding computes otherwise is not kept, nor what is an operand's own array.
 
 interface Computed {
   readonly key: string;
@@ -180,12 +181,12 @@ interface Computed {
   readonly results: readonly Known[];
 }
 
-/** The last results of a node, as long as its model is there. */
-const computed = new WeakMap<OnnxNode, Computed>();
+/** The results of a node at the first folding, as long as its model is there; null where another folding gave others. */
+const computed = new WeakMap<OnnxNode, Computed | null>();
 
 /** Numbers; results of fewer are computed again. */
 const WORTH_KEEPING = 2 ** 14;
-/** Numbers of an input that are compared where they are not the same array: shapes, axes, fillings. */
+/** Numbers of an input that are compared where they do not lie at the same place of the file: shapes, axes, fillings, integers. */
 const FEW = 2 ** 10;
 
 /** JSON has no infinities, no NaN and no sign of zero. */
@@ -197,12 +198,14 @@ const keyOf = ({ op, attrs }: Inferred): string =>
   );
 
 const sameNumbers = (a: Numbers, b: Numbers): boolean =>
-  a === b || (a.length === b.length && a.length <= FEW && a.every((x, i) => Object.is(x, b[i])));
+  a.length === b.length &&
+  ((a.buffer === b.buffer && a.byteOffset === b.byteOffset) ||
+    (a.length <= FEW && a.every((x, i) => Object.is(x, b[i]))));
 
 const sameInput = (a: Known, b: Known | undefined): boolean =>
   b !== undefined && a.dtype === b.dtype && a.shape.join() === b.shape.join() && sameNumbers(a.data, b.data);
 
-/** The results of {@link evaluate} for a node of the file: those of the look before, where everything they hang on is the same. */
+/** The results of {@link evaluate} for a node of the file: those of the folding before, where everything they hang on is the same. */
 export function evaluateOnce(
   node: OnnxNode,
   inferred: Inferred,
@@ -211,7 +214,8 @@ export function evaluateOnce(
   const before = computed.get(node);
   const key = keyOf(inferred);
   const isSame =
-    before?.key === key &&
+    before != null &&
+    before.key === key &&
     before.inputs.length === inputs.length &&
     inputs.every((input, i) => sameInput(input, before.inputs[i]));
   if (isSame) {
@@ -220,7 +224,14 @@ export function evaluateOnce(
   }
   const { op, attrs, outputs } = inferred;
   const results = evaluate(op, inputs, attrs, outputs[0]?.shape ?? []);
-  if (results?.some(({ data }) => data.length >= WORTH_KEEPING)) computed.set(node, { key, inputs, results });
+  const isMade = ({ data }: Known): boolean => inputs.every((x) => x.data.buffer !== data.buffer);
+  if (before) computed.set(node, null);
+  else if (
+    before === undefined &&
+    results?.every(isMade) &&
+    results.some(({ data }) => data.length >= WORTH_KEEPING)
+  )
+    computed.set(node, { key, inputs, results });
   return results;
 }
 

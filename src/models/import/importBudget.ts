@@ -29,8 +29,11 @@ export function withBudget<T>(inputBytes: number, f: () => T): T {
   return counting({ inputBytes, bytes, steps: createBudget('foldingSteps', inputBytes) }, f);
 }
 
-/** One of several looks at a file: it takes its bytes anew, since those of the look before are free again, and the steps are one sum. */
-export function onePass<T>(f: () => T): T {
+/**
+ * One of several foldings of a file, at other sizes: it takes its bytes anew, since of the folding before only constants that hang on no size are still
+ * there, and those are counted again; the steps are one sum.
+ */
+export function oneFolding<T>(f: () => T): T {
   if (!budgets) return f();
   return counting({ ...budgets, bytes: createBudget('foldedBytes', budgets.inputBytes) }, f);
 }

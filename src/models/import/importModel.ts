@@ -8,7 +8,7 @@ import { canEmit, emitGraph, type Precision } from './emit.ts';
 import { type Folding, fold, isOperator } from './fold.ts';
 import { fuseActivations, fuseConv, fuseLinear, fuseNorms, liftReshapes, unpackProjections } from './fuse.ts';
 import { fuseAttention } from './fuseAttention.ts';
-import { bytesBehind, onePass, withBudget } from './importBudget.ts';
+import { bytesBehind, oneFolding, withBudget } from './importBudget.ts';
 import {
   type BuildDims,
   bindInputs,
@@ -190,7 +190,7 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     length,
     looked: full,
   } = atItsSizes(inputSpecs(onnx.graph, config), (specs, at) =>
-    onePass(() => preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true))),
+    oneFolding(() => preparedAs(specs, sizes(specs, at), {}, defaultData(specs, true))),
   );
   const fullMasks = defaultData(inputs, true);
   const decoder =
@@ -198,7 +198,7 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     full.graph.nodes.some((node) => node.op === 'Attention' && node.attrs.causal === true);
   const usualData = defaultData(inputs, decoder);
   const isFull = usualData.join() === fullMasks.join();
-  const usual = isFull ? full : onePass(() => preparedAs(inputs, sizes(inputs, length), {}, usualData));
+  const usual = isFull ? full : oneFolding(() => preparedAs(inputs, sizes(inputs, length), {}, usualData));
   const table = tabulate(usual.graph, onnx.graph, {
     config,
     fixed: usual.fixed,

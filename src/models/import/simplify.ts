@@ -68,6 +68,7 @@ function gather(node: IrNode): IrValue | null {
   if (!ids || ids.length === 0 || x.weight) return null;
   const d = x.shape[axis]!;
   const first = ids[0]! < 0 ? ids[0]! + d : ids[0]!;
+  if (first < 0 || first + ids.length > d) return null;
   if (!ids.every((id, i) => (id < 0 ? id + d : id) === first + i)) return null;
   return reshapeOf(sliceOf(x, axis, first, ids.length, node.origin), node.outputs[0]!.shape);
 }

@@ -6,7 +6,7 @@
 import { fail, PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph } from '../../onnx/types.ts';
 import { fold } from './fold.ts';
-import { allocate, onePass } from './importBudget.ts';
+import { allocate, oneFolding } from './importBudget.ts';
 import type { InputKind } from './inputs.ts';
 import { type IrValue, type Known, numbers, prune, toKnown } from './ir.ts';
 import { evaluate, type Inferred } from './operators/operator.ts';
@@ -141,7 +141,7 @@ function lookOf(
 
 /** Every look-up in and slice of a tensor of the file, at one length. */
 const looksAt = (request: TablesRequest, sequence: number, token: number): Look[] =>
-  onePass(() => findLooks(request, sequence, token));
+  oneFolding(() => findLooks(request, sequence, token));
 
 function findLooks(request: TablesRequest, sequence: number, token: number): Look[] {
   const looks: Look[] = [];

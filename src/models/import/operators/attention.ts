@@ -189,6 +189,7 @@ const shared = (v: IrValue): IrValue => (v.known ? knownValue(v.name, squeezeLea
  * @returns [B | 1, S, R/2]
  */
 function angleRows(table: IrValue, places: IrValue | null, from: number, length: number): IrValue {
+  if (table.shape.length !== 2) refuse(`its rotary table has the shape [${table.shape}], not two axes`);
   const [rows, width] = table.shape as [number, number];
   if (places) {
     const shape = [...places.shape, width];
@@ -213,6 +214,7 @@ function rotaryEmbedding(tables: { positions: number; cos: number; sin: number }
     const [cosTable, sinTable] = [input(c, tables.cos), input(c, tables.sin)];
     const places = c.inputs[tables.positions] ?? null;
     const whole = x.shape.length === 4;
+    if (!whole && x.shape.length !== 3) refuse(`it turns a tensor of the shape [${x.shape}]`);
     const rows = whole ? rowsOf(x) : x;
     const partial = int(c, 'rotary_embedding_dim', 0);
     if (partial > 0 && partial !== 2 * cosTable.shape.at(-1)!)

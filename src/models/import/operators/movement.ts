@@ -194,17 +194,26 @@ const transpose: Operator = {
   emit: ({ g, x, attrs }) => op.transpose(g, x(0), { perm: numbers(attrs.perm) }),
 };
 
+type Shaped = { readonly shape: readonly number[] };
+const gathered = (x: Shaped, ids: Shaped, axis: number): number[] => [
+  ...x.shape.slice(0, axis),
+  ...ids.shape,
+  ...x.shape.slice(axis + 1),
+];
+
 const gather: Operator = {
   infer(c) {
     const [x, ids] = [input(c, 0), input(c, 1)];
     const axis = axisOf(int(c, 'axis', 0), x.shape.length);
-    const shape = [...x.shape.slice(0, axis), ...ids.shape, ...x.shape.slice(axis + 1)];
-    return one('Gather', [x, ids], { axis }, x.dtype, shape);
+    return one('Gather', [x, ids], { axis }, x.dtype, gathered(x, ids, axis));
   },
-  fold([x, ids], attrs, shape) {
+  fold([x, ids], attrs) {
     const axis = attrs.axis as number;
+    const shape = gathered(x!, ids!, axis);
     const { dtype, data: from } = x!;
     const n = x!.shape[axis]!;
+    const beyond = ids!.data.find((id) => id < -n || id >= n);
+    if (beyond !== undefined) return refuse(`it asks for row ${beyond} of ${n}`);
     const outer = sizeOf(x!.shape.slice(0, axis));
     const run = sizeOf(x!.shape.slice(axis + 1));
     const data = allocate(dtype, shape);

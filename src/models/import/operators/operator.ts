@@ -19,6 +19,7 @@ import {
   type Known,
   knownOf,
   knownValue,
+  MOVES,
   makeNode,
   makeValue,
   numbers,
@@ -62,7 +63,10 @@ export interface Operator {
   readonly infer?: (c: Context) => Inferred | Results;
   /** Of an operator that works element by element: its function of numbers. */
   readonly value?: (...x: number[]) => number;
-  /** The results on known operands, the first one of `shape`. Absent: never computed here. */
+  /**
+   * The results on known operands. `shape` is what `infer` or a composite operator said of the first; where the work goes by the operands, their own
+   * shapes count, since a composite may say too little. Absent: never computed here.
+   */
   readonly fold?: (x: readonly Known[], attrs: Attrs, shape: readonly number[]) => Known | readonly Known[];
   /** Absent: it has no kernel. */
   readonly emit?: (e: Emission) => Value | readonly Value[];
@@ -94,10 +98,7 @@ export const operatorOfNode = (domain: string, opType: string): Operator | undef
 const STEPS_OF_A_NODE = 64;
 
 /** Operators that look at no more of their operands than they give. */
-const READS_PART: ReadonlySet<string> = new Set([
-  ...['Reshape', 'Transpose', 'Gather', 'Slice', 'Expand'],
-  ...['Split', 'GatherND', 'GatherElements'],
-]);
+const READS_PART: ReadonlySet<string> = new Set([...MOVES, ...['Split', 'GatherND', 'GatherElements']]);
 
 /** The results of a canonical node on known operands, or null where its operator is not computed here. */
 export function evaluate(

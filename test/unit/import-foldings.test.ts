@@ -1,6 +1,7 @@
 /**
- * A file is folded several times; what a look at it computed is there for the next.
- * Seen to fail with: every look computing anew, and results taken over where attributes or contents differ.
+ * A file is folded several times; what one folding computed is there for the next.
+ * Seen to fail with: every folding computing anew, results taken over where attributes or contents differ, views of the file taken for other numbers, and
+ * results kept that hang on the sizes.
  */
 import { expect, it } from 'vitest';
 import { evaluateOnce } from '../../src/models/import/fold.ts';
@@ -39,4 +40,25 @@ it.each<[string, OnnxNode | null, readonly number[], number[]]>([
   expect(second!.data).not.toBe(first!.data);
   expect(second!.shape).toEqual(shape);
   expect(Object.is(second!.data.at(-1), data[1])).toBe(true);
+});
+
+it('knows the numbers of the file again, whichever view shows them', () => {
+  const here = node();
+  const { buffer } = Float32Array.from({ length: 30_000 }, (_, i) => i);
+  const view = (): Known => ({ dtype: 'float32', shape: [30_000, 1], data: new Float32Array(buffer) });
+  const [first] = evaluateOnce(here, expand([30_000, 2]), [view()])!;
+  expect(evaluateOnce(here, expand([30_000, 2]), [view()])![0]!.data).toBe(first!.data);
+});
+
+it('keeps nothing of a node that hangs on the sizes, and nothing that is its operand', () => {
+  const here = node();
+  for (const width of [20_000, 30_000]) evaluateOnce(here, expand([2, width]), [numbers([1, 2])]);
+  const [again] = evaluateOnce(here, expand([2, 30_000]), [numbers([1, 2])])!;
+  expect(evaluateOnce(here, expand([2, 30_000]), [numbers([1, 2])])![0]!.data).not.toBe(again!.data);
+  const own = numbers(Array.from({ length: 20_000 }, () => 1));
+  const reshape: Inferred = {
+    ...{ op: 'Reshape', inputs: [], attrs: { shape: [20_000] } },
+    outputs: [{ dtype: 'float32', shape: [20_000] }],
+  };
+  expect(evaluateOnce(node(), reshape, [own])![0]!.data).toBe(own.data);
 });
