@@ -132,7 +132,10 @@ class AdapterCommands implements OpenedAdapters {
   readonly mergeAdapters = (): Promise<MergeReport> =>
     this.inTurn(async () => {
       const { opened, model } = this.bound();
-      const weights = replaced(await this.merging());
+      // The merge takes over and turns what it is given; the set keeps its own.
+      const weights = new Map(
+        [...replaced(await this.merging())].map(([name, data]) => [name, data.slice()] as const),
+      );
       return mergeReport(opened, model, mergeModel(model, weights, 'requantise'), fileOf);
     });
 

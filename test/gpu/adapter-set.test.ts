@@ -76,6 +76,8 @@ describe('opened adapters', () => {
     expect((await adapters.scoreAdapters(null)).after.loss).toBeCloseTo(loss, 4);
     const out = await adapters.mergeAdapters();
     expect(out.changedInitializers.length).toBeGreaterThan(3);
+    expect((await adapters.scoreAdapters(null)).after.loss).toBeCloseTo(loss, 4);
+    expect((await adapters.mergeAdapters()).onnx).toEqual(out.onnx);
     expect((await adapters.changeAdapters({ kind: 'unmerge' })).merged).toEqual([]);
     expect(
       (await adapters.inspectAdapter('heath', opened.rows[0]!.modules[0]!)).delta.relative,
