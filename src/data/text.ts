@@ -95,7 +95,7 @@ const MOST_TRIES = 16;
  * @throws PapilioError 'too-large' for more letters without white space than any text has; it would be one word, whatever it is
  */
 export function encodeText(tokenizer: Tokenizer, text: string, name: string, part = PART): Int32Array {
-  requireWords(text, name);
+  within('unbrokenLetters', longestStretch(text), name);
   const parts: Int32Array[] = [];
   for (let at = 0; at < text.length || at === 0; ) {
     const end = text.length - at <= part ? text.length : cutFrom(tokenizer, text, at + part);
@@ -132,11 +132,13 @@ function cutFrom(tokenizer: Tokenizer, text: string, from: number): number {
   return text.length;
 }
 
-function requireWords(text: string, name: string): void {
-  let from = 0;
-  for (const { index } of text.matchAll(/\s/g)) {
-    within('unbrokenLetters', index - from, name);
-    from = index + 1;
+/** Letters of the longest piece of a text that has no white space. */
+export function longestStretch(text: string): number {
+  const spaces = /\s/g;
+  let [longest, from] = [0, 0];
+  while (spaces.test(text)) {
+    longest = Math.max(longest, spaces.lastIndex - 1 - from);
+    from = spaces.lastIndex;
   }
-  within('unbrokenLetters', text.length - from, name);
+  return Math.max(longest, text.length - from);
 }

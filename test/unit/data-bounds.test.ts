@@ -1,7 +1,8 @@
 /** What data may cost: pictures by their sides, pixels and number, Parquet by what it says of itself, tables by their columns and rows. */
 import { readFileSync } from 'node:fs';
 import { zlibSync } from 'fflate';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import { decodeInBrowser } from '../../src/data/files/browserPicture.ts';
 import { checkPicture, pictureCost } from '../../src/data/files/decodePicture.ts';
 import { readEntries } from '../../src/data/files/entries.ts';
 import { openDataset } from '../../src/data/files/open.ts';
@@ -148,6 +149,25 @@ describe('a picture', () => {
     expect(cost(jpeg)).toEqual([0x2000, 9, 80]);
     expect(() => checkPicture(jpeg, 'many.jpg')).toThrow(/^many.jpg asks for 80 scans/);
   });
+});
+
+it('a photo that a browser reads is taken where its file may be so large', async () => {
+  const rgba = new Uint8ClampedArray(4);
+  vi.stubGlobal('createImageBitmap', async () => ({ width: 4032, height: 3024, close: () => {} }));
+  vi.stubGlobal(
+    'OffscreenCanvas',
+    class {
+      getContext = () => ({ drawImage: () => {}, getImageData: () => ({ data: rgba }) });
+    },
+  );
+  try {
+    expect((await decodeInBrowser(new Uint8Array(3_000_000), 'p.jpg')).rgba).toBe(rgba);
+    expect(await kindOf(decodeInBrowser(new Uint8Array(100), 'p.jpg'))).toMatch(
+      /^too-large: p.jpg asks for 12,192,768 pixels/,
+    );
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 describe('many pictures', () => {
@@ -407,7 +427,12 @@ describe('a table', () => {
     readEntries(
       [typeof text === 'string' ? file(path, text) : { name: path, bytes: text }],
       {},
-      { drops: createDrops(), notes: [], room: createBudget('tableRows'), json: createBudget('jsonBytes') },
+      {
+        drops: createDrops(),
+        notes: [],
+        room: createBudget('tableRows'),
+        json: createBudget('tablesJsonBytes'),
+      },
       { notes: [] },
       () => ({ needed: ['text', 'label'] }),
     );
@@ -460,7 +485,12 @@ describe('a table', () => {
     readEntries(
       Array.from({ length: count }, (_, i) => file(`${i}${path}`, text(i))),
       {},
-      { drops: createDrops(), notes: [], room: createBudget('tableRows'), json: createBudget('jsonBytes') },
+      {
+        drops: createDrops(),
+        notes: [],
+        room: createBudget('tableRows'),
+        json: createBudget('tablesJsonBytes'),
+      },
       { notes: [] },
       () => ({ needed: ['text', 'label'] }),
     );

@@ -313,7 +313,7 @@ describe('a large table', () => {
     const made = tableOf(draftOf(text, 'a.csv', 'csv'), true, {
       ...{ drops: createDrops(), notes },
       room: createBudget('tableRows'),
-      json: createBudget('jsonBytes'),
+      json: createBudget('tablesJsonBytes'),
     });
     return { count: made.rows.length, total: made.total, notes };
   };

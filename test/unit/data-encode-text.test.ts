@@ -1,5 +1,6 @@
 /** Long texts are encoded in parts, with the tokens of the whole. Seen to fail: with a cut anywhere, and without the bound on words. */
 import { expect, it } from 'vitest';
+import { openDataset } from '../../src/data/files/open.ts';
 import { encodeText, textDataset } from '../../src/data/text.ts';
 import type { Tokenizer } from '../../src/data/tokenizer.ts';
 import { rng } from '../../src/lib/rng.ts';
@@ -58,4 +59,17 @@ it('is refused where letters go on and on without white space, and taken where l
       /^t.txt asks for [\d,]+ letters without white space/,
     );
   expect(textDataset('t.txt', '和'.repeat(40_000), tokenizer).train.tokens.length).toBeGreaterThan(40_000);
+});
+
+it('in a row of a table is left out and named, where it is no text', async () => {
+  const rows = Array.from({ length: 30 }, (_, i) => ({
+    text: i === 4 ? 'QUJD'.repeat(70_000) : story(300),
+  }));
+  const found = { notes: [] as string[] };
+  const bytes = new TextEncoder().encode(rows.map((row) => JSON.stringify(row)).join('\n'));
+  const data = await openDataset([{ name: 'web.jsonl', bytes }], { task: 'text', tokenizer }, found);
+  expect(data.kind).toBe('text');
+  expect(found.notes.join('\n')).toMatch(
+    /row 5\b.*letters without white space|letters without white space.*row 5\b/,
+  );
 });

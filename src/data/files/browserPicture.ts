@@ -11,7 +11,7 @@ export async function decodeInBrowser(bytes: Uint8Array, name: string): Promise<
   }).catch(() => null);
   if (!bitmap) return fail('bad-data', `${name} is no picture that this browser can read.`);
   // Whatever the file said of its size before.
-  within('picturePixels', bitmap.width * bitmap.height, name);
+  within('picturePixels', bitmap.width * bitmap.height, name, bytes.length);
   const scale = Math.min(1, Math.sqrt(MAX_PIXELS / (bitmap.width * bitmap.height)));
   const width = Math.max(1, Math.floor(bitmap.width * scale));
   const height = Math.max(1, Math.floor(bitmap.height * scale));

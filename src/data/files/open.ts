@@ -111,7 +111,7 @@ function readingOf({ files, options, found }: Opening): rows.Reading {
   return {
     drops: createDrops(),
     room: createBudget('tableRows', bytes),
-    json: createBudget('jsonBytes', bytes),
+    json: createBudget('tablesJsonBytes', bytes),
     notes: found.notes,
     ...(options.labels ? { labels: options.labels } : {}),
     ...(options.keepClasses ? { keepClasses: true } : {}),

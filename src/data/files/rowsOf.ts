@@ -1,5 +1,5 @@
 /** Rows of tables as examples of a task: texts with classes or numbers, words with tags, conversations, documents. What a row lacks is noted. */
-import type { Budget } from '../../lib/budget.ts';
+import { BOUNDS } from '../../lib/budget.ts';
 import { plainWords } from '../../lib/json.ts';
 import type { ClassRow, TaggedRow, TextRow, ValueRow } from '../classes.ts';
 import type { ChatRow } from '../instructions.ts';
@@ -7,9 +7,11 @@ import { readLabels } from '../labels.ts';
 import { listOfMessages, type Message, readMessages } from '../messages.ts';
 import { type Drops, type Fault, type Origin, originList } from '../notes.ts';
 import type { Source } from '../rows.ts';
+import { longestStretch } from '../text.ts';
 import { isBrokenList, isNothing, isSquad, listOf, numberOf, squadAnswer, withoutPercent } from './cells.ts';
 import { type ColumnMapping, hasColumns } from './columns.ts';
 import type { Role } from './content.ts';
+import type { Findings } from './table.ts';
 
 /** A row with its origin; `values` by role. */
 export interface Entry extends Source {
@@ -18,13 +20,8 @@ export interface Entry extends Source {
   readonly names?: readonly string[];
 }
 
-export interface Reading {
-  readonly drops: Drops;
-  readonly notes: string[];
-  /** Rows of all files together are counted before they are made. */
-  readonly room: Budget;
-  /** What JSON of all files together takes, counted when a file has been read. */
-  readonly json: Budget;
+/** What reading hears of, and what it knows of the model. */
+export interface Reading extends Findings {
   /** The model's own classes. */
   readonly labels?: readonly string[];
   readonly keepClasses?: boolean;
@@ -267,5 +264,11 @@ function promptOf({ prompt, context, system }: Entry['values']): Message[] | str
   return [...systemTurn(system), { role: 'user', content: below === null ? text : `${text}\n\n${below}` }];
 }
 
+/** Texts to be read on from one to the next. One that no tokenizer could take in time is a fault of its row. */
 export const documentRows = (entries: readonly Entry[], { drops }: Reading): TextRow[] =>
-  keep(entries, drops, readText).map((m) => m.made);
+  keep(entries, drops, (entry) => {
+    const row = readText(entry);
+    return typeof row !== 'string' && longestStretch(row.text) > BOUNDS.unbrokenLetters.most
+      ? `has more than ${BOUNDS.unbrokenLetters.most.toLocaleString('en-GB')} letters without white space`
+      : row;
+  }).map((m) => m.made);
