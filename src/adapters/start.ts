@@ -8,7 +8,7 @@
  * 2 √(b-1) η (R is I + 2Q), BOFT 4 √(b-1) η (Q is a block minus its transpose, so that it moves by 2η), FourierFT α √(n/2) / (d_out √d_in) η.
  * None but the last depends on the width, and its α is chosen so that it does not either. The rates make the share 0.6 to 3 percent: a
  * few steps are felt, and a few hundred do not destroy the model. They stay below 1e-2, since a new head trains at the same rate. For
- * other widths than 64 `rate.ts` takes them times √(64 / d).
+ * other widths than 64 `startRate` takes them times √(64 / d).
  */
 import { plainWords } from '../lib/json.ts';
 import { requireSmall } from './config.ts';
@@ -188,7 +188,7 @@ export function startPlaces(
  * filled in.
  *
  * @param given PEFT's fields as a person gave them; not judged here
- * @throws PapilioError 'illegal-config' for an expression of targets that cannot be read; 'too-large'
+ * @throws PapilioError 'illegal-config' for an expression of targets that cannot be read or lists in each other without end; 'too-large'
  */
 export function startConfig(
   method: AdapterMethod,

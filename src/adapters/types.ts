@@ -175,7 +175,7 @@ export interface SizeField {
 
 /** Where the method begins when a person chooses it. `start.ts` says what the rates aim at. */
 export interface MethodStart {
-  /** For Adam and layers of width 64; `rate.ts` has it for others. */
+  /** For Adam and layers of width 64; `startRate` (start.ts) has it for others. */
   readonly learningRate: number;
   /**
    * The fields whose PEFT default does not suit layers of every size.

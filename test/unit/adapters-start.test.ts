@@ -4,7 +4,7 @@
  * scaling left at PEFT's; OFT's block left at PEFT's.
  */
 import { describe, expect, it } from 'vitest';
-import { validateConfig } from '../../src/adapters/config.ts';
+import { defaultConfig, validateConfig } from '../../src/adapters/config.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
 import {
   type Given,
@@ -233,7 +233,7 @@ describe('the rate', () => {
 describe('a configuration of a million letters', () => {
   it.each([
     ['letters', { target_modules: ['a'.repeat(2 ** 20)] }],
-    ['values', { target_modules: new Array(30_000).fill(0) }],
+    ['values', { target_modules: new Array(150_000).fill(0) }],
   ])('or of very many %s is refused before anything is made of it', (unit, long) => {
     const says = new RegExp(`^The LoRA configuration asks for [\\d,]+ ${unit} of a configuration`);
     expect(() => startConfig(METHODS.lora, long, { layers: [], head: null }, 'causal-lm')).toThrow(says);
@@ -246,6 +246,19 @@ describe('a configuration of a million letters', () => {
     expect(() => validateConfig(METHODS.lora, { target_modules: deep })).toThrow(
       /is nested more than 20 deep/,
     );
+  });
+
+  it('of AdaLoRA has one for every triplet, as it is saved', () => {
+    const pattern = Object.fromEntries(
+      Array.from({ length: 168 }, (_, i) => [`model.layers.${i}.linear`, new Array(128).fill(true)]),
+    );
+    const saved = {
+      ...defaultConfig(METHODS.adalora),
+      target_modules: ['linear'],
+      rank_pattern: pattern,
+      total_step: 10,
+    };
+    expect(validateConfig(METHODS.adalora, saved).config).toMatchObject({ rank_pattern: pattern });
   });
 
   it('has its first unknown settings named and the rest counted', () => {

@@ -241,6 +241,8 @@ def differences(old, new):
             yield name, off
     if old.get("indices") != new.get("indices"):
         yield "indices", "others"
+    for name in sorted(made.keys() - flat(old["expected"]).keys()):
+        yield name, "new"
 
 
 # ---- commands ----
@@ -258,7 +260,7 @@ def check(options):
         failed += bool(wrong)
         print(f"{'FAILED' if wrong else 'ok'}  {path.stem}", *(f"\n        {name}: {off}" for name, off in wrong), sep="")
     print(f"{made} made again, {failed} of them are others")
-    return 1 if failed else 0
+    return 1 if failed or not made else 0
 
 
 def drawn(generator, *shape):

@@ -8,8 +8,7 @@ import { linear } from '../../ops/linear.ts';
 import { transpose, view } from '../../ops/moves.ts';
 import { cutStack, groupStream, rotationsOf } from '../graphParts.ts';
 import type { LayerAdapter, MethodGraph, StepFill } from '../types.ts';
-import type { BoftConfig } from './config.ts';
-import { boftBlocks } from './config.ts';
+import { type BoftConfig, boftBlocks } from './config.ts';
 
 /** 1 keeps a block, 0 makes it the identity: in one factor per layer, floor(p · num) blocks at random. */
 function dropBlocks(layers: number, factors: number, blocks: number, p: number, stream: number): StepFill {

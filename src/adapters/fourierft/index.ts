@@ -53,7 +53,6 @@ export const fourierft = defineMethod<FourierftConfig>({
       {
         name: 'fourierft_spectrum',
         shape: [frequencyCount(layer, config)],
-
         init: config.init_weights ? { kind: 'zeros' } : { kind: 'normal', mean: 0, std: 1 },
       },
     ];

@@ -54,7 +54,6 @@ export const ia3 = defineMethod<Ia3Config>({
       {
         name: 'ia3_l',
         shape: layer.kind === 'conv2d' ? [1, side, 1, 1] : linear,
-
         init: config.init_ia3_weights ? { kind: 'ones' } : { kind: 'normal', mean: 0, std: 1 },
       },
     ];

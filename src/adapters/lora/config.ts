@@ -120,13 +120,11 @@ function linearTensors(layer: Layer, rank: number, config: LoraConfig): TensorSp
     {
       name: 'lora_A.weight',
       shape: isPatch ? [rank, channels, ...kernel] : [rank, layer.in],
-
       init: startA,
     },
     {
       name: 'lora_B.weight',
       shape: isPatch ? [layer.out, rank, 1, 1] : [layer.out, rank],
-
       init: startB,
     },
   ];
@@ -135,7 +133,6 @@ function linearTensors(layer: Layer, rank: number, config: LoraConfig): TensorSp
     tensors.push({
       name: 'lora_magnitude_vector',
       shape: isPatch ? [1, layer.out, 1, 1] : [layer.out],
-
       init: { kind: 'row-norms' },
     });
   }

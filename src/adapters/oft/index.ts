@@ -76,7 +76,6 @@ export const oft = defineMethod<OftConfig>({
       {
         name: layer.kind === 'embedding' ? 'oft_embedding_R.weight' : 'oft_R.weight',
         shape: [stored, triangleSize(block)],
-
         init: config.init_weights === true ? { kind: 'zeros' } : { kind: 'normal', mean: 0, std: 0.1 },
       },
     ];

@@ -51,13 +51,11 @@ export const vera = defineMethod<VeraConfig>({
     {
       name: 'vera_lambda_b',
       shape: [layer.out],
-
       init: config.init_weights ? { kind: 'zeros' } : { kind: 'ones' },
     },
     {
       name: 'vera_lambda_d',
       shape: [config.r],
-
       init: config.init_weights
         ? { kind: 'normal', mean: config.d_initial, std: 0 }
         : { kind: 'normal', mean: 0, std: 1 },
