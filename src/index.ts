@@ -38,4 +38,5 @@ export {
   type Score,
   startRun,
   type TrainEvent,
+  type TrainingSettings,
 } from './library/run.ts';

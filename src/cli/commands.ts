@@ -73,7 +73,7 @@ export async function runCommand(args: readonly string[], table: CommandTable = 
     return 2;
   }
   if (!command) {
-    const [near] = closest(name, [...Object.keys(commands), ...Object.keys(TOOL_COMMANDS)], 1);
+    const [near] = closest(name, [...Object.keys(table), ...Object.keys(TOOL_COMMANDS)], 1);
     const guess = near === undefined ? '' : ` Did you mean ${near}?`;
     note(`There is no command "${name}".${guess} papilio --help lists them.\n`);
     return 2;

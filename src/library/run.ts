@@ -16,6 +16,8 @@ import { openSession, type Session, type SessionEvent } from '../training/sessio
 import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import type { Data, Model } from './open.ts';
 
+export type { TrainingSettings };
+
 /** What a program trains; the fields are those of PEFT's adapter_config.json, and what is left out suits the model. */
 export type AdapterConfig = Readonly<Record<string, unknown>> & {
   /** `LORA`, `OFT`, `BOFT`, `FOURIERFT` …; OFT where nothing is said. Papilio's own `FULL` and `HEAD` train whole weights. */

@@ -12,8 +12,8 @@ const MOST_EXCEPTIONS = 5;
 const MOST_LINES_OF_A_FILE = 600;
 const FEW_LINES = 40;
 
-/** Small files that stand alone for their kind: cases, cards, graph halves, workers' first lines, language files. */
-const STANDS_ALONE = /(\.cases|\.check|\/(cases|card|graph|worker|checks|learn))\.tsx?$|\/languages\//;
+/** Small files that stand alone for their kind: cases and checks, cards, graphs of methods, workers. */
+const STANDS_ALONE = /(\.check|\/(cases|card|graph|worker|checks))\.tsx?$/;
 
 const read = (folder: string): Map<string, string> =>
   new Map(
@@ -112,8 +112,8 @@ describe('files', () => {
   });
 
   it(`of fewer than ${FEW_LINES} lines have importers elsewhere than beside them, or several`, () => {
-    const all = sources;
-    const by = importers(all);
+    const all = new Map([...sources, ...tools]);
+    const by = importers(new Map([...all, ...read('test')]));
     const tiny = [...all].filter(([path, text]) => {
       const [only, ...others] = by.get(path) ?? [];
       const isBeside = only !== undefined && others.length === 0 && dirname(only) === dirname(path);

@@ -11,8 +11,8 @@ import { parseArgs } from 'node:util';
 import { letStrike, type Tally } from './harness.ts';
 import { buildHost } from './host.mjs';
 import { KINDS, type Kind } from './kinds.ts';
-import { runTwice } from './same.ts';
-import { openScene, type RuntimeName } from './scene.ts';
+import { differences, resultIn } from './results.ts';
+import { openScene, type RuntimeName, type Scene } from './scene.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -70,4 +70,26 @@ async function same(folder: string, steps: number, only: RuntimeName | undefined
     if (differs.length > 0 || losses !== steps) code = 1;
   }
   return code;
+}
+
+/** Two runs of so many steps. @returns losses compared, and what differs */
+async function runTwice(
+  scene: Scene,
+  steps: number,
+): Promise<{ readonly losses: number; readonly differs: readonly string[] }> {
+  const results = [];
+  for (const name of ['first', 'second']) {
+    const out = join(scene.folder, name);
+    const given = scene.args(out);
+    given[given.indexOf('--steps') + 1] = String(steps);
+    // Evaluations and checkpoints now and then.
+    given[given.indexOf('--eval-every') + 1] = '250';
+    given[given.indexOf('--checkpoint-every') + 1] = '100';
+    const ran = await scene.run(scene.cli, given);
+    if (ran.code !== 0) throw new Error(`The run of ${steps} steps ended with ${ran.code}.\n${ran.stderr}`);
+    results.push(await resultIn(out));
+    await rm(out, { recursive: true });
+  }
+  const [first, second] = results;
+  return { losses: first!.losses.length, differs: differences(second!, first!) };
 }

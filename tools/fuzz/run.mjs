@@ -13,7 +13,7 @@ const bundle = join(root, 'dist-cli', 'fuzz.mjs');
 if (
   isStale(
     bundle,
-    ['src', 'tools/fuzz', 'test/tools', 'test/unit', 'package-lock.json'].map((p) => join(root, p)),
+    ['src', 'tools', 'test/tools', 'test/unit', 'package-lock.json'].map((p) => join(root, p)),
   )
 ) {
   const begun = new Date();
