@@ -151,6 +151,9 @@ describe('a run', () => {
     expect(page.trainer.requests.at(-1)?.checkpoint).toEqual(Uint8Array.of(2));
     expect([...(page.run.getState().current?.series.column('step') ?? [])]).toEqual([1, 2]);
     expect(page.run.getState().runs).toHaveLength(1);
+    await page.controller.reset();
+    await page.controller.undoReset();
+    expect(page.run.getState().runs).toHaveLength(1);
   });
 
   test('a worker that was ended by another choice: the run stops and can be resumed', async () => {

@@ -316,7 +316,7 @@ export class Controller {
       ...emptyRun,
       current: record,
       request,
-      checkpoint: from && { ...from, at: this.now() },
+      checkpoint: from && { bytes: from.bytes, step: from.step, at: this.now() },
       runs: runs.some(({ id }) => id === record.id) ? runs : addRun(runs, record),
       state: 'loading',
     });
@@ -407,7 +407,7 @@ export class Controller {
 
   /** No run is left; what was saved of it can be taken back. */
   private layDown(run: RunRecord, request: RunRequest | null, saved: Saved | null, notice: string): void {
-    const undo = saved && request && { run, request, ...saved };
+    const undo = saved && request && { ...saved, run, request };
     this.tabs.release();
     this.show({ ...emptyRun, undo });
     if (undo !== null) this.stores.ui.setState({ notice });
