@@ -168,13 +168,13 @@ export class Controller {
 
   // ── What comes from the trainer. ──
 
-  fail(error: unknown, canResume = false): void {
+  fail(error: unknown): void {
     // Who ended the worker has said so, or has left.
     if (isEnded(error)) return;
     const report = reportOf(error);
     const isCrash = report.details.crashed === true;
     this.stores.run.setState((s) => ({
-      error: { report, canResume: canResume || (isCrash && s.checkpoint !== null) },
+      error: { report, canResume: isCrash && s.checkpoint !== null },
       busy: null,
       state: isCrash || isFatal(report.kind) ? 'failed' : s.state,
     }));
