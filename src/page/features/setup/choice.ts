@@ -8,6 +8,7 @@ import { filesOf, nameBeside, variantsOf } from '../../../hub/layout.ts';
 import type { HubSource, UrlSource } from '../../../hub/types.ts';
 import type { InputFile, PickedFile } from '../../../lib/bytes.ts';
 import { type ErrorReport, fail, PapilioError } from '../../../lib/errors.ts';
+import { ASKED_ANEW } from '../../../lib/workers.ts';
 import type { QuantisedMerge } from '../../../models/merge.ts';
 import { sizeOf } from '../../../training/inputFiles.ts';
 import type {
@@ -17,6 +18,7 @@ import type {
   ModelSource,
   RunRequest,
 } from '../../../training/protocol.ts';
+import type { Task } from '../../task.ts';
 import { PRESETS } from './presets.ts';
 import { baseSettings, isOwnRate, type PageSettings, sameValue } from './settings.ts';
 
@@ -118,6 +120,7 @@ function dataIn({ settings, inputs }: Chosen): DataSource {
 }
 
 type Source = ModelSource | DataSource;
+type Sources = Pick<ChoiceState, 'model' | 'data'>;
 
 /** What of a source is how it is read, and what somebody is still writing or drawing. */
 const READ_AS = ['precision', 'options'];
@@ -145,6 +148,20 @@ function isSame(a: Source | null, b: Source | null, beside: readonly string[]): 
 /** Whether one source is the other, perhaps read in another way or with more written: nobody who goes on to it looks for a way out of a hang. */
 export const isSamePlace = (a: Source | null, b: Source | null): boolean =>
   isSame(a, b, [...READ_AS, ...CONTENT]);
+
+/** Whether another model or other data is chosen, not only read in another way or with more written. */
+export const isElsewhere = (now: Sources, before: Sources): boolean =>
+  !isSamePlace(now.model, before.model) || !isSamePlace(now.data, before.data);
+
+/** Leaves a task for what is chosen now; where that is what it was left for before, it is only asked anew. */
+export function createLeaving(task: Pick<Task<never>, 'leave'>): (now: Sources) => void {
+  let before: Sources = { model: null, data: null };
+  return ({ model, data }) => {
+    const now = { model, data };
+    task.leave(isElsewhere(now, before) ? undefined : ASKED_ANEW);
+    before = now;
+  };
+}
 
 function found<T>(find: () => T): T | null {
   try {

@@ -5,12 +5,11 @@
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
 import type { ColumnMapping } from '../../../data/files/columns.ts';
-import { ASKED_ANEW } from '../../../lib/workers.ts';
 import type { DataOptions, DataPreview, Task } from '../../../training/protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
-import { type ChoiceState, isSamePlace, withOptions } from './choice.ts';
+import { type ChoiceState, createLeaving, isSamePlace, withOptions } from './choice.ts';
 
 export type Role = keyof ColumnMapping;
 
@@ -135,16 +134,14 @@ export function createDataPreview(
 ) {
   const view = createStore<PreviewView>(() => nothing);
   const task = createTask(view);
+  const leave = createLeaving(task);
   let watchers = 0;
-  let asked: Pick<ChoiceState, 'model' | 'data'> = { model: null, data: null };
   let timer: ReturnType<typeof setTimeout> | undefined;
   let inputs: readonly unknown[] = [];
 
   async function ask(): Promise<void> {
     const { model, data, settings } = choice.getState();
-    const isHere = isSamePlace(model, asked.model) && isSamePlace(data, asked.data);
-    task.leave(isHere ? ASKED_ANEW : undefined);
-    asked = { model, data };
+    leave({ model, data });
     if (model === null || data === null) {
       // The page shows by itself that they are still to be chosen.
       view.setState(nothing);

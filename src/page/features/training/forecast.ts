@@ -4,12 +4,11 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { ASKED_ANEW } from '../../../lib/workers.ts';
 import type { ForecastReport, WayToFit } from '../../../training/protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
-import { type ChoiceState, isSamePlace, runRequest, withPrecision } from '../setup/choice.ts';
+import { type ChoiceState, createLeaving, isSamePlace, runRequest, withPrecision } from '../setup/choice.ts';
 
 interface ForecastView extends TaskView {
   readonly report: ForecastReport | null;
@@ -57,7 +56,7 @@ export function createForecast(stores: Stores, trainer: Pick<TrainerClient, 'for
   const { choice, run, ui } = stores;
   const view = createStore<ForecastView>(() => ({ ...nothing, budgetBytes: null, ofRun: null }));
   const task = createTask(view);
-  let asked: Pick<ChoiceState, 'model' | 'data'> = { model: null, data: null };
+  const leave = createLeaving(task);
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** What the shown forecast, or its refusal, is of. */
   let inputs: readonly unknown[] = [];
@@ -72,10 +71,7 @@ export function createForecast(stores: Stores, trainer: Pick<TrainerClient, 'for
 
   async function ask(): Promise<void> {
     const state = choice.getState();
-    const { model, data } = state;
-    const isHere = isSamePlace(model, asked.model) && isSamePlace(data, asked.data);
-    task.leave(isHere ? ASKED_ANEW : undefined);
-    asked = { model, data };
+    leave(state);
     clearTimeout(timer);
     inputs = inputsOf(state);
     const { budgetBytes } = view.getState();
