@@ -1,6 +1,7 @@
 /**
  * Opened adapters and compared methods as the page drives them, with trainers made for the purpose. Seen to fail: an error that empties the
- * list, a model that is bound twice for one choice, a run that goes on with the page's configuration, rows that come after a stop.
+ * list, a model that is bound twice for one choice or at every letter of a text, a run that goes on with the page's configuration, rows that
+ * come after a stop.
  */
 import { describe, expect, test } from 'vitest';
 import type { InputFile } from '../../src/lib/bytes.ts';
@@ -102,6 +103,7 @@ function setUp() {
   };
 }
 
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 const kinds = (asked: readonly AdapterCommand[]) => asked.map(({ kind }) => kind);
 
 describe('opened adapters', () => {
@@ -131,6 +133,23 @@ describe('opened adapters', () => {
     page.data.setPadding('longest');
     await page.adapterSet.merge(['adapter-1']);
     expect(asked.at(-2)).toMatchObject({ kind: 'bind', task: { data: { options: { padding: 'longest' } } } });
+  });
+
+  test('stay on the model while somebody writes, and are held against the whole text at the next command', async () => {
+    const { page, asked } = setUp();
+    page.choose({ model: 'tales-gpt' });
+    await page.adapterSet.open(files);
+    page.input({ text: 'a' });
+    page.choose({ data: 'text' });
+    await settle();
+    expect(kinds(asked)).toEqual(['open', 'bind', 'bind']);
+    await page.adapterSet.merge(['adapter-1']);
+    page.input({ text: 'ab' });
+    await settle();
+    expect(kinds(asked)).toEqual(['open', 'bind', 'bind', 'merge']);
+    expect(page.adapterSet.view.getState().merged).toEqual(['adapter-1']);
+    await page.adapterSet.activate(['adapter-1']);
+    expect(asked.at(-2)).toMatchObject({ kind: 'bind', task: { data: { kind: 'text', text: 'ab' } } });
   });
 
   test('stay as they were when files are wrong, and the sentence stands where they were dropped', async () => {

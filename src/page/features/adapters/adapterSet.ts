@@ -21,7 +21,7 @@ import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { checkMerged, createChecker, mergedName } from '../merge/merging.ts';
-import type { ChoiceState } from '../setup/choice.ts';
+import { type ChoiceState, isElsewhere } from '../setup/choice.ts';
 
 /** Where the page shows what went wrong. */
 export type AdapterPlace = 'open' | 'model' | 'combine';
@@ -80,8 +80,8 @@ export class AdapterSet {
   ) {
     this.checker = createChecker(inference);
     stores.choice.subscribe((now, before) => {
-      const isOther = now.model !== before.model || now.data !== before.data;
-      if (isOther && this.view.getState().rows.length > 0)
+      // Binding takes out what is active or merged: what is only read otherwise, or still being written, waits for the next command.
+      if (isElsewhere(now, before) && this.view.getState().rows.length > 0)
         void this.ask('Reading the model', () => this.bind());
     });
   }
