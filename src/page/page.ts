@@ -86,8 +86,10 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
       });
       return opened;
     },
-    link: () =>
-      `${location.origin}${location.pathname}${location.search}#${encodeHash(choice.getState().settings)}`,
+    link(): string {
+      const { settings, reading } = choice.getState();
+      return `${location.origin}${location.pathname}${location.search}#${encodeHash(settings, reading)}`;
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
 
+import { withPadding } from './features/setup/choice.ts';
 import { decodeHash, encodeHash } from './features/setup/settings.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
@@ -32,19 +33,21 @@ export function startPage(root: string): Page {
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
 async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   const read = () => {
-    const { settings, problems } = decodeHash(location.hash);
-    page.choice.setState({ problems });
+    const { settings, padding, problems } = decodeHash(location.hash);
+    page.choice.setState(({ reading }) => ({ problems, reading: withPadding(reading, padding) }));
     page.setSettings(settings);
   };
   read();
+  const hash = () => {
+    const { settings, reading } = page.choice.getState();
+    return `#${encodeHash(settings, reading)}`;
+  };
   window.addEventListener('hashchange', () => {
-    if (location.hash !== `#${encodeHash(page.choice.getState().settings)}`) read();
+    if (location.hash !== hash()) read();
   });
-  let written = page.choice.getState().settings;
-  page.choice.subscribe(({ settings }) => {
-    if (settings === written) return;
-    written = settings;
-    history.replaceState(null, '', `#${encodeHash(settings)}`);
+  page.choice.subscribe((now, before) => {
+    if (now.settings !== before.settings || now.reading.padding !== before.reading.padding)
+      history.replaceState(null, '', hash());
   });
   // A file that is dropped beside a box would otherwise take the place of the page, and of its run.
   for (const type of ['dragover', 'drop'])

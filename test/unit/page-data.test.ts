@@ -1,6 +1,6 @@
 /**
  * Data before a run, as the page holds it: what each column is, what was told and what was guessed. Seen to fail: a second text that is
- * guessed again after it was left out, a mapping that outlives its file, an old answer that overtakes a new one.
+ * guessed again after it was left out, a mapping that outlives its file, padding that does not, an old answer that overtakes a new one.
  */
 import { describe, expect, test } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
@@ -196,10 +196,20 @@ describe('columns', () => {
     expect(choice.getState().data?.options).toEqual({ task: 'regression', padding: 'longest' });
     input({ choice }, { dataFiles: [file('b.csv')] });
     expect(choice.getState().data?.options).toEqual({ padding: 'longest' });
+    // Nor with data that is read in one way, or while there is none.
+    choice.setState((s) => ({ settings: { ...s.settings, data: 'text' } }));
+    expect(choice.getState().data).toBeNull();
+    input({ choice }, { text: 'Once.' });
+    expect(choice.getState().data).not.toHaveProperty('options');
+    choice.setState((s) => ({ settings: { ...s.settings, data: 'files' } }));
+    expect(choice.getState().data?.options).toEqual({ padding: 'longest' });
     // A resumed run brings its files and their reading together.
     const resumed = { kind: 'files', files: [file('c.csv')], options: { mapping: { text: 'x' } } } as const;
     choice.setState(({ inputs }) => ({ data: resumed, inputs: { ...inputs, dataFiles: resumed.files } }));
-    expect(choice.getState().data?.options).toEqual({ mapping: { text: 'x' } });
+    expect(choice.getState()).toMatchObject({ data: resumed, reading: resumed.options });
+    desk.setPadding('longest');
+    desk.setPadding('length');
+    expect(choice.getState().data).toEqual(resumed);
   });
 
   test('are forgotten with the Hub model they were said for', async () => {

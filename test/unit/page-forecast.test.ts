@@ -3,18 +3,12 @@
  * a run's measurement, rounding that outlives its model.
  */
 import { describe, expect, test } from 'vitest';
-import {
-  choicesOf,
-  isOtherRun,
-  runRequest,
-  withOptions,
-  withPrecision,
-} from '../../src/page/features/setup/choice.ts';
+import { choicesOf, isOtherRun, runRequest, withPrecision } from '../../src/page/features/setup/choice.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
 import { createForecast } from '../../src/page/features/training/forecast.ts';
 import { newRun } from '../../src/page/features/training/runs.ts';
 import { createStores } from '../../src/page/stores.ts';
-import type { ForecastReport, RunRequest } from '../../src/training/protocol.ts';
+import type { DataOptions, ForecastReport, RunRequest } from '../../src/training/protocol.ts';
 import { input, visionReport } from './page-fixtures.ts';
 
 const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
@@ -136,18 +130,19 @@ test('a request and what is chosen are told apart, and a request chooses itself 
   choice.setState({ settings: baseSettings('own-model') });
   input({ choice }, { dataFiles: [file('a.csv')] });
   const mapped = (text: string) => ({ mapping: { text } });
-  choice.setState(({ model, data }) => ({
+  choice.setState(({ model }) => ({
     model: withPrecision(model, 'f16'),
-    data: withOptions(data, () => mapped('x')),
+    reading: mapped('x'),
   }));
   const chosen = choice.getState();
   const request = runRequest(chosen);
   expect(isOtherRun(request, chosen)).toBe(false);
-  expect(isOtherRun(request, { ...chosen, data: withOptions(chosen.data, () => mapped('x')) })).toBe(false);
+  const read = (reading: DataOptions) => ({ data: { ...chosen.data!, options: reading } });
+  expect(isOtherRun(request, { ...chosen, ...read(mapped('x')) })).toBe(false);
   for (const change of [
     { model: withPrecision(chosen.model, 'file') },
-    { data: withOptions(chosen.data, () => mapped('y')) },
-    { data: withOptions(chosen.data, () => ({})) },
+    read(mapped('y')),
+    read({}),
     { recompute: true },
   ])
     expect(isOtherRun(request, { ...chosen, ...change })).toBe(true);

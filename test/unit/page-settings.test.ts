@@ -77,6 +77,17 @@ describe('links', () => {
     expect(back.settings.method).toBe('lora');
   });
 
+  test('carry the padding where it is not the usual, and no other way of reading', () => {
+    const settings = baseSettings('own-model');
+    const hash = encodeHash(settings, { padding: 'longest', mapping: { text: 'x' } });
+    expect(hash).toBe(`v=1&preset=own-model&padding=longest&seed=${settings.training.seed}`);
+    expect(decodeHash(hash)).toEqual({ settings, padding: 'longest', problems: [] });
+    expect(decodeHash('preset=own-model&padding=wide')).toEqual({
+      settings,
+      problems: ['padding = "wide" is not used: choose length or longest.'],
+    });
+  });
+
   test('illegal values become the default, each with a sentence', () => {
     const { settings, problems } = decodeHash(
       'preset=letters-boft&t.steps=-3&t.learningRate=fast&c.boft_block_size="x"&c.nothing=1&method=magic&weird=2&seed=1.5',

@@ -103,7 +103,7 @@ const UNUSED = 'unused';
 function Columns() {
   const page = usePage();
   const view = useStore(page.data.view);
-  const mapping = useChoice((s) => s.data?.options?.mapping);
+  const mapping = useChoice((s) => s.reading.mapping);
   const rows = columnRows(view, mapping);
   if (rows.length === 0) return null;
   const hasHeader = headerIn(view);
@@ -177,7 +177,7 @@ function Found({ preview, hasTask }: { readonly preview: Preview; readonly hasTa
 
 function Padding({ preview }: { readonly preview: Preview }) {
   const page = usePage();
-  const padding = useChoice((s) => s.data?.options?.padding ?? 'length');
+  const padding = useChoice((s) => s.reading.padding ?? 'length');
   const { kind } = preview.report;
   if (kind === 'image') return null;
   if (kind === 'text' || kind === 'masked-text')

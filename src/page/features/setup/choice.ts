@@ -51,6 +51,8 @@ interface StartFrom {
 export interface ChoiceState {
   readonly settings: PageSettings;
   readonly inputs: Inputs;
+  /** How data is read that was dropped or fetched. What is said of its columns and cells, and the task, goes with it and with the model. */
+  readonly reading: DataOptions;
   /** With what its weights are rounded to while loading; null while it is still to be chosen. */
   readonly model: ModelSource | null;
   /** With how it is read, where it was dropped or fetched; null while it is still to be chosen. */
@@ -172,34 +174,30 @@ function found<T>(find: () => T): T | null {
   }
 }
 
-/** What was said of how a file is read: of columns and cells it means nothing for other data or for another model, of padding it does. */
-function withoutSaid({
-  mapping,
-  task,
-  header,
-  delimiter,
-  quotes,
-  decimal,
-  ...rest
-}: DataOptions): DataOptions {
-  return rest;
-}
+/** How data is still read when it is other data, or for another model: of columns, cells and the task nothing is known any more. */
+const readingOfOthers = ({ padding }: DataOptions): DataOptions => withPadding({}, padding);
+
+/** By length is what data that says nothing is padded by. */
+export const withPadding = (
+  { padding: _, ...rest }: DataOptions,
+  padding: DataOptions['padding'],
+): DataOptions => (padding === 'longest' ? { ...rest, padding } : rest);
+
+/** Whether it was dropped or fetched, so that it can be read in more than one way. */
+const isRead = ({ kind }: DataSource): boolean => ['files', 'hub', 'url'].includes(kind);
 
 /** A source that is read with these options; one that was neither dropped nor fetched needs none. */
-function readWith(data: DataSource, options: DataOptions): DataSource {
-  const { options: _, ...source } = data;
-  const isRead = ['files', 'hub', 'url'].includes(source.kind) && Object.keys(options).length > 0;
-  return isRead ? { ...source, options } : source;
-}
+const readWith = (data: DataSource, options: DataOptions): DataSource =>
+  isRead(data) && Object.keys(options).length > 0 ? { ...data, options } : data;
 
 /**
- * The state after a change, whose model and data are what settings and inputs now say. What does not change keeps its identity, and how it is read;
- * whoever sets a model or data themselves is taken at their word.
+ * The state after a change, whose model and data are what settings, inputs and reading now say. What does not change keeps its identity; whoever sets a model or data themselves is taken at their word.
  */
 function settled(now: ChoiceState, before: ChoiceState): ChoiceState {
   if (
     now.settings === before.settings &&
     now.inputs === before.inputs &&
+    now.reading === before.reading &&
     now.model === before.model &&
     now.data === before.data
   )
@@ -211,21 +209,24 @@ function settled(now: ChoiceState, before: ChoiceState): ChoiceState {
   return {
     ...now,
     model,
-    data: settledData(now, before, isOtherModel),
+    ...settledData(now, before, isOtherModel),
     // It was chosen for the other model, unless it comes with this one.
     recompute: isOtherModel && !isModelSet && now.recompute === before.recompute ? false : now.recompute,
   };
 }
 
-function settledData(now: ChoiceState, before: ChoiceState, isOtherModel: boolean): DataSource | null {
-  if (now.data !== before.data) return isSame(now.data, before.data, []) ? before.data : now.data;
-  const wanted = found(() => dataIn(now));
-  if (wanted === null) return null;
-  const isSameData = isSame(wanted, before.data, READ_AS);
-  if (isSameData && !isOtherModel) return before.data;
-  const options = before.data?.options ?? {};
-  const data = readWith(wanted, withoutSaid(options));
-  return isSame(data, before.data, []) ? before.data : data;
+function settledData(
+  now: ChoiceState,
+  before: ChoiceState,
+  isOtherModel: boolean,
+): Pick<ChoiceState, 'data' | 'reading'> {
+  const isSet = now.data !== before.data;
+  const wanted = isSet ? now.data : found(() => dataIn(now));
+  const isOther = isOtherModel || !isSame(wanted, before.data, READ_AS);
+  const kept = isOther ? readingOfOthers(now.reading) : now.reading;
+  const reading = isSet && wanted !== null && isRead(wanted) ? (wanted.options ?? {}) : kept;
+  const data = wanted && readWith(wanted, reading);
+  return { data: isSame(data, before.data, []) ? before.data : data, reading };
 }
 
 const noInputs: Inputs = {
@@ -242,6 +243,7 @@ export function createChoice(): StoreApi<ChoiceState> {
   const store = createStore<ChoiceState>(() => ({
     settings,
     inputs: noInputs,
+    reading: {},
     model: modelIn({ settings, inputs: noInputs }),
     data: dataIn({ settings, inputs: noInputs }),
     recompute: false,
@@ -270,12 +272,6 @@ export function withPrecision(
   const { precision: _, ...file } = model;
   return precision === 'file' ? file : { ...file, precision };
 }
-
-/** The same data with some of how it is read changed. */
-export const withOptions = (
-  data: DataSource | null,
-  change: (options: DataOptions) => DataOptions,
-): DataSource | null => data && readWith(data, change(data.options ?? {}));
 
 /** What keeps a run from starting, in the few words that stand beside the button; null when nothing does. */
 export function obstacle({ model, data, reportError }: ChoiceState, problem: string | null): string | null {

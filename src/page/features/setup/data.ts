@@ -9,7 +9,7 @@ import type { DataOptions, DataPreview, Task } from '../../../training/protocol.
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
-import { type ChoiceState, createLeaving, isSamePlace, withOptions } from './choice.ts';
+import { type ChoiceState, createLeaving, isSamePlace, withPadding } from './choice.ts';
 
 export type Role = keyof ColumnMapping;
 
@@ -171,8 +171,8 @@ export function createDataPreview(
     refresh();
   });
 
-  const setOptions = (change: (options: DataOptions) => DataOptions): void =>
-    choice.setState(({ data }) => ({ data: withOptions(data, change) }));
+  const read = (change: (reading: DataOptions) => DataOptions): void =>
+    choice.setState(({ reading }) => ({ reading: change(reading) }));
 
   return {
     view,
@@ -187,15 +187,15 @@ export function createDataPreview(
     setColumn(column: string, role: Role | null) {
       const { task: wanted } = known(view.getState());
       if (wanted === null) return;
-      setOptions(({ mapping = {}, ...options }) => ({
-        ...options,
+      read(({ mapping = {}, ...rest }) => ({
+        ...rest,
         mapping: remap(mapping, columnRows(view.getState(), mapping), column, role, wanted),
       }));
     },
     /** Whether the first row names the columns; what was said of columns is forgotten with their names. */
-    setHeader: (header: boolean) => setOptions(({ mapping: _, ...options }) => ({ ...options, header })),
-    setTask: (task: Task) => setOptions(({ mapping: _, ...options }) => ({ ...options, task })),
+    setHeader: (header: boolean) => read(({ mapping: _, ...rest }) => ({ ...rest, header })),
+    setTask: (task: Task) => read(({ mapping: _, ...rest }) => ({ ...rest, task })),
     setPadding: (padding: NonNullable<DataOptions['padding']>) =>
-      setOptions((options) => ({ ...options, padding })),
+      read((reading) => withPadding(reading, padding)),
   };
 }

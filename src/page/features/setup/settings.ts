@@ -12,7 +12,7 @@ import type { Layer, Pattern } from '../../../adapters/types.ts';
 import { within } from '../../../lib/budget.ts';
 import { PapilioError } from '../../../lib/errors.ts';
 import { jsonOf } from '../../../lib/json.ts';
-import type { ModelReport } from '../../../training/protocol.ts';
+import type { DataOptions, ModelReport } from '../../../training/protocol.ts';
 import { type TrainingSettings, trainingSchema } from '../../../training/settings.ts';
 import { PRESETS, presetById } from './presets.ts';
 
@@ -324,7 +324,7 @@ function asJson(text: string): unknown {
 }
 
 /** The hash without its "#". Dropped files and pasted text stay out: a link carries settings, never data. */
-export function encodeHash(settings: PageSettings): string {
+export function encodeHash(settings: PageSettings, { padding }: DataOptions = {}): string {
   const preset = presetById(settings.preset);
   const base = baseOf(settings);
   const out = new URLSearchParams({ v: LINK_VERSION, preset: settings.preset });
@@ -335,6 +335,7 @@ export function encodeHash(settings: PageSettings): string {
     out.set(`c.${key}`, encodeValue(settings.config[key]));
   for (const key of differingFields({ ...base.training }, { ...settings.training }))
     if (key !== 'seed') out.set(`t.${key}`, encodeValue(settings.training[key as 'steps']));
+  if (padding === 'longest') out.set('padding', padding);
   out.set('seed', String(settings.training.seed));
   return out.toString();
 }
@@ -353,8 +354,12 @@ function inBrief(problems: readonly string[]): string[] {
     : [...first, `${more.toLocaleString('en-GB')} more parts of it are not used either.`];
 }
 
-/** Settings of a hash (with or without "#"), and a sentence for everything in it that could not be used. */
-export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
+interface Linked extends ReturnType<typeof validateSettings> {
+  readonly padding?: DataOptions['padding'];
+}
+
+/** Settings of a hash (with or without "#"), padding where it says so, and a sentence for everything in it that could not be used. */
+export function decodeHash(hash: string): Linked {
   try {
     within('linkLetters', hash.length, 'The link');
   } catch (error) {
@@ -372,7 +377,7 @@ export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
     if (key.startsWith('c.')) config[key.slice(2)] = value;
     else if (key.startsWith('t.')) training[key.slice(2)] = value;
     else if (key === 'seed') training.seed = value;
-    else if (!['v', 'preset', 'model', 'data', 'method'].includes(key))
+    else if (!['v', 'preset', 'model', 'data', 'method', 'padding'].includes(key))
       strange.push(`The link’s “${key}” means nothing here and is ignored.`);
   }
   const version = params.get('v');
@@ -380,6 +385,9 @@ export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
     strange.push(
       `The link is of version ${version}; this page reads version ${LINK_VERSION} and takes what it knows.`,
     );
+  const padding = params.get('padding');
+  if (padding !== null && padding !== 'length' && padding !== 'longest')
+    strange.push(`padding = ${shortly(padding)} is not used: choose length or longest.`);
   const { settings, problems } = validateSettings({
     preset: params.get('preset') ?? undefined,
     model: params.get('model') ?? undefined,
@@ -388,5 +396,9 @@ export function decodeHash(hash: string): ReturnType<typeof validateSettings> {
     config,
     training,
   });
-  return { settings, problems: inBrief([...strange, ...problems]) };
+  return {
+    settings,
+    ...(padding === 'longest' ? { padding } : {}),
+    problems: inBrief([...strange, ...problems]),
+  };
 }
