@@ -9,7 +9,7 @@ import type { HubState } from './features/hub/hub.ts';
 import { createInspection, createQuestions } from './features/inspect/inspection.ts';
 import { createMerging } from './features/merge/merging.ts';
 import { createMethodComparison } from './features/methods/methodComparison.ts';
-import { flatModel, type Inputs, isOtherRun, obstacle } from './features/setup/choice.ts';
+import { flatModel, type Inputs, isElsewhere, isOtherRun, obstacle } from './features/setup/choice.ts';
 import { createDataPreview } from './features/setup/data.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
 import { followModel } from './features/setup/modelReport.ts';
@@ -95,10 +95,9 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
 
 /** Who chooses something else while a run is being opened may be waiting for one that hangs. */
 function leaveOpening({ choice, run }: Stores, trainer: Pick<TrainerClient, 'endUnless'>): void {
-  choice.subscribe(({ settings: now }, { settings: before }) => {
-    const isOther = now.preset !== before.preset || now.model !== before.model || now.data !== before.data;
+  choice.subscribe((now, before) => {
     const { state } = run.getState();
-    if (isOther && (state === 'loading' || state === 'compiling')) void trainer.endUnless();
+    if (isElsewhere(now, before) && (state === 'loading' || state === 'compiling')) void trainer.endUnless();
   });
 }
 

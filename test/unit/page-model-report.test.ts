@@ -1,7 +1,7 @@
 /**
  * The chosen model's modules as the page learns them, and how a store shows a task. Seen to fail with: a model that is read again for another
  * precision, an answer that comes after another model was chosen, a failure that no later change tries again, modules that are gone while a
- * sidecar is read.
+ * sidecar is read, a run that opens for ever although other files were dropped.
  */
 import { describe, expect, it } from 'vitest';
 import { createStore } from 'zustand/vanilla';
@@ -39,7 +39,7 @@ function setUp() {
     root: '/',
   });
   page.setSettings(baseSettings('own-model'));
-  return { page, asked, answers, name: () => page.choice.getState().report?.name };
+  return { page, trainer, asked, answers, name: () => page.choice.getState().report?.name };
 }
 
 describe('the modules of the chosen model', () => {
@@ -96,6 +96,28 @@ describe('the modules of the chosen model', () => {
     expect(name()).toBe('a');
     expect(page.choice.getState().reportError).toBeNull();
   });
+});
+
+it('a run that is being opened is given up for another model or other data, not for another reading or more text', async () => {
+  const { page, trainer } = setUp();
+  const ended = () => trainer.calls.filter((call) => call === 'endUnless').length;
+  page.openModel([file('a.onnx')]);
+  page.input({ dataFiles: [file('a.csv')] });
+  expect(ended()).toBe(0);
+  page.run.setState({ state: 'loading' });
+  page.choose({ method: 'lora' });
+  page.choice.setState(({ model }) => ({ model: withPrecision(model, 'q4') }));
+  page.data.setPadding('longest');
+  expect(ended()).toBe(0);
+  page.input({ dataFiles: [file('b.csv')] });
+  expect(ended()).toBe(1);
+  page.openModel([file('b.onnx')]);
+  expect(ended()).toBe(2);
+  page.input({ text: 'a' });
+  page.choose({ data: 'text' });
+  expect(ended()).toBe(3);
+  page.input({ text: 'ab' });
+  expect(ended()).toBe(3);
 });
 
 describe('a task in a store', () => {
