@@ -1,4 +1,4 @@
-/** Numbers as people read them. */
+/** Numbers and symbols as people read them. */
 import type { DataReport, EvalMetric } from '../training/protocol.ts';
 
 const group = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
@@ -41,8 +41,13 @@ export function real(x: number): string {
 export const power = (x: number): string => x.toExponential(1).replace('e', ' e');
 
 /** A held-out score by its metric. */
-export const scoreText = ({ metric, value }: EvalMetric): string =>
+export const scoreText = ({ metric, value }: Pick<EvalMetric, 'metric' | 'value'>): string =>
   metric === 'accuracy' ? percent(value) : real(value);
+
+const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
+
+/** A symbol of the papers, in KaTeX, as a letter where there is no formula. */
+export const letterOf = (symbol: string): string => GREEK[symbol] ?? symbol;
 
 /** How many examples are learnt from, and how many only scored. */
 export const examplesText = ({ trainExamples, heldExamples }: DataReport): string =>

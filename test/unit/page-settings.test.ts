@@ -277,5 +277,7 @@ describe('forms', () => {
     expect(describeRun({ ...base, config: { ...base.config, boft_block_size: 8 } })).toBe(
       'BOFT, letters, b 4→8',
     );
+    const lora = baseSettings('letters-boft', { method: 'lora' });
+    expect(describeRun({ ...lora, config: { ...lora.config, lora_alpha: 5 } })).toMatch(/, α \d+→5$/);
   });
 });

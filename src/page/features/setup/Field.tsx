@@ -2,6 +2,7 @@
 import { type ComponentProps, type ReactNode, useEffect, useState } from 'react';
 import type { z } from 'zod';
 import { fieldMeta } from '../../../adapters/fields.ts';
+import { letterOf } from '../../format.ts';
 import { Action, Check, Fold, Picker, Tip, Toggle } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { type Control, controlOf, stopsOf } from './controls.ts';
@@ -20,8 +21,6 @@ export interface FieldProps {
   /** Sets the value; returns why it is refused, or null. */
   readonly onChange: (value: unknown) => string | null;
 }
-
-const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
 
 const show = (value: unknown): string =>
   typeof value === 'string'
@@ -47,7 +46,7 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
       <div className="field-head">
         <label className="field-label" htmlFor={id}>
           {title}
-          {symbol === undefined ? null : <i className="symbol">{GREEK[symbol] ?? symbol}</i>}
+          {symbol === undefined ? null : <i className="symbol">{letterOf(symbol)}</i>}
         </label>
         <Tip about={title}>{description}</Tip>
         <span className="field-default fine">

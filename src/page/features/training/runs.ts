@@ -3,6 +3,7 @@ import { type FieldMeta, fieldMeta } from '../../../adapters/fields.ts';
 import { METHODS } from '../../../adapters/registry.ts';
 import { methodFacts, outcomeOf } from '../../../training/outcome.ts';
 import type { OpenReport, RunState } from '../../../training/protocol.ts';
+import { letterOf } from '../../format.ts';
 import { derive } from '../setup/derive.ts';
 import {
   baseOf,
@@ -99,11 +100,9 @@ export function addRun(runs: readonly RunRecord[], run: RunRecord): RunRecord[] 
   return all.filter((one) => one.isPinned || loose.includes(one));
 }
 
-const GREEK: Readonly<Record<string, string>> = { '\\alpha': 'α', '\\varepsilon': 'ε' };
-
 function label(meta: FieldMeta | undefined, key: string): string {
   const symbol = meta?.symbol;
-  if (symbol !== undefined) return GREEK[symbol] ?? symbol;
+  if (symbol !== undefined) return letterOf(symbol);
   return meta?.title.toLowerCase() || key;
 }
 
