@@ -5,7 +5,7 @@ import { METHODS, type MethodId } from '../../../adapters/registry.ts';
 import { methodComparisonMarkdown, scoredOn, settingsText } from '../../../training/outcome.ts';
 import type { MethodRow } from '../../../training/protocol.ts';
 import { saveFile } from '../../exports.ts';
-import { bytes, percent, real, whole } from '../../format.ts';
+import { bytes, scoreText, whole } from '../../format.ts';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Action, Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
@@ -146,7 +146,6 @@ const TITLES: Readonly<Record<string, string>> = {
 function MethodTable({ view }: { readonly view: MethodComparisonView }) {
   const { rows, report, about } = view;
   const first = rows[0]!;
-  const score = (row: MethodRow, value: number) => (row.metric === 'accuracy' ? percent(value) : real(value));
   return (
     <Block
       title={`${about === null ? '' : `${about.model} on ${about.data}`}${report?.isWhole === false ? ', stopped early' : ''}`}
@@ -169,9 +168,9 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
             </th>
             <td className="number">{whole(row.adapter)}</td>
             <td className="number">{whole(row.trainable.free)}</td>
-            <td className="number">{score(row, row.before)}</td>
+            <td className="number">{scoreText({ metric: row.metric, value: row.before })}</td>
             <td className="number">
-              <b>{score(row, row.after)}</b>
+              <b>{scoreText({ metric: row.metric, value: row.after })}</b>
             </td>
             <td className="number">{seconds(row.secondsPerStep)}</td>
             <td className="number">{row.peakBytes === null ? '–' : bytes(row.peakBytes)}</td>
