@@ -30,11 +30,12 @@ export function Block(props: {
   /** The name that is read out, where the heading is not that. */
   readonly label?: string;
   readonly beside?: ReactNode;
+  readonly className?: string;
   readonly children: ReactNode;
 }) {
-  const { title, label, beside, children } = props;
+  const { title, label, beside, className = '', children } = props;
   return (
-    <section className="block" aria-label={label ?? String(title)}>
+    <section className={`block ${className}`.trim()} aria-label={label ?? String(title)}>
       {beside === undefined ? (
         <h3>{title}</h3>
       ) : (

@@ -1,6 +1,5 @@
 /** What the run will take, before it begins: bytes by kind against what the device allows, seconds a step, and ways to make it fit. */
 import { useState } from 'react';
-import { Button } from 'react-aria-components';
 import { useStore } from 'zustand';
 import type { ForecastReport } from '../../../training/protocol.ts';
 import { brief, bytes, whole } from '../../format.ts';
@@ -32,19 +31,19 @@ export function Forecast() {
   return (
     <section className="stack forecast" aria-label="Forecast" aria-busy={isBusy}>
       <p className="row forecast-head">
-        <Button
-          className="button"
+        <Action
+          text={
+            isBusy ? (
+              <Waiting what="Planning" />
+            ) : report === null ? (
+              'Forecast memory and time'
+            ) : (
+              'Forecast again'
+            )
+          }
           isDisabled={!hasGpu || !hasModel || isBusy || isTraining}
           onPress={() => void page.forecast.ask()}
-        >
-          {isBusy ? (
-            <Waiting what="Planning" />
-          ) : report === null ? (
-            'Forecast memory and time'
-          ) : (
-            'Forecast again'
-          )}
-        </Button>
+        />
         {isBusy ? <Action kind="link" text="stop" onPress={() => page.forecast.stop()} /> : null}
         {isStale && report !== null ? <span className="hint">The settings have changed since.</span> : null}
       </p>

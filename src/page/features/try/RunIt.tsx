@@ -5,6 +5,7 @@ import type { Side, Writing } from '../../../inference/beforeAfter.ts';
 import { brief, rate, real } from '../../format.ts';
 import { Action, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
+import { Block } from '../../parts/Facts.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { usePage, useRun } from '../../usePage.ts';
@@ -25,8 +26,7 @@ export function RunIt() {
   const asks = asksFor(kind);
   const isBusy = busy !== null || isChecking;
   return (
-    <section className="block run-it" aria-label="Run it">
-      <h3>Run it</h3>
+    <Block title="Run it" className="run-it">
       <OfStep step={merged.step} />
       <p className="hint">
         Both files in onnxruntime, in this tab: the merged one and the one before
@@ -62,7 +62,7 @@ export function RunIt() {
         </div>
       )}
       {answer === null ? null : <Answered answer={answer} />}
-    </section>
+    </Block>
   );
 }
 
