@@ -1,6 +1,6 @@
 /**
- * Two tabs and one place: who owns it, what the other hears, how it changes hands; and what the browser kept, held against its schema. Seen to
- * fail: a second tab that writes over the first's run, a place that is lost with its tab, a curve of another form that ends in a TypeError.
+ * Two tabs and one place: who owns it, what the other hears and is offered, how it changes hands. Seen to fail: a second tab that writes over
+ * the first's run, a place that is lost with its tab.
  */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { Controller } from '../../src/page/features/training/controller.ts';
