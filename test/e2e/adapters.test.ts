@@ -46,7 +46,7 @@ async function drop(page: Page, path: string): Promise<void> {
 }
 
 /** Waits until the list is at rest, then presses: what is under way disables the buttons. */
-async function pressShelf(page: Page, name: string): Promise<void> {
+async function pressAtRest(page: Page, name: string): Promise<void> {
   await until(
     async () => {
       const button = await page.$(`::-p-aria([name="${name}"][role="button"])`);
@@ -64,11 +64,11 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   await openTab(page, 'Adapters');
   const run = await words(page, part('run-name'));
   await press(page, `add the adapter of ${run}`);
-  await pressShelf(page, `Save ${run}`);
+  await pressAtRest(page, `Save ${run}`);
   const path = await downloaded(stage.downloads, `${run}.zip`);
   const zip = new Uint8Array(await readFile(path));
   await rename(path, join(stage.downloads, 'mine.zip'));
-  await pressShelf(page, `Remove ${run}`);
+  await pressAtRest(page, `Remove ${run}`);
   await until(async () => (await page.$(ITEM)) === null, 'an empty list', 30);
 
   const broken = join(stage.downloads, 'broken.zip');
@@ -91,20 +91,20 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   const name = await words(page, `${ITEM} b`);
 
   await page.click(`${ITEM} input[type=checkbox]`);
-  await pressShelf(page, 'Merge');
+  await pressAtRest(page, 'Merge');
   const state = await until(() => words(page, part('adapters-state')), 'the adapter to be merged');
   expect(state).toContain(`Merged into the weights: ${name}`);
 
   expect(name).toBe('mine');
   await rename(join(stage.downloads, 'mine.zip'), join(stage.downloads, 'dropped.zip'));
-  await pressShelf(page, 'Save as zip');
+  await pressAtRest(page, 'Save as zip');
   const again = await downloaded(stage.downloads, 'mine.zip');
   const [first, second] = [adapterIn(zip), adapterIn(new Uint8Array(await readFile(again)))];
   expect(second.method.id).toBe('lora');
   expect([...second.tensors.keys()]).toEqual([...first.tensors.keys()]);
   expect(second.tensors).toEqual(first.tensors);
 
-  await pressShelf(page, `Train ${name} further`);
+  await pressAtRest(page, `Train ${name} further`);
   await page.waitForSelector(named('Where the run begins'));
   await press(page, 'Restart with changes');
   await until(async () => ![run, ''].includes(await words(page, part('run-name'))), 'a new run');

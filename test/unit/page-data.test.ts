@@ -37,7 +37,7 @@ function setUp(answer: (data: DataSource) => Promise<DataPreview>) {
   const stores = createStores();
   const asked: DataSource[] = [];
   const left: unknown[] = [];
-  const desk = createDataPreview(
+  const dataPreview = createDataPreview(
     stores,
     {
       preview: (_model, data, _how, signal) => {
@@ -50,15 +50,15 @@ function setUp(answer: (data: DataSource) => Promise<DataPreview>) {
   );
   stores.choice.setState({ settings: baseSettings('own-model') });
   input(stores, { modelFiles: [file('model.onnx')], dataFiles: [file('a.csv')] });
-  return { ...stores, desk, asked, left };
+  return { ...stores, dataPreview, asked, left };
 }
 
 describe('the preview', () => {
   test('is asked for while somebody looks, and again when what it follows from changes', async () => {
-    const { desk, asked, choice } = setUp(() => Promise.resolve(previewOf({})));
+    const { dataPreview, asked, choice } = setUp(() => Promise.resolve(previewOf({})));
     await settle();
     expect(asked).toHaveLength(0);
-    const leave = desk.watch();
+    const leave = dataPreview.watch();
     await settle();
     expect(asked).toHaveLength(1);
     choice.setState((s) => ({
@@ -78,8 +78,8 @@ describe('the preview', () => {
   });
 
   test('is asked anew for other numbers, and left for other data alone', async () => {
-    const { desk, choice, left } = setUp(() => new Promise(() => {}));
-    desk.watch();
+    const { dataPreview, choice, left } = setUp(() => new Promise(() => {}));
+    dataPreview.watch();
     await settle();
     choice.setState((s) => ({
       settings: { ...s.settings, training: { ...s.settings.training, seed: 7 } },
@@ -93,19 +93,19 @@ describe('the preview', () => {
 
   test('shows the latest answer, whatever comes last', async () => {
     const waiting: ((preview: DataPreview) => void)[] = [];
-    const { desk, choice } = setUp(() => new Promise((resolve) => waiting.push(resolve)));
-    desk.watch();
+    const { dataPreview, choice } = setUp(() => new Promise((resolve) => waiting.push(resolve)));
+    dataPreview.watch();
     await settle();
     input({ choice }, { dataFiles: [file('b.csv')] });
     await settle();
     waiting[1]!(previewOf({ columns: ['new'] }));
     waiting[0]!(previewOf({ columns: ['old'] }));
     await settle();
-    expect(desk.view.getState().preview?.columns).toEqual(['new']);
+    expect(dataPreview.view.getState().preview?.columns).toEqual(['new']);
   });
 
   test('of data that cannot be read is its sentence, and the columns are still there to map', async () => {
-    const { desk, choice } = setUp((data) =>
+    const { dataPreview, choice } = setUp((data) =>
       data.options?.mapping
         ? Promise.resolve(previewOf({ mapping: { text: 'kommentar', label: 'note' } }))
         : Promise.reject(
@@ -116,9 +116,9 @@ describe('the preview', () => {
             }),
           ),
     );
-    desk.watch();
+    dataPreview.watch();
     await settle();
-    const view = desk.view.getState();
+    const view = dataPreview.view.getState();
     expect(view.error?.message).toBe('a.csv has no column "text".');
     expect(choice.getState().inputs.dataFiles).toHaveLength(1);
     expect(tasksIn(view).tasks).toEqual(['text-classification', 'regression']);
@@ -126,19 +126,19 @@ describe('the preview', () => {
       ['kommentar', null],
       ['note', null],
     ]);
-    desk.setColumn('kommentar', 'text');
+    dataPreview.setColumn('kommentar', 'text');
     await settle();
-    expect(desk.view.getState().error).toBeNull();
+    expect(dataPreview.view.getState().error).toBeNull();
     expect(choice.getState().data?.options?.mapping).toEqual({ text: 'kommentar' });
   });
 
   test('is not asked for before there is data', async () => {
-    const { desk, asked, choice } = setUp(() => Promise.resolve(previewOf({})));
+    const { dataPreview, asked, choice } = setUp(() => Promise.resolve(previewOf({})));
     input({ choice }, { dataFiles: [] });
-    desk.watch();
+    dataPreview.watch();
     await settle();
     expect(asked).toHaveLength(0);
-    expect(desk.view.getState()).toEqual({ busy: null, preview: null, error: null });
+    expect(dataPreview.view.getState()).toEqual({ busy: null, preview: null, error: null });
   });
 });
 
@@ -154,10 +154,10 @@ describe('columns', () => {
   });
 
   test('that are left out are not guessed again', async () => {
-    const { desk, choice } = setUp(() => Promise.resolve(previewOf({})));
-    desk.watch();
+    const { dataPreview, choice } = setUp(() => Promise.resolve(previewOf({})));
+    dataPreview.watch();
     await settle();
-    desk.setColumn('text2', null);
+    dataPreview.setColumn('text2', null);
     expect(choice.getState().data?.options?.mapping).toEqual({ pair: '' });
     expect(columnRows(view, { pair: '' })[1]).toMatchObject({ role: null });
     expect(runRequest(choice.getState()).data.options).toEqual({ mapping: { pair: '' } });
@@ -170,15 +170,15 @@ describe('columns', () => {
       columns: ['q', 'a', 'story'],
       mapping: { text: 'story' },
     });
-    const { desk, choice } = setUp(() => Promise.resolve(chat));
-    desk.watch();
+    const { dataPreview, choice } = setUp(() => Promise.resolve(chat));
+    dataPreview.watch();
     await settle();
-    desk.setColumn('story', 'text');
-    desk.setColumn('q', 'prompt');
+    dataPreview.setColumn('story', 'text');
+    dataPreview.setColumn('q', 'prompt');
     expect(choice.getState().data?.options?.mapping).toEqual({ prompt: 'q' });
     const seen = { busy: null, preview: chat, error: null };
     expect(incomplete(seen, { prompt: 'q' })).toMatch(/answer/);
-    desk.setColumn('a', 'answer');
+    dataPreview.setColumn('a', 'answer');
     expect(choice.getState().data?.options?.mapping).toEqual({ prompt: 'q', answer: 'a' });
     expect(
       incomplete({ ...seen, preview: { ...chat, mapping: { prompt: 'q', answer: 'a' } } }, {}),
@@ -187,12 +187,12 @@ describe('columns', () => {
   });
 
   test('are forgotten with their file; padding is not', async () => {
-    const { desk, choice } = setUp(() => Promise.resolve(previewOf({})));
-    desk.watch();
+    const { dataPreview, choice } = setUp(() => Promise.resolve(previewOf({})));
+    dataPreview.watch();
     await settle();
-    desk.setColumn('text2', 'text');
-    desk.setTask('regression');
-    desk.setPadding('longest');
+    dataPreview.setColumn('text2', 'text');
+    dataPreview.setTask('regression');
+    dataPreview.setPadding('longest');
     expect(choice.getState().data?.options).toEqual({ task: 'regression', padding: 'longest' });
     input({ choice }, { dataFiles: [file('b.csv')] });
     expect(choice.getState().data?.options).toEqual({ padding: 'longest' });
@@ -207,20 +207,20 @@ describe('columns', () => {
     const resumed = { kind: 'files', files: [file('c.csv')], options: { mapping: { text: 'x' } } } as const;
     choice.setState(({ inputs }) => ({ data: resumed, inputs: { ...inputs, dataFiles: resumed.files } }));
     expect(choice.getState()).toMatchObject({ data: resumed, reading: resumed.options });
-    desk.setPadding('longest');
-    desk.setPadding('length');
+    dataPreview.setPadding('longest');
+    dataPreview.setPadding('length');
     expect(choice.getState().data).toEqual(resumed);
   });
 
   test('are forgotten with the Hub model they were said for', async () => {
-    const { desk, choice } = setUp(() => Promise.resolve(previewOf({})));
+    const { dataPreview, choice } = setUp(() => Promise.resolve(previewOf({})));
     const hubModel = (repo: string) => ({ kind: 'hub', repo }) as const;
     choice.setState((s) => ({ settings: { ...s.settings, model: 'hub' } }));
     input({ choice }, { fetchedModel: hubModel('someone/first') });
-    desk.watch();
+    dataPreview.watch();
     await settle();
-    desk.setTask('regression');
-    desk.setColumn('text2', 'text');
+    dataPreview.setTask('regression');
+    dataPreview.setColumn('text2', 'text');
     input({ choice }, { fetchedModel: hubModel('someone/second') });
     expect(runRequest(choice.getState()).data.options).toBeUndefined();
   });

@@ -30,7 +30,7 @@ function setUp(model: 'own' | 'glyphs-vit') {
   const stores = createStores();
   const asked: { request: RunRequest; budget: number | undefined }[] = [];
   const waiting: ((report: ForecastReport) => void)[] = [];
-  const desk = createForecast(
+  const forecast = createForecast(
     stores,
     {
       forecast: (request, budget) => {
@@ -46,7 +46,7 @@ function setUp(model: 'own' | 'glyphs-vit') {
     report: visionReport(),
   });
   input(stores, { modelFiles: [file('model.onnx')] });
-  return { ...stores, desk, asked, waiting };
+  return { ...stores, forecast, asked, waiting };
 }
 
 describe('a forecast', () => {
@@ -60,18 +60,18 @@ describe('a forecast', () => {
     const embedded = setUp('glyphs-vit');
     await settle();
     expect(embedded.asked).toHaveLength(0);
-    void embedded.desk.ask();
+    void embedded.forecast.ask();
     embedded.waiting[0]!(reportOf(7));
     await settle();
-    expect(embedded.desk.view.getState().report?.bytes.peak).toBe(7);
+    expect(embedded.forecast.view.getState().report?.bytes.peak).toBe(7);
     // What is on screen follows the settings.
-    embedded.desk.setBudget(5);
+    embedded.forecast.setBudget(5);
     expect(embedded.asked[1]!.budget).toBe(5);
   });
 
   test('that does not fit offers ways, which change the settings of the next run', () => {
-    const { desk, choice } = setUp('glyphs-vit');
-    desk.apply({
+    const { forecast, choice } = setUp('glyphs-vit');
+    forecast.apply({
       what: 'less',
       peakBytes: 1,
       change: {
@@ -90,26 +90,26 @@ describe('a forecast', () => {
   });
 
   test('stands beside a run of the same settings only', async () => {
-    const { desk, choice, run, waiting } = setUp('glyphs-vit');
+    const { forecast, choice, run, waiting } = setUp('glyphs-vit');
     const begin = (id: number) => run.setState({ current: newRun(id, choice.getState().settings, 0) });
-    void desk.ask();
+    void forecast.ask();
     waiting[0]!(reportOf(7));
     await settle();
     begin(1);
-    expect(desk.view.getState().ofRun).toMatchObject({ id: 1, report: { bytes: { peak: 7 } } });
+    expect(forecast.view.getState().ofRun).toMatchObject({ id: 1, report: { bytes: { peak: 7 } } });
     choice.setState((s) => ({
       settings: { ...s.settings, training: { ...s.settings.training, batchSize: 1 } },
     }));
-    expect(desk.view.getState().isStale).toBe(true);
+    expect(forecast.view.getState().isStale).toBe(true);
     begin(2);
-    expect(desk.view.getState().ofRun).toBeNull();
+    expect(forecast.view.getState().ofRun).toBeNull();
     // One that was still being made when the run began counts.
     run.setState({ current: null });
-    void desk.ask();
+    void forecast.ask();
     begin(3);
     waiting[1]!(reportOf(8));
     await settle();
-    expect(desk.view.getState().ofRun).toMatchObject({ id: 3, report: { bytes: { peak: 8 } } });
+    expect(forecast.view.getState().ofRun).toMatchObject({ id: 3, report: { bytes: { peak: 8 } } });
   });
 
   test('and rounding go with the model they were made for', () => {

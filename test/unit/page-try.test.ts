@@ -303,7 +303,7 @@ test('texts are read as the small files say, drawings as the run was fed', () =>
 });
 
 /** A page with a merged run, whose inference worker is told what to do. */
-function desk(pair: Partial<Pair>, kind: string) {
+function setUp(pair: Partial<Pair>, kind: string) {
   const stores = createStores();
   const seen = { opened: [] as number[], about: [] as About[], ended: 0 };
   const client = {
@@ -332,46 +332,42 @@ function desk(pair: Partial<Pair>, kind: string) {
     request: {} as never,
     merged,
   });
-  return { desk: createTry(stores, trainer, async () => client), stores, seen };
+  return { trying: createTry(stores, trainer, async () => client), stores, seen };
 }
 
 test('both files are opened once a merge, and their worker ends with it', async () => {
   let fails = true;
-  const {
-    desk: running,
-    stores,
-    seen,
-  } = desk(
+  const { trying, stores, seen } = setUp(
     {
       answer: async () =>
         fails ? fail('bad-data', 'No tokenizer.json.') : { kind: 'number', before: 1, after: 2 },
     },
     'text-value',
   );
-  await running.ask({ text: 'a' });
+  await trying.ask({ text: 'a' });
   // What cannot be read is told, and the worker is given back.
-  expect(running.view.getState().error?.message).toBe('No tokenizer.json.');
+  expect(trying.view.getState().error?.message).toBe('No tokenizer.json.');
   expect(seen.opened).toEqual([7, 8]);
   // What the tokenizer and the templates say is read there.
   expect(seen.about[0]?.sidecars.map(({ name }) => name)).toEqual(['tokenizer.json']);
   expect(seen.about[0]?.model).toEqual({ limit: null, exactly: null, feeds: {} });
-  expect(running.view.getState().hasNewHead).toBe(true);
+  expect(trying.view.getState().hasNewHead).toBe(true);
   expect(seen.ended).toBe(1);
   fails = false;
-  for (const _ of ['once', 'again']) await running.ask({ text: 'a' });
-  expect(running.view.getState().error).toBeNull();
-  expect(running.view.getState().answer).toEqual({ kind: 'number', before: 1, after: 2 });
+  for (const _ of ['once', 'again']) await trying.ask({ text: 'a' });
+  expect(trying.view.getState().error).toBeNull();
+  expect(trying.view.getState().answer).toEqual({ kind: 'number', before: 1, after: 2 });
   expect(seen.opened).toEqual([7, 8, 7, 8]);
   expect(seen.ended).toBe(1);
   stores.run.setState({ ...emptyRun });
   expect(seen.ended).toBe(2);
-  expect(running.view.getState().provider).toBeNull();
+  expect(trying.view.getState().provider).toBeNull();
 });
 
 test('a stop is heard after the token that is under way', async () => {
   const writing = { tokens: 0 } as Writing;
   let asked = 0;
-  const { desk: running, seen } = desk(
+  const { trying, seen } = setUp(
     {
       async *write() {
         for (;;) {
@@ -383,12 +379,12 @@ test('a stop is heard after the token that is under way', async () => {
     },
     'text',
   );
-  running.view.subscribe(({ writing: now }) => {
-    if (now?.before.tokens === 3) void running.stop();
+  trying.view.subscribe(({ writing: now }) => {
+    if (now?.before.tokens === 3) void trying.stop();
   });
-  await running.write(options);
+  await trying.write(options);
   expect(asked).toBe(4);
-  expect(running.view.getState()).toMatchObject({
+  expect(trying.view.getState()).toMatchObject({
     busy: null,
     error: null,
     writing: { before: { tokens: 3 } },

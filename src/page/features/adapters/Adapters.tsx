@@ -39,14 +39,14 @@ export function Adapters() {
         />
       )}
       <SetError view={view} at="open" />
-      <p className="hint shelf-busy" aria-live="polite">
+      <p className="hint adapter-busy" aria-live="polite">
         {view.busy === null ? null : (
           <Waiting what={view.busy} news={view.busy} onStop={() => void adapterSet.stop()} />
         )}
       </p>
       {view.rows.length === 0 ? null : (
         <>
-          <ul className="stack shelf" aria-label="Opened adapters">
+          <ul className="stack adapter-list" aria-label="Opened adapters">
             {view.rows.map((row) => (
               <AdapterItem key={row.name} row={row} view={view} />
             ))}
@@ -79,9 +79,9 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: A
   const { name, fit } = row;
   const score = Object.hasOwn(view.scores, name) ? view.scores[name] : undefined;
   return (
-    <li className="shelf-item">
+    <li className="adapter-item">
       <Check
-        className="row shelf-head"
+        className="row adapter-head"
         isOn={view.ticked.includes(name)}
         onChange={(isOn) => adapterSet.tick(name, isOn)}
       >
@@ -90,12 +90,12 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: A
         {view.merged.includes(name) ? <span className="tag">merged</span> : null}
         {view.active.includes(name) && view.merged.length === 0 ? <span className="tag">active</span> : null}
       </Check>
-      <p className="shelf-facts">
+      <p className="adapter-facts">
         {whole(row.parameters)} parameters · {targetsText(row)}
         {row.saved.length > 0 ? ` · brings ${some(row.saved)}` : ''}
       </p>
       {score === undefined ? null : (
-        <p className="shelf-facts">
+        <p className="adapter-facts">
           Held-out {score.after.metric} <b>{scoreText(score.after)}</b>, {scoreText(score.before)} without it
         </p>
       )}
@@ -146,7 +146,7 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
       <IconButton
         icon="trash"
         label={`Remove ${name}`}
-        className="shelf-remove"
+        className="adapter-remove"
         isDisabled={isBusy}
         onPress={() => void adapterSet.remove(name)}
       />

@@ -68,7 +68,7 @@ function Standing({ view }: { readonly view: AdapterSetView }) {
   const isBusy = view.busy !== null;
   return (
     <>
-      <p className="shelf-state" data-testid="adapters-state">
+      <p className="adapter-state" data-testid="adapters-state">
         {merged.length > 0
           ? `Merged into the weights: ${merged.join(' → ')}.`
           : `Active: ${active.join(' → ')}${enabled ? '' : ', switched off'}.`}{' '}
