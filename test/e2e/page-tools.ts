@@ -11,6 +11,13 @@ import type { Stage } from './stage.ts';
 export const SMALL =
   'v=1&preset=letters-boft&seed=1&t.batchSize=4&t.evalEvery=3&t.evalExamples=16&t.warmupSteps=1';
 
+/** The language model and its preset: the quickest to train. */
+export const TALES =
+  'v=1&preset=tales-recipes&seed=1&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=4&t.warmupSteps=0';
+
+/** An adapter of few numbers on it, with a dropout that a checkpoint has to know of: for what happens to runs. */
+export const QUICK = `${TALES}&method=lora&c.r=2&c.target_modules=["q_proj"]&c.lora_dropout=0.1`;
+
 /** The default preset with fewer steps and smaller batches: enough to see that it learns. */
 export const LEARNING =
   'v=1&preset=letters-boft&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=64';

@@ -7,7 +7,7 @@ import {
   openPage,
   part,
   press,
-  SMALL,
+  QUICK,
   until,
   untilState,
   words,
@@ -17,7 +17,7 @@ import { setStage } from './stage.ts';
 const stage = setStage();
 
 test('a worker that hangs says so, is left by Reset, and the run goes on from its checkpoint', async () => {
-  const { page } = await openPage(stage, `${SMALL}&t.steps=4&t.evalEvery=0&t.evalExamples=4`);
+  const { page } = await openPage(stage, `${QUICK}&t.steps=4`);
   await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Step');
   await untilState(page, 'paused');
@@ -45,7 +45,7 @@ test('a worker that hangs says so, is left by Reset, and the run goes on from it
 });
 
 test('a second tab looks on, and takes the run over when the first is closed', async () => {
-  const hash = `${SMALL}&t.steps=4&t.evalEvery=0&t.evalExamples=4`;
+  const hash = `${QUICK}&t.steps=4`;
   const context = await stage.browser.createBrowserContext();
   const openHere = async () => {
     const page = await context.newPage();
