@@ -4,6 +4,7 @@ import { decodePicture } from '../data/files/decodePicture.ts';
 import { HUB_ADDRESS, hubAddress, parseSource } from '../hub/names.ts';
 import { pin } from '../hub/open.ts';
 import { followed } from '../hub/refusals.ts';
+import { checkedStore } from '../hub/store.ts';
 import type { FileStore, HubHost, RepoKind } from '../hub/types.ts';
 import { type PickedFile, plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
@@ -136,11 +137,14 @@ async function named(word: string, kind: RepoKind, host: Host) {
 
 /** What reading needs of the surroundings: pictures, the Hub. Nothing that belongs to a page or a machine. */
 function hostOf({ hub = HUB_ADDRESS, token, store = memoryStore() }: HubOptions): Host {
+  const isOutsideBrowser = !('document' in globalThis || 'importScripts' in globalThis);
+  const send: typeof fetch = (...args) => fetch(...args);
   const around: HubHost = {
-    store,
-    fetch: followed((...args) => fetch(...args)),
+    store: checkedStore(store),
+    // A browser follows redirects by itself, and shows a page none that it is asked to leave alone.
+    fetch: isOutsideBrowser ? followed(send) : send,
     hub: hubAddress(hub),
-    isOutsideBrowser: !('document' in globalThis || 'importScripts' in globalThis),
+    isOutsideBrowser,
     ...(token === undefined ? {} : { token }),
   };
   return {
