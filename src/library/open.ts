@@ -8,6 +8,7 @@ import { checkedStore } from '../hub/store.ts';
 import type { FileStore, HubHost, RepoKind } from '../hub/types.ts';
 import { type PickedFile, plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { issueOf } from '../training/checkpoint.ts';
 import { type Host, type OpenedModel, openModel as readModel } from '../training/openModel.ts';
 import type {
   DataOptions,
@@ -18,7 +19,7 @@ import type {
   Progress,
 } from '../training/protocol.ts';
 import { reportData, reportModel } from '../training/reports.ts';
-import { trainingSchema } from '../training/settings.ts';
+import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { prepareTask } from '../training/task.ts';
 import { memoryStore } from './memoryStore.ts';
 
@@ -57,7 +58,10 @@ export interface OpenModelOptions extends HubOptions {
 }
 
 /** How the files are read: columns, delimiter, task …; what is left out is guessed, and the guess is in the report's notes. */
-export interface OpenDataOptions extends DataOptions, HubOptions {}
+export interface OpenDataOptions extends DataOptions, HubOptions {
+  /** Settings of the run that data depends on, where they are not the usual ones: the split, the length of texts, the size of batches. */
+  readonly training?: Partial<Pick<TrainingSettings, 'seed' | 'sequenceLength' | 'batchSize'>>;
+}
 
 /** A model that was read and understood. */
 export interface Model {
@@ -102,16 +106,23 @@ export async function openModel(input: ModelInput, options: OpenModelOptions = {
  * @throws PapilioError 'bad-data' on data that cannot be used or does not fit the model, naming the rows
  */
 export async function openData(model: Model, input: DataInput, options: OpenDataOptions = {}): Promise<Data> {
-  const { hub: _hub, token: _token, store: _store, ...how } = options;
+  const { hub: _hub, token: _token, store: _store, training = {}, ...how } = options;
   const host = hostOf(options);
   const from: DataSource =
     typeof input === 'string' ? await named(input, 'dataset', host) : dataSource(input);
-  const source: DataSource = { ...from, options: how };
-  const { data, batches } = await prepareTask(model.source, source, trainingSchema.parse({}), {
+  // Options that are there count in the hash of the data; on the command line none are where none are given.
+  const source: DataSource = Object.keys(how).length > 0 ? { ...from, options: how } : from;
+  const { data, batches } = await prepareTask(model.source, source, settingsOf(training), {
     ...host,
     modelCache: async () => model.opened,
   });
   return { report: reportData(data, batches.options), source, host };
+}
+
+/** Settings in full. @throws PapilioError 'bad-argument' naming the setting that cannot be what it is */
+export function settingsOf(training: Partial<TrainingSettings>): TrainingSettings {
+  const parsed = trainingSchema.safeParse(training);
+  return parsed.success ? parsed.data : fail('bad-argument', `${issueOf(parsed.error, 'training')}.`);
 }
 
 function dataSource(input: Exclude<DataInput, string>): DataSource {

@@ -13,8 +13,8 @@ import { mergeModel, mergeReport, mergeAdapters as merging } from '../training/m
 import type { ParityReport } from '../training/parity.ts';
 import type { EvalMetric, Inspection, Progress, RunRequest, StepMetric } from '../training/protocol.ts';
 import { openSession, type Session, type SessionEvent } from '../training/session.ts';
-import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
-import type { Data, Model } from './open.ts';
+import type { TrainingSettings } from '../training/settings.ts';
+import { type Data, type Model, settingsOf } from './open.ts';
 
 export type { TrainingSettings };
 
@@ -99,13 +99,16 @@ export async function startRun(model: Model, data: Data, options: RunOptions = {
   const start = isAdapter(adapter)
     ? { method: adapter.loaded.method.id, config: adapter.config, adapter: adapter.files }
     : { ...methodOf(adapter), config: adapter };
-  const method = methodById(start.method).id;
+  const {
+    id: method,
+    start: { learningRate },
+  } = methodById(start.method);
   const request: RunRequest = {
     model: model.source,
     data: data.source,
     ...start,
     method,
-    training: settingsOf(training, method),
+    training: settingsOf({ learningRate, ...training }),
     ownRate: training.learningRate === undefined,
     ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
     ...(options.budgetBytes === undefined ? {} : { budgetBytes: options.budgetBytes }),
@@ -142,14 +145,6 @@ function methodOf({ peft_type }: AdapterConfig): { readonly method: string } {
   if (method) return { method: method.id };
   const known = Object.values(METHODS).map(({ peftType }) => peftType);
   return fail('illegal-config', `There is no peft_type "${peft_type}"; choose one of ${known.join(', ')}.`);
-}
-
-function settingsOf(training: Partial<TrainingSettings>, method: string): TrainingSettings {
-  const { learningRate } = methodById(method).start;
-  const parsed = trainingSchema.safeParse({ learningRate, ...training });
-  if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0]!;
-  return fail('bad-argument', `training.${path.join('.')}: ${message}.`);
 }
 
 async function openGpu(given: GPU | undefined): Promise<Device> {

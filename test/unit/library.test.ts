@@ -1,12 +1,16 @@
 /**
- * What the library asks of its surroundings: the fetch of a page and of other runtimes, a store that it is given.
+ * What the library asks of its surroundings: the fetch of a page and of other runtimes, a store that it is given; and how it reads data.
  *
- * Seen to fail with: redirects that a page is told to follow by hand, a given store that is asked for any name.
+ * Seen to fail with: redirects that a page is told to follow by hand, a given store that is asked for any name, data that is read at 128 tokens
+ * whatever the run will take, a hash of data that is not the command line's.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openData, openModel } from '../../src/index.ts';
 import { memoryStore } from '../../src/library/memoryStore.ts';
-import { labelled, textModel, tokenizer } from '../tools/contractModels.ts';
+import { hashOf } from '../../src/training/checkpoint.ts';
+import { trainingSchema } from '../../src/training/settings.ts';
+import { prepareTask } from '../../src/training/task.ts';
+import { around, json, labelled, textModel, tokenizer } from '../tools/contractModels.ts';
 
 afterEach(() => void vi.unstubAllGlobals());
 
@@ -43,4 +47,42 @@ it.each([
   const { store } = await host.hub!();
   await expect(store.read('..', 'secret')).rejects.toMatchObject({ kind: 'bad-argument' });
   if (read) expect(read).not.toHaveBeenCalled();
+});
+
+describe('data', () => {
+  const decoder = () => openModel([textModel({ ends: 'words', causal: 512 }), tokenizer()]);
+  /** Two prompts of some 200 tokens, with answers. */
+  const long = json('rows.json', [
+    { prompt: 'a b '.repeat(100), answer: 'c d' },
+    { prompt: 'e f '.repeat(100), answer: 'g h' },
+  ]);
+
+  it('is read at the length of texts that the run will take', async () => {
+    const model = await decoder();
+    await expect(openData(model, long)).rejects.toMatchObject({
+      kind: 'bad-data',
+      message: expect.stringMatching(/prompt of 128 tokens or more/),
+    });
+    const { report } = await openData(model, long, { training: { sequenceLength: 256 } });
+    expect(report.trainExamples + report.heldExamples).toBe(2);
+  });
+
+  it.each([
+    [{ sequenceLength: 1 }, /^training\.sequenceLength: Too small: .*\.$/],
+    [{ sequenceLenght: 256 }, /^training: Unrecognized key: "sequenceLenght"\.$/],
+  ])('is not read with settings that there are not: %o', async (training, message) => {
+    await expect(openData(await decoder(), long, { training: training as object })).rejects.toMatchObject({
+      kind: 'bad-argument',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('has the hash that the same files have on the command line', async () => {
+    const model = await openModel([textModel({ ends: 'classes' }), tokenizer()]);
+    const file = labelled([3, 4, 5, 6]);
+    const { source } = await openData(model, file);
+    const hash = async (data: typeof source) =>
+      hashOf((await prepareTask(model.source, data, trainingSchema.parse({}), around)).data.bytes);
+    expect(await hash(source)).toBe(await hash({ kind: 'files', files: [file] }));
+  });
 });
