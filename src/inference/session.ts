@@ -57,6 +57,7 @@ function enqueue<T>(task: () => Promise<T>): Promise<T> {
 type Ort = typeof import('onnxruntime-web');
 let loading: Promise<Ort> | undefined;
 
+/** Loads it once; what could not be loaded is tried again by whoever asks next. @throws PapilioError 'not-found' */
 function loadOrt(): Promise<Ort> {
   loading ??= (async () => {
     const ort = await (import.meta.env.SSR
@@ -65,7 +66,13 @@ function loadOrt(): Promise<Ort> {
     if (import.meta.env.SSR || !globalThis.crossOriginIsolated) ort.env.wasm.numThreads = 1;
     ort.env.logLevel = 'error';
     return ort;
-  })();
+  })().catch((error: unknown) => {
+    loading = undefined;
+    return fail(
+      'not-found',
+      `onnxruntime-web, which opens the model, cannot be loaded (${reasonOf(error)}): see that it is installed and can be reached, and try again.`,
+    );
+  });
   return loading;
 }
 
@@ -82,7 +89,7 @@ async function defaultProviders(): Promise<readonly Provider[]> {
 
 /**
  * Opens a model. Throws 'unsupported-onnx' with onnxruntime's reason when every provider refuses it, 'out-of-memory' when it does
- * not fit.
+ * not fit, 'not-found' when there is no onnxruntime.
  */
 export function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<OrtSession> {
   return enqueue(async () => {

@@ -141,4 +141,22 @@ describe('openSession', () => {
     for (const spy of spies) spy.mockRestore();
     await Promise.all(sessions.map((session) => session.release()));
   });
+
+  it('says that onnxruntime cannot be loaded, and loads it when asked again', async () => {
+    vi.resetModules();
+    let isThere = false;
+    vi.doMock('onnxruntime-web/wasm', async (actual) => {
+      if (!isThere) throw new Error('Cannot find package');
+      return actual();
+    });
+    const { openSession: open } = await import('../../src/inference/session.ts');
+    const refused = await open(encodeModel(linear())).catch((error: unknown) => error);
+    expect(refused).toMatchObject({
+      kind: 'not-found',
+      message: expect.stringMatching(/^onnxruntime-web, .* cannot be loaded \(.*\): .*try again\.$/),
+    });
+    isThere = true;
+    await (await open(encodeModel(linear()))).release();
+    vi.doUnmock('onnxruntime-web/wasm');
+  });
 });
