@@ -1,7 +1,7 @@
 /** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
 import type { Device } from '../gpu/device.ts';
 import { openDevice } from '../gpu/device.ts';
-import { errorReport, fail, isFatal } from '../lib/errors.ts';
+import { errorReport, fail, isFatal, PapilioError } from '../lib/errors.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
 import { forecastReport, limitsOf, probeSpeed } from './forecast.ts';
@@ -14,11 +14,15 @@ import { previewData, reportData, reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
 import { adapterFiles as filesOf } from './setup.ts';
 
-/** One run from its opening to its leaving, with the one stream of events on it. */
+const left = (): PapilioError =>
+  new PapilioError('aborted', 'The run was left before it was open.', { left: true });
+
+/** One run from its opening to its end, with the one stream of events on it: after the end nothing more is said. */
 class Run {
   session: Session | null = null;
   readonly #events: (event: TrainerEvent) => unknown;
   #isCompiling = false;
+  #why: unknown = null;
   #heard: Promise<unknown> = Promise.resolve();
   #playing: Promise<void> = Promise.resolve();
 
@@ -26,7 +30,26 @@ class Run {
     this.#events = events;
   }
 
+  /** What ended it: it was left, its device was lost, or it could not be opened; null while it goes on. */
+  get why(): unknown {
+    return this.#why;
+  }
+
+  /** @returns the session that it had */
+  end(why: unknown): Session | null {
+    const { session } = this;
+    this.#why ??= why;
+    this.session = null;
+    return session;
+  }
+
+  /** @throws what ended it, where something did */
+  requireWanted(): void {
+    if (this.#why) throw this.#why;
+  }
+
   emit(event: TrainerEvent): void {
+    if (this.#why) return;
     this.#heard = (async () => this.#events(event))().catch(() => {});
   }
 
@@ -56,13 +79,10 @@ class Run {
     this.state('running');
     this.#playing = session.play(steps).then(
       () => {
-        if (this.session !== session) return;
         const { step, total } = session.position();
         this.state(step >= total ? 'finished' : 'paused');
       },
-      (error: unknown) => {
-        if (this.session === session) this.fail(error);
-      },
+      (error: unknown) => this.fail(error),
     );
   }
 
@@ -73,8 +93,7 @@ class Run {
 
   /** Ends it without a word: whoever leaves it knows. */
   async leave(): Promise<void> {
-    const { session } = this;
-    this.session = null;
+    const session = this.end(left());
     await session?.pause();
     session?.destroy();
   }
@@ -109,10 +128,8 @@ class CurrentRun {
     void opened.lost.then((error) => {
       if (this.#device !== opened) return;
       this.#device = null;
-      const run = this.#run;
-      if (!run) return;
-      run.session = null;
-      run.fail(error);
+      this.#run?.fail(error);
+      this.#run?.end(error);
     });
     return opened;
   };
@@ -123,34 +140,31 @@ class CurrentRun {
     this.#run = run;
     this.#comparing?.abort();
     await before?.leave();
-    /** A run that was closed, or followed by another, while it was being opened goes no further. */
-    const requireWanted = () => {
-      if (this.#run !== run) fail('aborted', 'The run was left before it was open.', { left: true });
-    };
     try {
       run.state('loading');
       const gpu = await this.device();
-      requireWanted();
+      // A run that was closed, or followed by another, while it was being opened goes no further.
+      run.requireWanted();
       const session = await openSession(
         gpu,
         request,
         this.#host,
         (event) => {
           if (event.type === 'progress' && event.progress.clock === 'compile') {
-            requireWanted();
+            run.requireWanted();
             run.compiling();
           }
-          // A run that was left, or whose device was lost, says nothing of the step that was in flight.
-          if (event.type !== 'step' || run.session) run.emit(event);
+          run.emit(event);
         },
         checkpoint ? { checkpoint } : {},
       );
-      if (this.#run !== run) session.destroy();
-      requireWanted();
+      if (run.why) session.destroy();
+      run.requireWanted();
       run.session = session;
       const history = { steps: [...session.history.steps], evals: [...session.history.evals] };
       if (session.position().step === 0 && history.evals.length === 0) {
         const metric = await session.evaluate('base');
+        run.requireWanted();
         session.history.evals.push(metric);
         run.emit({ type: 'eval', metric });
       }
@@ -158,8 +172,10 @@ class CurrentRun {
       run.state('ready');
       await run.heard();
     } catch (error) {
-      if (this.#run === run) run.state('failed');
-      throw error;
+      run.state('failed');
+      run.end(error)?.destroy();
+      await run.heard();
+      throw run.why;
     }
   };
 
@@ -177,6 +193,13 @@ class CurrentRun {
     const run = requireOpen(this.#run);
     await run.pause();
     await run.heard();
+  };
+
+  readonly checkpoint = async (): Promise<Uint8Array> => {
+    const run = requireOpen(this.#run);
+    const kept = await run.session.checkpoint();
+    await run.heard();
+    return kept;
   };
 
   readonly compareMethods: TrainerApi['compareMethods'] = async (request, events) => {
@@ -231,7 +254,7 @@ function reportOf(opened: Session, gpu: Device, history: OpenReport['history']):
 
 export function createTrainer(host: Host): TrainerApi {
   const run = new CurrentRun(host);
-  const { open, play, pause, step, stopMethodComparison, close } = run;
+  const { open, play, pause, step, checkpoint, stopMethodComparison, close } = run;
   const adapters = createAdapterSet(host, run.device);
   const { changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles } = adapters;
   return {
@@ -241,8 +264,8 @@ export function createTrainer(host: Host): TrainerApi {
       const gpu = await run.device();
       return forecastReport(request, host, limitsOf(gpu, budgetBytes), await probeSpeed(gpu));
     },
-    ...{ open, play, pause, step, compareMethods: run.compareMethods, stopMethodComparison, close },
-    checkpoint: async () => run.session.checkpoint(),
+    ...{ open, play, pause, step, checkpoint, close },
+    ...{ compareMethods: run.compareMethods, stopMethodComparison },
     beforeAfter: async (options) => run.session.atStep((session) => beforeAfter(session, options)),
     classify: async (pixels) => classifyPixels(run.session, pixels),
     inspect: async (module) => run.session.atStep((session) => session.inspect(module)),

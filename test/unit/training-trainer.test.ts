@@ -1,6 +1,7 @@
 /**
  * The trainer's state machine over sessions and devices made for the purpose: what is said of a run, in which order, and to whom. Seen to fail:
- * steps in flight of one run told as the next one's, an answer before the events that led to it, a device that is lost after it was closed.
+ * steps in flight of one run told as the next one's, an answer before the events that led to it, a device that is lost after it was closed,
+ * a run that is ready after its device was lost, news of a run that was left while its first evaluation ran.
  */
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
@@ -28,6 +29,8 @@ const made = vi.hoisted(() => ({
   sessions: [] as FakeSession[],
   /** What opening waits for. */
   opening: Promise.resolve() as Promise<unknown>,
+  /** What happens while an evaluation runs. */
+  evaluating: () => {},
   comparisons: [] as { readonly signal: AbortSignal }[],
 }));
 
@@ -102,7 +105,10 @@ vi.mock('../../src/training/session.ts', () => ({
       isRunning: () => playing !== null,
       position: () => ({ step: fake.step, total: TOTAL }),
       history: { steps: Array.from({ length: fake.step }, (_, i) => stepMetric(i + 1)), evals },
-      evaluate: async () => evalMetric(fake.step),
+      async evaluate() {
+        made.evaluating();
+        return evalMetric(fake.step);
+      },
       checkpoint: async () => Uint8Array.of(fake.step),
       engine: { stats: { dispatchesPerStep: 1, submitsPerStep: 1, gpuBytes: 1, peakBytes: 1 } },
       ...{ opened: {}, data: {}, batches: { options: {} }, counts: {}, warnings: [] },
@@ -196,6 +202,13 @@ describe('a run', () => {
     expect(heard.at(-1)).toBe('running');
     await trainer.pause();
     expect(heard.at(-1)).toBe('paused');
+    await trainer.play();
+    made.sessions[0]!.end();
+    await trainer.checkpoint();
+    expect(heard.slice(-2)).toEqual(['running', 'paused']);
+    made.opening = Promise.reject(new PapilioError('unsupported-onnx', 'No.'));
+    await expect(trainer.open(request, slow)).rejects.toMatchObject({ kind: 'unsupported-onnx' });
+    expect(heard.at(-1)).toBe('failed');
   });
 
   test('goes on whoever listens fails', async () => {
@@ -269,6 +282,42 @@ describe('a run', () => {
     expect(second.heard.at(-1)).toBe('ready');
   });
 
+  test('that is left while it is evaluated first says no more', async () => {
+    const trainer = createTrainer(host);
+    const first = listener();
+    const second = listener();
+    let next: Promise<void> | undefined;
+    made.evaluating = () => {
+      made.evaluating = () => {};
+      next = trainer.open(request, second.listen);
+    };
+    await expect(trainer.open(request, first.listen)).rejects.toMatchObject({
+      kind: 'aborted',
+      details: { left: true },
+    });
+    await next;
+    expect(first.heard).toEqual(['loading', 'compiling']);
+    expect(made.sessions[0]!.isDestroyed).toBe(true);
+    expect(second.heard.at(-1)).toBe('ready');
+  });
+
+  test('whose device is lost while it is opened fails once, and is not open', async () => {
+    const trainer = createTrainer(host);
+    const { heard, listen } = listener();
+    let go: () => void = () => {};
+    made.opening = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const opening = trainer.open(request, listen, Uint8Array.of(3)).catch((error: unknown) => error);
+    await settle();
+    made.devices[0]!.lose(new PapilioError('device-lost', 'Lost.'));
+    await settle();
+    go();
+    expect(await opening).toMatchObject({ kind: 'device-lost' });
+    expect(heard).toEqual(['loading', 'compiling', 'device-lost', 'failed']);
+    await expect(trainer.play()).rejects.toMatchObject({ kind: 'bad-argument' });
+  });
+
   test('that is closed is gone with its device, whose end is no news', async () => {
     const { trainer, heard, session } = await opened();
     await trainer.play();
@@ -288,6 +337,10 @@ describe('a run', () => {
     const { heard, listen } = listener();
     await expect(trainer.open(request, listen)).rejects.toMatchObject({ kind: 'unsupported-onnx' });
     expect(heard).toEqual(['loading', 'compiling', 'failed']);
+    // The device that it was to have is no more its own.
+    made.devices[0]!.lose(new PapilioError('device-lost', 'Lost.'));
+    await settle();
+    expect(heard).toHaveLength(3);
   });
 
   test('pauses for a comparison of methods, which gives way to it in turn', async () => {
