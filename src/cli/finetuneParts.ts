@@ -175,7 +175,7 @@ export async function saveUnfinished(
     () => writeInto(out, 'metrics.csv', metricsCsv(session.history.steps, session.history.evals)),
     () => writeInto(out, 'run.json', `${JSON.stringify(run, null, 2)}\n`),
   ]);
-  // What the error says of a lost device speaks of pages.
+  // Where the checkpoint of a run is that lost its device, and how it goes on, is said below.
   const what = error?.kind === 'device-lost' ? 'The GPU device was lost.' : error?.message;
   const words = [
     what ?? `Stopped after step ${step} of ${total}.`,

@@ -140,7 +140,7 @@ function watchDevice(raw: GPUDevice): Pick<Device, 'lost' | 'assertAlive'> & { r
       const why = info.message ? ` (${info.message.split('\n')[0]})` : '';
       gone = new PapilioError(
         'device-lost',
-        `The GPU device was lost${why}: reload the page to continue from the last checkpoint.`,
+        `The GPU device was lost${why}: start again, a run from its last checkpoint.`,
         { reason: info.reason ?? 'unknown' },
       );
       if (!closed) resolve(gone);

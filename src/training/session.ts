@@ -6,7 +6,7 @@ import { TRAINABLE } from '../adapters/inject.ts';
 import { type Adapter, writeAdapter } from '../adapters/peft.ts';
 import { type AdapterPlan, countPlan, moduleTensors, savedParameters, sharedOf } from '../adapters/plan.ts';
 import type { Device } from '../gpu/device.ts';
-import { PapilioError } from '../lib/errors.ts';
+import { errorReport, PapilioError } from '../lib/errors.ts';
 import { createLock, type Lock } from '../lib/lock.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Merged, QuantisedMerge } from '../models/merge.ts';
@@ -328,6 +328,13 @@ const diverged = ({ step, loss, learningRate }: StepResult): PapilioError =>
     { step },
   );
 
+const broken = (error: unknown, step: number): PapilioError =>
+  new PapilioError(
+    'internal',
+    `${errorReport(error).message.replace(/\.$/, '')}, after step ${step}; go on from there, or start again from a checkpoint.`,
+    { step },
+  );
+
 class UpdateLoop {
   readonly history: { readonly steps: StepMetric[]; readonly evals: EvalMetric[] };
   private readonly options: LoopOptions;
@@ -428,7 +435,7 @@ class UpdateLoop {
       while (this.next < until && !this.stopping && !this.failure) await this.update();
       await engine.settle();
     } catch (error) {
-      this.failure ??= error instanceof PapilioError ? error : new PapilioError('internal', String(error));
+      this.failure ??= error instanceof PapilioError ? error : broken(error, this.next);
     }
     this.seconds = this.elapsed();
     this.running = null;

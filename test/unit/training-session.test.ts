@@ -15,6 +15,39 @@ import { interpreterEngines } from '../../tools/verify/families/interpreterEngin
 import { ownModels } from '../../tools/verify/families/matrix.ts';
 import { openSubject } from '../../tools/verify/families/subjects.ts';
 
+it('says where it broke, and goes on', async () => {
+  const subject = await openSubject(join(await ownModels(), 'vit'));
+  let breaks = true;
+  const breaking: MakeEngine = async (request) => {
+    const engine = await interpreterEngines(request);
+    return {
+      ...engine,
+      async train(step, batches) {
+        if (step === 1 && breaks) (undefined as unknown as readonly string[]).join();
+        await engine.train(step, batches);
+      },
+    };
+  };
+  const session = await openSession(
+    breaking,
+    {
+      ...{ model: subject.source, data: subject.training!.data, method: 'lora', config: { r: 2 } },
+      training: trainingSchema.parse({ steps: 2, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
+    },
+    surroundings,
+  );
+  await expect(session.play()).rejects.toMatchObject({
+    kind: 'internal',
+    message: expect.stringMatching(
+      /^Something went wrong inside Papilio: .*join.*, after step 1; go on from there, or start again from a checkpoint\.$/,
+    ),
+    details: { step: 1 },
+  });
+  breaks = false;
+  await session.play();
+  expect(session.history.steps.map(({ step }) => step)).toEqual([1, 2]);
+});
+
 it('goes on from a checkpoint with every state of its engine, at a step that it has', async () => {
   const subject = await openSubject(join(await ownModels(), 'vit'));
   let destroyed = 0;
