@@ -11,5 +11,5 @@ const run = await startRun(model, data, { gpu: create([]), adapter, training: { 
 for await (const event of run.train()) console.log(JSON.stringify(event));
 const { onnx } = await run.merge();
 await writeFile('merged.onnx', onnx);
-run.close();
+await run.close();
 process.exit();

@@ -6,7 +6,7 @@
  *     const run = await startRun(model, data, { adapter: { peft_type: 'OFT', oft_block_size: 32 } });
  *     for await (const event of run.train()) console.log(event);
  *     const { onnx } = await run.merge();
- *     run.close();
+ *     await run.close();
  *
  * In a page the browser's WebGPU is found; elsewhere give `gpu`, in Node `create([])` of the package webgpu. What goes wrong is a {@link PapilioError}
  * with a kind and a sentence that says what, where and what to do. docs/library.md lists the types.

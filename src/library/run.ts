@@ -14,6 +14,7 @@ import type { ParityReport } from '../training/parity.ts';
 import type { EvalMetric, Inspection, Progress, RunRequest, StepMetric } from '../training/protocol.ts';
 import { openSession, type Session, type SessionEvent } from '../training/session.ts';
 import type { TrainingSettings } from '../training/settings.ts';
+import { adapterFiles, adapterPair } from '../training/setup.ts';
 import { type Data, type Model, settingsOf } from './open.ts';
 
 export type { TrainingSettings };
@@ -64,6 +65,8 @@ export interface Merged {
   readonly changedInitializers: readonly string[];
   /** What writing did to each changed weight: exact, rounded, or in codes again. */
   readonly written: readonly WrittenWeight[];
+  /** Those of the run, or of the adapters on this model. */
+  readonly warnings: readonly string[];
 }
 
 export interface Run {
@@ -74,8 +77,8 @@ export interface Run {
   readonly trainable: { readonly stored: number; readonly free: number };
   readonly warnings: readonly string[];
   /**
-   * Trains to the end, or so many updates, while its events are read; who stops reading pauses it. May be called again to go on.
-   * @throws PapilioError 'non-finite', 'out-of-memory', 'device-lost' …, with what can be done
+   * Trains to the end, or so many updates, while its events are read; who leaves the loop pauses it. May be called again then, to go on.
+   * @throws PapilioError 'non-finite', 'out-of-memory', 'device-lost' …, with what can be done; 'bad-argument' while another one is read
    */
   train(steps?: number): AsyncGenerator<TrainEvent, void>;
   /** On the held-out examples, by the adapted model or the one before. */
@@ -83,14 +86,14 @@ export interface Run {
   /** ΔW and the adapter's own tensors of one module. */
   inspect(module: string): Promise<Inspection>;
   /** adapter_config.json and adapter_model.safetensors, as PEFT reads them. */
-  save(): Promise<readonly InputFile[]>;
+  save(): Promise<{ readonly files: readonly InputFile[]; readonly warnings: readonly string[] }>;
   checkpoint(): Promise<Uint8Array>;
   /** @param quantised what becomes of changed weights that the file keeps in codes; requantised unless given */
   merge(quantised?: QuantisedMerge): Promise<Merged>;
   /** The same, compared with the trainer on held-out examples in onnxruntime-web, which must be installed. */
   mergeChecked(quantised?: QuantisedMerge): Promise<Merged & { readonly parity: ParityReport }>;
-  /** Frees the GPU. */
-  close(): void;
+  /** Pauses it, lets what is under way end, and frees the GPU; nothing can be asked of it from then on. */
+  close(): Promise<void>;
 }
 
 /** Compiles a run. @throws PapilioError 'illegal-config', 'no-target', 'limit' … before anything is trained */
@@ -189,55 +192,67 @@ function createEvents() {
 }
 
 function runOver(session: Session, device: Device, events: ReturnType<typeof createEvents>): Run {
+  const { warnings } = session;
+  let isTraining = false;
+  let closing: Promise<void> | null = null;
+  /** @throws PapilioError 'bad-argument' once the run is closed */
+  const open = (): Session =>
+    closing ? fail('bad-argument', 'The run is closed; start another, from a checkpoint to go on.') : session;
+  async function close(): Promise<void> {
+    await session.pause();
+    // What else is under way ends, too; its errors are told to who asked for it.
+    await session.atStep(async () => {}).catch(() => {});
+    session.destroy();
+    device.destroy();
+  }
   return {
     device: device.info,
     training: session.setup.training,
     totalSteps: session.position().total,
     trainable: session.counts,
-    warnings: session.warnings,
+    warnings,
     async *train(steps) {
+      const playing = open();
+      if (isTraining)
+        fail(
+          'bad-argument',
+          'The run is being trained already, and one loop hears of it: leave the loop over the first train(), or read it to its end, before training again.',
+        );
+      isTraining = true;
       try {
-        yield* events.during(session.play(steps));
+        yield* events.during(playing.play(steps));
       } finally {
         await session.pause();
+        isTraining = false;
       }
     },
-    evaluate: (which = 'adapted') => session.evaluate(which),
-    inspect: (module) => session.inspect(module),
+    evaluate: async (which = 'adapted') => open().evaluate(which),
+    inspect: async (module) => open().inspect(module),
     async save() {
-      const { warnings: _, ...files } = await session.exportAdapter();
-      return Object.entries(files).map(([name, content]) => ({
-        name,
-        bytes: typeof content === 'string' ? new TextEncoder().encode(content) : content,
-      }));
+      const written = await open().exportAdapter();
+      return { files: adapterFiles(written), warnings: written.warnings };
     },
-    checkpoint: () => session.checkpoint(),
-    merge: async (quantised) => mergedOf(await session.merge(quantised)),
+    checkpoint: async () => open().checkpoint(),
+    merge: async (quantised) => mergedOf(await open().merge(quantised), warnings),
     async mergeChecked(quantised) {
-      const made = await session.mergeChecked(openExactly, quantised);
-      return { ...mergedOf(made), parity: made.parity };
+      const made = await open().mergeChecked(openExactly, quantised);
+      return { ...mergedOf(made, warnings), parity: made.parity };
     },
     close() {
-      session.destroy();
-      device.destroy();
+      closing ??= close();
+      return closing;
     },
   };
 }
 
-const mergedOf = ({ onnx, sidecars, changedInitializers, written }: Merged): Merged => ({
-  onnx,
-  sidecars,
-  changedInitializers,
-  written,
-});
+const mergedOf = (
+  { onnx, sidecars, changedInitializers, written }: Omit<Merged, 'warnings'>,
+  warnings: readonly string[],
+): Merged => ({ onnx, sidecars, changedInitializers, written, warnings });
 
 /** Reads adapter_config.json and adapter_model.safetensors. @throws PapilioError 'malformed-adapter', 'not-found' */
 export function openAdapter(files: readonly InputFile[]): Adapter {
-  const [config, tensors] = ['adapter_config.json', 'adapter_model.safetensors'].map(
-    (name) =>
-      files.find((file) => file.name === name || file.name.endsWith(`/${name}`)) ??
-      fail('not-found', `The adapter has no ${name}; give both files that PeftModel.save_pretrained writes.`),
-  ) as [InputFile, InputFile];
+  const [config, tensors] = adapterPair(files, 'The adapter');
   const json = new TextDecoder().decode(config.bytes);
   const loaded = readAdapter(json, plainBytes(tensors.bytes));
   return {
@@ -262,7 +277,7 @@ export async function mergeAdapters(
     const loaded = adapters.map((adapter) => adapter.loaded);
     const made = await merging(opened.model, loaded, run);
     const merged = mergeModel(made.model, new Map(made.weights), options.quantised ?? 'requantise');
-    return mergedOf(mergeReport(opened, made.model, merged, encodeModel));
+    return mergedOf(mergeReport(opened, made.model, merged, encodeModel), made.warnings);
   } finally {
     device.destroy();
   }

@@ -135,6 +135,21 @@ export const adapterFiles = (written: Pick<AdapterFiles, typeof CONFIG | typeof 
   { name: TENSORS, bytes: written[TENSORS] },
 ];
 
+/**
+ * An adapter's two files among files, configuration and tensors.
+ * @param what they are of, as the sentence's subject
+ * @throws PapilioError 'not-found' naming the one that is missing
+ */
+export function adapterPair(files: readonly InputFile[], what: string): readonly [InputFile, InputFile] {
+  const find = (name: string): InputFile =>
+    files.find((f) => f.name === name || f.name.endsWith(`/${name}`)) ??
+    fail(
+      'not-found',
+      `${what} has no ${name}; give both ${CONFIG} and ${TENSORS}, as PeftModel.save_pretrained writes them.`,
+    );
+  return [find(CONFIG), find(TENSORS)];
+}
+
 export interface StartAdapter {
   readonly loaded: LoadedAdapter;
   /** SHA-256 of both files. */
@@ -148,13 +163,10 @@ export interface StartAdapter {
 async function readStart(request: RunRequest): Promise<StartAdapter | null> {
   const { adapter: files, method } = request;
   if (!files) return null;
-  const bytesOf = (name: string): Uint8Array =>
-    find(files, name)?.bytes ??
-    fail(
-      'not-found',
-      `The adapter to go on from has no ${name}; give both ${CONFIG} and ${TENSORS}, as PeftModel.save_pretrained writes them.`,
-    );
-  const [config, tensors] = [bytesOf(CONFIG), bytesOf(TENSORS)];
+  const [config, tensors] = adapterPair(files, 'The adapter to go on from').map(({ bytes }) => bytes) as [
+    Uint8Array,
+    Uint8Array,
+  ];
   const loaded = readAdapter(new TextDecoder().decode(config), tensors);
   if (loaded.method.id !== method) {
     fail(
@@ -164,9 +176,6 @@ async function readStart(request: RunRequest): Promise<StartAdapter | null> {
   }
   return { loaded, hash: await hashOf([config, tensors]) };
 }
-
-const find = (files: readonly InputFile[], name: string): InputFile | undefined =>
-  files.find((f) => f.name === name || f.name.endsWith(`/${name}`));
 
 /**
  * An adapter's file held against a model: how it fits, and its numbers in the engine's layout.

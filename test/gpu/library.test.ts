@@ -2,7 +2,8 @@
  * The library's door: bytes in, a merged file and adapter files out, events in between; models and data by name from a Hub; errors as sentences.
  *
  * Seen to fail with: events of a paused run that come with the next, a learning rate of nobody's choice that is not the method's, an adapter
- * that is merged into other weights than the run's own merge, a Hub that is asked twice for what is in memory.
+ * that is merged into other weights than the run's own merge, a Hub that is asked twice for what is in memory, two readers who share the events
+ * of one run, a device that is gone while updates are in flight.
  */
 import { afterAll, describe, expect, test } from 'vitest';
 import { openGpu } from '../../src/cli/runtime.ts';
@@ -25,7 +26,7 @@ const lora = { peft_type: 'LORA', target_modules: ['query', 'key'], r: 2, module
 const training = { steps: 6, batchSize: 8, evalEvery: 3, warmupSteps: 0 };
 
 const runs: Run[] = [];
-afterAll(() => runs.map((run) => run.close()));
+afterAll(() => Promise.all(runs.map((run) => run.close())));
 
 async function start(change: Parameters<typeof startRun>[2] = {}): Promise<Run> {
   const model = await openModel(vision);
@@ -66,6 +67,37 @@ describe('a run', () => {
     expect(lossesOf([...first, ...rest])).toEqual(lossesOf(whole));
   });
 
+  test('is trained by one at a time', async () => {
+    const run = await start();
+    const first = run.train();
+    expect((await first.next()).value).toMatchObject({ type: 'step', step: 1 });
+    await expect(run.train().next()).rejects.toMatchObject({
+      kind: 'bad-argument',
+      message: expect.stringMatching(/trained already.*leave the loop/),
+    });
+    await first.return();
+    expect((await eventsOf(run)).at(-1)).toMatchObject({ type: 'eval', step: 6 });
+  });
+
+  test('is closed when nothing of it runs any more', async () => {
+    const run = await start();
+    const reader = run.train();
+    await reader.next();
+    const asked = run.evaluate();
+    await run.close();
+    expect((await asked).examples).toBeGreaterThan(0);
+    const rest: unknown[] = [];
+    for await (const event of reader) rest.push(event);
+    // At most two updates were in flight.
+    expect(rest.length).toBeLessThan(5);
+    for (const ask of [() => run.checkpoint(), () => run.evaluate(), () => run.train().next()])
+      await expect(ask()).rejects.toMatchObject({
+        kind: 'bad-argument',
+        message: expect.stringMatching(/^The run is closed/),
+      });
+    await run.close();
+  });
+
   test('goes on from its checkpoint, bit for bit', async () => {
     const run = await start();
     await eventsOf(run, 3);
@@ -93,7 +125,7 @@ describe('a run', () => {
     expect((await run.inspect(changedModule)).delta.relative).toBeGreaterThan(0);
     expect((await run.evaluate('base')).examples).toBe((await run.evaluate()).examples);
 
-    const adapter = openAdapter(await run.save());
+    const adapter = openAdapter((await run.save()).files);
     expect(adapter.method).toBe('lora');
     const model = await openModel(vision);
     const again = await mergeAdapters(model, [adapter], { gpu: await openGpu() });
