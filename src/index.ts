@@ -11,11 +11,13 @@
  * In a page the browser's WebGPU is found; elsewhere give `gpu`, in Node `create([])` of the package webgpu. What goes wrong is a {@link PapilioError}
  * with a kind and a sentence that says what, where and what to do. docs/library.md lists the types.
  */
-export { PapilioError } from './lib/errors.ts';
+export type { InputFile } from './lib/bytes.ts';
+export { type ErrorKind, PapilioError } from './lib/errors.ts';
 export {
   type Data,
   type DataInput,
   type DataReport,
+  type FileStore,
   type Files,
   type Model,
   type ModelInput,
@@ -24,15 +26,20 @@ export {
   type OpenModelOptions,
   openData,
   openModel,
+  type Progress,
+  type TrainingSettings,
 } from './library/open.ts';
 export {
   type Adapter,
   type AdapterConfig,
+  type Inspection,
   type Merged,
   mergeAdapters,
   type OnnxSession,
   openAdapter,
   openOnnx,
+  type ParityReport,
+  type QuantisedMerge,
   type Run,
   type RunOptions,
   type Score,

@@ -23,7 +23,7 @@ import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
 import { prepareTask } from '../training/task.ts';
 import { memoryStore } from './memoryStore.ts';
 
-export type { DataReport, ModelReport };
+export type { DataReport, FileStore, ModelReport, Progress, TrainingSettings };
 
 /** One file or several, by name; a DOM `File` is one. A model's names are those of the Hub: model.onnx, config.json, tokenizer.json … */
 export type Files = PickedFile | File | readonly (PickedFile | File)[];
