@@ -21,7 +21,7 @@ export type { Inspection, ParityReport, QuantisedMerge, TrainingSettings };
 
 /** What a program trains; the fields are those of PEFT's adapter_config.json, and what is left out suits the model. */
 export type AdapterConfig = Readonly<Record<string, unknown>> & {
-  /** `LORA`, `OFT`, `BOFT`, `FOURIERFT` …; OFT where nothing is said. Papilio's own `FULL` and `HEAD` train whole weights. */
+  /** `LORA`, `OFT`, `BOFT`, `FOURIERFT` …; OFT where nothing is said. Papilio's own `PAPILIO_FULL` and `PAPILIO_HEAD` train whole weights. */
   readonly peft_type?: string;
 };
 

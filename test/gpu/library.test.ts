@@ -18,6 +18,7 @@ import {
   startRun,
   type TrainEvent,
 } from '../../src/index.ts';
+import { labelled, textModel, tokenizer } from '../tools/contractModels.ts';
 import { type HubServer, startHub } from '../tools/hub.ts';
 import { bars, tinyVision } from './tinyRuns.ts';
 
@@ -174,6 +175,27 @@ describe('what is opened', () => {
       kind: 'bad-data',
       message: expect.stringMatching(/column "image"/),
     });
+  });
+
+  test('may be a dataset of a Hub, which a run trains on without asking again', async () => {
+    const rows = labelled(Array.from({ length: 12 }, (_, i) => 3 + (i % 4)));
+    const server = await startHub([
+      { kind: 'dataset', name: 'makers/letters', files: { 'train.csv': rows.bytes } },
+    ]);
+    try {
+      const model = await openModel([textModel({ ends: 'classes' }), tokenizer()]);
+      const data = await openData(model, 'hub:makers/letters', { hub: server.url });
+      expect(data.report.labels).toEqual(['no', 'yes']);
+      const asked = server.requests.length;
+      const settings = { steps: 2, batchSize: 2, evalEvery: 0, warmupSteps: 0 };
+      const own = { peft_type: 'PAPILIO_HEAD', modules_to_save: [model.report.head!] };
+      const run = await startRun(model, data, { gpu: await openGpu(), adapter: own, training: settings });
+      runs.push(run);
+      expect(lossesOf(await eventsOf(run))).toHaveLength(2);
+      expect(server.requests).toHaveLength(asked);
+    } finally {
+      await server.close();
+    }
   });
 
   test('may be a File or bytes alone, and says what it is', async () => {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { extname, join, normalize, resolve } from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
+import { parseSync } from 'vite';
 import type { PageServer } from './server.ts';
 
 export const run = promisify(execFile);
@@ -43,6 +44,19 @@ export async function installPackage(): Promise<Installed> {
   await symlink(resolve('node_modules/webgpu'), join(app, 'node_modules', 'webgpu'));
   await cp('examples', app, { recursive: true });
   return { folder: app, unpackedBytes: packed.unpackedSize, packages };
+}
+
+/** What a module imports that is no file beside it, however it does: `import "x"`, `from "x"`, `import("x")`; an expression as it stands. */
+export function importsOf(name: string, text: string): string[] {
+  const { module } = parseSync(name, text);
+  const named = [
+    ...module.staticImports.map(({ moduleRequest }) => moduleRequest.value),
+    ...module.staticExports.flatMap(({ entries }) => entries.flatMap((e) => e.moduleRequest?.value ?? [])),
+    ...module.dynamicImports.map(({ moduleRequest: { start, end } }) =>
+      text.slice(start, end).replace(/^(["'`])(.*)\1$/, '$2'),
+    ),
+  ];
+  return [...new Set(named)].filter((from) => !/^\.\.?\//.test(from));
 }
 
 const TYPES: Readonly<Record<string, string>> = {
