@@ -52,13 +52,16 @@ const programBuild = ({ entry, file }: { readonly entry: string; readonly file: 
   ssr: { noExternal: true, external: ['webgpu', 'onnxruntime-web', 'deno', '@jax-js/jax'] },
 });
 
-/** The library runs in pages and in Node from the same files: where it is, it asks when it runs. */
+/**
+ * The library runs in pages and in Node from the same files: where it is, it asks when it runs. Deno has Node's versions too; the `process` that a
+ * bundler puts into a page has none.
+ */
 const anyRuntime: Plugin = {
   name: 'any-runtime',
   enforce: 'pre',
   transform: (code) =>
     code.includes('import.meta.env.SSR')
-      ? code.replaceAll('import.meta.env.SSR', "('process' in globalThis || 'Deno' in globalThis)")
+      ? code.replaceAll('import.meta.env.SSR', '(globalThis.process?.versions?.node !== undefined)')
       : null,
 };
 

@@ -85,7 +85,8 @@ export async function openModel(
     onBytes(total, total, opened.name);
   }
   const { precision = 'file' } = source;
-  return precision === 'file' ? opened : { ...opened, model: opened.model.at(precision) };
+  const { model } = opened;
+  return model.precision === precision ? opened : { ...opened, model: model.at(precision) };
 }
 
 async function readModel(

@@ -73,10 +73,11 @@ export async function previewData(
   host: Host,
 ): Promise<DataPreview> {
   const asked = trainingSchema.parse({ ...settings });
-  const prepared = await prepareTask(model, source, asked, host).catch(async (error: unknown) => {
+  const opened = await openModel(model, host);
+  const around = { ...host, modelCache: async () => opened };
+  const prepared = await prepareTask(model, source, asked, around).catch((error: unknown) => {
     if (!(error instanceof PapilioError)) throw error;
-    // Where the model itself cannot be opened, this says so again.
-    const tasks = tasksOf(await openModel(model, host));
+    const tasks = tasksOf(opened);
     const task = source.options?.task ?? tasks[0];
     throw new PapilioError(error.kind, error.message, { ...error.details, task, tasks });
   });

@@ -2,7 +2,7 @@
  * What the library asks of its surroundings: the fetch of a page and of other runtimes, a store that it is given; and how it reads data.
  *
  * Seen to fail with: redirects that a page is told to follow by hand, a given store that is asked for any name, data that is read at 128 tokens
- * whatever the run will take, a hash of data that is not the command line's.
+ * whatever the run will take, a hash of data that is not the command line's, a model that is rounded for each question.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openData, openModel } from '../../src/index.ts';
@@ -47,6 +47,14 @@ it.each([
   const { store } = await host.hub!();
   await expect(store.read('..', 'secret')).rejects.toMatchObject({ kind: 'bad-argument' });
   if (read) expect(read).not.toHaveBeenCalled();
+});
+
+it('a model that was rounded is not rounded again for what is asked of it', async () => {
+  const model = await openModel([textModel({ ends: 'classes' }), tokenizer()], { precision: 'f16' });
+  expect(model.opened.model.precision).toBe('f16');
+  const again = vi.spyOn(model.opened.model, 'at');
+  await openData(model, labelled([3, 4, 5, 6]));
+  expect(again).not.toHaveBeenCalled();
 });
 
 describe('data', () => {
