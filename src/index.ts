@@ -45,5 +45,4 @@ export {
   type Score,
   startRun,
   type TrainEvent,
-  type TrainingSettings,
 } from './library/run.ts';

@@ -17,7 +17,7 @@ import type { TrainingSettings } from '../training/settings.ts';
 import { adapterFiles, adapterPair } from '../training/setup.ts';
 import { type Data, type Model, settingsOf } from './open.ts';
 
-export type { Inspection, ParityReport, QuantisedMerge, TrainingSettings };
+export type { Inspection, ParityReport, QuantisedMerge };
 
 /** What a program trains; the fields are those of PEFT's adapter_config.json, and what is left out suits the model. */
 export type AdapterConfig = Readonly<Record<string, unknown>> & {
