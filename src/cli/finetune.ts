@@ -188,7 +188,7 @@ async function train(
           evaluations: [before, ...session.history.evals],
         });
   } finally {
-    session.destroy();
+    await session.close();
   }
 }
 

@@ -200,9 +200,7 @@ function runOver(session: Session, device: Device, events: ReturnType<typeof cre
     closing ? fail('bad-argument', 'The run is closed; start another, from a checkpoint to go on.') : session;
   async function close(): Promise<void> {
     await session.pause();
-    // What else is under way ends, too; its errors are told to who asked for it.
-    await session.atStep(async () => {}).catch(() => {});
-    session.destroy();
+    await session.close();
     device.destroy();
   }
   return {

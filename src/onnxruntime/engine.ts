@@ -117,7 +117,7 @@ export const ortEngines =
       writeState: (name, data) => states.get(name)!.set(data),
       states: new Map([...states].map(([name, data]) => [name, data.length])),
       stats: null,
-      destroy: release,
+      close: release,
     };
     return engine;
   };
@@ -194,8 +194,8 @@ function createRunners(
         return typed('to train this model', session.run(tensors));
       };
     },
-    release(): void {
-      for (const session of sessions) void session.release();
+    async release(): Promise<void> {
+      await Promise.all(sessions.map((session) => session.release()));
     },
   };
 }

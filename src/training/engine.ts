@@ -12,6 +12,7 @@ import { createStore, type Store } from '../gpu/store.ts';
 import { schedule } from '../graph/schedule.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Graph } from '../graph/types.ts';
+import { PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
@@ -81,7 +82,8 @@ export interface Engine {
   readonly states: ReadonlyMap<string, number>;
   /** What a step costs on the GPU; null for an engine that executes elsewhere. */
   readonly stats: EngineStats | null;
-  destroy(): void;
+  /** Frees what it holds once what is under way has ended; from now on every call is refused with 'aborted'. */
+  close(): Promise<void>;
 }
 
 export interface EngineStats {
@@ -234,6 +236,35 @@ export async function withForwardPasses<T>(
   }
 }
 
+/** Calls that are refused once closing has begun. */
+function createDoor() {
+  const underWay = new Set<Promise<unknown>>();
+  let isClosed = false;
+  const requireOpen = (): void => {
+    if (isClosed) throw new PapilioError('aborted', 'The run was left.', { left: true });
+  };
+  return {
+    requireOpen,
+    guarded:
+      <A extends readonly unknown[], T>(call: (...args: A) => Promise<T>) =>
+      async (...args: A): Promise<T> => {
+        requireOpen();
+        const asked = call(...args);
+        underWay.add(asked);
+        try {
+          return await asked;
+        } finally {
+          underWay.delete(asked);
+        }
+      },
+    /** Resolves when no call is under way any more. */
+    async close(): Promise<void> {
+      isClosed = true;
+      await Promise.allSettled(underWay);
+    },
+  };
+}
+
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const store = createStore(options.device);
   const programs = createPrograms(options, store);
@@ -241,19 +272,29 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const updates = new Updates(options, baseAt, programs.compiled);
   await updates.prepare();
   const { train, onResult, settle } = updates;
+  const { evaluate, logits } = createEvaluations(options, baseAt, programs.compiled);
+  const { guarded, requireOpen, close } = createDoor();
   return {
-    ...{ train, onResult, settle },
-    ...createEvaluations(options, baseAt, programs.compiled),
-    once: programs.once,
-    readState: async (name) => (await store.read(name, 'state')) as Float32Array,
-    writeState: (name, data) => store.write(name, data, 'state'),
+    ...{ onResult, settle },
+    train: guarded(train),
+    evaluate: guarded(evaluate),
+    logits: guarded(logits),
+    once: guarded(programs.once),
+    readState: guarded(async (name) => (await store.read(name, 'state')) as Float32Array),
+    writeState(name, data) {
+      requireOpen();
+      store.write(name, data, 'state');
+    },
     states: new Map(
       [TRAINABLE, ...updates.states].map((name) => [name, sizeOf(store.values.get(`state:${name}`)!.shape)]),
     ),
     get stats() {
       return statsOf(updates, options, programs.peakBytes());
     },
-    destroy() {
+    async close() {
+      await close();
+      // A lost device has nothing in flight.
+      await settle().catch(() => {});
       programs.destroy();
       store.destroy();
     },

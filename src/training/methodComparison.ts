@@ -129,7 +129,7 @@ async function measure(
     return { row, before };
   } finally {
     signal.removeEventListener('abort', stop);
-    session.destroy();
+    await session.close();
   }
 }
 

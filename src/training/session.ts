@@ -87,7 +87,8 @@ export interface Session
   paritySamples(withBase: boolean): Promise<ParitySample[]>;
   /** The same before it is encoded: its weights are views of the file, but for those that changed. */
   mergeModel(quantised?: QuantisedMerge): Promise<Merged>;
-  destroy(): void;
+  /** Frees what it holds once what is under way has ended; what is asked of it from now on is refused with 'aborted'. */
+  close(): Promise<void>;
 }
 
 /** @param on the GPU, or what makes an engine that executes elsewhere */
@@ -126,7 +127,7 @@ export async function openSession(
   const engine = await (typeof on === 'function'
     ? on(engineRequest)
     : createEngine({ device: on, ...engineRequest }));
-  if (resumed) putBack(engine, resumed);
+  if (resumed) await putBack(engine, resumed);
   return sessionOver(setup, engine, identity, resumed, emit);
 }
 
@@ -195,7 +196,7 @@ function sessionOver(
       return writeAdapter(toTorch(await adapter(), model.modules), chosenTargets(plan));
     },
     ...mergingOf(setup, engine, settled),
-    destroy: () => engine.destroy(),
+    close: () => engine.close(),
   };
   return session;
 }
@@ -246,11 +247,11 @@ function mergingOf(
 }
 
 /** All states or none: an engine that a checkpoint does not fit is given up. */
-function putBack(engine: Engine, checkpoint: Checkpoint): void {
+async function putBack(engine: Engine, checkpoint: Checkpoint): Promise<void> {
   try {
     requireStates(checkpoint, engine.states);
   } catch (error) {
-    engine.destroy();
+    await engine.close();
     throw error;
   }
   for (const [name, data] of checkpoint.states) engine.writeState(name, data);

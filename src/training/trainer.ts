@@ -95,7 +95,7 @@ class Run {
   async leave(): Promise<void> {
     const session = this.end(left());
     await session?.pause();
-    session?.destroy();
+    await session?.close();
   }
 }
 
@@ -158,7 +158,7 @@ class CurrentRun {
         },
         checkpoint ? { checkpoint } : {},
       );
-      if (run.why) session.destroy();
+      if (run.why) await session.close();
       run.requireWanted();
       run.session = session;
       const history = { steps: [...session.history.steps], evals: [...session.history.evals] };
@@ -173,7 +173,7 @@ class CurrentRun {
       await run.heard();
     } catch (error) {
       run.state('failed');
-      run.end(error)?.destroy();
+      await run.end(error)?.close();
       await run.heard();
       throw run.why;
     }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
-import { CAN_TRAIN, named, openPage, part, press, SMALL, unfold, until, words } from './page-tools.ts';
+import { CAN_TRAIN, named, openPage, part, press, SMALL, TALES, unfold, until, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -72,7 +72,7 @@ test('data without labels, in a narrow window: the sentence comes to the front',
 test('a run that diverges: training pauses, and the way on halves the rate', async () => {
   const { page } = await openPage(
     stage,
-    `${SMALL}&method=fourierft&c.scaling=1e30&t.learningRate=10&t.warmupSteps=0&t.steps=40&t.evalEvery=0`,
+    `${TALES}&method=fourierft&c.scaling=1e30&t.learningRate=10&t.steps=40`,
   );
   await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Train');

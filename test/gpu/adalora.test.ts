@@ -52,7 +52,7 @@ test.each([1, 2])(
       });
       expect([...engine.states.keys()]).toContain('adalora.importance');
     } finally {
-      engine.destroy();
+      await engine.close();
     }
   },
 );
@@ -99,12 +99,12 @@ test('a run takes its length for the schedule, resumes bit for bit, and saves th
       const rows = [...read.tensors.values()].map((t) => t.get('lora_A')!.shape[0]!);
       expect(rows.reduce((a, b) => a + b, 0)).toBe(6);
     } finally {
-      resumed.destroy();
+      await resumed.close();
     }
     const other = { ...run, config: { ...run.config, deltaT: 3 } };
     await expect(openTiny(other, checkpoint)).rejects.toThrow(/deltaT was 2 and is 3/);
   } finally {
-    whole.destroy();
-    half.destroy();
+    await whole.close();
+    await half.close();
   }
 });

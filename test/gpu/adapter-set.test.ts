@@ -31,7 +31,7 @@ async function trained(of: TinyRun): Promise<{ files: InputFile[]; loss: number;
       before: (await session.evaluate('base')).loss,
     };
   } finally {
-    session.destroy();
+    await session.close();
   }
 }
 

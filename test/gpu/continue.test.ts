@@ -43,12 +43,12 @@ test.each(runs)('$method begins where the other run ended and learns on', async 
       // Once more into files: what was left out before stays left out.
       const files = await filesOf(again);
       expect(files.map((f) => f.name)).toEqual(adapter.map((f) => f.name));
-      again.destroy();
+      await again.close();
     } finally {
-      next.destroy();
+      await next.close();
     }
   } finally {
-    first.destroy();
+    await first.close();
   }
 });
 
@@ -56,7 +56,7 @@ test('files that are missing, of another method or of another model are refused'
   const run = runs[0]!;
   const session = await openTiny(run);
   const adapter = await filesOf(session);
-  session.destroy();
+  await session.close();
   await expect(openTiny({ ...run, adapter: adapter.slice(1) })).rejects.toThrow(
     /has no adapter_config\.json/,
   );

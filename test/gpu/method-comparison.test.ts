@@ -73,8 +73,8 @@ describe('a comparison of methods', () => {
     );
     await beside.play(3);
     expect(losses(beside)).toEqual(losses(alone));
-    alone.destroy();
-    beside.destroy();
+    await alone.close();
+    await beside.close();
   });
 
   it('stops when asked to and keeps what was finished', async () => {

@@ -123,7 +123,7 @@ test.each(cases)('$method on $form loaded as $precision, $quantised', async (run
     expect(codes.length > 0).toBe(run.form === 'q4 file' && run.quantised === 'requantise');
     for (const w of codes) expect(w.relativeError).toBeLessThan(0.12);
   } finally {
-    session.destroy();
+    await session.close();
   }
 });
 
@@ -137,7 +137,7 @@ test('activations are computed again where the budget asks for it, and give the 
   const plain = await openTiny(run);
   await plain.play();
   const curve = losses(plain);
-  plain.destroy();
+  await plain.close();
 
   const limits = limitsOf(await testDevice());
   const { setup } = plain;
@@ -146,7 +146,7 @@ test('activations are computed again where the budget asks for it, and give the 
   expect(least).toBeLessThan(peak);
   const roomy = await openTiny({ ...run, budgetBytes: peak });
   expect(roomy.setup.engine.recompute).toBeFalsy();
-  roomy.destroy();
+  await roomy.close();
   await expect(openTiny({ ...run, budgetBytes: least - 1 })).rejects.toMatchObject({ kind: 'limit' });
 
   const again = await openTiny({ ...run, budgetBytes: least });
@@ -154,7 +154,7 @@ test('activations are computed again where the budget asks for it, and give the 
   expect(again.warnings.join()).toMatch(/computes activations again/);
   await again.play();
   expect(losses(again)).toEqual(curve);
-  again.destroy();
+  await again.close();
 });
 
 describe('weights beyond the binding limit', () => {

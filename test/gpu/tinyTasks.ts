@@ -137,8 +137,8 @@ export function tinyChat(corpus: string, template: string | null = TEMPLATE): Mo
 
 const open: Session[] = [];
 /** Ends the sessions of a test. */
-export function closeAll(): void {
-  for (const session of open.splice(0)) session.destroy();
+export async function closeAll(): Promise<void> {
+  for (const session of open.splice(0)) await session.close();
 }
 
 interface Trained {

@@ -171,7 +171,7 @@ test.each(cases)('$method $what', async (run) => {
 
     await checkMerge(run, session);
   } finally {
-    session.destroy();
+    await session.close();
   }
 });
 

@@ -1,7 +1,8 @@
 /**
  * The loop: steps make nothing and wait for nothing, the same seed gives the same curve, runs resume bit for bit, and a diverging run loses
  * nothing. Seen to fail with: a seed that follows the clock, a checkpoint without the second moment, an accumulator that is not cleared, a
- * loss divided by rows instead of labels, an optimiser that applies a gradient that is no number, one run in flight instead of two.
+ * loss divided by rows instead of labels, an optimiser that applies a gradient that is no number, one run in flight instead of two,
+ * buffers that are freed while an evaluation writes them.
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRAINABLE } from '../../src/adapters/inject.ts';
@@ -17,8 +18,8 @@ const start = async (run: TinyRun, checkpoint?: Uint8Array) => {
   open.push(session);
   return session;
 };
-afterEach(() => {
-  for (const session of open.splice(0)) session.destroy();
+afterEach(async () => {
+  for (const session of open.splice(0)) await session.close();
 });
 
 /** Random draws in every step: dropout of inputs. */
@@ -38,6 +39,26 @@ const boft: TinyRun = {
   },
   training: { learningRate: 0.02 },
 };
+
+describe('a run that is closed', () => {
+  test.each([0, 1, 4, 16, 64])(
+    'lets what is under way end, refuses what comes after, and leaves nothing on the device: after %i ms',
+    async (wait) => {
+      const device = await testDevice();
+      const session = await start(lora);
+      const before = session.evaluate('adapted');
+      const after = [session.evaluate('base'), session.play(2)];
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      await Promise.all([session.close(), ...[before, ...after].map((asked) => asked.catch(() => {}))]);
+      await expect(session.evaluate('adapted')).rejects.toMatchObject({
+        kind: 'aborted',
+        details: { left: true },
+      });
+      await device.raw.queue.onSubmittedWorkDone();
+      expect(() => device.assertAlive()).not.toThrow();
+    },
+  );
+});
 
 describe('a step', () => {
   test('makes no buffer, pipeline or bind group', async () => {

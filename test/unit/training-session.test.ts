@@ -50,10 +50,10 @@ it('says where it broke, and goes on', async () => {
 
 it('goes on from a checkpoint with every state of its engine, at a step that it has', async () => {
   const subject = await openSubject(join(await ownModels(), 'vit'));
-  let destroyed = 0;
+  let closed = 0;
   const watched: MakeEngine = async (request) => ({
     ...(await interpreterEngines(request)),
-    destroy: () => void destroyed++,
+    close: async () => void closed++,
   });
   const open = (checkpoint?: Uint8Array, steps = 3) =>
     openSession(
@@ -97,7 +97,7 @@ it('goes on from a checkpoint with every state of its engine, at a step that it 
   const more = changed((states) => states.set('extra', new Float32Array(1)));
   expect(await refusal(more)).toMatch(/^checkpoint: .*a state "extra"/);
   // Engines that were made for nothing are given back.
-  expect(destroyed).toBe(2 * names.length + 1);
+  expect(closed).toBe(2 * names.length + 1);
   expect(await refusal(bytes, 1)).toMatch(/^checkpoint: .*after 2 steps, and the run has 1 in all/);
   // As one was written before there were checksums.
   const { metadata, tensors } = readSafetensors(bytes);
@@ -142,5 +142,5 @@ it('answers those who look at one step first, and others when they have ended', 
   await Promise.all(others);
   expect(look).toEqual({ step: 0, value: 0 });
   expect(order).toEqual(['this look', 'another look', 'a step']);
-  session.destroy();
+  await session.close();
 });

@@ -99,7 +99,7 @@ vi.mock('../../src/training/session.ts', () => ({
         if (playing) emit({ type: 'step', metric: stepMetric(++fake.step), submits: 1 });
         fake.end();
       },
-      destroy() {
+      async close() {
         fake.isDestroyed = true;
       },
       isRunning: () => playing !== null,

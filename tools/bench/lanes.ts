@@ -29,7 +29,7 @@ export interface Lane {
   run(count: number): Promise<readonly number[]>;
   /** What one step costs, of the latest run. */
   cost(): StepCost;
-  dispose(): void;
+  dispose(): void | Promise<void>;
 }
 
 export interface EngineLane extends Lane {
@@ -94,7 +94,7 @@ export async function engineLane(device: Device, subject: Subject, plan: Adapter
       const { dispatchesPerStep, submitsPerStep, training } = engine.stats!;
       return { dispatches: dispatchesPerStep, submits: submitsPerStep, peakBytes: training.peakBytes };
     },
-    dispose: () => engine.destroy(),
+    dispose: () => engine.close(),
   };
 }
 

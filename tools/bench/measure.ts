@@ -90,7 +90,7 @@ export async function benchSubject(options: BenchOptions): Promise<SubjectResult
       ...speed(lane, own),
       nearestLora: beside && { r, stored: beside.counts.stored, ...speed(beside, other) },
     });
-    for (const each of lanes) each.dispose();
+    for (const each of lanes) await each.dispose();
   }
   return {
     subject: subject.name,
@@ -124,8 +124,8 @@ async function comparePeer(
     losses: { ours: a, peer: b, maxRel },
     sameStep: maxRel <= SAME,
   };
-  ours.dispose();
-  theirs.dispose();
+  await ours.dispose();
+  await theirs.dispose();
   return result;
 }
 

@@ -201,7 +201,7 @@ async function pretrainInto(
   await saved;
   const last = session.history.evals.at(-1)!;
   print(`${name}: held-out ${scoreOf(last)}; written to ${out}\n`);
-  session.destroy();
+  await session.close();
   device?.destroy();
   return 0;
 }

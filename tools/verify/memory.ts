@@ -152,7 +152,7 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
       sample,
     ),
   );
-  engine.destroy();
+  await engine.close();
   device.destroy();
   const { bytes: heapBytes, during: heapDuring } = meter.peak();
   const { seconds } = meter;

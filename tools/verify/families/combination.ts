@@ -129,7 +129,7 @@ async function trained(
   } catch (error) {
     throw lateAs(error);
   } finally {
-    session.destroy();
+    await session.close();
   }
 }
 
@@ -246,7 +246,7 @@ async function sameAgain(
   try {
     requireSame((await session.mergeModel('float')).onnx, merged);
   } finally {
-    session.destroy();
+    await session.close();
   }
 }
 

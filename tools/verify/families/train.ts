@@ -67,7 +67,7 @@ async function fineTune(on: MakeEngine | Device, root: string, run: Run, steps: 
     const agrees = parity.verdict === 'passed';
     return { before: before.loss, after: after.loss, parity: parity.maxRel, agrees };
   } finally {
-    session.destroy();
+    await session.close();
   }
 }
 

@@ -122,7 +122,7 @@ export async function checkPeftTrain(device: Device, figures: unknown): Promise<
       ),
     ];
   } finally {
-    engine.destroy();
+    await engine.close();
   }
 }
 
