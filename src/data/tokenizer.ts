@@ -5,8 +5,8 @@
 
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { within } from '../lib/budget.ts';
-import { fail, PapilioError, passOn } from '../lib/errors.ts';
-import { jsonOf } from '../lib/json.ts';
+import { PapilioError, passOn } from '../lib/errors.ts';
+import { jsonOf, settingsOf } from '../lib/json.ts';
 import { checkTokenizer, guardTokenizer, unnormalised } from './tokenizerGuards.ts';
 import { encodeSpans, type SpannedTokens } from './tokenSpans.ts';
 import type { Span } from './types.ts';
@@ -232,18 +232,12 @@ export interface TokenizerSettings {
  * @param text a file's text by its name, null where it is missing
  */
 export function tokenizerSettings(text: (name: string) => string | null): TokenizerSettings {
-  const json = (name: string): Json => {
+  const json = (name: string): Record<string, unknown> => {
     const content = text(name);
-    if (content === null) return {};
-    try {
-      const value: unknown = jsonOf(content, name);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-    } catch (cause) {
-      passOn(cause);
-    }
-    return fail('malformed-file', `${name} is no JSON object; take it anew from where the model came from.`);
+    return content === null ? {} : settingsOf(content, name);
   };
-  const config: Record<string, unknown> = { ...json('tokenizer_config.json') };
+  // Its own value and no copy of it, which would be large again.
+  const config = json('tokenizer_config.json');
   for (const [key, value] of Object.entries(json('special_tokens_map.json'))) config[key] ??= value;
   const { chat_template } = json('chat_template.json');
   return {

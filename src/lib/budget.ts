@@ -82,6 +82,13 @@ export const BOUNDS = {
     unit: 'bytes of values',
     advice: 'the file is damaged, or it must be divided into several',
   },
+  /** Of one small file beside a model: 12,000 added tokens fit in. */
+  settingsBytes: {
+    most: 2 ** 24,
+    perByte: 5,
+    unit: 'bytes of values',
+    advice: 'take the file anew from where the model came from',
+  },
   /** A token takes some 330 bytes in memory, however short it is; files without indentation have 14 or 15 letters for each, others up to 60. */
   vocabularyTokens: {
     most: 65_536,

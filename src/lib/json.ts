@@ -1,11 +1,12 @@
 /** JSON from elsewhere: its text read with a bound on its depth, and its values as words and numbers, whatever they are. */
 import { type Budget, createBudget } from './budget.ts';
+import { fail, passOn } from './errors.ts';
 
 /** Nobody writes deeper; what walks a value would run out of stack. */
 const DEEPEST = 500;
 
 /** What values take in memory, about: an object, a list, an entry of either, a key of an object with many, a text. */
-const [OBJECT, LIST, ENTRY, KEY, TEXT] = [56, 48, 8, 80, 24];
+const [OBJECT, LIST, ENTRY, KEY, TEXT] = [96, 64, 8, 80, 24];
 
 /**
  * Goes through a text before anything is made of it.
@@ -50,6 +51,24 @@ export function jsonOf(
 ): unknown {
   budget.take(costOf(text), what);
   return JSON.parse(text) as unknown;
+}
+
+/**
+ * The settings in a small file beside a model.
+ * @throws PapilioError 'malformed-file' for text that is no JSON object; 'too-large'
+ */
+export function settingsOf(text: string, name: string): Record<string, unknown> {
+  try {
+    const value = jsonOf(text, name, createBudget('settingsBytes', text.length));
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      return value as Record<string, unknown>;
+  } catch (cause) {
+    passOn(cause);
+  }
+  return fail(
+    'malformed-file',
+    `${name} is no JSON object; take it anew from where the model came from, or leave it out.`,
+  );
 }
 
 /** A value of JSON as words: an object may bring a `toString` that is no function. */

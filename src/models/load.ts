@@ -6,8 +6,8 @@ import { type Preprocessing, preprocessingOf } from '../data/preprocessing.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
-import { fail, passOn, readable } from '../lib/errors.ts';
-import { jsonOf, numberFrom, plainWords } from '../lib/json.ts';
+import { fail, readable } from '../lib/errors.ts';
+import { numberFrom, plainWords, settingsOf } from '../lib/json.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { type Contract, contractOf, leastLimit } from './contract.ts';
@@ -135,18 +135,7 @@ export interface NewHead {
 
 function parseJson(files: readonly InputFile[], name: string): Record<string, unknown> {
   const file = files.find((f) => f.name === name);
-  if (!file) return {};
-  try {
-    const value: unknown = jsonOf(new TextDecoder().decode(file.bytes), name);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch (cause) {
-    passOn(cause);
-    // The sentence below says it.
-  }
-  return fail(
-    'malformed-file',
-    `${name} is no JSON object; take it anew from where the model came from, or leave it out.`,
-  );
+  return file ? settingsOf(new TextDecoder().decode(file.bytes), name) : {};
 }
 
 /** A convolution's kernel, as the file's weight [out, channels, kh, kw] tells it. */

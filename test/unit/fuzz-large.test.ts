@@ -1,7 +1,7 @@
 /**
  * Inputs of one small thing very many times: each door reads or refuses them within 5 s of computing and with no more memory than 4 times the input and
  * 64 MiB, measured as `npm run fuzz` does, in a process of its own. What must be made of honest inputs of that size is made.
- * Seen to fail: without the bound on messages of ONNX.
+ * Seen to fail: without the bound on messages of ONNX, without the one on settings.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -82,6 +82,22 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
     'labelled lines': [classes('l.txt', many('__label__a b\n__label__b c\n', SIZE)), 'too-large'],
     'a gzip that unpacks to much': [
       classes('a.csv.gz', gzipSync(utf8(`text,label\n${many('aaaaaaa,b\n', 12 * SIZE)}`))),
+      'too-large',
+    ],
+  },
+  template: {
+    'settings that nobody reads': [
+      {
+        files: [
+          fuzzFile(
+            'tokenizer_config.json',
+            JSON.stringify({
+              chat_template: '{{ messages[0].content }}',
+              ...Object.fromEntries(Array.from({ length: SIZE / 6 }, (_, i) => [i.toString(36), []])),
+            }),
+          ),
+        ],
+      },
       'too-large',
     ],
   },
