@@ -4,7 +4,7 @@
  */
 import type { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
-import { BOUNDS } from '../lib/budget.ts';
+import { BOUNDS, type Budget, createBudget } from '../lib/budget.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { boundedRegExp } from '../lib/regex/script.ts';
 
@@ -270,10 +270,11 @@ export function checkTokenizer(json: object): void {
       `tokenizer.json has ${(entries + added.length).toLocaleString('en-GB')} tokens and the id ${most.toLocaleString('en-GB')}, which leaves more than ${gap.toLocaleString('en-GB')} ${unit}; ${advice}.`,
       { bound: 'tokenIds' },
     );
+  const sets = createBudget('patternSets');
   for (const part of ['normalizer', 'pre_tokenizer', 'post_processor', 'decoder'] as const) {
     const value = (json as Record<string, unknown>)[part];
     countParts(value, part, 0, { left: MOST_NODES });
-    checkPart(value, part);
+    checkPart(value, part, sets);
   }
 }
 
@@ -327,9 +328,16 @@ function countParts(value: unknown, where: string, depth: number, nodes: { left:
     countParts((value as Record<string, unknown>)[key], `${where}.${key}`, depth + 1, nodes);
 }
 
-function checkPart(value: unknown, where: string): void {
+function checkPart(value: unknown, where: string, sets: Budget): void {
   if (typeof value !== 'object' || value === null) return;
   const schema = PARTS.get((value as { readonly type?: unknown }).type);
   if (schema) checked(schema, value, where);
-  for (const [key, inner] of Object.entries(value)) checkPart(inner, `${where}.${key}`);
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === 'Regex' && typeof inner === 'string') sets.take(setsIn(inner), 'tokenizer.json');
+    checkPart(inner, `${where}.${key}`, sets);
+  }
 }
+
+/** The sets of characters that an expression names, as the library writes them out: `\b` is four. */
+const setsIn = (expression: string): number =>
+  (expression.match(/\\[wWdDsSpPhH]|\[:/g)?.length ?? 0) + 4 * (expression.match(/\\[bB]/g)?.length ?? 0);

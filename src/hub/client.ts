@@ -5,6 +5,7 @@ import type { ListFileEntry } from '@huggingface/hub';
 import { z } from 'zod';
 import { createBudget } from '../lib/budget.ts';
 import { PapilioError } from '../lib/errors.ts';
+import { countJson } from '../lib/json.ts';
 import { isCommit, isRepoName } from './names.ts';
 import {
   type Asked,
@@ -43,12 +44,14 @@ function access(host: HubHost, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?: 
       );
       if (!response.ok) return refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
       const text = await textOf(response, { url, what: asked.repo, silenceMs });
+      countJson(text, `The Hub's answer about ${asked.repo}`);
       emptyPages = /^\s*\[\s*\]\s*$/.test(text) ? emptyPages + 1 : 0;
       if (emptyPages > MOST_EMPTY_PAGES)
         refuse('network', 'choose', `${new URL(hub).host} answers with one empty page after another.`);
       return new Response(text, { status: response.status, headers: headersOf(response) });
     } catch (error) {
       if (isAbort(error)) throw aborted('The search');
+      if (error instanceof SyntaxError) return unreadable(asked.repo);
       throw error instanceof PapilioError ? error : unreachable(url, host);
     }
   };

@@ -108,39 +108,74 @@ export const USUAL_SIDECARS: readonly string[] = [
   'chat_template.jinja',
 ];
 
-/** Whether `path` holds tensors of the model `onnx`: model.onnx_data, model.onnx_data_1, model.onnx.data, model.data. */
-function isDataOf(path: string, onnx: string): boolean {
-  if (!path.startsWith(onnx.slice(0, -'.onnx'.length)) || path.includes('/', onnx.length)) return false;
-  const rest = path.slice(onnx.length - '.onnx'.length);
-  return /^(\.onnx)?[._]data(_\d+)?$/.test(rest);
+/** The models, without ".onnx", whose tensors a path may hold: model.onnx_data, model.onnx_data_1, model.onnx.data, model.data. */
+function modelsOfData(path: string): string[] {
+  const stem = /^(.*?)(\.onnx)?[._]data(_\d+)?$/s.exec(path);
+  if (!stem) return [];
+  return stem[2] === undefined ? [stem[1]!] : [stem[1]!, stem[1]! + stem[2]];
 }
 
 /** What a file of a model is called when it is read: its last name, as tensors call it; only sentence-transformers' pooling keeps its folder. */
 export const nameBeside = (path: string): string =>
   `/${path}`.endsWith(`/${POOLING}`) ? POOLING : baseName(path);
 
+interface Placed {
+  readonly file: RepoFile;
+  readonly place: number;
+}
+
+/** What lies where, for repositories of many models: the first of each path, and data by the models that it may be of. */
+interface Index {
+  readonly byPath: ReadonlyMap<string, Placed>;
+  readonly data: ReadonlyMap<string, readonly Placed[]>;
+}
+
+function indexOf(files: readonly RepoFile[]): Index {
+  const byPath = new Map<string, Placed>();
+  const data = new Map<string, Placed[]>();
+  files.forEach((file, place) => {
+    if (byPath.has(file.path)) return;
+    const placed = { file, place };
+    byPath.set(file.path, placed);
+    for (const model of modelsOfData(file.path)) {
+      const own = data.get(model);
+      if (own) own.push(placed);
+      else data.set(model, [placed]);
+    }
+  });
+  return { byPath, data };
+}
+
 /** The sidecars of a model: the nearest of each name, in its folder or in those above. */
-function sidecarsOf(path: string, files: readonly RepoFile[]): RepoFile[] {
-  const nearest = new Map<string, { readonly file: RepoFile; readonly folder: string }>();
-  for (const file of files) {
-    const name = nameBeside(file.path);
-    const folder = file.path.slice(0, -name.length);
-    if (!SIDECARS.has(name) || !folderName(path).startsWith(folder)) continue;
-    const known = nearest.get(name);
-    if (known === undefined || known.folder.length < folder.length) nearest.set(name, { file, folder });
+function sidecarsOf(path: string, { byPath }: Index): Placed[] {
+  const missing = new Set(SIDECARS);
+  const found: Placed[] = [];
+  for (let folder = folderName(path); ; folder = folderName(folder.slice(0, -1))) {
+    for (const name of missing) {
+      const placed = byPath.get(folder + name);
+      if (placed === undefined) continue;
+      missing.delete(name);
+      found.push(placed);
+    }
+    if (folder === '') return found;
   }
-  return [...nearest.values()].map(({ file }) => file);
+}
+
+const inOrder = (placed: readonly Placed[]): RepoFile[] =>
+  [...placed].sort((a, b) => a.place - b.place).map(({ file }) => file);
+
+/** The .onnx files of a model, their data, and its sidecars. */
+function belonging(onnx: readonly string[], index: Index): RepoFile[] {
+  const models = onnx.flatMap((path) => {
+    const own = index.byPath.get(path);
+    return inOrder([...(own ? [own] : []), ...(index.data.get(path.slice(0, -'.onnx'.length)) ?? [])]);
+  });
+  return [...new Set([...models, ...inOrder(sidecarsOf(onnx[0]!, index))])];
 }
 
 /** The files that belong to some .onnx files of a repository. */
-export function filesOf(onnx: readonly string[], files: readonly RepoFile[]): RepoFile[] {
-  const wanted = new Map<string, RepoFile>();
-  for (const path of onnx)
-    for (const file of files)
-      if (file.path === path || isDataOf(file.path, path)) wanted.set(file.path, file);
-  for (const file of sidecarsOf(onnx[0]!, files)) wanted.set(file.path, file);
-  return [...wanted.values()];
-}
+export const filesOf = (onnx: readonly string[], files: readonly RepoFile[]): RepoFile[] =>
+  belonging(onnx, indexOf(files));
 
 const ORDER = Object.keys(PRECISIONS) as Precision[];
 const ENCODER = 'encoder_model';
@@ -152,22 +187,27 @@ const DECODERS = ['decoder_model', 'decoder_model_merged'];
  * in two files are offered as one, and each alone.
  */
 export function variantsOf(files: readonly RepoFile[]): Variant[] {
-  const single = files
-    .filter(({ path }) => isOnnx(path))
-    .map(({ path }) => ({ path, folder: folderName(path), ...precisionOf(path) }));
+  const index = indexOf(files);
+  const single = [...index.byPath.keys()]
+    .filter(isOnnx)
+    .map((path) => ({ path, folder: folderName(path), ...precisionOf(path) }));
+  const key = (folder: string, part: string, precision: Precision) =>
+    JSON.stringify([folder, part, precision]);
+  const first = new Map<string, (typeof single)[number]>();
+  for (const one of single) {
+    const its = key(one.folder, one.part, one.precision);
+    if (!first.has(its)) first.set(its, one);
+  }
   const variant = (onnx: readonly string[], part: string, precision: Precision): Variant => {
-    const own = filesOf(onnx, files);
+    const own = belonging(onnx, index);
     return { onnx, part, precision, files: own, bytes: own.reduce((sum, { size }) => sum + size, 0) };
   };
   const pairs = single
     .filter(({ part }) => part === ENCODER)
     .flatMap((encoder) => {
-      const decoder = DECODERS.map((name) =>
-        single.find(
-          ({ folder, part, precision }) =>
-            part === name && folder === encoder.folder && precision === encoder.precision,
-        ),
-      ).find((found) => found !== undefined);
+      const decoder = DECODERS.map((name) => first.get(key(encoder.folder, name, encoder.precision))).find(
+        (found) => found !== undefined,
+      );
       return decoder === undefined
         ? []
         : [variant([encoder.path, decoder.path], 'encoder + decoder', encoder.precision)];
@@ -213,7 +253,9 @@ export function splitsOf(files: readonly RepoFile[]): Split[] {
   for (const file of files) {
     if (!READABLE.test(file.path) || ABOUT.test(file.path) || file.size === 0) continue;
     const key = JSON.stringify([configOf(file.path), splitInPath(file.path) ?? 'train']);
-    groups.set(key, [...(groups.get(key) ?? []), file]);
+    const group = groups.get(key);
+    if (group) group.push(file);
+    else groups.set(key, [file]);
   }
   const splits = [...groups].map(([key, members]): Split => {
     const [config, split] = JSON.parse(key) as [string, SplitName];

@@ -103,6 +103,12 @@ export const BOUNDS = {
     unit: 'bytes of values',
     advice: 'give fewer files, or larger ones with fewer lists',
   },
+  /** Of one tokenizer, sets of characters that the library writes out; a boundary of a word has four, and each takes a millisecond's third to read. */
+  patternSets: {
+    most: 1000,
+    unit: 'sets of characters in its patterns',
+    advice: 'the file is damaged; export it again with the tokenizers library',
+  },
   tokenIds: {
     most: 65_536,
     unit: 'ids without a token',

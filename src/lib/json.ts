@@ -39,6 +39,13 @@ function costOf(text: string): number {
 export const jsonBudget = (bytes: number): Budget => createBudget('jsonBytes', bytes);
 
 /**
+ * Counts what the values of a JSON text would take, before who parses it makes them.
+ * @throws SyntaxError for text that is nested too deeply to be walked; PapilioError 'too-large' for one with too many values
+ */
+export const countJson = (text: string, what: string, budget: Budget = jsonBudget(text.length)): void =>
+  budget.take(costOf(text), what);
+
+/**
  * The value of a JSON text.
  * @param what it is, as a sentence's subject
  * @param budget of the file it is a part of; unless given, the text is counted alone
@@ -49,7 +56,7 @@ export function jsonOf(
   what = 'A JSON text',
   budget: Budget = jsonBudget(text.length),
 ): unknown {
-  budget.take(costOf(text), what);
+  countJson(text, what, budget);
   return JSON.parse(text) as unknown;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Inputs of one small thing very many times: each door reads or refuses them within 5 s of computing and with no more memory than 4 times the input and
  * 64 MiB, measured as `npm run fuzz` does, in a process of its own. What must be made of honest inputs of that size is made.
- * Seen to fail: without the bound on messages of ONNX, without the one on settings.
+ * Seen to fail: without the bound on messages of ONNX, on settings, on sets in patterns and on values in a Hub's answer; files of a listing looked through for each model.
  */
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,8 +11,11 @@ import { promisify } from 'node:util';
 import { gzipSync, zipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { InputFile } from '../../src/lib/bytes.ts';
+import { graphBuilder } from '../../src/onnx/build.ts';
+import { encodeModel } from '../../src/onnx/encode.ts';
 import { writeCase } from '../../tools/fuzz/cases.ts';
 import { fuzzFile, utf8 } from '../../tools/fuzz/door.ts';
+import { DOORS } from '../../tools/fuzz/doors/index.ts';
 import { field, many } from '../../tools/fuzz/mutate/large.ts';
 import type { DoorReport } from '../../tools/fuzz/report.ts';
 import { grey, idx } from './data-support.ts';
@@ -58,6 +61,47 @@ const header = (text: string): Case => {
   return { files: [fuzzFile('x.safetensors', out)] };
 };
 
+const tokenizer = (expression: string): Case => ({
+  files: [
+    fuzzFile(
+      'tokenizer.json',
+      JSON.stringify({
+        version: '1.0',
+        ...{ added_tokens: [], normalizer: null, post_processor: null, decoder: null },
+        pre_tokenizer: { type: 'Split', pattern: { Regex: expression }, behavior: 'Isolated', invert: false },
+        model: { type: 'WordLevel', vocab: { a: 0, '<unk>': 1 }, unk_token: '<unk>' },
+      }),
+    ),
+  ],
+});
+
+/** A Hub whose repository is listed so. */
+function listing(tree: string): Case {
+  const [seed] = DOORS.find(({ name }) => name === 'hub-listing')!.seeds();
+  const files = seed!.files.map((file) => (file.name === 'tree' ? fuzzFile('tree', tree) : file));
+  return { files, ...(seed!.told ? { told: seed!.told } : {}) };
+}
+/** Files of the content that it sends, under these names beside the one that is asked for. */
+const listed = (paths: readonly string[]): Case =>
+  listing(
+    JSON.stringify(
+      ['model.onnx', ...paths].map((path) => ({
+        ...{ type: 'file', path, size: 17, oid: 'e017f1508f37b5266116217fd9dec8b271a36952' },
+      })),
+    ),
+  );
+
+/** A table that hangs on no size: it is there once, however often the model is folded. */
+function rangeModel(): Case {
+  const g = graphBuilder({ opset: 17 });
+  const x = g.input('x', 'float32', ['batch', 4]);
+  const bound = (n: number) => g.ints([n], []);
+  const table = g.op('Range', [bound(0), bound(2 ** 21), bound(1)]);
+  const rows = g.op('Cast', [g.op('Slice', [table, g.ints([0]), g.ints([4])])], { to: 1 });
+  g.output(g.op('Add', [x, rows]), 'float32', null);
+  return { files: [fuzzFile('model.onnx', encodeModel(g.build())), fuzzFile('config.json', '{}')] };
+}
+
 /** By door, the inputs and how each ends. */
 const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, string]>>>> = {
   table: {
@@ -101,6 +145,13 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
       'too-large',
     ],
   },
+  tokenizer: { 'boundaries of words': [tokenizer('\\b'.repeat(4096)), 'too-large'] },
+  'hub-listing': {
+    'one model very often': [listed(new Array(12_000).fill('model.onnx')), 'read'],
+    'many models': [listed(Array.from({ length: 12_000 }, (_, i) => `onnx/${i}.onnx`)), 'read'],
+    'entries of nothing': [listing(`[${many('{},', SIZE)}{}]`), 'too-large'],
+  },
+  'onnx-structure': { 'a long range': [rangeModel(), 'read'] },
   zip: {
     'one entry that unpacks to much': [
       {

@@ -1,9 +1,9 @@
 /** Operators that move, shape, select or count. Axes are counted from the front; a fold looks at no more of an operand than it gives. */
-
 import { broadcastShapes, sameShape, sizeOf, stridesOf } from '../../../graph/shape.ts';
 import type { Value } from '../../../graph/types.ts';
 import { fail } from '../../../lib/errors.ts';
 import { tensorToNumbers } from '../../../onnx/tensor.ts';
+import type { OnnxDType } from '../../../onnx/types.ts';
 import * as op from '../../../ops/index.ts';
 import { allocate, spend } from '../importBudget.ts';
 import { type IrValue, type Known, knownValue, numbers, toKnown } from '../ir.ts';
@@ -472,16 +472,22 @@ function constantOfShape(c: Context): Inferred {
   return one('Expand', [fill], { shape }, dtype, shape);
 }
 
-function range(c: Context): Inferred {
-  const [start, limit, delta] = [0, 1, 2].map(
-    (i) => input(c, i).known?.()[0] ?? refuse('its bounds depend on the data'),
-  ) as [number, number, number];
-  const n = Math.max(0, Math.ceil((limit - start) / delta));
-  const { dtype } = input(c, 0);
-  const data = allocate(dtype, [n]);
-  for (let i = 0; i < n; i++) data[i] = start + i * delta;
-  return reshape(knownValue('range', { dtype, shape: [n], data }), [n]);
-}
+const range: Operator = {
+  infer(c) {
+    const [start, limit, delta] = [0, 1, 2].map(
+      (i) => input(c, i).known?.()[0] ?? refuse('its bounds depend on the data'),
+    ) as [number, number, number];
+    const n = Math.max(0, Math.ceil((limit - start) / delta));
+    const { dtype } = input(c, 0);
+    return one('Range', [], { start, delta, dtype }, dtype, [n]);
+  },
+  fold(_, attrs, shape) {
+    const [start, delta, dtype] = [attrs.start as number, attrs.delta as number, attrs.dtype as OnnxDType];
+    const data = allocate(dtype, shape);
+    for (let i = 0; i < data.length; i++) data[i] = start + i * delta;
+    return { dtype, shape, data };
+  },
+};
 
 /** Needs only the operand's shape, which is always known here. */
 function shapeRule(c: Context): Inferred {
@@ -537,7 +543,7 @@ export const movement: Operators = {
     emit: ({ g, x, shape }) => op.expand(g, x(0), { shape }),
   },
   ConstantOfShape: { infer: constantOfShape },
-  Range: { infer: range },
+  Range: range,
   Transpose: transpose,
   Slice: slice,
   Split: split,
