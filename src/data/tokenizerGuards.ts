@@ -209,7 +209,7 @@ const MOST_WRITTEN = 64;
 
 const shape = z.object({
   added_tokens: z
-    .array(addedToken)
+    .array(z.unknown())
     .max(2 ** 18)
     .nullish(),
   model: z.object({
@@ -258,7 +258,11 @@ function checked(schema: z.ZodType, value: unknown, where: string): void {
 /** @throws PapilioError 'malformed-file', or 'too-large' for ids far beyond the number of tokens */
 export function checkTokenizer(json: object): void {
   checked(shape, json, '');
-  const { model, added_tokens } = json as z.output<typeof shape>;
+  const { model, added_tokens } = json as Omit<z.output<typeof shape>, 'added_tokens'> & {
+    readonly added_tokens?: readonly z.output<typeof addedToken>[] | null;
+  };
+  // One by one, since a schema keeps what is wrong with each.
+  for (const [i, token] of (added_tokens ?? []).entries()) checked(addedToken, token, `added_tokens.${i}`);
   const { entries, largest } = checkVocabulary(model.vocab);
   checkMerges(model.merges ?? [], entries);
   const added = added_tokens ?? [];

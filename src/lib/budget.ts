@@ -78,7 +78,7 @@ export const BOUNDS = {
   /** What the values of a JSON text take: a tokenizer's 256,000 tokens and 580,000 merges fit in. */
   jsonBytes: {
     most: 7 * 2 ** 23,
-    perByte: 5,
+    perByte: 7,
     unit: 'bytes of values',
     advice: 'the file is damaged, or it must be divided into several',
   },

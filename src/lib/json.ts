@@ -6,7 +6,7 @@ import { fail, passOn } from './errors.ts';
 const DEEPEST = 500;
 
 /** What values take in memory, about: an object, a list, an entry of either, a key of an object with many, a text. */
-const [OBJECT, LIST, ENTRY, KEY, TEXT] = [96, 64, 8, 80, 24];
+const [OBJECT, LIST, ENTRY, KEY, TEXT] = [96, 64, 8, 130, 24];
 
 /**
  * Goes through a text before anything is made of it.

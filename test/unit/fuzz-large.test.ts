@@ -145,7 +145,17 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
       'too-large',
     ],
   },
-  tokenizer: { 'boundaries of words': [tokenizer('\\b'.repeat(4096)), 'too-large'] },
+  tokenizer: {
+    'added tokens that are none': [
+      {
+        files: [
+          fuzzFile('tokenizer.json', `{"added_tokens":[${many('[[]],', SIZE)}[]],"model":{"vocab":{"a":0}}}`),
+        ],
+      },
+      'malformed-file',
+    ],
+    'boundaries of words': [tokenizer('\\b'.repeat(4096)), 'too-large'],
+  },
   'hub-listing': {
     'one model very often': [listed(new Array(12_000).fill('model.onnx')), 'read'],
     'many models': [listed(Array.from({ length: 12_000 }, (_, i) => `onnx/${i}.onnx`)), 'read'],
