@@ -33,7 +33,19 @@ const withoutFunction = {
 };
 
 /** The package's subpaths, `papilio/engine` and so on: entry files of src/. */
-const SUBPATHS = ['engine', 'onnx', 'adapters'];
+const SUBPATHS = [
+  'engine',
+  'onnx',
+  'adapters',
+  'methods',
+  'protocol',
+  'trainer',
+  'inference',
+  'merged',
+  'data',
+  'hub',
+  'common',
+];
 
 /** What runs in Node and Deno, each bundled with the engine, shaders included, into one file. */
 const PROGRAMS: Readonly<Record<string, { readonly entry: string; readonly file: string }>> = {

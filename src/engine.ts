@@ -6,6 +6,7 @@
  *     const y = matmul(g, g.input('a', { dtype: 'f32', shape: [2, 3] }), g.input('b', { dtype: 'f32', shape: [3, 4] }));
  *     const program = await compile(device, createStore(device), schedule(g.finish({ y }), device.caps));
  */
+
 export { type CompileOptions, compile } from './gpu/compile.ts';
 export { type Device, type DeviceInfo, openDevice } from './gpu/device.ts';
 export type { Program, ProgramStats } from './gpu/program.ts';

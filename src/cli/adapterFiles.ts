@@ -1,10 +1,17 @@
 /** Adapters from the disk: a folder as PEFT saves it, a zip of one, several in either; `PATH#NAME` picks one by its name. And `papilio adapters`. */
 import { join } from 'node:path';
-import { DEFAULT_NAME, type Files, filesFromZip, isAdapterFile, readFolder } from '../adapters/folder.ts';
-import { type LoadedAdapter, writeAdapter } from '../adapters/peft.ts';
-import type { AdapterTensor } from '../adapters/types.ts';
-import { fail } from '../lib/errors.ts';
-import { isZip } from '../lib/zip.ts';
+import {
+  DEFAULT_NAME,
+  type Files,
+  filesFromZip,
+  isAdapterFile,
+  type LoadedAdapter,
+  readFolder,
+  writeAdapter,
+} from '../adapters.ts';
+import { fail } from '../common.ts';
+import { isZip } from '../data.ts';
+import type { AdapterTensor } from '../methods.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { kindOf, listFiles, readBytes } from './runtime.ts';
 import { print } from './terminal.ts';

@@ -1,6 +1,5 @@
 /** The commands: finds the one that is asked for, runs it, and turns errors into one sentence and an exit code. */
-import { PapilioError } from '../lib/errors.ts';
-import { closest } from '../lib/names.ts';
+import { closest, PapilioError } from '../common.ts';
 import type { SpecifiedCommand } from './options.ts';
 import { note, print } from './terminal.ts';
 import { TOOL_COMMANDS } from './toolCommands.mjs';

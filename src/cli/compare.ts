@@ -3,12 +3,11 @@
  * and as JSON.
  */
 import process from 'node:process';
-import { METHODS, type MethodId, methodById } from '../adapters/registry.ts';
-import { shown } from '../hub/names.ts';
-import { fail } from '../lib/errors.ts';
-import { compareMethods } from '../training/methodComparison.ts';
-import { methodComparisonMarkdown } from '../training/outcome.ts';
-import type { MethodComparisonRequest } from '../training/protocol.ts';
+import { fail } from '../common.ts';
+import { shown } from '../hub.ts';
+import { METHODS, type MethodId, methodById } from '../methods.ts';
+import { type MethodComparisonRequest, methodComparisonMarkdown } from '../protocol.ts';
+import { compareMethods } from '../trainer.ts';
 import { executorOptions, openExecutor } from './executor.ts';
 import {
   adapterConfig,

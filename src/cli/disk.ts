@@ -19,7 +19,7 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import process from 'node:process';
-import { fail, PapilioError } from '../lib/errors.ts';
+import { fail, PapilioError } from '../common.ts';
 
 /** What writing asks of the machine; tests and the fault harness put a disk of their own in its place. */
 export const disk = {

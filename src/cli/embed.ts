@@ -1,10 +1,8 @@
 /** `papilio embed`: texts as vectors by an encoder, merged or not, in onnxruntime-web; how near they are to each other. */
-import { frame } from '../data/rows.ts';
-import { cosine, embed } from '../inference/languageModel.ts';
-import { openSession } from '../inference/session.ts';
-import { encodeModel } from '../onnx/encode.ts';
-import { checkText, mostTokens } from '../training/contract.ts';
-import { openModel, tokenizerOf } from '../training/openModel.ts';
+import { frame } from '../data.ts';
+import { cosine, embed, openSession } from '../inference.ts';
+import { encodeModel } from '../onnx.ts';
+import { checkText, mostTokens, openModel, tokenizerOf } from '../trainer.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { modelSource, surroundings } from './sources.ts';
 import { note, print } from './terminal.ts';

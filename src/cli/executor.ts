@@ -1,8 +1,6 @@
 /** Where the command line trains: on the GPU, or on onnxruntime's native CPU build for machines whose WebGPU is software. */
-import { type Device, type DeviceInfo, openDevice } from '../gpu/device.ts';
-import { ortEngines } from '../onnxruntime/engine.ts';
-import { loadOrtRuntime } from '../onnxruntime/runtime.ts';
-import type { MakeEngine } from '../training/engine.ts';
+import { type Device, type DeviceInfo, openDevice } from '../engine.ts';
+import { loadOrtRuntime, type MakeEngine, ortEngines } from '../trainer.ts';
 import type { OptionTable, Values } from './options.ts';
 import { openGpu, runtimeName } from './runtime.ts';
 

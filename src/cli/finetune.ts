@@ -1,13 +1,10 @@
 /** `papilio finetune`: the whole loop without a page - open, train, evaluate; finetuneResult.ts merges, checks and writes. */
 import { join, resolve } from 'node:path';
-import { readAdapter } from '../adapters/peft.ts';
-import { methodById } from '../adapters/registry.ts';
-import { DEFAULT_METHOD } from '../adapters/start.ts';
-import type { InputFile } from '../lib/bytes.ts';
-import { fail, PapilioError } from '../lib/errors.ts';
-import type { EvalMetric, ModelSource, RunRequest } from '../training/protocol.ts';
-import { reportData } from '../training/reports.ts';
-import { openSession, type Session } from '../training/session.ts';
+import { readAdapter } from '../adapters.ts';
+import { fail, type InputFile, PapilioError } from '../common.ts';
+import { DEFAULT_METHOD, methodById } from '../methods.ts';
+import type { EvalMetric, ModelSource, RunRequest } from '../protocol.ts';
+import { openSession, reportData, type Session } from '../trainer.ts';
 import { type Executor, openExecutor } from './executor.ts';
 import {
   adapterConfig,

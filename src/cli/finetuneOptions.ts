@@ -1,11 +1,15 @@
 /** The flags of `papilio finetune`, and from them to settings, the adapter's configuration and how data is read. */
-import { methodById } from '../adapters/registry.ts';
-import { DEFAULT_METHOD } from '../adapters/start.ts';
-import { checkMapping } from '../data/files/columns.ts';
-import { fail } from '../lib/errors.ts';
-import type { DataOptions } from '../training/protocol.ts';
-import { OPTIMIZERS, SCHEDULES, type TrainingSettings, trainingSchema } from '../training/settings.ts';
-import { checkTask } from '../training/task.ts';
+import { fail } from '../common.ts';
+import { checkMapping } from '../data.ts';
+import { DEFAULT_METHOD, methodById } from '../methods.ts';
+import {
+  type DataOptions,
+  OPTIMIZERS,
+  SCHEDULES,
+  type TrainingSettings,
+  trainingSchema,
+} from '../protocol.ts';
+import { checkTask } from '../trainer.ts';
 import { executorOptions } from './executor.ts';
 import { type OptionTable, overwriteOption, type Values } from './options.ts';
 import { readText } from './runtime.ts';

@@ -4,9 +4,8 @@
  */
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
-import { fail, PapilioError } from '../lib/errors.ts';
-import { metricsCsv } from '../training/evaluation.ts';
-import type { Session } from '../training/session.ts';
+import { fail, PapilioError } from '../common.ts';
+import { metricsCsv, type Session } from '../trainer.ts';
 import { writeInto } from './runtime.ts';
 import { note } from './terminal.ts';
 

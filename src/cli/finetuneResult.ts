@@ -1,16 +1,20 @@
 /** The end of `finetune`: merge, check the merged file, say what came of the run, write everything. */
 import { basename, join } from 'node:path';
-import type { Dataset } from '../data/types.ts';
-import { shown } from '../hub/names.ts';
-import { PapilioError } from '../lib/errors.ts';
-import { median } from '../lib/numbers.ts';
-import { metricsCsv } from '../training/evaluation.ts';
-import { methodFacts, type Outcome, outcomeOf, scoredOn } from '../training/outcome.ts';
-import type { ParityReport } from '../training/parity.ts';
-import type { DataReport, EvalMetric, Forecast, RunRequest } from '../training/protocol.ts';
-import { sessionProject } from '../training/python.ts';
-import type { MergedFile, Session } from '../training/session.ts';
-import { hubFolder } from '../training/sidecars.ts';
+import { median, PapilioError } from '../common.ts';
+import type { Dataset } from '../data.ts';
+import { shown } from '../hub.ts';
+import { hubFolder, type ParityReport } from '../merged.ts';
+import {
+  type DataReport,
+  type EvalMetric,
+  type Forecast,
+  methodFacts,
+  type Outcome,
+  outcomeOf,
+  type RunRequest,
+  scoredOn,
+} from '../protocol.ts';
+import { type MergedFile, metricsCsv, type Session, sessionProject } from '../trainer.ts';
 import type { Executor } from './executor.ts';
 import type { FinetuneValues } from './finetuneOptions.ts';
 import { sideBySide } from './forecast.ts';

@@ -1,8 +1,7 @@
 /** A run's forecast in words, and forecast and measurement side by side. */
-import type { Device } from '../gpu/device.ts';
-import { forecastReport, forecastSetup, limitsOf, mebibytes, probeSpeed } from '../training/forecast.ts';
-import type { Forecast, ForecastReport, RunRequest } from '../training/protocol.ts';
-import type { RunSetup } from '../training/setup.ts';
+import type { Device } from '../engine.ts';
+import type { Forecast, ForecastReport, RunRequest } from '../protocol.ts';
+import { forecastReport, forecastSetup, limitsOf, mebibytes, probeSpeed, type RunSetup } from '../trainer.ts';
 import { surroundings } from './sources.ts';
 
 /** @param budget in bytes */

@@ -2,21 +2,20 @@
  * `papilio generate`: text from a language model, greedy unless a temperature is given; by the trainer's own forward pass or, with
  * `--engine onnxruntime`, by onnxruntime-web with the file's key-value cache.
  */
-import { promptIds, stopIds } from '../data/instructions.ts';
-import type { Tokenizer } from '../data/tokenizer.ts';
-import { compile } from '../gpu/compile.ts';
-import { openDevice } from '../gpu/device.ts';
-import { createStore } from '../gpu/store.ts';
-import { schedule } from '../graph/schedule.ts';
-import { generate, nextTokenLogits } from '../inference/languageModel.ts';
-import { openSession } from '../inference/session.ts';
-import { fail } from '../lib/errors.ts';
-import { rng } from '../lib/rng.ts';
-import type { LoadedModel } from '../models/load.ts';
-import { encodeModel } from '../onnx/encode.ts';
-import { checkText, mostTokens } from '../training/contract.ts';
-import { type OpenedModel, openModel, tokenizerOf } from '../training/openModel.ts';
-import { taskOf } from '../training/task.ts';
+import { fail, rng } from '../common.ts';
+import { promptIds, stopIds, type Tokenizer } from '../data.ts';
+import { compile, createStore, openDevice, schedule } from '../engine.ts';
+import { generate, nextTokenLogits, openSession } from '../inference.ts';
+import { encodeModel } from '../onnx.ts';
+import {
+  checkText,
+  type LoadedModel,
+  mostTokens,
+  type OpenedModel,
+  openModel,
+  taskOf,
+  tokenizerOf,
+} from '../trainer.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu } from './runtime.ts';
 import { modelSource, surroundings } from './sources.ts';

@@ -4,9 +4,8 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { aborted } from '../hub/refusals.ts';
-import { checkedStore } from '../hub/store.ts';
-import type { FileStore, Waiting } from '../hub/types.ts';
+import type { FileStore, Waiting } from '../hub.ts';
+import { aborted, checkedStore } from '../trainer.ts';
 import { disk, makeFolder, refuseWrite, replaceIn, takeLock, writeAll } from './disk.ts';
 
 export function cacheFolder(): string {

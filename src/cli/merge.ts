@@ -3,16 +3,21 @@
  * order given, each into the weights that the one before left; the file is then compared with the model and the adapter on made-up inputs.
  */
 import { basename, dirname, join } from 'node:path';
-import type { LoadedAdapter } from '../adapters/peft.ts';
-import { type Device, openDevice } from '../gpu/device.ts';
-import type { LoadedModel } from '../models/load.ts';
-import { roundsSomewhere } from '../models/rounding.ts';
-import { encodeModel } from '../onnx/encode.ts';
-import type { OnnxModel } from '../onnx/types.ts';
-import { graphRunner } from '../training/engine.ts';
-import { differing, madeSamples, mergeAdapters, mergeModel, parityFiles } from '../training/merging.ts';
-import { openModel } from '../training/openModel.ts';
-import { checkParity, type ParityReport } from '../training/parity.ts';
+import type { LoadedAdapter } from '../adapters.ts';
+import { type Device, openDevice } from '../engine.ts';
+import { checkParity, type ParityReport } from '../merged.ts';
+import { encodeModel, type OnnxModel } from '../onnx.ts';
+import {
+  differing,
+  graphRunner,
+  type LoadedModel,
+  madeSamples,
+  mergeAdapters,
+  mergeModel,
+  openModel,
+  parityFiles,
+  roundsSomewhere,
+} from '../trainer.ts';
 import { readOneAdapter } from './adapterFiles.ts';
 import { describeWritten, exitCodeOf, openMerged, placesOfMerged, writeMerged } from './mergedFile.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';

@@ -3,9 +3,9 @@
  * as NAME.failed.onnx or NAME.unchecked.onnx, and the exit code is 1.
  */
 import { basename, dirname } from 'node:path';
-import { openSession } from '../inference/session.ts';
-import type { WrittenWeight } from '../models/merge.ts';
-import type { OpenFile, ParityReport } from '../training/parity.ts';
+import { openSession } from '../inference.ts';
+import type { OpenFile, ParityReport } from '../merged.ts';
+import type { WrittenWeight } from '../trainer.ts';
 import { removeFile, writeBytes, writeInto } from './runtime.ts';
 
 /** onnxruntime-web in this process; the wasm provider is the exact one. */

@@ -3,8 +3,7 @@
  * option that there is not ends in one sentence.
  */
 import { parseArgs } from 'node:util';
-import { fail } from '../lib/errors.ts';
-import { closest } from '../lib/names.ts';
+import { closest, fail } from '../common.ts';
 import { print } from './terminal.ts';
 
 /** A command takes its arguments and resolves with the exit code. */

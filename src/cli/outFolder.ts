@@ -4,8 +4,8 @@
  */
 import { lstat, readdir, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fail } from '../lib/errors.ts';
-import { MODEL_SIDECARS } from '../training/sidecars.ts';
+import { fail } from '../common.ts';
+import { MODEL_SIDECARS } from '../merged.ts';
 import { disk, makeFolder, refuseWrite, removeLeftovers, replaceIn, takeLock } from './disk.ts';
 
 /** What a run of `finetune` leaves in its folder. */

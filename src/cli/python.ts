@@ -1,16 +1,11 @@
 /** `papilio python --run DIR --out DIR`: the Python project that goes on with a run that `finetune` left in a folder, read from its run.json. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { methodById } from '../adapters/registry.ts';
-import { checkMapping } from '../data/files/columns.ts';
-import { fail, PapilioError, passOn } from '../lib/errors.ts';
-import { jsonOf } from '../lib/json.ts';
-import type { PythonProject } from '../python/base.ts';
-import { evalsOf, issueOf, UnfitRecord } from '../training/checkpoint.ts';
-import type { DataOptions, EvalMetric } from '../training/protocol.ts';
-import { storedProject } from '../training/python.ts';
-import { type TrainingSettings, trainingSchema } from '../training/settings.ts';
-import { checkTask } from '../training/task.ts';
+import { fail, jsonOf, PapilioError, passOn } from '../common.ts';
+import { checkMapping } from '../data.ts';
+import { methodById } from '../methods.ts';
+import { type DataOptions, type EvalMetric, type TrainingSettings, trainingSchema } from '../protocol.ts';
+import { checkTask, evalsOf, issueOf, type PythonProject, storedProject, UnfitRecord } from '../trainer.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { requireRoom, withOut } from './outFolder.ts';
 import { readBytes, readText, writeInto } from './runtime.ts';

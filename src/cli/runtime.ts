@@ -2,8 +2,7 @@
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { type Budget, createBudget } from '../lib/budget.ts';
-import { fail, PapilioError } from '../lib/errors.ts';
+import { type Budget, createBudget, fail, PapilioError } from '../common.ts';
 import { swiftShaderIcd } from './adapters.mjs';
 import { disk, reasonOf, replaceFile, replaceIn } from './disk.ts';
 

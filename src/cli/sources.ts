@@ -2,19 +2,23 @@
 import { basename, dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { decodePicture } from '../data/files/decodePicture.ts';
-import { HUB_ADDRESS, hubAddress, nameOf, parseSource } from '../hub/names.ts';
-import { openSource, pin } from '../hub/open.ts';
-import { followed } from '../hub/refusals.ts';
-import type { FileStore, HubHost, HubSource, RepoKind, UrlSource } from '../hub/types.ts';
-import type { InputFile } from '../lib/bytes.ts';
-import { fail } from '../lib/errors.ts';
-import { halfOf } from '../models/readOnnx.ts';
-import { externalFiles } from '../onnx/decode.ts';
-import { downloadModel } from '../training/fetched.ts';
-import type { Host } from '../training/openModel.ts';
-import type { DataSource, ModelSource } from '../training/protocol.ts';
-import { MODEL_SIDECARS } from '../training/sidecars.ts';
+import { fail, type InputFile } from '../common.ts';
+import { decodePicture } from '../data.ts';
+import {
+  type FileStore,
+  HUB_ADDRESS,
+  type HubHost,
+  type HubSource,
+  hubAddress,
+  nameOf,
+  parseSource,
+  type RepoKind,
+  type UrlSource,
+} from '../hub.ts';
+import { MODEL_SIDECARS } from '../merged.ts';
+import { externalFiles } from '../onnx.ts';
+import type { DataSource, ModelSource } from '../protocol.ts';
+import { downloadModel, followed, type Host, halfOf, openSource, pin } from '../trainer.ts';
 import { cacheFolder, folderStore } from './hubFolder.ts';
 import { kindOf, listFiles, listFolder, openGpu, readBytes } from './runtime.ts';
 import { note, progressBar } from './terminal.ts';

@@ -2,8 +2,8 @@
  * The one way to standard output and standard error, progress bars included: what comes from files, models and servers is shown, never obeyed.
  */
 import process from 'node:process';
-import { visible } from '../lib/names.ts';
-import type { StepMetric } from '../training/protocol.ts';
+import { visible } from '../common.ts';
+import type { StepMetric } from '../protocol.ts';
 
 /** Writes a result. */
 export const print = (text: string): void => void process.stdout.write(visible(text));

@@ -1,6 +1,6 @@
 /** What the page does without being looked at: title, wake lock, spoken progress, short messages. */
 import { useEffect, useState } from 'react';
-import type { RunState } from '../training/protocol.ts';
+import type { RunState } from '../protocol.ts';
 import { smooth } from './features/training/series.ts';
 import { real, scoreText } from './format.ts';
 import type { Page } from './page.ts';

@@ -1,5 +1,5 @@
 /** For every kind of error: its heading, where on the page it belongs, and the ways on. */
-import type { ErrorKind } from '../lib/errors.ts';
+import type { ErrorKind } from '../common.ts';
 import type { PanelName } from './stores.ts';
 
 export interface Guide {

@@ -1,5 +1,5 @@
 /** Files to take away: names, contents, and the browser's save. */
-import type { PickedFile } from '../lib/bytes.ts';
+import type { PickedFile } from '../common.ts';
 import type { RunRecord } from './features/training/runs.ts';
 import { smooth } from './features/training/series.ts';
 

@@ -1,5 +1,5 @@
 /** Numbers and symbols as people read them. */
-import type { DataReport, EvalMetric } from '../training/protocol.ts';
+import type { DataReport, EvalMetric } from '../protocol.ts';
 
 const group = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 

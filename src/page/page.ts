@@ -1,9 +1,9 @@
 /** The page put together: stores, trainer, controller, and what changes settings. React only shows this and calls it. */
-import type { MethodId } from '../adapters/registry.ts';
-import type { HubSource, RepoKind, UrlSource } from '../hub/types.ts';
-import type { InferenceClient } from '../inference/client.ts';
-import type { InputFile, PickedFile } from '../lib/bytes.ts';
-import type { AdapterRow } from '../training/protocol.ts';
+import type { InputFile, PickedFile } from '../common.ts';
+import type { HubSource, RepoKind, UrlSource } from '../hub.ts';
+import type { InferenceClient } from '../merged.ts';
+import type { MethodId } from '../methods.ts';
+import type { AdapterRow } from '../protocol.ts';
 import { AdapterSet } from './features/adapters/adapterSet.ts';
 import type { HubState } from './features/hub/hub.ts';
 import { createInspection, createQuestions } from './features/inspect/inspection.ts';

@@ -1,5 +1,4 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
-
 import { withPadding } from './features/setup/choice.ts';
 import { decodeHash, encodeHash } from './features/setup/settings.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
@@ -22,7 +21,7 @@ export function startPage(root: string): Page {
       const { createHub, sourceClient } = await import('./features/hub/hub.ts');
       return createHub(sourceClient(), adopt, localStorage);
     },
-    inference: async () => (await import('../inference/client.ts')).inferenceClient(),
+    inference: async () => (await import('../merged.ts')).inferenceClient(),
     root,
   });
   void connectPage(page, sessions);

@@ -1,19 +1,18 @@
 /** The page's state, three vanilla stores readable without React. Curves live in each run's series, never in a store. */
 import { createStore } from 'zustand/vanilla';
-import type { InputFile } from '../lib/bytes.ts';
-import type { ErrorReport } from '../lib/errors.ts';
-import type { ParityReport } from '../training/parity.ts';
+import type { ErrorReport, InputFile } from '../common.ts';
 import type {
   BeforeAfter,
   Inspection,
   MergeReport,
   OfStep,
   OpenReport,
+  ParityReport,
   Progress,
   RunRequest,
   RunState,
   TrainerApi,
-} from '../training/protocol.ts';
+} from '../protocol.ts';
 import { createChoice } from './features/setup/choice.ts';
 import type { RunRecord } from './features/training/runs.ts';
 import type { SavedSession } from './features/training/sessions.ts';

@@ -1,6 +1,6 @@
 /** Work that a store shows: what is being done, then what came of it, or why nothing did. */
 import type { StoreApi } from 'zustand/vanilla';
-import { asPapilioError, type ErrorReport, errorReport } from '../lib/errors.ts';
+import { asPapilioError, type ErrorReport, errorReport } from '../common.ts';
 
 /** What every store has that shows work. */
 export interface TaskView {

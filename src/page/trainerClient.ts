@@ -1,6 +1,6 @@
 /** The page's trainer: {@link TrainerApi} in a worker that starts when needed, and the ways out of a run whose worker hangs. */
-import { isEnded, WorkerHost } from '../lib/workers.ts';
-import type { TrainerApi } from '../training/protocol.ts';
+import { isEnded, WorkerHost } from '../common.ts';
+import type { TrainerApi } from '../protocol.ts';
 
 /** A run's ending, as it is wanted. */
 interface Leave {

@@ -1,5 +1,5 @@
 /** Whether this browser can train, found out without making a device, and what to do where it cannot. */
-import { isSoftwareAdapter } from '../lib/softwareAdapter.mjs';
+import { isSoftwareAdapter } from '../common.ts';
 
 export type GpuSupport =
   | { readonly state: 'ready'; readonly isSoftware: boolean; readonly name: string }

@@ -3,7 +3,7 @@
  * strangers' files; the one way to the screen for all of them is here, so that no component has to think of it.
  */
 import { Fragment, jsx as reactJsx, jsxs as reactJsxs } from 'react/jsx-runtime';
-import { visible } from '../../lib/names.ts';
+import { visible } from '../../common.ts';
 
 export type { JSX } from 'react';
 export { Fragment };

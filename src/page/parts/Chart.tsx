@@ -3,7 +3,7 @@
  * drawn comes from a function, so that no point ever passes through React.
  */
 import { useEffect, useRef } from 'react';
-import { visible } from '../../lib/names.ts';
+import { visible } from '../../common.ts';
 import { useUi } from '../usePage.ts';
 
 export interface ChartLine {

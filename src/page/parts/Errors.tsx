@@ -1,6 +1,6 @@
 /** What went wrong, in one sentence, with the ways on; of a model that cannot be imported, what it lacks. */
 import { useEffect, useRef } from 'react';
-import type { ErrorReport } from '../../lib/errors.ts';
+import type { ErrorReport } from '../../common.ts';
 import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../errorGuide.ts';
 import { saveFile } from '../exports.ts';
 import type { Page } from '../page.ts';

@@ -1,6 +1,6 @@
 /** What is said in short: facts, figures, tables, notices, warnings, and how a merged file was found. */
 import { Fragment, type ReactNode } from 'react';
-import type { ParityReport } from '../../training/parity.ts';
+import type { ParityReport } from '../../protocol.ts';
 import { Icon } from './Icon.tsx';
 
 /** Facts by name; those without a value are left out. */

@@ -1,7 +1,7 @@
 /** A place to drop files on or pick them from a dialog; they stay where they are and are read, in this tab, when they are used. */
 import { DropZone, FileTrigger } from 'react-aria-components';
-import type { PickedFile } from '../../lib/bytes.ts';
-import { sizeOf } from '../../training/inputFiles.ts';
+import type { PickedFile } from '../../common.ts';
+import { sizeOf } from '../../protocol.ts';
 import { bytes } from '../format.ts';
 import { Action } from './Controls.tsx';
 

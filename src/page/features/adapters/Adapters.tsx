@@ -1,8 +1,8 @@
 /** Opened adapters: dropped as folders or zips, listed with what they are, looked into, used alone or together. */
 import { useMemo } from 'react';
 import { useStore } from 'zustand';
-import { METHODS } from '../../../adapters/registry.ts';
-import type { AdapterRow } from '../../../training/protocol.ts';
+import { METHODS } from '../../../methods.ts';
+import type { AdapterRow } from '../../../protocol.ts';
 import { scoreText, whole } from '../../format.ts';
 import { Action, Check, Picker } from '../../parts/Controls.tsx';
 import { Block, Warnings } from '../../parts/Facts.tsx';

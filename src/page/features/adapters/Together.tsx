@@ -1,7 +1,7 @@
 /** What is done with several opened adapters: used and merged on the model in their order, or combined into a new one. */
 import { useState } from 'react';
-import { COMBINATIONS, type Combination } from '../../../adapters/combine.ts';
-import { scoredOn } from '../../../training/outcome.ts';
+import { COMBINATIONS, type Combination } from '../../../methods.ts';
+import { scoredOn } from '../../../protocol.ts';
 import { scoreText } from '../../format.ts';
 import { Action, Picker, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';

@@ -4,18 +4,17 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
-import type { CombineOptions } from '../../../adapters/combine.ts';
-import type { InferenceClient } from '../../../inference/client.ts';
-import type { InputFile, PickedFile } from '../../../lib/bytes.ts';
-import { asPapilioError, PapilioError } from '../../../lib/errors.ts';
-import type { ParityReport } from '../../../training/parity.ts';
+import { asPapilioError, type InputFile, PapilioError, type PickedFile } from '../../../common.ts';
+import type { InferenceClient } from '../../../merged.ts';
+import type { CombineOptions } from '../../../methods.ts';
 import type {
   AdapterCommand,
   AdapterRow,
   AdapterScore,
   AdapterSetReport,
   Inspection,
-} from '../../../training/protocol.ts';
+  ParityReport,
+} from '../../../protocol.ts';
 import { saveFile, zipOf } from '../../exports.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';

@@ -1,9 +1,8 @@
 /** Models or data from the Hub or an address: find, see sizes, fetch, resume; and what is kept in this browser. */
 import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
-import { HUB_ADDRESS, pageAddress } from '../../../hub/names.ts';
-import type { RepoKind } from '../../../hub/types.ts';
-import type { ErrorReport } from '../../../lib/errors.ts';
+import type { ErrorReport } from '../../../common.ts';
+import { HUB_ADDRESS, pageAddress, type RepoKind } from '../../../hub.ts';
 import { ERROR_GUIDE } from '../../errorGuide.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action, Fold, TextField } from '../../parts/Controls.tsx';

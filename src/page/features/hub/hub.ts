@@ -3,12 +3,23 @@
  * cached. The token lives in this state and nowhere else.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { PRECISIONS, splitsOf, variantsOf } from '../../../hub/layout.ts';
-import { HUB_ADDRESS, hubAddress, nameOf, parseSource, shown } from '../../../hub/names.ts';
-import type { FoundRepo, HubSource, Listing, RepoKind, UrlSource } from '../../../hub/types.ts';
-import { asPapilioError, fail } from '../../../lib/errors.ts';
-import { WorkerHost } from '../../../lib/workers.ts';
-import type { CachedFiles, SourceApi } from '../../../training/sourceWorker.ts';
+import { asPapilioError, fail, WorkerHost } from '../../../common.ts';
+import {
+  type FoundRepo,
+  HUB_ADDRESS,
+  type HubSource,
+  hubAddress,
+  type Listing,
+  nameOf,
+  PRECISIONS,
+  parseSource,
+  type RepoKind,
+  shown,
+  splitsOf,
+  type UrlSource,
+  variantsOf,
+} from '../../../hub.ts';
+import type { CachedFiles, SourceApi } from '../../../protocol.ts';
 import { createTask, reportOf, type TaskView } from '../../task.ts';
 
 /** Something to fetch as a whole: a model at one precision, a split, a file. */

@@ -3,9 +3,15 @@
  * product that they form, drawn to one scale.
  */
 import { useMemo } from 'react';
-import { composedPattern, drawnRows, factorNonZeros, factorSize } from '../../../adapters/sparsity.ts';
-import type { Factor, Pattern } from '../../../adapters/types.ts';
-import type { Inspection } from '../../../training/protocol.ts';
+import {
+  composedPattern,
+  drawnRows,
+  type Factor,
+  factorNonZeros,
+  factorSize,
+  type Pattern,
+} from '../../../methods.ts';
+import type { Inspection } from '../../../protocol.ts';
 import { percent, whole } from '../../format.ts';
 import { Range } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';

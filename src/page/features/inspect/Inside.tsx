@@ -1,6 +1,6 @@
 /** A look inside one adapted module: its factors, their product, and what has been learnt. Patterns need no GPU. */
 import { useMemo } from 'react';
-import { METHODS } from '../../../adapters/registry.ts';
+import { METHODS } from '../../../methods.ts';
 import { Picker } from '../../parts/Controls.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../../usePage.ts';

@@ -1,7 +1,7 @@
 /** What a module has learnt, in values from the device: R − I with its orthogonality, frequencies, ΔW, and the adapter's own numbers. */
 import { useMemo } from 'react';
-import { greatest, least } from '../../../lib/numbers.ts';
-import type { Inspection } from '../../../training/protocol.ts';
+import { greatest, least } from '../../../common.ts';
+import type { Inspection } from '../../../protocol.ts';
 import { percent, real } from '../../format.ts';
 import { Block, Figure } from '../../parts/Facts.tsx';
 import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';

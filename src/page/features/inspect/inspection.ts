@@ -1,5 +1,5 @@
 /** Asking the trainer about the open run: both models side by side, and the inside of one module, anew whenever the run has settled. */
-import type { BeforeAfter, TrainerApi } from '../../../training/protocol.ts';
+import type { BeforeAfter, TrainerApi } from '../../../protocol.ts';
 import type { RunView, Stores } from '../../stores.ts';
 import { derive } from '../setup/derive.ts';
 import type { Controller } from '../training/controller.ts';

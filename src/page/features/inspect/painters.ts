@@ -1,7 +1,6 @@
 /** What the matrix pictures show, and in which colours: structure of factors and products, and values on a fixed diverging scale. */
 import { useMemo } from 'react';
-import type { ComposedPattern } from '../../../adapters/sparsity.ts';
-import type { Factor } from '../../../adapters/types.ts';
+import type { ComposedPattern, Factor } from '../../../methods.ts';
 import { real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
 import { useUi } from '../../usePage.ts';

@@ -1,9 +1,7 @@
 /** What is taken away of a run: the merged file, checked in onnxruntime, the adapter, the Python project. */
-import type { InferenceClient } from '../../../inference/client.ts';
-import { PapilioError } from '../../../lib/errors.ts';
-import type { QuantisedMerge } from '../../../models/merge.ts';
-import type { ParityReport } from '../../../training/parity.ts';
-import type { MergedOf, MergeReport, TrainerApi } from '../../../training/protocol.ts';
+import { PapilioError } from '../../../common.ts';
+import type { InferenceClient } from '../../../merged.ts';
+import type { MergedOf, MergeReport, ParityReport, QuantisedMerge, TrainerApi } from '../../../protocol.ts';
 import { runJson, saveFile, zipOf } from '../../exports.ts';
 import type { Stores } from '../../stores.ts';
 import type { Inspecting, Questions } from '../inspect/inspection.ts';
@@ -22,7 +20,7 @@ export async function checkMerged(
   { onnx, written, rounds, activations }: Pick<MergeReport, 'onnx' | 'written' | 'rounds' | 'activations'>,
   quantised: QuantisedMerge,
 ): Promise<ParityReport> {
-  const [client, { checkParity }] = await Promise.all([inference(), import('../../../training/parity.ts')]);
+  const [client, { checkParity }] = await Promise.all([inference(), import('../../../merged.ts')]);
   try {
     return await checkParity<Blob>(
       await trainer.paritySamples(of, rounds),

@@ -1,9 +1,8 @@
 /** Methods side by side: at one budget, on the chosen task, one after the other, in a table that says how each number was got. */
 import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
-import { METHODS, type MethodId } from '../../../adapters/registry.ts';
-import { methodComparisonMarkdown, scoredOn, settingsText } from '../../../training/outcome.ts';
-import type { MethodRow } from '../../../training/protocol.ts';
+import { METHODS, type MethodId } from '../../../methods.ts';
+import { type MethodRow, methodComparisonMarkdown, scoredOn, settingsText } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
 import { bytes, scoreText, whole } from '../../format.ts';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';

@@ -1,13 +1,13 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
 import { createStore } from 'zustand/vanilla';
-import type { MethodId } from '../../../adapters/registry.ts';
-import { settingsText } from '../../../training/outcome.ts';
-import type {
-  MethodComparisonEvent,
-  MethodComparisonReport,
-  MethodComparisonRequest,
-  MethodRow,
-} from '../../../training/protocol.ts';
+import type { MethodId } from '../../../methods.ts';
+import {
+  type MethodComparisonEvent,
+  type MethodComparisonReport,
+  type MethodComparisonRequest,
+  type MethodRow,
+  settingsText,
+} from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';

@@ -1,8 +1,7 @@
 /** The data as it will be trained on: what was found, which column is what, and the first examples with the part that is learnt. */
 import { useEffect } from 'react';
 import { useStore } from 'zustand';
-import type { ExamplePreview, TokenPreview } from '../../../data/preview.ts';
-import type { DataPreview as Preview, Task } from '../../../training/protocol.ts';
+import type { ExamplePreview, DataPreview as Preview, Task, TokenPreview } from '../../../protocol.ts';
 import { examplesText } from '../../format.ts';
 import { Picker, Toggle } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';

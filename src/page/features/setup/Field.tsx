@@ -1,7 +1,7 @@
 /** One setting: label with symbol and explanation, the control its schema asks for, its default, and the way back to it. */
 import { type ComponentProps, type ReactNode, useEffect, useState } from 'react';
 import type { z } from 'zod';
-import { fieldMeta } from '../../../adapters/fields.ts';
+import { fieldMeta } from '../../../methods.ts';
 import { letterOf } from '../../format.ts';
 import { Action, Check, Fold, Picker, Tip, Toggle } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';

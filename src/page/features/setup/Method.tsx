@@ -1,9 +1,7 @@
 /** How it trains: the method, what it is, and its settings and those of the run as their schemas describe them. */
 import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components';
-import { fieldMeta } from '../../../adapters/fields.ts';
-import { METHODS, type MethodId } from '../../../adapters/registry.ts';
-import { FAMILIES, type MethodCard } from '../../../adapters/types.ts';
+import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '../../../methods.ts';
 import { real } from '../../format.ts';
 import { Action } from '../../parts/Controls.tsx';
 import { useChoice, usePage } from '../../usePage.ts';

@@ -1,6 +1,6 @@
 /** The first area: what to train, on what, and how. */
 import { Radio, RadioGroup } from 'react-aria-components';
-import { METHODS } from '../../../adapters/registry.ts';
+import { METHODS } from '../../../methods.ts';
 import { bytes, percent, whole } from '../../format.ts';
 import { Tip } from '../../parts/Controls.tsx';
 import { ErrorCard } from '../../parts/Errors.tsx';

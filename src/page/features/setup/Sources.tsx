@@ -1,6 +1,6 @@
 /** Model and data: what comes with the page, files from this machine, the Hub, and what is written or drawn here. */
 import { useStore } from 'zustand';
-import type { ModelSource } from '../../../training/protocol.ts';
+import type { ModelSource } from '../../../protocol.ts';
 import { bytes, count, examplesText, whole } from '../../format.ts';
 import { Picker, Segments, Tip } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';

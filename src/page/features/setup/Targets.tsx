@@ -1,9 +1,7 @@
 /** Which modules are adapted: quick sets, PEFT's list or expression with live counts, and the tree of modules. */
 import { useEffect, useRef, useState } from 'react';
-import { fieldMeta } from '../../../adapters/fields.ts';
-import { METHODS } from '../../../adapters/registry.ts';
-import type { Layer } from '../../../adapters/types.ts';
-import { closest } from '../../../lib/names.ts';
+import { closest } from '../../../common.ts';
+import { fieldMeta, type Layer, METHODS } from '../../../methods.ts';
 import { whole } from '../../format.ts';
 import { Check, Tip } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';

@@ -3,21 +3,25 @@
  * adapters) follows from their identity. They are made here alone, from the settings, which a link can carry, and the inputs, which it cannot.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { MethodId } from '../../../adapters/registry.ts';
-import { filesOf, nameBeside, variantsOf } from '../../../hub/layout.ts';
-import type { HubSource, UrlSource } from '../../../hub/types.ts';
-import type { InputFile, PickedFile } from '../../../lib/bytes.ts';
-import { type ErrorReport, fail, PapilioError } from '../../../lib/errors.ts';
-import { ASKED_ANEW } from '../../../lib/workers.ts';
-import type { QuantisedMerge } from '../../../models/merge.ts';
-import { sizeOf } from '../../../training/inputFiles.ts';
-import type {
-  DataOptions,
-  DataSource,
-  ModelReport,
-  ModelSource,
-  RunRequest,
-} from '../../../training/protocol.ts';
+import {
+  ASKED_ANEW,
+  type ErrorReport,
+  fail,
+  type InputFile,
+  PapilioError,
+  type PickedFile,
+} from '../../../common.ts';
+import { filesOf, type HubSource, nameBeside, type UrlSource, variantsOf } from '../../../hub.ts';
+import type { MethodId } from '../../../methods.ts';
+import {
+  type DataOptions,
+  type DataSource,
+  type ModelReport,
+  type ModelSource,
+  type QuantisedMerge,
+  type RunRequest,
+  sizeOf,
+} from '../../../protocol.ts';
 import type { Task } from '../../task.ts';
 import { PRESETS } from './presets.ts';
 import { baseSettings, isOwnRate, type PageSettings, sameValue } from './settings.ts';

@@ -4,8 +4,7 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
-import type { ColumnMapping } from '../../../data/files/columns.ts';
-import type { DataOptions, DataPreview, Task } from '../../../training/protocol.ts';
+import type { ColumnMapping, DataOptions, DataPreview, Task } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';

@@ -2,19 +2,22 @@
  * Everything that follows from settings and a model's modules, by integer arithmetic alone: what is targeted, what is illegal and why,
  * how many parameters train, how many bytes they take. No GPU, no worker.
  */
-import type { CommonConfig } from '../../../adapters/fields.ts';
-import { METHODS } from '../../../adapters/registry.ts';
-import { countTrainable, type TrainableCount } from '../../../adapters/size.ts';
+import { PapilioError } from '../../../common.ts';
 import {
+  type AdapterMethod,
+  type CommonConfig,
   completeConfig,
+  countTrainable,
+  type Layer,
+  METHODS,
+  type ParameterCount,
   requireTargets,
   type Selection,
   selectTargets,
   type TargetModel,
-} from '../../../adapters/targets.ts';
-import type { AdapterMethod, Layer, ParameterCount } from '../../../adapters/types.ts';
-import { PapilioError } from '../../../lib/errors.ts';
-import type { ModelReport } from '../../../training/protocol.ts';
+  type TrainableCount,
+} from '../../../methods.ts';
+import type { ModelReport } from '../../../protocol.ts';
 import {
   LAYER_KINDS,
   NO_MODEL,

@@ -1,8 +1,8 @@
 /** What is known of the chosen model: of an embedded one by the card beside its file, before any worker runs; of others by the trainer. */
 import { z } from 'zod';
-import { TASKS } from '../../../adapters/start.ts';
-import { fail } from '../../../lib/errors.ts';
-import type { ModelReport, ModelSource } from '../../../training/protocol.ts';
+import { fail } from '../../../common.ts';
+import { TASKS } from '../../../methods.ts';
+import type { ModelReport, ModelSource } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';

@@ -1,9 +1,8 @@
 /**
  * The presets: partial settings laid over the defaults, each with the question it answers. Pure data; the command line reads them too.
  */
-import type { MethodId } from '../../../adapters/registry.ts';
-import { DEFAULT_METHOD } from '../../../adapters/start.ts';
-import type { TrainingSettings } from '../../../training/settings.ts';
+import { DEFAULT_METHOD, type MethodId } from '../../../methods.ts';
+import type { TrainingSettings } from '../../../protocol.ts';
 
 export interface Preset {
   readonly id: string;

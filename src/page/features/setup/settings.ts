@@ -3,17 +3,25 @@
  * one validator here serves the form and the link, so neither can let in what the other refuses.
  */
 import type { z } from 'zod';
-import type { CommonConfig } from '../../../adapters/fields.ts';
-import { METHODS, type MethodId } from '../../../adapters/registry.ts';
-import { refuseCommon } from '../../../adapters/rules.ts';
-import { startConfig, startRate } from '../../../adapters/start.ts';
-import { selectTargets, type TargetModel } from '../../../adapters/targets.ts';
-import type { Layer, Pattern } from '../../../adapters/types.ts';
-import { within } from '../../../lib/budget.ts';
-import { PapilioError } from '../../../lib/errors.ts';
-import { jsonOf } from '../../../lib/json.ts';
-import type { DataOptions, ModelReport } from '../../../training/protocol.ts';
-import { type TrainingSettings, trainingSchema } from '../../../training/settings.ts';
+import { jsonOf, PapilioError, within } from '../../../common.ts';
+import {
+  type CommonConfig,
+  type Layer,
+  METHODS,
+  type MethodId,
+  type Pattern,
+  refuseCommon,
+  selectTargets,
+  startConfig,
+  startRate,
+  type TargetModel,
+} from '../../../methods.ts';
+import {
+  type DataOptions,
+  type ModelReport,
+  type TrainingSettings,
+  trainingSchema,
+} from '../../../protocol.ts';
 import { PRESETS, presetById } from './presets.ts';
 
 export interface PageSettings {

@@ -1,5 +1,5 @@
 /** From ticked boxes back to a target_modules list, and the groups the boxes stand in. */
-import type { Layer } from '../../../adapters/types.ts';
+import type { Layer } from '../../../methods.ts';
 
 export interface LayerGroup {
   /** Path of the block, e.g. `dinov2.encoder.layer.0`; empty for modules outside every block. */

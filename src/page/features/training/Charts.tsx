@@ -1,6 +1,6 @@
 /** The run as curves: loss with what the chart can be told, held-out score, learning rate and gradient norm; and the loss as a table. */
 import { useMemo } from 'react';
-import { learningRateAt, type TrainingSettings } from '../../../training/settings.ts';
+import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
 import { real, scoreText, whole } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
 import { Fold, Picker, Range, Tip, Toggle } from '../../parts/Controls.tsx';

@@ -1,8 +1,6 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
-
 import { useShallow } from 'zustand/react/shallow';
-import { scoredOn } from '../../../training/outcome.ts';
-import type { OpenReport } from '../../../training/protocol.ts';
+import { type OpenReport, scoredOn } from '../../../protocol.ts';
 import { bytes, duration, rate, real, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
 import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';

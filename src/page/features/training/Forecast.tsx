@@ -1,7 +1,7 @@
 /** What the run will take, before it begins: bytes by kind against what the device allows, seconds a step, and ways to make it fit. */
 import { useState } from 'react';
 import { useStore } from 'zustand';
-import type { ForecastReport } from '../../../training/protocol.ts';
+import type { ForecastReport } from '../../../protocol.ts';
 import { brief, bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';

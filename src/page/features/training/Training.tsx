@@ -1,6 +1,6 @@
 /** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
-import type { Progress, RunState } from '../../../training/protocol.ts';
+import type { Progress, RunState } from '../../../protocol.ts';
 import { type Command, commandById } from '../../commands.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Controls.tsx';

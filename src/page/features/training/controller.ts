@@ -2,9 +2,8 @@
  * What the page can do with a run: start, pause, step, reset and take it back, keep checkpoints, resume. One object over the stores and
  * a trainer, so that it is tested with a trainer made for the purpose.
  */
-import { isFatal, PapilioError } from '../../../lib/errors.ts';
-import { isEnded, PATIENCE_MS, settlesWithin } from '../../../lib/workers.ts';
-import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../../../training/protocol.ts';
+import { isEnded, isFatal, PATIENCE_MS, PapilioError, settlesWithin } from '../../../common.ts';
+import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
 import { emptyRun, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';

@@ -4,7 +4,7 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import type { ForecastReport, WayToFit } from '../../../training/protocol.ts';
+import type { ForecastReport, WayToFit } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';

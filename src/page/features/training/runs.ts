@@ -1,8 +1,6 @@
 /** Runs to compare: a name made of words, what differs from the base settings, and the curve. */
-import { type FieldMeta, fieldMeta } from '../../../adapters/fields.ts';
-import { METHODS } from '../../../adapters/registry.ts';
-import { methodFacts, outcomeOf } from '../../../training/outcome.ts';
-import type { OpenReport, RunState } from '../../../training/protocol.ts';
+import { type FieldMeta, fieldMeta, METHODS } from '../../../methods.ts';
+import { methodFacts, type OpenReport, outcomeOf, type RunState } from '../../../protocol.ts';
 import { letterOf } from '../../format.ts';
 import { derive } from '../setup/derive.ts';
 import {

@@ -2,7 +2,7 @@
  * A run's curve as append-only columns outside any UI state: raw values stay, smoothing is computed over all of them first and only
  * then thinned for drawing, so nothing already drawn changes when the run grows.
  */
-import type { EvalMetric, StepMetric } from '../../../training/protocol.ts';
+import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 
 const COLUMNS = ['step', 'loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
 type StepColumn = (typeof COLUMNS)[number];

@@ -1,11 +1,10 @@
 /** The last session in IndexedDB, so that a reload or a crash loses at most the work since the last checkpoint. */
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { z } from 'zod';
-import { METHODS, type MethodId } from '../../../adapters/registry.ts';
-import { keptSource } from '../../../hub/names.ts';
-import { PapilioError } from '../../../lib/errors.ts';
-import type { RunRequest } from '../../../training/protocol.ts';
-import { trainingSchema } from '../../../training/settings.ts';
+import { PapilioError } from '../../../common.ts';
+import { keptSource } from '../../../hub.ts';
+import { METHODS, type MethodId } from '../../../methods.ts';
+import { type RunRequest, trainingSchema } from '../../../protocol.ts';
 import { type PageSettings, validateSettings } from '../setup/settings.ts';
 
 /** A request as it may lie on a disk. */

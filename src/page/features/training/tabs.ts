@@ -3,9 +3,8 @@
  * however it went; the others hear from its owner what is kept, and can have the place handed over. Where there are no locks, every tab owns it.
  */
 import { createStore } from 'zustand/vanilla';
-import { asPapilioError } from '../../../lib/errors.ts';
-import { PATIENCE_MS } from '../../../lib/workers.ts';
-import type { EvalMetric, StepMetric } from '../../../training/protocol.ts';
+import { asPapilioError, PATIENCE_MS } from '../../../common.ts';
+import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import type { PageSettings } from '../setup/settings.ts';
 import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';

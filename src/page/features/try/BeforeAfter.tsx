@@ -1,13 +1,13 @@
 /** The base and the adapted model on the same held-out inputs. */
 import { type ReactNode, useState } from 'react';
-import { scoredOn } from '../../../training/outcome.ts';
-import type {
-  ImageBeforeAfter,
-  BeforeAfter as Shown,
-  TextBeforeAfter,
-  TextClassBeforeAfter,
-  TextValueBeforeAfter,
-} from '../../../training/protocol.ts';
+import {
+  type ImageBeforeAfter,
+  type BeforeAfter as Shown,
+  scoredOn,
+  type TextBeforeAfter,
+  type TextClassBeforeAfter,
+  type TextValueBeforeAfter,
+} from '../../../protocol.ts';
 import { percent, real, scoreText } from '../../format.ts';
 import { Action, TextField } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';

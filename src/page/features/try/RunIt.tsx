@@ -1,7 +1,7 @@
 /** The merged file and the one before it in onnxruntime-web, here: they write on one prompt, or answer to one text or drawing. */
 import { type FormEvent, useState } from 'react';
 import { useStore } from 'zustand';
-import type { Side, Writing } from '../../../inference/beforeAfter.ts';
+import type { Side, Writing } from '../../../inference.ts';
 import { brief, rate, real } from '../../format.ts';
 import { Action, TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';

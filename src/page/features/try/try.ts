@@ -3,10 +3,10 @@
  * drawing. A worker of its own does it, reads the tokenizer and the chat template too, and is ended to stop it; the trainer only supplies the base file.
  */
 import { createStore } from 'zustand/vanilla';
-import type { Answer, BothWriting, Question, Side, WriteOptions } from '../../../inference/beforeAfter.ts';
-import type { InferenceClient, Pair } from '../../../inference/client.ts';
-import { PATIENCE_MS, settlesWithin } from '../../../lib/workers.ts';
-import type { DataReport, OpenReport, TrainerApi } from '../../../training/protocol.ts';
+import { PATIENCE_MS, settlesWithin } from '../../../common.ts';
+import type { Answer, BothWriting, Question, Side, WriteOptions } from '../../../inference.ts';
+import type { InferenceClient, Pair } from '../../../merged.ts';
+import type { DataReport, OpenReport, TrainerApi } from '../../../protocol.ts';
 import { saveFile, zipOf } from '../../exports.ts';
 import type { MergeResult, Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
@@ -127,7 +127,7 @@ export function createTry(
     async saveFolder(): Promise<void> {
       const { merged, current } = run.getState();
       if (merged === null) return;
-      const { hubFolder } = await import('../../../training/sidecars.ts');
+      const { hubFolder } = await import('../../../merged.ts');
       const name = current?.name ?? 'model';
       const folder = hubFolder(merged.onnx, merged.sidecars);
       saveFile(`${name}.zip`, await zipOf(folder.map((file) => ({ ...file, name: `${name}/${file.name}` }))));

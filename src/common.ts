@@ -1,0 +1,19 @@
+/** `papilio/common`: errors as sentences with a kind, budgets, names and numbers. */
+export { type Budget, createBudget, within } from './lib/budget.ts';
+export type { InputFile, PickedFile } from './lib/bytes.ts';
+export {
+  asPapilioError,
+  type ErrorKind,
+  type ErrorReport,
+  errorReport,
+  fail,
+  isFatal,
+  PapilioError,
+  passOn,
+} from './lib/errors.ts';
+export { jsonOf } from './lib/json.ts';
+export { closest, visible } from './lib/names.ts';
+export { greatest, least, median } from './lib/numbers.ts';
+export { rng } from './lib/rng.ts';
+export { isSoftwareAdapter } from './lib/softwareAdapter.mjs';
+export { ASKED_ANEW, isEnded, PATIENCE_MS, settlesWithin, WorkerHost } from './lib/workers.ts';

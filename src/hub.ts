@@ -1,0 +1,13 @@
+/** `papilio/hub`: names, addresses and layouts of models and datasets on a Hub; fetches nothing. */
+export { filesOf, nameBeside, PRECISIONS, splitsOf, variantsOf } from './hub/layout.ts';
+export { HUB_ADDRESS, hubAddress, keptSource, nameOf, pageAddress, parseSource, shown } from './hub/names.ts';
+export type {
+  FileStore,
+  FoundRepo,
+  HubHost,
+  HubSource,
+  Listing,
+  RepoKind,
+  UrlSource,
+  Waiting,
+} from './hub/types.ts';

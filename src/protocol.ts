@@ -1,0 +1,59 @@
+/** `papilio/protocol`: what is asked of a trainer and what it answers: settings, sources, requests, events and reports. Nothing here trains. */
+export type { ColumnMapping } from './data/files/columns.ts';
+export type { ExamplePreview, TokenPreview } from './data/preview.ts';
+export type { QuantisedMerge } from './models/merge.ts';
+export { sizeOf } from './training/inputFiles.ts';
+export {
+  methodComparisonMarkdown,
+  methodFacts,
+  type Outcome,
+  outcomeOf,
+  scoredOn,
+  settingsText,
+} from './training/outcome.ts';
+export type { ParityReport } from './training/parity.ts';
+export type {
+  AdapterCommand,
+  AdapterRow,
+  AdapterScore,
+  AdapterSetReport,
+  BeforeAfter,
+  DataOptions,
+  DataPreview,
+  DataReport,
+  DataSource,
+  EvalMetric,
+  Forecast,
+  ForecastReport,
+  ImageBeforeAfter,
+  Inspection,
+  MergedOf,
+  MergeReport,
+  MethodComparisonEvent,
+  MethodComparisonReport,
+  MethodComparisonRequest,
+  MethodRow,
+  ModelReport,
+  ModelSource,
+  OfStep,
+  OpenReport,
+  Progress,
+  RunRequest,
+  RunState,
+  StepMetric,
+  Task,
+  TextBeforeAfter,
+  TextClassBeforeAfter,
+  TextValueBeforeAfter,
+  TrainerApi,
+  TrainerEvent,
+  WayToFit,
+} from './training/protocol.ts';
+export {
+  learningRateAt,
+  OPTIMIZERS,
+  SCHEDULES,
+  type TrainingSettings,
+  trainingSchema,
+} from './training/settings.ts';
+export type { CachedFiles, SourceApi } from './training/sourceWorker.ts';

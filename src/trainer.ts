@@ -1,0 +1,25 @@
+/** `papilio/trainer`: opening, forecasting, training, comparing, merging and leaving for Python, one by one, where `papilio` does too much at once. */
+export { openSource, pin } from './hub/open.ts';
+export { aborted, followed } from './hub/refusals.ts';
+export { checkedStore } from './hub/store.ts';
+export type { LoadedModel } from './models/load.ts';
+export type { WrittenWeight } from './models/merge.ts';
+export { halfOf } from './models/readOnnx.ts';
+export { roundsSomewhere } from './models/rounding.ts';
+export { ortEngines } from './onnxruntime/engine.ts';
+export { loadOrtRuntime } from './onnxruntime/runtime.ts';
+export type { PythonProject } from './python/base.ts';
+export { evalsOf, issueOf, UnfitRecord } from './training/checkpoint.ts';
+export { checkText, mostTokens } from './training/contract.ts';
+export { graphRunner, type MakeEngine } from './training/engine.ts';
+export { metricsCsv } from './training/evaluation.ts';
+export { downloadModel } from './training/fetched.ts';
+export { forecastReport, forecastSetup, limitsOf, mebibytes, probeSpeed } from './training/forecast.ts';
+export { differing, madeSamples, mergeAdapters, mergeModel, parityFiles } from './training/merging.ts';
+export { compareMethods } from './training/methodComparison.ts';
+export { type Host, type OpenedModel, openModel, tokenizerOf } from './training/openModel.ts';
+export { sessionProject, storedProject } from './training/python.ts';
+export { reportData } from './training/reports.ts';
+export { type MergedFile, openSession, type Session } from './training/session.ts';
+export type { RunSetup } from './training/setup.ts';
+export { checkTask, taskOf } from './training/task.ts';
