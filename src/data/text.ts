@@ -92,7 +92,7 @@ const MOST_TRIES = 16;
 
 /**
  * @param part letters of a part, about
- * @throws PapilioError 'too-large' for more letters without white space than any text has; it would be one word, whatever it is
+ * @throws PapilioError 'too-large' for more letters in one word or one white space than any text has
  */
 export function encodeText(tokenizer: Tokenizer, text: string, name: string, part = PART): Int32Array {
   within('unbrokenLetters', longestStretch(text), name);
@@ -132,13 +132,16 @@ function cutFrom(tokenizer: Tokenizer, text: string, from: number): number {
   return text.length;
 }
 
-/** Letters of the longest piece of a text that has no white space. */
+/** Letters of the longest word of a text, or of its longest white space: where neither ends, no text can be cut. */
 export function longestStretch(text: string): number {
-  const spaces = /\s/g;
-  let [longest, from] = [0, 0];
-  while (spaces.test(text)) {
-    longest = Math.max(longest, spaces.lastIndex - 1 - from);
-    from = spaces.lastIndex;
+  const [space, word] = [/\s/g, /\S/g];
+  let longest = 0;
+  for (let [at, isWord] = [0, !/^\s/.test(text)]; at < text.length; isWord = !isWord) {
+    const other = isWord ? space : word;
+    other.lastIndex = at;
+    const end = other.test(text) ? other.lastIndex - 1 : text.length;
+    longest = Math.max(longest, end - at);
+    at = end;
   }
-  return Math.max(longest, text.length - from);
+  return longest;
 }

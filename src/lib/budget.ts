@@ -67,6 +67,12 @@ export const BOUNDS = {
     unit: 'visits to folders that links lead to a second time',
     advice: 'give a folder without such links',
   },
+  /** However small it is, to unpack one takes a third of a millisecond. */
+  packedFiles: {
+    most: 4096,
+    unit: 'gzip files to unpack',
+    advice: 'unpack them, or put their rows into fewer',
+  },
   /** Of zips, gzips and Parquet: tables and texts pack to a twelfth at most, and however small it is it may unpack to 8 MiB. */
   unpackedBytes: {
     most: 2 ** 23,
@@ -184,8 +190,8 @@ export const BOUNDS = {
   /** A chapter of Chinese on one line has some ten thousand. */
   unbrokenLetters: {
     most: 2 ** 18,
-    unit: 'letters without white space',
-    advice: 'if it is text, break it into lines',
+    unit: 'letters in one word or one white space',
+    advice: 'if it is text, divide it into words and lines',
   },
   /** A string has half a gigabyte at most, and a table is read from copies of its parts. */
   textBytes: { most: 2 ** 28, unit: 'bytes of text', advice: 'give it in several files' },

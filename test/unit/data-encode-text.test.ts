@@ -49,14 +49,15 @@ it('is encoded as a whole where a cut changes tokens', () => {
   expect(seen.longest).toBe(text.length);
 });
 
-it('is refused where letters go on and on without white space, and taken where lines are as long as people write', () => {
+it('is refused where a word or white space goes on and on, and taken where lines are as long as people write', () => {
   for (const [text, from] of [
     ['"'.repeat(1_769_730), 'one word'],
     [`${story(5000)}${'x'.repeat(300_000)} and on`, 'one in the middle'],
     [`${story(5000)}\n${'x'.repeat(300_000)}`, 'one at the end'],
+    [`${story(5000)}${' \n'.repeat(150_000)}and on`, 'white space'],
   ] as const)
     expect(() => textDataset('t.txt', text, tokenizer), from).toThrow(
-      /^t.txt asks for [\d,]+ letters without white space/,
+      /^t.txt asks for [\d,]+ letters in one word or one white space/,
     );
   expect(textDataset('t.txt', '和'.repeat(40_000), tokenizer).train.tokens.length).toBeGreaterThan(40_000);
 });
@@ -70,6 +71,6 @@ it('in a row of a table is left out and named, where it is no text', async () =>
   const data = await openDataset([{ name: 'web.jsonl', bytes }], { task: 'text', tokenizer }, found);
   expect(data.kind).toBe('text');
   expect(found.notes.join('\n')).toMatch(
-    /row 5\b.*letters without white space|letters without white space.*row 5\b/,
+    /row 5\b.*letters in one word or one white space|letters in one word or one white space.*row 5\b/,
   );
 });

@@ -123,6 +123,10 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
       { files: [fuzzFile('a.conll', many('a O\n\n', SIZE))], told: { task: 'token-class' } },
       'too-large',
     ],
+    'a text of spaces': [
+      { files: [fuzzFile('a.txt', many(' ', SIZE))], told: { task: 'text' } },
+      'bad-data',
+    ],
     'labelled lines': [classes('l.txt', many('__label__a b\n__label__b c\n', SIZE)), 'too-large'],
     'a gzip that unpacks to much': [
       classes('a.csv.gz', gzipSync(utf8(`text,label\n${many('aaaaaaa,b\n', 12 * SIZE)}`))),
@@ -163,6 +167,23 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
   },
   'onnx-structure': { 'a long range': [rangeModel(), 'read'] },
   zip: {
+    'many gzips': [
+      {
+        files: [
+          fuzzFile(
+            'a.zip',
+            zipSync(
+              Object.fromEntries(
+                Array.from({ length: 9000 }, (_, i) => [`${i}.csv.gz`, gzipSync(utf8('text,label\na,b\n'))]),
+              ),
+              { level: 0 },
+            ),
+          ),
+        ],
+        told: { task: 'text-class' },
+      },
+      'too-large',
+    ],
     'one entry that unpacks to much': [
       {
         files: [fuzzFile('a.zip', zipSync({ 'a.txt': new Uint8Array(12 * SIZE).fill(97) }))],

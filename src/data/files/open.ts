@@ -69,14 +69,15 @@ export async function openDataset(
 }
 
 function unpack(given: readonly InputFile[]): InputFile[] {
+  const packed = createBudget('packedFiles');
   return given
     .filter((file) => !isHidden(file.name))
     .flatMap((file) => (extension(file.name) === 'zip' ? unpackZip(file.bytes, file.name) : [file]))
-    .map((file) =>
-      extension(file.name) === 'gz' && !isIdxName(file.name)
-        ? { name: file.name.slice(0, -3), bytes: gunzip(file.bytes, file.name) }
-        : file,
-    )
+    .map((file) => {
+      if (extension(file.name) !== 'gz' || isIdxName(file.name)) return file;
+      packed.take(1, file.name);
+      return { name: file.name.slice(0, -3), bytes: gunzip(file.bytes, file.name) };
+    })
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 

@@ -269,6 +269,6 @@ export const documentRows = (entries: readonly Entry[], { drops }: Reading): Tex
   keep(entries, drops, (entry) => {
     const row = readText(entry);
     return typeof row !== 'string' && longestStretch(row.text) > BOUNDS.unbrokenLetters.most
-      ? `has more than ${BOUNDS.unbrokenLetters.most.toLocaleString('en-GB')} letters without white space`
+      ? `has more than ${BOUNDS.unbrokenLetters.most.toLocaleString('en-GB')} letters in one word or one white space`
       : row;
   }).map((m) => m.made);
