@@ -123,10 +123,7 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
       { files: [fuzzFile('a.conll', many('a O\n\n', SIZE))], told: { task: 'token-class' } },
       'too-large',
     ],
-    'a text of spaces': [
-      { files: [fuzzFile('a.txt', many(' ', SIZE))], told: { task: 'text' } },
-      'bad-data',
-    ],
+    'a text of spaces': [{ files: [fuzzFile('a.txt', many(' ', SIZE))], told: { task: 'text' } }, 'bad-data'],
     'labelled lines': [classes('l.txt', many('__label__a b\n__label__b c\n', SIZE)), 'too-large'],
     'a gzip that unpacks to much': [
       classes('a.csv.gz', gzipSync(utf8(`text,label\n${many('aaaaaaa,b\n', 12 * SIZE)}`))),
