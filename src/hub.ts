@@ -1,6 +1,8 @@
 /** `papilio/hub`: names, addresses and layouts of models and datasets on a Hub; fetches nothing. */
 export { filesOf, nameBeside, PRECISIONS, splitsOf, variantsOf } from './hub/layout.ts';
 export { HUB_ADDRESS, hubAddress, keptSource, nameOf, pageAddress, parseSource, shown } from './hub/names.ts';
+export { aborted } from './hub/refusals.ts';
+export { checkedStore } from './hub/store.ts';
 export type {
   FileStore,
   FoundRepo,

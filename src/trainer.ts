@@ -1,7 +1,6 @@
 /** `papilio/trainer`: opening, forecasting, training, comparing, merging and leaving for Python, one by one, where `papilio` does too much at once. */
 export { openSource, pin } from './hub/open.ts';
-export { aborted, followed } from './hub/refusals.ts';
-export { checkedStore } from './hub/store.ts';
+export { followed } from './hub/refusals.ts';
 export type { LoadedModel } from './models/load.ts';
 export type { WrittenWeight } from './models/merge.ts';
 export { halfOf } from './models/readOnnx.ts';

@@ -4,8 +4,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { FileStore, Waiting } from '../hub.ts';
-import { aborted, checkedStore } from '../trainer.ts';
+import { aborted, checkedStore, type FileStore, type Waiting } from '../hub.ts';
 import { disk, makeFolder, refuseWrite, replaceIn, takeLock, writeAll } from './disk.ts';
 
 export function cacheFolder(): string {
