@@ -164,12 +164,12 @@ test('generate writes the same text by the trainer and by onnxruntime', async ()
 
 test('embed says how near texts are', async () => {
   const model = join('test', 'fixtures', 'models', 'clip-text');
-  const texts = ['--text', 'one text', '--text', 'another text'];
+  const texts = ['--text', 'the red fox', '--text', 'soup was cold'];
   const { vectors, cosines } = JSON.parse(await papilio('embed', '--model', model, ...texts, '--json'));
   expect(Math.hypot(...vectors[0])).toBeCloseTo(1, 5);
   expect(cosines[0][0]).toBeCloseTo(1, 5);
   expect(cosines[0][1]).toBeCloseTo(cosines[1][0], 5);
-  expect(cosines[0][1]).toBeLessThan(1 - 1e-6);
+  expect(cosines[0][1]).toBeLessThan(0.99);
 });
 
 describe('verify', () => {
