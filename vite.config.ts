@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import type { Plugin, UserConfig } from 'vite';
 import { defineConfig } from 'vitest/config';
@@ -32,20 +33,10 @@ const withoutFunction = {
       : '',
 };
 
-/** The package's subpaths, `papilio/engine` and so on: entry files of src/. */
-const SUBPATHS = [
-  'engine',
-  'onnx',
-  'adapters',
-  'methods',
-  'protocol',
-  'trainer',
-  'inference',
-  'merged',
-  'data',
-  'hub',
-  'common',
-];
+/** The package's entry points, `papilio` (index.ts), `papilio/engine` and so on: the files beside the folders of src/. */
+const ENTRY_POINTS = readdirSync(new URL('src', import.meta.url))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => name.slice(0, -'.ts'.length));
 
 /** What runs in Node and Deno, each bundled with the engine, shaders included, into one file. */
 const PROGRAMS: Readonly<Record<string, { readonly entry: string; readonly file: string }>> = {
@@ -83,7 +74,7 @@ const library: UserConfig = {
   plugins: [anyRuntime],
   build: {
     lib: {
-      entry: Object.fromEntries(['index', ...SUBPATHS].map((name) => [name, `src/${name}.ts`])),
+      entry: Object.fromEntries(ENTRY_POINTS.map((name) => [name, `src/${name}.ts`])),
       formats: ['es'],
     },
     outDir: 'dist-lib',

@@ -4,6 +4,7 @@
  *
  * Source: the format description of huggingface/safetensors.
  */
+import { createBudget } from '../lib/budget.ts';
 import { plainBytes } from '../lib/bytes.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { bfloat16ToFloat32, float32ToBfloat16, float32ToHalf, halfToFloat32 } from '../lib/half.ts';
@@ -94,6 +95,7 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
     header = jsonOf(
       new TextDecoder('utf-8', { fatal: true }).decode(bytes),
       'The header of a safetensors file',
+      createBudget('settingsBytes', bytes.length),
     );
   } catch (cause) {
     passOn(cause);

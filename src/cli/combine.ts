@@ -2,9 +2,9 @@
  * `papilio combine --adapter A --adapter B --weights 0.7,0.3 --type ties --density 0.5 --out DIR`: several adapters of one method into a new one, as
  * PEFT's add_weighted_adapter does. An --out that ends in .zip is a zip.
  */
-import { DEFAULT_NAME, folderOf, zipOf } from '../adapters.ts';
+import { combineAdapters, DEFAULT_NAME, folderOf, zipOf } from '../adapters.ts';
 import { fail } from '../common.ts';
-import { COMBINATIONS, combineAdapters } from '../methods.ts';
+import { COMBINATIONS } from '../methods.ts';
 import { readOneAdapter } from './adapterFiles.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { RUN_FILES, withOut } from './outFolder.ts';

@@ -2,11 +2,10 @@
  * A model's own tokenizer, from Hugging Face's tokenizer.json, as the trainer and the generator need it: its settings, and what the tokenizers library of
  * JavaScript does otherwise than Python's.
  */
-
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { within } from '../lib/budget.ts';
 import { PapilioError, passOn } from '../lib/errors.ts';
-import { jsonOf, settingsOf } from '../lib/json.ts';
+import { jsonOf, settingsIn } from '../lib/json.ts';
 import { checkTokenizer, guardTokenizer, unnormalised } from './tokenizerGuards.ts';
 import { encodeSpans, type SpannedTokens } from './tokenSpans.ts';
 import type { Span } from './types.ts';
@@ -234,7 +233,7 @@ export interface TokenizerSettings {
 export function tokenizerSettings(text: (name: string) => string | null): TokenizerSettings {
   const json = (name: string): Record<string, unknown> => {
     const content = text(name);
-    return content === null ? {} : settingsOf(content, name);
+    return content === null ? {} : settingsIn(content, name);
   };
   // Its own value and no copy of it, which would be large again.
   const config = json('tokenizer_config.json');

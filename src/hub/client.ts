@@ -44,7 +44,7 @@ function access(host: HubHost, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?: 
       );
       if (!response.ok) return refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
       const text = await textOf(response, { url, what: asked.repo, silenceMs });
-      countJson(text, `The Hub's answer about ${asked.repo}`);
+      countJson(text, `The Hub's answer about ${asked.repo}`, createBudget('hubAnswerValues', text.length));
       emptyPages = /^\s*\[\s*\]\s*$/.test(text) ? emptyPages + 1 : 0;
       if (emptyPages > MOST_EMPTY_PAGES)
         refuse('network', 'choose', `${new URL(hub).host} answers with one empty page after another.`);

@@ -55,6 +55,13 @@ export const BOUNDS = {
     unit: 'files of a repository to list',
     advice: 'name a smaller repository',
   },
+  /** What the values of one answer take. */
+  hubAnswerValues: {
+    most: 2 ** 24,
+    perByte: 5,
+    unit: 'bytes of values',
+    advice: 'see that it is a Hub that answers there',
+  },
   /** A page of a listing has a thousand entries of some hundred bytes. */
   hubAnswerBytes: {
     most: 2 ** 25,
@@ -84,16 +91,16 @@ export const BOUNDS = {
   /** What the values of a JSON text take: a tokenizer's 256,000 tokens and 580,000 merges fit in. */
   jsonBytes: {
     most: 7 * 2 ** 23,
-    perByte: 7,
+    perByte: 5,
     unit: 'bytes of values',
     advice: 'the file is damaged, or it must be divided into several',
   },
-  /** Of one small file beside a model: 12,000 added tokens fit in. */
+  /** Of one small file beside a model, or the head of an adapter's tensors: 12,000 added tokens fit in, and 20,000 tensors. */
   settingsBytes: {
     most: 2 ** 24,
     perByte: 5,
     unit: 'bytes of values',
-    advice: 'take the file anew from where the model came from',
+    advice: 'take the file anew from where it came from',
   },
   /** A token takes some 330 bytes in memory, however short it is; files without indentation have 14 or 15 letters for each, others up to 60. */
   vocabularyTokens: {

@@ -92,7 +92,7 @@ export interface Run {
   merge(quantised?: QuantisedMerge): Promise<Merged>;
   /** The same, compared with the trainer on held-out examples in onnxruntime-web, which must be installed. */
   mergeChecked(quantised?: QuantisedMerge): Promise<Merged & { readonly parity: ParityReport }>;
-  /** Pauses it, lets what is under way end, and frees the GPU; nothing can be asked of it from then on. */
+  /** Pauses it, breaks off what else is under way ('aborted'), and frees the GPU; nothing can be asked of it from then on. */
   close(): Promise<void>;
 }
 

@@ -7,7 +7,7 @@ import { type Builder, createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
 import { fail, readable } from '../lib/errors.ts';
-import { numberFrom, plainWords, settingsOf } from '../lib/json.ts';
+import { numberFrom, plainWords, settingsIn } from '../lib/json.ts';
 import type { OnnxModel } from '../onnx/types.ts';
 import { emitStored, storedNumbers, storedParameter } from '../ops/fuse/stored.ts';
 import { type Contract, contractOf, leastLimit } from './contract.ts';
@@ -135,7 +135,7 @@ export interface NewHead {
 
 function parseJson(files: readonly InputFile[], name: string): Record<string, unknown> {
   const file = files.find((f) => f.name === name);
-  return file ? settingsOf(new TextDecoder().decode(file.bytes), name) : {};
+  return file ? settingsIn(new TextDecoder().decode(file.bytes), name) : {};
 }
 
 /** A convolution's kernel, as the file's weight [out, channels, kh, kw] tells it. */

@@ -28,7 +28,7 @@ export type ActionId = keyof typeof ACTION_LABELS;
 const guide = (title: string, panel: PanelName, ...actions: ActionId[]): Guide => ({ title, panel, actions });
 
 export const ERROR_GUIDE: Readonly<Record<ErrorKind, Guide>> = {
-  'malformed-onnx': guide('This is not a readable ONNX file', 'choose', 'show-model'),
+  'malformed-onnx': guide('The model cannot be read', 'choose', 'show-model'),
   'unsupported-onnx': guide('The model uses operations Papilio lacks', 'choose', 'show-model', 'copy'),
   'malformed-file': guide('A file could not be read', 'choose', 'show-data', 'show-model'),
   'malformed-adapter': guide('The adapter file could not be read', 'choose', 'show-model'),

@@ -237,7 +237,7 @@ export async function withForwardPasses<T>(
 }
 
 /** Calls that are refused once closing has begun. */
-function createDoor() {
+function createCalls() {
   const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
   const requireOpen = (): void => {
@@ -273,7 +273,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   await updates.prepare();
   const { train, onResult, settle } = updates;
   const { evaluate, logits } = createEvaluations(options, baseAt, programs.compiled);
-  const { guarded, requireOpen, close } = createDoor();
+  const { guarded, requireOpen, close } = createCalls();
   return {
     ...{ onResult, settle },
     train: guarded(train),

@@ -1,5 +1,4 @@
 /** What a run is made of before anything is compiled: model, data and the adapter's plan. Sessions and forecasts begin with it. */
-
 import { validateForRun } from '../adapters/config.ts';
 import type { CommonConfig } from '../adapters/fields.ts';
 import { type Fit, fitAdapter } from '../adapters/fit.ts';

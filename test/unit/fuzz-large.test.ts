@@ -227,9 +227,9 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
   safetensors: {
     'words about it': [
       header(`{"__metadata__":{"":""${Array.from({ length: SIZE / 12 }, (_, i) => `,"${i}":""`).join('')}}}`),
-      'read',
+      'too-large',
     ],
-    'empty lists': [header(`{"x":[${many('[],', SIZE)}0]}`), 'malformed-adapter'],
+    'empty lists': [header(`{"x":[${many('[],', SIZE)}0]}`), 'too-large'],
   },
 };
 

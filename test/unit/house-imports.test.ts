@@ -31,11 +31,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   inference: ['onnx', 'data', 'lib'],
   onnxruntime: ['training', 'adapters', 'ops', 'graph', 'onnx', 'lib'],
-  /** Through the doors of the package alone. */
+  /** Through the entry points of the package alone. */
   page: [''],
   cli: [''],
   library: ['lib', 'onnx', 'models', 'adapters', 'gpu', 'data', 'hub', 'training', 'inference'],
-  /** src/main.tsx, and the doors of the package: src/index.ts and its subpaths. */
+  /** src/main.tsx, and the entry points of the package: src/index.ts and its subpaths. */
   '': [
     'page',
     'library',
@@ -151,9 +151,11 @@ describe('rooms', () => {
       for (const edge of edges) {
         if (edge.package || !edge.to.startsWith('src/')) continue;
         const target = roomOf(edge.to);
-        // A worker is started by its file; what runs before anything is built reads no TypeScript, which all doors are.
-        const hasNoDoor = edge.kind === 'url' || (path.endsWith('.mjs') && edge.to.endsWith('.mjs'));
-        if (target !== room && !hasNoDoor && !ROOMS[room]?.includes(target))
+        // A worker is started by its file, and what runs before anything is built reads no TypeScript, which all entry points are.
+        const isOwnFile =
+          (room === 'page' && edge.kind === 'url' && /[wW]orker\.ts$/.test(edge.to)) ||
+          (room === 'cli' && path.endsWith('.mjs') && target === 'lib');
+        if (target !== room && !isOwnFile && !ROOMS[room]?.includes(target))
           upwards.push(`${path} → ${edge.to}`);
       }
     }
@@ -227,6 +229,15 @@ describe('imports', () => {
     for (const path of graph.keys()) if (!order.has(path)) visit(path);
     expect(order.size).toBeGreaterThan(100);
     expect(circles).toEqual([]);
+  });
+});
+
+describe('the package', () => {
+  it('names every entry point', () => {
+    const points = sources.filter((path) => roomOf(path) === '' && path.endsWith('.ts'));
+    const { exports } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly exports: object };
+    const named = Object.keys(exports).map((name) => (name === '.' ? 'index' : name.slice('./'.length)));
+    expect(points.map((path) => path.slice('src/'.length, -'.ts'.length)).sort()).toEqual(named.sort());
   });
 });
 

@@ -2,7 +2,6 @@
  * The run as the page drives it, with a trainer that records what it is asked. Seen to fail: a reset without a checkpoint, a resume with
  * the old learning rate, a checkpoint that is not kept on pause.
  */
-
 import { beforeEach, describe, expect, test } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { createInspection, createQuestions } from '../../src/page/features/inspect/inspection.ts';

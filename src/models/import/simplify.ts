@@ -2,7 +2,6 @@
  * Simplifies: removes what does nothing and brings equal things into one form (x·x, x^2 → Square; division by a number → Scale;
  * 1/√x → Rsqrt; equal nodes → one), so that the fusions after it have few spellings to know.
  */
-
 import { sameShape, sizeOf } from '../../graph/shape.ts';
 import { isFloat } from '../../onnx/types.ts';
 import { spend } from './importBudget.ts';

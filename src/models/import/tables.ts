@@ -2,7 +2,6 @@
  * Which tables of the file its inputs are looked up in, and how many tokens its positions reach: learned position tables that are looked
  * up or sliced, causal buffers of a fixed size, rotary tables. Found by folding the graph at two lengths and seeing what grows by one.
  */
-
 import { fail, PapilioError } from '../../lib/errors.ts';
 import type { OnnxGraph } from '../../onnx/types.ts';
 import { fold } from './fold.ts';

@@ -2,7 +2,6 @@
  * Attention as ONNX 23 and com.microsoft have it, in their many forms of heads, caches and masks: each becomes one canonical node on
  * [B, S, H·D], which is spelled out in plain products where the kernel does not fit it. Rotary embeddings with them.
  */
-
 import { broadcastShapes } from '../../../graph/shape.ts';
 import { isFloat, type OnnxNode } from '../../../onnx/types.ts';
 import * as op from '../../../ops/index.ts';

@@ -2,7 +2,6 @@
  * What an ONNX operator is to the import, in one object: how a node of the file is read (`infer`), computed on the CPU where its operands
  * are known (`fold`), and written in ops of the engine (`emit`). The files beside this one hold the operators, `index.ts` the table of them.
  */
-
 import type { Builder } from '../../../graph/builder.ts';
 import { sameShape, sizeOf } from '../../../graph/shape.ts';
 import type { DType, Value } from '../../../graph/types.ts';
