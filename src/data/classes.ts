@@ -2,8 +2,9 @@
 import { fail } from '../lib/errors.ts';
 import { greatest, least } from '../lib/numbers.ts';
 import { type Origin, originList } from './notes.ts';
-import { cutNote, frame, orderLabels, type RowOptions, rowSplit, type Source, tokenDataset } from './rows.ts';
+import { cutNote, frame, orderLabels, type RowOptions, tokenDataset } from './rows.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { type Source, TokenRows } from './tokenRows.ts';
 import type { RowSplit, TextClassDataset, TextValueDataset, TokenClassDataset } from './types.ts';
 
 export interface TextRow extends Source {
@@ -20,37 +21,28 @@ export interface ValueRow extends TextRow {
   readonly value: number;
 }
 
-/** What is kept of a row: its text is not. */
-interface Example extends Source {
-  readonly ids: Int32Array;
-  /** Of two texts. */
-  readonly segments?: Int32Array;
-}
-
-/** The rows as tokens; those that were cut are noted. */
+/** The rows as tokens, with the segment of each; those that were cut are noted. */
 function tokenise(
   rows: readonly TextRow[],
   tokenizer: Tokenizer,
   options: RowOptions,
   notes: string[],
-): Example[] {
+): (members: Uint32Array) => RowSplit {
   const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
   const cut: Origin[] = [];
-  const examples = rows.map((row) => {
+  const examples = new TokenRows((length) => new Int32Array(length));
+  let hasPairs = false;
+  for (const row of rows) {
     const { ids, segments, isCut } = frame(tokenizer, row.text, row.pair, most);
-    const { origin, split, pair } = row;
-    if (isCut) cut.push(origin);
-    return pair === undefined ? { origin, split, ids } : { origin, split, ids, segments };
-  });
+    if (isCut) cut.push(row.origin);
+    if (row.pair !== undefined) hasPairs = true;
+    examples.add(row, ids, segments);
+  }
   notes.push(...cutNote(cut, rows.length, most));
-  return examples;
-}
-
-/** Examples of one split, with their segments where texts come in pairs. */
-function textSplit(examples: readonly Example[], members: Uint32Array): RowSplit {
-  const { at, ...split } = rowSplit(examples, members);
-  const segments = (i: number) => at(i).segments ?? new Int32Array(at(i).ids.length);
-  return { ...split, ...(examples.some((example) => example.segments) ? { segments } : {}) };
+  return (members) => {
+    const { marks: segments, ...split } = examples.part(members);
+    return hasPairs ? { ...split, segments } : split;
+  };
 }
 
 /** Rows of text and label → a dataset. Throws 'bad-data' for one class or nothing to hold. */
@@ -68,9 +60,9 @@ export function textClassDataset(
   );
   const numberOf = new Map(labels.map((label, i) => [label, i]));
   const numbers = Int32Array.from(rows, (row) => numberOf.get(row.label)!);
-  const examples = tokenise(rows, tokenizer, options, notes);
+  const textSplit = tokenise(rows, tokenizer, options, notes);
   const part = (members: Uint32Array) => ({
-    ...textSplit(examples, members),
+    ...textSplit(members),
     label: (i: number) => numbers[members[i]!]!,
   });
   const base = tokenDataset({ name, tokenizer, seed: options.seed }, rows, numbers, part);
@@ -88,14 +80,14 @@ export function textValueDataset(
   options: RowOptions,
   notes: string[] = [],
 ): TextValueDataset {
-  const examples = tokenise(rows, tokenizer, options, notes);
+  const textSplit = tokenise(rows, tokenizer, options, notes);
   const values = rows.map((row) => row.value);
   const [low, high] = [least(values), greatest(values)];
   notes.push(
     `The numbers lie between ${low} and ${high}.${Math.max(-low, high) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
   );
   const part = (members: Uint32Array) => ({
-    ...textSplit(examples, members),
+    ...textSplit(members),
     value: (i: number) => values[members[i]!]!,
   });
   return { kind: 'text-value', ...tokenDataset({ name, tokenizer, seed: options.seed }, rows, null, part) };
@@ -143,7 +135,8 @@ export function tokenClassDataset(
     }
     return ids;
   };
-  const examples = rows.map((row) => {
+  const examples = new TokenRows((length) => new Int32Array(length));
+  for (const row of rows) {
     const { prefix, suffix } = tokenizer;
     const ids: number[] = [...prefix];
     const marks: number[] = prefix.map(() => NONE);
@@ -166,14 +159,14 @@ export function tokenClassDataset(
       ids.push(id);
       marks.push(NONE);
     }
-    return { ...row, ids: Int32Array.from(ids), marks: Int32Array.from(marks) };
-  });
+    examples.add(row, ids, marks);
+  }
   notes.push(...cutNote(cut, rows.length, most));
   if (lost.length > 0)
     notes.push(`Words for which the tokenizer has no token do not count: ${originList(lost)}.`);
   const part = (members: Uint32Array) => {
-    const base = rowSplit(examples, members);
-    return { ...base, labels: (i: number) => base.at(i).marks };
+    const { marks: labels, ...base } = examples.part(members);
+    return { ...base, labels };
   };
   const base = tokenDataset({ name, tokenizer, seed: options.seed }, rows, null, part);
   return { kind: 'token-class', labels, ...base };

@@ -3,8 +3,9 @@ import { PapilioError } from '../lib/errors.ts';
 import type { ChatFormat } from './chat.ts';
 import type { Message } from './messages.ts';
 import { type Drops, type Fault, type Origin, originList } from './notes.ts';
-import { cutNote, type RowOptions, rowSplit, type Source, tokenDataset } from './rows.ts';
+import { cutNote, type RowOptions, tokenDataset } from './rows.ts';
 import type { Tokenizer } from './tokenizer.ts';
+import { type Source, TokenRows } from './tokenRows.ts';
 import type { InstructionDataset } from './types.ts';
 
 export interface ChatRow extends Source {
@@ -14,8 +15,9 @@ export interface ChatRow extends Source {
 }
 
 interface Encoded {
-  readonly ids: Int32Array;
-  readonly learnt: Uint8Array;
+  readonly ids: readonly number[];
+  /** 1 for those that are learnt. */
+  readonly learnt: readonly number[];
   readonly remarks: readonly string[];
 }
 
@@ -34,8 +36,8 @@ export function encodeChat(
   const tokens = tokenizer.encodeSpans(text, learnt);
   const prefix = prefixOf(format, tokenizer);
   return {
-    ids: Int32Array.from([...prefix, ...tokens.ids]),
-    learnt: Uint8Array.from([...prefix.map(() => 0), ...tokens.inside]),
+    ids: [...prefix, ...tokens.ids],
+    learnt: [...prefix.map(() => 0), ...tokens.inside],
     remarks,
   };
 }
@@ -81,7 +83,7 @@ function faultOf(sentence: string): Fault {
  */
 export function instructionDataset(
   name: string,
-  rows: readonly ChatRow[],
+  rows: Iterable<ChatRow>,
   tokenizer: Tokenizer,
   format: ChatFormat,
   options: RowOptions & { readonly drops: Drops; readonly total: number },
@@ -90,7 +92,10 @@ export function instructionDataset(
   const most = options.sequenceLength ?? Number.POSITIVE_INFINITY;
   const cut: Origin[] = [];
   const remarked = new Map<string, Origin[]>();
-  const examples = rows.flatMap((row) => {
+  const examples = new TokenRows((length) => new Uint8Array(length));
+  let count = 0;
+  for (const row of rows) {
+    count++;
     let whole: Encoded;
     try {
       whole = encodeChat(format, tokenizer, row.messages, row.tools);
@@ -98,13 +103,12 @@ export function instructionDataset(
       // What else is wrong is no fault of the row: a template or a tokenizer that cannot be used, or that costs too much.
       if (!(error instanceof PapilioError) || error.kind !== 'bad-data') throw error;
       options.drops.add(row.origin, faultOf(error.message));
-      return [];
+      continue;
     }
     for (const remark of whole.remarks) remarked.set(remark, [...(remarked.get(remark) ?? []), row.origin]);
-    const ids = whole.ids.subarray(0, Math.min(whole.ids.length, most));
-    const learnt = whole.learnt.subarray(0, ids.length);
+    const [ids, learnt] = [whole.ids.slice(0, most), whole.learnt.slice(0, most)];
     // The first token has nothing before it that it could be predicted from.
-    if (!learnt.subarray(1).includes(1)) {
+    if (!learnt.includes(1, 1)) {
       options.drops.add(row.origin, {
         what:
           ids.length < whole.ids.length
@@ -112,27 +116,27 @@ export function instructionDataset(
             : 'has no answer to be learnt',
         advice: 'train with longer sequences, or shorten it',
       });
-      return [];
+      continue;
     }
     if (ids.length < whole.ids.length) cut.push(row.origin);
-    return [{ ...row, ids, learnt }];
-  });
+    examples.add(row, ids, learnt);
+  }
   if (format.kind === 'plain')
     notes.push(
       "The model has no chat template: a prompt is followed by a line break, the answer and the model's end token.",
     );
   for (const [remark, origins] of remarked)
     notes.push(`The model's chat template ${remark} (${originList(origins)}).`);
-  notes.push(...cutNote(cut, rows.length, most));
+  notes.push(...cutNote(cut, count, most));
   notes.push(...options.drops.settle(options.total));
   const part = (members: Uint32Array) => {
-    const base = rowSplit(examples, members);
-    return { ...base, learnt: (i: number) => base.at(i).learnt };
+    const { marks: learnt, ...base } = examples.part(members);
+    return { ...base, learnt };
   };
   return {
     kind: 'instruction',
     prompt: (text) => promptIds(format, tokenizer, text),
     stop: stopIds(format, tokenizer),
-    ...tokenDataset({ name, tokenizer, seed: options.seed }, examples, null, part),
+    ...tokenDataset({ name, tokenizer, seed: options.seed }, examples.sources, null, part),
   };
 }

@@ -1,21 +1,16 @@
 /** Examples as they come from rows: framed by special tokens, cut to the longest length with a note; and which of them are held out. */
-
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import { type Origin, originList } from './notes.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import type { RowSplit, SplitName } from './types.ts';
+import type { Source } from './tokenRows.ts';
+import type { SplitName } from './types.ts';
 
 /** What every reader of rows is told. */
 export interface RowOptions {
   readonly seed: number;
   /** Longer examples are cut, which is said. Default: none is. */
   readonly sequenceLength?: number;
-}
-
-export interface Source {
-  readonly origin: Origin;
-  readonly split?: SplitName | undefined;
 }
 
 /** Shorter texts are encoded whole. */
@@ -49,7 +44,7 @@ export function frame(
   text: string,
   pair: string | undefined,
   most: number,
-): { readonly ids: Int32Array; readonly segments: Int32Array; readonly isCut: boolean } {
+): { readonly ids: number[]; readonly segments: number[]; readonly isCut: boolean } {
   const { prefix, middle, suffix } = tokenizer;
   const { ids: first, isWhole } = firstTokens(tokenizer, text, most);
   const { ids: second, isWhole: isWholePair } =
@@ -63,13 +58,7 @@ export function frame(
     else if (a <= room - half) b = room - a;
     else [a, b] = [room - half, half];
   }
-  const ids = Int32Array.from([
-    ...prefix,
-    ...first.slice(0, a),
-    ...between,
-    ...second.slice(0, b),
-    ...suffix,
-  ]);
+  const ids = [...prefix, ...first.slice(0, a), ...between, ...second.slice(0, b), ...suffix];
   // As in BERT: what ends the second text belongs to it.
   const secondAt = pair === undefined ? ids.length : prefix.length + a + between.length;
   return {
@@ -102,20 +91,6 @@ export function tokenDataset<P>(
   const { train, held } = chooseSplit(rows, classes, seed, name);
   const { pad: padId, vocabSize } = tokenizer;
   return { name, padId, vocabSize, train: part(train), held: part(held) };
-}
-
-/** The part of `examples` that `members` names. */
-export function rowSplit<E extends Source & { readonly ids: Int32Array }>(
-  examples: readonly E[],
-  members: Uint32Array,
-): RowSplit & { readonly at: (i: number) => E } {
-  const at = (i: number): E => examples[members[i]!]!;
-  return {
-    count: members.length,
-    at,
-    ids: (i) => at(i).ids,
-    origin: (i) => originList([at(i).origin]),
-  };
 }
 
 // Which examples are held: a seeded draw per class, so that every class is in both splits where it has two examples.

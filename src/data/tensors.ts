@@ -77,8 +77,8 @@ export function textBatch(
 
 /** A text as tokens; `segments` is 0 for those of the first text and 1 for those of the second, absent where texts stand alone. */
 export interface TokenRow {
-  readonly ids: Int32Array;
-  readonly segments?: Int32Array | undefined;
+  readonly ids: readonly number[] | Int32Array;
+  readonly segments?: readonly number[] | Int32Array | undefined;
 }
 
 /** What a model is fed for rows: padded to the first of `lengths` that all fit in; what is longer than the last is cut. */
@@ -98,9 +98,9 @@ export function rowInputs(
   const types = new Int32Array(hasSegments ? size * length : 0);
   rows.forEach((row, k) => {
     const used = Math.min(row.ids.length, length);
-    ids.set(row.ids.subarray(0, used), k * length);
+    ids.set(row.ids.slice(0, used), k * length);
     mask.fill(1, k * length, k * length + used);
-    if (row.segments) types.set(row.segments.subarray(0, used), k * length);
+    if (row.segments) types.set(row.segments.slice(0, used), k * length);
   });
   return {
     input_ids: ints(shape, ids),

@@ -9,6 +9,7 @@ import { jsonOf, settingsIn } from '../lib/json.ts';
 import { checkTokenizer, guardTokenizer, unnormalised } from './tokenizerGuards.ts';
 import { encodeSpans, type SpannedTokens } from './tokenSpans.ts';
 import type { Span } from './types.ts';
+import { withoutVocabulary } from './vocabulary.ts';
 
 export interface EncodeOptions {
   /** With the special tokens that the model expects around a text (`<s>`, `[CLS]` … `[SEP]`). Default false. */
@@ -46,7 +47,8 @@ const EOS_NAMES = ['<|endoftext|>', '</s>', '<|end_of_text|>', '<|im_end|>', '<e
 const PAD_NAMES = ['<pad>', '[PAD]', '<|pad|>'];
 const MASK_NAMES = ['[MASK]', '<mask>', '<|mask|>'];
 
-function parse(text: string, file: string): Record<string, unknown> {
+function parse(text: string): Record<string, unknown> {
+  const file = 'tokenizer.json';
   let value: unknown;
   try {
     value = jsonOf(text, file);
@@ -93,10 +95,12 @@ export function loadTokenizer(
   tokenizerJson: string | object,
   tokenizerConfig: string | object = {},
 ): Tokenizer {
-  const json = typeof tokenizerJson === 'string' ? parse(tokenizerJson, 'tokenizer.json') : tokenizerJson;
+  const json = typeof tokenizerJson === 'string' ? parse(tokenizerJson) : tokenizerJson;
   if (typeof tokenizerJson === 'string') requireTokens(json, tokenizerJson.length);
   const config = (
-    typeof tokenizerConfig === 'string' ? parse(tokenizerConfig, 'tokenizer_config.json') : tokenizerConfig
+    typeof tokenizerConfig === 'string'
+      ? settingsIn(tokenizerConfig, 'tokenizer_config.json')
+      : tokenizerConfig
   ) as Record<string, unknown>;
   return usable(() => tokenizerOf(openTokenizer(json, config), config));
 }
@@ -105,16 +109,17 @@ function openTokenizer(json: object, config: Readonly<Record<string, unknown>>):
   checkTokenizer(json);
   const { value, normalised } = unnormalised(readable(json));
   const { additional_special_tokens: additional, ...rest } = withPlainTokens(config);
-  const inner = new HfTokenizer(value, rest);
+  const { value: light, fill } = withoutVocabulary(value);
+  const inner = new HfTokenizer(light, rest);
+  fill(inner);
   guardTokenizer(inner, normalised, Array.isArray(additional) ? additional : []);
   mendTokenizer(inner);
   return inner;
 }
 
 function tokenizerOf(inner: HfTokenizer, config: Readonly<Record<string, unknown>>): Tokenizer {
-  let vocabSize = 0;
+  const vocabSize = innerOf(inner).model.vocab.length;
   const specials = new Set<number>();
-  for (const id of inner.get_vocab(true).values()) vocabSize = Math.max(vocabSize, id + 1);
   for (const [id, token] of inner.get_added_tokens_decoder()) if (token.special) specials.add(id);
   if (vocabSize === 0) throw new Error('the vocabulary is empty');
   const named = (key: string, fallbacks: readonly string[]): number | undefined => {
@@ -181,8 +186,10 @@ function wordOf(inner: HfTokenizer): string {
   const isKnown = (text: string) =>
     inner.encode(text, { add_special_tokens: false }).ids.some((id) => id !== undefined);
   if (isKnown('a')) return 'a';
-  const letters = [...inner.get_vocab(false).keys()].filter((token) => /^\p{L}$/u.test(token ?? ''));
-  return letters.find(isKnown) ?? 'a';
+  const { model, added_tokens_map } = innerOf(inner);
+  const isLetter = (token: string | undefined): boolean =>
+    /^\p{L}$/u.test(token ?? '') && !added_tokens_map.has(token) && isKnown(token!);
+  return model.vocab.find(isLetter) ?? 'a';
 }
 
 const sameIds = (a: readonly number[], b: readonly number[]): boolean =>
@@ -289,13 +296,18 @@ interface PreTokenizer {
   pre_tokenize_text: (text: string) => string[];
 }
 
+/** What the library's tokenizer keeps to itself. */
+interface Inner {
+  readonly model: Model;
+  readonly added_tokens_map: ReadonlyMap<string | undefined, unknown>;
+  readonly pre_tokenizer: PreTokenizer | null;
+  readonly tokenizer: { readonly pre_tokenizer: Json | null };
+}
+const innerOf = (tokenizer: HfTokenizer): Inner => tokenizer as unknown as Inner;
+
 /** Mends a tokenizer of the library in place. */
 function mendTokenizer(inner: HfTokenizer): void {
-  const { model, pre_tokenizer, tokenizer } = inner as unknown as {
-    readonly model: Model;
-    readonly pre_tokenizer: PreTokenizer | null;
-    readonly tokenizer: { readonly pre_tokenizer: Json | null };
-  };
+  const { model, pre_tokenizer, tokenizer } = innerOf(inner);
   const { unk_token } = model.config;
   if (model.unk_token_id === undefined && typeof unk_token === 'string') {
     model.unk_token_id = model.tokens_to_ids.get(unk_token);

@@ -255,9 +255,14 @@ function checked(schema: z.ZodType, value: unknown, where: string): void {
     );
 }
 
+/** A tokenizer has nine parts, its model a dozen settings; what has thousands would be copied with them. */
+const MOST_KEYS = 200;
+
 /** @throws PapilioError 'malformed-file', or 'too-large' for ids far beyond the number of tokens */
 export function checkTokenizer(json: object): void {
   checked(shape, json, '');
+  for (const part of [json, (json as z.output<typeof shape>).model])
+    if (Object.keys(part).length > MOST_KEYS) refuse(`it has more than ${MOST_KEYS} keys beside its tokens`);
   const { model, added_tokens } = json as Omit<z.output<typeof shape>, 'added_tokens'> & {
     readonly added_tokens?: readonly z.output<typeof addedToken>[] | null;
   };
@@ -293,7 +298,9 @@ function checkVocabulary(vocab: object): { readonly entries: number; readonly la
   }
   let entries = 0;
   let largest = 0;
-  for (const [token, value] of Object.entries(vocab) as [string, unknown][]) {
+  // Its keys and no list of pairs, which of 250,000 tokens would be larger than the file.
+  for (const token of Object.keys(vocab)) {
+    const value = (vocab as Readonly<Record<string, unknown>>)[token];
     // Of several languages, each has its own.
     if (typeof value === 'object' && value !== null) {
       const inner = checkVocabulary(value);

@@ -209,7 +209,7 @@ export async function answerOf(
 function tokenRows(
   { kind, labels }: Settings,
   tokenizer: Tokenizer,
-  ids: Int32Array,
+  ids: readonly number[],
   both: Both<Scores>,
 ): ClassesAnswer['rows'] {
   const isTagged = kind === 'token-class';

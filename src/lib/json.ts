@@ -5,8 +5,38 @@ import { fail, passOn } from './errors.ts';
 /** Nobody writes deeper; what walks a value would run out of stack. */
 const DEEPEST = 500;
 
-/** What values take in memory, about: an object, a list, an entry of either, a key of an object with many, a text. */
-const [OBJECT, LIST, ENTRY, KEY, TEXT] = [56, 48, 8, 80, 24];
+/** What values take in memory, about: an object, a list, an entry of either, a place for a key that other objects share, a key of its own, a text. */
+const [OBJECT, LIST, ENTRY, PLACE, KEY, TEXT] = [56, 48, 8, 8, 100, 24];
+
+/** An object with more keys is a table of its own, and so is one whose keys are numbers. */
+const MOST_IN_SHAPE = 100;
+/** Shapes that are looked for; each further one counts as new. */
+const MOST_SHAPES = 2 ** 16;
+
+/**
+ * What the keys of a text's objects take. Objects with the same keys in the same order share them, as engines do; `end` says where each of
+ * these orders has come to, by a hash.
+ */
+class KeyCosts {
+  private readonly shapes = new Set<number>();
+  private readonly ends: number[] = [];
+  private readonly counts: number[] = [];
+
+  enter(depth: number): void {
+    this.ends[depth] = 0;
+    this.counts[depth] = 0;
+  }
+
+  /** @param text what a key takes as a text of its own, which is given back where it is none */
+  of(depth: number, key: number, isNumber: boolean, text: number): number {
+    const end = Math.imul(this.ends[depth]! ^ key, 0x01000193) + 1;
+    this.ends[depth] = end;
+    if (isNumber || ++this.counts[depth]! > MOST_IN_SHAPE) return KEY;
+    if (this.shapes.has(end)) return PLACE - text;
+    if (this.shapes.size < MOST_SHAPES) this.shapes.add(end);
+    return KEY;
+  }
+}
 
 /**
  * Goes through a text before anything is made of it.
@@ -17,19 +47,29 @@ const [OBJECT, LIST, ENTRY, KEY, TEXT] = [56, 48, 8, 80, 24];
 function costOf(text: string): number {
   let depth = 0;
   let cost = 0;
+  const keys = new KeyCosts();
+  let [word, length, isNumber] = [0, 0, false];
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === 0x22) {
-      const from = at;
+      const from = at + 1;
+      word = 0;
       // To the end of the string; what is broken is JSON.parse's to say.
-      for (at++; at < text.length && text.charCodeAt(at) !== 0x22; at++)
-        if (text.charCodeAt(at) === 0x5c) at++;
-      cost += TEXT + at - from;
+      for (at++; at < text.length; at++) {
+        const letter = text.charCodeAt(at);
+        if (letter === 0x22) break;
+        if (letter === 0x5c) at++;
+        word = Math.imul(word ^ letter, 0x01000193);
+      }
+      length = TEXT + at - from;
+      isNumber = text.charCodeAt(from) <= 0x39;
+      cost += length;
     } else if (code === 0x2c) cost += ENTRY;
-    else if (code === 0x3a) cost += KEY;
+    else if (code === 0x3a) cost += keys.of(depth, word, isNumber, length);
     else if (code === 0x5b || code === 0x7b) {
       cost += code === 0x5b ? LIST : OBJECT;
       if (++depth > DEEPEST) throw new SyntaxError(`it is nested more than ${DEEPEST} deep`);
+      keys.enter(depth);
     } else if (code === 0x5d || code === 0x7d) depth--;
   }
   return cost;

@@ -1,7 +1,6 @@
 /** The page put together: stores, trainer, controller, and what changes settings. React only shows this and calls it. */
 import type { InputFile, PickedFile } from '../common.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub.ts';
-import type { InferenceClient } from '../merged.ts';
 import type { MethodId } from '../methods.ts';
 import type { AdapterRow } from '../protocol.ts';
 import { AdapterSet } from './features/adapters/adapterSet.ts';
@@ -29,6 +28,7 @@ import type { Sessions } from './features/training/sessions.ts';
 import type { Tabs } from './features/training/tabs.ts';
 import { followTabs } from './features/training/tabs.ts';
 import { createTry } from './features/try/try.ts';
+import type { InferenceClient } from './inferenceClient.ts';
 import { createStores, type Stores } from './stores.ts';
 import type { TrainerClient } from './trainerClient.ts';
 

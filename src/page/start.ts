@@ -21,7 +21,7 @@ export function startPage(root: string): Page {
       const { createHub, sourceClient } = await import('./features/hub/hub.ts');
       return createHub(sourceClient(), adopt, localStorage);
     },
-    inference: async () => (await import('../merged.ts')).inferenceClient(),
+    inference: async () => (await import('./inferenceClient.ts')).inferenceClient(),
     root,
   });
   void connectPage(page, sessions);

@@ -66,19 +66,33 @@ async function contentHash(run: string, states: ReadonlyMap<string, Float32Array
 
 const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, 'no SHA-256 in hex');
 
-/** The metadata but for the entries of the curve, which {@link stepsOf} and {@link evalsOf} read one by one. */
+/** A configuration as a method's own schema will read it. No method has a third of these fields. */
+const MOST_FIELDS = 200;
+const fields = z.custom<Record<string, unknown>>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.keys(value).length <= MOST_FIELDS,
+  `expected an object of at most ${MOST_FIELDS} fields`,
+);
+
+/** Of entries that are read one by one: a schema would keep something of each. */
+const list = z.custom<readonly unknown[]>(Array.isArray, 'expected a list');
+
+/** The metadata but for the entries of the curve, which {@link stepsOf} and {@link evalsOf} read. */
 const runSchema = z.object({
   step: z.int().min(0),
   settings: z.object({
     method: z.enum(Object.keys(METHODS) as [MethodId, ...MethodId[]]),
-    config: z.record(z.string(), z.unknown()),
+    config: fields,
     training: trainingSchema,
   }),
   modelHash: hash,
   dataHash: hash,
   adapterHash: hash.nullable().default(null),
-  steps: z.array(z.unknown()),
-  evals: z.array(z.unknown()),
+  steps: list,
+  evals: list,
   seconds: z.number().min(0),
 });
 

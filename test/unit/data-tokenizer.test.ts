@@ -104,6 +104,27 @@ describe('loadTokenizer', { timeout: 60_000 }, () => {
     expect(ids.slice(-short.length)).toEqual(short);
   });
 
+  it('finds the tokens of a unigram model as the library does', () => {
+    const random = rng(3);
+    const LETTERS = ['a', 'b', 'c', '▁', 'é', '😀', '😁', '\ud83d', '中'];
+    const word = (most: number) =>
+      Array.from({ length: 1 + random.int(most) }, () => random.pick(LETTERS)).join('');
+    for (let round = 0; round < 20; round++) {
+      const vocab = Array.from({ length: 60 }, (_, i) => [i === 7 ? '<unk>' : word(5), -random.int(12) / 4]);
+      const json = {
+        ...{ ...trained, added_tokens: [], pre_tokenizer: null, decoder: null, post_processor: null },
+        normalizer: null,
+        model: { ...(round % 2 === 0 ? { type: 'Unigram' } : {}), unk_id: 7, vocab },
+      };
+      const [ours, library] = [loadTokenizer(json), new HfTokenizer(json, {})];
+      expect(ours.vocabSize).toBe(60);
+      for (let text = 0; text < 50; text++) {
+        const words = word(30);
+        expect(ours.encode(words), words).toEqual(library.encode(words, { add_special_tokens: false }).ids);
+      }
+    }
+  });
+
   it('reads merges as pairs and as texts; a BPE without them only where all tokens are letters', () => {
     const texts = trained.model.merges.map((pair) => pair.join(' '));
     const asTexts = loadTokenizer({ ...trained, model: { ...trained.model, merges: texts } });

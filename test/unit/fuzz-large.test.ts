@@ -75,6 +75,13 @@ const tokenizer = (expression: string): Case => ({
   ],
 });
 
+/** A zip of small tables, each packed by itself. */
+function gzips(count: number): Case {
+  const entry = (_: unknown, i: number) => [`${i}.csv.gz`, gzipSync(utf8(`text,label\na,${'bc'[i % 2]}\n`))];
+  const zip = zipSync(Object.fromEntries(Array.from({ length: count }, entry)), { level: 0 });
+  return { files: [fuzzFile('a.zip', zip)], told: { task: 'text-class' } };
+}
+
 /** A Hub whose repository is listed so. */
 function listing(tree: string): Case {
   const [seed] = DOORS.find(({ name }) => name === 'hub-listing')!.seeds();
@@ -164,23 +171,8 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
   },
   'onnx-structure': { 'a long range': [rangeModel(), 'read'] },
   zip: {
-    'many gzips': [
-      {
-        files: [
-          fuzzFile(
-            'a.zip',
-            zipSync(
-              Object.fromEntries(
-                Array.from({ length: 9000 }, (_, i) => [`${i}.csv.gz`, gzipSync(utf8('text,label\na,b\n'))]),
-              ),
-              { level: 0 },
-            ),
-          ),
-        ],
-        told: { task: 'text-class' },
-      },
-      'too-large',
-    ],
+    'many gzips': [gzips(9000), 'too-large'],
+    'as many gzips as may be': [gzips(1024), 'read'],
     'one entry that unpacks to much': [
       {
         files: [fuzzFile('a.zip', zipSync({ 'a.txt': new Uint8Array(12 * SIZE).fill(97) }))],

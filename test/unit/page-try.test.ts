@@ -11,7 +11,6 @@ import {
   type Writing,
   writeBoth,
 } from '../../src/inference/beforeAfter.ts';
-import type { InferenceClient, Pair } from '../../src/inference/client.ts';
 import { nextTokenLogits } from '../../src/inference/languageModel.ts';
 import type { FeedTensor, OrtSession } from '../../src/inference/session.ts';
 import { openSession } from '../../src/inference/session.ts';
@@ -19,6 +18,7 @@ import type { InputFile } from '../../src/lib/bytes.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import { asksFor, createTry } from '../../src/page/features/try/try.ts';
+import type { InferenceClient, Pair } from '../../src/page/inferenceClient.ts';
 import { createStores, emptyRun, type MergeResult } from '../../src/page/stores.ts';
 import { parity } from '../../src/training/parity.ts';
 import { reportModel } from '../../src/training/reports.ts';

@@ -75,6 +75,12 @@ describe('checkpoint', () => {
     for (const [name, data] of states) expect(bits(statesBack.get(name)!), name).toEqual(bits(data));
   });
 
+  it('comes back after 150,000 steps', async () => {
+    const steps = Array.from({ length: 150_000 }, (_, i) => ({ ...checkpoint.steps[0]!, step: i + 1 }));
+    const long = { ...checkpoint, step: steps.length, steps };
+    expect((await decodeCheckpoint(await encodeCheckpoint(long))).steps).toHaveLength(steps.length);
+  });
+
   it('refuses what is none, is cut off, or is of another version', async () => {
     await refuses(new TextEncoder().encode('not a checkpoint at all'), /cannot be read, start a new run/);
     await refuses(new Uint8Array(0), /cannot be read/);
@@ -180,6 +186,14 @@ describe('checkpoint', () => {
       'a batch of no size',
       (run) => (at(run, 'settings', 'training').batchSize = 0),
       /damaged.*training\.batchSize/,
+    ],
+    [
+      'thousands of fields',
+      (run) =>
+        (at(run, 'settings').config = Object.fromEntries(
+          Array.from({ length: 3000 }, (_, i) => [`f${i}`, i]),
+        )),
+      /damaged.*settings\.config: expected an object of at most 200 fields/,
     ],
     ['a hash that is a path', (run) => (run.modelHash = '../../etc/passwd'), /damaged.*modelHash/],
     ['a hash cut off', (run) => (run.dataHash = 'b2'.repeat(31)), /damaged.*dataHash/],

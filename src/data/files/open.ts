@@ -2,7 +2,7 @@
  * Whatever the user dropped, pasted or named → a dataset for a task: text, tables (CSV, TSV, JSON, JSONL, Parquet, CoNLL), pictures by folder or
  * table, IDX files, or a zip of any of these. Every way of going wrong is a 'bad-data' sentence, and what is left out is noted.
  */
-import { createBudget } from '../../lib/budget.ts';
+import { createBudget, within } from '../../lib/budget.ts';
 import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
 import { type ChatFormat, chatFormat } from '../chat.ts';
@@ -69,15 +69,16 @@ export async function openDataset(
 }
 
 function unpack(given: readonly InputFile[]): InputFile[] {
-  const packed = createBudget('packedFiles');
-  return given
+  const files = given
     .filter((file) => !isHidden(file.name))
-    .flatMap((file) => (extension(file.name) === 'zip' ? unpackZip(file.bytes, file.name) : [file]))
-    .map((file) => {
-      if (extension(file.name) !== 'gz' || isIdxName(file.name)) return file;
-      packed.take(1, file.name);
-      return { name: file.name.slice(0, -3), bytes: gunzip(file.bytes, file.name) };
-    })
+    .flatMap((file) => (extension(file.name) === 'zip' ? unpackZip(file.bytes, file.name) : [file]));
+  const isPacked = ({ name }: InputFile): boolean => extension(name) === 'gz' && !isIdxName(name);
+  const packed = files.filter(isPacked);
+  if (packed.length > 0) within('packedFiles', packed.length, packed[0]!.name);
+  return files
+    .map((file) =>
+      isPacked(file) ? { name: file.name.slice(0, -3), bytes: gunzip(file.bytes, file.name) } : file,
+    )
     .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
 }
 

@@ -6,8 +6,8 @@ import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
 import { listOfMessages, type Message, readMessages } from '../messages.ts';
 import { type Drops, type Fault, type Origin, originList } from '../notes.ts';
-import type { Source } from '../rows.ts';
 import { longestStretch } from '../text.ts';
+import type { Source } from '../tokenRows.ts';
 import { isBrokenList, isNothing, isSquad, listOf, numberOf, squadAnswer, withoutPercent } from './cells.ts';
 import { type ColumnMapping, hasColumns } from './columns.ts';
 import type { Role } from './content.ts';
@@ -169,18 +169,24 @@ export function chatRoles(
     : { needed: ['answer'], optional };
 }
 
-export function chatRows(entries: readonly Entry[], { drops, notes }: Reading): ChatRow[] {
+/** One after the other: messages take much more than the tokens that become of them. */
+export function* chatRows(entries: readonly Entry[], { drops, notes }: Reading): Generator<ChatRow> {
   if (entries.some(({ values }) => values.rejected !== undefined))
     notes.push('Of two answers the chosen one is learnt; the rejected one is not used.');
-  const made = keep(entries, drops, ({ values, origin, split }): ChatRow | string => {
-    const messages = 'messages' in values ? conversationOf(values) : pairOf(values);
-    if (typeof messages === 'string') return messages;
-    if (!messages.some((m) => m.role === 'assistant' && m.isLearnt !== false))
-      return 'has no answer in its conversation';
-    const tools = toolsOf(values.tools);
-    return { messages, ...(tools === null ? {} : { tools }), origin, split };
-  });
-  return made.map((m) => m.made);
+  for (const entry of entries) {
+    const row = chatRow(entry);
+    if (typeof row === 'string') drops.add(entry.origin, { what: row, advice: INCOMPLETE });
+    else yield row;
+  }
+}
+
+function chatRow({ values, origin, split }: Entry): ChatRow | string {
+  const messages = 'messages' in values ? conversationOf(values) : pairOf(values);
+  if (typeof messages === 'string') return messages;
+  if (!messages.some((m) => m.role === 'assistant' && m.isLearnt !== false))
+    return 'has no answer in its conversation';
+  const tools = toolsOf(values.tools);
+  return { messages, ...(tools === null ? {} : { tools }), origin, split };
 }
 
 /** A list of tools, also as JSON text; null where there are none. */

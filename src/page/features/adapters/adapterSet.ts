@@ -5,7 +5,6 @@
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
 import { asPapilioError, type InputFile, PapilioError, type PickedFile } from '../../../common.ts';
-import type { InferenceClient } from '../../../merged.ts';
 import type { CombineOptions } from '../../../methods.ts';
 import type {
   AdapterCommand,
@@ -16,6 +15,7 @@ import type {
   ParityReport,
 } from '../../../protocol.ts';
 import { saveFile, zipOf } from '../../exports.ts';
+import type { InferenceClient } from '../../inferenceClient.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';

@@ -1,8 +1,8 @@
 /** What is taken away of a run: the merged file, checked in onnxruntime, the adapter, the Python project. */
 import { PapilioError } from '../../../common.ts';
-import type { InferenceClient } from '../../../merged.ts';
 import type { MergedOf, MergeReport, ParityReport, QuantisedMerge, TrainerApi } from '../../../protocol.ts';
 import { runJson, saveFile, zipOf } from '../../exports.ts';
+import type { InferenceClient } from '../../inferenceClient.ts';
 import type { Stores } from '../../stores.ts';
 import type { Inspecting, Questions } from '../inspect/inspection.ts';
 import type { Controller } from '../training/controller.ts';

@@ -5,9 +5,9 @@
 import { createStore } from 'zustand/vanilla';
 import { PATIENCE_MS, settlesWithin } from '../../../common.ts';
 import type { Answer, BothWriting, Question, Side, WriteOptions } from '../../../inference.ts';
-import type { InferenceClient, Pair } from '../../../merged.ts';
 import type { DataReport, OpenReport, TrainerApi } from '../../../protocol.ts';
 import { saveFile, zipOf } from '../../exports.ts';
+import type { InferenceClient, Pair } from '../../inferenceClient.ts';
 import type { MergeResult, Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { BothWriting } from '../../src/inference/beforeAfter.ts';
-import { inferenceClient } from '../../src/inference/client.ts';
 import type { InferenceApi } from '../../src/inference/worker.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { serve } from '../../src/lib/workers.ts';
+import { inferenceClient } from '../../src/page/inferenceClient.ts';
 
 /** Stands in for the browser's Worker: a service of our own behind a message channel; run() never ends for the feed "stuck". */
 let started = 0;

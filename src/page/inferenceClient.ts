@@ -1,8 +1,15 @@
 /** The page's side of the inference worker: the same sessions, in a worker that starts when needed and can be ended at any time. */
-import { WorkerHost } from '../lib/workers.ts';
-import type { About, Answer, BothWriting, Question, WriteOptions } from './beforeAfter.ts';
-import type { OpenOptions, OrtSession } from './session.ts';
-import type { InferenceApi } from './worker.ts';
+import { WorkerHost } from '../common.ts';
+import type {
+  About,
+  Answer,
+  BothWriting,
+  InferenceApi,
+  OpenOptions,
+  OrtSession,
+  Question,
+  WriteOptions,
+} from '../inference.ts';
 
 /** Two files that answer and write side by side; their tokenizer and templates are read in the worker. */
 export interface Pair {
@@ -14,7 +21,7 @@ export interface Pair {
 }
 
 export interface InferenceClient {
-  /** Opens a model in the worker, as {@link openSession} does; the caller keeps what it gives: bytes are copied, a Blob is read there. */
+  /** Opens a model in the worker, as `openSession` does; the caller keeps what it gives: bytes are copied, a Blob is read there. */
   open(model: Uint8Array | Blob, options?: OpenOptions): Promise<OrtSession>;
   /** Opens two files to be asked side by side; a later pair takes the place of the one before. */
   openPair(before: Uint8Array | Blob, after: Uint8Array | Blob, about: About): Promise<Pair>;
@@ -26,7 +33,7 @@ export interface InferenceClient {
 }
 
 const startWorker = (): Worker =>
-  new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'inference' });
+  new Worker(new URL('../inference/worker.ts', import.meta.url), { type: 'module', name: 'inference' });
 
 export function inferenceClient(): InferenceClient {
   const host = new WorkerHost<InferenceApi>(startWorker, {
