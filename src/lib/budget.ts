@@ -26,6 +26,13 @@ export const BOUNDS = {
     unit: 'bytes of constants',
     advice: 'the file is damaged, or it must be exported with smaller tables',
   },
+  /** All that is made of constants while a model is read, at one size after the other. */
+  madeBytes: {
+    most: 7 * 2 ** 23,
+    perByte: 4,
+    unit: 'bytes of constants at all sizes',
+    advice: 'the file is damaged, or it must be exported with smaller tables',
+  },
   /** Numbers read, written or multiplied while constants are computed: a second or two. */
   foldingSteps: {
     most: 2 ** 27,

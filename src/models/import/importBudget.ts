@@ -14,6 +14,8 @@ export type Numbers = Float64Array | Float32Array | Uint8Array | Int8Array;
 interface Budgets {
   readonly inputBytes: number;
   readonly bytes: Budget;
+  /** Of all arrays that were made: those of the folding before may still be there when the next makes its own. */
+  readonly made: Budget;
   readonly steps: Budget;
 }
 
@@ -24,9 +26,13 @@ let place: () => string = () => 'The model';
  * What `f` gives, counted against the budgets of an input of so many bytes: the file's, and of what its user asked for besides. Any error
  * it ends in is one of ours: a graph whose parts contradict each other in a way that was not foreseen is a damaged file, and the node is named.
  */
-export function withBudget<T>(inputBytes: number, f: () => T): T {
+export function withBudget<T>(
+  inputBytes: number,
+  f: () => T,
+  made: Budget = createBudget('madeBytes', inputBytes),
+): T {
   const bytes = createBudget('foldedBytes', inputBytes);
-  return counting({ inputBytes, bytes, steps: createBudget('foldingSteps', inputBytes) }, f);
+  return counting({ inputBytes, bytes, made, steps: createBudget('foldingSteps', inputBytes) }, f);
 }
 
 /**
@@ -128,9 +134,10 @@ function arrayFor(dtype: OnnxDType) {
 export function allocate(dtype: OnnxDType, shape: readonly number[]): Numbers {
   const size = checkedSize(shape);
   const kind = arrayFor(dtype);
-  const { bytes, steps } = budgets ?? { bytes: createBudget('foldedBytes'), steps: null };
-  bytes.take(size * kind.BYTES_PER_ELEMENT, here());
-  steps?.take(size, here());
+  const byteLength = size * kind.BYTES_PER_ELEMENT;
+  (budgets?.bytes ?? createBudget('foldedBytes')).take(byteLength, here());
+  budgets?.made.take(byteLength, here());
+  budgets?.steps.take(size, here());
   return new kind(size);
 }
 

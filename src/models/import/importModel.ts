@@ -1,6 +1,7 @@
 /** An ONNX model as a PyTorch-like module tree and a function that builds its graph at any sizes. */
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
+import { type Budget, createBudget } from '../../lib/budget.ts';
 import { PapilioError } from '../../lib/errors.ts';
 import { inlineFunctions } from '../../onnx/inline.ts';
 import type { OnnxModel } from '../../onnx/types.ts';
@@ -161,10 +162,11 @@ function prefixing({ prefix, except }: Sidecar['prefix'] & {}): (name: string) =
 /** @throws PapilioError 'unsupported-onnx' naming every node that cannot be imported; `details` has `missing`, the list, and `recognised` */
 export function importModel(file: OnnxModel, sidecar: Sidecar = {}): ImportedModel {
   const bytes = bytesBehind(file);
-  return withBudget(bytes, () => readModel(file, sidecar, bytes));
+  const made = createBudget('madeBytes', bytes);
+  return withBudget(bytes, () => readModel(file, sidecar, bytes, made), made);
 }
 
-function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedModel {
+function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number, made: Budget): ImportedModel {
   const onnx = inlineFunctions(file, isOperator);
   const config = sidecar.config ?? {};
   const hints = hintsOf(config);
@@ -216,10 +218,13 @@ function readModel(file: OnnxModel, sidecar: Sidecar, bytes: number): ImportedMo
     activationsQuantised: activationRounding(onnx.graph),
     notes: [...roleNotes(new Map(inputs.map(({ name, kind }) => [name, kind]))), ...quantNotes(onnx.graph)],
     tables: () =>
-      withBudget(bytes, () =>
-        tablesOf(onnx, inputs, outputs, config, (dims) =>
-          bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
-        ),
+      withBudget(
+        bytes,
+        () =>
+          tablesOf(onnx, inputs, outputs, config, (dims) =>
+            bindInputs(onnx.graph, inputs, { ...sidecar.dims, ...dims }, hints, new Set(fullMasks)),
+          ),
+        made,
       ),
     build(g, dims, options = {}) {
       const data = [...(options.data ?? usualData), ...(options.also ?? [])];
