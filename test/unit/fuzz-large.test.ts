@@ -27,6 +27,9 @@ interface Case {
   readonly told?: Readonly<Record<string, unknown>>;
 }
 
+/** Keys of one object. */
+const KEYS = Array.from({ length: SIZE / 10 }, (_, i) => `"${i.toString(36)}":0`).join(',');
+
 const classes = (name: string, content: string | Uint8Array): Case => ({
   files: [fuzzFile(name, content)],
   told: { task: 'text-class' },
@@ -131,6 +134,13 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
       'too-large',
     ],
     'a text of spaces': [{ files: [fuzzFile('a.txt', many(' ', SIZE))], told: { task: 'text' } }, 'bad-data'],
+    'short chats': [
+      {
+        files: [fuzzFile('a.json', `[${many('{"instruction":"Say","input":"0","output":"ok"},', SIZE)}{}]`)],
+        told: { task: 'text' },
+      },
+      'read',
+    ],
     'labelled lines': [classes('l.txt', many('__label__a b\n__label__b c\n', SIZE)), 'too-large'],
     'a gzip that unpacks to much': [
       classes('a.csv.gz', gzipSync(utf8(`text,label\n${many('aaaaaaa,b\n', 12 * SIZE)}`))),
@@ -161,6 +171,31 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
         ],
       },
       'malformed-file',
+    ],
+    'keys beside its model': [
+      {
+        files: [fuzzFile('tokenizer.json', `{"model":{"type":"BPE","vocab":{"a":0}},${KEYS}}`)],
+      },
+      'malformed-file',
+    ],
+    'a vocabulary with scores': [
+      {
+        files: [
+          fuzzFile(
+            'tokenizer.json',
+            JSON.stringify({
+              model: {
+                ...{ type: 'Unigram', unk_id: 0 },
+                vocab: Array.from({ length: SIZE / 32 }, (_, i) => [
+                  `${i.toString(36)}${'x'.repeat(20)}`,
+                  -1,
+                ]),
+              },
+            }),
+          ),
+        ],
+      },
+      'read',
     ],
     'boundaries of words': [tokenizer('\\b'.repeat(4096)), 'too-large'],
   },
@@ -214,6 +249,19 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
         told: side(224),
       },
       'read',
+    ],
+  },
+  checkpoint: {
+    'keys in its configuration': [
+      header(
+        JSON.stringify({
+          __metadata__: {
+            ...{ format: 'papilio-checkpoint', version: '1' },
+            run: `{"settings":{"method":"oft","config":{${KEYS}}}}`,
+          },
+        }),
+      ),
+      'checkpoint',
     ],
   },
   safetensors: {
