@@ -2,7 +2,7 @@
 import { fail } from '../lib/errors.ts';
 import { greatest, least } from '../lib/numbers.ts';
 import { type Origin, originList } from './notes.ts';
-import { cutNote, frame, orderLabels, type RowOptions, tokenDataset } from './rows.ts';
+import { cutNote, firstTokens, frame, orderLabels, type RowOptions, tokenDataset } from './rows.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { type Source, TokenRows } from './tokenRows.ts';
 import type { RowSplit, TextClassDataset, TextValueDataset, TokenClassDataset } from './types.ts';
@@ -130,7 +130,7 @@ export function tokenClassDataset(
   const idsOf = (word: string): readonly number[] => {
     let ids = encoded.get(word);
     if (ids === undefined) {
-      ids = tokenizer.encode(word);
+      ids = firstTokens(tokenizer, word, most).ids;
       if (encoded.size < MOST_KNOWN_WORDS) encoded.set(word, ids);
     }
     return ids;

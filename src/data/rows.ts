@@ -20,7 +20,7 @@ const LETTERS_PER_TOKEN = 16;
 const NEAR_CUT = 256;
 
 /** The first tokens of a text, at least `most` where it has so many: of a book no more is encoded than that takes. */
-function firstTokens(
+export function firstTokens(
   tokenizer: Tokenizer,
   text: string,
   most: number,

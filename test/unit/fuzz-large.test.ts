@@ -133,6 +133,13 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
       { files: [fuzzFile('a.conll', many('a O\n\n', SIZE))], told: { task: 'token-class' } },
       'too-large',
     ],
+    'one long word with a tag': [
+      {
+        files: [fuzzFile('a.conll', `${many(';', SIZE)}\tA\nb\tB\n\na\tA\nb\tB\n`)],
+        told: { task: 'token-class' },
+      },
+      'read',
+    ],
     'a text of spaces': [{ files: [fuzzFile('a.txt', many(' ', SIZE))], told: { task: 'text' } }, 'bad-data'],
     'short chats': [
       {
