@@ -21,7 +21,7 @@ import {
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { withOut } from './outFolder.ts';
 import { writeInto } from './runtime.ts';
-import { dataSource, modelSource, surroundings } from './sources.ts';
+import { cliHost, dataSource, modelSource } from './sources.ts';
 import { note, print, progressBar } from './terminal.ts';
 
 const options = {
@@ -94,7 +94,7 @@ async function compareInto(values: CompareValues): Promise<number> {
   try {
     const report = await compareMethods(
       request,
-      { on: on.engines, where, host: surroundings, signal: stopping.signal },
+      { on: on.engines, where, host: cliHost, signal: stopping.signal },
       (event) => {
         if (event.type === 'step') bar.update(event.step, event.total, title(event.method));
         else if (event.type === 'refused') note(`${title(event.method)} takes no part: ${event.reason}\n`);

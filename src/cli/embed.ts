@@ -4,7 +4,7 @@ import { cosine, embed, openSession } from '../inference.ts';
 import { encodeModel } from '../onnx.ts';
 import { checkText, mostTokens, openModel, tokenizerOf } from '../trainer.ts';
 import { command, type OptionTable, type Values } from './options.ts';
-import { modelSource, surroundings } from './sources.ts';
+import { cliHost, modelSource } from './sources.ts';
 import { note, print } from './terminal.ts';
 
 const options = {
@@ -29,7 +29,7 @@ export const embedCommand = command(
 );
 
 async function embedTexts(values: Values<typeof options>): Promise<number> {
-  const opened = await openModel(await modelSource(values.model), surroundings);
+  const opened = await openModel(await modelSource(values.model), cliHost);
   const tokenizer = tokenizerOf(opened);
   const session = await openSession(encodeModel(opened.model.onnx));
   const vectors: Float32Array[] = [];

@@ -30,7 +30,7 @@ import { command } from './options.ts';
 import { type OutFolder, refuseOlder, requireRoom, type WantedOut, withOut } from './outFolder.ts';
 import { PROJECT_HOLDS } from './python.ts';
 import { kindOf, readBytes } from './runtime.ts';
-import { dataSource, modelSource, surroundings } from './sources.ts';
+import { cliHost, dataSource, modelSource } from './sources.ts';
 import { note, print, progressBar, wordsOf } from './terminal.ts';
 
 export const finetuneCommand = command(
@@ -139,7 +139,7 @@ async function train(
   const session = await openSession(
     on.engines,
     request,
-    surroundings,
+    cliHost,
     (event) => {
       if (event.type === 'step') bar.update(event.metric.step, total, wordsOf(event.metric));
       if (event.type === 'eval') bar.log(`step ${event.metric.step}: held-out ${scoreOf(event.metric)}`);

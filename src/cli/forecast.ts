@@ -2,7 +2,7 @@
 import type { Device } from '../engine.ts';
 import type { Forecast, ForecastReport, RunRequest } from '../protocol.ts';
 import { forecastReport, forecastSetup, limitsOf, mebibytes, probeSpeed, type RunSetup } from '../trainer.ts';
-import { surroundings } from './sources.ts';
+import { cliHost } from './sources.ts';
 
 /** @param budget in bytes */
 export async function forecastOf(
@@ -11,7 +11,7 @@ export async function forecastOf(
   budget: number | undefined,
 ): Promise<ForecastReport> {
   const limits = limitsOf(device, budget);
-  return forecastReport(request, surroundings, limits, await probeSpeed(device));
+  return forecastReport(request, cliHost, limits, await probeSpeed(device));
 }
 
 /** What the run that is about to start will take on this device. */

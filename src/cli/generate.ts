@@ -18,7 +18,7 @@ import {
 } from '../trainer.ts';
 import { command, type OptionTable, type Values } from './options.ts';
 import { openGpu } from './runtime.ts';
-import { modelSource, surroundings } from './sources.ts';
+import { cliHost, modelSource } from './sources.ts';
 import { note, print } from './terminal.ts';
 
 interface Logits {
@@ -108,7 +108,7 @@ function asked(
 
 async function write(values: Values<typeof options>): Promise<number> {
   const isOrt = values.engine === 'onnxruntime';
-  const opened = await openModel(await modelSource(values.model), surroundings);
+  const opened = await openModel(await modelSource(values.model), cliHost);
   if (taskOf(opened) !== 'causal-lm')
     return fail('bad-argument', `${opened.name} is no language model and writes no text.`);
   const tokenizer = tokenizerOf(opened);

@@ -23,7 +23,7 @@ import { describeWritten, exitCodeOf, openMerged, placesOfMerged, writeMerged } 
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { type OutFolder, refuseOlder, requireRoom, withOut } from './outFolder.ts';
 import { openGpu } from './runtime.ts';
-import { modelSource, surroundings } from './sources.ts';
+import { cliHost, modelSource } from './sources.ts';
 import { note, print } from './terminal.ts';
 
 const options = {
@@ -63,7 +63,7 @@ async function merge(values: MergeValues): Promise<number> {
 }
 
 async function mergeInto(values: MergeValues, { folder }: OutFolder): Promise<number> {
-  const opened = await openModel(await modelSource(values.model), surroundings);
+  const opened = await openModel(await modelSource(values.model), cliHost);
   const bytes = opened.bytes.reduce((sum, { length }) => sum + length, 0);
   await requireRoom([{ folder, bytes }], 'The merged model');
   const parts = opened.model.separate?.(opened.model.onnx).map(({ name }) => basename(name));

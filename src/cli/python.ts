@@ -9,7 +9,7 @@ import { checkTask, evalsOf, issueOf, type PythonProject, storedProject, UnfitRe
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { requireRoom, withOut } from './outFolder.ts';
 import { readBytes, readText, writeInto } from './runtime.ts';
-import { dataSource, modelSource, surroundings } from './sources.ts';
+import { cliHost, dataSource, modelSource } from './sources.ts';
 import { note, print } from './terminal.ts';
 
 /** The files that a project is known by. */
@@ -58,7 +58,7 @@ async function pythonInto(values: PythonValues): Promise<number> {
       config: run.config,
       training: run.training,
     },
-    surroundings,
+    cliHost,
     {
       adapter: await Promise.all(
         files.map(async (name) => ({ name, bytes: await readBytes(join(folder, name)) })),

@@ -47,19 +47,19 @@ const isRemote = (word: string): boolean => /^(hub:|https?:\/\/)/.test(word);
 
 /** Pins what a word names and fetches it, telling how far it is; the run then finds everything kept. */
 async function fetchNamed(word: string, kind: RepoKind): Promise<HubSource | UrlSource> {
-  const around = await hub();
-  const named = parseSource(word, kind, around.hub);
+  const hubHost = await hub();
+  const named = parseSource(word, kind, hubHost.hub);
   let source = named;
   if (named.kind === 'hub') {
-    const pinned = await pin(named, kind, around);
+    const pinned = await pin(named, kind, hubHost);
     source = pinned.source;
     for (const line of pinned.notes) note(`${line}\n`);
   }
   const bar = progressBar('fetch', { isQuiet: true });
   const transfer = { onBytes: (done: number, total: number, what: string) => bar.update(done, total, what) };
   await (kind === 'model'
-    ? downloadModel(source, around, transfer)
-    : openSource(source, kind, around, transfer));
+    ? downloadModel(source, hubHost, transfer)
+    : openSource(source, kind, hubHost, transfer));
   bar.end();
   note(`${nameOf(source)}\n`);
   return source;
@@ -142,7 +142,7 @@ export async function publicFolder(): Promise<string> {
   return fail('not-found', 'The public folder with the embedded models is not beside the program.');
 }
 
-export const surroundings: Host = {
+export const cliHost: Host = {
   gpu: openGpu,
   async readPublic(path, onBytes) {
     const bytes = await readBytes(join(await publicFolder(), path));

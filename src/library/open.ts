@@ -141,16 +141,16 @@ const filesOf = (files: Files): PickedFile[] =>
 
 /** What a name or an address stands for, a name pinned to its commit. */
 async function named(word: string, kind: RepoKind, host: Host) {
-  const around = await host.hub!();
-  const source = parseSource(word, kind, around.hub);
-  return source.kind === 'hub' ? (await pin(source, kind, around)).source : source;
+  const hubHost = await host.hub!();
+  const source = parseSource(word, kind, hubHost.hub);
+  return source.kind === 'hub' ? (await pin(source, kind, hubHost)).source : source;
 }
 
-/** What reading needs of the surroundings: pictures, the Hub. Nothing that belongs to a page or a machine. */
+/** What reading needs: pictures, the Hub. Nothing that belongs to a page or a machine. */
 function hostOf({ hub = HUB_ADDRESS, token, store = memoryStore() }: HubOptions): Host {
   const isOutsideBrowser = !('document' in globalThis || 'importScripts' in globalThis);
   const send: typeof fetch = (...args) => fetch(...args);
-  const around: HubHost = {
+  const hubHost: HubHost = {
     store: checkedStore(store),
     // A browser follows redirects by itself, and shows a page none that it is asked to leave alone.
     fetch: isOutsideBrowser ? followed(send) : send,
@@ -162,6 +162,6 @@ function hostOf({ hub = HUB_ADDRESS, token, store = memoryStore() }: HubOptions)
     gpu: () => fail('internal', 'The library opens the device itself.'),
     readPublic: () => fail('not-found', 'The models of the page are no part of the library; give files.'),
     decodeImage: 'OffscreenCanvas' in globalThis ? decodeInBrowser : decodePicture,
-    hub: async () => around,
+    hub: async () => hubHost,
   };
 }

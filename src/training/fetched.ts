@@ -12,10 +12,10 @@ import { externalFiles } from '../onnx/decode.ts';
  */
 export async function downloadModel(
   source: HubSource | UrlSource,
-  around: HubHost,
+  hubHost: HubHost,
   transfer: Transfer = {},
 ): Promise<{ readonly name: string; readonly read: CachedFile['read'] }[]> {
-  const { files, beside } = await openSource(source, 'model', around, transfer);
+  const { files, beside } = await openSource(source, 'model', hubHost, transfer);
   const out = files.map(({ path, read }) => ({ name: nameBeside(path), read }));
   const wanted = new Set<string>();
   for (const { path, read } of files)
@@ -28,18 +28,18 @@ export async function downloadModel(
 
 export async function fetchModel(
   source: HubSource | UrlSource,
-  around: HubHost,
+  hubHost: HubHost,
   transfer: Transfer,
 ): Promise<InputFile[]> {
   const out: InputFile[] = [];
-  for (const { name, read } of await downloadModel(source, around, transfer))
+  for (const { name, read } of await downloadModel(source, hubHost, transfer))
     out.push({ name, bytes: await read() });
   return out;
 }
 
 /** Data files by their paths, which may name classes and splits. */
-export async function fetchData(source: HubSource | UrlSource, around: HubHost): Promise<InputFile[]> {
-  const { files } = await openSource(source, 'dataset', around);
+export async function fetchData(source: HubSource | UrlSource, hubHost: HubHost): Promise<InputFile[]> {
+  const { files } = await openSource(source, 'dataset', hubHost);
   const out: InputFile[] = [];
   for (const { path, read } of files) out.push({ name: path, bytes: await read() });
   return out;

@@ -74,8 +74,8 @@ export async function previewData(
 ): Promise<DataPreview> {
   const asked = trainingSchema.parse({ ...settings });
   const opened = await openModel(model, host);
-  const around = { ...host, modelCache: async () => opened };
-  const prepared = await prepareTask(model, source, asked, around).catch((error: unknown) => {
+  const withOpened = { ...host, modelCache: async () => opened };
+  const prepared = await prepareTask(model, source, asked, withOpened).catch((error: unknown) => {
     if (!(error instanceof PapilioError)) throw error;
     const tasks = tasksOf(opened);
     const task = source.options?.task ?? tasks[0];

@@ -29,7 +29,7 @@ const jobs = new Map<number, AbortController>();
 /** Milliseconds between two reports on how far a download is. */
 const REPORT_EVERY = 100;
 
-const around = ({ hub, token }: Access): HubHost => ({
+const hubHost = ({ hub, token }: Access): HubHost => ({
   store,
   fetch: (...args) => fetch(...args),
   hub,
@@ -38,12 +38,12 @@ const around = ({ hub, token }: Access): HubHost => ({
 
 const api = {
   search: (words: string, kind: RepoKind, access: Access): Promise<FoundRepo[]> =>
-    searchRepos(words, kind, around(access)),
+    searchRepos(words, kind, hubHost(access)),
 
   /** A listing; of a model one that holds .onnx files. */
   async list(repo: string, revision: string, kind: RepoKind, access: Access): Promise<FoundListing> {
-    const found = await findListing(kind, repo, revision, around(access));
-    if (kind === 'model') await requireVariants(found.listing, around(access));
+    const found = await findListing(kind, repo, revision, hubHost(access));
+    if (kind === 'model') await requireVariants(found.listing, hubHost(access));
     return found;
   },
 
@@ -52,7 +52,7 @@ const api = {
     const out: Awaited<ReturnType<typeof weigh>>[] = [];
     for (const paths of groups) {
       const files = listing.files.filter(({ path }) => paths.includes(path));
-      out.push(await weigh(listing, files, around({ hub: listing.hub, token: '' })));
+      out.push(await weigh(listing, files, hubHost({ hub: listing.hub, token: '' })));
     }
     return out;
   },
@@ -82,8 +82,8 @@ const api = {
       };
       await asOwner(async () => {
         await (kind === 'model'
-          ? downloadModel(source, around(access), transfer)
-          : openSource(source, kind, around(access), transfer));
+          ? downloadModel(source, hubHost(access), transfer)
+          : openSource(source, kind, hubHost(access), transfer));
       });
       report();
     } finally {

@@ -28,7 +28,7 @@ vi.mock('../../src/cli/sources.ts', async (original) => {
   const real = await original<typeof import('../../src/cli/sources.ts')>();
   const readPublic = async (path: string) =>
     small.files.find(({ name }) => path.endsWith(`/${name}`))?.bytes ?? new TextEncoder().encode('{}');
-  return { ...real, surroundings: { ...real.surroundings, readPublic } };
+  return { ...real, cliHost: { ...real.cliHost, readPublic } };
 });
 vi.mock('../../tools/pretrain/architectures/glyphsVit.ts', async (original) => {
   const real = await original<typeof import('../../tools/pretrain/architectures/glyphsVit.ts')>();

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
+import { cliHost, dataSource, modelSource } from '../../src/cli/sources.ts';
 import { openModel } from '../../src/training/openModel.ts';
 import { type HubServer, startHub } from '../tools/hub.ts';
 
@@ -52,7 +52,7 @@ it('pins and fetches; the model opens with the Hub gone', async () => {
   expect(data).toMatchObject({ kind: 'hub', repo: 'makers/days', files: ['data/train.txt'] });
 
   await hub.close();
-  const opened = await openModel(source, surroundings);
+  const opened = await openModel(source, cliHost);
   expect(opened.name).toBe('Tales-ONNX');
   expect(opened.model.family).toBe('llama');
   expect(opened.tokenizer).not.toBeNull();
@@ -67,7 +67,7 @@ it('an address brings the sidecars beside it', async () => {
   const source = await modelSource(url);
   expect(source).toEqual({ kind: 'url', url });
   await hub.close();
-  expect((await openModel(source, surroundings)).tokenizer).not.toBeNull();
+  expect((await openModel(source, cliHost)).tokenizer).not.toBeNull();
 });
 
 it('says what is wrong with a name', async () => {

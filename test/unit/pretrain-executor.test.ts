@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { surroundings } from '../../src/cli/sources.ts';
+import { cliHost } from '../../src/cli/sources.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { ortEngines } from '../../src/onnxruntime/engine.ts';
 import type { OrtRuntime } from '../../src/onnxruntime/runtime.ts';
@@ -47,7 +47,7 @@ async function outcome(ort: OrtRuntime, available?: number): Promise<unknown> {
         config: { r: 2 },
         training: trainingSchema.parse({ steps: 2, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
       },
-      surroundings,
+      cliHost,
     );
     await session.play();
     return null;

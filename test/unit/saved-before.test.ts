@@ -6,7 +6,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { readRunRecord } from '../../src/cli/python.ts';
-import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
+import { cliHost, dataSource, modelSource } from '../../src/cli/sources.ts';
 import { runRequest } from '../../src/page/features/setup/choice.ts';
 import { Controller } from '../../src/page/features/training/controller.ts';
 import { readSession, type SavedSession } from '../../src/page/features/training/sessions.ts';
@@ -40,7 +40,7 @@ const { losses, ...sessions } = JSON.parse(readFileSync(`${SAVED}/sessions.json`
 
 /** Losses of the run that goes on from a checkpoint, those before it included. */
 async function goneOn(request: RunRequest, checkpoint: Uint8Array): Promise<number[]> {
-  const session = await openSession(interpreterEngines, request, surroundings, undefined, { checkpoint });
+  const session = await openSession(interpreterEngines, request, cliHost, undefined, { checkpoint });
   expect(session.position().step).toBe(3);
   await session.play();
   return session.history.steps.map(({ loss }) => loss);

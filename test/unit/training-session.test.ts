@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { adapterTensor, readSafetensors, writeSafetensors } from '../../src/adapters/safetensors.ts';
-import { surroundings } from '../../src/cli/sources.ts';
+import { cliHost } from '../../src/cli/sources.ts';
 import type { PapilioError } from '../../src/lib/errors.ts';
 import { decodeCheckpoint, encodeCheckpoint } from '../../src/training/checkpoint.ts';
 import type { MakeEngine } from '../../src/training/engine.ts';
@@ -34,7 +34,7 @@ it('says where it broke, and goes on', async () => {
       ...{ model: subject.source, data: subject.training!.data, method: 'lora', config: { r: 2 } },
       training: trainingSchema.parse({ steps: 2, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
     },
-    surroundings,
+    cliHost,
   );
   await expect(session.play()).rejects.toMatchObject({
     kind: 'internal',
@@ -65,7 +65,7 @@ it('goes on from a checkpoint with every state of its engine, at a step that it 
         config: { r: 2 },
         training: trainingSchema.parse({ steps, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
       },
-      surroundings,
+      cliHost,
       undefined,
       checkpoint ? { checkpoint } : {},
     );
@@ -124,7 +124,7 @@ it('answers those who look at one step first, and others when they have ended', 
       config: { r: 2 },
       training: trainingSchema.parse({ steps: 3, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
     },
-    surroundings,
+    cliHost,
     undefined,
   );
   const batch = session.batches.load('held', session.batches.held(0)[0]!);

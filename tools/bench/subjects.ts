@@ -1,6 +1,6 @@
 /** What is measured: the embedded models and a graph of GPT-2's shape, each with a batch, the methods' settings and its twin for the peer. */
 import type { MethodId } from '../../src/adapters/registry.ts';
-import { surroundings } from '../../src/cli/sources.ts';
+import { cliHost } from '../../src/cli/sources.ts';
 import { IGNORED_LABEL } from '../../src/data/tensors.ts';
 import type { Caps } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
@@ -79,7 +79,7 @@ function textBatch(batch: number, sequence: number, vocabulary: number): Subject
 }
 
 async function embedded(name: string): Promise<LoadedModel> {
-  return (await openModel({ kind: 'embedded', name }, surroundings)).model;
+  return (await openModel({ kind: 'embedded', name }, cliHost)).model;
 }
 
 const number = (config: Readonly<Record<string, unknown>>, key: string): number => Number(config[key]);

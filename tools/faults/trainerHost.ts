@@ -13,7 +13,7 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter';
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { readRunRecord } from '../../src/cli/python.ts';
 import { kindOf, readBytes, writeBytes } from '../../src/cli/runtime.ts';
-import { dataSource, modelSource, surroundings } from '../../src/cli/sources.ts';
+import { cliHost, dataSource, modelSource } from '../../src/cli/sources.ts';
 import { serve } from '../../src/lib/workers.ts';
 import { decodeCheckpoint } from '../../src/training/checkpoint.ts';
 import type { RunRequest, StepMetric, TrainerApi, TrainerEvent } from '../../src/training/protocol.ts';
@@ -31,7 +31,7 @@ const isWorker = isDeno ? 'WorkerGlobalScope' in globalThis : !isMainThread;
 
 if (isWorker) {
   const endpoint = isDeno ? (globalThis as unknown as Endpoint) : nodeEndpoint(parentPort!);
-  serve(createTrainer(surroundings), [], endpoint);
+  serve(createTrainer(cliHost), [], endpoint);
 } else await host();
 
 function hire(): { readonly api: Remote<TrainerApi>; end(): Promise<unknown> } {

@@ -5,7 +5,7 @@ import { scoreOf } from '../../src/cli/finetuneResult.ts';
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
 import { withOut } from '../../src/cli/outFolder.ts';
 import { openGpu, runtimeName, writeInto } from '../../src/cli/runtime.ts';
-import { surroundings } from '../../src/cli/sources.ts';
+import { cliHost } from '../../src/cli/sources.ts';
 import { print, progressBar, wordsOf } from '../../src/cli/terminal.ts';
 import { embeddedTexts } from '../../src/data/catalogue.ts';
 import { openDevice } from '../../src/gpu/device.ts';
@@ -169,7 +169,7 @@ async function pretrainInto(
   const bar = progressBar(name);
   const started = performance.now();
   let saved: Promise<void> = Promise.resolve();
-  const session = await openSession(ort ? ortEngines(ort) : device!, request, surroundings, (event) => {
+  const session = await openSession(ort ? ortEngines(ort) : device!, request, cliHost, (event) => {
     if (event.type === 'step') bar.update(event.metric.step, training.steps, wordsOf(event.metric));
     if (event.type !== 'eval') return;
     bar.log(`step ${event.metric.step}: held-out ${scoreOf(event.metric)}`);
@@ -179,7 +179,7 @@ async function pretrainInto(
   const save = async (): Promise<void> => {
     const { onnx } = await session.merge();
     const finished = files.map((f) => (f.name === 'model.onnx' ? { ...f, bytes: onnx } : f));
-    const report = reportModel(await openModel({ kind: 'files', files: finished }, surroundings), name);
+    const report = reportModel(await openModel({ kind: 'files', files: finished }, cliHost), name);
     const made = {
       command: `npm run -s papilio -- pretrain ${[name, ...args.filter((a) => a !== name)].join(' ')}`,
       seed,

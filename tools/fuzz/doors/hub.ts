@@ -195,7 +195,7 @@ export const hubListing: Door = {
     }),
   async open(input) {
     const { fetch, strangers } = hubOf(input);
-    const around: HubHost = {
+    const hubHost: HubHost = {
       ...{
         store: folderStore(stage()),
         fetch,
@@ -208,12 +208,12 @@ export const hubListing: Door = {
     const source = { kind: 'hub', repo: 'makers/tiny', files: [String(input.told?.file)] } as const;
     const tries = [
       async () => {
-        const { files } = await openSource({ ...source }, 'model', around);
+        const { files } = await openSource({ ...source }, 'model', hubHost);
         for (const file of files) await file.read();
       },
-      async () => void (await openSource({ kind: 'hub', repo: 'makers/tiny' }, 'model', around)),
-      async () => void (await searchRepos('tiny', 'model', around)),
-      async () => void (await listKept(around.store)),
+      async () => void (await openSource({ kind: 'hub', repo: 'makers/tiny' }, 'model', hubHost)),
+      async () => void (await searchRepos('tiny', 'model', hubHost)),
+      async () => void (await listKept(hubHost.store)),
     ];
     for (const attempt of tries)
       await attempt().catch((error: unknown) => {

@@ -16,7 +16,7 @@ import {
   sharedOf,
 } from '../../../src/adapters/plan.ts';
 import { METHODS, type MethodId } from '../../../src/adapters/registry.ts';
-import { surroundings } from '../../../src/cli/sources.ts';
+import { cliHost } from '../../../src/cli/sources.ts';
 import type { FloatTensor, IntTensor } from '../../../src/data/types.ts';
 import type { Device } from '../../../src/gpu/device.ts';
 import type { Graph, Tensor } from '../../../src/graph/types.ts';
@@ -122,7 +122,7 @@ async function trained(
     config,
     training: SETTINGS,
   };
-  const opened: Host = { ...surroundings, modelCache: async () => subject.opened };
+  const opened: Host = { ...cliHost, modelCache: async () => subject.opened };
   const session = await openSession(engines, request, opened);
   try {
     return await trainedParity(session, engines, request);
@@ -242,7 +242,7 @@ async function sameAgain(
   request: RunRequest,
   merged: OnnxModel,
 ): Promise<void> {
-  const session = await openSession(engines, request, surroundings);
+  const session = await openSession(engines, request, cliHost);
   try {
     requireSame((await session.mergeModel('float')).onnx, merged);
   } finally {
@@ -295,7 +295,7 @@ async function plannedParity(subject: Subject, plan: AdapterPlan, packed: Float3
     toTorch(adapter, model.modules),
     plan.groups.length > 0 ? plan.groups.flatMap((g) => g.layers.map((l) => l.name)) : undefined,
   );
-  const fresh = (await openModel(subject.source, surroundings)).model;
+  const fresh = (await openModel(subject.source, cliHost)).model;
   const read = readAdapter(json, tensors);
   const again = chooseAdapter(
     await loadMethod(read.method),

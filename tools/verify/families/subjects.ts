@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path';
 import { METHODS, type MethodId } from '../../../src/adapters/registry.ts';
 import { kindOf, listFolder } from '../../../src/cli/runtime.ts';
-import { modelSource, surroundings } from '../../../src/cli/sources.ts';
+import { cliHost, modelSource } from '../../../src/cli/sources.ts';
 import { fail, PapilioError } from '../../../src/lib/errors.ts';
 import { rng } from '../../../src/lib/rng.ts';
 import type { LoadedModel } from '../../../src/models/load.ts';
@@ -30,7 +30,7 @@ export async function subjectNames(folder: string): Promise<string[]> {
 /** @throws PapilioError where the model cannot be read */
 export async function openSubject(folder: string): Promise<Subject> {
   const source = await modelSource(join(folder, 'model.onnx'));
-  const opened = await openModel(source, surroundings);
+  const opened = await openModel(source, cliHost);
   const task = trainingTask(opened);
   return {
     name: basename(folder),

@@ -7,7 +7,7 @@ import type { MethodId } from '../../../src/adapters/registry.ts';
 import { trainingSettings } from '../../../src/cli/finetuneOptions.ts';
 import { openMerged } from '../../../src/cli/mergedFile.ts';
 import { readText } from '../../../src/cli/runtime.ts';
-import { dataSource, modelSource, surroundings } from '../../../src/cli/sources.ts';
+import { cliHost, dataSource, modelSource } from '../../../src/cli/sources.ts';
 import { print } from '../../../src/cli/terminal.ts';
 import type { Device } from '../../../src/gpu/device.ts';
 import { fail } from '../../../src/lib/errors.ts';
@@ -57,7 +57,7 @@ async function fineTune(on: MakeEngine | Device, root: string, run: Run, steps: 
       config: {},
       training,
     },
-    surroundings,
+    cliHost,
   );
   try {
     const before = await session.evaluate('base');
