@@ -1,6 +1,6 @@
 /** `papilio/methods`: the methods with their fields, rules, sizes and starts, and how target_modules are read. No file is read here. */
 export { COMBINATIONS, type Combination, type CombineOptions } from './adapters/combine.ts';
-export { type CommonConfig, type FieldMeta, fieldMeta } from './adapters/fields.ts';
+export { type CommonConfig, type FieldMeta, fieldMeta, givenFields } from './adapters/fields.ts';
 export { METHODS, type MethodId, methodById } from './adapters/registry.ts';
 export { refuseCommon } from './adapters/rules.ts';
 export { countTrainable, type TrainableCount } from './adapters/size.ts';

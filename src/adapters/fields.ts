@@ -19,6 +19,19 @@ export interface FieldMeta {
   readonly step?: number;
 }
 
+/** No method has a third of these fields. */
+const MOST_FIELDS = 200;
+
+/** A configuration in a file of ours, before its method's own schema reads it. */
+export const givenFields = z.custom<Record<string, unknown>>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.keys(value).length <= MOST_FIELDS,
+  `expected an object of at most ${MOST_FIELDS} fields`,
+);
+
 /** Gives a schema its default and its description. */
 export function field<T extends z.ZodType>(
   schema: T,

@@ -193,7 +193,7 @@ export interface MethodStart {
 export interface AdapterMethod<C extends CommonConfig = CommonConfig> {
   /** Stable name: folder, URL value and `--method` argument; a {@link MethodId} once registered. */
   readonly id: string;
-  /** `peft_type` in adapter_config.json. */
+  /** `peft_type` in adapter_config.json; of a method that PEFT has not it begins with PAPILIO_. */
   readonly peftType: string;
   readonly title: string;
   readonly family: keyof typeof FAMILIES;

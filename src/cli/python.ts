@@ -1,9 +1,9 @@
 /** `papilio python --run DIR --out DIR`: the Python project that goes on with a run that `finetune` left in a folder, read from its run.json. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { fail, jsonOf, PapilioError, passOn } from '../common.ts';
+import { createBudget, fail, jsonOf, PapilioError, passOn } from '../common.ts';
 import { checkMapping } from '../data.ts';
-import { methodById } from '../methods.ts';
+import { givenFields, methodById } from '../methods.ts';
 import { type DataOptions, type EvalMetric, type TrainingSettings, trainingSchema } from '../protocol.ts';
 import { checkTask, evalsOf, issueOf, type PythonProject, storedProject, UnfitRecord } from '../trainer.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
@@ -96,7 +96,7 @@ const schema = z.object({
       delimiter: z.string().length(1),
       quotes: z.boolean(),
       decimal: z.enum(['point', 'comma']),
-      mapping: z.record(z.string(), z.unknown()),
+      mapping: givenFields,
       task: z.string(),
       keepClasses: z.boolean(),
       padding: z.enum(['length', 'longest']),
@@ -104,10 +104,10 @@ const schema = z.object({
     .partial()
     .default({}),
   method: z.string(),
-  config: z.record(z.string(), z.unknown()),
+  config: givenFields,
   training: trainingSchema,
   steps: z.int().min(0),
-  evaluations: z.array(z.unknown()),
+  evaluations: z.custom<readonly unknown[]>(Array.isArray, 'expected a list'),
 });
 
 /** @throws PapilioError 'not-found' or 'malformed-file' naming the file and the field */
@@ -121,7 +121,7 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
     );
   let json: unknown;
   try {
-    json = jsonOf(text, path);
+    json = jsonOf(text, path, createBudget('settingsBytes', text.length));
   } catch (cause) {
     passOn(cause);
     return refuse('no JSON');

@@ -102,7 +102,7 @@ export const BOUNDS = {
     unit: 'bytes of values',
     advice: 'the file is damaged, or it must be divided into several',
   },
-  /** Of one small file beside a model, or the head of an adapter's tensors: 12,000 added tokens fit in, and 20,000 tensors. */
+  /** Of one small file beside a model or of a run, or the head of an adapter's tensors: 12,000 added tokens fit in, and 20,000 tensors. */
   settingsBytes: {
     most: 2 ** 24,
     perByte: 5,

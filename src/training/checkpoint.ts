@@ -5,6 +5,7 @@
  * in the metadata too: what a disk gave back with another bit is refused, and never trained on.
  */
 import { z } from 'zod';
+import { givenFields } from '../adapters/fields.ts';
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import {
   readSafetensors,
@@ -66,17 +67,6 @@ async function contentHash(run: string, states: ReadonlyMap<string, Float32Array
 
 const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, 'no SHA-256 in hex');
 
-/** A configuration as a method's own schema will read it. No method has a third of these fields. */
-const MOST_FIELDS = 200;
-const fields = z.custom<Record<string, unknown>>(
-  (value) =>
-    typeof value === 'object' &&
-    value !== null &&
-    !Array.isArray(value) &&
-    Object.keys(value).length <= MOST_FIELDS,
-  `expected an object of at most ${MOST_FIELDS} fields`,
-);
-
 /** Of entries that are read one by one: a schema would keep something of each. */
 const list = z.custom<readonly unknown[]>(Array.isArray, 'expected a list');
 
@@ -85,7 +75,7 @@ const runSchema = z.object({
   step: z.int().min(0),
   settings: z.object({
     method: z.enum(Object.keys(METHODS) as [MethodId, ...MethodId[]]),
-    config: fields,
+    config: givenFields,
     training: trainingSchema,
   }),
   modelHash: hash,

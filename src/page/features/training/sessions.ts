@@ -3,7 +3,7 @@ import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { z } from 'zod';
 import { PapilioError } from '../../../common.ts';
 import { keptSource } from '../../../hub.ts';
-import { METHODS, type MethodId } from '../../../methods.ts';
+import { givenFields, METHODS, type MethodId } from '../../../methods.ts';
 import { type RunRequest, trainingSchema } from '../../../protocol.ts';
 import { type PageSettings, validateSettings } from '../setup/settings.ts';
 
@@ -100,7 +100,6 @@ export function browserSessions(): Sessions {
 
 const bytes = z.instanceof(Uint8Array);
 const file = z.object({ name: z.string(), bytes: z.union([bytes, z.instanceof(Blob)]) });
-const options = z.record(z.string(), z.unknown());
 const fetched = [
   z.looseObject({ kind: z.literal('hub'), repo: z.string() }),
   z.looseObject({ kind: z.literal('url'), url: z.string() }),
@@ -121,7 +120,7 @@ const request = z.looseObject({
     z.looseObject({ kind: z.literal('drawings'), size: z.int().min(1).max(4096), classes: z.array(drawn) }),
   ]),
   method,
-  config: options,
+  config: givenFields,
   training: trainingSchema,
   adapter: z.array(z.object({ name: z.string(), bytes })).optional(),
 });
@@ -137,8 +136,8 @@ const session = z
       model: z.string(),
       data: z.string(),
       method,
-      config: options,
-      training: options,
+      config: givenFields,
+      training: givenFields,
     }),
     checkpoint: bytes.refine(({ length }) => length > 0, 'holds no bytes'),
     request,
