@@ -221,7 +221,7 @@ export function nextCommand(
   const word = (path: string): string => (/^[\w./:@-]+$/.test(path) ? path : JSON.stringify(path));
   return verdict === 'passed' && (kind === 'text' || kind === 'instruction')
     ? `papilio generate --model ${word(join(out, 'model.onnx'))} --prompt "…"${kind === 'instruction' ? ' --chat' : ''}`
-    : `papilio python --run ${word(out)} --out ${word(`${out.replace(/\/+$/, '')}-python`)}`;
+    : `papilio python --run ${word(out)} --out ${word(`${out.replace(/(?<!\/)\/+$/, '')}-python`)}`;
 }
 
 /** How far rounding while loading moved the weights from those of the file. */

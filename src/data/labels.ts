@@ -25,7 +25,8 @@ const scalar = (value: unknown): string =>
 
 /** Values to be predicted are no classes: nearly every row would be one of its own. */
 function refuseNumbers(given: readonly string[], values: readonly unknown[]): void {
-  const isDecimal = given.length > 1 && given.every((word) => /^-?\d*[.,]?\d+(e-?\d+)?$/i.test(word));
+  const isDecimal =
+    given.length > 1 && given.every((word) => /^-?(\d+([.,]\d+)?|[.,]\d+)(e-?\d+)?$/i.test(word));
   const hasFraction =
     values.some((value) => typeof value === 'number' && !Number.isInteger(value)) ||
     given.some((word) => /[.,]\d*[1-9]/.test(word));

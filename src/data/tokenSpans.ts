@@ -69,14 +69,20 @@ function sectionsOf(
   });
   sections.forEach(({ added: token }, i) => {
     const [before, after] = [sections[i - 1], sections[i + 1]];
-    if (token?.lstrip && before)
-      sections[i - 1] = { ...before, text: before.text.replace(/\p{White_Space}+$/u, '') };
+    if (token?.lstrip && before) sections[i - 1] = { ...before, text: withoutSpaceBehind(before.text) };
     if (token?.rstrip && after) {
       const kept = after.text.replace(/^\p{White_Space}+/u, '');
       sections[i + 1] = { ...after, text: kept, start: after.start + after.text.length - kept.length };
     }
   });
   return sections.filter((section) => section.text !== '');
+}
+
+/** No expression: it would begin at each white space anew. */
+function withoutSpaceBehind(text: string): string {
+  let end = text.length;
+  while (end > 0 && /\p{White_Space}/u.test(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 /** Encodes `text` and marks the tokens of `spans`. */

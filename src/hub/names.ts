@@ -78,12 +78,12 @@ export function webAddress(word: string): URL {
 /** The address of a Hub without a slash at the end. @throws PapilioError 'bad-argument' */
 export function hubAddress(word: string): string {
   const url = webAddress(word);
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+  return `${url.origin}${url.pathname}`.replace(/(?<!\/)\/+$/, '');
 }
 
 /** `name[@revision][/path]`; revisions below refs/ have two parts more, as refs/pr/1. */
 function parseName(words: string): HubSource {
-  const [, repo = '', rest = ''] = /^((?:[^@/]+\/)?[^@/]+)(.*)$/.exec(words) ?? [];
+  const [, repo = '', rest = ''] = /^([^@/]+(?:\/[^@/]+)?)(.*)$/s.exec(words) ?? [];
   const [, revision, path] = /^(?:@(refs\/[^/]+\/[^/]+|[^/]+))?(?:\/(.+))?$/.exec(rest) ?? [];
   const isPath = path === undefined || path.split('/').every((part) => !['', '.', '..'].includes(part));
   if (!isRepoName(repo) || !isPath || (rest !== '' && revision === undefined && path === undefined))

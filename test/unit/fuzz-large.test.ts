@@ -141,6 +141,17 @@ const CASES: Readonly<Record<string, Readonly<Record<string, readonly [Case, str
       'read',
     ],
     'a text of spaces': [{ files: [fuzzFile('a.txt', many(' ', SIZE))], told: { task: 'text' } }, 'bad-data'],
+    'digits for a head': [
+      {
+        files: [fuzzFile('v.csv', `${many('5', SIZE)}review;stars\nfine 0;0,5\nfine 1;1,5\n`)],
+        told: { task: 'text-value' },
+      },
+      'bad-data',
+    ],
+    'keys beside its rows': [
+      classes('a.json', `{"train":[{"text":"a","label":"b"},{"text":"a","label":"c"}],${KEYS}}`),
+      'too-large',
+    ],
     'short chats': [
       {
         files: [fuzzFile('a.json', `[${many('{"instruction":"Say","input":"0","output":"ok"},', SIZE)}{}]`)],

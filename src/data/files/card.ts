@@ -43,14 +43,18 @@ function inCard(text: string): Names {
   for (const line of (head ?? '').split(/\r?\n/)) {
     const depth = line.search(/\S/);
     if (indent >= 0 && (depth > indent || /^\s*-\s/.test(line)) && column !== undefined) {
-      const name = /^\s*(?:'?"?\d+'?"?\s*:|-)\s*(.+?)\s*$/.exec(line)?.[1];
+      const name = /^(?:'?"?\d+'?"?\s*:|-)\s*(\S.*)$/.exec(line.trim())?.[1];
       if (name !== undefined && !/^name:/.test(name)) {
         out[column]!.push(name.replace(/^(['"])(.*)\1$/, '$2'));
         continue;
       }
     }
     indent = -1;
-    column = /^\s*-\s+name:\s*['"]?([^'"]+?)['"]?\s*$/.exec(line)?.[1] ?? column;
+    column =
+      /^-\s+name:\s*(\S.*)$/
+        .exec(line.trim())?.[1]
+        ?.replace(/^['"]|['"]$/g, '')
+        .trim() || column;
     if (/^\s*names:\s*$/.test(line) && column !== undefined) {
       indent = depth;
       out[column] = [];

@@ -88,7 +88,7 @@ export function numberOf(value: unknown, mark: DecimalMark = 'point'): number | 
   const text = value.trim();
   if (text === '') return null;
   const plain = mark === 'comma' ? fromComma(text) : THOUSANDS.test(text) ? text.replaceAll(',', '') : text;
-  const number = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(plain) ? Number(plain) : Number.NaN;
+  const number = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(plain) ? Number(plain) : Number.NaN;
   return Number.isFinite(number) ? number : null;
 }
 
@@ -144,7 +144,7 @@ function wholeNumber(digits: string): number | string {
  */
 export function parseJson(text: string, onLarge?: () => void, what?: string, budget?: Budget): unknown {
   if (!/\d{16}/.test(text)) return jsonOf(text, what, budget);
-  const exact = text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g, (token) => {
+  const exact = text.replace(/"(?:[^"\\]|\\.?)*"?|-?\d[\d.eE+-]*/gs, (token) => {
     if (!/^-?\d{16,}$/.test(token) || typeof wholeNumber(token) === 'number') return token;
     onLarge?.();
     return `"${token}"`;
@@ -193,7 +193,7 @@ class Reader {
     if (next === '{') return this.braces(depth);
     const prefix = this.match(/[rRuUbB]{0,2}(?=['"])/y);
     if (prefix !== null) return this.string(prefix.toLowerCase());
-    const number = this.match(/[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\w.])/y);
+    const number = this.match(/[+-]?(\d[\d_]*(\.\d*)?|\.\d+)([eE][+-]?\d+)?(?![\w.])/y);
     if (number !== null) {
       const plain = number.replaceAll('_', '');
       return /^[+-]?\d+$/.test(plain) ? wholeNumber(plain.replace('+', '')) : Number(plain);

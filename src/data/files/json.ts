@@ -75,7 +75,7 @@ function parsed(text: string, found: Found): unknown {
   }
   try {
     const value = parseJson(
-      text.replace(/"(?:[^"\\]|\\.)*"|-?\b(?:NaN|Infinity)\b/g, (m) => (m.startsWith('"') ? m : 'null')),
+      text.replace(/"(?:[^"\\]|\\.?)*"?|-?\b(?:NaN|Infinity)\b/gs, (m) => (m.startsWith('"') ? m : 'null')),
       onLarge,
       found.path,
       found.budget,
@@ -208,7 +208,7 @@ function severalValues(text: string, found: Found): unknown[] | null {
   const values: unknown[] = [];
   let depth = 0;
   let from = -1;
-  const marks = /"(?:[^"\\]|\\.)*"|[{}]/g;
+  const marks = /"(?:[^"\\]|\\.?)*"?|[{}]/gs;
   for (let m = marks.exec(text); m; m = marks.exec(text)) {
     if (m[0] === '{' && depth++ === 0) from = m.index;
     if (m[0] !== '}' || --depth !== 0) continue;
@@ -241,6 +241,7 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
       else drops.add({ file: path, row: total }, noObject('entry'));
     }
   };
+  if (isRecord(whole)) requireFewKeys(whole, path);
   const value = isRecord(whole) ? (squadRows(whole) ?? byIndex(whole) ?? whole) : whole;
   const framed = isRecord(value) ? frameOf(value) : null;
   if (framed) {
@@ -269,6 +270,12 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
   if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
   for (const { row } of cells) drops.add({ file: path, row }, noObject('entry'));
   return table(path, rows, total);
+}
+
+/** Keys are splits or columns, but for rows by their numbers. */
+function requireFewKeys(value: Values, path: string): void {
+  const keys = Object.keys(value);
+  if (!keys.every((key) => /^\d+$/.test(key))) within('columns', keys.length, path);
 }
 
 const isColumn = (value: unknown): boolean => Array.isArray(value) || isRecord(value);

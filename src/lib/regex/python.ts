@@ -127,7 +127,7 @@ class PythonReader {
     const source = this.#source;
     const parts: RegexNode[] = [];
     for (;;) {
-      if (flags.verbose && source.match(/(?:[ \t\n\r\v\f]+|#[^\n]*)+/y)) continue;
+      if (flags.verbose && source.match(/(?:[ \t\n\r\v\f]|#[^\n]*)+/y)) continue;
       if (source.done || source.next === '|' || source.next === ')') return sequence(parts);
       if (source.eat('(?#')) {
         if (!source.match(/[^)]*\)/y)) throw new SyntaxError('missing ), unterminated comment');
@@ -145,7 +145,7 @@ class PythonReader {
 
   /** The quantifier that is next, if one is; a brace that is none is a letter. */
   #quantifier(): { min: number; max: number; mode: Mode } | null {
-    const found = this.#source.match(/[*+?]|\{(?!\})(\d*)(,?)(\d*)\}/y);
+    const found = this.#source.match(/[*+?]|\{(?!\})(\d*)(?:(,)(\d*))?\}/y);
     if (!found) return null;
     const [text, low = '', comma = '', high = ''] = found;
     let bounds = text === '*' ? [0, Infinity] : text === '+' ? [1, Infinity] : [0, 1];

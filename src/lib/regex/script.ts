@@ -46,12 +46,12 @@ class ScriptReader {
     const parts: RegexNode[] = [];
     while (!source.done && source.next !== '|' && source.next !== ')') {
       const body = this.#atom(flags);
-      const found = source.match(/([*+?])|\{(\d+)(,?)(\d*)\}/y);
+      const found = source.match(/([*+?])|\{(\d+)(?:(,)(\d*))?\}/y);
       if (!found) {
         parts.push(body);
         continue;
       }
-      const [, sign, low = '', comma, high = ''] = found;
+      const [, sign, low = '', comma = '', high = ''] = found;
       const min = sign === undefined ? Number(low) : sign === '+' ? 1 : 0;
       const most = comma === '' ? min : high === '' ? Number.POSITIVE_INFINITY : Number(high);
       const max = sign === undefined ? most : sign === '?' ? 1 : Number.POSITIVE_INFINITY;

@@ -89,6 +89,12 @@ export interface SizeHints {
   readonly headDim?: number;
 }
 
+/** `past_sequence_length + 1` and the like. */
+function isPastAndMore(size: string): boolean {
+  const past = size.search(/past/i);
+  return past >= 0 && size.includes('+', past);
+}
+
 function sizeOfDim(
   spec: InputSpec,
   axis: number,
@@ -128,7 +134,7 @@ function sizeOfDim(
   const byName = (): number | undefined => {
     if (declared === null) return undefined;
     if (/batch/i.test(declared)) return dims.batch;
-    if (/past.*\+|total/i.test(declared)) return past + sequence();
+    if (/total/i.test(declared) || isPastAndMore(declared)) return past + sequence();
     if (/past/i.test(declared)) return past;
     if (/seq|len/i.test(declared)) return sequence();
     return undefined;

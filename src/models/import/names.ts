@@ -77,7 +77,9 @@ const isRootOfWhole = (value: number): boolean =>
 export function namesScalar(tensor: string, value: number): boolean {
   if (parameterName(tensor) === null) return false;
   const owned = ownerOf(tensor)?.parameter;
-  const words = (owned ?? tensor).split(/_|(?<=[a-z])(?=[A-Z])/).map((word) => word.replace(/\d+$/, ''));
+  const words = (owned ?? tensor)
+    .split(/_|(?<=[a-z])(?=[A-Z])/)
+    .map((word) => word.replace(/(?<!\d)\d+$/, ''));
   if (words.some((word) => CONSTANT.test(word))) return false;
   if (owned !== undefined || words.some((word) => LEARNED.test(word))) return true;
   return words.some((word) => SCALING.test(word)) && !isRootOfWhole(value);

@@ -164,7 +164,7 @@ export function TrainingSection() {
   const { learningRate } = runTraining(settings, report);
   const base = baseOf(settings).training as unknown as Record<string, unknown>;
   const values = training as unknown as Record<string, unknown>;
-  const rate = real(learningRate).replace(/0+$/, '');
+  const rate = real(learningRate).replace(/(?<!0)0+$/, '');
   const field = (key: string) => (
     <Field
       key={key}
