@@ -96,7 +96,8 @@ export function readable<T>(kind: ErrorKind, what: () => string, read: () => T):
 }
 
 function unreadable(kind: ErrorKind, what: string, error: unknown): never {
-  if (error instanceof PapilioError) throw error;
+  // What is wrong inside is what nobody foresaw.
+  if (error instanceof PapilioError && error.kind !== 'internal') throw error;
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   if (name === 'AbortError') throw error;
   if (/allocation failed|out of memory/i.test(message))

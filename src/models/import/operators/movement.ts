@@ -300,7 +300,10 @@ const gatherNd: Operator = {
   infer(c) {
     const [x, ids] = [input(c, 0), input(c, 1)];
     if (int(c, 'batch_dims', 0) !== 0) return refuse('it has batch dimensions');
-    const shape = [...ids.shape.slice(0, -1), ...x.shape.slice(ids.shape.at(-1)!)];
+    const depth = ids.shape.at(-1) ?? 0;
+    if (depth < 1 || depth > x.shape.length)
+      return refuse(`its indices [${ids.shape}] are no places in [${x.shape}]`);
+    const shape = [...ids.shape.slice(0, -1), ...x.shape.slice(depth)];
     return one('GatherND', [x, ids], {}, x.dtype, shape);
   },
   fold([x, ids], _, shape) {
