@@ -20,7 +20,7 @@ export const QUICK = `${TALES}&method=lora&c.r=2&c.target_modules=["q_proj"]&c.l
 
 /** The default preset with fewer steps and smaller batches: enough to see that it learns. */
 export const LEARNING =
-  'v=1&preset=letters-boft&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=64';
+  'v=1&preset=letters-boft&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=40';
 
 /** The selector of a part of the page by its test id. */
 export const part = (id: string): string => `[data-testid="${id}"]`;
