@@ -1,4 +1,4 @@
-/** `papilio/hub`: names, addresses and layouts of models and datasets on a Hub; fetches nothing. */
+/** `papilio/hub`: names, addresses and layouts of models and datasets on a Hub, and the guard of a store of their files; fetches nothing. */
 export { filesOf, nameBeside, PRECISIONS, splitsOf, variantsOf } from './hub/layout.ts';
 export { HUB_ADDRESS, hubAddress, keptSource, nameOf, pageAddress, parseSource, shown } from './hub/names.ts';
 export { aborted } from './hub/refusals.ts';

@@ -8,7 +8,7 @@ export { roundsSomewhere } from './models/rounding.ts';
 export { ortEngines } from './onnxruntime/engine.ts';
 export { loadOrtRuntime } from './onnxruntime/runtime.ts';
 export type { PythonProject } from './python/base.ts';
-export { evalsOf, issueOf, UnfitRecord } from './training/checkpoint.ts';
+export { entryList, evalsOf, issueOf, UnfitRecord } from './training/checkpoint.ts';
 export { checkText, mostTokens } from './training/contract.ts';
 export { graphRunner, type MakeEngine } from './training/engine.ts';
 export { metricsCsv } from './training/evaluation.ts';

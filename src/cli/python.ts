@@ -5,7 +5,15 @@ import { createBudget, fail, jsonOf, PapilioError, passOn } from '../common.ts';
 import { checkMapping } from '../data.ts';
 import { givenFields, methodById } from '../methods.ts';
 import { type DataOptions, type EvalMetric, type TrainingSettings, trainingSchema } from '../protocol.ts';
-import { checkTask, evalsOf, issueOf, type PythonProject, storedProject, UnfitRecord } from '../trainer.ts';
+import {
+  checkTask,
+  entryList,
+  evalsOf,
+  issueOf,
+  type PythonProject,
+  storedProject,
+  UnfitRecord,
+} from '../trainer.ts';
 import { command, type OptionTable, overwriteOption, type Values } from './options.ts';
 import { requireRoom, withOut } from './outFolder.ts';
 import { readBytes, readText, writeInto } from './runtime.ts';
@@ -107,7 +115,7 @@ const schema = z.object({
   config: givenFields,
   training: trainingSchema,
   steps: z.int().min(0),
-  evaluations: z.custom<readonly unknown[]>(Array.isArray, 'expected a list'),
+  evaluations: entryList,
 });
 
 /** @throws PapilioError 'not-found' or 'malformed-file' naming the file and the field */

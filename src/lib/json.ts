@@ -13,12 +13,16 @@ const MOST_IN_SHAPE = 100;
 /** Shapes that are looked for; each further one counts as new. */
 const MOST_SHAPES = 2 ** 16;
 
+/** Of the hashes; drawn anew in each process, so that nobody can write keys that pass for one another. */
+const MULTIPLIER = Math.floor(Math.random() * 2 ** 31) * 2 + 1;
+
 /**
- * What the keys of a text's objects take. Objects with the same keys in the same order share them, as engines do; `end` says where each of
- * these orders has come to, by a hash.
+ * What the keys of a text's objects take. Objects with the same keys in the same order share them, as engines do: the hash of all keys of an
+ * object so far tells whether there was one like it.
  */
 class KeyCosts {
   private readonly shapes = new Set<number>();
+  /** By depth, the hash of the keys so far. */
   private readonly ends: number[] = [];
   private readonly counts: number[] = [];
 
@@ -29,7 +33,7 @@ class KeyCosts {
 
   /** @param text what a key takes as a text of its own, which is given back where it is none */
   of(depth: number, key: number, isNumber: boolean, text: number): number {
-    const end = Math.imul(this.ends[depth]! ^ key, 0x01000193) + 1;
+    const end = Math.imul(this.ends[depth]! ^ key, MULTIPLIER) + 1;
     this.ends[depth] = end;
     if (isNumber || ++this.counts[depth]! > MOST_IN_SHAPE) return KEY;
     if (this.shapes.has(end)) return PLACE - text;
@@ -59,7 +63,7 @@ function costOf(text: string): number {
         const letter = text.charCodeAt(at);
         if (letter === 0x22) break;
         if (letter === 0x5c) at++;
-        word = Math.imul(word ^ letter, 0x01000193);
+        word = Math.imul(word ^ letter, MULTIPLIER);
       }
       length = TEXT + at - from;
       isNumber = text.charCodeAt(from) <= 0x39;

@@ -68,7 +68,7 @@ async function contentHash(run: string, states: ReadonlyMap<string, Float32Array
 const hash = z.string().regex(/^[0-9a-f]{64}(-[0-9a-f]{64})*$/, 'no SHA-256 in hex');
 
 /** Of entries that are read one by one: a schema would keep something of each. */
-const list = z.custom<readonly unknown[]>(Array.isArray, 'expected a list');
+export const entryList = z.custom<readonly unknown[]>(Array.isArray, 'expected a list');
 
 /** The metadata but for the entries of the curve, which {@link stepsOf} and {@link evalsOf} read. */
 const runSchema = z.object({
@@ -81,8 +81,8 @@ const runSchema = z.object({
   modelHash: hash,
   dataHash: hash,
   adapterHash: hash.nullable().default(null),
-  steps: list,
-  evals: list,
+  steps: entryList,
+  evals: entryList,
   seconds: z.number().min(0),
 });
 

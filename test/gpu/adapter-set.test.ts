@@ -8,7 +8,7 @@ import { zipOf } from '../../src/adapters/folder.ts';
 import type { InputFile } from '../../src/lib/bytes.ts';
 import { createAdapterSet, type OpenedAdapters } from '../../src/training/adapterSet.ts';
 import { testDevice } from './device.ts';
-import { cliHost, openTiny, type TinyRun, tinyRequest } from './tinyRuns.ts';
+import { openTiny, type TinyRun, testHost, tinyRequest } from './tinyRuns.ts';
 
 const run: TinyRun = {
   method: 'lora',
@@ -38,7 +38,7 @@ async function trained(of: TinyRun): Promise<{ files: InputFile[]; loss: number;
 afterAll(async () => (await testDevice()).destroy());
 
 async function openAdapters(): Promise<OpenedAdapters> {
-  const adapters = createAdapterSet(cliHost, testDevice);
+  const adapters = createAdapterSet(testHost, testDevice);
   const { model, data, training } = tinyRequest(run);
   await adapters.changeAdapters({ kind: 'bind', task: { model, data, training } });
   return adapters;

@@ -5,7 +5,7 @@ import { compareMethods } from '../../src/training/methodComparison.ts';
 import { methodComparisonMarkdown } from '../../src/training/outcome.ts';
 import type { MethodComparisonEvent, MethodComparisonRequest } from '../../src/training/protocol.ts';
 import { testDevice } from './device.ts';
-import { cliHost, losses, openTiny, tinyRequest } from './tinyRuns.ts';
+import { losses, openTiny, testHost, tinyRequest } from './tinyRuns.ts';
 
 const { model, data, training } = tinyRequest({ method: 'lora', config: {} });
 const request: MethodComparisonRequest = {
@@ -22,7 +22,7 @@ const request: MethodComparisonRequest = {
 const options = async (signal = new AbortController().signal) => ({
   on: await testDevice(),
   where: 'the test’s device',
-  host: cliHost,
+  host: testHost,
   signal,
 });
 

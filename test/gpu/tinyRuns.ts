@@ -89,7 +89,7 @@ export function tinyLanguage(): { readonly kind: 'files'; readonly files: readon
 }
 export const tinyText: DataSource = { kind: 'text', text: TEXT };
 
-export const cliHost: Host = {
+export const testHost: Host = {
   gpu: async () => fail('internal', 'The session gets its device from the test.'),
   readPublic: async (path) => fail('internal', `No test reads ${path}.`),
   decodeImage: decodePng,
@@ -134,7 +134,7 @@ export async function openTiny(run: TinyRun, checkpoint?: Uint8Array): Promise<S
   return openSession(
     await testDevice(),
     tinyRequest(run),
-    cliHost,
+    testHost,
     undefined,
     checkpoint ? { checkpoint } : {},
   );

@@ -1,5 +1,5 @@
 /**
- * What the library asks of its cliHost: the fetch of a page and of other runtimes, a store that it is given; and how it reads data.
+ * What the library asks of what it runs in: the fetch of a page and of other runtimes, a store that it is given; and how it reads data.
  *
  * Seen to fail with: redirects that a page is told to follow by hand, a given store that is asked for any name, data that is read at 128 tokens
  * whatever the run will take, a hash of data that is not the command line's, a model that is rounded for each question.

@@ -4,7 +4,7 @@ import { baseCaps } from '../../src/graph/types.ts';
 import type { ForecastLimits } from '../../src/training/forecast.ts';
 import { forecastReport } from '../../src/training/forecast.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
-import { cliHost, tinyLanguage, tinyRequest, tinyText } from '../gpu/tinyRuns.ts';
+import { testHost, tinyLanguage, tinyRequest, tinyText } from '../gpu/tinyRuns.ts';
 
 const limits = (more: Partial<ForecastLimits> = {}): ForecastLimits => ({
   caps: baseCaps,
@@ -21,7 +21,7 @@ const request = (change: Partial<RunRequest['training']> = {}): RunRequest =>
     training: change,
   });
 
-const report = (run: RunRequest, at: ForecastLimits) => forecastReport(run, cliHost, at, null);
+const report = (run: RunRequest, at: ForecastLimits) => forecastReport(run, testHost, at, null);
 
 describe('a forecast', () => {
   test('adds up, and says nothing of time without a probe', async () => {
@@ -37,17 +37,17 @@ describe('a forecast', () => {
 
   test('counts time by work and dispatches', async () => {
     const speed = { secondsPerWork: 1e-9, secondsPerElement: 1e-9, secondsPerDispatch: 1e-4 };
-    const one = await forecastReport(request(), cliHost, limits(), speed);
+    const one = await forecastReport(request(), testHost, limits(), speed);
     const two = await forecastReport(
       request({ batchSize: 4, gradientAccumulation: 2 }),
-      cliHost,
+      testHost,
       limits(),
       speed,
     );
     expect(one.secondsPerStep!).toBeGreaterThan(one.dispatchesPerStep * 1e-4);
     // A product counts by its multiplications: twice as dear, and only they cost more.
     const dearer = { ...speed, secondsPerWork: 2e-9 };
-    const three = await forecastReport(request(), cliHost, limits(), dearer);
+    const three = await forecastReport(request(), testHost, limits(), dearer);
     expect(three.secondsPerStep!).toBeGreaterThan(one.secondsPerStep!);
     expect(three.secondsPerStep!).toBeLessThan(2 * one.secondsPerStep!);
     expect(two.dispatchesPerStep).toBeGreaterThan(1.5 * one.dispatchesPerStep);

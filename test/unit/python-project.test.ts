@@ -14,7 +14,7 @@ import type { Engine, MakeEngine } from '../../src/training/engine.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
 import { sessionProject } from '../../src/training/python.ts';
 import { openSession } from '../../src/training/session.ts';
-import { cliHost, tinyLanguage, tinyRequest, tinyText, tinyVision } from '../gpu/tinyRuns.ts';
+import { testHost, tinyLanguage, tinyRequest, tinyText, tinyVision } from '../gpu/tinyRuns.ts';
 import { findPython } from '../tools/machine.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'papilio-python-'));
@@ -41,7 +41,7 @@ const idle: MakeEngine = async ({ initial }) =>
   }) as unknown as Engine;
 
 async function projectOf(request: RunRequest) {
-  const session = await openSession(idle, request, cliHost);
+  const session = await openSession(idle, request, testHost);
   return sessionProject(session);
 }
 
