@@ -1,5 +1,5 @@
 /** Driving the page as a person would: by what is written on it. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ElementHandle, Page } from 'puppeteer-core';
 import { expect } from 'vitest';
@@ -160,14 +160,13 @@ export async function mergeAndCheck(page: Page): Promise<void> {
   expect(Number(parity?.replace(' ', ''))).toBeLessThanOrEqual(1e-4);
 }
 
-/** The file that a download leaves, once it is whole. */
+/** The file that a download leaves, once it is whole: a browser makes an empty one first and then puts the whole one in its place. */
 export async function downloaded(folder: string, ending: string): Promise<string> {
-  const name = await until(
-    async () => (await readdir(folder)).find((file) => file.endsWith(ending)),
-    `a download ending in ${ending}`,
-    60,
-  );
-  return join(folder, name);
+  const find = async (): Promise<string | undefined> => {
+    const name = (await readdir(folder)).find((file) => file.endsWith(ending));
+    return name && (await stat(join(folder, name))).size > 0 ? name : undefined;
+  };
+  return join(folder, await until(find, `a download ending in ${ending}`, 60));
 }
 
 /** Step and loss of every step that the page has on record, read from the table it offers for download. */

@@ -136,7 +136,6 @@ test('paused, reloaded and resumed, the curve is the same bit for bit', async ()
   await whole.page.close();
 
   const { page } = await openPage(stage, hash);
-  await press(page, 'forget it');
   await page.waitForSelector(CAN_TRAIN);
   await press(page, 'Step');
   await untilState(page, 'paused');
