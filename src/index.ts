@@ -1,5 +1,5 @@
 /**
- * Papilio as a library: fine-tunes an ONNX model with adapters under PEFT's names on WebGPU, and merges them into the file.
+ * Papilio as a library: fine-tunes an ONNX model with adapters under PEFT's names, on WebGPU or on the processor in onnxruntime-web, and merges them into the file.
  *
  *     const model = await openModel({ name: 'model.onnx', bytes });
  *     const data = await openData(model, { name: 'reviews.csv', bytes: csv });
@@ -8,7 +8,7 @@
  *     const { onnx } = await run.merge();
  *     await run.close();
  *
- * In a page the browser's WebGPU is found; elsewhere give `gpu`, in Node `create([])` of the package webgpu. What goes wrong is a {@link PapilioError}
+ * In a page the browser's WebGPU is found; in Node give `gpu`, `create([])` of the package webgpu, or have the processor train. What goes wrong is a {@link PapilioError}
  * with a kind and a sentence that says what, where and what to do. docs/library.md lists the types.
  */
 export type { InputFile } from './lib/bytes.ts';

@@ -22,6 +22,7 @@ export type {
   DataPreview,
   DataReport,
   DataSource,
+  EngineName,
   EvalMetric,
   Forecast,
   ForecastReport,

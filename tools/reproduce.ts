@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { METHODS, type MethodId } from '../src/adapters/registry.ts';
-import { executorOptions } from '../src/cli/executor.ts';
+import { engineOptions } from '../src/cli/engine.ts';
 import { finetuneCommand } from '../src/cli/finetune.ts';
 import { trainingFlags } from '../src/cli/finetuneOptions.ts';
 import { command, type OptionTable, type Values } from '../src/cli/options.ts';
@@ -93,8 +93,8 @@ const options = {
     about: 'held-out examples of every evaluation',
     otherwise: "the run's own",
   },
-  executor: executorOptions.executor,
-  'executor-path': executorOptions['executor-path'],
+  engine: engineOptions.engine,
+  'engine-path': engineOptions['engine-path'],
 } as const satisfies OptionTable;
 
 export const reproduceCommand = command(
@@ -130,8 +130,8 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
       ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],
       ...['--config', JSON.stringify(trial.config), '--out', out, '--overwrite'],
       ...trainingFlags(training),
-      ...['--executor', values.executor],
-      ...(values['executor-path'] === undefined ? [] : ['--executor-path', values['executor-path']]),
+      ...['--engine', values.engine],
+      ...(values['engine-path'] === undefined ? [] : ['--engine-path', values['engine-path']]),
     ]);
     if (code !== 0) return code;
     const run = JSON.parse(await readText(join(out, 'run.json'))) as {

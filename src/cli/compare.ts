@@ -8,7 +8,7 @@ import { shown } from '../hub.ts';
 import { METHODS, type MethodId, methodById } from '../methods.ts';
 import { type MethodComparisonRequest, methodComparisonMarkdown } from '../protocol.ts';
 import { compareMethods } from '../trainer.ts';
-import { executorOptions, openExecutor } from './executor.ts';
+import { engineOptions, openEngine, runtimeOf } from './engine.ts';
 import {
   adapterConfig,
   DATA_NOTES,
@@ -43,7 +43,7 @@ const options = {
   out: { type: 'string', value: 'DIR', about: 'where methods.md and methods.json go', group: 'Output' },
   overwrite: { ...overwriteOption, group: 'Output' },
   json: { type: 'boolean', about: 'one line of figures instead of the table', group: 'Output' },
-  ...executorOptions,
+  ...engineOptions,
 } as const satisfies OptionTable;
 
 export const compareCommand = command(
@@ -83,18 +83,18 @@ async function compareInto(values: CompareValues): Promise<number> {
       ? {}
       : { learningRates: Object.fromEntries(methods.map((m) => [m, values.lr!])) }),
   };
-  const on = await openExecutor(values);
+  const on = await openEngine(values);
   const stopping = new AbortController();
   const onSignal = () => stopping.abort();
   process.once('SIGINT', onSignal);
   const bar = progressBar('compare', { isQuiet: values.json });
   const { vendor, architecture, description } = on.info;
-  const where = `${[vendor, architecture, description].filter(Boolean).join(', ')} (${on.runtime})`;
+  const where = `${[vendor, architecture, description].filter(Boolean).join(', ')} (${runtimeOf(on)})`;
   const title = (method: MethodId) => METHODS[method].title;
   try {
     const report = await compareMethods(
       request,
-      { on: on.engines, where, host: cliHost, signal: stopping.signal },
+      { on, where, host: cliHost, signal: stopping.signal },
       (event) => {
         if (event.type === 'step') bar.update(event.step, event.total, title(event.method));
         else if (event.type === 'refused') note(`${title(event.method)} takes no part: ${event.reason}\n`);
@@ -109,7 +109,7 @@ async function compareInto(values: CompareValues): Promise<number> {
       where: request.where,
       training: request.training,
       ...report,
-      runtime: on.runtime,
+      runtime: runtimeOf(on),
       device: on.info,
       date: new Date().toISOString(),
     };

@@ -4,8 +4,8 @@ import { readAdapter } from '../adapters.ts';
 import { fail, type InputFile, PapilioError } from '../common.ts';
 import { DEFAULT_METHOD, methodById } from '../methods.ts';
 import type { EvalMetric, ModelSource, RunRequest } from '../protocol.ts';
-import { openSession, reportData, type Session } from '../trainer.ts';
-import { type Executor, openExecutor } from './executor.ts';
+import { type Backend, openSession, reportData, type Session } from '../trainer.ts';
+import { openEngine } from './engine.ts';
 import {
   adapterConfig,
   budgetBytes,
@@ -44,15 +44,11 @@ export const finetuneCommand = command(
   finetune,
 );
 
-const FORECAST_NEEDS = '--forecast needs --executor webgpu.';
-
 async function finetune(values: FinetuneValues): Promise<number> {
   const part = partOf(values['checkpoint-every']);
   if (values.forecast) {
-    // Said before anything is fetched.
-    if (values.executor !== 'webgpu') fail('bad-argument', FORECAST_NEEDS);
     const request = await requestOf(values);
-    return withExecutor(values, (on) => forecastOnly(values, request, on));
+    return withEngine(values, (on) => forecastOnly(values, request, on));
   }
   const resume = await resumedFrom(values);
   // What cannot be written is found out before an hour of training.
@@ -60,14 +56,14 @@ async function finetune(values: FinetuneValues): Promise<number> {
     const request = await requestOf(values);
     await roomForModel(request.model, places);
     const checkpoint = resume === undefined ? null : await readBytes(resume);
-    return withExecutor(values, (on) =>
+    return withEngine(values, (on) =>
       train({ ...values, resume }, request, on, { checkpoint, part, places }),
     );
   });
 }
 
-async function withExecutor(values: FinetuneValues, use: (on: Executor) => Promise<number>): Promise<number> {
-  const on = await openExecutor(values);
+async function withEngine(values: FinetuneValues, use: (on: Backend) => Promise<number>): Promise<number> {
+  const on = await openEngine(values);
   try {
     return await use(on);
   } finally {
@@ -119,9 +115,8 @@ async function requestOf(values: FinetuneValues): Promise<RunRequest> {
   };
 }
 
-async function forecastOnly(values: FinetuneValues, request: RunRequest, on: Executor): Promise<number> {
-  if (typeof on.engines === 'function') return fail('bad-argument', FORECAST_NEEDS);
-  const report = await forecastOf(on.engines, request, request.budgetBytes);
+async function forecastOnly(values: FinetuneValues, request: RunRequest, on: Backend): Promise<number> {
+  const report = await forecastOf(on, request, request.budgetBytes);
   print(values.json ? `${JSON.stringify(report)}\n` : `${describeForecast(report).join('\n')}\n`);
   return report.refusal === null ? 0 : 1;
 }
@@ -129,7 +124,7 @@ async function forecastOnly(values: FinetuneValues, request: RunRequest, on: Exe
 async function train(
   values: FinetuneValues,
   request: RunRequest,
-  on: Executor,
+  on: Backend,
   { checkpoint, part, places }: Beginning,
 ): Promise<number> {
   const bar = progressBar('train', { isQuiet: values.json });
@@ -137,7 +132,7 @@ async function train(
     if (!values.json) print(`${line}\n`);
   };
   const session = await openSession(
-    on.engines,
+    on,
     request,
     cliHost,
     (event) => {
@@ -163,8 +158,7 @@ async function train(
     say(
       `${request.method}${request.adapter === undefined && values.method === undefined ? ' (no --method given)' : ''}: ${session.counts.stored} trainable numbers (${session.counts.free} free), ${total} steps of ${training.batchSize * training.gradientAccumulation} at rate ${training.learningRate}`,
     );
-    const forecast =
-      typeof on.engines === 'function' ? null : await forecastBefore(on.engines, session.setup);
+    const forecast = await forecastBefore(on, session.setup);
     const before = { ...(await session.evaluate('base')), step: 0 };
     say(`before: held-out ${scoreOf(before)}`);
     const start = request.adapter ? await scoreAtStart(session) : before;

@@ -10,7 +10,7 @@ import {
   trainingSchema,
 } from '../protocol.ts';
 import { checkTask } from '../trainer.ts';
-import { executorOptions } from './executor.ts';
+import { engineOptions } from './engine.ts';
 import { type OptionTable, overwriteOption, type Values } from './options.ts';
 import { readText } from './runtime.ts';
 
@@ -289,7 +289,7 @@ export const options = {
       'computes activations again instead of keeping them: the same numbers in less memory and more time',
     group: 'Memory',
   },
-  ...executorOptions,
+  ...engineOptions,
 } as const satisfies OptionTable;
 
 export type FinetuneValues = Values<typeof options>;

@@ -14,8 +14,8 @@ import {
   type RunRequest,
   scoredOn,
 } from '../protocol.ts';
-import { type MergedFile, metricsCsv, type Session, sessionProject } from '../trainer.ts';
-import type { Executor } from './executor.ts';
+import { type Backend, type MergedFile, metricsCsv, type Session, sessionProject } from '../trainer.ts';
+import { runtimeOf } from './engine.ts';
 import type { FinetuneValues } from './finetuneOptions.ts';
 import { sideBySide } from './forecast.ts';
 import { describeWritten, exitCodeOf, openMerged, writeMerged } from './mergedFile.ts';
@@ -27,7 +27,7 @@ import { note, print } from './terminal.ts';
 export interface RunOfCommand {
   readonly values: FinetuneValues;
   readonly request: RunRequest;
-  readonly on: Executor;
+  readonly on: Backend;
   readonly data: DataReport;
   readonly forecast: Forecast | null;
   /** Scores of the model without an adapter, and of what the run began with. */
@@ -47,7 +47,7 @@ export const settingsOf = (session: Session, { values, request, on }: RunOfComma
   dataOptions: request.data.options ?? {},
   config: request.config,
   training: session.setup.training,
-  runtime: on.runtime,
+  runtime: runtimeOf(on),
   device: on.info,
   date: new Date().toISOString(),
 });
@@ -63,7 +63,7 @@ export async function finishRun(
   const { values, forecast } = run;
   const { out } = values;
   const after = await scoreAtEnd(session, run.before);
-  const trainedPeak = session.engine.stats?.peakBytes ?? 0;
+  const trainedPeak = session.engine.stats?.peakBytes ?? null;
   const adapter = await session.exportAdapter();
   // Before merging, which may fail: what was trained is not lost with it.
   for (const name of ADAPTER_FILES) await writeInto(out, name, adapter[name]);

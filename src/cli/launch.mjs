@@ -48,10 +48,13 @@ function isTool([first, second]) {
   return name !== undefined && Object.hasOwn(TOOL_COMMANDS, name);
 }
 
-/** Which runtime, with which driver; ends with exit code 2 when nothing here can run WebGPU. */
+/** Commands that onnxruntime computes where there is no WebGPU. */
+const NEEDS_NO_ADAPTER = ['finetune', 'compare', 'pretrain', 'reproduce'];
+
+/** Which runtime, with which driver; ends with exit code 2 when nothing here can run WebGPU, where that is needed. */
 async function chooseWay(runtime, rest) {
   // onnxruntime's native build is a module for Node, and computes on the CPU.
-  if (runtime !== 'deno' && rest.some((word) => /^(--executor=)?onnxruntime$/.test(word)))
+  if (runtime !== 'deno' && rest.some((word) => /^(--engine=)?onnxruntime$/.test(word)))
     return { runtime: 'node' };
   const needsNoGpu =
     rest.length === 0 || rest[0] === 'help' || rest.includes('--help') || rest.includes('-h');
@@ -67,6 +70,8 @@ async function chooseWay(runtime, rest) {
       `${runtime} finds no WebGPU adapter here, but ${other} does: use --runtime ${other}, or install ${wanted(runtime)}.`,
     );
   }
+  const isWebGpu = rest.some((word) => /^(--engine=)?webgpu$/.test(word));
+  if (runtime !== 'deno' && !isWebGpu && NEEDS_NO_ADAPTER.includes(rest[0])) return { runtime: 'node' };
   return stop(`No WebGPU adapter: install your GPU's Vulkan driver, or ${wanted(runtime)}.`);
 }
 

@@ -4,12 +4,13 @@
  */
 import { basename, dirname, join } from 'node:path';
 import type { LoadedAdapter } from '../adapters.ts';
-import { type Device, openDevice } from '../engine.ts';
+import { openDevice } from '../engine.ts';
 import { checkParity, type ParityReport } from '../merged.ts';
 import { encodeModel, type OnnxModel } from '../onnx.ts';
 import {
+  type Backend,
   differing,
-  graphRunner,
+  gpuBackend,
   type LoadedModel,
   madeSamples,
   mergeAdapters,
@@ -122,7 +123,8 @@ async function writeParts(
   return paths;
 }
 
-let device: Promise<Device> | undefined;
+let backend: Promise<Backend> | undefined;
 
-/** Opens a device at the first graph. */
-const run = graphRunner(() => (device ??= openGpu().then((gpu) => openDevice(gpu))));
+/** Opens what computes at the first graph. */
+const run: Backend['once'] = async (graph, inputs) =>
+  (await (backend ??= openGpu().then(async (gpu) => gpuBackend(await openDevice(gpu))))).once(graph, inputs);

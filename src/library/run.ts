@@ -2,16 +2,23 @@
 import { type LoadedAdapter, readAdapter } from '../adapters/peft.ts';
 import { METHODS, methodById, methodByPeftType } from '../adapters/registry.ts';
 import { DEFAULT_METHOD } from '../adapters/start.ts';
-import { type Device, type DeviceInfo, openDevice } from '../gpu/device.ts';
 import { type OpenOptions, type OrtSession, openSession as openOrt } from '../inference/session.ts';
 import { type InputFile, plainBytes } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import { graphRunner } from '../training/engine.ts';
+import { type Backend, openBackend } from '../training/backend.ts';
 import { mergeModel, mergeReport, mergeAdapters as merging } from '../training/merging.ts';
 import type { ParityReport } from '../training/parity.ts';
-import type { EvalMetric, Inspection, Progress, RunRequest, StepMetric } from '../training/protocol.ts';
+import type {
+  DeviceReport,
+  EngineName,
+  EvalMetric,
+  Inspection,
+  Progress,
+  RunRequest,
+  StepMetric,
+} from '../training/protocol.ts';
 import { openSession, type Session, type SessionEvent } from '../training/session.ts';
 import type { TrainingSettings } from '../training/settings.ts';
 import { adapterFiles, adapterPair } from '../training/setup.ts';
@@ -36,9 +43,17 @@ export interface Adapter {
   readonly loaded: LoadedAdapter;
 }
 
-export interface RunOptions {
+export interface ComputeOptions {
   /** The browser's own unless given; in Node `create([])` of the package webgpu. */
   readonly gpu?: GPU;
+  /**
+   * What computes: WebGPU, or onnxruntime-web, which must be installed, on the processor. Unless given: WebGPU where `gpu` is given or there is a GPU,
+   * else onnxruntime.
+   */
+  readonly engine?: EngineName;
+}
+
+export interface RunOptions extends ComputeOptions {
   /** The configuration of a new adapter, or an adapter to go on from. */
   readonly adapter?: AdapterConfig | Adapter;
   /** Settings of the training; the learning rate is the method's own for these layers unless given. */
@@ -70,7 +85,7 @@ export interface Merged {
 }
 
 export interface Run {
-  readonly device: DeviceInfo;
+  readonly device: DeviceReport;
   readonly training: TrainingSettings;
   readonly totalSteps: number;
   /** Numbers that are trained, and those of them that are free. */
@@ -116,7 +131,7 @@ export async function startRun(model: Model, data: Data, options: RunOptions = {
     ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
     ...(options.budgetBytes === undefined ? {} : { budgetBytes: options.budgetBytes }),
   };
-  const device = await openGpu(options.gpu);
+  const backend = await openFor(options);
   const events = createEvents();
   const emit = (event: SessionEvent): void => {
     if (event.type === 'progress') onProgress?.(event.progress);
@@ -127,15 +142,15 @@ export async function startRun(model: Model, data: Data, options: RunOptions = {
   const host = { ...data.host, modelCache: async () => model.opened };
   try {
     const session = await openSession(
-      device,
+      backend,
       request,
       host,
       emit,
       checkpoint ? { checkpoint: plainBytes(checkpoint) } : {},
     );
-    return runOver(session, device, events);
+    return runOver(session, backend, events);
   } catch (error) {
-    device.destroy();
+    backend.close();
     throw error;
   }
 }
@@ -150,16 +165,21 @@ function methodOf({ peft_type }: AdapterConfig): { readonly method: string } {
   return fail('illegal-config', `There is no peft_type "${peft_type}"; choose one of ${known.join(', ')}.`);
 }
 
-async function openGpu(given: GPU | undefined): Promise<Device> {
-  const gpu =
-    given ??
-    globalThis.navigator?.gpu ??
-    fail(
-      'no-webgpu',
-      'There is no WebGPU here: use a browser that has it, or in Node give `gpu`, which create([]) of the package webgpu makes.',
-    );
-  return openDevice(gpu);
-}
+/** @throws PapilioError 'no-webgpu', 'no-adapter', 'not-found' */
+const openFor = ({ gpu, engine }: ComputeOptions): Promise<Backend> =>
+  openBackend(
+    {
+      gpu: async () =>
+        gpu ??
+        globalThis.navigator?.gpu ??
+        fail(
+          'no-webgpu',
+          'There is no WebGPU here: use a browser that has it, in Node give `gpu`, which create([]) of the package webgpu makes, or take the engine onnxruntime.',
+        ),
+      onnxruntime: async () => (await import('../onnxruntime/webRuntime.ts')).loadWebRuntime(),
+    },
+    engine ?? (gpu ? 'webgpu' : undefined),
+  );
 
 /** Events in order for one reader, who may come later than they do. */
 function createEvents() {
@@ -191,7 +211,7 @@ function createEvents() {
   };
 }
 
-function runOver(session: Session, device: Device, events: ReturnType<typeof createEvents>): Run {
+function runOver(session: Session, backend: Backend, events: ReturnType<typeof createEvents>): Run {
   const { warnings } = session;
   let isTraining = false;
   let closing: Promise<void> | null = null;
@@ -201,10 +221,10 @@ function runOver(session: Session, device: Device, events: ReturnType<typeof cre
   async function close(): Promise<void> {
     await session.pause();
     await session.close();
-    device.destroy();
+    backend.close();
   }
   return {
-    device: device.info,
+    device: backend.info,
     training: session.setup.training,
     totalSteps: session.position().total,
     trainable: session.counts,
@@ -266,18 +286,17 @@ export function openAdapter(files: readonly InputFile[]): Adapter {
 export async function mergeAdapters(
   model: Model,
   adapters: readonly Adapter[],
-  options: { readonly gpu?: GPU; readonly quantised?: QuantisedMerge } = {},
+  options: ComputeOptions & { readonly quantised?: QuantisedMerge } = {},
 ): Promise<Merged> {
   const { opened } = model;
-  const device = await openGpu(options.gpu);
+  const backend = await openFor(options);
   try {
-    const run = graphRunner(async () => device);
     const loaded = adapters.map((adapter) => adapter.loaded);
-    const made = await merging(opened.model, loaded, run);
+    const made = await merging(opened.model, loaded, backend.once);
     const merged = mergeModel(made.model, new Map(made.weights), options.quantised ?? 'requantise');
     return mergedOf(mergeReport(opened, made.model, merged, encodeModel), made.warnings);
   } finally {
-    device.destroy();
+    backend.close();
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * A graph as an ONNX model, so that onnxruntime can run it where WebGPU has only a software adapter. Inputs, parameters and states
- * become inputs of the model by their names; optimisers, which write in place, have no counterpart.
+ * A graph as an ONNX model, so that onnxruntime can run it where WebGPU has only a software adapter. Frozen weights lie in the model, so
+ * that no step copies them; inputs and states become inputs of the model by their names; optimisers, which write in place, have no counterpart.
  */
 import { sizeOf } from '../graph/shape.ts';
 import type { DType, Graph, OnnxWriter, Value } from '../graph/types.ts';
@@ -12,7 +12,7 @@ import { type ProjectRowsAttrs, projectRowsOp } from '../ops/projectRows.ts';
 
 export interface TranslatedGraph {
   readonly model: OnnxModel;
-  /** The model's inputs: those of the graph, and the parameters and states it reads. */
+  /** The model's inputs: those of the graph, and the states it reads. */
   readonly inputs: ReadonlyMap<string, Value>;
   /** COFT's projections of the packed state, which whoever runs the model does before: ONNX writes nothing in place. */
   readonly projections: readonly ProjectRowsAttrs[];
@@ -28,9 +28,9 @@ export function toOnnx(graph: Graph): TranslatedGraph {
     const known = names.get(v);
     if (known !== undefined) return known;
     if (v.role === 'temporary') fail('internal', `toOnnx: ${v.name} is read before it is made.`);
-    const name =
-      v.role === 'constant' ? writer.tensor(onnxType(v.dtype), v.shape, v.source!()) : `${v.role} ${v.name}`;
-    if (v.role !== 'constant') inputs.set(name, v);
+    const isStored = v.role === 'constant' || v.role === 'parameter';
+    const name = isStored ? writer.tensor(onnxType(v.dtype), v.shape, v.source!()) : `${v.role} ${v.name}`;
+    if (!isStored) inputs.set(name, v);
     names.set(v, name);
     return name;
   };

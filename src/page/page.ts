@@ -112,7 +112,7 @@ function createFacts({ choice, run, ui }: Stores) {
     obstacle: hindrance,
     canTrain(): boolean {
       const { state, open } = run.getState();
-      if (ui.getState().gpu?.state !== 'ready' || state === 'loading' || state === 'compiling') return false;
+      if (ui.getState().gpu === null || state === 'loading' || state === 'compiling') return false;
       return open !== null || hindrance() === null;
     },
     /** Whether what is chosen is no longer that of the current run. */

@@ -25,28 +25,36 @@ export function startPage(root: string): Page {
     root,
   });
   void connectPage(page, sessions);
-  void detectGpu(navigator, isSecureContext).then((gpu) => page.ui.setState({ gpu }));
+  void detectGpu(navigator, isSecureContext).then((gpu) => {
+    // A software adapter computes on the processor too, and many times slower than onnxruntime does.
+    const isGpu = gpu.state === 'ready' && !gpu.isSoftware;
+    page.choice.setState({ suited: isGpu ? 'webgpu' : 'onnxruntime' });
+    page.ui.setState({ gpu });
+  });
   return page;
 }
 
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
 async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   const read = () => {
-    const { settings, padding, problems } = decodeHash(location.hash);
-    page.choice.setState(({ reading }) => ({ problems, reading: withPadding(reading, padding) }));
+    const { settings, padding, engine = null, problems } = decodeHash(location.hash);
+    page.choice.setState(({ reading }) => ({ problems, engine, reading: withPadding(reading, padding) }));
     page.setSettings(settings);
   };
   read();
   const hash = () => {
-    const { settings, reading } = page.choice.getState();
-    return `#${encodeHash(settings, reading)}`;
+    const { settings, reading, engine } = page.choice.getState();
+    return `#${encodeHash(settings, { ...reading, engine })}`;
   };
   window.addEventListener('hashchange', () => {
     if (location.hash !== hash()) read();
   });
   page.choice.subscribe((now, before) => {
-    if (now.settings !== before.settings || now.reading.padding !== before.reading.padding)
-      history.replaceState(null, '', hash());
+    const isOther =
+      now.settings !== before.settings ||
+      now.engine !== before.engine ||
+      now.reading.padding !== before.reading.padding;
+    if (isOther) history.replaceState(null, '', hash());
   });
   // A file that is dropped beside a box would otherwise take the place of the page, and of its run.
   for (const type of ['dragover', 'drop'])

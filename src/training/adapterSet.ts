@@ -28,7 +28,6 @@ import type { LoadedAdapter } from '../adapters/peft.ts';
 import { type LoadedMethod, loadMethod, savedParameters } from '../adapters/plan.ts';
 import type { MethodId } from '../adapters/registry.ts';
 import { doSteps, emitActive, type Member, startWeights, type WeightState } from '../adapters/setWeights.ts';
-import type { Device } from '../gpu/device.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Graph } from '../graph/types.ts';
 import type { InputFile } from '../lib/bytes.ts';
@@ -36,7 +35,8 @@ import { fail, PapilioError } from '../lib/errors.ts';
 import { createLock } from '../lib/lock.ts';
 import { isZip } from '../lib/zip.ts';
 import type { LoadedModel } from '../models/load.ts';
-import { type Engine, graphRunner, withForwardPasses } from './engine.ts';
+import type { Backend } from './backend.ts';
+import type { Engine, RunGraph } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
 import { readFiles } from './inputFiles.ts';
 import { inspectModule } from './inspect.ts';
@@ -48,6 +48,7 @@ import type {
   AdapterRow,
   AdapterScore,
   AdapterSetReport,
+  EngineName,
   EvalMetric,
   Inspection,
   MergeReport,
@@ -73,33 +74,46 @@ const noSet: AdapterSet<LoadedAdapter> = { adapters: new Map(), active: [], enab
 interface State {
   readonly adapters: ReadonlyMap<string, LoadedAdapter>;
   readonly bound: PreparedTask | null;
+  /** What computes for it. */
+  readonly engine: EngineName | undefined;
   /** Those of one method that work together; others lie beside it. */
   readonly set: AdapterSet<LoadedAdapter>;
   /** As merging and taking out again left them, with PEFT's rounding; null: the model's own. */
   readonly weights: WeightState | null;
 }
 
-export function createAdapterSet(host: Host, device: () => Promise<Device>): OpenedAdapters {
-  return new AdapterCommands(host, device);
+export function createAdapterSet(
+  host: Host,
+  backend: (engine: EngineName | undefined) => Promise<Backend>,
+): OpenedAdapters {
+  return new AdapterCommands(host, backend);
 }
 
 /** One command at a time: each starts from what the one before left. */
 class AdapterCommands implements OpenedAdapters {
   private readonly host: Host;
-  private readonly device: () => Promise<Device>;
-  private readonly once: ReturnType<typeof graphRunner>;
+  private readonly backendOf: (engine: EngineName | undefined) => Promise<Backend>;
   private readonly inTurn = createLock();
   private readonly members = new Map<string, Member>();
   /** The methods of the opened adapters, by id. */
   private readonly methods = new Map<string, LoadedMethod>();
-  private state: State = { adapters: new Map(), bound: null, set: noSet, weights: null };
+  private state: State = {
+    ...{ adapters: new Map(), bound: null, engine: undefined },
+    ...{ set: noSet, weights: null },
+  };
   private base: { readonly of: PreparedTask; readonly metric: EvalMetric } | null = null;
 
-  constructor(host: Host, device: () => Promise<Device>) {
+  constructor(host: Host, backend: (engine: EngineName | undefined) => Promise<Backend>) {
     this.host = host;
-    this.device = device;
-    this.once = graphRunner(device);
+    this.backendOf = backend;
   }
+
+  /** What computes for the task that adapters are held against. */
+  private backend(): Promise<Backend> {
+    return this.backendOf(this.state.engine);
+  }
+
+  private readonly once: RunGraph = async (graph, inputs) => (await this.backend()).once(graph, inputs);
 
   readonly changeAdapters = (command: AdapterCommand): Promise<AdapterSetReport> =>
     this.inTurn(async () => {
@@ -114,7 +128,7 @@ class AdapterCommands implements OpenedAdapters {
 
   readonly scoreAdapters = (names: readonly string[] | null): Promise<AdapterScore> =>
     this.inTurn(async () => {
-      const on = await this.device();
+      const on = await this.backend();
       const how = names === null ? this.standing() : this.alone(names);
       const bound = this.bound();
       if (this.base?.of !== bound)
@@ -145,7 +159,7 @@ class AdapterCommands implements OpenedAdapters {
       // Several adapters may answer otherwise before merging than after it, as PEFT's do; then the merged weights count.
       const how = standing.active.length > 1 ? { ...(await this.merging()), active: [] } : standing;
       const bound = this.bound();
-      return withPasses(await this.device(), bound, how, (engine) =>
+      return withPasses(await this.backend(), bound, how, (engine) =>
         paritySamples({ engine, ...bound }, withBase),
       );
     });
@@ -238,7 +252,7 @@ class AdapterCommands implements OpenedAdapters {
         const next = task && (await prepareTask(task.model, task.data, task.training, this.host));
         this.members.clear();
         const forgotten = state.set.merged;
-        this.state = { ...state, bound: next, set: noSet, weights: null };
+        this.state = { ...state, bound: next, engine: task?.engine, set: noSet, weights: null };
         return forgotten.length > 0 ? [`${forgotten.join(', ')} had been merged into another model.`] : [];
       }
       case 'open': {
@@ -434,7 +448,7 @@ function replaced({ members, owners, weights }: Applied): Map<string, Float32Arr
 
 /** Forward passes over held-out batches: of the bound model alone, and with everything that is applied. */
 function withPasses<T>(
-  device: Device,
+  on: Backend,
   bound: PreparedTask,
   how: Applied,
   task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
@@ -444,8 +458,7 @@ function withPasses<T>(
     adapters: emitActive(g, applied.active, () => null, base).adapters,
     saved: emitWeights(g, replaced(applied), parameters),
   });
-  return withForwardPasses(
-    device,
+  return on.forwardPasses(
     (which, withLogits, batch, sequence) => {
       const base = { ...model.build(batch, sequence), loss: lossOf(dataset) };
       const applied = which === 'base' ? nothingApplied : how;
@@ -457,8 +470,8 @@ function withPasses<T>(
 }
 
 /** The task's own measure on the held-out examples; `step` of the result is 0. */
-const scoreHeld = (device: Device, bound: PreparedTask, how: Applied): Promise<EvalMetric> =>
-  withPasses(device, bound, how, (engine) =>
+const scoreHeld = (on: Backend, bound: PreparedTask, how: Applied): Promise<EvalMetric> =>
+  withPasses(on, bound, how, (engine) =>
     evaluateHeld(engine, bound.dataset, bound.batches, 'adapted', {
       step: 0,
       limit: bound.training.evalExamples,

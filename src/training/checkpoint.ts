@@ -15,7 +15,7 @@ import {
 } from '../adapters/safetensors.ts';
 import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
-import type { EvalMetric, RunRequest, StepMetric } from './protocol.ts';
+import type { EngineName, EvalMetric, RunRequest, StepMetric } from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
 
 const VERSION = 2;
@@ -32,6 +32,8 @@ export interface Checkpoint {
   readonly dataHash: string;
   /** Of the adapter that the run went on from, or null. */
   readonly adapterHash: string | null;
+  /** What computed it; absent in checkpoints of before, which WebGPU made. */
+  readonly engine?: EngineName | undefined;
   readonly steps: readonly StepMetric[];
   readonly evals: readonly EvalMetric[];
   /** Seconds of training so far. */
@@ -81,6 +83,7 @@ const runSchema = z.object({
   modelHash: hash,
   dataHash: hash,
   adapterHash: hash.nullable().default(null),
+  engine: z.enum(['webgpu', 'onnxruntime']).optional(),
   steps: entryList,
   evals: entryList,
   seconds: z.number().min(0),

@@ -237,7 +237,7 @@ export async function withForwardPasses<T>(
 }
 
 /** Calls that are refused once closing has begun. */
-function createCalls() {
+export function createCalls() {
   const underWay = new Set<Promise<unknown>>();
   let isClosed = false;
   const requireOpen = (): void => {

@@ -4,41 +4,43 @@
  */
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type AdapterPlan, planAdapter } from '../adapters/plan.ts';
-import { compile, programBytes } from '../gpu/compile.ts';
-import type { Device } from '../gpu/device.ts';
-import type { Program } from '../gpu/program.ts';
+import { programBytes } from '../gpu/compile.ts';
 import { ringBytes } from '../gpu/readback.ts';
-import { createStore } from '../gpu/store.ts';
 import { createBuilder } from '../graph/builder.ts';
 import type { Plan, Step } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
-import { median } from '../lib/numbers.ts';
 import type { Precision } from '../models/import/emit.ts';
 import { binary, scale } from '../ops/elementwise.ts';
 import { fuse } from '../ops/fuse.ts';
 import { gemmWork } from '../ops/gemm.ts';
 import { matmul } from '../ops/matmul.ts';
+import type { Backend } from './backend.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
 import type { Host } from './openModel.ts';
-import type { Forecast, ForecastReport, RunRequest, WayToFit } from './protocol.ts';
+import type { EngineName, Forecast, ForecastReport, RunRequest, WayToFit } from './protocol.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
 import { evaluationGraph, names, recomputed, trainingGraph, updateGraph } from './stepGraph.ts';
 import { lossOf } from './task.ts';
 
 export interface ForecastLimits {
+  readonly engine: EngineName;
   readonly caps: Caps;
   readonly maxBufferBytes: number;
-  /** GPU memory that the run may take; absent: whatever the device gives. */
+  /** Memory that the run may take; absent: whatever the device gives. */
   readonly budgetBytes?: number | undefined;
 }
 
-export const limitsOf = (device: Device, budgetBytes?: number): ForecastLimits => ({
-  caps: device.caps,
-  maxBufferBytes: device.raw.limits.maxBufferSize,
-  budgetBytes,
-});
+export const limitsOf = (
+  {
+    info,
+    caps,
+    maxBufferBytes,
+    memoryBytes,
+  }: Pick<Backend, 'info' | 'caps' | 'maxBufferBytes' | 'memoryBytes'>,
+  budgetBytes: number | undefined = memoryBytes ?? undefined,
+): ForecastLimits => ({ engine: info.engine, caps, maxBufferBytes, budgetBytes });
 
 export type ForecastRequest = Pick<
   EngineRequest,
@@ -116,7 +118,7 @@ export function forecastRun(
     if (!(error instanceof PapilioError) || error.kind !== 'limit') throw error;
     const bytes = { weights: 0, adapter: 0, optimiser: 0, activations: 0, other: 0, peak: Number.NaN };
     const largest = { bytes: Number(error.details.bytes ?? 0), label: String(error.details.node ?? '') };
-    return { bytes, dispatchesPerStep: 0, secondsPerStep: null, largest, refusal: error.message };
+    return { bytes, dispatchesPerStep: null, secondsPerStep: null, largest, refusal: error.message };
   }
   const { plans, rings, steps } = made;
   const shared = new Map<string, { value: Value; bytes: number }>();
@@ -136,7 +138,9 @@ export function forecastRun(
   }
   const sum = (of: (value: Value) => boolean): number =>
     [...shared.values()].reduce((n, s) => (of(s.value) ? n + s.bytes : n), 0);
-  const weights = sum((v) => v.role === 'parameter');
+  // onnxruntime holds them in each of its graphs.
+  const copies = limits.engine === 'onnxruntime' ? plans.length : 1;
+  const weights = copies * sum((v) => v.role === 'parameter');
   const adapter = sum((v) => v.role === 'state' && v.name === TRAINABLE);
   const optimiser = sum((v) => v.role === 'state') - adapter;
   const activations = plans.reduce((n, p) => n + p.temporaryBytes, 0);
@@ -149,7 +153,7 @@ export function forecastRun(
   const dispatchesPerStep = perStep((p) => p.steps.filter((s) => s.kind === 'dispatch').length);
   return {
     bytes: { weights, adapter, optimiser, activations, other, peak },
-    dispatchesPerStep,
+    dispatchesPerStep: limits.engine === 'webgpu' ? dispatchesPerStep : null,
     secondsPerStep: speed && perStep((p) => p.steps.reduce((n, s) => n + secondsOf(s, speed), 0)),
     largest,
     refusal: refusalOf(peak, largest, limits),
@@ -176,7 +180,7 @@ function refusalOf(peak: number, largest: Forecast['largest'], limits: ForecastL
   if (largest.bytes > limits.maxBufferBytes)
     return `${largest.label} needs a buffer of ${mebibytes(largest.bytes)}, but this device allows ${mebibytes(limits.maxBufferBytes)}.`;
   if (limits.budgetBytes !== undefined && peak > limits.budgetBytes)
-    return `The run needs ${mebibytes(peak)} on the GPU, more than the ${mebibytes(limits.budgetBytes)} it may take.`;
+    return `The run needs ${mebibytes(peak)} ${limits.engine === 'webgpu' ? 'on the GPU' : 'of memory'}, more than the ${mebibytes(limits.budgetBytes)} it may take.`;
   return null;
 }
 
@@ -200,6 +204,7 @@ export async function forecastReport(
     weightBytes(changed(setup, { precision }), limits.caps);
   return {
     ...forecast,
+    engine: limits.engine,
     limitBytes: limits.budgetBytes ?? null,
     bufferLimitBytes: limits.maxBufferBytes,
     weightBytes: { file: weights('file'), f16: weights('f16'), q4: weights('q4') },
@@ -345,13 +350,12 @@ const SIZE = 256;
 const LENGTH = 1 << 20;
 const CHAIN = 64;
 const REPEATS = 4;
-const RUNS = 5;
 
-/** Measured now, on this device, as it is loaded now. */
-export async function probeSpeed(device: Device): Promise<DeviceSpeed> {
-  const dispatch = (await measuredSeconds(device, chain())) / CHAIN;
-  const product = await measuredSeconds(device, products());
-  const sum = await measuredSeconds(device, sums());
+/** Measured now, as the machine is loaded now. */
+export async function probeSpeed({ secondsOf }: Pick<Backend, 'secondsOf'>): Promise<DeviceSpeed> {
+  const dispatch = (await secondsOf(chain())) / CHAIN;
+  const product = await secondsOf(products());
+  const sum = await secondsOf(sums());
   const net = (seconds: number, work: number) => Math.max(0, seconds - REPEATS * dispatch) / (REPEATS * work);
   return {
     secondsPerWork: net(product, SIZE ** 3),
@@ -381,26 +385,4 @@ function chain(): Graph {
   let x = g.input('x', { dtype: 'f32', shape: [64] });
   for (let i = 0; i < CHAIN; i++) x = scale(g, x, { by: 1.5 });
   return g.finish({ x });
-}
-
-async function measuredSeconds(device: Device, graph: Graph): Promise<number> {
-  const store = createStore(device);
-  let program: Program | null = null;
-  try {
-    program = await compile(device, store, schedule(graph, device.caps));
-    // The first run warms caches and clocks.
-    program.run();
-    await program.idle(0);
-    const times: number[] = [];
-    for (let i = 0; i < RUNS; i++) {
-      const from = performance.now();
-      program.run();
-      await program.idle(0);
-      times.push((performance.now() - from) / 1000);
-    }
-    return median(times);
-  } finally {
-    program?.destroy();
-    store.destroy();
-  }
 }

@@ -5,10 +5,9 @@
 import { METHODS, type MethodId } from '../adapters/registry.ts';
 import { type Sized, sizeFor } from '../adapters/size.ts';
 import { DEFAULT_METHOD, startPlaces } from '../adapters/start.ts';
-import type { Device } from '../gpu/device.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/numbers.ts';
-import type { MakeEngine } from './engine.ts';
+import type { Backend } from './backend.ts';
 import type { Host } from './openModel.ts';
 import type {
   EvalMetric,
@@ -21,7 +20,7 @@ import { openSession } from './session.ts';
 import { prepareTask } from './task.ts';
 
 export interface MethodComparisonOptions {
-  readonly on: Device | MakeEngine;
+  readonly on: Backend;
   /** What ran it, for the sentence on how a number was got: "NVIDIA …, deno 2.9.6". */
   readonly where: string;
   readonly host: Host;

@@ -11,6 +11,7 @@ import { embeddedFiles } from '../models/catalogue.ts';
 import { type Limit, tokenizerLimits } from '../models/contract.ts';
 import { type LoadedModel, loadModel } from '../models/load.ts';
 import { sortFiles } from '../models/readOnnx.ts';
+import type { OrtRuntime } from '../onnxruntime/runtime.ts';
 import { fetchModel } from './fetched.ts';
 import { readFiles } from './inputFiles.ts';
 import type { ModelSource } from './protocol.ts';
@@ -18,6 +19,8 @@ import type { ModelSource } from './protocol.ts';
 /** What a trainer runs in: a GPU, embedded files, decoded pictures, the Hub. */
 export interface Host {
   readonly gpu: () => Promise<GPU>;
+  /** onnxruntime to train on where no GPU is. */
+  readonly onnxruntime?: () => Promise<OrtRuntime>;
   /** Reads a file of the project's `public/` folder. */
   readonly readPublic: (path: string, onBytes: (done: number, total: number) => void) => Promise<Uint8Array>;
   readonly decodeImage: ImageDecoder;

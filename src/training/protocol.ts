@@ -33,6 +33,9 @@ export type ModelSource = (
   readonly precision?: Precision;
 };
 
+/** What computes: WebGPU, or onnxruntime on the processor. */
+export type EngineName = 'webgpu' | 'onnxruntime';
+
 /** Everything that decides a run: with the same request, device and kernel choices, the same curve bit for bit. */
 export interface RunRequest {
   readonly model: ModelSource;
@@ -43,6 +46,8 @@ export interface RunRequest {
   readonly training: TrainingSettings;
   /** The learning rate of `training` is nobody's choice: the run takes the method's own for the layers that it adapts. */
   readonly ownRate?: boolean;
+  /** What computes it; the one that suits the machine, unless given. */
+  readonly engine?: EngineName;
   /** Computes activations again in the backward pass instead of keeping them: the same numbers in less memory and more time. */
   readonly recompute?: boolean;
   /** GPU memory that the run may take. Where it only fits with activations computed again, that is done, and said. */
@@ -89,10 +94,13 @@ export interface ModelReport {
 }
 
 export interface DeviceReport {
+  readonly engine: EngineName;
   readonly vendor: string;
   readonly architecture: string;
   readonly description: string;
   readonly isSoftware: boolean;
+  /** Of onnxruntime. */
+  readonly threads?: number;
 }
 
 export type Progress =
@@ -132,10 +140,13 @@ export interface EvalMetric {
 
 export interface RunCounts {
   readonly trainable: ParameterCount;
-  readonly dispatchesPerStep: number;
-  /** Bytes of GPU buffers held by this run. */
-  readonly gpuBytes: number;
-  readonly peakBytes: number;
+  /** What the run takes of a GPU; null where none computes. */
+  readonly gpu: {
+    readonly dispatchesPerStep: number;
+    /** Bytes of GPU buffers held by this run. */
+    readonly bytes: number;
+    readonly peakBytes: number;
+  } | null;
 }
 
 export type RunState =
@@ -416,7 +427,7 @@ export type BeforeAfter = ImageBeforeAfter | TextBeforeAfter | TextClassBeforeAf
 // ── Methods at equal parameters ──
 
 /** Methods side by side at (nearly) equal parameters, on one task with one seed. */
-export interface MethodComparisonRequest extends Pick<RunRequest, 'model' | 'data' | 'training'> {
+export interface MethodComparisonRequest extends Pick<RunRequest, 'model' | 'data' | 'training' | 'engine'> {
   readonly methods: readonly MethodId[];
   /** Numbers that an adapter may keep; modules_to_save come on top, the same for all. */
   readonly budget: number;
@@ -470,7 +481,7 @@ export interface MethodComparisonReport {
 // ── Opened adapters ──
 
 /** The model that adapters are held against, and the data they are scored on. */
-export type AdapterSetTask = Pick<RunRequest, 'model' | 'data' | 'training'>;
+export type AdapterSetTask = Pick<RunRequest, 'model' | 'data' | 'training' | 'engine'>;
 
 export type AdapterCommand =
   /** Holds all adapters against this model; merged weights are forgotten. Null: against none. */
@@ -523,7 +534,7 @@ export type AdapterScore = Both<EvalMetric>;
 
 // ── A forecast ──
 
-/** Bytes on the GPU. */
+/** Bytes on the GPU, or of memory where onnxruntime computes. */
 export interface ForecastBytes {
   /** Frozen weights in the form they are kept in. */
   readonly weights: number;
@@ -540,7 +551,8 @@ export interface ForecastBytes {
 
 export interface Forecast {
   readonly bytes: ForecastBytes;
-  readonly dispatchesPerStep: number;
+  /** Of WebGPU. */
+  readonly dispatchesPerStep: number | null;
   /** Null without a probe. */
   readonly secondsPerStep: number | null;
   /** The largest single buffer, and what it holds. */
@@ -549,8 +561,9 @@ export interface Forecast {
   readonly refusal: string | null;
 }
 
-/** What a run will take, planned but not run. Bytes on the GPU. */
+/** What a run will take, planned but not run. */
 export interface ForecastReport extends Forecast {
+  readonly engine: EngineName;
   /** The memory that it may take. */
   readonly limitBytes: number | null;
   /** The largest buffer that the device allows. */

@@ -5,12 +5,12 @@
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type Adapter, writeAdapter } from '../adapters/peft.ts';
 import { type AdapterPlan, countPlan, moduleTensors, savedParameters, sharedOf } from '../adapters/plan.ts';
-import type { Device } from '../gpu/device.ts';
 import { errorReport, PapilioError } from '../lib/errors.ts';
 import { createLock, type Lock } from '../lib/lock.ts';
 import type { LoadedModel } from '../models/load.ts';
 import type { Merged, QuantisedMerge } from '../models/merge.ts';
 import { encodeModel } from '../onnx/encode.ts';
+import type { RunsOn } from './backend.ts';
 import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import {
   type Checkpoint,
@@ -22,7 +22,7 @@ import {
   requireStates,
   requireWithin,
 } from './checkpoint.ts';
-import { createEngine, type Engine, type MakeEngine, type StepResult, type Which } from './engine.ts';
+import type { Engine, StepResult, Which } from './engine.ts';
 import { evaluateHeld } from './evaluation.ts';
 import { limitsOf, mustRecompute } from './forecast.ts';
 import { inspectModule } from './inspect.ts';
@@ -30,6 +30,7 @@ import { mergedWeights, mergeModel, mergeReport, parityFiles } from './merging.t
 import type { Host } from './openModel.ts';
 import { checkParity, type OpenFile, type ParityReport, type ParitySample, paritySamples } from './parity.ts';
 import type {
+  EngineName,
   EvalMetric,
   Inspection,
   MergeReport,
@@ -91,9 +92,9 @@ export interface Session
   close(): Promise<void>;
 }
 
-/** @param on the GPU, or what makes an engine that executes elsewhere */
+/** @param on what computes; its limits where the run must stay within a budget */
 export async function openSession(
-  on: Device | MakeEngine,
+  on: RunsOn,
   request: RunRequest,
   host: Host,
   emit: (event: SessionEvent) => void = () => {},
@@ -102,10 +103,17 @@ export async function openSession(
   const asked = await setUpRun(request, host, (doneBytes, totalBytes, what) =>
     emit({ type: 'progress', progress: { clock: 'download', doneBytes, totalBytes, what } }),
   );
+  const { info, caps, maxBufferBytes } = on;
   const isTight =
-    typeof on !== 'function' &&
+    info?.engine === 'webgpu' &&
     request.budgetBytes !== undefined &&
-    mustRecompute(asked, limitsOf(on, request.budgetBytes));
+    mustRecompute(
+      asked,
+      limitsOf(
+        { info, caps: caps!, maxBufferBytes: maxBufferBytes!, memoryBytes: null },
+        request.budgetBytes,
+      ),
+    );
   const setup = isTight ? computedAgain(asked) : asked;
   const { opened, data, training, batches } = setup;
   const identity: RunIdentity = {
@@ -124,12 +132,23 @@ export async function openSession(
     onCompile: (done: number, total: number) =>
       emit({ type: 'progress', progress: { clock: 'compile', done, total } }),
   };
-  const engine = await (typeof on === 'function'
-    ? on(engineRequest)
-    : createEngine({ device: on, ...engineRequest }));
+  const engine = await on.engine(engineRequest);
+  const computes = info?.engine ?? 'webgpu';
+  const before = resumed?.engine ?? 'webgpu';
   if (resumed) await putBack(engine, resumed);
-  return sessionOver(setup, engine, identity, resumed, emit);
+  return sessionOver(
+    resumed === null || before === computes
+      ? setup
+      : { ...setup, warnings: [...setup.warnings, goesOnElsewhere(before, computes)] },
+    engine,
+    { ...identity, engine: computes },
+    resumed,
+    emit,
+  );
 }
+
+const goesOnElsewhere = (before: EngineName, now: EngineName): string =>
+  `The run was trained by ${before} and goes on by ${now}: the curve goes on, not bit for bit, since the two round differently.`;
 
 /** What is asked of a run between two updates: under its lock, when nothing is in flight. */
 type WhenSettled = <T>(task: () => Promise<T>) => Promise<T>;
@@ -137,7 +156,7 @@ type WhenSettled = <T>(task: () => Promise<T>) => Promise<T>;
 function sessionOver(
   setup: RunSetup,
   engine: Engine,
-  identity: RunIdentity,
+  identity: RunIdentity & Pick<Checkpoint, 'engine'>,
   resumed: Checkpoint | null,
   emit: (event: SessionEvent) => void,
 ): Session {

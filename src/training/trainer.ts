@@ -1,14 +1,13 @@
 /** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
-import type { Device } from '../gpu/device.ts';
-import { openDevice } from '../gpu/device.ts';
 import { errorReport, fail, isFatal, PapilioError } from '../lib/errors.ts';
 import { createAdapterSet } from './adapterSet.ts';
+import { type Backend, openBackend } from './backend.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
 import { forecastReport, limitsOf, probeSpeed } from './forecast.ts';
 import { fileOf, mergeReport, parityFiles } from './merging.ts';
 import { compareMethods } from './methodComparison.ts';
 import { type Host, openModel } from './openModel.ts';
-import type { OpenReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
+import type { EngineName, OpenReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { previewData, reportData, reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
@@ -26,7 +25,10 @@ class Run {
   #heard: Promise<unknown> = Promise.resolve();
   #playing: Promise<void> = Promise.resolve();
 
-  constructor(events: (event: TrainerEvent) => unknown) {
+  constructor(
+    events: (event: TrainerEvent) => unknown,
+    readonly engine: EngineName | undefined,
+  ) {
     this.#events = events;
   }
 
@@ -105,10 +107,11 @@ const requireOpen = (run: Run | null): Run & { readonly session: Session } =>
     ? (run as Run & { readonly session: Session })
     : fail('bad-argument', 'There is no open run; press Train to start one.');
 
-/** The device, the run that is open on it, if one is, and what gives way to it. */
+/** What computes, the run that is open on it, if one is, and what gives way to it. */
 class CurrentRun {
   readonly #host: Host;
-  #device: Device | null = null;
+  /** By the engine that was asked for; none asked for: the one that suits the machine. */
+  readonly #backends = new Map<EngineName | undefined, Promise<Backend>>();
   #run: Run | null = null;
   #comparing: AbortController | null = null;
 
@@ -121,32 +124,40 @@ class CurrentRun {
     return requireOpen(this.#run).session;
   }
 
-  readonly device = async (): Promise<Device> => {
-    if (this.#device) return this.#device;
-    const opened = await openDevice(await this.#host.gpu());
-    this.#device = opened;
-    void opened.lost.then((error) => {
-      if (this.#device !== opened) return;
-      this.#device = null;
-      this.#run?.fail(error);
-      this.#run?.end(error);
-    });
-    return opened;
+  readonly backend = (engine: EngineName | undefined): Promise<Backend> => {
+    const known = this.#backends.get(engine);
+    if (known) return known;
+    const opening = openBackend(this.#host, engine);
+    this.#backends.set(engine, opening);
+    const forget = () => {
+      if (this.#backends.get(engine) !== opening) return false;
+      return this.#backends.delete(engine);
+    };
+    opening.then(
+      ({ lost }) =>
+        void lost.then((error) => {
+          if (!forget() || this.#run?.engine !== engine) return;
+          this.#run?.fail(error);
+          this.#run?.end(error);
+        }),
+      forget,
+    );
+    return opening;
   };
 
   readonly open: TrainerApi['open'] = async (request, events, checkpoint) => {
     const before = this.#run;
-    const run = new Run(events);
+    const run = new Run(events, request.engine);
     this.#run = run;
     this.#comparing?.abort();
     await before?.leave();
     try {
       run.state('loading');
-      const gpu = await this.device();
+      const backend = await this.backend(request.engine);
       // A run that was closed, or followed by another, while it was being opened goes no further.
       run.requireWanted();
       const session = await openSession(
-        gpu,
+        backend,
         request,
         this.#host,
         (event) => {
@@ -168,7 +179,7 @@ class CurrentRun {
         session.history.evals.push(metric);
         run.emit({ type: 'eval', metric });
       }
-      run.emit({ type: 'open', report: reportOf(session, gpu, history) });
+      run.emit({ type: 'open', report: reportOf(session, backend, history) });
       run.state('ready');
       await run.heard();
     } catch (error) {
@@ -207,7 +218,7 @@ class CurrentRun {
     const mine = new AbortController();
     this.#comparing = mine;
     if (this.#run?.session?.isRunning()) await this.pause();
-    const on = await this.device();
+    const on = await this.backend(request.engine);
     const { vendor, architecture, description } = on.info;
     const where = [vendor, architecture, description].filter(Boolean).join(', ') || 'this device';
     return compareMethods(request, { on, where, host: this.#host, signal: mine.signal }, events);
@@ -222,28 +233,28 @@ class CurrentRun {
     this.#run = null;
     this.#comparing?.abort();
     await run?.leave();
-    const closing = this.#device;
-    this.#device = null;
-    closing?.destroy();
+    const open = [...this.#backends.values()];
+    this.#backends.clear();
+    for (const backend of await Promise.allSettled(open))
+      if (backend.status === 'fulfilled') backend.value.close();
   };
 }
 
 /** @param history the curve that came with a checkpoint */
-function reportOf(opened: Session, gpu: Device, history: OpenReport['history']): OpenReport {
+function reportOf(opened: Session, { info }: Backend, history: OpenReport['history']): OpenReport {
   const { step, total } = opened.position();
-  const stats = opened.engine.stats ?? fail('internal', 'The trainer runs on a GPU.');
+  const { stats } = opened.engine;
   return {
     model: reportModel(opened.opened),
     data: reportData(opened.data, opened.batches.options),
-    device: {
-      ...gpu.info,
-      isSoftware: gpu.caps.software,
-    },
+    device: info,
     counts: {
       trainable: opened.counts,
-      dispatchesPerStep: stats.dispatchesPerStep,
-      gpuBytes: stats.gpuBytes,
-      peakBytes: stats.peakBytes,
+      gpu: stats && {
+        dispatchesPerStep: stats.dispatchesPerStep,
+        bytes: stats.gpuBytes,
+        peakBytes: stats.peakBytes,
+      },
     },
     totalSteps: total,
     resumedAt: step,
@@ -255,14 +266,14 @@ function reportOf(opened: Session, gpu: Device, history: OpenReport['history']):
 export function createTrainer(host: Host): TrainerApi {
   const run = new CurrentRun(host);
   const { open, play, pause, step, checkpoint, stopMethodComparison, close } = run;
-  const adapters = createAdapterSet(host, run.device);
+  const adapters = createAdapterSet(host, run.backend);
   const { changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles } = adapters;
   return {
     describe: async (source) => reportModel(await openModel(source, host)),
     preview: async (model, data, training) => previewData(model, data, training, host),
     async forecast(request, budgetBytes) {
-      const gpu = await run.device();
-      return forecastReport(request, host, limitsOf(gpu, budgetBytes), await probeSpeed(gpu));
+      const backend = await run.backend(request.engine);
+      return forecastReport(request, host, limitsOf(backend, budgetBytes), await probeSpeed(backend));
     },
     ...{ open, play, pause, step, checkpoint, close },
     ...{ compareMethods: run.compareMethods, stopMethodComparison },

@@ -15,6 +15,9 @@ const host: Host = {
     );
   },
 
+  // Only where it trains is it loaded.
+  onnxruntime: async () => (await import('../onnxruntime/webRuntime.ts')).loadWebRuntime(),
+
   async readPublic(path, onBytes) {
     // The worker's script lies in assets/ of the page's folder when built, and in src/ when served for development.
     const url = new URL(path, new URL(import.meta.env.DEV ? '/' : '../', self.location.href));

@@ -11,6 +11,7 @@ import { type LoadedAdapter, readAdapter } from '../../src/adapters/peft.ts';
 import {
   downloaded,
   named,
+  onProcessor,
   openPage,
   openTab,
   part,
@@ -25,7 +26,7 @@ import { setStage } from './stage.ts';
 
 const stage = setStage();
 
-const ONE_STEP = `${SMALL}&method=lora&c.target_modules=["query"]&c.r=2&t.steps=1&t.evalEvery=0`;
+const ONE_STEP = `${onProcessor(SMALL)}&method=lora&c.target_modules=["query"]&c.r=2&t.steps=1&t.evalEvery=0`;
 
 /** The first adapter of the list. */
 const ITEM = `${named('Opened adapters')} > li`;

@@ -10,7 +10,7 @@ import { CAN_TRAIN, part, press, unfold, until, untilState, words } from './page
 import { setStage } from './stage.ts';
 
 const LINK =
-  'v=1&preset=own-model&model=hub&data=hub&method=oft&c.oft_block_size=16&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
+  'v=1&preset=own-model&model=hub&data=hub&method=oft&c.oft_block_size=16&engine=onnxruntime&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
 const MODEL = 'onnx/model.onnx';
 const MODEL_PART = part('hub-model');
 const DATA_PART = part('hub-dataset');

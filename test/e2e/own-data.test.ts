@@ -27,7 +27,7 @@ import {
 import { setStage } from './stage.ts';
 
 const LINK =
-  'v=1&preset=own-model&method=oft&c.oft_block_size=16&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
+  'v=1&preset=own-model&method=oft&c.oft_block_size=16&engine=webgpu&seed=1&t.steps=2&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=2&t.warmupSteps=0';
 
 const MODEL = ['model.onnx', 'config.json', 'tokenizer.json', 'tokenizer_config.json'];
 

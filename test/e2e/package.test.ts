@@ -78,6 +78,7 @@ describe('the package', () => {
     expect(wanted).toEqual([
       'chunks/session: onnxruntime-web/wasm',
       'chunks/session: onnxruntime-web/webgpu',
+      'chunks/webRuntime: onnxruntime-web/wasm',
     ]);
   });
 

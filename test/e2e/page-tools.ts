@@ -9,18 +9,21 @@ import type { Stage } from './stage.ts';
 
 /** A small run: the default preset unless the link says more. */
 export const SMALL =
-  'v=1&preset=letters-boft&seed=1&t.batchSize=4&t.evalEvery=3&t.evalExamples=16&t.warmupSteps=1';
+  'v=1&preset=letters-boft&engine=webgpu&seed=1&t.batchSize=4&t.evalEvery=3&t.evalExamples=16&t.warmupSteps=1';
 
 /** The language model and its preset: the quickest to train. */
 export const TALES =
-  'v=1&preset=tales-recipes&seed=1&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=4&t.warmupSteps=0';
+  'v=1&preset=tales-recipes&engine=webgpu&seed=1&t.batchSize=2&t.sequenceLength=32&t.evalEvery=0&t.evalExamples=4&t.warmupSteps=0';
 
 /** An adapter of few numbers on it, with a dropout that a checkpoint has to know of: for what happens to runs. */
 export const QUICK = `${TALES}&method=lora&c.r=2&c.target_modules=["q_proj"]&c.lora_dropout=0.1`;
 
+/** The same run by onnxruntime, which is quicker here: for what is no matter of the engine. */
+export const onProcessor = (link: string): string => link.replace('engine=webgpu', 'engine=onnxruntime');
+
 /** The default preset with fewer steps and smaller batches: enough to see that it learns. */
 export const LEARNING =
-  'v=1&preset=letters-boft&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=40';
+  'v=1&preset=letters-boft&engine=webgpu&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=40';
 
 /** The selector of a part of the page by its test id. */
 export const part = (id: string): string => `[data-testid="${id}"]`;

@@ -17,7 +17,8 @@ const WANTED = isAlone ? 100 : 250;
 /** A processor that plays GPU takes the cores that the page would draw with: two of two, where this was measured. */
 const WANTED_IN_SOFTWARE = 2.5 * WANTED;
 const SEED = Number(env.STORM_SEED ?? 1);
-const RUN = 'v=1&preset=letters-boft&seed=1&t.steps=4000&t.batchSize=1&t.evalEvery=0&t.evalExamples=4';
+const RUN =
+  'v=1&preset=letters-boft&engine=webgpu&seed=1&t.steps=4000&t.batchSize=1&t.evalEvery=0&t.evalExamples=4';
 
 const stage = setStage();
 

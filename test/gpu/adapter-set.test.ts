@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { zipOf } from '../../src/adapters/folder.ts';
 import type { InputFile } from '../../src/lib/bytes.ts';
 import { createAdapterSet, type OpenedAdapters } from '../../src/training/adapterSet.ts';
+import { gpuBackend } from '../../src/training/backend.ts';
 import { testDevice } from './device.ts';
 import { openTiny, type TinyRun, testHost, tinyRequest } from './tinyRuns.ts';
 
@@ -38,7 +39,7 @@ async function trained(of: TinyRun): Promise<{ files: InputFile[]; loss: number;
 afterAll(async () => (await testDevice()).destroy());
 
 async function openAdapters(): Promise<OpenedAdapters> {
-  const adapters = createAdapterSet(testHost, testDevice);
+  const adapters = createAdapterSet(testHost, async () => gpuBackend(await testDevice()));
   const { model, data, training } = tinyRequest(run);
   await adapters.changeAdapters({ kind: 'bind', task: { model, data, training } });
   return adapters;

@@ -97,7 +97,7 @@ beforeAll(async () => {
   }
   for (const seed of ['1', '2'])
     await papilio(
-      ...['finetune', ...task(), '--method', 'lora', '--config', lora, ...few],
+      ...['finetune', ...task(), '--engine', 'webgpu', '--method', 'lora', '--config', lora, ...few],
       ...['--seed', seed, '--out', at(`run-${seed}`), '--json'],
     );
 }, 300_000);
@@ -146,7 +146,7 @@ describe('what finetune left', () => {
 
 test('compare trains methods at one budget', async () => {
   await papilio(
-    ...['compare', ...task(), '--methods', 'lora,oft', '--budget', '200', ...few],
+    ...['compare', ...task(), '--engine', 'webgpu', '--methods', 'lora,oft', '--budget', '200', ...few],
     ...['--out', at('methods')],
   );
   const table = await readFile(at('methods', 'methods.md'), 'utf8');

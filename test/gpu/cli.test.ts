@@ -103,6 +103,7 @@ const finetune = (changes: Readonly<Record<string, string>> = {}) => {
   const flags = {
     model: at('vision'),
     data: at('pictures'),
+    engine: 'webgpu',
     method: 'lora',
     config: lora,
     steps: '6',

@@ -223,12 +223,19 @@ describe('what is opened', () => {
     expect(error).toMatchObject({ kind, message: expect.stringMatching(message) });
   });
 
-  test('trains nothing without WebGPU, and says where it comes from', async () => {
+  test('trains without WebGPU, unless that is asked for, and says where it comes from', async () => {
     const model = await openModel(vision);
     const data = await openData(model, bars());
-    await expect(startRun(model, data)).rejects.toMatchObject({
+    await expect(startRun(model, data, { engine: 'webgpu' })).rejects.toMatchObject({
       kind: 'no-webgpu',
       message: expect.stringMatching(/create\(\[\]\) of the package webgpu/),
     });
+    const run = await startRun(model, data, { training: { steps: 2, batchSize: 4, evalEvery: 0 } });
+    expect(run.device).toMatchObject({ engine: 'onnxruntime', isSoftware: true });
+    const steps: number[] = [];
+    for await (const event of run.train()) if (event.type === 'step') steps.push(event.step);
+    expect(steps).toEqual([1, 2]);
+    expect((await run.mergeChecked()).parity.verdict).toBe('passed');
+    await run.close();
   });
 });

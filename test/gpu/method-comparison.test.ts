@@ -1,6 +1,7 @@
 /** Methods at equal parameters, trained side by side on a model small enough for a software adapter. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
+import { gpuBackend } from '../../src/training/backend.ts';
 import { compareMethods } from '../../src/training/methodComparison.ts';
 import { methodComparisonMarkdown } from '../../src/training/outcome.ts';
 import type { MethodComparisonEvent, MethodComparisonRequest } from '../../src/training/protocol.ts';
@@ -20,7 +21,7 @@ const request: MethodComparisonRequest = {
 };
 
 const options = async (signal = new AbortController().signal) => ({
-  on: await testDevice(),
+  on: gpuBackend(await testDevice()),
   where: 'the test’s device',
   host: testHost,
   signal,

@@ -19,6 +19,7 @@ import { encodeModel } from '../../src/onnx/encode.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { fuse } from '../../src/ops/fuse.ts';
 import { cast, dequantize, gather, linear, matmul } from '../../src/ops/index.ts';
+import { gpuBackend } from '../../src/training/backend.ts';
 import { forecastSetup, limitsOf } from '../../src/training/forecast.ts';
 import { parity } from '../../src/training/parity.ts';
 import type { ModelSource } from '../../src/training/protocol.ts';
@@ -109,7 +110,7 @@ test.each(cases)('$method on $form loaded as $precision, $quantised', async (run
     expect(after.loss).toBeLessThan(0.95 * before.loss);
 
     const stats = session.engine.stats!;
-    const forecast = forecastSetup(session.setup, limitsOf(device));
+    const forecast = forecastSetup(session.setup, limitsOf(gpuBackend(device)));
     expect(Math.abs(stats.peakBytes / forecast.bytes.peak - 1)).toBeLessThan(0.1);
     expect(forecast.dispatchesPerStep).toBe(stats.dispatchesPerStep);
 
@@ -139,7 +140,7 @@ test('activations are computed again where the budget asks for it, and give the 
   const curve = losses(plain);
   await plain.close();
 
-  const limits = limitsOf(await testDevice());
+  const limits = limitsOf(gpuBackend(await testDevice()));
   const { setup } = plain;
   const { peak } = forecastSetup(setup, limits).bytes;
   const least = forecastSetup({ ...setup, engine: { ...setup.engine, recompute: true } }, limits).bytes.peak;

@@ -5,6 +5,7 @@ import type { InputFile } from '../../src/lib/bytes.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { gpuBackend } from '../../src/training/backend.ts';
 import type { Host } from '../../src/training/openModel.ts';
 import type { DataSource, ModelSource, RunRequest } from '../../src/training/protocol.ts';
 import { openSession, type Session } from '../../src/training/session.ts';
@@ -132,7 +133,7 @@ export function tinyRequest(run: TinyRun): RunRequest {
 
 export async function openTiny(run: TinyRun, checkpoint?: Uint8Array): Promise<Session> {
   return openSession(
-    await testDevice(),
+    gpuBackend(await testDevice()),
     tinyRequest(run),
     testHost,
     undefined,

@@ -53,7 +53,12 @@ export function describePart(names: readonly string[], part: number, parts: numb
       const wrong: string[] = [];
       let passed = 0;
       for (const { method, target } of own) {
-        const outcome = await runCombination(interpreterEngines, subjects.get(name)!, method, target);
+        const outcome = await runCombination(
+          { engine: interpreterEngines },
+          subjects.get(name)!,
+          method,
+          target,
+        );
         if (outcome.status === 'passed') passed++;
         const expected =
           outcome.status === 'passed' ||

@@ -63,12 +63,17 @@ const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
   '.mjs': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
 };
 
-/** Files of a folder under their own names, and nothing else. */
+/** Files of a folder under their own names, index.html as the folder's, and no header of a policy. */
 export async function serveFolder(folder: string): Promise<PageServer> {
   const server = createServer(async (request, response) => {
-    const path = normalize(join(folder, decodeURIComponent(new URL(request.url!, 'http://x').pathname)));
+    const { pathname } = new URL(request.url!, 'http://x');
+    const name = pathname.endsWith('/') ? `${pathname}index.html` : pathname;
+    const path = normalize(join(folder, decodeURIComponent(name)));
     const isThere = path.startsWith(folder) && (await stat(path).catch(() => null))?.isFile();
     response.writeHead(isThere ? 200 : 404, {
       'content-type': TYPES[extname(path)] ?? 'application/octet-stream',

@@ -14,8 +14,8 @@ import { moduleTensors, planAdapter } from '../../src/adapters/plan.ts';
 import { methodById } from '../../src/adapters/registry.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Tensor } from '../../src/graph/types.ts';
-import { createAfterStep } from '../../src/onnxruntime/update.ts';
 import { interpret } from '../../src/ops/checks.ts';
+import { createAfterStep } from '../../src/training/onnxruntimeUpdate.ts';
 import {
   names,
   type StepGraph,

@@ -36,7 +36,7 @@ describe('a combination fails', () => {
       return { ...engine, states: new Map(), ...change(engine) };
     };
   const outcome = (engines: MakeEngine, target: 'attention' | 'embedding' = 'attention') =>
-    runCombination(engines, subject, 'lora', target);
+    runCombination({ engine: engines }, subject, 'lora', target);
 
   test('not when all is right', async () => {
     expect(await outcome(interpreterEngines)).toMatchObject({ status: 'passed' });

@@ -15,6 +15,7 @@ const file = (name: string) => ({ name, bytes: Uint8Array.of(1) });
 const settle = (ms = 5) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const reportOf = (peak: number): ForecastReport => ({
+  engine: 'webgpu',
   bytes: { weights: 1, adapter: 1, optimiser: 1, activations: 1, other: 1, peak },
   dispatchesPerStep: 10,
   secondsPerStep: 0.1,

@@ -77,6 +77,18 @@ describe('links', () => {
     expect(back.settings.method).toBe('lora');
   });
 
+  test('carry the engine where one was chosen', () => {
+    const settings = baseSettings('letters-boft');
+    const hash = encodeHash(settings, { engine: 'onnxruntime' });
+    expect(hash).toBe(`v=1&preset=letters-boft&engine=onnxruntime&seed=${settings.training.seed}`);
+    expect(decodeHash(hash)).toEqual({ settings, engine: 'onnxruntime', problems: [] });
+    expect(encodeHash(settings, { engine: null })).not.toContain('engine');
+    expect(decodeHash('preset=letters-boft&engine=abacus')).toEqual({
+      settings,
+      problems: ['engine = "abacus" is not used: choose webgpu or onnxruntime.'],
+    });
+  });
+
   test('carry the padding where it is not the usual, and no other way of reading', () => {
     const settings = baseSettings('own-model');
     const hash = encodeHash(settings, { padding: 'longest', mapping: { text: 'x' } });

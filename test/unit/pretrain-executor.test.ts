@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cliHost } from '../../src/cli/sources.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
-import { ortEngines } from '../../src/onnxruntime/engine.ts';
-import type { OrtRuntime } from '../../src/onnxruntime/runtime.ts';
-import { machineBytes, requireMemory } from '../../src/onnxruntime/runtime.ts';
+import { machineBytes } from '../../src/onnxruntime/nativeRuntime.ts';
+import { type OrtRuntime, requireMemory } from '../../src/onnxruntime/runtime.ts';
 import { binary } from '../../src/ops/elementwise.ts';
+import { ortEngines } from '../../src/training/onnxruntimeEngine.ts';
 import { openSession } from '../../src/training/session.ts';
 import { trainingSchema } from '../../src/training/settings.ts';
 import { ownModels } from '../../tools/verify/families/matrix.ts';
@@ -22,7 +22,7 @@ function broken(
 ): { readonly ort: OrtRuntime; readonly opened: () => number } {
   let opened = 0;
   const ort: OrtRuntime = {
-    ...{ name: 'onnxruntime-node', version: '0', cpu: 'none', threads: 1 },
+    ...{ name: 'onnxruntime-node', version: '0', cpu: 'none', threads: 1, memoryBytes: 0 },
     async open() {
       opened++;
       if (where === 'open') throw new Error(says);
@@ -35,11 +35,11 @@ function broken(
   return { ort, opened: () => opened };
 }
 
-async function outcome(ort: OrtRuntime, available?: number): Promise<unknown> {
+async function outcome(ort: OrtRuntime, available = machineBytes()): Promise<unknown> {
   const subject = await openSubject(join(await ownModels(), 'vit'));
   try {
     const session = await openSession(
-      ortEngines(ort, available),
+      { engine: ortEngines({ ...ort, memoryBytes: available }) },
       {
         model: subject.source,
         data: subject.training!.data,
@@ -87,7 +87,7 @@ describe('onnxruntime', () => {
     const error = await outcome(ort, 20_000);
     expect(error).toMatchObject({ kind: 'limit', details: { available: 20_000 } });
     expect((error as Error).message).toMatch(
-      /^The run needs \d+ MiB of memory in onnxruntime, and this machine has 1 MiB; take/,
+      /^The run needs \d+ MiB of memory in onnxruntime, and there are 1 MiB; take/,
     );
     expect(opened()).toBe(0);
     expect(await outcome(ort)).toMatchObject({ kind: 'unsupported-onnx' });
@@ -102,7 +102,7 @@ describe('onnxruntime', () => {
     const b = g.input('b', { dtype: 'f32', shape: [1, side] });
     const graph = g.finish({ out: binary(g, a, b, { fn: 'add' }) });
     expect(() => requireMemory(graph, 2 ** 30)).toThrow(
-      /needs 3,4\d\d MiB of memory in onnxruntime, and this machine has 1,024 MiB/,
+      /needs 3,4\d\d MiB of memory in onnxruntime, and there are 1,024 MiB/,
     );
     expect(() => requireMemory(graph, 2 ** 33)).not.toThrow();
     expect(machineBytes()).toBeGreaterThan(2 ** 28);

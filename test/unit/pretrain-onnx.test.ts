@@ -16,12 +16,12 @@ import { loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { toOnnx } from '../../src/onnxruntime/toOnnx.ts';
-import { applyAdamw } from '../../src/onnxruntime/update.ts';
 import { interpret, ops } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/elementwise.ts';
 import { adamwOp } from '../../src/ops/optimizers.ts';
 import { type ScalarName, scalarFunctions } from '../../src/ops/scalar.ts';
 import { unary } from '../../src/ops/unary.ts';
+import { applyAdamw } from '../../src/training/onnxruntimeUpdate.ts';
 import { parity } from '../../src/training/parity.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';
 import {

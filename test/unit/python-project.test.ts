@@ -41,7 +41,7 @@ const idle: MakeEngine = async ({ initial }) =>
   }) as unknown as Engine;
 
 async function projectOf(request: RunRequest) {
-  const session = await openSession(idle, request, testHost);
+  const session = await openSession({ engine: idle }, request, testHost);
   return sessionProject(session);
 }
 

@@ -40,7 +40,9 @@ const { losses, ...sessions } = JSON.parse(readFileSync(`${SAVED}/sessions.json`
 
 /** Losses of the run that goes on from a checkpoint, those before it included. */
 async function goneOn(request: RunRequest, checkpoint: Uint8Array): Promise<number[]> {
-  const session = await openSession(interpreterEngines, request, cliHost, undefined, { checkpoint });
+  const session = await openSession({ engine: interpreterEngines }, request, cliHost, undefined, {
+    checkpoint,
+  });
   expect(session.position().step).toBe(3);
   await session.play();
   return session.history.steps.map(({ loss }) => loss);

@@ -29,7 +29,7 @@ it('says where it broke, and goes on', async () => {
     };
   };
   const session = await openSession(
-    breaking,
+    { engine: breaking },
     {
       ...{ model: subject.source, data: subject.training!.data, method: 'lora', config: { r: 2 } },
       training: trainingSchema.parse({ steps: 2, batchSize: 2, evalEvery: 0, evalExamples: 2 }),
@@ -57,7 +57,7 @@ it('goes on from a checkpoint with every state of its engine, at a step that it 
   });
   const open = (checkpoint?: Uint8Array, steps = 3) =>
     openSession(
-      watched,
+      { engine: watched },
       {
         model: subject.source,
         data: subject.training!.data,
@@ -116,7 +116,7 @@ it('goes on from a checkpoint with every state of its engine, at a step that it 
 it('answers those who look at one step first, and others when they have ended', async () => {
   const subject = await openSubject(join(await ownModels(), 'vit'));
   const session = await openSession(
-    interpreterEngines,
+    { engine: interpreterEngines },
     {
       model: subject.source,
       data: subject.training!.data,

@@ -42,6 +42,7 @@ vi.mock('../../src/gpu/device.ts', () => ({
     });
     const device = {
       ...{ lost, lose, isDestroyed: false, caps: { software: true } },
+      raw: { limits: { maxBufferSize: 2 ** 20 } },
       info: { vendor: 'v', architecture: 'a', description: '' },
       destroy() {
         device.isDestroyed = true;

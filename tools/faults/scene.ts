@@ -115,7 +115,7 @@ export async function openScene(
     });
   };
   const args: Scene['args'] = (out, from = { model, data }) => [
-    ...['finetune', '--model', from.model, '--data', from.data, '--out', out],
+    ...['finetune', '--model', from.model, '--data', from.data, '--out', out, '--engine', 'webgpu'],
     ...['--method', 'lora', '--config', '{"target_modules": ["q_proj"], "r": 2, "lora_dropout": 0.2}'],
     ...['--steps', String(options.steps), '--batch-size', '2', '--sequence-length', '8', '--lr', '0.01'],
     ...['--eval-every', String(TOLD), '--eval-examples', '2', '--checkpoint-every', String(PART)],

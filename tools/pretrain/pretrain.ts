@@ -1,20 +1,17 @@
 /** `papilio pretrain NAME`: makes an embedded model from nothing - architecture, tokenizer, training on its own generator. */
 import { join } from 'node:path';
-import { executorOptions } from '../../src/cli/executor.ts';
+import { engineOptions, openEngine, runtimeOf } from '../../src/cli/engine.ts';
 import { scoreOf } from '../../src/cli/finetuneResult.ts';
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
 import { withOut } from '../../src/cli/outFolder.ts';
-import { openGpu, runtimeName, writeInto } from '../../src/cli/runtime.ts';
+import { writeInto } from '../../src/cli/runtime.ts';
 import { cliHost } from '../../src/cli/sources.ts';
 import { print, progressBar, wordsOf } from '../../src/cli/terminal.ts';
 import { embeddedTexts } from '../../src/data/catalogue.ts';
-import { openDevice } from '../../src/gpu/device.ts';
 import type { InputFile } from '../../src/lib/bytes.ts';
 import { fail } from '../../src/lib/errors.ts';
 import type { EmbeddedName } from '../../src/models/catalogue.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
-import { ortEngines } from '../../src/onnxruntime/engine.ts';
-import { loadOrtRuntime } from '../../src/onnxruntime/runtime.ts';
 import { openModel } from '../../src/training/openModel.ts';
 import type { RunRequest } from '../../src/training/protocol.ts';
 import { reportModel } from '../../src/training/reports.ts';
@@ -113,7 +110,7 @@ const options = {
   },
   seed: { type: 'number', default: 1, about: 'starts every random choice' },
   out: { type: 'string', value: 'DIR', about: 'where the model goes', otherwise: 'public/models/NAME' },
-  ...executorOptions,
+  ...engineOptions,
 } as const satisfies OptionTable;
 
 export const pretrainCommand = command(
@@ -163,13 +160,11 @@ async function pretrainInto(
     config: {},
     training,
   };
-  const ort =
-    values.executor === 'onnxruntime' ? loadOrtRuntime(values['executor-path'], values.threads) : null;
-  const device = ort ? null : await openDevice(await openGpu());
+  const on = await openEngine(values);
   const bar = progressBar(name);
   const started = performance.now();
   let saved: Promise<void> = Promise.resolve();
-  const session = await openSession(ort ? ortEngines(ort) : device!, request, cliHost, (event) => {
+  const session = await openSession(on, request, cliHost, (event) => {
     if (event.type === 'step') bar.update(event.metric.step, training.steps, wordsOf(event.metric));
     if (event.type !== 'eval') return;
     bar.log(`step ${event.metric.step}: held-out ${scoreOf(event.metric)}`);
@@ -189,9 +184,8 @@ async function pretrainInto(
       evaluations: session.history.evals,
       lastLoss: session.history.steps.at(-1)?.loss,
       seconds: Math.round((performance.now() - started) / 1000),
-      executor: ort
-        ? { name: ort.name, version: ort.version, cpu: ort.cpu, threads: ort.threads }
-        : { name: runtimeName, device: device!.info },
+      runtime: runtimeOf(on),
+      device: on.info,
     };
     for (const file of finished) await writeInto(out, file.name, file.bytes);
     await writeInto(out, 'card.json', `${JSON.stringify({ ...report, made }, null, 2)}\n`);
@@ -202,6 +196,6 @@ async function pretrainInto(
   const last = session.history.evals.at(-1)!;
   print(`${name}: held-out ${scoreOf(last)}; written to ${out}\n`);
   await session.close();
-  device?.destroy();
+  on.close();
   return 0;
 }

@@ -19,6 +19,7 @@ import type { InputFile } from '../../src/lib/bytes.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { type LoadedModel, loadModel } from '../../src/models/load.ts';
 import { encodeExternalChunks } from '../../src/onnx/encode.ts';
+import { gpuBackend } from '../../src/training/backend.ts';
 import type { FullBatch } from '../../src/training/batchPlan.ts';
 import { createEngine, type Engine } from '../../src/training/engine.ts';
 import { forecastRun, limitsOf, mebibytes } from '../../src/training/forecast.ts';
@@ -124,7 +125,7 @@ async function measureMemory(folder: string, shape: Gpt2Shape): Promise<MemoryRe
   const model = await timed('load', async () => loadModel(files));
   const request = await runOn(model, sample);
   const forecast = await timed('forecast', async () =>
-    forecastRun({ ...request, readsLogits: false }, limitsOf(device)),
+    forecastRun({ ...request, readsLogits: false }, limitsOf(gpuBackend(device))),
   );
   const parameters = new Map(model.parameters.map((p) => [p.name, p]));
   const engine = await timed('upload and compile', () =>

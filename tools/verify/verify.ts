@@ -27,7 +27,7 @@ const options = {
   steps: { type: 'number', default: 200, about: 'of families --train: updates of each run' },
   pairs: { type: 'boolean', about: 'of families: only as many combinations as cover every pair' },
   share: { type: 'string', value: 'K/N', about: 'of families: the K-th of N equal parts' },
-  executor: {
+  engine: {
     type: 'string',
     choices: ['interpreter', 'onnxruntime', 'webgpu'],
     default: 'interpreter',

@@ -18,7 +18,6 @@ import {
 import { METHODS, type MethodId } from '../../../src/adapters/registry.ts';
 import { cliHost } from '../../../src/cli/sources.ts';
 import type { FloatTensor, IntTensor } from '../../../src/data/types.ts';
-import type { Device } from '../../../src/gpu/device.ts';
 import type { Graph, Tensor } from '../../../src/graph/types.ts';
 import { completeFeeds } from '../../../src/inference/feeds.ts';
 import { type FeedTensor, openSession as openOrt } from '../../../src/inference/session.ts';
@@ -31,8 +30,8 @@ import { encodeModel } from '../../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../../src/onnx/types.ts';
 import { interpret } from '../../../src/ops/checks.ts';
 import { readStored } from '../../../src/ops/fuse/stored.ts';
+import type { RunsOn } from '../../../src/training/backend.ts';
 import type { FullBatch } from '../../../src/training/batchPlan.ts';
-import type { MakeEngine } from '../../../src/training/engine.ts';
 import { mergedWeights, mergeModel, parityFiles } from '../../../src/training/merging.ts';
 import { type Host, openModel } from '../../../src/training/openModel.ts';
 import { checkParity, madeInputs, type ParitySample, parity } from '../../../src/training/parity.ts';
@@ -77,7 +76,7 @@ export const exists = (subject: Subject, method: MethodId, target: TargetKind): 
 
 /** Runs one combination; never throws. */
 export async function runCombination(
-  engines: MakeEngine | Device,
+  engines: RunsOn,
   subject: Subject,
   method: MethodId,
   target: TargetKind,
@@ -110,7 +109,7 @@ function moved(data: Float32Array, seed: number): Float32Array {
 
 /** Through a run as the page and `finetune` make it. @returns the worst difference to onnxruntime */
 async function trained(
-  engines: MakeEngine | Device,
+  engines: RunsOn,
   subject: Subject,
   method: MethodId,
   config: Readonly<Record<string, unknown>>,
@@ -139,11 +138,7 @@ const lateAs = (error: unknown): Wrong =>
     ? error
     : new Wrong(`after training began: ${error instanceof Error ? error.message : error}`);
 
-async function trainedParity(
-  session: Session,
-  engines: MakeEngine | Device,
-  request: RunRequest,
-): Promise<number> {
+async function trainedParity(session: Session, engines: RunsOn, request: RunRequest): Promise<number> {
   session.engine.writeState(TRAINABLE, moved(await session.engine.readState(TRAINABLE), 3));
   await session.play();
   const { steps } = session.history;
@@ -237,11 +232,7 @@ function requireEffect(adapted: Float32Array, base: Float32Array): void {
 }
 
 /** Loads the saved adapter into the model read anew, and holds its merged weights against the first ones. */
-async function sameAgain(
-  engines: MakeEngine | Device,
-  request: RunRequest,
-  merged: OnnxModel,
-): Promise<void> {
+async function sameAgain(engines: RunsOn, request: RunRequest, merged: OnnxModel): Promise<void> {
   const session = await openSession(engines, request, cliHost);
   try {
     requireSame((await session.mergeModel('float')).onnx, merged);

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { METHODS, type MethodId } from '../../../src/adapters/registry.ts';
-import { openExecutor } from '../../../src/cli/executor.ts';
+import { openEngine } from '../../../src/cli/engine.ts';
 import { publicFolder } from '../../../src/cli/sources.ts';
 import { print } from '../../../src/cli/terminal.ts';
 import { fail } from '../../../src/lib/errors.ts';
@@ -17,7 +17,7 @@ export interface FamilyOptions {
   readonly only: readonly string[];
   readonly pairs: boolean;
   readonly share: string | undefined;
-  readonly executor: 'interpreter' | 'onnxruntime' | 'webgpu';
+  readonly engine: 'interpreter' | 'onnxruntime' | 'webgpu';
 }
 
 /** The repository's own models. */
@@ -69,9 +69,9 @@ function shareOf<T>(list: readonly T[], word: string | undefined): readonly T[] 
 }
 
 /** What trains. */
-export async function enginesOf(executor: FamilyOptions['executor']) {
-  if (executor === 'interpreter') return { engines: interpreterEngines, close: () => {} };
-  return openExecutor({ executor, 'executor-path': undefined, threads: undefined });
+export async function engineOf(engine: FamilyOptions['engine']) {
+  if (engine === 'interpreter') return { engine: interpreterEngines, close: () => {} };
+  return openEngine({ engine, 'engine-path': undefined, threads: undefined });
 }
 
 interface Tally {
@@ -123,7 +123,7 @@ export async function verifyFamilies(folder: string | undefined, options: Family
   const all = matrixOf([...subjects.values()]).filter((c) => options.only.every((word) => has(c, word)));
   const chosen = shareOf(options.pairs ? pairsOfMatrix(all, subjects) : all, options.share);
   if (chosen.length === 0) fail('bad-argument', 'No combination is left; say less with --only.');
-  const on = await enginesOf(options.executor);
+  const on = await engineOf(options.engine);
   const tally: Tally = {
     ...{ passed: 0, refused: 0, failed: unread.length, worst: { parity: 0, where: '' } },
     ...{ sentences: new Map(), failures: unread },
@@ -131,7 +131,7 @@ export async function verifyFamilies(folder: string | undefined, options: Family
   const started = performance.now();
   for (const c of chosen) {
     const subject = subjects.get(c.subject)!;
-    const outcome = await runCombination(on.engines, subject, c.method, c.target);
+    const outcome = await runCombination(on, subject, c.method, c.target);
     note(tally, whereOf(c), outcome, subject);
     if (outcome.status === 'failed') say(`FAIL ${whereOf(c)}: ${outcome.sentence}`);
   }

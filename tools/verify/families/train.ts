@@ -9,11 +9,10 @@ import { openMerged } from '../../../src/cli/mergedFile.ts';
 import { readText } from '../../../src/cli/runtime.ts';
 import { cliHost, dataSource, modelSource } from '../../../src/cli/sources.ts';
 import { print } from '../../../src/cli/terminal.ts';
-import type { Device } from '../../../src/gpu/device.ts';
 import { fail } from '../../../src/lib/errors.ts';
-import type { MakeEngine } from '../../../src/training/engine.ts';
+import type { RunsOn } from '../../../src/training/backend.ts';
 import { openSession } from '../../../src/training/session.ts';
-import { enginesOf, type FamilyOptions, ownModels } from './matrix.ts';
+import { engineOf, type FamilyOptions, ownModels } from './matrix.ts';
 
 const TRAINED: readonly MethodId[] = ['boft', 'oft', 'fourierft', 'lora'];
 const SEEDS = [0, 1, 2];
@@ -46,7 +45,7 @@ async function trainedOf(root: string): Promise<Readonly<Record<string, string>>
 }
 
 /** @param root of the models; the data is beside them, in `data` */
-async function fineTune(on: MakeEngine | Device, root: string, run: Run, steps: number): Promise<Fall> {
+async function fineTune(on: RunsOn, root: string, run: Run, steps: number): Promise<Fall> {
   const training = trainingSettings({ steps, seed: run.seed }, run.method);
   const session = await openSession(
     on,
@@ -86,10 +85,10 @@ export async function trainFamilies(
     options.only.every((word) => [run.model, run.method, String(run.seed)].includes(word)),
   );
   if (wanted.length === 0) fail('bad-argument', 'No run is left; say less with --only.');
-  const on = await enginesOf(options.executor);
+  const on = await engineOf(options.engine);
   const results: (Run & Fall & { readonly passed: boolean })[] = [];
   for (const run of wanted) {
-    const fall = await fineTune(on.engines, root, run, options.steps);
+    const fall = await fineTune(on, root, run, options.steps);
     results.push({ ...run, ...fall, passed: passes(fall) });
     const { model, method, seed } = run;
     if (!options.json)

@@ -113,7 +113,7 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: A
 function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy: boolean }) {
   const page = usePage();
   const { adapterSet } = page;
-  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
+  const isKnown = useUi((s) => s.gpu !== null);
   const { name, fit, modules } = row;
   const fits = fit !== null && fit.reason === null;
   const goOn = async () => {
@@ -133,7 +133,7 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
         kind="link"
         text="look inside"
         aria-label={`Look inside ${name}`}
-        isDisabled={isBusy || !fits || !hasGpu || modules.length === 0}
+        isDisabled={isBusy || !fits || !isKnown || modules.length === 0}
         onPress={() => void adapterSet.inspect(name)}
       />
       <Action

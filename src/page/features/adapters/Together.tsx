@@ -17,7 +17,7 @@ export function SetError({ view, at }: { readonly view: AdapterSetView; readonly
 /** What is done with the ticked ones, and what stands now. */
 export function Together({ view }: { readonly view: AdapterSetView }) {
   const { adapterSet } = usePage();
-  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
+  const isKnown = useUi((s) => s.gpu !== null);
   const { ticked, active, merged, parity, warnings, rows } = view;
   const isBusy = view.busy !== null;
   const fitting = ticked.filter((name) => rows.find((row) => row.name === name)?.fit?.reason === null);
@@ -38,12 +38,12 @@ export function Together({ view }: { readonly view: AdapterSetView }) {
         <Action text="Activate" isDisabled={isOff} onPress={() => void adapterSet.activate(fitting)} />
         <Action
           text={fitting.length > 1 ? 'Merge in this order' : 'Merge'}
-          isDisabled={isOff || !hasGpu}
+          isDisabled={isOff || !isKnown}
           onPress={() => void adapterSet.merge(fitting)}
         />
         <Action
           text="Score each"
-          isDisabled={isBusy || !hasGpu || fitting.length === 0}
+          isDisabled={isBusy || !isKnown || fitting.length === 0}
           onPress={() => void adapterSet.scoreEach(fitting)}
         />
         <Action
@@ -63,7 +63,7 @@ export function Together({ view }: { readonly view: AdapterSetView }) {
 /** The adapters that work on the model now, merged or active, with their score and the way back. */
 function Standing({ view }: { readonly view: AdapterSetView }) {
   const { adapterSet } = usePage();
-  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
+  const isKnown = useUi((s) => s.gpu !== null);
   const { active, merged, enabled, standing } = view;
   const isBusy = view.busy !== null;
   return (
@@ -88,12 +88,12 @@ function Standing({ view }: { readonly view: AdapterSetView }) {
         )}
         <Action
           text="Score as it stands"
-          isDisabled={isBusy || !hasGpu}
+          isDisabled={isBusy || !isKnown}
           onPress={() => void adapterSet.scoreStanding()}
         />
         <Action
           text="Save merged model"
-          isDisabled={isBusy || !hasGpu || (merged.length === 0 && !enabled)}
+          isDisabled={isBusy || !isKnown || (merged.length === 0 && !enabled)}
           onPress={() => void adapterSet.saveMerged()}
         />
       </p>

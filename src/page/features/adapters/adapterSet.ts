@@ -20,7 +20,7 @@ import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { checkMerged, createChecker, mergedName } from '../merge/merging.ts';
-import { type ChoiceState, isElsewhere } from '../setup/choice.ts';
+import { type ChoiceState, engineOf, isElsewhere } from '../setup/choice.ts';
 
 /** Where the page shows what went wrong. */
 export type AdapterPlace = 'open' | 'model' | 'combine';
@@ -56,9 +56,9 @@ const empty: AdapterSetView = {
 };
 
 /** What decides the model that adapters are bound to, and the examples they are scored on. */
-function keyOf({ model, data, settings }: ChoiceState): readonly unknown[] {
+function keyOf({ model, data, settings, ...engines }: ChoiceState): readonly unknown[] {
   const { seed, batchSize, sequenceLength, evalExamples } = settings.training;
-  return [model, data, seed, batchSize, sequenceLength, evalExamples];
+  return [model, data, engineOf(engines).engine, seed, batchSize, sequenceLength, evalExamples];
 }
 
 export class AdapterSet {
@@ -268,6 +268,9 @@ export class AdapterSet {
     const { model, data, settings } = state;
     this.bound = key;
     this.view.setState({ scores: {}, look: null });
-    await this.command({ kind: 'bind', task: model && data && { model, data, training: settings.training } });
+    await this.command({
+      kind: 'bind',
+      task: model && data && { model, data, training: settings.training, ...engineOf(state) },
+    });
   }
 }

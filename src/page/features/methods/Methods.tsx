@@ -56,7 +56,7 @@ export function Methods() {
 function Wishes({ view }: { readonly view: MethodComparisonView }) {
   const { methodComparison } = usePage();
   const { training } = useChoice((s) => s.settings);
-  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
+  const isKnown = useUi((s) => s.gpu !== null);
   const known = useDerived().count?.adapter || null;
   const [chosen, setChosen] = useState<ReadonlySet<string>>(
     () => new Set(['oft', 'boft', 'fourierft', 'lora']),
@@ -109,7 +109,7 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
           <Action
             kind="strong"
             text="Compare methods"
-            isDisabled={!hasGpu || !isAsked || methods.length === 0}
+            isDisabled={!isKnown || !isAsked || methods.length === 0}
             onPress={() => void methodComparison.start({ methods, budget, steps })}
           />
         )}

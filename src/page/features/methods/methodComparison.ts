@@ -51,12 +51,13 @@ const WHERE = [
 
 /** @throws PapilioError when model or data are still missing */
 function requestOf(choice: ChoiceState, { methods, budget, steps }: Wanted): MethodComparisonRequest {
-  const { model, data, training } = runRequest(choice);
+  const { model, data, training, engine } = runRequest(choice);
   const config = { ...fullConfig(choice.settings, choice.report) } as Readonly<Record<string, unknown>>;
   return {
     model,
     data,
     training: { ...training, steps, epochs: 0 },
+    ...(engine === undefined ? {} : { engine }),
     methods,
     budget,
     where: Object.fromEntries(

@@ -2,8 +2,9 @@
 import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components';
 import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '../../../methods.ts';
+import type { EngineName } from '../../../protocol.ts';
 import { real } from '../../format.ts';
-import { Action } from '../../parts/Controls.tsx';
+import { Action, Picker } from '../../parts/Controls.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
@@ -185,7 +186,31 @@ export function TrainingSection() {
   return (
     <Section name="training" title="Training" summary={`${length} of ${training.batchSize}, rate ${rate}`}>
       {MAIN.map(field)}
+      <EngineChoice />
       <Advanced>{others.map(field)}</Advanced>
     </Section>
+  );
+}
+
+const ENGINES: Readonly<Record<EngineName, string>> = {
+  webgpu: 'WebGPU',
+  onnxruntime: 'onnxruntime',
+};
+
+/** What computes: by itself the engine that suits the machine. */
+function EngineChoice() {
+  const page = usePage();
+  const engine = useChoice((s) => s.engine);
+  const suited = useChoice((s) => s.suited);
+  return (
+    <Picker
+      label="Engine"
+      value={engine ?? 'auto'}
+      items={[
+        { id: 'auto', title: suited === null ? 'automatic' : `automatic (${ENGINES[suited]})` },
+        ...Object.entries(ENGINES).map(([id, title]) => ({ id, title })),
+      ]}
+      onChange={(id) => page.choice.setState({ engine: id === 'auto' ? null : (id as EngineName) })}
+    />
   );
 }

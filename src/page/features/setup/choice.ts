@@ -16,6 +16,7 @@ import type { MethodId } from '../../../methods.ts';
 import {
   type DataOptions,
   type DataSource,
+  type EngineName,
   type ModelReport,
   type ModelSource,
   type QuantisedMerge,
@@ -61,6 +62,10 @@ export interface ChoiceState {
   readonly model: ModelSource | null;
   /** With how it is read, where it was dropped or fetched; null while it is still to be chosen. */
   readonly data: DataSource | null;
+  /** What computes, where someone has said so. */
+  readonly engine: EngineName | null;
+  /** The engine that suits this machine; null until that is known. */
+  readonly suited: EngineName | null;
   /** Activations are computed again in the backward pass instead of being kept. */
   readonly recompute: boolean;
   /** What merging does to weights that the file keeps in codes. */
@@ -250,6 +255,8 @@ export function createChoice(): StoreApi<ChoiceState> {
     reading: {},
     model: modelIn({ settings, inputs: noInputs }),
     data: dataIn({ settings, inputs: noInputs }),
+    engine: null,
+    suited: null,
     recompute: false,
     quantised: 'requantise',
     startFrom: null,
@@ -288,8 +295,23 @@ export function obstacle({ model, data, reportError }: ChoiceState, problem: str
 }
 
 /** Whether a request is of another model or other data, or computes otherwise, than is chosen now; settings left out. */
-export const isOtherRun = ({ model, data, recompute = false }: RunRequest, choice: ChoiceState): boolean =>
-  recompute !== choice.recompute || !isSame(model, choice.model, []) || !isSame(data, choice.data, []);
+export const isOtherRun = (
+  { model, data, engine, recompute = false }: RunRequest,
+  choice: ChoiceState,
+): boolean =>
+  recompute !== choice.recompute ||
+  (engine !== undefined && engine !== engineOf(choice).engine) ||
+  !isSame(model, choice.model, []) ||
+  !isSame(data, choice.data, []);
+
+/** What computes the next run: the engine that someone chose, or the one that suits the machine. */
+export const engineOf = ({
+  engine,
+  suited,
+}: Pick<ChoiceState, 'engine' | 'suited'>): Pick<RunRequest, 'engine'> => {
+  const named = engine ?? suited;
+  return named === null ? {} : { engine: named };
+};
 
 /** @throws PapilioError that says what is still missing */
 export function runRequest(choice: ChoiceState): RunRequest {
@@ -301,6 +323,7 @@ export function runRequest(choice: ChoiceState): RunRequest {
     config: settings.config,
     training: settings.training,
     ...(isOwnRate(settings) ? { ownRate: true } : {}),
+    ...engineOf(choice),
     ...(choice.recompute ? { recompute: true } : {}),
     ...(startFrom?.method === settings.method ? { adapter: startFrom.files } : {}),
   };
@@ -308,11 +331,13 @@ export function runRequest(choice: ChoiceState): RunRequest {
 
 /** What the page has to choose so that its next request is this one of a run; settings left out. */
 export function choicesOf(request: RunRequest, run: string, inputs: Inputs): Partial<ChoiceState> {
-  const { adapter, method, model, data, recompute = false } = request;
+  const { adapter, method, model, data, engine, recompute = false } = request;
   const { precision: _, ...modelSource } = model;
   const { options: __, ...dataSource } = data;
   return {
     startFrom: adapter ? { name: `the adapter of ${run}`, method, files: adapter } : null,
+    // A run goes on with what it was trained by.
+    ...(engine === undefined ? {} : { engine }),
     recompute,
     model,
     data,

@@ -18,6 +18,7 @@ import {
 } from '../../../methods.ts';
 import {
   type DataOptions,
+  type EngineName,
   type ModelReport,
   type TrainingSettings,
   trainingSchema,
@@ -332,7 +333,10 @@ function asJson(text: string): unknown {
 }
 
 /** The hash without its "#". Dropped files and pasted text stay out: a link carries settings, never data. */
-export function encodeHash(settings: PageSettings, { padding }: DataOptions = {}): string {
+export function encodeHash(
+  settings: PageSettings,
+  { padding, engine }: DataOptions & { readonly engine?: EngineName | null } = {},
+): string {
   const preset = presetById(settings.preset);
   const base = baseOf(settings);
   const out = new URLSearchParams({ v: LINK_VERSION, preset: settings.preset });
@@ -344,6 +348,7 @@ export function encodeHash(settings: PageSettings, { padding }: DataOptions = {}
   for (const key of differingFields({ ...base.training }, { ...settings.training }))
     if (key !== 'seed') out.set(`t.${key}`, encodeValue(settings.training[key as 'steps']));
   if (padding === 'longest') out.set('padding', padding);
+  if (engine) out.set('engine', engine);
   out.set('seed', String(settings.training.seed));
   return out.toString();
 }
@@ -364,9 +369,10 @@ function inBrief(problems: readonly string[]): string[] {
 
 interface Linked extends ReturnType<typeof validateSettings> {
   readonly padding?: DataOptions['padding'];
+  readonly engine?: EngineName;
 }
 
-/** Settings of a hash (with or without "#"), padding where it says so, and a sentence for everything in it that could not be used. */
+/** Settings of a hash (with or without "#"), padding and engine where it names them, and a sentence for everything in it that could not be used. */
 export function decodeHash(hash: string): Linked {
   try {
     within('linkLetters', hash.length, 'The link');
@@ -385,7 +391,7 @@ export function decodeHash(hash: string): Linked {
     if (key.startsWith('c.')) config[key.slice(2)] = value;
     else if (key.startsWith('t.')) training[key.slice(2)] = value;
     else if (key === 'seed') training.seed = value;
-    else if (!['v', 'preset', 'model', 'data', 'method', 'padding'].includes(key))
+    else if (!['v', 'preset', 'model', 'data', 'method', 'padding', 'engine'].includes(key))
       strange.push(`The link’s “${key}” means nothing here and is ignored.`);
   }
   const version = params.get('v');
@@ -396,6 +402,10 @@ export function decodeHash(hash: string): Linked {
   const padding = params.get('padding');
   if (padding !== null && padding !== 'length' && padding !== 'longest')
     strange.push(`padding = ${shortly(padding)} is not used: choose length or longest.`);
+  const engine = params.get('engine');
+  const isEngine = engine === 'webgpu' || engine === 'onnxruntime';
+  if (engine !== null && !isEngine)
+    strange.push(`engine = ${shortly(engine)} is not used: choose webgpu or onnxruntime.`);
   const { settings, problems } = validateSettings({
     preset: params.get('preset') ?? undefined,
     model: params.get('model') ?? undefined,
@@ -407,6 +417,7 @@ export function decodeHash(hash: string): Linked {
   return {
     settings,
     ...(padding === 'longest' ? { padding } : {}),
+    ...(isEngine ? { engine } : {}),
     problems: inBrief([...strange, ...problems]),
   };
 }

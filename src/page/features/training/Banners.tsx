@@ -6,9 +6,9 @@ import { Action } from '../../parts/Controls.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 
 const HEADINGS = {
-  'no-webgpu': 'This browser has no WebGPU, so nothing can be trained here',
-  'no-adapter': 'Your browser knows WebGPU, but your GPU is blocked',
-  insecure: 'WebGPU is not available at this address',
+  'no-webgpu': 'This browser has no WebGPU: the processor trains',
+  'no-adapter': 'Your browser knows WebGPU, but your GPU is blocked: the processor trains',
+  insecure: 'WebGPU is not available at this address: the processor trains',
 } as const;
 
 export function ReaderBanner() {
@@ -17,14 +17,16 @@ export function ReaderBanner() {
   return (
     <section className="notice-card" aria-label="No WebGPU">
       <h3>{HEADINGS[gpu.state]}</h3>
+      <p>
+        Everything works meanwhile, in onnxruntime on the processor; the forecast below says how long a step
+        takes. A GPU is many times faster, and this is how to get it:
+      </p>
       <ol>
         {gpu.steps.map((step) => (
           <li key={step}>{step}</li>
         ))}
       </ol>
       <p>
-        Everything that needs no GPU works: settings, target modules, parameter counts, and the patterns under
-        See.{' '}
         <Action
           kind="link"
           text="copy diagnostics"
@@ -64,7 +66,7 @@ export function TabBanner() {
         {isIdle ? (
           <Action
             text="Take it over"
-            isDisabled={gpu?.state !== 'ready'}
+            isDisabled={gpu === null}
             onPress={() => void page.controller.takeOver()}
           />
         ) : null}
@@ -104,7 +106,7 @@ export function ResumeBanner() {
       <Action
         kind="strong"
         text="Resume"
-        isDisabled={gpu?.state !== 'ready'}
+        isDisabled={gpu === null}
         onPress={() => void page.controller.resumeSaved()}
       />
       <Action kind="link" text="forget it" onPress={() => void page.controller.forgetSaved()} />

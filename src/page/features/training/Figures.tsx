@@ -17,18 +17,26 @@ function Remarks() {
   return <Warnings of={useRun(useShallow(remarksOf))} role="alert" />;
 }
 
+/** The engine, by name. */
+const engineTag = ({ engine, isSoftware }: OpenReport['device']): string =>
+  engine === 'onnxruntime' ? 'onnxruntime' : isSoftware ? 'WebGPU, software adapter' : 'WebGPU';
+
 /** What it runs on, and what a step takes of it. */
 function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
   const submits = useRun((s) => s.submits);
   return (
     <p className="row machine small tabular" data-testid="machine">
       <span>{deviceName(device)}</span>
-      {device.isSoftware ? <span className="tag">software adapter</span> : null}
-      <span>{bytes(counts.gpuBytes)} on the GPU</span>
-      <span>
-        {whole(counts.dispatchesPerStep)} dispatches
-        {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
-      </span>
+      <span className="tag">{engineTag(device)}</span>
+      {counts.gpu && (
+        <>
+          <span>{bytes(counts.gpu.bytes)} on the GPU</span>
+          <span>
+            {whole(counts.gpu.dispatchesPerStep)} dispatches
+            {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
+          </span>
+        </>
+      )}
     </p>
   );
 }

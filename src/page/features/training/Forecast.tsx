@@ -22,7 +22,7 @@ export function Forecast() {
   const page = usePage();
   const { busy, report, error, isStale } = useStore(page.forecast.view);
   const isBusy = busy !== null;
-  const hasGpu = useUi((s) => s.gpu?.state === 'ready');
+  const isKnown = useUi((s) => s.gpu !== null);
   const isTraining = useRun((s) => s.state === 'running' || s.state === 'loading' || s.state === 'compiling');
   const hasModel = useChoice((s) => s.report !== null);
   // A run that has begun is measured instead.
@@ -41,7 +41,7 @@ export function Forecast() {
               'Forecast again'
             )
           }
-          isDisabled={!hasGpu || !hasModel || isBusy || isTraining}
+          isDisabled={!isKnown || !hasModel || isBusy || isTraining}
           onPress={() => void page.forecast.ask()}
         />
         {isBusy ? <Action kind="link" text="stop" onPress={() => page.forecast.stop()} /> : null}
@@ -57,6 +57,7 @@ function Report({ report }: { readonly report: ForecastReport }) {
   const page = usePage();
   const { bytes: parts, largest, refusal, secondsPerStep, dispatchesPerStep } = report;
   const isPlanned = !Number.isNaN(parts.peak);
+  const isOnGpu = report.engine === 'webgpu';
   return (
     <>
       {isPlanned ? (
@@ -84,13 +85,19 @@ function Report({ report }: { readonly report: ForecastReport }) {
           <p className="hint">
             {secondsPerStep === null
               ? ''
-              : `About ${brief(secondsPerStep)} a step, from a short probe of this device and ${whole(dispatchesPerStep)} dispatches. `}
-            Largest buffer {bytes(largest.bytes)}; this device allows {bytes(report.bufferLimitBytes)}.
+              : `About ${brief(secondsPerStep)} a step, from a short probe of this device${dispatchesPerStep === null ? '' : ` and ${whole(dispatchesPerStep)} dispatches`}. `}
+            {isOnGpu
+              ? `Largest buffer ${bytes(largest.bytes)}; this device allows ${bytes(report.bufferLimitBytes)}.`
+              : 'onnxruntime computes, in memory of its own.'}
           </p>
         </>
       ) : null}
-      <Recompute />
-      <Budget />
+      {isOnGpu ? (
+        <>
+          <Recompute />
+          <Budget />
+        </>
+      ) : null}
       {refusal === null ? (
         <p className="verdict is-good">
           <Icon name="check" />
@@ -167,7 +174,7 @@ export function ForecastBeside({ pace }: { readonly pace: number | null }) {
   const page = usePage();
   const ofRun = useStore(page.forecast.view, (s) => s.ofRun);
   const current = useRun((s) => s.current);
-  const peak = useRun((s) => s.open?.counts.peakBytes ?? null);
+  const peak = useRun((s) => s.open?.counts.gpu?.peakBytes ?? null);
   if (ofRun === null || ofRun.id !== current?.id || peak === null) return null;
   const { bytes: parts, secondsPerStep } = ofRun.report;
   return (

@@ -8,7 +8,14 @@ import type { ForecastReport, WayToFit } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
-import { type ChoiceState, createLeaving, isSamePlace, runRequest, withPrecision } from '../setup/choice.ts';
+import {
+  type ChoiceState,
+  createLeaving,
+  engineOf,
+  isSamePlace,
+  runRequest,
+  withPrecision,
+} from '../setup/choice.ts';
 
 interface ForecastView extends TaskView {
   readonly report: ForecastReport | null;
@@ -23,9 +30,16 @@ interface ForecastView extends TaskView {
 const nothing = { busy: null, report: null, error: null, isStale: false };
 
 /** Everything that a forecast follows from; compared part by part. */
-function inputsOf({ settings, model, data, startFrom, recompute }: ChoiceState): readonly unknown[] {
+function inputsOf({
+  settings,
+  model,
+  data,
+  startFrom,
+  recompute,
+  ...engines
+}: ChoiceState): readonly unknown[] {
   const { method, config, training } = settings;
-  return [model, data, startFrom, JSON.stringify([method, config, training, recompute])];
+  return [model, data, startFrom, JSON.stringify([method, config, training, recompute, engineOf(engines)])];
 }
 
 /** Own models are forecast unasked, and what is on screen follows the settings; a run is left alone. */
@@ -33,7 +47,7 @@ function asksItself({ choice, run, ui }: Stores, view: StoreApi<ForecastView>): 
   const { model, data, report } = choice.getState();
   if (model === null || data === null || report === null) return false;
   if (model.kind === 'embedded' && view.getState().report === null) return false;
-  return ui.getState().gpu?.state === 'ready' && run.getState().current === null;
+  return ui.getState().gpu !== null && run.getState().current === null;
 }
 
 /** The choice with a way to fit taken. */

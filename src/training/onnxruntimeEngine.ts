@@ -1,6 +1,6 @@
 /**
- * A training engine on onnxruntime's CPU provider, for machines whose WebGPU is software: forward pass, loss and gradients as ONNX, the update of
- * the packed parameters here.
+ * Training on onnxruntime, for machines without WebGPU or with a software adapter: forward pass, loss and gradients as ONNX, the update of
+ * the packed parameters here. And the same runtime for graphs beside a run.
  */
 import { STEP_SEED, TRAINABLE } from '../adapters/inject.ts';
 import { createBuilder } from '../graph/builder.ts';
@@ -10,21 +10,23 @@ import type { DeviceData, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import { encodeModel } from '../onnx/encode.ts';
-import '../ops/checks.ts';
+import { type OrtModelSession, type OrtRuntime, requireMemory } from '../onnxruntime/runtime.ts';
+import { toOnnx } from '../onnxruntime/toOnnx.ts';
 import { type ProjectRowsAttrs, projectRowsOp } from '../ops/projectRows.ts';
-import type { FullBatch } from '../training/batchPlan.ts';
-import type { Engine, EngineRequest, MakeEngine, StepResult, Which } from '../training/engine.ts';
-import { learningRateAt } from '../training/settings.ts';
+import type { BatchPlan, FullBatch } from './batchPlan.ts';
 import {
-  evaluationGraph,
-  lossAndGradients,
-  names,
-  optimizerStates,
-  stepScalars,
-} from '../training/stepGraph.ts';
-import { machineBytes, type OrtModelSession, type OrtRuntime, requireMemory } from './runtime.ts';
-import { toOnnx } from './toOnnx.ts';
-import { applyAdamw, createAfterStep } from './update.ts';
+  createCalls,
+  type Engine,
+  type EngineRequest,
+  type ForwardGraph,
+  type MakeEngine,
+  type RunGraph,
+  type StepResult,
+  type Which,
+} from './engine.ts';
+import { applyAdamw, applySgd, createAfterStep } from './onnxruntimeUpdate.ts';
+import { learningRateAt } from './settings.ts';
+import { evaluationGraph, lossAndGradients, names, optimizerStates, stepScalars } from './stepGraph.ts';
 
 /** What onnxruntime throws, with the first line of what it says. */
 async function typed<T>(doing: string, task: Promise<T>): Promise<T> {
@@ -39,27 +41,23 @@ async function typed<T>(doing: string, task: Promise<T>): Promise<T> {
           'out-of-memory',
           `onnxruntime has too little memory ${doing} (${says}); take a smaller batch or shorter texts.`,
         )
-      : fail('unsupported-onnx', `onnxruntime fails ${doing} (${says}); train with --executor webgpu.`);
+      : fail('unsupported-onnx', `onnxruntime fails ${doing} (${says}); train on WebGPU.`);
   }
 }
 
 const MOST_SAID = 300;
 
-/**
- * Engines on the given onnxruntime.
- * @param available bytes of memory that a graph may take
- */
+/** Engines on the given onnxruntime. */
 export const ortEngines =
-  (ort: OrtRuntime, available = machineBytes()): MakeEngine =>
+  (ort: OrtRuntime): MakeEngine =>
   async (request) => {
     const { plan, settings, totalSteps, sequence: longest = settings.sequenceLength } = request;
-    if (settings.optimizer !== 'adamw')
-      return fail('bad-argument', `onnxruntime trains with adamw only, not with ${settings.optimizer}.`);
     const trained = createTrained(request);
     const { states } = trained;
-    const { runner, release } = createRunners(ort, plan.size, states, available);
+    const { runner, release } = createRunners(ort, states);
     const steppers = cached((sequence: number) => createStepper(request, runner, sequence), String);
     await steppers(longest);
+    request.onCompile(1, 1);
     const evaluation = cached(
       async ({ which, logits, batch, sequence }: EvaluationSize) =>
         runner(
@@ -73,8 +71,9 @@ export const ortEngines =
       ({ which, logits, batch, sequence }) => `${which} ${logits} ${batch} ${sequence}`,
     );
     const listeners: ((result: StepResult) => void)[] = [];
-    const engine: Engine = {
-      async train(step, batches) {
+    const { guarded, requireOpen, close } = createCalls();
+    return {
+      train: guarded(async (step, batches) => {
         const valid = batches.reduce((n, b) => n + b.validLabels, 0);
         const gradients = new Float32Array(plan.size);
         let lossSum = 0;
@@ -87,20 +86,24 @@ export const ortEngines =
         }
         const learningRate = learningRateAt(settings, step, totalSteps);
         const normSquared = trained.update(step, gradients, stepScalars(settings, step, learningRate));
-        const result = { step, loss: lossSum / valid, gradNorm: Math.sqrt(normSquared), learningRate };
-        for (const listener of listeners) listener(result);
-      },
+        // A batch without a label that counts has no loss, and no gradient either.
+        const loss = lossSum / Math.max(1, valid);
+        for (const listener of listeners)
+          listener({ step, loss, gradNorm: Math.sqrt(normSquared), learningRate });
+      }),
       onResult(listener) {
         listeners.push(listener);
       },
       settle: async () => {},
-      async evaluate(which, batch, logits) {
+      evaluate: guarded(async (which, batch, logits) => {
         const sequence = batch.sequence ?? longest;
-        const run = await evaluation({ which, logits, batch: settings.batchSize, sequence });
-        const out = await run(feedsOf(batch));
-        return { loss: out.loss![0]!, logits: logits ? out.logits! : null };
-      },
-      async logits(which, ids) {
+        return scored(
+          await evaluation({ which, logits, batch: settings.batchSize, sequence }),
+          batch,
+          logits,
+        );
+      }),
+      logits: guarded(async (which, ids) => {
         const sequence = settings.sequenceLength;
         const padded = new Int32Array(sequence);
         padded.set(ids);
@@ -111,16 +114,92 @@ export const ortEngines =
         ]);
         const run = await evaluation({ which, logits: true, batch: 1, sequence });
         return (await run(feeds)).logits!;
+      }),
+      once: guarded(async (graph) => runOnce(ort, states, graph)),
+      readState: guarded(async (name) => states.get(name)!.slice()),
+      writeState(name, data) {
+        requireOpen();
+        states.get(name)!.set(data);
       },
-      once: async (graph) => (await runner(graph))(new Map()),
-      readState: async (name) => states.get(name)!.slice(),
-      writeState: (name, data) => states.get(name)!.set(data),
       states: new Map([...states].map(([name, data]) => [name, data.length])),
       stats: null,
-      close: release,
+      async close() {
+        await close();
+        await release();
+      },
     };
-    return engine;
   };
+
+const scored = async (run: Runner, batch: FullBatch, logits: boolean): ReturnType<Engine['evaluate']> => {
+  const out = await run(feedsOf(batch));
+  return { loss: out.loss![0]!, logits: logits ? out.logits! : null };
+};
+
+/** Opens a graph, runs it and frees it. */
+async function runOnce(
+  ort: OrtRuntime,
+  states: ReadonlyMap<string, Float32Array>,
+  graph: Graph,
+  inputs: Readonly<Record<string, DeviceData>> = {},
+): Promise<Record<string, Float32Array>> {
+  const { runner, release } = createRunners(ort, states);
+  try {
+    return { ...(await (await runner(graph))(new Map(Object.entries(inputs)))) };
+  } finally {
+    await release();
+  }
+}
+
+/** Single graphs beside a run. */
+export const ortGraphs =
+  (ort: OrtRuntime): RunGraph =>
+  (graph, inputs) =>
+    runOnce(ort, new Map(), graph, inputs);
+
+/** Forward passes alone, for as long as `task` takes. */
+export async function withOrtForwardPasses<T>(
+  ort: OrtRuntime,
+  graphAt: ForwardGraph,
+  { batchSize, sequence }: Pick<BatchPlan, 'batchSize' | 'sequence'>,
+  task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
+): Promise<T> {
+  const { runner, release } = createRunners(ort, new Map());
+  const runnerAt = cached(
+    (size: EvaluationSize) => runner(graphAt(size.which, size.logits, size.batch, size.sequence)),
+    ({ which, logits, batch, sequence: length }) => `${which} ${logits} ${batch} ${length}`,
+  );
+  try {
+    return await task({
+      evaluate: async (which, batch, logits) =>
+        scored(
+          await runnerAt({ which, logits, batch: batchSize, sequence: batch.sequence ?? sequence }),
+          batch,
+          logits,
+        ),
+    });
+  } finally {
+    await release();
+  }
+}
+
+/** Median seconds of a graph whose inputs are all zero. */
+export async function ortSeconds(ort: OrtRuntime, graph: Graph, runs: number): Promise<number[]> {
+  const { runner, release } = createRunners(ort, new Map());
+  try {
+    const run = await runner(graph);
+    const feeds = new Map(graph.inputs.map((v) => [v.name, new Float32Array(sizeOf(v.shape))] as const));
+    await run(feeds);
+    const times: number[] = [];
+    for (let i = 0; i < runs; i++) {
+      const from = performance.now();
+      await run(feeds);
+      times.push((performance.now() - from) / 1000);
+    }
+    return times;
+  } finally {
+    await release();
+  }
+}
 
 interface EvaluationSize {
   readonly which: Which;
@@ -141,17 +220,20 @@ function cached<A, T>(make: (argument: A) => Promise<T>, keyOf: (argument: A) =>
   };
 }
 
-/** The packed parameters with AdamW's moments and the method's own states, all by name. */
+/** The packed parameters with the optimiser's and the method's own states, all by name. */
 function createTrained({ plan, settings, initial }: EngineRequest) {
   const params = initial();
-  const [m, v] = [new Float32Array(plan.size), new Float32Array(plan.size)];
-  const [first, second] = optimizerStates(settings) as [string, string];
+  const moments = optimizerStates(settings).map((name) => [name, new Float32Array(plan.size)] as const);
+  const [m, v] = moments.map(([, data]) => data) as [Float32Array, Float32Array];
   const afterStep = createAfterStep(plan, initial);
   return {
-    states: new Map([[TRAINABLE, params], [first, m], [second, v], ...afterStep.states]),
+    states: new Map([[TRAINABLE, params], ...moments, ...afterStep.states]),
     /** @returns the squared norm of the gradients */
     update(step: number, gradients: Float32Array, scalars: Float32Array): number {
-      const normSquared = applyAdamw({ params, grads: gradients, m, v }, scalars);
+      const normSquared =
+        settings.optimizer === 'adamw'
+          ? applyAdamw({ params, grads: gradients, m, v }, scalars)
+          : applySgd({ params, grads: gradients, velocity: m }, scalars);
       const seed = rng(settings.seed, step).next();
       afterStep.run({ params, gradients, normSquared, scalars, seed, step });
       return normSquared;
@@ -163,26 +245,27 @@ function createTrained({ plan, settings, initial }: EngineRequest) {
 type Runner = (feeds: ReadonlyMap<string, DeviceData>) => Promise<Readonly<Record<string, Float32Array>>>;
 
 /** Opens graphs over the same states in onnxruntime. */
-function createRunners(
-  ort: OrtRuntime,
-  planSize: number,
-  states: ReadonlyMap<string, Float32Array>,
-  available: number,
-) {
+function createRunners(ort: OrtRuntime, states: ReadonlyMap<string, Float32Array>) {
   const sessions: OrtModelSession[] = [];
-  const params = states.get(TRAINABLE)!;
   const project = (attrs: ProjectRowsAttrs): void => {
-    const state = { dtype: 'f32' as const, shape: [planSize], data: Float64Array.from(params) };
+    const params = states.get(TRAINABLE)!;
+    const state = { dtype: 'f32' as const, shape: [params.length], data: Float64Array.from(params) };
     params.set(checkOf(projectRowsOp).reference([state], attrs)[0]!.data);
   };
-  const dataOf = (value: Value, feeds: ReadonlyMap<string, DeviceData>): DeviceData => {
-    if (value.role === 'parameter') return value.source!();
-    const data = value.role === 'input' ? feeds.get(value.name) : states.get(value.name);
-    return data ?? fail('internal', `ortEngine: the input ${value.name} was not given.`);
+  /** First contents of states that nobody else holds. */
+  const own = new Map<string, DeviceData>();
+  const stateOf = ({ name, source }: Value): DeviceData | undefined => {
+    const known = states.get(name) ?? own.get(name);
+    if (known || !source) return known;
+    own.set(name, source());
+    return own.get(name);
   };
+  const dataOf = (value: Value, feeds: ReadonlyMap<string, DeviceData>): DeviceData =>
+    (value.role === 'input' ? feeds.get(value.name) : stateOf(value)) ??
+    fail('internal', `onnxruntime: the input ${value.name} was not given.`);
   return {
     async runner(graph: Graph): Promise<Runner> {
-      requireMemory(graph, available);
+      requireMemory(graph, ort.memoryBytes);
       const { model, inputs, projections } = toOnnx(graph);
       const session = await typed('to open what trains this model', ort.open(encodeModel(model)));
       sessions.push(session);

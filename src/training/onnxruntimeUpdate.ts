@@ -1,11 +1,11 @@
-/** The update of the packed parameters where no GPU runs: AdamW, and the nodes that a method emits after it, run by the interpreter. */
+/** The update of the packed parameters where no GPU runs: AdamW, SGD, and the nodes that a method emits after it, run by the interpreter. */
 import { emitAfterStep, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { createBuilder } from '../graph/builder.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Tensor } from '../graph/types.ts';
 import { interpret } from '../ops/checks.ts';
-import { names, STEP_SCALARS } from '../training/stepGraph.ts';
+import { names, STEP_SCALARS } from './stepGraph.ts';
 
 interface AdamwBuffers {
   readonly params: Float32Array;
@@ -20,15 +20,12 @@ interface AdamwBuffers {
  * @returns the squared norm of the gradients; one that is not finite changes nothing
  */
 export function applyAdamw({ params, grads, m, v }: AdamwBuffers, scalars: Float32Array): number {
-  let normSquared = 0;
-  for (let i = 0; i < grads.length; i++) normSquared += grads[i]! * grads[i]!;
-  const norm = Math.sqrt(normSquared);
-  if (!Number.isFinite(norm)) return normSquared;
-  const [rate, correction1, correction2, beta1, beta2, epsilon, decay, maxNorm] = scalars as unknown as [
+  const { normSquared, factor } = clipped(grads, scalars);
+  if (factor === null) return normSquared;
+  const [rate, correction1, correction2, beta1, beta2, epsilon, decay] = scalars as unknown as [
     ...[number, number, number, number],
-    ...[number, number, number, number],
+    ...[number, number, number],
   ];
-  const factor = maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1;
   const keep = 1 - rate * decay;
   const stride = rate / correction1;
   const rootCorrection = 1 / Math.sqrt(correction2);
@@ -41,6 +38,36 @@ export function applyAdamw({ params, grads, m, v }: AdamwBuffers, scalars: Float
     params[i] = params[i]! * keep - (stride * mean) / (Math.sqrt(square) * rootCorrection + epsilon);
   }
   return normSquared;
+}
+
+interface SgdBuffers extends Omit<AdamwBuffers, 'm' | 'v'> {
+  readonly velocity: Float32Array;
+}
+
+/** The rule of the op `sgd`; otherwise as {@link applyAdamw}. */
+export function applySgd({ params, grads, velocity }: SgdBuffers, scalars: Float32Array): number {
+  const { normSquared, factor } = clipped(grads, scalars);
+  if (factor === null) return normSquared;
+  const [rate, decay, momentum] = [scalars[0]!, scalars[6]!, scalars[8]!];
+  for (let i = 0; i < params.length; i++) {
+    const moved = momentum * velocity[i]! + grads[i]! * factor + decay * params[i]!;
+    velocity[i] = moved;
+    params[i] = params[i]! - rate * moved;
+  }
+  return normSquared;
+}
+
+/** The squared norm of the gradients, and what they are multiplied by; null where it is not finite. */
+function clipped(
+  grads: Float32Array,
+  scalars: Float32Array,
+): { readonly normSquared: number; readonly factor: number | null } {
+  let normSquared = 0;
+  for (let i = 0; i < grads.length; i++) normSquared += grads[i]! * grads[i]!;
+  const norm = Math.sqrt(normSquared);
+  const maxNorm = scalars[7]!;
+  if (!Number.isFinite(norm)) return { normSquared, factor: null };
+  return { normSquared, factor: maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1 };
 }
 
 interface AfterUpdate {

@@ -1,0 +1,62 @@
+/** What the command line computes on: WebGPU, or onnxruntime, native where it is installed and else as WebAssembly. */
+import { PapilioError } from '../common.ts';
+import { type Backend, loadNativeRuntime, loadWebRuntime, type OrtRuntime, openBackend } from '../trainer.ts';
+import type { OptionTable, Values } from './options.ts';
+import { openGpu, runtimeName } from './runtime.ts';
+import { note } from './terminal.ts';
+
+/** Where `finetune`, `compare` and others compute. */
+export const engineOptions = {
+  engine: {
+    type: 'string',
+    choices: ['auto', 'webgpu', 'onnxruntime'],
+    default: 'auto',
+    about:
+      'what computes; auto: WebGPU on a GPU, else onnxruntime on the processor, which is many times faster than a software adapter',
+    group: 'Execution',
+  },
+  'engine-path': {
+    type: 'string',
+    value: 'DIR',
+    about: 'the folder whose node_modules holds onnxruntime-node',
+    otherwise: 'the current folder; without it onnxruntime-web computes, on one thread',
+    group: 'Execution',
+  },
+  threads: {
+    type: 'number',
+    about: 'threads of onnxruntime-node',
+    otherwise: 'as many as there are',
+    group: 'Execution',
+  },
+} as const satisfies OptionTable;
+
+export type EngineValues = Values<typeof engineOptions>;
+
+/** @throws PapilioError 'not-found' where the folder that is named has none */
+async function onnxruntime(values: Omit<EngineValues, 'engine'>): Promise<OrtRuntime> {
+  try {
+    return loadNativeRuntime(values['engine-path'], values.threads);
+  } catch (error) {
+    const isAbsent = error instanceof PapilioError && error.kind === 'not-found';
+    if (!isAbsent || values['engine-path'] !== undefined || values.threads !== undefined) throw error;
+    return loadWebRuntime();
+  }
+}
+
+/** @throws PapilioError 'no-adapter', 'not-found' */
+export async function openEngine(values: EngineValues): Promise<Backend> {
+  const { engine } = values;
+  const backend = await openBackend(
+    { gpu: openGpu, onnxruntime: () => onnxruntime(values) },
+    engine === 'auto' ? undefined : engine,
+  );
+  if (engine === 'auto' && backend.info.engine === 'onnxruntime')
+    note(
+      `There is no GPU: ${backend.info.description} computes. --engine webgpu takes the software adapter.\n`,
+    );
+  return backend;
+}
+
+/** What runs the program and what computes in it, for run.json. */
+export const runtimeOf = ({ info }: Backend): string =>
+  info.engine === 'webgpu' ? runtimeName : `${runtimeName}, ${info.description}`;

@@ -1,0 +1,89 @@
+/**
+ * The page without any WebGPU: one press trains on the processor, in onnxruntime, which is named; the merged file computes what was trained; paused, reloaded and
+ * resumed, the curve is the same bit for bit. On a server without the headers of isolation there is one thread.
+ */
+import type { Page } from 'puppeteer-core';
+import { describe, expect, test } from 'vitest';
+import { serveFolder } from '../tools/package.ts';
+import { servePage } from '../tools/server.ts';
+import {
+  CAN_TRAIN,
+  keptStep,
+  mergeAndCheck,
+  metrics,
+  named,
+  openPage,
+  part,
+  press,
+  trainToTheEnd,
+  until,
+  untilState,
+  words,
+} from './page-tools.ts';
+import { setStage } from './stage.ts';
+
+const RUN =
+  'v=1&preset=letters-boft&seed=4&t.batchSize=4&t.steps=4&t.evalEvery=2&t.evalExamples=16&t.warmupSteps=1';
+
+const withoutWebGpu = async (page: Page): Promise<void> => {
+  await page.evaluateOnNewDocument(() => {
+    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
+  });
+};
+const openHere = (stage: ReturnType<typeof setStage>) => openPage(stage, RUN, 1280, withoutWebGpu);
+
+/** The curve of two threads and more, where the machine has them. */
+let curve: readonly string[] = [];
+
+describe('without WebGPU', () => {
+  const stage = setStage();
+  test('one press trains, and the merged file computes what was trained', async () => {
+    const { page, errors } = await openHere(stage);
+    expect(await words(page, named('No WebGPU'))).toMatch(/the processor trains/);
+    await trainToTheEnd(page);
+    expect(await words(page, part('machine'))).toMatch(/onnxruntime[\s\S]*threads?/);
+    expect(await words(page, part('clocks'))).toContain('4 of 4 steps');
+    await mergeAndCheck(page);
+    expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  test('paused, reloaded and resumed, the curve is the same bit for bit', async () => {
+    const whole = await openHere(stage);
+    await trainToTheEnd(whole.page);
+    curve = await metrics(whole.page);
+    await whole.page.close();
+    const { page } = await openHere(stage);
+    await press(page, 'forget it');
+    await page.waitForSelector(CAN_TRAIN);
+    await press(page, 'Step');
+    await untilState(page, 'paused');
+    await until(async () => (await keptStep(page)) === 1, 'the checkpoint of step 1');
+    await page.reload({ waitUntil: 'load' });
+    await page.waitForSelector(named('A run to resume'));
+    await press(page, 'Resume');
+    await untilState(page, 'paused');
+    await press(page, 'Continue');
+    await untilState(page, 'finished');
+    expect(await metrics(page)).toEqual(curve);
+    await page.close();
+  });
+});
+
+describe('without WebGPU and without isolation', () => {
+  const stage = setStage('chrome', {
+    serve: async () => {
+      // Built by whoever serves it as it should be.
+      await (await servePage()).close();
+      return serveFolder('dist');
+    },
+  });
+  test('one thread trains, bit for bit as several do', async () => {
+    const { page } = await openHere(stage);
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
+    await trainToTheEnd(page);
+    expect(await words(page, part('machine'))).toMatch(/onnxruntime[\s\S]* 1 thread$/m);
+    expect(await metrics(page)).toEqual(curve);
+    await page.close();
+  });
+});
