@@ -58,6 +58,8 @@ export interface Plan {
   readonly peakBytes: number;
   /** Bytes of the temporaries' pool alone. */
   readonly temporaryBytes: number;
+  /** The most bytes of temporaries that are needed at once: no assignment to buffers takes less. */
+  readonly liveBytes: number;
 }
 
 /** Operations as if the three largest operands were the matrices of a product: exact for one, an upper bound for the rest. */

@@ -318,7 +318,8 @@ function draftKernel(drafting: Drafting, node: Node, position: number): void {
 
 /** Persistent values own their buffers, temporaries share them by lifetime. */
 function planOf(graph: Graph, { owned, pool, place }: Storage, drafts: readonly Draft[]): Plan {
-  const shared = assignPool(pool.filter((s) => s.last >= 0));
+  const used = pool.filter((s) => s.last >= 0);
+  const shared = assignPool(used);
   const persistent = [...owned];
   const indexOf = new Map<Slot, number>(persistent.map(([, slot], i) => [slot, i]));
   for (const [slot, buffer] of shared.of) indexOf.set(slot, persistent.length + buffer);
@@ -360,6 +361,7 @@ function planOf(graph: Graph, { owned, pool, place }: Storage, drafts: readonly 
     outputs: Object.fromEntries(Object.entries(graph.outputs).map(([name, v]) => [name, show(v)])),
     peakBytes: buffers.reduce((sum, b) => sum + b.bytes, 0),
     temporaryBytes: shared.buffers.reduce((sum, b) => sum + b.bytes, 0),
+    liveBytes: mostAlive(used),
   };
 }
 
@@ -506,6 +508,22 @@ interface PoolBuffer {
 }
 
 const meet = (a: Slot, b: Slot): boolean => a.first <= b.last && b.first <= a.last;
+
+/** The most bytes of slots that are alive at one position; what has a buffer of its own counts throughout. */
+function mostAlive(slots: readonly Slot[]): number {
+  const changes: { at: number; bytes: number }[] = [];
+  for (const { first, last, bytes, exclusive } of slots) {
+    changes.push({ at: exclusive ? 0 : first, bytes });
+    if (!exclusive && last < Number.POSITIVE_INFINITY) changes.push({ at: last + 1, bytes: -bytes });
+  }
+  let [alive, most] = [0, 0];
+  // What ends at a position is gone before what begins there.
+  for (const { bytes } of changes.sort((a, b) => a.at - b.at || a.bytes - b.bytes)) {
+    alive += bytes;
+    most = Math.max(most, alive);
+  }
+  return most;
+}
 
 function assignPool(slots: readonly Slot[]): Pool {
   const order = [...slots].sort((a, b) => b.bytes - a.bytes || a.first - b.first);
