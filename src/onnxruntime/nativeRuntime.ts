@@ -35,7 +35,7 @@ export function loadNativeRuntime(folder = '.', threads = availableParallelism()
   } catch (error) {
     return fail(
       'not-found',
-      `${PACKAGE} cannot be loaded (${(error as Error).message.split('\n')[0]}): run npm install --no-save ${PACKAGE}, or name the folder that has it with --executor-path.`,
+      `${PACKAGE} cannot be loaded (${(error as Error).message.split('\n')[0]}): run npm install --no-save ${PACKAGE}, or name the folder that has it with --engine-path.`,
     );
   }
   return {
