@@ -1,7 +1,9 @@
 /**
  * One table of options for each command: it parses, and `--help` prints it. Seen to fail with: an option left out of the help, a number
- * that is taken as text, an unknown option without the nearest name.
+ * that is taken as text, an unknown option without the nearest name, an option that was renamed while a sentence about it was not.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import process from 'node:process';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { commands as products, runCommand } from '../../src/cli/commands.ts';
@@ -9,6 +11,37 @@ import { command, helpOf, parseOptions } from '../../src/cli/options.ts';
 import { tools } from '../../tools/commands.ts';
 
 const commands = { ...products, ...tools };
+
+/** Options of other programs that texts name: of npm, Node, Deno and exporters; of the Python project; of the programs in tools/. */
+const OTHERS = [
+  ...['no-save', 'omit', 'max-old-space-size', 'node-modules-dir', 'no-lock', 'unstable-webgpu', 'name'],
+  ...[
+    'inputs-as-nchw',
+    'base',
+    'mixed',
+    'same',
+    'replay',
+    'help',
+    'runtime',
+    'build',
+    'mode',
+    'learning-rate',
+  ],
+];
+
+const FOLDERS = ['src', 'tools', 'docs'];
+
+const files = FOLDERS.flatMap((folder) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(ts|tsx|mjs|md)$/.test(file) && !/\.d\.m?ts$/.test(file))
+    .map((file) => join(folder, file)),
+).concat('README.md', 'CHANGELOG.md');
+
+/** CSS has names of the same look, in `var(--ink)`, in `'--ink':` and where styles are read by name. */
+const named = (text: string): string[] =>
+  [...text.matchAll(/(?<![\w(\-'"`]| {2}|\|\| )--([a-z][A-Za-z-]*[A-Za-z])(?![\w-]*['"]?\s*:)/g)].map(
+    ([, name]) => name!,
+  );
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -156,4 +189,19 @@ Options
     expect(await command(spec, body)(['--paper', 'x'])).toBe(7);
     expect(body.mock.calls[0]).toMatchObject([{ paper: 'x', times: 3 }, [], ['--paper', 'x']]);
   });
+});
+
+it('every option that a text names is an option', async () => {
+  const known = new Set(OTHERS);
+  for (const { load } of Object.values({ ...commands, ...tools })) {
+    const { spec } = await load();
+    for (const name of Object.keys(spec.options)) known.add(name);
+  }
+  const unknown = files.flatMap((file) =>
+    named(readFileSync(file, 'utf8'))
+      .filter((name) => !known.has(name))
+      .map((name) => `${file}: --${name}`),
+  );
+  expect(files.length).toBeGreaterThan(300);
+  expect(unknown).toEqual([]);
 });
