@@ -72,6 +72,12 @@ interface ModelWriter {
   ): OnnxModel;
 }
 
+/** Elements up to which equal constants are written once. */
+const SMALL = 4096;
+
+/** A number as it is told from others: 0 and −0 are two. */
+const bitsOf = (value: number): string => (Object.is(value, -0) ? '-0' : `${value}`);
+
 /**
  * Writes a model node by node. Equal nodes are written once, so that a gradient which recomputes a part of the forward pass shares it, and nodes
  * that no output needs are left out.
@@ -106,7 +112,10 @@ function createWriter(): ModelWriter {
     scalar: (value) => once(`scalar ${value}`, () => initializer('float32', [], [value])),
     zeros: (shape) =>
       once(`zeros ${shape}`, () => initializer('float32', shape, new Float32Array(sizeOf(shape)))),
-    tensor: initializer,
+    tensor: (dtype, dims, data) =>
+      data.length > SMALL
+        ? initializer(dtype, dims, data)
+        : once(`tensor ${dtype} ${dims} ${Array.from(data, bitsOf)}`, () => initializer(dtype, dims, data)),
     reshape: (x, shape) => op('Reshape', [x, ints(shape)]),
     transpose: (x, perm) => op('Transpose', [x], { perm }),
     reduce: (opType, x, axes) => op(opType, [x, ints(axes)], { keepdims: 1 }),

@@ -9,23 +9,11 @@
  * they fit; the blocks' gradient needs rows · d · b multiply-adds per factor, never a d × d matrix.
  */
 import { sizeOf } from '../graph/shape.ts';
-import type {
-  Dispatch,
-  Emitter,
-  Kernel,
-  KernelNode,
-  OnnxForm,
-  OnnxWriter,
-  Param,
-  Ref,
-  TensorType,
-  Value,
-} from '../graph/types.ts';
+import type { Dispatch, Emitter, Kernel, KernelNode, Param, Ref, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
-import { butterflyPermutation } from '../lib/butterfly.ts';
 import { fail } from '../lib/errors.ts';
+import { butterflyGradOnnx, butterflyOnnx } from './butterflyOnnx.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
-import { identity, matmul, pick, swapped } from './onnx.ts';
 
 export interface ButterflySizes {
   /** Rows of x in one entry of the stack. */
@@ -216,125 +204,6 @@ function forward({ inputs, attrs }: KernelNode<ButterflyAttrs>): Kernel {
   if (attrs.stack === 'sum') dispatches.push(addStack(size, run, target, { out: 0 }));
   return { scratchBytes, dispatches };
 }
-
-// In ONNX: factor by factor, entry by entry of the stack.
-
-interface Turn {
-  readonly d: number;
-  readonly m: number;
-  readonly b: number;
-  readonly num: number;
-  readonly stored: number;
-  readonly stack: number;
-  /** R of entry t and factor f [num | 1, b, b], dropped blocks replaced by the identity. */
-  readonly block: (t: number, f: number) => string;
-  /** 1 for kept blocks [num, 1, 1], or null. */
-  readonly kept: (t: number, f: number) => string | null;
-}
-
-function turns(e: OnnxWriter, d: number, blocks: string, value: TensorType, mask: string | undefined): Turn {
-  const [m, stored, b] = value.shape.slice(-4) as [number, number, number];
-  const stack = value.shape.length === 5 ? value.shape[0]! : 1;
-  const num = d / b;
-  const all = e.reshape(blocks, [stack * m, stored, b, b]);
-  const keeps = mask === undefined ? null : e.reshape(mask, [stack * m, num, 1, 1]);
-  const kept = (t: number, f: number) => (keeps === null ? null : pick(e, keeps, t * m + f));
-  return {
-    ...{ d, m, b, num, stored, stack, kept },
-    block: (t, f) => {
-      const R = pick(e, all, t * m + f);
-      const keep = kept(t, f);
-      if (keep === null) return R;
-      const dropped = e.op('Mul', [e.op('Sub', [e.scalar(1), keep]), identity(e, b)]);
-      return e.op('Add', [e.op('Mul', [keep, R]), dropped]);
-    },
-  };
-}
-
-/** Rows [N, d] into blocks [num, N, b] in the order of a factor, and back. */
-function toBlocks(e: OnnxWriter, x: string, turn: Turn, f: number): string {
-  const perm = butterflyPermutation(turn.d, turn.b, f);
-  const back: number[] = [];
-  perm.forEach((p, k) => {
-    back[p] = k;
-  });
-  const ordered = f === 0 ? x : e.op('Gather', [x, e.ints(back)], { axis: 1 });
-  return e.transpose(e.reshape(ordered, [-1, turn.num, turn.b]), [1, 0, 2]);
-}
-
-function fromBlocks(e: OnnxWriter, x: string, turn: Turn, f: number): string {
-  const rows = e.reshape(e.transpose(x, [1, 0, 2]), [-1, turn.d]);
-  return f === 0
-    ? rows
-    : e.op('Gather', [rows, e.ints([...butterflyPermutation(turn.d, turn.b, f)])], { axis: 1 });
-}
-
-function applyFactor(
-  e: OnnxWriter,
-  x: string,
-  turn: Turn,
-  t: number,
-  f: number,
-  transposed: boolean,
-): string {
-  const R = turn.block(t, f);
-  return fromBlocks(e, matmul(e, toBlocks(e, x, turn, f), transposed ? swapped(e, R, 3) : R), turn, f);
-}
-
-/** Entry t of a stack as rows [N, d]. */
-const entry = (e: OnnxWriter, x: string, turn: Turn, t: number, shared: boolean): string =>
-  shared || turn.stack === 1
-    ? e.reshape(x, [-1, turn.d])
-    : e.reshape(pick(e, e.reshape(x, [turn.stack, -1]), t), [-1, turn.d]);
-
-const butterflyOnnx: OnnxForm<ButterflyAttrs> = (e, [x, blocks, mask], { inputs, outputs, attrs }) => {
-  const turn = turns(e, inputs[0]!.shape.at(-1)!, blocks!, inputs[1]!, mask);
-  const parts = Array.from({ length: turn.stack }, (_, t) => {
-    let y = entry(e, x!, turn, t, attrs.stack === 'share');
-    for (let s = 0; s < turn.m; s++) {
-      y = applyFactor(e, y, turn, t, attrs.transpose ? s : turn.m - 1 - s, attrs.transpose);
-    }
-    return y;
-  });
-  const joined =
-    attrs.stack === 'sum' ? parts.reduce((a, b) => e.op('Add', [a, b])) : e.op('Concat', parts, { axis: 0 });
-  return [e.reshape(joined, outputs[0]!.shape)];
-};
-
-const butterflyGradOnnx: OnnxForm<ButterflyGradAttrs> = (
-  e,
-  [x, blocks, upstream, mask],
-  { inputs, outputs, attrs },
-) => {
-  const turn = turns(e, inputs[0]!.shape.at(-1)!, blocks!, inputs[1]!, mask);
-  const sums: string[] = [];
-  const dX: string[] = [];
-  for (let t = 0; t < turn.stack; t++) {
-    const before: string[] = [];
-    let h = entry(e, x!, turn, t, attrs.shared === 'x');
-    for (let f = turn.m - 1; f >= 0; f--) {
-      before[f] = h;
-      h = applyFactor(e, h, turn, t, f, false);
-    }
-    let g = entry(e, upstream!, turn, t, attrs.shared === 'upstream');
-    for (let f = 0; f < turn.m; f++) {
-      const u = toBlocks(e, before[f]!, turn, f);
-      const product = matmul(e, swapped(e, u, 3), toBlocks(e, g, turn, f));
-      const keep = turn.kept(t, f);
-      const masked = keep === null ? product : e.op('Mul', [product, keep]);
-      sums.push(turn.stored === 1 && turn.num > 1 ? e.reduce('ReduceSum', masked, [0]) : masked);
-      g = applyFactor(e, g, turn, t, f, true);
-    }
-    dX.push(g);
-  }
-  const result = [e.reshape(e.op('Concat', sums, { axis: 0 }), outputs[0]!.shape)];
-  if (attrs.wantX) {
-    const joined =
-      attrs.shared === 'x' ? dX.reduce((a, b) => e.op('Add', [a, b])) : e.op('Concat', dX, { axis: 0 });
-    result.push(e.reshape(joined, inputs[0]!.shape));
-  }
-  return result;
-};
 
 /** x f32 [..., d], R [T?, m, num | 1, b, b], mask? [T?, m, num] (0: that block is the identity) → rotated x. */
 export const butterflyOp = defineOp<ButterflyAttrs>({

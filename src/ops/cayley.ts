@@ -127,11 +127,35 @@ function skew(e: OnnxWriter, source: string, n: number, { b, form }: CayleyAttrs
   return e.reshape(e.op('Mul', [whole, e.tensor('float32', [b * b], sign)]), [n, b, b]);
 }
 
+/** Block size up to which the inverse is written out; products of larger blocks are quicker. */
+const ELIMINATED = 64;
+
+/** Inverse of A = I + Q for n skew Q [b, b]; ONNX has no inverse of its own. */
+const inverse = (e: OnnxWriter, q: string, n: number, b: number): string =>
+  b <= ELIMINATED ? eliminated(e, q, n, b) : iterated(e, q, b);
+
+/** By elimination, every element a line over the blocks: the pivots of I + Q are at least 1, in any order. */
+function eliminated(e: OnnxWriter, q: string, n: number, b: number): string {
+  const cut = (x: string, from: number, to: number, axis: number) =>
+    e.op('Slice', [x, e.ints([from]), e.ints([to]), e.ints([axis])]);
+  const eye = e.reshape(identity(e, b), [b, b, 1]);
+  const lines = e.reshape(e.transpose(e.reshape(q, [n, b * b]), [1, 0]), [b, b, n]);
+  const sides = [e.op('Add', [lines, eye]), e.op('Expand', [eye, e.ints([b, b, n])])];
+  let both = e.op('Concat', sides, { axis: 1 });
+  for (let k = 0; k < b; k++) {
+    const column = cut(both, k, k + 1, 1);
+    const row = e.op('Div', [cut(both, k, k + 1, 0), cut(column, k, k + 1, 0)]);
+    // The row itself is 1 too large, so that what is left of it is the row.
+    both = e.op('Sub', [both, e.op('Mul', [e.op('Sub', [column, cut(eye, k, k + 1, 1)]), row])]);
+  }
+  return e.reshape(e.transpose(e.reshape(cut(both, b, 2 * b, 1), [b * b, n]), [1, 0]), [n, b, b]);
+}
+
 /**
- * Inverse of A = I + Q for skew Q by Newton's iteration from Aᵀ/(1 + ‖Q‖²): A Aᵀ has eigenvalues 1 + σ², so it converges for every Q,
- * quadratically once near; ONNX has no inverse of its own.
+ * By Newton's iteration from Aᵀ/(1 + ‖Q‖²): A Aᵀ has eigenvalues 1 + σ², so it converges for every Q, quadratically once near.
  */
-function inverse(e: OnnxWriter, a: string, q: string, b: number): string {
+function iterated(e: OnnxWriter, q: string, b: number): string {
+  const a = e.op('Add', [identity(e, b), q]);
   const norm = e.reduce('ReduceSum', e.op('Mul', [q, q]), [1, 2]);
   const bound = e.op('Add', [e.scalar(1), norm]);
   let x = e.op('Div', [swapped(e, a, 3), bound]);
@@ -145,11 +169,12 @@ const blocksIn = (v: TensorType, attrs: CayleyAttrs): number =>
 
 const cayleyOnnx: OnnxForm<CayleyAttrs> = (e, [source], { inputs, outputs, attrs }) => {
   const { b, kind, terms } = attrs;
-  const q = skew(e, source!, blocksIn(inputs[0]!, attrs), attrs);
+  const n = blocksIn(inputs[0]!, attrs);
+  const q = skew(e, source!, n, attrs);
   const eye = identity(e, b);
   if (kind === 'exact') {
-    const inverted = inverse(e, e.op('Add', [eye, q]), q, b);
-    return [e.reshape(matmul(e, e.op('Sub', [eye, q]), inverted), outputs[0]!.shape)];
+    // (I − Q)(I + Q)⁻¹ = 2 (I + Q)⁻¹ − I
+    return [e.reshape(e.op('Sub', [times(e, inverse(e, q, n, b), 2), eye]), outputs[0]!.shape)];
   }
   let sum = e.op('Add', [eye, times(e, q, 0)]);
   let power = q;
