@@ -198,7 +198,15 @@ describe('refused', () => {
 });
 
 it('a loaded model tells its kernels', () => {
-  const options = { ...glyphsVitDefaults, classes: 3, imageSize: 8, width: 12, layers: 1, heads: 3 };
+  const options = {
+    ...glyphsVitDefaults,
+    classes: 3,
+    imageSize: 8,
+    patchSize: 4,
+    width: 12,
+    layers: 1,
+    heads: 3,
+  };
   const config = new TextEncoder().encode(JSON.stringify(glyphsVitConfig(options, ['a', 'b', 'c'])));
   const { targets } = loadModel([
     { name: 'model.onnx', bytes: encodeModel(glyphsVit(options)) },

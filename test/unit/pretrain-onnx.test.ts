@@ -100,10 +100,11 @@ async function compare(
 const draw = (count: number, value: (i: number) => number) =>
   Array.from({ length: count }, (_, i) => value(i));
 
-/** Ops that stand for one or a few of ONNX's. */
+/** Ops that stand for one or a few of ONNX's, and those whose forms move and add in another order than the kernels. */
 const PLAIN = [
   ...['attention', 'cast', 'where', 'softmax', 'logSoftmax', 'softmaxGrad', 'takeAlong', 'takeAlongGrad'],
   ...['addN', 'concat', 'expand', 'transpose', 'slice', 'gather', 'scatterAddRows', 'reduce', 'sumTo'],
+  ...['butterfly', 'butterflyGrad', 'cayley', 'cayleyGrad'],
 ];
 
 describe('training graphs as ONNX', { timeout: 60_000 }, () => {
@@ -111,6 +112,7 @@ describe('training graphs as ONNX', { timeout: 60_000 }, () => {
     ...glyphsVitDefaults,
     classes: 4,
     imageSize: 8,
+    patchSize: 4,
     width: 24,
     layers: 2,
     heads: 3,
