@@ -28,6 +28,8 @@ export interface Device {
   readonly lost: Promise<PapilioError>;
   /** Throws 'device-lost' once the device is gone, and once what WebGPU reported outside of any call's own check. */
   assertAlive(): void;
+  /** Waits for what the GPU is to say (work done, a buffer mapped), and in Firefox asks for it every few milliseconds. */
+  heard<T>(news: Promise<T>): Promise<T>;
   /** When the latest submit was seen to finish, by `performance.now()`; programs on one queue share it to time their submits. */
   lastDone: number;
   /**
@@ -96,6 +98,7 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
     pipelines: createPipelines(raw, options.shaders ?? shaderLibrary),
     lost,
     assertAlive,
+    heard: createHearing(raw.queue),
     lastDone: 0,
     ...createBuffers(raw, assertAlive),
     destroy() {
@@ -164,6 +167,28 @@ function watchDevice(raw: GPUDevice): Pick<Device, 'lost' | 'assertAlive'> & { r
     close() {
       closed = true;
     },
+  };
+}
+
+/** Firefox looks for finished work every 100 ms, and at every submit: where it has said nothing for so long, an empty submit makes it look. */
+const ASK_EVERY_MS = 4;
+
+function createHearing(queue: GPUQueue): Device['heard'] {
+  if (!/\bFirefox\//.test(globalThis.navigator?.userAgent ?? '')) return (news) => news;
+  let waiting = 0;
+  let timer: ReturnType<typeof setInterval> | undefined;
+  return async (news) => {
+    waiting++;
+    timer ??= setInterval(() => queue.submit([]), ASK_EVERY_MS);
+    try {
+      return await news;
+    } finally {
+      waiting--;
+      if (waiting === 0) {
+        clearInterval(timer);
+        timer = undefined;
+      }
+    }
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Cuts a step into submits that each keep the GPU busy for less than a budget, so that the page can draw in between. The cut only
- * decides where one submit ends and the next begins; order and results stay the same. Costs start from each step's operations at a
+ * How much work the GPU is given at a time. `createPacing` cuts a step into submits that each keep the GPU busy for less than a budget, so that
+ * the page can draw in between, and `createDepth` says how many runs may wait at the GPU. Both only decide when something is submitted; order and results stay the same. Costs start from each step's operations at a
  * speed that the slowest adapters of a kind reach, and follow the measured durations.
  */
 export interface Pacing {
@@ -47,6 +47,43 @@ export function createPacing(
       if (ratio > 0.8 && ratio < 1.25) return;
       for (let i = from; i < to; i++) costs[i] = costs[i]! * ratio;
       known = null;
+    },
+  };
+}
+
+export interface Depth {
+  /** Runs that may be in flight now. */
+  readonly runs: number;
+  /** A run was heard of at `now`, in milliseconds. */
+  arrived(now: number): void;
+  /** What comes next does not follow on what came: nothing was in flight. */
+  interrupted(): void;
+}
+
+/** Runs that are under way at least, so that the GPU has work while the last one is heard of; the most are fewer than a ring has slots. */
+const FEWEST_RUNS = 2;
+/** What is in flight should take as long as news of it at most: two runs of more than 15 ms do, and a pause waits for no more. */
+const SPAN_MS = 30;
+/** Runs whose mean time is taken, and how many of them say something. */
+const KNOWN_RUNS = 8;
+const ENOUGH_RUNS = 4;
+
+export function createDepth(most: number): Depth {
+  let arrivals: number[] = [];
+  return {
+    get runs() {
+      const count = arrivals.length - 1;
+      if (count < ENOUGH_RUNS) return FEWEST_RUNS;
+      // News may come of several runs at once: their mean counts, not the time between two.
+      const ms = (arrivals[count]! - arrivals[0]!) / count;
+      return Math.min(most, Math.max(FEWEST_RUNS, Math.ceil(SPAN_MS / ms)));
+    },
+    arrived(now) {
+      arrivals.push(now);
+      if (arrivals.length > KNOWN_RUNS + 1) arrivals.shift();
+    },
+    interrupted() {
+      arrivals = [];
     },
   };
 }

@@ -87,7 +87,7 @@ function createSubmits({ device, plan, steps }: ProgramParts) {
     const queued = performance.now();
     queue.submit([encoder.finish()]);
     count++;
-    return queue.onSubmittedWorkDone().then(() => {
+    return device.heard(queue.onSubmittedWorkDone()).then(() => {
       const now = performance.now();
       // The GPU worked on this submit from its arrival or from the end of the one before, whichever came later.
       pacing.measured(from, to, now - Math.max(queued, device.lastDone));

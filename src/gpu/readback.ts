@@ -48,7 +48,7 @@ export async function readBuffer(device: Device, range: BufferRange): Promise<De
 
 async function map(device: Device, staging: GPUBuffer): Promise<void> {
   try {
-    await staging.mapAsync(mapRead);
+    await device.heard(staging.mapAsync(mapRead));
   } catch (error) {
     // The rejection may arrive just before the news that the device is lost.
     await Promise.race([device.raw.lost, new Promise((resolve) => setTimeout(resolve, 100))]);

@@ -6,6 +6,7 @@ import { STEP_SEED, type StepInput, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
 import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
+import { createDepth, type Depth } from '../gpu/pacing.ts';
 import type { Program, ProgramStats } from '../gpu/program.ts';
 import type { Ring } from '../gpu/readback.ts';
 import { createStore, type Store } from '../gpu/store.ts';
@@ -61,7 +62,7 @@ export interface EngineOptions extends EngineRequest {
 export type MakeEngine = (request: EngineRequest) => Promise<Engine>;
 
 export interface Engine {
-  /** Submits update `step`; `onResult` hears of it once the numbers are back, in order. Waits while two steps are in flight. */
+  /** Submits update `step`; `onResult` hears of it once the numbers are back, in order. Waits while as many are in flight as may be. */
   train(step: number, batches: readonly FullBatch[]): Promise<void>;
   onResult(listener: (result: StepResult) => void): void;
   /** Waits until every submitted step is done and heard of. */
@@ -98,6 +99,8 @@ export interface EngineStats {
 
 /** Steps whose numbers may be on their way. */
 export const RING_SLOTS = 8;
+/** Runs in flight at most; fewer where an update is a run of its own among them, so that the numbers of both have room. */
+const MOST_RUNS = { alone: 6, withUpdates: 4 } as const;
 
 /** Compiled graphs over one store of weights and states. */
 function createPrograms({ device, onCompile }: Pick<EngineOptions, 'device' | 'onCompile'>, store: Store) {
@@ -333,7 +336,7 @@ interface StepProgram {
 }
 
 /**
- * The updates of a run: submitted in order, at most two in flight. There is one program for each sequence length, made when first needed, and
+ * The updates of a run: submitted in order, as many in flight as fill about 30 ms, two to six. There is one program for each sequence length, made when first needed, and
  * one for the update where gradients of several batches are added up before it. What an update reports is put together from the rings of these
  * and handed on in the order of submission.
  */
@@ -351,6 +354,7 @@ class Updates {
   /** Runs whose numbers have not come yet. */
   private collecting = 0;
   private readonly listeners: ((result: StepResult) => void)[] = [];
+  private readonly depth: Depth;
 
   constructor(
     options: EngineOptions,
@@ -361,6 +365,8 @@ class Updates {
     this.baseAt = baseAt;
     this.compiled = compiled;
     this.sequence = options.sequence ?? options.settings.sequenceLength;
+    const accumulates = options.settings.gradientAccumulation > 1;
+    this.depth = createDepth(accumulates ? MOST_RUNS.withUpdates : MOST_RUNS.alone);
   }
 
   /** Compiles what every update needs. */
@@ -411,9 +417,10 @@ class Updates {
     await this.latest!.program.idle(0);
     await this.update?.program.idle(0);
     await this.drain();
+    this.depth.interrupted();
   };
 
-  /** Runs a program once it may. Steps of two lengths do not overlap, so that at most two are in flight. */
+  /** Runs a program once it may. Steps of two lengths do not overlap, so that no more are in flight than may be. */
   private async run(
     step: StepProgram,
     tag: StepInFlight,
@@ -422,8 +429,11 @@ class Updates {
   ): Promise<void> {
     const { program, ring, stepInputs } = step;
     const last = this.latest!.program;
-    if (step !== this.update && program !== last) await last.idle(0);
-    await program.idle(1);
+    if (step !== this.update && program !== last) {
+      await last.idle(0);
+      this.depth.interrupted();
+    }
+    await program.idle(this.depth.runs - 1);
     if (this.collecting >= RING_SLOTS - 1) await this.drain();
     if (step !== this.update) this.latest = step;
     write(program);
@@ -458,6 +468,7 @@ class Updates {
     const outputs = [names.loss, names.normSquared].filter((name) => graph.outputs[name] !== undefined);
     const ring = await program.ring<StepInFlight>(outputs, RING_SLOTS);
     ring.onValue(({ tag, data }) => {
+      this.depth.arrived(performance.now());
       tag.lossSum += data[names.loss]?.[0] ?? 0;
       tag.normSquared = data[names.normSquared]?.[0] ?? tag.normSquared;
       this.arrived(tag);

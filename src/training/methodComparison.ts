@@ -43,7 +43,7 @@ function provenance(where: string): Readonly<Record<string, string>> {
   };
 }
 
-/** Results come two steps late and the last ones together, so that fewer times between them say nothing. */
+/** Results come some steps late and the last ones together, so that fewer times between them say nothing. */
 const FEWEST_GAPS = 5;
 
 /** The methods sized on the request's model, without a device. */

@@ -265,7 +265,7 @@ export interface TrainerApi {
   open(request: RunRequest, events: Listener<TrainerEvent>, checkpoint?: Uint8Array): Promise<void>;
   /** Resolves when it runs. */
   play(): Promise<void>;
-  /** Resolves when the last step in flight has ended (at most two). */
+  /** Resolves when the last step in flight has ended. */
   pause(): Promise<void>;
   step(): Promise<void>;
   checkpoint(): Promise<Uint8Array>;

@@ -383,7 +383,7 @@ class UpdateLoop {
     return this.running;
   };
 
-  /** Resolves when the steps in flight (at most two) have ended. */
+  /** Resolves when the steps in flight have ended: two, or more where they take less than 15 ms each. */
   readonly pause = async (): Promise<void> => {
     this.stopping = true;
     await this.running?.catch(() => {});

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createPacing } from '../../src/gpu/pacing.ts';
+import { createDepth, createPacing } from '../../src/gpu/pacing.ts';
 import { bindingsOf, createShaderLibrary, entryPoints } from '../../src/gpu/pipelines.ts';
 
 describe('pacing', () => {
@@ -43,6 +43,35 @@ describe('pacing', () => {
       }
     }
     expect(fast.cuts()).toEqual([6]);
+  });
+});
+
+describe('depth', () => {
+  const runsAfter = (gaps: readonly number[]): number => {
+    const depth = createDepth(6);
+    let now = 0;
+    depth.arrived(now);
+    for (const gap of gaps) depth.arrived((now += gap));
+    return depth.runs;
+  };
+  const runs = (ms: number): number => runsAfter(new Array(8).fill(ms));
+
+  test('what is in flight spans 30 ms, in two runs to six', () => {
+    expect([500, 100, 16, 15, 14, 10, 7, 5, 1, 0].map(runs)).toEqual([2, 2, 2, 2, 3, 3, 5, 6, 6, 6]);
+  });
+
+  test('news of several runs at once are no quick runs; a few say nothing; a run that becomes slow is followed at once', () => {
+    expect(runsAfter([0, 200, 0, 200, 0, 200, 0, 200])).toBe(2);
+    expect(runsAfter([1, 1, 1])).toBe(2);
+    expect(runsAfter([1, 1, 1, 1, 1, 1, 1, 1, 120])).toBe(2);
+  });
+
+  test('nothing is known after an interruption', () => {
+    const depth = createDepth(4);
+    for (let i = 0; i < 9; i++) depth.arrived(i);
+    expect(depth.runs).toBe(4);
+    depth.interrupted();
+    expect(depth.runs).toBe(2);
   });
 });
 
