@@ -3,7 +3,8 @@
 // Factor f is block-diagonal after the half-block permutation of lib/butterfly: block c of it is blocks[f, c] (b x b), or the identity
 // where keep[f, c] = 0. m = 1 is a plain block-diagonal rotation; shared = 1 uses blocks[f, 0] for every c.
 // x, y [stack, rows, d]; x_stack 0: one x for the whole stack. blocks [stack, m, num, b, b]; keep [stack, m, num].
-// conditions: MASK KEEP LAST MULTI
+// Here one factor at a time for blocks of any size, and the sums that end every gradient; blocks of 2, 4 and 8: butterflyPairs.wgsl.
+// conditions: MASK
 
 import package::lib::butterfly::{position, locate};
 
@@ -13,25 +14,20 @@ struct Params {
   m: u32,
   stored: u32, // blocks stored per factor: num, or 1 when shared
   transposed: u32,
-  first: u32, // the first factor applied; then one down (transposed: up) each time
-  count: u32,
+  factor: u32,
   x_stack: u32, // stride of x along the stack
   g_stack: u32, // stride of the upstream gradient along the stack
   stack: u32,
-  chunks: u32, // of rows, in block_sums
+  chunks: u32, // of rows, in the sums
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> source: array<f32>;
 @group(0) @binding(2) var<storage, read> blocks: array<f32>;
-@if(LAST) @group(0) @binding(3) var<storage, read_write> result: array<f32>;
-@if(KEEP && LAST) @group(0) @binding(4) var<storage, read_write> stages: array<f32>;
-@if(KEEP && !LAST) @group(0) @binding(3) var<storage, read_write> stages: array<f32>;
-@if(MASK && KEEP && LAST) @group(0) @binding(5) var<storage, read> keep: array<f32>;
-@if(MASK && !(KEEP && LAST)) @group(0) @binding(4) var<storage, read> keep: array<f32>;
+@if(MASK) @group(0) @binding(3) var<storage, read> keep: array<f32>;
+@group(0) @binding(4) var<storage, read_write> result: array<f32>;
 
 override B: u32 = 4u;
-override LENGTH: u32 = 8u; // columns that the factors of a sweep mix
 override WG: u32 = 64u;
 
 fn kept(stack: u32, factor: u32, c: u32) -> bool {
@@ -52,7 +48,7 @@ fn single(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gro
   let row = (at / p.d % row_groups) * 4u;
   let stack = at / (p.d * row_groups);
   if (stack >= p.stack) { return; }
-  let width = 1u << p.first;
+  let width = 1u << p.factor;
   let place = locate(column, B, width);
   let last = min(4u, p.rows - row) - 1u;
   let x_at = stack * p.x_stack + row * p.d;
@@ -61,8 +57,8 @@ fn single(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gro
   let r2 = x_at + min(2u, last) * p.d;
   let r3 = x_at + last * p.d;
   var sum = vec4f(0.0);
-  if (kept(stack, p.first, place.x)) {
-    let entry = block_at(stack, p.first, place.x) + select(place.y, place.y * B, p.transposed == 1u);
+  if (kept(stack, p.factor, place.x)) {
+    let entry = block_at(stack, p.factor, place.x) + select(place.y, place.y * B, p.transposed == 1u);
     let step = select(B, 1u, p.transposed == 1u);
     for (var e = 0u; e < B; e++) {
       let k = position(place.x, e, B, width);
@@ -73,82 +69,16 @@ fn single(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gro
   }
   let y_at = (stack * p.rows + row) * p.d + column;
   for (var n = 0u; n <= last; n++) {
-    @if(LAST) { result[y_at + n * p.d] = sum[n]; }
-    @if(KEEP && !LAST) { stages[y_at + n * p.d] = sum[n]; }
+    result[y_at + n * p.d] = sum[n];
   }
 }
 
-// Several factors in registers: they mix only within superblocks of LENGTH = B * 2^(m-1) <= 16 columns, so that one thread takes four
-// rows of a superblock through all of them. With KEEP the rows after each factor but the last are kept in stages[s, stack, row];
-// without LAST the last ones too.
-@compute @workgroup_size(WG)
-fn sweep(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let at = id.x + id.y * groups.x * WG;
-  let row_groups = (p.rows + 3u) / 4u;
-  let row = (at % row_groups) * 4u;
-  let superblock = at / row_groups % (p.d / LENGTH);
-  let stack = at / (row_groups * (p.d / LENGTH));
-  if (stack >= p.stack) { return; }
-  let last = min(4u, p.rows - row) - 1u;
-  let x_at = stack * p.x_stack + row * p.d + superblock * LENGTH;
-  // Offsets of the second to fourth row; a missing row repeats the last one.
-  let o1 = min(1u, last) * p.d;
-  let o2 = min(2u, last) * p.d;
-  let o3 = last * p.d;
-  var u: array<vec4f, 16>;
-  var v: array<vec4f, 16>;
-  for (var k = 0u; k < LENGTH; k++) {
-    let x = x_at + k;
-    u[k] = vec4f(source[x], source[x + o1], source[x + o2], source[x + o3]);
-  }
-  let y_at = (stack * p.rows + row) * p.d + superblock * LENGTH;
-  for (var s = 0u; s < p.count; s++) {
-    let factor = select(p.first - s, p.first + s, p.transposed == 1u);
-    let width = 1u << factor;
-    let across = select(1u, B, p.transposed == 1u); // steps in a block along the new column and along the sum
-    let along = select(B, 1u, p.transposed == 1u);
-    for (var c = 0u; c < LENGTH / B; c++) {
-      let block = superblock * (LENGTH / B) + c;
-      let entry = block_at(stack, factor, block);
-      let turn = kept(stack, factor, block);
-      for (var column = 0u; column < B; column++) {
-        let to = position(c, column, B, width);
-        if (!turn) {
-          v[to] = u[to];
-          continue;
-        }
-        var sum = vec4f(0.0);
-        for (var e = 0u; e < B; e++) {
-          sum += blocks[entry + column * across + e * along] * u[position(c, e, B, width)];
-        }
-        v[to] = sum;
-      }
-    }
-    u = v;
-    for (var k = 0u; k < LENGTH; k++) {
-      for (var n = 0u; n <= last; n++) {
-        let to = y_at + n * p.d + k;
-        if (s + 1u < p.count) {
-          @if(KEEP) { stages[s * p.stack * p.rows * p.d + to] = u[k][n]; }
-        } else {
-          @if(LAST) { result[to] = u[k][n]; }
-          @if(KEEP && !LAST) { stages[s * p.stack * p.rows * p.d + to] = u[k][n]; }
-        }
-      }
-    }
-  }
-}
+@group(0) @binding(5) var<storage, read> upstream: array<f32>;
+@group(0) @binding(6) var<storage, read_write> partial: array<f32>; // [chunk, stack, m, num, b, b]
 
-@group(0) @binding(1) var<storage, read> inputs: array<f32>;
-@group(0) @binding(2) var<storage, read> upstream: array<f32>;
-@group(0) @binding(3) var<storage, read_write> partial: array<f32>; // [chunk, stack, m, num, b, b]
-// Rows before each factor but the first applied: before factor f in part m-2-f; gradients after each factor but factor 0: in part f-1.
-@if(MULTI) @group(0) @binding(4) var<storage, read> before: array<f32>;
-@if(MULTI) @group(0) @binding(5) var<storage, read> after: array<f32>;
-
-// Gradient of `count` factors' blocks from `first` on over one chunk of rows (without MULTI of one factor, whose rows before and
-// gradients after it are given), one thread per four rows e of a block and one of its columns:
+// Gradient of one factor's blocks over one chunk of rows, one thread per four rows e of a block and one of its columns:
 //   partial[f, c, e, e'] = sum over the chunk of (row before factor f)[c, e] * (gradient after factor f)[c, e'].
+// A block that was the identity has none.
 @compute @workgroup_size(WG)
 fn block_sums(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * WG;
@@ -157,55 +87,34 @@ fn block_sums(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups)
   let column = at % B;
   let e = (at / B % quads) * 4u;
   let c = at / (B * quads) % num;
-  let factor = p.first + at / (B * quads * num) % p.count;
-  let stack = at / (B * quads * num * p.count) % p.stack;
-  let chunk = at / (B * quads * num * p.count * p.stack);
+  let stack = at / (B * quads * num) % p.stack;
+  let chunk = at / (B * quads * num * p.stack);
   if (chunk >= p.chunks) { return; }
-  let width = 1u << factor;
+  let width = 1u << p.factor;
   let last = min(4u, B - e) - 1u;
   let k0 = position(c, e, B, width);
   let k1 = position(c, e + min(1u, last), B, width);
   let k2 = position(c, e + min(2u, last), B, width);
   let k3 = position(c, e + last, B, width);
   let g_at = position(c, column, B, width);
-  let size = p.stack * p.rows * p.d;
   let begin = chunk * p.rows / p.chunks;
   let end = (chunk + 1u) * p.rows / p.chunks;
   var sum = vec4f(0.0);
   for (var row = begin; row < end; row++) {
-    let here = (stack * p.rows + row) * p.d;
-    var u = vec4f(0.0);
-    var grad = 0.0;
-    @if(MULTI) {
-      if (factor + 1u < p.m) {
-        let from_stage = (p.m - 2u - factor) * size + here;
-        u = vec4f(before[from_stage + k0], before[from_stage + k1], before[from_stage + k2], before[from_stage + k3]);
-      } else {
-        let from_x = stack * p.x_stack + row * p.d;
-        u = vec4f(inputs[from_x + k0], inputs[from_x + k1], inputs[from_x + k2], inputs[from_x + k3]);
-      }
-      if (factor > 0u) {
-        grad = after[(factor - 1u) * size + here + g_at];
-      } else {
-        grad = upstream[stack * p.g_stack + row * p.d + g_at];
-      }
-    }
-    @if(!MULTI) {
-      let from_x = stack * p.x_stack + row * p.d;
-      u = vec4f(inputs[from_x + k0], inputs[from_x + k1], inputs[from_x + k2], inputs[from_x + k3]);
-      grad = upstream[stack * p.g_stack + row * p.d + g_at];
-    }
+    let from_x = stack * p.x_stack + row * p.d;
+    let u = vec4f(source[from_x + k0], source[from_x + k1], source[from_x + k2], source[from_x + k3]);
+    let grad = upstream[stack * p.g_stack + row * p.d + g_at];
     sum += u * grad;
   }
-  let to = ((((chunk * p.stack + stack) * p.m + factor) * num + c) * B + e) * B + column;
+  if (!kept(stack, p.factor, c)) { sum = vec4f(0.0); }
+  let to = ((((chunk * p.stack + stack) * p.m + p.factor) * num + c) * B + e) * B + column;
   for (var n = 0u; n <= last; n++) { partial[to + n * B] = sum[n]; }
 }
 
 @group(0) @binding(1) var<storage, read> parts: array<f32>;
 @group(0) @binding(2) var<storage, read_write> d_blocks: array<f32>;
-@if(MASK) @group(0) @binding(3) var<storage, read> keep_blocks: array<f32>;
 
-// Adds the chunks, and the blocks that share one rotation; a block that was the identity has no gradient. One thread per entry.
+// Adds the chunks, and the blocks that share one rotation. One thread per entry.
 @compute @workgroup_size(WG)
 fn add_parts(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * WG;
@@ -218,9 +127,7 @@ fn add_parts(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) 
   var sum = 0.0;
   for (var chunk = 0u; chunk < p.chunks; chunk++) {
     for (var c = first; c < first + count; c++) {
-      var part = parts[(chunk * p.stack * p.m * num + c) * B * B + entry];
-      @if(MASK) { part *= select(0.0, 1.0, keep_blocks[c] != 0.0); }
-      sum += part;
+      sum += parts[(chunk * p.stack * p.m * num + c) * B * B + entry];
     }
   }
   d_blocks[at] = sum;

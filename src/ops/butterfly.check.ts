@@ -2,13 +2,9 @@
 import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
 import { butterflyPermutation } from '../lib/butterfly.ts';
-import {
-  type ButterflySizes,
-  butterflyGradLayout,
-  butterflyGradOp,
-  butterflyLayout,
-  butterflyOp,
-} from './butterfly.ts';
+import { butterflyGradLayout, butterflyGradOp, butterflyLayout, butterflyOp } from './butterfly.ts';
+import { type ButterflySizes, gradOperands } from './butterflyKernels.ts';
+import { scalarFunction } from './scalar.ts';
 
 const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
 
@@ -89,6 +85,17 @@ defineCheck(butterflyOp, {
       attrs: { transpose: false, stack: 'share' },
     },
     { name: 'many rows', inputs: [f32(210, 8), f32(1, 2, 4, 4)], attrs: own },
+    { name: 'two factors of b 8', inputs: [f32(5, 32), f32(2, 4, 8, 8)], attrs: own },
+    {
+      name: 'three factors of b 4, transposed, stacked, one row',
+      inputs: [f32(2, 1, 16), f32(2, 3, 4, 4, 4)],
+      attrs: { ...own, transpose: true },
+    },
+    {
+      name: 'five factors of pairs over one x',
+      inputs: [f32(3, 32), f32(2, 5, 16, 2, 2)],
+      attrs: { transpose: false, stack: 'share' },
+    },
   ],
 });
 
@@ -96,7 +103,8 @@ defineCheck(butterflyGradOp, {
   reference: (inputs, attrs) => {
     const { size, xStack, gStack, dX } = butterflyGradLayout(inputs, attrs);
     const { rows, d, stack } = size;
-    const factors = factorsOf(size, inputs[1]!.data, inputs[3]?.data ?? null);
+    const { mask, slopeAt } = gradOperands(inputs, attrs);
+    const factors = factorsOf(size, inputs[1]!.data, mask?.data ?? null);
     const sum = new Float64Array(inputs[1]!.data.length);
     const dx = new Float64Array(sizeOf(dX));
     for (let t = 0; t < stack; t++) {
@@ -110,6 +118,10 @@ defineCheck(butterflyGradOp, {
         });
       }
     }
+    const { slope } = scalarFunction(attrs.slope);
+    slopeAt?.data.forEach((v, k) => {
+      dx[k]! *= slope!(v);
+    });
     const dBlocks = { dtype: 'f32' as const, shape: inputs[1]!.shape, data: sum };
     return attrs.wantX ? [dBlocks, { dtype: 'f32', shape: dX, data: dx }] : [dBlocks];
   },
@@ -117,17 +129,58 @@ defineCheck(butterflyGradOp, {
     {
       name: 'three factors, many rows, dropped blocks',
       inputs: [f32(130, 16), f32(3, 8, 2, 2), f32(130, 16), { ...f32(3, 8), data: [1, 0, 1, 1, 1] }],
-      attrs: { wantX: true, shared: 'none' },
+      attrs: { wantX: true, shared: 'none', slope: 'none' },
     },
     {
       name: 'superblocks beyond registers, three factors',
       inputs: [f32(3, 24), f32(3, 4, 6, 6), f32(3, 24)],
-      attrs: { wantX: true, shared: 'none' },
+      attrs: { wantX: true, shared: 'none', slope: 'none' },
+    },
+    {
+      name: 'two factors of b 4, odd rows, with a slope',
+      inputs: [f32(3, 7, 24), f32(2, 6, 4, 4), f32(3, 7, 24), f32(3, 7, 24)],
+      attrs: { wantX: true, shared: 'none', slope: 'gelu' },
+    },
+    {
+      name: 'five factors of pairs, dropped blocks, with a slope',
+      inputs: [f32(1, 32), f32(5, 16, 2, 2), f32(1, 32), { ...f32(5, 16), data: [1, 0, 1] }, f32(1, 32)],
+      attrs: { wantX: true, shared: 'none', slope: 'silu' },
+    },
+    {
+      name: 'three factors of b 4, shared x with a slope, many rows',
+      inputs: [f32(75, 32), f32(3, 3, 8, 4, 4), f32(3, 75, 32), f32(75, 32)],
+      attrs: { wantX: true, shared: 'x', slope: 'relu' },
+    },
+    {
+      name: 'four factors of b 4, shared upstream',
+      inputs: [f32(2, 5, 32), f32(2, 4, 8, 4, 4), f32(5, 32)],
+      attrs: { wantX: true, shared: 'upstream', slope: 'none' },
+    },
+    {
+      name: 'two factors of b 8, dropped blocks, with a slope',
+      inputs: [
+        f32(33, 32),
+        f32(2, 4, 8, 8),
+        f32(33, 32),
+        { ...f32(2, 4), data: [1, 1, 0, 1, 1, 0, 1, 1] },
+        f32(33, 32),
+      ],
+      attrs: { wantX: true, shared: 'none', slope: 'geluTanh' },
+    },
+    {
+      name: 'two factors of pairs, no gradient in x',
+      inputs: [f32(66, 12), f32(2, 6, 2, 2), f32(66, 12)],
+      attrs: { wantX: false, shared: 'none', slope: 'none' },
+    },
+    {
+      name: 'one shared block of b 8 on many rows',
+      inputs: [f32(70, 24), f32(1, 1, 8, 8), f32(70, 24)],
+      attrs: { wantX: true, shared: 'none', slope: 'none' },
     },
     {
       name: 'shared block and shared x',
       inputs: [f32(70, 12), f32(2, 1, 1, 6, 6), f32(2, 70, 12)],
-      attrs: { wantX: true, shared: 'x' },
+      attrs: { wantX: true, shared: 'x', slope: 'none' },
     },
   ],
 });

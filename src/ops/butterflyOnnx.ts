@@ -4,7 +4,10 @@
  */
 import type { OnnxForm, OnnxWriter, TensorType } from '../graph/types.ts';
 import { butterflyPermutation } from '../lib/butterfly.ts';
+import { gradOperands } from './butterflyKernels.ts';
 import { identity, matmul, swapped } from './onnx.ts';
+import type { Activation } from './scalar.ts';
+import { slopeOnnx } from './unary.ts';
 
 interface Turn {
   readonly d: number;
@@ -94,7 +97,10 @@ export const butterflyOnnx: OnnxForm<{
 export const butterflyGradOnnx: OnnxForm<{
   readonly wantX: boolean;
   readonly shared: 'none' | 'x' | 'upstream';
-}> = (e, [x, blocks, upstream, mask], { inputs, outputs, attrs }) => {
+  readonly slope: Activation;
+}> = (e, operands, { inputs, outputs, attrs }) => {
+  const [x, blocks, upstream] = operands;
+  const { mask, slopeAt } = gradOperands(operands, attrs);
   const turn = turns(e, inputs[0]!.shape.at(-1)!, blocks!, inputs[1]!, mask);
   const before: Lines[] = [];
   let lines = linesOf(e, x!, turn, attrs.shared === 'x');
@@ -114,6 +120,9 @@ export const butterflyGradOnnx: OnnxForm<{
     back = turned(e, back, turn, true);
   }
   const result = [e.reshape(e.op('Concat', sums, { axis: 1 }), outputs[0]!.shape)];
-  if (attrs.wantX) result.push(rowsOf(e, back, turn, attrs.shared === 'x', inputs[0]!.shape));
+  if (attrs.wantX) {
+    const dX = rowsOf(e, back, turn, attrs.shared === 'x', inputs[0]!.shape);
+    result.push(slopeAt === undefined ? dX : e.op('Mul', [dX, slopeOnnx(e, slopeAt, attrs.slope)]));
+  }
   return result;
 };

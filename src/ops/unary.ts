@@ -130,6 +130,10 @@ const named = (forms: typeof values, op: string, fn: UnaryName | 'none') =>
 export const activationOnnx = (e: OnnxWriter, x: string, fn: Activation): string =>
   named(values, 'linear', fn)(e, x);
 
+/** activation'(x). */
+export const slopeOnnx = (e: OnnxWriter, x: string, fn: Activation): string =>
+  named(slopes, 'slope', fn)(e, x);
+
 export const unaryOp = defineOp<UnaryAttrs>({
   name: 'unary',
   infer([x], { fn }) {

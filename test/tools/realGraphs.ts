@@ -127,6 +127,18 @@ function* large(): Generator<Graph> {
     const config = { target_modules: ['q_proj'], oft_block_size, use_cayley_neumann: false };
     yield* stepGraphs(gpt, { method: 'oft', config, size: [2, 8] });
   }
+  for (const [boft_block_size, boft_n_butterfly_factor] of [
+    [8, 2],
+    [16, 2],
+  ]) {
+    const config = {
+      target_modules: ['o_proj'],
+      boft_block_size,
+      boft_n_butterfly_factor,
+      boft_dropout: 0.1,
+    };
+    yield* stepGraphs(gpt, { method: 'boft', config, size: [2, 8] });
+  }
   for (const method of ['lora', 'boft', 'ia3', 'full'] as const) {
     for (const [model, size] of [
       [gpt, [2, 8]],

@@ -8,6 +8,7 @@ import { differentiate } from '../../src/graph/differentiate.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import type { Graph, Tensor, Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { butterfly } from '../../src/ops/butterfly.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { columnScale } from '../../src/ops/columnScale.ts';
 import { addN, axpy, binary, scale } from '../../src/ops/elementwise.ts';
@@ -105,6 +106,29 @@ describe('fuse', () => {
         .map((n) => n.attrs);
     expect(products(true)).toContainEqual(expect.objectContaining({ extras: ['bias', 'gain', 'add'] }));
     expect(products(false)).not.toContainEqual(expect.objectContaining({ extras: ['bias', 'gain', 'add'] }));
+  });
+
+  it('takes the slope of an activation into the gradient of the rotation behind it, unless others read what comes out', () => {
+    const build = (isRead: boolean, b: number) =>
+      network((g, weight, x) => {
+        const bent = unary(g, linear(g, x, weight(8, 8), null), { fn: 'gelu' });
+        const turned = linear(
+          g,
+          butterfly(g, view(g, bent, [6, 8]), weight(1, 8 / b, b, b)),
+          weight(8, 8),
+          null,
+        );
+        return isRead ? binary(g, bent, view(g, turned, bent.shape), { fn: 'add' }) : turned;
+      });
+    const slopes = (graph: Graph) => count(fused(graph), 'unaryGrad');
+    expect(slopes(build(false, 4))).toBe(0);
+    // The other reader's gradient is added first.
+    expect(fused(build(true, 4)).nodes.find((n) => n.op.name === 'butterflyGrad')?.attrs).toMatchObject({
+      slope: 'none',
+    });
+    expect(fused(build(false, 8)).nodes.find((n) => n.op.name === 'butterflyGrad')?.attrs).toMatchObject({
+      slope: 'gelu',
+    });
   });
 
   it('gives every product of a sum the scale that follows it', () => {

@@ -22,7 +22,7 @@ const activations: readonly unknown[] = [
   'silu',
   'quickGelu',
 ] satisfies Activation[];
-const isActivation = (fn: unknown): fn is Activation => activations.includes(fn);
+export const isActivation = (fn: unknown): fn is Activation => activations.includes(fn);
 
 /** A product up to its bias. */
 export interface Product {

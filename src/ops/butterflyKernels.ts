@@ -1,0 +1,311 @@
+/**
+ * Butterfly products as dispatches. Factors are applied in passes from buffer to buffer: blocks of 2 and 4 two factors at a time, blocks of
+ * 8 one at a time with its numbers in registers (butterflyPairs.wgsl), any other block one at a time (butterfly.wgsl).
+ *
+ * On the way back a pass turns its rows again, gives the sums of its factors' block gradients over ranges of rows, and the gradient in its
+ * rows; what stands between passes is a buffer, what stands between the two factors of a pass is not.
+ */
+import type { Dispatch, Kernel, Param, Ref, TensorType } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { perElement, WORKGROUP } from './dispatch.ts';
+import { type Activation, scalarFunction } from './scalar.ts';
+
+export interface ButterflySizes {
+  /** Rows of x in one entry of the stack. */
+  readonly rows: number;
+  readonly d: number;
+  readonly m: number;
+  readonly b: number;
+  /** Blocks stored per factor: d/b, or 1 when all share one. */
+  readonly stored: number;
+  readonly stack: number;
+}
+
+/** From R [T?, m, num | 1, b, b], the width of the rotated axis and the number of rows per entry of the stack. */
+export function butterflySizes(
+  blocks: TensorType,
+  d: number,
+  rows: number,
+  mask: TensorType | undefined,
+): ButterflySizes {
+  const shape = blocks.shape;
+  const [m, stored, b, c] = shape.slice(-4) as [number, number, number, number];
+  const stack = shape.length === 5 ? shape[0]! : 1;
+  const num = d / b;
+  const bad = (why: string) =>
+    fail('shape', `butterfly: blocks [${shape}] on an axis of ${d}: ${why}.`, { blocks: shape, d });
+  if ((shape.length !== 4 && shape.length !== 5) || b !== c) bad('blocks must be [m, num, b, b]');
+  if (!Number.isInteger(num) || (stored !== num && stored !== 1))
+    bad(`${stored} blocks of ${b} do not tile the axis`);
+  if (m > 1 && (b % 2 !== 0 || num % 2 ** (m - 1) !== 0)) {
+    bad(`${m} factors need an even block size and a number of blocks divisible by ${2 ** (m - 1)}`);
+  }
+  const maskShape = shape.length === 5 ? [stack, m, num] : [m, num];
+  if (mask && mask.shape.join() !== maskShape.join()) bad(`the mask [${mask.shape}] must be [${maskShape}]`);
+  return { rows, d, m, b, stored, stack };
+}
+
+/** One factor, or two that a thread applies together; `factor` is the lower. */
+interface Pass {
+  readonly factor: number;
+  readonly isPair: boolean;
+}
+
+/** Rows on their way through a pass; `xStack`: numbers from one entry of the stack to the next, 0 where all have one. */
+interface Turned {
+  readonly x: Ref;
+  readonly xStack: number;
+  readonly transpose: boolean;
+  readonly y: Ref;
+  /** y is the sum over the stack. */
+  readonly sum: boolean;
+}
+
+/** The same on the way back. */
+interface Back {
+  readonly x: Ref;
+  readonly xStack: number;
+  readonly upstream: Ref;
+  readonly gStack: number;
+  /** Null: not wanted. */
+  readonly dX: Ref | null;
+  readonly sum: boolean;
+  readonly slope?: Slope | undefined;
+  /** Gets the block gradients of each range of rows: [ranges, stack, m, num, b, b]. */
+  readonly partial: Ref;
+}
+
+/** The operands of a gradient behind x, blocks and the upstream gradient. */
+export function gradOperands<T>(
+  inputs: readonly T[],
+  { slope }: { readonly slope: Activation },
+): { readonly mask: T | undefined; readonly slopeAt: T | undefined } {
+  const end = inputs.length - (slope === 'none' ? 0 : 1);
+  return { mask: inputs.slice(3, end)[0], slopeAt: inputs[end] };
+}
+
+/** What the gradient in x is multiplied with: the slope of an activation, at the values that it was taken of. */
+export interface Slope {
+  readonly of: Activation;
+  readonly at: Ref;
+}
+
+/** A way to apply factors. */
+interface Route {
+  /** The lowest factors first. */
+  readonly passes: readonly Pass[];
+  /** Ranges of rows over which block gradients are summed. */
+  readonly ranges: number;
+  turn(pass: Pass, rows: Turned): void;
+  back(pass: Pass, rows: Back): void;
+}
+
+/** Dispatches and scratch buffers of a kernel in the making. */
+class Work {
+  readonly dispatches: Dispatch[] = [];
+  readonly scratchBytes: number[] = [];
+
+  scratch(elements: number): Ref {
+    return { scratch: this.scratchBytes.push(4 * elements) - 1 };
+  }
+}
+
+/** Whether butterflyPairs.wgsl has the size of the blocks. */
+export const isSmallBlock = (b: number): boolean => b === 2 || b === 4 || b === 8;
+
+const routeOf = (work: Work, size: ButterflySizes, keep: Ref | null): Route =>
+  isSmallBlock(size.b) ? pairs(work, size, keep) : singles(work, size, keep);
+
+// Blocks of 2, 4 and 8.
+
+/** Threads that keep a GPU busy, and the rows of one. The sums of a range depend on these, so they are the same everywhere. */
+const THREADS = 16384;
+const LEAST_ROWS = 16;
+const MOST_ROWS = 64;
+
+function pairs(work: Work, size: ButterflySizes, keep: Ref | null): Route {
+  const { rows, d, m, b, stored, stack } = size;
+  const paired = b < 8;
+  const passes: Pass[] = [];
+  for (let factor = 0; factor < m; factor += paired ? 2 : 1)
+    passes.push({ factor, isPair: paired && factor + 1 < m });
+  const pieces = (pass: Pass): number => d / (pass.isPair ? 2 * b : b);
+  const threads = (rows * stack * d) / b;
+  const range = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.ceil(threads / THREADS / 8) * 8));
+  const ranges = Math.ceil(rows / range);
+  const halves = (numbers: number): number => numbers / (b / 2);
+
+  const dispatch = (
+    entry: string,
+    pass: Pass,
+    { sum, transpose }: { readonly sum: boolean; readonly transpose: boolean },
+    [xStack, gStack]: readonly [number, number],
+    conditions: Readonly<Record<string, boolean>>,
+    bindings: readonly (Ref | null)[],
+    constants: Readonly<Record<string, number>> = {},
+  ): void => {
+    const together = sum ? stack : 1;
+    const params: Param[] = [
+      ...[rows, halves(d), m, stored, stack, together, pass.factor, transpose ? 1 : 0, range],
+      ...[halves(xStack), halves(gStack)],
+    ];
+    work.dispatches.push({
+      shader: 'butterflyPairs.wgsl',
+      entry,
+      conditions: {
+        ...{ B2: b === 2, B8: b === 8, PAIR: pass.isPair, MASK: keep !== null },
+        ...{ DX: false, SLOPE: false },
+        ...conditions,
+      },
+      constants: { WG: WORKGROUP, ...constants },
+      params,
+      bindings: bindings.map((ref) => ref ?? bindings[0]!),
+      workgroups: perElement((pieces(pass) * ranges * stack) / together),
+    });
+  };
+
+  return {
+    passes,
+    ranges,
+    turn(pass, { x, xStack, transpose, y, sum }) {
+      const bindings = [x, { in: 1 }, keep, y];
+      dispatch('forward', pass, { sum, transpose }, [xStack, 0], {}, bindings);
+    },
+    back(pass, { x, xStack, upstream, gStack, dX, sum, slope, partial }) {
+      const bindings = [x, { in: 1 }, keep, dX, upstream, partial, ...(slope ? [slope.at] : [])];
+      const conditions = { DX: dX !== null, SLOPE: slope !== undefined };
+      const constants: Record<string, number> = slope ? { ACTIVATION: scalarFunction(slope.of).code } : {};
+      const way = { sum, transpose: false };
+      dispatch('backward', pass, way, [xStack, gStack], conditions, bindings, constants);
+    },
+  };
+}
+
+// Blocks of any size.
+
+/** Rows below which a range is not worth its share of the final sum. */
+const MIN_RANGE = 32;
+
+function singles(work: Work, size: ButterflySizes, keep: Ref | null): Route {
+  const { rows, d, m, b, stored, stack } = size;
+  const perRange = stack * m * d * Math.ceil(b / 4);
+  const ranges = Math.max(1, Math.min(Math.round(THREADS / perRange), Math.ceil(rows / MIN_RANGE)));
+  const dispatch = (
+    entry: string,
+    factor: number,
+    transpose: boolean,
+    [xStack, gStack]: readonly [number, number],
+    bindings: readonly (Ref | null)[],
+    threads: number,
+  ): void => {
+    work.dispatches.push({
+      shader: 'butterfly.wgsl',
+      entry,
+      conditions: { MASK: keep !== null },
+      constants: { B: b, WG: WORKGROUP },
+      params: [rows, d, m, stored, transpose ? 1 : 0, factor, xStack, gStack, stack, ranges],
+      bindings: bindings.map((ref) => ref ?? bindings[0]!),
+      workgroups: perElement(threads),
+    });
+  };
+  const turn: Route['turn'] = ({ factor }, { x, xStack, transpose, y, sum }) => {
+    const result = sum ? work.scratch(stack * rows * d) : y;
+    const threads = stack * Math.ceil(rows / 4) * d;
+    dispatch('single', factor, transpose, [xStack, 0], [x, { in: 1 }, keep, result], threads);
+    if (sum) dispatch('add_stack', factor, false, [0, 0], [result, y], rows * d);
+  };
+  return {
+    passes: Array.from({ length: m }, (_, factor) => ({ factor, isPair: false })),
+    ranges,
+    turn,
+    back(pass, { x, xStack, upstream, gStack, dX, sum, partial }) {
+      const bindings = [x, { in: 1 }, keep, null, upstream, partial];
+      const threads = ranges * stack * d * Math.ceil(b / 4);
+      dispatch('block_sums', pass.factor, false, [xStack, gStack], bindings, threads);
+      if (dX) turn(pass, { x: upstream, xStack: gStack, transpose: true, y: dX, sum });
+    },
+  };
+}
+
+/** The sum of the ranges' block gradients. */
+function addParts(work: Work, size: ButterflySizes, ranges: number, partial: Ref, summed: Ref): void {
+  const { rows, d, m, b, stored, stack } = size;
+  work.dispatches.push({
+    shader: 'butterfly.wgsl',
+    entry: 'add_parts',
+    conditions: { MASK: false },
+    constants: { B: b, WG: WORKGROUP },
+    params: [rows, d, m, stored, 0, 0, 0, 0, stack, ranges],
+    bindings: [partial, summed],
+    workgroups: perElement(stack * m * stored * b * b),
+  });
+}
+
+export interface ButterflyTurn {
+  readonly transpose: boolean;
+  readonly xStack: number;
+  /** The result is the sum over the stack. */
+  readonly sum: boolean;
+  /** Blocks to leave out. */
+  readonly keep: Ref | null;
+}
+
+/** Input 0 turned by input 1: output 0. */
+export function turnKernel(size: ButterflySizes, { transpose, xStack, sum, keep }: ButterflyTurn): Kernel {
+  const work = new Work();
+  const route = routeOf(work, size, keep);
+  const each = size.rows * size.d;
+  const passes = transpose ? route.passes : route.passes.toReversed();
+  const between = passes.slice(1, 3).map(() => work.scratch(size.stack * each));
+  let x: Ref = { in: 0 };
+  passes.forEach((pass, i) => {
+    const isLast = i === passes.length - 1;
+    const y = isLast ? { out: 0 } : between[i % 2]!;
+    route.turn(pass, { x, xStack: i === 0 ? xStack : each, transpose, y, sum: sum && isLast });
+    x = y;
+  });
+  return work;
+}
+
+export interface ButterflyBack extends Pick<ButterflyTurn, 'xStack' | 'sum' | 'keep'> {
+  readonly gStack: number;
+  readonly wantX: boolean;
+  readonly slope?: Slope | undefined;
+}
+
+/** Of rows in input 0, blocks in input 1 and the upstream gradient in input 2: the blocks' gradient, and with `wantX` the rows'. */
+export function backKernel(
+  size: ButterflySizes,
+  { xStack, gStack, sum, wantX, keep, slope }: ButterflyBack,
+): Kernel {
+  const work = new Work();
+  const route = routeOf(work, size, keep);
+  const { rows, d, m, b, stored, stack } = size;
+  const each = rows * d;
+  const top = route.passes.length - 1;
+  // One range of blocks that are not shared needs no further sum.
+  const isWhole = route.ranges === 1 && (stored !== 1 || d === b);
+  const partial: Ref = isWhole ? { out: 0 } : work.scratch(route.ranges * stack * m * d * b);
+
+  const before: Ref[] = [];
+  before[top] = { in: 0 };
+  const strideAt = (i: number): number => (i === top ? xStack : each);
+  for (let i = top; i > 0; i--) {
+    before[i - 1] = work.scratch(stack * each);
+    const rows = { x: before[i]!, xStack: strideAt(i), transpose: false, y: before[i - 1]!, sum: false };
+    route.turn(route.passes[i]!, rows);
+  }
+  let upstream: Ref = { in: 2 };
+  route.passes.forEach((pass, i) => {
+    const isTop = i === top;
+    const dX = isTop ? (wantX ? { out: 1 } : null) : work.scratch(stack * each);
+    route.back(pass, {
+      ...{ x: before[i]!, xStack: strideAt(i), upstream, gStack: i === 0 ? gStack : each, dX, partial },
+      sum: isTop && sum,
+      slope: isTop ? slope : undefined,
+    });
+    if (dX) upstream = dX;
+  });
+  if (!isWhole) addParts(work, size, route.ranges, partial, { out: 0 });
+  return work;
+}
