@@ -14,7 +14,7 @@ export { entryList, evalsOf, issueOf, UnfitRecord } from './training/checkpoint.
 export { checkText, mostTokens } from './training/contract.ts';
 export { metricsCsv } from './training/evaluation.ts';
 export { downloadModel } from './training/fetched.ts';
-export { forecastReport, forecastSetup, limitsOf, mebibytes, probeSpeed } from './training/forecast.ts';
+export { forecastReport, forecastSetup, limitsOf, mebibytes } from './training/forecast.ts';
 export { differing, madeSamples, mergeAdapters, mergeModel, parityFiles } from './training/merging.ts';
 export { compareMethods } from './training/methodComparison.ts';
 export { type Host, type OpenedModel, openModel, tokenizerOf } from './training/openModel.ts';
@@ -22,4 +22,5 @@ export { sessionProject, storedProject } from './training/python.ts';
 export { reportData } from './training/reports.ts';
 export { type MergedFile, openSession, type Session } from './training/session.ts';
 export type { RunSetup } from './training/setup.ts';
+export { stepTimer } from './training/stepTime.ts';
 export { checkTask, taskOf } from './training/task.ts';

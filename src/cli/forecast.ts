@@ -6,8 +6,8 @@ import {
   forecastSetup,
   limitsOf,
   mebibytes,
-  probeSpeed,
   type RunSetup,
+  stepTimer,
 } from '../trainer.ts';
 import { cliHost } from './sources.ts';
 
@@ -17,12 +17,12 @@ export async function forecastOf(
   request: RunRequest,
   budget: number | undefined,
 ): Promise<ForecastReport> {
-  return forecastReport(request, cliHost, limitsOf(on, budget), await probeSpeed(on));
+  return forecastReport(request, cliHost, limitsOf(on, budget), stepTimer(on));
 }
 
 /** What the run that is about to start will take. */
 export const forecastBefore = async (on: Backend, setup: RunSetup): Promise<Forecast> =>
-  forecastSetup(setup, limitsOf(on), await probeSpeed(on));
+  forecastSetup(setup, limitsOf(on), stepTimer(on));
 
 const seconds = (s: number): string => (s < 1 ? `${Math.round(s * 1000)} ms` : `${s.toFixed(1)} s`);
 

@@ -443,7 +443,7 @@ function placeIntoPacks(
 // Which nodes must run, and how long each value is needed.
 
 /** The nodes that an output depends on or that mutate a state, and what those depend on; in the graph's order. */
-function liveNodes(graph: Graph): Node[] {
+export function liveNodes(graph: Graph): Node[] {
   const needed = new Set<Value>(Object.values(graph.outputs));
   const kept: Node[] = [];
   for (let i = graph.nodes.length - 1; i >= 0; i--) {

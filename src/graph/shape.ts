@@ -1,12 +1,27 @@
 /** Integer helpers on shapes: sizes, strides, broadcasting. */
 import { fail } from '../lib/errors.ts';
 import { sizeOf } from '../lib/numbers.ts';
-import type { TensorType } from './types.ts';
+import type { DeviceData, TensorType } from './types.ts';
 import { bytesOf } from './types.ts';
 
 export { sizeOf };
 
 export const byteSizeOf = (type: TensorType): number => sizeOf(type.shape) * bytesOf[type.dtype];
+
+/** Contents of a tensor: zeros. */
+export function zerosOf({ dtype, shape }: TensorType): DeviceData {
+  const count = sizeOf(shape);
+  switch (dtype) {
+    case 'f32':
+      return new Float32Array(count);
+    case 'f16':
+      return new Uint16Array(count);
+    case 'i32':
+      return new Int32Array(count);
+    case 'u32':
+      return new Uint32Array(count);
+  }
+}
 
 /** Row-major strides in elements. */
 export function stridesOf(shape: readonly number[]): number[] {

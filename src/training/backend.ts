@@ -34,12 +34,14 @@ export interface Backend {
     batches: Pick<BatchPlan, 'batchSize' | 'sequence'>,
     task: (engine: Pick<Engine, 'evaluate'>) => Promise<T>,
   ) => Promise<T>;
+  /** Where it is WebGPU. */
+  readonly device: Device | null;
   /** What plans are made for. */
   readonly caps: Caps;
   readonly maxBufferBytes: number;
   /** Memory that there is; null where it cannot be known. */
   readonly memoryBytes: number | null;
-  /** Median seconds of a graph with zeros for inputs. */
+  /** Seconds of a graph with zeros for inputs, without what waiting for it takes. */
   readonly secondsOf: (graph: Graph) => Promise<number>;
   /** Resolves with the error when it is gone; it may never. */
   readonly lost: Promise<PapilioError>;
@@ -57,6 +59,7 @@ export function gpuBackend(device: Device): Backend {
     engine: (request) => createEngine({ device, ...request }),
     once: graphRunner(async () => device),
     forwardPasses: (graphAt, batches, task) => withForwardPasses(device, graphAt, batches, task),
+    device,
     caps: device.caps,
     maxBufferBytes: device.raw.limits.maxBufferSize,
     memoryBytes: null,
@@ -66,21 +69,31 @@ export function gpuBackend(device: Device): Backend {
   };
 }
 
+/** A difference of so many milliseconds stands out from what waiting takes. */
+const CLEAR_MS = 40;
+const MOST_RUNS = 256;
+
+/** Runs in a row take as much longer than fewer as the GPU works on them; what is waited for besides is in both. */
 async function gpuSeconds(device: Device, graph: Graph): Promise<number> {
   const store = createStore(device);
   const program = await compile(device, store, schedule(graph, device.caps));
+  const timed = async (runs: number): Promise<number> => {
+    const from = performance.now();
+    for (let i = 0; i < runs; i++) program.run();
+    await program.idle(0);
+    return performance.now() - from;
+  };
   try {
     // The first run warms caches and clocks.
-    program.run();
-    await program.idle(0);
-    const times: number[] = [];
-    for (let i = 0; i < RUNS; i++) {
-      const from = performance.now();
-      program.run();
-      await program.idle(0);
-      times.push((performance.now() - from) / 1000);
+    await timed(1);
+    for (let runs = 1; ; runs *= 4) {
+      const once = await timed(runs);
+      // What takes long by itself need not be run five times.
+      const more = once > 2 * CLEAR_MS ? 2 : 4;
+      const longer = await timed(more * runs);
+      const [difference, count] = [longer - once, (more - 1) * runs];
+      if (difference >= CLEAR_MS || count >= MOST_RUNS) return Math.max(0, difference) / count / 1000;
     }
-    return median(times);
   } finally {
     program.destroy();
     store.destroy();
@@ -102,6 +115,7 @@ export async function ortBackend(ort: OrtRuntime): Promise<Backend> {
     engine: ortEngines(ort),
     once: ortGraphs(ort),
     forwardPasses: (graphAt, batches, task) => withOrtForwardPasses(ort, graphAt, batches, task),
+    device: null,
     caps: CPU_CAPS,
     maxBufferBytes: ort.memoryBytes,
     memoryBytes: ort.memoryBytes,

@@ -1,27 +1,32 @@
 /**
- * What a run will take, before anything is uploaded: bytes from the plans that the run itself would compile, seconds from a short probe
- * of the device. WebGPU does not say how much memory a device has; the caller does.
+ * What a run will take, before anything is uploaded: bytes from the plans that the run itself would compile, seconds from parts of a step that
+ * are timed (`stepTime.ts`). WebGPU does not say how much memory a device has; the caller does.
  */
 import { TRAINABLE } from '../adapters/inject.ts';
 import { type AdapterPlan, planAdapter } from '../adapters/plan.ts';
 import { programBytes } from '../gpu/compile.ts';
 import { ringBytes } from '../gpu/readback.ts';
 import { createBuilder } from '../graph/builder.ts';
-import type { Plan, Step } from '../graph/plan.ts';
+import type { Plan } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import type { Precision } from '../models/import/emit.ts';
-import { binary, scale } from '../ops/elementwise.ts';
 import { fuse } from '../ops/fuse.ts';
-import { gemmWork } from '../ops/gemm.ts';
-import { matmul } from '../ops/matmul.ts';
 import type { Backend } from './backend.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
 import type { Host } from './openModel.ts';
 import type { EngineName, Forecast, ForecastReport, RunRequest, WayToFit } from './protocol.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
-import { evaluationGraph, names, recomputed, trainingGraph, updateGraph } from './stepGraph.ts';
+import {
+  evaluationGraph,
+  lossAndGradients,
+  names,
+  recomputed,
+  trainingGraph,
+  updateGraph,
+} from './stepGraph.ts';
+import type { StepGraphs, StepTimer } from './stepTime.ts';
 import { lossOf } from './task.ts';
 
 export interface ForecastLimits {
@@ -109,8 +114,7 @@ const storageOf = (v: Value): unknown => (v.role === 'parameter' ? (v.source ?? 
 export function forecastRun(
   request: ForecastRequest,
   limits: ForecastLimits,
-  speed: DeviceSpeed | null = null,
-): Forecast {
+): Omit<Forecast, 'secondsPerStep'> {
   let made: ReturnType<typeof plansOf>;
   try {
     made = plansOf(request, limits.caps);
@@ -118,7 +122,7 @@ export function forecastRun(
     if (!(error instanceof PapilioError) || error.kind !== 'limit') throw error;
     const bytes = { weights: 0, adapter: 0, optimiser: 0, activations: 0, other: 0, peak: Number.NaN };
     const largest = { bytes: Number(error.details.bytes ?? 0), label: String(error.details.node ?? '') };
-    return { bytes, dispatchesPerStep: null, secondsPerStep: null, largest, refusal: error.message };
+    return { bytes, dispatchesPerStep: null, largest, refusal: error.message };
   }
   const { plans, rings, steps } = made;
   const shared = new Map<string, { value: Value; bytes: number }>();
@@ -154,24 +158,10 @@ export function forecastRun(
   return {
     bytes: { weights, adapter, optimiser, activations, other, peak },
     dispatchesPerStep: limits.engine === 'webgpu' ? dispatchesPerStep : null,
-    secondsPerStep: speed && perStep((p) => p.steps.reduce((n, s) => n + secondsOf(s, speed), 0)),
     largest,
     refusal: refusalOf(peak, largest, limits),
   };
 }
-
-/** Products by their multiplications, attention by the scores it looks at again and again, all else by the numbers it touches. */
-function secondsOf(step: Step, speed: DeviceSpeed): number {
-  if (step.kind === 'copy') return (step.from.bytes / 4) * speed.secondsPerElement;
-  const product = gemmWork(step.dispatch);
-  if (product !== null) return product * speed.secondsPerWork + speed.secondsPerDispatch;
-  const elements = step.bindings.reduce((n, b) => n + b.bytes / 4, 0);
-  const passes = step.dispatch.shader === 'attention.wgsl' ? ATTENTION_PASSES : 1;
-  return elements * passes * speed.secondsPerElement + speed.secondsPerDispatch;
-}
-
-/** A score takes as many multiplications as a head is wide, about this many times the work of touching a number. */
-const ATTENTION_PASSES = 8;
 
 export const mebibytes = (bytes: number): string =>
   `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 24 ? 1 : 0)} MiB`;
@@ -196,10 +186,10 @@ export async function forecastReport(
   request: RunRequest,
   host: Host,
   limits: ForecastLimits,
-  speed: DeviceSpeed | null,
+  timer: StepTimer | null,
 ): Promise<ForecastReport> {
   const setup = await setUpRun(request, host);
-  const forecast = forecastRun(changed(setup, {}), limits, speed);
+  const forecast = await forecastSetup(setup, limits, timer);
   const weights = (precision: Precision): number | null =>
     weightBytes(changed(setup, { precision }), limits.caps);
   return {
@@ -213,11 +203,39 @@ export async function forecastReport(
 }
 
 /** The forecast of a run that is set up already. */
-export const forecastSetup = (
+export async function forecastSetup(
   setup: RunSetup,
   limits: ForecastLimits,
-  speed: DeviceSpeed | null = null,
-): Forecast => forecastRun(changed(setup, {}), limits, speed);
+  timer: StepTimer | null,
+): Promise<Forecast> {
+  const request = changed(setup, {});
+  const forecast = forecastRun(request, limits);
+  // What does not fit is not timed.
+  const seconds = timer && forecast.refusal === null ? await timer(stepToTime(request, setup, limits)) : null;
+  return { ...forecast, secondsPerStep: seconds };
+}
+
+/** The graphs of a step as its engine runs them. */
+function stepToTime(
+  { build, plan, settings, sequence = settings.sequenceLength, recompute }: ForecastRequest,
+  { dataset }: RunSetup,
+  { engine, caps }: ForecastLimits,
+): StepGraphs {
+  const { batchSize: batch, gradientAccumulation: micro } = settings;
+  const empty = () => new Float32Array(plan.size);
+  const at: StepGraphs['at'] = (rows, length) => {
+    const base = build(rows, length);
+    if (engine === 'onnxruntime') {
+      const g = createBuilder();
+      const { loss, gradients } = lossAndGradients(g, base, plan, micro, empty);
+      return [{ graph: g.finish({ loss, gradients }), times: micro }];
+    }
+    const whole = trainingGraph(base, plan, settings, empty);
+    const step = { graph: fuse((recompute ? recomputed(whole, caps) : whole).graph), times: micro };
+    return micro === 1 ? [step] : [step, { graph: fuse(updateGraph(plan, settings, empty).graph), times: 1 }];
+  };
+  return { batch, sequence, hasSequence: dataset.kind !== 'image', at };
+}
 
 function changed(setup: RunSetup, change: Change): ForecastRequest {
   const { engine, dataset } = setup;
@@ -333,56 +351,4 @@ function sentence(change: Change): string {
   if (change.modules) parts.push(`the upper ${change.modules.length} target layers only`);
   if (change.sequenceLength !== undefined) parts.push(`texts of ${change.sequenceLength} tokens`);
   return parts.join(', ');
-}
-
-// How fast a device is, from three programs of a few milliseconds: products, sums of long vectors, kernels with nothing to do.
-
-export interface DeviceSpeed {
-  /** Per multiplication of a matrix product, with its addition. */
-  readonly secondsPerWork: number;
-  /** Per number that an elementwise kernel reads or writes. */
-  readonly secondsPerElement: number;
-  readonly secondsPerDispatch: number;
-}
-
-/** Square matrices that keep a large device busy and a slow one no longer than it can wait. */
-const SIZE = 256;
-const LENGTH = 1 << 20;
-const CHAIN = 64;
-const REPEATS = 4;
-
-/** Measured now, as the machine is loaded now. */
-export async function probeSpeed({ secondsOf }: Pick<Backend, 'secondsOf'>): Promise<DeviceSpeed> {
-  const dispatch = (await secondsOf(chain())) / CHAIN;
-  const product = await secondsOf(products());
-  const sum = await secondsOf(sums());
-  const net = (seconds: number, work: number) => Math.max(0, seconds - REPEATS * dispatch) / (REPEATS * work);
-  return {
-    secondsPerWork: net(product, SIZE ** 3),
-    secondsPerElement: net(sum, 3 * LENGTH),
-    secondsPerDispatch: dispatch,
-  };
-}
-
-function products(): Graph {
-  const g = createBuilder();
-  let x = g.input('x', { dtype: 'f32', shape: [SIZE, SIZE] });
-  const w = g.input('w', { dtype: 'f32', shape: [SIZE, SIZE] });
-  for (let i = 0; i < REPEATS; i++) x = matmul(g, x, w);
-  return g.finish({ x });
-}
-
-function sums(): Graph {
-  const g = createBuilder();
-  let x = g.input('x', { dtype: 'f32', shape: [LENGTH] });
-  const y = g.input('y', { dtype: 'f32', shape: [LENGTH] });
-  for (let i = 0; i < REPEATS; i++) x = binary(g, x, y, { fn: 'add' });
-  return g.finish({ x });
-}
-
-function chain(): Graph {
-  const g = createBuilder();
-  let x = g.input('x', { dtype: 'f32', shape: [64] });
-  for (let i = 0; i < CHAIN; i++) x = scale(g, x, { by: 1.5 });
-  return g.finish({ x });
 }

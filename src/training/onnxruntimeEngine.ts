@@ -5,7 +5,7 @@
 import { STEP_SEED, TRAINABLE } from '../adapters/inject.ts';
 import { createBuilder } from '../graph/builder.ts';
 import { checkOf } from '../graph/interpret.ts';
-import { sizeOf } from '../graph/shape.ts';
+import { sizeOf, zerosOf } from '../graph/shape.ts';
 import type { DeviceData, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
@@ -182,12 +182,12 @@ export async function withOrtForwardPasses<T>(
   }
 }
 
-/** Median seconds of a graph whose inputs are all zero. */
+/** Seconds of each of some runs of a graph whose inputs are all zero. */
 export async function ortSeconds(ort: OrtRuntime, graph: Graph, runs: number): Promise<number[]> {
   const { runner, release } = createRunners(ort, new Map());
   try {
     const run = await runner(graph);
-    const feeds = new Map(graph.inputs.map((v) => [v.name, new Float32Array(sizeOf(v.shape))] as const));
+    const feeds = new Map(graph.inputs.map((v) => [v.name, zerosOf(v)] as const));
     await run(feeds);
     const times: number[] = [];
     for (let i = 0; i < runs; i++) {

@@ -3,7 +3,7 @@ import { errorReport, fail, isFatal, PapilioError } from '../lib/errors.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
-import { forecastReport, limitsOf, probeSpeed } from './forecast.ts';
+import { forecastReport, limitsOf } from './forecast.ts';
 import { fileOf, mergeReport, parityFiles } from './merging.ts';
 import { compareMethods } from './methodComparison.ts';
 import { type Host, openModel } from './openModel.ts';
@@ -12,6 +12,7 @@ import { sessionProject } from './python.ts';
 import { previewData, reportData, reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
 import { adapterFiles as filesOf } from './setup.ts';
+import { stepTimer } from './stepTime.ts';
 
 const left = (): PapilioError =>
   new PapilioError('aborted', 'The run was left before it was open.', { left: true });
@@ -273,7 +274,7 @@ export function createTrainer(host: Host): TrainerApi {
     preview: async (model, data, training) => previewData(model, data, training, host),
     async forecast(request, budgetBytes) {
       const backend = await run.backend(request.engine);
-      return forecastReport(request, host, limitsOf(backend, budgetBytes), await probeSpeed(backend));
+      return forecastReport(request, host, limitsOf(backend, budgetBytes), stepTimer(backend));
     },
     ...{ open, play, pause, step, checkpoint, close },
     ...{ compareMethods: run.compareMethods, stopMethodComparison },

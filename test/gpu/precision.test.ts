@@ -110,7 +110,7 @@ test.each(cases)('$method on $form loaded as $precision, $quantised', async (run
     expect(after.loss).toBeLessThan(0.95 * before.loss);
 
     const stats = session.engine.stats!;
-    const forecast = forecastSetup(session.setup, limitsOf(gpuBackend(device)));
+    const forecast = await forecastSetup(session.setup, limitsOf(gpuBackend(device)), null);
     expect(Math.abs(stats.peakBytes / forecast.bytes.peak - 1)).toBeLessThan(0.1);
     expect(forecast.dispatchesPerStep).toBe(stats.dispatchesPerStep);
 
@@ -142,8 +142,9 @@ test('activations are computed again where the budget asks for it, and give the 
 
   const limits = limitsOf(gpuBackend(await testDevice()));
   const { setup } = plain;
-  const { peak } = forecastSetup(setup, limits).bytes;
-  const least = forecastSetup({ ...setup, engine: { ...setup.engine, recompute: true } }, limits).bytes.peak;
+  const peakOf = async (of: typeof setup) => (await forecastSetup(of, limits, null)).bytes.peak;
+  const peak = await peakOf(setup);
+  const least = await peakOf({ ...setup, engine: { ...setup.engine, recompute: true } });
   expect(least).toBeLessThan(peak);
   const roomy = await openTiny({ ...run, budgetBytes: peak });
   expect(roomy.setup.engine.recompute).toBeFalsy();

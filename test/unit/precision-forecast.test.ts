@@ -1,9 +1,12 @@
 /** Forecasts: parts that add up, limits that are named, and ways to fit that do fit. No device: plans are made without one. */
 import { describe, expect, test } from 'vitest';
-import { baseCaps } from '../../src/graph/types.ts';
+import { liveNodes } from '../../src/graph/schedule.ts';
+import { sizeOf } from '../../src/graph/shape.ts';
+import { baseCaps, type Graph, type Node } from '../../src/graph/types.ts';
 import type { ForecastLimits } from '../../src/training/forecast.ts';
 import { forecastReport } from '../../src/training/forecast.ts';
-import type { RunRequest } from '../../src/training/protocol.ts';
+import type { EngineName, RunRequest } from '../../src/training/protocol.ts';
+import { type StepTimer, stepTimer } from '../../src/training/stepTime.ts';
 import { testHost, tinyLanguage, tinyRequest, tinyText } from '../gpu/tinyRuns.ts';
 
 const limits = (more: Partial<ForecastLimits> = {}): ForecastLimits => ({
@@ -36,22 +39,97 @@ describe('a forecast', () => {
     expect(dispatchesPerStep).toBeGreaterThan(10);
   });
 
-  test('counts time by work and dispatches', async () => {
-    const speed = { secondsPerWork: 1e-9, secondsPerElement: 1e-9, secondsPerDispatch: 1e-4 };
-    const one = await forecastReport(request(), testHost, limits(), speed);
-    const two = await forecastReport(
-      request({ batchSize: 4, gradientAccumulation: 2 }),
+  /** A device that needs so much for a node, and for a run besides; how much work it was given comes with it. */
+  const timedOn = (engine: EngineName, secondsPerNode: (node: Node) => number, perRun: number) => {
+    const asked: Graph[] = [];
+    const timer = stepTimer({
+      info: { engine, isSoftware: true },
+      secondsOf: async (graph) => {
+        asked.push(graph);
+        return (
+          perRun + liveNodes(graph).reduce((n, node) => n + (node.op.alias ? 0 : secondsPerNode(node)), 0)
+        );
+      },
+    });
+    return { asked, timer };
+  };
+  const numbers = ({ inputs, outputs }: Node): number =>
+    [...inputs, ...outputs].reduce((n, v) => n + sizeOf(v.shape), 0);
+
+  test('counts the nodes of a step at their own sizes, whatever an op costs, and no wait', async () => {
+    for (const perRun of [0, 0.015]) {
+      const cost = ({ op, inputs }: Node) =>
+        1e-5 * (1 + op.name.length) + 1e-8 * sizeOf(inputs[0]?.shape ?? []);
+      let all = 0;
+      const { timer } = timedOn('webgpu', cost, perRun);
+      const step: StepTimer = async (graphs) => {
+        for (const { graph } of graphs.at(graphs.batch, graphs.sequence))
+          for (const node of liveNodes(graph)) all += node.op.alias ? 0 : cost(node);
+        return timer(graphs);
+      };
+      const { secondsPerStep } = await forecastReport(request(), testHost, limits(), step);
+      expect(secondsPerStep! / (all + perRun)).toBeGreaterThan(0.8);
+      expect(secondsPerStep! / (all + perRun)).toBeLessThan(1.25);
+    }
+  });
+
+  test('a step that is long is timed at a smaller batch, and each kind once', async () => {
+    const cost = (node: Node) => 1e-7 * numbers(node);
+    const { asked, timer } = timedOn('webgpu', cost, 0.01);
+    const long = request({ batchSize: 4096 });
+    const { secondsPerStep } = await forecastReport(
+      long,
       testHost,
-      limits(),
-      speed,
+      limits({ maxBufferBytes: 2 ** 34 }),
+      timer,
     );
-    expect(one.secondsPerStep!).toBeGreaterThan(one.dispatchesPerStep! * 1e-4);
-    // A product counts by its multiplications: twice as dear, and only they cost more.
-    const dearer = { ...speed, secondsPerWork: 2e-9 };
-    const three = await forecastReport(request(), testHost, limits(), dearer);
-    expect(three.secondsPerStep!).toBeGreaterThan(one.secondsPerStep!);
-    expect(three.secondsPerStep!).toBeLessThan(2 * one.secondsPerStep!);
-    expect(two.dispatchesPerStep).toBeGreaterThan(1.5 * one.dispatchesPerStep!);
+    const most = Math.max(...asked.map((graph) => Math.max(0, ...graph.nodes.map(numbers))));
+    const { secondsPerStep: again } = await forecastReport(
+      long,
+      testHost,
+      limits({ maxBufferBytes: 2 ** 34 }),
+      timer,
+    );
+    const count = asked.length;
+    expect(again).toBe(secondsPerStep);
+    expect(asked.length).toBe(count);
+    const whole: StepTimer = async (graphs) =>
+      graphs
+        .at(graphs.batch, graphs.sequence)
+        .flatMap(({ graph }) => liveNodes(graph))
+        .reduce((n, node) => n + (node.op.alias ? 0 : cost(node)), 0);
+    const { secondsPerStep: own } = await forecastReport(
+      long,
+      testHost,
+      limits({ maxBufferBytes: 2 ** 34 }),
+      whole,
+    );
+    expect(secondsPerStep! / own!).toBeGreaterThan(0.75);
+    expect(secondsPerStep! / own!).toBeLessThan(1.33);
+    expect(most).toBeLessThan(4096 * 12 * 300);
+  });
+
+  test('in onnxruntime the part of a step that does not grow with the batch is told from the part that does', async () => {
+    const timer = stepTimer({
+      info: { engine: 'onnxruntime', isSoftware: true },
+      secondsOf: async ({ inputs }) => 0.1 + 0.02 * inputs.find((v) => v.name === 'input_ids')!.shape[0]!,
+    });
+    const at = limits({ engine: 'onnxruntime' });
+    const { secondsPerStep } = await forecastReport(request({ batchSize: 16 }), testHost, at, timer);
+    expect(secondsPerStep).toBeCloseTo(0.42, 6);
+    const { secondsPerStep: one } = await forecastReport(request({ batchSize: 1 }), testHost, at, timer);
+    expect(one).toBeCloseTo(0.12, 6);
+  });
+
+  test('what does not fit is not timed', async () => {
+    const { asked, timer } = timedOn('webgpu', () => 1, 0);
+    const { secondsPerStep } = await forecastReport(
+      request(),
+      testHost,
+      limits({ budgetBytes: 1024 }),
+      timer,
+    );
+    expect([secondsPerStep, asked.length]).toEqual([null, 0]);
   });
 
   test('names a buffer that the device does not allow', async () => {

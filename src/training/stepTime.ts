@@ -1,0 +1,234 @@
+/**
+ * How long a step will take, from parts of it that are timed on the device now. WebGPU: the nodes of the step's own graph, each kind once at its
+ * own sizes (those of a smaller batch where the step is long), counted as often as the step has them. onnxruntime, which optimises graphs as a
+ * whole: the step at two smaller batches.
+ */
+import { createBuilder } from '../graph/builder.ts';
+import { liveNodes } from '../graph/schedule.ts';
+import { sizeOf, zerosOf } from '../graph/shape.ts';
+import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
+import { PapilioError } from '../lib/errors.ts';
+import { scale } from '../ops/elementwise.ts';
+import type { Backend } from './backend.ts';
+
+/** A step's graphs at a batch size and a sequence length, and how often each runs. */
+export interface StepGraphs {
+  readonly batch: number;
+  readonly sequence: number;
+  readonly hasSequence: boolean;
+  at(batch: number, sequence: number): readonly { readonly graph: Graph; readonly times: number }[];
+}
+
+/** Seconds of a step; null where it cannot be timed. */
+export type StepTimer = (step: StepGraphs) => Promise<number | null>;
+
+type Times = Pick<Backend, 'secondsOf'> & { readonly info: Pick<Backend['info'], 'engine' | 'isSoftware'> };
+
+/** What was timed on a backend. */
+const timed = new WeakMap<Times, Map<string, number>>();
+
+/** Times parts of steps, each kind once on each backend. */
+export function stepTimer(backend: Times): StepTimer {
+  const known = timed.get(backend) ?? new Map<string, number>();
+  timed.set(backend, known);
+  return async (step) => {
+    try {
+      return await (backend.info.engine === 'onnxruntime'
+        ? wholeStep(backend, step)
+        : sumOfNodes(backend, known, step));
+    } catch (error) {
+      // A part that the device has no room for: the forecast of bytes says so.
+      if (error instanceof PapilioError && (error.kind === 'limit' || error.kind === 'out-of-memory'))
+        return null;
+      throw error;
+    }
+  };
+}
+
+// onnxruntime: the part of a step that grows with the batch, and the part that does not.
+
+/** Batches that are timed are this part of the run's. */
+const PART = 4;
+
+async function wholeStep({ secondsOf }: Times, { batch, sequence, at }: StepGraphs): Promise<number> {
+  const secondsAt = async (size: number): Promise<number> => {
+    let seconds = 0;
+    for (const { graph, times } of at(size, sequence)) seconds += times * (await secondsOf(graph));
+    return seconds;
+  };
+  const large = Math.max(1, Math.ceil(batch / PART));
+  const small = Math.floor(large / 2);
+  const [most, least] = [await secondsAt(large), small > 0 ? await secondsAt(small) : 0];
+  // A fixed part below nothing is noise.
+  const slope = Math.min(most / large, Math.max(0, (most - least) / (large - small)));
+  return most + slope * (batch - large);
+}
+
+// WebGPU: the sum over the nodes.
+
+/** Work of a step, in multiply-adds, up to which its own sizes are timed. */
+const LONG_STEP = { software: 1e9, hardware: 2e13 } as const;
+const SHORTEST = 16;
+/** Of each class the dearest node is timed, then all from the dearest down, up to this part of the work and for so long; the rest counts like its class. */
+const COVERED = 0.97;
+const PATIENCE_MS = 6000;
+/** Small nodes are timed several at once. */
+const COPIES = 8;
+const SMALL = 4e6;
+/** Nodes of a chain of next to nothing, which a dispatch's own cost follows from. */
+const CHAIN = 64;
+
+/** Nodes of equal op, attributes and types. */
+interface Kind {
+  readonly node: Node;
+  /** Nodes whose seconds are about proportional to their work. */
+  readonly group: string;
+  readonly work: number;
+  count: number;
+}
+
+type Kinds = ReadonlyMap<string, Kind>;
+
+const totalWork = (kinds: Kinds): number =>
+  [...kinds.values()].reduce((n, { count, work }) => n + count * work, 0);
+
+async function sumOfNodes(backend: Times, known: Map<string, number>, step: StepGraphs): Promise<number> {
+  const most = LONG_STEP[backend.info.isSoftware ? 'software' : 'hardware'];
+  const timed = kindsUpTo(step, most);
+  const whole = kindsOf(step.at(step.batch, step.sequence));
+  const { perWork, dispatch, run } = await timeKinds(backend, known, timed);
+  let seconds = run;
+  for (const { group, work, count } of whole.values()) {
+    const rate = perWork.get(group);
+    seconds += count * (rate === undefined ? dispatch : work * rate);
+  }
+  return seconds;
+}
+
+/** The step, or the same of a smaller batch and then of shorter texts, whose work is no more than `most`. */
+function kindsUpTo({ batch, sequence, hasSequence, at }: StepGraphs, most: number): Kinds {
+  for (let [rows, length] = [batch, sequence]; ; ) {
+    const kinds = kindsOf(at(rows, length));
+    const work = totalWork(kinds);
+    if (work <= most || (rows === 1 && (!hasSequence || length <= SHORTEST))) return kinds;
+    if (rows > 1) rows = Math.max(1, Math.floor((rows * most) / work));
+    else length = Math.max(SHORTEST, length >> 1);
+  }
+}
+
+function kindsOf(graphs: ReturnType<StepGraphs['at']>): Kinds {
+  const kinds = new Map<string, Kind>();
+  for (const { graph, times } of graphs) {
+    for (const node of liveNodes(graph)) {
+      // It moves nothing.
+      if (node.op.alias) continue;
+      const types = node.inputs.map((v) => [v.role === 'temporary' ? 'input' : v.role, v.dtype, v.shape]);
+      const key = JSON.stringify([node.op.name, node.attrs, types]);
+      const kind = kinds.get(key) ?? { node, ...costOf(node), count: 0 };
+      kind.count += times;
+      kinds.set(key, kind);
+    }
+  }
+  return kinds;
+}
+
+interface Rates {
+  /** Seconds per work, by group. */
+  readonly perWork: ReadonlyMap<string, number>;
+  readonly dispatch: number;
+  /** Of a run, beside its nodes. */
+  readonly run: number;
+}
+
+async function timeKinds({ secondsOf }: Times, known: Map<string, number>, kinds: Kinds): Promise<Rates> {
+  const timeOf = async (key: string, measure: () => Promise<number>): Promise<number> => {
+    const seconds = known.get(key) ?? (await measure());
+    known.set(key, seconds);
+    return seconds;
+  };
+  const short = await timeOf('a chain of one', () => secondsOf(chain(1)));
+  const long = await timeOf('a chain', () => secondsOf(chain(CHAIN)));
+  const dispatch = Math.max(0, (long - short) / (CHAIN - 1));
+  const run = Math.max(0, short - dispatch);
+  const sums = new Map<string, { seconds: number; work: number }>();
+  const all = totalWork(kinds);
+  const begun = performance.now();
+  let covered = 0;
+  const costs = [...kinds].map(([key, kind]) => ({ key, kind, cost: kind.count * kind.work }));
+  for (const { key, kind, cost } of costs.toSorted((a, b) => b.cost - a.cost)) {
+    const sum = sums.get(kind.group) ?? { seconds: 0, work: 0 };
+    if (sum.work > 0 && (covered > COVERED * all || performance.now() - begun > PATIENCE_MS)) continue;
+    const copies = Math.max(1, Math.min(COPIES, Math.round(SMALL / kind.work)));
+    const seconds = await timeOf(key, async () => (await secondsOf(alone(kind.node, copies))) - run);
+    sums.set(kind.group, {
+      seconds: sum.seconds + (kind.count * Math.max(0, seconds)) / copies,
+      work: sum.work + cost,
+    });
+    covered += cost;
+  }
+  const perWork = new Map([...sums].map(([group, { seconds, work }]) => [group, seconds / work]));
+  return { perWork, dispatch, run };
+}
+
+/** A node in a graph of its own, several times. */
+function alone({ op, inputs, attrs }: Node, copies: number): Graph {
+  const g = createBuilder();
+  const values = inputs.map((v, i): Value => {
+    const type: TensorType = { dtype: v.dtype, shape: v.shape };
+    if (v.role === 'constant') return g.constant(type, v.source!());
+    if (v.role === 'parameter') return g.parameter(`parameter ${i}`, type, () => zerosOf(type));
+    if (v.role === 'state') return g.state(`state ${i}`, type, () => zerosOf(type));
+    return g.input(`input ${i}`, type);
+  });
+  const outputs: Record<string, Value> = {};
+  for (let copy = 0; copy < copies; copy++) {
+    for (const [i, v] of g.emit(op, values, attrs).entries()) outputs[`${copy} ${i}`] = v;
+  }
+  return g.finish(outputs);
+}
+
+function chain(length: number): Graph {
+  const g = createBuilder();
+  let x = g.input('x', { dtype: 'f32', shape: [64] });
+  for (let i = 0; i < length; i++) x = scale(g, x, { by: 1.5 });
+  return g.finish({ x });
+}
+
+// What a node costs: numbers that it multiplies and adds, or reads and writes.
+
+const PRODUCTS: readonly string[] = ['linear', 'matmul', 'product'];
+/** A product with a side of so many numbers or fewer, as LoRA has them, reads more than it computes. */
+const SKINNY = 32;
+
+/** Only work within one group is compared, so that a constant factor means nothing. */
+function costOf({ op: { name }, inputs, outputs }: Node): Pick<Kind, 'group' | 'work'> {
+  const size = (v: Value | undefined): number => (v ? sizeOf(v.shape) : 1);
+  const [a, b] = [size(inputs[0]), size(inputs[1])];
+  const numbers = [...inputs, ...outputs].reduce((n, v) => n + size(v), 0);
+  if (PRODUCTS.includes(name)) {
+    const c = size(outputs[0]);
+    const work = Math.sqrt(a * b * c);
+    // Each side of a product is its multiplications over the matrix that does not have it.
+    const isSkinny = work / Math.max(a, b, c) <= SKINNY;
+    return { group: isSkinny ? `${name}, skinny` : name, work };
+  }
+  const last = inputs[1]?.shape.at(-1) ?? 1;
+  switch (name) {
+    case 'linearCrossEntropy':
+      // Scores of every class for every row.
+      return { group: name, work: a * (b / last) };
+    case 'attention':
+    case 'attentionGrad':
+      // Every number of a query meets every key.
+      return { group: name, work: a * inputs[1]!.shape[1]! };
+    case 'butterfly':
+    case 'butterflyGrad':
+      // Every number passes m factors of blocks of b × b.
+      return { group: name, work: a * last * (inputs[1]!.shape.at(-4) ?? 1) };
+    case 'cayley':
+    case 'cayleyGrad':
+      return { group: name, work: size(outputs[0]) * (outputs[0]!.shape.at(-1) ?? 1) };
+    default:
+      return { group: name, work: numbers };
+  }
+}
