@@ -3,6 +3,7 @@ export type { ColumnMapping } from './data/files/columns.ts';
 export type { ExamplePreview, TokenPreview } from './data/preview.ts';
 export type { QuantisedMerge } from './models/merge.ts';
 export { sizeOf } from './training/inputFiles.ts';
+export type { SpeedReport } from './training/kernels.ts';
 export {
   methodComparisonMarkdown,
   methodFacts,

@@ -29,8 +29,11 @@ export interface Program {
   read(output: string): Promise<DeviceData>;
   /** A ring of `slots` staging buffers for some outputs, to be made before training starts. */
   ring<T>(outputs: readonly string[], slots?: number): Promise<Ring<T>>;
-  /** GPU time of every step of one run, in order; null when the device has no timestamps. States advance as in any run. */
-  profile(): Promise<readonly DispatchTime[] | null>;
+  /**
+   * GPU time of each dispatch that differs from the others, as the mean of `times` in a row over all places where it stands, with their own buffers;
+   * null when the device has no timestamps. States are worthless afterwards.
+   */
+  profile(times: number): Promise<readonly DispatchTime[] | null>;
   readonly stats: ProgramStats;
   destroy(): void;
 }
@@ -116,7 +119,7 @@ function createSubmits({ device, plan, steps }: ProgramParts) {
 }
 
 export function createProgram(parts: ProgramParts): Program {
-  const { device, plan, buffers, steps } = parts;
+  const { device, plan, buffers } = parts;
   const submits = createSubmits(parts);
   const rings = new Set<Ring<never>>();
   const runs = createRunCount();
@@ -164,7 +167,7 @@ export function createProgram(parts: ProgramParts): Program {
       await device.settle();
       return ring;
     },
-    profile: () => profileSteps(device, steps),
+    profile: (times) => profileSteps(parts, times),
     get stats() {
       return { ...fixedStats(parts), submits: submits.count() };
     },
@@ -230,11 +233,11 @@ export function encodeSteps(
 }
 
 export interface DispatchTime {
-  readonly label: string;
-  /** `copy` for a copy between buffers. */
-  readonly shader: string;
-  readonly entry: string;
-  /** Microseconds on the GPU. Browsers round to 100 µs unless a developer flag is set. */
+  /** Where it stands first in the plan. */
+  readonly step: number;
+  /** How often it stands there. */
+  readonly count: number;
+  /** Of one, on the GPU. Browsers round what is measured to 100 µs unless a developer flag is set. */
   readonly microseconds: number;
 }
 
@@ -243,51 +246,58 @@ const maxQueries = 4096;
 /** QUERY_RESOLVE | COPY_SRC. */
 const resolveUsage = 0x200 | 0x04;
 
+/** The places of each dispatch of a plan: equal but for their buffers. */
+function placesOf({ plan, steps }: Pick<ProgramParts, 'plan' | 'steps'>): number[][] {
+  const places = new Map<string, number[]>();
+  plan.steps.forEach((step, i) => {
+    if (step.kind === 'copy' || steps[i]!.kind === 'copy') return;
+    const { shader, entry, conditions, constants, params, workgroups } = step.dispatch;
+    const sizes = step.bindings.map((b) => b.bytes);
+    const key = JSON.stringify([shader, entry, conditions, constants, params, workgroups, sizes]);
+    places.set(key, [...(places.get(key) ?? []), i]);
+  });
+  return [...places.values()];
+}
+
 async function profileSteps(
-  device: Device,
-  steps: readonly Recorded[],
+  { device, plan, steps }: ProgramParts,
+  times: number,
 ): Promise<readonly DispatchTime[] | null> {
   if (!device.timestamps) return null;
-  const times: DispatchTime[] = [];
-  for (let from = 0; from < steps.length; from += maxQueries / 2) {
-    const part = steps.slice(from, from + maxQueries / 2);
+  const found: DispatchTime[] = [];
+  const places = placesOf({ plan, steps });
+  for (let from = 0; from < places.length; from += maxQueries / 2) {
+    const part = places.slice(from, from + maxQueries / 2);
     const count = part.length * 2;
     const querySet = device.raw.createQuerySet({ type: 'timestamp', count });
     const resolved = device.buffer('timestamps', count * 8, resolveUsage);
     await device.settle();
-    const encoder = device.raw.createCommandEncoder();
-    part.forEach((step, i) => {
-      if (step.kind === 'copy') {
-        encodeSteps(encoder, part, i, i + 1);
-        return;
-      }
-      const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 };
+    for (const [k, own] of part.entries()) {
+      const encoder = device.raw.createCommandEncoder();
+      const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * k, endOfPassWriteIndex: 2 * k + 1 };
       const pass = encoder.beginComputePass({ timestampWrites });
-      pass.setPipeline(step.pipeline);
-      pass.setBindGroup(0, step.group);
-      pass.dispatchWorkgroups(...step.workgroups);
+      for (let i = 0; i < times; i++) {
+        const step = steps[own[i % own.length]!]!;
+        if (step.kind === 'copy') continue;
+        if (i === 0) pass.setPipeline(step.pipeline);
+        pass.setBindGroup(0, step.group);
+        pass.dispatchWorkgroups(...step.workgroups);
+      }
       pass.end();
-    });
+      device.raw.queue.submit([encoder.finish()]);
+    }
+    const encoder = device.raw.createCommandEncoder();
     encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
     device.raw.queue.submit([encoder.finish()]);
-    const words = (await readBuffer(device, {
-      buffer: resolved,
-      offset: 0,
-      type: { dtype: 'u32', shape: [count * 2] },
-    })) as Uint32Array;
+    const type = { dtype: 'u32', shape: [count * 2] } as const;
+    const words = (await readBuffer(device, { buffer: resolved, offset: 0, type })) as Uint32Array;
     const at = (k: number): bigint => (BigInt(words[2 * k + 1]!) << 32n) | BigInt(words[2 * k]!);
-    part.forEach((step, i) => {
-      if (step.kind === 'copy') return;
-      const nanoseconds = Number(at(2 * i + 1) - at(2 * i));
-      times.push({
-        label: step.label,
-        shader: step.shader,
-        entry: step.entry,
-        microseconds: nanoseconds / 1000,
-      });
+    part.forEach((own, k) => {
+      const nanoseconds = Number(at(2 * k + 1) - at(2 * k));
+      found.push({ step: own[0]!, count: own.length, microseconds: nanoseconds / 1000 / times });
     });
     querySet.destroy();
     device.release(resolved);
   }
-  return times;
+  return found;
 }

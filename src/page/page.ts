@@ -25,6 +25,7 @@ import {
 import { Controller } from './features/training/controller.ts';
 import { createForecast } from './features/training/forecast.ts';
 import type { Sessions } from './features/training/sessions.ts';
+import { createSpeed } from './features/training/speed.ts';
 import type { Tabs } from './features/training/tabs.ts';
 import { followTabs } from './features/training/tabs.ts';
 import { createTry } from './features/try/try.ts';
@@ -76,6 +77,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     /** The data as it will be trained on. */
     data: createDataPreview(stores, trainer),
     forecast: createForecast(stores, trainer),
+    speed: createSpeed(stores, trainer),
     /** The merged file and the one before it, run side by side. */
     try: createTry(stores, trainer, inference),
     /** Models and data from elsewhere; loaded when first asked for. */

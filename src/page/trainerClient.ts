@@ -27,7 +27,7 @@ export function trainerClient(start: () => Worker = startWorker): TrainerClient 
   const host = new WorkerHost<TrainerApi>(start, {
     what: 'The training worker',
     details: { crashed: true },
-    repeatable: ['describe', 'preview', 'forecast'],
+    repeatable: ['describe', 'preview', 'forecast', 'speed'],
   });
 
   /** Whether the worker is still there to be asked more; a run that cannot do what is asked is left all the same. */

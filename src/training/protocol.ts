@@ -19,6 +19,7 @@ import type { ModelTask } from '../models/gives.ts';
 import type { Precision } from '../models/import/emit.ts';
 import type { ActivationRounding } from '../models/import/operators/quant.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
+import type { SpeedReport } from './kernels.ts';
 import type { ParitySample } from './parity.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -258,6 +259,8 @@ export interface TrainerApi {
   ): Promise<DataPreview>;
   /** Plans a run without starting it; `budgetBytes` is the GPU memory it may take, which WebGPU does not say. */
   forecast(request: RunRequest, budgetBytes?: number, signal?: AbortSignal): Promise<ForecastReport>;
+  /** Makes some steps of the request's method and of LoRA at the nearest size in turns, beside the open run, which must not be playing. */
+  speed(request: RunRequest, signal?: AbortSignal): Promise<SpeedReport>;
   /**
    * Loads, compiles, evaluates the base; the run is then `ready`. `checkpoint` continues a stored run bit for bit. The run that was open before
    * is closed, and says nothing more.
@@ -553,7 +556,7 @@ export interface Forecast {
   readonly bytes: ForecastBytes;
   /** Of WebGPU. */
   readonly dispatchesPerStep: number | null;
-  /** Null without a probe. */
+  /** Null where nothing was timed. */
   readonly secondsPerStep: number | null;
   /** The largest single buffer, and what it holds. */
   readonly largest: { readonly bytes: number; readonly label: string };

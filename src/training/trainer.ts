@@ -12,6 +12,7 @@ import { sessionProject } from './python.ts';
 import { previewData, reportData, reportModel } from './reports.ts';
 import { openSession, type Session } from './session.ts';
 import { adapterFiles as filesOf } from './setup.ts';
+import { measureSpeed } from './speed.ts';
 import { stepTimer } from './stepTime.ts';
 
 const left = (): PapilioError =>
@@ -275,6 +276,9 @@ export function createTrainer(host: Host): TrainerApi {
     async forecast(request, budgetBytes) {
       const backend = await run.backend(request.engine);
       return forecastReport(request, host, limitsOf(backend, budgetBytes), stepTimer(backend));
+    },
+    async speed(request, signal) {
+      return measureSpeed(await run.backend(request.engine), request, host, signal);
     },
     ...{ open, play, pause, step, checkpoint, close },
     ...{ compareMethods: run.compareMethods, stopMethodComparison },

@@ -164,6 +164,7 @@ export function fakeTrainer(): FakeTrainer {
     checkpoint: () => noted('checkpoint', Uint8Array.of(step)),
     describe: unused,
     forecast: unused,
+    speed: unused,
     preview: unused,
     beforeAfter: unused,
     classify: unused,

@@ -1,18 +1,23 @@
 /**
- * `papilio bench`: speed and cost of a training step for every method, beside LoRA with as many parameters and beside @jax-js/jax making
+ * `papilio bench`: speed and cost of a training step for every method, beside LoRA with as many parameters, and beside other libraries that make
  * the same LoRA step in the same run. A table, and JSON on request.
  */
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
+import { engineOptions, openEngine } from '../../src/cli/engine.ts';
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
 import { withOut } from '../../src/cli/outFolder.ts';
 import { openGpu, runtimeName, writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
-import { openDevice } from '../../src/gpu/device.ts';
 import { fail } from '../../src/lib/errors.ts';
-import { benchSubject, tableOf } from './measure.ts';
-import { openPeer } from './peer.ts';
+import type { Backend } from '../../src/training/backend.ts';
+import { peaksOf } from '../../src/training/kernels.ts';
+import { openJax } from './jax.ts';
+import { benchSubject, type Measured, tableOf } from './measure.ts';
+import type { Peer } from './peers.ts';
 import { openSubject, SUBJECTS, type SubjectName } from './subjects.ts';
+import { openTfjs } from './tfjs.ts';
+import { benchTorch } from './torch.ts';
 
 const options = {
   only: {
@@ -29,9 +34,18 @@ const options = {
     about: 'layers of the models that are made for this',
     otherwise: "the models' own",
   },
-  'no-peer': { type: 'boolean', about: 'leaves @jax-js/jax out' },
+  peers: {
+    type: 'string',
+    value: 'a,b',
+    default: 'jax,tfjs,torch',
+    about:
+      'who makes the same LoRA step in turns: jax (@jax-js/jax), tfjs (TensorFlow.js on WebGPU), torch (PyTorch + PEFT on the same GPU, where Python has them); none: nobody',
+  },
+  kernels: { type: 'boolean', about: 'times each kernel of a step by itself' },
   out: { type: 'string', value: 'FILE', about: 'where all figures go, as JSON' },
   json: { type: 'boolean', about: 'one line of figures instead of the table' },
+  ...engineOptions,
+  engine: { ...engineOptions.engine, default: 'webgpu' },
 } as const satisfies OptionTable;
 
 function wholeNumber(flag: string, n: number): number {
@@ -55,7 +69,7 @@ export const benchCommand = command(
   {
     name: 'bench',
     about:
-      'Speed, dispatches, submits and memory of a training step for every method, beside LoRA at the nearest parameter count and beside @jax-js/jax.',
+      'Speed, dispatches, submits, memory and share of the roofline of a training step for every method, beside LoRA at the nearest parameter count and beside other libraries.',
     options,
   },
   bench,
@@ -76,30 +90,55 @@ async function benchInto(values: BenchValues): Promise<number> {
   const methods = chosen<MethodId>('methods', values.methods?.split(','), Object.keys(METHODS) as MethodId[]);
   const layers = values.layers === undefined ? {} : { layers: wholeNumber('layers', values.layers) };
 
-  const gpu = await openGpu();
-  const device = await openDevice(gpu);
-  const { vendor, architecture, description } = device.info;
-  const words = [vendor, architecture, description].filter(Boolean).join(', ');
-  const software = device.caps.software;
-  const peer = values['no-peer'] ? null : await openPeer(gpu);
+  const wanted = chosen('peers', values.peers === 'none' ? [] : values.peers.split(','), PEERS);
+
+  const on = await openEngine(values);
+  const { vendor, architecture, description } = on.info;
+  const words = [...new Set([vendor, architecture, description])].filter(Boolean).join(', ');
+  const software = on.caps.software;
   const say = (line: string): void => {
     if (!values.json) print(`${line}\n`);
   };
   const date = new Date().toISOString();
-  say(`${runtimeName} on ${words}${software ? ' (a software adapter)' : ''}, ${date}`);
+  say(`${on.info.engine} in ${runtimeName} on ${words}${on.info.isSoftware ? ' (no GPU)' : ''}, ${date}`);
   say(`median of ${steps} steps, lanes that are compared taking turns`);
+  const gpu = await measured(on);
+  if (gpu)
+    say(
+      `measured here: ${(gpu.peaks.workPerSecond / 1e9).toPrecision(3)} G multiply-adds/s in a large product, ${(gpu.peaks.bytesPerSecond / 1e9).toPrecision(3)} GB/s in a large sum`,
+    );
+  const peers: Peer[] = [];
+  if (wanted.includes('jax')) peers.push(await openJax(await openGpu()));
+  if (wanted.includes('tfjs')) peers.push(await openTfjs(await openGpu()));
 
   const subjects = [];
   for (const name of names) {
-    const subject = await openSubject(name, { caps: device.caps, software, ...layers });
+    const subject = await openSubject(name, { caps: on.caps, software: on.info.isSoftware, ...layers });
     say(`\n${subject.name}: ${subject.about}`);
-    const result = await benchSubject({ device, peer, subject, methods, steps });
+    const kernels = values.kernels ? (software ? 2 : 50) : 0;
+    const result = await benchSubject({ on, gpu, kernels, peers, subject, methods, steps });
     for (const line of tableOf(result)) say(line);
-    subjects.push(result);
+    const torch = wanted.includes('torch') ? await benchTorch(subject, methods, steps) : null;
+    if (torch) for (const line of torch.lines) say(line);
+    subjects.push({ ...result, torch: torch?.result ?? null });
   }
-  const report = { date, runtime: runtimeName, adapter: { ...device.info, software }, steps, subjects };
+  const report = {
+    date,
+    runtime: runtimeName,
+    adapter: { ...on.info, software },
+    peaks: gpu?.peaks ?? null,
+    steps,
+    subjects,
+  };
   if (values.out !== undefined) await writeBytes(values.out, `${JSON.stringify(report, null, 2)}\n`);
   if (values.json) print(`${JSON.stringify(report)}\n`);
-  device.destroy();
+  on.close();
   return 0;
+}
+
+const PEERS = ['jax', 'tfjs', 'torch'] as const;
+
+/** The device that a backend computes on, with what it can; null for onnxruntime. */
+async function measured(on: Backend): Promise<Measured | null> {
+  return on.device ? { device: on.device, peaks: await peaksOf(on.secondsOf, on.caps.software) } : null;
 }

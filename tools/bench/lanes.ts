@@ -1,4 +1,4 @@
-/** What a benchmark times: a lane makes steps, ours or the peer's; lanes that are compared take turns, so that noise hits both alike. */
+/** What a benchmark times: a lane makes steps, ours or a peer's; lanes that are compared take turns, so that noise hits both alike. */
 import { validateConfig } from '../../src/adapters/config.ts';
 import {
   type AdapterPlan,
@@ -10,18 +10,23 @@ import {
 } from '../../src/adapters/plan.ts';
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { methodById } from '../../src/adapters/registry.ts';
-import type { Device } from '../../src/gpu/device.ts';
+import type { Plan } from '../../src/graph/plan.ts';
+import { schedule } from '../../src/graph/schedule.ts';
+import type { Caps } from '../../src/graph/types.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { median } from '../../src/lib/numbers.ts';
-import { createEngine } from '../../src/training/engine.ts';
+import { fuse } from '../../src/ops/fuse.ts';
+import type { Backend } from '../../src/training/backend.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
-import { type Peer, type PlainTensor, peerRun } from './peer.ts';
+import { trainingGraph } from '../../src/training/stepGraph.ts';
+import type { Peer, PlainTensor } from './peers.ts';
 import type { Subject } from './subjects.ts';
 
+/** Nothing is known of an engine that executes elsewhere. */
 export interface StepCost {
-  readonly dispatches: number;
-  readonly submits: number;
-  readonly peakBytes: number;
+  readonly dispatches: number | null;
+  readonly submits: number | null;
+  readonly peakBytes: number | null;
 }
 
 export interface Lane {
@@ -66,11 +71,10 @@ export async function planFor(subject: Subject, method: MethodId, config: Readon
 }
 
 /** Our own engine on a subject. */
-export async function engineLane(device: Device, subject: Subject, plan: AdapterPlan): Promise<EngineLane> {
+export async function engineLane(on: Backend, subject: Subject, plan: AdapterPlan): Promise<EngineLane> {
   const settings = benchSettings(subject);
   const parameters = new Map(subject.model.parameters.map((p) => [p.name, p]));
-  const engine = await createEngine({
-    device,
+  const engine = await on.engine({
     build: subject.model.build,
     plan,
     settings,
@@ -91,14 +95,15 @@ export async function engineLane(device: Device, subject: Subject, plan: Adapter
       return losses;
     },
     cost: () => {
-      const { dispatchesPerStep, submitsPerStep, training } = engine.stats!;
+      if (!engine.stats) return { dispatches: null, submits: null, peakBytes: null };
+      const { dispatchesPerStep, submitsPerStep, training } = engine.stats;
       return { dispatches: dispatchesPerStep, submits: submitsPerStep, peakBytes: training.peakBytes };
     },
     dispose: () => engine.close(),
   };
 }
 
-/** The peer on the same subject: the same frozen weights, and LoRA that starts at the same numbers as `plan`. */
+/** A peer on the same subject: the same frozen weights, and LoRA that starts at the same numbers as `plan`. */
 export async function peerLane(peer: Peer, subject: Subject, plan: AdapterPlan): Promise<Lane> {
   const settings = benchSettings(subject);
   const parameters = new Map(subject.model.parameters.map((p) => [p.name, p]));
@@ -111,8 +116,8 @@ export async function peerLane(peer: Peer, subject: Subject, plan: AdapterPlan):
   const { r, lora_alpha: alpha } = subject.configs.lora as { r: number; lora_alpha: number };
   const weights = new Map<string, PlainTensor>(subject.peer.tables);
   for (const p of subject.model.parameters) weights.set(p.name, { shape: p.shape, data: p.load() });
-  const run = await peerRun(peer, {
-    forward: subject.peer.forward,
+  const run = await peer.run({
+    shape: subject.peer.shape,
     weights,
     lora,
     scaling: alpha / r,
@@ -151,4 +156,15 @@ export async function race(lanes: readonly Lane[], steps: number): Promise<numbe
     }
   }
   return seconds.map(median);
+}
+
+/** The plan of a subject's training step. */
+export function stepPlan(caps: Caps, subject: Subject, adapter: AdapterPlan): Plan {
+  const settings = benchSettings(subject);
+  const parameters = new Map(subject.model.parameters.map((p) => [p.name, p]));
+  const base = subject.model.build(settings.batchSize, settings.sequenceLength);
+  const step = trainingGraph(base, adapter, settings, () =>
+    initialValues(adapter, settings.seed, parameters),
+  );
+  return schedule(fuse(step.graph), caps);
 }

@@ -1,9 +1,11 @@
-/** All figures of one subject: each method beside LoRA at the nearest parameter count, LoRA beside the peer. */
+/** All figures of one subject: each method beside LoRA at the nearest parameter count, LoRA beside each peer. */
 import type { AdapterPlan } from '../../src/adapters/plan.ts';
 import type { MethodId } from '../../src/adapters/registry.ts';
 import type { Device } from '../../src/gpu/device.ts';
-import { engineLane, type Lane, peerLane, planFor, race, type StepCost } from './lanes.ts';
-import type { Peer } from './peer.ts';
+import type { Backend } from '../../src/training/backend.ts';
+import { type KernelCost, kernelsOf, type Peaks, rooflineOf } from '../../src/training/kernels.ts';
+import { engineLane, type Lane, peerLane, planFor, race, type StepCost, stepPlan } from './lanes.ts';
+import type { Peer } from './peers.ts';
 import type { Subject } from './subjects.ts';
 
 export interface Speed extends StepCost {
@@ -11,10 +13,20 @@ export interface Speed extends StepCost {
   readonly tokensPerSecond: number;
 }
 
+/** What a GPU's own figures are taken from; null where onnxruntime computes. */
+export interface Measured {
+  readonly device: Device;
+  readonly peaks: Peaks;
+}
+
 export interface MethodResult extends Speed {
   readonly method: MethodId;
   readonly config: Readonly<Record<string, unknown>>;
   readonly trainable: { readonly stored: number; readonly free: number };
+  /** The time that the measured peak or bandwidth would need for each dispatch, summed, over the time of the step. */
+  readonly rooflineShare: number | null;
+  /** Where they were asked for. */
+  readonly kernels: readonly KernelCost[] | null;
   /** LoRA at the rank whose parameter count is nearest, timed in turns with this method. */
   readonly nearestLora: (Speed & { readonly r: number; readonly stored: number }) | null;
 }
@@ -41,10 +53,11 @@ export interface SubjectResult {
   readonly about: string;
   readonly tokensPerStep: number;
   readonly methods: readonly MethodResult[];
-  readonly peer: PeerResult | null;
+  readonly peers: readonly PeerResult[];
 }
 
 const WARM_STEPS = 4;
+const MOST_WARM = 12;
 const SAME = 1e-3;
 
 /** The rank at which LoRA on the same modules keeps about as many numbers. */
@@ -56,15 +69,28 @@ function nearestRank(plan: AdapterPlan, stored: number): number {
 }
 
 export interface BenchOptions {
-  readonly device: Device;
-  readonly peer: Peer | null;
+  readonly on: Backend;
+  readonly gpu: Measured | null;
+  /** Dispatches of each kernel in a row; 0: none is timed. */
+  readonly kernels: number;
+  readonly peers: readonly Peer[];
   readonly subject: Subject;
   readonly methods: readonly MethodId[];
   readonly steps: number;
 }
 
+/** Until steps are cut into as many submits as before: their costs are learnt while they run. */
+async function warm(lane: Lane): Promise<void> {
+  for (let step = 0, before: number | null = -1; step < MOST_WARM; step++) {
+    await lane.run(1);
+    const { submits } = lane.cost();
+    if (step > 0 && submits === before) return;
+    before = submits;
+  }
+}
+
 export async function benchSubject(options: BenchOptions): Promise<SubjectResult> {
-  const { device, peer, subject, methods, steps } = options;
+  const { on, gpu, kernels, peers, subject, methods, steps } = options;
   const speed = (lane: Lane, secondsPerStep: number): Speed => ({
     secondsPerStep,
     tokensPerSecond: subject.tokensPerStep / secondsPerStep,
@@ -76,39 +102,45 @@ export async function benchSubject(options: BenchOptions): Promise<SubjectResult
   for (const method of methods) {
     const config = subject.configs[method];
     if (!config) continue;
-    const lane = await engineLane(device, subject, await planFor(subject, method, config));
+    const adapter = await planFor(subject, method, config);
+    const lane = await engineLane(on, subject, adapter);
     const r = method === 'lora' ? 0 : nearestRank(lane.plan, lane.counts.stored);
-    const beside =
-      r > 0 ? await engineLane(device, subject, await planFor(subject, 'lora', loraAt(r))) : null;
-    const lanes = beside ? [lane, beside] : [lane];
-    for (const each of lanes) await each.run(WARM_STEPS);
+    const lora = r > 0 ? await engineLane(on, subject, await planFor(subject, 'lora', loraAt(r))) : null;
+    const lanes = lora ? [lane, lora] : [lane];
+    for (const each of lanes) await warm(each);
     const [own = 0, other = 0] = await race(lanes, steps);
+    const plan = gpu && stepPlan(gpu.device.caps, subject, adapter);
     results.push({
       method,
       config,
       trainable: lane.counts,
+      rooflineShare: gpu && plan && rooflineOf(plan, gpu.peaks) / own,
+      kernels: gpu && plan && kernels > 0 ? await kernelsOf(gpu.device, plan, gpu.peaks, kernels) : null,
       ...speed(lane, own),
-      nearestLora: beside && { r, stored: beside.counts.stored, ...speed(beside, other) },
+      nearestLora: lora && { r, stored: lora.counts.stored, ...speed(lora, other) },
     });
     for (const each of lanes) await each.dispose();
   }
+  const beside: PeerResult[] = [];
+  if (methods.includes('lora'))
+    for (const peer of peers) beside.push(await comparePeer(peer, options, speed));
   return {
     subject: subject.name,
     about: subject.about,
     tokensPerStep: subject.tokensPerStep,
     methods: results,
-    peer: peer && methods.includes('lora') ? await comparePeer(peer, options, speed) : null,
+    peers: beside,
   };
 }
 
 async function comparePeer(
   peer: Peer,
-  { device, subject, steps }: BenchOptions,
+  { on, subject, steps }: BenchOptions,
   speed: (lane: Lane, seconds: number) => Speed,
 ): Promise<PeerResult> {
   const config = subject.configs.lora!;
   const plan = await planFor(subject, 'lora', config);
-  const ours = await engineLane(device, subject, plan);
+  const ours = await engineLane(on, subject, plan);
   const theirs = await peerLane(peer, subject, plan);
   // The first four losses belong to the starting weights and to those after one, two and three updates.
   const pick = (losses: readonly number[]) => [losses[0]!, losses[WARM_STEPS - 1]!];
@@ -116,7 +148,7 @@ async function comparePeer(
   const maxRel = Math.max(...a.map((x, i) => Math.abs(x - b[i]!) / Math.abs(b[i]!)));
   const [own = 0, other = 0] = await race([ours, theirs], steps);
   const result = {
-    package: '@jax-js/jax',
+    package: peer.package,
     r: config.r as number,
     ...speed(theirs, other),
     ours: speed(ours, own),
@@ -131,40 +163,76 @@ async function comparePeer(
 
 // The benchmark's figures as lines of text.
 
-const columns = ['', 'trainable', 's/step', 'tokens/s', 'dispatches', 'submits', 'peak MiB', 'beside LoRA'];
+const columns = [
+  '',
+  'trainable',
+  's/step',
+  'tokens/s',
+  'dispatches',
+  'submits',
+  'peak MiB',
+  'of roofline',
+  'beside LoRA',
+];
 
 const seconds = (s: number): string => (s < 0.01 ? s.toExponential(1) : s.toFixed(3));
 
-function cells(name: string, stored: number, s: Speed, beside: string): string[] {
+const whole = (n: number | null): string => (n === null ? '–' : String(n));
+const percent = (share: number): string => `${(100 * share).toFixed(0)} %`;
+
+function cells(
+  name: string,
+  stored: number,
+  s: Speed,
+  beside: string,
+  share: number | null = null,
+): string[] {
   return [
     name,
     String(stored),
     seconds(s.secondsPerStep),
     s.tokensPerSecond.toFixed(0),
-    String(s.dispatches),
-    String(s.submits),
-    (s.peakBytes / 1048576).toFixed(1),
+    whole(s.dispatches),
+    whole(s.submits),
+    s.peakBytes === null ? '–' : (s.peakBytes / 1048576).toFixed(1),
+    share === null ? '–' : percent(share),
     beside,
   ];
 }
 
 function methodRow(m: MethodResult): string[] {
   const lora = m.nearestLora;
-  const beside = lora ? `r ${lora.r}, ${lora.stored} numbers: ${seconds(lora.secondsPerStep)} s/step` : '';
-  return cells(m.method, m.trainable.stored, m, beside);
+  const beside = lora
+    ? `${(m.secondsPerStep / lora.secondsPerStep).toFixed(2)} times r ${lora.r} (${lora.stored} numbers, ${seconds(lora.secondsPerStep)} s/step)`
+    : '';
+  return cells(m.method, m.trainable.stored, m, beside, m.rooflineShare);
 }
 
-/** A heading and one line per method, then the comparison with the peer. */
+/** A heading and one line per method, then the comparison with each peer. */
 export function tableOf(result: SubjectResult): string[] {
   const rows = [columns, ...result.methods.map(methodRow)];
-  const { peer } = result;
   const stored = result.methods.find((m) => m.method === 'lora')?.trainable.stored ?? 0;
-  if (peer) {
+  for (const peer of result.peers) {
     rows.push(cells('lora, in turns', stored, peer.ours, ''));
     rows.push(cells(peer.package, stored, peer, `the same LoRA step, r ${peer.r}`));
   }
-  const widths = columns.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  const lines = rows.map((row) =>
+  const lines = aligned(rows);
+  for (const peer of result.peers) {
+    const same = peer.sameStep
+      ? `losses agree to ${peer.losses.maxRel.toExponential(1)}`
+      : `NOT THE SAME STEP: losses differ by ${peer.losses.maxRel.toExponential(1)}`;
+    lines.push(`Papilio is ${peer.timesFaster.toFixed(2)} times as fast as ${peer.package} (${same}).`);
+  }
+  for (const { method, kernels } of result.methods) {
+    if (kernels) lines.push('', `${method}, kernel by kernel`, ...aligned(kernelRows(kernels)));
+  }
+  return lines;
+}
+
+/** Columns of equal width; the first and the last begin at the left. */
+function aligned(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) =>
     row
       .map((cell, i) =>
         i === 0 || i === row.length - 1 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!),
@@ -172,11 +240,39 @@ export function tableOf(result: SubjectResult): string[] {
       .join('  ')
       .trimEnd(),
   );
-  if (peer) {
-    const same = peer.sameStep
-      ? `losses agree to ${peer.losses.maxRel.toExponential(1)}`
-      : `NOT THE SAME STEP: losses differ by ${peer.losses.maxRel.toExponential(1)}`;
-    lines.push(`Papilio is ${peer.timesFaster.toFixed(2)} times as fast as ${peer.package} (${same}).`);
+}
+
+/** Kernels that take less than this part of a step are one line. */
+const SMALL_SHARE = 0.01;
+
+function kernelRows(kernels: readonly KernelCost[]): string[][] {
+  const all = kernels.reduce((n, k) => n + k.count * k.microseconds, 0);
+  const shareOf = (k: KernelCost): number => (k.count * k.microseconds) / all;
+  const rows = [['kernel', 'times', 'µs each', 'of the step', 'MB', 'of roofline', 'workgroups', 'first at']];
+  for (const k of kernels.filter((each) => shareOf(each) >= SMALL_SHARE))
+    rows.push([
+      k.kernel,
+      String(k.count),
+      k.microseconds.toFixed(1),
+      percent(shareOf(k)),
+      (k.bytes / 1e6).toFixed(2),
+      percent(k.rooflineShare),
+      k.workgroups.join(' × '),
+      k.label,
+    ]);
+  const rest = kernels.filter((k) => shareOf(k) < SMALL_SHARE);
+  if (rest.length > 0) {
+    const sum = rest.reduce((n, k) => n + shareOf(k), 0);
+    rows.push([
+      `${rest.length} smaller`,
+      String(rest.reduce((n, k) => n + k.count, 0)),
+      '',
+      percent(sum),
+      '',
+      '',
+      '',
+      '',
+    ]);
   }
-  return lines;
+  return rows;
 }

@@ -8,9 +8,14 @@ import { type LoadedModel, loadModel } from '../../src/models/load.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { FullBatch } from '../../src/training/batchPlan.ts';
 import { openModel } from '../../src/training/openModel.ts';
-import { gpt2Model } from './gpt2.ts';
-import type { PlainTensor } from './peer.ts';
-import { dinov2, gpt2, llama, type PeerForward } from './peer.ts';
+import { type Gpt2Shape, gpt2Model } from './gpt2.ts';
+import type { PlainTensor } from './peers.ts';
+
+/** A family's forward pass and its sizes. */
+export type Shape =
+  | { readonly family: 'dinov2'; readonly layers: number; readonly heads: number; readonly patch: number }
+  | { readonly family: 'llama'; readonly layers: number; readonly heads: number; readonly kvHeads: number }
+  | { readonly family: 'gpt2'; readonly layers: number; readonly heads: number };
 
 export interface Subject {
   readonly name: string;
@@ -20,25 +25,27 @@ export interface Subject {
   readonly batch: FullBatch & { readonly labels: Int32Array };
   readonly batchSize: number;
   readonly sequence: number;
+  /** Tokens or classes that it scores. */
+  readonly vocabulary: number;
   /** Positions that a step passes through the transformer. */
   readonly tokensPerStep: number;
   readonly configs: Readonly<Partial<Record<MethodId, Readonly<Record<string, unknown>>>>>;
   readonly peer: {
-    readonly forward: PeerForward;
+    readonly shape: Shape;
     readonly input: { readonly shape: readonly number[]; readonly data: Float32Array | Int32Array };
     /** Tables that the peer takes as weights. */
     readonly tables: ReadonlyMap<string, PlainTensor>;
   };
 }
 
-export const SUBJECTS = ['glyphs-vit', 'tales-gpt', 'gpt2'] as const;
+export const SUBJECTS = ['glyphs-vit', 'tales-gpt', 'medium', 'gpt2'] as const;
 export type SubjectName = (typeof SUBJECTS)[number];
 
 export interface SubjectOptions {
   readonly caps: Caps;
-  /** Computes on the processor: GPT-2's graph is then cut to two layers and a smaller vocabulary. */
+  /** Computes on the processor: GPT-2's graph is then cut to one layer and a smaller vocabulary, and batches are smaller. */
   readonly software: boolean;
-  /** Depth of GPT-2's graph, in place of the usual. */
+  /** Depth of the graphs of GPT-2's shape, in place of the usual. */
   readonly layers?: number;
 }
 
@@ -109,10 +116,11 @@ function glyphsVit(model: LoadedModel): Subject {
     },
     batchSize,
     sequence: 128,
+    vocabulary: model.labels!.length,
     tokensPerStep: batchSize * positions,
     configs: configsFor(['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'], 'classifier'),
     peer: {
-      forward: dinov2({ layers, heads: number(config, 'num_attention_heads'), patch }),
+      shape: { family: 'dinov2', layers, heads: number(config, 'num_attention_heads'), patch },
       input: { shape, data: pixels },
       tables: new Map(),
     },
@@ -149,23 +157,44 @@ function talesGpt(model: LoadedModel): Subject {
     batch,
     batchSize,
     sequence,
+    vocabulary: number(config, 'vocab_size'),
     tokensPerStep: batchSize * sequence,
     configs: configsFor(targets, 'lm_head'),
     peer: {
-      forward: llama({ layers, heads, kvHeads: number(config, 'num_key_value_heads') }),
+      shape: { family: 'llama', layers, heads, kvHeads: number(config, 'num_key_value_heads') },
       input: batch.inputs.input_ids!,
       tables: rotaryTables(sequence, width / heads, number(config, 'rope_theta')),
     },
   };
 }
 
-function gpt2Subject({ caps, software, layers: wanted }: SubjectOptions): Subject {
-  const [width, heads] = [768, 12];
-  const layers = wanted ?? (software ? 1 : 12);
-  const [batchSize, sequence] = software ? [1, 64] : [4, 256];
+/** GPT-2 small; on a processor too much of it is cut for its figures to say anything about a GPU. */
+function gpt2Small({ caps, software, layers }: SubjectOptions): Subject {
   // The whole embedding must fit into one binding.
-  const whole = 50257 * width * 4 <= caps.maxStorageBindingBytes;
-  const vocabulary = software || !whole ? 8192 : 50257;
+  const whole = 50257 * 768 * 4 <= caps.maxStorageBindingBytes;
+  return gpt2Subject('gpt2', {
+    layers: layers ?? (software ? 1 : 12),
+    width: 768,
+    heads: 12,
+    vocabulary: software || !whole ? 8192 : 50257,
+    ...(software ? { batchSize: 1, sequence: 64 } : { batchSize: 4, sequence: 256 }),
+  });
+}
+
+/** Large enough that attention, the head and long sums count, and small enough for a processor. */
+const medium = ({ software, layers = 4 }: SubjectOptions): Subject =>
+  gpt2Subject('medium', {
+    ...{ layers, width: 384, heads: 6, vocabulary: 16384 },
+    ...{ batchSize: software ? 1 : 8, sequence: 256 },
+  });
+
+interface Gpt2Sizes extends Omit<Gpt2Shape, 'context'> {
+  readonly batchSize: number;
+  readonly sequence: number;
+}
+
+function gpt2Subject(name: string, sizes: Gpt2Sizes): Subject {
+  const { layers, width, heads, vocabulary, batchSize, sequence } = sizes;
   const onnx = gpt2Model({ layers, width, heads, vocabulary, context: 1024 });
   const bytes = encodeModel(onnx);
   const config = new TextEncoder().encode(
@@ -177,16 +206,21 @@ function gpt2Subject({ caps, software, layers: wanted }: SubjectOptions): Subjec
   ]);
   const batch = textBatch(batchSize, sequence, vocabulary);
   return {
-    name: 'gpt2',
-    about: `${layers} ${layers === 1 ? 'layer' : 'layers'} × ${width}, vocabulary ${vocabulary}, batch ${batchSize} × ${sequence} tokens, random weights`,
+    name,
+    about: `GPT-2's shape, ${layers} ${layers === 1 ? 'layer' : 'layers'} × ${width}, vocabulary ${vocabulary}, batch ${batchSize} × ${sequence} tokens, random weights`,
     model,
     batch,
     batchSize,
     sequence,
+    vocabulary,
     tokensPerStep: batchSize * sequence,
     // The head is the embedding itself: there is no module to train alone.
     configs: configsFor(['c_attn', 'c_proj', 'c_fc'], null),
-    peer: { forward: gpt2({ layers, heads }), input: batch.inputs.input_ids!, tables: new Map() },
+    peer: {
+      shape: { family: 'gpt2', layers, heads },
+      input: batch.inputs.input_ids!,
+      tables: new Map(),
+    },
   };
 }
 
@@ -196,7 +230,9 @@ export async function openSubject(name: SubjectName, options: SubjectOptions): P
       return glyphsVit(await embedded(name));
     case 'tales-gpt':
       return talesGpt(await embedded(name));
+    case 'medium':
+      return medium(options);
     case 'gpt2':
-      return gpt2Subject(options);
+      return gpt2Small(options);
   }
 }

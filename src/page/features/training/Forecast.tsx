@@ -85,7 +85,7 @@ function Report({ report }: { readonly report: ForecastReport }) {
           <p className="hint">
             {secondsPerStep === null
               ? ''
-              : `About ${brief(secondsPerStep)} a step, from a short probe of this device${dispatchesPerStep === null ? '' : ` and ${whole(dispatchesPerStep)} dispatches`}. `}
+              : `About ${brief(secondsPerStep)} a step, from parts of it timed on this device${dispatchesPerStep === null ? '' : ` and ${whole(dispatchesPerStep)} dispatches`}. `}
             {isOnGpu
               ? `Largest buffer ${bytes(largest.bytes)}; this device allows ${bytes(report.bufferLimitBytes)}.`
               : 'onnxruntime computes, in memory of its own.'}

@@ -15,6 +15,7 @@ import { LossChart, SideCharts } from './Charts.tsx';
 import { Figures } from './Figures.tsx';
 import { Forecast } from './Forecast.tsx';
 import { Runs } from './Runs.tsx';
+import { Speed } from './Speed.tsx';
 
 export function Training() {
   const preset = useChoice((s) => s.settings.preset);
@@ -23,6 +24,7 @@ export function Training() {
       <p className="question">{presetById(preset).question}</p>
       <Transport />
       <Forecast />
+      <Speed />
       <ReaderBanner />
       <TabBanner />
       <ResumeBanner />

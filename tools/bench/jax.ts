@@ -1,43 +1,20 @@
 /**
- * The peer of the benchmark: the same LoRA step in @jax-js/jax, jitted as a whole (value, gradient and AdamW in one function). The
+ * A peer of the benchmark: the same LoRA step in @jax-js/jax, jitted as a whole (value, gradient and AdamW in one function). The
  * package is for development only and loaded when it is needed.
  */
 import type { Array as JaxArray } from '@jax-js/jax';
 import { fail } from '../../src/lib/errors.ts';
+import { ensureNavigator, type Peer, type PeerRun, type PeerStepOptions, watch } from './peers.ts';
+import type { Shape } from './subjects.ts';
 
-export type Jax = typeof import('@jax-js/jax');
-
-/** A tensor on its way to the peer. */
-export interface PlainTensor {
-  readonly shape: readonly number[];
-  readonly data: Float32Array;
-}
-
-export interface Peer {
-  readonly jax: Jax;
-  /** Dispatches, submits and the most bytes in buffers since the last call. */
-  takeCounts(): { readonly dispatches: number; readonly submits: number; readonly peakBytes: number };
-}
-
-let opened: Promise<Peer> | undefined;
+type Jax = typeof import('@jax-js/jax');
 
 /**
  * @param gpu the runtime's WebGPU, the one our own device comes from
  * @throws PapilioError('not-found') when the package is not installed, 'no-adapter' when it finds no WebGPU
  */
-export function openPeer(gpu: GPU): Promise<Peer> {
-  opened ??= open(gpu);
-  return opened;
-}
-
-async function open(gpu: GPU): Promise<Peer> {
-  // jax-js looks for WebGPU where browsers have it; Node 20 has no navigator at all.
-  const here = globalThis as { navigator?: { gpu?: GPU; userAgent?: string } };
-  if (!here.navigator?.gpu)
-    Object.defineProperty(globalThis, 'navigator', {
-      value: { gpu, userAgent: 'papilio' },
-      configurable: true,
-    });
+export async function openJax(gpu: GPU): Promise<Peer> {
+  ensureNavigator(gpu);
   ensureIteratorHelpers();
   let jax: Jax;
   try {
@@ -45,94 +22,26 @@ async function open(gpu: GPU): Promise<Peer> {
   } catch {
     return fail(
       'not-found',
-      'The comparison needs the package @jax-js/jax, which only a full install has: run npm ci without --omit=dev, or leave the comparison out with --no-peer.',
+      'The comparison needs the package @jax-js/jax, which only a full install has: run npm ci without --omit=dev, or leave it out with --peers none.',
     );
   }
   const devices = await jax.init('webgpu');
   if (!devices.includes('webgpu'))
-    return fail('no-adapter', '@jax-js/jax finds no WebGPU here; leave the comparison out with --no-peer.');
+    return fail('no-adapter', '@jax-js/jax finds no WebGPU here; leave it out with --peers none.');
   jax.defaultDevice('webgpu');
   const device = jax.getWebGPUDevice();
-  return { jax, takeCounts: watch(device) };
-}
-
-/** Counts what goes through a device, by wrapping its methods. */
-function watch(device: GPUDevice): Peer['takeCounts'] {
-  let now = 0;
-  let peak = 0;
-  let dispatches = 0;
-  let submits = 0;
-  const createBuffer = device.createBuffer.bind(device);
-  device.createBuffer = (descriptor) => {
-    const buffer = createBuffer(descriptor);
-    now += descriptor.size;
-    peak = Math.max(peak, now);
-    const destroy = buffer.destroy.bind(buffer);
-    let alive = true;
-    buffer.destroy = () => {
-      if (alive) now -= descriptor.size;
-      alive = false;
-      return destroy();
-    };
-    return buffer;
-  };
-  const createCommandEncoder = device.createCommandEncoder.bind(device);
-  device.createCommandEncoder = (descriptor) => {
-    const encoder = createCommandEncoder(descriptor);
-    const beginComputePass = encoder.beginComputePass.bind(encoder);
-    encoder.beginComputePass = (passDescriptor) => {
-      const pass = beginComputePass(passDescriptor);
-      const dispatch = pass.dispatchWorkgroups.bind(pass);
-      pass.dispatchWorkgroups = (...counts) => {
-        dispatches++;
-        return dispatch(...counts);
-      };
-      return pass;
-    };
-    return encoder;
-  };
-  const submit = device.queue.submit.bind(device.queue);
-  device.queue.submit = (buffers) => {
-    submits++;
-    return submit(buffers);
-  };
-  return () => {
-    const counts = { dispatches, submits, peakBytes: peak };
-    dispatches = 0;
-    submits = 0;
-    peak = now;
-    return counts;
-  };
-}
-
-export interface PeerRun {
-  /** Updates on the batch, queued one after the other; resolves with their losses when the GPU is done with the last. */
-  steps(count: number): Promise<number[]>;
-  dispose(): void;
-}
-
-export interface PeerStepOptions {
-  readonly forward: PeerForward;
-  readonly weights: ReadonlyMap<string, PlainTensor>;
-  /** Starting A and B by module. */
-  readonly lora: ReadonlyMap<string, { readonly A: PlainTensor; readonly B: PlainTensor }>;
-  readonly scaling: number;
-  readonly input: { readonly shape: readonly number[]; readonly data: Float32Array | Int32Array };
-  /** One per row of logits; −100 does not count. */
-  readonly labels: Int32Array;
-  readonly adamw: {
-    readonly learningRate: number;
-    readonly beta1: number;
-    readonly beta2: number;
-    readonly epsilon: number;
-    readonly weightDecay: number;
+  return {
+    package: '@jax-js/jax',
+    run: (options) => runOf(jax, options),
+    takeCounts: watch(device),
   };
 }
 
 type Moments = { m: PeerLora; v: PeerLora };
 
 /** The loss of a batch: mean cross entropy of the labels that count. */
-function lossFunction({ jax }: Peer, { forward, labels, scaling }: PeerStepOptions) {
+function lossFunction(jax: Jax, { shape, labels, scaling }: PeerStepOptions) {
+  const forward = forwardOf(shape);
   const { numpy: np, nn } = jax;
   const valid = labels.reduce((n, l) => n + (l === -100 ? 0 : 1), 0);
   return (trained: PeerLora, frozen: PeerWeights, x: JaxArray, y: JaxArray): JaxArray => {
@@ -150,11 +59,11 @@ function lossFunction({ jax }: Peer, { forward, labels, scaling }: PeerStepOptio
 }
 
 /** Value, gradient and AdamW as one jitted function. */
-function jittedUpdate(peer: Peer, options: PeerStepOptions) {
-  const { numpy: np, tree } = peer.jax;
+function jittedUpdate(jax: Jax, options: PeerStepOptions) {
+  const { numpy: np, tree } = jax;
   const { adamw } = options;
-  const valueAndGrad = peer.jax.valueAndGrad(lossFunction(peer, options));
-  return peer.jax.jit(
+  const valueAndGrad = jax.valueAndGrad(lossFunction(jax, options));
+  return jax.jit(
     (trained: PeerLora, state: Moments, frozen: PeerWeights, x: JaxArray, y: JaxArray, scalars: JaxArray) => {
       const [loss, gradients] = valueAndGrad(tree.ref(trained), frozen, x, y) as [JaxArray, PeerLora];
       // scalars: learning rate over first bias correction, second bias correction, learning rate × decay
@@ -185,8 +94,7 @@ function jittedUpdate(peer: Peer, options: PeerStepOptions) {
 }
 
 /** Uploads weights and batch and builds the jitted step. */
-export async function peerRun(peer: Peer, options: PeerStepOptions): Promise<PeerRun> {
-  const { jax } = peer;
+async function runOf(jax: Jax, options: PeerStepOptions): Promise<PeerRun> {
   const { numpy: np, tree } = jax;
   const { adamw } = options;
   const upload = ({ shape, data }: { shape: readonly number[]; data: Float32Array | Int32Array }): JaxArray =>
@@ -200,7 +108,7 @@ export async function peerRun(peer: Peer, options: PeerStepOptions): Promise<Pee
   let moments: Moments = { m: zeros(), v: zeros() };
   const input = upload(options.input);
   const labels = upload({ shape: [options.labels.length], data: options.labels });
-  const update = jittedUpdate(peer, options);
+  const update = jittedUpdate(jax, options);
 
   let done = 0;
   const step = (): JaxArray => {
@@ -243,10 +151,10 @@ export async function peerRun(peer: Peer, options: PeerStepOptions): Promise<Pee
 
 /** LoRA's two matrices of one layer: A [r, in], B [out, r]. */
 // A type, not an interface: jax-js walks trees of type aliases only.
-export type PeerLora = Record<string, { A: JaxArray; B: JaxArray }>;
-export type PeerWeights = Record<string, JaxArray>;
+type PeerLora = Record<string, { A: JaxArray; B: JaxArray }>;
+type PeerWeights = Record<string, JaxArray>;
 
-export interface ForwardContext {
+interface ForwardContext {
   readonly jax: Jax;
   readonly weights: PeerWeights;
   readonly lora: PeerLora;
@@ -255,7 +163,18 @@ export interface ForwardContext {
 }
 
 /** input (i32 ids [B, S] or f32 pixels [B, C, H, W]) → logits [B, S, V] or [B, classes]. */
-export type PeerForward = (context: ForwardContext, input: JaxArray) => JaxArray;
+type PeerForward = (context: ForwardContext, input: JaxArray) => JaxArray;
+
+function forwardOf(shape: Shape): PeerForward {
+  switch (shape.family) {
+    case 'dinov2':
+      return dinov2(shape);
+    case 'llama':
+      return llama(shape);
+    case 'gpt2':
+      return gpt2(shape);
+  }
+}
 
 /** The pieces that the families share, over one set of weights. */
 function parts({ jax, weights, lora, scaling }: ForwardContext) {
@@ -293,7 +212,7 @@ function parts({ jax, weights, lora, scaling }: ForwardContext) {
 }
 
 /** Dinov2ForImageClassification. */
-export function dinov2(shape: { layers: number; heads: number; patch: number }): PeerForward {
+function dinov2(shape: Extract<Shape, { family: 'dinov2' }>): PeerForward {
   return (context, pixels) => {
     const { np, nn, w, linear, layerNorm, heads, attend } = parts(context);
     const [batch = 1, channels = 1, height = 1, width = 1] = pixels.shape;
@@ -335,7 +254,7 @@ export function dinov2(shape: { layers: number; heads: number; patch: number }):
 }
 
 /** LlamaForCausalLM; `cos` and `sin` [1, S, 1, D] are among the weights. */
-export function llama(shape: { layers: number; heads: number; kvHeads: number }): PeerForward {
+function llama(shape: Extract<Shape, { family: 'llama' }>): PeerForward {
   return (context, ids) => {
     const { np, nn, w, linear, rmsNorm, heads, attend } = parts(context);
     const rotate = (x: JaxArray): JaxArray => {
@@ -362,7 +281,7 @@ export function llama(shape: { layers: number; heads: number; kvHeads: number })
 }
 
 /** GPT2LMHeadModel, the head tied to the embedding. */
-export function gpt2(shape: { layers: number; heads: number }): PeerForward {
+function gpt2(shape: Extract<Shape, { family: 'gpt2' }>): PeerForward {
   return (context, ids) => {
     const { np, nn, w, linear, layerNorm, heads, attend } = parts(context);
     const length = ids.shape[1]!;

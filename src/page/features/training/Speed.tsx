@@ -1,0 +1,92 @@
+/** The benchmark on the visitor's machine: the chosen method's step beside LoRA's, and its kernels one by one. */
+import { useStore } from 'zustand';
+import type { SpeedReport } from '../../../protocol.ts';
+import { brief, bytes, percent, rate, whole } from '../../format.ts';
+import { Action } from '../../parts/Controls.tsx';
+import { ErrorText } from '../../parts/Errors.tsx';
+import { Lines } from '../../parts/Facts.tsx';
+import { Waiting } from '../../parts/Waiting.tsx';
+import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
+
+export function Speed() {
+  const page = usePage();
+  const { busy, report, error } = useStore(page.speed.view);
+  const isKnown = useUi((s) => s.gpu !== null);
+  const isTraining = useRun((s) => s.state === 'running' || s.state === 'loading' || s.state === 'compiling');
+  const isChosen = useChoice((s) => s.report !== null && s.data !== null);
+  return (
+    <section className="stack forecast" aria-label="Speed of this machine" aria-busy={busy !== null}>
+      <p className="row forecast-head">
+        <Action
+          kind="link"
+          text={busy === null ? 'Measure the speed of this machine' : <Waiting what="Measuring" />}
+          isDisabled={!isKnown || !isChosen || isTraining || busy !== null}
+          onPress={() => void page.speed.ask()}
+        />
+        {busy === null ? null : <Action kind="link" text="stop" onPress={page.speed.leave} />}
+      </p>
+      {error === null ? null : <ErrorText report={error} />}
+      {report === null ? null : <Measured report={report} />}
+    </section>
+  );
+}
+
+const orDash = (n: number | null, show: (n: number) => string): string => (n === null ? '–' : show(n));
+
+/** Kernels that are listed. */
+const DEAREST = 8;
+
+function Measured({ report }: { readonly report: SpeedReport }) {
+  const { device, unit, steps, peaks, kernels } = report;
+  const all = (kernels ?? []).reduce((n, k) => n + k.count * k.microseconds, 0);
+  return (
+    <>
+      <p className="hint">
+        Measured on {device}, methods in turns.{' '}
+        {peaks === null
+          ? ''
+          : `The roofline is what it does in a large product (${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second) and in a large sum (${rate(peaks.bytesPerSecond / 1e9)} GB a second).`}
+      </p>
+      <div className="table-scroll">
+        <Lines
+          label="Speed of a step"
+          head={[
+            '',
+            'a step',
+            `${unit} a second`,
+            'numbers',
+            'dispatches',
+            'submits',
+            'memory',
+            'of roofline',
+          ]}
+          rows={steps.map((step) => [
+            step.method,
+            brief(step.secondsPerStep),
+            rate(step.perSecond),
+            whole(step.trainable),
+            orDash(step.dispatches, whole),
+            orDash(step.submits, whole),
+            orDash(step.peakBytes, bytes),
+            orDash(step.rooflineShare, percent),
+          ])}
+        />
+      </div>
+      {kernels === null ? null : (
+        <Lines
+          label="Kernels of the step"
+          head={['kernel', 'times', 'each', 'of the step', 'of roofline']}
+          rows={kernels
+            .slice(0, DEAREST)
+            .map((k) => [
+              k.kernel,
+              whole(k.count),
+              brief(k.microseconds / 1e6),
+              percent((k.count * k.microseconds) / all),
+              percent(k.rooflineShare),
+            ])}
+        />
+      )}
+    </>
+  );
+}
