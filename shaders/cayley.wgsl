@@ -5,13 +5,12 @@
 //   dQ of the series:     S = sum_k c_k sum_(j<k) N^j G N^(k-1-j),  N = Q^T
 // source: [n, b(b-1)/2] strict upper triangles, row-major; with FULL [n, b, b] whose skew half (A - A^T)/2 counts. r, g [n, b, b].
 // I + Q is always well conditioned (singular values >= 1), so elimination needs no pivoting.
-// conditions: FULL
+// conditions: FULL WITH_UNIT
 
 struct Params {
   blocks: u32,
   degree: u32, // of the series
-  part: u32, // of `work`, where the gradient with respect to Q lies
-  last: f32, // coefficient of the highest power
+  factor: f32, // coefficient of the highest power of the series; of `spread` and `collect`, what they multiply by
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -19,7 +18,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> r: array<f32>;
 
 override B: u32 = 4u; // block size
-override PER: u32 = 1u; // blocks per workgroup (invert_tile)
+override PER: u32 = 1u; // blocks per workgroup
 override WG: u32 = 64u;
 
 fn triangle() -> u32 { return B * (B - 1u) / 2u; }
@@ -145,122 +144,245 @@ fn invert_storage(
   }
 }
 
-@group(0) @binding(3) var<storage, read_write> spare: array<f32>;
+// b <= 32, series and gradients: matrices in workgroup memory, a thread owns a tile of 4 x 4 entries, SIDE x SIDE threads a block, PER blocks
+// a workgroup. A matrix lies there by rows of 4 SIDE numbers; beyond B it is zero or multiplied by zero.
+override SIDE: u32 = 1u; // tiles along a block: ceil(B / 4)
+override MATRICES: u32 = 4u;
+override NUMBERS: u32 = MATRICES * PER * SIDE * SIDE * 4u; // in vectors of four
+var<workgroup> held: array<vec4f, NUMBERS>;
 
-fn held(in_r: bool, at: u32) -> f32 {
-  if (in_r) { return r[at]; }
-  return spare[at];
+struct Tile {
+  block: u32,
+  inside: bool, // no early return: the barriers are for all
+  i: u32, // tile row and column
+  j: u32,
+  base: u32, // of the block's first matrix in `held`
 }
 
-// Horner's scheme, one thread per column of a block: H <- Q H + c I. H goes back and forth between r and spare and ends in r.
-@compute @workgroup_size(WG)
-fn series(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let at = id.x + id.y * groups.x * WG;
-  let block = at / B;
-  let j = at % B;
-  if (block >= p.blocks) { return; }
-  let q = block * triangle();
-  let base = block * B * B + j;
-  var in_r = (p.degree & 1u) == 1u || p.degree == 0u;
-  for (var i = 0u; i < B; i++) {
-    var h = unit(i, j);
-    if (p.degree > 0u) { h = p.last * skew(block, i, j) + select(2.0, 1.0, p.degree == 1u) * h; }
-    if (in_r) { r[base + i * B] = h; } else { spare[base + i * B] = h; }
+fn tile_of(group: vec3u, groups: vec3u, lane: u32) -> Tile {
+  let within = lane / (SIDE * SIDE);
+  let block = (group.x + group.y * groups.x) * PER + within;
+  let at = lane % (SIDE * SIDE);
+  return Tile(block, block < p.blocks, at / SIDE, at % SIDE, within * SIDE * SIDE * 4u);
+}
+
+// Where row 0, columns 4 `column` to 4 `column` + 3 of matrix k lie.
+fn place(t: Tile, k: u32, column: u32) -> u32 { return k * PER * SIDE * SIDE * 4u + t.base + column; }
+
+// The thread's tile, its rows as the columns of a mat4x4: of c I; of Q; further down of the block in g or rotation.
+fn unit_tile(t: Tile, c: f32) -> mat4x4f {
+  if (t.i != t.j) { return mat4x4f(); }
+  return mat4x4f(vec4f(c, 0.0, 0.0, 0.0), vec4f(0.0, c, 0.0, 0.0), vec4f(0.0, 0.0, c, 0.0), vec4f(0.0, 0.0, 0.0, c));
+}
+
+fn within(t: Tile, i: u32, j: u32) -> bool { return t.inside && i < B && j < B; }
+
+fn skew_row(t: Tile, n: u32) -> vec4f {
+  let i = 4u * t.i + n;
+  var row = vec4f();
+  for (var c = 0u; c < 4u; c++) {
+    if (within(t, i, 4u * t.j + c)) { row[c] = skew(t.block, i, 4u * t.j + c); }
   }
+  return row;
+}
+
+fn skew_tile(t: Tile) -> mat4x4f { return mat4x4f(skew_row(t, 0u), skew_row(t, 1u), skew_row(t, 2u), skew_row(t, 3u)); }
+
+fn put(t: Tile, k: u32, rows: mat4x4f) {
+  var tile = rows;
+  let at = place(t, k, t.j) + 4u * t.i * SIDE;
+  for (var n = 0u; n < 4u; n++) { held[at + n * SIDE] = tile[n]; }
+}
+
+// The thread's tile at its place in the transposed matrix.
+fn put_transposed(t: Tile, k: u32, tile: mat4x4f) {
+  var across = transpose(tile);
+  let at = place(t, k, t.i) + 4u * t.j * SIDE;
+  for (var n = 0u; n < 4u; n++) { held[at + n * SIDE] = across[n]; }
+}
+
+// sum + L^T M of matrices in workgroup memory, l ascending.
+fn product(t: Tile, sum: mat4x4f, left: u32, right: u32) -> mat4x4f {
+  var s = sum;
+  let l_at = place(t, left, t.i);
+  let m_at = place(t, right, t.j);
+  for (var l = 0u; l < B; l++) {
+    let a = held[l_at + l * SIDE];
+    let b = held[m_at + l * SIDE];
+    s[0] = fma(vec4f(a.x), b, s[0]);
+    s[1] = fma(vec4f(a.y), b, s[1]);
+    s[2] = fma(vec4f(a.z), b, s[2]);
+    s[3] = fma(vec4f(a.w), b, s[3]);
+  }
+  return s;
+}
+
+// Horner's scheme, H <- Q H + c I: matrix 0 holds -Q = Q^T, matrices 1 and 2 take turns with H, so that one barrier a step does.
+@compute @workgroup_size(PER * SIDE * SIDE)
+fn series(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let t = tile_of(group, groups, lane);
+  let q = skew_tile(t);
+  put(t, 0u, -1.0 * q);
+  var h = unit_tile(t, 1.0);
+  if (p.degree > 0u) { h = p.factor * q + unit_tile(t, select(2.0, 1.0, p.degree == 1u)); }
   for (var s = 1u; s < p.degree; s++) {
-    let c = select(2.0, 1.0, s + 1u == p.degree);
-    for (var i = 0u; i < B; i++) {
-      var sum = c * unit(i, j);
-      var at_q = q + i - 1u; // of (0, i)
-      for (var l = 0u; l < i; l++) {
-        let h = held(in_r, base + l * B);
-        sum -= source[at_q] * h;
-        at_q += B - l - 2u;
-      }
-      at_q = q + upper(i, i + 1u);
-      for (var l = i + 1u; l < B; l++) {
-        let h = held(in_r, base + l * B);
-        sum += source[at_q] * h;
-        at_q++;
-      }
-      if (in_r) { spare[base + i * B] = sum; } else { r[base + i * B] = sum; }
+    let k = 1u + (s & 1u);
+    put(t, k, h);
+    workgroupBarrier(); // H is whole before anyone reads it
+    h = product(t, unit_tile(t, select(2.0, 1.0, s + 1u == p.degree)), 0u, k);
+  }
+  for (var n = 0u; n < 4u; n++) {
+    let i = 4u * t.i + n;
+    for (var c = 0u; c < 4u; c++) {
+      let j = 4u * t.j + c;
+      if (within(t, i, j)) { r[(t.block * B + i) * B + j] = h[n][c]; }
     }
-    in_r = !in_r;
   }
 }
 
 @group(0) @binding(1) var<storage, read> rotation: array<f32>;
 @group(0) @binding(2) var<storage, read> g: array<f32>;
-@group(0) @binding(3) var<storage, read_write> work: array<f32>; // parts of [n, b, b]
+@group(0) @binding(3) var<storage, read_write> d_source: array<f32>;
 
-// Exact gradient, one thread per column: Y = G (R^T + I) in part 0, S = -1/2 (R^T + I) Y in part 1.
-@compute @workgroup_size(WG)
-fn exact_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let at = id.x + id.y * groups.x * WG;
-  let block = at / B;
-  let j = at % B;
-  if (block >= p.blocks) { return; }
-  let base = block * B * B;
-  let s_base = (p.blocks + block) * B * B;
-  for (var i = 0u; i < B; i++) {
-    var sum = g[base + i * B + j];
-    for (var l = 0u; l < B; l++) { sum += g[base + i * B + l] * rotation[base + j * B + l]; }
-    work[base + i * B + j] = sum;
+fn g_row(t: Tile, n: u32) -> vec4f {
+  let i = 4u * t.i + n;
+  var row = vec4f();
+  for (var c = 0u; c < 4u; c++) {
+    if (within(t, i, 4u * t.j + c)) { row[c] = g[(t.block * B + i) * B + 4u * t.j + c]; }
   }
-  for (var i = 0u; i < B; i++) {
-    var sum = work[base + i * B + j];
-    for (var l = 0u; l < B; l++) { sum += rotation[base + l * B + i] * work[base + l * B + j]; }
-    work[s_base + i * B + j] = -0.5 * sum;
+  return row;
+}
+
+fn g_tile(t: Tile) -> mat4x4f { return mat4x4f(g_row(t, 0u), g_row(t, 1u), g_row(t, 2u), g_row(t, 3u)); }
+
+fn rotation_row(t: Tile, n: u32) -> vec4f {
+  let i = 4u * t.i + n;
+  var row = vec4f();
+  for (var c = 0u; c < 4u; c++) {
+    if (within(t, i, 4u * t.j + c)) { row[c] = rotation[(t.block * B + i) * B + 4u * t.j + c]; }
+  }
+  return row;
+}
+
+fn rotation_tile(t: Tile) -> mat4x4f {
+  return mat4x4f(rotation_row(t, 0u), rotation_row(t, 1u), rotation_row(t, 2u), rotation_row(t, 3u));
+}
+
+// Gradient of entry (i, j) of a block's source from s = S[i][j], s_t = S[j][i].
+fn give(block: u32, i: u32, j: u32, s: f32, s_t: f32) {
+  @if(FULL) { d_source[(block * B + i) * B + j] = 0.5 * (s - s_t); }
+  @if(!FULL) {
+    if (i < j) { d_source[block * triangle() + upper(i, j)] = s - s_t; }
   }
 }
 
-// Gradient of the series by Horner's scheme on [[N, G], [0, N]], one thread per column:
-//   S <- N S + G P,   P <- N P + c I.   P alternates between parts 0 and 1, S between parts 2 and 3.
-@compute @workgroup_size(WG)
-fn series_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let at = id.x + id.y * groups.x * WG;
-  let block = at / B;
-  let j = at % B;
-  if (block >= p.blocks) { return; }
-  let size = p.blocks * B * B;
-  let base = block * B * B;
-  let q = block * triangle();
-  // The first step, from P = last I and S = 0.
-  for (var i = 0u; i < B; i++) {
-    work[size + base + i * B + j] = select(2.0, 1.0, p.degree == 1u) * unit(i, j) - p.last * skew(block, i, j);
-    work[3u * size + base + i * B + j] = p.last * g[base + i * B + j];
-  }
-  for (var s = 1u; s < p.degree; s++) {
-    let c = select(2.0, 1.0, s + 1u == p.degree);
-    let p_old = (s & 1u) * size + base + j;
-    let p_new = (1u - (s & 1u)) * size + base + j;
-    for (var i = 0u; i < B; i++) {
-      var p_sum = c * unit(i, j);
-      var s_sum = 0.0;
-      // N[i][l] = -Q[i][l]: of the triangle, column i above the diagonal, then row i.
-      var at_q = q + i - 1u; // of (0, i)
-      for (var l = 0u; l < i; l++) {
-        p_sum += source[at_q] * work[p_old + l * B];
-        s_sum += source[at_q] * work[2u * size + p_old + l * B];
-        at_q += B - l - 2u;
-      }
-      at_q = q + upper(i, i + 1u);
-      for (var l = i + 1u; l < B; l++) {
-        p_sum -= source[at_q] * work[p_old + l * B];
-        s_sum -= source[at_q] * work[2u * size + p_old + l * B];
-        at_q++;
-      }
-      for (var l = 0u; l < B; l++) { s_sum += g[base + i * B + l] * work[p_old + l * B]; }
-      work[p_new + i * B] = p_sum;
-      work[2u * size + p_new + i * B] = s_sum;
+// From the thread's tile of S, through matrix k, to its part of the gradient.
+fn give_tile(t: Tile, k: u32, tile: mat4x4f) {
+  var s = tile;
+  put_transposed(t, k, tile);
+  workgroupBarrier(); // S is whole before anyone reads it
+  let at = place(t, k, t.j) + 4u * t.i * SIDE;
+  for (var n = 0u; n < 4u; n++) {
+    let i = 4u * t.i + n;
+    let across = held[at + n * SIDE];
+    for (var c = 0u; c < 4u; c++) {
+      let j = 4u * t.j + c;
+      if (within(t, i, j)) { give(t.block, i, j, s[n][c], across[c]); }
     }
   }
 }
 
-@group(0) @binding(1) var<storage, read> d_q: array<f32>;
-@group(0) @binding(2) var<storage, read_write> d_source: array<f32>;
+// Exact gradient: Y = G (R^T + I), then S = -1/2 (R^T + I) Y. Matrix 0 holds G^T, 1 R^T, 2 R; Y takes the place of G^T, S that of R^T.
+@compute @workgroup_size(PER * SIDE * SIDE)
+fn exact_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let t = tile_of(group, groups, lane);
+  let g_own = g_tile(t);
+  let r_own = rotation_tile(t);
+  put_transposed(t, 0u, g_own);
+  put_transposed(t, 1u, r_own);
+  put(t, 2u, r_own);
+  workgroupBarrier(); // the matrices are whole
+  let y = product(t, g_own, 0u, 1u);
+  workgroupBarrier(); // G^T has been read by all
+  put(t, 0u, y);
+  workgroupBarrier(); // Y is whole
+  give_tile(t, 1u, -0.5 * product(t, y, 2u, 0u));
+}
 
-// From the gradient of Q to that of its parameters, one thread per entry of the blocks: S[i][j] - S[j][i] for i < j; with FULL half of it.
+// Gradient of the series by Horner's scheme on [[N, G], [0, N]]: S <- N S + G P, P <- N P + c I, from P = last I and S = 0.
+// Matrix 0 holds Q = N^T, 1 G^T, 2 P, 3 S. N S and G P are added in turns.
+@compute @workgroup_size(PER * SIDE * SIDE)
+fn series_backward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let t = tile_of(group, groups, lane);
+  let q = skew_tile(t);
+  let g_own = g_tile(t);
+  put(t, 0u, q);
+  put_transposed(t, 1u, g_own);
+  // After the first step.
+  var power = unit_tile(t, 2.0) - p.factor * q;
+  var sum = p.factor * g_own;
+  for (var s = 1u; s < p.degree; s++) {
+    put(t, 2u, power);
+    put(t, 3u, sum);
+    workgroupBarrier(); // P and S are whole before anyone reads them
+    power = unit_tile(t, 2.0);
+    sum = mat4x4f();
+    let left = place(t, 0u, t.i);
+    let right = place(t, 2u, t.j);
+    let next = PER * SIDE * SIDE * 4u; // from Q to G^T, from P to S
+    for (var l = 0u; l < B; l++) {
+      let n = held[left + l * SIDE];
+      let g_l = held[left + next + l * SIDE];
+      let p_l = held[right + l * SIDE];
+      let s_l = held[right + next + l * SIDE];
+      power[0] = fma(vec4f(n.x), p_l, power[0]);
+      power[1] = fma(vec4f(n.y), p_l, power[1]);
+      power[2] = fma(vec4f(n.z), p_l, power[2]);
+      power[3] = fma(vec4f(n.w), p_l, power[3]);
+      sum[0] = fma(vec4f(n.x), s_l, fma(vec4f(g_l.x), p_l, sum[0]));
+      sum[1] = fma(vec4f(n.y), s_l, fma(vec4f(g_l.y), p_l, sum[1]));
+      sum[2] = fma(vec4f(n.z), s_l, fma(vec4f(g_l.z), p_l, sum[2]));
+      sum[3] = fma(vec4f(n.w), s_l, fma(vec4f(g_l.w), p_l, sum[3]));
+    }
+    workgroupBarrier(); // everyone has read P and S before the next ones overwrite them
+  }
+  give_tile(t, 3u, sum);
+}
+
+// Larger blocks go through products (ops/cayley.ts) of whole matrices, which these two begin and end.
+
+@group(0) @binding(2) var<storage, read_write> scaled: array<f32>;
+@if(WITH_UNIT) @group(0) @binding(3) var<storage, read_write> scaled_unit: array<f32>;
+
+// The matrices scale Q, and with WITH_UNIT scale Q + I beside them; one thread per entry.
+@compute @workgroup_size(WG)
+fn spread(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * WG;
+  if (at >= p.blocks * B * B) { return; }
+  let i = (at / B) % B;
+  let j = at % B;
+  let q = p.factor * skew(at / (B * B), i, j);
+  scaled[at] = q;
+  @if(WITH_UNIT) { scaled_unit[at] = q + unit(i, j); }
+}
+
+@group(0) @binding(1) var<storage, read> d_q: array<f32>;
+@group(0) @binding(2) var<storage, read_write> d_blocks: array<f32>;
+
+// From the gradient of Q, a factor `factor` short of it, to that of the sources: S[i][j] - S[j][i] for i < j; with FULL half of it.
+// One thread per entry.
 @compute @workgroup_size(WG)
 fn collect(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * WG;
@@ -268,10 +390,10 @@ fn collect(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
   let block = at / (B * B);
   let i = (at / B) % B;
   let j = at % B;
-  let base = (p.part * p.blocks + block) * B * B;
-  let d = d_q[base + i * B + j] - d_q[base + j * B + i];
-  @if(FULL) { d_source[at] = 0.5 * d; }
+  let base = block * B * B;
+  let d = p.factor * (d_q[base + i * B + j] - d_q[base + j * B + i]);
+  @if(FULL) { d_blocks[at] = 0.5 * d; }
   @if(!FULL) {
-    if (i < j) { d_source[block * triangle() + upper(i, j)] = d; }
+    if (i < j) { d_blocks[block * triangle() + upper(i, j)] = d; }
   }
 }

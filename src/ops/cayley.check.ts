@@ -1,6 +1,8 @@
 /** The float64 references and test cases of cayley.ts. */
 import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
+import type { TensorType } from '../graph/types.ts';
+import { rng } from '../lib/rng.ts';
 import {
   type CayleyAttrs,
   cayleyGradOp,
@@ -10,21 +12,47 @@ import {
   sourceShape,
 } from './cayley.ts';
 
+const exact = (b: number, form: CayleyAttrs['form'] = 'packed'): CayleyAttrs => ({
+  ...{ b, kind: 'exact', terms: 0, form },
+});
+const neumann = (b: number, terms: number): CayleyAttrs => ({ b, kind: 'neumann', terms, form: 'packed' });
+
 const cases: readonly [string, CayleyAttrs, number[], [number, number]?][] = [
-  ['BOFT blocks', { b: 4, kind: 'exact', terms: 0, form: 'full' }, [2, 3]],
-  ['odd full block', { b: 3, kind: 'exact', terms: 0, form: 'full' }, [5]],
-  ['b 2', { b: 2, kind: 'exact', terms: 0, form: 'packed' }, [7]],
-  ['b 8, large angles', { b: 8, kind: 'exact', terms: 0, form: 'packed' }, [3], [-3, 3]],
-  ['b 9 in workgroup memory', { b: 9, kind: 'exact', terms: 0, form: 'packed' }, [8]],
-  ['b 32 in workgroup memory', { b: 32, kind: 'exact', terms: 0, form: 'packed' }, [3], [-0.3, 0.3]],
-  ['b 66 in storage', { b: 66, kind: 'exact', terms: 0, form: 'packed' }, [1], [-0.1, 0.1]],
-  ['series of 1 term is the identity', { b: 4, kind: 'neumann', terms: 1, form: 'packed' }, [3]],
-  ['series of 2 terms', { b: 4, kind: 'neumann', terms: 2, form: 'packed' }, [3]],
-  ['series of 4 terms', { b: 5, kind: 'neumann', terms: 4, form: 'packed' }, [3]],
-  ['series of 5 terms', { b: 6, kind: 'neumann', terms: 5, form: 'packed' }, [2]],
-  ['series of 6 terms', { b: 3, kind: 'neumann', terms: 6, form: 'packed' }, [11]],
-  ['series, b 24', { b: 24, kind: 'neumann', terms: 5, form: 'packed' }, [2], [-0.2, 0.2]],
+  ['BOFT blocks', exact(4, 'full'), [2, 3]],
+  ['odd full block', exact(3, 'full'), [5]],
+  ['many BOFT blocks', exact(4, 'full'), [2, 67]],
+  ['full block of 33', exact(33, 'full'), [2], [-0.2, 0.2]],
+  ['b 2', exact(2), [7]],
+  ['b 8, large angles', exact(8), [3], [-3, 3]],
+  ['b 9 in workgroup memory', exact(9), [8]],
+  ['b 16', exact(16), [5], [-0.5, 0.5]],
+  ['b 32 in workgroup memory', exact(32), [3], [-0.3, 0.3]],
+  ['b 48', exact(48), [2], [-0.2, 0.2]],
+  ['b 66 in storage', exact(66), [1], [-0.1, 0.1]],
+  ['b 128', exact(128), [1], [-0.1, 0.1]],
+  ['series of no term is the identity', neumann(4, 0), [3]],
+  ['series of 1 term is the identity', neumann(4, 1), [3]],
+  ['series of 1 term, b 40', neumann(40, 1), [2]],
+  ['series of 2 terms', neumann(4, 2), [3]],
+  ['series of 2 terms, b 34', neumann(34, 2), [3], [-0.2, 0.2]],
+  ['series of 3 terms', neumann(16, 3), [5], [-0.3, 0.3]],
+  ['series of 4 terms', neumann(5, 4), [3]],
+  ['series of 5 terms', neumann(6, 5), [2]],
+  ['series of 5 terms, b 2', neumann(2, 5), [131]],
+  ['series of 6 terms', neumann(3, 6), [11]],
+  ['series of 7 terms', neumann(7, 7), [17], [-0.4, 0.4]],
+  ['series of 8 terms', neumann(12, 8), [9], [-0.2, 0.2]],
+  ['series, b 24', neumann(24, 5), [2], [-0.2, 0.2]],
+  ['series, b 31', neumann(31, 6), [3], [-0.15, 0.15]],
+  ['series, b 32', neumann(32, 5), [3], [-0.2, 0.2]],
+  ['series of 8 terms, b 33', neumann(33, 8), [2], [-0.1, 0.1]],
+  ['series of 4 terms, b 36', neumann(36, 4), [2], [-0.15, 0.15]],
+  ['series, b 64', neumann(64, 5), [2], [-0.1, 0.1]],
+  ['series, b 128', neumann(128, 5), [1], [-0.05, 0.05]],
 ];
+
+/** Largest block of which finite differences are taken; gradients of larger ones are held against their own reference. */
+const DIFFERENCES = 12;
 
 type Matrix = Float64Array;
 
@@ -115,6 +143,19 @@ function skewGradient(q: Matrix, g: Matrix, b: number, kind: 'exact' | 'neumann'
   return sum;
 }
 
+/** Rotations of random skew matrices, which the exact gradient reads. */
+function rotations(count: number, b: number, [low, high]: readonly [number, number]): number[] {
+  const random = rng(b, 1);
+  return Array.from({ length: count }, () => {
+    const q = skewOf(
+      Float64Array.from({ length: b * b }, () => random.between(low, high)),
+      b,
+      'packed',
+    );
+    return [...rotationOf(q, b, 'exact', 0)];
+  }).flat();
+}
+
 defineCheck(cayleyOp, {
   reference: ([source], attrs) => {
     const { b, form, kind, terms } = attrs;
@@ -132,7 +173,9 @@ defineCheck(cayleyOp, {
     name,
     inputs: [{ dtype: 'f32', shape: sourceShape(lead, attrs), range }],
     attrs,
-    ...((attrs.kind === 'neumann' && attrs.terms <= 1) || attrs.b > 32 ? { gradientInputs: [] } : {}),
+    ...((attrs.kind === 'neumann' && attrs.terms <= 1) || attrs.b > DIFFERENCES
+      ? { gradientInputs: [] }
+      : {}),
   })),
 });
 
@@ -163,21 +206,23 @@ defineCheck(cayleyGradOp, {
     return [{ dtype: 'f32', shape, data }];
   },
   cases: [
-    {
-      name: 'series of 5 terms',
-      inputs: [
-        { dtype: 'f32', shape: [3, 10], range: [-0.5, 0.5] },
-        { dtype: 'f32', shape: [3, 5, 5] },
-      ],
-      attrs: { b: 5, kind: 'neumann', terms: 5, form: 'packed' },
-    },
+    ...cases
+      .filter(([, attrs]) => attrs.kind === 'exact' || attrs.terms > 1)
+      .map(([name, attrs, lead, range = [-1, 1]]) => {
+        const blocks: TensorType = { dtype: 'f32', shape: [...lead, attrs.b, attrs.b] };
+        const known =
+          attrs.kind === 'neumann'
+            ? { dtype: 'f32' as const, shape: sourceShape(lead, attrs), range }
+            : { ...blocks, data: rotations(sizeOf(lead), attrs.b, range) };
+        return { name, inputs: [known, blocks], attrs };
+      }),
     {
       name: 'exact at a quarter turn',
       inputs: [
         { dtype: 'f32', shape: [1, 2, 2], data: [0, -1, 1, 0] },
         { dtype: 'f32', shape: [1, 2, 2] },
       ],
-      attrs: { b: 2, kind: 'exact', terms: 0, form: 'full' },
+      attrs: exact(2, 'full'),
     },
   ],
 });

@@ -5,10 +5,21 @@
  * Sign: the series approximates the transpose of the exact rotation. That is PEFT's, and adapters depend on it.
  */
 import { sizeOf } from '../graph/shape.ts';
-import type { Emitter, Kernel, OnnxForm, OnnxWriter, TensorType, Value } from '../graph/types.ts';
+import type {
+  Caps,
+  Dispatch,
+  Emitter,
+  Kernel,
+  OnnxForm,
+  OnnxWriter,
+  Ref,
+  TensorType,
+  Value,
+} from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, spread } from './dispatch.ts';
+import { gemmKernel } from './gemm.ts';
 import { identity, matmul, swapped, times } from './onnx.ts';
 
 export interface CayleyAttrs {
@@ -23,10 +34,13 @@ export interface CayleyAttrs {
 
 const SHADER = 'cayley.wgsl';
 const WG = 64;
+
+/** Largest block that one thread inverts in registers. */
 const SMALL = 8;
 
-/** Largest block whose matrix fits into the 16 KiB of workgroup memory that WebGPU guarantees. */
+/** Largest block whose matrix fits into the 16 KiB of workgroup memory that WebGPU guarantees; of which four do. */
 const TILE = 64;
+const FOUR_TILES = 32;
 
 /** Numbers of workgroup memory that several blocks may fill together; some drivers clear it slowly. */
 const SHARED = 1024;
@@ -45,55 +59,171 @@ export function leadOf(source: TensorType, attrs: CayleyAttrs): number[] {
   return [...lead];
 }
 
-function series(attrs: CayleyAttrs): { readonly degree: number; readonly last: number } {
-  const coefficients = attrs.kind === 'exact' ? [1] : seriesCoefficients(attrs.terms);
-  return { degree: coefficients.length - 1, last: coefficients.at(-1)! };
+interface Task {
+  readonly attrs: CayleyAttrs;
+  readonly blocks: number;
+  /** Of the series: its highest power and the coefficient of that. */
+  readonly degree: number;
+  readonly last: number;
 }
 
-function forward(source: TensorType, attrs: CayleyAttrs): Kernel {
+function taskOf(blocks: number, attrs: CayleyAttrs): Task {
+  const coefficients = attrs.kind === 'exact' ? [1] : seriesCoefficients(attrs.terms);
+  return { attrs, blocks, degree: coefficients.length - 1, last: coefficients.at(-1)! };
+}
+
+type Entry = Pick<Dispatch, 'entry' | 'constants' | 'bindings' | 'workgroups'> & {
+  readonly factor?: number;
+  readonly unit?: boolean;
+};
+
+const dispatch = (
+  { attrs, blocks, degree, last }: Task,
+  { factor = last, unit = false, ...rest }: Entry,
+): Dispatch => ({
+  shader: SHADER,
+  conditions: { FULL: attrs.form === 'full', WITH_UNIT: unit },
+  params: [blocks, degree, { f32: factor }],
+  ...rest,
+});
+
+/** An entry that holds `matrices` of every block in workgroup memory, four by four numbers a thread. */
+function tiled(task: Task, entry: string, matrices: number, bindings: readonly Ref[]): Dispatch {
+  const side = Math.ceil(task.attrs.b / 4);
+  const per = Math.max(1, Math.floor(WG / side ** 2));
+  return dispatch(task, {
+    entry,
+    constants: { B: task.attrs.b, SIDE: side, PER: per, MATRICES: matrices },
+    bindings,
+    workgroups: spread(Math.ceil(task.blocks / per)),
+  });
+}
+
+const perEntry = (task: Task, entry: string, factor: number, bindings: readonly Ref[], unit = false) =>
+  dispatch(task, {
+    ...{ entry, bindings, factor, unit },
+    constants: { B: task.attrs.b, WG },
+    workgroups: perElement(task.blocks * task.attrs.b ** 2, WG),
+  });
+
+/** Blocks too large for workgroup memory: products of whole matrices, in scratch buffers. */
+function large(task: Task, caps: Caps) {
+  const { blocks, attrs } = task;
   const { b } = attrs;
-  const blocks = sizeOf(leadOf(source, attrs));
-  const { degree, last } = series(attrs);
-  const shared = {
-    shader: SHADER,
-    conditions: { FULL: attrs.form === 'full' },
-    params: [blocks, degree, 0, { f32: last }],
-  };
-  const bindings = [{ in: 0 }, { out: 0 }];
-  if (attrs.kind === 'neumann') {
-    return {
-      scratchBytes: [4 * blocks * b * b],
-      dispatches: [
+  const elements = blocks * b * b;
+  // The first is for the parts of products that are split.
+  const scratchBytes = [4];
+  const dispatches: Dispatch[] = [];
+  return {
+    matrix: (): Ref => ({ scratch: scratchBytes.push(4 * elements) - 1 }),
+    entry: (entry: string, factor: number, bindings: readonly Ref[], unit = false) =>
+      dispatches.push(perEntry(task, entry, factor, bindings, unit)),
+    /** c = alpha · x y + add, block by block. */
+    product(
+      alpha: number,
+      [x, transA]: readonly [Ref, boolean],
+      [y, transB]: readonly [Ref, boolean],
+      add: Ref,
+      c: Ref,
+    ): Ref {
+      const strides = { batch: [blocks], aStrides: [b * b], bStrides: [b * b] };
+      const kernel = gemmKernel(
         {
-          ...shared,
-          entry: 'series',
-          constants: { B: b, WG },
-          bindings: [...bindings, { scratch: 0 }],
-          workgroups: perElement(blocks * b, WG),
+          ...{ m: b, n: b, k: b, ...strides, transA, transB, alpha, bHalf: false },
+          ...{ a: x, b: y, c, epilogue: { add } },
         },
-      ],
-    };
+        caps,
+      );
+      scratchBytes[0] = Math.max(scratchBytes[0]!, kernel.scratchBytes?.[0] ?? 0);
+      dispatches.push(...kernel.dispatches);
+      return c;
+    },
+    kernel: (): Kernel => ({ scratchBytes, dispatches }),
+  };
+}
+
+/** The series for X = 2Q: h ← X h / 2 + X, from h = last · X / 2; then R = I + h. */
+function largeSeries(task: Task, caps: Caps): Kernel {
+  const { degree, last } = task;
+  const { matrix, entry, product, kernel } = large(task, caps);
+  const x = matrix();
+  if (degree < 2) {
+    entry('spread', degree === 0 ? 0 : last, [{ in: 0 }, x, { out: 0 }], true);
+    return kernel();
   }
-  if (b <= SMALL) {
-    const constants = { B: b, WG };
-    return {
-      dispatches: [
-        { ...shared, entry: 'invert_small', constants, bindings, workgroups: perElement(blocks, WG) },
-      ],
-    };
+  const xUnit = matrix();
+  entry('spread', 2, [{ in: 0 }, x, xUnit], true);
+  let h = x;
+  for (let s = 1; s < degree; s++) {
+    const isLast = s === degree - 1;
+    const alpha = s === 1 ? last / 4 : 0.5;
+    h = product(alpha, [x, false], [h, false], isLast ? xUnit : x, isLast ? { out: 0 } : matrix());
   }
+  return kernel();
+}
+
+/**
+ * Its gradient by the scheme of `series_backward` with N = −X/2 and P = 2I − h: for T = S/2, T ← −X T / 2 − G h / 2 + G and
+ * h ← −X h / 2 + X, from T = last · G / 2 and h = last · X / 2.
+ */
+function largeSeriesBackward(task: Task, caps: Caps): Kernel {
+  const { degree, last } = task;
+  const { matrix, entry, product, kernel } = large(task, caps);
+  const g: Ref = { in: 1 };
+  if (degree === 1) {
+    entry('collect', last, [g, { out: 0 }]);
+    return kernel();
+  }
+  const x = matrix();
+  entry('spread', 2, [{ in: 0 }, x]);
+  let h = x;
+  let t = g;
+  for (let s = 1; s < degree; s++) {
+    const start = s === 1 ? last / 2 : 1;
+    const turned = product(-0.5 * start, [x, false], [t, false], g, matrix());
+    t = product(-0.5 * start, [g, false], [h, false], turned, matrix());
+    if (s < degree - 1) h = product(-0.5 * start, [x, false], [h, false], x, matrix());
+  }
+  entry('collect', 2, [t, { out: 0 }]);
+  return kernel();
+}
+
+/** The exact gradient: Y = G Rᵀ + G, S = −½ (Rᵀ Y + Y). */
+function largeExactBackward(task: Task, caps: Caps): Kernel {
+  const { matrix, entry, product, kernel } = large(task, caps);
+  const [r, g] = [{ in: 0 }, { in: 1 }];
+  const y = product(1, [g, false], [r, true], g, matrix());
+  entry('collect', -0.5, [product(1, [r, true], [y, false], y, matrix()), { out: 0 }]);
+  return kernel();
+}
+
+function forward(source: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
+  const { b, kind } = attrs;
+  const blocks = sizeOf(leadOf(source, attrs));
+  const task = taskOf(blocks, attrs);
+  const bindings = [{ in: 0 }, { out: 0 }];
+  if (kind === 'neumann')
+    return b <= FOUR_TILES ? { dispatches: [tiled(task, 'series', 3, bindings)] } : largeSeries(task, caps);
+  const one = (entry: string, constants: Record<string, number>, workgroups: Dispatch['workgroups']) => ({
+    dispatches: [dispatch(task, { entry, constants: { B: b, ...constants }, bindings, workgroups })],
+  });
+  if (b <= SMALL) return one('invert_small', { WG }, perElement(blocks, WG));
   if (b <= TILE) {
     const per = Math.max(1, Math.min(Math.floor(WG / b), Math.floor(SHARED / (b * b))));
-    const constants = { B: b, PER: per };
-    return {
-      dispatches: [
-        { ...shared, entry: 'invert_tile', constants, bindings, workgroups: spread(Math.ceil(blocks / per)) },
-      ],
-    };
+    return one('invert_tile', { PER: per }, spread(Math.ceil(blocks / per)));
   }
-  const constants = { B: b, WG: Math.min(256, 64 * Math.ceil(b / 64)) };
+  return one('invert_storage', { WG: Math.min(256, 64 * Math.ceil(b / 64)) }, spread(blocks));
+}
+
+function backward(dR: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
+  const task = taskOf(sizeOf(dR.shape.slice(0, -2)), attrs);
+  const exact = attrs.kind === 'exact';
+  if (attrs.b > FOUR_TILES) return (exact ? largeExactBackward : largeSeriesBackward)(task, caps);
+  const bindings = [{ in: 0 }, { in: 1 }, { out: 0 }];
   return {
-    dispatches: [{ ...shared, entry: 'invert_storage', constants, bindings, workgroups: spread(blocks) }],
+    dispatches: [
+      exact ? tiled(task, 'exact_backward', 3, bindings) : tiled(task, 'series_backward', 4, bindings),
+    ],
   };
 }
 
@@ -230,7 +360,7 @@ export const cayleyOp = defineOp<CayleyAttrs>({
     if (!dR || (attrs.kind === 'neumann' && attrs.terms <= 1)) return [null];
     return g.emit(cayleyGradOp, [attrs.kind === 'exact' ? node.outputs[0]! : node.inputs[0]!, dR], attrs);
   },
-  kernel: ({ inputs, attrs }) => forward(inputs[0]!, attrs),
+  kernel: ({ inputs, attrs }, caps) => forward(inputs[0]!, attrs, caps),
   onnx: cayleyOnnx,
 });
 
@@ -239,36 +369,7 @@ export const cayleyGradOp = defineOp<CayleyAttrs>({
   name: 'cayleyGrad',
   infer: ([, dR], attrs) => [{ dtype: 'f32', shape: sourceShape(dR!.shape.slice(0, -2), attrs) }],
   gradient: null,
-  kernel: ({ inputs, attrs }) => {
-    const { b, kind } = attrs;
-    const blocks = sizeOf(inputs[1]!.shape.slice(0, -2));
-    const { degree, last } = series(attrs);
-    // The series leaves S in part 2 or 3, by the parity of its steps.
-    const part = kind === 'exact' ? 1 : 2 + (degree % 2);
-    const shared = {
-      shader: SHADER,
-      conditions: { FULL: attrs.form === 'full' },
-      constants: { B: b, WG },
-      params: [blocks, degree, part, { f32: last }],
-    };
-    return {
-      scratchBytes: [(kind === 'exact' ? 2 : 4) * 4 * blocks * b * b],
-      dispatches: [
-        {
-          ...shared,
-          entry: kind === 'exact' ? 'exact_backward' : 'series_backward',
-          bindings: [{ in: 0 }, { in: 1 }, { scratch: 0 }],
-          workgroups: perElement(blocks * b, WG),
-        },
-        {
-          ...shared,
-          entry: 'collect',
-          bindings: [{ scratch: 0 }, { out: 0 }],
-          workgroups: perElement(blocks * b * b, WG),
-        },
-      ],
-    };
-  },
+  kernel: ({ inputs, attrs }, caps) => backward(inputs[1]!, attrs, caps),
   onnx: cayleyGradOnnx,
 });
 
