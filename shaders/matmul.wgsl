@@ -1,11 +1,14 @@
-// C[z] = epilogue(alpha * A[z] B[z]):  A [M, K] (stored [K, M] with TRANS_A), B [K, N] (stored [N, K] with TRANS_B), C [M, N].
-// The epilogue and its operands: lib/epilogue.wgsl. With splits > 1 (no epilogue), C is [splits, batch, M, N] and each split sums its
-// own range of k; matmulSplit.wgsl adds them up.
-// Each thread owns a block of C, 4 rows by 4 columns (8 by 4 with TALL, which only `tiled` takes, 16 by 8 with HUGE, which only `direct` takes). `direct` reads
-// operands straight from memory; `tiled` stages them in workgroup memory. VEC_A, VEC_B, VEC_C: the contiguous axis of that tensor is a multiple of 4. B_F16: B holds pairs of f16.
+// C[z] = epilogue(alpha * A[z] B[z]):  A [M, K] (stored [K, M] with TRANS_A), B [K, N] (stored [N, K] with TRANS_B), C [M, N]; the rows of
+// each lie lda, ldb, ldc elements apart. The epilogue and its operands, which lie as C does: lib/epilogue.wgsl. With splits > 1 (no
+// epilogue), C is [splits, batch, M, N] and each split sums its own range of k; matmulSplit.wgsl adds them up.
+// Every element is one chain of fused multiply-adds with k ascending, so that all cuts of the work below give the same bits.
+// Each thread owns a block of C: 4 rows (8 with TALL, 16 with HUGE) by 4 columns (8 with WIDE). `direct` reads operands straight from
+// memory; `tiled` stages them in workgroup memory, DEPTH of k at a time, and has the next step's numbers in registers meanwhile. Which
+// form suits which shape and device: src/ops/gemm.ts.
+// VEC_A, VEC_B, VEC_C: the rows of that tensor begin at multiples of 4. GUARD: a range of k may end within a step. B_F16: B holds pairs of f16.
 // QUANT: B is packed (src/ops/quantised.ts). Of a B beyond the binding limit each dispatch sees some rows: columns n_first to n_end of C
 // with TRANS_B, else the part k_first to k_end of the sum, which is a split of its own.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE WIDE
 import package::lib::epilogue::store_element;
 import package::lib::quantised::{four_codes, byte_of};
 
@@ -18,15 +21,20 @@ struct Params {
   alpha: f32,
   batch1: u32, // sizes of the two inner batch axes
   batch2: u32,
-  batches: u32,
   n_first: u32,
   n_end: u32,
   k_first: u32,
+  k_end: u32,
   a_strides: vec4u, // elements per step of batch axes 0, 1, 2
   b_strides: vec4u,
-  k_end: u32,
+  c_strides: vec4u,
+  lda: u32, // elements from a stored row to the next
+  ldb: u32,
+  ldc: u32,
   split_first: u32, // splits before this dispatch's
+  split_stride: u32, // elements of C from a split to the next
   b_shift: u32, // elements of B (words with QUANT) before the bound part
+  m_first: u32, // 1: neighbouring workgroups of `tiled` step along m, else along n
   pad: u32,
   quant: vec4u, // stride, block, scales, zeros
 }
@@ -44,80 +52,90 @@ override TX: u32 = 8u; // threads along n
 override TY: u32 = 8u; // threads along m
 @if(QUANT) override BITS: u32 = 4u;
 
-// Four consecutive elements of a stored row. Rows and columns of C beyond its ends read whatever robust access gives and are never
-// stored; beyond the end of k the values must be zero, which GUARD sees to where k is no multiple of the step.
-fn read_a(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
-  let at = base + row * columns + column;
-  @if(VEC_A && !GUARD) { return a[at / 4u]; }
-  @elif(VEC_A) { return select(vec4f(), a[at / 4u], row < rows && column < columns); }
-  @else {
-    let inside = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(columns);
-    return select(vec4f(), vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]), inside & vec4<bool>(row < rows));
-  }
+@if(WIDE) const WIDTH = 2u; // vec4 of a row of C per thread
+@else const WIDTH = 1u;
+@if(HUGE) const HEIGHT = 4u; // rows of C per thread, in fours
+@elif(TALL) const HEIGHT = 2u;
+@else const HEIGHT = 1u;
+
+// Four consecutive elements of a stored row. Beyond the ends of a matrix they are whatever lies there or robust access gives: such rows
+// and columns of C are never stored, and `until` clears what is beyond the end of k.
+fn read_a(base: u32, row: u32, column: u32) -> vec4f {
+  let at = base + row * p.lda + column;
+  @if(VEC_A) { return a[at / 4u]; }
+  @else { return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]); }
 }
 
 @if(B_F16 && !VEC_B) fn half_b(at: u32) -> f32 {
   return unpack2x16float(b[at / 2u])[at % 2u];
 }
 
-@if(QUANT) fn read_b(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
+@if(QUANT) fn read_b(base: u32, row: u32, column: u32) -> vec4f {
   let at = base + row * p.quant.x;
   let group = column / p.quant.y;
   let scale = bitcast<f32>(b[at + p.quant.z + group]);
   @if(ZERO_BYTES) let zero = byte_of(b[at + p.quant.w + group / 4u], group);
   @elif(ZERO_FLOATS) let zero = bitcast<f32>(b[at + p.quant.w + group]);
   @else let zero = f32(1u << (BITS - 1u));
-  let v = (four_codes(b[at + column * BITS / 32u], column, BITS) - zero) * scale;
-  let inside = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(columns);
-  return select(vec4f(), v, inside & vec4<bool>(row < rows));
+  return (four_codes(b[at + column * BITS / 32u], column, BITS) - zero) * scale;
 }
-@else fn read_b(base: u32, row: u32, rows: u32, column: u32, columns: u32) -> vec4f {
-  let at = base + row * columns + column;
-  @if(VEC_B) {
-    @if(B_F16) let pair = b[at / 4u];
-    @if(B_F16) let v = vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-    @else let v = b[at / 4u];
-    @if(GUARD) { return select(vec4f(), v, row < rows && column < columns); }
-    @else { return v; }
+@else fn read_b(base: u32, row: u32, column: u32) -> vec4f {
+  let at = base + row * p.ldb + column;
+  @if(VEC_B && B_F16) {
+    let pair = b[at / 4u];
+    return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
   }
-  @else {
-    let inside = vec4u(column, column + 1u, column + 2u, column + 3u) < vec4u(columns);
-    @if(B_F16) let v = vec4f(half_b(at), half_b(at + 1u), half_b(at + 2u), half_b(at + 3u));
-    @else let v = vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]);
-    return select(vec4f(), v, inside & vec4<bool>(row < rows));
-  }
+  @elif(VEC_B) { return b[at / 4u]; }
+  @elif(B_F16) { return vec4f(half_b(at), half_b(at + 1u), half_b(at + 2u), half_b(at + 3u)); }
+  @else { return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]); }
 }
 
-// Rows m .. m+3 of A at k .. k+3: column r of the matrix is row m + r.
-fn block_a(base: u32, m: u32, k: u32, k_end: u32) -> mat4x4f {
+// Rows m .. m+3 of A at k .. k+3: column j of the matrix is those rows at k + j.
+fn block_a(base: u32, m: u32, k: u32) -> mat4x4f {
   @if(TRANS_A) {
+    return mat4x4f(read_a(base, k, m), read_a(base, k + 1u, m), read_a(base, k + 2u, m), read_a(base, k + 3u, m));
+  }
+  @else {
     return transpose(mat4x4f(
-      read_a(base, k, k_end, m, p.m), read_a(base, k + 1u, k_end, m, p.m),
-      read_a(base, k + 2u, k_end, m, p.m), read_a(base, k + 3u, k_end, m, p.m),
+      read_a(base, m, k), read_a(base, m + 1u, k), read_a(base, m + 2u, k), read_a(base, m + 3u, k),
     ));
   }
-  @else {
-    return mat4x4f(
-      read_a(base, m, p.m, k, p.k), read_a(base, m + 1u, p.m, k, p.k),
-      read_a(base, m + 2u, p.m, k, p.k), read_a(base, m + 3u, p.m, k, p.k),
-    );
-  }
 }
 
-// Columns n .. n+3 of B at k .. k+3: column i of the matrix is row k + i.
-fn block_b(base: u32, k: u32, k_end: u32, n: u32) -> mat4x4f {
+// Columns n .. n+3 of B at k .. k+3: column j of the matrix is row k + j.
+fn block_b(base: u32, n: u32, k: u32) -> mat4x4f {
   @if(TRANS_B) {
     return transpose(mat4x4f(
-      read_b(base, n, p.n, k, p.k), read_b(base, n + 1u, p.n, k, p.k),
-      read_b(base, n + 2u, p.n, k, p.k), read_b(base, n + 3u, p.n, k, p.k),
+      read_b(base, n, k), read_b(base, n + 1u, k), read_b(base, n + 2u, k), read_b(base, n + 3u, k),
     ));
   }
   @else {
-    return mat4x4f(
-      read_b(base, k, k_end, n, p.n), read_b(base, k + 1u, k_end, n, p.n),
-      read_b(base, k + 2u, k_end, n, p.n), read_b(base, k + 3u, k_end, n, p.n),
-    );
+    return mat4x4f(read_b(base, k, n), read_b(base, k + 1u, n), read_b(base, k + 2u, n), read_b(base, k + 3u, n));
   }
+}
+
+// A block at k .. k+3 with what is at k_end and beyond made zero; of both operands, since the other's may be no number.
+fn until(block: mat4x4f, k: u32, k_end: u32) -> mat4x4f {
+  @if(GUARD) {
+    if (k + 4u > k_end) {
+      return mat4x4f(
+        select(vec4f(), block[0], k < k_end), select(vec4f(), block[1], k + 1u < k_end),
+        select(vec4f(), block[2], k + 2u < k_end), select(vec4f(), block[3], k + 3u < k_end),
+      );
+    }
+  }
+  return block;
+}
+
+// Four rows of C, to which one k is added: column r of the matrix is row r.
+fn fma_rows(c: mat4x4f, a: vec4f, b: vec4f) -> mat4x4f {
+  return mat4x4f(
+    fma(vec4f(a.x), b, c[0]), fma(vec4f(a.y), b, c[1]), fma(vec4f(a.z), b, c[2]), fma(vec4f(a.w), b, c[3]),
+  );
+}
+
+fn fma_block(c: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
+  return fma_rows(fma_rows(fma_rows(fma_rows(c, a[0], b[0]), a[1], b[1]), a[2], b[2]), a[3], b[3]);
 }
 
 fn batch_offset(z: u32, strides: vec4u) -> u32 {
@@ -128,7 +146,7 @@ fn batch_offset(z: u32, strides: vec4u) -> u32 {
 
 fn store(base: u32, m: u32, n: u32, sum: vec4f) {
   if (m >= p.m || n >= p.n_end) { return; }
-  let at = base + m * p.n + n;
+  let at = base + m * p.ldc + n;
   @if(VEC_C) { store_element(p.alpha * sum, at / 4u, n / 4u); }
   @else {
     for (var i = 0u; i < min(4u, p.n_end - n); i++) { store_element(p.alpha * sum[i], at + i, n + i); }
@@ -137,10 +155,8 @@ fn store(base: u32, m: u32, n: u32, sum: vec4f) {
 
 @compute @workgroup_size(TX, TY)
 fn direct(@builtin(global_invocation_id) gid: vec3u) {
-  @if(HUGE) let n = p.n_first + gid.x * 8u;
-  @else let n = p.n_first + gid.x * 4u;
-  @if(HUGE) let m = gid.y * 16u;
-  @else let m = gid.y * 4u;
+  let n = p.n_first + gid.x * WIDTH * 4u;
+  let m = gid.y * HEIGHT * 4u;
   if (n >= p.n_end || m >= p.m) { return; }
   let batch = gid.z / p.splits;
   let k_start = p.k_first + (gid.z % p.splits) * p.chunk;
@@ -149,56 +165,123 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   let b_base = batch_offset(batch, p.b_strides) - p.b_shift;
   // c_RC: rows 4R to 4R + 3, columns 4C to 4C + 3 of the thread's block.
   var c_00 = mat4x4f();
-  @if(HUGE) var c_10 = mat4x4f();
+  @if(TALL || HUGE) var c_10 = mat4x4f();
   @if(HUGE) var c_20 = mat4x4f();
   @if(HUGE) var c_30 = mat4x4f();
-  @if(HUGE) var c_01 = mat4x4f();
-  @if(HUGE) var c_11 = mat4x4f();
-  @if(HUGE) var c_21 = mat4x4f();
-  @if(HUGE) var c_31 = mat4x4f();
+  @if(WIDE) var c_01 = mat4x4f();
+  @if(WIDE && (TALL || HUGE)) var c_11 = mat4x4f();
+  @if(WIDE && HUGE) var c_21 = mat4x4f();
+  @if(WIDE && HUGE) var c_31 = mat4x4f();
   for (var k = k_start; k < k_end; k += 4u) {
-    let b_0 = block_b(b_base, k, k_end, n);
-    let a_0 = block_a(a_base, m, k, k_end);
-    c_00 += b_0 * a_0;
+    let b_0 = until(block_b(b_base, n, k), k, k_end);
+    @if(WIDE) let b_1 = until(block_b(b_base, n + 4u, k), k, k_end);
+    let a_0 = until(block_a(a_base, m, k), k, k_end);
+    c_00 = fma_block(c_00, a_0, b_0);
+    @if(WIDE) c_01 = fma_block(c_01, a_0, b_1);
+    @if(TALL || HUGE) {
+      let a_1 = until(block_a(a_base, m + 4u, k), k, k_end);
+      c_10 = fma_block(c_10, a_1, b_0);
+      @if(WIDE) c_11 = fma_block(c_11, a_1, b_1);
+    }
     @if(HUGE) {
-      let a_1 = block_a(a_base, m + 4u, k, k_end);
-      let b_1 = block_b(b_base, k, k_end, n + 4u);
-      let a_2 = block_a(a_base, m + 8u, k, k_end);
-      let a_3 = block_a(a_base, m + 12u, k, k_end);
-      c_10 += b_0 * a_1;
-      c_20 += b_0 * a_2;
-      c_30 += b_0 * a_3;
-      c_01 += b_1 * a_0;
-      c_11 += b_1 * a_1;
-      c_21 += b_1 * a_2;
-      c_31 += b_1 * a_3;
+      let a_2 = until(block_a(a_base, m + 8u, k), k, k_end);
+      c_20 = fma_block(c_20, a_2, b_0);
+      @if(WIDE) c_21 = fma_block(c_21, a_2, b_1);
+      let a_3 = until(block_a(a_base, m + 12u, k), k, k_end);
+      c_30 = fma_block(c_30, a_3, b_0);
+      @if(WIDE) c_31 = fma_block(c_31, a_3, b_1);
     }
   }
-  let c_base = ((p.split_first + gid.z % p.splits) * p.batches + batch) * p.m * p.n;
+  let c_base = batch_offset(batch, p.c_strides) + (p.split_first + gid.z % p.splits) * p.split_stride;
   // Rolled up, since a compiler that inlines everything would meet the epilogue once per row.
-  @if(HUGE) {
-    var rows = array<vec4f, 32>(
-      c_00[0], c_00[1], c_00[2], c_00[3], c_10[0], c_10[1], c_10[2], c_10[3],
-      c_20[0], c_20[1], c_20[2], c_20[3], c_30[0], c_30[1], c_30[2], c_30[3],
-      c_01[0], c_01[1], c_01[2], c_01[3], c_11[0], c_11[1], c_11[2], c_11[3],
-      c_21[0], c_21[1], c_21[2], c_21[3], c_31[0], c_31[1], c_31[2], c_31[3],
-    );
-    for (var i = 0u; i < 32u; i++) { store(c_base, m + i % 16u, n + (i / 16u) * 4u, rows[i]); }
-  }
-  @else {
-    var rows = array<vec4f, 4>(c_00[0], c_00[1], c_00[2], c_00[3]);
-    for (var i = 0u; i < 4u; i++) { store(c_base, m + i, n, rows[i]); }
+  var blocks: array<mat4x4f, HEIGHT * WIDTH>;
+  blocks[0] = c_00;
+  @if(WIDE) blocks[1] = c_01;
+  @if(TALL || HUGE) blocks[WIDTH] = c_10;
+  @if(WIDE && (TALL || HUGE)) blocks[WIDTH + 1u] = c_11;
+  @if(HUGE) blocks[2u * WIDTH] = c_20;
+  @if(WIDE && HUGE) blocks[2u * WIDTH + 1u] = c_21;
+  @if(HUGE) blocks[3u * WIDTH] = c_30;
+  @if(WIDE && HUGE) blocks[3u * WIDTH + 1u] = c_31;
+  for (var i = 0u; i < HEIGHT * WIDTH * 4u; i++) {
+    store(c_base, m + i / (WIDTH * 4u) * 4u + i % 4u, n + i / 4u % WIDTH * 4u, blocks[i / 4u][i % 4u]);
   }
 }
 
-const DEPTH = 16u; // k staged at a time
-@if(TALL) const HEIGHT = 2u;
-@else const HEIGHT = 1u;
-override ROWS_A: u32 = TY * HEIGHT; // vec4 along m in the tile
-override TILE_A: u32 = ROWS_A * DEPTH;
-override TILE_B: u32 = TX * DEPTH;
-var<workgroup> tile_a: array<vec4f, TILE_A>; // [k][m / 4]
-var<workgroup> tile_b: array<vec4f, TILE_B>; // [k][n / 4]
+override DEPTH: u32 = 16u; // k staged at a time, a multiple of 4
+override QUADS: u32 = DEPTH / 4u;
+override THREADS: u32 = TX * TY;
+override ROWS: u32 = TY * HEIGHT; // vec4 along m in the tile, and along n
+override COLUMNS: u32 = TX * WIDTH;
+// Blocks of 4 by 4, of which each thread stages two at most.
+override BLOCKS_A: u32 = ROWS * QUADS;
+override BLOCKS: u32 = BLOCKS_A + COLUMNS * QUADS;
+// [k / 4][k % 4][m / 4], and [..][n / 4]. Two vec4 of air after every fourth k: threads that store neighbouring quads of k meet no bank twice.
+override QUAD_A: u32 = 4u * ROWS + 2u;
+override QUAD_B: u32 = 4u * COLUMNS + 2u;
+override TILE_A: u32 = QUADS * QUAD_A;
+override TILE_B: u32 = QUADS * QUAD_B;
+var<workgroup> tile_a: array<vec4f, TILE_A>;
+var<workgroup> tile_b: array<vec4f, TILE_B>;
+
+// Where a workgroup's tiles begin.
+struct Corner {
+  m: u32,
+  n: u32,
+  a: u32,
+  b: u32,
+}
+
+// Place of a block in A's tile: along m and along k. Threads that follow each other follow the stored rows.
+fn place_a(i: u32) -> vec2u {
+  @if(TRANS_A) { return vec2u(i % ROWS, i / ROWS); }
+  @else { return vec2u(i / QUADS, i % QUADS); }
+}
+
+fn place_b(i: u32) -> vec2u {
+  @if(TRANS_B) { return vec2u(i / QUADS, i % QUADS); }
+  @else { return vec2u(i % COLUMNS, i / COLUMNS); }
+}
+
+// The first of a thread's two blocks has the number `lane`, the second `lane + THREADS`; those of A come before those of B. What all threads
+// of a round have in common is known when the pipeline is made.
+fn is_a(round: u32, i: u32) -> bool {
+  return (round + 1u) * THREADS <= BLOCKS_A || (round * THREADS < BLOCKS_A && i < BLOCKS_A);
+}
+
+fn fetch(corner: Corner, round: u32, lane: u32, k: u32) -> mat4x4f {
+  let i = round * THREADS + lane;
+  if (is_a(round, i)) {
+    let at = place_a(i);
+    return block_a(corner.a, corner.m + at.x * 4u, k + at.y * 4u);
+  }
+  if ((round + 1u) * THREADS <= BLOCKS || i < BLOCKS) {
+    let at = place_b(i - BLOCKS_A);
+    return block_b(corner.b, corner.n + at.x * 4u, k + at.y * 4u);
+  }
+  return mat4x4f();
+}
+
+fn stage(block: mat4x4f, round: u32, lane: u32, k: u32, k_end: u32) {
+  let i = round * THREADS + lane;
+  if (is_a(round, i)) {
+    let at = place_a(i);
+    let own = until(block, k + at.y * 4u, k_end);
+    let to = at.y * QUAD_A + at.x;
+    tile_a[to] = own[0];
+    tile_a[to + ROWS] = own[1];
+    tile_a[to + 2u * ROWS] = own[2];
+    tile_a[to + 3u * ROWS] = own[3];
+  } else if ((round + 1u) * THREADS <= BLOCKS || i < BLOCKS) {
+    let at = place_b(i - BLOCKS_A);
+    let own = until(block, k + at.y * 4u, k_end);
+    let to = at.y * QUAD_B + at.x;
+    tile_b[to] = own[0];
+    tile_b[to + COLUMNS] = own[1];
+    tile_b[to + 2u * COLUMNS] = own[2];
+    tile_b[to + 3u * COLUMNS] = own[3];
+  }
+}
 
 @compute @workgroup_size(TX, TY)
 fn tiled(
@@ -206,49 +289,57 @@ fn tiled(
   @builtin(local_invocation_id) id: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let m0 = group.y * ROWS_A * 4u;
-  let n0 = p.n_first + group.x * TX * 4u;
+  let tile = select(group.xy, group.yx, p.m_first == 1u);
   let batch = group.z / p.splits;
   let k_start = p.k_first + (group.z % p.splits) * p.chunk;
   let k_end = min(p.k_end, k_start + p.chunk);
-  let a_base = batch_offset(batch, p.a_strides);
-  let b_base = batch_offset(batch, p.b_strides) - p.b_shift;
-  var low = mat4x4f();
-  @if(TALL) var high = mat4x4f();
-  for (var k0 = k_start; k0 < k_end; k0 += DEPTH) {
-    for (var i = lane; i < ROWS_A * 4u; i += TX * TY) {
-      @if(TRANS_A) let at = vec2u(i % ROWS_A, i / ROWS_A);
-      @else let at = vec2u(i / 4u, i % 4u);
-      let block = transpose(block_a(a_base, m0 + at.x * 4u, k0 + at.y * 4u, k_end));
-      for (var j = 0u; j < 4u; j++) { tile_a[(at.y * 4u + j) * ROWS_A + at.x] = block[j]; }
-    }
-    for (var i = lane; i < TX * 4u; i += TX * TY) {
-      @if(TRANS_B) let at = vec2u(i / 4u, i % 4u);
-      @else let at = vec2u(i % TX, i / TX);
-      let block = block_b(b_base, k0 + at.y * 4u, k_end, n0 + at.x * 4u);
-      for (var j = 0u; j < 4u; j++) { tile_b[(at.y * 4u + j) * TX + at.x] = block[j]; }
-    }
+  let corner = Corner(
+    tile.y * ROWS * 4u,
+    p.n_first + tile.x * COLUMNS * 4u,
+    batch_offset(batch, p.a_strides),
+    batch_offset(batch, p.b_strides) - p.b_shift,
+  );
+  // c_RC: the thread's rows in A's half R of the tile, its columns in B's half C; neighbours have neighbouring vec4 of both.
+  var c_00 = mat4x4f();
+  @if(TALL) var c_10 = mat4x4f();
+  @if(WIDE) var c_01 = mat4x4f();
+  @if(TALL && WIDE) var c_11 = mat4x4f();
+  var first = fetch(corner, 0u, lane, k_start);
+  var second = fetch(corner, 1u, lane, k_start);
+  for (var k = k_start; k < k_end; k += DEPTH) {
+    stage(first, 0u, lane, k, k_end);
+    stage(second, 1u, lane, k, k_end);
     workgroupBarrier(); // the tiles are whole before anyone reads them
-    for (var k = 0u; k < DEPTH; k += 4u) {
-      let block = mat4x4f(
-        tile_b[k * TX + id.x], tile_b[(k + 1u) * TX + id.x], tile_b[(k + 2u) * TX + id.x], tile_b[(k + 3u) * TX + id.x],
-      );
-      let at = id.y * HEIGHT;
-      low += block * transpose(mat4x4f(
-        tile_a[k * ROWS_A + at], tile_a[(k + 1u) * ROWS_A + at],
-        tile_a[(k + 2u) * ROWS_A + at], tile_a[(k + 3u) * ROWS_A + at],
-      ));
-      @if(TALL) high += block * transpose(mat4x4f(
-        tile_a[k * ROWS_A + at + 1u], tile_a[(k + 1u) * ROWS_A + at + 1u],
-        tile_a[(k + 2u) * ROWS_A + at + 1u], tile_a[(k + 3u) * ROWS_A + at + 1u],
-      ));
+    if (k + DEPTH < k_end) {
+      first = fetch(corner, 0u, lane, k + DEPTH);
+      second = fetch(corner, 1u, lane, k + DEPTH);
+    }
+    for (var quad = 0u; quad < QUADS; quad++) {
+      for (var j = 0u; j < 4u; j++) {
+        let at_a = quad * QUAD_A + j * ROWS + id.y;
+        let at_b = quad * QUAD_B + j * COLUMNS + id.x;
+        let a_0 = tile_a[at_a];
+        let b_0 = tile_b[at_b];
+        @if(TALL) let a_1 = tile_a[at_a + TY];
+        @if(WIDE) let b_1 = tile_b[at_b + TX];
+        c_00 = fma_rows(c_00, a_0, b_0);
+        @if(TALL) c_10 = fma_rows(c_10, a_1, b_0);
+        @if(WIDE) c_01 = fma_rows(c_01, a_0, b_1);
+        @if(TALL && WIDE) c_11 = fma_rows(c_11, a_1, b_1);
+      }
     }
     workgroupBarrier(); // everyone has read the tiles before the next ones overwrite them
   }
-  let c_base = ((p.split_first + group.z % p.splits) * p.batches + batch) * p.m * p.n;
-  let n = n0 + id.x * 4u;
-  let m = m0 + id.y * HEIGHT * 4u;
-  @if(TALL) var rows = array<vec4f, 8>(low[0], low[1], low[2], low[3], high[0], high[1], high[2], high[3]);
-  @else var rows = array<vec4f, 4>(low[0], low[1], low[2], low[3]);
-  for (var i = 0u; i < HEIGHT * 4u; i++) { store(c_base, m + i, n, rows[i]); }
+  let c_base = batch_offset(batch, p.c_strides) + (p.split_first + group.z % p.splits) * p.split_stride;
+  let m = corner.m + id.y * 4u;
+  let n = corner.n + id.x * 4u;
+  var blocks: array<mat4x4f, HEIGHT * WIDTH>;
+  blocks[0] = c_00;
+  @if(WIDE) blocks[1] = c_01;
+  @if(TALL) blocks[WIDTH] = c_10;
+  @if(TALL && WIDE) blocks[WIDTH + 1u] = c_11;
+  for (var i = 0u; i < HEIGHT * WIDTH * 4u; i++) {
+    let row = m + i / (WIDTH * 4u) * TY * 4u + i % 4u;
+    store(c_base, row, n + i / 4u % WIDTH * TX * 4u, blocks[i / 4u][i % 4u]);
+  }
 }

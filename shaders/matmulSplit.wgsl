@@ -1,13 +1,19 @@
 // Sums the partial products of a split matmul in order, then its epilogue (lib/epilogue.wgsl): C = epilogue(sum over s of partial[s]).
-// partial [splits, count], C [count]; in vec4 with VEC_C.
+// partial [splits, batch, rows, columns]; C lies as its strides say. All sizes count vec4 with VEC_C, else numbers.
 // conditions: VEC_C
 import package::lib::epilogue::store_element;
 import package::lib::index::flat;
 
 struct Params {
-  count: u32,
+  count: u32, // of a split
   columns: u32,
+  rows: u32,
   splits: u32,
+  batch1: u32, // sizes of the two inner batch axes
+  batch2: u32,
+  ldc: u32, // from a row of C to the next
+  pad: u32,
+  c_strides: vec4u, // per step of batch axes 0, 1, 2
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -22,5 +28,11 @@ fn sum_splits(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups
   if (i >= p.count) { return; }
   var v = partial[i];
   for (var s = 1u; s < p.splits; s++) { v += partial[s * p.count + i]; }
-  store_element(v, i, i % p.columns);
+  let column = i % p.columns;
+  let row = i / p.columns % p.rows;
+  let z = i / p.columns / p.rows;
+  let i2 = z % p.batch2;
+  let i1 = (z / p.batch2) % p.batch1;
+  let base = (z / p.batch2 / p.batch1) * p.c_strides.x + i1 * p.c_strides.y + i2 * p.c_strides.z;
+  store_element(v, base + row * p.ldc + column, column);
 }

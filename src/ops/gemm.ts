@@ -1,31 +1,54 @@
 /** Lowers one matrix product, batched and with its epilogue, to dispatches of matmul.wgsl; chooses among its variants. */
 import { sizeOf } from '../graph/shape.ts';
-import type { Caps, Dispatch, Kernel, Param, Ref } from '../graph/types.ts';
+import type { Caps, Dispatch, Kernel, Ref } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { mergeAxes, perElement, rowParts } from './dispatch.ts';
 import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
 import type { Activation } from './scalar.ts';
 import { scalarFunction } from './scalar.ts';
 
-/** How the work is cut: an entry of matmul.wgsl, threads along n and m, columns and rows of C per thread. */
+/**
+ * How the work is cut: an entry of matmul.wgsl, threads along n and m, columns and rows of C per thread, k staged at a time. No choice among
+ * them changes the order of a sum, so a tuner may take any.
+ */
 export interface GemmVariant {
   readonly entry: 'direct' | 'tiled';
   readonly threads: readonly [number, number];
   readonly block: readonly [4 | 8, 4 | 8 | 16];
+  readonly depth: 4 | 8 | 16;
 }
 
-/** The choices by name. Workgroup memory of the tiled ones: 64 bytes per row and column of the tile. */
+/** The choices by name; the tiled ones by the rows and columns of C in a workgroup. */
 export const gemmVariants = {
   /** No workgroup memory, no barrier: small results. */
-  direct4: { entry: 'direct', threads: [8, 8], block: [4, 4] },
+  direct4: { entry: 'direct', threads: [8, 8], block: [4, 4], depth: 4 },
+  /** For GPUs that would rather read again than wait at a barrier. */
+  direct8: { entry: 'direct', threads: [8, 8], block: [4, 8], depth: 4 },
   /** For adapters on a CPU, where a load costs as much as thirty multiplications and registers spill cheaply. */
-  direct16: { entry: 'direct', threads: [8, 1], block: [8, 16] },
-  tiled32: { entry: 'tiled', threads: [8, 8], block: [4, 4] },
-  tiled64: { entry: 'tiled', threads: [16, 16], block: [4, 4] },
-  tiled128: { entry: 'tiled', threads: [16, 16], block: [4, 8] },
+  direct16: { entry: 'direct', threads: [8, 1], block: [8, 16], depth: 4 },
+  tiled32x32: { entry: 'tiled', threads: [8, 8], block: [4, 4], depth: 16 },
+  tiled32x64: { entry: 'tiled', threads: [8, 8], block: [8, 4], depth: 16 },
+  /** 128 threads: one warp for each of the four schedulers of a multiprocessor. */
+  tiled64x64: { entry: 'tiled', threads: [16, 8], block: [4, 8], depth: 16 },
+  tiled64x64wide: { entry: 'tiled', threads: [8, 8], block: [8, 8], depth: 16 },
+  tiled128x64: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 16 },
+  tiled128x64flat: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 8 },
 } as const satisfies Record<string, GemmVariant>;
 
 export type GemmVariantName = keyof typeof gemmVariants;
+
+/** Rows and columns of C that a workgroup makes. */
+const tileOf = ({ threads, block }: GemmVariant): [rows: number, columns: number] => [
+  threads[1] * block[1],
+  threads[0] * block[0],
+];
+
+/** Bytes of workgroup memory: both tiles, and two vectors of air after every fourth k. */
+export function workgroupBytes(variant: GemmVariant): number {
+  if (variant.entry === 'direct') return 0;
+  const [rows, columns] = tileOf(variant);
+  return 4 * variant.depth * (rows + columns + 4);
+}
 
 /** What happens to an element of the product before it is stored, in this order. Results of the shape of C, except where noted. */
 export interface Epilogue {
@@ -83,6 +106,14 @@ export interface Gemm {
   readonly batch: readonly number[];
   readonly aStrides: readonly number[];
   readonly bStrides: readonly number[];
+  /** Of the result and of what its epilogue reads and writes beside it; absent: one matrix after the other. */
+  readonly cStrides?: readonly number[] | undefined;
+  /** Elements from a stored row to the next; absent: the rows lie close together. */
+  readonly lda?: number | undefined;
+  readonly ldb?: number | undefined;
+  readonly ldc?: number | undefined;
+  /** What lies between the rows of C may be overwritten. */
+  readonly cRoom?: boolean | undefined;
   readonly transA: boolean;
   readonly transB: boolean;
   readonly alpha: number;
@@ -97,29 +128,53 @@ export interface Gemm {
   readonly variant?: GemmVariantName | undefined;
 }
 
-/** A pure choice by shape class and limits, so that a plan is the same wherever it is made. */
-export function chooseVariant(m: number, n: number, k: number, batches: number, caps: Caps): GemmVariantName {
-  const fits = (name: GemmVariantName): boolean => {
-    const { threads, block } = gemmVariants[name];
-    return (
-      threads[0] * threads[1] <= caps.maxInvocationsPerWorkgroup &&
-      (threads[0] * block[0] + threads[1] * block[1]) * 64 <= caps.maxWorkgroupStorageBytes
-    );
-  };
-  const blocks = (rows: number, columns: number): number =>
-    Math.ceil(m / rows) * Math.ceil(n / columns) * batches;
-  if (caps.software) return m >= 16 && n >= 8 ? 'direct16' : 'direct4';
+/** A shape of a product, batches multiplied out. */
+type Sizes = Pick<Gemm, 'm' | 'n' | 'k'> & { readonly batches: number };
+
+const tilesOf = (variant: GemmVariant, { m, n, batches }: Sizes): number => {
+  const [rows, columns] = tileOf(variant);
+  return Math.ceil(m / rows) * Math.ceil(n / columns) * batches;
+};
+
+/** The form that suits a shape on most GPUs: large tiles where enough of them remain to fill a large one. Every device can run them. */
+function usualVariant(sizes: Sizes): GemmVariantName {
+  const { m, n, k } = sizes;
   if (k < 16 || m < 16 || n < 16) return 'direct4';
-  if (blocks(128, 64) >= 256 && k >= 64 && fits('tiled128')) return 'tiled128';
-  if (blocks(64, 64) >= 128 && fits('tiled64')) return 'tiled64';
-  return fits('tiled32') ? 'tiled32' : 'direct4';
+  if (k >= 64 && tilesOf(gemmVariants.tiled128x64, sizes) >= 256) return 'tiled128x64';
+  return tilesOf(gemmVariants.tiled64x64, sizes) >= 96 ? 'tiled64x64' : 'tiled32x32';
 }
 
-/** Splits of k: only where the result is too small to fill a device and k is long (dW over many tokens). */
-export function chooseSplits(m: number, n: number, k: number, batches: number): number {
-  const blocks = Math.ceil(m / 32) * Math.ceil(n / 32) * batches;
-  if (blocks >= 64 || k < 512) return 1;
-  return Math.max(1, Math.min(Math.ceil(64 / blocks), Math.floor(k / 128), 16));
+/** A pure choice by shape and device class, so that a plan is the same wherever it is made. */
+export function chooseVariant(sizes: Sizes, caps: Caps): GemmVariantName {
+  if (caps.software) return sizes.m >= 16 && sizes.n >= 8 ? 'direct16' : 'direct4';
+  const usual = usualVariant(sizes);
+  const { threads } = gemmVariants[usual];
+  const fits =
+    threads[0] * threads[1] <= caps.maxInvocationsPerWorkgroup &&
+    workgroupBytes(gemmVariants[usual]) <= caps.maxWorkgroupStorageBytes;
+  return fits ? usual : 'direct4';
+}
+
+/** Workgroups that a result should have before its sums stay whole, and that splitting aims at. */
+const ENOUGH = 96;
+const AIM = 256;
+const SPLITS = 32;
+
+/**
+ * Splits of k: only where the result has too few tiles to fill a device and k is long (a loss over 50,000 classes, dW over many tokens).
+ * It decides the order of the sum, so it looks at the shape alone.
+ */
+export function chooseSplits(sizes: Sizes): number {
+  const tiles = tilesOf(gemmVariants[usualVariant(sizes)], sizes);
+  if (tiles >= ENOUGH || sizes.k < 512) return 1;
+  return Math.max(1, Math.min(Math.ceil(AIM / tiles), Math.floor(sizes.k / 128), SPLITS));
+}
+
+/** Where C lies: elements from row to row, along the three batch axes and from split to split. */
+interface Layout {
+  readonly ldc: number;
+  readonly strides: readonly number[];
+  readonly split: number;
 }
 
 /** A product cut into dispatches: how its batch axes merge, and how k and the rows of B are divided. */
@@ -129,6 +184,9 @@ interface Cut {
   readonly aStrides: readonly number[];
   readonly bStrides: readonly number[];
   readonly batches: number;
+  readonly c: Layout;
+  /** Whether the rows of C are written in vectors of four. */
+  readonly vecC: boolean;
   readonly variant: GemmVariant;
   readonly parts: ReturnType<typeof partsOf>;
   /** Whether the parts of B divide k. */
@@ -138,24 +196,44 @@ interface Cut {
   readonly splits: number;
 }
 
+/** Elements of a stored row of A, of B (words where it is packed) and of C. */
+const rowA = ({ lda, transA, m, k }: Gemm): number => lda ?? (transA ? m : k);
+const rowB = ({ ldb, bQuant, transB, k, n }: Gemm): number =>
+  bQuant ? quantLayout(bQuant).stride : (ldb ?? (transB ? k : n));
+const rowC = ({ ldc, n }: Gemm): number => ldc ?? n;
+
+/** Steps along batch axes of matrices that follow each other, `size` elements each. */
+function following(batch: readonly number[], size: number): number[] {
+  return batch.map((_, i) => sizeOf(batch.slice(i + 1)) * size);
+}
+
 function cutOf(gemm: Gemm, caps: Caps): Cut {
-  const { m, n, k } = gemm;
-  const merged = mergeAxes(gemm.batch, [gemm.aStrides, gemm.bStrides]);
-  if (merged.shape.length > 3) fail('shape', `matmul: batch axes [${gemm.batch}] do not merge into three.`);
+  const { m, n, k, batch } = gemm;
+  const ldc = rowC(gemm);
+  const merged = mergeAxes(batch, [gemm.aStrides, gemm.bStrides, gemm.cStrides ?? following(batch, m * ldc)]);
+  if (merged.shape.length > 3) fail('shape', `matmul: batch axes [${batch}] do not merge into three.`);
   const three = (values: readonly number[], fill: number): number[] => [
     ...new Array<number>(3 - values.length).fill(fill),
     ...values,
   ];
   const shape = three(merged.shape, 1);
   const batches = sizeOf(shape);
+  const sizes = { m, n, k, batches };
   const parts = partsOf(gemm, caps);
   // Parts of B along k are splits already.
   const inParts = parts.length > 1 && !gemm.transB;
-  const wanted = inParts ? 1 : chooseSplits(m, n, k, batches);
+  const wanted = inParts ? 1 : chooseSplits(sizes);
   const chunk = Math.ceil(k / wanted / 16) * 16;
+  const [aStrides, bStrides, strides] = merged.strides.map((s) => three(s, 0)) as [
+    number[],
+    number[],
+    number[],
+  ];
   return {
-    ...{ shape, aStrides: three(merged.strides[0]!, 0), bStrides: three(merged.strides[1]!, 0), batches },
-    variant: gemmVariants[gemm.variant ?? chooseVariant(m, n, k, batches, caps)],
+    ...{ shape, aStrides, bStrides, batches },
+    c: { ldc, strides, split: 0 },
+    vecC: (vector(n) || gemm.cRoom === true) && [ldc, ...strides].every(vector),
+    variant: gemmVariants[gemm.variant ?? chooseVariant(sizes, caps)],
     ...{ parts, inParts, chunk, splits: inParts ? parts.length : Math.max(1, Math.ceil(k / chunk)) },
   };
 }
@@ -165,91 +243,94 @@ const vector = (size: number): boolean => size % 4 === 0;
 
 export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const cut = cutOf(gemm, caps);
-  const { n } = gemm;
-  const whole = cut.splits === 1;
-  const end = epilogueParts(
-    whole ? gemm.c : { scratch: 0 },
-    whole ? (gemm.epilogue ?? {}) : {},
-    vector(n),
-    gemm.a,
-  );
-  const main = cut.parts.map((_, i) => partDispatch(gemm, cut, end, i));
-  if (whole) return { dispatches: main };
-  const total = cut.batches * gemm.m * n;
-  const width = vector(n) ? 4 : 1;
-  const params: Param[] = [total / width, n / width, cut.splits];
-  const last = epilogueParts(gemm.c, gemm.epilogue ?? {}, vector(n), { scratch: 0 });
+  if (cut.splits === 1) {
+    const end = epilogueParts(gemm.c, gemm.epilogue ?? {}, cut.vecC, gemm.a);
+    return { dispatches: cut.parts.map((_, i) => partDispatch(gemm, cut, end, i)) };
+  }
+  const width = cut.vecC ? 4 : 1;
+  const columns = Math.ceil(gemm.n / width);
+  const matrix = gemm.m * columns * width;
+  const total = cut.batches * matrix;
+  const partial = { ldc: columns * width, strides: following(cut.shape, matrix), split: total };
+  const end = epilogueParts({ scratch: 0 }, {}, cut.vecC, gemm.a);
+  const last = epilogueParts(gemm.c, gemm.epilogue ?? {}, cut.vecC, { scratch: 0 });
   const sum: Dispatch = {
     shader: 'matmulSplit.wgsl',
     entry: 'sum_splits',
     conditions: last.conditions,
     constants: last.constants,
-    params,
+    params: [
+      ...[total / width, columns, gemm.m, cut.splits, cut.shape[1]!, cut.shape[2]!],
+      ...[cut.c.ldc, 0, ...cut.c.strides].map((step) => step / width),
+      0,
+    ],
     bindings: [{ scratch: 0 }, { scratch: 0 }, ...last.bindings],
     workgroups: perElement(total / width),
   };
+  const main = cut.parts.map((_, i) => partDispatch(gemm, { ...cut, c: partial }, end, i));
   return { scratchBytes: [total * cut.splits * 4], dispatches: [...main, sum] };
 }
 
 /** The product with part `i` of B; {@link gemmWork} reads its params. */
 function partDispatch(gemm: Gemm, cut: Cut, end: ReturnType<typeof epilogueParts>, i: number): Dispatch {
   const { m, n, k, bQuant } = gemm;
-  const { shape, batches, variant, inParts } = cut;
+  const { shape, batches, variant, inParts, c } = cut;
   const { first, end: last, ref } = cut.parts[i]!;
   const along = gemm.transB ? { n: [first, last], k: [0, k] } : { n: [0, n], k: [first, last] };
   const splits = inParts ? 1 : cut.splits;
-  const [tx, ty] = variant.threads;
-  const [columns, rows] = variant.block;
+  const [rows, columns] = tileOf(variant);
+  const groups = [Math.ceil((along.n[1]! - along.n[0]!) / columns), Math.ceil(m / rows)] as const;
+  // The larger operand is read once, while the smaller one stays in the cache.
+  const mFirst = variant.entry === 'tiled' && n > m;
   return {
     shader: 'matmul.wgsl',
     entry: variant.entry,
     conditions: {
       TRANS_A: gemm.transA,
       TRANS_B: gemm.transB,
-      VEC_A: vector(gemm.transA ? m : k),
-      VEC_B: !bQuant && vector(gemm.transB ? k : n),
+      VEC_A: [rowA(gemm), ...cut.aStrides].every(vector),
+      VEC_B: !bQuant && [rowB(gemm), ...cut.bStrides].every(vector),
       B_F16: gemm.bHalf,
-      GUARD: k % (variant.entry === 'tiled' ? 16 : 4) !== 0,
-      TALL: rows === 8,
-      HUGE: rows === 16,
+      GUARD: k % variant.depth !== 0,
+      TALL: variant.block[1] === 8,
+      HUGE: variant.block[1] === 16,
+      WIDE: variant.block[0] === 8,
       ...quantConditions(bQuant),
       ...end.conditions,
     },
-    constants: { TX: tx, TY: ty, ...quantConstants(bQuant), ...end.constants },
+    constants: {
+      ...{ TX: variant.threads[0], TY: variant.threads[1] },
+      ...(variant.entry === 'tiled' && { DEPTH: variant.depth }),
+      ...quantConstants(bQuant),
+      ...end.constants,
+    },
     params: [
       ...[m, n, k, cut.chunk, splits],
       { f32: gemm.alpha },
-      ...[shape[1]!, shape[2]!, batches, along.n[0]!, along.n[1]!, along.k[0]!],
+      ...[shape[1]!, shape[2]!, along.n[0]!, along.n[1]!, along.k[0]!, along.k[1]!],
       ...[...cut.aStrides, 0],
       ...[...cut.bStrides, 0],
-      ...[along.k[1]!, inParts ? i : 0, first * rowElements(gemm), 0],
+      ...[...c.strides, 0],
+      ...[rowA(gemm), bQuant ? 0 : rowB(gemm), c.ldc],
+      ...[inParts ? i : 0, c.split, first * rowB(gemm), mFirst ? 1 : 0, 0],
       ...quantParams(bQuant),
     ],
     bindings: [gemm.a, ref, ...end.bindings],
-    workgroups: [
-      Math.ceil((along.n[1]! - along.n[0]!) / (tx * columns)),
-      Math.ceil(m / (ty * rows)),
-      batches * splits,
-    ],
+    workgroups: [...(mFirst ? ([groups[1], groups[0]] as const) : groups), batches * splits],
   };
 }
-
-/** Elements of a stored row of B; words where it is packed. */
-const rowElements = ({ bQuant, transB, k, n }: Gemm): number =>
-  bQuant ? quantLayout(bQuant).stride : transB ? k : n;
 
 /** B's rows as they can be bound: all at once, unless it is one matrix beyond the binding limit. */
 function partsOf(gemm: Gemm, caps: Caps): { first: number; end: number; ref: Ref }[] {
   const rows = gemm.transB ? gemm.n : gemm.k;
   if (gemm.batch.length > 0) return [{ first: 0, end: rows, ref: gemm.b }];
-  return rowParts(gemm.b, rows, rowElements(gemm) * (gemm.bHalf ? 2 : 4), caps.maxStorageBindingBytes);
+  return rowParts(gemm.b, rows, rowB(gemm) * (gemm.bHalf ? 2 : 4), caps.maxStorageBindingBytes);
 }
 
 /** Multiplications of a product's dispatch; null for any other. */
-export function gemmWork({ shader, params }: Dispatch): number | null {
+export function gemmWork({ shader, params, workgroups }: Dispatch): number | null {
   if (shader !== 'matmul.wgsl') return null;
-  // As `partDispatch` lays them out: m, n, k, …, batches, the columns and the part of the sum that this dispatch is for.
-  const [m, , , , , , , , batches, nFirst, nEnd, kFirst] = params as number[];
-  const kEnd = params[20] as number;
-  return m! * (nEnd! - nFirst!) * (kEnd - kFirst!) * batches!;
+  // As `partDispatch` lays them out: m, n, k, chunk, splits, …, the columns and the part of the sum that this dispatch is for.
+  const [m, , , , splits, , , , nFirst, nEnd, kFirst, kEnd] = params as number[];
+  return (m! * (nEnd! - nFirst!) * (kEnd! - kFirst!) * workgroups[2]) / splits!;
 }

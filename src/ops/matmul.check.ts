@@ -1,6 +1,7 @@
 /** The float64 reference and test cases of matmul.ts. */
 import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
+import { type GemmVariantName, gemmVariants } from './gemm.ts';
 import { matmulOp, matmulSizes } from './matmul.ts';
 import { emptyTensor, quantCase, unpackTensor } from './reference.ts';
 
@@ -74,7 +75,7 @@ defineCheck(matmulOp, {
       attrs: { transA: true, transB: false, alpha: 1 },
       gradientInputs: [],
     },
-    ...(['direct4', 'direct16', 'tiled32', 'tiled64', 'tiled128'] as const).map((variant) => ({
+    ...(Object.keys(gemmVariants) as GemmVariantName[]).map((variant) => ({
       name: `variant ${variant}`,
       inputs: [
         { dtype: 'f32' as const, shape: [70, 37] },
