@@ -114,7 +114,8 @@ function inParts(
   const [p1, p2] = radix(out, n);
   const bytes = 8 * out * width;
   const fits = Math.max(1, Math.floor(SCRATCH_BYTES / bytes));
-  const atOnce = fits >= stack ? stack : Math.max(1, fits - (fits % TOGETHER));
+  // Whole groups of those that share their angles, where at least one fits.
+  const atOnce = Math.min(stack, fits >= TOGETHER ? fits - (fits % TOGETHER) : fits);
   const dispatches: Dispatch[] = [];
   for (let first = 0; first < stack; first += atOnce) {
     const count = Math.min(atOnce, stack - first);
