@@ -4,7 +4,7 @@
 //   mid[p1, r2, q] = sum over the entries with that r2 of spectrum[k] cis(p1 row_k / OUT + q col_k / IN)
 //   delta[p1 + P1 p2, q] = scale * Re sum_(r2) cis(p2 r2 / P2) mid[p1, r2, q]
 // so that an element costs n/P2 + P2 terms instead of n. Angles are whole numbers modulo OUT and IN, looked up in exact tables.
-// spectrum [T, n]; rows, columns [n]; order [n] lists the entries by r2, starts [P2 + 1]; turns [OUT + IN] (cos, sin); delta [T, OUT, IN];
+// spectrum [T, n]; rows, columns [n]; order [n + P2 + 1] lists the entries by r2, then where each group starts; turns [OUT + IN] (cos, sin); delta [T, OUT, IN];
 // mid [T, P1, P2, IN] complex.
 
 struct Params {
@@ -22,10 +22,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> spectrum: array<f32>;
 @group(0) @binding(2) var<storage, read> rows: array<u32>;
 @group(0) @binding(3) var<storage, read> columns: array<u32>;
-@group(0) @binding(5) var<storage, read> order: array<u32>;
-@group(0) @binding(6) var<storage, read> starts: array<u32>;
+@group(0) @binding(5) var<storage, read> order: array<u32>; // and starts after it
 @group(0) @binding(4) var<storage, read> turns: array<vec2f>;
-@group(0) @binding(7) var<storage, read_write> mid: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> mid: array<vec2f>;
 
 override WG: u32 = 64u;
 
@@ -63,7 +62,7 @@ fn spread_entries(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
   let s3 = last * p.n;
   var re = vec4f(0.0);
   var im = vec4f(0.0);
-  for (var i = starts[r2]; i < starts[r2 + 1u]; i++) {
+  for (var i = order[p.n + r2]; i < order[p.n + r2 + 1u]; i++) {
     let k = order[i];
     let turn = cis(p1, rows[k], q, columns[k]);
     let s = s_at + k;

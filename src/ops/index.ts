@@ -22,6 +22,7 @@ export * from './rope.ts';
 export * from './scalar.ts';
 export * from './softmax.ts';
 export * from './sparseIdft.ts';
+export * from './spectral.ts';
 export * from './sumSquares.ts';
 export * from './unary.ts';
 export * from './unfold.ts';

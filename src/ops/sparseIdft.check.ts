@@ -1,16 +1,12 @@
 /** The float64 references and test cases of sparseIdft.ts. */
 import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
-import { frequencyTables, type SparseIdftAttrs, sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
+import { frequencyTables, sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
+import { type SpectralAttrs, turnTable } from './spectral.ts';
 
 /** Entry (p, q) of the transform's kernel for one frequency. */
-const wave = (
-  p: number,
-  row: number,
-  q: number,
-  column: number,
-  { out, in: width }: SparseIdftAttrs,
-): number => Math.cos(2 * Math.PI * (((p * row) % out) / out + ((q * column) % width) / width));
+const wave = (p: number, row: number, q: number, column: number, { out, in: width }: SpectralAttrs): number =>
+  Math.cos(2 * Math.PI * (((p * row) % out) / out + ((q * column) % width) / width));
 
 defineCheck(sparseIdftOp, {
   reference: ([spectrum, rows, columns], attrs) => {
@@ -36,6 +32,9 @@ defineCheck(sparseIdftOp, {
     frequencyCase('every frequency', 2, 6, 4, 24, false),
     frequencyCase('more rows than entries', 1, 36, 8, 3, false),
     frequencyCase('wide', 3, 48, 70, 100, false),
+    frequencyCase('fast, wide', 3, 48, 80, 100, false),
+    frequencyCase('fast, a pair each way', 2, 2, 2, 4, false),
+    frequencyCase('fast, one row at a time', 1, 640, 12, 60, false),
   ],
 });
 
@@ -59,7 +58,12 @@ defineCheck(sparseDftOp, {
     }
     return [{ dtype: 'f32', shape: [stack, n], data } satisfies Tensor];
   },
-  cases: [frequencyCase('a stack of 2', 2, 24, 18, 31, true)],
+  cases: [
+    frequencyCase('a stack of 2', 2, 24, 18, 31, true),
+    frequencyCase('odd', 2, 9, 14, 31, true),
+    frequencyCase('fast, ranges of rows', 3, 60, 54, 31, true),
+    frequencyCase('fast, one row at a time', 1, 12, 640, 60, true),
+  ],
 });
 
 function frequencyCase(name: string, stack: number, out: number, width: number, n: number, adjoint: boolean) {
@@ -67,7 +71,6 @@ function frequencyCase(name: string, stack: number, out: number, width: number, 
   const places = Array.from({ length: n }, (_, k) => (k * 577 + 3) % (out * width));
   const rows = Int32Array.from(places, (at) => Math.floor(at / width));
   const columns = Int32Array.from(places, (at) => at % width);
-  const { order, starts, turns } = frequencyTables(rows, out, width);
   const i32 = (data: Int32Array) => ({ dtype: 'i32' as const, shape: [data.length], data: [...data] });
   return {
     name,
@@ -75,9 +78,8 @@ function frequencyCase(name: string, stack: number, out: number, width: number, 
       { dtype: 'f32' as const, shape: adjoint ? [stack, out, width] : [stack, n] },
       i32(rows),
       i32(columns),
-      i32(order),
-      i32(starts),
-      { dtype: 'f32' as const, shape: [out + width, 2], data: [...turns] },
+      i32(frequencyTables(rows, columns, { out, in: width })),
+      { dtype: 'f32' as const, shape: [out + width, 2], data: [...turnTable(out, width)] },
     ],
     attrs: { out, in: width, scaling: 150 },
     gradientInputs: n < 50 ? [0] : [],

@@ -18,6 +18,7 @@ import {
   butterfly,
   cayley,
   cayleyFull,
+  frequencyInputs,
   linear,
   pack,
   scale,
@@ -79,13 +80,12 @@ function layer(g: Emitter, run: Run, x: Value, w: Value, b: Value, tensor: (name
   }
   const { row, column } = fourierLocations(out, width, run.config.n_frequency!, run.config.random_loc_seed!);
   const spectrum = tensor('fourierft_spectrum');
-  const delta = sparseIdft(g, view(g, spectrum, [1, ...spectrum.shape]), {
+  const frequencies = frequencyInputs(g, Int32Array.from(row), Int32Array.from(column), {
     out,
     in: width,
     scaling: run.config.scaling!,
-    rows: Int32Array.from(row),
-    columns: Int32Array.from(column),
   });
+  const delta = sparseIdft(g, view(g, spectrum, [1, ...spectrum.shape]), frequencies);
   return linear(g, x, binary(g, w, view(g, delta, [out, width]), { fn: 'add' }), b);
 }
 

@@ -1,5 +1,5 @@
 /** FourierFT on the graph: the spectra of a whole group → their ΔW by one sparse inverse transform → W + ΔW. */
-import { sparseIdft } from '../../ops/sparseIdft.ts';
+import { frequencyInputs, sparseIdft } from '../../ops/sparseIdft.ts';
 import { additive, cutStack } from '../graphParts.ts';
 import type { MethodGraph } from '../types.ts';
 import { type FourierftConfig, fourierLocations, frequencyCount } from './config.ts';
@@ -13,13 +13,12 @@ export const graph: MethodGraph<FourierftConfig> = {
       frequencyCount(first, config),
       config.random_loc_seed ?? 0,
     );
-    const delta = sparseIdft(g, params.fourierft_spectrum!, {
+    const frequencies = frequencyInputs(g, Int32Array.from(row), Int32Array.from(column), {
       out: first.out,
       in: first.in,
-      rows: Int32Array.from(row),
-      columns: Int32Array.from(column),
       scaling: config.scaling,
     });
+    const delta = sparseIdft(g, params.fourierft_spectrum!, frequencies);
     return cutStack(g, delta, layers.length, [first.out, first.in]).map((own) => additive(g, () => own));
   },
 };

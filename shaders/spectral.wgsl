@@ -1,0 +1,374 @@
+// FourierFT by fast Fourier transforms. S has n numbers s_k at places (row_k, column_k) of [OUT, IN], and
+//   delta[p, q] = scale sum_k s_k cos 2 pi (p row_k / OUT + q column_k / IN),   so  delta x = scale Re F_out* (S conj(F_in x)).
+// `apply` takes rows of x through it (to = 0: delta x; to = 1: delta^T x), or the rows of the identity, which gives delta itself, without a
+// transform of the first kind. `backward` makes d_s_k = scale sum over the rows of Re(F_out dy [row_k] F_in x [column_k]) and dx = delta^T dy.
+// A row of N real numbers lies in workgroup memory as N/2 complex ones (pairs of neighbours): the transform of the N comes from that of the
+// N/2 (`separate`) and goes back into it (`join`). Passes of radix 4, 2, 3, 5 work in place, so frequencies come out in the order of reversed
+// digits, which `tables` has. Sums over k stand in lists by row and by column, below N/2 by symmetry: conj X[N - c] = X[c] for real rows.
+// One workgroup takes a range of `take` rows of one spectrum, ROWS at a time (1, 4 or 8). The spectra of these lie in `kept`, N/2 + 1
+// frequencies of each side, the ROWS of a frequency side by side: four rows share what is looked up.
+// Sides: 0 is out, 1 is in. x [rows, IN], dy, y [rows, OUT]; spectrum [rows / per, n]; tables and turns: src/ops/spectral.ts.
+
+import package::lib::index::flat;
+
+struct Params {
+  per: u32, // rows of one spectrum
+  ranges: u32, // and the workgroups they are cut into
+  take: u32, // rows of a range
+  n: u32,
+  half: vec2u, // OUT / 2, IN / 2
+  stages: vec2u,
+  radix: array<vec4u, 4>, // of at most 8 passes of out, then of in
+  to: u32, // the side of the result
+  unit: u32, // the side whose rows are those of the identity; 2: neither
+  across: u32, // 1: rows that are no identity's are columns of [stack, N, per]
+  wanted: u32, // 1: dx as well
+  stack: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x_in: array<f32>;
+@group(0) @binding(2) var<storage, read> spectrum: array<f32>;
+@group(0) @binding(3) var<storage, read> tables: array<u32>;
+@group(0) @binding(4) var<storage, read> turns: array<vec2f>; // (cos, sin) of the whole angles of OUT parts, then of IN parts
+@group(0) @binding(5) var<storage, read_write> result: array<f32>;
+@group(0) @binding(6) var<storage, read_write> kept: array<vec2f>;
+@group(0) @binding(7) var<storage, read_write> parts: array<f32>;
+@group(0) @binding(8) var<storage, read> dy_in: array<f32>;
+
+override WG: u32 = 64u;
+override ROWS: u32 = 1u;
+override SIZE: u32 = 64u; // ROWS times the longer half
+
+var<workgroup> data: array<vec2f, SIZE>;
+
+fn conj(a: vec2f) -> vec2f { return vec2f(a.x, -a.y); }
+
+// a times i, or -i.
+fn quarter(a: vec2f, sign: f32) -> vec2f { return sign * vec2f(-a.y, a.x); }
+
+// a times e^(sign i angle).
+fn turned(a: vec2f, angle: u32, sign: f32) -> vec2f {
+  let t = turns[angle];
+  let s = sign * t.y;
+  return vec2f(a.x * t.x - a.y * s, a.x * s + a.y * t.x);
+}
+
+fn turns_at(side: u32) -> u32 { return side * 2u * p.half.x; }
+
+// Where frequency f of a side lies after the passes.
+fn place(side: u32, f: u32) -> u32 { return tables[side * p.half.x + f]; }
+
+// Of a workgroup, where the spectra of a side begin.
+fn kept_at(group: u32, side: u32) -> u32 {
+  return ROWS * (group * (p.half.x + p.half.y + 2u) + side * (p.half.x + 1u));
+}
+
+// Where numbers 2 j and 2 j + 1 of row `place` of a spectrum lie, `size` numbers long.
+fn pair_at(spectrum_of: u32, place: u32, j: u32, size: u32) -> vec2u {
+  let from_spectrum = spectrum_of * p.per * size;
+  if (p.across == 1u) { return from_spectrum + place + vec2u(2u * j, 2u * j + 1u) * p.per; }
+  return from_spectrum + place * size + vec2u(2u * j, 2u * j + 1u);
+}
+
+// One butterfly of a pass: numbers at `at`, at + m, ...; number u is turned by u `step`s after the sums, or backwards before them.
+fn butterfly(radix: u32, at: u32, m: u32, zero: u32, step: u32, back: bool) {
+  let sign = select(-1.0, 1.0, back);
+  let a0 = data[at];
+  var a1 = data[at + m];
+  if (back) { a1 = turned(a1, zero + step, sign); }
+  if (radix == 2u) {
+    let y1 = a0 - a1;
+    data[at] = a0 + a1;
+    data[at + m] = y1;
+    if (!back) { data[at + m] = turned(y1, zero + step, sign); }
+    return;
+  }
+  var a2 = data[at + 2u * m];
+  if (back) { a2 = turned(a2, zero + 2u * step, sign); }
+  if (radix == 3u) {
+    let sum = a1 + a2;
+    let middle = a0 - 0.5 * sum;
+    let across = 0.8660254 * quarter(a1 - a2, sign);
+    store(at, m, a0 + sum, middle + across, zero, step, back);
+    store_one(at + 2u * m, middle - across, zero + 2u * step, back);
+    return;
+  }
+  var a3 = data[at + 3u * m];
+  if (back) { a3 = turned(a3, zero + 3u * step, sign); }
+  if (radix == 4u) {
+    let even = a0 + a2;
+    let odd = a1 + a3;
+    let middle = a0 - a2;
+    let across = quarter(a1 - a3, sign);
+    store(at, m, even + odd, middle + across, zero, step, back);
+    store_one(at + 2u * m, even - odd, zero + 2u * step, back);
+    store_one(at + 3u * m, middle - across, zero + 3u * step, back);
+    return;
+  }
+  var a4 = data[at + 4u * m];
+  if (back) { a4 = turned(a4, zero + 4u * step, sign); }
+  let outer = a1 + a4;
+  let inner = a2 + a3;
+  let first = a0 + 0.30901699 * outer - 0.80901699 * inner;
+  let second = a0 - 0.80901699 * outer + 0.30901699 * inner;
+  let across1 = quarter(0.95105652 * (a1 - a4) + 0.58778525 * (a2 - a3), sign);
+  let across2 = quarter(0.58778525 * (a1 - a4) - 0.95105652 * (a2 - a3), sign);
+  store(at, m, a0 + outer + inner, first + across1, zero, step, back);
+  store_one(at + 2u * m, second + across2, zero + 2u * step, back);
+  store_one(at + 3u * m, second - across2, zero + 3u * step, back);
+  store_one(at + 4u * m, first - across1, zero + 4u * step, back);
+}
+
+fn store_one(at: u32, y: vec2f, angle: u32, back: bool) {
+  if (back) { data[at] = y; } else { data[at] = turned(y, angle, -1.0); }
+}
+
+fn store(at: u32, m: u32, y0: vec2f, y1: vec2f, zero: u32, step: u32, back: bool) {
+  data[at] = y0;
+  store_one(at + m, y1, zero + step, back);
+}
+
+// The transform of N/2 numbers of every row: in their order to reversed digits with e^(-i angle), or back with e^(i angle).
+fn transform(side: u32, back: bool, lane: u32) {
+  let h = p.half[side];
+  let stages = p.stages[side];
+  var length = select(h, 1u, back);
+  for (var s = 0u; s < stages; s++) {
+    let stage = select(s, stages - 1u - s, back);
+    let radix = p.radix[2u * side + stage / 4u][stage % 4u];
+    length = select(length, length * radix, back);
+    let m = length / radix;
+    let each = h / radix;
+    for (var i = lane; i < ROWS * each; i += WG) {
+      let b = i % each;
+      let j = b % m;
+      butterfly(radix, i / each * h + b / m * length + j, m, turns_at(side), 2u * h / length * j, back);
+    }
+    length = select(m, length, back);
+    workgroupBarrier(); // the pass is written
+  }
+}
+
+// From the transform of N/2 complex numbers to frequencies 0 to N/2 of the N real ones, into `kept`.
+fn separate(group: u32, side: u32, lane: u32) {
+  let h = p.half[side];
+  let to = kept_at(group, side);
+  for (var i = lane; i < ROWS * (h / 2u + 1u); i += WG) {
+    let row = i % ROWS;
+    let f = i / ROWS;
+    let a = data[row * h + place(side, f)];
+    let b = conj(data[row * h + place(side, select(h - f, 0u, f == 0u))]);
+    let even = 0.5 * (a + b);
+    let odd = turned(0.5 * quarter(a - b, -1.0), turns_at(side) + f, -1.0);
+    kept[to + f * ROWS + row] = even + odd;
+    kept[to + (h - f) * ROWS + row] = conj(even - odd);
+  }
+}
+
+// The spectra of rows of the identity.
+fn separate_unit(group: u32, side: u32, first: u32, lane: u32) {
+  let size = 2u * p.half[side];
+  for (var i = lane; i < ROWS * (p.half[side] + 1u); i += WG) {
+    let turn = (first + i % ROWS) * (i / ROWS) % size;
+    kept[kept_at(group, side) + i] = conj(turns[turns_at(side) + turn]);
+  }
+}
+
+// What the places of S on line f of side `to` add up to, times their numbers: of four rows, (real, imaginary) parts.
+fn gathered4(to: u32, f: u32, from_rows: u32, s_at: u32) -> array<vec4f, 2> {
+  let list = list_at(to);
+  var re = vec4f(0.0);
+  var im = vec4f(0.0);
+  for (var i = tables[list + f]; i < tables[list + f + 1u]; i++) {
+    let entry = list + p.half[to] + 2u + 2u * i;
+    let other = tables[entry + 1u];
+    let at = from_rows + (other & 0xffffu) * ROWS;
+    let s = spectrum[s_at + tables[entry]];
+    let signed = select(-s, s, other > 0xffffu);
+    let a = kept[at];
+    let b = kept[at + 1u];
+    let c = kept[at + 2u];
+    let d = kept[at + 3u];
+    re += s * vec4f(a.x, b.x, c.x, d.x);
+    im += signed * vec4f(a.y, b.y, c.y, d.y);
+  }
+  // These two frequencies are real.
+  if (f == 0u || f == p.half[to]) { return array(2.0 * re, vec4f(0.0)); }
+  return array(re, im);
+}
+
+// The same of one row.
+fn gathered(to: u32, f: u32, from_rows: u32, s_at: u32) -> vec2f {
+  let list = list_at(to);
+  var re = 0.0;
+  var im = 0.0;
+  for (var i = tables[list + f]; i < tables[list + f + 1u]; i++) {
+    let entry = list + p.half[to] + 2u + 2u * i;
+    let other = tables[entry + 1u];
+    let value = kept[from_rows + (other & 0xffffu)];
+    let s = spectrum[s_at + tables[entry]];
+    re += s * value.x;
+    im += select(-s, s, other > 0xffffu) * value.y;
+  }
+  return select(vec2f(re, im), vec2f(2.0 * re, 0.0), f == 0u || f == p.half[to]);
+}
+
+fn list_at(to: u32) -> u32 { return p.half.x + p.half.y + p.n + to * (p.half.x + 2u + 2u * p.n); }
+
+// Frequencies f and N/2 - f of a row, ready to be transformed back.
+fn join_pair(to: u32, row: u32, f: u32, a: vec2f, b: vec2f) {
+  let h = p.half[to];
+  let even = a + conj(b);
+  let odd = quarter(turned(a - conj(b), turns_at(to) + f, 1.0), 1.0);
+  data[row * h + place(to, f)] = even + odd;
+  if (f > 0u && 2u * f != h) { data[row * h + place(to, h - f)] = conj(even - odd); }
+}
+
+// The sums of every frequency of side `to`, from the spectra of the other side.
+fn join(group: u32, spectrum_of: u32, to: u32, lane: u32) {
+  let h = p.half[to];
+  let s_at = spectrum_of * p.n;
+  let from_rows = kept_at(group, 1u - to);
+  if (ROWS >= 4u) {
+    for (var i = lane; i < ROWS / 4u * (h / 2u + 1u); i += WG) {
+      let row = i % (ROWS / 4u) * 4u;
+      let f = i / (ROWS / 4u);
+      let a = gathered4(to, f, from_rows + row, s_at);
+      let b = gathered4(to, h - f, from_rows + row, s_at);
+      join_pair(to, row, f, vec2f(a[0].x, a[1].x), vec2f(b[0].x, b[1].x));
+      join_pair(to, row + 1u, f, vec2f(a[0].y, a[1].y), vec2f(b[0].y, b[1].y));
+      join_pair(to, row + 2u, f, vec2f(a[0].z, a[1].z), vec2f(b[0].z, b[1].z));
+      join_pair(to, row + 3u, f, vec2f(a[0].w, a[1].w), vec2f(b[0].w, b[1].w));
+    }
+  } else {
+    for (var f = lane; f < h / 2u + 1u; f += WG) {
+      join_pair(to, 0u, f, gathered(to, f, from_rows, s_at), gathered(to, h - f, from_rows, s_at));
+    }
+  }
+}
+
+fn write_rows(to: u32, spectrum_of: u32, first: u32, end: u32, lane: u32) {
+  let h = p.half[to];
+  for (var i = lane; i < ROWS * h; i += WG) {
+    let row = first + i / h;
+    if (row < end) {
+      let at = pair_at(spectrum_of, row, i % h, 2u * h);
+      let y = 0.5 * p.scale * data[i];
+      result[at.x] = y.x;
+      result[at.y] = y.y;
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn apply(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let group = id.x + id.y * groups.x;
+  let spectrum_of = group / p.ranges;
+  if (spectrum_of >= p.stack) { return; }
+  let start = group % p.ranges * p.take;
+  let end = min(start + p.take, p.per);
+  let from_side = 1u - p.to;
+  let h = p.half[from_side];
+  for (var first = start; first < end; first += ROWS) {
+    if (p.unit == from_side) {
+      separate_unit(group, from_side, first, lane);
+    } else {
+      for (var i = lane; i < ROWS * h; i += WG) {
+        let row = first + i / h;
+        data[i] = vec2f(0.0);
+        if (row < end) {
+          let at = pair_at(spectrum_of, row, i % h, 2u * h);
+          data[i] = vec2f(x_in[at.x], x_in[at.y]);
+        }
+      }
+      workgroupBarrier(); // the rows are read
+      transform(from_side, false, lane);
+      separate(group, from_side, lane);
+    }
+    storageBarrier();
+    workgroupBarrier(); // the spectra are kept
+    join(group, spectrum_of, p.to, lane);
+    workgroupBarrier(); // the sums are written
+    transform(p.to, true, lane);
+    write_rows(p.to, spectrum_of, first, end, lane);
+    workgroupBarrier(); // the rows are written before the next are read
+  }
+}
+
+// parts [stack, ranges, n].
+@compute @workgroup_size(WG)
+fn backward(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let group = id.x + id.y * groups.x;
+  let spectrum_of = group / p.ranges;
+  if (spectrum_of >= p.stack) { return; }
+  let start = group % p.ranges * p.take;
+  let end = min(start + p.take, p.per);
+  for (var k = lane; k < p.n; k += WG) { parts[group * p.n + k] = 0.0; }
+  for (var first = start; first < end; first += ROWS) {
+    for (var side = 0u; side < 2u; side++) {
+      if (p.unit == side) {
+        separate_unit(group, side, first, lane);
+      } else {
+        let h = p.half[side];
+        for (var i = lane; i < ROWS * h; i += WG) {
+          let row = first + i / h;
+          data[i] = vec2f(0.0);
+          if (row < end) {
+            let at = pair_at(spectrum_of, row, i % h, 2u * h);
+            if (side == 0u) { data[i] = vec2f(dy_in[at.x], dy_in[at.y]); } else { data[i] = vec2f(x_in[at.x], x_in[at.y]); }
+          }
+        }
+        workgroupBarrier(); // the rows are read
+        transform(side, false, lane);
+        separate(group, side, lane);
+      }
+      storageBarrier();
+      workgroupBarrier(); // the spectra are kept
+    }
+    for (var k = lane; k < p.n; k += WG) {
+      let word = tables[p.half.x + p.half.y + k];
+      let sign = select(-1.0, 1.0, word >= 0x1000000u);
+      let y_at = kept_at(group, 0u) + (word & 0xfffu) * ROWS;
+      let x_at = kept_at(group, 1u) + ((word >> 12u) & 0xfffu) * ROWS;
+      var sum = parts[group * p.n + k];
+      for (var row = 0u; row < min(ROWS, end - first); row++) {
+        let y = kept[y_at + row];
+        let x = kept[x_at + row];
+        sum += p.scale * (y.x * x.x + sign * y.y * x.y);
+      }
+      parts[group * p.n + k] = sum;
+    }
+    if (p.wanted == 1u) {
+      join(group, spectrum_of, 1u, lane);
+      workgroupBarrier(); // the sums are written
+      transform(1u, true, lane);
+      write_rows(1u, spectrum_of, first, end, lane);
+    }
+    storageBarrier();
+    workgroupBarrier(); // all is read before the next rows take its place
+  }
+}
+
+@group(0) @binding(1) var<storage, read> sums_in: array<f32>;
+@group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+
+// The sum of the ranges of every spectrum, in their order.
+@compute @workgroup_size(WG)
+fn finish(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = flat(gid, groups, WG);
+  if (at >= p.stack * p.n) { return; }
+  let from_range = at / p.n * p.ranges * p.n + at % p.n;
+  var sum = sums_in[from_range];
+  for (var r = 1u; r < p.ranges; r++) { sum += sums_in[from_range + r * p.n]; }
+  sums[at] = sum;
+}

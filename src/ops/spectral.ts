@@ -1,0 +1,382 @@
+/**
+ * FourierFT by fast Fourier transforms along rows: spectral adds ΔW to a linear layer without making it (y = Re IDFT(S · DFT(x))), and the same
+ * kernels make ΔW itself, and its gradient's spectrum, for sparseIdft.ts. For even sizes of small prime factors up to 4096.
+ */
+import { sizeOf } from '../graph/shape.ts';
+import type {
+  Dispatch,
+  Emitter,
+  Kernel,
+  OnnxForm,
+  OnnxWriter,
+  Param,
+  Ref,
+  TensorType,
+  Value,
+} from '../graph/types.ts';
+import { defineOp } from '../graph/types.ts';
+import { fail } from '../lib/errors.ts';
+import { perElement, spread, WORKGROUP } from './dispatch.ts';
+import { matmul, times } from './onnx.ts';
+
+/** Half a row as complex numbers fits into the workgroup memory that every device has. */
+const LONGEST = 4096;
+
+/** Passes over a transform of so many numbers: 4 as often as it goes, then 2, 3, 5; null for other sizes. */
+function radices(size: number): number[] | null {
+  const found: number[] = [];
+  let rest = size;
+  for (const radix of [4, 2, 3, 5]) {
+    for (; rest % radix === 0; rest /= radix) found.push(radix);
+  }
+  return rest === 1 ? found : null;
+}
+
+/** Whether rows of this length are transformed fast. */
+const isFast = (size: number): boolean => size % 2 === 0 && size <= LONGEST && radices(size / 2) !== null;
+
+export const hasFastTransform = ({
+  out,
+  in: width,
+}: {
+  readonly out: number;
+  readonly in: number;
+}): boolean => isFast(out) && isFast(width);
+
+/** Where frequency f of `size` numbers lies after the passes: its digits in reverse. */
+function places(size: number): number[] {
+  const passes = radices(size)!;
+  return Array.from({ length: size }, (_, f) => {
+    let at = 0;
+    let rest = f;
+    let step = size;
+    for (const radix of passes) {
+      step /= radix;
+      at += (rest % radix) * step;
+      rest = Math.floor(rest / radix);
+    }
+    return at;
+  });
+}
+
+/** (cos, sin) of every whole angle: of `out` parts of a turn, then of `width` parts [out + width, 2]. */
+export function turnTable(out: number, width: number): Float32Array {
+  const turns = new Float32Array(2 * (out + width));
+  const fill = (parts: number, offset: number) => {
+    for (let i = 0; i < parts; i++) {
+      turns[2 * (offset + i)] = Math.cos((2 * Math.PI * i) / parts);
+      turns[2 * (offset + i) + 1] = Math.sin((2 * Math.PI * i) / parts);
+    }
+  };
+  fill(out, 0);
+  fill(width, out);
+  return turns;
+}
+
+/**
+ * What spectral.wgsl looks up: places of the frequencies of both sides; both frequencies of every number of S, below half of the size by
+ * symmetry, with 1 at bit 24 if one alone was above; and for every row and every column of S its numbers, each with the other frequency and that
+ * bit (16).
+ */
+export function spectralTables(
+  rows: Int32Array,
+  columns: Int32Array,
+  out: number,
+  width: number,
+): Int32Array {
+  const n = rows.length;
+  const fold = (f: number, size: number) => Math.min(f, size - f);
+  const odd = (k: number) => (rows[k]! > out / 2 !== columns[k]! > width / 2 ? 1 : 0);
+  const words = Array.from(
+    { length: n },
+    (_, k) => fold(rows[k]!, out) + fold(columns[k]!, width) * 2 ** 12 + odd(k) * 2 ** 24,
+  );
+  const lists = (own: Int32Array, size: number, other: Int32Array, otherSize: number): number[] => {
+    const starts = new Array<number>(size / 2 + 2).fill(0);
+    for (const f of own) starts[fold(f, size) + 1]!++;
+    for (let i = 1; i < starts.length; i++) starts[i]! += starts[i - 1]!;
+    const next = starts.slice();
+    const entries = new Array<number>(2 * n);
+    own.forEach((f, k) => {
+      const at = next[fold(f, size)]!++;
+      entries[2 * at] = k;
+      entries[2 * at + 1] = fold(other[k]!, otherSize) + odd(k) * 2 ** 16;
+    });
+    return [...starts, ...entries];
+  };
+  return Int32Array.from([
+    ...places(out / 2),
+    ...places(width / 2),
+    ...words,
+    ...lists(rows, out, columns, width),
+    ...lists(columns, width, rows, out),
+  ]);
+}
+
+const SHADER = 'spectral.wgsl';
+
+/** Rows that a workgroup takes at a time: as many as its memory holds of a row's half, where four can share what they look up. */
+const rowsTogether = (half: number): number => (half <= 64 ? 8 : half <= LONGEST / 8 ? 4 : 1);
+
+/** Workgroups that keep a device busy, and rows of one below which the rest of its work is not worth it. */
+const GROUPS = 256;
+const FEWEST_ROWS = 4;
+
+export interface SpectralSizes {
+  readonly out: number;
+  readonly in: number;
+  /** PEFT's `scaling`; the transform divides by out·in besides. */
+  readonly scaling: number;
+  readonly n: number;
+  /** Spectra, and the rows of each. */
+  readonly stack: number;
+  readonly per: number;
+}
+
+/** What is asked of the kernels; sides: 0 is out, 1 is in. */
+interface Asked {
+  readonly to: 0 | 1;
+  /** The side whose rows are the identity's; then those of the other are columns. */
+  readonly unit?: 0 | 1 | null;
+  readonly wanted?: boolean;
+}
+
+/** What the dispatches of one size have in common. */
+function laid({ out, in: width, scaling, n, stack, per }: SpectralSizes, asked: Asked) {
+  const { to, unit = null, wanted = false } = asked;
+  const half = [out / 2, width / 2] as const;
+  const longest = Math.max(...half);
+  const together = rowsTogether(longest);
+  const threads = together * longest <= 256 ? 64 : together * longest <= 1024 ? 128 : 256;
+  const passes = half.map((size) => radices(size)!);
+  const take = Math.max(FEWEST_ROWS, Math.ceil(per / GROUPS / together) * together);
+  const ranges = Math.ceil(per / take);
+  const eightOf = (values: readonly number[]): number[] => [
+    ...values,
+    ...new Array<number>(8 - values.length).fill(1),
+  ];
+  const params: Param[] = [
+    ...[per, ranges, take, n, ...half, ...passes.map((p) => p.length)],
+    ...passes.flatMap(eightOf),
+    ...[to, unit ?? 2, unit === 1 ? 1 : 0, wanted ? 1 : 0, stack],
+    { f32: scaling / (out * width) },
+  ];
+  return {
+    params,
+    ranges,
+    groups: stack * ranges,
+    spectraBytes: 8 * together * (half[0] + half[1] + 2) * stack * ranges,
+    constants: { WG: threads, ROWS: together, SIZE: together * longest },
+  };
+}
+
+interface Operands {
+  readonly spectrum: Ref;
+  readonly tables: Ref;
+  readonly turns: Ref;
+}
+
+/** Rows of x through ΔW, or ΔW itself (x null): the rows of the identity of the shorter side. */
+export function applyKernel(sizes: SpectralSizes, x: Ref | null, operands: Operands): Kernel {
+  const unit = x ? null : shorter(sizes);
+  const to = unit === 0 ? 1 : 0;
+  const { params, groups, spectraBytes, constants } = laid(sizes, { to, unit });
+  const { spectrum, tables, turns } = operands;
+  return {
+    scratchBytes: [spectraBytes],
+    dispatches: [
+      {
+        ...{ shader: SHADER, entry: 'apply', constants, params },
+        bindings: [x ?? spectrum, spectrum, tables, turns, { out: 0 }, { scratch: 0 }],
+        workgroups: spread(groups),
+      },
+    ],
+  };
+}
+
+/** The side whose identity gives ΔW in fewer rows. */
+const shorter = ({ out, in: width }: { readonly out: number; readonly in: number }): 0 | 1 =>
+  out <= width ? 0 : 1;
+
+/** ΔW of a stack: rows of the identity for each spectrum. */
+export const matrixSizes = (attrs: SpectralAttrs, stack: number, n: number): SpectralSizes => ({
+  ...attrs,
+  ...{ n, stack, per: Math.min(attrs.out, attrs.in) },
+});
+
+/**
+ * dS, and dx where there is a place for it.
+ * @param given x and dY; or ΔW's gradient, whose rows or columns belong to the identity's
+ */
+export function backwardKernel(
+  sizes: SpectralSizes,
+  given: { readonly x: Ref; readonly dY: Ref } | { readonly dDelta: Ref },
+  operands: Operands,
+  results: { readonly dS: Ref; readonly dX: Ref | null },
+): Kernel {
+  const unit = 'x' in given ? null : shorter(sizes);
+  const { params, ranges, groups, spectraBytes, constants } = laid(sizes, {
+    ...{ to: 1, unit },
+    wanted: results.dX !== null,
+  });
+  const { spectrum, tables, turns } = operands;
+  const { x, dY } = 'x' in given ? given : { x: given.dDelta, dY: given.dDelta };
+  const parts: Ref = ranges === 1 ? results.dS : { scratch: 1 };
+  const main: Dispatch = {
+    ...{ shader: SHADER, entry: 'backward', constants, params },
+    bindings: [...[x, spectrum, tables, turns, results.dX ?? { scratch: 2 }, { scratch: 0 }], ...[parts, dY]],
+    workgroups: spread(groups),
+  };
+  const finish: Dispatch = {
+    ...{ shader: SHADER, entry: 'finish', constants: { WG: WORKGROUP }, params },
+    bindings: [parts, results.dS],
+    workgroups: perElement(sizes.stack * sizes.n),
+  };
+  return {
+    scratchBytes: [spectraBytes, ranges === 1 ? 16 : 4 * groups * sizes.n, 16],
+    dispatches: ranges === 1 ? [main] : [main, finish],
+  };
+}
+
+// In ONNX: products with tables of cosines and sines.
+
+/** cos and sin of the angles of every row (or column) and frequency: [size, n]. */
+export function waves(
+  e: OnnxWriter,
+  size: number,
+  frequencies: Value,
+): { readonly cos: string; readonly sin: string } {
+  const at = frequencies.source?.() ?? fail('internal', 'Frequencies must be constants.');
+  const n = at.length;
+  const angle = (i: number) => (2 * Math.PI * ((Math.floor(i / n) * at[i % n]!) % size)) / size;
+  const table = (f: (a: number) => number) =>
+    e.tensor(
+      'float32',
+      [size, n],
+      Float32Array.from({ length: size * n }, (_, i) => f(angle(i))),
+    );
+  return { cos: table(Math.cos), sin: table(Math.sin) };
+}
+
+/** Σ over k of a spectrum's waves: ΔW [..., out, in] of [..., 1, n]. */
+export function deltaOnnx(
+  e: OnnxWriter,
+  spectrum: string,
+  [rows, columns]: readonly [Value, Value],
+  { out, in: width, scaling }: SpectralAttrs,
+): string {
+  const [r, c] = [waves(e, out, rows), waves(e, width, columns)];
+  const s = times(e, spectrum, scaling / (out * width));
+  const half = (row: string, column: string) => matmul(e, e.op('Mul', [row, s]), e.transpose(column, [1, 0]));
+  return e.op('Sub', [half(r.cos, c.cos), half(r.sin, c.sin)]);
+}
+
+/** The gradient [..., n] of a spectrum by that of its ΔW [..., out, in]. */
+export function spectrumOnnx(
+  e: OnnxWriter,
+  delta: string,
+  [rows, columns]: readonly [Value, Value],
+  { out, in: width, scaling }: SpectralAttrs,
+): string {
+  const [r, c] = [waves(e, out, rows), waves(e, width, columns)];
+  const half = (row: string, column: string) => e.op('Mul', [row, matmul(e, delta, column)]);
+  const sum = e.op('ReduceSum', [e.op('Sub', [half(r.cos, c.cos), half(r.sin, c.sin)]), e.ints([-2])], {
+    keepdims: 0,
+  });
+  return times(e, sum, scaling / (out * width));
+}
+
+export interface SpectralAttrs {
+  readonly out: number;
+  readonly in: number;
+  /** PEFT's `scaling`; the transform divides by out·in besides. */
+  readonly scaling: number;
+}
+
+/** x [..., in], spectrum [n], rows, columns i32 [n], tables i32, turns f32 [out + in, 2]; for the gradient dY [..., out] besides. */
+function sizesOf(name: string, inputs: readonly TensorType[], attrs: SpectralAttrs): SpectralSizes {
+  const [x, spectrum, places] = inputs;
+  const n = places!.shape[0]!;
+  const rows = sizeOf(x!.shape) / attrs.in;
+  if (x!.shape.at(-1) !== attrs.in || spectrum!.shape.join() !== `${n}`)
+    fail('shape', `${name}: [${x!.shape}] and [${spectrum!.shape}] are not [..., ${attrs.in}] and [${n}].`);
+  if (!hasFastTransform(attrs))
+    fail('shape', `${name}: ${attrs.out} × ${attrs.in} has no fast transform of rows.`);
+  return { ...attrs, n, stack: 1, per: rows };
+}
+
+const operands: Operands = { spectrum: { in: 1 }, tables: { in: 4 }, turns: { in: 5 } };
+
+const frequencies = (inputs: readonly Value[]) => [inputs[2]!, inputs[3]!] as const;
+
+/** x f32 [..., in], spectrum f32 [n], its rows and columns, tables and turns (`frequencyInputs`) → x ΔWᵀ [..., out]. */
+export const spectralOp = defineOp<SpectralAttrs>({
+  name: 'spectral',
+  infer: (inputs, attrs) => {
+    sizesOf('spectral', inputs, attrs);
+    return [{ dtype: 'f32', shape: [...inputs[0]!.shape.slice(0, -1), attrs.out] }];
+  },
+  gradient: (g, node, [dY], [wantX]) => {
+    const none = node.inputs.slice(2).map(() => null);
+    if (!dY) return [null, null, ...none];
+    const [dS, dX] = g.emit<SpectralGradAttrs>(spectralGradOp, [...node.inputs, dY], {
+      ...node.attrs,
+      wantX: wantX!,
+    });
+    return [dX ?? null, dS!, ...none];
+  },
+  kernel: ({ inputs, attrs }) => applyKernel(sizesOf('spectral', inputs, attrs), { in: 0 }, operands),
+  onnx: (e, [x, spectrum], { inputs, outputs, attrs }) => {
+    const delta = deltaOnnx(e, e.reshape(spectrum!, [1, -1]), frequencies(inputs), attrs);
+    const y = e.op('Gemm', [e.reshape(x!, [-1, attrs.in]), delta], { transB: 1 });
+    return [e.reshape(y, outputs[0]!.shape)];
+  },
+});
+
+export interface SpectralGradAttrs extends SpectralAttrs {
+  readonly wantX: boolean;
+}
+
+const spectralGradOnnx: OnnxForm<SpectralGradAttrs> = (
+  e,
+  [x, spectrum, , , , , dY],
+  { inputs, outputs, attrs },
+) => {
+  const d = e.reshape(dY!, [-1, attrs.out]);
+  const dDelta = e.op('Gemm', [d, e.reshape(x!, [-1, attrs.in])], { transA: 1 });
+  const dS = spectrumOnnx(e, dDelta, frequencies(inputs), attrs);
+  if (!attrs.wantX) return [dS];
+  const delta = deltaOnnx(e, e.reshape(spectrum!, [1, -1]), frequencies(inputs), attrs);
+  return [dS, e.reshape(matmul(e, d, delta), outputs[1]!.shape)];
+};
+
+/** The inputs of spectral and dY [..., out] → dS [n] and, where wanted, dx [..., in]. */
+export const spectralGradOp = defineOp<SpectralGradAttrs>({
+  name: 'spectralGrad',
+  infer: (inputs, attrs) => {
+    const { n } = sizesOf('spectralGrad', inputs, attrs);
+    const dS: TensorType = { dtype: 'f32', shape: [n] };
+    return attrs.wantX ? [dS, { dtype: 'f32', shape: inputs[0]!.shape }] : [dS];
+  },
+  gradient: null,
+  kernel: ({ inputs, attrs }) =>
+    backwardKernel(sizesOf('spectralGrad', inputs, attrs), { x: { in: 0 }, dY: { in: 6 } }, operands, {
+      dS: { out: 0 },
+      dX: attrs.wantX ? { out: 1 } : null,
+    }),
+  onnx: spectralGradOnnx,
+});
+
+/** The constants of one shape of layers, made once for all of them: rows, columns, tables, turns. */
+export interface FrequencyInputs {
+  readonly attrs: SpectralAttrs;
+  readonly constants: readonly [rows: Value, columns: Value, tables: Value, turns: Value];
+}
+
+/** x ΔWᵀ for x [..., in]: what FourierFT adds to a layer's output. */
+export const spectral = (
+  g: Emitter,
+  x: Value,
+  spectrum: Value,
+  { attrs, constants }: FrequencyInputs,
+): Value => g.emit<SpectralAttrs>(spectralOp, [x, spectrum, ...constants], attrs)[0]!;
