@@ -43,6 +43,29 @@ export const hasFastTransform = ({
   readonly in: number;
 }): boolean => isFast(out) && isFast(width);
 
+/** What looking up a number of S takes, and a butterfly's share of a number's transform, in multiply-adds of a large product. */
+const LOOKUP_COST = 10;
+const PASS_COST = 20;
+
+/** What a row through ΔW takes: a transform there and one back, and the sums over S. */
+const rowCost = (out: number, width: number, n: number): number =>
+  LOOKUP_COST * n +
+  PASS_COST * [out, width].reduce((sum, size) => sum + (size / 2) * (radices(size / 2)!.length + 1), 0);
+
+/**
+ * Whether a training step is cheaper with the rows of a layer's input through ΔW (once forwards, and one and a half times backwards) than with
+ * ΔW made, which costs its transform there and back and the product for its gradient.
+ */
+export function goesThroughRows(
+  sizes: { readonly out: number; readonly in: number; readonly n: number },
+  rows: number,
+): boolean {
+  const { out, in: width, n } = sizes;
+  if (!hasFastTransform(sizes)) return false;
+  const row = rowCost(out, width, n);
+  return 2.5 * rows * row < rows * out * width + 2 * Math.min(out, width) * row;
+}
+
 /** Where frequency f of `size` numbers lies after the passes: its digits in reverse. */
 function places(size: number): number[] {
   const passes = radices(size)!;

@@ -143,6 +143,9 @@ function* large(): Generator<Graph> {
     };
     yield* stepGraphs(gpt, { method: 'boft', config, size: [2, 8] });
   }
+  // Sizes with and without a fast transform.
+  const fourierft = { target_modules: ['q_proj', 'gate_proj'], n_frequency: 300 };
+  yield* stepGraphs(gpt, { method: 'fourierft', config: fourierft, size: [2, 1024] });
   for (const method of ['lora', 'boft', 'ia3', 'full'] as const) {
     for (const [model, size] of [
       [gpt, [2, 8]],

@@ -1,11 +1,20 @@
 /**
- * What the transforms of FourierFT ask of a device, from their kernels as data.
+ * FourierFT's two routes: what they ask of a device, when each is taken, and that they say the same.
  *
- * Seen to fail with: parts of one matrix each where three fit.
+ * Seen to fail with: parts of one matrix each where three fit; a sign of one of the two sides forgotten.
  */
 import { describe, expect, it } from 'vitest';
+import { graph } from '../../src/adapters/fourierft/graph.ts';
+import { createBuilder } from '../../src/graph/builder.ts';
+import { differentiate } from '../../src/graph/differentiate.ts';
+import { sizeOf } from '../../src/graph/shape.ts';
 import { baseCaps } from '../../src/graph/types.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { interpret } from '../../src/ops/checks.ts';
+import { addN } from '../../src/ops/elementwise.ts';
+import { linear } from '../../src/ops/linear.ts';
 import { frequencyTables, sparseIdftOp } from '../../src/ops/sparseIdft.ts';
+import { goesThroughRows } from '../../src/ops/spectral.ts';
 
 describe('ΔW of a stack', () => {
   /** Matrices in each pass. */
@@ -31,5 +40,58 @@ describe('ΔW of a stack', () => {
     ['one after the other where no second fits', 3, 4099, 2047, [1, 1, 1]],
   ])('takes %s', (_, stack, out, width, counts) => {
     expect(passes(stack, out, width)).toEqual(counts);
+  });
+});
+
+describe('the route', () => {
+  it.each([
+    ['large layers, many rows', { out: 3072, in: 768, n: 1000 }, 4096, true],
+    ['large layers, few rows', { out: 768, in: 768, n: 1000 }, 32, true],
+    ['many frequencies for the size', { out: 128, in: 128, n: 1000 }, 1040, false],
+    ['small layers', { out: 12, in: 16, n: 10 }, 1000, false],
+    ['a size with a large prime factor', { out: 1534, in: 768, n: 1000 }, 4096, false],
+    ['an odd size', { out: 2025, in: 768, n: 1000 }, 4096, false],
+    ['more than half a row in workgroup memory', { out: 8192, in: 4096, n: 1000 }, 4096, false],
+  ])('of %s', (_, sizes, rows, through) => {
+    expect(goesThroughRows(sizes, rows)).toBe(through);
+  });
+
+  it('through the rows says what the changed weights say, forwards and backwards', () => {
+    const [out, width, n, layers] = [320, 384, 40, 2];
+    expect(goesThroughRows({ out, in: width, n }, 6)).toBe(true);
+    const g = createBuilder();
+    const random = rng(3, 1);
+    const draw = (shape: readonly number[]) =>
+      g.constant(
+        { dtype: 'f32', shape },
+        Float32Array.from({ length: sizeOf(shape) }, () => random.between(-1, 1)),
+      );
+    const [x, W, seed] = [draw([2, 3, width]), draw([out, width]), draw([2, 3, out])];
+    const spectra = draw([layers, n]);
+    const layer = { name: 'a', kind: 'linear', in: width, out, hasBias: false } as const;
+    const config = { n_frequency: n, n_frequency_pattern: {}, scaling: 20, random_loc_seed: 7 };
+    const [, adapter] = graph.open(
+      { g } as never,
+      { id: 'group0', layers: [layer, layer], config, params: { fourierft_spectrum: spectra } } as never,
+    );
+    const routes = [
+      adapter!.apply!(x, { W, bias: null }),
+      linear(g, x, adapter!.adapt({ W, bias: null }).W, null),
+    ].map((y) => {
+      const found = differentiate(g, { of: y, seed, wrt: [x, spectra], sum: addN });
+      return { y, dx: found.get(x)!, dS: found.get(spectra)! };
+    });
+    expect(g.nodes.some(({ op }) => op.name === 'spectral')).toBe(true);
+    const result = interpret(
+      g.finish(Object.fromEntries(routes.flatMap((r, i) => Object.entries(r).map(([k, v]) => [k + i, v])))),
+      new Map(),
+    );
+    const [rows, weights] = routes;
+    for (const name of ['y', 'dx', 'dS'] as const) {
+      const a = result.get(rows![name]).data;
+      const b = result.get(weights![name]).data;
+      const largest = Math.max(...b.map(Math.abs));
+      expect(Math.max(...a.map((v, i) => Math.abs(v - b[i]!))) / largest, name).toBeLessThan(1e-7);
+    }
   });
 });

@@ -1,24 +1,47 @@
-/** FourierFT on the graph: the spectra of a whole group → their ΔW by one sparse inverse transform → W + ΔW. */
+/**
+ * FourierFT on the graph: rows of activations through the transform where that is cheaper, else the spectra of a whole group → their ΔW by one
+ * sparse inverse transform → W + ΔW.
+ */
+import type { Value } from '../../graph/types.ts';
+import { sizeOf } from '../../lib/numbers.ts';
+import { binary } from '../../ops/elementwise.ts';
+import { linear } from '../../ops/linear.ts';
 import { frequencyInputs, sparseIdft } from '../../ops/sparseIdft.ts';
+import { goesThroughRows, spectral } from '../../ops/spectral.ts';
 import { additive, cutStack } from '../graphParts.ts';
-import type { MethodGraph } from '../types.ts';
+import type { LayerAdapter, MethodGraph } from '../types.ts';
 import { type FourierftConfig, fourierLocations, frequencyCount } from './config.ts';
 
 export const graph: MethodGraph<FourierftConfig> = {
   open({ g }, { layers, config, params }) {
-    const first = layers[0]!;
-    const { row, column } = fourierLocations(
-      first.out,
-      first.in,
-      frequencyCount(first, config),
-      config.random_loc_seed ?? 0,
-    );
-    const frequencies = frequencyInputs(g, Int32Array.from(row), Int32Array.from(column), {
-      out: first.out,
-      in: first.in,
-      scaling: config.scaling,
+    const { out, in: width } = layers[0]!;
+    const n = frequencyCount(layers[0]!, config);
+    const { row, column } = fourierLocations(out, width, n, config.random_loc_seed ?? 0);
+    const attrs = { out, in: width, scaling: config.scaling };
+    const frequencies = frequencyInputs(g, Int32Array.from(row), Int32Array.from(column), attrs);
+    const stack = params.fourierft_spectrum!;
+    const once = (make: () => readonly Value[]) => {
+      let made: readonly Value[] | undefined;
+      return (i: number): Value => {
+        made ??= make();
+        return made[i]!;
+      };
+    };
+    const spectrum = once(() => cutStack(g, stack, layers.length, [n]));
+    const delta = once(() => cutStack(g, sparseIdft(g, stack, frequencies), layers.length, [out, width]));
+    return layers.map((_, i): LayerAdapter => {
+      const added = additive(g, () => delta(i));
+      return {
+        ...added,
+        apply(x, weights) {
+          if (goesThroughRows({ ...attrs, n }, sizeOf(x.shape) / width)) {
+            const y = linear(g, x, weights.W, weights.bias);
+            return binary(g, y, spectral(g, x, spectrum(i), frequencies), { fn: 'add' });
+          }
+          const { W, bias } = added.adapt(weights);
+          return linear(g, x, W, bias);
+        },
+      };
     });
-    const delta = sparseIdft(g, params.fourierft_spectrum!, frequencies);
-    return cutStack(g, delta, layers.length, [first.out, first.in]).map((own) => additive(g, () => own));
   },
 };
