@@ -1,7 +1,7 @@
 /**
  * How long a step will take, from parts of it that are timed on the device now. WebGPU: the nodes of the step's own graph, each kind once at its
  * own sizes (those of a smaller batch where the step is long), counted as often as the step has them. onnxruntime, which optimises graphs as a
- * whole: the step at two smaller batches.
+ * whole: the step, or where it is long the same at two smaller batches.
  */
 import { createBuilder } from '../graph/builder.ts';
 import { liveNodes } from '../graph/schedule.ts';
@@ -45,10 +45,10 @@ export function stepTimer(backend: Times): StepTimer {
   };
 }
 
-// onnxruntime: the part of a step that grows with the batch, and the part that does not.
+// onnxruntime: the step itself where it is short, else the part of it that grows with the batch and the part that does not.
 
-/** Batches that are timed are this part of the run's. */
-const PART = 4;
+/** A step of so many seconds is timed whole. */
+const SHORT_SECONDS = 3;
 
 async function wholeStep({ secondsOf }: Times, { batch, sequence, at }: StepGraphs): Promise<number> {
   const secondsAt = async (size: number): Promise<number> => {
@@ -56,12 +56,15 @@ async function wholeStep({ secondsOf }: Times, { batch, sequence, at }: StepGrap
     for (const { graph, times } of at(size, sequence)) seconds += times * (await secondsOf(graph));
     return seconds;
   };
-  const large = Math.max(1, Math.ceil(batch / PART));
-  const small = Math.floor(large / 2);
-  const [most, least] = [await secondsAt(large), small > 0 ? await secondsAt(small) : 0];
-  // A fixed part below nothing is noise.
-  const slope = Math.min(most / large, Math.max(0, (most - least) / (large - small)));
-  return most + slope * (batch - large);
+  const small = Math.ceil(batch / 4);
+  const least = await secondsAt(small);
+  if (small === batch) return least;
+  if ((least * batch) / small <= SHORT_SECONDS) return secondsAt(batch);
+  const large = Math.ceil(batch / 2);
+  const most = large === small ? least : await secondsAt(large);
+  // Neither part is less than nothing, whatever the noise.
+  const perRow = large === small ? most / large : Math.max(0, (most - least) / (large - small));
+  return most + Math.min(most / large, perRow) * (batch - large);
 }
 
 // WebGPU: the sum over the nodes.
