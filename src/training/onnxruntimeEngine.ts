@@ -56,6 +56,7 @@ export const ortEngines =
     const { states } = trained;
     const { runner, release } = createRunners(ort, states);
     const steppers = cached((sequence: number) => createStepper(request, runner, sequence), String);
+    request.onCompile(0, 1);
     await steppers(longest);
     request.onCompile(1, 1);
     const evaluation = cached(

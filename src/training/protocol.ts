@@ -111,7 +111,13 @@ export type Progress =
       readonly totalBytes: number;
       readonly what: string;
     }
-  | { readonly clock: 'compile'; readonly done: number; readonly total: number }
+  | {
+      readonly clock: 'compile';
+      readonly done: number;
+      readonly total: number;
+      /** What the engine makes ready: a GPU its pipelines, onnxruntime its graphs. */
+      readonly of: 'pipelines' | 'graphs';
+    }
   | { readonly clock: 'train'; readonly done: number; readonly total: number };
 
 /** One update. `gradNorm` is before clipping. */

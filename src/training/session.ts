@@ -127,13 +127,14 @@ export async function openSession(
     requireSameRun(resumed, identity);
     requireWithin(resumed, batches.totalSteps);
   }
+  const computes = info?.engine ?? 'webgpu';
+  const of = computes === 'webgpu' ? 'pipelines' : 'graphs';
   const engineRequest = {
     ...setup.engine,
     onCompile: (done: number, total: number) =>
-      emit({ type: 'progress', progress: { clock: 'compile', done, total } }),
+      emit({ type: 'progress', progress: { clock: 'compile', done, total, of } }),
   };
   const engine = await on.engine(engineRequest);
-  const computes = info?.engine ?? 'webgpu';
   const before = resumed?.engine ?? 'webgpu';
   if (resumed) await putBack(engine, resumed);
   return sessionOver(

@@ -110,7 +110,7 @@ test('an adapter is opened, merged, packed again and trained further; a broken o
   await press(page, 'Restart with changes');
   await until(async () => ![run, ''].includes(await words(page, part('run-name'))), 'a new run');
   await untilState(page, 'finished');
-  expect(await words(page, part('clocks'))).toContain('1 of 1 steps');
+  expect(await words(page, part('clocks'))).toContain('1 of 1 step');
   expect(errors).toEqual([]);
   await page.close();
 });

@@ -73,9 +73,9 @@ vi.mock('../../src/training/session.ts', () => ({
     emit: (event: SessionEvent) => void,
     { checkpoint }: { readonly checkpoint?: Uint8Array },
   ): Promise<Session> {
-    emit({ type: 'progress', progress: { clock: 'compile', done: 1, total: 2 } });
+    emit({ type: 'progress', progress: { clock: 'compile', done: 1, total: 2, of: 'pipelines' } });
     await made.opening;
-    emit({ type: 'progress', progress: { clock: 'compile', done: 2, total: 2 } });
+    emit({ type: 'progress', progress: { clock: 'compile', done: 2, total: 2, of: 'pipelines' } });
     let playing: { readonly resolve: () => void; readonly reject: (error: unknown) => void } | null = null;
     const fake: FakeSession = {
       ...{ emit, step: checkpoint?.[0] ?? 0, isDestroyed: false, calls: [] },

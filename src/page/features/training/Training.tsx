@@ -56,7 +56,9 @@ function waitsFor({ state, busy, progress, current }: RunView): string | null {
   if (state === 'running') return `training, waiting for step ${stepOf(current) + 1}`;
   if (state === 'compiling')
     return compile?.clock === 'compile' && compile.done < compile.total
-      ? 'compiling'
+      ? compile.of === 'pipelines'
+        ? 'compiling'
+        : 'opening the graphs in onnxruntime'
       : 'measuring the model before training';
   if (state !== 'loading') return null;
   return download?.clock === 'download' && download.doneBytes < download.totalBytes
@@ -170,8 +172,8 @@ function share(progress: Progress): number {
 
 function text(progress: Progress): string {
   if (progress.clock === 'download') return `${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}`;
-  const what = progress.clock === 'compile' ? 'pipelines' : 'steps';
-  return `${whole(progress.done)} of ${whole(progress.total)} ${what}`;
+  const what = progress.clock === 'compile' ? progress.of : 'steps';
+  return `${whole(progress.done)} of ${whole(progress.total)} ${progress.total === 1 ? what.slice(0, -1) : what}`;
 }
 
 /** Three clocks, never one spinner: download, compile, train. */
