@@ -44,12 +44,15 @@ export function loadNativeRuntime(folder = '.', threads = availableParallelism()
     cpu: cpus()[0]?.model ?? 'unknown',
     threads,
     memoryBytes: machineBytes(),
+    overhead: { bytes: 40 * 2 ** 20, temporaries: 2.5 },
     async open(model) {
       const session = await ort.InferenceSession.create(model, {
         executionProviders: ['cpu'],
         intraOpNumThreads: threads,
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
+        // A plan of all memory beside that already taken doubles it, and saves no time.
+        enableMemPattern: false,
         // A waiting thread that spins takes the core from whoever else works on the machine.
         extra: { session: { intra_op: { allow_spinning: '0' } } },
       });

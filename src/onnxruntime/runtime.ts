@@ -11,6 +11,16 @@ export interface OrtModelSession {
   release(): Promise<void>;
 }
 
+/** What a runtime takes beyond the values of a plan, as measured (docs/performance.md). */
+export interface MemoryOverhead {
+  /** Itself. */
+  readonly bytes: number;
+  /** Times the values between: a graph in small steps has more of them, and they lie in rounded pieces. */
+  readonly temporaries: number;
+}
+
+export const NO_OVERHEAD: MemoryOverhead = { bytes: 0, temporaries: 1 };
+
 export interface OrtRuntime {
   readonly name: string;
   readonly version: string;
@@ -19,6 +29,7 @@ export interface OrtRuntime {
   readonly threads: number;
   /** Bytes of memory that graphs may take. */
   readonly memoryBytes: number;
+  readonly overhead: MemoryOverhead;
   open(model: Uint8Array): Promise<OrtModelSession>;
 }
 

@@ -47,11 +47,14 @@ export async function loadWebRuntime(threads = webThreads()): Promise<OrtRuntime
     cpu: 'WebAssembly',
     threads: ort.env.wasm.numThreads ?? 1,
     memoryBytes: MEMORY_BYTES,
+    overhead: { bytes: 16 * 2 ** 20, temporaries: 2 },
     open: async (model) => {
       const session = await ort.InferenceSession.create(model, {
         executionProviders: ['wasm'],
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
+        // As in the native build (nativeRuntime.ts): half the memory.
+        enableMemPattern: false,
       });
       return sessionOver(ort, session);
     },

@@ -9,7 +9,7 @@ import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph } from '../graph/types.ts';
 import { fail, type PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/numbers.ts';
-import { CPU_CAPS, type OrtRuntime } from '../onnxruntime/runtime.ts';
+import { CPU_CAPS, type MemoryOverhead, NO_OVERHEAD, type OrtRuntime } from '../onnxruntime/runtime.ts';
 import type { BatchPlan } from './batchPlan.ts';
 import {
   createEngine,
@@ -41,6 +41,8 @@ export interface Backend {
   readonly maxBufferBytes: number;
   /** Memory that there is; null where it cannot be known. */
   readonly memoryBytes: number | null;
+  /** Memory that a run takes beyond its plans. */
+  readonly overhead: MemoryOverhead;
   /** Seconds of a graph with zeros for inputs, without what waiting for it takes. */
   readonly secondsOf: (graph: Graph) => Promise<number>;
   /** Resolves with the error when it is gone; it may never. */
@@ -63,6 +65,7 @@ export function gpuBackend(device: Device): Backend {
     caps: device.caps,
     maxBufferBytes: device.raw.limits.maxBufferSize,
     memoryBytes: null,
+    overhead: NO_OVERHEAD,
     secondsOf: (graph) => gpuSeconds(device, graph),
     lost: device.lost,
     close: () => device.destroy(),
@@ -119,6 +122,7 @@ export async function ortBackend(ort: OrtRuntime): Promise<Backend> {
     caps: CPU_CAPS,
     maxBufferBytes: ort.memoryBytes,
     memoryBytes: ort.memoryBytes,
+    overhead: ort.overhead,
     secondsOf: async (graph) => median(await ortSeconds(ort, graph, RUNS)),
     lost: new Promise(() => {}),
     close: () => {},

@@ -12,6 +12,7 @@ import { schedule } from '../graph/schedule.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import type { Precision } from '../models/import/emit.ts';
+import { type MemoryOverhead, NO_OVERHEAD } from '../onnxruntime/runtime.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { Backend } from './backend.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
@@ -35,6 +36,8 @@ export interface ForecastLimits {
   readonly maxBufferBytes: number;
   /** Memory that the run may take; absent: whatever the device gives. */
   readonly budgetBytes?: number | undefined;
+  /** Of what computes, beyond its plans. */
+  readonly overhead?: MemoryOverhead | undefined;
 }
 
 export const limitsOf = (
@@ -43,9 +46,10 @@ export const limitsOf = (
     caps,
     maxBufferBytes,
     memoryBytes,
-  }: Pick<Backend, 'info' | 'caps' | 'maxBufferBytes' | 'memoryBytes'>,
+    overhead,
+  }: Pick<Backend, 'info' | 'caps' | 'maxBufferBytes' | 'memoryBytes'> & Partial<Pick<Backend, 'overhead'>>,
   budgetBytes: number | undefined = memoryBytes ?? undefined,
-): ForecastLimits => ({ engine: info.engine, caps, maxBufferBytes, budgetBytes });
+): ForecastLimits => ({ engine: info.engine, caps, maxBufferBytes, budgetBytes, overhead });
 
 export type ForecastRequest = Pick<
   EngineRequest,
@@ -147,9 +151,11 @@ export function forecastRun(
   const weights = copies * sum((v) => v.role === 'parameter');
   const adapter = sum((v) => v.role === 'state' && v.name === TRAINABLE);
   const optimiser = sum((v) => v.role === 'state') - adapter;
-  const activations = plans.reduce((n, p) => n + p.temporaryBytes, 0);
+  const { bytes: itself, temporaries } = limits.overhead ?? NO_OVERHEAD;
+  const planned = plans.reduce((n, p) => n + p.temporaryBytes, 0);
+  const activations = Math.ceil(temporaries * planned);
   const own = plans.reduce((n, p) => n + programBytes(p), 0);
-  const other = own - activations + rings;
+  const other = own - planned + rings + itself;
   const peak = weights + adapter + optimiser + activations + other;
 
   const { gradientAccumulation: micro } = request.settings;

@@ -39,6 +39,14 @@ describe('a forecast', () => {
     expect(dispatchesPerStep).toBeGreaterThan(10);
   });
 
+  test('counts what a runtime takes beyond the plans', async () => {
+    const plain = (await report(request(), limits())).bytes;
+    const overhead = { bytes: 1000, temporaries: 2 };
+    const { bytes } = await report(request(), limits({ overhead }));
+    expect(bytes.activations).toBe(2 * plain.activations);
+    expect(bytes.peak).toBe(plain.peak + plain.activations + 1000);
+  });
+
   /** A device that needs so much for a node, and for a run besides; how much work it was given comes with it. */
   const timedOn = (engine: EngineName, secondsPerNode: (node: Node) => number, perRun: number) => {
     const asked: Graph[] = [];

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { cliHost } from '../../src/cli/sources.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { machineBytes } from '../../src/onnxruntime/nativeRuntime.ts';
-import { type OrtRuntime, requireMemory } from '../../src/onnxruntime/runtime.ts';
+import { NO_OVERHEAD, type OrtRuntime, requireMemory } from '../../src/onnxruntime/runtime.ts';
 import { binary } from '../../src/ops/elementwise.ts';
 import { ortEngines } from '../../src/training/onnxruntimeEngine.ts';
 import { openSession } from '../../src/training/session.ts';
@@ -23,6 +23,7 @@ function broken(
   let opened = 0;
   const ort: OrtRuntime = {
     ...{ name: 'onnxruntime-node', version: '0', cpu: 'none', threads: 1, memoryBytes: 0 },
+    overhead: NO_OVERHEAD,
     async open() {
       opened++;
       if (where === 'open') throw new Error(says);

@@ -1,11 +1,12 @@
 /** Which engine computes: the one that is named, else the one that suits the machine. Seen to fail with: an adapter that is software taken all the same. */
 import { expect, it } from 'vitest';
 import { fail } from '../../src/lib/errors.ts';
-import type { OrtRuntime } from '../../src/onnxruntime/runtime.ts';
+import { NO_OVERHEAD, type OrtRuntime } from '../../src/onnxruntime/runtime.ts';
 import { openBackend } from '../../src/training/backend.ts';
 
 const runtime: OrtRuntime = {
   ...{ name: 'onnxruntime-web', version: '1', cpu: 'WebAssembly', threads: 2, memoryBytes: 2 ** 30 },
+  overhead: NO_OVERHEAD,
   open: async () => fail('internal', 'Nothing is opened here.'),
 };
 const onnxruntime = async (): Promise<OrtRuntime> => runtime;
