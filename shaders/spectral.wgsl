@@ -7,7 +7,7 @@
 // digits, which `tables` has. Sums over k stand in lists by row and by column, below N/2 by symmetry: conj X[N - c] = X[c] for real rows.
 // One workgroup takes a range of `take` rows of one spectrum, ROWS at a time (1, 4 or 8). The spectra of these lie in `kept`, N/2 + 1
 // frequencies of each side, the ROWS of a frequency side by side: four rows share what is looked up.
-// Sides: 0 is out, 1 is in. x [rows, IN], dy, y [rows, OUT]; spectrum [rows / per, n]; tables and turns: src/ops/spectral.ts.
+// Sides: 0 is out, 1 is in. x [rows, IN], dy, y [rows, OUT]; spectrum [stack, stride]; tables and turns: src/ops/spectral.ts.
 
 import package::lib::index::flat;
 
@@ -25,6 +25,7 @@ struct Params {
   wanted: u32, // 1: dx as well
   stack: u32,
   scale: f32,
+  stride: u32, // numbers that a spectrum takes, n or more; those behind mean nothing
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -229,7 +230,7 @@ fn join_pair(to: u32, row: u32, f: u32, a: vec2f, b: vec2f) {
 // The sums of every frequency of side `to`, from the spectra of the other side.
 fn join(group: u32, spectrum_of: u32, to: u32, lane: u32) {
   let h = p.half[to];
-  let s_at = spectrum_of * p.n;
+  let s_at = spectrum_of * p.stride;
   let from_rows = kept_at(group, 1u - to);
   if (ROWS >= 4u) {
     for (var i = lane; i < ROWS / 4u * (h / 2u + 1u); i += WG) {
@@ -301,7 +302,7 @@ fn apply(
   }
 }
 
-// parts [stack, ranges, n].
+// parts [stack, ranges, stride].
 @compute @workgroup_size(WG)
 fn backward(
   @builtin(workgroup_id) id: vec3u,
@@ -313,7 +314,7 @@ fn backward(
   if (spectrum_of >= p.stack) { return; }
   let start = group % p.ranges * p.take;
   let end = min(start + p.take, p.per);
-  for (var k = lane; k < p.n; k += WG) { parts[group * p.n + k] = 0.0; }
+  for (var k = lane; k < p.stride; k += WG) { parts[group * p.stride + k] = 0.0; }
   for (var first = start; first < end; first += ROWS) {
     for (var side = 0u; side < 2u; side++) {
       if (p.unit == side) {
@@ -340,13 +341,13 @@ fn backward(
       let sign = select(-1.0, 1.0, word >= 0x1000000u);
       let y_at = kept_at(group, 0u) + (word & 0xfffu) * ROWS;
       let x_at = kept_at(group, 1u) + ((word >> 12u) & 0xfffu) * ROWS;
-      var sum = parts[group * p.n + k];
+      var sum = parts[group * p.stride + k];
       for (var row = 0u; row < min(ROWS, end - first); row++) {
         let y = kept[y_at + row];
         let x = kept[x_at + row];
         sum += p.scale * (y.x * x.x + sign * y.y * x.y);
       }
-      parts[group * p.n + k] = sum;
+      parts[group * p.stride + k] = sum;
     }
     if (p.wanted == 1u) {
       join(group, spectrum_of, 1u, lane);
@@ -366,9 +367,9 @@ fn backward(
 @compute @workgroup_size(WG)
 fn finish(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = flat(gid, groups, WG);
-  if (at >= p.stack * p.n) { return; }
-  let from_range = at / p.n * p.ranges * p.n + at % p.n;
+  if (at >= p.stack * p.stride) { return; }
+  let from_range = at / p.stride * p.ranges * p.stride + at % p.stride;
   var sum = sums_in[from_range];
-  for (var r = 1u; r < p.ranges; r++) { sum += sums_in[from_range + r * p.n]; }
+  for (var r = 1u; r < p.ranges; r++) { sum += sums_in[from_range + r * p.stride]; }
   sums[at] = sum;
 }

@@ -57,6 +57,7 @@ defineCheck(spectralOp, {
     spectralCase('one number', [13, 50], 16, 1),
     spectralCase('one row at a time', [3, 640], 20, 80),
     spectralCase('many rows', [600, 16], 10, 12),
+    spectralCase('numbers behind', [7, 20], 12, 12, 5),
   ],
 });
 
@@ -67,7 +68,7 @@ defineCheck(spectralGradOp, {
     for (let t = 0; t < x!.data.length / width; t++) {
       const [a, b] = sums(x!.data.subarray(t * width, (t + 1) * width), columns!.data);
       const [c, d] = sums(dY!.data.subarray(t * out, (t + 1) * out), rows!.data);
-      for (let k = 0; k < dS.data.length; k++) dS.data[k]! += factor * (a[k]! * c[k]! - b[k]! * d[k]!);
+      for (let k = 0; k < a.length; k++) dS.data[k]! += factor * (a[k]! * c[k]! - b[k]! * d[k]!);
     }
     return wantX ? [dS, through(dY!, spectrum!, rows!, columns!, width, factor)] : [dS];
   },
@@ -77,10 +78,11 @@ defineCheck(spectralGradOp, {
     gradCase('every frequency', [11, 6], 4, 24, true),
     gradCase('one row at a time', [5, 12], 640, 80, true),
     gradCase('many rows', [1100, 10], 6, 12, true),
+    gradCase('numbers behind', [7, 20], 12, 12, true, 5),
   ],
 });
 
-function operandsOf(shape: readonly number[], out: number, n: number) {
+function operandsOf(shape: readonly number[], out: number, n: number, behind: number) {
   const width = shape.at(-1)!;
   // Places that are all different and in no order, as in sparseIdft's cases.
   const places = Array.from({ length: n }, (_, k) => (k * 577 + 3) % (out * width));
@@ -90,7 +92,7 @@ function operandsOf(shape: readonly number[], out: number, n: number) {
   const attrs: SpectralAttrs = { out, in: width, scaling: 150 };
   const inputs = [
     { dtype: 'f32' as const, shape },
-    { dtype: 'f32' as const, shape: [n] },
+    { dtype: 'f32' as const, shape: [n + behind] },
     i32(rows),
     i32(columns),
     i32(spectralTables(rows, columns, out, width)),
@@ -99,12 +101,23 @@ function operandsOf(shape: readonly number[], out: number, n: number) {
   return { inputs, attrs };
 }
 
-function spectralCase(name: string, shape: readonly number[], out: number, n: number) {
-  return { name, ...operandsOf(shape, out, n), gradientInputs: n < 50 && shape[0]! < 50 ? [0, 1] : [] };
+function spectralCase(name: string, shape: readonly number[], out: number, n: number, behind = 0) {
+  return {
+    name,
+    ...operandsOf(shape, out, n, behind),
+    gradientInputs: n < 50 && shape[0]! < 50 ? [0, 1] : [],
+  };
 }
 
-function gradCase(name: string, shape: readonly number[], out: number, n: number, wantX: boolean) {
-  const { inputs, attrs } = operandsOf(shape, out, n);
+function gradCase(
+  name: string,
+  shape: readonly number[],
+  out: number,
+  n: number,
+  wantX: boolean,
+  behind = 0,
+) {
+  const { inputs, attrs } = operandsOf(shape, out, n, behind);
   const dY = { dtype: 'f32' as const, shape: [...shape.slice(0, -1), out] };
   return { name, inputs: [...inputs, dY], attrs: { ...attrs, wantX } };
 }

@@ -151,6 +151,8 @@ export interface SpectralSizes {
   /** PEFT's `scaling`; the transform divides by out·in besides. */
   readonly scaling: number;
   readonly n: number;
+  /** Numbers that a spectrum takes: n, or more where those behind are there for their place in memory alone. */
+  readonly stride: number;
   /** Spectra, and the rows of each. */
   readonly stack: number;
   readonly per: number;
@@ -165,7 +167,7 @@ interface Asked {
 }
 
 /** What the dispatches of one size have in common. */
-function laid({ out, in: width, scaling, n, stack, per }: SpectralSizes, asked: Asked) {
+function laid({ out, in: width, scaling, n, stride, stack, per }: SpectralSizes, asked: Asked) {
   const { to, unit = null, wanted = false } = asked;
   const half = [out / 2, width / 2] as const;
   const longest = Math.max(...half);
@@ -183,6 +185,7 @@ function laid({ out, in: width, scaling, n, stack, per }: SpectralSizes, asked: 
     ...passes.flatMap(eightOf),
     ...[to, unit ?? 2, unit === 1 ? 1 : 0, wanted ? 1 : 0, stack],
     { f32: scaling / (out * width) },
+    stride,
   ];
   return {
     params,
@@ -224,7 +227,7 @@ const shorter = ({ out, in: width }: { readonly out: number; readonly in: number
 /** ΔW of a stack: rows of the identity for each spectrum. */
 export const matrixSizes = (attrs: SpectralAttrs, stack: number, n: number): SpectralSizes => ({
   ...attrs,
-  ...{ n, stack, per: Math.min(attrs.out, attrs.in) },
+  ...{ n, stride: n, stack, per: Math.min(attrs.out, attrs.in) },
 });
 
 /**
@@ -253,10 +256,10 @@ export function backwardKernel(
   const finish: Dispatch = {
     ...{ shader: SHADER, entry: 'finish', constants: { WG: WORKGROUP }, params },
     bindings: [parts, results.dS],
-    workgroups: perElement(sizes.stack * sizes.n),
+    workgroups: perElement(sizes.stack * sizes.stride),
   };
   return {
-    scratchBytes: [spectraBytes, ranges === 1 ? 16 : 4 * groups * sizes.n, 16],
+    scratchBytes: [spectraBytes, ranges === 1 ? 16 : 4 * groups * sizes.stride, 16],
     dispatches: ranges === 1 ? [main] : [main, finish],
   };
 }
@@ -316,23 +319,31 @@ export interface SpectralAttrs {
   readonly scaling: number;
 }
 
-/** x [..., in], spectrum [n], rows, columns i32 [n], tables i32, turns f32 [out + in, 2]; for the gradient dY [..., out] besides. */
+/** x [..., in], spectrum [n or more], rows, columns i32 [n], tables i32, turns f32 [out + in, 2]; for the gradient dY [..., out] besides. */
 function sizesOf(name: string, inputs: readonly TensorType[], attrs: SpectralAttrs): SpectralSizes {
   const [x, spectrum, places] = inputs;
   const n = places!.shape[0]!;
   const rows = sizeOf(x!.shape) / attrs.in;
-  if (x!.shape.at(-1) !== attrs.in || spectrum!.shape.join() !== `${n}`)
+  const stride = spectrum!.shape[0]!;
+  if (x!.shape.at(-1) !== attrs.in || spectrum!.shape.length !== 1 || stride < n)
     fail('shape', `${name}: [${x!.shape}] and [${spectrum!.shape}] are not [..., ${attrs.in}] and [${n}].`);
   if (!hasFastTransform(attrs))
     fail('shape', `${name}: ${attrs.out} × ${attrs.in} has no fast transform of rows.`);
-  return { ...attrs, n, stack: 1, per: rows };
+  return { ...attrs, n, stride, stack: 1, per: rows };
 }
 
 const operands: Operands = { spectrum: { in: 1 }, tables: { in: 4 }, turns: { in: 5 } };
 
 const frequencies = (inputs: readonly Value[]) => [inputs[2]!, inputs[3]!] as const;
 
-/** x f32 [..., in], spectrum f32 [n], its rows and columns, tables and turns (`frequencyInputs`) → x ΔWᵀ [..., out]. */
+/** ΔW of the numbers of a spectrum that mean something. */
+function ownDelta(e: OnnxWriter, spectrum: string, inputs: readonly Value[], attrs: SpectralAttrs): string {
+  const [rows, columns] = frequencies(inputs);
+  const numbers = e.op('Slice', [spectrum, e.ints([0]), e.ints([rows.shape[0]!]), e.ints([0])]);
+  return deltaOnnx(e, e.reshape(numbers, [1, -1]), [rows, columns], attrs);
+}
+
+/** x f32 [..., in], spectrum f32 [n or more], its rows and columns, tables and turns (`frequencyInputs`) → x ΔWᵀ [..., out]. */
 export const spectralOp = defineOp<SpectralAttrs>({
   name: 'spectral',
   infer: (inputs, attrs) => {
@@ -350,7 +361,7 @@ export const spectralOp = defineOp<SpectralAttrs>({
   },
   kernel: ({ inputs, attrs }) => applyKernel(sizesOf('spectral', inputs, attrs), { in: 0 }, operands),
   onnx: (e, [x, spectrum], { inputs, outputs, attrs }) => {
-    const delta = deltaOnnx(e, e.reshape(spectrum!, [1, -1]), frequencies(inputs), attrs);
+    const delta = ownDelta(e, spectrum!, inputs, attrs);
     const y = e.op('Gemm', [e.reshape(x!, [-1, attrs.in]), delta], { transB: 1 });
     return [e.reshape(y, outputs[0]!.shape)];
   },
@@ -367,18 +378,20 @@ const spectralGradOnnx: OnnxForm<SpectralGradAttrs> = (
 ) => {
   const d = e.reshape(dY!, [-1, attrs.out]);
   const dDelta = e.op('Gemm', [d, e.reshape(x!, [-1, attrs.in])], { transA: 1 });
-  const dS = spectrumOnnx(e, dDelta, frequencies(inputs), attrs);
+  const numbers = spectrumOnnx(e, dDelta, frequencies(inputs), attrs);
+  const behind = outputs[0]!.shape[0]! - inputs[2]!.shape[0]!;
+  const dS = behind > 0 ? e.op('Concat', [numbers, e.zeros([behind])], { axis: 0 }) : numbers;
   if (!attrs.wantX) return [dS];
-  const delta = deltaOnnx(e, e.reshape(spectrum!, [1, -1]), frequencies(inputs), attrs);
+  const delta = ownDelta(e, spectrum!, inputs, attrs);
   return [dS, e.reshape(matmul(e, d, delta), outputs[1]!.shape)];
 };
 
-/** The inputs of spectral and dY [..., out] → dS [n] and, where wanted, dx [..., in]. */
+/** The inputs of spectral and dY [..., out] → dS [n or more, the rest 0] and, where wanted, dx [..., in]. */
 export const spectralGradOp = defineOp<SpectralGradAttrs>({
   name: 'spectralGrad',
   infer: (inputs, attrs) => {
-    const { n } = sizesOf('spectralGrad', inputs, attrs);
-    const dS: TensorType = { dtype: 'f32', shape: [n] };
+    const { stride } = sizesOf('spectralGrad', inputs, attrs);
+    const dS: TensorType = { dtype: 'f32', shape: [stride] };
     return attrs.wantX ? [dS, { dtype: 'f32', shape: inputs[0]!.shape }] : [dS];
   },
   gradient: null,

@@ -6,11 +6,15 @@ import type { Value } from '../../graph/types.ts';
 import { sizeOf } from '../../lib/numbers.ts';
 import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
+import { concat } from '../../ops/moves.ts';
 import { frequencyInputs, sparseIdft } from '../../ops/sparseIdft.ts';
 import { goesThroughRows, spectral } from '../../ops/spectral.ts';
 import { additive, cutStack } from '../graphParts.ts';
 import type { LayerAdapter, MethodGraph } from '../types.ts';
 import { type FourierftConfig, fourierLocations, frequencyCount } from './config.ts';
+
+/** Numbers between places where a buffer may be bound (256 bytes). */
+const ALIGNED = 64;
 
 export const graph: MethodGraph<FourierftConfig> = {
   open({ g }, { layers, config, params }) {
@@ -27,7 +31,14 @@ export const graph: MethodGraph<FourierftConfig> = {
         return made[i]!;
       };
     };
-    const spectrum = once(() => cutStack(g, stack, layers.length, [n]));
+    // Each begins where a buffer may be bound.
+    const stride = Math.ceil(n / ALIGNED) * ALIGNED;
+    const spectrum = once(() => {
+      const behind = [layers.length, stride - n];
+      const zeros = () => g.constant({ dtype: 'f32', shape: behind }, new Float32Array(sizeOf(behind)));
+      const apart = stride === n ? stack : concat(g, [stack, zeros()], { axis: 1 });
+      return cutStack(g, apart, layers.length, [stride]);
+    });
     const delta = once(() => cutStack(g, sparseIdft(g, stack, frequencies), layers.length, [out, width]));
     return layers.map((_, i): LayerAdapter => {
       const added = additive(g, () => delta(i));
