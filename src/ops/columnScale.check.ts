@@ -17,16 +17,29 @@ defineCheck(columnScaleOp, {
 });
 
 defineCheck(columnScaleGradOp, {
-  reference([x, s, dy]) {
+  reference([x, s, dy], { bias }) {
     const columns = s!.data.length;
+    const db = emptyTensor('f32', s!.shape);
     const ds = emptyTensor('f32', s!.shape);
     dy!.data.forEach((d, i) => {
       ds.data[i % columns]! += d * x!.data[i]!;
+      db.data[i % columns]! += d;
     });
-    return [{ dtype: 'f32', shape: x!.shape, data: dy!.data.map((d, i) => d * s!.data[i % columns]!) }, ds];
+    const dx = {
+      dtype: 'f32' as const,
+      shape: x!.shape,
+      data: dy!.data.map((d, i) => d * s!.data[i % columns]!),
+    };
+    return [dx, ds, ...(bias ? [db] : [])];
   },
   cases: [
-    { name: 'few rows', inputs: [f32(2, 3, 7), f32(7), f32(2, 3, 7)], attrs: {} },
-    { name: 'many rows', inputs: [f32(333, 5), f32(5), f32(333, 5)], attrs: {} },
+    { name: 'few rows', inputs: [f32(2, 3, 7), f32(7), f32(2, 3, 7)], attrs: { bias: false } },
+    { name: 'one row', inputs: [f32(1, 70), f32(70), f32(1, 70)], attrs: { bias: true } },
+    { name: 'many rows', inputs: [f32(333, 5), f32(5), f32(333, 5)], attrs: { bias: false } },
+    {
+      name: 'many rows, with a bias',
+      inputs: [f32(3, 111, 5), f32(5), f32(3, 111, 5)],
+      attrs: { bias: true },
+    },
   ],
 });

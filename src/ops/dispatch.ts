@@ -73,6 +73,27 @@ export function eight(values: readonly number[], fill = 0): Param[] {
   return out;
 }
 
+/** Threads that keep a GPU busy, and how many rows one of them sums up at least and at most. */
+const THREADS = 65536;
+const LEAST_ROWS = 16;
+const MOST_ROWS = 64;
+/** Of more ranges the final sum would take longer than the ranges. */
+const MOST_RANGES = 256;
+
+/**
+ * Rows per range and number of ranges of a sum over rows with one thread per column and range. The order of the sum depends on the sizes
+ * alone.
+ */
+export function rowRanges({ rows, columns }: { readonly rows: number; readonly columns: number }): {
+  readonly chunk: number;
+  readonly chunks: number;
+} {
+  if (rows <= MOST_ROWS) return { chunk: rows, chunks: 1 };
+  const wanted = Math.ceil((rows * columns) / THREADS / 8) * 8;
+  const chunk = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, wanted), Math.ceil(rows / MOST_RANGES));
+  return { chunk, chunks: Math.ceil(rows / chunk) };
+}
+
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
 /** Bindings start at multiples of 256 bytes, and products step through 16 rows at a time. */

@@ -7,7 +7,16 @@ import type { Dispatch, DType, Emitter, Kernel, TensorType, Value } from '../gra
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { cast } from './cast.ts';
-import { eight, MAX_RANK, mergeAxes, mergeBroadcast, perElement, spread, WORKGROUP } from './dispatch.ts';
+import {
+  eight,
+  MAX_RANK,
+  mergeAxes,
+  mergeBroadcast,
+  perElement,
+  rowRanges,
+  spread,
+  WORKGROUP,
+} from './dispatch.ts';
 import { stridedKernel, view } from './moves.ts';
 import { INT32, isTrue } from './onnx.ts';
 import { unary } from './unary.ts';
@@ -427,6 +436,13 @@ export const axesOf = (values: readonly number[], axes: readonly number[]): numb
 export const kept = (shape: readonly number[], axes: readonly number[]): number[] =>
   shape.map((d, i) => (axes.includes(i) ? 1 : d));
 
+/** Numbers per range, and ranges, of a fold of long rows. */
+function rangesOfRow(count: number, reduced: number): { readonly chunk: number; readonly chunks: number } {
+  const wanted = Math.min(Math.ceil(64 / count), Math.floor(reduced / 4096), 256);
+  const chunk = Math.ceil(reduced / Math.max(1, wanted));
+  return { chunk, chunks: Math.ceil(reduced / chunk) };
+}
+
 /** The kernel of a fold of `shape` over `axes`, in one pass or in chunks and a second pass. Shared with sumTo. */
 export function reduceKernel(shape: readonly number[], axes: readonly number[], fn: ReduceName): Kernel {
   const others = shape.map((_, i) => i).filter((i) => !axes.includes(i));
@@ -437,10 +453,9 @@ export function reduceKernel(shape: readonly number[], axes: readonly number[], 
   const reduced = sizeOf(reducedAxes.shape);
   const byRows = reduced >= 32 && reducedAxes.strides[0]!.at(-1) === 1;
   // Long folds of few results are cut, so that a device has work for all its units.
-  const least = byRows ? 4096 : 64;
-  const wanted = byRows ? Math.ceil(64 / count) : Math.ceil(8192 / count);
-  const chunk = Math.ceil(reduced / Math.max(1, Math.min(wanted, Math.floor(reduced / least), 256)));
-  const chunks = Math.ceil(reduced / chunk);
+  const { chunk, chunks } = byRows
+    ? rangesOfRow(count, reduced)
+    : rowRanges({ rows: reduced, columns: count });
   const factor = fn === 'mean' ? 1 / reduced : 1;
   const fold = (last: boolean): Dispatch['params'] => [
     ...[count, reduced, chunk, chunks],

@@ -14,7 +14,7 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { perElement, spread, WORKGROUP } from './dispatch.ts';
+import { perElement, rowRanges, spread, WORKGROUP } from './dispatch.ts';
 
 export interface NormAttrs {
   readonly eps: number;
@@ -46,13 +46,6 @@ export function normRows(
     }
   }
   return { rows: sizeOf(x.shape) / columns, columns };
-}
-
-/** Rows per range and number of ranges of a sum over rows with one thread per column. */
-export function rowChunks({ rows, columns }: NormRows): { chunk: number; chunks: number } {
-  const wanted = Math.max(1, Math.min(Math.ceil(4096 / columns), Math.floor(rows / 32)));
-  const chunk = Math.ceil(rows / wanted);
-  return { chunk, chunks: Math.ceil(rows / chunk) };
 }
 
 /** layerNorm takes the mean off; rmsNorm does not, and has no bias and keeps no mean. */
@@ -249,7 +242,7 @@ const defineNormGradWeights = (norm: Norm) =>
 
 function sumsOverRows(norm: Norm, { inputs, outputs, attrs }: KernelNode<NormAttrs>): Kernel {
   const size = normRows(`${norm}GradWeights`, inputs[0]!);
-  const cut = rowChunks(size);
+  const cut = rowRanges(size);
   const results = outputs.map((_, i): Ref => ({ out: i }));
   const parts = cut.chunks === 1 ? results : outputs.map((_, i): Ref => ({ scratch: i }));
   const step = (entry: string, bindings: readonly (Ref | undefined)[], threads: number) =>

@@ -146,6 +146,8 @@ function* large(): Generator<Graph> {
   // Sizes with and without a fast transform.
   const fourierft = { target_modules: ['q_proj', 'gate_proj'], n_frequency: 300 };
   yield* stepGraphs(gpt, { method: 'fourierft', config: fourierft, size: [2, 1024] });
+  const biased = { target_modules: ['query'], boft_n_butterfly_factor: 2, bias: 'boft_only' };
+  yield* stepGraphs(vit, { method: 'boft', config: biased, size: [2, 1] });
   for (const method of ['lora', 'boft', 'ia3', 'full'] as const) {
     for (const [model, size] of [
       [gpt, [2, 8]],

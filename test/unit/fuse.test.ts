@@ -91,6 +91,16 @@ describe('fuse', () => {
     });
   });
 
+  it('sums up for a bias and for the scale before it at once', () => {
+    const after = fused(
+      network((g, weight, x) =>
+        binary(g, columnScale(g, linear(g, x, weight(12, 8), null), weight(12)), weight(12), { fn: 'add' }),
+      ),
+    );
+    expect(count(after, 'sumTo')).toBe(0);
+    expect(after.nodes.find((n) => n.op.name === 'columnScaleGrad')?.attrs).toEqual({ bias: true });
+  });
+
   it('folds a frozen scale after the bias in front of a residual, but not one whose gradient is wanted', () => {
     const build = (frozen: boolean) =>
       network((g, weight, x) => {
