@@ -8,7 +8,7 @@ import { liveNodes } from '../graph/schedule.ts';
 import { sizeOf, zerosOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
-import { scale } from '../ops/elementwise.ts';
+import { binary, scale } from '../ops/elementwise.ts';
 import type { Backend } from './backend.ts';
 
 /** A step's graphs at a batch size and a sequence length, and how often each runs. */
@@ -72,14 +72,16 @@ async function wholeStep({ secondsOf }: Times, { batch, sequence, at }: StepGrap
 /** Work of a step, in multiply-adds, up to which its own sizes are timed. */
 const LONG_STEP = { software: 1e9, hardware: 2e13 } as const;
 const SHORTEST = 16;
-/** Of each class the dearest node is timed, then all from the dearest down, up to this part of the work and for so long; the rest counts like its class. */
-const COVERED = 0.97;
-const PATIENCE_MS = 6000;
+/** Nodes are timed from the dearest down, up to this part of the work and for so long; the rest counts like its group, or by its numbers. */
+const COVERED = 0.98;
+const PATIENCE_MS = 2000;
 /** Small nodes are timed several at once. */
 const COPIES = 8;
 const SMALL = 4e6;
 /** Nodes of a chain of next to nothing, which a dispatch's own cost follows from. */
 const CHAIN = 64;
+/** Numbers of a sum, which the cost of reading and writing a number follows from. */
+const LENGTH = 1 << 18;
 
 /** Nodes of equal op, attributes and types. */
 interface Kind {
@@ -87,6 +89,8 @@ interface Kind {
   /** Nodes whose seconds are about proportional to their work. */
   readonly group: string;
   readonly work: number;
+  /** Read and written. */
+  readonly numbers: number;
   count: number;
 }
 
@@ -99,11 +103,11 @@ async function sumOfNodes(backend: Times, known: Map<string, number>, step: Step
   const most = LONG_STEP[backend.info.isSoftware ? 'software' : 'hardware'];
   const timed = kindsUpTo(step, most);
   const whole = kindsOf(step.at(step.batch, step.sequence));
-  const { perWork, dispatch, run } = await timeKinds(backend, known, timed);
+  const { perWork, perNumber, dispatch, run } = await timeKinds(backend, known, timed);
   let seconds = run;
-  for (const { group, work, count } of whole.values()) {
+  for (const { group, work, numbers, count } of whole.values()) {
     const rate = perWork.get(group);
-    seconds += count * (rate === undefined ? dispatch : work * rate);
+    seconds += count * (rate === undefined ? dispatch + numbers * perNumber : work * rate);
   }
   return seconds;
 }
@@ -138,6 +142,8 @@ function kindsOf(graphs: ReturnType<StepGraphs['at']>): Kinds {
 interface Rates {
   /** Seconds per work, by group. */
   readonly perWork: ReadonlyMap<string, number>;
+  /** Seconds per number of a sum, and of a dispatch that does next to nothing: of nodes that were not timed. */
+  readonly perNumber: number;
   readonly dispatch: number;
   /** Of a run, beside its nodes. */
   readonly run: number;
@@ -153,24 +159,26 @@ async function timeKinds({ secondsOf }: Times, known: Map<string, number>, kinds
   const long = await timeOf('a chain', () => secondsOf(chain(CHAIN)));
   const dispatch = Math.max(0, (long - short) / (CHAIN - 1));
   const run = Math.max(0, short - dispatch);
+  const sum = await timeOf('a sum', () => secondsOf(sumOf(LENGTH)));
+  const perNumber = Math.max(0, sum - short) / (3 * LENGTH);
   const sums = new Map<string, { seconds: number; work: number }>();
   const all = totalWork(kinds);
   const begun = performance.now();
   let covered = 0;
   const costs = [...kinds].map(([key, kind]) => ({ key, kind, cost: kind.count * kind.work }));
   for (const { key, kind, cost } of costs.toSorted((a, b) => b.cost - a.cost)) {
-    const sum = sums.get(kind.group) ?? { seconds: 0, work: 0 };
-    if (sum.work > 0 && (covered > COVERED * all || performance.now() - begun > PATIENCE_MS)) continue;
+    if (covered > COVERED * all || performance.now() - begun > PATIENCE_MS) break;
+    const before = sums.get(kind.group) ?? { seconds: 0, work: 0 };
     const copies = Math.max(1, Math.min(COPIES, Math.round(SMALL / kind.work)));
     const seconds = await timeOf(key, async () => (await secondsOf(alone(kind.node, copies))) - run);
     sums.set(kind.group, {
-      seconds: sum.seconds + (kind.count * Math.max(0, seconds)) / copies,
-      work: sum.work + cost,
+      seconds: before.seconds + (kind.count * Math.max(0, seconds)) / copies,
+      work: before.work + cost,
     });
     covered += cost;
   }
   const perWork = new Map([...sums].map(([group, { seconds, work }]) => [group, seconds / work]));
-  return { perWork, dispatch, run };
+  return { perWork, perNumber, dispatch, run };
 }
 
 /** A node in a graph of its own, several times. */
@@ -190,6 +198,12 @@ function alone({ op, inputs, attrs }: Node, copies: number): Graph {
   return g.finish(outputs);
 }
 
+function sumOf(length: number): Graph {
+  const g = createBuilder();
+  const type = { dtype: 'f32', shape: [length] } as const;
+  return g.finish({ z: binary(g, g.input('x', type), g.input('y', type), { fn: 'add' }) });
+}
+
 function chain(length: number): Graph {
   const g = createBuilder();
   let x = g.input('x', { dtype: 'f32', shape: [64] });
@@ -203,35 +217,44 @@ const PRODUCTS: readonly string[] = ['linear', 'matmul', 'product'];
 /** A product with a side of so many numbers or fewer, as LoRA has them, reads more than it computes. */
 const SKINNY = 32;
 
-/** Only work within one group is compared, so that a constant factor means nothing. */
-function costOf({ op: { name }, inputs, outputs }: Node): Pick<Kind, 'group' | 'work'> {
+/** A number that a kernel touches takes about as long as so many multiplications of a product. */
+const PER_NUMBER = 8;
+
+/** Seconds are proportional to work within a group; between groups the work only says what is worth timing. */
+function costOf({ op: { name }, inputs, outputs }: Node): Pick<Kind, 'group' | 'work' | 'numbers'> {
   const size = (v: Value | undefined): number => (v ? sizeOf(v.shape) : 1);
-  const [a, b] = [size(inputs[0]), size(inputs[1])];
+  const [a, b, c] = [size(inputs[0]), size(inputs[1]), size(outputs[0])];
   const numbers = [...inputs, ...outputs].reduce((n, v) => n + size(v), 0);
+  const last = inputs[1]?.shape.at(-1) ?? 1;
   if (PRODUCTS.includes(name)) {
-    const c = size(outputs[0]);
     const work = Math.sqrt(a * b * c);
     // Each side of a product is its multiplications over the matrix that does not have it.
     const isSkinny = work / Math.max(a, b, c) <= SKINNY;
-    return { group: isSkinny ? `${name}, skinny` : name, work };
+    return { group: isSkinny ? `${name}, skinny` : name, work: work + PER_NUMBER * numbers, numbers };
   }
-  const last = inputs[1]?.shape.at(-1) ?? 1;
+  const terms = (work: number) => ({ group: name, work: work + PER_NUMBER * numbers, numbers });
   switch (name) {
     case 'linearCrossEntropy':
       // Scores of every class for every row.
-      return { group: name, work: a * (b / last) };
+      return terms(a * (b / last));
     case 'attention':
     case 'attentionGrad':
       // Every number of a query meets every key.
-      return { group: name, work: a * inputs[1]!.shape[1]! };
+      return terms(a * inputs[1]!.shape[1]!);
     case 'butterfly':
     case 'butterflyGrad':
       // Every number passes m factors of blocks of b × b.
-      return { group: name, work: a * last * (inputs[1]!.shape.at(-4) ?? 1) };
+      return terms(a * last * (inputs[1]!.shape.at(-4) ?? 1));
     case 'cayley':
     case 'cayleyGrad':
-      return { group: name, work: size(outputs[0]) * (outputs[0]!.shape.at(-1) ?? 1) };
+      return terms(c * (outputs[0]!.shape.at(-1) ?? 1));
+    case 'spectral':
+    case 'spectralGrad':
+    case 'sparseIdft':
+    case 'sparseDft':
+      // Transforms along both axes.
+      return terms(numbers * Math.log2(Math.max(2, last)));
     default:
-      return { group: name, work: numbers };
+      return terms(0);
   }
 }
