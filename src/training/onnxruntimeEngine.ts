@@ -106,15 +106,8 @@ export const ortEngines =
       }),
       logits: guarded(async (which, ids) => {
         const sequence = settings.sequenceLength;
-        const padded = new Int32Array(sequence);
-        padded.set(ids);
-        const feeds = new Map<string, DeviceData>([
-          ['input_ids', padded],
-          ['attention_mask', new Int32Array(sequence).fill(1)],
-          [names.labels, new Int32Array(sequence).fill(-100)],
-        ]);
         const run = await evaluation({ which, logits: true, batch: 1, sequence });
-        return (await run(feeds)).logits!;
+        return (await run(feedsOfText(ids, sequence))).logits!;
       }),
       once: guarded(async (graph) => runOnce(ort, states, graph)),
       readState: guarded(async (name) => states.get(name)!.slice()),
@@ -321,4 +314,15 @@ function feedsOf(batch: FullBatch): Map<string, DeviceData> {
   const feeds = new Map<string, DeviceData>([[names.labels, batch.labels]]);
   for (const [name, tensor] of Object.entries(batch.inputs)) feeds.set(name, tensor.data);
   return feeds;
+}
+
+/** One text, padded, with no label that counts. */
+function feedsOfText(ids: readonly number[], sequence: number): Map<string, DeviceData> {
+  const padded = new Int32Array(sequence);
+  padded.set(ids);
+  return new Map([
+    ['input_ids', padded],
+    ['attention_mask', new Int32Array(sequence).fill(1)],
+    [names.labels, new Int32Array(sequence).fill(-100)],
+  ]);
 }
