@@ -6,6 +6,15 @@
  * 256 bytes. Where sharing would break the first, the operand that is read is copied; where a view breaks the second, the view is.
  */
 import { fail } from '../lib/errors.ts';
+import { findLateSums, type LateSums, packOf } from './lateSums.ts';
+import {
+  bindingAlignment,
+  liveNodes,
+  type Placements,
+  placeIntoPacks,
+  type Uses,
+  usesOf,
+} from './placements.ts';
 import { type Plan, type PlanBinding, type PlanOutput, type PlanRange, type Step, workOf } from './plan.ts';
 import { byteSizeOf } from './shape.ts';
 import type { Alias, Caps, Dispatch, Graph, Kernel, KernelNode, Node, Ref, Value } from './types.ts';
@@ -33,6 +42,8 @@ interface Facts {
   readonly aliasOf: (node: Node) => Alias;
   readonly kernelOf: (node: Node) => Kernel;
   readonly placements: Placements;
+  /** By pack. */
+  readonly late: ReadonlyMap<Value, LateSums>;
 }
 
 /** The slots of values; a temporary has one once its node is drafted. */
@@ -44,6 +55,8 @@ interface Storage {
   readonly newSlot: (label: string, bytes: number) => Slot;
   /** The slot of a packed buffer, made when the first of its parts is. */
   readonly packSlot: (pack: Value) => Slot;
+  /** The slot of the partial sums that a pack finishes. */
+  readonly lateSlot: (pack: Value, bytes: number) => Slot;
   /** @throws PapilioError('internal') for a temporary that has no place yet. */
   readonly place: (v: Value) => Place;
   readonly setPlace: (v: Value, place: Place) => void;
@@ -108,7 +121,9 @@ function factsOf(graph: Graph, caps: Caps): Facts {
   }
   const aliasOf = (node: Node) => aliases.get(node) ?? node.op.alias!(kernelNode(node));
   const kernelOf = (node: Node) => kernels.get(node)!;
-  return { nodes, uses, aliasOf, kernelOf, placements: placeIntoPacks(nodes, uses, aliasOf, kernelOf) };
+  const placements = placeIntoPacks(nodes, uses, aliasOf, kernelOf);
+  const late = findLateSums(nodes, placements, kernelOf, caps);
+  return { nodes, uses, aliasOf, kernelOf, placements, late };
 }
 
 function createStorage(): Storage {
@@ -141,6 +156,13 @@ function createStorage(): Storage {
     return slot;
   };
 
+  const lateSlots = new Map<Value, Slot>();
+  const lateSlot = (pack: Value, bytes: number): Slot => {
+    const slot = lateSlots.get(pack) ?? newSlot(`partial sums of ${pack.name}`, bytes);
+    lateSlots.set(pack, slot);
+    return slot;
+  };
+
   const place = (v: Value): Place => {
     const known = places.get(v);
     if (known) return known;
@@ -158,7 +180,7 @@ function createStorage(): Storage {
     return made;
   };
 
-  return { pool, owned, newSlot, packSlot, place, setPlace: (v, at) => void places.set(v, at) };
+  return { pool, owned, newSlot, packSlot, lateSlot, place, setPlace: (v, at) => void places.set(v, at) };
 }
 
 function stateWrites(nodes: readonly Node[], storage: Storage): Map<Slot, number[]> {
@@ -207,6 +229,7 @@ function draftAlias(drafting: Drafting, node: Node, position: number): void {
       draftCopy(drafting, { label, from: storage.place(v), to, bytes: boundBytes(v) }, position);
     });
     storage.setPlace(output, { slot, offset });
+    draftLateSums(drafting, node, position);
     return;
   }
   const source = storage.place(node.inputs[0]!);
@@ -223,22 +246,56 @@ function draftAlias(drafting: Drafting, node: Node, position: number): void {
   });
 }
 
+/** The dispatch that finishes the sums whose results are parts of a pack. */
+function draftLateSums({ caps, storage, late, drafts }: Drafting, node: Node, position: number): void {
+  const pack = node.outputs[0]!;
+  const sums = late.get(pack);
+  if (!sums) return;
+  const label = labelOf(node);
+  const { table, dispatch } = sums.finish(sums.sums);
+  const listed = storage.place({
+    ...{ id: -1, name: `sums of ${pack.name}`, role: 'constant', producer: null, source: () => table },
+    ...{ dtype: 'u32', shape: [table.length] },
+  });
+  const range = (place: Place, bytes: number, writable: boolean): Operand => ({ ...place, bytes, writable });
+  const operands = [
+    range(listed, table.byteLength, false),
+    range({ slot: storage.lateSlot(pack, sums.bytes), offset: 0 }, sums.bytes, false),
+    range({ slot: storage.packSlot(pack), offset: 0 }, boundBytes(pack), true),
+  ];
+  for (const o of operands) touch(o.slot, position);
+  const whole = { ...dispatch, bindings: [{ in: 0 }, { in: 1 }, { out: 0 }] };
+  checkDispatch(label, whole, caps);
+  drafts.push({ kind: 'dispatch', label, dispatch: whole, operands });
+}
+
+/** Where a kernel leaves its partial sums, by scratch buffer, if they are finished late. */
+function latePlaces(
+  { placements, late, kernelOf, storage }: Drafting,
+  node: Node,
+): ReadonlyMap<number, Place> | null {
+  const pack = packOf(node, kernelOf(node), placements);
+  const sums = pack && late.get(pack);
+  const offsets = sums?.offsets.get(node);
+  if (!offsets) return null;
+  const slot = storage.lateSlot(pack!, sums!.bytes);
+  return new Map([...offsets].map(([scratch, offset]) => [scratch, { slot, offset }]));
+}
+
 /** The byte range that one binding of a kernel stands for. */
 function operandOf(
   { caps, storage }: Drafting,
   node: Node,
   mutated: ReadonlySet<number>,
-  scratch: readonly Slot[],
+  scratch: readonly Operand[],
   ref: Ref,
 ): Operand {
   const label = labelOf(node);
   const value =
     ref.in !== undefined ? node.inputs[ref.in] : ref.out !== undefined ? node.outputs[ref.out] : undefined;
-  const slot = ref.scratch !== undefined ? scratch[ref.scratch] : undefined;
-  if (!value && !slot) fail('internal', `${label} binds ${JSON.stringify(ref)}, which it does not have.`);
-  const whole = value
-    ? { ...storage.place(value), bytes: boundBytes(value) }
-    : { slot: slot!, offset: 0, bytes: slot!.bytes };
+  const own = ref.scratch !== undefined ? scratch[ref.scratch] : undefined;
+  if (!value && !own) fail('internal', `${label} binds ${JSON.stringify(ref)}, which it does not have.`);
+  const whole = value ? { ...storage.place(value), bytes: boundBytes(value) } : own!;
   const offset = ref.offsetBytes ?? 0;
   const bytes = ref.sizeBytes ?? whole.bytes - offset;
   if (offset % bindingAlignment !== 0 || bytes <= 0 || offset + bytes > whole.bytes) {
@@ -278,9 +335,15 @@ function draftKernel(drafting: Drafting, node: Node, position: number): void {
   const { caps, storage, placements, drafts } = drafting;
   const label = labelOf(node);
   const kernel = drafting.kernelOf(node);
-  const scratch = (kernel.scratchBytes ?? []).map((bytes) =>
-    storage.newSlot(`${node.op.name} scratch`, boundOf(bytes)),
-  );
+  const later = latePlaces(drafting, node);
+  const scratch = (kernel.scratchBytes ?? []).map((bytes, i): Operand => {
+    const own = (): Place => ({
+      slot: storage.newSlot(`${node.op.name} scratch`, boundOf(bytes)),
+      offset: 0,
+    });
+    const place = later?.get(i) ?? own();
+    return { ...place, bytes: roundUp(boundOf(bytes), 16), writable: true };
+  });
   for (const v of node.outputs) {
     const placed = placements.of.get(v);
     storage.setPlace(
@@ -303,7 +366,7 @@ function draftKernel(drafting: Drafting, node: Node, position: number): void {
     return { ...o, ...to };
   };
   const dispatches: Draft[] = [];
-  for (const dispatch of kernel.dispatches) {
+  for (const dispatch of later ? kernel.dispatches.slice(0, -1) : kernel.dispatches) {
     if (dispatch.workgroups.some((n) => n === 0)) continue;
     checkDispatch(label, dispatch, caps);
     const bound = dispatch.bindings.map((ref) => operandOf(drafting, node, mutated, scratch, ref));
@@ -363,121 +426,6 @@ function planOf(graph: Graph, { owned, pool, place }: Storage, drafts: readonly 
     temporaryBytes: shared.buffers.reduce((sum, b) => sum + b.bytes, 0),
     liveBytes: mostAlive(used),
   };
-}
-
-// Which values may be written straight into a packed buffer. A value that nothing but the pack reads, at an offset a binding may
-// start at, needs no copy: its producer writes into the pack's storage. Reshapes between producer and pack are looked through, and a
-// pack within a pack is a part of the outer one.
-
-const bindingAlignment = 256;
-
-export interface Placement {
-  readonly pack: Value;
-  readonly offset: number;
-}
-
-export interface Placements {
-  /** Kernel outputs that are written into a pack, and packs that are part of another, with the outermost pack. */
-  readonly of: ReadonlyMap<Value, Placement>;
-  /** For each pack node, the input positions that need no copy. */
-  readonly direct: ReadonlyMap<Node, ReadonlySet<number>>;
-}
-
-function placeIntoPacks(
-  nodes: readonly Node[],
-  uses: Uses,
-  aliasOf: (node: Node) => Alias,
-  kernelOf: (node: Node) => Kernel,
-): Placements {
-  const of = new Map<Value, Placement>();
-  const direct = new Map<Node, Set<number>>();
-  const privateTo = (v: Value) => v.role === 'temporary' && uses.count.get(v) === 1 && !uses.isOutput(v);
-
-  /** The kernel output or gapless pack whose whole storage `v` shows and that nothing else reads, or null. */
-  const root = (v: Value): Value | null => {
-    let at = v;
-    while (privateTo(at)) {
-      const node = at.producer!;
-      if (!node.op.alias) return at;
-      const alias = aliasOf(node);
-      if (alias.kind === 'pack') {
-        const filled = node.inputs.reduce((sum, input) => sum + byteSizeOf(input), 0);
-        return filled === byteSizeOf(at) ? at : null;
-      }
-      const behind = node.inputs[0]!;
-      if (node.outputs.length !== 1 || alias.byteOffsets[0] !== 0) return null;
-      if (byteSizeOf(behind) !== byteSizeOf(at)) return null;
-      at = behind;
-    }
-    return null;
-  };
-
-  // An output that a later dispatch of its kernel binds again may be read there, while that dispatch writes another one.
-  const boundAgain = (producer: Node, v: Value): boolean => {
-    const at = producer.outputs.indexOf(v);
-    return kernelOf(producer).dispatches.filter((d) => d.bindings.some((b) => b.out === at)).length > 1;
-  };
-
-  // Outer packs come after the packs they hold.
-  for (const node of [...nodes].reverse()) {
-    if (!node.op.alias) continue;
-    const alias = aliasOf(node);
-    if (alias.kind !== 'pack') continue;
-    const { pack, offset: base } = of.get(node.outputs[0]!) ?? { pack: node.outputs[0]!, offset: 0 };
-    const kept = new Set<number>();
-    node.inputs.forEach((input, k) => {
-      const offset = base + alias.byteOffsets[k]!;
-      const value = offset % bindingAlignment === 0 ? root(input) : null;
-      if (!value || of.has(value)) return;
-      const producer = value.producer!;
-      const siblings = producer.outputs.filter((v) => v !== value && of.get(v)?.pack === pack);
-      if (siblings.length > 0 && [value, ...siblings].some((v) => boundAgain(producer, v))) return;
-      of.set(value, { pack, offset });
-      kept.add(k);
-    });
-    direct.set(node, kept);
-  }
-  return { of, direct };
-}
-
-// Which nodes must run, and how long each value is needed.
-
-/** The nodes that an output depends on or that mutate a state, and what those depend on; in the graph's order. */
-export function liveNodes(graph: Graph): Node[] {
-  const needed = new Set<Value>(Object.values(graph.outputs));
-  const kept: Node[] = [];
-  for (let i = graph.nodes.length - 1; i >= 0; i--) {
-    const node = graph.nodes[i]!;
-    if (!node.op.mutates?.length && !node.outputs.some((v) => needed.has(v))) continue;
-    kept.push(node);
-    for (const v of node.inputs) needed.add(v);
-  }
-  return kept.reverse();
-}
-
-export interface Uses {
-  /** How many times live nodes take the value as an input. */
-  readonly count: ReadonlyMap<Value, number>;
-  /** Position of the last live node that reads the value or a view of it; Infinity for what an output shows; -1 for never. */
-  readonly last: (value: Value) => number;
-  readonly isOutput: (value: Value) => boolean;
-}
-
-function usesOf(nodes: readonly Node[], outputs: Graph['outputs']): Uses {
-  const count = new Map<Value, number>();
-  const last = new Map<Value, number>();
-  const shown = new Set(Object.values(outputs));
-  for (const v of shown) last.set(v, Number.POSITIVE_INFINITY);
-  // Backwards, so that what reads a view counts as reading the value behind it.
-  for (let i = nodes.length - 1; i >= 0; i--) {
-    const { op, inputs, outputs: made } = nodes[i]!;
-    const reach = op.alias ? Math.max(i, ...made.map((v) => last.get(v) ?? -1)) : i;
-    for (const v of inputs) {
-      count.set(v, (count.get(v) ?? 0) + 1);
-      last.set(v, Math.max(last.get(v) ?? -1, reach));
-    }
-  }
-  return { count, last: (v) => last.get(v) ?? -1, isOutput: (v) => shown.has(v) };
 }
 
 // Places temporaries with known lifetimes into as few buffers as possible. Buffers stay separate (WebGPU refuses to read and write

@@ -128,7 +128,37 @@ export interface Kernel {
   /** Sizes in bytes of buffers that live only during this node. */
   readonly scratchBytes?: readonly number[];
   readonly dispatches: readonly Dispatch[];
+  /** Says that the last dispatch only adds up partial sums: the planner may leave that to one dispatch for many nodes. */
+  readonly partials?: Partials;
 }
+
+/** The sums that the last dispatch of a kernel makes, all of them plain. */
+export interface Partials {
+  readonly sums: readonly OwnSum[];
+  readonly finish: FinishSums;
+}
+
+/** Partial sums [parts, count] f32 in a scratch buffer; their sum in ascending order of parts is an output. */
+export interface OwnSum {
+  readonly scratch: number;
+  readonly out: number;
+  readonly parts: number;
+  readonly count: number;
+}
+
+/** Partial sums among others in one buffer, and where their sum belongs in a packed one; in numbers. */
+export interface PartialSum {
+  readonly from: number;
+  readonly parts: number;
+  readonly count: number;
+  readonly to: number;
+}
+
+/** One dispatch for many sums: it binds their table, the partial sums and the packed result. */
+export type FinishSums = (sums: readonly PartialSum[]) => {
+  readonly table: Uint32Array;
+  readonly dispatch: Omit<Dispatch, 'bindings'>;
+};
 
 /**
  * How an op that moves no data shares storage. `view`: output i is `byteOffsets[i]` into input 0 (the planner copies where that is

@@ -4,6 +4,7 @@
  */
 import type { Emitter, Kernel, KernelNode, Param, Ref, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
+import { addParts } from './addParts.ts';
 import { perElement, rowRanges, WORKGROUP } from './dispatch.ts';
 import { binaryKernel } from './elementwise.ts';
 import { normRows } from './norms.ts';
@@ -52,7 +53,13 @@ function backward({ inputs, attrs }: KernelNode<ColumnScaleGradAttrs>): Kernel {
     bindings: sums.flatMap((sum, i) => [parts[i]!, sum]),
     workgroups: perElement(size.columns),
   };
-  return { scratchBytes: parts.map(() => size.columns * chunks * 4), dispatches: [main, finish] };
+  return {
+    scratchBytes: parts.map(() => size.columns * chunks * 4),
+    dispatches: [main, finish],
+    partials: addParts(
+      sums.map((sum, i) => ({ scratch: i, out: sum.out!, parts: chunks, count: size.columns })),
+    ),
+  };
 }
 
 /** x [..., n], s [n], dy → dx = dy ⊙ s, ds = Σ over the rows of dy ⊙ x, and with `bias` db = Σ over the rows of dy. */

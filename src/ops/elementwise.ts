@@ -6,6 +6,7 @@ import { broadcastShapes, broadcastStrides, sameShape, sizeOf, stridesOf } from 
 import type { Dispatch, DType, Emitter, Kernel, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { addParts } from './addParts.ts';
 import { cast } from './cast.ts';
 import {
   eight,
@@ -490,6 +491,7 @@ export function reduceKernel(shape: readonly number[], axes: readonly number[], 
         workgroups: perElement(count),
       },
     ],
+    ...(fn === 'sum' && { partials: addParts([{ scratch: 0, out: 0, parts: chunks, count }]) }),
   };
 }
 

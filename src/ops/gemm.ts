@@ -2,10 +2,10 @@
 import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Dispatch, Kernel, Ref } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { addParts } from './addParts.ts';
 import { mergeAxes, perElement, rowParts } from './dispatch.ts';
+import { type Epilogue, epilogueParts } from './epilogue.ts';
 import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
-import type { Activation } from './scalar.ts';
-import { scalarFunction } from './scalar.ts';
 
 /**
  * How the work is cut: an entry of matmul.wgsl, threads along n and m, columns and rows of C per thread, k staged at a time. No choice among
@@ -48,54 +48,6 @@ export function workgroupBytes(variant: GemmVariant): number {
   if (variant.entry === 'direct') return 0;
   const [rows, columns] = tileOf(variant);
   return 4 * variant.depth * (rows + columns + 4);
-}
-
-/** What happens to an element of the product before it is stored, in this order. Results of the shape of C, except where noted. */
-export interface Epilogue {
-  /** Gets the product as it is. */
-  readonly raw?: Ref | undefined;
-  /** [n], multiplies the columns; never with `slope`. */
-  readonly scale?: Ref | undefined;
-  /** [n], is added to the columns. */
-  readonly bias?: Ref | undefined;
-  /** [n], multiplies the columns after the bias; never with `pre`. */
-  readonly gain?: Ref | undefined;
-  readonly add?: Ref | undefined;
-  /** Gets the value before the activation. */
-  readonly pre?: Ref | undefined;
-  readonly activation?: Activation;
-  /** Multiplies by the slope of `of` at the given values; never with an activation. */
-  readonly slope?: { readonly at: Ref; readonly of: Activation } | undefined;
-}
-
-/** Conditions, constants and bindings from 3 on of a kernel that ends in lib/epilogue.wgsl. What it does not use is bound to `spare`. */
-function epilogueParts(
-  c: Ref,
-  epilogue: Epilogue,
-  vector: boolean,
-  spare: Ref,
-): Required<Pick<Dispatch, 'conditions' | 'constants' | 'bindings'>> {
-  const { raw, scale, bias, gain, pre, activation = 'none', slope, add } = epilogue;
-  const curve = slope?.of ?? activation;
-  const conditions: Record<string, boolean> = {
-    VEC_C: vector,
-    RAW: raw !== undefined,
-    SCALE: scale !== undefined,
-    BIAS: bias !== undefined,
-    GAIN: gain !== undefined,
-    KEEP_PRE: pre !== undefined,
-    ACTIVATE: activation !== 'none',
-    SLOPE: slope !== undefined,
-    ADD: add !== undefined,
-  };
-  const slots = [c, scale ?? slope?.at, bias, pre ?? gain, raw, add];
-  const used = slots.findLastIndex((ref) => ref !== undefined) + 1;
-  return {
-    conditions,
-    // Without either, the linked shader has no such constant.
-    constants: curve === 'none' ? {} : { ACTIVATION: scalarFunction(curve).code },
-    bindings: slots.slice(0, used).map((ref) => ref ?? spare),
-  };
 }
 
 export interface Gemm {
@@ -268,7 +220,15 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
     workgroups: perElement(total / width),
   };
   const main = cut.parts.map((_, i) => partDispatch(gemm, { ...cut, c: partial }, end, i));
-  return { scratchBytes: [total * cut.splits * 4], dispatches: [...main, sum] };
+  // Without strides and an epilogue the result is the plain sum of the splits.
+  const together = columns * width === gemm.n && rowC(gemm) === gemm.n && !gemm.cStrides;
+  const bare = Object.values(gemm.epilogue ?? {}).every((part) => part === undefined || part === 'none');
+  return {
+    scratchBytes: [total * cut.splits * 4],
+    dispatches: [...main, sum],
+    ...(together &&
+      bare && { partials: addParts([{ scratch: 0, out: 0, parts: cut.splits, count: total }]) }),
+  };
 }
 
 /** The product with part `i` of B; {@link gemmWork} reads its params. */

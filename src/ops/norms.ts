@@ -14,6 +14,7 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { addParts } from './addParts.ts';
 import { perElement, rowRanges, spread, WORKGROUP } from './dispatch.ts';
 
 export interface NormAttrs {
@@ -257,6 +258,9 @@ function sumsOverRows(norm: Norm, { inputs, outputs, attrs }: KernelNode<NormAtt
   return {
     scratchBytes: outputs.map(() => size.columns * cut.chunks * 4),
     dispatches: [sums, step('finish', [parts[0], results[0], parts[1], results[1]], size.columns)],
+    partials: addParts(
+      outputs.map((_, i) => ({ scratch: i, out: i, parts: cut.chunks, count: size.columns })),
+    ),
   };
 }
 

@@ -4,7 +4,7 @@
  * whole: the step, or where it is long the same at two smaller batches.
  */
 import { createBuilder } from '../graph/builder.ts';
-import { liveNodes } from '../graph/schedule.ts';
+import { liveNodes } from '../graph/placements.ts';
 import { sizeOf, zerosOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';

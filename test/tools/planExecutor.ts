@@ -21,6 +21,23 @@ const kernels: Readonly<Record<string, Kernel>> = {
     each(out!, (i) => a![i]! + 1);
   },
   stage2: (scratch, a, out) => each(out!, (i) => scratch![i]! * a![i]!),
+  parts: (a, scratch) => {
+    scratch!.set(a!);
+    scratch!.set(
+      a!.map((x) => 2 * x),
+      a!.length,
+    );
+  },
+  total: (scratch, out) => each(out!, (i) => scratch![i]! + scratch![out!.length + i]!),
+  totals: (table, partials, out) => {
+    for (let s = 0; s < table!.length; s += 4) {
+      const [from, parts, count, to] = table!.slice(s, s + 4) as unknown as [number, number, number, number];
+      for (let i = 0; i < count; i++) {
+        out![to + i] = partials![from + i]!;
+        for (let k = 1; k < parts; k++) out![to + i]! += partials![from + k * count + i]!;
+      }
+    }
+  },
   decay: (s, x) => each(s!, (i) => s![i]! * 0.5 + x![i]!),
 };
 

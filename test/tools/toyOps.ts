@@ -1,7 +1,7 @@
 /** Ops without shaders, for tests of the scheduler: each names a `shader` that `runPlan` (planExecutor.ts) knows. */
 import { defineCheck } from '../../src/graph/interpret.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
-import type { AnyOp, Tensor, TensorType, Value } from '../../src/graph/types.ts';
+import type { AnyOp, FinishSums, Tensor, TensorType, Value } from '../../src/graph/types.ts';
 import { defineOp } from '../../src/graph/types.ts';
 
 const like = (t: TensorType, data: Float64Array): Tensor => ({ dtype: t.dtype, shape: t.shape, data });
@@ -100,6 +100,38 @@ defineCheck(stagedOp, {
     like(
       a!,
       a!.data.map((x) => (x - 1) * (x + 1)),
+    ),
+  ],
+  cases,
+});
+
+/** 3 a, as the sum of the parts a and 2 a, which may be added up later. */
+export const sumOp = defineOp<undefined>({
+  name: 'sum',
+  infer: ([a]) => [a!],
+  gradient: null,
+  kernel: ({ inputs }) => {
+    const count = sizeOf(inputs[0]!.shape);
+    const dispatch = { entry: 'main', params: [], workgroups: one };
+    return {
+      scratchBytes: [2 * count * 4],
+      dispatches: [
+        { ...dispatch, shader: 'parts', bindings: [{ in: 0 }, { scratch: 0 }] },
+        { ...dispatch, shader: 'total', bindings: [{ scratch: 0 }, { out: 0 }] },
+      ],
+      partials: { sums: [{ scratch: 0, out: 0, parts: 2, count }], finish: finishSums },
+    };
+  },
+});
+const finishSums: FinishSums = (sums) => ({
+  table: Uint32Array.from(sums.flatMap(({ from, parts, count, to }) => [from, parts, count, to])),
+  dispatch: { shader: 'totals', entry: 'main', params: [], workgroups: one },
+});
+defineCheck(sumOp, {
+  reference: ([a]) => [
+    like(
+      a!,
+      a!.data.map((x) => 3 * x),
     ),
   ],
   cases,

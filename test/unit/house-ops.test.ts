@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { entryPoints, hasOverride, shaderLibrary } from '../../src/gpu/pipelines.ts';
 import { checkOf } from '../../src/graph/interpret.ts';
-import { type AnyOp, baseCaps, type Caps, type Dispatch } from '../../src/graph/types.ts';
+import { type AnyOp, baseCaps, type Caps, type Dispatch, type Kernel } from '../../src/graph/types.ts';
 import { ops } from '../../src/ops/checks.ts';
 import { realGraphs } from '../tools/realGraphs.ts';
 
@@ -28,8 +28,15 @@ function dispatchesOf(op: AnyOp): Dispatch[] {
   if (!op.kernel) return [];
   return checkOf(op).cases.flatMap((c) => {
     const node = { inputs: c.inputs, outputs: op.infer(c.inputs, c.attrs), attrs: c.attrs };
-    return devices.flatMap((caps) => op.kernel!(node, caps).dispatches);
+    return devices.flatMap((caps) => withFinish(op.kernel!(node, caps)));
   });
+}
+
+/** A kernel's dispatches, and the one that finishes its sums with those of others. */
+function withFinish({ dispatches, partials }: Kernel): readonly Dispatch[] {
+  if (!partials) return dispatches;
+  const sums = partials.sums.map(({ parts, count }) => ({ from: 0, parts, count, to: 0 }));
+  return [...dispatches, { ...partials.finish(sums).dispatch, bindings: [] }];
 }
 
 const dispatches = ops.flatMap((op) => dispatchesOf(op).map((dispatch) => ({ op: op.name, ...dispatch })));
@@ -92,8 +99,8 @@ describe('shaders', () => {
     const reached = new Set<string>();
     for await (const { nodes } of realGraphs()) {
       for (const node of nodes) {
-        for (const { shader, entry, conditions = {} } of devices.flatMap(
-          (caps) => node.op.kernel?.(node, caps).dispatches ?? [],
+        for (const { shader, entry, conditions = {} } of devices.flatMap((caps) =>
+          node.op.kernel ? withFinish(node.op.kernel(node, caps)) : [],
         )) {
           const name = bare(shader);
           reached.add(`${name}: ${entry}`);

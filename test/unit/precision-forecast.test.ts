@@ -1,6 +1,6 @@
 /** Forecasts: parts that add up, limits that are named, and ways to fit that do fit. No device: plans are made without one. */
 import { describe, expect, test } from 'vitest';
-import { liveNodes } from '../../src/graph/schedule.ts';
+import { liveNodes } from '../../src/graph/placements.ts';
 import { sizeOf } from '../../src/graph/shape.ts';
 import { baseCaps, type Graph, type Node } from '../../src/graph/types.ts';
 import type { ForecastLimits } from '../../src/training/forecast.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createBuilder } from '../../src/graph/builder.ts';
+import { type Builder, createBuilder } from '../../src/graph/builder.ts';
 import { interpret } from '../../src/graph/interpret.ts';
 import type { Plan } from '../../src/graph/plan.ts';
 import { schedule } from '../../src/graph/schedule.ts';
@@ -7,7 +7,7 @@ import { sizeOf } from '../../src/graph/shape.ts';
 import { baseCaps, type Graph, type Tensor, type Value } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { runPlan } from '../tools/planExecutor.ts';
-import { addOp, decayOp, emit, forkOp, packOp, partOp, stagedOp } from '../tools/toyOps.ts';
+import { addOp, decayOp, emit, forkOp, packOp, partOp, stagedOp, sumOp } from '../tools/toyOps.ts';
 
 const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
 const copies = (plan: Plan) => plan.steps.filter((s) => s.kind === 'copy').length;
@@ -159,6 +159,44 @@ describe('packs', () => {
   });
 });
 
+describe('partial sums', () => {
+  const build = (...more: ((g: Builder, x: Value) => Value)[]) => {
+    const g = createBuilder();
+    const x = g.input('x', f32(64));
+    const parts = [
+      emit(g, sumOp, [x]),
+      emit(g, addOp, [x, x]),
+      emit(g, sumOp, [x]),
+      ...more.map((f) => f(g, x)),
+    ];
+    const inner = emit(g, packOp, parts.slice(0, 2), { offsets: [0, 64], size: 128 });
+    const offsets = [0, ...parts.slice(2).map((_, i) => 128 + 64 * i)];
+    const p = emit(g, packOp, [inner, ...parts.slice(2)], { offsets, size: 64 * parts.length });
+    return expectAgreement(g.finish({ y: emit(g, addOp, [p, p]) }));
+  };
+  const shaders = (plan: Plan) => plan.steps.map((s) => (s.kind === 'dispatch' ? s.dispatch.shader : 'copy'));
+
+  test('that only a pack reads are added up by one dispatch at the pack', () => {
+    expect(shaders(build())).toEqual(['parts', 'add', 'parts', 'totals', 'add']);
+  });
+
+  test('that something else reads are added up at once', () => {
+    const read = (g: Builder, x: Value): Value => {
+      const y = emit(g, sumOp, [x]);
+      return emit(g, addOp, [y, y]);
+    };
+    expect(shaders(build(read))).toEqual(['parts', 'add', 'parts', 'parts', 'total', 'add', 'totals', 'add']);
+  });
+
+  test('stay within a binding, and one alone is added up at once', () => {
+    const g = createBuilder();
+    const x = g.input('x', f32(64));
+    const p = emit(g, packOp, [emit(g, sumOp, [x]), emit(g, sumOp, [x])], { offsets: [0, 64], size: 128 });
+    const plan = schedule(g.finish({ p }), { ...baseCaps, maxStorageBindingBytes: 1000 });
+    expect(shaders(plan)).toEqual(['parts', 'total', 'parts', 'total']);
+  });
+});
+
 describe('states', () => {
   const initial = () => Float32Array.from({ length: 128 }, (_, i) => i);
 
@@ -224,14 +262,17 @@ test('random graphs give the interpreter’s numbers under WebGPU’s rules', ()
       return sizeOf(v.shape) === size ? v : emit(g, partOp, [v], { shape: [size], offset: 0 });
     };
     for (let k = 0; k < 25; k++) {
-      const kind = random.int(7);
+      const kind = random.int(8);
       if (kind <= 1) values.push(emit(g, addOp, [same(), same()]));
       else if (kind === 2) values.push(...g.emit(forkOp, [same()], undefined));
       else if (kind === 3) values.push(...g.emit(stagedOp, [same()], undefined));
       else if (kind === 4 && random.chance(0.5)) g.emit(decayOp, [s, same()], undefined);
+      else if (kind === 7) values.push(emit(g, sumOp, [same()]));
       else if (kind === 5) {
         const step = random.pick([size, 64 * Math.ceil(size / 64)]);
-        const parts = [same(), emit(g, addOp, [same(), same()]), emit(g, addOp, [same(), same()])];
+        const made = random.pick([addOp, sumOp]);
+        const part = () => emit(g, made, made === addOp ? [same(), same()] : [same()]);
+        const parts = [same(), part(), part()];
         values.push(
           emit(g, packOp, parts, {
             offsets: parts.map((_, i) => i * step),

@@ -1,0 +1,44 @@
+// Finishes many sums at once: for each sum of the table, y[to + i] = partials[from + i] + partials[from + count + i] + ..., in order.
+// y is the packed gradient of a step, partials hold what the kernels of the step left of it. A workgroup takes 256 numbers of one sum.
+
+struct Params {
+  sums: u32,
+  groups: u32, // workgroups in all
+}
+
+struct Sum {
+  group: u32, // the first workgroup that works at it
+  start: u32, // its partial sums [parts, count]
+  parts: u32,
+  count: u32,
+  to: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> sums: array<Sum>;
+@group(0) @binding(2) var<storage, read> partials: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn add_parts(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+) {
+  let group = id.x + id.y * groups.x;
+  if (group >= p.groups) { return; }
+  // The last sum that begins at this workgroup or before.
+  var low = 0u;
+  var high = p.sums;
+  while (high - low > 1u) {
+    let middle = (low + high) / 2u;
+    if (sums[middle].group <= group) { low = middle; } else { high = middle; }
+  }
+  let sum = sums[low];
+  let first = (group - sum.group) * 256u;
+  for (var i = first + thread; i < min(sum.count, first + 256u); i += 64u) {
+    var v = partials[sum.start + i];
+    for (var part = 1u; part < sum.parts; part++) { v += partials[sum.start + part * sum.count + i]; }
+    y[sum.to + i] = v;
+  }
+}
