@@ -233,9 +233,10 @@ fn join(group: u32, spectrum_of: u32, to: u32, lane: u32) {
   let s_at = spectrum_of * p.stride;
   let from_rows = kept_at(group, 1u - to);
   if (ROWS >= 4u) {
-    for (var i = lane; i < ROWS / 4u * (h / 2u + 1u); i += WG) {
-      let row = i % (ROWS / 4u) * 4u;
-      let f = i / (ROWS / 4u);
+    let fours = max(ROWS / 4u, 1u); // ROWS of 1 pass the compiler as well
+    for (var i = lane; i < fours * (h / 2u + 1u); i += WG) {
+      let row = i % fours * 4u;
+      let f = i / fours;
       let a = gathered4(to, f, from_rows + row, s_at);
       let b = gathered4(to, h - f, from_rows + row, s_at);
       join_pair(to, row, f, vec2f(a[0].x, a[1].x), vec2f(b[0].x, b[1].x));

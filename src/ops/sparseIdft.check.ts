@@ -34,7 +34,7 @@ defineCheck(sparseIdftOp, {
     frequencyCase('wide', 3, 48, 70, 100, false),
     frequencyCase('fast, wide', 3, 48, 80, 100, false),
     frequencyCase('fast, a pair each way', 2, 2, 2, 4, false),
-    frequencyCase('fast, one row at a time', 1, 640, 12, 60, false),
+    frequencyCase('fast, one row at a time', 1, 1200, 12, 60, false),
   ],
 });
 
@@ -62,7 +62,7 @@ defineCheck(sparseDftOp, {
     frequencyCase('a stack of 2', 2, 24, 18, 31, true),
     frequencyCase('odd', 2, 9, 14, 31, true),
     frequencyCase('fast, ranges of rows', 3, 60, 54, 31, true),
-    frequencyCase('fast, one row at a time', 1, 12, 640, 60, true),
+    frequencyCase('fast, one row at a time', 1, 12, 1080, 60, true),
   ],
 });
 
