@@ -16,6 +16,7 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { addParts } from './addParts.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul, times } from './onnx.ts';
 
@@ -261,6 +262,10 @@ export function backwardKernel(
   return {
     scratchBytes: [spectraBytes, ranges === 1 ? 16 : 4 * groups * sizes.stride, 16],
     dispatches: ranges === 1 ? [main] : [main, finish],
+    ...(ranges > 1 &&
+      sizes.stack === 1 && {
+        partials: addParts([{ scratch: 1, out: 0, parts: ranges, count: sizes.stride }]),
+      }),
   };
 }
 
