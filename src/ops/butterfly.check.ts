@@ -10,6 +10,9 @@ const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
 
 const own = { transpose: false, stack: 'own' } as const;
 
+/** Gradients in so many numbers are held against their own reference alone. */
+const apart = { gradientInputs: [] } as const;
+
 defineCheck(butterflyOp, {
   reference: (inputs, attrs) => {
     const { size, output, xStack } = butterflyLayout(inputs, attrs);
@@ -96,6 +99,43 @@ defineCheck(butterflyOp, {
       inputs: [f32(3, 32), f32(2, 5, 16, 2, 2)],
       attrs: { transpose: false, stack: 'share' },
     },
+    { name: 'a product for each of two blocks', inputs: [f32(5, 32), f32(1, 2, 16, 16)], attrs: own },
+    {
+      name: 'a product for each of two blocks, transposed, one row',
+      inputs: [f32(1, 34), f32(1, 2, 17, 17)],
+      attrs: { ...own, transpose: true },
+    },
+    {
+      name: 'a product for each block of 32, odd rows',
+      inputs: [f32(3, 23, 96), f32(1, 3, 32, 32)],
+      attrs: own,
+      ...apart,
+    },
+    {
+      name: 'a product for each block of 24, stacked over one x',
+      inputs: [f32(7, 72), f32(3, 1, 3, 24, 24)],
+      attrs: { transpose: false, stack: 'share' },
+      ...apart,
+    },
+    {
+      name: 'a product for each block of 18, summed over the stack, transposed',
+      inputs: [f32(2, 9, 36), f32(2, 1, 2, 18, 18)],
+      attrs: { transpose: true, stack: 'sum' },
+      ...apart,
+    },
+    {
+      name: 'products of one block for all, a stack',
+      inputs: [f32(2, 5, 48), f32(2, 1, 1, 16, 16)],
+      attrs: { ...own, transpose: true },
+      ...apart,
+    },
+    { name: 'one block over the whole row', inputs: [f32(19, 68), f32(1, 1, 68, 68)], attrs: own, ...apart },
+    {
+      name: 'dropped blocks of 16',
+      inputs: [f32(3, 48), f32(1, 3, 16, 16), { ...f32(1, 3), data: [1, 0, 1] }],
+      attrs: own,
+      gradientInputs: [],
+    },
   ],
 });
 
@@ -166,6 +206,46 @@ defineCheck(butterflyGradOp, {
         f32(33, 32),
       ],
       attrs: { wantX: true, shared: 'none', slope: 'geluTanh' },
+    },
+    {
+      name: 'products of blocks of 16, few rows',
+      inputs: [f32(3, 48), f32(1, 3, 16, 16), f32(3, 48)],
+      attrs: { wantX: true, shared: 'none', slope: 'none' },
+    },
+    {
+      name: 'products of blocks of 32, many rows, with a slope',
+      inputs: [f32(2, 523, 96), f32(1, 3, 32, 32), f32(2, 523, 96), f32(2, 523, 96)],
+      attrs: { wantX: true, shared: 'none', slope: 'gelu' },
+    },
+    {
+      name: 'products of blocks of 20, shared x, many rows',
+      inputs: [f32(1031, 40), f32(3, 1, 2, 20, 20), f32(3, 1031, 40)],
+      attrs: { wantX: true, shared: 'x', slope: 'none' },
+    },
+    {
+      name: 'products of blocks of 18, shared upstream',
+      inputs: [f32(2, 37, 36), f32(2, 1, 2, 18, 18), f32(37, 36)],
+      attrs: { wantX: true, shared: 'upstream', slope: 'none' },
+    },
+    {
+      name: 'products of one block for all, with a slope, many rows',
+      inputs: [f32(130, 80), f32(1, 1, 16, 16), f32(130, 80), f32(130, 80)],
+      attrs: { wantX: true, shared: 'none', slope: 'relu' },
+    },
+    {
+      name: 'products of one block for all, a stack over one x',
+      inputs: [f32(70, 51), f32(2, 1, 1, 17, 17), f32(2, 70, 51)],
+      attrs: { wantX: true, shared: 'x', slope: 'none' },
+    },
+    {
+      name: 'products of blocks of 64, no gradient in x',
+      inputs: [f32(41, 128), f32(1, 2, 64, 64), f32(41, 128)],
+      attrs: { wantX: false, shared: 'none', slope: 'none' },
+    },
+    {
+      name: 'dropped blocks of 16',
+      inputs: [f32(5, 48), f32(1, 3, 16, 16), f32(5, 48), { ...f32(1, 3), data: [1, 0, 1] }],
+      attrs: { wantX: true, shared: 'none', slope: 'none' },
     },
     {
       name: 'two factors of pairs, no gradient in x',

@@ -17,7 +17,7 @@ import {
   backKernel,
   butterflySizes,
   gradOperands,
-  isSmallBlock,
+  takesSlope,
   turnKernel,
 } from './butterflyKernels.ts';
 import { butterflyGradOnnx, butterflyOnnx } from './butterflyOnnx.ts';
@@ -82,10 +82,11 @@ export const butterflyOp = defineOp<ButterflyAttrs>({
     );
     return [wantX ? (dX ?? turn()) : null, dBlocks!, ...masked.map(() => null)];
   },
-  kernel({ inputs, attrs }) {
+  kernel({ inputs, attrs }, caps) {
     const { size, xStack } = butterflyLayout(inputs, attrs);
     const keep = inputs.length > 2 ? { in: 2 } : null;
-    return turnKernel(size, { transpose: attrs.transpose, xStack, sum: attrs.stack === 'sum', keep });
+    const { transpose, stack } = attrs;
+    return turnKernel(size, { transpose, xStack, sum: stack === 'sum', keep }, caps);
   },
   onnx: butterflyOnnx,
 });
@@ -119,9 +120,6 @@ export interface ButterflyGradAttrs {
   readonly slope: Activation;
 }
 
-/** Whether the gradient of a rotation by such blocks [T?, m, num, b, b] can take an activation's slope with it. */
-export const takesSlope = (blocks: TensorType): boolean => isSmallBlock(blocks.shape.at(-1)!);
-
 interface GradLaid {
   readonly size: ButterflySizes;
   readonly xStack: number;
@@ -139,7 +137,10 @@ export function butterflyGradLayout(inputs: readonly TensorType[], attrs: Butter
     shared === 'x' ? x!.shape : shared === 'upstream' ? upstream!.shape : x!.shape.slice(stacked ? 1 : 0);
   const d = entry.at(-1)!;
   const rows = sizeOf(entry) / d;
-  if (slopeAt && (!attrs.wantX || !takesSlope(blocks!) || sizeOf(slopeAt.shape) !== sizeOf(x!.shape)))
+  if (
+    slopeAt &&
+    (!attrs.wantX || !takesSlope(blocks!, mask !== undefined) || sizeOf(slopeAt.shape) !== sizeOf(x!.shape))
+  )
     fail(
       'shape',
       `butterflyGrad: no slope [${slopeAt.shape}] with x [${x!.shape}] and blocks [${blocks!.shape}].`,
@@ -161,17 +162,18 @@ export const butterflyGradOp = defineOp<ButterflyGradAttrs>({
     return attrs.wantX ? [dBlocks, { dtype: 'f32', shape: [...dX] }] : [dBlocks];
   },
   gradient: null,
-  kernel({ inputs, attrs }) {
+  kernel({ inputs, attrs }, caps) {
     const { size, xStack, gStack } = butterflyGradLayout(inputs, attrs);
     const { mask, slopeAt } = gradOperands(
       inputs.map((_, i) => ({ in: i })),
       attrs,
     );
-    return backKernel(size, {
+    const back = {
       ...{ xStack, gStack, wantX: attrs.wantX, keep: mask ?? null },
       sum: attrs.shared === 'x' && size.stack > 1,
       slope: slopeAt && { of: attrs.slope, at: slopeAt },
-    });
+    };
+    return backKernel(size, back, caps);
   },
   onnx: butterflyGradOnnx,
 });

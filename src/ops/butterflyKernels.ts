@@ -1,13 +1,15 @@
 /**
  * Butterfly products as dispatches. Factors are applied in passes from buffer to buffer: blocks of 2 and 4 two factors at a time, blocks of
- * 8 one at a time with its numbers in registers (butterflyPairs.wgsl), any other block one at a time (butterfly.wgsl).
+ * 8 one at a time with its numbers in registers (butterflyPairs.wgsl), one factor of larger blocks (OFT) as a matrix product for each block
+ * (matmul.wgsl), any other block one at a time (butterfly.wgsl).
  *
  * On the way back a pass turns its rows again, gives the sums of its factors' block gradients over ranges of rows, and the gradient in its
  * rows; what stands between passes is a buffer, what stands between the two factors of a pass is not.
  */
-import type { Dispatch, Kernel, Param, Ref, TensorType } from '../graph/types.ts';
+import type { Caps, Dispatch, Kernel, Param, Ref, TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
+import { type Gemm, gemmKernel } from './gemm.ts';
 import { type Activation, scalarFunction } from './scalar.ts';
 
 export interface ButterflySizes {
@@ -111,10 +113,30 @@ class Work {
 }
 
 /** Whether butterflyPairs.wgsl has the size of the blocks. */
-export const isSmallBlock = (b: number): boolean => b === 2 || b === 4 || b === 8;
+const isSmallBlock = (b: number): boolean => b === 2 || b === 4 || b === 8;
 
-const routeOf = (work: Work, size: ButterflySizes, keep: Ref | null): Route =>
-  isSmallBlock(size.b) ? pairs(work, size, keep) : singles(work, size, keep);
+/** Smallest block that is worth a product. */
+const SMALLEST_PRODUCT = 16;
+
+const isProduct = (m: number, b: number, isMasked: boolean): boolean =>
+  m === 1 && b >= SMALLEST_PRODUCT && !isMasked;
+
+/** Whether the gradient of a rotation by blocks [T?, m, num | 1, b, b] can take an activation's slope with it. */
+export function takesSlope({ shape }: TensorType, isMasked: boolean): boolean {
+  const b = shape.at(-1)!;
+  return isSmallBlock(b) || (shape.length === 4 && isProduct(shape[0]!, b, isMasked));
+}
+
+function routeOf(work: Work, size: ButterflySizes, keep: Ref | null, caps: Caps): Route {
+  if (isSmallBlock(size.b)) return pairs(work, size, keep);
+  return isProduct(size.m, size.b, keep !== null) ? products(work, size, caps) : singles(work, size, keep);
+}
+
+/** One factor of one block for all is a rotation of b columns: the pieces of a row are then rows themselves. */
+const cutRows = (size: ButterflySizes, keep: Ref | null): ButterflySizes =>
+  size.m === 1 && size.stored === 1 && !keep
+    ? { ...size, rows: (size.rows * size.d) / size.b, d: size.b }
+    : size;
 
 // Blocks of 2, 4 and 8.
 
@@ -181,6 +203,45 @@ function pairs(work: Work, size: ButterflySizes, keep: Ref | null): Route {
   };
 }
 
+// One factor of larger blocks: x, y [stack, rows, d] as a matrix of b columns for each block, d numbers from row to row.
+
+function products(work: Work, { rows, d, b, stored, stack }: ButterflySizes, caps: Caps): Route {
+  const batch = [stack, d / b];
+  const whole = [rows * d, b];
+  const blocks = [stored * b * b, b * b];
+  const product = (part: Pick<Gemm, 'm' | 'n' | 'k' | 'a' | 'b' | 'c'> & Partial<Gemm>): void => {
+    const kernel = gemmKernel(
+      {
+        ...{ batch, aStrides: whole, bStrides: blocks, cStrides: whole, transA: false, transB: false },
+        ...{ alpha: 1, bHalf: false, scratch: (bytes) => work.scratch(bytes / 4) },
+        ...part,
+      },
+      caps,
+    );
+    work.dispatches.push(...kernel.dispatches);
+  };
+  const turn = ({ x, xStack, transpose, y, sum }: Turned, slope?: Slope): void => {
+    const result = sum ? work.scratch(stack * rows * d) : y;
+    product({
+      ...{ m: rows, n: b, k: b, a: x, b: { in: 1 }, c: result, lda: d, ldc: d, transB: transpose },
+      ...{ aStrides: [xStack, b], epilogue: { slope } },
+    });
+    if (sum) addStack(work, { rows, d, b, stored, stack, m: 1 }, result, y);
+  };
+  return {
+    passes: [{ factor: 0, isPair: false }],
+    ranges: 1,
+    turn: (_, rows) => turn(rows),
+    back(_, { x, xStack, upstream, gStack, dX, sum, slope, partial }) {
+      product({
+        ...{ m: b, n: b, k: rows, a: x, b: upstream, c: partial, lda: d, ldb: d, transA: true },
+        ...{ aStrides: [xStack, b], bStrides: [gStack, b], cStrides: blocks },
+      });
+      if (dX) turn({ x: upstream, xStack: gStack, transpose: true, y: dX, sum }, slope);
+    },
+  };
+}
+
 // Blocks of any size.
 
 /** Rows below which a range is not worth its share of the final sum. */
@@ -212,7 +273,7 @@ function singles(work: Work, size: ButterflySizes, keep: Ref | null): Route {
     const result = sum ? work.scratch(stack * rows * d) : y;
     const threads = stack * Math.ceil(rows / 4) * d;
     dispatch('single', factor, transpose, [xStack, 0], [x, { in: 1 }, keep, result], threads);
-    if (sum) dispatch('add_stack', factor, false, [0, 0], [result, y], rows * d);
+    if (sum) addStack(work, size, result, y);
   };
   return {
     passes: Array.from({ length: m }, (_, factor) => ({ factor, isPair: false })),
@@ -227,18 +288,26 @@ function singles(work: Work, size: ButterflySizes, keep: Ref | null): Route {
   };
 }
 
+const sumOf = (
+  { rows, d, m, b, stored, stack }: ButterflySizes,
+  entry: string,
+  ranges: number,
+  bindings: readonly Ref[],
+  threads: number,
+): Dispatch => ({
+  ...{ shader: 'butterfly.wgsl', entry, conditions: { MASK: false }, constants: { B: b, WG: WORKGROUP } },
+  ...{ params: [rows, d, m, stored, 0, 0, 0, 0, stack, ranges], bindings, workgroups: perElement(threads) },
+});
+
+/** The sum over the stack of [stack, rows, d]. */
+function addStack(work: Work, size: ButterflySizes, stacked: Ref, summed: Ref): void {
+  work.dispatches.push(sumOf(size, 'add_stack', 1, [stacked, summed], size.rows * size.d));
+}
+
 /** The sum of the ranges' block gradients. */
 function addParts(work: Work, size: ButterflySizes, ranges: number, partial: Ref, summed: Ref): void {
-  const { rows, d, m, b, stored, stack } = size;
-  work.dispatches.push({
-    shader: 'butterfly.wgsl',
-    entry: 'add_parts',
-    conditions: { MASK: false },
-    constants: { B: b, WG: WORKGROUP },
-    params: [rows, d, m, stored, 0, 0, 0, 0, stack, ranges],
-    bindings: [partial, summed],
-    workgroups: perElement(stack * m * stored * b * b),
-  });
+  const { m, b, stored, stack } = size;
+  work.dispatches.push(sumOf(size, 'add_parts', ranges, [partial, summed], stack * m * stored * b * b));
 }
 
 export interface ButterflyTurn {
@@ -251,9 +320,14 @@ export interface ButterflyTurn {
 }
 
 /** Input 0 turned by input 1: output 0. */
-export function turnKernel(size: ButterflySizes, { transpose, xStack, sum, keep }: ButterflyTurn): Kernel {
+export function turnKernel(
+  given: ButterflySizes,
+  { transpose, xStack, sum, keep }: ButterflyTurn,
+  caps: Caps,
+): Kernel {
   const work = new Work();
-  const route = routeOf(work, size, keep);
+  const size = cutRows(given, keep);
+  const route = routeOf(work, size, keep, caps);
   const each = size.rows * size.d;
   const passes = transpose ? route.passes : route.passes.toReversed();
   const between = passes.slice(1, 3).map(() => work.scratch(size.stack * each));
@@ -275,11 +349,13 @@ export interface ButterflyBack extends Pick<ButterflyTurn, 'xStack' | 'sum' | 'k
 
 /** Of rows in input 0, blocks in input 1 and the upstream gradient in input 2: the blocks' gradient, and with `wantX` the rows'. */
 export function backKernel(
-  size: ButterflySizes,
+  given: ButterflySizes,
   { xStack, gStack, sum, wantX, keep, slope }: ButterflyBack,
+  caps: Caps,
 ): Kernel {
   const work = new Work();
-  const route = routeOf(work, size, keep);
+  const size = cutRows(given, keep);
+  const route = routeOf(work, size, keep, caps);
   const { rows, d, m, b, stored, stack } = size;
   const each = rows * d;
   const top = route.passes.length - 1;

@@ -111,11 +111,11 @@ function large(task: Task, caps: Caps) {
   const { blocks, attrs } = task;
   const { b } = attrs;
   const elements = blocks * b * b;
-  // The first is for the parts of products that are split.
-  const scratchBytes = [4];
+  const scratchBytes: number[] = [];
   const dispatches: Dispatch[] = [];
+  const scratch = (bytes: number): Ref => ({ scratch: scratchBytes.push(bytes) - 1 });
   return {
-    matrix: (): Ref => ({ scratch: scratchBytes.push(4 * elements) - 1 }),
+    matrix: () => scratch(4 * elements),
     entry: (entry: string, factor: number, bindings: readonly Ref[], unit = false) =>
       dispatches.push(perEntry(task, entry, factor, bindings, unit)),
     /** c = alpha · x y + add, block by block. */
@@ -130,11 +130,10 @@ function large(task: Task, caps: Caps) {
       const kernel = gemmKernel(
         {
           ...{ m: b, n: b, k: b, ...strides, transA, transB, alpha, bHalf: false },
-          ...{ a: x, b: y, c, epilogue: { add } },
+          ...{ a: x, b: y, c, epilogue: { add }, scratch },
         },
         caps,
       );
-      scratchBytes[0] = Math.max(scratchBytes[0]!, kernel.scratchBytes?.[0] ?? 0);
       dispatches.push(...kernel.dispatches);
       return c;
     },

@@ -26,6 +26,8 @@ export const gemmVariants = {
   direct8: { entry: 'direct', threads: [8, 8], block: [4, 8], depth: 4 },
   /** For adapters on a CPU, where a load costs as much as thirty multiplications and registers spill cheaply. */
   direct16: { entry: 'direct', threads: [8, 1], block: [8, 16], depth: 4 },
+  /** The same where C has at most 32 columns. */
+  direct16narrow: { entry: 'direct', threads: [4, 2], block: [8, 16], depth: 4 },
   tiled32x32: { entry: 'tiled', threads: [8, 8], block: [4, 4], depth: 16 },
   tiled32x64: { entry: 'tiled', threads: [8, 8], block: [8, 4], depth: 16 },
   /** 128 threads: one warp for each of the four schedulers of a multiprocessor. */
@@ -78,6 +80,8 @@ export interface Gemm {
   readonly c: Ref;
   readonly epilogue?: Epilogue;
   readonly variant?: GemmVariantName | undefined;
+  /** Where the sums of splits go, so many bytes; absent: into a kernel's first scratch buffer. */
+  readonly scratch?: ((bytes: number) => Ref) | undefined;
 }
 
 /** A shape of a product, batches multiplied out. */
@@ -92,13 +96,17 @@ const tilesOf = (variant: GemmVariant, { m, n, batches }: Sizes): number => {
 function usualVariant(sizes: Sizes): GemmVariantName {
   const { m, n, k } = sizes;
   if (k < 16 || m < 16 || n < 16) return 'direct4';
+  if (m <= 32 || n <= 32) return 'tiled32x32';
   if (k >= 64 && tilesOf(gemmVariants.tiled128x64, sizes) >= 256) return 'tiled128x64';
   return tilesOf(gemmVariants.tiled64x64, sizes) >= 96 ? 'tiled64x64' : 'tiled32x32';
 }
 
 /** A pure choice by shape and device class, so that a plan is the same wherever it is made. */
 export function chooseVariant(sizes: Sizes, caps: Caps): GemmVariantName {
-  if (caps.software) return sizes.m >= 16 && sizes.n >= 8 ? 'direct16' : 'direct4';
+  if (caps.software) {
+    if (sizes.m < 16 || sizes.n < 8) return 'direct4';
+    return sizes.n > 32 ? 'direct16' : 'direct16narrow';
+  }
   const usual = usualVariant(sizes);
   const { threads } = gemmVariants[usual];
   const fits =
@@ -204,8 +212,10 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const matrix = gemm.m * columns * width;
   const total = cut.batches * matrix;
   const partial = { ldc: columns * width, strides: following(cut.shape, matrix), split: total };
-  const end = epilogueParts({ scratch: 0 }, {}, cut.vecC, gemm.a);
-  const last = epilogueParts(gemm.c, gemm.epilogue ?? {}, cut.vecC, { scratch: 0 });
+  const bytes = total * cut.splits * 4;
+  const sums = gemm.scratch?.(bytes) ?? { scratch: 0 };
+  const end = epilogueParts(sums, {}, cut.vecC, gemm.a);
+  const last = epilogueParts(gemm.c, gemm.epilogue ?? {}, cut.vecC, sums);
   const sum: Dispatch = {
     shader: 'matmulSplit.wgsl',
     entry: 'sum_splits',
@@ -216,15 +226,17 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
       ...[cut.c.ldc, 0, ...cut.c.strides].map((step) => step / width),
       0,
     ],
-    bindings: [{ scratch: 0 }, { scratch: 0 }, ...last.bindings],
+    bindings: [sums, sums, ...last.bindings],
     workgroups: perElement(total / width),
   };
   const main = cut.parts.map((_, i) => partDispatch(gemm, { ...cut, c: partial }, end, i));
+  // A part of a larger kernel: that one has the scratch buffers.
+  if (gemm.scratch) return { dispatches: [...main, sum] };
   // Without strides and an epilogue the result is the plain sum of the splits.
   const together = columns * width === gemm.n && rowC(gemm) === gemm.n && !gemm.cStrides;
   const bare = Object.values(gemm.epilogue ?? {}).every((part) => part === undefined || part === 'none');
   return {
-    scratchBytes: [total * cut.splits * 4],
+    scratchBytes: [bytes],
     dispatches: [...main, sum],
     ...(together &&
       bare && { partials: addParts([{ scratch: 0, out: 0, parts: cut.splits, count: total }]) }),

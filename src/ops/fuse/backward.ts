@@ -7,7 +7,8 @@ import { createBuilder } from '../../graph/builder.ts';
 import { rewrite } from '../../graph/rewrite.ts';
 import { sameShape, sizeOf } from '../../graph/shape.ts';
 import type { Graph, Node, Value } from '../../graph/types.ts';
-import { type ButterflyGradAttrs, butterflyGradOp, takesSlope } from '../butterfly.ts';
+import { type ButterflyGradAttrs, butterflyGradOp } from '../butterfly.ts';
+import { takesSlope } from '../butterflyKernels.ts';
 import { type ColumnScaleGradAttrs, columnScaleGradOp } from '../columnScale.ts';
 import { sumToOp } from '../elementwise.ts';
 import { view, viewOp } from '../moves.ts';
@@ -68,7 +69,8 @@ function slopeAt(slope: Node, links: Links): Joined | null {
   const { slope: own } = turned.attrs as ButterflyGradAttrs;
   const isReady = !pre.producer || links.position(pre.producer) < links.position(turned);
   const isWhole = sizeOf(dX.shape) === sizeOf(value.shape);
-  const joins = own === 'none' && takesSlope(turned.inputs[1]!) && isReady && isWhole;
+  const joins =
+    own === 'none' && takesSlope(turned.inputs[1]!, turned.inputs.length > 3) && isReady && isWhole;
   if (!joins || !links.onlyFor(value, gone.at(-1)!)) return null;
   return { node: turned, attrs: { slope: fn }, inputs: [pre], gives: slope.outputs[0]!, output: 1, gone };
 }
