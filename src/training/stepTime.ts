@@ -72,9 +72,9 @@ async function wholeStep({ secondsOf }: Times, { batch, sequence, at }: StepGrap
 /** Work of a step, in multiply-adds, up to which its own sizes are timed. */
 const LONG_STEP = { software: 1e9, hardware: 2e13 } as const;
 const SHORTEST = 16;
-/** Nodes are timed from the dearest down, up to this part of the work and for so long; the rest counts like its group, or by its numbers. */
+/** The dearest node of each group is timed, then the others from the dearest down, up to this part of the work and for so long; the rest counts like its group, or by its numbers. */
 const COVERED = 0.98;
-const PATIENCE_MS = 2000;
+const PATIENCE_MS = 3000;
 /** Small nodes are timed several at once. */
 const COPIES = 8;
 const SMALL = 4e6;
@@ -165,8 +165,7 @@ async function timeKinds({ secondsOf }: Times, known: Map<string, number>, kinds
   const all = totalWork(kinds);
   const begun = performance.now();
   let covered = 0;
-  const costs = [...kinds].map(([key, kind]) => ({ key, kind, cost: kind.count * kind.work }));
-  for (const { key, kind, cost } of costs.toSorted((a, b) => b.cost - a.cost)) {
+  for (const { key, kind, cost } of inOrder(kinds)) {
     if (covered > COVERED * all || performance.now() - begun > PATIENCE_MS) break;
     const before = sums.get(kind.group) ?? { seconds: 0, work: 0 };
     const copies = Math.max(1, Math.min(COPIES, Math.round(SMALL / kind.work)));
@@ -179,6 +178,16 @@ async function timeKinds({ secondsOf }: Times, known: Map<string, number>, kinds
   }
   const perWork = new Map([...sums].map(([group, { seconds, work }]) => [group, seconds / work]));
   return { perWork, perNumber, dispatch, run };
+}
+
+/** Kinds as they are to be timed: the dearest of each group before all others, the dearer before the cheaper. */
+function inOrder(kinds: Kinds): { readonly key: string; readonly kind: Kind; readonly cost: number }[] {
+  const sorted = [...kinds]
+    .map(([key, kind]) => ({ key, kind, cost: kind.count * kind.work }))
+    .toSorted((a, b) => b.cost - a.cost);
+  const groups = new Set<string>();
+  const first = sorted.filter(({ kind }) => !groups.has(kind.group) && groups.add(kind.group));
+  return [...first, ...sorted.filter((each) => !first.includes(each))];
 }
 
 /** A node in a graph of its own, several times. */
