@@ -75,6 +75,8 @@ export function gpuBackend(device: Device): Backend {
 /** A difference of so many milliseconds stands out from what waiting takes. */
 const CLEAR_MS = 20;
 const MOST_RUNS = 64;
+/** Beside so many a wait is nothing. */
+const LONG_MS = 200;
 
 /** Runs in a row take as much longer than fewer as the GPU works on them; what is waited for besides is in both. */
 async function gpuSeconds(device: Device, graph: Graph): Promise<number> {
@@ -91,10 +93,9 @@ async function gpuSeconds(device: Device, graph: Graph): Promise<number> {
     await timed(1);
     for (let runs = 1; ; runs *= 4) {
       const once = await timed(runs);
-      // What takes long by itself need not be run five times.
-      const more = once > 4 * CLEAR_MS ? 2 : 4;
-      const longer = await timed(more * runs);
-      const [difference, count] = [longer - once, (more - 1) * runs];
+      if (once > LONG_MS) return once / runs / 1000;
+      const longer = await timed(4 * runs);
+      const [difference, count] = [longer - once, 3 * runs];
       if (difference >= CLEAR_MS || count >= MOST_RUNS) return Math.max(0, difference) / count / 1000;
     }
   } finally {

@@ -1,7 +1,7 @@
 /**
- * How long a step will take, from parts of it that are timed on the device now. WebGPU: the nodes of the step's own graph, each kind once at its
- * own sizes (those of a smaller batch where the step is long), counted as often as the step has them. onnxruntime, which optimises graphs as a
- * whole: the step, or where it is long the same at two smaller batches.
+ * How long a step will take, from what is timed on the device now. On a GPU: the nodes of the step's own graph, each kind once at its own sizes
+ * (those of a smaller batch where the step is very long), counted as often as the step has them. On a processor, by onnxruntime or a software
+ * adapter: the step, or where it is long the same at two smaller batches.
  */
 import { createBuilder } from '../graph/builder.ts';
 import { liveNodes } from '../graph/placements.ts';
@@ -33,7 +33,7 @@ export function stepTimer(backend: Times): StepTimer {
   timed.set(backend, known);
   return async (step) => {
     try {
-      return await (backend.info.engine === 'onnxruntime'
+      return await (backend.info.engine === 'onnxruntime' || backend.info.isSoftware
         ? wholeStep(backend, step)
         : sumOfNodes(backend, known, step));
     } catch (error) {
@@ -45,7 +45,7 @@ export function stepTimer(backend: Times): StepTimer {
   };
 }
 
-// onnxruntime: the step itself where it is short, else the part of it that grows with the batch and the part that does not.
+// A processor: the step itself where it is short, else the part of it that grows with the batch and the part that does not.
 
 /** A step of so many seconds is timed whole. */
 const SHORT_SECONDS = 3;
@@ -67,10 +67,10 @@ async function wholeStep({ secondsOf }: Times, { batch, sequence, at }: StepGrap
   return most + Math.min(most / large, perRow) * (batch - large);
 }
 
-// WebGPU: the sum over the nodes.
+// A GPU: the sum over the nodes.
 
 /** Work of a step, in multiply-adds, up to which its own sizes are timed. */
-const LONG_STEP = { software: 1e9, hardware: 2e13 } as const;
+const LONG_STEP = 2e13;
 const SHORTEST = 16;
 /** The dearest node of each group is timed, then the others from the dearest down, up to this part of the work and for so long; the rest counts like its group, or by its numbers. */
 const COVERED = 0.98;
@@ -100,8 +100,7 @@ const totalWork = (kinds: Kinds): number =>
   [...kinds.values()].reduce((n, { count, work }) => n + count * work, 0);
 
 async function sumOfNodes(backend: Times, known: Map<string, number>, step: StepGraphs): Promise<number> {
-  const most = LONG_STEP[backend.info.isSoftware ? 'software' : 'hardware'];
-  const timed = kindsUpTo(step, most);
+  const timed = kindsUpTo(step, LONG_STEP);
   const whole = kindsOf(step.at(step.batch, step.sequence));
   const { perWork, perNumber, dispatch, run } = await timeKinds(backend, known, timed);
   let seconds = run;

@@ -51,7 +51,7 @@ describe('a forecast', () => {
   const timedOn = (engine: EngineName, secondsPerNode: (node: Node) => number, perRun: number) => {
     const asked: Graph[] = [];
     const timer = stepTimer({
-      info: { engine, isSoftware: true },
+      info: { engine, isSoftware: false },
       secondsOf: async (graph) => {
         asked.push(graph);
         return (
@@ -81,43 +81,17 @@ describe('a forecast', () => {
     }
   });
 
-  test('a step that is long is timed at a smaller batch, and each kind once', async () => {
-    const cost = (node: Node) => 1e-7 * numbers(node);
-    const { asked, timer } = timedOn('webgpu', cost, 0.01);
-    const long = request({ batchSize: 4096 });
-    const { secondsPerStep } = await forecastReport(
-      long,
-      testHost,
-      limits({ maxBufferBytes: 2 ** 34 }),
-      timer,
-    );
-    const most = Math.max(...asked.map((graph) => Math.max(0, ...graph.nodes.map(numbers))));
-    const { secondsPerStep: again } = await forecastReport(
-      long,
-      testHost,
-      limits({ maxBufferBytes: 2 ** 34 }),
-      timer,
-    );
-    const count = asked.length;
-    expect(again).toBe(secondsPerStep);
-    expect(asked.length).toBe(count);
-    const whole: StepTimer = async (graphs) =>
-      graphs
-        .at(graphs.batch, graphs.sequence)
-        .flatMap(({ graph }) => liveNodes(graph))
-        .reduce((n, node) => n + (node.op.alias ? 0 : cost(node)), 0);
-    const { secondsPerStep: own } = await forecastReport(
-      long,
-      testHost,
-      limits({ maxBufferBytes: 2 ** 34 }),
-      whole,
-    );
-    expect(secondsPerStep! / own!).toBeGreaterThan(0.75);
-    expect(secondsPerStep! / own!).toBeLessThan(1.33);
-    expect(most).toBeLessThan(4096 * 12 * 300);
+  test('each kind of node is timed once on a device, for whatever forecast', async () => {
+    const { asked, timer } = timedOn('webgpu', (node) => 1e-7 * numbers(node), 0.01);
+    const { secondsPerStep } = await forecastReport(request(), testHost, limits(), timer);
+    const { length } = asked;
+    const { secondsPerStep: again } = await forecastReport(request(), testHost, limits(), timer);
+    expect([again, asked.length]).toEqual([secondsPerStep, length]);
+    await forecastReport(request({ batchSize: 4 }), testHost, limits(), timer);
+    expect(asked.length).toBeGreaterThan(length);
   });
 
-  test('in onnxruntime a short step is timed whole; of a long one, the part that grows with the batch is told from the part that does not', async () => {
+  test('on a processor a short step is timed whole; of a long one, the part that grows with the batch is told from the part that does not', async () => {
     const at = limits({ engine: 'onnxruntime' });
     const secondsOf = async (scale: number, batchSize: number) => {
       const batches: number[] = [];
