@@ -1,40 +1,50 @@
 // Scaled dot-product attention, heads side by side in the last axis as the projections leave them.
-//   s[i, j] = scale * q_i . k_j + mask[i, j];   p = softmax_j(s);   out_i = sum_j p[i, j] v_j;   lse_i = log sum_j exp(s[i, j])
-//   dS = p * (dOut_i . v_j - dOut_i . out_i);   dQ_i = scale sum_j dS k_j;   dK_j = scale sum_i dS q_i;   dV_j = sum_i p dOut_i
-// q, out, dQ, dOut [B, Sq, H, D]; k, v, dK, dV [B, Sk, KH, D], a key head serves H/KH query heads; lse [B, H, Sq];
-// mask additive, strides 0 where it is broadcast. A key whose masked score is below -1e30 does not exist; a query without keys gives 0.
-// With CAUSAL query i sees the keys up to i + Sk - Sq. With VEC4 (D a multiple of 4) an element is four numbers of a head.
-// conditions: VEC4 MASK CAUSAL D32 D64 D128
+//   s[i, j] = scale q_i . k_j + mask[i, j];   p = softmax_j(s);   out_i = sum_j p[i, j] v_j;   lse_i = log sum_j exp(s[i, j])
+// q [B, Sq, H, D]; k, v [B, Sk, KH, D], a key head serves H/KH query heads; each with an offset and a row stride, so that all three may be
+// columns of one matrix; out [B, Sq, H, D]; lse [B, H, Sq]. mask additive, strides 0 where it is broadcast; a key whose masked score is not
+// above -1e30 does not exist; a query without keys gives 0. With CAUSAL query i sees the keys up to i + Sk - Sq.
+// The softmax is an online one over tiles of 32 keys: the sums so far shrink when a tile brings a higher score, so no score is ever in memory.
+// `forward`: a workgroup for 32 queries; a thread has 4 queries x 4 keys of the scores, then 4 queries x every eighth vec4 of the head, and
+// the weights pass through workgroup memory between. `forward_direct`, for adapters on a processor, where a barrier costs more than it saves:
+// a thread for 4 queries. Both sum in the same order: d, then j ascending, a tile's weights by fours.
+// Memory is read in vec4; with VEC4 D is a multiple of 4 and offsets and strides count vec4, else numbers.
+// conditions: VEC4 MASK CAUSAL D32 D64
+import package::lib::attention::{LOWEST, outer};
 
 struct Params {
-  batch: u32,
-  heads: u32,
-  key_heads: u32,
   queries: u32,
   keys: u32,
+  heads: u32,
+  key_heads: u32,
+  batch: u32,
   scale: f32,
   mask_batch: u32, // strides of the mask, in numbers
   mask_head: u32,
   mask_query: u32,
-  first: u32, // backward: the first of the (batch, key head) pairs that this dispatch handles, and how many
-  pairs: u32,
+  q_from: u32,
+  q_row: u32,
+  k_from: u32,
+  k_row: u32,
+  v_from: u32,
+  v_row: u32,
 }
 
 @if(VEC4) alias E = vec4f;
-@if(!VEC4) alias E = f32;
+@else alias E = f32;
 
-// Elements of a head (at most LIMIT), a compile-time size for the private arrays.
-override DE: u32 = 8u;
+override D: u32 = 64u; // numbers of a head
+override DE: u32 = (D + 3u) / 4u; // in vec4
+@if(VEC4) override HEAD: u32 = DE;
+@else override HEAD: u32 = D;
 override WG: u32 = 64u;
-@if(D32) const LIMIT = 8u;
-@if(D64) const LIMIT = 16u;
-@if(D128) const LIMIT = 32u;
-@if(!D32 && !D64 && !D128) const LIMIT = 64u;
 
-const LOWEST = -1.0e30;
-// Keys per round of the online softmax in the forward kernel; queries and keys per thread in the backward kernels.
-const KEYS = 4u;
-const ROWS = 4u;
+const TILE = 32u; // queries and keys of a tile
+// vec4 of the head and row that a thread sums in `forward`; heads of more than 128 numbers are shared by several workgroups.
+@if(D32) const COLUMNS = 1u;
+@elif(D64) const COLUMNS = 2u;
+@else const COLUMNS = 4u;
+const WIDTH = 8u * COLUMNS;
+override BLOCKS: u32 = (DE + WIDTH - 1u) / WIDTH;
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<E>;
@@ -44,183 +54,253 @@ const ROWS = 4u;
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;
 @if(MASK) @group(0) @binding(6) var<storage, read> mask: array<f32>;
 
-fn inner(a: E, b: E) -> f32 {
-  @if(VEC4) { return dot(a, b); }
-  @if(!VEC4) { return a * b; }
+// vec4 number c of the row that begins at `row`, zero beyond the head.
+@if(VEC4) fn q_at(row: u32, c: u32) -> vec4f { return q[row + c]; }
+@if(VEC4) fn k_at(row: u32, c: u32) -> vec4f { return k[row + c]; }
+@if(VEC4) fn v_at(row: u32, c: u32) -> vec4f { return v[row + c]; }
+@if(!VEC4) fn inside(c: u32) -> vec4<bool> { return vec4u(4u * c, 4u * c + 1u, 4u * c + 2u, 4u * c + 3u) < vec4u(D); }
+@if(!VEC4) fn q_at(row: u32, c: u32) -> vec4f {
+  let at = row + 4u * c;
+  return select(vec4f(), vec4f(q[at], q[at + 1u], q[at + 2u], q[at + 3u]), inside(c));
+}
+@if(!VEC4) fn k_at(row: u32, c: u32) -> vec4f {
+  let at = row + 4u * c;
+  return select(vec4f(), vec4f(k[at], k[at + 1u], k[at + 2u], k[at + 3u]), inside(c));
+}
+@if(!VEC4) fn v_at(row: u32, c: u32) -> vec4f {
+  let at = row + 4u * c;
+  return select(vec4f(), vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]), inside(c));
 }
 
-// Number of keys that query i may see.
+fn store(row: u32, c: u32, x: vec4f) {
+  if (c >= DE) { return; }
+  @if(VEC4) { out[row + c] = x; }
+  @else {
+    for (var e = 0u; e < min(4u, D - 4u * c); e++) { out[row + 4u * c + e] = x[e]; }
+  }
+}
+
+// Number of keys that query i may see; none where there is no such query.
 fn visible(i: u32) -> u32 {
+  if (i >= p.queries) { return 0u; }
   @if(CAUSAL) { return u32(clamp(i32(i + 1u + p.keys) - i32(p.queries), 0, i32(p.keys))); }
-  @if(!CAUSAL) { return p.keys; }
+  @else { return p.keys; }
 }
 
-// One thread per query row.
-@compute @workgroup_size(WG)
-fn forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let at = id.x + id.y * groups.x * WG;
-  if (at >= p.batch * p.heads * p.queries) { return; }
-  let i = at % p.queries;
-  let h = (at / p.queries) % p.heads;
-  let b = at / (p.queries * p.heads);
-  let q_at = ((b * p.queries + i) * p.heads + h) * DE;
-  let step = p.key_heads * DE;
-  let k_at = b * p.keys * step + (h / (p.heads / p.key_heads)) * DE;
-  var row: array<E, LIMIT>;
-  var sum: array<E, LIMIT>;
-  for (var d = 0u; d < DE; d++) {
-    row[d] = q[q_at + d] * p.scale;
-    sum[d] = E(0.0);
+fn visible_4(i: u32) -> vec4u {
+  return vec4u(visible(i), visible(i + 1u), visible(i + 2u), visible(i + 3u));
+}
+
+// The mask at four queries from `at` on.
+@if(MASK) fn mask_4(at: u32) -> vec4f {
+  return vec4f(mask[at], mask[at + p.mask_query], mask[at + 2u * p.mask_query], mask[at + 3u * p.mask_query]);
+}
+
+// Masked scores of key j and four queries that see `count` keys each.
+fn masked(s: vec4f, mask_row: u32, j: u32, count: vec4u) -> vec4f {
+  @if(MASK) let x = fma(s, vec4f(p.scale), mask_4(mask_row + j));
+  @else let x = s * p.scale;
+  return select(x, vec4f(LOWEST), (vec4u(j) >= count) | (x <= vec4f(LOWEST)));
+}
+
+// Weights of one key, 0 where it does not exist.
+fn weights(x: vec4f, highest: vec4f) -> vec4f {
+  return select(exp(x - highest), vec4f(), x <= vec4f(LOWEST));
+}
+
+fn finish(at: u32, i: u32, highest: vec4f, total: vec4f) {
+  for (var r = 0u; r < min(4u, p.queries - i); r++) {
+    lse[at + i + r] = select(0.0, highest[r] + log(total[r]), total[r] > 0.0);
   }
-  var highest = LOWEST;
-  var total = 0.0;
-  let count = visible(i);
-  for (var j = 0u; j < count; j += KEYS) {
-    var s = vec4f(LOWEST);
+}
+
+var<workgroup> tile: array<vec4f, 256>; // queries [d][i / 4], then keys [d][j / 4], 16 d at a time; or weights [j][i / 4]
+var<workgroup> maxima: array<vec4f, 64>; // [thread along the keys][i / 4]
+var<workgroup> sums: array<vec4f, 64>;
+@if(MASK) var<workgroup> shown: array<u32, 64>;
+@if(MASK) var<workgroup> any_shown: u32;
+
+// Whether the mask shows any of a tile's keys to any of its queries.
+@if(MASK) fn is_open(lane: u32, mask_head: u32, i: u32, j: u32) -> bool {
+  var seen = 0u;
+  for (var n = 0u; n < 16u; n++) {
+    let x = mask[mask_head + min(i + n % 4u, p.queries - 1u) * p.mask_query + min(j + n / 4u, p.keys - 1u)];
+    if (!(x <= LOWEST)) { seen = 1u; }
+  }
+  shown[lane] = seen;
+  workgroupBarrier(); // every thread has looked
+  if (lane == 0u) {
+    var any = 0u;
+    for (var t = 0u; t < 64u; t++) { any |= shown[t]; }
+    any_shown = any;
+  }
+  return workgroupUniformLoad(&any_shown) != 0u;
+}
+
+@compute @workgroup_size(64)
+fn forward(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(num_workgroups) groups: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // With CAUSAL the last queries have the most to do, so they begin.
+  let i0 = (groups.x - 1u - group.x) / BLOCKS * TILE;
+  let mine = lane % 8u; // its four queries
+  let part = lane / 8u; // its four keys, then its first column
+  let h = group.y;
+  let b = group.z;
+  let i = i0 + 4u * mine;
+  let q_row = p.q_from + b * p.queries * p.q_row + h * HEAD;
+  let k_row = p.k_from + b * p.keys * p.k_row + h / (p.heads / p.key_heads) * HEAD;
+  let v_row = p.v_from + b * p.keys * p.v_row + h / (p.heads / p.key_heads) * HEAD;
+  let mask_head = b * p.mask_batch + h * p.mask_head;
+  let first = (groups.x - 1u - group.x) % BLOCKS * WIDTH + part;
+  let count = visible_4(i);
+  let end = visible(min(i0 + TILE, p.queries) - 1u);
+  var o: array<mat4x4f, COLUMNS>; // column r of a matrix belongs to query i + r
+  var highest = vec4f(LOWEST);
+  var total = vec4f();
+  for (var j0 = 0u; j0 < end; j0 += TILE) {
+    let j = j0 + 4u * part;
+    @if(MASK) { if (!is_open(lane, mask_head, i, j)) { continue; } }
+    var s = mat4x4f(); // column n belongs to key j + n
+    for (var c0 = 0u; c0 < DE; c0 += 4u) {
+      // Half of the threads load a block of 4 x 4 numbers of the queries, half one of the keys.
+      let c = c0 + part % 4u;
+      var block = mat4x4f();
+      if (c < DE) {
+        if (lane < 32u) {
+          let last = p.queries - 1u;
+          block = mat4x4f(
+            q_at(q_row + min(i, last) * p.q_row, c), q_at(q_row + min(i + 1u, last) * p.q_row, c),
+            q_at(q_row + min(i + 2u, last) * p.q_row, c), q_at(q_row + min(i + 3u, last) * p.q_row, c),
+          );
+        } else {
+          let last = p.keys - 1u;
+          let key = j0 + 4u * mine;
+          block = mat4x4f(
+            k_at(k_row + min(key, last) * p.k_row, c), k_at(k_row + min(key + 1u, last) * p.k_row, c),
+            k_at(k_row + min(key + 2u, last) * p.k_row, c), k_at(k_row + min(key + 3u, last) * p.k_row, c),
+          );
+        }
+      }
+      block = transpose(block);
+      let to = lane / 32u * 128u + part % 4u * 32u + mine;
+      workgroupBarrier(); // everyone has read what lay here
+      tile[to] = block[0];
+      tile[to + 8u] = block[1];
+      tile[to + 16u] = block[2];
+      tile[to + 24u] = block[3];
+      workgroupBarrier(); // both parts are whole
+      for (var d = 0u; d < 16u; d++) { s = outer(s, tile[128u + d * 8u + part], tile[d * 8u + mine]); }
+    }
+    let mask_row = mask_head + i * p.mask_query;
+    s[0] = masked(s[0], mask_row, j, count);
+    s[1] = masked(s[1], mask_row, j + 1u, count);
+    s[2] = masked(s[2], mask_row, j + 2u, count);
+    s[3] = masked(s[3], mask_row, j + 3u, count);
+    maxima[lane] = max(max(s[0], s[1]), max(s[2], s[3]));
+    workgroupBarrier(); // the maxima are there, and everyone has read the tile
     var top = highest;
-    for (var n = 0u; n < KEYS; n++) {
-      if (j + n >= count) { break; }
-      var x = 0.0;
-      for (var d = 0u; d < DE; d++) { x += inner(row[d], k[k_at + (j + n) * step + d]); }
-      @if(MASK) { x += mask[b * p.mask_batch + h * p.mask_head + i * p.mask_query + j + n]; }
-      s[n] = x;
-      top = max(top, x);
+    for (var t = 0u; t < 8u; t++) { top = max(top, maxima[t * 8u + mine]); }
+    let shrink = exp(highest - top);
+    highest = top;
+    s[0] = weights(s[0], top);
+    s[1] = weights(s[1], top);
+    s[2] = weights(s[2], top);
+    s[3] = weights(s[3], top);
+    tile[part * 32u + mine] = s[0];
+    tile[part * 32u + 8u + mine] = s[1];
+    tile[part * 32u + 16u + mine] = s[2];
+    tile[part * 32u + 24u + mine] = s[3];
+    sums[lane] = s[0] + s[1] + s[2] + s[3];
+    workgroupBarrier(); // the weights are whole
+    var sum = vec4f();
+    for (var t = 0u; t < 8u; t++) { sum += sums[t * 8u + mine]; }
+    total = fma(total, shrink, sum);
+    for (var n = 0u; n < COLUMNS; n++) {
+      o[n] = mat4x4f(o[n][0] * shrink.x, o[n][1] * shrink.y, o[n][2] * shrink.z, o[n][3] * shrink.w);
     }
-    if (top > highest) {
-      let shrink = exp(highest - top);
-      total *= shrink;
-      for (var d = 0u; d < DE; d++) { sum[d] *= shrink; }
-      highest = top;
+    for (var n = 0u; n < min(TILE, end - j0); n++) {
+      let w = tile[n * 8u + mine];
+      let row = v_row + (j0 + n) * p.v_row;
+      for (var m = 0u; m < COLUMNS; m++) { o[m] = outer(o[m], w, v_at(row, first + 8u * m)); }
     }
-    for (var n = 0u; n < KEYS; n++) {
-      if (s[n] <= LOWEST) { continue; }
-      let weight = exp(s[n] - highest);
-      total += weight;
-      for (var d = 0u; d < DE; d++) { sum[d] += weight * v[k_at + (j + n) * step + d]; }
-    }
+    workgroupBarrier(); // everyone has read weights and sums
   }
-  let inverse = select(0.0, 1.0 / total, total > 0.0);
-  for (var d = 0u; d < DE; d++) { out[q_at + d] = sum[d] * inverse; }
-  lse[(b * p.heads + h) * p.queries + i] = select(0.0, highest + log(total), total > 0.0);
+  let inverse = select(vec4f(), 1.0 / total, total > vec4f());
+  for (var r = 0u; r < 4u; r++) {
+    if (i + r >= p.queries) { break; }
+    let row = ((b * p.queries + i + r) * p.heads + h) * HEAD;
+    for (var n = 0u; n < COLUMNS; n++) { store(row, first + 8u * n, o[n][r] * inverse[r]); }
+  }
+  if (first == 0u && i < p.queries) { finish((b * p.heads + h) * p.queries, i, highest, total); }
 }
 
-@group(0) @binding(4) var<storage, read> result: array<E>;
-@group(0) @binding(5) var<storage, read> d_y: array<E>;
-@group(0) @binding(6) var<storage, read> row_lse: array<f32>;
-@group(0) @binding(7) var<storage, read_write> weights: array<vec2f>; // (p, dS) of each [pair, head in pair, j, i]
-@if(MASK) @group(0) @binding(8) var<storage, read> row_mask: array<f32>;
-
-// Backward, first part: p and dS of ROWS keys and one query per thread.
 @compute @workgroup_size(WG)
-fn scores(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+fn forward_direct(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = id.x + id.y * groups.x * WG;
-  let blocks = (p.keys + ROWS - 1u) / ROWS;
-  let shared_by = p.heads / p.key_heads;
-  let i = at % p.queries;
-  let j = (at / p.queries % blocks) * ROWS;
-  let local = at / (p.queries * blocks); // pair, head in pair
-  if (local >= p.pairs * shared_by) { return; }
-  let pair = p.first + local / shared_by;
-  let b = pair / p.key_heads;
-  let h = (pair % p.key_heads) * shared_by + local % shared_by;
-  let q_at = ((b * p.queries + i) * p.heads + h) * DE;
-  let step = p.key_heads * DE;
-  let k_at = (b * p.keys + j) * step + (pair % p.key_heads) * DE;
-  let last = min(ROWS, p.keys - j) - 1u;
-  var s = vec4f(0.0);
-  var d_p = vec4f(0.0);
-  var delta = 0.0;
-  for (var d = 0u; d < DE; d++) {
-    let q_d = q[q_at + d];
-    let g_d = d_y[q_at + d];
-    delta += inner(g_d, result[q_at + d]);
-    for (var n = 0u; n < ROWS; n++) {
-      let start = k_at + min(n, last) * step + d;
-      s[n] += inner(q_d, k[start]);
-      d_p[n] += inner(g_d, v[start]);
-    }
-  }
-  let head_row = (b * p.heads + h) * p.queries + i;
-  let count = visible(i);
-  for (var n = 0u; n <= last; n++) {
-    var x = s[n] * p.scale;
-    @if(MASK) { x += row_mask[b * p.mask_batch + h * p.mask_head + i * p.mask_query + j + n]; }
-    var pair_out = vec2f(0.0);
-    if (j + n < count && x > LOWEST) {
-      let weight = exp(x - row_lse[head_row]);
-      pair_out = vec2f(weight, weight * (d_p[n] - delta) * p.scale);
-    }
-    weights[(local * p.keys + j + n) * p.queries + i] = pair_out;
-  }
-}
-
-@group(0) @binding(3) var<storage, read> known: array<vec2f>;
-@group(0) @binding(4) var<storage, read> d_out: array<E>;
-@group(0) @binding(5) var<storage, read_write> d_q: array<E>;
-@group(0) @binding(6) var<storage, read_write> d_k: array<E>;
-@group(0) @binding(7) var<storage, read_write> d_v: array<E>;
-
-// Backward, second part: dQ of ROWS queries, or dK and dV of ROWS keys, in one element of the head, per thread.
-// The first `query_threads` threads are those of dQ.
-@compute @workgroup_size(WG)
-fn gradients(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  var at = id.x + id.y * groups.x * WG;
-  let shared_by = p.heads / p.key_heads;
-  let query_blocks = (p.queries + ROWS - 1u) / ROWS;
-  let key_blocks = (p.keys + ROWS - 1u) / ROWS;
-  let query_threads = p.pairs * shared_by * query_blocks * DE;
-  let d = at % DE;
-  let step = p.key_heads * DE;
-  var sum: array<E, ROWS>;
-  if (at < query_threads) {
-    let i = (at / DE % query_blocks) * ROWS;
-    let local = at / (DE * query_blocks);
-    let pair = p.first + local / shared_by;
-    let b = pair / p.key_heads;
-    let h = (pair % p.key_heads) * shared_by + local % shared_by;
-    let k_at = b * p.keys * step + (pair % p.key_heads) * DE + d;
-    let last = min(ROWS, p.queries - i) - 1u;
-    for (var n = 0u; n < ROWS; n++) { sum[n] = E(0.0); }
-    let count = visible(i + last);
-    for (var j = 0u; j < count; j++) {
-      let key = k[k_at + j * step];
-      let start = (local * p.keys + j) * p.queries + i;
-      for (var n = 0u; n < ROWS; n++) { sum[n] += known[start + min(n, last)].y * key; }
-    }
-    for (var n = 0u; n <= last; n++) { d_q[((b * p.queries + i + n) * p.heads + h) * DE + d] = sum[n]; }
-    return;
-  }
-  at -= query_threads;
-  if (at >= p.pairs * key_blocks * DE) { return; }
-  let j = (at / DE % key_blocks) * ROWS;
-  let local = at / (DE * key_blocks);
-  let pair = p.first + local;
-  let b = pair / p.key_heads;
-  let kh = pair % p.key_heads;
-  let last = min(ROWS, p.keys - j) - 1u;
-  var sum_v: array<E, ROWS>;
-  for (var n = 0u; n < ROWS; n++) {
-    sum[n] = E(0.0);
-    sum_v[n] = E(0.0);
-  }
-  for (var r = 0u; r < shared_by; r++) {
-    let q_at = (b * p.queries * p.heads + kh * shared_by + r) * DE + d;
-    let start = ((local * shared_by + r) * p.keys + j) * p.queries;
-    var first = 0u;
-    @if(CAUSAL) { first = u32(clamp(i32(j + p.queries) - i32(p.keys), 0, i32(p.queries))); }
-    for (var i = first; i < p.queries; i++) {
-      let q_i = q[q_at + i * p.heads * DE];
-      let g_i = d_out[q_at + i * p.heads * DE];
-      for (var n = 0u; n < ROWS; n++) {
-        let w = known[start + min(n, last) * p.queries + i];
-        sum[n] += w.y * q_i;
-        sum_v[n] += w.x * g_i;
+  let rows = (p.queries + 3u) / 4u;
+  // Heads of more than 128 numbers are shared by several threads.
+  let first = at % BLOCKS * WIDTH;
+  let i = at / BLOCKS % rows * 4u;
+  let h = at / BLOCKS / rows % p.heads;
+  let b = at / BLOCKS / rows / p.heads;
+  if (b >= p.batch) { return; }
+  let q_row = p.q_from + b * p.queries * p.q_row + h * HEAD;
+  let k_row = p.k_from + b * p.keys * p.k_row + h / (p.heads / p.key_heads) * HEAD;
+  let v_row = p.v_from + b * p.keys * p.v_row + h / (p.heads / p.key_heads) * HEAD;
+  let mask_row = b * p.mask_batch + h * p.mask_head + i * p.mask_query;
+  let last = p.queries - 1u;
+  let q_0 = q_row + i * p.q_row;
+  let q_1 = q_row + min(i + 1u, last) * p.q_row;
+  let q_2 = q_row + min(i + 2u, last) * p.q_row;
+  let q_3 = q_row + min(i + 3u, last) * p.q_row;
+  let count = visible_4(i);
+  let end = visible(min(i + 3u, last));
+  let columns = min(WIDTH, DE - first);
+  var o: array<mat4x4f, WIDTH>;
+  var w: array<vec4f, TILE>;
+  var highest = vec4f(LOWEST);
+  var total = vec4f();
+  for (var j0 = 0u; j0 < end; j0 += TILE) {
+    let here = min(TILE, end - j0);
+    var top = highest;
+    for (var n = 0u; n < here; n += 4u) {
+      let j = j0 + n;
+      let k_0 = k_row + j * p.k_row;
+      let k_1 = k_row + min(j + 1u, p.keys - 1u) * p.k_row;
+      let k_2 = k_row + min(j + 2u, p.keys - 1u) * p.k_row;
+      let k_3 = k_row + min(j + 3u, p.keys - 1u) * p.k_row;
+      var s = mat4x4f();
+      for (var c = 0u; c < DE; c++) {
+        let x = transpose(mat4x4f(q_at(q_0, c), q_at(q_1, c), q_at(q_2, c), q_at(q_3, c)));
+        let y = transpose(mat4x4f(k_at(k_0, c), k_at(k_1, c), k_at(k_2, c), k_at(k_3, c)));
+        s = outer(outer(outer(outer(s, y[0], x[0]), y[1], x[1]), y[2], x[2]), y[3], x[3]);
+      }
+      for (var m = 0u; m < 4u; m++) {
+        w[n + m] = masked(s[m], mask_row, j + m, count);
+        top = max(top, w[n + m]);
       }
     }
+    let shrink = exp(highest - top);
+    highest = top;
+    var sum = vec4f();
+    for (var n = 0u; n < here; n += 4u) {
+      for (var m = 0u; m < 4u; m++) { w[n + m] = weights(w[n + m], top); }
+      sum += w[n] + w[n + 1u] + w[n + 2u] + w[n + 3u];
+    }
+    total = fma(total, shrink, sum);
+    for (var c = 0u; c < columns; c++) {
+      var x = mat4x4f(o[c][0] * shrink.x, o[c][1] * shrink.y, o[c][2] * shrink.z, o[c][3] * shrink.w);
+      for (var n = 0u; n < here; n++) { x = outer(x, w[n], v_at(v_row + (j0 + n) * p.v_row, first + c)); }
+      o[c] = x;
+    }
   }
-  for (var n = 0u; n <= last; n++) {
-    let to = (b * p.keys + j + n) * step + kh * DE + d;
-    d_k[to] = sum[n];
-    d_v[to] = sum_v[n];
+  let inverse = select(vec4f(), 1.0 / total, total > vec4f());
+  for (var r = 0u; r < min(4u, p.queries - i); r++) {
+    let row = ((b * p.queries + i + r) * p.heads + h) * HEAD;
+    for (var c = 0u; c < columns; c++) { store(row, first + c, o[c][r] * inverse[r]); }
   }
+  if (first == 0u) { finish((b * p.heads + h) * p.queries, i, highest, total); }
 }

@@ -218,6 +218,10 @@ export interface OnnxWriter {
   /** A constant of the graph itself. */
   tensor(dtype: 'float32' | 'int32', dims: readonly number[], data: ArrayLike<number>): string;
   reshape(x: string, shape: readonly number[]): string;
+  /** Flat pieces of so many numbers, one after the other. */
+  joined(pieces: readonly { readonly name: string; readonly size: number }[]): string;
+  /** A part of a flat vector; one of the pieces that it was joined from is taken as it is. */
+  part(x: string, from: number, size: number): string;
   transpose(x: string, perm: readonly number[]): string;
   reduce(opType: 'ReduceSum' | 'ReduceMean' | 'ReduceMax', x: string, axes: readonly number[]): string;
 }

@@ -86,6 +86,8 @@ function createWriter(): ModelWriter {
   const nodes: NodeInput[] = [];
   const initializers: OnnxTensor[] = [];
   const known = new Map<string, string>();
+  /** Of what was joined: its pieces by their place and size. */
+  const piecesOf = new Map<string, ReadonlyMap<string, string>>();
   let count = 0;
   const fresh = (base: string) => `${base}_${count++}`;
   const once = (key: string, make: () => string): string => {
@@ -117,6 +119,23 @@ function createWriter(): ModelWriter {
         ? initializer(dtype, dims, data)
         : once(`tensor ${dtype} ${dims} ${Array.from(data, bitsOf)}`, () => initializer(dtype, dims, data)),
     reshape: (x, shape) => op('Reshape', [x, ints(shape)]),
+    joined(pieces) {
+      const whole = op(
+        'Concat',
+        pieces.map(({ name }) => name),
+        { axis: 0 },
+      );
+      let from = 0;
+      const places = pieces.map(({ name, size }): [string, string] => {
+        from += size;
+        return [`${from - size} ${size}`, name];
+      });
+      piecesOf.set(whole, new Map(places));
+      return whole;
+    },
+    part: (x, from, size) =>
+      piecesOf.get(x)?.get(`${from} ${size}`) ??
+      op('Slice', [x, ints([from]), ints([from + size]), ints([0])]),
     transpose: (x, perm) => op('Transpose', [x], { perm }),
     reduce: (opType, x, axes) => op(opType, [x, ints(axes)], { keepdims: 1 }),
   };

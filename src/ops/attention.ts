@@ -1,13 +1,14 @@
 /**
- * Scaled dot-product attention over heads that lie side by side in the last axis, as the projections leave them: no transposes.
- * The forward pass keeps only the log-sum-exp of each row; the backward pass recomputes the probabilities pair by pair.
+ * Scaled dot-product attention over heads that lie side by side in the last axis, as the projections leave them: no transposes, and no
+ * copies of queries, keys and values that are columns of one matrix. The forward pass keeps only the log-sum-exp of each row; the
+ * backward pass recomputes the probabilities tile by tile.
  */
-import { broadcastStrides } from '../graph/shape.ts';
+import { broadcastStrides, sizeOf } from '../graph/shape.ts';
 import type {
-  Dispatch,
+  Caps,
   Emitter,
+  Kernel,
   KernelNode,
-  Node,
   OnnxForm,
   OnnxWriter,
   Param,
@@ -16,8 +17,15 @@ import type {
 } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { perElement, WORKGROUP } from './dispatch.ts';
+import { perElement } from './dispatch.ts';
+import { type SliceAttrs, sliceOp, split } from './moves.ts';
 import { FLOAT, matmul, swapped } from './onnx.ts';
+
+/** Where queries, keys or values stand: the columns of an input from `from` on. */
+export interface AttentionPart {
+  readonly input: number;
+  readonly from: number;
+}
 
 export interface AttentionAttrs {
   readonly heads: number;
@@ -27,42 +35,73 @@ export interface AttentionAttrs {
   readonly scale: number;
   /** Query i sees the keys up to i + Sk − Sq. */
   readonly causal: boolean;
+  /** Of q, k and v; they cover every input. By default each is an input of its own. */
+  readonly parts?: readonly AttentionPart[];
+  /** The kernels' form; absent: by the device. Both give the same bits. */
+  readonly form?: 'tiled' | 'direct';
+}
+
+/** An {@link AttentionPart} with the numbers of its input's rows. */
+export interface AttentionOperand extends AttentionPart {
+  readonly row: number;
 }
 
 export interface AttentionSizes {
   readonly batch: number;
   readonly queries: number;
   readonly keys: number;
+  /** q, k and v. */
+  readonly operands: readonly [AttentionOperand, AttentionOperand, AttentionOperand];
+  /** Inputs that hold q, k and v. */
+  readonly inputs: number;
   /** Strides of the mask along batch, head, query, key; zero where broadcast. */
   readonly maskStrides: readonly number[];
 }
 
-const SHADER = 'attention.wgsl';
-
-/** Most bytes of probabilities kept at once in the backward pass. */
-const SCRATCH_BYTES = 64 * 1024 * 1024;
+/** Rows of queries and keys that a workgroup meets at a time, and that a thread of the direct form has. */
+const TILE = 32;
 const ROWS = 4;
+/** Threads per workgroup of the direct form: few, so that short sequences keep every core busy. */
+const DIRECT_WORKGROUP = 16;
 const MAX_HEAD = 256;
+
+const APART: readonly AttentionPart[] = [0, 1, 2].map((input) => ({ input, from: 0 }));
+
+/** How many inputs hold queries, keys and values. */
+export const inputCount = ({ parts = APART }: AttentionAttrs): number =>
+  1 + Math.max(...parts.map((p) => p.input));
 
 export function attentionSizes(
   name: string,
-  [q, k, v]: readonly TensorType[],
+  inputs: readonly TensorType[],
   mask: TensorType | undefined,
   attrs: AttentionAttrs,
 ): AttentionSizes {
-  const { heads, kvHeads, headDim } = attrs;
-  const [batch, queries] = [q!.shape[0]!, q!.shape[1]!];
-  const keys = k!.shape[1]!;
-  const expected = [`${[batch, queries, heads * headDim]}`, `${[batch, keys, kvHeads * headDim]}`];
-  if (
-    heads % kvHeads !== 0 ||
-    q!.shape.join() !== expected[0] ||
-    k!.shape.join() !== expected[1] ||
-    v!.shape.join() !== expected[1]
-  ) {
+  const { heads, kvHeads, headDim, parts = APART } = attrs;
+  const operands = parts.map((part) => ({ ...part, row: inputs[part.input]!.shape[2]! }));
+  const [q, k, v] = operands as [AttentionOperand, AttentionOperand, AttentionOperand];
+  const [batch, queries] = inputs[q.input]!.shape as [number, number];
+  const keys = inputs[k.input]!.shape[1]!;
+  const widths = [heads, kvHeads, kvHeads].map((count) => count * headDim);
+  const count = inputCount(attrs);
+  const fits = operands.every(({ input, from, row }, i) => {
+    const { shape } = inputs[input]!;
+    return (
+      shape.length === 3 &&
+      shape[0] === batch &&
+      shape[1] === [queries, keys, keys][i] &&
+      from + widths[i]! <= row
+    );
+  });
+  // Every column is one of q, k or v, so that their gradients are all of an input's.
+  const covered = Array.from({ length: count }, (_, input) =>
+    operands.reduce((sum, part, i) => (part.input === input ? sum + widths[i]! : sum), 0),
+  );
+  if (heads % kvHeads !== 0 || !fits || covered.some((width, i) => width !== inputs[i]!.shape[2])) {
+    const shapes = operands.map(({ input, from }, i) => `${'qkv'[i]} [${inputs[input]!.shape}] from ${from}`);
     fail(
       'shape',
-      `${name}: q [${q!.shape}], k [${k!.shape}], v [${v!.shape}] are not [B, S, heads·${headDim}] with ${heads} and ${kvHeads} heads.`,
+      `${name}: ${shapes.join(', ')} are not [B, S, heads·${headDim}] with ${heads} and ${kvHeads} heads.`,
     );
   }
   if (headDim > MAX_HEAD)
@@ -78,40 +117,45 @@ export function attentionSizes(
     batch,
     queries,
     keys,
+    operands: [q, k, v],
+    inputs: count,
     maskStrides: mask ? broadcastStrides(mask.shape, scoreShape) : [0, 0, 0, 0],
   };
 }
 
-/** What the three kernels share. */
-function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean) {
-  const { heads, kvHeads, headDim, scale, causal } = attrs;
-  const vec4 = headDim % 4 === 0;
-  const elements = vec4 ? headDim / 4 : headDim;
-  const conditions = {
-    VEC4: vec4,
-    MASK: masked,
-    CAUSAL: causal,
-    D32: elements <= 8,
-    D64: elements > 8 && elements <= 16,
-    D128: elements > 16 && elements <= 32,
-  };
-  // The private arrays hold 64 elements at most: enough for vec4 heads of 256, and for odd heads of 64.
-  if (elements > 64) fail('shape', `attention: heads of ${headDim} numbers must be a multiple of 4.`);
-  const params = (first: number, pairs: number): Param[] => [
-    size.batch,
-    heads,
-    kvHeads,
-    size.queries,
-    size.keys,
+/** What the kernels share; `unit`: the numbers that offsets and strides count by. */
+function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean, caps: Caps) {
+  const { heads, kvHeads, headDim, scale, causal, form = caps.software ? 'direct' : 'tiled' } = attrs;
+  const steps = size.operands.flatMap(({ from, row }) => [from, row]);
+  const unit = [headDim, ...steps].every((n) => n % 4 === 0) ? 4 : 1;
+  const params: Param[] = [
+    ...[size.queries, size.keys, heads, kvHeads, size.batch],
     { f32: scale },
     ...size.maskStrides.slice(0, 3),
-    first,
-    pairs,
+    ...steps.map((n) => n / unit),
   ];
+  // As WIDTH in the shaders: vec4 of a head that one workgroup sums.
+  const width = headDim <= 32 ? 8 : headDim <= 64 ? 16 : 32;
+  const blocks = Math.ceil(headDim / 4 / width);
+  const conditions = {
+    VEC4: unit === 4,
+    MASK: masked,
+    CAUSAL: causal,
+    D32: width === 8,
+    D64: width === 16,
+  };
+  const direct = form === 'direct';
   return {
-    elements,
+    unit,
     params,
-    shared: { shader: SHADER, conditions, constants: { DE: elements, WG: WORKGROUP } },
+    shared: { conditions, constants: { D: headDim, ...(direct ? { WG: DIRECT_WORKGROUP } : {}) } },
+    /** The entry point and the workgroups for `rows` rows in each of `count` heads. */
+    cut: (name: string, rows: number, count: number) => ({
+      entry: direct ? `${name}_direct` : name,
+      workgroups: direct
+        ? perElement(size.batch * count * Math.ceil(rows / ROWS) * blocks, DIRECT_WORKGROUP)
+        : ([Math.ceil(rows / TILE) * blocks, count, size.batch] as const),
+    }),
   };
 }
 
@@ -150,16 +194,26 @@ function joinedHeads(
   return e.reshape(e.transpose(apart, [0, 2, 1, 3]), [batch!, rows!, own * headDim]);
 }
 
+/** Queries, keys or values in rows of their own. */
+function ownRows(e: OnnxWriter, x: string, { from, row }: AttentionOperand, width: number): string {
+  return width === row ? x : e.op('Slice', [x, e.ints([from]), e.ints([from + width]), e.ints([2])]);
+}
+
 /** Queries, keys and values by head, and the attention weights [B, heads, Sq, Sk]. */
-function attentionParts(e: OnnxWriter, names: readonly string[], node: Node<AttentionAttrs>, maskAt: number) {
-  const { attrs, inputs } = node;
-  const [q, k, v] = names;
-  const mask = names[maskAt];
-  const [qShape, kShape] = inputs.map(({ shape }) => shape) as [number[], number[]];
-  const [queries, keys] = [qShape[1]!, kShape[1]!];
-  const Q = apartHeads(e, q!, qShape, attrs.heads, attrs);
-  const K = apartHeads(e, k!, kShape, attrs.kvHeads, attrs);
-  const V = apartHeads(e, v!, kShape, attrs.kvHeads, attrs);
+function attentionParts(
+  e: OnnxWriter,
+  names: readonly string[],
+  attrs: AttentionAttrs,
+  size: AttentionSizes,
+  mask: string | undefined,
+) {
+  const { heads, kvHeads, headDim } = attrs;
+  const { batch, queries, keys } = size;
+  const [Q, K, V] = size.operands.map((operand, i) => {
+    const own = i === 0 ? heads : kvHeads;
+    const x = ownRows(e, names[operand.input]!, operand, own * headDim);
+    return apartHeads(e, x, [batch, i === 0 ? queries : keys], own, attrs);
+  }) as [string, string, string];
   const scaled = e.op('Mul', [matmul(e, Q, swapped(e, K, 4)), e.scalar(attrs.scale)]);
   const padded = mask === undefined ? scaled : e.op('Add', [scaled, e.op('Max', [mask, e.scalar(ABSENT)])]);
   const scores = attrs.causal ? e.op('Add', [padded, causalMask(e, queries, keys)]) : padded;
@@ -167,7 +221,7 @@ function attentionParts(e: OnnxWriter, names: readonly string[], node: Node<Atte
   // A query that sees no key at all gets nothing, instead of the mean of what is hidden.
   const there = e.op('Cast', [e.op('Greater', [scores, e.scalar(ABSENT / 2)])], { to: FLOAT });
   const weights = mask === undefined && keys >= queries ? shares : e.op('Mul', [shares, there]);
-  return { Q, K, V, scores, weights, qShape, kShape };
+  return { Q, K, V, scores, weights };
 }
 
 /** 0 where query i sees key j, a large negative number elsewhere. */
@@ -179,68 +233,91 @@ function causalMask(e: OnnxWriter, queries: number, keys: number): string {
   return e.op('Where', [later, e.scalar(ABSENT), e.scalar(0)]);
 }
 
-const attentionOnnx: OnnxForm<AttentionAttrs> = (e, inputs, node) => {
-  const { V, scores, weights, qShape } = attentionParts(e, inputs, node, 3);
-  const out = joinedHeads(e, matmul(e, weights, V), qShape, node.attrs.heads, node.attrs);
+const attentionOnnx: OnnxForm<AttentionAttrs> = (e, names, { inputs, attrs }) => {
+  const mask = inputCount(attrs);
+  const size = attentionSizes('attention', inputs, inputs[mask], attrs);
+  const { V, scores, weights } = attentionParts(e, names, attrs, size, names[mask]);
+  const out = joinedHeads(e, matmul(e, weights, V), [size.batch, size.queries], attrs.heads, attrs);
   const lse = e.op('ReduceLogSumExp', [scores, e.ints([3])], { keepdims: 0 });
   const any = e.op('Greater', [lse, e.scalar(ABSENT / 2)]);
   return [out, e.op('Where', [any, lse, e.scalar(0)])];
 };
 
-const attentionGradOnnx: OnnxForm<AttentionAttrs> = (e, inputs, node) => {
-  const { attrs } = node;
-  const { Q, K, V, weights, qShape, kShape } = attentionParts(e, inputs, node, 6);
-  const out = apartHeads(e, inputs[3]!, qShape, attrs.heads, attrs);
-  const dOut = apartHeads(e, inputs[5]!, qShape, attrs.heads, attrs);
+const attentionGradOnnx: OnnxForm<AttentionAttrs> = (e, names, { inputs, attrs }) => {
+  const { heads, kvHeads } = attrs;
+  const at = inputCount(attrs);
+  const size = attentionSizes('attentionGrad', inputs, inputs[at + 3], attrs);
+  const { batch, queries, keys } = size;
+  const { Q, K, V, weights } = attentionParts(e, names, attrs, size, names[at + 3]);
+  const out = apartHeads(e, names[at]!, [batch, queries], heads, attrs);
+  const dOut = apartHeads(e, names[at + 2]!, [batch, queries], heads, attrs);
   const delta = e.reduce('ReduceSum', e.op('Mul', [dOut, out]), [3]);
   const dWeights = matmul(e, dOut, swapped(e, V, 4));
   const dScores = e.op('Mul', [
     e.op('Mul', [weights, e.op('Sub', [dWeights, delta])]),
     e.scalar(attrs.scale),
   ]);
+  const gradients = [
+    joinedHeads(e, matmul(e, dScores, K), [batch, queries], heads, attrs),
+    joinedHeads(e, matmul(e, swapped(e, dScores, 4), Q), [batch, keys], kvHeads, attrs),
+    joinedHeads(e, matmul(e, swapped(e, weights, 4), dOut), [batch, keys], kvHeads, attrs),
+  ];
+  const pieces = inputs.slice(0, at).map((x, input) => {
+    const own = size.operands
+      .map((operand, i) => ({ ...operand, d: gradients[i]! }))
+      .filter((operand) => operand.input === input)
+      .sort((a, b) => a.from - b.from)
+      .map(({ d }) => d);
+    const whole = own.length === 1 ? own[0]! : e.op('Concat', own, { axis: 2 });
+    return { name: e.reshape(whole, [-1]), size: sizeOf(x.shape) };
+  });
+  const filled = roundUp(queries, ROWS) - queries;
+  const padded = e.op('Pad', [delta, e.ints([0, 0, 0, 0, 0, 0, filled, 0])]);
+  const kept = filled === 0 ? delta : padded;
   return [
-    joinedHeads(e, matmul(e, dScores, K), qShape, attrs.heads, attrs),
-    joinedHeads(e, matmul(e, swapped(e, dScores, 4), Q), kShape, attrs.kvHeads, attrs),
-    joinedHeads(e, matmul(e, swapped(e, weights, 4), dOut), kShape, attrs.kvHeads, attrs),
+    e.joined([...pieces, { name: e.reshape(kept, [-1]), size: batch * heads * roundUp(queries, ROWS) }]),
   ];
 };
 
-/** q [B, Sq, heads·D], k, v [B, Sk, kvHeads·D], mask? f32 broadcast to [B, heads, Sq, Sk] → out [B, Sq, heads·D], lse [B, heads, Sq]. */
+/**
+ * q [B, Sq, heads·D], k, v [B, Sk, kvHeads·D], or inputs with some of them side by side (`parts`); mask? f32 broadcast to
+ * [B, heads, Sq, Sk] → out [B, Sq, heads·D], lse [B, heads, Sq].
+ */
 export const attentionOp = defineOp<AttentionAttrs>({
   name: 'attention',
   infer: (inputs, attrs) => {
-    const { batch, queries } = attentionSizes('attention', inputs, inputs[3], attrs);
+    const { batch, queries } = attentionSizes('attention', inputs, inputs[inputCount(attrs)], attrs);
     return [
-      { dtype: 'f32', shape: [...inputs[0]!.shape] },
+      { dtype: 'f32', shape: [batch, queries, attrs.heads * attrs.headDim] },
       { dtype: 'f32', shape: [batch, attrs.heads, queries] },
     ];
   },
   gradient: (g, node, [dOut, dLse]) => {
     if (dLse) fail('internal', 'attention: the log-sum-exp beside the output is not differentiable.');
-    const [q, k, v, mask] = node.inputs;
     if (!dOut) return node.inputs.map(() => null);
-    const known = [q!, k!, v!, node.outputs[0]!, node.outputs[1]!, dOut];
-    const d = g.emit(attentionGradOp, mask ? [...known, mask] : known, node.attrs);
-    return mask ? [...d, null] : d;
+    const count = inputCount(node.attrs);
+    const inputs = node.inputs.slice(0, count);
+    const mask = node.inputs.slice(count);
+    const [d] = g.emit(attentionGradOp, [...inputs, ...node.outputs, dOut, ...mask], node.attrs);
+    const { offsets } = gradientLayout(inputs);
+    const parts = inputs.map(({ shape }, i) => ({ shape, offset: offsets[i]! }));
+    return [...split(g, d!, parts), ...mask.map(() => null)];
   },
-  kernel: ({ inputs, attrs }) => {
-    const size = attentionSizes('attention', inputs, inputs[3], attrs);
-    const { params, shared } = common(attrs, size, inputs.length > 3);
+  kernel: ({ inputs, attrs }, caps) => {
+    const mask = inputCount(attrs);
+    const size = attentionSizes('attention', inputs, inputs[mask], attrs);
+    const masked = inputs.length > mask;
+    const { params, shared, cut } = common(attrs, size, masked, caps);
     return {
       dispatches: [
         {
-          ...shared,
-          entry: 'forward',
-          params: params(0, 0),
+          ...{ ...shared, shader: 'attention.wgsl', params },
+          ...cut('forward', size.queries, attrs.heads),
           bindings: [
-            { in: 0 },
-            { in: 1 },
-            { in: 2 },
-            { out: 0 },
-            { out: 1 },
-            ...(inputs[3] ? [{ in: 3 }] : []),
+            ...size.operands.map(({ input }) => ({ in: input })),
+            ...[{ out: 0 }, { out: 1 }],
+            ...(masked ? [{ in: mask }] : []),
           ],
-          workgroups: perElement(size.batch * attrs.heads * size.queries),
         },
       ],
     };
@@ -248,63 +325,98 @@ export const attentionOp = defineOp<AttentionAttrs>({
   onnx: attentionOnnx,
 });
 
-function backward({ inputs, attrs }: KernelNode<AttentionAttrs>) {
-  const mask = inputs[6];
-  const size = attentionSizes('attentionGrad', inputs, mask, attrs);
-  const { elements, params, shared } = common(attrs, size, mask !== undefined);
-  const perPair = attrs.heads / attrs.kvHeads;
-  const pairs = size.batch * attrs.kvHeads;
-  const pairBytes = 8 * perPair * size.queries * size.keys;
-  const atOnce = Math.max(1, Math.min(pairs, Math.floor(SCRATCH_BYTES / pairBytes)));
-  const dispatches: Dispatch[] = [];
-  for (let first = 0; first < pairs; first += atOnce) {
-    const here = Math.min(atOnce, pairs - first);
-    const queryThreads = here * perPair * Math.ceil(size.queries / ROWS) * elements;
-    const keyThreads = here * Math.ceil(size.keys / ROWS) * elements;
-    dispatches.push(
-      {
-        ...shared,
-        entry: 'scores',
-        params: params(first, here),
-        bindings: [
-          ...[0, 1, 2, 3, 5, 4].map((i) => ({ in: i })),
-          { scratch: 0 },
-          ...(mask ? [{ in: 6 }] : []),
-        ],
-        workgroups: perElement(here * perPair * size.queries * Math.ceil(size.keys / ROWS)),
-      },
-      {
-        ...shared,
-        entry: 'gradients',
-        params: params(first, here),
-        bindings: [{ in: 0 }, { in: 1 }, { scratch: 0 }, { in: 5 }, { out: 0 }, { out: 1 }, { out: 2 }],
-        workgroups: perElement(queryThreads + keyThreads),
-      },
-    );
-  }
-  return { scratchBytes: [atOnce * pairBytes], dispatches };
+const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
+
+/** Where the gradient of each input begins, and behind them the sums of dOut · out. */
+function gradientLayout(inputs: readonly TensorType[]): { offsets: readonly number[]; rows: number } {
+  const offsets = [0];
+  for (const { shape } of inputs) offsets.push(offsets.at(-1)! + sizeOf(shape));
+  return { offsets, rows: offsets.at(-1)! };
 }
 
-/** q, k, v, out, lse, dOut, mask? → dQ, dK, dV. */
+function backward({ inputs, attrs }: KernelNode<AttentionAttrs>, caps: Caps): Kernel {
+  const at = inputCount(attrs);
+  const [out, lse, dOut, mask] = [at, at + 1, at + 2, at + 3].map((i) => ({ in: i }));
+  const masked = inputs.length > at + 3;
+  const size = attentionSizes('attentionGrad', inputs, inputs[at + 3], attrs);
+  const { unit, params, shared, cut } = common(attrs, size, masked, caps);
+  const { offsets, rows } = gradientLayout(inputs.slice(0, at));
+  const to = size.operands.map(({ input, from }) => (offsets[input]! + from) / unit);
+  const all = { ...shared, shader: 'attentionBackward.wgsl', params: [...params, ...to, rows / unit] };
+  const bindings = [
+    ...size.operands.map(({ input }) => ({ in: input })),
+    ...[dOut!, lse!, { out: 0 }],
+    ...(masked ? [mask!] : []),
+  ];
+  return {
+    dispatches: [
+      { ...all, ...cut('dq', size.queries, attrs.heads), bindings: [...bindings, out!] },
+      { ...all, ...cut('dkv', size.keys, attrs.kvHeads), bindings },
+    ],
+  };
+}
+
+/**
+ * What attention read, then out, lse, dOut, mask? → the gradients of what it read, one after the other, and dOut · out of every row,
+ * [B, heads, Sq rounded up to fours].
+ */
 export const attentionGradOp = defineOp<AttentionAttrs>({
   name: 'attentionGrad',
   infer: (inputs, attrs) => {
-    attentionSizes('attentionGrad', inputs, inputs[6], attrs);
-    return inputs.slice(0, 3).map((t) => ({ dtype: 'f32', shape: [...t.shape] }));
+    const at = inputCount(attrs);
+    const { batch, queries } = attentionSizes('attentionGrad', inputs, inputs[at + 3], attrs);
+    const { rows } = gradientLayout(inputs.slice(0, at));
+    return [{ dtype: 'f32', shape: [rows + batch * attrs.heads * roundUp(queries, ROWS)] }];
   },
   gradient: null,
   kernel: backward,
   onnx: attentionGradOnnx,
 });
 
+/** The columns of another value that a slice takes, where it takes nothing else away. */
+function columnsBehind(v: Value): { readonly of: Value; readonly from: number } {
+  const whole = { of: v, from: 0 };
+  if (v.producer?.op !== sliceOp) return whole;
+  const x = v.producer.inputs[0]!;
+  const { starts, steps } = v.producer.attrs as SliceAttrs;
+  const last = x.shape.length - 1;
+  const alike = x.shape.every((d, axis) => axis === last || d === v.shape[axis]);
+  return alike && steps[last] === 1 ? { of: x, from: starts[last]! } : whole;
+}
+
+/** Queries, keys and values where they are: not as slices of what they cover together. */
+function withoutSlices(values: readonly Value[]): {
+  inputs: readonly Value[];
+  parts: readonly AttentionPart[];
+} {
+  const behind = values.map((v) => ({ ...columnsBehind(v), width: v.shape.at(-1)! }));
+  const covers = (x: Value): boolean => {
+    const parts = behind.filter(({ of }) => of === x).sort((a, b) => a.from - b.from);
+    let at = 0;
+    for (const { from, width } of parts) {
+      if (from !== at) return false;
+      at += width;
+    }
+    return at === x.shape.at(-1);
+  };
+  const inputs: Value[] = [];
+  const parts = behind.map(({ of, from }, i) => {
+    const at = covers(of) ? inputs.indexOf(of) : -1;
+    if (at >= 0) return { input: at, from };
+    const shared = covers(of);
+    inputs.push(shared ? of : values[i]!);
+    return { input: inputs.length - 1, from: shared ? from : 0 };
+  });
+  return { inputs, parts };
+}
+
 /** @returns out [B, Sq, heads·D]. */
 export function attention(
   g: Emitter,
-  q: Value,
-  k: Value,
-  v: Value,
+  [q, k, v]: readonly [Value, Value, Value],
   mask: Value | null | undefined,
   attrs: AttentionAttrs,
 ): Value {
-  return g.emit(attentionOp, mask ? [q, k, v, mask] : [q, k, v], attrs)[0]!;
+  const { inputs, parts } = withoutSlices([q, k, v]);
+  return g.emit(attentionOp, mask ? [...inputs, mask] : inputs, { ...attrs, parts })[0]!;
 }

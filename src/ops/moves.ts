@@ -62,10 +62,9 @@ function checkPart(op: string, size: number, { offset, shape }: Part): void {
 }
 
 /** A contiguous part of x, in ONNX. */
-function partOnnx(e: OnnxWriter, x: string, { offset, shape }: Part): string {
-  const flat = e.reshape(x, [-1]);
-  const range = e.op('Slice', [flat, e.ints([offset]), e.ints([offset + sizeOf(shape)]), e.ints([0])]);
-  return e.reshape(range, shape);
+function partOnnx(e: OnnxWriter, x: string, rank: number, { offset, shape }: Part): string {
+  const flat = rank === 1 ? x : e.reshape(x, [-1]);
+  return e.reshape(e.part(flat, offset, sizeOf(shape)), shape);
 }
 
 export const viewOp = defineOp<ViewAttrs>({
@@ -83,7 +82,9 @@ export const viewOp = defineOp<ViewAttrs>({
   },
   alias: ({ inputs, attrs }) => ({ kind: 'view', byteOffsets: [attrs.offset * bytesOf[inputs[0]!.dtype]] }),
   onnx: (e, [x], { inputs, attrs }) => [
-    sizeOf(attrs.shape) === sizeOf(inputs[0]!.shape) ? e.reshape(x!, attrs.shape) : partOnnx(e, x!, attrs),
+    sizeOf(attrs.shape) === sizeOf(inputs[0]!.shape)
+      ? e.reshape(x!, attrs.shape)
+      : partOnnx(e, x!, inputs[0]!.shape.length, attrs),
   ],
 });
 
@@ -119,7 +120,8 @@ export const splitOp = defineOp<SplitAttrs>({
     kind: 'view',
     byteOffsets: attrs.parts.map(({ offset }) => offset * bytesOf[inputs[0]!.dtype]),
   }),
-  onnx: (e, [x], { attrs }) => attrs.parts.map((p) => partOnnx(e, x!, p)),
+  onnx: (e, [x], { inputs, attrs }) =>
+    attrs.parts.map((part) => partOnnx(e, x!, inputs[0]!.shape.length, part)),
 });
 
 export const packOp = defineOp<PackAttrs>({
@@ -146,18 +148,19 @@ export const packOp = defineOp<PackAttrs>({
     byteOffsets: attrs.offsets.map((offset) => offset * bytesOf[inputs[0]!.dtype]),
   }),
   onnx(e, xs, { inputs, attrs: { offsets, size } }) {
-    const pieces: string[] = [];
+    const pieces: { name: string; size: number }[] = [];
     let end = 0;
     const upTo = (offset: number) => {
-      if (offset > end) pieces.push(e.zeros([offset - end]));
+      if (offset > end) pieces.push({ name: e.zeros([offset - end]), size: offset - end });
     };
     xs.forEach((x, i) => {
       upTo(offsets[i]!);
-      pieces.push(e.reshape(x, [-1]));
-      end = offsets[i]! + sizeOf(inputs[i]!.shape);
+      const piece = sizeOf(inputs[i]!.shape);
+      pieces.push({ name: e.reshape(x, [-1]), size: piece });
+      end = offsets[i]! + piece;
     });
     upTo(size);
-    return [e.op('Concat', pieces, { axis: 0 })];
+    return [e.joined(pieces)];
   },
 });
 

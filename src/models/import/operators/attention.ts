@@ -117,8 +117,8 @@ export function isLearned(v: IrValue, seen = new Set<IrValue>()): boolean {
   return v.weight !== null || (v.producer?.inputs.some((u) => u !== null && isLearned(u, seen)) ?? false);
 }
 
-/** Head sizes the kernel has registers for. */
-export const fitsKernel = (headDim: number): boolean => headDim <= (headDim % 4 === 0 ? 256 : 64);
+/** Head sizes the kernel takes. */
+export const fitsKernel = (headDim: number): boolean => headDim <= 256;
 
 /** The kernel's gradient stops at the mask, so a learned one must stay visible; and it knows no soft caps. */
 function fits(node: IrNode): boolean {
@@ -519,7 +519,7 @@ export const attention: Operators = {
   Attention: {
     infer: onnxAttention,
     emit: ({ g, x, optional, attrs }) =>
-      op.attention(g, x(0), x(1), x(2), optional(3), {
+      op.attention(g, [x(0), x(1), x(2)], optional(3), {
         heads: attrs.heads as number,
         kvHeads: attrs.kvHeads as number,
         headDim: attrs.headDim as number,
