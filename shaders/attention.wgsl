@@ -8,7 +8,7 @@
 // the weights pass through workgroup memory between. `forward_direct`, for adapters on a processor, where a barrier costs more than it saves:
 // a thread for 4 queries. Both sum in the same order: d, then j ascending, a tile's weights by fours.
 // Memory is read in vec4; with VEC4 D is a multiple of 4 and offsets and strides count vec4, else numbers.
-// conditions: VEC4 MASK CAUSAL D32 D64
+// conditions: VEC4 MASK CAUSAL WIDE
 import package::lib::attention::{LOWEST, outer};
 
 struct Params {
@@ -40,11 +40,11 @@ override WG: u32 = 64u;
 
 const TILE = 32u; // queries and keys of a tile
 // vec4 of the head and row that a thread sums in `forward`; heads of more than 128 numbers are shared by several workgroups.
-@if(D32) const COLUMNS = 1u;
-@elif(D64) const COLUMNS = 2u;
-@else const COLUMNS = 4u;
+@if(WIDE) const COLUMNS = 4u;
+@else const COLUMNS = 2u;
 const WIDTH = 8u * COLUMNS;
 override BLOCKS: u32 = (DE + WIDTH - 1u) / WIDTH;
+override USED: u32 = min(COLUMNS, (DE + 7u) / 8u); // of COLUMNS, by this head
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<E>;
@@ -218,13 +218,13 @@ fn forward(
     var sum = vec4f();
     for (var t = 0u; t < 8u; t++) { sum += sums[t * 8u + mine]; }
     total = fma(total, shrink, sum);
-    for (var n = 0u; n < COLUMNS; n++) {
+    for (var n = 0u; n < USED; n++) {
       o[n] = mat4x4f(o[n][0] * shrink.x, o[n][1] * shrink.y, o[n][2] * shrink.z, o[n][3] * shrink.w);
     }
     for (var n = 0u; n < min(TILE, end - j0); n++) {
       let w = tile[n * 8u + mine];
       let row = v_row + (j0 + n) * p.v_row;
-      for (var m = 0u; m < COLUMNS; m++) { o[m] = outer(o[m], w, v_at(row, first + 8u * m)); }
+      for (var m = 0u; m < USED; m++) { o[m] = outer(o[m], w, v_at(row, first + 8u * m)); }
     }
     workgroupBarrier(); // everyone has read weights and sums
   }
@@ -232,7 +232,7 @@ fn forward(
   for (var r = 0u; r < 4u; r++) {
     if (i + r >= p.queries) { break; }
     let row = ((b * p.queries + i + r) * p.heads + h) * HEAD;
-    for (var n = 0u; n < COLUMNS; n++) { store(row, first + 8u * n, o[n][r] * inverse[r]); }
+    for (var n = 0u; n < USED; n++) { store(row, first + 8u * n, o[n][r] * inverse[r]); }
   }
   if (first == 0u && i < p.queries) { finish((b * p.heads + h) * p.queries, i, highest, total); }
 }

@@ -7,7 +7,7 @@
 // 4 x 4 pairs of both products, then 4 rows x every eighth vec4 of the head, and p and dS pass through workgroup memory between.
 // Tiles that CAUSAL or the mask hides are left out. `dq_direct`, `dkv_direct`, for adapters on a processor: a thread for 4 rows.
 // Both forms sum in the same order: d, then j or i ascending. Units and VEC4 as in attention.wgsl.
-// conditions: VEC4 MASK CAUSAL D32 D64
+// conditions: VEC4 MASK CAUSAL WIDE
 import package::lib::attention::{LOWEST, outer};
 
 struct Params {
@@ -43,11 +43,11 @@ override WG: u32 = 64u;
 
 const TILE = 32u; // queries and keys of a tile
 // vec4 of the head and row that a thread sums; heads of more than 128 numbers are shared by several workgroups.
-@if(D32) const COLUMNS = 1u;
-@elif(D64) const COLUMNS = 2u;
-@else const COLUMNS = 4u;
+@if(WIDE) const COLUMNS = 4u;
+@else const COLUMNS = 2u;
 const WIDTH = 8u * COLUMNS;
 override BLOCKS: u32 = (DE + WIDTH - 1u) / WIDTH;
+override USED: u32 = min(COLUMNS, (DE + 7u) / 8u); // of COLUMNS, by this head
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> q: array<E>;
@@ -325,13 +325,13 @@ fn dq(
     for (var n = 0u; n < min(TILE, end - j0); n++) {
       let w = tile[n * 8u + mine];
       let row = k_base + (j0 + n) * p.k_row;
-      for (var m = 0u; m < COLUMNS; m++) { d_q[m] = outer(d_q[m], w, k_at(row, first + 8u * m)); }
+      for (var m = 0u; m < USED; m++) { d_q[m] = outer(d_q[m], w, k_at(row, first + 8u * m)); }
     }
   }
   for (var r = 0u; r < 4u; r++) {
     if (i + r >= p.queries) { break; }
     let row = p.dq_from + (b * p.queries + i + r) * p.q_row + h * HEAD;
-    for (var m = 0u; m < COLUMNS; m++) { store(row, first + 8u * m, d_q[m][r]); }
+    for (var m = 0u; m < USED; m++) { store(row, first + 8u * m, d_q[m][r]); }
   }
 }
 
@@ -387,7 +387,7 @@ fn dkv(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lan
       for (var n = 0u; n < min(TILE, p.queries - i0); n++) {
         let x = tile[n * 8u + mine];
         let row = g_base + (i0 + n) * p.heads * HEAD;
-        for (var m = 0u; m < COLUMNS; m++) { d_v[m] = outer(d_v[m], x, g_at(row, first + 8u * m)); }
+        for (var m = 0u; m < USED; m++) { d_v[m] = outer(d_v[m], x, g_at(row, first + 8u * m)); }
       }
       lay_pairs(mine, part, mat4x4f(
         slopes(w[0], d_w[0], vec4f(rows.x)), slopes(w[1], d_w[1], vec4f(rows.y)),
@@ -396,14 +396,14 @@ fn dkv(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lan
       for (var n = 0u; n < min(TILE, p.queries - i0); n++) {
         let x = tile[n * 8u + mine];
         let row = q_base + (i0 + n) * p.q_row;
-        for (var m = 0u; m < COLUMNS; m++) { d_k[m] = outer(d_k[m], x, q_at(row, first + 8u * m)); }
+        for (var m = 0u; m < USED; m++) { d_k[m] = outer(d_k[m], x, q_at(row, first + 8u * m)); }
       }
     }
   }
   for (var r = 0u; r < 4u; r++) {
     if (j + r >= p.keys) { break; }
     let row = (b * p.keys + j + r);
-    for (var m = 0u; m < COLUMNS; m++) {
+    for (var m = 0u; m < USED; m++) {
       store(p.dk_from + row * p.k_row + kh * HEAD, first + 8u * m, d_k[m][r]);
       store(p.dv_from + row * p.v_row + kh * HEAD, first + 8u * m, d_v[m][r]);
     }

@@ -86,8 +86,6 @@ function createWriter(): ModelWriter {
   const nodes: NodeInput[] = [];
   const initializers: OnnxTensor[] = [];
   const known = new Map<string, string>();
-  /** Of what was joined: its pieces by their place and size. */
-  const piecesOf = new Map<string, ReadonlyMap<string, string>>();
   let count = 0;
   const fresh = (base: string) => `${base}_${count++}`;
   const once = (key: string, make: () => string): string => {
@@ -119,23 +117,7 @@ function createWriter(): ModelWriter {
         ? initializer(dtype, dims, data)
         : once(`tensor ${dtype} ${dims} ${Array.from(data, bitsOf)}`, () => initializer(dtype, dims, data)),
     reshape: (x, shape) => op('Reshape', [x, ints(shape)]),
-    joined(pieces) {
-      const whole = op(
-        'Concat',
-        pieces.map(({ name }) => name),
-        { axis: 0 },
-      );
-      let from = 0;
-      const places = pieces.map(({ name, size }): [string, string] => {
-        from += size;
-        return [`${from - size} ${size}`, name];
-      });
-      piecesOf.set(whole, new Map(places));
-      return whole;
-    },
-    part: (x, from, size) =>
-      piecesOf.get(x)?.get(`${from} ${size}`) ??
-      op('Slice', [x, ints([from]), ints([from + size]), ints([0])]),
+    ...flatParts(op, ints),
     transpose: (x, perm) => op('Transpose', [x], { perm }),
     reduce: (opType, x, axes) => op(opType, [x, ints(axes)], { keepdims: 1 }),
   };
@@ -165,5 +147,26 @@ function createWriter(): ModelWriter {
         initializers: initializers.filter(({ name }) => needed.has(name)),
       });
     },
+  };
+}
+
+/** Flat vectors of pieces and parts of them: what was joined from pieces gives a piece back without a copy. */
+function flatParts(op: OnnxWriter['op'], ints: OnnxWriter['ints']): Pick<OnnxWriter, 'joined' | 'part'> {
+  const piecesOf = new Map<string, ReadonlyMap<string, string>>();
+  return {
+    joined(pieces) {
+      const names = pieces.map(({ name }) => name);
+      const whole = op('Concat', names, { axis: 0 });
+      let from = 0;
+      const places = pieces.map(({ name, size }): [string, string] => {
+        from += size;
+        return [`${from - size} ${size}`, name];
+      });
+      piecesOf.set(whole, new Map(places));
+      return whole;
+    },
+    part: (x, from, size) =>
+      piecesOf.get(x)?.get(`${from} ${size}`) ??
+      op('Slice', [x, ints([from]), ints([from + size]), ints([0])]),
   };
 }

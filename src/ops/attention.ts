@@ -135,14 +135,13 @@ function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean, ca
     ...steps.map((n) => n / unit),
   ];
   // As WIDTH in the shaders: vec4 of a head that one workgroup sums.
-  const width = headDim <= 32 ? 8 : headDim <= 64 ? 16 : 32;
-  const blocks = Math.ceil(headDim / 4 / width);
+  const wide = headDim > 64;
+  const blocks = Math.ceil(headDim / 4 / (wide ? 32 : 16));
   const conditions = {
     VEC4: unit === 4,
     MASK: masked,
     CAUSAL: causal,
-    D32: width === 8,
-    D64: width === 16,
+    WIDE: wide,
   };
   const direct = form === 'direct';
   return {

@@ -46,16 +46,17 @@ interface Counts {
 const AIM = { gpt2: 30, visionLayer: 28, visionRest: 28, temporaries: 1.2 };
 
 const BOUND: Readonly<Record<Method, Counts>> = {
-  lora: { gpt2: 55.7, visionLayer: 59, visionRest: 22 },
-  boft: { gpt2: 40.5, visionLayer: 39, visionRest: 36 },
-  oft: { gpt2: 39.4, visionLayer: 38, visionRest: 31 },
-  fourierft: { gpt2: 35, visionLayer: 33, visionRest: 36 },
+  lora: { gpt2: 48.7, visionLayer: 59, visionRest: 22 },
+  boft: { gpt2: 33.5, visionLayer: 39, visionRest: 36 },
+  oft: { gpt2: 32.4, visionLayer: 38, visionRest: 31 },
+  fourierft: { gpt2: 28, visionLayer: 33, visionRest: 36 },
 };
 
 /** Not met yet. */
-const OPEN: ReadonlySet<string> = new Set(
-  METHODS.flatMap((method) => [`gpt2 ${method}`, `vision ${method}`]),
-);
+const OPEN: ReadonlySet<string> = new Set([
+  ...METHODS.map((method) => `vision ${method}`),
+  ...['gpt2 lora', 'gpt2 boft', 'gpt2 oft'],
+]);
 
 const configs = (
   target_modules: readonly string[],
