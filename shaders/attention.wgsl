@@ -72,6 +72,16 @@ override USED: u32 = min(COLUMNS, (DE + 7u) / 8u); // of COLUMNS, by this head
   return select(vec4f(), vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]), inside(c));
 }
 
+// The same of four rows. Rows beyond the last are whatever robust access gives; their weights are 0.
+fn q_rows(base: u32, i: u32, c: u32) -> mat4x4f {
+  let at = base + i * p.q_row;
+  return mat4x4f(q_at(at, c), q_at(at + p.q_row, c), q_at(at + 2u * p.q_row, c), q_at(at + 3u * p.q_row, c));
+}
+fn k_rows(base: u32, j: u32, c: u32) -> mat4x4f {
+  let at = base + j * p.k_row;
+  return mat4x4f(k_at(at, c), k_at(at + p.k_row, c), k_at(at + 2u * p.k_row, c), k_at(at + 3u * p.k_row, c));
+}
+
 fn store(row: u32, c: u32, x: vec4f) {
   if (c >= DE) { return; }
   @if(VEC4) { out[row + c] = x; }
@@ -169,20 +179,7 @@ fn forward(
       let c = c0 + part % 4u;
       var block = mat4x4f();
       if (c < DE) {
-        if (lane < 32u) {
-          let last = p.queries - 1u;
-          block = mat4x4f(
-            q_at(q_row + min(i, last) * p.q_row, c), q_at(q_row + min(i + 1u, last) * p.q_row, c),
-            q_at(q_row + min(i + 2u, last) * p.q_row, c), q_at(q_row + min(i + 3u, last) * p.q_row, c),
-          );
-        } else {
-          let last = p.keys - 1u;
-          let key = j0 + 4u * mine;
-          block = mat4x4f(
-            k_at(k_row + min(key, last) * p.k_row, c), k_at(k_row + min(key + 1u, last) * p.k_row, c),
-            k_at(k_row + min(key + 2u, last) * p.k_row, c), k_at(k_row + min(key + 3u, last) * p.k_row, c),
-          );
-        }
+        if (lane < 32u) { block = q_rows(q_row, i, c); } else { block = k_rows(k_row, j0 + 4u * mine, c); }
       }
       block = transpose(block);
       let to = lane / 32u * 128u + part % 4u * 32u + mine;
@@ -251,13 +248,8 @@ fn forward_direct(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
   let k_row = p.k_from + b * p.keys * p.k_row + h / (p.heads / p.key_heads) * HEAD;
   let v_row = p.v_from + b * p.keys * p.v_row + h / (p.heads / p.key_heads) * HEAD;
   let mask_row = b * p.mask_batch + h * p.mask_head + i * p.mask_query;
-  let last = p.queries - 1u;
-  let q_0 = q_row + i * p.q_row;
-  let q_1 = q_row + min(i + 1u, last) * p.q_row;
-  let q_2 = q_row + min(i + 2u, last) * p.q_row;
-  let q_3 = q_row + min(i + 3u, last) * p.q_row;
   let count = visible_4(i);
-  let end = visible(min(i + 3u, last));
+  let end = visible(min(i + 4u, p.queries) - 1u);
   let columns = min(WIDTH, DE - first);
   var o: array<mat4x4f, WIDTH>;
   var w: array<vec4f, TILE>;
@@ -268,14 +260,10 @@ fn forward_direct(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
     var top = highest;
     for (var n = 0u; n < here; n += 4u) {
       let j = j0 + n;
-      let k_0 = k_row + j * p.k_row;
-      let k_1 = k_row + min(j + 1u, p.keys - 1u) * p.k_row;
-      let k_2 = k_row + min(j + 2u, p.keys - 1u) * p.k_row;
-      let k_3 = k_row + min(j + 3u, p.keys - 1u) * p.k_row;
       var s = mat4x4f();
       for (var c = 0u; c < DE; c++) {
-        let x = transpose(mat4x4f(q_at(q_0, c), q_at(q_1, c), q_at(q_2, c), q_at(q_3, c)));
-        let y = transpose(mat4x4f(k_at(k_0, c), k_at(k_1, c), k_at(k_2, c), k_at(k_3, c)));
+        let x = transpose(q_rows(q_row, i, c));
+        let y = transpose(k_rows(k_row, j, c));
         s = outer(outer(outer(outer(s, y[0], x[0]), y[1], x[1]), y[2], x[2]), y[3], x[3]);
       }
       for (var m = 0u; m < 4u; m++) {

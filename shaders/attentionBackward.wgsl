@@ -183,35 +183,31 @@ var<workgroup> parts: array<vec4f, 64>; // of D: [thread along the head][i / 4]
   return workgroupUniformLoad(&any_shown) != 0u;
 }
 
-// vec4 number c of four rows of each matrix, from row i on, none beyond the last.
+// vec4 number c of four rows of each matrix. Rows beyond the last are whatever robust access gives; their weights are 0.
 fn q_rows(base: u32, i: u32, c: u32) -> mat4x4f {
-  let last = p.queries - 1u;
-  return mat4x4f(
-    q_at(base + min(i, last) * p.q_row, c), q_at(base + min(i + 1u, last) * p.q_row, c),
-    q_at(base + min(i + 2u, last) * p.q_row, c), q_at(base + min(i + 3u, last) * p.q_row, c),
-  );
+  let row = p.q_row;
+  let at = base + i * row;
+  return mat4x4f(q_at(at, c), q_at(at + row, c), q_at(at + 2u * row, c), q_at(at + 3u * row, c));
 }
 fn k_rows(base: u32, j: u32, c: u32) -> mat4x4f {
-  let last = p.keys - 1u;
-  return mat4x4f(
-    k_at(base + min(j, last) * p.k_row, c), k_at(base + min(j + 1u, last) * p.k_row, c),
-    k_at(base + min(j + 2u, last) * p.k_row, c), k_at(base + min(j + 3u, last) * p.k_row, c),
-  );
+  let row = p.k_row;
+  let at = base + j * row;
+  return mat4x4f(k_at(at, c), k_at(at + row, c), k_at(at + 2u * row, c), k_at(at + 3u * row, c));
 }
 fn v_rows(base: u32, j: u32, c: u32) -> mat4x4f {
-  let last = p.keys - 1u;
-  return mat4x4f(
-    v_at(base + min(j, last) * p.v_row, c), v_at(base + min(j + 1u, last) * p.v_row, c),
-    v_at(base + min(j + 2u, last) * p.v_row, c), v_at(base + min(j + 3u, last) * p.v_row, c),
-  );
+  let row = p.v_row;
+  let at = base + j * row;
+  return mat4x4f(v_at(at, c), v_at(at + row, c), v_at(at + 2u * row, c), v_at(at + 3u * row, c));
 }
 fn g_rows(base: u32, i: u32, c: u32) -> mat4x4f {
-  let last = p.queries - 1u;
   let row = p.heads * HEAD;
-  return mat4x4f(
-    g_at(base + min(i, last) * row, c), g_at(base + min(i + 1u, last) * row, c),
-    g_at(base + min(i + 2u, last) * row, c), g_at(base + min(i + 3u, last) * row, c),
-  );
+  let at = base + i * row;
+  return mat4x4f(g_at(at, c), g_at(at + row, c), g_at(at + 2u * row, c), g_at(at + 3u * row, c));
+}
+fn o_rows(base: u32, j: u32, c: u32) -> mat4x4f {
+  let row = p.heads * HEAD;
+  let at = base + j * row;
+  return mat4x4f(o_at(at, c), o_at(at + row, c), o_at(at + 2u * row, c), o_at(at + 3u * row, c));
 }
 
 // Puts a block of 4 rows into the tile; every thread calls it.
@@ -246,14 +242,9 @@ fn add_products(sum: mat4x4f, mine: u32, part: u32) -> mat4x4f {
 // The part of D of four queries that columns part, part + 8, ... give.
 fn rows_part(base: u32, i: u32, part: u32) -> vec4f {
   var sum = vec4f();
-  let row = p.heads * HEAD;
-  let last = p.queries - 1u;
   for (var c = part; c < DE; c += 8u) {
     let g = transpose(g_rows(base, i, c));
-    let o = transpose(mat4x4f(
-      o_at(base + min(i, last) * row, c), o_at(base + min(i + 1u, last) * row, c),
-      o_at(base + min(i + 2u, last) * row, c), o_at(base + min(i + 3u, last) * row, c),
-    ));
+    let o = transpose(o_rows(base, i, c));
     sum = fma(g[3], o[3], fma(g[2], o[2], fma(g[1], o[1], fma(g[0], o[0], sum))));
   }
   return sum;
