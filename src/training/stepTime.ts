@@ -8,6 +8,7 @@ import { liveNodes } from '../graph/placements.ts';
 import { sizeOf, zerosOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
+import type { AttentionAttrs } from '../ops/attention.ts';
 import { binary, scale } from '../ops/elementwise.ts';
 import type { Backend } from './backend.ts';
 
@@ -228,8 +229,15 @@ const SKINNY = 32;
 /** A number that a kernel touches takes about as long as so many multiplications of a product. */
 const PER_NUMBER = 8;
 
+/** Every number of a query meets every key. */
+function attentionWork(inputs: readonly Value[], { heads, headDim, parts }: AttentionAttrs): number {
+  const [batch, queries] = inputs[0]!.shape as [number, number];
+  const keys = inputs[parts?.[1]?.input ?? 1]!.shape[1]!;
+  return batch * queries * heads * headDim * keys;
+}
+
 /** Seconds are proportional to work within a group; between groups the work only says what is worth timing. */
-function costOf({ op: { name }, inputs, outputs }: Node): Pick<Kind, 'group' | 'work' | 'numbers'> {
+function costOf({ op: { name }, inputs, outputs, attrs }: Node): Pick<Kind, 'group' | 'work' | 'numbers'> {
   const size = (v: Value | undefined): number => (v ? sizeOf(v.shape) : 1);
   const [a, b, c] = [size(inputs[0]), size(inputs[1]), size(outputs[0])];
   const numbers = [...inputs, ...outputs].reduce((n, v) => n + size(v), 0);
@@ -247,8 +255,7 @@ function costOf({ op: { name }, inputs, outputs }: Node): Pick<Kind, 'group' | '
       return terms(a * (b / last));
     case 'attention':
     case 'attentionGrad':
-      // Every number of a query meets every key.
-      return terms(a * inputs[1]!.shape[1]!);
+      return terms(attentionWork(inputs, attrs as AttentionAttrs));
     case 'butterfly':
     case 'butterflyGrad':
       // Every number passes m factors of blocks of b × b.
