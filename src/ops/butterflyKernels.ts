@@ -8,6 +8,7 @@
  */
 import type { Caps, Dispatch, Kernel, Param, Ref, TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { addParts } from './addParts.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
 import { type Gemm, gemmKernel } from './gemm.ts';
 import { type Activation, scalarFunction } from './scalar.ts';
@@ -305,7 +306,7 @@ function addStack(work: Work, size: ButterflySizes, stacked: Ref, summed: Ref): 
 }
 
 /** The sum of the ranges' block gradients. */
-function addParts(work: Work, size: ButterflySizes, ranges: number, partial: Ref, summed: Ref): void {
+function addRanges(work: Work, size: ButterflySizes, ranges: number, partial: Ref, summed: Ref): void {
   const { m, b, stored, stack } = size;
   work.dispatches.push(sumOf(size, 'add_parts', ranges, [partial, summed], stack * m * stored * b * b));
 }
@@ -359,8 +360,9 @@ export function backKernel(
   const { rows, d, m, b, stored, stack } = size;
   const each = rows * d;
   const top = route.passes.length - 1;
+  const isShared = stored === 1 && d !== b;
   // One range of blocks that are not shared needs no further sum.
-  const isWhole = route.ranges === 1 && (stored !== 1 || d === b);
+  const isWhole = route.ranges === 1 && !isShared;
   const partial: Ref = isWhole ? { out: 0 } : work.scratch(route.ranges * stack * m * d * b);
 
   const before: Ref[] = [];
@@ -382,6 +384,9 @@ export function backKernel(
     });
     if (dX) upstream = dX;
   });
-  if (!isWhole) addParts(work, size, route.ranges, partial, { out: 0 });
-  return work;
+  if (isWhole) return work;
+  addRanges(work, size, route.ranges, partial, { out: 0 });
+  const count = stack * m * d * b;
+  const sums = [{ scratch: partial.scratch!, out: 0, parts: route.ranges, count }];
+  return isShared ? work : { ...work, partials: addParts(sums) };
 }
