@@ -55,7 +55,7 @@ const BOUND: Readonly<Record<Method, Counts>> = {
 /** Not met yet. */
 const OPEN: ReadonlySet<string> = new Set([
   ...METHODS.map((method) => `vision ${method}`),
-  ...['gpt2 lora', 'gpt2 boft', 'gpt2 oft'],
+  ...['gpt2 lora', 'gpt2 oft'],
 ]);
 
 const configs = (
