@@ -232,49 +232,46 @@ struct Corner {
   b: u32,
 }
 
-// Place of a block in A's tile: along m and along k. Threads that follow each other follow the stored rows.
-fn place_a(i: u32) -> vec2u {
-  @if(TRANS_A) { return vec2u(i % ROWS, i / ROWS); }
-  @else { return vec2u(i / QUADS, i % QUADS); }
-}
-
-fn place_b(i: u32) -> vec2u {
-  @if(TRANS_B) { return vec2u(i / QUADS, i % QUADS); }
-  @else { return vec2u(i % COLUMNS, i / COLUMNS); }
-}
-
-// The first of a thread's two blocks has the number `lane`, the second `lane + THREADS`; those of A come before those of B. What all threads
-// of a round have in common is known when the pipeline is made.
+// A thread's first block has the number `lane`, its second `lane + THREADS`; those of A come before those of B. Whatever all threads of a
+// round have in common is known when the pipeline is made.
 fn is_a(round: u32, i: u32) -> bool {
   return (round + 1u) * THREADS <= BLOCKS_A || (round * THREADS < BLOCKS_A && i < BLOCKS_A);
 }
 
+// Where a block stands in its tile, along m or n and along k: threads that follow each other follow the stored rows. Threads that are left
+// over read the last block as well.
+fn place(of_a: bool, i: u32) -> vec2u {
+  if (of_a) {
+    @if(TRANS_A) { return vec2u(i % ROWS, i / ROWS); }
+    @else { return vec2u(i / QUADS, i % QUADS); }
+  }
+  let j = min(i, BLOCKS - 1u) - BLOCKS_A;
+  @if(TRANS_B) { return vec2u(j / QUADS, j % QUADS); }
+  @else { return vec2u(j % COLUMNS, j / COLUMNS); }
+}
+
 fn fetch(corner: Corner, round: u32, lane: u32, k: u32) -> mat4x4f {
+  if (round * THREADS >= BLOCKS) { return mat4x4f(); }
   let i = round * THREADS + lane;
-  if (is_a(round, i)) {
-    let at = place_a(i);
-    return block_a(corner.a, corner.m + at.x * 4u, k + at.y * 4u);
-  }
-  if ((round + 1u) * THREADS <= BLOCKS || i < BLOCKS) {
-    let at = place_b(i - BLOCKS_A);
-    return block_b(corner.b, corner.n + at.x * 4u, k + at.y * 4u);
-  }
-  return mat4x4f();
+  let of_a = is_a(round, i);
+  let at = place(of_a, i) * 4u;
+  if (of_a) { return block_a(corner.a, corner.m + at.x, k + at.y); }
+  return block_b(corner.b, corner.n + at.x, k + at.y);
 }
 
 fn stage(block: mat4x4f, round: u32, lane: u32, k: u32, k_end: u32) {
+  if (round * THREADS >= BLOCKS) { return; }
   let i = round * THREADS + lane;
-  if (is_a(round, i)) {
-    let at = place_a(i);
-    let own = until(block, k + at.y * 4u, k_end);
+  let of_a = is_a(round, i);
+  let at = place(of_a, i);
+  let own = until(block, k + at.y * 4u, k_end);
+  if (of_a) {
     let to = at.y * QUAD_A + at.x;
     tile_a[to] = own[0];
     tile_a[to + ROWS] = own[1];
     tile_a[to + 2u * ROWS] = own[2];
     tile_a[to + 3u * ROWS] = own[3];
-  } else if ((round + 1u) * THREADS <= BLOCKS || i < BLOCKS) {
-    let at = place_b(i - BLOCKS_A);
-    let own = until(block, k + at.y * 4u, k_end);
+  } else if (i < BLOCKS) {
     let to = at.y * QUAD_B + at.x;
     tile_b[to] = own[0];
     tile_b[to + COLUMNS] = own[1];

@@ -5,13 +5,13 @@ import package::lib::epilogue::store_element;
 import package::lib::index::flat;
 
 struct Params {
-  count: u32, // of a split
+  count: u32, // of a matrix
   columns: u32,
-  rows: u32,
   splits: u32,
   batch1: u32, // sizes of the two inner batch axes
   batch2: u32,
   ldc: u32, // from a row of C to the next
+  split: u32, // from a split to the next
   pad: u32,
   c_strides: vec4u, // per step of batch axes 0, 1, 2
 }
@@ -26,13 +26,13 @@ override WG: u32 = 64u;
 fn sum_splits(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
   if (i >= p.count) { return; }
-  var v = partial[i];
-  for (var s = 1u; s < p.splits; s++) { v += partial[s * p.count + i]; }
-  let column = i % p.columns;
-  let row = i / p.columns % p.rows;
-  let z = i / p.columns / p.rows;
-  let i2 = z % p.batch2;
-  let i1 = (z / p.batch2) % p.batch1;
-  let base = (z / p.batch2 / p.batch1) * p.c_strides.x + i1 * p.c_strides.y + i2 * p.c_strides.z;
+  let first = gid.z * p.count + i;
+  var v = partial[first];
+  for (var s = 1u; s < p.splits; s++) { v += partial[s * p.split + first]; }
+  let row = i / p.columns;
+  let column = i - row * p.columns;
+  let i2 = gid.z % p.batch2;
+  let i1 = (gid.z / p.batch2) % p.batch1;
+  let base = (gid.z / p.batch2 / p.batch1) * p.c_strides.x + i1 * p.c_strides.y + i2 * p.c_strides.z;
   store_element(v, base + row * p.ldc + column, column);
 }

@@ -102,6 +102,8 @@ defineCheck(linearCrossEntropyOp, {
     lossCase('two chunks', 70, 7, 33, true),
     lossCase('three chunks without gradient', 130, 4, 70, false),
     lossCase('half-precision weights', 66, 8, 20, true, [0, 1, 19], 'f16'),
+    { ...lossCase('many classes, the sum over them split', 66, 66, 4999, true), gradientInputs: [] },
+    { ...lossCase('more classes than threads, no split', 3, 4, 1031, true), gradientInputs: [] },
     packedCase({ bits: 4, columns: 32, block: 16, zeros: 'middle' }),
   ],
 });

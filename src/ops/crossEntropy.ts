@@ -154,9 +154,22 @@ export interface LinearCrossEntropyAttrs {
   readonly packed?: QuantFormat;
 }
 
-/** Bytes of logits at a time. */
+/** Bytes of logits at a time; more, within what every device binds, where long rows would otherwise make chunks of few. */
 const CHUNK_BYTES = 32 * 1024 * 1024;
+const MOST_CHUNK_BYTES = 100 * 1024 * 1024;
+/** A chunk's products read the whole weight, so that it should be of so many rows at least. */
+const LONG_CHUNK = 512;
 const ALIGNED_ROWS = 64;
+
+/** Numbers from a row of logits to the next. */
+const rowStride = (classes: number): number => Math.ceil(classes / 4) * 4;
+
+/** Rows of logits at a time, by the number of classes alone: the loss adds up in the same order everywhere. */
+function chunkRowsFor(classes: number): number {
+  const within = (bytes: number): number => Math.floor(bytes / (4 * rowStride(classes)));
+  const rows = Math.max(within(CHUNK_BYTES), Math.min(LONG_CHUNK, within(MOST_CHUNK_BYTES)));
+  return Math.max(ALIGNED_ROWS, rows - (rows % ALIGNED_ROWS));
+}
 
 function dims(
   [x, stored, labels]: readonly TensorType[],
@@ -198,11 +211,15 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
   kernel: ({ inputs, attrs }, caps) => {
     const [rows, width, classes] = dims(inputs, attrs.packed);
     const chunk = Math.min(rows, attrs.chunkRows);
+    // Rows of logits begin at vectors of four, so that both products read and write them so.
+    const stride = rowStride(classes);
     // 0: partial sums of the products, 1: logits of a chunk, 2: loss of every row.
     const logits: Ref = { scratch: 1 };
     let splitBytes = 4;
     const dispatches: Dispatch[] = [];
-    const multiply = (product: Pick<Gemm, 'm' | 'n' | 'k' | 'transB' | 'a' | 'c'>): void => {
+    const multiply = (
+      product: Pick<Gemm, 'm' | 'n' | 'k' | 'transB' | 'a' | 'c' | 'lda' | 'ldc' | 'cRoom'>,
+    ): void => {
       const kernel = gemmKernel(
         {
           ...product,
@@ -224,17 +241,23 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
       const here = Math.min(chunk, rows - first);
       const part = (ref: Ref, columns: number): Ref =>
         here === rows ? ref : { ...ref, offsetBytes: 4 * first * columns, sizeBytes: 4 * here * columns };
-      multiply({ m: here, n: classes, k: width, transB: true, a: part({ in: 0 }, width), c: logits });
+      multiply({
+        ...{ m: here, n: classes, k: width, transB: true },
+        ...{ a: part({ in: 0 }, width), c: logits, ldc: stride, cRoom: true },
+      });
       dispatches.push({
         shader: 'linearCrossEntropy.wgsl',
         entry: 'rows_in_place',
-        constants: { WG },
-        params: [here, classes, attrs.ignoreIndex],
+        constants: { WG: 256 },
+        params: [here, classes, attrs.ignoreIndex, stride / 4, attrs.withGradient ? 1 : 0],
         bindings: [logits, part({ in: 2 }, 1), part({ scratch: 2 }, 1)],
         workgroups: spread(here),
       });
       if (attrs.withGradient) {
-        multiply({ m: here, n: width, k: classes, transB: false, a: logits, c: part({ out: 1 }, width) });
+        multiply({
+          ...{ m: here, n: width, k: classes, transB: false },
+          ...{ a: logits, lda: stride, c: part({ out: 1 }, width) },
+        });
       }
     }
     dispatches.push({
@@ -245,7 +268,7 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
       bindings: [{ scratch: 2 }, { out: 0 }],
       workgroups: [1, 1, 1],
     });
-    return { scratchBytes: [splitBytes, 4 * chunk * classes, 4 * rows], dispatches };
+    return { scratchBytes: [splitBytes, 4 * chunk * stride, 4 * rows], dispatches };
   },
 });
 
@@ -260,11 +283,10 @@ export function linearCrossEntropy(
   labels: Value,
   options: { readonly ignoreIndex?: number; readonly withGradient?: boolean } = {},
 ): { readonly loss: Value } {
-  const fits = Math.floor(CHUNK_BYTES / (4 * weight.shape[0]!));
   const attrs = {
     ignoreIndex: options.ignoreIndex ?? -100,
     withGradient: options.withGradient ?? true,
-    chunkRows: Math.max(ALIGNED_ROWS, fits - (fits % ALIGNED_ROWS)),
+    chunkRows: chunkRowsFor(weight.shape[0]!),
   };
   return { loss: g.emit<LinearCrossEntropyAttrs>(linearCrossEntropyOp, [x, weight, labels], attrs)[0]! };
 }

@@ -32,9 +32,10 @@ export const gemmVariants = {
   tiled32x64: { entry: 'tiled', threads: [8, 8], block: [8, 4], depth: 16 },
   /** 128 threads: one warp for each of the four schedulers of a multiprocessor. */
   tiled64x64: { entry: 'tiled', threads: [16, 8], block: [4, 8], depth: 16 },
-  tiled64x64wide: { entry: 'tiled', threads: [8, 8], block: [8, 8], depth: 16 },
-  tiled128x64: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 16 },
-  tiled128x64flat: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 8 },
+  tiled64x64wide: { entry: 'tiled', threads: [8, 8], block: [8, 8], depth: 8 },
+  /** With 8 of k, a thread has one block of the next step in registers, not two. */
+  tiled128x64: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 8 },
+  tiled128x64deep: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 16 },
 } as const satisfies Record<string, GemmVariant>;
 
 export type GemmVariantName = keyof typeof gemmVariants;
@@ -92,13 +93,20 @@ const tilesOf = (variant: GemmVariant, { m, n, batches }: Sizes): number => {
   return Math.ceil(m / rows) * Math.ceil(n / columns) * batches;
 };
 
-/** The form that suits a shape on most GPUs: large tiles where enough of them remain to fill a large one. Every device can run them. */
+/** Whether the sum is so long that a result of few tiles is better split than cut small. */
+const isLong = ({ m, n, k }: Sizes): boolean => k >= 4096 && m >= 64 && n >= 64;
+
+/** Tiles that a result should have: enough for a large GPU. */
+const ENOUGH = 96;
+
+/** The form that suits a shape on most GPUs: large tiles where enough of them remain, or splits make them enough. Every device can run it. */
 function usualVariant(sizes: Sizes): GemmVariantName {
   const { m, n, k } = sizes;
   if (k < 16 || m < 16 || n < 16) return 'direct4';
   if (m <= 32 || n <= 32) return 'tiled32x32';
   if (k >= 64 && tilesOf(gemmVariants.tiled128x64, sizes) >= 256) return 'tiled128x64';
-  return tilesOf(gemmVariants.tiled64x64, sizes) >= 96 ? 'tiled64x64' : 'tiled32x32';
+  if (isLong(sizes)) return m >= 256 ? 'tiled128x64' : 'tiled64x64';
+  return tilesOf(gemmVariants.tiled64x64, sizes) >= ENOUGH ? 'tiled64x64' : 'tiled32x32';
 }
 
 /** A pure choice by shape and device class, so that a plan is the same wherever it is made. */
@@ -115,19 +123,16 @@ export function chooseVariant(sizes: Sizes, caps: Caps): GemmVariantName {
   return fits ? usual : 'direct4';
 }
 
-/** Workgroups that a result should have before its sums stay whole, and that splitting aims at. */
-const ENOUGH = 96;
-const AIM = 256;
-const SPLITS = 32;
-
 /**
  * Splits of k: only where the result has too few tiles to fill a device and k is long (a loss over 50,000 classes, dW over many tokens).
  * It decides the order of the sum, so it looks at the shape alone.
  */
 export function chooseSplits(sizes: Sizes): number {
+  const { k } = sizes;
   const tiles = tilesOf(gemmVariants[usualVariant(sizes)], sizes);
-  if (tiles >= ENOUGH || sizes.k < 512) return 1;
-  return Math.max(1, Math.min(Math.ceil(AIM / tiles), Math.floor(sizes.k / 128), SPLITS));
+  if (k < 512 || tiles >= (isLong(sizes) ? 256 : ENOUGH)) return 1;
+  const [aim, least] = isLong(sizes) ? [512, 1024] : [256, 256];
+  return Math.max(1, Math.min(Math.ceil(aim / tiles), Math.floor(k / least), 32));
 }
 
 /** Where C lies: elements from row to row, along the three batch axes and from split to split. */
@@ -216,18 +221,19 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const sums = gemm.scratch?.(bytes) ?? { scratch: 0 };
   const end = epilogueParts(sums, {}, cut.vecC, gemm.a);
   const last = epilogueParts(gemm.c, gemm.epilogue ?? {}, cut.vecC, sums);
+  const [groupsX, groupsY] = perElement(matrix / width);
   const sum: Dispatch = {
     shader: 'matmulSplit.wgsl',
     entry: 'sum_splits',
     conditions: last.conditions,
     constants: last.constants,
     params: [
-      ...[total / width, columns, gemm.m, cut.splits, cut.shape[1]!, cut.shape[2]!],
-      ...[cut.c.ldc, 0, ...cut.c.strides].map((step) => step / width),
+      ...[matrix / width, columns, cut.splits, cut.shape[1]!, cut.shape[2]!],
+      ...[cut.c.ldc, total, 0, ...cut.c.strides].map((step) => step / width),
       0,
     ],
     bindings: [sums, sums, ...last.bindings],
-    workgroups: perElement(total / width),
+    workgroups: [groupsX, groupsY, cut.batches],
   };
   const main = cut.parts.map((_, i) => partDispatch(gemm, { ...cut, c: partial }, end, i));
   // A part of a larger kernel: that one has the scratch buffers.

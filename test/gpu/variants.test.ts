@@ -1,0 +1,58 @@
+/** All cuts of a matrix product give the same bits: what a device or a tuner chooses among them changes no result. */
+import { describe, expect, it } from 'vitest';
+import { compile } from '../../src/gpu/compile.ts';
+import { createStore } from '../../src/gpu/store.ts';
+import { createBuilder } from '../../src/graph/builder.ts';
+import { schedule } from '../../src/graph/schedule.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { type GemmVariantName, gemmVariants } from '../../src/ops/gemm.ts';
+import { matmul } from '../../src/ops/matmul.ts';
+import { testDevice } from './device.ts';
+
+/** Whole tiles; odd sizes whose sum ends within a step; few tiles and a long sum, which is split. */
+const CASES = [
+  ['NT', [128, 128, 64]],
+  ['NT', [131, 70, 37]],
+  ['NN', [131, 70, 37]],
+  ['TN', [33, 50, 1047]],
+] as const;
+
+async function bitsOf(variant: GemmVariantName, sizes: readonly number[], transA: boolean, transB: boolean) {
+  const [m, n, k] = sizes as [number, number, number];
+  const device = await testDevice();
+  const store = createStore(device);
+  const g = createBuilder();
+  const a = g.input('a', { dtype: 'f32', shape: transA ? [k, m] : [m, k] });
+  const b = g.input('b', { dtype: 'f32', shape: transB ? [n, k] : [k, n] });
+  const y = matmul(g, a, b, { transA, transB, variant });
+  const program = await compile(device, store, schedule(g.finish({ y }), device.caps));
+  const random = rng(0x5eed, k);
+  for (const [name, size] of [
+    ['a', m * k],
+    ['b', n * k],
+  ] as const)
+    program.write(
+      name,
+      Float32Array.from({ length: size }, () => random.between(-1, 1)),
+    );
+  program.run();
+  const result = (await program.read('y')) as Float32Array;
+  program.destroy();
+  store.destroy();
+  return new Uint32Array(result.buffer, result.byteOffset, result.length);
+}
+
+describe('variants of a product give the same bits', () => {
+  for (const [layout, sizes] of CASES) {
+    it(`${layout} ${sizes.join(' x ')}`, async () => {
+      const bits = (name: GemmVariantName) => bitsOf(name, sizes, layout === 'TN', layout === 'NT');
+      const [name, ...others] = Object.keys(gemmVariants) as GemmVariantName[];
+      const first = await bits(name!);
+      expect(new Set(first).size).toBeGreaterThan(first.length / 2);
+      for (const other of others) {
+        const found = await bits(other);
+        expect([other, found.findIndex((x, i) => x !== first[i])]).toEqual([other, -1]);
+      }
+    });
+  }
+});
