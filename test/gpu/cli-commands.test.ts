@@ -225,7 +225,7 @@ test('check holds kernels and gradients against their references', async () => {
 });
 
 test('bench measures a step, beside LoRA of about as many numbers', async () => {
-  const args = ['--only', 'glyphs-vit', '--methods', 'boft', '--steps', '1', '--no-peer', '--json'];
+  const args = ['--only', 'glyphs-vit', '--methods', 'boft', '--steps', '1', '--peers', 'none', '--json'];
   const { subjects } = JSON.parse(await papilio('bench', ...args));
   expect(subjects[0].methods[0]).toMatchObject({ method: 'boft' });
   expect(subjects[0].methods[0].secondsPerStep).toBeGreaterThan(0);
