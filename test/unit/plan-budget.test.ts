@@ -6,31 +6,8 @@
  * the test turns red once one of them is. Two depths are planned, and a layer is their difference.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { validateConfig } from '../../src/adapters/config.ts';
-import { chooseAdapter, loadMethod } from '../../src/adapters/plan.ts';
-import { METHODS as METHODS_BY_ID } from '../../src/adapters/registry.ts';
 import type { Plan } from '../../src/graph/plan.ts';
-import { schedule } from '../../src/graph/schedule.ts';
-import { baseCaps, type Caps } from '../../src/graph/types.ts';
-import { type LoadedModel, loadModel } from '../../src/models/load.ts';
-import { encodeModel } from '../../src/onnx/encode.ts';
-import { fuse } from '../../src/ops/fuse.ts';
-import { trainingSchema } from '../../src/training/settings.ts';
-import { trainingGraph } from '../../src/training/stepGraph.ts';
-import { gpt2Model } from '../../tools/bench/gpt2.ts';
-import { glyphsVit } from '../../tools/pretrain/architectures/glyphsVit.ts';
-
-/** A large GPU's limits. */
-const gpu: Caps = {
-  ...baseCaps,
-  maxWorkgroupStorageBytes: 32768,
-  maxInvocationsPerWorkgroup: 1024,
-  maxStorageBindingBytes: 2147483644,
-  maxStorageBuffersPerStage: 10,
-};
-
-const METHODS = ['lora', 'boft', 'oft', 'fourierft'] as const;
-type Method = (typeof METHODS)[number];
+import { METHODS, type Method, MODELS, type ModelName, plannedStep } from '../tools/plans.ts';
 
 /** Depths that are planned. */
 const DEPTHS = [2, 3] as const;
@@ -58,63 +35,6 @@ const OPEN: ReadonlySet<string> = new Set([
   ...['gpt2 lora', 'gpt2 oft'],
 ]);
 
-const configs = (
-  target_modules: readonly string[],
-  head?: string,
-): Record<Method, Record<string, unknown>> => ({
-  lora: { target_modules, r: 8, lora_alpha: 16 },
-  boft: {
-    ...{ target_modules, boft_block_size: 4, boft_n_butterfly_factor: 2, boft_dropout: 0.1 },
-    ...(head === undefined ? {} : { bias: 'boft_only', modules_to_save: [head] }),
-  },
-  oft: { target_modules, oft_block_size: 32 },
-  fourierft: { target_modules, n_frequency: 1000 },
-});
-
-const text = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-
-/** Weights are all zero: plans do not depend on them. */
-function gpt2(layers: number): LoadedModel {
-  const shape = { layers, width: 768, heads: 12, vocabulary: 50257, context: 1024 };
-  const zeros = (_kind: unknown, _name: string, dims: readonly number[]) =>
-    new Float32Array(dims.reduce((n, d) => n * d, 1));
-  return loadModel([
-    { name: 'model.onnx', bytes: encodeModel(gpt2Model(shape, zeros)) },
-    { name: 'config.json', bytes: text({ model_type: 'gpt2', n_head: 12, n_embd: 768 }) },
-  ]);
-}
-
-const vision = (layers: number): LoadedModel =>
-  loadModel([{ name: 'model.onnx', bytes: encodeModel(glyphsVit({ layers })) }]);
-
-const MODELS = {
-  gpt2: {
-    make: gpt2,
-    configs: configs(['c_attn', 'c_proj', 'c_fc']),
-    size: [4, 128] as const,
-  },
-  vision: {
-    make: vision,
-    configs: configs(['query', 'value', 'key', 'output.dense', 'mlp.fc1', 'mlp.fc2'], 'classifier'),
-    size: [16, 1] as const,
-  },
-};
-type Name = keyof typeof MODELS;
-
-async function planned(name: Name, model: LoadedModel, method: Method): Promise<Plan> {
-  const { size, configs } = MODELS[name];
-  const page = METHODS_BY_ID[method];
-  const { config } = validateConfig(page, configs[method]);
-  const adapter = chooseAdapter(await loadMethod(page), config, model.targets, model.parameters).plan;
-  const step = trainingGraph(
-    model.build(size[0], size[1]),
-    adapter,
-    trainingSchema.parse({}),
-    () => new Float32Array(0),
-  );
-  return schedule(fuse(step.graph), gpu);
-}
-
 interface Budget {
   readonly layer: number;
   readonly rest: number;
@@ -127,12 +47,12 @@ const dispatches = (plan: Plan): number => plan.steps.filter((s) => s.kind === '
 const budgets = new Map<string, Budget>();
 
 beforeAll(async () => {
-  for (const name of Object.keys(MODELS) as Name[]) {
+  for (const name of Object.keys(MODELS) as ModelName[]) {
     const models = DEPTHS.map(MODELS[name].make);
     for (const method of METHODS) {
       const [short, long] = [
-        await planned(name, models[0]!, method),
-        await planned(name, models[1]!, method),
+        await plannedStep(name, models[0]!, method),
+        await plannedStep(name, models[1]!, method),
       ];
       const layer = dispatches(long) - dispatches(short);
       budgets.set(`${name} ${method}`, {
@@ -145,7 +65,7 @@ beforeAll(async () => {
   if (import.meta.env.VITE_SHOW_BUDGETS) console.table(Object.fromEntries(budgets));
 }, 120_000);
 
-const budget = (name: Name, method: Method): Budget => budgets.get(`${name} ${method}`)!;
+const budget = (name: ModelName, method: Method): Budget => budgets.get(`${name} ${method}`)!;
 
 describe.each(METHODS)('a training step with %s', (method) => {
   const counts = (): Counts => {
