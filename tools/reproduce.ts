@@ -142,7 +142,6 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
       parity: { maxRel: number };
       training: TrainingSettings;
       runtime: string;
-      device: { description: string };
       date: string;
     };
     const figure: Figure = {
@@ -156,7 +155,7 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
       ...run.trainable,
       secondsPerStep: run.secondsPerStep,
       maxRel: run.parity.maxRel,
-      runtime: `${run.runtime}, ${run.device.description}`,
+      runtime: run.runtime,
       date: run.date.slice(0, 10),
     };
     const figures = [...(await known(json)).filter((f) => f.name !== trial.name), figure];

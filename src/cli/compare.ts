@@ -88,8 +88,8 @@ async function compareInto(values: CompareValues): Promise<number> {
   const onSignal = () => stopping.abort();
   process.once('SIGINT', onSignal);
   const bar = progressBar('compare', { isQuiet: values.json });
-  const { vendor, architecture, description } = on.info;
-  const where = `${[vendor, architecture, description].filter(Boolean).join(', ')} (${runtimeOf(on)})`;
+  const { vendor, architecture } = on.info;
+  const where = [vendor, architecture, runtimeOf(on)].filter(Boolean).join(', ');
   const title = (method: MethodId) => METHODS[method].title;
   try {
     const report = await compareMethods(

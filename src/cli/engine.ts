@@ -2,7 +2,7 @@
 import { PapilioError } from '../common.ts';
 import { type Backend, loadNativeRuntime, loadWebRuntime, type OrtRuntime, openBackend } from '../trainer.ts';
 import type { OptionTable, Values } from './options.ts';
-import { openGpu, runtimeName } from './runtime.ts';
+import { gpuRuntimeName, openGpu, runtimeName } from './runtime.ts';
 import { note } from './terminal.ts';
 
 /** Where `finetune`, `compare` and others compute. */
@@ -57,6 +57,10 @@ export async function openEngine(values: EngineValues): Promise<Backend> {
   return backend;
 }
 
-/** What runs the program and what computes in it, for run.json. */
-export const runtimeOf = ({ info }: Backend): string =>
-  info.engine === 'webgpu' ? runtimeName : `${runtimeName}, ${info.description}`;
+/** What runs the program, with its WebGPU where that computes: "node 20.20.2 (Dawn)", "node 20.20.2". */
+export const programOf = ({ info }: Backend): string =>
+  info.engine === 'webgpu' ? gpuRuntimeName : runtimeName;
+
+/** What runs the program and what computes in it, for records: "node 20.20.2, onnxruntime-node 1.30.0, 2 threads". */
+export const runtimeOf = (on: Backend): string =>
+  [programOf(on), on.info.description].filter(Boolean).join(', ');

@@ -8,10 +8,11 @@ import { disk, reasonOf, replaceFile, replaceIn } from './disk.ts';
 
 const isDeno = 'Deno' in globalThis;
 
-/** Name and version of the runtime, for records: "node 20.20.2 (Dawn)" or "deno 2.9.6 (wgpu)". */
-export const runtimeName = isDeno
-  ? `deno ${process.versions.deno} (wgpu)`
-  : `node ${process.versions.node} (Dawn)`;
+/** Name and version of the runtime, for records: "node 20.20.2" or "deno 2.9.6". */
+export const runtimeName = isDeno ? `deno ${process.versions.deno}` : `node ${process.versions.node}`;
+
+/** The same with its WebGPU: "node 20.20.2 (Dawn)" or "deno 2.9.6 (wgpu)". */
+export const gpuRuntimeName = `${runtimeName} (${isDeno ? 'wgpu' : 'Dawn'})`;
 
 let opened: Promise<GPU> | undefined;
 

@@ -1,15 +1,21 @@
 /** The embedded architectures: modules and sizes as Hugging Face has them, small enough to ship. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parseOptions } from '../../src/cli/options.ts';
+import { cliHost } from '../../src/cli/sources.ts';
 import { embeddedFiles, embeddedModels } from '../../src/models/catalogue.ts';
 import { importModel } from '../../src/models/import/importModel.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { openModel } from '../../src/training/openModel.ts';
+import { reportModel } from '../../src/training/reports.ts';
 import {
   glyphsVit,
   glyphsVitConfig,
   glyphsVitDefaults,
 } from '../../tools/pretrain/architectures/glyphsVit.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from '../../tools/pretrain/architectures/talesGpt.ts';
+import { pretrainCommand } from '../../tools/pretrain/pretrain.ts';
 
 const MOST_BYTES = 4 * 1024 * 1024;
 
@@ -24,8 +30,8 @@ describe('glyphs-vit', () => {
   test('has the parameters of Dinov2ForImageClassification', () => {
     const expected: Record<string, readonly number[]> = {
       'dinov2.embeddings.cls_token': [1, 1, 128],
-      'dinov2.embeddings.position_embeddings': [1, 65, 128],
-      'dinov2.embeddings.patch_embeddings.projection.weight': [128, 16],
+      'dinov2.embeddings.position_embeddings': [1, 17, 128],
+      'dinov2.embeddings.patch_embeddings.projection.weight': [128, 64],
       'dinov2.embeddings.patch_embeddings.projection.bias': [128],
       'dinov2.layernorm.weight': [128],
       'dinov2.layernorm.bias': [128],
@@ -108,4 +114,18 @@ test('the catalogue names the files of each model', () => {
     expect(files).toContain('config.json');
   }
   expect(() => embeddedFiles('nothing')).toThrow('glyphs-vit and tales-gpt');
+});
+
+test('the card of each model is that of its file, and names a command that makes it', async () => {
+  for (const { name } of embeddedModels) {
+    const card = JSON.parse(readFileSync(`public/models/${name}/card.json`, 'utf8')) as {
+      readonly made: { readonly command: string };
+    };
+    const opened = await openModel({ kind: 'embedded', name }, cliHost);
+    const { made, ...report } = card;
+    expect(reportModel(opened, name)).toMatchObject(report);
+    const [first, ...words] = made.command.replace(/^npm run -s papilio -- pretrain /, '').split(' ');
+    expect(first).toBe(name);
+    expect(() => parseOptions(pretrainCommand.spec, words)).not.toThrow();
+  }
 });

@@ -1,8 +1,10 @@
 /** Which engine computes: the one that is named, else the one that suits the machine. Seen to fail with: an adapter that is software taken all the same. */
 import { expect, it } from 'vitest';
+import { runtimeOf } from '../../src/cli/engine.ts';
 import { fail } from '../../src/lib/errors.ts';
 import { NO_OVERHEAD, type OrtRuntime } from '../../src/onnxruntime/runtime.ts';
 import { openBackend } from '../../src/training/backend.ts';
+import type { EngineName } from '../../src/training/protocol.ts';
 
 const runtime: OrtRuntime = {
   ...{ name: 'onnxruntime-web', version: '1', cpu: 'WebAssembly', threads: 2, memoryBytes: 2 ** 30 },
@@ -43,6 +45,13 @@ it.each([
   expect(info.engine).toBe(engine);
   if (engine === 'onnxruntime')
     expect(info).toMatchObject({ isSoftware: true, threads: 2, description: 'onnxruntime-web 1, 2 threads' });
+});
+
+it('records name a WebGPU only where it computes', async () => {
+  const program = `node ${process.versions.node}`;
+  const on = (wanted: EngineName) => openBackend({ gpu: CARD, onnxruntime }, wanted);
+  expect(runtimeOf(await on('webgpu'))).toBe(`${program} (Dawn), a card`);
+  expect(runtimeOf(await on('onnxruntime'))).toBe(`${program}, onnxruntime-web 1, 2 threads`);
 });
 
 it('with a software adapter and no onnxruntime that can be loaded takes the adapter', async () => {

@@ -4,10 +4,10 @@
  */
 import type { MethodId } from '../../src/adapters/registry.ts';
 import { METHODS } from '../../src/adapters/registry.ts';
-import { engineOptions, openEngine } from '../../src/cli/engine.ts';
+import { engineOptions, openEngine, programOf, runtimeOf } from '../../src/cli/engine.ts';
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
 import { withOut } from '../../src/cli/outFolder.ts';
-import { openGpu, runtimeName, writeBytes } from '../../src/cli/runtime.ts';
+import { openGpu, writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { fail } from '../../src/lib/errors.ts';
 import type { Backend } from '../../src/training/backend.ts';
@@ -100,7 +100,7 @@ async function benchInto(values: BenchValues): Promise<number> {
     if (!values.json) print(`${line}\n`);
   };
   const date = new Date().toISOString();
-  say(`${on.info.engine} in ${runtimeName} on ${words}${on.info.isSoftware ? ' (no GPU)' : ''}, ${date}`);
+  say(`${on.info.engine} in ${programOf(on)} on ${words}${on.info.isSoftware ? ' (no GPU)' : ''}, ${date}`);
   say(`median of ${steps} steps, lanes that are compared taking turns`);
   const gpu = await measured(on);
   if (gpu)
@@ -124,7 +124,7 @@ async function benchInto(values: BenchValues): Promise<number> {
   }
   const report = {
     date,
-    runtime: runtimeName,
+    runtime: runtimeOf(on),
     adapter: { ...on.info, software },
     peaks: gpu?.peaks ?? null,
     steps,

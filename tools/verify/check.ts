@@ -1,7 +1,7 @@
 /** `papilio check [--ops a,b] [--json]`: the adapter, and every op's kernels and gradients on it, with the worst error of each. */
 
 import { command, type OptionTable, type Values } from '../../src/cli/options.ts';
-import { openGpu, runtimeName } from '../../src/cli/runtime.ts';
+import { gpuRuntimeName, openGpu } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { openDevice } from '../../src/gpu/device.ts';
 import { fail } from '../../src/lib/errors.ts';
@@ -45,7 +45,7 @@ async function check(values: Values<typeof options>): Promise<number> {
     if (!values.json) print(`${line}\n`);
   };
   say(
-    `${runtimeName}: ${[device.info.vendor, device.info.architecture, device.info.description].filter(Boolean).join(', ')}`,
+    `${gpuRuntimeName}: ${[device.info.vendor, device.info.architecture, device.info.description].filter(Boolean).join(', ')}`,
   );
   say(
     `timestamps ${device.timestamps ? 'yes' : 'no'}, bindings up to ${device.caps.maxStorageBindingBytes / 1048576} MiB`,
@@ -66,7 +66,7 @@ async function check(values: Values<typeof options>): Promise<number> {
     for (const r of failed) say(`     ${describe(r)}`);
   }
   if (values.json) {
-    const adapter = { ...device.info, ...device.caps, runtime: runtimeName };
+    const adapter = { ...device.info, ...device.caps, runtime: gpuRuntimeName };
     print(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describe) })}\n`);
   } else say(failures.length ? `${failures.length} checks failed.` : 'Every check passed.');
   device.destroy();

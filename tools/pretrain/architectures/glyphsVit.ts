@@ -24,7 +24,7 @@ export const glyphsVitDefaults: GlyphsVitOptions = {
   classes: 10,
   imageSize: 32,
   channels: 1,
-  patchSize: 4,
+  patchSize: 8,
   width: 128,
   layers: 4,
   heads: 4,
