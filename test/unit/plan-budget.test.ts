@@ -23,10 +23,10 @@ interface Counts {
 const AIM = { gpt2: 30, visionLayer: 28, visionRest: 28, temporaries: 1.2 };
 
 const BOUND: Readonly<Record<Method, Counts>> = {
-  lora: { gpt2: 48.7, visionLayer: 59, visionRest: 22 },
-  boft: { gpt2: 29.9, visionLayer: 35, visionRest: 39 },
-  oft: { gpt2: 32.4, visionLayer: 38, visionRest: 31 },
-  fourierft: { gpt2: 28, visionLayer: 33, visionRest: 36 },
+  lora: { gpt2: 48.7, visionLayer: 61, visionRest: 21 },
+  boft: { gpt2: 29.9, visionLayer: 37, visionRest: 39 },
+  oft: { gpt2: 32.4, visionLayer: 36, visionRest: 31 },
+  fourierft: { gpt2: 28, visionLayer: 37, visionRest: 35 },
 };
 
 /** Not met yet. */
