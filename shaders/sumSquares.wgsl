@@ -1,9 +1,9 @@
-// y[0] = sum of x[i]^2 in two stages, always in the same order: `partial` leaves one sum per workgroup, `total` adds those.
-// x [N], partials [groups], y [1].
+// y[part] = the sum of a part's x[i]^2, always in the same order; a workgroup has one. optimizers.wgsl adds the parts up.
+// x [N], y [parts].
 
 struct Params {
   count: u32,
-  stride: u32, // threads of the whole first stage
+  stride: u32, // threads of all parts
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -32,13 +32,4 @@ fn partial(
   sums[lane] = sum;
   add_up(lane);
   if (lane == 0u) { y[group.x] = sums[0]; }
-}
-
-@compute @workgroup_size(WG)
-fn total(@builtin(local_invocation_index) lane: u32) {
-  var sum = 0.0;
-  for (var i = lane; i < p.count; i += WG) { sum += x[i]; }
-  sums[lane] = sum;
-  add_up(lane);
-  if (lane == 0u) { y[0] = sums[0]; }
 }

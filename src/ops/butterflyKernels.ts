@@ -6,7 +6,7 @@
  * On the way back a pass turns its rows again, gives the sums of its factors' block gradients over ranges of rows, and the gradient in its
  * rows; what stands between passes is a buffer, what stands between the two factors of a pass is not.
  */
-import type { Caps, Dispatch, Kernel, Param, Ref, TensorType } from '../graph/types.ts';
+import type { Caps, Dispatch, Kernel, Param, Partials, Ref, TensorType } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { addParts } from './addParts.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
@@ -100,7 +100,8 @@ interface Route {
   /** Ranges of rows over which block gradients are summed. */
   readonly ranges: number;
   turn(pass: Pass, rows: Turned): void;
-  back(pass: Pass, rows: Back): void;
+  /** What the last dispatch adds up, if it only does that. */
+  back(pass: Pass, rows: Back): Partials | undefined;
 }
 
 /** Dispatches and scratch buffers of a kernel in the making. */
@@ -200,6 +201,7 @@ function pairs(work: Work, size: ButterflySizes, keep: Ref | null): Route {
       const constants: Record<string, number> = slope ? { ACTIVATION: scalarFunction(slope.of).code } : {};
       const way = { sum, transpose: false };
       dispatch('backward', pass, way, [xStack, gStack], conditions, bindings, constants);
+      return undefined;
     },
   };
 }
@@ -210,7 +212,9 @@ function products(work: Work, { rows, d, b, stored, stack }: ButterflySizes, cap
   const batch = [stack, d / b];
   const whole = [rows * d, b];
   const blocks = [stored * b * b, b * b];
-  const product = (part: Pick<Gemm, 'm' | 'n' | 'k' | 'a' | 'b' | 'c'> & Partial<Gemm>): void => {
+  const product = (
+    part: Pick<Gemm, 'm' | 'n' | 'k' | 'a' | 'b' | 'c'> & Partial<Gemm>,
+  ): Partials | undefined => {
     const kernel = gemmKernel(
       {
         ...{ batch, aStrides: whole, bStrides: blocks, cStrides: whole, transA: false, transB: false },
@@ -220,6 +224,7 @@ function products(work: Work, { rows, d, b, stored, stack }: ButterflySizes, cap
       caps,
     );
     work.dispatches.push(...kernel.dispatches);
+    return kernel.partials;
   };
   const turn = ({ x, xStack, transpose, y, sum }: Turned, slope?: Slope): void => {
     const result = sum ? work.scratch(stack * rows * d) : y;
@@ -234,11 +239,11 @@ function products(work: Work, { rows, d, b, stored, stack }: ButterflySizes, cap
     ranges: 1,
     turn: (_, rows) => turn(rows),
     back(_, { x, xStack, upstream, gStack, dX, sum, slope, partial }) {
-      product({
+      if (dX) turn({ x: upstream, xStack: gStack, transpose: true, y: dX, sum }, slope);
+      return product({
         ...{ m: b, n: b, k: rows, a: x, b: upstream, c: partial, lda: d, ldb: d, transA: true },
         ...{ aStrides: [xStack, b], bStrides: [gStack, b], cStrides: blocks },
       });
-      if (dX) turn({ x: upstream, xStack: gStack, transpose: true, y: dX, sum }, slope);
     },
   };
 }
@@ -285,6 +290,7 @@ function singles(work: Work, size: ButterflySizes, keep: Ref | null): Route {
       const threads = ranges * stack * d * Math.ceil(b / 4);
       dispatch('block_sums', pass.factor, false, [xStack, gStack], bindings, threads);
       if (dX) turn(pass, { x: upstream, xStack: gStack, transpose: true, y: dX, sum });
+      return undefined;
     },
   };
 }
@@ -374,17 +380,18 @@ export function backKernel(
     route.turn(route.passes[i]!, rows);
   }
   let upstream: Ref = { in: 2 };
+  let partials: Partials | undefined;
   route.passes.forEach((pass, i) => {
     const isTop = i === top;
     const dX = isTop ? (wantX ? { out: 1 } : null) : work.scratch(stack * each);
-    route.back(pass, {
+    partials = route.back(pass, {
       ...{ x: before[i]!, xStack: strideAt(i), upstream, gStack: i === 0 ? gStack : each, dX, partial },
       sum: isTop && sum,
       slope: isTop ? slope : undefined,
     });
     if (dX) upstream = dX;
   });
-  if (isWhole) return work;
+  if (isWhole) return { ...work, ...(partials && { partials }) };
   addRanges(work, size, route.ranges, partial, { out: 0 });
   const count = stack * m * d * b;
   const sums = [{ scratch: partial.scratch!, out: 0, parts: route.ranges, count }];

@@ -1,12 +1,13 @@
 /**
  * Joins what one kernel can do: products with their scale, bias, activation or an activation's slope, and sums of products; gradients
- * that one pass over their operands gives; and products and gathers with the stored form of their weight. Runs on finished graphs, after differentiation, so gradients that read a
+ * that one pass over their operands gives; what moves and adds elements; and products and gathers with the stored form of their weight. Runs on finished graphs, after differentiation, so gradients that read a
  * value on the way find it as a further output.
  */
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import { type Copying, rewrite } from '../graph/rewrite.ts';
 import type { Graph, Node, Value } from '../graph/types.ts';
 import { addN } from './elementwise.ts';
+import { joinAssemblies } from './fuse/assemblies.ts';
 import { joinBackward } from './fuse/backward.ts';
 import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
@@ -17,7 +18,7 @@ import type { NormGradAttrs } from './norms.ts';
 import { EXTRAS, type Extra, productOp } from './product.ts';
 
 export function fuse(graph: Graph): Graph {
-  return readStored(joinSums(joinBackward(graph)));
+  return readStored(joinAssemblies(joinSums(joinBackward(graph))));
 }
 
 function joinSums(graph: Graph): Graph {

@@ -236,18 +236,25 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
     workgroups: [groupsX, groupsY, cut.batches],
   };
   const main = cut.parts.map((_, i) => partDispatch(gemm, { ...cut, c: partial }, end, i));
-  // A part of a larger kernel: that one has the scratch buffers.
-  if (gemm.scratch) return { dispatches: [...main, sum] };
-  // Without strides and an epilogue the result is the plain sum of the splits.
-  const together = columns * width === gemm.n && rowC(gemm) === gemm.n && !gemm.cStrides;
+  // Without gaps and an epilogue the result is the plain sum of the splits.
+  const together = columns * width === gemm.n && rowC(gemm) === gemm.n && areTogether(cut, matrix);
   const bare = Object.values(gemm.epilogue ?? {}).every((part) => part === undefined || part === 'none');
+  const { scratch } = sums;
+  const out = gemm.c.offsetBytes === undefined ? gemm.c.out : undefined;
   return {
-    scratchBytes: [bytes],
+    // A part of a larger kernel: that one has the scratch buffers.
+    ...(!gemm.scratch && { scratchBytes: [bytes] }),
     dispatches: [...main, sum],
     ...(together &&
-      bare && { partials: addParts([{ scratch: 0, out: 0, parts: cut.splits, count: total }]) }),
+      bare &&
+      scratch !== undefined &&
+      out !== undefined && { partials: addParts([{ scratch, out, parts: cut.splits, count: total }]) }),
   };
 }
+
+/** Whether the batches of C follow each other without gaps, `size` elements each. */
+const areTogether = ({ shape, c }: Cut, size: number): boolean =>
+  following(shape, size).every((step, i) => shape[i] === 1 || step === c.strides[i]);
 
 /** The product with part `i` of B; {@link gemmWork} reads its params. */
 function partDispatch(gemm: Gemm, cut: Cut, end: ReturnType<typeof epilogueParts>, i: number): Dispatch {

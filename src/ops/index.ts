@@ -1,4 +1,5 @@
 /** Every op of the house, one line each. */
+export * from './assemble.ts';
 export * from './attention.ts';
 export * from './butterfly.ts';
 export * from './cast.ts';

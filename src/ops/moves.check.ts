@@ -203,6 +203,11 @@ defineCheck(concatOp, {
       attrs: { axis: 1 },
     },
     {
+      name: 'six tensors of whole numbers',
+      inputs: [1, 3, 2, 1, 1, 4].map((d, i) => ({ dtype: 'i32', shape: [3, d, 7], data: [i, -9, 5, i] })),
+      attrs: { axis: 1 },
+    },
+    {
       name: 'last axis, whole',
       inputs: [
         { dtype: 'i32', shape: [2, 2], data: [1, 2, 3, 4] },

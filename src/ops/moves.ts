@@ -13,6 +13,7 @@ import {
   type Value,
 } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { assembleKernel, MOST_PARTS } from './assemble.ts';
 import { eight, MAX_RANK, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
 
 /** Output [shape] reads x at `offset` + coordinates · `strides` (elements). */
@@ -337,6 +338,8 @@ export const concatOp = defineOp<ConcatAttrs>({
   name: 'concat',
   infer(inputs, { axis }) {
     const first = inputs[0]!;
+    if (inputs.length > MOST_PARTS)
+      fail('shape', `concat: takes ${MOST_PARTS} tensors at most, not ${inputs.length}.`);
     for (const { dtype, shape } of inputs) {
       const alike =
         shape.length === first.shape.length && shape.every((d, i) => i === axis || d === first.shape[i]);
@@ -368,24 +371,26 @@ export const concatOp = defineOp<ConcatAttrs>({
   },
   kernel({ inputs, outputs, attrs: { axis } }) {
     const inner = sizeOf(outputs[0]!.shape.slice(axis + 1));
+    const row = outputs[0]!.shape[axis]! * inner;
+    const rows = sizeOf(outputs[0]!.shape) / row;
     const begin = beginnings(
       inputs.map((x) => x.shape),
       axis,
     );
-    return {
-      dispatches: inputs.map(({ shape }, k) => ({
-        shader: 'concat.wgsl',
-        entry: 'concat',
-        constants: { WG: WORKGROUP },
-        params: [sizeOf(shape), shape[axis]! * inner, outputs[0]!.shape[axis]! * inner, begin[k]! * inner],
-        bindings: [{ in: k }, { out: 0 }],
-        workgroups: perElement(sizeOf(shape)),
-      })),
-    };
+    return assembleKernel('join', {
+      shape: [rows, row],
+      windows: inputs.map(({ shape }, k) => {
+        const own = shape[axis]! * inner;
+        return { low: [0, begin[k]! * inner], size: [rows, own], strides: [own, 1], offset: 0, by: 1 };
+      }),
+    });
   },
   onnx: (e, xs, { attrs }) => [e.op('Concat', xs, { axis: attrs.axis })],
 });
 
-/** xs joined along `axis`. */
-export const concat = (g: Emitter, xs: readonly Value[], attrs: ConcatAttrs): Value =>
-  xs.length === 1 ? xs[0]! : g.emit(concatOp, xs, attrs)[0]!;
+/** xs joined along `axis`, however many. */
+export function concat(g: Emitter, xs: readonly Value[], attrs: ConcatAttrs): Value {
+  if (xs.length === 1) return xs[0]!;
+  if (xs.length <= MOST_PARTS) return g.emit(concatOp, xs, attrs)[0]!;
+  return concat(g, [concat(g, xs.slice(0, MOST_PARTS), attrs), ...xs.slice(MOST_PARTS)], attrs);
+}

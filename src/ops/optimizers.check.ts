@@ -12,13 +12,15 @@ export const stepCase = (over: Readonly<Record<number, number>> = {}): number[] 
 
 const packed = (n: number) => ({ dtype: 'f32' as const, shape: [n] });
 
-/** In references: the step scalars, the factor on the gradients, and whether the step is skipped (norm not finite). */
+/** In references: the step scalars, the squared norm, the factor on the gradients, and whether the step is skipped (norm not finite). */
 function clipping(inputs: readonly Tensor[], buffers: number) {
   const step = inputs[buffers]!.data;
   const maxNorm = step[7]!;
-  const norm = Math.sqrt(inputs[buffers + 1]!.data[0]!);
+  const norm2 = inputs[buffers + 1]!.data.reduce((sum, part) => sum + part, 0);
+  const norm = Math.sqrt(norm2);
   return {
     step,
+    norm2: { dtype: 'f32', shape: [1], data: Float64Array.of(norm2) } as const,
     skip: !Number.isFinite(norm),
     factor: maxNorm > 0 ? Math.min(1, maxNorm / (norm + 1e-6)) : 1,
   };
@@ -27,7 +29,7 @@ function clipping(inputs: readonly Tensor[], buffers: number) {
 defineCheck(adamwOp, {
   reference: (inputs) => {
     const [params, grads, m, v] = inputs;
-    const { step, factor, skip } = clipping(inputs, 4);
+    const { step, factor, skip, norm2 } = clipping(inputs, 4);
     const [lr, correction1, correction2, beta1, beta2, eps, weightDecay] = step as unknown as [
       number,
       number,
@@ -37,7 +39,7 @@ defineCheck(adamwOp, {
       number,
       number,
     ];
-    if (skip) return [params!, m!, v!];
+    if (skip) return [norm2, params!, m!, v!];
     const next = params!.data.slice();
     const m1 = m!.data.slice();
     const v1 = v!.data.slice();
@@ -48,11 +50,7 @@ defineCheck(adamwOp, {
       const root = Math.sqrt(v1[i]!) / Math.sqrt(correction2) + eps;
       next[i] = next[i]! * (1 - lr * weightDecay) - (lr / correction1) * (m1[i]! / root);
     }
-    return [
-      { ...params!, data: next },
-      { ...m!, data: m1 },
-      { ...v!, data: v1 },
-    ];
+    return [norm2, { ...params!, data: next }, { ...m!, data: m1 }, { ...v!, data: v1 }];
   },
   cases: [
     {
@@ -64,6 +62,18 @@ defineCheck(adamwOp, {
         { ...packed(67), range: [0, 1] },
         { ...packed(16), data: stepCase({ 7: 1 }) },
         { ...packed(1), data: [16] },
+      ],
+      attrs: {},
+    },
+    {
+      name: 'several workgroups, 200 parts of the norm',
+      inputs: [
+        packed(1337),
+        packed(1337),
+        packed(1337),
+        { ...packed(1337), range: [0, 1] },
+        { ...packed(16), data: stepCase({ 7: 1 }) },
+        { ...packed(200), range: [0, 1] },
       ],
       attrs: {},
     },
@@ -97,18 +107,15 @@ defineCheck(adamwOp, {
 defineCheck(sgdOp, {
   reference: (inputs) => {
     const [params, grads, velocity] = inputs;
-    const { step, factor, skip } = clipping(inputs, 3);
-    if (skip) return [params!, velocity!];
+    const { step, factor, skip, norm2 } = clipping(inputs, 3);
+    if (skip) return [norm2, params!, velocity!];
     const next = params!.data.slice();
     const moved = velocity!.data.slice();
     for (let i = 0; i < next.length; i++) {
       moved[i] = step[8]! * moved[i]! + grads!.data[i]! * factor + step[6]! * next[i]!;
       next[i] = next[i]! - step[0]! * moved[i]!;
     }
-    return [
-      { ...params!, data: next },
-      { ...velocity!, data: moved },
-    ];
+    return [norm2, { ...params!, data: next }, { ...velocity!, data: moved }];
   },
   cases: [
     {
@@ -129,7 +136,7 @@ defineCheck(sgdOp, {
         packed(67),
         packed(67),
         { ...packed(16), data: stepCase({ 7: 0.5 }) },
-        { ...packed(1), data: [20] },
+        { ...packed(3), data: [20, 1, 4] },
       ],
       attrs: {},
     },

@@ -1,38 +1,30 @@
-/** The sum of squares of a buffer in a fixed order: the square of the global gradient norm. */
+/** The sum of squares of a buffer in a fixed order, in parts: the optimizers add them to the square of the global gradient norm. */
 import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 
-const SHADER = 'sumSquares.wgsl';
 const WG = 256;
-const MAX_GROUPS = 256;
+/** Parts that an optimizer adds up at most. */
+export const MOST_SQUARES = 256;
 
-/** x f32, any shape → [1]. */
+const partsOf = (count: number): number => Math.min(MOST_SQUARES, Math.ceil(count / (4 * WG)));
+
+/** x f32, any shape → [parts], at most {@link MOST_SQUARES}, whose sum is the sum of all squares. */
 export const sumSquaresOp = defineOp<Record<string, never>>({
   name: 'sumSquares',
-  infer: () => [{ dtype: 'f32', shape: [1] }],
+  infer: ([x]) => [{ dtype: 'f32', shape: [partsOf(sizeOf(x!.shape))] }],
   gradient: null,
-  kernel: ({ inputs }) => {
-    const count = sizeOf(inputs[0]!.shape);
-    const groups = Math.min(MAX_GROUPS, Math.ceil(count / (4 * WG)));
+  kernel: ({ inputs, outputs }) => {
+    const [parts] = outputs[0]!.shape as [number];
     return {
-      scratchBytes: [4 * groups],
       dispatches: [
         {
-          shader: SHADER,
+          shader: 'sumSquares.wgsl',
           entry: 'partial',
           constants: { WG },
-          params: [count, groups * WG],
-          bindings: [{ in: 0 }, { scratch: 0 }],
-          workgroups: [groups, 1, 1],
-        },
-        {
-          shader: SHADER,
-          entry: 'total',
-          constants: { WG },
-          params: [groups, WG],
-          bindings: [{ scratch: 0 }, { out: 0 }],
-          workgroups: [1, 1, 1],
+          params: [sizeOf(inputs[0]!.shape), parts * WG],
+          bindings: [{ in: 0 }, { out: 0 }],
+          workgroups: [parts, 1, 1],
         },
       ],
     };

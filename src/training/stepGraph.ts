@@ -68,12 +68,11 @@ function emitUpdate(
   const size = sizeOf(params.shape);
   const moment = (name: string) => g.state(name, { dtype: 'f32', shape: [size] }, zeros(size));
   const step = g.input(names.step, { dtype: 'f32', shape: [STEP_SCALARS] });
-  const normSquared = sumSquares(g, grads);
-  if (settings.optimizer === 'adamw') {
-    adamw(g, { params, grads, m: moment('adamw.m'), v: moment('adamw.v'), step, normSquared });
-  } else {
-    sgd(g, { params, grads, velocity: moment('sgd.velocity'), step, normSquared });
-  }
+  const given = { params, grads, step, squares: sumSquares(g, grads) };
+  const normSquared =
+    settings.optimizer === 'adamw'
+      ? adamw(g, { ...given, m: moment('adamw.m'), v: moment('adamw.v') })
+      : sgd(g, { ...given, velocity: moment('sgd.velocity') });
   const after = emitAfterStep(g, plan, { packed: params, gradients: grads, normSquared, step });
   return { ...after, normSquared, states: [...optimizerStates(settings), ...after.states] };
 }

@@ -132,7 +132,7 @@ async function train(
   );
   const zero = (name: string) => g.state(name, f32([size]), () => new Float32Array(size));
   const step = g.input('step', f32([16]));
-  const update = { params, grads, step, normSquared: sumSquares(g, grads) };
+  const update = { params, grads, step, squares: sumSquares(g, grads) };
   if (run.optimizer.name === 'AdamW') adamw(g, { ...update, m: zero('m'), v: zero('v') });
   else sgd(g, { ...update, velocity: zero('velocity') });
 
