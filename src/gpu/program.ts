@@ -33,7 +33,7 @@ export interface Program {
    * GPU time of each dispatch that differs from the others, as the mean of `times` in a row over all places where it stands, with their own buffers;
    * null when the device has no timestamps. States are worthless afterwards.
    */
-  profile(times: number): Promise<readonly DispatchTime[] | null>;
+  profile(times: (step: number) => number): Promise<readonly DispatchTime[] | null>;
   readonly stats: ProgramStats;
   destroy(): void;
 }
@@ -261,7 +261,7 @@ function placesOf({ plan, steps }: Pick<ProgramParts, 'plan' | 'steps'>): number
 
 async function profileSteps(
   { device, plan, steps }: ProgramParts,
-  times: number,
+  times: (step: number) => number,
 ): Promise<readonly DispatchTime[] | null> {
   if (!device.timestamps) return null;
   const found: DispatchTime[] = [];
@@ -276,7 +276,7 @@ async function profileSteps(
       const encoder = device.raw.createCommandEncoder();
       const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * k, endOfPassWriteIndex: 2 * k + 1 };
       const pass = encoder.beginComputePass({ timestampWrites });
-      for (let i = 0; i < times; i++) {
+      for (let i = 0; i < times(own[0]!); i++) {
         const step = steps[own[i % own.length]!]!;
         if (step.kind === 'copy') continue;
         if (i === 0) pass.setPipeline(step.pipeline);
@@ -294,7 +294,7 @@ async function profileSteps(
     const at = (k: number): bigint => (BigInt(words[2 * k + 1]!) << 32n) | BigInt(words[2 * k]!);
     part.forEach((own, k) => {
       const nanoseconds = Number(at(2 * k + 1) - at(2 * k));
-      found.push({ step: own[0]!, count: own.length, microseconds: nanoseconds / 1000 / times });
+      found.push({ step: own[0]!, count: own.length, microseconds: nanoseconds / 1000 / times(own[0]!) });
     });
     querySet.destroy();
     device.release(resolved);

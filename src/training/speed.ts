@@ -10,7 +10,7 @@ import { schedule } from '../graph/schedule.ts';
 import { median, sizeOf } from '../lib/numbers.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { Backend } from './backend.ts';
-import { kernelsOf, type Peaks, peaksOf, rooflineOf, type SpeedReport, type StepSpeed } from './kernels.ts';
+import { kernelsOf, type SpeedReport, type StepKernels, type StepSpeed } from './kernels.ts';
 import type { Host } from './openModel.ts';
 import type { RunRequest } from './protocol.ts';
 import { openSession, type Session } from './session.ts';
@@ -23,8 +23,6 @@ const TURN_SECONDS = 0.5;
 const MOST_STEPS = 50;
 /** Enough that no turn ends the run, which would evaluate it. */
 const STEPS_AHEAD = 100_000;
-/** Dispatches of a kernel in a row. */
-const IN_A_ROW = { software: 1, hardware: 50 } as const;
 
 /** @throws PapilioError as opening the run would */
 export async function measureSpeed(
@@ -44,14 +42,16 @@ export async function measureSpeed(
     const own = await open(request);
     const lora = loraBeside(own, request);
     if (lora) await open(lora);
-    const peaks = on.device && (await peaksOf(on.secondsOf, on.caps.software));
     const times = await turns(sessions, signal);
-    const steps = sessions.map((session, i) => speedOf(on, session, times[i]!, peaks));
-    const kind = on.caps.software ? 'software' : 'hardware';
-    const kernels =
-      on.device && peaks && (await kernelsOf(on.device, planOf(on, own), peaks, IN_A_ROW[kind]));
+    const kernels: (StepKernels | null)[] = [];
+    for (const session of sessions) {
+      signal?.throwIfAborted();
+      kernels.push(on.device && (await kernelsOf(on.device, planOf(on, session))));
+    }
+    const steps = sessions.map((session, i) => speedOf(session, times[i]!, kernels[i]!));
     const unit = own.dataset.kind === 'image' ? 'pictures' : 'tokens';
-    return { device: on.info.description || on.info.architecture, unit, peaks, steps, kernels };
+    const device = on.info.description || on.info.architecture;
+    return { device, unit, peaks: kernels[0]?.peaks ?? null, steps, kernels: kernels[0]?.kernels ?? null };
   } finally {
     for (const session of sessions) await session.close();
   }
@@ -111,7 +111,7 @@ async function turns(
   });
 }
 
-function speedOf(on: Backend, session: Session, { seconds, perStep }: Timed, peaks: Peaks | null): StepSpeed {
+function speedOf(session: Session, { seconds, perStep }: Timed, kernels: StepKernels | null): StepSpeed {
   const { stats } = session.engine;
   return {
     method: session.setup.method.id,
@@ -121,7 +121,7 @@ function speedOf(on: Backend, session: Session, { seconds, perStep }: Timed, pea
     dispatches: stats?.dispatchesPerStep ?? null,
     submits: stats?.submitsPerStep ?? null,
     peakBytes: stats?.training.peakBytes ?? null,
-    rooflineShare: peaks && rooflineOf(planOf(on, session), peaks) / seconds,
+    rooflineShare: kernels && kernels.rooflineSeconds / seconds,
   };
 }
 

@@ -153,7 +153,7 @@ test('profile times every dispatch that differs, wherever it stands, where the d
   const mine = createStore(device);
   const plan = schedule(mixedGraph(), device.caps);
   const program = await compile(device, mine, plan);
-  const times = await program.profile(3);
+  const times = await program.profile(() => 3);
   expect(device.timestamps).toBe(true);
   const shaders = times!.map(({ step }) => {
     const at = plan.steps[step]!;

@@ -10,14 +10,16 @@ import { withOut } from '../../src/cli/outFolder.ts';
 import { openGpu, writeBytes } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { fail } from '../../src/lib/errors.ts';
-import type { Backend } from '../../src/training/backend.ts';
-import { peaksOf } from '../../src/training/kernels.ts';
 import { openJax } from './jax.ts';
-import { benchSubject, type Measured, tableOf } from './measure.ts';
+import { benchSubject } from './measure.ts';
 import type { Peer } from './peers.ts';
 import { openSubject, SUBJECTS, type SubjectName } from './subjects.ts';
+import { tableOf } from './table.ts';
 import { openTfjs } from './tfjs.ts';
 import { benchTorch } from './torch.ts';
+
+/** Steps of which the median is taken. */
+const STEPS = { hardware: 10, software: 3 } as const;
 
 const options = {
   only: {
@@ -28,7 +30,11 @@ const options = {
     otherwise: 'all',
   },
   methods: { type: 'string', value: 'a,b', about: 'methods with commas between them', otherwise: 'all' },
-  steps: { type: 'number', default: 10, about: 'steps of which the median is taken' },
+  steps: {
+    type: 'number',
+    about: 'steps of which the median is taken',
+    otherwise: `${STEPS.hardware}; ${STEPS.software} where there is no GPU`,
+  },
   layers: {
     type: 'number',
     about: 'layers of the models that are made for this',
@@ -41,7 +47,10 @@ const options = {
     about:
       'who makes the same LoRA step in turns: jax (@jax-js/jax), tfjs (TensorFlow.js on WebGPU), torch (PyTorch + PEFT on the same GPU, where Python has them); none: nobody',
   },
-  kernels: { type: 'boolean', about: 'times each kernel of a step by itself' },
+  kernels: {
+    type: 'boolean',
+    about: 'times each kernel of a step by itself, and says how near it and the step are to the roofline',
+  },
   out: { type: 'string', value: 'FILE', about: 'where all figures go, as JSON' },
   json: { type: 'boolean', about: 'one line of figures instead of the table' },
   ...engineOptions,
@@ -85,7 +94,6 @@ function bench(values: BenchValues): Promise<number> {
 }
 
 async function benchInto(values: BenchValues): Promise<number> {
-  const steps = wholeNumber('steps', values.steps);
   const names = chosen<SubjectName>('only', values.only.length > 0 ? values.only : undefined, SUBJECTS);
   const methods = chosen<MethodId>('methods', values.methods?.split(','), Object.keys(METHODS) as MethodId[]);
   const layers = values.layers === undefined ? {} : { layers: wholeNumber('layers', values.layers) };
@@ -93,30 +101,26 @@ async function benchInto(values: BenchValues): Promise<number> {
   const wanted = chosen('peers', values.peers === 'none' ? [] : values.peers.split(','), PEERS);
 
   const on = await openEngine(values);
+  const { isSoftware } = on.info;
+  const steps = wholeNumber('steps', values.steps ?? STEPS[isSoftware ? 'software' : 'hardware']);
   const { vendor, architecture, description } = on.info;
   const words = [...new Set([vendor, architecture, description])].filter(Boolean).join(', ');
-  const software = on.caps.software;
   const say = (line: string): void => {
     if (!values.json) print(`${line}\n`);
   };
   const date = new Date().toISOString();
-  say(`${on.info.engine} in ${programOf(on)} on ${words}${on.info.isSoftware ? ' (no GPU)' : ''}, ${date}`);
+  say(`${on.info.engine} in ${programOf(on)} on ${words}${isSoftware ? ' (no GPU)' : ''}, ${date}`);
   say(`median of ${steps} steps, lanes that are compared taking turns`);
-  const gpu = await measured(on);
-  if (gpu)
-    say(
-      `measured here: ${(gpu.peaks.workPerSecond / 1e9).toPrecision(3)} G multiply-adds/s in a large product, ${(gpu.peaks.bytesPerSecond / 1e9).toPrecision(3)} GB/s in a large sum`,
-    );
+  if (isSoftware) say('without a GPU a lane is compared by the seconds of all processors that it took');
   const peers: Peer[] = [];
   if (wanted.includes('jax')) peers.push(await openJax(await openGpu()));
   if (wanted.includes('tfjs')) peers.push(await openTfjs(await openGpu()));
 
   const subjects = [];
   for (const name of names) {
-    const subject = await openSubject(name, { caps: on.caps, software: on.info.isSoftware, ...layers });
+    const subject = await openSubject(name, { caps: on.caps, software: isSoftware, ...layers });
     say(`\n${subject.name}: ${subject.about}`);
-    const kernels = values.kernels ? (software ? 2 : 50) : 0;
-    const result = await benchSubject({ on, gpu, kernels, peers, subject, methods, steps });
+    const result = await benchSubject({ on, kernels: values.kernels, peers, subject, methods, steps });
     for (const line of tableOf(result)) say(line);
     const torch = wanted.includes('torch') ? await benchTorch(subject, methods, steps) : null;
     if (torch) for (const line of torch.lines) say(line);
@@ -125,8 +129,7 @@ async function benchInto(values: BenchValues): Promise<number> {
   const report = {
     date,
     runtime: runtimeOf(on),
-    adapter: { ...on.info, software },
-    peaks: gpu?.peaks ?? null,
+    adapter: { ...on.info, software: on.caps.software },
     steps,
     subjects,
   };
@@ -137,8 +140,3 @@ async function benchInto(values: BenchValues): Promise<number> {
 }
 
 const PEERS = ['jax', 'tfjs', 'torch'] as const;
-
-/** The device that a backend computes on, with what it can; null for onnxruntime. */
-async function measured(on: Backend): Promise<Measured | null> {
-  return on.device ? { device: on.device, peaks: await peaksOf(on.secondsOf, on.caps.software) } : null;
-}

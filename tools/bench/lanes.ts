@@ -1,4 +1,5 @@
 /** What a benchmark times: a lane makes steps, ours or a peer's; lanes that are compared take turns, so that noise hits both alike. */
+import process from 'node:process';
 import { validateConfig } from '../../src/adapters/config.ts';
 import {
   type AdapterPlan,
@@ -143,19 +144,32 @@ export async function peerLane(peer: Peer, subject: Subject, plan: AdapterPlan):
   };
 }
 
-/** Seconds per step of every lane: the median over rounds in which each lane makes a few steps in turn. */
-export async function race(lanes: readonly Lane[], steps: number): Promise<number[]> {
+/** What a step takes. */
+export interface StepTime {
+  readonly secondsPerStep: number;
+  /** Of all processors together: on a machine with other work a truer measure of what a processor computes. */
+  readonly processorSeconds: number;
+}
+
+/** The step of every lane: the median over rounds in which each lane makes a few steps in turn. */
+export async function race(lanes: readonly Lane[], steps: number): Promise<StepTime[]> {
   const rounds = Math.min(5, steps);
   const perRound = Math.ceil(steps / rounds);
   const seconds = lanes.map((): number[] => []);
+  const processor = lanes.map((): number[] => []);
   for (let round = 0; round < rounds; round++) {
     for (const [i, lane] of lanes.entries()) {
-      const begun = performance.now();
+      const [begun, used] = [performance.now(), process.cpuUsage()];
       await lane.run(perRound);
       seconds[i]!.push((performance.now() - begun) / 1000 / perRound);
+      const { user, system } = process.cpuUsage(used);
+      processor[i]!.push((user + system) / 1e6 / perRound);
     }
   }
-  return seconds.map(median);
+  return lanes.map((_, i) => ({
+    secondsPerStep: median(seconds[i]!),
+    processorSeconds: median(processor[i]!),
+  }));
 }
 
 /** The plan of a subject's training step. */

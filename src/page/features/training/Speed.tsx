@@ -45,7 +45,7 @@ function Measured({ report }: { readonly report: SpeedReport }) {
         Measured on {device}, methods in turns.{' '}
         {peaks === null
           ? ''
-          : `The roofline is what it does in a large product (${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second) and in a large sum (${rate(peaks.bytesPerSecond / 1e9)} GB a second).`}
+          : `The roofline is the best that it did here: ${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second in a product, ${rate(peaks.bytesPerSecond / 1e9)} GB a second in a long sum.`}
       </p>
       <div className="table-scroll">
         <Lines
@@ -83,7 +83,7 @@ function Measured({ report }: { readonly report: SpeedReport }) {
               whole(k.count),
               brief(k.microseconds / 1e6),
               percent((k.count * k.microseconds) / all),
-              percent(k.rooflineShare),
+              orDash(k.rooflineShare, percent),
             ])}
         />
       )}
