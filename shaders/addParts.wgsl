@@ -19,7 +19,7 @@ struct Sum {
 @group(0) @binding(2) var<storage, read> partials: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(256)
 fn add_parts(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) groups: vec3u,
@@ -35,10 +35,9 @@ fn add_parts(
     if (sums[middle].group <= group) { low = middle; } else { high = middle; }
   }
   let sum = sums[low];
-  let first = (group - sum.group) * 256u;
-  for (var i = first + thread; i < min(sum.count, first + 256u); i += 64u) {
-    var v = partials[sum.start + i];
-    for (var part = 1u; part < sum.parts; part++) { v += partials[sum.start + part * sum.count + i]; }
-    y[sum.to + i] = v;
-  }
+  let i = (group - sum.group) * 256u + thread;
+  if (i >= sum.count) { return; }
+  var v = partials[sum.start + i];
+  for (var part = 1u; part < sum.parts; part++) { v += partials[sum.start + part * sum.count + i]; }
+  y[sum.to + i] = v;
 }

@@ -142,9 +142,12 @@ const cutRows = (size: ButterflySizes, keep: Ref | null): ButterflySizes =>
 
 // Blocks of 2, 4 and 8.
 
-/** Threads that keep a GPU busy, and the rows of one. The sums of a range depend on these, so they are the same everywhere. */
-const THREADS = 16384;
-const LEAST_ROWS = 16;
+/**
+ * Threads that keep a GPU busy, and the rows of one: of fewer the partial sums would be more than a third of what is read and written. The sums of
+ * a range depend on these, so they are the same everywhere.
+ */
+const THREADS = 32768;
+const LEAST_ROWS = 6;
 const MOST_ROWS = 64;
 
 function pairs(work: Work, size: ButterflySizes, keep: Ref | null): Route {
@@ -154,8 +157,8 @@ function pairs(work: Work, size: ButterflySizes, keep: Ref | null): Route {
   for (let factor = 0; factor < m; factor += paired ? 2 : 1)
     passes.push({ factor, isPair: paired && factor + 1 < m });
   const pieces = (pass: Pass): number => d / (pass.isPair ? 2 * b : b);
-  const threads = (rows * stack * d) / b;
-  const range = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.ceil(threads / THREADS / 8) * 8));
+  const threads = rows * stack * pieces(passes[0]!);
+  const range = Math.max(LEAST_ROWS, Math.min(MOST_ROWS, Math.floor(threads / THREADS)));
   const ranges = Math.ceil(rows / range);
   const halves = (numbers: number): number => numbers / (b / 2);
 
@@ -250,13 +253,14 @@ function products(work: Work, { rows, d, b, stored, stack }: ButterflySizes, cap
 
 // Blocks of any size.
 
-/** Rows below which a range is not worth its share of the final sum. */
+/** Threads that keep a GPU busy, and rows below which a range is not worth its share of the final sum. */
+const BUSY = 16384;
 const MIN_RANGE = 32;
 
 function singles(work: Work, size: ButterflySizes, keep: Ref | null): Route {
   const { rows, d, m, b, stored, stack } = size;
   const perRange = stack * m * d * Math.ceil(b / 4);
-  const ranges = Math.max(1, Math.min(Math.round(THREADS / perRange), Math.ceil(rows / MIN_RANGE)));
+  const ranges = Math.max(1, Math.min(Math.round(BUSY / perRange), Math.ceil(rows / MIN_RANGE)));
   const dispatch = (
     entry: string,
     factor: number,
