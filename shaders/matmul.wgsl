@@ -5,10 +5,12 @@
 // Each thread owns a block of C: 4 rows (8 with TALL, 16 with HUGE) by 4 columns (8 with WIDE). `direct` reads operands straight from
 // memory; `tiled` stages them in workgroup memory, DEPTH of k at a time, and has the next step's numbers in registers meanwhile. Which
 // form suits which shape and device: src/ops/gemm.ts.
-// VEC_A, VEC_B, VEC_C: the rows of that tensor begin at multiples of 4. GUARD: a range of k may end within a step. B_F16: B holds pairs of f16.
+// SECOND: alpha = 1 and C[z] gets A2 B2 as well, A2 [M, k2], B2 [k2, N] (stored [N, k2] with TRANS_B): the chains go on over k2 after k, so that
+// a low-rank update costs no pass over C. With splits the last one does it.
+// VEC_A, VEC_B, VEC_2 (both of the second pair), VEC_C: the rows of that tensor begin at multiples of 4. GUARD: a range of k may end within a step. B_F16: B holds pairs of f16.
 // QUANT: B is packed (src/ops/quantised.ts). Of a B beyond the binding limit each dispatch sees some rows: columns n_first to n_end of C
 // with TRANS_B, else the part k_first to k_end of the sum, which is a split of its own.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_C B_F16 GUARD TALL HUGE WIDE
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_2 VEC_C B_F16 GUARD TALL HUGE WIDE SECOND
 import package::lib::epilogue::store_element;
 import package::lib::quantised::{four_codes, byte_of};
 
@@ -35,7 +37,7 @@ struct Params {
   split_stride: u32, // elements of C from a split to the next
   b_shift: u32, // elements of B (words with QUANT) before the bound part
   m_first: u32, // 1: neighbouring workgroups of `tiled` step along m, else along n
-  pad: u32,
+  k2: u32,
   quant: vec4u, // stride, block, scales, zeros
 }
 
@@ -47,6 +49,13 @@ struct Params {
 @elif(B_F16) @group(0) @binding(2) var<storage, read> b: array<u32>;
 @elif(VEC_B) @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @else @group(0) @binding(2) var<storage, read> b: array<f32>;
+// The second pair is bound where the epilogue has nothing then: no raw product, no scale, and either no slope or no bias.
+@if(SECOND && VEC_2) @group(0) @binding(7) var<storage, read> a2: array<vec4f>;
+@elif(SECOND) @group(0) @binding(7) var<storage, read> a2: array<f32>;
+@if(SECOND && VEC_2 && SLOPE) @group(0) @binding(5) var<storage, read> b2: array<vec4f>;
+@elif(SECOND && SLOPE) @group(0) @binding(5) var<storage, read> b2: array<f32>;
+@elif(SECOND && VEC_2) @group(0) @binding(4) var<storage, read> b2: array<vec4f>;
+@elif(SECOND) @group(0) @binding(4) var<storage, read> b2: array<f32>;
 
 override TX: u32 = 8u; // threads along n
 override TY: u32 = 8u; // threads along m
@@ -111,6 +120,35 @@ fn block_b(base: u32, n: u32, k: u32) -> mat4x4f {
   }
   @else {
     return mat4x4f(read_b(base, k, n), read_b(base, k + 1u, n), read_b(base, k + 2u, n), read_b(base, k + 3u, n));
+  }
+}
+
+@if(SECOND) fn read_a2(row: u32, column: u32) -> vec4f {
+  let at = row * p.k2 + column;
+  @if(VEC_2) { return a2[at / 4u]; }
+  @else { return vec4f(a2[at], a2[at + 1u], a2[at + 2u], a2[at + 3u]); }
+}
+
+@if(SECOND && TRANS_B) fn at_b2(row: u32, column: u32) -> u32 { return row * p.k2 + column; }
+@elif(SECOND) fn at_b2(row: u32, column: u32) -> u32 { return row * p.n + column; }
+
+@if(SECOND) fn read_b2(row: u32, column: u32) -> vec4f {
+  let at = at_b2(row, column);
+  @if(VEC_2) { return b2[at / 4u]; }
+  @else { return vec4f(b2[at], b2[at + 1u], b2[at + 2u], b2[at + 3u]); }
+}
+
+// As block_a and block_b, of the second pair.
+@if(SECOND) fn block_a2(m: u32, k: u32) -> mat4x4f {
+  return transpose(mat4x4f(read_a2(m, k), read_a2(m + 1u, k), read_a2(m + 2u, k), read_a2(m + 3u, k)));
+}
+
+@if(SECOND) fn block_b2(n: u32, k: u32) -> mat4x4f {
+  @if(TRANS_B) {
+    return transpose(mat4x4f(read_b2(n, k), read_b2(n + 1u, k), read_b2(n + 2u, k), read_b2(n + 3u, k)));
+  }
+  @else {
+    return mat4x4f(read_b2(k, n), read_b2(k + 1u, n), read_b2(k + 2u, n), read_b2(k + 3u, n));
   }
 }
 
@@ -203,6 +241,21 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   @if(WIDE && HUGE) blocks[2u * WIDTH + 1u] = c_21;
   @if(HUGE) blocks[3u * WIDTH] = c_30;
   @if(WIDE && HUGE) blocks[3u * WIDTH + 1u] = c_31;
+  @if(SECOND) {
+    if (gid.z % p.splits == p.splits - 1u) {
+      for (var i = 0u; i < HEIGHT; i++) {
+        var sum_0 = blocks[i * WIDTH];
+        @if(WIDE) var sum_1 = blocks[i * WIDTH + 1u];
+        for (var k = 0u; k < p.k2; k += 4u) {
+          let own_a = until(block_a2(m + i * 4u, k), k, p.k2);
+          sum_0 = fma_block(sum_0, own_a, until(block_b2(n, k), k, p.k2));
+          @if(WIDE) sum_1 = fma_block(sum_1, own_a, until(block_b2(n + 4u, k), k, p.k2));
+        }
+        blocks[i * WIDTH] = sum_0;
+        @if(WIDE) blocks[i * WIDTH + 1u] = sum_1;
+      }
+    }
+  }
   for (var i = 0u; i < HEIGHT * WIDTH * 4u; i++) {
     store(c_base, m + i / (WIDTH * 4u) * 4u + i % 4u, n + i / 4u % WIDTH * 4u, blocks[i / 4u][i % 4u]);
   }
@@ -230,6 +283,7 @@ struct Corner {
   n: u32,
   a: u32,
   b: u32,
+  joint: u32, // where k goes over to the second pair
 }
 
 // A thread's first block has the number `lane`, its second `lane + THREADS`; those of A come before those of B. Whatever all threads of a
@@ -255,6 +309,13 @@ fn fetch(corner: Corner, round: u32, lane: u32, k: u32) -> mat4x4f {
   let i = round * THREADS + lane;
   let of_a = is_a(round, i);
   let at = place(of_a, i) * 4u;
+  @if(SECOND) {
+    if (k >= corner.joint) {
+      let k2 = k - corner.joint + at.y;
+      if (of_a) { return block_a2(corner.m + at.x, k2); }
+      return block_b2(corner.n + at.x, k2);
+    }
+  }
   if (of_a) { return block_a(corner.a, corner.m + at.x, k + at.y); }
   return block_b(corner.b, corner.n + at.x, k + at.y);
 }
@@ -295,7 +356,12 @@ fn tiled(
     p.n_first + tile.x * COLUMNS * 4u,
     batch_offset(batch, p.a_strides),
     batch_offset(batch, p.b_strides) - p.b_shift,
+    k_start + (k_end - k_start + DEPTH - 1u) / DEPTH * DEPTH,
   );
+  var last = k_end;
+  @if(SECOND) {
+    if (group.z % p.splits == p.splits - 1u) { last = corner.joint + p.k2; }
+  }
   // c_RC: the thread's rows in A's half R of the tile, its columns in B's half C; neighbours have neighbouring vec4 of both.
   var c_00 = mat4x4f();
   @if(TALL) var c_10 = mat4x4f();
@@ -303,11 +369,12 @@ fn tiled(
   @if(TALL && WIDE) var c_11 = mat4x4f();
   var first = fetch(corner, 0u, lane, k_start);
   var second = fetch(corner, 1u, lane, k_start);
-  for (var k = k_start; k < k_end; k += DEPTH) {
-    stage(first, 0u, lane, k, k_end);
-    stage(second, 1u, lane, k, k_end);
+  for (var k = k_start; k < last; k += DEPTH) {
+    let end = select(k_end, last, k >= corner.joint);
+    stage(first, 0u, lane, k, end);
+    stage(second, 1u, lane, k, end);
     workgroupBarrier(); // the tiles are whole before anyone reads them
-    if (k + DEPTH < k_end) {
+    if (k + DEPTH < last) {
       first = fetch(corner, 0u, lane, k + DEPTH);
       second = fetch(corner, 1u, lane, k + DEPTH);
     }

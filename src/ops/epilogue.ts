@@ -21,12 +21,16 @@ export interface Epilogue {
   readonly slope?: { readonly at: Ref; readonly of: Activation } | undefined;
 }
 
-/** Conditions, constants and bindings from 3 on of a kernel that ends in lib/epilogue.wgsl. What it does not use is bound to `spare`. */
+/**
+ * Conditions, constants and bindings from 3 on of a kernel that ends in lib/epilogue.wgsl. What it does not use is bound to `spare`.
+ * @param second operands that matmul.wgsl binds where no epilogue with them has anything: no scale, no raw product, no slope with a bias
+ */
 export function epilogueParts(
   c: Ref,
   epilogue: Epilogue,
   vector: boolean,
   spare: Ref,
+  second?: { readonly a: Ref; readonly b: Ref },
 ): Required<Pick<Dispatch, 'conditions' | 'constants' | 'bindings'>> {
   const { raw, scale, bias, gain, pre, activation = 'none', slope, add } = epilogue;
   const curve = slope?.of ?? activation;
@@ -42,6 +46,10 @@ export function epilogueParts(
     ADD: add !== undefined,
   };
   const slots = [c, scale ?? slope?.at, bias, pre ?? gain, raw, add];
+  if (second) {
+    slots[slope ? 2 : 1] = second.b;
+    slots[4] = second.a;
+  }
   const used = slots.findLastIndex((ref) => ref !== undefined) + 1;
   return {
     conditions,

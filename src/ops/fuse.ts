@@ -11,6 +11,7 @@ import { joinAssemblies } from './fuse/assemblies.ts';
 import { joinBackward } from './fuse/backward.ts';
 import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
+import { pairUpdates } from './fuse/updates.ts';
 import { type LinearAttrs, linearOp } from './linear.ts';
 import { type MatmulAttrs, matmulOp } from './matmul.ts';
 import { view } from './moves.ts';
@@ -24,6 +25,7 @@ export function fuse(graph: Graph): Graph {
 function joinSums(graph: Graph): Graph {
   const sums = findSums(graph);
   if (sums.length === 0) return graph;
+  sums.forEach(pairUpdates);
   const ends = new Map<Node, Sum>(sums.map((sum) => [sum.nodes.at(-1)!, sum]));
   const gone = new Set<Node>(sums.flatMap((sum) => sum.nodes));
 
@@ -68,7 +70,7 @@ function emitProduct(
   end: Sum | null,
   copying: Copying,
 ): Value {
-  const { root, alpha, scale, bias, gain, raw } = product;
+  const { root, alpha, scale, bias, gain, raw, update } = product;
   const [a, b] = root.inputs.map(copying.value) as [Value, Value];
   const activation = end?.activation ?? 'none';
   const pre = end?.pre ?? null;
@@ -81,7 +83,7 @@ function emitProduct(
     slope: slope && copying.value(slope.at),
   };
   const extras = EXTRAS.filter((extra) => given[extra] !== null);
-  const plain = !raw && extras.every((extra) => extra === 'bias');
+  const plain = !raw && !update && extras.every((extra) => extra === 'bias');
 
   if (plain && root.op === linearOp && alpha === 1) {
     const attrs: LinearAttrs = { activation, keepPre: pre !== null };
@@ -96,9 +98,10 @@ function emitProduct(
     return g.emit(matmulOp, [a, b], { transA, transB, alpha }, root.module)[0]!;
   const [y, ...kept] = g.emit(
     productOp,
-    [a, b, ...extras.map((extra) => given[extra]!)],
+    [a, b, ...(update?.root.inputs.map(copying.value) ?? []), ...extras.map((extra) => given[extra]!)],
     {
       ...{ transA, transB, alpha, activation, extras },
+      ...(update && { second: true }),
       slope: slope?.of ?? 'none',
       keepPre: pre !== null,
       keepRaw: raw !== null,

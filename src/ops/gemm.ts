@@ -79,6 +79,11 @@ export interface Gemm {
   readonly a: Ref;
   readonly b: Ref;
   readonly c: Ref;
+  /**
+   * A second pair of f32 operands whose product is added before the epilogue: a [m, k], b as the first one lies, [n, k] with `transB` and
+   * else [k, n]. Only with alpha 1, without batch axes, a transposed a, a scale, the raw product, or both a slope and a bias.
+   */
+  readonly second?: { readonly k: number; readonly a: Ref; readonly b: Ref } | undefined;
   readonly epilogue?: Epilogue;
   readonly variant?: GemmVariantName | undefined;
   /** Where the sums of splits go, so many bytes; absent: into a kernel's first scratch buffer. */
@@ -209,7 +214,7 @@ const vector = (size: number): boolean => size % 4 === 0;
 export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const cut = cutOf(gemm, caps);
   if (cut.splits === 1) {
-    const end = epilogueParts(gemm.c, gemm.epilogue ?? {}, cut.vecC, gemm.a);
+    const end = { c: gemm.c, epilogue: gemm.epilogue ?? {} };
     return { dispatches: cut.parts.map((_, i) => partDispatch(gemm, cut, end, i)) };
   }
   const width = cut.vecC ? 4 : 1;
@@ -219,7 +224,7 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const partial = { ldc: columns * width, strides: following(cut.shape, matrix), split: total };
   const bytes = total * cut.splits * 4;
   const sums = gemm.scratch?.(bytes) ?? { scratch: 0 };
-  const end = epilogueParts(sums, {}, cut.vecC, gemm.a);
+  const end = { c: sums, epilogue: {} };
   const last = epilogueParts(gemm.c, gemm.epilogue ?? {}, cut.vecC, sums);
   const [groupsX, groupsY] = perElement(matrix / width);
   const sum: Dispatch = {
@@ -256,11 +261,20 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
 const areTogether = ({ shape, c }: Cut, size: number): boolean =>
   following(shape, size).every((step, i) => shape[i] === 1 || step === c.strides[i]);
 
+/** Where a dispatch of matmul.wgsl stores, and what happens to the numbers before. */
+interface End {
+  readonly c: Ref;
+  readonly epilogue: Epilogue;
+}
+
 /** The product with part `i` of B; {@link gemmWork} reads its params. */
-function partDispatch(gemm: Gemm, cut: Cut, end: ReturnType<typeof epilogueParts>, i: number): Dispatch {
+function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number): Dispatch {
   const { m, n, k, bQuant } = gemm;
   const { shape, batches, variant, inParts, c } = cut;
   const { first, end: last, ref } = cut.parts[i]!;
+  // Of parts of k the last one goes on.
+  const second = inParts && i < cut.parts.length - 1 ? undefined : gemm.second;
+  const end = epilogueParts(to, epilogue, cut.vecC, gemm.a, second);
   const along = gemm.transB ? { n: [first, last], k: [0, k] } : { n: [0, n], k: [first, last] };
   const splits = inParts ? 1 : cut.splits;
   const [rows, columns] = tileOf(variant);
@@ -276,7 +290,9 @@ function partDispatch(gemm: Gemm, cut: Cut, end: ReturnType<typeof epilogueParts
       VEC_A: [rowA(gemm), ...cut.aStrides].every(vector),
       VEC_B: !bQuant && [rowB(gemm), ...cut.bStrides].every(vector),
       B_F16: gemm.bHalf,
-      GUARD: k % variant.depth !== 0,
+      SECOND: second !== undefined,
+      VEC_2: second !== undefined && [second.k, ...(gemm.transB ? [] : [n])].every(vector),
+      GUARD: [k, second?.k ?? 0].some((size) => size % variant.depth !== 0),
       TALL: variant.block[1] === 8,
       HUGE: variant.block[1] === 16,
       WIDE: variant.block[0] === 8,
@@ -297,7 +313,7 @@ function partDispatch(gemm: Gemm, cut: Cut, end: ReturnType<typeof epilogueParts
       ...[...cut.bStrides, 0],
       ...[...c.strides, 0],
       ...[rowA(gemm), bQuant ? 0 : rowB(gemm), c.ldc],
-      ...[inParts ? i : 0, c.split, first * rowB(gemm), mFirst ? 1 : 0, 0],
+      ...[inParts ? i : 0, c.split, first * rowB(gemm), mFirst ? 1 : 0, second?.k ?? 0],
       ...quantParams(bQuant),
     ],
     bindings: [gemm.a, ref, ...end.bindings],
@@ -312,10 +328,15 @@ function partsOf(gemm: Gemm, caps: Caps): { first: number; end: number; ref: Ref
   return rowParts(gemm.b, rows, rowB(gemm) * (gemm.bHalf ? 2 : 4), caps.maxStorageBindingBytes);
 }
 
+/** Where the params of matmul.wgsl have the length of the second sum. */
+const SECOND_K = 31;
+
 /** Multiplications of a product's dispatch; null for any other. */
 export function gemmWork({ shader, params, workgroups }: Dispatch): number | null {
   if (shader !== 'matmul.wgsl') return null;
   // As `partDispatch` lays them out: m, n, k, chunk, splits, …, the columns and the part of the sum that this dispatch is for.
   const [m, , , , splits, , , , nFirst, nEnd, kFirst, kEnd] = params as number[];
-  return (m! * (nEnd! - nFirst!) * (kEnd! - kFirst!) * workgroups[2]) / splits!;
+  return (
+    (m! * (nEnd! - nFirst!) * (kEnd! - kFirst! + (params[SECOND_K] as number)) * workgroups[2]) / splits!
+  );
 }

@@ -41,6 +41,20 @@ function productCase(
   return { name, inputs: [f32(...a), all.transB ? f32(n, k) : f32(k, n), ...operands], attrs: all };
 }
 
+/** A product with a second pair of rank r. */
+function updatedCase(
+  name: string,
+  a: number[],
+  n: number,
+  r: number,
+  extras: readonly Extra[],
+  attrs: Partial<ProductAttrs> = {},
+): OpCase<ProductAttrs> {
+  const one = productCase(name, a, n, extras, { ...attrs, second: true });
+  const pair = [f32(...a.slice(0, -1), r), one.attrs.transB ? f32(n, r) : f32(r, n)];
+  return { ...one, inputs: [...one.inputs.slice(0, 2), ...pair, ...one.inputs.slice(2)] };
+}
+
 function packedCase(name: string, packed: QuantFormat): OpCase<ProductAttrs> {
   const whole = productCase(name, [7, packed.columns], 12, ['scale', 'bias', 'add'], {
     activation: 'gelu',
@@ -54,9 +68,18 @@ function packedCase(name: string, packed: QuantFormat): OpCase<ProductAttrs> {
   };
 }
 
+function packedUpdateCase(name: string, packed: QuantFormat): OpCase<ProductAttrs> {
+  const whole = updatedCase(name, [7, packed.columns], 12, 8, ['bias', 'add']);
+  return {
+    ...whole,
+    inputs: whole.inputs.with(1, quantCase(12, packed)),
+    attrs: { ...whole.attrs, packed },
+  };
+}
+
 defineCheck(productOp, {
   reference(inputs, attrs) {
-    const { m, n, k, shape } = productSizes(inputs, attrs);
+    const { m, n, k, k2, shape } = productSizes(inputs, attrs);
     const [a, b] = [inputs[0]!.data, unpackTensor(inputs[1]!, attrs.packed, 'product').data];
     const operand = (extra: Extra) => inputs[extraPosition(attrs, extra) ?? -1]?.data;
     const [scale, bias, gain, add, at] = EXTRAS.map(operand);
@@ -64,11 +87,14 @@ defineCheck(productOp, {
     const slope = scalarFunction(attrs.slope).slope!;
     const [am, ak] = attrs.transA ? [1, m] : [k, 1];
     const [bk, bn] = attrs.transB ? [1, k] : [n, 1];
+    const [a2, b2] = attrs.second ? inputs.slice(2).map(({ data }) => data) : [];
+    const [bk2, bn2] = attrs.transB ? [1, k2] : [n, 1];
     const [y, pre, raw] = [0, 1, 2].map(() => emptyTensor('f32', shape)) as [Tensor, Tensor, Tensor];
     for (let i = 0; i < m; i++) {
       for (let j = 0; j < n; j++) {
         let v = 0;
         for (let l = 0; l < k; l++) v += a[i * am + l * ak]! * b[l * bk + j * bn]!;
+        for (let l = 0; l < k2; l++) v += a2![i * k2 + l]! * b2![l * bk2 + j * bn2]!;
         v *= attrs.alpha;
         const here = i * n + j;
         raw.data[here] = v;
@@ -107,6 +133,20 @@ defineCheck(productOp, {
       keepRaw: true,
     }),
     productCase('split, odd', [6, 600], 7, ['add', 'slope'], { slope: 'geluTanh', transB: false }),
+    updatedCase('with an update of rank 8', [5, 32], 12, 8, ['bias', 'add']),
+    updatedCase('with an update of rank 1, bent', [2, 3, 9], 7, 1, ['bias'], {
+      activation: 'gelu',
+      keepPre: true,
+    }),
+    updatedCase('with an update of rank 5, backwards', [6, 21], 8, 5, ['add', 'slope'], {
+      slope: 'gelu',
+      transB: false,
+    }),
+    updatedCase('with an update of rank 24, tiles', [70, 64], 68, 24, ['gain', 'add']),
+    updatedCase('with an update of rank 32, tiles, backwards', [71, 37], 66, 32, [], { transB: false }),
+    updatedCase('with an update of rank 8, split', [6, 600], 12, 8, ['bias', 'add'], { activation: 'relu' }),
+    updatedCase('with an update of rank 3, split, odd', [6, 600], 7, 3, ['add'], { transB: false }),
+    packedUpdateCase('packed, with an update', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
     packedCase('packed, everything', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
     packedCase('packed, 8 bits, floats', { bits: 8, columns: 40, block: 40, zeros: 'floats' }),
     {

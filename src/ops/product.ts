@@ -1,16 +1,17 @@
 /**
- * product: a matrix product with everything its epilogue can do: y = activate((alpha · op(a) op(b) ⊙ scale + bias) ⊙ gain + add) · slope(at).
+ * product: a matrix product with everything its epilogue can do: y = activate((alpha · op(a) op(b) ⊙ scale + bias) ⊙ gain + add) · slope(at);
+ * with `second` the sum of two products, as a low-rank update makes it: op(a) op(b) + a2 op(b2) in place of the first.
  * The fuse pass makes it of products and what follows them, after differentiation, so it has no gradient. Kernel: gemm.ts.
  */
 import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { TensorType } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { gemmKernel } from './gemm.ts';
+import { type GemmVariantName, gemmKernel } from './gemm.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 import type { Activation } from './scalar.ts';
 
-/** Operands beyond a and b, in the order of the inputs: scale, bias, gain [n]; add, slope as large as the result. */
+/** Operands beyond a and b (and the second pair), in the order of the inputs: scale, bias, gain [n]; add, slope as large as the result. */
 export const EXTRAS = ['scale', 'bias', 'gain', 'add', 'slope'] as const;
 
 export type Extra = (typeof EXTRAS)[number];
@@ -24,9 +25,13 @@ export interface ProductAttrs {
   readonly slope: Activation;
   /** Operands present, in the order of {@link EXTRAS}. */
   readonly extras: readonly Extra[];
+  /** Inputs 2 and 3 are a2 [..., k2] and b2 (f32), which lies as b does. With alpha 1, no transA, no scale, no keepRaw, no slope with a bias. */
+  readonly second?: boolean;
   /** Further outputs: the value before the activation, the product alone. */
   readonly keepPre: boolean;
   readonly keepRaw: boolean;
+  /** A tuner's choice; absent: by shape class. */
+  readonly variant?: GemmVariantName;
   /** b is packed (u32). */
   readonly packed?: QuantFormat;
 }
@@ -35,6 +40,8 @@ interface Sizes {
   readonly m: number;
   readonly n: number;
   readonly k: number;
+  /** Of the second pair; 0 where there is none. */
+  readonly k2: number;
   readonly shape: readonly number[];
 }
 
@@ -47,26 +54,45 @@ export function productSizes(inputs: readonly TensorType[], attrs: ProductAttrs)
   if (b.shape.length !== 2 || (attrs.transA && a.shape.length !== 2) || inner !== k) {
     fail('shape', `product: [${a.shape}] does not go with [${b.shape}].`);
   }
-  return { m: sizeOf(leading), n, k, shape: [...leading, n] };
+  const m = sizeOf(leading);
+  return { m, n, k, k2: attrs.second ? innerOfSecond(inputs, attrs, m, n) : 0, shape: [...leading, n] };
+}
+
+function innerOfSecond([, , a, b]: readonly TensorType[], attrs: ProductAttrs, m: number, n: number): number {
+  const k = a!.shape.at(-1)!;
+  if (sizeOf(a!.shape) !== m * k || !sameShape(b!.shape, attrs.transB ? [n, k] : [k, n]))
+    fail('shape', `product: a second pair of [${a!.shape}] and [${b!.shape}] makes no [${m}, ${n}].`);
+  const { alpha, transA, extras, keepRaw } = attrs;
+  const has = (extra: Extra) => extras.includes(extra);
+  if (alpha !== 1 || transA || keepRaw || has('scale') || (has('slope') && has('bias')))
+    fail(
+      'shape',
+      'product: a second pair goes with none of alpha, transA, scale, keepRaw, nor slope with bias.',
+    );
+  return k;
 }
 
 /** One number per column. */
 export const ofColumns = (extra: Extra): boolean => extra === 'scale' || extra === 'bias' || extra === 'gain';
 
+/** Operands before the extras. */
+const pairsOf = ({ second }: ProductAttrs): number => (second ? 4 : 2);
+
 /** Position of an operand among the inputs, or undefined. */
 export const extraPosition = (attrs: ProductAttrs, extra: Extra): number | undefined => {
   const at = attrs.extras.indexOf(extra);
-  return at < 0 ? undefined : at + 2;
+  return at < 0 ? undefined : at + pairsOf(attrs);
 };
 
 export const productOp = defineOp<ProductAttrs>({
   name: 'product',
   infer(inputs, attrs) {
     const { m, n, shape } = productSizes(inputs, attrs);
-    if (inputs.length !== attrs.extras.length + 2)
-      fail('shape', `product: ${inputs.length} operands, not ${attrs.extras.length + 2}.`);
+    const pairs = pairsOf(attrs);
+    if (inputs.length !== attrs.extras.length + pairs)
+      fail('shape', `product: ${inputs.length} operands, not ${attrs.extras.length + pairs}.`);
     attrs.extras.forEach((extra, i) => {
-      const t = inputs[i + 2]!;
+      const t = inputs[i + pairs]!;
       const fits = ofColumns(extra) ? sameShape(t.shape, [n]) : sizeOf(t.shape) === m * n;
       if (!fits) fail('shape', `product: ${extra} [${t.shape}] does not go with a result of [${shape}].`);
     });
@@ -84,9 +110,11 @@ export const productOp = defineOp<ProductAttrs>({
       return at === undefined ? undefined : { in: at };
     };
     const slope = ref('slope');
+    const { m, n, k, k2 } = productSizes(inputs, attrs);
     return gemmKernel(
       {
-        ...productSizes(inputs, attrs),
+        ...{ m, n, k },
+        second: attrs.second ? { k: k2, a: { in: 2 }, b: { in: 3 } } : undefined,
         ...{ batch: [], aStrides: [], bStrides: [] },
         transA: attrs.transA,
         transB: attrs.transB,
@@ -96,6 +124,7 @@ export const productOp = defineOp<ProductAttrs>({
         a: { in: 0 },
         b: { in: 1 },
         c: { out: 0 },
+        variant: attrs.variant,
         epilogue: {
           scale: ref('scale'),
           bias: ref('bias'),

@@ -6,30 +6,49 @@ import { createBuilder } from '../../src/graph/builder.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { type GemmVariantName, gemmVariants } from '../../src/ops/gemm.ts';
-import { matmul } from '../../src/ops/matmul.ts';
+import { productOp } from '../../src/ops/product.ts';
 import { testDevice } from './device.ts';
 
-/** Whole tiles; odd sizes whose sum ends within a step; few tiles and a long sum, which is split. */
+/** m, n, k, and the rank of a second pair: whole tiles; odd sizes whose sum ends within a step; few tiles and a long sum, which is split. */
 const CASES = [
-  ['NT', [128, 128, 64]],
-  ['NT', [131, 70, 37]],
-  ['NN', [131, 70, 37]],
-  ['TN', [33, 50, 1047]],
+  ['NT', [128, 128, 64, 0]],
+  ['NT', [131, 70, 37, 0]],
+  ['NN', [131, 70, 37, 0]],
+  ['TN', [33, 50, 1047, 0]],
+  ['NT', [131, 68, 64, 8]],
+  ['NN', [70, 131, 37, 5]],
+  ['NT', [66, 66, 1047, 24]],
 ] as const;
 
 async function bitsOf(variant: GemmVariantName, sizes: readonly number[], transA: boolean, transB: boolean) {
-  const [m, n, k] = sizes as [number, number, number];
+  const [m, n, k, rank] = sizes as [number, number, number, number];
   const device = await testDevice();
   const store = createStore(device);
   const g = createBuilder();
   const a = g.input('a', { dtype: 'f32', shape: transA ? [k, m] : [m, k] });
   const b = g.input('b', { dtype: 'f32', shape: transB ? [n, k] : [k, n] });
-  const y = matmul(g, a, b, { transA, transB, variant });
-  const program = await compile(device, store, schedule(g.finish({ y }), device.caps));
+  const second =
+    rank > 0
+      ? [
+          g.input('a2', { dtype: 'f32', shape: [m, rank] }),
+          g.input('b2', { dtype: 'f32', shape: transB ? [n, rank] : [rank, n] }),
+        ]
+      : [];
+  const [y] = g.emit(productOp, [a, b, ...second], {
+    ...{ transA, transB, variant, alpha: 1, activation: 'none', slope: 'none', extras: [] },
+    ...{ keepPre: false, keepRaw: false, second: rank > 0 },
+  });
+  const program = await compile(device, store, schedule(g.finish({ y: y! }), device.caps));
   const random = rng(0x5eed, k);
   for (const [name, size] of [
     ['a', m * k],
     ['b', n * k],
+    ...(rank > 0
+      ? ([
+          ['a2', m * rank],
+          ['b2', n * rank],
+        ] as const)
+      : []),
   ] as const)
     program.write(
       name,

@@ -16,6 +16,7 @@ import { fuse } from '../../src/ops/fuse.ts';
 import { linear } from '../../src/ops/linear.ts';
 import { view } from '../../src/ops/moves.ts';
 import { layerNorm, rmsNorm } from '../../src/ops/norms.ts';
+import type { ProductAttrs } from '../../src/ops/product.ts';
 import { unary } from '../../src/ops/unary.ts';
 
 const draw = (n: number, seed: number) => {
@@ -61,6 +62,12 @@ function fused(before: Graph): Graph {
   return after;
 }
 
+/** What the products with a second pair do beside. */
+const updates = (graph: Graph) =>
+  graph.nodes
+    .filter((n) => n.op.name === 'product' && (n.attrs as ProductAttrs).second)
+    .map((n) => (n.attrs as ProductAttrs).extras);
+
 const count = (graph: Graph, ...names: string[]) =>
   graph.nodes.filter((n) => names.includes(n.op.name)).length;
 
@@ -74,6 +81,39 @@ describe('fuse', () => {
       }),
     );
     expect(count(after, 'scale', 'binary', 'unary')).toBe(0);
+    // Forwards, and in the gradient of x: one product takes the update of the other.
+    expect(updates(after)).toEqual([['bias'], []]);
+  });
+
+  it('gives each of three products of a sum the update that belongs to it', () => {
+    const after = fused(
+      network((g, weight, x) => {
+        const one = () => {
+          const low = linear(g, x, weight(2, 8), null);
+          return binary(g, linear(g, x, weight(8, 8), null), linear(g, low, weight(8, 2), null), {
+            fn: 'add',
+          });
+        };
+        const [q, k, v] = [one(), one(), one()] as const;
+        return binary(g, binary(g, q, k, { fn: 'mul' }), v, { fn: 'mul' });
+      }),
+    );
+    expect(updates(after).length).toBe(6);
+  });
+
+  it('gives a product no update with a bias or a scale', () => {
+    const build = (end: (g: Builder, y: Value, weight: (...shape: number[]) => Value) => Value) =>
+      fused(
+        network((g, weight, x) => {
+          const low = linear(g, x, weight(2, 8), null);
+          const added = end(g, linear(g, low, weight(12, 2), null), weight);
+          return binary(g, linear(g, x, weight(12, 8), null), added, { fn: 'add' });
+        }),
+      );
+    const forwards = (graph: Graph) => updates(graph).length;
+    expect(forwards(build((_, y) => y))).toBe(2);
+    expect(forwards(build((g, y, weight) => binary(g, y, weight(12), { fn: 'add' })))).toBe(1);
+    expect(forwards(build((g, y, weight) => columnScale(g, y, weight(12))))).toBe(1);
   });
 
   it('folds a scale of columns and the bias after it, and keeps the product for the gradient', () => {

@@ -25,7 +25,7 @@ const weightInput: ReadonlyMap<AnyOp, number> = new Map<AnyOp, number>([
 ]);
 
 /** The node that widens what is stored, or null for a value that is computed otherwise. */
-const widening = (v: Value): Node | null => {
+export const widening = (v: Value): Node | null => {
   const node = v.producer;
   if (node?.op === dequantizeOp) return node;
   return node?.op === castOp && node.inputs[0]!.dtype === 'f16' && v.dtype === 'f32' ? node : null;

@@ -35,6 +35,8 @@ export interface Product {
   gain: Value | null;
   /** The value before the scale, where others read it. */
   raw: Value | null;
+  /** A low-rank product that the same kernel adds. */
+  update: Product | null;
 }
 
 export interface Sum {
@@ -85,7 +87,7 @@ function rootSum(node: Node): Sum | null {
   const y = node.outputs[0]!;
   const product = (bias: Value | null, alpha: number): Sum => ({
     ...emptySum(y, node),
-    products: [{ root: node, alpha, scale: null, bias, gain: null, raw: null }],
+    products: [{ root: node, alpha, scale: null, bias, gain: null, raw: null, update: null }],
   });
   if (node.op === linearOp) {
     const { activation, keepPre } = node.attrs as LinearAttrs;
@@ -221,7 +223,7 @@ const lone = (sum: Sum): Product | null =>
   sum.products.length === 1 && sum.norms.length + sum.rest.length === 0 ? sum.products[0]! : null;
 
 /** Columns of a product's result. */
-const columnsOf = ({ root }: Product): number => root.outputs[0]!.shape.at(-1)!;
+export const columnsOf = ({ root }: Product): number => root.outputs[0]!.shape.at(-1)!;
 
 const isAddition = (node: Node): boolean =>
   node.op === binaryOp && (node.attrs as BinaryAttrs).fn === 'add' && node.outputs[0]!.dtype === 'f32';
