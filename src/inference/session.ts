@@ -7,6 +7,7 @@ import type { InferenceSession, Tensor, TypedTensor } from 'onnxruntime-web';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { float32ToHalf, halfToFloat32 } from '../lib/half.ts';
 import { sizeOf } from '../lib/numbers.ts';
+import { othersTurn } from '../lib/turn.ts';
 
 export type Provider = 'webgpu' | 'wasm';
 
@@ -55,25 +56,31 @@ function enqueue<T>(task: () => Promise<T>): Promise<T> {
 }
 
 type Ort = typeof import('onnxruntime-web');
-let loading: Promise<Ort> | undefined;
+/** Its two builds: the one for GPUs has both providers, and twice the size. */
+const loading: { -readonly [provider in Provider]?: Promise<Ort> } = {};
 
-/** Loads it once; what could not be loaded is tried again by whoever asks next. @throws PapilioError 'not-found' */
-function loadOrt(): Promise<Ort> {
-  loading ??= (async () => {
-    const ort = await (import.meta.env.SSR
+/**
+ * Loads the build that a provider needs, once; what could not be loaded is tried again by whoever asks next.
+ *
+ * @throws PapilioError 'not-found'
+ */
+function loadOrt(provider: Provider): Promise<Ort> {
+  if (loading.webgpu !== undefined) return loading.webgpu;
+  loading[provider] ??= (async () => {
+    const ort: Ort = await (import.meta.env.SSR || provider === 'wasm'
       ? import('onnxruntime-web/wasm')
       : import('onnxruntime-web/webgpu'));
     if (import.meta.env.SSR || !globalThis.crossOriginIsolated) ort.env.wasm.numThreads = 1;
     ort.env.logLevel = 'error';
     return ort;
   })().catch((error: unknown) => {
-    loading = undefined;
+    delete loading[provider];
     return fail(
       'not-found',
       `onnxruntime-web, which opens the model, cannot be loaded (${reasonOf(error)}): see that it is installed and can be reached, and try again.`,
     );
   });
-  return loading;
+  return loading[provider];
 }
 
 /**
@@ -93,11 +100,12 @@ async function defaultProviders(): Promise<readonly Provider[]> {
  */
 export function openSession(model: Uint8Array, options: OpenOptions = {}): Promise<OrtSession> {
   return enqueue(async () => {
-    const ort = await loadOrt();
     const externalData = Object.entries(options.external ?? {}).map(([path, data]) => ({ path, data }));
     const reasons: string[] = [];
+    let missing: PapilioError | undefined;
     for (const provider of options.providers ?? (await defaultProviders())) {
       try {
+        const ort = await loadOrt(provider);
         const session = await ort.InferenceSession.create(model, {
           executionProviders: [provider],
           logSeverityLevel: 3,
@@ -106,9 +114,11 @@ export function openSession(model: Uint8Array, options: OpenOptions = {}): Promi
         });
         return wrap(ort, session, provider);
       } catch (error) {
-        reasons.push(`${provider}: ${reasonOf(error)}`);
+        if (error instanceof PapilioError) missing = error;
+        else reasons.push(`${provider}: ${reasonOf(error)}`);
       }
     }
+    if (reasons.length === 0 && missing !== undefined) throw missing;
     const why = reasons.join('; ');
     if (isMemory(why)) fail('out-of-memory', `onnxruntime has no room for the model (${why}).`);
     return fail('unsupported-onnx', `onnxruntime cannot open the model (${why}).`);
@@ -136,6 +146,7 @@ function wrap(ort: Ort, session: InferenceSession, provider: Provider): OrtSessi
     const missing = wanted?.find((name) => !session.outputNames.includes(name));
     if (missing !== undefined) fail('not-found', `The model has no output ${missing}.`);
     const results = await (wanted ? session.run(ortFeeds, [...wanted]) : session.run(ortFeeds));
+    await othersTurn();
     const copies: Record<string, HostTensor> = {};
     for (const [name, tensor] of Object.entries(results)) {
       copies[name] = await fromOrt(name, tensor);

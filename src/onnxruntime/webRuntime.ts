@@ -5,6 +5,7 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-web';
 import type { DeviceData } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { othersTurn } from '../lib/turn.ts';
 import type { OrtRuntime } from './runtime.ts';
 
 type Ort = typeof import('onnxruntime-web');
@@ -71,6 +72,7 @@ function sessionOver(ort: Ort, session: InferenceSession): Awaited<ReturnType<Or
       const tensors: Record<string, Tensor> = {};
       for (const [name, { shape, data }] of feeds) tensors[name] = tensorOf(data, shape);
       const out = await session.run(tensors);
+      await othersTurn();
       return Object.fromEntries(
         Object.entries(out).map(([name, tensor]) => [name, tensor.data as Float32Array]),
       );

@@ -1,6 +1,6 @@
 /**
  * Training on onnxruntime-web beside the interpreter in float64: every method's losses, evaluation, merge and checkpoint; both optimisers, gradients of
- * several batches, batches of several lengths. Seen to fail with: SGD without its momentum, a loss that is not divided by its labels.
+ * several batches, batches of several lengths. Seen to fail with: no turn for others between runs, SGD without its momentum, a loss that is not divided by its labels.
  */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -102,6 +102,14 @@ describe('onnxruntime', { timeout: 60_000 }, () => {
     expect(await resumed.engine.readState('trainable')).toEqual(await whole.engine.readState('trainable'));
     expect(resumed.warnings).toEqual(whole.warnings);
     await Promise.all([whole.close(), resumed.close()]);
+  });
+
+  it('hears while it computes: a pause that a message or a timer brings stops it within steps', async () => {
+    const session = await open(ort, request(gpt2, 'lora', { r: 2 }, { steps: 5000 }));
+    setTimeout(() => void session.pause(), 50);
+    await session.play();
+    expect(session.position().step).toBeLessThan(5000);
+    await session.close();
   });
 
   it('merges, looks inside and is refused once it is closed', async () => {
