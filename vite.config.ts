@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import react from '@vitejs/plugin-react';
 import type { Plugin, UserConfig } from 'vite';
 import { defineConfig } from 'vitest/config';
+import { offline } from './src/cli/offlineFiles.ts';
 import { withPolicy } from './src/cli/policy.mjs';
 
 /** The page speaks English: react-aria's texts in thirty other languages stay out of the bundle. */
@@ -97,7 +98,7 @@ export default defineConfig(({ mode }) => {
     ? programBuild(program)
     : {
         base: './',
-        plugins: [englishOnly, react(), confined],
+        plugins: [englishOnly, react(), confined, offline],
         worker: { format: 'es' as const, rollupOptions: { output: withoutFunction } },
         build: {
           target: 'es2023',

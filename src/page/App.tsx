@@ -4,6 +4,7 @@ import { Tooltip, TooltipTrigger } from 'react-aria-components';
 import { Ambient } from './Ambient.tsx';
 import { handleKey } from './commands.ts';
 import { ERROR_GUIDE } from './errorGuide.ts';
+import { NewVersion } from './features/offline/NewVersion.tsx';
 import { Setup } from './features/setup/Setup.tsx';
 import { Training } from './features/training/Training.tsx';
 import { IconButton, type IconName, Mark } from './parts/Icon.tsx';
@@ -87,6 +88,7 @@ export function App() {
         ))}
       </main>
       {isHelpOpen ? <Help /> : null}
+      <NewVersion />
       <Ambient />
     </div>
   );

@@ -8,6 +8,7 @@ import type { HubState } from './features/hub/hub.ts';
 import { createInspection, createQuestions } from './features/inspect/inspection.ts';
 import { createMerging } from './features/merge/merging.ts';
 import { createMethodComparison } from './features/methods/methodComparison.ts';
+import { createOffline } from './features/offline/offline.ts';
 import { flatModel, type Inputs, isElsewhere, isOtherRun, obstacle } from './features/setup/choice.ts';
 import { createDataPreview } from './features/setup/data.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
@@ -76,6 +77,11 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     methodComparison: createMethodComparison(stores, trainer),
     /** The data as it will be trained on. */
     data: createDataPreview(stores, trainer),
+    /** Whether the page opens without a network, and its next version. */
+    offline: createOffline(
+      () => location.reload(),
+      () => controller.save(),
+    ),
     forecast: createForecast(stores, trainer),
     speed: createSpeed(stores, trainer),
     /** The merged file and the one before it, run side by side. */

@@ -24,6 +24,7 @@ export function startPage(root: string): Page {
     inference: async () => (await import('./inferenceClient.ts')).inferenceClient(),
     root,
   });
+  keepFiles(page);
   void connectPage(page, sessions);
   void detectGpu(navigator, isSecureContext).then((gpu) => {
     // A software adapter computes on the processor too, and many times slower than onnxruntime does.
@@ -32,6 +33,19 @@ export function startPage(root: string): Page {
     page.ui.setState({ gpu });
   });
   return page;
+}
+
+/** Once the page is there and idle: what it keeps for later must not delay it. Where there are no service workers it needs a network. */
+function keepFiles(page: Page): void {
+  if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
+  const start = () =>
+    void page.offline.start(async () => {
+      const { Workbox } = await import('workbox-window');
+      return new Workbox('./sw.js', { updateViaCache: 'none' });
+    });
+  const whenIdle = () => (window.requestIdleCallback ?? setTimeout)(start);
+  if (document.readyState === 'complete') whenIdle();
+  else window.addEventListener('load', whenIdle, { once: true });
 }
 
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */

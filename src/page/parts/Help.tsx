@@ -1,6 +1,7 @@
 /** The keyboard sheet, written by the command table. */
 import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
 import { COMMANDS } from '../commands.ts';
+import { KeptFiles } from '../features/offline/NewVersion.tsx';
 import { usePage, useUi } from '../usePage.ts';
 import { IconButton } from './Icon.tsx';
 
@@ -29,6 +30,7 @@ export function Help() {
             ))}
           </dl>
           <p className="hint">Keys are left alone while you type in a box or move a slider.</p>
+          <KeptFiles />
         </Dialog>
       </Modal>
     </ModalOverlay>
