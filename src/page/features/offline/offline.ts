@@ -17,8 +17,6 @@ type Worker = Pick<Workbox, 'register' | 'addEventListener' | 'messageSkipWaitin
 /** How often a page that stays open looks for a newer version. */
 const LOOK_EVERY_MS = 60 * 60 * 1000;
 
-export type Offline = ReturnType<typeof createOffline>;
-
 /**
  * @param reload loads the page anew
  * @param keep saves what there is of a run

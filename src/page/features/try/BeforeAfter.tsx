@@ -209,7 +209,7 @@ function Texts({ comparison }: { readonly comparison: TextBeforeAfter }) {
   const same = commonLength(comparison.before, comparison.after);
   const side = (title: string, text: string) => (
     <section className="text-side" aria-label={title}>
-      <h4>{title}</h4>
+      <h3>{title}</h3>
       <p className="text-body">
         <b>{comparison.prompt}</b>
         <span className="text-same">{text.slice(0, same)}</span>
