@@ -6,6 +6,7 @@ import { addParts } from './addParts.ts';
 import { mergeAxes, perElement, rowParts } from './dispatch.ts';
 import { type Epilogue, epilogueParts } from './epilogue.ts';
 import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
+import { isSkinny, type SkinnyForm, skinnyChunk, skinnyDispatch, skinnyForm, skinnyForms } from './skinny.ts';
 
 /**
  * How the work is cut: an entry of matmul.wgsl, threads along n and m, columns and rows of C per thread, k staged at a time. No choice among
@@ -39,6 +40,12 @@ export const gemmVariants = {
 } as const satisfies Record<string, GemmVariant>;
 
 export type GemmVariantName = keyof typeof gemmVariants;
+
+/** What a tuner or a test may ask for: a cut of matmul.wgsl, or a form of skinny.wgsl. */
+export type ProductVariant = GemmVariantName | SkinnyForm;
+
+const isForm = (name: ProductVariant | undefined): name is SkinnyForm =>
+  skinnyForms.some((form) => form === name);
 
 /** Rows and columns of C that a workgroup makes. */
 const tileOf = ({ threads, block }: GemmVariant): [rows: number, columns: number] => [
@@ -85,7 +92,7 @@ export interface Gemm {
    */
   readonly second?: { readonly k: number; readonly a: Ref; readonly b: Ref } | undefined;
   readonly epilogue?: Epilogue;
-  readonly variant?: GemmVariantName | undefined;
+  readonly variant?: ProductVariant | undefined;
   /** Where the sums of splits go, so many bytes; absent: into a kernel's first scratch buffer. */
   readonly scratch?: ((bytes: number) => Ref) | undefined;
 }
@@ -158,6 +165,8 @@ interface Cut {
   /** Whether the rows of C are written in vectors of four. */
   readonly vecC: boolean;
   readonly variant: GemmVariant;
+  /** Of skinny.wgsl, where that makes the product. */
+  readonly skinny: SkinnyForm | null;
   readonly parts: ReturnType<typeof partsOf>;
   /** Whether the parts of B divide k. */
   readonly inParts: boolean;
@@ -192,20 +201,30 @@ function cutOf(gemm: Gemm, caps: Caps): Cut {
   const parts = partsOf(gemm, caps);
   // Parts of B along k are splits already.
   const inParts = parts.length > 1 && !gemm.transB;
+  const skinny = parts.length === 1 && batches === 1 ? skinnyOf(gemm, caps) : null;
   const wanted = inParts ? 1 : chooseSplits(sizes);
-  const chunk = Math.ceil(k / wanted / 16) * 16;
+  const chunk = skinny ? skinnyChunk(gemm) : Math.ceil(k / wanted / 16) * 16;
   const [aStrides, bStrides, strides] = merged.strides.map((s) => three(s, 0)) as [
     number[],
     number[],
     number[],
   ];
+  const named = isForm(gemm.variant) ? undefined : gemm.variant;
   return {
     ...{ shape, aStrides, bStrides, batches },
     c: { ldc, strides, split: 0 },
     vecC: (vector(n) || gemm.cRoom === true) && [ldc, ...strides].every(vector),
-    variant: gemmVariants[gemm.variant ?? chooseVariant(sizes, caps)],
-    ...{ parts, inParts, chunk, splits: inParts ? parts.length : Math.max(1, Math.ceil(k / chunk)) },
+    variant: gemmVariants[named ?? chooseVariant(sizes, caps)],
+    ...{ skinny, parts, inParts, chunk, splits: inParts ? parts.length : Math.max(1, Math.ceil(k / chunk)) },
   };
+}
+
+/** The form of skinny.wgsl for a product that is one for it. */
+function skinnyOf(gemm: Gemm, caps: Caps): SkinnyForm | null {
+  const { variant, bHalf, bQuant, second } = gemm;
+  if (bHalf || bQuant || second || !isSkinny(gemm)) return null;
+  if (variant === undefined) return skinnyForm(caps);
+  return isForm(variant) ? variant : null;
 }
 
 /** Whether a size is read and written in vectors of four. */
@@ -271,6 +290,14 @@ interface End {
 function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number): Dispatch {
   const { m, n, k, bQuant } = gemm;
   const { shape, batches, variant, inParts, c } = cut;
+  if (cut.skinny) {
+    const strides = { lda: rowA(gemm), ldb: rowB(gemm) };
+    return skinnyDispatch(
+      { ...gemm, ...strides },
+      { c: to, ldc: c.ldc, part: c.split, epilogue },
+      cut.skinny,
+    );
+  }
   const { first, end: last, ref } = cut.parts[i]!;
   // Of parts of k the last one goes on.
   const second = inParts && i < cut.parts.length - 1 ? undefined : gemm.second;
@@ -331,8 +358,9 @@ function partsOf(gemm: Gemm, caps: Caps): { first: number; end: number; ref: Ref
 /** Where the params of matmul.wgsl have the length of the second sum. */
 const SECOND_K = 31;
 
-/** Multiplications of a product's dispatch; null for any other. */
+/** Multiplications of a product's dispatch, of either shader; null for any other. */
 export function gemmWork({ shader, params, workgroups }: Dispatch): number | null {
+  if (shader === 'skinny.wgsl') return (params as number[]).slice(0, 3).reduce((n, size) => n * size, 1);
   if (shader !== 'matmul.wgsl') return null;
   // As `partDispatch` lays them out: m, n, k, chunk, splits, …, the columns and the part of the sum that this dispatch is for.
   const [m, , , , splits, , , , nFirst, nEnd, kFirst, kEnd] = params as number[];

@@ -4,6 +4,7 @@ import { sizeOf } from '../graph/shape.ts';
 import { type GemmVariantName, gemmVariants } from './gemm.ts';
 import { matmulOp, matmulSizes } from './matmul.ts';
 import { emptyTensor, quantCase, unpackTensor } from './reference.ts';
+import { skinnyForms } from './skinny.ts';
 
 defineCheck(matmulOp, {
   reference([a, stored], attrs) {
@@ -84,6 +85,7 @@ defineCheck(matmulOp, {
       attrs: { transA: false, transB: true, alpha: 1, variant },
       gradientInputs: [],
     })),
+    ...[1, 5, 8, 24, 32].flatMap(skinnyCases),
     {
       name: 'f16 weights',
       inputs: [
@@ -134,4 +136,24 @@ function matmulCase(name: string, a: [number, number], b: [number, number]) {
     attrs: { transA, transB, alpha: 1 },
     ...(a[0] * b[1] > 800 ? { gradientInputs: [] } : {}),
   }));
+}
+
+/** What a low-rank update of rank r multiplies: forwards, backwards, and the gradients of its factors; odd sizes where r is odd. */
+function skinnyCases(r: number) {
+  const tokens = r % 2 ? 67 : 130;
+  const width = r % 2 ? 131 : 136;
+  const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
+  const product = (name: string, a: number[], b: number[], transA: boolean, transB: boolean) =>
+    skinnyForms.map((variant) => ({
+      name: `rank ${r}, ${name}, ${variant}`,
+      inputs: [f32(...a), f32(...b)],
+      attrs: { transA, transB, alpha: 2, variant },
+      gradientInputs: [],
+    }));
+  return [
+    ...product('x Aᵀ', [tokens, width], [r, width], false, true),
+    ...product('dY B', [tokens, width], [width, r], false, false),
+    ...product('dYᵀ low', [tokens, width], [tokens, r], true, false),
+    ...product('dLowᵀ x', [tokens, r], [tokens, width], true, false),
+  ];
 }

@@ -4,7 +4,7 @@ import type { Emitter, TensorType, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { sumTo } from './elementwise.ts';
-import type { GemmVariantName } from './gemm.ts';
+import type { ProductVariant } from './gemm.ts';
 import { gemmKernel } from './gemm.ts';
 import { view } from './moves.ts';
 import { swapped, times } from './onnx.ts';
@@ -15,7 +15,7 @@ export interface MatmulAttrs {
   readonly transB: boolean;
   readonly alpha: number;
   /** A tuner's choice; absent: by shape class. */
-  readonly variant?: GemmVariantName;
+  readonly variant?: ProductVariant;
   /** B is packed (u32); made by the fuse pass, after differentiation. */
   readonly packed?: QuantFormat;
 }

@@ -7,7 +7,7 @@ import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { TensorType } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { type GemmVariantName, gemmKernel } from './gemm.ts';
+import { gemmKernel, type ProductVariant } from './gemm.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 import type { Activation } from './scalar.ts';
 
@@ -31,7 +31,7 @@ export interface ProductAttrs {
   readonly keepPre: boolean;
   readonly keepRaw: boolean;
   /** A tuner's choice; absent: by shape class. */
-  readonly variant?: GemmVariantName;
+  readonly variant?: ProductVariant;
   /** b is packed (u32). */
   readonly packed?: QuantFormat;
 }

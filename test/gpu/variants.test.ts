@@ -5,8 +5,9 @@ import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { type GemmVariantName, gemmVariants } from '../../src/ops/gemm.ts';
+import { gemmVariants, type ProductVariant } from '../../src/ops/gemm.ts';
 import { productOp } from '../../src/ops/product.ts';
+import { skinnyForms } from '../../src/ops/skinny.ts';
 import { testDevice } from './device.ts';
 
 /** m, n, k, and the rank of a second pair: whole tiles; odd sizes whose sum ends within a step; few tiles and a long sum, which is split. */
@@ -20,8 +21,8 @@ const CASES = [
   ['NT', [66, 66, 1047, 24]],
 ] as const;
 
-async function bitsOf(variant: GemmVariantName, sizes: readonly number[], transA: boolean, transB: boolean) {
-  const [m, n, k, rank] = sizes as [number, number, number, number];
+async function bitsOf(variant: ProductVariant, sizes: readonly number[], transA: boolean, transB: boolean) {
+  const [m, n, k, rank = 0] = sizes as [number, number, number, number | undefined];
   const device = await testDevice();
   const store = createStore(device);
   const g = createBuilder();
@@ -61,17 +62,40 @@ async function bitsOf(variant: GemmVariantName, sizes: readonly number[], transA
   return new Uint32Array(result.buffer, result.byteOffset, result.length);
 }
 
+/** m, n, k with few columns or rows: one part and several, ends within a vector and within a range, more than eight of the few. */
+const SKINNY = [
+  ['NT', [67, 8, 136]],
+  ['NT', [1030, 5, 131]],
+  ['NN', [70, 24, 300]],
+  ['TN', [136, 8, 1050]],
+  ['TN', [5, 131, 333]],
+  ['TN', [32, 30, 270]],
+] as const;
+
+async function expectEqual(
+  names: readonly ProductVariant[],
+  layout: 'NT' | 'NN' | 'TN',
+  sizes: readonly number[],
+) {
+  const bits = (name: ProductVariant) => bitsOf(name, sizes, layout === 'TN', layout === 'NT');
+  const [name, ...others] = names;
+  const first = await bits(name!);
+  expect(new Set(first).size).toBeGreaterThan(first.length / 2);
+  for (const other of others) {
+    const found = await bits(other);
+    expect([other, found.findIndex((x, i) => x !== first[i])]).toEqual([other, -1]);
+  }
+}
+
 describe('variants of a product give the same bits', () => {
   for (const [layout, sizes] of CASES) {
     it(`${layout} ${sizes.join(' x ')}`, async () => {
-      const bits = (name: GemmVariantName) => bitsOf(name, sizes, layout === 'TN', layout === 'NT');
-      const [name, ...others] = Object.keys(gemmVariants) as GemmVariantName[];
-      const first = await bits(name!);
-      expect(new Set(first).size).toBeGreaterThan(first.length / 2);
-      for (const other of others) {
-        const found = await bits(other);
-        expect([other, found.findIndex((x, i) => x !== first[i])]).toEqual([other, -1]);
-      }
+      await expectEqual(Object.keys(gemmVariants) as ProductVariant[], layout, sizes);
+    });
+  }
+  for (const [layout, sizes] of SKINNY) {
+    it(`${layout} ${sizes.join(' x ')}, few columns or rows`, async () => {
+      await expectEqual(skinnyForms, layout, sizes);
     });
   }
 });

@@ -40,7 +40,6 @@ const DEPTH: Readonly<Record<ModelName, number>> = { gpt2: 12, vision: 4 };
 
 const FEW_ROWS =
   '512 rows make 96 tiles of 128 threads; to split the sum would be a dispatch more for each product';
-const LORA = 'a product with LoRA’s rank for a side has no kernel of its own';
 const OFT = 'the sum of a block’s gradient is split as if 96 tiles were enough';
 const ATTENTION = '12 heads of 128 tokens in tiles of 32 are 192 workgroups';
 const SUMS = 'a thread for each number that trains, and no more train';
@@ -50,14 +49,6 @@ const OPEN: Readonly<Record<string, string>> = {
   'matmul tiled 512 × 768 over 768': FEW_ROWS,
   'matmul tiled 512 × 768 over 2304': FEW_ROWS,
   'matmul tiled 512 × 768 over 3072': FEW_ROWS,
-  'matmul direct 4096 × 8 over 768': LORA,
-  'matmul direct 4096 × 8 over 2304': LORA,
-  'matmul direct 4096 × 8 over 3072': LORA,
-  'matmul direct 768 × 8 over 4096': LORA,
-  'matmul direct 2304 × 8 over 4096': LORA,
-  'matmul direct 3072 × 8 over 4096': LORA,
-  'matmul direct 8 × 768 over 4096': LORA,
-  'matmul direct 8 × 3072 over 4096': LORA,
   'matmul tiled 32 × 32 over 512': OFT,
   'matmul tiled 32 × 32 over 4096': OFT,
   'attentionBackward dq 4 × 12 × 4': ATTENTION,

@@ -1,0 +1,107 @@
+/** Lowers products with few columns or rows to skinny.wgsl: what low-rank updates read of an input, and their gradients. */
+import type { Caps, Dispatch, Ref } from '../graph/types.ts';
+import { type Epilogue, epilogueParts } from './epilogue.ts';
+
+/** Columns or rows of a result at most. */
+const FEW = 32;
+/** Shorter sums go the way of all products. */
+const LEAST_TERMS = 64;
+/** Of the few that a workgroup takes. */
+const EIGHT = 8;
+/** Lanes that share a sum along rows, and a part of one along columns. */
+const ROW_LANES = 8;
+const COLUMN_LANES = 16;
+/** Threads that a sum along columns is cut into parts for, and the terms that a part has at least. */
+const THREADS = 32768;
+const LEAST_PART = 256;
+
+/** `lanes`: workgroups that share what they read; `registers`: threads that share nothing, for adapters on a CPU. The same bits. */
+export const skinnyForms = ['lanes', 'registers'] as const;
+
+export type SkinnyForm = (typeof skinnyForms)[number];
+
+export interface SkinnySizes {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transA: boolean;
+  readonly transB: boolean;
+}
+
+/** Whether skinny.wgsl makes one product of this shape. */
+export const isSkinny = ({ m, n, k, transA, transB }: SkinnySizes): boolean =>
+  k >= LEAST_TERMS && (transA ? !transB && Math.min(m, n) <= FEW : n <= FEW);
+
+/** Numbers of k in a part of the sum; the order of the sum depends on it, so it looks at the shape alone. */
+export function skinnyChunk({ m, n, k, transA }: SkinnySizes): number {
+  if (!transA) return k;
+  const threads = Math.ceil(Math.max(m, n) / 64) * 256 * Math.ceil(Math.min(m, n) / EIGHT);
+  const parts = Math.max(1, Math.min(Math.ceil(THREADS / threads), Math.floor(k / LEAST_PART)));
+  const unit = 4 * COLUMN_LANES;
+  return Math.ceil(k / unit / parts) * unit;
+}
+
+interface SkinnyProduct extends SkinnySizes {
+  readonly alpha: number;
+  readonly a: Ref;
+  readonly b: Ref;
+  readonly lda: number;
+  readonly ldb: number;
+}
+
+/** Where the result lies, elements from row to row and from part to part, and what happens to it before. */
+interface SkinnyEnd {
+  readonly c: Ref;
+  readonly ldc: number;
+  readonly part: number;
+  readonly epilogue: Epilogue;
+}
+
+export function skinnyDispatch(
+  product: SkinnyProduct,
+  { c, ldc, part, epilogue }: SkinnyEnd,
+  form: SkinnyForm,
+): Dispatch {
+  const { m, n, k, transA, transB, lda, ldb } = product;
+  const chunk = skinnyChunk(product);
+  const parts = Math.ceil(k / chunk);
+  const fewRows = transA && m <= n;
+  const tall = form === 'registers' && Math.min(m, n) > EIGHT;
+  const [long, few] = fewRows ? [n, m] : [m, n];
+  const eights = Math.ceil(few / EIGHT);
+  const forms: Record<SkinnyForm, Pick<Dispatch, 'entry' | 'workgroups'>> = {
+    lanes: transA
+      ? { entry: 'columns_sum', workgroups: [Math.ceil(long / 64), eights, parts] }
+      : { entry: 'rows_dot', workgroups: [eights, Math.ceil(m / 16), 1] },
+    registers: { entry: 'block_sums', workgroups: [Math.ceil(long / (tall ? 128 : 64)), eights, parts] },
+  };
+  const end = epilogueParts(c, epilogue, false, product.a);
+  return {
+    shader: 'skinny.wgsl',
+    ...forms[form],
+    conditions: {
+      TRANS_A: transA,
+      TRANS_B: transB,
+      VEC_A: lda % 4 === 0,
+      VEC_B: ldb % 4 === 0,
+      FEW_ROWS: fewRows,
+      TALL: tall,
+      ...end.conditions,
+    },
+    constants: end.constants,
+    params: [
+      ...[m, n, k, chunk],
+      { f32: product.alpha },
+      ...[lda, ldb, ldc, part],
+      // From lane to lane, the length of a lane, from vector to vector, lanes.
+      ...(transA
+        ? [chunk / COLUMN_LANES, chunk / COLUMN_LANES, 4, COLUMN_LANES]
+        : [4, k, 4 * ROW_LANES, ROW_LANES]),
+      ...[0, 0, 0],
+    ],
+    bindings: [product.a, product.b, ...end.bindings],
+  };
+}
+
+/** The form for a device. */
+export const skinnyForm = ({ software }: Caps): SkinnyForm => (software ? 'registers' : 'lanes');
