@@ -54,9 +54,6 @@ const OPEN: Readonly<Record<string, string>> = {
   'attentionBackward dq 4 × 12 × 4': ATTENTION,
   'attentionBackward dkv 4 × 12 × 4': ATTENTION,
   'addParts add_parts 8 × 1 × 1': SUMS,
-  'addParts add_parts 32 × 1 × 1': SUMS,
-  'butterflyPairs backward 174 × 1 × 1':
-    '1040 rows of 512: of fewer than six rows a thread’s partial sums are most of what it moves',
 };
 
 // Threads of a workgroup, as the shaders declare them.
