@@ -1,7 +1,7 @@
 /** The datasets that come with the project, by name; all are made on the spot from a seed, none is downloaded. */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
-import { glyphDataset } from './glyphs.ts';
+import { glyphDataset, isGlyphSet } from './glyphs.ts';
 import { recipe } from './recipes.ts';
 import { tale } from './tales.ts';
 import { documentsDataset } from './text.ts';
@@ -38,6 +38,13 @@ export const embeddedDatasets: readonly EmbeddedEntry[] = [
     title: 'Wild digits',
     about: 'Digits that are hollow, dotted, turned, inverted or on patterned ground.',
   },
+  {
+    name: 'signs-and-digits',
+    kind: 'image',
+    title: 'Signs and digits',
+    about:
+      'What glyphs-vit was trained on: 300 signs that nobody writes, none of them a letter, and the digits.',
+  },
   { name: 'tales', kind: 'text', title: 'Tales', about: 'Short tales from a grammar.' },
   {
     name: 'recipes',
@@ -64,7 +71,7 @@ export function embeddedTexts(
 /** A dataset of {@link embeddedDatasets}. Throws 'not-found', or 'bad-argument' for a text without a tokenizer. */
 export function embeddedDataset(name: string, options: EmbeddedOptions = {}): ImageDataset | TextDataset {
   const { tokenizer, seed = 0, trainCount = 2_000, heldCount = 200 } = options;
-  if (name === 'digits' || name === 'letters' || name === 'wild-digits') return glyphDataset(name, options);
+  if (isGlyphSet(name)) return glyphDataset(name, options);
   if (name === 'tales' || name === 'recipes') {
     if (!tokenizer)
       return fail(
