@@ -57,7 +57,7 @@ export interface LoadedMethod {
 }
 
 /** Methods that train whole parameters have no layers to adapt. */
-const NO_LAYERS: MethodGraph<CommonConfig> = { open: () => [] };
+const NO_LAYERS: MethodGraph<CommonConfig> = { neutral: {}, open: () => [] };
 
 export async function loadMethod(method: AdapterMethod): Promise<LoadedMethod> {
   const loaded = await method.graph?.();

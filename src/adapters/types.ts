@@ -372,6 +372,11 @@ export interface MethodGraph<C> {
    * (OFT: x M1 M2 Wᵀ, merged x M2 M1 Wᵀ, a difference that PEFT has).
    */
   readonly forwardReversed?: boolean;
+  /**
+   * Numbers at which the method changes nothing, whatever its other tensors hold, by parameter name; 'row-norms' are the lengths of the base
+   * weight's rows. Between these and the trained ones lies what goes back towards the base ({@link atStrengths} in strength.ts).
+   */
+  readonly neutral: Readonly<Record<string, 0 | 1 | 'row-norms'>>;
   /** Emits the group's shared work once and returns one adapter per layer, in the group's order. */
   open(scope: AdapterScope, group: LayerGroup<C>): readonly LayerAdapter[];
   /**

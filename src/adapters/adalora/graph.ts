@@ -55,6 +55,8 @@ function ranked(groups: readonly UpdateGroup<AdaloraConfig>[]): readonly Ranked[
 const elements = ({ shape }: TrainableEntry): number => sizeOf(shape);
 
 export const graph: MethodGraph<AdaloraConfig> = {
+  neutral: { lora_E: 0 },
+
   open(scope, group) {
     const { g } = scope;
     const { config, layers } = group;

@@ -25,6 +25,8 @@ function dropBlocks(layers: number, factors: number, blocks: number, p: number, 
 }
 
 export const graph: MethodGraph<BoftConfig> = {
+  neutral: { boft_R: 0, boft_s: 1 },
+
   open({ g, training, stepInput, reads }, { id, layers, config, params }) {
     const { in: inputs, out } = layers[0]!;
     const { block: b, number, factors: m } = boftBlocks(inputs, config);

@@ -17,6 +17,8 @@ import { type FourierftConfig, fourierLocations, frequencyCount } from './config
 const ALIGNED = 64;
 
 export const graph: MethodGraph<FourierftConfig> = {
+  neutral: { fourierft_spectrum: 0 },
+
   open({ g }, { layers, config, params }) {
     const { out, in: width } = layers[0]!;
     const n = frequencyCount(layers[0]!, config);

@@ -14,6 +14,8 @@ import { type Ia3Config, isFeedForward } from './config.ts';
 const TOLERANCE = 1e-8;
 
 export const graph: MethodGraph<Ia3Config> = {
+  neutral: { ia3_l: 1 },
+
   open({ g }, group) {
     const { config, layers } = group;
     return layerParts(g, group).map((params, i): LayerAdapter => {

@@ -9,6 +9,8 @@ import type { MethodGraph } from '../types.ts';
 import type { LohaConfig } from './config.ts';
 
 export const graph: MethodGraph<LohaConfig> = {
+  neutral: { hada_w1_a: 0 },
+
   open(scope, group) {
     const { g } = scope;
     const { layers, config, params } = group;

@@ -13,6 +13,8 @@ import type { LokrConfig } from './config.ts';
 import { kroneckerShape } from './config.ts';
 
 export const graph: MethodGraph<LokrConfig> = {
+  neutral: { lokr_w1: 0, lokr_w1_a: 0 },
+
   open(scope, group) {
     const { g } = scope;
     const { config, layers } = group;

@@ -22,6 +22,13 @@ function withMagnitude(g: Builder, V: Value, magnitude: Value, lengths: Value): 
 }
 
 export const graph: MethodGraph<LoraConfig> = {
+  neutral: {
+    'lora_B.weight': 0,
+    'lora_B.bias': 0,
+    lora_embedding_B: 0,
+    lora_magnitude_vector: 'row-norms',
+  },
+
   open(scope, group) {
     const { g } = scope;
     const { config, layers } = group;

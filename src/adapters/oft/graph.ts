@@ -11,6 +11,8 @@ import { oftBlocks, triangleSize } from './config.ts';
 const unchanged: LayerAdapter = { adapt: (weights) => weights };
 
 export const graph: MethodGraph<OftConfig> = {
+  neutral: { 'oft_R.weight': 0, 'oft_embedding_R.weight': 0 },
+
   forwardReversed: true,
 
   open({ g, reads }, { layers, config, params }) {

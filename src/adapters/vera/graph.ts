@@ -10,6 +10,8 @@ import type { LayerAdapter, MethodGraph } from '../types.ts';
 import type { VeraConfig } from './config.ts';
 
 export const graph: MethodGraph<VeraConfig> = {
+  neutral: { vera_lambda_b: 0 },
+
   open(scope, group) {
     const { g } = scope;
     const { config, layers } = group;
