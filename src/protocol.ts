@@ -27,6 +27,7 @@ export type {
   EvalMetric,
   Forecast,
   ForecastReport,
+  Forgetting,
   ImageBeforeAfter,
   Inspection,
   MergedOf,
@@ -50,6 +51,10 @@ export type {
   TrainerApi,
   TrainerEvent,
   WayToFit,
+  WeightReport,
+  WhatIf,
+  WhatIfAnswer,
+  WhatIfRequest,
 } from './training/protocol.ts';
 export {
   learningRateAt,

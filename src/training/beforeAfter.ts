@@ -26,13 +26,11 @@ import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import type { FullBatch } from './batchPlan.ts';
 import type { Which } from './engine.ts';
-import type { BeforeAfter, TextValueBeforeAfter, TrainerApi } from './protocol.ts';
+import type { BeforeAfter, BeforeAfterOptions, TextValueBeforeAfter } from './protocol.ts';
 import type { Session } from './session.ts';
 
 const DEFAULT_TOKENS = 80;
 const DEFAULT_TEMPERATURE = 0.7;
-
-export type BeforeAfterOptions = Parameters<TrainerApi['beforeAfter']>[0];
 
 export async function beforeAfter(session: Session, options: BeforeAfterOptions): Promise<BeforeAfter> {
   const { dataset } = session;

@@ -8,6 +8,7 @@ import { DEFAULT_METHOD, startPlaces } from '../adapters/start.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { median } from '../lib/numbers.ts';
 import type { Backend } from './backend.ts';
+import { measureForgetting, trainedOf } from './forgetting.ts';
 import type { Host } from './openModel.ts';
 import type {
   EvalMetric,
@@ -37,6 +38,7 @@ function provenance(where: string): Readonly<Record<string, string>> {
     free: 'derived: the same without numbers that have no effect.',
     before: `measured in this run on ${where}, on held-out examples, without the adapter.`,
     after: `measured in this run on ${where}, on the same held-out examples, after the last step.`,
+    own: `measured in this run on ${where}: the base model’s own task on its own held-out examples, before and after, with its own head unless that was trained; where it is not known, none.`,
     secondsPerStep: `measured in this run on ${where}: the median of the times between two steps.`,
     peakBytes: 'derived from the plan that ran: bytes of all buffers that it holds at once.',
     dispatchesPerStep: 'counted in the program that ran.',
@@ -105,6 +107,8 @@ async function measure(
     if (!signal.aborted) await session.play();
     signal.throwIfAborted();
     const after = session.history.evals.at(-1) ?? (await session.evaluate('adapted'));
+    const own = await measureForgetting(await trainedOf(session), on, host);
+    signal.throwIfAborted();
     const { steps } = session.history;
     const gaps = steps.slice(1).map((s, i) => s.seconds - steps[i]!.seconds);
     const { stats } = session.engine;
@@ -120,6 +124,7 @@ async function measure(
       after: after.value,
       examples: after.examples,
       ...(after.words === undefined ? {} : { words: after.words }),
+      own,
       steps: steps.length,
       secondsPerStep: gaps.length >= FEWEST_GAPS ? median(gaps) : null,
       peakBytes: stats?.peakBytes ?? null,

@@ -188,6 +188,7 @@ const COLUMNS = [
   'trainable stored / free',
   'before',
   'after',
+  'own task, before → after',
   's/step',
   'peak MiB',
   'dispatches/step',
@@ -201,8 +202,8 @@ export const settingsText = ({ settings }: MethodRow): string =>
 
 /** The table with what it was got by beneath. */
 export function methodComparisonMarkdown({ rows, provenance, isWhole }: MethodComparisonReport): string {
-  const quality = (row: MethodRow, value: number) =>
-    row.metric === 'accuracy' ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);
+  const quality = ({ metric }: Pick<MethodRow, 'metric'>, value: number) =>
+    metric === 'accuracy' ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
   const body = rows.map((row) =>
     line([
@@ -213,6 +214,9 @@ export function methodComparisonMarkdown({ rows, provenance, isWhole }: MethodCo
       `${row.trainable.stored} / ${row.trainable.free}`,
       quality(row, row.before),
       quality(row, row.after),
+      row.own
+        ? `${quality(row.own.before, row.own.before.value)} → ${quality(row.own.after, row.own.after.value)}`
+        : '–',
       row.secondsPerStep?.toPrecision(3) ?? '–',
       row.peakBytes === null ? '–' : (row.peakBytes / 2 ** 20).toFixed(1),
       row.dispatchesPerStep ?? '–',

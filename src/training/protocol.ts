@@ -22,6 +22,32 @@ import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { SpeedReport } from './kernels.ts';
 import type { ParitySample } from './parity.ts';
 import type { TrainingSettings } from './settings.ts';
+import type {
+  BeforeAfter,
+  BeforeAfterOptions,
+  EvalMetric,
+  Forgetting,
+  Inspection,
+  LooksApi,
+  OfStep,
+} from './views.ts';
+
+export type {
+  BeforeAfter,
+  BeforeAfterOptions,
+  EvalMetric,
+  Forgetting,
+  ImageBeforeAfter,
+  Inspection,
+  OfStep,
+  TextBeforeAfter,
+  TextClassBeforeAfter,
+  TextValueBeforeAfter,
+  WeightReport,
+  WhatIf,
+  WhatIfAnswer,
+  WhatIfRequest,
+} from './views.ts';
 
 /** Embedded by name, the files a user dropped (an .onnx, its external data, config.json, tokenizer.json), or fetched and kept. */
 export type ModelSource = (
@@ -132,19 +158,6 @@ export interface StepMetric {
   readonly seconds: number;
 }
 
-export interface EvalMetric {
-  readonly step: number;
-  /** `pseudo-perplexity` is exp of the mean loss of hidden tokens; `rmse` is in the unit of the numbers. */
-  readonly metric: 'accuracy' | 'perplexity' | 'pseudo-perplexity' | 'rmse';
-  readonly value: number;
-  readonly loss: number;
-  readonly examples: number;
-  /** How many tagged words the score is of, where it is of words and not of examples. */
-  readonly words?: number;
-  /** Further figures by name: `macroF1` of tags, `accuracy` on hidden tokens, `r2` and `pearson` of numbers. */
-  readonly others?: Readonly<Record<string, number>>;
-}
-
 export interface RunCounts {
   readonly trainable: ParameterCount;
   /** What the run takes of a GPU; null where none computes. */
@@ -193,41 +206,6 @@ export interface OpenReport {
   readonly warnings: readonly string[];
 }
 
-/** A look inside one adapted module, computed on the device by the same graph that trains. */
-export interface Inspection {
-  readonly module: string;
-  readonly method: string;
-  /** R (input side rotation, [in, in]) for OFT and BOFT. */
-  readonly rotation?: {
-    readonly size: number;
-    readonly data: Float32Array;
-    readonly orthogonality: number;
-    readonly maxAngle: number;
-  };
-  /** BOFT's factors B_0 … B_{m-1} as dense [in, in] matrices (permuted block-diagonals). */
-  readonly factors?: readonly { readonly size: number; readonly data: Float32Array }[];
-  /** W' − W [out, in] for every method, with ‖ΔW‖_F / ‖W‖_F. */
-  readonly delta: {
-    readonly rows: number;
-    readonly columns: number;
-    readonly data: Float32Array;
-    readonly relative: number;
-  };
-  /** The module's own tensors by PEFT's names, as matrices; vectors have one column. */
-  readonly tensors?: readonly {
-    readonly name: string;
-    readonly rows: number;
-    readonly columns: number;
-    readonly data: Float32Array;
-  }[];
-  /** FourierFT's frequencies and coefficients. */
-  readonly spectrum?: {
-    readonly rows: Int32Array;
-    readonly columns: Int32Array;
-    readonly values: Float32Array;
-  };
-}
-
 export interface MergeReport {
   readonly onnx: Blob;
   readonly changedInitializers: readonly string[];
@@ -241,19 +219,13 @@ export interface MergeReport {
   readonly sidecars: readonly InputFile[];
 }
 
-/** Something of the weights as they were after so many steps. */
-export interface OfStep<T> {
-  readonly step: number;
-  readonly value: T;
-}
-
 /** Whose merged file it is: that of the open run, or of the opened adapters. */
 export type MergedOf = 'run' | 'adapters';
 
 /**
  * The trainer, one run at a time. Every method rejects with a PapilioError. A caller in another thread is let go when its `signal` is aborted.
  */
-export interface TrainerApi {
+export interface TrainerApi extends LooksApi {
   /** Reads a model's modules without starting a run. */
   describe(model: ModelSource, signal?: AbortSignal): Promise<ModelReport>;
   /** Reads data for a model without starting a run. */
@@ -278,13 +250,7 @@ export interface TrainerApi {
   pause(): Promise<void>;
   step(): Promise<void>;
   checkpoint(): Promise<Uint8Array>;
-  beforeAfter(options: {
-    readonly prompt?: string;
-    readonly seed: number;
-    readonly temperature?: number;
-    readonly maxTokens?: number;
-    readonly examples?: number;
-  }): Promise<OfStep<BeforeAfter>>;
+  beforeAfter(options: BeforeAfterOptions): Promise<OfStep<BeforeAfter>>;
   /** Probabilities of base and adapted model on one picture [size × size], 0 … 1. */
   classify(pixels: Float32Array): Promise<Both<Float32Array>>;
   inspect(module: string): Promise<OfStep<Inspection>>;
@@ -391,48 +357,6 @@ export interface DataPreview {
   readonly examples: readonly ExamplePreview[];
 }
 
-// ── Base and adapted model side by side ──
-
-/** Base and adapted model on the same held-out examples. Probabilities are softmaxes of the logits read from the GPU. */
-export interface ImageBeforeAfter {
-  readonly kind: 'image';
-  readonly labels: readonly string[];
-  readonly examples: readonly ({
-    readonly width: number;
-    readonly height: number;
-    /** Grey, 0 … 255. */
-    readonly pixels: Uint8Array;
-    readonly label: number;
-  } & Both<Float32Array>)[];
-}
-
-export interface TextBeforeAfter extends Both<string> {
-  readonly kind: 'text';
-  readonly prompt: string;
-  readonly seed: number;
-  readonly temperature: number;
-}
-
-export interface TextClassBeforeAfter {
-  readonly kind: 'text-class';
-  readonly labels: readonly string[];
-  readonly examples: readonly ({
-    readonly text: string;
-    readonly label: number;
-  } & Both<Float32Array>)[];
-}
-
-/** Numbers predicted for held-out texts. */
-export interface TextValueBeforeAfter {
-  readonly kind: 'text-value';
-  readonly examples: readonly ({
-    readonly text: string;
-    readonly value: number;
-  } & Both<number>)[];
-}
-
-export type BeforeAfter = ImageBeforeAfter | TextBeforeAfter | TextClassBeforeAfter | TextValueBeforeAfter;
-
 // ── Methods at equal parameters ──
 
 /** Methods side by side at (nearly) equal parameters, on one task with one seed. */
@@ -460,6 +384,8 @@ export interface MethodRow {
   readonly after: number;
   readonly examples: number;
   readonly words?: number;
+  /** The base model's own task, on its own held-out data; null where that is not known. */
+  readonly own: Forgetting | null;
   readonly steps: number;
   /** Null where nothing was measured: a run of very few steps, an engine off the GPU. */
   readonly secondsPerStep: number | null;

@@ -24,11 +24,13 @@ import { requireWritable } from '../models/merge.ts';
 import { hashOf } from './checkpoint.ts';
 import type { EngineRequest } from './engine.ts';
 import type { Host } from './openModel.ts';
-import type { RunRequest, Task } from './protocol.ts';
+import type { ModelSource, RunRequest, Task } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
 import { lossOf, type PreparedTask, parametersOf, prepareTask } from './task.ts';
 
 export interface RunSetup extends PreparedTask {
+  /** Where the model came from. */
+  readonly source: ModelSource;
   readonly method: AdapterMethod;
   readonly config: CommonConfig;
   /** Weights of the base model that the adapter to go on from came with, and goes on with. */
@@ -90,6 +92,7 @@ export async function setUpRun(
   const training = trainingOf(request, task, plan);
   const initial = () => initialValues(plan, training.seed, parameters, fitted?.adapter);
   return {
+    source: request.model,
     method,
     config,
     ...task,

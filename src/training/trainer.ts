@@ -4,6 +4,7 @@ import { createAdapterSet } from './adapterSet.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
 import { forecastReport, limitsOf } from './forecast.ts';
+import { createLooks } from './looks.ts';
 import { fileOf, mergeReport, parityFiles } from './merging.ts';
 import { compareMethods } from './methodComparison.ts';
 import { type Host, openModel } from './openModel.ts';
@@ -125,6 +126,9 @@ class CurrentRun {
   get session(): Session {
     return requireOpen(this.#run).session;
   }
+
+  /** What the open run is computed by. */
+  readonly ownBackend = (): Promise<Backend> => this.backend(requireOpen(this.#run).engine);
 
   readonly backend = (engine: EngineName | undefined): Promise<Backend> => {
     const known = this.#backends.get(engine);
@@ -282,6 +286,7 @@ export function createTrainer(host: Host): TrainerApi {
     },
     ...{ open, play, pause, step, checkpoint, close },
     ...{ compareMethods: run.compareMethods, stopMethodComparison },
+    ...createLooks(run, host),
     beforeAfter: async (options) => run.session.atStep((session) => beforeAfter(session, options)),
     classify: async (pixels) => classifyPixels(run.session, pixels),
     inspect: async (module) => run.session.atStep((session) => session.inspect(module)),

@@ -45,6 +45,12 @@ const measured: MethodRow = {
   before: 0.25,
   after: 0.5,
   examples: 16,
+  own: {
+    data: 'digits',
+    head: 'base',
+    before: { step: 4, metric: 'accuracy', value: 0.9, loss: 1, examples: 512 },
+    after: { step: 4, metric: 'accuracy', value: 0.7, loss: 2, examples: 512 },
+  },
   steps: 4,
   secondsPerStep: null,
   peakBytes: 1000,
@@ -274,5 +280,10 @@ describe('methods side by side', () => {
     expect(line).toHaveLength(head!.length);
     expect(line![head!.indexOf('seconds_per_step')]).toBe('');
     expect(line![head!.indexOf('after')]).toBe('0.5');
+    expect(['own_task', 'own_before', 'own_after'].map((name) => line![head!.indexOf(name)])).toEqual([
+      'digits',
+      '0.9',
+      '0.7',
+    ]);
   });
 });

@@ -182,5 +182,9 @@ export function fakeTrainer(): FakeTrainer {
     baseModel: unused,
     paritySamples: unused,
     parityFile: unused,
+    whatIf: unused,
+    weights: unused,
+    forgetting: unused,
+    stopLooking: unused,
   };
 }

@@ -136,6 +136,7 @@ const TITLES: Readonly<Record<string, string>> = {
   free: 'Free',
   before: 'Before',
   after: 'After',
+  own: 'Own task',
   secondsPerStep: 'Step',
   peakBytes: 'Memory',
   dispatchesPerStep: 'Dispatches',
@@ -157,7 +158,7 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
     >
       <Table
         words={['Method']}
-        numbers={['Adapter', 'Free', 'Before', 'After', 'Step', 'Memory', 'Dispatches']}
+        numbers={['Adapter', 'Free', 'Before', 'After', 'Own task', 'Step', 'Memory', 'Dispatches']}
       >
         {rows.map((row) => (
           <tr key={row.method}>
@@ -170,6 +171,9 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
             <td className="number">{scoreText({ metric: row.metric, value: row.before })}</td>
             <td className="number">
               <b>{scoreText({ metric: row.metric, value: row.after })}</b>
+            </td>
+            <td className="number">
+              {row.own === null ? '–' : `${scoreText(row.own.before)} → ${scoreText(row.own.after)}`}
             </td>
             <td className="number">{seconds(row.secondsPerStep)}</td>
             <td className="number">{row.peakBytes === null ? '–' : bytes(row.peakBytes)}</td>
