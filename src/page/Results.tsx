@@ -6,12 +6,16 @@ import { Merge } from './features/merge/Merge.tsx';
 import { Methods } from './features/methods/Methods.tsx';
 import { BeforeAfter } from './features/try/BeforeAfter.tsx';
 import { ErrorCard } from './parts/Errors.tsx';
+import { later } from './parts/Waiting.tsx';
 import type { SeeTab } from './stores.ts';
 import { usePage, useUi } from './usePage.ts';
+
+const Weights = later('Weights', () => import('./features/weights/Weights.tsx'));
 
 const TABS = [
   { id: 'compare', title: 'Before and after', Content: BeforeAfter },
   { id: 'inside', title: 'Inside', Content: Inside },
+  { id: 'weights', title: 'Weights', Content: Weights },
   { id: 'merge', title: 'Merge', Content: Merge },
   { id: 'adapters', title: 'Adapters', Content: Adapters },
   { id: 'methods', title: 'Methods', Content: Methods },

@@ -68,6 +68,8 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     ...createFacts(stores),
     ...createSections(stores),
     controller,
+    /** For what is loaded later and asks the trainer too. */
+    ...{ trainer, questions },
     inspection,
     merging: createMerging(stores, trainer, controller, questions, inspection, inference),
     tabs,

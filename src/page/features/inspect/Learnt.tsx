@@ -59,7 +59,7 @@ function ValueMap(props: {
   );
 }
 
-function RotationMap({ rotation }: { readonly rotation: NonNullable<Inspection['rotation']> }) {
+export function RotationMap({ rotation }: { readonly rotation: NonNullable<Inspection['rotation']> }) {
   const colors = useMapColors();
   const { data, size } = rotation;
   const painter = useMemo(
@@ -76,7 +76,7 @@ function RotationMap({ rotation }: { readonly rotation: NonNullable<Inspection['
   );
 }
 
-function DeltaMap({ delta }: { readonly delta: Inspection['delta'] }) {
+export function DeltaMap({ delta }: { readonly delta: Inspection['delta'] }) {
   const colors = useMapColors();
   const { data, rows, columns } = delta;
   const painter = useMemo(

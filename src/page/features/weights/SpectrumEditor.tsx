@@ -1,0 +1,196 @@
+/** FourierFT's spectrum under the hand: a coefficient is moved or left out, and ΔW and the score follow through the kernel that trains. */
+import { useEffect, useMemo, useState } from 'react';
+import { useStore } from 'zustand';
+import { type EvalMetric, type Inspection, scoredOn } from '../../../protocol.ts';
+import { percent, real, scoreText, whole } from '../../format.ts';
+import { Action, Fold, Range, Toggle } from '../../parts/Controls.tsx';
+import { Block, Facts, Figure } from '../../parts/Facts.tsx';
+import { useRun } from '../../usePage.ts';
+import { DeltaMap } from '../inspect/Learnt.tsx';
+import { FrequencyPlane } from './FrequencyPlane.tsx';
+import {
+  AS_TRAINED,
+  alone,
+  bySize,
+  coefficient,
+  isEdited,
+  movedTo,
+  periods,
+  rangeOf,
+  type Spectrum,
+  type SpectrumEdit,
+  toggled,
+} from './spectrum.ts';
+import type { Weights } from './weights.ts';
+
+export function SpectrumEditor(props: {
+  readonly weights: Weights;
+  /** What the run is like at this step. */
+  readonly step: number;
+  readonly inspection: Inspection;
+  readonly spectrum: Spectrum;
+}) {
+  const { weights, step, inspection, spectrum } = props;
+  const { module, delta } = inspection;
+  const view = useStore(weights.whatIf, (s) => s.spectrum);
+  const isStill = useRun(({ state }) => state === 'paused' || state === 'finished');
+  const isAsking = useStore(weights.whatIf, (s) => s.isAsking);
+  const isHere = view.module === module;
+  const edit = isHere ? view.edit : AS_TRAINED;
+  const order = useMemo(() => bySize(spectrum), [spectrum]);
+  const range = useMemo(() => rangeOf(spectrum), [spectrum]);
+  const [chosenIn, setChosen] = useState<{ readonly module: string; readonly k: number } | null>(null);
+  const chosen = chosenIn?.module === module ? chosenIn.k : order[0]!;
+  const answer = isHere && isEdited(edit) ? view.answer : null;
+  const trained = isHere && view.trained?.step === step ? view.trained : null;
+  const score = answer?.metric ?? trained;
+  const shown = answer?.inspection.delta ?? delta;
+  const change = (next: SpectrumEdit) => void weights.moving.editSpectrum(module, spectrum, next);
+  // Of other numbers everything is another: the score as trained, and what was moved.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: an edit is asked for when it is made.
+  useEffect(() => {
+    if (isStill) change(edit);
+  }, [weights, module, spectrum, isStill]);
+  return (
+    <Block
+      title="The spectrum"
+      beside={
+        <span className="hint" aria-live="polite">
+          {isEdited(edit)
+            ? isAsking
+              ? 'following …'
+              : 'what if: the run itself is untouched'
+            : 'as trained'}
+        </span>
+      }
+    >
+      <div className="strip strip-2">
+        <figure className="matrix">
+          <FrequencyPlane
+            spectrum={spectrum}
+            edit={edit}
+            size={delta}
+            largest={range.largest}
+            limit={range.limit}
+            chosen={chosen}
+            onChoose={(k) => setChosen({ module, k })}
+            onMove={(k, value) => change(movedTo(edit, k, value))}
+          />
+          <figcaption>
+            Frequencies along the outputs (down) and the inputs (across), 0 in the middle, the finest waves at
+            the rim. Click one; drag it up or down.
+          </figcaption>
+        </figure>
+        <DeltaMap delta={shown} />
+      </div>
+      <OneFrequency
+        {...{ spectrum, edit, order, chosen, change }}
+        size={delta}
+        limit={range.limit}
+        onChoose={(k) => setChosen({ module, k })}
+      />
+      <Figures
+        {...{ shown, score, delta }}
+        trained={answer === null ? null : trained}
+        counting={[spectrum.values.length - edit.off.size, spectrum.values.length]}
+      />
+    </Block>
+  );
+}
+
+/** What ΔW and score are, beside what they are as trained, and how that was got. */
+function Figures(props: {
+  readonly shown: Inspection['delta'];
+  readonly delta: Inspection['delta'];
+  readonly score: EvalMetric | null;
+  readonly trained: EvalMetric | null;
+  /** How many frequencies count, of how many. */
+  readonly counting: readonly [number, number];
+}) {
+  const { shown, delta, score, trained, counting } = props;
+  return (
+    <>
+      <dl className="figures figures-small" data-testid="spectrum-figures">
+        <Figure
+          name="‖ΔW‖ / ‖W‖"
+          value={percent(shown.relative)}
+          note={shown === delta ? '' : `as trained ${percent(delta.relative)}`}
+        />
+        <Figure name="Counting" value={counting.map(whole).join(' of ')} />
+        {score === null ? null : (
+          <Figure
+            name={`Held-out ${score.metric}`}
+            value={scoreText(score)}
+            note={trained === null ? '' : `as trained ${scoreText(trained)}`}
+          />
+        )}
+      </dl>
+      <Fold summary="How each number was got">
+        <Facts
+          of={{
+            ΔW: 'computed by the engine of the run: the same graph as in training (the sparse inverse transform), with the moved coefficients in place of the run’s own, which are put back bit for bit before its next step.',
+            '‖ΔW‖ / ‖W‖': 'derived from that ΔW: Frobenius norms, in float64.',
+            Score:
+              score === null
+                ? 'measured when the run pauses or ends, or something is moved.'
+                : `measured in this run: ${scoredOn(score)}, with every other layer as trained. The same examples each time.`,
+          }}
+        />
+      </Fold>
+    </>
+  );
+}
+
+/** A minus as one reads it. */
+const signed = (n: number): string => (n < 0 ? `−${-n}` : String(n));
+
+/** One frequency in words, with its controls. */
+function OneFrequency(props: {
+  readonly spectrum: Spectrum;
+  readonly edit: SpectrumEdit;
+  readonly order: readonly number[];
+  readonly chosen: number;
+  readonly size: { readonly rows: number; readonly columns: number };
+  readonly limit: number;
+  readonly change: (edit: SpectrumEdit) => void;
+  readonly onChoose: (k: number) => void;
+}) {
+  const { spectrum, edit, order, chosen, size, limit, change, onChoose } = props;
+  const count = spectrum.values.length;
+  const down = periods(spectrum.rows[chosen]!, size.rows);
+  const across = periods(spectrum.columns[chosen]!, size.columns);
+  return (
+    <div className="stack frequency" data-testid="frequency">
+      <p>
+        A wave of <b>{signed(down)}</b> periods along the outputs and <b>{signed(across)}</b> along the
+        inputs, coefficient <b>{real(coefficient(spectrum, edit, chosen))}</b> (trained:{' '}
+        {real(spectrum.values[chosen]!)}).
+      </p>
+      <Range
+        label="Frequency"
+        value={order.indexOf(chosen) + 1}
+        min={1}
+        max={count}
+        step={1}
+        format={(value) => `${value} of ${count} by size`}
+        onChange={(value) => onChoose(order[value - 1]!)}
+      />
+      <Range
+        label="Coefficient"
+        value={coefficient(spectrum, edit, chosen)}
+        min={-limit}
+        max={limit}
+        step={limit / 200}
+        format={real}
+        onChange={(value) => change(movedTo(edit, chosen, value))}
+      />
+      <p className="row tools">
+        <Toggle isOn={!edit.off.has(chosen)} onChange={() => change(toggled(edit, chosen))}>
+          It counts
+        </Toggle>
+        <Action text="Only this one" onPress={() => change(alone(edit, chosen, count))} />
+        <Action text="As trained" isDisabled={!isEdited(edit)} onPress={() => change(AS_TRAINED)} />
+      </p>
+    </div>
+  );
+}

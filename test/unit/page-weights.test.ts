@@ -1,0 +1,346 @@
+/**
+ * The Weights tab without its pictures: what is asked when something is moved, and what is kept of the answers; the spectrum's edits and its
+ * plane; the way back. Seen to fail with: every wish of a drag asked, an answer of a run that has ended kept, factors going back first to last.
+ */
+import { describe, expect, it } from 'vitest';
+import { createQuestions } from '../../src/page/features/inspect/inspection.ts';
+import { newRun } from '../../src/page/features/training/runs.ts';
+import {
+  alongWay,
+  type Measured,
+  stations,
+  strengthsAt,
+  withPoint,
+} from '../../src/page/features/weights/back.ts';
+import { halfIn } from '../../src/page/features/weights/Kept.tsx';
+import {
+  AS_TRAINED,
+  alone,
+  bySize,
+  centred,
+  coefficient,
+  isEdited,
+  movedTo,
+  nearest,
+  periods,
+  rangeOf,
+  toggled,
+  valuesOf,
+} from '../../src/page/features/weights/spectrum.ts';
+import { createWeights } from '../../src/page/features/weights/weights.ts';
+import { newest, SCORED } from '../../src/page/features/weights/whatIf.ts';
+import { createStores } from '../../src/page/stores.ts';
+import type {
+  EvalMetric,
+  Inspection,
+  OpenReport,
+  WeightReport,
+  WhatIfAnswer,
+  WhatIfRequest,
+} from '../../src/training/protocol.ts';
+
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+const spectrum = {
+  rows: Int32Array.of(0, 3, 7, 1),
+  columns: Int32Array.of(0, 5, 1, 4),
+  values: Float32Array.of(0.5, -2, 0, 1),
+};
+
+describe('a spectrum under the hand', () => {
+  it('is moved, left out and brought back one by one', () => {
+    const moved = movedTo(AS_TRAINED, 1, 0.25);
+    expect([...valuesOf(spectrum, moved)]).toEqual([0.5, 0.25, 0, 1]);
+    const off = toggled(moved, 1);
+    expect(coefficient(spectrum, off, 1)).toBe(0);
+    // What was moved is as it was moved once it counts again.
+    expect(coefficient(spectrum, toggled(off, 1), 1)).toBe(0.25);
+    // A coefficient that is moved counts.
+    expect(coefficient(spectrum, movedTo(off, 1, 0.75), 1)).toBe(0.75);
+    expect([...valuesOf(spectrum, alone(moved, 3, 4))]).toEqual([0, 0, 0, 1]);
+    expect([isEdited(AS_TRAINED), isEdited(moved), isEdited(toggled(AS_TRAINED, 0))]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    expect([...spectrum.values]).toEqual([0.5, -2, 0, 1]);
+    expect(bySize(spectrum)).toEqual([1, 3, 0, 2]);
+    expect(rangeOf(spectrum)).toEqual({ largest: 2, limit: 4 });
+  });
+
+  it('lies in a plane with 0 in the middle, where the nearest is found', () => {
+    expect([0, 3, 4, 5, 7].map((f) => periods(f, 8))).toEqual([0, 3, 4, -3, -1]);
+    expect([0, 3, 4, 7].map((f) => centred(f, 8))).toEqual([4, 7, 0, 3]);
+    expect([0, 3, 4, 6].map((f) => centred(f, 7))).toEqual([3, 6, 0, 2]);
+    const size = { rows: 8, columns: 6 };
+    // Frequency 0 lies at (4, 3); 7 along the outputs is −1, just above.
+    expect(nearest(spectrum, size, { row: 4.5, column: 3.5 }, 0.5)).toBe(0);
+    expect(nearest(spectrum, size, { row: 3.6, column: 4.4 }, 1)).toBe(2);
+    expect(nearest(spectrum, size, { row: 0, column: 0 }, 1)).toBeNull();
+  });
+});
+
+describe('the way back', () => {
+  it('takes all factors together, or the last first', () => {
+    expect(strengthsAt('together', 0.4, 3)).toEqual([0.4, 0.4, 0.4]);
+    expect(strengthsAt('in-turn', 1, 3)).toEqual([1, 1, 1]);
+    expect(strengthsAt('in-turn', 0.5, 3)).toEqual([1, 0.5, 0]);
+    expect(strengthsAt('in-turn', 0, 3)).toEqual([0, 0, 0]);
+    expect(strengthsAt('in-turn', 0.35, 1)).toEqual([0.35]);
+    expect(stations('in-turn', 4)).toEqual([1, 0.9, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.25, 0.2, 0.1, 0]);
+  });
+
+  const point = (way: Measured['way'], at: number, value: number, step = 5): Measured => ({
+    way,
+    at,
+    metric: { step, metric: 'accuracy', value, loss: 1, examples: 8 },
+  });
+
+  it('keeps one point a place, of one step, and shares its ends', () => {
+    let points: readonly Measured[] = [];
+    for (const one of [
+      point('together', 1, 0.9),
+      point('together', 0.5, 0.6),
+      point('in-turn', 0.5, 0.7),
+      point('together', 0.5, 0.65),
+      point('in-turn', 0, 0.1),
+    ])
+      points = withPoint(points, one);
+    expect(alongWay(points, 'together').map(({ at, metric }) => [at, metric.value])).toEqual([
+      [0, 0.1],
+      [0.5, 0.65],
+      [1, 0.9],
+    ]);
+    expect(alongWay(points, 'in-turn').map(({ metric }) => metric.value)).toEqual([0.1, 0.7, 0.9]);
+    expect(withPoint(points, point('together', 0.2, 0.3, 6))).toHaveLength(1);
+  });
+
+  it('half of a change is in so many of its largest values', () => {
+    expect(halfIn({ values: Float64Array.of(3, 3, 3, 3), norm: 6 })).toBe(2);
+    expect(halfIn({ values: Float64Array.of(9, 1, 1), norm: Math.sqrt(83) })).toBe(1);
+    expect(halfIn({ values: Float64Array.of(0, 0), norm: 0 })).toBe(1);
+  });
+});
+
+it('only the newest wish is followed', async () => {
+  const done: number[] = [];
+  const waiting: (() => void)[] = [];
+  const { wish, forget } = newest(async (n: number) => {
+    done.push(n);
+    await new Promise<void>((resolve) => waiting.push(resolve));
+  });
+  const all = [1, 2, 3, 4].map(wish);
+  expect(done).toEqual([1]);
+  waiting.shift()!();
+  await settle();
+  expect(done).toEqual([1, 4]);
+  waiting.shift()!();
+  await Promise.all(all);
+  const last = wish(5);
+  expect(done).toEqual([1, 4, 5]);
+  waiting.shift()!();
+  await last;
+  // What is never answered holds nothing up once it is forgotten.
+  void wish(6);
+  void wish(7);
+  forget();
+  void wish(8);
+  expect(done).toEqual([1, 4, 5, 6, 8]);
+  waiting.shift()!();
+  await settle();
+  expect(done).toEqual([1, 4, 5, 6, 8]);
+});
+
+const metric = (value: number): EvalMetric => ({
+  step: 9,
+  metric: 'accuracy',
+  value,
+  loss: 1,
+  examples: 128,
+});
+const inspection: Inspection = {
+  module: 'a.query',
+  method: 'boft',
+  delta: { rows: 1, columns: 1, data: Float32Array.of(1), relative: 0.5 },
+  spectrum,
+};
+
+function setUp(strengths = 2) {
+  const stores = createStores();
+  const asked: WhatIfRequest[] = [];
+  const stopped: string[] = [];
+  let answerWeights: (report: WeightReport) => void = () => {};
+  const trainer = {
+    async whatIf(request: WhatIfRequest) {
+      asked.push(request);
+      const value: WhatIfAnswer = {
+        inspection: request.module === undefined ? null : inspection,
+        metric: request.scored === undefined ? null : metric(asked.length / 100),
+        comparison: request.compared && {
+          kind: 'text',
+          prompt: '',
+          before: '',
+          after: '',
+          seed: 1,
+          temperature: 0,
+        },
+        strengths,
+      } as WhatIfAnswer;
+      return { step: 9, value };
+    },
+    weights: (module: string) =>
+      new Promise<{ step: number; value: WeightReport }>((resolve) => {
+        answerWeights = (report) => resolve({ step: 9, value: { ...report, module } });
+      }),
+    forgetting: async () => ({ step: 9, value: null }),
+    stopLooking: async () => void stopped.push('stop'),
+  };
+  const start = (id: number) => {
+    const { settings } = stores.choice.getState();
+    const open = { counts: { trainable: { stored: 7, free: 5 } } } as unknown as OpenReport;
+    stores.run.setState({ current: newRun(id, settings, 0), open, state: 'paused' });
+  };
+  start(1);
+  const weights = createWeights(stores, trainer, createQuestions(stores, { fail: async () => {} }));
+  return {
+    ...stores,
+    asked,
+    stopped,
+    weights,
+    start,
+    answer: (report: WeightReport) => answerWeights(report),
+  };
+}
+
+describe('the way back, asked', () => {
+  it('learns first how many factors there are, then follows the slider', async () => {
+    const { weights, asked } = setUp();
+    await weights.moving.goTo(1, 'a.query');
+    expect(asked[0]).toEqual({ change: {}, scored: SCORED, module: 'a.query' });
+    expect(weights.whatIf.getState().back).toMatchObject({ count: 2, answer: { at: 1, step: 9 } });
+    await weights.moving.goTo(0.5, 'a.query');
+    expect(asked.at(-2)!.change).toEqual({ strengths: [0.5, 0.5] });
+    expect(asked.at(-1)!.compared).toBeDefined();
+    await weights.moving.goBy('in-turn', 'a.query');
+    expect(asked.at(-1)!.change).toEqual({ strengths: [1, 0] });
+    const { answer, answers, points } = weights.whatIf.getState().back;
+    expect([answer?.way, answer?.at, answers?.at]).toEqual(['in-turn', 0.5, 0.5]);
+    expect(points.map(({ way, at }) => [way, at])).toEqual([
+      ['together', 1],
+      ['together', 0.5],
+      ['in-turn', 0.5],
+    ]);
+  });
+
+  it('asks of a drag only where it begins and where it is now', async () => {
+    const { weights, asked } = setUp();
+    await weights.moving.goTo(1, null);
+    const before = asked.length;
+    await Promise.all([0.9, 0.8, 0.7, 0.6].map((at) => weights.moving.goTo(at, null)));
+    const strengths = asked.slice(before).map(({ change }) => change.strengths?.[0]);
+    expect(strengths).not.toContain(0.8);
+    expect(strengths).not.toContain(0.7);
+    expect(strengths.at(-1)).toBe(0.6);
+    // Where it was on the way both models are not asked to answer.
+    expect(
+      asked
+        .slice(before)
+        .filter(({ compared }) => compared)
+        .map(({ change }) => change.strengths?.[0]),
+    ).toEqual([0.6]);
+  });
+
+  it('measures the curve until it is stopped', async () => {
+    const { weights, asked } = setUp(1);
+    await weights.moving.goTo(1, null);
+    await weights.moving.sweep();
+    expect(alongWay(weights.whatIf.getState().back.points, 'together')).toHaveLength(11);
+    expect(asked.every(({ change }) => (change.strengths?.length ?? 1) === 1)).toBe(true);
+    expect(weights.whatIf.getState().back.isSweeping).toBe(false);
+    const count = asked.length;
+    const second = weights.moving.sweep();
+    weights.moving.stopSweep();
+    await second;
+    expect(asked.length).toBe(count + 1);
+  });
+});
+
+describe('the spectrum, asked', () => {
+  it('is the score as trained first, then what was moved', async () => {
+    const { weights, asked } = setUp();
+    await weights.moving.editSpectrum('a.query', spectrum, AS_TRAINED);
+    expect(asked[0]).toEqual({ change: {}, module: 'a.query', scored: SCORED });
+    const edit = movedTo(AS_TRAINED, 0, 2);
+    await weights.moving.editSpectrum('a.query', spectrum, edit);
+    expect(asked[1]!.change).toEqual({
+      spectrum: { module: 'a.query', values: Float32Array.of(2, -2, 0, 1) },
+    });
+    const { trained, answer } = weights.whatIf.getState().spectrum;
+    expect([trained?.value, answer?.metric.value]).toEqual([0.01, 0.02]);
+    await weights.moving.editSpectrum('a.query', spectrum, AS_TRAINED);
+    expect(weights.whatIf.getState().spectrum).toMatchObject({ answer: null, trained: { value: 0.03 } });
+  });
+});
+
+const report: WeightReport = {
+  module: '',
+  rows: 2,
+  columns: 2,
+  singular: { values: Float64Array.of(1, 0), of: 2, rank: 1, floor: 1e-6, norm: 1 },
+  neurons: {
+    ...{ count: 2, of: 2, pairs: 1, energy: { before: 1, after: 1 }, turned: { most: 0, mean: 0 } },
+    angles: { before: new Uint32Array(36), after: new Uint32Array(36) },
+  },
+  lora: null,
+};
+
+describe('what is kept of a page’s runs', () => {
+  it('is one look a run and module, beside those of other runs', async () => {
+    const { weights, answer, start } = setUp();
+    const look = async (module: string, rank: number) => {
+      const looking = weights.look(module);
+      await settle();
+      answer({ ...report, singular: { ...report.singular, rank } });
+      await looking;
+    };
+    await look('a.query', 1);
+    await look('a.query', 2);
+    await look('a.value', 3);
+    start(2);
+    await look('a.query', 4);
+    const rows = weights.looked
+      .getState()
+      .rows.map(({ run, module, singular }) => [run, module, singular.rank]);
+    expect(rows).toEqual([
+      [1, 'a.query', 2],
+      [1, 'a.value', 3],
+      [2, 'a.query', 4],
+    ]);
+    await weights.measure();
+    expect(weights.known.getState().rows).toMatchObject([{ run: 2, trainable: 5, own: null }]);
+  });
+
+  it('is nothing of a run that has ended since, nor of a look that was stopped', async () => {
+    const { weights, answer, start, stopped, asked } = setUp();
+    const looking = weights.look('a.query');
+    await settle();
+    expect(weights.looked.getState().busy).toBe('a.query');
+    await weights.moving.goTo(1, null);
+    await weights.moving.goTo(0.5, null);
+    start(2);
+    expect(weights.whatIf.getState().back).toMatchObject({ at: 1, count: null, points: [], answer: null });
+    answer(report);
+    await looking;
+    expect(weights.looked.getState()).toMatchObject({ busy: null, rows: [], error: null });
+    const another = weights.look('a.query');
+    await settle();
+    await weights.stopLooking();
+    answer(report);
+    await another;
+    expect(weights.looked.getState().rows).toEqual([]);
+    expect(stopped).toEqual(['stop']);
+    // The new run is asked for its own strengths.
+    const before = asked.length;
+    await weights.moving.goTo(1, null);
+    expect(asked[before]!.change).toEqual({});
+  });
+});
