@@ -5,12 +5,10 @@ import { Inside } from './features/inspect/Inside.tsx';
 import { Merge } from './features/merge/Merge.tsx';
 import { Methods } from './features/methods/Methods.tsx';
 import { BeforeAfter } from './features/try/BeforeAfter.tsx';
+import { Weights } from './features/weights/Weights.tsx';
 import { ErrorCard } from './parts/Errors.tsx';
-import { later } from './parts/Waiting.tsx';
 import type { SeeTab } from './stores.ts';
 import { usePage, useUi } from './usePage.ts';
-
-const Weights = later('Weights', () => import('./features/weights/Weights.tsx'));
 
 const TABS = [
   { id: 'compare', title: 'Before and after', Content: BeforeAfter },

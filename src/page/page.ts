@@ -68,7 +68,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     ...createFacts(stores),
     ...createSections(stores),
     controller,
-    /** For what is loaded later and asks the trainer too. */
+    /** For what makes its own state later and asks the trainer too. */
     ...{ trainer, questions },
     inspection,
     merging: createMerging(stores, trainer, controller, questions, inspection, inference),
