@@ -25,7 +25,7 @@ async function findings(page: Page, where: string): Promise<string[]> {
   );
 }
 
-const TABS = ['Before and after', 'Inside', 'Merge', 'Adapters', 'Methods'];
+const TABS = ['Before and after', 'Inside', 'Weights', 'Merge', 'Adapters', 'Methods'];
 
 test.each(['light', 'dark'])('axe finds nothing: %s', async (theme) => {
   const { page } = await openPage(stage, onProcessor(`${QUICK}&t.steps=2`), 1280, async (opened) => {
