@@ -19,7 +19,7 @@ import { scoringGraph } from './stepGraph.ts';
 import { lossOf, type PreparedTask, prepareTask } from './task.ts';
 
 /** Held-out examples of the base's task, at most. */
-const MOST_EXAMPLES = 512;
+const MOST_EXAMPLES = 256;
 
 /** The packed numbers of a run at a step. */
 export interface TrainedRun {

@@ -238,7 +238,7 @@ function HowKept({ own }: { readonly own: Looked | null }) {
           Energy:
             'hyperspherical: the sum over pairs of neurons of 1 / ‖wᵢ − wⱼ‖, each a row of the weight made to length 1, as in the papers of OFT and BOFT; the change from before to after, in float64.',
           Angles:
-            'by how much the angle of any pair changed at most. A rotation of the inputs keeps every one.',
+            'by how much the angle of any pair changed at most. A rotation of the inputs keeps every one; OFT’s short series (Neumann) is only nearly a rotation.',
           'Of a rank at best': `the share of ‖ΔW‖² in that many of the largest singular values: no ΔW of that rank comes nearer (Eckart and Young). The rank is that of a LoRA that keeps about as many numbers on this layer as the run does${
             own?.lora ? ` (${whole(own.lora.parameters)})` : ''
           }; how well such a LoRA would learn, it does not say.`,
