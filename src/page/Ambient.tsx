@@ -4,7 +4,7 @@ import type { RunState } from '../protocol.ts';
 import { smooth } from './features/training/series.ts';
 import { real, scoreText } from './format.ts';
 import type { Page } from './page.ts';
-import { Action } from './parts/Controls.tsx';
+import { Action } from './parts/Action.tsx';
 import { IconButton } from './parts/Icon.tsx';
 import { usePage, useRun, useUi } from './usePage.ts';
 

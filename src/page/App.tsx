@@ -1,19 +1,18 @@
 /** The page: its head, and three areas side by side, or one at a time where there is no room. */
-import { memo, useEffect, useState } from 'react';
-import { Tooltip, TooltipTrigger } from 'react-aria-components';
+import { memo, useEffect } from 'react';
 import { Ambient } from './Ambient.tsx';
 import { handleKey } from './commands.ts';
 import { ERROR_GUIDE } from './errorGuide.ts';
-import { NewVersion } from './features/offline/NewVersion.tsx';
-import { Setup } from './features/setup/Setup.tsx';
 import { Training } from './features/training/Training.tsx';
-import { IconButton, type IconName, Mark } from './parts/Icon.tsx';
+import { Mark } from './parts/Icon.tsx';
 import { later } from './parts/Waiting.tsx';
-import type { PanelName, UiState } from './stores.ts';
-import { chooseTheme } from './theme.ts';
+import type { PanelName } from './stores.ts';
 import { ChoiceContext, useLateChoice, usePage, useRun, useUi } from './usePage.ts';
 
+const NewVersion = later('NewVersion', () => import('./features/offline/NewVersion.tsx'));
+const Setup = later('Setup', () => import('./features/setup/Setup.tsx'), <div className="panel-scroll" />);
 const Results = later('Results', () => import('./Results.tsx'), <div className="panel-scroll" />);
+const HeaderTools = later('HeaderTools', () => import('./HeaderTools.tsx'));
 const Help = later('Help', () => import('./parts/Help.tsx'));
 
 const PANELS: readonly { readonly name: PanelName; readonly title: string; readonly what: string }[] = [
@@ -94,24 +93,8 @@ export function App() {
   );
 }
 
-const NEXT = { system: 'light', light: 'dark', dark: 'system' } as const;
-const THEME_ICONS: Readonly<Record<UiState['theme'], IconName>> = {
-  system: 'auto',
-  light: 'sun',
-  dark: 'moon',
-};
-
 /** Mark, name, promise, and the few things that concern everything. */
 function Header() {
-  const page = usePage();
-  const theme = useUi((s) => s.theme);
-  const [isCopied, setCopied] = useState(false);
-  const copy = async () => {
-    history.replaceState(null, '', page.link());
-    await navigator.clipboard?.writeText(page.link()).catch(() => undefined);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 2500);
-  };
   return (
     <header className="header">
       <Mark />
@@ -120,27 +103,8 @@ function Header() {
         Fine-tune ONNX models with rotations and waves. <b>Nothing leaves this tab.</b>
       </p>
       <div className="header-tools">
-        <Tool
-          icon={isCopied ? 'check' : 'link'}
-          label={isCopied ? 'Link copied' : 'Copy a link to these settings'}
-          onPress={() => void copy()}
-        />
-        <Tool
-          icon={THEME_ICONS[theme]}
-          label={`Theme: ${theme}`}
-          onPress={() => chooseTheme(page, NEXT[theme])}
-        />
-        <Tool icon="keys" label="Keyboard help" onPress={() => page.ui.setState({ isHelpOpen: true })} />
+        <HeaderTools />
       </div>
     </header>
-  );
-}
-
-function Tool(props: { readonly icon: IconName; readonly label: string; readonly onPress: () => void }) {
-  return (
-    <TooltipTrigger delay={300}>
-      <IconButton {...props} />
-      <Tooltip className="tip">{props.label}</Tooltip>
-    </TooltipTrigger>
   );
 }

@@ -8,8 +8,8 @@ import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, test } from 'vitest';
 import { visible } from '../../src/lib/names.ts';
 import { jsx, jsxs } from '../../src/page/jsx/jsx-runtime.ts';
-import { Picker } from '../../src/page/parts/Controls.tsx';
 import { ErrorText } from '../../src/page/parts/Errors.tsx';
+import { Picker } from '../../src/page/parts/Picker.tsx';
 
 const NAMES = [
   'invoice\u202Egnp.exe',

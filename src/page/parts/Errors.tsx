@@ -6,7 +6,7 @@ import { saveFile } from '../exports.ts';
 import type { Page } from '../page.ts';
 import type { PanelName } from '../stores.ts';
 import { usePage, useRun } from '../usePage.ts';
-import { Action } from './Controls.tsx';
+import { Action } from './Action.tsx';
 import { Icon, IconButton } from './Icon.tsx';
 
 /** An error that needs no button. */

@@ -3,7 +3,7 @@ import { DropZone, FileTrigger } from 'react-aria-components';
 import type { PickedFile } from '../../common.ts';
 import { sizeOf } from '../../protocol.ts';
 import { bytes } from '../format.ts';
-import { Action } from './Controls.tsx';
+import { Action } from './Action.tsx';
 
 interface Entry {
   readonly kind: string;

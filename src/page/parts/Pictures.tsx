@@ -1,6 +1,6 @@
 /** Small pictures, pixel by pixel, and a pad to draw one on. */
 import { type PointerEvent, useEffect, useRef, useState } from 'react';
-import { Action } from './Controls.tsx';
+import { Action } from './Action.tsx';
 
 /** A picture of one or three channels as the model reads it: [channels, height, width], 0 … 1 as floats or 0 … 255 as bytes. */
 export function Picture(props: {

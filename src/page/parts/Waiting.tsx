@@ -1,7 +1,7 @@
 /** What stands where something is still to come, or has been overtaken: no line of progress stands still in silence. */
 import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
 import { useRun, useSeries } from '../usePage.ts';
-import { Action } from './Controls.tsx';
+import { Action } from './Action.tsx';
 
 /** Seconds before the silence is worth a word, and before the way out of it is. */
 const WORTH_A_WORD = 2;

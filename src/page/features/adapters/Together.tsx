@@ -3,9 +3,11 @@ import { useState } from 'react';
 import { COMBINATIONS, type Combination } from '../../../methods.ts';
 import { scoredOn } from '../../../protocol.ts';
 import { scoreText } from '../../format.ts';
-import { Action, Picker, TextField } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
+import { TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Block, ParityVerdict, Warnings } from '../../parts/Facts.tsx';
+import { Picker } from '../../parts/Picker.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import type { AdapterPlace, AdapterSetView } from './adapterSet.ts';
 

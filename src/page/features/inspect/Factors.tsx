@@ -13,8 +13,8 @@ import {
 } from '../../../methods.ts';
 import type { Inspection } from '../../../protocol.ts';
 import { percent, whole } from '../../format.ts';
-import { Range } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
+import { Range } from '../../parts/Range.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import { MatrixCanvas, Scale } from './MatrixCanvas.tsx';
 import { composedPainter, factorPainter, learntFactorPainter, pretty, useMapColors } from './painters.ts';

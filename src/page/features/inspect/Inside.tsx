@@ -1,7 +1,7 @@
 /** A look inside one adapted module: its factors, their product, and what has been learnt. Patterns need no GPU. */
 import { useMemo } from 'react';
 import { METHODS } from '../../../methods.ts';
-import { Picker } from '../../parts/Controls.tsx';
+import { Picker } from '../../parts/Picker.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../../usePage.ts';
 import { drawnPattern, fullConfig } from '../setup/settings.ts';

@@ -2,7 +2,8 @@
 import { Button } from 'react-aria-components';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../exports.ts';
 import { bytes } from '../../format.ts';
-import { Action, Fold } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
+import { Fold } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';

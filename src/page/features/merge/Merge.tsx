@@ -1,6 +1,7 @@
 /** Merge into the ONNX file, check it against onnxruntime, run it, take everything away. */
 import { percent, power } from '../../format.ts';
-import { Action, Fold, Segments } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
+import { Fold, Segments } from '../../parts/Controls.tsx';
 import { Block, Figure, Lines, ParityVerdict } from '../../parts/Facts.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import type { MergeResult } from '../../stores.ts';

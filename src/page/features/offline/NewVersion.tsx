@@ -1,6 +1,6 @@
 /** A newer version of the page, and when it may be taken; and what is kept to work without a network. */
 import { useStore } from 'zustand';
-import { Action } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
 import { usePage, useRun } from '../../usePage.ts';
 
 const BUSY: ReadonlySet<string> = new Set(['loading', 'compiling', 'running']);

@@ -3,8 +3,11 @@ import { type ComponentProps, type ReactNode, useEffect, useState } from 'react'
 import type { z } from 'zod';
 import { fieldMeta } from '../../../methods.ts';
 import { letterOf } from '../../format.ts';
-import { Action, Check, Fold, Picker, Tip, Toggle } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
+import { Check, Fold, Toggle } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
+import { Picker } from '../../parts/Picker.tsx';
+import { Tip } from '../../parts/Tip.tsx';
 import { type Control, controlOf, stopsOf } from './controls.ts';
 import { sameValue } from './settings.ts';
 

@@ -2,8 +2,8 @@
 import { Radio, RadioGroup } from 'react-aria-components';
 import { METHODS } from '../../../methods.ts';
 import { bytes, percent, whole } from '../../format.ts';
-import { Tip } from '../../parts/Controls.tsx';
 import { ErrorCard } from '../../parts/Errors.tsx';
+import { Tip } from '../../parts/Tip.tsx';
 import { useChoice, useDerived, usePage } from '../../usePage.ts';
 import { MethodSection, TrainingSection } from './Method.tsx';
 import { PRESETS, presetById } from './presets.ts';

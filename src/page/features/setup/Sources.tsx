@@ -2,9 +2,11 @@
 import { useStore } from 'zustand';
 import type { ModelSource } from '../../../protocol.ts';
 import { bytes, count, examplesText, whole } from '../../format.ts';
-import { Picker, Segments, Tip } from '../../parts/Controls.tsx';
+import { Segments } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Facts } from '../../parts/Facts.tsx';
+import { Picker } from '../../parts/Picker.tsx';
+import { Tip } from '../../parts/Tip.tsx';
 import { later, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun } from '../../usePage.ts';
 import { withPrecision } from './choice.ts';

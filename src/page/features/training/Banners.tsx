@@ -2,7 +2,7 @@
 
 import { useStore } from 'zustand';
 import { ago } from '../../format.ts';
-import { Action } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 
 const HEADINGS = {

@@ -3,8 +3,11 @@ import { useMemo } from 'react';
 import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
 import { real, scoreText, whole } from '../../format.ts';
 import { Chart, type ChartLine, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
-import { Fold, Picker, Range, Tip, Toggle } from '../../parts/Controls.tsx';
+import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Block, Table } from '../../parts/Facts.tsx';
+import { Picker } from '../../parts/Picker.tsx';
+import { Range } from '../../parts/Range.tsx';
+import { Tip } from '../../parts/Tip.tsx';
 import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { runTraining } from '../setup/settings.ts';
@@ -71,8 +74,17 @@ function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis):
   ];
 }
 
+export function Charts() {
+  return (
+    <>
+      <LossChart />
+      <SideCharts />
+    </>
+  );
+}
+
 /** Loss, raw and smoothed, of the current run and of those beside it, with held-out points. */
-export function LossChart() {
+function LossChart() {
   const runs = useRun((s) => s.runs);
   const currentId = useRun((s) => s.current?.id ?? null);
   const smoothing = useUi((s) => s.smoothing);
@@ -188,7 +200,7 @@ function CurveTable() {
 
 const SIDE_HEIGHT = 128;
 
-export function SideCharts() {
+function SideCharts() {
   return (
     <div className="side-charts">
       <ScoreChart />

@@ -3,7 +3,7 @@ import { useState } from 'react';
 import { useStore } from 'zustand';
 import type { ForecastReport } from '../../../protocol.ts';
 import { brief, bytes, whole } from '../../format.ts';
-import { Action } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';

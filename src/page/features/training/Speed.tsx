@@ -2,7 +2,7 @@
 import { useStore } from 'zustand';
 import type { SpeedReport } from '../../../protocol.ts';
 import { brief, bytes, percent, rate, whole } from '../../format.ts';
-import { Action } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';

@@ -3,19 +3,21 @@ import { useMemo } from 'react';
 import type { Progress, RunState } from '../../../protocol.ts';
 import { type Command, commandById } from '../../commands.ts';
 import { bytes, whole } from '../../format.ts';
-import { Action } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
 import { ErrorCard } from '../../parts/Errors.tsx';
 import type { IconName } from '../../parts/Icon.tsx';
-import { Silence, useSilence } from '../../parts/Waiting.tsx';
+import { later, Silence, useSilence } from '../../parts/Waiting.tsx';
 import type { RunView } from '../../stores.ts';
 import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { presetById } from '../setup/presets.ts';
 import { ReaderBanner, ResumeBanner, TabBanner } from './Banners.tsx';
-import { LossChart, SideCharts } from './Charts.tsx';
-import { Figures } from './Figures.tsx';
-import { Forecast } from './Forecast.tsx';
-import { Runs } from './Runs.tsx';
-import { Speed } from './Speed.tsx';
+
+// What stands below the buttons comes when they are there.
+const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
+const Speed = later('Speed', () => import('./Speed.tsx'));
+const Figures = later('Figures', () => import('./Figures.tsx'));
+const Runs = later('Runs', () => import('./Runs.tsx'));
+const Charts = later('Charts', () => import('./Charts.tsx'), <div className="charts-to-come" />);
 
 export function Training() {
   const preset = useChoice((s) => s.settings.preset);
@@ -31,8 +33,7 @@ export function Training() {
       <ErrorCard panel="train" />
       <Clocks />
       <Figures />
-      <LossChart />
-      <SideCharts />
+      <Charts />
       <Runs />
     </div>
   );

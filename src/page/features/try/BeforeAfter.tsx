@@ -9,7 +9,8 @@ import {
   type TextValueBeforeAfter,
 } from '../../../protocol.ts';
 import { percent, real, scoreText } from '../../format.ts';
-import { Action, TextField } from '../../parts/Controls.tsx';
+import { Action } from '../../parts/Action.tsx';
+import { TextField } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
