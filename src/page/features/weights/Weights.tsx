@@ -1,6 +1,6 @@
 /** The tab on weights: what a run's change is made of, what it keeps of the base, and the way back to it. */
 import { useMemo } from 'react';
-import { Picker } from '../../parts/Controls.tsx';
+import { Picker } from '../../parts/Picker.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
 import { derive } from '../setup/derive.ts';
