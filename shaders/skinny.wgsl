@@ -7,7 +7,8 @@
 // columns_sum gives 16 lanes a range each. A lane adds its terms by fused multiply-adds with k ascending; the lanes' sums are added from lane 0 on.
 // So all forms give the same bits. A workgroup, or a thread of block_sums, takes eight of the few; src/ops/skinny.ts has the rest.
 // VEC_A, VEC_B: the rows of that tensor begin at multiples of 4. TALL: block_sums takes 16 of the long side, not 8.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B FEW_ROWS TALL
+// SECOND: columns_sum makes two products, a first with few columns and a second with few rows, both gradients of an update's factors.
+// conditions: TRANS_A TRANS_B VEC_A VEC_B FEW_ROWS TALL SECOND VEC_A2 VEC_B2
 import package::lib::epilogue::store_element;
 
 struct Params {
@@ -29,11 +30,29 @@ struct Params {
   pad_2: u32,
 }
 
-@group(0) @binding(0) var<uniform> p: Params;
+@if(SECOND) struct Both {
+  first: Params,
+  second: Params,
+  groups: u32, // of the first, along x
+  pad_0: u32,
+  pad_1: u32,
+  pad_2: u32,
+}
+
+@if(SECOND) @group(0) @binding(0) var<uniform> both: Both;
+@if(SECOND) var<private> p: Params; // of the product that this workgroup is for
+@if(SECOND) var<private> is_second: bool;
+@else @group(0) @binding(0) var<uniform> p: Params;
 @if(VEC_A) @group(0) @binding(1) var<storage, read> a: array<vec4f>;
 @else @group(0) @binding(1) var<storage, read> a: array<f32>;
 @if(VEC_B) @group(0) @binding(2) var<storage, read> b: array<vec4f>;
 @else @group(0) @binding(2) var<storage, read> b: array<f32>;
+// Bound where the epilogue has nothing: sums along columns are stored as they are.
+@if(SECOND && VEC_A2) @group(0) @binding(4) var<storage, read> a2: array<vec4f>;
+@elif(SECOND) @group(0) @binding(4) var<storage, read> a2: array<f32>;
+@if(SECOND && VEC_B2) @group(0) @binding(5) var<storage, read> b2: array<vec4f>;
+@elif(SECOND) @group(0) @binding(5) var<storage, read> b2: array<f32>;
+@if(SECOND) @group(0) @binding(6) var<storage, read_write> c2: array<f32>;
 
 // Four consecutive elements of a stored row. Beyond the ends of a matrix they are whatever lies there or robust access gives: such rows
 // and columns of C are never stored, and `until` clears what is beyond the end of k.
@@ -47,6 +66,18 @@ fn read_b(row: u32, column: u32) -> vec4f {
   let at = row * p.ldb + column;
   @if(VEC_B) { return b[at / 4u]; }
   @else { return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]); }
+}
+
+@if(SECOND) fn read_a2(row: u32, column: u32) -> vec4f {
+  let at = row * p.lda + column;
+  @if(VEC_A2) { return a2[at / 4u]; }
+  @else { return vec4f(a2[at], a2[at + 1u], a2[at + 2u], a2[at + 3u]); }
+}
+
+@if(SECOND) fn read_b2(row: u32, column: u32) -> vec4f {
+  let at = row * p.ldb + column;
+  @if(VEC_B2) { return b2[at / 4u]; }
+  @else { return vec4f(b2[at], b2[at + 1u], b2[at + 2u], b2[at + 3u]); }
 }
 
 // Rows m .. m+3 of A at k .. k+3: column j of the matrix is those rows at k + j.
@@ -80,7 +111,15 @@ fn fma_rows(c: mat4x4f, a: vec4f, b: vec4f) -> mat4x4f {
 }
 
 fn store(part: u32, row: u32, column: u32, sum: f32) {
-  if (row < p.m && column < p.n) { store_element(p.alpha * sum, part * p.part_stride + row * p.ldc + column, column); }
+  if (row >= p.m || column >= p.n || part * p.chunk >= p.k) { return; }
+  let at = part * p.part_stride + row * p.ldc + column;
+  @if(SECOND) {
+    if (is_second) {
+      c2[at] = p.alpha * sum;
+      return;
+    }
+  }
+  store_element(p.alpha * sum, at, column);
 }
 
 // Of rows_dot 256 of K: [k % 4][half of the eight columns][k / 4], so that neighbouring lanes read neighbouring vectors. Of columns_sum
@@ -90,7 +129,7 @@ var<workgroup> tile: array<vec4f, 512>;
 var<workgroup> sums: array<f32, 128 * 9>;
 
 // Threads: 16 rows of 8 lanes. Workgroups: eights of the columns, then rows.
-@compute @workgroup_size(128)
+@if(!SECOND) @compute @workgroup_size(128)
 fn rows_dot(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
   let n = group.x * 8u;
   let lane = thread % 8u;
@@ -133,18 +172,33 @@ fn rows_dot(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
 
 // The long operand and the one with few columns, at a row k.
 fn long_at(k: u32, column: u32) -> vec4f {
+  @if(SECOND) {
+    if (is_second) { return read_b2(k, column); }
+  }
   @if(FEW_ROWS) { return read_b(k, column); }
   @else { return read_a(k, column); }
 }
 
 fn few_at(k: u32, column: u32) -> vec4f {
+  @if(SECOND) {
+    if (is_second) { return read_a2(k, column); }
+  }
   @if(FEW_ROWS) { return read_a(k, column); }
   @else { return read_b(k, column); }
 }
 
 // Threads: 16 lanes of 16 times four columns. Workgroups: 64 columns of the long operand, eights of the few, parts of K.
 @compute @workgroup_size(256)
-fn columns_sum(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn columns_sum(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) thread: u32) {
+  var group = id;
+  @if(SECOND) {
+    p = both.first;
+    if (id.x >= both.groups) {
+      is_second = true;
+      p = both.second;
+      group.x -= both.groups;
+    }
+  }
   let column = group.x * 64u + thread % 16u * 4u;
   let few = group.y * 8u;
   let first = group.z * p.chunk + thread / 16u * p.lane_step;
@@ -176,8 +230,10 @@ fn join_columns(group: vec3u, few: u32, thread: u32, one: vec4f, other: vec4f) {
     for (var i = 0u; i < 16u; i++) { sum += tile[which * 256u + i * 16u + at / 4u][at % 4u]; }
     let long = group.x * 64u + at;
     let short = group.y * 8u + few + which;
-    @if(FEW_ROWS) { store(group.z, short, long, sum); }
-    @else { store(group.z, long, short, sum); }
+    var place = vec2u(long, short);
+    @if(FEW_ROWS) place = place.yx;
+    @if(SECOND) place = select(place, place.yx, is_second);
+    store(group.z, place.x, place.y, sum);
   }
 }
 

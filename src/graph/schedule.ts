@@ -366,7 +366,8 @@ function draftKernel(drafting: Drafting, node: Node, position: number): void {
     return { ...o, ...to };
   };
   const dispatches: Draft[] = [];
-  for (const dispatch of later ? kernel.dispatches.slice(0, -1) : kernel.dispatches) {
+  const own = later ? kernel.dispatches.slice(0, -(kernel.partials!.dispatches ?? 1)) : kernel.dispatches;
+  for (const dispatch of own) {
     if (dispatch.workgroups.some((n) => n === 0)) continue;
     checkDispatch(label, dispatch, caps);
     const bound = dispatch.bindings.map((ref) => operandOf(drafting, node, mutated, scratch, ref));

@@ -128,13 +128,15 @@ export interface Kernel {
   /** Sizes in bytes of buffers that live only during this node. */
   readonly scratchBytes?: readonly number[];
   readonly dispatches: readonly Dispatch[];
-  /** Says that the last dispatch only adds up partial sums: the planner may leave that to one dispatch for many nodes. */
+  /** Says that the last dispatches only add up partial sums: the planner may leave that to one dispatch for many nodes. */
   readonly partials?: Partials;
 }
 
-/** The sums that the last dispatch of a kernel makes, all of them plain. */
+/** The sums that the last dispatches of a kernel make, all of them plain. */
 export interface Partials {
   readonly sums: readonly OwnSum[];
+  /** How many dispatches make them; default 1. */
+  readonly dispatches?: number;
   readonly finish: FinishSums;
 }
 

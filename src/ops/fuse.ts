@@ -9,6 +9,7 @@ import type { Graph, Node, Value } from '../graph/types.ts';
 import { addN } from './elementwise.ts';
 import { joinAssemblies } from './fuse/assemblies.ts';
 import { joinBackward } from './fuse/backward.ts';
+import { joinFactors } from './fuse/factors.ts';
 import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
 import { pairUpdates } from './fuse/updates.ts';
@@ -19,7 +20,7 @@ import type { NormGradAttrs } from './norms.ts';
 import { EXTRAS, type Extra, productOp } from './product.ts';
 
 export function fuse(graph: Graph): Graph {
-  return readStored(joinAssemblies(joinSums(joinBackward(graph))));
+  return readStored(joinFactors(joinAssemblies(joinSums(joinBackward(graph)))));
 }
 
 function joinSums(graph: Graph): Graph {

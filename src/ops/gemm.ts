@@ -6,7 +6,15 @@ import { addParts } from './addParts.ts';
 import { mergeAxes, perElement, rowParts } from './dispatch.ts';
 import { type Epilogue, epilogueParts } from './epilogue.ts';
 import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
-import { isSkinny, type SkinnyForm, skinnyChunk, skinnyDispatch, skinnyForm, skinnyForms } from './skinny.ts';
+import {
+  isSkinny,
+  type SkinnyForm,
+  skinnyChunk,
+  skinnyDispatch,
+  skinnyForm,
+  skinnyForms,
+  skinnyWork,
+} from './skinny.ts';
 
 /**
  * How the work is cut: an entry of matmul.wgsl, threads along n and m, columns and rows of C per thread, k staged at a time. No choice among
@@ -359,8 +367,9 @@ function partsOf(gemm: Gemm, caps: Caps): { first: number; end: number; ref: Ref
 const SECOND_K = 31;
 
 /** Multiplications of a product's dispatch, of either shader; null for any other. */
-export function gemmWork({ shader, params, workgroups }: Dispatch): number | null {
-  if (shader === 'skinny.wgsl') return (params as number[]).slice(0, 3).reduce((n, size) => n * size, 1);
+export function gemmWork(dispatch: Dispatch): number | null {
+  const { shader, params, workgroups } = dispatch;
+  if (shader === 'skinny.wgsl') return skinnyWork(dispatch);
   if (shader !== 'matmul.wgsl') return null;
   // As `partDispatch` lays them out: m, n, k, chunk, splits, …, the columns and the part of the sum that this dispatch is for.
   const [m, , , , splits, , , , nFirst, nEnd, kFirst, kEnd] = params as number[];

@@ -8,6 +8,7 @@ export * from './columnScale.ts';
 export * from './crossEntropy.ts';
 export * from './dropout.ts';
 export * from './elementwise.ts';
+export * from './factorGrads.ts';
 export * from './gemm.ts';
 export * from './linear.ts';
 export * from './lookups.ts';

@@ -2,6 +2,8 @@
 import type { Caps, Dispatch, Ref } from '../graph/types.ts';
 import { type Epilogue, epilogueParts } from './epilogue.ts';
 
+/** Numbers in `Params` of skinny.wgsl. */
+const PARAMS = 16;
 /** Columns or rows of a result at most. */
 const FEW = 32;
 /** Shorter sums go the way of all products. */
@@ -86,6 +88,7 @@ export function skinnyDispatch(
       VEC_B: ldb % 4 === 0,
       FEW_ROWS: fewRows,
       TALL: tall,
+      SECOND: false,
       ...end.conditions,
     },
     constants: end.constants,
@@ -105,3 +108,25 @@ export function skinnyDispatch(
 
 /** The form for a device. */
 export const skinnyForm = ({ software }: Caps): SkinnyForm => (software ? 'registers' : 'lanes');
+
+/** Two sums along columns in one dispatch, the first with few columns and the second with few rows; null where they are anything else. */
+export function pairOf(first: Dispatch, second: Dispatch): Dispatch | null {
+  const isSum = ({ shader, entry, bindings }: Dispatch): boolean =>
+    shader === 'skinny.wgsl' && entry === 'columns_sum' && bindings.length === 3;
+  const { FEW_ROWS, VEC_A, VEC_B } = second.conditions ?? {};
+  if (!isSum(first) || !isSum(second) || first.conditions?.FEW_ROWS || !FEW_ROWS) return null;
+  const [[x1, y1, z1], [x2, y2, z2]] = [first.workgroups, second.workgroups];
+  return {
+    ...first,
+    conditions: { ...first.conditions, SECOND: true, VEC_A2: VEC_A!, VEC_B2: VEC_B! },
+    params: [...first.params, ...second.params, x1, 0, 0, 0],
+    bindings: [...first.bindings, ...second.bindings],
+    workgroups: [x1 + x2, Math.max(y1, y2), Math.max(z1, z2)],
+  };
+}
+
+/** Multiplications of a dispatch of skinny.wgsl. */
+export function skinnyWork({ params }: Dispatch): number {
+  const of = (at: number): number => (params as number[]).slice(at, at + 3).reduce((n, size) => n * size, 1);
+  return of(0) + (params.length > PARAMS ? of(PARAMS) : 0);
+}

@@ -5,9 +5,10 @@ import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { factorGradsOp } from '../../src/ops/factorGrads.ts';
 import { gemmVariants, type ProductVariant } from '../../src/ops/gemm.ts';
 import { productOp } from '../../src/ops/product.ts';
-import { skinnyForms } from '../../src/ops/skinny.ts';
+import { type SkinnyForm, skinnyForms } from '../../src/ops/skinny.ts';
 import { testDevice } from './device.ts';
 
 /** m, n, k, and the rank of a second pair: whole tiles; odd sizes whose sum ends within a step; few tiles and a long sum, which is split. */
@@ -87,6 +88,32 @@ async function expectEqual(
   }
 }
 
+/** Bits of both gradients of an update's factors. */
+async function factorBits(
+  variant: SkinnyForm,
+  [terms, out, inner, r]: readonly [number, number, number, number],
+) {
+  const device = await testDevice();
+  const store = createStore(device);
+  const g = createBuilder();
+  const inputs = [out, r, r, inner].map((columns, i) =>
+    g.input(`in${i}`, { dtype: 'f32', shape: [terms, columns] }),
+  );
+  const [dB, dA] = g.emit(factorGradsOp, inputs, { alpha: [1, 2], variant });
+  const program = await compile(device, store, schedule(g.finish({ dB: dB!, dA: dA! }), device.caps));
+  const random = rng(0x5eed, terms);
+  for (const { name, shape } of inputs)
+    program.write(
+      name,
+      Float32Array.from({ length: terms * shape[1]! }, () => random.between(-1, 1)),
+    );
+  program.run();
+  const results = [(await program.read('dB')) as Float32Array, (await program.read('dA')) as Float32Array];
+  program.destroy();
+  store.destroy();
+  return results.flatMap((found) => [...new Uint32Array(found.buffer, found.byteOffset, found.length)]);
+}
+
 describe('variants of a product give the same bits', () => {
   for (const [layout, sizes] of CASES) {
     it(`${layout} ${sizes.join(' x ')}`, async () => {
@@ -98,4 +125,10 @@ describe('variants of a product give the same bits', () => {
       await expectEqual(skinnyForms, layout, sizes);
     });
   }
+  it('both gradients of an update in one dispatch, and one by one', async () => {
+    const sizes = [1030, 40, 130, 8] as const;
+    const [first, other] = [await factorBits('lanes', sizes), await factorBits('registers', sizes)];
+    expect(new Set(first).size).toBeGreaterThan(first.length / 2);
+    expect(other.findIndex((x, i) => x !== first[i])).toBe(-1);
+  });
 });

@@ -85,6 +85,37 @@ describe('fuse', () => {
     expect(updates(after)).toEqual([['bias'], []]);
   });
 
+  it('makes the gradients of both factors of an update at once, where they are sums of many rows', () => {
+    const build = (rows: number) => {
+      const g = createBuilder();
+      const x = unary(g, g.input('x', { dtype: 'f32', shape: [rows, 8] }), { fn: 'square' });
+      const weight = (name: string, ...shape: number[]) =>
+        g.state(name, { dtype: 'f32', shape }, () => draw(sizeOf(shape), shape[0]!));
+      const [A, B] = [weight('A', 2, 8), weight('B', 12, 2)];
+      const y = linear(g, linear(g, x, A, null), B, null);
+      const seed = scale(g, g.constant(y, draw(sizeOf(y.shape), 99)), { by: 2 });
+      const gradients = differentiate(g, { of: y, seed, wrt: [A, B], sum: addN });
+      return g.finish(Object.fromEntries([...gradients].map(([v, d]) => [v.name, d])));
+    };
+    const many = build(70);
+    const joined = fuse(many);
+    expect(count(joined, 'factorGrads')).toBe(1);
+    expect(count(fuse(build(6)), 'factorGrads')).toBe(0);
+    const rows = new Map([
+      ['x', { dtype: 'f32' as const, shape: [70, 8], data: Float64Array.from(draw(560, 3)) }],
+    ]);
+    const [a, b] = [interpret(many, rows), interpret(joined, rows)];
+    for (const [name, v] of Object.entries(many.outputs)) {
+      const [want, have] = [a.get(v), b.get(joined.outputs[name]!)];
+      expect(have.shape, name).toEqual(want.shape);
+      want.data.forEach((value, i) => {
+        expect(Math.abs(have.data[i]! - value), `${name} at ${i}`).toBeLessThan(
+          1e-12 * (1 + Math.abs(value)),
+        );
+      });
+    }
+  });
+
   it('gives each of three products of a sum the update that belongs to it', () => {
     const after = fused(
       network((g, weight, x) => {

@@ -51,6 +51,8 @@ const OPEN: Readonly<Record<string, string>> = {
   'matmul tiled 512 × 768 over 3072': FEW_ROWS,
   'matmul tiled 32 × 32 over 512': OFT,
   'matmul tiled 32 × 32 over 4096': OFT,
+  'skinny columns_sum 60 × 1 × 2':
+    '512 tokens are two parts of 256: 30,720 threads, and of shorter ones there are more partial sums to add up',
   'attentionBackward dq 4 × 12 × 4': ATTENTION,
   'attentionBackward dkv 4 × 12 × 4': ATTENTION,
   'addParts add_parts 8 × 1 × 1': SUMS,

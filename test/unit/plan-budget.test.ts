@@ -23,14 +23,14 @@ interface Counts {
 const AIM = { gpt2: 30, visionLayer: 28, visionRest: 28, temporaries: 1.2 };
 
 const BOUND: Readonly<Record<Method, Counts>> = {
-  lora: { gpt2: 32, visionLayer: 47, visionRest: 12 },
+  lora: { gpt2: 28, visionLayer: 41, visionRest: 12 },
   boft: { gpt2: 29.1, visionLayer: 37, visionRest: 27 },
   oft: { gpt2: 28.9, visionLayer: 36, visionRest: 19 },
   fourierft: { gpt2: 27, visionLayer: 37, visionRest: 21 },
 };
 
 /** Not met yet. */
-const OPEN: ReadonlySet<string> = new Set([...METHODS.map((method) => `vision ${method}`), 'gpt2 lora']);
+const OPEN: ReadonlySet<string> = new Set(METHODS.map((method) => `vision ${method}`));
 
 interface Budget {
   readonly layer: number;
