@@ -1,6 +1,6 @@
 /**
  * `papilio reproduce [NAME …]`: runs the presets and the methods side by side as `finetune` does, and records what came out, with
- * settings and runtime, in docs/figures.json and docs/figures.md.
+ * settings and runtime, in docs/figures.json and docs/figures.md; what language models write, in docs/texts.md.
  */
 import { join } from 'node:path';
 import { METHODS, type MethodId } from '../src/adapters/registry.ts';
@@ -13,6 +13,7 @@ import { note } from '../src/cli/terminal.ts';
 import { fail } from '../src/lib/errors.ts';
 import { PRESETS } from '../src/page/features/setup/presets.ts';
 import type { TrainingSettings } from '../src/training/settings.ts';
+import { type Point, textsPage, type VoiceFigure, voiceFigure } from './voice/report.ts';
 
 interface Trial {
   readonly name: string;
@@ -23,14 +24,17 @@ interface Trial {
   readonly training: Partial<TrainingSettings>;
 }
 
-/** The guide's run in full, and what every method gets on the same task and on a language model: enough to tell that it learns. */
+/** The guide's run in full, and what every method gets on the same task: enough to tell that it learns. */
 const LONG = { steps: 1000, batchSize: 16, evalEvery: 250, evalExamples: 1040 };
 const PICTURES = { steps: 200, batchSize: 16, evalEvery: 0, evalExamples: 1040 };
-const TEXTS = { steps: 60, batchSize: 8, evalEvery: 0, evalExamples: 128 };
+
+/** The preset of the language model: every method gets its steps. */
+const VOICE = 'tales-recipes';
 
 /** The presets, the guide's run, and every method as it starts, for equally many steps on two tasks. */
 function trials(): Trial[] {
   const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
+  const { learningRate: _, ...texts } = own.find((p) => p.id === VOICE)!.training;
   const guide = { ...own[0]!, name: 'letters-guide', training: { ...own[0]!.training, ...LONG } };
   const beside = (data: string, model: string, training: Partial<TrainingSettings>) =>
     (Object.keys(METHODS) as MethodId[]).map(
@@ -39,7 +43,7 @@ function trials(): Trial[] {
   return [
     guide,
     ...beside('letters', 'glyphs-vit', PICTURES),
-    ...beside('recipes', 'tales-gpt', TEXTS),
+    ...beside('recipes', 'tales-gpt', texts),
     ...own,
   ];
 }
@@ -61,6 +65,41 @@ interface Figure {
   readonly maxRel: number;
   readonly runtime: string;
   readonly date: string;
+  readonly voice?: VoiceFigure;
+  readonly curve?: readonly Point[];
+}
+
+/** What `finetune` writes of a run, as far as it is recorded. */
+interface RunFile {
+  readonly steps: number;
+  readonly eval: Pick<Figure, 'metric' | 'before' | 'after' | 'examples'>;
+  readonly trainable: Pick<Figure, 'stored' | 'free'>;
+  readonly secondsPerStep: number;
+  readonly parity: { readonly maxRel: number };
+  readonly training: TrainingSettings;
+  readonly runtime: string;
+  readonly date: string;
+  readonly evaluations: readonly Point[];
+}
+
+/** The figure of a run in the folder `out`; where it learnt a voice, its merged file writes. */
+async function figureOf({ name, model, data, method }: Trial, out: string): Promise<Figure> {
+  const run = JSON.parse(await readText(join(out, 'run.json'))) as RunFile;
+  const isVoice = name === VOICE;
+  const merged = join(out, 'model.onnx');
+  return {
+    ...{ name, model, data, method },
+    steps: run.steps,
+    learningRate: run.training.learningRate,
+    ...run.eval,
+    ...run.trainable,
+    secondsPerStep: run.secondsPerStep,
+    maxRel: run.parity.maxRel,
+    runtime: run.runtime,
+    date: run.date.slice(0, 10),
+    ...(data === 'recipes' ? { voice: await voiceFigure(`embedded:${model}`, merged, isVoice) } : {}),
+    ...(isVoice ? { curve: run.evaluations.map(({ step, value }) => ({ step, value })) } : {}),
+  };
 }
 
 async function known(path: string): Promise<Figure[]> {
@@ -134,33 +173,11 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
       ...(values['engine-path'] === undefined ? [] : ['--engine-path', values['engine-path']]),
     ]);
     if (code !== 0) return code;
-    const run = JSON.parse(await readText(join(out, 'run.json'))) as {
-      steps: number;
-      eval: { metric: string; before: number; after: number; examples: number };
-      trainable: { stored: number; free: number };
-      secondsPerStep: number;
-      parity: { maxRel: number };
-      training: TrainingSettings;
-      runtime: string;
-      date: string;
-    };
-    const figure: Figure = {
-      name: trial.name,
-      model: trial.model,
-      data: trial.data,
-      method: trial.method,
-      steps: run.steps,
-      learningRate: run.training.learningRate,
-      ...run.eval,
-      ...run.trainable,
-      secondsPerStep: run.secondsPerStep,
-      maxRel: run.parity.maxRel,
-      runtime: run.runtime,
-      date: run.date.slice(0, 10),
-    };
+    const figure = await figureOf(trial, out);
     const figures = [...(await known(json)).filter((f) => f.name !== trial.name), figure];
     await writeBytes(json, `${JSON.stringify(figures, null, 2)}\n`);
     await writeBytes(join(values.docs, 'figures.md'), table(figures));
+    await writeBytes(join(values.docs, 'texts.md'), textsPage(figures, VOICE));
   }
   return 0;
 }

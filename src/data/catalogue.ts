@@ -1,8 +1,9 @@
 /** The datasets that come with the project, by name; all are made on the spot from a seed, none is downloaded. */
 import { fail } from '../lib/errors.ts';
-import { rng } from '../lib/rng.ts';
+import { type Rng, rng } from '../lib/rng.ts';
 import { glyphDataset, isGlyphSet } from './glyphs.ts';
 import { recipe } from './recipes.ts';
+import { scene } from './styles.ts';
 import { tale } from './tales.ts';
 import { documentsDataset } from './text.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -12,7 +13,7 @@ export interface EmbeddedOptions {
   /** Needed by the texts: the tokenizer of the model that reads them. */
   readonly tokenizer?: Tokenizer;
   readonly seed?: number;
-  /** Examples (pictures or texts) in each split; default 20,000 and 2,000 pictures, 2,000 and 200 texts. */
+  /** Examples (pictures or texts) in each split; default 20,000 and 2,000 pictures, 16,000 and 200 tales, 2,000 and 200 recipes. */
   readonly trainCount?: number;
   readonly heldCount?: number;
 }
@@ -45,23 +46,35 @@ export const embeddedDatasets: readonly EmbeddedEntry[] = [
     about:
       'What glyphs-vit was trained on: 300 signs that nobody writes, none of them a letter, and the digits.',
   },
-  { name: 'tales', kind: 'text', title: 'Tales', about: 'Short tales from a grammar.' },
+  {
+    name: 'tales',
+    kind: 'text',
+    title: 'Tales',
+    about: 'Short tales, letters, diaries, kitchen scenes and talk at the market, from a grammar.',
+  },
   {
     name: 'recipes',
     kind: 'text',
     title: 'Recipes',
-    about: 'Recipes from another grammar: quantities, steps, times.',
+    about: 'Recipes from another grammar, in the words of the tales: quantities, steps, times.',
   },
 ];
 
-const grammars = { tales: tale, recipes: recipe } as const;
+/** What the language model has read before it reads anything else: a tale, or one of the other styles. */
+const told = (r: Rng): string => (r.chance(0.2) ? tale(r) : scene(r));
+
+const grammars = { tales: told, recipes: recipe } as const;
+/** Texts of a split, unless another number is asked for. */
+const TEXTS = { tales: { train: 16_000, held: 200 }, recipes: { train: 2_000, held: 200 } } as const;
+/** Tokens after which a new text begins whatever was there: windows of any usual length begin with one now and then. */
+const BLOCK = 256;
 const STREAMS: Readonly<Record<SplitName, number>> = { train: 1, held: 2 };
 
 /** The first `count` texts of a split; text i is a function of (seed, split, i) alone. */
 export function embeddedTexts(
   name: 'tales' | 'recipes',
   split: SplitName,
-  count: number,
+  count: number = TEXTS[name][split],
   seed = 0,
 ): string[] {
   const source = rng(seed, STREAMS[split]);
@@ -70,7 +83,7 @@ export function embeddedTexts(
 
 /** A dataset of {@link embeddedDatasets}. Throws 'not-found', or 'bad-argument' for a text without a tokenizer. */
 export function embeddedDataset(name: string, options: EmbeddedOptions = {}): ImageDataset | TextDataset {
-  const { tokenizer, seed = 0, trainCount = 2_000, heldCount = 200 } = options;
+  const { tokenizer, seed = 0 } = options;
   if (isGlyphSet(name)) return glyphDataset(name, options);
   if (name === 'tales' || name === 'recipes') {
     if (!tokenizer)
@@ -78,8 +91,14 @@ export function embeddedDataset(name: string, options: EmbeddedOptions = {}): Im
         'bad-argument',
         `The dataset "${name}" is text and needs a model with a tokenizer.json beside it.`,
       );
-    const texts = (split: SplitName, count: number) => embeddedTexts(name, split, count, seed);
-    return documentsDataset(name, texts('train', trainCount), texts('held', heldCount), tokenizer);
+    const texts = (split: SplitName, count?: number) => embeddedTexts(name, split, count, seed);
+    return documentsDataset(
+      name,
+      texts('train', options.trainCount),
+      texts('held', options.heldCount),
+      tokenizer,
+      BLOCK,
+    );
   }
   const names = embeddedDatasets.map((entry) => entry.name).join(', ');
   return fail('not-found', `There is no embedded dataset "${name}"; there are ${names}.`);

@@ -3,6 +3,7 @@
  * nearly. A tale is a function of its generator, some 60 to 150 words in one paragraph.
  */
 import type { Rng } from '../lib/rng.ts';
+import { expand, list, paragraph, type Slots } from './grammar.ts';
 
 interface Person {
   readonly name: string;
@@ -19,7 +20,8 @@ const pronouns = {
   boy: { he: 'he', him: 'him', his: 'his', himself: 'himself' },
 } as const;
 
-function person(r: Rng, not?: Person): Person {
+/** Somebody, of another name and kind than `not`. */
+export function person(r: Rng, not?: Person): Person {
   const girl = r.chance(0.5);
   const names = (girl ? girls : boys).filter((name) => name !== not?.name);
   const { kind, home } = r.pick(kinds.filter((k) => k.kind !== not?.kind));
@@ -76,51 +78,15 @@ export function tale(r: Rng): string {
   const plot = r.pick(plots);
   const beats = [
     beginning,
-    r.chance(0.6) ? r.pick(habits) : '',
+    r.chance(0.4) ? r.pick(habits) : '',
     ...plot.beats.map((choices) => r.pick(choices)),
-    ...(plot.fails && r.chance(0.6) ? [r.pick(failures)] : []),
+    ...(plot.fails && r.chance(0.4) ? [r.pick(failures)] : []),
     r.pick(plot.talk ?? dialogues),
     ...plot.after.map((choices) => r.pick(choices)),
-    r.chance(0.7) ? r.pick(feelingsAfter) : '',
+    r.chance(0.4) ? r.pick(feelingsAfter) : '',
     r.pick(endings),
   ];
   return paragraph(beats.map((beat) => expand(beat, slots, r)));
-}
-
-// The small language both grammars are written in. `[a|b|c]` picks one (nesting allowed, an empty choice too),
-// `{slot}` fills in, `{a slot}` puts "a" or "an" before it, `{Slot}` with a capital capitalises it.
-
-export type Slots = Readonly<Record<string, string>>;
-
-const article = (noun: string): string => (/^(?:[aeio]|u(?!ni|se))/i.test(noun) ? `an ${noun}` : `a ${noun}`);
-export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-
-/** Expands one template; an unknown slot is a mistake in a grammar and throws. */
-export function expand(template: string, slots: Slots, r: Rng): string {
-  let text = template;
-  // Innermost brackets first, so that choices nest.
-  for (let before = ''; before !== text; ) {
-    before = text;
-    text = text.replace(/\[([^[\]]*)\]/g, (_, body: string) => r.pick(body.split('|')));
-  }
-  return text.replace(/\{(a |A )?(\w+)\}/g, (_, a: string | undefined, key: string) => {
-    const lower = slots[key] ?? slots[key.charAt(0).toLowerCase() + key.slice(1)];
-    if (lower === undefined) throw new Error(`grammar: no slot "${key}" in "${template}"`);
-    const value = a ? article(lower) : lower;
-    return a === 'A ' || (!a && slots[key] === undefined) ? capital(value) : value;
-  });
-}
-
-/** Joins sentences with single spaces and capitalises what starts one (a `she asked` after a spoken question does not). */
-export function paragraph(sentences: readonly string[]): string {
-  return sentences
-    .filter((s) => s !== '')
-    .join(' ')
-    .replace(/ {2,}/g, ' ')
-    .replace(
-      /((?:^|[.!?] |\." )"?)([a-z])/g,
-      (_, before: string, letter: string) => before + letter.toUpperCase(),
-    );
 }
 
 // The sentences of the tales: how they begin, seven plots, what people say, how they end.
@@ -147,11 +113,10 @@ const beginnings = [
 ];
 
 const habits = [
-  'every day {he} [swept the floor|sang a song|counted the clouds|fed the birds|read an old book] and [drank a cup of tea|went for a walk|watched the road|waited for the evening].',
-  '{he} liked [rain and thunder|warm bread|long stories|quiet mornings|loud music|bright colours], but most of all {he} liked [to laugh|to dream|to sleep|good company].',
-  '{his} neighbours often [smiled at|wondered about|waved to|talked about] {him}.',
-  'in the [morning|evening] {he} [sat by the window|walked around the pond|lit a small fire] and [hummed|thought|whistled] to {himself}.',
-  '{he} had [few friends|a good heart|a big secret|no brothers or sisters], and that was [enough|fine|how {he} liked it].',
+  'every day {he} [swept the floor|sang a song|fed the birds|read an old book] and [drank a cup of milk|went for a walk|watched the road].',
+  '{he} liked [warm bread|long stories|quiet mornings|bright colours], but most of all {he} liked [to laugh|to dream|to sleep].',
+  'in the [morning|evening] {he} [sat by the window|lit a small fire] and [thought|sang] to {himself}.',
+  '{he} had [few friends|a good heart|a big secret], and that was [enough|fine].',
 ];
 
 const plots: readonly Plot[] = [
@@ -389,15 +354,10 @@ const endings = [
   'the end was better than the beginning, as it should be.',
 ];
 
-/** The nouns, names and traits of the tales: words of our own choosing, several hundred with those in the plots. */
-export const list = (text: string): readonly string[] => text.split(',').map((word) => word.trim());
+// The nouns, names and traits of the tales: words of our own choosing, several hundred with those in the plots.
 
-const girls = list(
-  'Mara, Tilda, Anya, Posy, Wren, Isla, Nell, Rosa, Juno, Edda, Hattie, Lumi, Petra, Zora, Ivy, Dora, Saskia, Bea',
-);
-const boys = list(
-  'Otto, Finn, Milo, Jasper, Bram, Theo, Ravi, Emil, Hugo, Nico, Tobin, Arlo, Kasper, Pim, Leo, Sami, Gus, Anton',
-);
+const girls = list('Mara, Tilda, Anya, Wren, Nell, Rosa, Juno, Edda, Lumi, Ivy');
+const boys = list('Otto, Finn, Milo, Bram, Theo, Ravi, Emil, Hugo, Pim, Leo');
 
 /** Who a tale can be about: kind, and a home that suits it. */
 const kinds: readonly { readonly kind: string; readonly home: string; readonly animal: boolean }[] = [
@@ -405,36 +365,23 @@ const kinds: readonly { readonly kind: string; readonly home: string; readonly a
   { kind: 'hedgehog', home: 'a heap of warm leaves', animal: true },
   { kind: 'mouse', home: 'a hole behind the mill', animal: true },
   { kind: 'owl', home: 'the hollow of a tall elm', animal: true },
-  { kind: 'badger', home: 'a burrow at the edge of the wood', animal: true },
-  { kind: 'otter', home: 'a cosy bank beside the river', animal: true },
   { kind: 'rabbit', home: 'a burrow beneath the hedge', animal: true },
-  { kind: 'squirrel', home: 'a nest high in a pine', animal: true },
   { kind: 'bear', home: 'a dry cave on the hill', animal: true },
-  { kind: 'goat', home: 'a stone shed on the mountain', animal: true },
   { kind: 'duck', home: 'a nest among the reeds', animal: true },
-  { kind: 'frog', home: 'a mossy corner of the pond', animal: true },
   { kind: 'baker', home: 'a narrow house above the bakery', animal: false },
   { kind: 'farmer', home: 'a red farm in the valley', animal: false },
-  { kind: 'tailor', home: 'a crooked house near the market', animal: false },
   { kind: 'sailor', home: 'a blue boat in the harbour', animal: false },
   { kind: 'shepherd', home: 'a hut on the green hill', animal: false },
-  { kind: 'clockmaker', home: 'a tower full of clocks', animal: false },
   { kind: 'gardener', home: 'a cottage behind the orchard', animal: false },
-  { kind: 'fiddler', home: 'a painted wagon by the road', animal: false },
   { kind: 'miller', home: 'a windmill above the fields', animal: false },
-  { kind: 'painter', home: 'an attic with a round window', animal: false },
 ];
 
-const traits = list(
-  'small, young, clever, shy, brave, gentle, curious, cheerful, stubborn, quiet, lazy, proud, careful, hungry, kind, noisy, patient, dreamy, tidy, forgetful',
-);
+const traits = list('small, young, clever, shy, brave, gentle, curious, quiet, lazy, proud, hungry, patient');
 
-const friendKinds = list(
-  'crow, heron, mole, toad, beaver, snail, swan, donkey, goose, hare, turtle, cricket, sparrow, old cat, sheepdog, grey wolf',
-);
+const friendKinds = list('crow, mole, toad, snail, swan, donkey, goose, turtle, sparrow, old cat');
 
 const weather = list(
-  'on a bright morning, on a cold evening, one rainy day, one windy afternoon, in the first days of spring, late in the summer, one misty morning, in the middle of winter, on a golden autumn day, one quiet night, early one morning, one snowy day',
+  'on a bright morning, on a cold evening, one rainy day, late in the summer, in the middle of winter, on a golden autumn day, one quiet night, early one morning',
 );
 
 /** When the plot begins, if the weather has been told. */
@@ -443,19 +390,19 @@ const nextTimes = list(
 );
 
 const placesOnTheWay = list(
-  'the old stone bridge, the dark wood, the long meadow, the sleepy village, the rocky path, the deep valley, the bramble hedge, the frozen lake, the sandy shore, the tall corn, the muddy lane, the broken gate, the silver stream, the windy hill',
+  'the old stone bridge, the dark wood, the long meadow, the sleepy village, the deep valley, the frozen lake, the broken gate, the silver stream, the green hill',
 );
 
 const treasures = list(
-  'silver bell, wooden whistle, red scarf, brass key, glass marble, green hat, little drum, warm blanket, golden button, leather purse, copper spoon, painted top, woollen glove, paper lantern, shiny compass, tin soldier, straw basket, pearl ring',
+  'silver bell, wooden whistle, red scarf, old key, green hat, little drum, warm blanket, golden button, paper lantern, small spoon',
 );
 
 const hidingPlaces = list(
-  'under a pile of leaves, behind the water barrel, in the pocket of an old coat, beneath a loose board, inside an empty nest, between two stones, at the bottom of the well, behind the curtain, in a basket of apples, under the kitchen table, in the tall grass, on the roof of the shed',
+  'under a pile of leaves, in the pocket of an old coat, between two stones, at the bottom of the well, behind the door, in a basket of apples, under the kitchen table, in the tall grass, on the roof of the shed',
 );
 
 const foods = list(
-  'a warm loaf, a basket of plums, a pot of honey, some ripe pears, a slice of cheese, a bowl of soup, a handful of nuts, a blueberry pie, fresh bread and butter, a bag of cherries, two sweet buns, a jug of milk',
+  'a basket of plums, a pot of honey, some fine pears, a slice of cheese, a bowl of soup, an apple pie, fresh bread and butter, a bag of cherries, a cup of milk',
 );
 
 /** A journey: what is longed for, and what it is like to be there. */
@@ -471,49 +418,14 @@ const journeys: readonly { readonly goal: string; readonly target: string; reado
     there: 'pale flowers opened one by one in the moonlight',
   },
   {
-    goal: 'hear the great organ',
-    target: 'the great church',
-    there: 'the deep notes shook the floor and filled the air',
-  },
-  {
     goal: 'climb the white mountain',
     target: 'the white mountain',
     there: 'the whole land lay below like a painted map',
   },
   {
-    goal: 'meet the old king',
-    target: 'the castle',
-    there: 'the king laughed and let everybody try on his crown',
-  },
-  {
-    goal: 'find the singing spring',
-    target: 'the singing spring',
-    there: 'the water hummed a soft tune over the stones',
-  },
-  {
-    goal: 'ride the night train',
-    target: 'the station',
-    there: 'the windows glowed and the wheels sang on the rails',
-  },
-  {
     goal: 'see the northern lights',
     target: 'the far north',
     there: 'green ribbons of light danced across the sky',
-  },
-  {
-    goal: 'reach the end of the rainbow',
-    target: 'the rainbow',
-    there: 'all the colours lay in the grass like fallen petals',
-  },
-  {
-    goal: 'taste the winter honey',
-    target: 'the bee tree',
-    there: 'the honey was as sweet as a summer morning',
-  },
-  {
-    goal: 'watch the lanterns float',
-    target: 'the lantern lake',
-    there: 'a hundred lanterns drifted over the dark water',
   },
   {
     goal: 'dance at the harvest fair',
@@ -526,56 +438,34 @@ const journeys: readonly { readonly goal: string; readonly target: string; reado
 const makings: readonly { readonly thing: string; readonly from: string; readonly works: string }[] = [
   { thing: 'kite', from: 'paper and string', works: 'rose above the roofs and tugged at the line' },
   { thing: 'boat', from: 'planks and tar', works: 'slid into the water and did not leak at all' },
-  { thing: 'swing', from: 'rope and an old plank', works: 'flew up so high that it touched the leaves' },
-  { thing: 'flute', from: 'a hollow reed', works: 'sang as clear as a thrush in May' },
-  { thing: 'sledge', from: 'birch wood and nails', works: 'raced down the hill and threw up the snow' },
-  { thing: 'lamp', from: 'a jar and a candle', works: 'threw warm stars on every wall' },
   { thing: 'cake', from: 'flour, eggs and honey', works: 'came out of the oven tall and golden' },
   { thing: 'clock', from: 'wheels and springs', works: 'ticked softly and struck the hour' },
-  { thing: 'quilt', from: 'scraps of cloth', works: 'was soft and bright and big enough for two' },
-  { thing: 'bridge', from: 'logs and rope', works: 'held firm, even when everybody stood on it' },
   { thing: 'tree house', from: 'boards and branches', works: 'stood safely between the leaves' },
-  { thing: 'puppet', from: 'socks and buttons', works: 'bowed, waved and made everybody laugh' },
 ];
 
 /** Something grown with patience. */
 const plantings: readonly { readonly seed: string; readonly grown: string }[] = [
   { seed: 'pumpkin seed', grown: 'a pumpkin as round as the moon' },
   { seed: 'acorn', grown: 'a little oak with five green leaves' },
-  { seed: 'bean', grown: 'a vine that climbed over the roof' },
-  { seed: 'sunflower seed', grown: 'a sunflower taller than the door' },
   { seed: 'apple pip', grown: 'a thin tree with one red apple' },
-  { seed: 'tulip bulb', grown: 'a tulip the colour of fire' },
   { seed: 'strange blue seed', grown: 'a flower that opened only at night' },
 ];
 
 /** Something feared, where it waits, and what it turns out to be. */
 const fears: readonly { readonly fear: string; readonly where: string; readonly truth: string }[] = [
   { fear: 'the dark', where: 'in the cellar', truth: 'there was nothing but potatoes and a sleepy spider' },
-  { fear: 'the thunder', where: 'above the roof', truth: 'the thunder was only the sky moving its chairs' },
-  { fear: 'deep water', where: 'at the river', truth: 'the water carried whoever lay still and breathed' },
-  {
-    fear: 'the attic',
-    where: 'up the steep stairs',
-    truth: 'the groaning ghost was a loose shutter in the wind',
-  },
   { fear: 'the big dog', where: 'behind the gate', truth: 'the dog wagged its tail and wanted to play' },
   {
     fear: 'high places',
     where: 'on the tower',
     truth: 'the view was so wide that there was no time for fear',
   },
-  {
-    fear: 'strangers',
-    where: 'at the market',
-    truth: 'every stranger was a friend who had not said hello yet',
-  },
   { fear: 'the old well', where: 'in the yard', truth: 'the voice in the well was only an echo' },
 ];
 
 const lessons = list(
-  'a small step is still a step, asking for help is not a weakness, a shared meal tastes better, patience is a kind of courage, friends are found on the way, the first try is seldom the last, kind words cost nothing, even the smallest can be strong, what is lost may yet be found, listening is half of knowing, good work takes time, home is sweetest after a journey',
+  'a small step is still a step, friends are found on the way, the first try is not the last, kind words cost nothing, even the smallest can be strong, what is lost may yet be found, good work takes time',
 );
 
-const feelings = list('happy, proud, glad, thankful, calm, merry, full of joy, warm inside');
-const sorrows = list('sad, tired, worried, lonely, cross, ashamed, disappointed, close to tears');
+const feelings = list('happy, proud, glad, calm, full of joy, warm inside');
+const sorrows = list('sad, tired, lonely, cross, close to tears');

@@ -37,15 +37,26 @@ export function textDataset(
   };
 }
 
-/** Documents that are split already; each is followed by the tokenizer's end token, or a blank line without one. */
+/**
+ * Documents that are split already; each is followed by the tokenizer's end token, or a blank line without one.
+ * @param block where given, each stretch of so many tokens begins with the end token and a new document, and the rest of the one before is
+ * left out: a model that writes from the end token alone has then seen documents begin so. Needs a tokenizer with an end token.
+ */
 export function documentsDataset(
   name: string,
   train: readonly string[],
   held: readonly string[],
   tokenizer: Tokenizer,
+  block?: number,
 ): TextDataset {
   const stream = (documents: readonly string[]): Int32Array => {
     const { eos } = tokenizer;
+    if (block !== undefined && eos !== undefined)
+      return inBlocks(
+        documents.map((document) => encodeText(tokenizer, document, name)),
+        eos,
+        block,
+      );
     const end = eos === undefined ? [] : [Int32Array.of(eos)];
     return joined(
       documents.flatMap((document) => [
@@ -69,6 +80,18 @@ export function documentsDataset(
     train: { tokens: a },
     held: { tokens: b },
   };
+}
+
+/** Documents, each after the token `end`; one that does not end within its block is cut there. */
+function inBlocks(documents: readonly Int32Array[], end: number, block: number): Int32Array {
+  let length = 0;
+  return joined(
+    documents.flatMap((document) => {
+      const part = document.subarray(0, block - (length % block) - 1);
+      length += part.length + 1;
+      return [Int32Array.of(end), part];
+    }),
+  );
 }
 
 /** A running text for a masked language model. @throws PapilioError 'bad-data' for a tokenizer without a mask token */

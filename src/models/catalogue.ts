@@ -26,7 +26,8 @@ export const embeddedModels: readonly EmbeddedModel[] = [
   {
     name: 'tales-gpt',
     title: 'Tales GPT',
-    about: 'A small language model (Llama layout, 4 layers × 128, context 128) that writes short tales.',
+    about:
+      'A small language model (Llama layout, 4 layers × 128, context 128) that writes short tales, letters and scenes.',
     knows: 'tales',
     files: ['model.onnx', 'config.json', 'tokenizer.json', 'tokenizer_config.json', 'card.json'],
   },

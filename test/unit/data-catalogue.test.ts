@@ -24,15 +24,25 @@ describe('embeddedDataset', { timeout: 60_000 }, () => {
     },
   );
 
-  it('keeps held texts apart and divides texts by the end token', () => {
+  it('keeps held texts apart, divides texts by the end token, and begins anew every 256 tokens', () => {
     for (const name of ['tales', 'recipes'] as const) {
       const train = new Set(embeddedTexts(name, 'train', 3000, 5));
       expect(embeddedTexts(name, 'held', 300, 5).filter((text) => train.has(text))).toEqual([]);
     }
-    const set = embeddedDataset('recipes', { tokenizer, trainCount: 30, heldCount: 5 });
+    const set = embeddedDataset('recipes', { tokenizer, trainCount: 30, heldCount: 9 });
     if (set.kind !== 'text') throw new Error('not a text');
-    expect(set.train.tokens.filter((id) => id === tokenizer.eos).length).toBe(30);
-    expect(tokenizer.decode(set.held.tokens)).toBe(embeddedTexts('recipes', 'held', 5).join(''));
+    const { tokens } = set.held;
+    const ends = [...tokens.keys()].filter((i) => tokens[i] === tokenizer.eos);
+    expect(ends.length).toBe(9);
+    expect(tokens.length).toBeGreaterThan(512);
+    expect([0, 256, 512].filter((i) => !ends.includes(i))).toEqual([]);
+    const texts = embeddedTexts('recipes', 'held', 9);
+    for (const [i, from] of ends.entries()) {
+      const text = tokenizer.decode(tokens.subarray(from + 1, ends[i + 1] ?? tokens.length));
+      expect(texts[i]!.startsWith(text)).toBe(true);
+      // Whole, unless the next block cut it.
+      if ((ends[i + 1] ?? tokens.length) % 256 !== 0) expect(text).toBe(texts[i]);
+    }
   });
 
   it('names what is missing', () => {

@@ -1,15 +1,20 @@
 // The trained vocabulary, read back by the tokenizer library: everything that is text survives the round trip.
+import { readFileSync } from 'node:fs';
 import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { describe, expect, it } from 'vitest';
+import { embeddedTexts } from '../../src/data/catalogue.ts';
 import { recipe } from '../../src/data/recipes.ts';
 import { tale } from '../../src/data/tales.ts';
 import { loadTokenizer } from '../../src/data/tokenizer.ts';
+import { PIECES } from '../../src/data/tokenSpans.ts';
 import { rng } from '../../src/lib/rng.ts';
-import { trainBpe } from '../../tools/pretrain/bpe.ts';
+import { trainBpe, wordVocabulary } from '../../tools/pretrain/bpe.ts';
 
 const texts = Array.from({ length: 1500 }, (_, i) => (i % 4 === 3 ? recipe(rng(1, i)) : tale(rng(1, i))));
 const trained = trainBpe(texts, { vocabSize: 1024 });
 const tokenizer = loadTokenizer(JSON.stringify(trained));
+const wordsJson = wordVocabulary(texts);
+const words = loadTokenizer(JSON.stringify(wordsJson));
 
 describe('trainBpe', { timeout: 60_000 }, () => {
   it('writes as many entries as asked, ids without a gap', () => {
@@ -36,7 +41,10 @@ describe('trainBpe', { timeout: 60_000 }, () => {
     expect(tokenizer.decode(ids)).toBe(text);
   });
 
-  it('brings any text back', () => {
+  it.each([
+    ['trained', tokenizer],
+    ['of whole words', words],
+  ])('brings any text back, %s', (_, tokenizer) => {
     const r = rng(8);
     const samples = [
       '',
@@ -62,6 +70,25 @@ describe('trainBpe', { timeout: 60_000 }, () => {
       // The special token's own spelling is the one thing that is not text.
       expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
     }
+  });
+});
+
+describe('wordVocabulary', { timeout: 60_000 }, () => {
+  it('has one token for each word of the texts, with the space before it, and bytes for other words', () => {
+    const pieces = new Set(texts.flatMap((text) => text.match(PIECES) ?? []));
+    for (const piece of pieces) expect(words.encode(piece).length, piece).toBe(1);
+    const single = [...pieces].filter((piece) => new TextEncoder().encode(piece).length === 1).length;
+    expect(words.vocabSize).toBe(257 + pieces.size - single);
+    expect(words.encode(' zeppelin').length).toBe(' zeppelin'.length);
+    expect(words.eos).toBe(0);
+  });
+
+  it('is that of the embedded model, whose recipes are words of the tales', () => {
+    const shipped = JSON.parse(readFileSync('public/models/tales-gpt/tokenizer.json', 'utf8'));
+    expect(wordVocabulary(embeddedTexts('tales', 'train', 4000))).toEqual(shipped);
+    const { encode, token } = loadTokenizer(shipped);
+    for (const id of embeddedTexts('recipes', 'train').flatMap((text) => encode(text)))
+      if (id < 257) expect(['.', ',', 'A']).toContain(token(id));
   });
 });
 

@@ -78,6 +78,22 @@ export function trainBpe(texts: Iterable<string>, options: BpeOptions = {}): Tok
   return tokenizerJson(specials, merges);
 }
 
+/**
+ * A vocabulary of the whole words (and numbers, signs and their runs, with the space before them) of `texts`, each one token; what is no such
+ * word is spelt in bytes. Ids: special tokens, 256 bytes, then the words, the most frequent first.
+ */
+export function wordVocabulary(
+  texts: Iterable<string>,
+  specials: readonly string[] = ['<|endoftext|>'],
+): TokenizerJson {
+  const words = countPieces(texts).sort((a, b) => b.count - a.count);
+  return tokenizerJson(
+    specials,
+    [],
+    words.map(({ symbols }) => symbols.join('')),
+  );
+}
+
 interface Word {
   readonly symbols: readonly string[];
   readonly count: number;
@@ -106,9 +122,14 @@ function mergeAll(symbols: readonly string[], left: string, right: string): stri
   return out;
 }
 
-function tokenizerJson(specials: readonly string[], merges: [string, string][]): TokenizerJson {
+function tokenizerJson(
+  specials: readonly string[],
+  merges: [string, string][],
+  words: readonly string[] = [],
+): TokenizerJson {
   const vocab: Record<string, number> = {};
-  for (const token of [...specials, ...BYTE_CHARACTERS, ...merges.map((pair) => pair.join(''))]) {
+  const merged = merges.map((pair) => pair.join(''));
+  for (const token of [...specials, ...BYTE_CHARACTERS, ...merged, ...words]) {
     // Two merges may spell the same token; it keeps its first id.
     vocab[token] ??= Object.keys(vocab).length;
   }
@@ -138,7 +159,8 @@ function tokenizerJson(specials: readonly string[], merges: [string, string][]):
       end_of_word_suffix: null,
       fuse_unk: false,
       byte_fallback: false,
-      ignore_merges: false,
+      // Whole words are taken as they stand.
+      ignore_merges: words.length > 0,
       vocab,
       merges,
     },

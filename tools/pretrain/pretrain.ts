@@ -26,7 +26,7 @@ import { openSession } from '../../src/training/session.ts';
 import { type TrainingSettings, trainingSchema } from '../../src/training/settings.ts';
 import { glyphsVit, glyphsVitConfig, glyphsVitDefaults } from './architectures/glyphsVit.ts';
 import { talesGpt, talesGptConfig, talesGptDefaults } from './architectures/talesGpt.ts';
-import { trainBpe } from './bpe.ts';
+import { wordVocabulary } from './bpe.ts';
 
 interface Recipe {
   /** What the model may learn by; the first unless another is chosen. */
@@ -46,8 +46,8 @@ const text = (name: string, value: unknown): InputFile => ({
   bytes: new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`),
 });
 
-/** Texts that the tokenizer learns its pieces from: both styles, so that recipes are not spelt out byte by byte. */
-const TOKENIZER_TEXTS = 1500;
+/** Texts that hold every word of the grammar. */
+const TOKENIZER_TEXTS = 4000;
 
 const { labels: DIGITS } = glyphDataset('digits');
 
@@ -109,24 +109,22 @@ const recipes: Readonly<Record<EmbeddedName, Recipe>> = {
   'tales-gpt': {
     data: ['tales'],
     training: {
-      learningRate: 2e-3,
+      learningRate: 3e-3,
       weightDecay: 0.05,
       batchSize: 16,
-      steps: 2000,
-      warmupSteps: 100,
-      evalEvery: 200,
-      evalExamples: 256,
+      steps: 700,
+      warmupSteps: 50,
+      evalEvery: 100,
+      evalExamples: 64,
       sequenceLength: 128,
     },
     files: (seed) => {
-      const { vocabulary: vocabSize } = talesGptDefaults;
-      const samples = (['tales', 'recipes'] as const).flatMap((name) =>
-        embeddedTexts(name, 'train', TOKENIZER_TEXTS, seed),
-      );
-      const tokenizer = trainBpe(samples, { vocabSize });
+      const tokenizer = wordVocabulary(embeddedTexts('tales', 'train', TOKENIZER_TEXTS, 0));
+      const vocabulary = Object.keys(tokenizer.model.vocab).length;
+      const options = { ...talesGptDefaults, seed, vocabulary };
       return [
-        { name: 'model.onnx', bytes: encodeModel(talesGpt({ seed })) },
-        text('config.json', talesGptConfig(talesGptDefaults)),
+        { name: 'model.onnx', bytes: encodeModel(talesGpt(options)) },
+        text('config.json', talesGptConfig(options)),
         { name: 'tokenizer.json', bytes: new TextEncoder().encode(`${JSON.stringify(tokenizer)}\n`) },
         text('tokenizer_config.json', {
           tokenizer_class: 'PreTrainedTokenizerFast',

@@ -75,7 +75,14 @@ export const PRESETS: readonly Preset[] = [
     data: 'recipes',
     method: 'oft',
     config: { oft_block_size: 16, target_modules: LLAMA_TARGETS },
-    training: { learningRate: 4e-3, steps: 200, batchSize: 8, evalEvery: 25, evalExamples: 64 },
+    training: {
+      learningRate: 3e-2,
+      steps: 300,
+      batchSize: 8,
+      sequenceLength: 64,
+      evalEvery: 25,
+      evalExamples: 64,
+    },
   },
   {
     id: 'wild-digits',
