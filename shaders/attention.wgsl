@@ -9,78 +9,17 @@
 // a thread for 4 queries. Both sum in the same order: d, then j ascending, a tile's weights by fours.
 // Memory is read in vec4; with VEC4 D is a multiple of 4 and offsets and strides count vec4, else numbers.
 // conditions: VEC4 MASK CAUSAL WIDE
-import package::lib::attention::{LOWEST, outer};
+import package::lib::attention::{
+  LOWEST, TILE, COLUMNS, WIDTH, BLOCKS, D, DE, HEAD, E, p, outer, q_rows, k_rows, v_at, q_base, k_base, v_base,
+  visible, visible_4, mask_of_queries, scored, is_open
+};
+import package::lib::index::flat;
 
-struct Params {
-  queries: u32,
-  keys: u32,
-  heads: u32,
-  key_heads: u32,
-  batch: u32,
-  scale: f32,
-  mask_batch: u32, // strides of the mask, in numbers
-  mask_head: u32,
-  mask_query: u32,
-  q_from: u32,
-  q_row: u32,
-  k_from: u32,
-  k_row: u32,
-  v_from: u32,
-  v_row: u32,
-}
-
-@if(VEC4) alias E = vec4f;
-@else alias E = f32;
-
-override D: u32 = 64u; // numbers of a head
-override DE: u32 = (D + 3u) / 4u; // in vec4
-@if(VEC4) override HEAD: u32 = DE;
-@else override HEAD: u32 = D;
 override WG: u32 = 64u;
-
-const TILE = 32u; // queries and keys of a tile
-// vec4 of the head and row that a thread sums in `forward`; heads of more than 128 numbers are shared by several workgroups.
-@if(WIDE) const COLUMNS = 4u;
-@else const COLUMNS = 2u;
-const WIDTH = 8u * COLUMNS;
-override BLOCKS: u32 = (DE + WIDTH - 1u) / WIDTH;
 override USED: u32 = min(COLUMNS, (DE + 7u) / 8u); // of COLUMNS, by this head
 
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> q: array<E>;
-@group(0) @binding(2) var<storage, read> k: array<E>;
-@group(0) @binding(3) var<storage, read> v: array<E>;
-@group(0) @binding(4) var<storage, read_write> out: array<E>;
-@group(0) @binding(5) var<storage, read_write> lse: array<f32>;
-@if(MASK) @group(0) @binding(6) var<storage, read> mask: array<f32>;
-
-// vec4 number c of the row that begins at `row`, zero beyond the head.
-@if(VEC4) fn q_at(row: u32, c: u32) -> vec4f { return q[row + c]; }
-@if(VEC4) fn k_at(row: u32, c: u32) -> vec4f { return k[row + c]; }
-@if(VEC4) fn v_at(row: u32, c: u32) -> vec4f { return v[row + c]; }
-@if(!VEC4) fn inside(c: u32) -> vec4<bool> { return vec4u(4u * c, 4u * c + 1u, 4u * c + 2u, 4u * c + 3u) < vec4u(D); }
-@if(!VEC4) fn q_at(row: u32, c: u32) -> vec4f {
-  let at = row + 4u * c;
-  return select(vec4f(), vec4f(q[at], q[at + 1u], q[at + 2u], q[at + 3u]), inside(c));
-}
-@if(!VEC4) fn k_at(row: u32, c: u32) -> vec4f {
-  let at = row + 4u * c;
-  return select(vec4f(), vec4f(k[at], k[at + 1u], k[at + 2u], k[at + 3u]), inside(c));
-}
-@if(!VEC4) fn v_at(row: u32, c: u32) -> vec4f {
-  let at = row + 4u * c;
-  return select(vec4f(), vec4f(v[at], v[at + 1u], v[at + 2u], v[at + 3u]), inside(c));
-}
-
-// The same of four rows. Rows beyond the last are whatever robust access gives; their weights are 0.
-fn q_rows(base: u32, i: u32, c: u32) -> mat4x4f {
-  let at = base + i * p.q_row;
-  return mat4x4f(q_at(at, c), q_at(at + p.q_row, c), q_at(at + 2u * p.q_row, c), q_at(at + 3u * p.q_row, c));
-}
-fn k_rows(base: u32, j: u32, c: u32) -> mat4x4f {
-  let at = base + j * p.k_row;
-  return mat4x4f(k_at(at, c), k_at(at + p.k_row, c), k_at(at + 2u * p.k_row, c), k_at(at + 3u * p.k_row, c));
-}
+@group(0) @binding(5) var<storage, read_write> out: array<E>;
+@group(0) @binding(6) var<storage, read_write> lse: array<f32>;
 
 fn store(row: u32, c: u32, x: vec4f) {
   if (c >= DE) { return; }
@@ -90,26 +29,9 @@ fn store(row: u32, c: u32, x: vec4f) {
   }
 }
 
-// Number of keys that query i may see; none where there is no such query.
-fn visible(i: u32) -> u32 {
-  if (i >= p.queries) { return 0u; }
-  @if(CAUSAL) { return u32(clamp(i32(i + 1u + p.keys) - i32(p.queries), 0, i32(p.keys))); }
-  @else { return p.keys; }
-}
-
-fn visible_4(i: u32) -> vec4u {
-  return vec4u(visible(i), visible(i + 1u), visible(i + 2u), visible(i + 3u));
-}
-
-// The mask at four queries from `at` on.
-@if(MASK) fn mask_4(at: u32) -> vec4f {
-  return vec4f(mask[at], mask[at + p.mask_query], mask[at + 2u * p.mask_query], mask[at + 3u * p.mask_query]);
-}
-
 // Masked scores of key j and four queries that see `count` keys each.
 fn masked(s: vec4f, mask_row: u32, j: u32, count: vec4u) -> vec4f {
-  @if(MASK) let x = fma(s, vec4f(p.scale), mask_4(mask_row + j));
-  @else let x = s * p.scale;
+  let x = scored(s, mask_of_queries(mask_row + j));
   return select(x, vec4f(LOWEST), (vec4u(j) >= count) | (x <= vec4f(LOWEST)));
 }
 
@@ -127,26 +49,6 @@ fn finish(at: u32, i: u32, highest: vec4f, total: vec4f) {
 var<workgroup> tile: array<vec4f, 256>; // queries [d][i / 4], then keys [d][j / 4], 16 d at a time; or weights [j][i / 4]
 var<workgroup> maxima: array<vec4f, 64>; // [thread along the keys][i / 4]
 var<workgroup> sums: array<vec4f, 64>;
-@if(MASK) var<workgroup> shown: array<u32, 64>;
-@if(MASK) var<workgroup> any_shown: u32;
-
-// Whether the mask shows any of a tile's keys to any of its queries.
-@if(MASK) fn is_open(lane: u32, mask_head: u32, i: u32, j: u32) -> bool {
-  var seen = 0u;
-  for (var n = 0u; n < 16u; n++) {
-    let x = mask[mask_head + min(i + n % 4u, p.queries - 1u) * p.mask_query + min(j + n / 4u, p.keys - 1u)];
-    if (!(x <= LOWEST)) { seen = 1u; }
-  }
-  shown[lane] = seen;
-  workgroupBarrier(); // every thread has looked
-  if (lane == 0u) {
-    var any = 0u;
-    for (var t = 0u; t < 64u; t++) { any |= shown[t]; }
-    any_shown = any;
-  }
-  return workgroupUniformLoad(&any_shown) != 0u;
-}
-
 @compute @workgroup_size(64)
 fn forward(
   @builtin(workgroup_id) group: vec3u,
@@ -160,9 +62,10 @@ fn forward(
   let h = group.y;
   let b = group.z;
   let i = i0 + 4u * mine;
-  let q_row = p.q_from + b * p.queries * p.q_row + h * HEAD;
-  let k_row = p.k_from + b * p.keys * p.k_row + h / (p.heads / p.key_heads) * HEAD;
-  let v_row = p.v_from + b * p.keys * p.v_row + h / (p.heads / p.key_heads) * HEAD;
+  let key_head = h / (p.heads / p.key_heads);
+  let q_row = q_base(b, h);
+  let k_row = k_base(b, key_head);
+  let v_row = v_base(b, key_head);
   let mask_head = b * p.mask_batch + h * p.mask_head;
   let first = (groups.x - 1u - group.x) % BLOCKS * WIDTH + part;
   let count = visible_4(i);
@@ -236,7 +139,7 @@ fn forward(
 
 @compute @workgroup_size(WG)
 fn forward_direct(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let at = id.x + id.y * groups.x * WG;
+  let at = flat(id, groups, WG);
   let rows = (p.queries + 3u) / 4u;
   // Heads of more than 128 numbers are shared by several threads.
   let first = at % BLOCKS * WIDTH;
@@ -244,9 +147,10 @@ fn forward_direct(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
   let h = at / BLOCKS / rows % p.heads;
   let b = at / BLOCKS / rows / p.heads;
   if (b >= p.batch) { return; }
-  let q_row = p.q_from + b * p.queries * p.q_row + h * HEAD;
-  let k_row = p.k_from + b * p.keys * p.k_row + h / (p.heads / p.key_heads) * HEAD;
-  let v_row = p.v_from + b * p.keys * p.v_row + h / (p.heads / p.key_heads) * HEAD;
+  let key_head = h / (p.heads / p.key_heads);
+  let q_row = q_base(b, h);
+  let k_row = k_base(b, key_head);
+  let v_row = v_base(b, key_head);
   let mask_row = b * p.mask_batch + h * p.mask_head + i * p.mask_query;
   let count = visible_4(i);
   let end = visible(min(i + 4u, p.queries) - 1u);

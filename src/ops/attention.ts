@@ -12,6 +12,7 @@ import type {
   OnnxForm,
   OnnxWriter,
   Param,
+  Ref,
   TensorType,
   Value,
 } from '../graph/types.ts';
@@ -143,19 +144,24 @@ function common(attrs: AttentionAttrs, size: AttentionSizes, masked: boolean, ca
     CAUSAL: causal,
     WIDE: wide,
   };
-  const direct = form === 'direct';
+  const isDirect = form === 'direct';
   return {
-    unit,
-    params,
-    shared: { conditions, constants: { D: headDim, ...(direct ? { WG: DIRECT_WORKGROUP } : {}) } },
+    ...{ unit, params, isDirect },
+    shared: { conditions, constants: { D: headDim, ...(isDirect ? { WG: DIRECT_WORKGROUP } : {}) } },
     /** The entry point and the workgroups for `rows` rows in each of `count` heads. */
     cut: (name: string, rows: number, count: number) => ({
-      entry: direct ? `${name}_direct` : name,
-      workgroups: direct
+      entry: isDirect ? `${name}_direct` : name,
+      workgroups: isDirect
         ? perElement(size.batch * count * Math.ceil(rows / ROWS) * blocks, DIRECT_WORKGROUP)
         : ([Math.ceil(rows / TILE) * blocks, count, size.batch] as const),
     }),
   };
+}
+
+/** q, k, v and the mask; without one its binding is not used. */
+function readBindings({ operands }: AttentionSizes, mask: Ref | null): Ref[] {
+  const read = operands.map(({ input }) => ({ in: input }));
+  return [...read, mask ?? read[0]!];
 }
 
 // In ONNX: with the probabilities of all heads at once.
@@ -310,13 +316,9 @@ export const attentionOp = defineOp<AttentionAttrs>({
     return {
       dispatches: [
         {
-          ...{ ...shared, shader: 'attention.wgsl', params },
+          ...{ ...shared, shader: 'attention.wgsl', params: [...params, 0, 0, 0, 0] },
           ...cut('forward', size.queries, attrs.heads),
-          bindings: [
-            ...size.operands.map(({ input }) => ({ in: input })),
-            ...[{ out: 0 }, { out: 1 }],
-            ...(masked ? [{ in: mask }] : []),
-          ],
+          bindings: [...readBindings(size, masked ? { in: mask } : null), { out: 0 }, { out: 1 }],
         },
       ],
     };
@@ -338,15 +340,12 @@ function backward({ inputs, attrs }: KernelNode<AttentionAttrs>, caps: Caps): Ke
   const [out, lse, dOut, mask] = [at, at + 1, at + 2, at + 3].map((i) => ({ in: i }));
   const masked = inputs.length > at + 3;
   const size = attentionSizes('attentionGrad', inputs, inputs[at + 3], attrs);
-  const { unit, params, shared, cut } = common(attrs, size, masked, caps);
+  const { unit, params, shared, isDirect, cut } = common(attrs, size, masked, caps);
   const { offsets, rows } = gradientLayout(inputs.slice(0, at));
   const to = size.operands.map(({ input, from }) => (offsets[input]! + from) / unit);
-  const all = { ...shared, shader: 'attentionBackward.wgsl', params: [...params, ...to, rows / unit] };
-  const bindings = [
-    ...size.operands.map(({ input }) => ({ in: input })),
-    ...[dOut!, lse!, { out: 0 }],
-    ...(masked ? [mask!] : []),
-  ];
+  const shader = isDirect ? 'attentionBackwardDirect.wgsl' : 'attentionBackward.wgsl';
+  const all = { ...shared, shader, params: [...params, ...to, rows / unit] };
+  const bindings = [...readBindings(size, masked ? mask! : null), dOut!, lse!, { out: 0 }];
   return {
     dispatches: [
       { ...all, ...cut('dq', size.queries, attrs.heads), bindings: [...bindings, out!] },

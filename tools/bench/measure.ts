@@ -60,7 +60,7 @@ export interface SubjectResult {
 }
 
 const WARM_STEPS = 4;
-const MOST_WARM = 12;
+const MOST_WARM = { hardware: 12, software: 3 } as const;
 const SAME = 1e-3;
 /** Methods that LoRA of as many numbers says nothing about. */
 const ALONE: readonly MethodId[] = ['lora', 'head', 'full'];
@@ -90,9 +90,10 @@ export interface BenchOptions {
   readonly steps: number;
 }
 
-/** Until steps are cut into as many submits as before: their costs are learnt while they run. */
-async function warm(lane: Lane): Promise<void> {
-  for (let step = 0, before: number | null = -1; step < MOST_WARM; step++) {
+/** Until steps are cut into as many submits as before: their costs are learnt while they run. Without a GPU they are never the same for long. */
+async function warm({ info }: Backend, lane: Lane): Promise<void> {
+  const most = MOST_WARM[info.isSoftware ? 'software' : 'hardware'];
+  for (let step = 0, before: number | null = -1; step < most; step++) {
     await lane.run(1);
     const { submits } = lane.cost();
     if (step > 0 && submits === before) return;
@@ -118,7 +119,7 @@ export async function benchSubject(options: BenchOptions): Promise<SubjectResult
     const r = ALONE.includes(method) ? 0 : nearestRank(lane.plan, lane.counts.stored);
     const lora = r > 0 ? await engineLane(on, subject, await planFor(subject, 'lora', loraAt(r))) : null;
     const lanes = lora ? [lane, lora] : [lane];
-    for (const each of lanes) await warm(each);
+    for (const each of lanes) await warm(on, each);
     const [own, other] = await race(lanes, steps);
     const of = { method, config, trainable: lane.counts, ...speed(lane, own!) };
     const beside = lora && { r, stored: lora.counts.stored, ...speed(lora, other!) };
