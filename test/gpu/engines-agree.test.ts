@@ -12,6 +12,8 @@ import { losses, type TinyRun, testHost, tinyLanguage, tinyRequest, tinyText } f
 
 const STEPS = 20;
 const APART = 1e-4;
+/** For all weights at once: at ten times the rate their losses jump, and a last bit grows to 1e-3. */
+const MODERATE = 2e-2;
 
 let engines: readonly Backend[];
 beforeAll(async () => {
@@ -35,16 +37,16 @@ async function lossesOn(on: Backend, run: TinyRun): Promise<number[]> {
 }
 
 const MODELS: readonly (readonly [string, number, Partial<TinyRun>])[] = [
-  ['pictures', 2e-2, {}],
+  ['pictures', MODERATE, {}],
   ['text', 1e-1, { model: tinyLanguage(), data: tinyText }],
 ];
 
-describe.each(MODELS)('on %s', (_what, learningRate, model) => {
+describe.each(MODELS)('on %s', (_what, rate, model) => {
   it.each(Object.keys(METHODS) as MethodId[])('%s loses the same on both engines', async (method) => {
     const training = {
       steps: STEPS,
       batchSize: 4,
-      learningRate,
+      learningRate: method === 'full' ? MODERATE : rate,
       seed: 3,
       maxGradNorm: 1,
       weightDecay: 0.1,
