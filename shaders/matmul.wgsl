@@ -185,9 +185,11 @@ fn batch_offset(z: u32, strides: vec4u) -> u32 {
 fn store(base: u32, m: u32, n: u32, sum: vec4f) {
   if (m >= p.m || n >= p.n_end) { return; }
   let at = base + m * p.ldc + n;
-  @if(VEC_C) { store_element(p.alpha * sum, at / 4u, n / 4u); }
+  // Matrices beside each other are columns of one.
+  let column = at % p.ldc;
+  @if(VEC_C) { store_element(p.alpha * sum, at / 4u, column / 4u); }
   @else {
-    for (var i = 0u; i < min(4u, p.n_end - n); i++) { store_element(p.alpha * sum[i], at + i, n + i); }
+    for (var i = 0u; i < min(4u, p.n_end - n); i++) { store_element(p.alpha * sum[i], at + i, column + i); }
   }
 }
 

@@ -34,5 +34,6 @@ fn sum_splits(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups
   let i2 = gid.z % p.batch2;
   let i1 = (gid.z / p.batch2) % p.batch1;
   let base = (gid.z / p.batch2 / p.batch1) * p.c_strides.x + i1 * p.c_strides.y + i2 * p.c_strides.z;
-  store_element(v, base + row * p.ldc + column, column);
+  let at = base + row * p.ldc + column;
+  store_element(v, at, at % p.ldc);
 }

@@ -7,6 +7,7 @@ import { type ButterflyAttrs, butterfly } from '../ops/butterfly.ts';
 import { dropout } from '../ops/dropout.ts';
 import { binary } from '../ops/elementwise.ts';
 import { split, view } from '../ops/moves.ts';
+import { stackedMatmul } from '../ops/stackedMatmul.ts';
 import type { AdapterScope, Layer, LayerAdapter, LayerGroup, StepFill } from './types.ts';
 
 /** `count` neighbours of `shape` each, cut out of a stack of them. */
@@ -55,26 +56,106 @@ export const groupStream = (id: string): number => Number(id.replace(/\D/g, ''))
 export interface LayerRotation {
   /** The layer's input turned, with blocks dropped where the mask says so. */
   input(x: Value): Value;
+  /** On the first of siblings: the input of all of them [count, ..., d], each turned as its own. */
+  readonly all: ((x: Value) => Value) | null;
   /** Any x [..., d] turned, nothing dropped. `mask` [m, num] leaves out blocks. */
   turn(x: Value, transpose: boolean, mask?: Value): Value;
 }
 
-interface Run {
+export interface Run {
   readonly first: number;
   readonly count: number;
+  /** They are siblings: computed as one. */
+  readonly isJoint: boolean;
 }
 
 /** Layers next to each other that read one value. */
-function runsOf(layers: readonly Layer[], reads: AdapterScope['reads']): Run[] {
-  const runs: Run[] = [];
+export function runsOf(
+  layers: readonly Layer[],
+  { reads, siblings }: Pick<AdapterScope, 'reads' | 'siblings'>,
+): readonly Run[] {
+  const runs: { first: number; count: number }[] = [];
   layers.forEach(({ name }, i) => {
     const last = runs.at(-1);
     const source = reads.get(name);
-    if (last && source && source === reads.get(layers[i - 1]!.name))
-      runs[runs.length - 1] = { ...last, count: last.count + 1 };
+    if (last && source && source === reads.get(layers[i - 1]!.name)) last.count++;
     else runs.push({ first: i, count: 1 });
   });
-  return runs;
+  return runs.map(({ first, count }) => {
+    const names = layers.slice(first, first + count).map(({ name }) => name);
+    return { first, count, isJoint: siblings.some((modules) => modules.join() === names.join()) };
+  });
+}
+
+/** A stacked tensor [layers, ...shape] cut where siblings end: those of a joint run together [count, ...shape], any other by itself. */
+export function cutRuns(g: Builder, stack: Value, runs: readonly Run[]): readonly RunPart[] {
+  const each = stack.shape.slice(1);
+  const pieces = runs.flatMap(({ first, count, isJoint }) =>
+    isJoint
+      ? [{ first, count, shape: [count, ...each] }]
+      : Array.from({ length: count }, (_, i) => ({ first: first + i, count: 1, shape: each })),
+  );
+  const values = split(
+    g,
+    stack,
+    pieces.map(({ first, shape }) => ({ offset: first * sizeOf(each), shape })),
+  );
+  return pieces.flatMap(({ count }, p): RunPart[] => {
+    if (count === 1) return [{ own: () => values[p]!, all: null }];
+    return Array.from({ length: count }, (_, k) => ({
+      own: () => view(g, values[p]!, each, k * sizeOf(each)),
+      all: k === 0 ? values[p]! : null,
+    }));
+  });
+}
+
+/** A layer's part of a stacked tensor; on the first of siblings that of all of them. */
+export interface RunPart {
+  own(): Value;
+  readonly all: Value | null;
+}
+
+interface Params {
+  /** A layer's part of every stacked tensor of its group, by parameter name. */
+  readonly own: Readonly<Record<string, Value>>;
+  /** On the first of siblings, those of all of them. */
+  readonly all: Readonly<Record<string, Value>> | null;
+}
+
+/** @param together whether siblings' parts stay together */
+export function runParts<C>(
+  scope: AdapterScope,
+  { layers, params }: LayerGroup<C>,
+  together: boolean,
+): readonly Params[] {
+  const runs = runsOf(layers, together ? scope : { ...scope, siblings: [] });
+  const cut = Object.entries(params).map(
+    ([name, stacked]) => [name, cutRuns(scope.g, stacked, runs)] as const,
+  );
+  return layers.map((_, i) => {
+    const all = cut.flatMap(([name, parts]) => {
+      const value = parts[i]!.all;
+      return value ? [[name, value] as const] : [];
+    });
+    return {
+      own: Object.fromEntries(cut.map(([name, parts]) => [name, parts[i]!.own()])),
+      all: all.length > 0 ? Object.fromEntries(all) : null,
+    };
+  });
+}
+
+/** Products of siblings' rows, x [count, ..., in], with their weights W [count · out, in], side by side [..., count · out]. */
+export function linearOfStack(g: Builder, x: Value, W: Value): Value {
+  const [count, ...rest] = x.shape as [number, ...number[]];
+  const width = rest.at(-1)!;
+  const out = W.shape[0]!;
+  const y = stackedMatmul(
+    g,
+    view(g, x, [count, sizeOf(rest) / width, width]),
+    view(g, W, [count, out / count, width]),
+    { count, transA: false, transB: true, a: 'apart', b: 'apart', c: 'beside' },
+  );
+  return view(g, y, [...rest.slice(0, -1), out]);
 }
 
 /**
@@ -83,13 +164,11 @@ function runsOf(layers: readonly Layer[], reads: AdapterScope['reads']): Run[] {
  */
 export function rotationsOf(
   g: Builder,
-  reads: AdapterScope['reads'],
-  layers: readonly Layer[],
+  runs: readonly Run[],
   R: Value,
   shape: readonly number[],
   mask: Value | null = null,
 ): readonly LayerRotation[] {
-  const runs = runsOf(layers, reads);
   const cut = (stack: Value, each: readonly number[]) =>
     split(
       g,
@@ -102,19 +181,20 @@ export function rotationsOf(
   const blocks = cut(R, shape);
   const masks = mask && cut(mask, mask.shape.slice(1));
 
-  return runs.flatMap(({ count }, r): LayerRotation[] => {
+  return runs.flatMap(({ count, isJoint }, r): LayerRotation[] => {
     const stack: ButterflyAttrs['stack'] = count > 1 ? 'share' : 'own';
     const turned = new Map<Value, readonly Value[]>();
+    const all = (x: Value): Value => butterfly(g, x, blocks[r]!, { stack }, masks?.[r]);
     const inputs = (x: Value): readonly Value[] => {
       let values = turned.get(x);
       if (!values) {
-        const y = butterfly(g, x, blocks[r]!, { stack }, masks?.[r]);
-        values = count > 1 ? cutStack(g, y, count, x.shape) : [y];
+        values = count > 1 ? cutStack(g, all(x), count, x.shape) : [all(x)];
         turned.set(x, values);
       }
       return values;
     };
     return Array.from({ length: count }, (_, k) => ({
+      all: isJoint && k === 0 ? all : null,
       input: (x) => inputs(x)[k]!,
       turn: (x, transpose, only) =>
         butterfly(g, x, view(g, blocks[r]!, shape, k * sizeOf(shape)), { transpose }, only),

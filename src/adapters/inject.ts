@@ -7,6 +7,7 @@ import { rewrite } from '../graph/rewrite.ts';
 import { sizeOf } from '../graph/shape.ts';
 import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { type AttentionAttrs, attention } from '../ops/attention.ts';
 import { storedParameter } from '../ops/fuse/stored.ts';
 import { linear } from '../ops/linear.ts';
 import { gather } from '../ops/lookups.ts';
@@ -14,6 +15,8 @@ import { split } from '../ops/moves.ts';
 import { projectRows } from '../ops/projectRows.ts';
 import type { CommonConfig } from './fields.ts';
 import { type AdapterPlan, type BaseParameter, emitBase } from './plan.ts';
+import { partsOf, type Siblings, trainedTogether } from './siblings.ts';
+import { siblingResults } from './together.ts';
 import type { AdapterScope, LayerAdapter, LayerGroup, StepFill, TrainableEntry, Weights } from './types.ts';
 
 /** An input that the trainer draws before every step. */
@@ -26,8 +29,9 @@ export interface StepInput {
 export interface Trainables {
   /** The packed buffer. */
   readonly packed: Value;
-  /** Its tensors, in the order of `plan.entries`. */
+  /** Its tensors and where they begin, in the order of `plan.entries`, but as one where siblings' lie one after the other. */
   readonly leaves: readonly Value[];
+  readonly offsets: readonly number[];
   readonly adapters: ReadonlyMap<string, LayerAdapter>;
   readonly saved: ReadonlyMap<string, Value>;
   /** The method's own term of the loss [1], while training. */
@@ -59,6 +63,8 @@ export interface TrainableOptions {
   readonly initial: () => Float32Array;
   /** The frozen model that the adapters are for: layers that read one value then share the work on it. */
   readonly base?: Graph;
+  /** Layers of it that are computed as one; whoever injects the adapters does the same. */
+  readonly siblings?: readonly Siblings[];
   /** Name of the packed buffer where several adapters share a graph; default {@link TRAINABLE}. */
   readonly as?: string;
 }
@@ -76,18 +82,14 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
       }
     }
   }
-  const leaves = split(
-    g,
-    packed,
-    plan.entries.map((e) => ({ offset: e.offset, shape: e.shape })),
-  );
-  const leafOf = new Map<TrainableEntry, Value>(plan.entries.map((e, i) => [e, leaves[i]!]));
+  const { leaves, offsets, leafOf, joined } = leavesOf(g, packed, plan, options.siblings ?? []);
 
   const stepInputs: StepInput[] = [];
   const scope: AdapterScope = {
     g,
     training: options.training,
     reads: options.base ? readsOf(options.base) : new Map(),
+    siblings: options.siblings?.map(({ modules }) => modules) ?? [],
     stepInput(name, type, fill) {
       stepInputs.push({ name, type, fill });
       return g.input(name, type);
@@ -115,7 +117,36 @@ export function emitTrainables(g: Builder, plan: AdapterPlan, options: Trainable
   const saved = new Map(
     plan.saved.flatMap((e) => [e.name, ...(e.also ?? [])].map((name) => [name, leafOf.get(e)!] as const)),
   );
-  return { packed, leaves, adapters, saved, penalty, stepInputs };
+  for (const [name, leaf] of joined) saved.set(name, leaf);
+  return { packed, leaves, offsets, adapters, saved, penalty, stepInputs };
+}
+
+/** The trainable tensors as parts of the packed buffer; `joined`: what trains together, by the name of what it stands for. */
+function leavesOf(g: Builder, packed: Value, { entries, saved }: AdapterPlan, siblings: readonly Siblings[]) {
+  const together = trainedTogether(saved, siblings);
+  const inOne = new Set(
+    [...together.values()].flatMap(({ parts }) => parts.slice(1).map(({ name }) => name)),
+  );
+  const parts = entries.flatMap((entry) => {
+    if (inOne.has(entry.name)) return [];
+    const whole = together.get(entry.name);
+    return [{ entry, whole, offset: entry.offset, shape: whole?.shape ?? entry.shape }];
+  });
+  const leaves = split(g, packed, parts);
+  const leafOf = new Map<TrainableEntry, Value>();
+  const joined = new Map<string, Value>();
+  parts.forEach(({ entry, whole }, i) => {
+    const leaf = leaves[i]!;
+    if (!whole) leafOf.set(entry, leaf);
+    else {
+      joined.set(whole.name, leaf);
+      const at = entries.indexOf(entry);
+      partsOf(g, whole, leaf).forEach((part, k) => {
+        leafOf.set(entries[at + k]!, part);
+      });
+    }
+  });
+  return { leaves, offsets: parts.map(({ offset }) => offset), leafOf, joined };
 }
 
 /** A layer carries its module; an embedding is known by its table. */
@@ -125,33 +156,54 @@ function moduleOf(node: Node): string | undefined {
   return node.module;
 }
 
-/** Copies `base` into `g` with the adapters in place. */
+/**
+ * Copies `base` into `g` with the adapters in place.
+ * @param siblings layers of `base` that are computed as one, from one parameter
+ */
 export function inject(
   base: Graph,
   g: Builder,
   trainables: Pick<Trainables, 'adapters' | 'saved'>,
+  siblings: readonly Siblings[] = [],
 ): (old: Value) => Value {
   const { adapters, saved } = trainables;
+  const layerOf = (module: string, x: Value, weights: Weights): Value => {
+    const adapter = adapters.get(module);
+    if (adapter?.apply) return adapter.apply(x, weights);
+    const { W, bias } = adapter?.adapt(weights) ?? weights;
+    return linear(g, x, W, bias);
+  };
 
   const adapted = (node: Node, value: (old: Value) => Value): Value | null => {
     const adapter = adapters.get(moduleOf(node) ?? '');
     if (!adapter) return null;
     const inputs = node.inputs.map(value);
-    if (node.op.name === 'linear') {
-      const [x, W, bias] = inputs;
-      const weights: Weights = { W: W!, bias: bias ?? null };
-      if (adapter.apply) return adapter.apply(x!, weights);
-      const changed = adapter.adapt(weights);
-      return linear(g, x!, changed.W, changed.bias);
-    }
+    const [x, W, bias] = inputs;
+    if (node.op.name === 'linear') return layerOf(node.module!, x!, { W: W!, bias: bias ?? null });
     if (node.op.name === 'gather')
       return gather(g, adapter.adapt({ W: inputs[0]!, bias: null }).W, inputs[1]!);
     return fail('internal', `Module ${node.module} is a target but runs as ${node.op.name}.`);
   };
 
+  const first = new Map(siblings.map((set) => [set.layers[0]!, set]));
+  const done = new Set(siblings.flatMap(({ layers }) => layers));
+  const readers = new Set(siblings.map(({ reader }) => reader));
+
   return rewrite(base, g, {
     leaf: (v) => (v.role === 'parameter' && v.dtype === 'f32' ? (saved.get(v.name) ?? null) : null),
-    node: (node, { value }) => {
+    node: (node, { value, replace }) => {
+      if (done.has(node)) {
+        const set = first.get(node);
+        const made = set ? siblingResults(g, { adapters, saved, layerOf }, set, value(node.inputs[0]!)) : [];
+        made.forEach((y, i) => {
+          replace(set!.layers[i]!.outputs[0]!, y);
+        });
+        return [];
+      }
+      if (readers.has(node)) {
+        const [q, k, v, mask] = node.inputs.map(value) as [Value, Value, Value, Value?];
+        return [attention(g, [q, k, v], mask, node.attrs as AttentionAttrs)];
+      }
       // A weight that trains takes the place of the frozen one where that would be widened.
       const stored = node.outputs.length === 1 ? storedParameter(node.outputs[0]!) : null;
       const trained = stored && saved.get(stored.name);

@@ -295,6 +295,8 @@ export interface AdapterScope {
   stepInput(name: string, type: TensorType, fill: StepFill): Value;
   /** What each module of the frozen model reads, where it reads one value once: modules with the same entry can share work on it. */
   readonly reads: ReadonlyMap<string, unknown>;
+  /** Modules that are computed as one, in their order, where their adapters offer it ({@link LayerAdapter.applyAll}). */
+  readonly siblings: readonly (readonly string[])[];
   /** A frozen tensor that all layers of the method share, by its name in `shared` of the method. */
   shared(name: string): Value;
   /** i32 [4]: word 0 is the seed of this step, for dropout on the GPU. */
@@ -349,6 +351,11 @@ export interface LayerAdapter {
   adapt(weights: Weights, untouched?: Value): Weights;
   /** y of the adapted layer for x [..., in] by the cheaper route; agrees with `adapt`. Without it `adapt` is used. */
   apply?(x: Value, weights: Weights, untouched?: Value): Value;
+  /**
+   * On the first of siblings: what all of them make of x, beside each other [..., all outs], from their weights one below the other; null
+   * where each does better by itself. Absent where they never go together.
+   */
+  applyAll?(x: Value, weights: Weights): Value | null;
   /**
    * Takes a merged adapter out of the weights again, as PEFT does. Without it an update is subtracted, and a rotation undone by the
    * inverse of its blocks.

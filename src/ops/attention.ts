@@ -9,6 +9,7 @@ import type {
   Emitter,
   Kernel,
   KernelNode,
+  Node,
   OnnxForm,
   OnnxWriter,
   Param,
@@ -71,6 +72,9 @@ const APART: readonly AttentionPart[] = [0, 1, 2].map((input) => ({ input, from:
 /** How many inputs hold queries, keys and values. */
 export const inputCount = ({ parts = APART }: AttentionAttrs): number =>
   1 + Math.max(...parts.map((p) => p.input));
+
+/** Whether queries, keys and values are inputs of their own. */
+export const isApart = ({ attrs }: Pick<Node, 'attrs'>): boolean => inputCount(attrs as AttentionAttrs) === 3;
 
 export function attentionSizes(
   name: string,

@@ -18,6 +18,7 @@ import { type MatmulAttrs, matmulOp } from './matmul.ts';
 import { view } from './moves.ts';
 import type { NormGradAttrs } from './norms.ts';
 import { EXTRAS, type Extra, productOp } from './product.ts';
+import { type StackedMatmulAttrs, stackedMatmulOp } from './stackedMatmul.ts';
 
 export function fuse(graph: Graph): Graph {
   return readStored(joinFactors(joinAssemblies(joinSums(joinBackward(graph)))));
@@ -63,6 +64,9 @@ function emitSum(g: Builder, sum: Sum, copying: Copying): Value {
   return total!;
 }
 
+/** How linear's operands lie. */
+const FORWARD = { transA: false, transB: true } as const;
+
 /** One product of a sum, `added` being the sum so far; the last one does what `end` does to the whole. */
 function emitProduct(
   g: Builder,
@@ -92,10 +96,11 @@ function emitProduct(
     if (pre) copying.replace(pre, view(g, kept!, pre.shape));
     return y!;
   }
-  const layout =
-    root.op === matmulOp ? (root.attrs as MatmulAttrs) : { transA: false, transB: true, alpha: 1 };
-  const { transA, transB } = layout;
-  if (plain && !given.bias && activation === 'none')
+  const stack = root.op === stackedMatmulOp ? (root.attrs as StackedMatmulAttrs) : null;
+  const { transA, transB } = root.op === linearOp ? FORWARD : (root.attrs as MatmulAttrs);
+  if (plain && stack && !given.bias && alpha === 1 && activation === 'none')
+    return g.emit(stackedMatmulOp, [a, b], stack, root.module)[0]!;
+  if (plain && !stack && !given.bias && activation === 'none')
     return g.emit(matmulOp, [a, b], { transA, transB, alpha }, root.module)[0]!;
   const [y, ...kept] = g.emit(
     productOp,
@@ -106,6 +111,7 @@ function emitProduct(
       slope: slope?.of ?? 'none',
       keepPre: pre !== null,
       keepRaw: raw !== null,
+      ...(stack && { stack: { count: stack.count, a: stack.a } }),
     },
     root.module,
   );

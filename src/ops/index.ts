@@ -25,6 +25,7 @@ export * from './scalar.ts';
 export * from './softmax.ts';
 export * from './sparseIdft.ts';
 export * from './spectral.ts';
+export * from './stackedMatmul.ts';
 export * from './sumSquares.ts';
 export * from './unary.ts';
 export * from './unfold.ts';

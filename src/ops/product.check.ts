@@ -13,6 +13,7 @@ import {
 import type { QuantFormat } from './quantised.ts';
 import { emptyTensor, quantCase, unpackTensor } from './reference.ts';
 import { scalarFunction } from './scalar.ts';
+import { type Lies, stepsOf } from './stackedMatmul.ts';
 
 const plain: ProductAttrs = {
   transA: false,
@@ -55,6 +56,20 @@ function updatedCase(
   return { ...one, inputs: [...one.inputs.slice(0, 2), ...pair, ...one.inputs.slice(2)] };
 }
 
+function stackCase(
+  name: string,
+  a: number[],
+  b: [number, number, number],
+  extras: readonly Extra[],
+  lies: Lies,
+): OpCase<ProductAttrs> {
+  const [count, n] = b;
+  const result = [lies === 'apart' ? a[1]! : a[0]!, count * n];
+  const operands = extras.map((extra) => (ofColumns(extra) ? f32(count * n) : f32(...result)));
+  const attrs = { ...plain, extras, keepRaw: true, stack: { count, a: lies } };
+  return { name, inputs: [f32(...a), f32(...b), ...operands], attrs };
+}
+
 function packedCase(name: string, packed: QuantFormat): OpCase<ProductAttrs> {
   const whole = productCase(name, [7, packed.columns], 12, ['scale', 'bias', 'add'], {
     activation: 'gelu',
@@ -85,22 +100,26 @@ defineCheck(productOp, {
     const [scale, bias, gain, add, at] = EXTRAS.map(operand);
     const { value } = scalarFunction(attrs.activation);
     const slope = scalarFunction(attrs.slope).slope!;
-    const [am, ak] = attrs.transA ? [1, m] : [k, 1];
+    const { count, a: aLies } = attrs.stack ?? { count: 1, a: 'apart' as const };
+    const width = count * n;
+    const [aRow, aStep] = attrs.transA ? [m, m * k] : stepsOf(aLies, count, m, k);
+    const [am, ak] = attrs.transA ? [1, aRow] : [aRow, 1];
     const [bk, bn] = attrs.transB ? [1, k] : [n, 1];
     const [a2, b2] = attrs.second ? inputs.slice(2).map(({ data }) => data) : [];
     const [bk2, bn2] = attrs.transB ? [1, k2] : [n, 1];
     const [y, pre, raw] = [0, 1, 2].map(() => emptyTensor('f32', shape)) as [Tensor, Tensor, Tensor];
     for (let i = 0; i < m; i++) {
-      for (let j = 0; j < n; j++) {
+      for (let column = 0; column < width; column++) {
+        const [z, j] = [Math.floor(column / n), column % n];
         let v = 0;
-        for (let l = 0; l < k; l++) v += a[i * am + l * ak]! * b[l * bk + j * bn]!;
+        for (let l = 0; l < k; l++) v += a[z * aStep + i * am + l * ak]! * b[z * n * k + l * bk + j * bn]!;
         for (let l = 0; l < k2; l++) v += a2![i * k2 + l]! * b2![l * bk2 + j * bn2]!;
         v *= attrs.alpha;
-        const here = i * n + j;
+        const here = i * width + column;
         raw.data[here] = v;
-        if (scale) v *= scale[j]!;
-        if (bias) v += bias[j]!;
-        if (gain) v *= gain[j]!;
+        if (scale) v *= scale[column]!;
+        if (bias) v += bias[column]!;
+        if (gain) v *= gain[column]!;
         if (add) v += add[here]!;
         pre.data[here] = v;
         v = value(v);
@@ -149,6 +168,9 @@ defineCheck(productOp, {
     packedUpdateCase('packed, with an update', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
     packedCase('packed, everything', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
     packedCase('packed, 8 bits, floats', { bits: 8, columns: 40, block: 40, zeros: 'floats' }),
+    stackCase('a stack, scaled, biased, kept', [3, 9, 8], [3, 12, 8], ['scale', 'bias', 'add'], 'apart'),
+    stackCase('a stack of odd sizes', [2, 5, 7], [2, 5, 7], ['scale', 'bias', 'gain'], 'apart'),
+    stackCase('a stack of columns, split', [6, 3 * 600], [3, 8, 600], ['bias', 'gain', 'add'], 'beside'),
     {
       name: 'transposed, added to',
       inputs: [f32(9, 5), f32(9, 7), f32(5, 7)],

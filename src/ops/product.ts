@@ -7,9 +7,10 @@ import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { TensorType } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { gemmKernel, type ProductVariant } from './gemm.ts';
+import { type Gemm, gemmKernel, type ProductVariant } from './gemm.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 import type { Activation } from './scalar.ts';
+import { type StackedMatmulAttrs, stackedLayout, stackedSizes } from './stackedMatmul.ts';
 
 /** Operands beyond a and b (and the second pair), in the order of the inputs: scale, bias, gain [n]; add, slope as large as the result. */
 export const EXTRAS = ['scale', 'bias', 'gain', 'add', 'slope'] as const;
@@ -34,18 +35,32 @@ export interface ProductAttrs {
   readonly variant?: ProductVariant;
   /** b is packed (u32). */
   readonly packed?: QuantFormat;
+  /** a and b are stacks, as stackedMatmul has them, and the results lie beside each other: the columns of one. */
+  readonly stack?: Pick<StackedMatmulAttrs, 'count' | 'a'>;
 }
 
 interface Sizes {
+  /** Of one product of a stack. */
   readonly m: number;
   readonly n: number;
   readonly k: number;
   /** Of the second pair; 0 where there is none. */
   readonly k2: number;
   readonly shape: readonly number[];
+  /** Where the products of a stack lie. */
+  readonly layout: Pick<Gemm, 'batch' | 'aStrides' | 'bStrides'> & Partial<Gemm>;
+}
+
+function stackSizes(inputs: readonly TensorType[], { transA, transB, second, stack }: ProductAttrs): Sizes {
+  if (transA || second) fail('shape', 'product: a stack has no transposed first operand and no second pair.');
+  const attrs = { ...stack!, transA, transB, b: 'apart', c: 'beside' } as const;
+  const sizes = stackedSizes(inputs, attrs);
+  const { m, n, k } = sizes;
+  return { m, n, k, k2: 0, shape: [m, stack!.count * n], layout: stackedLayout(sizes, attrs) };
 }
 
 export function productSizes(inputs: readonly TensorType[], attrs: ProductAttrs): Sizes {
+  if (attrs.stack) return stackSizes(inputs, attrs);
   const a = inputs[0]!;
   const b = logicalMatrix(inputs[1]!, attrs.packed, 'product');
   const inner = attrs.transA ? a.shape[0]! : a.shape.at(-1)!;
@@ -55,7 +70,9 @@ export function productSizes(inputs: readonly TensorType[], attrs: ProductAttrs)
     fail('shape', `product: [${a.shape}] does not go with [${b.shape}].`);
   }
   const m = sizeOf(leading);
-  return { m, n, k, k2: attrs.second ? innerOfSecond(inputs, attrs, m, n) : 0, shape: [...leading, n] };
+  const k2 = attrs.second ? innerOfSecond(inputs, attrs, m, n) : 0;
+  const layout = { batch: [], aStrides: [], bStrides: [] };
+  return { m, n, k, k2, shape: [...leading, n], layout };
 }
 
 function innerOfSecond([, , a, b]: readonly TensorType[], attrs: ProductAttrs, m: number, n: number): number {
@@ -87,13 +104,13 @@ export const extraPosition = (attrs: ProductAttrs, extra: Extra): number | undef
 export const productOp = defineOp<ProductAttrs>({
   name: 'product',
   infer(inputs, attrs) {
-    const { m, n, shape } = productSizes(inputs, attrs);
+    const { shape } = productSizes(inputs, attrs);
     const pairs = pairsOf(attrs);
     if (inputs.length !== attrs.extras.length + pairs)
       fail('shape', `product: ${inputs.length} operands, not ${attrs.extras.length + pairs}.`);
     attrs.extras.forEach((extra, i) => {
       const t = inputs[i + pairs]!;
-      const fits = ofColumns(extra) ? sameShape(t.shape, [n]) : sizeOf(t.shape) === m * n;
+      const fits = ofColumns(extra) ? sameShape(t.shape, shape.slice(-1)) : sizeOf(t.shape) === sizeOf(shape);
       if (!fits) fail('shape', `product: ${extra} [${t.shape}] does not go with a result of [${shape}].`);
     });
     if (attrs.extras.includes('slope') && (attrs.extras.includes('scale') || attrs.activation !== 'none'))
@@ -110,12 +127,11 @@ export const productOp = defineOp<ProductAttrs>({
       return at === undefined ? undefined : { in: at };
     };
     const slope = ref('slope');
-    const { m, n, k, k2 } = productSizes(inputs, attrs);
+    const { m, n, k, k2, layout } = productSizes(inputs, attrs);
     return gemmKernel(
       {
-        ...{ m, n, k },
+        ...{ m, n, k, ...layout },
         second: attrs.second ? { k: k2, a: { in: 2 }, b: { in: 3 } } : undefined,
-        ...{ batch: [], aStrides: [], bStrides: [] },
         transA: attrs.transA,
         transB: attrs.transB,
         alpha: attrs.alpha,

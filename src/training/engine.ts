@@ -4,6 +4,7 @@
  */
 import { STEP_SEED, type StepInput, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
+import { readJoined, type Siblings, siblingsOf } from '../adapters/siblings.ts';
 import { compile } from '../gpu/compile.ts';
 import type { Device } from '../gpu/device.ts';
 import { createDepth, type Depth } from '../gpu/pacing.ts';
@@ -103,7 +104,11 @@ export const RING_SLOTS = 8;
 const MOST_RUNS = { alone: 6, withUpdates: 4 } as const;
 
 /** Compiled graphs over one store of weights and states. */
-function createPrograms({ device, onCompile }: Pick<EngineOptions, 'device' | 'onCompile'>, store: Store) {
+function createPrograms(
+  { device, onCompile }: Pick<EngineOptions, 'device' | 'onCompile'>,
+  store: Store,
+  siblings: () => readonly Siblings[] = () => [],
+) {
   const programs = new Set<Program>();
   let peakBytes = 0;
   const compiled = async (graph: Graph): Promise<Program> => {
@@ -117,7 +122,7 @@ function createPrograms({ device, onCompile }: Pick<EngineOptions, 'device' | 'o
   return {
     compiled,
     async once(graph: Graph) {
-      const program = await compiled(graph);
+      const program = await compiled(readJoined(graph, siblings()));
       try {
         program.run();
         return await readOutputs(program, graph);
@@ -270,8 +275,11 @@ export function createCalls() {
 
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const store = createStore(options.device);
-  const programs = createPrograms(options, store);
   const baseAt = basesOf(options.build);
+  const { settings, sequence = settings.sequenceLength } = options;
+  const programs = createPrograms(options, store, () =>
+    siblingsOf(baseAt(settings.batchSize, sequence).graph),
+  );
   const updates = new Updates(options, baseAt, programs.compiled);
   await updates.prepare();
   const { train, onResult, settle } = updates;

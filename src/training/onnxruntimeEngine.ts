@@ -67,6 +67,7 @@ export const ortEngines =
             which === 'base' ? null : plan,
             request.initial,
             logits,
+            true,
           ),
         ),
       ({ which, logits, batch, sequence }) => `${which} ${logits} ${batch} ${sequence}`,

@@ -4,6 +4,7 @@
  */
 import { emitAfterStep, emitTrainables, inject, type StepInput, TRAINABLE } from '../adapters/inject.ts';
 import type { AdapterPlan } from '../adapters/plan.ts';
+import { type Siblings, siblingsOf } from '../adapters/siblings.ts';
 import { type Builder, createBuilder } from '../graph/builder.ts';
 import { differentiate } from '../graph/differentiate.ts';
 import { recompute } from '../graph/recompute.ts';
@@ -93,6 +94,7 @@ export interface LossAndGradients {
 /**
  * Emits forward, loss and gradients of one batch, the same whoever applies the update. A method's own term of the loss counts once per
  * update, beside the mean loss: each of `parts` batches that an update adds up brings its share.
+ * @param siblings layers that are computed as one
  */
 export function lossAndGradients(
   g: Builder,
@@ -100,14 +102,15 @@ export function lossAndGradients(
   plan: AdapterPlan,
   parts: number,
   initial: () => Float32Array,
+  siblings: readonly Siblings[] = [],
 ): LossAndGradients {
-  const trainables = emitTrainables(g, plan, { training: true, initial, base: base.graph });
-  const value = inject(base.graph, g, trainables);
+  const trainables = emitTrainables(g, plan, { training: true, initial, base: base.graph, siblings });
+  const value = inject(base.graph, g, trainables, siblings);
   const logits = value(base.logits);
   const labels = g.input(names.labels, labelsType(logits, base.loss));
   const loss = emitLossSum(g, logits, labels, { kind: base.loss, withGradient: true });
   const lossScale = g.input(names.lossScale, { dtype: 'f32', shape: [1] });
-  const { leaves, penalty } = trainables;
+  const { leaves, offsets, penalty } = trainables;
   const terms = [differentiate(g, { of: loss, seed: lossScale, wrt: leaves, sum: addN })];
   if (penalty) {
     const share = g.constant({ dtype: 'f32', shape: [1] }, Float32Array.of(1 / parts), 'share');
@@ -118,7 +121,7 @@ export function lossAndGradients(
     if (own.length > 1) return addN(g, own);
     return own[0] ?? g.constant(leaf, new Float32Array(sizeOf(leaf.shape)), 'noGradient');
   });
-  const packed = pack(g, gradients, { offsets: plan.entries.map((e) => e.offset), size: plan.size });
+  const packed = pack(g, gradients, { offsets, size: plan.size });
   return { loss, params: trainables.packed, gradients: packed, stepInputs: trainables.stepInputs };
 }
 
@@ -134,7 +137,8 @@ export function trainingGraph(
 ): StepGraph {
   const g = createBuilder();
   const micro = settings.gradientAccumulation;
-  const { loss, params, gradients, stepInputs } = lossAndGradients(g, base, plan, micro, initial);
+  const siblings = siblingsOf(base.graph);
+  const { loss, params, gradients, stepInputs } = lossAndGradients(g, base, plan, micro, initial, siblings);
   if (micro === 1) {
     const update = emitUpdate(g, plan, params, gradients, settings);
     return {
@@ -164,28 +168,30 @@ export function updateGraph(
 
 /**
  * Loss sum of one batch and, if asked for, its logits, which otherwise need not exist as a whole. `plan` null evaluates the base
- * model.
+ * model. Layers that read one value are computed as one, as in {@link trainingGraph}, unless `apart`.
  */
-export const evaluationGraph = (
+export function evaluationGraph(
   base: BaseGraph,
   plan: AdapterPlan | null,
   initial: () => Float32Array,
   withLogits: boolean,
-): Graph =>
-  scoringGraph(
-    base,
-    (g) => (plan ? emitTrainables(g, plan, { training: false, initial, base: base.graph }) : noTrainables),
-    withLogits,
-  );
+  apart = false,
+): Graph {
+  const siblings = apart ? [] : siblingsOf(base.graph);
+  const emit = (g: Builder) =>
+    plan ? emitTrainables(g, plan, { training: false, initial, base: base.graph, siblings }) : noTrainables;
+  return scoringGraph(base, emit, withLogits, siblings);
+}
 
 /** As {@link evaluationGraph}, of a model with what `emit` puts into it. */
 export function scoringGraph(
   base: BaseGraph,
   emit: (g: Builder) => Parameters<typeof inject>[2],
   withLogits: boolean,
+  siblings: readonly Siblings[] = [],
 ): Graph {
   const g = createBuilder();
-  const logits = inject(base.graph, g, emit(g))(base.logits);
+  const logits = inject(base.graph, g, emit(g), siblings)(base.logits);
   const labels = g.input(names.labels, labelsType(logits, base.loss));
   const loss = emitLossSum(g, logits, labels, { kind: base.loss, withGradient: false });
   return g.finish(withLogits ? { loss, logits } : { loss });

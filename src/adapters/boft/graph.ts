@@ -6,7 +6,7 @@ import { columnScale } from '../../ops/columnScale.ts';
 import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { transpose, view } from '../../ops/moves.ts';
-import { cutStack, groupStream, rotationsOf } from '../graphParts.ts';
+import { cutRuns, groupStream, linearOfStack, rotationsOf, runsOf } from '../graphParts.ts';
 import type { LayerAdapter, MethodGraph, StepFill } from '../types.ts';
 import { type BoftConfig, boftBlocks } from './config.ts';
 
@@ -27,13 +27,15 @@ function dropBlocks(layers: number, factors: number, blocks: number, p: number, 
 export const graph: MethodGraph<BoftConfig> = {
   neutral: { boft_R: 0, boft_s: 1 },
 
-  open({ g, training, stepInput, reads }, { id, layers, config, params }) {
+  open(scope, { id, layers, config, params }) {
+    const { g, training, stepInput } = scope;
     const { in: inputs, out } = layers[0]!;
     const { block: b, number, factors: m } = boftBlocks(inputs, config);
     const isPatch = layers[0]!.kind === 'conv2d';
     const n = layers.length;
     const R = cayleyFull(g, view(g, params.boft_R!, [n * m * number, b, b]), { b });
-    const scales = cutStack(g, params.boft_s!, n, [out]);
+    const runs = runsOf(layers, scope);
+    const scales = cutRuns(g, view(g, params.boft_s!, [n, out]), runs);
     const drops = training && Math.floor(config.boft_dropout * number) > 0;
     const mask = drops
       ? stepInput(
@@ -43,39 +45,41 @@ export const graph: MethodGraph<BoftConfig> = {
         )
       : null;
 
-    return rotationsOf(g, reads, layers, R, [m, number, b, b], mask).map(
-      ({ input, turn }, i): LayerAdapter => {
-        const s = scales[i]!;
-        const column = view(g, s, [out, 1]);
-        const kept = isPatch && mask ? view(g, mask, [m, number], i * m * number) : undefined;
-        // PEFT takes the numbers of a convolution's [out, in] as they lie for a matrix [in, out], and back.
-        const through = (W: Value, change: (rows: Value) => Value): Value => {
-          if (!isPatch) return change(W);
-          const rows = transpose(g, view(g, W, [inputs, out]), { perm: [1, 0] });
-          return view(g, transpose(g, change(rows), { perm: [1, 0] }), [out, inputs]);
-        };
-        const apply: LayerAdapter['apply'] = (x, { W, bias }) => {
-          const scaled = columnScale(g, linear(g, input(x), W, null), s);
-          return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
-        };
-        return {
-          adapt: ({ W, bias }) => ({
-            W: through(W, (rows) => binary(g, turn(rows, true, kept), column, { fn: 'mul' })),
-            bias,
-          }),
-          undo: ({ W, bias }) => ({
-            W: through(W, (rows) => binary(g, turn(rows, false), column, { fn: 'div' })),
-            bias,
-          }),
-          ...(!isPatch && { apply }),
-          rotate: (x) => turn(x, false),
-          rotateBy: (factor, x) => {
-            const only = new Float32Array(m * number);
-            only.fill(1, factor * number, (factor + 1) * number);
-            return turn(x, false, g.constant({ dtype: 'f32', shape: [m, number] }, only));
-          },
-        };
-      },
-    );
+    const ended = (product: Value, s: Value, bias: Value | null): Value => {
+      const scaled = columnScale(g, product, s);
+      return bias ? binary(g, scaled, bias, { fn: 'add' }) : scaled;
+    };
+    return rotationsOf(g, runs, R, [m, number, b, b], mask).map(({ input, all, turn }, i): LayerAdapter => {
+      const { own, all: every } = scales[i]!;
+      const column = (): Value => view(g, own(), [out, 1]);
+      const kept = isPatch && mask ? view(g, mask, [m, number], i * m * number) : undefined;
+      // PEFT takes the numbers of a convolution's [out, in] as they lie for a matrix [in, out], and back.
+      const through = (W: Value, change: (rows: Value) => Value): Value => {
+        if (!isPatch) return change(W);
+        const rows = transpose(g, view(g, W, [inputs, out]), { perm: [1, 0] });
+        return view(g, transpose(g, change(rows), { perm: [1, 0] }), [out, inputs]);
+      };
+      const apply: LayerAdapter['apply'] = (x, { W, bias }) =>
+        ended(linear(g, input(x), W, null), own(), bias);
+      const applyAll: LayerAdapter['applyAll'] = (x, { W, bias }) =>
+        all && every && ended(linearOfStack(g, all(x), W), view(g, every, [W.shape[0]!]), bias);
+      return {
+        adapt: ({ W, bias }) => ({
+          W: through(W, (rows) => binary(g, turn(rows, true, kept), column(), { fn: 'mul' })),
+          bias,
+        }),
+        undo: ({ W, bias }) => ({
+          W: through(W, (rows) => binary(g, turn(rows, false), column(), { fn: 'div' })),
+          bias,
+        }),
+        ...(!isPatch && { apply, applyAll }),
+        rotate: (x) => turn(x, false),
+        rotateBy: (factor, x) => {
+          const only = new Float32Array(m * number);
+          only.fill(1, factor * number, (factor + 1) * number);
+          return turn(x, false, g.constant({ dtype: 'f32', shape: [m, number] }, only));
+        },
+      };
+    });
   },
 };

@@ -6,10 +6,10 @@ import type { Value } from '../../graph/types.ts';
 import { sizeOf } from '../../lib/numbers.ts';
 import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
-import { concat } from '../../ops/moves.ts';
+import { concat, view } from '../../ops/moves.ts';
 import { frequencyInputs, sparseIdft } from '../../ops/sparseIdft.ts';
 import { goesThroughRows, spectral } from '../../ops/spectral.ts';
-import { additive, cutStack } from '../graphParts.ts';
+import { additive, cutRuns, cutStack, runsOf } from '../graphParts.ts';
 import type { LayerAdapter, MethodGraph } from '../types.ts';
 import { type FourierftConfig, fourierLocations, frequencyCount } from './config.ts';
 
@@ -19,16 +19,17 @@ const ALIGNED = 64;
 export const graph: MethodGraph<FourierftConfig> = {
   neutral: { fourierft_spectrum: 0 },
 
-  open({ g }, { layers, config, params }) {
+  open(scope, { layers, config, params }) {
+    const { g } = scope;
     const { out, in: width } = layers[0]!;
     const n = frequencyCount(layers[0]!, config);
     const { row, column } = fourierLocations(out, width, n, config.random_loc_seed ?? 0);
     const attrs = { out, in: width, scaling: config.scaling };
     const frequencies = frequencyInputs(g, Int32Array.from(row), Int32Array.from(column), attrs);
     const stack = params.fourierft_spectrum!;
-    const once = (make: () => readonly Value[]) => {
-      let made: readonly Value[] | undefined;
-      return (i: number): Value => {
+    const once = <T>(make: () => readonly T[]) => {
+      let made: readonly T[] | undefined;
+      return (i: number): T => {
         made ??= make();
         return made[i]!;
       };
@@ -41,13 +42,21 @@ export const graph: MethodGraph<FourierftConfig> = {
       const apart = stride === n ? stack : concat(g, [stack, zeros()], { axis: 1 });
       return cutStack(g, apart, layers.length, [stride]);
     });
-    const delta = once(() => cutStack(g, sparseIdft(g, stack, frequencies), layers.length, [out, width]));
+    const runs = runsOf(layers, scope);
+    const delta = once(() =>
+      cutRuns(g, view(g, sparseIdft(g, stack, frequencies), [layers.length, out, width]), runs),
+    );
+    const throughRows = (x: Value): boolean => goesThroughRows({ ...attrs, n }, sizeOf(x.shape) / width);
     return layers.map((_, i): LayerAdapter => {
-      const added = additive(g, () => delta(i));
+      const added = additive(g, () => delta(i).own());
       return {
         ...added,
+        applyAll(x, { W, bias }) {
+          const all = throughRows(x) ? null : delta(i).all;
+          return all && linear(g, x, binary(g, W, view(g, all, W.shape), { fn: 'add' }), bias);
+        },
         apply(x, weights) {
-          if (goesThroughRows({ ...attrs, n }, sizeOf(x.shape) / width)) {
+          if (throughRows(x)) {
             const y = linear(g, x, weights.W, weights.bias);
             return binary(g, y, spectral(g, x, spectrum(i), frequencies), { fn: 'add' });
           }

@@ -1,13 +1,15 @@
 /** LoRA on the graph: a low-rank path beside the frozen layer; DoRA learns the rows' lengths as well. */
 import type { Builder } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
+import { sizeOf } from '../../lib/numbers.ts';
 import { binary, reduce, scale } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { detach, transpose, view } from '../../ops/moves.ts';
+import { stackedMatmul } from '../../ops/stackedMatmul.ts';
 import { unary } from '../../ops/unary.ts';
-import { dropInputs, layerParts } from '../graphParts.ts';
-import type { LayerAdapter, MethodGraph, Weights } from '../types.ts';
+import { dropInputs, runParts } from '../graphParts.ts';
+import type { AdapterScope, LayerAdapter, MethodGraph, Weights } from '../types.ts';
 import { type LoraConfig, loraScale } from './config.ts';
 
 /** Euclidean lengths [out, 1] of the rows of V; they count as constants in the gradient. */
@@ -21,6 +23,10 @@ function withMagnitude(g: Builder, V: Value, magnitude: Value, lengths: Value): 
   return binary(g, V, binary(g, view(g, magnitude, lengths.shape), lengths, { fn: 'div' }), { fn: 'mul' });
 }
 
+/** Dropout gives each layer an input of its own, and what DoRA and biases add is by layer. */
+const goTogether = ({ training }: AdapterScope, config: LoraConfig): boolean =>
+  !(training && config.lora_dropout > 0) && !config.use_dora && !config.lora_bias;
+
 export const graph: MethodGraph<LoraConfig> = {
   neutral: {
     'lora_B.weight': 0,
@@ -32,7 +38,7 @@ export const graph: MethodGraph<LoraConfig> = {
   open(scope, group) {
     const { g } = scope;
     const { config, layers } = group;
-    return layerParts(g, group).map((params, i): LayerAdapter => {
+    return runParts(scope, group, goTogether(scope, config)).map(({ own: params, all }, i): LayerAdapter => {
       const layer = layers[i]!;
       const { rank, scaling } = loraScale(layer, config);
       const isEmbedding = layer.kind === 'embedding';
@@ -81,9 +87,25 @@ export const graph: MethodGraph<LoraConfig> = {
         const added = linear(g, low, B, addedBias ? scale(g, addedBias, { by: scaling }) : null);
         return binary(g, linear(g, x, weights.W, weights.bias), added, { fn: 'add' });
       };
+      const applyAll = (x: Value, { W, bias }: Weights): Value | null => {
+        if (!all) return null;
+        const [A, B] = [all['lora_A.weight']!, all['lora_B.weight']!];
+        const count = A.shape[0]!;
+        const low = scale(g, linear(g, x, view(g, A, [count * rank, layer.in]), null), { by: scaling });
+        const rows = sizeOf(x.shape) / layer.in;
+        const added = stackedMatmul(
+          g,
+          view(g, low, [rows, count * rank]),
+          view(g, B, [count, layer.out, rank]),
+          { count, transA: false, transB: true, a: 'beside', b: 'apart', c: 'beside' },
+        );
+        const y = linear(g, x, W, bias);
+        return binary(g, y, view(g, added, y.shape), { fn: 'add' });
+      };
       return {
         adapt,
         apply,
+        applyAll,
         update,
         undo,
         ...(magnitude && { keep: ({ W }: Weights) => rowLengths(g, updated(W)) }),

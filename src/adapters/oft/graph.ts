@@ -1,9 +1,10 @@
 /** OFT on the graph: blocks of skew numbers → rotations (one Cayley for the whole group) → turned inputs. */
 import type { Value } from '../../graph/types.ts';
 import { cayley } from '../../ops/cayley.ts';
+import { binary } from '../../ops/elementwise.ts';
 import { linear } from '../../ops/linear.ts';
 import { view } from '../../ops/moves.ts';
-import { rotationsOf } from '../graphParts.ts';
+import { linearOfStack, rotationsOf, runsOf } from '../graphParts.ts';
 import type { LayerAdapter, MethodGraph } from '../types.ts';
 import type { OftConfig } from './config.ts';
 import { oftBlocks, triangleSize } from './config.ts';
@@ -15,7 +16,8 @@ export const graph: MethodGraph<OftConfig> = {
 
   forwardReversed: true,
 
-  open({ g, reads }, { layers, config, params }) {
+  open(scope, { layers, config, params }) {
+    const { g } = scope;
     const first = layers[0]!;
     const isEmbedding = first.kind === 'embedding';
     const q = params[isEmbedding ? 'oft_embedding_R.weight' : 'oft_R.weight'];
@@ -29,12 +31,19 @@ export const graph: MethodGraph<OftConfig> = {
       kind: config.use_cayley_neumann ? 'neumann' : 'exact',
       terms: config.num_cayley_neumann_terms,
     });
-    return rotationsOf(g, reads, layers, R, [1, stored, b, b]).map(({ input, turn }): LayerAdapter => {
+    const runs = runsOf(layers, scope);
+    return rotationsOf(g, runs, R, [1, stored, b, b]).map(({ input, all, turn }): LayerAdapter => {
       const rotate = (x: Value) => turn(x, false);
       if (isEmbedding) return { adapt: ({ W, bias }) => ({ W: rotate(W), bias }), rotate };
       return {
         adapt: ({ W, bias }) => ({ W: turn(W, true), bias }),
         apply: (x, { W, bias }) => linear(g, input(x), W, bias),
+        ...(all && {
+          applyAll(x, { W, bias }) {
+            const y = linearOfStack(g, all(x), W);
+            return bias ? binary(g, y, bias, { fn: 'add' }) : y;
+          },
+        }),
         rotate,
       };
     });

@@ -3,7 +3,7 @@
  * of normalisations, each of which adds what came before it. A sum stands where its last node stood; everything else of it disappears.
  */
 import { sameShape, sizeOf } from '../../graph/shape.ts';
-import type { Graph, Node, Value } from '../../graph/types.ts';
+import type { AnyOp, Graph, Node, Value } from '../../graph/types.ts';
 import { columnScaleOp } from '../columnScale.ts';
 import { addNOp, type BinaryAttrs, binaryOp, type ScaleAttrs, scaleOp } from '../elementwise.ts';
 import { type LinearAttrs, linearOp } from '../linear.ts';
@@ -12,6 +12,7 @@ import { type ViewAttrs, viewOp } from '../moves.ts';
 import type { NormGradAttrs } from '../norms.ts';
 import { layerNormGradOp, rmsNormGradOp } from '../norms.ts';
 import type { Activation } from '../scalar.ts';
+import { isRowOfProducts, type StackedMatmulAttrs, stackedMatmulOp } from '../stackedMatmul.ts';
 import { unaryGradOp, unaryOp } from '../unary.ts';
 import { type Links, linksOf } from './links.ts';
 
@@ -26,7 +27,7 @@ export const isActivation = (fn: unknown): fn is Activation => activations.inclu
 
 /** A product up to its bias. */
 export interface Product {
-  /** linear or matmul. */
+  /** linear, matmul, or a stackedMatmul whose results are columns of one. */
   readonly root: Node;
   alpha: number;
   scale: Value | null;
@@ -68,8 +69,8 @@ export function findSums(graph: Graph): readonly Sum[] {
   return [...new Set(at.values())].filter((sum) => at.get(sum.y) === sum && !sum.nodes.every(isPlain));
 }
 
-const isPlain = ({ op }: Node): boolean =>
-  op === viewOp || op === linearOp || op === matmulOp || op === layerNormGradOp || op === rmsNormGradOp;
+const plain: readonly AnyOp[] = [viewOp, linearOp, matmulOp, stackedMatmulOp, layerNormGradOp, rmsNormGradOp];
+const isPlain = ({ op }: Node): boolean => plain.includes(op);
 
 const emptySum = (y: Value, node: Node): Sum => ({
   products: [],
@@ -93,6 +94,8 @@ function rootSum(node: Node): Sum | null {
     const { activation, keepPre } = node.attrs as LinearAttrs;
     return activation === 'none' && !keepPre ? product(node.inputs[2] ?? null, 1) : null;
   }
+  if (node.op === stackedMatmulOp)
+    return isRowOfProducts(node.attrs as StackedMatmulAttrs) ? product(null, 1) : null;
   if (node.op === matmulOp) {
     const { transA, alpha, variant } = node.attrs as MatmulAttrs;
     const [a, b] = node.inputs as [Value, Value];

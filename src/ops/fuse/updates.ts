@@ -1,6 +1,7 @@
 /** Which products of a sum another's kernel can add on the way: the second, low-rank half of what an adapter makes of a layer. */
 import { sizeOf } from '../../graph/shape.ts';
 import { type MatmulAttrs, matmulOp } from '../matmul.ts';
+import { stackedMatmulOp } from '../stackedMatmul.ts';
 import { widening } from './stored.ts';
 import { columnsOf, type Product, type Sum } from './sums.ts';
 
@@ -29,8 +30,12 @@ const layoutOf = ({ root }: Product): Pick<MatmulAttrs, 'transA' | 'transB'> =>
 
 const innerOf = ({ root }: Product): number => root.inputs[0]!.shape.at(-1)!;
 
+/** Whether it is one product and no stack of them. */
+const isSingle = ({ root }: Product): boolean => root.op !== stackedMatmulOp;
+
 /** A stored weight stays the first of a pair, which alone is read as it is stored. */
 const isUpdate = (p: Product): boolean =>
+  isSingle(p) &&
   !widening(p.root.inputs[1]!) &&
   p.alpha === 1 &&
   !p.scale &&
@@ -41,7 +46,7 @@ const isUpdate = (p: Product): boolean =>
 
 /** A slope and a bias leave no binding. */
 const takesUpdate = (p: Product, { slope }: Sum): boolean =>
-  p.alpha === 1 && !p.scale && !p.raw && !layoutOf(p).transA && !(slope && p.bias);
+  isSingle(p) && p.alpha === 1 && !p.scale && !p.raw && !layoutOf(p).transA && !(slope && p.bias);
 
 const isUpdateOf = (update: Product, of: Product): boolean =>
   layoutOf(update).transB === layoutOf(of).transB &&
