@@ -1,16 +1,11 @@
 /** `papilio/methods`: the methods with their fields, rules, sizes and starts, and how target_modules are read. No file is read here. */
 export { COMBINATIONS, type Combination, type CombineOptions } from './adapters/combine.ts';
 export { type CommonConfig, type FieldMeta, fieldMeta, givenFields } from './adapters/fields.ts';
+export { triangleIndex } from './adapters/oft/config.ts';
 export { METHODS, type MethodId, methodById } from './adapters/registry.ts';
 export { refuseCommon } from './adapters/rules.ts';
 export { countTrainable, type TrainableCount } from './adapters/size.ts';
-export {
-  type ComposedPattern,
-  composedPattern,
-  drawnRows,
-  factorNonZeros,
-  factorSize,
-} from './adapters/sparsity.ts';
+export { blockMembers, factorNonZeros, factorSize } from './adapters/sparsity.ts';
 export { DEFAULT_METHOD, startConfig, startRate, TASKS } from './adapters/start.ts';
 export {
   completeConfig,

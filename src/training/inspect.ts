@@ -1,6 +1,8 @@
 /** A look inside one adapted module, by the graph that trains: rotations applied to the identity, adapted minus base weight. */
 import { emitTrainables } from '../adapters/inject.ts';
 import { type AdapterPlan, type BaseParameter, emitBase, moduleTensors } from '../adapters/plan.ts';
+import { blockMembers } from '../adapters/sparsity.ts';
+import type { Layer } from '../adapters/types.ts';
 import { createBuilder } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
@@ -42,13 +44,12 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
   const outputs: Record<string, Value> = adapted === W ? {} : { delta: binary(g, adapted, W, { fn: 'sub' }) };
   const turns = adapter.rotateBy ? group.tensors[0]!.spec.shape[0]! : 0;
   const isShown = size * size * (turns + 1) <= MOST_SHOWN;
-  const factors = isShown ? turns : 0;
   if (isShown && adapter.rotate) {
     const identity = new Float32Array(size * size);
     for (let i = 0; i < size; i++) identity[i * size + i] = 1;
     const eye = g.constant({ dtype: 'f32', shape: [size, size] }, identity);
     outputs.rotation = adapter.rotate(eye);
-    for (let i = 0; i < factors; i++) outputs[`factor${i}`] = adapter.rotateBy!(i, eye);
+    for (let i = 0; i < turns; i++) outputs[`factor${i}`] = adapter.rotateBy!(i, eye);
   }
 
   const data = Object.keys(outputs).length === 0 ? {} : await options.once(g.finish(outputs));
@@ -69,11 +70,31 @@ export async function inspectModule(options: InspectOptions): Promise<Inspection
     ...inspection,
     tensors: tensorsOf(plan, options.packed, module),
     ...(rotation ? { rotation } : {}),
-    ...(factors > 0
-      ? { factors: Array.from({ length: factors }, (_, i) => ({ size, data: data[`factor${i}`]! })) }
-      : {}),
+    ...(data.rotation ? { factors: factorsOf(plan, layer, data) } : {}),
     ...(spectrum ? { spectrum } : {}),
   };
+}
+
+/** The blocks of every factor; the only factor of a method that has no more is the rotation itself. */
+function factorsOf(
+  { method, config }: AdapterPlan,
+  layer: Layer,
+  data: Readonly<Record<string, Float32Array>>,
+): Inspection['factors'] & object {
+  return method.pattern(layer, config).factors.flatMap((factor, i) => {
+    if (factor.kind !== 'blocks') return [];
+    const { size, block } = factor;
+    const whole = data[`factor${i}`] ?? data.rotation!;
+    const members = blockMembers(factor);
+    const blocks = new Float32Array(size * block);
+    for (let at = 0; at < size; at++)
+      for (let c = 0; c < block; c++)
+        blocks[at * block + c] = whole[members[at]! * size + members[at - (at % block) + c]!]!;
+    const angles = Float32Array.from({ length: size / block }, (_, g) =>
+      maxRotationAngle(blocks.subarray(g * block ** 2, (g + 1) * block ** 2), block),
+    );
+    return [{ data: blocks, angles }];
+  });
 }
 
 /** A weight trained in full: what it has become, minus what it was. */
@@ -134,13 +155,13 @@ export function frobenius(a: ArrayLike<number>): number {
   return Math.sqrt(sum);
 }
 
-/** ‖RᵀR − I‖_F for R [n, n], in float64. */
+/** ‖RᵀR − I‖_F for R [n, n], in float64; of the rows, since ‖RRᵀ − I‖_F is the same number. */
 export function orthogonalityDefect(R: Float32Array, n: number): number {
   let sum = 0;
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
       let dot = 0;
-      for (let k = 0; k < n; k++) dot += R[k * n + i]! * R[k * n + j]!;
+      for (let k = 0; k < n; k++) dot += R[i * n + k]! * R[j * n + k]!;
       const d = dot - (i === j ? 1 : 0);
       sum += i === j ? d * d : 2 * d * d;
     }
@@ -149,27 +170,32 @@ export function orthogonalityDefect(R: Float32Array, n: number): number {
 }
 
 /**
- * The largest angle in radians by which R [n, n] turns any direction: arccos of the smallest eigenvalue of (R + Rᵀ)/2, found by power
- * iteration on I − (R + Rᵀ)/2, whose eigenvalues 1 − cos θ are not negative.
+ * The largest angle in radians by which R [n, n] turns any direction: ‖R − I‖₂ = 2 sin(θ/2) for a rotation, by power iteration on
+ * (R − I)ᵀ(R − I). Small angles keep their digits: they are not read off a cosine near 1.
  */
 export function maxRotationAngle(R: Float32Array, n: number): number {
   let v = Float64Array.from({ length: n }, (_, i) => Math.sin(i * 1.7 + 0.3) + 0.01);
-  let eigenvalue = 0;
+  let square = 0;
   for (let step = 0; step < 200; step++) {
+    const size = frobenius(v);
+    const moved = new Float64Array(n);
     const next = new Float64Array(n);
     for (let i = 0; i < n; i++) {
-      let sum = v[i]!;
-      for (let j = 0; j < n; j++) sum -= 0.5 * (R[i * n + j]! + R[j * n + i]!) * v[j]!;
-      next[i] = sum;
+      let sum = -v[i]!;
+      for (let j = 0; j < n; j++) sum += R[i * n + j]! * v[j]!;
+      moved[i] = sum / size;
+    }
+    for (let i = 0; i < n; i++) {
+      const m = moved[i]!;
+      next[i]! -= m;
+      for (let j = 0; j < n; j++) next[j]! += R[i * n + j]! * m;
     }
     const length = frobenius(next);
-    if (length < 1e-12) return 0;
-    for (let i = 0; i < n; i++) next[i] = next[i]! / length;
-    const change = Math.abs(length - eigenvalue);
-    eigenvalue = length;
+    if (length < 1e-15) return 0;
+    const change = Math.abs(length - square);
+    square = length;
     v = next;
-    if (change < 1e-9 && step > 10) break;
+    if (change < 1e-9 * length && step > 10) break;
   }
-  const norm = frobenius(v);
-  return Math.acos(Math.max(-1, Math.min(1, 1 - eigenvalue / Math.max(norm, 1e-12))));
+  return 2 * Math.asin(Math.min(1, Math.sqrt(square) / 2));
 }

@@ -36,8 +36,8 @@ export interface Inspection {
     readonly orthogonality: number;
     readonly maxAngle: number;
   };
-  /** BOFT's factors B_0 … B_{m-1} as dense [in, in] matrices (permuted block-diagonals). */
-  readonly factors?: readonly { readonly size: number; readonly data: Float32Array }[];
+  /** The factors of R, B_0 first: the blocks [in / block, block, block], rows ascending, and the largest angle (radians) that each turns by. */
+  readonly factors?: readonly { readonly data: Float32Array; readonly angles: Float32Array }[];
   /** W' − W [out, in] for every method, with ‖ΔW‖_F / ‖W‖_F. */
   readonly delta: {
     readonly rows: number;

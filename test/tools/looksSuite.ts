@@ -53,10 +53,12 @@ export function looksSuite(name: string, { open, tolerance, isFiner = false }: L
     expect(half.inspection!.rotation!.orthogonality).toBeLessThan(1e-4);
     expect(half.inspection!.rotation!.maxAngle).toBeLessThan(all.inspection!.rotation!.maxAngle);
     // Of two factors the second is the identity.
-    const { size, data } = one.inspection!.factors![1]!;
+    const { data, angles } = one.inspection!.factors![1]!;
+    const block = Math.sqrt(data.length / angles.length);
     data.forEach((value, k) => {
-      expect(Math.abs(value - (k % (size + 1) === 0 ? 1 : 0))).toBeLessThan(1e-6);
+      expect(Math.abs(value - ((k % block ** 2) % (block + 1) === 0 ? 1 : 0))).toBeLessThan(1e-6);
     });
+    expect(Math.max(...angles)).toBeLessThan(1e-5);
     // What cannot be answered leaves nothing behind either.
     await expect(ask(asked, { change: { strengths: [0, 0] }, module: 'nowhere' })).rejects.toMatchObject({
       kind: 'not-found',

@@ -10,7 +10,7 @@ import { Block, Warnings } from '../../parts/Facts.tsx';
 import { FileDrop } from '../../parts/FileDrop.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { Picker } from '../../parts/Picker.tsx';
-import { Waiting } from '../../parts/Waiting.tsx';
+import { later, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { Factors } from '../inspect/Factors.tsx';
 import { Learnt } from '../inspect/Learnt.tsx';
@@ -156,6 +156,8 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
   );
 }
 
+const Wired = later('Wired', () => import('../butterfly/Wired.tsx'));
+
 /** A look inside an opened adapter: its factors and what it does to one module's weight. */
 function AdapterLook(props: {
   readonly look: NonNullable<AdapterSetView['look']>;
@@ -181,8 +183,10 @@ function AdapterLook(props: {
         items={row.modules.map((name) => ({ id: name, title: name }))}
         onChange={(module) => void adapterSet.inspect(look.name, module)}
       />
-      {pattern === null || pattern.role === 'none' ? null : (
-        <Factors pattern={pattern} inspection={look.value} />
+      {pattern === null || pattern.role === 'none' ? null : pattern.role === 'rotation' ? (
+        <Wired pattern={pattern} isSquare={row.method === 'boft'} inspection={look.value} />
+      ) : (
+        <Factors pattern={pattern} />
       )}
       {look.value === null ? (
         <p className="hint">Reading the values …</p>

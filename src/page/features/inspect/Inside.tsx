@@ -1,12 +1,19 @@
 /** A look inside one adapted module: its factors, their product, and what has been learnt. Patterns need no GPU. */
 import { useMemo } from 'react';
-import { METHODS } from '../../../methods.ts';
+import { type AdapterMethod, type Layer, METHODS } from '../../../methods.ts';
+import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
-import { OfStep } from '../../parts/Waiting.tsx';
+import { later, OfStep } from '../../parts/Waiting.tsx';
 import { useChoice, useDerived, usePage, useRun, useUi } from '../../usePage.ts';
 import { drawnPattern, fullConfig } from '../setup/settings.ts';
 import { Factors } from './Factors.tsx';
 import { Learnt } from './Learnt.tsx';
+
+const Butterfly = later(
+  'Butterfly',
+  () => import('../butterfly/Butterfly.tsx'),
+  <p className="hint">Loading the butterfly view …</p>,
+);
 
 export function Inside() {
   const page = usePage();
@@ -28,48 +35,64 @@ export function Inside() {
     () => (layer === undefined ? null : drawnPattern(settings.method, layer, fullConfig(settings, report))),
     [layer, settings, report],
   );
-  if (layer === undefined || pattern === null || pattern.role === 'none') {
-    return (
-      <p className="empty">
-        {method.targets === 'none'
-          ? `${method.title} has no factors: it trains whole modules only.`
-          : layer !== undefined
-            ? 'The factors of this module cannot be drawn.'
-            : 'No module is targeted yet, so there is no factor to show.'}
-      </p>
-    );
-  }
+  const isRotation = pattern?.role === 'rotation';
   const shown =
-    inspection !== null && inspection.value.module === layer.name && runMethod === settings.method
+    inspection !== null && inspection.value.module === layer?.name && runMethod === settings.method
       ? inspection
       : null;
   return (
     <>
-      <div className="row see-head">
-        <Picker
-          label="Module"
-          value={layer.name}
-          items={targets.map(({ name, in: inputs, out }) => ({
-            id: name,
-            title: name,
-            detail: `${inputs} → ${out}`,
-          }))}
-          onChange={(module) => {
-            page.ui.setState({ module });
-            void page.inspection.inspect();
-          }}
-        />
-        <span className="hint">
-          {shown === null
-            ? hasRun
-              ? 'structure only'
-              : 'structure; train to see values'
-            : `values of step ${shown.step}`}
-        </span>
-      </div>
-      {shown === null ? null : <OfStep step={shown.step} isAsked={isInspecting} />}
-      <Factors pattern={pattern} inspection={shown?.value ?? null} />
-      {shown === null ? null : <Learnt inspection={shown.value} step={shown.step} />}
+      {layer === undefined ? null : (
+        <div className="row see-head">
+          <Picker
+            label="Module"
+            value={layer.name}
+            items={targets.map(({ name, in: inputs, out }) => ({
+              id: name,
+              title: name,
+              detail: `${inputs} → ${out}`,
+            }))}
+            onChange={(module) => {
+              page.ui.setState({ module });
+              void page.inspection.inspect();
+            }}
+          />
+          <span className="hint">
+            {shown !== null && !isRotation
+              ? `values of step ${shown.step}`
+              : hasRun
+                ? isRotation
+                  ? ''
+                  : 'structure only'
+                : 'structure; train to see values'}
+          </span>
+        </div>
+      )}
+      {isRotation ? (
+        <Butterfly layer={layer ?? null} />
+      ) : (
+        <>
+          {layer === undefined || pattern === null || pattern.role === 'none' ? (
+            <p className="empty">{emptyText(method, layer)}</p>
+          ) : (
+            <>
+              {shown === null ? null : <OfStep step={shown.step} isAsked={isInspecting} />}
+              <Factors pattern={pattern} />
+              {shown === null ? null : <Learnt inspection={shown.value} step={shown.step} />}
+            </>
+          )}
+          <Block title="How rotations are wired" label="The butterfly view">
+            <Butterfly layer={layer ?? null} />
+          </Block>
+        </>
+      )}
     </>
   );
 }
+
+const emptyText = (method: AdapterMethod, layer: Layer | undefined): string =>
+  method.targets === 'none'
+    ? `${method.title} has no factors: it trains whole modules only.`
+    : layer !== undefined
+      ? 'The factors of this module cannot be drawn.'
+      : 'No module is targeted yet, so there is no factor to show.';

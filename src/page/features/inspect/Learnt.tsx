@@ -1,15 +1,15 @@
-/** What a module has learnt, in values from the device: R − I with its orthogonality, frequencies, ΔW, and the adapter's own numbers. */
+/** What a module has learnt, in values from the device: frequencies, ΔW, and the adapter's own numbers. */
 import { useMemo } from 'react';
 import { greatest, least } from '../../../common.ts';
 import type { Inspection } from '../../../protocol.ts';
 import { percent, real } from '../../format.ts';
 import { Block, Figure } from '../../parts/Facts.tsx';
 import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';
-import { diverging, type MapColors, useMapColors, valuePainter } from './painters.ts';
+import { pointsPainter, turnedPainter, useMapColors, valuePainter } from './painters.ts';
 
 /** Steps after which an unchanged weight is worth a word. */
 const STILL_AFTER = 20;
-const ROTATION_LIMIT = 0.2;
+export const ROTATION_LIMIT = 0.2;
 const DELTA_LIMIT = 0.1;
 
 export function Learnt({ inspection, step }: { readonly inspection: Inspection; readonly step: number }) {
@@ -18,16 +18,9 @@ export function Learnt({ inspection, step }: { readonly inspection: Inspection; 
     <Block title="What it has learnt" label="What was learnt">
       <dl className="figures figures-small">
         <Figure name="‖ΔW‖ / ‖W‖" value={percent(delta.relative)} />
-        {rotation ? (
-          <>
-            <Figure name="‖RᵀR − I‖" value={real(rotation.orthogonality)} />
-            <Figure name="Largest angle" value={`${((rotation.maxAngle * 180) / Math.PI).toFixed(2)}°`} />
-          </>
-        ) : null}
         {spectrum ? <Figure name="Frequencies" value={spectrum.values.length} /> : null}
       </dl>
       <div className="strip strip-2">
-        {rotation ? <RotationMap rotation={rotation} /> : null}
         {spectrum ? <SpectrumMap spectrum={spectrum} rows={delta.rows} columns={delta.columns} /> : null}
         <DeltaMap delta={delta} />
       </div>
@@ -102,9 +95,10 @@ function SpectrumMap(props: {
 }) {
   const { spectrum, rows, columns } = props;
   const colors = useMapColors();
-  const { painter, limit } = useMemo(
-    () => spectrumPainter(spectrum, rows, columns, colors),
-    [spectrum, rows, columns, colors],
+  const limit = Math.max(1, largest(spectrum.values));
+  const painter = useMemo(
+    () => pointsPainter(spectrum, [rows, columns], limit, colors),
+    [spectrum, rows, columns, limit, colors],
   );
   return (
     <ValueMap
@@ -114,31 +108,6 @@ function SpectrumMap(props: {
       limit={limit}
     />
   );
-}
-
-function spectrumPainter(
-  spectrum: Spectrum,
-  rows: number,
-  columns: number,
-  colors: MapColors,
-): { readonly painter: Painter; readonly limit: number } {
-  const values = new Map<number, number>();
-  let limit = 1;
-  spectrum.values.forEach((value, k) => {
-    values.set(spectrum.rows[k]! * columns + spectrum.columns[k]!, value);
-    limit = Math.max(limit, Math.abs(value));
-  });
-  const at = (r: number, c: number) => values.get(r * columns + c);
-  return {
-    limit,
-    painter: {
-      rows,
-      columns,
-      color: (r, c) => diverging(at(r, c) ?? 0, limit, colors),
-      weight: (r, c) => (values.has(r * columns + c) ? 1 + Math.abs(at(r, c)!) : 0),
-      describe: (r, c) => `frequency ${r}, ${c}: ${at(r, c) === undefined ? 'not learned' : real(at(r, c)!)}`,
-    },
-  };
 }
 
 type Tensor = NonNullable<Inspection['tensors']>[number];
@@ -167,19 +136,10 @@ function Matrix({ tensor }: { readonly tensor: Tensor }) {
   const { name, rows, columns, data } = tensor;
   const isTurned = rows > columns;
   const limit = largest(data) || 1;
-  const painter = useMemo(() => {
-    const upright = valuePainter(data, rows, columns, limit, colors);
-    return isTurned
-      ? {
-          ...upright,
-          rows: columns,
-          columns: rows,
-          color: (r: number, c: number) => upright.color(c, r),
-          weight: (r: number, c: number) => upright.weight(c, r),
-          describe: (r: number, c: number) => upright.describe(c, r),
-        }
-      : upright;
-  }, [data, rows, columns, limit, colors, isTurned]);
+  const painter = useMemo(
+    () => (isTurned ? turnedPainter : valuePainter)(data, rows, columns, limit, colors),
+    [data, rows, columns, limit, colors, isTurned],
+  );
   const caption = `${name} · ${rows} × ${columns}${isTurned ? ', on its side' : ''}`;
   return <ValueMap className="tensor" painter={painter} label={caption} caption={caption} limit={limit} />;
 }

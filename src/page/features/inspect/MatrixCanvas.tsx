@@ -1,85 +1,119 @@
 /**
- * A matrix as a picture, a pixel an entry, drawn by a function of (row, column) → colour. Large ones are reduced: a pixel then shows the
- * entry of the largest weight among those it stands for. Pointing at it says what is there.
+ * A matrix as a picture, a pixel an entry, drawn by its painter. Large ones are reduced: a pixel then stands for a square of entries.
+ * Pointing at it says what is there; where pointing means something elsewhere, arrow keys point too.
  */
-import { type PointerEvent, useEffect, useRef, useState } from 'react';
+import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { drawSoon } from './frames.ts';
+
+/** What a painter fills: pixels as a canvas keeps them, each standing for scale × scale entries. */
+export interface Picture {
+  readonly pixels: Uint32Array;
+  readonly width: number;
+  readonly height: number;
+  readonly scale: number;
+}
 
 export interface Painter {
   readonly rows: number;
   readonly columns: number;
-  color(row: number, column: number): readonly [number, number, number];
-  /** Which of several entries under one pixel is shown: the one of the largest weight. */
-  weight(row: number, column: number): number;
+  paint(picture: Picture): void;
   describe(row: number, column: number): string;
-  /** Entries that are shown however many share a pixel. */
-  readonly points?: { readonly row: Uint32Array; readonly column: Uint32Array };
 }
 
+/** Pixels along the longer side, at most. */
 const LIMIT = 256;
 
-/** Entries of a pixel that are looked at, along each side. */
-const LOOKS = 8;
+/** Entries along each side of a pixel. */
+export const scaleOf = (rows: number, columns: number): number => Math.ceil(Math.max(rows, columns) / LIMIT);
 
-/** The entry that a pixel shows: the one of the largest weight among those looked at. */
-function shownEntry(painter: Painter, scale: number, x: number, y: number): readonly [number, number] {
-  const step = Math.max(1, Math.floor(scale / LOOKS));
-  let [row, column] = [y * scale, x * scale];
-  let best = painter.weight(row, column);
-  for (let r = y * scale; r < Math.min(painter.rows, (y + 1) * scale); r += step) {
-    for (let c = x * scale; c < Math.min(painter.columns, (x + 1) * scale); c += step) {
-      const weight = painter.weight(r, c);
-      if (weight > best) [best, row, column] = [weight, r, c];
-    }
-  }
-  return [row, column];
+const ARROWS: Readonly<Record<string, readonly [rows: number, columns: number]>> = {
+  ArrowUp: [-1, 0],
+  ArrowDown: [1, 0],
+  ArrowLeft: [0, -1],
+  ArrowRight: [0, 1],
+};
+
+/** Rows and columns that an arrow key moves by, ten of them with Shift; null for other keys. */
+export function moved(event: KeyboardEvent): readonly [rows: number, columns: number] | null {
+  const by = ARROWS[event.key];
+  if (by === undefined || event.ctrlKey || event.metaKey || event.altKey) return null;
+  const far = event.shiftKey ? 10 : 1;
+  return [far * by[0], far * by[1]];
 }
 
 export function MatrixCanvas(props: {
   readonly painter: Painter;
   readonly label: string;
-  readonly caption?: string;
+  readonly caption?: ReactNode;
+  /** Laid over the picture. */
+  readonly children?: ReactNode;
+  /** Told which entry is pointed at, and how many entries a pixel of the screen stands for; null where there is none any more. */
+  readonly onPoint?: (
+    entry: { readonly row: number; readonly column: number; readonly near: number } | null,
+  ) => void;
 }) {
-  const { painter, label, caption } = props;
+  const { painter, label, caption, children, onPoint } = props;
   const canvas = useRef<HTMLCanvasElement>(null);
+  const at = useRef<readonly [number, number]>([0, 0]);
   const [hover, setHover] = useState<string | null>(null);
   const { rows, columns } = painter;
-  const scale = Math.ceil(Math.max(rows, columns) / LIMIT);
+  const scale = scaleOf(rows, columns);
   const width = Math.ceil(columns / scale);
   const height = Math.ceil(rows / scale);
   useEffect(() => {
-    const context = canvas.current?.getContext('2d');
-    if (!context) return;
-    const image = context.createImageData(width, height);
-    const paint = (x: number, y: number, row: number, column: number) =>
-      image.data.set([...painter.color(row, column), 255], 4 * (y * width + x));
-    for (let y = 0; y < height; y++)
-      for (let x = 0; x < width; x++) paint(x, y, ...shownEntry(painter, scale, x, y));
-    painter.points?.row.forEach((row, k) => {
-      const column = painter.points!.column[k]!;
-      paint(Math.floor(column / scale), Math.floor(row / scale), row, column);
+    const element = canvas.current;
+    if (element === null) return;
+    return drawSoon(element, () => {
+      const context = element.getContext('2d');
+      if (!context) return;
+      const image = context.createImageData(width, height);
+      painter.paint({ pixels: new Uint32Array(image.data.buffer), width, height, scale });
+      context.putImageData(image, 0, 0);
     });
-    context.putImageData(image, 0, 0);
   }, [painter, width, height, scale]);
+
+  const say = (row: number, column: number, near: number) => {
+    at.current = [row, column];
+    setHover(painter.describe(row, column));
+    onPoint?.({ row, column, near });
+  };
   const point = (event: PointerEvent<HTMLCanvasElement>) => {
     const box = event.currentTarget.getBoundingClientRect();
-    const row = Math.min(rows - 1, Math.max(0, Math.floor(((event.clientY - box.top) / box.height) * rows)));
-    const column = Math.min(
-      columns - 1,
-      Math.max(0, Math.floor(((event.clientX - box.left) / box.width) * columns)),
+    const place = (share: number, count: number) =>
+      Math.min(count - 1, Math.max(0, Math.floor(share * count)));
+    say(
+      place((event.clientY - box.top) / box.height, rows),
+      place((event.clientX - box.left) / box.width, columns),
+      columns / box.width,
     );
-    setHover(painter.describe(row, column));
+  };
+  const leave = () => {
+    setHover(null);
+    onPoint?.(null);
+  };
+  const move = (event: KeyboardEvent) => {
+    const by = moved(event);
+    if (by === null) return;
+    event.preventDefault();
+    const held = (value: number, count: number) => Math.min(count - 1, Math.max(0, value));
+    say(held(at.current[0] + by[0], rows), held(at.current[1] + by[1], columns), 0);
   };
   return (
     <figure className="matrix">
-      <canvas
-        ref={canvas}
-        width={width}
-        height={height}
-        role="img"
-        aria-label={label}
-        onPointerMove={point}
-        onPointerLeave={() => setHover(null)}
-      />
+      <div className="matrix-stage">
+        <canvas
+          ref={canvas}
+          width={width}
+          height={height}
+          aria-label={onPoint === undefined ? label : `${label}; arrow keys move over its entries`}
+          {...(onPoint === undefined
+            ? { role: 'img' }
+            : { role: 'application', tabIndex: 0, onKeyDown: move, onBlur: leave })}
+          onPointerMove={point}
+          onPointerLeave={leave}
+        />
+        {children}
+      </div>
       <figcaption>{hover ?? caption ?? label}</figcaption>
     </figure>
   );

@@ -1,55 +1,81 @@
 /** What the matrix pictures show, and in which colours: structure of factors and products, and values on a fixed diverging scale. */
 import { useMemo } from 'react';
-import type { ComposedPattern, Factor } from '../../../methods.ts';
+import { blockMembers, type Factor } from '../../../methods.ts';
 import { real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
 import { useUi } from '../../usePage.ts';
-import type { Painter } from './MatrixCanvas.tsx';
+import type { Painter, Picture } from './MatrixCanvas.tsx';
 
-type Rgb = readonly [number, number, number];
+/** A colour as a canvas keeps it: alpha, blue, green, red from the highest byte down. */
+type Pixel = number;
 
 /** Blue below zero, the page at zero, orange above. Fixed scales, so that growth is seen as growth. */
 export interface MapColors {
-  readonly zero: Rgb;
+  readonly zero: Pixel;
   /** Where a factor may differ from zero but does not. */
-  readonly still: Rgb;
-  readonly low: Rgb;
-  readonly high: Rgb;
+  readonly still: Pixel;
+  readonly low: Pixel;
+  readonly high: Pixel;
   /** Two tones that neighbouring blocks take in turn. */
-  readonly tones: readonly [Rgb, Rgb];
+  readonly tones: readonly [Pixel, Pixel];
 }
 
-/** Red, green and blue, 0 … 255, of a CSS variable that holds #rrggbb. */
-function rgbOf(variable: string): Rgb {
+const pixelOf = (red: number, green: number, blue: number): Pixel =>
+  ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+
+/** A CSS variable that holds #rrggbb. */
+function read(variable: string): Pixel {
   const hex = Number.parseInt(cssColor(variable).slice(1), 16);
-  return [(hex >> 16) & 255, (hex >> 8) & 255, hex & 255];
+  return pixelOf((hex >> 16) & 255, (hex >> 8) & 255, hex & 255);
 }
 
-const read = (): MapColors => ({
-  zero: rgbOf('--map-zero'),
-  still: rgbOf('--map-still'),
-  low: rgbOf('--map-low'),
-  high: rgbOf('--map-high'),
-  tones: [rgbOf('--map-tone-a'), rgbOf('--map-tone-b')],
+const readAll = (): MapColors => ({
+  zero: read('--map-zero'),
+  still: read('--map-still'),
+  low: read('--map-low'),
+  high: read('--map-high'),
+  tones: [read('--map-tone-a'), read('--map-tone-b')],
 });
 
 /** The colours of the theme in force. */
 export function useMapColors(): MapColors {
   const scheme = useUi((s) => s.scheme);
   // biome-ignore lint/correctness/useExhaustiveDependencies: the scheme is what changes the variables that are read.
-  return useMemo(read, [scheme]);
+  return useMemo(readAll, [scheme]);
 }
 
+const SHADES = 256;
+
 /**
- * Mixes zero towards low or high by √(|value| / limit), held at the ends: the scale is fixed, and the root lets small values be seen
- * without ever changing what a colour means.
+ * From one colour to another and a third: shade k of SHADES on either side of the ground. A value mixes the ground towards low or high by
+ * √(|value| / limit), held at the ends: the scale is fixed, and the root lets small values be seen without ever changing what a colour means.
  */
-export function diverging(value: number, limit: number, colors: MapColors): Rgb {
-  const t = Math.sqrt(Math.min(1, Math.abs(value) / limit));
-  const end = value < 0 ? colors.low : colors.high;
-  const mix = (k: 0 | 1 | 2) => colors.zero[k] + (end[k] - colors.zero[k]) * t;
-  return [mix(0), mix(1), mix(2)];
+function shades(ground: Pixel, { low, high }: MapColors): Uint32Array {
+  return Uint32Array.from({ length: 2 * SHADES + 1 }, (_, i) =>
+    mixed(ground, i < SHADES ? low : high, Math.abs(i - SHADES) / SHADES),
+  );
 }
+
+/** Of the way from one colour to another so much, 0 … 1. */
+function mixed(ground: Pixel, end: Pixel, share: number): Pixel {
+  const channel = (shift: number) => {
+    const from = (ground >>> shift) & 255;
+    return Math.round(from + (((end >>> shift) & 255) - from) * share);
+  };
+  return pixelOf(channel(0), channel(8), channel(16));
+}
+
+/** The colour of one value on that scale. */
+export const diverging = (value: number, limit: number, { zero, low, high }: MapColors): Pixel =>
+  mixed(zero, value < 0 ? low : high, Math.sqrt(Math.min(1, Math.abs(value) / limit)));
+
+/** A colour as CSS has it. */
+export const cssOf = (pixel: Pixel): string =>
+  `rgb(${pixel & 255}, ${(pixel >>> 8) & 255}, ${(pixel >>> 16) & 255})`;
+
+/** Of the shades that of a value. */
+const shadeOf = (value: number, limit: number): number =>
+  SHADES + Math.round(Math.sign(value) * SHADES * Math.sqrt(Math.min(1, Math.abs(value) / limit)));
 
 /** Labels of factors as they are read: the index of B_0 lowered. */
 export const pretty = (label: string): string =>
@@ -58,103 +84,204 @@ export const pretty = (label: string): string =>
 /** Where one factor can be non-zero; blocks in two tones by turns. */
 export function factorPainter(factor: Factor, colors: MapColors): Painter {
   if (factor.kind === 'blocks') {
-    const { size, group, label } = factor;
-    const isIn = (r: number, c: number) => group[r] === group[c];
+    const { size, block, group, label } = factor;
+    const members = blockMembers(factor);
     return {
       rows: size,
       columns: size,
-      color: (r, c) => (isIn(r, c) ? colors.tones[group[r]! % 2 === 0 ? 0 : 1] : colors.zero),
-      weight: (r, c) => (isIn(r, c) ? 1 : 0),
+      paint({ pixels, width, scale }) {
+        pixels.fill(colors.zero);
+        for (let at = 0; at < size; at++) {
+          const g = Math.floor(at / block);
+          const line = Math.floor(members[at]! / scale) * width;
+          const tone = colors.tones[g % 2 === 0 ? 0 : 1];
+          for (let c = g * block; c < (g + 1) * block; c++)
+            pixels[line + Math.floor(members[c]! / scale)] = tone;
+        }
+      },
       describe: (r, c) =>
-        isIn(r, c) ? `${label}: row ${r}, column ${c}, block ${group[r]}` : `row ${r}, column ${c}: always 0`,
+        group[r] === group[c]
+          ? `${pretty(label)}: row ${r}, column ${c}, block ${group[r]}`
+          : `row ${r}, column ${c}: always 0`,
     };
   }
   if (factor.kind === 'dense') {
     return {
       rows: factor.rows,
       columns: factor.columns,
-      color: () => colors.tones[0],
-      weight: () => 1,
+      paint: ({ pixels }) => void pixels.fill(colors.tones[0]),
       describe: (r, c) => `${factor.label}: row ${r}, column ${c}`,
     };
   }
-  const places = Float64Array.from(factor.row, (row, k) => row * factor.columns + factor.column[k]!).sort();
-  const isIn = (r: number, c: number) => has(places, r * factor.columns + c);
+  const { rows, columns, row, column } = factor;
+  const places = new Set(Array.from(row, (r, k) => r * columns + column[k]!));
   return {
-    rows: factor.rows,
-    columns: factor.columns,
-    color: (r, c) => (isIn(r, c) ? colors.tones[0] : colors.zero),
-    weight: (r, c) => (isIn(r, c) ? 1 : 0),
-    describe: (r, c) =>
-      `frequency ${r} along the outputs, ${c} along the inputs${isIn(r, c) ? ': learned' : ''}`,
-    points: factor,
-  };
-}
-
-/** Whether an ascending list has a number. */
-function has(list: Float64Array, value: number): boolean {
-  let [low, high] = [0, list.length];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (list[middle]! < value) low = middle + 1;
-    else high = middle;
-  }
-  return list[low] === value;
-}
-
-/** Where a product of factors can be non-zero, of which every `every`-th row is known. */
-export function composedPainter(
-  { rows }: ComposedPattern,
-  every: number,
-  columns: number,
-  colors: MapColors,
-): Painter {
-  const marks = new Uint8Array(rows.length * columns);
-  rows.forEach((row, r) => {
-    for (const column of row) marks[r * columns + column] = 1;
-  });
-  const at = (r: number, c: number) => marks[Math.floor(r / every) * columns + c]!;
-  return {
-    rows: columns,
+    rows,
     columns,
-    color: (r, c) => (at(r, c) ? colors.tones[0] : colors.zero),
-    weight: at,
-    describe: (r) => `input ${r} reaches ${rows[Math.floor(r / every)]!.length} of ${columns}`,
+    paint({ pixels, width, scale }) {
+      pixels.fill(colors.zero);
+      row.forEach((r, k) => {
+        pixels[Math.floor(r / scale) * width + Math.floor(column[k]! / scale)] = colors.tones[0];
+      });
+    },
+    describe: (r, c) =>
+      `frequency ${r} along the outputs, ${c} along the inputs${places.has(r * columns + c) ? ': learned' : ''}`,
   };
 }
 
-/** Values, less the identity if wanted, on a scale from −limit to limit. */
-export function valuePainter(
+/** Entries of a pixel that are looked at, along each side. */
+const LOOKS = 8;
+
+/** A matrix of numbers to be drawn. */
+interface Values {
+  readonly data: Float32Array;
+  readonly rows: number;
+  readonly columns: number;
+  /** Numbers from one row to the next, and from one column to the next. */
+  readonly strides: readonly [number, number];
+  readonly lessIdentity: boolean;
+}
+
+/** A reduced picture of values: every pixel keeps the one of largest size among those that it stands for. */
+function paintValues(
+  { pixels, width, height, scale }: Picture,
+  { data, rows, columns, strides: [down, across], lessIdentity }: Values,
+  table: Uint32Array,
+  limit: number,
+): void {
+  const step = Math.max(1, Math.floor(scale / LOOKS));
+  const [low, high] = [new Float32Array(width), new Float32Array(width)];
+  for (let y = 0; y < height; y++) {
+    low.fill(0);
+    high.fill(0);
+    const last = Math.min(rows, (y + 1) * scale);
+    for (let r = y * scale; r < last; r += step) {
+      let at = r * down;
+      for (let x = 0; x < width; x++) {
+        const end = Math.min(columns, (x + 1) * scale);
+        let least = low[x]!;
+        let most = high[x]!;
+        for (let c = x * scale; c < end; c += step, at += step * across) {
+          const value = lessIdentity && r === c ? data[at]! - 1 : data[at]!;
+          if (value > most) most = value;
+          else if (value < least) least = value;
+        }
+        low[x] = least;
+        high[x] = most;
+        at = r * down + end * across;
+      }
+    }
+    for (let x = 0; x < width; x++)
+      pixels[y * width + x] = table[shadeOf(high[x]! >= -low[x]! ? high[x]! : low[x]!, limit)]!;
+  }
+}
+
+function painterOf(values: Values, limit: number, colors: MapColors): Painter {
+  const { data, rows, columns, strides, lessIdentity } = values;
+  const table = shades(colors.zero, colors);
+  return {
+    rows,
+    columns,
+    paint: (picture) => paintValues(picture, values, table, limit),
+    describe: (r, c) =>
+      `row ${r}, column ${c}: ${real(data[r * strides[0] + c * strides[1]]! - Number(lessIdentity && r === c))}`,
+  };
+}
+
+/** Values [rows, columns], less the identity if wanted, on a scale from −limit to limit. */
+export const valuePainter = (
   data: Float32Array,
   rows: number,
   columns: number,
   limit: number,
   colors: MapColors,
   lessIdentity = false,
+): Painter => painterOf({ data, rows, columns, strides: [columns, 1], lessIdentity }, limit, colors);
+
+/** The same picture lying on its side. */
+export function turnedPainter(
+  data: Float32Array,
+  rows: number,
+  columns: number,
+  limit: number,
+  colors: MapColors,
 ): Painter {
-  const at = (r: number, c: number) => data[r * columns + c]! - (lessIdentity && r === c ? 1 : 0);
+  const values = { data, rows: columns, columns: rows, strides: [1, columns], lessIdentity: false } as const;
+  const painter = painterOf(values, limit, colors);
   return {
-    rows,
-    columns,
-    color: (r, c) => diverging(at(r, c), limit, colors),
-    weight: (r, c) => Math.abs(at(r, c)),
-    describe: (r, c) => `row ${r}, column ${c}: ${real(at(r, c))}`,
+    ...painter,
+    describe: (r, c) => `row ${c}, column ${r}: ${real(data[c * columns + r]!)}`,
   };
 }
 
-/** A factor's learnt part, B − I, on the ground of where it may differ from zero. */
+/** Values at a few places. */
+export function pointsPainter(
+  points: { readonly rows: Int32Array; readonly columns: Int32Array; readonly values: Float32Array },
+  [rows, columns]: readonly [number, number],
+  limit: number,
+  colors: MapColors,
+): Painter {
+  const table = shades(colors.zero, colors);
+  const values = new Map(
+    Array.from(points.values, (value, k) => [points.rows[k]! * columns + points.columns[k]!, value]),
+  );
+  return {
+    rows,
+    columns,
+    paint({ pixels, width, scale }) {
+      pixels.fill(colors.zero);
+      const largest = new Map<number, number>();
+      points.values.forEach((value, k) => {
+        const place = Math.floor(points.rows[k]! / scale) * width + Math.floor(points.columns[k]! / scale);
+        if (Math.abs(value) < Math.abs(largest.get(place) ?? 0)) return;
+        largest.set(place, value);
+        pixels[place] = table[shadeOf(value, limit)]!;
+      });
+    },
+    describe(r, c) {
+      const value = values.get(r * columns + c);
+      return `frequency ${r}, ${c}: ${value === undefined ? 'not learned' : real(value)}`;
+    },
+  };
+}
+
+/** A factor's learnt part, B − I, from its blocks [size / block, block, block], on the ground of where it may differ from zero. */
 export function learntFactorPainter(
-  factor: Factor,
-  data: Float32Array,
+  factor: Extract<Factor, { kind: 'blocks' }>,
+  blocks: Float32Array,
   limit: number,
   colors: MapColors,
 ): Painter {
   const structure = factorPainter(factor, colors);
-  const ground = { ...colors, zero: colors.still };
-  const values = valuePainter(data, structure.rows, structure.columns, limit, ground, true);
+  const { size, block, group } = factor;
+  const members = blockMembers(factor);
+  const places = new Uint32Array(size);
+  members.forEach((row, at) => {
+    places[row] = at % block;
+  });
+  const table = shades(colors.still, colors);
   return {
-    ...values,
-    color: (r, c) => (structure.weight(r, c) === 0 ? colors.zero : values.color(r, c)),
-    weight: (r, c) => structure.weight(r, c) + values.weight(r, c),
+    ...structure,
+    paint({ pixels, width, height, scale }) {
+      const largest = new Float32Array(width * height);
+      pixels.fill(colors.zero);
+      for (let at = 0; at < size; at++) {
+        const start = at - (at % block);
+        const line = Math.floor(members[at]! / scale) * width;
+        for (let c = 0; c < block; c++) {
+          const place = line + Math.floor(members[start + c]! / scale);
+          const value = blocks[at * block + c]! - (start + c === at ? 1 : 0);
+          if (Math.abs(value) >= Math.abs(largest[place]!)) {
+            largest[place] = value;
+            pixels[place] = table[shadeOf(value, limit)]!;
+          }
+        }
+      }
+    },
+    describe(r, c) {
+      if (group[r] !== group[c]) return structure.describe(r, c);
+      const value = blocks[(group[r]! * block + places[r]!) * block + places[c]!]! - (r === c ? 1 : 0);
+      return `${structure.describe(r, c)}: ${real(value)}`;
+    },
   };
 }

@@ -7,6 +7,7 @@ import { Action } from '../../parts/Action.tsx';
 import { Check, Fold, Toggle } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { Stops } from '../../parts/Stops.tsx';
 import { Tip } from '../../parts/Tip.tsx';
 import { type Control, controlOf, stopsOf } from './controls.ts';
 import { sameValue } from './settings.ts';
@@ -142,39 +143,6 @@ function parse(text: string): unknown {
   } catch {
     return words(text);
   }
-}
-
-/** Usual values, each with the reason why it is illegal now. */
-function Stops(props: {
-  readonly title: string;
-  readonly stops: readonly number[];
-  readonly reasonFor: (value: number) => string | null;
-  readonly value: unknown;
-  readonly onChange: (value: number) => void;
-}) {
-  const { title, stops, reasonFor, value, onChange } = props;
-  return (
-    <fieldset className="stops" aria-label={`Usual values of ${title}`}>
-      {stops.map((stop) => {
-        const reason = reasonFor(stop);
-        return (
-          <button
-            key={stop}
-            type="button"
-            className={`stop ${stop === value ? 'is-on' : ''}`}
-            aria-pressed={stop === value}
-            aria-disabled={reason !== null}
-            title={reason ?? undefined}
-            onClick={() => {
-              if (reason === null) onChange(stop);
-            }}
-          >
-            {stop}
-          </button>
-        );
-      })}
-    </fieldset>
-  );
 }
 
 /** Settings that are rarely needed, folded away. */

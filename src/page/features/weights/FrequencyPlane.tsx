@@ -3,7 +3,7 @@
  * one; dragging it up or down moves its coefficient. The sliders below do the same for a keyboard.
  */
 import { type PointerEvent, useEffect, useRef } from 'react';
-import { diverging, type MapColors, useMapColors } from '../inspect/painters.ts';
+import { cssOf, diverging, type MapColors, useMapColors } from '../inspect/painters.ts';
 import { centred, coefficient, nearest, type Spectrum, type SpectrumEdit } from './spectrum.ts';
 
 /** Pixels of the drawing along its longer side, and those of a dot. */
@@ -25,15 +25,13 @@ interface Drawn {
   readonly colors: MapColors;
 }
 
-const css = (color: readonly number[]): string => `rgb(${color.map(Math.round).join()})`;
-
 /** The axes of frequency 0, a dot for every frequency, and a ring around the chosen one. */
 function draw(context: CanvasRenderingContext2D, drawn: Drawn): void {
   const { spectrum, edit, rows, columns, chosen, colors } = drawn;
   const { width, height } = context.canvas;
   const largest = Math.max(drawn.largest, 1e-12);
   context.clearRect(0, 0, width, height);
-  context.strokeStyle = css(colors.still);
+  context.strokeStyle = cssOf(colors.still);
   context.lineWidth = 2;
   context.beginPath();
   context.moveTo(width / 2, 0);
@@ -51,9 +49,9 @@ function draw(context: CanvasRenderingContext2D, drawn: Drawn): void {
     const value = coefficient(spectrum, edit, k);
     const isTouched = edit.off.has(k) || edit.moved.has(k);
     circle(k, SMALLEST + (LARGEST - SMALLEST) * Math.sqrt(Math.min(1, Math.abs(value) / largest)));
-    context.fillStyle = css(diverging(value, largest, colors));
+    context.fillStyle = cssOf(diverging(value, largest, colors));
     context.fill();
-    context.strokeStyle = css(colors.tones[isTouched ? 0 : 1]);
+    context.strokeStyle = cssOf(colors.tones[isTouched ? 0 : 1]);
     context.lineWidth = isTouched ? 2 : 0.75;
     context.stroke();
   }

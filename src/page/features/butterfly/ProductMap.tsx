@@ -1,0 +1,106 @@
+/** The product of the first k factors: where it fills in, how much of it, and from which k on it is dense. */
+import { useMemo } from 'react';
+import { percent, whole } from '../../format.ts';
+import { Range } from '../../parts/Range.tsx';
+import { usePage, useUi } from '../../usePage.ts';
+import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';
+import { type MapColors, pretty, useMapColors } from '../inspect/painters.ts';
+import { node } from './focus.ts';
+import { Overlay } from './Overlay.tsx';
+import type { View } from './view.ts';
+import { denseFrom, filledIn, forFilled, productsOf, type Wiring } from './wiring.ts';
+
+/** Where the product of the first k factors can differ from zero. */
+export function productPainter(wiring: Wiring, k: number, colors: MapColors): Painter {
+  const { size, block, stages } = wiring;
+  const isFilled = filledIn(wiring, k);
+  return {
+    rows: size,
+    columns: size,
+    paint({ pixels, width, height, scale }) {
+      const { words, bits } = productsOf(wiring)[k - 1]!;
+      const { group } = stages[k - 1]!;
+      const union = new Uint32Array(words);
+      for (let y = 0; y < height; y++) {
+        union.fill(0);
+        for (let row = y * scale; row < Math.min(size, (y + 1) * scale); row++)
+          for (let w = 0, from = group[row]! * words; w < words; w++) union[w]! |= bits[from + w]!;
+        for (let x = 0; x < width; x++) {
+          let column = x * scale;
+          const end = Math.min(size, column + scale);
+          while (column < end && ((union[column >>> 5]! >>> (column & 31)) & 1) === 0) column++;
+          pixels[y * width + x] = column < end ? colors.tones[0] : colors.zero;
+        }
+      }
+    },
+    describe: (row, column) =>
+      isFilled(row, column)
+        ? `input ${column} reaches output ${row}`
+        : `input ${column} does not reach output ${row} (blocks of ${block})`,
+  };
+}
+
+export const reachedOf = (wiring: Wiring, k: number): number =>
+  Math.round(productsOf(wiring)[k - 1]!.fill * wiring.size);
+
+export function ProductMap({ view }: { readonly view: View }) {
+  const page = usePage();
+  const { wiring } = view;
+  const colors = useMapColors();
+  const wanted = useUi((s) => s.factors);
+  const m = wiring.stages.length;
+  const k = Math.min(m, wanted ?? m);
+  const painter = useMemo(() => productPainter(wiring, k, colors), [wiring, k, colors]);
+  const entries = useMemo(
+    () => (lit: readonly Uint8Array[], _: unknown, see: (row: number, column: number) => void) =>
+      forFilled(wiring, k, lit[0]!, lit[k]!, see),
+    [wiring, k],
+  );
+  const dense = denseFrom(wiring);
+  const { fill } = productsOf(wiring)[k - 1]!;
+  const name = wiring.stages
+    .slice(0, k)
+    .map(({ label }) => pretty(label))
+    .reverse()
+    .join(' ');
+  return (
+    <div className="composed">
+      <MatrixCanvas
+        painter={painter}
+        label={`Product of ${k} ${k === 1 ? 'factor' : 'factors'}, ${percent(fill)} filled`}
+        caption={`${name} · ${percent(fill)} filled`}
+        onPoint={(entry) =>
+          view.point(
+            entry !== null && filledIn(wiring, k)(entry.row, entry.column)
+              ? { from: node(0, entry.column), to: node(k, entry.row) }
+              : null,
+          )
+        }
+      >
+        <Overlay view={view} name="product" hasValues={false} entries={entries} />
+      </MatrixCanvas>
+      <div className="composed-text" data-testid="fill">
+        <h4>{m === 1 ? 'One factor is its own product' : `The product of the first ${k}`}</h4>
+        {m === 1 ? null : (
+          <Range
+            label="Factors multiplied"
+            value={k}
+            min={1}
+            max={m}
+            step={1}
+            onChange={(value) => page.ui.setState({ factors: value })}
+          />
+        )}
+        <p>
+          Each input reaches <b>{whole(reachedOf(wiring, k))}</b> of <b>{whole(wiring.size)}</b> outputs;{' '}
+          <b>{percent(fill)}</b> of the product can differ from zero.
+        </p>
+        <p className="hint">
+          {dense === null
+            ? `Not dense with ${m === 1 ? 'one factor' : `${m} factors`}: larger blocks or more factors reach further.`
+            : `Dense from k = ${dense}.`}
+        </p>
+      </div>
+    </div>
+  );
+}
