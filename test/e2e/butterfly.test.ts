@@ -278,8 +278,8 @@ describe('the butterfly view', () => {
     const inFactor = await at(factor);
     const entries = await measure((i) =>
       page.mouse.move(
-        inFactor.x + (inFactor.width * (i + 0.5)) / 60,
-        inFactor.y + (inFactor.height * (i + 0.5)) / 60,
+        inFactor.x + inFactor.width * (0.05 + (0.9 * i) / 60),
+        inFactor.y + inFactor.height * (0.05 + (0.9 * i) / 60),
       ),
     );
     await lit(page, 'factor-4', 1);

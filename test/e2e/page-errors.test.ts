@@ -101,7 +101,7 @@ test('no WebGPU: steps for this browser, and counts and patterns all the same', 
   const reader = await until(() => words(page, named('No WebGPU')), 'reader mode', 20);
   expect(reader).toMatch(/no WebGPU[\s\S]*chrome:\/\//);
   await until(async () => /48,\d{3}/.test(await words(page, part('totals'))), 'the counts', 20);
-  await page.waitForSelector(`${named('Factors')} canvas[role=img]`);
+  await page.waitForSelector(`${named('Factors')} canvas[aria-label^="Factor "]`);
   await page.close();
 });
 

@@ -82,13 +82,14 @@ export function parameterValue({ stored }: Parameter, tensor: Float32Array): num
   return b === undefined ? tensor[a!]! : (tensor[a!]! - tensor[b]!) / 2;
 }
 
-/** Where it stands, as one writes it: boft_R[1, 0, 2, 3]. */
+/** Where it stands, as one writes it: "boft_R[1, 0, 2, 3] − [1, 0, 3, 2]". */
 export function storedText(
-  { size, block: b }: Wiring,
+  { block: b }: Wiring,
   { factor, block, low, high, stored }: Parameter,
   tensor: string,
 ): string {
-  return stored.length === 2
-    ? `${tensor}[${factor}, ${block}, ${low}, ${high}] − [${factor}, ${block}, ${high}, ${low}]`
-    : `${tensor}[${Math.floor(stored[0]! / pairsOf(b))}, ${stored[0]! % pairsOf(b)}] of ${size / b} blocks`;
+  const [first, second] = stored;
+  return second === undefined
+    ? `${tensor}[${Math.floor(first! / pairsOf(b))}, ${first! % pairsOf(b)}]`
+    : `${tensor}[${factor}, ${block}, ${low}, ${high}] − [${factor}, ${block}, ${high}, ${low}]`;
 }
