@@ -7,7 +7,8 @@ import type { Param } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
 import { type Pipeline, type PipelineRequest, pipelineKey } from './pipelines.ts';
-import { createProgram, encodeSteps, type Program, type Recorded } from './program.ts';
+import { createProgram, type Program } from './program.ts';
+import { encodeSteps, type Recorded } from './steps.ts';
 import { checkData, type Store, storageUsage, writeData } from './store.ts';
 
 export interface CompileOptions {

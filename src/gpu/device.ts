@@ -13,6 +13,14 @@ export interface DeviceInfo {
   readonly description: string;
 }
 
+/** What tells one adapter from another, as far as the browser says. */
+export type AdapterIdentity = readonly [
+  vendor: string,
+  architecture: string,
+  device: string,
+  description: string,
+];
+
 export interface OpenOptions {
   /** Kernels to use in place of the project's, for tests. */
   readonly shaders?: ShaderLibrary;
@@ -22,6 +30,7 @@ export interface Device {
   readonly raw: GPUDevice;
   readonly caps: Caps;
   readonly info: DeviceInfo;
+  readonly identity: AdapterIdentity;
   readonly timestamps: boolean;
   readonly pipelines: Pipelines;
   /** Resolves with the error when the device is lost other than by {@link Device.destroy}. */
@@ -59,6 +68,17 @@ const VENDORS: Readonly<Record<string, string>> = {
 };
 const vendorName = (vendor: string): string => VENDORS[vendor] ?? vendor;
 
+/** On Metal wgpu gives no number, but a name that begins with Apple. */
+const vendorOf = ({ vendor, description }: GPUAdapterInfo): string =>
+  /^apple\b/i.test(description) ? 'apple' : vendorName(vendor).toLowerCase();
+
+const identityOf = ({ vendor, architecture, device, description }: GPUAdapterInfo): AdapterIdentity => [
+  vendor,
+  architecture,
+  device,
+  description,
+];
+
 const megabytes = (bytes: number): string => `${(bytes / 1048576).toFixed(1)} MiB`;
 
 const WANTED_LIMITS = [
@@ -94,6 +114,7 @@ export async function openDevice(gpu: GPU, options: OpenOptions = {}): Promise<D
       architecture: adapter.info.architecture || adapter.info.description,
       description: adapter.info.description,
     },
+    identity: identityOf(adapter.info),
     timestamps,
     pipelines: createPipelines(raw, options.shaders ?? shaderLibrary),
     lost,
@@ -127,6 +148,7 @@ const capsOf = (adapter: GPUAdapter, { limits }: GPUDevice): Caps => ({
     isSoftwareAdapter(adapter.info) ||
     // Where older browsers have it.
     (adapter as { readonly isFallbackAdapter?: boolean }).isFallbackAdapter === true,
+  vendor: vendorOf(adapter.info),
   maxWorkgroupStorageBytes: limits.maxComputeWorkgroupStorageSize,
   maxInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
   maxStorageBindingBytes: limits.maxStorageBufferBindingSize,

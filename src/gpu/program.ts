@@ -5,6 +5,7 @@ import { fail } from '../lib/errors.ts';
 import type { Device } from './device.ts';
 import { createPacing, FIRST_SPEED } from './pacing.ts';
 import { type BufferRange, createRing, type Ring, readBuffer } from './readback.ts';
+import { type DispatchTime, encodeSteps, profileSteps, type Recorded, timeRow } from './steps.ts';
 import { checkData, writeData } from './store.ts';
 
 export interface ProgramStats {
@@ -34,6 +35,8 @@ export interface Program {
    * null when the device has no timestamps. States are worthless afterwards.
    */
   profile(times: (step: number) => number): Promise<readonly DispatchTime[] | null>;
+  /** Milliseconds until the GPU has done all steps `times` over, in one submit; what waiting takes is in them. */
+  row(times: number): Promise<number>;
   readonly stats: ProgramStats;
   destroy(): void;
 }
@@ -168,6 +171,7 @@ export function createProgram(parts: ProgramParts): Program {
       return ring;
     },
     profile: (times) => profileSteps(parts, times),
+    row: (times) => timeRow(parts, times),
     get stats() {
       return { ...fixedStats(parts), submits: submits.count() };
     },
@@ -178,126 +182,4 @@ export function createProgram(parts: ProgramParts): Program {
       parts.release();
     },
   };
-}
-
-// Recorded steps: how they are encoded, and timed one by one with timestamp queries.
-
-/** A dispatch or a copy with its GPU objects. */
-export type Recorded =
-  | {
-      readonly kind: 'dispatch';
-      readonly label: string;
-      readonly shader: string;
-      readonly entry: string;
-      readonly pipeline: GPUComputePipeline;
-      readonly group: GPUBindGroup;
-      readonly workgroups: readonly [number, number, number];
-    }
-  | {
-      readonly kind: 'copy';
-      readonly label: string;
-      readonly from: GPUBuffer;
-      readonly fromOffset: number;
-      readonly to: GPUBuffer;
-      readonly toOffset: number;
-      readonly bytes: number;
-    };
-
-/** Encodes steps; dispatches in a row share one compute pass. */
-export function encodeSteps(
-  encoder: GPUCommandEncoder,
-  steps: readonly Recorded[],
-  from: number,
-  to: number,
-): void {
-  let pass: GPUComputePassEncoder | null = null;
-  let pipeline: GPUComputePipeline | null = null;
-  for (let i = from; i < to; i++) {
-    const step = steps[i]!;
-    if (step.kind === 'copy') {
-      pass?.end();
-      pass = null;
-      encoder.copyBufferToBuffer(step.from, step.fromOffset, step.to, step.toOffset, step.bytes);
-      continue;
-    }
-    if (!pass) {
-      pass = encoder.beginComputePass();
-      pipeline = null;
-    }
-    if (pipeline !== step.pipeline) pass.setPipeline(step.pipeline);
-    pipeline = step.pipeline;
-    pass.setBindGroup(0, step.group);
-    pass.dispatchWorkgroups(...step.workgroups);
-  }
-  pass?.end();
-}
-
-export interface DispatchTime {
-  /** Where it stands first in the plan. */
-  readonly step: number;
-  /** How often it stands there. */
-  readonly count: number;
-  /** Of one, on the GPU. Browsers round what is measured to 100 µs unless a developer flag is set. */
-  readonly microseconds: number;
-}
-
-/** Queries a set may hold, by the specification. */
-const maxQueries = 4096;
-/** QUERY_RESOLVE | COPY_SRC. */
-const resolveUsage = 0x200 | 0x04;
-
-/** The places of each dispatch of a plan: equal but for their buffers. */
-function placesOf({ plan, steps }: Pick<ProgramParts, 'plan' | 'steps'>): number[][] {
-  const places = new Map<string, number[]>();
-  plan.steps.forEach((step, i) => {
-    if (step.kind === 'copy' || steps[i]!.kind === 'copy') return;
-    const { shader, entry, conditions, constants, params, workgroups } = step.dispatch;
-    const sizes = step.bindings.map((b) => b.bytes);
-    const key = JSON.stringify([shader, entry, conditions, constants, params, workgroups, sizes]);
-    places.set(key, [...(places.get(key) ?? []), i]);
-  });
-  return [...places.values()];
-}
-
-async function profileSteps(
-  { device, plan, steps }: ProgramParts,
-  times: (step: number) => number,
-): Promise<readonly DispatchTime[] | null> {
-  if (!device.timestamps) return null;
-  const found: DispatchTime[] = [];
-  const places = placesOf({ plan, steps });
-  for (let from = 0; from < places.length; from += maxQueries / 2) {
-    const part = places.slice(from, from + maxQueries / 2);
-    const count = part.length * 2;
-    const querySet = device.raw.createQuerySet({ type: 'timestamp', count });
-    const resolved = device.buffer('timestamps', count * 8, resolveUsage);
-    await device.settle();
-    for (const [k, own] of part.entries()) {
-      const encoder = device.raw.createCommandEncoder();
-      const timestampWrites = { querySet, beginningOfPassWriteIndex: 2 * k, endOfPassWriteIndex: 2 * k + 1 };
-      const pass = encoder.beginComputePass({ timestampWrites });
-      for (let i = 0; i < times(own[0]!); i++) {
-        const step = steps[own[i % own.length]!]!;
-        if (step.kind === 'copy') continue;
-        if (i === 0) pass.setPipeline(step.pipeline);
-        pass.setBindGroup(0, step.group);
-        pass.dispatchWorkgroups(...step.workgroups);
-      }
-      pass.end();
-      device.raw.queue.submit([encoder.finish()]);
-    }
-    const encoder = device.raw.createCommandEncoder();
-    encoder.resolveQuerySet(querySet, 0, count, resolved, 0);
-    device.raw.queue.submit([encoder.finish()]);
-    const type = { dtype: 'u32', shape: [count * 2] } as const;
-    const words = (await readBuffer(device, { buffer: resolved, offset: 0, type })) as Uint32Array;
-    const at = (k: number): bigint => (BigInt(words[2 * k + 1]!) << 32n) | BigInt(words[2 * k]!);
-    part.forEach((own, k) => {
-      const nanoseconds = Number(at(2 * k + 1) - at(2 * k));
-      found.push({ step: own[0]!, count: own.length, microseconds: nanoseconds / 1000 / times(own[0]!) });
-    });
-    querySet.destroy();
-    device.release(resolved);
-  }
-  return found;
 }

@@ -75,15 +75,22 @@ export interface Graph {
 export interface Caps {
   /** The adapter runs on the CPU: kernels that block registers instead of sharing workgroup memory are faster there. */
   readonly software: boolean;
+  /** As WebGPU names it, in small letters; empty where it does not say. */
+  readonly vendor: string;
+  /** What was found to be fastest on the device: a kernel's variant by class of work. No choice changes the order of a sum. */
+  readonly tuned?: Tuned;
   readonly maxWorkgroupStorageBytes: number;
   readonly maxInvocationsPerWorkgroup: number;
   readonly maxStorageBindingBytes: number;
   readonly maxStorageBuffersPerStage: number;
 }
 
+export type Tuned = Readonly<Record<string, string>>;
+
 /** The limits that WebGPU guarantees: what a kernel may always assume. */
 export const baseCaps: Caps = {
   software: false,
+  vendor: '',
   maxWorkgroupStorageBytes: 16384,
   maxInvocationsPerWorkgroup: 256,
   maxStorageBindingBytes: 128 * 1024 * 1024,

@@ -1,10 +1,20 @@
-/** Lowers one matrix product, batched and with its epilogue, to dispatches of matmul.wgsl; chooses among its variants. */
+/** Lowers one matrix product, batched and with its epilogue, to dispatches of matmul.wgsl; how its work is cut: gemmVariants.ts. */
 import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Dispatch, Kernel, Ref } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { addParts } from './addParts.ts';
 import { mergeAxes, perElement, rowParts } from './dispatch.ts';
 import { type Epilogue, epilogueParts } from './epilogue.ts';
+import {
+  chooseSplits,
+  chooseVariant,
+  type Form,
+  type GemmVariant,
+  type GemmVariantName,
+  gemmVariants,
+  type Sizes,
+  tileOf,
+} from './gemmVariants.ts';
 import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
 import {
   isSkinny,
@@ -16,57 +26,11 @@ import {
   skinnyWork,
 } from './skinny.ts';
 
-/**
- * How the work is cut: an entry of matmul.wgsl, threads along n and m, columns and rows of C per thread, k staged at a time. No choice among
- * them changes the order of a sum, so a tuner may take any.
- */
-export interface GemmVariant {
-  readonly entry: 'direct' | 'tiled';
-  readonly threads: readonly [number, number];
-  readonly block: readonly [4 | 8, 4 | 8 | 16];
-  readonly depth: 4 | 8 | 16;
-}
-
-/** The choices by name; the tiled ones by the rows and columns of C in a workgroup. */
-export const gemmVariants = {
-  /** No workgroup memory, no barrier: small results. */
-  direct4: { entry: 'direct', threads: [8, 8], block: [4, 4], depth: 4 },
-  /** For GPUs that would rather read again than wait at a barrier. */
-  direct8: { entry: 'direct', threads: [8, 8], block: [4, 8], depth: 4 },
-  /** For adapters on a CPU, where a load costs as much as thirty multiplications and registers spill cheaply. */
-  direct16: { entry: 'direct', threads: [8, 1], block: [8, 16], depth: 4 },
-  /** The same where C has at most 32 columns. */
-  direct16narrow: { entry: 'direct', threads: [4, 2], block: [8, 16], depth: 4 },
-  tiled32x32: { entry: 'tiled', threads: [8, 8], block: [4, 4], depth: 16 },
-  tiled32x64: { entry: 'tiled', threads: [8, 8], block: [8, 4], depth: 16 },
-  /** 128 threads: one warp for each of the four schedulers of a multiprocessor. */
-  tiled64x64: { entry: 'tiled', threads: [16, 8], block: [4, 8], depth: 16 },
-  tiled64x64wide: { entry: 'tiled', threads: [8, 8], block: [8, 8], depth: 8 },
-  /** With 8 of k, a thread has one block of the next step in registers, not two. */
-  tiled128x64: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 8 },
-  tiled128x64deep: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 16 },
-} as const satisfies Record<string, GemmVariant>;
-
-export type GemmVariantName = keyof typeof gemmVariants;
-
 /** What a tuner or a test may ask for: a cut of matmul.wgsl, or a form of skinny.wgsl. */
 export type ProductVariant = GemmVariantName | SkinnyForm;
 
 const isForm = (name: ProductVariant | undefined): name is SkinnyForm =>
   skinnyForms.some((form) => form === name);
-
-/** Rows and columns of C that a workgroup makes. */
-const tileOf = ({ threads, block }: GemmVariant): [rows: number, columns: number] => [
-  threads[1] * block[1],
-  threads[0] * block[0],
-];
-
-/** Bytes of workgroup memory: both tiles, and two vectors of air after every fourth k. */
-export function workgroupBytes(variant: GemmVariant): number {
-  if (variant.entry === 'direct') return 0;
-  const [rows, columns] = tileOf(variant);
-  return 4 * variant.depth * (rows + columns + 4);
-}
 
 export interface Gemm {
   readonly m: number;
@@ -103,56 +67,6 @@ export interface Gemm {
   readonly variant?: ProductVariant | undefined;
   /** Where the sums of splits go, so many bytes; absent: into a kernel's first scratch buffer. */
   readonly scratch?: ((bytes: number) => Ref) | undefined;
-}
-
-/** A shape of a product, batches multiplied out. */
-type Sizes = Pick<Gemm, 'm' | 'n' | 'k'> & { readonly batches: number };
-
-const tilesOf = (variant: GemmVariant, { m, n, batches }: Sizes): number => {
-  const [rows, columns] = tileOf(variant);
-  return Math.ceil(m / rows) * Math.ceil(n / columns) * batches;
-};
-
-/** Whether the sum is so long that a result of few tiles is better split than cut small. */
-const isLong = ({ m, n, k }: Sizes): boolean => k >= 4096 && m >= 64 && n >= 64;
-
-/** Tiles that a result should have: enough for a large GPU. */
-const ENOUGH = 96;
-
-/** The form that suits a shape on most GPUs: large tiles where enough of them remain, or splits make them enough. Every device can run it. */
-function usualVariant(sizes: Sizes): GemmVariantName {
-  const { m, n, k } = sizes;
-  if (k < 16 || m < 16 || n < 16) return 'direct4';
-  if (m <= 32 || n <= 32) return 'tiled32x32';
-  if (k >= 64 && tilesOf(gemmVariants.tiled128x64, sizes) >= 256) return 'tiled128x64';
-  if (isLong(sizes)) return m >= 256 ? 'tiled128x64' : 'tiled64x64';
-  return tilesOf(gemmVariants.tiled64x64, sizes) >= ENOUGH ? 'tiled64x64' : 'tiled32x32';
-}
-
-/** A pure choice by shape and device class, so that a plan is the same wherever it is made. */
-export function chooseVariant(sizes: Sizes, caps: Caps): GemmVariantName {
-  if (caps.software) {
-    if (sizes.m < 16 || sizes.n < 8) return 'direct4';
-    return sizes.n > 32 ? 'direct16' : 'direct16narrow';
-  }
-  const usual = usualVariant(sizes);
-  const { threads } = gemmVariants[usual];
-  const fits =
-    threads[0] * threads[1] <= caps.maxInvocationsPerWorkgroup &&
-    workgroupBytes(gemmVariants[usual]) <= caps.maxWorkgroupStorageBytes;
-  return fits ? usual : 'direct4';
-}
-
-/**
- * Splits of k: only where the result has too few tiles to fill a device and k is long (a loss over 50,000 classes, dW over many tokens).
- * It decides the order of the sum, so it looks at the shape alone.
- */
-export function chooseSplits(sizes: Sizes): number {
-  const { k } = sizes;
-  const tiles = tilesOf(gemmVariants[usualVariant(sizes)], sizes);
-  if (k < 512 || tiles >= (isLong(sizes) ? 256 : ENOUGH)) return 1;
-  const [aim, least] = isLong(sizes) ? [512, 1024] : [256, 256];
-  return Math.max(1, Math.min(Math.ceil(aim / tiles), Math.floor(k / least), 32));
 }
 
 /** Where C lies: elements from row to row, along the three batch axes and from split to split. */
@@ -217,15 +131,25 @@ function cutOf(gemm: Gemm, caps: Caps): Cut {
     number[],
     number[],
   ];
+  const splits = inParts ? parts.length : Math.max(1, Math.ceil(k / chunk));
   const named = isForm(gemm.variant) ? undefined : gemm.variant;
   return {
     ...{ shape, aStrides, bStrides, batches },
     c: { ldc, strides, split: 0 },
     vecC: (vector(n) || gemm.cRoom === true) && [ldc, ...strides].every(vector),
-    variant: gemmVariants[named ?? chooseVariant(sizes, caps)],
-    ...{ skinny, parts, inParts, chunk, splits: inParts ? parts.length : Math.max(1, Math.ceil(k / chunk)) },
+    variant: gemmVariants[named ?? chooseVariant(sizes, formOf(gemm, splits), caps)],
+    ...{ skinny, parts, inParts, chunk, splits },
   };
 }
+
+/** Splits are added up by a dispatch of its own, which has the epilogue. */
+const formOf = ({ transA, transB, bHalf, bQuant, epilogue }: Gemm, splits: number): Form => ({
+  ...{ transA, transB, b: bQuant ? 'packed' : bHalf ? 'f16' : 'f32' },
+  hasEpilogue: splits === 1 && !isBare(epilogue),
+});
+
+const isBare = (epilogue: Epilogue = {}): boolean =>
+  Object.values(epilogue).every((part) => part === undefined || part === 'none');
 
 /** The form of skinny.wgsl for a product that is one for it. */
 function skinnyOf(gemm: Gemm, caps: Caps): SkinnyForm | null {
@@ -270,7 +194,6 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const main = cut.parts.map((_, i) => partDispatch(gemm, { ...cut, c: partial }, end, i));
   // Without gaps and an epilogue the result is the plain sum of the splits.
   const together = columns * width === gemm.n && rowC(gemm) === gemm.n && areTogether(cut, matrix);
-  const bare = Object.values(gemm.epilogue ?? {}).every((part) => part === undefined || part === 'none');
   const { scratch } = sums;
   const out = gemm.c.offsetBytes === undefined ? gemm.c.out : undefined;
   return {
@@ -278,7 +201,7 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
     ...(!gemm.scratch && { scratchBytes: [bytes] }),
     dispatches: [...main, sum],
     ...(together &&
-      bare &&
+      isBare(gemm.epilogue) &&
       scratch !== undefined &&
       out !== undefined && { partials: addParts([{ scratch, out, parts: cut.splits, count: total }]) }),
   };
@@ -315,7 +238,7 @@ function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number)
   const [rows, columns] = tileOf(variant);
   const groups = [Math.ceil((along.n[1]! - along.n[0]!) / columns), Math.ceil(m / rows)] as const;
   // The larger operand is read once, while the smaller one stays in the cache.
-  const mFirst = variant.entry === 'tiled' && n > m;
+  const mFirst = variant.entry === 'tiled' && n > m !== (variant.turned === true);
   return {
     shader: 'matmul.wgsl',
     entry: variant.entry,
@@ -366,14 +289,49 @@ function partsOf(gemm: Gemm, caps: Caps): { first: number; end: number; ref: Ref
 /** Where the params of matmul.wgsl have the length of the second sum. */
 const SECOND_K = 31;
 
+/** A product as its dispatch tells it. */
+export interface DispatchedProduct extends Sizes {
+  readonly form: Form;
+  /** Of a packed B. */
+  readonly packed: QuantFormat | undefined;
+  /** Length of the sum of a second pair; 0 without one. */
+  readonly second: number;
+  /** Multiplications of this dispatch. */
+  readonly work: number;
+}
+
+/** Of a dispatch of a product, as {@link partDispatch} lays it out; null of any other. */
+export function productOf({
+  shader,
+  conditions = {},
+  constants = {},
+  ...rest
+}: Dispatch): DispatchedProduct | null {
+  if (shader !== 'matmul.wgsl') return null;
+  const params = rest.params as number[];
+  const [m, n, k, , splits] = params as [number, number, number, number, number];
+  const [nFirst, nEnd, kFirst, kEnd] = params.slice(8) as [number, number, number, number];
+  const is = (...names: readonly string[]): boolean => names.some((name) => conditions[name] === true);
+  const batches = rest.workgroups[2] / splits;
+  const second = params[SECOND_K]!;
+  const block = params.at(-3)!;
+  const zeros = is('ZERO_BYTES') ? 'bytes' : is('ZERO_FLOATS') ? 'floats' : 'middle';
+  return {
+    ...{ m, n, k, batches, second },
+    work: batches * m * (nEnd - nFirst) * (kEnd - kFirst + second),
+    form: {
+      ...{ transA: is('TRANS_A'), transB: is('TRANS_B') },
+      b: is('QUANT') ? 'packed' : is('B_F16') ? 'f16' : 'f32',
+      hasEpilogue: is('RAW', 'SCALE', 'BIAS', 'GAIN', 'KEEP_PRE', 'ACTIVATE', 'SLOPE', 'ADD'),
+    },
+    packed: is('QUANT')
+      ? { bits: constants.BITS as 4 | 8, columns: is('TRANS_B') ? k : n, block, zeros }
+      : undefined,
+  };
+}
+
 /** Multiplications of a product's dispatch, of either shader; null for any other. */
 export function gemmWork(dispatch: Dispatch): number | null {
-  const { shader, params, workgroups } = dispatch;
-  if (shader === 'skinny.wgsl') return skinnyWork(dispatch);
-  if (shader !== 'matmul.wgsl') return null;
-  // As `partDispatch` lays them out: m, n, k, chunk, splits, …, the columns and the part of the sum that this dispatch is for.
-  const [m, , , , splits, , , , nFirst, nEnd, kFirst, kEnd] = params as number[];
-  return (
-    (m! * (nEnd! - nFirst!) * (kEnd! - kFirst! + (params[SECOND_K] as number)) * workgroups[2]) / splits!
-  );
+  if (dispatch.shader === 'skinny.wgsl') return skinnyWork(dispatch);
+  return productOf(dispatch)?.work ?? null;
 }

@@ -1,7 +1,7 @@
 /** The float64 reference and test cases of matmul.ts. */
 import { defineCheck } from '../graph/interpret.ts';
 import { sizeOf } from '../graph/shape.ts';
-import { type GemmVariantName, gemmVariants } from './gemm.ts';
+import { type GemmVariantName, gemmVariants } from './gemmVariants.ts';
 import { matmulOp, matmulSizes } from './matmul.ts';
 import { emptyTensor, quantCase, unpackTensor } from './reference.ts';
 import { skinnyForms } from './skinny.ts';
