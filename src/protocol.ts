@@ -64,3 +64,4 @@ export {
   trainingSchema,
 } from './training/settings.ts';
 export type { CachedFiles, SourceApi } from './training/sourceWorker.ts';
+export type { TuningReport } from './training/tuning.ts';

@@ -24,3 +24,4 @@ export { type MergedFile, openSession, type Session } from './training/session.t
 export type { RunSetup } from './training/setup.ts';
 export { stepTimer } from './training/stepTime.ts';
 export { checkTask, taskOf } from './training/task.ts';
+export type { TuningStore } from './training/tuning.ts';

@@ -49,6 +49,7 @@ export const settingsOf = (session: Session, { values, request, on }: RunOfComma
   training: session.setup.training,
   runtime: runtimeOf(on),
   device: on.info,
+  tuning: session.engine.tuning,
   date: new Date().toISOString(),
 });
 

@@ -19,6 +19,8 @@ export interface Pipelines {
   messages(request: PipelineRequest): Promise<readonly string[]>;
   /** How many pipelines were made. */
   count(): number;
+  /** Texts of all shaders that they are made of. */
+  readonly shaders: string;
 }
 
 const sorted = (o: object | undefined): string =>
@@ -120,6 +122,7 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
     },
     messages: async (request) => messagesOf(await moduleOf(request)),
     count: () => pipelines.size,
+    shaders: library.text,
   };
 }
 
@@ -142,6 +145,8 @@ export interface LinkedShader {
 export interface ShaderLibrary {
   /** Names of all kernels' files without `.wgsl`, the functions' files in lib/ excluded. */
   readonly names: readonly string[];
+  /** All files, in the order of their names. */
+  readonly text: string;
   /** The conditions that a kernel's file and its libraries declare. */
   conditions(name: string): ReadonlySet<string>;
   /**
@@ -195,6 +200,7 @@ export function createShaderLibrary(files: Readonly<Record<string, string>>): Sh
 
   return {
     names: [...texts.keys()].filter((name) => !name.startsWith('lib/')).sort(),
+    text: JSON.stringify([...texts].sort(([a], [b]) => (a < b ? -1 : 1))),
     conditions: declared,
     async link(file, conditions) {
       const name = file.replace(/\.wgsl$/, '');

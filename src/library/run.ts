@@ -64,6 +64,8 @@ export interface RunOptions extends ComputeOptions {
   readonly recompute?: boolean;
   /** GPU memory that the run may take; activations are computed again where it fits only so. */
   readonly budgetBytes?: number;
+  /** Whether half a second goes to finding the fastest kernels for the device, which changes no number; unless given, on a GPU and on no software adapter. */
+  readonly tune?: boolean;
   readonly onProgress?: (progress: Progress) => void;
 }
 
@@ -128,6 +130,7 @@ export async function startRun(model: Model, data: Data, options: RunOptions = {
     method,
     training: settingsOf({ learningRate, ...training }),
     ownRate: training.learningRate === undefined,
+    ...(options.tune === undefined ? {} : { tune: options.tune }),
     ...(options.recompute === undefined ? {} : { recompute: options.recompute }),
     ...(options.budgetBytes === undefined ? {} : { budgetBytes: options.budgetBytes }),
   };

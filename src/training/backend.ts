@@ -22,6 +22,8 @@ import {
 } from './engine.ts';
 import type { Host } from './openModel.ts';
 import type { DeviceReport, EngineName } from './protocol.ts';
+import { createTuner } from './tuner.ts';
+import type { TuningStore } from './tuning.ts';
 
 export interface Backend {
   readonly info: DeviceReport;
@@ -55,10 +57,12 @@ export type RunsOn = Pick<Backend, 'engine'> & Partial<Backend>;
 
 const RUNS = 6;
 
-export function gpuBackend(device: Device): Backend {
+/** @param tunings where what was measured of kernels is kept; absent: with this backend alone */
+export function gpuBackend(device: Device, tunings?: TuningStore): Backend {
+  const tuner = createTuner(device, { kept: tunings });
   return {
     info: { ...device.info, engine: 'webgpu', isSoftware: device.caps.software },
-    engine: (request) => createEngine({ device, ...request }),
+    engine: (request) => createEngine({ device, tuner, ...request }),
     once: graphRunner(async () => device),
     forwardPasses: (graphAt, batches, task) => withForwardPasses(device, graphAt, batches, task),
     device,
@@ -139,7 +143,7 @@ export async function ortBackend(ort: OrtRuntime): Promise<Backend> {
  * @throws PapilioError 'no-webgpu', 'no-adapter', 'not-found'
  */
 export async function openBackend(
-  { gpu, onnxruntime }: Pick<Host, 'gpu' | 'onnxruntime'>,
+  { gpu, onnxruntime, tunings }: Pick<Host, 'gpu' | 'onnxruntime' | 'tunings'>,
   wanted: EngineName | undefined,
 ): Promise<Backend> {
   const ort = async (): Promise<Backend> =>
@@ -147,18 +151,18 @@ export async function openBackend(
       await (onnxruntime?.() ?? fail('bad-argument', 'There is no onnxruntime here; train on WebGPU.')),
     );
   if (wanted === 'onnxruntime') return ort();
-  if (wanted === 'webgpu' || !onnxruntime) return gpuBackend(await openDevice(await gpu()));
+  if (wanted === 'webgpu' || !onnxruntime) return gpuBackend(await openDevice(await gpu()), tunings);
   const device = await Promise.resolve()
     .then(async () => openDevice(await gpu()))
     .catch(() => null);
-  if (device && !device.caps.software) return gpuBackend(device);
+  if (device && !device.caps.software) return gpuBackend(device, tunings);
   try {
     const backend = await ort();
     device?.destroy();
     return backend;
   } catch (error) {
     // A library's user may have no onnxruntime: a software adapter is slow, and better than nothing.
-    if (device) return gpuBackend(device);
+    if (device) return gpuBackend(device, tunings);
     throw error;
   }
 }

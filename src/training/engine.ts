@@ -11,9 +11,10 @@ import { createDepth, type Depth } from '../gpu/pacing.ts';
 import type { Program, ProgramStats } from '../gpu/program.ts';
 import type { Ring } from '../gpu/readback.ts';
 import { createStore, type Store } from '../gpu/store.ts';
+import type { Plan } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
 import { sizeOf } from '../graph/shape.ts';
-import type { Graph } from '../graph/types.ts';
+import type { Caps, Graph } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
 import { fuse } from '../ops/fuse.ts';
@@ -29,6 +30,8 @@ import {
   trainingGraph,
   updateGraph,
 } from './stepGraph.ts';
+import type { Tuner } from './tuner.ts';
+import { isTuned, type TuningReport } from './tuning.ts';
 
 /** Which weights a forward pass uses. */
 export type Which = 'base' | 'adapted';
@@ -53,10 +56,15 @@ export interface EngineRequest {
   /** Computes activations again in the backward pass where that takes less memory: the same numbers, more time. */
   readonly recompute?: boolean | undefined;
   readonly onCompile: (done: number, total: number) => void;
+  /** Whether kernels are tuned before the first step; unless given, on a GPU and on no software adapter. */
+  readonly tune?: boolean | undefined;
+  /** Hears of each class of products that is measured for it; what it throws ends the tuning. */
+  readonly onTune?: (done: number, total: number) => void;
 }
 
 export interface EngineOptions extends EngineRequest {
   readonly device: Device;
+  readonly tuner?: Tuner;
 }
 
 /** Makes an engine that needs no device of ours. */
@@ -84,6 +92,8 @@ export interface Engine {
   readonly states: ReadonlyMap<string, number>;
   /** What a step costs on the GPU; null for an engine that executes elsewhere. */
   readonly stats: EngineStats | null;
+  /** What its kernels were tuned to; null where nothing was. */
+  readonly tuning: TuningReport | null;
   /** Frees what it holds once what is under way has ended; from now on every call is refused with 'aborted'. */
   close(): Promise<void>;
 }
@@ -103,18 +113,43 @@ export const RING_SLOTS = 8;
 /** Runs in flight at most; fewer where an update is a run of its own among them, so that the numbers of both have room. */
 const MOST_RUNS = { alone: 6, withUpdates: 4 } as const;
 
+/** Plans graphs for a device; where kernels are to be tuned, for the products of the first, which is the training step. */
+function createPlanning({
+  device,
+  tuner,
+  tune,
+  onTune,
+}: Partial<EngineOptions> & Pick<EngineOptions, 'device'>) {
+  let report: TuningReport | null = null;
+  let caps: Promise<Caps> | undefined;
+  const tuned = async (graph: Graph): Promise<Caps> => {
+    if (!tuner || !isTuned(tune, device.caps)) return device.caps;
+    const found = await tuner.tune(schedule(graph, device.caps), onTune);
+    report = found.report;
+    return { ...device.caps, tuned: found.tuned };
+  };
+  return {
+    report: () => report,
+    async planned(graph: Graph): Promise<Plan> {
+      const fused = fuse(graph);
+      caps ??= tuned(fused);
+      return schedule(fused, await caps);
+    },
+  };
+}
+
 /** Compiled graphs over one store of weights and states. */
 function createPrograms(
-  { device, onCompile }: Pick<EngineOptions, 'device' | 'onCompile'>,
+  options: Partial<EngineOptions> & Pick<EngineOptions, 'device' | 'onCompile'>,
   store: Store,
   siblings: () => readonly Siblings[] = () => [],
 ) {
+  const { device, onCompile } = options;
   const programs = new Set<Program>();
+  const { planned, report } = createPlanning(options);
   let peakBytes = 0;
   const compiled = async (graph: Graph): Promise<Program> => {
-    const program = await compile(device, store, schedule(fuse(graph), device.caps), {
-      onPipeline: onCompile,
-    });
+    const program = await compile(device, store, await planned(graph), { onPipeline: onCompile });
     programs.add(program);
     peakBytes = Math.max(peakBytes, device.bytes());
     return program;
@@ -132,6 +167,7 @@ function createPrograms(
       }
     },
     peakBytes: () => peakBytes,
+    tuning: report,
     destroy() {
       for (const program of programs) program.destroy();
     },
@@ -302,6 +338,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     get stats() {
       return statsOf(updates, options, programs.peakBytes());
     },
+    tuning: programs.tuning(),
     async close() {
       await close();
       // A lost device has nothing in flight.

@@ -83,6 +83,7 @@ async function measure(
     {
       model: request.model,
       data: request.data,
+      ...(request.tune === undefined ? {} : { tune: request.tune }),
       method,
       config: sized.config,
       // Evaluations between would be left out of the times, but not out of the wait.

@@ -118,6 +118,7 @@ export const ortEngines =
       },
       states: new Map([...states].map(([name, data]) => [name, data.length])),
       stats: null,
+      tuning: null,
       async close() {
         await close();
         await release();

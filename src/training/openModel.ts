@@ -15,6 +15,7 @@ import type { OrtRuntime } from '../onnxruntime/runtime.ts';
 import { fetchModel } from './fetched.ts';
 import { readFiles } from './inputFiles.ts';
 import type { ModelSource } from './protocol.ts';
+import type { TuningStore } from './tuning.ts';
 
 /** What a trainer runs in: a GPU, embedded files, decoded pictures, the Hub. */
 export interface Host {
@@ -26,6 +27,8 @@ export interface Host {
   readonly decodeImage: ImageDecoder;
   /** The Hub and what is kept of it, where there is a place to keep it. */
   readonly hub?: () => Promise<HubHost>;
+  /** Keeps what was measured of a device's kernels, where there is a place to keep it. */
+  readonly tunings?: TuningStore;
   /** Where several questions are asked of a model. */
   readonly modelCache?: ModelCache;
 }

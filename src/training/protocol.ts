@@ -22,6 +22,7 @@ import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
 import type { SpeedReport } from './kernels.ts';
 import type { ParitySample } from './parity.ts';
 import type { TrainingSettings } from './settings.ts';
+import type { TuningReport } from './tuning.ts';
 import type {
   BeforeAfter,
   BeforeAfterOptions,
@@ -75,6 +76,8 @@ export interface RunRequest {
   readonly ownRate?: boolean;
   /** What computes it; the one that suits the machine, unless given. */
   readonly engine?: EngineName;
+  /** Whether kernels are tuned to the device first, which changes no number; unless given, on a GPU and on no software adapter. */
+  readonly tune?: boolean;
   /** Computes activations again in the backward pass instead of keeping them: the same numbers in less memory and more time. */
   readonly recompute?: boolean;
   /** GPU memory that the run may take. Where it only fits with activations computed again, that is done, and said. */
@@ -141,8 +144,8 @@ export type Progress =
       readonly clock: 'compile';
       readonly done: number;
       readonly total: number;
-      /** What the engine makes ready: a GPU its pipelines, onnxruntime its graphs. */
-      readonly of: 'pipelines' | 'graphs';
+      /** What the engine makes ready: a GPU its pipelines, and before them products that it tunes, onnxruntime its graphs. */
+      readonly of: 'pipelines' | 'products' | 'graphs';
     }
   | { readonly clock: 'train'; readonly done: number; readonly total: number };
 
@@ -199,6 +202,7 @@ export interface OpenReport {
   readonly data: DataReport;
   readonly device: DeviceReport;
   readonly counts: RunCounts;
+  readonly tuning: TuningReport | null;
   readonly totalSteps: number;
   /** Set when the run was opened from a checkpoint: the curve so far. */
   readonly resumedAt: number;
@@ -322,11 +326,9 @@ export type DataSource = (
     }
 ) & { readonly options?: DataOptions };
 
-type DatasetKind = Dataset['kind'];
-
 export interface DataReport {
   readonly name: string;
-  readonly kind: DatasetKind;
+  readonly kind: Dataset['kind'];
   readonly labels: readonly string[];
   readonly trainExamples: number;
   readonly heldExamples: number;
@@ -360,7 +362,7 @@ export interface DataPreview {
 // ── Methods at equal parameters ──
 
 /** Methods side by side at (nearly) equal parameters, on one task with one seed. */
-export interface MethodComparisonRequest extends Pick<RunRequest, 'model' | 'data' | 'training' | 'engine'> {
+export interface MethodComparisonRequest extends AdapterSetTask, Pick<RunRequest, 'tune'> {
   readonly methods: readonly MethodId[];
   /** Numbers that an adapter may keep; modules_to_save come on top, the same for all. */
   readonly budget: number;

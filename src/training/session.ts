@@ -133,6 +133,8 @@ export async function openSession(
     ...setup.engine,
     onCompile: (done: number, total: number) =>
       emit({ type: 'progress', progress: { clock: 'compile', done, total, of } }),
+    onTune: (done: number, total: number) =>
+      emit({ type: 'progress', progress: { clock: 'compile', done, total, of: 'products' } }),
   };
   const engine = await on.engine(engineRequest);
   const before = resumed?.engine ?? 'webgpu';

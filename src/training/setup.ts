@@ -38,7 +38,7 @@ export interface RunSetup extends PreparedTask {
   readonly plan: AdapterPlan;
   readonly initial: () => Float32Array;
   /** What an engine is asked for. */
-  readonly engine: Omit<EngineRequest, 'onCompile'>;
+  readonly engine: Omit<EngineRequest, 'onCompile' | 'onTune'>;
   readonly adapterHash: string | null;
   readonly warnings: readonly string[];
 }
@@ -108,6 +108,7 @@ export async function setUpRun(
       sequence: batches.sequence,
       initial,
       recompute: request.recompute,
+      tune: request.tune,
     },
     adapterHash: start?.hash ?? null,
     warnings: [

@@ -15,6 +15,7 @@ import type { Host } from './openModel.ts';
 import type { RunRequest } from './protocol.ts';
 import { openSession, type Session } from './session.ts';
 import { trainingGraph } from './stepGraph.ts';
+import { tunedOf } from './tuning.ts';
 
 const WARM_STEPS = 3;
 /** Turns of each, and how long a turn lasts at least. */
@@ -125,11 +126,11 @@ function speedOf(session: Session, { seconds, perStep }: Timed, kernels: StepKer
   };
 }
 
-/** The plan of one batch's step. */
-function planOf({ caps }: Backend, { setup }: Session): Plan {
+/** The plan of one batch's step, as it runs. */
+function planOf({ caps }: Backend, { setup, engine }: Session): Plan {
   const { build, plan, settings, initial, sequence = settings.sequenceLength } = setup.engine;
   return schedule(
     fuse(trainingGraph(build(settings.batchSize, sequence), plan, settings, initial).graph),
-    caps,
+    engine.tuning ? { ...caps, tuned: tunedOf(engine.tuning.rows) } : caps,
   );
 }

@@ -262,6 +262,7 @@ function reportOf(opened: Session, { info }: Backend, history: OpenReport['histo
         peakBytes: stats.peakBytes,
       },
     },
+    tuning: opened.engine.tuning,
     totalSteps: total,
     resumedAt: step,
     history,

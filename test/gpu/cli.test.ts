@@ -32,7 +32,8 @@ interface Ran {
 /** Runs the launcher; `watch` may stop it by what it has printed on standard error so far. */
 function papilio(args: readonly string[], watch: (stderr: string) => boolean = () => false): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [launcher, '--runtime', 'node', ...args]);
+    const env = { ...process.env, PAPILIO_CACHE: at('cache') };
+    const child = spawn(process.execPath, [launcher, '--runtime', 'node', ...args], { env });
     let stdout = '';
     let stderr = '';
     let stopped = false;
@@ -204,10 +205,13 @@ describe('a run', () => {
     const stopped = await papilio(long, (stderr) => stderr.includes('step 4:'));
     expect(stopped.code, stopped.stderr).toBe(130);
     expect(stopped.stderr).toMatch(/Stopped after step \d+ of 100000\. .*--resume/);
-    const { steps, loss } = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as {
+    const { steps, loss, tuning } = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as {
       steps: number;
       loss: { curve: number[] };
+      tuning: unknown;
     };
+    // The adapter of tests is software, where nothing is tuned unless somebody asks for it.
+    expect(tuning).toBe(null);
     expect(steps).toBeGreaterThanOrEqual(4);
     expect(loss.curve).toHaveLength(steps);
 
@@ -225,10 +229,14 @@ describe('a run', () => {
     expect(curve).toHaveLength(steps + 3);
     expect(curve.slice(0, steps)).toEqual(loss.curve);
     // It is finished now: its results are written again, and no step is done.
-    const again = await papilio([...more, '--resume']);
+    const again = await papilio([...more, '--resume', '--tune', 'on']);
     expect([again.code, again.stdout]).toEqual([0, expect.stringContaining('every step was done')]);
-    const run = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as { loss: { curve: number[] } };
+    const run = JSON.parse(await readFile(join(out, 'run.json'), 'utf8')) as {
+      loss: { curve: number[] };
+      tuning: { rows: readonly { share: number }[] };
+    };
     expect(run.loss.curve).toEqual(curve);
+    expect(run.tuning.rows.reduce((n, { share }) => n + share, 0)).toBeGreaterThan(0.9);
     const further = await papilio([...finetune({ out, steps: '2' }), '--resume']);
     expect([further.code, further.stderr]).toEqual([2, expect.stringMatching(/and the run has 2 in all/)]);
   });

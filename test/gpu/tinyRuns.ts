@@ -27,12 +27,15 @@ const json = (name: string, value: unknown): InputFile => ({
 const SIZE = 8;
 
 /** A vision transformer of one layer for `classes` classes of 8 × 8 pictures. */
-export function tinyVision(classes = 3): { readonly kind: 'files'; readonly files: readonly InputFile[] } {
+export function tinyVision(
+  classes = 3,
+  width = 16,
+): { readonly kind: 'files'; readonly files: readonly InputFile[] } {
   const o = {
     ...glyphsVitDefaults,
     imageSize: SIZE,
     patchSize: 4,
-    width: 16,
+    width,
     layers: 1,
     heads: 2,
     mlpRatio: 2,
@@ -106,6 +109,8 @@ export interface TinyRun {
   readonly adapter?: readonly InputFile[];
   readonly recompute?: boolean;
   readonly budgetBytes?: number;
+  /** Off unless a test asks for it, whatever adapter runs it. */
+  readonly tune?: boolean;
 }
 
 export function tinyRequest(run: TinyRun): RunRequest {
@@ -117,6 +122,7 @@ export function tinyRequest(run: TinyRun): RunRequest {
     ...(run.adapter ? { adapter: run.adapter } : {}),
     ...(run.recompute ? { recompute: true } : {}),
     ...(run.budgetBytes === undefined ? {} : { budgetBytes: run.budgetBytes }),
+    tune: run.tune ?? false,
     training: {
       ...trainingSchema.parse({
         batchSize: 8,

@@ -5,6 +5,7 @@ import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { rng } from '../../src/lib/rng.ts';
+import { factorGradsOp } from '../../src/ops/factorGrads.ts';
 import type { ProductVariant } from '../../src/ops/gemm.ts';
 import { gemmVariants } from '../../src/ops/gemmVariants.ts';
 import { productOp } from '../../src/ops/product.ts';

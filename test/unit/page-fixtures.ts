@@ -125,6 +125,7 @@ export function fakeTrainer(): FakeTrainer {
           trainable: { stored: 1, free: 1 },
           gpu: { dispatchesPerStep: 1, bytes: 1, peakBytes: 1 },
         },
+        tuning: null,
         totalSteps: request.training.steps,
         resumedAt: step,
         history: { steps, evals: [] },

@@ -145,6 +145,7 @@ export const interpreterEngines: MakeEngine = async (request) => {
       return new Map(known.map((name) => [name, stateOf(states, steppers, name).data.length]));
     },
     stats: null,
+    tuning: null,
     close: async () => {},
   };
   return engine;

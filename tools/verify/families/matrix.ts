@@ -71,7 +71,7 @@ function shareOf<T>(list: readonly T[], word: string | undefined): readonly T[] 
 /** What trains. */
 export async function engineOf(engine: FamilyOptions['engine']) {
   if (engine === 'interpreter') return { engine: interpreterEngines, close: () => {} };
-  return openEngine({ engine, 'engine-path': undefined, threads: undefined });
+  return openEngine({ engine, 'engine-path': undefined, threads: undefined, tune: undefined });
 }
 
 interface Tally {
