@@ -3,6 +3,7 @@ import { withPadding } from './features/setup/choice.ts';
 import { decodeHash, encodeHash } from './features/setup/settings.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
+import { startTuning } from './features/training/tuningChoice.ts';
 import { createPage, type Page } from './page.ts';
 import { trainerClient } from './trainerClient.ts';
 import { detectGpu } from './webgpu.ts';
@@ -24,6 +25,7 @@ export function startPage(root: string): Page {
     inference: async () => (await import('./inferenceClient.ts')).inferenceClient(),
     root,
   });
+  startTuning(page);
   keepFiles(page);
   void connectPage(page, sessions);
   void detectGpu(navigator, isSecureContext).then((gpu) => {

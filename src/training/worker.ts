@@ -1,4 +1,5 @@
 /** The page's training worker: a trainer that the page calls. */
+import { openDB } from 'idb';
 import { decodeInBrowser } from '../data/files/browserPicture.ts';
 import { browserStore } from '../hub/browserStore.ts';
 import { HUB_ADDRESS } from '../hub/names.ts';
@@ -6,6 +7,23 @@ import { fail } from '../lib/errors.ts';
 import { serve } from '../lib/workers.ts';
 import { type Host, modelCache } from './openModel.ts';
 import { createTrainer } from './trainer.ts';
+import type { TuningStore } from './tuning.ts';
+
+/** In a database of its own, so that what a run keeps is not bound to its version. */
+const tunings = (): TuningStore => {
+  let opened: ReturnType<typeof openDB> | undefined;
+  const db = () => {
+    opened ??= openDB('papilio-tuning', 1, {
+      upgrade: (database) => void database.createObjectStore(TABLES),
+    });
+    return opened;
+  };
+  return {
+    read: async (adapter) => (await db()).get(TABLES, adapter),
+    write: async (adapter, kept) => void (await (await db()).put(TABLES, kept, adapter)),
+  };
+};
+const TABLES = 'tables';
 
 const host: Host = {
   async gpu() {
@@ -49,6 +67,8 @@ const host: Host = {
   },
 
   decodeImage: decodeInBrowser,
+
+  tunings: tunings(),
 
   // What was freed meanwhile is fetched again, without a token: those stay with the page.
   hub: async () => ({ store: browserStore(), fetch: (...args) => fetch(...args), hub: HUB_ADDRESS }),

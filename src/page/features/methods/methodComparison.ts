@@ -51,13 +51,14 @@ const WHERE = [
 
 /** @throws PapilioError when model or data are still missing */
 function requestOf(choice: ChoiceState, { methods, budget, steps }: Wanted): MethodComparisonRequest {
-  const { model, data, training, engine } = runRequest(choice);
+  const { model, data, training, engine, tune } = runRequest(choice);
   const config = { ...fullConfig(choice.settings, choice.report) } as Readonly<Record<string, unknown>>;
   return {
     model,
     data,
     training: { ...training, steps, epochs: 0 },
     ...(engine === undefined ? {} : { engine }),
+    ...(tune === undefined ? {} : { tune }),
     methods,
     budget,
     where: Object.fromEntries(

@@ -66,6 +66,8 @@ export interface ChoiceState {
   readonly engine: EngineName | null;
   /** The engine that suits this machine; null until that is known. */
   readonly suited: EngineName | null;
+  /** Whether kernels are tuned to the device before a run; null: on a GPU and on no software adapter. */
+  readonly tune: boolean | null;
   /** Activations are computed again in the backward pass instead of being kept. */
   readonly recompute: boolean;
   /** What merging does to weights that the file keeps in codes. */
@@ -257,6 +259,7 @@ export function createChoice(): StoreApi<ChoiceState> {
     data: dataIn({ settings, inputs: noInputs }),
     engine: null,
     suited: null,
+    tune: null,
     recompute: false,
     quantised: 'requantise',
     startFrom: null,
@@ -324,6 +327,7 @@ export function runRequest(choice: ChoiceState): RunRequest {
     training: settings.training,
     ...(isOwnRate(settings) ? { ownRate: true } : {}),
     ...engineOf(choice),
+    ...(choice.tune === null ? {} : { tune: choice.tune }),
     ...(choice.recompute ? { recompute: true } : {}),
     ...(startFrom?.method === settings.method ? { adapter: startFrom.files } : {}),
   };

@@ -15,6 +15,7 @@ import { ReaderBanner, ResumeBanner, TabBanner } from './Banners.tsx';
 // What stands below the buttons comes when they are there.
 const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
 const Speed = later('Speed', () => import('./Speed.tsx'));
+const Tuning = later('Tuning', () => import('./Tuning.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Runs = later('Runs', () => import('./Runs.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'), <div className="charts-to-come" />);
@@ -27,6 +28,7 @@ export function Training() {
       <Transport />
       <Forecast />
       <Speed />
+      <Tuning />
       <ReaderBanner />
       <TabBanner />
       <ResumeBanner />
@@ -50,6 +52,12 @@ const STATES: Readonly<Record<RunState, string>> = {
   failed: 'stopped',
 };
 
+const COMPILES = {
+  pipelines: 'compiling',
+  products: 'looking for the fastest kernels',
+  graphs: 'opening the graphs in onnxruntime',
+} as const;
+
 /** What a run waits for that has said nothing for a while. */
 function waitsFor({ state, busy, progress, current }: RunView): string | null {
   if (busy !== null) return busy;
@@ -57,9 +65,7 @@ function waitsFor({ state, busy, progress, current }: RunView): string | null {
   if (state === 'running') return `training, waiting for step ${stepOf(current) + 1}`;
   if (state === 'compiling')
     return compile?.clock === 'compile' && compile.done < compile.total
-      ? compile.of === 'pipelines'
-        ? 'compiling'
-        : 'opening the graphs in onnxruntime'
+      ? COMPILES[compile.of]
       : 'measuring the model before training';
   if (state !== 'loading') return null;
   return download?.clock === 'download' && download.doneBytes < download.totalBytes
