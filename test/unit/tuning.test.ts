@@ -73,6 +73,7 @@ describe('classes', () => {
       ...{ extras: ['bias'], keepPre: false, keepRaw: false },
     });
     const z = matmul(g, y!, codes, { transB: true, packed });
+    // Of few columns: skinny.wgsl makes it, which has nothing to choose.
     const tiny = matmul(g, z, input('b', 64, 8));
     const batched = matmul(g, input('p', 6, 40, 50), input('q', 6, 50, 60));
     const plan = schedule(g.finish({ tiny, batched }), large);
@@ -85,13 +86,6 @@ describe('classes', () => {
         form: { ...plain, hasEpilogue: true },
       },
       { ...sizes(512, 64, 300), packed, second: 0, work: 512 * 64 * 300, form: { ...plain, b: 'packed' } },
-      {
-        ...sizes(512, 8, 64),
-        packed: undefined,
-        second: 0,
-        work: 512 * 8 * 64,
-        form: { ...plain, transB: false },
-      },
       {
         ...{ m: 40, n: 60, k: 50, batches: 6, packed: undefined, second: 0, work: 6 * 40 * 60 * 50 },
         form: { ...plain, transB: false },
