@@ -71,7 +71,7 @@ describe('the route', () => {
     const layer = { name: 'a', kind: 'linear', in: width, out, hasBias: false } as const;
     const config = { n_frequency: n, n_frequency_pattern: {}, scaling: 20, random_loc_seed: 7 };
     const [, adapter] = graph.open(
-      { g } as never,
+      { g, reads: new Map(), siblings: [] } as never,
       { id: 'group0', layers: [layer, layer], config, params: { fourierft_spectrum: spectra } } as never,
     );
     const routes = [
