@@ -259,15 +259,20 @@ describe('the butterfly view', () => {
     });
     const drawn = () =>
       page.evaluate(() => (window as unknown as { count: { frames: number } }).count.frames);
-    /** Milliseconds of work a frame while 60 acts follow each other. */
+    /** Milliseconds of work a frame while 60 acts follow each other: of four rounds the quickest, since other work on the machine only adds to them. */
     const measure = async (act: (i: number) => Promise<unknown>) => {
-      const [frames, before] = [await drawn(), await worked()];
-      for (let i = 0; i < 60; i++) await act(i);
-      return ((await worked()) - before) / ((await drawn()) - frames);
+      let best = Number.POSITIVE_INFINITY;
+      for (let round = 0; round < 4; round++) {
+        const [frames, before] = [await drawn(), await worked()];
+        for (let i = 0; i < 60; i++) await act(i);
+        best = Math.min(best, ((await worked()) - before) / ((await drawn()) - frames));
+      }
+      return best;
     };
     const graph = (await page.$(part('graph')))!;
     const factor = (await page.$(part('factor-4')))!;
     const at = async (element: ElementHandle<Element>) => {
+      await page.mouse.move(1, 1);
       await element.evaluate((one) => one.scrollIntoView({ block: 'center' }));
       return (await element.boundingBox())!;
     };
