@@ -101,12 +101,12 @@ test('found by name, fetched, broken off, resumed, kept; trained with the Hub go
   const page = await openHere();
   await find(page, 'model', 'tales');
   await press(page, 'makers/Tales-ONNX');
-  await shown(page, /f32 · model[\s\S]*onnx\/model\.onnx\s+3\.6 MB/);
+  await shown(page, /f32 · model[\s\S]*onnx\/model\.onnx\s+3\.7 MB/);
   await shown(page, new RegExp(`commit\\s+${hub.commitOf('makers/Tales-ONNX').slice(0, 7)}`));
 
   hub.faults.set(MODEL, HOLD);
   await press(page, DOWNLOAD);
-  await shown(page, /model\.onnx: [1-9][\d.]* [kM]B of 3\.6 MB/);
+  await shown(page, /model\.onnx: [1-9][\d.]* [kM]B of 3\.7 MB/);
   await press(page, 'Stop');
   await trouble(page, 'broken off; what has arrived is kept');
   await shown(page, /[1-9]\d* % here/);
@@ -123,7 +123,7 @@ test('found by name, fetched, broken off, resumed, kept; trained with the Hub go
   await press(page, 'Resume');
   await shown(page, /In use: hub:makers\/Tales-ONNX@[0-9a-f]{40}\/onnx\/model\.onnx/);
   expect(hub.requests.find((line) => /model\.onnx bytes=/.test(line))).toMatch(/bytes=[1-9]\d{4,}-/);
-  await shown(page, /Family\s+llama[\s\S]*3\.6 MB/i, part('model-facts'));
+  await shown(page, /Family\s+llama[\s\S]*3\.7 MB/i, part('model-facts'));
 
   await find(page, 'dataset', 'makers/days');
   await press(page, 'Download train');
@@ -174,7 +174,7 @@ test('what goes wrong ends in a sentence and a way on', async () => {
   let fill = () => {};
   hub.faults.set(MODEL, { ...HOLD, until: new Promise<void>((resolve) => (fill = resolve)) });
   await press(page, 'Download again');
-  await shown(page, /model\.onnx: [1-9][\d.]* [kM]B of 3\.6 MB/);
+  await shown(page, /model\.onnx: [1-9][\d.]* [kM]B of 3\.7 MB/);
   await quota(1_500_000);
   fill();
   await trouble(page, /no more room for this page/);
