@@ -22,6 +22,7 @@ import {
   takeAway,
   trainToTheEnd,
   until,
+  untilWhole,
   words,
 } from './page-tools.ts';
 import { setStage } from './stage.ts';
@@ -140,6 +141,7 @@ test('a table with odd columns is mapped, trained on, merged, and both files wri
   // The page anew: the browser keeps the run with the table it was made of.
   await until(async () => (await keptStep(page)) === 2, 'the last checkpoint', 20);
   await page.reload({ waitUntil: 'load' });
+  await untilWhole(page);
   await press(page, 'Resume');
   await until(async () => /step 2 of 2/.test(await words(page, part('figures'))), 'the resumed run', 60);
   for (const name of ['model.onnx', 'odd.csv']) expect(await dropped(page)).toContain(name);

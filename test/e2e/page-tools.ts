@@ -36,6 +36,12 @@ export const CAN_TRAIN = `${part('toggle')}:not([data-disabled])`;
 
 const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+/** Waits for the parts of the page that come when it is there: what is chosen from, the charts, the tools in the header. */
+export async function untilWhole(page: Page): Promise<void> {
+  for (const late of [part('section-model'), `${named('Train')} [role=img]`, named('Keyboard help')])
+    await page.waitForSelector(late);
+}
+
 /** Opens the page at a hash; errors that reach its console are kept in `errors`. */
 export async function openPage(
   { browser, url }: Stage,
@@ -58,7 +64,7 @@ export async function openPage(
   await prepare(page);
   await page.setViewport({ width, height: 900 });
   await page.goto(`${url}#${hash}`, { waitUntil: 'load' });
-  await page.waitForSelector('main h2');
+  await untilWhole(page);
   return { page, errors };
 }
 
