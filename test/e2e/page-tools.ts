@@ -38,8 +38,14 @@ const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(reso
 
 /** Waits for the parts of the page that come when it is there: what is chosen from, the charts, the tools in the header. */
 export async function untilWhole(page: Page): Promise<void> {
-  for (const late of [part('section-model'), `${named('Train')} [role=img]`, named('Keyboard help')])
-    await page.waitForSelector(late);
+  const late = [
+    part('section-model'),
+    part('figures'),
+    `${named('Train')} [role=img]`,
+    named('Speed of this machine'),
+    named('Keyboard help'),
+  ];
+  for (const selector of late) await page.waitForSelector(selector);
 }
 
 /** Opens the page at a hash; errors that reach its console are kept in `errors`. */

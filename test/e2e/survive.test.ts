@@ -10,6 +10,7 @@ import {
   QUICK,
   until,
   untilState,
+  untilWhole,
   words,
 } from './page-tools.ts';
 import { setStage } from './stage.ts';
@@ -40,7 +41,7 @@ test('a worker that hangs says so, is left by Reset, and the run goes on from it
   expect(await words(page, part('notice'))).toMatch(/did not answer and was ended; step 1 of it is kept/);
   await press(page, 'undo reset');
   await untilState(page, 'paused');
-  expect(await words(page, part('figures'))).toMatch(/step 1 of 4/);
+  await until(async () => /step 1 of 4/.test(await words(page, part('figures'))), 'step 1', 10);
   await page.close();
 });
 
@@ -51,6 +52,7 @@ test('a second tab looks on, and takes the run over when the first is closed', a
     const page = await context.newPage();
     await page.setViewport({ width: 1280, height: 900 });
     await page.goto(`${stage.url}#${hash}`, { waitUntil: 'load' });
+    await untilWhole(page);
     await page.waitForSelector(CAN_TRAIN);
     return page;
   };
@@ -67,7 +69,11 @@ test('a second tab looks on, and takes the run over when the first is closed', a
     'word of the other tab',
     30,
   );
-  expect(await words(second, named('Runs'))).toContain(`${name} (another tab)`);
+  await until(
+    async () => (await words(second, named('Runs'))).includes(`${name} (another tab)`),
+    'the run in the list',
+    10,
+  );
   expect(await second.$(named('A run to resume'))).toBeNull();
   await first.close();
   await until(
@@ -77,6 +83,6 @@ test('a second tab looks on, and takes the run over when the first is closed', a
   );
   await press(second, 'Resume');
   await untilState(second, 'paused');
-  expect(await words(second, part('figures'))).toMatch(/step 1 of 4/);
+  await until(async () => /step 1 of 4/.test(await words(second, part('figures'))), 'step 1', 10);
   await context.close();
 });
