@@ -52,7 +52,10 @@ export function createOffline(reload: () => void, keep: () => Promise<void>) {
   /** Goes over to the newer version: what a run has is kept first. */
   async function take(): Promise<void> {
     await keep();
-    if (view.getState().next === 'elsewhere') reload();
+    if (view.getState().next === 'elsewhere') {
+      reload();
+      return;
+    }
     isAsked = true;
     worker?.messageSkipWaiting();
   }

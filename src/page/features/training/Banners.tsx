@@ -18,8 +18,8 @@ export function ReaderBanner() {
     <section className="notice-card" aria-label="No WebGPU">
       <h3>{HEADINGS[gpu.state]}</h3>
       <p>
-        Everything works meanwhile, in onnxruntime on the processor; the forecast below says how long a step
-        takes. A GPU is many times faster, and this is how to get it:
+        Everything works meanwhile, in onnxruntime on the processor; “Forecast memory and time” says
+        beforehand how long a step takes. A GPU is many times faster, and this is how to get it:
       </p>
       <ol>
         {gpu.steps.map((step) => (

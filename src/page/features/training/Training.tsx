@@ -18,7 +18,7 @@ const Speed = later('Speed', () => import('./Speed.tsx'));
 const Tuning = later('Tuning', () => import('./Tuning.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Runs = later('Runs', () => import('./Runs.tsx'));
-const Charts = later('Charts', () => import('./Charts.tsx'), <div className="charts-to-come" />);
+const Charts = later('Charts', () => import('./Charts.tsx'));
 
 export function Training() {
   const preset = useChoice((s) => s.settings.preset);
