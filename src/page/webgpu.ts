@@ -35,7 +35,8 @@ function stepsFor(agent: string, isBlocked: boolean): string[] {
   if (/Edg\/|Chrome\/|Chromium\//.test(agent)) {
     const browser = /Edg\//.test(agent) ? 'edge' : 'chrome';
     return [
-      'Update the browser to version 113 or later (121 on Android).',
+      // Whoever knows WebGPU is as new as that.
+      ...(isBlocked ? [] : ['Update the browser to version 113 or later (121 on Android).']),
       `Open ${browser}://settings/system and turn on graphics acceleration.`,
       ...(isLinux || isBlocked
         ? [
