@@ -1,6 +1,7 @@
 /**
  * A graph as an ONNX model, so that onnxruntime can run it where WebGPU has only a software adapter. Frozen weights lie in the model, so
- * that no step copies them; inputs and states become inputs of the model by their names; optimisers, which write in place, have no counterpart.
+ * that no step copies them, as 32-bit numbers, whatever they are stored as; inputs and states become inputs of the model by their names;
+ * optimisers, which write in place, have no counterpart.
  */
 import { sizeOf } from '../graph/shape.ts';
 import type { DType, Graph, OnnxWriter, Value } from '../graph/types.ts';
@@ -8,6 +9,7 @@ import { fail } from '../lib/errors.ts';
 import { buildModel, type NodeInput, type ValueInput } from '../onnx/build.ts';
 import { makeTensor } from '../onnx/tensor.ts';
 import type { OnnxDType, OnnxModel, OnnxTensor } from '../onnx/types.ts';
+import { storedNumbers, storedParameter, widening } from '../ops/fuse/stored.ts';
 import { type ProjectRowsAttrs, projectRowsOp } from '../ops/projectRows.ts';
 
 export interface TranslatedGraph {
@@ -41,6 +43,11 @@ export function toOnnx(graph: Graph): TranslatedGraph {
       projections.push(node.attrs as ProjectRowsAttrs);
       continue;
     }
+    const [y] = node.outputs;
+    if (widening(y!) === node && storedParameter(y!)) {
+      names.set(y!, writer.tensor('float32', y!.shape, storedNumbers(y!)));
+      continue;
+    }
     const { name, onnx } = node.op;
     if (!onnx) return fail('unsupported-onnx', `The op ${name} has no translation to ONNX.`);
     const made = onnx(writer, node.inputs.map(nameOf), node);
@@ -58,7 +65,7 @@ export function toOnnx(graph: Graph): TranslatedGraph {
   return { model, inputs: new Map([...inputs].filter(([name]) => live.has(name))), projections };
 }
 
-/** ONNX's name of an element type; the engine's own half precision never reaches a training graph. */
+/** ONNX's name of an element type; only stored weights have another. */
 function onnxType(dtype: DType): 'float32' | 'int32' {
   const known: Partial<Record<DType, 'float32' | 'int32'>> = { f32: 'float32', i32: 'int32' };
   return known[dtype] ?? fail('unsupported-onnx', `A graph with ${dtype} values cannot be written as ONNX.`);

@@ -26,7 +26,7 @@ interface BinaryFunction {
   /** Its number in binary.wgsl. */
   readonly code: number;
   /** Its operator in ONNX. */
-  readonly onnx?: string;
+  readonly onnx: string;
   readonly value: (a: number, b: number) => number;
   /** A truth value: gives i32, 0 or 1. */
   readonly truth?: boolean;
@@ -49,7 +49,7 @@ const functions = {
   greaterEqual: { code: 11, onnx: 'GreaterOrEqual', value: (a, b) => Number(a >= b), truth: true },
   and: { code: 12, onnx: 'And', value: (a, b) => Number(a !== 0 && b !== 0), truth: true },
   or: { code: 13, onnx: 'Or', value: (a, b) => Number(a !== 0 || b !== 0), truth: true },
-  mod: { code: 14, value: floorMod },
+  mod: { code: 14, onnx: 'Mod', value: floorMod },
 } as const satisfies Record<string, BinaryFunction>;
 
 export type BinaryName = keyof typeof functions;
@@ -155,10 +155,13 @@ export const binaryOp = defineOp<BinaryAttrs>({
     }
   },
   kernel: ({ inputs, outputs, attrs: { fn } }) => binaryKernel(inputs, outputs[0]!, fn),
-  onnx(e, inputs, { attrs: { fn } }) {
+  onnx(e, inputs, { outputs, attrs: { fn } }) {
     const { onnx, truth } = described(fn);
-    if (!onnx)
-      return fail('unsupported-onnx', `The op binary with the function ${fn} has no translation to ONNX.`);
+    // ONNX's Mod takes the divisor's sign for whole numbers only.
+    if (fn === 'mod' && outputs[0]!.dtype === 'f32') {
+      const [a, b] = inputs as [string, string];
+      return [e.op('Sub', [a, e.op('Mul', [b, e.op('Floor', [e.op('Div', [a, b])])])])];
+    }
     if (!truth) return [e.op(onnx, inputs)];
     // A truth value is a whole number here.
     const given = fn === 'and' || fn === 'or' ? inputs.map((x) => isTrue(e, x)) : inputs;

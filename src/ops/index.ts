@@ -11,6 +11,7 @@ export * from './elementwise.ts';
 export * from './factorGrads.ts';
 export * from './gemm.ts';
 export * from './linear.ts';
+export * from './linearCrossEntropy.ts';
 export * from './lookups.ts';
 export * from './matmul.ts';
 export * from './moves.ts';

@@ -15,6 +15,7 @@ import {
 import { fail } from '../lib/errors.ts';
 import { assembleKernel, MOST_PARTS } from './assemble.ts';
 import { eight, MAX_RANK, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
+import { backwards, withGaps } from './onnx.ts';
 
 /** Output [shape] reads x at `offset` + coordinates · `strides` (elements). */
 export function stridedKernel(shape: readonly number[], strides: readonly number[], offset: number): Kernel {
@@ -314,10 +315,15 @@ export const unsliceOp = defineOp<UnsliceAttrs>({
     };
   },
   onnx(e, [x], { inputs, attrs: { starts, steps, shape } }) {
-    if (steps.some((s) => s !== 1))
-      return fail('unsupported-onnx', `The op unslice with the steps [${steps}] has no translation to ONNX.`);
-    const after = shape.map((d, i) => d - starts[i]! - inputs[0]!.shape[i]!);
-    return [e.op('Pad', [x!, e.ints([...starts, ...after])])];
+    const given = inputs[0]!.shape;
+    const [first, apart] = [
+      starts.map((s, i) => Math.min(s, s + (given[i]! - 1) * steps[i]!)),
+      steps.map(Math.abs),
+    ];
+    const forward = backwards(e, x!, steps);
+    const spread = given.map((d, i) => (d - 1) * apart[i]! + 1);
+    const after = shape.map((d, i) => d - first[i]! - spread[i]!);
+    return [e.op('Pad', [withGaps(e, forward, given, apart), e.ints([...first, ...after])])];
   },
 });
 

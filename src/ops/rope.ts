@@ -49,37 +49,47 @@ export function ropeLayout(
   return { sequence, table, tableBatch: tableRows === 1 ? 0 : sequence * table };
 }
 
-// In ONNX, for half-split whole heads.
+// In ONNX.
 
-/** The first or second half of the last axis. */
-function half(e: OnnxWriter, x: string, which: 0 | 1, length: number): string {
-  const from = (which * length) / 2;
-  return e.op('Slice', [x, e.ints([from]), e.ints([from + length / 2]), e.ints([-1])]);
-}
+/** Numbers from..to of the last axis. */
+const lastAxis = (e: OnnxWriter, x: string, from: number, to: number): string =>
+  e.op('Slice', [x, e.ints([from]), e.ints([to]), e.ints([-1])]);
 
 const exchanged = (e: OnnxWriter, a: string, b: string): string => e.op('Concat', [a, b], { axis: -1 });
 
+/** Angles [rows, S, 1, d] and numbers [B, S, heads, d], each with the two of every pair d/2 apart. */
 const ropeOnnx: OnnxForm<RopeAttrs> = (e, [x, cos, sin], { inputs, attrs }) => {
-  const { heads: count, headDim, rotaryDim, interleaved, inverse } = attrs;
-  if (interleaved || rotaryDim !== headDim)
-    return fail('unsupported-onnx', 'The op rope has a translation to ONNX only for half-split whole heads.');
+  const { heads, headDim, rotaryDim, interleaved, inverse } = attrs;
   const [batch, sequence] = inputs[0]!.shape as [number, number];
   const table = inputs[1]!.shape;
   const rows = table.length === 3 ? table[0]! : 1;
-  const wide = (t: string): string => {
-    const full = table.at(-1) === rotaryDim ? t : exchanged(e, t, t);
-    return e.reshape(full, [rows, sequence, 1, headDim]);
+  const half = rotaryDim / 2;
+  /** [..., d] of pairs side by side, as pairs d/2 apart. */
+  const apart = (t: string, lead: readonly number[]): string =>
+    e.reshape(e.transpose(e.reshape(t, [...lead, half, 2]), [0, 1, 2, 4, 3]), [...lead, rotaryDim]);
+  const together = (t: string, lead: readonly number[]): string =>
+    e.reshape(e.transpose(e.reshape(t, [...lead, 2, half]), [0, 1, 2, 4, 3]), [...lead, rotaryDim]);
+  const angles = (t: string): string => {
+    const lead = [rows, sequence, 1];
+    if (table.at(-1) !== rotaryDim) return e.reshape(exchanged(e, t, t), [...lead, rotaryDim]);
+    const full = e.reshape(t, [...lead, rotaryDim]);
+    return interleaved ? apart(full, lead) : full;
   };
-  const sines = wide(sin!);
-  const [first, second] = [half(e, sines, 0, headDim), half(e, sines, 1, headDim)];
+  const halves = (t: string) => [lastAxis(e, t, 0, half), lastAxis(e, t, half, rotaryDim)] as const;
+  const [first, second] = halves(angles(sin!));
   // y = x·cos + exchanged halves of x · (−sin, sin); the transpose exchanges the signed sines too.
   const signed = inverse
     ? exchanged(e, second, e.op('Neg', [first]))
     : exchanged(e, e.op('Neg', [first]), second);
-  const apart = e.reshape(x!, [batch, sequence, count, headDim]);
-  const other = exchanged(e, half(e, apart, 1, headDim), half(e, apart, 0, headDim));
-  const y = e.op('Add', [e.op('Mul', [apart, wide(cos!)]), e.op('Mul', [other, signed])]);
-  return [e.reshape(y, inputs[0]!.shape)];
+  const lead = [batch, sequence, heads];
+  const whole = e.reshape(x!, [...lead, headDim]);
+  const part = rotaryDim === headDim ? whole : lastAxis(e, whole, 0, rotaryDim);
+  const turned = interleaved ? apart(part, lead) : part;
+  const [a, b] = halves(turned);
+  const y = e.op('Add', [e.op('Mul', [turned, angles(cos!)]), e.op('Mul', [exchanged(e, b, a), signed])]);
+  const back = interleaved ? together(y, lead) : y;
+  const all = rotaryDim === headDim ? back : exchanged(e, back, lastAxis(e, whole, rotaryDim, headDim));
+  return [e.reshape(all, inputs[0]!.shape)];
 };
 
 /** x f32 [B, S, heads·D], cos and sin f32 [B | 1, S, rotaryDim | rotaryDim/2] (or without the batch axis) → y like x. */

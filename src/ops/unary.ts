@@ -75,6 +75,7 @@ const values: Readonly<Partial<Record<UnaryName | 'none', (e: OnnxWriter, x: str
   sin: (e, x) => e.op('Sin', [x]),
   cos: (e, x) => e.op('Cos', [x]),
   not: (e, x) => e.op('Cast', [e.op('Not', [isTrue(e, x)])], { to: INT32 }),
+  isNaN: (e, x) => e.op('Cast', [e.op('IsNaN', [x])], { to: INT32 }),
   floor: (e, x) => e.op('Floor', [x]),
   ceil: (e, x) => e.op('Ceil', [x]),
 };

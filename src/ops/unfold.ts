@@ -1,9 +1,10 @@
 /** unfold: pictures cut into (overlapping) windows, so that a convolution becomes a linear layer; fold is its adjoint. */
 import { sizeOf } from '../graph/shape.ts';
-import type { Emitter, KernelNode, Param, Value } from '../graph/types.ts';
+import type { Emitter, KernelNode, OnnxForm, Param, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { perElement, WORKGROUP } from './dispatch.ts';
+import { pick, withGaps } from './onnx.ts';
 
 export interface UnfoldAttrs {
   readonly kernel: readonly [number, number];
@@ -61,6 +62,54 @@ const kernelOf = (entry: string, node: KernelNode<UnfoldAttrs>, picture: readonl
   };
 };
 
+// In ONNX.
+
+/** Every place (row, column) of a window. */
+const places = ([kh, kw]: readonly [number, number]): (readonly [number, number])[] =>
+  Array.from({ length: kh * kw }, (_, i) => [Math.floor(i / kw), i % kw]);
+
+/** The windows [B, L, C·kh·kw]: of each place within a window the picture's numbers there, [B, C, down, across], side by side. */
+const unfoldOnnx: OnnxForm<UnfoldAttrs> = (e, [x], { inputs, outputs, attrs }) => {
+  const { kernel, stride, pads } = attrs;
+  const [batch, channels, height, width] = inputs[0]!.shape as [number, number, number, number];
+  const [down, across] = windows(inputs[0]!.shape, attrs);
+  const [kh, kw] = kernel;
+  if (stride.join() === kernel.join() && down * kh === height && across * kw === width) {
+    const apart = e.reshape(x!, [batch, channels, down, kh, across, kw]);
+    return [e.reshape(e.transpose(apart, [0, 2, 4, 1, 3, 5]), outputs[0]!.shape)];
+  }
+  const [top, left, bottom, right] = pads;
+  const wide = e.op('Pad', [x!, e.ints([0, 0, top, left, 0, 0, bottom, right])]);
+  const axes = e.ints([2, 3]);
+  const at = places(kernel).map(([r, c]) => {
+    const ends = [r + (down - 1) * stride[0] + 1, c + (across - 1) * stride[1] + 1];
+    const taken = e.op('Slice', [wide, e.ints([r, c]), e.ints(ends), axes, e.ints(stride)]);
+    return e.reshape(taken, [batch, channels, 1, down * across]);
+  });
+  const together = e.op('Concat', at, { axis: 2 });
+  return [e.reshape(e.transpose(together, [0, 3, 1, 2]), outputs[0]!.shape)];
+};
+
+/** The sum over a window's places of their numbers, each where the picture has it. */
+const foldOnnx: OnnxForm<FoldAttrs> = (e, [patches], { attrs }) => {
+  const { kernel, stride, pads, shape } = attrs;
+  const [batch, channels, height, width] = shape as [number, number, number, number];
+  const [down, across] = windows(shape, attrs);
+  const [kh, kw] = kernel;
+  const byPlace = e.transpose(e.reshape(patches!, [batch, down, across, channels, kh * kw]), [4, 0, 3, 1, 2]);
+  const [top, left, bottom, right] = pads;
+  const [tall, long] = [height + top + bottom, width + left + right];
+  const parts = places(kernel).map(([r, c], i) => {
+    const spread = withGaps(e, pick(e, byPlace, i), [batch, channels, down, across], [1, 1, ...stride]);
+    const below = tall - r - ((down - 1) * stride[0] + 1);
+    const after = long - c - ((across - 1) * stride[1] + 1);
+    return e.op('Pad', [spread, e.ints([0, 0, r, c, 0, 0, below, after])]);
+  });
+  const sum = parts.length === 1 ? parts[0]! : e.op('Sum', parts);
+  const axes = e.ints([2, 3]);
+  return [e.op('Slice', [sum, e.ints([top, left]), e.ints([top + height, left + width]), axes])];
+};
+
 export const unfoldOp = defineOp<UnfoldAttrs>({
   name: 'unfold',
   infer([x], attrs) {
@@ -69,23 +118,7 @@ export const unfoldOp = defineOp<UnfoldAttrs>({
   },
   gradient: (g, node, [dY]) => [g.emit(foldOp, [dY!], { ...node.attrs, shape: node.inputs[0]!.shape })[0]!],
   kernel: (node) => kernelOf('unfold', node, node.inputs[0]!.shape),
-  onnx(e, [x], { inputs, outputs, attrs: { kernel, stride, pads } }) {
-    if (stride.join() !== kernel.join() || pads.some((p) => p !== 0))
-      return fail(
-        'unsupported-onnx',
-        'The op unfold has a translation to ONNX only for windows side by side.',
-      );
-    const [batch, channels, height, width] = inputs[0]!.shape as [number, number, number, number];
-    const [kh, kw] = kernel;
-    const [down, across] = [Math.floor(height / kh), Math.floor(width / kw)];
-    if (down * kh !== height || across * kw !== width)
-      return fail(
-        'unsupported-onnx',
-        'The op unfold has a translation to ONNX only for windows that fill the picture.',
-      );
-    const apart = e.reshape(x!, [batch, channels, down, kh, across, kw]);
-    return [e.reshape(e.transpose(apart, [0, 2, 4, 1, 3, 5]), outputs[0]!.shape)];
-  },
+  onnx: unfoldOnnx,
 });
 
 export const foldOp = defineOp<FoldAttrs>({
@@ -98,6 +131,7 @@ export const foldOp = defineOp<FoldAttrs>({
   },
   gradient: null,
   kernel: (node) => kernelOf('fold', node, node.attrs.shape),
+  onnx: foldOnnx,
 });
 
 /** x [B, C, H, W] → windows [B, L, C·kh·kw]. */

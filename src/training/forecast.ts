@@ -9,10 +9,12 @@ import { ringBytes } from '../gpu/readback.ts';
 import { createBuilder } from '../graph/builder.ts';
 import type { Plan } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
+import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Graph, Value } from '../graph/types.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import type { Precision } from '../models/import/emit.ts';
 import { type MemoryOverhead, NO_OVERHEAD } from '../onnxruntime/runtime.ts';
+import { storedParameter, widening } from '../ops/fuse/stored.ts';
 import { fuse } from '../ops/fuse.ts';
 import type { Backend } from './backend.ts';
 import { type EngineRequest, RING_SLOTS } from './engine.ts';
@@ -20,6 +22,7 @@ import type { Host } from './openModel.ts';
 import type { EngineName, Forecast, ForecastReport, RunRequest, WayToFit } from './protocol.ts';
 import { type RunSetup, setUpRun } from './setup.ts';
 import {
+  type BaseGraph,
   evaluationGraph,
   lossAndGradients,
   names,
@@ -63,14 +66,19 @@ export type ForecastRequest = Pick<
 const storedBytes = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16);
 
 /** The plans of a run: a step, the update of accumulated gradients, evaluation of base and adapted model. */
-function plansOf(request: ForecastRequest, caps: Caps): { plans: Plan[]; rings: number; steps: Plan[] } {
+function plansOf(
+  request: ForecastRequest,
+  { engine, caps }: ForecastLimits,
+): { plans: Plan[]; rings: number; steps: Plan[] } {
   const { plan, settings, sequence = settings.sequenceLength, readsLogits } = request;
   const base = request.build(settings.batchSize, sequence);
   // Contents do not matter to a plan.
   const empty = () => new Float32Array(plan.size);
   const planned = (graph: Graph): Plan => schedule(fuse(graph), caps);
   const whole = trainingGraph(base, plan, settings, empty);
-  const step = planned((request.recompute ? recomputed(whole, caps) : whole).graph);
+  // onnxruntime keeps what it computed.
+  const again = request.recompute && engine === 'webgpu';
+  const step = planned((again ? recomputed(whole, caps) : whole).graph);
   const accumulates = settings.gradientAccumulation > 1;
   const update = accumulates ? planned(updateGraph(plan, settings, empty).graph) : null;
   const evaluated = (adapter: AdapterPlan | null): Plan =>
@@ -90,8 +98,19 @@ function plansOf(request: ForecastRequest, caps: Caps): { plans: Plan[]; rings: 
   };
 }
 
-/** What the frozen weights take on the GPU; null where the model cannot be planned. */
-function weightBytes(request: ForecastRequest, caps: Caps): number | null {
+/** Bytes of the base's parameters that onnxruntime gets wider than they are stored, by name: as 32-bit numbers. */
+function widened(base: BaseGraph): ReadonlyMap<string, number> {
+  const { nodes } = evaluationGraph(base, null, () => new Float32Array(), false);
+  return new Map(
+    nodes.flatMap(({ outputs: [y] }) => {
+      const from = y && widening(y) ? storedParameter(y) : null;
+      return from ? [[from.name, 4 * sizeOf(y!.shape)] as const] : [];
+    }),
+  );
+}
+
+/** What the frozen weights take; null where the model cannot be planned. */
+function weightBytes(request: ForecastRequest, { engine, caps }: ForecastLimits): number | null {
   const { settings, sequence = settings.sequenceLength } = request;
   try {
     const base = request.build(settings.batchSize, sequence);
@@ -99,9 +118,10 @@ function weightBytes(request: ForecastRequest, caps: Caps): number | null {
       evaluationGraph(base, null, () => new Float32Array(), false),
       caps,
     );
+    const wide = engine === 'onnxruntime' ? widened(base) : null;
     const once = new Map(
       buffers.flatMap(({ persistent: v, bytes }) =>
-        v?.role === 'parameter' ? [[storageOf(v), storedBytes(bytes)] as const] : [],
+        v?.role === 'parameter' ? [[storageOf(v), storedBytes(wide?.get(v.name) ?? bytes)] as const] : [],
       ),
     );
     return [...once.values()].reduce((n, bytes) => n + bytes, 0);
@@ -121,7 +141,7 @@ export function forecastRun(
 ): Omit<Forecast, 'secondsPerStep'> {
   let made: ReturnType<typeof plansOf>;
   try {
-    made = plansOf(request, limits.caps);
+    made = plansOf(request, limits);
   } catch (error) {
     if (!(error instanceof PapilioError) || error.kind !== 'limit') throw error;
     const bytes = { weights: 0, adapter: 0, optimiser: 0, activations: 0, other: 0, peak: Number.NaN };
@@ -129,6 +149,8 @@ export function forecastRun(
     return { bytes, dispatchesPerStep: null, largest, refusal: error.message };
   }
   const { plans, rings, steps } = made;
+  const { settings, sequence = settings.sequenceLength } = request;
+  const wide = limits.engine === 'onnxruntime' ? widened(request.build(settings.batchSize, sequence)) : null;
   const shared = new Map<string, { value: Value; bytes: number }>();
   // Frozen weights that the file stores once lie in memory once.
   const storage = new Set<unknown>();
@@ -141,7 +163,7 @@ export function forecastRun(
       if (shared.has(key)) continue;
       const isAgain = storage.has(storageOf(value));
       storage.add(storageOf(value));
-      shared.set(key, { value, bytes: isAgain ? 0 : storedBytes(bytes) });
+      shared.set(key, { value, bytes: isAgain ? 0 : storedBytes(wide?.get(value.name) ?? bytes) });
     }
   }
   const sum = (of: (value: Value) => boolean): number =>
@@ -158,7 +180,7 @@ export function forecastRun(
   const other = own - planned + rings + itself;
   const peak = weights + adapter + optimiser + activations + other;
 
-  const { gradientAccumulation: micro } = request.settings;
+  const { gradientAccumulation: micro } = settings;
   const perStep = (of: (p: Plan) => number): number => of(steps[0]!) * micro + (steps[1] ? of(steps[1]) : 0);
   const dispatchesPerStep = perStep((p) => p.steps.filter((s) => s.kind === 'dispatch').length);
   return {
@@ -196,8 +218,7 @@ export async function forecastReport(
 ): Promise<ForecastReport> {
   const setup = await setUpRun(request, host);
   const forecast = await forecastSetup(setup, limits, timer);
-  const weights = (precision: Precision): number | null =>
-    weightBytes(changed(setup, { precision }), limits.caps);
+  const weights = (precision: Precision): number | null => weightBytes(changed(setup, { precision }), limits);
   return {
     ...forecast,
     engine: limits.engine,
@@ -307,7 +328,9 @@ function waysToFit(setup: RunSetup, limits: ForecastLimits): WayToFit[] {
     setup.dataset.kind === 'image'
       ? []
       : halves(length, SHORTEST).map((n): Change => ({ sequenceLength: n }));
-  const narrower = (['f16', 'q4'] as const).slice(
+  // onnxruntime keeps 32-bit weights and all that it computed.
+  const isOnGpu = limits.engine === 'webgpu';
+  const narrower = (isOnGpu ? (['f16', 'q4'] as const) : []).slice(
     setup.model.precision === 'file' ? 0 : setup.model.precision === 'f16' ? 1 : 2,
   );
   const layers = setup.plan.groups.flatMap((g) => g.layers.map((l) => l.name));
@@ -317,7 +340,7 @@ function waysToFit(setup: RunSetup, limits: ForecastLimits): WayToFit[] {
     .slice(Math.ceil(layers.length / 2));
   const kinds: readonly (readonly Change[])[] = [
     batches,
-    setup.engine.recompute ? [] : [{ recompute: true }],
+    setup.engine.recompute || !isOnGpu ? [] : [{ recompute: true }],
     narrower.slice(0, 1).map((precision) => ({ precision })),
     upper.length > 0 ? [{ modules: upper }] : [],
     shorter,
@@ -325,7 +348,7 @@ function waysToFit(setup: RunSetup, limits: ForecastLimits): WayToFit[] {
     // Nothing alone is enough: everything together.
     [
       {
-        recompute: true,
+        ...(isOnGpu ? { recompute: true } : {}),
         ...batches.at(-1),
         ...shorter.at(-1),
         ...(narrower.at(-1) ? { precision: narrower.at(-1)! } : {}),

@@ -112,6 +112,20 @@ describe('a forecast', () => {
     expect(await secondsOf(100, 2)).toEqual({ seconds: 24, batches: [1] });
   });
 
+  test('onnxruntime takes 32-bit weights whatever they are stored as, and keeps what it computed', async () => {
+    const at = limits({ engine: 'onnxruntime' });
+    const plain = request();
+    const { weightBytes, bytes } = await report(plain, at);
+    expect([weightBytes.f16, weightBytes.q4]).toEqual([weightBytes.file, weightBytes.file]);
+    const narrow = await report({ ...plain, model: { ...plain.model, precision: 'q4' } }, at);
+    expect(narrow.bytes.weights).toBe(bytes.weights);
+    const again = await report({ ...request(), recompute: true }, at);
+    expect(again.bytes).toEqual(bytes);
+    const { ways } = await report(request(), limits({ engine: 'onnxruntime', budgetBytes: bytes.peak - 1 }));
+    expect(ways.length).toBeGreaterThan(0);
+    expect(ways.filter(({ change }) => change.precision || change.recompute)).toEqual([]);
+  });
+
   test('what does not fit is not timed', async () => {
     const { asked, timer } = timedOn('webgpu', () => 1, 0);
     const { secondsPerStep } = await forecastReport(
