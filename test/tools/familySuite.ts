@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { importModel } from '../../src/models/import/importModel.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
 import { parity } from '../../src/training/parity.ts';
-import { gradientError, inRuntime, type Run, run } from './importRun.ts';
+import { gradientError, inRuntime, type Run, run, trainedInRuntime } from './importRun.ts';
 
 export interface Family {
   readonly model: () => OnnxModel;
@@ -36,6 +36,12 @@ export function describeFamilies(families: Readonly<Record<string, Family>>): vo
       expect(fused.ops.length).toBeLessThanOrEqual(f.dispatches);
       expect(fused.ops.filter((op) => op === 'attention')).toHaveLength(f.attention ?? 2);
       if (f.attention === undefined) expect(fused.ops).not.toContain('softmax');
+    });
+
+    test('has the same logits and gradients where onnxruntime trains it', async () => {
+      const { logits, gradients } = await trainedInRuntime(fusedRun());
+      expect(logits).toBeLessThan(2e-5);
+      expect(gradients).toBeLessThan(1e-4);
     });
 
     test('is named as in PyTorch', () => {

@@ -10,8 +10,10 @@ import { importModel } from '../../src/models/import/importModel.ts';
 import type { InputSpec } from '../../src/models/import/inputs.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
 import type { OnnxModel } from '../../src/onnx/types.ts';
+import { toOnnx } from '../../src/onnxruntime/toOnnx.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/index.ts';
+import { parity } from '../../src/training/parity.ts';
 import { VOCABULARY } from './graphs.ts';
 
 const BATCH = 2;
@@ -130,6 +132,32 @@ export async function inRuntime(model: OnnxModel, output = 'logits'): Promise<Ar
   const result = await session.run(feeds, [output]);
   await session.release();
   return result[output]!.data;
+}
+
+/**
+ * The run's graph, gradients and all, as onnxruntime trains on it.
+ * @returns the largest difference of logits and of gradients, each relative to the largest number
+ */
+export async function trainedInRuntime(
+  r: Run,
+): Promise<{ readonly logits: number; readonly gradients: number }> {
+  const { model, inputs } = toOnnx(r.graph);
+  const session = await openSession(encodeModel(model), { providers: ['wasm'] });
+  const feeds = [...inputs].map(([at, v]): [string, FeedTensor] => {
+    const { data } = r.feeds.get(v.name)!;
+    return v.dtype === 'i32'
+      ? [at, { dtype: 'int32', dims: v.shape, data: Int32Array.from(data) }]
+      : [at, { dtype: 'float32', dims: v.shape, data: Float32Array.from(data) }];
+  });
+  const result = await session.run(Object.fromEntries(feeds));
+  await session.release();
+  const gradients = new Map(
+    [...r.gradients.keys()].map((name) => [name, Float64Array.from(result[name]!.data)]),
+  );
+  return {
+    logits: parity(result.logits!.data, r.logits.data).maxRel,
+    gradients: gradientError(r, { ...r, gradients }),
+  };
 }
 
 /**
