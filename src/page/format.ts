@@ -29,16 +29,19 @@ export function percent(share: number): string {
   return `${value >= 99.95 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)} %`;
 }
 
+/** With the sign that is a minus, not a hyphen. */
+const signed = (digits: string): string => digits.replaceAll('-', '−');
+
 /** A loss or norm: four significant figures, tiny and huge ones in powers of ten. */
 export function real(x: number): string {
-  if (!Number.isFinite(x)) return String(x);
+  if (!Number.isFinite(x)) return signed(String(x));
   const size = Math.abs(x);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return x.toExponential(2).replace('e', ' e');
-  return x.toPrecision(4);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return signed(x.toExponential(2).replace('e', ' e'));
+  return signed(x.toPrecision(4));
 }
 
 /** An error: two significant figures in a power of ten. */
-export const power = (x: number): string => x.toExponential(1).replace('e', ' e');
+export const power = (x: number): string => signed(x.toExponential(1).replace('e', ' e'));
 
 /** A held-out score by its metric. */
 export const scoreText = ({ metric, value }: Pick<EvalMetric, 'metric' | 'value'>): string =>

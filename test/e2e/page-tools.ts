@@ -171,8 +171,8 @@ export async function mergeAndCheck(page: Page): Promise<void> {
   const verdict = await until(() => words(page, part('verdict')), 'the verdict on parity');
   expect(verdict).toContain('answers as the trained model does');
   const figures = await words(page, named('Parity with onnxruntime'));
-  const parity = /max \|a−b\| \/ max \|b\|\s+([\d.]+ e-?\d+)/i.exec(figures)?.[1];
-  expect(Number(parity?.replace(' ', ''))).toBeLessThanOrEqual(1e-4);
+  const parity = /max \|a−b\| \/ max \|b\|\s+([\d.]+ e[+−]?\d+)/i.exec(figures)?.[1];
+  expect(Number(parity?.replace(' ', '').replace('−', '-'))).toBeLessThanOrEqual(1e-4);
 }
 
 /** The file that a download leaves, once it is whole: a browser makes an empty one first and then puts the whole one in its place. */
