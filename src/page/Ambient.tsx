@@ -22,10 +22,15 @@ function progress(page: Page): {
   return { share: open === null ? 0 : step / open.totalSteps, step, loss };
 }
 
-/** Keeps the document's title at what the run does. */
+const TITLE_EVERY_MS = 1000;
+
+/** Keeps the document's title at what the run does; in a tab behind others, where timers hardly run, with what comes from the worker. */
 function useTitle(page: Page, state: RunState): void {
+  const series = useRun((s) => s.current?.series ?? null);
   useEffect(() => {
+    let written = 0;
     const title = () => {
+      written = performance.now();
       const { share, loss } = progress(page);
       const figures = loss === null ? '' : ` – loss ${real(loss)}`;
       const sign = state === 'running' ? '▶ ' : state === 'paused' ? '❚❚ ' : '';
@@ -35,9 +40,15 @@ function useTitle(page: Page, state: RunState): void {
           : 'Papilio';
     };
     title();
-    const timer = setInterval(title, 1000);
-    return () => clearInterval(timer);
-  }, [page, state]);
+    const timer = setInterval(title, TITLE_EVERY_MS);
+    const end = series?.subscribe(() => {
+      if (performance.now() - written >= TITLE_EVERY_MS) title();
+    });
+    return () => {
+      clearInterval(timer);
+      end?.();
+    };
+  }, [page, state, series]);
 }
 
 /** What a screen reader says of the run. */
