@@ -12,7 +12,7 @@ import {
   strengthsAt,
   withPoint,
 } from '../../src/page/features/weights/back.ts';
-import { halfIn } from '../../src/page/features/weights/Kept.tsx';
+import { halfIn, placesOf } from '../../src/page/features/weights/Kept.tsx';
 import {
   AS_TRAINED,
   alone,
@@ -45,6 +45,14 @@ const spectrum = {
   columns: Int32Array.of(0, 5, 1, 4),
   values: Float32Array.of(0.5, -2, 0, 1),
 };
+
+it('the table of singular values has the first, some between and the last', () => {
+  expect(placesOf(3)).toEqual([0, 1, 2]);
+  expect(placesOf(8)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+  expect(placesOf(9)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  expect(placesOf(100)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 15, 31, 63, 99]);
+  expect(placesOf(128)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 15, 31, 63, 127]);
+});
 
 describe('a spectrum under the hand', () => {
   it('is moved, left out and brought back one by one', () => {

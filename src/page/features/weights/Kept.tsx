@@ -60,6 +60,7 @@ export function Kept({ weights, module }: { readonly weights: Weights; readonly 
       {rows.length === 0 ? null : (
         <>
           <SingularValues rows={rows} run={run} />
+          <ValueTable rows={rows} />
           <RunTable rows={rows} />
           <p className="hint">
             The curve and row of every run of this page that was looked at on this layer: train LoRA, BOFT and
@@ -140,6 +141,30 @@ function SingularValues({ rows, run }: { readonly rows: readonly Looked[]; reado
       label="Singular values of the change, figures in the table below"
       height={220}
     />
+  );
+}
+
+/** Places of the values that the table has: the first eight, then twice as far each time, and the last. */
+export function placesOf(count: number): number[] {
+  const places = Array.from({ length: Math.min(8, count) }, (_, k) => k);
+  for (let k = 16; k < count; k *= 2) places.push(k - 1);
+  return count > 8 ? [...places, count - 1] : places;
+}
+
+/** The chart in figures. */
+function ValueTable({ rows }: { readonly rows: readonly Looked[] }) {
+  const most = rows.reduce((count, { singular }) => Math.max(count, singular.values.length), 0);
+  return (
+    <Fold summary="The singular values as a table">
+      <Lines
+        label="Singular values of the change"
+        head={['place', ...rows.map(nameOf)]}
+        rows={placesOf(most).map((k) => [
+          whole(k + 1),
+          ...rows.map(({ singular: { values } }) => (values[k] === undefined ? '–' : real(values[k]))),
+        ])}
+      />
+    </Fold>
   );
 }
 
