@@ -2,11 +2,12 @@
 import type { CommandTable } from '../src/cli/commands.ts';
 import { TOOL_COMMANDS } from '../src/cli/toolCommands.mjs';
 
-const { verify, reproduce, pretrain, bench, check } = TOOL_COMMANDS;
+const { verify, reproduce, record, pretrain, bench, check } = TOOL_COMMANDS;
 
 export const tools: CommandTable = {
   verify: { summary: verify, load: () => import('./verify/verify.ts').then((m) => m.verifyCommand) },
   reproduce: { summary: reproduce, load: () => import('./reproduce.ts').then((m) => m.reproduceCommand) },
+  record: { summary: record, load: () => import('./record.ts').then((m) => m.recordCommand) },
   pretrain: {
     summary: pretrain,
     load: () => import('./pretrain/pretrain.ts').then((m) => m.pretrainCommand),

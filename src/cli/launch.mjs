@@ -49,7 +49,7 @@ function isTool([first, second]) {
 }
 
 /** Commands that onnxruntime computes where there is no WebGPU. */
-const NEEDS_NO_ADAPTER = ['finetune', 'compare', 'pretrain', 'reproduce'];
+const NEEDS_NO_ADAPTER = ['finetune', 'compare', 'pretrain', 'reproduce', 'record'];
 
 /** Which runtime, with which driver; ends with exit code 2 when nothing here can run WebGPU, where that is needed. */
 async function chooseWay(runtime, rest) {

@@ -1,1 +1,3 @@
-export const TOOL_COMMANDS: Readonly<Record<'verify' | 'reproduce' | 'pretrain' | 'bench' | 'check', string>>;
+export const TOOL_COMMANDS: Readonly<
+  Record<'verify' | 'reproduce' | 'record' | 'pretrain' | 'bench' | 'check', string>
+>;

@@ -5,6 +5,7 @@
 export const TOOL_COMMANDS = {
   verify: 'hold adapters or models against figures that others computed',
   reproduce: 'run the presets and record their figures in docs/',
+  record: 'record the run that the page shows before the first press',
   pretrain: 'make one of the embedded models from nothing',
   bench: 'speed and cost of a training step, beside LoRA and beside another engine',
   check: 'the adapter, and every kernel and gradient on it against float64 references',

@@ -1,23 +1,33 @@
 /** The third area: what training changes - answers, factors, the merged file - and adapters and methods beside each other. */
+import type { ComponentType } from 'react';
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
 import { Adapters } from './features/adapters/Adapters.tsx';
 import { Inside } from './features/inspect/Inside.tsx';
 import { Merge } from './features/merge/Merge.tsx';
 import { Methods } from './features/methods/Methods.tsx';
+import { Shown } from './features/recorded/Shown.tsx';
 import { BeforeAfter } from './features/try/BeforeAfter.tsx';
 import { Weights } from './features/weights/Weights.tsx';
 import { ErrorCard } from './parts/Errors.tsx';
 import type { SeeTab } from './stores.ts';
 import { usePage, useUi } from './usePage.ts';
 
-const TABS = [
-  { id: 'compare', title: 'Before and after', Content: BeforeAfter },
-  { id: 'inside', title: 'Inside', Content: Inside },
+interface TabOf {
+  readonly id: SeeTab;
+  readonly title: string;
+  readonly Content: ComponentType;
+  /** It shows the recorded run where that is on screen. */
+  readonly showsRecorded?: true;
+}
+
+const TABS: readonly TabOf[] = [
+  { id: 'compare', title: 'Before and after', Content: BeforeAfter, showsRecorded: true },
+  { id: 'inside', title: 'Inside', Content: Inside, showsRecorded: true },
   { id: 'weights', title: 'Weights', Content: Weights },
   { id: 'merge', title: 'Merge', Content: Merge },
   { id: 'adapters', title: 'Adapters', Content: Adapters },
   { id: 'methods', title: 'Methods', Content: Methods },
-] as const;
+];
 
 export function Results() {
   const page = usePage();
@@ -33,9 +43,15 @@ export function Results() {
             </Tab>
           ))}
         </TabList>
-        {TABS.map(({ id, Content }) => (
+        {TABS.map(({ id, Content, showsRecorded }) => (
           <TabPanel key={id} id={id} className="tabpanel">
-            <Content />
+            {showsRecorded ? (
+              <Shown>
+                <Content />
+              </Shown>
+            ) : (
+              <Content />
+            )}
           </TabPanel>
         ))}
       </Tabs>

@@ -9,6 +9,7 @@ import { createInspection, createQuestions } from './features/inspect/inspection
 import { createMerging } from './features/merge/merging.ts';
 import { createMethodComparison } from './features/methods/methodComparison.ts';
 import { createOffline } from './features/offline/offline.ts';
+import { createRecorded } from './features/recorded/recorded.ts';
 import { flatModel, type Inputs, isElsewhere, isOtherRun, obstacle } from './features/setup/choice.ts';
 import { createDataPreview } from './features/setup/data.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
@@ -73,6 +74,8 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     inspection,
     merging: createMerging(stores, trainer, controller, questions, inspection, inference),
     tabs,
+    /** A run that was recorded, to be seen before there is one. */
+    recorded: createRecorded(stores),
     /** Opened adapters. */
     adapterSet: new AdapterSet(stores, trainer, inference, edits.goOnFrom),
     /** Methods side by side at one budget. */

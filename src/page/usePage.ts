@@ -19,6 +19,9 @@ export function usePage(): Page {
 /** Where the parts of a panel see choices, if not in the page's own store; what a handler asks the page is always as it is. */
 export const ChoiceContext = createContext<StoreApi<ChoiceState> | null>(null);
 
+/** Where another run than the page's own is shown. */
+export const RunContext = createContext<StoreApi<RunView> | null>(null);
+
 /**
  * Choices for what follows from them and need not be there with them: told once what was chosen is on screen, so that the next input does not
  * wait for pictures of the last.
@@ -52,7 +55,16 @@ function useChoiceStore(): StoreApi<ChoiceState> {
 }
 
 export const useChoice = <T>(select: (state: ChoiceState) => T): T => useStore(useChoiceStore(), select);
-export const useRun = <T>(select: (state: RunView) => T): T => useStore(usePage().run, select);
+/** The run that is shown here: the page's own, or the recorded one. */
+export function useRunStore(): StoreApi<RunView> {
+  const page = usePage();
+  return useContext(RunContext) ?? page.run;
+}
+
+/** Whether the run that is shown here is recorded: nobody can be asked about it. */
+export const useIsRecorded = (): boolean => useContext(RunContext) !== null;
+
+export const useRun = <T>(select: (state: RunView) => T): T => useStore(useRunStore(), select);
 export const useUi = <T>(select: (state: UiState) => T): T => useStore(usePage().ui, select);
 
 /** What follows from the settings; renders again when they or the model change. */

@@ -5,7 +5,7 @@ import { bytes } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Range } from '../../parts/Range.tsx';
 import { OfStep as StepNote } from '../../parts/Waiting.tsx';
-import { usePage, useRun } from '../../usePage.ts';
+import { useIsRecorded, usePage, useRun, useRunStore } from '../../usePage.ts';
 import { MOST_BYTES, MOST_STEPS, recordingOf } from './recording.ts';
 
 /** Milliseconds that the run is left alone between two looks: so many times as long as a look took, within these. */
@@ -55,8 +55,8 @@ export interface Recorded {
 
 /** The recorded steps of a module; none where what is drawn is not what is trained. */
 export function useRecorded(module: string | null): Recorded {
-  const page = usePage();
-  const recording = useMemo(() => recordingOf(page), [page]);
+  const run = useRunStore();
+  const recording = useMemo(() => recordingOf({ run }), [run]);
   const all = useSyncExternalStore(recording.subscribe, () => recording.steps);
   const [chosen, choose] = useState<number | null>(null);
   const steps = useMemo(() => all.filter(({ value }) => value.module === module), [all, module]);
@@ -67,8 +67,10 @@ export function useRecorded(module: string | null): Recorded {
 
 export function Steps({ recorded }: { readonly recorded: Recorded }) {
   const isInspecting = useRun((s) => s.isInspecting);
+  // A run that was recorded for the page has its end alone.
+  const isEnd = useIsRecorded();
   const { steps, shown, isLatest, choose } = recorded;
-  if (shown === null) return null;
+  if (shown === null || isEnd) return null;
   const at = steps.indexOf(shown);
   return (
     <div className="steps" data-testid="steps" data-step={shown.step} data-count={steps.length}>

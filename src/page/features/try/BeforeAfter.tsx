@@ -15,7 +15,7 @@ import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
-import { usePage, useRun, useUi } from '../../usePage.ts';
+import { useIsRecorded, usePage, useRun, useUi } from '../../usePage.ts';
 import { byChange, tallyOf } from '../inspect/inspection.ts';
 import { DRAWING_SIZE } from '../setup/choice.ts';
 
@@ -27,6 +27,7 @@ export function BeforeAfter() {
   const comparison = useRun((s) => s.comparison);
   const isComparing = useRun((s) => s.isComparing);
   const hasRun = useRun((s) => s.open !== null);
+  const isRecorded = useIsRecorded();
   if (!hasRun || comparison === null) {
     return (
       <p className="empty">
@@ -44,7 +45,7 @@ export function BeforeAfter() {
           Held-out inputs, base model and step {step}.{' '}
           {value.kind === 'text' ? 'Same prompt, same seed.' : 'What changed most comes first.'}
         </span>
-        <Action text="Compare now" onPress={() => void page.inspection.compare()} />
+        {isRecorded ? null : <Action text="Compare now" onPress={() => void page.inspection.compare()} />}
       </div>
       <OfStep step={step} isAsked={isComparing} />
       <Tally comparison={value} />
@@ -150,6 +151,8 @@ function Examples<Example extends Parameters<typeof byChange>[0][number]>(props:
 
 function Images({ comparison }: { readonly comparison: ImageBeforeAfter }) {
   const { labels, examples } = comparison;
+  const isRecorded = useIsRecorded();
+  const isDrawn = examples[0]?.width === DRAWING_SIZE && examples[0].height === DRAWING_SIZE;
   return (
     <>
       <Examples examples={examples}>
@@ -163,9 +166,7 @@ function Images({ comparison }: { readonly comparison: ImageBeforeAfter }) {
           </>
         )}
       </Examples>
-      {examples[0]?.width === DRAWING_SIZE && examples[0].height === DRAWING_SIZE ? (
-        <TryDrawing labels={labels} />
-      ) : null}
+      {isDrawn && !isRecorded ? <TryDrawing labels={labels} /> : null}
     </>
   );
 }

@@ -1,0 +1,60 @@
+/** Where a run is shown: the page's own, or the recorded one, which says so. */
+import type { ReactNode } from 'react';
+import { useStore } from 'zustand';
+import { Action } from '../../parts/Action.tsx';
+import { RunContext, useChoice, usePage } from '../../usePage.ts';
+import { presetById } from '../setup/presets.ts';
+import { isRecordedShown, type Recorded } from './recorded.ts';
+
+/** The recorded run where it is on screen, else null. */
+function useShown(): Recorded | null {
+  const page = usePage();
+  const view = useStore(page.recorded.view);
+  const current = useStore(page.run, (s) => s.current);
+  const settings = useChoice((s) => s.settings);
+  return isRecordedShown(view, { current }, settings) ? view.recorded : null;
+}
+
+export function Shown({ children }: { readonly children: ReactNode }) {
+  const recorded = useShown();
+  return (
+    <RunContext value={recorded?.run ?? null}>
+      <div className={recorded === null ? undefined : 'recorded'}>
+        {recorded === null ? null : <Note recorded={recorded} />}
+        {children}
+      </div>
+    </RunContext>
+  );
+}
+
+const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' });
+
+function Note({ recorded: { date, runtime, hardware, settings } }: { readonly recorded: Recorded }) {
+  const page = usePage();
+  const hasRun = useStore(page.run, (s) => s.current !== null);
+  return (
+    <p className="recorded-note" data-testid="recorded">
+      <b className="tag">recorded</b> “{presetById(settings.preset).title}” as it went on{' '}
+      {day.format(new Date(date))}: {runtime}, on {hardware}. {hasRun ? '' : 'Train makes it live.'}{' '}
+      <Action
+        kind="link"
+        text={hasRun ? 'back to your run' : 'hide it'}
+        onPress={() => page.recorded.want(false)}
+      />
+    </p>
+  );
+}
+
+/** The way back to the recorded run, wherever it is not on screen. */
+export function RecordedAgain() {
+  const page = usePage();
+  const recorded = useStore(page.recorded.view, (s) => s.recorded);
+  const shown = useShown();
+  if (recorded === null || shown !== null) return null;
+  return (
+    <p className="hint recorded-again">
+      <Action kind="link" text="Show the recorded run" onPress={() => page.recorded.want(true)} /> of “
+      {presetById(recorded.settings.preset).title}”.
+    </p>
+  );
+}
