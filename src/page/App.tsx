@@ -1,8 +1,9 @@
 /** The page: its head, and three areas side by side, or one at a time where there is no room. */
 import { memo, useEffect } from 'react';
 import { Ambient } from './Ambient.tsx';
-import { handleKey } from './commands.ts';
+import { commandById, handleKey } from './commands.ts';
 import { ERROR_GUIDE } from './errorGuide.ts';
+import { Start } from './features/start/Start.tsx';
 import { Training } from './features/training/Training.tsx';
 import { Mark } from './parts/Icon.tsx';
 import { later } from './parts/Waiting.tsx';
@@ -58,12 +59,16 @@ export function App() {
   return (
     <div className="page" data-panel={panel}>
       <Header />
+      <div>
+        <Start />
+      </div>
       <nav className="panel-tabs" aria-label="Areas">
         {PANELS.map(({ name, title }) => (
           <button
             key={name}
             type="button"
             aria-current={panel === name ? 'page' : undefined}
+            aria-keyshortcuts={commandById(`panel-${name}`).keyLabel}
             onClick={() => page.ui.setState({ panel: name })}
           >
             {title}

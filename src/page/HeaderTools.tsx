@@ -1,6 +1,7 @@
 /** The few things that concern everything: a link to the settings, the theme, the keys. */
 import { useState } from 'react';
 import { Tooltip, TooltipTrigger } from 'react-aria-components';
+import { commandById, commandTip } from './commands.ts';
 import { IconButton, type IconName } from './parts/Icon.tsx';
 import type { UiState } from './stores.ts';
 import { chooseTheme } from './theme.ts';
@@ -35,16 +36,39 @@ export function HeaderTools() {
         label={`Theme: ${theme}`}
         onPress={() => chooseTheme(page, NEXT[theme])}
       />
-      <Tool icon="keys" label="Keyboard help" onPress={() => page.ui.setState({ isHelpOpen: true })} />
+      <CommandTool icon="info" id="start" />
+      <CommandTool icon="keys" id="help" />
     </>
   );
 }
 
-function Tool(props: { readonly icon: IconName; readonly label: string; readonly onPress: () => void }) {
+function Tool(props: {
+  readonly icon: IconName;
+  readonly label: string;
+  readonly tip?: string;
+  readonly keys?: string;
+  readonly onPress: () => void;
+}) {
+  const { icon, label, tip = label, keys, onPress } = props;
   return (
     <TooltipTrigger delay={300}>
-      <IconButton {...props} />
-      <Tooltip className="tip">{props.label}</Tooltip>
+      <IconButton icon={icon} label={label} onPress={onPress} aria-keyshortcuts={keys} />
+      <Tooltip className="tip">{tip}</Tooltip>
     </TooltipTrigger>
+  );
+}
+
+/** A command of the table, with its key. */
+function CommandTool({ icon, id }: { readonly icon: IconName; readonly id: string }) {
+  const page = usePage();
+  const command = commandById(id);
+  return (
+    <Tool
+      icon={icon}
+      label={command.label}
+      tip={commandTip(command)}
+      keys={command.keyLabel}
+      onPress={() => command.run(page)}
+    />
   );
 }

@@ -1,4 +1,4 @@
-/** Every command of the page, once: buttons, the key map and the help sheet read this table. */
+/** Every key of the page, once: buttons, tooltips, the key map and the help sheet read these tables. */
 import type { Page } from './page.ts';
 
 export interface Command {
@@ -88,6 +88,14 @@ export const COMMANDS: readonly Command[] = [
     run: (page) => page.moveFactors(1),
   },
   {
+    id: 'start',
+    label: 'What this is',
+    key: 'i',
+    keyLabel: 'I',
+    isEnabled: always,
+    run: ({ ui }) => ui.setState((s) => ({ isStartOpen: !s.isStartOpen })),
+  },
+  {
     id: 'help',
     label: 'Keyboard help',
     key: '?',
@@ -96,6 +104,50 @@ export const COMMANDS: readonly Command[] = [
     run: ({ ui }) => ui.setState((s) => ({ isHelpOpen: !s.isHelpOpen })),
   },
 ];
+
+/** Keys that a control uses itself while it has the focus; the page's own stay away from it meanwhile. */
+export const OWN_KEYS: readonly {
+  readonly where: string;
+  readonly keys: readonly string[];
+  readonly label: string;
+}[] = [
+  {
+    where: 'Tabs, choices and lists',
+    keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown'],
+    label: 'the one beside it',
+  },
+  {
+    where: 'Sliders',
+    keys: ['ArrowLeft', 'ArrowRight', 'Home', 'End'],
+    label: 'less, more, the least, the most',
+  },
+  { where: 'Boxes', keys: ['Enter', 'Escape'], label: 'take what is written; put it back' },
+  {
+    where: 'Pictures of matrices',
+    keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown'],
+    label: 'the entry beside it, with Shift ten further',
+  },
+  {
+    where: 'The graph of a rotation',
+    keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Enter', ' ', 'Escape'],
+    label: 'the node beside it; keep it lit; let it go',
+  },
+];
+
+const KEY_LABELS: Readonly<Record<string, string>> = {
+  ArrowLeft: '←',
+  ArrowRight: '→',
+  ArrowUp: '↑',
+  ArrowDown: '↓',
+  Escape: 'Esc',
+  ' ': 'Space',
+};
+
+/** How a key is written. */
+export const keyText = (key: string): string => KEY_LABELS[key] ?? key;
+
+/** What a button says of its command: "Train or pause (Space)". */
+export const commandTip = ({ label, keyLabel }: Command): string => `${label} (${keyLabel})`;
 
 export function commandById(id: string): Command {
   return COMMANDS.find((command) => command.id === id)!;

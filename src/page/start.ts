@@ -1,6 +1,7 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
 import { withPadding } from './features/setup/choice.ts';
 import { decodeHash, encodeHash } from './features/setup/settings.ts';
+import { startStart } from './features/start/started.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
 import { startTuning } from './features/training/tuningChoice.ts';
@@ -26,6 +27,9 @@ export function startPage(root: string): Page {
     root,
   });
   startTuning(page);
+  startStart(page, () => localStorage);
+  // Not worth a word: without it the page is as empty as it was before it had one.
+  page.recorded.load(root).catch(() => undefined);
   keepFiles(page);
   void connectPage(page, sessions);
   void detectGpu(navigator, isSecureContext).then((gpu) => {

@@ -84,6 +84,8 @@ export interface UiState {
   /** The theme in force. */
   readonly scheme: 'light' | 'dark';
   readonly isHelpOpen: boolean;
+  /** What this page is, above everything. */
+  readonly isStartOpen: boolean;
   readonly smoothing: number;
   readonly isLogY: boolean;
   readonly xAxis: XAxis;
@@ -129,6 +131,7 @@ export function createStores() {
     theme: 'system',
     scheme: 'light',
     isHelpOpen: false,
+    isStartOpen: false,
     smoothing: 0.9,
     isLogY: false,
     xAxis: 'step',

@@ -1,11 +1,21 @@
 /**
- * axe finds nothing to mend on the page, light and dark, before a run and after one, in every tab and in the help. Seen to fail with: a heading that
+ * axe finds nothing to mend on the page, light and dark, on a first visit, before a run and after one, in every tab and in the help. Seen to fail with: a heading that
  * skips a level, a paler grey for hints.
  */
 import axe from 'axe-core';
 import type { Page } from 'puppeteer-core';
 import { expect, test } from 'vitest';
-import { onProcessor, openPage, openTab, press, QUICK, trainToTheEnd, until } from './page-tools.ts';
+import {
+  named,
+  onProcessor,
+  openPage,
+  openTab,
+  part,
+  press,
+  QUICK,
+  trainToTheEnd,
+  until,
+} from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -27,6 +37,18 @@ async function findings(page: Page, where: string): Promise<string[]> {
 }
 
 const TABS = ['Before and after', 'Inside', 'Weights', 'Merge', 'Adapters', 'Methods'];
+
+test('axe finds nothing on a first visit, with what this is and the recorded run', async () => {
+  const { page } = await openPage(stage, '');
+  await page.waitForSelector(named('What Papilio is'));
+  await page.waitForSelector(part('recorded'));
+  await page.waitForSelector(part('rotation'));
+  expect(await findings(page, 'a first visit')).toEqual([]);
+  await openTab(page, 'Before and after');
+  await page.waitForSelector(part('examples'));
+  expect(await findings(page, 'recorded answers')).toEqual([]);
+  await page.close();
+});
 
 test('axe finds nothing, light and dark, before a run and after it', async () => {
   const { page } = await openPage(stage, onProcessor(`${QUICK}&t.steps=2`), 1280, async (opened) => {

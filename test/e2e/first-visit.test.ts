@@ -1,6 +1,10 @@
-/** What a first visit costs: JavaScript before anything else comes, and seconds until something is seen. Seen to fail with: the charts in the entry. */
+/**
+ * A first visit: JavaScript before anything else comes, seconds until something is seen, and what is seen: what this is, a recorded run, and the button that
+ * makes it live. Seen to fail with: the charts in the entry, a recording that stays when a run begins, a band that pushes the button out of the window.
+ */
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { CAN_TRAIN, named, part, press, until, untilWhole, words } from './page-tools.ts';
 import { setStage } from './stage.ts';
 
 const stage = setStage();
@@ -38,4 +42,53 @@ test('something is seen within 1.5 s, at the best of three visits', async () => 
     await context.close();
   }
   expect(Math.min(...seconds)).toBeLessThanOrEqual(1.5);
+});
+
+test('a first visit, without WebGPU too, finds a recorded run and one button, and says what this is', async () => {
+  const context = await stage.browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.evaluateOnNewDocument(() => {
+    Object.defineProperty(Navigator.prototype, 'gpu', { get: () => undefined });
+  });
+  await page.setViewport({ width: 1280, height: 900 });
+  await page.goto(stage.url, { waitUntil: 'load' });
+  await untilWhole(page);
+  const start = named('What Papilio is');
+  expect(await words(page, start)).toMatch(/OFT[\s\S]+BOFT[\s\S]+FourierFT/);
+  // In the window at once: the button, and a picture.
+  /** How much of it, in pixels from its top. */
+  const inWindow = (selector: string) =>
+    page.$eval(selector, (one) => innerHeight - one.getBoundingClientRect().top);
+  const height = await page.$eval(CAN_TRAIN, (one) => (one as HTMLElement).offsetHeight);
+  expect(await inWindow(CAN_TRAIN)).toBeGreaterThan(height);
+  await page.waitForSelector(`${named('See')} ${part('recorded')}`);
+  await page.waitForSelector(part('graph'));
+  expect(await inWindow(part('graph'))).toBeGreaterThan(90);
+  expect(await inWindow(part('figures'))).toBeGreaterThan(90);
+  // What it says of itself, and what it shows.
+  const note = `${named('Train')} ${part('recorded')}`;
+  expect(await words(page, note)).toMatch(/recorded[\s\S]+Digits to letters[\s\S]+20\d\d: .+, on .+/);
+  const figures = await until(
+    async () => /([\d.]+) %\s+was ([\d.]+) %/.exec(await words(page, part('figures'))),
+    'scores',
+  );
+  expect(Number(figures[1])).toBeGreaterThan(Number(figures[2]) + 30);
+  expect(await words(page, part('rotation'))).toMatch(/RᵀR − I‖\s+[\d.]+ e−\d/);
+  // Train makes it live, and the band is put away for good; after a reset the recorded run is there again.
+  await press(page, 'Train');
+  await until(async () => (await page.$(part('recorded'))) === null, 'the recorded run gone', 20);
+  expect(await page.$(start)).toBeNull();
+  await press(page, 'Show the recorded run');
+  await page.waitForSelector(note);
+  expect(await words(page, note)).toContain('back to your run');
+  await press(page, 'back to your run');
+  await press(page, 'Reset');
+  await page.waitForSelector(note);
+  await page.reload({ waitUntil: 'load' });
+  await untilWhole(page);
+  expect(await page.$(start)).toBeNull();
+  await page.focus('body');
+  await page.keyboard.press('i');
+  await page.waitForSelector(start);
+  await context.close();
 });

@@ -39,6 +39,7 @@ describe('without WebGPU', () => {
   const stage = setStage();
   test('one press trains, and the merged file computes what was trained', async () => {
     const { page, errors } = await openHere(stage);
+    await page.waitForSelector(named('No WebGPU'));
     expect(await words(page, named('No WebGPU'))).toMatch(/the processor trains/);
     await trainToTheEnd(page);
     expect(await words(page, part('machine'))).toMatch(/onnxruntime[\s\S]*threads?/);

@@ -1,11 +1,15 @@
 /**
  * Keys and the commands behind them. Seen to fail with: a key that is taken from a text box, Space that trains while a button has the focus, a
- * command that runs although it is not enabled, two commands on one key.
+ * command that runs although it is not enabled, two commands on one key, a key of a component that no table has, a sheet without a command.
  */
+import { readdirSync, readFileSync } from 'node:fs';
+import { createElement } from 'react';
+import { renderToStaticMarkup } from 'react-dom/server';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { COMMANDS, commandById, handleKey } from '../../src/page/commands.ts';
+import { COMMANDS, commandById, commandTip, handleKey, keyText, OWN_KEYS } from '../../src/page/commands.ts';
 import { Tabs } from '../../src/page/features/training/tabs.ts';
 import { createPage, type Page } from '../../src/page/page.ts';
+import { KeySheet } from '../../src/page/parts/Help.tsx';
 import { fakeTrainer, stepMetric, visionReport } from './page-fixtures.ts';
 
 const unused = () => Promise.reject(new Error('not used in these tests'));
@@ -114,5 +118,39 @@ describe('commands', () => {
       expect(new Set(COMMANDS.map((command) => command[part])).size).toBe(COMMANDS.length);
     expect(COMMANDS.every(({ key }) => key === key.toLowerCase())).toBe(true);
     expect(commandById('reset').label).toMatch(/undone/);
+  });
+});
+
+describe('the sheet of keys', () => {
+  const shown = renderToStaticMarkup(createElement(KeySheet));
+  const plain = (text: string) => text.replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+  it('has every command with its key, and every key that a control uses itself', () => {
+    for (const { keyLabel, label } of COMMANDS)
+      expect(shown).toContain(`<dt><kbd>${plain(keyLabel)}</kbd></dt><dd>${plain(label)}</dd>`);
+    for (const { where, keys, label } of OWN_KEYS) {
+      expect(shown).toContain(`<dt>${keys.map((key) => `<kbd>${keyText(key)}</kbd>`).join('')}</dt>`);
+      expect(shown).toContain(`<b>${where}:</b> ${label}`);
+    }
+    expect(shown.match(/<dt>/g)).toHaveLength(COMMANDS.length + OWN_KEYS.length);
+  });
+
+  it('lacks no key that a component listens for', () => {
+    const listed = new Set([...COMMANDS.map(({ key }) => key), ...OWN_KEYS.flatMap(({ keys }) => keys)]);
+    const listened = readdirSync('src/page', { recursive: true, encoding: 'utf8' })
+      .filter((path) => /\.tsx?$/.test(path) && !/commands\.ts$/.test(path))
+      .flatMap((path) => {
+        const text = readFileSync(`src/page/${path}`, 'utf8');
+        if (!/\bonKeyDown\b|\bkeydown\b|\.key\b/.test(text)) return [];
+        const named = text.matchAll(/(?:\.key === |case )'([^']+)'|\b(Arrow(?:Up|Down|Left|Right))\b/g);
+        return [...named].map(([, key, arrow]) => ({ path, key: (key ?? arrow)! }));
+      })
+      .filter(({ key }) => /^(.|Arrow\w+|Enter|Escape|Home|End|Tab|Page\w+|Delete|Backspace)$/.test(key));
+    expect(listened.length).toBeGreaterThan(5);
+    expect(listened.filter(({ key }) => !listed.has(key))).toEqual([]);
+  });
+
+  it('says of a button which key does the same', () => {
+    expect(commandTip(commandById('toggle'))).toBe('Train or pause (Space)');
   });
 });

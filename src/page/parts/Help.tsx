@@ -1,6 +1,6 @@
-/** The keyboard sheet, written by the command table. */
+/** The sheet of keys, written by the tables of commands; and what this page is, by whom, under which licence. */
 import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
-import { COMMANDS } from '../commands.ts';
+import { COMMANDS, keyText, OWN_KEYS } from '../commands.ts';
 import { KeptFiles } from '../features/offline/NewVersion.tsx';
 import { usePage, useUi } from '../usePage.ts';
 import { IconButton } from './Icon.tsx';
@@ -19,20 +19,51 @@ export function Help() {
         <Dialog className="dialog">
           <Heading slot="title">Keyboard</Heading>
           <IconButton slot="close" icon="cross" label="Close" className="dialog-close" />
-          <dl className="keys">
-            {COMMANDS.map(({ id, keyLabel, label }) => (
-              <div key={id}>
-                <dt>
-                  <kbd>{keyLabel}</kbd>
-                </dt>
-                <dd>{label}</dd>
-              </div>
-            ))}
-          </dl>
-          <p className="hint">Keys are left alone while you type in a box or move a slider.</p>
+          <KeySheet />
           <KeptFiles />
+          <p className="hint">
+            Papilio comes under the MIT licence, with parts by others:{' '}
+            <a href="./licences.txt" target="_blank" rel="noreferrer">
+              their licences
+            </a>
+            .
+          </p>
         </Dialog>
       </Modal>
     </ModalOverlay>
+  );
+}
+
+/** Every key there is. */
+export function KeySheet() {
+  return (
+    <>
+      <dl className="keys">
+        {COMMANDS.map(({ id, keyLabel, label }) => (
+          <div key={id}>
+            <dt>
+              <kbd>{keyLabel}</kbd>
+            </dt>
+            <dd>{label}</dd>
+          </div>
+        ))}
+      </dl>
+      <h3>Where the focus is</h3>
+      <dl className="keys own-keys">
+        {OWN_KEYS.map(({ where, keys, label }) => (
+          <div key={where}>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{keyText(key)}</kbd>
+              ))}
+            </dt>
+            <dd>
+              <b>{where}:</b> {label}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <p className="hint">Keys of the page are left alone while you type in a box or move a slider.</p>
+    </>
   );
 }

@@ -1,45 +1,9 @@
-/** What comes before training: no WebGPU and what to do, a session to resume, a software adapter. */
+/** What comes before training: another tab's run, a session to resume. */
 
 import { useStore } from 'zustand';
 import { ago } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
-
-const HEADINGS = {
-  'no-webgpu': 'This browser has no WebGPU: the processor trains',
-  'no-adapter': 'Your browser knows WebGPU, but your GPU is blocked: the processor trains',
-  insecure: 'WebGPU is not available at this address: the processor trains',
-} as const;
-
-export function ReaderBanner() {
-  const gpu = useUi((s) => s.gpu);
-  if (gpu === null || gpu.state === 'ready') return null;
-  return (
-    <section className="notice-card" aria-label="No WebGPU">
-      <h3>{HEADINGS[gpu.state]}</h3>
-      <p>
-        Everything works meanwhile, in onnxruntime on the processor; “Forecast memory and time” says
-        beforehand how long a step takes. A GPU is many times faster, and this is how to get it:
-      </p>
-      <ol>
-        {gpu.steps.map((step) => (
-          <li key={step}>{step}</li>
-        ))}
-      </ol>
-      <p>
-        <Action
-          kind="link"
-          text="copy diagnostics"
-          onPress={() =>
-            void navigator.clipboard.writeText(
-              JSON.stringify({ webgpu: gpu.state, browser: navigator.userAgent, secure: isSecureContext }),
-            )
-          }
-        />
-      </p>
-    </section>
-  );
-}
 
 /** Another tab's run is the one that is kept: this one looks on, takes it over, or trains without being kept. */
 export function TabBanner() {

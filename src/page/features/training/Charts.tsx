@@ -170,7 +170,7 @@ function LossControls() {
   );
 }
 
-/** The curve in figures, for those who cannot or would not read the chart. */
+/** The curves in figures, for those who cannot or would not read the charts. */
 function CurveTable() {
   const current = useRun((s) => s.current);
   useSeries(current?.series ?? null);
@@ -178,18 +178,31 @@ function CurveTable() {
   const { evals } = current.series;
   const steps = current.series.column('step');
   const losses = current.series.column('loss');
-  const lossAt = (step: number) => losses[steps.indexOf(step)];
+  const rates = current.series.column('learningRate');
+  const norms = current.series.column('gradNorm');
+  const text = (value: number | undefined) => (value === undefined ? '–' : real(value));
   return (
-    <Fold summary="As a table">
-      <Table words={['Step']} numbers={['Loss of the step', 'Held-out loss', `Held-out ${evals[0]!.metric}`]}>
+    <Fold summary="The curves as a table">
+      <Table
+        words={['Step']}
+        numbers={[
+          'Loss of the step',
+          'Held-out loss',
+          `Held-out ${evals[0]!.metric}`,
+          'Learning rate',
+          'Gradient norm',
+        ]}
+      >
         {evals.map((one) => {
-          const loss = lossAt(one.step);
+          const at = steps.indexOf(one.step);
           return (
             <tr key={one.step}>
               <th scope="row">{whole(one.step)}</th>
-              <td className="number">{loss === undefined ? '–' : real(loss)}</td>
+              <td className="number">{text(losses[at])}</td>
               <td className="number">{real(one.loss)}</td>
               <td className="number">{scoreText(one)}</td>
+              <td className="number">{text(rates[at])}</td>
+              <td className="number">{text(norms[at])}</td>
             </tr>
           );
         })}
@@ -199,6 +212,9 @@ function CurveTable() {
 }
 
 const SIDE_HEIGHT = 128;
+
+/** Where the figures of a chart are. */
+const IN_TABLE = ', figures in the table of the curves';
 
 function SideCharts() {
   return (
@@ -244,7 +260,7 @@ function ScoreChart() {
       {runs.length === 0 ? (
         <Empty text="measured before, during and after" />
       ) : (
-        <Chart spec={spec} sources={sources} label={title} height={SIDE_HEIGHT} />
+        <Chart spec={spec} sources={sources} label={`${title}${IN_TABLE}`} height={SIDE_HEIGHT} />
       )}
     </Block>
   );
@@ -291,7 +307,12 @@ function RateChart() {
   );
   return (
     <Block title="Learning rate">
-      <Chart spec={spec} sources={useSources(current)} label="Learning rate by step" height={SIDE_HEIGHT} />
+      <Chart
+        spec={spec}
+        sources={useSources(current)}
+        label={`Learning rate by step${IN_TABLE}`}
+        height={SIDE_HEIGHT}
+      />
     </Block>
   );
 }
@@ -327,7 +348,12 @@ function NormChart() {
       {current === null ? (
         <Empty text="before clipping, step by step" />
       ) : (
-        <Chart spec={spec} sources={sources} label="Gradient norm by step" height={SIDE_HEIGHT} />
+        <Chart
+          spec={spec}
+          sources={sources}
+          label={`Gradient norm by step${IN_TABLE}`}
+          height={SIDE_HEIGHT}
+        />
       )}
     </Block>
   );

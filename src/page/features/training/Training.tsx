@@ -1,7 +1,7 @@
 /** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
 import type { Progress, RunState } from '../../../protocol.ts';
-import { type Command, commandById } from '../../commands.ts';
+import { type Command, commandById, commandTip } from '../../commands.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { ErrorCard } from '../../parts/Errors.tsx';
@@ -9,13 +9,15 @@ import type { IconName } from '../../parts/Icon.tsx';
 import { later, Silence, useSilence } from '../../parts/Waiting.tsx';
 import type { RunView } from '../../stores.ts';
 import { useChoice, useDerived, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
+import { RecordedAgain, Shown } from '../recorded/Shown.tsx';
 import { presetById } from '../setup/presets.ts';
-import { ReaderBanner, ResumeBanner, TabBanner } from './Banners.tsx';
+import { ResumeBanner, TabBanner } from './Banners.tsx';
 
 // What stands below the buttons comes when they are there.
 const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
 const Speed = later('Speed', () => import('./Speed.tsx'));
 const Tuning = later('Tuning', () => import('./Tuning.tsx'));
+const ReaderBanner = later('ReaderBanner', () => import('./ReaderBanner.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Runs = later('Runs', () => import('./Runs.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
@@ -34,9 +36,12 @@ export function Training() {
       <ResumeBanner />
       <ErrorCard panel="train" />
       <Clocks />
-      <Figures />
-      <Charts />
+      <Shown>
+        <Figures />
+        <Charts />
+      </Shown>
       <Runs />
+      <RecordedAgain />
     </div>
   );
 }
@@ -108,15 +113,18 @@ function CommandButton(props: {
   const { command, icon, label, isMain = false } = props;
   const page = usePage();
   return (
-    <Action
-      kind={isMain ? 'main' : 'plain'}
-      icon={icon}
-      text={label}
-      isDisabled={!command.isEnabled(page)}
-      onPress={() => command.run(page)}
-      aria-keyshortcuts={command.keyLabel}
-      data-testid={command.id}
-    />
+    // The browser's own tooltip: ours would come with the entry.
+    <span className="keyed" title={commandTip(command)}>
+      <Action
+        kind={isMain ? 'main' : 'plain'}
+        icon={icon}
+        text={label}
+        isDisabled={!command.isEnabled(page)}
+        onPress={() => command.run(page)}
+        aria-keyshortcuts={command.keyLabel}
+        data-testid={command.id}
+      />
+    </span>
   );
 }
 
