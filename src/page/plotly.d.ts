@@ -3,7 +3,11 @@ declare module 'plotly.js-cartesian-dist-min' {
   interface Plotly {
     react(element: HTMLElement, data: readonly object[], layout: object, config: object): Promise<unknown>;
     purge(element: HTMLElement): void;
-    downloadImage(element: HTMLElement, options: object): Promise<string>;
+    /** A data URL of a chart that need not be on screen. */
+    toImage(
+      chart: { readonly data: readonly object[]; readonly layout: object },
+      options: object,
+    ): Promise<string>;
     Plots: { resize(element: HTMLElement): void };
   }
   const plotly: Plotly;

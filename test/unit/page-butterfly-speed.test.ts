@@ -22,12 +22,8 @@ import {
 import { productPainter } from '../../src/page/features/butterfly/ProductMap.tsx';
 import { patternOf, type Setting } from '../../src/page/features/butterfly/setting.ts';
 import { productsOf, wiringOf } from '../../src/page/features/butterfly/wiring.ts';
-import {
-  factorPainter,
-  learntFactorPainter,
-  type MapColors,
-  valuePainter,
-} from '../../src/page/features/inspect/painters.ts';
+import { factorPainter, learntFactorPainter } from '../../src/page/features/inspect/factorPainters.ts';
+import { type MapColors, valuePainter } from '../../src/page/features/inspect/painters.ts';
 
 const BUDGET_MS = 8;
 const TRIES = 15;

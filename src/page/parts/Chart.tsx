@@ -1,33 +1,18 @@
 /**
  * Curves. Plotly arrives when there is something to draw; at most five drawings a second, none while the chart cannot be seen. What is
- * drawn comes from a function, so that no point ever passes through React.
+ * drawn comes from a function, so that no point ever passes through React. Every chart can be taken away as a picture and in numbers.
  */
-import { useEffect, useRef } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { visible } from '../../common.ts';
+import { saveFile } from '../exports.ts';
 import { useUi } from '../usePage.ts';
+import { type ChartLine, type ChartSpec, type NumberTable, tableOf } from './chartNumbers.ts';
+import { NumbersDialog } from './NumbersDialog.tsx';
+import { fileStem } from './numberFiles.ts';
+import { SaveMenu } from './SaveMenu.tsx';
+import { tableItem } from './saveItems.ts';
 
-export interface ChartLine {
-  readonly name: string;
-  readonly x: ArrayLike<number>;
-  readonly y: ArrayLike<number>;
-  /** A CSS variable, e.g. `--line-0`. */
-  readonly color: string;
-  readonly width: number;
-  readonly opacity?: number;
-  readonly dash?: 'solid' | 'dash' | 'dot' | 'dashdot' | 'longdash';
-  readonly hasMarkers?: boolean;
-  readonly isQuiet?: boolean;
-  /** Written beside the points. */
-  readonly text?: string;
-}
-
-export interface ChartSpec {
-  readonly lines: readonly ChartLine[];
-  readonly xTitle: string;
-  readonly yTitle: string;
-  readonly isShare?: boolean;
-  readonly isLog: boolean;
-}
+export type { ChartLine, ChartSpec };
 
 export const LINE_DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash', 'solid'] as const;
 
@@ -154,5 +139,61 @@ export function Chart(props: {
       for (const end of ends) end();
     };
   }, [spec, sources, scheme, height]);
-  return <div ref={host} className="chart" style={{ height }} role="img" aria-label={label} />;
+  return (
+    <div className="chart-frame">
+      <div ref={host} className="chart" style={{ height }} role="img" aria-label={label} />
+      <ChartMenu spec={spec} label={label} />
+    </div>
+  );
+}
+
+/** Pixels of a saved picture, before it is drawn twice as fine. */
+const PICTURE = { width: 1000, height: 600 } as const;
+
+/** The chart as a file, with its name, the names of its lines and a ground of its own. */
+async function pictureOf(spec: ChartSpec, label: string, format: 'png' | 'svg'): Promise<Blob> {
+  const { default: plotly } = await import('plotly.js-cartesian-dist-min');
+  const { data, layout } = toPlotly(spec, false);
+  const whole = {
+    ...layout,
+    ...PICTURE,
+    title: { text: visible(label), x: 0.02, font: { size: 16 } },
+    margin: { l: 64, r: 24, t: 56, b: 64 },
+    paper_bgcolor: cssColor('--surface'),
+    showlegend: spec.lines.length > 1,
+    legend: { orientation: 'h', y: -0.14 },
+  };
+  const url = await plotly.toImage(
+    { data, layout: whole },
+    { format, ...PICTURE, scale: format === 'png' ? 2 : 1 },
+  );
+  const [head = '', ...rest] = url.split(',');
+  const text = rest.join(',');
+  const type = format === 'png' ? 'image/png' : 'image/svg+xml';
+  return head.endsWith(';base64')
+    ? new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type })
+    : new Blob([decodeURIComponent(text)], { type });
+}
+
+/** Picture, numbers, and the numbers as a table. */
+function ChartMenu({ spec, label }: { readonly spec: () => ChartSpec; readonly label: string }) {
+  const [table, setTable] = useState<NumberTable | null>(null);
+  // What is said of a table elsewhere is no part of the name.
+  const name = label.split(', ')[0]!;
+  const save = (format: 'png' | 'svg') => async () =>
+    saveFile(`${fileStem(name)}.${format}`, await pictureOf(spec(), name, format));
+  return (
+    <>
+      <SaveMenu
+        of={name}
+        items={[
+          { title: 'Show numbers as a table', run: () => setTable(tableOf(spec())) },
+          tableItem(name, () => tableOf(spec())),
+          { title: 'Save picture (PNG)', run: save('png') },
+          { title: 'Save picture (SVG)', run: save('svg') },
+        ]}
+      />
+      {table === null ? null : <NumbersDialog title={name} table={table} onClose={() => setTable(null)} />}
+    </>
+  );
 }

@@ -5,14 +5,9 @@ import { type Factor, factorNonZeros, type Pattern } from '../../../methods.ts';
 import type { Inspection } from '../../../protocol.ts';
 import { percent, real, whole } from '../../format.ts';
 import { Block } from '../../parts/Facts.tsx';
+import { factorPainter, learntFactorPainter } from '../inspect/factorPainters.ts';
 import { MatrixCanvas, Scale } from '../inspect/MatrixCanvas.tsx';
-import {
-  factorPainter,
-  learntFactorPainter,
-  type MapColors,
-  pretty,
-  useMapColors,
-} from '../inspect/painters.ts';
+import { type MapColors, pretty, useMapColors } from '../inspect/painters.ts';
 import { entryOf, focusOnEntry, forLit } from './focus.ts';
 import { Overlay } from './Overlay.tsx';
 import {

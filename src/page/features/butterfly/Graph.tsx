@@ -5,6 +5,8 @@
 import { type KeyboardEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useStore } from 'zustand';
 import { Block } from '../../parts/Facts.tsx';
+import { SaveMenu } from '../../parts/SaveMenu.tsx';
+import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { moved } from '../inspect/MatrixCanvas.tsx';
 import { pretty } from '../inspect/painters.ts';
@@ -12,38 +14,55 @@ import { columnTexts, type Focus, focusOn, focusText, type Place } from './focus
 import {
   bundleOf,
   drawEdges,
+  drawNodes,
   drawnEdges,
   everything,
   hitAt,
   type Layout,
   layoutOf,
-  xOf,
   yOf,
 } from './graphPicture.ts';
 import { useLitColors } from './Overlay.tsx';
 import { shownFocus, type View } from './view.ts';
+import { wiresOf } from './wiring.ts';
 
 /** Milliseconds between one column lighting up and the next. */
 const COLUMN_MS = 160;
 
 const moves = (): boolean => !matchMedia('(prefers-reduced-motion: reduce)').matches;
 
+const NAME = 'Information graph';
+
 export function Graph({ view }: { readonly view: View }) {
   const { wiring } = view;
   const { size, stages } = wiring;
   const bundle = bundleOf(size);
+  const picture = useRef<HTMLDivElement>(null);
   return (
     <Block
       title="How information travels"
-      label="Information graph"
-      beside={<span className="hint">left to right, B₀ first</span>}
+      label={NAME}
+      beside={
+        <span className="row hint">
+          left to right, B₀ first
+          <SaveMenu
+            of={NAME}
+            items={[
+              pngItem(NAME, () => [...picture.current!.querySelectorAll('canvas')]),
+              tableItem(NAME, () => wiresOf(wiring)),
+            ]}
+          />
+        </span>
+      }
     >
       <div className="graph-labels" aria-hidden="true">
         {stages.map(({ label }) => (
           <span key={label}>{pretty(label)}</span>
         ))}
       </div>
-      <Canvas view={view} />
+      <div ref={picture}>
+        <Canvas view={view} />
+      </div>
       <div className="row graph-ends" aria-hidden="true">
         <span>inputs</span>
         <span>outputs</span>
@@ -181,25 +200,6 @@ function useSharpCanvas({ width, height }: Layout) {
     'aria-hidden': true,
   } as const;
   return { canvas, context, props };
-}
-
-function drawNodes(
-  drawing: CanvasRenderingContext2D,
-  layout: Layout,
-  column: number,
-  color: string,
-  isOn: (node: number) => boolean,
-): void {
-  const radius = Math.min(4, Math.max(1.6, (yOf(layout, 1) - yOf(layout, 0)) / 3.2));
-  drawing.fillStyle = color;
-  drawing.beginPath();
-  for (let node = 0; node < layout.nodes; node++) {
-    if (!isOn(node)) continue;
-    const [x, y] = [xOf(layout, column), yOf(layout, node)];
-    drawing.moveTo(x + radius, y);
-    drawing.arc(x, y, radius, 0, 2 * Math.PI);
-  }
-  drawing.fill();
 }
 
 /** All nodes and edges. */

@@ -4,7 +4,7 @@ import { percent, whole } from '../../format.ts';
 import { Range } from '../../parts/Range.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';
-import { type MapColors, pretty, useMapColors } from '../inspect/painters.ts';
+import { type MapColors, numbersBy, pretty, useMapColors } from '../inspect/painters.ts';
 import { node } from './focus.ts';
 import { Overlay } from './Overlay.tsx';
 import type { View } from './view.ts';
@@ -37,6 +37,7 @@ export function productPainter(wiring: Wiring, k: number, colors: MapColors): Pa
       isFilled(row, column)
         ? `input ${column} reaches output ${row}`
         : `input ${column} does not reach output ${row} (blocks of ${block})`,
+    numbers: () => numbersBy(size, size, isFilled),
   };
 }
 

@@ -4,6 +4,8 @@ import type { Inspection } from '../../../protocol.ts';
 import { real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
 import { Block, Figure } from '../../parts/Facts.tsx';
+import { SaveMenu } from '../../parts/SaveMenu.tsx';
+import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { ROTATION_LIMIT } from '../inspect/Learnt.tsx';
@@ -110,6 +112,7 @@ function Angles(props: {
   }, [angles, width, scheme]);
   const sum = angles.reduce((total, angle) => total + angle, 0);
   const largest = angles.reduce((most, angle) => Math.max(most, angle), 0);
+  const name = `Angles of the blocks of ${label}`;
   const said = `${label} · ${angles.length} ${angles.length === 1 ? 'block' : 'blocks'}, largest ${degrees(largest)}, mean ${degrees(sum / angles.length)}`;
   return (
     <figure className="matrix angles-of">
@@ -126,7 +129,19 @@ function Angles(props: {
         }}
         onPointerLeave={onLeave}
       />
-      <figcaption>{said}</figcaption>
+      <figcaption>
+        <SaveMenu
+          of={name}
+          items={[
+            pngItem(name, () => [canvas.current!]),
+            tableItem(name, () => ({
+              head: ['block', 'largest angle, degrees'],
+              rows: Array.from(angles, (angle, block) => [block, (angle * 180) / Math.PI]),
+            })),
+          ]}
+        />
+        {said}
+      </figcaption>
     </figure>
   );
 }

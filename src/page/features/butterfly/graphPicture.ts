@@ -102,6 +102,26 @@ export function drawEdges(
   context.globalAlpha = 1;
 }
 
+/** Adds the nodes of a column that are on. */
+export function drawNodes(
+  drawing: CanvasRenderingContext2D,
+  layout: Layout,
+  column: number,
+  color: string,
+  isOn: (node: number) => boolean,
+): void {
+  const radius = Math.min(4, Math.max(1.6, (yOf(layout, 1) - yOf(layout, 0)) / 3.2));
+  drawing.fillStyle = color;
+  drawing.beginPath();
+  for (let node = 0; node < layout.nodes; node++) {
+    if (!isOn(node)) continue;
+    const [x, y] = [xOf(layout, column), yOf(layout, node)];
+    drawing.moveTo(x + radius, y);
+    drawing.arc(x, y, radius, 0, 2 * Math.PI);
+  }
+  drawing.fill();
+}
+
 /** What stands at a point of the picture: a drawn node, an edge between two, or nothing. */
 export type Hit =
   | { readonly kind: 'node'; readonly column: number; readonly node: number }

@@ -4,6 +4,7 @@
  * run follows from the method's own pattern, which has them from the permutation that the kernels use.
  */
 import { blockMembers, type Pattern } from '../../../methods.ts';
+import type { NumberTable } from '../../parts/chartNumbers.ts';
 
 /** One factor: nodes of the same block are joined, each with each and itself. */
 export interface Stage {
@@ -35,6 +36,17 @@ export function wiringOf({ role, factors }: Pattern): Wiring | null {
   return first?.kind === 'blocks'
     ? { size: first.size, block: first.block, shared: first.shared, stages }
     : null;
+}
+
+/** Every edge: of which factor, from which node to which. */
+export function wiresOf({ block, stages }: Wiring): NumberTable {
+  const rows: number[][] = [];
+  stages.forEach(({ group, members }, factor) => {
+    group.forEach((g, from) => {
+      for (const to of members.subarray(g * block, (g + 1) * block)) rows.push([factor, from, to]);
+    });
+  });
+  return { head: ['factor', 'from', 'to'], rows };
 }
 
 /** The nodes that those marked are joined with by one factor: the same in both directions. */

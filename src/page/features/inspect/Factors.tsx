@@ -3,8 +3,9 @@ import { useMemo } from 'react';
 import { type Factor, factorNonZeros, factorSize, type Pattern } from '../../../methods.ts';
 import { percent, whole } from '../../format.ts';
 import { Block } from '../../parts/Facts.tsx';
+import { factorPainter } from './factorPainters.ts';
 import { MatrixCanvas } from './MatrixCanvas.tsx';
-import { factorPainter, pretty, useMapColors } from './painters.ts';
+import { pretty, useMapColors } from './painters.ts';
 
 export function Factors({ pattern }: { readonly pattern: Pattern }) {
   const colors = useMapColors();

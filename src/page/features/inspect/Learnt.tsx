@@ -2,8 +2,13 @@
 import { useMemo } from 'react';
 import { greatest, least } from '../../../common.ts';
 import type { Inspection } from '../../../protocol.ts';
+import { saveFile } from '../../exports.ts';
 import { percent, real } from '../../format.ts';
+import { cssColor } from '../../parts/Chart.tsx';
 import { Block, Figure } from '../../parts/Facts.tsx';
+import { fileStem } from '../../parts/numberFiles.ts';
+import { SaveMenu } from '../../parts/SaveMenu.tsx';
+import { matrixItems } from '../../parts/saveItems.ts';
 import { MatrixCanvas, type Painter, Scale } from './MatrixCanvas.tsx';
 import { pointsPainter, turnedPainter, useMapColors, valuePainter } from './painters.ts';
 
@@ -146,6 +151,9 @@ function Matrix({ tensor }: { readonly tensor: Tensor }) {
 
 const HEIGHT = 44;
 
+const barsSvg = (path: string, count: number): string =>
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${count} ${HEIGHT}" preserveAspectRatio="none" width="1000" height="300"><path d="${path}" stroke="${cssColor('--map-tone-a')}" stroke-width="0.8"/></svg>`;
+
 /** A bar from zero for every number. */
 function Vector({ tensor }: { readonly tensor: Tensor }) {
   const { name, data } = tensor;
@@ -168,7 +176,19 @@ function Vector({ tensor }: { readonly tensor: Tensor }) {
       >
         <path d={path} />
       </svg>
-      <figcaption>{caption}</figcaption>
+      <figcaption>
+        <SaveMenu
+          of={name}
+          items={[
+            {
+              title: 'Save picture (SVG)',
+              run: () => saveFile(`${fileStem(name)}.svg`, barsSvg(path, data.length), 'image/svg+xml'),
+            },
+            ...matrixItems(name, () => tensor),
+          ]}
+        />
+        {caption}
+      </figcaption>
     </figure>
   );
 }

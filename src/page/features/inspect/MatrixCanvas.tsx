@@ -1,8 +1,12 @@
 /**
  * A matrix as a picture, a pixel an entry, drawn by its painter. Large ones are reduced: a pixel then stands for a square of entries.
- * Pointing at it says what is there; where pointing means something elsewhere, arrow keys point too.
+ * Pointing at it says what is there; where pointing means something elsewhere, arrow keys point too. It can be taken away as it is drawn, and as
+ * the numbers behind it, not reduced.
  */
 import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import type { Numbers } from '../../parts/numberFiles.ts';
+import { SaveMenu } from '../../parts/SaveMenu.tsx';
+import { matrixItems, pngItem } from '../../parts/saveItems.ts';
 import { drawSoon } from './frames.ts';
 
 /** What a painter fills: pixels as a canvas keeps them, each standing for scale × scale entries. */
@@ -18,6 +22,8 @@ export interface Painter {
   readonly columns: number;
   paint(picture: Picture): void;
   describe(row: number, column: number): string;
+  /** What is drawn, entry by entry: a value, or 1 where it can differ from zero. */
+  numbers(): Numbers;
 }
 
 /** Pixels along the longer side, at most. */
@@ -114,7 +120,13 @@ export function MatrixCanvas(props: {
         />
         {children}
       </div>
-      <figcaption>{hover ?? caption ?? label}</figcaption>
+      <figcaption>
+        <SaveMenu
+          of={label}
+          items={[pngItem(label, () => [canvas.current!]), ...matrixItems(label, () => painter.numbers())]}
+        />
+        {hover ?? caption ?? label}
+      </figcaption>
     </figure>
   );
 }

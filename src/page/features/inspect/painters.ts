@@ -1,8 +1,8 @@
-/** What the matrix pictures show, and in which colours: structure of factors and products, and values on a fixed diverging scale. */
+/** What the matrix pictures show, and in which colours: values on a fixed diverging scale. The structure of factors is in factorPainters.ts. */
 import { useMemo } from 'react';
-import { blockMembers, type Factor } from '../../../methods.ts';
 import { real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
+import type { Numbers } from '../../parts/numberFiles.ts';
 import { useUi } from '../../usePage.ts';
 import type { Painter, Picture } from './MatrixCanvas.tsx';
 
@@ -50,7 +50,7 @@ const SHADES = 256;
  * From one colour to another and a third: shade k of SHADES on either side of the ground. A value mixes the ground towards low or high by
  * √(|value| / limit), held at the ends: the scale is fixed, and the root lets small values be seen without ever changing what a colour means.
  */
-function shades(ground: Pixel, { low, high }: MapColors): Uint32Array {
+export function shades(ground: Pixel, { low, high }: MapColors): Uint32Array {
   return Uint32Array.from({ length: 2 * SHADES + 1 }, (_, i) =>
     mixed(ground, i < SHADES ? low : high, Math.abs(i - SHADES) / SHADES),
   );
@@ -74,59 +74,22 @@ export const cssOf = (pixel: Pixel): string =>
   `rgb(${pixel & 255}, ${(pixel >>> 8) & 255}, ${(pixel >>> 16) & 255})`;
 
 /** Of the shades that of a value. */
-const shadeOf = (value: number, limit: number): number =>
+export const shadeOf = (value: number, limit: number): number =>
   SHADES + Math.round(Math.sign(value) * SHADES * Math.sqrt(Math.min(1, Math.abs(value) / limit)));
 
 /** Labels of factors as they are read: the index of B_0 lowered. */
 export const pretty = (label: string): string =>
   label.replace(/_(\d)/g, (_, digit: string) => '₀₁₂₃₄₅₆₇₈₉'[Number(digit)]!).replace('_', ' ');
 
-/** Where one factor can be non-zero; blocks in two tones by turns. */
-export function factorPainter(factor: Factor, colors: MapColors): Painter {
-  if (factor.kind === 'blocks') {
-    const { size, block, group, label } = factor;
-    const members = blockMembers(factor);
-    return {
-      rows: size,
-      columns: size,
-      paint({ pixels, width, scale }) {
-        pixels.fill(colors.zero);
-        for (let at = 0; at < size; at++) {
-          const g = Math.floor(at / block);
-          const line = Math.floor(members[at]! / scale) * width;
-          const tone = colors.tones[g % 2 === 0 ? 0 : 1];
-          for (let c = g * block; c < (g + 1) * block; c++)
-            pixels[line + Math.floor(members[c]! / scale)] = tone;
-        }
-      },
-      describe: (r, c) =>
-        group[r] === group[c]
-          ? `${pretty(label)}: row ${r}, column ${c}, block ${group[r]}`
-          : `row ${r}, column ${c}: always 0`,
-    };
-  }
-  if (factor.kind === 'dense') {
-    return {
-      rows: factor.rows,
-      columns: factor.columns,
-      paint: ({ pixels }) => void pixels.fill(colors.tones[0]),
-      describe: (r, c) => `${factor.label}: row ${r}, column ${c}`,
-    };
-  }
-  const { rows, columns, row, column } = factor;
-  const places = new Set(Array.from(row, (r, k) => r * columns + column[k]!));
-  return {
-    rows,
-    columns,
-    paint({ pixels, width, scale }) {
-      pixels.fill(colors.zero);
-      row.forEach((r, k) => {
-        pixels[Math.floor(r / scale) * width + Math.floor(column[k]! / scale)] = colors.tones[0];
-      });
-    },
-    describe: (r, c) =>
-      `frequency ${r} along the outputs, ${c} along the inputs${places.has(r * columns + c) ? ': learned' : ''}`,
-  };
+/** Numbers of a picture, entry by entry. */
+export function numbersBy(
+  rows: number,
+  columns: number,
+  at: (row: number, column: number) => number | boolean,
+): Numbers {
+  const data = new Float32Array(rows * columns);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) data[r * columns + c] = Number(at(r, c));
+  return { rows, columns, data };
 }
 
 /** Entries of a pixel that are looked at, along each side. */
@@ -179,12 +142,14 @@ function paintValues(
 function painterOf(values: Values, limit: number, colors: MapColors): Painter {
   const { data, rows, columns, strides, lessIdentity } = values;
   const table = shades(colors.zero, colors);
+  const at = (r: number, c: number) =>
+    data[r * strides[0] + c * strides[1]]! - Number(lessIdentity && r === c);
   return {
     rows,
     columns,
     paint: (picture) => paintValues(picture, values, table, limit),
-    describe: (r, c) =>
-      `row ${r}, column ${c}: ${real(data[r * strides[0] + c * strides[1]]! - Number(lessIdentity && r === c))}`,
+    describe: (r, c) => `row ${r}, column ${c}: ${real(at(r, c))}`,
+    numbers: () => numbersBy(rows, columns, at),
   };
 }
 
@@ -211,6 +176,8 @@ export function turnedPainter(
   return {
     ...painter,
     describe: (r, c) => `row ${c}, column ${r}: ${real(data[c * columns + r]!)}`,
+    // As it is kept, not as it lies.
+    numbers: () => ({ rows, columns, data }),
   };
 }
 
@@ -242,46 +209,6 @@ export function pointsPainter(
       const value = values.get(r * columns + c);
       return `frequency ${r}, ${c}: ${value === undefined ? 'not learned' : real(value)}`;
     },
-  };
-}
-
-/** A factor's learnt part, B − I, from its blocks [size / block, block, block], on the ground of where it may differ from zero. */
-export function learntFactorPainter(
-  factor: Extract<Factor, { kind: 'blocks' }>,
-  blocks: Float32Array,
-  limit: number,
-  colors: MapColors,
-): Painter {
-  const structure = factorPainter(factor, colors);
-  const { size, block, group } = factor;
-  const members = blockMembers(factor);
-  const places = new Uint32Array(size);
-  members.forEach((row, at) => {
-    places[row] = at % block;
-  });
-  const table = shades(colors.still, colors);
-  return {
-    ...structure,
-    paint({ pixels, width, height, scale }) {
-      const largest = new Float32Array(width * height);
-      pixels.fill(colors.zero);
-      for (let at = 0; at < size; at++) {
-        const start = at - (at % block);
-        const line = Math.floor(members[at]! / scale) * width;
-        for (let c = 0; c < block; c++) {
-          const place = line + Math.floor(members[start + c]! / scale);
-          const value = blocks[at * block + c]! - (start + c === at ? 1 : 0);
-          if (Math.abs(value) >= Math.abs(largest[place]!)) {
-            largest[place] = value;
-            pixels[place] = table[shadeOf(value, limit)]!;
-          }
-        }
-      }
-    },
-    describe(r, c) {
-      if (group[r] !== group[c]) return structure.describe(r, c);
-      const value = blocks[(group[r]! * block + places[r]!) * block + places[c]!]! - (r === c ? 1 : 0);
-      return `${structure.describe(r, c)}: ${real(value)}`;
-    },
+    numbers: () => numbersBy(rows, columns, (r, c) => values.get(r * columns + c) ?? 0),
   };
 }

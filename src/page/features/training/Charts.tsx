@@ -12,7 +12,7 @@ import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { runTraining } from '../setup/settings.ts';
 import type { RunRecord } from './runs.ts';
-import { smooth, thin } from './series.ts';
+import { smooth, smoothFormula, thin } from './series.ts';
 
 const X_TITLES: Readonly<Record<XAxis, string>> = { step: 'step', examples: 'examples', seconds: 'seconds' };
 
@@ -56,7 +56,21 @@ function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis):
           },
         ]
       : []),
-    { name, x: pick(x, smoothPlaces), y: pick(smoothed, smoothPlaces), color, width: 2.4, opacity, dash },
+    {
+      ...{
+        name,
+        x: pick(x, smoothPlaces),
+        y: pick(smoothed, smoothPlaces),
+        color,
+        width: 2.4,
+        opacity,
+        dash,
+      },
+      whole: {
+        ...{ x, y: loss },
+        ...(beta > 0 ? { smoothed: { y: smoothed, formula: smoothFormula(beta) } } : {}),
+      },
+    },
     ...(evals.length > 0
       ? [
           {
@@ -97,6 +111,7 @@ function LossChart() {
       lines: shown.flatMap((run) => linesOf(run, run.id === currentId, smoothing, xAxis)),
       xTitle: X_TITLES[xAxis],
       yTitle: '',
+      names: { x: X_TITLES[xAxis], y: 'loss' },
       isLog: isLogY,
     }),
     [shown, currentId, smoothing, xAxis, isLogY],
@@ -228,6 +243,7 @@ function SideCharts() {
 
 /** Axes of a small chart, whose heading says what they are. */
 const PLAIN = { xTitle: '', yTitle: '', isLog: false } as const;
+const byStep = (y: string) => ({ ...PLAIN, names: { x: 'step', y } });
 
 /** Held-out score of the current run and of those beside it. */
 function ScoreChart() {
@@ -248,7 +264,7 @@ function ScoreChart() {
           hasMarkers: true,
           opacity: run.id === current?.id ? 1 : BESIDE,
         })),
-      ...PLAIN,
+      ...byStep(current?.series.evals[0]?.metric ?? 'score'),
       isShare: runs.some((run) => run.series.evals[0]?.metric === 'accuracy'),
     }),
     [runs, current],
@@ -300,7 +316,7 @@ function RateChart() {
           { name: 'planned', ...planned, color: '--ink-3', width: 1.2, dash: 'dot' },
           { name: 'used', ...used, color: `--line-${current?.look ?? 0}`, width: 2 },
         ],
-        ...PLAIN,
+        ...byStep('learning rate'),
       };
     },
     [training, current, total],
@@ -330,6 +346,7 @@ function normLines({ series, look, settings }: RunRecord): ChartLine[] {
     y: places.map((i) => values[i]!),
     color: `--line-${look}`,
     width: 1.6,
+    whole: { x: steps, y: values },
   };
   if (clip <= 0 || x.length < 2) return [norm];
   const ends = [x[0]!, x.at(-1)!];
@@ -339,7 +356,10 @@ function normLines({ series, look, settings }: RunRecord): ChartLine[] {
 function NormChart() {
   const current = useRun((s) => s.current);
   const spec = useMemo(
-    () => (): ChartSpec => ({ lines: current === null ? [] : normLines(current), ...PLAIN }),
+    () => (): ChartSpec => ({
+      lines: current === null ? [] : normLines(current),
+      ...byStep('gradient norm'),
+    }),
     [current],
   );
   const sources = useSources(current);

@@ -91,6 +91,10 @@ export function smooth(values: Float64Array, beta: number): Float64Array {
   return out;
 }
 
+/** {@link smooth} in a line, for whoever reads its numbers elsewhere. */
+export const smoothFormula = (beta: number): string =>
+  `de-biased exponential moving average, s_t = β s_(t−1) + (1−β) x_t, given as s_t / (1−β^t), β = ${beta}`;
+
 /** Indices of at most `limit` points: the first, the last, and from every bucket between them its smallest and largest value. */
 export function thin(values: Float64Array, limit = 1500): number[] {
   const n = values.length;

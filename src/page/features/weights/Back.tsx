@@ -155,6 +155,7 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
       ],
       xTitle: 'from base (0) to trained (1)',
       yTitle: '',
+      names: { x: 'strength', y: metric },
       isShare: metric === 'accuracy',
       isLog: false,
     }),

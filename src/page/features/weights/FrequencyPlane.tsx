@@ -3,6 +3,8 @@
  * one; dragging it up or down moves its coefficient. The sliders below do the same for a keyboard.
  */
 import { type PointerEvent, useEffect, useRef } from 'react';
+import { SaveMenu } from '../../parts/SaveMenu.tsx';
+import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { cssOf, diverging, type MapColors, useMapColors } from '../inspect/painters.ts';
 import { centred, coefficient, nearest, type Spectrum, type SpectrumEdit } from './spectrum.ts';
 
@@ -93,35 +95,52 @@ export function FrequencyPlane(props: {
     };
     return nearest(spectrum, size, place, REACH * Math.max(rows, columns));
   };
+  const name = 'Coefficients in the plane of frequencies';
   return (
-    <canvas
-      ref={canvas}
-      className="plane"
-      data-testid="plane"
-      width={width}
-      height={height}
-      role="img"
-      aria-label={`${spectrum.values.length} frequencies of a plane of ${rows} by ${columns}, 0 in the middle`}
-      onPointerDown={(event) => {
-        const k = under(event);
-        if (k === null) return;
-        event.currentTarget.setPointerCapture(event.pointerId);
-        drag.current = { k, y: event.clientY, from: coefficient(spectrum, edit, k) };
-        onChoose(k);
-      }}
-      onPointerMove={(event) => {
-        const { current } = drag;
-        if (current === null || event.buttons === 0 || Math.abs(event.clientY - current.y) < 2) return;
-        const share = (current.y - event.clientY) / event.currentTarget.getBoundingClientRect().height;
-        const value = current.from + SPAN * limit * share;
-        onMove(current.k, Math.min(limit, Math.max(-limit, value)));
-      }}
-      onPointerUp={() => {
-        drag.current = null;
-      }}
-      onPointerCancel={() => {
-        drag.current = null;
-      }}
-    />
+    <div className="chart-frame">
+      <canvas
+        ref={canvas}
+        className="plane"
+        data-testid="plane"
+        width={width}
+        height={height}
+        role="img"
+        aria-label={`${spectrum.values.length} frequencies of a plane of ${rows} by ${columns}, 0 in the middle`}
+        onPointerDown={(event) => {
+          const k = under(event);
+          if (k === null) return;
+          event.currentTarget.setPointerCapture(event.pointerId);
+          drag.current = { k, y: event.clientY, from: coefficient(spectrum, edit, k) };
+          onChoose(k);
+        }}
+        onPointerMove={(event) => {
+          const { current } = drag;
+          if (current === null || event.buttons === 0 || Math.abs(event.clientY - current.y) < 2) return;
+          const share = (current.y - event.clientY) / event.currentTarget.getBoundingClientRect().height;
+          const value = current.from + SPAN * limit * share;
+          onMove(current.k, Math.min(limit, Math.max(-limit, value)));
+        }}
+        onPointerUp={() => {
+          drag.current = null;
+        }}
+        onPointerCancel={() => {
+          drag.current = null;
+        }}
+      />
+      <SaveMenu
+        of={name}
+        items={[
+          pngItem(name, () => [canvas.current!]),
+          tableItem(name, () => ({
+            head: ['row', 'column', 'coefficient'],
+            rows: Array.from(spectrum.values, (_, k) => [
+              spectrum.rows[k]!,
+              spectrum.columns[k]!,
+              coefficient(spectrum, edit, k),
+            ]),
+          })),
+        ]}
+      />
+    </div>
   );
 }

@@ -130,6 +130,7 @@ function SingularValues({ rows, run }: { readonly rows: readonly Looked[]; reado
       }),
       xTitle: 'singular values of ΔW, the largest first',
       yTitle: '',
+      names: { x: 'singular value number', y: 'singular value of ΔW' },
       isLog: true,
     }),
     [rows, run],
@@ -213,6 +214,7 @@ function Angles({ own }: { readonly own: Looked }) {
         ],
         xTitle: 'angle between two neurons, degrees',
         yTitle: '',
+        names: { x: 'angle between two neurons, degrees', y: 'pairs' },
         isLog: false,
       };
     },

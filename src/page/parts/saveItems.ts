@@ -1,0 +1,57 @@
+/** What a picture can be taken away as: PNG of its canvases, its numbers as CSV and .npy. */
+import { saveFile } from '../exports.ts';
+import type { NumberTable } from './chartNumbers.ts';
+import { fileStem, matrixCsv, type Numbers, npyOf, tableCsv } from './numberFiles.ts';
+import type { SaveItem } from './SaveMenu.tsx';
+
+/** Pixels of a saved picture along its longer side, at least. */
+const LEAST_SIDE = 768;
+
+/** What an element stands on: the first colour on the way up. */
+function groundOf(element: Element): string {
+  for (let one: Element | null = element; one !== null; one = one.parentElement) {
+    const { backgroundColor } = getComputedStyle(one);
+    if (!/^(transparent|rgba\(.*, 0\))$/.test(backgroundColor)) return backgroundColor;
+  }
+  return 'white';
+}
+
+/** Canvases of one size laid over each other; a small one is drawn larger, its pixels kept square. */
+function png(layers: readonly HTMLCanvasElement[]): Promise<Blob> {
+  const { width, height } = layers[0]!;
+  const times = Math.max(1, Math.ceil(LEAST_SIDE / Math.max(width, height)));
+  const whole = document.createElement('canvas');
+  whole.width = width * times;
+  whole.height = height * times;
+  const context = whole.getContext('2d')!;
+  context.fillStyle = groundOf(layers[0]!);
+  context.fillRect(0, 0, whole.width, whole.height);
+  context.imageSmoothingEnabled = false;
+  for (const layer of layers) context.drawImage(layer, 0, 0, whole.width, whole.height);
+  return new Promise((resolve, reject) =>
+    whole.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new Error('the browser made no picture'))),
+      'image/png',
+    ),
+  );
+}
+
+/** @param label what the picture is called on screen, and the file after it */
+export const pngItem = (label: string, layers: () => readonly HTMLCanvasElement[]): SaveItem => ({
+  title: 'Save picture (PNG)',
+  run: async () => saveFile(`${fileStem(label)}.png`, await png(layers())),
+});
+
+export const tableItem = (label: string, table: () => NumberTable): SaveItem => ({
+  title: 'Save numbers (CSV)',
+  run: () => saveFile(`${fileStem(label)}.csv`, tableCsv(table()), 'text/csv'),
+});
+
+/** Each number as it is in memory, however small the picture. */
+export const matrixItems = (label: string, numbers: () => Numbers): readonly SaveItem[] => [
+  {
+    title: 'Save numbers (CSV)',
+    run: () => saveFile(`${fileStem(label)}.csv`, new Blob([...matrixCsv(numbers())], { type: 'text/csv' })),
+  },
+  { title: 'Save numbers (.npy)', run: () => saveFile(`${fileStem(label)}.npy`, npyOf(numbers())) },
+];
