@@ -2,6 +2,16 @@
 export type { ColumnMapping } from './data/files/columns.ts';
 export type { ExamplePreview, TokenPreview } from './data/preview.ts';
 export type { QuantisedMerge } from './models/merge.ts';
+export {
+  CHECK_FIGURES,
+  checkVerdict,
+  type DeviceCheckEvent,
+  type DeviceCheckReport,
+  describeCheck,
+  deviceCheckText,
+  marginText,
+  type OpCheckRow,
+} from './training/checkReport.ts';
 export { sizeOf } from './training/inputFiles.ts';
 export type { SpeedReport } from './training/kernels.ts';
 export {

@@ -19,6 +19,7 @@ import type { ModelTask } from '../models/gives.ts';
 import type { Precision } from '../models/import/emit.ts';
 import type { ActivationRounding } from '../models/import/operators/quant.ts';
 import type { QuantisedMerge, WrittenWeight } from '../models/merge.ts';
+import type { DeviceCheckEvent, DeviceCheckReport } from './checkReport.ts';
 import type { SpeedReport } from './kernels.ts';
 import type { ParitySample } from './parity.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -284,6 +285,12 @@ export interface TrainerApi extends LooksApi {
     events: Listener<MethodComparisonEvent>,
   ): Promise<MethodComparisonReport>;
   stopMethodComparison(): Promise<void>;
+  /**
+   * Every op's cases on an engine, against float64 references and finite differences, on a device of its own. Resolves at the end, or early after
+   * {@link TrainerApi.stopDeviceCheck} or when a run is opened, played or closed. @throws PapilioError 'bad-argument' while a run trains
+   */
+  checkDevice(engine: EngineName, events: Listener<DeviceCheckEvent>): Promise<DeviceCheckReport>;
+  stopDeviceCheck(): Promise<void>;
   /** Opened adapters beside the run: a command changes all or nothing and answers with what there is then. */
   changeAdapters(command: AdapterCommand): Promise<AdapterSetReport>;
   /** Of these adapters alone, or of everything as it stands (null), on the bound model's held-out examples. */

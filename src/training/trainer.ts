@@ -116,7 +116,8 @@ class CurrentRun {
   /** By the engine that was asked for; none asked for: the one that suits the machine. */
   readonly #backends = new Map<EngineName | undefined, Promise<Backend>>();
   #run: Run | null = null;
-  #comparing: AbortController | null = null;
+  /** What is done beside the run and gives way to it: methods compared, the device checked. */
+  #beside: AbortController | null = null;
 
   constructor(host: Host) {
     this.#host = host;
@@ -155,7 +156,7 @@ class CurrentRun {
     const before = this.#run;
     const run = new Run(events, request.engine);
     this.#run = run;
-    this.#comparing?.abort();
+    this.#beside?.abort();
     await before?.leave();
     try {
       run.state('loading');
@@ -201,7 +202,7 @@ class CurrentRun {
 
   async #play(steps?: number): Promise<void> {
     const run = requireOpen(this.#run);
-    this.#comparing?.abort();
+    this.#beside?.abort();
     run.play(steps);
     await run.heard();
   }
@@ -219,25 +220,39 @@ class CurrentRun {
     return kept;
   };
 
+  /** Ends what was done beside the run before. */
+  #nextBeside(): AbortSignal {
+    this.#beside?.abort();
+    this.#beside = new AbortController();
+    return this.#beside.signal;
+  }
+
+  readonly stopBeside = async (): Promise<void> => {
+    this.#beside?.abort();
+  };
+
   readonly compareMethods: TrainerApi['compareMethods'] = async (request, events) => {
-    this.#comparing?.abort();
-    const mine = new AbortController();
-    this.#comparing = mine;
+    const signal = this.#nextBeside();
     if (this.#run?.session?.isRunning()) await this.pause();
     const on = await this.backend(request.engine);
     const { vendor, architecture, description } = on.info;
     const where = [vendor, architecture, description].filter(Boolean).join(', ') || 'this device';
-    return compareMethods(request, { on, where, host: this.#host, signal: mine.signal }, events);
+    return compareMethods(request, { on, where, host: this.#host, signal }, events);
   };
 
-  readonly stopMethodComparison = async (): Promise<void> => {
-    this.#comparing?.abort();
+  readonly checkDevice: TrainerApi['checkDevice'] = async (engine, events) => {
+    if (this.#run?.session?.isRunning())
+      fail('bad-argument', 'The device is not checked while a run trains: pause the run first.');
+    const signal = this.#nextBeside();
+    // References and cases come with it.
+    const { checkDevice } = await import('./deviceCheck.ts');
+    return checkDevice(this.#host, engine, events, signal);
   };
 
   readonly close = async (): Promise<void> => {
     const run = this.#run;
     this.#run = null;
-    this.#comparing?.abort();
+    this.#beside?.abort();
     await run?.leave();
     const open = [...this.#backends.values()];
     this.#backends.clear();
@@ -272,7 +287,7 @@ function reportOf(opened: Session, { info }: Backend, history: OpenReport['histo
 
 export function createTrainer(host: Host): TrainerApi {
   const run = new CurrentRun(host);
-  const { open, play, pause, step, checkpoint, stopMethodComparison, close } = run;
+  const { open, play, pause, step, checkpoint, close } = run;
   const adapters = createAdapterSet(host, run.backend);
   const { changeAdapters, scoreAdapters, inspectAdapter, mergeAdapters, adapterFiles } = adapters;
   return {
@@ -286,7 +301,8 @@ export function createTrainer(host: Host): TrainerApi {
       return measureSpeed(await run.backend(request.engine), request, host, signal);
     },
     ...{ open, play, pause, step, checkpoint, close },
-    ...{ compareMethods: run.compareMethods, stopMethodComparison },
+    ...{ compareMethods: run.compareMethods, stopMethodComparison: run.stopBeside },
+    ...{ checkDevice: run.checkDevice, stopDeviceCheck: run.stopBeside },
     ...createLooks(run, host),
     beforeAfter: async (options) => run.session.atStep((session) => beforeAfter(session, options)),
     classify: async (pixels) => classifyPixels(run.session, pixels),

@@ -9,7 +9,7 @@ import type { AnyOp } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { attentionGradOp, attentionOp } from '../../src/ops/attention.ts';
 import '../../src/ops/attention.check.ts';
-import { inputTensor } from '../../tools/verify/deviceCheck.ts';
+import { inputTensor } from '../../src/training/checkTensors.ts';
 import { testDevice } from './device.ts';
 
 async function bitsOf(op: AnyOp, test: OpCase<unknown>): Promise<Uint32Array[]> {

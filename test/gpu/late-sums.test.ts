@@ -11,7 +11,7 @@ import { type ButterflyGradAttrs, butterflyGradOp } from '../../src/ops/butterfl
 import '../../src/ops/checks.ts';
 import { matmul } from '../../src/ops/matmul.ts';
 import { pack } from '../../src/ops/moves.ts';
-import { difference } from '../../tools/verify/deviceCheck.ts';
+import { difference } from '../../src/training/checkTensors.ts';
 import { testDevice } from './device.ts';
 
 /** Rows of the operands; columns of each product's two. Counts that are no multiples of a workgroup's or of a binding's unit. */

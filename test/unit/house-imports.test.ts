@@ -280,13 +280,15 @@ describe('training', () => {
     return seen;
   }
 
-  /** Interprets what a method does after a step; loaded where the processor trains. */
-  const WITHOUT_GPU = 'src/training/onnxruntimeEngine.ts';
+  /** Loaded only when it is needed: what the processor trains with, which interprets what a method does after a step, and the check of a device. */
+  const ON_DEMAND = ['src/training/onnxruntimeEngine.ts', 'src/training/deviceCheck.ts'];
 
   it('on a GPU loads no reference and no test case of an op, at no time', () => {
-    const edges = [...graph.values()].flat().filter(({ to }) => to === WITHOUT_GPU);
-    expect(new Set(edges.map(({ kind }) => kind))).toEqual(new Set(['dynamic']));
-    const all = [...reachable('src/main.tsx', new Set([WITHOUT_GPU]))];
+    for (const path of ON_DEMAND) {
+      const edges = [...graph.values()].flat().filter(({ to }) => to === path);
+      expect(new Set(edges.map(({ kind }) => kind))).toEqual(new Set(['dynamic']));
+    }
+    const all = [...reachable('src/main.tsx', new Set(ON_DEMAND))];
     expect(all).toContain('src/training/worker.ts');
     expect(all).toContain('src/ops/linear.ts');
     const checking = /\.check\.ts$|^src\/ops\/(checks|reference)\.ts$|^src\/graph\/interpret\.ts$/;

@@ -174,6 +174,8 @@ export function fakeTrainer(): FakeTrainer {
     continueInPython: unused,
     compareMethods: unused,
     stopMethodComparison: unused,
+    checkDevice: unused,
+    stopDeviceCheck: unused,
     merge: unused,
     changeAdapters: unused,
     scoreAdapters: unused,

@@ -117,7 +117,7 @@ describe('a matrix', () => {
 
 describe('the numbers of a map', () => {
   const colors: MapColors = { zero: 0, still: 1, low: 2, high: 3, tones: [4, 5] };
-  const pattern = patternOf({ method: 'boft', dimension: 16, block: 4, factors: 2 });
+  const pattern = patternOf({ method: 'boft', dimension: 16, block: 4, factors: 2, shared: false });
   const wiring = wiringOf(pattern)!;
   const sum = (data: Float32Array) => data.reduce((total, value) => total + value, 0);
 

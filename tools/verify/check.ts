@@ -4,21 +4,15 @@ import { command, type OptionTable, type Values } from '../../src/cli/options.ts
 import { gpuRuntimeName, openGpu } from '../../src/cli/runtime.ts';
 import { print } from '../../src/cli/terminal.ts';
 import { openDevice } from '../../src/gpu/device.ts';
-import { fail } from '../../src/lib/errors.ts';
-import { ops } from '../../src/ops/checks.ts';
-import { type CheckResult, checkOp, describe } from './deviceCheck.ts';
+import {
+  CHECK_FIGURES,
+  type CheckResult,
+  describeCheck,
+  type OpCheckRow,
+} from '../../src/training/checkReport.ts';
+import { checkOps, gpuChecks, opsNamed } from '../../src/training/deviceCheck.ts';
 
-const whats: readonly CheckResult['what'][] = ['compiles', 'forward', 'gradient-reference', 'gradient-gpu'];
-
-/** Worst error of each kind of check, or null where the op has none. */
-function worst(results: readonly CheckResult[]): Record<string, number | null> {
-  return Object.fromEntries(
-    whats.map((what) => {
-      const errors = results.filter((r) => r.what === what).map((r) => r.error);
-      return [what, errors.length ? Math.max(...errors) : null];
-    }),
-  );
-}
+const figures = Object.keys(CHECK_FIGURES) as (keyof typeof CHECK_FIGURES)[];
 
 const options = {
   ops: { type: 'string', value: 'a,b', about: 'only these ops', otherwise: 'all' },
@@ -36,10 +30,7 @@ export const checkCommand = command(
 
 /** @returns the exit code: 1 when an op fails */
 async function check(values: Values<typeof options>): Promise<number> {
-  const wanted = values.ops?.split(',');
-  const unknown = wanted?.filter((name) => !ops.some((op) => op.name === name)) ?? [];
-  if (unknown.length)
-    fail('bad-argument', `There is no op ${unknown.join(', ')}; --ops takes names of src/ops.`);
+  const chosen = opsNamed(values.ops?.split(','));
   const device = await openDevice(await openGpu());
   const say = (line: string): void => {
     if (!values.json) print(`${line}\n`);
@@ -52,23 +43,21 @@ async function check(values: Values<typeof options>): Promise<number> {
   );
   const failures: CheckResult[] = [];
   const report: Record<string, unknown> = {};
-  for (const op of ops) {
-    if (wanted && !wanted.includes(op.name)) continue;
-    const results = await checkOp(device, op);
-    const failed = results.filter((r) => !r.ok);
+  const heard = ({ op, checks, worst, failures: failed }: OpCheckRow): void => {
     failures.push(...failed);
-    const errors = worst(results);
-    report[op.name] = { checks: results.length, failed: failed.length, worst: errors };
-    const figures = whats
-      .slice(1)
-      .map((what) => (errors[what] == null ? '-' : errors[what].toExponential(1)).padStart(9));
-    say(`${failed.length ? 'FAIL' : 'ok  '} ${op.name.padEnd(24)} ${figures.join(' ')}`);
-    for (const r of failed) say(`     ${describe(r)}`);
-  }
+    const errors = Object.fromEntries(Object.entries(worst).map(([what, { error }]) => [what, error]));
+    report[op] = { checks, failed: failed.length, worst: errors };
+    const words = figures.map((what) => (worst[what]?.error.toExponential(1) ?? '-').padStart(9));
+    say(`${failed.length ? 'FAIL' : 'ok  '} ${op.padEnd(24)} ${words.join(' ')}`);
+    for (const r of failed) say(`     ${describeCheck(r)}`);
+  };
+  const ended = await checkOps(gpuChecks(device), chosen, (event) => {
+    if (event.type === 'row') heard(event.row);
+  });
   if (values.json) {
     const adapter = { ...device.info, ...device.caps, runtime: gpuRuntimeName };
-    print(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describe) })}\n`);
-  } else say(failures.length ? `${failures.length} checks failed.` : 'Every check passed.');
+    print(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describeCheck), ended })}\n`);
+  } else say(ended ?? (failures.length ? `${failures.length} checks failed.` : 'Every check passed.'));
   device.destroy();
-  return failures.length ? 1 : 0;
+  return failures.length || ended ? 1 : 0;
 }

@@ -9,11 +9,13 @@ export interface Numbers {
   readonly data: Float32Array;
 }
 
-const cell = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+/** A cell of a CSV file: in quotes where it must be. */
+export const csvCell = (text: string): string =>
+  /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 
 /** A table with a line of titles; nothing stands where there is no number. */
 export const tableCsv = ({ head, rows }: NumberTable): string =>
-  `${[head.map(cell).join(','), ...rows.map((row) => row.map((value) => value ?? '').join(','))].join('\n')}\n`;
+  `${[head.map(csvCell).join(','), ...rows.map((row) => row.map((value) => value ?? '').join(','))].join('\n')}\n`;
 
 /** Digits that tell every number of 32 bits from its neighbours. */
 const DIGITS = 9;

@@ -4,6 +4,7 @@ import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../exports.ts';
 import { bytes } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
+import { Copy } from '../../parts/Copy.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
@@ -68,7 +69,7 @@ export function Downloads() {
       </ul>
       <Fold summary="Open it in Python">
         <pre className="snippet">{snippet}</pre>
-        <Action kind="link" text="copy" onPress={() => void navigator.clipboard.writeText(snippet)} />
+        <Copy text="copy" of={snippet} />
       </Fold>
       <Python />
     </Block>

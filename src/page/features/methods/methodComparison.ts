@@ -8,6 +8,7 @@ import {
   type MethodRow,
   settingsText,
 } from '../../../protocol.ts';
+import { csvCell } from '../../parts/numberFiles.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
@@ -126,9 +127,6 @@ export function createMethodComparison(
   };
 }
 
-const cell = (value: string | number): string =>
-  typeof value === 'string' && /[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : String(value);
-
 /** Columns by name; what was not measured is empty. */
 const CSV: Readonly<Record<string, (row: MethodRow) => string | number | null>> = {
   method: (row) => row.method,
@@ -153,7 +151,7 @@ const CSV: Readonly<Record<string, (row: MethodRow) => string | number | null>> 
 export function methodComparisonCsv(rows: readonly MethodRow[]): string {
   const lines = rows.map((row) =>
     Object.values(CSV)
-      .map((value) => cell(value(row) ?? ''))
+      .map((value) => csvCell(String(value(row) ?? '')))
       .join(','),
   );
   return `${[Object.keys(CSV).join(','), ...lines].join('\n')}\n`;

@@ -18,6 +18,7 @@ const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.
 const Speed = later('Speed', () => import('./Speed.tsx'));
 const Tuning = later('Tuning', () => import('./Tuning.tsx'));
 const ReaderBanner = later('ReaderBanner', () => import('./ReaderBanner.tsx'));
+const DeviceCheck = later('DeviceCheck', () => import('../device/DeviceCheck.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Runs = later('Runs', () => import('./Runs.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
@@ -31,6 +32,7 @@ export function Training() {
       <Forecast />
       <Speed />
       <Tuning />
+      <DeviceCheck />
       <ReaderBanner />
       <TabBanner />
       <ResumeBanner />

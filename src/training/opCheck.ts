@@ -1,97 +1,31 @@
 /**
- * The suite that every op goes through, case by case:
+ * The suite that every op goes through, case by case, on an engine:
  * `compiles`            its kernels compile without a message;
- * `forward`             the kernel against the op's float64 reference;
+ * `forward`             the engine against the op's float64 reference;
  * `gradient-reference`  the gradient rule (its nodes interpreted in float64) against central differences of the reference;
- * `gradient-gpu`        the gradient's kernels against the same nodes interpreted.
+ * `gradient-engine`     the gradient's nodes on the engine against the same nodes interpreted.
  * Inputs are seeded; the upstream gradient is random, because a uniform one hides transposes and sums.
  */
-import { compile } from '../../src/gpu/compile.ts';
-import type { Device } from '../../src/gpu/device.ts';
-import { createStore } from '../../src/gpu/store.ts';
-import { createBuilder } from '../../src/graph/builder.ts';
-import { checkOf, type Interpretation, interpret, type OpCase } from '../../src/graph/interpret.ts';
-import type { Plan } from '../../src/graph/plan.ts';
-import { schedule } from '../../src/graph/schedule.ts';
-import { sizeOf } from '../../src/graph/shape.ts';
-import type { AnyOp, Caps, DeviceData, Graph, Tensor, TensorType, Value } from '../../src/graph/types.ts';
-import { PapilioError } from '../../src/lib/errors.ts';
-import { float32ToHalf, fromHalf, halfToFloat32, toHalf } from '../../src/lib/half.ts';
-import { type Rng, rng } from '../../src/lib/rng.ts';
+import { createBuilder } from '../graph/builder.ts';
+import { checkOf, type Interpretation, interpret, type OpCase } from '../graph/interpret.ts';
+import type { AnyOp, Graph, Tensor, Value } from '../graph/types.ts';
+import { PapilioError } from '../lib/errors.ts';
+import { type Rng, rng } from '../lib/rng.ts';
+import type { CheckResult } from './checkReport.ts';
+import { type Difference, difference, inputTensor, toDevice } from './checkTensors.ts';
 
-/** A number as the dtype can hold it, so that device and reference start from equal values. */
-function rounded(dtype: TensorType['dtype'], x: number): number {
-  if (dtype === 'f32') return Math.fround(x);
-  if (dtype === 'f16') return fromHalf(toHalf(x));
-  return Math.floor(x);
-}
-
-/** Random or given contents: floats default to [-1, 1), whole numbers to {0, 1, 2}. */
-export function inputTensor(spec: OpCase<unknown>['inputs'][number], random: Rng): Tensor {
-  const whole = spec.dtype === 'i32' || spec.dtype === 'u32';
-  const [low, high] = spec.range ?? (whole ? [0, 3] : [-1, 1]);
-  const data = new Float64Array(sizeOf(spec.shape));
-  for (let i = 0; i < data.length; i++) {
-    data[i] = rounded(spec.dtype, spec.data ? spec.data[i % spec.data.length]! : random.between(low, high));
-  }
-  return { dtype: spec.dtype, shape: spec.shape, data };
-}
-
-function toDevice(tensor: Tensor): DeviceData {
-  switch (tensor.dtype) {
-    case 'f32':
-      return Float32Array.from(tensor.data);
-    case 'f16':
-      return float32ToHalf(tensor.data);
-    case 'i32':
-      return Int32Array.from(tensor.data);
-    case 'u32':
-      return Uint32Array.from(tensor.data);
-  }
-}
-
-export interface Difference {
-  /** max|a−b| / max|b|; Infinity where one is not a number and the other is. */
-  readonly error: number;
-  /** The worst element, for the message. */
-  readonly at: string;
-}
-
-/**
- * @param floor smallest denominator, for tensors that are all zero
- */
-export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>, floor = 1e-6): Difference {
-  let largest = floor;
-  let worst = 0;
-  let at = '';
-  for (let i = 0; i < expected.length; i++) {
-    const b = expected[i]!;
-    if (Number.isFinite(b)) largest = Math.max(largest, Math.abs(b));
-  }
-  for (let i = 0; i < expected.length; i++) {
-    const a = actual[i]!;
-    const b = expected[i]!;
-    const d =
-      Object.is(a, b) || a === b ? 0 : Number.isFinite(a) && Number.isFinite(b) ? Math.abs(a - b) : Infinity;
-    if (d > worst) {
-      worst = d;
-      at = `element ${i} is ${a}, expected ${b}`;
-    }
-  }
-  if (actual.length !== expected.length)
-    return { error: Infinity, at: `${actual.length} elements, expected ${expected.length}` };
-  return { error: worst / largest, at };
-}
-
-export interface CheckResult {
-  readonly op: string;
-  readonly case: string;
-  readonly what: 'compiles' | 'forward' | 'gradient-reference' | 'gradient-gpu';
-  readonly error: number;
-  readonly tolerance: number;
-  readonly ok: boolean;
-  /** What failed, where. */
-  readonly message?: string;
+/** What the cases are run on. */
+export interface CheckEngine {
+  /** Outputs and states of a graph after one run, by name. @throws PapilioError('unsupported-onnx') where the engine has no such op */
+  run(
+    graph: Graph,
+    feeds: ReadonlyMap<string, Tensor>,
+    states: readonly string[],
+  ): Promise<Readonly<Record<string, ArrayLike<number>>>>;
+  /** What its compiler has to say of a graph; null where nothing is compiled. */
+  readonly messages: ((graph: Graph) => Promise<readonly string[]>) | null;
+  /** Whole numbers that a case names are part of the graph, as they are in a run. */
+  readonly keepsWholeNumbers: boolean;
 }
 
 const forwardTolerance = 2e-5;
@@ -103,47 +37,21 @@ const differenceStep = 1e-4;
 const sampled = 40;
 
 /** A graph of one node whose inputs are fed by name; mutated inputs are states. */
-function nodeGraph(op: AnyOp, test: OpCase<unknown>, tensors: readonly Tensor[]) {
+function nodeGraph({ engine, op, test, tensors }: Check) {
   const g = createBuilder();
   const inputs = tensors.map((t, i): Value => {
     if (op.mutates?.includes(i)) return g.state(`in${i}`, t, () => toDevice(t));
+    if (engine.keepsWholeNumbers && t.dtype === 'i32' && test.inputs[i]!.data)
+      return g.constant(t, toDevice(t), `in${i}`);
     return g.input(`in${i}`, t);
   });
   const outputs = g.emit(op, inputs, test.attrs);
   return { g, inputs, outputs, node: g.nodes[0]! };
 }
 
-/** Runs a scheduled graph on the device and hands back outputs and states as numbers. */
-async function runOnDevice(
-  device: Device,
-  graph: Graph,
-  plan: Plan,
-  feeds: ReadonlyMap<string, Tensor>,
-  states: readonly string[],
-) {
-  const store = createStore(device);
-  try {
-    const program = await compile(device, store, plan);
-    for (const { name } of graph.inputs) program.write(name, toDevice(feeds.get(name)!));
-    program.run();
-    const read: Record<string, ArrayLike<number>> = {};
-    for (const [name, v] of Object.entries(graph.outputs))
-      read[name] = asNumbers(v.dtype, await program.read(name));
-    for (const name of states) read[name] = await store.read(name, 'state');
-    program.destroy();
-    return read;
-  } finally {
-    store.destroy();
-  }
-}
-
-const asNumbers = (dtype: Tensor['dtype'], data: DeviceData): ArrayLike<number> =>
-  dtype === 'f16' ? halfToFloat32(data as Uint16Array) : data;
-
 /** What one case is checked with. */
 interface Check {
-  readonly device: Device;
-  readonly caps: Caps;
+  readonly engine: CheckEngine;
   readonly op: AnyOp;
   readonly test: OpCase<unknown>;
   readonly tensors: readonly Tensor[];
@@ -162,18 +70,17 @@ const worst = (differences: readonly Worst[]): Worst =>
 const feedsOf = (tensors: readonly Tensor[]): Map<string, Tensor> =>
   new Map(tensors.map((t, i) => [`in${i}`, t]));
 
-async function checkForward({ device, caps, op, test, tensors, report }: Check): Promise<void> {
+async function checkForward(check: Check): Promise<void> {
+  const { engine, op, test, tensors, report } = check;
   const expected = checkOf(op).reference(tensors, test.attrs) as readonly Tensor[];
-  const { g, outputs } = nodeGraph(op, test, tensors);
+  const { g, outputs } = nodeGraph(check);
   const graph = g.finish(Object.fromEntries(outputs.map((v, i) => [`out${i}`, v])));
-  const plan = schedule(graph, caps);
-  const messages: string[] = [];
-  for (const step of plan.steps) {
-    if (step.kind === 'dispatch') messages.push(...(await device.pipelines.messages(step.dispatch)));
+  if (engine.messages) {
+    const messages = await engine.messages(graph);
+    report('compiles', messages.length, 0, messages.join('\n'));
   }
-  report('compiles', messages.length, 0, messages.join('\n'));
   const mutated = (op.mutates ?? []).map((i) => `in${i}`);
-  const actual = await runOnDevice(device, graph, plan, feedsOf(tensors), mutated);
+  const actual = await engine.run(graph, feedsOf(tensors), mutated);
   const names = [...outputs.map((_, i) => `out${i}`), ...mutated];
   const { error, of, at } = worst(
     names.map((name, i) => ({ ...difference(actual[name]!, expected[i]!.data), of: name })),
@@ -203,15 +110,16 @@ async function checkGradient(check: Check): Promise<void> {
   const gradient = gradientGraph(check, op.gradient, wanted);
   const interpreted = interpret(gradient.graph, gradient.feeds);
   checkAgainstDifferences(check, gradient, interpreted);
-  await checkGradientKernels(check, gradient, interpreted);
+  await checkGradientOnEngine(check, gradient, interpreted);
 }
 
 function gradientGraph(
-  { op, test, tensors, random, report }: Check,
+  check: Check,
   rule: NonNullable<AnyOp['gradient']>,
   wanted: readonly number[],
 ): GradientGraph {
-  const { g, inputs, outputs, node } = nodeGraph(op, test, tensors);
+  const { op, test, tensors, random, report } = check;
+  const { g, inputs, outputs, node } = nodeGraph(check);
   const feeds = feedsOf(tensors);
   // By default a view's outputs all count, and of a kernel's outputs the first (the others are by-products for the backward pass).
   const counted = test.gradientOutputs ?? (op.alias ? outputs.map((_, i) => i) : [0]);
@@ -292,33 +200,52 @@ function slopeAt(
   return slope;
 }
 
-/** The gradient's kernels against its interpreted nodes. */
-async function checkGradientKernels(
-  { device, caps, test, report }: Check,
+/** The gradient's nodes on the engine against the same interpreted. */
+async function checkGradientOnEngine(
+  { engine, test, report }: Check,
   { graph, feeds }: GradientGraph,
   interpreted: Interpretation,
 ): Promise<void> {
-  const actual = await runOnDevice(device, graph, schedule(graph, caps), feeds, []);
+  const actual = await engine.run(graph, feeds, []);
   const { error, of, at } = worst(
     Object.entries(graph.outputs).map(([name, v]) => ({
       ...difference(actual[name]!, interpreted.get(v).data),
       of: `gradient ${name}`,
     })),
   );
-  report('gradient-gpu', error, (test.tolerance ?? forwardTolerance) * gradientFactor, `${of}: ${at}`);
+  report('gradient-engine', error, (test.tolerance ?? forwardTolerance) * gradientFactor, `${of}: ${at}`);
 }
 
-/** Checks one op in all its cases. `caps` narrows what the device offers. Never throws for a failing op; a lost device does. */
-export async function checkOp(device: Device, op: AnyOp, caps: Caps = device.caps): Promise<CheckResult[]> {
+/** What came of an op: what was checked, and why something could not be on this engine. */
+export interface OpChecks {
+  readonly cases: number;
+  readonly results: readonly CheckResult[];
+  readonly left: readonly string[];
+}
+
+/**
+ * Checks one op in all its cases. Never throws for a failing op; a lost device does.
+ *
+ * @param goesOn asked before each case; false ends it, with what was checked so far
+ */
+export async function checkOp(
+  engine: CheckEngine,
+  op: AnyOp,
+  goesOn: (name: string) => Promise<boolean> = async () => true,
+): Promise<OpChecks> {
   const results: CheckResult[] = [];
+  const left: string[] = [];
+  let cases = 0;
   for (const [index, test] of checkOf(op).cases.entries()) {
+    if (!(await goesOn(test.name))) break;
+    cases++;
     const report: Check['report'] = (what, error, tolerance, message) => {
       const ok = error <= tolerance;
       results.push({ op: op.name, case: test.name, what, error, tolerance, ok, ...(ok ? {} : { message }) });
     };
     const random = rng(0x5eed, index);
     const tensors = test.inputs.map((spec) => inputTensor(spec, random));
-    const check: Check = { device, caps, op, test, tensors, random, report };
+    const check: Check = { engine, op, test, tensors, random, report };
     for (const [what, attempt] of [
       ['forward', checkForward],
       ['gradient-reference', checkGradient],
@@ -327,13 +254,11 @@ export async function checkOp(device: Device, op: AnyOp, caps: Caps = device.cap
         await attempt(check);
       } catch (error) {
         if (error instanceof PapilioError && error.kind === 'device-lost') throw error;
-        report(what, Infinity, 0, error instanceof Error ? error.message : String(error));
+        const message = error instanceof Error ? error.message : String(error);
+        if (error instanceof PapilioError && error.kind === 'unsupported-onnx') left.push(message);
+        else report(what, Infinity, 0, message);
       }
     }
   }
-  return results;
+  return { cases, results, left: [...new Set(left)] };
 }
-
-/** One line for a failed check. */
-export const describe = (r: CheckResult): string =>
-  `${r.op} / ${r.case} / ${r.what}: error ${r.error.toExponential(2)} over ${r.tolerance.toExponential(1)}: ${r.message ?? ''}`;

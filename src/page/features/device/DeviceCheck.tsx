@@ -1,0 +1,160 @@
+/** "Check my device": every op of the engine on this machine against its reference, with what failed named, and a report to copy. */
+import { useStore } from 'zustand';
+import { CHECK_FIGURES, checkVerdict, marginText, type OpCheckRow } from '../../../protocol.ts';
+import { saveFile } from '../../exports.ts';
+import { whole } from '../../format.ts';
+import { Action } from '../../parts/Action.tsx';
+import { Fold } from '../../parts/Controls.tsx';
+import { Copy } from '../../parts/Copy.tsx';
+import { ErrorText } from '../../parts/Errors.tsx';
+import { Lines } from '../../parts/Facts.tsx';
+import { Icon } from '../../parts/Icon.tsx';
+import { Waiting } from '../../parts/Waiting.tsx';
+import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
+import { engineOf } from '../setup/choice.ts';
+import { type DeviceCheckView, deviceCheckOf, reportText } from './deviceCheck.ts';
+
+const ENGINES = { webgpu: 'WebGPU', onnxruntime: 'onnxruntime on the processor' } as const;
+
+export function DeviceCheck() {
+  const page = usePage();
+  const check = deviceCheckOf(page);
+  const view = useStore(check.view);
+  const isKnown = useUi((s) => s.gpu !== null);
+  const engine = useChoice((s) => engineOf(s).engine ?? 'webgpu');
+  const isTraining = useRun((s) => ['running', 'loading', 'compiling'].includes(s.state));
+  return (
+    <Fold summary="Check my device">
+      <section className="stack forecast" aria-label="Check my device" aria-busy={view.busy !== null}>
+        <p className="hint">
+          Every op of the engine in all its cases, here on {ENGINES[engine]}: its numbers against a reference
+          in float64, its gradient against finite differences. The same cases as <code>papilio check</code>.
+          Nothing is sent.
+        </p>
+        <p className="row forecast-head">
+          <Action
+            text={view.rows.length === 0 ? 'Check my device' : 'Check again'}
+            isDisabled={!isKnown || isTraining || view.busy !== null}
+            onPress={() => void check.start(engine)}
+          />
+          {view.busy === null ? null : <Action kind="link" text="stop" onPress={() => void check.stop()} />}
+          {isTraining ? <span className="hint">Not while a run trains: pause it first.</span> : null}
+        </p>
+        {view.busy === null ? null : <Progress view={view} />}
+        {view.error === null ? null : <ErrorText report={view.error} />}
+        {view.rows.length === 0 ? null : <Found view={view} />}
+      </section>
+    </Fold>
+  );
+}
+
+/** Which case of how many. */
+function Progress({ view: { busy, now } }: { readonly view: DeviceCheckView }) {
+  return (
+    <>
+      <p className="hint" role="status">
+        <Waiting what={now === null ? (busy ?? '') : `Checking ${now.op}`} news={now} way="stop ends it" />
+      </p>
+      {now === null ? null : (
+        <span
+          className="clock-bar"
+          role="progressbar"
+          aria-label="Cases checked"
+          aria-valuemin={0}
+          aria-valuemax={now.total}
+          aria-valuenow={now.done}
+          aria-valuetext={`${whole(now.done)} of ${whole(now.total)} cases`}
+        >
+          <span style={{ transform: `scaleX(${now.done / now.total})` }} />
+        </span>
+      )}
+    </>
+  );
+}
+
+function Found({ view: { rows, report, busy } }: { readonly view: DeviceCheckView }) {
+  const failures = rows.flatMap((row) => row.failures);
+  const left = rows.filter((row) => row.left.length > 0);
+  const isGood = failures.length === 0;
+  return (
+    <>
+      <p
+        className={`verdict ${isGood ? 'is-good' : 'is-bad'}`}
+        role={busy === null ? (isGood ? 'status' : 'alert') : undefined}
+        data-testid="device-verdict"
+      >
+        <Icon name={isGood ? 'check' : 'cross'} />
+        {report === null
+          ? checkVerdict({ rows, ended: busy === null ? null : 'so far' })
+          : checkVerdict(report)}
+      </p>
+      {isGood ? null : (
+        <div className="table-scroll">
+          <Lines
+            label="Cases that failed"
+            head={['op', 'case', 'check', 'error', 'allowed', '']}
+            rows={failures.map((r) => [
+              r.op,
+              r.case,
+              r.what === 'compiles' ? 'compiles' : CHECK_FIGURES[r.what],
+              r.error.toExponential(1),
+              r.tolerance.toExponential(1),
+              r.message ?? '',
+            ])}
+          />
+        </div>
+      )}
+      <Fold summary={`All figures, ${rows.length} ops`}>
+        <p className="hint">
+          Of each op the case that came nearest to its tolerance: the largest error over the largest number of
+          the reference, and what is allowed.
+        </p>
+        <OpTable rows={rows} />
+      </Fold>
+      {left.length === 0 ? null : (
+        <Fold summary={`What this engine cannot be asked, in ${left.length} ops`}>
+          <Lines head={['op', 'why']} rows={left.map((row) => [row.op, row.left.join(' ')])} />
+        </Fold>
+      )}
+      {report === null ? null : <Report text={reportText(report)} />}
+    </>
+  );
+}
+
+const KINDS = Object.keys(CHECK_FIGURES) as (keyof typeof CHECK_FIGURES)[];
+
+function OpTable({ rows }: { readonly rows: readonly OpCheckRow[] }) {
+  return (
+    <div className="table-scroll">
+      <Lines
+        label="Checks by op"
+        head={['op', 'cases', 'failed', ...KINDS.map((kind) => CHECK_FIGURES[kind])]}
+        rows={rows.map(({ op, cases, failures, worst }) => [
+          op,
+          whole(cases),
+          whole(failures.length),
+          ...KINDS.map((kind) => marginText(worst[kind])),
+        ])}
+      />
+    </div>
+  );
+}
+
+/** The report for a bug: device, limits, browser, version, figures. */
+function Report({ text }: { readonly text: string }) {
+  return (
+    <>
+      <p className="row tools">
+        <Copy kind="plain" text="Copy the report" of={text} />
+        <Action
+          kind="link"
+          text="save it"
+          onPress={() => saveFile('papilio-device.md', text, 'text/markdown')}
+        />
+      </p>
+      <Fold summary="The report">
+        <pre className="snippet">{text}</pre>
+      </Fold>
+    </>
+  );
+}

@@ -1,0 +1,211 @@
+/**
+ * Every op's cases on the visitor's own engine, in a device of their own, so that what fails there leaves an open run alone. Loaded only when it is
+ * asked for: references and cases come with it.
+ */
+import { compile } from '../gpu/compile.ts';
+import { type Device, openDevice } from '../gpu/device.ts';
+import { createStore } from '../gpu/store.ts';
+import { checkOf } from '../graph/interpret.ts';
+import type { Plan } from '../graph/plan.ts';
+import { schedule } from '../graph/schedule.ts';
+import type { AnyOp, Caps, DeviceData, Graph, Tensor } from '../graph/types.ts';
+import { fail, PapilioError } from '../lib/errors.ts';
+import { halfToFloat32 } from '../lib/half.ts';
+import { othersTurn } from '../lib/turn.ts';
+import { encodeModel } from '../onnx/encode.ts';
+import type { OrtRuntime } from '../onnxruntime/runtime.ts';
+import { toOnnx } from '../onnxruntime/toOnnx.ts';
+import { ops } from '../ops/checks.ts';
+import type {
+  CheckKind,
+  CheckResult,
+  DeviceCheckEvent,
+  DeviceCheckReport,
+  OpCheckRow,
+  WorstCheck,
+} from './checkReport.ts';
+import { toDevice } from './checkTensors.ts';
+import { type CheckEngine, checkOp, type OpChecks } from './opCheck.ts';
+import type { Host } from './openModel.ts';
+import type { EngineName } from './protocol.ts';
+
+/** @param caps narrows what the device offers */
+export function gpuChecks(device: Device, caps: Caps = device.caps): CheckEngine {
+  return {
+    keepsWholeNumbers: false,
+    async messages(graph) {
+      const messages: string[] = [];
+      for (const step of schedule(graph, caps).steps)
+        if (step.kind === 'dispatch') messages.push(...(await device.pipelines.messages(step.dispatch)));
+      return messages;
+    },
+    run: (graph, feeds, states) => runOnDevice(device, schedule(graph, caps), graph, feeds, states),
+  };
+}
+
+async function runOnDevice(
+  device: Device,
+  plan: Plan,
+  graph: Graph,
+  feeds: ReadonlyMap<string, Tensor>,
+  states: readonly string[],
+) {
+  const store = createStore(device);
+  try {
+    const program = await compile(device, store, plan);
+    for (const { name } of graph.inputs) program.write(name, toDevice(feeds.get(name)!));
+    program.run();
+    const read: Record<string, ArrayLike<number>> = {};
+    for (const [name, v] of Object.entries(graph.outputs))
+      read[name] = asNumbers(v.dtype, await program.read(name));
+    for (const name of states) read[name] = await store.read(name, 'state');
+    program.destroy();
+    return read;
+  } finally {
+    store.destroy();
+  }
+}
+
+const asNumbers = (dtype: Tensor['dtype'], data: DeviceData): ArrayLike<number> =>
+  dtype === 'f16' ? halfToFloat32(data as Uint16Array) : data;
+
+/** Ops in ONNX's operators; those that write in place have no such form. */
+export const ortChecks = (ort: OrtRuntime): CheckEngine => ({
+  keepsWholeNumbers: true,
+  messages: null,
+  async run(graph, feeds) {
+    const { model, inputs } = toOnnx(graph);
+    const session = await ort.open(encodeModel(model));
+    try {
+      return await session.run(
+        new Map(
+          [...inputs].map(([name, { name: own, shape }]) => [
+            name,
+            { shape, data: toDevice(feeds.get(own)!) },
+          ]),
+        ),
+      );
+    } finally {
+      await session.release();
+    }
+  },
+});
+
+/** The largest error of each kind, by its own tolerance. */
+function worstOf(results: readonly CheckResult[]): OpCheckRow['worst'] {
+  const worst: Partial<Record<CheckKind, WorstCheck>> = {};
+  const share = ({ error, tolerance }: WorstCheck) => (error === 0 ? 0 : error / tolerance);
+  for (const { what, error, tolerance, case: name } of results) {
+    const before = worst[what];
+    const one = { error, tolerance, case: name };
+    if (before === undefined || share(one) > share(before)) worst[what] = one;
+  }
+  return worst;
+}
+
+const rowOf = (op: AnyOp, { cases, results, left }: OpChecks): OpCheckRow => ({
+  op: op.name,
+  cases,
+  checks: results.length,
+  worst: worstOf(results),
+  failures: results.filter(({ ok }) => !ok),
+  left,
+});
+
+/** The ops of these names, or all. @throws PapilioError('bad-argument') naming those that there are not */
+export function opsNamed(names: readonly string[] | undefined): readonly AnyOp[] {
+  const unknown = names?.filter((name) => !ops.some((op) => op.name === name)) ?? [];
+  if (unknown.length > 0)
+    fail('bad-argument', `There is no op ${unknown.join(', ')}; take names of src/ops.`);
+  return names === undefined ? ops : ops.filter((op) => names.includes(op.name));
+}
+
+/**
+ * Checks ops one after the other. Between cases others have their turn.
+ *
+ * @param heard is told of every case before it, and of every op after it
+ * @returns why it came to an end early, or null
+ */
+export async function checkOps(
+  engine: CheckEngine,
+  chosen: readonly AnyOp[],
+  heard: (event: DeviceCheckEvent) => unknown,
+  signal?: AbortSignal,
+): Promise<string | null> {
+  const total = chosen.reduce((n, op) => n + checkOf(op).cases.length, 0);
+  let done = 0;
+  for (const op of chosen) {
+    const goesOn = async (name: string) => {
+      await othersTurn();
+      if (!signal?.aborted) await heard({ type: 'case', op: op.name, case: name, done, total });
+      done++;
+      return !signal?.aborted;
+    };
+    try {
+      const checks = await checkOp(engine, op, goesOn);
+      if (checks.cases > 0) await heard({ type: 'row', row: rowOf(op, checks) });
+    } catch (error) {
+      if (!(error instanceof PapilioError && error.kind === 'device-lost')) throw error;
+      return `the device was lost in ${op.name}: ${error.message}`;
+    }
+    if (signal?.aborted) return 'it was stopped early';
+  }
+  return null;
+}
+
+const mebibytes = (bytes: number): string => `${Math.floor(bytes / 2 ** 20).toLocaleString('en-GB')} MiB`;
+
+function gpuFacts({ info, caps, raw, timestamps }: Device): DeviceCheckReport['facts'] {
+  return {
+    Engine: `WebGPU${caps.software ? ', software adapter' : ''}`,
+    Device:
+      [...new Set([info.description, info.vendor, info.architecture])].filter(Boolean).join(', ') ||
+      'unnamed',
+    'Largest buffer': mebibytes(raw.limits.maxBufferSize),
+    'Largest binding': mebibytes(caps.maxStorageBindingBytes),
+    'Bindings of a kernel': String(caps.maxStorageBuffersPerStage),
+    'Memory of a workgroup': `${caps.maxWorkgroupStorageBytes.toLocaleString('en-GB')} bytes`,
+    'Invocations of a workgroup': String(caps.maxInvocationsPerWorkgroup),
+    Timestamps: timestamps ? 'yes' : 'no',
+    Features: [...raw.features].join(', ') || 'none',
+  };
+}
+
+const ortFacts = (ort: OrtRuntime): DeviceCheckReport['facts'] => ({
+  Engine: 'onnxruntime, on the processor',
+  Device: `${ort.name} ${ort.version}, ${ort.cpu}, ${ort.threads} ${ort.threads === 1 ? 'thread' : 'threads'}`,
+  'Memory at most': mebibytes(ort.memoryBytes),
+});
+
+/** Checks what the engine of this name computes here. @throws PapilioError where there is no such engine */
+export async function checkDevice(
+  { gpu, onnxruntime }: Pick<Host, 'gpu' | 'onnxruntime'>,
+  name: EngineName,
+  heard: (event: DeviceCheckEvent) => unknown,
+  signal: AbortSignal,
+): Promise<DeviceCheckReport> {
+  const from = performance.now();
+  const rows: OpCheckRow[] = [];
+  const run = async (engine: CheckEngine, facts: DeviceCheckReport['facts']): Promise<DeviceCheckReport> => {
+    const ended = await checkOps(
+      engine,
+      ops,
+      (event) => {
+        if (event.type === 'row') rows.push(event.row);
+        return heard(event);
+      },
+      signal,
+    );
+    return { engine: name, facts, rows, ended, seconds: (performance.now() - from) / 1000 };
+  };
+  if (name === 'onnxruntime') {
+    const ort = await (onnxruntime?.() ?? fail('bad-argument', 'There is no onnxruntime here.'));
+    return run(ortChecks(ort), ortFacts(ort));
+  }
+  const device = await openDevice(await gpu());
+  try {
+    return await run(gpuChecks(device), gpuFacts(device));
+  } finally {
+    device.destroy();
+  }
+}
