@@ -60,10 +60,8 @@ interface TimedSteps {
 }
 
 export interface DispatchTime {
-  /** Where it stands first in the plan. */
-  readonly step: number;
-  /** How often it stands there. */
-  readonly count: number;
+  /** Where it stands in the plan, the first place first. */
+  readonly places: readonly number[];
   /** Of one, on the GPU. Browsers round what is measured to 100 µs unless a developer flag is set. */
   readonly microseconds: number;
 }
@@ -121,7 +119,7 @@ export async function profileSteps(
     const at = (k: number): bigint => (BigInt(words[2 * k + 1]!) << 32n) | BigInt(words[2 * k]!);
     part.forEach((own, k) => {
       const nanoseconds = Number(at(2 * k + 1) - at(2 * k));
-      found.push({ step: own[0]!, count: own.length, microseconds: nanoseconds / 1000 / times(own[0]!) });
+      found.push({ places: own, microseconds: nanoseconds / 1000 / times(own[0]!) });
     });
     querySet.destroy();
     device.release(resolved);

@@ -17,6 +17,13 @@ export interface DifferentiateOptions {
   readonly sum: (g: Emitter, terms: readonly Value[]) => Value;
 }
 
+/** Emits the gradient of a node under the name of its module. */
+const backwardOf = (g: Builder, { module }: Node): Emitter => ({
+  constant: g.constant,
+  emit: (op, inputs, attrs, own) =>
+    g.emit(op, inputs, attrs, own ?? (module === undefined ? undefined : `${module}, backward`)),
+});
+
 /** Gradients of `wrt`; a value the loss does not depend on has none. */
 export function differentiate(g: Builder, options: DifferentiateOptions): ReadonlyMap<Value, Value> {
   const { of, seed, wrt, sum } = options;
@@ -45,7 +52,7 @@ export function differentiate(g: Builder, options: DifferentiateOptions): Readon
     if (!wants.includes(true)) continue;
     if (!node.op.gradient)
       fail('internal', `${node.op.name} is not differentiable but lies between a target and the loss.`);
-    const dInputs = node.op.gradient(g, node, node.outputs.map(total), wants);
+    const dInputs = node.op.gradient(backwardOf(g, node), node, node.outputs.map(total), wants);
     node.inputs.forEach((v, k) => {
       const d = dInputs[k];
       if (!d || !needs.has(v)) return;

@@ -35,10 +35,22 @@ export interface KernelCost {
   readonly rooflineShare: number | null;
 }
 
+/** One dispatch of the step. */
+export interface TimelinePart {
+  /** Op and module: `linear #12 (encoder.layer.0.mlp.fc1)`. */
+  readonly label: string;
+  readonly kernel: string;
+  readonly workgroups: readonly [number, number, number];
+  /** Of its kind at these sizes, wherever that stands in the step. */
+  readonly microseconds: number;
+}
+
 export interface StepKernels {
   readonly peaks: Peaks;
   /** Dearest first. */
   readonly kernels: readonly KernelCost[];
+  /** All dispatches in the order in which they run. */
+  readonly timeline: readonly TimelinePart[];
   /** The least seconds of the whole step at the best rates. */
   readonly rooflineSeconds: number;
 }
@@ -66,6 +78,8 @@ export interface SpeedReport {
   readonly steps: readonly StepSpeed[];
   /** Null where the device has no timestamps. */
   readonly kernels: readonly KernelCost[] | null;
+  /** The step of the chosen method, kernel by kernel; null where nothing but the whole could be timed. */
+  readonly timeline: readonly TimelinePart[] | null;
 }
 
 /** Sides of square products, and lengths of sums: the shorter the sum, the more of it lies in a cache. */
@@ -115,7 +129,7 @@ export function bytesMoved({ bindings, dispatch }: DispatchStep): number {
 /** One kind of dispatch, and the best that it did. */
 interface Timed {
   readonly at: DispatchStep;
-  readonly count: number;
+  readonly places: readonly number[];
   readonly bytes: number;
   readonly work: number | null;
   readonly microseconds: number;
@@ -193,7 +207,7 @@ async function openProbe(device: Device, store: Store, plan: Plan): Promise<Prob
   // After one run caches and clocks are warm.
   program.run();
   await program.idle(0);
-  const once = new Map((await program.profile(() => 1))?.map((each) => [each.step, each.microseconds]));
+  const once = new Map((await program.profile(() => 1))?.map((each) => [each.places[0], each.microseconds]));
   const times = (step: number): number =>
     Math.min(MOST_IN_A_ROW, Math.ceil(LONG_MICROSECONDS / Math.max(1, once.get(step) ?? 1)));
   return { plan, program, times };
@@ -202,12 +216,13 @@ async function openProbe(device: Device, store: Store, plan: Plan): Promise<Prob
 async function timedOf({ plan, program, times }: Probe): Promise<Timed[] | null> {
   const found = await program.profile(times);
   if (!found) return null;
-  return found.map(({ step, count, microseconds }) => {
-    const at = plan.steps[step] as DispatchStep;
+  return found.map(({ places, microseconds }) => {
+    const [first = 0] = places;
+    const at = plan.steps[first] as DispatchStep;
     return {
-      ...{ at, count, microseconds: Math.max(microseconds, 1e-3) },
+      ...{ at, places, microseconds: Math.max(microseconds, 1e-3) },
       ...{ bytes: bytesMoved(at), work: gemmWork(at.dispatch) },
-      isTold: microseconds * times(step) >= SHORTEST_MICROSECONDS,
+      isTold: microseconds * times(first) >= SHORTEST_MICROSECONDS,
     };
   });
 }
@@ -217,17 +232,31 @@ function costsOf(plan: Plan, timed: readonly Timed[]): StepKernels {
   const roofline = new Roofline(timed);
   const own = timed.filter(({ at }) => plan.steps.includes(at));
   const kernels = own.map((each): KernelCost => {
-    const { at, count, microseconds, bytes, work, isTold } = each;
-    const { shader, entry, workgroups } = at.dispatch;
+    const { at, places, microseconds, bytes, work, isTold } = each;
     return {
-      ...{ label: at.label, kernel: `${shader.replace(/\.wgsl$/, '')} ${entry}`, workgroups },
-      ...{ count, microseconds, bytes, work },
+      ...{ label: at.label, kernel: kernelOf(at), workgroups: at.dispatch.workgroups },
+      ...{ count: places.length, microseconds, bytes, work },
       rooflineShare: isTold ? roofline.least(each) / microseconds : null,
     };
   });
   return {
     peaks: roofline.peaks,
     kernels: kernels.toSorted((a, b) => b.count * b.microseconds - a.count * a.microseconds),
-    rooflineSeconds: own.reduce((n, each) => n + (each.count * roofline.least(each)) / 1e6, 0),
+    timeline: timelineOf(plan, own),
+    rooflineSeconds: own.reduce((n, each) => n + (each.places.length * roofline.least(each)) / 1e6, 0),
   };
+}
+
+const kernelOf = ({ dispatch: { shader, entry } }: DispatchStep): string =>
+  `${shader.replace(/\.wgsl$/, '')} ${entry}`;
+
+/** The dispatches of a plan in its order, each with the time of its kind. */
+function timelineOf({ steps }: Plan, timed: readonly Timed[]): TimelinePart[] {
+  const times = new Map(timed.flatMap(({ places, microseconds }) => places.map((at) => [at, microseconds])));
+  return steps.flatMap((step, at): TimelinePart[] => {
+    const microseconds = times.get(at);
+    if (step.kind === 'copy' || microseconds === undefined) return [];
+    const { workgroups } = step.dispatch;
+    return [{ label: step.label, kernel: kernelOf(step), workgroups, microseconds }];
+  });
 }

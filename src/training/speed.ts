@@ -52,7 +52,8 @@ export async function measureSpeed(
     const steps = sessions.map((session, i) => speedOf(session, times[i]!, kernels[i]!));
     const unit = own.dataset.kind === 'image' ? 'pictures' : 'tokens';
     const device = on.info.description || on.info.architecture;
-    return { device, unit, peaks: kernels[0]?.peaks ?? null, steps, kernels: kernels[0]?.kernels ?? null };
+    const { peaks = null, kernels: costs = null, timeline = null } = kernels[0] ?? {};
+    return { device, unit, peaks, steps, kernels: costs, timeline };
   } finally {
     for (const session of sessions) await session.close();
   }

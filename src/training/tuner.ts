@@ -342,7 +342,7 @@ function createStopwatch(how: HowTimed): (program: Program) => Promise<number> {
     if (how === 'lengths')
       return (((await program.row(4 * count)) - (await program.row(count))) * 1000) / (3 * count);
     const found = (await program.profile(() => count)) ?? [];
-    return found.reduce((sum, { microseconds, count: places }) => sum + microseconds * places, 0);
+    return found.reduce((sum, { microseconds, places }) => sum + microseconds * places.length, 0);
   };
   let row = 0;
   return async (program) => {

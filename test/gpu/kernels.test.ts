@@ -31,7 +31,11 @@ test('no kernel is quicker than the roofline, and each counts what it moves', as
   expect(moved).toEqual([2 * matrix, 2 * matrix, 2 * matrix]);
 
   const found = await kernelsOf(device, plan);
-  const { peaks, kernels, rooflineSeconds } = found!;
+  const { peaks, kernels, timeline, rooflineSeconds } = found!;
+  // The step in its order, each dispatch with the time that its kind has in the list.
+  expect(timeline.map(({ label }) => label)).toEqual(plan.steps.map(({ label }) => label));
+  for (const { label, microseconds } of timeline)
+    expect(kernels.find((kernel) => kernel.label === label)!.microseconds).toBe(microseconds);
   expect(peaks.workPerSecond).toBeGreaterThan(1e6);
   expect(peaks.bytesPerSecond).toBeGreaterThan(1e6);
   expect(kernels.map(({ work }) => work).toSorted()).toEqual([64 ** 3, null, null]);

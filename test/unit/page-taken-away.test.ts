@@ -135,7 +135,8 @@ describe('the numbers of a map', () => {
     const { rows } = wiresOf(wiring);
     expect(rows).toHaveLength(pattern.factors.reduce((count, factor) => count + factorNonZeros(factor), 0));
     const first = factorPainter(pattern.factors[0]!, colors).numbers().data;
-    for (const [factor, from, to] of rows) if (factor === 0) expect(first[to! * 16 + from!]).toBe(1);
+    for (const [factor, from, to] of rows)
+      if (factor === 0) expect(first[Number(to) * 16 + Number(from)]).toBe(1);
   });
 
   test('of values are those that are pointed at, and lie as they are kept', () => {

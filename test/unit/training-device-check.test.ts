@@ -4,18 +4,18 @@
  * a stop that is heard only at the end of an op.
  */
 import { describe, expect, test } from 'vitest';
+import { PapilioError } from '../../src/lib/errors.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
+import { interpret } from '../../src/ops/checks.ts';
 import {
   checkVerdict,
   type DeviceCheckEvent,
-  deviceCheckText,
   describeCheck,
+  deviceCheckText,
   type OpCheckRow,
 } from '../../src/training/checkReport.ts';
 import { checkDevice, checkOps, opsNamed, ortChecks } from '../../src/training/deviceCheck.ts';
 import type { CheckEngine } from '../../src/training/opCheck.ts';
-import { interpret } from '../../src/ops/checks.ts';
-import { PapilioError } from '../../src/lib/errors.ts';
 
 /** An engine that is the reference itself, times `by` where it computes forward passes. */
 const exact = (by = 1): CheckEngine => ({
@@ -65,16 +65,22 @@ describe('a check', () => {
     const [first] = row!.failures;
     expect(first).toMatchObject({ op: 'softmax', what: 'forward', ok: false });
     expect(first!.error).toBeCloseTo(0.001, 6);
-    expect(describeCheck(first!)).toMatch(/^softmax \/ .+ \/ forward: error 1\.00e-3 over 2\.0e-5: out0: element/);
+    expect(describeCheck(first!)).toMatch(
+      /^softmax \/ .+ \/ forward: error 1\.00e-3 over 2\.0e-5: out0: element/,
+    );
     expect(row!.worst.forward!.error).toBeCloseTo(0.001, 6);
     const ended = 'it was stopped early';
-    expect(checkVerdict({ rows, ended })).toMatch(/^\d+ of \d+ checks of 1 ops failed; it was stopped early\.$/);
+    expect(checkVerdict({ rows, ended })).toMatch(
+      /^\d+ of \d+ checks of 1 ops failed; it was stopped early\.$/,
+    );
     const text = deviceCheckText(
       { engine: 'webgpu', facts: { Device: 'a|b' }, rows, ended: null, seconds: 3.2 },
       { Browser: 'x' },
     );
     expect(text).toContain('- Browser: x\n- Device: a|b\n- Took: 3 s');
-    expect(text).toContain(`| softmax | ${row!.cases} | ${row!.checks} | ${row!.failures.length} | 1.0e-3 of 2.0e-5 |`);
+    expect(text).toContain(
+      `| softmax | ${row!.cases} | ${row!.checks} | ${row!.failures.length} | 1.0e-3 of 2.0e-5 |`,
+    );
     expect(text).toContain('## What failed');
   });
 
@@ -138,6 +144,13 @@ describe('onnxruntime in WebAssembly', () => {
     expect(rows.flatMap(({ failures }) => failures.map(describeCheck))).toEqual([]);
     // Those that it cannot be asked are the ones that write in place, and forms of 16 bits and codes.
     const whole = rows.filter(({ left }) => left.length === 0);
-    console.log(rows.length, whole.length, rows.filter(({ left }) => left.length > 0).map(({ op, left, worst }) => `${op}: ${Object.keys(worst)}: ${left}`).join('\n'));
+    console.log(
+      rows.length,
+      whole.length,
+      rows
+        .filter(({ left }) => left.length > 0)
+        .map(({ op, left, worst }) => `${op}: ${Object.keys(worst)}: ${left}`)
+        .join('\n'),
+    );
   });
 });

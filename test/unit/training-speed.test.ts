@@ -32,8 +32,8 @@ test('a method stands beside LoRA with about as many numbers, both measured', as
     config: { target_modules: ['query', 'value'], oft_block_size: 8 },
     training: { batchSize: 2 },
   });
-  const { steps, unit, device, peaks, kernels } = await measureSpeed(on, request, testHost);
-  expect([unit, device, peaks, kernels]).toEqual(['pictures', 'the interpreter', null, null]);
+  const { steps, unit, device, peaks, kernels, timeline } = await measureSpeed(on, request, testHost);
+  expect([unit, device, peaks, kernels, timeline]).toEqual(['pictures', 'the interpreter', null, null, null]);
   expect(steps.map((step) => step.method)).toEqual(['oft', 'lora']);
   for (const { secondsPerStep, perSecond, dispatches } of steps) {
     expect(secondsPerStep).toBeGreaterThan(0);
@@ -63,7 +63,14 @@ test('the page shows what was measured until something else is chosen', async ()
     report: visionReport(),
   });
   input(stores, {});
-  const report: SpeedReport = { device: 'd', unit: 'pictures', peaks: null, steps: [], kernels: null };
+  const report: SpeedReport = {
+    device: 'd',
+    unit: 'pictures',
+    peaks: null,
+    steps: [],
+    kernels: null,
+    timeline: null,
+  };
   const asked = speed.ask();
   expect(speed.view.getState().busy).toBe('Measuring');
   waiting[0]!(report);

@@ -1,15 +1,21 @@
 /** The numbers of a chart as a table, for those who cannot or would not read the drawing. */
 import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
 import { real, whole } from '../format.ts';
-import { fewRows, type NumberTable } from './chartNumbers.ts';
+import { type Cell, fewRows, type NumberTable } from './chartNumbers.ts';
 import { Table } from './Facts.tsx';
 import { IconButton } from './Icon.tsx';
 
 /** Rows on screen. */
 const MOST_ROWS = 200;
 
-const shown = (value: number | null): string =>
-  value === null ? '–' : Number.isInteger(value) ? whole(value) : real(value);
+const shown = (value: Cell): string =>
+  value === null
+    ? '–'
+    : typeof value === 'string'
+      ? value
+      : Number.isInteger(value)
+        ? whole(value)
+        : real(value);
 
 export function NumbersDialog(props: {
   readonly title: string;

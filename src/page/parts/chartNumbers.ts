@@ -33,10 +33,13 @@ export interface ChartSpec {
   readonly isLog: boolean;
 }
 
-/** One row for every x, one column for every line; null where a line has nothing there. */
+/** Null where there is nothing. */
+export type Cell = number | string | null;
+
+/** Of a chart: one row for every x, one column for every line. */
 export interface NumberTable {
   readonly head: readonly string[];
-  readonly rows: readonly (readonly (number | null)[])[];
+  readonly rows: readonly (readonly Cell[])[];
 }
 
 interface Column {
@@ -80,7 +83,7 @@ export function tableOf(spec: ChartSpec): NumberTable {
   });
   return {
     head: [spec.names?.x ?? (spec.xTitle || 'x'), ...columns.map(({ title }) => title)],
-    rows: [...rows.values()].sort((a, b) => a[0]! - b[0]!),
+    rows: [...rows.values()].sort(([a], [b]) => a! - b!),
   };
 }
 

@@ -15,7 +15,7 @@ export const csvCell = (text: string): string =>
 
 /** A table with a line of titles; nothing stands where there is no number. */
 export const tableCsv = ({ head, rows }: NumberTable): string =>
-  `${[head.map(csvCell).join(','), ...rows.map((row) => row.map((value) => value ?? '').join(','))].join('\n')}\n`;
+  `${[head.map(csvCell).join(','), ...rows.map((row) => row.map((value) => csvCell(String(value ?? ''))).join(','))].join('\n')}\n`;
 
 /** Digits that tell every number of 32 bits from its neighbours. */
 const DIGITS = 9;

@@ -7,6 +7,7 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
+import { Timeline } from './Timeline.tsx';
 
 export function Speed() {
   const page = usePage();
@@ -37,7 +38,7 @@ const orDash = (n: number | null, show: (n: number) => string): string => (n ===
 const DEAREST = 8;
 
 function Measured({ report }: { readonly report: SpeedReport }) {
-  const { device, unit, steps, peaks, kernels } = report;
+  const { device, unit, steps, peaks, kernels, timeline } = report;
   const all = (kernels ?? []).reduce((n, k) => n + k.count * k.microseconds, 0);
   return (
     <>
@@ -87,6 +88,26 @@ function Measured({ report }: { readonly report: SpeedReport }) {
             ])}
         />
       )}
+      <StepInKernels timeline={timeline} step={steps[0]} />
     </>
+  );
+}
+
+/** The step kernel by kernel, or why only the whole of it is known. */
+function StepInKernels(props: {
+  readonly timeline: SpeedReport['timeline'];
+  readonly step: SpeedReport['steps'][number] | undefined;
+}) {
+  const { timeline, step } = props;
+  if (step === undefined) return null;
+  if (timeline !== null && timeline.length > 0)
+    return <Timeline parts={timeline} secondsPerStep={step.secondsPerStep} />;
+  return (
+    <p className="hint" data-testid="no-timeline">
+      {step.dispatches === null
+        ? 'onnxruntime computes the step as one graph and tells no time of a part of it'
+        : 'The device gives no timestamps (WebGPU’s timestamp-query), so that kernels cannot be timed one by one'}
+      : the step took {brief(step.secondsPerStep)} in all.
+    </p>
   );
 }
