@@ -69,11 +69,33 @@ async function runOnDevice(
 const asNumbers = (dtype: Tensor['dtype'], data: DeviceData): ArrayLike<number> =>
   dtype === 'f16' ? halfToFloat32(data as Uint16Array) : data;
 
+/** Ops whose form in ONNX computes again what the forward pass has kept, which their own cases make up; each with the op whose gradient goes through it. */
+const COMPUTED_AGAIN: Readonly<Record<string, string>> = {
+  attentionGrad: 'attention',
+  crossEntropyGrad: 'crossEntropy',
+};
+
+/** @throws PapilioError('unsupported-onnx') with why a graph cannot be asked of onnxruntime as its cases have it */
+function requireForm({ nodes }: Graph): void {
+  for (const { op, inputs, outputs } of nodes) {
+    const odd = [...inputs, ...outputs].find(({ dtype }) => dtype !== 'f32' && dtype !== 'i32');
+    if (odd) fail('unsupported-onnx', `Values of ${odd.dtype} are the GPU’s alone.`);
+    const by = nodes.length === 1 ? COMPUTED_AGAIN[op.name] : undefined;
+    if (by !== undefined)
+      fail(
+        'unsupported-onnx',
+        `It computes again what the forward pass has kept, which the cases of ${op.name} make up; the gradient of ${by} goes through it.`,
+      );
+    if (op.mutates) fail('unsupported-onnx', `What ${op.name} writes in place is done beside the graph.`);
+  }
+}
+
 /** Ops in ONNX's operators; those that write in place have no such form. */
 export const ortChecks = (ort: OrtRuntime): CheckEngine => ({
   keepsWholeNumbers: true,
   messages: null,
   async run(graph, feeds) {
+    requireForm(graph);
     const { model, inputs } = toOnnx(graph);
     const session = await ort.open(encodeModel(model));
     try {
