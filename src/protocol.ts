@@ -7,7 +7,6 @@ export {
   checkVerdict,
   type DeviceCheckEvent,
   type DeviceCheckReport,
-  describeCheck,
   deviceCheckText,
   marginText,
   type OpCheckRow,

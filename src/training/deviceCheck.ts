@@ -91,7 +91,7 @@ function requireForm({ nodes }: Graph): void {
 }
 
 /** Ops in ONNX's operators; those that write in place have no such form. */
-export const ortChecks = (ort: OrtRuntime): CheckEngine => ({
+const ortChecks = (ort: OrtRuntime): CheckEngine => ({
   keepsWholeNumbers: true,
   messages: null,
   async run(graph, feeds) {

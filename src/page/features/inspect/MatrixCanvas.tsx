@@ -3,7 +3,15 @@
  * Pointing at it says what is there; where pointing means something elsewhere, arrow keys point too. It can be taken away as it is drawn, and as
  * the numbers behind it, not reduced.
  */
-import { type KeyboardEvent, type PointerEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import {
+  type KeyboardEvent,
+  type PointerEvent,
+  type ReactNode,
+  type RefObject,
+  useEffect,
+  useRef,
+  useState,
+} from 'react';
 import type { Numbers } from '../../parts/numberFiles.ts';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { matrixItems, pngItem } from '../../parts/saveItems.ts';
@@ -121,13 +129,24 @@ export function MatrixCanvas(props: {
         {children}
       </div>
       <figcaption>
-        <SaveMenu
-          of={label}
-          items={[pngItem(label, () => [canvas.current!]), ...matrixItems(label, () => painter.numbers())]}
-        />
+        <MatrixMenu label={label} painter={painter} canvas={canvas} />
         {hover ?? caption ?? label}
       </figcaption>
     </figure>
+  );
+}
+
+function MatrixMenu(props: {
+  readonly label: string;
+  readonly painter: Painter;
+  readonly canvas: RefObject<HTMLCanvasElement | null>;
+}) {
+  const { label, painter, canvas } = props;
+  return (
+    <SaveMenu
+      of={label}
+      items={[pngItem(label, () => [canvas.current!]), ...matrixItems(label, () => painter.numbers())]}
+    />
   );
 }
 

@@ -104,17 +104,51 @@ export function Timeline(props: {
 const LAYERS_HEIGHT = 10;
 const HEIGHT = 52;
 
-/** Above the layers in two tones, below every kernel in the colour of its group. */
-function Strip(props: {
+interface Drawn {
   readonly bars: readonly Bar[];
   readonly by: GroupBy;
+  /** Of the groups, the dearest first. */
   readonly names: readonly string[];
-}) {
-  const { bars, by, names } = props;
+}
+
+/** Above the layers in two tones, below every kernel in the colour of its group. */
+function Bars({ bars, by, names }: Drawn) {
+  const all = lengthOf(bars);
+  const stretches = useMemo(() => stretchesOf(bars), [bars]);
+  const colorOf = (bar: Bar): string => {
+    const place = names.indexOf(bar[by]);
+    return place < COLORED ? `var(--line-${place})` : 'var(--ink-3)';
+  };
+  return (
+    <svg viewBox={`0 0 ${all} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
+      {stretches.map(({ from, microseconds }, i) => (
+        <rect
+          key={from}
+          x={from}
+          width={microseconds}
+          height={LAYERS_HEIGHT}
+          fill={`var(--map-tone-${i % 2 === 0 ? 'a' : 'b'})`}
+        />
+      ))}
+      {bars.map((bar) => (
+        <rect
+          key={bar.from}
+          x={bar.from}
+          y={LAYERS_HEIGHT + 2}
+          width={bar.microseconds}
+          height={HEIGHT - LAYERS_HEIGHT - 2}
+          fill={colorOf(bar)}
+        />
+      ))}
+    </svg>
+  );
+}
+
+/** The bars, and what is said of the one that is pointed at. */
+function Strip({ bars, by, names }: Drawn) {
   const [at, setAt] = useState<number | null>(null);
   const last = useRef(0);
   const all = lengthOf(bars);
-  const stretches = useMemo(() => stretchesOf(bars), [bars]);
   const say = (index: number | null) => {
     if (index !== null) last.current = index;
     setAt(index);
@@ -124,16 +158,12 @@ function Strip(props: {
     say(barAt(bars, ((event.clientX - box.left) / box.width) * all));
   };
   const move = (event: KeyboardEvent) => {
-    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 }[event.key];
+    const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -10, ArrowDown: 10 }[event.key];
     const end = { Home: 0, End: bars.length - 1 }[event.key];
-    if (by === undefined && end === undefined) return;
+    if (step === undefined && end === undefined) return;
     event.preventDefault();
-    const next = end ?? (at === null ? last.current : last.current + by!);
+    const next = end ?? (at === null ? last.current : last.current + step!);
     say(Math.min(bars.length - 1, Math.max(0, next)));
-  };
-  const colorOf = (bar: Bar): string => {
-    const place = names.indexOf(bar[by]);
-    return place < COLORED ? `var(--line-${place})` : 'var(--ink-3)';
   };
   const chosen = at === null ? null : bars[at]!;
   return (
@@ -150,27 +180,7 @@ function Strip(props: {
         onKeyDown={move}
         onBlur={() => say(null)}
       >
-        <svg viewBox={`0 0 ${all} ${HEIGHT}`} preserveAspectRatio="none" aria-hidden="true">
-          {stretches.map(({ from, microseconds }, i) => (
-            <rect
-              key={from}
-              x={from}
-              width={microseconds}
-              height={LAYERS_HEIGHT}
-              fill={`var(--map-tone-${i % 2 === 0 ? 'a' : 'b'})`}
-            />
-          ))}
-          {bars.map((bar) => (
-            <rect
-              key={bar.from}
-              x={bar.from}
-              y={LAYERS_HEIGHT + 2}
-              width={bar.microseconds}
-              height={HEIGHT - LAYERS_HEIGHT - 2}
-              fill={colorOf(bar)}
-            />
-          ))}
-        </svg>
+        <Bars bars={bars} by={by} names={names} />
         {chosen === null ? null : (
           <span
             className="timeline-mark"

@@ -2,7 +2,7 @@
  * The plane of a layer's frequencies, 0 in the middle: a dot for each that FourierFT has chosen, coloured by its coefficient. A click chooses
  * one; dragging it up or down moves its coefficient. The sliders below do the same for a keyboard.
  */
-import { type PointerEvent, useEffect, useRef } from 'react';
+import { type PointerEvent, type RefObject, useEffect, useRef } from 'react';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { cssOf, diverging, type MapColors, useMapColors } from '../inspect/painters.ts';
@@ -95,7 +95,6 @@ export function FrequencyPlane(props: {
     };
     return nearest(spectrum, size, place, REACH * Math.max(rows, columns));
   };
-  const name = 'Coefficients in the plane of frequencies';
   return (
     <div className="chart-frame">
       <canvas
@@ -127,20 +126,33 @@ export function FrequencyPlane(props: {
           drag.current = null;
         }}
       />
-      <SaveMenu
-        of={name}
-        items={[
-          pngItem(name, () => [canvas.current!]),
-          tableItem(name, () => ({
-            head: ['row', 'column', 'coefficient'],
-            rows: Array.from(spectrum.values, (_, k) => [
-              spectrum.rows[k]!,
-              spectrum.columns[k]!,
-              coefficient(spectrum, edit, k),
-            ]),
-          })),
-        ]}
-      />
+      <SpectrumMenu spectrum={spectrum} edit={edit} canvas={canvas} />
     </div>
+  );
+}
+
+const NAME = 'Coefficients in the plane of frequencies';
+
+function SpectrumMenu(props: {
+  readonly spectrum: Spectrum;
+  readonly edit: SpectrumEdit;
+  readonly canvas: RefObject<HTMLCanvasElement | null>;
+}) {
+  const { spectrum, edit, canvas } = props;
+  return (
+    <SaveMenu
+      of={NAME}
+      items={[
+        pngItem(NAME, () => [canvas.current!]),
+        tableItem(NAME, () => ({
+          head: ['row', 'column', 'coefficient'],
+          rows: Array.from(spectrum.values, (_, k) => [
+            spectrum.rows[k]!,
+            spectrum.columns[k]!,
+            coefficient(spectrum, edit, k),
+          ]),
+        })),
+      ]}
+    />
   );
 }
