@@ -2,6 +2,8 @@
 import { Fragment, type ReactNode } from 'react';
 import type { ParityReport } from '../../protocol.ts';
 import { Icon } from './Icon.tsx';
+import { Measured } from './Measured.tsx';
+import type { MeasuredName } from './measured.ts';
 
 /** Facts by name; those without a value are left out. */
 export function Facts(props: {
@@ -124,11 +126,15 @@ export function Figure(props: {
   readonly value: string | number;
   readonly note?: string;
   readonly isStrong?: boolean;
+  /** How it was got. */
+  readonly how: MeasuredName;
 }) {
-  const { name, value, note, isStrong = false } = props;
+  const { name, value, note, isStrong = false, how } = props;
   return (
     <div className={isStrong ? 'figure is-strong' : 'figure'}>
-      <dt>{name}</dt>
+      <dt>
+        {name} <Measured of={how} about={name} />
+      </dt>
       <dd>{value}</dd>
       {note === undefined ? null : <dd className="figure-note clip">{note}</dd>}
     </div>

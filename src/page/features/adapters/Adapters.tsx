@@ -9,6 +9,7 @@ import { Check } from '../../parts/Controls.tsx';
 import { Block, Warnings } from '../../parts/Facts.tsx';
 import { FileDrop } from '../../parts/FileDrop.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { later, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
@@ -93,12 +94,14 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: A
         {view.active.includes(name) && view.merged.length === 0 ? <span className="tag">active</span> : null}
       </Check>
       <p className="adapter-facts">
-        {whole(row.parameters)} parameters · {targetsText(row)}
+        {whole(row.parameters)} parameters <Measured of="adapter-size" about={`parameters of ${name}`} /> ·{' '}
+        {targetsText(row)}
         {row.saved.length > 0 ? ` · brings ${some(row.saved)}` : ''}
       </p>
       {score === undefined ? null : (
         <p className="adapter-facts">
           Held-out {score.after.metric} <b>{scoreText(score.after)}</b>, {scoreText(score.before)} without it
+          <Measured of="adapter-score" about={`score of ${name}`} />
         </p>
       )}
       {fit === null ? (

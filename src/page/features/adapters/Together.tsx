@@ -7,6 +7,7 @@ import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Block, ParityVerdict, Warnings } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import type { AdapterPlace, AdapterSetView } from './adapterSet.ts';
@@ -77,6 +78,7 @@ function Standing({ view }: { readonly view: AdapterSetView }) {
         {standing === null
           ? ''
           : `Held-out ${standing.after.metric}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
+        {standing === null ? null : <Measured of="adapter-score" about="score of the adapters together" />}
       </p>
       <p className="row tools">
         {merged.length > 0 ? (

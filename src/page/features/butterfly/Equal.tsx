@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { percent, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Block, Lines } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { MatrixCanvas } from '../inspect/MatrixCanvas.tsx';
 import { useMapColors } from '../inspect/painters.ts';
 import { productPainter, reachedOf } from './ProductMap.tsx';
@@ -38,6 +39,7 @@ export function Equal(props: { readonly setting: Setting; readonly onChoose: (se
           ? `Both have ${whole(mine)} free numbers in the rotation.`
           : `The nearest that is legal: ${whole(theirs)} free numbers for ${whole(mine)}, ${percent(Math.abs(theirs / mine - 1))} ${theirs > mine ? 'more' : 'fewer'}.`}{' '}
         BOFT’s scale of the outputs is not counted.
+        <Measured of="reach" about="reach and fill" />
       </p>
     </Block>
   );

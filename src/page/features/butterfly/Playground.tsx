@@ -4,6 +4,7 @@ import { METHODS } from '../../../methods.ts';
 import { whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Segments } from '../../parts/Controls.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
 import { Stops } from '../../parts/Stops.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
@@ -71,6 +72,7 @@ export function Playground(props: {
       <p className="row playground-end">
         <span data-testid="free">
           <b>{whole(free)}</b> free numbers in the rotation
+          <Measured of="free-numbers" about="free numbers" />
         </span>
         {base === null ? null : <Use setting={setting} onBack={() => onChange(null)} layer={layer} />}
       </p>

@@ -1,6 +1,7 @@
 /** The product of the first k factors: where it fills in, how much of it, and from which k on it is dense. */
 import { useMemo } from 'react';
 import { percent, whole } from '../../format.ts';
+import { Measured } from '../../parts/Measured.tsx';
 import { Range } from '../../parts/Range.tsx';
 import { usePage, useUi } from '../../usePage.ts';
 import { MatrixCanvas, type Painter } from '../inspect/MatrixCanvas.tsx';
@@ -95,6 +96,7 @@ export function ProductMap({ view }: { readonly view: View }) {
         <p>
           Each input reaches <b>{whole(reachedOf(wiring, k))}</b> of <b>{whole(wiring.size)}</b> outputs;{' '}
           <b>{percent(fill)}</b> of the product can differ from zero.
+          <Measured of="reach" about="reach and fill" />
         </p>
         <p className="hint">
           {dense === null

@@ -41,8 +41,8 @@ export function Rotation(props: {
   return (
     <Block title="The rotation now" label="Rotation" beside={<Scale limit={ROTATION_LIMIT} />}>
       <dl className="figures figures-small" data-testid="rotation">
-        <Figure name="‖RᵀR − I‖" value={real(rotation.orthogonality)} />
-        <Figure name="Largest angle" value={degrees(rotation.maxAngle)} />
+        <Figure name="‖RᵀR − I‖" how="orthogonality" value={real(rotation.orthogonality)} />
+        <Figure name="Largest angle" how="angle" value={degrees(rotation.maxAngle)} />
       </dl>
       <div className="composed rotation">
         <MatrixCanvas

@@ -22,8 +22,8 @@ export function Learnt({ inspection, step }: { readonly inspection: Inspection; 
   return (
     <Block title="What it has learnt" label="What was learnt">
       <dl className="figures figures-small">
-        <Figure name="‖ΔW‖ / ‖W‖" value={percent(delta.relative)} />
-        {spectrum ? <Figure name="Frequencies" value={spectrum.values.length} /> : null}
+        <Figure name="‖ΔW‖ / ‖W‖" how="change" value={percent(delta.relative)} />
+        {spectrum ? <Figure name="Frequencies" how="frequencies" value={spectrum.values.length} /> : null}
       </dl>
       <div className="strip strip-2">
         {spectrum ? <SpectrumMap spectrum={spectrum} rows={delta.rows} columns={delta.columns} /> : null}

@@ -48,10 +48,10 @@ function Parity({ merged }: { readonly merged: MergeResult }) {
       ) : (
         <>
           <dl className="figures figures-small">
-            <Figure name="max |a−b| / max |b|" value={power(parity.maxRel)} isStrong />
-            <Figure name="max |a−b|" value={power(parity.maxAbs)} />
-            <Figure name="Allowed" value={power(parity.bound)} />
-            <Figure name="Weights changed" value={changed.length} />
+            <Figure name="max |a−b| / max |b|" how="parity-relative" value={power(parity.maxRel)} isStrong />
+            <Figure name="max |a−b|" how="parity-absolute" value={power(parity.maxAbs)} />
+            <Figure name="Allowed" how="parity-bound" value={power(parity.bound)} />
+            <Figure name="Weights changed" how="weights-changed" value={changed.length} />
           </dl>
           <ParityVerdict parity={parity} />
           <Written written={written} />

@@ -3,7 +3,7 @@ import { Radio, RadioGroup } from 'react-aria-components';
 import { METHODS } from '../../../methods.ts';
 import { bytes, percent, whole } from '../../format.ts';
 import { ErrorCard } from '../../parts/Errors.tsx';
-import { Tip } from '../../parts/Tip.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { useChoice, useDerived, usePage } from '../../usePage.ts';
 import { MethodSection, TrainingSection } from './Method.tsx';
 import { PRESETS, presetById } from './presets.ts';
@@ -93,11 +93,7 @@ function Totals() {
         <>
           <span className="total-main">
             <b>{whole(count.stored)}</b> trainable
-            <Tip about="stored and free parameters">
-              Stored: numbers kept in memory and in the adapter file. Free: numbers that can have an effect. A
-              b × b block is stored whole, but only its skew part, b(b−1)/2 numbers, turns anything. Papers
-              often count the free ones.
-            </Tip>
+            <Measured of="trainable" about="stored and free parameters" />
           </span>
           <span>
             <b>{whole(count.free)}</b> free

@@ -5,6 +5,7 @@ import { bytes, count, examplesText, whole } from '../../format.ts';
 import { Segments } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Facts } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { Tip } from '../../parts/Tip.tsx';
 import { later, Waiting } from '../../parts/Waiting.tsx';
@@ -66,7 +67,11 @@ export function ModelSection() {
             Family: report.family,
             Parameters: whole(report.parameters),
             File: `${bytes(report.bytes)}, opset ${report.opset}`,
-            Modules: report.modules.length,
+            Modules: (
+              <>
+                {report.modules.length} <Measured of="model-facts" about="facts of the model" />
+              </>
+            ),
           }}
         />
       )}

@@ -3,6 +3,7 @@ import { useShallow } from 'zustand/react/shallow';
 import { type OpenReport, scoredOn } from '../../../protocol.ts';
 import { bytes, duration, rate, real, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';
 import { ForecastBeside } from './Forecast.tsx';
 import { remarksOf } from './runs.ts';
@@ -35,6 +36,7 @@ function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {
             {whole(counts.gpu.dispatchesPerStep)} dispatches
             {submits === null ? '' : `, ${whole(submits)} ${submits === 1 ? 'submit' : 'submits'}`} a step
           </span>
+          <Measured of="machine" about="memory, dispatches, submits" />
         </>
       )}
     </p>
@@ -66,11 +68,13 @@ export function Figures() {
       <dl className="figures" data-testid="figures">
         <Figure
           name="Loss"
+          how="loss"
           value={smoothed === null ? '–' : real(smoothed)}
           note={smoothed === null ? '' : 'smoothed'}
         />
         <Figure
           name={`Held-out ${now?.metric ?? wanted}`}
+          how="held-out"
           value={now === undefined ? '–' : scoreText(now)}
           note={
             first !== undefined && now !== undefined && now !== first
@@ -83,6 +87,7 @@ export function Figures() {
         />
         <Figure
           name="Pace"
+          how="pace"
           value={
             pace === null ? '–' : pace < 1 ? `${(1 / pace).toFixed(1)} steps/s` : `${pace.toFixed(1)} s/step`
           }
@@ -98,6 +103,7 @@ export function Figures() {
         />
         <Figure
           name="Time left"
+          how="time-left"
           value={left === null ? '–' : duration(left)}
           note={total === null ? '' : `step ${whole(step)} of ${whole(total)}`}
         />

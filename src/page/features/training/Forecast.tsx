@@ -7,6 +7,7 @@ import { Action } from '../../parts/Action.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 
@@ -89,6 +90,8 @@ function Report({ report }: { readonly report: ForecastReport }) {
             {isOnGpu
               ? `Largest buffer ${bytes(largest.bytes)}; this device allows ${bytes(report.bufferLimitBytes)}.`
               : 'onnxruntime computes, in memory of its own.'}
+            <Measured of="forecast-bytes" about="forecast of memory" />
+            {secondsPerStep === null ? null : <Measured of="forecast-time" about="forecast of time" />}
           </p>
         </>
       ) : null}
@@ -178,17 +181,20 @@ export function ForecastBeside({ pace }: { readonly pace: number | null }) {
   if (ofRun === null || ofRun.id !== current?.id || peak === null) return null;
   const { bytes: parts, secondsPerStep } = ofRun.report;
   return (
-    <Lines
-      label="Forecast and measurement"
-      head={['', 'forecast', 'measured']}
-      rows={[
-        ['GPU memory, peak', bytes(parts.peak), bytes(peak)],
-        [
-          'A step',
-          secondsPerStep === null ? '–' : brief(secondsPerStep),
-          pace === null ? 'after 10 steps' : brief(pace),
-        ],
-      ]}
-    />
+    <div className="row">
+      <Lines
+        label="Forecast and measurement"
+        head={['', 'forecast', 'measured']}
+        rows={[
+          ['GPU memory, peak', bytes(parts.peak), bytes(peak)],
+          [
+            'A step',
+            secondsPerStep === null ? '–' : brief(secondsPerStep),
+            pace === null ? 'after 10 steps' : brief(pace),
+          ],
+        ]}
+      />
+      <Measured of="forecast-beside" about="forecast and measurement" />
+    </div>
   );
 }

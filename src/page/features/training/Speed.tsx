@@ -5,6 +5,7 @@ import { brief, bytes, percent, rate, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { Timeline } from './Timeline.tsx';
@@ -27,7 +28,7 @@ export function Speed() {
         {busy === null ? null : <Action kind="link" text="stop" onPress={page.speed.leave} />}
       </p>
       {error === null ? null : <ErrorText report={error} />}
-      {report === null ? null : <Measured report={report} />}
+      {report === null ? null : <Found report={report} />}
     </section>
   );
 }
@@ -37,7 +38,7 @@ const orDash = (n: number | null, show: (n: number) => string): string => (n ===
 /** Kernels that are listed. */
 const DEAREST = 8;
 
-function Measured({ report }: { readonly report: SpeedReport }) {
+function Found({ report }: { readonly report: SpeedReport }) {
   const { device, unit, steps, peaks, kernels, timeline } = report;
   const all = (kernels ?? []).reduce((n, k) => n + k.count * k.microseconds, 0);
   return (
@@ -47,6 +48,7 @@ function Measured({ report }: { readonly report: SpeedReport }) {
         {peaks === null
           ? ''
           : `The roofline is the best that it did here: ${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second in a product, ${rate(peaks.bytesPerSecond / 1e9)} GB a second in a long sum.`}
+        <Measured of="speed" about="speed of a step" />
       </p>
       <div className="table-scroll">
         <Lines
@@ -73,6 +75,11 @@ function Measured({ report }: { readonly report: SpeedReport }) {
           ])}
         />
       </div>
+      {kernels === null ? null : (
+        <p className="hint">
+          The dearest kernels <Measured of="kernels" about="time of a kernel" />
+        </p>
+      )}
       {kernels === null ? null : (
         <Lines
           label="Kernels of the step"

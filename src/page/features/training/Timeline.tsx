@@ -3,6 +3,7 @@ import { type KeyboardEvent, type PointerEvent, useMemo, useRef, useState } from
 import { brief, percent, whole } from '../../format.ts';
 import { Fold, Segments } from '../../parts/Controls.tsx';
 import { Block, Lines } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { tableItem } from '../../parts/saveItems.ts';
 import {
@@ -60,8 +61,7 @@ export function Timeline(props: {
       </ul>
       <p className="hint">
         {whole(bars.length)} kernels, {seconds(all)} in all; the step itself took {brief(secondsPerStep)}.
-        Each bar is the best of three times of its kernel at these sizes, run in a row between two timestamps;
-        the bars are put one after the other in the step’s order, and copies are not timed.
+        <Measured of="timeline" about={NAME} />
       </p>
       <Fold summary={`The sums ${by === 'op' ? 'by op' : 'by layer'} as a table`}>
         <Lines

@@ -3,6 +3,7 @@ import type { TuningReport } from '../../../protocol.ts';
 import { brief, percent } from '../../format.ts';
 import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Lines } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
 import { chooseTuning } from './tuningChoice.ts';
@@ -58,6 +59,7 @@ function Found({ report: { rows, milliseconds } }: { readonly report: TuningRepo
       <p className="hint">
         Classes of matrix products of m × n numbers, each a sum of k; T marks an operand that is stored
         transposed. It took {brief(milliseconds / 1000)}.
+        <Measured of="tuning" about="fastest kernels" />
         {rows.some(({ how }) => how === null) &&
           ' What was not measured runs as usual; the next run goes on with it.'}
       </p>

@@ -13,6 +13,7 @@ import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { useIsRecorded, usePage, useRun, useUi } from '../../usePage.ts';
@@ -44,6 +45,7 @@ export function BeforeAfter() {
         <span className="hint">
           Held-out inputs, base model and step {step}.{' '}
           {value.kind === 'text' ? 'Same prompt, same seed.' : 'What changed most comes first.'}
+          {value.kind === 'text' ? null : <Measured of="answers" about="answers before and after" />}
         </span>
         {isRecorded ? null : <Action text="Compare now" onPress={() => void page.inspection.compare()} />}
       </div>

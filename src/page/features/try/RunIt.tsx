@@ -7,6 +7,7 @@ import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
 import { Block } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { DrawPad } from '../../parts/Pictures.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import { usePage, useRun } from '../../usePage.ts';
@@ -169,6 +170,7 @@ function Written({ title, writing }: { readonly title: string; readonly writing:
         {promptSeconds === null ? '' : `${promptTokens} prompt tokens in ${brief(promptSeconds)}`}
         {tokensPerSecond === null ? '' : `, then ${rate(tokensPerSecond)} tokens/s`}, {tokens} new,{' '}
         {isCached ? 'with the file’s cache' : 'without a cache: the file has none'}
+        <Measured of="writing" about={`tokens a second, ${title}`} />
       </p>
     </div>
   );

@@ -115,15 +115,22 @@ function Said({ back: { answer } }: { readonly back: BackView }) {
       <dl className="figures figures-small" data-testid="back-figures" data-at={at}>
         <Figure
           name={`Held out, at ${at.toFixed(2)}`}
+          how="held-out"
           value={scoreText(metric)}
           note={`${metric.metric}, loss ${real(metric.loss)}`}
           isStrong
         />
-        {inspection === null ? null : <Figure name="‖ΔW‖ / ‖W‖" value={percent(inspection.delta.relative)} />}
+        {inspection === null ? null : (
+          <Figure name="‖ΔW‖ / ‖W‖" how="change" value={percent(inspection.delta.relative)} />
+        )}
         {rotation === undefined ? null : (
           <>
-            <Figure name="Largest angle" value={`${((rotation.maxAngle * 180) / Math.PI).toFixed(2)}°`} />
-            <Figure name="‖RᵀR − I‖" value={real(rotation.orthogonality)} />
+            <Figure
+              name="Largest angle"
+              how="angle"
+              value={`${((rotation.maxAngle * 180) / Math.PI).toFixed(2)}°`}
+            />
+            <Figure name="‖RᵀR − I‖" how="orthogonality" value={real(rotation.orthogonality)} />
           </>
         )}
       </dl>

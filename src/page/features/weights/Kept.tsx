@@ -93,19 +93,26 @@ function Figures({ own }: { readonly own: Looked }) {
   const { singular, neurons, lora } = own;
   return (
     <dl className="figures figures-small" data-testid="kept-figures">
-      <Figure name="Rank of ΔW" value={`${whole(singular.rank)} of ${whole(singular.of)}`} />
+      <Figure name="Rank of ΔW" how="rank" value={`${whole(singular.rank)} of ${whole(singular.of)}`} />
       <Figure
         name="Energy"
+        how="energy"
         value={changeText(relative(own))}
         note={`${real(neurons.energy.before)} → ${real(neurons.energy.after)}`}
       />
       <Figure
         name="Angles moved"
+        how="angles-moved"
         value={`≤ ${degrees(neurons.turned.most)}`}
         note={`mean ${degrees(neurons.turned.mean)}`}
       />
       {lora === null ? null : (
-        <Figure name={`Of rank ${lora.rank} at best`} value={percent(lora.share)} note="of ‖ΔW‖²" />
+        <Figure
+          name={`Of rank ${lora.rank} at best`}
+          how="best-rank"
+          value={percent(lora.share)}
+          note="of ‖ΔW‖²"
+        />
       )}
     </dl>
   );

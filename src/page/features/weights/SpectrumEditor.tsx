@@ -115,13 +115,15 @@ function Figures(props: {
       <dl className="figures figures-small" data-testid="spectrum-figures">
         <Figure
           name="‖ΔW‖ / ‖W‖"
+          how="change"
           value={percent(shown.relative)}
           note={shown === delta ? '' : `as trained ${percent(delta.relative)}`}
         />
-        <Figure name="Counting" value={counting.map(whole).join(' of ')} />
+        <Figure name="Counting" how="frequencies" value={counting.map(whole).join(' of ')} />
         {score === null ? null : (
           <Figure
             name={`Held-out ${score.metric}`}
+            how="held-out"
             value={scoreText(score)}
             note={trained === null ? '' : `as trained ${scoreText(trained)}`}
           />
