@@ -2,6 +2,8 @@
 import { useState } from 'react';
 import { Tooltip, TooltipTrigger } from 'react-aria-components';
 import { commandById, commandTip } from './commands.ts';
+import { leftOut } from './features/setup/link.ts';
+import { describeRun } from './features/training/runs.ts';
 import { IconButton, type IconName } from './parts/Icon.tsx';
 import type { UiState } from './stores.ts';
 import { chooseTheme } from './theme.ts';
@@ -19,9 +21,21 @@ export function HeaderTools() {
   const theme = useUi((s) => s.theme);
   const [isCopied, setCopied] = useState(false);
   const copy = async () => {
-    history.replaceState(null, '', page.link());
-    await navigator.clipboard?.writeText(page.link()).catch(() => undefined);
-    setCopied(true);
+    const state = page.choice.getState();
+    const left = leftOut(state);
+    const link = `${location.origin}${location.pathname}${location.search}${page.hash()}`;
+    history.replaceState(null, '', link);
+    const isDone = await navigator.clipboard?.writeText(link).then(
+      () => true,
+      () => false,
+    );
+    page.ui.setState({
+      notice: [
+        `${isDone ? 'Link copied' : 'The link is in the address bar; the browser does not let the page copy it'}: ${describeRun(state.settings)}.`,
+        left.length === 0 ? 'It holds the whole setup.' : `It does not hold ${left.join(', ')}.`,
+      ].join(' '),
+    });
+    setCopied(isDone === true);
     setTimeout(() => setCopied(false), 2500);
   };
   return (

@@ -13,11 +13,11 @@ import { createRecorded } from './features/recorded/recorded.ts';
 import { flatModel, type Inputs, isElsewhere, isOtherRun, obstacle } from './features/setup/choice.ts';
 import { createDataPreview } from './features/setup/data.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
+import { besideOf, encodeHash } from './features/setup/link.ts';
 import { followModel } from './features/setup/modelReport.ts';
 import {
   baseSettings,
   configShape,
-  encodeHash,
   type PageSettings,
   refuseValue,
   sameValue,
@@ -99,9 +99,10 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
       });
       return opened;
     },
-    link(): string {
-      const { settings, reading } = choice.getState();
-      return `${location.origin}${location.pathname}${location.search}#${encodeHash(settings, reading)}`;
+    /** The whole setup, as the address's hash has it. */
+    hash(): string {
+      const state = choice.getState();
+      return `#${encodeHash(state.settings, besideOf(state))}`;
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
-import { withPadding } from './features/setup/choice.ts';
-import { decodeHash, encodeHash } from './features/setup/settings.ts';
+import { withPadding, withPrecision } from './features/setup/choice.ts';
+import { decodeHash } from './features/setup/link.ts';
 import { startStart } from './features/start/started.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
@@ -54,27 +54,29 @@ function keepFiles(page: Page): void {
   else window.addEventListener('load', whenIdle, { once: true });
 }
 
+/** What a link follows from. */
+const IN_LINK = ['settings', 'engine', 'reading', 'model', 'recompute', 'quantised'] as const;
+
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
 async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   const read = () => {
-    const { settings, padding, engine = null, problems } = decodeHash(location.hash);
+    const { settings, beside, problems } = decodeHash(location.hash);
+    const { padding, engine = null, precision = 'file', recompute, quantised = 'requantise' } = beside;
     page.choice.setState(({ reading }) => ({ problems, engine, reading: withPadding(reading, padding) }));
     page.setSettings(settings);
+    page.choice.setState(({ model }) => ({
+      ...(model?.kind === 'embedded' ? { model: withPrecision(model, precision) } : {}),
+      recompute: recompute === 'yes',
+      quantised,
+    }));
   };
   read();
-  const hash = () => {
-    const { settings, reading, engine } = page.choice.getState();
-    return `#${encodeHash(settings, { ...reading, engine })}`;
-  };
   window.addEventListener('hashchange', () => {
-    if (location.hash !== hash()) read();
+    if (location.hash !== page.hash()) read();
   });
   page.choice.subscribe((now, before) => {
-    const isOther =
-      now.settings !== before.settings ||
-      now.engine !== before.engine ||
-      now.reading.padding !== before.reading.padding;
-    if (isOther) history.replaceState(null, '', hash());
+    const isOther = IN_LINK.some((part) => now[part] !== before[part]);
+    if (isOther) history.replaceState(null, '', page.hash());
   });
   // A file that is dropped beside a box would otherwise take the place of the page, and of its run.
   for (const type of ['dragover', 'drop'])

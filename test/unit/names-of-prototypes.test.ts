@@ -8,7 +8,7 @@ import { runCommand } from '../../src/cli/commands.ts';
 import { chatFormat } from '../../src/data/chat.ts';
 import { readMessages } from '../../src/data/messages.ts';
 import { derive } from '../../src/page/features/setup/derive.ts';
-import { decodeHash, encodeHash } from '../../src/page/features/setup/settings.ts';
+import { decodeHash, encodeHash } from '../../src/page/features/setup/link.ts';
 import { tools } from '../../tools/commands.ts';
 import { layer } from './adapters-fixtures.ts';
 import { visionReport } from './page-fixtures.ts';

@@ -6,12 +6,11 @@ import { describe, expect, test } from 'vitest';
 import { METHODS } from '../../src/adapters/registry.ts';
 import { controlOf, stopsOf } from '../../src/page/features/setup/controls.ts';
 import { derive } from '../../src/page/features/setup/derive.ts';
+import { decodeHash, encodeHash } from '../../src/page/features/setup/link.ts';
 import { PRESETS } from '../../src/page/features/setup/presets.ts';
 import {
   baseSettings,
   configShape,
-  decodeHash,
-  encodeHash,
   fullConfig,
   layersOf,
   refuseConfig,
@@ -46,7 +45,7 @@ describe('links', () => {
     const settings = baseSettings(id);
     const hash = encodeHash(settings);
     expect(hash).toBe(`v=1&preset=${id}&seed=${settings.training.seed}`);
-    expect(decodeHash(`#${hash}`)).toEqual({ settings, problems: [] });
+    expect(decodeHash(`#${hash}`)).toEqual({ settings, beside: {}, problems: [] });
   });
 
   test('of a megabyte are not read; of many parts the first are told', () => {
@@ -81,21 +80,23 @@ describe('links', () => {
     const settings = baseSettings('letters-boft');
     const hash = encodeHash(settings, { engine: 'onnxruntime' });
     expect(hash).toBe(`v=1&preset=letters-boft&engine=onnxruntime&seed=${settings.training.seed}`);
-    expect(decodeHash(hash)).toEqual({ settings, engine: 'onnxruntime', problems: [] });
-    expect(encodeHash(settings, { engine: null })).not.toContain('engine');
+    expect(decodeHash(hash)).toEqual({ settings, beside: { engine: 'onnxruntime' }, problems: [] });
+    expect(encodeHash(settings)).not.toContain('engine');
     expect(decodeHash('preset=letters-boft&engine=abacus')).toEqual({
       settings,
+      beside: {},
       problems: ['engine = "abacus" is not used: choose webgpu or onnxruntime.'],
     });
   });
 
-  test('carry the padding where it is not the usual, and no other way of reading', () => {
+  test('carry the padding where it is not the usual', () => {
     const settings = baseSettings('own-model');
-    const hash = encodeHash(settings, { padding: 'longest', mapping: { text: 'x' } });
+    const hash = encodeHash(settings, { padding: 'longest' });
     expect(hash).toBe(`v=1&preset=own-model&padding=longest&seed=${settings.training.seed}`);
-    expect(decodeHash(hash)).toEqual({ settings, padding: 'longest', problems: [] });
+    expect(decodeHash(hash)).toEqual({ settings, beside: { padding: 'longest' }, problems: [] });
     expect(decodeHash('preset=own-model&padding=wide')).toEqual({
       settings,
+      beside: {},
       problems: ['padding = "wide" is not used: choose length or longest.'],
     });
   });

@@ -6,15 +6,9 @@ import { completeConfig, selectTargets } from '../../../src/adapters/targets.ts'
 import { PapilioError } from '../../../src/lib/errors.ts';
 import type { Rng } from '../../../src/lib/rng.ts';
 import { derive } from '../../../src/page/features/setup/derive.ts';
+import { decodeHash, encodeHash } from '../../../src/page/features/setup/link.ts';
 import { PRESETS } from '../../../src/page/features/setup/presets.ts';
-import {
-  baseSettings,
-  decodeHash,
-  encodeHash,
-  MODELS,
-  runTraining,
-  targetModel,
-} from '../../../src/page/features/setup/settings.ts';
+import { baseSettings, MODELS, runTraining, targetModel } from '../../../src/page/features/setup/settings.ts';
 import { visionReport } from '../../../test/unit/page-fixtures.ts';
 import { type Door, fuzzFile, type Input, textOf, utf8 } from '../door.ts';
 import { mutateJson, mutateTree, ODD_NAMES, treeOf } from '../mutate/json.ts';

@@ -1,9 +1,9 @@
 /**
- * What the page is set to, as values: preset and choices give a base, the rest is what differs from it; and the link that carries them. The
- * one validator here serves the form and the link, so neither can let in what the other refuses.
+ * What the page is set to, as values: preset and choices give a base, the rest is what differs from it. The one validator here serves the
+ * form and the link (link.ts), so neither can let in what the other refuses.
  */
 import type { z } from 'zod';
-import { jsonOf, PapilioError, within } from '../../../common.ts';
+import { PapilioError } from '../../../common.ts';
 import {
   type CommonConfig,
   type Layer,
@@ -16,13 +16,7 @@ import {
   startRate,
   type TargetModel,
 } from '../../../methods.ts';
-import {
-  type DataOptions,
-  type EngineName,
-  type ModelReport,
-  type TrainingSettings,
-  trainingSchema,
-} from '../../../protocol.ts';
+import { type ModelReport, type TrainingSettings, trainingSchema } from '../../../protocol.ts';
 import { PRESETS, presetById } from './presets.ts';
 
 export interface PageSettings {
@@ -246,7 +240,7 @@ export function refuseConfig(settings: PageSettings, report: ModelReport | null 
   return method.refuseStart?.(config) ?? refused ?? refuseCommon(config);
 }
 
-const shortly = (value: unknown): string => {
+export const shortly = (value: unknown): string => {
   const text = JSON.stringify(value);
   return text.length > 200 ? `${text.slice(0, 200)} …` : text;
 };
@@ -312,112 +306,4 @@ export function differingFields(
 ): string[] {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
   return [...keys].filter((key) => !sameValue(a[key], b[key]));
-}
-
-// The address's hash: schema version, preset, seed, and only what differs from them. Reading goes through the form's validator, so a
-// link can say nothing that the form would refuse.
-
-const LINK_VERSION = '1';
-
-/** A value as short as it can be read back: text as it is unless it looks like JSON. */
-function encodeValue(value: unknown): string {
-  return typeof value === 'string' && asJson(value) === undefined ? value : JSON.stringify(value);
-}
-
-function asJson(text: string): unknown {
-  try {
-    return jsonOf(text);
-  } catch {
-    return undefined;
-  }
-}
-
-/** The hash without its "#". Dropped files and pasted text stay out: a link carries settings, never data. */
-export function encodeHash(
-  settings: PageSettings,
-  { padding, engine }: DataOptions & { readonly engine?: EngineName | null } = {},
-): string {
-  const preset = presetById(settings.preset);
-  const base = baseOf(settings);
-  const out = new URLSearchParams({ v: LINK_VERSION, preset: settings.preset });
-  for (const key of ['model', 'data', 'method'] as const)
-    if (settings[key] !== preset[key]) out.set(key, settings[key]);
-  // Only what is given: what is left open is where a run starts, which depends on the model.
-  for (const key of differingFields(base.config, settings.config))
-    out.set(`c.${key}`, encodeValue(settings.config[key]));
-  for (const key of differingFields({ ...base.training }, { ...settings.training }))
-    if (key !== 'seed') out.set(`t.${key}`, encodeValue(settings.training[key as 'steps']));
-  if (padding === 'longest') out.set('padding', padding);
-  if (engine) out.set('engine', engine);
-  out.set('seed', String(settings.training.seed));
-  return out.toString();
-}
-
-/** Sentences on one link, and letters of each: more are no news. */
-const MOST_PROBLEMS = 20;
-const MOST_LETTERS = 400;
-
-function inBrief(problems: readonly string[]): string[] {
-  const first = problems
-    .slice(0, MOST_PROBLEMS)
-    .map((problem) => (problem.length > MOST_LETTERS ? `${problem.slice(0, MOST_LETTERS)} …` : problem));
-  const more = problems.length - first.length;
-  return more === 0
-    ? first
-    : [...first, `${more.toLocaleString('en-GB')} more parts of it are not used either.`];
-}
-
-interface Linked extends ReturnType<typeof validateSettings> {
-  readonly padding?: DataOptions['padding'];
-  readonly engine?: EngineName;
-}
-
-/** Settings of a hash (with or without "#"), padding and engine where it names them, and a sentence for everything in it that could not be used. */
-export function decodeHash(hash: string): Linked {
-  try {
-    within('linkLetters', hash.length, 'The link');
-  } catch (error) {
-    if (!(error instanceof PapilioError)) throw error;
-    const { settings } = validateSettings({ config: {}, training: {} });
-    return { settings, problems: [error.message] };
-  }
-  const params = new URLSearchParams(hash.replace(/^#/, ''));
-  // Without a prototype: a link may call a field anything.
-  const config: Record<string, unknown> = Object.create(null);
-  const training: Record<string, unknown> = Object.create(null);
-  const strange: string[] = [];
-  for (const [key, text] of params) {
-    const value = asJson(text) === undefined ? text : asJson(text);
-    if (key.startsWith('c.')) config[key.slice(2)] = value;
-    else if (key.startsWith('t.')) training[key.slice(2)] = value;
-    else if (key === 'seed') training.seed = value;
-    else if (!['v', 'preset', 'model', 'data', 'method', 'padding', 'engine'].includes(key))
-      strange.push(`The link’s “${key}” means nothing here and is ignored.`);
-  }
-  const version = params.get('v');
-  if (version !== null && version !== LINK_VERSION)
-    strange.push(
-      `The link is of version ${version}; this page reads version ${LINK_VERSION} and takes what it knows.`,
-    );
-  const padding = params.get('padding');
-  if (padding !== null && padding !== 'length' && padding !== 'longest')
-    strange.push(`padding = ${shortly(padding)} is not used: choose length or longest.`);
-  const engine = params.get('engine');
-  const isEngine = engine === 'webgpu' || engine === 'onnxruntime';
-  if (engine !== null && !isEngine)
-    strange.push(`engine = ${shortly(engine)} is not used: choose webgpu or onnxruntime.`);
-  const { settings, problems } = validateSettings({
-    preset: params.get('preset') ?? undefined,
-    model: params.get('model') ?? undefined,
-    data: params.get('data') ?? undefined,
-    method: params.get('method') ?? undefined,
-    config,
-    training,
-  });
-  return {
-    settings,
-    ...(padding === 'longest' ? { padding } : {}),
-    ...(isEngine ? { engine } : {}),
-    problems: inBrief([...strange, ...problems]),
-  };
 }

@@ -1,0 +1,188 @@
+/**
+ * The link that carries a setup, in the address's hash: schema version, preset, seed, and only what differs from them. Reading goes through the
+ * form's validator, so a link can say nothing that the form would refuse. It carries settings, never data: what it leaves out is told.
+ */
+import { jsonOf, PapilioError, within } from '../../../common.ts';
+import type { DataSource, ModelSource } from '../../../protocol.ts';
+import type { ChoiceState } from './choice.ts';
+import { presetById } from './presets.ts';
+import { baseOf, differingFields, type PageSettings, shortly, validateSettings } from './settings.ts';
+
+const LINK_VERSION = '1';
+
+/** What a link carries beside the settings: the values of each, and the one that goes without saying; null: none does. */
+const BESIDE = {
+  padding: { values: ['length', 'longest'], usual: 'length' },
+  engine: { values: ['webgpu', 'onnxruntime'], usual: null },
+  /** Of a model that comes with the page. */
+  precision: { values: ['file', 'f16', 'q4'], usual: 'file' },
+  recompute: { values: ['no', 'yes'], usual: 'no' },
+  quantised: { values: ['requantise', 'float'], usual: 'requantise' },
+} as const;
+
+type BesideName = keyof typeof BESIDE;
+export type Beside = { readonly [K in BesideName]?: (typeof BESIDE)[K]['values'][number] };
+
+const BESIDE_NAMES = Object.keys(BESIDE) as BesideName[];
+
+/** What a page is set to beside its settings. */
+export const besideOf = ({
+  reading,
+  engine,
+  model,
+  recompute,
+  quantised,
+}: Pick<ChoiceState, 'reading' | 'engine' | 'model' | 'recompute' | 'quantised'>): Beside => ({
+  padding: reading.padding ?? 'length',
+  ...(engine === null ? {} : { engine }),
+  ...(model?.kind === 'embedded' ? { precision: model.precision ?? 'file' } : {}),
+  recompute: recompute ? 'yes' : 'no',
+  quantised,
+});
+
+/** A value as short as it can be read back: text as it is unless it looks like JSON. */
+function encodeValue(value: unknown): string {
+  return typeof value === 'string' && asJson(value) === undefined ? value : JSON.stringify(value);
+}
+
+function asJson(text: string): unknown {
+  try {
+    return jsonOf(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The hash without its "#". */
+export function encodeHash(settings: PageSettings, beside: Beside = {}): string {
+  const preset = presetById(settings.preset);
+  const base = baseOf(settings);
+  const out = new URLSearchParams({ v: LINK_VERSION, preset: settings.preset });
+  for (const key of ['model', 'data', 'method'] as const)
+    if (settings[key] !== preset[key]) out.set(key, settings[key]);
+  // Only what is given: what is left open is where a run starts, which depends on the model.
+  for (const key of differingFields(base.config, settings.config))
+    out.set(`c.${key}`, encodeValue(settings.config[key]));
+  for (const key of differingFields({ ...base.training }, { ...settings.training }))
+    if (key !== 'seed') out.set(`t.${key}`, encodeValue(settings.training[key as 'steps']));
+  for (const name of BESIDE_NAMES) {
+    const value = beside[name];
+    if (value !== undefined && value !== BESIDE[name].usual) out.set(name, value);
+  }
+  out.set('seed', encodeValue(settings.training.seed));
+  return out.toString();
+}
+
+/** Sentences on one link, and letters of each: more are no news. */
+const MOST_PROBLEMS = 20;
+const MOST_LETTERS = 400;
+
+function inBrief(problems: readonly string[]): string[] {
+  const first = problems
+    .slice(0, MOST_PROBLEMS)
+    .map((problem) => (problem.length > MOST_LETTERS ? `${problem.slice(0, MOST_LETTERS)} …` : problem));
+  const more = problems.length - first.length;
+  return more === 0
+    ? first
+    : [...first, `${more.toLocaleString('en-GB')} more parts of it are not used either.`];
+}
+
+interface Linked extends ReturnType<typeof validateSettings> {
+  /** What it names beside them that is not usual. */
+  readonly beside: Beside;
+}
+
+/** What a link names beside the settings, and a sentence for each that cannot be used. */
+function besideIn(params: URLSearchParams): { readonly beside: Beside; readonly problems: string[] } {
+  const problems: string[] = [];
+  const beside: Partial<Record<BesideName, string>> = {};
+  for (const name of BESIDE_NAMES) {
+    const value = params.get(name);
+    const { values, usual } = BESIDE[name];
+    if (value === null || value === usual) continue;
+    if ((values as readonly string[]).includes(value)) beside[name] = value;
+    else problems.push(`${name} = ${shortly(value)} is not used: choose ${values.join(' or ')}.`);
+  }
+  return { beside: beside as Beside, problems };
+}
+
+/** What a hash says (with or without "#"), and a sentence for everything in it that could not be used. */
+export function decodeHash(hash: string): Linked {
+  try {
+    within('linkLetters', hash.length, 'The link');
+  } catch (error) {
+    if (!(error instanceof PapilioError)) throw error;
+    const { settings } = validateSettings({ config: {}, training: {} });
+    return { settings, beside: {}, problems: [error.message] };
+  }
+  const params = new URLSearchParams(hash.replace(/^#/, ''));
+  // Without a prototype: a link may call a field anything.
+  const config: Record<string, unknown> = Object.create(null);
+  const training: Record<string, unknown> = Object.create(null);
+  const strange: string[] = [];
+  for (const [key, text] of params) {
+    const value = asJson(text) === undefined ? text : asJson(text);
+    if (key.startsWith('c.')) config[key.slice(2)] = value;
+    else if (key.startsWith('t.')) training[key.slice(2)] = value;
+    else if (key === 'seed') training.seed = value;
+    else if (!['v', 'preset', 'model', 'data', 'method', ...BESIDE_NAMES].includes(key))
+      strange.push(`The link’s “${key}” means nothing here and is ignored.`);
+  }
+  const version = params.get('v');
+  if (version !== null && version !== LINK_VERSION)
+    strange.push(
+      `The link is of version ${version}; this page reads version ${LINK_VERSION} and takes what it knows.`,
+    );
+  const { beside, problems: unused } = besideIn(params);
+  const { settings, problems } = validateSettings({
+    preset: params.get('preset') ?? undefined,
+    model: params.get('model') ?? undefined,
+    data: params.get('data') ?? undefined,
+    method: params.get('method') ?? undefined,
+    config,
+    training,
+  });
+  const { precision, ...others } = beside;
+  const isThere = settings.model !== 'own' && settings.model !== 'hub';
+  if (precision !== undefined && !isThere)
+    unused.push(`precision = "${precision}" is not used: it is chosen once the model is there.`);
+  return {
+    settings,
+    beside: isThere ? beside : others,
+    problems: inBrief([...strange, ...unused, ...problems]),
+  };
+}
+
+/** A dropped or fetched source in a few words; null for what comes with the page. */
+function nameOf(what: 'model' | 'data', source: ModelSource | DataSource | null): string | null {
+  switch (source?.kind) {
+    case undefined:
+    case 'embedded':
+      return null;
+    case 'hub':
+      return `the ${what} from the Hub (${source.repo}${source.revision === undefined ? '' : ` at ${source.revision}`})`;
+    case 'url':
+      return `the ${what} from its address (${source.url})`;
+    case 'text':
+      return 'your text';
+    case 'drawings':
+      return 'your drawings';
+    case 'files': {
+      const [first, ...more] = source.files;
+      return `your ${what} (${first?.name ?? 'no file'}${more.length > 0 ? ` and ${more.length} more` : ''})`;
+    }
+  }
+}
+
+/** What a page is set to that its link does not hold. */
+export function leftOut({ model, data, reading, startFrom }: ChoiceState): string[] {
+  const { padding: _, ...read } = reading;
+  const names = [
+    nameOf('model', model),
+    model?.kind !== 'embedded' && model?.precision !== undefined ? 'what its weights are rounded to' : null,
+    nameOf('data', data),
+    Object.keys(read).length > 0 ? 'how its columns are read' : null,
+    startFrom === null ? null : `the adapter that the run goes on from (${startFrom.name})`,
+  ];
+  return names.filter((name) => name !== null);
+}
