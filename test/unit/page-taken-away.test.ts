@@ -38,13 +38,13 @@ describe('the numbers of a chart', () => {
   };
 
   test('are whole where the drawing is not, raw and smoothed with the formula, one row for each x', () => {
-    const { head, rows } = tableOf(spec);
-    expect(head).toEqual([
-      'step',
-      'otter: loss',
-      'otter: loss, smoothed (de-biased exponential moving average, s_t = β s_(t−1) + (1−β) x_t, given as s_t / (1−β^t), β = 0.5)',
-      'otter held out: loss',
-    ]);
+    const table = tableOf(spec);
+    const { head, rows, formulas } = table;
+    expect(head).toEqual(['step', 'otter: loss', 'otter: loss, smoothed', 'otter held out: loss']);
+    expect(formulas).toEqual({ 'otter: loss, smoothed': smoothFormula(beta) });
+    expect(tableCsv(table).split('\n')[0]).toBe(
+      'step,otter: loss,"otter: loss, smoothed (de-biased exponential moving average, s_t = β s_(t−1) + (1−β) x_t, given as s_t / (1−β^t), β = 0.5)",otter held out: loss',
+    );
     // By hand: s = 2, 2, 1.5, 1 over 1 − β^t = 0.5, 0.75, 0.875, 0.9375.
     const expected = [
       [0, null, null, 5],

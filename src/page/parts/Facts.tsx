@@ -133,7 +133,9 @@ export function Figure(props: {
   return (
     <div className={isStrong ? 'figure is-strong' : 'figure'}>
       <dt>
-        {name} <Measured of={how} about={name} />
+        <Measured of={how} about={name}>
+          {name}
+        </Measured>
       </dt>
       <dd>{value}</dd>
       {note === undefined ? null : <dd className="figure-note clip">{note}</dd>}

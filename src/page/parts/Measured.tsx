@@ -1,15 +1,27 @@
 /** "How was this measured": the one way from a number on screen to how it was got. It opens by pointer, finger and key, and is read out. */
+import type { ReactNode } from 'react';
 import { Button, Dialog, DialogTrigger, Popover } from 'react-aria-components';
 import { Icon } from './Icon.tsx';
 import { MEASURED, type MeasuredName } from './measured.ts';
 
-/** @param about the number, as it is called on screen */
-export function Measured({ of, about }: { readonly of: MeasuredName; readonly about: string }) {
-  const name = `How was this measured: ${about}`;
+/**
+ * @param about the number, as it is called on screen
+ * @param children what opens it: the name of the number; a sign where that is elsewhere
+ */
+export function Measured(props: {
+  readonly of: MeasuredName;
+  readonly about: string;
+  readonly children?: ReactNode;
+}) {
+  const { of, about, children } = props;
+  const name = `${about}: how was this measured?`;
   return (
     <DialogTrigger>
-      <Button className="tip-button measured-button" aria-label={name}>
-        <Icon name="info" />
+      <Button
+        className={children === undefined ? 'tip-button measured-button' : 'measured-name'}
+        aria-label={name}
+      >
+        {children ?? <Icon name="info" />}
       </Button>
       <Popover className="popover" offset={4}>
         <Dialog className="measured" aria-label={name}>

@@ -23,7 +23,7 @@ export function NumbersDialog(props: {
   readonly onClose: () => void;
 }) {
   const { title, table, onClose } = props;
-  const { head, rows } = fewRows(table, MOST_ROWS);
+  const { head, rows, formulas = {} } = fewRows(table, MOST_ROWS);
   return (
     <ModalOverlay className="overlay" isDismissable isOpen onOpenChange={(isOpen) => !isOpen && onClose()}>
       <Modal className="modal modal-wide">
@@ -35,6 +35,11 @@ export function NumbersDialog(props: {
               ? `${rows.length} of ${whole(table.rows.length)} rows, evenly spread; the CSV has them all.`
               : `${whole(rows.length)} ${rows.length === 1 ? 'row' : 'rows'}, as the chart was when this was opened.`}
           </p>
+          {[...new Set(Object.values(formulas))].map((formula) => (
+            <p key={formula} className="hint">
+              Smoothed: {formula}.
+            </p>
+          ))}
           <Table words={[]} numbers={head}>
             {rows.map((row, i) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place.

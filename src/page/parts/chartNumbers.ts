@@ -40,10 +40,13 @@ export type Cell = number | string | null;
 export interface NumberTable {
   readonly head: readonly string[];
   readonly rows: readonly (readonly Cell[])[];
+  /** How a column was computed from others, by its title. */
+  readonly formulas?: Readonly<Record<string, string>>;
 }
 
 interface Column {
   readonly title: string;
+  readonly formula?: string;
   readonly x: ArrayLike<number>;
   readonly y: ArrayLike<number>;
 }
@@ -60,7 +63,7 @@ function columnsOf({ lines, yTitle, names }: ChartSpec): Column[] {
         { ...raw, x: whole.x, y: whole.y },
         ...(smoothed === undefined
           ? []
-          : [{ title: `${raw.title}, smoothed (${smoothed.formula})`, x: whole.x, y: smoothed.y }]),
+          : [{ title: `${raw.title}, smoothed`, formula: smoothed.formula, x: whole.x, y: smoothed.y }]),
       ];
     });
 }
@@ -84,12 +87,16 @@ export function tableOf(spec: ChartSpec): NumberTable {
   return {
     head: [spec.names?.x ?? (spec.xTitle || 'x'), ...columns.map(({ title }) => title)],
     rows: [...rows.values()].sort(([a], [b]) => a! - b!),
+    formulas: Object.fromEntries(
+      columns.flatMap(({ title, formula }) => (formula === undefined ? [] : [[title, formula]])),
+    ),
   };
 }
 
 /** At most so many rows, evenly spread, the first and the last among them. */
-export function fewRows({ head, rows }: NumberTable, most: number): NumberTable {
-  if (rows.length <= most) return { head, rows };
+export function fewRows(table: NumberTable, most: number): NumberTable {
+  const { rows } = table;
+  if (rows.length <= most) return table;
   const at = (i: number) => Math.round((i * (rows.length - 1)) / (most - 1));
-  return { head, rows: Array.from({ length: most }, (_, i) => rows[at(i)]!) };
+  return { ...table, rows: Array.from({ length: most }, (_, i) => rows[at(i)]!) };
 }

@@ -13,9 +13,12 @@ export interface Numbers {
 export const csvCell = (text: string): string =>
   /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 
-/** A table with a line of titles; nothing stands where there is no number. */
-export const tableCsv = ({ head, rows }: NumberTable): string =>
-  `${[head.map(csvCell).join(','), ...rows.map((row) => row.map((value) => csvCell(String(value ?? ''))).join(','))].join('\n')}\n`;
+const titleOf = (title: string, formula: string | undefined): string =>
+  formula === undefined ? title : `${title} (${formula})`;
+
+/** A table with a line of titles, formulas beside them; nothing stands where there is no number. */
+export const tableCsv = ({ head, rows, formulas = {} }: NumberTable): string =>
+  `${[head.map((title) => csvCell(titleOf(title, formulas[title]))).join(','), ...rows.map((row) => row.map((value) => csvCell(String(value ?? ''))).join(','))].join('\n')}\n`;
 
 /** Digits that tell every number of 32 bits from its neighbours. */
 const DIGITS = 9;

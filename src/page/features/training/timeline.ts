@@ -22,7 +22,8 @@ function namesIn(label: string): { readonly op: string; readonly module: string 
   return { op, module };
 }
 
-export const OUTSIDE = 'adapter, loss and update';
+/** What is computed between the modules: adapters, sums, the loss, the update. */
+export const OUTSIDE = 'of no module';
 
 /** A module's path down to its first number; all of it where there is none. */
 function layerOf(module: string | null): string {
