@@ -34,6 +34,7 @@ export type {
   DataSource,
   EngineName,
   EvalMetric,
+  FileValue,
   Forecast,
   ForecastReport,
   Forgetting,

@@ -20,6 +20,9 @@ import type { GpuSupport } from './webgpu.ts';
 
 export interface MergeResult {
   readonly onnx: Blob;
+  /** Of the file. */
+  readonly inputs: MergeReport['inputs'];
+  readonly outputs: MergeReport['outputs'];
   readonly written: MergeReport['written'];
   readonly sidecars: readonly InputFile[];
   readonly changed: readonly string[];

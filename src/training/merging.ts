@@ -17,17 +17,19 @@ import type { LoadedModel } from '../models/load.ts';
 import { type Merged, mergeWeights, type QuantisedMerge, type WrittenWeight } from '../models/merge.ts';
 import { lastBitsMoved, roundsSomewhere } from '../models/rounding.ts';
 import { encodeChunks } from '../onnx/encode.ts';
-import type { OnnxModel, OnnxTensor } from '../onnx/types.ts';
+import type { OnnxModel, OnnxTensor, ValueInfo } from '../onnx/types.ts';
 import type { RunGraph } from './engine.ts';
 import type { OpenedModel } from './openModel.ts';
 import { madeInputs, type ParityFiles, type ParitySample } from './parity.ts';
-import type { MergeReport } from './protocol.ts';
+import type { FileValue, MergeReport } from './protocol.ts';
 import { planOfFile } from './setup.ts';
 import { sidecarsOf } from './sidecars.ts';
 import { parametersOf } from './task.ts';
 
 /** The file where the browser keeps it: weights go there from where they lie, and are never joined in memory. */
 export const fileOf = (onnx: OnnxModel): Blob => new Blob(encodeChunks(onnx));
+
+const shapeOf = ({ name, dtype, dims }: ValueInfo): FileValue => ({ name, dtype, dims });
 
 /**
  * @param model the one that was adapted, which `opened` is without the data's head
@@ -40,6 +42,8 @@ export const mergeReport = <File>(
   encode: (onnx: OnnxModel) => File,
 ): Omit<MergeReport, 'onnx'> & { readonly onnx: File } => ({
   onnx: encode(onnx),
+  inputs: onnx.graph.inputs.map(shapeOf),
+  outputs: onnx.graph.outputs.map(shapeOf),
   changedInitializers: differing(model.onnx, { onnx, changed }),
   written,
   rounds: roundsSomewhere(model.onnx),

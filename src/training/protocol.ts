@@ -211,8 +211,18 @@ export interface OpenReport {
   readonly warnings: readonly string[];
 }
 
+/** An input or an output of a file, as the file declares it. */
+export interface FileValue {
+  readonly name: string;
+  readonly dtype: string | null;
+  /** A name or null where a size is open; null where even the rank is. */
+  readonly dims: readonly (number | string | null)[] | null;
+}
+
 export interface MergeReport {
   readonly onnx: Blob;
+  readonly inputs: readonly FileValue[];
+  readonly outputs: readonly FileValue[];
   readonly changedInitializers: readonly string[];
   /** What writing did to each changed weight: exact, rounded, or in codes again. */
   readonly written: readonly WrittenWeight[];

@@ -88,8 +88,8 @@ export function createMerging(
   async function mergeAndCheck(): Promise<void> {
     const { quantised } = choice.getState();
     const merged = await trainer.merge(quantised);
-    const { onnx, written, sidecars, changedInitializers: changed } = merged;
-    const result = { onnx, changed, written, sidecars, step: step() };
+    const { onnx, inputs, outputs, written, sidecars, changedInitializers: changed } = merged;
+    const result = { onnx, inputs, outputs, changed, written, sidecars, step: step() };
     run.setState({ merged: { ...result, parity: null }, busy: 'Running the merged file in onnxruntime' });
     const parity = await checkMerged(trainer, checker.open, 'run', merged, quantised).catch((error) => {
       // Not known to compute what was trained: it is not offered.
