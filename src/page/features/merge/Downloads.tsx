@@ -9,18 +9,21 @@ import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
+import { exportedOf } from './card.ts';
 import { mergedName } from './merging.ts';
+import { type Exported, onnxruntimeSnippet, type Snippet, transformersSnippet } from './snippets.ts';
 
 export function Downloads() {
   const page = usePage();
   const current = useRun((s) => s.current);
   const merged = useRun((s) => s.merged);
   const parity = merged?.parity ?? null;
-  const hasRun = useRun((s) => s.open !== null);
-  const task = useRun((s) => s.open?.model.task ?? null);
+  const open = useRun((s) => s.open);
   const smoothing = useUi((s) => s.smoothing);
-  if (current === null || !hasRun) return null;
-  const inputs = task === 'image-classification' ? ['pixel_values'] : ['input_ids', 'attention_mask'];
+  if (current === null || open === null) return null;
+  const inputs =
+    merged?.inputs.map(({ name }) => name) ??
+    (open.model.task === 'image-classification' ? ['pixel_values'] : ['input_ids', 'attention_mask']);
   const snippet = pythonSnippet(current, inputs);
   return (
     <Block title="Take it with you" label="Downloads">
@@ -46,7 +49,7 @@ export function Downloads() {
               ? 'after merging'
               : parity?.verdict !== 'passed'
                 ? 'once the merged file has passed its check'
-                : 'for transformers.js and the Hub: onnx/model.onnx, config.json, tokenizer'
+                : 'for transformers.js and the Hub: model card, onnx/model.onnx, config.json, tokenizer'
           }
           isDisabled={parity?.verdict !== 'passed'}
           onPress={() => void page.try.saveFolder()}
@@ -71,9 +74,30 @@ export function Downloads() {
         <pre className="snippet">{snippet}</pre>
         <Copy text="copy" of={snippet} />
       </Fold>
+      {merged === null ? null : <Snippets exported={exportedOf({ run: current, open, merged })} />}
       <Python />
     </Block>
   );
+}
+
+/** The merged file in JavaScript, to copy; or why there is no short way. */
+function Snippets({ exported }: { readonly exported: Exported }) {
+  const all: readonly (readonly [title: string, snippet: Snippet])[] = [
+    ['Run it with onnxruntime-web', onnxruntimeSnippet(exported)],
+    ['Run it with transformers.js', transformersSnippet(exported)],
+  ];
+  return all.map(([title, snippet]) => (
+    <Fold key={title} summary={title}>
+      {'code' in snippet ? (
+        <>
+          <pre className="snippet">{snippet.code}</pre>
+          <Copy text="copy" of={snippet.code} />
+        </>
+      ) : (
+        <p className="hint">{snippet.reason}</p>
+      )}
+    </Fold>
+  ));
 }
 
 function Item(props: {

@@ -10,6 +10,7 @@ import { saveFile, zipOf } from '../../exports.ts';
 import type { InferenceClient, Pair } from '../../inferenceClient.ts';
 import type { MergeResult, Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
+import { remarksOf } from '../training/runs.ts';
 
 export const SIDES: readonly Side[] = ['before', 'after'];
 
@@ -123,13 +124,21 @@ export function createTry(
       stopping.abort();
       if (!(await settlesWithin(work, PATIENCE_MS))) files.close();
     },
-    /** Saves the folder that transformers.js opens, as a zip. */
+    /** Saves the folder that transformers.js opens, with its model card, as a zip. */
     async saveFolder(): Promise<void> {
-      const { merged, current } = run.getState();
-      if (merged === null) return;
-      const { hubFolder } = await import('../../../merged.ts');
-      const name = current?.name ?? 'model';
-      const folder = hubFolder(merged.onnx, merged.sidecars);
+      const state = run.getState();
+      const { merged, current, open, request } = state;
+      if (merged === null || current === null || open === null || request === null) return;
+      const [{ hubFolder }, { modelCard }] = await Promise.all([
+        import('../../../merged.ts'),
+        import('../merge/card.ts'),
+      ]);
+      const { name } = current;
+      const card = modelCard({ run: current, request, open, merged, remarks: remarksOf(state) });
+      const folder = [
+        { name: 'README.md', bytes: new TextEncoder().encode(card) },
+        ...hubFolder(merged.onnx, merged.sidecars),
+      ];
       saveFile(`${name}.zip`, await zipOf(folder.map((file) => ({ ...file, name: `${name}/${file.name}` }))));
     },
   };

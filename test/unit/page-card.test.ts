@@ -1,0 +1,136 @@
+/**
+ * The model card: figures of its own run, where base and data come from and what is known of their licences, how to run it, what was not checked; names from
+ * files that are no Markdown. Seen to fail with: the score of the end in place of the one before, a heading that a data set's name makes, a licence for what is not known.
+ */
+import { describe, expect, test } from 'vitest';
+import { type CardOf, modelCard } from '../../src/page/features/merge/card.ts';
+import { onnxruntimeSnippet, transformersSnippet } from '../../src/page/features/merge/snippets.ts';
+import { baseSettings } from '../../src/page/features/setup/settings.ts';
+import { newRun } from '../../src/page/features/training/runs.ts';
+import type { MergeResult } from '../../src/page/stores.ts';
+import type { EvalMetric, OpenReport } from '../../src/training/protocol.ts';
+import { stepMetric, visionReport } from './page-fixtures.ts';
+
+const metric = (step: number, value: number, loss: number): EvalMetric => ({
+  ...{ step, value, loss, metric: 'accuracy', examples: 40 },
+});
+
+function cardOf(change: Partial<CardOf['request']> = {}, report: Partial<OpenReport['data']> = {}): CardOf {
+  const settings = baseSettings('letters-boft');
+  const run = newRun(3, settings, 0, 'brave-otter');
+  for (const step of [1, 2, 3]) run.series.add(stepMetric(step, 2 / step));
+  run.series.addEval(metric(0, 0.125, 3.5));
+  run.series.addEval(metric(3, 0.875, 0.25));
+  const picture = { width: 32, height: 32, channels: 1, mean: [0.5], std: [0.5] };
+  const open = {
+    model: visionReport(),
+    data: {
+      ...{ name: 'letters', kind: 'image', labels: ['A', 'B'], picture, notes: ['2 rows were empty.'] },
+      ...{ trainExamples: 100, heldExamples: 40, ...report },
+    },
+    device: { engine: 'webgpu', vendor: 'v', architecture: 'a', description: 'd', isSoftware: false },
+    counts: { trainable: { stored: 1234, free: 617 }, gpu: null },
+    warnings: ['the classifier is new'],
+  } as unknown as OpenReport;
+  const merged = {
+    inputs: [{ name: 'pixel_values', dtype: 'float32', dims: ['batch', 1, 32, 32] }],
+    outputs: [{ name: 'logits', dtype: 'float32', dims: ['batch', 2] }],
+    sidecars: [{ name: 'config.json', bytes: new Uint8Array(0) }],
+    parity: {
+      sentence: 'The merged file answers as the trained model does: …',
+      values: 52,
+      provider: 'wasm',
+    },
+    step: 3,
+  } as unknown as MergeResult;
+  const request: CardOf['request'] = {
+    model: { kind: 'embedded', name: 'glyphs-vit' },
+    data: { kind: 'embedded', name: 'letters' },
+    method: 'boft',
+    config: settings.config,
+    ...change,
+  };
+  return { run, request, open, merged, remarks: ['The run ended well.'] };
+}
+
+describe('a model card', () => {
+  const of = cardOf();
+  const card = modelCard(of);
+
+  test('begins as the Hub reads it', () => {
+    expect(card.split('\n').slice(0, 6)).toEqual([
+      '---',
+      'library_name: transformers.js',
+      'pipeline_tag: image-classification',
+      'tags: [onnx, papilio, boft, dinov2]',
+      '---',
+      '',
+    ]);
+  });
+
+  test('has the figures of its run, before and after, with what they are of', () => {
+    expect(card).toContain('| | before | after step 3 |');
+    expect(card).toContain('| held-out accuracy | 12.5 % | 87.5 % |');
+    expect(card).toContain('| held-out loss | 3.500 | 0.2500 |');
+    expect(card).toContain('Both on 40 examples.');
+    expect(card).toContain('Loss of the last step: 0.6667.');
+    expect(card).toContain('1,234 numbers trained (617 free), 3 steps, by WebGPU');
+    for (const said of [
+      of.merged.parity!.sentence,
+      ...of.remarks,
+      ...of.open.warnings,
+      ...of.open.data.notes,
+    ])
+      expect(card).toContain(said);
+  });
+
+  test('says the method and the settings as they were, and runs as the snippets do', () => {
+    const [, json] = /```json\n([\s\S]*?)\n```/.exec(card)!;
+    const { method, config, training } = JSON.parse(json!);
+    expect([method, config, training]).toEqual(['boft', of.request.config, { ...of.run.settings.training }]);
+    const exported = {
+      ...{ name: 'brave-otter', inputs: of.merged.inputs, outputs: of.merged.outputs },
+      ...{ files: ['config.json'], data: of.open.data, model: of.open.model },
+    };
+    for (const snippet of [onnxruntimeSnippet(exported), transformersSnippet(exported)])
+      expect(card).toContain('code' in snippet ? snippet.code.trimEnd() : 'no snippet');
+  });
+
+  test('says what was not checked', () => {
+    const [, unchecked] = card.split('## What was not checked');
+    expect(unchecked).toMatch(/anything but the held-out examples \(40 examples\)/);
+    expect(unchecked).toMatch(/onnxruntime-web \(wasm\), where 52 numbers were compared/);
+    expect(unchecked).toContain('written, not run');
+    expect(unchecked).toContain('Bias, safety');
+  });
+
+  test('names the licence where it is known, the page where it stands, or that it is not known', () => {
+    expect(card).toMatch(/- Base: `glyphs-vit`, which comes with Papilio.*\n- Its licence MIT, as Papilio/);
+    const hub = modelCard(
+      cardOf({
+        model: { kind: 'hub', repo: 'makers/vit', revision: 'c0ffee' },
+        data: { kind: 'hub', repo: 'makers/days' },
+      }),
+    );
+    expect(hub).toContain('base_model: makers/vit');
+    expect(hub).toContain('`makers/vit` of the Hub at `c0ffee`');
+    expect(hub).toContain('was not read: what https://huggingface.co/makers/vit says');
+    expect(hub).toContain('https://huggingface.co/datasets/makers/days');
+    expect(hub).not.toContain('MIT');
+    const own = modelCard(cardOf({ model: { kind: 'files', files: [] }, data: { kind: 'text', text: 'x' } }));
+    expect(own.match(/is not known to Papilio: whoever publishes this must look it up/g)).toHaveLength(2);
+    expect(own).not.toMatch(/MIT|base_model/);
+  });
+
+  test('lets no name become a part of its own', () => {
+    const name = 'x`\n# Buy this\n---\n<script>';
+    const hostile = modelCard(
+      cardOf({}, { name, labels: ['`a`\n## b', ...Array.from({ length: 30 }, (_, i) => `c${i}`)] }),
+    );
+    expect(hostile.split('\n').filter((line) => line.startsWith('#'))).toEqual(
+      card.split('\n').filter((line) => line.startsWith('#')),
+    );
+    expect(hostile.split('\n').filter((line) => line === '---')).toHaveLength(2);
+    expect(hostile).toContain('and 11 more.');
+  });
+});
