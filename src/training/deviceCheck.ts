@@ -32,7 +32,7 @@ import type { EngineName } from './protocol.ts';
 /** @param caps narrows what the device offers */
 export function gpuChecks(device: Device, caps: Caps = device.caps): CheckEngine {
   return {
-    keepsWholeNumbers: false,
+    keepsWeights: false,
     async messages(graph) {
       const messages: string[] = [];
       for (const step of schedule(graph, caps).steps)
@@ -75,11 +75,15 @@ const COMPUTED_AGAIN: Readonly<Record<string, string>> = {
   crossEntropyGrad: 'crossEntropy',
 };
 
+/** Ops that read weights in fewer bits. */
+const WIDENS: readonly string[] = ['cast', 'dequantize'];
+
 /** @throws PapilioError('unsupported-onnx') with why a graph cannot be asked of onnxruntime as its cases have it */
 function requireForm({ nodes }: Graph): void {
   for (const { op, inputs, outputs } of nodes) {
     const odd = [...inputs, ...outputs].find(({ dtype }) => dtype !== 'f32' && dtype !== 'i32');
-    if (odd) fail('unsupported-onnx', `Values of ${odd.dtype} are the GPU’s alone.`);
+    if (odd && !WIDENS.includes(op.name))
+      fail('unsupported-onnx', `Values of ${odd.dtype} are widened before ${op.name} reads them.`);
     const by = nodes.length === 1 ? COMPUTED_AGAIN[op.name] : undefined;
     if (by !== undefined)
       fail(
@@ -92,7 +96,7 @@ function requireForm({ nodes }: Graph): void {
 
 /** Ops in ONNX's operators; those that write in place have no such form. */
 const ortChecks = (ort: OrtRuntime): CheckEngine => ({
-  keepsWholeNumbers: true,
+  keepsWeights: true,
   messages: null,
   async run(graph, feeds) {
     requireForm(graph);

@@ -24,8 +24,8 @@ export interface CheckEngine {
   ): Promise<Readonly<Record<string, ArrayLike<number>>>>;
   /** What its compiler has to say of a graph; null where nothing is compiled. */
   readonly messages: ((graph: Graph) => Promise<readonly string[]>) | null;
-  /** Whole numbers that a case names are part of the graph, as they are in a run. */
-  readonly keepsWholeNumbers: boolean;
+  /** Weights in fewer bits, and whole numbers that a case names, are part of the graph, as they are in a run. */
+  readonly keepsWeights: boolean;
 }
 
 const forwardTolerance = 2e-5;
@@ -41,7 +41,9 @@ function nodeGraph({ engine, op, test, tensors }: Check) {
   const g = createBuilder();
   const inputs = tensors.map((t, i): Value => {
     if (op.mutates?.includes(i)) return g.state(`in${i}`, t, () => toDevice(t));
-    if (engine.keepsWholeNumbers && t.dtype === 'i32' && test.inputs[i]!.data)
+    if (engine.keepsWeights && (t.dtype === 'f16' || t.dtype === 'u32'))
+      return g.parameter(`in${i}`, t, () => toDevice(t));
+    if (engine.keepsWeights && t.dtype === 'i32' && test.inputs[i]!.data)
       return g.constant(t, toDevice(t), `in${i}`);
     return g.input(`in${i}`, t);
   });

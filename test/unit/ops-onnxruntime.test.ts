@@ -11,7 +11,7 @@ import { toOnnx } from '../../src/onnxruntime/toOnnx.ts';
 import { attentionOp, inputCount } from '../../src/ops/attention.ts';
 import { interpret, ops } from '../../src/ops/checks.ts';
 import { crossEntropyOp } from '../../src/ops/crossEntropy.ts';
-import { difference, inputTensor } from '../../tools/verify/deviceCheck.ts';
+import { difference, inputTensor } from '../../src/training/checkTensors.ts';
 
 /** Ops that only stand in graphs for WebGPU, each with what does its work on onnxruntime. */
 const ELSEWHERE: Readonly<Record<string, string>> = {

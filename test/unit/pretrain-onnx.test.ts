@@ -22,7 +22,6 @@ import { adamwOp } from '../../src/ops/optimizers.ts';
 import { type ScalarName, scalarFunctions } from '../../src/ops/scalar.ts';
 import { sumSquares } from '../../src/ops/sumSquares.ts';
 import { unary } from '../../src/ops/unary.ts';
-import { difference, inputTensor } from '../../src/training/checkTensors.ts';
 import { applyAdamw } from '../../src/training/onnxruntimeUpdate.ts';
 import { parity } from '../../src/training/parity.ts';
 import { lossAndGradients } from '../../src/training/stepGraph.ts';

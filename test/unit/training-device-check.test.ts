@@ -19,7 +19,7 @@ import type { CheckEngine } from '../../src/training/opCheck.ts';
 
 /** An engine that is the reference itself, times `by` where it computes forward passes. */
 const exact = (by = 1): CheckEngine => ({
-  keepsWholeNumbers: false,
+  keepsWeights: false,
   messages: null,
   async run(graph, feeds, states) {
     const done = interpret(graph, feeds);
@@ -134,10 +134,31 @@ describe('a check', () => {
 
 /** Ops that stand for one or a few of ONNX's, and those whose forms move and add in another order than the kernels. */
 const ASKED = [
-  ...['attention', 'cast', 'where', 'softmax', 'logSoftmax', 'softmaxGrad', 'takeAlong', 'takeAlongGrad'],
+  ...[
+    'attention',
+    'cast',
+    'dequantize',
+    'where',
+    'softmax',
+    'logSoftmax',
+    'softmaxGrad',
+    'takeAlong',
+    'takeAlongGrad',
+  ],
   ...['addN', 'concat', 'expand', 'transpose', 'slice', 'gather', 'scatterAddRows', 'reduce', 'sumTo'],
   ...['butterfly', 'butterflyGrad', 'cayley', 'cayleyGrad', 'linear', 'matmul', 'layerNorm', 'rmsNorm'],
-  ...['sparseIdft', 'sparseDft', 'spectral', 'spectralGrad', 'crossEntropy', 'unary', 'binary', 'rope'],
+  ...[
+    'sparseIdft',
+    'sparseDft',
+    'spectral',
+    'spectralGrad',
+    'crossEntropy',
+    'unary',
+    'binary',
+    'rope',
+    'unfold',
+    'fold',
+  ],
 ];
 
 describe('onnxruntime in WebAssembly', () => {
