@@ -3,7 +3,7 @@
  * Seen to fail with: a mean that is not subtracted, an input of another name, a label of another class.
  */
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
@@ -199,6 +199,21 @@ describe('onnxruntime-web', () => {
       'reason',
     );
   });
+});
+
+test('the preprocessor beside a file makes the pictures that the run was fed', async () => {
+  const picture = { width: 32, height: 32, channels: 1, mean: [0.5], std: [0.5] };
+  const file = await exported('glyphs-vit', { kind: 'image', labels: ['a'], picture });
+  const steps = JSON.parse(await readFile(join(folder, 'preprocessor_config.json'), 'utf8'));
+  expect(steps).toMatchObject({ size: { height: 32, width: 32 }, do_center_crop: false });
+  const { width, height, crop, resize, notes } = (
+    await openModel({ kind: 'embedded', name: 'glyphs-vit' }, cliHost)
+  ).model.image!;
+  expect({ width, height, crop, resize, notes }).toEqual({
+    ...{ width: 32, height: 32, crop: false, notes: [] },
+    resize: { to: 'exact', width: 32, height: 32 },
+  });
+  expect(file.files).toContain('preprocessor_config.json');
 });
 
 describe('transformers.js', () => {

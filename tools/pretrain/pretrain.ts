@@ -59,6 +59,8 @@ const glyphsFiles = (model: OnnxModel, labels: readonly string[]): readonly Inpu
     image_processor_type: 'BitImageProcessor',
     do_convert_rgb: false,
     do_convert_grayscale: true,
+    // A BitImageProcessor cuts 224 × 224 out where nothing else is said.
+    do_center_crop: false,
     do_resize: true,
     resample: 3,
     do_rescale: true,
