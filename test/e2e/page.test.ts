@@ -11,6 +11,7 @@ import { readAdapter } from '../../src/adapters/peft.ts';
 import { openSession } from '../../src/inference/session.ts';
 import {
   CAN_TRAIN,
+  click,
   downloaded,
   expectLearning,
   keptStep,
@@ -124,6 +125,37 @@ test('one press trains: unseen letters are read; answers, parity and files follo
   await takeAway(page, 'Metrics');
   const csv = await readFile(await downloaded(stage.downloads, '-metrics.csv'), 'utf8');
   expect(csv.trim().split('\n')).toHaveLength(1 + 16 + 1);
+
+  const name = await words(page, part('run-name'));
+  await takeAway(page, 'Folder');
+  const folder = unzipSync(new Uint8Array(await readFile(await downloaded(stage.downloads, `${name}.zip`))));
+  const card = Object.entries(folder).find(([name]) => name.endsWith('/README.md'))![1];
+  expect(new TextDecoder().decode(card)).toMatch(/held-out accuracy \| [\d.]+ % \| [\d.]+ % \|/);
+
+  // A chart in numbers, and how a figure was got, by keyboard.
+  await press(page, 'Take away: Loss by step');
+  await click((await page.waitForSelector('::-p-aria([name="Save numbers (CSV)"][role="menuitem"])'))!);
+  const curve = await readFile(await downloaded(stage.downloads, 'loss-by-step.csv'), 'utf8');
+  expect(curve.split('\n')[0]).toContain('de-biased exponential moving average');
+  expect(curve.trim().split('\n')).toHaveLength(1 + 1 + 16);
+  await page.focus(named('Loss: how was this measured?'));
+  await page.keyboard.press('Enter');
+  expect(
+    await until(
+      () => words(page, `[role=dialog]${named('Loss: how was this measured?')}`),
+      'how the loss was measured',
+      10,
+    ),
+  ).toContain('each step’s batch');
+  await page.keyboard.press('Escape');
+
+  // The device is checked beside the run, and leaves it when it is told to.
+  await click((await page.$('::-p-xpath(//summary[contains(., "Check my device")])'))!);
+  await press(page, 'Check my device');
+  await until(() => page.$(named('Cases checked')), 'the first case', 60);
+  await press(page, 'stop');
+  const verdict = await until(() => words(page, part('device-verdict')), 'what the check found', 60);
+  expect(verdict).toMatch(/^Every one of \d+ checks of \d+ ops passed/);
   expect(errors).toEqual([]);
   await page.close();
 });
