@@ -1,7 +1,7 @@
 /** The page: its head, and three areas side by side, or one at a time where there is no room. */
 import { memo, useEffect } from 'react';
 import { Ambient } from './Ambient.tsx';
-import { commandById, handleKey } from './commands.ts';
+import { commandById, handleKey, shortcutOf } from './commands.ts';
 import { ERROR_GUIDE } from './errorGuide.ts';
 import { Start } from './features/start/Start.tsx';
 import { Training } from './features/training/Training.tsx';
@@ -68,7 +68,7 @@ export function App() {
             key={name}
             type="button"
             aria-current={panel === name ? 'page' : undefined}
-            aria-keyshortcuts={commandById(`panel-${name}`).keyLabel}
+            aria-keyshortcuts={shortcutOf(commandById(`panel-${name}`))}
             onClick={() => page.ui.setState({ panel: name })}
           >
             {title}

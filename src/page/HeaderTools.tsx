@@ -1,7 +1,7 @@
 /** The few things that concern everything: a link to the settings, the theme, the keys. */
 import { useState } from 'react';
 import { Tooltip, TooltipTrigger } from 'react-aria-components';
-import { commandById, commandTip } from './commands.ts';
+import { commandById, commandTip, shortcutOf } from './commands.ts';
 import { leftOut } from './features/setup/link.ts';
 import { describeRun } from './features/training/runs.ts';
 import { IconButton, type IconName } from './parts/Icon.tsx';
@@ -60,13 +60,13 @@ function Tool(props: {
   readonly icon: IconName;
   readonly label: string;
   readonly tip?: string;
-  readonly keys?: string;
+  readonly shortcut?: string;
   readonly onPress: () => void;
 }) {
-  const { icon, label, tip = label, keys, onPress } = props;
+  const { icon, label, tip = label, shortcut, onPress } = props;
   return (
     <TooltipTrigger delay={300}>
-      <IconButton icon={icon} label={label} onPress={onPress} aria-keyshortcuts={keys} />
+      <IconButton {...{ icon, label, onPress }} {...(shortcut === undefined ? {} : { shortcut })} />
       <Tooltip className="tip">{tip}</Tooltip>
     </TooltipTrigger>
   );
@@ -81,7 +81,7 @@ function CommandTool({ icon, id }: { readonly icon: IconName; readonly id: strin
       icon={icon}
       label={command.label}
       tip={commandTip(command)}
-      keys={command.keyLabel}
+      shortcut={shortcutOf(command)}
       onPress={() => command.run(page)}
     />
   );

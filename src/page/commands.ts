@@ -146,6 +146,10 @@ const KEY_LABELS: Readonly<Record<string, string>> = {
 /** How a key is written. */
 export const keyText = (key: string): string => KEY_LABELS[key] ?? key;
 
+/** The key as assistive technology is told of it. */
+export const shortcutOf = ({ key, keyLabel }: Command): string =>
+  key === 'arrowright' ? 'ArrowRight' : keyLabel;
+
 /** What a button says of its command: "Train or pause (Space)". */
 export const commandTip = ({ label, keyLabel }: Command): string => `${label} (${keyLabel})`;
 

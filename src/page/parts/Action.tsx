@@ -1,7 +1,7 @@
 /** A button with words. */
 import type { ReactNode } from 'react';
 import { Button, type ButtonProps } from 'react-aria-components';
-import { Icon, type IconName } from './Icon.tsx';
+import { Icon, type IconName, withShortcut } from './Icon.tsx';
 
 const KINDS = {
   plain: 'button',
@@ -15,14 +15,16 @@ export function Action({
   text,
   kind = 'plain',
   icon,
+  shortcut,
   ...button
 }: ButtonProps & {
   readonly text: ReactNode;
+  readonly shortcut?: string;
   readonly kind?: keyof typeof KINDS;
   readonly icon?: IconName;
 }) {
   return (
-    <Button className={KINDS[kind]} {...button}>
+    <Button className={KINDS[kind]} ref={withShortcut(shortcut)} {...button}>
       {icon === undefined ? null : <Icon name={icon} />}
       {text}
     </Button>

@@ -20,6 +20,13 @@ const PATHS = {
   trash: 'M6 2h4v1.2h3.4v1.5H2.6V3.2H6zM3.6 5.8h8.8L11.7 14H4.3z',
 } as const;
 
+/** Tells assistive technology of the key that does what a button does; react-aria's buttons do not take the attribute. */
+export const withShortcut =
+  (shortcut: string | undefined) =>
+  (button: HTMLButtonElement | null): void => {
+    if (shortcut !== undefined) button?.setAttribute('aria-keyshortcuts', shortcut);
+  };
+
 export type IconName = keyof typeof PATHS;
 const STROKED: readonly IconName[] = ['link', 'keys', 'info'];
 
@@ -43,10 +50,21 @@ export function IconButton({
   icon,
   label,
   className = '',
+  shortcut,
   ...button
-}: ButtonProps & { readonly icon: IconName; readonly label: string; readonly className?: string }) {
+}: ButtonProps & {
+  readonly icon: IconName;
+  readonly label: string;
+  readonly className?: string;
+  readonly shortcut?: string;
+}) {
   return (
-    <Button className={`icon-button ${className}`.trim()} aria-label={label} {...button}>
+    <Button
+      className={`icon-button ${className}`.trim()}
+      aria-label={label}
+      ref={withShortcut(shortcut)}
+      {...button}
+    >
       <Icon name={icon} />
     </Button>
   );

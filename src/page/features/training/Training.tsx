@@ -1,7 +1,7 @@
 /** The second area: run it and watch it learn. */
 import { useMemo } from 'react';
 import type { Progress, RunState } from '../../../protocol.ts';
-import { type Command, commandById, commandTip } from '../../commands.ts';
+import { type Command, commandById, commandTip, shortcutOf } from '../../commands.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { ErrorCard } from '../../parts/Errors.tsx';
@@ -123,7 +123,7 @@ function CommandButton(props: {
         text={label}
         isDisabled={!command.isEnabled(page)}
         onPress={() => command.run(page)}
-        aria-keyshortcuts={command.keyLabel}
+        shortcut={shortcutOf(command)}
         data-testid={command.id}
       />
     </span>
