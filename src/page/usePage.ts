@@ -3,7 +3,7 @@ import { createContext, useContext, useEffect, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { ChoiceState } from './features/setup/choice.ts';
-import type { Derived } from './features/setup/derive.ts';
+import { type Derived, derive } from './features/setup/derive.ts';
 import type { Series } from './features/training/series.ts';
 import type { Page } from './page.ts';
 import type { RunView, UiState } from './stores.ts';
@@ -68,10 +68,7 @@ export const useRun = <T>(select: (state: RunView) => T): T => useStore(useRunSt
 export const useUi = <T>(select: (state: UiState) => T): T => useStore(usePage().ui, select);
 
 /** What follows from the settings; renders again when they or the model change. */
-export function useDerived(): Derived {
-  const page = usePage();
-  return useStore(useChoiceStore(), () => page.derived());
-}
+export const useDerived = (): Derived => useChoice((s) => derive(s.settings, s.report));
 
 /** Renders again when the series has grown, at most every 250 ms. */
 export function useSeries(series: Series | null): void {

@@ -6,7 +6,12 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { createRecorded, isRecordedShown, RECORDED_PATH } from '../../src/page/features/recorded/recorded.ts';
+import {
+  createRecorded,
+  isRecordedShown,
+  RECORDED_PATH,
+  recordedOf,
+} from '../../src/page/features/recorded/recorded.ts';
 import { productOf, type RecordedFile, runIn } from '../../src/page/features/recorded/recordedFile.ts';
 import { PRESETS } from '../../src/page/features/setup/presets.ts';
 import { baseSettings } from '../../src/page/features/setup/settings.ts';
@@ -104,8 +109,8 @@ describe('the recorded run on screen', () => {
   const of = () => {
     const stores = createStores();
     const recorded = createRecorded(stores);
-    const { date, runtime, hardware, settings } = file;
-    recorded.view.setState({ recorded: { date, runtime, hardware, settings, run: runIn(file) } });
+    const chosen = stores.choice.getState();
+    recorded.view.setState({ recorded: recordedOf(file, runIn(file), chosen) });
     const isShown = () =>
       isRecordedShown(recorded.view.getState(), stores.run.getState(), stores.choice.getState().settings);
     return { stores, recorded, isShown };
@@ -134,6 +139,13 @@ describe('the recorded run on screen', () => {
     expect(isShown()).toBe(true);
     recorded.want(false);
     expect(isShown()).toBe(false);
+  });
+
+  it('shows its own settings and model, whatever is chosen', () => {
+    const { stores, recorded } = of();
+    stores.choice.setState({ settings: baseSettings('fourier-few') });
+    const { choice } = recorded.view.getState().recorded!;
+    expect(choice.getState()).toMatchObject({ settings: file.settings, report: file.open.model });
   });
 
   it('is not there where there is no file', async () => {

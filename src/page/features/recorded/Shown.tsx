@@ -1,8 +1,8 @@
 /** Where a run is shown: the page's own, or the recorded one, which says so. */
-import type { ReactNode } from 'react';
+import { type ReactNode, useContext } from 'react';
 import { useStore } from 'zustand';
 import { Action } from '../../parts/Action.tsx';
-import { RunContext, useChoice, usePage } from '../../usePage.ts';
+import { ChoiceContext, RunContext, useChoice, usePage } from '../../usePage.ts';
 import { presetById } from '../setup/presets.ts';
 import { isRecordedShown, type Recorded } from './recorded.ts';
 
@@ -17,12 +17,15 @@ function useShown(): Recorded | null {
 
 export function Shown({ children }: { readonly children: ReactNode }) {
   const recorded = useShown();
+  const choice = useContext(ChoiceContext);
   return (
     <RunContext value={recorded?.run ?? null}>
-      <div className={recorded === null ? undefined : 'recorded'}>
-        {recorded === null ? null : <Note recorded={recorded} />}
-        {children}
-      </div>
+      <ChoiceContext value={recorded?.choice ?? choice}>
+        <div className={recorded === null ? undefined : 'recorded'}>
+          {recorded === null ? null : <Note recorded={recorded} />}
+          {children}
+        </div>
+      </ChoiceContext>
     </RunContext>
   );
 }

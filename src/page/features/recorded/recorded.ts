@@ -4,11 +4,14 @@
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
 import type { RunView, Stores } from '../../stores.ts';
+import type { ChoiceState } from '../setup/choice.ts';
 import { type PageSettings, sameValue } from '../setup/settings.ts';
 import type { RecordedFile } from './recordedFile.ts';
 
 export interface Recorded extends Pick<RecordedFile, 'date' | 'runtime' | 'hardware' | 'settings'> {
   readonly run: StoreApi<RunView>;
+  /** As if its settings and its model were chosen. */
+  readonly choice: StoreApi<ChoiceState>;
 }
 
 export interface RecordedView {
@@ -21,7 +24,7 @@ export interface RecordedView {
 /** Where it lies in `public/`. */
 export const RECORDED_PATH = 'recorded/first-run.json';
 
-export function createRecorded({ run }: Pick<Stores, 'run'>) {
+export function createRecorded({ run, choice }: Pick<Stores, 'run' | 'choice'>) {
   const view = createStore<RecordedView>(() => ({ recorded: null, isWanted: null }));
   // A run that begins, or ends, is what one wants to see.
   run.subscribe((now, before) => {
@@ -39,10 +42,18 @@ export function createRecorded({ run }: Pick<Stores, 'run'>) {
         ),
       ]);
       if (file === null) return;
-      const { date, runtime, hardware, settings } = file;
-      view.setState({ recorded: { date, runtime, hardware, settings, run: runIn(file) } });
+      view.setState({ recorded: recordedOf(file, runIn(file), choice.getState()) });
     },
   };
+}
+
+export function recordedOf(
+  { date, runtime, hardware, settings, open }: RecordedFile,
+  run: StoreApi<RunView>,
+  chosen: ChoiceState,
+): Recorded {
+  const choice = createStore<ChoiceState>(() => ({ ...chosen, settings, report: open.model }));
+  return { date, runtime, hardware, settings, run, choice };
 }
 
 /** Whether two settings give the same run but for its seed. */
