@@ -62,7 +62,14 @@ async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   const read = () => {
     const { settings, beside, problems } = decodeHash(location.hash);
     const { padding, engine = null, precision = 'file', recompute, quantised = 'requantise' } = beside;
-    page.choice.setState(({ reading }) => ({ problems, engine, reading: withPadding(reading, padding) }));
+    const named = {
+      ...(beside.modelFrom === undefined ? {} : { model: beside.modelFrom }),
+      ...(beside.dataFrom === undefined ? {} : { data: beside.dataFrom }),
+    };
+    page.choice.setState(({ reading }) => ({
+      ...{ problems, engine, named },
+      reading: withPadding(reading, padding),
+    }));
     page.setSettings(settings);
     page.choice.setState(({ model }) => ({
       ...(model?.kind === 'embedded' ? { model: withPrecision(model, precision) } : {}),

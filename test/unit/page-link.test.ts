@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'vitest';
 import { METHODS, type MethodId } from '../../src/adapters/registry.ts';
+import { parseSource } from '../../src/hub/names.ts';
 import { controlOf } from '../../src/page/features/setup/controls.ts';
 import { besideOf, decodeHash, encodeHash, leftOut } from '../../src/page/features/setup/link.ts';
 import {
@@ -130,6 +131,38 @@ describe('beside the settings', () => {
     },
   );
 
+  test('names of the Hub and addresses go there and back, and nothing is fetched for them', () => {
+    const stores = createStores();
+    const { choice } = stores;
+    choice.setState({ settings: baseSettings('own-model', { model: 'hub', data: 'hub' }) });
+    input(stores, {
+      fetchedModel: { kind: 'hub', repo: 'a/b', revision: 'c0ffee', files: ['onnx/model.onnx'] },
+      fetchedData: { kind: 'url', url: 'https://example.org/rows.csv' },
+    });
+    const { settings } = choice.getState();
+    const hash = encodeHash(settings, besideOf(choice.getState()));
+    const named = { modelFrom: 'hub:a/b@c0ffee/onnx/model.onnx', dataFrom: 'https://example.org/rows.csv' };
+    expect(decodeHash(hash)).toEqual({ settings, beside: named, problems: [] });
+    // As the box reads them.
+    expect(parseSource(named.modelFrom, 'model')).toMatchObject({ repo: 'a/b', revision: 'c0ffee' });
+    expect(parseSource(named.dataFrom, 'dataset')).toEqual({ kind: 'url', url: named.dataFrom });
+    // Before it is fetched, a link that was opened is the same link again.
+    const opened = createStores().choice;
+    opened.setState({ settings, named: { model: named.modelFrom, data: named.dataFrom } });
+    expect(encodeHash(settings, besideOf(opened.getState()))).toBe(hash);
+    expect(opened.getState().model).toBeNull();
+  });
+
+  test('a name needs its place, and has an end', () => {
+    expect(decodeHash('preset=letters-boft&modelFrom=a/b')).toMatchObject({
+      beside: {},
+      problems: ['modelFrom = "a/b" is not used: the model is not fetched from anywhere.'],
+    });
+    expect(decodeHash(`preset=own-model&model=hub&modelFrom=${'a'.repeat(3000)}`).problems).toEqual([
+      'modelFrom is not used: a name has at most 2000 letters.',
+    ]);
+  });
+
   test('a precision needs the model that is rounded', () => {
     const { beside, problems } = decodeHash('preset=own-model&model=own&precision=f16&engine=webgpu');
     expect(beside).toEqual({ engine: 'webgpu' });
@@ -166,12 +199,13 @@ describe('what a link does not hold', () => {
       fetchedModel: { kind: 'hub', repo: 'a/b', revision: 'c0ffee' },
       fetchedData: { kind: 'url', url: 'https://example.org/rows.csv' },
     });
-    expect(leftOut(choice.getState())).toEqual([
-      'the model from the Hub (a/b at c0ffee)',
-      'the data from its address (https://example.org/rows.csv)',
-    ]);
+    // Those the link names.
+    expect(leftOut(choice.getState())).toEqual([]);
+    input(stores, { fetchedData: { kind: 'url', url: 'https://example.org/rows.csv?token=hush' } });
+    expect(leftOut(choice.getState())).toEqual(['what is secret in the address of the data']);
+    expect(encodeHash(choice.getState().settings, besideOf(choice.getState()))).not.toContain('hush');
     choice.setState({ settings: baseSettings('own-model', { model: 'hub', data: 'text' }) });
     input(stores, { text: 'Once upon a time.' });
-    expect(leftOut(choice.getState())).toEqual(['the model from the Hub (a/b at c0ffee)', 'your text']);
+    expect(leftOut(choice.getState())).toEqual(['your text']);
   });
 });

@@ -8,7 +8,7 @@ import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold, TextField } from '../../parts/Controls.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
-import { usePage } from '../../usePage.ts';
+import { useChoice, usePage } from '../../usePage.ts';
 import type { Finder, HubState, Offer } from './hub.ts';
 
 const WORDS = {
@@ -37,8 +37,9 @@ export function Hub({ kind }: { readonly kind: RepoKind }) {
       isHere = false;
     };
   }, [page]);
+  const named = useChoice((s) => s.named[kind === 'dataset' ? 'data' : 'model'] ?? '');
   if (state === null) return null;
-  return <Find state={state} finder={state[kind]} kind={kind} />;
+  return <Find key={named} state={state} finder={state[kind]} kind={kind} named={named} />;
 }
 
 /** Where models or data are asked for, and whom. */
@@ -48,9 +49,9 @@ interface Asked {
   readonly kind: RepoKind;
 }
 
-function Find({ state, finder, kind }: Asked) {
+function Find({ state, finder, kind, named }: Asked & { readonly named: string }) {
   const { busy, found, repo, offers, error, taken } = useStore(finder.view);
-  const [words, setWords] = useState('');
+  const [words, setWords] = useState(named);
   return (
     <div className="stack hub" data-testid={`hub-${kind}`}>
       <form
@@ -76,6 +77,9 @@ function Find({ state, finder, kind }: Asked) {
           <Action text="Find" type="submit" isDisabled={busy !== null || words.trim() === ''} />
         </div>
       </form>
+      {named !== '' && words === named && repo === null && busy === null ? (
+        <p className="hint">The link that opened this page names it; Find asks for it.</p>
+      ) : null}
       {busy === 'search' || busy === 'list' ? (
         <p className="hint">
           <Waiting what="Asking" onStop={() => void finder.stop()} />

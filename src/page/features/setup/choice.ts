@@ -79,6 +79,8 @@ export interface ChoiceState {
   readonly reportError: ErrorReport | null;
   /** The worker is reading the model for them. */
   readonly isReading: boolean;
+  /** What the link names of the Hub or by address, which is fetched only when somebody asks for it. */
+  readonly named: Readonly<Partial<Record<'model' | 'data', string>>>;
   /** What was refused in the link that opened the page. */
   readonly problems: readonly string[];
 }
@@ -266,6 +268,7 @@ export function createChoice(): StoreApi<ChoiceState> {
     report: null,
     reportError: null,
     isReading: false,
+    named: {},
     problems: [],
   }));
   const { setState } = store;

@@ -3,6 +3,7 @@
  * form's validator, so a link can say nothing that the form would refuse. It carries settings, never data: what it leaves out is told.
  */
 import { jsonOf, PapilioError, within } from '../../../common.ts';
+import { nameOf } from '../../../hub.ts';
 import type { DataSource, ModelSource } from '../../../protocol.ts';
 import type { ChoiceState } from './choice.ts';
 import { presetById } from './presets.ts';
@@ -21,18 +22,39 @@ const BESIDE = {
 } as const;
 
 type BesideName = keyof typeof BESIDE;
-export type Beside = { readonly [K in BesideName]?: (typeof BESIDE)[K]['values'][number] };
+
+/** Names of the Hub and addresses, as the box takes them that fetches from there. */
+const FROM = { modelFrom: 'model', dataFrom: 'data' } as const;
+type FromName = keyof typeof FROM;
+const FROM_NAMES = Object.keys(FROM) as FromName[];
+/** No name is longer, and few addresses. */
+const MOST_NAME = 2000;
+
+export type Beside = { readonly [K in BesideName]?: (typeof BESIDE)[K]['values'][number] } & {
+  readonly [K in FromName]?: string;
+};
 
 const BESIDE_NAMES = Object.keys(BESIDE) as BesideName[];
 
 /** What a page is set to beside its settings. */
-export const besideOf = ({
-  reading,
-  engine,
-  model,
-  recompute,
-  quantised,
-}: Pick<ChoiceState, 'reading' | 'engine' | 'model' | 'recompute' | 'quantised'>): Beside => ({
+export const besideOf = (choice: ChoiceState): Beside => ({
+  ...settingsBeside(choice),
+  ...Object.fromEntries(
+    FROM_NAMES.flatMap((name) => {
+      const from = fromOf(choice, FROM[name]);
+      return from === undefined ? [] : [[name, from]];
+    }),
+  ),
+});
+
+/** What model or data are fetched from, by the name that was fetched last or that the link gave. */
+function fromOf({ settings, model, data, named }: ChoiceState, what: 'model' | 'data'): string | undefined {
+  if (settings[what] !== 'hub') return undefined;
+  const source = what === 'model' ? model : data;
+  return source?.kind === 'hub' || source?.kind === 'url' ? nameOf(source) : named[what];
+}
+
+const settingsBeside = ({ reading, engine, model, recompute, quantised }: ChoiceState): Beside => ({
   padding: reading.padding ?? 'length',
   ...(engine === null ? {} : { engine }),
   ...(model?.kind === 'embedded' ? { precision: model.precision ?? 'file' } : {}),
@@ -69,6 +91,7 @@ export function encodeHash(settings: PageSettings, beside: Beside = {}): string 
     const value = beside[name];
     if (value !== undefined && value !== BESIDE[name].usual) out.set(name, value);
   }
+  for (const name of FROM_NAMES) if (beside[name] !== undefined) out.set(name, beside[name]);
   out.set('seed', encodeValue(settings.training.seed));
   return out.toString();
 }
@@ -95,7 +118,7 @@ interface Linked extends ReturnType<typeof validateSettings> {
 /** What a link names beside the settings, and a sentence for each that cannot be used. */
 function besideIn(params: URLSearchParams): { readonly beside: Beside; readonly problems: string[] } {
   const problems: string[] = [];
-  const beside: Partial<Record<BesideName, string>> = {};
+  const beside: Partial<Record<BesideName | FromName, string>> = {};
   for (const name of BESIDE_NAMES) {
     const value = params.get(name);
     const { values, usual } = BESIDE[name];
@@ -103,7 +126,31 @@ function besideIn(params: URLSearchParams): { readonly beside: Beside; readonly 
     if ((values as readonly string[]).includes(value)) beside[name] = value;
     else problems.push(`${name} = ${shortly(value)} is not used: choose ${values.join(' or ')}.`);
   }
+  for (const name of FROM_NAMES) {
+    const value = params.get(name)?.trim();
+    if (value === undefined || value === '') continue;
+    if (value.length <= MOST_NAME) beside[name] = value;
+    else problems.push(`${name} is not used: a name has at most ${MOST_NAME} letters.`);
+  }
   return { beside: beside as Beside, problems };
+}
+
+/** What of it has a place in these settings. */
+function fitting(
+  beside: Beside,
+  settings: PageSettings,
+): { readonly used: Beside; readonly problems: string[] } {
+  const problems: string[] = [];
+  const used: Record<string, string> = { ...beside };
+  const leave = (name: keyof Beside, why: string) => {
+    if (used[name] !== undefined) problems.push(`${name} = ${shortly(used[name])} is not used: ${why}.`);
+    delete used[name];
+  };
+  if (settings.model === 'own' || settings.model === 'hub')
+    leave('precision', 'it is chosen once the model is there');
+  for (const name of FROM_NAMES)
+    if (settings[FROM[name]] !== 'hub') leave(name, `the ${FROM[name]} is not fetched from anywhere`);
+  return { used: used as Beside, problems };
 }
 
 /** What a hash says (with or without "#"), and a sentence for everything in it that could not be used. */
@@ -125,7 +172,7 @@ export function decodeHash(hash: string): Linked {
     if (key.startsWith('c.')) config[key.slice(2)] = value;
     else if (key.startsWith('t.')) training[key.slice(2)] = value;
     else if (key === 'seed') training.seed = value;
-    else if (!['v', 'preset', 'model', 'data', 'method', ...BESIDE_NAMES].includes(key))
+    else if (!['v', 'preset', 'model', 'data', 'method', ...BESIDE_NAMES, ...FROM_NAMES].includes(key))
       strange.push(`The link’s “${key}” means nothing here and is ignored.`);
   }
   const version = params.get('v');
@@ -142,27 +189,24 @@ export function decodeHash(hash: string): Linked {
     config,
     training,
   });
-  const { precision, ...others } = beside;
-  const isThere = settings.model !== 'own' && settings.model !== 'hub';
-  if (precision !== undefined && !isThere)
-    unused.push(`precision = "${precision}" is not used: it is chosen once the model is there.`);
+  const { used, problems: unfit } = fitting(beside, settings);
+  unused.push(...unfit);
   return {
     settings,
-    beside: isThere ? beside : others,
+    beside: used,
     problems: inBrief([...strange, ...unused, ...problems]),
   };
 }
 
-/** A dropped or fetched source in a few words; null for what comes with the page. */
-function nameOf(what: 'model' | 'data', source: ModelSource | DataSource | null): string | null {
+/** A source in a few words that no link can hold; null for what comes with the page or is fetched by its name. */
+function ownName(what: 'model' | 'data', source: ModelSource | DataSource | null): string | null {
   switch (source?.kind) {
     case undefined:
     case 'embedded':
-      return null;
     case 'hub':
-      return `the ${what} from the Hub (${source.repo}${source.revision === undefined ? '' : ` at ${source.revision}`})`;
+      return null;
     case 'url':
-      return `the ${what} from its address (${source.url})`;
+      return nameOf(source) === source.url ? null : `what is secret in the address of the ${what}`;
     case 'text':
       return 'your text';
     case 'drawings':
@@ -178,9 +222,9 @@ function nameOf(what: 'model' | 'data', source: ModelSource | DataSource | null)
 export function leftOut({ model, data, reading, startFrom }: ChoiceState): string[] {
   const { padding: _, ...read } = reading;
   const names = [
-    nameOf('model', model),
+    ownName('model', model),
     model?.kind !== 'embedded' && model?.precision !== undefined ? 'what its weights are rounded to' : null,
-    nameOf('data', data),
+    ownName('data', data),
     Object.keys(read).length > 0 ? 'how its columns are read' : null,
     startFrom === null ? null : `the adapter that the run goes on from (${startFrom.name})`,
   ];
