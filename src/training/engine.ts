@@ -317,7 +317,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     siblingsOf(baseAt(settings.batchSize, sequence).graph),
   );
   const updates = new Updates(options, baseAt, programs.compiled);
-  await updates.prepare();
+  const free = (): void => {
+    programs.destroy();
+    store.destroy();
+  };
+  try {
+    await updates.prepare();
+  } catch (error) {
+    free();
+    throw error;
+  }
   const { train, onResult, settle } = updates;
   const { evaluate, logits } = createEvaluations(options, baseAt, programs.compiled);
   const { guarded, requireOpen, close } = createCalls();
@@ -343,8 +352,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await close();
       // A lost device has nothing in flight.
       await settle().catch(() => {});
-      programs.destroy();
-      store.destroy();
+      free();
     },
   };
 }

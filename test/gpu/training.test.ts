@@ -6,8 +6,11 @@
  */
 import { afterEach, describe, expect, test } from 'vitest';
 import { TRAINABLE } from '../../src/adapters/inject.ts';
+import { PapilioError } from '../../src/lib/errors.ts';
+import { createEngine } from '../../src/training/engine.ts';
 import { parity } from '../../src/training/parity.ts';
 import type { Session } from '../../src/training/session.ts';
+import { toyBase, toyInitial, toyPlan, toySettings } from '../tools/adaloraToy.ts';
 import { countObjects } from './counting.ts';
 import { testDevice } from './device.ts';
 import { losses, openTiny, type TinyRun } from './tinyRuns.ts';
@@ -58,6 +61,27 @@ describe('a run that is closed', () => {
       expect(() => device.assertAlive()).not.toThrow();
     },
   );
+});
+
+describe('an engine that does not come to be', () => {
+  test.each([1, 2])('leaves nothing on the device: compiling stops in program %i', async (stopsIn) => {
+    const device = await testDevice();
+    const before = device.bytes();
+    const plan = toyPlan();
+    let program = 1;
+    const made = createEngine({
+      ...{ device, plan, build: (batch) => toyBase(batch), totalSteps: 4 },
+      settings: toySettings({ batchSize: 4, gradientAccumulation: 2 }),
+      initial: () => toyInitial(plan),
+      onCompile(done, total) {
+        if (program === stopsIn) throw new PapilioError('aborted', 'Stopped.');
+        if (done === total) program++;
+      },
+    });
+    await expect(made).rejects.toMatchObject({ kind: 'aborted' });
+    expect(program).toBe(stopsIn);
+    expect(device.bytes()).toBe(before);
+  });
 });
 
 describe('a step', () => {
