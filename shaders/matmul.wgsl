@@ -1,16 +1,18 @@
 // C[z] = epilogue(alpha * A[z] B[z]):  A [M, K] (stored [K, M] with TRANS_A), B [K, N] (stored [N, K] with TRANS_B), C [M, N]; the rows of
 // each lie lda, ldb, ldc elements apart. The epilogue and its operands, which lie as C does: lib/epilogue.wgsl. With splits > 1 (no
-// epilogue), C is [splits, batch, M, N] and each split sums its own range of k; matmulSplit.wgsl adds them up.
+// epilogue), C is [splits, batch, M, N] and each split sums its own range of k; matmulSplit.wgsl adds them up. With FOLD a workgroup of `tiled`
+// has the threads of all splits, FOLDS of them, and adds up itself, in the same order.
 // Every element is one chain of fused multiply-adds with k ascending, so that all cuts of the work below give the same bits.
 // Each thread owns a block of C: 4 rows (8 with TALL, 16 with HUGE) by 4 columns (8 with WIDE). `direct` reads operands straight from
 // memory; `tiled` stages them in workgroup memory, DEPTH of k at a time, and has the next step's numbers in registers meanwhile. Which
 // form suits which shape and device: src/ops/gemm.ts.
 // SECOND: alpha = 1 and C[z] gets A2 B2 as well, A2 [M, k2], B2 [k2, N] (stored [N, k2] with TRANS_B): the chains go on over k2 after k, so that
-// a low-rank update costs no pass over C. With splits the last one does it.
+// a low-rank update costs no pass over C. With splits the last one does it. Each group of columns of C may have its own columns of A2, beside
+// each other; a group is a multiple of 64 columns then.
 // VEC_A, VEC_B, VEC_2 (both of the second pair), VEC_C: the rows of that tensor begin at multiples of 4. GUARD: a range of k may end within a step. B_F16: B holds pairs of f16.
 // QUANT: B is packed (src/ops/quantised.ts). Of a B beyond the binding limit each dispatch sees some rows: columns n_first to n_end of C
 // with TRANS_B, else the part k_first to k_end of the sum, which is a split of its own.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_2 VEC_C B_F16 GUARD TALL HUGE WIDE SECOND
+// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_2 VEC_C B_F16 GUARD TALL HUGE WIDE SECOND FOLD
 import package::lib::epilogue::store_element;
 import package::lib::quantised::{four_codes, byte_of};
 
@@ -38,6 +40,10 @@ struct Params {
   b_shift: u32, // elements of B (words with QUANT) before the bound part
   m_first: u32, // 1: neighbouring workgroups of `tiled` step along m, else along n
   k2: u32,
+  lda2: u32, // elements from a row of A2 to the next
+  group2: u32, // columns of C that read the same columns of A2
+  pad0: u32,
+  pad1: u32,
   quant: vec4u, // stride, block, scales, zeros
 }
 
@@ -124,7 +130,7 @@ fn block_b(base: u32, n: u32, k: u32) -> mat4x4f {
 }
 
 @if(SECOND) fn read_a2(row: u32, column: u32) -> vec4f {
-  let at = row * p.k2 + column;
+  let at = row * p.lda2 + column;
   @if(VEC_2) { return a2[at / 4u]; }
   @else { return vec4f(a2[at], a2[at + 1u], a2[at + 2u], a2[at + 3u]); }
 }
@@ -245,11 +251,12 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   @if(WIDE && HUGE) blocks[3u * WIDTH + 1u] = c_31;
   @if(SECOND) {
     if (gid.z % p.splits == p.splits - 1u) {
+      let column = n / p.group2 * p.k2;
       for (var i = 0u; i < HEIGHT; i++) {
         var sum_0 = blocks[i * WIDTH];
         @if(WIDE) var sum_1 = blocks[i * WIDTH + 1u];
         for (var k = 0u; k < p.k2; k += 4u) {
-          let own_a = until(block_a2(m + i * 4u, k), k, p.k2);
+          let own_a = until(block_a2(m + i * 4u, column + k), k, p.k2);
           sum_0 = fma_block(sum_0, own_a, until(block_b2(n, k), k, p.k2));
           @if(WIDE) sum_1 = fma_block(sum_1, own_a, until(block_b2(n + 4u, k), k, p.k2));
         }
@@ -275,9 +282,11 @@ override BLOCKS: u32 = BLOCKS_A + COLUMNS * QUADS;
 override QUAD_A: u32 = 4u * ROWS + 2u;
 override QUAD_B: u32 = 4u * COLUMNS + 2u;
 override TILE_A: u32 = QUADS * QUAD_A;
-override TILE_B: u32 = QUADS * QUAD_B;
-var<workgroup> tile_a: array<vec4f, TILE_A>;
-var<workgroup> tile_b: array<vec4f, TILE_B>;
+override TILES: u32 = TILE_A + QUADS * QUAD_B;
+override FOLDS: u32 = 1u;
+// The tile of A and then that of B, of each fold.
+override ALL_TILES: u32 = FOLDS * TILES;
+var<workgroup> tiles: array<vec4f, ALL_TILES>;
 
 // Where a workgroup's tiles begin.
 struct Corner {
@@ -286,6 +295,7 @@ struct Corner {
   a: u32,
   b: u32,
   joint: u32, // where k goes over to the second pair
+  column: u32, // of A2
 }
 
 // A thread's first block has the number `lane`, its second `lane + THREADS`; those of A come before those of B. Whatever all threads of a
@@ -314,7 +324,7 @@ fn fetch(corner: Corner, round: u32, lane: u32, k: u32) -> mat4x4f {
   @if(SECOND) {
     if (k >= corner.joint) {
       let k2 = k - corner.joint + at.y;
-      if (of_a) { return block_a2(corner.m + at.x, k2); }
+      if (of_a) { return block_a2(corner.m + at.x, corner.column + k2); }
       return block_b2(corner.n + at.x, k2);
     }
   }
@@ -322,48 +332,64 @@ fn fetch(corner: Corner, round: u32, lane: u32, k: u32) -> mat4x4f {
   return block_b(corner.b, corner.n + at.x, k + at.y);
 }
 
-fn stage(block: mat4x4f, round: u32, lane: u32, k: u32, k_end: u32) {
+fn stage(block: mat4x4f, first: u32, round: u32, lane: u32, k: u32, k_end: u32) {
   if (round * THREADS >= BLOCKS) { return; }
   let i = round * THREADS + lane;
   let of_a = is_a(round, i);
   let at = place(of_a, i);
   let own = until(block, k + at.y * 4u, k_end);
   if (of_a) {
-    let to = at.y * QUAD_A + at.x;
-    tile_a[to] = own[0];
-    tile_a[to + ROWS] = own[1];
-    tile_a[to + 2u * ROWS] = own[2];
-    tile_a[to + 3u * ROWS] = own[3];
+    let to = first + at.y * QUAD_A + at.x;
+    tiles[to] = own[0];
+    tiles[to + ROWS] = own[1];
+    tiles[to + 2u * ROWS] = own[2];
+    tiles[to + 3u * ROWS] = own[3];
   } else if (i < BLOCKS) {
-    let to = at.y * QUAD_B + at.x;
-    tile_b[to] = own[0];
-    tile_b[to + COLUMNS] = own[1];
-    tile_b[to + 2u * COLUMNS] = own[2];
-    tile_b[to + 3u * COLUMNS] = own[3];
+    let to = first + TILE_A + at.y * QUAD_B + at.x;
+    tiles[to] = own[0];
+    tiles[to + COLUMNS] = own[1];
+    tiles[to + 2u * COLUMNS] = own[2];
+    tiles[to + 3u * COLUMNS] = own[3];
   }
 }
 
-@compute @workgroup_size(TX, TY)
-fn tiled(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) id: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn steps_of(length: u32) -> u32 {
+  return (length + DEPTH - 1u) / DEPTH;
+}
+
+@compute @workgroup_size(TX, TY, FOLDS)
+fn tiled(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) id: vec3u) {
+  let lane = id.y * TX + id.x;
   let tile = select(group.xy, group.yx, p.m_first == 1u);
   let batch = group.z / p.splits;
-  let k_start = p.k_first + (group.z % p.splits) * p.chunk;
+  @if(FOLD) let split = id.z;
+  @else let split = group.z % p.splits;
+  @if(FOLD) let first_tile = id.z * TILES;
+  @else let first_tile = 0u;
+  let k_start = p.k_first + split * p.chunk;
   let k_end = min(p.k_end, k_start + p.chunk);
+  let n_start = p.n_first + tile.x * COLUMNS * 4u;
   let corner = Corner(
     tile.y * ROWS * 4u,
-    p.n_first + tile.x * COLUMNS * 4u,
+    n_start,
     batch_offset(batch, p.a_strides),
     batch_offset(batch, p.b_strides) - p.b_shift,
-    k_start + (k_end - k_start + DEPTH - 1u) / DEPTH * DEPTH,
+    k_start + steps_of(k_end - k_start) * DEPTH,
+    n_start / p.group2 * p.k2,
   );
   var last = k_end;
-  @if(SECOND) {
-    if (group.z % p.splits == p.splits - 1u) { last = corner.joint + p.k2; }
+  @if(FOLD) {
+    if (split == FOLDS - 1u) { last = corner.joint + p.k2; }
   }
+  @elif(SECOND) {
+    if (split == p.splits - 1u) { last = corner.joint + p.k2; }
+  }
+  // Of folds all go as many steps as the longest.
+  @if(FOLD) let steps = max(
+    steps_of(p.chunk),
+    steps_of(p.k_end - p.k_first - (FOLDS - 1u) * p.chunk) + steps_of(p.k2),
+  );
+  @else let steps = steps_of(last - k_start);
   // c_RC: the thread's rows in A's half R of the tile, its columns in B's half C; neighbours have neighbouring vec4 of both.
   var c_00 = mat4x4f();
   @if(TALL) var c_10 = mat4x4f();
@@ -371,32 +397,38 @@ fn tiled(
   @if(TALL && WIDE) var c_11 = mat4x4f();
   var first = fetch(corner, 0u, lane, k_start);
   var second = fetch(corner, 1u, lane, k_start);
-  for (var k = k_start; k < last; k += DEPTH) {
-    let end = select(k_end, last, k >= corner.joint);
-    stage(first, 0u, lane, k, end);
-    stage(second, 1u, lane, k, end);
+  for (var done = 0u; done < steps; done++) {
+    let k = k_start + done * DEPTH;
+    @if(FOLD) let is_open = k < last;
+    @else let is_open = true;
+    if (is_open) {
+      let end = select(k_end, last, k >= corner.joint);
+      stage(first, first_tile, 0u, lane, k, end);
+      stage(second, first_tile, 1u, lane, k, end);
+    }
     workgroupBarrier(); // the tiles are whole before anyone reads them
     if (k + DEPTH < last) {
       first = fetch(corner, 0u, lane, k + DEPTH);
       second = fetch(corner, 1u, lane, k + DEPTH);
     }
-    for (var quad = 0u; quad < QUADS; quad++) {
-      for (var j = 0u; j < 4u; j++) {
-        let at_a = quad * QUAD_A + j * ROWS + id.y;
-        let at_b = quad * QUAD_B + j * COLUMNS + id.x;
-        let a_0 = tile_a[at_a];
-        let b_0 = tile_b[at_b];
-        @if(TALL) let a_1 = tile_a[at_a + TY];
-        @if(WIDE) let b_1 = tile_b[at_b + TX];
-        c_00 = fma_rows(c_00, a_0, b_0);
-        @if(TALL) c_10 = fma_rows(c_10, a_1, b_0);
-        @if(WIDE) c_01 = fma_rows(c_01, a_0, b_1);
-        @if(TALL && WIDE) c_11 = fma_rows(c_11, a_1, b_1);
+    if (is_open) {
+      for (var quad = 0u; quad < QUADS; quad++) {
+        for (var j = 0u; j < 4u; j++) {
+          let at_a = first_tile + quad * QUAD_A + j * ROWS + id.y;
+          let at_b = first_tile + TILE_A + quad * QUAD_B + j * COLUMNS + id.x;
+          let a_0 = tiles[at_a];
+          let b_0 = tiles[at_b];
+          @if(TALL) let a_1 = tiles[at_a + TY];
+          @if(WIDE) let b_1 = tiles[at_b + TX];
+          c_00 = fma_rows(c_00, a_0, b_0);
+          @if(TALL) c_10 = fma_rows(c_10, a_1, b_0);
+          @if(WIDE) c_01 = fma_rows(c_01, a_0, b_1);
+          @if(TALL && WIDE) c_11 = fma_rows(c_11, a_1, b_1);
+        }
       }
     }
     workgroupBarrier(); // everyone has read the tiles before the next ones overwrite them
   }
-  let c_base = batch_offset(batch, p.c_strides) + (p.split_first + group.z % p.splits) * p.split_stride;
   let m = corner.m + id.y * 4u;
   let n = corner.n + id.x * 4u;
   var blocks: array<mat4x4f, HEIGHT * WIDTH>;
@@ -404,6 +436,28 @@ fn tiled(
   @if(WIDE) blocks[1] = c_01;
   @if(TALL) blocks[WIDTH] = c_10;
   @if(TALL && WIDE) blocks[WIDTH + 1u] = c_11;
+  @if(FOLD) {
+    for (var i = 0u; i < HEIGHT * WIDTH; i++) {
+      if (split > 0u) {
+        for (var r = 0u; r < 4u; r++) { tiles[first_tile + r * THREADS + lane] = blocks[i][r]; }
+      }
+      workgroupBarrier(); // the sums of the other folds are there
+      if (split == 0u) {
+        var sum = blocks[i];
+        for (var other = TILES; other < ALL_TILES; other += TILES) {
+          sum += mat4x4f(
+            tiles[other + lane], tiles[other + THREADS + lane],
+            tiles[other + 2u * THREADS + lane], tiles[other + 3u * THREADS + lane],
+          );
+        }
+        blocks[i] = sum;
+      }
+      workgroupBarrier(); // they have been read before the next ones overwrite them
+    }
+    if (split > 0u) { return; }
+  }
+  @if(FOLD) let c_base = batch_offset(batch, p.c_strides);
+  @else let c_base = batch_offset(batch, p.c_strides) + (p.split_first + split) * p.split_stride;
   for (var i = 0u; i < HEIGHT * WIDTH * 4u; i++) {
     let row = m + i / (WIDTH * 4u) * TY * 4u + i % 4u;
     store(c_base, row, n + i / 4u % WIDTH * TX * 4u, blocks[i / 4u][i % 4u]);

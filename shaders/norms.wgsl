@@ -1,8 +1,9 @@
-// y = (x - mean) * rstd * w + b over rows of `columns` elements, one workgroup each; mean and rstd = 1 / sqrt(mean((x - mean)^2) + eps)
-// are kept. layerNorm has CENTER; without it (rmsNorm) no mean is taken off or kept, and there is no bias.
-// backward_input: dx = added + rstd * (h - mean(h) - n * mean(h * n)), h = dy * w, n = (x - mean) * rstd; mean(h) with CENTER only.
+// y = (x - mean) * rstd * w + b over rows of `columns` elements, one workgroup each; the means and then rstd = 1 / sqrt(mean((x - mean)^2) + eps)
+// of all rows are kept. layerNorm has CENTER; without it (rmsNorm) no mean is taken off or kept, and there is no bias.
+// backward_input: dx = added + rstd * (h - mean(h) - n * mean(h * n)), h = dy * w, n = (x - mean) * rstd; mean(h) with CENTER only. With GAIN
+// dx * gain is stored as well.
 // backward_weights: per range of rows, dw = sum of dy * n, db = sum of dy; finish adds the ranges up in order.
-// conditions: CENTER WEIGHT BIAS ADD
+// conditions: CENTER WEIGHT BIAS ADD GAIN
 import package::lib::index::flat;
 import package::lib::rows::{row_sum, WG};
 
@@ -17,10 +18,15 @@ struct Params {
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x_in: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y_out: array<f32>;
-@group(0) @binding(3) var<storage, read_write> rstd_out: array<f32>;
-@group(0) @binding(4) var<storage, read_write> mean_out: array<f32>;
-@group(0) @binding(5) var<storage, read> weight: array<f32>;
-@group(0) @binding(6) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> kept: array<f32>;
+@group(0) @binding(4) var<storage, read> weight: array<f32>;
+@group(0) @binding(5) var<storage, read> bias: array<f32>;
+
+// Where a row's rstd stands among the statistics.
+fn rstd_at(row: u32) -> u32 {
+  @if(CENTER) { return p.rows + row; }
+  @else { return row; }
+}
 
 fn centered(at: u32, mean: f32) -> f32 {
   @if(CENTER) { return x_in[at] - mean; }
@@ -56,16 +62,17 @@ fn forward(
     y_out[base + c] = v;
   }
   if (lane == 0u) {
-    @if(CENTER) { mean_out[row] = mean; }
-    rstd_out[row] = rstd;
+    @if(CENTER) { kept[row] = mean; }
+    kept[rstd_at(row)] = rstd;
   }
 }
 
 @group(0) @binding(2) var<storage, read> dy_in: array<f32>;
-@group(0) @binding(3) var<storage, read> rstd_in: array<f32>;
-@group(0) @binding(4) var<storage, read> mean_in: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dx_out: array<f32>;
-@group(0) @binding(7) var<storage, read> added: array<f32>;
+@group(0) @binding(3) var<storage, read> statistics: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx_out: array<f32>;
+@group(0) @binding(6) var<storage, read> added: array<f32>;
+@group(0) @binding(7) var<storage, read> gain: array<f32>;
+@group(0) @binding(8) var<storage, read_write> scaled_out: array<f32>;
 
 fn upstream(at: u32, c: u32) -> f32 {
   @if(WEIGHT) { return dy_in[at] * weight[c]; }
@@ -73,7 +80,7 @@ fn upstream(at: u32, c: u32) -> f32 {
 }
 
 fn mean_of(row: u32) -> f32 {
-  @if(CENTER) { return mean_in[row]; }
+  @if(CENTER) { return statistics[row]; }
   @else { return 0.0; }
 }
 
@@ -87,7 +94,7 @@ fn backward_input(
   if (row >= p.rows) { return; }
   let base = row * p.columns;
   let mean = mean_of(row);
-  let rstd = rstd_in[row];
+  let rstd = statistics[rstd_at(row)];
   var sum = 0.0;
   var dot = 0.0;
   for (var c = lane; c < p.columns; c += WG) {
@@ -105,11 +112,12 @@ fn backward_input(
     var dx = rstd * (h - centered(base + c, mean) * projection);
     @if(ADD) dx += added[base + c];
     dx_out[base + c] = dx;
+    @if(GAIN) scaled_out[base + c] = dx * gain[c];
   }
 }
 
-@group(0) @binding(5) var<storage, read_write> dw_out: array<f32>;
-@group(0) @binding(6) var<storage, read_write> db_out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dw_out: array<f32>;
+@group(0) @binding(5) var<storage, read_write> db_out: array<f32>;
 
 @compute @workgroup_size(WG)
 fn backward_weights(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -122,7 +130,7 @@ fn backward_weights(@builtin(global_invocation_id) gid: vec3u, @builtin(num_work
   for (var row = start; row < min(p.rows, start + p.chunk); row++) {
     let at = row * p.columns + c;
     let d = dy_in[at];
-    dw += d * centered(at, mean_of(row)) * rstd_in[row];
+    dw += d * centered(at, mean_of(row)) * statistics[rstd_at(row)];
     @if(CENTER) db += d;
   }
   dw_out[i] = dw;

@@ -96,9 +96,9 @@ export function rowRanges({ rows, columns }: { readonly rows: number; readonly c
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
-/** Bindings start at multiples of 256 bytes, and products step through 16 rows at a time. */
+/** Bindings start at multiples of 256 bytes, products step through 16 rows at a time, and the widest tile has 64 columns. */
 const ALIGNED_BYTES = 256;
-const ALIGNED_ROWS = 16;
+const ALIGNED_ROWS = 64;
 
 /** A matrix's rows in parts that can each be bound: one part where it is within the limit. */
 export function rowParts(

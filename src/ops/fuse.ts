@@ -8,11 +8,11 @@ import { type Copying, rewrite } from '../graph/rewrite.ts';
 import type { Graph, Node, Value } from '../graph/types.ts';
 import { addN } from './elementwise.ts';
 import { joinAssemblies } from './fuse/assemblies.ts';
-import { joinBackward } from './fuse/backward.ts';
+import { joinBackward, joinGains } from './fuse/backward.ts';
 import { joinFactors } from './fuse/factors.ts';
 import { readStored } from './fuse/stored.ts';
 import { findSums, type Product, type Sum } from './fuse/sums.ts';
-import { pairUpdates } from './fuse/updates.ts';
+import { groupsOf, pairUpdates } from './fuse/updates.ts';
 import { type LinearAttrs, linearOp } from './linear.ts';
 import { type MatmulAttrs, matmulOp } from './matmul.ts';
 import { view } from './moves.ts';
@@ -21,7 +21,7 @@ import { EXTRAS, type Extra, productOp } from './product.ts';
 import { type StackedMatmulAttrs, stackedMatmulOp } from './stackedMatmul.ts';
 
 export function fuse(graph: Graph): Graph {
-  return readStored(joinFactors(joinAssemblies(joinSums(joinBackward(graph)))));
+  return readStored(joinFactors(joinAssemblies(joinGains(joinSums(joinBackward(graph))))));
 }
 
 function joinSums(graph: Graph): Graph {
@@ -107,7 +107,7 @@ function emitProduct(
     [a, b, ...(update?.root.inputs.map(copying.value) ?? []), ...extras.map((extra) => given[extra]!)],
     {
       ...{ transA, transB, alpha, activation, extras },
-      ...(update && { second: true }),
+      ...(update && { second: true, groups: groupsOf(update) }),
       slope: slope?.of ?? 'none',
       keepPre: pre !== null,
       keepRaw: raw !== null,

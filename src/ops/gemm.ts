@@ -13,6 +13,7 @@ import {
   type GemmVariantName,
   gemmVariants,
   type Sizes,
+  takesSplits,
   tileOf,
 } from './gemmVariants.ts';
 import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
@@ -59,10 +60,13 @@ export interface Gemm {
   readonly b: Ref;
   readonly c: Ref;
   /**
-   * A second pair of f32 operands whose product is added before the epilogue: a [m, k], b as the first one lies, [n, k] with `transB` and
-   * else [k, n]. Only with alpha 1, without batch axes, a transposed a, a scale, the raw product, or both a slope and a bias.
+   * A second pair of f32 operands whose product is added before the epilogue: a [m, groups · k], b as the first one lies, [n, k] with `transB` and
+   * else [k, n]. Each of so many groups of columns of the result reads its own k columns of a. Only with alpha 1, without batch axes, a transposed
+   * a, a scale, the raw product, or both a slope and a bias.
    */
-  readonly second?: { readonly k: number; readonly a: Ref; readonly b: Ref } | undefined;
+  readonly second?:
+    | { readonly k: number; readonly groups: number; readonly a: Ref; readonly b: Ref }
+    | undefined;
   readonly epilogue?: Epilogue;
   readonly variant?: ProductVariant | undefined;
   /** Where the sums of splits go, so many bytes; absent: into a kernel's first scratch buffer. */
@@ -92,9 +96,10 @@ interface Cut {
   readonly parts: ReturnType<typeof partsOf>;
   /** Whether the parts of B divide k. */
   readonly inParts: boolean;
-  /** Numbers of k in a split, and splits; the sums of more than one are added up afterwards. */
+  /** Numbers of k in a split, and splits; the sums of more than one are added up afterwards, or within a workgroup. */
   readonly chunk: number;
   readonly splits: number;
+  readonly folded: boolean;
 }
 
 /** Elements of a stored row of A, of B (words where it is packed) and of C. */
@@ -133,16 +138,18 @@ function cutOf(gemm: Gemm, caps: Caps): Cut {
   ];
   const splits = inParts ? parts.length : Math.max(1, Math.ceil(k / chunk));
   const named = isForm(gemm.variant) ? undefined : gemm.variant;
+  const variant = gemmVariants[named ?? chooseVariant(sizes, formOf(gemm, splits), caps)];
   return {
     ...{ shape, aStrides, bStrides, batches },
     c: { ldc, strides, split: 0 },
     vecC: (vector(n) || gemm.cRoom === true) && [ldc, ...strides].every(vector),
-    variant: gemmVariants[named ?? chooseVariant(sizes, formOf(gemm, splits), caps)],
-    ...{ skinny, parts, inParts, chunk, splits },
+    ...{ variant, skinny, parts, inParts, chunk, splits },
+    // A factor would come before the sums elsewhere, and after them here.
+    folded: !skinny && !inParts && gemm.alpha === 1 && takesSplits(variant, splits, caps),
   };
 }
 
-/** Splits are added up by a dispatch of its own, which has the epilogue. */
+/** Splits are added up by a dispatch of its own, which has the epilogue, wherever a variant does not take them together. */
 const formOf = ({ transA, transB, bHalf, bQuant, epilogue }: Gemm, splits: number): Form => ({
   ...{ transA, transB, b: bQuant ? 'packed' : bHalf ? 'f16' : 'f32' },
   hasEpilogue: splits === 1 && !isBare(epilogue),
@@ -164,7 +171,7 @@ const vector = (size: number): boolean => size % 4 === 0;
 
 export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   const cut = cutOf(gemm, caps);
-  if (cut.splits === 1) {
+  if (cut.splits === 1 || cut.folded) {
     const end = { c: gemm.c, epilogue: gemm.epilogue ?? {} };
     return { dispatches: cut.parts.map((_, i) => partDispatch(gemm, cut, end, i)) };
   }
@@ -234,7 +241,7 @@ function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number)
   const second = inParts && i < cut.parts.length - 1 ? undefined : gemm.second;
   const end = epilogueParts(to, epilogue, cut.vecC, gemm.a, second);
   const along = gemm.transB ? { n: [first, last], k: [0, k] } : { n: [0, n], k: [first, last] };
-  const splits = inParts ? 1 : cut.splits;
+  const splits = inParts || cut.folded ? 1 : cut.splits;
   const [rows, columns] = tileOf(variant);
   const groups = [Math.ceil((along.n[1]! - along.n[0]!) / columns), Math.ceil(m / rows)] as const;
   // The larger operand is read once, while the smaller one stays in the cache.
@@ -254,12 +261,14 @@ function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number)
       TALL: variant.block[1] === 8,
       HUGE: variant.block[1] === 16,
       WIDE: variant.block[0] === 8,
+      FOLD: cut.folded,
       ...quantConditions(bQuant),
       ...end.conditions,
     },
     constants: {
       ...{ TX: variant.threads[0], TY: variant.threads[1] },
       ...(variant.entry === 'tiled' && { DEPTH: variant.depth }),
+      ...(cut.folded && { FOLDS: cut.splits }),
       ...quantConstants(bQuant),
       ...end.constants,
     },
@@ -271,7 +280,9 @@ function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number)
       ...[...cut.bStrides, 0],
       ...[...c.strides, 0],
       ...[rowA(gemm), bQuant ? 0 : rowB(gemm), c.ldc],
-      ...[inParts ? i : 0, c.split, first * rowB(gemm), mFirst ? 1 : 0, second?.k ?? 0],
+      ...[inParts ? i : 0, c.split, first * rowB(gemm), mFirst ? 1 : 0],
+      ...(second ? [second.k, second.groups * second.k, n / second.groups] : [0, 0, n]),
+      ...[0, 0],
       ...quantParams(bQuant),
     ],
     bindings: [gemm.a, ref, ...end.bindings],
@@ -322,7 +333,7 @@ export function productOf({
     form: {
       ...{ transA: is('TRANS_A'), transB: is('TRANS_B') },
       b: is('QUANT') ? 'packed' : is('B_F16') ? 'f16' : 'f32',
-      hasEpilogue: is('RAW', 'SCALE', 'BIAS', 'GAIN', 'KEEP_PRE', 'ACTIVATE', 'SLOPE', 'ADD'),
+      hasEpilogue: !is('FOLD') && is('RAW', 'SCALE', 'BIAS', 'GAIN', 'KEEP_PRE', 'ACTIVATE', 'SLOPE', 'ADD'),
     },
     packed: is('QUANT')
       ? { bits: constants.BITS as 4 | 8, columns: is('TRANS_B') ? k : n, block, zeros }

@@ -36,6 +36,9 @@ export const gemmVariants = {
   tiled128x64turned: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 8, turned: true },
 } as const satisfies Record<string, GemmVariant>;
 
+/** Columns that every variant's tiles divide. */
+export const TILED_COLUMNS = 64;
+
 export type GemmVariantName = keyof typeof gemmVariants;
 
 const variantOf = (name: GemmVariantName): GemmVariant => gemmVariants[name];
@@ -56,6 +59,26 @@ export function workgroupBytes(variant: GemmVariant): number {
 }
 
 type Limits = Pick<Caps, 'maxInvocationsPerWorkgroup' | 'maxWorkgroupStorageBytes'>;
+
+/** Splits at most whose threads make one workgroup, and its threads at most. */
+const MOST_FOLDS = 4;
+const FOLDED_THREADS = 256;
+
+/**
+ * Whether a workgroup takes all splits of its tile and adds them up itself, which saves a dispatch: where they are few, so that their threads are
+ * no more than a multiprocessor keeps busy at once. It hands over 16 sums of a thread at a time.
+ */
+export function takesSplits(variant: GemmVariant, splits: number, limits: Limits): boolean {
+  const threads = variant.threads[0] * variant.threads[1];
+  return (
+    variant.entry === 'tiled' &&
+    splits > 1 &&
+    splits <= MOST_FOLDS &&
+    splits * threads <= Math.min(FOLDED_THREADS, limits.maxInvocationsPerWorkgroup) &&
+    splits * workgroupBytes(variant) <= limits.maxWorkgroupStorageBytes &&
+    threads * 64 <= workgroupBytes(variant)
+  );
+}
 
 function isWithin(name: GemmVariantName, limits: Limits): boolean {
   const variant = variantOf(name);

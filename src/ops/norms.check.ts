@@ -19,43 +19,43 @@ import { emptyTensor } from './reference.ts';
 
 const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
 
-/** Mean (layerNorm) and rstd of the rows, and y. */
+/** y, and the statistics of the rows: means (layerNorm), then rstd. */
 function normalise(norm: Norm, [x, w, b]: readonly Tensor[], { eps }: NormAttrs): Tensor[] {
   const { rows, columns } = normRows(norm, x!);
   const y = emptyTensor('f32', x!.shape);
-  const mean = emptyTensor('f32', x!.shape.slice(0, -1));
-  const rstd = emptyTensor('f32', x!.shape.slice(0, -1));
+  const count = statistics(norm);
+  const stats = emptyTensor('f32', [count * rows]);
   for (let r = 0; r < rows; r++) {
     const row = x!.data.subarray(r * columns, (r + 1) * columns);
     const m = norm === 'layerNorm' ? row.reduce((s, v) => s + v, 0) / columns : 0;
     const variance = row.reduce((s, v) => s + (v - m) ** 2, 0) / columns;
-    mean.data[r] = m;
-    rstd.data[r] = 1 / Math.sqrt(variance + eps);
+    const rstd = 1 / Math.sqrt(variance + eps);
+    stats.data[r] = m;
+    stats.data[(count - 1) * rows + r] = rstd;
     row.forEach((v, c) => {
-      y.data[r * columns + c] = (v - m) * rstd.data[r]! * (w ? w.data[c]! : 1) + (b ? b.data[c]! : 0);
+      y.data[r * columns + c] = (v - m) * rstd * (w ? w.data[c]! : 1) + (b ? b.data[c]! : 0);
     });
   }
-  return norm === 'layerNorm' ? [y, mean, rstd] : [y, rstd];
+  return [y, stats];
 }
 
-/** Normalised x of element i, from the statistics that follow x and dy. */
-function normalised(norm: Norm, inputs: readonly Tensor[], columns: number): (i: number) => number {
-  const x = inputs[0]!;
-  const mean = norm === 'layerNorm' ? inputs[2]! : null;
-  const rstd = inputs[1 + statistics(norm)]!;
-  return (i) => {
+/** Normalised x of element i, and rstd of row r, from the statistics that follow x and dy. */
+function normalised(norm: Norm, [x, , stats]: readonly Tensor[]) {
+  const { rows, columns } = normRows(norm, x!);
+  const rstd = (r: number) => stats!.data[(statistics(norm) - 1) * rows + r]!;
+  const n = (i: number) => {
     const r = Math.floor(i / columns);
-    return (x.data[i]! - (mean ? mean.data[r]! : 0)) * rstd.data[r]!;
+    return (x!.data[i]! - (norm === 'layerNorm' ? stats!.data[r]! : 0)) * rstd(r);
   };
+  return { n, rstd };
 }
 
 function inputGradient(norm: Norm, inputs: readonly Tensor[], attrs: NormGradAttrs): Tensor[] {
   const [x, dy] = inputs;
-  const { weight: w, added } = optionalOperands(norm, inputs, attrs);
+  const { weight: w, added, gain } = optionalOperands(inputs, attrs);
   const { rows, columns } = normRows(`${norm}Grad`, x!);
-  const rstd = inputs[1 + statistics(norm)]!;
   const dx = emptyTensor('f32', x!.shape);
-  const n = normalised(norm, inputs, columns);
+  const { n, rstd } = normalised(norm, inputs);
   for (let r = 0; r < rows; r++) {
     let sum = 0;
     let dot = 0;
@@ -66,11 +66,12 @@ function inputGradient(norm: Norm, inputs: readonly Tensor[], attrs: NormGradAtt
     }
     for (let c = 0; c < columns; c++) {
       dx.data[r * columns + c] =
-        rstd.data[r]! * (h(c) - sum / columns - (n(r * columns + c) * dot) / columns) +
+        rstd(r) * (h(c) - sum / columns - (n(r * columns + c) * dot) / columns) +
         (added ? added.data[r * columns + c]! : 0);
     }
   }
-  return [dx];
+  if (!gain) return [dx];
+  return [dx, { ...dx, data: dx.data.map((v, i) => v * gain.data[i % columns]!) }];
 }
 
 function weightGradients(norm: Norm, inputs: readonly Tensor[]): Tensor[] {
@@ -78,7 +79,7 @@ function weightGradients(norm: Norm, inputs: readonly Tensor[]): Tensor[] {
   const { columns } = normRows(`${norm}GradWeights`, x!);
   const dw = emptyTensor('f32', [columns]);
   const db = emptyTensor('f32', [columns]);
-  const n = normalised(norm, inputs, columns);
+  const { n } = normalised(norm, inputs);
   dy!.data.forEach((d, i) => {
     const c = i % columns;
     dw.data[c] = dw.data[c]! + d * n(i);
@@ -87,20 +88,26 @@ function weightGradients(norm: Norm, inputs: readonly Tensor[]): Tensor[] {
   return norm === 'layerNorm' ? [dw, db] : [dw];
 }
 
-/** Cases of the gradient in the input: with and without weight, and added to. */
+/** Cases of the gradient in the input: with and without weight, added to, with a gain. */
 const gradCases = (norm: Norm): OpCase<NormGradAttrs>[] =>
   [true, false].flatMap((weight) =>
-    [false, true].map((add) => {
+    [
+      [false, false],
+      [true, false],
+      [false, true],
+      [true, true],
+    ].map(([add, gain]) => {
       const [rows, columns] = weight ? [3, 70] : [4, 9];
       const x = f32(rows, columns);
       return {
-        name: `${weight ? 'with' : 'without'} weight${add ? ', added to' : ''}`,
+        name: `${weight ? 'with' : 'without'} weight${add ? ', added to' : ''}${gain ? ', with a gain' : ''}`,
         inputs: [
-          ...[x, x, ...new Array(statistics(norm)).fill(f32(rows))],
+          ...[x, x, f32(statistics(norm) * rows)],
           ...(weight ? [f32(columns)] : []),
           ...(add ? [x] : []),
+          ...(gain ? [f32(columns)] : []),
         ],
-        attrs: { eps: 1e-5, add },
+        attrs: { eps: 1e-5, add: add!, gain: gain! },
       };
     }),
   );
@@ -111,10 +118,7 @@ const weightCases = (norm: Norm): OpCase<NormAttrs>[] =>
     [333, 5],
   ].map(([rows, columns]) => ({
     name: rows! > 100 ? 'many rows' : 'few rows',
-    inputs: [
-      ...[f32(rows!, columns!), f32(rows!, columns!)],
-      ...new Array(statistics(norm)).fill(f32(rows!)),
-    ],
+    inputs: [f32(rows!, columns!), f32(rows!, columns!), f32(statistics(norm) * rows!)],
     attrs: { eps: 1e-5 },
   }));
 

@@ -23,8 +23,10 @@ export interface NormAttrs {
 
 /** Of the gradient in the input. */
 export interface NormGradAttrs extends NormAttrs {
-  /** The last operand is added to the result: what the same value's other readers contribute. */
+  /** An operand is added to the result: what the same value's other readers contribute. */
   readonly add: boolean;
+  /** The last operand, one number per column, times the result is an output of its own. Made by the fuse pass. */
+  readonly gain: boolean;
 }
 
 interface NormRows {
@@ -52,25 +54,27 @@ export function normRows(
 /** layerNorm takes the mean off; rmsNorm does not, and has no bias and keeps no mean. */
 export type Norm = 'layerNorm' | 'rmsNorm';
 
-/** What the forward pass keeps of each row: 1 / its spread, and layerNorm's mean before it. */
+/** Numbers that the forward pass keeps of each row: layerNorm's mean, and 1 / its spread. */
 export const statistics = (norm: Norm): number => (norm === 'layerNorm' ? 2 : 1);
 
-/** rstd, and layerNorm's mean, out of the statistics in their order. */
-const statisticsOf = <T>(norm: Norm, [a, b]: readonly T[]): readonly [T | undefined, T | undefined] =>
-  norm === 'layerNorm' ? [b, a] : [a, undefined];
+/** The type of the rows' statistics: the means of all rows (layerNorm), then rstd of all. */
+const statisticsType = (norm: Norm, rows: number): TensorType => ({
+  dtype: 'f32',
+  shape: [statistics(norm) * rows],
+});
 
-/** The type of the rows' statistics: x without its last axis. */
-const rowType = (x: TensorType): TensorType => ({ dtype: 'f32', shape: x.shape.slice(0, -1) });
-
-/** The optional operands of a gradient in the input, which follow x, dy and the statistics of the rows: the weight, what is added. */
+/** The optional operands of a gradient in the input, which follow x, dy and the statistics: the weight, what is added, the gain. */
 export function optionalOperands<T>(
-  norm: Norm,
   inputs: readonly T[],
-  { add }: NormGradAttrs,
-): { readonly weight: T | undefined; readonly added: T | undefined } {
-  const at = 2 + statistics(norm);
-  const before = inputs.length - (add ? 1 : 0);
-  return { weight: before > at ? inputs[at] : undefined, added: add ? inputs.at(-1) : undefined };
+  { add, gain }: NormGradAttrs,
+): { readonly weight: T | undefined; readonly added: T | undefined; readonly gain: T | undefined } {
+  const end = inputs.length - (gain ? 1 : 0);
+  const before = end - (add ? 1 : 0);
+  return {
+    weight: before > 3 ? inputs[3] : undefined,
+    added: add ? inputs[before] : undefined,
+    gain: gain ? inputs[end] : undefined,
+  };
 }
 
 /** One dispatch of norms.wgsl, whose bindings have fixed places: what is absent stands for nothing that the entry point reads. */
@@ -94,10 +98,6 @@ const dispatch = (
 
 // In ONNX.
 
-/** Statistics of rows, [...], beside the rows they belong to, [..., 1]. */
-const column = (e: OnnxWriter, stat: string, x: readonly number[]): string =>
-  e.reshape(stat, [...x.slice(0, -1), 1]);
-
 const lastAxis = (shape: readonly number[]): number[] => [shape.length - 1];
 const otherAxes = (shape: readonly number[]): number[] => shape.slice(0, -1).map((_, i) => i);
 
@@ -106,9 +106,6 @@ function overRows(e: OnnxWriter, x: readonly number[], a: string, b?: string): s
   const product = b === undefined ? a : e.op('Mul', [a, b]);
   return e.op('ReduceSum', [product, e.ints(otherAxes(x))], { keepdims: 0 });
 }
-
-const rowStatistic = (e: OnnxWriter, stat: string, shape: readonly number[]): string =>
-  e.reshape(stat, shape.slice(0, -1));
 
 const inverseRoot = (e: OnnxWriter, meanSquare: string, eps: number): string =>
   e.op('Reciprocal', [e.op('Sqrt', [e.op('Add', [meanSquare, e.scalar(eps)])])]);
@@ -122,75 +119,73 @@ const normOnnx =
     const rstd = inverseRoot(e, e.reduce('ReduceMean', e.op('Mul', [off, off]), lastAxis(shape)), attrs.eps);
     const n = e.op('Mul', [off, rstd]);
     const scaled = w === undefined ? n : e.op('Mul', [n, w]);
-    return [
-      b === undefined ? scaled : e.op('Add', [scaled, b]),
-      ...(mean === null ? [] : [rowStatistic(e, mean, shape)]),
-      rowStatistic(e, rstd, shape),
-    ];
+    const rows = sizeOf(shape.slice(0, -1));
+    const kept = [...(mean === null ? [] : [mean]), rstd].map((stat) => ({
+      name: e.reshape(stat, [rows]),
+      size: rows,
+    }));
+    return [b === undefined ? scaled : e.op('Add', [scaled, b]), e.joined(kept)];
   };
 
-/** x normalised again from the statistics of its rows. */
+/** rstd of the rows, and x normalised again. */
 function normalised(
   e: OnnxWriter,
   norm: Norm,
-  x: string,
-  statistics: readonly string[],
+  [x, stats]: readonly [string, string],
   shape: readonly number[],
-): string {
-  const [rstd, mean] = statisticsOf(norm, statistics);
-  const off = mean === undefined ? x : e.op('Sub', [x, column(e, mean, shape)]);
-  return e.op('Mul', [off, column(e, rstd!, shape)]);
+): { readonly rstd: string; readonly n: string } {
+  const rows = sizeOf(shape.slice(0, -1));
+  const column = (i: number): string => e.reshape(e.part(stats, i * rows, rows), [...shape.slice(0, -1), 1]);
+  const rstd = column(statistics(norm) - 1);
+  const off = norm === 'layerNorm' ? e.op('Sub', [x, column(0)]) : x;
+  return { rstd, n: e.op('Mul', [off, rstd]) };
 }
 
 const normGradOnnx =
   (norm: Norm): OnnxForm<NormGradAttrs> =>
   (e, operands, { inputs, attrs }) => {
     const { shape } = inputs[0]!;
-    const [x, dy, ...rows] = operands as [string, string, ...string[]];
-    const { weight, added } = optionalOperands(norm, operands, attrs);
-    const n = normalised(e, norm, x, rows, shape);
+    const [x, dy, stats] = operands as [string, string, string];
+    const { weight, added, gain } = optionalOperands(operands, attrs);
+    const { rstd, n } = normalised(e, norm, [x, stats], shape);
     const h = weight === undefined ? dy : e.op('Mul', [dy, weight]);
     const off = norm === 'layerNorm' ? e.op('Sub', [h, e.reduce('ReduceMean', h, lastAxis(shape))]) : h;
     const along = e.op('Mul', [n, e.reduce('ReduceMean', e.op('Mul', [h, n]), lastAxis(shape))]);
-    const dx = e.op('Mul', [e.op('Sub', [off, along]), column(e, statisticsOf(norm, rows)[0]!, shape)]);
-    return [added === undefined ? dx : e.op('Add', [dx, added])];
+    const own = e.op('Mul', [e.op('Sub', [off, along]), rstd]);
+    const dx = added === undefined ? own : e.op('Add', [own, added]);
+    return gain === undefined ? [dx] : [dx, e.op('Mul', [dx, gain])];
   };
 
 const normGradWeightsOnnx =
   (norm: Norm): OnnxForm<NormAttrs> =>
-  (e, [x, dy, ...rows], { inputs }) => {
+  (e, [x, dy, stats], { inputs }) => {
     const { shape } = inputs[0]!;
-    const dw = overRows(e, shape, dy!, normalised(e, norm, x!, rows, shape));
+    const dw = overRows(e, shape, dy!, normalised(e, norm, [x!, stats!], shape).n);
     return norm === 'layerNorm' ? [dw, overRows(e, shape, dy!)] : [dw];
   };
 
-/** x, w?, and for layerNorm b? (only with w) → y, mean (layerNorm), rstd. */
+/** x, w?, and for layerNorm b? (only with w) → y, and the rows' statistics. */
 const defineNorm = (name: Norm, grad: () => Op<NormGradAttrs>, gradWeights: () => Op<NormAttrs>) =>
   defineOp<NormAttrs>({
     name,
     infer([x, ...vectors]) {
-      normRows(name, x!, ...vectors);
-      return [
-        { dtype: 'f32', shape: x!.shape },
-        ...new Array<TensorType>(statistics(name)).fill(rowType(x!)),
-      ];
+      const { rows } = normRows(name, x!, ...vectors);
+      return [{ dtype: 'f32', shape: x!.shape }, statisticsType(name, rows)];
     },
     gradient(g, node, [dY], wants) {
       const [x, w] = node.inputs as [Value, Value | undefined];
       if (!dY) return node.inputs.map(() => null);
-      const rows = node.outputs.slice(1);
-      const dx = wants[0]
-        ? g.emit(grad(), [x, dY, ...rows, ...(w ? [w] : [])], { ...node.attrs, add: false })[0]!
-        : null;
+      const stats = node.outputs[1]!;
+      const attrs = { ...node.attrs, add: false, gain: false };
+      const dx = wants[0] ? g.emit(grad(), [x, dY, stats, ...(w ? [w] : [])], attrs)[0]! : null;
       const [dw, db] =
-        wants[1] || wants[2] ? g.emit(gradWeights(), [x, dY, ...rows], node.attrs) : [null, null];
+        wants[1] || wants[2] ? g.emit(gradWeights(), [x, dY, stats], node.attrs) : [null, null];
       return [dx, wants[1] ? dw! : null, wants[2] ? db! : null].slice(0, node.inputs.length);
     },
-    kernel({ inputs, outputs, attrs }) {
+    kernel({ inputs, attrs }) {
       const size = normRows(name, inputs[0]!);
       const [, weight, bias] = inputs;
-      const [rstd, mean] = statisticsOf(name, outputs.map((_, i): Ref => ({ out: i })).slice(1));
-      const bindings = [{ in: 0 }, { out: 0 }, rstd, mean, weight && { in: 1 }, bias && { in: 2 }];
+      const bindings = [{ in: 0 }, { out: 0 }, { out: 1 }, weight && { in: 1 }, bias && { in: 2 }];
       const conditions = { WEIGHT: weight !== undefined, BIAS: bias !== undefined };
       return {
         dispatches: [dispatch(name, 'forward', size, attrs.eps, bindings, spread(size.rows), conditions)],
@@ -199,26 +194,31 @@ const defineNorm = (name: Norm, grad: () => Op<NormGradAttrs>, gradWeights: () =
     onnx: normOnnx(name),
   });
 
-/** x, dy, mean (layerNorm), rstd, w?, added? → dx, plus what is added. */
+/** x, dy, statistics, w?, added?, gain? → dx, plus what is added, and with a gain the same times it. */
 const defineNormGrad = (norm: Norm) =>
   defineOp<NormGradAttrs>({
     name: `${norm}Grad`,
     infer(inputs, attrs) {
-      const x = inputs[0];
-      const { weight, added } = optionalOperands(norm, inputs, attrs);
-      normRows(`${norm}Grad`, x!, weight);
-      if (added && !sameShape(added.shape, x!.shape)) {
-        fail('shape', `${norm}Grad: what is added [${added.shape}] is not of x's shape [${x!.shape}].`);
-      }
-      return [{ dtype: 'f32', shape: x!.shape }];
+      const [x, , stats] = inputs;
+      const { weight, added, gain } = optionalOperands(inputs, attrs);
+      const { rows } = normRows(`${norm}Grad`, x!, weight, gain);
+      for (const [what, own, type] of [
+        ['what is added', added, x!],
+        ['the statistics', stats, statisticsType(norm, rows)],
+      ] as const)
+        if (own && !sameShape(own.shape, type.shape))
+          fail('shape', `${norm}Grad: ${what} [${own.shape}] is not [${type.shape}].`);
+      const dx = { dtype: 'f32', shape: x!.shape } as const;
+      return gain ? [dx, dx] : [dx];
     },
     gradient: null,
     kernel({ inputs, attrs }) {
       const size = normRows(`${norm}Grad`, inputs[0]!);
       const refs = inputs.map((_, i): Ref => ({ in: i }));
-      const { weight, added } = optionalOperands(norm, refs, attrs);
-      const bindings = [refs[0], refs[1], ...statisticsOf(norm, refs.slice(2)), weight, { out: 0 }, added];
-      const conditions = { WEIGHT: weight !== undefined, ADD: attrs.add };
+      const { weight, added, gain } = optionalOperands(refs, attrs);
+      const scaled = gain && { out: 1 };
+      const bindings = [...refs.slice(0, 3), weight, { out: 0 }, added, gain, scaled];
+      const conditions = { WEIGHT: weight !== undefined, ADD: attrs.add, GAIN: attrs.gain };
       return {
         dispatches: [
           dispatch(norm, 'backward_input', size, attrs.eps, bindings, spread(size.rows), conditions),
@@ -228,7 +228,7 @@ const defineNormGrad = (norm: Norm) =>
     onnx: normGradOnnx(norm),
   });
 
-/** x, dy, mean (layerNorm), rstd → dw, and for layerNorm db: sums over the rows. */
+/** x, dy, statistics → dw, and for layerNorm db: sums over the rows. */
 const defineNormGradWeights = (norm: Norm) =>
   defineOp<NormAttrs>({
     name: `${norm}GradWeights`,
@@ -248,12 +248,8 @@ function sumsOverRows(norm: Norm, { inputs, outputs, attrs }: KernelNode<NormAtt
   const parts = cut.chunks === 1 ? results : outputs.map((_, i): Ref => ({ scratch: i }));
   const step = (entry: string, bindings: readonly (Ref | undefined)[], threads: number) =>
     dispatch(norm, entry, size, attrs.eps, bindings, perElement(threads), {}, cut);
-  const [x, dy, ...rows] = inputs.map((_, i): Ref => ({ in: i }));
-  const sums = step(
-    'backward_weights',
-    [x, dy, ...statisticsOf(norm, rows), ...parts],
-    size.columns * cut.chunks,
-  );
+  const operands = inputs.map((_, i): Ref => ({ in: i }));
+  const sums = step('backward_weights', [...operands, ...parts], size.columns * cut.chunks);
   if (cut.chunks === 1) return { dispatches: [sums] };
   return {
     scratchBytes: outputs.map(() => size.columns * cut.chunks * 4),
@@ -282,20 +278,10 @@ export const rmsNormOp = defineNorm(
 export const rmsNormGradOp = defineNormGrad('rmsNorm');
 export const rmsNormGradWeightsOp = defineNormGradWeights('rmsNorm');
 
-/** y, mean and rstd of layer normalisation over the last axis; w and b may be null (b only with w). */
-export const layerNorm = (
-  g: Emitter,
-  x: Value,
-  w: Value | null,
-  b: Value | null,
-  attrs: NormAttrs,
-): readonly [Value, Value, Value] =>
-  g.emit(layerNormOp, [x, ...(w ? [w] : []), ...(w && b ? [b] : [])], attrs) as unknown as [
-    Value,
-    Value,
-    Value,
-  ];
+/** Layer normalisation over the last axis; w and b may be null (b only with w). */
+export const layerNorm = (g: Emitter, x: Value, w: Value | null, b: Value | null, attrs: NormAttrs): Value =>
+  g.emit(layerNormOp, [x, ...(w ? [w] : []), ...(w && b ? [b] : [])], attrs)[0]!;
 
-/** y and rstd of root-mean-square normalisation over the last axis; w may be null. */
-export const rmsNorm = (g: Emitter, x: Value, w: Value | null, attrs: NormAttrs): readonly [Value, Value] =>
-  g.emit(rmsNormOp, w ? [x, w] : [x], attrs) as unknown as [Value, Value];
+/** Root-mean-square normalisation over the last axis; w may be null. */
+export const rmsNorm = (g: Emitter, x: Value, w: Value | null, attrs: NormAttrs): Value =>
+  g.emit(rmsNormOp, w ? [x, w] : [x], attrs)[0]!;

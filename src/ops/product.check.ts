@@ -26,6 +26,9 @@ const plain: ProductAttrs = {
   keepRaw: false,
 };
 
+/** Cut as on a GPU, where a workgroup takes two or three splits of a sum and adds them up. */
+const folded = { variant: 'tiled32x32' } as const;
+
 const f32 = (...shape: number[]) => ({ dtype: 'f32' as const, shape });
 
 function productCase(
@@ -54,6 +57,19 @@ function updatedCase(
   const one = productCase(name, a, n, extras, { ...attrs, second: true });
   const pair = [f32(...a.slice(0, -1), r), one.attrs.transB ? f32(n, r) : f32(r, n)];
   return { ...one, inputs: [...one.inputs.slice(0, 2), ...pair, ...one.inputs.slice(2)] };
+}
+
+/** The same with groups of columns. */
+function groupedCase(
+  name: string,
+  a: number[],
+  n: number,
+  [r, groups]: readonly [number, number],
+  attrs: Partial<ProductAttrs> = {},
+): OpCase<ProductAttrs> {
+  const one = updatedCase(name, a, n, r, ['bias', 'add'], { ...attrs, groups });
+  const pair = [f32(...a.slice(0, -1), groups * r), f32(groups, n / groups, r)];
+  return { ...one, inputs: [...one.inputs.slice(0, 2), ...pair, ...one.inputs.slice(4)] };
 }
 
 function stackCase(
@@ -107,13 +123,15 @@ defineCheck(productOp, {
     const [bk, bn] = attrs.transB ? [1, k] : [n, 1];
     const [a2, b2] = attrs.second ? inputs.slice(2).map(({ data }) => data) : [];
     const [bk2, bn2] = attrs.transB ? [1, k2] : [n, 1];
+    const { groups = 1 } = attrs;
     const [y, pre, raw] = [0, 1, 2].map(() => emptyTensor('f32', shape)) as [Tensor, Tensor, Tensor];
     for (let i = 0; i < m; i++) {
       for (let column = 0; column < width; column++) {
         const [z, j] = [Math.floor(column / n), column % n];
         let v = 0;
         for (let l = 0; l < k; l++) v += a[z * aStep + i * am + l * ak]! * b[z * n * k + l * bk + j * bn]!;
-        for (let l = 0; l < k2; l++) v += a2![i * k2 + l]! * b2![l * bk2 + j * bn2]!;
+        const group = Math.floor((j * groups) / n);
+        for (let l = 0; l < k2; l++) v += a2![(i * groups + group) * k2 + l]! * b2![l * bk2 + j * bn2]!;
         v *= attrs.alpha;
         const here = i * width + column;
         raw.data[here] = v;
@@ -165,6 +183,26 @@ defineCheck(productOp, {
     updatedCase('with an update of rank 32, tiles, backwards', [71, 37], 66, 32, [], { transB: false }),
     updatedCase('with an update of rank 8, split', [6, 600], 12, 8, ['bias', 'add'], { activation: 'relu' }),
     updatedCase('with an update of rank 3, split, odd', [6, 600], 7, 3, ['add'], { transB: false }),
+    ...(['tiled32x32', 'tiled128x64', 'direct4', 'direct16'] as const).map((variant) =>
+      groupedCase(`with an update of rank 8 for each of three groups, ${variant}`, [70, 32], 192, [8, 3], {
+        variant,
+      }),
+    ),
+    groupedCase('with an update of rank 5 for each of two groups, split', [6, 600], 128, [5, 2]),
+    groupedCase('with an update of rank 5 for each of two groups, folded', [40, 600], 128, [5, 2], folded),
+    productCase('folded, scaled, biased, bent, all kept', [40, 600], 36, ['scale', 'bias', 'add'], {
+      ...{ activation: 'gelu', keepPre: true, keepRaw: true },
+      ...folded,
+    }),
+    productCase('three folds, odd, times a slope', [37, 801], 35, ['add', 'slope'], {
+      ...{ slope: 'gelu', transB: false },
+      ...folded,
+    }),
+    updatedCase('with an update of rank 24, folded', [40, 520], 36, 24, ['bias', 'gain', 'add'], folded),
+    updatedCase('with an update of rank 5, folded, odd, backwards', [33, 777], 70, 5, ['add', 'slope'], {
+      ...{ slope: 'silu', transB: false },
+      ...folded,
+    }),
     packedUpdateCase('packed, with an update', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
     packedCase('packed, everything', { bits: 4, columns: 40, block: 16, zeros: 'bytes' }),
     packedCase('packed, 8 bits, floats', { bits: 8, columns: 40, block: 40, zeros: 'floats' }),

@@ -8,6 +8,7 @@ import type { TensorType } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { type Gemm, gemmKernel, type ProductVariant } from './gemm.ts';
+import { TILED_COLUMNS } from './gemmVariants.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 import type { Activation } from './scalar.ts';
 import { type StackedMatmulAttrs, stackedLayout, stackedSizes } from './stackedMatmul.ts';
@@ -28,6 +29,11 @@ export interface ProductAttrs {
   readonly extras: readonly Extra[];
   /** Inputs 2 and 3 are a2 [..., k2] and b2 (f32), which lies as b does. With alpha 1, no transA, no scale, no keepRaw, no slope with a bias. */
   readonly second?: boolean;
+  /**
+   * With transB: columns of the result in so many groups, each of which reads its own k2 of the columns of a2 [..., groups · k2]; see {@link isGrouped}.
+   * Default 1.
+   */
+  readonly groups?: number;
   /** Further outputs: the value before the activation, the product alone. */
   readonly keepPre: boolean;
   readonly keepRaw: boolean;
@@ -76,10 +82,13 @@ export function productSizes(inputs: readonly TensorType[], attrs: ProductAttrs)
 }
 
 function innerOfSecond([, , a, b]: readonly TensorType[], attrs: ProductAttrs, m: number, n: number): number {
-  const k = a!.shape.at(-1)!;
-  if (sizeOf(a!.shape) !== m * k || !sameShape(b!.shape, attrs.transB ? [n, k] : [k, n]))
+  const { alpha, transA, transB, extras, keepRaw, groups = 1 } = attrs;
+  const k = a!.shape.at(-1)! / groups;
+  const lies = groups > 1 ? [groups, n / groups, k] : transB ? [n, k] : [k, n];
+  if (sizeOf(a!.shape) !== m * groups * k || !sameShape(b!.shape, lies))
     fail('shape', `product: a second pair of [${a!.shape}] and [${b!.shape}] makes no [${m}, ${n}].`);
-  const { alpha, transA, extras, keepRaw } = attrs;
+  if (groups > 1 && !(transB && isGrouped(n, groups)))
+    fail('shape', `product: ${groups} groups of ${n} columns are no multiples of ${TILED_COLUMNS}.`);
   const has = (extra: Extra) => extras.includes(extra);
   if (alpha !== 1 || transA || keepRaw || has('scale') || (has('slope') && has('bias')))
     fail(
@@ -88,6 +97,10 @@ function innerOfSecond([, , a, b]: readonly TensorType[], attrs: ProductAttrs, m
     );
   return k;
 }
+
+/** Whether columns can be so many groups with an update each: a tile has columns of one only. */
+export const isGrouped = (columns: number, groups: number): boolean =>
+  columns % (groups * TILED_COLUMNS) === 0;
 
 /** One number per column. */
 export const ofColumns = (extra: Extra): boolean => extra === 'scale' || extra === 'bias' || extra === 'gain';
@@ -131,7 +144,7 @@ export const productOp = defineOp<ProductAttrs>({
     return gemmKernel(
       {
         ...{ m, n, k, ...layout },
-        second: attrs.second ? { k: k2, a: { in: 2 }, b: { in: 3 } } : undefined,
+        second: attrs.second ? { k: k2, groups: attrs.groups ?? 1, a: { in: 2 }, b: { in: 3 } } : undefined,
         transA: attrs.transA,
         transB: attrs.transB,
         alpha: attrs.alpha,

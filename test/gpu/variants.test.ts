@@ -4,15 +4,16 @@ import { compile } from '../../src/gpu/compile.ts';
 import { createStore } from '../../src/gpu/store.ts';
 import { createBuilder } from '../../src/graph/builder.ts';
 import { schedule } from '../../src/graph/schedule.ts';
+import { baseCaps } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { factorGradsOp } from '../../src/ops/factorGrads.ts';
 import type { ProductVariant } from '../../src/ops/gemm.ts';
-import { gemmVariants } from '../../src/ops/gemmVariants.ts';
+import { chooseSplits, gemmVariants, takesSplits } from '../../src/ops/gemmVariants.ts';
 import { productOp } from '../../src/ops/product.ts';
 import { type SkinnyForm, skinnyForms } from '../../src/ops/skinny.ts';
 import { testDevice } from './device.ts';
 
-/** m, n, k, and the rank of a second pair: whole tiles; odd sizes whose sum ends within a step; few tiles and a long sum, which is split. */
+/** m, n, k, and the rank of a second pair: whole tiles; odd sizes whose sum ends within a step; few tiles and a long sum, which is split, and added up within a workgroup where there are two or three splits. */
 const CASES = [
   ['NT', [128, 128, 64, 0]],
   ['NT', [131, 70, 37, 0]],
@@ -21,6 +22,16 @@ const CASES = [
   ['NT', [131, 68, 64, 8]],
   ['NN', [70, 131, 37, 5]],
   ['NT', [66, 66, 1047, 24]],
+  ['NT', [66, 40, 600, 0]],
+  ['NN', [40, 66, 531, 5]],
+  ['NT', [33, 70, 777, 24]],
+] as const;
+
+/** Of those the splits that a workgroup of 64 threads takes together on a GPU; elsewhere another dispatch adds them up. */
+const FOLDED = [
+  [66, 40, 600, 2],
+  [40, 66, 531, 2],
+  [33, 70, 777, 3],
 ] as const;
 
 async function bitsOf(variant: ProductVariant, sizes: readonly number[], transA: boolean, transB: boolean) {
@@ -121,6 +132,11 @@ describe('variants of a product give the same bits', () => {
       await expectEqual(Object.keys(gemmVariants) as ProductVariant[], layout, sizes);
     });
   }
+  it.each(FOLDED)('%i x %i x %i in %i splits', (m, n, k, splits) => {
+    expect(chooseSplits({ m, n, k, batches: 1 })).toBe(splits);
+    expect(takesSplits(gemmVariants.tiled32x32, splits, baseCaps)).toBe(true);
+    expect(takesSplits(gemmVariants.direct4, splits, baseCaps)).toBe(false);
+  });
   for (const [layout, sizes] of SKINNY) {
     it(`${layout} ${sizes.join(' x ')}, few columns or rows`, async () => {
       await expectEqual(skinnyForms, layout, sizes);

@@ -17,6 +17,7 @@ import { linear } from '../../src/ops/linear.ts';
 import { view } from '../../src/ops/moves.ts';
 import { layerNorm, rmsNorm } from '../../src/ops/norms.ts';
 import type { ProductAttrs } from '../../src/ops/product.ts';
+import { stackedMatmul } from '../../src/ops/stackedMatmul.ts';
 import { unary } from '../../src/ops/unary.ts';
 
 const draw = (n: number, seed: number) => {
@@ -132,6 +133,24 @@ describe('fuse', () => {
     expect(updates(after).length).toBe(6);
   });
 
+  it('gives groups of columns an update each, where tiles can have one group', () => {
+    const build = (columns: number) =>
+      fused(
+        network((g, weight, x) => {
+          const count = 2;
+          const flat = view(g, x, [6, 8]);
+          const low = linear(g, flat, weight(count * 2, 8), null);
+          const stack = { count, transA: false, transB: true, a: 'beside', b: 'apart', c: 'beside' } as const;
+          const added = stackedMatmul(g, low, weight(count, columns, 2), stack);
+          const main = linear(g, flat, weight(count * columns, 8), weight(count * columns));
+          return binary(g, main, added, { fn: 'add' });
+        }),
+      );
+    expect(count(build(64), 'stackedMatmul')).toBe(2);
+    expect(updates(build(64))).toEqual([['bias'], []]);
+    expect(updates(build(32))).toEqual([[]]);
+  });
+
   it('gives a product no update with a bias or a scale', () => {
     const build = (end: (g: Builder, y: Value, weight: (...shape: number[]) => Value) => Value) =>
       fused(
@@ -189,6 +208,35 @@ describe('fuse', () => {
     expect(products(false)).not.toContainEqual(expect.objectContaining({ extras: ['bias', 'gain', 'add'] }));
   });
 
+  it.each(['layerNorm', 'rmsNorm'] as const)(
+    'gives the gradient of a %s its product with the scale of the branch before it, unless that is no number per column',
+    (kind) => {
+      const build = (...shape: number[]) =>
+        network((g, weight, x) => {
+          let h = x;
+          for (let i = 0; i < 2; i++) {
+            const scales = g.parameter(`lambda${i}`, { dtype: 'f32', shape }, () =>
+              draw(sizeOf(shape), 60 + i),
+            );
+            const n =
+              kind === 'layerNorm'
+                ? layerNorm(g, h, weight(8), weight(8), { eps: 1e-5 })
+                : rmsNorm(g, h, weight(8), { eps: 1e-5 });
+            const branch = linear(g, n, weight(8, 8), null);
+            h = binary(g, h, binary(g, branch, scales, { fn: 'mul' }), { fn: 'add' });
+          }
+          return kind === 'layerNorm'
+            ? layerNorm(g, h, null, null, { eps: 1e-5 })
+            : rmsNorm(g, h, null, { eps: 1e-5 });
+        });
+      const joined = fused(build(8));
+      const gains = joined.nodes.filter((n) => (n.attrs as { gain?: unknown }).gain === true);
+      expect(gains.map((n) => n.op.name)).toEqual(new Array(2).fill(`${kind}Grad`));
+      expect(count(joined, 'binary')).toBe(0);
+      expect(count(fused(build(2, 3, 8)), 'binary')).toBeGreaterThan(0);
+    },
+  );
+
   it('takes the slope of an activation into the gradient of the rotation behind it, unless others read what comes out', () => {
     const build = (isRead: boolean, b: number) =>
       network((g, weight, x) => {
@@ -232,8 +280,8 @@ describe('fuse', () => {
         for (let i = 0; i < 2; i++) {
           const n =
             kind === 'layerNorm'
-              ? layerNorm(g, h, weight(8), weight(8), { eps: 1e-5 })[0]
-              : rmsNorm(g, h, weight(8), { eps: 1e-5 })[0];
+              ? layerNorm(g, h, weight(8), weight(8), { eps: 1e-5 })
+              : rmsNorm(g, h, weight(8), { eps: 1e-5 });
           const up = unary(g, linear(g, n, weight(16, 8), null), { fn: 'relu' });
           h = binary(g, h, linear(g, up, weight(8, 16), weight(8)), { fn: 'add' });
         }

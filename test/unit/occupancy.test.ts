@@ -93,7 +93,8 @@ function liveThreads(dispatch: Dispatch): number {
   const { TALL, HUGE, WIDE } = dispatch.conditions ?? {};
   const each = 4 * (HUGE ? 4 : TALL ? 2 : 1) * 4 * (WIDE ? 2 : 1);
   const [m, , , , , , , , nFirst, nEnd] = dispatch.params as number[];
-  const results = m! * (nEnd! - nFirst!) * dispatch.workgroups[2];
+  const folds = dispatch.constants?.FOLDS ?? 1;
+  const results = m! * (nEnd! - nFirst!) * dispatch.workgroups[2] * folds;
   return Math.min(threads, results / each);
 }
 

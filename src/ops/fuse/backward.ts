@@ -1,7 +1,8 @@
 /**
  * Gives backward kernels what they can do beside their own work. The slope of an activation joins the gradient of the rotation that reads
  * what comes out of it: y = turn(f(x)) has dx = f'(x) · dTurned. The gradient of a bias joins that of the scale before it: y = x ⊙ s + bias
- * has ds = Σ dy ⊙ x and dbias = Σ dy.
+ * has ds = Σ dy ⊙ x and dbias = Σ dy. The scale of a residual branch joins the gradient of the normalisation whose sum the branch's gradient begins
+ * with: dBranch = dx ⊙ gain.
  */
 import { createBuilder } from '../../graph/builder.ts';
 import { rewrite } from '../../graph/rewrite.ts';
@@ -10,8 +11,9 @@ import type { Graph, Node, Value } from '../../graph/types.ts';
 import { type ButterflyGradAttrs, butterflyGradOp } from '../butterfly.ts';
 import { takesSlope } from '../butterflyKernels.ts';
 import { type ColumnScaleGradAttrs, columnScaleGradOp } from '../columnScale.ts';
-import { sumToOp } from '../elementwise.ts';
-import { view, viewOp } from '../moves.ts';
+import { type BinaryAttrs, binaryOp, sumToOp } from '../elementwise.ts';
+import { type ViewAttrs, view, viewOp } from '../moves.ts';
+import { layerNormGradOp, type NormGradAttrs, rmsNormGradOp } from '../norms.ts';
 import { type UnaryGradAttrs, unaryGradOp } from '../unary.ts';
 import { type Links, linksOf } from './links.ts';
 import { isActivation } from './sums.ts';
@@ -29,11 +31,25 @@ interface Joined {
   readonly gone: readonly Node[];
 }
 
-export function joinBackward(graph: Graph): Graph {
+/** Slopes and biases, in a backward pass as it was made. */
+export const joinBackward = (graph: Graph): Graph =>
+  joinAt(graph, (node, links) => {
+    if (node.op === unaryGradOp) return slopeAt(node, links);
+    return node.op === columnScaleGradOp ? biasOf(node, links) : null;
+  });
+
+/** Gains, once what else comes in at a residual is part of its normalisation's gradient. */
+export const joinGains = (graph: Graph): Graph => joinAt(graph, gainAt);
+
+function joinAt(graph: Graph, joinedAt: (node: Node, links: Links) => Joined | null): Graph {
   const links = linksOf(graph);
-  const found = graph.nodes.flatMap((node) => joinedAt(node, links) ?? []);
-  if (found.length === 0) return graph;
-  const joins = new Map(found.map((joined) => [joined.node, joined]));
+  const joins = new Map<Node, Joined>();
+  for (const node of graph.nodes) {
+    const joined = joinedAt(node, links);
+    if (joined && !joins.has(joined.node)) joins.set(joined.node, joined);
+  }
+  if (joins.size === 0) return graph;
+  const found = [...joins.values()];
   const gone = new Set(found.flatMap((joined) => joined.gone));
 
   const g = createBuilder();
@@ -48,11 +64,6 @@ export function joinBackward(graph: Graph): Graph {
     },
   });
   return g.finish(Object.fromEntries(Object.entries(graph.outputs).map(([name, v]) => [name, value(v)])));
-}
-
-function joinedAt(node: Node, links: Links): Joined | null {
-  if (node.op === unaryGradOp) return slopeAt(node, links);
-  return node.op === columnScaleGradOp ? biasOf(node, links) : null;
 }
 
 function slopeAt(slope: Node, links: Links): Joined | null {
@@ -83,4 +94,27 @@ function biasOf(scale: Node, links: Links): Joined | null {
   if (!dBias || (scale.attrs as ColumnScaleGradAttrs).bias) return null;
   if (links.firstOther(dBias, sum) < links.position(scale)) return null;
   return { node: scale, attrs: { bias: true }, inputs: [], gives: dBias, output: 2, gone: [sum] };
+}
+
+function gainAt(scale: Node, links: Links): Joined | null {
+  if (scale.op !== binaryOp || (scale.attrs as BinaryAttrs).fn !== 'mul') return null;
+  const [value, gain] = scale.inputs as [Value, Value];
+  const gone = [scale];
+  let dX = value;
+  while (dX.producer?.op === viewOp && (dX.producer.attrs as ViewAttrs).offset === 0)
+    dX = dX.producer.inputs[0]!;
+  const norm = dX.producer;
+  if (norm?.op !== layerNormGradOp && norm?.op !== rmsNormGradOp) return null;
+  const columns = dX.shape.slice(-1);
+  const fits =
+    sameShape(gain.shape, columns) &&
+    gain.dtype === 'f32' &&
+    sameShape(value.shape.slice(-1), columns) &&
+    sameShape(scale.outputs[0]!.shape, value.shape) &&
+    sizeOf(value.shape) === sizeOf(dX.shape);
+  const from = links.position(norm);
+  const isReady = !gain.producer || links.position(gain.producer) < from;
+  if (!fits || !isReady || (norm.attrs as NormGradAttrs).gain) return null;
+  if (links.writesBetween(from, links.position(scale))) return null;
+  return { node: norm, attrs: { gain: true }, inputs: [gain], gives: scale.outputs[0]!, output: 1, gone };
 }

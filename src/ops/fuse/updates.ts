@@ -1,7 +1,9 @@
 /** Which products of a sum another's kernel can add on the way: the second, low-rank half of what an adapter makes of a layer. */
 import { sizeOf } from '../../graph/shape.ts';
-import { type MatmulAttrs, matmulOp } from '../matmul.ts';
-import { stackedMatmulOp } from '../stackedMatmul.ts';
+import { linearOp } from '../linear.ts';
+import type { MatmulAttrs } from '../matmul.ts';
+import { isGrouped } from '../product.ts';
+import { type StackedMatmulAttrs, stackedMatmulOp } from '../stackedMatmul.ts';
 import { widening } from './stored.ts';
 import { columnsOf, type Product, type Sum } from './sums.ts';
 
@@ -26,16 +28,26 @@ export function pairUpdates(sum: Sum): void {
 }
 
 const layoutOf = ({ root }: Product): Pick<MatmulAttrs, 'transA' | 'transB'> =>
-  root.op === matmulOp ? (root.attrs as MatmulAttrs) : { transA: false, transB: true };
+  root.op === linearOp ? { transA: false, transB: true } : (root.attrs as MatmulAttrs | StackedMatmulAttrs);
 
-const innerOf = ({ root }: Product): number => root.inputs[0]!.shape.at(-1)!;
+/** How many products lie beside each other. */
+export const groupsOf = ({ root }: Product): number =>
+  root.op === stackedMatmulOp ? (root.attrs as StackedMatmulAttrs).count : 1;
+
+const innerOf = (p: Product): number => p.root.inputs[0]!.shape.at(-1)! / groupsOf(p);
 
 /** Whether it is one product and no stack of them. */
 const isSingle = ({ root }: Product): boolean => root.op !== stackedMatmulOp;
 
+/** Whether it is a stack of updates for groups of another product's columns. */
+const isOfGroups = (p: Product): boolean => {
+  const { a, transB } = p.root.attrs as StackedMatmulAttrs;
+  return a === 'beside' && transB && isGrouped(columnsOf(p), groupsOf(p));
+};
+
 /** A stored weight stays the first of a pair, which alone is read as it is stored. */
 const isUpdate = (p: Product): boolean =>
-  isSingle(p) &&
+  (isSingle(p) || isOfGroups(p)) &&
   !widening(p.root.inputs[1]!) &&
   p.alpha === 1 &&
   !p.scale &&

@@ -77,10 +77,10 @@ export const normalisation: Operators = {
   SimplifiedLayerNormalization: norm('RmsNorm'),
   LayerNorm: {
     emit: ({ g, x, optional, attrs }) =>
-      op.layerNorm(g, x(0), optional(1), optional(2), { eps: attrs.eps as number })[0],
+      op.layerNorm(g, x(0), optional(1), optional(2), { eps: attrs.eps as number }),
   },
   RmsNorm: {
-    emit: ({ g, x, optional, attrs }) => op.rmsNorm(g, x(0), optional(1), { eps: attrs.eps as number })[0],
+    emit: ({ g, x, optional, attrs }) => op.rmsNorm(g, x(0), optional(1), { eps: attrs.eps as number }),
   },
   'com.microsoft.SkipLayerNormalization': skipNorm('LayerNorm'),
   'com.microsoft.SkipSimplifiedLayerNormalization': skipNorm('RmsNorm'),
