@@ -226,6 +226,9 @@ export interface OnnxWriter {
   ints(values: readonly number[], dims?: readonly number[]): string;
   /** A constant of the graph itself. */
   tensor(dtype: 'float32' | 'int32', dims: readonly number[], data: ArrayLike<number>): string;
+  /** A table of float32 numbers, or of whole ones to gather by, made once for all nodes that name it so. */
+  table(name: string, dims: readonly number[], value: (i: number) => number): string;
+  indices(name: string, dims: readonly number[], value: (i: number) => number): string;
   reshape(x: string, shape: readonly number[]): string;
   /** Flat pieces of so many numbers, one after the other. */
   joined(pieces: readonly { readonly name: string; readonly size: number }[]): string;

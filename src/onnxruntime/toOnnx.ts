@@ -123,6 +123,7 @@ function createWriter(): ModelWriter {
       data.length > SMALL
         ? initializer(dtype, dims, data)
         : once(`tensor ${dtype} ${dims} ${Array.from(data, bitsOf)}`, () => initializer(dtype, dims, data)),
+    ...namedTables(once, initializer),
     reshape: (x, shape) => op('Reshape', [x, ints(shape)]),
     ...flatParts(op, ints),
     transpose: (x, perm) => op('Transpose', [x], { perm }),
@@ -156,6 +157,29 @@ function createWriter(): ModelWriter {
     },
   };
 }
+
+/** Tables that are made once for all nodes that name them alike. */
+const namedTables = (
+  once: (key: string, make: () => string) => string,
+  initializer: (dtype: OnnxDType, dims: readonly number[], data: ArrayLike<number>) => string,
+): Pick<OnnxWriter, 'table' | 'indices'> => ({
+  table: (name, dims, value) =>
+    once(`table ${name}`, () =>
+      initializer(
+        'float32',
+        dims,
+        Float32Array.from({ length: sizeOf(dims) }, (_, i) => value(i)),
+      ),
+    ),
+  indices: (name, dims, value) =>
+    once(`indices ${name}`, () =>
+      initializer(
+        'int32',
+        dims,
+        Int32Array.from({ length: sizeOf(dims) }, (_, i) => value(i)),
+      ),
+    ),
+});
 
 /** Flat vectors of pieces and parts of them: what was joined from pieces gives a piece back without a copy. */
 function flatParts(op: OnnxWriter['op'], ints: OnnxWriter['ints']): Pick<OnnxWriter, 'joined' | 'part'> {

@@ -2,7 +2,8 @@
 import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import { frequencyTables, sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
-import { type SpectralAttrs, turnTable } from './spectral.ts';
+import { turnTable } from './spectral.ts';
+import type { SpectralAttrs } from './spectrum.ts';
 
 /** Entry (p, q) of the transform's kernel for one frequency. */
 const wave = (p: number, row: number, q: number, column: number, { out, in: width }: SpectralAttrs): number =>

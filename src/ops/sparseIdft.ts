@@ -10,15 +10,14 @@ import { perElement, spread, WORKGROUP } from './dispatch.ts';
 import {
   applyKernel,
   backwardKernel,
-  deltaOnnx,
   type FrequencyInputs,
   hasFastTransform,
   matrixSizes,
-  type SpectralAttrs,
   spectralTables,
-  spectrumOnnx,
   turnTable,
 } from './spectral.ts';
+import { deltaOnnx, type Places, spectrumOnnx } from './spectralOnnx.ts';
+import type { SpectralAttrs } from './spectrum.ts';
 
 /** Multiply-adds of one term of the first stage (an angle from two lookups, then the sum), in terms of the second stage. */
 const ENTRY_COST = 3;
@@ -114,6 +113,12 @@ function inParts(
 /** rows, columns, turns, tables: the shader's order. */
 const tables: readonly Ref[] = [1, 2, 4, 3].map((i) => ({ in: i }));
 
+const placesOf = (inputs: readonly Value[], names: readonly string[]): Places => ({
+  rows: inputs[1]!,
+  columns: inputs[2]!,
+  key: `${names[1]} ${names[2]}`,
+});
+
 /** spectrum f32 [T, n], rows, columns i32 [n], tables i32, turns f32 [out + in, 2] (`frequencyInputs`) → ΔW [T, out, in]. */
 export const sparseIdftOp = defineOp<SpectralAttrs>({
   name: 'sparseIdft',
@@ -149,10 +154,9 @@ export const sparseIdftOp = defineOp<SpectralAttrs>({
       },
     ]);
   },
-  onnx: (e, [spectrum], { inputs, attrs }) => {
-    const [stack, n] = inputs[0]!.shape as [number, number];
-    return [deltaOnnx(e, e.reshape(spectrum!, [stack, 1, n]), [inputs[1]!, inputs[2]!], attrs)];
-  },
+  onnx: (e, names, { inputs, attrs }) => [
+    deltaOnnx(e, names[0]!, inputs[0]!.shape[0]!, placesOf(inputs, names), attrs),
+  ],
 });
 
 /** dΔ f32 [T, out, in] and the tables of sparseIdft → the gradient of the spectrum [T, n]: n entries of the forward transform. */
@@ -185,7 +189,9 @@ export const sparseDftOp = defineOp<SpectralAttrs>({
       },
     ]);
   },
-  onnx: (e, [delta], { inputs, attrs }) => [spectrumOnnx(e, delta!, [inputs[1]!, inputs[2]!], attrs)],
+  onnx: (e, names, { inputs, attrs }) => [
+    spectrumOnnx(e, names[0]!, inputs[0]!.shape[0]!, placesOf(inputs, names), attrs),
+  ],
 });
 
 /** The constants of layers of one shape: entries at whole places below out and in, all different. */

@@ -2,7 +2,8 @@
 import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
 import { emptyTensor } from './reference.ts';
-import { type SpectralAttrs, spectralGradOp, spectralOp, spectralTables, turnTable } from './spectral.ts';
+import { spectralGradOp, spectralOp, spectralTables, turnTable } from './spectral.ts';
+import type { SpectralAttrs } from './spectrum.ts';
 
 /** cos and sin sums of one row [size] at n frequencies. */
 function sums(row: Float64Array, frequencies: Float64Array): [re: Float64Array, im: Float64Array] {

@@ -18,7 +18,9 @@ import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { addParts } from './addParts.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
-import { matmul, times } from './onnx.ts';
+import { matmul } from './onnx.ts';
+import { deltaOnnx, type Places, spectrumOnnx } from './spectralOnnx.ts';
+import type { SpectralAttrs } from './spectrum.ts';
 
 /** Half a row as complex numbers fits into the workgroup memory that every device has. */
 const LONGEST = 4096;
@@ -269,61 +271,6 @@ export function backwardKernel(
   };
 }
 
-// In ONNX: products with tables of cosines and sines.
-
-/** cos and sin of the angles of every row (or column) and frequency: [size, n]. */
-export function waves(
-  e: OnnxWriter,
-  size: number,
-  frequencies: Value,
-): { readonly cos: string; readonly sin: string } {
-  const at = frequencies.source?.() ?? fail('internal', 'Frequencies must be constants.');
-  const n = at.length;
-  const angle = (i: number) => (2 * Math.PI * ((Math.floor(i / n) * at[i % n]!) % size)) / size;
-  const table = (f: (a: number) => number) =>
-    e.tensor(
-      'float32',
-      [size, n],
-      Float32Array.from({ length: size * n }, (_, i) => f(angle(i))),
-    );
-  return { cos: table(Math.cos), sin: table(Math.sin) };
-}
-
-/** Σ over k of a spectrum's waves: ΔW [..., out, in] of [..., 1, n]. */
-export function deltaOnnx(
-  e: OnnxWriter,
-  spectrum: string,
-  [rows, columns]: readonly [Value, Value],
-  { out, in: width, scaling }: SpectralAttrs,
-): string {
-  const [r, c] = [waves(e, out, rows), waves(e, width, columns)];
-  const s = times(e, spectrum, scaling / (out * width));
-  const half = (row: string, column: string) => matmul(e, e.op('Mul', [row, s]), e.transpose(column, [1, 0]));
-  return e.op('Sub', [half(r.cos, c.cos), half(r.sin, c.sin)]);
-}
-
-/** The gradient [..., n] of a spectrum by that of its ΔW [..., out, in]. */
-export function spectrumOnnx(
-  e: OnnxWriter,
-  delta: string,
-  [rows, columns]: readonly [Value, Value],
-  { out, in: width, scaling }: SpectralAttrs,
-): string {
-  const [r, c] = [waves(e, out, rows), waves(e, width, columns)];
-  const half = (row: string, column: string) => e.op('Mul', [row, matmul(e, delta, column)]);
-  const sum = e.op('ReduceSum', [e.op('Sub', [half(r.cos, c.cos), half(r.sin, c.sin)]), e.ints([-2])], {
-    keepdims: 0,
-  });
-  return times(e, sum, scaling / (out * width));
-}
-
-export interface SpectralAttrs {
-  readonly out: number;
-  readonly in: number;
-  /** PEFT's `scaling`; the transform divides by out·in besides. */
-  readonly scaling: number;
-}
-
 /** x [..., in], spectrum [n or more], rows, columns i32 [n], tables i32, turns f32 [out + in, 2]; for the gradient dY [..., out] besides. */
 function sizesOf(name: string, inputs: readonly TensorType[], attrs: SpectralAttrs): SpectralSizes {
   const [x, spectrum, places] = inputs;
@@ -339,13 +286,23 @@ function sizesOf(name: string, inputs: readonly TensorType[], attrs: SpectralAtt
 
 const operands: Operands = { spectrum: { in: 1 }, tables: { in: 4 }, turns: { in: 5 } };
 
-const frequencies = (inputs: readonly Value[]) => [inputs[2]!, inputs[3]!] as const;
+const placesOf = (inputs: readonly Value[], names: readonly string[]): Places => ({
+  rows: inputs[2]!,
+  columns: inputs[3]!,
+  key: `${names[2]} ${names[3]}`,
+});
 
-/** ΔW of the numbers of a spectrum that mean something. */
-function ownDelta(e: OnnxWriter, spectrum: string, inputs: readonly Value[], attrs: SpectralAttrs): string {
-  const [rows, columns] = frequencies(inputs);
-  const numbers = e.op('Slice', [spectrum, e.ints([0]), e.ints([rows.shape[0]!]), e.ints([0])]);
-  return deltaOnnx(e, e.reshape(numbers, [1, -1]), [rows, columns], attrs);
+/** ΔW [out, in] of the numbers of a spectrum that mean something. */
+function ownDelta(
+  e: OnnxWriter,
+  names: readonly string[],
+  inputs: readonly Value[],
+  attrs: SpectralAttrs,
+): string {
+  const places = placesOf(inputs, names);
+  const n = places.rows.shape[0]!;
+  const numbers = e.op('Slice', [names[1]!, e.ints([0]), e.ints([n]), e.ints([0])]);
+  return e.reshape(deltaOnnx(e, e.reshape(numbers, [1, n]), 1, places, attrs), [attrs.out, attrs.in]);
 }
 
 /** x f32 [..., in], spectrum f32 [n or more], its rows and columns, tables and turns (`frequencyInputs`) → x ΔWᵀ [..., out]. */
@@ -365,9 +322,9 @@ export const spectralOp = defineOp<SpectralAttrs>({
     return [dX ?? null, dS!, ...none];
   },
   kernel: ({ inputs, attrs }) => applyKernel(sizesOf('spectral', inputs, attrs), { in: 0 }, operands),
-  onnx: (e, [x, spectrum], { inputs, outputs, attrs }) => {
-    const delta = ownDelta(e, spectrum!, inputs, attrs);
-    const y = e.op('Gemm', [e.reshape(x!, [-1, attrs.in]), delta], { transB: 1 });
+  onnx: (e, names, { inputs, outputs, attrs }) => {
+    const delta = ownDelta(e, names, inputs, attrs);
+    const y = e.op('Gemm', [e.reshape(names[0]!, [-1, attrs.in]), delta], { transB: 1 });
     return [e.reshape(y, outputs[0]!.shape)];
   },
 });
@@ -376,18 +333,18 @@ export interface SpectralGradAttrs extends SpectralAttrs {
   readonly wantX: boolean;
 }
 
-const spectralGradOnnx: OnnxForm<SpectralGradAttrs> = (
-  e,
-  [x, spectrum, , , , , dY],
-  { inputs, outputs, attrs },
-) => {
+const spectralGradOnnx: OnnxForm<SpectralGradAttrs> = (e, names, { inputs, outputs, attrs }) => {
+  const [x, , , , , , dY] = names;
   const d = e.reshape(dY!, [-1, attrs.out]);
   const dDelta = e.op('Gemm', [d, e.reshape(x!, [-1, attrs.in])], { transA: 1 });
-  const numbers = spectrumOnnx(e, dDelta, frequencies(inputs), attrs);
-  const behind = outputs[0]!.shape[0]! - inputs[2]!.shape[0]!;
+  const places = placesOf(inputs, names);
+  const n = places.rows.shape[0]!;
+  const whole = e.reshape(dDelta, [1, attrs.out, attrs.in]);
+  const numbers = e.reshape(spectrumOnnx(e, whole, 1, places, attrs), [n]);
+  const behind = outputs[0]!.shape[0]! - n;
   const dS = behind > 0 ? e.op('Concat', [numbers, e.zeros([behind])], { axis: 0 }) : numbers;
   if (!attrs.wantX) return [dS];
-  const delta = ownDelta(e, spectrum!, inputs, attrs);
+  const delta = ownDelta(e, names, inputs, attrs);
   return [dS, e.reshape(matmul(e, d, delta), outputs[1]!.shape)];
 };
 
