@@ -57,6 +57,8 @@ export const BOUNDS = {
   },
   /** The settings of a link: what a page writes itself is a hundredth, and five thousand ticked modules fit in. */
   linkLetters: { most: 2 ** 17, unit: 'letters', advice: 'ask whoever sent it for a shorter one' },
+  /** 200 runs with curves of 1,500 points take a third. */
+  runsFileBytes: { most: 2 ** 26, unit: 'bytes of runs', advice: 'save fewer runs at once' },
   repositoryFiles: {
     most: 500_000,
     unit: 'files of a repository to list',

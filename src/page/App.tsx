@@ -50,9 +50,9 @@ export function App() {
     if (errorKind !== null) page.ui.setState({ panel: ERROR_GUIDE[errorKind].panel });
   }, [page, errorKind]);
   useEffect(() => {
-    // The Adapters and Methods tabs do not depend on the run: they stay open when a run starts or ends.
+    // These tabs do not depend on the run: they stay open when a run starts or ends.
     page.ui.setState(({ seeTab }) =>
-      seeTab === 'adapters' || seeTab === 'methods' ? {} : { seeTab: hasRun ? 'compare' : 'inside' },
+      ['adapters', 'methods', 'runs'].includes(seeTab) ? {} : { seeTab: hasRun ? 'compare' : 'inside' },
     );
   }, [page, hasRun]);
 

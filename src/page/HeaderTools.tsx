@@ -2,8 +2,8 @@
 import { useState } from 'react';
 import { Tooltip, TooltipTrigger } from 'react-aria-components';
 import { commandById, commandTip, shortcutOf } from './commands.ts';
+import { describeRun } from './features/runs/changes.ts';
 import { leftOut } from './features/setup/link.ts';
-import { describeRun } from './features/training/runs.ts';
 import { IconButton, type IconName } from './parts/Icon.tsx';
 import type { UiState } from './stores.ts';
 import { chooseTheme } from './theme.ts';
@@ -31,7 +31,7 @@ export function HeaderTools() {
     );
     page.ui.setState({
       notice: [
-        `${isDone ? 'Link copied' : 'The link is in the address bar; the browser does not let the page copy it'}: ${describeRun(state.settings)}.`,
+        `${isDone ? 'Link copied' : 'The link is in the address bar; the browser does not let the page copy it'}: ${describeRun({ settings: state.settings, figures: null })}.`,
         left.length === 0 ? 'It holds the whole setup.' : `It does not hold ${left.join(', ')}.`,
       ].join(' '),
     });

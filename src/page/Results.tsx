@@ -1,4 +1,4 @@
-/** The third area: what training changes - answers, factors, the merged file - and adapters and methods beside each other. */
+/** The third area: what training changes - answers, factors, the merged file - and adapters, methods and runs beside each other. */
 import type { ComponentType } from 'react';
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
 import { Adapters } from './features/adapters/Adapters.tsx';
@@ -9,8 +9,11 @@ import { Shown } from './features/recorded/Shown.tsx';
 import { BeforeAfter } from './features/try/BeforeAfter.tsx';
 import { Weights } from './features/weights/Weights.tsx';
 import { ErrorCard } from './parts/Errors.tsx';
+import { later } from './parts/Waiting.tsx';
 import type { SeeTab } from './stores.ts';
 import { usePage, useUi } from './usePage.ts';
+
+const Runs = later('Runs', () => import('./features/runs/Runs.tsx'));
 
 interface TabOf {
   readonly id: SeeTab;
@@ -27,6 +30,7 @@ const TABS: readonly TabOf[] = [
   { id: 'merge', title: 'Merge', Content: Merge },
   { id: 'adapters', title: 'Adapters', Content: Adapters },
   { id: 'methods', title: 'Methods', Content: Methods },
+  { id: 'runs', title: 'Runs', Content: Runs },
 ];
 
 export function Results() {

@@ -10,6 +10,7 @@ import { createMerging } from './features/merge/merging.ts';
 import { createMethodComparison } from './features/methods/methodComparison.ts';
 import { createOffline } from './features/offline/offline.ts';
 import { createRecorded } from './features/recorded/recorded.ts';
+import type { KeptRuns } from './features/runs/open.ts';
 import { flatModel, type Inputs, isElsewhere, isOtherRun, obstacle } from './features/setup/choice.ts';
 import { createDataPreview } from './features/setup/data.ts';
 import { type Derived, derive } from './features/setup/derive.ts';
@@ -63,6 +64,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
   trainer.onEnd((message) => controller.ended(message));
   leaveOpening(stores, trainer);
   let opened: Promise<HubState> | undefined;
+  let kept: Promise<KeptRuns> | undefined;
   return {
     ...stores,
     ...edits,
@@ -103,6 +105,13 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
     hash(): string {
       const state = choice.getState();
       return `#${encodeHash(state.settings, besideOf(state))}`;
+    },
+    /** The runs that the browser keeps, in the list of runs, and sweeps; read when first asked for. */
+    keptRuns(): Promise<KeptRuns> {
+      kept ??= import('./features/runs/open.ts').then(({ openRuns }) =>
+        openRuns({ ...stores, controller, setSettings: edits.setSettings }, tabs),
+      );
+      return kept;
     },
   };
 }

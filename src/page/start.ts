@@ -1,6 +1,5 @@
 /** The page in a browser: the real trainer, sessions in IndexedDB, the address's hash, checkpoints when the page is hidden. */
-import { withPadding, withPrecision } from './features/setup/choice.ts';
-import { decodeHash } from './features/setup/link.ts';
+import { takeLink } from './features/setup/link.ts';
 import { startStart } from './features/start/started.ts';
 import { browserSessions, type Sessions } from './features/training/sessions.ts';
 import { loadSaved, Tabs } from './features/training/tabs.ts';
@@ -30,6 +29,7 @@ export function startPage(root: string): Page {
   startStart(page, () => localStorage);
   // Not worth a word: without it the page is as empty as it was before it had one.
   page.recorded.load(root).catch(() => undefined);
+  whenIdle(() => void page.keptRuns());
   keepFiles(page);
   void connectPage(page, sessions);
   void detectGpu(navigator, isSecureContext).then((gpu) => {
@@ -41,7 +41,7 @@ export function startPage(root: string): Page {
   return page;
 }
 
-/** Once the page is there and idle: what it keeps for later must not delay it. Where there are no service workers it needs a network. */
+/** What the page keeps for later must not delay it. Where there are no service workers it needs a network. */
 function keepFiles(page: Page): void {
   if (!('serviceWorker' in navigator) || import.meta.env.DEV) return;
   const start = () =>
@@ -49,9 +49,14 @@ function keepFiles(page: Page): void {
       const { Workbox } = await import('workbox-window');
       return new Workbox('./sw.js', { updateViaCache: 'none' });
     });
-  const whenIdle = () => (window.requestIdleCallback ?? setTimeout)(start);
-  if (document.readyState === 'complete') whenIdle();
-  else window.addEventListener('load', whenIdle, { once: true });
+  whenIdle(start);
+}
+
+/** Once the page is there and has nothing else to do. */
+function whenIdle(start: () => void): void {
+  const wait = () => (window.requestIdleCallback ?? setTimeout)(start);
+  if (document.readyState === 'complete') wait();
+  else window.addEventListener('load', wait, { once: true });
 }
 
 /** What a link follows from. */
@@ -60,22 +65,7 @@ const IN_LINK = ['settings', 'engine', 'reading', 'model', 'recompute', 'quantis
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
 async function connectPage(page: Page, sessions: Sessions): Promise<void> {
   const read = () => {
-    const { settings, beside, problems } = decodeHash(location.hash);
-    const { padding, engine = null, precision = 'file', recompute, quantised = 'requantise' } = beside;
-    const named = {
-      ...(beside.modelFrom === undefined ? {} : { model: beside.modelFrom }),
-      ...(beside.dataFrom === undefined ? {} : { data: beside.dataFrom }),
-    };
-    page.choice.setState(({ reading }) => ({
-      ...{ problems, engine, named },
-      reading: withPadding(reading, padding),
-    }));
-    page.setSettings(settings);
-    page.choice.setState(({ model }) => ({
-      ...(model?.kind === 'embedded' ? { model: withPrecision(model, precision) } : {}),
-      recompute: recompute === 'yes',
-      quantised,
-    }));
+    takeLink(page, location.hash);
   };
   read();
   window.addEventListener('hashchange', () => {

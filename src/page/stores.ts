@@ -77,7 +77,7 @@ export interface RunView {
 }
 
 export type PanelName = 'choose' | 'train' | 'see';
-export type SeeTab = 'compare' | 'inside' | 'weights' | 'merge' | 'adapters' | 'methods';
+export type SeeTab = 'compare' | 'inside' | 'weights' | 'merge' | 'adapters' | 'methods' | 'runs';
 export type XAxis = 'step' | 'examples' | 'seconds';
 
 export interface UiState {

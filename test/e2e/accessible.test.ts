@@ -36,7 +36,7 @@ async function findings(page: Page, where: string): Promise<string[]> {
   );
 }
 
-const TABS = ['Before and after', 'Inside', 'Weights', 'Merge', 'Adapters', 'Methods'];
+const TABS = ['Before and after', 'Inside', 'Weights', 'Merge', 'Adapters', 'Methods', 'Runs'];
 
 test('axe finds nothing on a first visit, with what this is and the recorded run', async () => {
   const { page } = await openPage(stage, '');

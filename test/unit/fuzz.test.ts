@@ -27,6 +27,7 @@ const DOORS = [
     'zip',
     'link',
     'run-file',
+    'runs-file',
     'hub-listing',
     'expression',
   ],

@@ -76,6 +76,37 @@ export const stepMetric = (step: number, loss = 1 / step) => ({
   seconds: step / 10,
 });
 
+/** An opened run of so many steps. */
+export const openReport = ({
+  steps,
+  resumedAt = 0,
+  history = { steps: [], evals: [] },
+}: {
+  readonly steps: number;
+  readonly resumedAt?: number;
+  readonly history?: OpenReport['history'];
+}): OpenReport => ({
+  model: visionReport(),
+  data: {
+    name: 'letters',
+    kind: 'image',
+    labels: ['A', 'B'],
+    trainExamples: 100,
+    heldExamples: 20,
+    notes: [],
+  },
+  device: { engine: 'webgpu', vendor: 'v', architecture: 'a', description: 'd', isSoftware: true },
+  counts: {
+    trainable: { stored: 1, free: 1 },
+    gpu: { dispatchesPerStep: 1, bytes: 1, peakBytes: 1 },
+  },
+  tuning: null,
+  totalSteps: steps,
+  resumedAt,
+  history,
+  warnings: [],
+});
+
 /** Records what it is asked; its checkpoints hold the number of the last step sent. */
 export function fakeTrainer(): FakeTrainer {
   const calls: string[] = [];
@@ -110,27 +141,11 @@ export function fakeTrainer(): FakeTrainer {
       events = listener;
       step = checkpoint?.[0] ?? 0;
       const steps = Array.from({ length: step }, (_, i) => stepMetric(i + 1));
-      const report: OpenReport = {
-        model: visionReport(),
-        data: {
-          name: 'letters',
-          kind: 'image',
-          labels: ['A', 'B'],
-          trainExamples: 100,
-          heldExamples: 20,
-          notes: [],
-        },
-        device: { engine: 'webgpu', vendor: 'v', architecture: 'a', description: 'd', isSoftware: true },
-        counts: {
-          trainable: { stored: 1, free: 1 },
-          gpu: { dispatchesPerStep: 1, bytes: 1, peakBytes: 1 },
-        },
-        tuning: null,
-        totalSteps: request.training.steps,
+      const report = openReport({
+        steps: request.training.steps,
         resumedAt: step,
         history: { steps, evals: [] },
-        warnings: [],
-      };
+      });
       events({ type: 'open', report });
       events({ type: 'state', state: 'ready' });
       return Promise.resolve();

@@ -17,7 +17,6 @@ import {
   refuseValue,
 } from '../../src/page/features/setup/settings.ts';
 import { groupLayers, inQuickSet, namesToList, splitName } from '../../src/page/features/setup/targetEdit.ts';
-import { describeRun } from '../../src/page/features/training/runs.ts';
 import { visionReport } from './page-fixtures.ts';
 
 describe('presets', () => {
@@ -282,15 +281,5 @@ describe('forms', () => {
     expect(stopsOf(1, 4)).toEqual([1, 2, 3, 4]);
     expect(stopsOf(2, 128)).toEqual([2, 4, 8, 16, 32, 64, 128]);
     expect(stopsOf(1, 10_000)).toEqual([]);
-  });
-
-  test('a run says what it changes', () => {
-    const base = baseSettings('letters-boft');
-    expect(describeRun(base)).toBe('BOFT, letters');
-    expect(describeRun({ ...base, config: { ...base.config, boft_block_size: 8 } })).toBe(
-      'BOFT, letters, b 4→8',
-    );
-    const lora = baseSettings('letters-boft', { method: 'lora' });
-    expect(describeRun({ ...lora, config: { ...lora.config, lora_alpha: 5 } })).toMatch(/, α \d+→5$/);
   });
 });

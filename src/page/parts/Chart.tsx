@@ -40,7 +40,14 @@ function axis(title: string, grid: string, ticks: number): object {
   };
 }
 
-function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[]; readonly layout: object } {
+function toPlotly(
+  spec: ChartSpec,
+  isSmall: boolean,
+  isPicked: boolean,
+): {
+  readonly data: object[];
+  readonly layout: object;
+} {
   const ink = cssColor('--ink-2');
   const grid = cssColor('--line');
   // Without a point there is no range: Plotly would write numbers of its own at the axes.
@@ -49,6 +56,7 @@ function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[];
     data: spec.lines.map((line) => ({
       type: 'scatter',
       name: visible(line.name),
+      meta: line.id,
       x: line.x,
       y: line.y,
       mode: `${line.width === 0 ? '' : 'lines+'}${line.hasMarkers ? 'markers' : ''}${line.text === undefined ? '' : '+text'}`.replace(
@@ -57,7 +65,11 @@ function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[];
       ),
       ...(line.text === undefined
         ? {}
-        : { text: visible(line.text), textposition: 'top center', cliponaxis: false }),
+        : {
+            text: visible(line.text),
+            textposition: line.textSide === undefined ? 'top center' : `middle ${line.textSide}`,
+            cliponaxis: false,
+          }),
       opacity: line.opacity ?? 1,
       line: { color: cssColor(line.color), width: line.width, dash: line.dash ?? 'solid' },
       marker: { size: 6, color: cssColor(line.color) },
@@ -70,8 +82,14 @@ function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[];
       plot_bgcolor: 'rgba(0,0,0,0)',
       margin: isSmall ? { l: 30, r: 6, t: 6, b: 18 } : { l: 38, r: 8, t: 8, b: 32 },
       showlegend: false,
-      hovermode: 'x unified',
-      hoverlabel: { bgcolor: cssColor('--surface'), bordercolor: grid, font: { color: cssColor('--ink') } },
+      // One line is meant where one can be picked.
+      hovermode: isPicked ? 'closest' : 'x unified',
+      hoverlabel: {
+        bgcolor: cssColor('--surface'),
+        bordercolor: grid,
+        font: { color: cssColor('--ink') },
+        namelength: -1,
+      },
       xaxis: { ...axis(spec.xTitle, grid, isSmall ? 4 : 8), showgrid: !isSmall, showticklabels },
       yaxis: {
         ...axis(spec.yTitle, grid, isSmall ? 4 : 6),
@@ -83,6 +101,23 @@ function toPlotly(spec: ChartSpec, isSmall: boolean): { readonly data: object[];
   };
 }
 
+/** What Plotly makes of an element. */
+type Plotted = HTMLDivElement & {
+  on(event: 'plotly_click', listener: (event: { readonly points: readonly Picked[] }) => void): void;
+  removeAllListeners(event: 'plotly_click'): void;
+};
+interface Picked {
+  readonly data: { readonly meta?: unknown };
+}
+
+function listen(element: Plotted, onPick: (id: string) => void): void {
+  element.removeAllListeners('plotly_click');
+  element.on('plotly_click', ({ points }) => {
+    const id = points[0]?.data.meta;
+    if (typeof id === 'string') onPick(id);
+  });
+}
+
 /** All charts together draw a fifth of the time at most, one after the other: an input never waits for several. */
 const SHARE = 5;
 let freeAt = 0;
@@ -92,8 +127,10 @@ export function Chart(props: {
   readonly sources: readonly Source[];
   readonly label: string;
   readonly height: number;
+  /** Told the `id` of a line that somebody clicks on. */
+  readonly onPick?: (id: string) => void;
 }) {
-  const { spec, sources, label, height } = props;
+  const { spec, sources, label, height, onPick } = props;
   const scheme = useUi((s) => s.scheme);
   const host = useRef<HTMLDivElement>(null);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new scheme changes the colours that drawing reads.
@@ -111,12 +148,13 @@ export function Chart(props: {
       if (!isAlive) return;
       if (performance.now() < freeAt) return wish();
       last = performance.now();
-      const { data, layout } = toPlotly(spec(), height < 200);
+      const { data, layout } = toPlotly(spec(), height < 200, onPick !== undefined);
       await plotly.react(element, data, layout, {
         displayModeBar: false,
         responsive: true,
         doubleClick: 'reset',
       });
+      if (onPick !== undefined) listen(element as Plotted, onPick);
       const now = performance.now();
       freeAt = now + (SHARE - 1) * (now - last);
     };
@@ -138,7 +176,7 @@ export function Chart(props: {
       document.removeEventListener('visibilitychange', wish);
       for (const end of ends) end();
     };
-  }, [spec, sources, scheme, height]);
+  }, [spec, sources, scheme, height, onPick]);
   return (
     <div className="chart-frame">
       <div ref={host} className="chart" style={{ height }} role="img" aria-label={label} />
@@ -153,7 +191,7 @@ const PICTURE = { width: 1000, height: 600 } as const;
 /** The chart as a file, with its name, the names of its lines and a ground of its own. */
 async function pictureOf(spec: ChartSpec, label: string, format: 'png' | 'svg'): Promise<Blob> {
   const { default: plotly } = await import('plotly.js-cartesian-dist-min');
-  const { data, layout } = toPlotly(spec, false);
+  const { data, layout } = toPlotly(spec, false, false);
   const whole = {
     ...layout,
     ...PICTURE,

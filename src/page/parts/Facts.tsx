@@ -51,23 +51,29 @@ export function Block(props: {
   );
 }
 
+/** What a table is sorted by, and what presses on its headings ask for. */
+export interface Sorting {
+  readonly by: string;
+  readonly isDown: boolean;
+  readonly onSort: (title: string) => void;
+}
+
 /** A table of rows that the first cell names: columns of words, columns of numbers, and one for buttons whose heading is only read out. */
 export function Table(props: {
   readonly words: readonly string[];
   readonly numbers: readonly string[];
   readonly buttons?: string;
+  readonly sorting?: Sorting;
   readonly children: ReactNode;
 }) {
-  const { words, numbers, buttons, children } = props;
+  const { words, numbers, buttons, sorting, children } = props;
   return (
     <div className="table-scroll">
       <table className="runs">
         <thead>
           <tr>
             {[...words, ...numbers].map((title, i) => (
-              <th key={title} scope="col" className={i < words.length ? undefined : 'number'}>
-                {title}
-              </th>
+              <Heading key={title} title={title} isNumber={i >= words.length} sorting={sorting} />
             ))}
             {buttons === undefined ? null : (
               <th scope="col">
@@ -79,6 +85,31 @@ export function Table(props: {
         <tbody>{children}</tbody>
       </table>
     </div>
+  );
+}
+
+function Heading(props: {
+  readonly title: string;
+  readonly isNumber: boolean;
+  readonly sorting: Sorting | undefined;
+}) {
+  const { title, isNumber, sorting } = props;
+  const direction = sorting?.by !== title ? 'none' : sorting.isDown ? 'descending' : 'ascending';
+  return (
+    <th
+      scope="col"
+      className={isNumber ? 'number' : undefined}
+      aria-sort={sorting === undefined ? undefined : direction}
+    >
+      {sorting === undefined ? (
+        title
+      ) : (
+        <button type="button" className="sort" onClick={() => sorting.onSort(title)}>
+          {title}
+          <span aria-hidden="true">{{ none: '', ascending: ' ▲', descending: ' ▼' }[direction]}</span>
+        </button>
+      )}
+    </th>
   );
 }
 

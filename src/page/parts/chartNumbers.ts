@@ -14,6 +14,10 @@ export interface ChartLine {
   readonly isQuiet?: boolean;
   /** Written beside the points. */
   readonly text?: string;
+  /** Where it is written; above unless said. */
+  readonly textSide?: 'left' | 'right';
+  /** What `onPick` is told when somebody clicks on it. */
+  readonly id?: string;
   /** All numbers behind a line that is drawn with fewer of them, or smoothed. */
   readonly whole?: {
     readonly x: ArrayLike<number>;

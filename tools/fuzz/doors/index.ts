@@ -6,6 +6,7 @@ import { onnxBytes, onnxStructure } from './onnx.ts';
 import { idxDoor, picture } from './pictures.ts';
 import { runFile } from './runFile.ts';
 import { checkpoints } from './runs.ts';
+import { runsFileDoor } from './runsFile.ts';
 import { expression, link } from './settings.ts';
 import { parquet, table, zip } from './tables.ts';
 import { template, tokenizerDoor } from './words.ts';
@@ -26,6 +27,7 @@ export const DOORS: readonly Door[] = [
   zip,
   link,
   runFile,
+  runsFileDoor,
   hubListing,
   expression,
 ];

@@ -2,10 +2,11 @@
  * The link that carries a setup, in the address's hash: schema version, preset, seed, and only what differs from them. Reading goes through the
  * form's validator, so a link can say nothing that the form would refuse. It carries settings, never data: what it leaves out is told.
  */
+import type { StoreApi } from 'zustand/vanilla';
 import { jsonOf, PapilioError, within } from '../../../common.ts';
 import { nameOf } from '../../../hub.ts';
 import type { DataSource, ModelSource } from '../../../protocol.ts';
-import type { ChoiceState } from './choice.ts';
+import { type ChoiceState, withPadding, withPrecision } from './choice.ts';
 import { presetById } from './presets.ts';
 import { baseOf, differingFields, type PageSettings, shortly, validateSettings } from './settings.ts';
 
@@ -36,8 +37,14 @@ export type Beside = { readonly [K in BesideName]?: (typeof BESIDE)[K]['values']
 
 const BESIDE_NAMES = Object.keys(BESIDE) as BesideName[];
 
+/** What a link follows from. */
+export type Linkable = Pick<
+  ChoiceState,
+  'settings' | 'model' | 'data' | 'named' | 'reading' | 'engine' | 'recompute' | 'quantised'
+>;
+
 /** What a page is set to beside its settings. */
-export const besideOf = (choice: ChoiceState): Beside => ({
+export const besideOf = (choice: Linkable): Beside => ({
   ...settingsBeside(choice),
   ...Object.fromEntries(
     FROM_NAMES.flatMap((name) => {
@@ -48,13 +55,13 @@ export const besideOf = (choice: ChoiceState): Beside => ({
 });
 
 /** What model or data are fetched from, by the name that was fetched last or that the link gave. */
-function fromOf({ settings, model, data, named }: ChoiceState, what: 'model' | 'data'): string | undefined {
+function fromOf({ settings, model, data, named }: Linkable, what: 'model' | 'data'): string | undefined {
   if (settings[what] !== 'hub') return undefined;
   const source = what === 'model' ? model : data;
   return source?.kind === 'hub' || source?.kind === 'url' ? nameOf(source) : named[what];
 }
 
-const settingsBeside = ({ reading, engine, model, recompute, quantised }: ChoiceState): Beside => ({
+const settingsBeside = ({ reading, engine, model, recompute, quantised }: Linkable): Beside => ({
   padding: reading.padding ?? 'length',
   ...(engine === null ? {} : { engine }),
   ...(model?.kind === 'embedded' ? { precision: model.precision ?? 'file' } : {}),
@@ -196,6 +203,32 @@ export function decodeHash(hash: string): Linked {
     beside: used,
     problems: inBrief([...strange, ...unused, ...problems]),
   };
+}
+
+/** Chooses what a link says, as far as it can be used; what cannot is told where the link opens a page. */
+export function takeLink(
+  {
+    choice,
+    setSettings,
+  }: { readonly choice: StoreApi<ChoiceState>; setSettings(settings: PageSettings): void },
+  hash: string,
+): void {
+  const { settings, beside, problems } = decodeHash(hash);
+  const { padding, engine = null, precision = 'file', recompute, quantised = 'requantise' } = beside;
+  const named = {
+    ...(beside.modelFrom === undefined ? {} : { model: beside.modelFrom }),
+    ...(beside.dataFrom === undefined ? {} : { data: beside.dataFrom }),
+  };
+  choice.setState(({ reading }) => ({
+    ...{ problems, engine, named },
+    reading: withPadding(reading, padding),
+  }));
+  setSettings(settings);
+  choice.setState(({ model }) => ({
+    ...(model?.kind === 'embedded' ? { model: withPrecision(model, precision) } : {}),
+    recompute: recompute === 'yes',
+    quantised,
+  }));
 }
 
 /** A source in a few words that no link can hold; null for what comes with the page or is fetched by its name. */

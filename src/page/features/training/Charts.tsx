@@ -2,7 +2,7 @@
 import { useMemo } from 'react';
 import { learningRateAt, type TrainingSettings } from '../../../protocol.ts';
 import { real, scoreText, whole } from '../../format.ts';
-import { Chart, type ChartLine, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
+import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Block, Table } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
@@ -11,7 +11,7 @@ import { Tip } from '../../parts/Tip.tsx';
 import type { XAxis } from '../../stores.ts';
 import { useChoice, usePage, useRun, useSeries, useUi } from '../../usePage.ts';
 import { runTraining } from '../setup/settings.ts';
-import type { RunRecord } from './runs.ts';
+import { drawnRuns, lineOf, type RunRecord } from './runs.ts';
 import { smooth, smoothFormula, thin } from './series.ts';
 
 const X_TITLES: Readonly<Record<XAxis, string>> = { step: 'step', examples: 'examples', seconds: 'seconds' };
@@ -29,15 +29,14 @@ function evalX(run: RunRecord, step: number, axis: XAxis): number {
 }
 
 /** Opacity of a run that is drawn beside the current one. */
-const BESIDE = 0.45;
+export const BESIDE = 0.45;
 
 function linesOf(run: RunRecord, isCurrent: boolean, beta: number, axis: XAxis): ChartLine[] {
   const loss = run.series.column('loss');
   const x = run.series.column(axis);
   const smoothed = smooth(loss, beta);
-  const color = `--line-${run.look}`;
+  const { color, dash } = lineOf(run.look);
   const opacity = isCurrent ? 1 : BESIDE;
-  const dash = LINE_DASHES[run.look]!;
   const rawPlaces = thin(loss);
   const smoothPlaces = thin(smoothed);
   const evals = run.series.evals;
@@ -104,7 +103,7 @@ function LossChart() {
   const smoothing = useUi((s) => s.smoothing);
   const isLogY = useUi((s) => s.isLogY);
   const xAxis = useUi((s) => s.xAxis);
-  const shown = useMemo(() => runs.filter((run) => run.isShown || run.id === currentId), [runs, currentId]);
+  const shown = useMemo(() => drawnRuns(runs, currentId), [runs, currentId]);
   const sources = useMemo(() => shown.map((run) => run.series), [shown]);
   const spec = useMemo(
     () => (): ChartSpec => ({
@@ -249,27 +248,30 @@ const byStep = (y: string) => ({ ...PLAIN, names: { x: 'step', y } });
 function ScoreChart() {
   const current = useRun((s) => s.current);
   const runs = useRun((s) => s.runs);
-  const sources = useMemo(() => runs.map(({ series }) => series), [runs]);
+  const shown = useMemo(() => drawnRuns(runs, current?.id), [runs, current]);
+  const sources = useMemo(() => shown.map(({ series }) => series), [shown]);
+  const metric = current?.series.evals[0]?.metric;
   const spec = useMemo(
-    () => (): ChartSpec => ({
-      lines: runs
-        .filter((run) => run.isShown || run.id === current?.id)
-        .map((run) => ({
+    () => (): ChartSpec => {
+      // A perplexity and a share are not drawn on one axis.
+      const wanted = (current ?? shown.at(-1))?.series.evals[0]?.metric;
+      const alike = shown.filter(({ series }) => series.evals[0]?.metric === wanted);
+      return {
+        lines: alike.map((run) => ({
           name: run.name,
           x: run.series.evals.map(({ step }) => step),
           y: run.series.evals.map(({ value }) => value),
-          color: `--line-${run.look}`,
+          ...lineOf(run.look),
           width: 2,
-          dash: LINE_DASHES[run.look]!,
           hasMarkers: true,
           opacity: run.id === current?.id ? 1 : BESIDE,
         })),
-      ...byStep(current?.series.evals[0]?.metric ?? 'score'),
-      isShare: runs.some((run) => run.series.evals[0]?.metric === 'accuracy'),
-    }),
-    [runs, current],
+        ...byStep(wanted ?? 'score'),
+        isShare: wanted === 'accuracy',
+      };
+    },
+    [shown, current],
   );
-  const metric = current?.series.evals[0]?.metric;
   const title = metric === undefined ? 'Held-out score' : `Held-out ${metric}`;
   return (
     <Block title={title}>
@@ -314,7 +316,7 @@ function RateChart() {
       return {
         lines: [
           { name: 'planned', ...planned, color: '--ink-3', width: 1.2, dash: 'dot' },
-          { name: 'used', ...used, color: `--line-${current?.look ?? 0}`, width: 2 },
+          { name: 'used', ...used, color: lineOf(current?.look ?? 0).color, width: 2 },
         ],
         ...byStep('learning rate'),
       };
@@ -344,7 +346,7 @@ function normLines({ series, look, settings }: RunRecord): ChartLine[] {
     name: 'before clipping',
     x,
     y: places.map((i) => values[i]!),
-    color: `--line-${look}`,
+    color: lineOf(look).color,
     width: 1.6,
     whole: { x: steps, y: values },
   };

@@ -5,13 +5,10 @@ import { bytes, duration, rate, real, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';
+import { deviceName } from '../runs/figures.ts';
 import { ForecastBeside } from './Forecast.tsx';
 import { remarksOf } from './runs.ts';
 import { secondsPerStep, smooth } from './series.ts';
-
-/** What the browser calls the device; Firefox keeps it to itself. */
-const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>
-  description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
 
 /** What came of a run that has ended, where that is worth a word. */
 function Remarks() {

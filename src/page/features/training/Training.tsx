@@ -20,7 +20,7 @@ const Tuning = later('Tuning', () => import('./Tuning.tsx'));
 const ReaderBanner = later('ReaderBanner', () => import('./ReaderBanner.tsx'));
 const DeviceCheck = later('DeviceCheck', () => import('../device/DeviceCheck.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
-const Runs = later('Runs', () => import('./Runs.tsx'));
+const Drawn = later('Drawn', () => import('./Drawn.tsx'));
 const Charts = later('Charts', () => import('./Charts.tsx'));
 
 export function Training() {
@@ -42,7 +42,7 @@ export function Training() {
         <Figures />
         <Charts />
       </Shown>
-      <Runs />
+      <Drawn />
       <RecordedAgain />
     </div>
   );

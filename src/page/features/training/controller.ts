@@ -9,7 +9,7 @@ import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { choicesOf, runRequest } from '../setup/choice.ts';
 import { type PageSettings, sameValue } from '../setup/settings.ts';
-import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
+import { drawnRuns, freeLook, newRun, type RunRecord } from './runs.ts';
 import { createSeries, metricsOf } from './series.ts';
 import type { Sessions } from './sessions.ts';
 import type { Tabs } from './tabs.ts';
@@ -278,14 +278,17 @@ export class Controller {
     }
   }
 
-  private newRun(settings: PageSettings, name?: string): RunRecord {
-    return newRun(this.nextId++, settings, freeLook(this.view.runs), name);
+  private newRun(settings: PageSettings, name?: string, key?: string): RunRecord {
+    return newRun(this.nextId++, settings, freeLook(drawnRuns(this.view.runs)), name, key);
   }
 
   /** The same run anew, whose curve comes with its checkpoint, in the place of the old one. */
   private again(record: RunRecord): RunRecord {
-    this.show({ runs: this.view.runs.filter(({ id }) => id !== record.id) });
-    return { ...record, id: this.nextId++, series: createSeries() };
+    const { runs } = this.view;
+    // The list knows what it came to since.
+    const known = runs.find(({ key }) => key === record.key) ?? record;
+    this.show({ runs: runs.filter(({ key }) => key !== record.key) });
+    return { ...known, settings: record.settings, id: this.nextId++, series: createSeries() };
   }
 
   /** Chooses on the page what a run was asked for. */
@@ -316,7 +319,7 @@ export class Controller {
       current: record,
       request,
       checkpoint: from && { bytes: from.bytes, step: from.step, at: this.now() },
-      runs: runs.some(({ id }) => id === record.id) ? runs : addRun(runs, record),
+      runs: runs.some(({ id }) => id === record.id) ? runs : [...runs, record],
       state: 'loading',
     });
     this.savedAt = this.now();
@@ -335,9 +338,10 @@ export class Controller {
     const { saved } = this.view;
     // Another tab may have been quicker.
     if (saved === null || !(await this.tabs.claim())) return;
-    const { settings, request, name, checkpoint: bytes, step } = saved;
+    const { settings, request, name, key, checkpoint: bytes, step } = saved;
     this.choose(settings, request, name);
-    if (await this.open(this.newRun(settings, name), request, { bytes, step })) this.show({ saved: null });
+    const record = this.again(this.newRun(settings, name, key));
+    if (await this.open(record, request, { bytes, step })) this.show({ saved: null });
   }
 
   private async play(): Promise<void> {
@@ -365,15 +369,26 @@ export class Controller {
     this.savedAt = this.now();
     try {
       const bytes = await this.trainer.checkpoint();
-      const { name, settings, series } = current;
+      const { name, key, settings, series } = current;
       const step = series.column('step').at(-1)!;
       if (!this.isCurrent(current)) return;
       this.show({ checkpoint: { bytes, step, at: this.now() } });
       if (!this.tabs.mayKeep) return;
       const { totalSteps } = open;
       const savedAt = this.now();
-      await this.sessions.save({ name, step, totalSteps, savedAt, settings, request, checkpoint: bytes });
-      this.tabs.emit({ name, step, totalSteps, settings, steps: metricsOf(series), evals: series.evals });
+      await this.sessions.save({
+        ...{ name, key, step, totalSteps, savedAt, settings, request },
+        checkpoint: bytes,
+      });
+      this.tabs.emit({
+        name,
+        key,
+        step,
+        totalSteps,
+        settings,
+        steps: metricsOf(series),
+        evals: series.evals,
+      });
     } catch (error) {
       // Training goes on without a checkpoint; only a full browser is worth a word.
       if (error instanceof PapilioError && error.kind === 'quota') this.fail(error);

@@ -1,29 +1,33 @@
-/** Runs to compare: a name made of words, what differs from the base settings, and the curve. */
-import { type FieldMeta, fieldMeta, METHODS } from '../../../methods.ts';
+/** Runs to compare: a name made of words, the curve, and which of them are drawn beside the current one. */
+import { METHODS } from '../../../methods.ts';
 import { methodFacts, type OpenReport, outcomeOf, type RunState } from '../../../protocol.ts';
-import { letterOf } from '../../format.ts';
+import type { RunOutcome } from '../runs/figures.ts';
 import { derive } from '../setup/derive.ts';
-import {
-  baseOf,
-  configShape,
-  differingFields,
-  fullConfig,
-  layersOf,
-  type PageSettings,
-  runTraining,
-  trainingShape,
-} from '../setup/settings.ts';
+import { fullConfig, layersOf, type PageSettings, runTraining } from '../setup/settings.ts';
 import { createSeries, metricsOf, type Series } from './series.ts';
 
 export interface RunRecord {
+  /** Of this opening of the run: what comes of an earlier one is dropped. */
   readonly id: number;
+  /** Of the run for good, through resuming, reload and files. */
+  readonly key: string;
   readonly name: string;
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
   readonly settings: PageSettings;
+  /** Of a run of before: empty until it is drawn. */
   readonly series: Series;
-  readonly isPinned: boolean;
-  readonly isShown: boolean;
-  /** 0 … 5: which line colour and dash it is drawn with. */
+  /** Whether somebody wants it drawn; null: as long as it is among the last few. */
+  readonly isShown: boolean | null;
+  /** 0 … 29: which line colour and dash it is drawn with. */
   readonly look: number;
+  /** What differs from the run before it; null until that is known. */
+  readonly changed: string | null;
+  readonly note: string;
+  /** Of the sweep that it belongs to. */
+  readonly sweep: string | null;
+  /** How it went; null until it has come to something that is kept. */
+  readonly outcome: RunOutcome | null;
 }
 
 const ADJECTIVES = [
@@ -69,61 +73,58 @@ function runName(id: number): string {
   return `${ADJECTIVES[place % 16]}-${BUTTERFLIES[(place >> 4) % 16]}`;
 }
 
-const LOOKS = 6;
-const KEPT = 5;
+/** The number of a run that another tab has. */
+export const ELSEWHERE = -1;
 
-/** The first look that no other run has. */
+/** Colours times dashes. */
+const COLOURS = 6;
+const DASHES = ['solid', 'dash', 'dot', 'dashdot', 'longdash'] as const;
+const LOOKS = COLOURS * DASHES.length;
+/** Runs that are drawn unasked. */
+const DRAWN = 5;
+
+/** A line's colour, as a CSS variable, and its dash: thirty that differ, and neighbours in both. */
+export const lineOf = (
+  look: number,
+): { readonly color: `--line-${number}`; readonly dash: (typeof DASHES)[number] } => ({
+  color: `--line-${look % COLOURS}`,
+  dash: DASHES[look % DASHES.length]!,
+});
+
+/** The runs that are drawn: the current one, those that somebody has ticked, and of the others the last few. */
+export function drawnRuns(runs: readonly RunRecord[], currentId: number | null = null): RunRecord[] {
+  const last = new Set(runs.slice(-DRAWN));
+  return runs.filter((run) => run.id === currentId || (run.isShown ?? last.has(run)));
+}
+
+/** The first look that none of these runs has. */
 export function freeLook(runs: readonly RunRecord[]): number {
   const used = new Set(runs.map(({ look }) => look));
   for (let look = 0; look < LOOKS; look++) if (!used.has(look)) return look;
   return runs.length % LOOKS;
 }
 
-export function newRun(id: number, settings: PageSettings, look: number, name = runName(id)): RunRecord {
+/** Told apart from every other run's: milliseconds and 40 random bits. */
+const newKey = (): string =>
+  `${Date.now().toString(36)}-${[...crypto.getRandomValues(new Uint8Array(5))].map((b) => b.toString(36).padStart(2, '0')).join('')}`;
+
+export function newRun(
+  id: number,
+  settings: PageSettings,
+  look: number,
+  name = runName(id),
+  key = newKey(),
+): RunRecord {
   return {
-    id,
-    name,
-    settings,
+    ...{ id, key, name, settings, look },
+    startedAt: Date.now(),
     series: createSeries(),
-    isPinned: false,
-    isShown: true,
-    look,
+    isShown: null,
+    changed: null,
+    note: '',
+    sweep: null,
+    outcome: null,
   };
-}
-
-/** Adds a run; of the older ones the pinned stay and the last few others. */
-export function addRun(runs: readonly RunRecord[], run: RunRecord): RunRecord[] {
-  const all = [...runs, run];
-  const loose = all.filter(({ isPinned }) => !isPinned).slice(-KEPT);
-  return all.filter((one) => one.isPinned || loose.includes(one));
-}
-
-function label(meta: FieldMeta | undefined, key: string): string {
-  const symbol = meta?.symbol;
-  if (symbol !== undefined) return letterOf(symbol);
-  return meta?.title.toLowerCase() || key;
-}
-
-function brief(value: unknown): string {
-  if (Array.isArray(value)) return value.length > 2 ? `${value.length} names` : value.join(', ') || 'none';
-  if (value === null) return 'none';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-/** What a run's settings change, e.g. "OFT, b 8→4, seed 1→2". */
-export function describeRun(settings: PageSettings): string {
-  const base = baseOf(settings);
-  const a = fullConfig(base, null) as unknown as Record<string, unknown>;
-  const b = fullConfig(settings, null) as unknown as Record<string, unknown>;
-  const config = differingFields(base.config, settings.config).map(
-    (key) => `${label(fieldMeta(configShape(settings.method)[key]!), key)} ${brief(a[key])}→${brief(b[key])}`,
-  );
-  const ta = { ...base.training } as Record<string, unknown>;
-  const tb = { ...settings.training } as Record<string, unknown>;
-  const training = differingFields(ta, tb).map(
-    (key) => `${label(fieldMeta(trainingShape[key]!), key)} ${brief(ta[key])}→${brief(tb[key])}`,
-  );
-  return [METHODS[settings.method].title, settings.data, ...config, ...training].join(', ');
 }
 
 /** What is to be said of a run that has ended: that it ended worse than it began, why, and what scores mean that are no numbers. */

@@ -4,7 +4,7 @@
  */
 import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 
-const COLUMNS = ['step', 'loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
+export const COLUMNS = ['step', 'loss', 'learningRate', 'gradNorm', 'examples', 'tokens', 'seconds'] as const;
 type StepColumn = (typeof COLUMNS)[number];
 
 export interface Series {

@@ -16,6 +16,8 @@ const withoutSecrets = (request: RunRequest): RunRequest => ({
 
 export interface SavedSession {
   readonly name: string;
+  /** The run's own, by which the list of runs knows it. */
+  readonly key?: string | undefined;
   readonly step: number;
   readonly totalSteps: number;
   /** Milliseconds since 1970. */
@@ -128,6 +130,7 @@ const request = z.looseObject({
 const session = z
   .object({
     name: z.string().min(1).max(200),
+    key: z.string().max(64).optional(),
     step: z.int().min(0),
     totalSteps: z.int().min(1),
     savedAt: z.number(),

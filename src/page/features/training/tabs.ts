@@ -7,12 +7,13 @@ import { asPapilioError, PATIENCE_MS } from '../../../common.ts';
 import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import type { PageSettings } from '../setup/settings.ts';
-import { addRun, freeLook, newRun, type RunRecord } from './runs.ts';
+import { drawnRuns, ELSEWHERE, freeLook, newRun, type RunRecord } from './runs.ts';
 import type { Sessions } from './sessions.ts';
 
 /** What the tabs hear of a run from the one that has it. */
 export interface TabNews {
   readonly name: string;
+  readonly key: string;
   readonly step: number;
   readonly totalSteps: number;
   readonly settings: PageSettings;
@@ -154,9 +155,6 @@ export class Tabs {
   }
 }
 
-/** No run of this tab has this number. */
-const ELSEWHERE = -1;
-
 /** Shows the curve of the run that another tab has, and offers what is kept once that tab is gone. */
 export function followTabs(
   { run }: Stores,
@@ -167,15 +165,14 @@ export function followTabs(
   const isThere = ({ id }: RunRecord) => id === ELSEWHERE;
 
   function show(news: TabNews): void {
-    const others = run.getState().runs.filter((one) => !isThere(one));
-    const record = newRun(ELSEWHERE, news.settings, freeLook(others), `${news.name} (another tab)`);
+    const { runs } = run.getState();
+    const old = runs.find(isThere);
+    const others = runs.filter((one) => !isThere(one) && one.key !== news.key);
+    const look = old?.look ?? freeLook(drawnRuns(others));
+    const record = newRun(ELSEWHERE, news.settings, look, `${news.name} (another tab)`, news.key);
     for (const metric of news.steps) record.series.add(metric);
     for (const metric of news.evals) record.series.addEval(metric);
-    run.setState(({ runs }) => ({
-      runs: runs.some(isThere)
-        ? runs.map((one) => (isThere(one) ? { ...record, look: one.look, isShown: one.isShown } : one))
-        : addRun(runs, record),
-    }));
+    run.setState({ runs: [...others, { ...record, isShown: old?.isShown ?? null }] });
   }
 
   tabs.view.subscribe((now, before) => {

@@ -1,0 +1,103 @@
+/** The drawn runs over each other: held-out score, held-out loss or the loss of training. */
+import { useCallback, useMemo, useState } from 'react';
+import { useStore } from 'zustand';
+import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
+import { Block } from '../../parts/Facts.tsx';
+import { Picker } from '../../parts/Picker.tsx';
+import { useRun, useUi } from '../../usePage.ts';
+import { BESIDE } from '../training/Charts.tsx';
+import { drawnRuns, lineOf, type RunRecord } from '../training/runs.ts';
+import { smooth, smoothFormula, thin } from '../training/series.ts';
+import type { RunBook } from './book.ts';
+
+const KINDS = { score: 'held-out score', held: 'held-out loss', loss: 'loss of training' } as const;
+type Kind = keyof typeof KINDS;
+
+function pointsOf(
+  { series }: RunRecord,
+  kind: Kind,
+  beta: number,
+): Pick<ChartLine, 'x' | 'y' | 'hasMarkers' | 'whole'> {
+  const { evals } = series;
+  if (kind !== 'loss')
+    return {
+      x: evals.map(({ step }) => step),
+      y: evals.map(({ value, loss }) => (kind === 'score' ? value : loss)),
+      hasMarkers: true,
+    };
+  const steps = series.column('step');
+  const loss = series.column('loss');
+  const smoothed = smooth(loss, beta);
+  const places = thin(smoothed);
+  return {
+    x: places.map((i) => steps[i]!),
+    y: places.map((i) => smoothed[i]!),
+    whole: {
+      ...{ x: steps, y: loss },
+      ...(beta > 0 ? { smoothed: { y: smoothed, formula: smoothFormula(beta) } } : {}),
+    },
+  };
+}
+
+export function Curves({ book }: { readonly book: RunBook }) {
+  const [kind, setKind] = useState<Kind>('score');
+  const runs = useRun((s) => s.runs);
+  const currentId = useRun((s) => s.current?.id ?? null);
+  const smoothing = useUi((s) => s.smoothing);
+  const selected = useStore(book.view, (s) => s.selected);
+  const drawn = useMemo(() => drawnRuns(runs, currentId), [runs, currentId]);
+  const sources = useMemo(() => drawn.map(({ series }) => series), [drawn]);
+  const pick = useCallback((key: string) => book.select(key), [book]);
+  const spec = useMemo(
+    () => (): ChartSpec => {
+      const main =
+        drawn.find(({ key }) => key === selected) ?? drawn.find(({ id }) => id === currentId) ?? drawn.at(-1);
+      const metric = main?.series.evals[0]?.metric;
+      // Scores of another kind are on another scale.
+      const alike =
+        kind === 'score' ? drawn.filter(({ series }) => series.evals[0]?.metric === metric) : drawn;
+      return {
+        lines: alike.map((run) => ({
+          id: run.key,
+          name: run.name,
+          ...pointsOf(run, kind, smoothing),
+          ...lineOf(run.look),
+          width: run === main ? 2.6 : 2,
+          opacity: run === main || run.id === currentId ? 1 : BESIDE,
+        })),
+        xTitle: 'step',
+        yTitle: '',
+        names: { x: 'step', y: KINDS[kind] },
+        isLog: false,
+        isShare: kind === 'score' && metric === 'accuracy',
+      };
+    },
+    [drawn, kind, smoothing, selected, currentId],
+  );
+  return (
+    <Block
+      title="Curves"
+      beside={
+        <Picker
+          label="What is drawn"
+          isLabelHidden
+          value={kind}
+          items={Object.entries(KINDS).map(([id, title]) => ({ id, title }))}
+          onChange={(id) => setKind(id as Kind)}
+        />
+      }
+    >
+      <Chart
+        spec={spec}
+        sources={sources}
+        label={`Runs by ${KINDS[kind]}, figures in the table above`}
+        height={240}
+        onPick={pick}
+      />
+      <p className="hint">
+        Tick the runs to draw in the table; press a line to see which run it is.
+        {kind === 'loss' ? ` Smoothed by ${smoothing.toFixed(2)}, as under Train.` : ''}
+      </p>
+    </Block>
+  );
+}

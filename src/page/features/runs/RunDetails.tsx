@@ -1,0 +1,102 @@
+/** What can be done with the run that is pointed out: named, noted, its settings used again, deleted. */
+import { useEffect, useState } from 'react';
+import { useStore } from 'zustand';
+import { ago } from '../../format.ts';
+import type { Page } from '../../page.ts';
+import { Action } from '../../parts/Action.tsx';
+import { TextField } from '../../parts/Controls.tsx';
+import { Block, Facts } from '../../parts/Facts.tsx';
+import { usePage, useRun } from '../../usePage.ts';
+import { takeLink } from '../setup/link.ts';
+import { ELSEWHERE, type RunRecord } from '../training/runs.ts';
+import type { RunBook } from './book.ts';
+import { describeRun } from './changes.ts';
+import { toldOf } from './keeping.ts';
+import { NAME_LETTERS, NOTE_LETTERS } from './kept.ts';
+import type { RunRow } from './rows.ts';
+
+export function RunDetails({ book, rows }: { readonly book: RunBook; readonly rows: readonly RunRow[] }) {
+  const selected = useStore(book.view, (s) => s.selected);
+  const row = rows.find(({ run }) => run.key === selected);
+  if (row === undefined || row.run.id === ELSEWHERE)
+    return (
+      <p className="hint">Press a run’s name to note something about it, or to use its settings again.</p>
+    );
+  return <Details key={row.run.key} book={book} row={row} />;
+}
+
+/** Chooses again what a run was set to. */
+function takeSettings(page: Page, { settings, outcome }: RunRecord): void {
+  page.choice.setState({ startFrom: null });
+  if (outcome === null) page.setSettings(settings);
+  else takeLink(page, outcome.link);
+  page.ui.setState({ panel: 'choose' });
+}
+
+function Details({ book, row: { run, figures } }: { readonly book: RunBook; readonly row: RunRow }) {
+  const page = usePage();
+  const isCurrent = useRun((s) => s.current?.id === run.id);
+  return (
+    <Block title={run.name} label="The run that is pointed out" className="run-details">
+      <Facts
+        of={{
+          'What it is': describeRun(toldOf(run)),
+          Model: figures?.model ?? null,
+          Data: figures?.data ?? null,
+          'Computed by':
+            figures && `${figures.engine === 'webgpu' ? 'WebGPU' : 'onnxruntime'}, ${figures.machine}`,
+          Parameters:
+            figures &&
+            `${figures.free.toLocaleString('en')} free, ${figures.stored.toLocaleString('en')} stored`,
+          Begun: `${new Date(run.startedAt).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' })} (${ago(Date.now() - run.startedAt)})`,
+        }}
+      />
+      <div className="run-words">
+        <Kept
+          label="Name"
+          value={run.name}
+          most={NAME_LETTERS}
+          onKeep={(name) => book.rename(run.key, name)}
+        />
+        <Kept label="Note" value={run.note} most={NOTE_LETTERS} onKeep={(note) => book.note(run.key, note)} />
+      </div>
+      <p className="row tools">
+        <Action text="Use these settings" onPress={() => takeSettings(page, run)} />
+        <Action
+          icon="trash"
+          text={`Delete ${run.name}`}
+          isDisabled={isCurrent}
+          onPress={() => void book.remove([run.key])}
+        />
+        {isCurrent ? <span className="hint">Reset ends the run; then it can be deleted.</span> : null}
+      </p>
+    </Block>
+  );
+}
+
+/** A box whose words are kept when it is left, or Enter is pressed. */
+function Kept(props: {
+  readonly label: string;
+  readonly value: string;
+  readonly most: number;
+  readonly onKeep: (text: string) => void;
+}) {
+  const { label, value, most, onKeep } = props;
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  const keep = () => {
+    if (text !== value) onKeep(text);
+  };
+  return (
+    <TextField
+      label={label}
+      value={text}
+      maxLength={most}
+      onText={setText}
+      onBlur={keep}
+      onKeyDown={(event) => {
+        if (event.key === 'Enter') keep();
+      }}
+    />
+  );
+}

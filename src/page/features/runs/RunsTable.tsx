@@ -1,0 +1,163 @@
+/** The list of runs: sorted by any column, drawn or not, held against a baseline. */
+import { memo, useMemo, useState } from 'react';
+import { useStore } from 'zustand';
+import { Action } from '../../parts/Action.tsx';
+import { Table } from '../../parts/Facts.tsx';
+import { IconButton } from '../../parts/Icon.tsx';
+import { useRun } from '../../usePage.ts';
+import { LineSample } from '../training/LineSample.tsx';
+import { drawnRuns, ELSEWHERE } from '../training/runs.ts';
+import type { RunBook } from './book.ts';
+import { describeChange } from './changes.ts';
+import { toldOf } from './keeping.ts';
+import { bestText, NUMBER_COLUMNS, QUALITY, RUN_COLUMN, type RunRow, sorted } from './rows.ts';
+
+/** Rows that are there unasked. */
+const FIRST_ROWS = 30;
+
+export function RunsTable({ book, rows }: { readonly book: RunBook; readonly rows: readonly RunRow[] }) {
+  const [by, setBy] = useState<string>(RUN_COLUMN);
+  const [isDown, setDown] = useState(true);
+  const [isWhole, setWhole] = useState(false);
+  const baselineKey = useStore(book.view, (s) => s.baseline);
+  const currentId = useRun((s) => s.current?.id ?? null);
+  const baseline = rows.find(({ run }) => run.key === baselineKey) ?? null;
+  const drawn = useMemo(
+    () =>
+      new Set(
+        drawnRuns(
+          rows.map(({ run }) => run),
+          currentId,
+        ).map(({ id }) => id),
+      ),
+    [rows, currentId],
+  );
+  const all = useMemo(() => sorted(rows, by, isDown), [rows, by, isDown]);
+  const onSort = (title: string) => {
+    setDown(title === by ? !isDown : true);
+    setBy(title);
+  };
+  return (
+    <section aria-label="All runs" className="all-runs">
+      {baseline === null ? null : (
+        <p className="hint">
+          Held against <b>{baseline.run.name}</b>: what changed, and every difference, is from it.
+        </p>
+      )}
+      <Table
+        words={[RUN_COLUMN]}
+        numbers={NUMBER_COLUMNS.map(({ title }) => title)}
+        sorting={{ by, isDown, onSort }}
+      >
+        {(isWhole ? all : all.slice(0, FIRST_ROWS)).map((row) => (
+          <Row
+            key={row.run.id}
+            book={book}
+            row={row}
+            baseline={baseline}
+            isDrawn={drawn.has(row.run.id)}
+            isCurrent={row.run.id === currentId}
+          />
+        ))}
+      </Table>
+      {isWhole || all.length <= FIRST_ROWS ? null : (
+        <Action kind="link" text={`show all ${all.length}`} onPress={() => setWhole(true)} />
+      )}
+    </section>
+  );
+}
+
+/** Drawn again when it has changed, not with every step of the run under way. */
+const Row = memo(function Row(props: {
+  readonly book: RunBook;
+  readonly row: RunRow;
+  readonly baseline: RunRow | null;
+  readonly isDrawn: boolean;
+  readonly isCurrent: boolean;
+}) {
+  const { book, row, baseline, isDrawn, isCurrent } = props;
+  const { run, figures } = row;
+  const isSelected = useStore(book.view, (s) => s.selected === run.key);
+  const isBaseline = baseline?.run.key === run.key;
+  const from = isBaseline ? null : (baseline?.figures ?? null);
+  const changed =
+    baseline === null || isBaseline
+      ? (run.changed ?? 'just begun')
+      : describeChange(toldOf(baseline.run), toldOf(run));
+  const best = figures && bestText(figures);
+  return (
+    <tr className={isSelected ? 'is-selected' : isCurrent ? 'is-current' : ''}>
+      <th scope="row">
+        <span className="run-name">
+          <input
+            type="checkbox"
+            checked={isDrawn}
+            disabled={isCurrent}
+            aria-label={`Draw ${run.name}`}
+            onChange={(event) => book.draw(run.key, event.target.checked)}
+          />
+          <LineSample look={run.look} />
+          <button
+            type="button"
+            className="run-pick"
+            aria-pressed={isSelected}
+            onClick={() => book.select(isSelected ? null : run.key)}
+          >
+            {run.name}
+          </button>
+          {run.id === ELSEWHERE || figures === null ? null : (
+            <IconButton
+              icon="pin"
+              label={
+                isBaseline
+                  ? `${run.name} is the baseline; hold nothing against it`
+                  : `Hold others against ${run.name}`
+              }
+              className={isBaseline ? 'is-on' : ''}
+              onPress={() => book.setBaseline(isBaseline ? null : run.key)}
+            />
+          )}
+        </span>
+        <span className="run-changed">{changed}</span>
+        {run.note === '' ? null : <span className="run-note fine">{run.note}</span>}
+        <RunState row={row} isCurrent={isCurrent} />
+      </th>
+      {NUMBER_COLUMNS.map((column) => {
+        const difference = figures && from ? column.difference(figures, from) : '';
+        return (
+          <td key={column.title} className="number">
+            {figures === null ? '–' : column.text(figures)}
+            {column === QUALITY && best ? <span className="run-second fine">{best}</span> : null}
+            {difference === '' ? null : <span className="run-second fine">{difference}</span>}
+          </td>
+        );
+      })}
+    </tr>
+  );
+});
+
+const ENDS = {
+  running: 'training',
+  paused: 'paused',
+  finished: '',
+  stopped: 'stopped',
+  failed: 'stopped by an error',
+} as const;
+
+/** How far it came, where that is not to the end, and the sweep that it belongs to. */
+function RunState({
+  row: { run, figures },
+  isCurrent,
+}: {
+  readonly row: RunRow;
+  readonly isCurrent: boolean;
+}) {
+  const end = ENDS[run.outcome?.end ?? 'running'];
+  const isWhole = figures !== null && figures.steps >= figures.totalSteps;
+  const words = [
+    ...(run.sweep === null ? [] : [`sweep of ${run.sweep}`]),
+    ...(isCurrent ? ['on screen'] : end === '' ? [] : [end]),
+    ...(figures === null || isWhole ? [] : [`step ${figures.steps} of ${figures.totalSteps}`]),
+  ];
+  return words.length === 0 ? null : <span className="run-second fine">{words.join(', ')}</span>;
+}

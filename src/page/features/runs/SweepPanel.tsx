@@ -1,0 +1,241 @@
+/** Sweeps: what is tried, how many runs that is and how long they take; then the queue as it is worked off. */
+import { useMemo, useState } from 'react';
+import { useStore } from 'zustand';
+import { duration, whole } from '../../format.ts';
+import { Action } from '../../parts/Action.tsx';
+import { Check, Fold, TextField } from '../../parts/Controls.tsx';
+import { Warnings } from '../../parts/Facts.tsx';
+import { Picker } from '../../parts/Picker.tsx';
+import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
+import type { PageSettings } from '../setup/settings.ts';
+import { durationOf } from './pace.ts';
+import type { RunRow } from './rows.ts';
+import {
+  type AxisChoice,
+  axisChoices,
+  countOf,
+  isOver,
+  MOST_AXES,
+  MOST_SWEPT,
+  planSweep,
+  type Sweep,
+  valuesIn,
+} from './sweep.ts';
+import type { Sweeper } from './sweeper.ts';
+
+export function SweepPanel({
+  sweeper,
+  rows,
+}: {
+  readonly sweeper: Sweeper;
+  readonly rows: readonly RunRow[];
+}) {
+  const sweep = useStore(sweeper.view, (s) => s.sweep);
+  if (sweep !== null) return <Queue sweeper={sweeper} sweep={sweep} rows={rows} />;
+  return (
+    <Fold summary="Sweep: several runs in turn">
+      <Wishes sweeper={sweeper} rows={rows} />
+    </Fold>
+  );
+}
+
+interface Wish {
+  readonly field: string;
+  readonly text: string;
+}
+
+const NOTHING = 'nothing';
+
+/** A name that no sweep has yet. */
+function nameOf(wishes: readonly Wish[], choices: readonly AxisChoice[], rows: readonly RunRow[]): string {
+  const titles = wishes.map(({ field }) => choices.find((one) => one.field === field)?.title.toLowerCase());
+  const name = titles.join(' × ');
+  const taken = new Set(rows.map(({ run }) => run.sweep));
+  for (let n = 1; ; n++) {
+    const one = n === 1 ? name : `${name}, ${n}`;
+    if (!taken.has(one)) return one;
+  }
+}
+
+function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: readonly RunRow[] }) {
+  const page = usePage();
+  const settings = useChoice((s) => s.settings);
+  const report = useChoice((s) => s.report);
+  const isReady = useUi((s) => s.gpu !== null);
+  const isBusy = useRun((s) => ['running', 'loading', 'compiling'].includes(s.state));
+  const obstacle = useChoice(() => page.obstacle());
+  const forecast = useStore(page.forecast.view, (s) => (s.isStale ? null : s.report));
+  const choices = useMemo(() => axisChoices(settings, report), [settings, report]);
+  const [wishes, setWishes] = useState<readonly Wish[]>([]);
+  const [isDrawn, setDrawn] = useState(false);
+  const [countText, setCount] = useState('8');
+  const known = useMemo(
+    () => wishes.filter(({ field }) => choices.some((one) => one.field === field)),
+    [wishes, choices],
+  );
+  const count = Number(countText);
+  const plan = useMemo(
+    () =>
+      planSweep(
+        settings,
+        known.map(({ field, text }) => ({ field, values: valuesIn(text) })),
+        report,
+        isDrawn && Number.isInteger(count) ? { count, seed: settings.training.seed } : null,
+      ),
+    [settings, known, report, isDrawn, count],
+  );
+  const { runs, refused } = plan;
+  const isTooMany = runs.length > MOST_SWEPT;
+  const canStart =
+    isReady && !isBusy && obstacle === null && known.length > 0 && runs.length > 0 && !isTooMany;
+  return (
+    <div className="stack sweep">
+      <p className="hint">
+        Every combination of the values is trained with the settings that are chosen now, one after the other.
+      </p>
+      <Axes choices={choices} wishes={known} onChange={setWishes} />
+      <div className="row">
+        <Check isOn={isDrawn} onChange={setDrawn}>
+          only some of them, drawn at random:
+        </Check>
+        <input
+          className="box box-number sweep-count"
+          inputMode="numeric"
+          aria-label="Runs to draw"
+          disabled={!isDrawn}
+          value={countText}
+          onChange={(event) => setCount(event.target.value)}
+        />
+      </div>
+      <Warnings of={refused.slice(0, 4).map((reason) => `Left out: ${reason}`)} />
+      <p className="row tools">
+        <Action
+          kind="strong"
+          text={known.length === 0 ? 'Start the sweep' : `Train ${whole(runs.length)} runs`}
+          isDisabled={!canStart}
+          onPress={() => void sweeper.start(nameOf(known, choices, rows), runs)}
+        />
+        <span className="hint" data-testid="sweep-cost">
+          {known.length === 0
+            ? 'Choose what to try.'
+            : isTooMany
+              ? `${whole(runs.length)} runs are too many; ${MOST_SWEPT} at most.`
+              : costText(runs, rows, forecast)}
+          {isBusy ? ' Pause the run that trains first.' : ''}
+        </span>
+      </p>
+    </div>
+  );
+}
+
+function costText(
+  runs: readonly PageSettings[],
+  rows: readonly RunRow[],
+  forecast: Parameters<typeof durationOf>[2],
+): string {
+  if (runs.length === 0) return 'No combination can be trained.';
+  const steps = runs.reduce((sum, { training }) => sum + training.steps, 0);
+  const cost = durationOf(runs, rows, forecast);
+  if (cost === null)
+    return 'How long is not known: nothing like it was timed. A first run or a forecast tells.';
+  return `${whole(steps)} steps in all, about ${duration(cost.seconds)} by ${cost.by}; opening and scoring come on top.`;
+}
+
+/** The settings to try, each with its values; an empty row waits for the next. */
+function Axes(props: {
+  readonly choices: readonly AxisChoice[];
+  readonly wishes: readonly Wish[];
+  readonly onChange: (wishes: readonly Wish[]) => void;
+}) {
+  const { choices, wishes, onChange } = props;
+  const shown: readonly (Wish | null)[] = wishes.length < MOST_AXES ? [...wishes, null] : wishes;
+  const pick = (at: number, field: string) => {
+    const choice = choices.find((one) => one.field === field);
+    const wish = choice && { field, text: choice.example };
+    const rest = wishes.filter((_, i) => i !== at);
+    onChange(wish === undefined ? rest : [...rest.slice(0, at), wish, ...rest.slice(at)]);
+  };
+  return shown.map((wish, at) => {
+    const taken = new Set(wishes.filter((one) => one !== wish).map(({ field }) => field));
+    const free = choices.filter(({ field }) => !taken.has(field));
+    const title = choices.find(({ field }) => field === wish?.field)?.title;
+    return (
+      // biome-ignore lint/suspicious/noArrayIndexKey: a setting is its place.
+      <div key={at} className="sweep-axis">
+        <Picker
+          label={`Setting ${at + 1}`}
+          value={wish?.field ?? NOTHING}
+          items={[
+            { id: NOTHING, title: '–' },
+            ...free.map(({ field, title: name }) => ({ id: field, title: name })),
+          ]}
+          onChange={(field) => pick(at, field)}
+        />
+        {wish === null ? null : (
+          <TextField
+            label={`Values of ${title ?? wish.field}`}
+            value={wish.text}
+            onText={(text) => onChange(wishes.map((one, i) => (i === at ? { ...one, text } : one)))}
+          />
+        )}
+      </div>
+    );
+  });
+}
+
+const STATES = { waiting: 'waits', begun: 'begun', done: 'done', failed: 'failed' } as const;
+
+/** A sweep under way, stopped or over. */
+function Queue(props: {
+  readonly sweeper: Sweeper;
+  readonly sweep: Sweep;
+  readonly rows: readonly RunRow[];
+}) {
+  const { sweeper, sweep, rows } = props;
+  const state = useRun((s) => s.state);
+  const { items, isStopped, reason } = sweep;
+  const [done, bad] = [countOf(sweep, 'done'), countOf(sweep, 'failed')];
+  const isDone = isOver(sweep);
+  const isOpening = state === 'loading' || state === 'compiling';
+  const words = isDone
+    ? 'over'
+    : isStopped
+      ? 'stopped'
+      : state === 'paused'
+        ? 'waits for the paused run'
+        : 'training';
+  return (
+    <section className="stack sweep" aria-label="Sweep">
+      <p className="row">
+        <b>{sweep.name}</b>
+        <span className="hint" role="status" data-testid="sweep-state">
+          {`${words}: ${done} of ${items.length} done`}
+          {bad === 0 ? '' : `, ${bad} failed`}
+          {reason === null ? '' : ` (${reason})`}
+        </span>
+        {isDone || isStopped ? null : <Action text="Stop the sweep" onPress={() => void sweeper.stop()} />}
+        {isStopped && !isDone ? (
+          <Action
+            kind="strong"
+            text="Continue the sweep"
+            isDisabled={isOpening || state === 'running'}
+            onPress={() => void sweeper.continue()}
+          />
+        ) : null}
+        {isDone || isStopped ? (
+          <Action kind="link" text={isDone ? 'close' : 'leave it'} onPress={() => sweeper.forget()} />
+        ) : null}
+      </p>
+      <Fold summary={`Its ${items.length} runs`} isOpen={items.length <= 8}>
+        <ol className="sweep-items small">
+          {items.map(({ link, what, state: of, key, reason: why }) => (
+            <li key={link}>
+              {what}: {rows.find(({ run }) => run.key === key)?.run.name ?? ''} {STATES[of]}
+              {why === null ? '' : `, ${why}`}
+            </li>
+          ))}
+        </ol>
+      </Fold>
+    </section>
+  );
+}

@@ -1,0 +1,126 @@
+/** What quality costs: every run at its score and its parameters, time or memory, with those that no other beats in both. */
+import { useCallback, useMemo, useState } from 'react';
+import { useStore } from 'zustand';
+import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
+import { Block } from '../../parts/Facts.tsx';
+import { Picker } from '../../parts/Picker.tsx';
+import { lineOf } from '../training/runs.ts';
+import type { RunBook } from './book.ts';
+import { isMoreBetter, type RunFigures } from './figures.ts';
+import { paretoFront } from './pareto.ts';
+import { COSTS, isAlike, QUALITY, type RunRow } from './rows.ts';
+
+type Cost = keyof typeof COSTS;
+/** More names than these hide the points. */
+const MOST_NAMES = 12;
+
+interface Placed {
+  readonly row: RunRow;
+  readonly figures: RunFigures;
+  readonly cost: number;
+  readonly quality: number;
+}
+
+/** The runs of one task that have a score and this cost. */
+function placed(rows: readonly RunRow[], of: RunFigures, cost: Cost): Placed[] {
+  return rows.flatMap((row) => {
+    const { figures } = row;
+    if (figures === null || !isAlike(figures, of)) return [];
+    const [x, y] = [COSTS[cost].of.value(figures), figures.last?.value ?? null];
+    return x === null || y === null || !Number.isFinite(y) ? [] : [{ row, figures, cost: x, quality: y }];
+  });
+}
+
+function linesOf(points: readonly Placed[], front: readonly number[], selected: string | null): ChartLine[] {
+  const onFront = new Set(front);
+  const costs = points.map(({ cost }) => cost);
+  const middle = (Math.min(...costs) + Math.max(...costs)) / 2;
+  return [
+    {
+      name: 'front',
+      x: front.map((i) => points[i]!.cost),
+      y: front.map((i) => points[i]!.quality),
+      color: '--ink-3',
+      width: 1.2,
+      dash: 'dot',
+      isQuiet: true,
+    },
+    ...points.map(({ row: { run }, cost, quality }, i) => ({
+      id: run.key,
+      name: run.name,
+      x: [cost],
+      y: [quality],
+      color: lineOf(run.look).color,
+      width: 0,
+      hasMarkers: true,
+      opacity: onFront.has(i) || run.key === selected ? 1 : 0.45,
+      ...(points.length <= MOST_NAMES || run.key === selected
+        ? { text: run.name, textSide: cost > middle ? ('left' as const) : ('right' as const) }
+        : {}),
+    })),
+  ];
+}
+
+export function Trade({ book, rows }: { readonly book: RunBook; readonly rows: readonly RunRow[] }) {
+  const [cost, setCost] = useState<Cost>('parameters');
+  const selected = useStore(book.view, (s) => s.selected);
+  const pick = useCallback((key: string) => book.select(key), [book]);
+  const newest = rows.findLast(({ figures }) => figures?.last)?.figures ?? null;
+  const of = rows.find(({ run }) => run.key === selected)?.figures ?? newest;
+  const points = useMemo(() => (of === null ? [] : placed(rows, of, cost)), [rows, of, cost]);
+  const front = useMemo(() => paretoFront(points, isMoreBetter(of?.metric ?? null)), [points, of]);
+  const spec = useMemo(
+    () => (): ChartSpec => ({
+      lines: linesOf(points, front, selected),
+      xTitle: COSTS[cost].title,
+      yTitle: '',
+      names: { x: COSTS[cost].title, y: `held-out ${of?.metric ?? 'score'}` },
+      isLog: false,
+      isShare: of?.metric === 'accuracy',
+    }),
+    [points, front, selected, cost, of],
+  );
+  if (of === null || of.metric === null) return null;
+  return (
+    <Block
+      title={`Held-out ${of.metric} against what it takes`}
+      label="Quality against what it takes"
+      beside={
+        <Picker
+          label="What it takes"
+          isLabelHidden
+          value={cost}
+          items={Object.entries(COSTS).map(([id, { title }]) => ({ id, title }))}
+          onChange={(id) => setCost(id as Cost)}
+        />
+      }
+    >
+      {points.length === 0 ? (
+        <p className="hint">None of these runs has a figure for it.</p>
+      ) : (
+        <>
+          <Chart
+            spec={spec}
+            sources={NONE}
+            label={`Held-out ${of.metric} against ${COSTS[cost].title}, figures in the table above`}
+            height={220}
+            onPick={pick}
+          />
+          <p className="hint" data-testid="front">
+            {of.model} on {of.data}. Not beaten in both by any other:{' '}
+            {front
+              .map((i) => points[i]!)
+              .map(
+                ({ row, figures }) =>
+                  `${row.run.name} (${QUALITY.text(figures)}, ${COSTS[cost].of.text(figures)})`,
+              )
+              .join(', ')}
+            .
+          </p>
+        </>
+      )}
+    </Block>
+  );
+}
+
+const NONE = [] as const;

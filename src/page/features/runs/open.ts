@@ -1,0 +1,22 @@
+/** The runs that the browser keeps, and the sweeps that add to them, as one page has them. */
+import type { Tabs } from '../training/tabs.ts';
+import { RunBook } from './book.ts';
+import { browserRuns } from './database.ts';
+import { Sweeper, type SweepPage } from './sweeper.ts';
+
+export interface KeptRuns {
+  readonly book: RunBook;
+  readonly sweeper: Sweeper;
+}
+
+/** Reads what is kept, as far as the browser keeps anything; what another tab has kept is read when that is gone. */
+export async function openRuns(page: SweepPage, tabs: Pick<Tabs, 'view'>): Promise<KeptRuns> {
+  const book = new RunBook(page.run, browserRuns(), async () => (await navigator.storage?.estimate()) ?? {});
+  const sweeper = new Sweeper(page, book);
+  await book.load();
+  await sweeper.load();
+  tabs.view.subscribe((now, before) => {
+    if (before.owner === 'other' && now.owner !== 'other') void book.load();
+  });
+  return { book, sweeper };
+}

@@ -1,0 +1,108 @@
+/** The table of runs as values: what each column shows of a run, how rows are sorted, and how one differs from a baseline. */
+import { bytes, count, duration, percent, real, scoreText } from '../../format.ts';
+import type { RunRecord } from '../training/runs.ts';
+import { isMoreBetter, type RunFigures } from './figures.ts';
+
+/** A run with its figures as they are now. */
+export interface RunRow {
+  readonly run: RunRecord;
+  /** Null while it has come to nothing. */
+  readonly figures: RunFigures | null;
+}
+
+export interface NumberColumn {
+  readonly title: string;
+  /** What it is sorted and compared by; null where it was not measured. */
+  value(figures: RunFigures): number | null;
+  text(figures: RunFigures): string;
+  /** How it differs from another: "+3.2 points", "−50 %"; empty where that cannot be said. */
+  difference(figures: RunFigures, from: RunFigures): string;
+}
+
+const signed = (x: number, text: string): string => `${x < 0 ? '−' : '+'}${text}`;
+
+/** "−50 %", "the same". */
+function relative(value: number | null, from: number | null): string {
+  if (value === null || from === null || from === 0) return '';
+  const share = value / from - 1;
+  return Math.abs(share) < 5e-4 ? 'the same' : signed(share, percent(Math.abs(share)));
+}
+
+function ofScores(figures: RunFigures, from: RunFigures): string {
+  const [a, b] = [figures.last?.value, from.last?.value];
+  if (a === undefined || b === undefined || figures.metric !== from.metric) return '';
+  if (a === b) return 'the same';
+  const by = Math.abs(a - b);
+  return signed(a - b, figures.metric === 'accuracy' ? `${(by * 100).toFixed(1)} points` : real(by));
+}
+
+const column = (
+  title: string,
+  value: (figures: RunFigures) => number | null,
+  text: (value: number, figures: RunFigures) => string,
+): NumberColumn => ({
+  title,
+  value,
+  text(figures) {
+    const of = value(figures);
+    return of === null ? '–' : text(of, figures);
+  },
+  difference: (figures, from) => relative(value(figures), value(from)),
+});
+
+export const QUALITY: NumberColumn = {
+  ...column(
+    'Held out',
+    ({ last }) => last?.value ?? null,
+    (value, { metric }) => scoreText({ metric: metric!, value }),
+  ),
+  difference: ofScores,
+};
+const PARAMETERS = column('Parameters', ({ free }) => free, count);
+const TIME = column('Time', ({ seconds }) => seconds, duration);
+const STEP = column(
+  'A step',
+  ({ secondsPerStep }) => secondsPerStep,
+  (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`),
+);
+const MEMORY = column('Memory', ({ peakBytes }) => peakBytes, bytes);
+
+export const NUMBER_COLUMNS: readonly NumberColumn[] = [QUALITY, PARAMETERS, TIME, STEP, MEMORY];
+
+/** What quality is set against. */
+export const COSTS = {
+  parameters: { title: 'free parameters', of: PARAMETERS },
+  time: { title: 'seconds of training', of: TIME },
+  memory: { title: 'bytes of GPU memory', of: MEMORY },
+} as const;
+
+/** Of names and what changed; sorted by when a run began. */
+export const RUN_COLUMN = 'Run, and what changed';
+
+/** Rows by a column, runs by when they began; what was not measured comes last either way. */
+export function sorted(rows: readonly RunRow[], by: string, isDown: boolean): RunRow[] {
+  const sign = isDown ? -1 : 1;
+  const found = NUMBER_COLUMNS.find(({ title }) => title === by);
+  if (found === undefined) return [...rows].sort((a, b) => sign * (a.run.startedAt - b.run.startedAt));
+  const figureOf = ({ figures }: RunRow): number | null => {
+    const value = figures && found.value(figures);
+    return value === null || !Number.isFinite(value) ? null : value;
+  };
+  return [...rows].sort((a, b) => {
+    const [x, y] = [figureOf(a), figureOf(b)];
+    if (x === null || y === null) return Number(x === null) - Number(y === null);
+    return sign * (x - y);
+  });
+}
+
+/** Runs whose scores can be set side by side with this one's: the same model, data and metric. */
+export const isAlike = (a: RunFigures, b: RunFigures): boolean =>
+  a.model === b.model && a.data === b.data && a.metric === b.metric;
+
+/** The best score of a run, where it is better than the last. */
+export function bestText({ metric, best, last }: RunFigures): string | null {
+  if (metric === null || best === null || last === null) return null;
+  const sign = isMoreBetter(metric) ? 1 : -1;
+  if (!(sign * best.value > sign * last.value)) return null;
+  return `best ${scoreText({ metric, value: best.value })}, step ${best.step}`;
+}

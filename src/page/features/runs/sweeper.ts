@@ -1,0 +1,183 @@
+/** Trains the runs of a sweep one after the other, as a person would: chosen, begun, waited for. The queue is kept, so that a reload loses none of it. */
+import { createStore } from 'zustand/vanilla';
+import type { Stores } from '../../stores.ts';
+import { takeLink } from '../setup/link.ts';
+import type { PageSettings } from '../setup/settings.ts';
+import type { Controller } from '../training/controller.ts';
+import type { RunBook } from './book.ts';
+import {
+  begun,
+  continued,
+  done,
+  failed,
+  isOver,
+  left,
+  newSweep,
+  nextIn,
+  type Sweep,
+  stopped,
+  sweepSchema,
+} from './sweep.ts';
+
+const KEPT_AS = 'sweep';
+/** After so many failures in a row what comes next would fail too. */
+const MOST_FAILURES = 2;
+
+interface SweepView {
+  readonly sweep: Sweep | null;
+}
+
+/** What a sweep needs of the page. */
+export interface SweepPage extends Pick<Stores, 'choice' | 'run' | 'ui'> {
+  readonly controller: Pick<Controller, 'restart' | 'toggle' | 'pause' | 'resumeSaved'>;
+  setSettings(settings: PageSettings): void;
+}
+
+type End =
+  | { readonly is: 'done' | 'left' | 'stopped'; readonly reason?: undefined }
+  | { readonly is: 'failed'; readonly reason: string };
+
+export class Sweeper {
+  readonly view = createStore<SweepView>(() => ({ sweep: null }));
+  private isGoing = false;
+
+  constructor(
+    private readonly page: SweepPage,
+    private readonly book: Pick<RunBook, 'change' | 'keepNote' | 'keptNote'>,
+  ) {}
+
+  /** What a page of before left: it stands until somebody continues it. */
+  async load(): Promise<void> {
+    const { data } = sweepSchema.safeParse(await this.book.keptNote(KEPT_AS));
+    if (data === undefined) return;
+    this.view.setState({ sweep: isOver(data) || data.isStopped ? data : stopped(data) });
+  }
+
+  start(name: string, runs: readonly PageSettings[]): Promise<void> {
+    if (this.isGoing || runs.length === 0) return Promise.resolve();
+    this.show(newSweep(name, this.page.choice.getState(), runs));
+    return this.go();
+  }
+
+  continue(): Promise<void> {
+    const { sweep } = this.view.getState();
+    if (sweep === null || this.isGoing) return Promise.resolve();
+    this.show(continued(sweep));
+    return this.go();
+  }
+
+  /** Pauses the run under way; it can be gone on with. */
+  async stop(): Promise<void> {
+    const { sweep } = this.view.getState();
+    if (sweep === null) return;
+    this.show(stopped(sweep));
+    const { state, current } = this.page.run.getState();
+    const isOurs = sweep.items.some((one) => one.state === 'begun' && one.key === current?.key);
+    if (isOurs && state === 'running') await this.page.controller.pause();
+  }
+
+  /** Forgets a sweep that is over or stopped; its runs stay. */
+  forget(): void {
+    if (!this.isGoing) this.show(null);
+  }
+
+  private show(sweep: Sweep | null): void {
+    this.view.setState({ sweep });
+    void this.book.keepNote(KEPT_AS, sweep);
+  }
+
+  private get sweep(): Sweep {
+    return this.view.getState().sweep!;
+  }
+
+  private async go(): Promise<void> {
+    this.isGoing = true;
+    let failures = 0;
+    try {
+      for (let at = nextIn(this.sweep); at !== null; at = nextIn(this.sweep)) {
+        const end = await this.train(at);
+        failures = end.is === 'failed' ? failures + 1 : 0;
+        this.show(this.after(at, end, failures));
+      }
+      if (isOver(this.sweep)) this.choose(this.sweep.home);
+    } finally {
+      this.isGoing = false;
+    }
+  }
+
+  private after(at: number, end: End, failures: number): Sweep {
+    const { sweep } = this;
+    if (end.is !== 'failed') {
+      if (end.is === 'done') return done(sweep, at);
+      if (end.is === 'stopped') return sweep;
+      return stopped(left(sweep, at), 'its run was reset or another begun');
+    }
+    const now = failed(sweep, at, end.reason);
+    return failures < MOST_FAILURES || isOver(now)
+      ? now
+      : stopped(now, `${MOST_FAILURES} runs in a row failed`);
+  }
+
+  private choose(link: string): void {
+    takeLink(this.page, link);
+  }
+
+  /** Begins the run of this place, or goes on with it, and waits for what comes of it. */
+  private async train(at: number): Promise<End> {
+    const { run, controller } = this.page;
+    const { key, link } = this.sweep.items[at]!;
+    const { current, saved } = run.getState();
+    if (key !== null && current?.key === key && run.getState().state === 'paused') await controller.toggle();
+    else if (key !== null && current === null && saved?.key === key) {
+      await controller.resumeSaved();
+      if (run.getState().state === 'paused') await controller.toggle();
+    } else {
+      const problem = await this.begin(link);
+      if (problem !== null) return problem;
+    }
+    const now = run.getState().current;
+    if (now === null) return { is: 'left' };
+    this.show(begun(this.sweep, at, now.key));
+    this.book.change(now.key, { sweep: this.sweep.name });
+    return this.ended(now.key);
+  }
+
+  private async begin(link: string): Promise<End | null> {
+    this.choose(link);
+    const { model, data } = this.page.choice.getState();
+    if (model === null || data === null) {
+      this.show(stopped(this.sweep, 'its model and data have to be opened again'));
+      return { is: 'stopped' };
+    }
+    await this.page.controller.restart();
+    // That the run before can be taken back is no news in a sweep.
+    this.page.ui.setState({ notice: null });
+    return null;
+  }
+
+  /** What comes of the run with this key; while it is paused by hand the sweep waits. */
+  private ended(key: string): Promise<End> {
+    return new Promise((resolve) => {
+      const endings: (() => void)[] = [];
+      const look = () => {
+        const end = this.endOf(key);
+        if (end === null) return;
+        for (const ending of endings) ending();
+        resolve(end);
+      };
+      endings.push(this.page.run.subscribe(look), this.view.subscribe(look));
+      look();
+    });
+  }
+
+  private endOf(key: string): End | null {
+    const { current, state, error } = this.page.run.getState();
+    if (current?.key !== key) return { is: 'left' };
+    if (state === 'finished') return { is: 'done' };
+    // That a checkpoint could not be kept ends no run.
+    const isBroken = error !== null && error.report.kind !== 'quota' && state === 'paused';
+    if (state === 'failed' || isBroken)
+      return { is: 'failed', reason: error?.report.message ?? 'the run ended' };
+    return this.sweep.isStopped && state === 'paused' ? { is: 'stopped' } : null;
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Runs side by side in a browser: three are trained and compared, a reload keeps them, one is deleted and taken back, and a file brings them into
+ * another browser. Seen to fail with: a list that is only in memory, a deletion that cannot be taken back after its curve was dropped.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Page } from 'puppeteer-core';
+import { expect, test } from 'vitest';
+import {
+  downloaded,
+  named,
+  onProcessor,
+  openPage,
+  openTab,
+  part,
+  press,
+  QUICK,
+  trainToTheEnd,
+  until,
+  untilState,
+  untilWhole,
+  words,
+} from './page-tools.ts';
+import { setStage } from './stage.ts';
+
+const stage = setStage();
+const LINK = onProcessor(`${QUICK}&t.steps=2`);
+
+/** The list of runs, row by row. */
+const rows = async (page: Page): Promise<string[]> =>
+  page.$$eval(`${named('All runs')} tbody tr`, (all) =>
+    // biome-ignore lint/performance/useDomNodeTextContent: what a person sees is meant.
+    all.map((one) => (one as HTMLElement).innerText.replace(/\s+/g, ' ').trim()),
+  );
+
+/** A page of a browser that keeps nothing yet. */
+async function freshPage(link: string) {
+  const context = await stage.browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.setViewport({ width: 1280, height: 900 });
+  await page.goto(`${stage.url}#${link}`, { waitUntil: 'load' });
+  await untilWhole(page);
+  return { context, page };
+}
+
+const trains = async (page: Page, link: string): Promise<void> => {
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, link);
+  const before = await words(page, part('run-name'));
+  await press(page, 'Restart with changes');
+  await until(async () => ![before, ''].includes(await words(page, part('run-name'))), 'the next run', 30);
+  await untilState(page, 'finished');
+};
+
+test('three runs are compared, outlive a reload and a deletion, and move to another browser', async () => {
+  const { page, errors } = await openPage(stage, LINK);
+  await trainToTheEnd(page);
+  await trains(page, LINK.replace('c.r=2', 'c.r=4'));
+  await trains(page, LINK.replace('c.r=2', 'c.r=4').replace('seed=1', 'seed=2'));
+  await openTab(page, 'Runs');
+  await until(async () => (await rows(page)).length === 3, 'three runs', 30);
+  const said = await rows(page);
+  expect(said[0]).toMatch(/ seed 1 → 2 on screen \d+\.\d+ /);
+  expect(said[1]).toMatch(/ r 2 → 4 \d+\.\d+ /);
+  expect(said[2]).toMatch(/LoRA, recipes/);
+  await until(async () => / on recipes\. Not beaten/.test(await words(page, part('front'))), 'the front', 30);
+  await until(() => page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);
+  await page.reload({ waitUntil: 'load' });
+  await untilWhole(page);
+  await openTab(page, 'Runs');
+  await until(async () => (await rows(page)).length === 3, 'the runs after a reload', 30);
+  const [name] = /^\S+/.exec((await rows(page))[1]!)!;
+  await press(page, name);
+  await press(page, `Delete ${name}`);
+  await until(async () => (await rows(page)).length === 2, 'one run less', 30);
+  await press(page, 'undo the deletion');
+  await until(async () => (await rows(page)).length === 3, 'the run that was taken back', 30);
+  await press(page, 'Save all runs');
+  const file = await downloaded(stage.downloads, '-runs.json');
+  expect(JSON.parse(await readFile(file, 'utf8')).runs).toHaveLength(3);
+  const kept = (await rows(page)).map((row) => row.replace(/ on screen/, ''));
+  expect(errors).toEqual([]);
+  await page.close();
+
+  const other = await freshPage(LINK);
+  await openTab(other.page, 'Runs');
+  const [chooser] = await Promise.all([
+    other.page.waitForFileChooser(),
+    press(other.page, 'Open a file of runs'),
+  ]);
+  await chooser.accept([file]);
+  await until(
+    async () => (await words(other.page, part('runs-said'))).includes('Added 3 runs'),
+    'the runs',
+    30,
+  );
+  expect(await rows(other.page)).toEqual(kept);
+  await until(() => other.page.$(`${named('Curves')} .js-plotly-plot .scatterlayer .trace`), 'curves', 30);
+  await other.context.close();
+});
