@@ -63,6 +63,14 @@ vi.mock('../../src/training/methodComparison.ts', () => ({
   },
 }));
 
+vi.mock('../../src/training/deviceCheck.ts', () => ({
+  async checkDevice(_host: unknown, _engine: unknown, _heard: unknown, signal: AbortSignal) {
+    made.comparisons.push({ signal });
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    return { rows: [], ended: 'it was stopped early' };
+  },
+}));
+
 const TOTAL = 10;
 
 vi.mock('../../src/training/session.ts', () => ({
@@ -354,5 +362,24 @@ describe('a run', () => {
     expect(made.comparisons[0]!.signal.aborted).toBe(false);
     await trainer.play();
     expect(await comparing).toMatchObject({ isWhole: false });
+  });
+
+  test('the device is checked while nothing trains, and the check ends when something does, or when it is told to', async () => {
+    const { trainer } = await opened();
+    await trainer.play();
+    await expect(trainer.checkDevice('webgpu', () => {})).rejects.toMatchObject({
+      kind: 'bad-argument',
+      message: expect.stringContaining('pause the run first'),
+    });
+    await trainer.pause();
+    const checking = trainer.checkDevice('webgpu', () => {});
+    await settle();
+    await trainer.play();
+    expect(await checking).toMatchObject({ ended: 'it was stopped early' });
+    await trainer.pause();
+    const again = trainer.checkDevice('webgpu', () => {});
+    await settle();
+    await trainer.stopDeviceCheck();
+    expect(await again).toMatchObject({ ended: 'it was stopped early' });
   });
 });
