@@ -34,7 +34,6 @@ export type {
   DataSource,
   EngineName,
   EvalMetric,
-  FileValue,
   Forecast,
   ForecastReport,
   Forgetting,

@@ -19,7 +19,7 @@ export { differing, madeSamples, mergeAdapters, mergeModel, parityFiles } from '
 export { compareMethods } from './training/methodComparison.ts';
 export { type Host, type OpenedModel, openModel, tokenizerOf } from './training/openModel.ts';
 export { sessionProject, storedProject } from './training/python.ts';
-export { reportData } from './training/reports.ts';
+export { reportData, reportModel } from './training/reports.ts';
 export { type MergedFile, openSession, type Session } from './training/session.ts';
 export type { RunSetup } from './training/setup.ts';
 export { stepTimer } from './training/stepTime.ts';

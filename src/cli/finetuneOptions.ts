@@ -248,7 +248,8 @@ export const options = {
   folder: {
     type: 'string',
     value: 'DIR',
-    about: "a folder for the merged model in the Hub's layout, as transformers.js opens it",
+    about:
+      "a folder for the merged model in the Hub's layout, as transformers.js opens it, with its model card",
     group: 'Output',
   },
   python: {

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { median, PapilioError } from '../common.ts';
 import type { Dataset } from '../data.ts';
 import { shown } from '../hub.ts';
-import { hubFolder, type ParityReport } from '../merged.ts';
+import { type CardOf, hubFolder, modelCard, type ParityReport } from '../merged.ts';
 import {
   type DataReport,
   type EvalMetric,
@@ -14,7 +14,14 @@ import {
   type RunRequest,
   scoredOn,
 } from '../protocol.ts';
-import { type Backend, type MergedFile, metricsCsv, type Session, sessionProject } from '../trainer.ts';
+import {
+  type Backend,
+  type MergedFile,
+  metricsCsv,
+  reportModel,
+  type Session,
+  sessionProject,
+} from '../trainer.ts';
 import { runtimeOf } from './engine.ts';
 import type { FinetuneValues } from './finetuneOptions.ts';
 import { sideBySide } from './forecast.ts';
@@ -208,6 +215,7 @@ async function writeAll(
   if (values.folder !== undefined && merged.parity.verdict === 'passed') {
     for (const file of hubFolder(merged.onnx, merged.sidecars))
       await writeInto(values.folder, file.name, file.bytes);
+    await writeInto(values.folder, 'README.md', modelCard(cardOf(session, run, merged, outcome)));
   }
   if (values.python !== undefined) await writeProject(await sessionProject(session), values.python);
   return [basename(model), 'metrics.csv', 'run.json', ...merged.sidecars.map(({ name }) => name)];
@@ -224,6 +232,26 @@ export function nextCommand(
     ? `papilio generate --model ${word(join(out, 'model.onnx'))} --prompt "…"${kind === 'instruction' ? ' --chat' : ''}`
     : `papilio python --run ${word(out)} --out ${word(`${out.replace(/(?<!\/)\/+$/, '')}-python`)}`;
 }
+
+const cardOf = (session: Session, run: RunOfCommand, merged: Checked, { remarks }: Outcome): CardOf => {
+  const { values, request, on, data, before } = run;
+  const { steps, evals } = session.history;
+  return {
+    name: basename(values.folder ?? values.out),
+    method: session.setup.method,
+    config: { ...session.plan.config },
+    training: session.setup.training,
+    steps: session.position().step,
+    loss: steps.at(-1)?.loss ?? null,
+    scores: [before, evals.at(-1) ?? before],
+    sources: request,
+    open: {
+      ...{ model: reportModel(session.opened), data, device: on.info, warnings: session.warnings },
+      counts: { trainable: session.counts },
+    },
+    ...{ merged, remarks },
+  };
+};
 
 /** How far rounding while loading moved the weights from those of the file. */
 function describeRounding({ model }: Session): string[] {

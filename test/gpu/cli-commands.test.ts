@@ -98,13 +98,23 @@ beforeAll(async () => {
   for (const seed of ['1', '2'])
     await papilio(
       ...['finetune', ...task(), '--engine', 'webgpu', '--method', 'lora', '--config', lora, ...few],
-      ...['--seed', seed, '--out', at(`run-${seed}`), '--json'],
+      ...['--seed', seed, '--out', at(`run-${seed}`), '--folder', at(`hub-${seed}`), '--json'],
     );
 }, 300_000);
 afterEach(() => vi.restoreAllMocks());
 afterAll(() => rm(folder, { recursive: true }));
 
 describe('what finetune left', () => {
+  test('the folder for the Hub has a card with the figures of the run', async () => {
+    const card = await readFile(at('hub-1', 'README.md'), 'utf8');
+    const { eval: scores, method } = await json('run-1', 'run.json');
+    expect(method).toBe('lora');
+    expect(card).toContain(`| held-out ${scores.metric} | ${(100 * scores.before).toPrecision(3)} % |`);
+    expect(card).toContain('fine-tuned with LoRA');
+    expect(card).toMatch(/"r": 2,/);
+    expect(await readdir(at('hub-1', 'onnx'))).toEqual(['model.onnx']);
+  });
+
   test('adapters says what it is', async () => {
     const [found] = JSON.parse(await papilio('adapters', at('run-1'), '--json'));
     expect(found).toMatchObject({ method: 'lora', modules: 2, finite: true });

@@ -1,5 +1,7 @@
 /** What can be taken away: the merged file, the adapter, the run in figures and settings, and the run as a Python project. */
 import { Button } from 'react-aria-components';
+import { useShallow } from 'zustand/react/shallow';
+import { type Exported, onnxruntimeSnippet, type Snippet, transformersSnippet } from '../../../merged.ts';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../exports.ts';
 import { bytes } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -9,9 +11,8 @@ import { Block } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
-import { exportedOf } from './card.ts';
+import { exportedOf, mergedRun } from './exported.ts';
 import { mergedName } from './merging.ts';
-import { type Exported, onnxruntimeSnippet, type Snippet, transformersSnippet } from './snippets.ts';
 
 export function Downloads() {
   const page = usePage();
@@ -19,6 +20,7 @@ export function Downloads() {
   const merged = useRun((s) => s.merged);
   const parity = merged?.parity ?? null;
   const open = useRun((s) => s.open);
+  const of = useRun(useShallow(mergedRun));
   const smoothing = useUi((s) => s.smoothing);
   if (current === null || open === null) return null;
   const inputs =
@@ -74,7 +76,7 @@ export function Downloads() {
         <pre className="snippet">{snippet}</pre>
         <Copy text="copy" of={snippet} />
       </Fold>
-      {merged === null ? null : <Snippets exported={exportedOf({ run: current, open, merged })} />}
+      {of === null ? null : <Snippets exported={exportedOf(of)} />}
       <Python />
     </Block>
   );

@@ -10,7 +10,7 @@ import { saveFile, zipOf } from '../../exports.ts';
 import type { InferenceClient, Pair } from '../../inferenceClient.ts';
 import type { MergeResult, Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
-import { remarksOf } from '../training/runs.ts';
+import { cardOf, mergedRun } from '../merge/exported.ts';
 
 export const SIDES: readonly Side[] = ['before', 'after'];
 
@@ -127,14 +127,12 @@ export function createTry(
     /** Saves the folder that transformers.js opens, with its model card, as a zip. */
     async saveFolder(): Promise<void> {
       const state = run.getState();
-      const { merged, current, open, request } = state;
-      if (merged === null || current === null || open === null || request === null) return;
-      const [{ hubFolder }, { modelCard }] = await Promise.all([
-        import('../../../merged.ts'),
-        import('../merge/card.ts'),
-      ]);
+      const of = mergedRun(state);
+      if (of === null) return;
+      const { hubFolder, modelCard } = await import('../../../merged.ts');
+      const { merged, current } = of;
       const { name } = current;
-      const card = modelCard({ run: current, request, open, merged, remarks: remarksOf(state) });
+      const card = modelCard(cardOf(of, state));
       const folder = [
         { name: 'README.md', bytes: new TextEncoder().encode(card) },
         ...hubFolder(merged.onnx, merged.sidecars),

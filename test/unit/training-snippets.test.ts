@@ -14,16 +14,16 @@ import { completeFeeds } from '../../src/inference/feeds.ts';
 import { type FeedTensor, openSession } from '../../src/inference/session.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { mergeReport } from '../../src/training/merging.ts';
+import { openModel } from '../../src/training/openModel.ts';
+import { reportModel } from '../../src/training/reports.ts';
+import { hubFolder } from '../../src/training/sidecars.ts';
 import {
   type Exported,
   onnxruntimeSnippet,
   type Snippet,
   transformersSnippet,
-} from '../../src/page/features/merge/snippets.ts';
-import { mergeReport } from '../../src/training/merging.ts';
-import { openModel } from '../../src/training/openModel.ts';
-import { reportModel } from '../../src/training/reports.ts';
-import { hubFolder } from '../../src/training/sidecars.ts';
+} from '../../src/training/snippets.ts';
 
 const NAME = 'brave-otter';
 let folder = '';
@@ -43,7 +43,7 @@ async function exported(
   for (const { name: file, bytes } of report.sidecars) await writeFile(join(folder, file), bytes);
   const { inputs, outputs, onnx } = report;
   const files = report.sidecars.map((file) => file.name);
-  return { name: NAME, inputs, outputs, files, data, model: reportModel(opened), onnx };
+  return { name: NAME, file: `${NAME}.onnx`, inputs, outputs, files, data, model: reportModel(opened), onnx };
 }
 
 const codeOf = (snippet: Snippet): string => {
@@ -222,7 +222,7 @@ describe('transformers.js', () => {
     const file = await exported('glyphs-vit', { kind: 'image', labels: ['a'], picture });
     const code = codeOf(transformersSnippet(file));
     expect(code).toContain(`pipeline("image-classification", "${NAME}", { dtype: 'fp32' })`);
-    expect(code).toContain(`unzip ${NAME}.zip`);
+    expect(code).toContain(`the folder ${NAME} lies beside`);
     // dtype fp32 is onnx/model.onnx, beside config.json.
     const names = hubFolder(
       file.onnx,

@@ -2,28 +2,43 @@
  * The model card of a merged file: README.md of its folder, as the Hub reads it. It says what the run says of itself, and what nobody has checked;
  * names from strangers' files stand in it as code.
  */
-import { visible } from '../../../common.ts';
-import { METHODS } from '../../../methods.ts';
-import {
-  type DataSource,
-  type ModelSource,
-  type OpenReport,
-  type RunRequest,
-  scoredOn,
-} from '../../../protocol.ts';
-import { real, scoreText, whole } from '../../format.ts';
-import type { MergeResult } from '../../stores.ts';
-import type { RunRecord } from '../training/runs.ts';
+import type { AdapterMethod } from '../adapters/types.ts';
+import { visible } from '../lib/names.ts';
+import { scoredOn } from './outcome.ts';
+import type { ParityReport } from './parity.ts';
+import type { DataSource, EvalMetric, MergeReport, ModelSource, OpenReport } from './protocol.ts';
+import type { TrainingSettings } from './settings.ts';
 import { type Exported, onnxruntimeSnippet, type Snippet, transformersSnippet } from './snippets.ts';
 
 export interface CardOf {
-  readonly run: Pick<RunRecord, 'name' | 'settings' | 'series'>;
-  readonly request: Pick<RunRequest, 'model' | 'data' | 'method' | 'config'>;
-  readonly open: OpenReport;
-  readonly merged: MergeResult;
+  readonly name: string;
+  readonly method: Pick<AdapterMethod, 'id' | 'title'>;
+  /** Of the adapter, as it was trained. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly training: TrainingSettings;
+  readonly steps: number;
+  /** Of the last step; null where there was none. */
+  readonly loss: number | null;
+  /** The first held-out score and the last; null where nothing was measured. */
+  readonly scores: readonly [before: EvalMetric, after: EvalMetric] | null;
+  readonly sources: { readonly model: ModelSource; readonly data: DataSource };
+  readonly open: Pick<OpenReport, 'model' | 'data' | 'device' | 'warnings'> & {
+    readonly counts: Pick<OpenReport['counts'], 'trainable'>;
+  };
+  readonly merged: Pick<MergeReport, 'inputs' | 'outputs' | 'sidecars'> & {
+    readonly parity: ParityReport | null;
+  };
   /** What came of the run, in sentences. */
   readonly remarks: readonly string[];
 }
+
+const whole = (n: number): string => n.toLocaleString('en-GB', { maximumFractionDigits: 0 });
+const real = (x: number): string =>
+  Number.isFinite(x) && (Math.abs(x) >= 1e5 || (x !== 0 && Math.abs(x) < 1e-3))
+    ? x.toExponential(2)
+    : x.toPrecision(4);
+const scoreText = ({ metric, value }: EvalMetric): string =>
+  metric === 'accuracy' ? `${(100 * value).toPrecision(3)} %` : real(value);
 
 /** Where models and data that come with the page are from. */
 const OWN = 'https://opensource.org/license/mit';
@@ -71,8 +86,7 @@ function labelsText(labels: readonly string[]): string {
 }
 
 /** What the Hub reads first. */
-function frontMatter({ request, open }: CardOf, task: string | null): string[] {
-  const { model } = request;
+function frontMatter({ sources: { model }, method, open }: CardOf, task: string | null): string[] {
   const isNamed = model.kind === 'hub' && model.hub === undefined && /^[\w.-]+\/[\w.-]+$/.test(model.repo);
   return [
     '---',
@@ -80,18 +94,18 @@ function frontMatter({ request, open }: CardOf, task: string | null): string[] {
     ...(task === null ? [] : [`pipeline_tag: ${task}`]),
     ...(isNamed ? [`base_model: ${model.repo}`] : []),
     ...(open.model.modelType !== null && /^[\w-]+$/.test(open.model.modelType)
-      ? [`tags: [onnx, papilio, ${request.method}, ${open.model.modelType}]`]
-      : [`tags: [onnx, papilio, ${request.method}]`]),
+      ? [`tags: [onnx, papilio, ${method.id}, ${open.model.modelType}]`]
+      : [`tags: [onnx, papilio, ${method.id}]`]),
     '---',
     '',
   ];
 }
 
-function baseSection({ request, open }: CardOf): string[] {
+function baseSection({ sources, open }: CardOf): string[] {
   const { model, data } = open;
-  const base = originOf('model', model.name, request.model);
-  const { precision = 'file' } = request.model;
-  const from = originOf('dataset', data.name, request.data);
+  const base = originOf('model', model.name, sources.model);
+  const { precision = 'file' } = sources.model;
+  const from = originOf('dataset', data.name, sources.data);
   return [
     '## Base model and data',
     '',
@@ -110,47 +124,47 @@ function baseSection({ request, open }: CardOf): string[] {
   ];
 }
 
-function methodSection({ run, request, open }: CardOf): string[] {
+/** Fields that are set to something. */
+const saying = (config: CardOf['config']) =>
+  Object.fromEntries(
+    Object.entries(config).filter(
+      ([, value]) => value !== null && !(typeof value === 'object' && Object.keys(value).length === 0),
+    ),
+  );
+
+function methodSection({ method, config, training, steps, open }: CardOf): string[] {
   const { trainable } = open.counts;
   const { device } = open;
-  const step = run.series.column('step').at(-1) ?? 0;
+  const by = device.engine === 'webgpu' ? 'WebGPU' : 'onnxruntime on the processor';
+  const on = [...new Set([device.vendor, device.architecture, device.description])]
+    .filter(Boolean)
+    .join(', ');
   return [
     '## Method and settings',
     '',
-    `${METHODS[request.method].title}: ${whole(trainable.stored)} numbers trained (${whole(trainable.free)} free), ${whole(step)} steps, by ${
-      device.engine === 'webgpu' ? 'WebGPU' : 'onnxruntime on the processor'
-    } (${code([device.vendor, device.architecture, device.description].filter(Boolean).join(', '))}).`,
+    `${method.title}: ${whole(trainable.stored)} numbers trained (${whole(trainable.free)} free), ${whole(steps)} steps, by ${by} (${code(on)}).`,
     '',
     '```json',
-    JSON.stringify(
-      { method: request.method, config: request.config, training: run.settings.training },
-      null,
-      2,
-    ),
+    JSON.stringify({ method: method.id, config: saying(config), training }, null, 2),
     '```',
     '',
   ];
 }
 
-function figuresSection({ run, merged, remarks }: CardOf): string[] {
-  const { evals } = run.series;
-  const [before] = evals;
-  const after = evals.at(-1);
-  const losses = run.series.column('loss');
+function figuresSection({ scores, loss, merged, remarks }: CardOf): string[] {
+  const measured = ([before, after]: readonly [EvalMetric, EvalMetric]) => [
+    `| | before | after step ${whole(after.step)} |`,
+    '| --- | ---: | ---: |',
+    `| held-out ${after.metric} | ${scoreText(before)} | ${scoreText(after)} |`,
+    `| held-out loss | ${real(before.loss)} | ${real(after.loss)} |`,
+    '',
+    `Both on ${scoredOn(after)}.`,
+  ];
   return [
     '## Figures of this run',
     '',
-    ...(before === undefined || after === undefined
-      ? ['Nothing was measured on held-out examples.']
-      : [
-          `| | before | after step ${whole(after.step)} |`,
-          '| --- | ---: | ---: |',
-          `| held-out ${after.metric} | ${scoreText(before)} | ${scoreText(after)} |`,
-          `| held-out loss | ${real(before.loss)} | ${real(after.loss)} |`,
-          '',
-          `Both on ${scoredOn(after)}.`,
-        ]),
-    ...(losses.length > 0 ? ['', `Loss of the last step: ${real(losses.at(-1)!)}.`] : []),
+    ...(scores === null ? ['Nothing was measured on held-out examples.'] : measured(scores)),
+    ...(loss === null ? [] : ['', `Loss of the last step: ${real(loss)}.`]),
     '',
     ...(merged.parity === null ? [] : [merged.parity.sentence, '']),
     ...remarks.flatMap((remark) => [visible(remark), '']),
@@ -162,8 +176,8 @@ const fenced = (title: string, snippet: Snippet): string[] =>
     ? [title, '', '```js', snippet.code.trimEnd(), '```', '']
     : [`${title} ${visible(snippet.reason)}`, ''];
 
-function unchecked({ run, open, merged }: CardOf): string[] {
-  const after = run.series.evals.at(-1);
+function unchecked({ scores, open, merged }: CardOf): string[] {
+  const after = scores?.[1];
   const { parity } = merged;
   return [
     '## What was not checked',
@@ -179,27 +193,25 @@ function unchecked({ run, open, merged }: CardOf): string[] {
   ];
 }
 
-/** What the snippets need to know of a merged run. */
-export const exportedOf = ({ run, open, merged }: Pick<CardOf, 'run' | 'open' | 'merged'>): Exported => ({
-  name: run.name,
-  inputs: merged.inputs,
-  outputs: merged.outputs,
-  files: merged.sidecars.map(({ name }) => name),
-  data: open.data,
-  model: open.model,
+/** As it lies in its own folder. */
+const exportedOf = ({ name, open, merged }: CardOf): Exported => ({
+  ...{ name, file: 'onnx/model.onnx' },
+  ...{ inputs: merged.inputs, outputs: merged.outputs },
+  files: merged.sidecars.map((file) => file.name),
+  ...{ data: open.data, model: open.model },
 });
 
 export function modelCard(of: CardOf): string {
-  const { run, open, request } = of;
+  const { name, method, open } = of;
   const exported = exportedOf(of);
   const transformers = transformersSnippet(exported);
   const [, task = null] =
     ('code' in transformers ? /pipeline\("([\w-]+)"/.exec(transformers.code) : null) ?? [];
   return [
     ...frontMatter(of, task),
-    `# ${run.name}`,
+    `# ${name}`,
     '',
-    `${code(open.model.name)}, fine-tuned with ${METHODS[request.method].title} on ${code(open.data.name)} by Papilio in a browser tab, and merged: \`onnx/model.onnx\` has the graph of the base model and no adapter beside it.`,
+    `${code(open.model.name)}, fine-tuned with ${method.title} on ${code(open.data.name)} by Papilio, and merged: \`onnx/model.onnx\` has the graph of the base model and no adapter beside it.`,
     '',
     ...baseSection(of),
     ...methodSection(of),
@@ -207,10 +219,7 @@ export function modelCard(of: CardOf): string {
     '## How to run',
     '',
     ...fenced('With transformers.js, beside this folder:', transformers),
-    ...fenced(
-      `With onnxruntime-web, beside the merged file (\`onnx/model.onnx\` as \`${run.name}.onnx\`) and the tokenizer’s files:`,
-      onnxruntimeSnippet(exported),
-    ),
+    ...fenced('With onnxruntime-web, in this folder:', onnxruntimeSnippet(exported)),
     ...unchecked(of),
   ].join('\n');
 }

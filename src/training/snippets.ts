@@ -2,11 +2,13 @@
  * What runs a merged file elsewhere, to copy: the file's own names, shapes and classes in a few lines for onnxruntime-web and for transformers.js.
  * A test runs the texts as they are.
  */
-import type { DataReport, FileValue, ModelReport } from '../../../protocol.ts';
+import type { DataReport, FileValue, ModelReport } from './protocol.ts';
 
 export interface Exported {
-  /** Of the run: the merged file is `name`.onnx, its folder `name`. */
+  /** Of the folder that transformers.js opens. */
   readonly name: string;
+  /** Where the merged file lies beside the script. */
+  readonly file: string;
   readonly inputs: readonly FileValue[];
   readonly outputs: readonly FileValue[];
   /** Names of the files beside it. */
@@ -85,7 +87,7 @@ const RANKED = `const ranked = (scores, count = 3) =>
     .slice(0, count);`;
 
 function pictureCode(exported: Exported): Snippet {
-  const { name, inputs, data } = exported;
+  const { file, inputs, data } = exported;
   const [input] = inputs;
   const { picture } = data;
   if (input === undefined || inputs.length > 1 || input.dtype !== 'float32' || picture === undefined)
@@ -99,7 +101,7 @@ function pictureCode(exported: Exported): Snippet {
 import * as ort from 'onnxruntime-web';
 
 const labels = ${js(data.labels)};
-const session = await ort.InferenceSession.create(${js(`${name}.onnx`)});
+const session = await ort.InferenceSession.create(${js(file)});
 
 ${SOFTMAX}
 
@@ -127,16 +129,16 @@ console.log(await classify(new Float32Array(channels * height * width)));
 }
 
 /** What opens tokenizer and file, and turns a text into tensors. */
-function textHead({ name, model }: Exported, { feeds, empty }: Fed): string {
+function textHead({ file, model }: Exported, { feeds, empty }: Fed): string {
   const { exactly, limit } = model;
   const most = exactly ?? limit?.tokens ?? null;
   return `// npm install onnxruntime-web @huggingface/tokenizers
 import { Tokenizer } from '@huggingface/tokenizers';
 import * as ort from 'onnxruntime-web';
 
-const read = async (file) => (await fetch(file)).json();
+const read = async (name) => (await fetch(name)).json();
 const tokenizer = new Tokenizer(await read('tokenizer.json'), await read('tokenizer_config.json'));
-const session = await ort.InferenceSession.create(${js(`${name}.onnx`)});
+const session = await ort.InferenceSession.create(${js(file)});
 ${
   Object.keys(empty).length === 0
     ? ''
@@ -262,7 +264,7 @@ const PIPELINES: Readonly<Record<Exported['data']['kind'], readonly [task: strin
   'token-class': ['token-classification', 'Once'],
 };
 
-/** Beside the folder that "Folder" saves, unpacked. */
+/** Beside the folder, in a page or in Node. */
 export function transformersSnippet({ name, data }: Pick<Exported, 'name' | 'data'>): Snippet {
   const [task, input] = PIPELINES[data.kind];
   if (data.kind === 'text-value')
@@ -275,7 +277,7 @@ export function transformersSnippet({ name, data }: Pick<Exported, 'name' | 'dat
         : '';
   const asked = task === 'fill-mask' ? `\`\${run.tokenizer.mask_token} ${input}\`` : js(input);
   return {
-    code: `// npm install @huggingface/transformers; unzip ${name}.zip beside this file
+    code: `// npm install @huggingface/transformers; the folder ${name} lies beside this file
 import { env, pipeline } from '@huggingface/transformers';
 
 env.allowRemoteModels = false;

@@ -3,54 +3,51 @@
  * files that are no Markdown. Seen to fail with: the score of the end in place of the one before, a heading that a data set's name makes, a licence for what is not known.
  */
 import { describe, expect, test } from 'vitest';
-import { type CardOf, modelCard } from '../../src/page/features/merge/card.ts';
-import { onnxruntimeSnippet, transformersSnippet } from '../../src/page/features/merge/snippets.ts';
-import { baseSettings } from '../../src/page/features/setup/settings.ts';
-import { newRun } from '../../src/page/features/training/runs.ts';
-import type { MergeResult } from '../../src/page/stores.ts';
+import { METHODS } from '../../src/adapters/registry.ts';
+import { type CardOf, modelCard } from '../../src/training/modelCard.ts';
+import type { ParityReport } from '../../src/training/parity.ts';
 import type { EvalMetric, OpenReport } from '../../src/training/protocol.ts';
-import { stepMetric, visionReport } from './page-fixtures.ts';
+import { trainingSchema } from '../../src/training/settings.ts';
+import { onnxruntimeSnippet, transformersSnippet } from '../../src/training/snippets.ts';
+import { visionReport } from './page-fixtures.ts';
 
 const metric = (step: number, value: number, loss: number): EvalMetric => ({
   ...{ step, value, loss, metric: 'accuracy', examples: 40 },
 });
 
-function cardOf(change: Partial<CardOf['request']> = {}, report: Partial<OpenReport['data']> = {}): CardOf {
-  const settings = baseSettings('letters-boft');
-  const run = newRun(3, settings, 0, 'brave-otter');
-  for (const step of [1, 2, 3]) run.series.add(stepMetric(step, 2 / step));
-  run.series.addEval(metric(0, 0.125, 3.5));
-  run.series.addEval(metric(3, 0.875, 0.25));
+function cardOf(sources: Partial<CardOf['sources']> = {}, data: Partial<OpenReport['data']> = {}): CardOf {
   const picture = { width: 32, height: 32, channels: 1, mean: [0.5], std: [0.5] };
-  const open = {
-    model: visionReport(),
-    data: {
-      ...{ name: 'letters', kind: 'image', labels: ['A', 'B'], picture, notes: ['2 rows were empty.'] },
-      ...{ trainExamples: 100, heldExamples: 40, ...report },
+  const sentence = 'The merged file answers as the trained model does: …';
+  return {
+    name: 'brave-otter',
+    method: METHODS.boft,
+    config: { boft_block_size: 4, target_modules: ['query'], exclude_modules: null, rank_pattern: {} },
+    training: trainingSchema.parse({ steps: 3 }),
+    ...{ steps: 3, loss: 2 / 3 },
+    scores: [metric(0, 0.125, 3.5), metric(3, 0.875, 0.25)],
+    sources: {
+      model: { kind: 'embedded', name: 'glyphs-vit' },
+      data: { kind: 'embedded', name: 'letters' },
+      ...sources,
     },
-    device: { engine: 'webgpu', vendor: 'v', architecture: 'a', description: 'd', isSoftware: false },
-    counts: { trainable: { stored: 1234, free: 617 }, gpu: null },
-    warnings: ['the classifier is new'],
-  } as unknown as OpenReport;
-  const merged = {
-    inputs: [{ name: 'pixel_values', dtype: 'float32', dims: ['batch', 1, 32, 32] }],
-    outputs: [{ name: 'logits', dtype: 'float32', dims: ['batch', 2] }],
-    sidecars: [{ name: 'config.json', bytes: new Uint8Array(0) }],
-    parity: {
-      sentence: 'The merged file answers as the trained model does: …',
-      values: 52,
-      provider: 'wasm',
+    open: {
+      model: visionReport(),
+      data: {
+        ...{ name: 'letters', kind: 'image', labels: ['A', 'B'], picture, notes: ['2 rows were empty.'] },
+        ...{ trainExamples: 100, heldExamples: 40, ...data },
+      },
+      device: { engine: 'webgpu', vendor: 'v', architecture: 'a', description: 'd', isSoftware: false },
+      counts: { trainable: { stored: 1234, free: 617 } },
+      warnings: ['the classifier is new'],
     },
-    step: 3,
-  } as unknown as MergeResult;
-  const request: CardOf['request'] = {
-    model: { kind: 'embedded', name: 'glyphs-vit' },
-    data: { kind: 'embedded', name: 'letters' },
-    method: 'boft',
-    config: settings.config,
-    ...change,
+    merged: {
+      inputs: [{ name: 'pixel_values', dtype: 'float32', dims: ['batch', 1, 32, 32] }],
+      outputs: [{ name: 'logits', dtype: 'float32', dims: ['batch', 2] }],
+      sidecars: [{ name: 'config.json', bytes: new Uint8Array(0) }],
+      parity: { sentence, values: 52, provider: 'wasm' } as ParityReport,
+    },
+    remarks: ['The run ended well.'],
   };
-  return { run, request, open, merged, remarks: ['The run ended well.'] };
 }
 
 describe('a model card', () => {
@@ -87,9 +84,18 @@ describe('a model card', () => {
   test('says the method and the settings as they were, and runs as the snippets do', () => {
     const [, json] = /```json\n([\s\S]*?)\n```/.exec(card)!;
     const { method, config, training } = JSON.parse(json!);
-    expect([method, config, training]).toEqual(['boft', of.request.config, { ...of.run.settings.training }]);
+    expect([method, config, training]).toEqual([
+      'boft',
+      { boft_block_size: 4, target_modules: ['query'] },
+      of.training,
+    ]);
     const exported = {
-      ...{ name: 'brave-otter', inputs: of.merged.inputs, outputs: of.merged.outputs },
+      ...{
+        name: 'brave-otter',
+        file: 'onnx/model.onnx',
+        inputs: of.merged.inputs,
+        outputs: of.merged.outputs,
+      },
       ...{ files: ['config.json'], data: of.open.data, model: of.open.model },
     };
     for (const snippet of [onnxruntimeSnippet(exported), transformersSnippet(exported)])
