@@ -3,7 +3,7 @@ import type { CardOf, Exported } from '../../../merged.ts';
 import { METHODS } from '../../../methods.ts';
 import type { OpenReport, RunRequest } from '../../../protocol.ts';
 import type { MergeResult, RunView } from '../../stores.ts';
-import { fullConfig } from '../setup/settings.ts';
+import { fullConfig, runTraining } from '../setup/settings.ts';
 import { type RunRecord, remarksOf } from '../training/runs.ts';
 
 interface MergedRun {
@@ -33,7 +33,7 @@ export function cardOf({ current, request, open, merged }: MergedRun, state: Run
     name,
     method: METHODS[request.method],
     config: { ...fullConfig(settings, open.model) },
-    training: settings.training,
+    training: runTraining(settings, open.model),
     steps: series.column('step').at(-1) ?? 0,
     loss: series.column('loss').at(-1) ?? null,
     scores: before && after ? [before, after] : null,
