@@ -14,7 +14,7 @@ import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { type ChoiceState, runRequest } from '../setup/choice.ts';
 import { derive } from '../setup/derive.ts';
-import { fullConfig } from '../setup/settings.ts';
+import { fullConfig, WHERE_FIELDS } from '../setup/settings.ts';
 
 export interface MethodComparisonView extends TaskView {
   readonly rows: readonly MethodRow[];
@@ -42,14 +42,6 @@ const empty: MethodComparisonView = {
   about: null,
 };
 
-const WHERE = [
-  'target_modules',
-  'exclude_modules',
-  'layers_to_transform',
-  'layers_pattern',
-  'modules_to_save',
-];
-
 /** @throws PapilioError when model or data are still missing */
 function requestOf(choice: ChoiceState, { methods, budget, steps }: Wanted): MethodComparisonRequest {
   const { model, data, training, engine, tune } = runRequest(choice);
@@ -63,7 +55,7 @@ function requestOf(choice: ChoiceState, { methods, budget, steps }: Wanted): Met
     methods,
     budget,
     where: Object.fromEntries(
-      WHERE.filter((key) => Object.hasOwn(config, key)).map((key) => [key, config[key]]),
+      WHERE_FIELDS.filter((key) => Object.hasOwn(config, key)).map((key) => [key, config[key]]),
     ),
   };
 }

@@ -10,6 +10,7 @@ import {
   type PageSettings,
   sameValue,
   trainingShape,
+  WHERE_FIELDS,
 } from '../setup/settings.ts';
 import type { RunFigures } from './figures.ts';
 
@@ -81,6 +82,17 @@ export function describeRun({ settings, figures }: Told): string {
   ]);
 }
 
+/** Where the method of `b` begins, on the modules of `a`. */
+function asBefore(a: PageSettings, b: PageSettings): PageSettings {
+  const base = baseOf(b);
+  const shape = configShape(b.method);
+  const where = WHERE_FIELDS.filter((key) => Object.hasOwn(a.config, key) && Object.hasOwn(shape, key));
+  return {
+    ...base,
+    config: { ...base.config, ...Object.fromEntries(where.map((key) => [key, a.config[key]])) },
+  };
+}
+
 /** What differs from another run; of another method, what it is given beside its defaults. */
 export function describeChange(before: Told | null, now: Told): string {
   if (before === null) return describeRun(now);
@@ -93,7 +105,7 @@ export function describeChange(before: Told | null, now: Told): string {
   const isOther = a.method !== b.method;
   if (isOther) parts.push(`${METHODS[a.method].title} → ${METHODS[b.method].title}`);
   parts.push(
-    ...configChanges(isOther ? baseOf(b) : a, b),
+    ...configChanges(isOther ? asBefore(a, b) : a, b),
     ...trainingChanges(trainingOf(before), trainingOf(now)),
   );
   const [engine, other] = [before.figures?.engine, now.figures?.engine];

@@ -18,6 +18,7 @@ import {
   runTraining,
   sameValue,
   trainingShape,
+  WHERE_FIELDS,
 } from '../setup/settings.ts';
 import { describeChange, type Told } from './changes.ts';
 
@@ -76,20 +77,12 @@ export const valuesIn = (text: string): (string | number)[] => [
   ),
 ];
 
-const WHERE = [
-  'target_modules',
-  'exclude_modules',
-  'layers_to_transform',
-  'layers_pattern',
-  'modules_to_save',
-];
-
 /** The settings by another method: at its own rate, where it starts, on the same modules. */
 function byMethod(settings: PageSettings, method: MethodId): PageSettings {
   if (method === settings.method) return settings;
   const { preset, model, data, training } = settings;
   const base = baseSettings(preset, { model, data, method });
-  const kept = WHERE.filter(
+  const kept = WHERE_FIELDS.filter(
     (key) =>
       Object.hasOwn(settings.config, key) &&
       refuseValue(configShape(method), key, settings.config[key]) === null,

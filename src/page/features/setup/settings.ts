@@ -162,6 +162,15 @@ export function drawnPattern(method: MethodId, layer: Layer, config: CommonConfi
   }
 }
 
+/** Fields of every method that say where it adapts, and not how. */
+export const WHERE_FIELDS = [
+  'target_modules',
+  'exclude_modules',
+  'layers_to_transform',
+  'layers_pattern',
+  'modules_to_save',
+];
+
 export const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
 
 export function layersOf(report: ModelReport): Layer[] {
