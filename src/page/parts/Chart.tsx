@@ -40,6 +40,21 @@ function axis(title: string, grid: string, ticks: number): object {
   };
 }
 
+/** How many times the least positive value the greatest is. */
+function spanOf(lines: readonly ChartLine[]): number {
+  let [low, high] = [Number.POSITIVE_INFINITY, 0];
+  for (const { y } of lines)
+    for (let i = 0; i < y.length; i++) {
+      const value = y[i]!;
+      if (value > 0 && value < low) low = value;
+      if (value > high) high = value;
+    }
+  return high / low;
+}
+
+/** Beyond this an axis has powers of ten alone: what stands between them has no room. */
+const WIDE = 50;
+
 function toPlotly(
   spec: ChartSpec,
   isSmall: boolean,
@@ -95,6 +110,7 @@ function toPlotly(
         ...axis(spec.yTitle, grid, isSmall ? 4 : 6),
         showticklabels,
         type: spec.isLog ? 'log' : 'linear',
+        ...(spec.isLog && spanOf(spec.lines) > WIDE ? { dtick: 1 } : {}),
         ...(spec.isShare ? { tickformat: '.0%' } : {}),
       },
     },

@@ -169,7 +169,7 @@ export function Figure(props: {
         </Measured>
       </dt>
       <dd>{value}</dd>
-      {note === undefined ? null : <dd className="figure-note clip">{note}</dd>}
+      {note === undefined ? null : <dd className="figure-note">{note}</dd>}
     </div>
   );
 }
