@@ -50,7 +50,7 @@ export function Results() {
         {TABS.map(({ id, Content, showsRecorded }) => (
           <TabPanel key={id} id={id} className="tabpanel">
             {showsRecorded ? (
-              <Shown>
+              <Shown isBrief>
                 <Content />
               </Shown>
             ) : (

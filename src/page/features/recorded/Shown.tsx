@@ -15,14 +15,16 @@ function useShown(): Recorded | null {
   return isRecordedShown(view, { current }, settings) ? view.recorded : null;
 }
 
-export function Shown({ children }: { readonly children: ReactNode }) {
+/** @param props.isBrief what it ran with is said elsewhere */
+export function Shown(props: { readonly isBrief?: boolean; readonly children: ReactNode }) {
+  const { isBrief = false, children } = props;
   const recorded = useShown();
   const choice = useContext(ChoiceContext);
   return (
     <RunContext value={recorded?.run ?? null}>
       <ChoiceContext value={recorded?.choice ?? choice}>
         <div className={recorded === null ? undefined : 'recorded'}>
-          {recorded === null ? null : <Note recorded={recorded} />}
+          {recorded === null ? null : <Note recorded={recorded} isBrief={isBrief} />}
           {children}
         </div>
       </ChoiceContext>
@@ -32,13 +34,17 @@ export function Shown({ children }: { readonly children: ReactNode }) {
 
 const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' });
 
-function Note({ recorded: { date, runtime, hardware, settings } }: { readonly recorded: Recorded }) {
+function Note(props: { readonly recorded: Recorded; readonly isBrief: boolean }) {
+  const { recorded, isBrief } = props;
+  const { date, runtime, hardware, settings } = recorded;
   const page = usePage();
   const hasRun = useStore(page.run, (s) => s.current !== null);
   return (
     <p className="recorded-note" data-testid="recorded">
-      <b className="tag">recorded</b> “{presetById(settings.preset).title}” as it went on{' '}
-      {day.format(new Date(date))}: {runtime}, on {hardware}. {hasRun ? '' : 'Train makes it live.'}{' '}
+      <b className="tag">recorded</b> “{presetById(settings.preset).title}”
+      {isBrief ? ', ' : ' as it went on '}
+      {day.format(new Date(date))}
+      {isBrief ? '. ' : `: ${runtime}, on ${hardware}. ${hasRun ? '' : 'Train makes it live.'} `}
       <Action
         kind="link"
         text={hasRun ? 'back to your run' : 'hide it'}

@@ -15,11 +15,11 @@ export function ReaderBanner() {
   return (
     <section className="notice-card" aria-label="No WebGPU">
       <h3>{HEADINGS[gpu.state]}</h3>
-      <p>
-        Everything works meanwhile, in onnxruntime on the processor; “Forecast memory and time” says
-        beforehand how long a step takes.
-      </p>
-      <Fold summary="A GPU is many times faster: how to get it">
+      <Fold summary="Everything works meanwhile; a GPU is many times faster: how to get it">
+        <p>
+          onnxruntime computes on the processor; “Forecast memory and time” says beforehand how long a step
+          takes.
+        </p>
         <ol>
           {gpu.steps.map((step) => (
             <li key={step}>{step}</li>
