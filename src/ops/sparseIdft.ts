@@ -133,11 +133,11 @@ export const sparseIdftOp = defineOp<SpectralAttrs>({
       ...others.map(() => null),
     ];
   },
-  kernel: ({ inputs, attrs }) => {
+  kernel: ({ inputs, attrs }, caps) => {
     const [stack, n] = dims('sparseIdft', inputs, attrs, false);
     if (hasFastTransform(attrs)) {
       const operands = { spectrum: { in: 0 }, tables: { in: 3 }, turns: { in: 4 } };
-      return applyKernel(matrixSizes(attrs, stack, n), null, operands);
+      return applyKernel(matrixSizes(attrs, stack, n), null, operands, caps);
     }
     return inParts(stack, n, attrs, (shared, count, p1, p2) => [
       {
@@ -167,12 +167,12 @@ export const sparseDftOp = defineOp<SpectralAttrs>({
     return [{ dtype: 'f32', shape: [stack, n] }];
   },
   gradient: null,
-  kernel: ({ inputs, attrs }) => {
+  kernel: ({ inputs, attrs }, caps) => {
     const [stack, n] = dims('sparseDft', inputs, attrs, true);
     if (hasFastTransform(attrs)) {
       const operands = { spectrum: { in: 4 }, tables: { in: 3 }, turns: { in: 4 } };
       const results = { dS: { out: 0 }, dX: null };
-      return backwardKernel(matrixSizes(attrs, stack, n), { dDelta: { in: 0 } }, operands, results);
+      return backwardKernel(matrixSizes(attrs, stack, n), { dDelta: { in: 0 } }, operands, results, caps);
     }
     return inParts(stack, n, attrs, (shared, count, p1, p2) => [
       {

@@ -4,6 +4,7 @@
  */
 import { sizeOf } from '../graph/shape.ts';
 import type {
+  Caps,
   Dispatch,
   Emitter,
   Kernel,
@@ -20,7 +21,7 @@ import { addParts } from './addParts.ts';
 import { perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
 import { deltaOnnx, type Places, spectrumOnnx } from './spectralOnnx.ts';
-import type { SpectralAttrs } from './spectrum.ts';
+import type { SpectralAttrs, SpectralForm } from './spectrum.ts';
 
 /** Half a row as complex numbers fits into the workgroup memory that every device has. */
 const LONGEST = 4096;
@@ -153,6 +154,7 @@ export interface SpectralSizes {
   readonly in: number;
   /** PEFT's `scaling`; the transform divides by out·in besides. */
   readonly scaling: number;
+  readonly form?: SpectralForm;
   readonly n: number;
   /** Numbers that a spectrum takes: n, or more where those behind are there for their place in memory alone. */
   readonly stride: number;
@@ -169,13 +171,19 @@ interface Asked {
   readonly wanted?: boolean;
 }
 
+/** Threads that a processor runs as one vector, so that a barrier costs nothing. */
+const ONE_VECTOR = 8;
+
 /** What the dispatches of one size have in common. */
-function laid({ out, in: width, scaling, n, stride, stack, per }: SpectralSizes, asked: Asked) {
+function laid(sizes: SpectralSizes, asked: Asked, caps: Caps) {
+  const { out, in: width, scaling, n, stride, stack, per } = sizes;
   const { to, unit = null, wanted = false } = asked;
   const half = [out / 2, width / 2] as const;
   const longest = Math.max(...half);
   const together = rowsTogether(longest);
-  const threads = together * longest <= 256 ? 64 : together * longest <= 1024 ? 128 : 256;
+  const numbers = together * longest;
+  const form = sizes.form ?? (caps.software ? 'vector' : 'workgroup');
+  const threads = form === 'vector' ? ONE_VECTOR : numbers <= 256 ? 64 : numbers <= 1024 ? 128 : 256;
   const passes = half.map((size) => radices(size)!);
   const take = Math.max(FEWEST_ROWS, Math.ceil(per / GROUPS / together) * together);
   const ranges = Math.ceil(per / take);
@@ -195,7 +203,7 @@ function laid({ out, in: width, scaling, n, stride, stack, per }: SpectralSizes,
     ranges,
     groups: stack * ranges,
     spectraBytes: 8 * together * (half[0] + half[1] + 2) * stack * ranges,
-    constants: { WG: threads, ROWS: together, SIZE: together * longest },
+    constants: { WG: threads, ROWS: together, SIZE: numbers },
   };
 }
 
@@ -206,10 +214,10 @@ interface Operands {
 }
 
 /** Rows of x through ΔW, or ΔW itself (x null): the rows of the identity of the shorter side. */
-export function applyKernel(sizes: SpectralSizes, x: Ref | null, operands: Operands): Kernel {
+export function applyKernel(sizes: SpectralSizes, x: Ref | null, operands: Operands, caps: Caps): Kernel {
   const unit = x ? null : shorter(sizes);
   const to = unit === 0 ? 1 : 0;
-  const { params, groups, spectraBytes, constants } = laid(sizes, { to, unit });
+  const { params, groups, spectraBytes, constants } = laid(sizes, { to, unit }, caps);
   const { spectrum, tables, turns } = operands;
   return {
     scratchBytes: [spectraBytes],
@@ -242,12 +250,11 @@ export function backwardKernel(
   given: { readonly x: Ref; readonly dY: Ref } | { readonly dDelta: Ref },
   operands: Operands,
   results: { readonly dS: Ref; readonly dX: Ref | null },
+  caps: Caps,
 ): Kernel {
   const unit = 'x' in given ? null : shorter(sizes);
-  const { params, ranges, groups, spectraBytes, constants } = laid(sizes, {
-    ...{ to: 1, unit },
-    wanted: results.dX !== null,
-  });
+  const asked: Asked = { to: 1, unit, wanted: results.dX !== null };
+  const { params, ranges, groups, spectraBytes, constants } = laid(sizes, asked, caps);
   const { spectrum, tables, turns } = operands;
   const { x, dY } = 'x' in given ? given : { x: given.dDelta, dY: given.dDelta };
   const parts: Ref = ranges === 1 ? results.dS : { scratch: 1 };
@@ -321,7 +328,8 @@ export const spectralOp = defineOp<SpectralAttrs>({
     });
     return [dX ?? null, dS!, ...none];
   },
-  kernel: ({ inputs, attrs }) => applyKernel(sizesOf('spectral', inputs, attrs), { in: 0 }, operands),
+  kernel: ({ inputs, attrs }, caps) =>
+    applyKernel(sizesOf('spectral', inputs, attrs), { in: 0 }, operands, caps),
   onnx: (e, names, { inputs, outputs, attrs }) => {
     const delta = ownDelta(e, names, inputs, attrs);
     const y = e.op('Gemm', [e.reshape(names[0]!, [-1, attrs.in]), delta], { transB: 1 });
@@ -357,11 +365,11 @@ export const spectralGradOp = defineOp<SpectralGradAttrs>({
     return attrs.wantX ? [dS, { dtype: 'f32', shape: inputs[0]!.shape }] : [dS];
   },
   gradient: null,
-  kernel: ({ inputs, attrs }) =>
-    backwardKernel(sizesOf('spectralGrad', inputs, attrs), { x: { in: 0 }, dY: { in: 6 } }, operands, {
-      dS: { out: 0 },
-      dX: attrs.wantX ? { out: 1 } : null,
-    }),
+  kernel: ({ inputs, attrs }, caps) => {
+    const results = { dS: { out: 0 }, dX: attrs.wantX ? { out: 1 } : null };
+    const given = { x: { in: 0 }, dY: { in: 6 } };
+    return backwardKernel(sizesOf('spectralGrad', inputs, attrs), given, operands, results, caps);
+  },
   onnx: spectralGradOnnx,
 });
 

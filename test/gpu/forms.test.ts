@@ -1,4 +1,4 @@
-/** The two forms of attention's kernels give the same bits on every adapter: what a processor computes is what a GPU computes there. */
+/** The two forms of a kernel give the same bits on every adapter: what a processor computes is what a GPU computes there. */
 import { describe, expect, it } from 'vitest';
 import { compile } from '../../src/gpu/compile.ts';
 import { createStore } from '../../src/gpu/store.ts';
@@ -8,7 +8,11 @@ import { schedule } from '../../src/graph/schedule.ts';
 import type { AnyOp } from '../../src/graph/types.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { attentionGradOp, attentionOp } from '../../src/ops/attention.ts';
+import { sparseDftOp, sparseIdftOp } from '../../src/ops/sparseIdft.ts';
+import { spectralGradOp, spectralOp } from '../../src/ops/spectral.ts';
 import '../../src/ops/attention.check.ts';
+import '../../src/ops/sparseIdft.check.ts';
+import '../../src/ops/spectral.check.ts';
 import { inputTensor } from '../../src/training/checkTensors.ts';
 import { testDevice } from './device.ts';
 
@@ -23,7 +27,7 @@ async function bitsOf(op: AnyOp, test: OpCase<unknown>): Promise<Uint32Array[]> 
   const graph = g.finish(Object.fromEntries(outputs.map((v, i) => [`out${i}`, v])));
   const program = await compile(device, store, schedule(graph, device.caps));
   tensors.forEach((t, i) => {
-    program.write(`in${i}`, Float32Array.from(t.data));
+    program.write(`in${i}`, t.dtype === 'i32' ? Int32Array.from(t.data) : Float32Array.from(t.data));
   });
   program.run();
   const read: Uint32Array[] = [];
@@ -34,15 +38,25 @@ async function bitsOf(op: AnyOp, test: OpCase<unknown>): Promise<Uint32Array[]> 
   return read;
 }
 
-describe.each<[string, AnyOp]>([
-  ['attention', attentionOp],
-  ['attentionGrad', attentionGradOp],
-])('%s', (_name, op) => {
-  const cases = checkOf(op).cases as readonly OpCase<{ readonly form?: string }>[];
-  const tiled = cases.filter(({ attrs }) => attrs.form === 'tiled');
+/** Of transforms: eight rows at a time, four, one; and the sums of ranges. */
+const SOME = /^(threes and fives|four rows|one row|many rows|fast, (wide|one row|ranges))/;
 
-  it.each(tiled.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
-    const direct = { ...test, attrs: { ...test.attrs, form: 'direct' } };
-    expect(await bitsOf(op, test)).toEqual(await bitsOf(op, direct));
+describe.each<[string, AnyOp, gpu: string, processor: string]>([
+  ['attention', attentionOp, 'tiled', 'direct'],
+  ['attentionGrad', attentionGradOp, 'tiled', 'direct'],
+  ['spectral', spectralOp, 'workgroup', 'vector'],
+  ['spectralGrad', spectralGradOp, 'workgroup', 'vector'],
+  ['sparseIdft', sparseIdftOp, 'workgroup', 'vector'],
+  ['sparseDft', sparseDftOp, 'workgroup', 'vector'],
+])('%s', (_name, op, gpu, processor) => {
+  const cases = checkOf(op).cases as readonly OpCase<{ readonly form?: string }>[];
+  const once = cases.filter(({ name, attrs }) => attrs.form === gpu || SOME.test(name));
+  const inForm = (test: OpCase<unknown>, form: string) => ({
+    ...test,
+    attrs: { ...(test.attrs as object), form },
+  });
+
+  it.each(once.map((test) => [test.name, test] as const))('%s', async (_case, test) => {
+    expect(await bitsOf(op, inForm(test, gpu))).toEqual(await bitsOf(op, inForm(test, processor)));
   });
 });
