@@ -10,6 +10,12 @@ export const MEASURED = {
     'The steps that are still to come times that pace. Evaluations on the way are not in it, unless they fell into the last 20 steps.',
   machine:
     'Memory: the buffers that the page holds on the GPU, added up. Dispatches: counted in the plan of a step. Submits: counted while the last step was sent.',
+  'kept-runs':
+    'Each as its own run had it. Held out: the last score, on examples that are never learnt from. Parameters: counted, those that are free. Time: by the worker’s clock, without pauses and without opening the model. A step: the median of the last 20. Memory: the most bytes of GPU buffers at once.',
+  'sweep-time':
+    'Steps to come times a pace: the median step of the newest kept run on the same model and data, of the same method where there is one, longer for larger batches; else the forecast’s.',
+  storage:
+    'What the browser says that it keeps for this page in all, models and checkpoints too, and how much it would keep at most.',
   'forecast-bytes':
     'Planned, not measured: the run’s graph is made and scheduled as for training, and the sizes of its buffers are added up. The largest buffer allowed is what the device says.',
   'forecast-time':

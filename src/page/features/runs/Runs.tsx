@@ -7,6 +7,7 @@ import { saveFile } from '../../exports.ts';
 import { bytes } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { usePage, useRun, useSeries } from '../../usePage.ts';
 import type { RunBook } from './book.ts';
 import { Curves } from './Curves.tsx';
@@ -103,6 +104,7 @@ function Files({ book, count }: { readonly book: RunBook; readonly count: number
       >
         <Action text="Open a file of runs" />
       </FileTrigger>
+      {quota === null ? null : <Measured of="storage" about="storage of the browser" />}
       <span className="hint" data-testid="quota">
         {quota === null
           ? ''

@@ -4,6 +4,7 @@ import { useStore } from 'zustand';
 import { Action } from '../../parts/Action.tsx';
 import { Table } from '../../parts/Facts.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { useRun } from '../../usePage.ts';
 import { LineSample } from '../training/LineSample.tsx';
 import { drawnRuns, ELSEWHERE } from '../training/runs.ts';
@@ -39,11 +40,16 @@ export function RunsTable({ book, rows }: { readonly book: RunBook; readonly row
   };
   return (
     <section aria-label="All runs" className="all-runs">
-      {baseline === null ? null : (
-        <p className="hint">
-          Held against <b>{baseline.run.name}</b>: what changed, and every difference, is from it.
-        </p>
-      )}
+      <p className="hint">
+        {baseline === null ? (
+          'Press a heading to sort by it.'
+        ) : (
+          <>
+            Held against <b>{baseline.run.name}</b>: what changed, and every difference, is from it.
+          </>
+        )}{' '}
+        <Measured of="kept-runs" about="figures of the runs" />
+      </p>
       <Table
         words={[RUN_COLUMN]}
         numbers={NUMBER_COLUMNS.map(({ title }) => title)}

@@ -5,6 +5,7 @@ import { duration, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
+import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import type { PageSettings } from '../setup/settings.ts';
@@ -123,6 +124,7 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
               : costText(runs, rows, forecast)}
           {isBusy ? ' Pause the run that trains first.' : ''}
         </span>
+        {known.length === 0 ? null : <Measured of="sweep-time" about="time of the sweep" />}
       </p>
     </div>
   );
