@@ -1,6 +1,13 @@
 /** "Check my device": every op of the engine on this machine against its reference, with what failed named, and a report to copy. */
+import { memo } from 'react';
 import { useStore } from 'zustand';
-import { CHECK_FIGURES, checkVerdict, marginText, type OpCheckRow } from '../../../protocol.ts';
+import {
+  CHECK_FIGURES,
+  checkVerdict,
+  type DeviceCheckReport,
+  marginText,
+  type OpCheckRow,
+} from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
 import { whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -12,20 +19,23 @@ import { Icon } from '../../parts/Icon.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
-import { type DeviceCheckView, deviceCheckOf, reportText } from './deviceCheck.ts';
+import { type DeviceCheck as Check, deviceCheckOf, reportText } from './deviceCheck.ts';
 
 const ENGINES = { webgpu: 'WebGPU', onnxruntime: 'onnxruntime on the processor' } as const;
 
 export function DeviceCheck() {
   const page = usePage();
   const check = deviceCheckOf(page);
-  const view = useStore(check.view);
+  const isBusy = useStore(check.view, (s) => s.busy !== null);
+  const error = useStore(check.view, (s) => s.error);
+  const rows = useStore(check.view, (s) => s.rows);
+  const report = useStore(check.view, (s) => s.report);
   const isKnown = useUi((s) => s.gpu !== null);
   const engine = useChoice((s) => engineOf(s).engine ?? 'webgpu');
   const isTraining = useRun((s) => ['running', 'loading', 'compiling'].includes(s.state));
   return (
     <Fold summary="Check my device">
-      <section className="stack forecast" aria-label="Check my device" aria-busy={view.busy !== null}>
+      <section className="stack forecast" aria-label="Check my device" aria-busy={isBusy}>
         <p className="hint">
           Every op of the engine in all its cases, here on {ENGINES[engine]}: its numbers against a reference
           in float64, its gradient against finite differences. The same cases as <code>papilio check</code>.
@@ -33,23 +43,24 @@ export function DeviceCheck() {
         </p>
         <p className="row forecast-head">
           <Action
-            text={view.rows.length === 0 ? 'Check my device' : 'Check again'}
-            isDisabled={!isKnown || isTraining || view.busy !== null}
+            text={rows.length === 0 ? 'Check my device' : 'Check again'}
+            isDisabled={!isKnown || isTraining || isBusy}
             onPress={() => void check.start(engine)}
           />
-          {view.busy === null ? null : <Action kind="link" text="stop" onPress={() => void check.stop()} />}
+          {!isBusy ? null : <Action kind="link" text="stop" onPress={() => void check.stop()} />}
           {isTraining ? <span className="hint">Not while a run trains: pause it first.</span> : null}
         </p>
-        {view.busy === null ? null : <Progress view={view} />}
-        {view.error === null ? null : <ErrorText report={view.error} />}
-        {view.rows.length === 0 ? null : <Found view={view} />}
+        {isBusy ? <Progress check={check} /> : null}
+        {error === null ? null : <ErrorText report={error} />}
+        {rows.length === 0 ? null : <Found rows={rows} report={report} isBusy={isBusy} />}
       </section>
     </Fold>
   );
 }
 
-/** Which case of how many. */
-function Progress({ view: { busy, now } }: { readonly view: DeviceCheckView }) {
+/** Which case of how many: alone in being drawn for each. */
+function Progress({ check }: { readonly check: Check }) {
+  const { busy, now } = useStore(check.view);
   return (
     <>
       <p className="hint" role="status">
@@ -72,7 +83,12 @@ function Progress({ view: { busy, now } }: { readonly view: DeviceCheckView }) {
   );
 }
 
-function Found({ view: { rows, report, busy } }: { readonly view: DeviceCheckView }) {
+const Found = memo(function Found(props: {
+  readonly rows: readonly OpCheckRow[];
+  readonly report: DeviceCheckReport | null;
+  readonly isBusy: boolean;
+}) {
+  const { rows, report, isBusy } = props;
   const failures = rows.flatMap((row) => row.failures);
   const left = rows.filter((row) => row.left.length > 0);
   const isGood = failures.length === 0;
@@ -80,13 +96,11 @@ function Found({ view: { rows, report, busy } }: { readonly view: DeviceCheckVie
     <>
       <p
         className={`verdict ${isGood ? 'is-good' : 'is-bad'}`}
-        role={busy === null ? (isGood ? 'status' : 'alert') : undefined}
+        role={isBusy ? undefined : isGood ? 'status' : 'alert'}
         data-testid="device-verdict"
       >
         <Icon name={isGood ? 'check' : 'cross'} />
-        {report === null
-          ? checkVerdict({ rows, ended: busy === null ? null : 'so far' })
-          : checkVerdict(report)}
+        {checkVerdict(report ?? { rows, ended: isBusy ? 'so far' : null })}
       </p>
       {isGood ? null : (
         <div className="table-scroll">
@@ -119,13 +133,13 @@ function Found({ view: { rows, report, busy } }: { readonly view: DeviceCheckVie
       {report === null ? null : <Report text={reportText(report)} />}
     </>
   );
-}
+});
 
 const KINDS = Object.keys(CHECK_FIGURES) as (keyof typeof CHECK_FIGURES)[];
 
 function OpTable({ rows }: { readonly rows: readonly OpCheckRow[] }) {
   return (
-    <div className="table-scroll">
+    <div className="table-scroll is-unbroken">
       <Lines
         label="Checks by op"
         head={['op', 'cases', 'failed', ...KINDS.map((kind) => CHECK_FIGURES[kind])]}

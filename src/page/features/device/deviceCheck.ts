@@ -12,7 +12,7 @@ import type { Page } from '../../page.ts';
 import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 
-export interface DeviceCheckView extends TaskView {
+interface DeviceCheckView extends TaskView {
   readonly now: Extract<DeviceCheckEvent, { readonly type: 'case' }> | null;
   readonly rows: readonly OpCheckRow[];
   /** Once it has ended. */

@@ -50,7 +50,7 @@ function Found({ report }: { readonly report: SpeedReport }) {
           : `The roofline is the best that it did here: ${rate(peaks.workPerSecond / 1e9)} G multiply-adds a second in a product, ${rate(peaks.bytesPerSecond / 1e9)} GB a second in a long sum.`}
         <Measured of="speed" about="speed of a step" />
       </p>
-      <div className="table-scroll">
+      <div className="table-scroll is-unbroken">
         <Lines
           label="Speed of a step"
           head={[
