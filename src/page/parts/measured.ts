@@ -19,7 +19,7 @@ export const MEASURED = {
   'forecast-bytes':
     'Planned, not measured: the run’s graph is made and scheduled as for training, and the sizes of its buffers are added up. The largest buffer allowed is what the device says.',
   'forecast-time':
-    'The kinds of nodes that take the most of a step are timed on this device at their own sizes; the others are counted in proportion to their work.',
+    'On a GPU the nodes of the step’s own graph are timed on this device, each kind once at its own sizes, and counted as often as the step has them. On the processor the step itself is timed, or, where it is long, two smaller batches.',
   'forecast-beside':
     'Left what was planned before the run, right what the run takes: the most bytes of buffers that were held at once, and the median time of the last 20 steps.',
   speed:
@@ -35,7 +35,7 @@ export const MEASURED = {
     'The largest difference between the trainer’s answers and the merged file’s in onnxruntime, over the largest answer of that output, on the same inputs.',
   'parity-absolute': 'The same difference as it is, in the unit of the answer.',
   'parity-bound':
-    'The bound of 32 bits, or, for a file that keeps or computes something in fewer bits, what such rounding was seen to do to the file before training and to one with last bits moved.',
+    'The bound of 32 bits, or, for a file that keeps or computes something in fewer bits, a small multiple of what such rounding was seen to do to the file before training and to one with last bits moved.',
   'weights-changed': 'Counted: the initialisers of the file that are not bit for bit as they were.',
   writing:
     'Counted in onnxruntime’s worker: new tokens over the time since the prompt was read. The first token is part of reading the prompt.',
@@ -45,7 +45,7 @@ export const MEASURED = {
   change:
     'The root of the sum of squares of ΔW over that of the base weight; ΔW is read from the engine in 32 bits, the sums are in float64.',
   orthogonality:
-    'The root of the sum of squares of all entries of RᵀR − I, in float64, for the R that the engine computed in 32 bits: 0 for a perfect rotation, about 1e-6 for one in 32 bits.',
+    'The root of the sum of squares of all entries of RᵀR − I, in float64, for the R that the engine computed in 32 bits: 0 for a perfect rotation, some 1e-6 for one in 32 bits.',
   angle:
     'The largest angle by which R turns any direction: from the largest singular value of R − I, found by power iteration in float64.',
   frequencies:
