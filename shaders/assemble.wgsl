@@ -3,7 +3,7 @@
 // `join` copies four-byte elements as bits, from windows that do not meet and leave nothing out.
 // Slices, concatenations, broadcasts (stride 0), factors and sums in one pass. P2 to P6 say that there is a second part, and so on.
 // conditions: P2 P3 P4 P5 P6
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 
 struct Part {
   low: vec4u,
@@ -15,7 +15,7 @@ struct Part {
 
 struct Params {
   n: u32,
-  shape: vec4u,
+  axes: array<vec4u, 3>, // divisors by the sizes of all but the first
   parts: array<Part, PARTS>,
 }
 
@@ -55,9 +55,10 @@ fn place(part: u32, c: vec4u) -> u32 {
 }
 
 fn coordinates(i: u32) -> vec4u {
-  let row = i / p.shape.w;
-  let plane = row / p.shape.z;
-  return vec4u(plane / p.shape.y, plane % p.shape.y, row % p.shape.z, i % p.shape.w);
+  let row = quotient(i, p.axes[2]);
+  let plane = quotient(row, p.axes[1]);
+  let outer = quotient(plane, p.axes[0]);
+  return vec4u(outer, plane, row, i) - vec4u(0u, outer, plane, row) * vec4u(0u, p.axes[0].x, p.axes[1].x, p.axes[2].x);
 }
 
 @compute @workgroup_size(WG)

@@ -35,9 +35,9 @@ fn masked(s: vec4f, mask_row: u32, j: u32, count: vec4u) -> vec4f {
   return select(x, vec4f(LOWEST), (vec4u(j) >= count) | (x <= vec4f(LOWEST)));
 }
 
-// Weights of one key, 0 where it does not exist.
-fn weights(x: vec4f, highest: vec4f) -> vec4f {
-  return select(exp(x - highest), vec4f(), x <= vec4f(LOWEST));
+// What weights are taken from: the highest scores so far; 0 where there is none, so that keys which do not exist have no weight.
+fn level(highest: vec4f) -> vec4f {
+  return select(highest, vec4f(), highest <= vec4f(LOWEST));
 }
 
 fn finish(at: u32, i: u32, highest: vec4f, total: vec4f) {
@@ -105,10 +105,11 @@ fn forward(
     for (var t = 0u; t < 8u; t++) { top = max(top, maxima[t * 8u + mine]); }
     let shrink = exp(highest - top);
     highest = top;
-    s[0] = weights(s[0], top);
-    s[1] = weights(s[1], top);
-    s[2] = weights(s[2], top);
-    s[3] = weights(s[3], top);
+    let from_level = level(top);
+    s[0] = exp(s[0] - from_level);
+    s[1] = exp(s[1] - from_level);
+    s[2] = exp(s[2] - from_level);
+    s[3] = exp(s[3] - from_level);
     tile[part * 32u + mine] = s[0];
     tile[part * 32u + 8u + mine] = s[1];
     tile[part * 32u + 16u + mine] = s[2];
@@ -177,9 +178,10 @@ fn forward_direct(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
     }
     let shrink = exp(highest - top);
     highest = top;
+    let from_level = level(top);
     var sum = vec4f();
     for (var n = 0u; n < here; n += 4u) {
-      for (var m = 0u; m < 4u; m++) { w[n + m] = weights(w[n + m], top); }
+      for (var m = 0u; m < 4u; m++) { w[n + m] = exp(w[n + m] - from_level); }
       sum += w[n] + w[n + 1u] + w[n + 2u] + w[n + 3u];
     }
     total = fma(total, shrink, sum);

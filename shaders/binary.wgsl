@@ -1,11 +1,10 @@
 // y = f(a, b) with NumPy broadcasting over up to eight merged axes; strides are 0 along a broadcast axis.
 // FN: 0 add 1 sub 2 mul 3 div 4 pow 5 min 6 max; 7 equal 8 less 9 greater 10 lessEqual 11 greaterEqual 12 and 13 or 14 mod.
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 
 struct Params {
   n: u32,
-  shape: array<vec4u, 2>,
-  a: array<vec4u, 2>, // strides in elements
+  axes: array<vec4u, 8>, // divisor by the size, stride of a in elements
   b: array<vec4u, 2>,
 }
 
@@ -22,16 +21,14 @@ override FN: u32 = 0u;
 override RANK: u32 = 1u;
 
 fn offsets(i: u32) -> vec2u {
-  if (RANK == 1u) { return vec2u(i * p.a[0].x, i * p.b[0].x); }
   var rest = i;
   var at = vec2u();
-  for (var r = RANK; r > 0u; r--) {
-    let axis = r - 1u;
-    let size = p.shape[axis / 4u][axis % 4u];
-    at += (rest % size) * vec2u(p.a[axis / 4u][axis % 4u], p.b[axis / 4u][axis % 4u]);
-    rest /= size;
+  for (var axis = RANK - 1u; axis > 0u; axis--) {
+    let outer = quotient(rest, p.axes[axis]);
+    at += (rest - outer * p.axes[axis].x) * vec2u(p.axes[axis].w, p.b[axis / 4u][axis % 4u]);
+    rest = outer;
   }
-  return at;
+  return at + rest * vec2u(p.axes[0].w, p.b[0].x);
 }
 
 // WGSL leaves pow of a negative base open; whole exponents are defined here as in C.

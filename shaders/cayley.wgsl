@@ -147,7 +147,7 @@ fn invert_storage(
 // b <= 32, series and gradients: matrices in workgroup memory, a thread owns a tile of 4 x 4 entries, SIDE x SIDE threads a block, PER blocks
 // a workgroup. A matrix lies there by rows of 4 SIDE numbers; beyond B it is zero or multiplied by zero.
 override SIDE: u32 = 1u; // tiles along a block: ceil(B / 4)
-override MATRICES: u32 = 4u;
+override MATRICES: u32 = 4u; // 2, but for series_backward
 override NUMBERS: u32 = MATRICES * PER * SIDE * SIDE * 4u; // in vectors of four
 var<workgroup> held: array<vec4f, NUMBERS>;
 
@@ -217,7 +217,7 @@ fn product(t: Tile, sum: mat4x4f, left: u32, right: u32) -> mat4x4f {
   return s;
 }
 
-// Horner's scheme, H <- Q H + c I: matrix 0 holds -Q = Q^T, matrices 1 and 2 take turns with H, so that one barrier a step does.
+// Horner's scheme, H <- Q H + c I: matrix 0 holds -Q = Q^T, matrix 1 holds H.
 @compute @workgroup_size(PER * SIDE * SIDE)
 fn series(
   @builtin(workgroup_id) group: vec3u,
@@ -230,10 +230,10 @@ fn series(
   var h = unit_tile(t, 1.0);
   if (p.degree > 0u) { h = p.factor * q + unit_tile(t, select(2.0, 1.0, p.degree == 1u)); }
   for (var s = 1u; s < p.degree; s++) {
-    let k = 1u + (s & 1u);
-    put(t, k, h);
+    put(t, 1u, h);
     workgroupBarrier(); // H is whole before anyone reads it
-    h = product(t, unit_tile(t, select(2.0, 1.0, s + 1u == p.degree)), 0u, k);
+    h = product(t, unit_tile(t, select(2.0, 1.0, s + 1u == p.degree)), 0u, 1u);
+    workgroupBarrier(); // everyone has read H before the next one overwrites it
   }
   for (var n = 0u; n < 4u; n++) {
     let i = 4u * t.i + n;
@@ -296,7 +296,8 @@ fn give_tile(t: Tile, k: u32, tile: mat4x4f) {
   }
 }
 
-// Exact gradient: Y = G (R^T + I), then S = -1/2 (R^T + I) Y. Matrix 0 holds G^T, 1 R^T, 2 R; Y takes the place of G^T, S that of R^T.
+// Exact gradient: Y = G (R^T + I), then S = -1/2 (R^T + I) Y. Matrix 0 holds G^T, 1 R^T; then Y and R take
+// their places, and S that of R.
 @compute @workgroup_size(PER * SIDE * SIDE)
 fn exact_backward(
   @builtin(workgroup_id) group: vec3u,
@@ -308,13 +309,15 @@ fn exact_backward(
   let r_own = rotation_tile(t);
   put_transposed(t, 0u, g_own);
   put_transposed(t, 1u, r_own);
-  put(t, 2u, r_own);
   workgroupBarrier(); // the matrices are whole
   let y = product(t, g_own, 0u, 1u);
-  workgroupBarrier(); // G^T has been read by all
+  workgroupBarrier(); // both have been read by all
   put(t, 0u, y);
-  workgroupBarrier(); // Y is whole
-  give_tile(t, 1u, -0.5 * product(t, y, 2u, 0u));
+  put(t, 1u, r_own);
+  workgroupBarrier(); // Y and R are whole
+  let s = -0.5 * product(t, y, 1u, 0u);
+  workgroupBarrier(); // R has been read by all
+  give_tile(t, 1u, s);
 }
 
 // Gradient of the series by Horner's scheme on [[N, G], [0, N]]: S <- N S + G P, P <- N P + c I, from P = last I and S = 0.

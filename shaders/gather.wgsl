@@ -4,18 +4,15 @@
 // Its adjoint adds rows of dy [N, columns] up by id in the order of n, without atomics: `clear` zeroes dTable, `links` finds for each
 // n the next one with the same id and whether it is the first, `add_rows` lets each first one walk its chain.
 // conditions: F16
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 import package::lib::quantised::{four_codes, byte_of};
 
 struct Params {
+  columns: vec4u, // as a divisor
   count: u32, // ids
-  columns: u32,
   rows: u32, // of the table
   first: u32,
   end: u32,
-  pad0: u32,
-  pad1: u32,
-  pad2: u32,
   quant: vec4u, // stride, block, scales, zeros
 }
 
@@ -36,10 +33,11 @@ fn row_of(id: i32) -> u32 {
 @compute @workgroup_size(WG)
 fn gather(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
-  if (i >= p.count * p.columns) { return; }
-  let row = row_of(ids[i / p.columns]);
+  if (i >= p.count * p.columns.x) { return; }
+  let n = quotient(i, p.columns);
+  let row = row_of(ids[n]);
   if (row < p.first || row >= p.end) { return; }
-  let column = i % p.columns;
+  let column = i - n * p.columns.x;
   @if(QUANT) {
     let start = (row - p.first) * p.quant.x;
     let group = column / p.quant.y;
@@ -51,7 +49,7 @@ fn gather(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
     y[i] = (four[column % 4u] - zero) * scale;
   }
   @else {
-    let at = (row - p.first) * p.columns + column;
+    let at = (row - p.first) * p.columns.x + column;
     @if(F16) { y[i] = unpack2x16float(table[at / 2u])[at % 2u]; }
     @else { y[i] = table[at]; }
   }
@@ -62,7 +60,7 @@ fn gather(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
 @compute @workgroup_size(WG)
 fn clear(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
-  if (i >= p.rows * p.columns) { return; }
+  if (i >= p.rows * p.columns.x) { return; }
   d_table[i] = 0.0;
 }
 
@@ -93,11 +91,11 @@ fn link(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
 @compute @workgroup_size(WG)
 fn add_rows(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
-  if (i >= p.count * p.columns) { return; }
-  let n = i / p.columns;
-  let column = i % p.columns;
+  if (i >= p.count * p.columns.x) { return; }
+  let n = quotient(i, p.columns);
+  let column = i - n * p.columns.x;
   if (chain[n].y == 0u) { return; }
   var sum = 0.0;
-  for (var m = n; m < p.count; m = chain[m].x) { sum += dy[m * p.columns + column]; }
-  d_table[row_of(chain_ids[n]) * p.columns + column] = sum;
+  for (var m = n; m < p.count; m = chain[m].x) { sum += dy[m * p.columns.x + column]; }
+  d_table[row_of(chain_ids[n]) * p.columns.x + column] = sum;
 }

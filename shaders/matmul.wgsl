@@ -9,167 +9,20 @@
 // SECOND: alpha = 1 and C[z] gets A2 B2 as well, A2 [M, k2], B2 [k2, N] (stored [N, k2] with TRANS_B): the chains go on over k2 after k, so that
 // a low-rank update costs no pass over C. With splits the last one does it. Each group of columns of C may have its own columns of A2, beside
 // each other; a group is a multiple of 64 columns then.
-// VEC_A, VEC_B, VEC_2 (both of the second pair), VEC_C: the rows of that tensor begin at multiples of 4. GUARD: a range of k may end within a step. B_F16: B holds pairs of f16.
-// QUANT: B is packed (src/ops/quantised.ts). Of a B beyond the binding limit each dispatch sees some rows: columns n_first to n_end of C
-// with TRANS_B, else the part k_first to k_end of the sum, which is a split of its own.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_2 VEC_C B_F16 GUARD TALL HUGE WIDE SECOND FOLD
+// What it reads, and the conditions of that: lib/operands.wgsl. VEC_C: the rows of C begin at multiples of 4.
+// conditions: VEC_C TALL HUGE WIDE FOLD
 import package::lib::epilogue::store_element;
-import package::lib::quantised::{four_codes, byte_of};
-
-struct Params {
-  m: u32,
-  n: u32,
-  k: u32,
-  chunk: u32, // k per split, a multiple of 16
-  splits: u32, // of this dispatch
-  alpha: f32,
-  batch1: u32, // sizes of the two inner batch axes
-  batch2: u32,
-  n_first: u32,
-  n_end: u32,
-  k_first: u32,
-  k_end: u32,
-  a_strides: vec4u, // elements per step of batch axes 0, 1, 2
-  b_strides: vec4u,
-  c_strides: vec4u,
-  lda: u32, // elements from a stored row to the next
-  ldb: u32,
-  ldc: u32,
-  split_first: u32, // splits before this dispatch's
-  split_stride: u32, // elements of C from a split to the next
-  b_shift: u32, // elements of B (words with QUANT) before the bound part
-  m_first: u32, // 1: neighbouring workgroups of `tiled` step along m, else along n
-  k2: u32,
-  lda2: u32, // elements from a row of A2 to the next
-  group2: u32, // columns of C that read the same columns of A2
-  pad0: u32,
-  pad1: u32,
-  quant: vec4u, // stride, block, scales, zeros
-}
-
-@group(0) @binding(0) var<uniform> p: Params;
-@if(VEC_A) @group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@else @group(0) @binding(1) var<storage, read> a: array<f32>;
-@if(QUANT) @group(0) @binding(2) var<storage, read> b: array<u32>;
-@elif(VEC_B && B_F16) @group(0) @binding(2) var<storage, read> b: array<vec2u>;
-@elif(B_F16) @group(0) @binding(2) var<storage, read> b: array<u32>;
-@elif(VEC_B) @group(0) @binding(2) var<storage, read> b: array<vec4f>;
-@else @group(0) @binding(2) var<storage, read> b: array<f32>;
-// The second pair is bound where the epilogue has nothing then: no raw product, no scale, and either no slope or no bias.
-@if(SECOND && VEC_2) @group(0) @binding(7) var<storage, read> a2: array<vec4f>;
-@elif(SECOND) @group(0) @binding(7) var<storage, read> a2: array<f32>;
-@if(SECOND && VEC_2 && SLOPE) @group(0) @binding(5) var<storage, read> b2: array<vec4f>;
-@elif(SECOND && SLOPE) @group(0) @binding(5) var<storage, read> b2: array<f32>;
-@elif(SECOND && VEC_2) @group(0) @binding(4) var<storage, read> b2: array<vec4f>;
-@elif(SECOND) @group(0) @binding(4) var<storage, read> b2: array<f32>;
+import package::lib::operands::{p, block_a, block_b, until, batch_of, place_of, offset_of};
+@if(SECOND) import package::lib::operands::{block_a2, block_b2};
 
 override TX: u32 = 8u; // threads along n
 override TY: u32 = 8u; // threads along m
-@if(QUANT) override BITS: u32 = 4u;
 
 @if(WIDE) const WIDTH = 2u; // vec4 of a row of C per thread
 @else const WIDTH = 1u;
 @if(HUGE) const HEIGHT = 4u; // rows of C per thread, in fours
 @elif(TALL) const HEIGHT = 2u;
 @else const HEIGHT = 1u;
-
-// Four consecutive elements of a stored row. Beyond the ends of a matrix they are whatever lies there or robust access gives: such rows
-// and columns of C are never stored, and `until` clears what is beyond the end of k.
-fn read_a(base: u32, row: u32, column: u32) -> vec4f {
-  let at = base + row * p.lda + column;
-  @if(VEC_A) { return a[at / 4u]; }
-  @else { return vec4f(a[at], a[at + 1u], a[at + 2u], a[at + 3u]); }
-}
-
-@if(B_F16 && !VEC_B) fn half_b(at: u32) -> f32 {
-  return unpack2x16float(b[at / 2u])[at % 2u];
-}
-
-@if(QUANT) fn read_b(base: u32, row: u32, column: u32) -> vec4f {
-  let at = base + row * p.quant.x;
-  let group = column / p.quant.y;
-  let scale = bitcast<f32>(b[at + p.quant.z + group]);
-  @if(ZERO_BYTES) let zero = byte_of(b[at + p.quant.w + group / 4u], group);
-  @elif(ZERO_FLOATS) let zero = bitcast<f32>(b[at + p.quant.w + group]);
-  @else let zero = f32(1u << (BITS - 1u));
-  return (four_codes(b[at + column * BITS / 32u], column, BITS) - zero) * scale;
-}
-@else fn read_b(base: u32, row: u32, column: u32) -> vec4f {
-  let at = base + row * p.ldb + column;
-  @if(VEC_B && B_F16) {
-    let pair = b[at / 4u];
-    return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-  }
-  @elif(VEC_B) { return b[at / 4u]; }
-  @elif(B_F16) { return vec4f(half_b(at), half_b(at + 1u), half_b(at + 2u), half_b(at + 3u)); }
-  @else { return vec4f(b[at], b[at + 1u], b[at + 2u], b[at + 3u]); }
-}
-
-// Rows m .. m+3 of A at k .. k+3: column j of the matrix is those rows at k + j.
-fn block_a(base: u32, m: u32, k: u32) -> mat4x4f {
-  @if(TRANS_A) {
-    return mat4x4f(read_a(base, k, m), read_a(base, k + 1u, m), read_a(base, k + 2u, m), read_a(base, k + 3u, m));
-  }
-  @else {
-    return transpose(mat4x4f(
-      read_a(base, m, k), read_a(base, m + 1u, k), read_a(base, m + 2u, k), read_a(base, m + 3u, k),
-    ));
-  }
-}
-
-// Columns n .. n+3 of B at k .. k+3: column j of the matrix is row k + j.
-fn block_b(base: u32, n: u32, k: u32) -> mat4x4f {
-  @if(TRANS_B) {
-    return transpose(mat4x4f(
-      read_b(base, n, k), read_b(base, n + 1u, k), read_b(base, n + 2u, k), read_b(base, n + 3u, k),
-    ));
-  }
-  @else {
-    return mat4x4f(read_b(base, k, n), read_b(base, k + 1u, n), read_b(base, k + 2u, n), read_b(base, k + 3u, n));
-  }
-}
-
-@if(SECOND) fn read_a2(row: u32, column: u32) -> vec4f {
-  let at = row * p.lda2 + column;
-  @if(VEC_2) { return a2[at / 4u]; }
-  @else { return vec4f(a2[at], a2[at + 1u], a2[at + 2u], a2[at + 3u]); }
-}
-
-@if(SECOND && TRANS_B) fn at_b2(row: u32, column: u32) -> u32 { return row * p.k2 + column; }
-@elif(SECOND) fn at_b2(row: u32, column: u32) -> u32 { return row * p.n + column; }
-
-@if(SECOND) fn read_b2(row: u32, column: u32) -> vec4f {
-  let at = at_b2(row, column);
-  @if(VEC_2) { return b2[at / 4u]; }
-  @else { return vec4f(b2[at], b2[at + 1u], b2[at + 2u], b2[at + 3u]); }
-}
-
-// As block_a and block_b, of the second pair.
-@if(SECOND) fn block_a2(m: u32, k: u32) -> mat4x4f {
-  return transpose(mat4x4f(read_a2(m, k), read_a2(m + 1u, k), read_a2(m + 2u, k), read_a2(m + 3u, k)));
-}
-
-@if(SECOND) fn block_b2(n: u32, k: u32) -> mat4x4f {
-  @if(TRANS_B) {
-    return transpose(mat4x4f(read_b2(n, k), read_b2(n + 1u, k), read_b2(n + 2u, k), read_b2(n + 3u, k)));
-  }
-  @else {
-    return mat4x4f(read_b2(k, n), read_b2(k + 1u, n), read_b2(k + 2u, n), read_b2(k + 3u, n));
-  }
-}
-
-// A block at k .. k+3 with what is at k_end and beyond made zero; of both operands, since the other's may be no number.
-fn until(block: mat4x4f, k: u32, k_end: u32) -> mat4x4f {
-  @if(GUARD) {
-    if (k + 4u > k_end) {
-      return mat4x4f(
-        select(vec4f(), block[0], k < k_end), select(vec4f(), block[1], k + 1u < k_end),
-        select(vec4f(), block[2], k + 2u < k_end), select(vec4f(), block[3], k + 3u < k_end),
-      );
-    }
-  }
-  return block;
-}
 
 // Four rows of C, to which one k is added: column r of the matrix is row r.
 fn fma_rows(c: mat4x4f, a: vec4f, b: vec4f) -> mat4x4f {
@@ -182,17 +35,11 @@ fn fma_block(c: mat4x4f, a: mat4x4f, b: mat4x4f) -> mat4x4f {
   return fma_rows(fma_rows(fma_rows(fma_rows(c, a[0], b[0]), a[1], b[1]), a[2], b[2]), a[3], b[3]);
 }
 
-fn batch_offset(z: u32, strides: vec4u) -> u32 {
-  let i2 = z % p.batch2;
-  let i1 = (z / p.batch2) % p.batch1;
-  return (z / p.batch2 / p.batch1) * strides.x + i1 * strides.y + i2 * strides.z;
-}
-
-fn store(base: u32, m: u32, n: u32, sum: vec4f) {
+// `first`: the column of C's row that `base` is.
+fn store(base: u32, first: u32, m: u32, n: u32, sum: vec4f) {
   if (m >= p.m || n >= p.n_end) { return; }
   let at = base + m * p.ldc + n;
-  // Matrices beside each other are columns of one.
-  let column = at % p.ldc;
+  let column = first + n;
   @if(VEC_C) { store_element(p.alpha * sum, at / 4u, column / 4u); }
   @else {
     for (var i = 0u; i < min(4u, p.n_end - n); i++) { store_element(p.alpha * sum[i], at + i, column + i); }
@@ -204,11 +51,13 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   let n = p.n_first + gid.x * WIDTH * 4u;
   let m = gid.y * HEIGHT * 4u;
   if (n >= p.n_end || m >= p.m) { return; }
-  let batch = gid.z / p.splits;
-  let k_start = p.k_first + (gid.z % p.splits) * p.chunk;
+  let own = batch_of(gid.z);
+  let split = own.y;
+  let batch = place_of(own.x);
+  let k_start = p.k_first + split * p.chunk;
   let k_end = min(p.k_end, k_start + p.chunk);
-  let a_base = batch_offset(batch, p.a_strides);
-  let b_base = batch_offset(batch, p.b_strides) - p.b_shift;
+  let a_base = offset_of(batch, p.a_strides);
+  let b_base = offset_of(batch, p.b_strides) - p.b_shift;
   // c_RC: rows 4R to 4R + 3, columns 4C to 4C + 3 of the thread's block.
   var c_00 = mat4x4f();
   @if(TALL || HUGE) var c_10 = mat4x4f();
@@ -238,7 +87,8 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
       @if(WIDE) c_31 = fma_block(c_31, a_3, b_1);
     }
   }
-  let c_base = batch_offset(batch, p.c_strides) + (p.split_first + gid.z % p.splits) * p.split_stride;
+  let c_base = offset_of(batch, p.c_strides) + (p.split_first + split) * p.split_stride;
+  let c_column = offset_of(batch, p.c_columns);
   // Rolled up, since a compiler that inlines everything would meet the epilogue once per row.
   var blocks: array<mat4x4f, HEIGHT * WIDTH>;
   blocks[0] = c_00;
@@ -250,7 +100,7 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
   @if(HUGE) blocks[3u * WIDTH] = c_30;
   @if(WIDE && HUGE) blocks[3u * WIDTH + 1u] = c_31;
   @if(SECOND) {
-    if (gid.z % p.splits == p.splits - 1u) {
+    if (split == p.splits - 1u) {
       let column = n / p.group2 * p.k2;
       for (var i = 0u; i < HEIGHT; i++) {
         var sum_0 = blocks[i * WIDTH];
@@ -266,7 +116,7 @@ fn direct(@builtin(global_invocation_id) gid: vec3u) {
     }
   }
   for (var i = 0u; i < HEIGHT * WIDTH * 4u; i++) {
-    store(c_base, m + i / (WIDTH * 4u) * 4u + i % 4u, n + i / 4u % WIDTH * 4u, blocks[i / 4u][i % 4u]);
+    store(c_base, c_column, m + i / (WIDTH * 4u) * 4u + i % 4u, n + i / 4u % WIDTH * 4u, blocks[i / 4u][i % 4u]);
   }
 }
 
@@ -361,9 +211,10 @@ fn steps_of(length: u32) -> u32 {
 fn tiled(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) id: vec3u) {
   let lane = id.y * TX + id.x;
   let tile = select(group.xy, group.yx, p.m_first == 1u);
-  let batch = group.z / p.splits;
+  let own = batch_of(group.z);
+  let batch = place_of(own.x);
   @if(FOLD) let split = id.z;
-  @else let split = group.z % p.splits;
+  @else let split = own.y;
   @if(FOLD) let first_tile = id.z * TILES;
   @else let first_tile = 0u;
   let k_start = p.k_first + split * p.chunk;
@@ -372,8 +223,8 @@ fn tiled(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) id: 
   let corner = Corner(
     tile.y * ROWS * 4u,
     n_start,
-    batch_offset(batch, p.a_strides),
-    batch_offset(batch, p.b_strides) - p.b_shift,
+    offset_of(batch, p.a_strides),
+    offset_of(batch, p.b_strides) - p.b_shift,
     k_start + steps_of(k_end - k_start) * DEPTH,
     n_start / p.group2 * p.k2,
   );
@@ -456,10 +307,11 @@ fn tiled(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) id: 
     }
     if (split > 0u) { return; }
   }
-  @if(FOLD) let c_base = batch_offset(batch, p.c_strides);
-  @else let c_base = batch_offset(batch, p.c_strides) + (p.split_first + split) * p.split_stride;
+  var c_base = offset_of(batch, p.c_strides);
+  @if(!FOLD) { c_base += (p.split_first + split) * p.split_stride; }
+  let c_column = offset_of(batch, p.c_columns);
   for (var i = 0u; i < HEIGHT * WIDTH * 4u; i++) {
     let row = m + i / (WIDTH * 4u) * TY * 4u + i % 4u;
-    store(c_base, row, n + i / 4u % WIDTH * TX * 4u, blocks[i / 4u][i % 4u]);
+    store(c_base, c_column, row, n + i / 4u % WIDTH * TX * 4u, blocks[i / 4u][i % 4u]);
   }
 }

@@ -2,18 +2,18 @@
 // partial [splits, batch, rows, columns]; C lies as its strides say. All sizes count vec4 with VEC_C, else numbers.
 // conditions: VEC_C
 import package::lib::epilogue::store_element;
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 
 struct Params {
   count: u32, // of a matrix
-  columns: u32,
   splits: u32,
-  batch1: u32, // sizes of the two inner batch axes
-  batch2: u32,
   ldc: u32, // from a row of C to the next
   split: u32, // from a split to the next
-  pad: u32,
+  columns: vec4u, // divisors: columns, and the sizes of the two inner batch axes
+  by_batch1: vec4u,
+  by_batch2: vec4u,
   c_strides: vec4u, // per step of batch axes 0, 1, 2
+  c_columns: vec4u, // the same in columns of a row of C: matrices beside each other are columns of one
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -29,11 +29,12 @@ fn sum_splits(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups
   let first = gid.z * p.count + i;
   var v = partial[first];
   for (var s = 1u; s < p.splits; s++) { v += partial[s * p.split + first]; }
-  let row = i / p.columns;
-  let column = i - row * p.columns;
-  let i2 = gid.z % p.batch2;
-  let i1 = (gid.z / p.batch2) % p.batch1;
-  let base = (gid.z / p.batch2 / p.batch1) * p.c_strides.x + i1 * p.c_strides.y + i2 * p.c_strides.z;
-  let at = base + row * p.ldc + column;
-  store_element(v, at, at % p.ldc);
+  let row = quotient(i, p.columns);
+  let column = i - row * p.columns.x;
+  let rest = quotient(gid.z, p.by_batch2);
+  let outer = quotient(rest, p.by_batch1);
+  let batch = vec3u(outer, rest - outer * p.by_batch1.x, gid.z - rest * p.by_batch2.x);
+  let to = batch * p.c_strides.xyz;
+  let beside = batch * p.c_columns.xyz;
+  store_element(v, to.x + to.y + to.z + row * p.ldc + column, beside.x + beside.y + beside.z + column);
 }

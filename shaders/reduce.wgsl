@@ -1,18 +1,16 @@
 // y[o] = scale * fold over r of x[o's offset + r's offset]; FN 0 sum, 1 max, 2 min. Kept and reduced axes have their own strides.
 // `columns`: one thread per result (neighbours read neighbours). `rows`: one workgroup per result, for long contiguous axes.
 // Both fold one of `chunks` ranges of r into partial[chunk * count + o]; `finish` folds the chunks in order.
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 
 struct Params {
-  count: u32, // results
+  count: vec4u, // results, as a divisor
   reduced: u32, // elements folded into each
   chunk: u32, // of which one range has this many
   chunks: u32,
   scale: f32,
-  kept_shape: array<vec4u, 2>,
-  kept_strides: array<vec4u, 2>,
-  reduced_shape: array<vec4u, 2>,
-  reduced_strides: array<vec4u, 2>,
+  kept: array<vec4u, 8>, // divisor by the size, stride
+  others: array<vec4u, 8>,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -33,35 +31,34 @@ fn fold(a: f32, b: f32) -> f32 {
 }
 
 fn kept_offset(i: u32) -> u32 {
-  if (KEPT == 1u) { return i * p.kept_strides[0].x; }
   var rest = i;
   var at = 0u;
-  for (var r = KEPT; r > 0u; r--) {
-    let size = p.kept_shape[(r - 1u) / 4u][(r - 1u) % 4u];
-    at += (rest % size) * p.kept_strides[(r - 1u) / 4u][(r - 1u) % 4u];
-    rest /= size;
+  for (var axis = KEPT - 1u; axis > 0u; axis--) {
+    let outer = quotient(rest, p.kept[axis]);
+    at += (rest - outer * p.kept[axis].x) * p.kept[axis].w;
+    rest = outer;
   }
-  return at;
+  return at + rest * p.kept[0].w;
 }
 
 fn reduced_offset(i: u32) -> u32 {
-  if (REDUCED == 1u) { return i * p.reduced_strides[0].x; }
   var rest = i;
   var at = 0u;
-  for (var r = REDUCED; r > 0u; r--) {
-    let size = p.reduced_shape[(r - 1u) / 4u][(r - 1u) % 4u];
-    at += (rest % size) * p.reduced_strides[(r - 1u) / 4u][(r - 1u) % 4u];
-    rest /= size;
+  for (var axis = REDUCED - 1u; axis > 0u; axis--) {
+    let outer = quotient(rest, p.others[axis]);
+    at += (rest - outer * p.others[axis].x) * p.others[axis].w;
+    rest = outer;
   }
-  return at;
+  return at + rest * p.others[0].w;
 }
 
 @compute @workgroup_size(WG)
 fn columns(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
-  if (i >= p.count * p.chunks) { return; }
-  let base = kept_offset(i % p.count);
-  let start = (i / p.count) * p.chunk;
+  if (i >= p.count.x * p.chunks) { return; }
+  let range = quotient(i, p.count);
+  let base = kept_offset(i - range * p.count.x);
+  let start = range * p.chunk;
   let end = min(p.reduced, start + p.chunk);
   var value = x[base + reduced_offset(start)];
   for (var r = start + 1u; r < end; r++) { value = fold(value, x[base + reduced_offset(r)]); }
@@ -77,9 +74,10 @@ fn rows(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let i = group.x + group.y * groups.x;
-  if (i >= p.count * p.chunks) { return; }
-  let base = kept_offset(i % p.count);
-  let start = (i / p.count) * p.chunk;
+  if (i >= p.count.x * p.chunks) { return; }
+  let range = quotient(i, p.count);
+  let base = kept_offset(i - range * p.count.x);
+  let start = range * p.chunk;
   let end = min(p.reduced, start + p.chunk);
   var value = x[base + reduced_offset(min(start + lane, end - 1u))];
   if (FN == 0u && start + lane >= end) { value = 0.0; }
@@ -96,8 +94,8 @@ fn rows(
 @compute @workgroup_size(WG)
 fn finish(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
-  if (i >= p.count) { return; }
+  if (i >= p.count.x) { return; }
   var value = x[i];
-  for (var c = 1u; c < p.chunks; c++) { value = fold(value, x[c * p.count + i]); }
+  for (var c = 1u; c < p.chunks; c++) { value = fold(value, x[c * p.count.x + i]); }
   y[i] = p.scale * value;
 }

@@ -6,9 +6,9 @@
 // Order of a sum: lanes share a part of K. rows_dot deals vectors of four to 8 lanes in turn (lane l has 32 j + 4 l and the next three),
 // columns_sum gives 16 lanes a range each. A lane adds its terms by fused multiply-adds with k ascending; the lanes' sums are added from lane 0 on.
 // So all forms give the same bits. A workgroup, or a thread of block_sums, takes eight of the few; src/ops/skinny.ts has the rest.
-// VEC_A, VEC_B: the rows of that tensor begin at multiples of 4. TALL: block_sums takes 16 of the long side, not 8.
+// VEC_A, VEC_B: the rows of that tensor begin at multiples of 4. GUARD: the sum of rows_dot ends within a vector. TALL: block_sums takes 16 of the long side, not 8.
 // SECOND: columns_sum makes two products, a first with few columns and a second with few rows, both gradients of an update's factors.
-// conditions: TRANS_A TRANS_B VEC_A VEC_B FEW_ROWS TALL SECOND VEC_A2 VEC_B2
+// conditions: TRANS_A TRANS_B VEC_A VEC_B GUARD FEW_ROWS TALL SECOND VEC_A2 VEC_B2
 import package::lib::epilogue::store_element;
 
 struct Params {
@@ -141,15 +141,16 @@ fn rows_dot(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
   var high = vec4f();
   for (var first = 0u; first < p.k; first += 256u) {
     let at = first + quad * 4u;
-    let block = until(block_b(n + half * 4u, at), at, p.k);
+    @if(GUARD) let block = until(block_b(n + half * 4u, at), at, p.k);
+    @else let block = block_b(n + half * 4u, at);
     workgroupBarrier(); // everyone has read the tile before
     for (var j = 0u; j < 4u; j++) { tile[(j * 2u + half) * 64u + quad] = block[j]; }
     workgroupBarrier(); // the tile is whole
     for (var i = 0u; i < 8u; i++) {
       let k = first + (i * 8u + lane) * 4u;
       if (k >= p.k) { break; }
-      let here = vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k);
-      let x = select(vec4f(), read_a(row, k), here);
+      @if(GUARD) let x = select(vec4f(), read_a(row, k), vec4u(k, k + 1u, k + 2u, k + 3u) < vec4u(p.k));
+      @else let x = read_a(row, k);
       for (var j = 0u; j < 4u; j++) {
         let b_low = tile[j * 128u + i * 8u + lane];
         let b_high = tile[j * 128u + 64u + i * 8u + lane];

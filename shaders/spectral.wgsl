@@ -9,7 +9,12 @@
 // frequencies of each side, the ROWS of a frequency side by side: four rows share what is looked up.
 // Sides: 0 is out, 1 is in. x [rows, IN], dy, y [rows, OUT]; spectrum [stack, stride]; tables and turns: src/ops/spectral.ts.
 
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
+
+struct Pass {
+  each: vec4u, // butterflies of a row, as a divisor; the radix
+  apart: vec4u, // numbers from one of a butterfly to the next, as a divisor; the step of its angle
+}
 
 struct Params {
   per: u32, // rows of one spectrum
@@ -18,7 +23,8 @@ struct Params {
   n: u32,
   half: vec2u, // OUT / 2, IN / 2
   stages: vec2u,
-  radix: array<vec4u, 4>, // of at most 8 passes of out, then of in
+  halves: array<vec4u, 2>, // the halves as divisors
+  passes: array<Pass, 16>, // at most 8 of out, then of in
   to: u32, // the side of the result
   unit: u32, // the side whose rows are those of the identity; 2: neither
   across: u32, // 1: rows that are no identity's are columns of [stack, N, per]
@@ -135,19 +141,17 @@ fn store(at: u32, m: u32, y0: vec2f, y1: vec2f, zero: u32, step: u32, back: bool
 fn transform(side: u32, back: bool, lane: u32) {
   let h = p.half[side];
   let stages = p.stages[side];
-  var length = select(h, 1u, back);
   for (var s = 0u; s < stages; s++) {
-    let stage = select(s, stages - 1u - s, back);
-    let radix = p.radix[2u * side + stage / 4u][stage % 4u];
-    length = select(length, length * radix, back);
-    let m = length / radix;
-    let each = h / radix;
-    for (var i = lane; i < ROWS * each; i += WG) {
-      let b = i % each;
-      let j = b % m;
-      butterfly(radix, i / each * h + b / m * length + j, m, turns_at(side), 2u * h / length * j, back);
+    let pass_at = 8u * side + select(s, stages - 1u - s, back);
+    let each = p.passes[pass_at].each;
+    let apart = p.passes[pass_at].apart;
+    for (var i = lane; i < ROWS * each.x; i += WG) {
+      let row = quotient(i, each);
+      let b = i - row * each.x;
+      let group = quotient(b, apart);
+      let j = b - group * apart.x;
+      butterfly(each.w, row * h + group * each.w * apart.x + j, apart.x, turns_at(side), apart.w * j, back);
     }
-    length = select(m, length, back);
     workgroupBarrier(); // the pass is written
   }
 }
@@ -254,9 +258,10 @@ fn join(group: u32, spectrum_of: u32, to: u32, lane: u32) {
 fn write_rows(to: u32, spectrum_of: u32, first: u32, end: u32, lane: u32) {
   let h = p.half[to];
   for (var i = lane; i < ROWS * h; i += WG) {
-    let row = first + i / h;
+    let own = quotient(i, p.halves[to]);
+    let row = first + own;
     if (row < end) {
-      let at = pair_at(spectrum_of, row, i % h, 2u * h);
+      let at = pair_at(spectrum_of, row, i - own * h, 2u * h);
       let y = 0.5 * p.scale * data[i];
       result[at.x] = y.x;
       result[at.y] = y.y;
@@ -282,10 +287,11 @@ fn apply(
       separate_unit(group, from_side, first, lane);
     } else {
       for (var i = lane; i < ROWS * h; i += WG) {
-        let row = first + i / h;
+        let own = quotient(i, p.halves[from_side]);
+        let row = first + own;
         data[i] = vec2f(0.0);
         if (row < end) {
-          let at = pair_at(spectrum_of, row, i % h, 2u * h);
+          let at = pair_at(spectrum_of, row, i - own * h, 2u * h);
           data[i] = vec2f(x_in[at.x], x_in[at.y]);
         }
       }
@@ -323,10 +329,11 @@ fn backward(
       } else {
         let h = p.half[side];
         for (var i = lane; i < ROWS * h; i += WG) {
-          let row = first + i / h;
+          let own = quotient(i, p.halves[side]);
+          let row = first + own;
           data[i] = vec2f(0.0);
           if (row < end) {
-            let at = pair_at(spectrum_of, row, i % h, 2u * h);
+            let at = pair_at(spectrum_of, row, i - own * h, 2u * h);
             if (side == 0u) { data[i] = vec2f(dy_in[at.x], dy_in[at.y]); } else { data[i] = vec2f(x_in[at.x], x_in[at.y]); }
           }
         }

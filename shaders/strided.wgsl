@@ -1,12 +1,11 @@
 // y[i] = x at i's coordinates times x's strides: expand (stride 0), transpose (permuted strides), slice (stepped, maybe negative).
 // Four-byte elements copied as bits, up to eight merged axes.
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 
 struct Params {
   n: u32,
   offset: u32, // of the first element read
-  shape: array<vec4u, 2>,
-  strides: array<vec4u, 2>, // of x, in elements; they wrap, so that negative steps work
+  axes: array<vec4u, 8>, // divisor by the size, stride of x in elements; strides wrap, so that negative steps work
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -22,11 +21,10 @@ fn copy(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
   if (i >= p.n) { return; }
   var rest = i;
   var at = p.offset;
-  for (var r = RANK; r > 0u; r--) {
-    let j = (r - 1u) / 4u;
-    let l = (r - 1u) % 4u;
-    at += (rest % p.shape[j][l]) * p.strides[j][l];
-    rest /= p.shape[j][l];
+  for (var axis = RANK - 1u; axis > 0u; axis--) {
+    let outer = quotient(rest, p.axes[axis]);
+    at += (rest - outer * p.axes[axis].x) * p.axes[axis].w;
+    rest = outer;
   }
-  y[i] = x[at];
+  y[i] = x[at + rest * p.axes[0].w];
 }

@@ -1,6 +1,6 @@
 // unfold: x [B, C, H, W] → patches [B, L, C*kh*kw], L = out_h*out_w windows in reading order, zero outside the picture.
 // fold, its adjoint: every pixel sums the patch elements that hold it, in the order of its place in the window.
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 
 struct Params {
   count: u32,
@@ -15,6 +15,12 @@ struct Params {
   pad_left: u32,
   out_h: u32,
   out_w: u32,
+  // Divisors: numbers in a row of a window, rows of one, channels, windows of a picture, in a row of it.
+  in_row: vec4u,
+  in_window: vec4u,
+  in_patch: vec4u,
+  in_picture: vec4u,
+  in_line: vec4u,
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -27,16 +33,18 @@ override WG: u32 = 64u;
 fn unfold(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
   if (i >= p.count) { return; }
-  let column = i % p.kernel_w;
-  let row = (i / p.kernel_w) % p.kernel_h;
-  let area = p.kernel_h * p.kernel_w;
-  let channel = (i / area) % p.channels;
-  let patch_index = i / (area * p.channels);
-  let window = patch_index % (p.out_h * p.out_w);
-  let batch = patch_index / (p.out_h * p.out_w);
+  let rows = quotient(i, p.in_row);
+  let column = i - rows * p.kernel_w;
+  let planes = quotient(rows, p.in_window);
+  let row = rows - planes * p.kernel_h;
+  let patch_index = quotient(planes, p.in_patch);
+  let channel = planes - patch_index * p.channels;
+  let batch = quotient(patch_index, p.in_picture);
+  let window = patch_index - batch * p.in_picture.x;
+  let line = quotient(window, p.in_line);
   // Outside on the left or top wraps to a large number.
-  let h = (window / p.out_w) * p.stride_h + row - p.pad_top;
-  let w = (window % p.out_w) * p.stride_w + column - p.pad_left;
+  let h = line * p.stride_h + row - p.pad_top;
+  let w = (window - line * p.out_w) * p.stride_w + column - p.pad_left;
   var v = 0.0;
   if (h < p.height && w < p.width) { v = x[((batch * p.channels + channel) * p.height + h) * p.width + w]; }
   y[i] = v;

@@ -1,10 +1,9 @@
 // y = cond != 0 ? a : b with broadcasting; four-byte elements of any type, copied as bits.
-import package::lib::index::flat;
+import package::lib::index::{flat, quotient};
 
 struct Params {
   n: u32,
-  shape: array<vec4u, 2>,
-  cond: array<vec4u, 2>, // strides in elements
+  axes: array<vec4u, 8>, // divisor by the size, stride of cond in elements
   a: array<vec4u, 2>,
   b: array<vec4u, 2>,
 }
@@ -24,11 +23,12 @@ fn choose(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
   if (i >= p.n) { return; }
   var rest = i;
   var at = vec3u();
-  for (var r = RANK; r > 0u; r--) {
-    let j = (r - 1u) / 4u;
-    let l = (r - 1u) % 4u;
-    at += (rest % p.shape[j][l]) * vec3u(p.cond[j][l], p.a[j][l], p.b[j][l]);
-    rest /= p.shape[j][l];
+  for (var axis = RANK - 1u; axis > 0u; axis--) {
+    let outer = quotient(rest, p.axes[axis]);
+    let j = axis / 4u;
+    at += (rest - outer * p.axes[axis].x) * vec3u(p.axes[axis].w, p.a[j][axis % 4u], p.b[j][axis % 4u]);
+    rest = outer;
   }
+  at += rest * vec3u(p.axes[0].w, p.a[0].x, p.b[0].x);
   if (cond[at.x] != 0) { y[i] = a[at.y]; } else { y[i] = b[at.z]; }
 }

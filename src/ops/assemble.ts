@@ -7,7 +7,7 @@ import { sizeOf } from '../graph/shape.ts';
 import type { Kernel, Param } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { perElement, WORKGROUP } from './dispatch.ts';
+import { divisor, perElement, WORKGROUP } from './dispatch.ts';
 
 /** Parts, each with a binding, and axes that the shader has room for. */
 export const MOST_PARTS = 6;
@@ -91,7 +91,13 @@ export function assembleKernel(entry: 'assemble' | 'join', attrs: AssembleAttrs)
       {
         ...{ shader: 'assemble.wgsl', entry, conditions: partConditions(windows.length) },
         constants: { WG: WORKGROUP },
-        params: [...[n, 0, 0, 0], ...four(shape, 1), ...parts],
+        params: [
+          ...[n, 0, 0, 0],
+          ...four(shape, 1)
+            .slice(1)
+            .flatMap((size) => divisor(size)),
+          ...parts,
+        ],
         bindings: [{ out: 0 }, ...windows.map((_, i) => ({ in: i }))],
         workgroups: perElement(n),
       },

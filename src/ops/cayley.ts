@@ -202,7 +202,7 @@ function forward(source: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
   const task = taskOf(blocks, attrs);
   const bindings = [{ in: 0 }, { out: 0 }];
   if (kind === 'neumann')
-    return b <= FOUR_TILES ? { dispatches: [tiled(task, 'series', 3, bindings)] } : largeSeries(task, caps);
+    return b <= FOUR_TILES ? { dispatches: [tiled(task, 'series', 2, bindings)] } : largeSeries(task, caps);
   const one = (entry: string, constants: Record<string, number>, workgroups: Dispatch['workgroups']) => ({
     dispatches: [dispatch(task, { entry, constants: { B: b, ...constants }, bindings, workgroups })],
   });
@@ -221,7 +221,7 @@ function backward(dR: TensorType, attrs: CayleyAttrs, caps: Caps): Kernel {
   const bindings = [{ in: 0 }, { in: 1 }, { out: 0 }];
   return {
     dispatches: [
-      exact ? tiled(task, 'exact_backward', 3, bindings) : tiled(task, 'series_backward', 4, bindings),
+      exact ? tiled(task, 'exact_backward', 2, bindings) : tiled(task, 'series_backward', 4, bindings),
     ],
   };
 }

@@ -73,6 +73,20 @@ export function eight(values: readonly number[], fill = 0): Param[] {
   return out;
 }
 
+/**
+ * What a shader divides by, as lib/index.wgsl takes it, and a fourth number of the vector: n / size = n · factor >> (31 + shift) for every
+ * n < 2³¹, without a division.
+ */
+export function divisor(size: number, fourth = 0): [number, number, number, number] {
+  const shift = Math.ceil(Math.log2(size));
+  const whole = 1n << BigInt(31 + shift);
+  return [size, Number((whole + BigInt(size) - 1n) / BigInt(size)), shift, fourth];
+}
+
+/** Divisors of up to eight axes, each with an operand's stride. */
+export const axes = (shape: readonly number[], strides: readonly number[]): Param[] =>
+  Array.from({ length: MAX_RANK }, (_, i) => divisor(shape[i] ?? 1, strides[i] ?? 0)).flat();
+
 /** Threads that keep a GPU busy, and how many rows one of them sums up at least and at most. */
 const THREADS = 65536;
 const LEAST_ROWS = 16;

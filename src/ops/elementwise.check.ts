@@ -74,6 +74,8 @@ defineCheck(binaryOp, {
     binaryCase('add', [4, 33], [4, 33]),
     binaryCase('add', [2, 3, 5], [5]),
     binaryCase('sub', [3, 1, 5], [4, 1]),
+    // Indices of more than 16 bits.
+    { ...binaryCase('sub', [301, 7, 53], [7, 1]), gradientInputs: [] },
     binaryCase('mul', [2, 7, 3], [2, 1, 3]),
     binaryCase('mul', [7], []),
     binaryCase('div', [5, 6], [5, 1], [0.5, 2]),

@@ -9,6 +9,8 @@ import { fail } from '../lib/errors.ts';
 import { addParts } from './addParts.ts';
 import { cast } from './cast.ts';
 import {
+  axes,
+  divisor,
   eight,
   MAX_RANK,
   mergeAxes,
@@ -72,7 +74,7 @@ export function binaryKernel(inputs: readonly TensorType[], output: TensorType, 
         shader: 'binary.wgsl',
         entry: a.dtype === 'i32' ? 'whole' : truth ? 'compare' : 'floats',
         constants: { WG: WORKGROUP, FN: code, RANK: shape.length },
-        params: [n, 0, 0, 0, ...eight(shape, 1), ...eight(strides[0]!), ...eight(strides[1]!)],
+        params: [n, 0, 0, 0, ...axes(shape, strides[0]!), ...eight(strides[1]!)],
         bindings: [{ in: 0 }, { in: 1 }, { out: 0 }],
         workgroups: perElement(n),
       },
@@ -213,7 +215,7 @@ export const whereOp = defineOp<Record<never, never>>({
           shader: 'where.wgsl',
           entry: 'choose',
           constants: { WG: WORKGROUP, RANK: shape.length },
-          params: [n, 0, 0, 0, ...eight(shape, 1), ...strides.flatMap((s) => eight(s))],
+          params: [n, 0, 0, 0, ...axes(shape, strides[0]!), ...strides.slice(1).flatMap((s) => eight(s))],
           bindings: [{ in: 0 }, { in: 1 }, { in: 2 }, { out: 0 }],
           workgroups: perElement(n),
         },
@@ -447,12 +449,12 @@ function rangesOfRow(count: number, reduced: number): { readonly chunk: number; 
   return { chunk, chunks: Math.ceil(reduced / chunk) };
 }
 
-/** The kernel of a fold of `shape` over `axes`, in one pass or in chunks and a second pass. Shared with sumTo. */
-export function reduceKernel(shape: readonly number[], axes: readonly number[], fn: ReduceName): Kernel {
-  const others = shape.map((_, i) => i).filter((i) => !axes.includes(i));
+/** The kernel of a fold of `shape` over some axes, in one pass or in chunks and a second pass. Shared with sumTo. */
+export function reduceKernel(shape: readonly number[], over: readonly number[], fn: ReduceName): Kernel {
+  const others = shape.map((_, i) => i).filter((i) => !over.includes(i));
   const strides = stridesOf(shape);
   const keptAxes = mergeAxes(axesOf(shape, others), [axesOf(strides, others)]);
-  const reducedAxes = mergeAxes(axesOf(shape, axes), [axesOf(strides, axes)]);
+  const reducedAxes = mergeAxes(axesOf(shape, over), [axesOf(strides, over)]);
   const count = sizeOf(keptAxes.shape);
   const reduced = sizeOf(reducedAxes.shape);
   const byRows = reduced >= 32 && reducedAxes.strides[0]!.at(-1) === 1;
@@ -462,10 +464,9 @@ export function reduceKernel(shape: readonly number[], axes: readonly number[], 
     : rowRanges({ rows: reduced, columns: count });
   const factor = fn === 'mean' ? 1 / reduced : 1;
   const fold = (last: boolean): Dispatch['params'] => [
-    ...[count, reduced, chunk, chunks],
-    ...[{ f32: last ? factor : 1 }, 0, 0, 0],
-    ...[...eight(keptAxes.shape, 1), ...eight(keptAxes.strides[0]!)],
-    ...[...eight(reducedAxes.shape, 1), ...eight(reducedAxes.strides[0]!)],
+    ...divisor(count),
+    ...[reduced, chunk, chunks, { f32: last ? factor : 1 }],
+    ...[...axes(keptAxes.shape, keptAxes.strides[0]!), ...axes(reducedAxes.shape, reducedAxes.strides[0]!)],
   ];
   const first: Dispatch = {
     shader: 'reduce.wgsl',

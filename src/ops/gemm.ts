@@ -3,7 +3,7 @@ import { sizeOf } from '../graph/shape.ts';
 import type { Caps, Dispatch, Kernel, Ref } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { addParts } from './addParts.ts';
-import { mergeAxes, perElement, rowParts } from './dispatch.ts';
+import { divisor, mergeAxes, perElement, rowParts } from './dispatch.ts';
 import { type Epilogue, epilogueParts } from './epilogue.ts';
 import {
   chooseSplits,
@@ -12,20 +12,11 @@ import {
   type GemmVariant,
   type GemmVariantName,
   gemmVariants,
-  type Sizes,
   takesSplits,
   tileOf,
 } from './gemmVariants.ts';
 import { type QuantFormat, quantConditions, quantConstants, quantLayout, quantParams } from './quantised.ts';
-import {
-  isSkinny,
-  type SkinnyForm,
-  skinnyChunk,
-  skinnyDispatch,
-  skinnyForm,
-  skinnyForms,
-  skinnyWork,
-} from './skinny.ts';
+import { isSkinny, type SkinnyForm, skinnyChunk, skinnyDispatch, skinnyForm, skinnyForms } from './skinny.ts';
 
 /** What a tuner or a test may ask for: a cut of matmul.wgsl, or a form of skinny.wgsl. */
 export type ProductVariant = GemmVariantName | SkinnyForm;
@@ -191,9 +182,10 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
     conditions: last.conditions,
     constants: last.constants,
     params: [
-      ...[matrix / width, columns, cut.splits, cut.shape[1]!, cut.shape[2]!],
-      ...[cut.c.ldc, total, 0, ...cut.c.strides].map((step) => step / width),
-      0,
+      ...[matrix / width, cut.splits, cut.c.ldc / width, total / width],
+      ...[columns, cut.shape[1]!, cut.shape[2]!].flatMap((size) => divisor(size)),
+      ...[...cut.c.strides, 0].map((step) => step / width),
+      ...[...columnsOf(cut.c), 0].map((step) => step / width),
     ],
     bindings: [sums, sums, ...last.bindings],
     workgroups: [groupsX, groupsY, cut.batches],
@@ -214,6 +206,9 @@ export function gemmKernel(gemm: Gemm, caps: Caps): Kernel {
   };
 }
 
+/** Columns of a row of C from a batch to the next along its axes. */
+const columnsOf = ({ strides, ldc }: Layout): number[] => strides.map((step) => step % ldc);
+
 /** Whether the batches of C follow each other without gaps, `size` elements each. */
 const areTogether = ({ shape, c }: Cut, size: number): boolean =>
   following(shape, size).every((step, i) => shape[i] === 1 || step === c.strides[i]);
@@ -224,7 +219,7 @@ interface End {
   readonly epilogue: Epilogue;
 }
 
-/** The product with part `i` of B; {@link gemmWork} reads its params. */
+/** The product with part `i` of B; dispatchedProduct.ts reads its params. */
 function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number): Dispatch {
   const { m, n, k, bQuant } = gemm;
   const { shape, batches, variant, inParts, c } = cut;
@@ -275,14 +270,15 @@ function partDispatch(gemm: Gemm, cut: Cut, { c: to, epilogue }: End, i: number)
     params: [
       ...[m, n, k, cut.chunk, splits],
       { f32: gemm.alpha },
-      ...[shape[1]!, shape[2]!, along.n[0]!, along.n[1]!, along.k[0]!, along.k[1]!],
+      ...(second ? [second.groups * second.k, n / second.groups] : [0, n]),
+      ...[along.n[0]!, along.n[1]!, along.k[0]!, along.k[1]!],
       ...[...cut.aStrides, 0],
       ...[...cut.bStrides, 0],
       ...[...c.strides, 0],
       ...[rowA(gemm), bQuant ? 0 : rowB(gemm), c.ldc],
-      ...[inParts ? i : 0, c.split, first * rowB(gemm), mFirst ? 1 : 0],
-      ...(second ? [second.k, second.groups * second.k, n / second.groups] : [0, 0, n]),
-      ...[0, 0],
+      ...[inParts ? i : 0, c.split, first * rowB(gemm), mFirst ? 1 : 0, second?.k ?? 0],
+      ...[splits, shape[1]!, shape[2]!].flatMap((size) => divisor(size)),
+      ...[...columnsOf(c), 0],
       ...quantParams(bQuant),
     ],
     bindings: [gemm.a, ref, ...end.bindings],
@@ -295,54 +291,4 @@ function partsOf(gemm: Gemm, caps: Caps): { first: number; end: number; ref: Ref
   const rows = gemm.transB ? gemm.n : gemm.k;
   if (gemm.batch.length > 0) return [{ first: 0, end: rows, ref: gemm.b }];
   return rowParts(gemm.b, rows, rowB(gemm) * (gemm.bHalf ? 2 : 4), caps.maxStorageBindingBytes);
-}
-
-/** Where the params of matmul.wgsl have the length of the second sum. */
-const SECOND_K = 31;
-
-/** A product as its dispatch tells it. */
-export interface DispatchedProduct extends Sizes {
-  readonly form: Form;
-  /** Of a packed B. */
-  readonly packed: QuantFormat | undefined;
-  /** Length of the sum of a second pair; 0 without one. */
-  readonly second: number;
-  /** Multiplications of this dispatch. */
-  readonly work: number;
-}
-
-/** Of a dispatch of a product, as {@link partDispatch} lays it out; null of any other. */
-export function productOf({
-  shader,
-  conditions = {},
-  constants = {},
-  ...rest
-}: Dispatch): DispatchedProduct | null {
-  if (shader !== 'matmul.wgsl') return null;
-  const params = rest.params as number[];
-  const [m, n, k, , splits] = params as [number, number, number, number, number];
-  const [nFirst, nEnd, kFirst, kEnd] = params.slice(8) as [number, number, number, number];
-  const is = (...names: readonly string[]): boolean => names.some((name) => conditions[name] === true);
-  const batches = rest.workgroups[2] / splits;
-  const second = params[SECOND_K]!;
-  const block = params.at(-3)!;
-  const zeros = is('ZERO_BYTES') ? 'bytes' : is('ZERO_FLOATS') ? 'floats' : 'middle';
-  return {
-    ...{ m, n, k, batches, second },
-    work: batches * m * (nEnd - nFirst) * (kEnd - kFirst + second),
-    form: {
-      ...{ transA: is('TRANS_A'), transB: is('TRANS_B') },
-      b: is('QUANT') ? 'packed' : is('B_F16') ? 'f16' : 'f32',
-      hasEpilogue: !is('FOLD') && is('RAW', 'SCALE', 'BIAS', 'GAIN', 'KEEP_PRE', 'ACTIVATE', 'SLOPE', 'ADD'),
-    },
-    packed: is('QUANT')
-      ? { bits: constants.BITS as 4 | 8, columns: is('TRANS_B') ? k : n, block, zeros }
-      : undefined,
-  };
-}
-
-/** Multiplications of a product's dispatch, of either shader; null for any other. */
-export function gemmWork(dispatch: Dispatch): number | null {
-  if (dispatch.shader === 'skinny.wgsl') return skinnyWork(dispatch);
-  return productOf(dispatch)?.work ?? null;
 }

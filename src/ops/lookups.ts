@@ -5,7 +5,7 @@
 import { sizeOf } from '../graph/shape.ts';
 import { bytesOf, defineOp, type Emitter, type TensorType, type Value } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { perElement, rowParts, WORKGROUP } from './dispatch.ts';
+import { divisor, perElement, rowParts, WORKGROUP } from './dispatch.ts';
 import { INT64 } from './onnx.ts';
 import {
   logicalMatrix,
@@ -54,7 +54,7 @@ export const gatherOp = defineOp<GatherAttrs>({
           entry: 'gather',
           conditions: { F16: table.dtype === 'f16', ...quantConditions(packed) },
           constants: { WG: WORKGROUP, ...quantConstants(packed) },
-          params: [count, columns, rows, first, end, 0, 0, 0, ...quantParams(packed)],
+          params: [...divisor(columns), count, rows, first, end, ...quantParams(packed)],
           bindings: [ref, { in: 1 }, { out: 0 }],
           workgroups: perElement(count * columns),
         }),
@@ -85,7 +85,7 @@ export const scatterAddRowsOp = defineOp<ScatterAddRowsAttrs>({
       shader: 'gather.wgsl',
       conditions: { F16: false, ...quantConditions(undefined) },
       constants: { WG: WORKGROUP },
-      params: [count, columns, rows, 0, rows, 0, 0, 0, ...quantParams(undefined)],
+      params: [...divisor(columns), count, rows, 0, rows, ...quantParams(undefined)],
     };
     return {
       scratchBytes: [count * 8],

@@ -14,7 +14,7 @@ import {
 } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { assembleKernel, MOST_PARTS } from './assemble.ts';
-import { eight, MAX_RANK, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
+import { axes, eight, MAX_RANK, mergeAxes, perElement, WORKGROUP } from './dispatch.ts';
 import { backwards, withGaps } from './onnx.ts';
 
 /** Output [shape] reads x at `offset` + coordinates · `strides` (elements). */
@@ -27,7 +27,7 @@ export function stridedKernel(shape: readonly number[], strides: readonly number
         shader: 'strided.wgsl',
         entry: 'copy',
         constants: { WG: WORKGROUP, RANK: merged.shape.length },
-        params: [n, offset, 0, 0, ...eight(merged.shape, 1), ...eight(merged.strides[0]!)],
+        params: [n, offset, 0, 0, ...axes(merged.shape, merged.strides[0]!)],
         bindings: [{ in: 0 }, { out: 0 }],
         workgroups: perElement(n),
       },

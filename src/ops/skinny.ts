@@ -86,6 +86,7 @@ export function skinnyDispatch(
       TRANS_B: transB,
       VEC_A: lda % 4 === 0,
       VEC_B: ldb % 4 === 0,
+      GUARD: form === 'lanes' && !transA && k % 4 !== 0,
       FEW_ROWS: fewRows,
       TALL: tall,
       SECOND: false,

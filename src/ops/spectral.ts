@@ -18,7 +18,7 @@ import type {
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { addParts } from './addParts.ts';
-import { perElement, spread, WORKGROUP } from './dispatch.ts';
+import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
 import { deltaOnnx, type Places, spectrumOnnx } from './spectralOnnx.ts';
 import type { SpectralAttrs, SpectralForm } from './spectrum.ts';
@@ -34,6 +34,23 @@ function radices(size: number): number[] | null {
     for (; rest % radix === 0; rest /= radix) found.push(radix);
   }
   return rest === 1 ? found : null;
+}
+
+/** Most passes of {@link LONGEST} numbers. */
+const MOST_PASSES = 8;
+
+/** The passes of one side as `Pass` in spectral.wgsl, filled up to {@link MOST_PASSES}. */
+function passesOf(size: number): number[] {
+  const passes = radices(size)!;
+  let length = size;
+  const found = passes.map((radix) => {
+    const apart = length / radix;
+    const step = (2 * size) / length;
+    length = apart;
+    return [...divisor(size / radix, radix), ...divisor(apart, step)];
+  });
+  const none = [...divisor(1), ...divisor(1)];
+  return [...found, ...new Array<number[]>(MOST_PASSES - found.length).fill(none)].flat();
 }
 
 /** Whether rows of this length are transformed fast. */
@@ -184,16 +201,12 @@ function laid(sizes: SpectralSizes, asked: Asked, caps: Caps) {
   const numbers = together * longest;
   const form = sizes.form ?? (caps.software ? 'vector' : 'workgroup');
   const threads = form === 'vector' ? ONE_VECTOR : numbers <= 256 ? 64 : numbers <= 1024 ? 128 : 256;
-  const passes = half.map((size) => radices(size)!);
   const take = Math.max(FEWEST_ROWS, Math.ceil(per / GROUPS / together) * together);
   const ranges = Math.ceil(per / take);
-  const eightOf = (values: readonly number[]): number[] => [
-    ...values,
-    ...new Array<number>(8 - values.length).fill(1),
-  ];
   const params: Param[] = [
-    ...[per, ranges, take, n, ...half, ...passes.map((p) => p.length)],
-    ...passes.flatMap(eightOf),
+    ...[per, ranges, take, n, ...half, ...half.map((size) => radices(size)!.length)],
+    ...half.flatMap((size) => divisor(size)),
+    ...half.flatMap(passesOf),
     ...[to, unit ?? 2, unit === 1 ? 1 : 0, wanted ? 1 : 0, stack],
     { f32: scaling / (out * width) },
     stride,

@@ -3,7 +3,7 @@ import { sizeOf } from '../graph/shape.ts';
 import type { Emitter, KernelNode, OnnxForm, Param, Value } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
-import { perElement, WORKGROUP } from './dispatch.ts';
+import { divisor, perElement, WORKGROUP } from './dispatch.ts';
 import { pick, withGaps } from './onnx.ts';
 
 export interface UnfoldAttrs {
@@ -37,14 +37,14 @@ export function patchShape(shape: readonly number[], attrs: UnfoldAttrs): number
   return [shape[0]!, down * across, shape[1]! * attrs.kernel[0] * attrs.kernel[1]];
 }
 
-const params = (count: number, shape: readonly number[], attrs: UnfoldAttrs): Param[] => [
-  count,
-  ...shape.slice(1),
-  ...attrs.kernel,
-  ...attrs.stride,
-  ...attrs.pads.slice(0, 2),
-  ...windows(shape, attrs),
-];
+function params(count: number, shape: readonly number[], attrs: UnfoldAttrs): Param[] {
+  const [down, across] = windows(shape, attrs);
+  const [rows, columns] = attrs.kernel;
+  return [
+    ...[count, ...shape.slice(1), rows, columns, ...attrs.stride, ...attrs.pads.slice(0, 2), down, across],
+    ...[columns, rows, shape[1]!, down * across, across].flatMap((size) => divisor(size)),
+  ];
+}
 
 const kernelOf = (entry: string, node: KernelNode<UnfoldAttrs>, picture: readonly number[]) => {
   const count = sizeOf(node.outputs[0]!.shape);

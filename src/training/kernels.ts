@@ -8,8 +8,8 @@ import { createStore, type Store } from '../gpu/store.ts';
 import { createBuilder } from '../graph/builder.ts';
 import type { DispatchStep, Plan } from '../graph/plan.ts';
 import { schedule } from '../graph/schedule.ts';
+import { gemmWork } from '../ops/dispatchedProduct.ts';
 import { binary } from '../ops/elementwise.ts';
-import { gemmWork } from '../ops/gemm.ts';
 import { matmul } from '../ops/matmul.ts';
 
 /** What the device did at its best here. */

@@ -16,7 +16,7 @@ import { PapilioError } from '../lib/errors.ts';
 import { toHalf } from '../lib/half.ts';
 import { createLock } from '../lib/lock.ts';
 import { type Rng, rng } from '../lib/rng.ts';
-import type { DispatchedProduct } from '../ops/gemm.ts';
+import type { DispatchedProduct } from '../ops/dispatchedProduct.ts';
 import { allTuned, type GemmVariantName, gemmVariants } from '../ops/gemmVariants.ts';
 import { matmul } from '../ops/matmul.ts';
 import { productOp } from '../ops/product.ts';

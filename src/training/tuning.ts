@@ -6,7 +6,7 @@ import { z } from 'zod';
 import type { Plan } from '../graph/plan.ts';
 import type { Caps, Tuned } from '../graph/types.ts';
 import { median } from '../lib/numbers.ts';
-import { type DispatchedProduct, productOf } from '../ops/gemm.ts';
+import { type DispatchedProduct, productOf } from '../ops/dispatchedProduct.ts';
 import { candidatesOf, defaultVariant, isVariantName, productClass } from '../ops/gemmVariants.ts';
 
 /** With timestamps on the GPU, or as the difference of a long row of dispatches and a short one. */

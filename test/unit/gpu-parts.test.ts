@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createDepth, createPacing } from '../../src/gpu/pacing.ts';
 import { bindingsOf, createShaderLibrary, entryPoints } from '../../src/gpu/pipelines.ts';
+import { rng } from '../../src/lib/rng.ts';
+import { divisor } from '../../src/ops/dispatch.ts';
 
 describe('pacing', () => {
   const million = 1e6;
@@ -43,6 +45,27 @@ describe('pacing', () => {
       }
     }
     expect(fast.cuts()).toEqual([6]);
+  });
+});
+
+describe('a divisor', () => {
+  /** As `quotient` of lib/index.wgsl. */
+  const quotient = (n: number, [, factor, shift]: readonly number[]): number =>
+    Number((((BigInt(n) << 1n) * BigInt(factor!)) >> 32n) >> BigInt(shift!));
+
+  test('divides every index below 2³¹, whose largest and whose neighbours of multiples are tried', () => {
+    const random = rng(0x5eed);
+    const below = (end: number) => Math.min(end - 1, Math.floor(random.between(0, end)));
+    const some = Array.from({ length: 300 }, () => 1 + below(2 ** (1 + below(30))));
+    for (const size of [1, 2, 3, 5, 7, 641, 65535, 65536, 65537, 2 ** 30, 2 ** 31 - 1, ...some]) {
+      const by = divisor(size);
+      expect(by[1]).toBeLessThan(2 ** 32);
+      const multiple = size * (1 + below(Math.max(1, Math.floor(2 ** 31 / size) - 1)));
+      for (const n of [0, size - 1, size, multiple - 1, multiple, 2 ** 31 - 1, below(2 ** 31)]) {
+        if (n >= 0 && n < 2 ** 31)
+          expect([n, size, quotient(n, by)]).toEqual([n, size, Math.floor(n / size)]);
+      }
+    }
   });
 });
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { DispatchStep, Plan } from '../../src/graph/plan.ts';
 import type { Dispatch } from '../../src/graph/types.ts';
-import { gemmWork } from '../../src/ops/gemm.ts';
+import { gemmWork } from '../../src/ops/dispatchedProduct.ts';
 import { bytesMoved } from '../../src/training/kernels.ts';
 import { METHODS, MODELS, type ModelName, plannedStep } from '../tools/plans.ts';
 

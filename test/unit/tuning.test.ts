@@ -13,7 +13,7 @@ import type { Plan } from '../../src/graph/plan.ts';
 import { schedule } from '../../src/graph/schedule.ts';
 import { baseCaps, type Caps } from '../../src/graph/types.ts';
 import { fail } from '../../src/lib/errors.ts';
-import { productOf } from '../../src/ops/gemm.ts';
+import { productOf } from '../../src/ops/dispatchedProduct.ts';
 import {
   allTuned,
   candidatesOf,
