@@ -1,0 +1,230 @@
+/**
+ * `npm run screenshots`: the page as it is, every area, tab and dialog that it has, wide and narrow, light and dark, into docs/screenshots/, with a page
+ * that shows them all. What there is to take is found on the page: a new tab is in the next set without a word here. One run is trained for it, on
+ * the processor; `npm run screenshots -- WORD` takes only pictures whose name has the word in it.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { argv, env, execPath, exit, stdout } from 'node:process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { launch } from 'puppeteer-core';
+import { findBrowser } from '../test/tools/machine.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const folder = join(root, 'docs', 'screenshots');
+const [only = ''] = argv.slice(2);
+
+/** The first preset with fewer steps: enough to see curves and changed answers. */
+const RUN = 'v=1&preset=letters-boft&engine=onnxruntime&seed=1&t.steps=60&t.evalEvery=20&t.evalExamples=130';
+
+const SIZES = [
+  { name: '1280', width: 1280, height: 900 },
+  { name: '400', width: 400, height: 800 },
+];
+const SCHEMES = ['light', 'dark'];
+/** Of a picture, in pixels: what lies further down is cut. */
+const MOST_HEIGHT = 4000;
+const QUALITY = 55;
+
+async function serve() {
+  const server = spawn(execPath, [join(root, 'src', 'cli', 'serve.mjs')], {
+    env: { ...env, PORT: '0' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let said = '';
+  for await (const part of server.stdout) {
+    said += part;
+    const [url] = /http:\/\/\S+/.exec(said) ?? [];
+    if (url) return { url, end: () => server.kill() };
+  }
+  throw new Error(`The page is not served: ${said}`);
+}
+
+const slug = (title) =>
+  title
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+
+const taken = [];
+
+/** What is drawn comes in turns, and some of it from workers: done when nothing on the page has changed for a second. */
+async function settle(page) {
+  let before = '';
+  for (let i = 0; i < 40; i++) {
+    const now = await page.evaluate(
+      () => `${document.body.textContent.length} ${document.querySelectorAll('*').length}`,
+    );
+    if (now === before && !(await page.evaluate(() => / …(?!\S)/.test(document.body.textContent)))) break;
+    before = now;
+    await sleep(500);
+  }
+  await sleep(700);
+}
+
+/** @param element what is taken; absent: what the window shows */
+async function take(page, name, look, element) {
+  const file = `${name}-${look}.webp`;
+  if (!file.includes(only)) return;
+  const path = join(folder, file);
+  await (element ?? page).screenshot({ path, type: 'webp', quality: QUALITY });
+  taken.push({ name, look, file });
+  stdout.write(`${file} ${Math.round(statSync(path).size / 1024)} kB\n`);
+}
+
+/** An area in full: the window is made as high as what is in it, which may come only when it is seen. */
+async function takeArea(page, name, look, panel, size) {
+  const selector = `#panel-${panel}`;
+  for (let i = 0; i < 2; i++) {
+    await settle(page);
+    const needed = await page.$eval(selector, (area) => {
+      const scroll = area.querySelector('.panel-scroll');
+      const hidden = scroll.scrollHeight - scroll.clientHeight;
+      return Math.max(innerHeight + hidden, document.documentElement.scrollHeight);
+    });
+    const height = Math.min(MOST_HEIGHT, Math.max(size.height, needed));
+    await page.setViewport({ width: size.width, height });
+  }
+  await settle(page);
+  await take(page, name, look, await page.$(selector));
+  await page.setViewport({ width: size.width, height: size.height });
+}
+
+/** Brings an area to the front where there is room for one at a time. */
+async function toPanel(page, panel) {
+  await page.evaluate((name) => {
+    const titles = { choose: 'Choose', train: 'Train', see: 'See' };
+    [...document.querySelectorAll('.panel-tabs button')]
+      .find((button) => button.textContent === titles[name])
+      ?.click();
+  }, panel);
+}
+
+const tabsOf = (page) =>
+  page.$$eval('#panel-see [role=tab]', (tabs) => tabs.map((tab) => tab.textContent.trim()));
+
+/** Everything of the page at one size and in one scheme. */
+async function takeAll(page, size, scheme) {
+  const look = `${size.name}-${scheme}`;
+  await page.setViewport({ width: size.width, height: size.height });
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  await toPanel(page, 'train');
+  await settle(page);
+  await take(page, 'window', look);
+  await takeArea(page, 'train', look, 'train', size);
+  await toPanel(page, 'choose');
+  await page.$$eval('#panel-choose [data-testid^=section-][aria-expanded=false]', (all) => {
+    for (const one of all) one.click();
+  });
+  await takeArea(page, 'choose', look, 'choose', size);
+  await toPanel(page, 'see');
+  for (const title of await tabsOf(page)) {
+    const name = `see-${slug(title)}`;
+    if (!`${name}-${look}.webp`.includes(only)) continue;
+    await page.$$eval(
+      '#panel-see [role=tab]',
+      (tabs, wanted) => tabs.find((tab) => tab.textContent.trim() === wanted).click(),
+      title,
+    );
+    await settle(page);
+    await takeArea(page, name, look, 'see', size);
+  }
+  await takeDialogs(page, look);
+}
+
+/** Whatever opens as a dialog from the header. */
+async function takeDialogs(page, look) {
+  const names = await page.$$eval('.header-tools button', (all) => all.map((one) => one.ariaLabel));
+  for (const name of names) {
+    // Others change how the page looks.
+    if (/^(Theme|Copy)/.test(name)) continue;
+    const press = async () => (await page.$(`.header-tools [aria-label="${name}"]`)).click();
+    await press();
+    await settle(page);
+    const dialog = await page.$('[role=dialog]');
+    if (dialog) {
+      await take(page, `dialog-${slug(name)}`, look, dialog);
+      await page.keyboard.press('Escape');
+    } else await press();
+    await sleep(300);
+    // What has the focus would show its tooltip in the next picture.
+    await page.evaluate(() => document.activeElement.blur());
+    await page.mouse.move(1, 1);
+  }
+}
+
+/** A first visit: nothing trained, nothing put away. */
+async function takeStart(browser, url, size, scheme) {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.setViewport({ width: size.width, height: size.height });
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+  await page.goto(url, { waitUntil: 'networkidle0' });
+  await settle(page);
+  await take(page, 'first-visit', `${size.name}-${scheme}`);
+  await context.close();
+}
+
+async function train(page, url) {
+  await page.goto(`${url}#${RUN}`, { waitUntil: 'load' });
+  await page.waitForSelector('[data-testid=toggle]:not([data-disabled])', { timeout: 60_000 });
+  await page.click('[data-testid=toggle]');
+  stdout.write('Training …\n');
+  await page.waitForSelector('[data-testid=run-state][data-state=finished]', { timeout: 600_000 });
+}
+
+/** The page of docs/ that shows what was taken, tab by tab. */
+function pageOf(files) {
+  const names = [...new Set(files.map((file) => file.replace(/-\d+-(light|dark)\.webp$/, '')))];
+  const picture = (name, look, width) => {
+    const file = `${name}-${look}.webp`;
+    return files.includes(file)
+      ? `<img src="screenshots/${file}" width="${width}" alt="${name}, ${look}">`
+      : '';
+  };
+  return [
+    '# Screenshots',
+    '',
+    'Every area, tab and dialog of the page at 1280 and 400 pixels, light and dark. Written by `npm run screenshots`, with a run of 60 steps.',
+    '',
+    ...names.flatMap((name) => [
+      `## ${name.replaceAll('-', ' ')}`,
+      '',
+      ['1280-light', '1280-dark'].map((look) => picture(name, look, 420)).join(' '),
+      '',
+      ['400-light', '400-dark'].map((look) => picture(name, look, 240)).join(' '),
+      '',
+    ]),
+  ].join('\n');
+}
+
+const executablePath = findBrowser('chrome');
+if (!executablePath) {
+  stdout.write('No Chromium, Chrome or Edge was found: install it, or name it in CHROME_PATH.\n');
+  exit(1);
+}
+mkdirSync(folder, { recursive: true });
+if (only === '') for (const file of readdirSync(folder)) rmSync(join(folder, file));
+const server = await serve();
+const browser = await launch({
+  executablePath,
+  headless: true,
+  protocolTimeout: 600_000,
+  args: ['--no-sandbox', '--disable-dev-shm-usage', '--hide-scrollbars', '--force-color-profile=srgb'],
+});
+try {
+  for (const size of SIZES) for (const scheme of SCHEMES) await takeStart(browser, server.url, size, scheme);
+  const page = await browser.newPage();
+  await page.setViewport({ width: 1280, height: 900 });
+  await train(page, server.url);
+  for (const size of SIZES) for (const scheme of SCHEMES) await takeAll(page, size, scheme);
+} finally {
+  await browser.close();
+  server.end();
+}
+const files = readdirSync(folder).sort();
+writeFileSync(join(root, 'docs', 'screenshots.md'), pageOf(files));
+const total = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+stdout.write(`${files.length} pictures, ${(total / 2 ** 20).toFixed(1)} MB\n`);
