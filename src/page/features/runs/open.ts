@@ -11,7 +11,9 @@ export interface KeptRuns {
 
 /** Reads what is kept, as far as the browser keeps anything; what another tab has kept is read when that is gone. */
 export async function openRuns(page: SweepPage, tabs: Pick<Tabs, 'view'>): Promise<KeptRuns> {
-  const book = new RunBook(page.run, browserRuns(), async () => (await navigator.storage?.estimate()) ?? {});
+  // Where it does not say, runs are kept all the same.
+  const estimate = async () => (await navigator.storage?.estimate().catch(() => undefined)) ?? {};
+  const book = new RunBook(page.run, browserRuns(), estimate);
   const sweeper = new Sweeper(page, book);
   await book.load();
   await sweeper.load();
