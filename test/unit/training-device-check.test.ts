@@ -1,6 +1,6 @@
 /**
  * The check of a device: on onnxruntime in WebAssembly, the engine of a page without a GPU, every op that it has passes; and what the check says of an
- * engine that computes wrongly, that ends, that is stopped. Seen to fail with: a rule that loses the sign of a slope, a worst case that is not the worst,
+ * engine that computes wrongly, that ends, that is stopped. Seen to fail with: a worst case that is not the worst,
  * a stop that is heard only at the end of an op.
  */
 import { describe, expect, test } from 'vitest';
