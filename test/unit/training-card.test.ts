@@ -126,6 +126,10 @@ describe('a model card', () => {
     const own = modelCard(cardOf({ model: { kind: 'files', files: [] }, data: { kind: 'text', text: 'x' } }));
     expect(own.match(/is not known to Papilio: whoever publishes this must look it up/g)).toHaveLength(2);
     expect(own).not.toMatch(/MIT|base_model/);
+    const web = { kind: 'url', url: 'https://example.org/a.onnx' } as const;
+    const fetched = modelCard(cardOf({ model: web, data: web }));
+    expect(fetched).toContain('`https://example.org/a.onnx`');
+    expect(fetched.match(/is not known to Papilio: whoever publishes this must look it up/g)).toHaveLength(2);
   });
 
   test('lets no name become a part of its own', () => {
