@@ -157,20 +157,17 @@ export function commandById(id: string): Command {
   return COMMANDS.find((command) => command.id === id)!;
 }
 
-/** Keys belong to the focused control where it uses them: text boxes take all, buttons and sliders some. */
+/** Keys belong to the focused control where it uses them: text boxes take all, lists find by letters, buttons and sliders take some. */
 function isTaken(event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   if (target === null || typeof target.closest !== 'function') return false;
-  if (
-    target.closest('input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable=true]')
-  )
-    return true;
+  const takesAll =
+    'input:not([type=checkbox]):not([type=radio]):not([type=range]), textarea, select, [contenteditable=true], [role=listbox], [aria-haspopup=listbox], [role=menu]';
+  if (target.closest(takesAll)) return true;
+  // What lies behind a dialog is not to be acted on; the sheet of keys is closed as it was opened.
+  if (target.closest('[role=dialog]')) return event.key !== '?';
   const isPlain = event.key !== ' ' && !event.key.startsWith('Arrow');
-  return (
-    !isPlain &&
-    target.closest('button, a, summary, input, [role=tab], [role=slider], [role=listbox], [role=dialog]') !==
-      null
-  );
+  return !isPlain && target.closest('button, a, summary, input, [role=tab], [role=slider]') !== null;
 }
 
 /** Runs the command of a key press, if it has one and the focused control does not use the key itself. */

@@ -82,10 +82,18 @@ describe('a key', () => {
     expect(isTaken(']', 'select')).toBe(true);
     expect(isTaken(' ', 'button')).toBe(true);
     expect(isTaken('ArrowRight', '[role=slider]')).toBe(true);
-    expect(page.ui.getState()).toMatchObject({ isHelpOpen: false, factors: null });
+    // A list finds its items by letters, and its button does; behind a dialog nothing happens.
+    expect(isTaken('i', '[role=listbox]')).toBe(true);
+    expect(isTaken('i', '[aria-haspopup=listbox]')).toBe(true);
+    expect(isTaken('i', '[role=dialog]')).toBe(true);
+    expect(page.ui.getState()).toMatchObject({ isHelpOpen: false, isStartOpen: false, factors: null });
     // What a button does not use is the page's.
     expect(isTaken('?', 'button')).toBe(false);
     expect(page.ui.getState().isHelpOpen).toBe(true);
+    expect(isTaken('?', '[role=dialog]')).toBe(false);
+    expect(page.ui.getState().isHelpOpen).toBe(false);
+    // A slider has no use for letters.
+    expect(isTaken('i', 'input')).toBe(false);
   });
 
   it('with another key held down, or used already, is not ours', () => {
