@@ -5,6 +5,7 @@ import { IconButton } from '../../parts/Icon.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { PRESETS } from '../setup/presets.ts';
 
+const FIRST = PRESETS[0]!;
 const OWN = PRESETS.find(({ model }) => model === 'own')!;
 
 interface Told {
@@ -45,13 +46,13 @@ const METHODS_TOLD: readonly Told[] = [
 export function Start() {
   const page = usePage();
   const isOpen = useUi((s) => s.isStartOpen);
-  const preset = useChoice((s) => s.settings.preset);
+  const isFirst = useChoice((s) => s.settings.preset === FIRST.id);
   const hasRun = useRun((s) => s.current !== null);
   useUi((s) => s.gpu);
   useChoice(() => page.obstacle());
   if (!isOpen) return null;
   const train = () => {
-    if (preset === OWN.id) page.choosePreset(PRESETS[0]!.id);
+    if (!isFirst) page.choosePreset(FIRST.id);
     page.ui.setState({ panel: 'train' });
     void page.controller.toggle();
   };
@@ -72,7 +73,7 @@ export function Start() {
             kind="strong"
             icon="play"
             text="Train the first example"
-            isDisabled={hasRun || (preset !== OWN.id && !page.canTrain())}
+            isDisabled={hasRun || (isFirst && !page.canTrain())}
             onPress={train}
           />
           <Action text="Use my own model" onPress={own} />
