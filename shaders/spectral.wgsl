@@ -309,7 +309,7 @@ fn apply(
   }
 }
 
-// parts [stack, ranges, stride].
+// parts [ranges, stack, stride].
 @compute @workgroup_size(WG)
 fn backward(
   @builtin(workgroup_id) id: vec3u,
@@ -321,7 +321,8 @@ fn backward(
   if (spectrum_of >= p.stack) { return; }
   let start = group % p.ranges * p.take;
   let end = min(start + p.take, p.per);
-  for (var k = lane; k < p.stride; k += WG) { parts[group * p.stride + k] = 0.0; }
+  let parts_at = (group % p.ranges * p.stack + spectrum_of) * p.stride;
+  for (var k = lane; k < p.stride; k += WG) { parts[parts_at + k] = 0.0; }
   for (var first = start; first < end; first += ROWS) {
     for (var side = 0u; side < 2u; side++) {
       if (p.unit == side) {
@@ -349,13 +350,13 @@ fn backward(
       let sign = select(-1.0, 1.0, word >= 0x1000000u);
       let y_at = kept_at(group, 0u) + (word & 0xfffu) * ROWS;
       let x_at = kept_at(group, 1u) + ((word >> 12u) & 0xfffu) * ROWS;
-      var sum = parts[group * p.stride + k];
+      var sum = parts[parts_at + k];
       for (var row = 0u; row < min(ROWS, end - first); row++) {
         let y = kept[y_at + row];
         let x = kept[x_at + row];
         sum += p.scale * (y.x * x.x + sign * y.y * x.y);
       }
-      parts[group * p.stride + k] = sum;
+      parts[parts_at + k] = sum;
     }
     if (p.wanted == 1u) {
       join(group, spectrum_of, 1u, lane);
@@ -371,13 +372,13 @@ fn backward(
 @group(0) @binding(1) var<storage, read> sums_in: array<f32>;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 
-// The sum of the ranges of every spectrum, in their order.
+// The sum of the ranges, in their order.
 @compute @workgroup_size(WG)
 fn finish(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = flat(gid, groups, WG);
   if (at >= p.stack * p.stride) { return; }
-  let from_range = at / p.stride * p.ranges * p.stride + at % p.stride;
-  var sum = sums_in[from_range];
-  for (var r = 1u; r < p.ranges; r++) { sum += sums_in[from_range + r * p.stride]; }
+  let size = p.stack * p.stride;
+  var sum = sums_in[at];
+  for (var r = 1u; r < p.ranges; r++) { sum += sums_in[at + r * size]; }
   sums[at] = sum;
 }

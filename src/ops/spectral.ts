@@ -64,9 +64,9 @@ export const hasFastTransform = ({
   readonly in: number;
 }): boolean => isFast(out) && isFast(width);
 
-/** What looking up a number of S takes, and a butterfly's share of a number's transform, in multiply-adds of a large product. */
-const LOOKUP_COST = 10;
-const PASS_COST = 20;
+/** What looking up a number of S takes, and a butterfly's share of a number's transform, in multiply-adds of a large product, as timed on a processor. */
+const LOOKUP_COST = 30;
+const PASS_COST = 60;
 
 /** What a row through ΔW takes: a transform there and one back, and the sums over S. */
 const rowCost = (out: number, width: number, n: number): number =>
@@ -165,6 +165,8 @@ const rowsTogether = (half: number): number => (half <= 64 ? 8 : half <= LONGEST
 /** Workgroups that keep a device busy, and rows of one below which the rest of its work is not worth it. */
 const GROUPS = 256;
 const FEWEST_ROWS = 4;
+/** Of the identity's rows, which a whole stack goes through at once: its partial sums wait for the step's end. */
+const FEWEST_OF_IDENTITY = 16;
 
 export interface SpectralSizes {
   readonly out: number;
@@ -201,7 +203,10 @@ function laid(sizes: SpectralSizes, asked: Asked, caps: Caps) {
   const numbers = together * longest;
   const form = sizes.form ?? (caps.software ? 'vector' : 'workgroup');
   const threads = form === 'vector' ? ONE_VECTOR : numbers <= 256 ? 64 : numbers <= 1024 ? 128 : 256;
-  const take = Math.max(FEWEST_ROWS, Math.ceil(per / GROUPS / together) * together);
+  const take = Math.max(
+    unit === null ? FEWEST_ROWS : FEWEST_OF_IDENTITY,
+    Math.ceil(per / GROUPS / together) * together,
+  );
   const ranges = Math.ceil(per / take);
   const params: Param[] = [
     ...[per, ranges, take, n, ...half, ...half.map((size) => radices(size)!.length)],
@@ -284,10 +289,9 @@ export function backwardKernel(
   return {
     scratchBytes: [spectraBytes, ranges === 1 ? 16 : 4 * groups * sizes.stride, 16],
     dispatches: ranges === 1 ? [main] : [main, finish],
-    ...(ranges > 1 &&
-      sizes.stack === 1 && {
-        partials: addParts([{ scratch: 1, out: 0, parts: ranges, count: sizes.stride }]),
-      }),
+    ...(ranges > 1 && {
+      partials: addParts([{ scratch: 1, out: 0, parts: ranges, count: sizes.stack * sizes.stride }]),
+    }),
   };
 }
 
