@@ -12,6 +12,7 @@ import { kindOf, readText, writeBytes } from '../src/cli/runtime.ts';
 import { note } from '../src/cli/terminal.ts';
 import { fail } from '../src/lib/errors.ts';
 import { PRESETS } from '../src/page/features/setup/presets.ts';
+import type { EngineName } from '../src/training/protocol.ts';
 import type { TrainingSettings } from '../src/training/settings.ts';
 import { type Point, textsPage, type VoiceFigure, voiceFigure } from './voice/report.ts';
 
@@ -22,7 +23,14 @@ interface Trial {
   readonly method: MethodId;
   readonly config: Readonly<Record<string, unknown>>;
   readonly training: Partial<TrainingSettings>;
+  /** Runs with each of these: the figure is the mean over seeds, at the rate that is best in it. */
+  readonly seeds?: readonly number[];
+  readonly rates?: readonly number[];
 }
+
+const SEEDS = [1, 2, 3];
+/** Of a head alone, whose best is not known before. */
+const HEAD_RATES = [0.003, 0.01, 0.03, 0.1, 0.3];
 
 /** The guide's run in full, and what every method gets on the same task: enough to tell that it learns. */
 const LONG = { steps: 1000, batchSize: 16, evalEvery: 250, evalExamples: 1040 };
@@ -31,17 +39,25 @@ const PICTURES = { steps: 200, batchSize: 16, evalEvery: 0, evalExamples: 1040 }
 /** The preset of the language model: every method gets its steps. */
 const VOICE = 'tales-recipes';
 
-/** The presets, the guide's run, and every method as it starts, for equally many steps on two tasks. */
+/** The presets, the guide's run and the head alone beside the first of them, and every method as it starts, for equally many steps on two tasks. */
 function trials(): Trial[] {
   const own = PRESETS.filter((p) => p.model !== 'own').map((p) => ({ ...p, name: p.id }));
   const { learningRate: _, ...texts } = own.find((p) => p.id === VOICE)!.training;
-  const guide = { ...own[0]!, name: 'letters-guide', training: { ...own[0]!.training, ...LONG } };
+  const first = own[0]!;
+  const guide = { ...first, name: 'letters-guide', training: { ...first.training, ...LONG } };
+  const seeded = { ...first, name: `${first.name}-seeds`, seeds: SEEDS };
+  const head: Trial = {
+    ...{ ...seeded, name: 'letters-head-seeds', method: 'head', config: {}, rates: HEAD_RATES },
+    training: { ...first.training, evalEvery: 0 },
+  };
   const beside = (data: string, model: string, training: Partial<TrainingSettings>) =>
     (Object.keys(METHODS) as MethodId[]).map(
       (method): Trial => ({ name: `${method}-${data}`, model, data, method, config: {}, training }),
     );
   return [
     guide,
+    seeded,
+    head,
     ...beside('letters', 'glyphs-vit', PICTURES),
     ...beside('recipes', 'tales-gpt', texts),
     ...own,
@@ -63,8 +79,11 @@ interface Figure {
   readonly free: number;
   readonly secondsPerStep: number;
   readonly maxRel: number;
+  readonly engine: EngineName;
   readonly runtime: string;
   readonly date: string;
+  /** Of a mean: all runs, those at other rates too. */
+  readonly runs?: readonly { readonly learningRate: number; readonly seed: number; readonly after: number }[];
   readonly voice?: VoiceFigure;
   readonly curve?: readonly Point[];
 }
@@ -77,6 +96,7 @@ interface RunFile {
   readonly secondsPerStep: number;
   readonly parity: { readonly maxRel: number };
   readonly training: TrainingSettings;
+  readonly device: { readonly engine: EngineName };
   readonly runtime: string;
   readonly date: string;
   readonly evaluations: readonly Point[];
@@ -95,10 +115,30 @@ async function figureOf({ name, model, data, method }: Trial, out: string): Prom
     ...run.trainable,
     secondsPerStep: run.secondsPerStep,
     maxRel: run.parity.maxRel,
+    engine: run.device.engine,
     runtime: run.runtime,
     date: run.date.slice(0, 10),
     ...(data === 'recipes' ? { voice: await voiceFigure(`embedded:${model}`, merged, isVoice) } : {}),
     ...(isVoice ? { curve: run.evaluations.map(({ step, value }) => ({ step, value })) } : {}),
+  };
+}
+
+const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** The mean over seeds at the rate that is best in it; parity of the worst run. */
+function meanOf(runs: readonly { readonly seed: number; readonly figure: Figure }[]): Figure {
+  const at = (rate: number) => runs.map((run) => run.figure).filter((f) => f.learningRate === rate);
+  const rates = [...new Set(runs.map(({ figure }) => figure.learningRate))];
+  const [best] = rates.map(at).sort((a, b) => mean(b.map((f) => f.after)) - mean(a.map((f) => f.after))) as [
+    Figure[],
+  ];
+  return {
+    ...best[0]!,
+    before: mean(best.map((f) => f.before)),
+    after: mean(best.map((f) => f.after)),
+    secondsPerStep: mean(best.map((f) => f.secondsPerStep)),
+    maxRel: Math.max(...best.map((f) => f.maxRel)),
+    runs: runs.map(({ seed, figure: { learningRate, after } }) => ({ learningRate, seed, after })),
   };
 }
 
@@ -109,12 +149,18 @@ async function known(path: string): Promise<Figure[]> {
 function table(figures: readonly Figure[]): string {
   const rows = figures.map((f) => {
     const show = (v: number) => (f.metric === 'accuracy' ? `${(100 * v).toFixed(1)} %` : v.toFixed(2));
-    return `| ${f.name} | ${f.model} | ${f.data} | ${f.method} | ${f.steps} | ${f.learningRate} | ${f.metric} | ${show(f.before)} | ${show(f.after)} | ${f.examples} | ${f.stored} / ${f.free} | ${f.secondsPerStep.toFixed(2)} | ${f.maxRel.toExponential(1)} | ${f.runtime} | ${f.date} |`;
+    const at = f.runs
+      ?.filter(({ learningRate }) => learningRate === f.learningRate)
+      .map(({ after }) => after);
+    const from = at ? `; of ${at.length} seeds, ${show(Math.min(...at))} to ${show(Math.max(...at))}` : '';
+    const rates = [...new Set(f.runs?.map(({ learningRate }) => learningRate))];
+    const best = rates.length > 1 ? `; the best of ${rates.join(', ')}` : '';
+    return `| ${f.name} | ${f.model} | ${f.data} | ${f.method} | ${f.steps} | ${f.learningRate}${best} | ${f.metric} | ${show(f.before)} | ${show(f.after)}${from} | ${f.examples} | ${f.stored} / ${f.free} | ${f.secondsPerStep.toFixed(2)} | ${f.maxRel.toExponential(1)} | ${f.runtime} | ${f.date} |`;
   });
   return [
     '# Figures',
     '',
-    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only. Settings not shown are those that the preset, or the start of the method, had on the date of the row. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
+    'Written by `npm run -s papilio -- reproduce`; every number was measured by the run in its row, quality on held-out examples only; a row of several seeds has their mean. Settings not shown are those that the preset, or the start of the method, had on the date of the row. Rows whose runtime is onnxruntime-node ran the same graphs and gradients on its CPU build, and their parity compares that with onnxruntime-web; parity of the GPU is in the rows of Node and Deno. Seconds per step are those of the run, on a machine that may have been busy; for speed see `bench`.',
     '',
     '| run | model | data | method | steps | learning rate | metric | before | after | examples | trainable stored / free | s/step | parity maxRel | runtime | date |',
     '|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|',
@@ -147,6 +193,39 @@ export const reproduceCommand = command(
   reproduce,
 );
 
+/** The settings of each run of a trial, and its folder in the trial's own. */
+function variants(
+  { training, seeds, rates }: Trial,
+  { steps, 'eval-examples': evalExamples }: Values<typeof options>,
+): { readonly training: Partial<TrainingSettings>; readonly folder: string }[] {
+  const asItIs = [undefined];
+  return (rates ?? asItIs).flatMap((learningRate) =>
+    (seeds ?? asItIs).map((seed) => {
+      const given = Object.entries({ learningRate, seed, steps, evalExamples }).filter(
+        ([, value]) => value !== undefined,
+      );
+      return {
+        training: { ...training, ...Object.fromEntries(given) },
+        folder: [learningRate, seed].filter((value) => value !== undefined).join('-'),
+      };
+    }),
+  );
+}
+
+/** @returns the exit code of `finetune` */
+const runOne = (
+  { model, data, method, config, training }: Trial,
+  out: string,
+  values: Values<typeof options>,
+): Promise<number> =>
+  finetuneCommand([
+    ...['--model', `embedded:${model}`, '--data', `embedded:${data}`, '--method', method],
+    ...['--config', JSON.stringify(config), '--out', out, '--overwrite'],
+    ...trainingFlags(training),
+    ...['--engine', values.engine],
+    ...(values['engine-path'] === undefined ? [] : ['--engine-path', values['engine-path']]),
+  ]);
+
 async function reproduce(values: Values<typeof options>, positionals: readonly string[]): Promise<number> {
   const all = trials();
   const unknown = positionals.filter((name) => !all.some((t) => t.name === name));
@@ -158,23 +237,19 @@ async function reproduce(values: Values<typeof options>, positionals: readonly s
   const wanted = positionals.length > 0 ? all.filter((t) => positionals.includes(t.name)) : all;
   const json = join(values.docs, 'figures.json');
   for (const trial of wanted) {
-    const out = join(values.out, trial.name);
-    note(`${trial.name}\n`);
-    const training = {
-      ...trial.training,
-      ...(values.steps === undefined ? {} : { steps: values.steps }),
-      ...(values['eval-examples'] === undefined ? {} : { evalExamples: values['eval-examples'] }),
-    };
-    const code = await finetuneCommand([
-      ...['--model', `embedded:${trial.model}`, '--data', `embedded:${trial.data}`, '--method', trial.method],
-      ...['--config', JSON.stringify(trial.config), '--out', out, '--overwrite'],
-      ...trainingFlags(training),
-      ...['--engine', values.engine],
-      ...(values['engine-path'] === undefined ? [] : ['--engine-path', values['engine-path']]),
-    ]);
-    if (code !== 0) return code;
-    const figure = await figureOf(trial, out);
-    const figures = [...(await known(json)).filter((f) => f.name !== trial.name), figure];
+    const runs: { readonly seed: number; readonly figure: Figure }[] = [];
+    for (const { training, folder } of variants(trial, values)) {
+      const out = join(values.out, trial.name, folder);
+      note(`${join(trial.name, folder)}\n`);
+      const code = await runOne({ ...trial, training }, out, values);
+      if (code !== 0) return code;
+      runs.push({ seed: training.seed ?? 1, figure: await figureOf(trial, out) });
+    }
+    const figure = trial.seeds ? meanOf(runs) : runs[0]!.figure;
+    const figures = [
+      ...(await known(json)).filter((f) => f.name !== figure.name || f.engine !== figure.engine),
+      figure,
+    ];
     await writeBytes(json, `${JSON.stringify(figures, null, 2)}\n`);
     await writeBytes(join(values.docs, 'figures.md'), table(figures));
     await writeBytes(join(values.docs, 'texts.md'), textsPage(figures, VOICE));

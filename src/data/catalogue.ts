@@ -26,12 +26,17 @@ export interface EmbeddedEntry {
 }
 
 export const embeddedDatasets: readonly EmbeddedEntry[] = [
-  { name: 'digits', kind: 'image', title: 'Digits', about: 'Drawn digits 0 to 9, light on dark, 32 × 32.' },
+  {
+    name: 'digits',
+    kind: 'image',
+    title: 'Digits',
+    about: 'Digits 0 to 9, drawn by hand in chalk on a blackboard, 32 × 32.',
+  },
   {
     name: 'letters',
     kind: 'image',
     title: 'Letters',
-    about: 'Drawn capital letters A to Z, by the same pen.',
+    about: 'Capital letters A to Z drawn with care in chalk on a grey pavement.',
   },
   {
     name: 'wild-digits',
@@ -44,7 +49,7 @@ export const embeddedDatasets: readonly EmbeddedEntry[] = [
     kind: 'image',
     title: 'Signs and digits',
     about:
-      'What glyphs-vit was trained on: 300 signs that nobody writes, none of them a letter, and the digits.',
+      'What glyphs-vit was trained on, all on a blackboard: 300 signs that nobody writes, none of them a letter, and the digits.',
   },
   {
     name: 'tales',

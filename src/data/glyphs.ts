@@ -41,7 +41,7 @@ function signsAndDigits(): Made {
   const known = Object.keys(digits).length;
   return {
     glyphs: { ...digits, ...signs(SIGNS) },
-    hand: 'plain',
+    hand: 'board',
     label: (i) => {
       const round = Math.floor(i / 3);
       return i % 3 === 2 ? round % known : known + ((2 * round + (i % 3)) % SIGNS);
@@ -50,8 +50,8 @@ function signsAndDigits(): Made {
 }
 
 const sets: Readonly<Record<GlyphSet, () => Made>> = {
-  digits: () => inTurn(digits, 'plain'),
-  letters: () => inTurn(letters, 'plain'),
+  digits: () => inTurn(digits, 'board'),
+  letters: () => inTurn(letters, 'pavement'),
   'wild-digits': () => inTurn(digits, 'wild'),
   'signs-and-digits': signsAndDigits,
 };

@@ -113,6 +113,33 @@ export function fitted(
   return out;
 }
 
+/** What drawings lie on and their strokes, 0 (dark) … 1 (light). */
+export interface DrawingTones {
+  readonly ground: number;
+  readonly stroke: 0 | 1;
+}
+
+/** Pictures that are looked at for their tones. */
+const LOOKED_AT = 8;
+
+/** What a drawing should look like to be like the first pictures: their ground is the mean along their edges, where drawings seldom have strokes. */
+export function tonesOf({ width, height, channels, train }: ImageDataset): DrawingTones {
+  let [edge, edges, all, count] = [0, 0, 0, 0];
+  for (let i = 0; i < Math.min(LOOKED_AT, train.count); i++) {
+    const pixels = train.pixels(i);
+    for (let p = 0; p < channels * height * width; p++) {
+      const [x, y] = [p % width, Math.floor(p / width) % height];
+      all += pixels[p]!;
+      count++;
+      if (x > 0 && y > 0 && x < width - 1 && y < height - 1) continue;
+      edge += pixels[p]!;
+      edges++;
+    }
+  }
+  const ground = edge / edges;
+  return { ground, stroke: all / count < ground ? 0 : 1 };
+}
+
 /** The bytes [C, H, W] of a picture at the model's size, or how they are made each time. */
 export type PictureBytes = Uint8Array | (() => Uint8Array);
 

@@ -19,7 +19,7 @@ export const embeddedModels: readonly EmbeddedModel[] = [
     name: 'glyphs-vit',
     title: 'Glyphs ViT',
     about:
-      'A small vision transformer (Dinov2 layout, 4 layers × 128) that reads hand-drawn digits of 32×32 pixels.',
+      'A small vision transformer (Dinov2 layout, 4 layers × 128) that reads digits of 32×32 pixels, drawn by hand on a blackboard.',
     knows: 'digits',
     files: ['model.onnx', 'config.json', 'preprocessor_config.json', 'card.json'],
   },

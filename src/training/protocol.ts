@@ -9,6 +9,7 @@ import type { StartTask } from '../adapters/start.ts';
 import type { ParameterCount } from '../adapters/types.ts';
 import type { ColumnMapping, FoundColumns } from '../data/files/columns.ts';
 import type { TableOptions } from '../data/files/dialect.ts';
+import type { DrawingTones } from '../data/pictures.ts';
 import type { ExamplePreview } from '../data/preview.ts';
 import type { Dataset } from '../data/types.ts';
 import type { HubSource, UrlSource } from '../hub/types.ts';
@@ -356,6 +357,8 @@ export interface DataReport {
     readonly channels: number;
     readonly mean: readonly number[];
     readonly std: readonly number[];
+    /** How a drawing looks that is like the first pictures. */
+    readonly tones: DrawingTones;
   };
   /** What was dropped, truncated or assumed while reading: sentences. */
   readonly notes: readonly string[];

@@ -1,5 +1,6 @@
 /** What the page shows of a model and of data, before and during a run. */
 import { type BatchOptions, exampleCount } from '../data/batches.ts';
+import { tonesOf } from '../data/pictures.ts';
 import { previewExamples } from '../data/preview.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { kernelOf } from '../models/load.ts';
@@ -133,6 +134,7 @@ export function reportData({ dataset, found }: OpenedData, options: BatchOptions
           picture: {
             ...{ width: dataset.width, height: dataset.height, channels: dataset.channels },
             ...{ mean: options.mean, std: options.std },
+            tones: tonesOf(dataset),
           },
         }
       : {};

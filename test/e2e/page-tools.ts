@@ -21,9 +21,9 @@ export const QUICK = `${TALES}&method=lora&c.r=2&c.target_modules=["q_proj"]&c.l
 /** The same run by onnxruntime, which is quicker here: for what is no matter of the engine. */
 export const onProcessor = (link: string): string => link.replace('engine=webgpu', 'engine=onnxruntime');
 
-/** The default preset with fewer steps and smaller batches: enough to see that it learns. */
+/** The default preset with fewer steps: enough to see that it learns. */
 export const LEARNING =
-  'v=1&preset=letters-boft&engine=webgpu&seed=1&t.steps=16&t.batchSize=8&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=40';
+  'v=1&preset=letters-boft&engine=webgpu&seed=1&t.steps=16&t.warmupSteps=1&t.evalEvery=0&t.evalExamples=40';
 
 /** The selector of a part of the page by its test id. */
 export const part = (id: string): string => `[data-testid="${id}"]`;

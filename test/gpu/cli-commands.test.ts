@@ -245,12 +245,12 @@ test('bench measures a step, beside LoRA of about as many numbers', async () => 
 const short = ['--steps', '1', '--eval-examples', '16'];
 
 test('pretrain makes an embedded model', async () => {
-  await papilio('pretrain', 'glyphs-vit', ...short, '--batch-size', '16', '--out', at('made'));
+  const digits = ['--data', 'digits', '--batch-size', '16', '--out', at('made')];
+  await papilio('pretrain', 'glyphs-vit', ...short, ...digits);
   expect(await readdir(at('made'))).toEqual(expect.arrayContaining(['card.json', 'model.onnx']));
   const card = async (folder: string) => (await json(folder, 'card.json')).made;
   expect(await card('made')).toMatchObject({ steps: 1, data: 'digits' });
-  const signs = ['--data', 'signs-and-digits', '--batch-size', '16', '--out', at('signs')];
-  await papilio('pretrain', 'glyphs-vit', ...short, ...signs);
+  await papilio('pretrain', 'glyphs-vit', ...short, '--batch-size', '16', '--out', at('signs'));
   const shipped = { data: 'digits', metric: 'accuracy', examples: 16 };
   expect(await card('signs')).toMatchObject({ steps: 1, data: 'signs-and-digits', shipped });
   expect((await json('signs', 'config.json')).id2label).toEqual({ ...[...'0123456789'] });

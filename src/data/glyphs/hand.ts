@@ -69,11 +69,29 @@ function blur(pixels: Float32Array, size: number, amount: number): void {
   }
 }
 
-// `plain` is the hand of pretraining (light on dark, as scanned
-// digits are); `wild` keeps the shapes and changes everything else: hollow, doubled, dotted or broad-nibbed strokes,
-// turned further, dark on light, on stripes, checks, slopes and clouds.
+// `board` is the hand of pretraining, chalk on a blackboard; `pavement` is chalk on a grey pavement, by a hand that takes its time; `wild` keeps
+// the shapes and changes everything else: hollow, doubled, dotted or broad-nibbed strokes, turned further, dark on light or light on dark, on
+// stripes, checks, slopes and clouds.
 
-export type Hand = 'plain' | 'wild';
+export type Hand = 'board' | 'pavement' | 'wild';
+
+interface Ways {
+  /** Half a stroke's width in pixels, from … to. */
+  readonly half: readonly [number, number];
+  /** The most that a glyph is turned either way, in radians, and slanted to the right. */
+  readonly turn: number;
+  readonly slant: number;
+  /** How far the points of its strokes stray, in sides of its box. */
+  readonly jitter: number;
+  /** How light the ground is under what is drawn. */
+  readonly ground: number;
+}
+
+const WAYS: Readonly<Record<Hand, Ways>> = {
+  board: { half: [0.55, 1.9], turn: 0.18, slant: 0.32, jitter: 0.022, ground: 0 },
+  pavement: { half: [0.75, 1.9], turn: 0.14, slant: 0.32, jitter: 0.016, ground: 0.56 },
+  wild: { half: [0.7, 1.5], turn: 0.55, slant: 0.3, jitter: 0.03, ground: 0 },
+};
 
 type Nib = 'solid' | 'hollow' | 'dotted' | 'broad' | 'shadow' | 'beads';
 
@@ -83,8 +101,9 @@ export function drawGlyph(out: Float32Array, size: number, skeleton: Skeleton, h
   const nib: Nib = wild
     ? r.pick(['solid', 'hollow', 'hollow', 'dotted', 'broad', 'shadow', 'beads'] as const)
     : 'solid';
-  const half = wild ? r.between(0.7, 1.5) + (nib === 'hollow' ? 0.9 : 0) : r.between(0.55, 1.9);
-  const lines = place(skeleton, size, r, wild ? 0.55 : 0.18, wild ? 0.3 : 0.32, wild ? 0.03 : 0.022);
+  const ways = WAYS[hand];
+  const half = r.between(...ways.half) + (nib === 'hollow' ? 0.9 : 0);
+  const lines = place(skeleton, size, r, ways);
 
   const field = new Float32Array(size * size).fill(FAR);
   for (const points of lines) trace(field, size, points, nib, half, r.between(0, Math.PI));
@@ -104,23 +123,16 @@ export function drawGlyph(out: Float32Array, size: number, skeleton: Skeleton, h
   for (let p = 0; p < out.length; p++) {
     // A sum of two uniforms: near enough to grain, and no logarithm a pixel.
     const v = grain === 0 ? out[p]! : out[p]! + grain * 2.4 * (r.uniform() + r.uniform() - 1);
-    out[p] = clamp01(v);
+    out[p] = ways.ground + (1 - ways.ground) * clamp01(v);
   }
 }
 
 /** The strokes as polylines in pixels: jittered, bent, slanted, turned, scaled and moved. */
-function place(
-  skeleton: Skeleton,
-  size: number,
-  r: Rng,
-  turnMost: number,
-  slantMost: number,
-  jitter: number,
-): number[][] {
+function place(skeleton: Skeleton, size: number, r: Rng, ways: Ways): number[][] {
   const height = size * r.between(0.6, 0.84);
   const width = height * r.between(0.62, 0.98);
-  const turn = r.between(-turnMost, turnMost);
-  const slant = r.between(-0.12, slantMost);
+  const turn = r.between(-ways.turn, ways.turn);
+  const slant = r.between(-0.12, ways.slant);
   const cos = Math.cos(turn);
   const sin = Math.sin(turn);
   const slackX = Math.max(0, size - width) / 2;
@@ -130,7 +142,7 @@ function place(
   const bend = r.between(-0.05, 0.05);
   const wave = r.between(-0.035, 0.035);
   const phase = r.between(0, 6.283);
-  const nudge = (value: number): number => value + jitter * r.normal();
+  const nudge = (value: number): number => value + ways.jitter * r.normal();
   return skeleton.map((stroke) => {
     const points = flatten(stroke, nudge);
     for (let k = 0; k + 1 < points.length; k += 2) {

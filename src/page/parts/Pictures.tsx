@@ -32,27 +32,38 @@ export function Picture(props: {
 
 const SIDE = 224;
 const PEN = 18;
+const WHITE_ON_BLACK = { ground: 0, stroke: 1 } as const;
 
-/** size × size, 0 … 1; the browser's smoothing averages what falls into a pixel. */
+/** size × size, 1 where there is a stroke and 0 where there is none; the browser's smoothing averages what falls into a pixel. */
 function readPixels(canvas: HTMLCanvasElement, size: number): Float32Array {
   const small = new OffscreenCanvas(size, size);
   const context = small.getContext('2d', { willReadFrequently: true })!;
   context.imageSmoothingQuality = 'high';
   context.drawImage(canvas, 0, 0, size, size);
   const { data } = context.getImageData(0, 0, size, size);
-  return Float32Array.from({ length: size * size }, (_, i) => data[4 * i]! / 255);
+  return Float32Array.from({ length: size * size }, (_, i) => data[4 * i + 3]! / 255);
 }
 
-/** A dark square to draw on with bright strokes, read back as a small grey picture. */
+/** A square to draw on, by itself in white on black, read back as a small grey picture, 0 … 1. */
 export function DrawPad(props: {
   readonly size: number;
   readonly label: string;
   readonly action: string;
   readonly isDisabled?: boolean;
   readonly keepsDrawing?: boolean;
+  readonly tones?: { readonly ground: number; readonly stroke: 0 | 1 };
   readonly onDone: (pixels: Float32Array) => void;
 }) {
-  const { size, label, action, isDisabled = false, keepsDrawing = false, onDone } = props;
+  const {
+    size,
+    label,
+    action,
+    isDisabled = false,
+    keepsDrawing = false,
+    tones = WHITE_ON_BLACK,
+    onDone,
+  } = props;
+  const { ground, stroke } = tones;
   const canvas = useRef<HTMLCanvasElement>(null);
   const last = useRef<readonly [number, number] | null>(null);
   const [isEmpty, setEmpty] = useState(true);
@@ -67,7 +78,7 @@ export function DrawPad(props: {
     const x = ((event.clientX - box.left) / box.width) * SIDE;
     const y = ((event.clientY - box.top) / box.height) * SIDE;
     const context = event.currentTarget.getContext('2d')!;
-    context.strokeStyle = '#fff';
+    context.strokeStyle = stroke === 1 ? '#fff' : '#000';
     context.lineWidth = PEN;
     context.lineCap = 'round';
     context.lineJoin = 'round';
@@ -83,6 +94,11 @@ export function DrawPad(props: {
       <canvas
         ref={canvas}
         className="pad-canvas"
+        style={{
+          background: `rgb(${Array(3)
+            .fill(Math.round(255 * ground))
+            .join(' ')})`,
+        }}
         width={SIDE}
         height={SIDE}
         aria-label={label}
@@ -105,7 +121,8 @@ export function DrawPad(props: {
           text={action}
           isDisabled={isEmpty || isDisabled}
           onPress={() => {
-            onDone(readPixels(canvas.current!, size));
+            const strokes = readPixels(canvas.current!, size);
+            onDone(strokes.map((v) => ground + (stroke - ground) * v));
             if (!keepsDrawing) clear();
           }}
         />

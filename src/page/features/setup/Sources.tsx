@@ -20,7 +20,8 @@ const FileDrop = later('FileDrop', () => import('../../parts/FileDrop.tsx'));
 const Hub = later('Hub', () => import('../hub/Hub.tsx'));
 
 const MODEL_DETAILS: Readonly<Record<string, string>> = {
-  'glyphs-vit': 'A vision transformer that reads digits; module names of Hugging Face’s Dinov2',
+  'glyphs-vit':
+    'A vision transformer that reads digits on a blackboard; module names of Hugging Face’s Dinov2',
   'tales-gpt': 'A decoder that writes tales, letters and scenes; module names of Hugging Face’s Llama',
   hub: 'By its name on the Hub, or any https address',
   own: 'An .onnx file from your machine',
@@ -118,7 +119,10 @@ function PrecisionOfWeights() {
 }
 
 const DATA: Readonly<Record<string, { readonly title: string; readonly detail: string }>> = {
-  letters: { title: 'letters', detail: 'Capital letters in the hand that drew the digits' },
+  letters: {
+    title: 'letters',
+    detail: 'Capital letters in chalk on a grey pavement; the digits were on a blackboard',
+  },
   'wild-digits': { title: 'wild-digits', detail: 'Digits in a style the model never saw' },
   recipes: { title: 'recipes', detail: 'Short recipes: words of the tales in sentences of their own' },
   hub: { title: 'From the Hub or an address', detail: 'A dataset by its name, or any https address' },

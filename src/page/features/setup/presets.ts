@@ -34,12 +34,13 @@ export const PRESETS: readonly Preset[] = [
   {
     id: 'letters-boft',
     title: 'Digits to letters',
-    question: 'Can sparse rotations teach a model that has only seen digits to read letters?',
+    question:
+      'Can sparse rotations teach a model that has only seen signs and digits on a blackboard to read letters on a grey pavement?',
     model: 'glyphs-vit',
     data: 'letters',
     method: 'boft',
     config: GUIDE_BOFT,
-    training: { learningRate: 1e-2, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
+    training: { learningRate: 5e-3, steps: 300, batchSize: 16, evalEvery: 25, evalExamples: 260 },
   },
   {
     id: 'oft-equal-budget',

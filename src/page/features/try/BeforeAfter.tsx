@@ -175,10 +175,8 @@ function Images({ comparison }: { readonly comparison: ImageBeforeAfter }) {
 
 function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
   const page = usePage();
-  const [answer, setAnswer] = useState<{
-    readonly before: Float32Array;
-    readonly after: Float32Array;
-  } | null>(null);
+  const tones = useRun((s) => s.open?.data.picture?.tones);
+  const [answer, setAnswer] = useState<Awaited<ReturnType<typeof page.inspection.classify>>>(null);
   return (
     <Block title="Draw one yourself" label="Try your own drawing">
       <div className="try-row">
@@ -187,6 +185,7 @@ function TryDrawing({ labels }: { readonly labels: readonly string[] }) {
           label="Draw something for both models to read"
           action="Ask both models"
           keepsDrawing
+          {...(tones ? { tones } : {})}
           onDone={(pixels) => void page.inspection.classify(pixels).then(setAnswer)}
         />
         {answer === null ? null : (

@@ -43,6 +43,7 @@ export function RunIt() {
           label="Draw something for both files to read"
           action="Ask both files"
           keepsDrawing
+          tones={picture.tones}
           isDisabled={isBusy}
           onDone={(pixels) => void page.try.ask({ pixels, size: Math.max(picture.width, picture.height) })}
         />
