@@ -16,7 +16,14 @@ const metric = (step: number, value: number, loss: number): EvalMetric => ({
 });
 
 function cardOf(sources: Partial<CardOf['sources']> = {}, data: Partial<OpenReport['data']> = {}): CardOf {
-  const picture = { width: 32, height: 32, channels: 1, mean: [0.5], std: [0.5], tones: { ground: 0, stroke: 1 as const } };
+  const picture = {
+    width: 32,
+    height: 32,
+    channels: 1,
+    mean: [0.5],
+    std: [0.5],
+    tones: { ground: 0, stroke: 1 as const },
+  };
   const sentence = 'The merged file answers as the trained model does: …';
   return {
     name: 'brave-otter',

@@ -79,7 +79,14 @@ const softmax = (scores: readonly number[]): number[] => {
 
 describe('onnxruntime-web', () => {
   test('classifies a picture as the file does', async () => {
-    const picture = { width: 32, height: 32, channels: 1, mean: [0.5], std: [0.5], tones: { ground: 0, stroke: 1 as const } };
+    const picture = {
+      width: 32,
+      height: 32,
+      channels: 1,
+      mean: [0.5],
+      std: [0.5],
+      tones: { ground: 0, stroke: 1 as const },
+    };
     const labels = [...'0123456789'];
     const file = await exported('glyphs-vit', { kind: 'image', labels, picture });
     const code = codeOf(onnxruntimeSnippet(file));
@@ -202,7 +209,14 @@ describe('onnxruntime-web', () => {
 });
 
 test('the preprocessor beside a file makes the pictures that the run was fed', async () => {
-  const picture = { width: 32, height: 32, channels: 1, mean: [0.5], std: [0.5], tones: { ground: 0, stroke: 1 as const } };
+  const picture = {
+    width: 32,
+    height: 32,
+    channels: 1,
+    mean: [0.5],
+    std: [0.5],
+    tones: { ground: 0, stroke: 1 as const },
+  };
   const file = await exported('glyphs-vit', { kind: 'image', labels: ['a'], picture });
   const steps = JSON.parse(await readFile(join(folder, 'preprocessor_config.json'), 'utf8'));
   expect(steps).toMatchObject({ size: { height: 32, width: 32 }, do_center_crop: false });
@@ -218,7 +232,14 @@ test('the preprocessor beside a file makes the pictures that the run was fed', a
 
 describe('transformers.js', () => {
   test('is told the folder that is saved, its task and the file as it lies there', async () => {
-    const picture = { width: 32, height: 32, channels: 1, mean: [0.5], std: [0.5], tones: { ground: 0, stroke: 1 as const } };
+    const picture = {
+      width: 32,
+      height: 32,
+      channels: 1,
+      mean: [0.5],
+      std: [0.5],
+      tones: { ground: 0, stroke: 1 as const },
+    };
     const file = await exported('glyphs-vit', { kind: 'image', labels: ['a'], picture });
     const code = codeOf(transformersSnippet(file));
     expect(code).toContain(`pipeline("image-classification", "${NAME}", { dtype: 'fp32' })`);

@@ -44,6 +44,12 @@ function readPixels(canvas: HTMLCanvasElement, size: number): Float32Array {
   return Float32Array.from({ length: size * size }, (_, i) => data[4 * i + 3]! / 255);
 }
 
+/** Where the pointer is, in the pad's own pixels. */
+function penAt({ currentTarget, clientX, clientY }: PointerEvent<HTMLCanvasElement>): [number, number] {
+  const { left, top, width, height } = currentTarget.getBoundingClientRect();
+  return [((clientX - left) / width) * SIDE, ((clientY - top) / height) * SIDE];
+}
+
 /** A square to draw on, by itself in white on black, read back as a small grey picture, 0 … 1. */
 export function DrawPad(props: {
   readonly size: number;
@@ -74,9 +80,7 @@ export function DrawPad(props: {
   };
   const draw = (event: PointerEvent<HTMLCanvasElement>) => {
     if (last.current === null) return;
-    const box = event.currentTarget.getBoundingClientRect();
-    const x = ((event.clientX - box.left) / box.width) * SIDE;
-    const y = ((event.clientY - box.top) / box.height) * SIDE;
+    const here = penAt(event);
     const context = event.currentTarget.getContext('2d')!;
     context.strokeStyle = stroke === 1 ? '#fff' : '#000';
     context.lineWidth = PEN;
@@ -84,9 +88,9 @@ export function DrawPad(props: {
     context.lineJoin = 'round';
     context.beginPath();
     context.moveTo(...last.current);
-    context.lineTo(x, y);
+    context.lineTo(...here);
     context.stroke();
-    last.current = [x, y];
+    last.current = here;
     setEmpty(false);
   };
   return (
@@ -104,11 +108,7 @@ export function DrawPad(props: {
         aria-label={label}
         onPointerDown={(event) => {
           event.currentTarget.setPointerCapture(event.pointerId);
-          const box = event.currentTarget.getBoundingClientRect();
-          last.current = [
-            ((event.clientX - box.left) / box.width) * SIDE,
-            ((event.clientY - box.top) / box.height) * SIDE,
-          ];
+          last.current = penAt(event);
           draw(event);
         }}
         onPointerMove={draw}
