@@ -1,6 +1,6 @@
 /**
  * Runs side by side in a browser: three are trained and compared, a reload keeps them, one is deleted and taken back, and a file brings them into
- * another browser. Seen to fail with: a list that is only in memory, a deletion that cannot be taken back after its curve was dropped.
+ * another browser. Seen to fail with: a list that is only in memory, a deletion that is not taken back.
  */
 import { readFile } from 'node:fs/promises';
 import type { Page } from 'puppeteer-core';
