@@ -28,7 +28,6 @@ export function createDeviceCheck(
 ) {
   const view = createStore<DeviceCheckView>(() => nothing);
   const task = createTask(view);
-  let checking: Promise<unknown> = Promise.resolve();
   return {
     view,
     async start(engine: EngineName): Promise<void> {
@@ -36,22 +35,21 @@ export function createDeviceCheck(
       await task.run(
         { ...nothing, busy: 'Loading the references' },
         async () => {
-          const running = trainer.checkDevice(engine, (event) => {
+          const report = await trainer.checkDevice(engine, (event) => {
             if (view.getState().busy === null) return;
             view.setState(({ rows }) =>
               event.type === 'row' ? { rows: [...rows, event.row] } : { now: event, busy: 'Checking' },
             );
           });
-          checking = running;
-          return { report: await running, now: null };
+          return { report, now: null };
         },
         { now: null },
       );
     },
     async stop(): Promise<void> {
       void trainer.stopDeviceCheck().catch(() => {});
-      // Rows that came stay, also where the worker has to be ended.
-      await trainer.endUnless(checking);
+      // A case that the device takes long for is waited for; only a worker that hears nothing is ended, and rows that came stay.
+      await trainer.endUnless();
     },
   };
 }
