@@ -63,8 +63,8 @@ test('a first visit, without WebGPU too, finds a recorded run and one button, an
   expect(await inWindow(CAN_TRAIN)).toBeGreaterThan(height);
   await page.waitForSelector(`${named('See')} ${part('recorded')}`);
   await page.waitForSelector(part('graph'));
-  expect(await inWindow(part('graph'))).toBeGreaterThan(90);
-  expect(await inWindow(part('figures'))).toBeGreaterThan(90);
+  expect(await inWindow(part('graph'))).toBeGreaterThan(70);
+  expect(await inWindow(part('figures'))).toBeGreaterThan(50);
   // What it says of itself, and what it shows.
   const note = `${named('Train')} ${part('recorded')}`;
   expect(await words(page, note)).toMatch(/recorded[\s\S]+Digits to letters[\s\S]+20\d\d: .+, on .+/);
