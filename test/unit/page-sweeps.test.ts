@@ -54,7 +54,7 @@ describe('a grid', () => {
   it('leaves out what cannot be trained, and says why', () => {
     const { runs, refused } = planSweep(
       base,
-      [axis('config.boft_block_size', 4, 3), axis('training.learningRate', 0.01, -1)],
+      [axis('config.boft_block_size', 4, 3), axis('training.learningRate', base.training.learningRate, -1)],
       report,
     );
     expect(runs).toHaveLength(1);
