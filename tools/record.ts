@@ -29,6 +29,11 @@ const EXAMPLES = 28;
 const { engine, 'engine-path': enginePath, threads } = engineOptions;
 const options = {
   out: { type: 'string', value: 'DIR', default: 'public', about: `the folder that ${RECORDED_PATH} goes to` },
+  steps: {
+    type: 'number',
+    about: "updates, to try the command; a recording of another number than the preset's is not shipped",
+    otherwise: "the preset's",
+  },
   ...{ engine, 'engine-path': enginePath, threads },
 } as const satisfies OptionTable;
 
@@ -43,7 +48,9 @@ export const recordCommand = command(
 
 async function record(values: Values<typeof options>): Promise<number> {
   const preset = PRESETS[0]!;
-  const settings = baseSettings(preset.id);
+  const own = baseSettings(preset.id);
+  const training = { ...own.training, ...(values.steps === undefined ? {} : { steps: values.steps }) };
+  const settings = { ...own, training };
   const request: RunRequest = {
     model: { kind: 'embedded', name: settings.model },
     data: { kind: 'embedded', name: settings.data },

@@ -16,6 +16,7 @@ import { writeBytes } from '../../src/cli/runtime.ts';
 import { openSession } from '../../src/inference/session.ts';
 import { graphBuilder } from '../../src/onnx/build.ts';
 import { encodeModel } from '../../src/onnx/encode.ts';
+import { PRESETS } from '../../src/page/features/setup/presets.ts';
 import { tools } from '../../tools/commands.ts';
 import { png } from '../unit/data-support.ts';
 import { tinyLanguage, tinyVision } from './tinyRuns.ts';
@@ -261,6 +262,18 @@ test('reproduce runs a preset and records its figures', async () => {
   const [figure] = await json('docs', 'figures.json');
   expect(figure).toMatchObject({ name: 'head-letters', method: 'head', steps: 1, examples: 16 });
   expect(await readFile(at('docs', 'figures.md'), 'utf8')).toContain('| head-letters |');
+});
+
+test('record writes a run of the first preset as the page shows it', async () => {
+  await papilio('record', '--steps', '2', '--engine', 'onnxruntime', '--out', at('recorded'));
+  const { settings, open, step, evals } = await json('recorded', 'recorded', 'first-run.json');
+  expect([settings.preset, settings.training.steps, open.totalSteps, step]).toEqual([
+    PRESETS[0]!.id,
+    2,
+    2,
+    2,
+  ]);
+  expect(evals.map((one: { step: number }) => one.step)).toEqual([0, 2]);
 });
 
 test('no command is left out', () => {
