@@ -240,7 +240,7 @@ describe('the butterfly view', () => {
     await openTab(page, 'Inside');
     await page.waitForSelector(part('graph'));
     await toWiring(page, 1024, 4, 9);
-    expect(await words(page, part('fill'))).toContain('Dense from k = 9');
+    expect(await words(page, part('fill'))).toContain('Dense from 9 factors on');
     const client = await page.createCDPSession();
     // Time of the processor: what waits for others on a busy machine does not count.
     await client.send('Performance.enable', { timeDomain: 'threadTicks' });

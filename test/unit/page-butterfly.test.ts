@@ -41,6 +41,7 @@ import {
 } from '../../src/page/features/butterfly/parameters.ts';
 import {
   blockStops,
+  denseText,
   dimensionStops,
   factorStops,
   fieldsOf,
@@ -48,6 +49,8 @@ import {
   partnerOf,
   patternOf,
   reachOf,
+  reachOfAll,
+  reachText,
   refusal,
   type Setting,
 } from '../../src/page/features/butterfly/setting.ts';
@@ -310,13 +313,32 @@ describe('settings', () => {
     }
   });
 
+  it('reach what the product of their factors fills, and say what it takes to reach all', () => {
+    for (const setting of [boft(64, 8, 3), boft(128, 4, 6), boft(24, 2, 3), oft(64, 16), oft(32, 32)]) {
+      const wiring = wiringOf(patternOf(setting))!;
+      const { after, dense } = reachOfAll(setting);
+      expect(after).toEqual(productsOf(wiring).map(({ fill }) => fill * setting.dimension));
+      if (dense !== null) expect(denseFrom(wiringOf(patternOf(dense))!)).toBe(dense.factors);
+    }
+    expect(reachText(boft(128, 4, 3))).toBe(
+      'one input reaches 4 → 8 → 16 of 128 outputs, all 128 from 6 factors on',
+    );
+    expect(denseText(boft(128, 4, 3))).toBe(
+      'An input reaches its block of 4, and twice as many with every further factor. All 128 take 6 factors, with 1,152 free numbers; one block of 128, a rotation of everything, has 8,128.',
+    );
+    expect(reachText(boft(24, 2, 2))).toContain('of 24 outputs, and never all with blocks of 2');
+    expect(reachText(oft(32, 32))).toBe('one input reaches 32 of 32 outputs, which is all');
+  });
+
   it('say why', () => {
     expect(refusal(boft(64, 6, 2))).toBe('6 does not divide 64.');
-    expect(refusal(boft(64, 8, 5))).toBe('Factor 4 would mix b · 2^4 = 128 inputs, and there are 64.');
+    expect(refusal(boft(64, 8, 5))).toBe('With 5 factors the last would mix 128 inputs, and there are 64.');
     expect(refusal(boft(24, 2, 3))).toBeNull();
     expect(refusal(boft(48, 4, 3))).toBeNull();
-    expect(refusal(boft(24, 4, 4))).toBe('Factor 3 would mix b · 2^3 = 32 inputs, and there are 24.');
-    expect(refusal(boft(40, 2, 5))).toBe('40 is not a multiple of b · 2^4 = 32.');
+    expect(refusal(boft(24, 4, 4))).toBe('With 4 factors the last would mix 32 inputs, and there are 24.');
+    expect(refusal(boft(40, 2, 5))).toBe(
+      'With 5 factors the last would mix 32 inputs, and 40 is not a multiple of that.',
+    );
     expect(refusal(boft(15, 3, 2))).toMatch(/3 is odd/);
     expect(refusal(oft(100, 8))).toMatch(/^8 does not divide 100/);
     const at = boft(64, 8, 2);

@@ -11,7 +11,7 @@ import { drawnPattern, fullConfig } from '../setup/settings.ts';
 import { Equal } from './Equal.tsx';
 import { Playground } from './Playground.tsx';
 import { Steps, useLooking, useRecorded } from './Steps.tsx';
-import { patternOf, refusal, type Setting, settingOf } from './setting.ts';
+import { denseText, patternOf, refusal, type Setting, settingOf } from './setting.ts';
 import { Wired } from './Wired.tsx';
 
 /** Stands for a layer while no model is known. */
@@ -107,9 +107,10 @@ export function Butterfly(props: { readonly layer: Layer | null }) {
       {shown === null ? null : <Learnt inspection={shown} step={recorded.shown!.step} />}
       <Equal setting={setting} onChoose={onChange} />
       <p className="hint wired-note">
-        As in the paper (arXiv:2311.06243, figures 2 and 4): R = B<sub>m−1</sub> ⋯ B<sub>0</sub> turns the
-        weights of every neuron, B<sub>0</sub> first. An edge from node c to node r is entry (r, c) of a
-        factor. What enters the layer passes the same wires from right to left.{' '}
+        {denseText(setting)} As in the paper (arXiv:2311.06243, figures 2 and 4): R = B<sub>m−1</sub> ⋯ B
+        <sub>0</sub> turns the weights of every neuron, B<sub>0</sub> first. An edge from node c to node r is
+        entry (r, c) of a factor. From left to right a neuron’s weights are turned; the numbers that enter the
+        layer pass the same wires backwards.{' '}
         <Action kind="link" text="Show figure 4’s own wiring" onPress={() => onChange(FIGURE)} />
       </p>
     </div>

@@ -25,7 +25,7 @@ export function Equal(props: { readonly setting: Setting; readonly onChoose: (se
   const [mine, theirs] = [freeNumbers(setting), freeNumbers(partner)];
   return (
     <Block
-      title="At equal free numbers"
+      title={mine === theirs ? 'At equal free numbers' : 'At the nearest free numbers'}
       label="OFT and BOFT"
       beside={<Action kind="link" text={`show ${settingText(partner)}`} onPress={() => onChoose(partner)} />}
     >
@@ -65,7 +65,7 @@ function Side({ setting }: { readonly setting: Setting }) {
           ['free', whole(freeNumbers(setting))],
           ['reach', `${whole(reachedOf(wiring, k))} of ${whole(setting.dimension)}`],
           ['filled', percent(fill)],
-          ['dense', dense === null ? 'no' : `from k = ${dense}`],
+          ['dense', dense === null ? 'no' : `from ${dense} ${dense === 1 ? 'factor' : 'factors'} on`],
         ]}
       />
     </div>

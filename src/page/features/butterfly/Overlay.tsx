@@ -4,6 +4,7 @@ import { cssColor } from '../../parts/Chart.tsx';
 import { useUi } from '../../usePage.ts';
 import { drawSoon } from '../inspect/frames.ts';
 import { scaleOf } from '../inspect/MatrixCanvas.tsx';
+import { pixelOfHex } from '../inspect/pixels.ts';
 import type { Focus } from './focus.ts';
 import { shownFocus, type View } from './view.ts';
 
@@ -25,12 +26,6 @@ export function useLitColors(): {
     }),
     [scheme],
   );
-}
-
-/** Alpha, blue, green and red of #rrggbb. */
-function pixelOf(color: string, alpha: number): number {
-  const hex = Number.parseInt(color.slice(1), 16);
-  return ((alpha << 24) | ((hex & 255) << 16) | (hex & 0xff00) | (hex >> 16)) >>> 0;
 }
 
 /** How much of the others is hidden, of 255. */
@@ -99,8 +94,8 @@ export function Overlay(props: {
       let count = 0;
       let [row, column] = [0, 0];
       if (focus !== null && lit !== null) {
-        const color = hasValues ? 0 : pixelOf(colors.lit, 255);
-        pixels.fill(hasValues ? pixelOf(colors.dim, DIMMED) : 0);
+        const color = hasValues ? 0 : pixelOfHex(colors.lit);
+        pixels.fill(hasValues ? pixelOfHex(colors.dim, DIMMED) : 0);
         entries(lit, focus, (r, c) => {
           pixels[Math.floor(r / scale) * side + Math.floor(c / scale)] = color;
           count++;

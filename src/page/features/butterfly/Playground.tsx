@@ -16,6 +16,7 @@ import {
   factorStops,
   fieldsOf,
   freeNumbers,
+  reachText,
   refusal,
   type Setting,
   type Stop,
@@ -73,6 +74,10 @@ export function Playground(props: {
         <span data-testid="free">
           <b>{whole(free)}</b> free numbers in the rotation
           <Measured of="free-numbers" about="free numbers" />
+        </span>
+        <span data-testid="reach">
+          {reachText(setting)}
+          <Measured of="reach" about="reach" />
         </span>
         {base === null ? null : <Use setting={setting} onBack={() => onChange(null)} layer={layer} />}
       </p>

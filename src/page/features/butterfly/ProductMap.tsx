@@ -101,7 +101,7 @@ export function ProductMap({ view }: { readonly view: View }) {
         <p className="hint">
           {dense === null
             ? `Not dense with ${m === 1 ? 'one factor' : `${m} factors`}: larger blocks or more factors reach further.`
-            : `Dense from k = ${dense}.`}
+            : `Dense from ${dense === 1 ? 'the first factor' : `${dense} factors`} on: every input reaches every output.`}
         </p>
       </div>
     </div>

@@ -1,5 +1,6 @@
 /** The settings that a rotation is wired by - OFT or BOFT, d, b, m -, which of them are legal and why the others are not, and which are equal in numbers. */
 import { type CommonConfig, type Layer, METHODS, type Pattern } from '../../../methods.ts';
+import { whole } from '../../format.ts';
 
 export interface Setting {
   readonly method: 'oft' | 'boft';
@@ -62,8 +63,10 @@ export function refusal({ method, dimension: d, block: b, factors: m }: Setting)
   if (m === 1) return null;
   if (b % 2 !== 0) return `With more than one factor blocks are cut in half, and ${b} is odd.`;
   const reach = b * 2 ** (m - 1);
-  if (reach > d) return `Factor ${m - 1} would mix b · 2^${m - 1} = ${reach} inputs, and there are ${d}.`;
-  return d % reach === 0 ? null : `${d} is not a multiple of b · 2^${m - 1} = ${reach}.`;
+  if (reach > d) return `With ${m} factors the last would mix ${reach} inputs, and there are ${d}.`;
+  return d % reach === 0
+    ? null
+    : `With ${m} factors the last would mix ${reach} inputs, and ${d} is not a multiple of that.`;
 }
 
 const USUAL_BLOCKS = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128];
@@ -104,6 +107,42 @@ export const dimensionStops = (setting: Setting, others: readonly number[]): Sto
 
 /** How many outputs an input reaches through all factors. */
 export const reachOf = ({ block, factors }: Setting): number => block * 2 ** (factors - 1);
+
+/** What a rotation reaches, and what it takes to reach everything. */
+export interface Reach {
+  /** Outputs that an input reaches after the first factor, the second, … */
+  readonly after: readonly number[];
+  /** The setting with as few factors of these blocks as reach every output; null where none does. */
+  readonly dense: Setting | null;
+}
+
+export function reachOfAll(setting: Setting): Reach {
+  const { dimension: d, block, factors } = setting;
+  const after = Array.from({ length: factors }, (_, i) => reachOf({ ...setting, factors: i + 1 }));
+  const needed = Math.log2(d / block) + 1;
+  const dense = { ...setting, method: needed === 1 ? setting.method : ('boft' as const), factors: needed };
+  return { after, dense: Number.isInteger(needed) && refusal(dense) === null ? dense : null };
+}
+
+/** "one input reaches 4 → 8 of 128 outputs, all 128 from 6 factors on" */
+export function reachText(setting: Setting): string {
+  const { dimension: d, block } = setting;
+  const { after, dense } = reachOfAll(setting);
+  const says = `one input reaches ${after.map(whole).join(' → ')} of ${whole(d)} outputs`;
+  if (block === d) return `${says}, which is all`;
+  return dense === null
+    ? `${says}, and never all with blocks of ${block}`
+    : `${says}, all ${whole(d)} from ${dense.factors} factors on`;
+}
+
+/** The rule behind that, and what reaching everything takes beside one rotation of everything. */
+export function denseText(setting: Setting): string {
+  const { dimension: d, block } = setting;
+  const { dense } = reachOfAll(setting);
+  const rule = `An input reaches its block of ${block}, and twice as many with every further factor.`;
+  if (dense === null || block === d) return rule;
+  return `${rule} All ${whole(d)} take ${dense.factors} factors, with ${whole(freeNumbers(dense))} free numbers; one block of ${whole(d)}, a rotation of everything, has ${whole((d * (d - 1)) / 2)}.`;
+}
 
 /**
  * The setting of the other method whose free numbers are nearest; of several, the one that reaches furthest. For OFT a BOFT of at least two

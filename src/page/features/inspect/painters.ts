@@ -5,9 +5,7 @@ import { cssColor } from '../../parts/Chart.tsx';
 import type { Numbers } from '../../parts/numberFiles.ts';
 import { useUi } from '../../usePage.ts';
 import type { Painter, Picture } from './MatrixCanvas.tsx';
-
-/** A colour as a canvas keeps it: alpha, blue, green, red from the highest byte down. */
-type Pixel = number;
+import { type Pixel, pixelOf, pixelOfHex } from './pixels.ts';
 
 /** Blue below zero, the page at zero, orange above. Fixed scales, so that growth is seen as growth. */
 export interface MapColors {
@@ -20,14 +18,7 @@ export interface MapColors {
   readonly tones: readonly [Pixel, Pixel];
 }
 
-const pixelOf = (red: number, green: number, blue: number): Pixel =>
-  ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
-
-/** A CSS variable that holds #rrggbb. */
-function read(variable: string): Pixel {
-  const hex = Number.parseInt(cssColor(variable).slice(1), 16);
-  return pixelOf((hex >> 16) & 255, (hex >> 8) & 255, hex & 255);
-}
+const read = (variable: string): Pixel => pixelOfHex(cssColor(variable));
 
 const readAll = (): MapColors => ({
   zero: read('--map-zero'),
