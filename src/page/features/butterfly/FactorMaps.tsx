@@ -166,7 +166,7 @@ function ParameterList(props: {
         <span className="hint">
           {b === 1
             ? 'a block of 1 learns nothing'
-            : `${total} free ${total === 1 ? 'number' : 'numbers'}${wiring.shared ? ', shared by all blocks' : ''}${total > LISTED ? `, ${first + 1} to ${Math.min(total, first + LISTED)} of them here` : ''}`}
+            : `${whole(total)} free ${total === 1 ? 'number' : 'numbers'}${wiring.shared ? ', shared by all blocks' : ''}${total > LISTED ? `, ${first + 1} to ${Math.min(total, first + LISTED)} of them here` : ''}`}
         </span>
       </p>
       <ul aria-label="Numbers of the block" data-testid="parameters">
