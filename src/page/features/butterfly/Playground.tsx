@@ -75,7 +75,7 @@ export function Playground(props: {
           <b>{whole(free)}</b> free numbers in the rotation
           <Measured of="free-numbers" about="free numbers" />
         </span>
-        <span data-testid="reach">
+        <span data-testid="how-far">
           {reachText(setting)}
           <Measured of="reach" about="reach" />
         </span>
