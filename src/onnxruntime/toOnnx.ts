@@ -38,14 +38,19 @@ export function toOnnx(graph: Graph): TranslatedGraph {
   };
 
   const projections: ProjectRowsAttrs[] = [];
+  /** Stored weights by what they are named as 32-bit numbers. */
+  const wide = new Map<Value, string>();
   for (const node of graph.nodes) {
     if (node.op === projectRowsOp) {
       projections.push(node.attrs as ProjectRowsAttrs);
       continue;
     }
     const [y] = node.outputs;
-    if (widening(y!) === node && storedParameter(y!)) {
-      names.set(y!, writer.tensor('float32', y!.shape, storedNumbers(y!)));
+    const stored = y && widening(y) ? storedParameter(y) : null;
+    if (stored) {
+      const name = wide.get(stored) ?? writer.tensor('float32', y!.shape, storedNumbers(y!));
+      wide.set(stored, name);
+      names.set(y!, name);
       continue;
     }
     const { name, onnx } = node.op;

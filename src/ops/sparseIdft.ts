@@ -16,7 +16,7 @@ import {
   spectralTables,
   turnTable,
 } from './spectral.ts';
-import { deltaOnnx, type Places, spectrumOnnx } from './spectralOnnx.ts';
+import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
 import type { SpectralAttrs } from './spectrum.ts';
 
 /** Multiply-adds of one term of the first stage (an angle from two lookups, then the sum), in terms of the second stage. */
@@ -113,12 +113,6 @@ function inParts(
 /** rows, columns, turns, tables: the shader's order. */
 const tables: readonly Ref[] = [1, 2, 4, 3].map((i) => ({ in: i }));
 
-const placesOf = (inputs: readonly Value[], names: readonly string[]): Places => ({
-  rows: inputs[1]!,
-  columns: inputs[2]!,
-  key: `${names[1]} ${names[2]}`,
-});
-
 /** spectrum f32 [T, n], rows, columns i32 [n], tables i32, turns f32 [out + in, 2] (`frequencyInputs`) → ΔW [T, out, in]. */
 export const sparseIdftOp = defineOp<SpectralAttrs>({
   name: 'sparseIdft',
@@ -155,7 +149,7 @@ export const sparseIdftOp = defineOp<SpectralAttrs>({
     ]);
   },
   onnx: (e, names, { inputs, attrs }) => [
-    deltaOnnx(e, names[0]!, inputs[0]!.shape[0]!, placesOf(inputs, names), attrs),
+    deltaOnnx(e, names[0]!, spectraOf(inputs[0]!.shape[0]!, attrs, inputs, names, 1)),
   ],
 });
 
@@ -190,7 +184,7 @@ export const sparseDftOp = defineOp<SpectralAttrs>({
     ]);
   },
   onnx: (e, names, { inputs, attrs }) => [
-    spectrumOnnx(e, names[0]!, inputs[0]!.shape[0]!, placesOf(inputs, names), attrs),
+    spectrumOnnx(e, names[0]!, spectraOf(inputs[0]!.shape[0]!, attrs, inputs, names, 1)),
   ],
 });
 

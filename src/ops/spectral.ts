@@ -20,7 +20,7 @@ import { fail } from '../lib/errors.ts';
 import { addParts } from './addParts.ts';
 import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
-import { deltaOnnx, type Places, spectrumOnnx } from './spectralOnnx.ts';
+import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
 import type { SpectralAttrs, SpectralForm } from './spectrum.ts';
 
 /** Half a row as complex numbers fits into the workgroup memory that every device has. */
@@ -310,12 +310,6 @@ function sizesOf(name: string, inputs: readonly TensorType[], attrs: SpectralAtt
 
 const operands: Operands = { spectrum: { in: 1 }, tables: { in: 4 }, turns: { in: 5 } };
 
-const placesOf = (inputs: readonly Value[], names: readonly string[]): Places => ({
-  rows: inputs[2]!,
-  columns: inputs[3]!,
-  key: `${names[2]} ${names[3]}`,
-});
-
 /** ΔW [out, in] of the numbers of a spectrum that mean something. */
 function ownDelta(
   e: OnnxWriter,
@@ -323,10 +317,9 @@ function ownDelta(
   inputs: readonly Value[],
   attrs: SpectralAttrs,
 ): string {
-  const places = placesOf(inputs, names);
-  const n = places.rows.shape[0]!;
-  const numbers = e.op('Slice', [names[1]!, e.ints([0]), e.ints([n]), e.ints([0])]);
-  return e.reshape(deltaOnnx(e, e.reshape(numbers, [1, n]), 1, places, attrs), [attrs.out, attrs.in]);
+  const one = spectraOf(1, attrs, inputs, names, 2);
+  const numbers = e.op('Slice', [names[1]!, e.ints([0]), e.ints([one.n]), e.ints([0])]);
+  return e.reshape(deltaOnnx(e, e.reshape(numbers, [1, one.n]), one), [attrs.out, attrs.in]);
 }
 
 /** x f32 [..., in], spectrum f32 [n or more], its rows and columns, tables and turns (`frequencyInputs`) → x ΔWᵀ [..., out]. */
@@ -362,11 +355,10 @@ const spectralGradOnnx: OnnxForm<SpectralGradAttrs> = (e, names, { inputs, outpu
   const [x, , , , , , dY] = names;
   const d = e.reshape(dY!, [-1, attrs.out]);
   const dDelta = e.op('Gemm', [d, e.reshape(x!, [-1, attrs.in])], { transA: 1 });
-  const places = placesOf(inputs, names);
-  const n = places.rows.shape[0]!;
+  const one = spectraOf(1, attrs, inputs, names, 2);
   const whole = e.reshape(dDelta, [1, attrs.out, attrs.in]);
-  const numbers = e.reshape(spectrumOnnx(e, whole, 1, places, attrs), [n]);
-  const behind = outputs[0]!.shape[0]! - n;
+  const numbers = e.reshape(spectrumOnnx(e, whole, one), [one.n]);
+  const behind = outputs[0]!.shape[0]! - one.n;
   const dS = behind > 0 ? e.op('Concat', [numbers, e.zeros([behind])], { axis: 0 }) : numbers;
   if (!attrs.wantX) return [dS];
   const delta = ownDelta(e, names, inputs, attrs);

@@ -8,12 +8,27 @@ import { fail } from '../lib/errors.ts';
 import { matmul, times } from './onnx.ts';
 import type { SpectralAttrs } from './spectrum.ts';
 
-/** Rows and columns of n numbers, and a name that no others have. */
-export interface Places {
+/** A stack of spectra of n numbers at the same places. */
+export interface Spectra extends SpectralAttrs {
+  readonly stack: number;
+  readonly n: number;
   readonly rows: Value;
   readonly columns: Value;
+  /** What no other places are called. */
   readonly key: string;
 }
+
+/** Those of a node whose inputs from `at` on are rows and columns. */
+export const spectraOf = (
+  stack: number,
+  attrs: SpectralAttrs,
+  inputs: readonly Value[],
+  names: readonly string[],
+  at: number,
+): Spectra => ({
+  ...{ ...attrs, stack, n: inputs[at]!.shape[0]! },
+  ...{ rows: inputs[at]!, columns: inputs[at + 1]!, key: `${names[at]} ${names[at + 1]}` },
+});
 
 const placesOf = (frequencies: Value): ArrayLike<number> =>
   frequencies.source?.() ?? fail('internal', 'Frequencies must be constants.');
@@ -21,71 +36,48 @@ const placesOf = (frequencies: Value): ArrayLike<number> =>
 const radians = (turns: number, size: number): number => (2 * Math.PI * (turns % size)) / size;
 
 /** ΔW [T, out, in] of spectra [T, n]. */
-export function deltaOnnx(
-  e: OnnxWriter,
-  spectra: string,
-  stack: number,
-  places: Places,
-  attrs: SpectralAttrs,
-): string {
-  const scaled = times(e, spectra, attrs.scaling / (attrs.out * attrs.in));
-  return isFolded(attrs, places)
-    ? foldedDelta(e, scaled, stack, places, attrs)
-    : wavesDelta(e, scaled, stack, places, attrs);
+export function deltaOnnx(e: OnnxWriter, spectra: string, of: Spectra): string {
+  const scaled = times(e, spectra, of.scaling / (of.out * of.in));
+  return isFolded(of) ? foldedDelta(e, scaled, of) : wavesDelta(e, scaled, of);
 }
 
 /** The gradient [T, n] of spectra by that of their ΔW [T, out, in]. */
-export function spectrumOnnx(
-  e: OnnxWriter,
-  delta: string,
-  stack: number,
-  places: Places,
-  attrs: SpectralAttrs,
-): string {
-  const sum = isFolded(attrs, places)
-    ? foldedSpectrum(e, delta, stack, places, attrs)
-    : wavesSpectrum(e, delta, places, attrs);
-  return times(e, sum, attrs.scaling / (attrs.out * attrs.in));
+export function spectrumOnnx(e: OnnxWriter, delta: string, of: Spectra): string {
+  const sum = isFolded(of) ? foldedSpectrum(e, delta, of) : wavesSpectrum(e, delta, of);
+  return times(e, sum, of.scaling / (of.out * of.in));
 }
 
 // As waves.
 
-/** cos and sin of the angles of every row (or column) and frequency: [size, n]. */
-function waves(
-  e: OnnxWriter,
-  size: number,
-  frequencies: Value,
-  key: string,
-): { readonly cos: string; readonly sin: string } {
-  const at = placesOf(frequencies);
-  const n = at.length;
-  const table = (what: 'cos' | 'sin') =>
-    e.table(`${what} of ${size} at ${key}`, [size, n], (i) =>
-      Math[what](radians(Math.floor(i / n) * at[i % n]!, size)),
-    );
-  return { cos: table('cos'), sin: table('sin') };
+interface Waves {
+  readonly cos: string;
+  readonly sin: string;
 }
 
-function wavesDelta(
-  e: OnnxWriter,
-  spectra: string,
-  stack: number,
-  { rows, columns, key }: Places,
-  { out, in: width }: SpectralAttrs,
-): string {
-  const [r, c] = [waves(e, out, rows, `rows ${key}`), waves(e, width, columns, `columns ${key}`)];
-  const s = e.reshape(spectra, [stack, 1, rows.shape[0]!]);
+/** cos and sin of the angles of every row and frequency [out, n], and of every column [in, n]. */
+function waves(e: OnnxWriter, { out, in: width, n, rows, columns, key }: Spectra): readonly [Waves, Waves] {
+  const table = (what: 'cos' | 'sin', size: number, frequencies: Value, side: string): string => {
+    const at = placesOf(frequencies);
+    return e.table(`${what} of ${size}, ${side} ${key}`, [size, n], (i) =>
+      Math[what](radians(Math.floor(i / n) * at[i % n]!, size)),
+    );
+  };
+  const both = (size: number, frequencies: Value, side: string): Waves => ({
+    cos: table('cos', size, frequencies, side),
+    sin: table('sin', size, frequencies, side),
+  });
+  return [both(out, rows, 'rows'), both(width, columns, 'columns')];
+}
+
+function wavesDelta(e: OnnxWriter, spectra: string, of: Spectra): string {
+  const [r, c] = waves(e, of);
+  const s = e.reshape(spectra, [of.stack, 1, of.n]);
   const half = (row: string, column: string) => matmul(e, e.op('Mul', [row, s]), e.transpose(column, [1, 0]));
   return e.op('Sub', [half(r.cos, c.cos), half(r.sin, c.sin)]);
 }
 
-function wavesSpectrum(
-  e: OnnxWriter,
-  delta: string,
-  { rows, columns, key }: Places,
-  { out, in: width }: SpectralAttrs,
-): string {
-  const [r, c] = [waves(e, out, rows, `rows ${key}`), waves(e, width, columns, `columns ${key}`)];
+function wavesSpectrum(e: OnnxWriter, delta: string, of: Spectra): string {
+  const [r, c] = waves(e, of);
   const half = (row: string, column: string) => e.op('Mul', [row, matmul(e, delta, column)]);
   return e.op('ReduceSum', [e.op('Sub', [half(r.cos, c.cos), half(r.sin, c.sin)]), e.ints([-2])], {
     keepdims: 0,
@@ -94,23 +86,23 @@ function wavesSpectrum(
 
 // Folded.
 
+/** Sizes of U and V. */
 const folds = ({ out, in: width }: SpectralAttrs) =>
   [Math.floor(out / 2) + 1, Math.floor(width / 2) + 1] as const;
 
 /** Multiply-adds of a matrix with the rows' tables first, and with the columns' first. */
-function costs(attrs: SpectralAttrs): { readonly rowsFirst: number; readonly columnsFirst: number } {
-  const { out, in: width } = attrs;
-  const [down, across] = folds(attrs);
+function costs(of: SpectralAttrs): { readonly rowsFirst: number; readonly columnsFirst: number } {
+  const { out, in: width } = of;
+  const [down, across] = folds(of);
   return {
     rowsFirst: 2 * out * across * (down + width),
     columnsFirst: 2 * down * width * (across + out),
   };
 }
 
-const isRowsFirst = (attrs: SpectralAttrs): boolean => costs(attrs).rowsFirst < costs(attrs).columnsFirst;
+const isRowsFirst = (of: SpectralAttrs): boolean => costs(of).rowsFirst < costs(of).columnsFirst;
 
-const isFolded = (attrs: SpectralAttrs, { rows }: Places): boolean =>
-  Math.min(...Object.values(costs(attrs))) < 2 * rows.shape[0]! * attrs.out * attrs.in;
+const isFolded = (of: Spectra): boolean => Math.min(...Object.values(costs(of))) < 2 * of.n * of.out * of.in;
 
 /** cos of f p / size, and ±sin, for p below size and f up to half of it, in an order of axes: [2, …]. */
 function halfTable(e: OnnxWriter, size: number, sign: 1 | -1, order: 'f p' | 'p f'): string {
@@ -125,9 +117,9 @@ function halfTable(e: OnnxWriter, size: number, sign: 1 | -1, order: 'f p' | 'p 
 }
 
 /** The cell of U and V that each number adds to, and with which sign to V. */
-function cells({ rows, columns }: Places, attrs: SpectralAttrs): { cell: number; sign: 1 | -1 }[] {
-  const { out, in: width } = attrs;
-  const [, across] = folds(attrs);
+function cells(of: Spectra): { cell: number; sign: 1 | -1 }[] {
+  const { out, in: width, rows, columns } = of;
+  const [, across] = folds(of);
   const [r, c] = [placesOf(rows), placesOf(columns)];
   const fold = (f: number, size: number) => (2 * f > size ? { at: size - f, sign: -1 } : { at: f, sign: 1 });
   return Array.from(r, (row, k) => {
@@ -136,28 +128,25 @@ function cells({ rows, columns }: Places, attrs: SpectralAttrs): { cell: number;
   });
 }
 
-/** For every cell of U and V its numbers, as many rows as a cell has numbers at most; those that are not there are number n, which is 0. */
-function gathered(
-  e: OnnxWriter,
-  spectra: string,
-  stack: number,
-  places: Places,
-  attrs: SpectralAttrs,
-): string {
-  const n = places.rows.shape[0]!;
-  const [down, across] = folds(attrs);
+/**
+ * U and V [T, 2, out/2 + 1, in/2 + 1] of spectra [T, n]: as many gathers are added up as a cell has numbers at most. Where a cell has
+ * fewer, number n is taken, which is 0.
+ */
+function gathered(e: OnnxWriter, spectra: string, of: Spectra): string {
+  const { n, stack, key } = of;
+  const [down, across] = folds(of);
   const count = down * across;
   const lists = Array.from({ length: count }, (): { k: number; sign: 1 | -1 }[] => []);
-  cells(places, attrs).forEach(({ cell, sign }, k) => {
+  cells(of).forEach(({ cell, sign }, k) => {
     lists[cell]!.push({ k, sign });
   });
   const most = Math.max(...lists.map((list) => list.length));
   const padded = e.op('Concat', [spectra, e.zeros([stack, 1])], { axis: 1 });
-  const key = `${attrs.out} × ${attrs.in} at ${places.key}`;
+  const cellsOf = `of cells ${of.out} × ${of.in} at ${key}`;
   const layers = Array.from({ length: most }, (_, layer) => {
-    const at = e.indices(`number ${layer} of cells ${key}`, [count], (i) => lists[i]![layer]?.k ?? n);
+    const at = e.indices(`number ${layer} ${cellsOf}`, [count], (i) => lists[i]![layer]?.k ?? n);
     const numbers = e.reshape(e.op('Gather', [padded, at], { axis: 1 }), [stack, 1, count]);
-    const signs = e.table(`sign ${layer} of cells ${key}`, [2, count], (i) =>
+    const signs = e.table(`sign ${layer} ${cellsOf}`, [2, count], (i) =>
       i < count ? 1 : (lists[i - count]![layer]?.sign ?? 0),
     );
     return e.op('Mul', [numbers, signs]);
@@ -166,18 +155,12 @@ function gathered(
   return e.reshape(sum, [stack, 2, down, across]);
 }
 
-function foldedDelta(
-  e: OnnxWriter,
-  spectra: string,
-  stack: number,
-  places: Places,
-  attrs: SpectralAttrs,
-): string {
-  const { out, in: width } = attrs;
-  const [down, across] = folds(attrs);
-  const both = gathered(e, spectra, stack, places, attrs);
+function foldedDelta(e: OnnxWriter, spectra: string, of: Spectra): string {
+  const { stack, out, in: width } = of;
+  const [down, across] = folds(of);
+  const both = gathered(e, spectra, of);
   const columns = halfTable(e, width, 1, 'f p');
-  if (isRowsFirst(attrs)) {
+  if (isRowsFirst(of)) {
     const left = matmul(e, halfTable(e, out, -1, 'p f'), both);
     const beside = e.reshape(e.transpose(left, [0, 2, 1, 3]), [stack, out, 2 * across]);
     return matmul(e, beside, e.reshape(columns, [2 * across, width]));
@@ -187,36 +170,30 @@ function foldedDelta(
   return matmul(e, e.transpose(rows, [1, 0]), right);
 }
 
-function foldedSpectrum(
-  e: OnnxWriter,
-  delta: string,
-  stack: number,
-  places: Places,
-  attrs: SpectralAttrs,
-): string {
-  const { out, in: width } = attrs;
-  const [down, across] = folds(attrs);
-  const n = places.rows.shape[0]!;
-  let both: string;
-  if (isRowsFirst(attrs)) {
+/** The gradients of U and V [T, 2, out/2 + 1, in/2 + 1] by that of ΔW. */
+function foldedGradient(e: OnnxWriter, delta: string, of: Spectra): string {
+  const { stack, out, in: width } = of;
+  const [down, across] = folds(of);
+  const ofRows = halfTable(e, out, -1, 'f p');
+  if (isRowsFirst(of)) {
     const columns = e.transpose(e.reshape(halfTable(e, width, 1, 'f p'), [2 * across, width]), [1, 0]);
     const beside = e.reshape(matmul(e, delta, columns), [stack, out, 2, across]);
-    both = matmul(e, halfTable(e, out, -1, 'f p'), e.transpose(beside, [0, 2, 1, 3]));
-  } else {
-    const rows = e.reshape(halfTable(e, out, -1, 'f p'), [2 * down, out]);
-    both = matmul(
-      e,
-      e.reshape(matmul(e, rows, delta), [stack, 2, down, width]),
-      halfTable(e, width, 1, 'p f'),
-    );
+    return matmul(e, ofRows, e.transpose(beside, [0, 2, 1, 3]));
   }
-  const flat = e.reshape(both, [stack, 2 * down * across]);
-  const own = cells(places, attrs);
-  const key = `${out} × ${width} at ${places.key}`;
+  const left = matmul(e, e.reshape(ofRows, [2 * down, out]), delta);
+  return matmul(e, e.reshape(left, [stack, 2, down, width]), halfTable(e, width, 1, 'p f'));
+}
+
+function foldedSpectrum(e: OnnxWriter, delta: string, of: Spectra): string {
+  const [down, across] = folds(of);
+  const count = down * across;
+  const flat = e.reshape(foldedGradient(e, delta, of), [of.stack, 2 * count]);
+  const own = cells(of);
+  const key = `${of.out} × ${of.in} at ${of.key}`;
   const part = (from: 0 | 1): string => {
-    const at = e.indices(`cells ${from} ${key}`, [n], (k) => from * down * across + own[k]!.cell);
+    const at = e.indices(`cells ${from} ${key}`, [of.n], (k) => from * count + own[k]!.cell);
     return e.op('Gather', [flat, at], { axis: 1 });
   };
-  const signs = e.table(`signs ${key}`, [n], (k) => own[k]!.sign);
+  const signs = e.table(`signs ${key}`, [of.n], (k) => own[k]!.sign);
   return e.op('Add', [part(0), e.op('Mul', [part(1), signs])]);
 }
