@@ -60,7 +60,16 @@ function whenIdle(start: () => void): void {
 }
 
 /** What a link follows from. */
-const IN_LINK = ['settings', 'engine', 'reading', 'model', 'recompute', 'quantised'] as const;
+const IN_LINK = [
+  'settings',
+  'engine',
+  'reading',
+  'model',
+  'data',
+  'named',
+  'recompute',
+  'quantised',
+] as const;
 
 /** Connects a page to the browser: the hash, the saved session, checkpoints when the page is hidden.  */
 async function connectPage(page: Page, sessions: Sessions): Promise<void> {

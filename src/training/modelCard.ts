@@ -40,8 +40,8 @@ const real = (x: number): string =>
 const scoreText = ({ metric, value }: EvalMetric): string =>
   metric === 'accuracy' ? `${(100 * value).toPrecision(3)} %` : real(value);
 
-/** Where models and data that come with the page are from. */
-const OWN = 'https://opensource.org/license/mit';
+/** The licence of models and data that come with the page. */
+const OWN_LICENCE = 'https://opensource.org/license/mit';
 
 /** A text from elsewhere, on one line, as code. */
 const code = (text: string): string => `\`${visible(text).replaceAll('`', 'ˋ').replaceAll(/\s/g, ' ')}\``;
@@ -56,7 +56,7 @@ function originOf(
 ): { readonly from: string; readonly licence: string } {
   switch (source.kind) {
     case 'embedded':
-      return { from: `${code(name)}, which comes with Papilio`, licence: `MIT, as Papilio (${OWN})` };
+      return { from: `${code(name)}, which comes with Papilio`, licence: `MIT, as Papilio (${OWN_LICENCE})` };
     case 'hub': {
       const at = source.revision === undefined ? '' : ` at ${code(source.revision)}`;
       const page = `${source.hub ?? HUB}/${what === 'dataset' ? 'datasets/' : ''}${source.repo}`;

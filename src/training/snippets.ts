@@ -57,10 +57,8 @@ function textFeeds({ inputs, model }: Exported): Fed | { readonly reason: string
 }
 
 /** [batch, heads, past, head size]: one text, of which nothing has been read before. */
-function emptyCache(dims: readonly (number | string | null)[]): number[] {
-  const batch = dims.findIndex((dim) => typeof dim !== 'number');
-  return dims.map((dim, axis) => (typeof dim === 'number' ? dim : axis === batch ? 1 : 0));
-}
+const emptyCache = (dims: readonly (number | string | null)[]): number[] =>
+  dims.map((dim, axis) => (typeof dim === 'number' ? dim : axis === 0 ? 1 : 0));
 
 /** What a text is fed as. */
 interface Fed {
@@ -128,10 +126,13 @@ console.log(await classify(new Float32Array(channels * height * width)));
   };
 }
 
-/** What opens tokenizer and file, and turns a text into tensors. */
-function textHead({ file, model }: Exported, { feeds, empty }: Fed): string {
-  const { exactly, limit } = model;
-  const most = exactly ?? limit?.tokens ?? null;
+/**
+ * What opens tokenizer and file, and turns a text into tensors.
+ *
+ * @param most tokens of a text that are read, from its beginning; null: all
+ */
+function textHead({ file, model }: Exported, { feeds, empty }: Fed, most: number | null): string {
+  const { exactly } = model;
   return `// npm install onnxruntime-web @huggingface/tokenizers
 import { Tokenizer } from '@huggingface/tokenizers';
 import * as ort from 'onnxruntime-web';
@@ -166,7 +167,7 @@ ${feeds.join('\n')}
   };
 }
 
-const idsOf = (text) => tokenizer.encode(text).ids${most === null ? '' : `.slice(${exactly === null ? `-${most}` : `0, ${most}`})`};
+const idsOf = (text) => tokenizer.encode(text).ids${most === null ? '' : `.slice(0, ${most})`};
 `;
 }
 
@@ -227,7 +228,10 @@ function textCode(exported: Exported): Snippet {
       reason:
         'The model came without tokenizer.json or tokenizer_config.json: what turns texts into tokens is not known.',
     };
-  const head = textHead(exported, fed);
+  const most = model.exactly ?? model.limit?.tokens ?? null;
+  // What is written on goes on from the end of a text, which is cut where that is run.
+  const isWritten = data.kind === 'text' || data.kind === 'instruction';
+  const head = textHead(exported, fed, isWritten ? null : most);
   const scores = scoresOf(exported);
   const withLabels = (rest: string) =>
     `${head}\nconst labels = ${js(data.labels)};\n\n${SOFTMAX}\n\n${RANKED}\n${rest}`;
@@ -235,7 +239,7 @@ function textCode(exported: Exported): Snippet {
     case 'text':
     case 'instruction':
       return model.exactly === null
-        ? { code: `${head}${WRITES(scores, model.limit?.tokens ?? null)}` }
+        ? { code: `${head}${WRITES(scores, most)}` }
         : { reason: `The file takes ${model.exactly} tokens, no more and no fewer: it cannot write on.` };
     case 'text-class':
       return { code: withLabels(CLASSIFIES(scores)) };

@@ -137,7 +137,7 @@ describe('glyphs', { timeout: 60_000 }, () => {
   });
 });
 
-it('are learnt by the preset and not by the head alone, as the figures of docs/ say', () => {
+it('have figures in docs/ in which the preset learns them and the head alone less well', () => {
   const figures = JSON.parse(readFileSync('docs/figures.json', 'utf8')) as readonly {
     readonly name: string;
     readonly engine: string;

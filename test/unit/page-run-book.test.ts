@@ -105,6 +105,24 @@ describe('a run', () => {
     expect(second).toMatchObject({ end: 'finished', changed: 'b 4 → 8' });
   });
 
+  it('that diverged is kept, with figures that are no numbers', async () => {
+    const page = await openPage(disk);
+    await page.controller.toggle();
+    page.trainer.send({ type: 'step', metric: { ...stepMetric(1), loss: Number.NaN }, submits: 1 });
+    page.trainer.send({
+      type: 'eval',
+      metric: { step: 1, metric: 'perplexity', value: Number.POSITIVE_INFINITY, loss: 1, examples: 20 },
+    });
+    await page.controller.pause();
+    await settle();
+    expect([...disk.runs.values()].map(({ figures }) => [figures.loss, figures.last])).toEqual([
+      [null, { step: 1, value: null }],
+    ]);
+    const again = await openPage(disk);
+    const [kept] = again.run.getState().runs;
+    expect(kept!.outcome!.figures.last).toEqual({ step: 1, value: Number.NaN });
+  });
+
   it('that came to nothing is none', async () => {
     const page = await openPage(disk);
     await page.controller.toggle();

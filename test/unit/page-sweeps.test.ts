@@ -239,6 +239,19 @@ describe('a sweep', () => {
     expect(page.states()).toEqual(['done', 'begun', 'waiting']);
   });
 
+  it('that is stopped while its run is loaded trains nothing further', async () => {
+    const page = await openPage();
+    void page.sweeper.start('seed', runs);
+    await page.sweeper.stop();
+    await settle();
+    await settle();
+    expect([page.run.getState().state, page.sweeper.view.getState().sweep?.isStopped]).toEqual([
+      'paused',
+      true,
+    ]);
+    expect(page.trained()).toEqual([1]);
+  });
+
   it('outlives a reload: what was under way goes on from its checkpoint', async () => {
     const before = await openPage();
     void before.sweeper.start('seed', runs);

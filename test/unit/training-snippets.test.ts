@@ -199,6 +199,11 @@ describe('onnxruntime-web', () => {
     expect(onnxruntimeSnippet({ ...tales, inputs: [...tales.inputs, branch] })).toEqual({
       reason: expect.stringContaining('use_cache_branch'),
     });
+    // A cache of one text alone, whose batch is a number in the file.
+    const past = { name: 'past_key_values.0.key', dtype: 'float32' as const, dims: [1, 2, 'past', 8] };
+    expect(codeOf(onnxruntimeSnippet({ ...tales, inputs: [...tales.inputs, past] }))).toContain(
+      '"past_key_values.0.key":[1,2,0,8]',
+    );
     expect(onnxruntimeSnippet({ ...tales, files: [] })).toEqual({
       reason: expect.stringContaining('tokenizer.json'),
     });

@@ -57,7 +57,11 @@ async function check(values: Values<typeof options>): Promise<number> {
   if (values.json) {
     const adapter = { ...device.info, ...device.caps, runtime: gpuRuntimeName };
     print(`${JSON.stringify({ adapter, ops: report, failures: failures.map(describeCheck), ended })}\n`);
-  } else say(ended ?? (failures.length ? `${failures.length} checks failed.` : 'Every check passed.'));
+  } else {
+    if (failures.length) say(`${failures.length} checks failed.`);
+    if (ended) say(ended);
+    if (!failures.length && !ended) say('Every check passed.');
+  }
   device.destroy();
   return failures.length || ended ? 1 : 0;
 }

@@ -7,6 +7,7 @@ import type { Page } from '../page.ts';
 import type { PanelName } from '../stores.ts';
 import { usePage, useRun } from '../usePage.ts';
 import { Action } from './Action.tsx';
+import { Copy, copyText } from './Copy.tsx';
 import { Icon, IconButton } from './Icon.tsx';
 
 /** An error that needs no button. */
@@ -46,9 +47,7 @@ function act(page: Page, action: ActionId, report: ErrorReport): void {
     case 'reset':
       return void controller.reset();
     case 'copy':
-      return void navigator.clipboard.writeText(
-        JSON.stringify({ ...report, browser: navigator.userAgent }, null, 2),
-      );
+      return void copyText(page.ui, JSON.stringify({ ...report, browser: navigator.userAgent }, null, 2));
     case 'show-model':
     case 'show-data':
     case 'show-targets':
@@ -160,11 +159,7 @@ function MissingOps({ report }: { readonly report: ErrorReport }) {
           )}
         </>
       )}
-      <Action
-        kind="link"
-        text="copy the list"
-        onPress={() => void navigator.clipboard.writeText(JSON.stringify({ missing, recognised }, null, 2))}
-      />
+      <Copy text="copy the list" of={JSON.stringify({ missing, recognised }, null, 2)} />
     </details>
   );
 }

@@ -43,6 +43,10 @@ export function browserRuns(): RunDatabase {
       upgrade: (database) => {
         for (const name of ['runs', 'curves', 'notes'] as const) database.createObjectStore(name);
       },
+    }).catch((error: unknown) => {
+      // It is tried anew by whoever asks next.
+      opened = undefined;
+      throw error;
     });
     return opened;
   };

@@ -4,7 +4,7 @@ import type { EvalMetric, StepMetric } from '../../../protocol.ts';
 import { decodeHash } from '../setup/link.ts';
 import { newRun, type RunRecord } from '../training/runs.ts';
 import { COLUMNS, createSeries, type Series, thin } from '../training/series.ts';
-import { ENDS, type RunFigures } from './figures.ts';
+import { ENDS, type Score } from './figures.ts';
 
 /** Points of a curve, and those of a run that many newer ones have come after. */
 const MOST_POINTS = 1500;
@@ -136,6 +136,11 @@ export function thinned(curve: KeptCurve, most: number): KeptCurve {
   return curveOf(series, most);
 }
 
+type ScoreKept = KeptRun['figures']['last'];
+
+const scoreOf = (score: Score | null): ScoreKept => score && { ...score, value: short(score.value) };
+const scoreIn = (score: ScoreKept): Score | null => score && { ...score, value: read(score.value) };
+
 /** A run as it is kept; null while it has come to nothing. */
 export function keptOf(run: RunRecord, points: number): KeptRun | null {
   const { key, name, startedAt, note, sweep, look, changed, outcome } = run;
@@ -146,20 +151,24 @@ export function keptOf(run: RunRecord, points: number): KeptRun | null {
     ...{ key, startedAt, note, sweep, look, points, end, link },
     name: name.slice(0, NAME_LETTERS),
     changed: (changed ?? '').slice(0, 1000),
-    figures: { ...of, model: cut(of.model), data: cut(of.data), machine: cut(of.machine) },
+    figures: {
+      ...{ ...of, model: cut(of.model), data: cut(of.data), machine: cut(of.machine) },
+      loss: of.loss === null ? null : short(of.loss),
+      ...{ first: scoreOf(of.first), best: scoreOf(of.best), last: scoreOf(of.last) },
+    },
   };
 }
 
-/** The run on the page, its curve still to be loaded. One that was running when its page went is one that stopped. */
+/** The run on the page, its curve still to be loaded. A run that was running when its page closed counts as stopped. */
 export function recordOf(kept: KeptRun, id: number): RunRecord {
-  const { key, name, startedAt, note, sweep, look, changed, link } = kept;
+  const { key, name, startedAt, note, sweep, look, changed, link, figures: of } = kept;
   return {
     ...newRun(id, decodeHash(link).settings, look, name, key),
     ...{ startedAt, note, sweep, changed },
     outcome: {
       end: kept.end === 'running' ? 'stopped' : kept.end,
       link,
-      figures: kept.figures as RunFigures,
+      figures: { ...of, first: scoreIn(of.first), best: scoreIn(of.best), last: scoreIn(of.last) },
     },
   };
 }

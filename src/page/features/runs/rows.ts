@@ -29,8 +29,8 @@ function relative(value: number | null, from: number | null): string {
 }
 
 function ofScores(figures: RunFigures, from: RunFigures): string {
-  const [a, b] = [figures.last?.value, from.last?.value];
-  if (a === undefined || b === undefined || figures.metric !== from.metric) return '';
+  const [a, b] = [figures, from].map(({ last }) => last?.value ?? Number.NaN) as [number, number];
+  if (!Number.isFinite(a) || !Number.isFinite(b) || figures.metric !== from.metric) return '';
   if (a === b) return 'the same';
   const by = Math.abs(a - b);
   return signed(a - b, figures.metric === 'accuracy' ? `${(by * 100).toFixed(1)} points` : real(by));

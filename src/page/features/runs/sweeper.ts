@@ -139,6 +139,8 @@ export class Sweeper {
     if (now === null) return { is: 'left' };
     this.show(begun(this.sweep, at, now.key));
     this.book.change(now.key, { sweep: this.sweep.name });
+    // Who stopped the sweep while its run was still being loaded stopped that run too.
+    if (this.sweep.isStopped && run.getState().state === 'running') await controller.pause();
     return this.ended(now.key);
   }
 

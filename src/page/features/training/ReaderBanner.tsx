@@ -1,6 +1,6 @@
 /** Where there is no WebGPU: that the processor trains, and how to get a GPU. */
-import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
+import { Copy } from '../../parts/Copy.tsx';
 import { useUi } from '../../usePage.ts';
 
 const HEADINGS = {
@@ -25,14 +25,9 @@ export function ReaderBanner() {
             <li key={step}>{step}</li>
           ))}
         </ol>
-        <Action
-          kind="link"
+        <Copy
           text="copy diagnostics"
-          onPress={() =>
-            void navigator.clipboard.writeText(
-              JSON.stringify({ webgpu: gpu.state, browser: navigator.userAgent, secure: isSecureContext }),
-            )
-          }
+          of={JSON.stringify({ webgpu: gpu.state, browser: navigator.userAgent, secure: isSecureContext })}
         />
       </Fold>
     </section>
