@@ -17,7 +17,7 @@ import { ResumeBanner, TabBanner } from './Banners.tsx';
 const Forecast = later<'Forecast', object>('Forecast', () => import('./Forecast.tsx'));
 const Speed = later('Speed', () => import('./Speed.tsx'));
 const Tuning = later('Tuning', () => import('./Tuning.tsx'));
-const ReaderBanner = later('ReaderBanner', () => import('./ReaderBanner.tsx'));
+const ReaderBanner = later('ReaderBanner', () => import('../device/ReaderBanner.tsx'));
 const DeviceCheck = later('DeviceCheck', () => import('../device/DeviceCheck.tsx'));
 const Figures = later('Figures', () => import('./Figures.tsx'));
 const Drawn = later('Drawn', () => import('./Drawn.tsx'));
