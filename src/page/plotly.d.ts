@@ -1,5 +1,5 @@
 /** The few calls of plotly's cartesian bundle that the charts use; the package brings no types of its own. */
-declare module 'plotly.js-cartesian-dist-min' {
+declare module 'plotly.js-basic-dist-min' {
   interface Plotly {
     react(element: HTMLElement, data: readonly object[], layout: object, config: object): Promise<unknown>;
     purge(element: HTMLElement): void;

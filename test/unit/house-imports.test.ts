@@ -60,7 +60,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 const LATER_ROOMS = ['gpu', 'graph', 'ops'];
 const LATER_PACKAGES = [
   'onnxruntime-web',
-  'plotly.js-cartesian-dist-min',
+  'plotly.js-basic-dist-min',
   'katex',
   'wesl',
   '@jax-js/jax',

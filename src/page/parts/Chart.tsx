@@ -1,12 +1,14 @@
 /**
- * Curves. Plotly arrives when there is something to draw; at most five drawings a second, none while the chart cannot be seen. What is
- * drawn comes from a function, so that no point ever passes through React. Every chart can be taken away as a picture and in numbers.
+ * Curves. Plotly arrives when there is something to draw and nobody presses anything; at most five drawings a second, none while the chart
+ * cannot be seen. What is drawn comes from a function, so that no point ever passes through React. Every chart can be taken away as a picture
+ * and in numbers.
  */
 import { useEffect, useRef, useState } from 'react';
 import { visible } from '../../common.ts';
 import { saveFile } from '../exports.ts';
 import { useUi } from '../usePage.ts';
 import { type ChartLine, type ChartSpec, type NumberTable, tableOf } from './chartNumbers.ts';
+import { drawInTurn, nextDrawing, plotlyInPause } from './drawing.ts';
 import { NumbersDialog } from './NumbersDialog.tsx';
 import { fileStem } from './numberFiles.ts';
 import { SaveMenu } from './SaveMenu.tsx';
@@ -134,10 +136,6 @@ function listen(element: Plotted, onPick: (id: string) => void): void {
   });
 }
 
-/** All charts together draw a fifth of the time at most, one after the other: an input never waits for several. */
-const SHARE = 5;
-let freeAt = 0;
-
 export function Chart(props: {
   readonly spec: () => ChartSpec;
   readonly sources: readonly Source[];
@@ -160,22 +158,22 @@ export function Chart(props: {
     const draw = async () => {
       timer = undefined;
       if (!isAlive || !isSeen || document.hidden) return;
-      const { default: plotly } = await import('plotly.js-cartesian-dist-min');
+      const plotly = await plotlyInPause();
       if (!isAlive) return;
-      if (performance.now() < freeAt) return wish();
-      last = performance.now();
-      const { data, layout } = toPlotly(spec(), height < 200, onPick !== undefined);
-      await plotly.react(element, data, layout, {
-        displayModeBar: false,
-        responsive: true,
-        doubleClick: 'reset',
+      const isDrawn = await drawInTurn(async () => {
+        last = performance.now();
+        const { data, layout } = toPlotly(spec(), height < 200, onPick !== undefined);
+        await plotly.react(element, data, layout, {
+          displayModeBar: false,
+          responsive: true,
+          doubleClick: 'reset',
+        });
+        if (onPick !== undefined) listen(element as Plotted, onPick);
       });
-      if (onPick !== undefined) listen(element as Plotted, onPick);
-      const now = performance.now();
-      freeAt = now + (SHARE - 1) * (now - last);
+      if (!isDrawn) wish();
     };
     const wish = () => {
-      const due = Math.max(last + EVERY_MS, freeAt) - performance.now();
+      const due = Math.max(last + EVERY_MS, nextDrawing()) - performance.now();
       timer ??= setTimeout(() => void draw(), Math.max(0, due));
     };
     const watch = new IntersectionObserver(([entry]) => {
@@ -206,7 +204,7 @@ const PICTURE = { width: 1000, height: 600 } as const;
 
 /** The chart as a file, with its name, the names of its lines and a ground of its own. */
 async function pictureOf(spec: ChartSpec, label: string, format: 'png' | 'svg'): Promise<Blob> {
-  const { default: plotly } = await import('plotly.js-cartesian-dist-min');
+  const plotly = await plotlyInPause();
   const { data, layout } = toPlotly(spec, false, false);
   const whole = {
     ...layout,

@@ -1,0 +1,58 @@
+/**
+ * When charts may draw, so that an input never waits for them: Plotly is read in a pause of whoever is at the page, since reading it takes one task of
+ * hundreds of milliseconds, and all charts together draw a fifth of the time at most, each in a task of its own.
+ */
+
+/** Milliseconds without a press of a key, a button or the wheel that count as a pause. */
+const PAUSE_MS = 400;
+const PRESSES = ['pointerdown', 'keydown', 'wheel'] as const;
+
+/** From when on nobody has pressed anything for a while and the page has nothing else to do. */
+function pause(): Promise<void> {
+  let pressedAt = performance.now();
+  const note = (event: Event) => {
+    pressedAt = event.timeStamp;
+  };
+  for (const type of PRESSES) addEventListener(type, note, { capture: true, passive: true });
+  return new Promise((resolve) => {
+    const whenIdle = window.requestIdleCallback ?? setTimeout;
+    const look = () => {
+      const left = pressedAt + PAUSE_MS - performance.now();
+      if (left > 0) return void setTimeout(() => whenIdle(look), left);
+      for (const type of PRESSES) removeEventListener(type, note, { capture: true });
+      resolve();
+    };
+    whenIdle(look);
+  });
+}
+
+const read = async () => (await import('plotly.js-basic-dist-min')).default;
+let reading: ReturnType<typeof read> | undefined;
+
+/** Plotly, read at the next pause by the first who asks. */
+export function plotlyInPause(): ReturnType<typeof read> {
+  reading ??= pause().then(read);
+  return reading;
+}
+
+const SHARE = 5;
+let freeAt = 0;
+let isDrawing = false;
+
+/** The time, as `performance.now` has it, from which on the next chart may draw. */
+export const nextDrawing = (): number => (isDrawing ? performance.now() + 1 : freeAt);
+
+/** Draws now, unless another does or has just done so. @returns whether it did */
+export async function drawInTurn(draw: () => Promise<void>): Promise<boolean> {
+  const start = performance.now();
+  if (isDrawing || start < freeAt) return false;
+  isDrawing = true;
+  try {
+    await draw();
+  } finally {
+    isDrawing = false;
+    const end = performance.now();
+    freeAt = end + (SHARE - 1) * (end - start);
+  }
+  return true;
+}
