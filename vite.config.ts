@@ -5,13 +5,15 @@ import { defineConfig } from 'vitest/config';
 import { offline } from './src/cli/offlineFiles.ts';
 import { withPolicy } from './src/cli/policy.mjs';
 
-/** The page speaks English: react-aria's texts in thirty other languages stay out of the bundle. */
-const englishOnly: Plugin = {
-  name: 'english-only',
+/** As react-aria names what src/languages has. */
+const SPOKEN = /(en-US|zh-CN)\.mjs$/;
+
+/** The page's languages alone: react-aria's texts in thirty others stay out of the bundle. */
+const spokenOnly: Plugin = {
+  name: 'spoken-only',
   enforce: 'pre',
   load: (id) =>
-    /react-aria(-components)?\/dist\/private\/intl\/.*[a-z]{2}-[A-Z]{2}\.mjs$/.test(id) &&
-    !id.endsWith('en-US.mjs')
+    /react-aria(-components)?\/dist\/private\/intl\/.*[a-z]{2}-[A-Z]{2}\.mjs$/.test(id) && !SPOKEN.test(id)
       ? 'export default {};'
       : null,
 };
@@ -98,7 +100,7 @@ export default defineConfig(({ mode }) => {
     ? programBuild(program)
     : {
         base: './',
-        plugins: [englishOnly, react(), confined, offline],
+        plugins: [spokenOnly, react(), confined, offline],
         worker: { format: 'es' as const, rollupOptions: { output: withoutFunction } },
         build: {
           target: 'es2023',

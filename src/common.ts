@@ -1,4 +1,4 @@
-/** `papilio/common`: errors as sentences with a kind, budgets, names and numbers. */
+/** `papilio/common`: errors as sentences with a kind, sentences in the reader's language, budgets, names and numbers. */
 export { type Budget, createBudget, within } from './lib/budget.ts';
 export type { InputFile, PickedFile } from './lib/bytes.ts';
 export {
@@ -15,5 +15,14 @@ export { jsonOf } from './lib/json.ts';
 export { closest, visible } from './lib/names.ts';
 export { greatest, least, median } from './lib/numbers.ts';
 export { rng } from './lib/rng.ts';
+export {
+  type Language,
+  language,
+  listOf,
+  onLanguage,
+  pieces,
+  say,
+  speak,
+} from './lib/say.ts';
 export { isSoftwareAdapter } from './lib/softwareAdapter.mjs';
 export { ASKED_ANEW, isEnded, PATIENCE_MS, settlesWithin, WorkerHost } from './lib/workers.ts';

@@ -5,12 +5,16 @@
  */
 import { type Endpoint, expose, proxy, type Remote, transfer, transferHandlers, wrap } from 'comlink';
 import { asPapilioError, type ErrorReport, errorReport, PapilioError } from './errors.ts';
+import { language, onLanguage, speak } from './say.ts';
 
 /** How long a worker may leave those waiting who have gone on to something else. */
 export const PATIENCE_MS = 3000;
 
 /** The reason of an abort by which a question only gives way to the same one with other numbers: nobody looks for a way out of a hang. */
 export const ASKED_ANEW = 'asked anew';
+
+/** The method by which a worker hears which language its sentences are to be in. */
+const SPEAK = 'speakFromNowOn';
 
 // comlink's own handler drops an Error's fields.
 transferHandlers.set('throw', {
@@ -40,7 +44,7 @@ export function serve<Api extends object>(
       return transfer(result, buffersOf(result));
     },
   ]);
-  expose({ ...api, ...Object.fromEntries(moving) }, endpoint);
+  expose({ ...api, ...Object.fromEntries(moving), [SPEAK]: speak }, endpoint);
 }
 
 /** Buffers that arrays in a value have to themselves. */
@@ -109,6 +113,10 @@ export class RunningWorker<Api> {
     });
     this.over.catch(() => {});
     this.api = methods<Api>((name, args) => this.call(name, args));
+    // Messages keep their order: a call is answered in the language that was spoken when it was made.
+    const tell = (spoken = language()) => void this.send(SPEAK, [spoken]).catch(() => {});
+    if (Object.keys(language().phrases).length > 0) tell();
+    this.over.catch(onLanguage(tell));
     this.loaded = this.answers();
   }
 

@@ -1,11 +1,13 @@
 /** The page: its head, and three areas side by side, or one at a time where there is no room. */
 import { memo, useEffect } from 'react';
+import { say } from '../common.ts';
 import { Ambient } from './Ambient.tsx';
 import { commandById, handleKey, shortcutOf } from './commands.ts';
-import { ERROR_GUIDE } from './errorGuide.ts';
+import { guideOf } from './errorGuide.ts';
 import { Start } from './features/start/Start.tsx';
 import { Training } from './features/training/Training.tsx';
 import { Mark } from './parts/Icon.tsx';
+import { rich } from './parts/rich.tsx';
 import { later } from './parts/Waiting.tsx';
 import type { PanelName } from './stores.ts';
 import { ChoiceContext, useLateChoice, usePage, useRun, useUi } from './usePage.ts';
@@ -16,10 +18,10 @@ const Results = later('Results', () => import('./Results.tsx'), <div className="
 const HeaderTools = later('HeaderTools', () => import('./HeaderTools.tsx'));
 const Help = later('Help', () => import('./parts/Help.tsx'));
 
-const PANELS: readonly { readonly name: PanelName; readonly title: string; readonly what: string }[] = [
-  { name: 'choose', title: 'Choose', what: 'model, data, method' },
-  { name: 'train', title: 'Train', what: 'watch it learn' },
-  { name: 'see', title: 'See', what: 'what has changed' },
+const panels = (): readonly { readonly name: PanelName; readonly title: string; readonly what: string }[] => [
+  { name: 'choose', title: say`Choose`, what: say`model, data, method` },
+  { name: 'train', title: say`Train`, what: say`watch it learn` },
+  { name: 'see', title: say`See`, what: say`what has changed` },
 ];
 
 /** Drawn again when something in it changes, not when another comes to the front. */
@@ -47,7 +49,7 @@ export function App() {
     return () => document.removeEventListener('keydown', onKey);
   }, [page]);
   useEffect(() => {
-    if (errorKind !== null) page.ui.setState({ panel: ERROR_GUIDE[errorKind].panel });
+    if (errorKind !== null) page.ui.setState({ panel: guideOf(errorKind).panel });
   }, [page, errorKind]);
   useEffect(() => {
     // These tabs do not depend on the run: they stay open when a run starts or ends.
@@ -62,8 +64,8 @@ export function App() {
       <div>
         <Start />
       </div>
-      <nav className="panel-tabs" aria-label="Areas">
-        {PANELS.map(({ name, title }) => (
+      <nav className="panel-tabs" aria-label={say`Areas`}>
+        {panels().map(({ name, title }) => (
           <button
             key={name}
             type="button"
@@ -76,7 +78,7 @@ export function App() {
         ))}
       </nav>
       <main className="panels">
-        {PANELS.map(({ name, title, what }) => (
+        {panels().map(({ name, title, what }) => (
           <section
             key={name}
             id={`panel-${name}`}
@@ -105,7 +107,7 @@ function Header() {
       <Mark />
       <h1>Papilio</h1>
       <p className="promise">
-        Fine-tune ONNX models with rotations and waves. <b>Nothing leaves this tab.</b>
+        {rich`Fine-tune ONNX models with rotations and waves. ${<b>{say`Nothing leaves this tab.`}</b>}`}
       </p>
       <div className="header-tools">
         <HeaderTools />

@@ -1,10 +1,12 @@
 /** The few things that concern everything: a link to the settings, the theme, the keys. */
 import { useState } from 'react';
 import { Tooltip, TooltipTrigger } from 'react-aria-components';
+import { listOf, say } from '../common.ts';
 import { commandById, commandTip, shortcutOf } from './commands.ts';
 import { describeRun } from './features/runs/changes.ts';
 import { leftOut } from './features/setup/link.ts';
 import { IconButton, type IconName } from './parts/Icon.tsx';
+import { LanguageMenu } from './parts/LanguageMenu.tsx';
 import type { UiState } from './stores.ts';
 import { chooseTheme } from './theme.ts';
 import { usePage, useUi } from './usePage.ts';
@@ -15,6 +17,12 @@ const THEME_ICONS: Readonly<Record<UiState['theme'], IconName>> = {
   light: 'sun',
   dark: 'moon',
 };
+
+const THEME_LABELS = (): Readonly<Record<UiState['theme'], string>> => ({
+  system: say`Theme: system`,
+  light: say`Theme: light`,
+  dark: say`Theme: dark`,
+});
 
 export function HeaderTools() {
   const page = usePage();
@@ -29,10 +37,13 @@ export function HeaderTools() {
       () => true,
       () => false,
     );
+    const what = describeRun({ settings: state.settings, figures: null });
     page.ui.setState({
       notice: [
-        `${isDone ? 'Link copied' : 'The link is in the address bar; the browser does not let the page copy it'}: ${describeRun({ settings: state.settings, figures: null })}.`,
-        left.length === 0 ? 'It holds the whole setup.' : `It does not hold ${left.join(', ')}.`,
+        isDone
+          ? say`Link copied: ${what}.`
+          : say`The link is in the address bar; the browser does not let the page copy it: ${what}.`,
+        left.length === 0 ? say`It holds the whole setup.` : say`It does not hold ${listOf(left)}.`,
       ].join(' '),
     });
     setCopied(isDone === true);
@@ -42,14 +53,15 @@ export function HeaderTools() {
     <>
       <Tool
         icon={isCopied ? 'check' : 'link'}
-        label={isCopied ? 'Link copied' : 'Copy a link to these settings'}
+        label={isCopied ? say`Link copied` : say`Copy a link to these settings`}
         onPress={() => void copy()}
       />
       <Tool
         icon={THEME_ICONS[theme]}
-        label={`Theme: ${theme}`}
+        label={THEME_LABELS()[theme]}
         onPress={() => chooseTheme(page, NEXT[theme])}
       />
+      <LanguageMenu />
       <CommandTool icon="info" id="start" />
       <CommandTool icon="keys" id="help" />
     </>
@@ -79,7 +91,7 @@ function CommandTool({ icon, id }: { readonly icon: IconName; readonly id: strin
   return (
     <Tool
       icon={icon}
-      label={command.label}
+      label={command.label()}
       tip={commandTip(command)}
       shortcut={shortcutOf(command)}
       onPress={() => command.run(page)}

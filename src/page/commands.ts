@@ -1,9 +1,11 @@
 /** Every key of the page, once: buttons, tooltips, the key map and the help sheet read these tables. */
+import { say } from '../common.ts';
 import type { Page } from './page.ts';
 
 export interface Command {
   readonly id: string;
-  readonly label: string;
+  /** In the language spoken. */
+  label(): string;
   /** KeyboardEvent.key, lower case. */
   readonly key: string;
   /** How the key is shown. */
@@ -15,7 +17,7 @@ export interface Command {
 const hasRun = ({ run }: Page): boolean => run.getState().current !== null;
 const always = (): boolean => true;
 
-const panel = (key: string, name: 'choose' | 'train' | 'see', label: string): Command => ({
+const panel = (key: string, name: 'choose' | 'train' | 'see', label: () => string): Command => ({
   id: `panel-${name}`,
   label,
   key,
@@ -30,7 +32,7 @@ const panel = (key: string, name: 'choose' | 'train' | 'see', label: string): Co
 export const COMMANDS: readonly Command[] = [
   {
     id: 'toggle',
-    label: 'Train or pause',
+    label: () => say`Train or pause`,
     key: ' ',
     keyLabel: 'Space',
     isEnabled: (page) => page.canTrain() && page.run.getState().state !== 'finished',
@@ -38,7 +40,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     id: 'step',
-    label: 'One step',
+    label: () => say`One step`,
     key: 'arrowright',
     keyLabel: '→',
     isEnabled: (page) => page.canTrain() && page.run.getState().state !== 'finished',
@@ -46,7 +48,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     id: 'reset',
-    label: 'Reset (can be undone)',
+    label: () => say`Reset (can be undone)`,
     key: 'r',
     keyLabel: 'R',
     isEnabled: hasRun,
@@ -54,7 +56,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     id: 'save',
-    label: 'Keep a checkpoint now',
+    label: () => say`Keep a checkpoint now`,
     key: 's',
     keyLabel: 'S',
     isEnabled: hasRun,
@@ -62,18 +64,18 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     id: 'targets',
-    label: 'Write target modules',
+    label: () => say`Write target modules`,
     key: '/',
     keyLabel: '/',
     isEnabled: always,
     run: (page) => page.show('targets', 'target-box'),
   },
-  panel('1', 'choose', 'Go to Choose'),
-  panel('2', 'train', 'Go to Train'),
-  panel('3', 'see', 'Go to See'),
+  panel('1', 'choose', () => say`Go to Choose`),
+  panel('2', 'train', () => say`Go to Train`),
+  panel('3', 'see', () => say`Go to See`),
   {
     id: 'fewer-factors',
-    label: 'Multiply one factor less',
+    label: () => say`Multiply one factor less`,
     key: '[',
     keyLabel: '[',
     isEnabled: always,
@@ -81,7 +83,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     id: 'more-factors',
-    label: 'Multiply one factor more',
+    label: () => say`Multiply one factor more`,
     key: ']',
     keyLabel: ']',
     isEnabled: always,
@@ -89,7 +91,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     id: 'start',
-    label: 'What this is',
+    label: () => say`What this is`,
     key: 'i',
     keyLabel: 'I',
     isEnabled: always,
@@ -97,7 +99,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     id: 'help',
-    label: 'Keyboard help',
+    label: () => say`Keyboard help`,
     key: '?',
     keyLabel: '?',
     isEnabled: always,
@@ -107,30 +109,30 @@ export const COMMANDS: readonly Command[] = [
 
 /** Keys that a control uses itself while it has the focus; the page's own stay away from it meanwhile. */
 export const OWN_KEYS: readonly {
-  readonly where: string;
+  where(): string;
   readonly keys: readonly string[];
-  readonly label: string;
+  label(): string;
 }[] = [
   {
-    where: 'Tabs, choices and lists',
+    where: () => say`Tabs, choices and lists`,
     keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown'],
-    label: 'the one beside it',
+    label: () => say`the one beside it`,
   },
   {
-    where: 'Sliders',
+    where: () => say`Sliders`,
     keys: ['ArrowLeft', 'ArrowRight', 'Home', 'End'],
-    label: 'less, more, the least, the most',
+    label: () => say`less, more, the least, the most`,
   },
-  { where: 'Boxes', keys: ['Enter', 'Escape'], label: 'take what is written; put it back' },
+  { where: () => say`Boxes`, keys: ['Enter', 'Escape'], label: () => say`take what is written; put it back` },
   {
-    where: 'Pictures of matrices',
+    where: () => say`Pictures of matrices`,
     keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown'],
-    label: 'the entry beside it, with Shift ten further',
+    label: () => say`the entry beside it, with Shift ten further`,
   },
   {
-    where: 'The graph of a rotation',
+    where: () => say`The graph of a rotation`,
     keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Enter', ' ', 'Escape'],
-    label: 'the node beside it; keep it lit; let it go',
+    label: () => say`the node beside it; keep it lit; let it go`,
   },
 ];
 
@@ -151,7 +153,7 @@ export const shortcutOf = ({ key, keyLabel }: Command): string =>
   key === 'arrowright' ? 'ArrowRight' : keyLabel;
 
 /** What a button says of its command: "Train or pause (Space)". */
-export const commandTip = ({ label, keyLabel }: Command): string => `${label} (${keyLabel})`;
+export const commandTip = ({ label, keyLabel }: Command): string => `${label()} (${keyLabel})`;
 
 export function commandById(id: string): Command {
   return COMMANDS.find((command) => command.id === id)!;

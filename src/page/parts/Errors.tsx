@@ -1,7 +1,7 @@
 /** What went wrong, in one sentence, with the ways on; of a model that cannot be imported, what it lacks. */
 import { useEffect, useRef } from 'react';
 import type { ErrorReport } from '../../common.ts';
-import { ACTION_LABELS, type ActionId, ERROR_GUIDE } from '../errorGuide.ts';
+import { type ActionId, actionLabel, guideOf } from '../errorGuide.ts';
 import { saveFile } from '../exports.ts';
 import type { Page } from '../page.ts';
 import type { PanelName } from '../stores.ts';
@@ -14,7 +14,7 @@ import { Icon, IconButton } from './Icon.tsx';
 export function ErrorText({ report }: { readonly report: ErrorReport }) {
   return (
     <div className="error-text" role="alert" data-testid="error">
-      <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
+      <b>{guideOf(report.kind).title}.</b> {report.message}
       <MissingOps report={report} />
     </div>
   );
@@ -64,7 +64,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
   const error = useRun((s) => s.error);
   const hasCheckpoint = useRun((s) => s.checkpoint !== null);
   const card = useRef<HTMLElement>(null);
-  const isHere = error !== null && ERROR_GUIDE[error.report.kind].panel === panel;
+  const isHere = error !== null && guideOf(error.report.kind).panel === panel;
   // It may have come where nobody looks: behind another panel, or above what is scrolled to.
   useEffect(() => {
     if (error === null || !isHere) return;
@@ -73,7 +73,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
   }, [page, panel, error, isHere]);
   if (!isHere) return null;
   const { report, canResume } = error;
-  const guide = ERROR_GUIDE[report.kind];
+  const guide = guideOf(report.kind);
   const actions = guide.actions.filter(
     (action) =>
       (action !== 'resume' || (canResume && hasCheckpoint)) &&
@@ -95,7 +95,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
           <Action
             key={action}
             kind={i === 0 ? 'strong' : 'plain'}
-            text={ACTION_LABELS[action]}
+            text={actionLabel(action)}
             onPress={() => act(page, action, report)}
           />
         ))}

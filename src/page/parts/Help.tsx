@@ -1,9 +1,11 @@
 /** The sheet of keys, written by the tables of commands; and what this page is, by whom, under which licence. */
 import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
+import { say } from '../../common.ts';
 import { COMMANDS, keyText, OWN_KEYS } from '../commands.ts';
 import { KeptFiles } from '../features/offline/NewVersion.tsx';
 import { usePage, useUi } from '../usePage.ts';
 import { IconButton } from './Icon.tsx';
+import { rich } from './rich.tsx';
 
 export function Help() {
   const page = usePage();
@@ -17,16 +19,16 @@ export function Help() {
     >
       <Modal className="modal">
         <Dialog className="dialog">
-          <Heading slot="title">Keyboard</Heading>
-          <IconButton slot="close" icon="cross" label="Close" className="dialog-close" />
+          <Heading slot="title">{say`Keyboard`}</Heading>
+          <IconButton slot="close" icon="cross" label={say`Close`} className="dialog-close" />
           <KeySheet />
           <KeptFiles />
           <p className="hint">
-            Papilio comes under the MIT licence, with parts by others:{' '}
-            <a href="./licences.txt" target="_blank" rel="noreferrer">
-              their licences
-            </a>
-            .
+            {rich`Papilio comes under the MIT licence, with parts by others: ${(
+              <a href="./licences.txt" target="_blank" rel="noreferrer">
+                {say`their licences`}
+              </a>
+            )}.`}
           </p>
         </Dialog>
       </Modal>
@@ -44,26 +46,24 @@ export function KeySheet() {
             <dt>
               <kbd>{keyLabel}</kbd>
             </dt>
-            <dd>{label}</dd>
+            <dd>{label()}</dd>
           </div>
         ))}
       </dl>
-      <h3>Where the focus is</h3>
+      <h3>{say`Where the focus is`}</h3>
       <dl className="keys own-keys">
         {OWN_KEYS.map(({ where, keys, label }) => (
-          <div key={where}>
+          <div key={where()}>
             <dt>
               {keys.map((key) => (
                 <kbd key={key}>{keyText(key)}</kbd>
               ))}
             </dt>
-            <dd>
-              <b>{where}:</b> {label}
-            </dd>
+            <dd>{rich`${<b>{where()}</b>}: ${label()}`}</dd>
           </div>
         ))}
       </dl>
-      <p className="hint">Keys of the page are left alone while you type in a box or move a slider.</p>
+      <p className="hint">{say`Keys of the page are left alone while you type in a box or move a slider.`}</p>
     </>
   );
 }

@@ -17,6 +17,8 @@ const PATHS = {
   info: 'M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13zM8 7v4.5M8 4.4v1.2',
   pin: 'M5 2h6l-1 4 2 2.5H8.7V13L8 14.5 7.3 13V8.5H4L6 6z',
   download: 'M7.2 2h1.6v6.2l2.3-2.3 1.1 1.1L8 11.2 3.8 7l1.1-1.1 2.3 2.3zM2.5 12.4h11V14h-11z',
+  language:
+    'M2 3.5h7M5.5 2v1.5M3 10c2.5-1 4.2-3.5 4.6-6.5M3.4 6c.8 1.8 2.3 3 4.1 3.6M8.5 14l3-7.5 3 7.5M9.5 11.5h4',
   trash: 'M6 2h4v1.2h3.4v1.5H2.6V3.2H6zM3.6 5.8h8.8L11.7 14H4.3z',
 } as const;
 
@@ -28,7 +30,7 @@ export const withShortcut =
   };
 
 export type IconName = keyof typeof PATHS;
-const STROKED: readonly IconName[] = ['link', 'keys', 'info'];
+const STROKED: readonly IconName[] = ['link', 'keys', 'info', 'language'];
 
 export function Icon({ name }: { readonly name: IconName }) {
   const isStroked = STROKED.includes(name);

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
 import type { ErrorReport } from '../../../common.ts';
 import { HUB_ADDRESS, pageAddress, type RepoKind } from '../../../hub.ts';
-import { ERROR_GUIDE } from '../../errorGuide.ts';
+import { guideOf } from '../../errorGuide.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold, TextField } from '../../parts/Controls.tsx';
@@ -329,7 +329,7 @@ function Trouble(props: {
   return (
     <div className="error-text stack" role="alert" data-testid="hub-trouble">
       <p>
-        <b>{ERROR_GUIDE[report.kind].title}.</b> {report.message}
+        <b>{guideOf(report.kind).title}.</b> {report.message}
       </p>
       {way === 'token' ? <TokenField state={state} /> : null}
       {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}

@@ -1,0 +1,55 @@
+/**
+ * Sentences in the reader's language. English stands in the code, where it is read: say`Layer ${name} has ${n} rows`. Another language is one table
+ * from the English sentence with its values numbered, "Layer {0} has {1} rows", to its own; what a table lacks is said in English. Sentences are made
+ * when they are needed, never once and for all when a file is loaded: the language may change.
+ */
+
+/** From English sentences to those of a language; {0}, {1} … stand for the values, in any order. */
+export type Phrases = Readonly<Record<string, string>>;
+
+export interface Language {
+  /** As BCP 47 has it: of numbers, dates and the page. */
+  readonly locale: string;
+  readonly phrases: Phrases;
+}
+
+const ENGLISH: Language = { locale: 'en-GB', phrases: {} };
+let current = ENGLISH;
+const listeners = new Set<(language: Language) => void>();
+
+/** The language that is spoken now. */
+export const language = (): Language => current;
+
+/** Speaks another language from now on, English without one. */
+export function speak(next: Language = ENGLISH): void {
+  current = next;
+  for (const listener of listeners) listener(next);
+}
+
+/** Hears of every change of language. @returns what ends that */
+export function onLanguage(listener: (language: Language) => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** An English sentence as tables have it: "Layer {0} has {1} rows". */
+const phraseOf = (parts: readonly string[]): string =>
+  parts.reduce((text, part, i) => `${text}{${i - 1}}${part}`);
+
+/** A sentence cut at its values: texts, and between them the number of a value. */
+const piecesOf = (phrase: string): string[] => phrase.split(/\{(\d+)\}/);
+
+/** A sentence in the language spoken, as texts and values in its order. */
+export function pieces<T>(parts: readonly string[], values: readonly T[]): (string | T)[] {
+  const english = phraseOf(parts);
+  const phrase = Object.hasOwn(current.phrases, english) ? current.phrases[english]! : english;
+  return piecesOf(phrase).map((piece, i) => (i % 2 === 0 ? piece : values[Number(piece)]!));
+}
+
+/** A sentence in the language spoken. Values are put in as they are: numbers are written by whoever knows their unit. */
+export const say = (parts: TemplateStringsArray, ...values: readonly (string | number)[]): string =>
+  pieces(parts, values).join('');
+
+/** "a, b and c" */
+export const listOf = (items: readonly string[]): string =>
+  new Intl.ListFormat(current.locale, { type: 'conjunction' }).format(items);

@@ -1,0 +1,116 @@
+/**
+ * Sentences in the reader's language: every language has each of them, with the same values, and nothing else.
+ * Seen to fail with: a sentence taken out of a table, one added, a value left out, a term in another word, a sentence said while a file is loaded.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { language, onLanguage, say, speak } from '../../src/common.ts';
+import { LOCALES, ownName, suited } from '../../src/page/language.ts';
+import {
+  allLanguages,
+  allPhrases,
+  holesOf,
+  LANGUAGES,
+  phrasesIn,
+  unsaidIn,
+} from '../../tools/words/words.mjs';
+
+const said = allPhrases();
+const phrases = new Set(said.map(({ phrase }) => phrase));
+
+describe.each(allLanguages())('%s', (name, table) => {
+  it('has every sentence', () => {
+    expect([...phrases].filter((phrase) => !table[phrase])).toEqual([]);
+  });
+  it('has nothing that is not said', () => {
+    expect(Object.keys(table).filter((phrase) => !phrases.has(phrase))).toEqual([]);
+  });
+  it('keeps the values of each sentence', () => {
+    const broken = Object.entries(table).filter(([from, to]) => holesOf(from) !== holesOf(to));
+    expect(broken).toEqual([]);
+  });
+  it('has one word for each term', () => {
+    const terms = JSON.parse(readFileSync(`${LANGUAGES}/terms/${name}`, 'utf8')) as Readonly<
+      Record<string, string | readonly string[]>
+    >;
+    const broken = Object.entries(terms).flatMap(([term, word]) => {
+      const isUsed = new RegExp(`(?<![\\w-])${term}(s|es)?(?![\\w-])`, 'i');
+      return Object.entries(table)
+        .filter(([from, to]) => isUsed.test(from) && ![word].flat().some((one) => to.includes(one)))
+        .map(([from, to]) => ({ term, word, from, to }));
+    });
+    expect(broken).toEqual([]);
+  });
+});
+
+it('says nothing while a file is loaded', () => {
+  expect(said.filter(({ isLate }) => !isLate)).toEqual([]);
+});
+
+/** Where words are still in English whatever the language: shorter with every commit. */
+const NOT_YET = [
+  'src/page/features/',
+  'src/page/parts/',
+  ...[
+    'Ambient.tsx',
+    'Results.tsx',
+    'format.ts',
+    'inferenceClient.ts',
+    'page.ts',
+    'trainerClient.ts',
+    'webgpu.ts',
+  ].map((name) => `src/page/${name}`),
+];
+/** Names, code and selectors, which are the same in every language. */
+const NO_WORDS: readonly RegExp[] = [
+  /^src\/page\/App\.tsx:\d+: Papilio$/,
+  /^src\/page\/commands\.ts:\d+: input:not/,
+  // Lines of Python.
+  /^src\/page\/exports\.ts:/,
+];
+
+it('says every word of the page', () => {
+  const files = readdirSync('src/page', { recursive: true, encoding: 'utf8' })
+    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts'))
+    .map((path) => `src/page/${path}`);
+  expect(files.length).toBeGreaterThan(100);
+  const unsaid = files.flatMap((path) => unsaidIn(path, readFileSync(path, 'utf8')));
+  const isHeld = (words: string) =>
+    !NOT_YET.some((path) => words.startsWith(path)) && !NO_WORDS.some((pattern) => pattern.test(words));
+  expect(unsaid.filter(isHeld)).toEqual([]);
+});
+
+it('begins with the first of the browser’s languages that there is', () => {
+  expect(LOCALES).toEqual(['en-GB', 'zh-Hans']);
+  expect(suited(['fr-FR', 'zh-TW', 'en-US'])).toBe('zh-Hans');
+  expect(suited(['en-US', 'zh-CN'])).toBe('en-GB');
+  expect(suited(['fr'])).toBe('en-GB');
+  expect(LOCALES.map(ownName)).toEqual(['British English', '简体中文']);
+});
+
+describe('say', () => {
+  afterEach(() => speak());
+
+  it('puts values where the language has them, and speaks English where it has none', () => {
+    expect(said.length).toBeGreaterThan(10);
+    expect(say`Layer ${'q'} has ${3} rows`).toBe('Layer q has 3 rows');
+    const heard: string[] = [];
+    const end = onLanguage(({ locale }) => heard.push(locale));
+    speak({ locale: 'zh-Hans', phrases: { 'Layer {0} has {1} rows': '{1} 行，层 {0}' } });
+    expect(say`Layer ${'{1}'} has ${3} rows`).toBe('3 行，层 {1}');
+    expect(say`Nobody translated ${1}`).toBe('Nobody translated 1');
+    expect(say`constructor`).toBe('constructor');
+    end();
+    speak();
+    expect([heard, language().locale]).toEqual([['zh-Hans'], 'en-GB']);
+    expect(say`Layer ${'q'} has ${3} rows`).toBe('Layer q has 3 rows');
+  });
+
+  it('is found in the sources with its values numbered', () => {
+    expect(phrasesIn('a.ts', 'const f = () => say`A $' + '{x} and $' + '{say`b`}.`;\nsay`now`;')).toEqual([
+      { phrase: 'A {0} and {1}.', at: 'a.ts:1', isLate: true },
+      { phrase: 'b', at: 'a.ts:1', isLate: true },
+      { phrase: 'now', at: 'a.ts:2', isLate: false },
+    ]);
+  });
+});

@@ -1,0 +1,124 @@
+/**
+ * Which sentences are said: read off the sources, where each is say`…` or rich`…`. Languages are compared with them by a test, and brought up to date by
+ * `npm run words`.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseSync, Visitor } from 'vite';
+
+export const LANGUAGES = 'src/languages';
+const TAGS = ['say', 'rich'];
+/** A sentence said here would be said once and for all in the language of that moment. */
+const FUNCTIONS = [
+  'FunctionDeclaration',
+  'FunctionExpression',
+  'ArrowFunctionExpression',
+  'MethodDefinition',
+];
+
+const sourcesIn = (folder) =>
+  readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((path) => join(folder, path).replaceAll('\\', '/'))
+    .filter((path) => /\.tsx?$/.test(path) && !path.endsWith('.d.ts'))
+    .sort();
+
+const lineOf = (text, at) => text.slice(0, at).split('\n').length;
+
+/** What a file says. */
+export function phrasesIn(path, text) {
+  const { program, errors } = parseSync(path, text);
+  if (errors.length > 0) throw new Error(`${path}: ${errors[0].message}`);
+  const found = [];
+  let depth = 0;
+  const functions = Object.fromEntries(
+    FUNCTIONS.flatMap((kind) => [
+      [kind, () => void depth++],
+      [`${kind}:exit`, () => void depth--],
+    ]),
+  );
+  new Visitor({
+    ...functions,
+    TaggedTemplateExpression({ tag, quasi, start }) {
+      if (tag.type !== 'Identifier' || !TAGS.includes(tag.name)) return;
+      const phrase = quasi.quasis
+        .map(({ value }) => value.cooked)
+        .reduce((whole, part, i) => `${whole}{${i - 1}}${part}`);
+      found.push({ phrase, at: `${path}:${lineOf(text, start)}`, isLate: depth > 0 });
+    },
+  }).visit(program);
+  return found;
+}
+
+/** Props that hold no words although they may have spaces. */
+const WORDLESS =
+  /^(className|d|viewBox|transform|style|points|data-[\w-]+|id|rel|key|strokeDasharray|gridTemplate\w*)$/;
+/** Calls whose texts nobody reads on screen. */
+const UNREAD = /^(querySelector(All)?|closest|matches|getPropertyValue|matchMedia|getContext)$/;
+/** Prose: two words beside each other, or one between tags. */
+const isProse = (text) => /\p{L}{2,}[,;:.!?]? \p{L}+/u.test(text);
+const hasWord = (text) => /\p{L}{2,}/u.test(text);
+
+/**
+ * Words that are written in a file without being said: they would be in English whatever the language. What stands between tags is any word; a text
+ * elsewhere counts from two words on.
+ */
+export function unsaidIn(path, text) {
+  const { program } = parseSync(path, text);
+  const found = [];
+  const skipped = [];
+  const skip = ({ start, end }) => void skipped.push([start, end]);
+  const add = (words, { start, end }) =>
+    void found.push({
+      start,
+      end,
+      what: `${path}:${lineOf(text, start)}: ${words.trim().replace(/\s+/g, ' ')}`,
+    });
+  new Visitor({
+    ImportDeclaration: skip,
+    JSXAttribute(node) {
+      if (WORDLESS.test(node.name.name)) skip(node);
+      else if (
+        node.value?.type === 'Literal' &&
+        /^(title|alt|placeholder|label|text|tip|aria-\w+)$/.test(node.name.name)
+      )
+        if (
+          hasWord(String(node.value.value)) &&
+          !/^(aria-(live|current|hidden|haspopup))$/.test(node.name.name)
+        )
+          add(String(node.value.value), node.value);
+    },
+    CallExpression(node) {
+      if (UNREAD.test(node.callee.property?.name ?? node.callee.name ?? '')) skip(node);
+    },
+    NewExpression(node) {
+      if (node.callee.name === 'Error' || node.callee.name === 'RegExp') skip(node);
+    },
+    TaggedTemplateExpression({ tag, quasi }) {
+      if (TAGS.includes(tag.name)) quasi.quasis.forEach(skip);
+    },
+    JSXText(node) {
+      if (hasWord(node.value)) add(node.value, node);
+    },
+    Literal(node) {
+      if (typeof node.value === 'string' && isProse(node.value)) add(node.value, node);
+    },
+    TemplateElement(node) {
+      if (isProse(node.value.cooked)) add(node.value.cooked, node);
+    },
+  }).visit(program);
+  const isSkipped = ({ start, end }) => skipped.some(([from, to]) => from <= start && end <= to);
+  return [...new Map(found.filter((one) => !isSkipped(one)).map((one) => [one.start, one.what])).values()];
+}
+
+/** Every sentence of the project. */
+export const allPhrases = () =>
+  sourcesIn('src').flatMap((path) => phrasesIn(path, readFileSync(path, 'utf8')));
+
+/** The languages that there are, by the name of their file. */
+export const allLanguages = () =>
+  readdirSync(LANGUAGES)
+    .filter((name) => /^[a-z]{2}(-\w+)?\.json$/.test(name))
+    .map((name) => [name, JSON.parse(readFileSync(join(LANGUAGES, name), 'utf8'))]);
+
+/** Numbers of the values of a sentence, in order of size. */
+export const holesOf = (phrase) => (phrase.match(/\{\d+\}/g) ?? []).sort().join(' ');
