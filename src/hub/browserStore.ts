@@ -3,6 +3,7 @@
  * workers only; listing and freeing work anywhere.
  */
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { checkedStore, pieces } from './store.ts';
 import type { FileStore } from './types.ts';
 
@@ -36,13 +37,13 @@ function refused(error: unknown): never {
   if (name === 'QuotaExceededError')
     return fail(
       'quota',
-      'The browser has no more room for this page. Free something that is kept, then resume; what has come is kept.',
+      say`The browser has no more room for this page. Free something that is kept, then resume; what has come is kept.`,
       { way: 'free' },
     );
   if (name === 'NoModificationAllowedError' || name === 'InvalidStateError')
     return fail(
       'bad-argument',
-      'Another tab of Papilio is fetching or freeing the same file; wait until it has ended.',
+      say`Another tab of Papilio is fetching or freeing the same file; wait until it has ended.`,
       { way: 'resume' },
     );
   throw error;
@@ -146,7 +147,7 @@ class BrowserStore implements FileStore {
         this.opened = undefined;
         return fail(
           'quota',
-          `This browser lets the page keep no files (${nameOfError(error)}; a private window?). Download the model yourself and drop it here.`,
+          say`This browser lets the page keep no files (${nameOfError(error)}; a private window?). Download the model yourself and drop it here.`,
           { way: 'choose' },
         );
       }
@@ -197,7 +198,7 @@ export function cacheOwner(locks: Pick<LockManager, 'request'> | undefined): Cac
           if (lock === null)
             return fail(
               'bad-argument',
-              'Another tab of Papilio is fetching or freeing what the browser keeps; wait until it has ended.',
+              say`Another tab of Papilio is fetching or freeing what the browser keeps; wait until it has ended.`,
               { way: 'resume' },
             );
           return new Promise<void>((free) => resolve(free));

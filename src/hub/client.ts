@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { createBudget } from '../lib/budget.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { countJson } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import { isCommit, isRepoName } from './names.ts';
 import {
   type Asked,
@@ -29,7 +30,7 @@ const library = () => import('@huggingface/hub');
 function access(host: HubHost, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?: AbortSignal) {
   const { hub, token } = host;
   if (token !== undefined && !token.startsWith('hf_'))
-    refuse('forbidden', 'token', 'This is no access token of the Hub: those begin with "hf_".');
+    refuse('forbidden', 'token', say`This is no access token of the Hub: those begin with "hf_".`);
   const asks = createBudget('hubPages');
   const { silenceMs = SILENCE_MS } = host;
   let emptyPages = 0;
@@ -44,13 +45,17 @@ function access(host: HubHost, asked: Omit<Asked, 'hub' | 'hasToken'>, signal?: 
       );
       if (!response.ok) return refuseAnswer(response, { ...asked, hub, hasToken: token !== undefined });
       const text = await textOf(response, { url, what: asked.repo, silenceMs });
-      countJson(text, `The Hub's answer about ${asked.repo}`, createBudget('hubAnswerValues', text.length));
+      countJson(
+        text,
+        say`The Hub's answer about ${asked.repo}`,
+        createBudget('hubAnswerValues', text.length),
+      );
       emptyPages = /^\s*\[\s*\]\s*$/.test(text) ? emptyPages + 1 : 0;
       if (emptyPages > MOST_EMPTY_PAGES)
-        refuse('network', 'choose', `${new URL(hub).host} answers with one empty page after another.`);
+        refuse('network', 'choose', say`${new URL(hub).host} answers with one empty page after another.`);
       return new Response(text, { status: response.status, headers: headersOf(response) });
     } catch (error) {
-      if (isAbort(error)) throw aborted('The search');
+      if (isAbort(error)) throw aborted(say`The search`);
       if (error instanceof SyntaxError) return unreadable(asked.repo);
       throw error instanceof PapilioError ? error : unreachable(url, host);
     }
@@ -73,11 +78,11 @@ function isOfOrigin(url: string, hub: string): boolean {
 }
 
 function foreignPage(url: string, hub: string): never {
-  const where = URL.canParse(url) ? new URL(url).origin : 'no address';
+  const where = URL.canParse(url) ? new URL(url).origin : say`no address`;
   return refuse(
     'network',
     'choose',
-    `${new URL(hub).host} says that its answer goes on at ${where}, which is another server; nothing was asked there, and no token was sent.`,
+    say`${new URL(hub).host} says that its answer goes on at ${where}, which is another server; nothing was asked there, and no token was sent.`,
   );
 }
 
@@ -131,7 +136,7 @@ const unreadable = (what: string): never =>
   refuse(
     'network',
     'again',
-    `The Hub's answer about ${what} cannot be read; is it a Hub that answers there?`,
+    say`The Hub's answer about ${what} cannot be read; is it a Hub that answers there?`,
   );
 
 /** @throws PapilioError 'malformed-file' naming repository and entry */
@@ -143,7 +148,7 @@ function fileOf(entry: ListFileEntry, repo: string): Listing['files'][number] {
   return refuse(
     'malformed-file',
     'choose',
-    `The Hub's listing of ${repo} cannot be used: of its entry ${name}, ${file}; nothing was fetched.`,
+    say`The Hub's listing of ${repo} cannot be used: of its entry ${name}, ${file}; nothing was fetched.`,
   );
 }
 
@@ -160,13 +165,17 @@ export async function askListing(
   signal?: AbortSignal,
 ): Promise<Listing> {
   if (!isRepoName(repo))
-    refuse('bad-argument', 'choose', `"${repo}" names no repository; write owner/name as the Hub shows it.`);
+    refuse(
+      'bad-argument',
+      'choose',
+      say`"${repo}" names no repository; write owner/name as the Hub shows it.`,
+    );
   const { modelInfo, datasetInfo, listFiles } = await library();
   const common = access(host, { kind, repo, revision }, signal);
   try {
     const request = { ...common, name: repo, revision, additionalFields: ['sha' as const] };
     const { sha, gated } = await (kind === 'model' ? modelInfo(request) : datasetInfo(request));
-    if (!isCommit(sha)) refuse('network', 'choose', `The Hub gives no commit for ${repo}@${revision}.`);
+    if (!isCommit(sha)) refuse('network', 'choose', say`The Hub gives no commit for ${repo}@${revision}.`);
     const files: Listing['files'][number][] = [];
     const listed = createBudget('repositoryFiles');
     for await (const entry of listFiles({
@@ -184,7 +193,7 @@ export async function askListing(
     if (error.details.isMissing !== true) throw error;
     const near = await namesLike(repo, kind, host);
     if (near.length === 0) throw error;
-    throw new PapilioError(error.kind, `${error.message} Near to it: ${near.join(', ')}.`, {
+    throw new PapilioError(error.kind, say`${error.message} Near to it: ${near.join(', ')}.`, {
       ...error.details,
       near,
     });
@@ -206,13 +215,15 @@ const isPath = (path: string): boolean =>
   path.split('/').every((part) => !['', '.', '..'].includes(part));
 
 const fileSchema = z.object({
-  path: z.string().refine(isPath, 'its path does not stay in the repository'),
-  size: z.int('its size is no whole number').min(0, 'its size is below 0'),
+  path: z.string().refine(isPath, { error: () => say`its path does not stay in the repository` }),
+  size: z
+    .int({ error: () => say`its size is no whole number` })
+    .min(0, { error: () => say`its size is below 0` }),
   sha256: z
     .string()
-    .regex(/^[0-9a-f]{64}$/, 'its SHA-256 is none')
+    .regex(/^[0-9a-f]{64}$/, { error: () => say`its SHA-256 is none` })
     .nullable(),
-  oid: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, "Git's hash of it is none"),
+  oid: z.string().regex(/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/, { error: () => say`Git's hash of it is none` }),
 });
 
 const listingSchema = z.object({
@@ -234,5 +245,5 @@ export function parseListing(value: unknown): Listing | null {
 /** One entry of a listing, or why it is none. */
 function parseEntry(value: unknown): Listing['files'][number] | string {
   const parsed = fileSchema.safeParse(value);
-  return parsed.success ? parsed.data : (parsed.error.issues[0]?.message ?? 'it is no file');
+  return parsed.success ? parsed.data : (parsed.error.issues[0]?.message ?? say`it is no file`);
 }

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { createSha256 } from '../lib/bytes.ts';
 import { PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { webAddress } from './names.ts';
 import { aborted, inTime, isAbort, type Patience, refuse, SILENCE_MS, unreachable } from './refusals.ts';
 import type { FileStore, HubHost, RepoFile, Transfer, Waiting } from './types.ts';
@@ -102,7 +103,7 @@ export const waitingFor = (
   { signal, onBytes }: Transfer,
 ): Waiting => ({
   signal,
-  onWait: () => onBytes?.(0, size ?? 0, `${label} (another run of Papilio is fetching it)`),
+  onWait: () => onBytes?.(0, size ?? 0, say`${label} (another run of Papilio is fetching it)`),
 });
 
 /**
@@ -133,7 +134,11 @@ async function fetchOwned(wanted: Wanted, host: HubHost, transfer: Transfer): Pr
       await store.remove(folder, name + PART);
       // What was there may have been a part of another content: once more, from the first byte.
       if (isFresh || bytes === 0)
-        return refuse('malformed-file', 'again', `${label} ${wrong} It was thrown away; download it again.`);
+        return refuse(
+          'malformed-file',
+          'again',
+          say`${label} ${wrong} It was thrown away; download it again.`,
+        );
       isFresh = true;
     } catch (error) {
       const isBreak =
@@ -191,7 +196,7 @@ async function attempt(
   const { host: server, origin } = new URL(wanted.url);
   const patience: Patience = {
     silenceMs: host.silenceMs ?? SILENCE_MS,
-    onWaiting: () => onBytes?.(have, Math.max(size ?? 0, have), `${label} (waiting for ${server})`),
+    onWaiting: () => onBytes?.(have, Math.max(size ?? 0, have), say`${label} (waiting for ${server})`),
   };
   const response = await request(
     { ...wanted, from: have, validator: have > 0 ? part?.validator : null },
@@ -205,7 +210,7 @@ async function attempt(
     (response.status === 206 && have > 0 && !goesOn(response, wanted, part, have))
   ) {
     await response.body?.cancel();
-    return 'is not there in the length that was expected.';
+    return say`is not there in the length that was expected.`;
   }
   if (!response.ok) return wanted.refuse(response);
   if (size !== null && isPage(response, label)) {
@@ -213,17 +218,17 @@ async function attempt(
     return refuse(
       'network',
       'again',
-      `${server} was asked for ${label} and a web page came: a page to log in to this network, perhaps. Open ${origin} in a browser, then try again.`,
+      say`${server} was asked for ${label} and a web page came: a page to log in to this network, perhaps. Open ${origin} in a browser, then try again.`,
       { isRefused: true },
     );
   }
   if (response.status === 206 && have === 0 && (startOf(response) ?? 0) !== 0) {
     await response.body?.cancel();
-    return 'does not begin with its first byte.';
+    return say`does not begin with its first byte.`;
   }
   if (size !== null && total !== null && total !== size) {
     await response.body?.cancel();
-    return `has ${total} bytes where ${size} were promised.`;
+    return say`has ${total} bytes where ${size} were promised.`;
   }
   let sum = hash;
   if (response.status !== 206 && have > 0) {
@@ -241,7 +246,7 @@ async function attempt(
       sum.update(chunk);
       have += chunk.length;
       onBytes?.(have, Math.max(whole ?? 0, have), label);
-      if (size !== null && have > size) return `has more than the ${size} bytes that were promised.`;
+      if (size !== null && have > size) return say`has more than the ${size} bytes that were promised.`;
     }
   } finally {
     await appender.close();
@@ -257,7 +262,9 @@ const isPage = ({ headers }: Response, label: string): boolean =>
 const broken = (label: string, have: number, whole: number | null): PapilioError =>
   new PapilioError(
     'network',
-    `The connection ended after ${have}${whole === null ? '' : ` of ${whole}`} bytes of ${label}; they are kept.`,
+    whole === null
+      ? say`The connection ended after ${have} bytes of ${label}; they are kept.`
+      : say`The connection ended after ${have} of ${whole} bytes of ${label}; they are kept.`,
     { way: 'resume' },
   );
 
@@ -328,11 +335,11 @@ async function* chunksOf(
 async function finish(wanted: Wanted, store: FileStore, hex: string, size: number): Promise<string | null> {
   const { folder, name, sha256, oid } = wanted;
   if (sha256 !== null && hex !== sha256)
-    return 'has another content than the Hub names (its SHA-256 does not fit).';
+    return say`has another content than the Hub names (its SHA-256 does not fit).`;
   if (sha256 === null && oid !== null) {
     const bytes = await store.read(folder, name);
     if (bytes === null || (await gitOid(bytes, oid.length)) !== oid)
-      return `has another content than the Hub names (its SHA-${oid.length === 64 ? 256 : 1} does not fit).`;
+      return say`has another content than the Hub names (its SHA-${oid.length === 64 ? 256 : 1} does not fit).`;
   }
   // Before the file counts as whole.
   await wanted.onContent?.({ sha256: hex, size });

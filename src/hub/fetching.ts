@@ -1,4 +1,6 @@
 /** Files of a repository or an address, from the store where they are there and else from the web: listed, weighed, fetched, read. */
+
+import { say } from '../lib/say.ts';
 import {
   contentName,
   knownListing,
@@ -73,7 +75,7 @@ async function requireRoom(bytes: number, what: string, host: HubHost): Promise<
   refuse(
     'quota',
     'free',
-    `${what} needs ${inMegabytes(bytes)} more, and there is room for ${inMegabytes(Math.max(0, room))}; free something that is kept, or choose smaller files.`,
+    say`${what} needs ${inMegabytes(bytes)} more, and there is room for ${inMegabytes(Math.max(0, room))}; free something that is kept, or choose smaller files.`,
     { needed: bytes, room },
   );
 }
@@ -127,7 +129,7 @@ export function cachedFiles(listing: Listing, files: readonly RepoFile[], host: 
   return files.map((file) => ({
     path: file.path,
     async read() {
-      const what = `${file.path} of ${listing.repo}`;
+      const what = say`${file.path} of ${listing.repo}`;
       const read = () => readKept(host.store, folder, contentName(file), file);
       const kept = await read();
       if (kept !== 'changed') return kept ?? gone(what);
@@ -139,13 +141,13 @@ export function cachedFiles(listing: Listing, files: readonly RepoFile[], host: 
 }
 
 const gone = (what: string): never =>
-  refuse('not-found', 'again', `${what} is no longer kept; download it again.`);
+  refuse('not-found', 'again', say`${what} is no longer kept; download it again.`);
 
 const damaged = (what: string): never =>
   refuse(
     'malformed-file',
     'again',
-    `${what} is not on the disk as it was fetched: something changed it, or the disk is failing. It was thrown away; download it again.`,
+    say`${what} is not on the disk as it was fetched: something changed it, or the disk is failing. It was thrown away; download it again.`,
   );
 
 /**

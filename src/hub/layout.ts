@@ -3,6 +3,7 @@
  * dataset. Names alone decide, as Optimum, transformers.js, sentence-transformers and onnxruntime-genai choose them.
  */
 import { type NamedSplit as SplitName, splitInPath } from '../lib/names.ts';
+import { say } from '../lib/say.ts';
 import { baseName, folderName, isOnnx } from './names.ts';
 import type { RepoFile } from './types.ts';
 
@@ -31,19 +32,19 @@ export type Precision =
   | 'q1';
 
 /** What each is, in a few words. */
-export const PRECISIONS: Readonly<Record<Precision, string>> = {
-  f32: '32-bit floats',
-  f16: '16-bit floats',
+export const precisions = (): Readonly<Record<Precision, string>> => ({
+  f32: say`32-bit floats`,
+  f16: say`16-bit floats`,
   bf16: 'bfloat16',
-  q8: '8-bit weights, activations quantised as it runs',
-  int8: '8-bit signed weights',
-  uint8: '8-bit unsigned weights',
-  q4: '4-bit weights in blocks, 32-bit elsewhere',
-  q4f16: '4-bit weights in blocks, 16-bit elsewhere',
-  bnb4: '4-bit weights by bitsandbytes',
-  q2: '2-bit weights',
-  q1: '1-bit weights',
-};
+  q8: say`8-bit weights, activations quantised as it runs`,
+  int8: say`8-bit signed weights`,
+  uint8: say`8-bit unsigned weights`,
+  q4: say`4-bit weights in blocks, 32-bit elsewhere`,
+  q4f16: say`4-bit weights in blocks, 16-bit elsewhere`,
+  bnb4: say`4-bit weights by bitsandbytes`,
+  q2: say`2-bit weights`,
+  q1: say`1-bit weights`,
+});
 
 const SUFFIXES: readonly (readonly [RegExp, Precision])[] = [
   [/[_.-](fp16|f16|float16)$/, 'f16'],
@@ -177,7 +178,7 @@ function belonging(onnx: readonly string[], index: Index): RepoFile[] {
 export const filesOf = (onnx: readonly string[], files: readonly RepoFile[]): RepoFile[] =>
   belonging(onnx, indexOf(files));
 
-const ORDER = Object.keys(PRECISIONS) as Precision[];
+const ORDER = Object.keys(precisions()) as Precision[];
 const ENCODER = 'encoder_model';
 /** Preferred first. */
 const DECODERS = ['decoder_model', 'decoder_model_merged'];

@@ -1,6 +1,7 @@
 /** Names of repositories as people write them, and the addresses and folders that follow from them. */
 import { createSha256 } from '../lib/bytes.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { HubSource, RepoKind, UrlSource } from './types.ts';
 
 export const HUB_ADDRESS = 'https://huggingface.co';
@@ -61,17 +62,17 @@ export function webAddress(word: string): URL {
   if (isHidden(word))
     return fail(
       'bad-argument',
-      `${shown(word)} was kept without a part that may be a secret; give the whole address again, or the file.`,
+      say`${shown(word)} was kept without a part that may be a secret; give the whole address again, or the file.`,
     );
   if (url === null)
-    return fail('bad-argument', `"${shown(word)}" is no web address; it begins with https://.`);
+    return fail('bad-argument', say`"${shown(word)}" is no web address; it begins with https://.`);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && SAFE_HOSTS.includes(url.hostname)))
     return fail(
       'bad-argument',
-      `${shown(word)} is not fetched: only https addresses are, or http on this machine.`,
+      say`${shown(word)} is not fetched: only https addresses are, or http on this machine.`,
     );
   if (url.username !== '' || url.password !== '')
-    return fail('bad-argument', 'Addresses with a password in them are not fetched; leave it out.');
+    return fail('bad-argument', say`Addresses with a password in them are not fetched; leave it out.`);
   return url;
 }
 
@@ -89,7 +90,7 @@ function parseName(words: string): HubSource {
   if (!isRepoName(repo) || !isPath || (rest !== '' && revision === undefined && path === undefined))
     return fail(
       'bad-argument',
-      `"${words}" names no repository; write owner/name, owner/name@revision or owner/name@revision/file.`,
+      say`"${words}" names no repository; write owner/name, owner/name@revision or owner/name@revision/file.`,
     );
   return {
     kind: 'hub',

@@ -1,4 +1,6 @@
 /** From what a model or dataset is named by to its files: revision pinned, files chosen, everything fetched that is not there yet. */
+
+import { say } from '../lib/say.ts';
 import { namesLike } from './client.ts';
 import { cachedFiles, downloadFiles, downloadUrl, findListing } from './fetching.ts';
 import { filesOf, splitsOf, USUAL_SIDECARS, usualSplit, type Variant, variantsOf } from './layout.ts';
@@ -49,7 +51,9 @@ export async function requireVariants(listing: Listing, host: HubHost): Promise<
   return refuse(
     'not-found',
     'choose',
-    `${listing.repo} holds no .onnx file${near.length > 0 ? `; these do: ${near.join(', ')}` : `; exports are often called onnx-community/${name}-ONNX`}.`,
+    near.length > 0
+      ? say`${listing.repo} holds no .onnx file; these do: ${near.join(', ')}.`
+      : say`${listing.repo} holds no .onnx file; exports are often called onnx-community/${name}-ONNX.`,
     { near: near.length > 0 ? near : [`onnx-community/${name}-ONNX`] },
   );
 }
@@ -62,7 +66,7 @@ function usualVariant(variants: readonly Variant[], repo: string): Variant {
     .slice(0, 8)
     .map(({ onnx, bytes }) => `${onnx[0]} (${inMegabytes(bytes)})`)
     .join(', ');
-  return refuse('bad-argument', 'choose', `${repo} holds several models; name one of ${offers}.`);
+  return refuse('bad-argument', 'choose', say`${repo} holds several models; name one of ${offers}.`);
 }
 
 function chosenFiles(listing: Listing, paths: readonly string[], kind: RepoKind): RepoFile[] {
@@ -71,7 +75,7 @@ function chosenFiles(listing: Listing, paths: readonly string[], kind: RepoKind)
     refuse(
       'not-found',
       'choose',
-      `${listing.repo} has no file ${missing.join(', ')} at ${listing.revision}.`,
+      say`${listing.repo} has no file ${missing.join(', ')} at ${listing.revision}.`,
     );
   const onnx = kind === 'model' ? paths.filter(isOnnx) : [];
   const own = onnx.length > 0 ? filesOf(onnx, listing.files) : [];
@@ -97,7 +101,7 @@ export async function pin(
   const { listing, isOld } = await findListing(kind, source.repo, revision, at, signal);
   const notes = isOld
     ? [
-        `The Hub cannot be reached: ${source.repo} is taken as it was last seen (${listing.commit.slice(0, 7)}).`,
+        say`The Hub cannot be reached: ${source.repo} is taken as it was last seen (${listing.commit.slice(0, 7)}).`,
       ]
     : [];
   let paths = source.files ?? [];
@@ -109,7 +113,7 @@ export async function pin(
       return refuse(
         'not-found',
         'choose',
-        `${source.repo} holds no .parquet, .jsonl, .csv or .txt file; its revision refs/convert/parquet may.`,
+        say`${source.repo} holds no .parquet, .jsonl, .csv or .txt file; its revision refs/convert/parquet may.`,
       );
     paths = split.files.map(({ path }) => path);
   }

@@ -4,6 +4,7 @@
  */
 import { type Budget, createBudget } from '../lib/budget.ts';
 import { type ErrorKind, PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import { pageAddress, shown, webAddress } from './names.ts';
 import type { HubHost, RepoKind } from './types.ts';
 
@@ -36,7 +37,7 @@ export const isAbort = (error: unknown): boolean =>
 
 /** What a person broke off. */
 export const aborted = (what: string): PapilioError =>
-  new PapilioError('aborted', `${what} was broken off; what has arrived is kept.`, { way: 'resume' });
+  new PapilioError('aborted', say`${what} was broken off; what has arrived is kept.`, { way: 'resume' });
 
 /** A request that no answer came to. A browser does not tell a dead line from a server that lets no other page read. */
 export function unreachable(
@@ -45,12 +46,26 @@ export function unreachable(
 ): PapilioError {
   const { host } = new URL(url);
   const why = isOutsideBrowser
-    ? 'there is no connection, or no server answers there'
-    : 'there is no connection, or it does not allow other pages to read it (CORS)';
-  return new PapilioError('network', `${host} cannot be reached: ${why}. What is already here can be used.`, {
-    way: 'resume',
-    host,
-  });
+    ? say`there is no connection, or no server answers there`
+    : say`there is no connection, or it does not allow other pages to read it (CORS)`;
+  return new PapilioError(
+    'network',
+    say`${host} cannot be reached: ${why}. What is already here can be used.`,
+    {
+      way: 'resume',
+      host,
+    },
+  );
+}
+
+function missing(kind: RepoKind, repo: string, hasToken: boolean): string {
+  if (kind === 'model')
+    return hasToken
+      ? say`There is no model ${repo} on the Hub, or it is private and your token has no access.`
+      : say`There is no model ${repo} on the Hub, or it is private.`;
+  return hasToken
+    ? say`There is no dataset ${repo} on the Hub, or it is private and your token has no access.`
+    : say`There is no dataset ${repo} on the Hub, or it is private.`;
 }
 
 /** Throws what the status of a Hub's answer means. */
@@ -59,33 +74,36 @@ export function refuseAnswer(response: Response, asked: Asked): never {
   const code = response.headers.get('x-error-code') ?? '';
   const { hub, kind, repo, path, hasToken } = asked;
   const page = pageAddress(hub, kind, repo);
-  const what = path === undefined ? `${repo}` : `${path} of ${repo}`;
+  const what = path === undefined ? `${repo}` : say`${path} of ${repo}`;
   const details = { status, code, repo };
   if (code === 'GatedRepo' || (status === 403 && code !== 'RepoNotFound'))
     return refuse(
       'forbidden',
       'token',
       hasToken
-        ? `${repo} is gated and your token has no access to it yet: accept its licence on ${page}, and see that the token may read gated repositories.`
-        : `${repo} is gated: accept its licence on ${page}, then give an access token of yours.`,
+        ? say`${repo} is gated and your token has no access to it yet: accept its licence on ${page}, and see that the token may read gated repositories.`
+        : say`${repo} is gated: accept its licence on ${page}, then give an access token of yours.`,
       details,
     );
   if (code === 'RevisionNotFound')
-    return refuse('not-found', 'choose', `${repo} has no revision "${asked.revision ?? ''}".`, details);
+    return refuse('not-found', 'choose', say`${repo} has no revision "${asked.revision ?? ''}".`, details);
   if (code === 'EntryNotFound' || (status === 404 && path !== undefined))
-    return refuse('not-found', 'choose', `${what} does not exist at this revision.`, details);
+    return refuse('not-found', 'choose', say`${what} does not exist at this revision.`, details);
   if (status === 401 && hasToken && code !== 'RepoNotFound')
-    return refuse('forbidden', 'token', 'The Hub does not know this access token; paste it anew.', details);
-  if (status === 401 || status === 404)
     return refuse(
-      'not-found',
-      hasToken ? 'choose' : 'token',
-      `There is no ${kind} ${repo} on the Hub, or it is private${hasToken ? ' and your token has no access' : ''}.`,
-      { ...details, isMissing: true },
+      'forbidden',
+      'token',
+      say`The Hub does not know this access token; paste it anew.`,
+      details,
     );
+  if (status === 401 || status === 404)
+    return refuse('not-found', hasToken ? 'choose' : 'token', missing(kind, repo, hasToken), {
+      ...details,
+      isMissing: true,
+    });
   if (status === 429)
-    return refuse('network', 'resume', 'The Hub has had too many requests; wait a minute.', details);
-  return refuse('network', 'resume', `The Hub answers ${status} for ${what}; try again later.`, details);
+    return refuse('network', 'resume', say`The Hub has had too many requests; wait a minute.`, details);
+  return refuse('network', 'resume', say`The Hub answers ${status} for ${what}; try again later.`, details);
 }
 
 /** Throws what the status of any other server's answer means. */
@@ -94,15 +112,15 @@ export function refuseUrl(response: Response, address: string): never {
   const url = shown(address);
   const details = { status, url };
   if (status === 404 || status === 410)
-    return refuse('not-found', 'choose', `There is nothing at ${url} (status ${status}).`, details);
+    return refuse('not-found', 'choose', say`There is nothing at ${url} (status ${status}).`, details);
   if (status === 401 || status === 403)
     return refuse(
       'forbidden',
       'choose',
-      `${url} is not public (status ${status}); download it and drop it here.`,
+      say`${url} is not public (status ${status}); download it and drop it here.`,
       details,
     );
-  return refuse('network', 'resume', `${url} answers with status ${status}; try again later.`, details);
+  return refuse('network', 'resume', say`${url} answers with status ${status}; try again later.`, details);
 }
 
 // A server that says nothing is waited for so long and no longer, and an answer is read up to a size.
@@ -144,7 +162,7 @@ export async function inTime<T>(
     return refuse(
       'network',
       'resume',
-      `${new URL(url).host} has sent nothing for ${seconds} s; what has arrived is kept. Try again, or later.`,
+      say`${new URL(url).host} has sent nothing for ${seconds} s; what has arrived is kept. Try again, or later.`,
     );
   } finally {
     clearTimeout(timer);
@@ -198,7 +216,7 @@ export const followed =
       if (next.origin !== url.origin) headers.delete('authorization');
       url = next;
     }
-    return refuse('network', 'choose', `${url.host} leads from one address to another without end.`, {
+    return refuse('network', 'choose', say`${url.host} leads from one address to another without end.`, {
       isRefused: true,
     });
   };
@@ -206,7 +224,7 @@ export const followed =
 function nextOf(location: string, from: URL): URL {
   const next = URL.canParse(location, from.href) ? new URL(location, from.href) : null;
   if (next === null || (isLocal(next) && !isLocal(from)))
-    return refuse('network', 'choose', `${from.host} leads to an address that is not fetched.`, {
+    return refuse('network', 'choose', say`${from.host} leads to an address that is not fetched.`, {
       isRefused: true,
     });
   return webAddress(next.href);

@@ -1,5 +1,6 @@
 /** What Papilio calls the folders and files of its store. The store itself refuses every other name, whoever asks for it. */
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { FileStore } from './types.ts';
 
 /** `models--owner--name`, with the Hub before it where that is not the usual one; `url--` and a hash for an address. */
@@ -18,7 +19,7 @@ function refuse(name: string): never {
   const words = JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
   return fail(
     'bad-argument',
-    `${words} is no name that Papilio gives to what it keeps; nothing was read or written.`,
+    say`${words} is no name that Papilio gives to what it keeps; nothing was read or written.`,
   );
 }
 

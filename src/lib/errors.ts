@@ -2,6 +2,8 @@
  * The one error type that reaches people. `kind` is stable (tests, the page's actions and exit codes read it); `message` is one
  * sentence that says what is wrong, where, and what to do.
  */
+import { say } from './say.ts';
+
 export type ErrorKind =
   | 'malformed-onnx'
   | 'unsupported-onnx'
@@ -54,7 +56,7 @@ export function errorReport(error: unknown): ErrorReport {
   if (error instanceof PapilioError)
     return { kind: error.kind, message: error.message, details: error.details };
   const message = error instanceof Error ? error.message : String(error);
-  return { kind: 'internal', message: `Something went wrong inside Papilio: ${message}`, details: {} };
+  return { kind: 'internal', message: say`Something went wrong inside Papilio: ${message}`, details: {} };
 }
 
 /** A report, or an error of any kind, as one of ours. */
@@ -101,11 +103,11 @@ function unreadable(kind: ErrorKind, what: string, error: unknown): never {
   const { name, message, stack } = error instanceof Error ? error : new Error(String(error));
   if (name === 'AbortError') throw error;
   if (/allocation failed|out of memory/i.test(message))
-    fail('out-of-memory', `${what} does not fit into memory (${message}); give a smaller file.`);
+    fail('out-of-memory', say`${what} does not fit into memory (${message}); give a smaller file.`);
   const why = /call stack/.test(message)
-    ? 'it is nested too deeply'
-    : `its parts do not go together: ${message}`;
-  return fail(kind, `${what} cannot be read, ${why}; the file is damaged, or make it anew.`, {
+    ? say`it is nested too deeply`
+    : say`its parts do not go together: ${message}`;
+  return fail(kind, say`${what} cannot be read, ${why}; the file is damaged, or make it anew.`, {
     cause: stack,
   });
 }

@@ -1,6 +1,7 @@
 /** JSON from elsewhere: its text read with a bound on its depth, and its values as words and numbers, whatever they are. */
 import { type Budget, createBudget } from './budget.ts';
 import { fail, passOn } from './errors.ts';
+import { say } from './say.ts';
 
 /** Nobody writes deeper; what walks a value would run out of stack. */
 const DEEPEST = 500;
@@ -97,7 +98,7 @@ export const countJson = (text: string, what: string, budget: Budget = jsonBudge
  */
 export function jsonOf(
   text: string,
-  what = 'A JSON text',
+  what = say`A JSON text`,
   budget: Budget = jsonBudget(text.length),
 ): unknown {
   countJson(text, what, budget);
@@ -118,7 +119,7 @@ export function settingsIn(text: string, name: string): Record<string, unknown> 
   }
   return fail(
     'malformed-file',
-    `${name} is no JSON object; take it anew from where the model came from, or leave it out.`,
+    say`${name} is no JSON object; take it anew from where the model came from, or leave it out.`,
   );
 }
 

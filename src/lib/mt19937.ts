@@ -5,7 +5,9 @@
  *
  * Source: Matsumoto & Nishimura, "Mersenne Twister", 1998, and the reference constants of 2002.
  */
+
 import { fail } from './errors.ts';
+import { say } from './say.ts';
 
 const N = 624;
 const M = 397;
@@ -71,7 +73,7 @@ export function randpermFirst(seed: number, n: number, count: number): Uint32Arr
   if (n >= RANDPERM_LIMIT) {
     fail(
       'limit',
-      `A random permutation of ${n} entries differs between torch versions; choose a matrix with fewer than ${RANDPERM_LIMIT}.`,
+      say`A random permutation of ${n} entries differs between torch versions; choose a matrix with fewer than ${RANDPERM_LIMIT}.`,
       { n },
     );
   }

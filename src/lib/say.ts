@@ -15,6 +15,8 @@ export interface Language {
 
 const ENGLISH: Language = { locale: 'en-GB', phrases: {} };
 let current = ENGLISH;
+/** Sentences as they have been cut in this language, by their place in the code. */
+let cut = new WeakMap<readonly string[], readonly string[]>();
 const listeners = new Set<(language: Language) => void>();
 
 /** The language that is spoken now. */
@@ -23,6 +25,7 @@ export const language = (): Language => current;
 /** Speaks another language from now on, English without one. */
 export function speak(next: Language = ENGLISH): void {
   current = next;
+  cut = new WeakMap();
   for (const listener of listeners) listener(next);
 }
 
@@ -39,12 +42,16 @@ const phraseOf = (parts: readonly string[]): string =>
 /** A sentence cut at its values: texts, and between them the number of a value. */
 const piecesOf = (phrase: string): string[] => phrase.split(/\{(\d+)\}/);
 
-/** A sentence in the language spoken, as texts and values in its order. */
-export function pieces<T>(parts: readonly string[], values: readonly T[]): (string | T)[] {
+function cutIn(parts: readonly string[]): readonly string[] {
   const english = phraseOf(parts);
-  const phrase = Object.hasOwn(current.phrases, english) ? current.phrases[english]! : english;
-  return piecesOf(phrase).map((piece, i) => (i % 2 === 0 ? piece : values[Number(piece)]!));
+  const pieces = piecesOf(Object.hasOwn(current.phrases, english) ? current.phrases[english]! : english);
+  cut.set(parts, pieces);
+  return pieces;
 }
+
+/** A sentence in the language spoken, as texts and values in its order. */
+export const pieces = <T>(parts: readonly string[], values: readonly T[]): (string | T)[] =>
+  (cut.get(parts) ?? cutIn(parts)).map((piece, i) => (i % 2 === 0 ? piece : values[Number(piece)]!));
 
 /** A sentence in the language spoken. Values are put in as they are: numbers are written by whoever knows their unit. */
 export const say = (parts: TemplateStringsArray, ...values: readonly (string | number)[]): string =>

@@ -5,13 +5,13 @@
  */
 import { type Endpoint, expose, proxy, type Remote, transfer, transferHandlers, wrap } from 'comlink';
 import { asPapilioError, type ErrorReport, errorReport, PapilioError } from './errors.ts';
-import { language, onLanguage, speak } from './say.ts';
+import { language, onLanguage, say, speak } from './say.ts';
 
 /** How long a worker may leave those waiting who have gone on to something else. */
 export const PATIENCE_MS = 3000;
 
 /** The reason of an abort by which a question only gives way to the same one with other numbers: nobody looks for a way out of a hang. */
-export const ASKED_ANEW = 'asked anew';
+export const ASKED_ANEW = 'asked-anew';
 
 /** The method by which a worker hears which language its sentences are to be in. */
 const SPEAK = 'speakFromNowOn';
@@ -142,7 +142,7 @@ export class RunningWorker<Api> {
     const leaving = new Promise<never>((_, reject) => {
       const leave = () => {
         entry.isLeft = true;
-        reject(new PapilioError('aborted', 'Something else was asked for.', { left: true }));
+        reject(new PapilioError('aborted', say`Something else was asked for.`, { left: true }));
         if (signal?.reason !== ASKED_ANEW) void this.watch(entry);
       };
       signal?.addEventListener('abort', leave, { signal: heard.signal });
@@ -195,9 +195,9 @@ const methods = <Api, Own extends object = object>(
 
 export interface WorkerOptions<Api> {
   /** "The training worker": how sentences on its end begin. */
-  readonly what: string;
+  what(): string;
   /** How they go on: "open the model again". */
-  readonly wayOn?: string;
+  wayOn?(): string;
   /** Of the errors that say so. */
   readonly details?: Readonly<Record<string, unknown>>;
   /** Methods that change nothing: asked again of the next worker where one was ended, which whoever asks need not know of. */
@@ -239,7 +239,7 @@ export class WorkerHost<Api> {
     const worker = this.start();
     const started = new RunningWorker<Api>(worker, (hanging) => this.endHanging(hanging));
     worker.addEventListener('error', (event) => {
-      const message = this.sentence(`stopped: ${event.message || 'it could not be loaded'}`);
+      const message = this.sentence(say`stopped: ${event.message || say`it could not be loaded`}`);
       if (this.current === started) this.current = undefined;
       started.finish(new PapilioError('internal', message, { ...this.options.details }));
       for (const listener of this.crashListeners) listener(message);
@@ -266,7 +266,7 @@ export class WorkerHost<Api> {
 
   /** Ends the worker, which gives its memory back; calls under way, and later ones of it, reject with 'internal'. */
   readonly end = (): void => {
-    this.current?.finish(new PapilioError('internal', this.sentence('was ended')));
+    this.current?.finish(new PapilioError('internal', this.sentence(say`was ended`)));
     this.current = undefined;
   };
 
@@ -287,7 +287,7 @@ export class WorkerHost<Api> {
   }
 
   private endHanging(ended: RunningWorker<Api>): PapilioError {
-    const message = this.sentence(`did not answer for ${PATIENCE_MS / 1000} seconds and was ended`);
+    const message = this.sentence(say`did not answer for ${PATIENCE_MS / 1000} seconds and was ended`);
     const error = new PapilioError('aborted', message, { ...this.options.details, ended: true });
     if (this.current !== ended) return error;
     this.current = undefined;
@@ -298,6 +298,6 @@ export class WorkerHost<Api> {
 
   private sentence(end: string): string {
     const { what, wayOn } = this.options;
-    return `${what} ${end}${wayOn === undefined ? '' : `; ${wayOn}`}.`;
+    return wayOn === undefined ? say`${what()} ${end}.` : say`${what()} ${end}; ${wayOn()}.`;
   }
 }

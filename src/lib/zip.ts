@@ -7,6 +7,7 @@ import { inflateSync } from 'fflate';
 import { createBudget } from './budget.ts';
 import { crc32 } from './bytes.ts';
 import { type ErrorKind, fail } from './errors.ts';
+import { say } from './say.ts';
 
 interface ZipEntry {
   readonly name: string;
@@ -56,7 +57,7 @@ export function readZip(
   isWanted: (name: string) => boolean,
 ): Map<string, Uint8Array<ArrayBuffer>> {
   const damaged = (why: string): never =>
-    fail(kind, `${what} cannot be unpacked (${why}); it is damaged or cut short. Pack the folder again.`);
+    fail(kind, say`${what} cannot be unpacked (${why}); it is damaged or cut short. Pack the folder again.`);
   const view = new DataView(zip.buffer, zip.byteOffset, zip.byteLength);
   const directory = findDirectory(view, damaged);
   const entries = readDirectory(zip, view, directory, damaged);
@@ -68,16 +69,16 @@ export function readZip(
     if (!possible)
       fail(
         kind,
-        `${what} says that ${name} unpacks from ${packed} to ${size} bytes, which cannot be; pack the folder again.`,
+        say`${what} says that ${name} unpacks from ${packed} to ${size} bytes, which cannot be; pack the folder again.`,
       );
-    if (isEncrypted) fail(kind, `${name} in ${what} is encrypted; pack the folder without a password.`);
+    if (isEncrypted) fail(kind, say`${name} in ${what} is encrypted; pack the folder without a password.`);
     if (method !== 0 && method !== 8)
-      fail(kind, `${name} in ${what} is packed by method ${method}; pack the folder again with deflate.`);
+      fail(kind, say`${name} in ${what} is packed by method ${method}; pack the folder again with deflate.`);
     budget.take(size, `${name} in ${what}`);
   }
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   for (const entry of wanted) {
-    if (files.has(entry.name)) damaged(`${entry.name} is in it twice`);
+    if (files.has(entry.name)) damaged(say`${entry.name} is in it twice`);
     const start = starts.get(entry)!;
     files.set(entry.name, unpacked(zip.subarray(start, start + entry.packed), entry, damaged));
   }
@@ -91,7 +92,7 @@ function unpacked(
 ): Uint8Array<ArrayBuffer> {
   const bytes = inflated(data, entry, damaged);
   if (crc32(bytes) !== entry.crc)
-    damaged(`${entry.name} is not what was packed: its bytes do not give its checksum`);
+    damaged(say`${entry.name} is not what was packed: its bytes do not give its checksum`);
   return bytes;
 }
 
@@ -109,7 +110,7 @@ function inflated(
   } catch (cause) {
     return damaged(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
-  if (out.length !== size) damaged(`${name} does not have the ${size} bytes that it should have`);
+  if (out.length !== size) damaged(say`${name} does not have the ${size} bytes that it should have`);
   return out.subarray(0, size);
 }
 
@@ -119,7 +120,7 @@ function findDirectory(view: DataView, damaged: (why: string) => never): Directo
   // A comment of up to 64 KiB may stand behind it.
   const last = Math.max(0, end - 0xffff);
   while (end >= last && !(view.getUint32(end, true) === END && end + END_SIZE <= length)) end--;
-  if (end < last) return damaged('it has no directory');
+  if (end < last) return damaged(say`it has no directory`);
   let [count, size, at, before] = [
     view.getUint16(end + 10, true),
     view.getUint32(end + 12, true),
@@ -134,11 +135,12 @@ function findDirectory(view: DataView, damaged: (why: string) => never): Directo
   ) {
     before = long(view, locator + 8);
     if (before + 56 > locator || view.getUint32(before, true) !== END64)
-      return damaged('the end of its directory is not where it should be');
+      return damaged(say`the end of its directory is not where it should be`);
     [count, size, at] = [long(view, before + 32), long(view, before + 40), long(view, before + 48)];
   }
-  if (at + size > before) return damaged('its directory does not lie in it');
-  if (count * CENTRAL_SIZE > size) return damaged(`its directory of ${size} bytes has no ${count} entries`);
+  if (at + size > before) return damaged(say`its directory does not lie in it`);
+  if (count * CENTRAL_SIZE > size)
+    return damaged(say`its directory of ${size} bytes has no ${count} entries`);
   return { at, end: at + size, count };
 }
 
@@ -154,12 +156,12 @@ function readDirectory(
   let at = first;
   for (let i = 0; i < count; i++) {
     if (at + CENTRAL_SIZE > end || view.getUint32(at, true) !== CENTRAL)
-      return damaged(`entry ${i + 1} of its directory is missing`);
+      return damaged(say`entry ${i + 1} of its directory is missing`);
     const flags = view.getUint16(at + 8, true);
     const nameEnd = at + CENTRAL_SIZE + view.getUint16(at + 28, true);
     const extraEnd = nameEnd + view.getUint16(at + 30, true);
     const next = extraEnd + view.getUint16(at + 32, true);
-    if (next > end) return damaged(`entry ${i + 1} of its directory is cut short`);
+    if (next > end) return damaged(say`entry ${i + 1} of its directory is cut short`);
     const [size, packed, place] = longSizes(view, nameEnd, extraEnd, [
       view.getUint32(at + 24, true),
       view.getUint32(at + 20, true),
@@ -215,12 +217,12 @@ function placesOf(
   let free = 0;
   for (const entry of entries.toSorted((a, b) => a.at - b.at)) {
     const { name, at, packed } = entry;
-    if (at < free) return damaged(`${name} lies over another entry`);
+    if (at < free) return damaged(say`${name} lies over another entry`);
     if (at + LOCAL_SIZE > directory || view.getUint32(at, true) !== LOCAL)
-      return damaged(`${name} is not where the directory says`);
+      return damaged(say`${name} is not where the directory says`);
     const start = at + LOCAL_SIZE + view.getUint16(at + 26, true) + view.getUint16(at + 28, true);
     free = start + packed;
-    if (!(free <= directory)) return damaged(`${name} is cut short`);
+    if (!(free <= directory)) return damaged(say`${name} is cut short`);
     starts.set(entry, start);
   }
   return starts;

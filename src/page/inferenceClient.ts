@@ -1,5 +1,5 @@
 /** The page's side of the inference worker: the same sessions, in a worker that starts when needed and can be ended at any time. */
-import { WorkerHost } from '../common.ts';
+import { say, WorkerHost } from '../common.ts';
 import type {
   About,
   Answer,
@@ -37,8 +37,8 @@ const startWorker = (): Worker =>
 
 export function inferenceClient(): InferenceClient {
   const host = new WorkerHost<InferenceApi>(startWorker, {
-    what: 'The inference worker',
-    wayOn: 'open the model again',
+    what: () => say`The inference worker`,
+    wayOn: () => say`open the model again`,
   });
   return {
     async open(model, options = {}) {

@@ -1,5 +1,5 @@
 /** The page's trainer: {@link TrainerApi} in a worker that starts when needed, and the ways out of a run whose worker hangs. */
-import { isEnded, WorkerHost } from '../common.ts';
+import { isEnded, say, WorkerHost } from '../common.ts';
 import type { TrainerApi } from '../protocol.ts';
 
 /** A run's ending, as it is wanted. */
@@ -25,7 +25,7 @@ const startWorker = (): Worker =>
 
 export function trainerClient(start: () => Worker = startWorker): TrainerClient {
   const host = new WorkerHost<TrainerApi>(start, {
-    what: 'The training worker',
+    what: () => say`The training worker`,
     details: { crashed: true },
     repeatable: ['describe', 'preview', 'forecast', 'speed'],
   });

@@ -53,7 +53,12 @@ export function phrasesIn(path, text) {
 const WORDLESS =
   /^(className|d|viewBox|transform|style|points|data-[\w-]+|id|rel|key|strokeDasharray|gridTemplate\w*)$/;
 /** Calls whose texts nobody reads on screen. */
-const UNREAD = /^(querySelector(All)?|closest|matches|getPropertyValue|matchMedia|getContext)$/;
+const UNREAD = /^(querySelector(All)?|closest|matches|getPropertyValue|matchMedia|getContext|includes)$/;
+/** What only a mistake of the program meets. */
+const MISTAKES = /^((Syntax|Type|Range)?Error|RegExp|DOMException)$/;
+/** An error of ours of this kind is one, too: PapilioError('internal', …), fail('internal', …). */
+const isMistake = ({ callee, arguments: [kind] }) =>
+  /^(PapilioError|fail)$/.test(callee.name ?? '') && kind?.value === 'internal';
 /** Prose: two words beside each other, or one between tags. */
 const isProse = (text) => /\p{L}{2,}[,;:.!?]? \p{L}+/u.test(text);
 const hasWord = (text) => /\p{L}{2,}/u.test(text);
@@ -87,11 +92,15 @@ export function unsaidIn(path, text) {
         )
           add(String(node.value.value), node.value);
     },
+    TSLiteralType: skip,
+    BinaryExpression(node) {
+      if (/^[!=]==$/.test(node.operator)) [node.left, node.right].forEach(skip);
+    },
     CallExpression(node) {
-      if (UNREAD.test(node.callee.property?.name ?? node.callee.name ?? '')) skip(node);
+      if (UNREAD.test(node.callee.property?.name ?? node.callee.name ?? '') || isMistake(node)) skip(node);
     },
     NewExpression(node) {
-      if (node.callee.name === 'Error' || node.callee.name === 'RegExp') skip(node);
+      if (MISTAKES.test(node.callee.name ?? '') || isMistake(node)) skip(node);
     },
     TaggedTemplateExpression({ tag, quasi }) {
       if (TAGS.includes(tag.name)) quasi.quasis.forEach(skip);

@@ -3,7 +3,7 @@
  * cached. The token lives in this state and nowhere else.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
-import { asPapilioError, fail, WorkerHost } from '../../../common.ts';
+import { asPapilioError, fail, say, WorkerHost } from '../../../common.ts';
 import {
   type FoundRepo,
   HUB_ADDRESS,
@@ -11,8 +11,8 @@ import {
   hubAddress,
   type Listing,
   nameOf,
-  PRECISIONS,
   parseSource,
+  precisions,
   type RepoKind,
   shown,
   splitsOf,
@@ -49,7 +49,7 @@ function partsOf(listing: Listing, files?: readonly string[]): OfferPart[] {
       ? variantsOf(listing.files).map(
           ({ onnx, part, precision, files: members, bytes }): OfferPart => ({
             title: `${precision} · ${part}`,
-            detail: `${PRECISIONS[precision]} · ${onnx.join(' + ')}`,
+            detail: `${precisions()[precision]} · ${onnx.join(' + ')}`,
             bytes,
             paths: onnx,
             members: members.map(({ path }) => path),
@@ -144,7 +144,7 @@ const startWorker = (): Worker =>
 /** The worker that fetches. */
 export function sourceClient(start: () => Worker = startWorker): SourceApi {
   const host = new WorkerHost<SourceApi>(start, {
-    what: 'The worker that fetches files',
+    what: () => say`The worker that fetches files`,
     details: { way: 'resume' },
   });
   const downloads = new Map<number, Promise<void>>();
