@@ -32,10 +32,12 @@ export const pipelineKey = (r: PipelineRequest): string =>
 interface Module {
   readonly shader: LinkedShader;
   readonly raw: GPUShaderModule;
+  /** The compiler is asked once: Chromium answers a second time only when something else is asked of the device. */
+  readonly messages: () => Promise<readonly string[]>;
 }
 
 /** The compiler's errors and warnings, each with file and line of the source. */
-async function messagesOf({ shader, raw }: Module): Promise<string[]> {
+async function messagesOf(shader: LinkedShader, raw: GPUShaderModule): Promise<readonly string[]> {
   const info = await raw.getCompilationInfo();
   return info.messages
     .filter((m) => m.type !== 'info')
@@ -63,7 +65,14 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
         device.pushErrorScope('validation');
         const raw = device.createShaderModule({ label: r.shader, code: shader.code });
         device.popErrorScope().catch(() => null);
-        return { shader, raw };
+        let messages: Promise<readonly string[]> | undefined;
+        return {
+          ...{ shader, raw },
+          messages: () => {
+            messages ??= messagesOf(shader, raw);
+            return messages;
+          },
+        };
       });
       modules.set(key, module);
     }
@@ -100,7 +109,7 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
       });
       return { raw, layout, bindings };
     } catch (error) {
-      const messages = await messagesOf(module);
+      const messages = await module.messages();
       const reason = messages.length
         ? messages.join('\n')
         : error instanceof Error
@@ -120,7 +129,7 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
       }
       return pipeline;
     },
-    messages: async (request) => messagesOf(await moduleOf(request)),
+    messages: async (request) => (await moduleOf(request)).messages(),
     count: () => pipelines.size,
     shaders: library.text,
   };

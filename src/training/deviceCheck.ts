@@ -16,6 +16,7 @@ import { encodeModel } from '../onnx/encode.ts';
 import type { OrtRuntime } from '../onnxruntime/runtime.ts';
 import { toOnnx } from '../onnxruntime/toOnnx.ts';
 import { ops } from '../ops/checks.ts';
+import { type CheckEngine, type Limit, limited, MOST_UNANSWERED } from './checkEngine.ts';
 import type {
   CheckKind,
   CheckResult,
@@ -25,7 +26,7 @@ import type {
   WorstCheck,
 } from './checkReport.ts';
 import { toDevice } from './checkTensors.ts';
-import { type CheckEngine, checkOp, type OpChecks } from './opCheck.ts';
+import { checkOp, type OpChecks } from './opCheck.ts';
 import type { Host } from './openModel.ts';
 import type { EngineName } from './protocol.ts';
 
@@ -147,7 +148,8 @@ export function opsNamed(names: readonly string[] | undefined): readonly AnyOp[]
 }
 
 /**
- * Checks ops one after the other. Between cases others have their turn.
+ * Checks ops one after the other. Between cases others have their turn. A case that gets no answer from the engine counts as failed; after some of
+ * those in a row the check ends.
  *
  * @param heard is told of every case before it, and of every op after it
  * @returns why it came to an end early, or null
@@ -156,25 +158,35 @@ export async function checkOps(
   engine: CheckEngine,
   chosen: readonly AnyOp[],
   heard: (event: DeviceCheckEvent) => unknown,
-  signal?: AbortSignal,
+  { signal, limitMs }: Pick<Limit, 'signal' | 'limitMs'> = {},
 ): Promise<string | null> {
+  let unanswered = 0;
+  const asked = limited(engine, {
+    ...{ signal, ...(limitMs === undefined ? {} : { limitMs }) },
+    heard: (isAnswered) => {
+      unanswered = isAnswered ? 0 : unanswered + 1;
+    },
+  });
+  const isSilent = () => unanswered >= MOST_UNANSWERED;
   const total = chosen.reduce((n, op) => n + checkOf(op).cases.length, 0);
   let done = 0;
   for (const op of chosen) {
     const goesOn = async (name: string) => {
       await othersTurn();
+      if (isSilent()) return false;
       if (!signal?.aborted) await heard({ type: 'case', op: op.name, case: name, done, total });
       done++;
       return !signal?.aborted;
     };
     try {
-      const checks = await checkOp(engine, op, goesOn);
+      const checks = await checkOp(asked, op, goesOn);
       if (checks.cases > 0) await heard({ type: 'row', row: rowOf(op, checks) });
     } catch (error) {
       if (!(error instanceof PapilioError && error.kind === 'device-lost')) throw error;
       return `the device was lost in ${op.name}: ${error.message}`;
     }
     if (signal?.aborted) return 'it was stopped early';
+    if (isSilent()) return `${MOST_UNANSWERED} cases in a row got no answer, so the others were not asked`;
   }
   return null;
 }
@@ -220,7 +232,7 @@ export async function checkDevice(
         if (event.type === 'row') rows.push(event.row);
         return heard(event);
       },
-      signal,
+      { signal },
     );
     return { engine: name, facts, rows, ended, seconds: (performance.now() - from) / 1000 };
   };

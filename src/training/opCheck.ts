@@ -11,22 +11,9 @@ import { checkOf, type Interpretation, interpret, type OpCase } from '../graph/i
 import type { AnyOp, Graph, Tensor, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import { type Rng, rng } from '../lib/rng.ts';
+import { type CheckEngine, Unanswered } from './checkEngine.ts';
 import type { CheckResult } from './checkReport.ts';
 import { type Difference, difference, inputTensor, toDevice } from './checkTensors.ts';
-
-/** What the cases are run on. */
-export interface CheckEngine {
-  /** Outputs and states of a graph after one run, by name. @throws PapilioError('unsupported-onnx') where the engine has no such op */
-  run(
-    graph: Graph,
-    feeds: ReadonlyMap<string, Tensor>,
-    states: readonly string[],
-  ): Promise<Readonly<Record<string, ArrayLike<number>>>>;
-  /** What its compiler has to say of a graph; null where nothing is compiled. */
-  readonly messages: ((graph: Graph) => Promise<readonly string[]>) | null;
-  /** Weights in fewer bits, and whole numbers that a case names, are part of the graph, as they are in a run. */
-  readonly keepsWeights: boolean;
-}
 
 const forwardTolerance = 2e-5;
 /** A gradient chains several kernels. */
@@ -105,14 +92,19 @@ interface GradientGraph {
   readonly wanted: readonly number[];
 }
 
-async function checkGradient(check: Check): Promise<void> {
+interface InterpretedGradient extends GradientGraph {
+  readonly interpreted: Interpretation;
+}
+
+/** The rule's nodes interpreted, and held against differences; null where there is nothing to differentiate. */
+function checkRule(check: Check): InterpretedGradient | null {
   const { op, test, tensors } = check;
   const wanted = test.gradientInputs ?? tensors.flatMap((t, i) => (t.dtype === 'f32' ? [i] : []));
-  if (!op.gradient || wanted.length === 0) return;
+  if (!op.gradient || wanted.length === 0) return null;
   const gradient = gradientGraph(check, op.gradient, wanted);
   const interpreted = interpret(gradient.graph, gradient.feeds);
   checkAgainstDifferences(check, gradient, interpreted);
-  await checkGradientOnEngine(check, gradient, interpreted);
+  return { ...gradient, interpreted };
 }
 
 function gradientGraph(
@@ -205,8 +197,7 @@ function slopeAt(
 /** The gradient's nodes on the engine against the same interpreted. */
 async function checkGradientOnEngine(
   { engine, test, report }: Check,
-  { graph, feeds }: GradientGraph,
-  interpreted: Interpretation,
+  { graph, feeds, interpreted }: InterpretedGradient,
 ): Promise<void> {
   const actual = await engine.run(graph, feeds, []);
   const { error, of, at } = worst(
@@ -225,10 +216,41 @@ export interface OpChecks {
   readonly left: readonly string[];
 }
 
+/** What a check of this kind gives; one that throws counts as failed, or as left where the engine has no such op. */
+async function attempted<T>(
+  check: Check,
+  what: CheckResult['what'],
+  left: string[],
+  attempt: () => T | Promise<T>,
+): Promise<T | null> {
+  try {
+    return await attempt();
+  } catch (error) {
+    const kind = error instanceof PapilioError ? error.kind : null;
+    if (kind === 'device-lost' || kind === 'aborted') throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    if (kind === 'unsupported-onnx') left.push(message);
+    else check.report(what, Infinity, 0, message);
+    if (error instanceof Unanswered) throw error;
+    return null;
+  }
+}
+
+async function checkCase(check: Check, left: string[]): Promise<void> {
+  try {
+    await attempted(check, 'forward', left, () => checkForward(check));
+    const gradient = await attempted(check, 'gradient-reference', left, () => checkRule(check));
+    if (gradient !== null)
+      await attempted(check, 'gradient-engine', left, () => checkGradientOnEngine(check, gradient));
+  } catch (error) {
+    if (!(error instanceof Unanswered)) throw error;
+  }
+}
+
 /**
  * Checks one op in all its cases. Never throws for a failing op; a lost device does.
  *
- * @param goesOn asked before each case; false ends it, with what was checked so far
+ * @param goesOn asked before each case; false ends it, with what was checked so far, as does a question that is broken off
  */
 export async function checkOp(
   engine: CheckEngine,
@@ -240,26 +262,18 @@ export async function checkOp(
   let cases = 0;
   for (const [index, test] of checkOf(op).cases.entries()) {
     if (!(await goesOn(test.name))) break;
-    cases++;
     const report: Check['report'] = (what, error, tolerance, message) => {
       const ok = error <= tolerance;
       results.push({ op: op.name, case: test.name, what, error, tolerance, ok, ...(ok ? {} : { message }) });
     };
     const random = rng(0x5eed, index);
     const tensors = test.inputs.map((spec) => inputTensor(spec, random));
-    const check: Check = { engine, op, test, tensors, random, report };
-    for (const [what, attempt] of [
-      ['forward', checkForward],
-      ['gradient-reference', checkGradient],
-    ] as const) {
-      try {
-        await attempt(check);
-      } catch (error) {
-        if (error instanceof PapilioError && error.kind === 'device-lost') throw error;
-        const message = error instanceof Error ? error.message : String(error);
-        if (error instanceof PapilioError && error.kind === 'unsupported-onnx') left.push(message);
-        else report(what, Infinity, 0, message);
-      }
+    cases++;
+    try {
+      await checkCase({ engine, op, test, tensors, random, report }, left);
+    } catch (error) {
+      if (error instanceof PapilioError && error.kind === 'aborted') break;
+      throw error;
     }
   }
   return { cases, results, left: [...new Set(left)] };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { createDepth, createPacing } from '../../src/gpu/pacing.ts';
-import { bindingsOf, createShaderLibrary, entryPoints } from '../../src/gpu/pipelines.ts';
+import { bindingsOf, createPipelines, createShaderLibrary, entryPoints } from '../../src/gpu/pipelines.ts';
 import { rng } from '../../src/lib/rng.ts';
 import { divisor } from '../../src/ops/dispatch.ts';
 
@@ -96,6 +96,27 @@ describe('depth', () => {
     depth.interrupted();
     expect(depth.runs).toBe(2);
   });
+});
+
+/** Chromium answers a second question about one module only when something else is asked of the device. */
+test('the compiler is asked about each module once, whoever asks', async () => {
+  let asked = 0;
+  const device = {
+    pushErrorScope: () => {},
+    popErrorScope: async () => null,
+    createShaderModule: () => ({
+      getCompilationInfo: async () => {
+        asked++;
+        return { messages: [{ type: 'warning', message: 'odd', lineNum: 0, linePos: 0 }] };
+      },
+    }),
+  } as unknown as GPUDevice;
+  const library = createShaderLibrary({ 'one.wgsl': '@compute @workgroup_size(1) fn main() {}' });
+  const pipelines = createPipelines(device, library);
+  const request = { shader: 'one.wgsl', entry: 'main' };
+  expect(await pipelines.messages(request)).toEqual(['warning: odd']);
+  expect(await pipelines.messages(request)).toEqual(['warning: odd']);
+  expect(asked).toBe(1);
 });
 
 describe('shaders', () => {

@@ -1,12 +1,13 @@
 /**
  * The check of a device: on onnxruntime in WebAssembly, the engine of a page without a GPU, every op that it has passes; and what the check says of an
  * engine that computes wrongly, that ends, that is stopped. Seen to fail with: a worst case that is not the worst,
- * a stop that is heard only at the end of an op.
+ * a stop that is heard only at the end of an op, a case that waits for ever.
  */
 import { describe, expect, test } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
 import { loadWebRuntime } from '../../src/onnxruntime/webRuntime.ts';
 import { interpret } from '../../src/ops/checks.ts';
+import type { CheckEngine } from '../../src/training/checkEngine.ts';
 import {
   checkVerdict,
   type DeviceCheckEvent,
@@ -15,7 +16,6 @@ import {
   type OpCheckRow,
 } from '../../src/training/checkReport.ts';
 import { checkDevice, checkOps, opsNamed } from '../../src/training/deviceCheck.ts';
-import type { CheckEngine } from '../../src/training/opCheck.ts';
 
 /** An engine that is the reference itself, times `by` where it computes forward passes. */
 const exact = (by = 1): CheckEngine => ({
@@ -31,7 +31,11 @@ const exact = (by = 1): CheckEngine => ({
   },
 });
 
-async function rowsOf(engine: CheckEngine, names: readonly string[], signal?: AbortSignal) {
+async function rowsOf(
+  engine: CheckEngine,
+  names: readonly string[],
+  limit: { readonly signal?: AbortSignal; readonly limitMs?: number } = {},
+) {
   const rows: OpCheckRow[] = [];
   const events: DeviceCheckEvent[] = [];
   const ended = await checkOps(
@@ -41,7 +45,7 @@ async function rowsOf(engine: CheckEngine, names: readonly string[], signal?: Ab
       events.push(event);
       if (event.type === 'row') rows.push(event.row);
     },
-    signal,
+    limit,
   );
   return { rows, events, ended };
 }
@@ -104,10 +108,77 @@ describe('a check', () => {
         return exact().run(graph, feeds, states);
       },
     };
-    const { rows, ended } = await rowsOf(engine, ['softmax', 'adamw'], stop.signal);
+    const { rows, ended } = await rowsOf(engine, ['softmax', 'adamw'], stop);
     expect(ended).toBe('it was stopped early');
     expect(rows).toHaveLength(1);
     expect(rows[0]!.cases).toBe(1);
+  });
+
+  /** The engine, which never answers these of the questions on softmax. */
+  function silentAt(questions: (place: number) => boolean): CheckEngine {
+    let place = 0;
+    return {
+      ...exact(),
+      run(graph, ...given) {
+        const isAsked = graph.nodes.some(({ op }) => op.name.startsWith('softmax'));
+        return isAsked && questions(place++) ? new Promise(() => {}) : exact().run(graph, ...given);
+      },
+    };
+  }
+
+  test('names a case that gets no answer, leaves it and goes on', async () => {
+    const { rows, ended } = await rowsOf(
+      // The forward pass of the first case, then the gradient of the third.
+      silentAt((place) => place === 0 || place === 4),
+      ['softmax', 'where'],
+      { limitMs: 50 },
+    );
+    expect(ended).toBeNull();
+    expect(rows.map(({ op }) => op).sort()).toEqual(['softmax', 'where']);
+    const { failures } = rows.find(({ op }) => op === 'softmax')!;
+    expect(failures.map(({ what, message }) => [what, message])).toEqual([
+      ['forward', 'The engine gave no answer in 0.05 s; the rest of this case is left.'],
+      ['gradient-engine', 'The engine gave no answer in 0.05 s; the rest of this case is left.'],
+    ]);
+    expect(new Set(failures.map((one) => one.case)).size).toBe(2);
+    expect(checkVerdict({ rows, ended })).toMatch(/^2 of \d+ checks of 2 ops failed\.$/);
+  });
+
+  test('ends after three cases in a row without an answer', async () => {
+    const { rows, events, ended } = await rowsOf(
+      silentAt(() => true),
+      ['softmax'],
+      { limitMs: 20 },
+    );
+    expect(ended).toBe('3 cases in a row got no answer, so the others were not asked');
+    expect(rows.flatMap(({ failures }) => failures)).toHaveLength(3);
+    expect(events.filter(({ type }) => type === 'case')).toHaveLength(3);
+  });
+
+  test('that is stopped waits for no answer, and what was not answered is no failure', async () => {
+    const stop = new AbortController();
+    const running = rowsOf(
+      silentAt(() => true),
+      ['softmax'],
+      stop,
+    );
+    setTimeout(() => stop.abort(), 20);
+    const { rows, ended } = await running;
+    expect(ended).toBe('it was stopped early');
+    expect(rows[0]).toMatchObject({ cases: 1, checks: 0, failures: [] });
+  });
+
+  test('says what went wrong: the rule of a gradient, or the engine with it', async () => {
+    const engine: CheckEngine = {
+      ...exact(),
+      run(graph, ...given) {
+        if (!graph.outputs.out0) throw new Error('no such kernel');
+        return exact().run(graph, ...given);
+      },
+    };
+    const { rows } = await rowsOf(engine, ['softmax']);
+    expect(new Set(rows[0]!.failures.map(({ what }) => what))).toEqual(new Set(['gradient-engine']));
+    expect(rows[0]!.worst['gradient-reference']!.error).toBeLessThan(2e-6);
   });
 
   test('ends where the device is lost, and says in which op', async () => {

@@ -48,7 +48,7 @@ export function createDeviceCheck(
     },
     async stop(): Promise<void> {
       void trainer.stopDeviceCheck().catch(() => {});
-      // A case that the device takes long for is waited for; only a worker that hears nothing is ended, and rows that came stay.
+      // Only a worker that hears nothing is ended, and rows that came stay.
       await trainer.endUnless();
     },
   };

@@ -1,0 +1,72 @@
+/** What a check asks, and how long it waits: a case that gets no answer is named and left, and the next is asked. */
+import type { Graph, Tensor } from '../graph/types.ts';
+import { PapilioError } from '../lib/errors.ts';
+
+/** What the cases are run on. */
+export interface CheckEngine {
+  /** Outputs and states of a graph after one run, by name. @throws PapilioError('unsupported-onnx') where the engine has no such op */
+  run(
+    graph: Graph,
+    feeds: ReadonlyMap<string, Tensor>,
+    states: readonly string[],
+  ): Promise<Readonly<Record<string, ArrayLike<number>>>>;
+  /** What its compiler has to say of a graph; null where nothing is compiled. */
+  readonly messages: ((graph: Graph) => Promise<readonly string[]>) | null;
+  /** Weights in fewer bits, and whole numbers that a case names, are part of the graph, as they are in a run. */
+  readonly keepsWeights: boolean;
+}
+
+/** On a processor in place of a GPU, with others at work on it, the longest of all cases took 7 s. */
+const CASE_LIMIT_MS = 60_000;
+/** After so many cases in a row without an answer the next would have none either. */
+export const MOST_UNANSWERED = 3;
+
+/** What a question ends with that got no answer in time. */
+export class Unanswered extends Error {}
+
+export interface Limit {
+  readonly limitMs?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of every question whether it got an answer. */
+  readonly heard?: (isAnswered: boolean) => void;
+}
+
+/**
+ * The engine, whose questions end with {@link Unanswered} after the limit, and with PapilioError 'aborted' when the signal does; what it answers
+ * later is let go.
+ */
+export function limited(engine: CheckEngine, limit: Limit): CheckEngine {
+  const { limitMs = CASE_LIMIT_MS, signal, heard = () => {} } = limit;
+  const asked = async <T>(whom: string, answer: Promise<T>): Promise<T> => {
+    const done = new AbortController();
+    // An error is an answer too.
+    const hear = () => {
+      if (!done.signal.aborted) heard(true);
+    };
+    answer.then(hear, hear);
+    const ended = new Promise<never>((_, reject) => {
+      const late = () => {
+        heard(false);
+        reject(
+          new Unanswered(`${whom} gave no answer in ${limitMs / 1000} s; the rest of this case is left.`),
+        );
+      };
+      const timer = setTimeout(late, limitMs);
+      done.signal.addEventListener('abort', () => clearTimeout(timer));
+      const stop = () => reject(new PapilioError('aborted', 'The check was stopped.'));
+      signal?.addEventListener('abort', stop, { signal: done.signal });
+      if (signal?.aborted) stop();
+    });
+    try {
+      return await Promise.race([answer, ended]);
+    } finally {
+      done.abort();
+    }
+  };
+  const { keepsWeights, messages } = engine;
+  return {
+    keepsWeights,
+    messages: messages && ((graph) => asked('The shader compiler', messages(graph))),
+    run: (...given) => asked('The engine', engine.run(...given)),
+  };
+}
