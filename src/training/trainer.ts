@@ -1,5 +1,5 @@
 /** {@link TrainerApi} over one session at a time: what the page's worker exposes. */
-import { errorReport, fail, isFatal, PapilioError } from '../lib/errors.ts';
+import { fail } from '../lib/errors.ts';
 import { createAdapterSet } from './adapterSet.ts';
 import { type Backend, openBackend } from './backend.ts';
 import { beforeAfter, classifyPixels } from './beforeAfter.ts';
@@ -8,107 +8,14 @@ import { createLooks } from './looks.ts';
 import { fileOf, mergeReport, parityFiles } from './merging.ts';
 import { compareMethods } from './methodComparison.ts';
 import { type Host, openModel } from './openModel.ts';
-import type { EngineName, OpenReport, RunState, TrainerApi, TrainerEvent } from './protocol.ts';
+import type { EngineName, OpenReport, TrainerApi } from './protocol.ts';
 import { sessionProject } from './python.ts';
 import { previewData, reportData, reportModel } from './reports.ts';
+import { Run, requireOpen } from './run.ts';
 import { openSession, type Session } from './session.ts';
 import { adapterFiles as filesOf } from './setup.ts';
 import { measureSpeed } from './speed.ts';
 import { stepTimer } from './stepTime.ts';
-
-const left = (): PapilioError =>
-  new PapilioError('aborted', 'The run was left before it was open.', { left: true });
-
-/** One run from its opening to its end, with the one stream of events on it: after the end nothing more is said. */
-class Run {
-  session: Session | null = null;
-  readonly #events: (event: TrainerEvent) => unknown;
-  #isCompiling = false;
-  #why: unknown = null;
-  #heard: Promise<unknown> = Promise.resolve();
-  #playing: Promise<void> = Promise.resolve();
-
-  constructor(
-    events: (event: TrainerEvent) => unknown,
-    readonly engine: EngineName | undefined,
-  ) {
-    this.#events = events;
-  }
-
-  /** What ended it: it was left, its device was lost, or it could not be opened; null while it goes on. */
-  get why(): unknown {
-    return this.#why;
-  }
-
-  /** @returns the session that it had */
-  end(why: unknown): Session | null {
-    const { session } = this;
-    this.#why ??= why;
-    this.session = null;
-    return session;
-  }
-
-  /** @throws what ended it, where something did */
-  requireWanted(): void {
-    if (this.#why) throw this.#why;
-  }
-
-  emit(event: TrainerEvent): void {
-    if (this.#why) return;
-    this.#heard = (async () => this.#events(event))().catch(() => {});
-  }
-
-  state(state: RunState): void {
-    this.emit({ type: 'state', state });
-  }
-
-  /** Said once. */
-  compiling(): void {
-    if (!this.#isCompiling) this.state('compiling');
-    this.#isCompiling = true;
-  }
-
-  fail(error: unknown): void {
-    const report = errorReport(error);
-    this.emit({ type: 'error', error: report });
-    this.state(isFatal(report.kind) ? 'failed' : 'paused');
-  }
-
-  /** Resolves when whoever listens has heard of all events so far. */
-  heard(): Promise<unknown> {
-    return this.#heard;
-  }
-
-  play(steps?: number): void {
-    const { session } = requireOpen(this);
-    this.state('running');
-    this.#playing = session.play(steps).then(
-      () => {
-        const { step, total } = session.position();
-        this.state(step >= total ? 'finished' : 'paused');
-      },
-      (error: unknown) => this.fail(error),
-    );
-  }
-
-  async pause(): Promise<void> {
-    await this.session?.pause();
-    await this.#playing;
-  }
-
-  /** Ends it without a word: whoever leaves it knows. */
-  async leave(): Promise<void> {
-    const session = this.end(left());
-    await session?.pause();
-    await session?.close();
-  }
-}
-
-/** @throws PapilioError 'bad-argument' where none is open */
-const requireOpen = (run: Run | null): Run & { readonly session: Session } =>
-  run?.session
-    ? (run as Run & { readonly session: Session })
-    : fail('bad-argument', 'There is no open run; press Train to start one.');
 
 /** What computes, the run that is open on it, if one is, and what gives way to it. */
 class CurrentRun {
@@ -116,8 +23,8 @@ class CurrentRun {
   /** By the engine that was asked for; none asked for: the one that suits the machine. */
   readonly #backends = new Map<EngineName | undefined, Promise<Backend>>();
   #run: Run | null = null;
-  /** What is done beside the run and gives way to it: methods compared, the device checked. */
-  #beside: AbortController | null = null;
+  /** What is done beside the run and gives way to it. */
+  readonly #beside = { comparison: new AbortController(), check: new AbortController() };
 
   constructor(host: Host) {
     this.#host = host;
@@ -156,7 +63,7 @@ class CurrentRun {
     const before = this.#run;
     const run = new Run(events, request.engine);
     this.#run = run;
-    this.#beside?.abort();
+    this.#endBeside();
     await before?.leave();
     try {
       run.state('loading');
@@ -202,7 +109,7 @@ class CurrentRun {
 
   async #play(steps?: number): Promise<void> {
     const run = requireOpen(this.#run);
-    this.#beside?.abort();
+    this.#endBeside();
     run.play(steps);
     await run.heard();
   }
@@ -220,19 +127,22 @@ class CurrentRun {
     return kept;
   };
 
-  /** Ends what was done beside the run before. */
-  #nextBeside(): AbortSignal {
-    this.#beside?.abort();
-    this.#beside = new AbortController();
-    return this.#beside.signal;
+  /** Ends the one before of the same. */
+  #nextBeside(what: 'comparison' | 'check'): AbortSignal {
+    this.#beside[what].abort();
+    this.#beside[what] = new AbortController();
+    return this.#beside[what].signal;
   }
 
-  readonly stopBeside = async (): Promise<void> => {
-    this.#beside?.abort();
-  };
+  #endBeside(): void {
+    for (const one of Object.values(this.#beside)) one.abort();
+  }
+
+  readonly stopMethodComparison = async (): Promise<void> => this.#beside.comparison.abort();
+  readonly stopDeviceCheck = async (): Promise<void> => this.#beside.check.abort();
 
   readonly compareMethods: TrainerApi['compareMethods'] = async (request, events) => {
-    const signal = this.#nextBeside();
+    const signal = this.#nextBeside('comparison');
     if (this.#run?.session?.isRunning()) await this.pause();
     const on = await this.backend(request.engine);
     const { vendor, architecture, description } = on.info;
@@ -243,7 +153,7 @@ class CurrentRun {
   readonly checkDevice: TrainerApi['checkDevice'] = async (engine, events) => {
     if (this.#run?.session?.isRunning())
       fail('bad-argument', 'The device is not checked while a run trains: pause the run first.');
-    const signal = this.#nextBeside();
+    const signal = this.#nextBeside('check');
     // References and cases come with it.
     const { checkDevice } = await import('./deviceCheck.ts');
     return checkDevice(this.#host, engine, events, signal);
@@ -252,7 +162,7 @@ class CurrentRun {
   readonly close = async (): Promise<void> => {
     const run = this.#run;
     this.#run = null;
-    this.#beside?.abort();
+    this.#endBeside();
     await run?.leave();
     const open = [...this.#backends.values()];
     this.#backends.clear();
@@ -301,8 +211,8 @@ export function createTrainer(host: Host): TrainerApi {
       return measureSpeed(await run.backend(request.engine), request, host, signal);
     },
     ...{ open, play, pause, step, checkpoint, close },
-    ...{ compareMethods: run.compareMethods, stopMethodComparison: run.stopBeside },
-    ...{ checkDevice: run.checkDevice, stopDeviceCheck: run.stopBeside },
+    ...{ compareMethods: run.compareMethods, stopMethodComparison: run.stopMethodComparison },
+    ...{ checkDevice: run.checkDevice, stopDeviceCheck: run.stopDeviceCheck },
     ...createLooks(run, host),
     beforeAfter: async (options) => run.session.atStep((session) => beforeAfter(session, options)),
     classify: async (pixels) => classifyPixels(run.session, pixels),

@@ -379,6 +379,12 @@ describe('a run', () => {
     await trainer.pause();
     const again = trainer.checkDevice('webgpu', () => {});
     await settle();
+    // What is compared beside it leaves it alone, and is left alone.
+    const comparing = trainer.compareMethods({} as never, () => {});
+    await settle();
+    await trainer.stopMethodComparison();
+    expect(await comparing).toMatchObject({ isWhole: false });
+    expect(await Promise.race([again, 'still checking'])).toBe('still checking');
     await trainer.stopDeviceCheck();
     expect(await again).toMatchObject({ ended: 'it was stopped early' });
   });

@@ -1,15 +1,15 @@
 /** Models or data from the Hub or an address: find, see sizes, fetch, resume; and what is kept in this browser. */
 import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
-import type { ErrorReport } from '../../../common.ts';
-import { HUB_ADDRESS, pageAddress, type RepoKind } from '../../../hub.ts';
-import { guideOf } from '../../errorGuide.ts';
+import { pageAddress, type RepoKind } from '../../../hub.ts';
 import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
-import { Fold, TextField } from '../../parts/Controls.tsx';
+import { Fold } from '../../parts/Controls.tsx';
 import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
+import { Access } from './Access.tsx';
 import type { Finder, HubState, Offer } from './hub.ts';
+import { Trouble } from './Trouble.tsx';
 
 const WORDS = {
   model: {
@@ -268,112 +268,5 @@ function Kept({ state, finder, kind }: Asked) {
         </ul>
       )}
     </Fold>
-  );
-}
-
-/** Whom the page asks, and as whom. */
-function Access({ state }: { readonly state: HubState }) {
-  const hub = useStore(state.shared, (s) => s.hub);
-  const isOther = hub !== HUB_ADDRESS;
-  return (
-    <Fold summary={`Access${isOther ? `: asking ${new URL(hub).host}` : ''}`} isOpen={isOther}>
-      <TokenField state={state} />
-      <HubAddress state={state} />
-    </Fold>
-  );
-}
-
-function HubAddress({ state }: { readonly state: HubState }) {
-  const hub = useStore(state.shared, (s) => s.hub);
-  const [text, setText] = useState(hub);
-  const [refusal, setRefusal] = useState<string | null>(null);
-  useEffect(() => setText(hub), [hub]);
-  return (
-    <TextField
-      label="Address of the Hub"
-      hint="A mirror, or the Hub of your company. Remembered in this browser."
-      type="text"
-      spellCheck={false}
-      autoComplete="off"
-      value={text}
-      onText={setText}
-      onBlur={() => setRefusal(state.setHub(text))}
-    >
-      {refusal === null ? null : (
-        <span className="field-refusal" role="alert">
-          {refusal}
-        </span>
-      )}
-    </TextField>
-  );
-}
-
-const AGAIN: Readonly<Record<string, string>> = {
-  resume: 'Resume',
-  again: 'Download again',
-  token: 'Try again',
-  free: 'Try again',
-};
-
-/** What went wrong with the Hub or a download, in one sentence, and the ways on. */
-function Trouble(props: {
-  readonly state: HubState;
-  readonly finder: Finder;
-  readonly report: ErrorReport;
-  readonly onWords: (words: string) => void;
-}) {
-  const { state, finder, report, onWords } = props;
-  const failed = useStore(finder.view, (s) => s.failed);
-  const way = String(report.details.way ?? '');
-  const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
-  return (
-    <div className="error-text stack" role="alert" data-testid="hub-trouble">
-      <p>
-        <b>{guideOf(report.kind).title}.</b> {report.message}
-      </p>
-      {way === 'token' ? <TokenField state={state} /> : null}
-      {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}
-      <p className="row error-actions">
-        {near.map((repo) => (
-          <Action
-            text={`Open ${repo}`}
-            key={repo}
-            onPress={() => {
-              onWords(repo);
-              void finder.open(repo);
-            }}
-          />
-        ))}
-        {AGAIN[way] === undefined ? null : (
-          <Action
-            kind="strong"
-            text={failed === 'download' ? AGAIN[way] : 'Try again'}
-            onPress={() => void finder.retry()}
-          />
-        )}
-      </p>
-    </div>
-  );
-}
-
-/** The user's own access token; typed anew in every sitting. */
-function TokenField({ state }: { readonly state: HubState }) {
-  const token = useStore(state.shared, (s) => s.token);
-  const hub = useStore(state.shared, (s) => s.hub);
-  const [text, setText] = useState(token);
-  return (
-    <TextField
-      label="Access token"
-      hint={`Kept in memory until this page is closed, and sent to ${new URL(hub).host} alone. Never stored, never in a link.`}
-      type="password"
-      autoComplete="off"
-      spellCheck={false}
-      placeholder="hf_…"
-      value={text}
-      onText={(next) => {
-        setText(next);
-        state.setToken(next);
-      }}
-    />
   );
 }

@@ -1,0 +1,54 @@
+/** What went wrong with the Hub or a download, in one sentence, and the ways on. */
+import { useStore } from 'zustand';
+import type { ErrorReport } from '../../../common.ts';
+import { guideOf } from '../../errorGuide.ts';
+import { Action } from '../../parts/Action.tsx';
+import { TokenField } from './Access.tsx';
+import type { Finder, HubState } from './hub.ts';
+
+const AGAIN: Readonly<Record<string, string>> = {
+  resume: 'Resume',
+  again: 'Download again',
+  token: 'Try again',
+  free: 'Try again',
+};
+
+export function Trouble(props: {
+  readonly state: HubState;
+  readonly finder: Finder;
+  readonly report: ErrorReport;
+  readonly onWords: (words: string) => void;
+}) {
+  const { state, finder, report, onWords } = props;
+  const failed = useStore(finder.view, (s) => s.failed);
+  const way = String(report.details.way ?? '');
+  const near = Array.isArray(report.details.near) ? report.details.near.map(String) : [];
+  return (
+    <div className="error-text stack" role="alert" data-testid="hub-trouble">
+      <p>
+        <b>{guideOf(report.kind).title}.</b> {report.message}
+      </p>
+      {way === 'token' ? <TokenField state={state} /> : null}
+      {way === 'free' ? <p className="hint">What is kept stands below, with the way to free it.</p> : null}
+      <p className="row error-actions">
+        {near.map((repo) => (
+          <Action
+            text={`Open ${repo}`}
+            key={repo}
+            onPress={() => {
+              onWords(repo);
+              void finder.open(repo);
+            }}
+          />
+        ))}
+        {AGAIN[way] === undefined ? null : (
+          <Action
+            kind="strong"
+            text={failed === 'download' ? AGAIN[way] : 'Try again'}
+            onPress={() => void finder.retry()}
+          />
+        )}
+      </p>
+    </div>
+  );
+}
