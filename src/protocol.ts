@@ -32,7 +32,6 @@ export type {
   DataPreview,
   DataReport,
   DataSource,
-  EngineName,
   EvalMetric,
   Forecast,
   ForecastReport,
@@ -74,3 +73,4 @@ export {
 } from './training/settings.ts';
 export type { CachedFiles, SourceApi } from './training/sourceWorker.ts';
 export type { TuningReport } from './training/tuning.ts';
+export { ENGINE_TITLES, ENGINES, type EngineName, isMoreBetter, METRICS } from './training/words.ts';

@@ -1,6 +1,7 @@
 /** What the command line computes on: WebGPU, or onnxruntime, native where it is installed and else as WebAssembly; and where it keeps what it measured. */
 import { join } from 'node:path';
 import { jsonOf, PapilioError } from '../common.ts';
+import { ENGINES } from '../protocol.ts';
 import {
   type Backend,
   loadNativeRuntime,
@@ -18,7 +19,7 @@ import { note } from './terminal.ts';
 export const engineOptions = {
   engine: {
     type: 'string',
-    choices: ['auto', 'webgpu', 'onnxruntime'],
+    choices: ['auto', ...ENGINES],
     default: 'auto',
     about:
       'what computes; auto: WebGPU on a GPU, else onnxruntime on the processor, which is many times faster than a software adapter',

@@ -7,6 +7,7 @@ import { promptIds, stopIds, type Tokenizer } from '../data.ts';
 import { compile, createStore, openDevice, schedule } from '../engine.ts';
 import { generate, nextTokenLogits, openSession } from '../inference.ts';
 import { encodeModel } from '../onnx.ts';
+import { ENGINES } from '../protocol.ts';
 import {
   checkText,
   type LoadedModel,
@@ -75,7 +76,7 @@ const options = {
   seed: { type: 'number', default: 1, about: 'starts the draws' },
   engine: {
     type: 'string',
-    choices: ['webgpu', 'onnxruntime'],
+    choices: ENGINES,
     default: 'webgpu',
     about: "the trainer's own forward pass, or onnxruntime-web with the file's key-value cache",
   },

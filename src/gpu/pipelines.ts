@@ -51,6 +51,21 @@ async function messagesOf(shader: LinkedShader, raw: GPUShaderModule): Promise<r
     });
 }
 
+function compiled(device: GPUDevice, label: string, shader: LinkedShader): Module {
+  // A text that does not compile is reported by `messagesOf`; the scope keeps it out of the console.
+  device.pushErrorScope('validation');
+  const raw = device.createShaderModule({ label, code: shader.code });
+  device.popErrorScope().catch(() => null);
+  let messages: Promise<readonly string[]> | undefined;
+  return {
+    ...{ shader, raw },
+    messages: () => {
+      messages ??= messagesOf(shader, raw);
+      return messages;
+    },
+  };
+}
+
 export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipelines {
   const modules = new Map<string, Promise<Module>>();
   const layouts = new Map<string, GPUBindGroupLayout>();
@@ -60,20 +75,9 @@ export function createPipelines(device: GPUDevice, library: ShaderLibrary): Pipe
     const key = `${r.shader} ${sorted(r.conditions)}`;
     let module = modules.get(key);
     if (!module) {
-      module = library.link(r.shader, r.conditions ?? {}).then((shader) => {
-        // A text that does not compile is reported by `messagesOf`; the scope keeps it out of the console.
-        device.pushErrorScope('validation');
-        const raw = device.createShaderModule({ label: r.shader, code: shader.code });
-        device.popErrorScope().catch(() => null);
-        let messages: Promise<readonly string[]> | undefined;
-        return {
-          ...{ shader, raw },
-          messages: () => {
-            messages ??= messagesOf(shader, raw);
-            return messages;
-          },
-        };
-      });
+      module = library
+        .link(r.shader, r.conditions ?? {})
+        .then((shader) => compiled(device, r.shader, shader));
       modules.set(key, module);
     }
     return module;

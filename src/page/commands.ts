@@ -134,6 +134,11 @@ export const OWN_KEYS: readonly {
     keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Enter', ' ', 'Escape'],
     label: () => say`the node beside it; keep it lit; let it go`,
   },
+  {
+    where: 'The line of kernels',
+    keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'],
+    label: 'the kernel beside it; ten back or on; the first, the last',
+  },
 ];
 
 const KEY_LABELS: Readonly<Record<string, string>> = {

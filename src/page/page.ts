@@ -33,7 +33,7 @@ import type { Tabs } from './features/training/tabs.ts';
 import { followTabs } from './features/training/tabs.ts';
 import { createTry } from './features/try/try.ts';
 import type { InferenceClient } from './inferenceClient.ts';
-import { createStores, type Stores } from './stores.ts';
+import { createStores, isOpening, type Stores } from './stores.ts';
 import type { TrainerClient } from './trainerClient.ts';
 
 export type SectionName = 'preset' | 'model' | 'data' | 'method' | 'targets' | 'training';
@@ -120,7 +120,7 @@ export function createPage({ trainer, sessions, tabs, inference, hub, root }: Pa
 function leaveOpening({ choice, run }: Stores, trainer: Pick<TrainerClient, 'endUnless'>): void {
   choice.subscribe((now, before) => {
     const { state } = run.getState();
-    if (isElsewhere(now, before) && (state === 'loading' || state === 'compiling')) void trainer.endUnless();
+    if (isElsewhere(now, before) && isOpening(state)) void trainer.endUnless();
   });
 }
 
@@ -135,7 +135,7 @@ function createFacts({ choice, run, ui }: Stores) {
     obstacle: hindrance,
     canTrain(): boolean {
       const { state, open } = run.getState();
-      if (ui.getState().gpu === null || state === 'loading' || state === 'compiling') return false;
+      if (ui.getState().gpu === null || isOpening(state)) return false;
       return open !== null || hindrance() === null;
     },
     /** Whether what is chosen is no longer that of the current run. */

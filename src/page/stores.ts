@@ -104,6 +104,11 @@ export interface UiState {
   readonly notice: string | null;
 }
 
+/** Whether a run is being opened. */
+export const isOpening = (state: RunState): boolean => state === 'loading' || state === 'compiling';
+/** Whether a run is being opened or trains: what wants the machine to itself waits. */
+export const isUnderWay = (state: RunState): boolean => state === 'running' || isOpening(state);
+
 export const emptyRun: Omit<RunView, 'runs' | 'saved' | 'savedProblem'> = {
   state: 'idle',
   current: null,

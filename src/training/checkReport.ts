@@ -1,4 +1,5 @@
 /** What a check of the device found, and the same as a text to copy into a report of a bug. */
+import type { EngineName } from './words.ts';
 
 export type CheckKind = 'compiles' | 'forward' | 'gradient-reference' | 'gradient-engine';
 
@@ -28,7 +29,7 @@ export interface OpCheckRow {
 }
 
 export interface DeviceCheckReport {
-  readonly engine: 'webgpu' | 'onnxruntime';
+  readonly engine: EngineName;
   /** By name: what the device says of itself, and its limits. */
   readonly facts: Readonly<Record<string, string>>;
   readonly rows: readonly OpCheckRow[];

@@ -17,6 +17,7 @@ import { fail, passOn } from '../lib/errors.ts';
 import { jsonOf } from '../lib/json.ts';
 import type { EngineName, EvalMetric, RunRequest, StepMetric } from './protocol.ts';
 import { type TrainingSettings, trainingSchema } from './settings.ts';
+import { ENGINES, METRICS } from './words.ts';
 
 const VERSION = 2;
 /** Has no checksum. */
@@ -83,7 +84,7 @@ const runSchema = z.object({
   modelHash: hash,
   dataHash: hash,
   adapterHash: hash.nullable().default(null),
-  engine: z.enum(['webgpu', 'onnxruntime']).optional(),
+  engine: z.enum(ENGINES).optional(),
   steps: entryList,
   evals: entryList,
   seconds: z.number().min(0),
@@ -276,7 +277,7 @@ const score = z.union([
 
 const evalSchema = z.object({
   step: whole,
-  metric: z.enum(['accuracy', 'perplexity', 'pseudo-perplexity', 'rmse']),
+  metric: z.enum(METRICS),
   value: score,
   words: whole.optional(),
   others: z

@@ -8,7 +8,14 @@ import { scoredOn } from './outcome.ts';
 import type { ParityReport } from './parity.ts';
 import type { DataSource, EvalMetric, MergeReport, ModelSource, OpenReport } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
-import { type Exported, onnxruntimeSnippet, type Snippet, transformersSnippet } from './snippets.ts';
+import {
+  type Exported,
+  onnxruntimeSnippet,
+  pipelineTask,
+  type Snippet,
+  transformersSnippet,
+} from './snippets.ts';
+import { ENGINE_TITLES } from './words.ts';
 
 export interface CardOf {
   readonly name: string;
@@ -86,7 +93,8 @@ function labelsText(labels: readonly string[]): string {
 }
 
 /** What the Hub reads first. */
-function frontMatter({ sources: { model }, method, open }: CardOf, task: string | null): string[] {
+function frontMatter({ sources: { model }, method, open }: CardOf): string[] {
+  const task = pipelineTask(open.data);
   const isNamed = model.kind === 'hub' && model.hub === undefined && /^[\w.-]+\/[\w.-]+$/.test(model.repo);
   return [
     '---',
@@ -135,7 +143,7 @@ const saying = (config: CardOf['config']) =>
 function methodSection({ method, config, training, steps, open }: CardOf): string[] {
   const { trainable } = open.counts;
   const { device } = open;
-  const by = device.engine === 'webgpu' ? 'WebGPU' : 'onnxruntime on the processor';
+  const by = `${ENGINE_TITLES[device.engine]}${device.engine === 'onnxruntime' ? ' on the processor' : ''}`;
   const on = [...new Set([device.vendor, device.architecture, device.description])]
     .filter(Boolean)
     .join(', ');
@@ -204,11 +212,8 @@ const exportedOf = ({ name, open, merged }: CardOf): Exported => ({
 export function modelCard(of: CardOf): string {
   const { name, method, open } = of;
   const exported = exportedOf(of);
-  const transformers = transformersSnippet(exported);
-  const [, task = null] =
-    ('code' in transformers ? /pipeline\("([\w-]+)"/.exec(transformers.code) : null) ?? [];
   return [
-    ...frontMatter(of, task),
+    ...frontMatter(of),
     `# ${name}`,
     '',
     `${code(open.model.name)}, fine-tuned with ${method.title} on ${code(open.data.name)} by Papilio, and merged: \`onnx/model.onnx\` has the graph of the base model and no adapter beside it.`,
@@ -218,7 +223,7 @@ export function modelCard(of: CardOf): string {
     ...figuresSection(of),
     '## How to run',
     '',
-    ...fenced('With transformers.js, beside this folder:', transformers),
+    ...fenced('With transformers.js, beside this folder:', transformersSnippet(exported)),
     ...fenced('With onnxruntime-web, in this folder:', onnxruntimeSnippet(exported)),
     ...unchecked(of),
   ].join('\n');

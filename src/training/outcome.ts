@@ -9,6 +9,7 @@ import type { AdapterMethod, Layer } from '../adapters/types.ts';
 import { greatest } from '../lib/numbers.ts';
 import type { EvalMetric, MethodComparisonReport, MethodRow, StepMetric } from './protocol.ts';
 import type { TrainingSettings } from './settings.ts';
+import { isMoreBetter } from './words.ts';
 
 /** What is known of a run once it has ended. */
 export interface RunFacts {
@@ -61,9 +62,8 @@ const NOISE = 1e-3;
 /** Losses of so many steps are put together at either end of the curve. */
 const SOME_STEPS = 5;
 
-/** Accuracy grows as a model gets better; every other score falls. */
 const isBetter = (metric: EvalMetric['metric'], a: number, b: number): boolean =>
-  metric === 'accuracy' ? a > b : a < b;
+  isMoreBetter(metric) ? a > b : a < b;
 
 function isWorse({ before, after }: RunFacts): boolean {
   if (!Number.isFinite(after.value)) return Number.isFinite(before.value);

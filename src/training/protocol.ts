@@ -34,6 +34,7 @@ import type {
   LooksApi,
   OfStep,
 } from './views.ts';
+import type { EngineName } from './words.ts';
 
 export type {
   BeforeAfter,
@@ -51,6 +52,7 @@ export type {
   WhatIfAnswer,
   WhatIfRequest,
 } from './views.ts';
+export type { EngineName };
 
 /** Embedded by name, the files a user dropped (an .onnx, its external data, config.json, tokenizer.json), or fetched and kept. */
 export type ModelSource = (
@@ -62,9 +64,6 @@ export type ModelSource = (
   /** What the weights are rounded to while loading; as the file has them, unless given. */
   readonly precision?: Precision;
 };
-
-/** What computes: WebGPU, or onnxruntime on the processor. */
-export type EngineName = 'webgpu' | 'onnxruntime';
 
 /** Everything that decides a run: with the same request, device and kernel choices, the same curve bit for bit. */
 export interface RunRequest {

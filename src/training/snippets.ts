@@ -258,28 +258,32 @@ function textCode(exported: Exported): Snippet {
 export const onnxruntimeSnippet = (exported: Exported): Snippet =>
   exported.data.kind === 'image' ? pictureCode(exported) : textCode(exported);
 
-const PIPELINES: Readonly<Record<Exported['data']['kind'], readonly [task: string, input: string]>> = {
-  image: ['image-classification', 'picture.png'],
-  text: ['text-generation', 'Once'],
-  instruction: ['text-generation', 'Once'],
-  'masked-text': ['fill-mask', 'Once'],
-  'text-class': ['text-classification', 'Once'],
-  'text-value': ['text-classification', 'Once'],
-  'token-class': ['token-classification', 'Once'],
+/** The pipeline of transformers.js for each kind of data; for numbers there is none. */
+const PIPELINES: Readonly<Record<Exported['data']['kind'], string | null>> = {
+  image: 'image-classification',
+  text: 'text-generation',
+  instruction: 'text-generation',
+  'masked-text': 'fill-mask',
+  'text-class': 'text-classification',
+  'text-value': null,
+  'token-class': 'token-classification',
 };
+
+/** What transformers.js and the Hub call what is done with such data. */
+export const pipelineTask = ({ kind }: Pick<Exported['data'], 'kind'>): string | null => PIPELINES[kind];
 
 /** Beside the folder, in a page or in Node. */
 export function transformersSnippet({ name, data }: Pick<Exported, 'name' | 'data'>): Snippet {
-  const [task, input] = PIPELINES[data.kind];
-  if (data.kind === 'text-value')
-    return { reason: 'transformers.js has no pipeline for numbers: take onnxruntime-web.' };
+  const task = pipelineTask(data);
+  if (task === null) return { reason: 'transformers.js has no pipeline for numbers: take onnxruntime-web.' };
   const options =
     task === 'text-generation'
       ? ', { max_new_tokens: 20, do_sample: false }'
       : task === 'image-classification'
         ? ', { top_k: 3 }'
         : '';
-  const asked = task === 'fill-mask' ? `\`\${run.tokenizer.mask_token} ${input}\`` : js(input);
+  const input = js(task === 'image-classification' ? 'picture.png' : 'Once');
+  const asked = task === 'fill-mask' ? `\`\${run.tokenizer.mask_token} Once\`` : input;
   return {
     code: `// npm install @huggingface/transformers; the folder ${name} lies beside this file
 import { env, pipeline } from '@huggingface/transformers';

@@ -5,11 +5,11 @@
 import type { Both } from '../inference/beforeAfter.ts';
 import type { SingularValues } from '../lib/singular.ts';
 import type { Neurons } from './neurons.ts';
+import type { Metric } from './words.ts';
 
 export interface EvalMetric {
   readonly step: number;
-  /** `pseudo-perplexity` is exp of the mean loss of hidden tokens; `rmse` is in the unit of the numbers. */
-  readonly metric: 'accuracy' | 'perplexity' | 'pseudo-perplexity' | 'rmse';
+  readonly metric: Metric;
   readonly value: number;
   readonly loss: number;
   readonly examples: number;

@@ -151,12 +151,27 @@ describe('the sheet of keys', () => {
       .flatMap((path) => {
         const text = readFileSync(`src/page/${path}`, 'utf8');
         if (!/\bonKeyDown\b|\bkeydown\b|\.key\b/.test(text)) return [];
-        const named = text.matchAll(/(?:\.key === |case )'([^']+)'|\b(Arrow(?:Up|Down|Left|Right))\b/g);
+        const named = text.matchAll(
+          /(?:\.key === |case )'([^']+)'|\b(Arrow(?:Up|Down|Left|Right)|Home(?=:)|End(?=:))/g,
+        );
         return [...named].map(([, key, arrow]) => ({ path, key: (key ?? arrow)! }));
       })
       .filter(({ key }) => /^(.|Arrow\w+|Enter|Escape|Home|End|Tab|Page\w+|Delete|Backspace)$/.test(key));
     expect(listened.length).toBeGreaterThan(5);
     expect(listened.filter(({ key }) => !listed.has(key))).toEqual([]);
+    // A picture that is walked over by keys has a line of the sheet with all of them.
+    const pictures = [...new Set(listened.map(({ path }) => path))].filter((path) =>
+      readFileSync(`src/page/${path}`, 'utf8').includes('application'),
+    );
+    const lines = OWN_KEYS.map(({ keys }) => new Set(keys));
+    expect(pictures).toHaveLength(3);
+    for (const path of pictures) {
+      const walked = listened.filter((one) => one.path === path);
+      expect(
+        lines.some((line) => walked.every(({ key }) => line.has(key))),
+        path,
+      ).toBe(true);
+    }
   });
 
   it('says of a button which key does the same', () => {

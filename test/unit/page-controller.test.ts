@@ -80,6 +80,20 @@ describe('a run', () => {
     expect(page.kept()?.step).toBe(101);
   });
 
+  test('a run that another took the place of can be taken back, and then that other', async () => {
+    await train(5);
+    const first = page.run.getState().current!.name;
+    await page.controller.restart();
+    const second = page.run.getState().current!.name;
+    page.trainer.send({ type: 'step', metric: stepMetric(1), submits: 1 });
+    expect(page.ui.getState().notice).toBe(`${first} was reset at step 5.`);
+    await page.controller.undoReset();
+    expect(page.run.getState().current).toMatchObject({ name: first, series: { length: 5 } });
+    expect(page.ui.getState().notice).toBe(`${second} was reset at step 1.`);
+    await page.controller.undoReset();
+    expect(page.run.getState().current).toMatchObject({ name: second, series: { length: 1 } });
+  });
+
   test('a reset can be taken back with its curve', async () => {
     await train(5);
     const { current } = page.run.getState();

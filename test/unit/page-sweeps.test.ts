@@ -4,7 +4,7 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { PapilioError } from '../../src/lib/errors.ts';
-import { durationOf } from '../../src/page/features/runs/pace.ts';
+import { costText, durationOf, type Here } from '../../src/page/features/runs/pace.ts';
 import type { RunRow } from '../../src/page/features/runs/rows.ts';
 import {
   axisChoices,
@@ -105,26 +105,58 @@ describe('a grid', () => {
 
 describe('its time', () => {
   const row = (settings: typeof base, secondsPerStep: number | null) =>
-    ({ run: newRun(1, settings, 0, 'calm-apollo'), figures: { secondsPerStep } }) as RunRow;
+    ({
+      run: newRun(1, settings, 0, 'calm-apollo'),
+      figures: { secondsPerStep, engine: 'webgpu', model: settings.model, data: settings.data },
+    }) as RunRow;
+  const here: Here = { engine: 'webgpu', model: base.model, data: base.data };
 
   it('is by the pace of a run like it, and longer with larger batches', () => {
     const rows = [row(base, 0.5)];
-    expect(durationOf([base], rows, null)).toEqual({
+    expect(durationOf([base], rows, here, null)).toEqual({
       seconds: 150,
       by: 'the pace of calm-apollo, 500 ms a step',
     });
     const larger = { ...base, training: { ...base.training, batchSize: 32 } };
-    expect(durationOf([base, larger], rows, null)?.seconds).toBe(450);
+    expect(durationOf([base, larger], rows, here, null)?.seconds).toBe(450);
   });
 
   it('is by the forecast where nothing like it was timed, and unknown without one', () => {
-    expect(durationOf([base], [], { secondsPerStep: 2 })).toEqual({
+    expect(durationOf([base], [], here, { secondsPerStep: 2 })).toEqual({
       seconds: 600,
-      by: 'the forecast, 2.0 s a step',
+      by: 'the forecast, 2 s a step',
     });
-    expect(durationOf([base], [row(base, null), row(baseSettings('tales-recipes'), 1)], null)).toBeNull();
+    expect(
+      durationOf([base], [row(base, null), row(baseSettings('tales-recipes'), 1)], here, null),
+    ).toBeNull();
     const epochs = { ...base, training: { ...base.training, epochs: 1 } };
-    expect(durationOf([epochs], [row(base, 0.5)], null)).toBeNull();
+    expect(durationOf([epochs], [row(base, 0.5)], here, null)).toBeNull();
+  });
+
+  it('is by no run on another engine, another model or other data of the same kind', () => {
+    const rows = [row(base, 0.5)];
+    for (const other of [
+      { engine: 'onnxruntime' },
+      { model: 'mine.onnx' },
+      { data: 'b.csv' },
+      { data: null },
+    ])
+      expect(durationOf([base], rows, { ...here, ...other } as Here, null), JSON.stringify(other)).toBeNull();
+  });
+
+  it('is said with what is known, and nothing else', () => {
+    const rows = [row(base, 0.5)];
+    expect(costText([base, base], rows, here, null)).toBe(
+      '600 steps in all, about 5 min 0 s by the pace of calm-apollo, 500 ms a step; opening and scoring come on top.',
+    );
+    expect(costText([base], [], here, null)).toMatch(
+      /^300 steps in all\. How long is not known: nothing like/,
+    );
+    const epochs = { ...base, training: { ...base.training, epochs: 1 } };
+    expect(costText([base, epochs], rows, here, null)).toBe(
+      'How long is not known: passes over the data decide how many steps there are.',
+    );
+    expect(costText([], rows, here, null)).toBe('No combination can be trained.');
   });
 });
 
@@ -205,6 +237,27 @@ describe('a sweep', () => {
     expect(page.marked).toEqual(page.run.getState().runs.map(({ key }) => key));
     expect(page.choice.getState().settings).toEqual(decodeHash(`seed=${home.training.seed}`).settings);
     expect(page.ui.getState().notice).toBeNull();
+  });
+
+  it('leaves the run that was on screen before it to be taken back, through to its end', async () => {
+    const page = await openPage();
+    await page.controller.toggle();
+    page.trainer.send({ type: 'step', metric: stepMetric(1), submits: 1 });
+    const mine = page.run.getState().current!.name;
+    void page.sweeper.start('seed', runs);
+    for (let turn = 0; turn < 6; turn++) await settle();
+    expect(page.states()).toEqual(['begun', 'waiting', 'waiting']);
+    const taken = () => [page.ui.getState().notice, page.run.getState().undo?.run.name];
+    expect(taken()).toEqual([`${mine} was reset at step 1.`, mine]);
+    await page.finish();
+    await page.finish();
+    await page.finish();
+    expect([page.states(), taken()]).toEqual([
+      ['done', 'done', 'done'],
+      [`${mine} was reset at step 1.`, mine],
+    ]);
+    await page.controller.undoReset();
+    expect(page.run.getState().current?.name).toBe(mine);
   });
 
   it('waits for a run that is paused by hand, and stops when that is reset', async () => {

@@ -5,6 +5,7 @@ import {
   CHECK_FIGURES,
   checkVerdict,
   type DeviceCheckReport,
+  ENGINE_TITLES,
   marginText,
   type OpCheckRow,
 } from '../../../protocol.ts';
@@ -17,11 +18,10 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
+import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { engineOf } from '../setup/choice.ts';
 import { type DeviceCheck as Check, deviceCheckOf, reportText } from './deviceCheck.ts';
-
-const ENGINES = { webgpu: 'WebGPU', onnxruntime: 'onnxruntime on the processor' } as const;
 
 export function DeviceCheck() {
   const page = usePage();
@@ -32,14 +32,15 @@ export function DeviceCheck() {
   const report = useStore(check.view, (s) => s.report);
   const isKnown = useUi((s) => s.gpu !== null);
   const engine = useChoice((s) => engineOf(s).engine ?? 'webgpu');
-  const isTraining = useRun((s) => ['running', 'loading', 'compiling'].includes(s.state));
+  const isTraining = useRun((s) => isUnderWay(s.state));
   return (
     <Fold summary="Check my device">
       <section className="stack forecast" aria-label="Check my device" aria-busy={isBusy}>
         <p className="hint">
-          Every op of the engine in all its cases, here on {ENGINES[engine]}: its numbers against a reference
-          in float64, its gradient against finite differences. The same cases as <code>papilio check</code>.
-          Nothing is sent.
+          Every op of the engine in all its cases, here on {ENGINE_TITLES[engine]}
+          {engine === 'onnxruntime' ? ', on the processor' : ''}: its numbers against a reference in float64,
+          its gradient against finite differences. The same cases as <code>papilio check</code>. Nothing is
+          sent.
         </p>
         <p className="row forecast-head">
           <Action

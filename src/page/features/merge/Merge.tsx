@@ -5,13 +5,14 @@ import { Fold, Segments } from '../../parts/Controls.tsx';
 import { Block, Figure, Lines, ParityVerdict } from '../../parts/Facts.tsx';
 import { OfStep, Waiting } from '../../parts/Waiting.tsx';
 import type { MergeResult } from '../../stores.ts';
+import { isOpening } from '../../stores.ts';
 import { useChoice, usePage, useRun } from '../../usePage.ts';
 import { RunIt } from '../try/RunIt.tsx';
 import { Downloads } from './Downloads.tsx';
 
 export function Merge() {
   const page = usePage();
-  const hasRun = useRun((s) => s.open !== null && s.state !== 'loading' && s.state !== 'compiling');
+  const hasRun = useRun((s) => s.open !== null && !isOpening(s.state));
   const merged = useRun((s) => s.merged);
   const busy = useRun((s) => s.busy);
   return (

@@ -14,7 +14,7 @@ import { createTask, type TaskView } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { type ChoiceState, runRequest } from '../setup/choice.ts';
 import { derive } from '../setup/derive.ts';
-import { fullConfig, WHERE_FIELDS } from '../setup/settings.ts';
+import { fullConfig, whereOf } from '../setup/settings.ts';
 
 export interface MethodComparisonView extends TaskView {
   readonly rows: readonly MethodRow[];
@@ -54,9 +54,7 @@ function requestOf(choice: ChoiceState, { methods, budget, steps }: Wanted): Met
     ...(tune === undefined ? {} : { tune }),
     methods,
     budget,
-    where: Object.fromEntries(
-      WHERE_FIELDS.filter((key) => Object.hasOwn(config, key)).map((key) => [key, config[key]]),
-    ),
+    where: whereOf(config),
   };
 }
 

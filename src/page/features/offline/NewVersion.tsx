@@ -1,14 +1,13 @@
 /** A newer version of the page, and when it may be taken; and what is kept to work without a network. */
 import { useStore } from 'zustand';
 import { Action } from '../../parts/Action.tsx';
+import { isUnderWay } from '../../stores.ts';
 import { usePage, useRun } from '../../usePage.ts';
-
-const BUSY: ReadonlySet<string> = new Set(['loading', 'compiling', 'running']);
 
 export function NewVersion() {
   const page = usePage();
   const next = useStore(page.offline.view, (s) => s.next);
-  const isBusy = useRun((s) => BUSY.has(s.state) || s.busy !== null);
+  const isBusy = useRun((s) => isUnderWay(s.state) || s.busy !== null);
   const isElsewhere = useStore(page.tabs.view, (s) => s.owner === 'other');
   if (next === null) return null;
   const why = isBusy

@@ -1,6 +1,7 @@
 /** What can be done with the run that is pointed out: named, noted, its settings used again, deleted. */
 import { useEffect, useState } from 'react';
 import { useStore } from 'zustand';
+import { ENGINE_TITLES } from '../../../protocol.ts';
 import { ago } from '../../format.ts';
 import type { Page } from '../../page.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -43,8 +44,7 @@ function Details({ book, row: { run, figures } }: { readonly book: RunBook; read
           'What it is': describeRun(toldOf(run)),
           Model: figures?.model ?? null,
           Data: figures?.data ?? null,
-          'Computed by':
-            figures && `${figures.engine === 'webgpu' ? 'WebGPU' : 'onnxruntime'}, ${figures.machine}`,
+          'Computed by': figures && `${ENGINE_TITLES[figures.engine]}, ${figures.machine}`,
           Parameters:
             figures &&
             `${figures.free.toLocaleString('en')} free, ${figures.stored.toLocaleString('en')} stored`,

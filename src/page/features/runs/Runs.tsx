@@ -4,7 +4,7 @@ import { FileTrigger } from 'react-aria-components';
 import { useStore } from 'zustand';
 import { asPapilioError, within } from '../../../common.ts';
 import { saveFile } from '../../exports.ts';
-import { bytes } from '../../format.ts';
+import { bytes, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
@@ -12,10 +12,13 @@ import { usePage, useRun, useSeries } from '../../usePage.ts';
 import type { RunBook } from './book.ts';
 import { Curves } from './Curves.tsx';
 import { outcomeNow } from './keeping.ts';
+import { FEW_POINTS, MOST_POINTS } from './kept.ts';
 import { RunDetails } from './RunDetails.tsx';
 import { RunsTable } from './RunsTable.tsx';
 import type { RunRow } from './rows.ts';
+import { MOST_RUNS } from './runsFile.ts';
 import { SweepPanel } from './SweepPanel.tsx';
+import { WHOLE_CURVES } from './storage.ts';
 import { Trade } from './Trade.tsx';
 import './runs.css';
 
@@ -109,7 +112,7 @@ function Files({ book, count }: { readonly book: RunBook; readonly count: number
         {quota === null
           ? ''
           : `This browser holds ${bytes(quota.usedBytes)} of Papilio and would hold ${bytes(quota.totalBytes)}. `}
-        The newest 200 runs are kept, their curves in 1,500 points at most.
+        {`The newest ${MOST_RUNS} runs are kept, the curves of ${WHOLE_CURVES} in ${whole(MOST_POINTS)} points at most, those before in ${FEW_POINTS}.`}
       </span>
     </p>
   );

@@ -1,15 +1,16 @@
 /** Sweeps: what is tried, how many runs that is and how long they take; then the queue as it is worked off. */
 import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
-import { duration, whole } from '../../format.ts';
+import { whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
-import type { PageSettings } from '../setup/settings.ts';
-import { durationOf } from './pace.ts';
+import { engineOf } from '../setup/choice.ts';
+import { costText, type Here } from './pace.ts';
 import type { RunRow } from './rows.ts';
 import {
   type AxisChoice,
@@ -58,14 +59,21 @@ function nameOf(wishes: readonly Wish[], choices: readonly AxisChoice[], rows: r
   }
 }
 
+/** How many somebody wants; null while that is no number of runs. */
+function countIn(text: string): number | null {
+  const count = Number(text);
+  return Number.isInteger(count) && count > 0 ? count : null;
+}
+
 function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: readonly RunRow[] }) {
   const page = usePage();
   const settings = useChoice((s) => s.settings);
   const report = useChoice((s) => s.report);
   const isReady = useUi((s) => s.gpu !== null);
-  const isBusy = useRun((s) => ['running', 'loading', 'compiling'].includes(s.state));
+  const isBusy = useRun((s) => isUnderWay(s.state));
   const obstacle = useChoice(() => page.obstacle());
   const forecast = useStore(page.forecast.view, (s) => (s.isStale ? null : s.report));
+  const here = useHere();
   const choices = useMemo(() => axisChoices(settings, report), [settings, report]);
   const [wishes, setWishes] = useState<readonly Wish[]>([]);
   const [isDrawn, setDrawn] = useState(false);
@@ -74,40 +82,35 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
     () => wishes.filter(({ field }) => choices.some((one) => one.field === field)),
     [wishes, choices],
   );
-  const count = Number(countText);
+  const count = countIn(countText);
+  const isUndecided = isDrawn && count === null;
   const plan = useMemo(
     () =>
       planSweep(
         settings,
         known.map(({ field, text }) => ({ field, values: valuesIn(text) })),
         report,
-        isDrawn && Number.isInteger(count) ? { count, seed: settings.training.seed } : null,
+        isDrawn && count !== null ? { count, seed: settings.training.seed } : null,
       ),
     [settings, known, report, isDrawn, count],
   );
   const { runs, refused } = plan;
   const isTooMany = runs.length > MOST_SWEPT;
   const canStart =
-    isReady && !isBusy && obstacle === null && known.length > 0 && runs.length > 0 && !isTooMany;
+    isReady &&
+    !isBusy &&
+    obstacle === null &&
+    known.length > 0 &&
+    runs.length > 0 &&
+    !isTooMany &&
+    !isUndecided;
   return (
     <div className="stack sweep">
       <p className="hint">
         Every combination of the values is trained with the settings that are chosen now, one after the other.
       </p>
       <Axes choices={choices} wishes={known} onChange={setWishes} />
-      <div className="row">
-        <Check isOn={isDrawn} onChange={setDrawn}>
-          only some of them, drawn at random:
-        </Check>
-        <input
-          className="box box-number sweep-count"
-          inputMode="numeric"
-          aria-label="Runs to draw"
-          disabled={!isDrawn}
-          value={countText}
-          onChange={(event) => setCount(event.target.value)}
-        />
-      </div>
+      <DrawnOnly isOn={isDrawn} onOn={setDrawn} text={countText} onText={setCount} />
       <Warnings of={refused.slice(0, 4).map((reason) => `Left out: ${reason}`)} />
       <p className="row tools">
         <Action
@@ -119,9 +122,11 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
         <span className="hint" data-testid="sweep-cost">
           {known.length === 0
             ? 'Choose what to try.'
-            : isTooMany
-              ? `${whole(runs.length)} runs are too many; ${MOST_SWEPT} at most.`
-              : costText(runs, rows, forecast)}
+            : isUndecided
+              ? 'Say how many are to be drawn: 1 or more.'
+              : isTooMany
+                ? `${whole(runs.length)} runs are too many; ${MOST_SWEPT} at most.`
+                : costText(runs, rows, here, forecast)}
           {isBusy ? ' Pause the run that trains first.' : ''}
         </span>
         {known.length === 0 ? null : <Measured of="sweep-time" about="time of the sweep" />}
@@ -130,17 +135,40 @@ function Wishes({ sweeper, rows }: { readonly sweeper: Sweeper; readonly rows: r
   );
 }
 
-function costText(
-  runs: readonly PageSettings[],
-  rows: readonly RunRow[],
-  forecast: Parameters<typeof durationOf>[2],
-): string {
-  if (runs.length === 0) return 'No combination can be trained.';
-  const steps = runs.reduce((sum, { training }) => sum + training.steps, 0);
-  const cost = durationOf(runs, rows, forecast);
-  if (cost === null)
-    return 'How long is not known: nothing like it was timed. A first run or a forecast tells.';
-  return `${whole(steps)} steps in all, about ${duration(cost.seconds)} by ${cost.by}; opening and scoring come on top.`;
+/** That only some of the runs are trained, and how many. */
+function DrawnOnly(props: {
+  readonly isOn: boolean;
+  readonly onOn: (isOn: boolean) => void;
+  readonly text: string;
+  readonly onText: (text: string) => void;
+}) {
+  const { isOn, onOn, text, onText } = props;
+  return (
+    <div className="row">
+      <Check isOn={isOn} onChange={onOn}>
+        only some of them, drawn at random:
+      </Check>
+      <input
+        className="box box-number sweep-count"
+        inputMode="numeric"
+        aria-label="Runs to draw"
+        disabled={!isOn}
+        value={text}
+        onChange={(event) => onText(event.target.value)}
+      />
+    </div>
+  );
+}
+
+/** What is chosen, by its own names. */
+function useHere(): Here {
+  const page = usePage();
+  const engine = useChoice((s) => engineOf(s).engine ?? null);
+  const model = useChoice((s) => s.report?.name ?? null);
+  const source = useChoice((s) => s.data);
+  const read = useStore(page.data.view, (s) => s.preview?.report.name ?? null);
+  const data = source?.kind === 'embedded' ? source.name : read;
+  return { engine, model, data };
 }
 
 /** The settings to try, each with its values; an empty row waits for the next. */
@@ -198,7 +226,6 @@ function Queue(props: {
   const { items, isStopped, reason } = sweep;
   const [done, bad] = [countOf(sweep, 'done'), countOf(sweep, 'failed')];
   const isDone = isOver(sweep);
-  const isOpening = state === 'loading' || state === 'compiling';
   const words = isDone
     ? 'over'
     : isStopped
@@ -220,7 +247,7 @@ function Queue(props: {
           <Action
             kind="strong"
             text="Continue the sweep"
-            isDisabled={isOpening || state === 'running'}
+            isDisabled={isUnderWay(state)}
             onPress={() => void sweeper.continue()}
           />
         ) : null}

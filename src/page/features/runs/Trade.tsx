@@ -1,12 +1,13 @@
 /** What quality costs: every run at its score and its parameters, time or memory, with those that no other beats in both. */
 import { useCallback, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
+import { isMoreBetter } from '../../../protocol.ts';
 import { Chart, type ChartLine, type ChartSpec } from '../../parts/Chart.tsx';
 import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { lineOf } from '../training/runs.ts';
 import type { RunBook } from './book.ts';
-import { isMoreBetter, type RunFigures } from './figures.ts';
+import type { RunFigures } from './figures.ts';
 import { paretoFront } from './pareto.ts';
 import { COSTS, isAlike, QUALITY, type RunRow } from './rows.ts';
 

@@ -139,14 +139,16 @@ export class RunBook {
     const byKey = new Map<string, WholeRun>();
     for (const one of read)
       if (!here.has(one.run.key) && !byKey.has(one.run.key)) byKey.set(one.run.key, one);
-    const fresh = [...byKey.values()];
+    const fresh = [...byKey.values()].sort((a, b) => b.run.startedAt - a.run.startedAt);
     const room = Math.max(0, MOST_RUNS - here.size);
-    if (fresh.length > room)
+    if (fresh.length > 0 && room === 0)
       fail(
         'too-large',
-        `${name} holds ${howMany(fresh.length)} that are not here, and there is room for ${room} more; delete some first.`,
+        `${name} holds ${howMany(fresh.length)} that are not here, and ${MOST_RUNS} are kept at most; delete some first.`,
       );
-    const added = fresh.map(({ run, curve }) => {
+    // The oldest first, as they were kept.
+    const taken = fresh.slice(0, room).reverse();
+    const added = taken.map(({ run, curve }) => {
       const record = recordOf(run, this.nextId--);
       const series = createSeries();
       // At once: where the browser has no room for it, the page still has it.
@@ -156,7 +158,9 @@ export class RunBook {
     this.add(added.map(({ record }) => record));
     const were = read.length - fresh.length;
     const rest = were === 0 ? '' : `; ${were} of it ${were === 1 ? 'was' : 'were'} here already and stayed`;
-    this.view.setState({ deleted: [], said: `Added ${howMany(fresh.length)} from ${name}${rest}.` });
+    const over = fresh.length - room;
+    const left = over <= 0 ? '' : `; the oldest ${over} are left out, since ${MOST_RUNS} are kept at most`;
+    this.view.setState({ deleted: [], said: `Added ${howMany(taken.length)} from ${name}${rest}${left}.` });
     await Promise.all(added.map(({ record, curve }) => this.storage.keep(record, curve)));
   }
 

@@ -10,7 +10,7 @@ import {
   type PageSettings,
   sameValue,
   trainingShape,
-  WHERE_FIELDS,
+  whereOf,
 } from '../setup/settings.ts';
 import type { RunFigures } from './figures.ts';
 
@@ -85,12 +85,7 @@ export function describeRun({ settings, figures }: Told): string {
 /** Where the method of `b` begins, on the modules of `a`. */
 function asBefore(a: PageSettings, b: PageSettings): PageSettings {
   const base = baseOf(b);
-  const shape = configShape(b.method);
-  const where = WHERE_FIELDS.filter((key) => Object.hasOwn(a.config, key) && Object.hasOwn(shape, key));
-  return {
-    ...base,
-    config: { ...base.config, ...Object.fromEntries(where.map((key) => [key, a.config[key]])) },
-  };
+  return { ...base, config: { ...base.config, ...whereOf(a.config, b.method) } };
 }
 
 /** What differs from another run; of another method, what it is given beside its defaults. */

@@ -1,5 +1,5 @@
 /** A run in figures, as they are kept, sorted, compared and drawn: each was measured or counted in the run itself. */
-import type { EngineName, EvalMetric, OpenReport } from '../../../protocol.ts';
+import { type EngineName, type EvalMetric, isMoreBetter, type OpenReport } from '../../../protocol.ts';
 import { type Series, secondsPerStep } from '../training/series.ts';
 
 /** A held-out score and the step it was measured at. */
@@ -48,9 +48,6 @@ export interface RunOutcome {
 /** What the browser calls the device; Firefox keeps it to itself. */
 export const deviceName = ({ description, vendor, architecture }: OpenReport['device']): string =>
   description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
-
-/** Whether more of a score is better: accuracy is a share, the others are errors. */
-export const isMoreBetter = (metric: EvalMetric['metric'] | null): boolean => metric === 'accuracy';
 
 const scoreOf = (metric: EvalMetric | undefined): Score | null =>
   metric === undefined ? null : { step: metric.step, value: metric.value };

@@ -1,13 +1,13 @@
 /** A run as it is kept, in the browser or in a file: what it was set to and came to, and its curve in a bounded number of points. */
 import { z } from 'zod';
-import type { EvalMetric, StepMetric } from '../../../protocol.ts';
+import { ENGINES, type EvalMetric, METRICS, type StepMetric } from '../../../protocol.ts';
 import { decodeHash } from '../setup/link.ts';
 import { newRun, type RunRecord } from '../training/runs.ts';
 import { COLUMNS, createSeries, type Series, thin } from '../training/series.ts';
 import { ENDS, type Score } from './figures.ts';
 
 /** Points of a curve, and those of a run that many newer ones have come after. */
-const MOST_POINTS = 1500;
+export const MOST_POINTS = 1500;
 export const FEW_POINTS = 200;
 
 export const NAME_LETTERS = 80;
@@ -16,7 +16,6 @@ export const NOTE_LETTERS = 2000;
 const LINK_LETTERS = 2 ** 17;
 
 const text = (most: number) => z.string().max(most);
-const METRICS = ['accuracy', 'perplexity', 'pseudo-perplexity', 'rmse'] as const;
 /** JSON has no NaN: a number that is none is null. */
 const measured = z.number().nullable();
 const count = z.number().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -25,7 +24,7 @@ const score = z.object({ step: count, value: measured }).nullable();
 const figures = z.object({
   model: text(300),
   data: text(300),
-  engine: z.enum(['webgpu', 'onnxruntime']),
+  engine: z.enum(ENGINES),
   machine: text(300),
   rate: count,
   steps: count,

@@ -1,5 +1,6 @@
 /** How long runs will take: by the pace that was measured in one like them, or by the forecast. */
-import type { ForecastReport } from '../../../protocol.ts';
+import type { EngineName, ForecastReport } from '../../../protocol.ts';
+import { brief, duration, whole } from '../../format.ts';
 import type { PageSettings } from '../setup/settings.ts';
 import type { RunRow } from './rows.ts';
 
@@ -10,21 +11,29 @@ export interface Duration {
   readonly by: string;
 }
 
-const perStep = (seconds: number): string =>
-  `${seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`} a step`;
+const perStep = (seconds: number): string => `${brief(seconds)} a step`;
 
-/** Whether steps of the two cost about the same, but for the method and its size. */
-const isAlike = (a: PageSettings, b: PageSettings): boolean =>
-  a.model === b.model &&
-  a.data === b.data &&
-  a.training.sequenceLength === b.training.sequenceLength &&
-  a.training.gradientAccumulation === b.training.gradientAccumulation;
+/** What is chosen beside the settings, by its own names; null while it is not known. */
+export interface Here {
+  readonly engine: EngineName | null;
+  readonly model: string | null;
+  readonly data: string | null;
+}
+
+/** Whether steps of a run cost about as much as those of these settings here, but for the method and its size. */
+function isAlike({ run, figures }: RunRow, settings: PageSettings, here: Here): boolean {
+  const before = run.settings;
+  return (
+    figures !== null &&
+    (['engine', 'model', 'data'] as const).every((what) => figures[what] === here[what]) &&
+    before.training.sequenceLength === settings.training.sequenceLength &&
+    before.training.gradientAccumulation === settings.training.gradientAccumulation
+  );
+}
 
 /** The newest run like these settings that was timed, the same method before others. */
-function timed(settings: PageSettings, rows: readonly RunRow[]): RunRow | undefined {
-  const alike = rows.filter(
-    ({ run, figures }) => figures?.secondsPerStep != null && isAlike(run.settings, settings),
-  );
+function timed(settings: PageSettings, rows: readonly RunRow[], here: Here): RunRow | undefined {
+  const alike = rows.filter((row) => row.figures?.secondsPerStep != null && isAlike(row, settings, here));
   return alike.findLast(({ run }) => run.settings.method === settings.method) ?? alike.at(-1);
 }
 
@@ -37,6 +46,7 @@ function timed(settings: PageSettings, rows: readonly RunRow[]): RunRow | undefi
 export function durationOf(
   runs: readonly PageSettings[],
   rows: readonly RunRow[],
+  here: Here,
   forecast: Pick<ForecastReport, 'secondsPerStep'> | null,
 ): Duration | null {
   let seconds = 0;
@@ -44,7 +54,7 @@ export function durationOf(
   for (const settings of runs) {
     const { steps, epochs, batchSize } = settings.training;
     if (epochs > 0) return null;
-    const like = timed(settings, rows);
+    const like = timed(settings, rows, here);
     const measured = like?.figures?.secondsPerStep ?? null;
     if (like !== undefined && measured !== null) {
       seconds += steps * measured * (batchSize / like.run.settings.training.batchSize);
@@ -55,4 +65,21 @@ export function durationOf(
     } else return null;
   }
   return runs.length === 0 ? null : { seconds, by: [...by].join('; ') };
+}
+
+/** What a sweep costs, in words. */
+export function costText(
+  runs: readonly PageSettings[],
+  rows: readonly RunRow[],
+  here: Here,
+  forecast: Parameters<typeof durationOf>[3],
+): string {
+  if (runs.length === 0) return 'No combination can be trained.';
+  if (runs.some(({ training }) => training.epochs > 0))
+    return 'How long is not known: passes over the data decide how many steps there are.';
+  const steps = runs.reduce((sum, { training }) => sum + training.steps, 0);
+  const cost = durationOf(runs, rows, here, forecast);
+  if (cost === null)
+    return `${whole(steps)} steps in all. How long is not known: nothing like it was timed. A first run or a forecast tells.`;
+  return `${whole(steps)} steps in all, about ${duration(cost.seconds)} by ${cost.by}; opening and scoring come on top.`;
 }

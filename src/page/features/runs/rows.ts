@@ -1,7 +1,8 @@
 /** The table of runs as values: what each column shows of a run, how rows are sorted, and how one differs from a baseline. */
-import { bytes, count, duration, percent, real, scoreText } from '../../format.ts';
+import { isMoreBetter } from '../../../protocol.ts';
+import { brief, bytes, count, duration, percent, real, scoreText } from '../../format.ts';
 import type { RunRecord } from '../training/runs.ts';
-import { isMoreBetter, type RunFigures } from './figures.ts';
+import type { RunFigures } from './figures.ts';
 
 /** A run with its figures as they are now. */
 export interface RunRow {
@@ -60,11 +61,7 @@ export const QUALITY: NumberColumn = {
 };
 const PARAMETERS = column('Parameters', ({ free }) => free, count);
 const TIME = column('Time', ({ seconds }) => seconds, duration);
-const STEP = column(
-  'A step',
-  ({ secondsPerStep }) => secondsPerStep,
-  (value) => (value < 1 ? `${Math.round(value * 1000)} ms` : `${value.toFixed(1)} s`),
-);
+const STEP = column('A step', ({ secondsPerStep }) => secondsPerStep, brief);
 const MEMORY = column('Memory', ({ peakBytes }) => peakBytes, bytes);
 
 export const NUMBER_COLUMNS: readonly NumberColumn[] = [QUALITY, PARAMETERS, TIME, STEP, MEMORY];

@@ -10,12 +10,12 @@ export interface WholeRun {
 }
 
 const VERSION = 1;
-/** Kept at once, in the browser or in a file. */
+/** Kept at once. The page can have more, where the browser has no room, and its file too. */
 export const MOST_RUNS = 200;
 
 const head = z.object({ papilio: z.literal('runs'), version: z.number() });
 const whole = z.object({
-  runs: z.array(z.object({ run: keptRunSchema, curve: keptCurveSchema.nullable() })).max(MOST_RUNS),
+  runs: z.array(z.object({ run: keptRunSchema, curve: keptCurveSchema.nullable() })),
 });
 
 export const runsFile = (runs: readonly WholeRun[]): string =>

@@ -8,7 +8,7 @@ import { curveOf, FEW_POINTS, type KeptCurve, type KeptRun, keptOf, thinned } fr
 import { MOST_RUNS, type WholeRun } from './runsFile.ts';
 
 /** The newest runs keep their curve in all its points. */
-const WHOLE_CURVES = 50;
+export const WHOLE_CURVES = 50;
 
 export interface StorageView {
   /** Why the last was not kept, or could not be read: a sentence. */
@@ -67,7 +67,7 @@ export class RunStorage {
     this.writing = this.writing
       .then(() => task(this.database))
       .then(() => {
-        if (this.unsaved.delete(key ?? '') && this.unsaved.size === 0) this.view.setState({ problem: null });
+        if (key !== undefined) this.saved(key);
         return this.measure();
       })
       .catch((error: unknown) => {
@@ -77,6 +77,11 @@ export class RunStorage {
         });
       });
     return this.writing;
+  }
+
+  /** Of this run nothing is unsaved any more; with the last such one the problem is gone. */
+  private saved(key: string): void {
+    if (this.unsaved.delete(key) && this.unsaved.size === 0) this.view.setState({ problem: null });
   }
 
   /** Writes a run, with its curve where that is at hand. */
@@ -93,7 +98,7 @@ export class RunStorage {
 
   /** Forgets runs; those for which there was no room are tried again. */
   async remove(keys: readonly string[]): Promise<void> {
-    for (const key of keys) this.unsaved.delete(key);
+    for (const key of keys) this.saved(key);
     await this.write((database) => database.remove(keys));
     const again = this.run.getState().runs.filter(({ key }) => this.unsaved.has(key));
     await Promise.all(again.map((one) => this.keep(one)));

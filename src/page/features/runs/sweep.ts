@@ -18,7 +18,7 @@ import {
   runTraining,
   sameValue,
   trainingShape,
-  WHERE_FIELDS,
+  whereOf,
 } from '../setup/settings.ts';
 import { describeChange, type Told } from './changes.ts';
 
@@ -82,14 +82,9 @@ function byMethod(settings: PageSettings, method: MethodId): PageSettings {
   if (method === settings.method) return settings;
   const { preset, model, data, training } = settings;
   const base = baseSettings(preset, { model, data, method });
-  const kept = WHERE_FIELDS.filter(
-    (key) =>
-      Object.hasOwn(settings.config, key) &&
-      refuseValue(configShape(method), key, settings.config[key]) === null,
-  );
   return {
     ...base,
-    config: { ...base.config, ...Object.fromEntries(kept.map((key) => [key, settings.config[key]])) },
+    config: { ...base.config, ...whereOf(settings.config, method) },
     training: { ...training, learningRate: base.training.learningRate },
   };
 }

@@ -71,9 +71,7 @@ export class Sweeper {
     const { sweep } = this.view.getState();
     if (sweep === null) return;
     this.show(stopped(sweep));
-    const { state, current } = this.page.run.getState();
-    const isOurs = sweep.items.some((one) => one.state === 'begun' && one.key === current?.key);
-    if (isOurs && state === 'running') await this.page.controller.pause();
+    if (this.isOurs() && this.page.run.getState().state === 'running') await this.page.controller.pause();
   }
 
   /** Forgets a sweep that is over or stopped; its runs stay. */
@@ -144,6 +142,12 @@ export class Sweeper {
     return this.ended(now.key);
   }
 
+  /** Whether the run on screen is one of the sweep. */
+  private isOurs(): boolean {
+    const { current } = this.page.run.getState();
+    return current !== null && this.sweep.items.some(({ key }) => key === current.key);
+  }
+
   private async begin(link: string): Promise<End | null> {
     this.choose(link);
     const { model, data } = this.page.choice.getState();
@@ -151,9 +155,15 @@ export class Sweeper {
       this.show(stopped(this.sweep, 'its model and data have to be opened again'));
       return { is: 'stopped' };
     }
-    await this.page.controller.restart();
-    // That the run before can be taken back is no news in a sweep.
-    this.page.ui.setState({ notice: null });
+    const { run, ui, controller } = this.page;
+    const isOurs = this.isOurs();
+    const [{ undo }, { notice }] = [run.getState(), ui.getState()];
+    await controller.restart();
+    // That the sweep's own run before can be taken back is no news; what can be taken back stays what was there before the sweep.
+    if (isOurs) {
+      run.setState({ undo });
+      ui.setState({ notice });
+    }
     return null;
   }
 

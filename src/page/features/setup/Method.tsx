@@ -2,7 +2,7 @@
 import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components';
 import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '../../../methods.ts';
-import type { EngineName } from '../../../protocol.ts';
+import { ENGINE_TITLES, type EngineName } from '../../../protocol.ts';
 import { real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Picker } from '../../parts/Picker.tsx';
@@ -193,11 +193,6 @@ export function TrainingSection() {
   );
 }
 
-const ENGINES: Readonly<Record<EngineName, string>> = {
-  webgpu: 'WebGPU',
-  onnxruntime: 'onnxruntime',
-};
-
 /** What computes: by itself the engine that suits the machine. */
 function EngineChoice() {
   const page = usePage();
@@ -208,8 +203,8 @@ function EngineChoice() {
       label="Engine"
       value={engine ?? 'auto'}
       items={[
-        { id: 'auto', title: suited === null ? 'automatic' : `automatic (${ENGINES[suited]})` },
-        ...Object.entries(ENGINES).map(([id, title]) => ({ id, title })),
+        { id: 'auto', title: suited === null ? 'automatic' : `automatic (${ENGINE_TITLES[suited]})` },
+        ...Object.entries(ENGINE_TITLES).map(([id, title]) => ({ id, title })),
       ]}
       onChange={(id) => page.choice.setState({ engine: id === 'auto' ? null : (id as EngineName) })}
     />

@@ -5,7 +5,7 @@
 import type { StoreApi } from 'zustand/vanilla';
 import { jsonOf, PapilioError, within } from '../../../common.ts';
 import { nameOf } from '../../../hub.ts';
-import type { DataSource, ModelSource } from '../../../protocol.ts';
+import { type DataSource, ENGINES, type ModelSource } from '../../../protocol.ts';
 import { type ChoiceState, withPadding, withPrecision } from './choice.ts';
 import { presetById } from './presets.ts';
 import { baseOf, differingFields, type PageSettings, shortly, validateSettings } from './settings.ts';
@@ -15,7 +15,7 @@ const LINK_VERSION = '1';
 /** What a link carries beside the settings: the values of each, and the one that goes without saying; null: none does. */
 const BESIDE = {
   padding: { values: ['length', 'longest'], usual: 'length' },
-  engine: { values: ['webgpu', 'onnxruntime'], usual: null },
+  engine: { values: ENGINES, usual: null },
   /** Of a model that comes with the page. */
   precision: { values: ['file', 'f16', 'q4'], usual: 'file' },
   recompute: { values: ['no', 'yes'], usual: 'no' },

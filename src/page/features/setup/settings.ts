@@ -163,13 +163,26 @@ export function drawnPattern(method: MethodId, layer: Layer, config: CommonConfi
 }
 
 /** Fields of every method that say where it adapts, and not how. */
-export const WHERE_FIELDS = [
+const WHERE_FIELDS = [
   'target_modules',
   'exclude_modules',
   'layers_to_transform',
   'layers_pattern',
   'modules_to_save',
 ];
+
+/** Where a configuration adapts, as far as it says so, and another method takes it. */
+export const whereOf = (
+  config: Readonly<Record<string, unknown>>,
+  method?: MethodId,
+): Readonly<Record<string, unknown>> =>
+  Object.fromEntries(
+    WHERE_FIELDS.filter(
+      (key) =>
+        Object.hasOwn(config, key) &&
+        (method === undefined || refuseValue(configShape(method), key, config[key]) === null),
+    ).map((key) => [key, config[key]]),
+  );
 
 export const LAYER_KINDS = ['linear', 'conv1d', 'embedding', 'conv2d'];
 

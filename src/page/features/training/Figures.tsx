@@ -1,6 +1,6 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
 import { useShallow } from 'zustand/react/shallow';
-import { type OpenReport, scoredOn } from '../../../protocol.ts';
+import { ENGINE_TITLES, type OpenReport, scoredOn } from '../../../protocol.ts';
 import { bytes, duration, rate, real, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
@@ -17,7 +17,7 @@ function Remarks() {
 
 /** The engine, by name. */
 const engineTag = ({ engine, isSoftware }: OpenReport['device']): string =>
-  engine === 'onnxruntime' ? 'onnxruntime' : isSoftware ? 'WebGPU, software adapter' : 'WebGPU';
+  `${ENGINE_TITLES[engine]}${engine === 'webgpu' && isSoftware ? ', software adapter' : ''}`;
 
 /** What it runs on, and what a step takes of it. */
 function Machine({ open: { device, counts } }: { readonly open: OpenReport }) {

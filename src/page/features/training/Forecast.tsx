@@ -9,6 +9,7 @@ import { Lines } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
+import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 
 const PARTS = [
@@ -24,7 +25,7 @@ export function Forecast() {
   const { busy, report, error, isStale } = useStore(page.forecast.view);
   const isBusy = busy !== null;
   const isKnown = useUi((s) => s.gpu !== null);
-  const isTraining = useRun((s) => s.state === 'running' || s.state === 'loading' || s.state === 'compiling');
+  const isTraining = useRun((s) => isUnderWay(s.state));
   const hasModel = useChoice((s) => s.report !== null);
   // A run that has begun is measured instead.
   const isOver = useRun((s) => s.open !== null);

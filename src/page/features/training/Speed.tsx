@@ -7,6 +7,7 @@ import { ErrorText } from '../../parts/Errors.tsx';
 import { Lines } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Waiting } from '../../parts/Waiting.tsx';
+import { isUnderWay } from '../../stores.ts';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { Timeline } from './Timeline.tsx';
 
@@ -14,7 +15,7 @@ export function Speed() {
   const page = usePage();
   const { busy, report, error } = useStore(page.speed.view);
   const isKnown = useUi((s) => s.gpu !== null);
-  const isTraining = useRun((s) => s.state === 'running' || s.state === 'loading' || s.state === 'compiling');
+  const isTraining = useRun((s) => isUnderWay(s.state));
   const isChosen = useChoice((s) => s.report !== null && s.data !== null);
   return (
     <section className="stack forecast" aria-label="Speed of this machine" aria-busy={busy !== null}>

@@ -4,7 +4,7 @@
  */
 import { isEnded, isFatal, PATIENCE_MS, PapilioError, settlesWithin } from '../../../common.ts';
 import type { OpenReport, Progress, RunRequest, TrainerEvent } from '../../../protocol.ts';
-import { emptyRun, type RunView, type Stores } from '../../stores.ts';
+import { emptyRun, isOpening, type RunView, type Stores } from '../../stores.ts';
 import { reportOf } from '../../task.ts';
 import type { TrainerClient } from '../../trainerClient.ts';
 import { choicesOf, runRequest } from '../setup/choice.ts';
@@ -98,6 +98,7 @@ export class Controller {
       const { undo } = this.view;
       if (undo === null) return;
       this.stores.ui.setState({ notice: null });
+      await this.resetRun();
       this.choose(undo.run.settings, undo.request, undo.run.name);
       await this.open(this.again(undo.run), undo.request, undo);
     });
@@ -257,7 +258,7 @@ export class Controller {
   }
 
   private get isBusy(): boolean {
-    return this.isLeaving || ['loading', 'compiling'].includes(this.view.state);
+    return this.isLeaving || isOpening(this.view.state);
   }
 
   private isCurrent({ id }: RunRecord): boolean {
@@ -313,9 +314,11 @@ export class Controller {
    * @returns whether it is still wanted once it is open
    */
   private async open(record: RunRecord, request: RunRequest, from: Saved | null = null): Promise<boolean> {
-    const { runs } = this.view;
+    const { runs, undo } = this.view;
     this.show({
       ...emptyRun,
+      // What was reset before can be taken back while another run goes on.
+      undo: undo === from ? null : undo,
       current: record,
       request,
       checkpoint: from && { bytes: from.bytes, step: from.step, at: this.now() },
