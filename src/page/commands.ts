@@ -135,9 +135,9 @@ export const OWN_KEYS: readonly {
     label: () => say`the node beside it; keep it lit; let it go`,
   },
   {
-    where: 'The line of kernels',
+    where: () => say`The line of kernels`,
     keys: ['ArrowLeft', 'ArrowRight', 'ArrowUp', 'ArrowDown', 'Home', 'End'],
-    label: 'the kernel beside it; ten back or on; the first, the last',
+    label: () => say`the kernel beside it; ten back or on; the first, the last`,
   },
 ];
 
