@@ -4,6 +4,7 @@
  */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import type { PictureSize } from './pictures.ts';
 import { bodyOf, rowBatch, textBatch, windowOf } from './tensors.ts';
 import type {
@@ -59,7 +60,10 @@ export interface OrderOptions {
 function orderOf(count: number, options: OrderOptions): Uint32Array {
   const { batchSize, seed, epoch } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1)
-    fail('bad-argument', `A batch size of ${batchSize} cannot be used; give a whole number of at least 1.`);
+    fail(
+      'bad-argument',
+      say`A batch size of ${batchSize} cannot be used; give a whole number of at least 1.`,
+    );
   const order = Uint32Array.from({ length: count }, (_, i) => i);
   if (options.shuffle !== false) rng(seed, 0x0e90c).fork(epoch).shuffle(order);
   return order;
@@ -85,7 +89,8 @@ export function batch(
   const count = exampleCount(dataset, split, options);
   for (let k = 0; k < indices.length; k++) {
     const i = indices[k]!;
-    if (!(i >= 0 && i < count)) fail('bad-argument', `Example ${i} is not one of the ${count} in ${split}.`);
+    if (!(i >= 0 && i < count))
+      fail('bad-argument', say`Example ${i} is not one of the ${count} in ${split}.`);
   }
   if (dataset.kind === 'image') return imageBatch(dataset, split, indices, options);
   const longest = windowOf(options.sequenceLength);

@@ -4,6 +4,7 @@
  * plain format, which is said.
  */
 import { fail, PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import {
   compileTemplate,
   datasetCost,
@@ -84,7 +85,7 @@ function templatesOf(entry: unknown): Readonly<Record<string, string | undefined
   if (!list.every(isNamed))
     return fail(
       'malformed-file',
-      "The model's chat template is neither a text nor a list of named ones; take tokenizer_config.json anew from where the model came from.",
+      say`The model's chat template is neither a text nor a list of named ones; take tokenizer_config.json anew from where the model came from.`,
     );
   return { default: list[0]?.template, ...Object.fromEntries(list.map((t) => [t.name, t.template])) };
 }
@@ -105,7 +106,9 @@ const isCostly = (cause: unknown): boolean => cause instanceof PapilioError && c
 
 /** The library's reason, or what the engine's own limits mean. */
 const reasonOf = (cause: unknown): string =>
-  cause instanceof RangeError ? 'it is nested too deep, or its texts are too long' : (cause as Error).message;
+  cause instanceof RangeError
+    ? say`it is nested too deep, or its texts are too long`
+    : (cause as Error).message;
 
 /** Jinja that the library does not know, in a branch that few conversations may reach. */
 const isUnknown = (cause: unknown): boolean => /^Unknown (?!variable)/.test((cause as Error).message);
@@ -133,7 +136,7 @@ function compiledTemplate(given: string): Compiled {
     if (cause instanceof PapilioError) throw cause;
     return fail(
       'malformed-file',
-      `The model's chat template cannot be read (${reasonOf(cause)}); take tokenizer_config.json anew from where the model came from.`,
+      say`The model's chat template cannot be read (${reasonOf(cause)}); take tokenizer_config.json anew from where the model came from.`,
     );
   }
 }
@@ -188,11 +191,11 @@ class TemplateFormat implements ChatFormat {
       if (!(cause instanceof Refusal) && (isUnknown(cause) || this.failsAlways()))
         fail(
           'malformed-file',
-          `The model's chat template cannot be run (${reasonOf(cause)}); take the model from elsewhere, or another chat template.`,
+          say`The model's chat template cannot be run (${reasonOf(cause)}); take the model from elsewhere, or another chat template.`,
         );
       return fail(
         'bad-data',
-        `The conversation is refused by the model's chat template (${reasonOf(cause)})`,
+        say`The conversation is refused by the model's chat template (${reasonOf(cause)})`,
       );
     }
   }
@@ -292,7 +295,7 @@ function learntSpans(reading: Reading): Answer[] {
       if (isSaid(message))
         fail(
           'bad-data',
-          "The conversation has an answer that the model's chat template leaves out or writes in another way",
+          say`The conversation has an answer that the model's chat template leaves out or writes in another way`,
         );
       return [];
     }
@@ -405,23 +408,23 @@ function endOf(reading: Reading, k: number, turn: Turn): { end: number; isBare: 
   return { end: turn.last + (kept === '' ? mark : kept).length, isBare: kept === '' };
 }
 
-const NO_THINKING = 'does not write thinking';
-
 function remarksOn({ messages, rendering }: Reading, source: string, form: ContentForm): string[] {
   const read = new Set(rendering.marks.map((mark) => mark.message));
   const remarks = messages.flatMap((message, k) => [
     ...(wordsOf(message).trim() !== '' && !read.has(k)
-      ? [`does not write messages of the role ${message.role}`]
+      ? [say`does not write messages of the role ${message.role}`]
       : []),
     ...(message.role === 'developer' && !source.includes('developer')
-      ? ['knows no developer: such messages are written as those of the system']
+      ? [say`knows no developer: such messages are written as those of the system`]
       : []),
-    ...(message.thought && !THOUGHTS.some((name) => source.includes(name)) ? [NO_THINKING] : []),
+    ...(message.thought && !THOUGHTS.some((name) => source.includes(name))
+      ? [say`does not write thinking`]
+      : []),
     ...(form === 'text' && Array.isArray(message.content) && message.content.length > 1
-      ? ['takes no content in parts: they are joined by line breaks']
+      ? [say`takes no content in parts: they are joined by line breaks`]
       : []),
     ...(message.callWords !== undefined && !source.includes('tool_calls')
-      ? ['writes no tool calls: their JSON is taken as what the assistant says']
+      ? [say`writes no tool calls: their JSON is taken as what the assistant says`]
       : []),
   ]);
   return [...new Set(remarks)];
@@ -438,7 +441,7 @@ function plainFormat(eos: string): ChatFormat {
     for (const message of messages) {
       const { role, isLearnt, tool_calls, callWords } = message;
       if (tool_calls && callWords === undefined)
-        fail('bad-data', 'The conversation has tool calls, for which the model has no chat template');
+        fail('bad-data', say`The conversation has tool calls, for which the model has no chat template`);
       const start = text.length;
       text += callWords ?? wordsOf(message);
       const mark = text.length;

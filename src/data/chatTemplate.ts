@@ -6,6 +6,7 @@
 import { Environment, Interpreter, parse, Template, tokenize } from '@huggingface/jinja';
 import { BOUNDS, type BoundName } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { Span } from './types.ts';
 
 /** A stretch of a rendering that is words of message `message`; empty where these are trimmed to nothing. */
@@ -397,7 +398,7 @@ function globals(scope: Environment, cost: TemplateCost): void {
     scope.set(name[0]!.toUpperCase() + name.slice(1), value);
   }
   scope.set('raise_exception', (sentence: unknown) => {
-    throw new Refusal(typeof sentence === 'string' ? sentence.slice(0, 1000) : 'it does not say why');
+    throw new Refusal(typeof sentence === 'string' ? sentence.slice(0, 1000) : say`it does not say why`);
   });
   scope.set('range', (start: unknown, stop?: unknown, step: unknown = 1) => {
     const [from, to] = stop === undefined ? [0, start] : [start, stop];
@@ -481,18 +482,19 @@ export interface DatasetCost {
 export const datasetCost = (): DatasetCost => ({ left: BOUNDS.datasetRendering.most });
 
 const refuse = (why: string, bound: BoundName = 'renderingSteps'): never =>
-  fail('too-large', `The model's chat template ${why}; ${advice}.`, { bound });
+  fail('too-large', say`The model's chat template ${why}; ${advice()}.`, { bound });
 
 /** @throws PapilioError 'too-large' for a template that cannot even be read in reasonable time */
 function refuseLongTemplate(source: string): void {
   if (source.length > MOST_LETTERS)
     refuse(
-      `has ${source.length.toLocaleString('en-GB')} letters, and the most is ${MOST_LETTERS.toLocaleString('en-GB')}`,
+      say`has ${source.length.toLocaleString('en-GB')} letters, and the most is ${MOST_LETTERS.toLocaleString('en-GB')}`,
     );
   let blanks = 0;
   for (let at = 0; at < source.length; at++) {
     blanks = source[at]!.trim() === '' ? blanks + 1 : 0;
-    if (blanks > MOST_BLANKS) refuse(`has more than ${MOST_BLANKS.toLocaleString('en-GB')} blanks in a row`);
+    if (blanks > MOST_BLANKS)
+      refuse(say`has more than ${MOST_BLANKS.toLocaleString('en-GB')} blanks in a row`);
   }
 }
 
@@ -522,23 +524,23 @@ export class TemplateCost {
   /** @throws PapilioError 'too-large' */
   take(steps: number): void {
     // Written so that NaN is too much.
-    if (!(steps <= this.#left)) refuse('takes too many steps to render a conversation');
+    if (!(steps <= this.#left)) refuse(say`takes too many steps to render a conversation`);
     if (!(steps <= this.#all.left))
-      refuse('takes too many steps to render the conversations of the dataset', 'datasetRendering');
+      refuse(say`takes too many steps to render the conversations of the dataset`, 'datasetRendering');
     this.#left -= steps;
     this.#all.left -= steps;
   }
 
   /** A text that is about to be made. @throws PapilioError 'too-large' */
   allow(letters: number): void {
-    if (!(letters <= this.#longest)) refuse('makes texts that are far longer than the conversation');
+    if (!(letters <= this.#longest)) refuse(say`makes texts that are far longer than the conversation`);
     this.take(letters / LETTERS);
   }
 
   /** One step into a node of the template and out again. */
   nested<T>(evaluate: () => T): T {
     this.take(1);
-    if (++this.#depth > MOST_NESTED) refuse('calls itself too often');
+    if (++this.#depth > MOST_NESTED) refuse(say`calls itself too often`);
     try {
       return evaluate();
     } finally {
@@ -565,7 +567,7 @@ export class TemplateCost {
     if (typeof inner !== 'object' || inner === null) return 1;
     const known = this.#weights.get(value);
     if (known !== undefined) return known;
-    if (depth > MOST_NESTED) refuse('nests lists in lists without end');
+    if (depth > MOST_NESTED) refuse(say`nests lists in lists without end`);
     // A namespace is changed in place, and with it whatever holds it: what it weighs is not kept.
     const namespaces = this.#namespaces;
     if (value.type === 'NamespaceValue') this.#namespaces++;
@@ -577,7 +579,7 @@ export class TemplateCost {
         : [];
     for (const item of items) {
       weight += this.#weigh(item as Sized, depth + 1);
-      if (weight > this.#left) refuse('makes lists that are far longer than the conversation');
+      if (weight > this.#left) refuse(say`makes lists that are far longer than the conversation`);
     }
     if (inner instanceof Map) for (const key of inner.keys()) weight += String(key).length / LETTERS;
     if (this.#namespaces === namespaces) this.#weights.set(value, weight);

@@ -1,6 +1,7 @@
 /** Labelled texts for a classifier, texts with a number to be predicted, and words with tags, split by seed. */
 import { fail } from '../lib/errors.ts';
 import { greatest, least } from '../lib/numbers.ts';
+import { say } from '../lib/say.ts';
 import { type Origin, originList } from './notes.ts';
 import { cutNote, firstTokens, frame, orderLabels, type RowOptions, tokenDataset } from './rows.ts';
 import type { Tokenizer } from './tokenizer.ts';
@@ -84,7 +85,9 @@ export function textValueDataset(
   const values = rows.map((row) => row.value);
   const [low, high] = [least(values), greatest(values)];
   notes.push(
-    `The numbers lie between ${low} and ${high}.${Math.max(-low, high) > LARGE ? ' They are large for a model: divide them, so that they lie around 1.' : ''}`,
+    Math.max(-low, high) > LARGE
+      ? say`The numbers lie between ${low} and ${high}. They are large for a model: divide them, so that they lie around 1.`
+      : say`The numbers lie between ${low} and ${high}.`,
   );
   const part = (members: Uint32Array) => ({
     ...textSplit(members),
@@ -118,7 +121,7 @@ export function tokenClassDataset(
 ): TokenClassDataset {
   const found = [...new Set(rows.flatMap((row) => row.tags))].sort();
   if (found.length < 2)
-    fail('bad-data', `${name} has only one tag ("${found[0] ?? ''}"); a tagger needs at least two.`);
+    fail('bad-data', say`${name} has only one tag ("${found[0] ?? ''}"); a tagger needs at least two.`);
   const known = options.labels;
   const labels = known && found.every((tag) => known.includes(tag)) ? [...known] : found;
   const numberOf = new Map(labels.map((label, i) => [label, i]));
@@ -163,7 +166,7 @@ export function tokenClassDataset(
   }
   notes.push(...cutNote(cut, rows.length, most));
   if (lost.length > 0)
-    notes.push(`Words for which the tokenizer has no token do not count: ${originList(lost)}.`);
+    notes.push(say`Words for which the tokenizer has no token do not count: ${originList(lost)}.`);
   const part = (members: Uint32Array) => {
     const { marks: labels, ...base } = examples.part(members);
     return { ...base, labels };

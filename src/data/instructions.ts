@@ -1,5 +1,6 @@
 /** Prompts and answers, or whole conversations, in the model's chat format; the loss counts what the assistant says. */
 import { PapilioError } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { ChatFormat } from './chat.ts';
 import type { Message } from './messages.ts';
 import { type Drops, type Fault, type Origin, originList } from './notes.ts';
@@ -74,7 +75,7 @@ function faultOf(sentence: string): Fault {
     .replace(/^The (conversation|text) /, '')
     .replace(/\.$/, '')
     .split('; ');
-  return { what: what!, advice: advice.length > 0 ? advice.join('; ') : 'mend or delete it' };
+  return { what: what!, advice: advice.length > 0 ? advice.join('; ') : say`mend or delete it` };
 }
 
 /**
@@ -112,9 +113,9 @@ export function instructionDataset(
       options.drops.add(row.origin, {
         what:
           ids.length < whole.ids.length
-            ? `has a prompt of ${most} tokens or more`
-            : 'has no answer to be learnt',
-        advice: 'train with longer sequences, or shorten it',
+            ? say`has a prompt of ${most} tokens or more`
+            : say`has no answer to be learnt`,
+        advice: say`train with longer sequences, or shorten it`,
       });
       continue;
     }
@@ -123,10 +124,10 @@ export function instructionDataset(
   }
   if (format.kind === 'plain')
     notes.push(
-      "The model has no chat template: a prompt is followed by a line break, the answer and the model's end token.",
+      say`The model has no chat template: a prompt is followed by a line break, the answer and the model's end token.`,
     );
   for (const [remark, origins] of remarked)
-    notes.push(`The model's chat template ${remark} (${originList(origins)}).`);
+    notes.push(say`The model's chat template ${remark} (${originList(origins)}).`);
   notes.push(...cutNote(cut, count, most));
   notes.push(...options.drops.settle(options.total));
   const part = (members: Uint32Array) => {

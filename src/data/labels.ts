@@ -1,6 +1,7 @@
 /** Class names found in rows: as they stand, by the dataset's own list of names, or as numbers of the model's classes. */
 import { fail } from '../lib/errors.ts';
-import { type Drops, type Origin, originList } from './notes.ts';
+import { say } from '../lib/say.ts';
+import { type Drops, type Origin, originList, someOf } from './notes.ts';
 
 export interface LabelOptions {
   /** The model's own classes. */
@@ -33,7 +34,7 @@ function refuseNumbers(given: readonly string[], values: readonly unknown[]): vo
   if (isDecimal && hasFraction && new Set(given).size * 2 > given.length)
     fail(
       'bad-data',
-      `The labels are numbers such as ${given[0]}, nearly each another one; to predict numbers choose the task regression (--task regression).`,
+      say`The labels are numbers such as ${given[0]!}, nearly each another one; to predict numbers choose the task regression (--task regression).`,
     );
 }
 
@@ -43,7 +44,7 @@ function wholeNumbers(words: readonly string[], { known }: LabelOptions, notes: 
   const isDecimal = given.length > 0 && given.every((word) => /^-?\d+(\.0+)?$/.test(word));
   const pointed = given.find((word) => word.includes('.'));
   if (!isDecimal || pointed === undefined || known?.includes(pointed)) return words;
-  notes.push(`Labels such as ${pointed} are read as whole numbers.`);
+  notes.push(say`Labels such as ${pointed} are read as whole numbers.`);
   return words.map((word) => word.replace(/\.0+$/, ''));
 }
 
@@ -57,7 +58,7 @@ function refuseNames(given: readonly string[], { known, names }: LabelOptions): 
   if (known && [...distinct].every((word) => known.includes(word))) return;
   fail(
     'bad-data',
-    `There are ${distinct.size} different labels in ${given.length} rows, such as "${given[0]!.slice(0, 40)}", so they name no classes; say which column holds the classes.`,
+    say`There are ${distinct.size} different labels in ${given.length} rows, such as "${given[0]!.slice(0, 40)}", so they name no classes; say which column holds the classes.`,
   );
 }
 
@@ -82,7 +83,7 @@ export function readLabels(
   const isThird = names === undefined && minusOnes > given.length / 10 && given.includes('1');
   const isClass = isThird && new Set(given).size <= 3;
   const hasUnlabelled = numbered && minusOnes > 0 && !given.includes('-2') && !isClass;
-  if (numbered && minusOnes > 0 && isClass) notes.push('The label -1 is read as a class like the others.');
+  if (numbered && minusOnes > 0 && isClass) notes.push(say`The label -1 is read as a class like the others.`);
   const highest = numbered ? given.reduce((most, word) => Math.max(most, Number(word)), 0) : 0;
   refuseNumbers(given, values);
   refuseNames(given, options);
@@ -102,24 +103,24 @@ export function readLabels(
     };
     if (Array.isArray(value) && value.length > 1)
       return drop(
-        'has several labels at once',
-        'give one label for each text: an example is trained with one',
+        say`has several labels at once`,
+        say`give one label for each text: an example is trained with one`,
       );
-    if (word === '') return drop('has no label', 'fill or delete what is incomplete');
+    if (word === '') return drop(say`has no label`, say`fill or delete what is incomplete`);
     if (hasUnlabelled && word === '-1')
-      return drop('has the label -1, which means none,', 'give a split that is labelled');
+      return drop(say`has the label -1, which means none,`, say`give a split that is labelled`);
     if (names && numbered)
       return (
         names[Number(word)] ??
         drop(
-          `has a label outside the ${names.length} classes that it names (0 … ${names.length - 1})`,
-          'mend or delete it',
+          say`has a label outside the ${names.length} classes that it names (0 … ${names.length - 1})`,
+          say`mend or delete it`,
         )
       );
     return asNumbers ? known[Number(word)]! : word;
   });
   if (asNumbers)
-    notes.push(`The labels are read as numbers of the model's classes (0 … ${known.length - 1}).`);
+    notes.push(say`The labels are read as numbers of the model's classes (0 … ${known.length - 1}).`);
   return withinKnown(byCase(out, known, notes), origins, options, drops, notes);
 }
 
@@ -138,7 +139,9 @@ function byCase(
     known.includes(name) ? name : (plain.get(name.toLowerCase()) ?? name),
   );
   if (other.length === 0 || plain.size < known.length || new Set(meant).size < given.size) return found;
-  notes.push(`Labels such as "${other[0]}" are read as the model's "${plain.get(other[0]!.toLowerCase())}".`);
+  notes.push(
+    say`Labels such as "${other[0]!}" are read as the model's "${plain.get(other[0]!.toLowerCase())!}".`,
+  );
   return found.map((name) => (name !== null && other.includes(name) ? plain.get(name.toLowerCase())! : name));
 }
 
@@ -162,17 +165,17 @@ function withinKnown(
     return found.map((name, i) => {
       if (name === null || known.includes(name)) return name;
       drops.add(origins[i]!, {
-        what: `has a label outside the model's ${known.length} classes (${classes})`,
-        advice: 'mend it, or let the model get a new classifier',
+        what: say`has a label outside the model's ${known.length} classes (${classes})`,
+        advice: say`mend it, or let the model get a new classifier`,
       });
       return null;
     });
   }
   const inside = found.some((name) => name !== null && known.includes(name));
   if (inside && !known.every((name) => PLACEHOLDER.test(name))) {
-    const listed = [...outside].slice(0, 5).map(([name, where]) => `"${name}" (${originList(where)})`);
+    const listed = [...outside].map(([name, where]) => `"${name}" (${originList(where)})`);
     notes.push(
-      `The model's ${known.length} classes (${classes}) do not have ${listed.join(', ')}${outside.size > 5 ? ` and ${outside.size - 5} more` : ''}: the classifier is made anew for the classes of the data.`,
+      say`The model's ${known.length} classes (${classes}) do not have ${someOf(listed, 5)}: the classifier is made anew for the classes of the data.`,
     );
   }
   return [...found];

@@ -3,6 +3,7 @@
  * and their results. What cannot be read is a sentence's end, never left out.
  */
 import { jsonOf, plainWords } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import { isRecord, structured } from './files/cells.ts';
 
 export interface TextPart {
@@ -72,7 +73,7 @@ export function listOfMessages(value: unknown): readonly unknown[] | null {
 /** A conversation, or after "has" what is wrong with it. */
 export function readMessages(value: unknown): Message[] | string {
   const list = listOfMessages(value);
-  if (list === null) return 'has no conversation of {role, content}';
+  if (list === null) return say`has no conversation of {role, content}`;
   const messages: Message[] = [];
   for (const entry of list) {
     const message = readMessage(entry);
@@ -83,18 +84,18 @@ export function readMessages(value: unknown): Message[] | string {
 }
 
 function readMessage(entry: unknown): Message | string {
-  if (!isRecord(entry)) return 'has no conversation of {role, content}';
+  if (!isRecord(entry)) return say`has no conversation of {role, content}`;
   const { role, from, content, value, tool_calls, weight, ...rest } = entry;
   const speaker = plainWords(role ?? from);
   const spoken = speaker.toLowerCase();
   const who = Object.hasOwn(ROLES, spoken) ? ROLES[spoken] : undefined;
-  if (!who) return `has a message of "${speaker}" in its conversation, a role that is not known`;
+  if (!who) return say`has a message of "${speaker}" in its conversation, a role that is not known`;
   const said = readContent(content ?? value);
   if (said !== null && isFault(said)) return said.fault;
   const given = Array.isArray(tool_calls) && tool_calls.length > 0 ? (tool_calls as unknown[]) : null;
   const calls = given === null ? callsOf(speaker, said) : null;
   if (said === null && given === null)
-    return `has a message of the ${who} without content in its conversation`;
+    return say`has a message of the ${who} without content in its conversation`;
   const name = THOUGHTS.find((key) => typeof rest[key] === 'string');
   const known: readonly string[] = THOUGHTS;
   const more = withoutNulls(Object.fromEntries(Object.entries(rest).filter(([key]) => !known.includes(key))));
@@ -130,16 +131,19 @@ const isFault = (said: string | readonly TextPart[] | Fault): said is Fault =>
 function readContent(content: unknown): string | readonly TextPart[] | null | Fault {
   if (content === null || content === undefined) return null;
   if (typeof content === 'string') return content;
-  if (!Array.isArray(content)) return { fault: 'has a message in its conversation whose content is no text' };
+  if (!Array.isArray(content))
+    return { fault: say`has a message in its conversation whose content is no text` };
   const parts: TextPart[] = [];
   for (const part of content as unknown[]) {
     const { type, text } = isRecord(part) ? part : { type: 'text', text: part };
     const kind = plainWords(type ?? 'text');
     if (!/^(input_|output_)?text$/.test(kind))
       return {
-        fault: `has ${/image|picture/.test(kind) ? 'a picture' : `a part of type "${kind}"`} in its conversation, and only text can be learnt`,
+        fault: /image|picture/.test(kind)
+          ? say`has a picture in its conversation, and only text can be learnt`
+          : say`has a part of type "${kind}" in its conversation, and only text can be learnt`,
       };
-    if (typeof text !== 'string') return { fault: 'has a part without text in its conversation' };
+    if (typeof text !== 'string') return { fault: say`has a part without text in its conversation` };
     parts.push({ type: 'text', text });
   }
   return parts;

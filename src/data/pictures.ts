@@ -1,6 +1,7 @@
 /** Decoded pictures → the bytes that a model takes, and packed picture datasets. */
 import { createBudget } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { DecodedImage } from './files/png.ts';
 import type { Preprocessing, Resize } from './preprocessing.ts';
 import { type Resample, resample } from './preprocessing.ts';
@@ -31,7 +32,7 @@ function* planesOf(image: DecodedImage, { channels, bgr }: Preprocessing): Gener
   else
     fail(
       'bad-data',
-      `The model wants ${channels} channels; pictures have one (grey) or three (red, green, blue).`,
+      say`The model wants ${channels} channels; pictures have one (grey) or three (red, green, blue).`,
     );
 }
 
@@ -210,7 +211,7 @@ export function picturesDataset(
     const { pixels } = pictures[i]!;
     const bytes = typeof pixels === 'function' ? pixels() : pixels;
     if (bytes.length !== stride)
-      fail('shape', `Picture ${i + 1} of ${name} has ${bytes.length} values, not ${stride}.`);
+      fail('shape', say`Picture ${i + 1} of ${name} has ${bytes.length} values, not ${stride}.`);
     return bytes;
   };
   // What the model wants and pictures do not have is seen before anything is trained.
@@ -248,13 +249,13 @@ export function drawingsDataset(
   side: number,
   options: { readonly seed?: number; readonly name?: string } = {},
 ): ImageDataset {
-  const { seed = 0, name = 'Your drawings' } = options;
+  const { seed = 0, name = say`Your drawings` } = options;
   const size = { width: side, height: side, channels: 1 };
   const short = classes.find((c) => c.images.length < 2);
   if (short)
     fail(
       'bad-data',
-      `The class "${short.label}" has ${short.images.length} drawing(s); draw at least two, one is held for measuring.`,
+      say`The class "${short.label}" has ${short.images.length} drawing(s); draw at least two, one is held for measuring.`,
     );
   const pictures = classes.flatMap(({ label, images }) =>
     images.map((pixels) => ({ pixels: fitted(pixels, size, size), label })),

@@ -6,6 +6,7 @@
 import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
 import { numberFrom, plainWords } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -82,13 +83,13 @@ const PROCESSORS: Readonly<Record<string, Defaults>> = {
 };
 
 /** Steps that are asked for and not done here. */
-const OTHER_STEPS: Readonly<Record<string, string>> = {
-  do_pad: 'padding',
-  do_thumbnail: 'thumbnails',
-  do_align_long_axis: 'turning of the long axis',
-  do_image_splitting: 'splitting into tiles',
-  do_pan_and_scan: 'pan and scan',
-};
+const otherSteps = (): Readonly<Record<string, string>> => ({
+  do_pad: say`padding`,
+  do_thumbnail: say`thumbnails`,
+  do_align_long_axis: say`turning of the long axis`,
+  do_image_splitting: say`splitting into tiles`,
+  do_pan_and_scan: say`pan and scan`,
+});
 
 const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 const isSide = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 1;
@@ -147,7 +148,7 @@ function resizeOf(config: Json, defaults: Defaults, notes: string[]): Resize | n
   const frame = frameOf(size);
   if (frame) return { to: 'exact', ...frame };
   notes.push(
-    `preprocessor_config.json's size ${JSON.stringify(size)} leaves pictures of unequal sizes, which cannot be batched; they are resized to the model's size instead.`,
+    say`preprocessor_config.json's size ${JSON.stringify(size)} leaves pictures of unequal sizes, which cannot be batched; they are resized to the model's size instead.`,
   );
   return null;
 }
@@ -189,12 +190,12 @@ function normalisationOf(config: Json, defaults: Defaults, channels: number, not
     if (found.length === 0)
       return fail(
         'malformed-file',
-        `preprocessor_config.json's ${name} holds no numbers; mend it or leave it out.`,
+        say`preprocessor_config.json's ${name} holds no numbers; mend it or leave it out.`,
       );
     if (found.length === channels || new Set(found).size === 1)
       return Array.from({ length: channels }, (_, c) => found[c] ?? found[0]!);
     notes.push(
-      `preprocessor_config.json's ${name} is for ${found.length} channels, the model takes ${channels}; the mean of its numbers is used.`,
+      say`preprocessor_config.json's ${name} is for ${found.length} channels, the model takes ${channels}; the mean of its numbers is used.`,
     );
     return Array.from({ length: channels }, () => found.reduce((a, b) => a + b, 0) / found.length);
   };
@@ -203,7 +204,7 @@ function normalisationOf(config: Json, defaults: Defaults, channels: number, not
   if (std.includes(0))
     fail(
       'malformed-file',
-      "preprocessor_config.json's image_std holds a 0, by which nothing can be divided; mend it.",
+      say`preprocessor_config.json's image_std holds a 0, by which nothing can be divided; mend it.`,
     );
   return {
     mean: Array.from({ length: channels }, (_, c) => ((mean[c] ?? 0) + offset) / top),
@@ -241,20 +242,20 @@ export function preprocessingOf(preprocessor: Json, config: Json, input: Picture
     width: input.width ?? told?.width ?? declared?.width ?? VIT.size,
     height: input.height ?? told?.height ?? declared?.height ?? VIT.size,
   };
-  for (const [step, what] of Object.entries(OTHER_STEPS))
+  for (const [step, what] of Object.entries(otherSteps()))
     if (steps[step] === true)
-      notes.push(`preprocessor_config.json asks for ${what} (${step}), which is not done.`);
+      notes.push(say`preprocessor_config.json asks for ${what} (${step}), which is not done.`);
   const fits = told !== null && told.width === size.width && told.height === size.height;
   if (told !== null && !fits)
     notes.push(
-      `preprocessor_config.json makes pictures of ${told.width} × ${told.height}, but the model takes ${size.width} × ${size.height}: the same steps are done at that size.`,
+      say`preprocessor_config.json makes pictures of ${told.width} × ${told.height}, but the model takes ${size.width} × ${size.height}: the same steps are done at that size.`,
     );
   const fitted = given === null ? fitTo(size, null, null) : fitTo(size, resize, crop);
   requireSmall(size, channels, fitted.resize);
   const { mean, std } = normalisationOf(steps, defaults, channels, notes);
   if (given === null)
     notes.push(
-      `There is no preprocessor_config.json: pictures are resized to ${size.width} × ${size.height} and normalised with mean ${list(mean)} and std ${list(std)}, as ViT's are; put the model's own beside it if it wants others.`,
+      say`There is no preprocessor_config.json: pictures are resized to ${size.width} × ${size.height} and normalised with mean ${list(mean)} and std ${list(std)}, as ViT's are; put the model's own beside it if it wants others.`,
     );
   return {
     ...size,
@@ -272,8 +273,8 @@ export function preprocessingOf(preprocessor: Json, config: Json, input: Picture
 /** @throws PapilioError 'too-large' for pictures larger than models take */
 function requireSmall({ width, height }: Frame, channels: number, resize: Resize | null): void {
   const by = resize?.to === 'exact' ? [resize.width, resize.height] : resize ? [resize.edge] : [];
-  for (const side of [width, height, ...by]) within('modelSide', side, "The model's preprocessing");
-  within('modelPicture', channels * width * height, "The model's picture");
+  for (const side of [width, height, ...by]) within('modelSide', side, say`The model's preprocessing`);
+  within('modelPicture', channels * width * height, say`The model's picture`);
 }
 
 /** The same steps so that pictures of `size` come out. */
@@ -303,16 +304,25 @@ function fitTo(
 const list = (values: readonly number[]) =>
   [...new Set(values.map((v) => String(Number(v.toPrecision(4)))))].join(', ');
 
+function resizing(resize: Preprocessing['resize'], resample: string): string {
+  if (resize === null) return say`kept at their size`;
+  if (resize.to === 'exact') return say`resized to ${resize.width} × ${resize.height} (${resample})`;
+  const { edge, longest } = resize;
+  return longest === undefined
+    ? say`resized to a shorter side of ${edge} (${resample})`
+    : say`resized to a shorter side of ${edge}, a longer one of at most ${longest} (${resample})`;
+}
+
 /** The steps in one sentence. */
 export function describePreprocessing(steps: Preprocessing): string {
   const { width, height, resize, resample, crop, mean, std, bgr } = steps;
-  const resized =
-    resize === null
-      ? 'kept at their size'
-      : resize.to === 'exact'
-        ? `resized to ${resize.width} × ${resize.height}`
-        : `resized to a shorter side of ${resize.edge}${resize.longest === undefined ? '' : `, a longer one of at most ${resize.longest}`}`;
-  return `Pictures are ${resized}${resize === null ? '' : ` (${resample})`}${crop ? `, the middle ${width} × ${height} cut out` : ''}${bgr ? ', blue first' : ''}, normalised with mean ${list(mean)} and std ${list(std)}.`;
+  const done = [
+    resizing(resize, resample),
+    ...(crop ? [say`the middle ${width} × ${height} cut out`] : []),
+    ...(bgr ? [say`blue first`] : []),
+    say`normalised with mean ${list(mean)} and std ${list(std)}`,
+  ];
+  return say`Pictures are ${done.join(say`, `)}.`;
 }
 
 const sizeConfig = (resize: Resize) =>

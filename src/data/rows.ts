@@ -1,6 +1,7 @@
 /** Examples as they come from rows: framed by special tokens, cut to the longest length with a note; and which of them are held out. */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import { type Origin, originList } from './notes.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { Source } from './tokenRows.ts';
@@ -73,7 +74,7 @@ export function cutNote(cut: readonly Origin[], total: number, length: number): 
   return cut.length === 0
     ? []
     : [
-        `${cut.length} of ${total} examples are longer than ${length} tokens and lose their end: ${originList(cut)}.`,
+        say`${cut.length} of ${total} examples are longer than ${length} tokens and lose their end: ${originList(cut)}.`,
       ];
 }
 
@@ -148,7 +149,7 @@ export function chooseSplit(
 export function orderLabels(found: Iterable<string>, name: string, known?: readonly string[]): string[] {
   const names = [...new Set(found)];
   if (names.length < 2)
-    fail('bad-data', `${name} has only one class ("${names[0] ?? ''}"); a classifier needs at least two.`);
+    fail('bad-data', say`${name} has only one class ("${names[0] ?? ''}"); a classifier needs at least two.`);
   if (known && names.every((label) => known.includes(label))) return [...known];
   const numeric = names.every((label) => label.trim() !== '' && Number.isFinite(Number(label)));
   return names.sort((a, b) => (numeric ? Number(a) - Number(b) : a < b ? -1 : a > b ? 1 : 0));
@@ -159,7 +160,7 @@ export function requireHeld(split: Split, name: string): Split {
   if (split.held.length === 0)
     fail(
       'bad-data',
-      `${name} has one example per class, so none can be held for measuring; add at least one more.`,
+      say`${name} has one example per class, so none can be held for measuring; add at least one more.`,
     );
   return split;
 }

@@ -1,6 +1,7 @@
 /** The tensors of token examples: windows of a running text, whole or with tokens hidden at random, and padded rows. */
 import { fail } from '../lib/errors.ts';
 import { rng } from '../lib/rng.ts';
+import { say } from '../lib/say.ts';
 import type {
   Batch,
   FloatTensor,
@@ -20,7 +21,7 @@ export function windowOf(sequenceLength = 128): number {
   if (!Number.isInteger(sequenceLength) || sequenceLength < 2)
     fail(
       'bad-argument',
-      `A sequence length of ${sequenceLength} cannot be used; give a whole number of at least 2.`,
+      say`A sequence length of ${sequenceLength} cannot be used; give a whole number of at least 2.`,
     );
   return sequenceLength;
 }
@@ -29,7 +30,7 @@ export function windowOf(sequenceLength = 128): number {
 export function bodyOf(dataset: TextDataset | MaskedTextDataset, length: number): number {
   const around = dataset.prefix.length + (dataset.kind === 'masked-text' ? dataset.masking.suffix.length : 0);
   if (length - around < 1)
-    fail('bad-argument', `The sequence length leaves no room after ${around} prefix token(s).`);
+    fail('bad-argument', say`The sequence length leaves no room after ${around} prefix token(s).`);
   return length - around;
 }
 

@@ -1,6 +1,7 @@
 /** Text for language models: one stream of ids, its last part held out; long texts are encoded in parts. */
 import { within } from '../lib/budget.ts';
 import { fail } from '../lib/errors.ts';
+import { say } from '../lib/say.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import type { MaskedTextDataset, TextDataset } from './types.ts';
 
@@ -18,12 +19,12 @@ export function textDataset(
 ): TextDataset {
   const { heldShare = HELD_SHARE } = options;
   if (!(heldShare > 0 && heldShare < 1))
-    fail('bad-argument', `A held share of ${heldShare} cannot be used; give a number between 0 and 1.`);
+    fail('bad-argument', say`A held share of ${heldShare} cannot be used; give a number between 0 and 1.`);
   const tokens = encodeText(tokenizer, text, name);
   if (tokens.length < LEAST_TOKENS)
     fail(
       'bad-data',
-      `${name} has only ${tokens.length} tokens; give at least ${LEAST_TOKENS}, better some thousands.`,
+      say`${name} has only ${tokens.length} tokens; give at least ${LEAST_TOKENS}, better some thousands.`,
     );
   const cut = tokens.length - Math.max(2, Math.round(tokens.length * heldShare));
   return {
@@ -69,7 +70,7 @@ export function documentsDataset(
   if (a.length < LEAST_TOKENS || b.length < 2)
     fail(
       'bad-data',
-      `${name} has only ${a.length + b.length} tokens in ${train.length + held.length} texts; give more text.`,
+      say`${name} has only ${a.length + b.length} tokens in ${train.length + held.length} texts; give more text.`,
     );
   return {
     kind: 'text',
@@ -100,7 +101,7 @@ export function maskedText(dataset: TextDataset, tokenizer: Tokenizer): MaskedTe
   if (mask === undefined)
     return fail(
       'bad-data',
-      "The model's tokenizer has no mask token, so its model cannot guess hidden words; put its tokenizer_config.json beside it, or choose another model.",
+      say`The model's tokenizer has no mask token, so its model cannot guess hidden words; put its tokenizer_config.json beside it, or choose another model.`,
     );
   return { ...dataset, kind: 'masked-text', masking: { id: mask, specials, suffix, padId: pad } };
 }

@@ -6,6 +6,7 @@ import { Tokenizer as HfTokenizer } from '@huggingface/tokenizers';
 import { within } from '../lib/budget.ts';
 import { PapilioError, passOn } from '../lib/errors.ts';
 import { jsonOf, settingsIn } from '../lib/json.ts';
+import { say } from '../lib/say.ts';
 import { checkTokenizer, guardTokenizer, unnormalised } from './tokenizerGuards.ts';
 import { encodeSpans, type SpannedTokens } from './tokenSpans.ts';
 import type { Span } from './types.ts';
@@ -54,12 +55,12 @@ function parse(text: string): Record<string, unknown> {
     value = jsonOf(text, file);
   } catch (cause) {
     passOn(cause);
-    throw new PapilioError('malformed-file', `${file} is not valid JSON (${(cause as Error).message}).`);
+    throw new PapilioError('malformed-file', say`${file} is not valid JSON (${(cause as Error).message}).`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new PapilioError(
       'malformed-file',
-      `${file} holds no JSON object; give the file as Hugging Face writes it.`,
+      say`${file} holds no JSON object; give the file as Hugging Face writes it.`,
     );
   return value as Record<string, unknown>;
 }
@@ -72,7 +73,7 @@ function usable<T>(use: () => T): T {
     if (cause instanceof PapilioError) throw cause;
     throw new PapilioError(
       'malformed-file',
-      `tokenizer.json cannot be used (${(cause as Error).message}); export it again with the tokenizers library.`,
+      say`tokenizer.json cannot be used (${(cause as Error).message}); export it again with the tokenizers library.`,
     );
   }
 }
@@ -200,7 +201,7 @@ function checked(ids: number[]): number[] {
   if (ids.every((id) => id >= 0)) return ids;
   throw new PapilioError(
     'bad-data',
-    "The text has words that the model's vocabulary does not know, and it has no token for what is unknown; take other text or another model.",
+    say`The text has words that the model's vocabulary does not know, and it has no token for what is unknown; take other text or another model.`,
   );
 }
 

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { BOUNDS, type Budget, createBudget } from '../lib/budget.ts';
 import { fail, PapilioError } from '../lib/errors.ts';
 import { boundedRegExp } from '../lib/regex/script.ts';
+import { say } from '../lib/say.ts';
 
 /** A part of the library's tokenizer; Sequences have further ones. */
 interface Part {
@@ -136,7 +137,7 @@ function guardPattern(pattern: RegExp, name: string): RegExp {
     return boundedRegExp(pattern, () =>
       fail(
         'too-large',
-        `tokenizer.json: the expression ${source} of its ${name} takes too many steps on a text; ${BOUNDS.matchingSteps.advice}.`,
+        say`tokenizer.json: the expression ${source} of its ${name} takes too many steps on a text; ${BOUNDS.matchingSteps.advice()}.`,
         { bound: 'matchingSteps' },
       ),
     );
@@ -144,7 +145,7 @@ function guardPattern(pattern: RegExp, name: string): RegExp {
     if (cause instanceof PapilioError) throw cause;
     return fail(
       'malformed-file',
-      `tokenizer.json: the expression ${source} of its ${name} cannot be used (${(cause as Error).message}); take another tokenizer.`,
+      say`tokenizer.json: the expression ${source} of its ${name} cannot be used (${(cause as Error).message}); take another tokenizer.`,
     );
   }
 }
@@ -153,7 +154,7 @@ const within = (text: string, { letters }: Limit): string => {
   if (text.length <= letters) return text;
   return fail(
     'too-large',
-    `tokenizer.json: its normalizer makes a text many times as long as it was; ${advice}.`,
+    say`tokenizer.json: its normalizer makes a text many times as long as it was; ${advice()}.`,
     {
       bound: 'normalisedLetters',
     },
@@ -243,7 +244,7 @@ const PARTS = new Map<unknown, z.ZodType>([
 const refuse = (why: string): never =>
   fail(
     'malformed-file',
-    `tokenizer.json cannot be used (${why}); export it again with the tokenizers library.`,
+    say`tokenizer.json cannot be used (${why}); export it again with the tokenizers library.`,
   );
 
 function checked(schema: z.ZodType, value: unknown, where: string): void {
@@ -262,7 +263,8 @@ const MOST_KEYS = 200;
 export function checkTokenizer(json: object): void {
   checked(shape, json, '');
   for (const part of [json, (json as z.output<typeof shape>).model])
-    if (Object.keys(part).length > MOST_KEYS) refuse(`it has more than ${MOST_KEYS} keys beside its tokens`);
+    if (Object.keys(part).length > MOST_KEYS)
+      refuse(say`it has more than ${MOST_KEYS} keys beside its tokens`);
   const { model, added_tokens } = json as Omit<z.output<typeof shape>, 'added_tokens'> & {
     readonly added_tokens?: readonly z.output<typeof addedToken>[] | null;
   };
@@ -276,7 +278,7 @@ export function checkTokenizer(json: object): void {
   if (most > 2 * (entries + added.length) + gap)
     fail(
       'too-large',
-      `tokenizer.json has ${(entries + added.length).toLocaleString('en-GB')} tokens and the id ${most.toLocaleString('en-GB')}, which leaves more than ${gap.toLocaleString('en-GB')} ${unit}; ${advice}.`,
+      say`tokenizer.json has ${(entries + added.length).toLocaleString('en-GB')} tokens and the id ${most.toLocaleString('en-GB')}, which leaves more than ${gap.toLocaleString('en-GB')} ${unit()}; ${advice()}.`,
       { bound: 'tokenIds' },
     );
   const sets = createBudget('patternSets');
@@ -293,7 +295,7 @@ function checkVocabulary(vocab: object): { readonly entries: number; readonly la
     const bad = vocab.findIndex(
       (pair) => !Array.isArray(pair) || typeof pair[0] !== 'string' || typeof pair[1] !== 'number',
     );
-    if (bad >= 0) refuse(`model.vocab.${bad}: expected a token and its score`);
+    if (bad >= 0) refuse(say`model.vocab.${bad}: expected a token and its score`);
     return { entries: vocab.length, largest: vocab.length };
   }
   let entries = 0;
@@ -309,7 +311,7 @@ function checkVocabulary(vocab: object): { readonly entries: number; readonly la
     } else if (Number.isInteger(value) && (value as number) >= 0) {
       entries++;
       largest = Math.max(largest, value as number);
-    } else refuse(`model.vocab: the id of ${JSON.stringify(token.slice(0, 100))} is no whole number`);
+    } else refuse(say`model.vocab: the id of ${JSON.stringify(token.slice(0, 100))} is no whole number`);
   }
   return { entries, largest };
 }
@@ -321,20 +323,20 @@ const SPARE_MERGES = 4096;
 function checkMerges(merges: readonly unknown[], tokens: number): void {
   if (merges.length > MERGES_PER_TOKEN * tokens + SPARE_MERGES)
     refuse(
-      `model.merges: ${merges.length.toLocaleString('en-GB')} of them cannot make ${tokens.toLocaleString('en-GB')} tokens`,
+      say`model.merges: ${merges.length.toLocaleString('en-GB')} of them cannot make ${tokens.toLocaleString('en-GB')} tokens`,
     );
   const isPair = (merge: unknown) =>
     Array.isArray(merge) && merge.length === 2 && merge.every((half) => typeof half === 'string');
   const bad = merges.findIndex((merge) => typeof merge !== 'string' && !isPair(merge));
-  if (bad >= 0) refuse(`model.merges.${bad}: expected two tokens`);
+  if (bad >= 0) refuse(say`model.merges.${bad}: expected two tokens`);
 }
 
 /** Numbers and words of lists count as well: each may come back around every text, and costs a look before. */
 function countParts(value: unknown, where: string, depth: number, nodes: { left: number }): void {
   if (typeof value !== 'object' || value === null) return;
-  if (depth > MOST_DEPTH) refuse(`${where} is nested more than ${MOST_DEPTH} deep`);
+  if (depth > MOST_DEPTH) refuse(say`${where} is nested more than ${MOST_DEPTH} deep`);
   nodes.left -= 1 + (Array.isArray(value) ? value.length : Object.keys(value).length);
-  if (nodes.left < 0) refuse(`${where.split('.')[0]} has more than ${MOST_NODES} parts`);
+  if (nodes.left < 0) refuse(say`${where.split('.')[0]!} has more than ${MOST_NODES} parts`);
   for (const key of Object.keys(value))
     countParts((value as Record<string, unknown>)[key], `${where}.${key}`, depth + 1, nodes);
 }

@@ -34,7 +34,7 @@ describe.each(allLanguages())('%s', (name, table) => {
       Record<string, string | readonly string[]>
     >;
     const broken = Object.entries(terms).flatMap(([term, word]) => {
-      const isUsed = new RegExp(`(?<![\\w-])${term}(s|es)?(?![\\w-])`, 'i');
+      const isUsed = new RegExp(`(?<![\\w-])${term}(s|es)?(?![\\w-]|\\.\\w)`, 'i');
       return Object.entries(table)
         .filter(([from, to]) => isUsed.test(from) && ![word].flat().some((one) => to.includes(one)))
         .map(([from, to]) => ({ term, word, from, to }));
@@ -62,11 +62,15 @@ const NOT_YET = [
   ].map((name) => `src/page/${name}`),
 ];
 /** Rooms of the engine whose sentences reach the page and are said: more with every commit. */
-const ROOMS = ['hub', 'lib'];
+const ROOMS = ['data', 'hub', 'lib'];
 /** Names, code and selectors, which are the same in every language. */
 const NO_WORDS: readonly RegExp[] = [
   /^src\/page\/App\.tsx:\d+: Papilio$/,
   /^src\/page\/commands\.ts:\d+: input:not/,
+  // Texts to be learnt.
+  /^src\/data\/(tales|kitchen|recipes|styles|grammar)\.ts:/,
+  /^src\/data\/(glyphs[./]|catalogue\.ts)/,
+  /^src\/data\/files\/conll\.ts:\d+: no upos$/,
   // Lines of Python.
   /^src\/page\/exports\.ts:/,
 ];

@@ -3,6 +3,7 @@ import { Gunzip } from 'fflate';
 import { createBudget, within } from '../../lib/budget.ts';
 import { crc32, type InputFile } from '../../lib/bytes.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { readZip } from '../../lib/zip.ts';
 
 /** So much is given to the unpacker at once: the bound is seen before a thousand times as much is made. Large files go in larger pieces, which is quicker. */
@@ -25,7 +26,7 @@ export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer>
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const requireChecksum = (end: number): void => {
     if (end < 8 || view.getUint32(end - 8, true) !== crc)
-      fail('bad-data', `${name} is damaged: what is unpacked from it does not give its checksum.`);
+      fail('bad-data', say`${name} is damaged: what is unpacked from it does not give its checksum.`);
     crc = 0;
   };
   stream.onmember = requireChecksum;
@@ -35,9 +36,9 @@ export function gunzip(bytes: Uint8Array, name: string): Uint8Array<ArrayBuffer>
       stream.push(bytes.subarray(at, at + piece), at + piece >= bytes.length);
   } catch (cause) {
     if (cause instanceof PapilioError) throw cause;
-    fail('bad-data', `${name} is not a complete gzip file (${(cause as Error).message}).`);
+    fail('bad-data', say`${name} is not a complete gzip file (${(cause as Error).message}).`);
   }
-  if (!ended) fail('bad-data', `${name} is cut short: the gzip data ends too early.`);
+  if (!ended) fail('bad-data', say`${name} is cut short: the gzip data ends too early.`);
   requireChecksum(bytes.length);
   const out = new Uint8Array(total);
   let at = 0;
@@ -77,7 +78,7 @@ const MOST_ACCENTS = 0.2;
  * @throws PapilioError 'bad-data' on empty files and bytes that are no text
  */
 export function readText(bytes: Uint8Array, name: string, notes: string[] = []): string {
-  if (bytes.length === 0) fail('bad-data', `${name} is empty.`);
+  if (bytes.length === 0) fail('bad-data', say`${name} is empty.`);
   within('textBytes', bytes.length, name);
   const encoding = markOf(bytes) ?? utf16Without(bytes) ?? 'utf-8';
   let text: string;
@@ -88,17 +89,19 @@ export function readText(bytes: Uint8Array, name: string, notes: string[] = []):
   }
   // TextDecoder takes one mark of byte order away; programs that each add one leave more.
   text = text.replace(/^\ufeff+/, '');
-  if (encoding !== 'utf-8') notes.push(`${name} is ${encoding.toUpperCase()} and was read as such.`);
+  if (encoding !== 'utf-8') notes.push(say`${name} is ${encoding.toUpperCase()} and was read as such.`);
   if (text.includes('\u0000'))
-    fail('bad-data', `${name} holds zero bytes, so it is not a text; save it as UTF-8 text.`);
-  if (text.trim() === '') fail('bad-data', `${name} holds nothing but white space.`);
+    fail('bad-data', say`${name} holds zero bytes, so it is not a text; save it as UTF-8 text.`);
+  if (text.trim() === '') fail('bad-data', say`${name} holds nothing but white space.`);
   return text;
 }
 
-const refuse = (encoding: string, name: string, where = ''): never =>
+const refuse = (encoding: string, name: string, line?: number): never =>
   fail(
     'bad-data',
-    `${name} is not ${encoding.toUpperCase()} text${where}; save it as UTF-8 and open it again.`,
+    line === undefined
+      ? say`${name} is not ${encoding.toUpperCase()} text; save it as UTF-8 and open it again.`
+      : say`${name} is not ${encoding.toUpperCase()} text (line ${line} holds bytes that are none); save it as UTF-8 and open it again.`,
   );
 
 function markOf(bytes: Uint8Array): Encoding | undefined {
@@ -140,9 +143,9 @@ function latin1(bytes: Uint8Array, name: string, notes: string[]): string {
     !bytes.some(
       (b) => (b < 0x20 && ![9, 10, 12, 13].includes(b)) || [0x81, 0x8d, 0x8f, 0x90, 0x9d].includes(b),
     );
-  if (!isWestern) return refuse('utf-8', name, ` (line ${line} holds bytes that are none)`);
+  if (!isWestern) return refuse('utf-8', name, line);
   notes.push(
-    `${name} is not UTF-8 (line ${line}) and was read as Windows-1252 (Latin-1), ${high} accented letter(s); check them, or save it as UTF-8.`,
+    say`${name} is not UTF-8 (line ${line}) and was read as Windows-1252 (Latin-1), ${high} accented letter(s); check them, or save it as UTF-8.`,
   );
   const parts: string[] = [];
   for (let at = 0; at < bytes.length; at += SAMPLE)

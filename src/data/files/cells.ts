@@ -2,6 +2,7 @@
 import type { Budget } from '../../lib/budget.ts';
 import { passOn } from '../../lib/errors.ts';
 import { jsonOf } from '../../lib/json.ts';
+import { say } from '../../lib/say.ts';
 
 /** How databases, pandas and spreadsheets write that there is nothing. */
 const NOTHING = new Set(['', '\\N', 'NULL', 'nan', 'NaN', '<NA>', '#N/A']);
@@ -156,7 +157,7 @@ export function parseJson(text: string, onLarge?: () => void, what?: string, bud
 export function readLiteral(text: string): unknown {
   if (text.length > MAX_LENGTH) return undefined;
   try {
-    return parseJson(text, undefined, 'The list in a cell');
+    return parseJson(text, undefined, say`The list in a cell`);
   } catch (cause) {
     passOn(cause);
     // Python's, then.

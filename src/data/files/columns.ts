@@ -1,6 +1,7 @@
 /** Which column is what: told by the user, else guessed by the names that people and published datasets use, else by what the columns hold. */
 import { fail } from '../../lib/errors.ts';
 import { closest } from '../../lib/names.ts';
+import { say } from '../../lib/say.ts';
 import { guessByContent, NAMES, numbersIn, type Role } from './content.ts';
 
 /** A column by role, by its name or its number from 1; '' for an optional role that no column has, whatever its name. */
@@ -26,15 +27,15 @@ export function checkMapping(value: unknown): ColumnMapping {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return fail(
       'bad-argument',
-      'A column mapping is an object such as {"text": "review", "label": "stars"}, or {"text": 1, "label": 2}.',
+      say`A column mapping is an object such as {"text": "review", "label": "stars"}, or {"text": 1, "label": 2}.`,
     );
   for (const [role, column] of Object.entries(value)) {
     if (!ROLES.includes(role as Role))
-      fail('bad-argument', `A column cannot be mapped to "${role}"; choose among ${ROLES.join(', ')}.`);
+      fail('bad-argument', say`A column cannot be mapped to "${role}"; choose among ${ROLES.join(', ')}.`);
     if (typeof column !== 'string' && !(Number.isInteger(column) && (column as number) > 0))
       fail(
         'bad-argument',
-        `The column for "${role}" must be its name, or its number from 1, not ${JSON.stringify(column)}.`,
+        say`The column for "${role}" must be its name, or its number from 1, not ${JSON.stringify(column)}.`,
       );
   }
   return value as ColumnMapping;
@@ -59,11 +60,14 @@ function columnMeant({ file, columns }: ColumnsOf, meant: string | number): stri
   const known = columns[number - 1];
   if (known !== undefined) return known;
   const [near] = typeof meant === 'string' ? closest(meant, columns, 1) : [];
-  return fail(
-    'bad-data',
-    `${file} has no column ${typeof meant === 'number' ? meant : `"${meant}"`}; it has ${columns.map(named).join(', ')}.${near === undefined ? '' : ` Did you mean ${named(near)}?`}`,
-    { columns },
-  );
+  const has = columns.map(named).join(', ');
+  const wrong =
+    typeof meant === 'number'
+      ? say`${file} has no column ${meant}; it has ${has}.`
+      : say`${file} has no column "${meant}"; it has ${has}.`;
+  return fail('bad-data', near === undefined ? wrong : say`${wrong} Did you mean ${named(near)}?`, {
+    columns,
+  });
 }
 
 type Roles = { readonly needed: readonly Role[]; readonly optional?: readonly Role[] };
@@ -108,33 +112,44 @@ export function mapColumns(
 }
 
 /** What a table holds that has columns for these roles; what is trained reads what its first needed role says. */
-const CONTENTS: readonly (readonly [words: string, roles: readonly Role[]])[] = [
-  ['words with tags', ['tokens', 'tags']],
-  ['conversations', ['messages']],
-  ['prompts with answers', ['prompt', 'answer']],
-  ['texts', ['text']],
-  ['pictures', ['image']],
+const contents = (): readonly (readonly [words: string, roles: readonly Role[]])[] => [
+  [say`words with tags`, ['tokens', 'tags']],
+  [say`conversations`, ['messages']],
+  [say`prompts with answers`, ['prompt', 'answer']],
+  [say`texts`, ['text']],
+  [say`pictures`, ['image']],
 ];
 
 /** "It seems to hold texts, and the model reads pictures." where a table holds something else than what is read. */
 function otherContents({ columns, guessable = columns, rows }: ColumnsOf, needed: readonly Role[]): string {
-  const wanted = CONTENTS.find(([, [main]]) => main === needed[0]);
+  const all = contents();
+  const wanted = all.find(([, [main]]) => main === needed[0]);
   const holds = (roles: readonly Role[]) => hasColumns(guessable, {}, roles);
   const shows = (roles: readonly Role[]) =>
     guessByContent(guessable, rows, new Set(), roles).length === roles.length;
-  const others = CONTENTS.filter((content) => content !== wanted);
+  const others = all.filter((content) => content !== wanted);
   const found = others.find(([, roles]) => holds(roles)) ?? others.find(([, roles]) => shows(roles));
-  return wanted && found ? ` It seems to hold ${found[0]}, and the model reads ${wanted[0]}.` : '';
+  return wanted && found ? say`It seems to hold ${found[0]}, and the model reads ${wanted[0]}.` : '';
 }
 
 function refuse(table: ColumnsOf, role: Role, needed: readonly Role[]): never {
   const { file, columns, rows } = table;
-  const what = role === 'label' || role === 'value' ? 'no labels: no column "label"' : `no column "${role}"`;
+  const has = columns.map(named).join(', ');
+  const wrong =
+    role === 'label' || role === 'value'
+      ? say`${file} has no labels: no column "label"; it has ${has}.`
+      : say`${file} has no column "${role}"; it has ${has}.`;
   const numbers = role === 'label' ? numbersIn(columns, rows) : undefined;
   const other = role === needed[0] ? otherContents(table, needed) : '';
   return fail(
     'bad-data',
-    `${file} has ${what}; it has ${columns.map(named).join(', ')}.${other} Say which column it is, by its name or its number (on the command line: --columns '{"${role}": …}')${numbers === undefined ? '' : `, or train for the task regression, if ${named(numbers)} is to be predicted`}.`,
+    [
+      wrong,
+      ...(other === '' ? [] : [other]),
+      numbers === undefined
+        ? say`Say which column it is, by its name or its number (on the command line: --columns '{"${role}": …}').`
+        : say`Say which column it is, by its name or its number (on the command line: --columns '{"${role}": …}'), or train for the task regression, if ${named(numbers)} is to be predicted.`,
+    ].join(' '),
     { role, columns },
   );
 }
@@ -159,5 +174,5 @@ export function hasColumns(
 /** `"review" as text and column 2 as label`. */
 export const describeMapping = (mapping: FoundColumns): string =>
   Object.entries(mapping)
-    .map(([role, column]) => `${named(column)} as ${role}`)
+    .map(([role, column]) => say`${named(column)} as ${role}`)
     .join(', ');

@@ -3,6 +3,7 @@
  * any other can be chosen. CoNLL-U is known by its ten fields and numbers of words.
  */
 import { commonest } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import { linesOf } from './bytes.ts';
 import type { Findings, Row, Table } from './table.ts';
 
@@ -95,12 +96,12 @@ export function readConll(text: string, path: string, { drops, notes, room }: Fi
       if (sentence.some(({ fields }) => fields.length < 2 || fields[0] === '' || fields.at(-1) === ''))
         drops.add(
           { file: path, row },
-          { what: 'has a word without a tag', advice: 'each line is a word, white space, and its tag' },
+          { what: say`has a word without a tag`, advice: say`each line is a word, white space, and its tag` },
         );
       else if (sentence.some(({ fields }) => fields.length < form.width))
         drops.add(
           { file: path, row },
-          { what: 'has a word with too few fields', advice: `each line has ${form.width} fields` },
+          { what: say`has a word with too few fields`, advice: say`each line has ${form.width} fields` },
         );
       else rows.push({ row, values: valuesOf(sentence, names, form) });
     }
@@ -122,11 +123,15 @@ export function readConll(text: string, path: string, { drops, notes, room }: Fi
   end();
   if (form.isUniversal)
     notes.push(
-      `${path} is CoNLL-U: its words are read${others.ranges + others.empty === 0 ? '' : ` without ${others.ranges} ranges of several words and ${others.empty} empty nodes`}.`,
+      others.ranges + others.empty === 0
+        ? say`${path} is CoNLL-U: its words are read.`
+        : say`${path} is CoNLL-U: its words are read without ${others.ranges} ranges of several words and ${others.empty} empty nodes.`,
     );
   else if (comments.length > 0)
     notes.push(
-      `${path}: ${comments.length === 1 ? `line ${comments[0]} begins with # and is` : `${comments.length} lines begin with # and are`} read as comments.`,
+      comments.length === 1
+        ? say`${path}: line ${comments[0]!} begins with # and is read as comments.`
+        : say`${path}: ${comments.length} lines begin with # and are read as comments.`,
     );
   return { file: path, columns: names, rows, total, classNames: {} };
 }

@@ -1,17 +1,18 @@
 /** Pictures where there is no browser: their size by their first bytes, and PNG and JPEG decoded, turned upright as their EXIF says. */
 import { BOUNDS, within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { type DecodedImage, decodePng, isPng } from './png.ts';
 
 const isJpeg = (bytes: Uint8Array): boolean => bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff;
 
 /** @throws PapilioError 'bad-data' when it is neither, or cannot be read; the message begins with `name` */
-export async function decodePicture(bytes: Uint8Array, name = 'The picture'): Promise<DecodedImage> {
+export async function decodePicture(bytes: Uint8Array, name = say`The picture`): Promise<DecodedImage> {
   if (isPng(bytes)) return decodePng(bytes, name);
   if (!isJpeg(bytes))
     return fail(
       'bad-data',
-      `${name} is neither PNG nor JPEG, which is all that is read outside the browser.`,
+      say`${name} is neither PNG nor JPEG, which is all that is read outside the browser.`,
     );
   checkPicture(bytes, name);
   const { width = 0, height = 0 } = pictureCost(bytes) ?? {};
@@ -29,7 +30,7 @@ export async function decodePicture(bytes: Uint8Array, name = 'The picture'): Pr
   } catch (cause) {
     return fail(
       'bad-data',
-      `${name} is no JPEG that can be read: ${(cause as Error).message.replace(/\.$/, '')}.`,
+      say`${name} is no JPEG that can be read: ${(cause as Error).message.replace(/\.$/, '')}.`,
     );
   }
 }
@@ -168,7 +169,7 @@ function jpeg(bytes: Uint8Array, view: DataView): PictureCost | null {
 export function checkPicture(bytes: Uint8Array, name: string): void {
   const cost =
     pictureCost(bytes) ??
-    fail('bad-data', `${name} is no PNG, JPEG, WebP, GIF or BMP whose size can be read.`);
+    fail('bad-data', say`${name} is no PNG, JPEG, WebP, GIF or BMP whose size can be read.`);
   const { width, height, passes } = cost;
   within('pictureSide', Math.max(width, height), name);
   within('picturePixels', width * height, name, bytes.length);

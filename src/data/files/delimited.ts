@@ -1,5 +1,6 @@
 /** Tables from delimited text: rows by the dialect that was guessed or told, every row that is not one named, every guess said. */
 import { within } from '../../lib/budget.ts';
+import { say } from '../../lib/say.ts';
 import { type Drops, rowList } from '../notes.ts';
 import { isNothing, numberOf } from './cells.ts';
 import { isKnownName } from './columns.ts';
@@ -167,15 +168,18 @@ function isWhole(
   drops: Drops,
 ): boolean {
   if (first && first.length > 1 && sameCells(cells, first)) {
-    drops.add({ file: path, row }, { what: 'has its header again', advice: 'delete the row' });
+    drops.add({ file: path, row }, { what: say`has its header again`, advice: say`delete the row` });
     return false;
   }
   if (cells.length > columns.length && cells.slice(columns.length).some((cell) => cell.trim() !== '')) {
     drops.add(
       { file: path, row },
       {
-        what: `has ${columns.length === 1 ? '1 column' : `${columns.length} columns`} but another number of cells`,
-        advice: 'put quotation marks around texts with commas',
+        what:
+          columns.length === 1
+            ? say`has 1 column but another number of cells`
+            : say`has ${columns.length} columns but another number of cells`,
+        advice: say`put quotation marks around texts with commas`,
       },
     );
     return false;
@@ -212,21 +216,23 @@ function said(
   const shown = first.slice(0, 4).map((cell) => (cell.length > 24 ? `${cell.slice(0, 23)}…` : cell));
   const guesses = [
     ...notes,
-    ...(hasRowNames ? ['the header lacks the first column, which names the rows'] : []),
-    ...(header && headerScore <= 1 ? [`row 1 (${shown.join(', ')}) is taken as the header`] : []),
+    ...(hasRowNames ? [say`the header lacks the first column, which names the rows`] : []),
+    ...(header && headerScore <= 1 ? [say`row 1 (${shown.join(', ')}) is taken as the header`] : []),
     ...(names.index === undefined
       ? []
       : [
-          `${names.unnamed.has(names.index) ? names.index : `"${names.index}"`} counts the rows and is left out`,
+          say`${names.unnamed.has(names.index) ? names.index : `"${names.index}"`} counts the rows and is left out`,
         ]),
-    ...names.twice.slice(0, 5).map((name) => `"${name}" names two columns, the later is called "${name}.1"`),
+    ...names.twice
+      .slice(0, 5)
+      .map((name) => say`"${name}" names two columns, the later is called "${name}.1"`),
   ];
   const out = guesses.length === 0 ? [] : [`${path}: ${guesses.join('; ')}.`];
   if (strays.length > 0)
     out.push(
       quotes
-        ? `${path} has a quotation mark that is not closed or misplaced in ${rowList(strays)}: read as a character.`
-        : `${path}: quotation marks are read as characters (${rowList(strays)}).`,
+        ? say`${path} has a quotation mark that is not closed or misplaced in ${rowList(strays)}: read as a character.`
+        : say`${path}: quotation marks are read as characters (${rowList(strays)}).`,
     );
   return out;
 }

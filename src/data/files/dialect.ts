@@ -3,6 +3,7 @@
  * them, whether the first row is a header. Pure functions; what is told goes before what is guessed, and each guess has a line.
  */
 import { commonest, mean } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import { isNothing, numberOf, withoutPercent } from './cells.ts';
 import { isKnownName } from './columns.ts';
 import { countsRows } from './content.ts';
@@ -43,13 +44,13 @@ const MOST_RECORDS = 600;
 /** With more stray marks among them a reading is wrong anyway. */
 const MOST_STRAYS = 100;
 const DELIMITERS = [',', ';', '\t', '|'];
-const NAMES: Readonly<Record<string, string>> = {
-  ',': 'commas',
-  ';': 'semicolons',
-  '\t': 'tabs',
-  '|': 'vertical bars',
-};
-const delimiterName = (mark: string): string => NAMES[mark] ?? `"${mark}"`;
+const delimiterNames = (): Readonly<Record<string, string>> => ({
+  ',': say`commas`,
+  ';': say`semicolons`,
+  '\t': say`tabs`,
+  '|': say`vertical bars`,
+});
+const delimiterName = (mark: string): string => delimiterNames()[mark] ?? `"${mark}"`;
 
 type Row = readonly string[];
 
@@ -86,14 +87,19 @@ export function guessDialect(text: string, kind: string, told: TableOptions = {}
   const marks = guessMarks(rest === '' ? sample : rest, kind, from, told.quotes);
   const { delimiter } = marks;
   if (said !== undefined && said === delimiter)
-    notes.push(`the first line says that ${delimiterName(said)} divide the cells`);
+    notes.push(say`the first line says that ${delimiterName(said)} divide the cells`);
   else if (told.delimiter === undefined && delimiter !== null && delimiter !== usual(kind))
-    notes.push(`${delimiterName(delimiter)} divide the cells`);
-  if (marks.quotes && marks.escape === '\\') notes.push('a backslash stands before quotation marks in texts');
+    notes.push(say`${delimiterName(delimiter)} divide the cells`);
+  if (marks.quotes && marks.escape === '\\')
+    notes.push(say`a backslash stands before quotation marks in texts`);
   const own = commentCount(sample, lines, comments.end, marks);
   const lead = rest === '' ? lines : own;
   if (lead > lines)
-    notes.push(`${lead - lines === 1 ? 'line' : 'lines'} before the table that begin with # are left out`);
+    notes.push(
+      lead - lines === 1
+        ? say`line before the table that begin with # are left out`
+        : say`lines before the table that begin with # are left out`,
+    );
   const { cells } = readRecords(linesFrom(sample, lead), marks, { most: MOST_RECORDS });
   const whole = sample.length < text.length ? cells.slice(0, -1) : cells;
   return { ...marks, lead, notes, ...tableIn(whole.length === 0 ? cells : whole, notes) };
@@ -269,7 +275,7 @@ function tableIn(
   let title = skip;
   while (title < Math.min(cells.length - 1, 20) && width > 1 && filled(cells[title]!) < 2) title++;
   if (title > skip && headerScore(cells[title]!, bodyOf(title)) > 0 && filled(cells[title]!) > 1) {
-    notes.push(`what stands above the header in row ${title + 1} is left out`);
+    notes.push(say`what stands above the header in row ${title + 1} is left out`);
     skip = title;
   }
   const first = cells[skip] ?? [];

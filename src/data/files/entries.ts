@@ -5,6 +5,8 @@
 import type { InputFile } from '../../lib/bytes.ts';
 import { PapilioError } from '../../lib/errors.ts';
 import { plainWords } from '../../lib/json.ts';
+import { say } from '../../lib/say.ts';
+import { someOf } from '../notes.ts';
 import type { SplitName } from '../types.ts';
 import { CONLL, DELIMITED, extension, readText, TEXTS } from './bytes.ts';
 import { decimalMark, isNothing, numberOf, structured, withoutPercent } from './cells.ts';
@@ -146,7 +148,7 @@ function mapTables(
       const isUnlabelled = error instanceof PapilioError && error.kind === 'bad-data' && mappings.size > 0;
       if (!isUnlabelled || !alike.every(isHeld)) throw withColumns(error, table);
       reading.notes.push(
-        `${alike.map(({ file }) => file).join(', ')}: left out, since ${error.message.split(';')[0]}.`,
+        say`${alike.map(({ file }) => file).join(', ')}: left out, since ${error.message.split(/[;；]/)[0]!}.`,
       );
     }
   }
@@ -180,17 +182,19 @@ function noteColumns(
     found.firstCells = firstCells(table);
     if (table.hasHeader !== undefined) found.hasHeader = table.hasHeader;
   }
-  const which = files.length <= 3 ? files.join(', ') : `${files.length} files`;
+  const which = files.length <= 3 ? files.join(', ') : say`${files.length} files`;
   if (table.hasHeader === false)
     found.notes.push(
-      `No header row in ${which}: ${describeMapping(mapping)}. Columns can be told by their numbers.`,
+      say`No header row in ${which}: ${describeMapping(mapping)}. Columns can be told by their numbers.`,
     );
   else if (isFirst)
     found.notes.push(
-      `Columns: ${describeMapping(mapping)}${byContent.length === 0 ? '' : ` (${byContent.join(', ')} by what the columns hold)`}.`,
+      byContent.length === 0
+        ? say`Columns: ${describeMapping(mapping)}.`
+        : say`Columns: ${describeMapping(mapping)} (${byContent.join(', ')} by what the columns hold).`,
     );
   else if (describeMapping(mapping) !== describeMapping(found.mapping!))
-    found.notes.push(`Columns of ${which}: ${describeMapping(mapping)}.`);
+    found.notes.push(say`Columns of ${which}: ${describeMapping(mapping)}.`);
 }
 
 /** What a column begins with, for people who must tell columns apart. */
@@ -213,10 +217,10 @@ function numberReader(
   const given = values.filter((value) => !isNothing(value));
   const percent = given.length > 0 && given.every((value) => withoutPercent(value) !== value);
   const bare = percent ? withoutPercent : (value: unknown) => value;
-  if (percent) notes.push(`${table.file}: its numbers are percentages, 12% is read as 12.`);
+  if (percent) notes.push(say`${table.file}: its numbers are percentages, 12% is read as 12.`);
   const mark = options.decimal ?? decimalMark(given.map(bare), table.decimal ?? 'point');
   if (mark === 'comma')
-    notes.push(`${table.file}: the comma in its numbers is a decimal one, 3,5 is three and a half.`);
+    notes.push(say`${table.file}: the comma in its numbers is a decimal one, 3,5 is three and a half.`);
   return (value) =>
     typeof value === 'string' && !isNothing(value) ? (numberOf(bare(value), mark) ?? value) : value;
 }
@@ -285,7 +289,9 @@ function rowSplits(
   const all = table.rows.map(({ values }) => said.of(values[said.column]));
   const tests = all.includes('validation') ? all.filter((split) => split === 'test').length : 0;
   notes.push(
-    `${table.file}: the column "${said.column}" says which rows are held out${tests === 0 ? '' : `; the ${tests} of the test split are left out, the validation split is measured on`}.`,
+    tests === 0
+      ? say`${table.file}: the column "${said.column}" says which rows are held out.`
+      : say`${table.file}: the column "${said.column}" says which rows are held out; the ${tests} of the test split are left out, the validation split is measured on.`,
   );
   return (values) => {
     const split = said.of(values[said.column]);
@@ -302,9 +308,7 @@ function noteSplits(entries: readonly Entry[], notes: string[]): void {
   const rest = files((split) => split !== 'held');
   // Splits inside one file are not the names'.
   if (held.length === 0 || rest.length === 0 || held.some((file) => rest.includes(file))) return;
-  const shown = (names: readonly string[]) =>
-    `${names.slice(0, 4).join(', ')}${names.length > 4 ? ` and ${names.length - 4} more` : ''}`;
-  notes.push(`Held out by name: ${shown(held)}; learnt from: ${shown(rest)}.`);
+  notes.push(say`Held out by name: ${someOf(held, 4)}; learnt from: ${someOf(rest, 4)}.`);
 }
 
 /** Reads one file that is no delimited text. @throws PapilioError 'bad-data' where it is no table at all */
@@ -343,7 +347,7 @@ function sentencesOf(table: Table, notes: string[]): Table {
     /^(tag|tags|ner|ner_tag|label|labels)$/i.test(column.trim()) ? 'tags' : column;
   const columns = ['tokens', ...others.map(name)];
   notes.push(
-    `${table.file} has a word a row: the column "${number}" tells its ${sentences.length} sentences apart.`,
+    say`${table.file} has a word a row: the column "${number}" tells its ${sentences.length} sentences apart.`,
   );
   const rows = sentences.map(
     (sentence): Row => ({

@@ -5,6 +5,7 @@
 import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
 import { sizeOf } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import { KEPT_AT_SIZE, pictureSplit, prepared } from '../pictures.ts';
 import type { Preprocessing } from '../preprocessing.ts';
 import { orderLabels, requireHeld, stratifiedSplit } from '../rows.ts';
@@ -19,21 +20,21 @@ export interface IdxArray {
 /** Reads unsigned bytes of 1 to 4 dimensions; the file must be exactly as long as its header says. */
 export function readIdx(bytes: Uint8Array, name: string): IdxArray {
   if (bytes.length < 8 || bytes[0] !== 0 || bytes[1] !== 0)
-    fail('bad-data', `${name} does not begin as an IDX file does.`);
+    fail('bad-data', say`${name} does not begin as an IDX file does.`);
   if (bytes[2] !== 8)
-    fail('bad-data', `${name} holds elements of IDX type ${bytes[2]}; only unsigned bytes (8) are read.`);
+    fail('bad-data', say`${name} holds elements of IDX type ${bytes[2]!}; only unsigned bytes (8) are read.`);
   const rank = bytes[3]!;
   if (rank < 1 || rank > 4)
-    fail('bad-data', `${name} has ${rank} dimensions; labels have 1, pictures 3 or 4.`);
+    fail('bad-data', say`${name} has ${rank} dimensions; labels have 1, pictures 3 or 4.`);
   const start = 4 + 4 * rank;
-  if (bytes.length < start) fail('bad-data', `${name} is cut short in its header.`);
+  if (bytes.length < start) fail('bad-data', say`${name} is cut short in its header.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const shape = Array.from({ length: rank }, (_, d) => view.getUint32(4 + 4 * d));
   const count = sizeOf(shape);
   if (count !== bytes.length - start)
     fail(
       'bad-data',
-      `${name} should hold ${shape.join(' × ')} bytes but has ${bytes.length - start}; download it again.`,
+      say`${name} should hold ${shape.join(' × ')} bytes but has ${bytes.length - start}; download it again.`,
     );
   return { shape, data: bytes.subarray(start) };
 }
@@ -97,23 +98,23 @@ function readPairs(files: readonly InputFile[]): Pair[] {
     if (!partner)
       return fail(
         'bad-data',
-        `${file.name} has no labels: put the file ${prefix}-labels-idx1-ubyte beside it.`,
+        say`${file.name} has no labels: put the file ${prefix}-labels-idx1-ubyte beside it.`,
       );
     const [images, labels] = [read(file), read(partner)];
     if (images.shape.length < 3)
-      fail('bad-data', `${file.name} holds no pictures: it has ${images.shape.length} dimension(s).`);
+      fail('bad-data', say`${file.name} holds no pictures: it has ${images.shape.length} dimension(s).`);
     if (labels.shape.length !== 1)
-      fail('bad-data', `${partner.name} holds no labels: it has ${labels.shape.length} dimensions.`);
+      fail('bad-data', say`${partner.name} holds no labels: it has ${labels.shape.length} dimensions.`);
     if (images.shape[0] !== labels.shape[0])
       fail(
         'bad-data',
-        `${file.name} has ${images.shape[0]} pictures but ${partner.name} has ${labels.shape[0]} labels.`,
+        say`${file.name} has ${images.shape[0]!} pictures but ${partner.name} has ${labels.shape[0]!} labels.`,
       );
-    if (images.shape[0] === 0) fail('bad-data', `${file.name} is empty: it holds no picture.`);
+    if (images.shape[0] === 0) fail('bad-data', say`${file.name} is empty: it holds no picture.`);
     return [{ prefix, images, labels }];
   });
   if (pairs.length === 0)
-    fail('bad-data', 'There are IDX files but none named "…-images…"; keep the published names.');
+    fail('bad-data', say`There are IDX files but none named "…-images…"; keep the published names.`);
   return pairs;
 }
 
@@ -123,7 +124,7 @@ function picturesOf(pair: Pair, steps: Preprocessing): (i: number) => Uint8Array
   if (height === 0 || width === 0 || (depth !== 1 && depth !== 3))
     fail(
       'bad-data',
-      `The pictures of ${pair.prefix} are ${height} × ${width} × ${depth}; they need pixels and one or three channels.`,
+      say`The pictures of ${pair.prefix} are ${height} × ${width} × ${depth}; they need pixels and one or three channels.`,
     );
   const area = height * width;
   const rgba = new Uint8Array(4 * area).fill(255);

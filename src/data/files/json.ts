@@ -4,6 +4,7 @@ import { fail, passOn } from '../../lib/errors.ts';
 import { jsonBudget, jsonOf, plainWords } from '../../lib/json.ts';
 import { type NamedSplit, splitInName } from '../../lib/names.ts';
 import { greatest, least } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import { type Fault, rowList } from '../notes.ts';
 import type { SplitName } from '../types.ts';
 import { linesOf } from './bytes.ts';
@@ -58,8 +59,8 @@ function nothingFound(path: string, text: string): Found {
 
 function noteFound({ nothings, large, bytes }: Found, path: string, { notes, json }: Findings): void {
   json.take(bytes, path);
-  if (nothings) notes.push(`${path}: NaN and Infinity in it are read as nothing.`);
-  if (large) notes.push(`${path}: whole numbers beyond 2^53 are read as text, digit for digit.`);
+  if (nothings) notes.push(say`${path}: NaN and Infinity in it are read as nothing.`);
+  if (large) notes.push(say`${path}: whole numbers beyond 2^53 are read as text, digit for digit.`);
 }
 
 /** Values of a JSON text, also with Python's NaN and Infinity, which say that there is nothing; undefined where it is none. */
@@ -90,7 +91,7 @@ function parsed(text: string, found: Found): unknown {
 
 /** A row that is no object; `each` line or entry should be one. */
 const noObject = (each: 'line' | 'entry'): Fault => ({
-  what: 'holds no object',
+  what: say`holds no object`,
   advice: `each ${each} is {"text": …, "label": …}`,
 });
 
@@ -117,12 +118,12 @@ export function readJsonl(text: string, path: string, findings: Findings): Table
     }
     if (isRecord(values)) rows.push({ row, values: unwrapped(values) });
     else if (values === undefined)
-      drops.add({ file: path, row }, { what: 'is not JSON', advice: 'mend or delete the line' });
+      drops.add({ file: path, row }, { what: say`is not JSON`, advice: say`mend or delete the line` });
     else if (Array.isArray(values) && rows.length === 0) cells.push({ row, cells: values as unknown[] });
     else drops.add({ file: path, row }, noObject('line'));
   }
   noteFound(found, path, findings);
-  if (dicts > 0) notes.push(`${path} has Python's dicts for JSON in ${dicts} lines: read as such.`);
+  if (dicts > 0) notes.push(say`${path} has Python's dicts for JSON in ${dicts} lines: read as such.`);
   if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
   for (const { row } of cells) drops.add({ file: path, row }, noObject('line'));
   return table(path, rows, total);
@@ -161,7 +162,7 @@ function matrix(
       ...(split ? { split } : {}),
     }),
   );
-  if (isHeader) notes.push(`${file}: row 1 (${names.slice(0, 4).join(', ')}) is taken as the header.`);
+  if (isHeader) notes.push(say`${file}: row 1 (${names.slice(0, 4).join(', ')}) is taken as the header.`);
   return {
     file,
     columns,
@@ -184,13 +185,15 @@ export function readJson(text: string, path: string, findings: Findings): Table 
 function readConcatenated(text: string, path: string, findings: Findings): Table {
   const begins = /\S.*/.exec(text)?.[0].trim() ?? '';
   if (text.trim() !== begins && /^[{[].*[}\]],?$/.test(begins)) {
-    findings.notes.push(`${path} has one JSON object per line and was read as JSONL.`);
+    findings.notes.push(say`${path} has one JSON object per line and was read as JSONL.`);
     return readJsonl(text, path, findings);
   }
   const found = nothingFound(path, text);
   const values = severalValues(text, found);
   if (values && values.length > 1) {
-    findings.notes.push(`${path} has several JSON values, one after the other, and was read as their list.`);
+    findings.notes.push(
+      say`${path} has several JSON values, one after the other, and was read as their list.`,
+    );
     noteFound(found, path, findings);
     return tableOf(values, path, findings);
   }
@@ -198,9 +201,9 @@ function readConcatenated(text: string, path: string, findings: Findings): Table
     jsonOf(text, path);
   } catch (cause) {
     passOn(cause);
-    fail('bad-data', `${path} is not JSON (${(cause as Error).message}).`);
+    fail('bad-data', say`${path} is not JSON (${(cause as Error).message}).`);
   }
-  return fail('bad-data', `${path} is not JSON.`);
+  return fail('bad-data', say`${path} is not JSON.`);
 }
 
 /** JSON objects written one after the other; null where the text is anything else. */
@@ -229,7 +232,7 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
     if (!list)
       fail(
         'bad-data',
-        `${path} holds ${where} neither a list of objects nor an object of lists of equal length.`,
+        say`${path} holds ${where} neither a list of objects nor an object of lists of equal length.`,
       );
     room.take(list!.length, path);
     for (const entry of list!) {
@@ -259,13 +262,13 @@ function tableOf(whole: unknown, path: string, findings: Findings): Table {
     const keys = Object.keys(value);
     fail(
       'bad-data',
-      `${path} is an object (${keys.slice(0, 6).join(', ')}) but no table; give a list of objects or an object of lists.`,
+      say`${path} is an object (${keys.slice(0, 6).join(', ')}) but no table; give a list of objects or an object of lists.`,
     );
   }
   if (parts) {
     for (const [key, part] of withoutTests(parts, path, notes)) take(part, splitNamed(key), `under "${key}"`);
     if (parts.length < Object.keys(value as Values).length)
-      notes.push(`${path}: the rows are those under "${parts.map(([key]) => key).join('", "')}".`);
+      notes.push(say`${path}: the rows are those under "${parts.map(([key]) => key).join('", "')}".`);
   } else take(value, undefined, 'there');
   if (rows.length === 0 && cells.length > 0) return matrix(path, cells, null, total, notes);
   for (const { row } of cells) drops.add({ file: path, row }, noObject('entry'));
@@ -320,7 +323,7 @@ function withoutTests(
   const tests = saying('test');
   if (tests.length === 0 || saying('validation').length === 0) return parts;
   notes.push(
-    `Quality is measured on the validation split; "${tests.map(([key]) => key).join('", "')}" of ${path} is left out.`,
+    say`Quality is measured on the validation split; "${tests.map(([key]) => key).join('", "')}" of ${path} is left out.`,
   );
   return parts.filter((part) => !tests.includes(part));
 }
@@ -368,7 +371,7 @@ function fromColumns(value: Values, path: string): Values[] | null {
   if (most !== fewest)
     fail(
       'bad-data',
-      `${path} has columns of different lengths (${columns.map(([name, list]) => `"${name}" ${list!.length}`).join(', ')}), so ${rowList([fewest + 1])} on cannot be read; give each the same number of values.`,
+      say`${path} has columns of different lengths (${columns.map(([name, list]) => `"${name}" ${list!.length}`).join(', ')}), so ${rowList([fewest + 1])} on cannot be read; give each the same number of values.`,
     );
   return Array.from({ length: most }, (_, i) =>
     Object.fromEntries(columns.map(([name, list]) => [name, list![i]])),

@@ -4,6 +4,7 @@
  */
 import type { InputFile } from '../../lib/bytes.ts';
 import { PapilioError } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { baseName, extension, linesOf, readText } from './bytes.ts';
 import { type Draft, draftOf } from './delimited.ts';
 import type { TableOptions } from './dialect.ts';
@@ -52,12 +53,12 @@ export function readLabelledLines(
     total++;
     const values = isFasttext ? fromFasttext(line) : fromTrec(line);
     if (typeof values !== 'string') rows.push({ row, values });
-    else drops.add({ file: path, row }, { what: values, advice: 'each line is a label and its text' });
+    else drops.add({ file: path, row }, { what: values, advice: say`each line is a label and its text` });
   }
   notes.push(
     isFasttext
-      ? `${path} has fastText's lines: what follows __label__ is the label.`
-      : `${path} has lines as TREC writes them: the label is what stands before the colon, with what follows it in the column "fine_label".`,
+      ? say`${path} has fastText's lines: what follows __label__ is the label.`
+      : say`${path} has lines as TREC writes them: the label is what stands before the colon, with what follows it in the column "fine_label".`,
   );
   const columns = isFasttext ? ['label', 'text'] : ['label', 'fine_label', 'text'];
   return { file: path, columns, rows, total, classNames: {} };
@@ -65,15 +66,15 @@ export function readLabelledLines(
 
 function fromFasttext(line: string): Record<string, string> | string {
   const [, labels, text] = FASTTEXT.exec(line) ?? [];
-  if (labels === undefined || text === undefined || text.trim() === '') return 'has no label or no text';
+  if (labels === undefined || text === undefined || text.trim() === '') return say`has no label or no text`;
   const names = labels.split(/[\s,]+/).filter((word) => word !== '');
-  if (names.length > 1) return 'has several labels';
+  if (names.length > 1) return say`has several labels`;
   return { label: names[0]!.replace('__label__', ''), text: text.trim() };
 }
 
 function fromTrec(line: string): Record<string, string> | string {
   const [, label, fine, text] = TREC.exec(line) ?? [];
-  return label === undefined ? 'has no label' : { label, fine_label: `${label}:${fine}`, text: text! };
+  return label === undefined ? say`has no label` : { label, fine_label: `${label}:${fine}`, text: text! };
 }
 
 /** A table under the name of a text: null where the lines are not divided alike. */
@@ -158,14 +159,17 @@ export function entriesOfFolders(
       if (!(error instanceof PapilioError)) throw error;
       drops.add(
         { file: file.name },
-        { what: error.message.replace(`${file.name} `, '').replace(/\.$/, ''), advice: 'mend or delete it' },
+        {
+          what: error.message.replace(`${file.name} `, '').replace(/\.$/, ''),
+          advice: say`mend or delete it`,
+        },
       );
       return [];
     }
   });
   // One line each would hide everything else.
   notes.push(...own.slice(0, 3));
-  if (own.length > 3) notes.push(`${own.length - 3} more files are not UTF-8 and were read as those.`);
-  notes.push(`Each file is a text, the folder that it lies in its class.`);
+  if (own.length > 3) notes.push(say`${own.length - 3} more files are not UTF-8 and were read as those.`);
+  notes.push(say`Each file is a text, the folder that it lies in its class.`);
   return entries;
 }

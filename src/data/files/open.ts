@@ -5,10 +5,11 @@
 import { createBudget, within } from '../../lib/budget.ts';
 import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
+import { listOf, say } from '../../lib/say.ts';
 import { type ChatFormat, chatFormat } from '../chat.ts';
 import { textClassDataset, textValueDataset, tokenClassDataset } from '../classes.ts';
 import { instructionDataset } from '../instructions.ts';
-import { createDrops } from '../notes.ts';
+import { createDrops, someOf } from '../notes.ts';
 import { describePreprocessing, type Preprocessing } from '../preprocessing.ts';
 import { documentsDataset, HELD_SHARE, maskedText, textDataset } from '../text.ts';
 import type { Tokenizer } from '../tokenizer.ts';
@@ -62,7 +63,7 @@ export async function openDataset(
 ): Promise<Dataset> {
   const unpacked = unpack(given);
   const files = withoutAbout(unpacked);
-  if (files.length === 0) fail('bad-data', 'There are no files in what was opened.');
+  if (files.length === 0) fail('bad-data', say`There are no files in what was opened.`);
   const name = options.name ?? (given.length === 1 ? given[0]!.name : commonName(given));
   const opening = { name, files, classNames: namesBeside(unpacked), options, found };
   return options.task === 'image' ? openPictures(opening) : openTexts(opening);
@@ -106,7 +107,7 @@ const ofKinds = (files: readonly InputFile[], kinds: readonly string[]) =>
   files.filter((file) => kinds.includes(extension(file.name)));
 
 const kindsSeen = (files: readonly InputFile[]): string =>
-  [...new Set(files.map((file) => extension(file.name) || 'no extension'))].slice(0, 6).join(', ');
+  [...new Set(files.map((file) => extension(file.name) || say`no extension`))].slice(0, 6).join(', ');
 
 function readingOf({ files, options, found }: Opening): rows.Reading {
   const bytes = files.reduce((sum, file) => sum + file.bytes.length, 0);
@@ -125,13 +126,13 @@ function noteUnused({ files, found }: Opening, used: readonly InputFile[]): void
   const isUsed = new Set(used);
   const rest = files.filter((file) => !isUsed.has(file));
   if (rest.length > 0)
-    found.notes.push(`${rest.length} file(s) of other kinds are not used (${kindsSeen(rest)}).`);
+    found.notes.push(say`${rest.length} file(s) of other kinds are not used (${kindsSeen(rest)}).`);
 }
 
 async function openPictures(opening: Opening): Promise<Dataset> {
   const { name, files, options } = opening;
   const { preprocessing: steps, seed = 0, decodeImage = decodePicture } = options;
-  if (!steps) return fail('bad-argument', 'Pictures need the size that the model takes.');
+  if (!steps) return fail('bad-argument', say`Pictures need the size that the model takes.`);
   opening.found.notes.push(describePreprocessing(steps), ...steps.notes);
   if (files.some((file) => isIdxName(file.name)))
     return idxDataset(name, files, steps, { seed, ...(options.labels ? { labels: options.labels } : {}) });
@@ -196,7 +197,7 @@ async function openTexts(opening: Opening): Promise<Dataset> {
   if (!tokenizer)
     return fail(
       'bad-argument',
-      'Text needs the tokenizer of the model: put its tokenizer.json beside the .onnx.',
+      say`Text needs the tokenizer of the model: put its tokenizer.json beside the .onnx.`,
     );
   const reading = readingOf(opening);
   const { drops, notes } = reading;
@@ -292,25 +293,24 @@ function splitDocuments(
 /** What a dataset is opened for. `text` is a language model's: running text, documents, or prompts with answers, whichever the columns say. */
 export type DataTask = 'text' | 'masked-text' | 'text-class' | 'text-value' | 'token-class' | 'image';
 
-const TEXT = 'text: .txt, or a table (.csv, .jsonl, .parquet) with a text column';
-const READS: Readonly<Record<DataTask, string>> = {
-  text: TEXT,
-  'masked-text': TEXT,
-  'text-class':
-    'texts with labels: a table (.csv, .jsonl, .parquet), text with a label in each line, or folders of classes',
-  'text-value': 'texts with numbers: a table (.csv, .jsonl, .parquet)',
-  'token-class': 'words with tags: .conll, or a table (.csv, .jsonl, .parquet) of tokens and tags',
-  image: 'pictures: a folder or .zip with one folder per class, a table of pictures, or IDX files',
-};
+const textRead = (): string => say`text: .txt, or a table (.csv, .jsonl, .parquet) with a text column`;
+const readBy = (): Readonly<Record<DataTask, string>> => ({
+  text: textRead(),
+  'masked-text': textRead(),
+  'text-class': say`texts with labels: a table (.csv, .jsonl, .parquet), text with a label in each line, or folders of classes`,
+  'text-value': say`texts with numbers: a table (.csv, .jsonl, .parquet)`,
+  'token-class': say`words with tags: .conll, or a table (.csv, .jsonl, .parquet) of tokens and tags`,
+  image: say`pictures: a folder or .zip with one folder per class, a table of pictures, or IDX files`,
+});
 
 function kindOf({ name: path }: InputFile): string {
   const ending = extension(path);
-  if (isIdxName(path)) return 'pictures as IDX files';
-  if (PICTURES.includes(ending)) return 'pictures';
-  if (CONLL.includes(ending)) return 'words with tags';
-  if (TABLES.includes(ending)) return 'tables';
-  if (TEXTS.includes(ending)) return 'texts';
-  return ending === '' ? 'files without an extension' : `files of the kind .${ending}`;
+  if (isIdxName(path)) return say`pictures as IDX files`;
+  if (PICTURES.includes(ending)) return say`pictures`;
+  if (CONLL.includes(ending)) return say`words with tags`;
+  if (TABLES.includes(ending)) return say`tables`;
+  if (TEXTS.includes(ending)) return say`texts`;
+  return ending === '' ? say`files without an extension` : say`files of the kind .${ending}`;
 }
 
 const SHOWN = 2;
@@ -325,13 +325,12 @@ function described(files: readonly InputFile[]): string {
     else groups.set(kind, [file.name]);
   }
   const shown = [...groups].map(([kind, paths]) => {
-    const more = paths.length - SHOWN;
-    return `${kind} (${paths.slice(0, SHOWN).join(', ')}${more > 0 ? ` and ${more} more` : ''})`;
+    return `${kind} (${someOf(paths, SHOWN)})`;
   });
-  return shown.join(' and ');
+  return listOf(shown);
 }
 
 /** @throws PapilioError 'bad-data' that says what the files are and what is read for the task */
 function refuseKind(files: readonly InputFile[], task: DataTask): never {
-  return fail('bad-data', `The data are ${described(files)}, and the model reads ${READS[task]}.`);
+  return fail('bad-data', say`The data are ${described(files)}, and the model reads ${readBy()[task]}.`);
 }

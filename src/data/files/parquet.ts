@@ -26,6 +26,7 @@ import { compressors as codecs } from 'hyparquet-compressors';
 import { type Budget, createBudget, within } from '../../lib/budget.ts';
 import type { InputFile } from '../../lib/bytes.ts';
 import { fail, PapilioError } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import { type Names, namesInJson } from './card.ts';
 import type { Findings, Table } from './table.ts';
 
@@ -35,7 +36,7 @@ export async function readParquet(
   { room }: Pick<Findings, 'room'>,
 ): Promise<Table> {
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
-  if (bytes.length === 0) fail('bad-data', `${path} is empty.`);
+  if (bytes.length === 0) fail('bad-data', say`${path} is empty.`);
   let metadata: FileMetaData;
   let columns: string[];
   let schema: SchemaTree;
@@ -52,7 +53,7 @@ export async function readParquet(
     if (cause instanceof PapilioError) throw cause;
     return fail(
       'bad-data',
-      `${path} is no readable Parquet file (${(cause as Error).message}); download it again.`,
+      say`${path} is no readable Parquet file (${(cause as Error).message}); download it again.`,
     );
   }
   const total = Number(metadata.num_rows);
@@ -65,11 +66,11 @@ export async function readParquet(
     const codecs = [...new Set(metadata.row_groups.flatMap((g) => g.columns.map((c) => c.meta_data?.codec)))];
     return fail(
       'bad-data',
-      `${path} (codec ${codecs.join(', ')}) cannot be read (${(cause as Error).message}); write it again with snappy, zstd or no compression.`,
+      say`${path} (codec ${codecs.join(', ')}) cannot be read (${(cause as Error).message}); write it again with snappy, zstd or no compression.`,
     );
   }
   if (rows.length !== total)
-    fail('bad-data', `${path} should hold ${total} rows but has ${rows.length}; download it again.`);
+    fail('bad-data', say`${path} should hold ${total} rows but has ${rows.length}; download it again.`);
   return {
     file: path,
     columns,
@@ -134,9 +135,9 @@ const whole = (value: unknown, what: string): number => {
 /** The footer can be read without taking more than it has. @throws an error that says why not */
 function checkFooter(file: ArrayBuffer): void {
   const view = new DataView(file);
-  if (file.byteLength < 12) bad('it is too short');
+  if (file.byteLength < 12) bad(say`it is too short`);
   const length = view.getUint32(file.byteLength - 8, true);
-  if (length > file.byteLength - 8) bad('its footer does not fit into it');
+  if (length > file.byteLength - 8) bad(say`its footer does not fit into it`);
   skipStruct({ view: new DataView(file, file.byteLength - 8 - length, length), at: 0 });
 }
 
@@ -146,10 +147,10 @@ function checkSchema({ schema }: FileMetaData, name: string): void {
   for (const { num_children: children = 0 } of schema) {
     while (open.at(-1) === 0) open.pop();
     if (open.length > 0) open[open.length - 1]!--;
-    if (whole(children, 'number of columns') > 0) open.push(children);
-    if (open.length > DEEPEST) bad('its columns are nested too deeply');
+    if (whole(children, say`number of columns`) > 0) open.push(children);
+    if (open.length > DEEPEST) bad(say`its columns are nested too deeply`);
   }
-  if (open.some((left) => left > 0)) bad('its schema has fewer columns than it says');
+  if (open.some((left) => left > 0)) bad(say`its schema has fewer columns than it says`);
   within('columns', schema.length - 1, name);
 }
 
@@ -174,22 +175,22 @@ function checkPages(file: ArrayBuffer, metadata: FileMetaData, schema: SchemaTre
     values: createBudget('tableCells', bytes),
     unpacked: createBudget('unpackedBytes', bytes),
   };
-  const rows = metadata.row_groups.map(({ num_rows }) => whole(num_rows, 'number of rows in a part'));
+  const rows = metadata.row_groups.map(({ num_rows }) => whole(num_rows, say`number of rows in a part`));
   const total = rows.reduce((a, b) => a + b, 0);
-  if (total !== whole(metadata.num_rows, 'number of rows')) bad(`its parts have ${total} rows together`);
+  if (total !== whole(metadata.num_rows, 'number of rows')) bad(say`its parts have ${total} rows together`);
   within('tableCells', total * Math.max(1, schema.children.length), name, bytes);
   metadata.row_groups.forEach(({ columns }, i) => {
     for (const { meta_data: meta } of columns) {
-      if (!meta) bad('a column is not described');
+      if (!meta) bad(say`a column is not described`);
       checkColumn(counts, meta!, getTreePath(schema, meta!.path_in_schema), rows[i]!);
     }
   });
 }
 
 function checkColumn(counts: Counts, meta: ColumnMetaData, path: SchemaTree[], rows: number): void {
-  const start = whole(meta.dictionary_page_offset || meta.data_page_offset, 'place of a column');
-  const size = whole(meta.total_compressed_size, 'size of a column');
-  if (start + size > counts.file.byteLength) bad('a column does not lie in it');
+  const start = whole(meta.dictionary_page_offset || meta.data_page_offset, say`place of a column`);
+  const size = whole(meta.total_compressed_size, say`size of a column`);
+  if (start + size > counts.file.byteLength) bad(say`a column does not lie in it`);
   const c: Cursor = { view: new DataView(counts.file, start, size), at: 0 };
   const isFlat = isFlatColumn(path);
   // As the library goes through them.
@@ -197,7 +198,7 @@ function checkColumn(counts: Counts, meta: ColumnMetaData, path: SchemaTree[], r
     const from = c.at;
     skipStruct(c);
     const header = parquetHeader({ view: c.view, offset: from });
-    const length = whole(header.compressed_page_size, 'size of a page');
+    const length = whole(header.compressed_page_size, say`size of a page`);
     const packed = new Uint8Array(counts.file, start + c.at, Math.min(length, size - c.at));
     skip(c, length);
     seen += checkPage(counts, meta, path, header, packed);
@@ -214,23 +215,23 @@ function checkPage(
 ): number {
   const kind = { type: meta.type, width: path.at(-1)!.element.type_length };
   const { dictionary_page_header: dictionary, data_page_header: first, data_page_header_v2: second } = header;
-  const size = whole(header.uncompressed_page_size, 'size of an unpacked page');
+  const size = whole(header.uncompressed_page_size, say`size of an unpacked page`);
   counts.unpacked.take(size, counts.name);
   const unpack = (bytes: Uint8Array, length: number): Uint8Array =>
     decompressPage(bytes, length, meta.codec, compressors);
   const counted = (value: unknown): number => {
-    const n = whole(value, 'number of values in a page');
+    const n = whole(value, say`number of values in a page`);
     counts.values.take(n, counts.name);
     return n;
   };
   const levels = [getMaxRepetitionLevel(path), getMaxDefinitionLevel(path)] as const;
   if (header.type === 'DICTIONARY_PAGE') {
-    if (!dictionary) return bad('a dictionary is not described');
+    if (!dictionary) return bad(say`a dictionary is not described`);
     plainFits(counted(dictionary.num_values), unpack(packed, size));
     return 0;
   }
   if (header.type === 'DATA_PAGE') {
-    if (!first) return bad('a page is not described');
+    if (!first) return bad(say`a page is not described`);
     const n = counted(first.num_values);
     const page = cursorOf(unpack(packed, size));
     if (levels[0] > 0) runs(page, bits(levels[0]), n);
@@ -238,13 +239,13 @@ function checkPage(
     checkValues(counts, page, first.encoding, { ...kind, n: there, isFirst: true });
     return n;
   }
-  if (!second) return header.type === 'DATA_PAGE_V2' ? bad('a page is not described') : 0;
+  if (!second) return header.type === 'DATA_PAGE_V2' ? bad(say`a page is not described`) : 0;
   const n = counted(second.num_values);
-  const nulls = whole(second.num_nulls, 'number of nulls in a page');
+  const nulls = whole(second.num_nulls, say`number of nulls in a page`);
   const lengths = [second.repetition_levels_byte_length, second.definition_levels_byte_length] as const;
-  const [repetition, definition] = lengths.map((v) => whole(v, 'size of levels')) as [number, number];
+  const [repetition, definition] = lengths.map((v) => whole(v, say`size of levels`)) as [number, number];
   if (nulls > n || repetition + definition > Math.min(size, packed.length))
-    bad('a page does not fit together');
+    bad(say`a page does not fit together`);
   const level = cursorOf(packed.subarray(0, repetition + definition));
   if (levels[0] > 0) runs(level, bits(levels[0]), n, { length: repetition });
   level.at = repetition;
@@ -264,7 +265,7 @@ const bits = (level: number): number => 32 - Math.clz32(level);
 
 /** Eight truth values are a byte; nothing is smaller. */
 function plainFits(n: number, { byteLength }: { readonly byteLength: number }): void {
-  if (n > 8 * byteLength) bad(`${n} values do not fit into a page of ${byteLength} bytes`);
+  if (n > 8 * byteLength) bad(say`${n} values do not fit into a page of ${byteLength} bytes`);
 }
 
 /** Values of a bit-packed run may be followed by some that fill it up. */
@@ -283,7 +284,7 @@ function runs(
   n: number,
   options: { readonly length?: number; readonly equal?: number } = {},
 ): number {
-  if (width > 32) bad('values have more than 32 bits');
+  if (width > 32) bad(say`values have more than 32 bits`);
   let { length } = options;
   if (length === undefined) {
     const at = c.at;
@@ -297,7 +298,7 @@ function runs(
     const left = n - seen;
     if (header % 2 === 0) {
       const count = header / 2;
-      if (count > left) bad('a run has more values than its page');
+      if (count > left) bad(say`a run has more values than its page`);
       let value = 0;
       for (let i = 0; i < width; i += 8) value += byteAt(c) * 2 ** i;
       if (value === options.equal) found += count;
@@ -305,7 +306,7 @@ function runs(
       continue;
     }
     const count = ((header - 1) / 2) * 8;
-    if (count > left + FILLING) bad('a run has more values than its page');
+    if (count > left + FILLING) bad(say`a run has more values than its page`);
     if (options.equal !== undefined) found += countPacked(c, width, Math.min(count, left), options.equal);
     // The last group may be cut short.
     c.at = Math.min(c.view.byteLength, c.at + (count * width) / 8);
@@ -361,7 +362,7 @@ function checkValues(counts: Counts, c: Cursor, encoding: string, values: Values
 function deltas(c: Cursor, n: number): void {
   const [block, parts] = [varint(c), varint(c)];
   if (parts < 1 || parts > 1024 || block < 1 || block > 2 ** 20 || block % parts !== 0)
-    bad('the blocks of a page have no size that can be');
+    bad(say`the blocks of a page have no size that can be`);
   skipVarint(c);
   skipVarint(c);
   const size = block / parts;
@@ -371,7 +372,7 @@ function deltas(c: Cursor, n: number): void {
     skip(c, parts);
     for (let i = 0; i < parts && seen < n; i++) {
       const width = c.view.getUint8(widths + i);
-      if (width > 64) bad('values have more than 64 bits');
+      if (width > 64) bad(say`values have more than 64 bits`);
       c.at = Math.min(c.view.byteLength, c.at + Math.ceil((size * width) / 8));
       seen += size;
     }
@@ -389,7 +390,7 @@ function checkPrefixes(counts: Counts, c: Cursor, n: number): void {
   let before = 0;
   for (let i = 0; i < n; i++) {
     const [prefix, more] = [prefixes[i]!, lengths[i]!];
-    if (prefix < 0 || more < 0 || prefix > before) bad('a text begins as none before it');
+    if (prefix < 0 || more < 0 || prefix > before) bad(say`a text begins as none before it`);
     before = prefix + more;
     if (prefix > 0) counts.unpacked.take(before, counts.name);
   }

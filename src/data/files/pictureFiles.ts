@@ -2,6 +2,7 @@
 import { type Budget, createBudget } from '../../lib/budget.ts';
 import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import {
   createPictureKeeper,
   type LabelledPicture,
@@ -21,7 +22,7 @@ export interface PictureOptions {
   readonly decodeImage: ImageDecoder;
 }
 
-const UNREADABLE = 'convert or delete it';
+const convertIt = (): string => say`convert or delete it`;
 
 /** The picture as it is kept, or why there is none. */
 async function decode(
@@ -42,7 +43,7 @@ async function decode(
     image = await decodeImage(bytes, path);
   } catch (cause) {
     const why = (cause as Error).message.replace(`${path} `, '');
-    return `cannot be read as a picture (${why.replace(/\.$/, '')})`;
+    return say`cannot be read as a picture (${why.replace(/\.$/, '')})`;
   }
   // Outside: what the model demands is no fault of the picture, and what all cost together not of this one.
   pixels.take(image.width * image.height, path);
@@ -117,7 +118,7 @@ export async function picturesByFolder(
     if (label === undefined)
       fail(
         'bad-data',
-        `${file.name} has no label: it lies in no folder; put each class into a folder of its name, or add a table with the columns file_name and label.`,
+        say`${file.name} has no label: it lies in no folder; put each class into a folder of its name, or add a table with the columns file_name and label.`,
       );
     if (!used.has(file)) return [];
     return [
@@ -126,7 +127,7 @@ export async function picturesByFolder(
   });
   if (depths.some((depth, i) => depth < paths[i]!.length))
     reading.notes.push(
-      `Classes are named by the folder above ${JSON.stringify(paths.find((p, i) => depths[i]! < p.length)!.at(-1))}.`,
+      say`Classes are named by the folder above ${JSON.stringify(paths.find((p, i) => depths[i]! < p.length)!.at(-1))}.`,
     );
   return dataset(name, entries, options, reading);
 }
@@ -217,8 +218,8 @@ async function dataset(
     const pixels =
       image instanceof Uint8Array
         ? await decode(image, entry.origin.file, decoding)
-        : `names the picture "${String(image)}", which is not among the files`;
-    if (typeof pixels === 'string') reading.drops.add(entry.origin, { what: pixels, advice: UNREADABLE });
+        : say`names the picture "${String(image)}", which is not among the files`;
+    if (typeof pixels === 'string') reading.drops.add(entry.origin, { what: pixels, advice: convertIt() });
     else pictures.push({ entry, pixels });
   }
   const taken = pictures.map(({ entry }) => entry);

@@ -5,6 +5,7 @@
 import { unzlibSync } from 'fflate';
 import { within } from '../../lib/budget.ts';
 import { fail } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 
 export interface DecodedImage {
   readonly width: number;
@@ -27,9 +28,9 @@ const CHANNELS: Readonly<Record<number, number>> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 
 
 export const isPng = (bytes: Uint8Array): boolean => SIGNATURE.every((b, i) => bytes[i] === b);
 
-export function decodePng(bytes: Uint8Array, name = 'The picture'): DecodedImage {
-  const bad = (why: string): never => fail('bad-data', `${name} is not a PNG that can be read: ${why}.`);
-  if (!isPng(bytes)) bad('it does not begin as a PNG does');
+export function decodePng(bytes: Uint8Array, name = say`The picture`): DecodedImage {
+  const bad = (why: string): never => fail('bad-data', say`${name} is not a PNG that can be read: ${why}.`);
+  if (!isPng(bytes)) bad(say`it does not begin as a PNG does`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const packed: Uint8Array[] = [];
   let header: { width: number; height: number; depth: number; colour: number } | undefined;
@@ -38,30 +39,31 @@ export function decodePng(bytes: Uint8Array, name = 'The picture'): DecodedImage
   for (let at = 8; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
-    if (at + 12 + length > bytes.length) bad(`it is cut short in its ${type} part`);
+    if (at + 12 + length > bytes.length) bad(say`it is cut short in its ${type} part`);
     const body = bytes.subarray(at + 8, at + 8 + length);
     if (type === 'IHDR') {
-      if (length !== 13) bad('its header has the wrong length');
+      if (length !== 13) bad(say`its header has the wrong length`);
       header = {
         width: view.getUint32(at + 8),
         height: view.getUint32(at + 12),
         depth: body[8]!,
         colour: body[9]!,
       };
-      if (body[12] !== 0) bad('it is interlaced; save it without interlacing');
+      if (body[12] !== 0) bad(say`it is interlaced; save it without interlacing`);
     } else if (type === 'PLTE') palette = body;
     else if (type === 'tRNS') transparent = body;
     else if (type === 'IDAT') packed.push(body);
     else if (type === 'IEND') break;
     at += 12 + length;
   }
-  if (!header) return bad('it has no header');
+  if (!header) return bad(say`it has no header`);
   const { width, height, depth, colour } = header;
   const channels = CHANNELS[colour];
-  if (channels === undefined || ![1, 2, 4, 8, 16].includes(depth)) return bad('its colour type is unknown');
-  if (depth < 8 && channels > 1) bad('its bit depth does not fit its colour type');
-  if (colour === 3 && !palette) bad('it has no palette');
-  if (width === 0 || height === 0) bad('it has no pixels');
+  if (channels === undefined || ![1, 2, 4, 8, 16].includes(depth))
+    return bad(say`its colour type is unknown`);
+  if (depth < 8 && channels > 1) bad(say`its bit depth does not fit its colour type`);
+  if (colour === 3 && !palette) bad(say`it has no palette`);
+  if (width === 0 || height === 0) bad(say`it has no pixels`);
   within('pictureSide', Math.max(width, height), name);
   within('picturePixels', width * height, name, bytes.length);
 
@@ -69,15 +71,15 @@ export function decodePng(bytes: Uint8Array, name = 'The picture'): DecodedImage
   const expected = height * (rowBytes + 1);
   const data = concat(packed);
   // Before memory is taken: deflate cannot shrink further than this.
-  if (expected > 1032 * data.length + 64) bad('its data ends too early');
+  if (expected > 1032 * data.length + 64) bad(say`its data ends too early`);
   let raw: Uint8Array;
   try {
     // One byte more than the picture needs: data that goes on is seen, and never grows the buffer.
     raw = unzlibSync(data, { out: new Uint8Array(expected + 1) });
   } catch (cause) {
-    return bad(`its data cannot be unpacked (${(cause as Error).message})`);
+    return bad(say`its data cannot be unpacked (${(cause as Error).message})`);
   }
-  if (raw.length < expected) bad('its data ends too early');
+  if (raw.length < expected) bad(say`its data ends too early`);
   const samples = unfilter(raw, height, rowBytes, Math.max(1, (channels * depth) >> 3), bad);
   return { width, height, rgba: toRgba(samples, header, channels, rowBytes, palette, transparent) };
 }
@@ -104,7 +106,7 @@ function unfilter(
   const out = raw;
   for (let y = 0; y < height; y++) {
     const filter = raw[y * (rowBytes + 1)]!;
-    if (filter > 4) bad(`row ${y + 1} has the unknown filter ${filter}`);
+    if (filter > 4) bad(say`row ${y + 1} has the unknown filter ${filter}`);
     const from = y * (rowBytes + 1) + 1;
     const to = y * rowBytes;
     for (let x = 0; x < rowBytes; x++) {

@@ -4,6 +4,7 @@
  */
 import Papa from 'papaparse';
 import { within } from '../../lib/budget.ts';
+import { say } from '../../lib/say.ts';
 
 /** How text is divided into cells. */
 export interface Marks {
@@ -139,7 +140,11 @@ const splitPlain = (line: string, { delimiter }: Marks): string[] =>
   delimiter === null ? [line] : line.split(delimiter);
 
 /** Goes through a text for the record with the most cells, before any of them is made. @throws PapilioError 'too-large' */
-function requireNarrow(text: string, { delimiter, quotes, escape: before }: Marks, name = 'The table'): void {
+function requireNarrow(
+  text: string,
+  { delimiter, quotes, escape: before }: Marks,
+  name = say`The table`,
+): void {
   if (delimiter === null) return;
   let count = 1;
   let isBegin = true;

@@ -1,6 +1,7 @@
 /** Rows of tables as examples of a task: texts with classes or numbers, words with tags, conversations, documents. What a row lacks is noted. */
 import { BOUNDS } from '../../lib/budget.ts';
 import { plainWords } from '../../lib/json.ts';
+import { say } from '../../lib/say.ts';
 import type { ClassRow, TaggedRow, TextRow, ValueRow } from '../classes.ts';
 import type { ChatRow } from '../instructions.ts';
 import { readLabels } from '../labels.ts';
@@ -27,7 +28,7 @@ export interface Reading extends Findings {
   readonly keepClasses?: boolean;
 }
 
-const INCOMPLETE = 'fill or delete what is incomplete';
+const fillIt = (): string => say`fill or delete what is incomplete`;
 
 /** A text, also from bytes; null where there is none. */
 function textOf(value: unknown): string | null {
@@ -40,7 +41,7 @@ function keep<T>(
   entries: readonly Entry[],
   drops: Drops,
   make: (entry: Entry) => T | string,
-  advice = INCOMPLETE,
+  advice = fillIt(),
 ): { readonly entry: Entry; readonly made: T }[] {
   return entries.flatMap((entry) => {
     const made = make(entry);
@@ -52,9 +53,9 @@ function keep<T>(
 
 const readText = ({ values, origin, split }: Entry): TextRow | string => {
   const text = textOf(values.text);
-  if (text === null) return 'has no text';
+  if (text === null) return say`has no text`;
   const pair = values.pair === undefined ? null : textOf(values.pair);
-  if (values.pair !== undefined && pair === null) return 'has no second text';
+  if (values.pair !== undefined && pair === null) return say`has no second text`;
   return { text, ...(pair === null ? {} : { pair }), origin, split };
 };
 
@@ -101,24 +102,24 @@ export function valueRows(entries: readonly Entry[], { drops }: Reading): ValueR
 
 /** Why a cell gives no number. */
 function noNumber(value: unknown): Fault {
-  if (isNothing(value)) return { what: 'has no number to be predicted', advice: INCOMPLETE };
+  if (isNothing(value)) return { what: say`has no number to be predicted`, advice: fillIt() };
   if (withoutPercent(value) !== value)
     return {
-      what: 'has a percent sign (%) behind some of the numbers to be predicted and not behind others',
-      advice: 'write all of them alike',
+      what: say`has a percent sign (%) behind some of the numbers to be predicted and not behind others`,
+      advice: say`write all of them alike`,
     };
   const shown = plainWords(value).slice(0, 40);
   return {
-    what: 'has something else than a plain number to be predicted',
-    advice: `write a number such as 12.5 instead of ${JSON.stringify(shown)}`,
+    what: say`has something else than a plain number to be predicted`,
+    advice: say`write a number such as 12.5 instead of ${JSON.stringify(shown)}`,
   };
 }
 
 /** Why a cell gives no list. */
 const noList = (value: unknown, what: string): string =>
   isBrokenList(value)
-    ? `has a list of ${what} that cannot be read (write it as JSON: ["a", "b"])`
-    : `has no ${what}`;
+    ? say`has a list of ${what} that cannot be read (write it as JSON: ["a", "b"])`
+    : say`has no ${what}`;
 
 export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedRow[] {
   const made = keep(
@@ -129,9 +130,9 @@ export function taggedRows(entries: readonly Entry[], reading: Reading): TaggedR
       const tags = listOf(values.tags);
       if (!words || words.length === 0) return noList(values.tokens, 'words');
       if (!tags) return noList(values.tags, 'tags');
-      return words.length === tags.length ? { words, tags } : 'has another number of tags than of words';
+      return words.length === tags.length ? { words, tags } : say`has another number of tags than of words`;
     },
-    'each word needs one tag',
+    say`each word needs one tag`,
   );
   // All tags together, so that numbers are recognised as such.
   const all = made.flatMap(({ entry, made: { tags } }) => tags.map((tag) => ({ tag, entry })));
@@ -172,10 +173,10 @@ export function chatRoles(
 /** One after the other: messages take much more than the tokens that become of them. */
 export function* chatRows(entries: readonly Entry[], { drops, notes }: Reading): Generator<ChatRow> {
   if (entries.some(({ values }) => values.rejected !== undefined))
-    notes.push('Of two answers the chosen one is learnt; the rejected one is not used.');
+    notes.push(say`Of two answers the chosen one is learnt; the rejected one is not used.`);
   for (const entry of entries) {
     const row = chatRow(entry);
-    if (typeof row === 'string') drops.add(entry.origin, { what: row, advice: INCOMPLETE });
+    if (typeof row === 'string') drops.add(entry.origin, { what: row, advice: fillIt() });
     else yield row;
   }
 }
@@ -184,7 +185,7 @@ function chatRow({ values, origin, split }: Entry): ChatRow | string {
   const messages = 'messages' in values ? conversationOf(values) : pairOf(values);
   if (typeof messages === 'string') return messages;
   if (!messages.some((m) => m.role === 'assistant' && m.isLearnt !== false))
-    return 'has no answer in its conversation';
+    return say`has no answer in its conversation`;
   const tools = toolsOf(values.tools);
   return { messages, ...(tools === null ? {} : { tools }), origin, split };
 }
@@ -233,7 +234,7 @@ export function withoutUnanswerable(entries: readonly Entry[], notes: string[]):
   const empty = entries.filter(({ values }) => 'answer' in values && isEmpty(values.answer));
   if (empty.length === 0 || empty.length === entries.length) return entries;
   notes.push(
-    `${empty.length} of ${entries.length} questions have no answer and are left out: ${originList(empty.map(({ origin }) => origin))}.`,
+    say`${empty.length} of ${entries.length} questions have no answer and are left out: ${originList(empty.map(({ origin }) => origin))}.`,
   );
   const left = new Set(empty);
   return entries.filter((entry) => !left.has(entry));
@@ -246,8 +247,8 @@ function pairOf(values: Entry['values']): Message[] | string {
   const first = firstAnswer(values.answer);
   if (!isMessageList(first)) {
     const text = textOf(first);
-    if (text === null) return 'has no answer';
-    return asked.length === 0 ? 'has no prompt' : [...asked, { role: 'assistant', content: text }];
+    if (text === null) return say`has no answer`;
+    return asked.length === 0 ? say`has no prompt` : [...asked, { role: 'assistant', content: text }];
   }
   const said = readMessages(first);
   if (typeof said === 'string') return said;
@@ -265,7 +266,7 @@ function promptOf({ prompt, context, system }: Entry['values']): Message[] | str
     return onlyRead(read[0]!.role === 'system' ? read : [...systemTurn(system), ...read]);
   }
   const text = textOf(prompt);
-  if (text === null) return 'has no prompt';
+  if (text === null) return say`has no prompt`;
   const below = textOf(context);
   return [...systemTurn(system), { role: 'user', content: below === null ? text : `${text}\n\n${below}` }];
 }
@@ -275,6 +276,6 @@ export const documentRows = (entries: readonly Entry[], { drops }: Reading): Tex
   keep(entries, drops, (entry) => {
     const row = readText(entry);
     return typeof row !== 'string' && longestStretch(row.text) > BOUNDS.unbrokenLetters.most
-      ? `has more than ${BOUNDS.unbrokenLetters.most.toLocaleString('en-GB')} letters in one word or one white space`
+      ? say`has more than ${BOUNDS.unbrokenLetters.most.toLocaleString('en-GB')} letters in one word or one white space`
       : row;
   }).map((m) => m.made);

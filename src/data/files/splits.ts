@@ -4,6 +4,7 @@
  */
 import type { InputFile } from '../../lib/bytes.ts';
 import { type NamedSplit, splitInName, splitInPath } from '../../lib/names.ts';
+import { say } from '../../lib/say.ts';
 import type { SplitName } from '../types.ts';
 
 const asHeld = (split: NamedSplit): SplitName => (split === 'train' ? 'train' : 'held');
@@ -21,7 +22,7 @@ export function splitOfFolders(folders: readonly string[]): SplitName | undefine
 }
 
 const pathsShown = (files: readonly InputFile[]): string =>
-  files.length <= 3 ? files.map(({ name: path }) => path).join(', ') : `${files.length} files`;
+  files.length <= 3 ? files.map(({ name: path }) => path).join(', ') : say`${files.length} files`;
 
 export interface Assigned {
   /** Those that are used. */
@@ -61,17 +62,24 @@ export function assignSplits(
   if (validation.length > 0)
     drop(
       test,
-      `Quality is measured on the validation split; ${test.length === 1 ? `${test[0]!.name} is` : `${test.length} files of the test split are`} left out.`,
+      test.length === 1
+        ? say`Quality is measured on the validation split; ${test[0]!.name} is left out.`
+        : say`Quality is measured on the validation split; ${test.length} files of the test split are left out.`,
     );
   const hasHeld = validation.length + test.length > 0;
+  const heldShown = () => pathsShown([...validation, ...test].filter((file) => !dropped.has(file)));
   if (hasHeld && train.length > 0)
     drop(
       none,
-      `${pathsShown(none)} ${none.length === 1 ? 'names' : 'name'} no split while other files do: left out.`,
+      none.length === 1
+        ? say`${pathsShown(none)} names no split while other files do: left out.`
+        : say`${pathsShown(none)} name no split while other files do: left out.`,
     );
   else if (hasHeld && none.length > 0)
     notes.push(
-      `${pathsShown(none)} ${none.length === 1 ? 'names' : 'name'} no split and ${none.length === 1 ? 'is' : 'are'} learnt from; ${pathsShown([...validation, ...test].filter((file) => !dropped.has(file)))} held out.`,
+      none.length === 1
+        ? say`${pathsShown(none)} names no split and is learnt from; ${heldShown()} held out.`
+        : say`${pathsShown(none)} name no split and are learnt from; ${heldShown()} held out.`,
     );
   const isStated = hasHeld && train.length + none.length > 0;
   return {

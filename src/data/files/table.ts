@@ -2,6 +2,7 @@
 import type { Budget } from '../../lib/budget.ts';
 import type { InputFile } from '../../lib/bytes.ts';
 import { fail } from '../../lib/errors.ts';
+import { say } from '../../lib/say.ts';
 import type { Drops } from '../notes.ts';
 import type { SplitName } from '../types.ts';
 import { baseName } from './bytes.ts';
@@ -50,6 +51,6 @@ export const isAbout = ({ name: path }: InputFile): boolean => ABOUT.test(baseNa
 
 /** @throws PapilioError 'bad-data' for a table without rows */
 export function filled(table: Table): Table {
-  if (table.total === 0) fail('bad-data', `${table.file} has a header but no rows.`);
+  if (table.total === 0) fail('bad-data', say`${table.file} has a header but no rows.`);
   return table;
 }
