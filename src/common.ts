@@ -16,6 +16,7 @@ export { closest, visible } from './lib/names.ts';
 export { greatest, least, median } from './lib/numbers.ts';
 export { rng } from './lib/rng.ts';
 export {
+  anyOf,
   type Language,
   language,
   listOf,

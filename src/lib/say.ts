@@ -57,6 +57,10 @@ export const pieces = <T>(parts: readonly string[], values: readonly T[]): (stri
 export const say = (parts: TemplateStringsArray, ...values: readonly (string | number)[]): string =>
   pieces(parts, values).join('');
 
+/** "a, b or c" */
+export const anyOf = (items: readonly string[]): string =>
+  new Intl.ListFormat(current.locale, { type: 'disjunction' }).format(items);
+
 /** "a, b and c" */
 export const listOf = (items: readonly string[]): string =>
   new Intl.ListFormat(current.locale, { type: 'conjunction' }).format(items);

@@ -1,8 +1,9 @@
 /** What the page does without being looked at: title, wake lock, spoken progress, short messages. */
 import { useEffect, useState } from 'react';
+import { say } from '../common.ts';
 import type { RunState } from '../protocol.ts';
 import { smooth } from './features/training/series.ts';
-import { real, scoreText } from './format.ts';
+import { metricText, real, scoreText } from './format.ts';
 import type { Page } from './page.ts';
 import { Action } from './parts/Action.tsx';
 import { IconButton } from './parts/Icon.tsx';
@@ -32,7 +33,7 @@ function useTitle(page: Page, state: RunState): void {
     const title = () => {
       written = performance.now();
       const { share, loss } = progress(page);
-      const figures = loss === null ? '' : ` – loss ${real(loss)}`;
+      const figures = loss === null ? '' : ` – ${say`loss ${real(loss)}`}`;
       const sign = state === 'running' ? '▶ ' : state === 'paused' ? '❚❚ ' : '';
       document.title =
         state === 'running' || state === 'paused' || state === 'finished'
@@ -51,19 +52,33 @@ function useTitle(page: Page, state: RunState): void {
   }, [page, state, series]);
 }
 
+const spokenState = (state: Exclude<RunState, 'idle'>): string =>
+  ({
+    loading: say`Training loading.`,
+    compiling: say`Training compiling.`,
+    ready: say`Training ready.`,
+    running: say`Training running.`,
+    paused: say`Training paused.`,
+    finished: say`Training finished.`,
+    failed: say`Training failed.`,
+  })[state];
+
 /** What a screen reader says of the run. */
 function useSpokenProgress(page: Page, state: RunState): string {
   const [spoken, setSpoken] = useState('');
   useEffect(() => {
     if (state !== 'running') {
-      setSpoken(state === 'idle' ? '' : `Training ${state}.`);
+      setSpoken(state === 'idle' ? '' : spokenState(state));
       return;
     }
     const timer = setInterval(() => {
       const { step, loss } = progress(page);
       const last = page.run.getState().current?.series.evals.at(-1);
-      const score = last === undefined ? '' : `, held-out ${last.metric} ${scoreText(last)}`;
-      if (loss !== null) setSpoken(`Step ${step}, loss ${real(loss)}${score}`);
+      const at = say`Step ${step}, loss ${loss === null ? '–' : real(loss)}`;
+      if (loss !== null)
+        setSpoken(
+          last === undefined ? at : say`${at}, held-out ${metricText(last.metric)} ${scoreText(last)}`,
+        );
     }, SPEAK_EVERY_MS);
     return () => clearInterval(timer);
   }, [page, state]);
@@ -114,9 +129,9 @@ export function Ambient() {
         <div className="toast" role="status" data-testid="notice">
           <span>{notice}</span>
           {undo === null ? null : (
-            <Action kind="link" text="undo" onPress={() => void page.controller.undoReset()} />
+            <Action kind="link" text={say`undo`} onPress={() => void page.controller.undoReset()} />
           )}
-          <IconButton icon="cross" label="Close" onPress={() => page.ui.setState({ notice: null })} />
+          <IconButton icon="cross" label={say`Close`} onPress={() => page.ui.setState({ notice: null })} />
         </div>
       )}
     </>

@@ -1,6 +1,7 @@
 /** The third area: what training changes - answers, factors, the merged file - and adapters, methods and runs beside each other. */
 import type { ComponentType } from 'react';
 import { Tab, TabList, TabPanel, Tabs } from 'react-aria-components';
+import { say } from '../common.ts';
 import { Adapters } from './features/adapters/Adapters.tsx';
 import { Inside } from './features/inspect/Inside.tsx';
 import { Merge } from './features/merge/Merge.tsx';
@@ -23,14 +24,14 @@ interface TabOf {
   readonly showsRecorded?: true;
 }
 
-const TABS: readonly TabOf[] = [
-  { id: 'compare', title: 'Before and after', Content: BeforeAfter, showsRecorded: true },
-  { id: 'inside', title: 'Inside', Content: Inside, showsRecorded: true },
-  { id: 'weights', title: 'Weights', Content: Weights },
-  { id: 'merge', title: 'Merge', Content: Merge },
-  { id: 'adapters', title: 'Adapters', Content: Adapters },
-  { id: 'methods', title: 'Methods', Content: Methods },
-  { id: 'runs', title: 'Runs', Content: Runs },
+const TABS = (): readonly TabOf[] => [
+  { id: 'compare', title: say`Before and after`, Content: BeforeAfter, showsRecorded: true },
+  { id: 'inside', title: say`Inside`, Content: Inside, showsRecorded: true },
+  { id: 'weights', title: say`Weights`, Content: Weights },
+  { id: 'merge', title: say`Merge`, Content: Merge },
+  { id: 'adapters', title: say`Adapters`, Content: Adapters },
+  { id: 'methods', title: say`Methods`, Content: Methods },
+  { id: 'runs', title: say`Runs`, Content: Runs },
 ];
 
 export function Results() {
@@ -40,14 +41,14 @@ export function Results() {
     <div className="panel-scroll">
       <ErrorCard panel="see" />
       <Tabs selectedKey={tab} onSelectionChange={(key) => page.ui.setState({ seeTab: key as SeeTab })}>
-        <TabList className="tablist" aria-label="What to see">
-          {TABS.map(({ id, title }) => (
+        <TabList className="tablist" aria-label={say`What to see`}>
+          {TABS().map(({ id, title }) => (
             <Tab key={id} id={id} className="tab">
               {title}
             </Tab>
           ))}
         </TabList>
-        {TABS.map(({ id, Content, showsRecorded }) => (
+        {TABS().map(({ id, Content, showsRecorded }) => (
           <TabPanel key={id} id={id} className="tabpanel">
             {showsRecorded ? (
               <Shown isBrief>

@@ -1,13 +1,20 @@
 /** Numbers and symbols as people read them. */
+import { language, say } from '../common.ts';
 import type { DataReport, EvalMetric } from '../protocol.ts';
 
-const group = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const groups = new Map<string, Intl.NumberFormat>();
 
-export const whole = (n: number): string => group.format(n);
+/** 1,234 */
+export function whole(n: number): string {
+  const { locale } = language();
+  const group = groups.get(locale) ?? new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+  groups.set(locale, group);
+  return group.format(n);
+}
 
 /** 1,234 · 1.41 M */
 export function count(n: number): string {
-  if (Math.abs(n) < 1e6) return group.format(n);
+  if (Math.abs(n) < 1e6) return whole(n);
   return `${(n / 1e6).toFixed(n < 1e8 ? 2 : 0)} M`;
 }
 
@@ -43,6 +50,21 @@ export function real(x: number): string {
 /** An error: two significant figures in a power of ten. */
 export const power = (x: number): string => signed(x.toExponential(1).replace('e', ' e'));
 
+/** What a score counts; names of formulas stay. */
+export const metricText = (metric: EvalMetric['metric']): string =>
+  ({
+    accuracy: say`accuracy`,
+    perplexity: say`perplexity`,
+    'pseudo-perplexity': say`pseudo-perplexity`,
+    rmse: 'rmse',
+  })[metric];
+
+/** What a score was counted on. */
+export const scoredOn = ({ examples, words }: Pick<EvalMetric, 'examples' | 'words'>): string =>
+  words === undefined
+    ? say`${whole(examples)} examples`
+    : say`${whole(words)} tagged words of ${whole(examples)} examples`;
+
 /** A held-out score by its metric. */
 export const scoreText = ({ metric, value }: Pick<EvalMetric, 'metric' | 'value'>): string =>
   metric === 'accuracy' ? percent(value) : real(value);
@@ -54,7 +76,7 @@ export const letterOf = (symbol: string): string => GREEK[symbol] ?? symbol;
 
 /** How many examples are learnt from, and how many only scored. */
 export const examplesText = ({ trainExamples, heldExamples }: DataReport): string =>
-  `${whole(trainExamples)} to learn from, ${whole(heldExamples)} held aside`;
+  say`${whole(trainExamples)} to learn from, ${whole(heldExamples)} held aside`;
 
 /** So many a second, short enough for a narrow column. */
 export const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.toFixed(1) : whole(perSecond));
@@ -62,8 +84,8 @@ export const rate = (perSecond: number): string => (perSecond < 10 ? perSecond.t
 export function duration(seconds: number): string {
   if (seconds < 1) return '< 1 s';
   if (seconds < 60) return `${Math.round(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+  if (seconds < 3600) return say`${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return say`${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
 }
 
 /** A time that was measured or forecast: milliseconds below a second. */
@@ -72,8 +94,8 @@ export const brief = (seconds: number): string =>
 
 export function ago(milliseconds: number): string {
   const seconds = Math.max(0, milliseconds / 1000);
-  if (seconds < 50) return 'just now';
-  if (seconds < 3000) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
-  if (seconds < 80_000) return `${Math.round(seconds / 3600)} h ago`;
-  return `${Math.round(seconds / 86_400)} days ago`;
+  if (seconds < 50) return say`just now`;
+  if (seconds < 3000) return say`${Math.max(1, Math.round(seconds / 60))} min ago`;
+  if (seconds < 80_000) return say`${Math.round(seconds / 3600)} h ago`;
+  return say`${Math.round(seconds / 86_400)} days ago`;
 }

@@ -1,5 +1,6 @@
 /** The page put together: stores, trainer, controller, and what changes settings. React only shows this and calls it. */
 import type { InputFile, PickedFile } from '../common.ts';
+import { say } from '../common.ts';
 import type { HubSource, RepoKind, UrlSource } from '../hub.ts';
 import type { MethodId } from '../methods.ts';
 import type { AdapterRow } from '../protocol.ts';
@@ -162,7 +163,7 @@ function createEdits({ choice }: Stores, readMissing: () => void) {
   function setField(part: 'config' | 'training', key: string, value: unknown): string | null {
     const { settings, startFrom, report } = choice.getState();
     if (part === 'config' && startFrom !== null)
-      return `the run goes on from ${startFrom.name}, whose own configuration counts`;
+      return say`the run goes on from ${startFrom.name}, whose own configuration counts`;
     const reason = refuseValue(part === 'config' ? configShape(settings.method) : trainingShape, key, value);
     if (reason !== null) return reason;
     setSettings(

@@ -1,5 +1,5 @@
 /** Whether this browser can train, found out without making a device, and what to do where it cannot. */
-import { isSoftwareAdapter } from '../common.ts';
+import { isSoftwareAdapter, say } from '../common.ts';
 
 export type GpuSupport =
   | { readonly state: 'ready'; readonly isSoftware: boolean; readonly name: string }
@@ -11,14 +11,14 @@ export async function detectGpu(navigator: Navigator, isSecure: boolean): Promis
   if (!isSecure)
     return {
       state: 'insecure',
-      steps: ['WebGPU needs a secure address: open the page at https:// or at http://localhost.'],
+      steps: [say`WebGPU needs a secure address: open the page at https:// or at http://localhost.`],
     };
   const gpu = navigator.gpu as GPU | undefined;
   if (gpu === undefined) return { state: 'no-webgpu', steps: steps(false) };
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' }).catch(() => null);
   if (adapter === null) return { state: 'no-adapter', steps: steps(true) };
   const { vendor, architecture, description } = adapter.info;
-  const name = description || [vendor, architecture].filter(Boolean).join(' ') || 'unnamed adapter';
+  const name = description || [vendor, architecture].filter(Boolean).join(' ') || say`unnamed adapter`;
   return { state: 'ready', isSoftware: isSoftwareAdapter(adapter.info), name };
 }
 
@@ -27,30 +27,32 @@ function stepsFor(agent: string, isBlocked: boolean): string[] {
   const isLinux = /Linux/.test(agent) && !/Android/.test(agent);
   if (/Firefox\//.test(agent)) {
     return [
-      'Update Firefox: WebGPU is on by default from version 141 on Windows and 145 on Apple computers.',
-      'Elsewhere open about:config, set dom.webgpu.enabled to true and, if it stays blocked, gfx.webgpu.ignore-blocklist too.',
-      'Restart Firefox and reload this page.',
+      say`Update Firefox: WebGPU is on by default from version 141 on Windows and 145 on Apple computers.`,
+      say`Elsewhere open about:config, set dom.webgpu.enabled to true and, if it stays blocked, gfx.webgpu.ignore-blocklist too.`,
+      say`Restart Firefox and reload this page.`,
     ];
   }
   if (/Edg\/|Chrome\/|Chromium\//.test(agent)) {
     const browser = /Edg\//.test(agent) ? 'edge' : 'chrome';
     return [
       // Whoever knows WebGPU is as new as that.
-      ...(isBlocked ? [] : ['Update the browser to version 113 or later (121 on Android).']),
-      `Open ${browser}://settings/system and turn on graphics acceleration.`,
+      ...(isBlocked ? [] : [say`Update the browser to version 113 or later (121 on Android).`]),
+      say`Open ${browser}://settings/system and turn on graphics acceleration.`,
       ...(isLinux || isBlocked
         ? [
-            `Open ${browser}://flags, enable “Unsafe WebGPU Support”${isLinux ? ' and “Vulkan”' : ''}, and relaunch.`,
+            isLinux
+              ? say`Open ${browser}://flags, enable “Unsafe WebGPU Support” and “Vulkan”, and relaunch.`
+              : say`Open ${browser}://flags, enable “Unsafe WebGPU Support”, and relaunch.`,
           ]
         : []),
-      `Open ${browser}://gpu to see why the GPU is blocked.`,
+      say`Open ${browser}://gpu to see why the GPU is blocked.`,
     ];
   }
   if (/Safari\//.test(agent)) {
     return [
-      'WebGPU is on by default from Safari 26 (macOS 26, iOS 26): update the system.',
-      'On older systems: Settings, Safari, Advanced, Feature Flags, WebGPU.',
+      say`WebGPU is on by default from Safari 26 (macOS 26, iOS 26): update the system.`,
+      say`On older systems: Settings, Safari, Advanced, Feature Flags, WebGPU.`,
     ];
   }
-  return ['Open this page in a recent Chrome, Edge, Firefox or Safari.'];
+  return [say`Open this page in a recent Chrome, Edge, Firefox or Safari.`];
 }

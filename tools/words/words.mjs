@@ -51,7 +51,7 @@ export function phrasesIn(path, text) {
 
 /** Props that hold no words although they may have spaces. */
 const WORDLESS =
-  /^(className|d|viewBox|transform|style|points|data-[\w-]+|id|rel|key|strokeDasharray|gridTemplate\w*)$/;
+  /^(className|d|viewBox|transform|style|points|data-[\w-]+|id|rel|key|strokeDasharray|gridTemplate\w*|placement)$/;
 /** Calls whose texts nobody reads on screen. */
 const UNREAD = /^(querySelector(All)?|closest|matches|getPropertyValue|matchMedia|getContext|includes)$/;
 /** What only a mistake of the program meets. */

@@ -4,7 +4,7 @@
  * and in numbers.
  */
 import { useEffect, useRef, useState } from 'react';
-import { visible } from '../../common.ts';
+import { say, visible } from '../../common.ts';
 import { saveFile } from '../exports.ts';
 import { useUi } from '../usePage.ts';
 import { type ChartLine, type ChartSpec, type NumberTable, tableOf } from './chartNumbers.ts';
@@ -239,10 +239,10 @@ function ChartMenu({ spec, label }: { readonly spec: () => ChartSpec; readonly l
       <SaveMenu
         of={name}
         items={[
-          { title: 'Show numbers as a table', run: () => setTable(tableOf(spec())) },
+          { title: say`Show numbers as a table`, run: () => setTable(tableOf(spec())) },
           tableItem(name, () => tableOf(spec())),
-          { title: 'Save picture (PNG)', run: save('png') },
-          { title: 'Save picture (SVG)', run: save('svg') },
+          { title: say`Save picture (PNG)`, run: save('png') },
+          { title: say`Save picture (SVG)`, run: save('svg') },
         ]}
       />
       {table === null ? null : <NumbersDialog title={name} table={table} onClose={() => setTable(null)} />}

@@ -1,5 +1,6 @@
 /** A button that copies a text, and says that it did. */
 import { useState } from 'react';
+import { say } from '../../common.ts';
 import type { Stores } from '../stores.ts';
 import { usePage } from '../usePage.ts';
 import { Action } from './Action.tsx';
@@ -13,7 +14,7 @@ export async function copyText(ui: Stores['ui'], text: string): Promise<boolean>
     return true;
   } catch {
     ui.setState({
-      notice: 'The browser does not let the page copy: select the text and copy it yourself.',
+      notice: say`The browser does not let the page copy: select the text and copy it yourself.`,
     });
     return false;
   }
@@ -32,5 +33,5 @@ export function Copy(props: {
     setCopied(true);
     setTimeout(() => setCopied(false), SAID_MS);
   };
-  return <Action kind={kind} text={isCopied ? 'copied' : text} onPress={() => void copy()} />;
+  return <Action kind={kind} text={isCopied ? say`copied` : text} onPress={() => void copy()} />;
 }

@@ -1,6 +1,7 @@
 /** What went wrong, in one sentence, with the ways on; of a model that cannot be imported, what it lacks. */
 import { useEffect, useRef } from 'react';
 import type { ErrorReport } from '../../common.ts';
+import { say } from '../../common.ts';
 import { type ActionId, actionLabel, guideOf } from '../errorGuide.ts';
 import { saveFile } from '../exports.ts';
 import type { Page } from '../page.ts';
@@ -83,7 +84,7 @@ export function ErrorCard({ panel }: { readonly panel: PanelName }) {
     <section ref={card} className="error-card" role="alert" data-testid="run-error">
       <IconButton
         icon="cross"
-        label="Close"
+        label={say`Close`}
         className="error-close"
         onPress={() => page.run.setState({ error: null })}
       />
@@ -119,6 +120,20 @@ interface Recognised {
 const isMissing = (value: unknown): value is Missing =>
   typeof value === 'object' && value !== null && 'op' in value && 'node' in value;
 
+function missingText(ops: number, nodes: number): string {
+  if (ops > 1) return say`${ops} operators are missing, at ${nodes} nodes`;
+  return nodes === 1
+    ? say`One operator is missing, at 1 node`
+    : say`One operator is missing, at ${nodes} nodes`;
+}
+
+function recognisedText({ nodes, family, modules }: Recognised): string {
+  const { supported, total } = nodes;
+  return family === 'unknown'
+    ? say`Recognised: ${supported} of ${total} nodes, ${modules.length} modules.`
+    : say`Recognised: ${supported} of ${total} nodes, a ${family} model, ${modules.length} modules.`;
+}
+
 /** Operators that are missing with their nodes, and what was recognised, to read and to copy; nothing for errors that list none. */
 function MissingOps({ report }: { readonly report: ErrorReport }) {
   const missing = (Array.isArray(report.details.missing) ? report.details.missing : []).filter(isMissing);
@@ -130,8 +145,7 @@ function MissingOps({ report }: { readonly report: ErrorReport }) {
   return (
     <details className="fold missing">
       <summary>
-        <Icon name="chevron" /> {byOp.size === 1 ? 'One operator is' : `${byOp.size} operators are`} missing,
-        at {missing.length} {missing.length === 1 ? 'node' : 'nodes'}
+        <Icon name="chevron" /> {missingText(byOp.size, missing.length)}
       </summary>
       <dl>
         {[...byOp].map(([op, nodes]) => (
@@ -141,7 +155,7 @@ function MissingOps({ report }: { readonly report: ErrorReport }) {
             </dt>
             {nodes.map(({ node, reason }) => (
               <dd key={`${node} ${reason}`}>
-                <code>{node || 'a node without a name'}</code> {reason}
+                <code>{node || say`a node without a name`}</code> {reason}
               </dd>
             ))}
           </div>
@@ -149,17 +163,13 @@ function MissingOps({ report }: { readonly report: ErrorReport }) {
       </dl>
       {recognised === undefined ? null : (
         <>
-          <p>
-            Recognised: {recognised.nodes.supported} of {recognised.nodes.total} nodes
-            {recognised.family === 'unknown' ? '' : `, a ${recognised.family} model`},{' '}
-            {recognised.modules.length} modules.
-          </p>
+          <p>{recognisedText(recognised)}</p>
           {layers.length === 0 ? null : (
-            <p className="missing-modules">Its layers: {layers.map(({ name }) => name).join(', ')}</p>
+            <p className="missing-modules">{say`Its layers: ${layers.map(({ name }) => name).join(', ')}`}</p>
           )}
         </>
       )}
-      <Copy text="copy the list" of={JSON.stringify({ missing, recognised }, null, 2)} />
+      <Copy text={say`copy the list`} of={JSON.stringify({ missing, recognised }, null, 2)} />
     </details>
   );
 }

@@ -1,6 +1,7 @@
 /** A place to drop files on or pick them from a dialog; they stay where they are and are read, in this tab, when they are used. */
 import { DropZone, FileTrigger } from 'react-aria-components';
 import type { PickedFile } from '../../common.ts';
+import { say } from '../../common.ts';
 import { sizeOf } from '../../protocol.ts';
 import { bytes } from '../format.ts';
 import { Action } from './Action.tsx';
@@ -64,10 +65,10 @@ export function FileDrop(props: {
           void collect(picked, '').then(onFiles);
         }}
       >
-        <Action text="Choose files" />
+        <Action text={say`Choose files`} />
       </FileTrigger>{' '}
       <FileTrigger acceptDirectory onSelect={(list) => onFiles(inFolder([...(list ?? [])], accepts))}>
-        <Action text="Choose a folder" />
+        <Action text={say`Choose a folder`} />
       </FileTrigger>
       <p className="hint">{hint}</p>
       {files.length > 0 ? (
@@ -77,9 +78,9 @@ export function FileDrop(props: {
               <code>{file.name}</code> {bytes(sizeOf(file))}
             </li>
           ))}
-          {files.length > 6 ? <li>and {files.length - 6} more</li> : null}
+          {files.length > 6 ? <li>{say`and ${files.length - 6} more`}</li> : null}
           <li>
-            <Action kind="link" icon="cross" text="remove" onPress={onClear} />
+            <Action kind="link" icon="cross" text={say`remove`} onPress={onClear} />
           </li>
         </ul>
       ) : null}

@@ -1,6 +1,7 @@
 /** "How was this measured": the one way from a number on screen to how it was got. It opens by pointer, finger and key, and is read out. */
 import type { ReactNode } from 'react';
 import { Button, Dialog, DialogTrigger, Popover } from 'react-aria-components';
+import { say } from '../../common.ts';
 import { Icon } from './Icon.tsx';
 import { MEASURED, type MeasuredName } from './measured.ts';
 
@@ -14,7 +15,7 @@ export function Measured(props: {
   readonly children?: ReactNode;
 }) {
   const { of, about, children } = props;
-  const name = `${about}: how was this measured?`;
+  const name = say`${about}: how was this measured?`;
   return (
     <DialogTrigger>
       <Button
@@ -25,7 +26,7 @@ export function Measured(props: {
       </Button>
       <Popover className="popover" offset={4}>
         <Dialog className="measured" aria-label={name}>
-          <p>{MEASURED[of]}</p>
+          <p>{MEASURED[of]()}</p>
         </Dialog>
       </Popover>
     </DialogTrigger>

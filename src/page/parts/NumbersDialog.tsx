@@ -1,5 +1,6 @@
 /** The numbers of a chart as a table, for those who cannot or would not read the drawing. */
 import { Dialog, Heading, Modal, ModalOverlay } from 'react-aria-components';
+import { say } from '../../common.ts';
 import { real, whole } from '../format.ts';
 import { type Cell, fewRows, type NumberTable } from './chartNumbers.ts';
 import { Table } from './Facts.tsx';
@@ -29,16 +30,16 @@ export function NumbersDialog(props: {
       <Modal className="modal modal-wide">
         <Dialog className="dialog">
           <Heading slot="title">{title}</Heading>
-          <IconButton slot="close" icon="cross" label="Close" className="dialog-close" />
+          <IconButton slot="close" icon="cross" label={say`Close`} className="dialog-close" />
           <p className="hint">
             {rows.length < table.rows.length
-              ? `${rows.length} of ${whole(table.rows.length)} rows, evenly spread; the CSV has them all.`
-              : `${whole(rows.length)} ${rows.length === 1 ? 'row' : 'rows'}, as the chart was when this was opened.`}
+              ? say`${rows.length} of ${whole(table.rows.length)} rows, evenly spread; the CSV has them all.`
+              : rows.length === 1
+                ? say`1 row, as the chart was when this was opened.`
+                : say`${whole(rows.length)} rows, as the chart was when this was opened.`}
           </p>
           {[...new Set(Object.values(formulas))].map((formula) => (
-            <p key={formula} className="hint">
-              Smoothed: {formula}.
-            </p>
+            <p key={formula} className="hint">{say`Smoothed: ${formula}.`}</p>
           ))}
           <Table words={[]} numbers={head}>
             {rows.map((row, i) => (

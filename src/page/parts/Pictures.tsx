@@ -1,5 +1,6 @@
 /** Small pictures, pixel by pixel, and a pad to draw one on. */
 import { type PointerEvent, useEffect, useRef, useState } from 'react';
+import { say } from '../../common.ts';
 import { Action } from './Action.tsx';
 
 /** A picture of one or three channels as the model reads it: [channels, height, width], 0 … 1 as floats or 0 … 255 as bytes. */
@@ -126,7 +127,7 @@ export function DrawPad(props: {
             if (!keepsDrawing) clear();
           }}
         />
-        <Action kind="link" text="clear" isDisabled={isEmpty} onPress={clear} />
+        <Action kind="link" text={say`clear`} isDisabled={isEmpty} onPress={clear} />
       </span>
     </div>
   );

@@ -1,5 +1,6 @@
 /** Usual values to press, the illegal ones greyed: why is said where one of them is pointed at, focused or pressed. */
 import { useState } from 'react';
+import { say } from '../../common.ts';
 
 export function Stops(props: {
   readonly title: string;
@@ -16,7 +17,7 @@ export function Stops(props: {
     <>
       <fieldset
         className="stops"
-        aria-label={`Usual values of ${title}`}
+        aria-label={say`Usual values of ${title}`}
         onPointerLeave={() => setAsked(null)}
         onBlur={() => setAsked(null)}
       >

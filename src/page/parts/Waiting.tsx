@@ -1,5 +1,6 @@
 /** What stands where something is still to come, or has been overtaken: no line of progress stands still in silence. */
 import { type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef, useState } from 'react';
+import { say } from '../../common.ts';
 import { useRun, useSeries } from '../usePage.ts';
 import { Action } from './Action.tsx';
 
@@ -51,11 +52,12 @@ export function Waiting(props: {
   const silence = useSilence(news);
   return (
     <>
-      {what} …<Silence seconds={silence} way={way} />
+      {say`${what} …`}
+      <Silence seconds={silence} way={way} />
       {onStop !== undefined && silence > 0 ? (
         <>
           {' '}
-          <Action kind="link" text="stop" onPress={onStop} />
+          <Action kind="link" text={say`stop`} onPress={onStop} />
         </>
       ) : null}
     </>
@@ -70,8 +72,9 @@ export function OfStep({ step, isAsked = false }: { readonly step: number; reado
   if (now === step) return null;
   return (
     <p className="hint" role="status" data-testid="stale">
-      Of step {step}; the run is at step {now}
-      {isAsked ? ', and is being asked again …' : '.'}
+      {isAsked
+        ? say`Of step ${step}; the run is at step ${now}, and is being asked again …`
+        : say`Of step ${step}; the run is at step ${now}.`}
     </p>
   );
 }

@@ -1,4 +1,5 @@
 /** What a chart shows, as values, and the same in figures: one table for the reader and for the file that is taken away. */
+import { say } from '../../common.ts';
 
 export interface ChartLine {
   readonly name: string;
@@ -67,7 +68,7 @@ function columnsOf({ lines, yTitle, names }: ChartSpec): Column[] {
         { ...raw, x: whole.x, y: whole.y },
         ...(smoothed === undefined
           ? []
-          : [{ title: `${raw.title}, smoothed`, formula: smoothed.formula, x: whole.x, y: smoothed.y }]),
+          : [{ title: say`${raw.title}, smoothed`, formula: smoothed.formula, x: whole.x, y: smoothed.y }]),
       ];
     });
 }

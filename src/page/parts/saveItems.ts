@@ -1,4 +1,5 @@
 /** What a picture can be taken away as: PNG of its canvases, its numbers as CSV and .npy. */
+import { say } from '../../common.ts';
 import { saveFile } from '../exports.ts';
 import type { NumberTable } from './chartNumbers.ts';
 import { fileStem, matrixCsv, type Numbers, npyOf, tableCsv } from './numberFiles.ts';
@@ -30,7 +31,7 @@ function png(layers: readonly HTMLCanvasElement[]): Promise<Blob> {
   for (const layer of layers) context.drawImage(layer, 0, 0, whole.width, whole.height);
   return new Promise((resolve, reject) =>
     whole.toBlob(
-      (blob) => (blob ? resolve(blob) : reject(new Error('the browser made no picture'))),
+      (blob) => (blob ? resolve(blob) : reject(new Error(say`the browser made no picture`))),
       'image/png',
     ),
   );
@@ -38,20 +39,20 @@ function png(layers: readonly HTMLCanvasElement[]): Promise<Blob> {
 
 /** @param label what the picture is called on screen, and the file after it */
 export const pngItem = (label: string, layers: () => readonly HTMLCanvasElement[]): SaveItem => ({
-  title: 'Save picture (PNG)',
+  title: say`Save picture (PNG)`,
   run: async () => saveFile(`${fileStem(label)}.png`, await png(layers())),
 });
 
 export const tableItem = (label: string, table: () => NumberTable): SaveItem => ({
-  title: 'Save numbers (CSV)',
+  title: say`Save numbers (CSV)`,
   run: () => saveFile(`${fileStem(label)}.csv`, tableCsv(table()), 'text/csv'),
 });
 
 /** Each number as it is in memory, however small the picture. */
 export const matrixItems = (label: string, numbers: () => Numbers): readonly SaveItem[] => [
   {
-    title: 'Save numbers (CSV)',
+    title: say`Save numbers (CSV)`,
     run: () => saveFile(`${fileStem(label)}.csv`, new Blob([...matrixCsv(numbers())], { type: 'text/csv' })),
   },
-  { title: 'Save numbers (.npy)', run: () => saveFile(`${fileStem(label)}.npy`, npyOf(numbers())) },
+  { title: say`Save numbers (.npy)`, run: () => saveFile(`${fileStem(label)}.npy`, npyOf(numbers())) },
 ];

@@ -1,9 +1,10 @@
 /** Opened adapters: dropped as folders or zips, listed with what they are, looked into, used alone or together. */
 import { useMemo } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import type { AdapterRow } from '../../../protocol.ts';
-import { scoreText, whole } from '../../format.ts';
+import { metricText, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Check } from '../../parts/Controls.tsx';
 import { Block, Warnings } from '../../parts/Facts.tsx';
@@ -11,6 +12,7 @@ import { FileDrop } from '../../parts/FileDrop.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { later, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { Factors } from '../inspect/Factors.tsx';
@@ -26,8 +28,8 @@ export function Adapters() {
   return (
     <>
       <FileDrop
-        label="Open adapters"
-        hint="A PEFT folder, its adapter_config.json with adapter_model.safetensors, or a zip; several at once, subfolders too. Nothing leaves this tab."
+        label={say`Open adapters`}
+        hint={say`A PEFT folder, its adapter_config.json with adapter_model.safetensors, or a zip; several at once, subfolders too. Nothing leaves this tab.`}
         accepts={['.zip', '.json', '.safetensors']}
         files={[]}
         onFiles={(files) => void adapterSet.open(files)}
@@ -36,7 +38,7 @@ export function Adapters() {
       {run === null ? null : (
         <Action
           kind="link"
-          text={`add the adapter of ${run}`}
+          text={say`add the adapter of ${run}`}
           isDisabled={view.busy !== null}
           onPress={() => void adapterSet.openRun()}
         />
@@ -49,7 +51,7 @@ export function Adapters() {
       </p>
       {view.rows.length === 0 ? null : (
         <>
-          <ul className="stack adapter-list" aria-label="Opened adapters">
+          <ul className="stack adapter-list" aria-label={say`Opened adapters`}>
             {view.rows.map((row) => (
               <AdapterItem key={row.name} row={row} view={view} />
             ))}
@@ -64,16 +66,16 @@ export function Adapters() {
 }
 
 const some = (names: readonly string[]): string =>
-  names.length > 3 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+  names.length > 3 ? say`${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 
 function targetsText({ config, modules }: AdapterRow): string {
   const given = config.target_modules ?? null;
   const what = Array.isArray(given)
     ? some(given.map(String))
     : given === null
-      ? 'chosen by PEFT'
+      ? say`chosen by PEFT`
       : String(given);
-  return `${modules.length} modules: ${what}`;
+  return say`${modules.length} modules: ${what}`;
 }
 
 /** One opened adapter: what it is, whether it belongs to the model, and what can be done with it alone. */
@@ -90,24 +92,26 @@ function AdapterItem({ row, view }: { readonly row: AdapterRow; readonly view: A
       >
         <b>{name}</b>
         <span className="tag">{row.title}</span>
-        {view.merged.includes(name) ? <span className="tag">merged</span> : null}
-        {view.active.includes(name) && view.merged.length === 0 ? <span className="tag">active</span> : null}
+        {view.merged.includes(name) ? <span className="tag">{say`merged`}</span> : null}
+        {view.active.includes(name) && view.merged.length === 0 ? (
+          <span className="tag">{say`active`}</span>
+        ) : null}
       </Check>
       <p className="adapter-facts">
-        {whole(row.parameters)} parameters <Measured of="adapter-size" about={`parameters of ${name}`} /> ·{' '}
-        {targetsText(row)}
-        {row.saved.length > 0 ? ` · brings ${some(row.saved)}` : ''}
+        {say`${whole(row.parameters)} parameters`}{' '}
+        <Measured of="adapter-size" about={say`parameters of ${name}`} /> · {targetsText(row)}
+        {row.saved.length > 0 ? <> · {say`brings ${some(row.saved)}`}</> : null}
       </p>
       {score === undefined ? null : (
         <p className="adapter-facts">
-          Held-out {score.after.metric} <b>{scoreText(score.after)}</b>, {scoreText(score.before)} without it
-          <Measured of="adapter-score" about={`score of ${name}`} />
+          {rich`Held-out ${metricText(score.after.metric)} ${<b>{scoreText(score.after)}</b>}, ${scoreText(score.before)} without it`}
+          <Measured of="adapter-score" about={say`score of ${name}`} />
         </p>
       )}
       {fit === null ? (
-        <p className="hint">Choose a model and data to see whether it fits.</p>
+        <p className="hint">{say`Choose a model and data to see whether it fits.`}</p>
       ) : fit.reason === null ? null : (
-        <p className="error-text">Does not fit the chosen model. {fit.reason}</p>
+        <p className="error-text">{say`Does not fit the chosen model. ${fit.reason}`}</p>
       )}
       <Warnings of={[...row.warnings, ...(fit?.warnings ?? [])]} />
       <ItemTools row={row} isBusy={view.busy !== null} />
@@ -129,28 +133,28 @@ function ItemTools({ row, isBusy }: { readonly row: AdapterRow; readonly isBusy:
     <p className="row tools">
       <Action
         kind="link"
-        text="train further"
-        aria-label={`Train ${name} further`}
+        text={say`train further`}
+        aria-label={say`Train ${name} further`}
         isDisabled={isBusy || !fits}
         onPress={() => void goOn()}
       />
       <Action
         kind="link"
-        text="look inside"
-        aria-label={`Look inside ${name}`}
+        text={say`look inside`}
+        aria-label={say`Look inside ${name}`}
         isDisabled={isBusy || !fits || !isKnown || modules.length === 0}
         onPress={() => void adapterSet.inspect(name)}
       />
       <Action
         kind="link"
-        text="save"
-        aria-label={`Save ${name}`}
+        text={say`save`}
+        aria-label={say`Save ${name}`}
         isDisabled={isBusy}
         onPress={() => void adapterSet.saveZip([name])}
       />
       <IconButton
         icon="trash"
-        label={`Remove ${name}`}
+        label={say`Remove ${name}`}
         className="adapter-remove"
         isDisabled={isBusy}
         onPress={() => void adapterSet.remove(name)}
@@ -179,9 +183,9 @@ function AdapterLook(props: {
   }, [report, row, look.module]);
   if (row === undefined) return null;
   return (
-    <Block title={`Inside ${look.name}`}>
+    <Block title={say`Inside ${look.name}`}>
       <Picker
-        label="Module"
+        label={say`Module`}
         value={look.module}
         items={row.modules.map((name) => ({ id: name, title: name }))}
         onChange={(module) => void adapterSet.inspect(look.name, module)}
@@ -192,7 +196,7 @@ function AdapterLook(props: {
         <Factors pattern={pattern} />
       )}
       {look.value === null ? (
-        <p className="hint">Reading the values …</p>
+        <p className="hint">{say`Reading the values …`}</p>
       ) : (
         <Learnt inspection={look.value} step={0} />
       )}

@@ -1,8 +1,9 @@
 /** What is done with several opened adapters: used and merged on the model in their order, or combined into a new one. */
 import { useState } from 'react';
+import { say } from '../../../common.ts';
 import { COMBINATIONS, type Combination } from '../../../methods.ts';
-import { scoredOn } from '../../../protocol.ts';
-import { scoreText } from '../../format.ts';
+
+import { metricText, scoredOn, scoreText } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
@@ -27,30 +28,30 @@ export function Together({ view }: { readonly view: AdapterSetView }) {
   const isOff = isBusy || fitting.length === 0 || fitting.length < ticked.length;
   return (
     <Block
-      title="On the model"
-      label="Adapters on the model"
+      title={say`On the model`}
+      label={say`Adapters on the model`}
       beside={
         <span className="hint">
           {ticked.length === 0
-            ? 'tick adapters, in the order they shall work'
-            : `ticked: ${ticked.join(' → ')}`}
+            ? say`tick adapters, in the order they shall work`
+            : say`ticked: ${ticked.join(' → ')}`}
         </span>
       }
     >
       <p className="row tools">
-        <Action text="Activate" isDisabled={isOff} onPress={() => void adapterSet.activate(fitting)} />
+        <Action text={say`Activate`} isDisabled={isOff} onPress={() => void adapterSet.activate(fitting)} />
         <Action
-          text={fitting.length > 1 ? 'Merge in this order' : 'Merge'}
+          text={fitting.length > 1 ? say`Merge in this order` : say`Merge`}
           isDisabled={isOff || !isKnown}
           onPress={() => void adapterSet.merge(fitting)}
         />
         <Action
-          text="Score each"
+          text={say`Score each`}
           isDisabled={isBusy || !isKnown || fitting.length === 0}
           onPress={() => void adapterSet.scoreEach(fitting)}
         />
         <Action
-          text={ticked.length > 1 ? 'Save one zip' : 'Save as zip'}
+          text={ticked.length > 1 ? say`Save one zip` : say`Save as zip`}
           isDisabled={isBusy || ticked.length === 0}
           onPress={() => void adapterSet.saveZip(ticked)}
         />
@@ -73,30 +74,34 @@ function Standing({ view }: { readonly view: AdapterSetView }) {
     <>
       <p className="adapter-state" data-testid="adapters-state">
         {merged.length > 0
-          ? `Merged into the weights: ${merged.join(' → ')}.`
-          : `Active: ${active.join(' → ')}${enabled ? '' : ', switched off'}.`}{' '}
+          ? say`Merged into the weights: ${merged.join(' → ')}.`
+          : enabled
+            ? say`Active: ${active.join(' → ')}.`
+            : say`Active: ${active.join(' → ')}, switched off.`}{' '}
         {standing === null
           ? ''
-          : `Held-out ${standing.after.metric}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
-        {standing === null ? null : <Measured of="adapter-score" about="score of the adapters together" />}
+          : say`Held-out ${metricText(standing.after.metric)}: ${scoreText(standing.before)} without, ${scoreText(standing.after)} with them, on ${scoredOn(standing.after)}.`}
+        {standing === null ? null : (
+          <Measured of="adapter-score" about={say`score of the adapters together`} />
+        )}
       </p>
       <p className="row tools">
         {merged.length > 0 ? (
-          <Action text="Take out again" isDisabled={isBusy} onPress={() => void adapterSet.unmerge()} />
+          <Action text={say`Take out again`} isDisabled={isBusy} onPress={() => void adapterSet.unmerge()} />
         ) : (
           <Action
-            text={enabled ? 'Switch off' : 'Switch on'}
+            text={enabled ? say`Switch off` : say`Switch on`}
             isDisabled={isBusy}
             onPress={() => void adapterSet.setEnabled(!enabled)}
           />
         )}
         <Action
-          text="Score as it stands"
+          text={say`Score as it stands`}
           isDisabled={isBusy || !isKnown}
           onPress={() => void adapterSet.scoreStanding()}
         />
         <Action
-          text="Save merged model"
+          text={say`Save merged model`}
           isDisabled={isBusy || !isKnown || (merged.length === 0 && !enabled)}
           onPress={() => void adapterSet.saveMerged()}
         />
@@ -105,14 +110,14 @@ function Standing({ view }: { readonly view: AdapterSetView }) {
   );
 }
 
-const KINDS: Readonly<Record<Combination, { readonly title: string; readonly detail: string }>> = {
-  linear: { title: 'Linear', detail: 'the weighted sum' },
-  cat: { title: 'Concatenate', detail: 'side by side: ranks add up (LoRA)' },
-  ties: { title: 'TIES', detail: 'keep the largest, let signs vote, average the winners' },
-  dare_linear: { title: 'DARE, linear', detail: 'drop at random, scale up the rest, sum' },
-  dare_ties: { title: 'DARE, TIES', detail: 'drop at random, then let signs vote' },
-  magnitude_prune: { title: 'Magnitude', detail: 'keep the largest, then sum' },
-};
+const KINDS = (): Readonly<Record<Combination, { readonly title: string; readonly detail: string }>> => ({
+  linear: { title: say`Linear`, detail: say`the weighted sum` },
+  cat: { title: say`Concatenate`, detail: say`side by side: ranks add up (LoRA)` },
+  ties: { title: 'TIES', detail: say`keep the largest, let signs vote, average the winners` },
+  dare_linear: { title: say`DARE, linear`, detail: say`drop at random, scale up the rest, sum` },
+  dare_ties: { title: say`DARE, TIES`, detail: say`drop at random, then let signs vote` },
+  magnitude_prune: { title: say`Magnitude`, detail: say`keep the largest, then sum` },
+});
 
 const numberOf = (text: string): number => (text.trim() === '' ? Number.NaN : Number(text));
 
@@ -138,46 +143,46 @@ export function Combine({ view }: { readonly view: AdapterSetView }) {
       ...(draws ? { seed: numberOf(seed) } : {}),
     });
   return (
-    <Block title="Combine into a new one" label="Combine adapters">
+    <Block title={say`Combine into a new one`} label={say`Combine adapters`}>
       {ticked.length < 2 ? (
-        <p className="hint">Tick two or more adapters of one method: LoRA, FourierFT or IA3.</p>
+        <p className="hint">{say`Tick two or more adapters of one method: LoRA, FourierFT or IA3.`}</p>
       ) : (
         <>
           <Picker
-            label="How"
+            label={say`How`}
             value={kind}
-            items={COMBINATIONS.map((id) => ({ id, ...KINDS[id] }))}
+            items={COMBINATIONS.map((id) => ({ id, ...KINDS()[id] }))}
             onChange={(id) => setKind(id as Combination)}
           />
-          <p className="hint">{KINDS[kind].detail}</p>
+          <p className="hint">{KINDS()[kind].detail}</p>
           <div className="combine-fields">
             {ticked.map((one) => (
               <NumberField
                 key={one}
-                label={`Weight of ${one}`}
+                label={say`Weight of ${one}`}
                 value={weights[one] ?? '1'}
                 onText={(text) => setWeights((old) => ({ ...old, [one]: text }))}
               />
             ))}
             {prunes ? (
-              <NumberField label="Density, the share kept" value={density} onText={setDensity} />
+              <NumberField label={say`Density, the share kept`} value={density} onText={setDensity} />
             ) : null}
-            {draws ? <NumberField label="Seed" value={seed} onText={setSeed} /> : null}
-            <TextField label="Name" value={name} onText={setName} />
+            {draws ? <NumberField label={say`Seed`} value={seed} onText={setSeed} /> : null}
+            <TextField label={say`Name`} value={name} onText={setName} />
           </div>
           {votes ? (
             <Picker
-              label="Which sign wins"
+              label={say`Which sign wins`}
               value={majority}
               items={[
-                { id: 'total', title: 'total', detail: 'the sign of the sum' },
-                { id: 'frequency', title: 'frequency', detail: 'the sign of most' },
+                { id: 'total', title: say`total`, detail: say`the sign of the sum` },
+                { id: 'frequency', title: say`frequency`, detail: say`the sign of most` },
               ]}
               onChange={(id) => setMajority(id as 'total')}
             />
           ) : null}
           <p className="row tools">
-            <Action text="Combine" isDisabled={view.busy !== null} onPress={combine} />
+            <Action text={say`Combine`} isDisabled={view.busy !== null} onPress={combine} />
           </p>
         </>
       )}

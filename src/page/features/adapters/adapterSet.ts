@@ -4,7 +4,7 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
-import { asPapilioError, type InputFile, PapilioError, type PickedFile } from '../../../common.ts';
+import { asPapilioError, type InputFile, PapilioError, type PickedFile, say } from '../../../common.ts';
 import type { CombineOptions } from '../../../methods.ts';
 import type {
   AdapterCommand,
@@ -81,12 +81,12 @@ export class AdapterSet {
     stores.choice.subscribe((now, before) => {
       // Binding takes out what is active or merged: what is only read otherwise, or still being written, waits for the next command.
       if (isElsewhere(now, before) && this.view.getState().rows.length > 0)
-        void this.ask('Reading the model', () => this.bind());
+        void this.ask(say`Reading the model`, () => this.bind());
     });
   }
 
   open(files: readonly PickedFile[], name?: string): Promise<void> {
-    return this.ask('Reading', () => this.openFiles(files, name), 'open');
+    return this.ask(say`Reading`, () => this.openFiles(files, name), 'open');
   }
 
   /** Opens the adapter of the open run too, under the run's name. */
@@ -95,7 +95,7 @@ export class AdapterSet {
       const { files } = await this.trainer.exportAdapter();
       await this.openFiles(files, this.stores.run.getState().current?.name);
     };
-    return this.ask('Reading', open, 'open');
+    return this.ask(say`Reading`, open, 'open');
   }
 
   tick(name: string, isOn: boolean): void {
@@ -106,23 +106,23 @@ export class AdapterSet {
   }
 
   activate(names: readonly string[]): Promise<void> {
-    return this.obey('Activating', { kind: 'activate', names });
+    return this.obey(say`Activating`, { kind: 'activate', names });
   }
 
   setEnabled(isOn: boolean): Promise<void> {
-    return this.obey(isOn ? 'Switching on' : 'Switching off', { kind: isOn ? 'enable' : 'disable' });
+    return this.obey(isOn ? say`Switching on` : say`Switching off`, { kind: isOn ? 'enable' : 'disable' });
   }
 
   remove(name: string): Promise<void> {
-    return this.ask('Removing', () => this.command({ kind: 'delete', name }));
+    return this.ask(say`Removing`, () => this.command({ kind: 'delete', name }));
   }
 
   merge(names: readonly string[]): Promise<void> {
-    return this.obey('Merging', { kind: 'merge', names });
+    return this.obey(say`Merging`, { kind: 'merge', names });
   }
 
   unmerge(): Promise<void> {
-    return this.obey('Taking out', { kind: 'unmerge' });
+    return this.obey(say`Taking out`, { kind: 'unmerge' });
   }
 
   combine(name: string, names: readonly string[], options: CombineOptions): Promise<void> {
@@ -130,13 +130,13 @@ export class AdapterSet {
       await this.command({ kind: 'combine', name, names, options });
       await this.bind();
     };
-    return this.ask('Combining', combine, 'combine');
+    return this.ask(say`Combining`, combine, 'combine');
   }
 
   scoreEach(names: readonly string[]): Promise<void> {
-    return this.askBound('Scoring', async () => {
+    return this.askBound(say`Scoring`, async () => {
       for (const name of names) {
-        this.view.setState({ busy: `Scoring ${name}` });
+        this.view.setState({ busy: say`Scoring ${name}` });
         const score = await this.trainer.scoreAdapters([name]);
         this.view.setState((s) => ({ scores: { ...s.scores, [name]: score } }));
       }
@@ -144,13 +144,13 @@ export class AdapterSet {
   }
 
   scoreStanding(): Promise<void> {
-    return this.askBound('Scoring', async () =>
+    return this.askBound(say`Scoring`, async () =>
       this.view.setState({ standing: await this.trainer.scoreAdapters(null) }),
     );
   }
 
   inspect(name: string, wanted?: string): Promise<void> {
-    return this.askBound('Looking inside', async () => {
+    return this.askBound(say`Looking inside`, async () => {
       const module = wanted ?? this.rowOf(name)?.modules[0];
       if (module === undefined) return;
       this.view.setState({ look: { name, module, value: null } });
@@ -163,11 +163,11 @@ export class AdapterSet {
   }
 
   saveMerged(): Promise<void> {
-    return this.askBound('Merging', async () => {
+    return this.askBound(say`Merging`, async () => {
       const report = await this.trainer.mergeAdapters();
       const { merged, active } = this.view.getState();
       const name = (merged.length > 0 ? merged : active).join('+');
-      this.view.setState({ busy: 'Running the merged file in onnxruntime' });
+      this.view.setState({ busy: say`Running the merged file in onnxruntime` });
       const { open } = this.checker;
       const parity = await checkMerged(this.trainer, open, 'adapters', report, 'requantise');
       const { verdict, sentence } = parity;
@@ -177,7 +177,7 @@ export class AdapterSet {
   }
 
   saveZip(names: readonly string[]): Promise<void> {
-    return this.ask('Packing', async () => {
+    return this.ask(say`Packing`, async () => {
       const files = await this.trainer.adapterFiles(names);
       saveFile(`${names.length === 1 ? names[0] : 'adapters'}.zip`, await zipOf(files));
     });
@@ -185,18 +185,18 @@ export class AdapterSet {
 
   /** The next run begins where this adapter ended, with its method and configuration. */
   goOn(name: string): Promise<void> {
-    return this.ask('Reading', async () => {
+    return this.ask(say`Reading`, async () => {
       const row = this.rowOf(name);
       if (row === undefined) return;
       this.goOnFrom(row, await this.trainer.adapterFiles([name]));
-      this.stores.ui.setState({ notice: `The next run goes on from ${name}.` });
+      this.stores.ui.setState({ notice: say`The next run goes on from ${name}.` });
     });
   }
 
   /** Breaks off what is under way; a worker that does not answer is ended, and what was opened is gone with it. */
   async stop(): Promise<void> {
     if (this.view.getState().busy === null) return;
-    this.reject(new PapilioError('aborted', 'It was broken off.'));
+    this.reject(new PapilioError('aborted', say`It was broken off.`));
     this.checker.stop();
     await this.trainer.endUnless();
   }

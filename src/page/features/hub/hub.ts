@@ -59,7 +59,7 @@ function partsOf(listing: Listing, files?: readonly string[]): OfferPart[] {
           const paths = members.map(({ path }) => path);
           return {
             title: config === '' ? split : `${split} · ${config}`,
-            detail: paths.length === 1 ? paths[0]! : `${paths.length} files, ${paths[0]!} …`,
+            detail: paths.length === 1 ? paths[0]! : say`${paths.length} files, ${paths[0]!} …`,
             bytes,
             paths,
             members: paths,
@@ -86,7 +86,7 @@ function offerOf(
 
 const offerAt = (source: UrlSource): Offer => ({
   id: source.url,
-  title: 'The file at this address',
+  title: say`The file at this address`,
   detail: shown(source.url),
   bytes: null,
   have: 0,
@@ -372,7 +372,7 @@ function allowed(address: string): string {
     ? address
     : fail(
         'bad-argument',
-        `${address} is not asked: the page's policy lets it ask https addresses alone. The command line asks http on this machine too, and files can be dropped here.`,
+        say`${address} is not asked: the page's policy lets it ask https addresses alone. The command line asks http on this machine too, and files can be dropped here.`,
       );
 }
 

@@ -1,5 +1,6 @@
 /** The factors of a method that does not rotate: each where it can differ from zero, or the product that they form, drawn to one scale. */
 import { useMemo } from 'react';
+import { say } from '../../../common.ts';
 import { type Factor, factorNonZeros, factorSize, type Pattern } from '../../../methods.ts';
 import { percent, whole } from '../../format.ts';
 import { Block } from '../../parts/Facts.tsx';
@@ -16,9 +17,11 @@ export function Factors({ pattern }: { readonly pattern: Pattern }) {
   );
   return (
     <Block
-      title={pattern.factors.length === 1 ? 'The factor' : `${pattern.factors.length} factors`}
-      label="What its factors are"
-      beside={<span className="hint">{asShapes ? 'drawn to scale' : 'where it can differ from zero'}</span>}
+      title={pattern.factors.length === 1 ? say`The factor` : say`${pattern.factors.length} factors`}
+      label={say`What its factors are`}
+      beside={
+        <span className="hint">{asShapes ? say`drawn to scale` : say`where it can differ from zero`}</span>
+      }
     >
       {asShapes ? <Equation pattern={pattern} /> : null}
       <div hidden={asShapes} className={`strip strip-${Math.min(4, pattern.factors.length)}`}>
@@ -30,8 +33,8 @@ export function Factors({ pattern }: { readonly pattern: Pattern }) {
             <MatrixCanvas
               key={factor.label}
               painter={painter}
-              label={`Factor ${factor.label}, ${rows} by ${columns}, ${whole(filled)} entries`}
-              caption={`${pretty(factor.label)} · ${rows} × ${columns} · ${whole(filled)} entries, ${percent(filled / (rows * columns))}`}
+              label={say`Factor ${factor.label}, ${rows} by ${columns}, ${whole(filled)} entries`}
+              caption={say`${pretty(factor.label)} · ${rows} × ${columns} · ${whole(filled)} entries, ${percent(filled / (rows * columns))}`}
             />
           );
         })}
@@ -118,7 +121,7 @@ function Equation({ pattern }: { readonly pattern: Pattern }) {
           return (
             <li key={factor.label}>
               <b>{pretty(factor.label)}</b> {rows} × {columns}, {whole(factorNonZeros(factor))}{' '}
-              {isFrozen ? 'frozen and shared by all layers' : 'learned'}
+              {isFrozen ? say`frozen and shared by all layers` : say`learned`}
             </li>
           );
         })}
@@ -146,7 +149,11 @@ function Box({ shape, scale }: { readonly shape: Shape; readonly scale: number }
         width={width}
         height={height}
         role="img"
-        aria-label={`${label}, ${rows} by ${columns}${isDiagonal ? ', its diagonal alone' : ''}${isFrozen ? ', frozen' : ''}`}
+        aria-label={[
+          say`${label}, ${rows} by ${columns}`,
+          ...(isDiagonal ? [say`its diagonal alone`] : []),
+          ...(isFrozen ? [say`frozen`] : []),
+        ].join(', ')}
       >
         <rect
           width={width}

@@ -1,5 +1,6 @@
 /** A look inside one adapted module: its factors, their product, and what has been learnt. Patterns need no GPU. */
 import { useMemo } from 'react';
+import { say } from '../../../common.ts';
 import { type AdapterMethod, type Layer, METHODS } from '../../../methods.ts';
 import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
@@ -9,11 +10,8 @@ import { drawnPattern, fullConfig } from '../setup/settings.ts';
 import { Factors } from './Factors.tsx';
 import { Learnt } from './Learnt.tsx';
 
-const Butterfly = later(
-  'Butterfly',
-  () => import('../butterfly/Butterfly.tsx'),
-  <p className="hint">Loading the butterfly view …</p>,
-);
+const Loading = () => <p className="hint">{say`Loading the butterfly view …`}</p>;
+const Butterfly = later('Butterfly', () => import('../butterfly/Butterfly.tsx'), <Loading />);
 
 export function Inside() {
   const page = usePage();
@@ -45,7 +43,7 @@ export function Inside() {
       {layer === undefined ? null : (
         <div className="row see-head">
           <Picker
-            label="Module"
+            label={say`Module`}
             value={layer.name}
             items={targets.map(({ name, in: inputs, out }) => ({
               id: name,
@@ -59,12 +57,12 @@ export function Inside() {
           />
           <span className="hint">
             {shown !== null && !isRotation
-              ? `values of step ${shown.step}`
+              ? say`values of step ${shown.step}`
               : hasRun
                 ? isRotation
                   ? ''
-                  : 'structure only'
-                : 'structure; train to see values'}
+                  : say`structure only`
+                : say`structure; train to see values`}
           </span>
         </div>
       )}
@@ -81,7 +79,7 @@ export function Inside() {
               {shown === null ? null : <Learnt inspection={shown.value} step={shown.step} />}
             </>
           )}
-          <Block title="How rotations are wired" label="The butterfly view">
+          <Block title={say`How rotations are wired`} label={say`The butterfly view`}>
             <Butterfly layer={layer ?? null} />
           </Block>
         </>
@@ -92,7 +90,7 @@ export function Inside() {
 
 const emptyText = (method: AdapterMethod, layer: Layer | undefined): string =>
   method.targets === 'none'
-    ? `${method.title} has no factors: it trains whole modules only.`
+    ? say`${method.title} has no factors: it trains whole modules only.`
     : layer !== undefined
-      ? 'The factors of this module cannot be drawn.'
-      : 'No module is targeted yet, so there is no factor to show.';
+      ? say`The factors of this module cannot be drawn.`
+      : say`No module is targeted yet, so there is no factor to show.`;

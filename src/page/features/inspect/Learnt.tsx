@@ -1,6 +1,6 @@
 /** What a module has learnt, in values from the device: frequencies, ΔW, and the adapter's own numbers. */
 import { useMemo } from 'react';
-import { greatest, least } from '../../../common.ts';
+import { greatest, least, say } from '../../../common.ts';
 import type { Inspection } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
 import { percent, real } from '../../format.ts';
@@ -20,10 +20,12 @@ const DELTA_LIMIT = 0.1;
 export function Learnt({ inspection, step }: { readonly inspection: Inspection; readonly step: number }) {
   const { rotation, delta, spectrum, tensors } = inspection;
   return (
-    <Block title="What it has learnt" label="What was learnt">
+    <Block title={say`What it has learnt`} label={say`What was learnt`}>
       <dl className="figures figures-small">
         <Figure name="‖ΔW‖ / ‖W‖" how="change" value={percent(delta.relative)} />
-        {spectrum ? <Figure name="Frequencies" how="frequencies" value={spectrum.values.length} /> : null}
+        {spectrum ? (
+          <Figure name={say`Frequencies`} how="frequencies" value={spectrum.values.length} />
+        ) : null}
       </dl>
       <div className="strip strip-2">
         {spectrum ? <SpectrumMap spectrum={spectrum} rows={delta.rows} columns={delta.columns} /> : null}
@@ -31,10 +33,7 @@ export function Learnt({ inspection, step }: { readonly inspection: Inspection; 
       </div>
       {tensors === undefined || rotation || spectrum ? null : <Tensors tensors={tensors} />}
       {delta.relative === 0 && step >= STILL_AFTER ? (
-        <p className="warning">
-          After {step} steps the weight has not changed at all: the learning rate is 0, or no gradient reaches
-          this module.
-        </p>
+        <p className="warning">{say`After ${step} steps the weight has not changed at all: the learning rate is 0, or no gradient reaches this module.`}</p>
       ) : null}
     </Block>
   );
@@ -67,7 +66,7 @@ export function RotationMap({ rotation }: { readonly rotation: NonNullable<Inspe
   return (
     <ValueMap
       painter={painter}
-      label={`R minus identity, ${size} by ${size}`}
+      label={say`R minus identity, ${size} by ${size}`}
       caption="R − I"
       limit={ROTATION_LIMIT}
     />
@@ -84,7 +83,7 @@ export function DeltaMap({ delta }: { readonly delta: Inspection['delta'] }) {
   return (
     <ValueMap
       painter={painter}
-      label={`Change of the weight, ${rows} by ${columns}`}
+      label={say`Change of the weight, ${rows} by ${columns}`}
       caption="ΔW = W′ − W"
       limit={DELTA_LIMIT}
     />
@@ -108,8 +107,8 @@ function SpectrumMap(props: {
   return (
     <ValueMap
       painter={painter}
-      label="Coefficients at their frequencies"
-      caption="Coefficients"
+      label={say`Coefficients at their frequencies`}
+      caption={say`Coefficients`}
       limit={limit}
     />
   );
@@ -145,7 +144,9 @@ function Matrix({ tensor }: { readonly tensor: Tensor }) {
     () => (isTurned ? turnedPainter : valuePainter)(data, rows, columns, limit, colors),
     [data, rows, columns, limit, colors, isTurned],
   );
-  const caption = `${name} · ${rows} × ${columns}${isTurned ? ', on its side' : ''}`;
+  const caption = isTurned
+    ? say`${name} · ${rows} × ${columns}, on its side`
+    : `${name} · ${rows} × ${columns}`;
   return <ValueMap className="tensor" painter={painter} label={caption} caption={caption} limit={limit} />;
 }
 
@@ -165,7 +166,7 @@ function Vector({ tensor }: { readonly tensor: Tensor }) {
     const y = ((high - value) / span) * HEIGHT;
     return `M${i + 0.5} ${zero.toFixed(2)}V${y.toFixed(2)}`;
   }).join('');
-  const caption = `${name} · ${data.length} numbers, ${real(least(data))} to ${real(greatest(data))}`;
+  const caption = say`${name} · ${data.length} numbers, ${real(least(data))} to ${real(greatest(data))}`;
   return (
     <figure className="tensor matrix">
       <svg
@@ -181,7 +182,7 @@ function Vector({ tensor }: { readonly tensor: Tensor }) {
           of={name}
           items={[
             {
-              title: 'Save picture (SVG)',
+              title: say`Save picture (SVG)`,
               run: () => saveFile(`${fileStem(name)}.svg`, barsSvg(path, data.length), 'image/svg+xml'),
             },
             ...matrixItems(name, () => tensor),

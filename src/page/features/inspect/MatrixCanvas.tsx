@@ -12,6 +12,7 @@ import {
   useRef,
   useState,
 } from 'react';
+import { say } from '../../../common.ts';
 import type { Numbers } from '../../parts/numberFiles.ts';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { matrixItems, pngItem } from '../../parts/saveItems.ts';
@@ -86,7 +87,7 @@ export function MatrixCanvas(props: {
     });
   }, [painter, width, height, scale]);
 
-  const say = (row: number, column: number, near: number) => {
+  const tell = (row: number, column: number, near: number) => {
     at.current = [row, column];
     setHover(painter.describe(row, column));
     onPoint?.({ row, column, near });
@@ -95,7 +96,7 @@ export function MatrixCanvas(props: {
     const box = event.currentTarget.getBoundingClientRect();
     const place = (share: number, count: number) =>
       Math.min(count - 1, Math.max(0, Math.floor(share * count)));
-    say(
+    tell(
       place((event.clientY - box.top) / box.height, rows),
       place((event.clientX - box.left) / box.width, columns),
       columns / box.width,
@@ -110,7 +111,7 @@ export function MatrixCanvas(props: {
     if (by === null) return;
     event.preventDefault();
     const held = (value: number, count: number) => Math.min(count - 1, Math.max(0, value));
-    say(held(at.current[0] + by[0], rows), held(at.current[1] + by[1], columns), 0);
+    tell(held(at.current[0] + by[0], rows), held(at.current[1] + by[1], columns), 0);
   };
   return (
     <figure className="matrix">
@@ -119,7 +120,7 @@ export function MatrixCanvas(props: {
           ref={canvas}
           width={width}
           height={height}
-          aria-label={onPoint === undefined ? label : `${label}; arrow keys move over its entries`}
+          aria-label={onPoint === undefined ? label : say`${label}; arrow keys move over its entries`}
           {...(onPoint === undefined
             ? { role: 'img' }
             : { role: 'application', tabIndex: 0, onKeyDown: move, onBlur: leave })}

@@ -1,4 +1,5 @@
 /** Pictures of factors: where each can differ from zero, and what its blocks have learnt. */
+import { say } from '../../../common.ts';
 import { blockMembers, type Factor } from '../../../methods.ts';
 import { real } from '../../format.ts';
 import type { Painter } from './MatrixCanvas.tsx';
@@ -24,8 +25,8 @@ export function factorPainter(factor: Factor, colors: MapColors): Painter {
       },
       describe: (r, c) =>
         group[r] === group[c]
-          ? `${pretty(label)}: row ${r}, column ${c}, block ${group[r]}`
-          : `row ${r}, column ${c}: always 0`,
+          ? say`${pretty(label)}: row ${r}, column ${c}, block ${group[r]!}`
+          : say`row ${r}, column ${c}: always 0`,
       numbers: () => numbersBy(size, size, (r, c) => group[r] === group[c]),
     };
   }
@@ -34,7 +35,7 @@ export function factorPainter(factor: Factor, colors: MapColors): Painter {
       rows: factor.rows,
       columns: factor.columns,
       paint: ({ pixels }) => void pixels.fill(colors.tones[0]),
-      describe: (r, c) => `${factor.label}: row ${r}, column ${c}`,
+      describe: (r, c) => say`${factor.label}: row ${r}, column ${c}`,
       numbers: () => numbersBy(factor.rows, factor.columns, () => 1),
     };
   }
@@ -50,7 +51,9 @@ export function factorPainter(factor: Factor, colors: MapColors): Painter {
       });
     },
     describe: (r, c) =>
-      `frequency ${r} along the outputs, ${c} along the inputs${places.has(r * columns + c) ? ': learned' : ''}`,
+      places.has(r * columns + c)
+        ? say`frequency ${r} along the outputs, ${c} along the inputs: learned`
+        : say`frequency ${r} along the outputs, ${c} along the inputs`,
     numbers: () => numbersBy(rows, columns, (r, c) => places.has(r * columns + c)),
   };
 }

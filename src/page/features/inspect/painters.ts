@@ -1,5 +1,6 @@
 /** What the matrix pictures show, and in which colours: values on a fixed diverging scale. The structure of factors is in factorPainters.ts. */
 import { useMemo } from 'react';
+import { say } from '../../../common.ts';
 import { real } from '../../format.ts';
 import { cssColor } from '../../parts/Chart.tsx';
 import type { Numbers } from '../../parts/numberFiles.ts';
@@ -139,7 +140,7 @@ function painterOf(values: Values, limit: number, colors: MapColors): Painter {
     rows,
     columns,
     paint: (picture) => paintValues(picture, values, table, limit),
-    describe: (r, c) => `row ${r}, column ${c}: ${real(at(r, c))}`,
+    describe: (r, c) => say`row ${r}, column ${c}: ${real(at(r, c))}`,
     numbers: () => numbersBy(rows, columns, at),
   };
 }
@@ -166,7 +167,7 @@ export function turnedPainter(
   const painter = painterOf(values, limit, colors);
   return {
     ...painter,
-    describe: (r, c) => `row ${c}, column ${r}: ${real(data[c * columns + r]!)}`,
+    describe: (r, c) => say`row ${c}, column ${r}: ${real(data[c * columns + r]!)}`,
     // As it is kept, not as it lies.
     numbers: () => ({ rows, columns, data }),
   };
@@ -198,7 +199,7 @@ export function pointsPainter(
     },
     describe(r, c) {
       const value = values.get(r * columns + c);
-      return `frequency ${r}, ${c}: ${value === undefined ? 'not learned' : real(value)}`;
+      return say`frequency ${r}, ${c}: ${value === undefined ? say`not learned` : real(value)}`;
     },
     numbers: () => numbersBy(rows, columns, (r, c) => values.get(r * columns + c) ?? 0),
   };

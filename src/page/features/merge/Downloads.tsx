@@ -1,6 +1,7 @@
 /** What can be taken away: the merged file, the adapter, the run in figures and settings, and the run as a Python project. */
 import { Button } from 'react-aria-components';
 import { useShallow } from 'zustand/react/shallow';
+import { say } from '../../../common.ts';
 import { type Exported, onnxruntimeSnippet, type Snippet, transformersSnippet } from '../../../merged.ts';
 import { metricsCsv, pythonSnippet, runJson, saveFile } from '../../exports.ts';
 import { bytes } from '../../format.ts';
@@ -28,16 +29,16 @@ export function Downloads() {
     (open.model.task === 'image-classification' ? ['pixel_values'] : ['input_ids', 'attention_mask']);
   const snippet = pythonSnippet(current, inputs);
   return (
-    <Block title="Take it with you" label="Downloads">
+    <Block title={say`Take it with you`} label={say`Downloads`}>
       <ul className="downloads">
         <Item
-          title="Merged model"
+          title={say`Merged model`}
           detail={
             merged === null
-              ? 'after merging'
+              ? say`after merging`
               : parity === null
-                ? 'after the check'
-                : `${mergedName(current.name, parity)}, ${bytes(merged.onnx.size)}, of step ${merged.step}`
+                ? say`after the check`
+                : say`${mergedName(current.name, parity)}, ${bytes(merged.onnx.size)}, of step ${merged.step}`
           }
           isDisabled={parity === null}
           onPress={() =>
@@ -45,36 +46,36 @@ export function Downloads() {
           }
         />
         <Item
-          title="Folder"
+          title={say`Folder`}
           detail={
             merged === null
-              ? 'after merging'
+              ? say`after merging`
               : parity?.verdict !== 'passed'
-                ? 'once the merged file has passed its check'
-                : 'for transformers.js and the Hub: model card, onnx/model.onnx, config.json, tokenizer'
+                ? say`once the merged file has passed its check`
+                : say`for transformers.js and the Hub: model card, onnx/model.onnx, config.json, tokenizer`
           }
           isDisabled={parity?.verdict !== 'passed'}
           onPress={() => void page.try.saveFolder()}
         />
         <Item
-          title="Adapter"
-          detail="adapter_config.json and adapter_model.safetensors, as PEFT reads them"
+          title={say`Adapter`}
+          detail={say`adapter_config.json and adapter_model.safetensors, as PEFT reads them`}
           onPress={() => void page.merging.saveAdapter()}
         />
         <Item
-          title="Metrics"
-          detail="metrics.csv, raw and smoothed"
+          title={say`Metrics`}
+          detail={say`metrics.csv, raw and smoothed`}
           onPress={() => saveFile(`${current.name}-metrics.csv`, metricsCsv(current, smoothing), 'text/csv')}
         />
         <Item
-          title="Settings"
-          detail="run.json, everything that decides the run"
+          title={say`Settings`}
+          detail={say`run.json, everything that decides the run`}
           onPress={() => saveFile(`${current.name}-run.json`, runJson(current), 'application/json')}
         />
       </ul>
-      <Fold summary="Open it in Python">
+      <Fold summary={say`Open it in Python`}>
         <pre className="snippet">{snippet}</pre>
-        <Copy text="copy" of={snippet} />
+        <Copy text={say`copy`} of={snippet} />
       </Fold>
       {of === null ? null : <Snippets exported={exportedOf(of)} />}
       <Python />
@@ -85,15 +86,15 @@ export function Downloads() {
 /** The merged file in JavaScript, to copy; or why there is no short way. */
 function Snippets({ exported }: { readonly exported: Exported }) {
   const all: readonly (readonly [title: string, snippet: Snippet])[] = [
-    ['Run it with onnxruntime-web', onnxruntimeSnippet(exported)],
-    ['Run it with transformers.js', transformersSnippet(exported)],
+    [say`Run it with onnxruntime-web`, onnxruntimeSnippet(exported)],
+    [say`Run it with transformers.js`, transformersSnippet(exported)],
   ];
   return all.map(([title, snippet]) => (
     <Fold key={title} summary={title}>
       {'code' in snippet ? (
         <>
           <pre className="snippet">{snippet.code}</pre>
-          <Copy text="copy" of={snippet.code} />
+          <Copy text={say`copy`} of={snippet.code} />
         </>
       ) : (
         <p className="hint">{snippet.reason}</p>
@@ -125,21 +126,18 @@ function Python() {
   const python = useRun((s) => s.python);
   const busy = useRun((s) => s.busy);
   return (
-    <Block title="Outgrow the tab" label="Continue in Python">
-      <p className="hint">
-        A small project with transformers, peft and accelerate: this run’s model, data, method and settings,
-        starting from the adapter trained here, on as many machines as you have.
-      </p>
+    <Block title={say`Outgrow the tab`} label={say`Continue in Python`}>
+      <p className="hint">{say`A small project with transformers, peft and accelerate: this run’s model, data, method and settings, starting from the adapter trained here, on as many machines as you have.`}</p>
       <p className="row tools">
         <Action
-          text="Continue in Python"
+          text={say`Continue in Python`}
           isDisabled={busy !== null}
           onPress={() => void page.merging.writePython()}
         />
       </p>
       {python === null ? null : (
         <div className="notice-card python-card" role="status">
-          <h3>{python.warnings.length > 0 ? 'What cannot carry over' : 'Everything carries over'}</h3>
+          <h3>{python.warnings.length > 0 ? say`What cannot carry over` : say`Everything carries over`}</h3>
           {python.warnings.length > 0 ? (
             <ul>
               {python.warnings.map((warning) => (
@@ -148,9 +146,7 @@ function Python() {
             </ul>
           ) : null}
           <details className="fold advanced">
-            <summary>
-              {python.files.length} files, {bytes(python.files.reduce((n, file) => n + file.bytes.length, 0))}
-            </summary>
+            <summary>{say`${python.files.length} files, ${bytes(python.files.reduce((n, file) => n + file.bytes.length, 0))}`}</summary>
             <ul className="python-files">
               {python.files.map((file) => (
                 <li key={file.name}>
@@ -161,7 +157,11 @@ function Python() {
           </details>
           <OfStep step={python.step} />
           <p className="row tools">
-            <Action kind="strong" text="Save the project" onPress={() => void page.merging.savePython()} />
+            <Action
+              kind="strong"
+              text={say`Save the project`}
+              onPress={() => void page.merging.savePython()}
+            />
           </p>
         </div>
       )}

@@ -1,4 +1,5 @@
 /** Merge into the ONNX file, check it against onnxruntime, run it, take everything away. */
+import { say } from '../../../common.ts';
 import { percent, power } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold, Segments } from '../../parts/Controls.tsx';
@@ -17,18 +18,14 @@ export function Merge() {
   const busy = useRun((s) => s.busy);
   return (
     <>
-      <p>
-        Merging folds the adapter into the weights: same graph, same size, no adapter left. The merged file
-        then runs in onnxruntime, here, on the inputs that the trainer has just answered, and the two answers
-        are compared.
-      </p>
+      <p>{say`Merging folds the adapter into the weights: same graph, same size, no adapter left. The merged file then runs in onnxruntime, here, on the inputs that the trainer has just answered, and the two answers are compared.`}</p>
       <Action
         kind="strong"
-        text={busy ?? (merged === null ? 'Merge and check' : 'Merge again')}
+        text={busy ?? (merged === null ? say`Merge and check` : say`Merge again`)}
         isDisabled={!hasRun || busy !== null}
         onPress={() => void page.merging.merge()}
       />
-      {hasRun ? null : <p className="hint">Train first, if only for a step.</p>}
+      {hasRun ? null : <p className="hint">{say`Train first, if only for a step.`}</p>}
       {merged === null ? null : <Parity merged={merged} />}
       <RunIt />
       <Downloads />
@@ -41,18 +38,23 @@ function Parity({ merged }: { readonly merged: MergeResult }) {
   const page = usePage();
   const { parity, changed, written, step } = merged;
   return (
-    <Block title="Trainer against onnxruntime" label="Parity with onnxruntime">
+    <Block title={say`Trainer against onnxruntime`} label={say`Parity with onnxruntime`}>
       {parity === null ? (
         <p className="hint">
-          <Waiting what="Running the merged file" onStop={() => page.merging.stopChecking()} />
+          <Waiting what={say`Running the merged file`} onStop={() => page.merging.stopChecking()} />
         </p>
       ) : (
         <>
           <dl className="figures figures-small">
-            <Figure name="max |a−b| / max |b|" how="parity-relative" value={power(parity.maxRel)} isStrong />
-            <Figure name="max |a−b|" how="parity-absolute" value={power(parity.maxAbs)} />
-            <Figure name="Allowed" how="parity-bound" value={power(parity.bound)} />
-            <Figure name="Weights changed" how="weights-changed" value={changed.length} />
+            <Figure
+              name={say`max |a−b| / max |b|`}
+              how="parity-relative"
+              value={power(parity.maxRel)}
+              isStrong
+            />
+            <Figure name={say`max |a−b|`} how="parity-absolute" value={power(parity.maxAbs)} />
+            <Figure name={say`Allowed`} how="parity-bound" value={power(parity.bound)} />
+            <Figure name={say`Weights changed`} how="weights-changed" value={changed.length} />
           </dl>
           <ParityVerdict parity={parity} />
           <Written written={written} />
@@ -63,13 +65,14 @@ function Parity({ merged }: { readonly merged: MergeResult }) {
   );
 }
 
-const HOW = {
-  exact: 'exact',
-  f16: 'rounded to 16 bits',
-  bf16: 'rounded to bfloat16',
-  requantised: 'in codes again',
-  float: 'in floats',
-} as const;
+const HOW = () =>
+  ({
+    exact: 'exact',
+    f16: say`rounded to 16 bits`,
+    bf16: say`rounded to bfloat16`,
+    requantised: say`in codes again`,
+    float: say`in floats`,
+  }) as const;
 
 /** What writing did to each changed weight, and what becomes of those that the file keeps in codes. */
 function Written({ written }: { readonly written: MergeResult['written'] }) {
@@ -84,7 +87,7 @@ function Written({ written }: { readonly written: MergeResult['written'] }) {
   );
 }
 
-const IN_CODES = 'Changed layers that the file keeps in codes';
+const IN_CODES = () => say`Changed layers that the file keeps in codes`;
 
 /** Whether they are written in codes again or as floats. */
 function InCodes({ isFloat }: { readonly isFloat: boolean }) {
@@ -92,21 +95,21 @@ function InCodes({ isFloat }: { readonly isFloat: boolean }) {
   const quantised = useChoice((s) => s.quantised);
   return (
     <>
-      <span className="field-label">{IN_CODES}</span>
+      <span className="field-label">{IN_CODES()}</span>
       <Segments
-        label={IN_CODES}
+        label={IN_CODES()}
         value={quantised}
         items={[
-          { id: 'requantise', title: 'requantise' },
-          { id: 'float', title: 'keep in floats' },
+          { id: 'requantise', title: say`requantise` },
+          { id: 'float', title: say`keep in floats` },
         ]}
         onChange={(to) => page.choice.setState({ quantised: to })}
       />
       <p className="hint">
         {quantised === 'requantise'
-          ? 'Same size, rounded once more, by the errors below.'
-          : 'Exact, and larger: these layers take four bytes a weight, or two in a file of 16 bits.'}{' '}
-        {isFloat === (quantised === 'float') ? '' : 'Merge again to write it so.'}
+          ? say`Same size, rounded once more, by the errors below.`
+          : say`Exact, and larger: these layers take four bytes a weight, or two in a file of 16 bits.`}{' '}
+        {isFloat === (quantised === 'float') ? '' : say`Merge again to write it so.`}
       </p>
     </>
   );
@@ -115,13 +118,13 @@ function InCodes({ isFloat }: { readonly isFloat: boolean }) {
 function Rounding({ inexact }: { readonly inexact: MergeResult['written'] }) {
   const worst = inexact.reduce((most, { relativeError }) => Math.max(most, relativeError), 0);
   return (
-    <Fold summary={`Rounding of ${inexact.length} weights, at most ${percent(worst)} of a weight’s norm`}>
+    <Fold summary={say`Rounding of ${inexact.length} weights, at most ${percent(worst)} of a weight’s norm`}>
       <div className="table-scroll">
         <Lines
-          head={['weight', 'written', 'largest error', 'of the norm']}
+          head={[say`weight`, say`written`, say`largest error`, say`of the norm`]}
           rows={inexact.map(({ name, how, maxError, relativeError }) => [
             <code key={name}>{name}</code>,
-            HOW[how],
+            HOW()[how],
             power(maxError),
             percent(relativeError),
           ])}

@@ -1,5 +1,5 @@
 /** What is taken away of a run: the merged file, checked in onnxruntime, the adapter, the Python project. */
-import { PapilioError } from '../../../common.ts';
+import { PapilioError, say } from '../../../common.ts';
 import type { MergedOf, MergeReport, ParityReport, QuantisedMerge, TrainerApi } from '../../../protocol.ts';
 import { runJson, saveFile, zipOf } from '../../exports.ts';
 import type { InferenceClient } from '../../inferenceClient.ts';
@@ -90,14 +90,14 @@ export function createMerging(
     const merged = await trainer.merge(quantised);
     const { onnx, inputs, outputs, written, sidecars, changedInitializers: changed } = merged;
     const result = { onnx, inputs, outputs, changed, written, sidecars, step: step() };
-    run.setState({ merged: { ...result, parity: null }, busy: 'Running the merged file in onnxruntime' });
+    run.setState({ merged: { ...result, parity: null }, busy: say`Running the merged file in onnxruntime` });
     const parity = await checkMerged(trainer, checker.open, 'run', merged, quantised).catch((error) => {
       // Not known to compute what was trained: it is not offered.
       if (run.getState().merged?.onnx === onnx) run.setState({ merged: null });
       throw checker.wasStopped()
         ? new PapilioError(
             'aborted',
-            'The check of the merged file was broken off, so that the file is not offered.',
+            say`The check of the merged file was broken off, so that the file is not offered.`,
           )
         : error;
     });
@@ -109,9 +109,9 @@ export function createMerging(
     async merge(): Promise<void> {
       const { open } = run.getState();
       inspection.suspend();
-      run.setState({ busy: 'Pausing' });
+      run.setState({ busy: say`Pausing` });
       await pauseRun();
-      await ask('Merging', mergeAndCheck);
+      await ask(say`Merging`, mergeAndCheck);
       if (run.getState().open !== open) return;
       run.setState({ busy: null });
       inspection.resume();
@@ -119,7 +119,7 @@ export function createMerging(
     /** Breaks the check of the merged file off. */
     stopChecking: checker.stop,
     async saveAdapter(): Promise<void> {
-      await ask('Packing the adapter', async () => {
+      await ask(say`Packing the adapter`, async () => {
         const { files, warnings } = await trainer.exportAdapter();
         const { current } = run.getState();
         const name = current?.name ?? choice.getState().settings.method;
@@ -131,7 +131,7 @@ export function createMerging(
     /** Writes the Python project; it is saved once its reader has seen what cannot carry over. */
     async writePython(): Promise<void> {
       await pauseRun();
-      await ask('Writing the project', async () => {
+      await ask(say`Writing the project`, async () => {
         run.setState({ python: { ...(await trainer.continueInPython()), step: step() } });
       });
     },

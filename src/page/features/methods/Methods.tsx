@@ -1,10 +1,11 @@
 /** Methods side by side: at one budget, on the chosen task, one after the other, in a table that says how each number was got. */
 import { useMemo, useState } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { METHODS, type MethodId } from '../../../methods.ts';
-import { type MethodRow, methodComparisonMarkdown, scoredOn, settingsText } from '../../../protocol.ts';
+import { type MethodRow, methodComparisonMarkdown, settingsText } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
-import { bytes, scoreText, whole } from '../../format.ts';
+import { bytes, metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
@@ -22,27 +23,24 @@ export function Methods() {
   const view = useStore(methodComparison.view);
   return (
     <>
-      <p>
-        The same model, data, seed and steps for every method, each sized to keep about as many numbers. A run
-        that is open is paused and left alone.
-      </p>
+      <p>{say`The same model, data, seed and steps for every method, each sized to keep about as many numbers. A run that is open is paused and left alone.`}</p>
       <Wishes view={view} />
       {view.error === null ? null : <ErrorText report={view.error} />}
       {view.rows.length > 0 ? <MethodTable view={view} /> : null}
       <Warnings
-        of={view.refused.map(({ method, reason }) => `${METHODS[method].title} takes no part: ${reason}`)}
+        of={view.refused.map(({ method, reason }) => say`${METHODS[method].title} takes no part: ${reason}`)}
       />
       {view.rows.length > 1 ? <MethodChart rows={view.rows} /> : null}
       {view.report === null || view.rows.length === 0 ? null : (
         <p className="row tools">
           <Action
             kind="link"
-            text="save as CSV"
+            text={say`save as CSV`}
             onPress={() => saveFile('methods.csv', methodComparisonCsv(view.rows), 'text/csv')}
           />
           <Action
             kind="link"
-            text="save as Markdown"
+            text={say`save as Markdown`}
             onPress={() =>
               view.report && saveFile('methods.md', methodComparisonMarkdown(view.report), 'text/markdown')
             }
@@ -76,7 +74,7 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
   return (
     <>
       <fieldset className="row method-boxes" disabled={view.busy !== null}>
-        <legend className="field-label">Methods</legend>
+        <legend className="field-label">{say`Methods`}</legend>
         {OFFERED.map(({ id, title }) => (
           <Check key={id} isOn={chosen.has(id)} onChange={(isOn) => toggle(id, isOn)}>
             {title}
@@ -85,8 +83,8 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
       </fieldset>
       <div className="combine-fields">
         <TextField
-          label="Numbers an adapter may keep"
-          hint={known === null ? 'the present settings have no adapter' : `now chosen: ${whole(known)}`}
+          label={say`Numbers an adapter may keep`}
+          hint={known === null ? say`the present settings have no adapter` : say`now chosen: ${whole(known)}`}
           isNumber
           inputMode="numeric"
           value={budgetText ?? known ?? ''}
@@ -94,8 +92,8 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
           onText={setBudget}
         />
         <TextField
-          label="Steps each"
-          hint={`of ${training.batchSize} examples`}
+          label={say`Steps each`}
+          hint={say`of ${training.batchSize} examples`}
           isNumber
           inputMode="numeric"
           value={stepsText ?? training.steps}
@@ -105,17 +103,19 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
       </div>
       <p className="row tools">
         {view.busy !== null ? (
-          <Action text="Stop" onPress={() => void methodComparison.stop()} />
+          <Action text={say`Stop`} onPress={() => void methodComparison.stop()} />
         ) : (
           <Action
             kind="strong"
-            text="Compare methods"
+            text={say`Compare methods`}
             isDisabled={!isKnown || !isAsked || methods.length === 0}
             onPress={() => void methodComparison.start({ methods, budget, steps })}
           />
         )}
         <span className="hint" aria-live="polite">
-          {view.busy !== null ? <Waiting what={stepText(view)} news={view.now} way="Stop ends it" /> : null}
+          {view.busy !== null ? (
+            <Waiting what={stepText(view)} news={view.now} way={say`Stop ends it`} />
+          ) : null}
         </span>
       </p>
     </>
@@ -124,42 +124,55 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
 
 /** Which step of which method is being trained. */
 const stepText = ({ now }: MethodComparisonView): string =>
-  now === null ? 'preparing' : `${METHODS[now.method].title}: step ${now.step} of ${now.total}`;
+  now === null ? say`preparing` : say`${METHODS[now.method].title}: step ${now.step} of ${now.total}`;
 
 const seconds = (value: number | null): string =>
   value === null ? '–' : value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`;
 
 /** The sentences of the trainer by the column they are about. */
-const TITLES: Readonly<Record<string, string>> = {
-  settings: 'Size',
-  adapter: 'Adapter',
-  stored: 'Stored',
-  free: 'Free',
-  before: 'Before',
-  after: 'After',
-  own: 'Own task',
-  secondsPerStep: 'Step',
-  peakBytes: 'Memory',
-  dispatchesPerStep: 'Dispatches',
-};
+const TITLES = (): Readonly<Record<string, string>> => ({
+  settings: say`Size`,
+  adapter: say`Adapter`,
+  stored: say`Stored`,
+  free: say`Free`,
+  before: say`Before`,
+  after: say`After`,
+  own: say`Own task`,
+  secondsPerStep: say`Step`,
+  peakBytes: say`Memory`,
+  dispatchesPerStep: say`Dispatches`,
+});
+
+function titleOf({ about, report }: MethodComparisonView): string {
+  if (about === null) return '';
+  const { model, data } = about;
+  return report?.isWhole === false ? say`${model} on ${data}, stopped early` : say`${model} on ${data}`;
+}
 
 /** The rows so far, and how each column was got. */
 function MethodTable({ view }: { readonly view: MethodComparisonView }) {
-  const { rows, report, about } = view;
+  const { rows, report } = view;
   const first = rows[0]!;
   return (
     <Block
-      title={`${about === null ? '' : `${about.model} on ${about.data}`}${report?.isWhole === false ? ', stopped early' : ''}`}
-      label="Methods compared"
+      title={titleOf(view)}
+      label={say`Methods compared`}
       beside={
-        <span className="hint">
-          held-out {first.metric}, {scoredOn(first)}, {whole(first.steps)} steps
-        </span>
+        <span className="hint">{say`held-out ${metricText(first.metric)}, ${scoredOn(first)}, ${whole(first.steps)} steps`}</span>
       }
     >
       <Table
-        words={['Method']}
-        numbers={['Adapter', 'Free', 'Before', 'After', 'Own task', 'Step', 'Memory', 'Dispatches']}
+        words={[say`Method`]}
+        numbers={[
+          say`Adapter`,
+          say`Free`,
+          say`Before`,
+          say`After`,
+          say`Own task`,
+          say`Step`,
+          say`Memory`,
+          say`Dispatches`,
+        ]}
       >
         {rows.map((row) => (
           <tr key={row.method}>
@@ -183,10 +196,10 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
         ))}
       </Table>
       {report === null ? null : (
-        <Fold summary="How each number was got">
+        <Fold summary={say`How each number was got`}>
           <Facts
             of={Object.fromEntries(
-              Object.entries(report.provenance).map(([column, words]) => [TITLES[column] ?? column, words]),
+              Object.entries(report.provenance).map(([column, words]) => [TITLES()[column] ?? column, words]),
             )}
           />
         </Fold>
@@ -210,19 +223,19 @@ function MethodChart({ rows }: { readonly rows: readonly MethodRow[] }) {
         hasMarkers: true,
         text: METHODS[row.method].title,
       })),
-      xTitle: 'free parameters',
-      yTitle: `held-out ${rows[0]?.metric ?? ''}`,
+      xTitle: say`free parameters`,
+      yTitle: rows[0] === undefined ? '' : say`held-out ${metricText(rows[0].metric)}`,
       isShare: rows[0]?.metric === 'accuracy',
       isLog: false,
     }),
     [rows],
   );
   return (
-    <Block title="Quality by free parameters" label="Quality by parameters">
+    <Block title={say`Quality by free parameters`} label={say`Quality by parameters`}>
       <Chart
         spec={spec}
         sources={NONE}
-        label="Quality by parameters, figures in the table above"
+        label={say`Quality by parameters, figures in the table above`}
         height={220}
       />
     </Block>

@@ -1,5 +1,6 @@
 /** Methods side by side on the page: what is asked, rows as they come, and the table to take away. */
 import { createStore } from 'zustand/vanilla';
+import { say } from '../../../common.ts';
 import type { MethodId } from '../../../methods.ts';
 import {
   type MethodComparisonEvent,
@@ -97,7 +98,7 @@ export function createMethodComparison(
       const about = { model, data, budget: wanted.budget };
       const ended = { now: null };
       await task.run(
-        { ...empty, busy: 'Comparing', about },
+        { ...empty, busy: say`Comparing`, about },
         async () => {
           const running = trainer.compareMethods(requestOf(state, wanted), (event) => {
             if (view.getState().busy !== null) view.setState((s) => heard(s, event, wanted.steps));

@@ -1,7 +1,9 @@
 /** Where a run is shown: the page's own, or the recorded one, which says so. */
 import { type ReactNode, useContext } from 'react';
 import { useStore } from 'zustand';
+import { language, say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { ChoiceContext, RunContext, useChoice, usePage } from '../../usePage.ts';
 import { presetById } from '../setup/presets.ts';
 import { isRecordedShown, type Recorded } from './recorded.ts';
@@ -32,22 +34,25 @@ export function Shown(props: { readonly isBrief?: boolean; readonly children: Re
   );
 }
 
-const day = new Intl.DateTimeFormat('en-GB', { dateStyle: 'long', timeZone: 'UTC' });
+const day = (date: string): string =>
+  new Intl.DateTimeFormat(language().locale, { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(date));
 
 function Note(props: { readonly recorded: Recorded; readonly isBrief: boolean }) {
   const { recorded, isBrief } = props;
   const { date, runtime, hardware, settings } = recorded;
   const page = usePage();
+  const title = presetById(settings.preset).title();
   const hasRun = useStore(page.run, (s) => s.current !== null);
   return (
     <p className="recorded-note" data-testid="recorded">
-      <b className="tag">recorded</b> “{presetById(settings.preset).title}”
-      {isBrief ? ', ' : ' as it went on '}
-      {day.format(new Date(date))}
-      {isBrief ? '. ' : `: ${runtime}, on ${hardware}. ${hasRun ? '' : 'Train makes it live.'} `}
+      <b className="tag">{say`recorded`}</b>{' '}
+      {isBrief
+        ? say`“${title}”, ${day(date)}.`
+        : say`“${title}” as it went on ${day(date)}: ${runtime}, on ${hardware}.`}{' '}
+      {isBrief || hasRun ? '' : say`Train makes it live.`}{' '}
       <Action
         kind="link"
-        text={hasRun ? 'back to your run' : 'hide it'}
+        text={hasRun ? say`back to your run` : say`hide it`}
         onPress={() => page.recorded.want(false)}
       />
     </p>
@@ -61,9 +66,6 @@ export function RecordedAgain() {
   const shown = useShown();
   if (recorded === null || shown !== null) return null;
   return (
-    <p className="hint recorded-again">
-      <Action kind="link" text="Show the recorded run" onPress={() => page.recorded.want(true)} /> of “
-      {presetById(recorded.settings.preset).title}”.
-    </p>
+    <p className="hint recorded-again">{rich`${<Action kind="link" text={say`Show the recorded run`} onPress={() => page.recorded.want(true)} />} of “${presetById(recorded.settings.preset).title()}”.`}</p>
   );
 }

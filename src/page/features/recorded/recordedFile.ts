@@ -3,6 +3,7 @@
  * answers before and after. Arrays lie in it as base64 of their bytes, little-endian; ΔW in codes of 8 bits, everything else as it was measured.
  */
 import { createStore, type StoreApi } from 'zustand/vanilla';
+import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import type { EvalMetric, ImageBeforeAfter, Inspection, OpenReport } from '../../../protocol.ts';
 import { emptyRun, type RunView } from '../../stores.ts';
@@ -149,7 +150,7 @@ const RECORDED_ID = -1;
 /** The run as the page's own are: finished, with nobody to ask. */
 export function runIn(file: RecordedFile): StoreApi<RunView> {
   const { settings, step, open } = file;
-  const record: RunRecord = newRun(RECORDED_ID, settings, 0, 'recorded run');
+  const record: RunRecord = newRun(RECORDED_ID, settings, 0, say`recorded run`);
   fill(record.series, file);
   return createStore<RunView>(() => ({
     ...emptyRun,

@@ -1,6 +1,7 @@
 /** The data as it will be trained on: what was found, which column is what, and the first examples with the part that is learnt. */
 import { useEffect } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import type { ExamplePreview, DataPreview as Preview, Task, TokenPreview } from '../../../protocol.ts';
 import { examplesText } from '../../format.ts';
 import { Toggle } from '../../parts/Controls.tsx';
@@ -12,25 +13,25 @@ import { Silence, useSilence, Waiting } from '../../parts/Waiting.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { type ColumnRow, columnRows, headerIn, incomplete, type Role, rolesIn, tasksIn } from './data.ts';
 
-const TASKS: Readonly<Record<Task, string>> = {
-  'text-classification': 'A class for each text',
-  regression: 'A number for each text',
-  'token-classification': 'A tag for each word',
-  'masked-lm': 'Hidden words',
-  'causal-lm': 'The next word',
-  'image-classification': 'A class for each picture',
-};
+const TASKS = (): Readonly<Record<Task, string>> => ({
+  'text-classification': say`A class for each text`,
+  regression: say`A number for each text`,
+  'token-classification': say`A tag for each word`,
+  'masked-lm': say`Hidden words`,
+  'causal-lm': say`The next word`,
+  'image-classification': say`A class for each picture`,
+});
 
-const PADDING = [
+const PADDING = () => [
   {
     id: 'length',
-    title: 'by length',
-    detail: 'Examples of about the same length share a batch: less to compute',
+    title: say`by length`,
+    detail: say`Examples of about the same length share a batch: less to compute`,
   },
-  { id: 'longest', title: 'to the longest', detail: 'Every batch is as long as the longest example' },
+  { id: 'longest', title: say`to the longest`, detail: say`Every batch is as long as the longest example` },
 ];
 
-const WAY = 'another choice of model or data ends it';
+const WAY = () => say`another choice of model or data ends it`;
 
 export function DataPreview() {
   const page = usePage();
@@ -44,27 +45,25 @@ export function DataPreview() {
   if (preview === null && error === null)
     return isBusy ? (
       <p className="hint">
-        <Waiting what="Reading the data" way={WAY} />
+        <Waiting what={say`Reading the data`} way={WAY()} />
       </p>
     ) : hasModel ? null : (
-      <p className="hint">
-        The preview appears when a model is chosen, since the model cuts the text into tokens.
-      </p>
+      <p className="hint">{say`The preview appears when a model is chosen, since the model cuts the text into tokens.`}</p>
     );
   return (
-    <section className="stack data-preview" aria-label="Preview of the data" aria-busy={isBusy}>
+    <section className="stack data-preview" aria-label={say`Preview of the data`} aria-busy={isBusy}>
       {silence === 0 ? null : (
         <p className="hint">
-          Reading the data again …
-          <Silence seconds={silence} way={WAY} />
+          {say`Reading the data again …`}
+          <Silence seconds={silence} way={WAY()} />
         </p>
       )}
       {error === null ? null : <ErrorText report={error} />}
       {task !== null && tasks.length > 1 ? (
         <Picker
-          label="Task"
+          label={say`Task`}
           value={task}
-          items={tasks.map((id) => ({ id, title: TASKS[id] }))}
+          items={tasks.map((id) => ({ id, title: TASKS()[id] }))}
           onChange={(id) => page.data.setTask(id as Task)}
         />
       ) : null}
@@ -80,22 +79,22 @@ export function DataPreview() {
   );
 }
 
-const ROLE_WORDS: Readonly<Record<Role, string>> = {
-  text: 'text',
-  pair: 'second text',
-  label: 'label',
-  value: 'number to predict',
-  prompt: 'prompt',
-  context: 'context, below the prompt',
-  answer: 'answer',
-  system: 'system message',
-  messages: 'conversation',
-  tools: 'tools',
-  rejected: 'rejected answer',
-  tokens: 'words',
-  tags: 'tags',
-  image: 'picture',
-};
+const ROLE_WORDS = (): Readonly<Record<Role, string>> => ({
+  text: say`text`,
+  pair: say`second text`,
+  label: say`label`,
+  value: say`number to predict`,
+  prompt: say`prompt`,
+  context: say`context, below the prompt`,
+  answer: say`answer`,
+  system: say`system message`,
+  messages: say`conversation`,
+  tools: say`tools`,
+  rejected: say`rejected answer`,
+  tokens: say`words`,
+  tags: say`tags`,
+  image: say`picture`,
+});
 
 const UNUSED = 'unused';
 
@@ -111,11 +110,12 @@ function Columns() {
   const lack = incomplete(view, mapping);
   return (
     <fieldset className="stack columns">
-      <legend className="field-label">Columns</legend>
+      <legend className="field-label">{say`Columns`}</legend>
       {hasHeader === null ? null : (
-        <Toggle isOn={hasHeader} onChange={page.data.setHeader}>
-          The first row names the columns
-        </Toggle>
+        <Toggle
+          isOn={hasHeader}
+          onChange={page.data.setHeader}
+        >{say`The first row names the columns`}</Toggle>
       )}
       {rows.map((row) => (
         <Column
@@ -142,21 +142,21 @@ function Column(props: {
   const { column, role, isGuess, canDrop, begins } = row;
   return (
     <div className="column" data-testid={`column-${column}`}>
-      <code className="column-name" title={begins === '' ? undefined : `begins with: ${begins}`}>
+      <code className="column-name" title={begins === '' ? undefined : say`begins with: ${begins}`}>
         {column}
         {hasNames || begins === '' ? null : <span className="column-begins"> {begins}</span>}
       </code>
       <Picker
-        label={`What the column ${column} is`}
+        label={say`What the column ${column} is`}
         isLabelHidden
         value={role ?? UNUSED}
         items={[
-          ...(canDrop ? [{ id: UNUSED, title: 'not used' }] : []),
-          ...roles.map((id) => ({ id, title: ROLE_WORDS[id] })),
+          ...(canDrop ? [{ id: UNUSED, title: say`not used` }] : []),
+          ...roles.map((id) => ({ id, title: ROLE_WORDS()[id] })),
         ]}
         onChange={(id) => onChange(id === UNUSED ? null : (id as Role))}
       />
-      <span className="column-guess fine">{isGuess ? 'guessed' : ''}</span>
+      <span className="column-guess fine">{isGuess ? say`guessed` : ''}</span>
     </div>
   );
 }
@@ -165,7 +165,7 @@ function Found({ preview, hasTask }: { readonly preview: Preview; readonly hasTa
   const { report, task } = preview;
   return (
     <>
-      <Facts of={{ Task: hasTask ? TASKS[task] : null, Examples: examplesText(report) }} />
+      <Facts of={{ [say`Task`]: hasTask ? TASKS()[task] : null, [say`Examples`]: examplesText(report) }} />
       <ul className="stack data-notes">
         {report.notes.map((note) => (
           <li key={note}>{note}</li>
@@ -182,15 +182,13 @@ function Padding({ preview }: { readonly preview: Preview }) {
   if (kind === 'image') return null;
   if (kind === 'text' || kind === 'masked-text')
     return (
-      <p className="hint">
-        Texts are packed: one follows the other, and every window is full, so nothing is padded.
-      </p>
+      <p className="hint">{say`Texts are packed: one follows the other, and every window is full, so nothing is padded.`}</p>
     );
   return (
     <Picker
-      label="Padding"
+      label={say`Padding`}
       value={padding}
-      items={PADDING}
+      items={PADDING()}
       onChange={(id) => page.data.setPadding(id as typeof padding)}
     />
   );
@@ -199,14 +197,14 @@ function Padding({ preview }: { readonly preview: Preview }) {
 /** Tokens of one example that are shown at once. */
 const SHOWN = 160;
 
-const LEGENDS: Readonly<Partial<Record<Preview['report']['kind'], string>>> = {
-  text: 'The loss counts the underlined tokens: each is predicted from those before it.',
-  instruction: 'The loss counts the underlined tokens, the answer; the prompt is only read.',
-  'masked-text': 'The underlined tokens are hidden and predicted; above each stands what it was.',
-  'token-class': 'The loss counts the underlined tokens, each with its tag above it.',
-  'text-class': 'The loss counts the label of the whole text.',
-  'text-value': 'The loss counts the number of the whole text.',
-};
+const LEGENDS = (): Readonly<Partial<Record<Preview['report']['kind'], string>>> => ({
+  text: say`The loss counts the underlined tokens: each is predicted from those before it.`,
+  instruction: say`The loss counts the underlined tokens, the answer; the prompt is only read.`,
+  'masked-text': say`The underlined tokens are hidden and predicted; above each stands what it was.`,
+  'token-class': say`The loss counts the underlined tokens, each with its tag above it.`,
+  'text-class': say`The loss counts the label of the whole text.`,
+  'text-value': say`The loss counts the number of the whole text.`,
+});
 
 /** The first examples: pictures with their labels, or tokens of which those that the loss counts stand out by line and weight. */
 function Examples({ preview }: { readonly preview: Preview }) {
@@ -214,14 +212,14 @@ function Examples({ preview }: { readonly preview: Preview }) {
   if (examples.length === 0) return null;
   return (
     <div>
-      <h4>{report.kind === 'image' ? 'Some of the examples' : 'The first examples'}</h4>
+      <h4>{report.kind === 'image' ? say`Some of the examples` : say`The first examples`}</h4>
       {report.kind === 'image' ? (
         <ul className="thumbnails">
           {examples.map((example, i) => (
             // biome-ignore lint/suspicious/noArrayIndexKey: examples have an order and no name.
             <li key={i}>
               {example.picture === undefined ? null : (
-                <Picture {...example.picture} label={`a picture of class ${example.label}`} />
+                <Picture {...example.picture} label={say`a picture of class ${example.label ?? ''}`} />
               )}
               <span>{example.label}</span>
             </li>
@@ -229,7 +227,7 @@ function Examples({ preview }: { readonly preview: Preview }) {
         </ul>
       ) : (
         <>
-          <p className="hint">{LEGENDS[report.kind]}</p>
+          <p className="hint">{LEGENDS()[report.kind]}</p>
           <ol className="stack token-examples">
             {examples.map((example, i) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: examples have an order and no name.
@@ -251,14 +249,14 @@ function Tokens({ example }: { readonly example: ExamplePreview }) {
     <>
       <p className="row token-head">
         {label === undefined ? null : <b>{label}</b>}
-        <span className="hint">{[origin, `${tokens.length} tokens`].filter(Boolean).join(', ')}</span>
+        <span className="hint">{[origin, say`${tokens.length} tokens`].filter(Boolean).join(', ')}</span>
       </p>
       <p className="tokens">
         {tokens.slice(0, SHOWN).map((token, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a token's place is what it is.
           <Token key={i} token={token} />
         ))}
-        {rest > 0 ? <span className="hint"> and {rest} more</span> : null}
+        {rest > 0 ? <span className="hint"> {say`and ${rest} more`}</span> : null}
       </p>
     </>
   );
@@ -271,12 +269,12 @@ function Token({ token }: { readonly token: TokenPreview }) {
   const { text, counts, label, id } = token;
   if (!counts)
     return (
-      <span className="token" title={`token ${id}`}>
+      <span className="token" title={say`token ${id}`}>
         {visible(text)}
       </span>
     );
   return (
-    <mark className="token is-counted" title={`token ${id}, counted`}>
+    <mark className="token is-counted" title={say`token ${id}, counted`}>
       {label === undefined ? null : <small>{label}</small>}
       {visible(text)}
     </mark>

@@ -1,5 +1,6 @@
 /** Classes made by hand: name one, draw a few, repeat. */
 import { useState } from 'react';
+import { say } from '../../../common.ts';
 import { TextField } from '../../parts/Controls.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
 import { DrawPad, Picture } from '../../parts/Pictures.tsx';
@@ -22,10 +23,10 @@ export function Drawings() {
   return (
     <>
       <TextField
-        label="Class"
+        label={say`Class`}
         value={name}
         list="drawn-classes"
-        placeholder="a name, e.g. star"
+        placeholder={say`a name, e.g. star`}
         onText={setName}
       >
         <datalist id="drawn-classes">
@@ -36,8 +37,8 @@ export function Drawings() {
       </TextField>
       <DrawPad
         size={DRAWING_SIZE}
-        label={`Draw ${label || 'an example'}`}
-        action={label === '' ? 'Name the class first' : `Add to ${label}`}
+        label={say`Draw ${label || say`an example`}`}
+        action={label === '' ? say`Name the class first` : say`Add to ${label}`}
         isDisabled={label === ''}
         onDone={add}
       />
@@ -46,7 +47,7 @@ export function Drawings() {
           <b>{one.label}</b> <span className="hint">{one.images.length}</span>
           <IconButton
             icon="trash"
-            label={`Remove ${one.label}`}
+            label={say`Remove ${one.label}`}
             onPress={() => page.input({ drawings: classes.filter((other) => other !== one) })}
           />
           <span className="drawn-images">
@@ -63,9 +64,7 @@ export function Drawings() {
           </span>
         </div>
       ))}
-      <p className="hint">
-        Two classes with two drawings each are the least; eight or more of each learn well.
-      </p>
+      <p className="hint">{say`Two classes with two drawings each are the least; eight or more of each learn well.`}</p>
     </>
   );
 }

@@ -1,6 +1,7 @@
 /** One setting: label with symbol and explanation, the control its schema asks for, its default, and the way back to it. */
 import { type ComponentProps, type ReactNode, useEffect, useState } from 'react';
 import type { z } from 'zod';
+import { say } from '../../../common.ts';
 import { fieldMeta } from '../../../methods.ts';
 import { letterOf } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -57,12 +58,12 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
           {isChanged ? (
             <Action
               kind="link"
-              text={`back to ${show(initial)}`}
+              text={say`back to ${show(initial)}`}
               onPress={() => set(initial)}
-              aria-label={`Set ${title} back to ${show(initial)}`}
+              aria-label={say`Set ${title} back to ${show(initial)}`}
             />
           ) : (
-            'default'
+            say`default`
           )}
         </span>
       </div>
@@ -73,11 +74,7 @@ export function Field({ id, schema, value, initial, filled, reasonFor, onChange 
         ) : null}
       </div>
       {filled === undefined ? null : <p className="hint">{filled}</p>}
-      {refusal === null ? null : (
-        <p className="field-refusal" role="alert">
-          Not used: {refusal}.
-        </p>
-      )}
+      {refusal === null ? null : <p className="field-refusal" role="alert">{say`Not used: ${refusal}.`}</p>}
     </div>
   );
 }
@@ -94,7 +91,7 @@ function ControlOf(props: {
     case 'switch':
       return (
         <Toggle id={id} label={title} isOn={value === true} onChange={onChange}>
-          {value === true ? 'on' : 'off'}
+          {value === true ? say`on` : say`off`}
         </Toggle>
       );
     case 'choice':
@@ -148,7 +145,7 @@ function parse(text: string): unknown {
 /** Settings that are rarely needed, folded away. */
 export function Advanced({ children }: { readonly children: readonly ReactNode[] }) {
   const count = children.length;
-  return <Fold summary={`${count} more ${count === 1 ? 'setting' : 'settings'}`}>{children}</Fold>;
+  return <Fold summary={count === 1 ? say`1 more setting` : say`${count} more settings`}>{children}</Fold>;
 }
 
 /** Names or numbers that commas or spaces part. */
@@ -215,9 +212,7 @@ function ListBox(props: {
           isOn={isOne}
           isDisabled={text === ''}
           onChange={(isOn) => commit(isOn ? words(text).join('|') : text, isOn)}
-        >
-          one expression
-        </Check>
+        >{say`one expression`}</Check>
       ) : null}
     </>
   );
@@ -256,29 +251,29 @@ function TableBox(props: {
           <TextBox
             {...(i === 0 ? { id } : {})}
             className="box mono"
-            aria-label={`${title}: module ${i + 1}`}
-            placeholder="module or expression"
+            aria-label={say`${title}: module ${i + 1}`}
+            placeholder={say`module or expression`}
             value={name}
             onCommit={(text) => change(i, [text, number])}
           />
           <TextBox
-            aria-label={`${title}: number ${i + 1}`}
+            aria-label={say`${title}: number ${i + 1}`}
             isNumber
             value={number}
             onCommit={(text) => change(i, [name, text])}
           />
           <IconButton
             icon="trash"
-            label={`Remove row ${i + 1} of ${title}`}
+            label={say`Remove row ${i + 1} of ${title}`}
             onPress={() => commit(rows.filter((_, at) => at !== i))}
           />
         </div>
       ))}
       <Action
         kind="link"
-        text="add a module"
+        text={say`add a module`}
         {...(rows.length === 0 ? { id } : {})}
-        aria-label={`Add a row to ${title}`}
+        aria-label={say`Add a row to ${title}`}
         onPress={() => setRows((old) => [...old, ['', '']])}
       />
     </div>

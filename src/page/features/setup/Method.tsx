@@ -1,11 +1,13 @@
 /** How it trains: the method, what it is, and its settings and those of the run as their schemas describe them. */
 import { useDeferredValue, useEffect, useMemo, useState } from 'react';
 import { Radio, RadioGroup } from 'react-aria-components';
+import { say } from '../../../common.ts';
 import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '../../../methods.ts';
 import { ENGINE_TITLES, type EngineName } from '../../../protocol.ts';
 import { real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Picker } from '../../parts/Picker.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { useChoice, usePage } from '../../usePage.ts';
 import { derive } from './derive.ts';
 import { Advanced, Field } from './Field.tsx';
@@ -24,10 +26,10 @@ export function MethodSection() {
   const method = useChoice((s) => s.settings.method);
   const card = CARDS[`/src/adapters/${method}/card.ts`]!;
   return (
-    <Section name="method" title="Method" summary={METHODS[method].title}>
+    <Section name="method" title={say`Method`} summary={METHODS[method].title}>
       <RadioGroup
         className="families"
-        aria-label="Method"
+        aria-label={say`Method`}
         value={method}
         onChange={(id) => page.choose({ method: id as MethodId })}
       >
@@ -49,7 +51,7 @@ export function MethodSection() {
         <p>{card.idea}</p>
         <Formula source={card.formula} />
         <p className="try-this">
-          <b>Try this.</b> {card.tryThis}
+          <b>{say`Try this.`}</b> {card.tryThis}
         </p>
         <p className="paper small">{card.paper}</p>
       </div>
@@ -66,17 +68,14 @@ function StartNote() {
     return (
       <Action
         kind="link"
-        text="or go on from an adapter"
+        text={say`or go on from an adapter`}
         onPress={() => page.ui.setState({ panel: 'see', seeTab: 'adapters' })}
       />
     );
   return (
-    <section className="notice-card start-note" aria-label="Where the run begins">
-      <p>
-        Goes on from <b>{startFrom.name}</b>: its method, targets and settings count; data and training are
-        yours to choose.
-      </p>
-      <Action kind="link" text="start afresh instead" onPress={() => page.startAfresh()} />
+    <section className="notice-card start-note" aria-label={say`Where the run begins`}>
+      <p>{rich`Goes on from ${<b>{startFrom.name}</b>}: its method, targets and settings count; data and training are yours to choose.`}</p>
+      <Action kind="link" text={say`start afresh instead`} onPress={() => page.startAfresh()} />
     </section>
   );
 }
@@ -130,8 +129,8 @@ function MethodForm() {
   const filledBy = (key: string): string | undefined => {
     if (!Object.hasOwn(decided, key)) return undefined;
     return epochs > 0
-      ? 'Left open: the run fills in its own steps, once its data is open.'
-      : `Left open: filled in by the run, ${String(decided[key])}.`;
+      ? say`Left open: the run fills in its own steps, once its data is open.`
+      : say`Left open: filled in by the run, ${String(decided[key])}.`;
   };
   const field = (key: string) => (
     <Field
@@ -176,16 +175,20 @@ export function TrainingSection() {
       initial={base[key]}
       filled={
         key === 'learningRate' && learningRate !== training.learningRate
-          ? `For layers of width 64; on this model the run takes ${rate}.`
+          ? say`For layers of width 64; on this model the run takes ${rate}.`
           : undefined
       }
       onChange={(value) => page.setTraining(key, value)}
     />
   );
   const others = Object.keys(trainingShape).filter((key) => !MAIN.includes(key));
-  const length = training.epochs > 0 ? `${training.epochs} epochs` : `${training.steps} steps`;
+  const length = training.epochs > 0 ? say`${training.epochs} epochs` : say`${training.steps} steps`;
   return (
-    <Section name="training" title="Training" summary={`${length} of ${training.batchSize}, rate ${rate}`}>
+    <Section
+      name="training"
+      title={say`Training`}
+      summary={say`${length} of ${training.batchSize}, rate ${rate}`}
+    >
       {MAIN.map(field)}
       <EngineChoice />
       <Advanced>{others.map(field)}</Advanced>
@@ -200,10 +203,10 @@ function EngineChoice() {
   const suited = useChoice((s) => s.suited);
   return (
     <Picker
-      label="Engine"
+      label={say`Engine`}
       value={engine ?? 'auto'}
       items={[
-        { id: 'auto', title: suited === null ? 'automatic' : `automatic (${ENGINE_TITLES[suited]})` },
+        { id: 'auto', title: suited === null ? say`automatic` : say`automatic (${ENGINE_TITLES[suited]})` },
         ...Object.entries(ENGINE_TITLES).map(([id, title]) => ({ id, title })),
       ]}
       onChange={(id) => page.choice.setState({ engine: id === 'auto' ? null : (id as EngineName) })}

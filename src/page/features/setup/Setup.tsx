@@ -1,9 +1,11 @@
 /** The first area: what to train, on what, and how. */
 import { Radio, RadioGroup } from 'react-aria-components';
+import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import { bytes, percent, whole } from '../../format.ts';
 import { ErrorCard } from '../../parts/Errors.tsx';
 import { Measured } from '../../parts/Measured.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { useChoice, useDerived, usePage } from '../../usePage.ts';
 import { MethodSection, TrainingSection } from './Method.tsx';
 import { PRESETS, presetById } from './presets.ts';
@@ -35,15 +37,17 @@ function LinkProblems() {
   if (problems.length === 0) return null;
   return (
     <section className="notice-card" role="alert" data-testid="link-problems">
-      <h3>Parts of the link were not used</h3>
+      <h3>{say`Parts of the link were not used`}</h3>
       <ul>
         {problems.map((problem) => (
           <li key={problem}>{problem}</li>
         ))}
       </ul>
-      <button type="button" className="text-button" onClick={() => page.choice.setState({ problems: [] })}>
-        understood
-      </button>
+      <button
+        type="button"
+        className="text-button"
+        onClick={() => page.choice.setState({ problems: [] })}
+      >{say`understood`}</button>
     </section>
   );
 }
@@ -53,20 +57,20 @@ function PresetSection() {
   const page = usePage();
   const preset = useChoice((s) => s.settings.preset);
   return (
-    <Section name="preset" title="Start from" summary={presetById(preset).title} isOpenAtFirst>
+    <Section name="preset" title={say`Start from`} summary={presetById(preset).title()} isOpenAtFirst>
       <RadioGroup
         className="stack cards"
-        aria-label="Presets"
+        aria-label={say`Presets`}
         value={preset}
         onChange={(id) => page.choosePreset(id)}
       >
         {PRESETS.map(({ id, title, question, model, data, method }) => (
           <Radio key={id} value={id} className="card">
-            <span className="card-title">{title}</span>
-            <span className="card-question">{question}</span>
+            <span className="card-title">{title()}</span>
+            <span className="card-question">{question()}</span>
             <span className="card-facts small">
-              {METHODS[method].title} · {model === 'own' ? 'your model' : model} ·{' '}
-              {data === 'files' ? 'your data' : data}
+              {METHODS[method].title} · {model === 'own' ? say`your model` : model} ·{' '}
+              {data === 'files' ? say`your data` : data}
             </span>
           </Radio>
         ))}
@@ -86,27 +90,19 @@ function Totals() {
     );
   }
   return (
-    <section className="row totals" aria-label="Trainable parameters" data-testid="totals">
+    <section className="row totals" aria-label={say`Trainable parameters`} data-testid="totals">
       {count === null ? (
-        <span className="hint">The counts appear when the model’s modules are known.</span>
+        <span className="hint">{say`The counts appear when the model’s modules are known.`}</span>
       ) : (
         <>
           <span className="total-main">
-            <b>{whole(count.stored)}</b> trainable
-            <Measured of="trainable" about="stored and free parameters" />
+            {rich`${<b>{whole(count.stored)}</b>} trainable`}
+            <Measured of="trainable" about={say`stored and free parameters`} />
           </span>
-          <span>
-            <b>{whole(count.free)}</b> free
-          </span>
-          <span>
-            <b>{percent(share)}</b> of the model
-          </span>
-          <span>
-            adapter <b>{bytes(adapterBytes)}</b>
-          </span>
-          <span>
-            optimiser <b>{bytes(optimizerBytes)}</b>
-          </span>
+          <span>{rich`${<b>{whole(count.free)}</b>} free`}</span>
+          <span>{rich`${<b>{percent(share)}</b>} of the model`}</span>
+          <span>{rich`adapter ${<b>{bytes(adapterBytes)}</b>}`}</span>
+          <span>{rich`optimiser ${<b>{bytes(optimizerBytes)}</b>}`}</span>
           {problem === null ? null : <span className="total-problem">{problem}</span>}
         </>
       )}

@@ -1,11 +1,12 @@
 /** Which modules are adapted: quick sets, PEFT's list or expression with live counts, and the tree of modules. */
 import { useEffect, useRef, useState } from 'react';
-import { closest } from '../../../common.ts';
+import { closest, say } from '../../../common.ts';
 import { fieldMeta, type Layer, METHODS } from '../../../methods.ts';
 import { whole } from '../../format.ts';
 import { Check } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { Tip } from '../../parts/Tip.tsx';
 import { useChoice, useDerived, usePage } from '../../usePage.ts';
 import type { Derived, LayerRow } from './derive.ts';
@@ -14,11 +15,11 @@ import { Section } from './Section.tsx';
 import { baseOf, configShape, fullConfig } from './settings.ts';
 import { groupLayers, inQuickSet, namesToList, type QuickSet, splitName } from './targetEdit.ts';
 
-const QUICK: readonly { readonly set: QuickSet; readonly title: string }[] = [
-  { set: 'attention', title: 'Attention' },
+const QUICK = (): readonly { readonly set: QuickSet; readonly title: string }[] => [
+  { set: 'attention', title: say`Attention` },
   { set: 'mlp', title: 'MLP' },
-  { set: 'all-linear', title: 'All linear' },
-  { set: 'none', title: 'None' },
+  { set: 'all-linear', title: say`All linear` },
+  { set: 'none', title: say`None` },
 ];
 
 export function TargetsSection() {
@@ -48,16 +49,18 @@ export function TargetsSection() {
   const hasTargets = method.targets !== 'none';
   const summary =
     derived.selection === null
-      ? 'not known yet'
+      ? say`not known yet`
       : hasTargets
-        ? `${whole(selected)} of ${whole(layers.length)} modules${saved > 0 ? `, ${saved} saved whole` : ''}`
-        : `${saved} saved whole`;
+        ? saved > 0
+          ? say`${whole(selected)} of ${whole(layers.length)} modules, ${saved} saved whole`
+          : say`${whole(selected)} of ${whole(layers.length)} modules`
+        : say`${saved} saved whole`;
   return (
-    <Section name="targets" title="Targets" summary={summary}>
+    <Section name="targets" title={say`Targets`} summary={summary}>
       {hasTargets ? (
         <>
-          <fieldset className="row quick" aria-label="Quick sets">
-            {QUICK.map(({ set, title }) => (
+          <fieldset className="row quick" aria-label={say`Quick sets`}>
+            {QUICK().map(({ set, title }) => (
               <button key={set} type="button" className="chip" onClick={() => quick(set)}>
                 {title}
               </button>
@@ -66,7 +69,7 @@ export function TargetsSection() {
           <TargetBox />
         </>
       ) : (
-        <p className="hint">{method.title} adapts no module; it trains the modules to save.</p>
+        <p className="hint">{say`${method.title} adapts no module; it trains the modules to save.`}</p>
       )}
       <Warnings of={derived.warnings} />
       <TargetTree derived={derived} isEditable={hasTargets} onChange={setNames} />
@@ -125,17 +128,14 @@ function TargetBox() {
         <label className="field-label" htmlFor="target-box">
           target_modules
         </label>
-        <Tip about="target modules">
-          A list of names: a module matches if its name is an entry or ends with “.” and an entry. One regular
-          expression: it must match the whole name. “all-linear” takes every linear layer but the head.
-        </Tip>
+        <Tip
+          about={say`target modules`}
+        >{say`A list of names: a module matches if its name is an entry or ends with “.” and an entry. One regular expression: it must match the whole name. “all-linear” takes every linear layer but the head.`}</Tip>
         <Check
           className="check field-default fine"
           isOn={isExpression}
           onChange={(isOn) => set(isOn ? asExpression(words(text)) : '', isOn)}
-        >
-          expression
-        </Check>
+        >{say`expression`}</Check>
       </div>
       <textarea
         id="target-box"
@@ -179,10 +179,10 @@ function Entries(props: {
         const near = canSuggest ? closest(entry, new Set(endings), 1)[0] : undefined;
         return (
           <span key={entry} className="entry is-missing">
-            <code className="clip">{entry}</code> matches nothing
+            {rich`${<code className="clip">{entry}</code>} matches nothing`}
             {near === undefined ? null : (
               <button type="button" className="text-button" onClick={() => onReplace(entry, near)}>
-                use {near}
+                {say`use ${near}`}
               </button>
             )}
           </span>
@@ -211,7 +211,7 @@ function TargetTree(props: {
   };
   const groups = groupLayers(derived.rows.map(({ layer }) => layer));
   return (
-    <ul className="tree" aria-label="Modules">
+    <ul className="tree" aria-label={say`Modules`}>
       {groups.map(({ path, names }, i) => {
         const legal = names.filter((name) => rows.get(name)!.reason === null && !rows.get(name)!.isSaved);
         const on = legal.filter((name) => chosen.has(name)).length;
@@ -221,12 +221,12 @@ function TargetTree(props: {
               <summary>
                 <Icon name="chevron" />
                 <TriBox
-                  label={`All of ${path || 'the modules outside blocks'}`}
+                  label={say`All of ${path || say`the modules outside blocks`}`}
                   state={on === 0 ? 'none' : on === legal.length ? 'all' : 'some'}
                   isDisabled={!isEditable || legal.length === 0}
                   onChange={(isOn) => set(legal, isOn)}
                 />
-                <code className="clip">{path || 'outside the blocks'}</code>
+                <code className="clip">{path || say`outside the blocks`}</code>
                 <span className="tree-count hint tabular">
                   {on}/{names.length}
                 </span>
@@ -257,7 +257,7 @@ function Row(props: {
   const { row, isEditable, onChange } = props;
   const { layer, reason, isTarget, isSaved, count } = row;
   const isOff = reason !== null || isSaved || !isEditable;
-  const note = isSaved ? 'saved whole: trained in full beside the adapter' : isEditable ? reason : null;
+  const note = isSaved ? say`saved whole: trained in full beside the adapter` : isEditable ? reason : null;
   return (
     <li className={`tree-row ${isOff && !isTarget ? 'is-off' : ''}`} title={layer.name}>
       <label>
@@ -275,7 +275,7 @@ function Row(props: {
         </span>
         <span
           className="tree-number small tabular"
-          title={count === null ? undefined : `${whole(count.stored)} stored, ${whole(count.free)} free`}
+          title={count === null ? undefined : say`${whole(count.stored)} stored, ${whole(count.free)} free`}
         >
           {count === null || isSaved ? '' : whole(count.stored)}
         </span>

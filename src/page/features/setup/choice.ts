@@ -10,6 +10,7 @@ import {
   type InputFile,
   PapilioError,
   type PickedFile,
+  say,
 } from '../../../common.ts';
 import { filesOf, type HubSource, nameBeside, type UrlSource, variantsOf } from '../../../hub.ts';
 import type { MethodId } from '../../../methods.ts';
@@ -90,12 +91,14 @@ type Chosen = Pick<ChoiceState, 'settings' | 'inputs'>;
 /** The model that settings and inputs name. @throws PapilioError that says what is still to be done */
 function modelIn({ settings, inputs }: Chosen): ModelSource {
   if (settings.model === 'hub')
-    return inputs.fetchedModel ?? fail('not-found', 'No model has been fetched yet: find one under Model.');
+    return (
+      inputs.fetchedModel ?? fail('not-found', say`No model has been fetched yet: find one under Model.`)
+    );
   if (settings.model !== 'own') return { kind: 'embedded', name: settings.model };
   if (!inputs.modelFiles.some(({ name }) => name.endsWith('.onnx')))
     fail(
       'malformed-onnx',
-      'No model has been opened yet: drop an .onnx file (and the files beside it) under Model.',
+      say`No model has been opened yet: drop an .onnx file (and the files beside it) under Model.`,
     );
   return { kind: 'files', files: inputs.modelFiles };
 }
@@ -107,25 +110,27 @@ function dataIn({ settings, inputs }: Chosen): DataSource {
       if (inputs.dataFiles.length === 0)
         fail(
           'bad-data',
-          'No data has been dropped yet: add files under Data, or choose data that comes with Papilio.',
+          say`No data has been dropped yet: add files under Data, or choose data that comes with Papilio.`,
         );
       return { kind: 'files', files: inputs.dataFiles };
     case 'hub':
-      return inputs.fetchedData ?? fail('not-found', 'No data has been fetched yet: find some under Data.');
+      return (
+        inputs.fetchedData ?? fail('not-found', say`No data has been fetched yet: find some under Data.`)
+      );
     case 'text':
-      if (inputs.text.trim() === '') fail('bad-data', 'There is no text yet: paste some under Data.');
+      if (inputs.text.trim() === '') fail('bad-data', say`There is no text yet: paste some under Data.`);
       return { kind: 'text', text: inputs.text };
     case 'drawings': {
       const classes = inputs.drawings.filter(({ images }) => images.length > 0);
       if (classes.length < 2)
         fail(
           'bad-data',
-          'Draw at least two classes, each a few times, so that there is something to tell apart.',
+          say`Draw at least two classes, each a few times, so that there is something to tell apart.`,
         );
       if (classes.some(({ images }) => images.length < 2))
         fail(
           'bad-data',
-          'Each class needs at least two drawings: one to learn from and one to be tested on.',
+          say`Each class needs at least two drawings: one to learn from and one to be tested on.`,
         );
       return { kind: 'drawings', size: DRAWING_SIZE, classes };
     }
@@ -292,12 +297,12 @@ export function withPrecision(
 
 /** What keeps a run from starting, in the few words that stand beside the button; null when nothing does. */
 export function obstacle({ model, data, reportError }: ChoiceState, problem: string | null): string | null {
-  if (model === null) return 'waiting for a model';
+  if (model === null) return say`waiting for a model`;
   // Others may pass: a line that was down.
   if (['malformed-onnx', 'unsupported-onnx'].includes(reportError?.kind ?? ''))
-    return 'this model cannot be trained';
-  if (data === null) return 'waiting for data';
-  return problem === null ? null : 'settings need a look';
+    return say`this model cannot be trained`;
+  if (data === null) return say`waiting for data`;
+  return problem === null ? null : say`settings need a look`;
 }
 
 /** Whether a request is of another model or other data, or computes otherwise, than is chosen now; settings left out. */
@@ -342,7 +347,7 @@ export function choicesOf(request: RunRequest, run: string, inputs: Inputs): Par
   const { precision: _, ...modelSource } = model;
   const { options: __, ...dataSource } = data;
   return {
-    startFrom: adapter ? { name: `the adapter of ${run}`, method, files: adapter } : null,
+    startFrom: adapter ? { name: say`the adapter of ${run}`, method, files: adapter } : null,
     // A run goes on with what it was trained by.
     ...(engine === undefined ? {} : { engine }),
     recompute,

@@ -4,6 +4,7 @@
  */
 import { shallow } from 'zustand/shallow';
 import { createStore } from 'zustand/vanilla';
+import { say } from '../../../common.ts';
 import type { ColumnMapping, DataOptions, DataPreview, Task } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
 import { createTask, type TaskView } from '../../task.ts';
@@ -95,7 +96,7 @@ export function incomplete(view: PreviewView, named: ColumnMapping = {}): string
   if (task !== 'causal-lm' || mapping.answer !== undefined) return null;
   const given = (['prompt', 'answer', 'context', 'system'] as const).filter((role) => named[role]);
   if (given.length === 0) return null;
-  return 'A prompt and an answer belong together: say which columns hold both.';
+  return say`A prompt and an answer belong together: say which columns hold both.`;
 }
 
 /** The mapping after a column was given a role, or none. */
@@ -148,7 +149,7 @@ export function createDataPreview(
     }
     const { seed, sequenceLength, batchSize } = settings.training;
     await task.run(
-      { busy: 'Reading the data' },
+      { busy: say`Reading the data` },
       async (signal) => ({
         preview: await trainer.preview(model, data, { seed, sequenceLength, batchSize }, signal),
       }),

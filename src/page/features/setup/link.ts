@@ -3,7 +3,7 @@
  * form's validator, so a link can say nothing that the form would refuse. It carries settings, never data: what it leaves out is told.
  */
 import type { StoreApi } from 'zustand/vanilla';
-import { jsonOf, PapilioError, within } from '../../../common.ts';
+import { anyOf, jsonOf, PapilioError, say, within } from '../../../common.ts';
 import { nameOf } from '../../../hub.ts';
 import { type DataSource, ENGINES, type ModelSource } from '../../../protocol.ts';
 import { type ChoiceState, withPadding, withPrecision } from './choice.ts';
@@ -114,7 +114,7 @@ function inBrief(problems: readonly string[]): string[] {
   const more = problems.length - first.length;
   return more === 0
     ? first
-    : [...first, `${more.toLocaleString('en-GB')} more parts of it are not used either.`];
+    : [...first, say`${more.toLocaleString('en-GB')} more parts of it are not used either.`];
 }
 
 interface Linked extends ReturnType<typeof validateSettings> {
@@ -131,13 +131,13 @@ function besideIn(params: URLSearchParams): { readonly beside: Beside; readonly 
     const { values, usual } = BESIDE[name];
     if (value === null || value === usual) continue;
     if ((values as readonly string[]).includes(value)) beside[name] = value;
-    else problems.push(`${name} = ${shortly(value)} is not used: choose ${values.join(' or ')}.`);
+    else problems.push(say`${name} = ${shortly(value)} is not used: choose ${anyOf(values)}.`);
   }
   for (const name of FROM_NAMES) {
     const value = params.get(name)?.trim();
     if (value === undefined || value === '') continue;
     if (value.length <= MOST_NAME) beside[name] = value;
-    else problems.push(`${name} is not used: a name has at most ${MOST_NAME} letters.`);
+    else problems.push(say`${name} is not used: a name has at most ${MOST_NAME} letters.`);
   }
   return { beside: beside as Beside, problems };
 }
@@ -150,20 +150,26 @@ function fitting(
   const problems: string[] = [];
   const used: Record<string, string> = { ...beside };
   const leave = (name: keyof Beside, why: string) => {
-    if (used[name] !== undefined) problems.push(`${name} = ${shortly(used[name])} is not used: ${why}.`);
+    if (used[name] !== undefined) problems.push(say`${name} = ${shortly(used[name])} is not used: ${why}.`);
     delete used[name];
   };
   if (settings.model === 'own' || settings.model === 'hub')
-    leave('precision', 'it is chosen once the model is there');
+    leave('precision', say`it is chosen once the model is there`);
   for (const name of FROM_NAMES)
-    if (settings[FROM[name]] !== 'hub') leave(name, `the ${FROM[name]} is not fetched from anywhere`);
+    if (settings[FROM[name]] !== 'hub')
+      leave(
+        name,
+        FROM[name] === 'model'
+          ? say`the model is not fetched from anywhere`
+          : say`the data is not fetched from anywhere`,
+      );
   return { used: used as Beside, problems };
 }
 
 /** What a hash says (with or without "#"), and a sentence for everything in it that could not be used. */
 export function decodeHash(hash: string): Linked {
   try {
-    within('linkLetters', hash.length, 'The link');
+    within('linkLetters', hash.length, say`The link`);
   } catch (error) {
     if (!(error instanceof PapilioError)) throw error;
     const { settings } = validateSettings({ config: {}, training: {} });
@@ -180,12 +186,12 @@ export function decodeHash(hash: string): Linked {
     else if (key.startsWith('t.')) training[key.slice(2)] = value;
     else if (key === 'seed') training.seed = value;
     else if (!['v', 'preset', 'model', 'data', 'method', ...BESIDE_NAMES, ...FROM_NAMES].includes(key))
-      strange.push(`The link’s “${key}” means nothing here and is ignored.`);
+      strange.push(say`The link’s “${key}” means nothing here and is ignored.`);
   }
   const version = params.get('v');
   if (version !== null && version !== LINK_VERSION)
     strange.push(
-      `The link is of version ${version}; this page reads version ${LINK_VERSION} and takes what it knows.`,
+      say`The link is of version ${version}; this page reads version ${LINK_VERSION} and takes what it knows.`,
     );
   const { beside, problems: unused } = besideIn(params);
   const { settings, problems } = validateSettings({
@@ -239,14 +245,20 @@ function ownName(what: 'model' | 'data', source: ModelSource | DataSource | null
     case 'hub':
       return null;
     case 'url':
-      return nameOf(source) === source.url ? null : `what is secret in the address of the ${what}`;
+      return nameOf(source) === source.url
+        ? null
+        : what === 'model'
+          ? say`what is secret in the address of the model`
+          : say`what is secret in the address of the data`;
     case 'text':
-      return 'your text';
+      return say`your text`;
     case 'drawings':
-      return 'your drawings';
+      return say`your drawings`;
     case 'files': {
       const [first, ...more] = source.files;
-      return `your ${what} (${first?.name ?? 'no file'}${more.length > 0 ? ` and ${more.length} more` : ''})`;
+      const names =
+        more.length > 0 ? say`${first!.name} and ${more.length} more` : (first?.name ?? say`no file`);
+      return what === 'model' ? say`your model (${names})` : say`your data (${names})`;
     }
   }
 }
@@ -256,10 +268,12 @@ export function leftOut({ model, data, reading, startFrom }: ChoiceState): strin
   const { padding: _, ...read } = reading;
   const names = [
     ownName('model', model),
-    model?.kind !== 'embedded' && model?.precision !== undefined ? 'what its weights are rounded to' : null,
+    model?.kind !== 'embedded' && model?.precision !== undefined
+      ? say`what its weights are rounded to`
+      : null,
     ownName('data', data),
-    Object.keys(read).length > 0 ? 'how its columns are read' : null,
-    startFrom === null ? null : `the adapter that the run goes on from (${startFrom.name})`,
+    Object.keys(read).length > 0 ? say`how its columns are read` : null,
+    startFrom === null ? null : say`the adapter that the run goes on from (${startFrom.name})`,
   ];
   return names.filter((name) => name !== null);
 }

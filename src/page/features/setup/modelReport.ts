@@ -1,6 +1,6 @@
 /** What is known of the chosen model: of an embedded one by the card beside its file, before any worker runs; of others by the trainer. */
 import { z } from 'zod';
-import { fail } from '../../../common.ts';
+import { fail, say } from '../../../common.ts';
 import { TASKS } from '../../../methods.ts';
 import type { ModelReport, ModelSource } from '../../../protocol.ts';
 import type { Stores } from '../../stores.ts';
@@ -53,11 +53,11 @@ function embeddedCard(name: string, root: string): Promise<ModelReport> {
 async function fetchCard(url: string): Promise<ModelReport> {
   const response = await fetch(url).catch(() => null);
   if (response === null)
-    fail('network', `The model's card could not be fetched (${url}); check the connection.`);
-  if (!response.ok) fail('network', `The model's card ${url} answers with status ${response.status}.`);
+    fail('network', say`The model's card could not be fetched (${url}); check the connection.`);
+  if (!response.ok) fail('network', say`The model's card ${url} answers with status ${response.status}.`);
   const json: unknown = await response.json().catch(() => null);
   const card = cardSchema.safeParse(json);
-  if (!card.success) fail('malformed-file', `${url} is not the card of a model.`);
+  if (!card.success) fail('malformed-file', say`${url} is not the card of a model.`);
   return card.data;
 }
 

@@ -1,13 +1,15 @@
 /**
  * The presets: partial settings laid over the defaults, each with the question it answers. Pure data; the command line reads them too.
  */
+import { say } from '../../../common.ts';
 import { DEFAULT_METHOD, type MethodId } from '../../../methods.ts';
 import type { TrainingSettings } from '../../../protocol.ts';
 
 export interface Preset {
   readonly id: string;
-  readonly title: string;
-  readonly question: string;
+  /** In the language spoken. */
+  title(): string;
+  question(): string;
   /** An embedded model, or "own". */
   readonly model: string;
   /** An embedded dataset, or "text", "files", "drawings". */
@@ -33,9 +35,9 @@ const GUIDE_BOFT = {
 export const PRESETS: readonly Preset[] = [
   {
     id: 'letters-boft',
-    title: 'Digits to letters',
-    question:
-      'Can sparse rotations teach a model that has only seen signs and digits on a blackboard to read letters on a grey pavement?',
+    title: () => say`Digits to letters`,
+    question: () =>
+      say`Can sparse rotations teach a model that has only seen signs and digits on a blackboard to read letters on a grey pavement?`,
     model: 'glyphs-vit',
     data: 'letters',
     method: 'boft',
@@ -44,8 +46,8 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'oft-equal-budget',
-    title: 'OFT at BOFT’s budget',
-    question: 'With about as many numbers, does it matter how a rotation is wired?',
+    title: () => say`OFT at BOFT’s budget`,
+    question: () => say`With about as many numbers, does it matter how a rotation is wired?`,
     model: 'glyphs-vit',
     data: 'letters',
     method: 'oft',
@@ -54,8 +56,8 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'fourier-few',
-    title: 'A handful of waves',
-    question: 'How few frequencies per layer are enough to learn a new alphabet?',
+    title: () => say`A handful of waves`,
+    question: () => say`How few frequencies per layer are enough to learn a new alphabet?`,
     model: 'glyphs-vit',
     data: 'letters',
     method: 'fourierft',
@@ -70,8 +72,8 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'tales-recipes',
-    title: 'Tales to recipes',
-    question: 'How soon does a storyteller pick up the voice of a cookbook?',
+    title: () => say`Tales to recipes`,
+    question: () => say`How soon does a storyteller pick up the voice of a cookbook?`,
     model: 'tales-gpt',
     data: 'recipes',
     method: 'oft',
@@ -87,8 +89,8 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'wild-digits',
-    title: 'The same digits, wilder',
-    question: 'If only the style changes, how small may the adapter be?',
+    title: () => say`The same digits, wilder`,
+    question: () => say`If only the style changes, how small may the adapter be?`,
     model: 'glyphs-vit',
     data: 'wild-digits',
     method: 'boft',
@@ -102,8 +104,8 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     id: 'own-model',
-    title: 'Bring your own ONNX',
-    question: 'Does it work on your model and your data? Nothing is uploaded.',
+    title: () => say`Bring your own ONNX`,
+    question: () => say`Does it work on your model and your data? Nothing is uploaded.`,
     model: 'own',
     data: 'files',
     method: DEFAULT_METHOD,

@@ -3,7 +3,7 @@
  * form and the link (link.ts), so neither can let in what the other refuses.
  */
 import type { z } from 'zod';
-import { PapilioError } from '../../../common.ts';
+import { PapilioError, say } from '../../../common.ts';
 import {
   type CommonConfig,
   type Layer,
@@ -32,16 +32,15 @@ export interface PageSettings {
 export type Choices = Partial<Pick<PageSettings, 'model' | 'data' | 'method'>>;
 
 /** Embedded models and the data that suits each; "own" and "hub" take anything. */
-export const MODELS: Readonly<Record<string, { readonly title: string; readonly data: readonly string[] }>> =
-  {
-    'glyphs-vit': {
-      title: 'glyphs-vit',
-      data: ['letters', 'wild-digits', 'drawings', 'files', 'hub'],
-    },
-    'tales-gpt': { title: 'tales-gpt', data: ['recipes', 'text', 'files', 'hub'] },
-    hub: { title: 'From the Hub or an address', data: ['files', 'hub', 'text', 'drawings'] },
-    own: { title: 'Your own ONNX', data: ['files', 'text', 'drawings', 'hub'] },
-  };
+export const MODELS: Readonly<Record<string, { title(): string; readonly data: readonly string[] }>> = {
+  'glyphs-vit': {
+    title: () => 'glyphs-vit',
+    data: ['letters', 'wild-digits', 'drawings', 'files', 'hub'],
+  },
+  'tales-gpt': { title: () => 'tales-gpt', data: ['recipes', 'text', 'files', 'hub'] },
+  hub: { title: () => say`From the Hub or an address`, data: ['files', 'hub', 'text', 'drawings'] },
+  own: { title: () => say`Your own ONNX`, data: ['files', 'text', 'drawings', 'hub'] },
+};
 
 /** Settings before anything is changed: the preset, or the start of another model, dataset or method. */
 export function baseSettings(presetId: string, choices: Choices = {}): PageSettings {
@@ -103,7 +102,7 @@ type Shape = Readonly<Record<string, z.ZodType>>;
 /** Why a value may not stand in a field, or null. */
 export function refuseValue(shape: Shape, key: string, value: unknown): string | null {
   const schema = Object.hasOwn(shape, key) ? shape[key] : undefined;
-  if (schema === undefined) return 'there is no such setting';
+  if (schema === undefined) return say`there is no such setting`;
   const result = schema.safeParse(value);
   if (result.success) return null;
   return result.error.issues[0]!.message.replace(/^Invalid input: /, '');
@@ -277,25 +276,41 @@ export function validateSettings(input: {
   readonly training: Readonly<Record<string, unknown>>;
 }): { readonly settings: PageSettings; readonly problems: readonly string[] } {
   const problems: string[] = [];
-  const known = (what: string, value: string | undefined, names: readonly string[]): string | undefined => {
+  const known = (
+    value: string | undefined,
+    names: readonly string[],
+    missing: (value: string) => string,
+  ): string | undefined => {
     if (value === undefined || names.includes(value)) return value;
-    problems.push(`There is no ${what} “${value}”; the default is used.`);
+    problems.push(missing(value));
     return undefined;
   };
   const preset =
     known(
-      'preset',
       input.preset,
       PRESETS.map(({ id }) => id),
+      (id) => say`There is no preset “${id}”; the default is used.`,
     ) ?? PRESETS[0]!.id;
-  const model = known('model', input.model, Object.keys(MODELS));
-  const method = known('method', input.method, Object.keys(METHODS)) as MethodId | undefined;
+  const model = known(
+    input.model,
+    Object.keys(MODELS),
+    (name) => say`There is no model “${name}”; the default is used.`,
+  );
+  const method = known(
+    input.method,
+    Object.keys(METHODS),
+    (id) => say`There is no method “${id}”; the default is used.`,
+  ) as MethodId | undefined;
   const choices: Choices = {
     ...(model === undefined ? {} : { model }),
     ...(method === undefined ? {} : { method }),
   };
   const offered = MODELS[baseSettings(preset, choices).model]!.data;
-  const data = known('data of this model', input.data, offered);
+  const data = known(
+    input.data,
+    offered,
+    (name) => say`There is no data of this model “${name}”; the default is used.`,
+  );
   const base = baseSettings(preset, data === undefined ? choices : { ...choices, data });
 
   const accept = (shape: Shape, values: Readonly<Record<string, unknown>>): Record<string, unknown> => {
@@ -303,7 +318,7 @@ export function validateSettings(input: {
     for (const [key, value] of Object.entries(values)) {
       const reason = refuseValue(shape, key, value);
       if (reason === null) kept[key] = value;
-      else problems.push(`${key} = ${shortly(value)} is not used: ${reason}.`);
+      else problems.push(say`${key} = ${shortly(value)} is not used: ${reason}.`);
     }
     return kept;
   };
@@ -315,7 +330,7 @@ export function validateSettings(input: {
   };
   const reason = refuseConfig(settings);
   if (reason === null) return { settings, problems };
-  problems.push(`The method’s settings go back to their defaults: ${reason.trim()}`);
+  problems.push(say`The method’s settings go back to their defaults: ${reason.trim()}`);
   return { settings: { ...settings, config: base.config }, problems };
 }
 

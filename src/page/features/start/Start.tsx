@@ -1,7 +1,9 @@
 /** What this is, in one glance: the page in two sentences, its three methods in one each, and the ways to a first run and to one's own model. */
 import type { ReactNode } from 'react';
+import { say } from '../../../common.ts';
 import { Action } from '../../parts/Action.tsx';
 import { IconButton } from '../../parts/Icon.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { useChoice, usePage, useRun, useUi } from '../../usePage.ts';
 import { PRESETS } from '../setup/presets.ts';
 
@@ -16,17 +18,17 @@ interface Told {
   readonly picture: ReactNode;
 }
 
-const METHODS_TOLD: readonly Told[] = [
+const METHODS_TOLD = (): readonly Told[] => [
   {
     title: 'OFT',
     preset: 'oft-equal-budget',
-    what: 'turns all neurons of a layer by one rotation, made of small blocks: lengths and angles stay.',
+    what: say`turns all neurons of a layer by one rotation, made of small blocks: lengths and angles stay.`,
     picture: <path d="M2 2h9v9H2zM11 11h9v9h-9zM20 20h9v9h-9zM29 29h9v9h-9z" />,
   },
   {
     title: 'BOFT',
     preset: 'letters-boft',
-    what: 'multiplies sparse rotations, wired like a butterfly: few numbers, yet every input can reach every output.',
+    what: say`multiplies sparse rotations, wired like a butterfly: few numbers, yet every input can reach every output.`,
     picture: (
       <path
         className="start-wires"
@@ -37,7 +39,7 @@ const METHODS_TOLD: readonly Told[] = [
   {
     title: 'FourierFT',
     preset: 'fourier-few',
-    what: 'adds a change that is a sum of a few waves, and learns only how large each of them is.',
+    what: say`adds a change that is a sum of a few waves, and learns only how large each of them is.`,
     picture: <path className="start-wires" d="M2 13q4.500-14 9 0t9 0 9 0 9 0M2 29q9-18 18 0t18 0" />,
   },
 ];
@@ -61,26 +63,23 @@ export function Start() {
     page.show('model');
   };
   return (
-    <section className="start" aria-label="What Papilio is">
+    <section className="start" aria-label={say`What Papilio is`}>
       <div className="start-what">
-        <h2>Teach an ONNX model something new</h2>
-        <p>
-          Open a model, fine-tune it on your data or on an example, see what changed inside, and take the new{' '}
-          <code>.onnx</code> away. It all happens in this tab: nothing is uploaded.
-        </p>
+        <h2>{say`Teach an ONNX model something new`}</h2>
+        <p>{rich`Open a model, fine-tune it on your data or on an example, see what changed inside, and take the new ${<code>.onnx</code>} away. It all happens in this tab: nothing is uploaded.`}</p>
         <p className="row">
           <Action
             kind="strong"
             icon="play"
-            text="Train the first example"
+            text={say`Train the first example`}
             isDisabled={hasRun || (isFirst && !page.canTrain())}
             onPress={train}
           />
-          <Action text="Use my own model" onPress={own} />
+          <Action text={say`Use my own model`} onPress={own} />
         </p>
       </div>
-      <ul className="start-methods" aria-label="Three methods">
-        {METHODS_TOLD.map(({ title, preset: id, what, picture }) => (
+      <ul className="start-methods" aria-label={say`Three methods`}>
+        {METHODS_TOLD().map(({ title, preset: id, what, picture }) => (
           <li key={title}>
             <svg viewBox="0 0 40 40" width="40" height="40" aria-hidden="true">
               {picture}
@@ -89,7 +88,7 @@ export function Start() {
               <b>{title}</b> {what}{' '}
               <Action
                 kind="link"
-                text={`try ${title}`}
+                text={say`try ${title}`}
                 isDisabled={hasRun}
                 onPress={() => page.choosePreset(id)}
               />
@@ -99,7 +98,7 @@ export function Start() {
       </ul>
       <IconButton
         icon="cross"
-        label="Put this away"
+        label={say`Put this away`}
         className="start-close"
         onPress={() => page.ui.setState({ isStartOpen: false })}
       />

@@ -1,7 +1,7 @@
 /** The run in figures: loss, held-out score before and now, pace, time left, and what it takes of the GPU. */
 import { useShallow } from 'zustand/react/shallow';
-import { ENGINE_TITLES, type OpenReport, scoredOn } from '../../../protocol.ts';
-import { bytes, duration, rate, real, scoreText, whole } from '../../format.ts';
+import { ENGINE_TITLES, type OpenReport } from '../../../protocol.ts';
+import { bytes, duration, rate, real, scoredOn, scoreText, whole } from '../../format.ts';
 import { Figure, Warnings } from '../../parts/Facts.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { useChoice, useRun, useSeries, useUi } from '../../usePage.ts';

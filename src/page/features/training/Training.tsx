@@ -27,7 +27,7 @@ export function Training() {
   const preset = useChoice((s) => s.settings.preset);
   return (
     <div className="panel-scroll">
-      <p className="question">{presetById(preset).question}</p>
+      <p className="question">{presetById(preset).question()}</p>
       <Transport />
       <Forecast />
       <Speed />

@@ -1,14 +1,13 @@
 /** The base and the adapted model on the same held-out inputs. */
 import { type ReactNode, useState } from 'react';
-import {
-  type ImageBeforeAfter,
-  type BeforeAfter as Shown,
-  scoredOn,
-  type TextBeforeAfter,
-  type TextClassBeforeAfter,
-  type TextValueBeforeAfter,
+import type {
+  ImageBeforeAfter,
+  BeforeAfter as Shown,
+  TextBeforeAfter,
+  TextClassBeforeAfter,
+  TextValueBeforeAfter,
 } from '../../../protocol.ts';
-import { percent, real, scoreText } from '../../format.ts';
+import { percent, real, scoredOn, scoreText } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { TextField } from '../../parts/Controls.tsx';
 import { Block } from '../../parts/Facts.tsx';

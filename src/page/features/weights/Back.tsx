@@ -4,9 +4,10 @@
  */
 import { useEffect, useMemo } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
-import { type BeforeAfter, scoredOn } from '../../../protocol.ts';
-import { percent, real, scoreText } from '../../format.ts';
+import type { BeforeAfter } from '../../../protocol.ts';
+import { metricText, percent, real, scoredOn, scoreText } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Fold, Segments } from '../../parts/Controls.tsx';
@@ -41,38 +42,36 @@ export function Back({ weights, module }: { readonly weights: Weights; readonly 
   const { way, at, count } = back;
   if (count === 0)
     return (
-      <Block title="Back to the base">
-        <p className="hint">
-          Nothing of this run has a base to go back to: it trains a new head and nothing else.
-        </p>
+      <Block title={say`Back to the base`}>
+        <p className="hint">{say`Nothing of this run has a base to go back to: it trains a new head and nothing else.`}</p>
       </Block>
     );
   return (
     <Block
-      title="Back to the base"
+      title={say`Back to the base`}
       beside={
         <span className="hint" aria-live="polite">
           {count === null
-            ? 'once the run pauses or ends'
+            ? say`once the run pauses or ends`
             : isAsking
-              ? 'following …'
-              : 'the run itself is untouched'}
+              ? say`following …`
+              : say`the run itself is untouched`}
         </span>
       }
     >
       {(count ?? 0) > 1 ? (
         <Segments
-          label="Which way"
+          label={say`Which way`}
           value={way}
           items={[
-            { id: 'together', title: 'All factors together' },
-            { id: 'in-turn', title: 'One after the other' },
+            { id: 'together', title: say`All factors together` },
+            { id: 'in-turn', title: say`One after the other` },
           ]}
           onChange={(next: Way) => void weights.moving.goBy(next, module)}
         />
       ) : null}
       <Range
-        label="From base to trained"
+        label={say`From base to trained`}
         value={at}
         min={0}
         max={count === null ? 0 : 1}
@@ -84,7 +83,7 @@ export function Back({ weights, module }: { readonly weights: Weights; readonly 
       {back.answer === null ? null : <Said back={back} />}
       {count === null ? null : <Curve back={back} weights={weights} />}
       {back.answers === null ? null : (
-        <section aria-label="Answers on the way" data-testid="back-answers">
+        <section aria-label={say`Answers on the way`} data-testid="back-answers">
           <Answers at={back.answers.at} comparison={back.answers.comparison} />
         </section>
       )}
@@ -114,23 +113,23 @@ function Said({ back: { answer } }: { readonly back: BackView }) {
     <>
       <dl className="figures figures-small" data-testid="back-figures" data-at={at}>
         <Figure
-          name={`Held out, at ${at.toFixed(2)}`}
+          name={say`Held out, at ${at.toFixed(2)}`}
           how="held-out"
           value={scoreText(metric)}
-          note={`${metric.metric}, loss ${real(metric.loss)}`}
+          note={say`${metricText(metric.metric)}, loss ${real(metric.loss)}`}
           isStrong
         />
         {inspection === null ? null : (
-          <Figure name="‖ΔW‖ / ‖W‖" how="change" value={percent(inspection.delta.relative)} />
+          <Figure name={'‖ΔW‖ / ‖W‖'} how="change" value={percent(inspection.delta.relative)} />
         )}
         {rotation === undefined ? null : (
           <>
             <Figure
-              name="Largest angle"
+              name={say`Largest angle`}
               how="angle"
               value={`${((rotation.maxAngle * 180) / Math.PI).toFixed(2)}°`}
             />
-            <Figure name="‖RᵀR − I‖" how="orthogonality" value={real(rotation.orthogonality)} />
+            <Figure name={'‖RᵀR − I‖'} how="orthogonality" value={real(rotation.orthogonality)} />
           </>
         )}
       </dl>
@@ -147,7 +146,8 @@ function Said({ back: { answer } }: { readonly back: BackView }) {
 function Curve({ back, weights }: { readonly back: BackView; readonly weights: Weights }) {
   const { way, points, count, isSweeping } = back;
   const along = useMemo(() => alongWay(points, way), [points, way]);
-  const metric = along[0]?.metric.metric ?? 'score';
+  const measured = along[0]?.metric.metric;
+  const metric = measured === undefined ? say`score` : metricText(measured);
   const spec = useMemo(
     () => (): ChartSpec => ({
       lines: [
@@ -160,7 +160,7 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
           hasMarkers: true,
         },
       ],
-      xTitle: 'from base (0) to trained (1)',
+      xTitle: say`from base (0) to trained (1)`,
       yTitle: '',
       names: { x: 'strength', y: metric },
       isShare: metric === 'accuracy',
@@ -173,16 +173,16 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
       <p className="row tools">
         {isSweeping ? (
           <>
-            <Action text="Stop" onPress={() => weights.moving.stopSweep()} />
+            <Action text={say`Stop`} onPress={() => weights.moving.stopSweep()} />
             <span className="hint">
               <Waiting
-                what={`${along.length} of ${stations(way, count ?? 1).length} measured`}
+                what={say`${along.length} of ${stations(way, count ?? 1).length} measured`}
                 news={along.length}
               />
             </span>
           </>
         ) : (
-          <Action text="Measure the curve" onPress={() => void weights.moving.sweep()} />
+          <Action text={say`Measure the curve`} onPress={() => void weights.moving.sweep()} />
         )}
       </p>
       {along.length < 2 ? null : (
@@ -190,13 +190,13 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
           <Chart
             spec={spec}
             sources={NONE}
-            label={`Held-out ${metric} on the way, figures in the table below`}
+            label={say`Held-out ${metric} on the way, figures in the table below`}
             height={180}
           />
-          <Fold summary="The points as a table">
+          <Fold summary={say`The points as a table`}>
             <Lines
-              label="Points on the way"
-              head={['strength', metric, 'loss']}
+              label={say`Points on the way`}
+              head={[say`strength`, metric, say`loss`]}
               rows={along.map((point) => [
                 point.at.toFixed(2),
                 scoreText(point.metric),
@@ -211,12 +211,12 @@ function Curve({ back, weights }: { readonly back: BackView; readonly weights: W
 }
 
 function Answers({ at, comparison }: { readonly at: number; readonly comparison: BeforeAfter }) {
-  const title = `at ${at.toFixed(2)}`;
+  const title = say`at ${at.toFixed(2)}`;
   if (comparison.kind === 'text')
     return (
       <Lines
-        label="What is written"
-        head={['', `“${comparison.prompt.trim()}” goes on`]}
+        label={say`What is written`}
+        head={['', say`“${comparison.prompt.trim()}” goes on`]}
         rows={[
           ['base', comparison.before],
           [title, comparison.after],
@@ -226,7 +226,7 @@ function Answers({ at, comparison }: { readonly at: number; readonly comparison:
   if (comparison.kind === 'text-value')
     return (
       <Lines
-        head={['text', 'true', 'base', title]}
+        head={[say`text`, say`true`, say`base`, title]}
         rows={comparison.examples
           .slice(0, SHOWN)
           .map(({ text, value, before, after }) => [text, real(value), real(before), real(after)])}
@@ -237,7 +237,7 @@ function Answers({ at, comparison }: { readonly at: number; readonly comparison:
     comparison.kind === 'image'
       ? comparison.examples.map(({ pixels, width, height, label, before, after }) => ({
           ...{ label, before, after },
-          shown: <Picture pixels={pixels} width={width} height={height} label={`a ${labels[label]}`} />,
+          shown: <Picture pixels={pixels} width={width} height={height} label={say`a ${labels[label]!}`} />,
         }))
       : comparison.examples.map(({ text, label, before, after }) => ({
           ...{ label, before, after },
@@ -269,22 +269,24 @@ function HowBack({
   const run = useRun((s) => s.current);
   const isRotation = run !== null && METHODS[run.settings.method].family === 'rotation';
   return (
-    <Fold summary="How each number was got">
+    <Fold summary={say`How each number was got`}>
       <Facts
         of={{
-          Strength: isRotation
-            ? `each skew matrix Q is multiplied by t before Cayley’s transform, so that every point on the way is a rotation${(count ?? 0) > 1 ? '; scales and biases go along with the mean of the factors' : ''}.`
-            : 'the numbers that make ΔW go on a straight line to where they change nothing; where ΔW is a product with one of them, it becomes t ΔW, as PEFT’s scale_layer does.',
+          [say`Strength`]: isRotation
+            ? (count ?? 0) > 1
+              ? say`each skew matrix Q is multiplied by t before Cayley’s transform, so that every point on the way is a rotation; scales and biases go along with the mean of the factors.`
+              : say`each skew matrix Q is multiplied by t before Cayley’s transform, so that every point on the way is a rotation.`
+            : say`the numbers that make ΔW go on a straight line to where they change nothing; where ΔW is a product with one of them, it becomes t ΔW, as PEFT’s scale_layer does.`,
           ...(hasFresh
             ? {
-                Head: 'a new head for other classes has no base to go back to and stays as trained; one of the same classes goes back like the rest.',
+                [say`Head`]: say`a new head for other classes has no base to go back to and stays as trained; one of the same classes goes back like the rest.`,
               }
             : {}),
-          Score:
+          [say`Score`]:
             answer === null
-              ? 'not measured yet.'
-              : `measured by the engine of the run: ${scoredOn(answer.metric)}, the same for every point. Of step ${answer.metric.step}.`,
-          'The layer': 'computed by the graph that trains, with the adapter at that strength.',
+              ? say`not measured yet.`
+              : say`measured by the engine of the run: ${scoredOn(answer.metric)}, the same for every point. Of step ${answer.metric.step}.`,
+          [say`The layer`]: say`computed by the graph that trains, with the adapter at that strength.`,
         }}
       />
     </Fold>

@@ -3,6 +3,7 @@
  * one; dragging it up or down moves its coefficient. The sliders below do the same for a keyboard.
  */
 import { type PointerEvent, type RefObject, useEffect, useRef } from 'react';
+import { say } from '../../../common.ts';
 import { SaveMenu } from '../../parts/SaveMenu.tsx';
 import { pngItem, tableItem } from '../../parts/saveItems.ts';
 import { cssOf, diverging, type MapColors, useMapColors } from '../inspect/painters.ts';
@@ -104,7 +105,7 @@ export function FrequencyPlane(props: {
         width={width}
         height={height}
         role="img"
-        aria-label={`${spectrum.values.length} frequencies of a plane of ${rows} by ${columns}, 0 in the middle`}
+        aria-label={say`${spectrum.values.length} frequencies of a plane of ${rows} by ${columns}, 0 in the middle`}
         onPointerDown={(event) => {
           const k = under(event);
           if (k === null) return;
@@ -131,7 +132,7 @@ export function FrequencyPlane(props: {
   );
 }
 
-const NAME = 'Coefficients in the plane of frequencies';
+const NAME = () => say`Coefficients in the plane of frequencies`;
 
 function SpectrumMenu(props: {
   readonly spectrum: Spectrum;
@@ -141,10 +142,10 @@ function SpectrumMenu(props: {
   const { spectrum, edit, canvas } = props;
   return (
     <SaveMenu
-      of={NAME}
+      of={NAME()}
       items={[
-        pngItem(NAME, () => [canvas.current!]),
-        tableItem(NAME, () => ({
+        pngItem(NAME(), () => [canvas.current!]),
+        tableItem(NAME(), () => ({
           head: ['row', 'column', 'coefficient'],
           rows: Array.from(spectrum.values, (_, k) => [
             spectrum.rows[k]!,

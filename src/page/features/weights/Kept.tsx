@@ -1,6 +1,7 @@
 /** What a change leaves of a layer: the singular values of ΔW beside those of other runs, and how its neurons stand to each other. */
 import { useEffect, useMemo } from 'react';
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
 import { percent, power, real, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
@@ -33,13 +34,13 @@ export function Kept({ weights, module }: { readonly weights: Weights; readonly 
   }, [weights, module, isStill, run]);
   return (
     <Block
-      title="What the weight keeps"
+      title={say`What the weight keeps`}
       beside={
         view.busy === null ? (
-          <Action text="Look now" onPress={() => void weights.look(module)} />
+          <Action text={say`Look now`} onPress={() => void weights.look(module)} />
         ) : (
           <span className="hint">
-            <Waiting what="Working it out" onStop={() => void weights.stopLooking()} />
+            <Waiting what={say`Working it out`} onStop={() => void weights.stopLooking()} />
           </span>
         )
       }
@@ -48,8 +49,8 @@ export function Kept({ weights, module }: { readonly weights: Weights; readonly 
       {own === null ? (
         <p className="hint">
           {view.busy === null
-            ? 'Looked at when the run pauses or ends, or now.'
-            : 'Singular values and angles are on their way.'}
+            ? say`Looked at when the run pauses or ends, or now.`
+            : say`Singular values and angles are on their way.`}
         </p>
       ) : (
         <>
@@ -62,10 +63,7 @@ export function Kept({ weights, module }: { readonly weights: Weights; readonly 
           <SingularValues rows={rows} run={run} />
           <ValueTable rows={rows} />
           <RunTable rows={rows} />
-          <p className="hint">
-            The curve and row of every run of this page that was looked at on this layer: train LoRA, BOFT and
-            FourierFT to have theirs beside each other.
-          </p>
+          <p className="hint">{say`The curve and row of every run of this page that was looked at on this layer: train LoRA, BOFT and FourierFT to have theirs beside each other.`}</p>
         </>
       )}
       {own === null ? null : <Angles own={own} />}
@@ -93,25 +91,29 @@ function Figures({ own }: { readonly own: Looked }) {
   const { singular, neurons, lora } = own;
   return (
     <dl className="figures figures-small" data-testid="kept-figures">
-      <Figure name="Rank of ΔW" how="rank" value={`${whole(singular.rank)} of ${whole(singular.of)}`} />
       <Figure
-        name="Energy"
+        name={say`Rank of ΔW`}
+        how="rank"
+        value={say`${whole(singular.rank)} of ${whole(singular.of)}`}
+      />
+      <Figure
+        name={say`Energy`}
         how="energy"
         value={changeText(relative(own))}
         note={`${real(neurons.energy.before)} → ${real(neurons.energy.after)}`}
       />
       <Figure
-        name="Angles moved"
+        name={say`Angles moved`}
         how="angles-moved"
         value={`≤ ${degrees(neurons.turned.most)}`}
-        note={`mean ${degrees(neurons.turned.mean)}`}
+        note={say`mean ${degrees(neurons.turned.mean)}`}
       />
       {lora === null ? null : (
         <Figure
-          name={`Of rank ${lora.rank} at best`}
+          name={say`Of rank ${lora.rank} at best`}
           how="best-rank"
           value={percent(lora.share)}
-          note="of ‖ΔW‖²"
+          note={say`of ‖ΔW‖²`}
         />
       )}
     </dl>
@@ -135,9 +137,9 @@ function SingularValues({ rows, run }: { readonly rows: readonly Looked[]; reado
           width: row.run === run ? 2.5 : 1.5,
         };
       }),
-      xTitle: 'singular values of ΔW, the largest first',
+      xTitle: say`singular values of ΔW, the largest first`,
       yTitle: '',
-      names: { x: 'singular value number', y: 'singular value of ΔW' },
+      names: { x: say`singular value number`, y: say`singular value of ΔW` },
       isLog: true,
     }),
     [rows, run],
@@ -146,7 +148,7 @@ function SingularValues({ rows, run }: { readonly rows: readonly Looked[]; reado
     <Chart
       spec={spec}
       sources={NONE}
-      label="Singular values of the change, figures in the table below"
+      label={say`Singular values of the change, figures in the table below`}
       height={220}
     />
   );
@@ -163,10 +165,10 @@ export function placesOf(count: number): number[] {
 function ValueTable({ rows }: { readonly rows: readonly Looked[] }) {
   const most = rows.reduce((count, { singular }) => Math.max(count, singular.values.length), 0);
   return (
-    <Fold summary="The singular values as a table">
+    <Fold summary={say`The singular values as a table`}>
       <Lines
-        label="Singular values of the change"
-        head={['place', ...rows.map(nameOf)]}
+        label={say`Singular values of the change`}
+        head={[say`place`, ...rows.map(nameOf)]}
         rows={placesOf(most).map((k) => [
           whole(k + 1),
           ...rows.map(({ singular: { values } }) => (values[k] === undefined ? '–' : real(values[k]))),
@@ -179,12 +181,12 @@ function ValueTable({ rows }: { readonly rows: readonly Looked[] }) {
 /** The same layer in every run of this page that was looked at. */
 function RunTable({ rows }: { readonly rows: readonly Looked[] }) {
   return (
-    <Table words={['Run']} numbers={['‖ΔW‖', 'Rank', 'Half in', 'Energy', 'Angles']}>
+    <Table words={[say`Run`]} numbers={['‖ΔW‖', say`Rank`, say`Half in`, say`Energy`, say`Angles`]}>
       {rows.map((row) => (
         <tr key={row.run}>
           <th scope="row">
             {nameOf(row)}
-            <span className="fine">, step {whole(row.step)}</span>
+            <span className="fine">, {say`step ${whole(row.step)}`}</span>
           </th>
           <td className="number">{real(row.singular.norm)}</td>
           <td className="number">{whole(row.singular.rank)}</td>
@@ -219,9 +221,9 @@ function Angles({ own }: { readonly own: Looked }) {
           { name: 'before', x, y: [...before], color: '--line-0', width: 5, opacity: 0.35 },
           { name: 'after', x, y: [...after], color: '--line-1', width: 1.5, dash: 'dash' },
         ],
-        xTitle: 'angle between two neurons, degrees',
+        xTitle: say`angle between two neurons, degrees`,
         yTitle: '',
-        names: { x: 'angle between two neurons, degrees', y: 'pairs' },
+        names: { x: say`angle between two neurons, degrees`, y: say`pairs` },
         isLog: false,
       };
     },
@@ -233,21 +235,23 @@ function Angles({ own }: { readonly own: Looked }) {
       <Chart
         spec={spec}
         sources={NONE}
-        label="Pairs of neurons by their angle, before and after"
+        label={say`Pairs of neurons by their angle, before and after`}
         height={180}
       />
       <p className="hint">
-        Pairs by angle: before, the broad line; after, dashed. {whole(pairs)} pairs of {whole(count)} neurons
-        {count < of ? `: a sample drawn from ${whole(of)}` : ''}.
+        {say`Pairs by angle: before, the broad line; after, dashed.`}{' '}
+        {count < of
+          ? say`${whole(pairs)} pairs of ${whole(count)} neurons: a sample drawn from ${whole(of)}.`
+          : say`${whole(pairs)} pairs of ${whole(count)} neurons.`}
       </p>
-      <Fold summary="The angles as a table">
+      <Fold summary={say`The angles as a table`}>
         <Lines
-          label="Pairs by angle"
-          head={['angle', 'before', 'after']}
+          label={say`Pairs by angle`}
+          head={[say`angle`, say`before`, say`after`]}
           rows={[...before.keys()]
             .filter((bin) => before[bin]! + after[bin]! > 0)
             .map((bin) => [
-              `${(bin * 180) / before.length}° to ${((bin + 1) * 180) / before.length}°`,
+              say`${(bin * 180) / before.length}° to ${((bin + 1) * 180) / before.length}°`,
               whole(before[bin]!),
               whole(after[bin]!),
             ])}
@@ -259,24 +263,24 @@ function Angles({ own }: { readonly own: Looked }) {
 
 function HowKept({ own }: { readonly own: Looked | null }) {
   return (
-    <Fold summary="How each number was got">
+    <Fold summary={say`How each number was got`}>
       <Facts
         of={{
-          ΔW: 'read from the engine that trains: adapted less base weight, in 32 bits.',
-          'Singular values': `computed in float64 from ΔW ΔWᵀ${
+          ΔW: say`read from the engine that trains: adapted less base weight, in 32 bits.`,
+          [say`Singular values`]:
             own !== null && own.singular.values.length < own.singular.of
-              ? `: the largest ${own.singular.values.length} of ${whole(own.singular.of)}, by a random sketch with two power steps`
-              : ''
-          }; what is below 1e-8 of the largest is not resolved.`,
-          Rank: `how many stand above what rounding the weight to 32 bits explains${own === null ? '' : ` (${power(own.singular.floor)})`}: half a unit in the last place of its largest number, times √rows + √columns.`,
-          'Half in': 'how many of the largest have half of ‖ΔW‖².',
-          Energy:
-            'hyperspherical: the sum over pairs of neurons of 1 / ‖wᵢ − wⱼ‖, each a row of the weight made to length 1, as in the papers of OFT and BOFT; the change from before to after, in float64.',
-          Angles:
-            'by how much the angle of any pair changed at most. A rotation of the inputs keeps every one; OFT’s short series (Neumann) is only nearly a rotation.',
-          'Of a rank at best': `the share of ‖ΔW‖² in that many of the largest singular values: no ΔW of that rank comes nearer (Eckart and Young). The rank is that of a LoRA that keeps about as many numbers on this layer as the run does${
-            own?.lora ? ` (${whole(own.lora.parameters)})` : ''
-          }; how well such a LoRA would learn, it does not say.`,
+              ? say`computed in float64 from ΔW ΔWᵀ: the largest ${own.singular.values.length} of ${whole(own.singular.of)}, by a random sketch with two power steps; what is below 1e-8 of the largest is not resolved.`
+              : say`computed in float64 from ΔW ΔWᵀ; what is below 1e-8 of the largest is not resolved.`,
+          [say`Rank`]:
+            own === null
+              ? say`how many stand above what rounding the weight to 32 bits explains: half a unit in the last place of its largest number, times √rows + √columns.`
+              : say`how many stand above what rounding the weight to 32 bits explains (${power(own.singular.floor)}): half a unit in the last place of its largest number, times √rows + √columns.`,
+          [say`Half in`]: say`how many of the largest have half of ‖ΔW‖².`,
+          [say`Energy`]: say`hyperspherical: the sum over pairs of neurons of 1 / ‖wᵢ − wⱼ‖, each a row of the weight made to length 1, as in the papers of OFT and BOFT; the change from before to after, in float64.`,
+          [say`Angles`]: say`by how much the angle of any pair changed at most. A rotation of the inputs keeps every one; OFT’s short series (Neumann) is only nearly a rotation.`,
+          [say`Of a rank at best`]: own?.lora
+            ? say`the share of ‖ΔW‖² in that many of the largest singular values: no ΔW of that rank comes nearer (Eckart and Young). The rank is that of a LoRA that keeps about as many numbers on this layer as the run does (${whole(own.lora.parameters)}); how well such a LoRA would learn, it does not say.`
+            : say`the share of ‖ΔW‖² in that many of the largest singular values: no ΔW of that rank comes nearer (Eckart and Young). The rank is that of a LoRA that keeps about as many numbers on this layer as the run does; how well such a LoRA would learn, it does not say.`,
         }}
       />
     </Fold>

@@ -1,8 +1,9 @@
 /** How the base model's own task goes with the adapter on, for every run of this page that was measured. */
 import { useStore } from 'zustand';
+import { say } from '../../../common.ts';
 import { METHODS } from '../../../methods.ts';
-import { scoredOn } from '../../../protocol.ts';
-import { scoreText, whole } from '../../format.ts';
+
+import { metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
@@ -21,39 +22,36 @@ export function OwnTask({ weights }: { readonly weights: Weights }) {
   const [first] = rows;
   return (
     <Block
-      title="What the model still knows"
+      title={say`What the model still knows`}
       beside={
         view.busy === null ? (
-          <Action text="Measure" onPress={() => void weights.measure()} />
+          <Action text={say`Measure`} onPress={() => void weights.measure()} />
         ) : (
           <span className="hint">
-            <Waiting what="The base’s own task is being scored" />
+            <Waiting what={say`The base’s own task is being scored`} />
           </span>
         )
       }
     >
       {view.error === null ? null : <ErrorText report={view.error} />}
       {isUnknown ? (
-        <p className="hint" data-testid="own-unknown">
-          What this model was made for is not known here, or its head no longer scores that: Papilio has the
-          own task of the models that come with it.
-        </p>
+        <p
+          className="hint"
+          data-testid="own-unknown"
+        >{say`What this model was made for is not known here, or its head no longer scores that: Papilio has the own task of the models that come with it.`}</p>
       ) : null}
       {first === undefined ? (
         isUnknown ? null : (
-          <p className="hint">
-            The task that the base model was made for, on that task’s own held-out data: as it came, and with
-            the adapter in its layers.
-          </p>
+          <p className="hint">{say`The task that the base model was made for, on that task’s own held-out data: as it came, and with the adapter in its layers.`}</p>
         )
       ) : (
         <>
-          <Table words={['Run']} numbers={['Trains', `${first.own.data}, before`, 'now']}>
+          <Table words={[say`Run`]} numbers={[say`Trains`, say`${first.own.data}, before`, say`now`]}>
             {rows.map((row) => (
               <tr key={row.run} data-testid="own-row">
                 <th scope="row">
                   {METHODS[row.method].title}, {row.name}
-                  <span className="fine">, step {whole(row.step)}</span>
+                  <span className="fine">, {say`step ${whole(row.step)}`}</span>
                 </th>
                 <td className="number">{whole(row.trainable)}</td>
                 <td className="number">{scoreText(row.own.before)}</td>
@@ -63,14 +61,14 @@ export function OwnTask({ weights }: { readonly weights: Weights }) {
               </tr>
             ))}
           </Table>
-          <Fold summary="How each number was got">
+          <Fold summary={say`How each number was got`}>
             <Facts
               of={{
-                'Before, now': `measured by the engine of the run: held-out ${first.own.before.metric} of ${first.own.data}, ${scoredOn(first.own.before)}, that neither training has seen.`,
-                Head: rows.some(({ own }) => own.head === 'trained')
-                  ? 'where a run trained the head of the same classes, that one answers; else the base’s own head does, on what the adapted layers give it.'
-                  : 'the base’s own head answers, on what the adapted layers give it. A new head for other classes has no part in it.',
-                Trains: 'counted: free numbers of adapter, biases and modules that train whole.',
+                [say`Before, now`]: say`measured by the engine of the run: held-out ${metricText(first.own.before.metric)} of ${first.own.data}, ${scoredOn(first.own.before)}, that neither training has seen.`,
+                [say`Head`]: rows.some(({ own }) => own.head === 'trained')
+                  ? say`where a run trained the head of the same classes, that one answers; else the base’s own head does, on what the adapted layers give it.`
+                  : say`the base’s own head answers, on what the adapted layers give it. A new head for other classes has no part in it.`,
+                [say`Trains`]: say`counted: free numbers of adapter, biases and modules that train whole.`,
               }}
             />
           </Fold>

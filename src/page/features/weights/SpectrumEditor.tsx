@@ -1,12 +1,14 @@
 /** FourierFT's spectrum under the hand: a coefficient is moved or left out, and ΔW and the score follow through the kernel that trains. */
 import { useEffect, useMemo, useState } from 'react';
 import { useStore } from 'zustand';
-import { type EvalMetric, type Inspection, scoredOn } from '../../../protocol.ts';
-import { percent, real, scoreText, whole } from '../../format.ts';
+import { say } from '../../../common.ts';
+import type { EvalMetric, Inspection } from '../../../protocol.ts';
+import { metricText, percent, real, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold, Toggle } from '../../parts/Controls.tsx';
 import { Block, Facts, Figure } from '../../parts/Facts.tsx';
 import { Range } from '../../parts/Range.tsx';
+import { rich } from '../../parts/rich.tsx';
 import { useRun } from '../../usePage.ts';
 import { DeltaMap } from '../inspect/Learnt.tsx';
 import { FrequencyPlane } from './FrequencyPlane.tsx';
@@ -55,14 +57,14 @@ export function SpectrumEditor(props: {
   }, [weights, module, spectrum, isStill]);
   return (
     <Block
-      title="The spectrum"
+      title={say`The spectrum`}
       beside={
         <span className="hint" aria-live="polite">
           {isEdited(edit)
             ? isAsking
-              ? 'following …'
-              : 'what if: the run itself is untouched'
-            : 'as trained'}
+              ? say`following …`
+              : say`what if: the run itself is untouched`
+            : say`as trained`}
         </span>
       }
     >
@@ -78,10 +80,7 @@ export function SpectrumEditor(props: {
             onChoose={(k) => setChosen({ module, k })}
             onMove={(k, value) => change(movedTo(edit, k, value))}
           />
-          <figcaption>
-            Frequencies along the outputs (down) and the inputs (across), 0 in the middle, the finest waves at
-            the rim. Click one; drag it up or down.
-          </figcaption>
+          <figcaption>{say`Frequencies along the outputs (down) and the inputs (across), 0 in the middle, the finest waves at the rim. Click one; drag it up or down.`}</figcaption>
         </figure>
         <DeltaMap delta={shown} />
       </div>
@@ -117,27 +116,27 @@ function Figures(props: {
           name="‖ΔW‖ / ‖W‖"
           how="change"
           value={percent(shown.relative)}
-          note={shown === delta ? '' : `as trained ${percent(delta.relative)}`}
+          note={shown === delta ? '' : say`as trained ${percent(delta.relative)}`}
         />
-        <Figure name="Counting" how="frequencies" value={counting.map(whole).join(' of ')} />
+        <Figure name={say`Counting`} how="frequencies" value={counting.map(whole).join(' of ')} />
         {score === null ? null : (
           <Figure
-            name={`Held-out ${score.metric}`}
+            name={say`Held-out ${metricText(score.metric)}`}
             how="held-out"
             value={scoreText(score)}
-            note={trained === null ? '' : `as trained ${scoreText(trained)}`}
+            note={trained === null ? '' : say`as trained ${scoreText(trained)}`}
           />
         )}
       </dl>
-      <Fold summary="How each number was got">
+      <Fold summary={say`How each number was got`}>
         <Facts
           of={{
-            ΔW: 'computed by the engine of the run: the same graph as in training (the sparse inverse transform), with the moved coefficients in place of the run’s own, which are put back bit for bit before its next step.',
-            '‖ΔW‖ / ‖W‖': 'derived from that ΔW: Frobenius norms, in float64.',
-            Score:
+            ΔW: say`computed by the engine of the run: the same graph as in training (the sparse inverse transform), with the moved coefficients in place of the run’s own, which are put back bit for bit before its next step.`,
+            '‖ΔW‖ / ‖W‖': say`derived from that ΔW: Frobenius norms, in float64.`,
+            [say`Score`]:
               score === null
-                ? 'measured when the run pauses or ends, or something is moved.'
-                : `measured in this run: ${scoredOn(score)}, with every other layer as trained. The same examples each time.`,
+                ? say`measured when the run pauses or ends, or something is moved.`
+                : say`measured in this run: ${scoredOn(score)}, with every other layer as trained. The same examples each time.`,
           }}
         />
       </Fold>
@@ -165,22 +164,18 @@ function OneFrequency(props: {
   const across = periods(spectrum.columns[chosen]!, size.columns);
   return (
     <div className="stack frequency" data-testid="frequency">
-      <p>
-        A wave of <b>{signed(down)}</b> periods along the outputs and <b>{signed(across)}</b> along the
-        inputs, coefficient <b>{real(coefficient(spectrum, edit, chosen))}</b> (trained:{' '}
-        {real(spectrum.values[chosen]!)}).
-      </p>
+      <p>{rich`A wave of ${<b>{signed(down)}</b>} periods along the outputs and ${<b>{signed(across)}</b>} along the inputs, coefficient ${<b>{real(coefficient(spectrum, edit, chosen))}</b>} (trained: ${real(spectrum.values[chosen]!)}).`}</p>
       <Range
-        label="Frequency"
+        label={say`Frequency`}
         value={order.indexOf(chosen) + 1}
         min={1}
         max={count}
         step={1}
-        format={(value) => `${value} of ${count} by size`}
+        format={(value) => say`${value} of ${count} by size`}
         onChange={(value) => onChoose(order[value - 1]!)}
       />
       <Range
-        label="Coefficient"
+        label={say`Coefficient`}
         value={coefficient(spectrum, edit, chosen)}
         min={-limit}
         max={limit}
@@ -189,11 +184,12 @@ function OneFrequency(props: {
         onChange={(value) => change(movedTo(edit, chosen, value))}
       />
       <p className="row tools">
-        <Toggle isOn={!edit.off.has(chosen)} onChange={() => change(toggled(edit, chosen))}>
-          It counts
-        </Toggle>
-        <Action text="Only this one" onPress={() => change(alone(edit, chosen, count))} />
-        <Action text="As trained" isDisabled={!isEdited(edit)} onPress={() => change(AS_TRAINED)} />
+        <Toggle
+          isOn={!edit.off.has(chosen)}
+          onChange={() => change(toggled(edit, chosen))}
+        >{say`It counts`}</Toggle>
+        <Action text={say`Only this one`} onPress={() => change(alone(edit, chosen, count))} />
+        <Action text={say`As trained`} isDisabled={!isEdited(edit)} onPress={() => change(AS_TRAINED)} />
       </p>
     </div>
   );

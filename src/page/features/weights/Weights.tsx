@@ -1,5 +1,6 @@
 /** The tab on weights: what a run's change is made of, what it keeps of the base, and the way back to it. */
 import { useMemo } from 'react';
+import { say } from '../../../common.ts';
 import { Picker } from '../../parts/Picker.tsx';
 import { OfStep } from '../../parts/Waiting.tsx';
 import { usePage, useRun, useUi } from '../../usePage.ts';
@@ -28,10 +29,7 @@ export function Weights() {
   const module = wanted !== null && targets.includes(wanted) ? wanted : (targets[0] ?? null);
   if (current === null || open === null)
     return (
-      <p className="empty">
-        Train, and this shows what the change of a weight is made of, what of the base model it keeps, and the
-        way back: the trained adapter taken back towards the base with the model answering all along.
-      </p>
+      <p className="empty">{say`Train, and this shows what the change of a weight is made of, what of the base model it keeps, and the way back: the trained adapter taken back towards the base with the model answering all along.`}</p>
     );
   const shown = inspection !== null && inspection.value.module === module ? inspection : null;
   return (
@@ -39,7 +37,7 @@ export function Weights() {
       {module === null ? null : (
         <div className="row see-head">
           <Picker
-            label="Module"
+            label={say`Module`}
             value={module}
             items={targets.map((name) => ({ id: name, title: name }))}
             onChange={(next) => {
@@ -48,7 +46,7 @@ export function Weights() {
             }}
           />
           <span className="hint">
-            {shown === null ? 'not looked at yet' : `values of step ${shown.step}`}
+            {shown === null ? say`not looked at yet` : say`values of step ${shown.step}`}
           </span>
         </div>
       )}

@@ -3,6 +3,7 @@
  * before and after, of every run of this page; and how much of the base's own task each still knows.
  */
 import { createStore } from 'zustand/vanilla';
+import { say } from '../../../common.ts';
 import type { MethodId } from '../../../methods.ts';
 import type { Forgetting, TrainerApi, WeightReport } from '../../../protocol.ts';
 import type { Page } from '../../page.ts';
@@ -72,7 +73,7 @@ export function createWeights(stores: Stores, trainer: Trainer, questions: Quest
     async measure(): Promise<void> {
       const of = ofRun(stores);
       if (of === null) return;
-      await measuring.run({ busy: 'Measuring', error: null }, async () => {
+      await measuring.run({ busy: say`Measuring`, error: null }, async () => {
         const { step, value: own } = await trainer.forgetting();
         const others = known.getState().rows.filter(({ run }) => run !== of.run);
         return { rows: [...others, { ...of, step, own }] };
