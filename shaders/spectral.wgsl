@@ -1,13 +1,13 @@
 // FourierFT by fast Fourier transforms. S has n numbers s_k at places (row_k, column_k) of [OUT, IN], and
 //   delta[p, q] = scale sum_k s_k cos 2 pi (p row_k / OUT + q column_k / IN),   so  delta x = scale Re F_out* (S conj(F_in x)).
-// `apply` takes rows of x through it (to = 0: delta x; to = 1: delta^T x), or the rows of the identity, which gives delta itself, without a
-// transform of the first kind. `backward` makes d_s_k = scale sum over the rows of Re(F_out dy [row_k] F_in x [column_k]) and dx = delta^T dy.
+// `apply` takes rows of x through it. `backward` makes d_s_k = scale sum over the rows of Re(F_out dy [row_k] F_in x [column_k]) and
+// dx = delta^T dy.
 // A row of N real numbers lies in workgroup memory as N/2 complex ones (pairs of neighbours): the transform of the N comes from that of the
 // N/2 (`separate`) and goes back into it (`join`). Passes of radix 4, 2, 3, 5 work in place, so frequencies come out in the order of reversed
 // digits, which `tables` has. Sums over k stand in lists by row and by column, below N/2 by symmetry: conj X[N - c] = X[c] for real rows.
-// One workgroup takes a range of `take` rows of one spectrum, ROWS at a time (1, 4 or 8). The spectra of these lie in `kept`, N/2 + 1
+// One workgroup takes a range of `take` rows, ROWS at a time (1, 4 or 8). The spectra of these lie in `kept`, N/2 + 1
 // frequencies of each side, the ROWS of a frequency side by side: four rows share what is looked up.
-// Sides: 0 is out, 1 is in. x [rows, IN], dy, y [rows, OUT]; spectrum [stack, stride]; tables and turns: src/ops/spectral.ts.
+// Sides: 0 is out, 1 is in. x [rows, IN], dy, y [rows, OUT]; spectrum [stride]; tables and turns: src/ops/spectral.ts.
 
 import package::lib::index::{flat, quotient};
 
@@ -17,19 +17,15 @@ struct Pass {
 }
 
 struct Params {
-  per: u32, // rows of one spectrum
-  ranges: u32, // and the workgroups they are cut into
+  rows: u32,
+  ranges: u32, // the workgroups that they are cut into
   take: u32, // rows of a range
   n: u32,
   half: vec2u, // OUT / 2, IN / 2
   stages: vec2u,
   halves: array<vec4u, 2>, // the halves as divisors
   passes: array<Pass, 16>, // at most 8 of out, then of in
-  to: u32, // the side of the result
-  unit: u32, // the side whose rows are those of the identity; 2: neither
-  across: u32, // 1: rows that are no identity's are columns of [stack, N, per]
   wanted: u32, // 1: dx as well
-  stack: u32,
   scale: f32,
   stride: u32, // numbers that a spectrum takes, n or more; those behind mean nothing
 }
@@ -72,85 +68,109 @@ fn kept_at(group: u32, side: u32) -> u32 {
   return ROWS * (group * (p.half.x + p.half.y + 2u) + side * (p.half.x + 1u));
 }
 
-// Where numbers 2 j and 2 j + 1 of row `place` of a spectrum lie, `size` numbers long.
-fn pair_at(spectrum_of: u32, place: u32, j: u32, size: u32) -> vec2u {
-  let from_spectrum = spectrum_of * p.per * size;
-  if (p.across == 1u) { return from_spectrum + place + vec2u(2u * j, 2u * j + 1u) * p.per; }
-  return from_spectrum + place * size + vec2u(2u * j, 2u * j + 1u);
+
+// A butterfly of a pass: numbers at `at`, at + apart, ...; number u is turned by u `step`s after the sums, or backwards before them.
+struct Place {
+  at: u32,
+  apart: u32,
+  zero: u32, // where the angles of the side begin
+  step: u32,
 }
 
-// One butterfly of a pass: numbers at `at`, at + m, ...; number u is turned by u `step`s after the sums, or backwards before them.
-fn butterfly(radix: u32, at: u32, m: u32, zero: u32, step: u32, back: bool) {
+// Number u of a butterfly.
+fn number(b: Place, u: u32, back: bool) -> vec2f {
+  let a = data[b.at + u * b.apart];
+  if (back) { return turned(a, b.zero + u * b.step, 1.0); }
+  return a;
+}
+
+fn store(b: Place, u: u32, y: vec2f, back: bool) {
+  if (back) { data[b.at + u * b.apart] = y; } else { data[b.at + u * b.apart] = turned(y, b.zero + u * b.step, -1.0); }
+}
+
+fn butterfly2(b: Place, back: bool) {
+  let a0 = data[b.at];
+  let a1 = number(b, 1u, back);
+  data[b.at] = a0 + a1;
+  store(b, 1u, a0 - a1, back);
+}
+
+fn butterfly3(b: Place, back: bool) {
   let sign = select(-1.0, 1.0, back);
-  let a0 = data[at];
-  var a1 = data[at + m];
-  if (back) { a1 = turned(a1, zero + step, sign); }
-  if (radix == 2u) {
-    let y1 = a0 - a1;
-    data[at] = a0 + a1;
-    data[at + m] = y1;
-    if (!back) { data[at + m] = turned(y1, zero + step, sign); }
-    return;
-  }
-  var a2 = data[at + 2u * m];
-  if (back) { a2 = turned(a2, zero + 2u * step, sign); }
-  if (radix == 3u) {
-    let sum = a1 + a2;
-    let middle = a0 - 0.5 * sum;
-    let across = 0.8660254 * quarter(a1 - a2, sign);
-    store(at, m, a0 + sum, middle + across, zero, step, back);
-    store_one(at + 2u * m, middle - across, zero + 2u * step, back);
-    return;
-  }
-  var a3 = data[at + 3u * m];
-  if (back) { a3 = turned(a3, zero + 3u * step, sign); }
-  if (radix == 4u) {
-    let even = a0 + a2;
-    let odd = a1 + a3;
-    let middle = a0 - a2;
-    let across = quarter(a1 - a3, sign);
-    store(at, m, even + odd, middle + across, zero, step, back);
-    store_one(at + 2u * m, even - odd, zero + 2u * step, back);
-    store_one(at + 3u * m, middle - across, zero + 3u * step, back);
-    return;
-  }
-  var a4 = data[at + 4u * m];
-  if (back) { a4 = turned(a4, zero + 4u * step, sign); }
+  let a0 = data[b.at];
+  let a1 = number(b, 1u, back);
+  let a2 = number(b, 2u, back);
+  let sum = a1 + a2;
+  let middle = a0 - 0.5 * sum;
+  let across = 0.8660254 * quarter(a1 - a2, sign);
+  data[b.at] = a0 + sum;
+  store(b, 1u, middle + across, back);
+  store(b, 2u, middle - across, back);
+}
+
+fn butterfly4(b: Place, back: bool) {
+  let sign = select(-1.0, 1.0, back);
+  let a0 = data[b.at];
+  let a1 = number(b, 1u, back);
+  let a2 = number(b, 2u, back);
+  let a3 = number(b, 3u, back);
+  let even = a0 + a2;
+  let odd = a1 + a3;
+  let middle = a0 - a2;
+  let across = quarter(a1 - a3, sign);
+  data[b.at] = even + odd;
+  store(b, 1u, middle + across, back);
+  store(b, 2u, even - odd, back);
+  store(b, 3u, middle - across, back);
+}
+
+fn butterfly5(b: Place, back: bool) {
+  let sign = select(-1.0, 1.0, back);
+  let a0 = data[b.at];
+  let a1 = number(b, 1u, back);
+  let a2 = number(b, 2u, back);
+  let a3 = number(b, 3u, back);
+  let a4 = number(b, 4u, back);
   let outer = a1 + a4;
   let inner = a2 + a3;
   let first = a0 + 0.30901699 * outer - 0.80901699 * inner;
   let second = a0 - 0.80901699 * outer + 0.30901699 * inner;
   let across1 = quarter(0.95105652 * (a1 - a4) + 0.58778525 * (a2 - a3), sign);
   let across2 = quarter(0.58778525 * (a1 - a4) - 0.95105652 * (a2 - a3), sign);
-  store(at, m, a0 + outer + inner, first + across1, zero, step, back);
-  store_one(at + 2u * m, second + across2, zero + 2u * step, back);
-  store_one(at + 3u * m, second - across2, zero + 3u * step, back);
-  store_one(at + 4u * m, first - across1, zero + 4u * step, back);
+  data[b.at] = a0 + outer + inner;
+  store(b, 1u, first + across1, back);
+  store(b, 2u, second + across2, back);
+  store(b, 3u, second - across2, back);
+  store(b, 4u, first - across1, back);
 }
 
-fn store_one(at: u32, y: vec2f, angle: u32, back: bool) {
-  if (back) { data[at] = y; } else { data[at] = turned(y, angle, -1.0); }
+// Where butterfly i of all rows stands.
+fn place_of(i: u32, side: u32, pass_at: u32) -> Place {
+  let each = p.passes[pass_at].each;
+  let apart = p.passes[pass_at].apart;
+  let row = quotient(i, each);
+  let b = i - row * each.x;
+  let group = quotient(b, apart);
+  let j = b - group * apart.x;
+  return Place(row * p.half[side] + group * each.w * apart.x + j, apart.x, turns_at(side), apart.w * j);
 }
 
-fn store(at: u32, m: u32, y0: vec2f, y1: vec2f, zero: u32, step: u32, back: bool) {
-  data[at] = y0;
-  store_one(at + m, y1, zero + step, back);
-}
-
-// The transform of N/2 numbers of every row: in their order to reversed digits with e^(-i angle), or back with e^(i angle).
+// The transform of N/2 numbers of every row: in their order to reversed digits with e^(-i angle), or back with e^(i angle). A loop for each
+// radix: a processor that runs threads as one vector goes through all that a condition inside a loop leaves out.
 fn transform(side: u32, back: bool, lane: u32) {
-  let h = p.half[side];
   let stages = p.stages[side];
   for (var s = 0u; s < stages; s++) {
     let pass_at = 8u * side + select(s, stages - 1u - s, back);
-    let each = p.passes[pass_at].each;
-    let apart = p.passes[pass_at].apart;
-    for (var i = lane; i < ROWS * each.x; i += WG) {
-      let row = quotient(i, each);
-      let b = i - row * each.x;
-      let group = quotient(b, apart);
-      let j = b - group * apart.x;
-      butterfly(each.w, row * h + group * each.w * apart.x + j, apart.x, turns_at(side), apart.w * j, back);
+    let radix = p.passes[pass_at].each.w;
+    let count = ROWS * p.passes[pass_at].each.x;
+    if (radix == 4u) {
+      for (var i = lane; i < count; i += WG) { butterfly4(place_of(i, side, pass_at), back); }
+    } else if (radix == 3u) {
+      for (var i = lane; i < count; i += WG) { butterfly3(place_of(i, side, pass_at), back); }
+    } else if (radix == 2u) {
+      for (var i = lane; i < count; i += WG) { butterfly2(place_of(i, side, pass_at), back); }
+    } else {
+      for (var i = lane; i < count; i += WG) { butterfly5(place_of(i, side, pass_at), back); }
     }
     workgroupBarrier(); // the pass is written
   }
@@ -172,17 +192,8 @@ fn separate(group: u32, side: u32, lane: u32) {
   }
 }
 
-// The spectra of rows of the identity.
-fn separate_unit(group: u32, side: u32, first: u32, lane: u32) {
-  let size = 2u * p.half[side];
-  for (var i = lane; i < ROWS * (p.half[side] + 1u); i += WG) {
-    let turn = (first + i % ROWS) * (i / ROWS) % size;
-    kept[kept_at(group, side) + i] = conj(turns[turns_at(side) + turn]);
-  }
-}
-
 // What the places of S on line f of side `to` add up to, times their numbers: of four rows, (real, imaginary) parts.
-fn gathered4(to: u32, f: u32, from_rows: u32, s_at: u32) -> array<vec4f, 2> {
+fn gathered4(to: u32, f: u32, from_rows: u32) -> array<vec4f, 2> {
   let list = list_at(to);
   var re = vec4f(0.0);
   var im = vec4f(0.0);
@@ -190,7 +201,7 @@ fn gathered4(to: u32, f: u32, from_rows: u32, s_at: u32) -> array<vec4f, 2> {
     let entry = list + p.half[to] + 2u + 2u * i;
     let other = tables[entry + 1u];
     let at = from_rows + (other & 0xffffu) * ROWS;
-    let s = spectrum[s_at + tables[entry]];
+    let s = spectrum[tables[entry]];
     let signed = select(-s, s, other > 0xffffu);
     let a = kept[at];
     let b = kept[at + 1u];
@@ -205,7 +216,7 @@ fn gathered4(to: u32, f: u32, from_rows: u32, s_at: u32) -> array<vec4f, 2> {
 }
 
 // The same of one row.
-fn gathered(to: u32, f: u32, from_rows: u32, s_at: u32) -> vec2f {
+fn gathered(to: u32, f: u32, from_rows: u32) -> vec2f {
   let list = list_at(to);
   var re = 0.0;
   var im = 0.0;
@@ -213,7 +224,7 @@ fn gathered(to: u32, f: u32, from_rows: u32, s_at: u32) -> vec2f {
     let entry = list + p.half[to] + 2u + 2u * i;
     let other = tables[entry + 1u];
     let value = kept[from_rows + (other & 0xffffu)];
-    let s = spectrum[s_at + tables[entry]];
+    let s = spectrum[tables[entry]];
     re += s * value.x;
     im += select(-s, s, other > 0xffffu) * value.y;
   }
@@ -232,17 +243,16 @@ fn join_pair(to: u32, row: u32, f: u32, a: vec2f, b: vec2f) {
 }
 
 // The sums of every frequency of side `to`, from the spectra of the other side.
-fn join(group: u32, spectrum_of: u32, to: u32, lane: u32) {
+fn join(group: u32, to: u32, lane: u32) {
   let h = p.half[to];
-  let s_at = spectrum_of * p.stride;
   let from_rows = kept_at(group, 1u - to);
   if (ROWS >= 4u) {
     let fours = max(ROWS / 4u, 1u); // ROWS of 1 pass the compiler as well
     for (var i = lane; i < fours * (h / 2u + 1u); i += WG) {
       let row = i % fours * 4u;
       let f = i / fours;
-      let a = gathered4(to, f, from_rows + row, s_at);
-      let b = gathered4(to, h - f, from_rows + row, s_at);
+      let a = gathered4(to, f, from_rows + row);
+      let b = gathered4(to, h - f, from_rows + row);
       join_pair(to, row, f, vec2f(a[0].x, a[1].x), vec2f(b[0].x, b[1].x));
       join_pair(to, row + 1u, f, vec2f(a[0].y, a[1].y), vec2f(b[0].y, b[1].y));
       join_pair(to, row + 2u, f, vec2f(a[0].z, a[1].z), vec2f(b[0].z, b[1].z));
@@ -250,21 +260,21 @@ fn join(group: u32, spectrum_of: u32, to: u32, lane: u32) {
     }
   } else {
     for (var f = lane; f < h / 2u + 1u; f += WG) {
-      join_pair(to, 0u, f, gathered(to, f, from_rows, s_at), gathered(to, h - f, from_rows, s_at));
+      join_pair(to, 0u, f, gathered(to, f, from_rows), gathered(to, h - f, from_rows));
     }
   }
 }
 
-fn write_rows(to: u32, spectrum_of: u32, first: u32, end: u32, lane: u32) {
+fn write_rows(to: u32, first: u32, end: u32, lane: u32) {
   let h = p.half[to];
   for (var i = lane; i < ROWS * h; i += WG) {
     let own = quotient(i, p.halves[to]);
     let row = first + own;
     if (row < end) {
-      let at = pair_at(spectrum_of, row, i - own * h, 2u * h);
+      let at = 2u * (row * h + i - own * h);
       let y = 0.5 * p.scale * data[i];
-      result[at.x] = y.x;
-      result[at.y] = y.y;
+      result[at] = y.x;
+      result[at + 1u] = y.y;
     }
   }
 }
@@ -276,40 +286,34 @@ fn apply(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let group = id.x + id.y * groups.x;
-  let spectrum_of = group / p.ranges;
-  if (spectrum_of >= p.stack) { return; }
-  let start = group % p.ranges * p.take;
-  let end = min(start + p.take, p.per);
-  let from_side = 1u - p.to;
-  let h = p.half[from_side];
+  if (group >= p.ranges) { return; }
+  let start = group * p.take;
+  let end = min(start + p.take, p.rows);
+  let h = p.half.y;
   for (var first = start; first < end; first += ROWS) {
-    if (p.unit == from_side) {
-      separate_unit(group, from_side, first, lane);
-    } else {
-      for (var i = lane; i < ROWS * h; i += WG) {
-        let own = quotient(i, p.halves[from_side]);
-        let row = first + own;
-        data[i] = vec2f(0.0);
-        if (row < end) {
-          let at = pair_at(spectrum_of, row, i - own * h, 2u * h);
-          data[i] = vec2f(x_in[at.x], x_in[at.y]);
-        }
+    for (var i = lane; i < ROWS * h; i += WG) {
+      let own = quotient(i, p.halves[1]);
+      let row = first + own;
+      data[i] = vec2f(0.0);
+      if (row < end) {
+        let at = 2u * (row * h + i - own * h);
+        data[i] = vec2f(x_in[at], x_in[at + 1u]);
       }
-      workgroupBarrier(); // the rows are read
-      transform(from_side, false, lane);
-      separate(group, from_side, lane);
     }
+    workgroupBarrier(); // the rows are read
+    transform(1u, false, lane);
+    separate(group, 1u, lane);
     storageBarrier();
     workgroupBarrier(); // the spectra are kept
-    join(group, spectrum_of, p.to, lane);
+    join(group, 0u, lane);
     workgroupBarrier(); // the sums are written
-    transform(p.to, true, lane);
-    write_rows(p.to, spectrum_of, first, end, lane);
+    transform(0u, true, lane);
+    write_rows(0u, first, end, lane);
     workgroupBarrier(); // the rows are written before the next are read
   }
 }
 
-// parts [ranges, stack, stride].
+// parts [ranges, stride].
 @compute @workgroup_size(WG)
 fn backward(
   @builtin(workgroup_id) id: vec3u,
@@ -317,31 +321,26 @@ fn backward(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let group = id.x + id.y * groups.x;
-  let spectrum_of = group / p.ranges;
-  if (spectrum_of >= p.stack) { return; }
-  let start = group % p.ranges * p.take;
-  let end = min(start + p.take, p.per);
-  let parts_at = (group % p.ranges * p.stack + spectrum_of) * p.stride;
+  if (group >= p.ranges) { return; }
+  let start = group * p.take;
+  let end = min(start + p.take, p.rows);
+  let parts_at = group * p.stride;
   for (var k = lane; k < p.stride; k += WG) { parts[parts_at + k] = 0.0; }
   for (var first = start; first < end; first += ROWS) {
     for (var side = 0u; side < 2u; side++) {
-      if (p.unit == side) {
-        separate_unit(group, side, first, lane);
-      } else {
-        let h = p.half[side];
-        for (var i = lane; i < ROWS * h; i += WG) {
-          let own = quotient(i, p.halves[side]);
-          let row = first + own;
-          data[i] = vec2f(0.0);
-          if (row < end) {
-            let at = pair_at(spectrum_of, row, i - own * h, 2u * h);
-            if (side == 0u) { data[i] = vec2f(dy_in[at.x], dy_in[at.y]); } else { data[i] = vec2f(x_in[at.x], x_in[at.y]); }
-          }
+      let h = p.half[side];
+      for (var i = lane; i < ROWS * h; i += WG) {
+        let own = quotient(i, p.halves[side]);
+        let row = first + own;
+        data[i] = vec2f(0.0);
+        if (row < end) {
+          let at = 2u * (row * h + i - own * h);
+          if (side == 0u) { data[i] = vec2f(dy_in[at], dy_in[at + 1u]); } else { data[i] = vec2f(x_in[at], x_in[at + 1u]); }
         }
-        workgroupBarrier(); // the rows are read
-        transform(side, false, lane);
-        separate(group, side, lane);
       }
+      workgroupBarrier(); // the rows are read
+      transform(side, false, lane);
+      separate(group, side, lane);
       storageBarrier();
       workgroupBarrier(); // the spectra are kept
     }
@@ -359,10 +358,10 @@ fn backward(
       parts[parts_at + k] = sum;
     }
     if (p.wanted == 1u) {
-      join(group, spectrum_of, 1u, lane);
+      join(group, 1u, lane);
       workgroupBarrier(); // the sums are written
       transform(1u, true, lane);
-      write_rows(1u, spectrum_of, first, end, lane);
+      write_rows(1u, first, end, lane);
     }
     storageBarrier();
     workgroupBarrier(); // all is read before the next rows take its place
@@ -376,9 +375,8 @@ fn backward(
 @compute @workgroup_size(WG)
 fn finish(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let at = flat(gid, groups, WG);
-  if (at >= p.stack * p.stride) { return; }
-  let size = p.stack * p.stride;
+  if (at >= p.stride) { return; }
   var sum = sums_in[at];
-  for (var r = 1u; r < p.ranges; r++) { sum += sums_in[at + r * size]; }
+  for (var r = 1u; r < p.ranges; r++) { sum += sums_in[at + r * p.stride]; }
   sums[at] = sum;
 }

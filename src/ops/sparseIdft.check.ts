@@ -1,8 +1,9 @@
 /** The float64 references and test cases of sparseIdft.ts. */
 import { defineCheck } from '../graph/interpret.ts';
 import type { Tensor } from '../graph/types.ts';
-import { frequencyTables, sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
+import { sparseDftOp, sparseIdftOp } from './sparseIdft.ts';
 import { turnTable } from './spectral.ts';
+import { productTables } from './spectralProducts.ts';
 import type { SpectralAttrs } from './spectrum.ts';
 
 /** Entry (p, q) of the transform's kernel for one frequency. */
@@ -29,13 +30,13 @@ defineCheck(sparseIdftOp, {
   },
   cases: [
     frequencyCase('a stack of 6', 6, 12, 10, 9, false),
-    frequencyCase('prime number of rows', 1, 7, 5, 12, false),
+    frequencyCase('odd sizes', 1, 7, 5, 12, false),
     frequencyCase('every frequency', 2, 6, 4, 24, false),
-    frequencyCase('more rows than entries', 1, 36, 8, 3, false),
-    frequencyCase('wide', 3, 48, 70, 100, false),
-    frequencyCase('fast, wide', 3, 48, 80, 100, false),
-    frequencyCase('fast, a pair each way', 2, 2, 2, 4, false),
-    frequencyCase('fast, one row at a time', 1, 1200, 12, 60, false),
+    frequencyCase('fewer numbers than lines', 1, 36, 28, 3, false),
+    frequencyCase('wide', 3, 48, 81, 100, false),
+    frequencyCase('tall', 5, 90, 34, 130, false),
+    frequencyCase('a pair each way', 2, 2, 2, 4, false),
+    frequencyCase('one row', 1, 1, 9, 5, false),
   ],
 });
 
@@ -61,9 +62,9 @@ defineCheck(sparseDftOp, {
   },
   cases: [
     frequencyCase('a stack of 2', 2, 24, 18, 31, true),
-    frequencyCase('odd', 2, 9, 14, 31, true),
-    frequencyCase('fast, ranges of rows', 3, 60, 54, 31, true),
-    frequencyCase('fast, one row at a time', 1, 12, 1080, 60, true),
+    frequencyCase('odd sizes', 2, 9, 17, 31, true),
+    frequencyCase('tall, a stack of 5', 5, 90, 34, 130, true),
+    frequencyCase('one row', 1, 1, 9, 5, true),
   ],
 });
 
@@ -79,7 +80,7 @@ function frequencyCase(name: string, stack: number, out: number, width: number, 
       { dtype: 'f32' as const, shape: adjoint ? [stack, out, width] : [stack, n] },
       i32(rows),
       i32(columns),
-      i32(frequencyTables(rows, columns, { out, in: width })),
+      i32(productTables(rows, columns, { out, in: width })),
       { dtype: 'f32' as const, shape: [out + width, 2], data: [...turnTable(out, width)] },
     ],
     attrs: { out, in: width, scaling: 150 },

@@ -1,13 +1,12 @@
 /**
- * FourierFT by fast Fourier transforms along rows: spectral adds ΔW to a linear layer without making it (y = Re IDFT(S · DFT(x))), and the same
- * kernels make ΔW itself, and its gradient's spectrum, for sparseIdft.ts. For even sizes of small prime factors up to 4096.
+ * FourierFT by fast Fourier transforms along rows: spectral adds ΔW to a linear layer without making it (y = Re IDFT(S · DFT(x))). For even
+ * sizes of small prime factors up to 4096.
  */
 import { sizeOf } from '../graph/shape.ts';
 import type {
   Caps,
   Dispatch,
   Emitter,
-  Kernel,
   OnnxForm,
   OnnxWriter,
   Param,
@@ -21,7 +20,8 @@ import { addParts } from './addParts.ts';
 import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
 import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
-import type { SpectralAttrs, SpectralForm } from './spectrum.ts';
+import { productsCost } from './spectralProducts.ts';
+import type { SpectralAttrs } from './spectrum.ts';
 
 /** Half a row as complex numbers fits into the workgroup memory that every device has. */
 const LONGEST = 4096;
@@ -75,16 +75,16 @@ const rowCost = (out: number, width: number, n: number): number =>
 
 /**
  * Whether a training step is cheaper with the rows of a layer's input through ΔW (once forwards, and one and a half times backwards) than with
- * ΔW made, which costs its transform there and back and the product for its gradient.
+ * ΔW made, which costs that and the way back, and the product for its gradient.
  */
 export function goesThroughRows(
   sizes: { readonly out: number; readonly in: number; readonly n: number },
   rows: number,
 ): boolean {
   const { out, in: width, n } = sizes;
-  if (!hasFastTransform(sizes)) return false;
-  const row = rowCost(out, width, n);
-  return 2.5 * rows * row < rows * out * width + 2 * Math.min(out, width) * row;
+  return (
+    hasFastTransform(sizes) && 2.5 * rows * rowCost(out, width, n) < rows * out * width + productsCost(sizes)
+  );
 }
 
 /** Where frequency f of `size` numbers lies after the passes: its digits in reverse. */
@@ -165,133 +165,39 @@ const rowsTogether = (half: number): number => (half <= 64 ? 8 : half <= LONGEST
 /** Workgroups that keep a device busy, and rows of one below which the rest of its work is not worth it. */
 const GROUPS = 256;
 const FEWEST_ROWS = 4;
-/** Of the identity's rows, which a whole stack goes through at once: its partial sums wait for the step's end. */
-const FEWEST_OF_IDENTITY = 16;
 
-export interface SpectralSizes {
-  readonly out: number;
-  readonly in: number;
-  /** PEFT's `scaling`; the transform divides by out·in besides. */
-  readonly scaling: number;
-  readonly form?: SpectralForm;
+interface SpectralSizes extends SpectralAttrs {
   readonly n: number;
   /** Numbers that a spectrum takes: n, or more where those behind are there for their place in memory alone. */
   readonly stride: number;
-  /** Spectra, and the rows of each. */
-  readonly stack: number;
-  readonly per: number;
-}
-
-/** What is asked of the kernels; sides: 0 is out, 1 is in. */
-interface Asked {
-  readonly to: 0 | 1;
-  /** The side whose rows are the identity's; then those of the other are columns. */
-  readonly unit?: 0 | 1 | null;
-  readonly wanted?: boolean;
+  readonly rows: number;
 }
 
 /** Threads that a processor runs as one vector, so that a barrier costs nothing. */
 const ONE_VECTOR = 8;
 
-/** What the dispatches of one size have in common. */
-function laid(sizes: SpectralSizes, asked: Asked, caps: Caps) {
-  const { out, in: width, scaling, n, stride, stack, per } = sizes;
-  const { to, unit = null, wanted = false } = asked;
+/** What the dispatches of one size have in common. @param wanted whether dx is */
+function laid(sizes: SpectralSizes, wanted: boolean, caps: Caps) {
+  const { out, in: width, scaling, n, stride, rows } = sizes;
   const half = [out / 2, width / 2] as const;
   const longest = Math.max(...half);
   const together = rowsTogether(longest);
   const numbers = together * longest;
   const form = sizes.form ?? (caps.software ? 'vector' : 'workgroup');
   const threads = form === 'vector' ? ONE_VECTOR : numbers <= 256 ? 64 : numbers <= 1024 ? 128 : 256;
-  const take = Math.max(
-    unit === null ? FEWEST_ROWS : FEWEST_OF_IDENTITY,
-    Math.ceil(per / GROUPS / together) * together,
-  );
-  const ranges = Math.ceil(per / take);
+  const take = Math.max(FEWEST_ROWS, Math.ceil(rows / GROUPS / together) * together);
+  const ranges = Math.ceil(rows / take);
   const params: Param[] = [
-    ...[per, ranges, take, n, ...half, ...half.map((size) => radices(size)!.length)],
+    ...[rows, ranges, take, n, ...half, ...half.map((size) => radices(size)!.length)],
     ...half.flatMap((size) => divisor(size)),
     ...half.flatMap(passesOf),
-    ...[to, unit ?? 2, unit === 1 ? 1 : 0, wanted ? 1 : 0, stack],
-    { f32: scaling / (out * width) },
-    stride,
+    ...[wanted ? 1 : 0, { f32: scaling / (out * width) }, stride],
   ];
   return {
     params,
     ranges,
-    groups: stack * ranges,
-    spectraBytes: 8 * together * (half[0] + half[1] + 2) * stack * ranges,
+    spectraBytes: 8 * together * (half[0] + half[1] + 2) * ranges,
     constants: { WG: threads, ROWS: together, SIZE: numbers },
-  };
-}
-
-interface Operands {
-  readonly spectrum: Ref;
-  readonly tables: Ref;
-  readonly turns: Ref;
-}
-
-/** Rows of x through ΔW, or ΔW itself (x null): the rows of the identity of the shorter side. */
-export function applyKernel(sizes: SpectralSizes, x: Ref | null, operands: Operands, caps: Caps): Kernel {
-  const unit = x ? null : shorter(sizes);
-  const to = unit === 0 ? 1 : 0;
-  const { params, groups, spectraBytes, constants } = laid(sizes, { to, unit }, caps);
-  const { spectrum, tables, turns } = operands;
-  return {
-    scratchBytes: [spectraBytes],
-    dispatches: [
-      {
-        ...{ shader: SHADER, entry: 'apply', constants, params },
-        bindings: [x ?? spectrum, spectrum, tables, turns, { out: 0 }, { scratch: 0 }],
-        workgroups: spread(groups),
-      },
-    ],
-  };
-}
-
-/** The side whose identity gives ΔW in fewer rows. */
-const shorter = ({ out, in: width }: { readonly out: number; readonly in: number }): 0 | 1 =>
-  out <= width ? 0 : 1;
-
-/** ΔW of a stack: rows of the identity for each spectrum. */
-export const matrixSizes = (attrs: SpectralAttrs, stack: number, n: number): SpectralSizes => ({
-  ...attrs,
-  ...{ n, stride: n, stack, per: Math.min(attrs.out, attrs.in) },
-});
-
-/**
- * dS, and dx where there is a place for it.
- * @param given x and dY; or ΔW's gradient, whose rows or columns belong to the identity's
- */
-export function backwardKernel(
-  sizes: SpectralSizes,
-  given: { readonly x: Ref; readonly dY: Ref } | { readonly dDelta: Ref },
-  operands: Operands,
-  results: { readonly dS: Ref; readonly dX: Ref | null },
-  caps: Caps,
-): Kernel {
-  const unit = 'x' in given ? null : shorter(sizes);
-  const asked: Asked = { to: 1, unit, wanted: results.dX !== null };
-  const { params, ranges, groups, spectraBytes, constants } = laid(sizes, asked, caps);
-  const { spectrum, tables, turns } = operands;
-  const { x, dY } = 'x' in given ? given : { x: given.dDelta, dY: given.dDelta };
-  const parts: Ref = ranges === 1 ? results.dS : { scratch: 1 };
-  const main: Dispatch = {
-    ...{ shader: SHADER, entry: 'backward', constants, params },
-    bindings: [...[x, spectrum, tables, turns, results.dX ?? { scratch: 2 }, { scratch: 0 }], ...[parts, dY]],
-    workgroups: spread(groups),
-  };
-  const finish: Dispatch = {
-    ...{ shader: SHADER, entry: 'finish', constants: { WG: WORKGROUP }, params },
-    bindings: [parts, results.dS],
-    workgroups: perElement(sizes.stack * sizes.stride),
-  };
-  return {
-    scratchBytes: [spectraBytes, ranges === 1 ? 16 : 4 * groups * sizes.stride, 16],
-    dispatches: ranges === 1 ? [main] : [main, finish],
-    ...(ranges > 1 && {
-      partials: addParts([{ scratch: 1, out: 0, parts: ranges, count: sizes.stack * sizes.stride }]),
-    }),
   };
 }
 
@@ -305,10 +211,11 @@ function sizesOf(name: string, inputs: readonly TensorType[], attrs: SpectralAtt
     fail('shape', `${name}: [${x!.shape}] and [${spectrum!.shape}] are not [..., ${attrs.in}] and [${n}].`);
   if (!hasFastTransform(attrs))
     fail('shape', `${name}: ${attrs.out} × ${attrs.in} has no fast transform of rows.`);
-  return { ...attrs, n, stride, stack: 1, per: rows };
+  return { ...attrs, n, stride, rows };
 }
 
-const operands: Operands = { spectrum: { in: 1 }, tables: { in: 4 }, turns: { in: 5 } };
+/** The spectrum, tables and turns among the inputs. */
+const TABLES: readonly Ref[] = [{ in: 1 }, { in: 4 }, { in: 5 }];
 
 /** ΔW [out, in] of the numbers of a spectrum that mean something. */
 function ownDelta(
@@ -338,8 +245,20 @@ export const spectralOp = defineOp<SpectralAttrs>({
     });
     return [dX ?? null, dS!, ...none];
   },
-  kernel: ({ inputs, attrs }, caps) =>
-    applyKernel(sizesOf('spectral', inputs, attrs), { in: 0 }, operands, caps),
+  kernel: ({ inputs, attrs }, caps) => {
+    const sizes = sizesOf('spectral', inputs, attrs);
+    const { params, ranges, spectraBytes, constants } = laid(sizes, false, caps);
+    return {
+      scratchBytes: [spectraBytes],
+      dispatches: [
+        {
+          ...{ shader: SHADER, entry: 'apply', constants, params },
+          bindings: [{ in: 0 }, ...TABLES, { out: 0 }, { scratch: 0 }],
+          workgroups: spread(ranges),
+        },
+      ],
+    };
+  },
   onnx: (e, names, { inputs, outputs, attrs }) => {
     const delta = ownDelta(e, names, inputs, attrs);
     const y = e.op('Gemm', [e.reshape(names[0]!, [-1, attrs.in]), delta], { transB: 1 });
@@ -375,17 +294,39 @@ export const spectralGradOp = defineOp<SpectralGradAttrs>({
   },
   gradient: null,
   kernel: ({ inputs, attrs }, caps) => {
-    const results = { dS: { out: 0 }, dX: attrs.wantX ? { out: 1 } : null };
-    const given = { x: { in: 0 }, dY: { in: 6 } };
-    return backwardKernel(sizesOf('spectralGrad', inputs, attrs), given, operands, results, caps);
+    const sizes = sizesOf('spectralGrad', inputs, attrs);
+    const { params, ranges, spectraBytes, constants } = laid(sizes, attrs.wantX, caps);
+    const parts: Ref = ranges === 1 ? { out: 0 } : { scratch: 1 };
+    const dX: Ref = attrs.wantX ? { out: 1 } : { scratch: 2 };
+    const main: Dispatch = {
+      ...{ shader: SHADER, entry: 'backward', constants, params },
+      bindings: [{ in: 0 }, ...TABLES, dX, { scratch: 0 }, parts, { in: 6 }],
+      workgroups: spread(ranges),
+    };
+    const finish: Dispatch = {
+      ...{ shader: SHADER, entry: 'finish', constants: { WG: WORKGROUP }, params },
+      bindings: [parts, { out: 0 }],
+      workgroups: perElement(sizes.stride),
+    };
+    return {
+      scratchBytes: [spectraBytes, ranges === 1 ? 16 : 4 * ranges * sizes.stride, 16],
+      dispatches: ranges === 1 ? [main] : [main, finish],
+      ...(ranges > 1 && {
+        partials: addParts([{ scratch: 1, out: 0, parts: ranges, count: sizes.stride }]),
+      }),
+    };
   },
   onnx: spectralGradOnnx,
 });
 
-/** The constants of one shape of layers, made once for all of them: rows, columns, tables, turns. */
+/** The constants of one shape of layers, made once for all of them. */
 export interface FrequencyInputs {
   readonly attrs: SpectralAttrs;
-  readonly constants: readonly [rows: Value, columns: Value, tables: Value, turns: Value];
+  readonly places: readonly [rows: Value, columns: Value];
+  /** Tables of products that make ΔW, and of rows' transforms where the sizes have fast ones. */
+  readonly products: Value;
+  readonly transforms: Value | null;
+  readonly turns: Value;
 }
 
 /** x ΔWᵀ for x [..., in]: what FourierFT adds to a layer's output. */
@@ -393,5 +334,5 @@ export const spectral = (
   g: Emitter,
   x: Value,
   spectrum: Value,
-  { attrs, constants }: FrequencyInputs,
-): Value => g.emit<SpectralAttrs>(spectralOp, [x, spectrum, ...constants], attrs)[0]!;
+  { attrs, places, transforms, turns }: FrequencyInputs,
+): Value => g.emit<SpectralAttrs>(spectralOp, [x, spectrum, ...places, transforms!, turns], attrs)[0]!;

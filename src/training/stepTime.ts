@@ -3,6 +3,7 @@
  * (those of a smaller batch where the step is very long), counted as often as the step has them. On a processor, by onnxruntime or a software
  * adapter: the step, or where it is long the same at two smaller batches.
  */
+
 import { createBuilder } from '../graph/builder.ts';
 import { liveNodes } from '../graph/placements.ts';
 import { sizeOf, zerosOf } from '../graph/shape.ts';
@@ -10,6 +11,7 @@ import type { Graph, Node, TensorType, Value } from '../graph/types.ts';
 import { PapilioError } from '../lib/errors.ts';
 import type { AttentionAttrs } from '../ops/attention.ts';
 import { binary, scale } from '../ops/elementwise.ts';
+import type { SpectralAttrs } from '../ops/spectrum.ts';
 import type { Backend } from './backend.ts';
 
 /** A step's graphs at a batch size and a sequence length, and how often each runs. */
@@ -265,10 +267,14 @@ function costOf({ op: { name }, inputs, outputs, attrs }: Node): Pick<Kind, 'gro
       return terms(c * (outputs[0]!.shape.at(-1) ?? 1));
     case 'spectral':
     case 'spectralGrad':
-    case 'sparseIdft':
-    case 'sparseDft':
       // Transforms along both axes.
       return terms(numbers * Math.log2(Math.max(2, last)));
+    case 'sparseIdft':
+    case 'sparseDft': {
+      // Of ΔW's numbers a quarter meet two waves of each of half the shorter side's frequencies.
+      const { out, in: width } = attrs as SpectralAttrs;
+      return terms((Math.max(a, c) * Math.min(out, width)) / 4);
+    }
     default:
       return terms(0);
   }

@@ -13,33 +13,34 @@ import { rng } from '../../src/lib/rng.ts';
 import { interpret } from '../../src/ops/checks.ts';
 import { addN } from '../../src/ops/elementwise.ts';
 import { linear } from '../../src/ops/linear.ts';
-import { frequencyTables, sparseIdftOp } from '../../src/ops/sparseIdft.ts';
+import { sparseIdftOp } from '../../src/ops/sparseIdft.ts';
 import { goesThroughRows } from '../../src/ops/spectral.ts';
+import { productTables } from '../../src/ops/spectralProducts.ts';
 
 describe('ΔW of a stack', () => {
   /** Matrices in each pass. */
-  const passes = (stack: number, out: number, width: number): unknown[] => {
-    const n = 1000;
-    const rows = Int32Array.from({ length: n }, (_, k) => k % out);
+  const passes = (stack: number, out: number, width: number, n: number): unknown[] => {
+    const rows = Int32Array.from({ length: n }, (_, k) => (k * 577) % out);
+    const columns = Int32Array.from({ length: n }, (_, k) => (k * 331) % width);
     const attrs = { out, in: width, scaling: 150 };
     const i32 = (length: number) => ({ dtype: 'i32' as const, shape: [length] });
     const inputs = [
       { dtype: 'f32' as const, shape: [stack, n] },
-      ...[i32(n), i32(n), i32(frequencyTables(rows, rows, attrs).length)],
+      ...[i32(n), i32(n), i32(productTables(rows, columns, attrs).length)],
       { dtype: 'f32' as const, shape: [out + width, 2] },
     ];
     const node = { inputs, outputs: sparseIdftOp.infer(inputs, attrs), attrs };
     const { dispatches } = sparseIdftOp.kernel!(node, baseCaps);
-    return dispatches.filter((d) => d.entry === 'combine').map((d) => d.params[1]);
+    return dispatches.filter((d) => d.entry === 'combine').map((d) => d.params[7]);
   };
 
   it.each([
-    ['one pass where all fit', 12, 763, 763, [12]],
-    ['as many as fit where those are fewer than share their angles', 12, 3079, 769, [3, 3, 3, 3]],
-    ['whole groups where more fit', 20, 763, 763, [12, 8]],
-    ['one after the other where no second fits', 3, 4099, 2047, [1, 1, 1]],
-  ])('takes %s', (_, stack, out, width, counts) => {
-    expect(passes(stack, out, width)).toEqual(counts);
+    ['one pass where all fit', 12, 763, 763, 1000, [12]],
+    ['fours of matrices where no more fit', 10, 3079, 2053, 1000, [4, 4, 2]],
+    ['one after the other where no second fits', 3, 8209, 8209, 4000, [1, 1, 1]],
+    ['all at once where few numbers make few lines', 12, 3079, 3079, 50, [12]],
+  ])('takes %s', (_, stack, out, width, n, counts) => {
+    expect(passes(stack, out, width, n)).toEqual(counts);
   });
 });
 
