@@ -3,11 +3,13 @@
 // images are A - B or A + B. One side is a sum over what stands in lists: L[line, p], for each frequency of the shorter side that occurs (a
 // `line`), of the numbers there, with the waves of the longer side. The other is a product of L with the shorter side's waves.
 // `spread` makes L of the spectra, `combine` ΔW of L; backwards `fold` makes the gradient of L, `gather` that of the spectra.
-// A thread has eight places p along the longer side, and four of the other index: numbers of ΔW or lines (eight with WIDE, for adapters on a
-// CPU). No form changes the order of a sum.
+// Lines of even frequencies come first: half a side less q, their waves are those of q, and those of odd ones the opposite.
+// A thread of `combine` and `fold` has four places p along the longer side and four of the other index, numbers q or lines; for adapters on a
+// CPU, where loads are dear, eight places with eight numbers or sixteen lines (WIDE). No form changes the order of a sum.
 // p: 0 to long / 2, filled up to a multiple of 8. lines [count, 2 (of A, of B), lines, p]; spectra [stack, n]; delta [stack, ...], long_step and
 // short_step numbers from a place to the next. tables: the frequency of each line, where its numbers begin in the list, then the list of
-// (number, frequency of the longer side with 1 at bit 16 where one of its two was folded alone, line). Made in src/ops/spectralProducts.ts.
+// (number, frequency of the longer side with 1 at bit 16 where one of its two was folded alone), then groups of up to four of the list that
+// stand on one line (first, how many, line). Made in src/ops/spectralProducts.ts.
 // conditions: WIDE
 
 import package::lib::index::{flat, quotient};
@@ -25,10 +27,13 @@ struct Params {
   scale: f32,
   threads: u32,
   lines: u32,
-  blocks: vec4u, // divisors: eights of places
+  evens: u32, // lines of even frequencies
+  quads: u32, // fours of places of a line
+  last_q: u32, // up to which `combine` goes, and half of an even shorter side, or 0
+  half_q: u32,
+  blocks: vec4u, // divisors: places, what stands beside them, lines or groups, numbers of the longer side
+  across: vec4u,
   by_lines: vec4u,
-  across: vec4u, // fours or eights of the index beside the places
-  by_n: vec4u,
   by_long: vec4u,
 }
 
@@ -44,8 +49,12 @@ struct Params {
 
 override WG: u32 = 64u;
 
-@if(WIDE) const ACROSS = 8u;
-@else const ACROSS = 4u;
+@if(WIDE) const PLACES = 8u;
+@else const PLACES = 4u;
+@if(WIDE) const NUMBERS = 8u;
+@else const NUMBERS = 4u;
+@if(WIDE) const LINES = 16u;
+@else const LINES = 4u;
 
 // (cos, sin) of four angles.
 struct Waves {
@@ -91,11 +100,9 @@ fn plus(to: mat4x4f, column: vec4f, row: vec4f) -> mat4x4f {
 }
 
 // Where vectors of a line begin, of A; those of B come `lines` lines later.
-fn line_at(matrix: u32, line: u32) -> u32 {
-  return (matrix * 2u * p.lines + line) * p.blocks.x * 2u;
-}
+fn line_at(matrix: u32, line: u32) -> u32 { return (matrix * 2u * p.lines + line) * p.quads; }
 
-fn b_after() -> u32 { return p.lines * p.blocks.x * 2u; }
+fn b_after() -> u32 { return p.lines * p.quads; }
 
 fn spectrum_at(matrix: u32) -> u32 { return (p.first + min(matrix, p.count - 1u)) * p.n; }
 
@@ -118,8 +125,8 @@ fn spread(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
   var b_1 = mat4x4f();
   let list = 2u * p.lines + 1u;
   for (var e = tables[p.lines + line]; e < tables[p.lines + line + 1u]; e++) {
-    let k = tables[list + 3u * e];
-    let word = tables[list + 3u * e + 1u];
+    let k = tables[list + 2u * e];
+    let word = tables[list + 2u * e + 1u];
     let f = word & 0xffffu;
     let s = vec4f(spectra[of_four.x + k], spectra[of_four.y + k], spectra[of_four.z + k], spectra[of_four.w + k]);
     let signed = select(s, -s, word > 0xffffu);
@@ -142,7 +149,6 @@ fn spread(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) gr
 
 // What of ΔW lies at one place of the lower halves and at its mirror images.
 fn store(matrix: u32, x: u32, y: u32, a: f32, b: f32) {
-  if (2u * x > p.long || 2u * y > p.short) { return; }
   let base = (p.first + matrix) * p.long * p.short;
   let to_x = base + x * p.long_step;
   let across = y > 0u && 2u * y < p.short;
@@ -159,69 +165,111 @@ fn store(matrix: u32, x: u32, y: u32, a: f32, b: f32) {
   }
 }
 
-fn store_block(matrix: u32, x: u32, y: u32, a: mat4x4f, b: mat4x4f) {
-  var own_a = a;
-  var own_b = b;
-  for (var i = 0u; i < 16u; i++) { store(matrix, x + i % 4u, y + i / 4u, own_a[i / 4u][i % 4u], own_b[i / 4u][i % 4u]); }
+// Sums at a thread's places for four numbers q or four lines, a row each: of A, of B.
+struct Sums {
+  a_0: mat4x4f,
+  b_0: mat4x4f,
+  @if(WIDE) a_1: mat4x4f,
+  @if(WIDE) b_1: mat4x4f,
 }
 
-// Matrix, eight of places, and four or eight beside them.
+// What is multiplied with waves, at a thread's places.
+struct Places {
+  a_0: vec4f,
+  b_0: vec4f,
+  @if(WIDE) a_1: vec4f,
+  @if(WIDE) b_1: vec4f,
+}
+
+fn more(to: Sums, w: Waves, x: Places) -> Sums {
+  var sums = to;
+  sums.a_0 = plus(to.a_0, w.cos, x.a_0);
+  sums.b_0 = plus(to.b_0, w.sin, x.b_0);
+  @if(WIDE) {
+    sums.a_1 = plus(to.a_1, w.cos, x.a_1);
+    sums.b_1 = plus(to.b_1, w.sin, x.b_1);
+  }
+  return sums;
+}
+
+// Matrix, places, and numbers or lines beside them.
 fn block_of(i: u32) -> vec3u {
   let rest = quotient(i, p.across);
   let matrix = quotient(rest, p.blocks);
   return vec3u(matrix, rest - matrix * p.blocks.x, i - rest * p.across.x);
 }
 
+// The sums over even and over odd frequencies of four numbers at four places: both together are at q, their difference half a side less q.
+fn store_sums(matrix: u32, x: u32, q: u32, even_a: mat4x4f, even_b: mat4x4f, odd_a: mat4x4f, odd_b: mat4x4f) {
+  var sums = array(even_a + odd_a, even_b + odd_b, even_a - odd_a, odd_b - even_b);
+  for (var i = 0u; i < 16u; i++) {
+    let own_x = x + i % 4u;
+    let own_q = q + i / 4u;
+    if (2u * own_x <= p.long && own_q <= p.last_q) {
+      store(matrix, own_x, own_q, sums[0][i / 4u][i % 4u], sums[1][i / 4u][i % 4u]);
+      if (2u * own_q < p.half_q) {
+        store(matrix, own_x, p.half_q - own_q, sums[2][i / 4u][i % 4u], sums[3][i / 4u][i % 4u]);
+      }
+    }
+  }
+}
+
+fn line_places(at: u32) -> Places {
+  var x = Places();
+  x.a_0 = lines_in[at];
+  x.b_0 = lines_in[at + b_after()];
+  @if(WIDE) {
+    x.a_1 = lines_in[at + 1u];
+    x.b_1 = lines_in[at + b_after() + 1u];
+  }
+  return x;
+}
+
+fn following_numbers(q: u32) -> vec4u { return min(vec4u(q, q + 1u, q + 2u, q + 3u), vec4u(p.short - 1u)); }
+
 @compute @workgroup_size(WG)
 fn combine(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let i = flat(gid, groups, WG);
   if (i >= p.threads) { return; }
   let own = block_of(i);
-  let y = own.z * ACROSS;
-  let y_0 = min(vec4u(y, y + 1u, y + 2u, y + 3u), vec4u(p.short - 1u));
-  // A row for each number along the shorter side.
-  var a_00 = mat4x4f();
-  var a_01 = mat4x4f();
-  var b_00 = mat4x4f();
-  var b_01 = mat4x4f();
-  @if(WIDE) var a_10 = mat4x4f();
-  @if(WIDE) var a_11 = mat4x4f();
-  @if(WIDE) var b_10 = mat4x4f();
-  @if(WIDE) var b_11 = mat4x4f();
-  @if(WIDE) let y_1 = min(vec4u(y + 4u, y + 5u, y + 6u, y + 7u), vec4u(p.short - 1u));
-  var frequency = 0u;
-  var angles_0 = vec4u(0u);
-  @if(WIDE) var angles_1 = vec4u(0u);
-  var at = line_at(own.x, 0u) + 2u * own.y;
-  for (var line = 0u; line < p.lines; line++) {
-    for (; frequency < tables[line]; frequency++) {
-      angles_0 = after4(angles_0, y_0, p.short);
-      @if(WIDE) { angles_1 = after4(angles_1, y_1, p.short); }
-    }
-    let w_0 = waves(p.short_turns, angles_0);
-    let la_0 = lines_in[at];
-    let la_1 = lines_in[at + 1u];
-    let lb_0 = lines_in[at + b_after()];
-    let lb_1 = lines_in[at + b_after() + 1u];
-    a_00 = plus(a_00, w_0.cos, la_0);
-    a_01 = plus(a_01, w_0.cos, la_1);
-    b_00 = plus(b_00, w_0.sin, lb_0);
-    b_01 = plus(b_01, w_0.sin, lb_1);
+  let q = own.z * NUMBERS;
+  let q_0 = following_numbers(q);
+  @if(WIDE) let q_1 = following_numbers(q + 4u);
+  // Of even frequencies, kept while those of odd ones are added up.
+  var even_0 = Sums();
+  var sums_0 = Sums();
+  @if(WIDE) var even_1 = Sums();
+  @if(WIDE) var sums_1 = Sums();
+  var at = line_at(own.x, 0u) + PLACES / 4u * own.y;
+  var line = 0u;
+  for (var half = 0u; half < 2u; half++) {
+    even_0 = sums_0;
+    sums_0 = Sums();
     @if(WIDE) {
-      let w_1 = waves(p.short_turns, angles_1);
-      a_10 = plus(a_10, w_1.cos, la_0);
-      a_11 = plus(a_11, w_1.cos, la_1);
-      b_10 = plus(b_10, w_1.sin, lb_0);
-      b_11 = plus(b_11, w_1.sin, lb_1);
+      even_1 = sums_1;
+      sums_1 = Sums();
     }
-    at += 2u * p.blocks.x;
+    var frequency = 0u;
+    var angles_0 = vec4u(0u);
+    @if(WIDE) var angles_1 = vec4u(0u);
+    let end = select(p.evens, p.lines, half == 1u);
+    for (; line < end; line++) {
+      for (; frequency < tables[line]; frequency++) {
+        angles_0 = after4(angles_0, q_0, p.short);
+        @if(WIDE) { angles_1 = after4(angles_1, q_1, p.short); }
+      }
+      let x = line_places(at);
+      sums_0 = more(sums_0, waves(p.short_turns, angles_0), x);
+      @if(WIDE) { sums_1 = more(sums_1, waves(p.short_turns, angles_1), x); }
+      at += p.quads;
+    }
   }
-  let x = 8u * own.y;
-  store_block(own.x, x, y, a_00, b_00);
-  store_block(own.x, x + 4u, y, a_01, b_01);
+  let x = PLACES * own.y;
+  store_sums(own.x, x, q, even_0.a_0, even_0.b_0, sums_0.a_0, sums_0.b_0);
   @if(WIDE) {
-    store_block(own.x, x, y + 4u, a_10, b_10);
-    store_block(own.x, x + 4u, y + 4u, a_11, b_11);
+    store_sums(own.x, x + 4u, q, even_0.a_1, even_0.b_1, sums_0.a_1, sums_0.b_1);
+    store_sums(own.x, x, q + 4u, even_1.a_0, even_1.b_0, sums_1.a_0, sums_1.b_0);
+    store_sums(own.x, x + 4u, q + 4u, even_1.a_1, even_1.b_1, sums_1.a_1, sums_1.b_1);
   }
 }
 
@@ -256,18 +304,35 @@ fn folded(base: u32, first: u32, y: u32) -> Folded {
   return Folded(select(vec4f(0.0), a, inside), select(vec4f(0.0), b, inside));
 }
 
-fn store_lines(matrix: u32, line: u32, block: u32, a_0: mat4x4f, a_1: mat4x4f, b_0: mat4x4f, b_1: mat4x4f) {
-  var rows = array(a_0, a_1, b_0, b_1);
-  for (var j = 0u; j < min(4u, p.lines - min(line, p.lines)); j++) {
-    let at = line_at(matrix, line + j) + 2u * block;
-    lines_out[at] = rows[0][j];
-    lines_out[at + 1u] = rows[1][j];
-    lines_out[at + b_after()] = rows[2][j];
-    lines_out[at + b_after() + 1u] = rows[3][j];
+fn folded_places(base: u32, first: u32, q: u32) -> Places {
+  var x = Places();
+  let d_0 = folded(base, first, q);
+  x.a_0 = d_0.a;
+  x.b_0 = d_0.b;
+  @if(WIDE) {
+    let d_1 = folded(base, first + 4u, q);
+    x.a_1 = d_1.a;
+    x.b_1 = d_1.b;
+  }
+  return x;
+}
+
+fn store_lines(matrix: u32, line: u32, block: u32, sums: Sums) {
+  var own = sums;
+  for (var j = 0u; j < 4u; j++) {
+    if (line + j < p.lines) {
+      let at = line_at(matrix, line + j) + PLACES / 4u * block;
+      lines_out[at] = own.a_0[j];
+      lines_out[at + b_after()] = own.b_0[j];
+      @if(WIDE) {
+        lines_out[at + 1u] = own.a_1[j];
+        lines_out[at + b_after() + 1u] = own.b_1[j];
+      }
+    }
   }
 }
 
-// The frequencies of four lines; of none beyond the last.
+// The frequencies of four lines; beyond the last, its own.
 fn four_lines(line: u32) -> vec4u {
   let last = p.lines - 1u;
   return vec4u(
@@ -280,48 +345,85 @@ fn fold(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups) grou
   let i = flat(gid, groups, WG);
   if (i >= p.threads) { return; }
   let own = block_of(i);
-  let line = own.z * ACROSS;
+  let line = own.z * LINES;
   let steps_0 = four_lines(line);
-  @if(WIDE) let steps_1 = four_lines(line + 4u);
   var angles_0 = vec4u(0u);
+  var sums_0 = Sums();
+  @if(WIDE) let steps_1 = four_lines(line + 4u);
   @if(WIDE) var angles_1 = vec4u(0u);
-  // A row for each line.
-  var a_00 = mat4x4f();
-  var a_01 = mat4x4f();
-  var b_00 = mat4x4f();
-  var b_01 = mat4x4f();
-  @if(WIDE) var a_10 = mat4x4f();
-  @if(WIDE) var a_11 = mat4x4f();
-  @if(WIDE) var b_10 = mat4x4f();
-  @if(WIDE) var b_11 = mat4x4f();
+  @if(WIDE) var sums_1 = Sums();
+  @if(WIDE) let steps_2 = four_lines(line + 8u);
+  @if(WIDE) var angles_2 = vec4u(0u);
+  @if(WIDE) var sums_2 = Sums();
+  @if(WIDE) let steps_3 = four_lines(line + 12u);
+  @if(WIDE) var angles_3 = vec4u(0u);
+  @if(WIDE) var sums_3 = Sums();
   let base = (p.first + own.x) * p.long * p.short;
-  for (var y = 0u; 2u * y <= p.short; y++) {
-    let d_0 = folded(base, 8u * own.y, y);
-    let d_1 = folded(base, 8u * own.y + 4u, y);
-    let w_0 = waves(p.short_turns, angles_0);
+  for (var q = 0u; 2u * q <= p.short; q++) {
+    let x = folded_places(base, PLACES * own.y, q);
+    sums_0 = more(sums_0, waves(p.short_turns, angles_0), x);
     angles_0 = after4(angles_0, steps_0, p.short);
-    a_00 = plus(a_00, w_0.cos, d_0.a);
-    a_01 = plus(a_01, w_0.cos, d_1.a);
-    b_00 = plus(b_00, w_0.sin, d_0.b);
-    b_01 = plus(b_01, w_0.sin, d_1.b);
     @if(WIDE) {
-      let w_1 = waves(p.short_turns, angles_1);
+      sums_1 = more(sums_1, waves(p.short_turns, angles_1), x);
       angles_1 = after4(angles_1, steps_1, p.short);
-      a_10 = plus(a_10, w_1.cos, d_0.a);
-      a_11 = plus(a_11, w_1.cos, d_1.a);
-      b_10 = plus(b_10, w_1.sin, d_0.b);
-      b_11 = plus(b_11, w_1.sin, d_1.b);
+      sums_2 = more(sums_2, waves(p.short_turns, angles_2), x);
+      angles_2 = after4(angles_2, steps_2, p.short);
+      sums_3 = more(sums_3, waves(p.short_turns, angles_3), x);
+      angles_3 = after4(angles_3, steps_3, p.short);
     }
   }
-  store_lines(own.x, line, own.y, a_00, a_01, b_00, b_01);
-  @if(WIDE) { store_lines(own.x, line + 4u, own.y, a_10, a_11, b_10, b_11); }
+  store_lines(own.x, line, own.y, sums_0);
+  @if(WIDE) {
+    store_lines(own.x, line + 4u, own.y, sums_1);
+    store_lines(own.x, line + 8u, own.y, sums_2);
+    store_lines(own.x, line + 12u, own.y, sums_3);
+  }
 }
+
+// Threads that share numbers of the spectra.
+const LANES = 8u;
+// Of a thread, the sums of up to four numbers, with those of four matrices each.
+var<workgroup> sums: array<mat4x4f, WG>;
+
+// One of a group's numbers, and of its last one again where there are fewer: its word, as in the tables.
+fn word_of(list: u32, first: u32, j: u32, count: u32) -> u32 { return tables[list + 2u * (first + min(j, count - 1u)) + 1u]; }
+
+// Waves of the longer side at four places, and the angle of the next four that a thread has.
+struct Turning {
+  f: u32,
+  is_odd: bool,
+  angle: u32,
+  step: u32,
+}
+
+fn turning(word: u32, lane: u32) -> Turning {
+  let f = word & 0xffffu;
+  return Turning(f, word > 0xffffu, long_angle(f * 4u * lane), long_angle(f * 4u * LANES));
+}
+
+fn waves_of(t: Turning) -> Waves {
+  let w = waves(p.long_turns, following(t.angle, t.f, p.long));
+  return Waves(w.cos, select(-w.sin, w.sin, t.is_odd));
+}
+
+fn turned(t: Turning) -> Turning { return Turning(t.f, t.is_odd, after(t.angle, t.step, p.long), t.step); }
 
 fn total(v: vec4f) -> f32 { return v.x + v.y + (v.z + v.w); }
 
-// Threads that share a number of the spectra.
-const LANES = 8u;
-var<workgroup> sums: array<vec4f, WG>;
+// The lines of four matrices at four places: of A, of B.
+struct Fours {
+  a: mat4x4f,
+  b: mat4x4f,
+}
+
+fn dotted(to: mat4x4f, w: Waves, x: Fours) -> mat4x4f {
+  return mat4x4f(
+    fma(w.sin, x.b[0], fma(w.cos, x.a[0], to[0])), fma(w.sin, x.b[1], fma(w.cos, x.a[1], to[1])),
+    fma(w.sin, x.b[2], fma(w.cos, x.a[2], to[2])), fma(w.sin, x.b[3], fma(w.cos, x.a[3], to[3])),
+  );
+}
+
+fn totals(m: mat4x4f) -> vec4f { return vec4f(total(m[0]), total(m[1]), total(m[2]), total(m[3])); }
 
 @compute @workgroup_size(WG)
 fn gather(
@@ -332,38 +434,52 @@ fn gather(
   let wanted = (id.x + id.y * groups.x) * (WG / LANES) + local / LANES;
   let i = min(wanted, p.threads - 1u);
   let lane = local % LANES;
-  let four = quotient(i, p.by_n);
-  let list = 2u * p.lines + 1u + 3u * (i - four * p.n);
-  let word = tables[list + 1u];
-  let f = word & 0xffffu;
+  let four = quotient(i, p.by_lines);
+  let list = 2u * p.lines + 1u;
+  let group = list + 2u * p.n + 3u * (i - four * p.by_lines.x);
+  let first = tables[group];
+  let numbers = tables[group + 1u];
   let count = min(4u, p.count - 4u * four);
   // Of a matrix beyond the last, the first one's numbers are read.
-  let start = line_at(4u * four, tables[list + 2u]);
+  let start = line_at(4u * four, tables[group + 2u]);
   let next = 2u * b_after();
   let second = start + select(0u, next, count > 1u);
   let third = start + select(0u, 2u * next, count > 2u);
   let fourth = start + select(0u, 3u * next, count > 3u);
-  let step = long_angle(f * 4u * LANES);
-  var angle = long_angle(f * 4u * lane);
+  var t_0 = turning(word_of(list, first, 0u, numbers), lane);
+  var t_1 = turning(word_of(list, first, 1u, numbers), lane);
+  var t_2 = turning(word_of(list, first, 2u, numbers), lane);
+  var t_3 = turning(word_of(list, first, 3u, numbers), lane);
   // A row for each matrix.
-  var sum = mat4x4f();
-  for (var q = lane; q < 2u * p.blocks.x; q += LANES) {
-    let w = waves(p.long_turns, following(angle, f, p.long));
-    angle = after(angle, step, p.long);
-    let s = select(-w.sin, w.sin, word > 0xffffu);
-    let at = q + b_after();
-    sum = mat4x4f(
-      fma(s, lines_in[start + at], fma(w.cos, lines_in[start + q], sum[0])),
-      fma(s, lines_in[second + at], fma(w.cos, lines_in[second + q], sum[1])),
-      fma(s, lines_in[third + at], fma(w.cos, lines_in[third + q], sum[2])),
-      fma(s, lines_in[fourth + at], fma(w.cos, lines_in[fourth + q], sum[3])),
+  var sum_0 = mat4x4f();
+  var sum_1 = mat4x4f();
+  var sum_2 = mat4x4f();
+  var sum_3 = mat4x4f();
+  for (var q = lane; q < p.quads; q += LANES) {
+    let b = q + b_after();
+    let x = Fours(
+      mat4x4f(lines_in[start + q], lines_in[second + q], lines_in[third + q], lines_in[fourth + q]),
+      mat4x4f(lines_in[start + b], lines_in[second + b], lines_in[third + b], lines_in[fourth + b]),
     );
+    sum_0 = dotted(sum_0, waves_of(t_0), x);
+    sum_1 = dotted(sum_1, waves_of(t_1), x);
+    sum_2 = dotted(sum_2, waves_of(t_2), x);
+    sum_3 = dotted(sum_3, waves_of(t_3), x);
+    t_0 = turned(t_0);
+    t_1 = turned(t_1);
+    t_2 = turned(t_2);
+    t_3 = turned(t_3);
   }
-  sums[local] = vec4f(total(sum[0]), total(sum[1]), total(sum[2]), total(sum[3]));
+  sums[local] = mat4x4f(totals(sum_0), totals(sum_1), totals(sum_2), totals(sum_3));
   workgroupBarrier(); // the sums of all threads are there
-  if (lane >= count || wanted > i) { return; }
-  let first = local - lane;
-  var all = sums[first][lane];
-  for (var other = 1u; other < LANES; other++) { all += sums[first + other][lane]; }
-  spectra_out[(p.first + 4u * four + lane) * p.n + tables[list]] = p.scale * all;
+  // Each thread finishes two of a group's sixteen.
+  for (var own = lane; own < 16u; own += LANES) {
+    let k = own / 4u;
+    let matrix = own % 4u;
+    if (k < numbers && matrix < count && wanted == i) {
+      var all = sums[local - lane][k][matrix];
+      for (var other = 1u; other < LANES; other++) { all += sums[local - lane + other][k][matrix]; }
+      spectra_out[(p.first + 4u * four + matrix) * p.n + tables[list + 2u * (first + k)]] = p.scale * all;
+    }
+  }
 }

@@ -74,16 +74,17 @@ function frequencyCase(name: string, stack: number, out: number, width: number, 
   const rows = Int32Array.from(places, (at) => Math.floor(at / width));
   const columns = Int32Array.from(places, (at) => at % width);
   const i32 = (data: Int32Array) => ({ dtype: 'i32' as const, shape: [data.length], data: [...data] });
+  const { tables, counts } = productTables(rows, columns, { out, in: width });
   return {
     name,
     inputs: [
       { dtype: 'f32' as const, shape: adjoint ? [stack, out, width] : [stack, n] },
       i32(rows),
       i32(columns),
-      i32(productTables(rows, columns, { out, in: width })),
+      i32(tables),
       { dtype: 'f32' as const, shape: [out + width, 2], data: [...turnTable(out, width)] },
     ],
-    attrs: { out, in: width, scaling: 150 },
+    attrs: { out, in: width, scaling: 150, counts },
     gradientInputs: n < 50 ? [0] : [],
   };
 }

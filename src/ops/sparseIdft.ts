@@ -7,14 +7,20 @@ import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { type FrequencyInputs, hasFastTransform, spectralTables, turnTable } from './spectral.ts';
 import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
-import { deltaKernel, productTables, type StackedSizes, spectraKernel } from './spectralProducts.ts';
+import {
+  deltaKernel,
+  type ProductsAttrs,
+  productTables,
+  type StackedSizes,
+  spectraKernel,
+} from './spectralProducts.ts';
 import type { SpectralAttrs } from './spectrum.ts';
 
 /** Sizes from the inputs of both ops: the first operand, then rows, columns, tables, turns. */
 function sizesOf(
   name: string,
   inputs: readonly TensorType[],
-  attrs: SpectralAttrs,
+  attrs: ProductsAttrs,
   adjoint: boolean,
 ): StackedSizes {
   const first = inputs[0]!.shape;
@@ -27,13 +33,13 @@ function sizesOf(
   // Products of indices are reduced as u32.
   if (out > 65535 || width > 65535)
     fail('limit', `${name}: ${out} × ${width} exceeds 65535 rows or columns.`);
-  return { ...attrs, stack: first[0]!, n, tables: inputs[3]!.shape[0]! };
+  return { ...attrs, stack: first[0]!, n };
 }
 
 const tables = { tables: { in: 3 }, turns: { in: 4 } };
 
 /** spectrum f32 [T, n], rows, columns i32 [n], tables i32, turns f32 [out + in, 2] (`frequencyInputs`) → ΔW [T, out, in]. */
-export const sparseIdftOp = defineOp<SpectralAttrs>({
+export const sparseIdftOp = defineOp<ProductsAttrs>({
   name: 'sparseIdft',
   infer: (inputs, attrs) => {
     const { stack } = sizesOf('sparseIdft', inputs, attrs, false);
@@ -54,7 +60,7 @@ export const sparseIdftOp = defineOp<SpectralAttrs>({
 });
 
 /** dΔ f32 [T, out, in] and the tables of sparseIdft → the gradient of the spectrum [T, n]: n entries of the forward transform. */
-export const sparseDftOp = defineOp<SpectralAttrs>({
+export const sparseDftOp = defineOp<ProductsAttrs>({
   name: 'sparseDft',
   infer: (inputs, attrs) => {
     const { stack, n } = sizesOf('sparseDft', inputs, attrs, true);
@@ -72,8 +78,9 @@ export const sparseDftOp = defineOp<SpectralAttrs>({
 export const sparseIdft = (
   g: Emitter,
   spectrum: Value,
-  { attrs, places, products, turns }: FrequencyInputs,
-): Value => g.emit<SpectralAttrs>(sparseIdftOp, [spectrum, ...places, products, turns], attrs)[0]!;
+  { attrs, counts, places, products, turns }: FrequencyInputs,
+): Value =>
+  g.emit<ProductsAttrs>(sparseIdftOp, [spectrum, ...places, products, turns], { ...attrs, counts })[0]!;
 
 /** The constants of layers of one shape: entries at whole places below out and in, all different. */
 export function frequencyInputs(
@@ -85,10 +92,11 @@ export function frequencyInputs(
   const { out, in: width } = attrs;
   const i32 = (data: Int32Array, name: string) =>
     g.constant({ dtype: 'i32', shape: [data.length] }, data, name);
+  const { tables: products, counts } = productTables(rows, columns, attrs);
   return {
-    attrs,
+    ...{ attrs, counts },
     places: [i32(rows, 'frequency rows'), i32(columns, 'frequency columns')],
-    products: i32(productTables(rows, columns, attrs), 'frequencies for products'),
+    products: i32(products, 'frequencies for products'),
     transforms: hasFastTransform(attrs)
       ? i32(spectralTables(rows, columns, out, width), 'frequencies for transforms')
       : null,

@@ -20,7 +20,7 @@ import { addParts } from './addParts.ts';
 import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
 import { matmul } from './onnx.ts';
 import { deltaOnnx, spectraOf, spectrumOnnx } from './spectralOnnx.ts';
-import { productsCost } from './spectralProducts.ts';
+import { type ProductCounts, productsCost } from './spectralProducts.ts';
 import type { SpectralAttrs } from './spectrum.ts';
 
 /** Half a row as complex numbers fits into the workgroup memory that every device has. */
@@ -323,6 +323,7 @@ export const spectralGradOp = defineOp<SpectralGradAttrs>({
 export interface FrequencyInputs {
   readonly attrs: SpectralAttrs;
   readonly places: readonly [rows: Value, columns: Value];
+  readonly counts: ProductCounts;
   /** Tables of products that make ΔW, and of rows' transforms where the sizes have fast ones. */
   readonly products: Value;
   readonly transforms: Value | null;

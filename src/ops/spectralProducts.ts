@@ -3,7 +3,7 @@
  * numbers of each frequency of the shorter side, then products of those with the shorter side's waves, and backwards in the opposite order.
  */
 import type { Caps, Dispatch, Kernel, Param, Ref } from '../graph/types.ts';
-import { divisor, perElement, spread, WORKGROUP } from './dispatch.ts';
+import { divisor, perElement, WORKGROUP } from './dispatch.ts';
 import type { SpectralAttrs, SpectralForm } from './spectrum.ts';
 
 const SHADER = 'spectralProducts.wgsl';
@@ -11,9 +11,11 @@ const SHADER = 'spectralProducts.wgsl';
 /** Most bytes of lines at once; longer stacks go through in parts. */
 const SCRATCH_BYTES = 64 * 1024 * 1024;
 
-/** Places and matrices of a thread, threads that share a number of the spectra. */
+/** Lines are filled up to so many places. */
 const PLACES = 8;
+/** Matrices of a thread, numbers of a line that it finishes together, and threads that share these. */
 const MATRICES = 4;
+const TOGETHER = 4;
 const LANES = 8;
 
 const fold = (f: number, size: number): number => Math.min(f, size - f);
@@ -24,8 +26,22 @@ type Sizes = Pick<SpectralAttrs, 'out' | 'in'>;
 /** Whether the rows of ΔW are the longer side. */
 const isTall = ({ out, in: width }: Sizes): boolean => out > width;
 
-/** What spectralProducts.wgsl looks up; the first number is how many lines there are. */
-export function productTables(rows: Int32Array, columns: Int32Array, sizes: Sizes): Int32Array {
+/** What spectralProducts.wgsl looks up, and how much of it there is. */
+export interface ProductTables {
+  readonly tables: Int32Array;
+  readonly counts: ProductCounts;
+}
+
+export interface ProductCounts {
+  /** Frequencies of the shorter side that occur; even ones come first. */
+  readonly lines: number;
+  /** Even ones of an even side; of an odd side all. */
+  readonly evens: number;
+  /** Groups of up to four numbers of one line. */
+  readonly groups: number;
+}
+
+export function productTables(rows: Int32Array, columns: Int32Array, sizes: Sizes): ProductTables {
   const { out, in: width } = sizes;
   const [long, short] = isTall(sizes) ? [rows, columns] : [columns, rows];
   const [longSize, shortSize] = isTall(sizes) ? [out, width] : [width, out];
@@ -36,14 +52,28 @@ export function productTables(rows: Int32Array, columns: Int32Array, sizes: Size
     if (numbers) numbers.push(k);
     else numbersOf.set(line, [k]);
   });
-  const lines = [...numbersOf].sort(([a], [b]) => a - b);
-  const starts = [0];
-  for (const [, numbers] of lines) starts.push(starts.at(-1)! + numbers.length);
+  const isLater = (f: number): boolean => shortSize % 2 === 0 && f % 2 === 1;
+  const lines = [...numbersOf].sort(([a], [b]) => Number(isLater(a)) - Number(isLater(b)) || a - b);
   const isOdd = (k: number): boolean => 2 * long[k]! > longSize !== 2 * short[k]! > shortSize;
-  const entries = lines.flatMap(([, numbers], line) =>
-    numbers.flatMap((k) => [k, fold(long[k]!, longSize) + (isOdd(k) ? 2 ** 16 : 0), line]),
+  const starts = [0];
+  const groups: number[] = [];
+  lines.forEach(([, numbers], line) => {
+    const start = starts.at(-1)!;
+    for (let i = 0; i < numbers.length; i += TOGETHER)
+      groups.push(start + i, Math.min(TOGETHER, numbers.length - i), line);
+    starts.push(start + numbers.length);
+  });
+  const entries = lines.flatMap(([, numbers]) =>
+    numbers.flatMap((k) => [k, fold(long[k]!, longSize) + (isOdd(k) ? 2 ** 16 : 0)]),
   );
-  return Int32Array.from([...lines.map(([f]) => f), ...starts, ...entries]);
+  return {
+    tables: Int32Array.from([...lines.map(([f]) => f), ...starts, ...entries, ...groups]),
+    counts: {
+      lines: lines.length,
+      evens: lines.filter(([f]) => !isLater(f)).length,
+      groups: groups.length / 3,
+    },
+  };
 }
 
 /** What a number of S costs for each place of the longer side, and a product's term, there and back, in multiply-adds of a large product, as timed on a processor. */
@@ -56,15 +86,15 @@ export function productsCost({ out, in: width, n }: Sizes & { readonly n: number
   return long * (TERM_COST * short * Math.min(short, n) + NUMBER_COST * n);
 }
 
-/** Lines in tables of n numbers. */
-const linesOf = (tables: number, n: number): number => (tables - 1 - 3 * n) / 2;
+/** What the ops say of their sizes. */
+export interface ProductsAttrs extends SpectralAttrs {
+  readonly counts: ProductCounts;
+}
 
 /** What the kernels of a stack are told. */
-export interface StackedSizes extends SpectralAttrs {
+export interface StackedSizes extends ProductsAttrs {
   readonly stack: number;
   readonly n: number;
-  /** Words of the tables. */
-  readonly tables: number;
 }
 
 interface Operands {
@@ -72,50 +102,63 @@ interface Operands {
   readonly turns: Ref;
 }
 
-/** A kernel's two dispatches, each with its own count of threads, for every part of the stack whose lines fit into the scratch buffer. */
-function inParts(sizes: StackedSizes, caps: Caps, part: (of: Part) => readonly [Dispatch, Dispatch]): Kernel {
-  const { stack, n, tables, scaling, out, in: width } = sizes;
-  const lines = linesOf(tables, n);
+type Entry = 'spread' | 'combine' | 'fold' | 'gather';
+
+/** A dispatch of an entry point. */
+type Part = (entry: Entry, bindings: readonly Ref[]) => Dispatch;
+
+/** Places, numbers and lines of a thread: for adapters on a CPU as many as share what they load, for others as many as fit into registers. */
+const FORMS = {
+  vector: { places: 8, numbers: 8, lines: 16 },
+  workgroup: { places: 4, numbers: 4, lines: 4 },
+} as const;
+
+/** A kernel's dispatches for every part of the stack whose lines fit into the scratch buffer. */
+function inParts(sizes: StackedSizes, caps: Caps, part: (of: Part) => readonly Dispatch[]): Kernel {
+  const { stack, n, scaling, out, in: width, counts } = sizes;
+  const { lines, evens, groups } = counts;
   const [long, short] = isTall(sizes) ? [out, width] : [width, out];
   const form: SpectralForm = sizes.form ?? (caps.software ? 'vector' : 'workgroup');
-  const isWide = form === 'vector';
-  const blocks = Math.ceil(lower(long) / PLACES);
-  const bytes = 4 * 2 * lines * blocks * PLACES;
+  const own = FORMS[form];
+  const eights = Math.ceil(lower(long) / PLACES);
+  const half = short % 2 === 0 ? short / 2 : 0;
+  const last = Math.floor(short / (half > 0 ? 4 : 2));
+  const bytes = 4 * 2 * lines * eights * PLACES;
   const atOnce = Math.max(1, Math.min(stack, Math.floor(SCRATCH_BYTES / bytes / MATRICES) * MATRICES));
-  const beside = (numbers: number): number => Math.ceil(numbers / (isWide ? 8 : 4));
+  const wg = form === 'vector' ? LANES : WORKGROUP;
   const dispatches: Dispatch[] = [];
   for (let first = 0; first < stack; first += atOnce) {
     const count = Math.min(atOnce, stack - first);
     const fours = Math.ceil(count / MATRICES);
-    const params = (threads: number, across: number): Param[] => [
-      ...[long, short],
-      ...(isTall(sizes) ? [0, out, width, 1] : [out, 0, 1, width]),
-      ...[first, count, n, { f32: scaling / (out * width) }, threads, lines],
-      ...[blocks, lines, across, n, long].flatMap((size) => divisor(size)),
-    ];
-    const threads = {
-      spread: fours * lines * blocks,
-      combine: count * blocks * beside(lower(short)),
-      fold: count * blocks * beside(lines),
-      gather: fours * n,
+    // Threads, and what an index is divided by: places, what stands beside them, lines or groups.
+    const laid = (entry: Entry): readonly [number, number, number, number] => {
+      if (entry === 'spread') return [fours * lines * eights, eights, 1, lines];
+      if (entry === 'gather') return [fours * groups, 1, 1, groups];
+      const blocks = (eights * PLACES) / own.places;
+      const beside = Math.ceil(entry === 'fold' ? lines / own.lines : (last + 1) / own.numbers);
+      return [count * blocks * beside, blocks, beside, 1];
     };
-    const wg = isWide ? LANES : WORKGROUP;
     dispatches.push(
-      ...part((entry, bindings) => ({
-        ...{ shader: SHADER, entry, bindings },
-        conditions: { WIDE: isWide },
-        constants: { WG: entry === 'gather' ? wg : WORKGROUP },
-        params: params(threads[entry], beside(entry === 'fold' ? lines : lower(short))),
-        workgroups:
-          entry === 'gather' ? spread(Math.ceil((threads.gather * LANES) / wg)) : perElement(threads[entry]),
-      })),
+      ...part((entry, bindings) => {
+        const [threads, ...by] = laid(entry);
+        const params: Param[] = [
+          ...[long, short],
+          ...(isTall(sizes) ? [0, out, width, 1] : [out, 0, 1, width]),
+          ...[first, count, n, { f32: scaling / (out * width) }, threads],
+          ...[lines, evens, (eights * PLACES) / 4, last, half],
+          ...[...by, long].flatMap((size) => divisor(size)),
+        ];
+        return {
+          ...{ shader: SHADER, entry, bindings, params },
+          conditions: { WIDE: form === 'vector' },
+          constants: { WG: wg },
+          workgroups: perElement(entry === 'gather' ? threads * LANES : threads, wg),
+        };
+      }),
     );
   }
   return { scratchBytes: [atOnce * bytes], dispatches };
 }
-
-/** A dispatch of an entry point. */
-type Part = (entry: 'spread' | 'combine' | 'fold' | 'gather', bindings: readonly Ref[]) => Dispatch;
 
 /** Spectra [T, n] → ΔW [T, out, in]. */
 export function deltaKernel(
