@@ -2,7 +2,7 @@
 // partial [splits, batch, rows, columns]; C lies as its strides say. All sizes count vec4 with VEC_C, else numbers.
 // conditions: VEC_C
 import package::lib::epilogue::store_element;
-import package::lib::index::{flat, quotient};
+import package::lib::index::{flat, place_in, quotient};
 
 struct Params {
   count: u32, // of a matrix
@@ -31,9 +31,7 @@ fn sum_splits(@builtin(global_invocation_id) gid: vec3u, @builtin(num_workgroups
   for (var s = 1u; s < p.splits; s++) { v += partial[s * p.split + first]; }
   let row = quotient(i, p.columns);
   let column = i - row * p.columns.x;
-  let rest = quotient(gid.z, p.by_batch2);
-  let outer = quotient(rest, p.by_batch1);
-  let batch = vec3u(outer, rest - outer * p.by_batch1.x, gid.z - rest * p.by_batch2.x);
+  let batch = place_in(gid.z, p.by_batch1, p.by_batch2);
   let to = batch * p.c_strides.xyz;
   let beside = batch * p.c_columns.xyz;
   store_element(v, to.x + to.y + to.z + row * p.ldc + column, beside.x + beside.y + beside.z + column);

@@ -17,3 +17,10 @@ fn upper_half(lhs: u32, rhs: u32) -> u32 {
 fn quotient(n: u32, by: vec4u) -> u32 {
   return upper_half(n << 1u, by.y) >> by.z;
 }
+
+// Where number n of three axes lies, by the sizes of the two inner ones.
+fn place_in(n: u32, by_1: vec4u, by_2: vec4u) -> vec3u {
+  let rest = quotient(n, by_2);
+  let outer = quotient(rest, by_1);
+  return vec3u(outer, rest - outer * by_1.x, n - rest * by_2.x);
+}

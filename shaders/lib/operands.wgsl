@@ -3,7 +3,7 @@
 // holds pairs of f16. QUANT: B is packed (src/ops/quantised.ts). Of a B beyond the binding limit each dispatch sees some rows: columns n_first to n_end
 // of C with TRANS_B, else the part k_first to k_end of the sum, which is a split of its own.
 // conditions: TRANS_A TRANS_B VEC_A VEC_B VEC_2 B_F16 GUARD SECOND
-import package::lib::index::quotient;
+import package::lib::index::{place_in, quotient};
 import package::lib::quantised::{four_codes, byte_of};
 
 struct Params {
@@ -161,11 +161,7 @@ fn batch_of(z: u32) -> vec2u {
 }
 
 // Where a batch lies along the three axes.
-fn place_of(batch: u32) -> vec3u {
-  let rest = quotient(batch, p.by_batch2);
-  let outer = quotient(rest, p.by_batch1);
-  return vec3u(outer, rest - outer * p.by_batch1.x, batch - rest * p.by_batch2.x);
-}
+fn place_of(batch: u32) -> vec3u { return place_in(batch, p.by_batch1, p.by_batch2); }
 
 fn offset_of(place: vec3u, strides: vec4u) -> u32 {
   return place.x * strides.x + place.y * strides.y + place.z * strides.z;

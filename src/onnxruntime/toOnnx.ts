@@ -167,24 +167,22 @@ function createWriter(): ModelWriter {
 const namedTables = (
   once: (key: string, make: () => string) => string,
   initializer: (dtype: OnnxDType, dims: readonly number[], data: ArrayLike<number>) => string,
-): Pick<OnnxWriter, 'table' | 'indices'> => ({
-  table: (name, dims, value) =>
-    once(`table ${name}`, () =>
-      initializer(
-        'float32',
-        dims,
-        Float32Array.from({ length: sizeOf(dims) }, (_, i) => value(i)),
-      ),
-    ),
-  indices: (name, dims, value) =>
-    once(`indices ${name}`, () =>
-      initializer(
-        'int32',
-        dims,
-        Int32Array.from({ length: sizeOf(dims) }, (_, i) => value(i)),
-      ),
-    ),
-});
+): Pick<OnnxWriter, 'table' | 'indices'> => {
+  const of =
+    (
+      dtype: 'float32' | 'int32',
+      pack: (numbers: readonly number[]) => ArrayLike<number>,
+    ): OnnxWriter['table'] =>
+    (name, dims, value) =>
+      once(`${dtype} ${name}`, () => {
+        const numbers = Array.from({ length: sizeOf(dims) }, (_, i) => value(i));
+        return initializer(dtype, dims, pack(numbers));
+      });
+  return {
+    table: of('float32', (n) => Float32Array.from(n)),
+    indices: of('int32', (n) => Int32Array.from(n)),
+  };
+};
 
 /** Flat vectors of pieces and parts of them: what was joined from pieces gives a piece back without a copy. */
 function flatParts(op: OnnxWriter['op'], ints: OnnxWriter['ints']): Pick<OnnxWriter, 'joined' | 'part'> {

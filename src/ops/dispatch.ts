@@ -110,9 +110,10 @@ export function rowRanges({ rows, columns }: { readonly rows: number; readonly c
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
-/** Bindings start at multiples of 256 bytes, products step through 16 rows at a time, and the widest tile has 64 columns. */
+/** Bindings start at multiples of so many bytes. */
 const ALIGNED_BYTES = 256;
-const ALIGNED_ROWS = 64;
+/** Rows or columns that a product may be cut at: the steps of a sum and the tiles of every variant divide them, and so many f32 are {@link ALIGNED_BYTES}. */
+export const ALIGNED = 64;
 
 /** A matrix's rows in parts that can each be bound: one part where it is within the limit. */
 export function rowParts(
@@ -122,7 +123,7 @@ export function rowParts(
   limitBytes: number,
 ): { readonly first: number; readonly end: number; readonly ref: Ref }[] {
   if (rows * rowBytes <= limitBytes) return [{ first: 0, end: rows, ref }];
-  const unit = Math.max(ALIGNED_ROWS, ALIGNED_BYTES / gcd(ALIGNED_BYTES, rowBytes));
+  const unit = Math.max(ALIGNED, ALIGNED_BYTES / gcd(ALIGNED_BYTES, rowBytes));
   const each = Math.max(unit, Math.floor(limitBytes / rowBytes / unit) * unit);
   return Array.from({ length: Math.ceil(rows / each) }, (_, i) => {
     const first = i * each;

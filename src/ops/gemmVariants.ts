@@ -36,9 +36,6 @@ export const gemmVariants = {
   tiled128x64turned: { entry: 'tiled', threads: [8, 16], block: [8, 8], depth: 8, turned: true },
 } as const satisfies Record<string, GemmVariant>;
 
-/** Columns that every variant's tiles divide. */
-export const TILED_COLUMNS = 64;
-
 export type GemmVariantName = keyof typeof gemmVariants;
 
 const variantOf = (name: GemmVariantName): GemmVariant => gemmVariants[name];

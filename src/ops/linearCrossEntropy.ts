@@ -6,7 +6,7 @@ import type { Dispatch, Emitter, OnnxForm, Ref, TensorType, Value } from '../gra
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
 import { countedLabels } from './crossEntropy.ts';
-import { spread } from './dispatch.ts';
+import { ALIGNED, spread } from './dispatch.ts';
 import { binary } from './elementwise.ts';
 import { type Gemm, gemmKernel } from './gemm.ts';
 import { matmul } from './onnx.ts';
@@ -27,7 +27,6 @@ const CHUNK_BYTES = 32 * 1024 * 1024;
 const MOST_CHUNK_BYTES = 100 * 1024 * 1024;
 /** A chunk's products read the whole weight, so that it should be of so many rows at least. */
 const LONG_CHUNK = 512;
-const ALIGNED_ROWS = 64;
 
 /** Numbers from a row of logits to the next. */
 const rowStride = (classes: number): number => Math.ceil(classes / 4) * 4;
@@ -36,7 +35,7 @@ const rowStride = (classes: number): number => Math.ceil(classes / 4) * 4;
 function chunkRowsFor(classes: number): number {
   const within = (bytes: number): number => Math.floor(bytes / (4 * rowStride(classes)));
   const rows = Math.max(within(CHUNK_BYTES), Math.min(LONG_CHUNK, within(MOST_CHUNK_BYTES)));
-  return Math.max(ALIGNED_ROWS, rows - (rows % ALIGNED_ROWS));
+  return Math.max(ALIGNED, rows - (rows % ALIGNED));
 }
 
 function dims(
@@ -91,8 +90,8 @@ export const linearCrossEntropyOp = defineOp<LinearCrossEntropyAttrs>({
   name: 'linearCrossEntropy',
   infer: (inputs, { chunkRows, withGradient, packed }) => {
     const [rows, width] = dims(inputs, packed);
-    if (chunkRows % ALIGNED_ROWS !== 0)
-      fail('shape', `linearCrossEntropy: ${chunkRows} rows are no multiple of ${ALIGNED_ROWS}.`);
+    if (chunkRows % ALIGNED !== 0)
+      fail('shape', `linearCrossEntropy: ${chunkRows} rows are no multiple of ${ALIGNED}.`);
     const loss = { dtype: 'f32' as const, shape: [1] };
     return withGradient ? [loss, { dtype: 'f32', shape: [rows, width] }] : [loss];
   },

@@ -7,8 +7,8 @@ import { sameShape, sizeOf } from '../graph/shape.ts';
 import type { TensorType } from '../graph/types.ts';
 import { defineOp } from '../graph/types.ts';
 import { fail } from '../lib/errors.ts';
+import { ALIGNED } from './dispatch.ts';
 import { type Gemm, gemmKernel, type ProductVariant } from './gemm.ts';
-import { TILED_COLUMNS } from './gemmVariants.ts';
 import { logicalMatrix, type QuantFormat } from './quantised.ts';
 import type { Activation } from './scalar.ts';
 import { type StackedMatmulAttrs, stackedLayout, stackedSizes } from './stackedMatmul.ts';
@@ -88,7 +88,7 @@ function innerOfSecond([, , a, b]: readonly TensorType[], attrs: ProductAttrs, m
   if (sizeOf(a!.shape) !== m * groups * k || !sameShape(b!.shape, lies))
     fail('shape', `product: a second pair of [${a!.shape}] and [${b!.shape}] makes no [${m}, ${n}].`);
   if (groups > 1 && !(transB && isGrouped(n, groups)))
-    fail('shape', `product: ${groups} groups of ${n} columns are no multiples of ${TILED_COLUMNS}.`);
+    fail('shape', `product: ${groups} groups of ${n} columns are no multiples of ${ALIGNED}.`);
   const has = (extra: Extra) => extras.includes(extra);
   if (alpha !== 1 || transA || keepRaw || has('scale') || (has('slope') && has('bias')))
     fail(
@@ -99,8 +99,7 @@ function innerOfSecond([, , a, b]: readonly TensorType[], attrs: ProductAttrs, m
 }
 
 /** Whether columns can be so many groups with an update each: a tile has columns of one only. */
-export const isGrouped = (columns: number, groups: number): boolean =>
-  columns % (groups * TILED_COLUMNS) === 0;
+export const isGrouped = (columns: number, groups: number): boolean => columns % (groups * ALIGNED) === 0;
 
 /** One number per column. */
 export const ofColumns = (extra: Extra): boolean => extra === 'scale' || extra === 'bias' || extra === 'gain';

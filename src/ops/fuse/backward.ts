@@ -99,7 +99,6 @@ function biasOf(scale: Node, links: Links): Joined | null {
 function gainAt(scale: Node, links: Links): Joined | null {
   if (scale.op !== binaryOp || (scale.attrs as BinaryAttrs).fn !== 'mul') return null;
   const [value, gain] = scale.inputs as [Value, Value];
-  const gone = [scale];
   let dX = value;
   while (dX.producer?.op === viewOp && (dX.producer.attrs as ViewAttrs).offset === 0)
     dX = dX.producer.inputs[0]!;
@@ -116,5 +115,12 @@ function gainAt(scale: Node, links: Links): Joined | null {
   const isReady = !gain.producer || links.position(gain.producer) < from;
   if (!fits || !isReady || (norm.attrs as NormGradAttrs).gain) return null;
   if (links.writesBetween(from, links.position(scale))) return null;
-  return { node: norm, attrs: { gain: true }, inputs: [gain], gives: scale.outputs[0]!, output: 1, gone };
+  return {
+    node: norm,
+    attrs: { gain: true },
+    inputs: [gain],
+    gives: scale.outputs[0]!,
+    output: 1,
+    gone: [scale],
+  };
 }
