@@ -1,8 +1,8 @@
 /**
  * The package in an empty folder: it brings nothing with it, both examples fine-tune and write their merged file, in Node and in a page without a
- * build, and the two files answer alike in onnxruntime. Its types are those of the library, and the README shows the examples as they are.
+ * build, and the two files answer alike in onnxruntime. Its types are those of the library.
  *
- * Seen to fail with: a chunk that imports a package in any of the ways there are, a check file that a build leaves out, an example that is changed in one place.
+ * Seen to fail with: a chunk that imports a package in any of the ways there are, a check file that a build leaves out.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
@@ -151,14 +151,4 @@ test('both examples write a merged file that knows the pictures, and the two ans
   expect(browser.right).toBeGreaterThan(0.9);
   const most = Math.max(...node.scores.map(Math.abs));
   expect(Math.max(...node.scores.map((x, i) => Math.abs(x - browser.scores[i]!))) / most).toBeLessThan(1e-3);
-});
-
-test('the README shows the examples as they are', async () => {
-  const readme = await readFile('README.md', 'utf8');
-  for (const name of ['finetune.mjs', 'finetune.html'])
-    expect(readme).toContain((await readFile(join('examples', name), 'utf8')).trim());
-  expect((await readFile('examples/finetune.mjs', 'utf8')).trim().split('\n').length).toBeLessThanOrEqual(15);
-  expect((await readFile('examples/finetune.html', 'utf8')).trim().split('\n').length).toBeLessThanOrEqual(
-    25,
-  );
 });

@@ -1,6 +1,7 @@
 /**
  * One table of options for each command: it parses, and `--help` prints it. Seen to fail with: an option left out of the help, a number
- * that is taken as text, an unknown option without the nearest name, an option that was renamed while a sentence about it was not.
+ * that is taken as text, an unknown option without the nearest name, an option that was renamed while a sentence about it was not, a command
+ * in a text without an option that it needs.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { commands as products, runCommand } from '../../src/cli/commands.ts';
 import { command, helpOf, parseOptions } from '../../src/cli/options.ts';
 import { tools } from '../../tools/commands.ts';
+import { TEXTS, textOf, typedIn, wordsOf } from '../tools/markdown.ts';
 
 const commands = { ...products, ...tools };
 
@@ -35,7 +37,7 @@ const files = FOLDERS.flatMap((folder) =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((file) => /\.(ts|tsx|mjs|md)$/.test(file) && !/\.d\.m?ts$/.test(file))
     .map((file) => join(folder, file)),
-).concat('README.md', 'CHANGELOG.md');
+).concat('README.md', 'README.zh-Hans.md', 'CONTRIBUTING.md', 'CHANGELOG.md');
 
 /** CSS has names of the same look, in `var(--ink)`, in `'--ink':` and where styles are read by name. */
 const named = (text: string): string[] =>
@@ -204,4 +206,23 @@ it('every option that a text names is an option', async () => {
   );
   expect(files.length).toBeGreaterThan(300);
   expect(unknown).toEqual([]);
+});
+
+it('every command that a text shows can be typed as it stands', async () => {
+  const { scripts } = JSON.parse(textOf('package.json')) as { scripts: Record<string, string> };
+  const lines = TEXTS.flatMap((file) => typedIn(textOf(file)).map((line) => ({ file, line })));
+  const run = lines.filter(({ line }) => line.startsWith('npm run '));
+  expect(run.length).toBeGreaterThan(15);
+  for (const { file, line } of run) {
+    const [script, ...rest] = wordsOf(line)
+      .slice(2)
+      .filter((word) => word !== '-s');
+    expect(Object.keys(scripts), `${file}: ${line}`).toContain(script);
+    const [dashes, name, ...args] = rest;
+    if (script !== 'papilio' || name === 'COMMAND') continue;
+    expect(dashes, `${file}: ${line}`).toBe('--');
+    expect(Object.keys(commands), `${file}: ${line}`).toContain(name);
+    const { spec } = await commands[name as keyof typeof commands]!.load();
+    expect(() => parseOptions(spec, args), `${file}: ${line}`).not.toThrow();
+  }
 });
