@@ -3,6 +3,7 @@
  * are PEFT's.
  */
 import { z } from 'zod';
+import { say } from '../lib/say.ts';
 
 /** What a form needs to know of a field beyond its type. */
 export interface FieldMeta {
@@ -17,6 +18,17 @@ export interface FieldMeta {
   readonly min?: number;
   readonly max?: number;
   readonly step?: number;
+}
+
+/** As a schema has it: sentences are made when they are asked for. */
+type FieldWords = Omit<FieldMeta, 'title' | 'description'> & { title(): string; description(): string };
+
+const WORDS = z.registry<FieldWords>();
+
+/** A schema with what a form needs to know of it. */
+export function told<T extends z.ZodType>(schema: T, words: FieldWords): T {
+  WORDS.add(schema, words);
+  return schema;
 }
 
 /** No method has a third of these fields. */
@@ -36,10 +48,13 @@ export const givenFields = z.custom<Record<string, unknown>>(
 export function field<T extends z.ZodType>(
   schema: T,
   initial: z.util.NoUndefined<z.output<T>>,
-  meta: FieldMeta,
+  meta: FieldWords,
 ) {
   const bounded = schema.check(refuseLarge);
-  return bounded.default(() => structuredClone(initial) as z.util.NoUndefined<z.output<T>>).meta({ ...meta });
+  return told(
+    bounded.default(() => structuredClone(initial) as z.util.NoUndefined<z.output<T>>),
+    meta,
+  );
 }
 
 /** Letters of a text, entries of a list and of a dictionary that a field may have: more than any model has modules. */
@@ -69,15 +84,20 @@ const refuseLarge = ({ value, issues }: z.core.ParsePayload): void => {
 export const size = (most = 65_536) =>
   z.int().max(most, `a size is at most ${most.toLocaleString('en-GB')} here`);
 
-/** The description that {@link field} attached. */
+/** What {@link told} said of it, in the language spoken. */
 export function fieldMeta(schema: z.ZodType): FieldMeta | undefined {
-  return schema.meta() as FieldMeta | undefined;
+  const words = WORDS.get(schema);
+  return words && { ...words, title: words.title(), description: words.description() };
 }
 
 const names = z.union([z.array(z.string()), z.string()]).nullable();
 const nameList = z.array(z.string()).nullable();
 const indices = z.union([z.array(z.int().min(0)), z.int().min(0)]).nullable();
-const file = (description: string): FieldMeta => ({ title: '', description, group: 'file' });
+const file = (description: string): FieldWords => ({
+  title: () => '',
+  description: () => description,
+  group: 'file',
+});
 
 export const TASK_TYPES = [
   'SEQ_CLS',
@@ -91,9 +111,9 @@ export const TASK_TYPES = [
 /** Fields of every adapter_config.json. */
 export const fileFields = {
   task_type: field(z.string().nullable(), null, {
-    title: 'Task type',
-    description:
-      'What the model is for. SEQ_CLS and TOKEN_CLS also train and save the classifier, QUESTION_ANS the answer head.',
+    title: () => say`Task type`,
+    description: () =>
+      say`What the model is for. SEQ_CLS and TOKEN_CLS also train and save the classifier, QUESTION_ANS the answer head.`,
     group: 'advanced',
     options: TASK_TYPES,
   }),
@@ -114,9 +134,9 @@ export const fileFields = {
     file('Written as true: an adapter file is loaded frozen unless asked otherwise.'),
   ),
   modules_to_save: field(nameList, null, {
-    title: 'Modules to save',
-    description:
-      'Modules trained in full and stored beside the adapter: every module whose name ends with one of these.',
+    title: () => say`Modules to save`,
+    description: () =>
+      say`Modules trained in full and stored beside the adapter: every module whose name ends with one of these.`,
     group: 'targets',
   }),
 };
@@ -124,14 +144,14 @@ export const fileFields = {
 /** Fields of methods that adapt chosen modules. */
 export const targetFields = {
   target_modules: field(names, null, {
-    title: 'Target modules',
-    description:
-      'A list of names (a module matches if its name is an entry or ends with "." and an entry), or one regular expression for whole names, or "all-linear".',
+    title: () => say`Target modules`,
+    description: () =>
+      say`A list of names (a module matches if its name is an entry or ends with "." and an entry), or one regular expression for whole names, or "all-linear".`,
     group: 'targets',
   }),
   exclude_modules: field(names, null, {
-    title: 'Excluded modules',
-    description: 'Modules left alone even if they match: names or one regular expression, as above.',
+    title: () => say`Excluded modules`,
+    description: () => say`Modules left alone even if they match: names or one regular expression, as above.`,
     group: 'targets',
   }),
 };
@@ -140,20 +160,21 @@ export const targetFields = {
 export const layerFields = {
   ...targetFields,
   layers_to_transform: field(indices, null, {
-    title: 'Layers',
-    description:
-      'Only adapt layers with these numbers. Applies to list entries that match as a suffix; full names and expressions bypass it.',
+    title: () => say`Layers`,
+    description: () =>
+      say`Only adapt layers with these numbers. Applies to list entries that match as a suffix; full names and expressions bypass it.`,
     group: 'targets',
   }),
   layers_pattern: field(z.union([z.array(z.string()), z.string()]).nullable(), null, {
-    title: 'Layers pattern',
-    description:
-      'The name before the layer number (e.g. "layers" or "h") if the first number in a module name is not the layer.',
+    title: () => say`Layers pattern`,
+    description: () =>
+      say`The name before the layer number (e.g. "layers" or "h") if the first number in a module name is not the layer.`,
     group: 'targets',
   }),
   fan_in_fan_out: field(z.boolean(), false, {
-    title: 'Fan in, fan out',
-    description: 'PEFT sets it by itself: true for layers stored as (in, out) as in GPT-2, false for others.',
+    title: () => say`Fan in, fan out`,
+    description: () =>
+      say`PEFT sets it by itself: true for layers stored as (in, out) as in GPT-2, false for others.`,
     group: 'file',
   }),
 };
@@ -161,8 +182,9 @@ export const layerFields = {
 /** The bias setting; `only` is the method's documented `…_only` value. */
 export function biasField(only: string) {
   return field(z.string(), 'none', {
-    title: 'Bias',
-    description: `Which biases train too: none, all of the model's, or those of adapted layers (${only}).`,
+    title: () => say`Bias`,
+    description: () =>
+      say`Which biases train too: none, all of the model's, or those of adapted layers (${only}).`,
     group: 'main',
     options: ['none', 'all', only],
   });
@@ -171,8 +193,8 @@ export function biasField(only: string) {
 /** Dropout on the inputs of an additive update. */
 export function dropoutField() {
   return field(z.number().min(0).max(1), 0, {
-    title: 'Dropout',
-    description: 'Dropout on the inputs of the update while training.',
+    title: () => say`Dropout`,
+    description: () => say`Dropout on the inputs of the update while training.`,
     symbol: 'p',
     group: 'main',
     min: 0,
@@ -187,8 +209,8 @@ export const patternFields = (most?: number) => ({
     z.record(z.string(), size(most)),
     {},
     {
-      title: 'Rank by module',
-      description: 'Module name or expression to its own rank; the first that matches counts.',
+      title: () => say`Rank by module`,
+      description: () => say`Module name or expression to its own rank; the first that matches counts.`,
       group: 'advanced',
     },
   ),
@@ -196,8 +218,8 @@ export const patternFields = (most?: number) => ({
     z.record(z.string(), z.number()),
     {},
     {
-      title: 'Alpha by module',
-      description: 'Module name or expression to its own alpha; the first that matches counts.',
+      title: () => say`Alpha by module`,
+      description: () => say`Module name or expression to its own alpha; the first that matches counts.`,
       group: 'advanced',
     },
   ),

@@ -1,5 +1,6 @@
 /** What LoHa and LoKr share in PEFT: the fields beside their own, rank and scale of a layer, which layers they take. */
 import { z } from 'zod';
+import { say } from '../lib/say.ts';
 import { field, fileFields, layerFields, patternFields, size } from './fields.ts';
 import { lookupPattern } from './matching.ts';
 import { describeModule, patchOf } from './rules.ts';
@@ -13,11 +14,11 @@ const chance = z.number().min(0).max(1);
  * @param rank what the rank means to the method
  * @param most the largest rank there may be
  */
-export const lycorisFields = (rank: string, most?: number) => ({
+export const lycorisFields = (rank: () => string, most?: number) => ({
   ...fileFields,
   ...targets,
   r: field(size(most), 8, {
-    title: 'Rank',
+    title: () => say`Rank`,
     description: rank,
     symbol: 'r',
     group: 'main',
@@ -26,23 +27,23 @@ export const lycorisFields = (rank: string, most?: number) => ({
     step: 1,
   }),
   alpha: field(z.number(), 8, {
-    title: 'Alpha',
-    description: 'The update is scaled by alpha / r.',
+    title: () => say`Alpha`,
+    description: () => say`The update is scaled by alpha / r.`,
     symbol: '\\alpha',
     group: 'main',
     min: 0,
   }),
   rank_dropout: field(chance, 0, {
-    title: 'Rank dropout',
-    description: 'In training, the share of rows of the update that are left out at random.',
+    title: () => say`Rank dropout`,
+    description: () => say`In training, the share of rows of the update that are left out at random.`,
     group: 'advanced',
     min: 0,
     max: 0.9,
     step: 0.05,
   }),
   module_dropout: field(chance, 0, {
-    title: 'Module dropout',
-    description: 'In training, how often the update of a whole layer is left out.',
+    title: () => say`Module dropout`,
+    description: () => say`In training, how often the update of a whole layer is left out.`,
     group: 'advanced',
     min: 0,
     max: 0.9,
@@ -50,8 +51,9 @@ export const lycorisFields = (rank: string, most?: number) => ({
   }),
   ...patternFields(most),
   use_effective_conv2d: field(z.boolean(), false, {
-    title: 'Effective convolution',
-    description: 'Decomposes convolutions along their kernel too. It changes nothing on linear layers.',
+    title: () => say`Effective convolution`,
+    description: () =>
+      say`Decomposes convolutions along their kernel too. It changes nothing on linear layers.`,
     group: 'file',
   }),
 });

@@ -6,6 +6,7 @@
 import type { z } from 'zod';
 import type { Builder } from '../graph/builder.ts';
 import type { TensorType, Value } from '../graph/types.ts';
+import { say } from '../lib/say.ts';
 import type { CommonConfig } from './fields.ts';
 
 /** `conv1d` is GPT-2's linear layer stored as (in, out); `conv2d` counts one patch, in = channels * kernel height * width. */
@@ -119,23 +120,23 @@ export const identity = (config: MethodCase['config'] = {}): MethodCase => ({
 });
 
 export interface MethodCard {
-  /** One or two sentences for someone who has never heard of it. */
-  readonly idea: string;
+  /** In the language spoken: one or two sentences for someone who has never heard of it. */
+  idea(): string;
   /** KaTeX source. */
   readonly formula: string;
   /** An experiment worth five minutes. */
-  readonly tryThis: string;
-  readonly paper: string;
+  tryThis(): string;
+  paper(): string;
 }
 
 /** What a method is made of; lists show the methods by it, in this order. */
 export const FAMILIES = {
-  rotation: 'Rotations',
-  spectral: 'Spectral',
-  'low-rank': 'Low rank',
-  product: 'Products',
-  scale: 'Scales',
-  baseline: 'Baselines',
+  rotation: () => say`Rotations`,
+  spectral: () => say`Spectral`,
+  'low-rank': () => say`Low rank`,
+  product: () => say`Products`,
+  scale: () => say`Scales`,
+  baseline: () => say`Baselines`,
 } as const;
 
 /** What a reader of adapter files may correct after seeing the tensors. */

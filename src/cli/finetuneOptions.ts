@@ -1,7 +1,7 @@
 /** The flags of `papilio finetune`, and from them to settings, the adapter's configuration and how data is read. */
 import { fail } from '../common.ts';
 import { checkMapping } from '../data.ts';
-import { DEFAULT_METHOD, methodById } from '../methods.ts';
+import { DEFAULT_METHOD, fieldMeta, methodById } from '../methods.ts';
 import {
   type DataOptions,
   OPTIMIZERS,
@@ -50,7 +50,7 @@ function setting<const Type extends 'number' | 'string'>(
   type: Type,
   otherwise?: string,
 ) {
-  const { description = field } = trainingSchema.shape[field].meta() ?? {};
+  const { description = field } = fieldMeta(trainingSchema.shape[field]) ?? {};
   return {
     type,
     about: description

@@ -1,5 +1,6 @@
 /** Numbers and symbols as people read them. */
 import { language, say } from '../common.ts';
+import { METHODS, type MethodId } from '../methods.ts';
 import type { DataReport, EvalMetric } from '../protocol.ts';
 
 const groups = new Map<string, Intl.NumberFormat>();
@@ -49,6 +50,13 @@ export function real(x: number): string {
 
 /** An error: two significant figures in a power of ten. */
 export const power = (x: number): string => signed(x.toExponential(1).replace('e', ' e'));
+
+/** A method by its name; of those that have none of their own, what they train. */
+export function methodTitle(id: MethodId): string {
+  if (id === 'full') return say`Full fine-tuning`;
+  if (id === 'head') return say`Head only`;
+  return METHODS[id].title;
+}
 
 /** What a score counts; names of formulas stay. */
 export const metricText = (metric: EvalMetric['metric']): string =>

@@ -1,5 +1,7 @@
 /** The settings of a training run besides model, data and adapter: one zod schema for form, URL, command line and checkpoint. */
 import { z } from 'zod';
+import { told } from '../adapters/fields.ts';
+import { say } from '../lib/say.ts';
 
 export const OPTIMIZERS = ['adamw', 'sgd'] as const;
 export const SCHEDULES = ['constant', 'linear', 'cosine'] as const;
@@ -10,96 +12,162 @@ interface Range {
 }
 
 /** A field with its default, words, and bounds. */
-const field = (schema: z.ZodNumber, initial: number, title: string, description: string, range: Range) => {
+const field = (
+  schema: z.ZodNumber,
+  initial: number,
+  title: () => string,
+  description: () => string,
+  range: Range,
+) => {
   const { min, max } = range;
   const atLeast = min === undefined ? schema : schema.min(min);
   const bounded = max === undefined ? atLeast : atLeast.max(max);
-  return bounded.default(initial).meta({ title, description, ...range });
+  return told(bounded.default(initial), { title, description, group: 'main', ...range });
 };
-const number = (initial: number, title: string, description: string, range: Range) =>
+const number = (initial: number, title: () => string, description: () => string, range: Range) =>
   field(z.number(), initial, title, description, range);
-const whole = (initial: number, title: string, description: string, range: Range) =>
+const whole = (initial: number, title: () => string, description: () => string, range: Range) =>
   field(z.int(), initial, title, description, range);
 
-export const trainingSchema = z
-  .strictObject({
-    optimizer: z.enum(OPTIMIZERS).default('adamw').meta({
-      title: 'Optimiser',
-      description: 'AdamW as in PyTorch (decoupled weight decay), or SGD with momentum.',
-    }),
-    learningRate: number(2e-3, 'Learning rate', 'Peak step size; the schedule multiplies it.', {
+export const trainingSchema = z.strictObject({
+  optimizer: told(z.enum(OPTIMIZERS).default('adamw'), {
+    title: () => say`Optimiser`,
+    description: () => say`AdamW as in PyTorch (decoupled weight decay), or SGD with momentum.`,
+    group: 'main',
+  }),
+  learningRate: number(
+    2e-3,
+    () => say`Learning rate`,
+    () => say`Peak step size; the schedule multiplies it.`,
+    {
       min: 0,
       max: 10,
-    }),
-    schedule: z.enum(SCHEDULES).default('cosine').meta({
-      title: 'Schedule',
-      description:
-        'How the learning rate falls after the warm-up: not at all, on a line, or on half a cosine, to zero.',
-    }),
-    warmupSteps: whole(
-      20,
-      'Warm-up steps',
-      'Steps over which the learning rate rises from zero; at most a fifth of the run.',
-      {
-        min: 0,
-        max: 100000,
-      },
-    ),
-    weightDecay: number(
-      0,
-      'Weight decay',
-      'Share of each trained weight removed per unit of learning rate.',
-      { min: 0, max: 1 },
-    ),
-    beta1: number(0.9, 'β₁', "AdamW's memory of the gradient.", { min: 0, max: 0.9999 }),
-    beta2: number(0.999, 'β₂', "AdamW's memory of the squared gradient.", { min: 0, max: 0.99999 }),
-    epsilon: number(1e-8, 'ε', "Keeps AdamW's division finite.", { min: 1e-12, max: 1 }),
-    momentum: number(0.9, 'Momentum', "SGD's memory of the gradient.", { min: 0, max: 0.9999 }),
-    maxGradNorm: number(1, 'Clip norm', 'The gradient is scaled down to this norm; 0 turns clipping off.', {
+    },
+  ),
+  schedule: told(z.enum(SCHEDULES).default('cosine'), {
+    title: () => say`Schedule`,
+    description: () =>
+      say`How the learning rate falls after the warm-up: not at all, on a line, or on half a cosine, to zero.`,
+    group: 'main',
+  }),
+  warmupSteps: whole(
+    20,
+    () => say`Warm-up steps`,
+    () => say`Steps over which the learning rate rises from zero; at most a fifth of the run.`,
+    {
+      min: 0,
+      max: 100000,
+    },
+  ),
+  weightDecay: number(
+    0,
+    () => say`Weight decay`,
+    () => say`Share of each trained weight removed per unit of learning rate.`,
+    { min: 0, max: 1 },
+  ),
+  beta1: number(
+    0.9,
+    () => 'β₁',
+    () => say`AdamW's memory of the gradient.`,
+    { min: 0, max: 0.9999 },
+  ),
+  beta2: number(
+    0.999,
+    () => 'β₂',
+    () => say`AdamW's memory of the squared gradient.`,
+    { min: 0, max: 0.99999 },
+  ),
+  epsilon: number(
+    1e-8,
+    () => 'ε',
+    () => say`Keeps AdamW's division finite.`,
+    { min: 1e-12, max: 1 },
+  ),
+  momentum: number(
+    0.9,
+    () => say`Momentum`,
+    () => say`SGD's memory of the gradient.`,
+    { min: 0, max: 0.9999 },
+  ),
+  maxGradNorm: number(
+    1,
+    () => say`Clip norm`,
+    () => say`The gradient is scaled down to this norm; 0 turns clipping off.`,
+    {
       min: 0,
       max: 1e6,
-    }),
-    batchSize: whole(16, 'Batch size', 'Examples per forward pass.', { min: 1, max: 1024 }),
-    gradientAccumulation: whole(
-      1,
-      'Accumulation',
-      'Forward passes whose gradients are added before one update.',
-      {
-        min: 1,
-        max: 1024,
-      },
-    ),
-    sequenceLength: whole(128, 'Sequence length', 'Tokens per example of a language model.', {
+    },
+  ),
+  batchSize: whole(
+    16,
+    () => say`Batch size`,
+    () => say`Examples per forward pass.`,
+    { min: 1, max: 1024 },
+  ),
+  gradientAccumulation: whole(
+    1,
+    () => say`Accumulation`,
+    () => say`Forward passes whose gradients are added before one update.`,
+    {
+      min: 1,
+      max: 1024,
+    },
+  ),
+  sequenceLength: whole(
+    128,
+    () => say`Sequence length`,
+    () => say`Tokens per example of a language model.`,
+    {
       min: 2,
       max: 8192,
-    }),
-    steps: whole(300, 'Steps', 'Updates in this run; ignored when epochs is above 0.', {
+    },
+  ),
+  steps: whole(
+    300,
+    () => say`Steps`,
+    () => say`Updates in this run; ignored when epochs is above 0.`,
+    {
       min: 1,
       max: 10_000_000,
-    }),
-    epochs: number(0, 'Epochs', 'Passes over the training examples; 0 counts in steps.', {
+    },
+  ),
+  epochs: number(
+    0,
+    () => say`Epochs`,
+    () => say`Passes over the training examples; 0 counts in steps.`,
+    {
       min: 0,
       max: 10000,
-    }),
-    evalEvery: whole(
-      50,
-      'Evaluate every',
-      'Steps between evaluations on held-out examples; 0 evaluates only before and after.',
-      {
-        min: 0,
-        max: 1_000_000,
-      },
-    ),
-    evalExamples: whole(512, 'Evaluation examples', 'Held-out examples per evaluation; 0 takes all.', {
+    },
+  ),
+  evalEvery: whole(
+    50,
+    () => say`Evaluate every`,
+    () => say`Steps between evaluations on held-out examples; 0 evaluates only before and after.`,
+    {
+      min: 0,
+      max: 1_000_000,
+    },
+  ),
+  evalExamples: whole(
+    512,
+    () => say`Evaluation examples`,
+    () => say`Held-out examples per evaluation; 0 takes all.`,
+    {
       min: 0,
       max: 10_000_000,
-    }),
-    seed: whole(1, 'Seed', 'Starts every random choice: initial adapter, order of examples, dropout.', {
+    },
+  ),
+  seed: whole(
+    1,
+    () => say`Seed`,
+    () => say`Starts every random choice: initial adapter, order of examples, dropout.`,
+    {
       min: 0,
       max: 4294967295,
-    }),
-  } satisfies Record<keyof TrainingSettings, z.ZodType>)
-  .meta({ title: 'Training' });
+    },
+  ),
+} satisfies Record<keyof TrainingSettings, z.ZodType>);
 
 /** The settings in full; {@link trainingSchema} says what each means, what it may be and what it is unless given. */
 export type TrainingSettings = Readonly<{

@@ -1,26 +1,27 @@
 /** AdaLoRA's settings: PEFT's fields, the ranks that a file keeps, and how dropped triplets leave it. */
 import { z } from 'zod';
+import { say } from '../../lib/say.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, size } from '../fields.ts';
 import { initFields } from '../lora/config.ts';
 import type { AdapterTensor, Layer, ModuleTensors, Saving, TensorInit, TensorSpec } from '../types.ts';
 
 /** A field of LoRA that PEFT accepts here and does not read. */
 const unread = (what: string) => ({
-  title: '',
-  description: `${what}; AdaLoRA does not read it.`,
+  title: () => '',
+  description: () => `${what}; AdaLoRA does not read it.`,
   group: 'file' as const,
 });
 
-const smoothing = (title: string, description: string) =>
+const smoothing = (title: () => string, description: () => string) =>
   field(z.number(), 0.85, { title, description, group: 'advanced', min: 0.01, max: 0.99, step: 0.01 });
 
 export const schema = z.object({
   ...fileFields,
   ...layerFields,
   init_r: field(size(), 12, {
-    title: 'First rank',
-    description:
-      'Triplets that every layer starts with: a row of A, a column of B and a number between them.',
+    title: () => say`First rank`,
+    description: () =>
+      say`Triplets that every layer starts with: a row of A, a column of B and a number between them.`,
     symbol: 'r_0',
     group: 'main',
     min: 1,
@@ -28,9 +29,9 @@ export const schema = z.object({
     step: 1,
   }),
   target_r: field(size(), 8, {
-    title: 'Final rank',
-    description:
-      'Triplets per layer that are left in the end, on average: important layers keep more. At the first rank or above, all stay.',
+    title: () => say`Final rank`,
+    description: () =>
+      say`Triplets per layer that are left in the end, on average: important layers keep more. At the first rank or above, all stay.`,
     symbol: 'r_T',
     group: 'main',
     min: 1,
@@ -38,63 +39,69 @@ export const schema = z.object({
     step: 1,
   }),
   lora_alpha: field(z.number(), 8, {
-    title: 'Alpha',
-    description: 'The update is scaled by alpha / first rank.',
+    title: () => say`Alpha`,
+    description: () => say`The update is scaled by alpha / first rank.`,
     symbol: '\\alpha',
     group: 'main',
     min: 0,
   }),
   lora_dropout: dropoutField(),
   orth_reg_weight: field(z.number(), 0.5, {
-    title: 'Orthogonality',
-    description:
-      'Weight of a second loss while training that keeps the rows of A and the columns of B orthonormal; curves show the first loss alone.',
+    title: () => say`Orthogonality`,
+    description: () =>
+      say`Weight of a second loss while training that keeps the rows of A and the columns of B orthonormal; curves show the first loss alone.`,
     group: 'main',
     min: 0,
     max: 10,
   }),
   tinit: field(z.int().min(0), 0, {
-    title: 'Steps before',
-    description: 'Steps before the first triplet is dropped.',
+    title: () => say`Steps before`,
+    description: () => say`Steps before the first triplet is dropped.`,
     symbol: 't_i',
     group: 'advanced',
     min: 0,
   }),
   tfinal: field(z.int().min(0), 0, {
-    title: 'Steps after',
-    description: 'Last steps, in which the choice no longer changes.',
+    title: () => say`Steps after`,
+    description: () => say`Last steps, in which the choice no longer changes.`,
     symbol: 't_f',
     group: 'advanced',
     min: 0,
   }),
   deltaT: field(z.int().min(1), 1, {
-    title: 'Interval',
-    description: 'Steps from one choice to the next.',
+    title: () => say`Interval`,
+    description: () => say`Steps from one choice to the next.`,
     symbol: '\\Delta_T',
     group: 'advanced',
     min: 1,
     max: 1000,
     step: 1,
   }),
-  beta1: smoothing('Memory of importance', 'Share of the old importance that is kept at each step.'),
-  beta2: smoothing('Memory of uncertainty', 'Share of the old uncertainty that is kept at each step.'),
+  beta1: smoothing(
+    () => say`Memory of importance`,
+    () => say`Share of the old importance that is kept at each step.`,
+  ),
+  beta2: smoothing(
+    () => say`Memory of uncertainty`,
+    () => say`Share of the old uncertainty that is kept at each step.`,
+  ),
   total_step: field(z.int().nullable(), null, {
-    title: 'Schedule length',
-    description: 'Steps that the schedule spans; left open, those of the run.',
+    title: () => say`Schedule length`,
+    description: () => say`Steps that the schedule spans; left open, those of the run.`,
     symbol: 'T',
     group: 'advanced',
   }),
   bias: biasField('lora_only'),
   init_lora_weights: field(z.union([z.boolean(), z.string()]), true, {
-    title: 'Initialisation',
-    description:
-      'true: A and B small and random, the numbers between them zero, so no effect at the start; false: all random.',
+    title: () => say`Initialisation`,
+    description: () =>
+      say`true: A and B small and random, the numbers between them zero, so no effect at the start; false: all random.`,
     group: 'advanced',
     options: [true, false],
   }),
   rank_pattern: field(z.record(z.string(), z.array(z.boolean())).nullable(), null, {
-    title: '',
-    description: 'Which triplets of each module were kept; it belongs to the file.',
+    title: () => '',
+    description: () => 'Which triplets of each module were kept; it belongs to the file.',
     group: 'file',
   }),
   r: field(size(), 8, unread('The rank of LoRA')),

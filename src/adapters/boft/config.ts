@@ -1,5 +1,6 @@
 /** BOFT's settings: PEFT's fields, the number and size of the blocks, and the rules that PEFT applies to them. */
 import { z } from 'zod';
+import { say } from '../../lib/say.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { unsupported } from '../rules.ts';
 import type { Layer, ModuleTensors } from '../types.ts';
@@ -8,9 +9,9 @@ export const schema = z.object({
   ...fileFields,
   ...layerFields,
   boft_block_size: field(size().min(0), 4, {
-    title: 'Block size',
-    description:
-      'Side of each rotation block; must divide the inputs of every target. 0 if the number of blocks is given.',
+    title: () => say`Block size`,
+    description: () =>
+      say`Side of each rotation block; must divide the inputs of every target. 0 if the number of blocks is given.`,
     symbol: 'b',
     group: 'main',
     min: 2,
@@ -18,16 +19,17 @@ export const schema = z.object({
     step: 1,
   }),
   boft_block_num: field(size().min(0), 0, {
-    title: 'Number of blocks',
-    description: 'Instead of the block size: blocks per factor. 0 if the block size is given.',
+    title: () => say`Number of blocks`,
+    description: () => say`Instead of the block size: blocks per factor. 0 if the block size is given.`,
     symbol: 'd/b',
     group: 'advanced',
     min: 0,
     step: 1,
   }),
   boft_n_butterfly_factor: field(size(64), 1, {
-    title: 'Butterfly factors',
-    description: 'How many factors are multiplied. Each further one doubles how many inputs can mix.',
+    title: () => say`Butterfly factors`,
+    description: () =>
+      say`How many factors are multiplied. Each further one doubles how many inputs can mix.`,
     symbol: 'm',
     group: 'main',
     min: 1,
@@ -35,8 +37,9 @@ export const schema = z.object({
     step: 1,
   }),
   boft_dropout: field(z.number().min(0).max(1), 0, {
-    title: 'Multiplicative dropout',
-    description: 'In training, replaces this share of the blocks of one random factor by the identity.',
+    title: () => say`Multiplicative dropout`,
+    description: () =>
+      say`In training, replaces this share of the blocks of one random factor by the identity.`,
     symbol: 'p',
     group: 'main',
     min: 0,
@@ -45,8 +48,9 @@ export const schema = z.object({
   }),
   bias: biasField('boft_only'),
   init_weights: field(z.union([z.boolean(), z.string()]), true, {
-    title: 'Start as identity',
-    description: 'true: the adapter starts without effect; false: small random rotations and scales.',
+    title: () => say`Start as identity`,
+    description: () =>
+      say`true: the adapter starts without effect; false: small random rotations and scales.`,
     group: 'advanced',
   }),
 });

@@ -1,12 +1,14 @@
 /** What the page says of FourierFT. */
+import { say } from '../../lib/say.ts';
 import type { MethodCard } from '../types.ts';
 
 export const card: MethodCard = {
-  idea: 'Treat the weight update as a picture and learn a handful of its frequencies. Very few numbers touch every entry of the weight.',
+  idea: () =>
+    say`Treat the weight update as a picture and learn a handful of its frequencies. Very few numbers touch every entry of the weight.`,
   formula:
     '\\Delta W_{pq} = \\frac{\\alpha}{d_{out} d_{in}} \\sum_{k=1}^{n} s_k \\cos 2\\pi\\Bigl(\\frac{p\\,u_k}{d_{out}} + \\frac{q\\,v_k}{d_{in}}\\Bigr)',
-  tryThis:
-    'Use n = 10 and look at the update: single waves. Then n = 1000, and raise the scaling until training becomes unstable.',
-  paper:
+  tryThis: () =>
+    say`Use n = 10 and look at the update: single waves. Then n = 1000, and raise the scaling until training becomes unstable.`,
+  paper: () =>
     'Gao et al., Parameter-Efficient Fine-Tuning with Discrete Fourier Transform, 2024 (arXiv:2405.03003)',
 };

@@ -1,6 +1,7 @@
 /** FourierFT's settings: PEFT's fields, where the coefficients sit in the spectrum, and values that suit layers of given sizes. */
 import { z } from 'zod';
 import { randpermFirst } from '../../lib/mt19937.ts';
+import { say } from '../../lib/say.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import { lookupFrequencyPattern } from '../matching.ts';
 import type { Layer } from '../types.ts';
@@ -12,8 +13,8 @@ export const schema = z.object({
   ...fileFields,
   ...layerFields,
   n_frequency: field(size(MOST_FREQUENCIES), 1000, {
-    title: 'Frequencies',
-    description: 'Learned coefficients per layer, at most inputs times outputs.',
+    title: () => say`Frequencies`,
+    description: () => say`Learned coefficients per layer, at most inputs times outputs.`,
     symbol: 'n',
     group: 'main',
     min: 1,
@@ -21,31 +22,32 @@ export const schema = z.object({
     step: 1,
   }),
   scaling: field(z.number(), 150, {
-    title: 'Scaling',
-    description: 'Factor on the update; it acts like a learning rate of the adapter.',
+    title: () => say`Scaling`,
+    description: () => say`Factor on the update; it acts like a learning rate of the adapter.`,
     symbol: '\\alpha',
     group: 'main',
     min: 0,
   }),
   random_loc_seed: field(z.int().nullable(), 777, {
-    title: 'Location seed',
-    description: 'Chooses which frequencies are learned; the same places as in PEFT for the same seed.',
+    title: () => say`Location seed`,
+    description: () =>
+      say`Chooses which frequencies are learned; the same places as in PEFT for the same seed.`,
     group: 'advanced',
   }),
   n_frequency_pattern: field(
     z.record(z.string(), size(MOST_FREQUENCIES)),
     {},
     {
-      title: 'Frequencies by module',
-      description: 'Module name or expression to its own number of frequencies.',
+      title: () => say`Frequencies by module`,
+      description: () => say`Module name or expression to its own number of frequencies.`,
       group: 'advanced',
     },
   ),
   bias: biasField('fourier_only'),
   init_weights: field(z.boolean(), false, {
-    title: 'Start at zero',
-    description:
-      'true: the adapter starts without effect; false (the paper): random coefficients, so the model changes at once.',
+    title: () => say`Start at zero`,
+    description: () =>
+      say`true: the adapter starts without effect; false (the paper): random coefficients, so the model changes at once.`,
     group: 'advanced',
   }),
 });

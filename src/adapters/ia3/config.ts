@@ -1,5 +1,6 @@
 /** IA3's settings: PEFT's fields, which layers count as feed-forward, and PEFT's modules by family of models. */
 import { z } from 'zod';
+import { say } from '../../lib/say.ts';
 import { field, fileFields, layerFields, targetFields } from '../fields.ts';
 import { fullMatcher } from '../matching.ts';
 import { patchOf } from '../rules.ts';
@@ -10,14 +11,14 @@ export const schema = z.object({
   ...targetFields,
   fan_in_fan_out: layerFields.fan_in_fan_out,
   feedforward_modules: field(z.union([z.array(z.string()), z.string()]).nullable(), null, {
-    title: 'Feed-forward modules',
-    description:
-      'Targets whose inputs are scaled, not their outputs: a list of name endings (no dot needed before them), or one regular expression for whole names. An empty list means none.',
+    title: () => say`Feed-forward modules`,
+    description: () =>
+      say`Targets whose inputs are scaled, not their outputs: a list of name endings (no dot needed before them), or one regular expression for whole names. An empty list means none.`,
     group: 'targets',
   }),
   init_ia3_weights: field(z.boolean(), true, {
-    title: 'Start without effect',
-    description: 'true: every factor starts at one; false: all are random.',
+    title: () => say`Start without effect`,
+    description: () => say`true: every factor starts at one; false: all are random.`,
     group: 'advanced',
   }),
 });

@@ -1,12 +1,14 @@
 /** What the page says of LoHa. */
+import { say } from '../../lib/say.ts';
 import type { MethodCard } from '../types.ts';
 
 export const card: MethodCard = {
-  idea: 'Multiply two low-rank matrices entry by entry. With the numbers of a rank-2r LoRA the update can reach rank r squared.',
+  idea: () =>
+    say`Multiply two low-rank matrices entry by entry. With the numbers of a rank-2r LoRA the update can reach rank r squared.`,
   formula:
     '\\Delta W = \\tfrac{\\alpha}{r}\\,(A_1 B_1) \\odot (A_2 B_2),\\quad A_i \\in \\mathbb{R}^{d_{out} \\times r},\\ B_i \\in \\mathbb{R}^{r \\times d_{in}}',
-  tryThis:
-    'Compare it with LoRA of twice its rank, which has as many parameters: which of the two fits your data better?',
-  paper:
+  tryThis: () =>
+    say`Compare it with LoRA of twice its rank, which has as many parameters: which of the two fits your data better?`,
+  paper: () =>
     'Hyeon-Woo et al., FedPara: Low-Rank Hadamard Product for Communication-Efficient Federated Learning, 2021 (arXiv:2108.06098)',
 };

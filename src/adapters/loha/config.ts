@@ -1,16 +1,17 @@
 /** LoHa's settings: PEFT's fields, and the four matrices of a layer. */
 import { z } from 'zod';
+import { say } from '../../lib/say.ts';
 import { field } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale } from '../lycoris.ts';
 import type { Layer, TensorSpec } from '../types.ts';
 
 export const schema = z.object({
   ...lycorisFields(
-    'Columns of each w_a and rows of each w_b; the update can have a rank of up to r squared.',
+    () => say`Columns of each w_a and rows of each w_b; the update can have a rank of up to r squared.`,
   ),
   init_weights: field(z.boolean(), true, {
-    title: 'Start without effect',
-    description: 'true: the last of the four matrices starts at zero; false: all are random.',
+    title: () => say`Start without effect`,
+    description: () => say`true: the last of the four matrices starts at zero; false: all are random.`,
     group: 'advanced',
   }),
 });

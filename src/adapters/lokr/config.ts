@@ -1,6 +1,7 @@
 /** LoKr's settings: PEFT's fields, how a dimension is split, and which factors are stored whole. */
 import { z } from 'zod';
 import { sizeOf } from '../../lib/numbers.ts';
+import { say } from '../../lib/say.ts';
 import { field, size } from '../fields.ts';
 import { kaiming, lycorisFields, lycorisScale } from '../lycoris.ts';
 import { patchOf } from '../rules.ts';
@@ -8,33 +9,34 @@ import type { Layer, TensorInit, TensorSpec } from '../types.ts';
 
 export const schema = z.object({
   ...lycorisFields(
-    'Rank of a factor that is stored as a product; a factor smaller than twice the rank is stored whole.',
+    () =>
+      say`Rank of a factor that is stored as a product; a factor smaller than twice the rank is stored whole.`,
     // A rank beyond every factor is how "store all of it whole" is written.
     2 ** 31 - 1,
   ),
   decompose_both: field(z.boolean(), false, {
-    title: 'Decompose both',
-    description: 'Stores the first factor as a product too, where that is smaller.',
+    title: () => say`Decompose both`,
+    description: () => say`Stores the first factor as a product too, where that is smaller.`,
     group: 'main',
   }),
   decompose_factor: field(size(), -1, {
-    title: 'Split at',
-    description:
-      'Size of the first factor; -1 splits inputs and outputs into the two numbers nearest to their square root.',
+    title: () => say`Split at`,
+    description: () =>
+      say`Size of the first factor; -1 splits inputs and outputs into the two numbers nearest to their square root.`,
     symbol: 'f',
     group: 'main',
     min: -1,
     step: 1,
   }),
   rank_dropout_scale: field(z.boolean(), false, {
-    title: 'Scale what is kept',
-    description: 'Divides the rows that rank dropout keeps by their share.',
+    title: () => say`Scale what is kept`,
+    description: () => say`Divides the rows that rank dropout keeps by their share.`,
     group: 'advanced',
   }),
   init_weights: field(z.union([z.boolean(), z.literal('lycoris')]), true, {
-    title: 'Initialisation',
-    description:
-      'true: the first factor starts at zero; "lycoris": the second one does; false: both are random.',
+    title: () => say`Initialisation`,
+    description: () =>
+      say`true: the first factor starts at zero; "lycoris": the second one does; false: both are random.`,
     group: 'advanced',
     options: [true, false, 'lycoris'],
   }),

@@ -1,13 +1,14 @@
 /** LoRA's settings: PEFT's fields, rank and scaling of a layer, its tensors and how they begin. */
 import { z } from 'zod';
+import { say } from '../../lib/say.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, patternFields, size } from '../fields.ts';
 import { lookupPattern } from '../matching.ts';
 import { patchOf } from '../rules.ts';
 import type { Layer, TensorInit, TensorSpec } from '../types.ts';
 
 const forInit = (what: string) => ({
-  title: '',
-  description: `${what}; read at the start of training only, so a saved adapter does not need it.`,
+  title: () => '',
+  description: () => `${what}; read at the start of training only, so a saved adapter does not need it.`,
   group: 'file' as const,
 });
 const settings = z.record(z.string(), z.unknown());
@@ -24,8 +25,8 @@ export const schema = z.object({
   ...fileFields,
   ...layerFields,
   r: field(size(), 8, {
-    title: 'Rank',
-    description: 'Columns of B and rows of A.',
+    title: () => say`Rank`,
+    description: () => say`Columns of B and rows of A.`,
     symbol: 'r',
     group: 'main',
     min: 1,
@@ -33,8 +34,8 @@ export const schema = z.object({
     step: 1,
   }),
   lora_alpha: field(z.number(), 8, {
-    title: 'Alpha',
-    description: 'The update is scaled by alpha / r.',
+    title: () => say`Alpha`,
+    description: () => say`The update is scaled by alpha / r.`,
     symbol: '\\alpha',
     group: 'main',
     min: 0,
@@ -42,24 +43,24 @@ export const schema = z.object({
   lora_dropout: dropoutField(),
   bias: biasField('lora_only'),
   use_rslora: field(z.boolean(), false, {
-    title: 'Rank-stabilised scaling',
-    description: 'Scales by alpha / sqrt(r) instead, so that high ranks still learn.',
+    title: () => say`Rank-stabilised scaling`,
+    description: () => say`Scales by alpha / sqrt(r) instead, so that high ranks still learn.`,
     group: 'advanced',
   }),
   use_dora: field(z.boolean(), false, {
-    title: 'DoRA',
-    description: 'Learns the length of each weight row separately from its direction.',
+    title: () => say`DoRA`,
+    description: () => say`Learns the length of each weight row separately from its direction.`,
     group: 'advanced',
   }),
   lora_bias: field(z.boolean(), false, {
-    title: 'Bias in B',
-    description: 'Gives the update a bias of its own.',
+    title: () => say`Bias in B`,
+    description: () => say`Gives the update a bias of its own.`,
     group: 'advanced',
   }),
   init_lora_weights: field(z.union([z.boolean(), z.string()]), true, {
-    title: 'Initialisation',
-    description:
-      'true: A random, B zero, so no effect at the start; "gaussian": A normal; false: both random.',
+    title: () => say`Initialisation`,
+    description: () =>
+      say`true: A random, B zero, so no effect at the start; "gaussian": A normal; false: both random.`,
     group: 'advanced',
     options: [true, false, 'gaussian'],
   }),

@@ -1,11 +1,14 @@
 /** What the page says of OFT. */
+import { say } from '../../lib/say.ts';
 import type { MethodCard } from '../types.ts';
 
 export const card: MethodCard = {
-  idea: 'Turn the inputs of a layer instead of adding to its weight. Rotations keep lengths and angles, so what the model knows is moved, not overwritten.',
+  idea: () =>
+    say`Turn the inputs of a layer instead of adding to its weight. Rotations keep lengths and angles, so what the model knows is moved, not overwritten.`,
   formula:
     'y = W\\,R^{\\top} x + b,\\quad R = \\operatorname{diag}(R_1,\\dots,R_r),\\quad R_k = (I-Q_k)(I+Q_k)^{-1},\\ Q_k^{\\top} = -Q_k',
-  tryThis:
-    'Halve the block size and watch the parameter count and the accuracy: inputs in different blocks can no longer mix.',
-  paper: 'Qiu et al., Controlling Text-to-Image Diffusion by Orthogonal Finetuning, 2023 (arXiv:2306.07280)',
+  tryThis: () =>
+    say`Halve the block size and watch the parameter count and the accuracy: inputs in different blocks can no longer mix.`,
+  paper: () =>
+    'Qiu et al., Controlling Text-to-Image Diffusion by Orthogonal Finetuning, 2023 (arXiv:2306.07280)',
 };

@@ -1,5 +1,6 @@
 /** OFT's settings: PEFT's fields, how a block size is fitted to a dimension, and where a block's entries stand in the stored triangle. */
 import { z } from 'zod';
+import { say } from '../../lib/say.ts';
 import { biasField, field, fileFields, layerFields, size } from '../fields.ts';
 import type { Layer } from '../types.ts';
 
@@ -11,9 +12,9 @@ export const schema = z.object({
   ...fileFields,
   ...layerFields,
   oft_block_size: field(size().min(0), USUAL_BLOCK, {
-    title: 'Block size',
-    description:
-      'Side of each rotation block. A size that does not divide the inputs is replaced by the nearest that does. 0 if r is given.',
+    title: () => say`Block size`,
+    description: () =>
+      say`Side of each rotation block. A size that does not divide the inputs is replaced by the nearest that does. 0 if r is given.`,
     symbol: 'b',
     group: 'main',
     min: 2,
@@ -21,8 +22,8 @@ export const schema = z.object({
     step: 1,
   }),
   r: field(size().min(0), 0, {
-    title: 'Number of blocks',
-    description: 'Instead of the block size: how many blocks. 0 if the block size is given.',
+    title: () => say`Number of blocks`,
+    description: () => say`Instead of the block size: how many blocks. 0 if the block size is given.`,
     symbol: 'r',
     group: 'advanced',
     min: 0,
@@ -30,14 +31,14 @@ export const schema = z.object({
   }),
   bias: biasField('oft_only'),
   use_cayley_neumann: field(z.boolean(), true, {
-    title: 'Cayley-Neumann series',
-    description:
-      'Approximates the Cayley transform by a short power series. It turns the other way round than the exact transform does.',
+    title: () => say`Cayley-Neumann series`,
+    description: () =>
+      say`Approximates the Cayley transform by a short power series. It turns the other way round than the exact transform does.`,
     group: 'advanced',
   }),
   num_cayley_neumann_terms: field(size(64), 5, {
-    title: 'Series terms',
-    description: 'Terms of the series; 3 and 4 are the same, 1 is the identity.',
+    title: () => say`Series terms`,
+    description: () => say`Terms of the series; 3 and 4 are the same, 1 is the identity.`,
     symbol: 't',
     group: 'advanced',
     min: 2,
@@ -45,32 +46,32 @@ export const schema = z.object({
     step: 1,
   }),
   block_share: field(z.boolean(), false, {
-    title: 'Share blocks',
-    description: 'One rotation for all blocks of a layer.',
+    title: () => say`Share blocks`,
+    description: () => say`One rotation for all blocks of a layer.`,
     group: 'advanced',
   }),
   coft: field(z.boolean(), false, {
-    title: 'Constrained (COFT)',
-    description: 'Keeps every block within a small radius of the identity.',
+    title: () => say`Constrained (COFT)`,
+    description: () => say`Keeps every block within a small radius of the identity.`,
     group: 'advanced',
   }),
   eps: field(z.number().min(0), 6e-5, {
-    title: 'COFT radius',
-    description: 'How far a block may leave the identity; the default leaves almost no freedom.',
+    title: () => say`COFT radius`,
+    description: () => say`How far a block may leave the identity; the default leaves almost no freedom.`,
     symbol: '\\varepsilon',
     group: 'advanced',
     min: 0,
   }),
   module_dropout: field(z.number().min(0).max(1), 0, {
-    title: 'Module dropout',
-    description: 'Accepted by PEFT but never applied, here neither.',
+    title: () => say`Module dropout`,
+    description: () => say`Accepted by PEFT but never applied, here neither.`,
     group: 'file',
     min: 0,
     max: 1,
   }),
   init_weights: field(z.union([z.boolean(), z.string()]), true, {
-    title: 'Start as identity',
-    description: 'true: the adapter starts without effect; false: small random rotations.',
+    title: () => say`Start as identity`,
+    description: () => say`true: the adapter starts without effect; false: small random rotations.`,
     group: 'advanced',
   }),
 });

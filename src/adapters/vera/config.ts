@@ -1,6 +1,7 @@
 /** VeRA's settings: PEFT's fields, and the frozen matrices that all layers share. */
 import { z } from 'zod';
 import { mt19937 } from '../../lib/mt19937.ts';
+import { say } from '../../lib/say.ts';
 import { biasField, dropoutField, field, fileFields, layerFields, size } from '../fields.ts';
 import type { Layer } from '../types.ts';
 
@@ -10,8 +11,9 @@ export const schema = z.object({
   ...fileFields,
   ...targets,
   r: field(size(), 256, {
-    title: 'Rank',
-    description: 'Rows of A and columns of B. They are frozen, so a high rank costs few trained numbers.',
+    title: () => say`Rank`,
+    description: () =>
+      say`Rows of A and columns of B. They are frozen, so a high rank costs few trained numbers.`,
     symbol: 'r',
     group: 'main',
     min: 1,
@@ -19,29 +21,29 @@ export const schema = z.object({
     step: 1,
   }),
   projection_prng_key: field(z.int(), 0, {
-    title: 'Projection seed',
-    description: 'Draws the frozen matrices; the same numbers as in PEFT for the same seed.',
+    title: () => say`Projection seed`,
+    description: () => say`Draws the frozen matrices; the same numbers as in PEFT for the same seed.`,
     group: 'advanced',
   }),
   save_projection: field(z.boolean(), true, {
-    title: 'Save the matrices',
-    description:
-      'Store the frozen matrices in the adapter file too; otherwise they are drawn again from the seed.',
+    title: () => say`Save the matrices`,
+    description: () =>
+      say`Store the frozen matrices in the adapter file too; otherwise they are drawn again from the seed.`,
     group: 'advanced',
   }),
   vera_dropout: dropoutField(),
   d_initial: field(z.number(), 0.1, {
-    title: 'First scale',
-    description: 'What every entry of the inner vector starts with.',
+    title: () => say`First scale`,
+    description: () => say`What every entry of the inner vector starts with.`,
     symbol: 'd',
     group: 'advanced',
     step: 0.05,
   }),
   bias: biasField('vera_only'),
   init_weights: field(z.boolean(), true, {
-    title: 'Start without effect',
-    description:
-      'true: the outer vector starts at zero; false: it starts at one and the inner vector is random.',
+    title: () => say`Start without effect`,
+    description: () =>
+      say`true: the outer vector starts at zero; false: it starts at one and the inner vector is random.`,
     group: 'advanced',
   }),
 });

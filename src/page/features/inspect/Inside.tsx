@@ -1,7 +1,8 @@
 /** A look inside one adapted module: its factors, their product, and what has been learnt. Patterns need no GPU. */
 import { useMemo } from 'react';
 import { say } from '../../../common.ts';
-import { type AdapterMethod, type Layer, METHODS } from '../../../methods.ts';
+import { type AdapterMethod, type Layer, METHODS, type MethodId } from '../../../methods.ts';
+import { methodTitle } from '../../format.ts';
 import { Block } from '../../parts/Facts.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { later, OfStep } from '../../parts/Waiting.tsx';
@@ -90,7 +91,7 @@ export function Inside() {
 
 const emptyText = (method: AdapterMethod, layer: Layer | undefined): string =>
   method.targets === 'none'
-    ? say`${method.title} has no factors: it trains whole modules only.`
+    ? say`${methodTitle(method.id as MethodId)} has no factors: it trains whole modules only.`
     : layer !== undefined
       ? say`The factors of this module cannot be drawn.`
       : say`No module is targeted yet, so there is no factor to show.`;

@@ -5,7 +5,7 @@ import { say } from '../../../common.ts';
 import { METHODS, type MethodId } from '../../../methods.ts';
 import { type MethodRow, methodComparisonMarkdown, settingsText } from '../../../protocol.ts';
 import { saveFile } from '../../exports.ts';
-import { bytes, metricText, scoredOn, scoreText, whole } from '../../format.ts';
+import { bytes, methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec } from '../../parts/Chart.tsx';
 import { Check, Fold, TextField } from '../../parts/Controls.tsx';
@@ -28,7 +28,7 @@ export function Methods() {
       {view.error === null ? null : <ErrorText report={view.error} />}
       {view.rows.length > 0 ? <MethodTable view={view} /> : null}
       <Warnings
-        of={view.refused.map(({ method, reason }) => say`${METHODS[method].title} takes no part: ${reason}`)}
+        of={view.refused.map(({ method, reason }) => say`${methodTitle(method)} takes no part: ${reason}`)}
       />
       {view.rows.length > 1 ? <MethodChart rows={view.rows} /> : null}
       {view.report === null || view.rows.length === 0 ? null : (
@@ -75,9 +75,9 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
     <>
       <fieldset className="row method-boxes" disabled={view.busy !== null}>
         <legend className="field-label">{say`Methods`}</legend>
-        {OFFERED.map(({ id, title }) => (
+        {OFFERED.map(({ id }) => (
           <Check key={id} isOn={chosen.has(id)} onChange={(isOn) => toggle(id, isOn)}>
-            {title}
+            {methodTitle(id as MethodId)}
           </Check>
         ))}
       </fieldset>
@@ -124,7 +124,7 @@ function Wishes({ view }: { readonly view: MethodComparisonView }) {
 
 /** Which step of which method is being trained. */
 const stepText = ({ now }: MethodComparisonView): string =>
-  now === null ? say`preparing` : say`${METHODS[now.method].title}: step ${now.step} of ${now.total}`;
+  now === null ? say`preparing` : say`${methodTitle(now.method)}: step ${now.step} of ${now.total}`;
 
 const seconds = (value: number | null): string =>
   value === null ? '–' : value < 1 ? `${(value * 1000).toFixed(0)} ms` : `${value.toFixed(2)} s`;
@@ -177,7 +177,7 @@ function MethodTable({ view }: { readonly view: MethodComparisonView }) {
         {rows.map((row) => (
           <tr key={row.method}>
             <th scope="row">
-              {METHODS[row.method].title}
+              {methodTitle(row.method)}
               <span className="method-size fine">{settingsText(row)}</span>
             </th>
             <td className="number">{whole(row.adapter)}</td>
@@ -215,13 +215,13 @@ function MethodChart({ rows }: { readonly rows: readonly MethodRow[] }) {
   const spec = useMemo(
     () => (): ChartSpec => ({
       lines: rows.map((row, i) => ({
-        name: METHODS[row.method].title,
+        name: methodTitle(row.method),
         x: [row.trainable.free],
         y: [row.after],
         color: `--line-${i % COLORS}`,
         width: 0,
         hasMarkers: true,
-        text: METHODS[row.method].title,
+        text: methodTitle(row.method),
       })),
       xTitle: say`free parameters`,
       yTitle: rows[0] === undefined ? '' : say`held-out ${metricText(rows[0].metric)}`,

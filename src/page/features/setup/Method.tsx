@@ -4,7 +4,7 @@ import { Radio, RadioGroup } from 'react-aria-components';
 import { say } from '../../../common.ts';
 import { FAMILIES, fieldMeta, METHODS, type MethodCard, type MethodId } from '../../../methods.ts';
 import { ENGINE_TITLES, type EngineName } from '../../../protocol.ts';
-import { real } from '../../format.ts';
+import { methodTitle, real } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Picker } from '../../parts/Picker.tsx';
 import { rich } from '../../parts/rich.tsx';
@@ -15,7 +15,7 @@ import { Section } from './Section.tsx';
 import { baseOf, configShape, fullConfig, runTraining, trainingShape, withField } from './settings.ts';
 
 const GROUPS = Object.entries(FAMILIES).map(([id, family]) => ({
-  family,
+  ...{ id, family },
   methods: Object.values(METHODS).filter((method) => method.family === id),
 }));
 
@@ -26,20 +26,20 @@ export function MethodSection() {
   const method = useChoice((s) => s.settings.method);
   const card = CARDS[`/src/adapters/${method}/card.ts`]!;
   return (
-    <Section name="method" title={say`Method`} summary={METHODS[method].title}>
+    <Section name="method" title={say`Method`} summary={methodTitle(method)}>
       <RadioGroup
         className="families"
         aria-label={say`Method`}
         value={method}
         onChange={(id) => page.choose({ method: id as MethodId })}
       >
-        {GROUPS.map(({ family, methods }) => (
-          <div key={family} className="family">
-            <span className="small">{family}</span>
+        {GROUPS.map(({ id: group, family, methods }) => (
+          <div key={group} className="family">
+            <span className="small">{family()}</span>
             <span className="segments">
-              {methods.map(({ id, title }) => (
+              {methods.map(({ id }) => (
                 <Radio key={id} value={id} className="segment">
-                  {title}
+                  {methodTitle(id as MethodId)}
                 </Radio>
               ))}
             </span>
@@ -48,12 +48,12 @@ export function MethodSection() {
       </RadioGroup>
       <StartNote />
       <div className="method-card">
-        <p>{card.idea}</p>
+        <p>{card.idea()}</p>
         <Formula source={card.formula} />
         <p className="try-this">
-          <b>{say`Try this.`}</b> {card.tryThis}
+          <b>{say`Try this.`}</b> {card.tryThis()}
         </p>
-        <p className="paper small">{card.paper}</p>
+        <p className="paper small">{card.paper()}</p>
       </div>
       <MethodForm />
     </Section>

@@ -1,8 +1,7 @@
 /** The first area: what to train, on what, and how. */
 import { Radio, RadioGroup } from 'react-aria-components';
 import { say } from '../../../common.ts';
-import { METHODS } from '../../../methods.ts';
-import { bytes, percent, whole } from '../../format.ts';
+import { bytes, methodTitle, percent, whole } from '../../format.ts';
 import { ErrorCard } from '../../parts/Errors.tsx';
 import { Measured } from '../../parts/Measured.tsx';
 import { rich } from '../../parts/rich.tsx';
@@ -69,7 +68,7 @@ function PresetSection() {
             <span className="card-title">{title()}</span>
             <span className="card-question">{question()}</span>
             <span className="card-facts small">
-              {METHODS[method].title} · {model === 'own' ? say`your model` : model} ·{' '}
+              {methodTitle(method)} · {model === 'own' ? say`your model` : model} ·{' '}
               {data === 'files' ? say`your data` : data}
             </span>
           </Radio>

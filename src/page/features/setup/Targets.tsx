@@ -1,8 +1,8 @@
 /** Which modules are adapted: quick sets, PEFT's list or expression with live counts, and the tree of modules. */
 import { useEffect, useRef, useState } from 'react';
 import { closest, say } from '../../../common.ts';
-import { fieldMeta, type Layer, METHODS } from '../../../methods.ts';
-import { whole } from '../../format.ts';
+import { fieldMeta, type Layer, METHODS, type MethodId } from '../../../methods.ts';
+import { methodTitle, whole } from '../../format.ts';
 import { Check } from '../../parts/Controls.tsx';
 import { Warnings } from '../../parts/Facts.tsx';
 import { Icon } from '../../parts/Icon.tsx';
@@ -69,7 +69,7 @@ export function TargetsSection() {
           <TargetBox />
         </>
       ) : (
-        <p className="hint">{say`${method.title} adapts no module; it trains the modules to save.`}</p>
+        <p className="hint">{say`${methodTitle(method.id as MethodId)} adapts no module; it trains the modules to save.`}</p>
       )}
       <Warnings of={derived.warnings} />
       <TargetTree derived={derived} isEditable={hasTargets} onChange={setNames} />

@@ -2,8 +2,7 @@
 import { useEffect, useMemo } from 'react';
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
-import { METHODS } from '../../../methods.ts';
-import { percent, power, real, whole } from '../../format.ts';
+import { methodTitle, percent, power, real, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Chart, type ChartSpec, LINE_DASHES } from '../../parts/Chart.tsx';
 import { Fold } from '../../parts/Controls.tsx';
@@ -120,7 +119,7 @@ function Figures({ own }: { readonly own: Looked }) {
   );
 }
 
-const nameOf = ({ method, name }: Looked): string => `${METHODS[method].title}, ${name}`;
+const nameOf = ({ method, name }: Looked): string => `${methodTitle(method)}, ${name}`;
 
 function SingularValues({ rows, run }: { readonly rows: readonly Looked[]; readonly run: number | null }) {
   const spec = useMemo(

@@ -1,9 +1,8 @@
 /** How the base model's own task goes with the adapter on, for every run of this page that was measured. */
 import { useStore } from 'zustand';
 import { say } from '../../../common.ts';
-import { METHODS } from '../../../methods.ts';
 
-import { metricText, scoredOn, scoreText, whole } from '../../format.ts';
+import { methodTitle, metricText, scoredOn, scoreText, whole } from '../../format.ts';
 import { Action } from '../../parts/Action.tsx';
 import { Fold } from '../../parts/Controls.tsx';
 import { ErrorText } from '../../parts/Errors.tsx';
@@ -50,7 +49,7 @@ export function OwnTask({ weights }: { readonly weights: Weights }) {
             {rows.map((row) => (
               <tr key={row.run} data-testid="own-row">
                 <th scope="row">
-                  {METHODS[row.method].title}, {row.name}
+                  {methodTitle(row.method)}, {row.name}
                   <span className="fine">, {say`step ${whole(row.step)}`}</span>
                 </th>
                 <td className="number">{whole(row.trainable)}</td>
